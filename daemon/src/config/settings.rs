@@ -1,0 +1,197 @@
+//! Validated, immutable settings. Every key has a default that works on a bench.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub device: Device,
+    pub dicom: Dicom,
+    pub spool: Spool,
+    pub series: Series,
+    pub analyze: Analyze,
+    pub accelerator: Accelerator,
+    pub bus: Bus,
+    /// Where results go, by name.
+    pub destination: BTreeMap<String, Destination>,
+}
+
+/// How the box names itself in results.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Device {
+    pub station_name: String,
+    pub institution: String,
+    pub serial_number: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dicom {
+    /// Port 0 takes any free one and prints it.
+    pub listen: SocketAddr,
+    /// Our AE title(s): a call to another one is refused. Empty accepts any.
+    pub ae_titles: Vec<String>,
+    /// Who may send. Empty accepts anyone.
+    pub sender: Vec<Sender>,
+    pub max_associations: usize,
+    /// The largest PDU we offer to receive, bytes (4096 to 1 MiB).
+    pub max_pdu: u32,
+    /// Seconds for the peer's A-ASSOCIATE-RQ, and for a PDU that has begun.
+    pub artim_secs: u64,
+    /// Seconds an association may be silent between messages.
+    pub idle_secs: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sender {
+    pub ae_title: String,
+    /// Any address when absent.
+    pub address: Option<std::net::IpAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spool {
+    /// Everything durable lives below: custody log, database, results.
+    pub directory: PathBuf,
+    /// Instances are refused (0xA700) when less than this many MiB would stay free.
+    pub min_free_mib: u64,
+    /// Start evicting delivered studies, oldest first, below this many MiB free.
+    pub evict_below_mib: u64,
+    /// Delivered studies older than this are evicted anyway. 0 keeps them until space is short.
+    pub keep_days: u32,
+    /// Size of one custody log segment, MiB.
+    pub segment_mib: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Series {
+    /// A series is complete after this many seconds without a new instance.
+    pub quiet_secs: f64,
+    /// ... or this long after its association was released, when its geometry has no gap.
+    pub release_grace_secs: f64,
+    /// Decoded slices kept in memory while studies arrive, MiB.
+    pub decode_ahead_mib: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Analyze {
+    /// Directory of model packages.
+    pub packages: PathBuf,
+    /// A job that failed this often is parked.
+    pub max_attempts: u32,
+    /// A job that was interrupted (crash, power cut) this often is parked.
+    pub max_interruptions: u32,
+    /// First wait before a failed job is tried again, seconds; doubles each time.
+    pub retry_secs: f64,
+    /// Unload models after this many idle seconds.
+    pub unload_secs: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accelerator {
+    /// `cpu`, `cuda` or `tensorrt`; falls back to `cpu` and says why. (`scripted` in simulation builds.)
+    pub provider: String,
+    /// libonnxruntime.so; also `SCANSIDE_ONNXRUNTIME`.
+    pub library: PathBuf,
+    /// 0 takes all cores.
+    pub threads: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bus {
+    /// `system`, `session`, `none`, or a D-Bus address such as `unix:path=...`.
+    pub address: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// `host:port`.
+    pub address: String,
+    pub ae_title: String,
+    /// AE title we call with.
+    #[serde(default = "default_calling")]
+    pub calling_ae_title: String,
+    /// Seconds before the first retry; doubles up to `retry_max_secs`, for ever.
+    #[serde(default = "default_retry")]
+    pub retry_secs: f64,
+    #[serde(default = "default_retry_max")]
+    pub retry_max_secs: f64,
+}
+
+fn default_calling() -> String {
+    "SCANSIDE".into()
+}
+fn default_retry() -> f64 {
+    5.0
+}
+fn default_retry_max() -> f64 {
+    600.0
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self { station_name: "SCANSIDE".into(), institution: String::new(), serial_number: "bench".into() }
+    }
+}
+impl Default for Dicom {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 11112)),
+            ae_titles: vec!["SCANSIDE".into()],
+            sender: Vec::new(),
+            max_associations: 32,
+            max_pdu: 128 * 1024,
+            artim_secs: 30,
+            idle_secs: 3600,
+        }
+    }
+}
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            directory: "/var/lib/scanside".into(),
+            min_free_mib: 2048,
+            evict_below_mib: 10 * 1024,
+            keep_days: 0,
+            segment_mib: 128,
+        }
+    }
+}
+impl Default for Series {
+    fn default() -> Self {
+        Self { quiet_secs: 10.0, release_grace_secs: 0.5, decode_ahead_mib: 1024 }
+    }
+}
+impl Default for Analyze {
+    fn default() -> Self {
+        Self {
+            packages: "/usr/share/scanside/packages".into(),
+            max_attempts: 3,
+            max_interruptions: 10,
+            retry_secs: 5.0,
+            unload_secs: 300,
+        }
+    }
+}
+impl Default for Accelerator {
+    fn default() -> Self {
+        Self { provider: "cpu".into(), library: "libonnxruntime.so".into(), threads: 0 }
+    }
+}
+impl Default for Bus {
+    fn default() -> Self {
+        Self { address: "system".into() }
+    }
+}

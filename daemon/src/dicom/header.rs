@@ -1,0 +1,63 @@
+//! The facts of one instance that the rest of the engine decides on, as read by `scan`. Stored as JSON in the row,
+//! so that nothing has to be read again to assemble a series.
+
+use serde::{Deserialize, Serialize};
+
+/// Text values are for comparison and display; what results copy (names, identifiers) is copied as raw bytes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Header {
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+    pub transfer_syntax_uid: String,
+    pub study_instance_uid: String,
+    pub series_instance_uid: String,
+    pub frame_of_reference_uid: Option<String>,
+    pub modality: String,
+    pub image_type: Vec<String>,
+    pub manufacturer: String,
+    pub model_name: String,
+    pub body_part: String,
+    pub study_description: String,
+    pub series_description: String,
+    pub study_date: String,
+    pub patient_name: String,
+    pub patient_id: String,
+    pub accession_number: String,
+    pub series_number: Option<i64>,
+    pub acquisition_number: Option<i64>,
+    pub instance_number: Option<i64>,
+    pub images_in_acquisition: Option<i64>,
+    pub number_of_series_related_instances: Option<i64>,
+    pub kernel: String,
+    pub rows: u32,
+    pub columns: u32,
+    pub number_of_frames: u32,
+    pub samples_per_pixel: u16,
+    pub photometric: String,
+    pub bits_allocated: u16,
+    pub bits_stored: u16,
+    pub pixel_representation: u16,
+    pub pixel_padding_value: Option<i64>,
+    pub rescale_slope: Option<f64>,
+    pub rescale_intercept: Option<f64>,
+    /// Position (mm, LPS) of the centre of the first pixel; (0020,0032).
+    pub image_position: Option<[f64; 3]>,
+    /// Direction cosines of rows, then columns; (0020,0037).
+    pub image_orientation: Option<[f64; 6]>,
+    /// Millimetres between rows, then between columns; (0028,0030).
+    pub pixel_spacing: Option<[f64; 2]>,
+    pub slice_thickness: Option<f64>,
+    pub gantry_tilt: Option<f64>,
+    pub pixel_data: Option<PixelData>,
+}
+
+/// Where the pixel data lies in the Part 10 file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PixelData {
+    /// Byte offset of the value from the start of the file.
+    pub offset: u64,
+    /// Bytes; for encapsulated data, up to and including the sequence delimiter.
+    pub length: u64,
+    pub encapsulated: bool,
+}

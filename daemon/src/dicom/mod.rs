@@ -1,0 +1,3 @@
+//! The DICOM node: what we accept and offer.
+
+pub mod header;

@@ -1,0 +1,42 @@
+//! The ordered restriction level and its one gate.
+
+use tokio::sync::watch;
+
+/// What the box still does. Later levels do less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Full,
+    /// Instances are refused with 0xA700: the spool has no room, or custody cannot be kept.
+    NoNewStudies,
+    /// Nothing leaves the box either.
+    NoOutput,
+}
+
+/// Level and reason, readable by everyone, raised and lowered by `health`.
+#[derive(Debug, Clone)]
+pub struct Gate(watch::Sender<(Level, String)>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(watch::channel((Level::Full, String::new())).0)
+    }
+}
+
+impl Gate {
+    pub fn set(&self, level: Level, reason: &str) {
+        self.0.send_if_modified(|now| {
+            let changed = *now != (level, reason.to_owned());
+            *now = (level, reason.to_owned());
+            changed
+        });
+    }
+
+    pub fn get(&self) -> (Level, String) {
+        self.0.borrow().clone()
+    }
+
+    pub fn subscribe(&self) -> watch::Receiver<(Level, String)> {
+        self.0.subscribe()
+    }
+}

@@ -1,0 +1,19 @@
+//! The Scanside engine. Modules stand in the order in which a study flows through them; `study` tells that story.
+
+pub mod study;
+
+pub mod dicom;
+pub mod spool;
+pub mod series;
+pub mod volume;
+pub mod analyze;
+pub mod report;
+pub mod outbox;
+
+pub mod store;
+pub mod config;
+pub mod dbus;
+pub mod health;
+pub mod level;
+pub mod shutdown;
+pub mod app;

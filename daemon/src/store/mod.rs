@@ -1,0 +1,84 @@
+//! SQLite: one table, one file. Opens the database, runs migrations, hands out connections.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// Forward only; the index is `PRAGMA user_version`.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql")];
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("database {path}: {source}")]
+    Open { path: PathBuf, source: rusqlite::Error },
+    #[error("database {path} has schema {found}, this software knows {known}: install the newer version")]
+    FromTheFuture { path: PathBuf, found: usize, known: usize },
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("database: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// How far a commit on this connection must have gone before it returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// To the disk: the row is the promise.
+    Full,
+    /// To the operating system: the row can be made again from the custody log.
+    Rebuildable,
+}
+
+/// Where the database is. Cheap to clone; every thread opens a connection of its own.
+#[derive(Debug, Clone)]
+pub struct Store {
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens (or makes) the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, a migration fails, or the schema is newer than this software.
+    pub fn open(path: &Path) -> Result<Self> {
+        let store = Self { path: path.to_owned() };
+        store.migrate(&mut store.connect(Durability::Full)?)?;
+        Ok(store)
+    }
+
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn connect(&self, durability: Durability) -> Result<Connection> {
+        let open = || {
+            let connection = Connection::open(&self.path)?;
+            connection.busy_timeout(Duration::from_secs(30))?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "foreign_keys", true)?;
+            let level = if durability == Durability::Full { "FULL" } else { "NORMAL" };
+            connection.pragma_update(None, "synchronous", level)?;
+            Ok(connection)
+        };
+        open().map_err(|source| Error::Open { path: self.path.clone(), source })
+    }
+
+    fn migrate(&self, connection: &mut Connection) -> Result<()> {
+        let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found > MIGRATIONS.len() {
+            return Err(Error::FromTheFuture { path: self.path.clone(), found, known: MIGRATIONS.len() });
+        }
+        for (index, sql) in MIGRATIONS.iter().enumerate().skip(found) {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(sql)?;
+            transaction.pragma_update(None, "user_version", index + 1)?;
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+}
+
+/// Now, UTC, as every row has it: sortable text with milliseconds.
+pub fn now_utc() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}

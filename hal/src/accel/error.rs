@@ -1,0 +1,32 @@
+//! What can go wrong with an accelerator.
+
+/// Callers branch on this and on nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The device or its library is not there.
+    NotPresent,
+    /// The bytes are no network this device can run.
+    BadModel,
+    /// Number, shape or type of the inputs does not fit the network.
+    BadInput,
+    OutOfMemory,
+    /// The run itself failed.
+    Device,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+impl Error {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}

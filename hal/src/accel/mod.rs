@@ -1,0 +1,52 @@
+//! Accelerators: load a network, run it. The seam is three calls wide, so that a direct TensorRT binding can stand
+//! beside ONNX Runtime without the callers noticing.
+
+mod error;
+
+pub use error::{Error, Kind};
+
+/// A dense, row-major (last axis fastest) array of 32-bit floats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Extent of each axis, outermost first, for example `[1, 1, depth, rows, columns]`.
+    pub shape: Vec<usize>,
+    pub data: Vec<f32>,
+}
+
+/// What an accelerator is and how it came to be chosen; shown to people and written into every result.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Description {
+    /// Execution provider in use: `cpu`, `cuda`, `tensorrt`, `scripted`.
+    pub provider: String,
+    /// Library and version, for example `ONNX Runtime 1.32.0`.
+    pub library: String,
+    /// Why the provider in use is not the one configured, when it is not.
+    pub fallback: Option<String>,
+    pub simulated: bool,
+}
+
+/// A device that runs networks.
+pub trait Accelerator: Send + Sync + std::fmt::Debug {
+    fn describe(&self) -> Description;
+
+    /// Loads a network from ONNX bytes. May take long (a first TensorRT build takes minutes).
+    ///
+    /// # Errors
+    /// `Kind::BadModel` when the bytes are no network this device can run, `Kind::OutOfMemory`, `Kind::NotPresent`
+    /// when the device or its library has gone.
+    fn load(&self, onnx: &[u8]) -> Result<Box<dyn LoadedModel>, Error>;
+}
+
+/// A network in memory, ready to run.
+pub trait LoadedModel: Send + std::fmt::Debug {
+    /// Names of inputs and outputs, in order.
+    fn inputs(&self) -> &[String];
+    fn outputs(&self) -> &[String];
+
+    /// Runs once: `inputs` in the order of [`LoadedModel::inputs`]; returns outputs in the order of
+    /// [`LoadedModel::outputs`].
+    ///
+    /// # Errors
+    /// `Kind::BadInput` when a shape does not fit, `Kind::Device` when the run failed, `Kind::OutOfMemory`.
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error>;
+}

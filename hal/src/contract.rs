@@ -1,0 +1,1 @@
+//! The test bodies that every implementation of a device must pass.

@@ -1,0 +1,10 @@
+//! The hardware abstraction layer: what the pipelines may ask of a machine. It knows no medicine.
+//!
+//! To add a device: one file here that implements the trait, one line where devices are chosen, and the contract
+//! tests in `contract` run on it.
+
+pub mod accel;
+#[cfg(any(test, feature = "sim"))]
+pub mod contract;
+
+pub use accel::{Accelerator, LoadedModel, Tensor};

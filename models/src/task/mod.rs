@@ -1,0 +1,1 @@
+//! One clinical task per file; each reads pre, infer, post in order.
