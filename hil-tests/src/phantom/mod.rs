@@ -1,0 +1,1 @@
+//! Phantoms: CT series built in code.
