@@ -1,5 +1,10 @@
 //! SQLite: one table, one file. Opens the database, runs migrations, hands out connections.
 
+pub mod events;
+pub mod jobs;
+pub mod results;
+pub mod series;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -52,7 +52,7 @@ CREATE TABLE jobs (
   series_id      INTEGER NOT NULL REFERENCES series(id),
   version        INTEGER NOT NULL,
   priority       INTEGER NOT NULL DEFAULT 1,   -- 0 urgent, 1 normal, 2 background
-  state          TEXT NOT NULL,      -- queued | running | done | parked
+  state          TEXT NOT NULL,      -- queued | running | done | parked | superseded
   attempts       INTEGER NOT NULL DEFAULT 0,
   interruptions  INTEGER NOT NULL DEFAULT 0,
   not_before_utc TEXT,

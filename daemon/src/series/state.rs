@@ -1,0 +1,130 @@
+//! The life of a series.
+//!
+//! ```text
+//!              instance                       results made
+//!   Receiving <--------- any but Evicted  Complete ------> Processed
+//!       |                                    ^  |            |
+//!       +------------- complete -------------+  +-> Refused  +--> Evicted (delivered, space needed)
+//! ```
+
+/// Every accepted series ends as `Processed` or `Refused`, with a verdict in plain words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Receiving,
+    /// All there; a job exists.
+    Complete,
+    Processed,
+    Refused,
+    /// Its bytes were removed after everything was delivered.
+    Evicted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// An instance arrived that was not there before.
+    Instance,
+    Completed,
+    Processed,
+    Refused,
+    Evicted,
+    /// Someone asked for the work to be done again.
+    Rerun,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Changed(State),
+    Unchanged,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a series that is {from} cannot take {event:?}")]
+pub struct IllegalTransition {
+    pub from: State,
+    pub event: Event,
+}
+
+impl State {
+    /// # Errors
+    /// [`IllegalTransition`] when the event makes no sense in this state; the series stays as it is.
+    pub fn on(self, event: Event) -> Result<Step, IllegalTransition> {
+        use State::{Complete, Evicted, Processed, Receiving, Refused};
+        let next = match (self, event) {
+            // A late slice reopens whatever was concluded without it, even when the rest has been evicted.
+            (_, Event::Instance) => Receiving,
+            (Receiving | Complete, Event::Completed) => Complete,
+            (Complete | Processed, Event::Processed) => Processed,
+            (Receiving | Complete | Refused, Event::Refused) => Refused,
+            (Processed | Refused | Evicted, Event::Evicted) => Evicted,
+            (Complete | Processed | Refused, Event::Rerun) => Complete,
+            (from, event) => return Err(IllegalTransition { from, event }),
+        };
+        Ok(if next == self { Step::Unchanged } else { Step::Changed(next) })
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Receiving => "receiving",
+            Self::Complete => "complete",
+            Self::Processed => "processed",
+            Self::Refused => "refused",
+            Self::Evicted => "evicted",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Receiving, Self::Complete, Self::Processed, Self::Refused, Self::Evicted]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Event::{Completed, Instance, Rerun};
+    use super::*;
+
+    const STATES: [State; 5] =
+        [State::Receiving, State::Complete, State::Processed, State::Refused, State::Evicted];
+    const EVENTS: [Event; 6] = [Instance, Completed, Event::Processed, Event::Refused, Event::Evicted, Rerun];
+
+    /// One letter for each (state, event): `x` forbidden, `.` unchanged, else the next state's initial.
+    const TABLE: [&str; 5] = [
+        ".Cxfxx", // receiving
+        "R.Pfx.", // complete
+        "Rx.xEC", // processed
+        "Rxx.EC", // refused
+        "Rxxx.x", // evicted
+    ];
+
+    #[test]
+    fn every_state_meets_every_event_as_drawn() {
+        for (row, state) in STATES.into_iter().enumerate() {
+            for (column, event) in EVENTS.into_iter().enumerate() {
+                let drawn = match TABLE[row].as_bytes()[column] {
+                    b'x' => None,
+                    b'.' => Some(Step::Unchanged),
+                    b'R' => Some(Step::Changed(State::Receiving)),
+                    b'C' => Some(Step::Changed(State::Complete)),
+                    b'P' => Some(Step::Changed(State::Processed)),
+                    b'f' => Some(Step::Changed(State::Refused)),
+                    _ => Some(Step::Changed(State::Evicted)),
+                };
+                assert_eq!(state.on(event).ok(), drawn, "{state} on {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_survive_the_database() {
+        for state in STATES {
+            assert_eq!(State::parse(state.as_str()), Some(state));
+        }
+    }
+}

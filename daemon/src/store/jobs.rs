@@ -1,0 +1,139 @@
+//! `jobs`: one row per version of a series that is to be analysed.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::Result;
+
+#[derive(Debug, Clone)]
+pub struct JobRow {
+    pub id: i64,
+    pub series_id: i64,
+    pub version: i64,
+    pub state: String,
+    pub attempts: u32,
+    pub interruptions: u32,
+    pub not_before_utc: Option<String>,
+    pub reason: Option<String>,
+    pub created_utc: String,
+}
+
+const COLUMNS: &str = "id, series_id, version, state, attempts, interruptions, not_before_utc, reason, created_utc";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
+    Ok(JobRow {
+        id: row.get(0)?,
+        series_id: row.get(1)?,
+        version: row.get(2)?,
+        state: row.get(3)?,
+        attempts: row.get(4)?,
+        interruptions: row.get(5)?,
+        not_before_utc: row.get(6)?,
+        reason: row.get(7)?,
+        created_utc: row.get(8)?,
+    })
+}
+
+/// Queues the work for one version; whatever is queued or running for older versions is superseded.
+///
+/// # Errors
+/// When the database fails.
+pub fn enqueue(transaction: &Transaction<'_>, series_id: i64, version: i64, now: &str) -> Result<i64> {
+    transaction.execute(
+        "UPDATE jobs SET state = 'superseded' WHERE series_id = ?1 AND version < ?2 AND state IN ('queued', 'running', 'parked')",
+        params![series_id, version],
+    )?;
+    transaction.execute(
+        "INSERT INTO jobs (series_id, version, state, created_utc) VALUES (?1, ?2, 'queued', ?3)",
+        params![series_id, version, now],
+    )?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Takes the next job that may run now. The row says `running` on disk before the work begins, so that a crash is
+/// counted against the job.
+///
+/// # Errors
+/// When the database fails.
+pub fn claim(connection: &mut Connection, now: &str) -> Result<Option<JobRow>> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM jobs WHERE state = 'queued' AND (not_before_utc IS NULL OR not_before_utc <= ?1) \
+         ORDER BY priority, id LIMIT 1"
+    );
+    let job = transaction.prepare_cached(&sql)?.query_row([now], read).optional()?;
+    if let Some(job) = &job {
+        transaction.execute("UPDATE jobs SET state = 'running', started_utc = ?2 WHERE id = ?1", params![job.id, now])?;
+    }
+    transaction.commit()?;
+    Ok(job)
+}
+
+/// # Errors
+/// When the database fails.
+pub fn get(connection: &Connection, id: i64) -> Result<Option<JobRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
+}
+
+/// When the earliest waiting job may run; `None` when none waits.
+///
+/// # Errors
+/// When the database fails.
+pub fn next_not_before(connection: &Connection) -> Result<Option<String>> {
+    Ok(connection.query_row("SELECT min(coalesce(not_before_utc, '')) FROM jobs WHERE state = 'queued'", [], |row| row.get(0))?)
+}
+
+/// Is the job still wanted? It is not when a late slice or a rerun made a newer one.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_current(connection: &Connection, id: i64) -> Result<bool> {
+    let state: String = connection.query_row("SELECT state FROM jobs WHERE id = ?1", [id], |row| row.get(0))?;
+    Ok(state == "running")
+}
+
+/// # Errors
+/// When the database fails.
+pub fn done(transaction: &Transaction<'_>, id: i64, findings: Option<&str>, timings: &str, now: &str) -> Result<()> {
+    transaction.execute(
+        "UPDATE jobs SET state = 'done', reason = NULL, findings = ?2, timings = ?3, finished_utc = ?4 WHERE id = ?1",
+        params![id, findings, timings, now],
+    )?;
+    Ok(())
+}
+
+/// The job failed and will be tried again at `not_before`.
+///
+/// # Errors
+/// When the database fails.
+pub fn retry(transaction: &Transaction<'_>, id: i64, reason: &str, not_before: &str) -> Result<()> {
+    transaction.execute(
+        "UPDATE jobs SET state = 'queued', attempts = attempts + 1, reason = ?2, not_before_utc = ?3 WHERE id = ?1",
+        params![id, reason, not_before],
+    )?;
+    Ok(())
+}
+
+/// The job will not be tried again unless someone asks.
+///
+/// # Errors
+/// When the database fails.
+pub fn park(transaction: &Transaction<'_>, id: i64, reason: &str, now: &str) -> Result<()> {
+    transaction.execute(
+        "UPDATE jobs SET state = 'parked', attempts = attempts + 1, reason = ?2, finished_utc = ?3 WHERE id = ?1",
+        params![id, reason, now],
+    )?;
+    Ok(())
+}
+
+/// After a restart: what was running was interrupted. Returns the jobs that are queued again, and those that were
+/// interrupted `limit` times and must be parked.
+///
+/// # Errors
+/// When the database fails.
+pub fn recover(transaction: &Transaction<'_>, limit: u32) -> Result<(Vec<JobRow>, Vec<JobRow>)> {
+    transaction.execute("UPDATE jobs SET state = 'queued', interruptions = interruptions + 1 WHERE state = 'running'", [])?;
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = 'queued' ORDER BY id");
+    let rows = transaction.prepare(&sql)?.query_map([], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(rows.into_iter().partition(|job| job.interruptions < limit))
+}
