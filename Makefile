@@ -1,0 +1,59 @@
+# One gate, three callers: people, .ci/run and the release all use these targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench soak lint fmt evaluate train docs clean
+
+export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
+export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
+SETUP := hil-tests/scripts/setup.sh
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing need (asks for root only when something is missing)
+	@$(SETUP)
+
+build: setup ## everything, for development
+	cargo build --workspace
+
+demo: setup ## a CT study arrives, is analysed, results come back; STUDY=folder takes your own DICOM files
+	@cargo build --quiet --workspace
+	@target/debug/demo --out out/demo $(if $(STUDY),--study '$(STUDY)')
+
+test: setup ## format check and all tests
+	cargo fmt --all --check
+	cargo build --workspace
+	cargo test --workspace
+
+bench: ## release build, side by side with Orthanc and DCMTK; figures also in out/bench.json
+	@$(SETUP) bench
+	cargo build --release --workspace --bins
+	@target/release/bench --out out/bench.json
+
+soak: setup ## the power-loss test, 200 kills (ROUNDS=n)
+	cargo build --workspace
+	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test -p hil-tests --test power_loss -- --nocapture
+
+lint: ## format, clippy, dependency policy, project rules
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: deny.toml not checked (cargo install cargo-deny)"; fi
+	@hil-tests/scripts/rules.sh
+
+fmt: ## format the code
+	cargo fmt --all
+
+evaluate: setup ## sensitivity and false positives of the model packages on held-out phantoms
+	@cargo build --quiet --workspace
+	@hil-tests/scripts/evaluate.sh
+
+train: ## train the chest CT network on phantoms (downloads PyTorch, hours)
+	models/training/train.sh
+
+docs: ## API documentation in target/doc
+	cargo doc --workspace --no-deps
+
+clean: ## remove build outputs and caches
+	rm -rf target .cache out

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Project rules that no compiler knows. Exits 1 when one is broken; long files are only reported.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+broken=0
+rule() { # name, offending lines
+  [ -z "$2" ] && return
+  printf 'rule broken: %s\n%s\n' "$1" "$2"
+  broken=1
+}
+code() { git ls-files --cached --others --exclude-standard '*.rs' | while read -r file; do [ -f "$file" ] && echo "$file"; done; }
+
+rule 'device paths belong to hal' "$(code | grep -v '^hal/' | xargs grep -nE '"/(sys|dev)/' | grep -v '/dev/null')"
+rule 'no unsafe outside ioctl and FFI files' "$(code | grep -vE 'ioctl|ffi' | xargs grep -nE '\bunsafe( \{| fn| impl)' | grep -v '// SAFETY-FILE')"
+rule 'a module opens by naming its responsibility (//!)' "$(code | grep '/src/' | while read -r f; do head -n 1 "$f" | grep -q '^//!' || echo "$f"; done)"
+rule 'hal knows no medicine, models knows no network' "$(code | grep '^hal/\|^models/' | xargs grep -nE '\buse (scansided|zbus|dicom_ul)\b')"
+rule 'model weights name their hash' "$(for m in models/packages/*/model.toml; do [ -f "$m" ] && { grep -q 'sha256' "$m" || echo "$m"; }; done)"
+long=$(code | xargs wc -l | awk '$2 != "total" && $1 > 400 {print "  " $1 " " $2}' | sort -rn)
+[ -n "$long" ] && printf 'files over 400 lines, each worth a second look at its seams:\n%s\n' "$long"
+[ $broken = 0 ] && echo 'project rules: ok'
+exit $broken

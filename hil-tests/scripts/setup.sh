@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Makes a fresh Debian 12 machine ready to build and test: system packages, the validators' Python, ONNX Runtime.
+# Quick when everything is there. `setup.sh bench` also installs what only the benchmark compares with.
+set -euo pipefail
+scripts=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$scripts/../.." && pwd)
+cache=$root/.cache
+purpose=${1:-test}
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+rust() {
+  local wanted=1.94 found
+  command -v cargo >/dev/null 2>&1 ||
+    fail "the Rust toolchain (>= $wanted) is missing; install it from https://rustup.rs, or put cargo on the PATH"
+  found=$(rustc --version | awk '{print $2}')
+  [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)" = "$wanted" ] ||
+    fail "rustc $found is too old, $wanted or newer is needed: rustup update stable"
+}
+
+# cmake and g++ build the JPEG-LS and JPEG 2000 decoders; dcmtk, dicom3tools and pixelmed are the peers and judges of the
+# tests; dbus is the private bus.
+packages() {
+  local wanted="ca-certificates cmake g++ gcc make pkg-config python3 python3-venv dbus dcmtk dicom3tools
+    libpixelmed-java libcommons-codec-java default-jre-headless"
+  [ "$purpose" = bench ] && wanted="$wanted orthanc"
+  local missing="" package as_root=""
+  for package in $wanted; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+  done
+  [ -z "$missing" ] && return
+  if [ "$(id -u)" != 0 ]; then
+    if sudo -n true 2>/dev/null; then as_root="sudo"; else
+      fail "missing packages; run: sudo apt-get update && sudo apt-get install --no-install-recommends -y$missing"
+    fi
+  fi
+  say "installing$missing"
+  $as_root apt-get update -qq
+  # RUNLEVEL=1: a server among them (orthanc) must not start by itself.
+  # shellcheck disable=SC2086
+  $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends -y $missing >/dev/null
+}
+
+python() {
+  local stamp=$cache/python/.requirements
+  cmp -s "$scripts/validators.txt" "$stamp" && return
+  say "Python packages of the validators"
+  rm -rf "$cache/python"
+  /usr/bin/python3 -m venv "$cache/python"
+  "$cache/python/bin/pip" install --quiet --disable-pip-version-check -r "$scripts/validators.txt"
+  cp "$scripts/validators.txt" "$stamp"
+}
+
+# The library only, out of the PyPI wheel: no Python is involved when it runs.
+onnxruntime() {
+  [ -n "${SCANSIDE_ONNXRUNTIME:-}" ] && [ "$SCANSIDE_ONNXRUNTIME" != "$cache/onnxruntime/libonnxruntime.so" ] && {
+    [ -r "$SCANSIDE_ONNXRUNTIME" ] || fail "SCANSIDE_ONNXRUNTIME=$SCANSIDE_ONNXRUNTIME cannot be read"
+    return
+  }
+  local version want machine folder library
+  machine=$(uname -m)
+  version=$(awk '$1 == "version" {print $2}' "$scripts/onnxruntime.txt")
+  want=$(awk -v m="$machine" '$1 == m {print $2}' "$scripts/onnxruntime.txt")
+  [ -n "$want" ] || fail "no ONNX Runtime wheel is pinned for $machine; set SCANSIDE_ONNXRUNTIME to a libonnxruntime.so"
+  folder=$cache/onnxruntime/$version
+  library=$folder/libonnxruntime.so.$version
+  if [ ! -f "$library" ]; then
+    say "ONNX Runtime $version"
+    mkdir -p "$cache/onnxruntime"
+    local work; work=$(mktemp -d "$cache/onnxruntime/download.XXXXXX")
+    # The wheel for one fixed Python, so that the same bytes are pinned whatever Python runs here.
+    "$cache/python/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+      --python-version 311 --implementation cp --abi cp311 --platform "manylinux_2_28_$machine" \
+      --dest "$work" "onnxruntime==$version"
+    local wheel; wheel=$(echo "$work"/*.whl)
+    echo "$want  $wheel" | sha256sum --check --quiet ||
+      { rm -rf "$work"; fail "the downloaded ONNX Runtime wheel is not the pinned one (sha256)"; }
+    mkdir -p "$work/unpacked"
+    "$cache/python/bin/python" -m zipfile -e "$wheel" "$work/unpacked"
+    mkdir -p "$folder"
+    mv "$work/unpacked/onnxruntime/LICENSE" "$work/unpacked/onnxruntime/ThirdPartyNotices.txt" "$folder/"
+    mv "$work/unpacked/onnxruntime/capi/libonnxruntime.so.$version" "$library"
+    rm -rf "$work"
+  fi
+  ln -sfn "$version/libonnxruntime.so.$version" "$cache/onnxruntime/libonnxruntime.so"
+}
+
+rust
+packages
+mkdir -p "$cache"
+python
+onnxruntime
