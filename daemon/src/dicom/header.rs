@@ -37,8 +37,12 @@ pub struct Header {
     pub photometric: String,
     pub bits_allocated: u16,
     pub bits_stored: u16,
+    /// Most significant bit of a stored value; `bits_stored - 1` when absent. (0028,0102)
+    pub high_bit: Option<u16>,
     pub pixel_representation: u16,
     pub pixel_padding_value: Option<i64>,
+    /// Other end of the range of padding values; (0028,0121).
+    pub pixel_padding_range_limit: Option<i64>,
     pub rescale_slope: Option<f64>,
     pub rescale_intercept: Option<f64>,
     /// Position (mm, LPS) of the centre of the first pixel; (0020,0032).
