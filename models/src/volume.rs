@@ -19,9 +19,9 @@ impl Geometry {
     /// Patient position (mm, LPS) of a voxel index (column, row, slice), which may be fractional.
     pub fn to_patient(&self, index: [f64; 3]) -> [f64; 3] {
         let mut p = self.origin_mm;
-        for a in 0..3 {
-            for (c, v) in p.iter_mut().enumerate() {
-                *v += self.axes[a][c] * self.spacing_mm[a] * index[a];
+        for ((axis, spacing), index) in self.axes.iter().zip(self.spacing_mm).zip(index) {
+            for (v, component) in p.iter_mut().zip(axis) {
+                *v += component * spacing * index;
             }
         }
         p

@@ -2,8 +2,18 @@
 //! beside ONNX Runtime without the callers noticing.
 
 mod error;
+mod library;
+mod onnxruntime;
+mod provider;
+mod runtime;
+#[cfg(any(test, feature = "sim"))]
+pub mod scripted;
+
+use std::path::PathBuf;
 
 pub use error::{Error, Kind};
+pub use library::ENVIRONMENT_KEY;
+pub use provider::Provider;
 
 /// A dense, row-major (last axis fastest) array of 32-bit floats.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,4 +59,36 @@ pub trait LoadedModel: Send + std::fmt::Debug {
     /// # Errors
     /// `Kind::BadInput` when a shape does not fit, `Kind::Device` when the run failed, `Kind::OutOfMemory`.
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error>;
+}
+
+/// Which accelerator to open, and with what.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AcceleratorConfig {
+    /// `cpu` (also when empty), `cuda`, `tensorrt`; `scripted` in simulation builds.
+    pub provider: String,
+    /// libonnxruntime.so: a path, or a bare name for the loader's search path. The environment variable
+    /// [`ENVIRONMENT_KEY`] overrides it.
+    pub library: PathBuf,
+    /// Threads inside one operator; 0 takes all cores.
+    pub threads: usize,
+    /// Where TensorRT keeps built engines and timings between starts; without it each load builds anew.
+    pub cache: Option<PathBuf>,
+}
+
+/// Opens the configured accelerator; when a GPU provider cannot be used, the next best one, with the reason in
+/// [`Description::fallback`].
+///
+/// For `cpu` the library is inspected now and mapped into memory by the first [`Accelerator::load`], so that an idle
+/// device does not pay for it.
+///
+/// # Errors
+/// `Kind::NotPresent`: no usable library (the message names path and remedy), or an unknown provider.
+pub fn open(config: &AcceleratorConfig) -> Result<Box<dyn Accelerator>, Error> {
+    let wanted = Provider::parse(&config.provider)?;
+    #[cfg(any(test, feature = "sim"))]
+    if wanted == Provider::Scripted {
+        return Ok(Box::new(scripted::Scripted::zeros()));
+    }
+    let library = library::find(&config.library)?;
+    Ok(Box::new(onnxruntime::OnnxRuntime::open(wanted, library, config)?))
 }

@@ -1,1 +1,68 @@
 //! One clinical task per file; each reads pre, infer, post in order.
+
+pub mod ct_chest;
+pub mod lungs;
+
+/// How a caller watches a task and stops it. Called between patches, so a long inference yields within one patch.
+pub trait Control: Sync {
+    /// `stage` is `lungs`, `resample`, `inference` or `postprocess`; `fraction` of that stage is done (0 to 1).
+    fn progress(&self, stage: &str, fraction: f64);
+
+    /// Once true, the task returns an error of kind [`Kind::Cancelled`] before its next patch or stage.
+    fn cancelled(&self) -> bool;
+}
+
+/// Nobody watches, nobody cancels.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unattended;
+
+impl Control for Unattended {
+    fn progress(&self, _stage: &str, _fraction: f64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Callers branch on this and on nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Control::cancelled`] said so.
+    Cancelled,
+    /// The network does not fit the package's manifest (names, shapes).
+    BadModel,
+    /// The network answered something that is no probability.
+    BadOutput,
+    /// The accelerator failed; trying again may help.
+    Accelerator(hal::accel::Kind),
+}
+
+/// Why a task gave no findings.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl From<hal::accel::Error> for Error {
+    fn from(error: hal::accel::Error) -> Self {
+        Self::new(Kind::Accelerator(error.kind()), error.to_string())
+    }
+}
+
+/// # Errors
+/// `Kind::Cancelled` once the caller wants to stop.
+pub(crate) fn go_on(control: &dyn Control) -> Result<(), Error> {
+    if control.cancelled() { Err(Error::new(Kind::Cancelled, "cancelled")) } else { Ok(()) }
+}

@@ -1,0 +1,208 @@
+//! Accelerators behind ONNX Runtime: CPU, CUDA, TensorRT.
+
+use ort::ErrorCode;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{TensorElementType, TensorRef, ValueType};
+
+use super::library::Library;
+use super::{Accelerator, AcceleratorConfig, Description, Error, Kind, LoadedModel, Provider, Tensor, runtime};
+
+/// A network of one addition (float `[N, 2]`, y = x + 1): if a provider runs this, its driver and device are there.
+const PROBE: &[u8] = include_bytes!("probe.onnx");
+
+#[derive(Debug)]
+pub(super) struct OnnxRuntime {
+    library: Library,
+    provider: Provider,
+    config: AcceleratorConfig,
+    fallback: Option<String>,
+}
+
+impl OnnxRuntime {
+    /// Takes the first provider, from `wanted` downwards, that runs the probe network.
+    ///
+    /// # Errors
+    /// `Kind::NotPresent` when the library cannot be loaded.
+    pub(super) fn open(wanted: Provider, library: Library, config: &AcceleratorConfig) -> Result<Self, Error> {
+        let mut reasons = Vec::new();
+        let mut provider = wanted;
+        while let Some(next) = provider.fallback() {
+            runtime::environment(&library)?;
+            match usable(provider, &library, config) {
+                Ok(()) => break,
+                Err(why) => reasons.push(format!("{} requested; {why}", provider.name())),
+            }
+            provider = next;
+        }
+        let fallback = (!reasons.is_empty()).then(|| format!("{}: using {}", reasons.join("; "), provider.name()));
+        if let Some(reason) = &fallback {
+            tracing::warn!("{reason}");
+        }
+        Ok(Self { library, provider, config: config.clone(), fallback })
+    }
+}
+
+/// Why a GPU provider cannot be used, in plain words.
+fn usable(provider: Provider, library: &Library, config: &AcceleratorConfig) -> Result<(), String> {
+    let at = format!("{} at {}", library.name(), library.path.display());
+    match provider.built_in() {
+        Ok(true) => {}
+        Ok(false) => return Err(format!("{at} was built without it")),
+        Err(e) => return Err(format!("{at} does not list its providers: {}", first_line(e.message()))),
+    }
+    let probe = Tensor { shape: vec![1, 2], data: vec![0.0, 1.0] };
+    session(PROBE, provider, library, config)
+        .and_then(|mut model| model.run(&[probe]))
+        .map(|_| ())
+        .map_err(|e| format!("{at}: {}", first_line(&e.to_string())))
+}
+
+impl Accelerator for OnnxRuntime {
+    fn describe(&self) -> Description {
+        Description {
+            provider: self.provider.name().into(),
+            library: self.library.name(),
+            fallback: self.fallback.clone(),
+            simulated: false,
+        }
+    }
+
+    fn load(&self, onnx: &[u8]) -> Result<Box<dyn LoadedModel>, Error> {
+        Ok(Box::new(session(onnx, self.provider, &self.library, &self.config)?))
+    }
+}
+
+fn session(
+    onnx: &[u8],
+    provider: Provider,
+    library: &Library,
+    config: &AcceleratorConfig,
+) -> Result<LoadedSession, Error> {
+    let environment = runtime::environment(library)?;
+    let threads = match config.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    };
+    let mut builder = Session::builder(&environment)
+        .map_err(device_error)?
+        .with_execution_providers(provider.dispatch(config))
+        .map_err(device_error)?
+        .with_intra_threads(threads)
+        .map_err(device_error)?
+        .with_inter_threads(1)
+        .map_err(device_error)?
+        // Idle threads must not burn cores that receive images.
+        .with_intra_op_spinning(false)
+        .map_err(device_error)?
+        .with_deterministic_compute(true)
+        .map_err(device_error)?;
+    let session = builder.commit_from_memory(onnx).map_err(|e| {
+        let kind = match e.code() {
+            ErrorCode::ExecutionProviderFailure | ErrorCode::DeviceReset => Kind::Device,
+            _ if is_memory(e.message()) => Kind::OutOfMemory,
+            _ => Kind::BadModel,
+        };
+        Error::new(kind, format!("network refused by {}: {}", library.name(), first_line(e.message())))
+    })?;
+    LoadedSession::new(session)
+}
+
+#[derive(Debug)]
+struct LoadedSession {
+    session: Session,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    /// Extents of each input, -1 where the network leaves them open.
+    shapes: Vec<Vec<i64>>,
+}
+
+impl LoadedSession {
+    fn new(session: Session) -> Result<Self, Error> {
+        let float_shape = |name: &str, kind: &ValueType| match kind {
+            ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Ok(shape.to_vec()),
+            other => Err(Error::new(Kind::BadModel, format!("\"{name}\" is {other}, not a tensor of 32-bit floats"))),
+        };
+        let shapes =
+            session.inputs().iter().map(|i| float_shape(i.name(), i.dtype())).collect::<Result<Vec<_>, _>>()?;
+        for output in session.outputs() {
+            float_shape(output.name(), output.dtype())?;
+        }
+        let inputs = session.inputs().iter().map(|i| i.name().to_owned()).collect();
+        let outputs = session.outputs().iter().map(|o| o.name().to_owned()).collect();
+        Ok(Self { session, inputs, outputs, shapes })
+    }
+
+    fn check(&self, inputs: &[Tensor]) -> Result<(), Error> {
+        let bad = |why: String| Err(Error::new(Kind::BadInput, why));
+        if inputs.len() != self.inputs.len() {
+            return bad(format!("{} inputs given, the network has {}", inputs.len(), self.inputs.len()));
+        }
+        for ((tensor, name), shape) in inputs.iter().zip(&self.inputs).zip(&self.shapes) {
+            let fits = tensor.shape.len() == shape.len()
+                && tensor.shape.iter().zip(shape).all(|(have, want)| *want < 0 || i64::try_from(*have) == Ok(*want));
+            if !fits {
+                return bad(format!("\"{name}\" is {:?}, the network wants {shape:?} (-1 is any)", tensor.shape));
+            }
+            if tensor.shape.iter().product::<usize>() != tensor.data.len() {
+                return bad(format!("\"{name}\" holds {} values for shape {:?}", tensor.data.len(), tensor.shape));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl LoadedModel for LoadedSession {
+    fn inputs(&self) -> &[String] {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &[String] {
+        &self.outputs
+    }
+
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
+        self.check(inputs)?;
+        let values = inputs
+            .iter()
+            .map(|t| TensorRef::from_array_view((t.shape.clone(), t.data.as_slice())).map(SessionInputValue::from))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| Error::new(Kind::BadInput, first_line(e.message())))?;
+        let outputs = self.session.run(values.as_slice()).map_err(|e| run_error(&e))?;
+        outputs.values().map(|value| tensor(&value)).collect()
+    }
+}
+
+fn tensor(value: &ort::value::DynValue) -> Result<Tensor, Error> {
+    let (shape, data) = value.try_extract_tensor::<f32>().map_err(|e| run_error(&e))?;
+    let shape = shape.iter().map(|n| usize::try_from(*n).unwrap_or(0)).collect();
+    Ok(Tensor { shape, data: data.to_vec() })
+}
+
+fn device_error<R>(error: ort::Error<R>) -> Error {
+    Error::new(Kind::Device, first_line(error.message()))
+}
+
+fn run_error(error: &ort::Error) -> Error {
+    let kind = match error.code() {
+        ErrorCode::InvalidArgument => Kind::BadInput,
+        _ if is_memory(error.message()) => Kind::OutOfMemory,
+        _ => Kind::Device,
+    };
+    Error::new(kind, format!("the network failed: {}", first_line(error.message())))
+}
+
+/// ONNX Runtime has no code of its own for it.
+fn is_memory(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["failed to allocate", "bad_alloc", "out of memory", "cudaerrormemoryallocation"]
+        .iter()
+        .any(|w| message.contains(w))
+}
+
+fn first_line(message: &str) -> String {
+    let line = message.lines().find(|l| !l.trim().is_empty()).unwrap_or("no reason given").trim();
+    match line.char_indices().nth(300) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    }
+}
