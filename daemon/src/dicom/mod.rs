@@ -1,3 +1,4 @@
 //! The DICOM node: what we accept and offer.
 
 pub mod header;
+pub mod scan;

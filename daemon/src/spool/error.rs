@@ -1,0 +1,80 @@
+//! What can go wrong with custody.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::store;
+
+/// What callers branch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Too little free space; nothing was kept. The sender may try again later (0xA700).
+    NoSpace,
+    Io,
+    Database,
+    /// The SOP UIDs of the command are not those of the data set; nothing was kept.
+    UidMismatch,
+    /// The spool has been closed, or cannot keep custody any more.
+    Closed,
+}
+
+/// Cheap to clone: one failed batch is answered to every sender in it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("not enough free space: {free_mib} MiB free, {needed_mib} MiB must stay free")]
+    NoSpace { free_mib: u64, needed_mib: u64 },
+    #[error("spool {path}: {source}")]
+    Io { path: PathBuf, source: Arc<io::Error> },
+    #[error("spool {path}: in use by another process")]
+    InUse { path: PathBuf },
+    #[error("spool: {0}")]
+    Database(Arc<store::Error>),
+    #[error("the command says {what} {command:?}, the data set says {data_set:?}")]
+    UidMismatch { what: &'static str, command: String, data_set: String },
+    #[error("the instance is no longer kept here: {place}")]
+    Gone { place: String },
+    #[error("the spool is closed")]
+    Closed,
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoSpace { .. } => Kind::NoSpace,
+            Self::Io { .. } | Self::InUse { .. } | Self::Gone { .. } => Kind::Io,
+            Self::Database(_) => Kind::Database,
+            Self::UidMismatch { .. } => Kind::UidMismatch,
+            Self::Closed => Kind::Closed,
+        }
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(source: store::Error) -> Self {
+        Self::Database(Arc::new(source))
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::from(store::Error::from(source))
+    }
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Names the file in an I/O error. A full disk is `NoSpace` wherever it shows.
+pub(super) trait At<T> {
+    fn at(self, path: &Path) -> Result<T>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, path: &Path) -> Result<T> {
+        self.map_err(|source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::NoSpace { free_mib: 0, needed_mib: 1 },
+            _ => Error::Io { path: path.to_owned(), source: Arc::new(source) },
+        })
+    }
+}
