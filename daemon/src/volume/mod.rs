@@ -5,6 +5,7 @@
 pub mod build;
 pub mod decode;
 pub mod geometry;
+pub mod refusal;
 
 use std::sync::Arc;
 

@@ -1,0 +1,157 @@
+//! Why slices make no volume, in words for the person who has to do something about it.
+
+use std::fmt;
+
+/// A slice as people find it: by its number, and by its position along the stack.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// Instance number (or frame number), when the slice has one.
+    pub number: Option<i64>,
+    /// The patient axis that runs closest to the slice normal: `x`, `y` or `z`.
+    pub axis: char,
+    /// Position on that axis, millimetres, LPS.
+    pub mm: f64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "slice {number} ({} = {:.1} mm)", self.axis, self.mm),
+            None => write!(f, "the slice at {} = {:.1} mm", self.axis, self.mm),
+        }
+    }
+}
+
+/// Slices that should lie between two neighbours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gap {
+    pub missing: usize,
+    pub before: Place,
+    pub after: Place,
+}
+
+/// Why slices do not make a volume. `Display` says what, where, and what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    #[error(
+        "{}: a volume needs at least {needed}; send the whole series",
+        counted(*count, "slice only", "slices only")
+    )]
+    TooFew { count: usize, needed: usize },
+
+    #[error(
+        "{} of {total} slices{} without {missing}: their place in the patient is unknown; export the original series, \
+         not a converted or reformatted copy",
+        count,
+        numbered(numbers)
+    )]
+    NoGeometry { missing: &'static str, count: usize, total: usize, numbers: Vec<i64> },
+
+    #[error(
+        "the slices have {count} different frames of reference: their positions cannot be compared; send one \
+         acquisition per series, without repositioning the patient"
+    )]
+    MixedFrameOfReference { count: usize },
+
+    #[error(
+        "{count} of {total} slices{} lie in another direction ({other}, the rest is {usual}): a localiser or a reformat \
+         is mixed into the series; send it as a series of its own",
+        numbered(numbers)
+    )]
+    MixedOrientation { count: usize, total: usize, usual: &'static str, other: &'static str, numbers: Vec<i64> },
+
+    #[error(
+        "{count} of {total} slices{} have {} x {} pixels, the rest {} x {}: reconstruct the series with one matrix",
+        numbered(numbers), other[0], other[1], usual[0], usual[1]
+    )]
+    MixedMatrix { count: usize, total: usize, usual: [u32; 2], other: [u32; 2], numbers: Vec<i64> },
+
+    #[error(
+        "{count} of {total} slices{} have pixels of {:.3} x {:.3} mm, the rest of {:.3} x {:.3} mm: reconstruct the series \
+         with one field of view",
+        numbered(numbers), other[0], other[1], usual[0], usual[1]
+    )]
+    MixedPixelSpacing { count: usize, total: usize, usual: [f64; 2], other: [f64; 2], numbers: Vec<i64> },
+
+    #[error(
+        "{}, for example {first} and {second}: two phases, acquisitions or reconstructions in \
+         one series, or an image sent twice under two names; send each as a series of its own",
+        counted(*places, "position holds more than one slice", "positions hold more than one slice")
+    )]
+    DuplicatePosition { places: usize, first: Place, second: Place },
+
+    #[error(
+        "the slices are tilted by {degrees:.1} degrees: they drift sideways by {drift_mm:.1} mm over {extent_mm:.0} mm \
+         (gantry tilt); acquire without tilt, or let the scanner reconstruct straight slices"
+    )]
+    Tilt { degrees: f64, drift_mm: f64, extent_mm: f64 },
+
+    #[error(
+        "{slice} is shifted sideways by {shift_mm:.1} mm against the others: the field of view was moved within the series; \
+         reconstruct the series with one centre"
+    )]
+    SidewaysShift { slice: Place, shift_mm: f64 },
+
+    #[error("{}", missing_slices(gaps, *spacing_mm))]
+    MissingSlices { spacing_mm: f64, gaps: Vec<Gap> },
+
+    #[error(
+        "the slices are unevenly spaced: neighbours are between {min_mm:.2} and {max_mm:.2} mm apart, first between {} and {}; \
+         reconstruct the series with one increment",
+        at[0], at[1]
+    )]
+    UnevenSpacing { min_mm: f64, max_mm: f64, at: [Place; 2] },
+}
+
+impl Refusal {
+    /// A stable word for callers that branch, for the bus and for statistics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TooFew { .. } => "too-few-slices",
+            Self::NoGeometry { .. } => "no-geometry",
+            Self::MixedFrameOfReference { .. } => "mixed-frame-of-reference",
+            Self::MixedOrientation { .. } => "mixed-orientation",
+            Self::MixedMatrix { .. } => "mixed-matrix",
+            Self::MixedPixelSpacing { .. } => "mixed-pixel-spacing",
+            Self::DuplicatePosition { .. } => "duplicate-position",
+            Self::Tilt { .. } => "gantry-tilt",
+            Self::SidewaysShift { .. } => "sideways-shift",
+            Self::MissingSlices { .. } => "missing-slices",
+            Self::UnevenSpacing { .. } => "uneven-spacing",
+        }
+    }
+}
+
+/// The most places or numbers a message lists before it says "and N more".
+const LISTED: usize = 3;
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn numbered(numbers: &[i64]) -> String {
+    if numbers.is_empty() {
+        return String::new();
+    }
+    let listed: Vec<_> = numbers.iter().take(LISTED).map(i64::to_string).collect();
+    let more = numbers.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(" (number {}{more})", listed.join(", "))
+}
+
+fn missing_slices(gaps: &[Gap], spacing_mm: f64) -> String {
+    let missing: usize = gaps.iter().map(|gap| gap.missing).sum();
+    let listed: Vec<_> = gaps
+        .iter()
+        .take(LISTED)
+        .map(|gap| format!("{} between {} and {}", gap.missing, gap.before, gap.after))
+        .collect();
+    let more = gaps.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(", and in {more} more places") } else { String::new() };
+    format!(
+        "{}, at a spacing of {spacing_mm:.2} mm: {}{more}; send the series again",
+        counted(missing, "slice is missing", "slices are missing"),
+        listed.join(", ")
+    )
+}
