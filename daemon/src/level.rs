@@ -13,6 +13,16 @@ pub enum Level {
     NoOutput,
 }
 
+impl Level {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::NoNewStudies => "no_new_studies",
+            Self::NoOutput => "no_output",
+        }
+    }
+}
+
 /// Level and reason, readable by everyone, raised and lowered by `health`.
 #[derive(Debug, Clone)]
 pub struct Gate(watch::Sender<(Level, String)>);

@@ -2,8 +2,21 @@
 //!
 //! One interface per noun. Lists and properties are read from the store; signals follow [`Event`]s.
 
+mod auth;
+mod delivery;
 pub mod error;
+mod filter;
+mod job;
+mod manager;
 pub mod names;
+mod objects;
+mod publish;
+mod query;
+mod rows;
+mod series;
+mod study;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +24,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
+use zbus::Connection;
+use zbus::connection::Builder;
+use zbus::fdo::RequestNameFlags;
 
 use crate::config::settings;
 use crate::health;
@@ -61,6 +77,10 @@ pub trait Commands: Send + Sync + 'static {
     fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, Error>>;
 }
 
+/// First wait before a bus that is not there is tried again; doubles up to `MOST_PATIENCE`.
+const PATIENCE: Duration = Duration::from_secs(1);
+const MOST_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Serves the appliance on the bus until shutdown. With `bus.address = "none"` it only waits. A bus that is not there
 /// (yet) is tried again for ever: the study path does not depend on it.
 ///
@@ -75,7 +95,77 @@ pub async fn run(
     commands: Arc<dyn Commands>,
     mut shutdown: Shutdown,
 ) -> Result<(), Error> {
-    let _ = (settings, facts, store, events, gate, commands);
-    shutdown.wait().await;
+    if settings.address == "none" {
+        shutdown.wait().await;
+        return Ok(());
+    }
+    let reader = query::Reader::new(store);
+    let mut patience = PATIENCE;
+    while !shutdown.is_set() {
+        let received = events.subscribe();
+        let counts = Arc::default();
+        let manager = manager::Manager {
+            facts: facts.clone(),
+            gate: gate.clone(),
+            reader: reader.clone(),
+            commands: commands.clone(),
+            authority: if settings.address == "system" { auth::Authority::Polkit } else { auth::Authority::SameUser },
+            counts: Arc::clone(&counts),
+        };
+        let outcome = match connect(&settings.address, manager).await {
+            Ok(connection) => {
+                let publisher = publish::Publisher::new(connection.clone(), reader.clone(), counts);
+                serve(connection, publisher, received, &gate, &facts, shutdown.clone(), &mut patience).await
+            }
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => return Ok(()),
+            Err(error) if is_final(&error) => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, retry_secs = patience.as_secs(), "not on D-Bus; the work goes on without")
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(patience) => patience = (patience * 2).min(MOST_PATIENCE),
+            () = shutdown.wait() => {}
+        }
+    }
     Ok(())
+}
+
+/// Waiting does not help with these.
+fn is_final(error: &Error) -> bool {
+    matches!(error, Error::ZBus(zbus::Error::NameTaken | zbus::Error::Address(_)))
+}
+
+async fn connect(address: &str, manager: manager::Manager) -> Result<Connection, Error> {
+    let builder = match address {
+        "system" => Builder::system(),
+        "session" => Builder::session(),
+        address => Builder::address(address),
+    };
+    Ok(builder.serve_at(names::ROOT, zbus::fdo::ObjectManager).serve_at(names::ROOT, manager).build().await?)
+}
+
+/// The name comes last: whoever sees it finds all objects.
+async fn serve(
+    connection: Connection,
+    mut publisher: publish::Publisher,
+    received: broadcast::Receiver<Event>,
+    gate: &Gate,
+    facts: &Facts,
+    shutdown: Shutdown,
+    patience: &mut Duration,
+) -> Result<(), Error> {
+    publisher.show_all().await?;
+    connection.request_name_with_flags(names::BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await?;
+    tracing::info!(name = names::BUS_NAME, "on D-Bus");
+    *patience = PATIENCE;
+    let outcome = publisher.run(received, gate, facts, shutdown).await;
+    if outcome.is_ok() {
+        // Sends what is still queued.
+        connection.close().await?;
+    }
+    outcome
 }

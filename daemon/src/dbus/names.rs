@@ -17,7 +17,7 @@ pub enum Noun {
 }
 
 impl Noun {
-    fn element(self) -> &'static str {
+    pub fn element(self) -> &'static str {
         match self {
             Self::Study => "study",
             Self::Series => "series",

@@ -29,6 +29,7 @@ CREATE TABLE instances (
 CREATE INDEX instances_sop    ON instances(sop_uid);
 CREATE INDEX instances_series ON instances(series_uid, study_uid);
 CREATE INDEX instances_segment ON instances(segment);
+CREATE INDEX instances_set_aside ON instances(id) WHERE state IN ('quarantined', 'conflict');
 
 CREATE TABLE series (
   id              INTEGER PRIMARY KEY,

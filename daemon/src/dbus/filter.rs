@@ -1,0 +1,109 @@
+//! Options of the list methods (`a{sv}`) -> [`Filter`]. An option that a list does not know is an error, not ignored.
+
+use std::collections::HashMap;
+
+use zbus::OwnedVariant;
+
+use super::{Error, RerunOptions};
+
+/// How many rows a list returns unless told, and at most.
+const DEFAULT_LIMIT: u32 = 100;
+const MOST: u32 = 10_000;
+
+pub type Options = HashMap<String, OwnedVariant>;
+
+/// Which rows. Newest come first, so that `limit` keeps the newest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    pub limit: u32,
+    pub study_uid: Option<String>,
+    pub series_uid: Option<String>,
+    pub state: Option<String>,
+    pub destination: Option<String>,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { limit: DEFAULT_LIMIT, study_uid: None, series_uid: None, state: None, destination: None }
+    }
+}
+
+impl Filter {
+    /// # Errors
+    /// `InvalidArgument` names the option that is not in `known`, or has the wrong type.
+    pub fn parse(options: &Options, known: &[&str]) -> Result<Self, Error> {
+        let mut filter = Self::default();
+        for (name, value) in options {
+            if !known.contains(&name.as_str()) {
+                return Err(unknown(name, known));
+            }
+            match name.as_str() {
+                "limit" => {
+                    let limit = u32::try_from(value).map_err(|_| wrong_type(name, "u"))?;
+                    filter.limit = if limit == 0 { MOST } else { limit.min(MOST) };
+                }
+                "study_uid" => filter.study_uid = Some(text(name, value)?),
+                "series_uid" => filter.series_uid = Some(text(name, value)?),
+                "state" => filter.state = Some(text(name, value)?),
+                "destination" => filter.destination = Some(text(name, value)?),
+                _ => return Err(unknown(name, known)),
+            }
+        }
+        Ok(filter)
+    }
+}
+
+impl RerunOptions {
+    /// # Errors
+    /// `InvalidArgument` as for [`Filter::parse`].
+    pub fn parse(options: &Options) -> Result<Self, Error> {
+        let mut parsed = Self::default();
+        for (name, value) in options {
+            match name.as_str() {
+                "urgent" => parsed.urgent = bool::try_from(value).map_err(|_| wrong_type(name, "b"))?,
+                _ => return Err(unknown(name, &["urgent"])),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+fn text(name: &str, value: &OwnedVariant) -> Result<String, Error> {
+    <&str>::try_from(value).map(str::to_owned).map_err(|_| wrong_type(name, "s"))
+}
+
+fn wrong_type(name: &str, signature: &str) -> Error {
+    Error::InvalidArgument(format!("option {name:?} must have type {signature:?}"))
+}
+
+fn unknown(name: &str, known: &[&str]) -> Error {
+    Error::InvalidArgument(format!("unknown option {name:?}; known are {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use zbus::Variant;
+
+    use super::*;
+
+    fn options(pairs: &[(&str, Variant<'_>)]) -> Options {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), OwnedVariant::try_from(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn options_that_are_unknown_or_of_another_type_are_named() {
+        let error = Filter::parse(&options(&[("limt", Variant::from(3u32))]), &["limit"]).unwrap_err();
+        assert!(matches!(&error, Error::InvalidArgument(text) if text.contains("\"limt\"")), "{error:?}");
+        let error = Filter::parse(&options(&[("limit", Variant::from("3"))]), &["limit"]).unwrap_err();
+        assert!(matches!(&error, Error::InvalidArgument(text) if text.contains("type \"u\"")), "{error:?}");
+        let error = RerunOptions::parse(&options(&[("urgnt", Variant::from(true))])).unwrap_err();
+        assert!(matches!(&error, Error::InvalidArgument(text) if text.contains("urgent")), "{error:?}");
+    }
+
+    #[test]
+    fn limits_are_bounded_and_zero_means_as_many_as_allowed() {
+        let limit = |n: u32| Filter::parse(&options(&[("limit", Variant::from(n))]), &["limit"]).unwrap().limit;
+        assert_eq!((limit(7), limit(0), limit(u32::MAX)), (7, MOST, MOST));
+        assert_eq!(Filter::parse(&Options::new(), &[]).unwrap().limit, DEFAULT_LIMIT);
+    }
+}

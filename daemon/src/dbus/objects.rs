@@ -1,0 +1,55 @@
+//! What the objects have in common: made from a row, replaced by a newer row, and the difference told.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use zbus::object_server::{Interface, SignalEmitter};
+use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, fdo};
+
+/// An interface that shows one row.
+pub trait Exported: Interface {
+    type Row: Send + Sync;
+    fn new(row: Self::Row) -> Self;
+    fn replace(&mut self, row: Self::Row);
+}
+
+/// Exports the row, or brings the object up to date and emits PropertiesChanged with what is different.
+///
+/// # Errors
+/// When the connection is gone.
+pub async fn show<I: Exported>(connection: &Connection, path: &OwnedObjectPath, row: I::Row) -> zbus::Result<()> {
+    let server = connection.object_server();
+    let Ok(object) = server.interface::<_, I>(path).await else {
+        server.at(path, I::new(row)).await?;
+        return Ok(());
+    };
+    let emitter = object.signal_emitter();
+    let (before, after) = {
+        let mut object = object.get_mut().await;
+        let before = object.get_all(server, connection, None, emitter).await?;
+        object.replace(row);
+        (before, object.get_all(server, connection, None, emitter).await?)
+    };
+    tell::<I>(emitter, &before, &after).await
+}
+
+/// One PropertiesChanged for all properties that differ; none when nothing does.
+///
+/// # Errors
+/// When the connection is gone.
+pub async fn tell<I: Interface>(
+    emitter: &SignalEmitter<'_>,
+    before: &HashMap<String, OwnedVariant>,
+    after: &HashMap<String, OwnedVariant>,
+) -> zbus::Result<()> {
+    let mut changed: HashMap<&str, Variant<'_>> = HashMap::new();
+    for (name, value) in after {
+        if before.get(name) != Some(value) {
+            changed.insert(name, Variant::try_from(value)?);
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    fdo::Properties::properties_changed(emitter, I::name(), changed, Cow::Borrowed(&[])).await
+}

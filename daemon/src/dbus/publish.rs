@@ -1,0 +1,236 @@
+//! Events -> objects and signals. Changes are gathered for [`FLUSH`] and told once, so that a scanner that sends 500
+//! instances a second does not become 500 signals a second.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use zbus::{Connection, OwnedObjectPath, OwnedVariant, object_server::Interface};
+
+use super::delivery::Delivery;
+use super::filter::Filter;
+use super::job::Job;
+use super::manager::Manager;
+use super::names::{self, Noun};
+use super::objects::{self, show};
+use super::query::{self, Reader};
+use super::rows::Counts;
+use super::series::Series;
+use super::study::Study;
+use super::{Error, Facts};
+use crate::level::Gate;
+use crate::shutdown::Shutdown;
+use crate::study::Event;
+
+const FLUSH: Duration = Duration::from_millis(200);
+/// The newest of each noun are objects; older ones are in the lists only, so that memory stays bounded.
+const MOST_STUDIES: usize = 200;
+const MOST_OTHERS: usize = 500;
+
+/// What happened since the last flush, newest word per object.
+#[derive(Debug, Default)]
+struct Pending {
+    studies: BTreeSet<String>,
+    series: BTreeMap<i64, Event>,
+    jobs: BTreeMap<i64, Event>,
+    deliveries: BTreeMap<i64, Event>,
+    level: bool,
+    /// Events were lost: everything is read again.
+    all: bool,
+}
+
+impl Pending {
+    fn note(&mut self, event: Event) {
+        match &event {
+            Event::Series { id, study_uid, .. } => {
+                self.studies.insert(study_uid.clone());
+                self.series.insert(*id, event);
+            }
+            Event::Job { id, .. } => drop(self.jobs.insert(*id, event)),
+            Event::Delivery { id, .. } => drop(self.deliveries.insert(*id, event)),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.level && !self.all && self.series.is_empty() && self.jobs.is_empty() && self.deliveries.is_empty()
+    }
+}
+
+pub struct Publisher {
+    connection: Connection,
+    reader: Reader,
+    counts: Arc<Mutex<Counts>>,
+    /// Manager1's properties as last told.
+    told: HashMap<String, OwnedVariant>,
+    exported: HashMap<&'static str, BTreeSet<i64>>,
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher").finish_non_exhaustive()
+    }
+}
+
+impl Publisher {
+    pub fn new(connection: Connection, reader: Reader, counts: Arc<Mutex<Counts>>) -> Self {
+        Self { connection, reader, counts, told: HashMap::new(), exported: HashMap::new() }
+    }
+
+    /// Until shutdown, or until the connection is lost.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn run(
+        mut self,
+        mut events: broadcast::Receiver<Event>,
+        gate: &Gate,
+        facts: &Facts,
+        mut shutdown: Shutdown,
+    ) -> Result<(), Error> {
+        let mut levels = gate.subscribe();
+        let mut health = facts.health.clone();
+        let mut pending = Pending::default();
+        let mut due: Option<tokio::time::Instant> = None;
+        loop {
+            let wake = due.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                event = events.recv() => match event {
+                    Ok(event) => pending.note(event),
+                    Err(RecvError::Lagged(_)) => pending.all = true,
+                    Err(RecvError::Closed) => { shutdown.wait().await; return Ok(()) }
+                },
+                Ok(()) = levels.changed() => pending.level = true,
+                // A new look at free space is also the moment to count again.
+                Ok(()) = health.changed() => pending.level = true,
+                () = tokio::time::sleep_until(wake) => {
+                    due = None;
+                    self.flush(std::mem::take(&mut pending)).await?;
+                }
+                () = self.connection.closed() => {
+                    return Err(zbus::Error::Failure("the bus closed the connection".into()).into());
+                }
+                () = shutdown.wait() => return Ok(()),
+            }
+            if due.is_none() && !pending.is_empty() {
+                due = Some(tokio::time::Instant::now() + FLUSH);
+            }
+        }
+    }
+
+    /// Shows what the database has now.
+    ///
+    /// # Errors
+    /// When the database or the connection fails.
+    pub async fn show_all(&mut self) -> Result<(), Error> {
+        let newest = |most: usize| Filter { limit: u32::try_from(most).unwrap_or(u32::MAX), ..Filter::default() };
+        // Oldest first, so that the bound keeps the newest.
+        let studies = self.reader.read(move |db| query::studies(db, &newest(MOST_STUDIES))).await?;
+        for study in studies.into_iter().rev() {
+            self.put::<Study>(Noun::Study, study.path.clone(), study).await?;
+        }
+        let series = self.reader.read(move |db| query::series(db, &newest(MOST_OTHERS))).await?;
+        for series in series.into_iter().rev() {
+            self.put::<Series>(Noun::Series, series.path.clone(), series).await?;
+        }
+        let jobs = self.reader.read(move |db| query::jobs(db, &newest(MOST_OTHERS))).await?;
+        for job in jobs.into_iter().rev() {
+            self.put::<Job>(Noun::Job, job.path.clone(), job).await?;
+        }
+        let deliveries = self.reader.read(move |db| query::deliveries(db, &newest(MOST_OTHERS))).await?;
+        for delivery in deliveries.into_iter().rev() {
+            self.put::<Delivery>(Noun::Delivery, delivery.path.clone(), delivery).await?;
+        }
+        self.tell_manager().await
+    }
+
+    /// The rows first, the announcement after: whoever hears a signal finds the object up to date.
+    async fn flush(&mut self, pending: Pending) -> Result<(), Error> {
+        if pending.all {
+            self.show_all().await?;
+        }
+        for event in pending.series.into_values() {
+            self.series(event).await?;
+        }
+        for study_uid in pending.studies {
+            let filter = Filter { study_uid: Some(study_uid), ..Filter::default() };
+            for study in self.reader.read(move |db| query::studies(db, &filter)).await? {
+                self.put::<Study>(Noun::Study, study.path.clone(), study).await?;
+            }
+        }
+        for event in pending.jobs.into_values() {
+            self.job(event).await?;
+        }
+        for event in pending.deliveries.into_values() {
+            self.delivery(event).await?;
+        }
+        self.tell_manager().await
+    }
+
+    async fn series(&mut self, event: Event) -> Result<(), Error> {
+        let Event::Series { id, study_uid, series_uid, state, instances, verdict } = event else { return Ok(()) };
+        let filter =
+            Filter { study_uid: Some(study_uid.clone()), series_uid: Some(series_uid.clone()), ..Filter::default() };
+        for series in self.reader.read(move |db| query::series(db, &filter)).await? {
+            self.put::<Series>(Noun::Series, series.path.clone(), series).await?;
+        }
+        let (path, verdict) = (Noun::Series.path(id), verdict.unwrap_or_default());
+        let emitter = self.connection.object_server().interface::<_, Manager>(names::ROOT).await?;
+        let emitter = emitter.signal_emitter();
+        Manager::series_changed(emitter, path.as_ref(), &study_uid, &series_uid, &state, instances, &verdict).await?;
+        Ok(())
+    }
+
+    async fn job(&mut self, event: Event) -> Result<(), Error> {
+        let Event::Job { id, series_id, state, stage, fraction } = event else { return Ok(()) };
+        if let Some(mut job) = self.reader.read(move |db| query::job(db, id)).await? {
+            job.stage.clone_from(&stage);
+            job.fraction = fraction;
+            self.put::<Job>(Noun::Job, job.path.clone(), job).await?;
+        }
+        let (path, series) = (Noun::Job.path(id), Noun::Series.path(series_id));
+        let emitter = self.connection.object_server().interface::<_, Manager>(names::ROOT).await?;
+        let emitter = emitter.signal_emitter();
+        Manager::job_progress(emitter, path.as_ref(), series.as_ref(), &state, &stage, fraction).await?;
+        Ok(())
+    }
+
+    async fn delivery(&mut self, event: Event) -> Result<(), Error> {
+        let Event::Delivery { id, destination, state, reason } = event else { return Ok(()) };
+        if let Some(delivery) = self.reader.read(move |db| query::delivery(db, id)).await? {
+            self.put::<Delivery>(Noun::Delivery, delivery.path.clone(), delivery).await?;
+        }
+        let (path, reason) = (Noun::Delivery.path(id), reason.unwrap_or_default());
+        let emitter = self.connection.object_server().interface::<_, Manager>(names::ROOT).await?;
+        Manager::delivery_changed(emitter.signal_emitter(), path.as_ref(), &destination, &state, &reason).await?;
+        Ok(())
+    }
+
+    /// Shows the row and takes the oldest object of its noun away when there are too many.
+    async fn put<I: objects::Exported>(&mut self, noun: Noun, path: OwnedObjectPath, row: I::Row) -> Result<(), Error> {
+        show::<I>(&self.connection, &path, row).await?;
+        let most = if noun == Noun::Study { MOST_STUDIES } else { MOST_OTHERS };
+        let exported = self.exported.entry(noun.element()).or_default();
+        exported.extend(path.rsplit('/').next().and_then(|id| id.parse::<i64>().ok()));
+        while exported.len() > most {
+            let Some(oldest) = exported.pop_first() else { break };
+            self.connection.object_server().remove::<I, _>(noun.path(oldest)).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_manager(&mut self) -> Result<(), Error> {
+        let counts = self.reader.read(query::counts).await?;
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        let server = self.connection.object_server();
+        let manager = server.interface::<_, Manager>(names::ROOT).await?;
+        let emitter = manager.signal_emitter();
+        let now =
+            manager.get().await.get_all(server, &self.connection, None, emitter).await.map_err(zbus::Error::from)?;
+        if !self.told.is_empty() {
+            objects::tell::<Manager>(emitter, &self.told, &now).await?;
+        }
+        self.told = now;
+        Ok(())
+    }
+}
