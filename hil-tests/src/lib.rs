@@ -1,5 +1,13 @@
 //! The bench: what stands around the box while it is tested. It speaks to the daemon over DICOM and D-Bus only.
 
+pub mod phantom;
+
+pub mod dimse;
 pub mod modality;
 pub mod pacs;
-pub mod phantom;
+pub mod part10;
+
+pub mod appliance;
+pub mod bus;
+pub mod deadline;
+pub mod tools;

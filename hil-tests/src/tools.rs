@@ -1,0 +1,117 @@
+//! Programs of others that the tests call: DCMTK's peers, the validators, our own binaries.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::deadline;
+
+/// A program of the system.
+///
+/// # Errors
+/// When it is not on the PATH: `make setup` installs it.
+pub fn command(name: &str) -> Result<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|d| d.join(name)).find(|p| p.is_file());
+    let program = found.with_context(|| format!("{name} is not installed: run `make setup`"))?;
+    let mut command = Command::new(program);
+    command.kill_on_drop(true).env("PATH", validators_path());
+    Ok(command)
+}
+
+/// Scripts that say `python3` get the one with the validators' packages (`SCANSIDE_PYTHON`).
+fn validators_path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let python = std::env::var_os("SCANSIDE_PYTHON").map_or_else(
+        || workspace().join(".cache/python/bin"),
+        |python| PathBuf::from(python).parent().map(Path::to_owned).unwrap_or_default(),
+    );
+    std::env::join_paths(std::iter::once(python).chain(std::env::split_paths(&path))).unwrap_or(path)
+}
+
+/// One of the workspace's own binaries, beside the running test or program.
+///
+/// # Errors
+/// When it has not been built.
+pub fn our_binary(name: &str) -> Result<PathBuf> {
+    let current = std::env::current_exe().context("own path")?;
+    // Tests run in target/<profile>/deps, programs in target/<profile>.
+    let candidates = current.ancestors().skip(1).take(2).map(|directory| directory.join(name));
+    candidates
+        .into_iter()
+        .find(|path| path.is_file())
+        .with_context(|| format!("{name} is not built: run `cargo build --workspace` first (`make test` does)"))
+}
+
+/// The root of the workspace this was built in.
+pub fn workspace() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
+
+/// Test data and validators that are not part of the project. Says on the output when they are absent.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("SCANSIDE_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);
+    let path = root.join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: ../shared/{name} not present");
+    None
+}
+
+/// DCMTK's storescp, listening on a free port.
+#[derive(Debug)]
+pub struct Storescp {
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Storescp {
+    /// Writes what it receives into `folder`.
+    ///
+    /// # Errors
+    /// When storescp is missing or does not begin to listen.
+    pub async fn start(folder: &Path, options: &[&str]) -> Result<Self> {
+        let address = free_address()?;
+        let child = command("storescp")?
+            .args(options)
+            .arg("-od")
+            .arg(folder)
+            .arg(address.port().to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        listening(address).await?;
+        Ok(Self { address, child })
+    }
+
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.id()
+    }
+}
+
+/// A port that was free a moment ago, for programs that cannot say which one they took.
+///
+/// # Errors
+/// When no port can be had.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// Waits until somebody accepts connections there.
+///
+/// # Errors
+/// When nobody does within ten seconds.
+pub async fn listening(address: SocketAddr) -> Result<()> {
+    deadline::until(&format!("a listener on {address}"), Duration::from_secs(10), || async move {
+        TcpStream::connect(address).await.ok().map(|_| ())
+    })
+    .await
+}
