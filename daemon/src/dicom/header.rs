@@ -65,3 +65,31 @@ pub struct PixelData {
     pub length: u64,
     pub encapsulated: bool,
 }
+
+/// Native pixel data that is shorter than the image it should hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortfall {
+    pub needed: u64,
+    pub present: u64,
+}
+
+impl std::fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the image needs {} bytes of pixel data, {} are there", self.needed, self.present)
+    }
+}
+
+impl Header {
+    /// Whether the native pixel data cannot hold rows x columns x samples x bits x frames. `None` for encapsulated
+    /// data, whose length says nothing, and for objects without an image.
+    pub fn pixel_shortfall(&self) -> Option<Shortfall> {
+        let pixels = self.pixel_data.filter(|pixels| !pixels.encapsulated)?;
+        // YBR_FULL_422 stores two chroma samples for two pixels (PS3.3 C.7.6.3.1.2).
+        let samples = if self.photometric == "YBR_FULL_422" { 2 } else { u128::from(self.samples_per_pixel) };
+        let frames = u128::from(self.number_of_frames.max(1));
+        let values = u128::from(self.rows) * u128::from(self.columns) * samples * frames;
+        let needed = (values * u128::from(self.bits_allocated)).div_ceil(8);
+        let needed = u64::try_from(needed).unwrap_or(u64::MAX);
+        (needed > pixels.length).then_some(Shortfall { needed, present: pixels.length })
+    }
+}

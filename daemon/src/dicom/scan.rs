@@ -1,10 +1,31 @@
-//! Reads the facts of one Part 10 file without reading its pixels.
+//! Reads the facts of one Part 10 file without reading its pixels: iterative, bounded in depth, time and memory, for
+//! bytes from anybody.
+//!
+//! `source` reads and skips (inflating where needed), `meta` reads the file meta group, `walk` goes through the
+//! structure with a stack of its own, `collect` keeps the few values that are wanted, `text` decodes for display.
 
-use std::io::{Read, Seek};
+mod collect;
+mod meta;
+mod source;
+#[cfg(test)]
+mod tests;
+mod text;
+mod walk;
+
+use std::io::{self, Read, Seek};
 
 use dicom_core::{Tag, VR};
 
 use super::header::Header;
+pub use meta::Meta;
+use source::Source;
+
+/// Sequences may nest this deep. Readers that recurse (ours for pixels does) are safe with anything that passes.
+pub const MAX_DEPTH: usize = 64;
+/// A deflated data set may inflate to this many bytes.
+pub const MAX_INFLATED: u64 = 1 << 30;
+/// Values longer than this are not collected: no attribute that results copy may be longer (LT: 10240 characters).
+const MAX_VALUE: u64 = 16 * 1024;
 
 /// What one pass over a file found.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,11 +49,49 @@ pub struct RawElement {
 pub enum ScanError {
     #[error("not a DICOM file: no DICM at byte 128")]
     NotPart10,
+    #[error("the file meta group names no transfer syntax")]
+    NoTransferSyntax,
+    #[error("truncated: {tag} says {needed} bytes, {remaining} remain")]
+    Truncated { tag: Tag, needed: u64, remaining: u64 },
+    #[error("truncated: the data ends inside an element header, sequence or item at byte {offset}")]
+    EndsInside { offset: u64 },
+    #[error("malformed at byte {offset}: {what}")]
+    Malformed { offset: u64, what: String },
+    #[error("sequences nest deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    #[error("the deflated data set inflates to more than {} MiB", MAX_INFLATED >> 20)]
+    InflatesTooMuch,
+    #[error("the deflated data set is corrupt")]
+    CorruptDeflate,
+    #[error("{0} is missing or empty")]
+    Missing(&'static str),
+    #[error("{what} is longer than {limit} characters")]
+    TooLong { what: &'static str, limit: usize },
+    /// The disk, not the file.
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
 }
 
+/// One pass over the whole file. Pixel data is skipped.
+///
 /// # Errors
 /// When the file is not well-formed enough to keep as an instance; the reason is in plain words.
 pub fn scan<R: Read + Seek>(part10: R) -> Result<Scan, ScanError> {
-    let _ = part10;
-    Err(ScanError::NotPart10)
+    let mut source = Source::open(part10)?;
+    let meta = meta::read(&mut source)?;
+    let syntax = walk::Syntax::of(&meta.transfer_syntax_uid);
+    if meta::is_deflated(&meta.transfer_syntax_uid) {
+        source = source.inflated()?;
+    }
+    let mut values = collect::Values::default();
+    walk::walk(&mut source, syntax, &mut values)?;
+    values.into_scan(&meta)
+}
+
+/// The file meta group alone: transfer syntax, SOP UIDs, and where the data set begins.
+///
+/// # Errors
+/// When this is not a Part 10 file.
+pub fn meta<R: Read + Seek>(part10: R) -> Result<Meta, ScanError> {
+    meta::read(&mut Source::open(part10)?)
 }

@@ -1,0 +1,71 @@
+//! Text for display and comparison: decoded where the character set is known, lossy otherwise. Copies use the bytes.
+
+use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
+
+/// Display text is cut here, characters.
+const LONGEST: usize = 1024;
+
+/// The repertoire of one data set, (0008,0005).
+#[derive(Debug)]
+pub(super) struct Charset(SpecificCharacterSet);
+
+impl Charset {
+    /// With code extensions (several values, ISO 2022) the last known one counts: its decoder reads ASCII too, and
+    /// the escape sequences of the Korean and Chinese sets can be left out because their bytes are above 0x80.
+    pub(super) fn of(value: &[u8]) -> Self {
+        let codes = trimmed(value);
+        let known = codes.split('\\').filter_map(|code| SpecificCharacterSet::from_code(code.trim())).next_back();
+        Self(known.unwrap_or_default())
+    }
+
+    pub(super) fn decode(&self, value: &[u8]) -> String {
+        let plain = value.iter().all(|byte| byte.is_ascii() && *byte != ESCAPE);
+        let text = if plain {
+            String::from_utf8_lossy(value).into_owned()
+        } else {
+            let bytes = if value.contains(&ESCAPE) { without_designations(value) } else { value.to_vec() };
+            self.0.decode(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(value).into_owned())
+        };
+        tidy(&text)
+    }
+}
+
+const ESCAPE: u8 = 0x1B;
+
+/// Drops `ESC $ ) x` (designates a set to G1: Korean, Chinese); leaves the Japanese escapes to their decoder.
+fn without_designations(value: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(byte) = rest.first() {
+        if let [ESCAPE, b'$', b')', _, tail @ ..] = rest {
+            rest = tail;
+        } else {
+            kept.push(*byte);
+            rest = &rest[1..];
+        }
+    }
+    kept
+}
+
+fn tidy(text: &str) -> String {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}
+
+/// Plain ASCII values (UI, CS): without NUL and space around them.
+pub(super) fn trimmed(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
+}
+
+/// The finite numbers of a DS value.
+pub(super) fn floats(value: &[u8]) -> Vec<f64> {
+    let text = trimmed(value);
+    text.split('\\').filter_map(|part| part.trim().parse().ok()).filter(|number: &f64| number.is_finite()).collect()
+}
+
+/// The first number of an IS value.
+pub(super) fn integer(value: &[u8]) -> Option<i64> {
+    let text = trimmed(value);
+    let first = text.split('\\').next()?.trim();
+    first.strip_prefix('+').unwrap_or(first).parse().ok()
+}
