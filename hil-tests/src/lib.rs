@@ -11,5 +11,3 @@ pub mod appliance;
 pub mod bus;
 pub mod deadline;
 pub mod tools;
-
-pub mod demo;

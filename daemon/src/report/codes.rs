@@ -1,0 +1,117 @@
+//! Every coded concept and unit that our objects use, in one table, with where it comes from.
+//!
+//! DCM: PS3.16 Annex D. SCT: SNOMED CT concepts of the DICOM set (PS3.16 Annex O). LN: LOINC. UCUM: units.
+//! `99SCANSIDE` is our own and is declared in the Coding Scheme Identification Sequence of every object that uses it.
+
+/// A coded concept: value, scheme, meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    pub value: &'static str,
+    pub scheme: &'static str,
+    pub meaning: &'static str,
+}
+
+const fn dcm(value: &'static str, meaning: &'static str) -> Code {
+    Code { value, scheme: "DCM", meaning }
+}
+const fn sct(value: &'static str, meaning: &'static str) -> Code {
+    Code { value, scheme: "SCT", meaning }
+}
+const fn ucum(value: &'static str, meaning: &'static str) -> Code {
+    Code { value, scheme: "UCUM", meaning }
+}
+const fn own(value: &'static str, meaning: &'static str) -> Code {
+    Code { value, scheme: OWN_SCHEME, meaning }
+}
+
+/// Our private scheme.
+pub const OWN_SCHEME: &str = "99SCANSIDE";
+
+// The document: TID 1500, CID 7021, TID 1204, TID 1002/1004.
+pub const IMAGING_MEASUREMENT_REPORT: Code = dcm("126000", "Imaging Measurement Report");
+pub const LANGUAGE: Code = dcm("121049", "Language of Content Item and Descendants");
+pub const ENGLISH: Code = Code { value: "en-US", scheme: "RFC5646", meaning: "English (United States)" };
+pub const OBSERVER_TYPE: Code = dcm("121005", "Observer Type");
+pub const DEVICE: Code = dcm("121007", "Device");
+pub const DEVICE_OBSERVER_UID: Code = dcm("121012", "Device Observer UID");
+pub const DEVICE_OBSERVER_NAME: Code = dcm("121013", "Device Observer Name");
+pub const DEVICE_OBSERVER_MANUFACTURER: Code = dcm("121014", "Device Observer Manufacturer");
+pub const DEVICE_OBSERVER_MODEL: Code = dcm("121015", "Device Observer Model Name");
+pub const DEVICE_OBSERVER_SERIAL: Code = dcm("121016", "Device Observer Serial Number");
+pub const PROCEDURE_REPORTED: Code = dcm("121058", "Procedure reported");
+pub const CT_CHEST: Code = Code { value: "24627-2", scheme: "LN", meaning: "CT Chest" };
+pub const CT_UNSPECIFIED: Code = Code { value: "25045-6", scheme: "LN", meaning: "CT unspecified body region" };
+pub const IMAGING_MEASUREMENTS: Code = dcm("126010", "Imaging Measurements");
+pub const QUALITATIVE_EVALUATIONS: Code =
+    Code { value: "C0034375", scheme: "UMLS", meaning: "Qualitative Evaluations" };
+
+// Image library: TID 1600, 1602.
+pub const IMAGE_LIBRARY: Code = dcm("111028", "Image Library");
+pub const IMAGE_LIBRARY_GROUP: Code = dcm("126200", "Image Library Group");
+pub const MODALITY: Code = dcm("121139", "Modality");
+pub const CT: Code = dcm("CT", "Computed Tomography");
+pub const FRAME_OF_REFERENCE_UID: Code = dcm("112227", "Frame of Reference UID");
+
+// Measurement groups: TID 1410, 1411, 1419, 1501, 4019.
+pub const MEASUREMENT_GROUP: Code = dcm("125007", "Measurement Group");
+pub const TRACKING_ID: Code = dcm("112039", "Tracking Identifier");
+pub const TRACKING_UID: Code = dcm("112040", "Tracking Unique Identifier");
+pub const FINDING: Code = dcm("121071", "Finding");
+pub const FINDING_SITE: Code = sct("363698007", "Finding Site");
+pub const LATERALITY: Code = sct("272741003", "Laterality");
+pub const IMAGE_REGION: Code = dcm("111030", "Image Region");
+pub const ORIGINAL_SOURCE: Code = dcm("111040", "Original Source");
+pub const REFERENCED_SEGMENT: Code = dcm("121191", "Referenced Segment");
+pub const SOURCE_SERIES_FOR_SEGMENTATION: Code = dcm("121232", "Source series for segmentation");
+pub const ILLUSTRATION_OF_ROI: Code = dcm("121200", "Illustration of ROI");
+pub const SOURCE_OF_MEASUREMENT: Code = dcm("121112", "Source of Measurement");
+pub const ALGORITHM_NAME: Code = dcm("111001", "Algorithm Name");
+pub const ALGORITHM_VERSION: Code = dcm("111003", "Algorithm Version");
+pub const ALGORITHM_PARAMETERS: Code = dcm("111002", "Algorithm Parameters");
+pub const DERIVATION: Code = dcm("121401", "Derivation");
+pub const COMMENT: Code = dcm("121106", "Comment");
+
+// What is measured: CID 7469, 7470, 6048.
+pub const VOLUME: Code = sct("118565006", "Volume");
+pub const DIAMETER: Code = sct("81827009", "Diameter");
+pub const LONG_AXIS: Code = sct("103339001", "Long Axis");
+pub const SHORT_AXIS: Code = sct("103340004", "Short Axis");
+pub const ATTENUATION: Code = dcm("112031", "Attenuation Coefficient");
+pub const MEAN: Code = sct("373098007", "Mean");
+pub const CERTAINTY_OF_FINDING: Code = dcm("111012", "Certainty of Finding");
+pub const NUMBER_OF_LESIONS: Code = sct("246206008", "Number of lesions");
+/// No standard code exists for LAA-950 (percent of lung voxels below -950 HU; Gevenois 1996).
+pub const LAA_950: Code = own("LAA950", "Emphysema index LAA-950 (lung voxels below -950 HU)");
+
+// What was found, and where: CID 6102, 4, 244, 7150.
+pub const NODULE: Code = sct("27925004", "Nodule");
+pub const LUNG: Code = sct("39607008", "Lung");
+pub const RIGHT: Code = sct("24028007", "Right");
+pub const LEFT: Code = sct("7771000", "Left");
+pub const ABNORMAL_STRUCTURE: Code = sct("49755003", "Morphologically Abnormal Structure");
+pub const ANATOMICAL_STRUCTURE: Code = sct("91723000", "Anatomical Structure");
+
+// How it went: CID 6042, and presence of a property (PS3.16 Annex D).
+pub const SUMMARY_OF_DETECTIONS: Code = dcm("111064", "Summary of Detections");
+pub const SUMMARY_OF_ANALYSES: Code = dcm("111065", "Summary of Analyses");
+pub const SUCCEEDED: Code = dcm("111222", "Succeeded");
+pub const NOT_ATTEMPTED: Code = dcm("111225", "Not Attempted");
+pub const PRESENCE: Code = dcm("121052", "Presence of property");
+pub const PRESENT: Code = dcm("121053", "Present");
+pub const ABSENT: Code = dcm("121054", "Absent");
+pub const PRESENCE_UNDETERMINED: Code = dcm("121059", "Presence Undetermined");
+
+// Objects: CID 7005, 7162, 7202, 7203.
+pub const ACQUISITION_EQUIPMENT: Code = dcm("109101", "Acquisition Equipment");
+pub const PROCESSING_EQUIPMENT: Code = dcm("109102", "Processing Equipment");
+pub const ARTIFICIAL_INTELLIGENCE: Code = dcm("123110", "Artificial Intelligence");
+pub const SOURCE_IMAGE_FOR_PROCESSING: Code = dcm("121322", "Source image for image processing operation");
+pub const SEGMENTATION: Code = dcm("113076", "Segmentation");
+
+// Units.
+pub const MILLIMETRE: Code = ucum("mm", "millimeter");
+pub const CUBIC_MILLIMETRE: Code = ucum("mm3", "cubic millimeter");
+pub const MILLILITRE: Code = ucum("ml", "milliliter");
+pub const HOUNSFIELD: Code = ucum("[hnsf'U]", "Hounsfield unit");
+pub const PERCENT: Code = ucum("%", "Percent");
+pub const NO_UNITS: Code = ucum("1", "no units");

@@ -1,0 +1,328 @@
+//! Segmentation object: one, binary, with a segment for each lung and each nodule.
+//!
+//! Frames exist only where a segment has voxels. Bits are packed across frames without padding (PS3.5 8.1.1), on the
+//! grid of the source, so every frame lies exactly on a source slice and refers to it.
+
+use dicom_core::VR;
+use dicom_core::value::PrimitiveValue;
+use dicom_dictionary_std::tags;
+use models::findings::{Mask, Side};
+use models::{Findings, Volume};
+use rayon::prelude::*;
+
+use super::codes::{
+    ABNORMAL_STRUCTURE, ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, Code, LEFT, LUNG, NODULE, RIGHT, SEGMENTATION,
+    SOURCE_IMAGE_FOR_PROCESSING,
+};
+use super::dataset::{self, DataSet, code_item};
+use super::object::{Context, SEG};
+use super::provenance::LUNG_ALGORITHM;
+use super::{Error, ResultObject, identity, measure};
+
+/// The object, and the number of each segment in it.
+#[derive(Debug)]
+pub struct Written {
+    pub object: ResultObject,
+    numbers: Vec<(Subject, u16)>,
+}
+
+impl Written {
+    pub fn segment(&self, subject: Subject) -> Option<u16> {
+        self.numbers.iter().find(|(s, _)| *s == subject).map(|(_, n)| *n)
+    }
+}
+
+/// What a segment or a measurement group is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    Lung(Side),
+    /// By its number.
+    Nodule(usize),
+}
+
+impl Subject {
+    /// Tracking identifier, and segment label.
+    pub fn label(self) -> String {
+        match self {
+            Self::Lung(Side::Right) => "Right lung".into(),
+            Self::Lung(Side::Left) => "Left lung".into(),
+            Self::Nodule(number) => format!("Nodule {number}"),
+        }
+    }
+
+    /// Tracking unique identifier: the same in every object of one result.
+    pub fn tracking_uid(self, context: &Context) -> String {
+        match self {
+            Self::Lung(side) => context.uids.of("track lung", usize::from(side == Side::Left)),
+            Self::Nodule(number) => context.uids.of("track nodule", number),
+        }
+    }
+}
+
+struct Segment<'a> {
+    number: u16,
+    subject: Subject,
+    side: Side,
+    mask: &'a Mask,
+    /// Slices where it has voxels.
+    slices: Vec<usize>,
+}
+
+/// None when nothing was segmented: an object without frames is not allowed.
+///
+/// # Errors
+/// When the pixels or a copied value do not fit into an object.
+pub fn write(context: &Context, findings: &Findings, volume: &Volume) -> Result<Option<Written>, Error> {
+    let segments = segments(findings);
+    if segments.is_empty() {
+        return Ok(None);
+    }
+    let [columns, rows, _] = volume.geometry.dims;
+    let frames: Vec<(&Segment, usize)> = segments.iter().flat_map(|s| s.slices.iter().map(move |k| (s, *k))).collect();
+    let (Ok(rows_16), Ok(columns_16)) = (u16::try_from(rows), u16::try_from(columns)) else {
+        return Err(Error::TooLong { tag: tags::ROWS, length: rows.max(columns) });
+    };
+    let bytes = (frames.len() * rows * columns).div_ceil(8);
+    if u32::try_from(bytes).is_err() {
+        return Err(Error::TooLong { tag: tags::PIXEL_DATA, length: bytes });
+    }
+
+    let mut set = context.begin(SEG, 0)?;
+    identity::copy_frame_of_reference(context.source, context.uids, &mut set)?;
+    set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
+    set.text(tags::CONTENT_LABEL, VR::CS, "SCANSIDE");
+    set.text(tags::CONTENT_DESCRIPTION, VR::LO, context.provenance.mark().unwrap_or("Lungs and nodules"));
+    set.text(tags::CONTENT_CREATOR_NAME, VR::PN, super::provenance::MANUFACTURER);
+    set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
+    set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
+    set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+    set.text(tags::NUMBER_OF_FRAMES, VR::IS, &frames.len().to_string());
+    for (tag, value) in [
+        (tags::SAMPLES_PER_PIXEL, 1),
+        (tags::ROWS, rows_16),
+        (tags::COLUMNS, columns_16),
+        (tags::BITS_ALLOCATED, 1),
+        (tags::BITS_STORED, 1),
+        (tags::HIGH_BIT, 0),
+        (tags::PIXEL_REPRESENTATION, 0),
+    ] {
+        set.shorts(tag, &[value]);
+    }
+    set.text(tags::SEGMENTATION_TYPE, VR::CS, "BINARY");
+    set.text(tags::SEGMENTS_OVERLAP, VR::CS, if overlap(&segments) { "YES" } else { "NO" });
+    set.sequence(tags::SEGMENT_SEQUENCE, segments.iter().map(|s| describe(context, s)).collect());
+    dimensions(context, &mut set);
+    referenced_series(context, &mut set);
+    set.sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared(context, volume)]);
+
+    // Position indices count the positions in use, from 1 (PS3.3 C.7.6.17).
+    let mut used: Vec<usize> = frames.iter().map(|(_, k)| *k).collect();
+    used.sort_unstable();
+    used.dedup();
+    let position = |slice: usize| used.partition_point(|u| *u < slice) + 1;
+    let per_frame = frames.iter().map(|(s, k)| frame(context, s.number, *k, position(*k))).collect();
+    set.sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, per_frame);
+    let planes: Vec<(&Mask, usize)> = frames.iter().map(|(s, k)| (s.mask, *k)).collect();
+    set.primitive(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(pack(&planes, rows, columns).into()));
+
+    let numbers = segments.iter().map(|s| (s.subject, s.number)).collect();
+    Ok(Some(Written { object: context.finish(SEG, 0, set, bytes + 2048 * frames.len())?, numbers }))
+}
+
+/// Right lung, left lung, nodules; numbered 1..n without gaps (PS3.3 C.8.20.2).
+fn segments(findings: &Findings) -> Vec<Segment<'_>> {
+    let lungs = measure::lungs(findings).into_iter().map(|l| (Subject::Lung(l.side), l.side, &l.mask));
+    let nodules = measure::nodules(findings).into_iter().map(|n| (Subject::Nodule(n.number), n.side, &n.mask));
+    let used = |mask: &Mask| -> Vec<usize> {
+        let slices = mask.origin[2]..mask.origin[2] + mask.size[2];
+        slices.filter(|k| measure::plane(mask, *k).iter().any(|v| *v != 0)).collect()
+    };
+    lungs
+        .chain(nodules)
+        .map(|(subject, side, mask)| (subject, side, mask, used(mask)))
+        .filter(|(.., slices)| !slices.is_empty())
+        .zip(1..)
+        .map(|((subject, side, mask, slices), number)| Segment { number, subject, side, mask, slices })
+        .collect()
+}
+
+fn overlap(segments: &[Segment]) -> bool {
+    let pairs = segments.iter().enumerate().flat_map(|(i, a)| segments[i + 1..].iter().map(move |b| (a.mask, b.mask)));
+    pairs.into_iter().any(|(a, b)| {
+        let low: Vec<usize> = (0..3).map(|i| a.origin[i].max(b.origin[i])).collect();
+        let high: Vec<usize> = (0..3).map(|i| (a.origin[i] + a.size[i]).min(b.origin[i] + b.size[i])).collect();
+        let row = |m: &Mask, y: usize, z: usize| {
+            let start = ((z - m.origin[2]) * m.size[1] + y - m.origin[1]) * m.size[0];
+            start + low[0] - m.origin[0]
+        };
+        let width = high[0].saturating_sub(low[0]);
+        (low[2]..high[2]).any(|z| {
+            (low[1]..high[1]).any(|y| {
+                let (a, b) = (&a.voxels[row(a, y, z)..][..width], &b.voxels[row(b, y, z)..][..width]);
+                a.iter().zip(b).any(|(a, b)| *a != 0 && *b != 0)
+            })
+        })
+    })
+}
+
+fn describe(context: &Context, segment: &Segment) -> DataSet {
+    let mut item = DataSet::new();
+    let side = if segment.side == Side::Right { RIGHT } else { LEFT };
+    let model = context.provenance.model.as_ref();
+    let (category, kind, algorithm, version, colour): (_, Code, _, _, [u16; 3]) = match segment.subject {
+        Subject::Lung(side) => (
+            ANATOMICAL_STRUCTURE,
+            LUNG,
+            LUNG_ALGORITHM.to_owned(),
+            context.provenance.software_version.clone(),
+            if side == Side::Right { LIGHT_BLUE } else { LIGHT_GREEN },
+        ),
+        Subject::Nodule(_) => (
+            ABNORMAL_STRUCTURE,
+            NODULE,
+            model.map_or_else(|| "unknown".into(), |m| m.id.clone()),
+            model.map_or_else(|| "unknown".into(), |m| m.version.clone()),
+            AMBER,
+        ),
+    };
+    item.shorts(tags::SEGMENT_NUMBER, &[segment.number]);
+    item.text(tags::SEGMENT_LABEL, VR::LO, &segment.subject.label());
+    item.text(tags::SEGMENT_ALGORITHM_TYPE, VR::CS, "AUTOMATIC");
+    item.text(tags::SEGMENT_ALGORITHM_NAME, VR::LO, &algorithm);
+    item.code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, category);
+    let region = code_item(LUNG, &[side]);
+    match segment.subject {
+        Subject::Lung(_) => {
+            let mut kind = code_item(kind, &[]);
+            kind.code(tags::SEGMENTED_PROPERTY_TYPE_MODIFIER_CODE_SEQUENCE, side);
+            item.sequence(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, vec![kind]);
+        }
+        Subject::Nodule(_) => {
+            item.code(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, kind);
+            item.sequence(tags::ANATOMIC_REGION_SEQUENCE, vec![region]);
+            let mut identification = DataSet::new();
+            identification.code(tags::ALGORITHM_FAMILY_CODE_SEQUENCE, ARTIFICIAL_INTELLIGENCE);
+            identification.text(tags::ALGORITHM_NAME, VR::LO, &algorithm);
+            identification.text(tags::ALGORITHM_VERSION, VR::LO, &version);
+            if let Some(model) = model {
+                let parameters = format!("{}; sha256 {}", model.thresholds, model.sha256);
+                identification.text(tags::ALGORITHM_PARAMETERS, VR::LT, &parameters);
+            }
+            item.sequence(tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![identification]);
+        }
+    }
+    item.shorts(tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, &colour);
+    item.text(tags::TRACKING_ID, VR::UT, &segment.subject.label());
+    item.text(tags::TRACKING_UID, VR::UI, &segment.subject.tracking_uid(context));
+    item
+}
+
+// PS3.3 C.10.7.1.1: L* of 0..100 as 0..65535, a* and b* of -128..127 as 0..65535.
+const LIGHT_BLUE: [u16; 3] = cie_lab(75, -8, -30);
+const LIGHT_GREEN: [u16; 3] = cie_lab(82, -40, 25);
+const AMBER: [u16; 3] = cie_lab(78, 20, 78);
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ranges are 16-bit by definition")]
+const fn cie_lab(l: i32, a: i32, b: i32) -> [u16; 3] {
+    [(l * 65535 / 100) as u16, ((a + 128) * 257) as u16, ((b + 128) * 257) as u16]
+}
+
+/// Frames are ordered by segment, then by position (PS3.3 C.7.6.17).
+fn dimensions(context: &Context, set: &mut DataSet) {
+    let uid = context.uids.of("dimensions", 0);
+    let mut organization = DataSet::new();
+    organization.text(tags::DIMENSION_ORGANIZATION_UID, VR::UI, &uid);
+    set.sequence(tags::DIMENSION_ORGANIZATION_SEQUENCE, vec![organization]);
+    let index = |pointer, group, label| {
+        let mut item = DataSet::new();
+        item.text(tags::DIMENSION_ORGANIZATION_UID, VR::UI, &uid);
+        item.primitive(tags::DIMENSION_INDEX_POINTER, VR::AT, PrimitiveValue::from(pointer));
+        item.primitive(tags::FUNCTIONAL_GROUP_POINTER, VR::AT, PrimitiveValue::from(group));
+        item.text(tags::DIMENSION_DESCRIPTION_LABEL, VR::LO, label);
+        item
+    };
+    set.sequence(
+        tags::DIMENSION_INDEX_SEQUENCE,
+        vec![
+            index(tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment"),
+            index(tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Position"),
+        ],
+    );
+}
+
+/// Common Instance Reference module: the series that was segmented, each instance once.
+fn referenced_series(context: &Context, set: &mut DataSet) {
+    let mut series = DataSet::new();
+    series.text(tags::SERIES_INSTANCE_UID, VR::UI, &identity::series_uid(context.source, context.uids));
+    series.sequence(tags::REFERENCED_INSTANCE_SEQUENCE, super::evidence::instances(context.source));
+    set.sequence(tags::REFERENCED_SERIES_SEQUENCE, vec![series]);
+}
+
+fn shared(context: &Context, volume: &Volume) -> DataSet {
+    let geometry = &volume.geometry;
+    let [across, down, between] = geometry.spacing_mm;
+    let mut orientation = DataSet::new();
+    let cosines: Vec<f64> = geometry.axes[..2].iter().flatten().copied().collect();
+    orientation.decimals(tags::IMAGE_ORIENTATION_PATIENT, &cosines);
+    let mut measures = DataSet::new();
+    let thickness = context.source.header.slice_thickness.filter(|t| *t > 0.0).unwrap_or(between);
+    measures.decimals(tags::SLICE_THICKNESS, &[thickness]);
+    measures.decimals(tags::SPACING_BETWEEN_SLICES, &[between]);
+    measures.decimals(tags::PIXEL_SPACING, &[down, across]);
+    let mut groups = DataSet::new();
+    groups.sequence(tags::PLANE_ORIENTATION_SEQUENCE, vec![orientation]);
+    groups.sequence(tags::PIXEL_MEASURES_SEQUENCE, vec![measures]);
+    groups
+}
+
+fn frame(context: &Context, segment: u16, slice: usize, position: usize) -> DataSet {
+    let slice_ref = &context.source.instances[slice];
+    let mut content = DataSet::new();
+    let indices = [u32::from(segment), u32::try_from(position).unwrap_or(u32::MAX)];
+    content.primitive(tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::U32(indices.into_iter().collect()));
+    let mut plane = DataSet::new();
+    plane.decimals(tags::IMAGE_POSITION_PATIENT, &slice_ref.position_mm);
+    let mut identification = DataSet::new();
+    identification.shorts(tags::REFERENCED_SEGMENT_NUMBER, &[segment]);
+    let mut image = dataset::reference(&slice_ref.sop_class_uid, &slice_ref.sop_instance_uid);
+    if let Some(number) = slice_ref.frame {
+        image.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &number.to_string());
+    }
+    image.text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
+    image.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE_IMAGE_FOR_PROCESSING);
+    let mut derivation = DataSet::new();
+    derivation.code(tags::DERIVATION_CODE_SEQUENCE, SEGMENTATION);
+    derivation.sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![image]);
+    let mut groups = DataSet::new();
+    groups.sequence(tags::FRAME_CONTENT_SEQUENCE, vec![content]);
+    groups.sequence(tags::PLANE_POSITION_SEQUENCE, vec![plane]);
+    groups.sequence(tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![identification]);
+    groups.sequence(tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation]);
+    groups
+}
+
+/// One bit per pixel, first pixel in the lowest bit, frames without padding between them.
+fn pack(planes: &[(&Mask, usize)], rows: usize, columns: usize) -> Vec<u8> {
+    let frame_bits = rows * columns;
+    let mut bytes = vec![0u8; (planes.len() * frame_bits).div_ceil(8)];
+    if frame_bits % 8 == 0 && frame_bits > 0 {
+        let frames = bytes.par_chunks_mut(frame_bits / 8).zip(planes);
+        frames.for_each(|(out, (mask, slice))| pack_one(out, 0, mask, *slice, columns));
+    } else {
+        for (index, (mask, slice)) in planes.iter().enumerate() {
+            pack_one(&mut bytes, index * frame_bits, mask, *slice, columns);
+        }
+    }
+    bytes
+}
+
+fn pack_one(out: &mut [u8], first_bit: usize, mask: &Mask, slice: usize, columns: usize) {
+    let width = mask.size[0];
+    for (y, row) in measure::plane(mask, slice).chunks_exact(width.max(1)).enumerate() {
+        let start = first_bit + (mask.origin[1] + y) * columns + mask.origin[0];
+        for (x, voxel) in row.iter().enumerate() {
+            let bit = start + x;
+            out[bit >> 3] |= u8::from(*voxel != 0) << (bit & 7);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Structured report: Comprehensive 3D SR with the Measurement Report template (TID 1500).
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use models::{Findings, Volume};
+
+use super::codes::{
+    COMMENT, CT, CT_CHEST, CT_UNSPECIFIED, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL,
+    DEVICE_OBSERVER_NAME, DEVICE_OBSERVER_SERIAL, DEVICE_OBSERVER_UID, ENGLISH, FRAME_OF_REFERENCE_UID, IMAGE_LIBRARY,
+    IMAGE_LIBRARY_GROUP, IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, LANGUAGE, MODALITY, OBSERVER_TYPE,
+    PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
+};
+use super::content::{Item, Part, Relation, Value};
+use super::object::{Context, SR, or_unknown};
+use super::provenance::{DEVICE_MODEL, MANUFACTURER};
+use super::secondary::Page;
+use super::seg::Written;
+use super::{Error, ResultObject, evidence, groups, identity};
+
+/// The report of a processed series, also when nothing was found or not everything was evaluated.
+///
+/// # Errors
+/// When a value of the source does not fit into an object.
+pub fn findings(
+    context: &Context,
+    findings: &Findings,
+    volume: &Volume,
+    seg: Option<&Written>,
+    pages: &[Page],
+) -> Result<ResultObject, Error> {
+    let parts = groups::Parts { context, volume, seg, pages };
+    let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
+    let root = head(context, CT_CHEST)
+        .with(image_library(context))
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(groups::all(&parts, findings)))
+        .with(remarks(context));
+    document(context, root, &own)
+}
+
+/// The report of a series that was not processed: which images, and why not, in words.
+///
+/// # Errors
+/// When a value of the source does not fit into an object.
+pub fn refusal(context: &Context, reason: &str, page: &Page) -> Result<ResultObject, Error> {
+    let group = groups::refusal(context, reason, page);
+    let root = head(context, CT_UNSPECIFIED)
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with(group))
+        .with(remarks(context));
+    document(context, root, &[&page.object])
+}
+
+/// Title, language, observer, procedure.
+fn head(context: &Context, procedure: super::codes::Code) -> Item {
+    let p = context.provenance;
+    let text = |name, value: &str| Item::text(Relation::HasObsContext, name, value);
+    Item::container(IMAGING_MEASUREMENT_REPORT, Some("1500"))
+        .with(Item::code(Relation::HasConceptMod, LANGUAGE, ENGLISH))
+        .with(Item::code(Relation::HasObsContext, OBSERVER_TYPE, DEVICE))
+        .with(Item::uid(Relation::HasObsContext, DEVICE_OBSERVER_UID, p.device_uid.as_str()))
+        .with(text(DEVICE_OBSERVER_NAME, or_unknown(&p.station_name)))
+        .with(text(DEVICE_OBSERVER_MANUFACTURER, MANUFACTURER))
+        .with(text(DEVICE_OBSERVER_MODEL, DEVICE_MODEL))
+        .with(text(DEVICE_OBSERVER_SERIAL, or_unknown(&p.serial_number)))
+        .with(Item::code(Relation::HasConceptMod, PROCEDURE_REPORTED, procedure))
+}
+
+/// Every image that was analysed (TID 1600).
+fn image_library(context: &Context) -> Item {
+    let frame_of_reference = identity::frame_of_reference_uid(context.source, context.uids);
+    let mut seen = std::collections::HashSet::new();
+    let images = context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid)).map(|i| {
+        let image = Value::Image {
+            sop_class_uid: i.sop_class_uid.clone(),
+            sop_uid: i.sop_instance_uid.clone(),
+            part: Part::Whole,
+        };
+        Item::nameless(Relation::Contains, image)
+    });
+    let group = Item::container(IMAGE_LIBRARY_GROUP, None)
+        .with(Item::code(Relation::HasAcqContext, MODALITY, CT))
+        .with(Item::uid(Relation::HasAcqContext, FRAME_OF_REFERENCE_UID, frame_of_reference))
+        .with_all(images);
+    Item::container(IMAGE_LIBRARY, Some("1600")).with(group)
+}
+
+/// The mark, and who made this, in words that every SR viewer prints.
+fn remarks(context: &Context) -> Item {
+    let mark = context.provenance.mark().map(|m| Item::text(Relation::Contains, COMMENT, m));
+    Item::container(QUALITATIVE_EVALUATIONS, None).with_all(mark).with(Item::text(
+        Relation::Contains,
+        COMMENT,
+        context.provenance.line(),
+    ))
+}
+
+fn document(context: &Context, root: Item, own: &[&ResultObject]) -> Result<ResultObject, Error> {
+    let mut set = context.begin(SR, 0)?;
+    set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
+    set.sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
+    set.text(tags::COMPLETION_FLAG, VR::CS, "COMPLETE");
+    set.text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
+    set.text(tags::PRELIMINARY_FLAG, VR::CS, "PRELIMINARY");
+    context.declare_own_codes(&mut set);
+    evidence::sequence(context, own, &mut set);
+    root.encode_root(&mut set);
+    context.finish(SR, 0, set, 64 * 1024)
+}

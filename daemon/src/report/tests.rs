@@ -1,0 +1,1 @@
+//! What every result promises, whatever the validators say.
