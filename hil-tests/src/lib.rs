@@ -11,3 +11,5 @@ pub mod appliance;
 pub mod bus;
 pub mod deadline;
 pub mod tools;
+
+pub mod demo;

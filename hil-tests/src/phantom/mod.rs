@@ -1,1 +1,319 @@
-//! Phantoms: CT series built in code.
+//! Phantoms: chest CTs built in code, so that no patient data is ever needed. The same seed gives the same bytes.
+//!
+//! A [`Phantom`] is an analytic scene; [`Phantom::render`] samples it on a grid and returns what was planted beside the
+//! voxels; [`Phantom::chest`] writes both as a DICOM study.
+
+pub mod anatomy;
+pub mod dicom;
+pub mod grain;
+mod nodule;
+pub mod npy;
+pub mod random;
+mod render;
+mod shape;
+pub mod training;
+mod tree;
+mod truth;
+
+use anatomy::{Chest, Side};
+pub use grain::Kernel;
+pub use nodule::{Make, Place};
+use nodule::{Nodule, Plan};
+use random::Random;
+use render::Tube;
+pub use render::{LUNG, Slice};
+use shape::Rod;
+pub use truth::{Lungs, PlantedNodule, Truth};
+
+/// How a phantom is scanned and what is planted in it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Options {
+    pub columns: usize,
+    pub rows: usize,
+    pub slices: usize,
+    /// Pixel spacing, mm.
+    pub pixel_mm: f32,
+    /// Slice spacing and thickness, mm.
+    pub slice_mm: f32,
+    /// Standard deviation of the noise, HU.
+    pub noise_hu: f32,
+    pub kernel: Kernel,
+    /// Number of nodules; by the seed (0 to 5) when absent.
+    pub nodules: Option<usize>,
+    /// Smallest and largest diameter, mm.
+    pub diameters_mm: [f32; 2],
+}
+
+impl Default for Options {
+    /// A whole chest of an adult: 220 slices of 512 x 512.
+    fn default() -> Self {
+        Self {
+            columns: 512,
+            rows: 512,
+            slices: 220,
+            pixel_mm: 0.74,
+            slice_mm: 1.35,
+            noise_hu: 15.0,
+            kernel: Kernel::Medium,
+            nodules: None,
+            diameters_mm: [4.0, 20.0],
+        }
+    }
+}
+
+impl Options {
+    /// A slab that is quick to make and to send: 40 slices of 128 x 128, still a chest with nodules.
+    pub fn small() -> Self {
+        Self { columns: 128, rows: 128, slices: 40, pixel_mm: 2.96, slice_mm: 2.5, ..Self::default() }
+    }
+
+    /// Spacing, dose and kernel as they differ between scanners, chosen by the seed.
+    pub fn varied(seed: u64) -> Self {
+        let mut random = Random::new(seed, 7);
+        let slice_mm = [1.0, 1.25, 1.35, 1.5, 2.0, 2.5][random.below(6)];
+        let pixel_mm = random.between(0.68, 0.82);
+        Self {
+            pixel_mm: (pixel_mm * 1000.0).round() / 1000.0,
+            slice_mm,
+            slices: (297.0 / slice_mm).round() as usize,
+            // Thin slices are noisier: fewer photons each.
+            noise_hu: random.between(5.0, 40.0),
+            kernel: Kernel::ALL[random.below(3)],
+            ..Self::default()
+        }
+    }
+}
+
+/// Voxel grid in patient coordinates: columns along +x, rows along +y, slices along +z.
+#[derive(Debug, Clone)]
+pub struct Grid {
+    pub columns: usize,
+    pub rows: usize,
+    pub slices: usize,
+    pub pixel_mm: f32,
+    pub slice_mm: f32,
+    /// Centre of voxel (0, 0, 0), mm, LPS.
+    pub origin_mm: [f32; 3],
+}
+
+impl Grid {
+    pub fn x(&self, column: usize) -> f32 {
+        self.origin_mm[0] + column as f32 * self.pixel_mm
+    }
+
+    pub fn y(&self, row: usize) -> f32 {
+        self.origin_mm[1] + row as f32 * self.pixel_mm
+    }
+
+    pub fn z(&self, slice: usize) -> f32 {
+        self.origin_mm[2] + slice as f32 * self.slice_mm
+    }
+
+    fn column_range(&self, low: f32, high: f32) -> std::ops::Range<usize> {
+        range(low, high, self.origin_mm[0], self.pixel_mm, self.columns)
+    }
+
+    fn row_range(&self, low: f32, high: f32) -> std::ops::Range<usize> {
+        range(low, high, self.origin_mm[1], self.pixel_mm, self.rows)
+    }
+
+    fn voxel_mm3(&self) -> f64 {
+        f64::from(self.pixel_mm) * f64::from(self.pixel_mm) * f64::from(self.slice_mm)
+    }
+}
+
+/// Indices whose centres lie between `low` and `high` mm.
+fn range(low: f32, high: f32, origin: f32, step: f32, count: usize) -> std::ops::Range<usize> {
+    let first = ((low - origin) / step).ceil().max(0.0) as usize;
+    let last = ((high - origin) / step).floor();
+    if last < 0.0 { 0..0 } else { first..(last as usize + 1).min(count).max(first) }
+}
+
+/// A patient who never was, ready to be scanned.
+#[derive(Debug)]
+pub struct Phantom {
+    pub seed: u64,
+    pub options: Options,
+    pub grid: Grid,
+    pub(crate) chest: Chest,
+    tubes: Vec<Tube>,
+    nodules: Vec<Nodule>,
+}
+
+impl Phantom {
+    pub fn new(seed: u64, options: &Options) -> Self {
+        let chest = Chest::new(&mut Random::new(seed, 1));
+        let grid = centred_grid(&chest, options);
+        let mut tubes = central_tubes(&chest);
+        let vessels = grow_trees(&chest, seed, &mut tubes);
+        let mut random = Random::new(seed, 3);
+        let count = random.below(6);
+        let plan = Plan {
+            count: options.nodules.unwrap_or(count),
+            diameters_mm: options.diameters_mm,
+            slab: [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))],
+        };
+        let nodules = nodule::plant(&chest, &vessels, plan, &mut random);
+        Self { seed, options: options.clone(), grid, chest, tubes, nodules }
+    }
+
+    /// Narrows the grid to the columns and rows between `low` and `high` (x, y; mm), to save time where only the lungs
+    /// are wanted. Noise differs from that of the whole grid.
+    pub fn crop(&mut self, low: [f32; 2], high: [f32; 2]) {
+        let columns = self.grid.column_range(low[0], high[0]);
+        let rows = self.grid.row_range(low[1], high[1]);
+        self.grid.origin_mm[0] = self.grid.x(columns.start);
+        self.grid.origin_mm[1] = self.grid.y(rows.start);
+        self.grid.columns = columns.len();
+        self.grid.rows = rows.len();
+    }
+
+    /// The sampled slices, from the feet to the head, and what was planted.
+    pub fn render(&self) -> (Vec<Slice>, Truth) {
+        self.sampled(false)
+    }
+
+    /// Like [`Phantom::render`], with the label of every voxel.
+    pub fn render_labelled(&self) -> (Vec<Slice>, Truth) {
+        self.sampled(true)
+    }
+
+    fn sampled(&self, labels: bool) -> (Vec<Slice>, Truth) {
+        let slices = render::slices(self, labels);
+        let truth = truth::collect(self, &slices);
+        (slices, truth)
+    }
+
+    /// A whole study (CT series and localiser) as DICOM instances in memory, and what was planted.
+    ///
+    /// # Errors
+    /// When an instance cannot be encoded, which no valid `options` cause.
+    pub fn chest(seed: u64, options: &Options) -> anyhow::Result<(dicom::Study, Truth)> {
+        let phantom = Self::new(seed, options);
+        let (slices, truth) = phantom.render();
+        Ok((dicom::study(&phantom, &slices)?, truth))
+    }
+}
+
+/// The grid with the middle of the lungs in its middle.
+fn centred_grid(chest: &Chest, options: &Options) -> Grid {
+    let (bottom, top) = chest.lung_range();
+    let half = |count: usize, step: f32| count.saturating_sub(1) as f32 * step / 2.0;
+    // Two decimals are what scanners write, and survive the way through decimal strings unchanged.
+    let tidy = |v: f32| (v * 100.0).round() / 100.0;
+    Grid {
+        columns: options.columns,
+        rows: options.rows,
+        slices: options.slices,
+        pixel_mm: options.pixel_mm,
+        slice_mm: options.slice_mm,
+        origin_mm: [
+            tidy(-half(options.columns, options.pixel_mm)),
+            tidy(-half(options.rows, options.pixel_mm)),
+            tidy((bottom + top) / 2.0 - half(options.slices, options.slice_mm)),
+        ],
+    }
+}
+
+/// Great vessels, trachea and bronchi up to the lobes.
+fn central_tubes(chest: &Chest) -> Vec<Tube> {
+    let mut tubes: Vec<Tube> =
+        chest.mediastinum().into_iter().map(|(rod, hu)| Tube { rod, hu, wall: None, central: true }).collect();
+    // The walls first, then the air, or each bronchus would close its neighbour's mouth.
+    let airways = chest.airways();
+    for rod in &airways {
+        let wide = Rod { from_radius: rod.from_radius + 1.3, to_radius: rod.to_radius + 1.2, ..*rod };
+        tubes.push(Tube { rod: wide, hu: 30.0, wall: None, central: true });
+    }
+    for rod in airways {
+        tubes.push(Tube { rod, hu: -1000.0, wall: Some(0.0), central: true });
+    }
+    tubes
+}
+
+/// Arteries, veins and bronchi of both lungs; returns the vessels (right, left) for planting nodules beside them.
+fn grow_trees(chest: &Chest, seed: u64, tubes: &mut Vec<Tube>) -> [Vec<Rod>; 2] {
+    let blood = chest.blood_hu;
+    let arteries = tree::Habit { leaves: 1000, leaf_radius: 0.45, exponent: 2.75, largest: 7.0, margin: 5.0 };
+    let veins = tree::Habit { leaves: 600, leaf_radius: 0.45, exponent: 2.75, largest: 6.0, margin: 6.0 };
+    let bronchi = tree::Habit { leaves: 14, leaf_radius: 0.8, exponent: 2.9, largest: 3.4, margin: 24.0 };
+    let mut grown = [Vec::new(), Vec::new()];
+    for side in Side::BOTH {
+        let mut random = Random::new(seed, 10 + u64::from(side == Side::Left));
+        let s = side.sign();
+        let artery = chest.to_patient([38.0 * s, 2.0, if side == Side::Left { 24.0 } else { 12.0 }]);
+        let vein = chest.to_patient([32.0 * s, 4.0, -16.0]);
+        let mut vessels = tree::grow(chest, side, artery, arteries, &mut random);
+        vessels.extend(tree::grow(chest, side, vein, veins, &mut random));
+        let ends: &[[f32; 3]] = match side {
+            Side::Right => &[[-42.0, 12.0, -12.0], [-50.0, 14.0, 34.0]],
+            Side::Left => &[[48.0, 26.0, -12.0], [54.0, 2.0, 24.0]],
+        };
+        for rod in &vessels {
+            tubes.push(Tube { rod: *rod, hu: blood, wall: None, central: false });
+        }
+        for end in ends {
+            for rod in tree::grow(chest, side, chest.to_patient(*end), bronchi, &mut random) {
+                let wall = (0.30 * rod.to_radius).clamp(0.4, 1.0);
+                tubes.push(Tube { rod, hu: -60.0, wall: Some(wall), central: false });
+            }
+        }
+        grown[usize::from(side == Side::Left)] = vessels;
+    }
+    grown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coarse() -> Options {
+        Options { columns: 160, rows: 160, slices: 120, pixel_mm: 2.4, slice_mm: 2.5, ..Options::default() }
+    }
+
+    #[test]
+    fn both_lungs_of_every_patient_have_an_adult_volume() {
+        for seed in 0..6 {
+            let (_, truth) = Phantom::new(seed, &coarse()).render();
+            for ml in [truth.lungs.right_ml, truth.lungs.left_ml] {
+                assert!((1000.0..4000.0).contains(&ml), "seed {seed}: {ml} ml");
+            }
+        }
+    }
+
+    #[test]
+    fn as_many_nodules_are_planted_as_asked_for_and_all_of_them_are_sampled() {
+        for seed in 0..6 {
+            let options = Options { nodules: Some(5), ..coarse() };
+            let (_, truth) = Phantom::new(seed, &options).render();
+            assert_eq!(truth.nodules.len(), 5, "seed {seed}");
+            for n in &truth.nodules {
+                assert!((2.5..22.0).contains(&n.diameter_mm), "seed {seed}: {n:?}");
+                assert_eq!(n.centre_mm[0] > 0.0, n.side == Side::Left, "seed {seed}: {n:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_planted_centre_is_where_the_voxels_show_a_nodule() {
+        let options = Options { nodules: Some(3), noise_hu: 0.0, ..Options::small() };
+        let phantom = Phantom::new(21, &options);
+        let (slices, truth) = phantom.render();
+        for n in truth.nodules.iter().filter(|n| n.diameter_mm > 8.0) {
+            let index: [usize; 3] = std::array::from_fn(|a| {
+                let step = if a == 2 { phantom.grid.slice_mm } else { phantom.grid.pixel_mm };
+                ((n.centre_mm[a] as f32 - phantom.grid.origin_mm[a]) / step).round() as usize
+            });
+            let hu = slices[index[2]].hu[index[1] * phantom.grid.columns + index[0]];
+            assert!(hu > -750, "{n:?} has {hu} HU at its centre");
+        }
+    }
+
+    #[test]
+    fn scans_differ_between_seeds_in_spacing_noise_and_kernel() {
+        let scans: Vec<Options> = (0..40).map(Options::varied).collect();
+        assert!(Kernel::ALL.iter().all(|k| scans.iter().any(|s| s.kernel == *k)));
+        assert!(scans.iter().all(|s| (5.0..40.0).contains(&s.noise_hu) && s.slice_mm <= 2.5));
+        assert!(scans.iter().any(|s| s.noise_hu > 30.0) && scans.iter().any(|s| s.noise_hu < 10.0));
+    }
+}

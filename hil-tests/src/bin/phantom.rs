@@ -1,0 +1,185 @@
+//! Makes phantoms: DICOM studies for the bench, volumes for training, pictures for a look.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hil_tests::phantom::{Kernel, LUNG, Options, Phantom, Slice, npy, training};
+
+#[derive(Parser)]
+#[command(about = "Makes chest CT phantoms: no patient, same seed, same bytes", after_help = EXAMPLES)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+const EXAMPLES: &str = "Examples:
+  phantom study --seed 7 --out /tmp/study            220 slices of 512 x 512, a localiser, truth.json
+  phantom study --seed 7 --out /tmp/small --small    40 slices of 128 x 128
+  phantom study --seed 2000001 --varied --out DIR    spacing, noise and kernel chosen by the seed
+  phantom picture --seed 7 --out /tmp/pictures       PNGs of some slices, lung and soft-tissue window
+  phantom volume --seed 1000001 --count 10 --spacing 1.5 --out DIR    training volumes as .npy";
+
+#[derive(Subcommand)]
+enum What {
+    /// A DICOM study in a folder, with truth.json
+    Study {
+        #[command(flatten)]
+        scan: Scan,
+        /// Folder to write to; made when it does not exist
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Isotropic volumes for training: SEED.npy (HU), SEED-labels.npy, SEED.json
+    Volume {
+        /// First seed; spacing, noise and kernel of each scan are chosen by its seed
+        #[arg(long)]
+        seed: u64,
+        /// How many seeds, counting up
+        #[arg(long, default_value_t = 1)]
+        count: u64,
+        /// Grid of the network, mm
+        #[arg(long, default_value_t = 1.5)]
+        spacing: f32,
+        /// Number of nodules in each; by the seed when absent
+        #[arg(long)]
+        nodules: Option<usize>,
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// PNGs of eight slices
+    Picture {
+        #[command(flatten)]
+        scan: Scan,
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Scan {
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// 40 slices of 128 x 128
+    #[arg(long, conflicts_with = "varied")]
+    small: bool,
+    /// Spacing, noise and kernel chosen by the seed
+    #[arg(long)]
+    varied: bool,
+    #[arg(long)]
+    slices: Option<usize>,
+    /// Slice spacing, mm
+    #[arg(long)]
+    slice_mm: Option<f32>,
+    /// Rows and columns
+    #[arg(long)]
+    matrix: Option<usize>,
+    /// Pixel spacing, mm
+    #[arg(long)]
+    pixel_mm: Option<f32>,
+    /// Standard deviation of the noise, HU
+    #[arg(long)]
+    noise: Option<f32>,
+    #[arg(long)]
+    kernel: Option<KernelName>,
+    /// Number of nodules; by the seed (0 to 5) when absent
+    #[arg(long)]
+    nodules: Option<usize>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KernelName {
+    Smooth,
+    Medium,
+    Sharp,
+}
+
+impl Scan {
+    fn options(&self) -> Options {
+        let mut o = match (self.small, self.varied) {
+            (true, _) => Options::small(),
+            (_, true) => Options::varied(self.seed),
+            _ => Options::default(),
+        };
+        o.slices = self.slices.unwrap_or(o.slices);
+        o.slice_mm = self.slice_mm.unwrap_or(o.slice_mm);
+        o.rows = self.matrix.unwrap_or(o.rows);
+        o.columns = self.matrix.unwrap_or(o.columns);
+        o.pixel_mm = self.pixel_mm.unwrap_or(o.pixel_mm);
+        o.noise_hu = self.noise.unwrap_or(o.noise_hu);
+        o.nodules = self.nodules.or(o.nodules);
+        o.kernel = match self.kernel {
+            Some(KernelName::Smooth) => Kernel::Smooth,
+            Some(KernelName::Medium) => Kernel::Medium,
+            Some(KernelName::Sharp) => Kernel::Sharp,
+            None => o.kernel,
+        };
+        o
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse().what {
+        What::Study { scan, out } => study(&scan, &out),
+        What::Volume { seed, count, spacing, nodules, out } => {
+            (seed..seed + count).try_for_each(|s| volume(s, spacing, nodules, &out))
+        }
+        What::Picture { scan, out } => pictures(&scan, &out),
+    }
+}
+
+fn make(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
+}
+
+fn study(scan: &Scan, out: &Path) -> anyhow::Result<()> {
+    let (study, truth) = Phantom::chest(scan.seed, &scan.options())?;
+    make(out)?;
+    study.write_to(out)?;
+    std::fs::write(out.join("truth.json"), serde_json::to_string_pretty(&truth)?)?;
+    println!("{}: {} instances, {} nodules", out.display(), study.instances.len(), truth.nodules.len());
+    Ok(())
+}
+
+fn volume(seed: u64, spacing: f32, nodules: Option<usize>, out: &Path) -> anyhow::Result<()> {
+    let mut phantom = Phantom::new(seed, &Options { nodules, ..Options::varied(seed) });
+    let (volume, truth) = training::volume(&mut phantom, spacing);
+    make(out)?;
+    let bytes: Vec<u8> = volume.hu.iter().flat_map(|v| v.to_le_bytes()).collect();
+    npy::write(&out.join(format!("{seed}.npy")), "<i2", &volume.shape, &bytes)?;
+    npy::write(&out.join(format!("{seed}-labels.npy")), "|u1", &volume.shape, &volume.labels)?;
+    let facts = serde_json::json!({ "spacing_mm": spacing, "origin_mm": volume.origin_mm, "truth": truth });
+    std::fs::write(out.join(format!("{seed}.json")), serde_json::to_string_pretty(&facts)?)?;
+    Ok(())
+}
+
+fn pictures(scan: &Scan, out: &Path) -> anyhow::Result<()> {
+    let phantom = Phantom::new(scan.seed, &scan.options());
+    let (slices, truth) = phantom.render_labelled();
+    make(out)?;
+    let (columns, rows) = (phantom.grid.columns, phantom.grid.rows);
+    for part in 0..8 {
+        let k = (2 * part + 1) * slices.len() / 16;
+        for (name, low, width) in [("lung", -1350.0, 1500.0), ("soft", -160.0, 400.0)] {
+            let path = out.join(format!("{:03}-{name}.png", k));
+            let grey = |s: &Slice| {
+                s.hu.iter()
+                    .map(|v| ((f32::from(*v) - low) / width * 255.0).clamp(0.0, 255.0) as u8)
+                    .collect::<Vec<u8>>()
+            };
+            png(&path, columns, rows, &grey(&slices[k]))?;
+        }
+    }
+    let lung = slices.iter().flat_map(|s| &s.labels).filter(|l| **l & LUNG != 0).count();
+    println!("{lung} lung voxels; {}", serde_json::to_string_pretty(&truth)?);
+    Ok(())
+}
+
+fn png(path: &Path, columns: usize, rows: usize, grey: &[u8]) -> anyhow::Result<()> {
+    let file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let mut encoder = png::Encoder::new(file, columns as u32, rows as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(grey)?;
+    Ok(())
+}

@@ -1,0 +1,392 @@
+//! The chest without its vessels: body wall, bones, mediastinum, diaphragm and the outline of the lungs.
+//!
+//! Everything here is in the *standard chest*: millimetres of an average adult, +x to the patient's left, +y to the
+//! back, +z to the head, origin between the hila. [`Chest`] scales and moves it to a patient of its own.
+
+use super::random::Random;
+use super::shape::{Point, Rod, coverage, ellipse, ellipsoid, ramp, smooth_max};
+
+/// Hounsfield units of the tissues.
+mod hu {
+    pub const AIR: f32 = -1000.0;
+    pub const SKIN: f32 = 15.0;
+    pub const FAT: f32 = -102.0;
+    pub const MUSCLE: f32 = 48.0;
+    pub const MARROW: f32 = 210.0;
+    pub const CORTEX: f32 = 720.0;
+    pub const CARTILAGE: f32 = 115.0;
+    pub const DISC: f32 = 85.0;
+    pub const CORD: f32 = 35.0;
+    pub const LIVER: f32 = 58.0;
+    pub const SPLEEN: f32 = 47.0;
+    pub const TABLE: f32 = -250.0;
+}
+
+/// One patient's proportions.
+#[derive(Debug, Clone)]
+pub struct Chest {
+    /// Patient millimetres per standard millimetre.
+    pub scale: f32,
+    /// Where the standard origin lies in the patient's coordinates, mm.
+    pub offset: Point,
+    width: f32,
+    depth: f32,
+    fat_mm: f32,
+    heart: Point,
+    heart_radii: Point,
+    domes: [f32; 2],
+    rib_phase: f32,
+    /// HU of flowing blood: about 40 without, 120 to 300 with contrast medium.
+    pub blood_hu: f32,
+    pub parenchyma_hu: f32,
+    /// HU gained from the front of the lung to its back by lying on it.
+    gravity_hu: f32,
+}
+
+/// Which lung: the patient's right has negative x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Right,
+    Left,
+}
+
+impl Side {
+    pub const BOTH: [Self; 2] = [Self::Right, Self::Left];
+
+    /// -1 for right, +1 for left: the sign of x.
+    pub fn sign(self) -> f32 {
+        match self {
+            Self::Right => -1.0,
+            Self::Left => 1.0,
+        }
+    }
+}
+
+/// What a voxel holds before vessels and nodules.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    pub hu: f32,
+    /// Part of the voxel that is lung, 0 to 1.
+    pub lung: f32,
+}
+
+impl Chest {
+    pub fn new(random: &mut Random) -> Self {
+        let scale = random.between(0.90, 1.06);
+        Self {
+            scale,
+            offset: [random.between(-8.0, 8.0), random.between(-8.0, 8.0), 0.0],
+            width: random.between(0.93, 1.06),
+            depth: random.between(0.92, 1.08),
+            fat_mm: random.between(5.0, 20.0),
+            heart: [random.between(12.0, 20.0), random.between(-34.0, -26.0), random.between(-44.0, -34.0)],
+            heart_radii: [random.between(50.0, 60.0), random.between(40.0, 47.0), random.between(50.0, 60.0)],
+            domes: [random.between(-78.0, -62.0), random.between(-90.0, -76.0)],
+            rib_phase: random.between(0.0, 24.0),
+            blood_hu: if random.chance(0.35) { random.between(120.0, 300.0) } else { random.between(35.0, 50.0) },
+            parenchyma_hu: random.between(-895.0, -835.0),
+            gravity_hu: random.between(10.0, 60.0),
+        }
+    }
+
+    /// Top and bottom of the lungs in patient mm, for centring a scan on them.
+    pub fn lung_range(&self) -> (f32, f32) {
+        let bottom = self.domes[1].min(self.domes[0]) - 66.0;
+        (bottom * self.scale + self.offset[2], 125.0 * self.scale + self.offset[2])
+    }
+
+    pub fn to_standard(&self, patient: Point) -> Point {
+        std::array::from_fn(|a| (patient[a] - self.offset[a]) / self.scale)
+    }
+
+    pub fn to_patient(&self, standard: Point) -> Point {
+        std::array::from_fn(|a| standard[a] * self.scale + self.offset[a])
+    }
+
+    fn heart_distance(&self, p: Point) -> f32 {
+        let (x, y, z) = (p[0] - self.heart[0], p[1] - self.heart[1], p[2] - self.heart[2]);
+        // The long axis points to the left and front: turned by 35 degrees about z.
+        let (c, s) = (0.819, 0.574);
+        ellipsoid([c * x - s * y, s * x + c * y, z], self.heart_radii)
+    }
+
+    /// Distance to the pleura of one lung in patient mm, negative inside; `patient` in patient mm.
+    pub fn lung_distance(&self, side: Side, patient: Point) -> f32 {
+        let p = self.to_standard(patient);
+        let section = self.section(p[2]);
+        let cavity = ellipse(p[0], p[1] + 4.0, section.cavity[0], section.cavity[1]);
+        self.lung_in_section(side, p, cavity, section.back) * self.scale
+    }
+
+    fn lung_in_section(&self, side: Side, p: Point, cavity: f32, back: f32) -> f32 {
+        let [x, y, z] = p;
+        let outward = x * side.sign();
+        let bulge = (1.0 - (y / 62.0).powi(2)).max(0.0);
+        let medial = 9.0 + 18.0 * bulge * bulge;
+        let mut d = smooth_max(cavity + 2.0, medial - outward, 14.0);
+
+        let (u, v) = ((outward - 46.0) / 57.0, (y - 4.0) / 76.0);
+        let slope = 120.0 * ((u / 57.0).powi(2) + (v / 76.0).powi(2)).sqrt();
+        let apex = (z - (125.0 - 60.0 * (u * u + v * v))) / (1.0 + slope * slope).sqrt();
+        d = smooth_max(d, apex, 10.0);
+
+        d = smooth_max(d, self.diaphragm(side, p), 3.0);
+        d = smooth_max(d, 4.0 - self.heart_distance(p), 5.0);
+        smooth_max(d, 2.5 - ellipse(x, y - 62.0 - back, 18.0, 15.0), 4.0)
+    }
+
+    /// Distance to one half of the diaphragm; positive below it.
+    fn diaphragm(&self, side: Side, [x, y, z]: Point) -> f32 {
+        let dome = match side {
+            Side::Right => self.domes[0],
+            Side::Left => self.domes[1],
+        };
+        let (u, v) = ((x * side.sign() - 60.0) / 82.0, (y + 18.0) / 98.0);
+        let slope = 124.0 * ((u / 82.0).powi(2) + (v / 98.0).powi(2)).sqrt();
+        (dome - 62.0 * (u * u + v * v) - z) / (1.0 + slope * slope).sqrt()
+    }
+
+    /// Everything that is the same over one slice at the standard height `z`.
+    fn section(&self, z: f32) -> Section {
+        let shoulders = ramp(z, 70.0, 150.0);
+        let narrow = ramp(z, 20.0, 135.0);
+        Section {
+            body: [
+                (158.0 + self.fat_mm) * self.width * (1.0 + 0.10 * shoulders),
+                (104.0 + 0.7 * self.fat_mm) * self.depth * (1.0 - 0.10 * shoulders),
+            ],
+            cavity: [136.0 * self.width * (1.0 - 0.26 * narrow), 92.0 * self.depth * (1.0 - 0.24 * narrow)],
+            back: 92.0 * (self.depth - 1.0),
+            z,
+        }
+    }
+
+    /// The plane at `z` (patient mm), ready for sampling.
+    pub fn plane(&self, z: f32) -> Plane<'_> {
+        Plane { chest: self, section: self.section((z - self.offset[2]) / self.scale) }
+    }
+
+    /// Aorta, pulmonary trunk, great veins, oesophagus: rods in patient mm with their HU.
+    pub fn mediastinum(&self) -> Vec<(Rod, f32)> {
+        let blood = self.blood_hu;
+        let paths: [(&[[f32; 4]], f32); 11] = [
+            (
+                &[
+                    [-10., -26., -25., 16.],
+                    [-18., -20., 25., 16.],
+                    [-15., -16., 55., 15.],
+                    [2., 6., 69., 14.],
+                    [19., 36., 60., 13.],
+                ],
+                blood,
+            ),
+            (&[[19., 36., 60., 12.5], [23., 44., 30., 12.], [23., 46., -60., 11.], [14., 40., -200., 10.]], blood),
+            (&[[-31., -16., -10., 9.], [-30., -18., 60., 8.], [-34., -22., 150., 7.]], blood * 1.1),
+            (&[[18., -46., -5., 14.], [12., -24., 18., 13.], [38., 2., 24., 10.]], blood),
+            (&[[12., -22., 16., 11.], [-38., 0., 12., 9.]], blood),
+            (&[[-2., 4., 68., 6.5], [-18., -4., 110., 6.], [-30., -4., 150., 5.5]], blood),
+            (&[[8., 12., 68., 4.5], [18., 12., 150., 4.5]], blood),
+            (&[[16., 28., 64., 5.], [30., 18., 110., 5.], [30., 8., 150., 5.]], blood),
+            (&[[-30., -18., 62., 7.], [20., -28., 78., 6.], [38., -18., 150., 6.]], blood * 1.1),
+            (&[[3., 34., 150., 7.], [2., 36., 40., 7.], [6., 32., -50., 7.5], [16., 22., -120., 8.]], 38.0),
+            (&[[-22., 8., -60., 13.], [-24., 12., -200., 12.]], blood),
+        ];
+        let mut rods = Vec::new();
+        for (path, hu) in paths {
+            for pair in path.windows(2) {
+                rods.push((self.rod(pair[0], pair[1]), hu));
+            }
+        }
+        rods
+    }
+
+    /// Trachea and the first bronchi: inner radius, in patient mm. Index 0 of the result are the central airways (not
+    /// lung), then come the ends from which each lung's tree grows.
+    pub fn airways(&self) -> Vec<Rod> {
+        let stations: [[[f32; 4]; 2]; 7] = [
+            [[0., 10., 155., 8.6], [0., 20., 38., 8.4]],
+            [[0., 20., 38., 6.8], [-30., 14., 18., 6.2]],
+            [[0., 20., 38., 6.2], [38., 18., 12., 5.4]],
+            [[-30., 14., 18., 5.2], [-42., 12., -12., 4.6]],
+            [[-28., 14., 20., 4.4], [-50., 14., 34., 3.8]],
+            [[38., 18., 12., 4.6], [48., 26., -12., 4.2]],
+            [[38., 18., 12., 4.4], [54., 2., 24., 3.8]],
+        ];
+        stations.iter().map(|[a, b]| self.rod(*a, *b)).collect()
+    }
+
+    /// Standard (x, y, z, radius) at both ends to a rod in the patient.
+    fn rod(&self, a: [f32; 4], b: [f32; 4]) -> Rod {
+        Rod {
+            from: self.to_patient([a[0], a[1], a[2]]),
+            to: self.to_patient([b[0], b[1], b[2]]),
+            from_radius: a[3] * self.scale,
+            to_radius: b[3] * self.scale,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Section {
+    /// Half axes of the skin, standard mm.
+    body: [f32; 2],
+    /// Half axes of the inside of the rib cage.
+    cavity: [f32; 2],
+    /// How far this patient's spine lies behind the standard one.
+    back: f32,
+    z: f32,
+}
+
+/// One axial plane of one patient.
+#[derive(Debug)]
+pub struct Plane<'a> {
+    chest: &'a Chest,
+    section: Section,
+}
+
+#[inline]
+fn over(under: f32, hu: f32, part: f32) -> f32 {
+    under + (hu - under) * part
+}
+
+impl Plane<'_> {
+    /// The tissue at (`x`, `y`) patient mm, for a voxel `width` mm wide.
+    #[inline]
+    pub fn sample(&self, x: f32, y: f32, width: f32) -> Sample {
+        let chest = self.chest;
+        let [x, y] = [(x - chest.offset[0]) / chest.scale, (y - chest.offset[1]) / chest.scale];
+        let w = width / chest.scale;
+        let body = ellipse(x, y, self.section.body[0], self.section.body[1]);
+        if body > w {
+            return Sample { hu: self.table(x, y, w), lung: 0.0 };
+        }
+        let cavity = ellipse(x, y + 4.0, self.section.cavity[0], self.section.cavity[1]);
+        if cavity < -14.0 {
+            return self.inside(x, y, w, cavity);
+        }
+        let hu = self.wall(x, y, w, body, cavity);
+        if cavity > w {
+            return Sample { hu, lung: 0.0 };
+        }
+        let inner = self.inside(x, y, w, cavity);
+        let part = coverage(cavity, w);
+        Sample { hu: self.bones(over(hu, inner.hu, part), x, y, w, cavity), lung: inner.lung * part }
+    }
+
+    fn table(&self, x: f32, y: f32, w: f32) -> f32 {
+        let top = self.section.body[1] + 7.0 - x * x / 1500.0;
+        let shell = (y - top).abs().min((y - top - 32.0 + x * x / 2600.0).abs()) - 1.2;
+        if x.abs() > 205.0 { hu::AIR } else { over(hu::AIR, hu::TABLE, coverage(shell, w)) }
+    }
+
+    fn wall(&self, x: f32, y: f32, w: f32, body: f32, cavity: f32) -> f32 {
+        let front = ramp(-y, -40.0, 70.0);
+        let fat = 2.0 + self.chest.fat_mm * (0.55 + 0.75 * front);
+        let mut value = over(hu::AIR, hu::SKIN, coverage(body, w));
+        value = over(value, hu::FAT, coverage(body + 2.0, w));
+        let muscle = smooth_max(body + fat, -cavity + 1.5, 4.0);
+        value = over(value, hu::MUSCLE, coverage(muscle, w * 1.5));
+        // Fat between the layers of muscle, and the blades of the shoulders with fat about them.
+        let seam = (body + fat + 9.0 + 4.0 * (x * 0.045).sin()).abs() - 1.1;
+        value = over(value, hu::FAT, 0.75 * coverage(seam, w));
+        let z = self.section.z;
+        if z > 10.0 && y > 10.0 {
+            let (u, v) = (x.abs() - 112.0 + 0.1 * (z - 60.0), y - 62.0 - self.section.back);
+            let (along, across) = (0.78 * u - 0.62 * v, 0.62 * u + 0.78 * v);
+            let blade = ellipse(along, across - along * along / 220.0, 38.0 + 6.0 * ramp(z, 10.0, 60.0), 3.2);
+            value = over(value, hu::FAT, coverage(blade - 2.5, w * 2.0));
+            value = bone(value, blade, w, hu::MARROW + 120.0);
+        }
+        self.bones(value, x, y, w, cavity)
+    }
+
+    /// Ribs, breastbone and spine over what is there.
+    #[inline]
+    fn bones(&self, mut value: f32, x: f32, y: f32, w: f32, cavity: f32) -> f32 {
+        let z = self.section.z;
+        let ring = cavity - 6.0;
+        if ring.abs() < 6.0 {
+            let t = (y + 4.0) / self.section.cavity[1];
+            let along = z + 78.0 * (1.0 - t) * 0.5 - self.chest.rib_phase;
+            let number = (along / 25.0).round();
+            if (-5.0..=8.0).contains(&number) && x.abs() > 16.0 {
+                let rib = ellipse(ring, along - number * 25.0, 3.8, 6.2);
+                if t < -0.80 {
+                    value = over(value, hu::CARTILAGE, coverage(rib, w));
+                } else {
+                    value = bone(value, rib, w, hu::MARROW);
+                }
+            }
+        }
+        if y < 0.0 && x.abs() < 26.0 && z > -60.0 && z < 95.0 {
+            let front = y + 4.0 + self.section.cavity[1] + 5.0;
+            value = bone(value, ellipse(x, front, 16.0 + 6.0 * ramp(z, 55.0, 75.0), 5.0), w, hu::MARROW - 60.0);
+        }
+        if y > 40.0 && x.abs() < 40.0 {
+            value = self.spine(value, x, y - self.section.back, w);
+        }
+        value
+    }
+
+    fn spine(&self, mut value: f32, x: f32, y: f32, w: f32) -> f32 {
+        let level = (self.section.z + 400.0).rem_euclid(26.0) - 13.0;
+        let waist = 1.6 * (1.0 - (level / 13.0).powi(2));
+        let body = ellipse(x, y - 62.0, 17.5 - waist, 14.5 - waist);
+        if level.abs() > 10.8 {
+            value = over(value, hu::DISC, coverage(body, w));
+        } else {
+            value = bone(value, body, w, hu::MARROW - 30.0);
+        }
+        let arch = ((x * x + (y - 84.0).powi(2)).sqrt() - 10.5).abs() - 2.4;
+        let spinous = ellipse(x, y - 102.0, 3.2, 11.0);
+        let transverse = if level.abs() < 7.0 { ellipse(x, y - 86.0 + 0.004 * x * x, 30.0, 4.2) } else { 9.0 };
+        value = bone(value, arch.min(spinous).min(transverse), w, hu::MARROW + 60.0);
+        over(value, hu::CORD, coverage(ellipse(x, y - 84.0, 8.4, 8.0), w))
+    }
+
+    /// Inside the rib cage: mediastinal fat, what lies below the diaphragm, lungs, heart, spine.
+    #[inline]
+    fn inside(&self, x: f32, y: f32, w: f32, cavity: f32) -> Sample {
+        let chest = self.chest;
+        let p = [x, y, self.section.z];
+        let side = if x < 0.0 { Side::Right } else { Side::Left };
+        // Fat between the lungs, muscle of the shoulder girdle over their tops.
+        let mut value = over(hu::MUSCLE, hu::FAT + 10.0, coverage(ellipse(x, y - 4.0, 46.0, 110.0), 6.0));
+
+        let below = -chest.diaphragm(side, p);
+        if below < w {
+            let split = x - 18.0 + 0.15 * y;
+            let organ = over(hu::LIVER, hu::SPLEEN, coverage(-split + 4.0, 4.0));
+            let gap = smooth_max(2.5 - split.abs(), 0.0, 2.0);
+            value = over(value, organ, coverage(below, w) * if gap > 0.0 { 0.35 } else { 1.0 });
+        }
+
+        let lung = coverage(chest.lung_in_section(side, p, cavity, self.section.back), w);
+        if lung > 0.0 {
+            let parenchyma = chest.parenchyma_hu + chest.gravity_hu * ((y + 4.0) / 180.0 + 0.5);
+            value = over(value, parenchyma, lung);
+        }
+        if x > -90.0 && x < 110.0 && y < 60.0 {
+            let heart = chest.heart_distance(p);
+            if heart < 4.0 + w {
+                value = over(value, hu::FAT, coverage(heart - 3.5, w));
+                value = over(value, chest.blood_hu.min(170.0), coverage(heart, w));
+            }
+        }
+        if y > 40.0 && x.abs() < 40.0 {
+            value = self.spine(value, x, y - self.section.back, w);
+        }
+        Sample { hu: value, lung }
+    }
+}
+
+/// Compact shell 1.6 mm thick over marrow.
+#[inline]
+fn bone(under: f32, sd: f32, w: f32, marrow: f32) -> f32 {
+    if sd > w {
+        return under;
+    }
+    let shell = over(under, hu::CORTEX, coverage(sd, w));
+    over(shell, marrow, coverage(sd + 1.6, w))
+}
