@@ -1,15 +1,27 @@
 //! Volume: slices in, one CT volume in Hounsfield units out, or a named reason why not.
 //!
-//! `geometry` decides (pure), `decode` turns the bytes of one instance into Hounsfield units, `build` puts both together.
+//! One instance: `decode` (with `frames`, `codestream`, `codec`, `multiframe`, `deflated`) and `rescale` make slices of it.
+//! One series: `ahead` decodes while slices arrive, `geometry` orders them or refuses, `build` puts it together.
 
+pub mod ahead;
 pub mod build;
+mod codec;
+pub mod codestream;
 pub mod decode;
+mod deflated;
+pub mod error;
+mod frames;
 pub mod geometry;
+mod multiframe;
 pub mod refusal;
+pub mod rescale;
 
 use std::sync::Arc;
 
 use geometry::SliceGeometry;
+
+pub use error::DecodeError;
+pub use refusal::Refusal;
 
 /// Which instance (and frame of it) a slice of the volume came from.
 #[derive(Debug, Clone, PartialEq)]

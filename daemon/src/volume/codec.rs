@@ -1,0 +1,147 @@
+//! One compressed frame -> stored values, through the codecs of the transfer syntax registry, guarded on both sides.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use dicom_dictionary_std::uids;
+use dicom_encoding::adapters::{PixelDataObject, PixelDataReader, RawPixelData};
+
+use super::codestream::{self, Coding};
+use super::decode::Shape;
+use super::error::DecodeError;
+
+/// A decoded frame: little-endian samples of `bits_allocated`.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub bytes: Vec<u8>,
+    pub bits_allocated: u16,
+    /// Bits per sample where the codestream is the better witness than the header.
+    pub precision: Option<u16>,
+}
+
+/// Decodes `frame` (all its fragments joined); `number` counts from 1.
+pub(super) fn decode(
+    codec: &(dyn PixelDataReader + Send + Sync),
+    transfer_syntax_uid: &str,
+    frame: &[u8],
+    shape: Shape,
+    number: u32,
+) -> Result<Decoded, DecodeError> {
+    let guard = guard(transfer_syntax_uid, frame, shape, number)?;
+    let one = OneFrame { transfer_syntax_uid, frame, shape, bits_allocated: guard.bits_allocated };
+    let expected = shape.pixels() * usize::from(guard.bits_allocated / 8);
+    let mut bytes = Vec::new();
+    let failed = |reason: String| DecodeError::Codec { frame: number, reason };
+    // The codecs index what the codestream leads them to. A panic here must not end more than this instance.
+    catch_unwind(AssertUnwindSafe(|| codec.decode_frame(&one, 0, &mut bytes)))
+        .map_err(|_| failed("the decoder failed on malformed data".into()))?
+        .map_err(|error| failed(error.to_string()))?;
+    if bytes.len() != expected {
+        return Err(failed(format!("{} bytes came out, {expected} are needed", bytes.len())));
+    }
+    Ok(Decoded { bytes, bits_allocated: guard.bits_allocated, precision: guard.precision })
+}
+
+struct Guard {
+    bits_allocated: u16,
+    precision: Option<u16>,
+}
+
+/// Compares what the compressed frame says of itself with the header.
+fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> Result<Guard, DecodeError> {
+    /// All JPEG families; the other codecs of the registry have no header of their own.
+    const JPEG_FAMILY: &str = "1.2.840.10008.1.2.4.";
+    let as_header = Guard { bits_allocated: shape.bits_allocated, precision: None };
+    if transfer_syntax_uid == uids::RLE_LOSSLESS {
+        return run_lengths(frame, shape)
+            .map(|()| as_header)
+            .map_err(|reason| DecodeError::Codec { frame: number, reason });
+    }
+    if !transfer_syntax_uid.starts_with(JPEG_FAMILY) {
+        return Ok(as_header);
+    }
+    let claims = codestream::claims(frame)
+        .ok_or_else(|| DecodeError::Codec { frame: number, reason: "it has no readable image header".into() })?;
+    let (rows, columns) = (u32::from(shape.rows), u32::from(shape.columns));
+    if (claims.rows, claims.columns, claims.components) != (rows, columns, 1) {
+        return Err(DecodeError::Disagrees {
+            frame: number,
+            found: format!("{} x {} with {} component(s)", claims.columns, claims.rows, claims.components),
+            expected: format!("{columns} x {rows} with 1"),
+        });
+    }
+    match claims.coding {
+        Coding::JpegDct if claims.precision != 8 => Err(DecodeError::JpegExtended { precision: claims.precision }),
+        Coding::JpegRetired => Err(DecodeError::TransferSyntax {
+            uid: transfer_syntax_uid.to_owned(),
+            name: "JPEG, a retired process".into(),
+        }),
+        _ if !(1..=16).contains(&claims.precision) => {
+            Err(DecodeError::Codec { frame: number, reason: format!("{} bits per sample", claims.precision) })
+        }
+        coding => Ok(Guard {
+            // The codecs give one byte per sample up to 8 bits, two above, whatever the header says.
+            bits_allocated: if claims.precision <= 8 { 8 } else { 16 },
+            // JPEG 2000 and JPEG-LS encoders are known to write more or fewer bits than BitsStored; the sign bit is where
+            // the codestream has it. JPEG lossless carries 16-bit words of which BitsStored are used.
+            precision: matches!(coding, Coding::Jpeg2000 | Coding::JpegLs).then_some(claims.precision),
+        }),
+    }
+}
+
+/// The RLE header (PS3.5 G.5): the number of segments, then 15 offsets.
+fn run_lengths(frame: &[u8], shape: Shape) -> Result<(), String> {
+    const HEADER: usize = 64;
+    let Some(header) = frame.get(..HEADER) else { return Err("it is shorter than its RLE header".into()) };
+    let segments = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+    let expected = u32::from(shape.bits_allocated / 8);
+    if segments == expected { Ok(()) } else { Err(format!("{segments} RLE segments, {expected} are needed")) }
+}
+
+/// The view that the codecs want: an instance of one frame in one fragment.
+struct OneFrame<'a> {
+    transfer_syntax_uid: &'a str,
+    frame: &'a [u8],
+    shape: Shape,
+    bits_allocated: u16,
+}
+
+impl PixelDataObject for OneFrame<'_> {
+    fn transfer_syntax_uid(&self) -> &str {
+        self.transfer_syntax_uid
+    }
+    fn rows(&self) -> Option<u16> {
+        Some(self.shape.rows)
+    }
+    fn cols(&self) -> Option<u16> {
+        Some(self.shape.columns)
+    }
+    fn samples_per_pixel(&self) -> Option<u16> {
+        Some(1)
+    }
+    fn bits_allocated(&self) -> Option<u16> {
+        Some(self.bits_allocated)
+    }
+    fn bits_stored(&self) -> Option<u16> {
+        Some(self.bits_allocated)
+    }
+    fn photometric_interpretation(&self) -> Option<&str> {
+        Some("MONOCHROME2")
+    }
+    fn number_of_frames(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn number_of_fragments(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
+        (fragment == 0).then_some(Cow::Borrowed(self.frame))
+    }
+    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
+        Some(Cow::Borrowed(&[]))
+    }
+    fn raw_pixel_data(&self) -> Option<RawPixelData> {
+        let fragments = std::iter::once(self.frame.to_vec()).collect();
+        Some(RawPixelData { fragments, offset_table: std::iter::empty().collect() })
+    }
+}
