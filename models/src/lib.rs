@@ -1,10 +1,13 @@
 //! Clinical tasks: a volume in, findings out. No network, no disk layout, no bus.
 
-pub mod volume;
 pub mod findings;
+pub mod grid;
 pub mod manifest;
+mod morphology;
 pub mod package;
+pub mod postprocess;
 pub mod task;
+pub mod volume;
 
 pub use findings::Findings;
 pub use package::Package;

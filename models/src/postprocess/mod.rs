@@ -1,0 +1,3 @@
+//! From masks and probabilities to findings. Pure functions.
+
+pub mod components;
