@@ -1,5 +1,6 @@
 //! SQLite: one table, one file. Opens the database, runs migrations, hands out connections.
 
+pub mod deliveries;
 pub mod instances;
 pub mod events;
 pub mod jobs;

@@ -1,0 +1,225 @@
+//! `deliveries`: one result to one destination. A row stays `pending` until the destination has answered that it has the
+//! object; status and time of that answer are the proof.
+
+use rusqlite::{Connection, Row, Transaction, named_params};
+use serde::Serialize;
+
+use super::Result;
+
+pub const PENDING: &str = "pending";
+pub const DELIVERED: &str = "delivered";
+/// A newer version of the result made this one pointless.
+pub const SUPERSEDED: &str = "superseded";
+
+/// One delivery, with what it delivers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Delivery {
+    pub id: i64,
+    pub result_id: i64,
+    pub destination: String,
+    pub state: String,
+    /// Failed attempts, and the one that succeeded.
+    pub attempts: u32,
+    /// When it is tried next, UTC.
+    pub next_utc: String,
+    /// Of the last failure, in plain words.
+    pub reason: Option<String>,
+    /// DIMSE status of the last answer.
+    pub status: Option<u16>,
+    pub delivered_utc: Option<String>,
+    /// `sr`, `seg` or `sc`.
+    pub kind: String,
+    pub sop_uid: String,
+    pub study_uid: String,
+    /// Below the spool directory.
+    #[serde(skip)]
+    pub file: String,
+}
+
+/// How a destination stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    pub destination: String,
+    pub pending: u64,
+    pub delivered: u64,
+    /// When the oldest pending object was made, UTC.
+    pub oldest_utc: Option<String>,
+    /// Why the first pending object is not delivered yet, when it was tried.
+    pub reason: Option<String>,
+}
+
+const SELECT: &str = "SELECT d.id, d.result_id, d.destination, d.state, d.attempts, d.next_utc, d.reason, d.status, \
+                      d.delivered_utc, r.kind, r.sop_uid, r.study_uid, r.file \
+                      FROM deliveries d JOIN results r ON r.id = d.result_id";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    Ok(Delivery {
+        id: row.get(0)?,
+        result_id: row.get(1)?,
+        destination: row.get(2)?,
+        state: row.get(3)?,
+        attempts: row.get(4)?,
+        next_utc: row.get(5)?,
+        reason: row.get(6)?,
+        status: row.get(7)?,
+        delivered_utc: row.get(8)?,
+        kind: row.get(9)?,
+        sop_uid: row.get(10)?,
+        study_uid: row.get(11)?,
+        file: row.get(12)?,
+    })
+}
+
+/// Queues every result for every destination, results in the order given. Pairs that are queued or delivered already stay
+/// as they are.
+///
+/// # Errors
+/// When the database fails.
+pub fn enqueue(transaction: &Transaction<'_>, result_ids: &[i64], destinations: &[String], now: &str) -> Result<()> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO deliveries (result_id, destination, state, next_utc) VALUES (?1, ?2, 'pending', ?3) \
+         ON CONFLICT (result_id, destination) DO NOTHING",
+    )?;
+    for result_id in result_ids {
+        for destination in destinations {
+            statement.execute((result_id, destination, now))?;
+        }
+    }
+    Ok(())
+}
+
+/// Newest first; `state` narrows.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(connection: &Connection, state: Option<&str>, limit: u32) -> Result<Vec<Delivery>> {
+    let sql = format!("{SELECT} WHERE :state IS NULL OR d.state = :state ORDER BY d.id DESC LIMIT :limit");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(named_params! {":state": state, ":limit": limit}, read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// # Errors
+/// When the database fails.
+pub fn get(connection: &Connection, id: i64) -> Result<Option<Delivery>> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE d.id = ?1"))?;
+    Ok(statement.query_map([id], read)?.next().transpose()?)
+}
+
+/// The deliveries of one job's results, in order.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<Delivery>> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE r.job_id = ?1 ORDER BY d.id"))?;
+    Ok(statement.query_map([job_id], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One line per destination that ever had a delivery, by name.
+///
+/// # Errors
+/// When the database fails.
+pub fn summary(connection: &Connection) -> Result<Vec<Summary>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.destination, sum(d.state = 'pending'), sum(d.state = 'delivered'), \
+                min(CASE WHEN d.state = 'pending' THEN coalesce(j.finished_utc, j.created_utc) END), \
+                (SELECT reason FROM deliveries p WHERE p.destination = d.destination AND p.state = 'pending' \
+                 ORDER BY p.id LIMIT 1) \
+         FROM deliveries d JOIN results r ON r.id = d.result_id JOIN jobs j ON j.id = r.job_id \
+         GROUP BY d.destination ORDER BY d.destination",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(Summary {
+            destination: row.get(0)?,
+            pending: row.get::<_, i64>(1)?.unsigned_abs(),
+            delivered: row.get::<_, i64>(2)?.unsigned_abs(),
+            oldest_utc: row.get(3)?,
+            reason: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Makes everything pending due at once, for one destination or all; wake the outbox afterwards. Returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn retry_now(connection: &Connection, destination: Option<&str>, now: &str) -> Result<usize> {
+    Ok(connection.execute(
+        "UPDATE deliveries SET next_utc = :now \
+         WHERE state = 'pending' AND (:destination IS NULL OR destination = :destination)",
+        named_params! {":now": now, ":destination": destination},
+    )?)
+}
+
+/// What may be sent to `destination` now, in order. A time later than `horizon` cannot have been set by this clock: it was
+/// wrong then, and the delivery is due.
+///
+/// # Errors
+/// When the database fails.
+pub fn due(
+    connection: &Connection,
+    destination: &str,
+    now: &str,
+    horizon: &str,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let sql = format!(
+        "{SELECT} WHERE d.destination = :destination AND d.state = 'pending' \
+         AND (d.next_utc <= :now OR d.next_utc > :horizon) ORDER BY d.id LIMIT :limit"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = named_params! {":destination": destination, ":now": now, ":horizon": horizon, ":limit": limit};
+    Ok(statement.query_map(values, read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// When the next delivery to `destination` is due, UTC.
+///
+/// # Errors
+/// When the database fails.
+pub fn next_due(connection: &Connection, destination: &str) -> Result<Option<String>> {
+    Ok(connection.query_row(
+        "SELECT min(next_utc) FROM deliveries WHERE destination = ?1 AND state = 'pending'",
+        [destination],
+        |row| row.get(0),
+    )?)
+}
+
+/// Notes the proof. `false`: the row is not pending any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn delivered(connection: &Connection, id: i64, status: u16, now: &str) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, reason = NULL, status = ?2, \
+         delivered_utc = ?3 WHERE id = ?1 AND state = 'pending'",
+        (id, status, now),
+    )?;
+    Ok(changed == 1)
+}
+
+/// Notes why this object was not taken, and when it is tried again. `false`: the row is not pending any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn failed(connection: &Connection, id: i64, status: Option<u16>, reason: &str, next_utc: &str) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE deliveries SET attempts = attempts + 1, reason = ?2, status = ?3, next_utc = ?4 \
+         WHERE id = ?1 AND state = 'pending'",
+        (id, reason, status, next_utc),
+    )?;
+    Ok(changed == 1)
+}
+
+/// Nothing can be sent to `destination` before `until`: notes that on everything that would have been due earlier.
+///
+/// # Errors
+/// When the database fails.
+pub fn hold(connection: &Connection, destination: &str, reason: &str, until: &str) -> Result<usize> {
+    Ok(connection.execute(
+        "UPDATE deliveries SET reason = :reason, next_utc = :until \
+         WHERE destination = :destination AND state = 'pending' AND next_utc < :until",
+        named_params! {":destination": destination, ":reason": reason, ":until": until},
+    )?)
+}
