@@ -70,7 +70,7 @@ pub async fn run(
         }
     }
     while let Some(ended) = senders.join_next().await {
-        ended?;
+        ended??;
     }
     Ok(())
 }
