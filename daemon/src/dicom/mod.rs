@@ -36,8 +36,11 @@ pub const IMPLEMENTATION_VERSION_NAME: &str = concat!("SCANSIDE_", env!("CARGO_P
 /// What the network side tells the engine, in the order in which it happened.
 #[derive(Debug, Clone)]
 pub enum Arrival {
-    /// An instance is durable. Not sent for resends of bytes that we have.
+    /// An instance is durable. Not sent for resends of bytes that we have, nor for other bytes under a UID that
+    /// we have: those are kept aside and no series changes by them.
     Kept(Arc<Instance>),
+    /// Data came over this association within the last second: its series are not quiet.
+    InFlight { association: u64 },
     /// An association ended: nothing more comes over it. `clean` when it was released, not cut or aborted.
     Released { association: u64, clean: bool },
 }

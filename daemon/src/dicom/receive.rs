@@ -30,7 +30,7 @@ pub(super) struct Received {
     pub(super) request: Command,
     pub(super) context: Context,
     pub(super) answer: Answer,
-    /// What the engine has to hear of: nothing, when it was refused or a resend.
+    /// What the engine has to hear of: nothing, when it was refused, a resend or a conflict.
     pub(super) kept: Option<Arc<Instance>>,
 }
 
@@ -61,8 +61,8 @@ impl Reception {
         let (answer, kept) = match state {
             State::Answered(answer) => (answer, None),
             State::Keeping(incoming) => match incoming.commit().await {
-                Ok(Outcome::New(instance) | Outcome::Conflict(instance)) => (Answer::success(), Some(instance)),
-                Ok(Outcome::AlreadySo(_)) => (Answer::success(), None),
+                Ok(Outcome::New(instance)) => (Answer::success(), Some(instance)),
+                Ok(Outcome::AlreadySo(_) | Outcome::Conflict(_)) => (Answer::success(), None),
                 Ok(Outcome::Quarantined { reason }) => (say(Refusal::Quarantined, &reason), None),
                 Err(error) => (refused(&error), None),
             },

@@ -16,6 +16,7 @@ use super::message::{self, SUCCESS};
 use super::negotiate;
 use super::wire::{self, PduReader, PduWriter};
 use super::{VERIFICATION, file_meta};
+use crate::config::settings::Destination;
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// For negotiation, and for a PDU that has begun.
@@ -35,6 +36,16 @@ pub struct Target {
     pub address: String,
     pub called_ae: String,
     pub calling_ae: String,
+}
+
+impl From<&Destination> for Target {
+    fn from(destination: &Destination) -> Self {
+        Self {
+            address: destination.address.clone(),
+            called_ae: destination.ae_title.clone(),
+            calling_ae: destination.calling_ae_title.clone(),
+        }
+    }
 }
 
 /// A Part 10 file to send.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, AssociationRJ, Pdu};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use super::association::{Inbound, Messages, Sender, Timers};
@@ -24,6 +24,8 @@ use crate::spool::Origin;
 
 /// How long a peer may keep a connection open after the last thing we said on it.
 const LINGER: Duration = Duration::from_secs(5);
+/// How often the engine hears that data still comes.
+const TELL_IN_FLIGHT: Duration = Duration::from_secs(1);
 
 /// What a connection was given by the listener.
 #[derive(Debug)]
@@ -190,6 +192,7 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
     /// Ends with `Ok` when the peer asked for release.
     async fn run(&mut self, intake: &Intake, mut shutdown: Shutdown) -> Result<(), Fault> {
         let mut arriving: Option<Reception> = None;
+        let mut told = Instant::now();
         loop {
             let in_message = self.messages.in_message();
             let inbound = tokio::select! {
@@ -204,6 +207,11 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
                     arriving = self.begin(intake, request, context).await?;
                 }
                 Inbound::Data { bytes, last } => {
+                    if told.elapsed() >= TELL_IN_FLIGHT {
+                        told = Instant::now();
+                        let association = self.origin.association;
+                        let _ = intake.arrivals.send(Arrival::InFlight { association }).await;
+                    }
                     if let Some(reception) = &mut arriving {
                         reception.write(bytes).await;
                     }

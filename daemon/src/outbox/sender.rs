@@ -149,11 +149,7 @@ impl Queue<'_> {
             return Ok(());
         };
         let destination = &self.sender.destination;
-        let target = Target {
-            address: destination.address.clone(),
-            called_ae: destination.ae_title.clone(),
-            calling_ae: destination.calling_ae_title.clone(),
-        };
+        let target = Target::from(destination);
         let opened = tokio::select! {
             opened = Association::open(&target, &files) => opened,
             () = shutdown.wait() => return Ok(()),
