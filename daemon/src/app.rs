@@ -1,1 +1,219 @@
-//! Composition root.
+//! Composition root: opens what is durable, starts the tasks, waits for the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures_util::future::BoxFuture;
+use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::task::JoinSet;
+
+use crate::analyze::worker::{self, Parts};
+use crate::config::Settings;
+use crate::config::settings::Destination;
+use crate::dbus::{self, RerunOptions};
+use crate::dicom::{self, Intake, send};
+use crate::health::{self, notify};
+use crate::level::Gate;
+use crate::shutdown::{Shutdown, Trigger};
+use crate::spool::Spool;
+use crate::store::{self, Durability, Store, deliveries, jobs, series};
+use crate::study::Event;
+use crate::volume::ahead::DecodeAhead;
+use crate::{outbox, study};
+
+/// Arrivals that may wait for the study task before senders are held back.
+const ARRIVALS: usize = 1024;
+/// Events a slow listener may lag behind before it loses the oldest.
+const EVENTS: usize = 4096;
+
+/// Runs the appliance until shutdown. A task that ends early ends the appliance: systemd starts it again, and custody
+/// survives that by design.
+///
+/// # Errors
+/// When something durable cannot be opened, a port cannot be bound, or a task fails.
+pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> anyhow::Result<()> {
+    let settings = Arc::new(settings);
+    let directory = &settings.spool.directory;
+    std::fs::create_dir_all(directory).with_context(|| format!("spool.directory {}", directory.display()))?;
+    let store = Store::open(&directory.join("scanside.db"))?;
+    let (spool, recovery) = Spool::open(&settings.spool, &store)?;
+    tracing::info!(%recovery, "spool opened");
+    let listener = dicom::listener::bind(&settings.dicom).await?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "DICOM listener bound");
+
+    let gate = Gate::default();
+    let (events, _) = broadcast::channel(EVENTS);
+    let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
+    let ahead = DecodeAhead::new(spool.clone(), settings.series.decode_ahead_mib)?;
+    let parts = Parts {
+        settings: settings.clone(),
+        store: store.clone(),
+        spool: spool.clone(),
+        ahead,
+        events: events.clone(),
+        wake: Arc::new(Notify::new()),
+        outbox_wake: Arc::new(Notify::new()),
+    };
+    let intake = Intake {
+        spool: spool.clone(),
+        settings: Arc::new(settings.dicom.clone()),
+        gate: gate.clone(),
+        arrivals: arrivals_in,
+    };
+    let (reports, health_reports) = health::channel();
+    let free = spool.clone();
+    let checks = health::Checks {
+        store: store.clone(),
+        free_bytes: Arc::new(move || free.free_bytes().map_err(|error| error.to_string())),
+        min_free_bytes: settings.spool.min_free_mib << 20,
+    };
+    let facts = dbus::Facts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        simulated: settings.accelerator.provider == "scripted",
+        dicom_address: address.to_string(),
+        accelerator: settings.accelerator.provider.clone(),
+        destinations: settings
+            .destination
+            .iter()
+            .map(|(name, d)| (name.clone(), format!("{}@{}", d.ae_title, d.address)))
+            .collect(),
+        health: health_reports,
+    };
+    let commands = Arc::new(Verbs {
+        store: store.clone(),
+        destinations: settings.destination.clone(),
+        events: events.clone(),
+        wake: parts.wake.clone(),
+        outbox_wake: parts.outbox_wake.clone(),
+    });
+
+    let mut tasks: JoinSet<anyhow::Result<&'static str>> = JoinSet::new();
+    let story = study::run(parts.clone(), arrivals, shutdown.clone());
+    tasks.spawn(async move { story.await.context("study").map(|()| "study") });
+    let work = worker::run(parts.clone(), shutdown.clone());
+    tasks.spawn(async move { work.await.context("analysis").map(|()| "analysis") });
+    let network = dicom::listener::run(listener, intake, shutdown.clone());
+    tasks.spawn(async move { network.await.context("DICOM").map(|()| "DICOM") });
+    let delivery = outbox::run(
+        store.clone(),
+        directory.clone(),
+        settings.destination.clone(),
+        gate.clone(),
+        parts.outbox_wake.clone(),
+        events.clone(),
+        shutdown.clone(),
+    );
+    tasks.spawn(async move { delivery.await.context("outbox").map(|()| "outbox") });
+    let watch = health::run(checks, reports, gate.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        watch.await;
+        Ok("health")
+    });
+    let (bus, bus_shutdown) = (settings.bus.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        dbus::run(&bus, facts, store, events, gate, commands, bus_shutdown).await.context("D-Bus")?;
+        Ok("D-Bus")
+    });
+    notify::ready();
+
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let result = ended.map_err(anyhow::Error::from).and_then(|result| result);
+        match result {
+            Ok(name) if shutdown.is_set() => tracing::debug!(name, "task ended"),
+            Ok(name) => outcome = outcome.and(Err(anyhow::anyhow!("task {name} ended by itself"))),
+            Err(error) => {
+                tracing::error!("{error:#}");
+                outcome = outcome.and(Err(error));
+            }
+        }
+        if outcome.is_err() {
+            trigger.fire();
+        }
+    }
+    notify::stopping();
+    outcome
+}
+
+/// The mutating verbs of the bus.
+struct Verbs {
+    store: Store,
+    destinations: BTreeMap<String, Destination>,
+    events: broadcast::Sender<Event>,
+    wake: Arc<Notify>,
+    outbox_wake: Arc<Notify>,
+}
+
+impl Verbs {
+    fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
+        let mut connection = self.store.connect(Durability::Full)?;
+        let queued = queue_again(&mut connection, study_uid, options.urgent)?;
+        if queued.is_empty() {
+            return Err(dbus::Error::NotFound(format!("no study {study_uid} with a series to analyse")));
+        }
+        for row in &queued {
+            let _ = self.events.send(Event::series(row));
+        }
+        self.wake.notify_one();
+        Ok(u32::try_from(queued.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// A new version of every analysable, finished series of the study.
+fn queue_again(
+    connection: &mut rusqlite::Connection,
+    study_uid: &str,
+    urgent: bool,
+) -> store::Result<Vec<series::SeriesRow>> {
+    use crate::series::State::{Complete, Processed, Refused};
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let now = store::now_utc();
+    let mut queued = Vec::new();
+    for row in series::of_study(&transaction, study_uid)? {
+        if row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused) {
+            let version = series::completed(&transaction, row.id, "rerun", &now)?;
+            let job = jobs::enqueue(&transaction, row.id, version, &now)?;
+            if urgent {
+                jobs::make_urgent(&transaction, job)?;
+            }
+            queued.extend(series::get(&transaction, row.id)?);
+        }
+    }
+    transaction.commit()?;
+    Ok(queued)
+}
+
+impl dbus::Commands for Verbs {
+    fn rerun<'a>(&'a self, study_uid: &'a str, options: RerunOptions) -> BoxFuture<'a, Result<u32, dbus::Error>> {
+        Box::pin(async move { tokio::task::block_in_place(|| self.rerun(study_uid, options)) })
+    }
+
+    fn retry<'a>(&'a self, destination: Option<&'a str>) -> BoxFuture<'a, Result<u32, dbus::Error>> {
+        Box::pin(async move {
+            if let Some(name) = destination.filter(|name| !self.destinations.contains_key(*name)) {
+                return Err(dbus::Error::NotFound(format!("no destination {name}")));
+            }
+            let connection = self.store.connect(Durability::Full)?;
+            let count =
+                tokio::task::block_in_place(|| deliveries::retry_now(&connection, destination, &store::now_utc()))?;
+            self.outbox_wake.notify_one();
+            Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        })
+    }
+
+    fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, dbus::Error>> {
+        Box::pin(async move {
+            let Some(settings) = self.destinations.get(destination) else {
+                return Err(dbus::Error::NotFound(format!("no destination {destination}")));
+            };
+            let begun = Instant::now();
+            send::echo(&send::Target::from(settings))
+                .await
+                .map_err(|error| dbus::Error::PeerFailed(error.to_string()))?;
+            Ok(begun.elapsed())
+        })
+    }
+}

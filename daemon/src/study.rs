@@ -1,8 +1,33 @@
 //! THE STUDY STORY: dicom -> spool -> series -> volume -> analyze -> report -> outbox.
 //!
-//! This file connects the stages and holds no detail.
+//! This file connects the stages and holds no detail. An instance enters at `dicom::receive`, is durable in `spool`
+//! before its sender hears "success", and appears here as an [`Arrival`]. From then on:
+//!
+//! 1. `series::select` says what it is, `series::assemble` when its series is complete;
+//! 2. `volume` decodes it while its neighbours still arrive;
+//! 3. a complete series becomes a row in `jobs`, which `analyze::worker` carries through `models` and `report`;
+//! 4. the results become rows in `deliveries`, which `outbox` brings to every destination.
+//!
+//! Everything that must survive a power cut is a row before it is announced; [`resume`] picks up what was left.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
 use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::analyze::worker::{self, Parts};
+use crate::dicom::Arrival;
+use crate::series::assemble::{Assembler, CompletedBy};
+use crate::series::{Kind, SeriesKey, state};
+use crate::shutdown::Shutdown;
+use crate::spool::Instance;
+use crate::store::series::SeriesRow;
+use crate::store::{self, Durability, events, instances, jobs, series};
+use crate::volume::geometry::{self, SliceGeometry};
 
 /// What happened, for whoever wants to know: the bus, the log, a progress bar. Never carries identifying data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -14,4 +39,161 @@ pub enum Event {
     Job { id: i64, series_id: i64, state: String, stage: String, fraction: f64 },
     /// A delivery was answered, or failed and will be tried again.
     Delivery { id: i64, destination: String, state: String, reason: Option<String> },
+}
+
+impl Event {
+    pub fn series(row: &SeriesRow) -> Self {
+        Self::Series {
+            id: row.id,
+            study_uid: row.key.study_uid.clone(),
+            series_uid: row.key.series_uid.clone(),
+            state: row.state.to_string(),
+            instances: row.instance_count,
+            verdict: row.verdict.clone(),
+        }
+    }
+}
+
+/// Where each slice of the series that are being received lies.
+type Places = HashMap<SeriesKey, Vec<SliceGeometry>>;
+
+struct Story {
+    parts: Parts,
+    connection: Connection,
+    assembler: Assembler,
+    places: Places,
+}
+
+/// Tells the story until shutdown: arrivals in, jobs out.
+///
+/// # Errors
+/// When the database fails: without rows there is no custody, and the daemon must restart.
+pub async fn run(
+    parts: Parts,
+    mut arrivals: mpsc::Receiver<Arrival>,
+    mut shutdown: Shutdown,
+) -> Result<(), store::Error> {
+    let connection = parts.store.connect(Durability::Rebuildable)?;
+    let assembler = Assembler::new(&parts.settings.series);
+    let mut story = Story { parts, connection, assembler, places: Places::new() };
+    story.resume()?;
+    loop {
+        let deadline = story.assembler.next_deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            arrival = arrivals.recv() => match arrival {
+                Some(arrival) => story.arrived(arrival)?,
+                None => return Ok(()),
+            },
+            () = tokio::time::sleep_until(deadline) => {}
+            () = shutdown.wait() => return Ok(()),
+        }
+        story.complete_series()?;
+    }
+}
+
+impl Story {
+    fn arrived(&mut self, arrival: Arrival) -> Result<(), store::Error> {
+        match arrival {
+            Arrival::Kept(instance) => {
+                let association = instance.association;
+                self.instance(&instance, Some(association))
+            }
+            Arrival::InFlight { association } => {
+                self.assembler.in_flight(association, Instant::now());
+                Ok(())
+            }
+            Arrival::Released { association, clean } => {
+                self.assembler.released(association, clean, Instant::now());
+                Ok(())
+            }
+        }
+    }
+
+    /// One durable instance: count it, reopen its series if need be, start decoding it.
+    fn instance(&mut self, instance: &Arc<Instance>, association: Option<u64>) -> Result<(), store::Error> {
+        let header = &instance.header;
+        let key =
+            SeriesKey { study_uid: header.study_instance_uid.clone(), series_uid: header.series_instance_uid.clone() };
+        let kind = Kind::of(header);
+        let transaction = self.connection.transaction()?;
+        let total = instances::count_of_series(&transaction, &key.study_uid, &key.series_uid, instances::State::Kept)?;
+        let now = store::now_utc();
+        let (row, opened) = series::instance_arrived(&transaction, &key, &header.modality, kind, total, &now)?;
+        if opened && row.version > 0 {
+            events::record(&transaction, &format!("series/{}", row.id), "reopened", "a late instance arrived")?;
+        }
+        transaction.commit()?;
+        if opened {
+            tracing::info!(series = %key.series_uid, kind = kind.as_str(), "series opened");
+        }
+        if kind.is_analysed() {
+            self.parts.ahead.offer(&key, instance.clone());
+            self.places.entry(key.clone()).or_default().push(SliceGeometry::from(header));
+        }
+        self.assembler.instance(key, header, total, association, Instant::now());
+        let _ = self.parts.events.send(Event::series(&row));
+        Ok(())
+    }
+
+    fn complete_series(&mut self) -> Result<(), store::Error> {
+        let places = &self.places;
+        let closed = |key: &SeriesKey| places.get(key).is_some_and(|places| geometry::arrange(places).is_ok());
+        for (key, by) in self.assembler.complete(Instant::now(), closed) {
+            self.places.remove(&key);
+            self.completed(&key, by)?;
+        }
+        Ok(())
+    }
+
+    /// A series is complete: it becomes a job, or gets its verdict at once.
+    fn completed(&self, key: &SeriesKey, by: CompletedBy) -> Result<(), store::Error> {
+        // The job's row is the promise that the series will be examined: it goes to the disk.
+        let mut connection = self.parts.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let Some(row) = series::find(&transaction, key)? else { return Ok(()) };
+        let now = store::now_utc();
+        let version = series::completed(&transaction, row.id, by.as_str(), &now)?;
+        if row.kind.is_analysed() {
+            jobs::enqueue(&transaction, row.id, version, &now)?;
+        } else {
+            series::conclude(&transaction, row.id, state::Event::Refused, &row.kind.verdict(&row.modality))?;
+        }
+        let row = series::get(&transaction, row.id)?;
+        transaction.commit()?;
+        if let Some(row) = row {
+            tracing::info!(series = %key.series_uid, instances = row.instance_count, by = by.as_str(), state = %row.state, "series complete");
+            let _ = self.parts.events.send(Event::series(&row));
+        }
+        self.parts.wake.notify_one();
+        Ok(())
+    }
+
+    /// After a start: series that were being received are assembled again, jobs that ran are queued again.
+    fn resume(&mut self) -> Result<(), store::Error> {
+        let limit = self.parts.settings.analyze.max_interruptions;
+        let mut connection = self.parts.store.connect(Durability::Full)?;
+        let transaction = connection.transaction()?;
+        let (queued, hopeless) = jobs::recover(&transaction, limit)?;
+        for job in &hopeless {
+            worker::park(&transaction, job, &format!("the analysis was interrupted {} times", job.interruptions))?;
+        }
+        transaction.commit()?;
+
+        let open = series::unfinished(&self.connection)?;
+        for key in &open {
+            for instance in instances::of_series(&self.connection, &key.study_uid, &key.series_uid)? {
+                self.instance(&Arc::new(instance), None)?;
+            }
+        }
+        if !queued.is_empty() || !open.is_empty() || !hopeless.is_empty() {
+            tracing::info!(
+                jobs = queued.len(),
+                parked = hopeless.len(),
+                series = open.len(),
+                "resumed after a restart"
+            );
+        }
+        self.parts.wake.notify_one();
+        Ok(())
+    }
 }

@@ -171,7 +171,7 @@ impl Default for Spool {
 }
 impl Default for Series {
     fn default() -> Self {
-        Self { quiet_secs: 10.0, release_grace_secs: 0.5, decode_ahead_mib: 1024 }
+        Self { quiet_secs: 10.0, release_grace_secs: 2.0, decode_ahead_mib: 1024 }
     }
 }
 impl Default for Analyze {

@@ -28,7 +28,9 @@ impl Kind {
         let class = header.sop_class_uid.as_str();
         let says = |word: &str| header.image_type.iter().any(|value| value.eq_ignore_ascii_case(word));
         match class {
-            uids::CT_IMAGE_STORAGE | uids::ENHANCED_CT_IMAGE_STORAGE | uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE => {
+            uids::CT_IMAGE_STORAGE
+            | uids::ENHANCED_CT_IMAGE_STORAGE
+            | uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE => {
                 if says("LOCALIZER") || says("SCOUT") {
                     Self::Localiser
                 } else if says("SCREEN SAVE") || says("DOSE_INFO") || header.samples_per_pixel > 1 {
@@ -64,7 +66,10 @@ impl Kind {
             Self::Localiser => "kept, not analysed: localiser".into(),
             Self::DoseReport => "kept, not analysed: dose report".into(),
             Self::SecondaryCapture => "kept, not analysed: secondary capture".into(),
-            Self::Reformat => "kept, not analysed: reformatted images; the series they were made from is analysed when it is sent".into(),
+            Self::Reformat => {
+                "kept, not analysed: reformatted images; the series they were made from is analysed when it is sent"
+                    .into()
+            }
             Self::Presentation => "kept, not analysed: presentation state".into(),
             Self::Other => {
                 let modality = if modality.is_empty() { "unknown" } else { modality };
@@ -126,7 +131,9 @@ mod tests {
 
     #[test]
     fn every_kind_that_is_not_analysed_says_why() {
-        for kind in [Kind::Localiser, Kind::DoseReport, Kind::SecondaryCapture, Kind::Reformat, Kind::Presentation, Kind::Other] {
+        for kind in
+            [Kind::Localiser, Kind::DoseReport, Kind::SecondaryCapture, Kind::Reformat, Kind::Presentation, Kind::Other]
+        {
             assert!(!kind.is_analysed());
             assert!(kind.verdict("MR").starts_with("kept, not analysed: "));
             assert_eq!(Kind::parse(kind.as_str()), Some(kind));

@@ -90,8 +90,7 @@ mod tests {
     use super::Event::{Completed, Instance, Rerun};
     use super::*;
 
-    const STATES: [State; 5] =
-        [State::Receiving, State::Complete, State::Processed, State::Refused, State::Evicted];
+    const STATES: [State; 5] = [State::Receiving, State::Complete, State::Processed, State::Refused, State::Evicted];
     const EVENTS: [Event; 6] = [Instance, Completed, Event::Processed, Event::Refused, Event::Evicted, Rerun];
 
     /// One letter for each (state, event): `x` forbidden, `.` unchanged, else the next state's initial.

@@ -62,7 +62,8 @@ pub fn claim(connection: &mut Connection, now: &str) -> Result<Option<JobRow>> {
     );
     let job = transaction.prepare_cached(&sql)?.query_row([now], read).optional()?;
     if let Some(job) = &job {
-        transaction.execute("UPDATE jobs SET state = 'running', started_utc = ?2 WHERE id = ?1", params![job.id, now])?;
+        transaction
+            .execute("UPDATE jobs SET state = 'running', started_utc = ?2 WHERE id = ?1", params![job.id, now])?;
     }
     transaction.commit()?;
     Ok(job)
@@ -80,7 +81,11 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<JobRow>> {
 /// # Errors
 /// When the database fails.
 pub fn next_not_before(connection: &Connection) -> Result<Option<String>> {
-    Ok(connection.query_row("SELECT min(coalesce(not_before_utc, '')) FROM jobs WHERE state = 'queued'", [], |row| row.get(0))?)
+    Ok(connection.query_row(
+        "SELECT min(coalesce(not_before_utc, '')) FROM jobs WHERE state = 'queued'",
+        [],
+        |row| row.get(0),
+    )?)
 }
 
 /// Is the job still wanted? It is not when a late slice or a rerun made a newer one.
@@ -132,8 +137,16 @@ pub fn park(transaction: &Transaction<'_>, id: i64, reason: &str, now: &str) -> 
 /// # Errors
 /// When the database fails.
 pub fn recover(transaction: &Transaction<'_>, limit: u32) -> Result<(Vec<JobRow>, Vec<JobRow>)> {
-    transaction.execute("UPDATE jobs SET state = 'queued', interruptions = interruptions + 1 WHERE state = 'running'", [])?;
+    transaction
+        .execute("UPDATE jobs SET state = 'queued', interruptions = interruptions + 1 WHERE state = 'running'", [])?;
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE state = 'queued' ORDER BY id");
     let rows = transaction.prepare(&sql)?.query_map([], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(rows.into_iter().partition(|job| job.interruptions < limit))
+}
+
+/// # Errors
+/// When the database fails.
+pub fn make_urgent(transaction: &Transaction<'_>, id: i64) -> Result<()> {
+    transaction.execute("UPDATE jobs SET priority = 0 WHERE id = ?1", [id])?;
+    Ok(())
 }

@@ -89,3 +89,10 @@ impl Store {
 pub fn now_utc() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
+
+/// A moment from now, in the form of [`now_utc`].
+pub fn utc_after(wait: std::time::Duration) -> String {
+    let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
+    let moment = jiff::Timestamp::now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX);
+    moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}

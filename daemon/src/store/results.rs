@@ -44,7 +44,17 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<Option<i
     let inserted = transaction.execute(
         "INSERT INTO results (job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (sop_uid) DO NOTHING",
-        params![row.job_id, row.kind, row.sop_class, row.sop_uid, row.study_uid, row.series_uid, row.file, length, row.sha256],
+        params![
+            row.job_id,
+            row.kind,
+            row.sop_class,
+            row.sop_uid,
+            row.study_uid,
+            row.series_uid,
+            row.file,
+            length,
+            row.sha256
+        ],
     )?;
     Ok((inserted == 1).then(|| transaction.last_insert_rowid()))
 }

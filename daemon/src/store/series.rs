@@ -27,7 +27,8 @@ const COLUMNS: &str = "id, study_uid, series_uid, modality, kind, state, verdict
                        last_utc, completed_by, completed_utc";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<SeriesRow> {
-    let unknown = |column: usize| rusqlite::Error::InvalidColumnType(column, "enum".into(), rusqlite::types::Type::Text);
+    let unknown =
+        |column: usize| rusqlite::Error::InvalidColumnType(column, "enum".into(), rusqlite::types::Type::Text);
     Ok(SeriesRow {
         id: row.get(0)?,
         key: SeriesKey { study_uid: row.get(1)?, series_uid: row.get(2)? },
@@ -120,7 +121,8 @@ pub fn conclude(transaction: &Transaction<'_>, id: i64, event: Event, verdict: &
             return Ok(false);
         }
     };
-    transaction.execute("UPDATE series SET state = ?2, verdict = ?3 WHERE id = ?1", params![id, state.as_str(), verdict])?;
+    transaction
+        .execute("UPDATE series SET state = ?2, verdict = ?3 WHERE id = ?1", params![id, state.as_str(), verdict])?;
     Ok(true)
 }
 

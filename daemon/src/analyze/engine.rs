@@ -1,0 +1,88 @@
+//! The engine: the accelerator and the package it has in memory. Loaded at the first job, unloaded when idle, so that
+//! a box that waits stays small.
+
+use std::path::PathBuf;
+
+use hal::accel::{self, AcceleratorConfig};
+use hal::{Accelerator, LoadedModel};
+use models::package::Package;
+use models::task::{self, Control};
+use models::{Findings, Volume};
+
+use crate::config::settings;
+
+/// The package that reads chest CTs.
+const CHEST_CT: &str = "ct-chest-nodules";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("accelerator: {0}")]
+    Accelerator(#[from] accel::Error),
+    #[error("model package {directory}: {source}")]
+    Package { directory: PathBuf, source: models::package::Error },
+    #[error("{0}")]
+    Task(#[from] task::Error),
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    config: AcceleratorConfig,
+    packages: PathBuf,
+    loaded: Option<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    accelerator: Box<dyn Accelerator>,
+    package: Package,
+    model: Box<dyn LoadedModel>,
+}
+
+/// What the engine used, for provenance.
+#[derive(Debug, Clone)]
+pub struct Used {
+    pub manifest: models::manifest::Manifest,
+    pub accelerator: accel::Description,
+}
+
+impl Engine {
+    pub fn new(accelerator: &settings::Accelerator, analyze: &settings::Analyze) -> Self {
+        let config = AcceleratorConfig {
+            provider: accelerator.provider.clone(),
+            library: accelerator.library.clone(),
+            threads: accelerator.threads,
+            ..AcceleratorConfig::default()
+        };
+        Self { config, packages: analyze.packages.clone(), loaded: None }
+    }
+
+    /// Runs the chest CT task, loading accelerator and package first if need be.
+    ///
+    /// # Errors
+    /// When the accelerator or the package cannot be had, or the task fails. A volume that the task will not
+    /// judge is no error: its findings say why.
+    pub fn chest_ct(&mut self, volume: &Volume, control: &dyn Control) -> Result<(Findings, Used), Error> {
+        control.progress("load", 0.0);
+        let loaded = match self.loaded.take() {
+            Some(loaded) => self.loaded.insert(loaded),
+            None => {
+                let directory = self.packages.join(CHEST_CT);
+                let package = Package::open(&directory).map_err(|source| Error::Package { directory, source })?;
+                let accelerator = accel::open(&self.config)?;
+                let model = accelerator.load(&package.network)?;
+                tracing::info!(
+                    model = %package.manifest.id, version = %package.manifest.version,
+                    accelerator = ?accelerator.describe(), "model loaded"
+                );
+                self.loaded.insert(Loaded { accelerator, package, model })
+            }
+        };
+        let findings = task::ct_chest::run(volume, &loaded.package, loaded.model.as_mut(), control)?;
+        Ok((findings, Used { manifest: loaded.package.manifest.clone(), accelerator: loaded.accelerator.describe() }))
+    }
+
+    /// Frees the model's memory; says whether there was any.
+    pub fn unload(&mut self) -> bool {
+        self.loaded.take().is_some()
+    }
+}

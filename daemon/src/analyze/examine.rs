@@ -1,0 +1,139 @@
+//! One series in, findings and DICOM objects out. No queue, no database, no network.
+
+use std::time::Instant;
+
+use models::findings::Evaluated;
+use models::task::{self, Control};
+use models::{Findings, Volume};
+
+use super::engine::{self, Engine, Used};
+use crate::config::settings;
+use crate::dicom::header::Header;
+use crate::dicom::scan::RawElement;
+use crate::report::{self, ModelIdentity, Provenance, ResultObject, Source};
+use crate::volume::SliceRef;
+
+/// A series ready to be examined.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// Of the first instance.
+    pub header: &'a Header,
+    pub elements: &'a [RawElement],
+    /// The instances in volume order; as received when there is no volume.
+    pub instances: &'a [SliceRef],
+    /// The volume, or in plain words why there is none.
+    pub volume: Result<&'a Volume, String>,
+    /// When the series was complete: the time the results carry, so that a repetition makes the same objects.
+    pub created_utc: &'a str,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Examined {
+    pub outcome: Outcome,
+    pub objects: Vec<ResultObject>,
+    /// Stage and milliseconds, in order.
+    pub timings_ms: Vec<(String, f64)>,
+}
+
+#[derive(Debug)]
+pub enum Outcome {
+    Processed(Findings),
+    /// Refused, and why, in plain words.
+    Refused(String),
+}
+
+impl Outcome {
+    pub fn verdict(&self) -> String {
+        match self {
+            Self::Processed(findings) => super::verdict(findings),
+            Self::Refused(reason) => reason.clone(),
+        }
+    }
+}
+
+/// Failures that a repetition may mend; what the input cannot give is an [`Outcome::Refused`] instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Engine(#[from] engine::Error),
+    #[error("report: {0}")]
+    Report(#[from] report::Error),
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// # Errors
+/// See [`Error`].
+pub fn examine(
+    engine: &mut Engine,
+    device: &settings::Device,
+    subject: &Subject<'_>,
+    control: &dyn Control,
+) -> Result<Examined, Error> {
+    let mut timings_ms = Vec::new();
+    let (outcome, used) = match &subject.volume {
+        Err(reason) => (Outcome::Refused(reason.clone()), None),
+        Ok(volume) => match engine.chest_ct(volume, control) {
+            Ok((findings, used)) => {
+                timings_ms.extend(findings.timings_ms.iter().cloned());
+                match nothing_evaluated(&findings) {
+                    Some(reason) => (Outcome::Refused(reason), Some(used)),
+                    None => (Outcome::Processed(findings), Some(used)),
+                }
+            }
+            Err(engine::Error::Task(error)) if error.kind() == task::Kind::Cancelled => return Err(Error::Cancelled),
+            Err(error) => return Err(error.into()),
+        },
+    };
+
+    control.progress("report", 0.0);
+    let begun = Instant::now();
+    let source = Source { elements: subject.elements, header: subject.header, instances: subject.instances };
+    let content = match (&outcome, &subject.volume) {
+        (Outcome::Processed(findings), Ok(volume)) => report::Content::Findings { findings, volume },
+        (Outcome::Processed(_), Err(reason)) | (Outcome::Refused(reason), _) => report::Content::Refused { reason },
+    };
+    let objects = report::write(&source, content, &provenance(device, used.as_ref(), subject.created_utc))?;
+    timings_ms.push(("report".into(), begun.elapsed().as_secs_f64() * 1e3));
+    Ok(Examined { outcome, objects, timings_ms })
+}
+
+/// Why nothing at all was evaluated, if so: then the series is refused.
+fn nothing_evaluated(findings: &Findings) -> Option<String> {
+    match (&findings.lungs, &findings.nodules) {
+        (Evaluated::NotEvaluated(lungs), Evaluated::NotEvaluated(_)) => Some(lungs.clone()),
+        _ => None,
+    }
+}
+
+fn provenance(device: &settings::Device, used: Option<&Used>, created_utc: &str) -> Provenance {
+    let model = used.map(|used| {
+        let manifest = &used.manifest;
+        ModelIdentity {
+            id: manifest.id.clone(),
+            version: manifest.version.clone(),
+            sha256: manifest.sha256.clone(),
+            clearance: manifest.clearance,
+            thresholds: format!(
+                "confidence {} mask {} min-diameter-mm {}",
+                manifest.thresholds.confidence, manifest.thresholds.mask, manifest.thresholds.min_diameter_mm
+            ),
+        }
+    });
+    let (accelerator, simulated) = used.map_or_else(
+        || ("none".to_owned(), false),
+        |used| (format!("{}, {}", used.accelerator.provider, used.accelerator.library), used.accelerator.simulated),
+    );
+    Provenance {
+        station_name: device.station_name.clone(),
+        institution: device.institution.clone(),
+        serial_number: device.serial_number.clone(),
+        software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        device_uid: report::uid::from_name(&format!("device {} {}", device.serial_number, device.station_name)),
+        model,
+        accelerator,
+        simulated,
+        created_utc: created_utc.to_owned(),
+    }
+}

@@ -1,0 +1,389 @@
+//! Takes jobs from the durable queue, one at a time, and carries each to its end: results on disk, rows written,
+//! deliveries queued. A job that fails is retried, then parked with its reason; one that is interrupted is done again
+//! and makes the same objects.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use models::task::Control;
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, broadcast};
+
+use super::engine::Engine;
+use super::examine::{self, Examined, Outcome, Subject};
+use crate::config::Settings;
+use crate::report::ResultObject;
+use crate::series::state;
+use crate::shutdown::Shutdown;
+use crate::spool::Spool;
+use crate::store::jobs::{self, JobRow};
+use crate::store::results::{self, ResultRow};
+use crate::store::series::{self, SeriesRow};
+use crate::store::{self, Durability, Store, deliveries, events, instances};
+use crate::study::Event;
+use crate::volume::SliceRef;
+use crate::volume::ahead::DecodeAhead;
+use crate::volume::build::VolumeError;
+
+/// What a worker needs; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub settings: Arc<Settings>,
+    pub store: Store,
+    pub spool: Spool,
+    pub ahead: DecodeAhead,
+    pub events: broadcast::Sender<Event>,
+    /// A job was queued.
+    pub wake: Arc<Notify>,
+    /// Deliveries were queued.
+    pub outbox_wake: Arc<Notify>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    #[error("{0}")]
+    Spool(#[from] crate::spool::Error),
+    #[error("{0}")]
+    Volume(#[from] VolumeError),
+    #[error("{0}")]
+    Examine(#[from] examine::Error),
+    #[error("{what} {path}: {source}")]
+    Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("the analysis panicked: {0}")]
+    Panicked(String),
+}
+
+/// Works until shutdown. A job that runs then goes back to the queue.
+///
+/// # Errors
+/// When the queue cannot be read: without it nothing can be promised.
+pub async fn run(parts: Parts, mut shutdown: Shutdown) -> Result<(), Error> {
+    let mut engine = Engine::new(&parts.settings.accelerator, &parts.settings.analyze);
+    let unload = Duration::from_secs(parts.settings.analyze.unload_secs.max(1));
+    let stop = Arc::new(AtomicBool::new(false));
+    loop {
+        let (step_parts, step_stop) = (parts.clone(), stop.clone());
+        let mut step = tokio::task::spawn_blocking(move || {
+            let worked = work_once(&step_parts, &mut engine, &step_stop);
+            (engine, worked)
+        });
+        let joined = tokio::select! {
+            joined = &mut step => joined,
+            () = shutdown.wait() => {
+                stop.store(true, Ordering::Relaxed);
+                step.await
+            }
+        };
+        let (back, worked) = joined.map_err(|panicked| Error::Panicked(panicked.to_string()))?;
+        engine = back;
+        if shutdown.is_set() {
+            return Ok(());
+        }
+        let Next::Wait(until) = worked? else { continue };
+        tokio::select! {
+            () = parts.wake.notified() => {}
+            () = tokio::time::sleep(until.unwrap_or(Duration::MAX).min(unload)) => {
+                if until.is_none_or(|until| until > unload) && engine.unload() {
+                    tracing::info!("model unloaded: nothing to do");
+                }
+            }
+            () = shutdown.wait() => return Ok(()),
+        }
+    }
+}
+
+enum Next {
+    /// There may be more.
+    Again,
+    /// Nothing to do now; a job waits for its time, or none at all.
+    Wait(Option<Duration>),
+}
+
+fn work_once(parts: &Parts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Result<Next, Error> {
+    let mut connection = parts.store.connect(Durability::Full)?;
+    let Some(job) = jobs::claim(&mut connection, &store::now_utc())? else {
+        let due = jobs::next_not_before(&connection)?;
+        return Ok(Next::Wait(due.map(|due| until(&due))));
+    };
+    let Some(row) = series::get(&connection, job.series_id)? else {
+        return Ok(Next::Again); // foreign keys forbid it
+    };
+    let asked = Mutex::new((parts.store.connect(Durability::Rebuildable)?, Instant::now()));
+    let control = JobControl { parts, job: &job, stop, asked, cancelled: AtomicBool::new(false) };
+    control.announce("running", "volume", 0.0);
+    tracing::info!(job = job.id, series = %row.key.series_uid, instances = row.instance_count, "analysis begins");
+    // A panic in one job must not take the others down; it counts as a failure of this one.
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        carry(parts, engine, &connection, &job, &row, &control)
+    }))
+    .unwrap_or_else(|panic| Err(Error::Panicked(panic_text(panic.as_ref()))));
+    match done {
+        Ok(verdict) => {
+            tracing::info!(job = job.id, verdict, "analysis ended");
+            control.announce("done", "done", 1.0);
+            series_event(parts, &connection, job.series_id);
+            parts.outbox_wake.notify_one();
+        }
+        Err(Error::Examine(examine::Error::Cancelled)) => {
+            // Stopping: back into the queue, not held against the job. Superseded: the newer job does it.
+            connection
+                .execute("UPDATE jobs SET state = 'queued' WHERE id = ?1 AND state = 'running'", [job.id])
+                .map_err(store::Error::from)?;
+            control.announce("queued", "interrupted", 0.0);
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Next::Wait(None));
+            }
+        }
+        Err(error) => {
+            engine.unload();
+            failed(parts, &mut connection, &job, &error.to_string())?;
+        }
+    }
+    Ok(Next::Again)
+}
+
+/// One job end to end; returns the verdict.
+fn carry(
+    parts: &Parts,
+    engine: &mut Engine,
+    connection: &Connection,
+    job: &JobRow,
+    row: &SeriesRow,
+    control: &JobControl<'_>,
+) -> Result<String, Error> {
+    let begun = Instant::now();
+    let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+    let kept: Vec<_> = kept.into_iter().map(Arc::new).collect();
+    let (volume, sources) = match parts.ahead.volume(&row.key, &kept) {
+        Ok((volume, sources)) => (Ok(volume), sources),
+        Err(error) if error.is_transient() => return Err(error.into()),
+        Err(error) => (Err(error.to_string()), as_received(&kept)),
+    };
+    let Some(first) =
+        sources.first().and_then(|first| kept.iter().find(|i| i.header.sop_instance_uid == first.sop_instance_uid))
+    else {
+        return Err(Error::Panicked("a job for a series without instances".into()));
+    };
+    let scanned = crate::dicom::scan::scan(parts.spool.reader(&first.location)?)
+        .map_err(|error| Error::Panicked(format!("instance {} cannot be read again: {error}", first.id)))?;
+    let mut timings = vec![("volume".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
+    let subject = Subject {
+        header: &first.header,
+        elements: &scanned.elements,
+        instances: &sources,
+        volume: volume.as_ref().map_err(Clone::clone),
+        created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
+    };
+    let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
+    timings.extend(examined.timings_ms.iter().cloned());
+
+    let writing = Instant::now();
+    let rows = write_objects(&parts.settings.spool.directory, job.id, &examined.objects)?;
+    timings.push(("store".into(), writing.elapsed().as_secs_f64() * 1e3));
+    timings.push(("total".into(), begun.elapsed().as_secs_f64() * 1e3));
+    conclude(parts, job, &examined, &rows, &timings)
+}
+
+/// References for a series that makes no volume.
+fn as_received(kept: &[Arc<crate::spool::Instance>]) -> Vec<SliceRef> {
+    kept.iter()
+        .map(|instance| SliceRef {
+            sop_class_uid: instance.header.sop_class_uid.clone(),
+            sop_instance_uid: instance.header.sop_instance_uid.clone(),
+            frame: None,
+            position_mm: instance.header.image_position.unwrap_or_default(),
+        })
+        .collect()
+}
+
+/// Writes the objects durably below `results/<job>/`. What an interrupted attempt left there is replaced.
+fn write_objects(spool: &Path, job: i64, objects: &[ResultObject]) -> Result<Vec<ResultRow>, Error> {
+    let io = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { what, path, source }
+    };
+    let root = spool.join("results");
+    let directory = root.join(job.to_string());
+    if directory.exists() {
+        std::fs::remove_dir_all(&directory).map_err(io("cannot clear", &directory))?;
+    }
+    std::fs::create_dir_all(&directory).map_err(io("cannot make", &directory))?;
+    let mut rows = Vec::new();
+    for (index, object) in objects.iter().enumerate() {
+        let name = format!("{:02}-{}.dcm", index + 1, object.kind);
+        let path = directory.join(&name);
+        let write = || {
+            let mut file = std::fs::File::create(&path)?;
+            std::io::Write::write_all(&mut file, &object.part10)?;
+            file.sync_data()
+        };
+        write().map_err(io("cannot write", &path))?;
+        rows.push(ResultRow {
+            id: 0,
+            job_id: job,
+            kind: object.kind.to_owned(),
+            sop_class: object.sop_class_uid.clone(),
+            sop_uid: object.sop_uid.clone(),
+            study_uid: object.study_uid.clone(),
+            series_uid: object.series_uid.clone(),
+            file: format!("results/{job}/{name}"),
+            length: object.part10.len() as u64,
+            sha256: hex(&Sha256::digest(&object.part10)),
+        });
+    }
+    for directory in [&directory, &root] {
+        std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(io("cannot sync", directory))?;
+    }
+    Ok(rows)
+}
+
+/// The one transaction that ends a job: results, deliveries, job and series, all or nothing.
+fn conclude(
+    parts: &Parts,
+    job: &JobRow,
+    examined: &Examined,
+    rows: &[ResultRow],
+    timings: &[(String, f64)],
+) -> Result<String, Error> {
+    let mut connection = parts.store.connect(Durability::Full)?;
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(store::Error::from)?;
+    if !jobs::is_current(&transaction, job.id)? {
+        return Err(examine::Error::Cancelled.into());
+    }
+    let now = store::now_utc();
+    let mut ids = Vec::new();
+    for row in rows {
+        ids.extend(results::insert(&transaction, row)?);
+    }
+    results::supersede_older(&transaction, job.series_id, job.version)?;
+    let destinations: Vec<String> = parts.settings.destination.keys().cloned().collect();
+    deliveries::enqueue(&transaction, &ids, &destinations, &now)?;
+    let findings = match &examined.outcome {
+        Outcome::Processed(findings) => Some(serde_json::to_string(findings).map_err(store::Error::from)?),
+        Outcome::Refused(_) => None,
+    };
+    let timings = serde_json::to_string(timings).map_err(store::Error::from)?;
+    jobs::done(&transaction, job.id, findings.as_deref(), &timings, &now)?;
+    let verdict = examined.outcome.verdict();
+    let event = if findings.is_some() { state::Event::Processed } else { state::Event::Refused };
+    series::conclude(&transaction, job.series_id, event, &verdict)?;
+    events::record(&transaction, &format!("series/{}", job.series_id), "concluded", &verdict)?;
+    transaction.commit().map_err(store::Error::from)?;
+    Ok(verdict)
+}
+
+/// Retry with back-off, or park when it failed too often.
+fn failed(parts: &Parts, connection: &mut Connection, job: &JobRow, reason: &str) -> Result<(), Error> {
+    let settings = &parts.settings.analyze;
+    let attempts = job.attempts + 1;
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(store::Error::from)?;
+    if !jobs::is_current(&transaction, job.id)? {
+        return Ok(()); // a newer job does the work
+    }
+    let subject = format!("job/{}", job.id);
+    let state = if attempts < settings.max_attempts {
+        let wait = settings.retry_secs * f64::from(2_u32.saturating_pow(attempts - 1));
+        tracing::warn!(job = job.id, attempts, reason, wait, "analysis failed, will be tried again");
+        jobs::retry(&transaction, job.id, reason, &store::utc_after(Duration::from_secs_f64(wait)))?;
+        events::record(&transaction, &subject, "failed, will be tried again", reason)?;
+        "queued"
+    } else {
+        park(&transaction, job, &format!("analysis failed {attempts} times: {reason}"))?;
+        "parked"
+    };
+    transaction.commit().map_err(store::Error::from)?;
+    let _ = parts.events.send(Event::Job {
+        id: job.id,
+        series_id: job.series_id,
+        state: state.into(),
+        stage: "failed".into(),
+        fraction: 0.0,
+    });
+    series_event(parts, connection, job.series_id);
+    Ok(())
+}
+
+/// Puts a job aside for good, with its reason, and gives its series a verdict: never silence.
+///
+/// # Errors
+/// When the database fails.
+pub fn park(transaction: &rusqlite::Transaction<'_>, job: &JobRow, reason: &str) -> Result<(), store::Error> {
+    tracing::error!(job = job.id, reason, "analysis parked");
+    jobs::park(transaction, job.id, reason, &store::now_utc())?;
+    let verdict = format!("not analysed: {reason}; try again with `scansidectl studies rerun`");
+    series::conclude(transaction, job.series_id, state::Event::Refused, &verdict)?;
+    events::record(transaction, &format!("job/{}", job.id), "parked", reason)
+}
+
+fn series_event(parts: &Parts, connection: &Connection, id: i64) {
+    if let Ok(Some(row)) = series::get(connection, id) {
+        let _ = parts.events.send(Event::series(&row));
+    }
+}
+
+/// Progress to the bus, and the question whether to go on.
+struct JobControl<'a> {
+    parts: &'a Parts,
+    job: &'a JobRow,
+    stop: &'a Arc<AtomicBool>,
+    /// A connection for questions, and when the last one was asked.
+    asked: Mutex<(Connection, Instant)>,
+    cancelled: AtomicBool,
+}
+
+impl JobControl<'_> {
+    fn announce(&self, state: &str, stage: &str, fraction: f64) {
+        let _ = self.parts.events.send(Event::Job {
+            id: self.job.id,
+            series_id: self.job.series_id,
+            state: state.into(),
+            stage: stage.into(),
+            fraction,
+        });
+    }
+}
+
+impl Control for JobControl<'_> {
+    fn progress(&self, stage: &str, fraction: f64) {
+        self.announce("running", stage, super::overall(stage, fraction));
+    }
+
+    fn cancelled(&self) -> bool {
+        /// Asking the database costs a little: often enough for a person, rarely enough for the work.
+        const LOOK_EVERY: Duration = Duration::from_millis(250);
+        if self.stop.load(Ordering::Relaxed) || self.cancelled.load(Ordering::Relaxed) {
+            return true;
+        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.1.elapsed() < LOOK_EVERY {
+            return false;
+        }
+        asked.1 = Instant::now();
+        let superseded = !jobs::is_current(&asked.0, self.job.id).unwrap_or(true);
+        self.cancelled.store(superseded, Ordering::Relaxed);
+        superseded
+    }
+}
+
+fn until(utc: &str) -> Duration {
+    utc.parse::<jiff::Timestamp>()
+        .ok()
+        .and_then(|due| Duration::try_from(due - jiff::Timestamp::now()).ok())
+        .unwrap_or(Duration::ZERO)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
