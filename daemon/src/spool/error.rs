@@ -25,6 +25,8 @@ pub enum Kind {
 pub enum Error {
     #[error("not enough free space: {free_mib} MiB free, {needed_mib} MiB must stay free")]
     NoSpace { free_mib: u64, needed_mib: u64 },
+    #[error("the disk is full")]
+    DiskFull,
     #[error("spool {path}: {source}")]
     Io { path: PathBuf, source: Arc<io::Error> },
     #[error("spool {path}: in use by another process")]
@@ -42,7 +44,7 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NoSpace { .. } => Kind::NoSpace,
+            Self::NoSpace { .. } | Self::DiskFull => Kind::NoSpace,
             Self::Io { .. } | Self::InUse { .. } | Self::Gone { .. } => Kind::Io,
             Self::Database(_) => Kind::Database,
             Self::UidMismatch { .. } => Kind::UidMismatch,
@@ -73,7 +75,7 @@ pub(super) trait At<T> {
 impl<T> At<T> for io::Result<T> {
     fn at(self, path: &Path) -> Result<T> {
         self.map_err(|source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::NoSpace { free_mib: 0, needed_mib: 1 },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull,
             _ => Error::Io { path: path.to_owned(), source: Arc::new(source) },
         })
     }

@@ -29,7 +29,7 @@ impl State {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         [Self::Kept, Self::Conflict, Self::Quarantined, Self::Evicted].into_iter().find(|state| state.as_str() == text)
     }
 }
@@ -128,6 +128,15 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<Instance>> {
     connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
 }
 
+/// Only while its bytes are still here.
+///
+/// # Errors
+/// When the database fails.
+pub fn get_here(connection: &Connection, id: i64) -> Result<Option<Instance>> {
+    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1 AND state <> 'evicted'");
+    connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
+}
+
 /// The kept instances of a series in the order of arrival (no conflicts, no evicted ones).
 ///
 /// # Errors
@@ -176,6 +185,22 @@ pub fn by_sop_uid(connection: &Connection, sop_uid: &str) -> Result<Vec<Known>> 
 
 fn unknown_state(column: usize) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnType(column, "state".into(), rusqlite::types::Type::Text)
+}
+
+/// Whether the record at this place has a row, in whatever state.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_indexed(connection: &Connection, location: &Location) -> Result<bool> {
+    let found: rusqlite::Result<bool> = match location {
+        Location::Log { segment, offset, .. } => connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM instances WHERE segment = ?1 AND offset = ?2)")?
+            .query_row(params![segment, signed(*offset)], |row| row.get(0)),
+        Location::File { file, .. } => connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM instances WHERE file = ?1)")?
+            .query_row([file], |row| row.get(0)),
+    };
+    Ok(found?)
 }
 
 /// How many instances there are by state, and the bytes of those still here.

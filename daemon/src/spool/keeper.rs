@@ -1,0 +1,170 @@
+//! The background thread: prepares segments ahead of need and applies retention.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::{Error, Result};
+use super::{Shared, quota, segment};
+
+/// Retention is applied at least this often, and at most this often when space is short.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+const RETENTION_PAUSE: Duration = Duration::from_secs(10);
+
+/// Segments that wait to be used.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    spares: Vec<PathBuf>,
+    /// How many should wait. One at first; two once a stream of instances has used one up.
+    target: usize,
+    /// The writer waits for one.
+    urgent: bool,
+    /// Why the last one could not be made.
+    failure: Option<Error>,
+    short_of_space: bool,
+    stop: bool,
+    counter: u64,
+}
+
+impl Shelf {
+    pub(super) fn new(spares: Vec<PathBuf>) -> Self {
+        Self { state: Mutex::new(State { spares, target: 1, ..State::default() }), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Blocks until there is one, or until it cannot be made.
+    pub(super) fn take(&self, raise_target: bool) -> Result<PathBuf> {
+        let mut state = self.lock();
+        if raise_target {
+            state.target = 2;
+        }
+        state.failure = None;
+        loop {
+            if let Some(spare) = state.spares.pop() {
+                state.urgent = false;
+                self.changed.notify_all();
+                return Ok(spare);
+            }
+            if state.stop {
+                return Err(Error::Closed);
+            }
+            if let Some(failure) = state.failure.take() {
+                state.urgent = false;
+                return Err(failure);
+            }
+            state.urgent = true;
+            self.changed.notify_all();
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Puts back a segment that retention emptied. Its blocks are written already, old records have another epoch.
+    /// Answers false when there are enough.
+    pub(super) fn give(&self, log: &Path, freed: &Path) -> bool {
+        let mut state = self.lock();
+        if state.spares.len() >= state.target {
+            return false;
+        }
+        state.counter += 1;
+        let spare = log.join(format!("{}.spare", spare_name(state.counter)));
+        if std::fs::rename(freed, &spare).is_err() {
+            return false;
+        }
+        state.spares.push(spare);
+        self.changed.notify_all();
+        true
+    }
+
+    pub(super) fn short_of_space(&self) {
+        let mut state = self.lock();
+        if !state.short_of_space {
+            state.short_of_space = true;
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().stop = true;
+        self.changed.notify_all();
+    }
+
+    fn stopped(&self) -> bool {
+        self.lock().stop
+    }
+}
+
+fn spare_name(counter: u64) -> String {
+    format!("{:016x}-{counter}", segment::random())
+}
+
+enum Work {
+    Stop,
+    Spare(String),
+    Retention,
+}
+
+pub(super) fn run(shared: &Arc<Shared>) {
+    let mut last_retention = Instant::now();
+    loop {
+        match next(&shared.shelf, last_retention) {
+            Work::Stop => return,
+            Work::Spare(name) => make(shared, &name),
+            Work::Retention => {
+                last_retention = Instant::now();
+                if let Err(error) = quota::evict(shared) {
+                    tracing::warn!(%error, "retention failed");
+                }
+            }
+        }
+    }
+}
+
+fn next(shelf: &Shelf, last_retention: Instant) -> Work {
+    let mut state = shelf.lock();
+    loop {
+        if state.stop {
+            return Work::Stop;
+        }
+        let failed = state.failure.is_some();
+        if state.spares.len() < state.target && (state.urgent || !failed) {
+            state.counter += 1;
+            return Work::Spare(spare_name(state.counter));
+        }
+        let due = if state.short_of_space { RETENTION_PAUSE } else { RETENTION_EVERY };
+        let waited = last_retention.elapsed();
+        if waited >= due {
+            state.short_of_space = false;
+            // Space may have come back: try the spare again.
+            state.failure = None;
+            return Work::Retention;
+        }
+        state = shelf.changed.wait_timeout(state, due - waited).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+fn make(shared: &Shared, name: &str) {
+    let go_on = || !shared.shelf.stopped();
+    let made = match shared.room_for(shared.segment_size) {
+        Ok(()) => segment::make_spare(&shared.log, name, shared.segment_size, go_on),
+        Err(error) => Err(error),
+    };
+    let mut state = shared.shelf.lock();
+    match made {
+        Ok(Some(spare)) => state.spares.push(spare),
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(%error, "no new segment of the custody log");
+            state.failure = Some(error);
+        }
+    }
+    shared.shelf.changed.notify_all();
+}

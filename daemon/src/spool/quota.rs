@@ -1,0 +1,269 @@
+//! Retention: what may go, oldest first, and only what nobody waits for any more.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::error::{Error, Result};
+use super::{Evicted, Shared, segment};
+use crate::store::instances::State;
+use crate::store::{Durability, events};
+
+/// What is freed as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Segment(i64),
+    /// Below the spool directory.
+    File(String),
+}
+
+/// The instances of one series (and state) at one place, with what is known of the series.
+#[derive(Debug, Clone)]
+struct Content {
+    state: State,
+    /// `None`: not assembled yet.
+    series_state: Option<String>,
+    /// Jobs that are queued, running or parked.
+    open_jobs: u32,
+    /// Deliveries that are not delivered (or superseded).
+    undelivered: u32,
+    newest_utc: String,
+    bytes: u64,
+}
+
+/// A place that could be freed.
+#[derive(Debug, Clone)]
+struct Candidate {
+    place: Place,
+    newest_utc: String,
+    bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rules<'a> {
+    free: u64,
+    evict_below: u64,
+    /// Content not newer than this goes anyway.
+    expired_before: Option<&'a str>,
+}
+
+/// Whether nobody waits for these instances: the verdict stands, every result is where it must go. Quarantined ones
+/// were refused to their sender and are kept for a look only.
+fn finished(content: &Content) -> bool {
+    match content.state {
+        State::Evicted | State::Quarantined => true,
+        State::Kept | State::Conflict => {
+            let concluded = matches!(content.series_state.as_deref(), Some("processed" | "refused" | "evicted"));
+            concluded && content.open_jobs == 0 && content.undelivered == 0
+        }
+    }
+}
+
+/// A place can be freed when all of its content is finished. Oldest first.
+fn candidates(places: BTreeMap<Place, Vec<Content>>) -> Vec<Candidate> {
+    let mut candidates: Vec<_> = places
+        .into_iter()
+        .filter(|(_, contents)| contents.iter().all(finished))
+        .map(|(place, contents)| Candidate {
+            place,
+            newest_utc: contents.iter().map(|content| content.newest_utc.clone()).max().unwrap_or_default(),
+            bytes: contents.iter().map(|content| content.bytes).sum(),
+        })
+        .collect();
+    candidates.sort_by(|a, b| a.newest_utc.cmp(&b.newest_utc));
+    candidates
+}
+
+/// The expired ones, and as many more as it takes to have `evict_below` free again.
+fn choose(candidates: Vec<Candidate>, rules: &Rules<'_>) -> Vec<Candidate> {
+    let mut free = rules.free;
+    let mut chosen = Vec::new();
+    for candidate in candidates {
+        let expired = rules.expired_before.is_some_and(|before| candidate.newest_utc.as_str() <= before);
+        if expired || free < rules.evict_below {
+            free = free.saturating_add(candidate.bytes);
+            chosen.push(candidate);
+        }
+    }
+    chosen
+}
+
+/// Applies the rules. Rows first, durably; then the bytes: a power cut between the two leaves a segment without rows,
+/// which the next start removes.
+pub(super) fn evict(shared: &Arc<Shared>) -> Result<Evicted> {
+    let _one_at_a_time = shared.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let free = shared.free_bytes()?;
+    let expired_before = shared.expired_before();
+    let rules = Rules { free, evict_below: shared.evict_below, expired_before: expired_before.as_deref() };
+    if rules.free >= rules.evict_below && rules.expired_before.is_none() {
+        return Ok(Evicted::default());
+    }
+    let mut connection = shared.store.connect(Durability::Full)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut chosen = choose(candidates(contents(&transaction)?), &rules);
+    chosen.retain(|candidate| match candidate.place {
+        Place::Segment(number) => shared.leases.retire(number),
+        Place::File(_) => true,
+    });
+    let marked = mark(&transaction, &chosen).and_then(|instances| {
+        transaction.commit()?;
+        Ok(instances)
+    });
+    let instances = match marked {
+        Ok(instances) => instances,
+        Err(error) => {
+            for candidate in &chosen {
+                if let Place::Segment(number) = candidate.place {
+                    shared.leases.keep(number);
+                }
+            }
+            return Err(error);
+        }
+    };
+    for candidate in &chosen {
+        remove(shared, &candidate.place);
+    }
+    if !chosen.is_empty() {
+        segment::sync_directory(&shared.log)?;
+    }
+    Ok(Evicted { instances, bytes: chosen.iter().map(|candidate| candidate.bytes).sum() })
+}
+
+/// Everything that is not in the segment being written.
+fn contents(connection: &Connection) -> Result<BTreeMap<Place, Vec<Content>>> {
+    let mut statement = connection.prepare(
+        "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), \
+           (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state <> 'done'), \
+           (SELECT count(*) FROM jobs j JOIN results r ON r.job_id = j.id JOIN deliveries d ON d.result_id = r.id \
+            WHERE j.series_id = s.id AND d.state = 'pending') \
+         FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
+         LEFT JOIN segments g ON g.id = i.segment \
+         WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) \
+         GROUP BY i.segment, i.file, i.state, i.study_uid, i.series_uid",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut places: BTreeMap<Place, Vec<Content>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let place = match (row.get::<_, Option<i64>>(0)?, row.get::<_, Option<String>>(1)?) {
+            (Some(number), _) => Place::Segment(number),
+            (None, Some(file)) => Place::File(file),
+            (None, None) => continue,
+        };
+        let state: String = row.get(2)?;
+        let unknown = || Error::from(rusqlite::Error::InvalidColumnName(state.clone()));
+        places.entry(place).or_default().push(Content {
+            state: State::parse(&state).ok_or_else(unknown)?,
+            series_state: row.get(3)?,
+            newest_utc: row.get(4)?,
+            bytes: u64::try_from(row.get::<_, i64>(5)?).unwrap_or_default(),
+            open_jobs: row.get(6)?,
+            undelivered: row.get(7)?,
+        });
+    }
+    Ok(places)
+}
+
+fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<u64> {
+    let mut instances = 0;
+    for candidate in chosen {
+        let (column, key) = match &candidate.place {
+            Place::Segment(number) => ("segment", rusqlite::types::Value::from(*number)),
+            Place::File(file) => ("file", rusqlite::types::Value::from(file.clone())),
+        };
+        // A series that lost a part cannot be analysed again.
+        connection.execute(
+            &format!(
+                "UPDATE series SET state = 'evicted' WHERE state IN ('processed', 'refused') AND EXISTS (\
+                 SELECT 1 FROM instances i WHERE i.{column} = ?1 AND i.state IN ('kept', 'conflict') \
+                 AND i.study_uid = series.study_uid AND i.series_uid = series.series_uid)"
+            ),
+            params![key],
+        )?;
+        let rows = connection.execute(
+            &format!(
+                "UPDATE instances SET state = 'evicted', reason = 'finished and delivered' \
+                 WHERE {column} = ?1 AND state <> 'evicted'"
+            ),
+            params![key],
+        )?;
+        instances += rows as u64;
+        let subject = match &candidate.place {
+            Place::Segment(number) => {
+                connection.execute("DELETE FROM segments WHERE id = ?1", [number])?;
+                format!("segment/{number}")
+            }
+            Place::File(file) => file.clone(),
+        };
+        events::record(connection, &subject, "evicted", &format!("{rows} instances, {} bytes", candidate.bytes))?;
+    }
+    Ok(instances)
+}
+
+fn remove(shared: &Shared, place: &Place) {
+    let path = match place {
+        Place::Segment(number) => segment::path(&shared.log, *number),
+        Place::File(file) => shared.directory.join(file),
+    };
+    let reused = matches!(place, Place::Segment(_))
+        && fs::metadata(&path).is_ok_and(|metadata| metadata.len() == shared.segment_size)
+        && shared.shelf.give(&shared.log, &path);
+    if !reused && let Err(error) = fs::remove_file(&path) {
+        tracing::warn!(path = %path.display(), %error, "evicted bytes stay until the next start");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content() -> Content {
+        Content {
+            state: State::Kept,
+            series_state: Some("processed".into()),
+            open_jobs: 0,
+            undelivered: 0,
+            newest_utc: "2026-01-01".into(),
+            bytes: 10,
+        }
+    }
+
+    #[test]
+    fn nothing_is_finished_that_somebody_waits_for() {
+        assert!(finished(&content()));
+        assert!(finished(&Content { series_state: Some("refused".into()), ..content() }));
+        for state in [None, Some("receiving"), Some("complete"), Some("something new")] {
+            assert!(!finished(&Content { series_state: state.map(str::to_owned), ..content() }), "{state:?}");
+        }
+        assert!(!finished(&Content { open_jobs: 1, ..content() }));
+        assert!(!finished(&Content { undelivered: 1, ..content() }));
+        assert!(!finished(&Content { state: State::Conflict, series_state: None, ..content() }));
+        assert!(finished(&Content { state: State::Quarantined, series_state: None, ..content() }));
+    }
+
+    #[test]
+    fn one_unfinished_series_keeps_the_whole_segment() {
+        let unfinished = Content { undelivered: 1, ..content() };
+        let places = BTreeMap::from([
+            (Place::Segment(1), vec![content(), unfinished]),
+            (Place::Segment(2), vec![content(), content()]),
+        ]);
+        let free: Vec<_> = candidates(places).into_iter().map(|c| (c.place, c.bytes)).collect();
+        assert_eq!(free, [(Place::Segment(2), 20)]);
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_only_as_many_as_needed() {
+        let candidate =
+            |number, newest: &str| Candidate { place: Place::Segment(number), newest_utc: newest.into(), bytes: 100 };
+        let all = vec![candidate(3, "2026-01-01"), candidate(1, "2026-01-02"), candidate(2, "2026-01-03")];
+        let chosen = |free, expired_before| -> Vec<Place> {
+            let rules = Rules { free, evict_below: 1000, expired_before };
+            choose(all.clone(), &rules).into_iter().map(|c| c.place).collect()
+        };
+        assert_eq!(chosen(1000, None), []);
+        assert_eq!(chosen(850, None), [Place::Segment(3), Place::Segment(1)]);
+        assert_eq!(chosen(5000, Some("2026-01-02")), [Place::Segment(3), Place::Segment(1)]);
+    }
+}

@@ -1,0 +1,174 @@
+//! One file of the custody log. Blocks that were written before are overwritten in place: the disk then syncs ten times
+//! faster than when it must also allocate them.
+
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::error::{At, Error, Result};
+use super::record::{BLOCK, Entry, RECORD_HEAD, RecordHead, SegmentHead, aligned};
+
+/// Zeros go out in pieces that are synced one by one, so that they never pile up before a sender's record.
+const PIECE: usize = 4 << 20;
+const PADDING: [u8; BLOCK as usize] = [0; BLOCK as usize];
+
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) head: SegmentHead,
+    pub(super) path: PathBuf,
+    file: File,
+}
+
+/// A record found in a segment.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) head: RecordHead,
+    pub(super) entry: Entry,
+}
+
+pub(super) fn path(log: &Path, number: i64) -> PathBuf {
+    log.join(format!("{number:08}.seg"))
+}
+
+/// Makes names in a directory durable.
+pub(super) fn sync_directory(directory: &Path) -> Result<()> {
+    File::open(directory).and_then(|file| file.sync_all()).at(directory)
+}
+
+/// A random number without a crate: the seed of a hash map.
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(std::time::SystemTime::now())
+}
+
+/// Writes a file full of zeros under a temporary name, then calls it `name`. Stops early, leaving nothing, when
+/// `go_on` says no.
+pub(super) fn make_spare(log: &Path, name: &str, size: u64, go_on: impl Fn() -> bool) -> Result<Option<PathBuf>> {
+    let temporary = log.join(format!("{name}.tmp"));
+    let written = fill(&temporary, size, go_on);
+    let spare = log.join(format!("{name}.spare"));
+    let result = match written {
+        Ok(true) => fs::rename(&temporary, &spare).at(&spare).map(|()| Some(spare)),
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
+    if !matches!(result, Ok(Some(_))) {
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn fill(path: &Path, size: u64, go_on: impl Fn() -> bool) -> Result<bool> {
+    let mut file = File::create(path).at(path)?;
+    let zeros = vec![0; PIECE];
+    let mut left = size;
+    while left > 0 {
+        if !go_on() {
+            return Ok(false);
+        }
+        let piece = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        file.write_all(&zeros[..piece]).at(path)?;
+        file.sync_data().at(path)?;
+        left -= piece as u64;
+    }
+    Ok(true)
+}
+
+impl Segment {
+    /// Takes a spare file into use. Its name and head are durable when this returns.
+    pub(super) fn take(spare: &Path, log: &Path, number: i64, size: u64) -> Result<Self> {
+        let head = SegmentHead { number, epoch: random(), size };
+        let file = File::options().read(true).write(true).open(spare).at(spare)?;
+        file.write_all_at(&head.encode(), 0).at(spare)?;
+        file.sync_data().at(spare)?;
+        let path = path(log, number);
+        fs::rename(spare, &path).at(&path)?;
+        sync_directory(log)?;
+        Ok(Self { head, path, file })
+    }
+
+    /// `None` when the head is damaged.
+    pub(super) fn open(path: PathBuf, number: i64) -> Result<Option<Self>> {
+        let file = File::options().read(true).write(true).open(&path).at(&path)?;
+        let mut block = [0; 64];
+        match file.read_exact_at(&mut block, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other.at(&path)?,
+        }
+        let head = SegmentHead::decode(&block).filter(|head| head.number == number);
+        Ok(head.map(|head| Self { head, path, file }))
+    }
+
+    /// Writes one record at `offset`; not durable before [`Segment::sync`]. `front` is head, entry and the start of the
+    /// payload, `body` the rest of it. The last block is filled up, so that the disk need not be read.
+    pub(super) fn write(&self, offset: u64, front: &[u8], body: &[u8]) -> Result<()> {
+        let end = offset + (front.len() + body.len()) as u64;
+        let padding = usize::try_from(aligned(end) - end).unwrap_or_default();
+        let mut slices = [IoSlice::new(front), IoSlice::new(body), IoSlice::new(&PADDING[..padding])];
+        let mut slices = &mut slices[..];
+        let mut at = offset;
+        while !slices.is_empty() {
+            match rustix::io::pwritev(&self.file, slices, at).map_err(io::Error::from) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)).at(&self.path),
+                Ok(written) => {
+                    at += written as u64;
+                    IoSlice::advance_slices(&mut slices, written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).at(&self.path),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.sync_data().at(&self.path)
+    }
+
+    /// The head of a record at `offset`, if there is one.
+    pub(super) fn head_at(&self, offset: u64) -> Result<Option<RecordHead>> {
+        let mut bytes = [0; RECORD_HEAD];
+        match self.file.read_exact_at(&mut bytes, offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other.at(&self.path)?,
+        }
+        Ok(RecordHead::decode(&bytes, self.head.epoch, offset).filter(|head| head.end() <= self.head.size))
+    }
+
+    /// The whole record, if it is right to its last byte.
+    pub(super) fn record(&self, head: RecordHead) -> Result<Option<Found>> {
+        let mut json = vec![0; head.entry_length as usize];
+        let payload = match self.file.read_exact_at(&mut json, head.offset + RECORD_HEAD as u64) {
+            Ok(()) if crc32fast::hash(&json) == head.entry_crc => self.payload_crc(&head),
+            Ok(()) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        match payload {
+            Ok(crc) if crc == head.payload_crc => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error).at(&self.path),
+        }
+        Ok(serde_json::from_slice(&json).ok().map(|entry| Found { head, entry }))
+    }
+
+    fn payload_crc(&self, head: &RecordHead) -> io::Result<u32> {
+        let mut crc = crc32fast::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        let (mut at, mut left) = (head.payload_offset(), head.payload_length);
+        while left > 0 {
+            let piece = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            self.file.read_exact_at(&mut buffer[..piece], at)?;
+            crc.update(&buffer[..piece]);
+            at += piece as u64;
+            left -= piece as u64;
+        }
+        Ok(crc.finalize())
+    }
+}
+
+/// Where a location was that is no longer there.
+pub(super) fn gone(place: impl Into<String>) -> Error {
+    Error::Gone { place: place.into() }
+}
