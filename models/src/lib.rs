@@ -6,6 +6,7 @@ pub mod manifest;
 mod morphology;
 pub mod package;
 pub mod postprocess;
+pub mod preprocess;
 pub mod task;
 pub mod volume;
 

@@ -1,8 +1,10 @@
 //! Chest CT: lungs, then pulmonary nodules.
 
+use std::time::Instant;
+
 use hal::LoadedModel;
 
-use super::{Control, Error, go_on, lungs};
+use super::{Control, Error, go_on, lungs, nodules};
 use crate::findings::{Evaluated, Findings};
 use crate::manifest::Manifest;
 use crate::package::Package;
@@ -16,11 +18,19 @@ use crate::volume::Volume;
 pub fn run(
     volume: &Volume,
     package: &Package,
-    _model: &mut dyn LoadedModel,
+    model: &mut dyn LoadedModel,
     control: &dyn Control,
 ) -> Result<Findings, Error> {
-    let why = nodules_refused(volume, &package.manifest).unwrap_or_else(|| "not built yet".into());
-    without_network(volume, &why, control)
+    if let Some(reason) = nodules_refused(volume, &package.manifest) {
+        return without_network(volume, &reason, control);
+    }
+    let mut findings = without_network(volume, "nodules not evaluated: no lungs were found", control)?;
+    if let Evaluated::Done(found) = &findings.lungs {
+        let (nodules, timings) = nodules::find(volume, found, &package.manifest, model, control)?;
+        findings.nodules = Evaluated::Done(nodules);
+        findings.timings_ms.extend(timings);
+    }
+    Ok(findings)
 }
 
 /// Lungs only; nodules are `NotEvaluated(reason)`. For thick slices and for a device without a package.
@@ -29,13 +39,15 @@ pub fn run(
 /// `Kind::Cancelled`.
 pub fn without_network(volume: &Volume, reason: &str, control: &dyn Control) -> Result<Findings, Error> {
     go_on(control)?;
-    let started = std::time::Instant::now();
+    control.progress("lungs", 0.0);
+    let started = Instant::now();
     let lungs = match lungs::segment(volume) {
         Ok(lungs) => Evaluated::Done(lungs),
         Err(refusal) => Evaluated::NotEvaluated(refusal.to_string()),
     };
     let timings_ms = vec![("lungs".to_owned(), started.elapsed().as_secs_f64() * 1000.0)];
     control.progress("lungs", 1.0);
+    go_on(control)?;
     Ok(Findings { lungs, nodules: Evaluated::NotEvaluated(reason.to_owned()), timings_ms })
 }
 
@@ -48,3 +60,6 @@ pub fn nodules_refused(volume: &Volume, manifest: &Manifest) -> Option<String> {
     (spacing > needed + 1e-3)
         .then(|| format!("nodules not evaluated: slice spacing {spacing:.1} mm, package needs <= {needed:.1} mm"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod ct_chest;
 pub mod lungs;
+mod nodules;
 
 /// How a caller watches a task and stops it. Called between patches, so a long inference yields within one patch.
 pub trait Control: Sync {

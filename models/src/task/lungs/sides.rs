@@ -141,11 +141,9 @@ fn describe(coarse: &Coarse, found: &Components, middle: f64) -> Vec<Piece> {
     for (i, label) in found.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
         let piece = &mut pieces[*label as usize - 1];
         let at = grid.at(i);
-        for a in 0..3 {
-            piece.centre[a] += at[a] as f64;
-            piece.low[a] = piece.low[a].min(at[a]);
-            piece.high[a] = piece.high[a].max(at[a]);
-        }
+        piece.centre = [0, 1, 2].map(|a| piece.centre[a] + at[a] as f64);
+        piece.low = [0, 1, 2].map(|a| piece.low[a].min(at[a]));
+        piece.high = [0, 1, 2].map(|a| piece.high[a].max(at[a]));
         piece.right += f64::from(u8::from((at[0] as f64) < middle));
         piece.gas += f64::from(u8::from(coarse.hu[i] < -970));
     }

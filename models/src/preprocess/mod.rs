@@ -1,0 +1,4 @@
+//! From a volume to what a network reads. Pure functions.
+
+pub mod resample;
+pub mod window;

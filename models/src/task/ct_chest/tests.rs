@@ -1,0 +1,1 @@
+//! The whole task on a synthetic chest.
