@@ -13,3 +13,4 @@ pub mod deadline;
 pub mod tools;
 
 pub mod demo;
+pub mod evaluation;

@@ -54,6 +54,13 @@ pub enum Side {
 impl Side {
     pub const BOTH: [Self; 2] = [Self::Right, Self::Left];
 
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Left => "left",
+        }
+    }
+
     /// -1 for right, +1 for left: the sign of x.
     pub fn sign(self) -> f32 {
         match self {

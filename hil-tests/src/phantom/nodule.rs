@@ -26,6 +26,27 @@ pub enum Place {
     Vessel,
 }
 
+impl Make {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Solid => "solid",
+            Self::GroundGlass => "ground glass",
+            Self::PartSolid => "part-solid",
+            Self::Calcified => "calcified",
+        }
+    }
+}
+
+impl Place {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Parenchyma => "parenchyma",
+            Self::Pleura => "pleura",
+            Self::Vessel => "vessel",
+        }
+    }
+}
+
 /// One planted nodule as a body in patient mm.
 #[derive(Debug, Clone)]
 pub struct Nodule {
