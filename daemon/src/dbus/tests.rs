@@ -1,1 +1,150 @@
-//! to come
+//! The interfaces are as checked in, and the rows say what the database says.
+
+use zbus::object_server::Interface;
+
+use super::filter::Filter;
+use super::{delivery, job, manager, objects::Exported, query, rows, series, study};
+use crate::store::{Durability, Store};
+
+/// Set `SCANSIDE_BLESS=1` to write the files anew after a wanted change.
+fn compare(interface: &dyn Interface, file: &str) {
+    let mut xml = String::from("<node>\n");
+    interface.introspect_to_writer(&mut xml, 2);
+    xml.push_str("</node>\n");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dbus/introspect").join(file);
+    if std::env::var_os("SCANSIDE_BLESS").is_some() {
+        std::fs::write(&path, &xml).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(xml == checked_in, "{file} is not what is served; was that change wanted? Then SCANSIDE_BLESS=1.\n{xml}");
+}
+
+struct NoCommands;
+
+impl super::Commands for NoCommands {
+    fn rerun<'a>(&'a self, _: &'a str, _: super::RerunOptions) -> super::BoxFuture<'a, Result<u32, super::Error>> {
+        Box::pin(async { Ok(0) })
+    }
+    fn retry<'a>(&'a self, _: Option<&'a str>) -> super::BoxFuture<'a, Result<u32, super::Error>> {
+        Box::pin(async { Ok(0) })
+    }
+    fn echo<'a>(&'a self, _: &'a str) -> super::BoxFuture<'a, Result<std::time::Duration, super::Error>> {
+        Box::pin(async { Ok(std::time::Duration::ZERO) })
+    }
+}
+
+fn some_store() -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().join("scanside.db")).unwrap();
+    store
+        .connect(Durability::Rebuildable)
+        .unwrap()
+        .execute_batch(
+            r#"
+            INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, offset, length, sha256, state, reason,
+                                   received_utc, calling_ae, called_ae, peer_address, association, header) VALUES
+              ('1.1.1', '1.2', '1', '1.1', 0, 10, '', 'kept', NULL, '2026-01-01T00:00:00.000Z', 'CT', 'US', 'p', 1,
+               '{"patient_name":"PHANTOM^ONE","patient_id":"P1","study_description":"Chest","series_description":"Lung"}'),
+              ('1.2.1', '1.2', '1', '1.2', 0, 10, '', 'kept', NULL, '2026-01-01T00:00:00.000Z', 'CT', 'US', 'p', 1, '{}'),
+              ('bad', '1.2', '', '', 0, 99, '', 'quarantined', 'no pixel data', '2026-01-01T00:00:00.000Z', 'CT', 'US',
+               'p', 1, '{}');
+            INSERT INTO series (id, study_uid, series_uid, modality, kind, state, verdict, instance_count, first_utc,
+                                last_utc) VALUES
+              (4, '1', '1.1', 'CT', 'ct', 'processed', '2 nodules', 200, '2026-01-01', '2026-01-02'),
+              (5, '1', '1.2', 'SR', 'dose_report', 'refused', 'kept, not analysed', 1, '2026-01-01', '2026-01-03'),
+              (6, '2', '2.1', 'CT', 'ct', 'receiving', NULL, 3, '2026-01-05', '2026-01-05');
+            INSERT INTO jobs (id, series_id, version, state, created_utc, finished_utc, findings)
+              VALUES (1, 4, 1, 'done', '2026-01-02', '2026-01-02T08:00:00.000Z', '{}'),
+                     (2, 6, 1, 'parked', '2026-01-06', NULL, NULL);
+            INSERT INTO results (id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256)
+              VALUES (1, 1, 'sr', '', '2.25.1', '1', '2.25.9', '', 5, '');
+            INSERT INTO deliveries (id, result_id, destination, state, next_utc) VALUES (1, 1, 'pacs', 'pending', '2026');
+            "#,
+        )
+        .unwrap();
+    (directory, store)
+}
+
+#[tokio::test]
+async fn the_interfaces_are_those_checked_in() {
+    let (_directory, store) = some_store();
+    let facts = super::Facts {
+        version: String::new(),
+        simulated: false,
+        dicom_address: String::new(),
+        accelerator: String::new(),
+        destinations: std::collections::BTreeMap::new(),
+        health: crate::health::channel().1,
+    };
+    let manager = manager::Manager {
+        facts,
+        gate: crate::level::Gate::default(),
+        reader: query::Reader::new(store.clone()),
+        commands: std::sync::Arc::new(NoCommands),
+        authority: super::auth::Authority::SameUser,
+        counts: std::sync::Arc::default(),
+    };
+    compare(&manager, "org.scanside.Appliance1.Manager1.xml");
+    let connection = store.connect(Durability::Rebuildable).unwrap();
+    let all = Filter::default();
+    let study = query::studies(&connection, &all).unwrap().remove(0);
+    compare(&study::Study::new(study), "org.scanside.Appliance1.Study1.xml");
+    let series = query::series(&connection, &all).unwrap().remove(0);
+    compare(&series::Series::new(series), "org.scanside.Appliance1.Series1.xml");
+    let job = query::jobs(&connection, &all).unwrap().remove(0);
+    compare(&job::Job::new(job), "org.scanside.Appliance1.Job1.xml");
+    let delivery = query::deliveries(&connection, &all).unwrap().remove(0);
+    compare(&delivery::Delivery::new(delivery), "org.scanside.Appliance1.Delivery1.xml");
+}
+
+#[test]
+fn a_study_is_as_far_as_its_least_finished_series_and_shows_what_the_files_say() {
+    let (_directory, store) = some_store();
+    let connection = store.connect(Durability::Rebuildable).unwrap();
+    let studies = query::studies(&connection, &Filter::default()).unwrap();
+    let states: Vec<_> = studies.iter().map(|study| (study.study_uid.as_str(), study.state.as_str())).collect();
+    assert_eq!(states, [("2", "receiving"), ("1", "processed")], "newest first");
+    let study = &studies[1];
+    assert_eq!((study.patient_name.as_str(), study.description.as_str()), ("PHANTOM^ONE", "Chest"));
+    assert_eq!(study.verdicts, ["Lung: 2 nodules", "kept, not analysed"]);
+    assert_eq!((study.series_count, study.instance_count), (2, 201));
+    assert_eq!(study.path.as_str(), "/org/scanside/Appliance1/study/4");
+}
+
+#[test]
+fn filters_choose_rows() {
+    let (_directory, store) = some_store();
+    let db = store.connect(Durability::Rebuildable).unwrap();
+    let study = |uid: &str| Filter { study_uid: Some(uid.into()), ..Filter::default() };
+    let state = |state: &str| Filter { state: Some(state.into()), ..Filter::default() };
+    assert_eq!(query::studies(&db, &study("2")).unwrap().len(), 1);
+    assert_eq!(query::studies(&db, &state("processed")).unwrap()[0].study_uid, "1");
+    assert_eq!(query::studies(&db, &Filter { limit: 1, ..Filter::default() }).unwrap()[0].study_uid, "2");
+    assert_eq!(query::series(&db, &study("1")).unwrap().len(), 2);
+    assert_eq!(query::series(&db, &state("receiving")).unwrap().len(), 1);
+    assert_eq!(query::jobs(&db, &study("1")).unwrap()[0].fraction, 1.0);
+    assert_eq!(query::deliveries(&db, &study("2")).unwrap(), []);
+    let elsewhere = Filter { destination: Some("elsewhere".into()), ..Filter::default() };
+    assert_eq!(query::deliveries(&db, &elsewhere).unwrap(), []);
+    assert_eq!(query::deliveries(&db, &state("pending")).unwrap()[0].kind, "sr");
+    let quarantined = query::quarantine(&db, &Filter::default()).unwrap();
+    assert_eq!((quarantined[0].reason.as_str(), quarantined[0].length), ("no pixel data", 99));
+}
+
+#[test]
+fn counts_are_those_of_the_tables() {
+    let (_directory, store) = some_store();
+    let counts = query::counts(&store.connect(Durability::Rebuildable).unwrap()).unwrap();
+    let expected = rows::Counts {
+        studies: 2,
+        instances: 204,
+        series_receiving: 1,
+        jobs_queued: 0,
+        jobs_running: 0,
+        jobs_parked: 1,
+        deliveries_pending: 1,
+        oldest_pending_utc: "2026-01-02T08:00:00.000Z".into(),
+        quarantined: 1,
+    };
+    assert_eq!(counts, expected);
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The command line client.
+
+fn main() -> std::process::ExitCode {
+    scanside_client::ctl::main()
+}

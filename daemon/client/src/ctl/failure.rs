@@ -1,0 +1,100 @@
+//! What went wrong, what helps, and the exit code.
+
+use std::process::ExitCode;
+
+use super::output::{Output, Tone};
+use crate::ERROR_PREFIX;
+
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    remedy: String,
+    code: u8,
+}
+
+const GENERAL: u8 = 1;
+const USAGE: u8 = 2;
+const UNREACHABLE: u8 = 3;
+
+impl Failure {
+    pub fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { message: message.into(), remedy: remedy.into(), code: GENERAL }
+    }
+
+    pub fn no_bus(bus: &str, error: &zbus::Error) -> Self {
+        let remedy = match bus {
+            "system" => "is dbus running? For a daemon on another bus: --bus ADDRESS, or set SCANSIDE_BUS",
+            "session" => "is DBUS_SESSION_BUS_ADDRESS set? For another bus: --bus ADDRESS, or set SCANSIDE_BUS",
+            _ => "check --bus (or SCANSIDE_BUS), and that the bus still runs",
+        };
+        Self { code: UNREACHABLE, ..Self::new(format!("no D-Bus at {bus:?}: {error}"), remedy) }
+    }
+
+    pub fn from_call(bus: &str, error: zbus::Error) -> Self {
+        Self::from(error).on_bus(bus)
+    }
+
+    /// Names the bus in the remedy when the daemon was not on it.
+    pub fn on_bus(mut self, bus: &str) -> Self {
+        if self.code == UNREACHABLE && self.remedy.is_empty() {
+            self.remedy = match bus {
+                "system" => {
+                    "start it with `systemctl start scansided`; what it says: `journalctl -u scansided -e`".into()
+                }
+                bus => format!("start scansided with bus.address = {bus:?}, or choose another bus with --bus"),
+            };
+        }
+        self
+    }
+
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+
+    /// Two lines on standard error.
+    pub fn print(&self, output: &Output) {
+        eprintln!("{} {}", output.paint_error("error:", Tone::Bad), self.message);
+        if !self.remedy.is_empty() {
+            eprintln!("{} {}", output.paint_error("remedy:", Tone::Strong), self.remedy);
+        }
+    }
+}
+
+/// A failed call. The daemon's own errors say what is wrong in plain words; each kind has its remedy here.
+impl From<zbus::Error> for Failure {
+    fn from(error: zbus::Error) -> Self {
+        let (name, text) = crate::error_parts(&error).unwrap_or_else(|| (String::new(), error.to_string()));
+        if let Some(kind) = name.strip_prefix(ERROR_PREFIX) {
+            let (remedy, code) = match kind {
+                "NotFound" => ("see `scansidectl studies list` and the destinations in `scansidectl status`", GENERAL),
+                "InvalidArgument" => {
+                    ("is scansidectl newer than the daemon? Compare `scansidectl --version` and `status`", USAGE)
+                }
+                "NotAuthorized" => ("be a member of group scanside, or use sudo", GENERAL),
+                "Restricted" => ("see `scansidectl status` for what is restricted and why", GENERAL),
+                "PeerFailed" => {
+                    ("check address, AE titles and that the peer knows us; then `scansidectl echo NAME`", GENERAL)
+                }
+                _ => ("see the daemon's log: `journalctl -u scansided -e`", GENERAL),
+            };
+            return Self { code, ..Self::new(text, remedy) };
+        }
+        match name.as_str() {
+            "org.freedesktop.DBus.Error.ServiceUnknown" | "org.freedesktop.DBus.Error.NameHasNoOwner" => {
+                Self { code: UNREACHABLE, ..Self::new("scansided is not on this bus", "") }
+            }
+            "org.freedesktop.DBus.Error.AccessDenied" => {
+                Self::new("the bus does not let you talk to scansided", "be a member of group scanside, or use sudo")
+            }
+            "org.freedesktop.DBus.Error.NoReply" => {
+                Self { code: UNREACHABLE, ..Self::new("scansided went away during the call", "") }
+            }
+            "org.freedesktop.DBus.Error.UnknownMethod" | "org.freedesktop.DBus.Error.UnknownProperty" => Self::new(
+                format!("the daemon does not know this: {text}"),
+                "daemon and scansidectl are of different versions; install the same",
+            ),
+            "" => Self { code: UNREACHABLE, ..Self::new(format!("the connection failed: {text}"), "") },
+            _ => Self::new(text, "see the daemon's log: `journalctl -u scansided -e`"),
+        }
+    }
+}

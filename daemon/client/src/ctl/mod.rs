@@ -1,0 +1,100 @@
+//! `scansidectl`: arguments in, one front end call, the answer as a table for people or JSON for programs.
+
+mod analyze;
+mod args;
+mod config;
+mod echo;
+mod failure;
+mod findings;
+mod outbox;
+mod output;
+mod quarantine;
+mod series;
+mod status;
+mod studies;
+mod time;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Arguments, Command, OutboxCommand, QuarantineCommand, StudiesCommand};
+use failure::Failure;
+use output::Output;
+
+/// Runs the command line. The exit codes are in `args::AFTER_HELP`.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    match run(arguments, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print(&output);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    let bus = arguments.bus;
+    match arguments.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "scansidectl", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Config { command } => config::run(&command, output),
+        Command::Analyze(options) => analyze::run(&options, output),
+        command => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::new(format!("no runtime: {error}"), "try again"))?;
+            runtime.block_on(talk(&bus, command, output))
+        }
+    }
+}
+
+/// The commands that need a daemon.
+async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failure> {
+    let connection = crate::connect(bus).await.map_err(|error| Failure::no_bus(bus, &error))?;
+    let manager = crate::ManagerProxy::builder(&connection)
+        .cache_properties(zbus::proxy::CacheProperties::No)
+        .build()
+        .await
+        .map_err(|error| Failure::from_call(bus, error))?;
+    let outcome = match command {
+        Command::Status => status::run(&manager, output).await,
+        Command::Studies { command: StudiesCommand::List { limit, state } } => {
+            studies::list(&manager, limit, state, output).await
+        }
+        Command::Studies { command: StudiesCommand::Show { study } } => studies::show(&manager, &study, output).await,
+        Command::Studies { command: StudiesCommand::Rerun { study, urgent, wait } } => {
+            studies::rerun(&manager, &study, urgent, wait, output).await
+        }
+        Command::Series { limit, study, state } => series::list(&manager, limit, study, state, output).await,
+        Command::Outbox { command: OutboxCommand::List { limit, all, destination } } => {
+            outbox::list(&manager, limit, all, destination, output).await
+        }
+        Command::Outbox { command: OutboxCommand::Retry { destination } } => {
+            outbox::retry(&manager, destination.as_deref(), output).await
+        }
+        Command::Quarantine { command: QuarantineCommand::List { limit } } => {
+            quarantine::list(&manager, limit, output).await
+        }
+        Command::Watch { until_idle } => watch::run(&manager, until_idle, output).await,
+        Command::Echo { destination } => echo::run(&manager, &destination, output).await,
+        Command::Config { .. } | Command::Analyze(_) | Command::Completions { .. } => Ok(()),
+    };
+    outcome.map_err(|failure| failure.on_bus(bus))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

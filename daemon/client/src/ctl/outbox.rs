@@ -1,0 +1,69 @@
+//! `outbox list` and `retry`, and the deliveries of `studies show`.
+
+use comfy_table::Cell;
+
+use super::failure::Failure;
+use super::output::{Output, count, state_cell};
+use super::time;
+use crate::{Delivery, ManagerProxy, Options};
+
+pub async fn list(
+    manager: &ManagerProxy<'_>,
+    limit: u32,
+    all: bool,
+    destination: Option<String>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut options = Options::from([("limit", limit.into())]);
+    if !all {
+        options.insert("state", "pending".into());
+    }
+    if let Some(destination) = &destination {
+        options.insert("destination", destination.as_str().into());
+    }
+    let deliveries = manager.list_deliveries(options).await?;
+    if output.is_json() { output.json(&deliveries) } else { print(&deliveries, output) }
+}
+
+pub fn print(deliveries: &[Delivery], output: &Output) -> Result<(), Failure> {
+    if deliveries.is_empty() {
+        return output.line("Nothing waits.");
+    }
+    let mut table = output.table(&["No", "To", "Result", "State", "Attempts", "When", "Reason"]);
+    for one in deliveries {
+        let when = match (&one.delivered_utc, one.state.as_str()) {
+            (Some(delivered), _) => time::local(delivered),
+            (None, "pending") => format!("next {}", time::local(&one.next_utc)),
+            _ => String::new(),
+        };
+        table.add_row(vec![
+            Cell::new(one.path.as_str().rsplit('/').next().unwrap_or_default()),
+            Cell::new(&one.destination),
+            Cell::new(one.kind.to_uppercase()),
+            state_cell(&one.state),
+            Cell::new(one.attempts),
+            Cell::new(when),
+            Cell::new(reason(one)),
+        ]);
+    }
+    output.print(&table)
+}
+
+/// With the DIMSE status of the last answer, unless that was success.
+fn reason(delivery: &Delivery) -> String {
+    let reason = delivery.reason.clone().unwrap_or_default();
+    match delivery.status {
+        Some(status) if status != 0 && !reason.is_empty() => format!("{reason} (status 0x{status:04X})"),
+        Some(status) if status != 0 => format!("status 0x{status:04X}"),
+        _ => reason,
+    }
+}
+
+pub async fn retry(manager: &ManagerProxy<'_>, destination: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let deliveries = manager.retry_deliveries(destination.unwrap_or_default()).await?;
+    if output.is_json() {
+        return output.json(&serde_json::json!({ "deliveries": deliveries }));
+    }
+    let now = if deliveries == 1 { "is tried now" } else { "are tried now" };
+    output.line(&format!("{} {now}.", count(deliveries, "delivery", "deliveries")))
+}

@@ -1,0 +1,48 @@
+//! `series`, and the series of `studies show`.
+
+use comfy_table::Cell;
+
+use super::failure::Failure;
+use super::output::{Output, state_cell};
+use super::studies;
+use crate::{ManagerProxy, Options, Series};
+
+pub async fn list(
+    manager: &ManagerProxy<'_>,
+    limit: u32,
+    study: Option<String>,
+    state: Option<String>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let study_uid = match &study {
+        Some(which) => Some(studies::find(manager, which).await?.study_uid),
+        None => None,
+    };
+    let mut options = Options::from([("limit", limit.into())]);
+    if let Some(uid) = &study_uid {
+        options.insert("study_uid", uid.as_str().into());
+    }
+    if let Some(state) = &state {
+        options.insert("state", state.as_str().into());
+    }
+    let series = manager.list_series(options).await?;
+    if output.is_json() { output.json(&series) } else { print(&series, output) }
+}
+
+pub fn print(series: &[Series], output: &Output) -> Result<(), Failure> {
+    if series.is_empty() {
+        return output.line("No series.");
+    }
+    let mut table = output.table(&["Series", "Description", "Kind", "Images", "State", "Verdict"]);
+    for one in series {
+        table.add_row(vec![
+            Cell::new(one.series_number.map_or_else(|| "-".to_owned(), |number| number.to_string())),
+            Cell::new(&one.description),
+            Cell::new(one.kind.replace('_', " ")),
+            Cell::new(one.instance_count),
+            state_cell(&one.state),
+            Cell::new(one.verdict.as_deref().unwrap_or_default()),
+        ]);
+    }
+    output.print(&table)
+}

@@ -1,0 +1,70 @@
+//! `status`: the appliance on one screen.
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::output::{Output, bytes, count, field, state_cell};
+use super::time;
+use crate::{Job, ManagerProxy, Options, Status};
+
+/// The JSON of `status`: Manager1's properties, and the jobs that run.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    status: Status,
+    running: Vec<Job>,
+}
+
+pub async fn run(manager: &ManagerProxy<'_>, output: &Output) -> Result<(), Failure> {
+    let status = Status::read(manager).await?;
+    let running = manager.list_jobs(Options::from([("state", "running".into())])).await?;
+    if output.is_json() {
+        return output.json(&Answer { status, running });
+    }
+    let mut table = output.table(&[]);
+    let simulated = if status.simulated { " (simulated: not for clinical use)" } else { "" };
+    field(&mut table, "Scanside", format!("{}{simulated}", status.version));
+    field(&mut table, "Level", state_cell(&status.level));
+    if !status.level_reason.is_empty() {
+        field(&mut table, "Because", status.level_reason.as_str());
+    }
+    field(&mut table, "DICOM", status.dicom_address.as_str());
+    field(&mut table, "Accelerator", status.accelerator.as_str());
+    field(&mut table, "Free space", space(&status));
+    let studies = count(status.studies, "study", "studies");
+    field(&mut table, "Kept", format!("{studies}, {}", count(status.instances, "instance", "instances")));
+    field(&mut table, "Receiving", format!("{} series", status.series_receiving));
+    let (running_now, queued) = (status.jobs_running, status.jobs_queued);
+    field(&mut table, "Jobs", format!("{running_now} running, {queued} waiting, {} parked", status.jobs_parked));
+    field(&mut table, "Outbox", outbox(&status));
+    field(&mut table, "Quarantine", count(status.quarantined, "object", "objects"));
+    for (name, address) in &status.destinations {
+        field(&mut table, "Destination", format!("{name}  {address}"));
+    }
+    for job in &running {
+        field(&mut table, "Running", now(job));
+    }
+    output.print(&table)
+}
+
+fn space(status: &Status) -> String {
+    let free = bytes(status.free_bytes);
+    match status.studies_left {
+        Some(left) => format!("{free}, room for about {}", count(left, "more study", "more studies")),
+        None => free,
+    }
+}
+
+fn outbox(status: &Status) -> String {
+    match &status.oldest_pending_utc {
+        _ if status.deliveries_pending == 0 => "empty".into(),
+        Some(oldest) => format!("{} waiting, the oldest for {}", status.deliveries_pending, time::age(oldest)),
+        None => format!("{} waiting", status.deliveries_pending),
+    }
+}
+
+fn now(job: &Job) -> String {
+    let number = job.path.rsplit('/').next().unwrap_or_default();
+    let since = job.started_utc.as_deref().map(|utc| format!(", for {}", time::age(utc))).unwrap_or_default();
+    format!("job {number}{since}")
+}

@@ -1,0 +1,147 @@
+//! `studies list`, `show`, `rerun`.
+
+use comfy_table::Cell;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::output::{Output, count, field, state_cell};
+use super::{findings, outbox, series, time, watch};
+use crate::{Delivery, Job, ManagerProxy, Options, Series, Study};
+
+pub async fn list(
+    manager: &ManagerProxy<'_>,
+    limit: u32,
+    state: Option<String>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut options = Options::from([("limit", limit.into())]);
+    if let Some(state) = &state {
+        options.insert("state", state.as_str().into());
+    }
+    let studies = manager.list_studies(options).await?;
+    if output.is_json() {
+        return output.json(&studies);
+    }
+    if studies.is_empty() {
+        let what = state.map(|state| format!("{state} ")).unwrap_or_default();
+        return output.line(&format!("No {what}studies."));
+    }
+    let mut table = output.table(&["No", "Date", "Patient", "Study", "Images", "State", "Verdict"]);
+    for study in &studies {
+        table.add_row(vec![
+            Cell::new(number(study)),
+            Cell::new(time::date(&study.study_date)),
+            Cell::new(patient(study)),
+            Cell::new(&study.description),
+            Cell::new(study.instance_count),
+            state_cell(&study.state),
+            Cell::new(study.verdicts.first().map_or("", String::as_str)),
+        ]);
+    }
+    output.print(&table)
+}
+
+/// Everything about one study, as `studies show --json` prints it.
+#[derive(Serialize)]
+struct Whole {
+    study: Study,
+    series: Vec<Series>,
+    jobs: Vec<Job>,
+    deliveries: Vec<Delivery>,
+}
+
+pub async fn show(manager: &ManagerProxy<'_>, which: &str, output: &Output) -> Result<(), Failure> {
+    let study = find(manager, which).await?;
+    let uid = study.study_uid.clone();
+    let of_study = || Options::from([("study_uid", uid.as_str().into()), ("limit", 0u32.into())]);
+    let mut series = manager.list_series(of_study()).await?;
+    series.reverse();
+    let jobs = manager.list_jobs(of_study()).await?;
+    let deliveries = manager.list_deliveries(of_study()).await?;
+    let whole = Whole { study, series, jobs, deliveries };
+    if output.is_json() {
+        return output.json(&whole);
+    }
+    print(&whole, output)
+}
+
+fn print(whole: &Whole, output: &Output) -> Result<(), Failure> {
+    let study = &whole.study;
+    let mut table = output.table(&[]);
+    field(&mut table, "Study", format!("{}  {}", number(study), study.description));
+    field(&mut table, "State", state_cell(&study.state));
+    field(&mut table, "Patient", patient(study));
+    field(&mut table, "Date", time::date(&study.study_date));
+    if !study.accession_number.is_empty() {
+        field(&mut table, "Accession", study.accession_number.as_str());
+    }
+    field(&mut table, "UID", study.study_uid.as_str());
+    field(&mut table, "Received", format!("{} to {}", time::local(&study.first_utc), time::local(&study.last_utc)));
+    output.print(&table)?;
+    output.line("")?;
+    series::print(&whole.series, output)?;
+    for job in whole.jobs.iter().filter(|job| job.state != "superseded") {
+        output.line("")?;
+        findings::print_job(job, &whole.series, output)?;
+    }
+    if !whole.deliveries.is_empty() {
+        output.line("")?;
+        outbox::print(&whole.deliveries, output)?;
+    }
+    Ok(())
+}
+
+pub async fn rerun(
+    manager: &ManagerProxy<'static>,
+    which: &str,
+    urgent: bool,
+    wait: bool,
+    output: &Output,
+) -> Result<(), Failure> {
+    let study = find(manager, which).await?;
+    // Listening before asking, so that nothing is missed.
+    let watcher = if wait { Some(watch::Watcher::start(manager).await?) } else { None };
+    let series = manager.rerun(&study.study_uid, Options::from([("urgent", urgent.into())])).await?;
+    if let Some(watcher) = watcher {
+        watcher.until_study_is_done(manager, &study.study_uid, output).await?;
+        return show(manager, &study.study_uid, output).await;
+    }
+    if output.is_json() {
+        return output.json(&serde_json::json!({ "study_uid": study.study_uid, "series": series }));
+    }
+    output.line(&format!("{} queued again.", count(series, "series", "series")))
+}
+
+/// By UID, by number, or by the beginning of a UID that only one study has.
+pub async fn find(manager: &ManagerProxy<'_>, which: &str) -> Result<Study, Failure> {
+    let remedy = "see the numbers in `scansidectl studies list`";
+    let exact = manager.list_studies(Options::from([("study_uid", which.into())])).await?;
+    if let Some(study) = exact.into_iter().next() {
+        return Ok(study);
+    }
+    let all = manager.list_studies(Options::from([("limit", 0u32.into())])).await?;
+    if let Some(study) = all.iter().find(|study| number(study) == which) {
+        return Ok(study.clone());
+    }
+    let mut begins = all.into_iter().filter(|study| study.study_uid.starts_with(which));
+    match (begins.next(), begins.next()) {
+        (Some(study), None) => Ok(study),
+        (None, _) => Err(Failure::new(format!("there is no study {which:?}"), remedy)),
+        (Some(_), Some(_)) => Err(Failure::new(format!("more than one study UID begins with {which:?}"), remedy)),
+    }
+}
+
+/// The short name of a study: the last element of its path.
+fn number(study: &Study) -> &str {
+    study.path.as_str().rsplit('/').next().unwrap_or_default()
+}
+
+/// `P123  DOE, JANE`: DICOM separates the components of a name by `^`.
+fn patient(study: &Study) -> String {
+    let parts: Vec<&str> = study.patient_name.split('^').filter(|part| !part.is_empty()).collect();
+    [study.patient_id.clone(), parts.join(", ")]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("  ")
+}

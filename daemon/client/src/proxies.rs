@@ -1,0 +1,169 @@
+//! One proxy per interface.
+
+use zbus::{OwnedObjectPath, proxy};
+
+use crate::types::{Delivery, Job, Options, Quarantined, Series, Study};
+
+#[proxy(
+    interface = "org.scanside.Appliance1.Manager1",
+    default_service = "org.scanside.Appliance1",
+    default_path = "/org/scanside/Appliance1"
+)]
+pub trait Manager {
+    /// Options: `limit` u, `study_uid` s, `state` s.
+    fn list_studies(&self, options: Options<'_>) -> zbus::Result<Vec<Study>>;
+    /// Options: `limit` u, `study_uid` s, `series_uid` s, `state` s.
+    fn list_series(&self, options: Options<'_>) -> zbus::Result<Vec<Series>>;
+    /// Options: `limit` u, `study_uid` s, `series_uid` s, `state` s.
+    fn list_jobs(&self, options: Options<'_>) -> zbus::Result<Vec<Job>>;
+    /// Options: `limit` u, `study_uid` s, `destination` s, `state` s.
+    fn list_deliveries(&self, options: Options<'_>) -> zbus::Result<Vec<Delivery>>;
+    /// Options: `limit` u, `state` s.
+    fn list_quarantine(&self, options: Options<'_>) -> zbus::Result<Vec<Quarantined>>;
+    /// Options: `urgent` b. Returns how many series were queued.
+    #[zbus(allow_interactive_auth)]
+    fn rerun(&self, study_uid: &str, options: Options<'_>) -> zbus::Result<u32>;
+    /// Of one destination; of all when empty. Returns how many are due now.
+    #[zbus(allow_interactive_auth)]
+    fn retry_deliveries(&self, destination: &str) -> zbus::Result<u32>;
+    /// Milliseconds to the answer.
+    #[zbus(allow_interactive_auth)]
+    fn echo(&self, destination: &str) -> zbus::Result<f64>;
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> zbus::Result<String>;
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn simulated(&self) -> zbus::Result<bool>;
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn dicom_address(&self) -> zbus::Result<String>;
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn accelerator(&self) -> zbus::Result<String>;
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn destinations(&self) -> zbus::Result<Vec<(String, String)>>;
+    #[zbus(property)]
+    fn level(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn level_reason(&self) -> zbus::Result<String>;
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn free_bytes(&self) -> zbus::Result<u64>;
+    /// -1 before the first study.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn studies_left(&self) -> zbus::Result<i64>;
+    #[zbus(property)]
+    fn studies(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn instances(&self) -> zbus::Result<u64>;
+    #[zbus(property)]
+    fn series_receiving(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn jobs_queued(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn jobs_running(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn jobs_parked(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn deliveries_pending(&self) -> zbus::Result<u32>;
+    /// Empty when none waits.
+    #[zbus(property)]
+    fn oldest_pending_utc(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn quarantined(&self) -> zbus::Result<u32>;
+
+    #[zbus(signal)]
+    fn series_changed(
+        &self,
+        series: OwnedObjectPath,
+        study_uid: String,
+        series_uid: String,
+        state: String,
+        instances: u32,
+        verdict: String,
+    ) -> zbus::Result<()>;
+    #[zbus(signal)]
+    fn job_progress(
+        &self,
+        job: OwnedObjectPath,
+        series: OwnedObjectPath,
+        state: String,
+        stage: String,
+        fraction: f64,
+    ) -> zbus::Result<()>;
+    #[zbus(signal)]
+    fn delivery_changed(
+        &self,
+        delivery: OwnedObjectPath,
+        destination: String,
+        state: String,
+        reason: String,
+    ) -> zbus::Result<()>;
+}
+
+/// The properties that change. The others are in [`Study`].
+#[proxy(
+    interface = "org.scanside.Appliance1.Study1",
+    default_service = "org.scanside.Appliance1",
+    assume_defaults = false
+)]
+pub trait Study {
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn study_uid(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn series_count(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn instance_count(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn verdicts(&self) -> zbus::Result<Vec<String>>;
+}
+
+/// The properties that change. The others are in [`Series`].
+#[proxy(
+    interface = "org.scanside.Appliance1.Series1",
+    default_service = "org.scanside.Appliance1",
+    assume_defaults = false
+)]
+pub trait Series {
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn series_uid(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn verdict(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn instance_count(&self) -> zbus::Result<u32>;
+}
+
+/// The properties that change. The others are in [`Job`].
+#[proxy(
+    interface = "org.scanside.Appliance1.Job1",
+    default_service = "org.scanside.Appliance1",
+    assume_defaults = false
+)]
+pub trait Job {
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn stage(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn fraction(&self) -> zbus::Result<f64>;
+    #[zbus(property)]
+    fn reason(&self) -> zbus::Result<String>;
+}
+
+/// The properties that change. The others are in [`Delivery`].
+#[proxy(
+    interface = "org.scanside.Appliance1.Delivery1",
+    default_service = "org.scanside.Appliance1",
+    assume_defaults = false
+)]
+pub trait Delivery {
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn destination(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn attempts(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn reason(&self) -> zbus::Result<String>;
+}

@@ -1,0 +1,164 @@
+//! What the lists return. As JSON (`scansidectl --json`) these are objects with the same names in snake_case; what is
+//! not known is null. Times are UTC, RFC 3339.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use zbus::{DeserializeDict, OwnedObjectPath, Type, Variant};
+
+use crate::ManagerProxy;
+
+/// Options of a call, by name.
+pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
+
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Study {
+    pub path: OwnedObjectPath,
+    pub study_uid: String,
+    pub patient_id: String,
+    pub patient_name: String,
+    /// YYYYMMDD.
+    pub study_date: String,
+    pub description: String,
+    pub accession_number: String,
+    pub modalities: Vec<String>,
+    pub series_count: u32,
+    pub instance_count: u32,
+    /// `receiving`, `analyzing`, `processed`, `refused` or `evicted`.
+    pub state: String,
+    pub verdicts: Vec<String>,
+    pub first_utc: String,
+    pub last_utc: String,
+}
+
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Series {
+    pub path: OwnedObjectPath,
+    pub study_uid: String,
+    pub series_uid: String,
+    pub series_number: Option<i64>,
+    pub description: String,
+    pub modality: String,
+    pub kind: String,
+    /// `receiving`, `complete`, `processed`, `refused` or `evicted`.
+    pub state: String,
+    pub verdict: Option<String>,
+    pub version: u32,
+    pub completed_by: Option<String>,
+    pub instance_count: u32,
+    pub first_utc: String,
+    pub last_utc: String,
+    pub completed_utc: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Job {
+    pub path: OwnedObjectPath,
+    pub series: OwnedObjectPath,
+    pub study_uid: String,
+    pub series_uid: String,
+    pub version: u32,
+    /// `queued`, `running`, `done`, `parked` or `superseded`.
+    pub state: String,
+    pub stage: String,
+    pub fraction: f64,
+    pub priority: u32,
+    pub attempts: u32,
+    pub interruptions: u32,
+    pub not_before_utc: Option<String>,
+    pub reason: Option<String>,
+    pub created_utc: String,
+    pub started_utc: Option<String>,
+    pub finished_utc: Option<String>,
+    /// JSON text, of `models::Findings`.
+    pub findings: Option<String>,
+    /// JSON text: `[[stage, milliseconds], ...]`.
+    pub timings: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Delivery {
+    pub path: OwnedObjectPath,
+    pub destination: String,
+    /// `pending`, `delivered` or `superseded`.
+    pub state: String,
+    pub kind: String,
+    pub sop_uid: String,
+    pub study_uid: String,
+    pub attempts: u32,
+    pub status: Option<u32>,
+    pub reason: Option<String>,
+    pub next_utc: String,
+    pub delivered_utc: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Quarantined {
+    pub id: i64,
+    /// `quarantined` or `conflict`.
+    pub state: String,
+    pub reason: String,
+    pub sop_class: String,
+    pub sop_uid: String,
+    pub study_uid: String,
+    pub length: u64,
+    pub received_utc: String,
+    pub calling_ae: String,
+    pub peer_address: String,
+}
+
+/// Manager1's properties at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    pub version: String,
+    pub simulated: bool,
+    pub dicom_address: String,
+    pub accelerator: String,
+    /// Name -> `AE_TITLE@host:port`.
+    pub destinations: Vec<(String, String)>,
+    pub level: String,
+    pub level_reason: String,
+    pub free_bytes: u64,
+    pub studies_left: Option<u64>,
+    pub studies: u32,
+    pub instances: u64,
+    pub series_receiving: u32,
+    pub jobs_queued: u32,
+    pub jobs_running: u32,
+    pub jobs_parked: u32,
+    pub deliveries_pending: u32,
+    pub oldest_pending_utc: Option<String>,
+    pub quarantined: u32,
+}
+
+impl Status {
+    /// # Errors
+    /// When the appliance does not answer.
+    pub async fn read(manager: &ManagerProxy<'_>) -> zbus::Result<Self> {
+        Ok(Self {
+            version: manager.version().await?,
+            simulated: manager.simulated().await?,
+            dicom_address: manager.dicom_address().await?,
+            accelerator: manager.accelerator().await?,
+            destinations: manager.destinations().await?,
+            level: manager.level().await?,
+            level_reason: manager.level_reason().await?,
+            free_bytes: manager.free_bytes().await?,
+            studies_left: u64::try_from(manager.studies_left().await?).ok(),
+            studies: manager.studies().await?,
+            instances: manager.instances().await?,
+            series_receiving: manager.series_receiving().await?,
+            jobs_queued: manager.jobs_queued().await?,
+            jobs_running: manager.jobs_running().await?,
+            jobs_parked: manager.jobs_parked().await?,
+            deliveries_pending: manager.deliveries_pending().await?,
+            oldest_pending_utc: Some(manager.oldest_pending_utc().await?).filter(|utc| !utc.is_empty()),
+            quarantined: manager.quarantined().await?,
+        })
+    }
+}
