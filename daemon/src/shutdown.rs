@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Trigger(watch::Sender<bool>);
 
 #[derive(Debug, Clone)]

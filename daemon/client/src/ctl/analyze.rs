@@ -1,10 +1,114 @@
 //! `analyze DIR`: the engine on a folder, without a daemon.
 
+use std::sync::Mutex;
+
+use comfy_table::Cell;
+use models::task::Control;
+use scansided::analyze::folder::{self, Options, Report, SeriesReport};
+use scansided::config;
+
 use super::args::AnalyzeOptions;
+use super::config::broken;
 use super::failure::Failure;
-use super::output::Output;
+use super::findings;
+use super::output::{Output, Tone, count, state_cell};
+use super::watch::Bars;
 
 pub fn run(options: &AnalyzeOptions, output: &Output) -> Result<(), Failure> {
-    let _ = (options, output);
-    Err(Failure::new("not built in yet", "use a later version"))
+    let mut settings = config::load(&options.config).map_err(|error| broken(&error))?;
+    if let Some(packages) = &options.packages {
+        settings.analyze.packages.clone_from(packages);
+    }
+    let control = Progress(Mutex::new(Bars::new(output)));
+    let report = folder::run(&options.directory, &Options { settings, out: options.out.clone() }, &control)
+        .map_err(|error| failed(&error))?;
+    control.end();
+    if output.is_json() { output.json(&report) } else { print(&report, output) }
+}
+
+fn failed(error: &folder::Error) -> Failure {
+    let remedy = match error {
+        folder::Error::Io { .. } => "check that the folder exists and may be read (and --out written)",
+        folder::Error::Nothing(_) => "give a folder that holds DICOM files (also without the ending .dcm)",
+        folder::Error::Examine(_) => "check --packages and accelerator.library; `scansidectl config check` shows both",
+    };
+    Failure::new(error.to_string(), remedy)
+}
+
+/// A bar for the series in work.
+struct Progress(Mutex<Bars>);
+
+impl Progress {
+    fn end(&self) {
+        self.tell("", None);
+    }
+
+    fn tell(&self, stage: &str, fraction: Option<f64>) {
+        if let Ok(mut bars) = self.0.lock() {
+            bars.progress("analysis", stage, fraction);
+        }
+    }
+}
+
+impl Control for Progress {
+    fn progress(&self, stage: &str, fraction: f64) {
+        self.tell(stage, Some(fraction));
+    }
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+fn print(report: &Report, output: &Output) -> Result<(), Failure> {
+    let mut table = output.table(&["Series", "Kind", "Files", "State", "Verdict"]);
+    for series in &report.series {
+        table.add_row(vec![
+            Cell::new(name(series)),
+            Cell::new(series.kind.replace('_', " ")),
+            Cell::new(series.instances),
+            state_cell(series.state),
+            Cell::new(&series.verdict),
+        ]);
+    }
+    output.print(&table)?;
+    for series in &report.series {
+        let Some(found) = &series.findings else { continue };
+        output.line("")?;
+        output.line(&output.paint(name(series), Tone::Strong))?;
+        let json =
+            serde_json::to_value(found).map_err(|error| Failure::new(error.to_string(), "report this as a bug"))?;
+        findings::print(&json, output)?;
+        if let Ok(timings) = serde_json::to_value(&series.timings_ms) {
+            output.line(&output.paint(&format!("Time: {}", findings::times(&timings)), Tone::Weak))?;
+        }
+    }
+    written(report, output)
+}
+
+fn written(report: &Report, output: &Output) -> Result<(), Failure> {
+    let files: usize = report.series.iter().map(|series| series.objects.len()).sum();
+    let skipped = report.skipped.len();
+    if files > 0 || skipped > 0 {
+        output.line("")?;
+    }
+    if files > 0 {
+        output.line(&format!("{} written.", count(files as u64, "result", "results")))?;
+    }
+    if skipped > 0 {
+        output.line(&format!("{} skipped:", count(skipped as u64, "file", "files")))?;
+    }
+    /// More would hide the rest; `--json` has them all.
+    const SHOWN: usize = 10;
+    for file in report.skipped.iter().take(SHOWN) {
+        output.line(&format!("  {}: {}", file.path.display(), file.reason))?;
+    }
+    if skipped > SHOWN {
+        output.line(&format!("  ... and {} more (all with --json)", skipped - SHOWN))?;
+    }
+    Ok(())
+}
+
+fn name(series: &SeriesReport) -> &str {
+    if series.description.is_empty() { &series.series_uid } else { &series.description }
 }

@@ -1,0 +1,35 @@
+//! Where the log goes: to the journal when standard error is it, otherwise to standard error in a form for people.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// `--log` before `RUST_LOG` before `info`. Libraries below a warning say nothing that helps an operator.
+const DEFAULT: &str = "warn,scansided=info,hal=info,models=info";
+
+/// # Errors
+/// When the filter cannot be understood.
+pub fn start(filter: Option<&str>) -> anyhow::Result<()> {
+    let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
+    let filter = filter.or(from_environment.as_deref()).unwrap_or(DEFAULT);
+    let filter = EnvFilter::try_new(filter).map_err(|error| anyhow::anyhow!("log filter {filter:?}: {error}"))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    if is_journal()
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        registry.with(journal).init();
+        return Ok(());
+    }
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    registry.with(fmt::layer().with_writer(io::stderr).with_ansi(colours).with_target(false)).init();
+    Ok(())
+}
+
+/// `JOURNAL_STREAM` names device and inode of the journal's socket, systemd.exec(5); standard error may have been
+/// sent elsewhere since, so they are compared.
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
