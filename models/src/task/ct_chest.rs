@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use hal::LoadedModel;
 
-use super::{Control, Error, go_on, lungs, nodules};
-use crate::findings::{Evaluated, Findings};
+use super::lungs::{self, Examined};
+use super::{Control, Error, go_on, nodules};
+use crate::findings::{Evaluated, Findings, Lung};
 use crate::manifest::Manifest;
 use crate::package::Package;
 use crate::volume::Volume;
@@ -24,10 +25,10 @@ pub fn run(
     if let Some(reason) = nodules_refused(volume, &package.manifest) {
         return without_network(volume, &reason, control);
     }
-    let mut findings = without_network(volume, "nodules not evaluated: no lungs were found", control)?;
-    if let Evaluated::Done(found) = &findings.lungs {
-        let (nodules, timings) = nodules::find(volume, found, &package.manifest, model, control)?;
-        findings.nodules = Evaluated::Done(nodules);
+    let (examined, mut findings) = examine(volume, "nodules not evaluated: no lungs were found", control)?;
+    if let Some(examined) = examined {
+        let (found, timings) = nodules::find(volume, &examined, &package.manifest, model, control)?;
+        findings.nodules = Evaluated::Done(found);
         findings.timings_ms.extend(timings);
     }
     Ok(findings)
@@ -38,17 +39,24 @@ pub fn run(
 /// # Errors
 /// `Kind::Cancelled`.
 pub fn without_network(volume: &Volume, reason: &str, control: &dyn Control) -> Result<Findings, Error> {
+    Ok(examine(volume, reason, control)?.1)
+}
+
+/// The lungs whose masks can be searched, and findings that say `reason` about nodules. Lungs that are not wholly in
+/// the volume are searched but not measured.
+fn examine(volume: &Volume, reason: &str, control: &dyn Control) -> Result<(Option<Vec<Lung>>, Findings), Error> {
     go_on(control)?;
     control.progress("lungs", 0.0);
     let started = Instant::now();
-    let lungs = match lungs::segment(volume) {
-        Ok(lungs) => Evaluated::Done(lungs),
-        Err(refusal) => Evaluated::NotEvaluated(refusal.to_string()),
+    let (masks, lungs) = match lungs::examine(volume) {
+        Ok(Examined { lungs, incomplete: None }) => (Some(lungs.clone()), Evaluated::Done(lungs)),
+        Ok(Examined { lungs, incomplete: Some(why) }) => (Some(lungs), Evaluated::NotEvaluated(why.to_string())),
+        Err(refusal) => (None, Evaluated::NotEvaluated(refusal.to_string())),
     };
     let timings_ms = vec![("lungs".to_owned(), started.elapsed().as_secs_f64() * 1000.0)];
     control.progress("lungs", 1.0);
     go_on(control)?;
-    Ok(Findings { lungs, nodules: Evaluated::NotEvaluated(reason.to_owned()), timings_ms })
+    Ok((masks, Findings { lungs, nodules: Evaluated::NotEvaluated(reason.to_owned()), timings_ms }))
 }
 
 /// Why this package cannot evaluate nodules on this volume; `None` when it can. A caller that gets a reason need not

@@ -13,7 +13,7 @@ mod sides;
 use rayon::prelude::*;
 
 use crate::findings::{Lung, Mask, Side};
-use crate::grid::{self, Coarse, Grid};
+use crate::grid::{self, Coarse, Grid, Orientation};
 use crate::morphology;
 use crate::volume::Volume;
 
@@ -28,17 +28,43 @@ const LUNG_MIN_ML: f64 = 50.0;
 /// Both lungs together, ml: from a small child's to more than the largest adult's.
 const TOTAL_ML: std::ops::RangeInclusive<f64> = 300.0..=12_000.0;
 
+/// A lung whose section at the end of the scan is more than this share of its largest one goes on beyond it. (The
+/// costophrenic recess alone, cut in many routine scans, is below a third.)
+const CUT_SHARE: f64 = 0.5;
+/// Share of the lungs that may reach the edge of the image. (Pillows and blankets look like lung, but less of it.)
+const LOST_SHARE: f64 = 0.05;
+
 /// Why no lungs are reported, in plain words for the report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("lungs not evaluated: {0}")]
 pub struct Refusal(String);
 
-/// Right lung first. Deterministic, whatever the number of threads. After the removal of a lung only the other one
-/// is returned.
+/// What the volume shows of the lungs.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// Right lung first; one only, after the removal of the other.
+    pub lungs: Vec<Lung>,
+    /// Why the lungs are not wholly in the volume, so that their measurements do not stand; the masks do.
+    pub incomplete: Option<Refusal>,
+}
+
+/// Both lungs, wholly in the volume. Deterministic, whatever the number of threads.
 ///
 /// # Errors
-/// A [`Refusal`] when the volume shows no plausible lungs; nothing is guessed.
+/// A [`Refusal`] when the volume shows no plausible lungs, or only a part of them; nothing is guessed.
 pub fn segment(volume: &Volume) -> Result<Vec<Lung>, Refusal> {
+    let examined = examine(volume)?;
+    match examined.incomplete {
+        Some(reason) => Err(reason),
+        None => Ok(examined.lungs),
+    }
+}
+
+/// As [`segment`], but what is there of incomplete lungs is returned too: nodules can be looked for in it.
+///
+/// # Errors
+/// A [`Refusal`] when the volume shows no plausible lungs.
+pub fn examine(volume: &Volume) -> Result<Examined, Refusal> {
     let dims = volume.geometry.dims;
     if dims.iter().any(|n| *n < 2) || volume.slices.len() != dims[2] {
         return Err(Refusal(format!("{} slices are no volume", volume.slices.len())));
@@ -46,6 +72,7 @@ pub fn segment(volume: &Volume) -> Result<Vec<Lung>, Refusal> {
     let whole = Coarse::of(volume, WORKING_MM);
     let body = air::Body::find(&whole);
     let air = air::inside_body(&whole, &body);
+    let lost_ml = air::lost_at_edge_ml(&whole, &body, &air);
     let Some((low, high)) = grid::bounds(&whole.grid, &air, 3) else {
         return Err(Refusal("no air inside the body".into()));
     };
@@ -54,6 +81,8 @@ pub fn segment(volume: &Volume) -> Result<Vec<Lung>, Refusal> {
     let middle = body.middle_x - low[0] as f64;
     let airway = airway::find(&coarse, &air, middle);
     let sides = sides::split(&coarse, &air, &airway, middle)?;
+    let (from, to) = grid::bounds(&coarse.grid, &sides.labels, 0).unwrap_or_default();
+    let lost_ml: f64 = lost_ml[low[2] + from[2]..=low[2] + to[2]].iter().sum();
     let closed: Vec<(Side, Vec<u8>)> = [(Side::Right, sides::RIGHT), (Side::Left, sides::LEFT)]
         .into_par_iter()
         .filter_map(|(side, label)| Some((side, close(&coarse, &sides.labels, label, &airway.main)?)))
@@ -64,10 +93,51 @@ pub fn segment(volume: &Volume) -> Result<Vec<Lung>, Refusal> {
         .filter(|lung| lung.volume_ml >= LUNG_MIN_ML)
         .collect();
     let total: f64 = lungs.iter().map(|l| l.volume_ml).sum();
+    let incomplete = incomplete(volume, &lungs, lost_ml / (total + lost_ml)).map(Refusal);
     if !TOTAL_ML.contains(&total) {
         return Err(Refusal(format!("the air inside the body measures {total:.0} ml, no plausible lung volume")));
     }
-    Ok(lungs)
+    Ok(Examined { lungs, incomplete })
+}
+
+/// Do the lungs go on beyond the volume?
+fn incomplete(volume: &Volume, lungs: &[Lung], lost: f64) -> Option<String> {
+    if lost > LOST_SHARE {
+        return Some("the lungs reach the edge of the image".into());
+    }
+    let orientation = Orientation::of(&volume.geometry);
+    let axis = orientation.axis[2];
+    let last = volume.geometry.dims[axis] - 1;
+    for lung in lungs {
+        let sections = sections(&lung.mask, axis);
+        let largest = sections.iter().copied().max().unwrap_or(0) as f64;
+        let at = |index: usize| {
+            let i = index.checked_sub(lung.mask.origin[axis]);
+            i.and_then(|i| sections.get(i)).map_or(0.0, |n| *n as f64)
+        };
+        for (index, at_head) in [(0, orientation.flipped[2]), (last, !orientation.flipped[2])] {
+            if at(index) > CUT_SHARE * largest {
+                let end = if at_head { "upper" } else { "lower" };
+                return Some(format!("the scan ends inside the lungs, at its {end} end"));
+            }
+        }
+    }
+    None
+}
+
+/// Voxels of each section of the mask across `axis`.
+fn sections(mask: &Mask, axis: usize) -> Vec<usize> {
+    let [nx, ny, _] = mask.size;
+    let mut counts = vec![0; mask.size[axis]];
+    for (line, row) in mask.voxels.chunks(nx.max(1)).enumerate() {
+        if axis == 0 {
+            row.iter().zip(&mut counts).for_each(|(v, n)| *n += usize::from(*v));
+        } else {
+            let index = if axis == 1 { line % ny } else { line / ny };
+            counts[index] += row.iter().map(|v| usize::from(*v)).sum::<usize>();
+        }
+    }
+    counts
 }
 
 /// One side on the working grid, closed and without holes; `None` when it has no voxels.
