@@ -75,6 +75,11 @@ impl Incoming {
         if full { self.spill().await } else { Ok(()) }
     }
 
+    #[cfg(test)]
+    pub(super) fn in_memory(&self) -> usize {
+        self.body.capacity()
+    }
+
     fn limit(&self) -> usize {
         self.inner.shared.large_over
     }

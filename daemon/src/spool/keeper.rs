@@ -10,6 +10,10 @@ use super::{Shared, quota, segment};
 /// Retention is applied at least this often, and at most this often when space is short.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 const RETENTION_PAUSE: Duration = Duration::from_secs(10);
+/// Segments that wait. Two hold a CT study of 300 slices and more, so that zeros need not be written while it arrives.
+const SPARES: usize = 2;
+/// While instances arrived within this time, zeros are written only when no segment waits at all.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Segments that wait to be used.
 #[derive(Debug, Default)]
@@ -21,8 +25,8 @@ pub(super) struct Shelf {
 #[derive(Debug, Default)]
 struct State {
     spares: Vec<PathBuf>,
-    /// How many should wait. One at first; two once a stream of instances has used one up.
-    target: usize,
+    /// When the writer last committed.
+    last_commit: Option<Instant>,
     /// The writer waits for one.
     urgent: bool,
     /// Why the last one could not be made.
@@ -34,7 +38,7 @@ struct State {
 
 impl Shelf {
     pub(super) fn new(spares: Vec<PathBuf>) -> Self {
-        Self { state: Mutex::new(State { spares, target: 1, ..State::default() }), changed: Condvar::new() }
+        Self { state: Mutex::new(State { spares, ..State::default() }), changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -42,11 +46,8 @@ impl Shelf {
     }
 
     /// Blocks until there is one, or until it cannot be made.
-    pub(super) fn take(&self, raise_target: bool) -> Result<PathBuf> {
+    pub(super) fn take(&self) -> Result<PathBuf> {
         let mut state = self.lock();
-        if raise_target {
-            state.target = 2;
-        }
         state.failure = None;
         loop {
             if let Some(spare) = state.spares.pop() {
@@ -71,7 +72,7 @@ impl Shelf {
     /// Answers false when there are enough.
     pub(super) fn give(&self, log: &Path, freed: &Path) -> bool {
         let mut state = self.lock();
-        if state.spares.len() >= state.target {
+        if state.spares.len() >= SPARES {
             return false;
         }
         state.counter += 1;
@@ -97,8 +98,29 @@ impl Shelf {
         self.changed.notify_all();
     }
 
-    fn stopped(&self) -> bool {
-        self.lock().stop
+    pub(super) fn committed(&self) {
+        self.lock().last_commit = Some(Instant::now());
+    }
+
+    /// Lets arriving instances have the disk for themselves. False when the spool closes.
+    fn wait_for_the_disk(&self) -> bool {
+        let mut state = self.lock();
+        while !state.stop
+            && let Some(pause) = state.pause()
+        {
+            state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        !state.stop
+    }
+}
+
+impl State {
+    /// How long zeros should wait; `None` when they may be written now.
+    fn pause(&self) -> Option<Duration> {
+        if self.spares.is_empty() || self.urgent {
+            return None;
+        }
+        QUIET.checked_sub(self.last_commit?.elapsed()).filter(|pause| !pause.is_zero())
     }
 }
 
@@ -134,8 +156,9 @@ fn next(shelf: &Shelf, last_retention: Instant) -> Work {
         if state.stop {
             return Work::Stop;
         }
-        let failed = state.failure.is_some();
-        if state.spares.len() < state.target && (state.urgent || !failed) {
+        let wanted = state.spares.len() < SPARES && (state.urgent || state.failure.is_none());
+        let pause = state.pause();
+        if wanted && pause.is_none() {
             state.counter += 1;
             return Work::Spare(spare_name(state.counter));
         }
@@ -147,12 +170,13 @@ fn next(shelf: &Shelf, last_retention: Instant) -> Work {
             state.failure = None;
             return Work::Retention;
         }
-        state = shelf.changed.wait_timeout(state, due - waited).unwrap_or_else(PoisonError::into_inner).0;
+        let nap = pause.filter(|_| wanted).unwrap_or(due).min(due - waited);
+        state = shelf.changed.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
     }
 }
 
 fn make(shared: &Shared, name: &str) {
-    let go_on = || !shared.shelf.stopped();
+    let go_on = || shared.shelf.wait_for_the_disk();
     let made = match shared.room_for(shared.segment_size) {
         Ok(()) => segment::make_spare(&shared.log, name, shared.segment_size, go_on),
         Err(error) => Err(error),

@@ -93,10 +93,15 @@ fn choose(candidates: Vec<Candidate>, rules: &Rules<'_>) -> Vec<Candidate> {
 /// Applies the rules. Rows first, durably; then the bytes: a power cut between the two leaves a segment without rows,
 /// which the next start removes.
 pub(super) fn evict(shared: &Arc<Shared>) -> Result<Evicted> {
+    apply(shared, shared.evict_below)
+}
+
+/// `evict_below` in bytes.
+pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     let _one_at_a_time = shared.evicting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let free = shared.free_bytes()?;
     let expired_before = shared.expired_before();
-    let rules = Rules { free, evict_below: shared.evict_below, expired_before: expired_before.as_deref() };
+    let rules = Rules { free, evict_below, expired_before: expired_before.as_deref() };
     if rules.free >= rules.evict_below && rules.expired_before.is_none() {
         return Ok(Evicted::default());
     }

@@ -64,7 +64,7 @@ struct Known {
 pub(super) fn sweep(directory: &Path, segment_size: u64, connection: &mut Connection) -> Result<(Resume, Recovery)> {
     let log = directory.join(super::LOG);
     let mut recovery = Recovery::default();
-    let (files, spares) = log_files(&log, segment_size, &mut recovery)?;
+    let (files, spares) = log_files(&log, segment_size)?;
     let known = known_segments(connection)?;
     let next_number = next_number(connection, &files, &known)?;
 
@@ -95,7 +95,7 @@ pub(super) fn sweep(directory: &Path, segment_size: u64, connection: &mut Connec
     Ok((Resume { active, next_number, spares }, recovery))
 }
 
-fn log_files(log: &Path, segment_size: u64, recovery: &mut Recovery) -> Result<(BTreeMap<i64, PathBuf>, Vec<PathBuf>)> {
+fn log_files(log: &Path, segment_size: u64) -> Result<(BTreeMap<i64, PathBuf>, Vec<PathBuf>)> {
     let (mut segments, mut spares) = (BTreeMap::new(), Vec::new());
     for entry in fs::read_dir(log).at(log)? {
         let entry = entry.at(log)?;
@@ -108,7 +108,8 @@ fn log_files(log: &Path, segment_size: u64, recovery: &mut Recovery) -> Result<(
                 }
             }
             Some("spare") if entry.metadata().at(&path)?.len() == segment_size => spares.push(path),
-            Some("spare" | "tmp") => remove(&path, recovery)?,
+            // Half written, or of another size than is wanted now.
+            Some("spare" | "tmp") => fs::remove_file(&path).at(&path)?,
             _ => {}
         }
     }

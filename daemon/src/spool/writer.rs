@@ -125,6 +125,7 @@ impl Writer {
                 }
             }
         }
+        self.shared.shelf.committed();
         for draft in drafts {
             self.shared.buffers.give(draft.prepared.body);
         }
@@ -140,7 +141,7 @@ impl Writer {
                 .prepare_cached("UPDATE segments SET sealed = 1 WHERE id = ?1")?
                 .execute([active.head.number])?;
         }
-        let spare = self.shared.shelf.take(self.active.is_some())?;
+        let spare = self.shared.shelf.take()?;
         let (number, bytes) = (self.next_number, self.shared.segment_size);
         // The number is spent even when taking fails half-way: no two files may ever have had it.
         self.next_number += 1;

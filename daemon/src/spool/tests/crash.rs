@@ -1,0 +1,250 @@
+//! Killed processes, power cuts, damaged bytes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::spool::record::{BLOCK, RECORD_HEAD};
+
+/// A place with three acknowledged instances and a fourth that is in the log but in no row: what a power cut can leave.
+/// Answers where the fourth record begins and how long its used part is.
+async fn log_ahead_of_rows() -> (Place, PathBuf, u64, usize) {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    for number in 1..=3 {
+        keep(&spool, number, 3000).await;
+    }
+    drop(spool);
+    let before = place.copy();
+    let (spool, recovery) = place.open();
+    assert_eq!(recovery, Recovery::default());
+    let fourth = keep(&spool, 4, 700).await;
+    drop(spool);
+    let Location::Log { segment, offset, length } = fourth.location else { panic!() };
+    let start = offset / BLOCK * BLOCK;
+    let path = segment::path(Path::new(LOG), segment);
+    fs::copy(place.path().join(&path), before.path().join(&path)).unwrap();
+    (before, path, start, usize::try_from(offset + length - start).unwrap())
+}
+
+/// Reconciles without starting threads: hundreds of variants have to be quick.
+fn recover(place: &Place) -> Recovery {
+    let mut connection = place.store().connect(Durability::Rebuildable).unwrap();
+    sweep::sweep(place.path(), 1 << 20, &mut connection).unwrap().1
+}
+
+fn assert_whole(place: &Place, expected: &[usize]) {
+    let connection = place.store().connect(Durability::Rebuildable).unwrap();
+    let kept = instances::of_series(&connection, "1.2.3", "1.2.3.1").unwrap();
+    let uids: Vec<_> = kept.iter().map(|instance| instance.header.sop_instance_uid.clone()).collect();
+    assert_eq!(uids, expected.iter().map(|number| uid(*number)).collect::<Vec<_>>());
+    for (instance, number) in kept.iter().zip(expected) {
+        let Location::Log { segment, offset, length } = instance.location else { panic!() };
+        let log = fs::read(segment::path(&place.path().join(LOG), segment)).unwrap();
+        let (from, to) = (usize::try_from(offset).unwrap(), usize::try_from(offset + length).unwrap());
+        let size = if *number == 4 { 700 } else { 3000 };
+        assert!(log[from..to].ends_with(&data_set(&uid(*number), *number as u8, size)), "instance {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_cut_at_any_byte_is_dropped_and_nothing_else() {
+    let (place, segment, start, used) = log_ahead_of_rows().await;
+    let whole = fs::read(place.path().join(&segment)).unwrap();
+    let start = usize::try_from(start).unwrap();
+    // Every byte of the head and of the end, every 13th between: a variant takes some milliseconds.
+    let cuts = (0..used).filter(|cut| *cut < RECORD_HEAD + 4 || *cut + 16 > used || cut % 13 == 0);
+    for cut in cuts.chain([used]) {
+        let variant = place.copy();
+        let mut log = whole.clone();
+        log[start + cut..].fill(0);
+        fs::write(variant.path().join(&segment), log).unwrap();
+        let recovery = recover(&variant);
+        // The last byte of the pixel data may be zero itself: then cutting it changes nothing.
+        let complete = whole[start + cut..start + used].iter().all(|byte| *byte == 0);
+        assert_eq!(recovery.instances_recovered, u64::from(complete), "cut at {cut} of {used}");
+        assert_whole(&variant, if complete { &[1, 2, 3, 4] } else { &[1, 2, 3] });
+        assert_eq!(recover(&variant).instances_recovered, 0, "the second start finds nothing to do");
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_drops_the_record_and_nothing_else() {
+    let (place, segment, start, used) = log_ahead_of_rows().await;
+    let whole = fs::read(place.path().join(&segment)).unwrap();
+    let start = usize::try_from(start).unwrap();
+    for at in (0..used).filter(|at| *at < RECORD_HEAD || at % 17 == 0) {
+        let variant = place.copy();
+        let mut log = whole.clone();
+        log[start + at] ^= 0x20;
+        fs::write(variant.path().join(&segment), log).unwrap();
+        assert_eq!(recover(&variant).instances_recovered, 0, "byte {at}");
+        assert_whole(&variant, &[1, 2, 3]);
+    }
+}
+
+#[tokio::test]
+async fn after_a_torn_record_the_spool_goes_on_and_the_sender_can_try_again() {
+    let (place, segment, start, _) = log_ahead_of_rows().await;
+    let mut log = fs::read(place.path().join(&segment)).unwrap();
+    log[usize::try_from(start).unwrap() + 100..].fill(0);
+    fs::write(place.path().join(&segment), log).unwrap();
+    let (spool, recovery) = place.open();
+    assert_eq!((recovery.torn_records, recovery.instances_recovered), (1, 0));
+    keep(&spool, 4, 700).await;
+    drop(spool);
+    assert_whole(&place, &[1, 2, 3, 4]);
+    place.open();
+    assert_whole(&place, &[1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn an_unacknowledged_whole_record_becomes_custody_and_answers_already_so() {
+    let (place, ..) = log_ahead_of_rows().await;
+    let (spool, recovery) = place.open();
+    assert_eq!(recovery.instances_recovered, 1);
+    assert_eq!(recovery.to_string(), "recovered 1 instances");
+    let again = send(&spool, &uid(4), &data_set(&uid(4), 4, 700)).await.unwrap();
+    assert!(matches!(again, Outcome::AlreadySo(_)));
+    assert_whole(&place, &[1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_damaged_record_does_not_hide_those_behind_it() {
+    let (place, segment, ..) = log_ahead_of_rows().await;
+    place.forget_database();
+    let mut log = fs::read(place.path().join(&segment)).unwrap();
+    // In the payload of the first record.
+    log[usize::try_from(BLOCK).unwrap() + 2500] ^= 1;
+    fs::write(place.path().join(&segment), log).unwrap();
+    let recovery = recover(&place);
+    assert_eq!((recovery.instances_recovered, recovery.torn_records), (3, 1));
+    assert_whole(&place, &[2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_lost_database_is_made_again_from_the_log() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    for number in 1..=40 {
+        keep(&spool, number, 60_000).await;
+    }
+    let conflict = data_set(&uid(3), 99, 500);
+    assert!(matches!(send(&spool, &uid(3), &conflict).await.unwrap(), Outcome::Conflict(_)));
+    let quarantined = send(&spool, "1.2.9", b"not a data set").await.unwrap();
+    assert!(matches!(quarantined, Outcome::Quarantined { .. }));
+    let (before, all) = (place.counts(), place.all(&spool));
+    drop(spool);
+    place.forget_database();
+    let (spool, recovery) = place.open();
+    assert_eq!(recovery.instances_recovered, 42);
+    assert_eq!(place.counts(), before);
+    assert!(place.all(&spool) == all);
+    assert!(matches!(send(&spool, &uid(3), &conflict).await.unwrap(), Outcome::AlreadySo(_)));
+}
+
+#[tokio::test]
+async fn lost_bytes_are_reported_and_do_not_answer_already_so() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    let instance = keep(&spool, 1, 1000).await;
+    drop(spool);
+    let Location::Log { segment, .. } = instance.location else { panic!() };
+    fs::remove_file(segment::path(&place.path().join(LOG), segment)).unwrap();
+    let (spool, recovery) = place.open();
+    assert_eq!(recovery.bytes_missing, 1);
+    let next = keep(&spool, 1, 1000).await;
+    let Location::Log { segment: other, .. } = next.location else { panic!() };
+    assert!(other > segment, "a number is never used twice");
+}
+
+#[tokio::test]
+async fn a_damaged_segment_head_is_reported_and_left_alone() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    keep(&spool, 1, 1000).await;
+    drop(spool);
+    place.forget_database();
+    let path = segment::path(&place.path().join(LOG), 1);
+    let mut log = fs::read(&path).unwrap();
+    log[9] ^= 1;
+    fs::write(&path, log).unwrap();
+    let (spool, recovery) = place.open();
+    assert_eq!(recovery.damaged_segments, 1);
+    assert!(path.exists());
+    keep(&spool, 2, 1000).await;
+}
+
+const CHILD: &str = "SCANSIDE_SPOOL_CHILD";
+
+/// Not a test of its own: the process that is killed. Prints the number of every acknowledged instance.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_that_is_killed() {
+    let Some(directory) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let settings = settings::Spool {
+        directory: directory.clone(),
+        min_free_mib: 0,
+        evict_below_mib: 0,
+        keep_days: 0,
+        segment_mib: 1,
+    };
+    let store = Store::open(&directory.join("scanside.db")).unwrap();
+    let (spool, _) = Spool::open(&settings, &store).unwrap();
+    let sender = |from: usize| {
+        let spool = spool.clone();
+        async move {
+            for number in (from..).step_by(2) {
+                // Some large enough for a file of their own.
+                let size = if number % 10 == 0 { 300_000 } else { 30_000 };
+                let outcome = send(&spool, &uid(number), &data_set(&uid(number), number as u8, size)).await.unwrap();
+                assert!(matches!(outcome, Outcome::New(_) | Outcome::AlreadySo(_)), "{outcome:?}");
+                let mut out = std::io::stdout().lock();
+                writeln!(out, "kept {number}").unwrap();
+                out.flush().unwrap();
+            }
+        }
+    };
+    tokio::join!(sender(1), sender(2));
+}
+
+#[tokio::test]
+async fn killed_at_any_instant_every_acknowledged_instance_is_there_once() {
+    let place = Place::new();
+    let mut random = rand::rngs::SmallRng::seed_from_u64(2);
+    let mut acknowledged = std::collections::BTreeSet::new();
+    for round in 0..8 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "spool::tests::crash::child_that_is_killed", "--nocapture"])
+            .env(CHILD, place.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let acks = std::thread::spawn(move || {
+            let lines = out.lines().map_while(std::result::Result::ok);
+            lines.filter_map(|line| line.strip_prefix("kept ")?.parse::<usize>().ok()).collect::<Vec<_>>()
+        });
+        std::thread::sleep(Duration::from_millis(random.random_range(20..400)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        acknowledged.extend(acks.join().unwrap());
+        let (spool, recovery) = place.open();
+        assert_eq!(recovery.bytes_missing, 0, "round {round}");
+        let all = place.all(&spool);
+        let numbers: Vec<usize> = all.iter().map(|(uid, _)| uid.rsplit('.').next().unwrap().parse().unwrap()).collect();
+        let unique: std::collections::BTreeSet<_> = numbers.iter().copied().collect();
+        assert_eq!(unique.len(), numbers.len(), "round {round}: an instance twice");
+        assert!(acknowledged.is_subset(&unique), "round {round}: {:?} lost", acknowledged.difference(&unique));
+        for ((sop_uid, file), number) in all.iter().zip(numbers) {
+            let size = if number % 10 == 0 { 300_000 } else { 30_000 };
+            assert!(file.ends_with(&data_set(sop_uid, number as u8, size)), "round {round}: {sop_uid} differs");
+        }
+        assert_eq!(place.counts().conflict + place.counts().quarantined, 0);
+    }
+    assert!(!acknowledged.is_empty(), "no child lived long enough");
+}

@@ -1,0 +1,74 @@
+//! Instances too large for the log.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// 72 MiB in segments of 1 MiB, where everything over 256 KiB has a file of its own.
+const SIZE: usize = 72 << 20;
+
+fn large_files(place: &Place) -> Vec<String> {
+    let folder = fs::read_dir(place.path().join(LARGE)).unwrap();
+    folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Removal goes on in the background.
+async fn until_empty(place: &Place) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !large_files(place).is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", large_files(place));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_instance_streams_to_a_file_of_its_own() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    let sent = data_set("1.2.3.1.1", 1, SIZE);
+    let mut incoming = spool.begin(origin(), CT, "1.2.3.1.1", EXPLICIT).unwrap();
+    for piece in sent.chunks(128 * 1024) {
+        incoming.write(piece).await.unwrap();
+        assert!(incoming.in_memory() < 4 << 20, "{} bytes in memory", incoming.in_memory());
+    }
+    let Outcome::New(instance) = incoming.commit().await.unwrap() else { panic!() };
+    assert!(matches!(&instance.location, Location::File { file, .. } if file.starts_with("large/")));
+    assert!(spool.read(&instance.location).unwrap().ends_with(&sent));
+    let Outcome::AlreadySo(_) = send(&spool, "1.2.3.1.1", &sent).await.unwrap() else { panic!() };
+    keep(&spool, 2, 1000).await;
+    drop(spool);
+    assert_eq!(large_files(&place).len(), 1, "the second copy is gone");
+
+    // Without its database the log names it still.
+    place.forget_database();
+    let (spool, recovery) = place.open();
+    assert_eq!(recovery.instances_recovered, 2);
+    let all = place.all(&spool);
+    assert_eq!(all.len(), 2);
+    assert!(all[0].1.ends_with(&sent));
+}
+
+#[tokio::test]
+async fn an_abandoned_large_instance_leaves_nothing() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    let mut incoming = spool.begin(origin(), CT, "1.2.3.1.1", EXPLICIT).unwrap();
+    incoming.write(&vec![0; 2 << 20]).await.unwrap();
+    assert_eq!(large_files(&place).len(), 1);
+    drop(incoming);
+    until_empty(&place).await;
+}
+
+#[tokio::test]
+async fn half_received_and_unnamed_large_files_go_at_start() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    let kept = keep(&spool, 1, 1 << 20).await;
+    drop(spool);
+    fs::write(place.path().join("large/0000000000000000-000000.tmp"), b"half").unwrap();
+    fs::write(place.path().join("large/0000000000000000-000001.dcm"), b"renamed, never acknowledged").unwrap();
+    let (spool, recovery) = place.open();
+    assert_eq!(recovery.orphans_removed, 2);
+    assert_eq!(large_files(&place).len(), 1);
+    spool.read(&kept.location).unwrap();
+}
