@@ -39,7 +39,7 @@ pub const DEVICE_OBSERVER_MANUFACTURER: Code = dcm("121014", "Device Observer Ma
 pub const DEVICE_OBSERVER_MODEL: Code = dcm("121015", "Device Observer Model Name");
 pub const DEVICE_OBSERVER_SERIAL: Code = dcm("121016", "Device Observer Serial Number");
 pub const PROCEDURE_REPORTED: Code = dcm("121058", "Procedure reported");
-pub const CT_CHEST: Code = Code { value: "24627-2", scheme: "LN", meaning: "CT Chest" };
+/// CID 100 has no CT of the chest; where we looked is said by the finding sites.
 pub const CT_UNSPECIFIED: Code = Code { value: "25045-6", scheme: "LN", meaning: "CT unspecified body region" };
 pub const IMAGING_MEASUREMENTS: Code = dcm("126010", "Imaging Measurements");
 pub const QUALITATIVE_EVALUATIONS: Code =
@@ -79,7 +79,6 @@ pub const SHORT_AXIS: Code = sct("103340004", "Short Axis");
 pub const ATTENUATION: Code = dcm("112031", "Attenuation Coefficient");
 pub const MEAN: Code = sct("373098007", "Mean");
 pub const CERTAINTY_OF_FINDING: Code = dcm("111012", "Certainty of Finding");
-pub const NUMBER_OF_LESIONS: Code = sct("246206008", "Number of lesions");
 /// No standard code exists for LAA-950 (percent of lung voxels below -950 HU; Gevenois 1996).
 pub const LAA_950: Code = own("LAA950", "Emphysema index LAA-950 (lung voxels below -950 HU)");
 
@@ -96,7 +95,6 @@ pub const SUMMARY_OF_DETECTIONS: Code = dcm("111064", "Summary of Detections");
 pub const SUMMARY_OF_ANALYSES: Code = dcm("111065", "Summary of Analyses");
 pub const SUCCEEDED: Code = dcm("111222", "Succeeded");
 pub const NOT_ATTEMPTED: Code = dcm("111225", "Not Attempted");
-pub const PRESENCE: Code = dcm("121052", "Presence of property");
 pub const PRESENT: Code = dcm("121053", "Present");
 pub const ABSENT: Code = dcm("121054", "Absent");
 pub const PRESENCE_UNDETERMINED: Code = dcm("121059", "Presence Undetermined");
@@ -114,4 +112,3 @@ pub const CUBIC_MILLIMETRE: Code = ucum("mm3", "cubic millimeter");
 pub const MILLILITRE: Code = ucum("ml", "milliliter");
 pub const HOUNSFIELD: Code = ucum("[hnsf'U]", "Hounsfield unit");
 pub const PERCENT: Code = ucum("%", "Percent");
-pub const NO_UNITS: Code = ucum("1", "no units");

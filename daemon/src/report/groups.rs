@@ -1,7 +1,9 @@
 //! Measurement groups: what was measured, where, how sure, by which algorithm.
 //!
-//! TID 1411 carries the volume (a segment), TID 1410 the outline on the key slice (a common viewer shows nothing for
-//! groups that only refer to a segment), TID 1501 what has no region: counts, negatives, and what was not evaluated.
+//! Each nodule has two TID 1411 groups with one tracking UID: one refers to its segment and carries the measurements, the
+//! other has its outlines as 2-D coordinates, because a common viewer shows nothing for groups that only refer to a
+//! segment. What has no region (negative, not evaluated) is stated in the qualitative evaluations; TID 1501 groups say
+//! it when there is no region at all.
 
 use models::findings::{Evaluated, Lung, Nodule, Side};
 use models::{Findings, Volume};
@@ -9,10 +11,10 @@ use models::{Findings, Volume};
 use super::codes::{
     ABSENT, ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ATTENUATION, CERTAINTY_OF_FINDING, COMMENT,
     CUBIC_MILLIMETRE, Code, DERIVATION, DIAMETER, FINDING, FINDING_SITE, HOUNSFIELD, ILLUSTRATION_OF_ROI, IMAGE_REGION,
-    LAA_950, LATERALITY, LEFT, LONG_AXIS, LUNG, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NO_UNITS, NODULE,
-    NOT_ATTEMPTED, NUMBER_OF_LESIONS, ORIGINAL_SOURCE, PERCENT, PRESENCE, PRESENCE_UNDETERMINED, PRESENT,
-    REFERENCED_SEGMENT, RIGHT, SHORT_AXIS, SOURCE_OF_MEASUREMENT, SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED,
-    SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS, TRACKING_ID, TRACKING_UID, VOLUME,
+    LAA_950, LATERALITY, LEFT, LONG_AXIS, LUNG, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NOT_ATTEMPTED,
+    ORIGINAL_SOURCE, PERCENT, PRESENCE_UNDETERMINED, PRESENT, REFERENCED_SEGMENT, RIGHT, SHORT_AXIS,
+    SOURCE_OF_MEASUREMENT, SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED, SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS,
+    TRACKING_ID, TRACKING_UID, VOLUME,
 };
 use super::content::{Item, Part, Relation, Value};
 use super::object::{Context, SEG};
@@ -33,21 +35,56 @@ pub struct Parts<'a> {
     pub pages: &'a [Page],
 }
 
-/// All groups, in reading order: summary of nodules, each nodule, each lung.
+/// All groups, in reading order: each nodule, each lung.
 pub fn all(parts: &Parts, findings: &Findings) -> Vec<Item> {
-    let mut groups = vec![nodule_summary(parts.context, findings)];
+    let context = parts.context;
+    let mut groups = Vec::new();
     for nodule in measure::nodules(findings) {
         groups.push(nodule_volume(parts, nodule));
-        groups.push(nodule_outline(parts, nodule));
+        groups.push(nodule_outlines(parts, nodule));
     }
-    match &findings.lungs {
-        Evaluated::Done(_) => groups.extend(measure::lungs(findings).into_iter().map(|l| lung(parts, l))),
-        Evaluated::NotEvaluated(reason) => {
-            let group = begin("1501", "Lungs", parts.context.uids.of("track lungs", 0), LUNG);
-            groups.push(group.with_all(not_evaluated(SUMMARY_OF_ANALYSES, reason)));
-        }
+    groups.extend(measure::lungs(findings).into_iter().map(|l| lung(parts, l)));
+    if groups.is_empty() {
+        let nodules = begin("1501", "Lung nodules", context.uids.of("track nodules", 0), NODULE);
+        groups.push(nodules.with_all(model(context)).with(site(None)).with_all(nodule_summary(findings)));
+        let lungs = begin("1501", "Lungs", context.uids.of("track lungs", 0), LUNG);
+        groups.push(lungs.with_all(lung_algorithm(context)).with_all(lung_summary(findings)));
     }
     groups
+}
+
+/// How the search for nodules went: how many, none, or why it is not known. In every report.
+pub fn nodule_summary(findings: &Findings) -> Vec<Item> {
+    match &findings.nodules {
+        Evaluated::Done(nodules) => {
+            let (presence, words) = match nodules.len() {
+                0 => (ABSENT, "No nodule found.".to_owned()),
+                1 => (PRESENT, "1 nodule found.".to_owned()),
+                n => (PRESENT, format!("{n} nodules found.")),
+            };
+            vec![
+                Item::code(Relation::Contains, SUMMARY_OF_DETECTIONS, SUCCEEDED),
+                Item::code(Relation::Contains, NODULE, presence),
+                comment(words),
+            ]
+        }
+        Evaluated::NotEvaluated(reason) => vec![
+            Item::code(Relation::Contains, SUMMARY_OF_DETECTIONS, NOT_ATTEMPTED),
+            Item::code(Relation::Contains, NODULE, PRESENCE_UNDETERMINED),
+            comment(reason.clone()),
+        ],
+    }
+}
+
+/// How the lungs went: nothing to say beside their groups, or why they were not evaluated.
+pub fn lung_summary(findings: &Findings) -> Vec<Item> {
+    match &findings.lungs {
+        Evaluated::Done(lungs) if lungs.is_empty() => vec![comment("No lung found.".into())],
+        Evaluated::Done(_) => Vec::new(),
+        Evaluated::NotEvaluated(reason) => {
+            vec![Item::code(Relation::Contains, SUMMARY_OF_ANALYSES, NOT_ATTEMPTED), comment(reason.clone())]
+        }
+    }
 }
 
 /// A group for a series that was refused: which images, and why not.
@@ -68,35 +105,6 @@ pub fn refusal(context: &Context, reason: &str, page: &Page) -> Item {
         .with(comment(format!("Series not processed: {reason}")))
 }
 
-/// One group that is there in every report: how many nodules, none, or why it is not known.
-fn nodule_summary(context: &Context, findings: &Findings) -> Item {
-    let group = begin("1501", "Lung nodules", context.uids.of("track nodules", 0), NODULE);
-    let group = group.with_all(model(context)).with(site(None));
-    match &findings.nodules {
-        Evaluated::Done(nodules) => {
-            let (presence, words) = match nodules.len() {
-                0 => (ABSENT, "No nodule found.".to_owned()),
-                1 => (PRESENT, "1 nodule found.".to_owned()),
-                n => (PRESENT, format!("{n} nodules found.")),
-            };
-            group
-                .with(Item::number(NUMBER_OF_LESIONS, nodules.len() as f64, 0, NO_UNITS))
-                .with(Item::code(Relation::Contains, SUMMARY_OF_DETECTIONS, SUCCEEDED))
-                .with(Item::code(Relation::Contains, PRESENCE, presence))
-                .with(comment(words))
-        }
-        Evaluated::NotEvaluated(reason) => group.with_all(not_evaluated(SUMMARY_OF_DETECTIONS, reason)),
-    }
-}
-
-fn not_evaluated(summary: Code, reason: &str) -> [Item; 3] {
-    [
-        Item::code(Relation::Contains, summary, NOT_ATTEMPTED),
-        Item::code(Relation::Contains, PRESENCE, PRESENCE_UNDETERMINED),
-        comment(reason.to_owned()),
-    ]
-}
-
 fn nodule_volume(parts: &Parts, nodule: &Nodule) -> Item {
     let subject = Subject::Nodule(nodule.number);
     let mut group = volumetric(parts, subject, NODULE);
@@ -114,46 +122,62 @@ fn nodule_volume(parts: &Parts, nodule: &Nodule) -> Item {
         .with(Item::number(CERTAINTY_OF_FINDING, nodule.confidence * 100.0, 1, PERCENT))
 }
 
-/// The same nodule (same tracking UID) as an outline on its key slice.
-fn nodule_outline(parts: &Parts, nodule: &Nodule) -> Item {
+/// The same nodule (same tracking UID) as outlines on every slice that shows it, the key slice first.
+fn nodule_outlines(parts: &Parts, nodule: &Nodule) -> Item {
     let subject = Subject::Nodule(nodule.number);
-    let slice = &parts.context.source.instances[nodule.key_slice.min(parts.context.source.instances.len() - 1)];
-    let image = Value::Image {
-        sop_class_uid: slice.sop_class_uid.clone(),
-        sop_uid: slice.sop_instance_uid.clone(),
-        part: slice.frame.map_or(Part::Whole, Part::Frame),
-    };
-    let region = Item::new(Relation::Contains, IMAGE_REGION, outline(parts.volume, nodule)).with(Item::new(
-        Relation::SelectedFrom,
-        ORIGINAL_SOURCE,
-        image,
-    ));
-    begin("1410", &subject.label(), subject.tracking_uid(parts.context), NODULE)
-        .with(region)
+    begin("1411", &subject.label(), subject.tracking_uid(parts.context), NODULE)
+        .with_all(regions(parts, nodule))
         .with_all(model(parts.context))
         .with(site(Some(nodule.side)))
         .with(Item::number(LONG_AXIS, nodule.long_axis_mm, 1, MILLIMETRE))
         .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
 }
 
-/// The outline of the largest part of the mask on the key slice, closed; a circle when there is none.
-fn outline(volume: &Volume, nodule: &Nodule) -> Value {
-    if let Some(mut points) = contour::largest(measure::outlines(&nodule.mask, nodule.key_slice))
-        && points.len() < MAX_CORNERS
-    {
-        points.push(points[0]);
-        return Value::Coordinates { kind: "POLYLINE", points };
+/// The largest part of the mask on each slice, as a closed line. A nodule on one slice gets its centre as well; one
+/// without any voxel a circle of its diameter.
+fn regions(parts: &Parts, nodule: &Nodule) -> Vec<Item> {
+    let key = nodule.key_slice;
+    let mut slices: Vec<usize> = (nodule.mask.origin[2]..nodule.mask.origin[2] + nodule.mask.size[2]).collect();
+    slices.sort_by_key(|k| (*k != key, *k));
+    let mut regions: Vec<Item> =
+        slices.into_iter().filter_map(|k| Some(region(parts, k, "POLYLINE", closed(nodule, k)?))).collect();
+    if regions.len() < 2 {
+        let [x, y, _] = measure::to_image(&parts.volume.geometry, nodule.centre_mm);
+        let radius = nodule.diameter_mm / 2.0 / parts.volume.geometry.spacing_mm[0];
+        #[expect(clippy::cast_possible_truncation, reason = "pixel coordinates are 32-bit floats in GraphicData")]
+        let point = |x: f64| [x as f32, y as f32];
+        if regions.is_empty() {
+            regions.push(region(parts, key, "CIRCLE", vec![point(x), point(x + radius)]));
+        }
+        regions.push(region(parts, key, "POINT", vec![point(x)]));
     }
-    let [x, y, _] = measure::to_image(&volume.geometry, nodule.centre_mm);
-    let radius = nodule.diameter_mm / 2.0 / volume.geometry.spacing_mm[0];
-    #[expect(clippy::cast_possible_truncation, reason = "pixel coordinates are 32-bit floats in GraphicData")]
-    let point = |x: f64| [x as f32, y as f32];
-    Value::Coordinates { kind: "CIRCLE", points: vec![point(x), point(x + radius)] }
+    regions
+}
+
+fn closed(nodule: &Nodule, slice: usize) -> Option<Vec<[f32; 2]>> {
+    let mut points = contour::largest(measure::outlines(&nodule.mask, slice)).filter(|p| p.len() < MAX_CORNERS)?;
+    points.push(points[0]);
+    Some(points)
+}
+
+fn region(parts: &Parts, slice: usize, kind: &'static str, points: Vec<[f32; 2]>) -> Item {
+    let instances = parts.context.source.instances;
+    let slice = &instances[slice.min(instances.len() - 1)];
+    let image = Value::Image {
+        sop_class_uid: slice.sop_class_uid.clone(),
+        sop_uid: slice.sop_instance_uid.clone(),
+        part: slice.frame.map_or(Part::Whole, Part::Frame),
+    };
+    Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind, points }).with(Item::new(
+        Relation::SelectedFrom,
+        ORIGINAL_SOURCE,
+        image,
+    ))
 }
 
 fn lung(parts: &Parts, lung: &Lung) -> Item {
     volumetric(parts, Subject::Lung(lung.side), LUNG)
-        .with_all(algorithm(LUNG_ALGORITHM, &parts.context.provenance.software_version, None))
+        .with_all(lung_algorithm(parts.context))
         .with(site(Some(lung.side)))
         .with(Item::number(VOLUME, lung.volume_ml, 1, MILLILITRE))
         .with(Item::number(ATTENUATION, lung.mean_hu, 1, HOUNSFIELD).with(mean()))
@@ -219,6 +243,10 @@ fn model(context: &Context) -> Vec<Item> {
     let Some(model) = &context.provenance.model else { return Vec::new() };
     let parameters = format!("{}; network sha256 {}", model.thresholds, model.sha256);
     algorithm(&model.id, &model.version, Some(parameters))
+}
+
+fn lung_algorithm(context: &Context) -> Vec<Item> {
+    algorithm(LUNG_ALGORITHM, &context.provenance.software_version, None)
 }
 
 /// TID 4019.

@@ -27,6 +27,7 @@ pub fn write(context: &Context, page: &KeyImage, index: usize) -> Result<Page, E
     set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "SECONDARY"]);
     set.text(tags::CONVERSION_TYPE, VR::CS, "WSD");
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
+    set.empty(tags::LATERALITY, VR::CS);
     // No name, no number of a patient is drawn.
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
     set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");

@@ -155,7 +155,10 @@ fn overlap(segments: &[Segment]) -> bool {
             let start = ((z - m.origin[2]) * m.size[1] + y - m.origin[1]) * m.size[0];
             start + low[0] - m.origin[0]
         };
-        let width = high[0].saturating_sub(low[0]);
+        if (0..3).any(|i| low[i] >= high[i]) {
+            return false;
+        }
+        let width = high[0] - low[0];
         (low[2]..high[2]).any(|z| {
             (low[1]..high[1]).any(|y| {
                 let (a, b) = (&a.voxels[row(a, y, z)..][..width], &b.voxels[row(b, y, z)..][..width]);

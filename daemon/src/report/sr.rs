@@ -5,10 +5,10 @@ use dicom_dictionary_std::tags;
 use models::{Findings, Volume};
 
 use super::codes::{
-    COMMENT, CT, CT_CHEST, CT_UNSPECIFIED, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL,
-    DEVICE_OBSERVER_NAME, DEVICE_OBSERVER_SERIAL, DEVICE_OBSERVER_UID, ENGLISH, FRAME_OF_REFERENCE_UID, IMAGE_LIBRARY,
-    IMAGE_LIBRARY_GROUP, IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, LANGUAGE, MODALITY, OBSERVER_TYPE,
-    PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
+    COMMENT, CT, CT_UNSPECIFIED, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL, DEVICE_OBSERVER_NAME,
+    DEVICE_OBSERVER_SERIAL, DEVICE_OBSERVER_UID, ENGLISH, FRAME_OF_REFERENCE_UID, IMAGE_LIBRARY, IMAGE_LIBRARY_GROUP,
+    IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, LANGUAGE, MODALITY, OBSERVER_TYPE, PROCEDURE_REPORTED,
+    QUALITATIVE_EVALUATIONS,
 };
 use super::content::{Item, Part, Relation, Value};
 use super::object::{Context, SR, or_unknown};
@@ -30,10 +30,11 @@ pub fn findings(
 ) -> Result<ResultObject, Error> {
     let parts = groups::Parts { context, volume, seg, pages };
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
-    let root = head(context, CT_CHEST)
+    let said = groups::nodule_summary(findings).into_iter().chain(groups::lung_summary(findings));
+    let root = head(context)
         .with(image_library(context))
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(groups::all(&parts, findings)))
-        .with(remarks(context));
+        .with(evaluations(context, said));
     document(context, root, &own)
 }
 
@@ -43,14 +44,13 @@ pub fn findings(
 /// When a value of the source does not fit into an object.
 pub fn refusal(context: &Context, reason: &str, page: &Page) -> Result<ResultObject, Error> {
     let group = groups::refusal(context, reason, page);
-    let root = head(context, CT_UNSPECIFIED)
-        .with(Item::container(IMAGING_MEASUREMENTS, None).with(group))
-        .with(remarks(context));
+    let root =
+        head(context).with(Item::container(IMAGING_MEASUREMENTS, None).with(group)).with(evaluations(context, []));
     document(context, root, &[&page.object])
 }
 
 /// Title, language, observer, procedure.
-fn head(context: &Context, procedure: super::codes::Code) -> Item {
+fn head(context: &Context) -> Item {
     let p = context.provenance;
     let text = |name, value: &str| Item::text(Relation::HasObsContext, name, value);
     Item::container(IMAGING_MEASUREMENT_REPORT, Some("1500"))
@@ -61,7 +61,7 @@ fn head(context: &Context, procedure: super::codes::Code) -> Item {
         .with(text(DEVICE_OBSERVER_MANUFACTURER, MANUFACTURER))
         .with(text(DEVICE_OBSERVER_MODEL, DEVICE_MODEL))
         .with(text(DEVICE_OBSERVER_SERIAL, or_unknown(&p.serial_number)))
-        .with(Item::code(Relation::HasConceptMod, PROCEDURE_REPORTED, procedure))
+        .with(Item::code(Relation::HasConceptMod, PROCEDURE_REPORTED, CT_UNSPECIFIED))
 }
 
 /// Every image that was analysed (TID 1600).
@@ -83,10 +83,10 @@ fn image_library(context: &Context) -> Item {
     Item::container(IMAGE_LIBRARY, Some("1600")).with(group)
 }
 
-/// The mark, and who made this, in words that every SR viewer prints.
-fn remarks(context: &Context) -> Item {
+/// What was said without a region, the mark, and who made this, in words that every SR viewer prints.
+fn evaluations(context: &Context, said: impl IntoIterator<Item = Item>) -> Item {
     let mark = context.provenance.mark().map(|m| Item::text(Relation::Contains, COMMENT, m));
-    Item::container(QUALITATIVE_EVALUATIONS, None).with_all(mark).with(Item::text(
+    Item::container(QUALITATIVE_EVALUATIONS, None).with_all(said).with_all(mark).with(Item::text(
         Relation::Contains,
         COMMENT,
         context.provenance.line(),

@@ -1,0 +1,142 @@
+//! Results made from real CT slices, judged by tools that are not ours: dciodvfy, dcentvfy, PixelMed, dsrdump, highdicom.
+//!
+//! Says "skipped: ..." for each tool or folder that is not there. Objects and pages stay in `target/tmp/report` to look at.
+
+mod report_support;
+#[path = "../src/report/testing.rs"]
+mod testing;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use models::Findings;
+use models::findings::Evaluated;
+use report_support::Series;
+use scansided::report::{Content, ModelIdentity, Provenance, Source};
+use scansided::{dicom, report, volume};
+
+fn source(series: &Series) -> Source<'_> {
+    Source { elements: &series.elements, header: &series.header, instances: &series.instances }
+}
+
+/// Writes the objects of one case and asserts that nobody complains.
+fn judge(name: &str, series: &Series, content: Content, shared: &Path) {
+    let provenance = testing::provenance();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report").join(name);
+    fs::create_dir_all(&directory).unwrap();
+    let objects = report::write(&source(series), content, &provenance).unwrap();
+    let mut complaints = Vec::new();
+    for (index, object) in objects.iter().enumerate() {
+        let file = directory.join(format!("{index:02}-{}.dcm", object.kind));
+        fs::write(&file, &object.part10).unwrap();
+        complaints.extend(report_support::complaints(object.kind, &file, &series.files, shared));
+    }
+    if let Content::Findings { findings, volume } = content {
+        for (index, page) in report::key_images(findings, volume, &provenance).iter().enumerate() {
+            save(&directory, index, page);
+        }
+    }
+    if let Content::Refused { reason } = content {
+        save(&directory, 0, &report::refusal_page(reason, &source(series), &provenance));
+    }
+    assert!(complaints.is_empty(), "{name}:\n{}", complaints.join("\n"));
+}
+
+fn save(directory: &Path, index: usize, page: &report::KeyImage) {
+    let header = format!("P6 {} {} 255\n", page.width, page.height);
+    fs::write(directory.join(format!("{index:02}.ppm")), [header.as_bytes(), &page.rgb].concat()).unwrap();
+}
+
+fn fixtures(shared: &Path) -> Series {
+    let files = report_support::folder(&shared.join("validators/fixtures"), "dcm");
+    report_support::series(files)
+}
+
+fn with_shared(test: impl FnOnce(&Path)) {
+    match report_support::shared() {
+        Some(shared) => test(&shared),
+        None => eprintln!("skipped: ../shared/data not present"),
+    }
+}
+
+const THICK: &str = "nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
+
+#[test]
+fn lungs_and_nodules_on_a_whole_chest_conform() {
+    with_shared(|shared| {
+        let series = report_support::series(report_support::folder(&shared.join("data/ct-chest-philips-5mm"), "dcm"));
+        let findings = testing::findings(&series.volume.geometry);
+        judge("philips", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn a_single_nodule_on_a_single_slice_conforms() {
+    with_shared(|shared| {
+        let series = fixtures(shared);
+        let mut findings = testing::findings(&series.volume.geometry);
+        if let Evaluated::Done(nodules) = &mut findings.nodules {
+            nodules.truncate(1);
+            nodules[0].mask = testing::ball(series.volume.geometry.dims, [150, 240, 3], [6.0, 6.0, 0.9]);
+        }
+        judge("single", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn a_negative_result_conforms() {
+    with_shared(|shared| {
+        let series = fixtures(shared);
+        let findings = Findings { nodules: Evaluated::Done(Vec::new()), ..testing::findings(&series.volume.geometry) };
+        judge("negative", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn nodules_not_evaluated_conform() {
+    with_shared(|shared| {
+        let series = report_support::series(report_support::folder(&shared.join("data/ct-chest-siemens-b40f"), "dcm"));
+        let findings =
+            Findings { nodules: Evaluated::NotEvaluated(THICK.into()), ..testing::findings(&series.volume.geometry) };
+        judge("not-evaluated", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn nothing_evaluated_makes_no_segmentation_and_conforms() {
+    with_shared(|shared| {
+        let series = fixtures(shared);
+        let findings = Findings {
+            lungs: Evaluated::NotEvaluated("lungs not evaluated: no air-filled region of adult size".into()),
+            nodules: Evaluated::NotEvaluated(THICK.into()),
+            timings_ms: Vec::new(),
+        };
+        judge("nothing", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn a_refusal_conforms() {
+    with_shared(|shared| {
+        let reason = "2 slices are missing: after 1-17 (z = -259.0 mm) the next is 15.0 mm away, spacing is 5.0 mm";
+        judge("refused", &fixtures(shared), Content::Refused { reason }, shared);
+    });
+}
+
+#[test]
+fn a_chinese_patient_conforms() {
+    with_shared(|shared| {
+        let mut series = fixtures(shared);
+        for element in &mut series.elements {
+            match (element.tag.group(), element.tag.element()) {
+                (0x0008, 0x0005) => element.value = b"GB18030 ".to_vec(),
+                (0x0010, 0x0010) => element.value = b"Zhang^San=\xd5\xc5^\xc8\xfd ".to_vec(),
+                _ => {}
+            }
+        }
+        // The tools compare names with the sources, whose names differ: no sources for this one.
+        series.files = Vec::<PathBuf>::new();
+        let findings = testing::findings(&series.volume.geometry);
+        judge("gb18030", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
