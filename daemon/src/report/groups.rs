@@ -144,7 +144,6 @@ fn regions(parts: &Parts, nodule: &Nodule) -> Vec<Item> {
     if regions.len() < 2 {
         let [x, y, _] = measure::to_image(&parts.volume.geometry, nodule.centre_mm);
         let radius = nodule.diameter_mm / 2.0 / parts.volume.geometry.spacing_mm[0];
-        #[expect(clippy::cast_possible_truncation, reason = "pixel coordinates are 32-bit floats in GraphicData")]
         let point = |x: f64| [x as f32, y as f32];
         if regions.is_empty() {
             regions.push(region(parts, key, "CIRCLE", vec![point(x), point(x + radius)]));

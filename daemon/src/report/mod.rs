@@ -8,6 +8,7 @@ pub mod pages;
 pub mod provenance;
 pub mod uid;
 
+mod canvas;
 mod content;
 mod contour;
 mod dataset;
@@ -16,6 +17,7 @@ mod groups;
 mod identity;
 mod measure;
 mod object;
+mod picture;
 mod secondary;
 mod seg;
 mod sr;

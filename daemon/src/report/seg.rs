@@ -225,7 +225,6 @@ const LIGHT_BLUE: [u16; 3] = cie_lab(75, -8, -30);
 const LIGHT_GREEN: [u16; 3] = cie_lab(82, -40, 25);
 const AMBER: [u16; 3] = cie_lab(78, 20, 78);
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the ranges are 16-bit by definition")]
 const fn cie_lab(l: i32, a: i32, b: i32) -> [u16; 3] {
     [(l * 65535 / 100) as u16, ((a + 128) * 257) as u16, ((b + 128) * 257) as u16]
 }
