@@ -16,7 +16,8 @@ import phantoms
 
 FALSE_PER_SCAN = 0.2
 MASKS = (0.3, 0.4, 0.5)
-CONFIDENCES = np.round(np.arange(0.40, 0.995, 0.025), 3)
+# Even steps of the logit: confidences crowd near 1.
+CONFIDENCES = np.round(1 / (1 + np.exp(-np.arange(0.0, 6.6, 0.25))), 3)
 MIN_DIAMETER_MM = 3.0
 
 

@@ -17,8 +17,8 @@ mod truth;
 
 use anatomy::{Chest, Side};
 pub use grain::Kernel;
+use nodule::{Around, Nodule, Plan};
 pub use nodule::{Make, Place};
-use nodule::{Nodule, Plan};
 use random::Random;
 use render::Tube;
 pub use render::{LUNG, Slice};
@@ -145,6 +145,7 @@ impl Phantom {
         let chest = Chest::new(&mut Random::new(seed, 1));
         let grid = centred_grid(&chest, options);
         let mut tubes = central_tubes(&chest);
+        let central: Vec<Rod> = tubes.iter().map(|t| t.rod).collect();
         let vessels = grow_trees(&chest, seed, &mut tubes);
         let mut random = Random::new(seed, 3);
         let count = random.below(6);
@@ -153,7 +154,7 @@ impl Phantom {
             diameters_mm: options.diameters_mm,
             slab: [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))],
         };
-        let nodules = nodule::plant(&chest, &vessels, plan, &mut random);
+        let nodules = nodule::plant(&Around { chest: &chest, vessels: &vessels, central: &central }, plan, &mut random);
         Self { seed, options: options.clone(), grid, chest, tubes, nodules }
     }
 
@@ -292,6 +293,20 @@ mod tests {
                 assert_eq!(n.centre_mm[0] > 0.0, n.side == Side::Left, "seed {seed}: {n:?}");
             }
         }
+    }
+
+    #[test]
+    fn nodules_of_every_place_and_make_are_planted() {
+        let mut places = [0; 3];
+        let mut ground_glass = 0;
+        for seed in 0..12 {
+            for n in Phantom::new(seed, &Options { nodules: Some(5), ..coarse() }).nodules {
+                places[n.place as usize] += 1;
+                ground_glass += usize::from(n.make == Make::GroundGlass);
+            }
+        }
+        assert!(places.iter().all(|n| *n >= 6), "{places:?} of 60");
+        assert!(ground_glass >= 2);
     }
 
     #[test]

@@ -103,14 +103,22 @@ pub struct Plan {
     pub slab: [f32; 2],
 }
 
+/// What a nodule may touch: the vessels of the right and the left lung, and the tubes of the mediastinum it must not.
+#[derive(Debug)]
+pub struct Around<'a> {
+    pub chest: &'a Chest,
+    pub vessels: &'a [Vec<Rod>; 2],
+    pub central: &'a [Rod],
+}
+
 /// Plants up to `plan.count` nodules; fewer only where the slab holds no room for them.
-pub fn plant(chest: &Chest, vessels: &[Vec<Rod>; 2], plan: Plan, random: &mut Random) -> Vec<Nodule> {
+pub fn plant(around: &Around<'_>, plan: Plan, random: &mut Random) -> Vec<Nodule> {
     let mut planted: Vec<Nodule> = Vec::new();
-    for _ in 0..plan.count * 400 {
+    for _ in 0..plan.count * 8 {
         if planted.len() == plan.count {
             break;
         }
-        if let Some(nodule) = candidate(chest, vessels, plan, random)
+        if let Some(nodule) = candidate(around, plan, random)
             && planted.iter().all(|n| length(sub(n.centre, nodule.centre)) > n.reach() + nodule.reach() + 8.0)
         {
             planted.push(nodule);
@@ -119,7 +127,8 @@ pub fn plant(chest: &Chest, vessels: &[Vec<Rod>; 2], plan: Plan, random: &mut Ra
     planted
 }
 
-fn candidate(chest: &Chest, vessels: &[Vec<Rod>; 2], plan: Plan, random: &mut Random) -> Option<Nodule> {
+/// Decides what it shall be, then looks for a place that fits: otherwise rare places would be rarer than meant.
+fn candidate(around: &Around<'_>, plan: Plan, random: &mut Random) -> Option<Nodule> {
     let [low, high] = plan.diameters_mm;
     // Even in the logarithm: small ones are more frequent, as in life.
     let diameter = low * (high / low).powf(random.unit());
@@ -137,23 +146,34 @@ fn candidate(chest: &Chest, vessels: &[Vec<Rod>; 2], plan: Plan, random: &mut Ra
         _ => Make::Solid,
     };
     let radius = diameter / 2.0;
-    let centre = match place {
-        Place::Vessel => beside_vessel(&vessels[usize::from(side == Side::Left)], radius, random)?,
-        _ => anywhere(side, plan, random),
-    };
-    let depth = -chest.lung_distance(side, centre);
-    let fits = match place {
+    for _ in 0..400 {
+        let centre = match place {
+            Place::Vessel => beside_vessel(&around.vessels[usize::from(side == Side::Left)], radius, random),
+            _ => Some(anywhere(side, plan, random)),
+        };
+        if let Some(centre) = centre
+            && fits(around, side, place, centre, radius, plan)
+        {
+            return Some(build(side, place, make, centre, diameter, random));
+        }
+    }
+    None
+}
+
+fn fits(around: &Around<'_>, side: Side, place: Place, centre: Point, radius: f32, plan: Plan) -> bool {
+    let depth = -around.chest.lung_distance(side, centre);
+    let deep_enough = match place {
         Place::Parenchyma => depth > radius * 1.35 + 3.0,
         Place::Vessel => depth > radius * 1.3 + 1.0,
         Place::Pleura => (radius * 0.55..radius * 0.95).contains(&depth),
     };
-    // Near the hilum nobody can tell a nodule from a vessel or a node, and no truth would be fair.
-    let hilum = chest.to_patient([36.0 * side.sign(), 8.0, 12.0]);
     let inside = centre[2] - radius * 1.5 > plan.slab[0] && centre[2] + radius * 1.5 < plan.slab[1];
-    if !fits || !inside || length(sub(centre, hilum)) < 30.0 + radius {
-        return None;
-    }
-    Some(build(side, place, make, centre, diameter, random))
+    // Near the hilum nobody can tell a nodule from a vessel or a node, and no truth would be fair.
+    let hilum = around.chest.to_patient([36.0 * side.sign(), 8.0, 12.0]);
+    deep_enough
+        && inside
+        && length(sub(centre, hilum)) > 30.0 + radius
+        && around.central.iter().all(|rod| rod.distance(centre).0 > radius + 2.0)
 }
 
 fn anywhere(side: Side, plan: Plan, random: &mut Random) -> Point {
