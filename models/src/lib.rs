@@ -8,6 +8,8 @@ pub mod package;
 pub mod postprocess;
 pub mod preprocess;
 pub mod task;
+#[cfg(test)]
+mod testing;
 pub mod volume;
 
 pub use findings::Findings;

@@ -1,1 +1,190 @@
-//! The whole task on a synthetic chest.
+//! The whole task on a chest of ellipsoids; the network is a script that knows nodules by their 200 HU.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hal::Accelerator;
+use hal::accel::scripted::Scripted;
+use hal::accel::{Kind as DeviceKind, Tensor};
+
+use super::*;
+use crate::findings::{Nodule, Side};
+use crate::manifest::{Clearance, Input, IntendedUse, Thresholds};
+use crate::task::{Kind, Unattended};
+use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
+
+fn package() -> Package {
+    let manifest = Manifest {
+        id: "test".into(),
+        version: "1.0.0".into(),
+        task: "ct_chest".into(),
+        network: "test.onnx".into(),
+        sha256: "0".repeat(64),
+        licence: "Apache-2.0".into(),
+        clearance: Clearance::Research,
+        intended_use: IntendedUse { modality: "CT".into(), body_part: "CHEST".into(), max_slice_spacing_mm: 2.5 },
+        input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, window_hu: [-1000.0, 400.0] },
+        thresholds: Thresholds { confidence: 0.5, mask: 0.4, min_diameter_mm: 4.0 },
+    };
+    Package { directory: PathBuf::new(), manifest, network: vec![1] }
+}
+
+/// Wall (40 HU) reads 0.743 in the window, a nodule (200 HU) 0.857.
+fn knows_nodules() -> Scripted {
+    Scripted::each_voxel(|v| ((v - 0.75) * 9.0).clamp(0.0, 1.0))
+}
+
+fn run_with(chest: &Chest, script: &Scripted) -> Result<Findings, Error> {
+    let mut model = script.load(b"network").unwrap();
+    run(&chest.volume(), &package(), model.as_mut(), &Unattended)
+}
+
+fn nodules(chest: &Chest) -> Vec<Nodule> {
+    match run_with(chest, &knows_nodules()).unwrap().nodules {
+        Evaluated::Done(nodules) => nodules,
+        Evaluated::NotEvaluated(why) => panic!("{why}"),
+    }
+}
+
+#[test]
+fn planted_nodules_are_found_where_they_are_and_as_large_as_they_are() {
+    let planted = vec![([-70.0, 20.0, -30.0], 6.0), ([60.0, -30.0, 21.0], 10.0), ([75.0, 40.0, 50.0], 4.0)];
+    for axes in [SUPINE, PRONE, FEET_FIRST, CORONAL] {
+        let chest = Chest { nodules: planted.clone(), axes, spacing_mm: [1.4; 3], ..Chest::default() };
+        let found = nodules(&chest);
+        assert_eq!(found.len(), planted.len(), "{axes:?}");
+        for (centre, radius) in &planted {
+            let nodule = found
+                .iter()
+                .min_by(|a, b| distance(a.centre_mm, *centre).total_cmp(&distance(b.centre_mm, *centre)))
+                .unwrap();
+            assert!(distance(nodule.centre_mm, *centre) < 1.0, "{nodule:?}");
+            assert!((nodule.diameter_mm - 2.0 * radius).abs() < 1.4, "{} for {}", nodule.diameter_mm, 2.0 * radius);
+            let volume = 4.0 / 3.0 * std::f64::consts::PI * radius.powi(3);
+            assert!((nodule.volume_mm3 / volume - 1.0).abs() < 0.15, "{} for {volume}", nodule.volume_mm3);
+            assert!(nodule.mean_hu > 150.0);
+            assert_eq!(nodule.side, if centre[0] < 0.0 { Side::Right } else { Side::Left });
+            assert!(nodule.long_axis_mm >= nodule.short_axis_mm);
+        }
+    }
+}
+
+fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+    (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt()
+}
+
+#[test]
+fn a_nodule_at_the_pleura_is_found_without_the_wall() {
+    let chest = Chest { nodules: vec![([114.0, 0.0, 0.0], 7.0)], spacing_mm: [1.25; 3], ..Chest::default() };
+    let found = nodules(&chest);
+    assert_eq!(found.len(), 1);
+    assert!((found[0].diameter_mm - 14.0).abs() < 2.0, "{}", found[0].diameter_mm);
+}
+
+#[test]
+fn nodules_are_numbered_by_confidence_and_too_small_ones_left_out() {
+    let chest = Chest {
+        nodules: vec![([-70.0, 20.0, -30.0], 6.0), ([60.0, -30.0, 21.0], 10.0), ([70.0, 30.0, 0.0], 1.2)],
+        spacing_mm: [1.25; 3],
+        ..Chest::default()
+    };
+    let found = nodules(&chest);
+    assert_eq!(found.iter().map(|n| n.number).collect::<Vec<_>>(), [1, 2]);
+    assert!(found[0].confidence >= found[1].confidence);
+}
+
+#[test]
+fn nothing_found_is_a_result() {
+    let findings = run_with(&Chest::default(), &Scripted::zeros()).unwrap();
+    assert_eq!(findings.nodules, Evaluated::Done(vec![]));
+    assert!(matches!(&findings.lungs, Evaluated::Done(lungs) if lungs.len() == 2));
+    let stages: Vec<&str> = findings.timings_ms.iter().map(|(s, _)| s.as_str()).collect();
+    assert_eq!(stages, ["lungs", "resample", "inference", "postprocess"]);
+}
+
+#[test]
+fn thick_slices_give_lungs_and_a_named_verdict_without_running_the_network() {
+    let script = knows_nodules();
+    let findings = run_with(&Chest { spacing_mm: [2.0, 2.0, 5.0], ..Chest::default() }, &script).unwrap();
+    let verdict = "nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
+    assert_eq!(findings.nodules, Evaluated::NotEvaluated(verdict.into()));
+    assert!(matches!(findings.lungs, Evaluated::Done(_)));
+    assert_eq!(script.runs(), 0);
+}
+
+#[test]
+fn a_volume_without_lungs_gives_reasons_for_both() {
+    let volume = Chest { nodules: vec![([0.0; 3], 500.0)], ..Chest::default() }.volume();
+    let mut model = knows_nodules().load(b"network").unwrap();
+    let findings = run(&volume, &package(), model.as_mut(), &Unattended).unwrap();
+    assert!(matches!(findings.lungs, Evaluated::NotEvaluated(_)));
+    assert_eq!(findings.nodules, Evaluated::NotEvaluated("nodules not evaluated: no lungs were found".into()));
+}
+
+#[test]
+fn part_of_the_lungs_is_searched_though_it_is_not_measured() {
+    let chest = Chest { z_mm: [-20.0, 126.0], nodules: vec![([-70.0, 20.0, 20.0], 6.0)], ..Chest::default() };
+    let findings = run_with(&chest, &knows_nodules()).unwrap();
+    assert!(matches!(findings.lungs, Evaluated::NotEvaluated(_)));
+    assert!(matches!(&findings.nodules, Evaluated::Done(n) if n.len() == 1), "{:?}", findings.nodules);
+}
+
+#[test]
+fn answers_that_are_no_probabilities_are_errors_and_never_findings() {
+    for value in [f32::NAN, f32::INFINITY, 2.0, -0.5] {
+        let error = run_with(&Chest::default(), &Scripted::each_voxel(move |_| value)).unwrap_err();
+        assert_eq!(error.kind(), Kind::BadOutput, "{error}");
+    }
+}
+
+#[test]
+fn an_answer_of_another_shape_is_a_bad_model() {
+    let script = Scripted::new(|_| Ok(vec![Tensor { shape: vec![1], data: vec![0.0] }]));
+    assert_eq!(run_with(&Chest::default(), &script).unwrap_err().kind(), Kind::BadModel);
+}
+
+#[test]
+fn a_failure_of_the_accelerator_keeps_its_kind() {
+    let script = knows_nodules().failing_after(3, DeviceKind::OutOfMemory);
+    let error = run_with(&Chest::default(), &script).unwrap_err();
+    assert_eq!(error.kind(), Kind::Accelerator(DeviceKind::OutOfMemory));
+}
+
+#[derive(Default)]
+struct CancelAfter {
+    reports: AtomicUsize,
+    limit: usize,
+}
+
+impl Control for CancelAfter {
+    fn progress(&self, stage: &str, fraction: f64) {
+        assert!((0.0..=1.0).contains(&fraction));
+        if stage == "inference" {
+            self.reports.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.reports.load(Ordering::SeqCst) >= self.limit
+    }
+}
+
+#[test]
+fn cancelling_stops_before_the_next_patch() {
+    let script = knows_nodules();
+    let mut model = script.load(b"network").unwrap();
+    let control = CancelAfter { limit: 2, ..CancelAfter::default() };
+    let error = run(&Chest::default().volume(), &package(), model.as_mut(), &control).unwrap_err();
+    assert_eq!((error.kind(), script.runs()), (Kind::Cancelled, 2));
+}
+
+#[test]
+fn the_number_of_threads_changes_no_finding() {
+    let chest = Chest { nodules: vec![([-70.0, 20.0, -30.0], 6.0)], ..Chest::default() };
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let findings = pool.install(|| run_with(&chest, &knows_nodules()).unwrap());
+        (findings.lungs, findings.nodules)
+    };
+    assert_eq!(on(1), on(4));
+}

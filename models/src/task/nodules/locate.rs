@@ -1,0 +1,185 @@
+//! From the network's answer to nodules on the original grid: components, outlines, measurements.
+
+use rayon::prelude::*;
+
+use super::EDGE_MM;
+use crate::findings::{Lung, Mask, Nodule, Side};
+use crate::grid::Grid;
+use crate::manifest::Thresholds;
+use crate::morphology;
+use crate::postprocess::components;
+use crate::postprocess::diameter::{self, Axes};
+use crate::postprocess::outline::{self, Region};
+use crate::preprocess::resample::Target;
+use crate::volume::Volume;
+
+/// Nodules in order of falling confidence; `probability` lies on the grid of `target`.
+pub(super) fn collect(
+    volume: &Volume,
+    lungs: &[Lung],
+    thresholds: &Thresholds,
+    target: &Target,
+    probability: &[f32],
+) -> Vec<Nodule> {
+    let grid = &target.grid;
+    let mask: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= thresholds.mask)).collect();
+    let found = components::label(grid, &mask);
+    let mut candidates: Vec<Candidate> = vec![Candidate::default(); found.sizes.len()];
+    for (i, label) in found.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
+        candidates[*label as usize - 1].add(grid.at(i), probability[i]);
+    }
+    let mut nodules: Vec<Nodule> = (1..)
+        .zip(candidates)
+        .filter(|(_, c)| c.score >= thresholds.confidence)
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|(label, c)| {
+            let region = region(volume, lungs, target, &found.labels, label, &c);
+            measure(volume, lungs, outline::outline(volume, &region), f64::from(c.score))
+        })
+        .filter(|n| n.diameter_mm >= thresholds.min_diameter_mm)
+        .collect();
+    nodules.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(b.diameter_mm.total_cmp(&a.diameter_mm)));
+    for (number, nodule) in (1..).zip(&mut nodules) {
+        nodule.number = number;
+    }
+    nodules
+}
+
+/// One component on the network's grid.
+#[derive(Debug, Clone)]
+struct Candidate {
+    low: [usize; 3],
+    high: [usize; 3],
+    /// Highest probability.
+    score: f32,
+}
+
+impl Default for Candidate {
+    fn default() -> Self {
+        Self { low: [usize::MAX; 3], high: [0; 3], score: 0.0 }
+    }
+}
+
+impl Candidate {
+    fn add(&mut self, at: [usize; 3], probability: f32) {
+        self.low = [0, 1, 2].map(|a| self.low[a].min(at[a]));
+        self.high = [0, 1, 2].map(|a| self.high[a].max(at[a]));
+        self.score = self.score.max(probability);
+    }
+}
+
+/// The component on the original grid, with room for its edge.
+fn region(
+    volume: &Volume,
+    lungs: &[Lung],
+    target: &Target,
+    labels: &[u32],
+    label: u32,
+    candidate: &Candidate,
+) -> Region {
+    let geometry = &volume.geometry;
+    let mut low = [0; 3];
+    let mut high = [0; 3];
+    // Voxel index -> index on the network's grid, along each voxel axis of the box.
+    let mut back: [Vec<Option<usize>>; 3] = Default::default();
+    for p in 0..3 {
+        let a = target.orientation.axis[p];
+        let (first, last) = (target.coordinates[p][candidate.low[p]], target.coordinates[p][candidate.high[p]]);
+        let step = target.grid.spacing_mm[p] / geometry.spacing_mm[a];
+        let room = step + (EDGE_MM / geometry.spacing_mm[a]).ceil();
+        low[a] = (first.min(last) - room).floor().max(0.0) as usize;
+        high[a] = ((first.max(last) + room).ceil().max(0.0) as usize).min(geometry.dims[a] - 1);
+        let start = target.coordinates[p][0];
+        let sign = if target.orientation.flipped[p] { -1.0 } else { 1.0 };
+        back[a] = (low[a]..=high[a])
+            .map(|v| {
+                let i = ((v as f64 - start) * sign / step).round();
+                (i >= 0.0 && (i as usize) < target.grid.dims[p]).then_some(i as usize)
+            })
+            .collect();
+    }
+    let size = [0, 1, 2].map(|a| high[a] + 1 - low[a]);
+    let box_grid = Grid { dims: size, spacing_mm: geometry.spacing_mm };
+    let core: Vec<u8> = (0..box_grid.len())
+        .map(|i| {
+            let at = box_grid.at(i);
+            let mut patient = [None; 3];
+            for (p, a) in target.orientation.axis.into_iter().enumerate() {
+                patient[p] = back[a][at[a]];
+            }
+            match patient {
+                [Some(x), Some(y), Some(z)] => u8::from(labels[target.grid.index([x, y, z])] == label),
+                _ => 0,
+            }
+        })
+        .collect();
+    let near = morphology::dilate(&box_grid, &core, EDGE_MM);
+    let domain = (0..box_grid.len())
+        .map(|i| {
+            let at = box_grid.at(i);
+            let voxel = [0, 1, 2].map(|a| at[a] + low[a]);
+            u8::from(core[i] != 0 || (near[i] != 0 && lungs.iter().any(|l| l.mask.contains(voxel))))
+        })
+        .collect();
+    Region { origin: low, size, core, domain }
+}
+
+fn measure(volume: &Volume, lungs: &[Lung], mask: Mask, confidence: f64) -> Nodule {
+    let geometry = &volume.geometry;
+    let [sx, sy, _] = mask.size;
+    let mut sums = [0.0; 3];
+    let mut hu = 0i64;
+    let mut by_slice: Vec<Vec<[usize; 2]>> = vec![Vec::new(); mask.size[2]];
+    let mut by_side = [0usize; 2];
+    for (i, _) in mask.voxels.iter().enumerate().filter(|(_, v)| **v != 0) {
+        let at = [i % sx, i / sx % sy, i / (sx * sy)];
+        let voxel = [0, 1, 2].map(|a| at[a] + mask.origin[a]);
+        for a in 0..3 {
+            sums[a] += voxel[a] as f64;
+        }
+        hu += i64::from(volume.slices[voxel[2]][voxel[1] * geometry.dims[0] + voxel[0]]);
+        by_slice[at[2]].push([voxel[0], voxel[1]]);
+        if let Some(lung) = lungs.iter().find(|l| l.mask.contains(voxel)) {
+            by_side[usize::from(lung.side == Side::Left)] += 1;
+        }
+    }
+    let count = by_slice.iter().map(Vec::len).sum::<usize>();
+    let n = count.max(1) as f64;
+    let centre = sums.map(|s| s / n);
+    let key = (0..by_slice.len()).rev().max_by_key(|z| by_slice[*z].len()).unwrap_or(0);
+    let Axes { long_mm, short_mm } =
+        diameter::axes(by_slice.get(key).map_or(&[], |v| v), [geometry.spacing_mm[0], geometry.spacing_mm[1]]);
+    Nodule {
+        number: 0,
+        side: side(lungs, by_side, centre),
+        centre_mm: geometry.to_patient(centre),
+        diameter_mm: Axes { long_mm, short_mm }.diameter_mm(),
+        long_axis_mm: long_mm,
+        short_axis_mm: short_mm,
+        volume_mm3: count as f64 * geometry.voxel_ml() * 1000.0,
+        mean_hu: hu as f64 / n,
+        confidence,
+        key_slice: mask.origin[2] + key,
+        mask,
+    }
+}
+
+/// The lung that holds most of the nodule; for one wholly outside, the lung whose box is nearer.
+fn side(lungs: &[Lung], by_side: [usize; 2], centre: [f64; 3]) -> Side {
+    match by_side {
+        [right, left] if right > left => Side::Right,
+        [right, left] if left > right => Side::Left,
+        _ => {
+            let distance = |l: &&Lung| {
+                (0..3)
+                    .map(|a| {
+                        let (low, size) = (l.mask.origin[a] as f64, l.mask.size[a] as f64);
+                        (low - centre[a]).max(centre[a] - low - size).max(0.0).powi(2)
+                    })
+                    .sum::<f64>()
+            };
+            lungs.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).map_or(Side::Right, |l| l.side)
+        }
+    }
+}
