@@ -89,13 +89,44 @@ fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> 
     }
 }
 
-/// The RLE header (PS3.5 G.5): the number of segments, then 15 offsets.
+/// An RLE frame (PS3.5 annex G) is a header of the number of segments and 15 offsets, and one segment per byte of a
+/// sample. The codec panics when a segment holds fewer bytes than the frame needs, so that is counted first.
 fn run_lengths(frame: &[u8], shape: Shape) -> Result<(), String> {
     const HEADER: usize = 64;
     let Some(header) = frame.get(..HEADER) else { return Err("it is shorter than its RLE header".into()) };
-    let segments = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
-    let expected = u32::from(shape.bits_allocated / 8);
-    if segments == expected { Ok(()) } else { Err(format!("{segments} RLE segments, {expected} are needed")) }
+    let numbers: Vec<usize> =
+        header.chunks_exact(4).map(|n| u32::from_le_bytes([n[0], n[1], n[2], n[3]]) as usize).collect();
+    let segments = usize::from(shape.bits_allocated / 8);
+    if numbers[0] != segments {
+        return Err(format!("{} RLE segments, {segments} are needed", numbers[0]));
+    }
+    for (number, start) in (1..).zip(&numbers[1..=segments]) {
+        let end = if number == segments { frame.len() } else { numbers[number + 1] };
+        let segment = frame.get(*start..end).filter(|_| *start >= HEADER);
+        let segment = segment.ok_or_else(|| format!("RLE segment {number} lies outside the frame"))?;
+        let (found, needed) = (unpacked_length(segment), shape.pixels());
+        if found < needed {
+            return Err(format!("RLE segment {number} ends before its {needed} bytes"));
+        }
+    }
+    Ok(())
+}
+
+/// How many bytes a PackBits segment (PS3.5 G.3.2) holds. A padding byte at its end may look like a run of nothing.
+fn unpacked_length(segment: &[u8]) -> usize {
+    let (mut at, mut length) = (0, 0);
+    while at < segment.len() {
+        let control = usize::from(segment[at]);
+        at += 1;
+        let (taken, given) = match control {
+            0..128 => (control + 1, (control + 1).min(segment.len() - at)),
+            128 => (0, 0),
+            _ => (1, 257 - control),
+        };
+        at += taken;
+        length += given;
+    }
+    length
 }
 
 /// The view that the codecs want: an instance of one frame in one fragment.

@@ -27,6 +27,9 @@ const MAX_DECODED_BYTES: u64 = 8 << 30;
 /// # Errors
 /// When the pixels are no Hounsfield units (colour, bit masks), cannot be decoded here, or disagree with the header.
 pub fn decode_part10(header: &Header, part10: &[u8]) -> Result<Vec<Slice>, DecodeError> {
+    if header.pixel_data.is_none() {
+        return Err(DecodeError::NoPixelData);
+    }
     let transfer_syntax = transfer_syntax(header)?;
     if matches!(transfer_syntax.codec(), Codec::Dataset(Some(_))) {
         let (header, part10) = deflated::inflated(header, part10)?;
@@ -179,3 +182,7 @@ fn plane(table: &Table, bytes: &[u8], bits_allocated: u16, endianness: Endiannes
         (_, Endianness::Big) => table.plane(words.map(|w| u16::from_be_bytes([w[0], w[1]]))),
     }
 }
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

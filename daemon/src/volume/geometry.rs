@@ -120,17 +120,18 @@ struct Placed {
 }
 
 fn placed(slices: &[SliceGeometry]) -> Result<Vec<Placed>, Refusal> {
-    let lacking = |missing: &'static str, lacks: &dyn Fn(&SliceGeometry) -> bool| {
+    type Lacks = fn(&SliceGeometry) -> bool;
+    let lacking = |missing: &'static str, lacks: Lacks| {
         let without: Vec<_> = slices.iter().filter(|s| lacks(s)).collect();
         let mut numbers: Vec<_> = without.iter().filter_map(|s| s.number).collect();
         numbers.sort_unstable();
         Refusal::NoGeometry { missing, count: without.len(), total: slices.len(), numbers }
     };
-    let checks: [(&'static str, &dyn Fn(&SliceGeometry) -> bool); 4] = [
-        ("a position (ImagePositionPatient)", &|s| !s.position_mm.is_some_and(finite)),
-        ("a direction (ImageOrientationPatient of two perpendicular unit vectors)", &|s| directions(s).is_none()),
-        ("a pixel spacing", &|s| !s.pixel_spacing_mm.is_some_and(|p| finite(p) && p.iter().all(|v| *v > 0.0))),
-        ("pixels (Rows, Columns)", &|s| s.rows == 0 || s.columns == 0),
+    let checks: [(&'static str, Lacks); 4] = [
+        ("a position (ImagePositionPatient)", |s| !s.position_mm.is_some_and(finite)),
+        ("a direction (ImageOrientationPatient of two perpendicular unit vectors)", |s| directions(s).is_none()),
+        ("a pixel spacing", |s| !s.pixel_spacing_mm.is_some_and(|p| finite(p) && p.iter().all(|v| *v > 0.0))),
+        ("pixels (Rows, Columns)", |s| s.rows == 0 || s.columns == 0),
     ];
     for (missing, lacks) in checks {
         if slices.iter().any(lacks) {
