@@ -17,7 +17,7 @@ use std::io::{self, Read, Seek};
 use dicom_core::{Tag, VR};
 
 use super::header::Header;
-pub use meta::Meta;
+pub use meta::{Meta, is_deflated};
 use source::Source;
 
 /// Sequences may nest this deep. Readers that recurse (ours for pixels does) are safe with anything that passes.
@@ -80,7 +80,7 @@ pub fn scan<R: Read + Seek>(part10: R) -> Result<Scan, ScanError> {
     let mut source = Source::open(part10)?;
     let meta = meta::read(&mut source)?;
     let syntax = walk::Syntax::of(&meta.transfer_syntax_uid);
-    if meta::is_deflated(&meta.transfer_syntax_uid) {
+    if is_deflated(&meta.transfer_syntax_uid) {
         source = source.inflated()?;
     }
     let mut values = collect::Values::default();

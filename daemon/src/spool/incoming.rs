@@ -116,10 +116,16 @@ impl Incoming {
             self.spill().await?;
         }
         let inner = self.inner.clone();
-        let prepared = blocking(move || self.prepare()).await?;
+        let prepared = if self.is_quick() { self.prepare()? } else { blocking(move || self.prepare()).await? };
         let (answer, answered) = oneshot::channel();
         inner.to_writer()?.send(Job { prepared, answer }).await.map_err(|_| Error::Closed)?;
         answered.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Whether `prepare` takes some tens of microseconds (a millisecond or two for hostile bytes): then a trip to
+    /// another thread and back costs more, with every one of thousands of slices.
+    fn is_quick(&self) -> bool {
+        self.file.is_none() && self.body.len() <= PIECE && !scan::is_deflated(&self.announced.transfer_syntax_uid)
     }
 
     /// Reads the header, compares the UIDs, makes the bytes of a large instance durable. Blocks.

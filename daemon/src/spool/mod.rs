@@ -29,7 +29,7 @@ mod error;
 mod incoming;
 mod keeper;
 mod large;
-pub mod part10;
+mod part10;
 mod quota;
 mod reader;
 mod record;

@@ -1,9 +1,6 @@
 //! The head we put before every data set: preamble, DICM, file meta group (PS3.10 7.1).
 
-/// Ours; derived from a UUID (PS3.5 B.2).
-pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.316263389166190434372930186120174517553";
-/// At most 16 characters.
-pub const IMPLEMENTATION_VERSION_NAME: &str = concat!("SCANSIDE_", env!("CARGO_PKG_VERSION"));
+use crate::dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
 
 /// Values come from the peer: each is cut to what its length field can say with room to spare.
 const LONGEST: usize = 256;

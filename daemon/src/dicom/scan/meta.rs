@@ -54,7 +54,8 @@ fn element<R: Read + Seek>(source: &mut Source<R>, head: [u8; 8], meta: &mut Met
     walk::skip_value(source, tag, length.saturating_sub(MAX_VALUE))
 }
 
-pub(super) fn is_deflated(transfer_syntax_uid: &str) -> bool {
+/// Whether the data set is deflated as a whole in this transfer syntax.
+pub fn is_deflated(transfer_syntax_uid: &str) -> bool {
     matches!(
         transfer_syntax_uid,
         uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN | uids::JPIP_REFERENCED_DEFLATE | uids::JPIPHTJ2K_REFERENCED_DEFLATE
