@@ -1,0 +1,11 @@
+//! The DICOM node and the outbox over real sockets. One binary, so that the engine is linked once.
+
+mod accept;
+mod corpus;
+mod dcmtk;
+mod fixtures;
+mod hostile;
+mod outbox;
+mod pacs;
+mod peer;
+mod sending;
