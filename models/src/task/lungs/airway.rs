@@ -1,6 +1,6 @@
 //! Trachea and main bronchi: found from the head downwards, grown until the growth would leak into the lung.
 
-use crate::grid::{Coarse, Grid};
+use crate::grid::{self, Coarse, Grid};
 use crate::morphology;
 use crate::postprocess::components;
 
@@ -34,11 +34,24 @@ pub(super) fn find(coarse: &Coarse, air: &[u8], middle: f64) -> Airway {
     let none = || Airway { all: vec![0; grid.len()], main: vec![0; grid.len()], x: None };
     let Some(trachea) = trachea(coarse, air, middle) else { return none() };
     let lumen = grow(coarse, air, &trachea);
-    let core = morphology::erode(grid, &lumen, MAIN_RADIUS_MM);
-    let mut main = morphology::dilate(grid, &core, MAIN_RADIUS_MM + WALL_MM);
-    let tube = morphology::dilate(grid, &trachea.voxels_mask(grid), WALL_MM);
+    let Some((low, high)) = grid::bounds(grid, &lumen, 5) else { return none() };
+    // Airways are a small part of the chest: work on their box only.
+    let part = Grid { dims: [0, 1, 2].map(|a| high[a] + 1 - low[a]), spacing_mm: grid.spacing_mm };
+    let boxed = |mask: &[u8]| grid::crop(grid, mask, low, high);
+    let whole = |mask: &[u8]| {
+        let mut all = vec![0; grid.len()];
+        for (i, _) in mask.iter().enumerate().filter(|(_, m)| **m != 0) {
+            let at = part.at(i);
+            all[grid.index([0, 1, 2].map(|a| at[a] + low[a]))] = 1;
+        }
+        all
+    };
+    let lumen = boxed(&lumen);
+    let core = morphology::erode(&part, &lumen, MAIN_RADIUS_MM);
+    let mut main = morphology::dilate(&part, &core, MAIN_RADIUS_MM + WALL_MM);
+    let tube = morphology::dilate(&part, &boxed(&trachea.mask(grid)), WALL_MM);
     main.iter_mut().zip(&tube).for_each(|(m, t)| *m |= t);
-    Airway { all: morphology::dilate(grid, &lumen, WALL_MM), main, x: Some(trachea.x) }
+    Airway { all: whole(&morphology::dilate(&part, &lumen, WALL_MM)), main: whole(&main), x: Some(trachea.x) }
 }
 
 /// The part of the trachea that is a closed ring of its own in each slice.
@@ -49,7 +62,7 @@ struct Trachea {
 }
 
 impl Trachea {
-    fn voxels_mask(&self, grid: &Grid) -> Vec<u8> {
+    fn mask(&self, grid: &Grid) -> Vec<u8> {
         let mut mask = vec![0; grid.len()];
         self.voxels.iter().for_each(|i| mask[*i] = 1);
         mask
@@ -161,7 +174,7 @@ fn sections(coarse: &Coarse, air: &[u8], z: usize) -> Vec<Section> {
 fn grow(coarse: &Coarse, air: &[u8], trachea: &Trachea) -> Vec<u8> {
     let grid = &coarse.grid;
     let ml = grid.voxel_ml();
-    let mut accepted = trachea.voxels_mask(grid);
+    let mut accepted = trachea.mask(grid);
     let mut volume = trachea.voxels.len() as f64 * ml;
     for step in 0..10 {
         let limit = trachea.mean_hu + 15.0 * f64::from(step);
@@ -178,7 +191,7 @@ fn grow(coarse: &Coarse, air: &[u8], trachea: &Trachea) -> Vec<u8> {
 fn flood(coarse: &Coarse, air: &[u8], trachea: &Trachea, limit_hu: f64) -> Vec<u8> {
     let grid = &coarse.grid;
     let reach = REACH_MM / grid.spacing_mm[0];
-    let mut mask = trachea.voxels_mask(grid);
+    let mut mask = trachea.mask(grid);
     let mut open = trachea.voxels.clone();
     while let Some(i) = open.pop() {
         for n in grid.neighbours(i) {
