@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use hal::accel::{self, AcceleratorConfig};
+use hal::accel::{self, AcceleratorConfig, Description as Accelerated};
 use hal::{Accelerator, LoadedModel};
 use models::package::Package;
 use models::task::{self, Control};
@@ -42,7 +42,8 @@ struct Loaded {
 #[derive(Debug, Clone)]
 pub struct Used {
     pub manifest: models::manifest::Manifest,
-    pub accelerator: accel::Description,
+    /// `None` when no network had to run.
+    pub accelerator: Option<Accelerated>,
 }
 
 impl Engine {
@@ -63,22 +64,31 @@ impl Engine {
     /// judge is no error: its findings say why.
     pub fn chest_ct(&mut self, volume: &Volume, control: &dyn Control) -> Result<(Findings, Used), Error> {
         control.progress("load", 0.0);
-        let loaded = match self.loaded.take() {
-            Some(loaded) => self.loaded.insert(loaded),
+        let mut loaded = match self.loaded.take() {
+            Some(loaded) => loaded,
             None => {
                 let directory = self.packages.join(CHEST_CT);
                 let package = Package::open(&directory).map_err(|source| Error::Package { directory, source })?;
-                let accelerator = accel::open(&self.config)?;
-                let model = accelerator.load(&package.network)?;
-                tracing::info!(
-                    model = %package.manifest.id, version = %package.manifest.version,
-                    accelerator = ?accelerator.describe(), "model loaded"
-                );
-                self.loaded.insert(Loaded { accelerator, package, model })
+                if let Some(reason) = task::ct_chest::nodules_refused(volume, &package.manifest) {
+                    let used = Used { manifest: package.manifest, accelerator: None };
+                    return Ok((task::ct_chest::without_network(volume, &reason, control)?, used));
+                }
+                self.load(package)?
             }
         };
-        let findings = task::ct_chest::run(volume, &loaded.package, loaded.model.as_mut(), control)?;
-        Ok((findings, Used { manifest: loaded.package.manifest.clone(), accelerator: loaded.accelerator.describe() }))
+        let findings = task::ct_chest::run(volume, &loaded.package, loaded.model.as_mut(), control);
+        let used = Used { manifest: loaded.package.manifest.clone(), accelerator: Some(loaded.accelerator.describe()) };
+        self.loaded = Some(loaded);
+        Ok((findings?, used))
+    }
+
+    fn load(&self, package: Package) -> Result<Loaded, Error> {
+        let accelerator = accel::open(&self.config)?;
+        let model = accelerator.load(&package.network)?;
+        let Accelerated { provider, library, fallback, .. } = accelerator.describe();
+        let (id, version) = (&package.manifest.id, &package.manifest.version);
+        tracing::info!(model = %id, %version, provider, library, fallback, "model loaded");
+        Ok(Loaded { accelerator, package, model })
     }
 
     /// Frees the model's memory; says whether there was any.

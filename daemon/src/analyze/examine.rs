@@ -121,9 +121,9 @@ fn provenance(device: &settings::Device, used: Option<&Used>, created_utc: &str)
             ),
         }
     });
-    let (accelerator, simulated) = used.map_or_else(
+    let (accelerator, simulated) = used.and_then(|used| used.accelerator.as_ref()).map_or_else(
         || ("none".to_owned(), false),
-        |used| (format!("{}, {}", used.accelerator.provider, used.accelerator.library), used.accelerator.simulated),
+        |accelerator| (format!("{}, {}", accelerator.provider, accelerator.library), accelerator.simulated),
     );
     Provenance {
         station_name: device.station_name.clone(),
