@@ -60,6 +60,14 @@ impl Canvas {
         }
     }
 
+    /// Text on a picture: with a dark edge, so that it can be read on bright tissue.
+    pub fn label(&mut self, at: [usize; 2], text: &str, font: &MonoFont, colour: Rgb888) {
+        for (dx, dy) in [(0, 1), (2, 1), (1, 0), (1, 2), (0, 0), (2, 2), (0, 2), (2, 0)] {
+            self.text([(at[0] + dx).saturating_sub(1), (at[1] + dy).saturating_sub(1)], text, font, Rgb888::BLACK);
+        }
+        self.text(at, text, font, colour);
+    }
+
     pub fn text_right(&mut self, right: usize, y: usize, text: &str, font: &MonoFont, colour: Rgb888) {
         let width = text.chars().count() * (font.character_size.width + font.character_spacing) as usize;
         self.text([right.saturating_sub(width), y], text, font, colour);

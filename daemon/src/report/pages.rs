@@ -4,7 +4,7 @@
 use embedded_graphics::mono_font::MonoFont;
 use embedded_graphics::mono_font::ascii::{FONT_7X13, FONT_9X18, FONT_9X18_BOLD, FONT_10X20};
 use embedded_graphics::pixelcolor::Rgb888;
-use models::findings::{Evaluated, Nodule, Side};
+use models::findings::{Evaluated, Mask, Nodule, Side};
 use models::{Findings, Volume};
 use rayon::prelude::*;
 
@@ -18,6 +18,11 @@ const HEIGHT: usize = 768;
 const MAX_NODULE_PAGES: usize = 20;
 /// Rows of the nodule table on the overview.
 const MAX_ROWS: usize = 8;
+
+/// Around the lungs in a picture, millimetres: chest wall and spine stay visible.
+const MARGIN_MM: f32 = 35.0;
+/// Parts of a lung smaller than this (voxels in the plane) are not outlined.
+const MIN_LUNG_PART: f32 = 20.0;
 
 const BACKGROUND: Rgb888 = Rgb888::new(11, 14, 19);
 const PANEL: Rgb888 = Rgb888::new(20, 25, 33);
@@ -87,27 +92,28 @@ fn overview(findings: &Findings, volume: &Volume, provenance: &Provenance) -> Ke
     canvas.text([206, 20], "lungs and nodules, automated measurements", &FONT_9X18, DIM);
     canvas.text_right(WIDTH - 24, 20, &made(provenance), &FONT_9X18, DIM);
 
+    let lungs: Vec<&Mask> = measure::lungs(findings).into_iter().map(|l| &l.mask).collect();
     let (row, slice) = widest(findings, volume);
     let mut nodules = measure::nodules(findings);
     nodules.reverse(); // the surest is drawn last, on top
     for (plane, area) in [(Plane::Across(row), [24, 64, 570, 470]), (Plane::Slice(slice), [582, 64, 1128, 470])] {
         canvas.fill([area[0], area[1]], [area[2] - area[0], area[3] - area[1]], Rgb888::new(0, 0, 0));
-        let view = View::whole(volume, plane, area);
+        let view = View::fit(volume, plane, area, &lungs, MARGIN_MM);
         view.draw(&mut canvas);
         for lung in measure::lungs(findings) {
-            view.outline(&mut canvas, &lung.mask, 1.8, lung_colour(lung.side));
+            view.outline(&mut canvas, &lung.mask, MIN_LUNG_PART, 1.8, lung_colour(lung.side));
         }
         for nodule in &nodules {
             mark_nodule(&mut canvas, &view, nodule, volume, plane);
         }
         view.orientation(&mut canvas, &FONT_9X18_BOLD, TEXT);
         view.scale_bar(&mut canvas, 50.0, &FONT_7X13, TEXT);
-        canvas.text([area[0] + 8, area[3] - 18], WINDOW, &FONT_7X13, DIM);
+        canvas.label([area[0] + 8, area[3] - 18], WINDOW, &FONT_7X13, TEXT);
         let name = match plane {
             Plane::Across(_) => "Coronal, nodules projected".into(),
             Plane::Slice(slice) => format!("Axial, slice {} of {}", slice + 1, volume.geometry.dims[2]),
         };
-        canvas.text([area[0] + 8, area[1] + 6], &name, &FONT_7X13, DIM);
+        canvas.label([area[0] + 8, area[1] + 6], &name, &FONT_7X13, TEXT);
     }
     lung_table(&mut canvas, findings, [24, 486]);
     nodule_table(&mut canvas, findings, volume, [440, 486]);
@@ -126,20 +132,21 @@ fn nodule_page(
     let slice = nodule.key_slice.min(volume.geometry.dims[2].saturating_sub(1));
     let plane = Plane::Slice(slice);
     let area = [0, 0, 736, 736];
+    let lungs: Vec<&Mask> = measure::lungs(findings).into_iter().map(|l| &l.mask).chain([&nodule.mask]).collect();
     canvas.fill([0, 0], [area[2], area[3]], Rgb888::new(0, 0, 0));
-    let view = View::whole(volume, plane, area);
+    let view = View::fit(volume, plane, area, &lungs, MARGIN_MM);
     view.draw(&mut canvas);
     for lung in measure::lungs(findings) {
-        view.outline(&mut canvas, &lung.mask, 1.0, lung_colour(lung.side));
+        view.outline(&mut canvas, &lung.mask, MIN_LUNG_PART, 1.0, lung_colour(lung.side));
     }
-    view.outline(&mut canvas, &nodule.mask, 1.8, AMBER);
+    view.outline(&mut canvas, &nodule.mask, 1.0, 1.8, AMBER);
     callout(&mut canvas, &view, nodule, volume);
     view.orientation(&mut canvas, &FONT_10X20, TEXT);
     view.scale_bar(&mut canvas, 50.0, &FONT_9X18, TEXT);
     let height_mm = volume.geometry.to_patient([0.0, 0.0, slice as f64])[2];
-    canvas.text([14, 10], &format!("Slice {} of {}", slice + 1, volume.geometry.dims[2]), &FONT_9X18, TEXT);
-    canvas.text([14, 30], &format!("z {height_mm:.1} mm"), &FONT_9X18, DIM);
-    canvas.text([14, area[3] - 28], WINDOW, &FONT_9X18, DIM);
+    canvas.label([14, 10], &format!("Slice {} of {}", slice + 1, volume.geometry.dims[2]), &FONT_9X18, TEXT);
+    canvas.label([14, 30], &format!("z {height_mm:.1} mm"), &FONT_9X18, TEXT);
+    canvas.label([14, area[3] - 28], WINDOW, &FONT_9X18, TEXT);
 
     let left = area[2] + 24;
     let right = WIDTH - 24;
@@ -153,7 +160,7 @@ fn nodule_page(
     let shown_mm = (nodule.long_axis_mm * 3.0).max(30.0) as f32;
     let close = View::around(volume, plane, inset, [x as f32, y as f32], (inset[3] - inset[1]) as f32 / shown_mm);
     close.draw(&mut canvas);
-    close.outline(&mut canvas, &nodule.mask, 1.8, AMBER);
+    close.outline(&mut canvas, &nodule.mask, 1.0, 1.8, AMBER);
     close.scale_bar(&mut canvas, 10.0, &FONT_7X13, TEXT);
 
     let rows = [
@@ -227,7 +234,7 @@ fn mark_nodule(canvas: &mut Canvas, view: &View, nodule: &Nodule, volume: &Volum
     canvas.ring(centre, radius, 2.0, AMBER, view.area);
     let number = nodule.number.to_string();
     let at = [centre[0] + radius * 0.8 + 2.0, centre[1] - radius * 0.8 - 12.0];
-    canvas.text([at[0].max(0.0) as usize, at[1].max(0.0) as usize], &number, &FONT_9X18_BOLD, AMBER);
+    canvas.label([at[0].max(0.0) as usize, at[1].max(0.0) as usize], &number, &FONT_9X18_BOLD, AMBER);
 }
 
 /// Row and slice where the lungs are largest; the middle when there are none.
@@ -295,7 +302,7 @@ fn nodule_table(canvas: &mut Canvas, findings: &Findings, volume: &Volume, at: [
             canvas.text([at[0], y], "No nodule found.", &FONT_10X20, TEXT);
         }
         Evaluated::Done(_) => {
-            table_head(canvas, at, 688, "Nod.", &heads);
+            table_head(canvas, at, 688, "Nodules", &heads);
             for (i, n) in nodules.iter().take(MAX_ROWS).enumerate() {
                 let values = [
                     measure::side(n.side).to_owned(),
@@ -336,12 +343,12 @@ fn note(canvas: &mut Canvas, at: [usize; 2], text: &str, columns: usize) {
 
 /// Who made this, and the mark.
 fn footer(canvas: &mut Canvas, provenance: &Provenance, span: [usize; 2]) {
-    let lines = provenance_lines(provenance);
+    let columns = (span[1] - span[0]) / 7;
+    let lines: Vec<String> = provenance_lines(provenance).iter().flat_map(|l| wrap(l, columns)).take(4).collect();
     let top = HEIGHT - 34 - lines.len() * 15;
     canvas.fill([span[0], top - 8], [span[1] - span[0], 1], RULE);
     for (i, line) in lines.iter().enumerate() {
-        let line = wrap(line, (span[1] - span[0]) / 7).into_iter().next().unwrap_or_default();
-        canvas.text([span[0], top + i * 15], &line, &FONT_7X13, DIM);
+        canvas.text([span[0], top + i * 15], line, &FONT_7X13, DIM);
     }
     banner(canvas, provenance);
 }

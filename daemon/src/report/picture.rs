@@ -44,6 +44,29 @@ impl<'a> View<'a> {
         Self::around(volume, plane, area, [size[0] / 2.0, size[1] / 2.0], per_mm)
     }
 
+    /// The regions with this many millimetres around them, as large as they fit; the whole plane when there are none.
+    pub fn fit(volume: &'a Volume, plane: Plane, area: [usize; 4], masks: &[&Mask], margin_mm: f32) -> Self {
+        let second = if matches!(plane, Plane::Slice(_)) { 1 } else { 2 };
+        let Some(bounds) = [0, second]
+            .map(|a| {
+                let low = masks.iter().map(|m| m.origin[a]).min();
+                low.zip(masks.iter().map(|m| m.origin[a] + m.size[a]).max())
+            })
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+        else {
+            return Self::whole(volume, plane, area);
+        };
+        let (size, spacing, _) = layout(&volume.geometry, plane);
+        let room = [(area[2] - area[0]) as f32, (area[3] - area[1]) as f32];
+        let mm = [0, 1].map(|i| {
+            let wanted = (bounds[i].1 - bounds[i].0) as f32 * spacing[i] + 2.0 * margin_mm;
+            wanted.min(size[i] * spacing[i])
+        });
+        let centre = [0, 1].map(|i| (bounds[i].0 + bounds[i].1) as f32 / 2.0);
+        Self::around(volume, plane, area, centre, (room[0] / mm[0]).min(room[1] / mm[1]))
+    }
+
     /// A part: `centre` (column and row in voxels) in the middle, `per_mm` page pixels per millimetre.
     pub fn around(volume: &'a Volume, plane: Plane, area: [usize; 4], centre: [f32; 2], per_mm: f32) -> Self {
         let (_, spacing, upside_down) = layout(&volume.geometry, plane);
@@ -58,45 +81,43 @@ impl<'a> View<'a> {
         [self.origin[0] + point[0] * self.scale[0], self.origin[1] + point[1] * self.scale[1]]
     }
 
+    /// Resamples along rows first, then along columns.
     pub fn draw(&self, canvas: &mut Canvas) {
-        let weights = |page: usize, axis: usize| {
-            let at = (page as f32 + 0.5 - self.origin[axis]) / self.scale[axis] - 0.5;
-            Taps::new(at)
-        };
-        let columns: Vec<Taps> = (self.area[0]..self.area[2]).map(|x| weights(x, 0)).collect();
+        let [left, top, right, bottom] = self.area;
         let size = layout(&self.volume.geometry, self.plane).0;
-        for y in self.area[1]..self.area[3] {
-            let row = weights(y, 1);
-            if row.outside(size[1]) {
-                continue;
-            }
-            for (x, column) in columns.iter().enumerate().filter(|(_, c)| !c.outside(size[0])) {
-                let hu: f32 = (0..4).map(|j| row.weight[j] * self.row(row.first + j as isize, column)).sum();
-                let grey = ((hu - LOW_HU) / WIDTH_HU * 255.0).clamp(0.0, 255.0) as u8;
-                canvas.grey(self.area[0] + x, y, grey);
+        let taps =
+            |page: usize, axis: usize| Taps::new((page as f32 + 0.5 - self.origin[axis]) / self.scale[axis] - 0.5);
+        let columns: Vec<Taps> = (left..right).map(|x| taps(x, 0)).collect();
+        let rows: Vec<Taps> = (top..bottom).map(|y| taps(y, 1)).collect();
+        let last = size[1] as usize - 1;
+        let clamp = |v: isize| v.clamp(0, last as isize) as usize;
+        let needed = rows.iter().filter(|r| !r.outside(size[1])).flat_map(|r| [clamp(r.first), clamp(r.first + 3)]);
+        let (low, high) = needed.fold((last, 0), |(a, b), v| (a.min(v), b.max(v)));
+        let lines: Vec<Vec<f32>> = (low..=high).map(|v| self.line(v, &columns)).collect();
+        for (y, row) in rows.iter().enumerate().filter(|(_, r)| !r.outside(size[1])) {
+            let four = [0, 1, 2, 3].map(|j| &lines[clamp(row.first + j) - low]);
+            for (x, _) in columns.iter().enumerate().filter(|(_, c)| !c.outside(size[0])) {
+                let hu: f32 = four.iter().zip(row.weight).map(|(line, w)| w * line[x]).sum();
+                canvas.grey(left + x, top + y, ((hu - LOW_HU) / WIDTH_HU * 255.0).clamp(0.0, 255.0) as u8);
             }
         }
     }
 
-    fn row(&self, v: isize, column: &Taps) -> f32 {
-        let [columns, rows, slices] = self.volume.geometry.dims;
-        let line = match self.plane {
-            Plane::Slice(k) => {
-                let v = v.clamp(0, rows as isize - 1) as usize;
-                &self.volume.slices[k][v * columns..][..columns]
-            }
-            Plane::Across(row) => {
-                let k = v.clamp(0, slices as isize - 1) as usize;
-                &self.volume.slices[k][row * columns..][..columns]
-            }
+    /// One line of the plane, resampled to the page's columns, HU.
+    fn line(&self, v: usize, columns: &[Taps]) -> Vec<f32> {
+        let width = self.volume.geometry.dims[0];
+        let source = match self.plane {
+            Plane::Slice(k) => &self.volume.slices[k][v * width..][..width],
+            Plane::Across(row) => &self.volume.slices[v][row * width..][..width],
         };
-        let last = columns as isize - 1;
-        (0..4).map(|i| column.weight[i] * f32::from(line[(column.first + i as isize).clamp(0, last) as usize])).sum()
+        let last = width as isize - 1;
+        let at = |i: isize| f32::from(source[i.clamp(0, last) as usize]);
+        columns.iter().map(|c| (0..4).map(|i| c.weight[i] * at(c.first + i as isize)).sum()).collect()
     }
 
-    /// Outlines of a mask where it cuts this plane.
-    pub fn outline(&self, canvas: &mut Canvas, mask: &Mask, width: f32, colour: Rgb888) {
-        for outline in outlines(mask, self.plane) {
+    /// Outlines of a mask where it cuts this plane; those around fewer than `min_area` voxels, and holes, are left out.
+    pub fn outline(&self, canvas: &mut Canvas, mask: &Mask, min_area: f32, width: f32, colour: Rgb888) {
+        for outline in outlines(mask, self.plane).into_iter().filter(|o| contour::area(o) >= min_area) {
             let points: Vec<[f32; 2]> = smooth(&outline).into_iter().map(|p| self.to_page(p)).collect();
             canvas.stroke(&points, true, width, colour, self.area);
         }
@@ -114,10 +135,10 @@ impl<'a> View<'a> {
         let [left, top, right, bottom] = self.area;
         let (w, h) = (font.character_size.width as usize, font.character_size.height as usize);
         let middle = [(left + right - w) / 2, (top + bottom - h) / 2];
-        canvas.text([left + 8, middle[1]], letter(across.map(|c| -c)), font, colour);
-        canvas.text([right - w - 8, middle[1]], letter(across), font, colour);
-        canvas.text([middle[0], top + 6], letter(down.map(|c| -c)), font, colour);
-        canvas.text([middle[0], bottom - h - 6], letter(down), font, colour);
+        canvas.label([left + 8, middle[1]], letter(across.map(|c| -c)), font, colour);
+        canvas.label([right - w - 8, middle[1]], letter(across), font, colour);
+        canvas.label([middle[0], top + 6], letter(down.map(|c| -c)), font, colour);
+        canvas.label([middle[0], bottom - h - 6], letter(down), font, colour);
     }
 
     /// A bar of this many millimetres in the lower right corner.
@@ -126,9 +147,12 @@ impl<'a> View<'a> {
         let length = mm / spacing[0] * self.scale[0];
         let (right, y) = (self.area[2] as f32 - 16.0, self.area[3] as f32 - 14.0);
         let line = [[right - length, y - 5.0], [right - length, y], [right, y], [right, y - 5.0]];
+        canvas.stroke(&line, false, 3.6, Rgb888::new(0, 0, 0), self.area);
         canvas.stroke(&line, false, 1.6, colour, self.area);
         let height = font.character_size.height as usize;
-        canvas.text_right(self.area[2] - 16, self.area[3] - 22 - height, &format!("{mm:.0} mm"), font, colour);
+        let text = format!("{mm:.0} mm");
+        let left = self.area[2] - 16 - text.len() * font.character_size.width as usize;
+        canvas.label([left, self.area[3] - 22 - height], &text, font, colour);
     }
 }
 
@@ -245,7 +269,7 @@ mod tests {
         let mask = testing::ball([61, 47, 9], [40, 20, 4], [5.0, 5.0, 2.0]);
         let view = View::whole(&case.volume, Plane::Slice(4), [0, 0, 610, 470]);
         let mut canvas = Canvas::new(610, 470, Rgb888::BLACK);
-        view.outline(&mut canvas, &mask, 2.0, Rgb888::WHITE);
+        view.outline(&mut canvas, &mask, 1.0, 2.0, Rgb888::WHITE);
         let lit: Vec<usize> = (0..610 * 470).filter(|i| canvas.rgb[i * 3] > 128).collect();
         let mean = |f: fn(usize) -> usize| lit.iter().map(|i| f(*i) as f32).sum::<f32>() / lit.len() as f32;
         assert!((mean(|i| i % 610) - 405.0).abs() < 2.0 && (mean(|i| i / 610) - 205.0).abs() < 2.0);
