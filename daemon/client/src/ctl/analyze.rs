@@ -71,7 +71,7 @@ fn print(report: &Report, output: &Output) -> Result<(), Failure> {
             Cell::new(&series.verdict),
         ]);
     }
-    output.print(&table)?;
+    output.print(table)?;
     for series in &report.series {
         let Some(found) = &series.findings else { continue };
         output.line("")?;

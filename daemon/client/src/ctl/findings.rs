@@ -56,7 +56,7 @@ fn lungs(found: &Value, output: &Output) -> Result<(), Failure> {
             Cell::new(format!("{} %", number(&lung["laa950_percent"], 1))),
         ]);
     }
-    output.print(&table)
+    output.print(table)
 }
 
 fn nodules(found: &Value, output: &Output) -> Result<(), Failure> {
@@ -78,7 +78,7 @@ fn nodules(found: &Value, output: &Output) -> Result<(), Failure> {
             Cell::new(nodule["key_slice"].as_u64().map_or_else(String::new, |slice| (slice + 1).to_string())),
         ]);
     }
-    output.print(&table)
+    output.print(table)
 }
 
 fn number(value: &Value, decimals: usize) -> String {

@@ -46,7 +46,7 @@ pub fn print(deliveries: &[Delivery], output: &Output) -> Result<(), Failure> {
             Cell::new(reason(one)),
         ]);
     }
-    output.print(&table)
+    output.print(table)
 }
 
 /// With the DIMSE status of the last answer, unless that was success.

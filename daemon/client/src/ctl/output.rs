@@ -76,8 +76,11 @@ impl Output {
         table
     }
 
-    /// The table without the blanks at line ends.
-    pub fn print(&self, table: &Table) -> Result<(), Failure> {
+    /// The table from the left edge on, without blanks at line ends.
+    pub fn print(&self, mut table: Table) -> Result<(), Failure> {
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         self.line(&lines.join("\n"))
     }

@@ -26,5 +26,5 @@ pub async fn list(manager: &ManagerProxy<'_>, limit: u32, output: &Output) -> Re
             Cell::new(&one.reason),
         ]);
     }
-    output.print(&table)
+    output.print(table)
 }

@@ -44,5 +44,5 @@ pub fn print(series: &[Series], output: &Output) -> Result<(), Failure> {
             Cell::new(one.verdict.as_deref().unwrap_or_default()),
         ]);
     }
-    output.print(&table)
+    output.print(table)
 }

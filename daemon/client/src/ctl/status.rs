@@ -44,7 +44,7 @@ pub async fn run(manager: &ManagerProxy<'_>, output: &Output) -> Result<(), Fail
     for job in &running {
         field(&mut table, "Running", now(job));
     }
-    output.print(&table)
+    output.print(table)
 }
 
 fn space(status: &Status) -> String {

@@ -38,7 +38,7 @@ pub async fn list(
             Cell::new(study.verdicts.first().map_or("", String::as_str)),
         ]);
     }
-    output.print(&table)
+    output.print(table)
 }
 
 /// Everything about one study, as `studies show --json` prints it.
@@ -77,7 +77,7 @@ fn print(whole: &Whole, output: &Output) -> Result<(), Failure> {
     }
     field(&mut table, "UID", study.study_uid.as_str());
     field(&mut table, "Received", format!("{} to {}", time::local(&study.first_utc), time::local(&study.last_utc)));
-    output.print(&table)?;
+    output.print(table)?;
     output.line("")?;
     series::print(&whole.series, output)?;
     for job in whole.jobs.iter().filter(|job| job.state != "superseded") {
@@ -139,9 +139,6 @@ fn number(study: &Study) -> &str {
 /// `P123  DOE, JANE`: DICOM separates the components of a name by `^`.
 fn patient(study: &Study) -> String {
     let parts: Vec<&str> = study.patient_name.split('^').filter(|part| !part.is_empty()).collect();
-    [study.patient_id.clone(), parts.join(", ")]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("  ")
+    let name = parts.join(", ");
+    if study.patient_id.is_empty() || study.patient_id == name { name } else { format!("{}  {name}", study.patient_id) }
 }
