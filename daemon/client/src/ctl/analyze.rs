@@ -1,5 +1,6 @@
 //! `analyze DIR`: the engine on a folder, without a daemon.
 
+use std::path::Path;
 use std::sync::Mutex;
 
 use comfy_table::Cell;
@@ -23,7 +24,7 @@ pub fn run(options: &AnalyzeOptions, output: &Output) -> Result<(), Failure> {
     let report = folder::run(&options.directory, &Options { settings, out: options.out.clone() }, &control)
         .map_err(|error| failed(&error))?;
     control.end();
-    if output.is_json() { output.json(&report) } else { print(&report, output) }
+    if output.is_json() { output.json(&report) } else { print(&report, options.out.as_deref(), output) }
 }
 
 fn failed(error: &folder::Error) -> Failure {
@@ -60,7 +61,7 @@ impl Control for Progress {
     }
 }
 
-fn print(report: &Report, output: &Output) -> Result<(), Failure> {
+fn print(report: &Report, out: Option<&Path>, output: &Output) -> Result<(), Failure> {
     let mut table = output.table(&["Series", "Kind", "Files", "State", "Verdict"]);
     for series in &report.series {
         table.add_row(vec![
@@ -83,17 +84,17 @@ fn print(report: &Report, output: &Output) -> Result<(), Failure> {
             output.line(&output.paint(&format!("Time: {}", findings::times(&timings)), Tone::Weak))?;
         }
     }
-    written(report, output)
+    written(report, out, output)
 }
 
-fn written(report: &Report, output: &Output) -> Result<(), Failure> {
+fn written(report: &Report, out: Option<&Path>, output: &Output) -> Result<(), Failure> {
     let files: usize = report.series.iter().map(|series| series.objects.len()).sum();
     let skipped = report.skipped.len();
-    if files > 0 || skipped > 0 {
+    if out.is_some() || skipped > 0 {
         output.line("")?;
     }
-    if files > 0 {
-        output.line(&format!("{} written.", count(files as u64, "result", "results")))?;
+    if let Some(out) = out {
+        output.line(&format!("{} written to {}.", count(files as u64, "result", "results"), out.display()))?;
     }
     if skipped > 0 {
         output.line(&format!("{} skipped:", count(skipped as u64, "file", "files")))?;

@@ -30,6 +30,11 @@ impl Failure {
         Self { code: UNREACHABLE, ..Self::new(format!("no D-Bus at {bus:?}: {error}"), remedy) }
     }
 
+    /// The daemon was there and left the bus.
+    pub fn gone() -> Self {
+        Self { code: UNREACHABLE, ..Self::new("scansided went away", "") }
+    }
+
     pub fn from_call(bus: &str, error: zbus::Error) -> Self {
         Self::from(error).on_bus(bus)
     }
@@ -86,9 +91,7 @@ impl From<zbus::Error> for Failure {
             "org.freedesktop.DBus.Error.AccessDenied" => {
                 Self::new("the bus does not let you talk to scansided", "be a member of group scanside, or use sudo")
             }
-            "org.freedesktop.DBus.Error.NoReply" => {
-                Self { code: UNREACHABLE, ..Self::new("scansided went away during the call", "") }
-            }
+            "org.freedesktop.DBus.Error.NoReply" => Self::gone(),
             "org.freedesktop.DBus.Error.UnknownMethod" | "org.freedesktop.DBus.Error.UnknownProperty" => Self::new(
                 format!("the daemon does not know this: {text}"),
                 "daemon and scansidectl are of different versions; install the same",

@@ -45,7 +45,7 @@ fn evaluated<'a>(what: &str, evaluated: &'a Value) -> Result<&'a [Value], String
 fn lungs(found: &Value, output: &Output) -> Result<(), Failure> {
     let lungs = match evaluated("lungs", found) {
         Ok(lungs) => lungs,
-        Err(why) => return output.line(&format!("Lungs: {why}")),
+        Err(why) => return output.line(&sentence(&why)),
     };
     let mut table = output.table(&["Lung", "Volume", "Mean", "LAA-950"]);
     for lung in lungs {
@@ -63,7 +63,7 @@ fn nodules(found: &Value, output: &Output) -> Result<(), Failure> {
     let nodules = match evaluated("nodules", found) {
         Ok([]) => return output.line("Nodules: none found"),
         Ok(nodules) => nodules,
-        Err(why) => return output.line(&format!("Nodules: {why}")),
+        Err(why) => return output.line(&sentence(&why)),
     };
     let mut table = output.table(&["Nodule", "Lung", "Diameter", "Volume", "Mean", "Confidence", "Slice"]);
     for nodule in nodules {
@@ -79,6 +79,12 @@ fn nodules(found: &Value, output: &Output) -> Result<(), Failure> {
         ]);
     }
     output.print(table)
+}
+
+/// The reason names its subject already; it only begins a line here.
+fn sentence(why: &str) -> String {
+    let mut letters = why.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn number(value: &Value, decimals: usize) -> String {

@@ -61,7 +61,6 @@ impl Watcher {
     }
 
     async fn next(&mut self) -> Result<Happening, Failure> {
-        let gone = || Failure::from(zbus::Error::InputOutput(std::io::Error::other("scansided went away").into()));
         loop {
             tokio::select! {
                 Some(signal) = self.series.next() => {
@@ -94,8 +93,8 @@ impl Watcher {
                         reason: some(&a.reason),
                     });
                 }
-                Some(owner) = self.owner.next() => if owner.is_none() { return Err(gone()) },
-                else => return Err(gone()),
+                Some(owner) = self.owner.next() => if owner.is_none() { return Err(Failure::gone()) },
+                else => return Err(Failure::gone()),
             }
         }
     }
