@@ -28,7 +28,8 @@ pub(super) fn decode(
     number: u32,
 ) -> Result<Decoded, DecodeError> {
     let guard = guard(transfer_syntax_uid, frame, shape, number)?;
-    let one = OneFrame { transfer_syntax_uid, frame, shape, bits_allocated: guard.bits_allocated };
+    let frame = if guard.needs_end { ended(frame) } else { Cow::Borrowed(frame) };
+    let one = OneFrame { transfer_syntax_uid, frame: &frame, shape, bits_allocated: guard.bits_allocated };
     let expected = shape.pixels() * usize::from(guard.bits_allocated / 8);
     let mut bytes = Vec::new();
     let failed = |reason: String| DecodeError::Codec { frame: number, reason };
@@ -45,13 +46,24 @@ pub(super) fn decode(
 struct Guard {
     bits_allocated: u16,
     precision: Option<u16>,
+    /// The codec must meet an end marker.
+    needs_end: bool,
+}
+
+/// With an end-of-image marker, whatever was cut off: on JPEG-LS data that just stop, CharLS 2.4.5 counts two thousand
+/// million zero bits before it gives up; at a marker it stops at once.
+fn ended(frame: &[u8]) -> Cow<'_, [u8]> {
+    const END: [u8; 2] = [0xff, 0xd9];
+    // A fragment of odd length is padded with a zero byte.
+    let unpadded = frame.strip_suffix(&[0]).unwrap_or(frame);
+    if unpadded.ends_with(&END) { Cow::Borrowed(frame) } else { Cow::Owned([frame, &END].concat()) }
 }
 
 /// Compares what the compressed frame says of itself with the header.
 fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> Result<Guard, DecodeError> {
     /// All JPEG families; the other codecs of the registry have no header of their own.
     const JPEG_FAMILY: &str = "1.2.840.10008.1.2.4.";
-    let as_header = Guard { bits_allocated: shape.bits_allocated, precision: None };
+    let as_header = Guard { bits_allocated: shape.bits_allocated, precision: None, needs_end: false };
     if transfer_syntax_uid == uids::RLE_LOSSLESS {
         return run_lengths(frame, shape)
             .map(|()| as_header)
@@ -85,6 +97,7 @@ fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> 
             // JPEG 2000 and JPEG-LS encoders are known to write more or fewer bits than BitsStored; the sign bit is where
             // the codestream has it. JPEG lossless carries 16-bit words of which BitsStored are used.
             precision: matches!(coding, Coding::Jpeg2000 | Coding::JpegLs).then_some(claims.precision),
+            needs_end: coding == Coding::JpegLs,
         }),
     }
 }

@@ -265,6 +265,16 @@ fn a_codestream_of_another_size_than_the_header_says_is_never_half_a_picture() {
 }
 
 #[test]
+fn jpeg_ls_data_that_just_stop_are_an_error_at_once() {
+    let stream = jpeg_ls(&ramp());
+    let scan = stream.windows(2).position(|w| w == [0xff, 0xda]).unwrap() + 10;
+    for kept in scan..stream.len() - 4 {
+        let cut = compressed(image(&ramp()), uids::JPEGLS_LOSSLESS, vec![stream[..kept / 2 * 2].to_vec()]);
+        assert_eq!(decode(&cut).unwrap_err().kind(), "codec", "{kept} of {} bytes", stream.len());
+    }
+}
+
+#[test]
 fn jpeg_with_12_bits_is_named() {
     let extended = vec![0xff, 0xd8, 0xff, 0xc1, 0, 11, 12, 0, ROWS as u8, 0, COLUMNS as u8, 1, 1, 0x11, 0, 0xff];
     let error = decode(&compressed(image(&ramp()), uids::JPEG_EXTENDED12_BIT, vec![extended])).unwrap_err();
