@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use scanside_client::ManagerProxy;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -76,7 +77,7 @@ impl Appliance {
         let folder = home.path();
         fs::create_dir_all(folder.join("config.d"))?;
         fs::create_dir_all(folder.join("spool"))?;
-        let bus = Bus::start(folder).await?;
+        let bus = Bus::start().await?;
         fs::write(folder.join("config.d/10-bench.toml"), setup.fragment(folder, &bus.address))?;
         fs::write(folder.join("config.d/20-extra.toml"), &setup.extra)?;
         let mut appliance = Self { bus, address: SocketAddr::from(([127, 0, 0, 1], 0)), home, process: None };
@@ -124,14 +125,7 @@ impl Appliance {
     /// # Errors
     /// When the daemon ends or stays silent; with the end of its log.
     pub async fn ready(&mut self) -> Result<()> {
-        let connection = self.bus.connect().await?;
-        let manager = zbus::proxy::Builder::<zbus::Proxy<'_>>::new(&connection)
-            .destination("org.scanside.Appliance1")
-            .path("/org/scanside/Appliance1")
-            .interface("org.scanside.Appliance1.Manager1")
-            .cache_properties(zbus::proxy::CacheProperties::No)
-            .build()
-            .await?;
+        let manager = self.manager().await?;
         let process = &mut self.process;
         let waited = deadline::until("scansided on the bus", START_WITHIN, || {
             let ended = process.as_mut().and_then(|child| child.try_wait().ok().flatten());
@@ -140,7 +134,7 @@ impl Appliance {
                 if let Some(status) = ended {
                     return Some(Err(status));
                 }
-                let address: String = manager.get_property("DicomAddress").await.ok()?;
+                let address = manager.dicom_address().await.ok()?;
                 address.parse::<SocketAddr>().ok().filter(|address| address.port() != 0).map(Ok)
             }
         })
@@ -153,6 +147,15 @@ impl Appliance {
             Ok(Err(status)) => bail!("scansided ended ({status}):\n{}", self.log_tail()),
             Err(error) => bail!("{error:#}; log:\n{}", self.log_tail()),
         }
+    }
+
+    /// The root object on the bus. Nothing is cached: what it says is asked for.
+    ///
+    /// # Errors
+    /// When the bus does not answer.
+    pub async fn manager(&self) -> Result<ManagerProxy<'static>> {
+        let connection = self.bus.connect().await?;
+        Ok(ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?)
     }
 
     /// SIGKILL, as near to a power cut as a process gets: nothing of it runs any more when this returns.

@@ -1,10 +1,10 @@
 //! A message bus of our own, so that tests and the demo need neither root nor a desktop session.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 use tokio::process::Child;
 
 use crate::{deadline, tools};
@@ -28,14 +28,17 @@ pub struct Bus {
     /// D-Bus address, `unix:path=...`.
     pub address: String,
     _daemon: Child,
+    /// A short path of its own: the name of a socket has at most 107 characters.
+    _folder: TempDir,
 }
 
 impl Bus {
     /// # Errors
     /// When dbus-daemon is missing or does not come up.
-    pub async fn start(folder: &Path) -> Result<Self> {
-        let socket = folder.join("bus");
-        let configuration = folder.join("bus.conf");
+    pub async fn start() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("scanside-bus-").tempdir()?;
+        let socket = folder.path().join("bus");
+        let configuration = folder.path().join("bus.conf");
         std::fs::write(&configuration, CONFIGURATION.replace("@SOCKET@", &socket.to_string_lossy()))?;
         let daemon = tools::command("dbus-daemon")?
             .arg("--nofork")
@@ -45,12 +48,12 @@ impl Bus {
             .stderr(Stdio::null())
             .spawn()?;
         deadline::until_true("the private bus", Duration::from_secs(10), || socket.exists()).await?;
-        Ok(Self { address: format!("unix:path={}", socket.display()), _daemon: daemon })
+        Ok(Self { address: format!("unix:path={}", socket.display()), _daemon: daemon, _folder: folder })
     }
 
     /// # Errors
     /// When the bus does not answer.
     pub async fn connect(&self) -> Result<zbus::Connection> {
-        zbus::connection::Builder::address(self.address.as_str()).build().await.context("private bus")
+        scanside_client::connect(&self.address).await.context("private bus")
     }
 }

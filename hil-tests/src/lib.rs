@@ -11,6 +11,8 @@ pub mod appliance;
 pub mod bus;
 pub mod deadline;
 pub mod tools;
+pub mod watch;
 
+pub mod bench;
 pub mod demo;
 pub mod evaluation;

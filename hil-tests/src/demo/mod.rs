@@ -1,5 +1,6 @@
-//! What `make demo` is made of: the comparison with what was planted, the pictures, the terminal.
+//! What `make demo` is made of: the comparison with what was planted, the pictures, the printed report, the terminal.
 
 pub mod compare;
 pub mod pictures;
+pub mod report;
 pub mod terminal;

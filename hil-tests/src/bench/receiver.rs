@@ -1,0 +1,140 @@
+//! The receivers that are compared, each fresh and empty for every measurement: a resend must not be answered from memory.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use tokio::process::Child;
+
+use crate::appliance::{Appliance, Setup};
+use crate::tools;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Scansided,
+    Orthanc,
+    Storescp,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Scansided, Self::Orthanc, Self::Storescp];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scansided => "scansided",
+            Self::Orthanc => "Orthanc",
+            Self::Storescp => "DCMTK storescp",
+        }
+    }
+
+    /// What success means: what is on the disk when the sender has its answer.
+    pub fn durability(self) -> &'static str {
+        match self {
+            Self::Scansided => "durable",
+            Self::Orthanc => "durable (SyncStorageArea)",
+            Self::Storescp => "not durable",
+        }
+    }
+}
+
+/// How the sockets of both sides are set. DCMTK and Orthanc (which is built on it) read the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sockets {
+    Default,
+    NoDelay,
+}
+
+impl Sockets {
+    pub const ALL: [Self; 2] = [Self::Default, Self::NoDelay];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default sockets",
+            Self::NoDelay => "TCP_NODELAY=1",
+        }
+    }
+
+    pub fn apply(self, command: &mut tokio::process::Command) {
+        match self {
+            Self::Default => command.env_remove("TCP_NODELAY"),
+            Self::NoDelay => command.env("TCP_NODELAY", "1"),
+        };
+    }
+}
+
+/// A receiver that listens. Dropping it ends it.
+#[derive(Debug)]
+pub enum Receiver {
+    Scansided(Box<Appliance>),
+    Other { address: SocketAddr, _child: Child },
+}
+
+impl Receiver {
+    pub const AE_TITLE: &str = Appliance::AE_TITLE;
+
+    /// Starts a receiver that keeps everything below `folder`.
+    ///
+    /// # Errors
+    /// When its program is missing or does not listen.
+    pub async fn start(kind: Kind, sockets: Sockets, folder: &Path) -> Result<Self> {
+        match kind {
+            Kind::Scansided => {
+                let setup = Setup {
+                    folder: Some(folder.to_owned()),
+                    // As delivered, but for the analysis: it begins when the study is there, and this is about receiving.
+                    extra: "[series]\nquiet_secs = 600.0\nrelease_grace_secs = 600.0\n[spool]\nsegment_mib = 128\n"
+                        .into(),
+                    ..Setup::default()
+                };
+                Ok(Self::Scansided(Box::new(Appliance::start(&setup).await?)))
+            }
+            Kind::Orthanc => Self::orthanc(sockets, folder).await,
+            Kind::Storescp => {
+                let address = tools::free_address()?;
+                let mut command = tools::command("storescp")?;
+                command.args(["--bit-preserving", "--fork", "-od"]).arg(folder).arg(address.port().to_string());
+                Self::other(command, sockets, address).await
+            }
+        }
+    }
+
+    async fn orthanc(sockets: Sockets, folder: &Path) -> Result<Self> {
+        let address = tools::free_address()?;
+        let configuration = serde_json::json!({
+            "Name": "bench",
+            "StorageDirectory": folder.join("storage"),
+            "IndexDirectory": folder.join("index"),
+            "SyncStorageArea": true,
+            "HttpServerEnabled": false,
+            "DicomServerEnabled": true,
+            "DicomAet": Self::AE_TITLE,
+            "DicomPort": address.port(),
+            "DicomAlwaysAllowStore": true,
+            "DicomCheckCalledAet": false,
+            "Plugins": [],
+        });
+        let path = folder.join("orthanc.json");
+        std::fs::write(&path, configuration.to_string())?;
+        let mut command = tools::command("Orthanc").or_else(|_| tools::command("/usr/sbin/Orthanc"))?;
+        command.arg(&path);
+        Self::other(command, sockets, address).await
+    }
+
+    async fn other(mut command: tokio::process::Command, sockets: Sockets, address: SocketAddr) -> Result<Self> {
+        sockets.apply(&mut command);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        tools::listening(address).await.context("receiver")?;
+        Ok(Self::Other { address, _child: child })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Scansided(appliance) => appliance.address,
+            Self::Other { address, .. } => *address,
+        }
+    }
+}
