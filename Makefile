@@ -19,13 +19,13 @@ build: setup ## everything, for development
 	cargo build --workspace
 
 demo: setup ## a CT study arrives, is analysed, results come back; STUDY=folder takes your own DICOM files
-	@cargo build --quiet --workspace
+	@echo "building (the first time takes minutes)"
+	@cargo build --quiet --workspace --bins
 	@target/debug/demo --out out/demo $(if $(STUDY),--study '$(STUDY)')
 
 test: setup ## format check and all tests
 	cargo fmt --all --check
-	cargo build --workspace
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
 bench: ## release build, side by side with Orthanc and DCMTK; figures also in out/bench.json
 	@$(SETUP) bench
@@ -33,7 +33,7 @@ bench: ## release build, side by side with Orthanc and DCMTK; figures also in ou
 	@target/release/bench --out out/bench.json
 
 soak: setup ## the power-loss test, 200 kills (ROUNDS=n)
-	cargo build --workspace
+	cargo build --workspace --bins
 	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test -p hil-tests --test power_loss -- --nocapture
 
 lint: ## format, clippy, dependency policy, project rules
@@ -46,8 +46,8 @@ fmt: ## format the code
 	cargo fmt --all
 
 evaluate: setup ## sensitivity and false positives of the model packages on held-out phantoms
-	@cargo build --quiet --workspace
-	@hil-tests/scripts/evaluate.sh
+	@cargo build --release --workspace --bins
+	@target/release/evaluate --out out/evaluation.json
 
 train: ## train the chest CT network on phantoms (downloads PyTorch, hours)
 	models/training/train.sh
