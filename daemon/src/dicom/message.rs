@@ -74,8 +74,8 @@ impl Command {
         set.number(0x0120, self.message_id);
         set.number(0x0800, NO_DATA_SET);
         set.number(0x0900, answer.status);
-        if !answer.comment.is_empty() {
-            set.text(0x0902, &answer.comment, b' ');
+        if !answer.reason.is_empty() {
+            set.text(0x0902, &answer.comment(), b' ');
         }
         set.uid(0x1000, &self.sop_instance_uid);
         set.finish()
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_response_repeats_what_was_asked_and_says_how_it_went() {
         let request = Command::parse(&store_request(65_535, "1.2.840.10008.5.1.4.1.1.2", "1.2.34")).unwrap();
-        let answer = Answer { status: 0xa700, comment: "no room".into() };
+        let answer = Answer { status: 0xa700, reason: "no room".into() };
         let response = Command::parse(&request.response(&answer)).unwrap();
         assert_eq!((response.field, response.message_id, response.status), (0x8001, 65_535, 0xa700));
         assert_eq!((response.comment.as_str(), response.sop_instance_uid.as_str()), ("no room", "1.2.34"));

@@ -19,7 +19,7 @@ pub(super) struct Reception {
 
 #[derive(Debug)]
 enum State {
-    Keeping(Incoming),
+    Keeping(Box<Incoming>),
     /// The answer is known; what still comes is read and dropped, because only then may we give it.
     Answered(Answer),
 }
@@ -37,7 +37,7 @@ pub(super) struct Received {
 impl Reception {
     pub(super) fn begin(intake: &Intake, origin: &Origin, request: Command, context: Context) -> Self {
         let state = match admit(intake, origin, &request, &context) {
-            Ok(incoming) => State::Keeping(incoming),
+            Ok(incoming) => State::Keeping(Box::new(incoming)),
             Err(answer) => State::Answered(answer),
         };
         Self { request, context, state }

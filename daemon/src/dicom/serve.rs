@@ -94,8 +94,7 @@ where
         },
         tally: Tally::default(),
     };
-    association.run_to_end(intake, shutdown).await;
-    drop(place);
+    association.run_to_end(intake, shutdown, place).await;
 }
 
 async fn read_request<R>(reader: &mut PduReader<R>, artim: Duration) -> Result<negotiate::Request, Fault>
@@ -103,9 +102,7 @@ where
     R: AsyncRead + Unpin,
 {
     match timeout(artim, reader.next(artim, artim)).await {
-        Err(_) | Ok(Err(Fault::Idle(_) | Fault::Stalled(_))) => {
-            Err(Fault::Io(std::io::Error::other(format!("no association request within {} s", artim.as_secs()))))
-        }
+        Err(_) | Ok(Err(Fault::Idle(_) | Fault::Stalled(_))) => Err(Fault::Silent(artim)),
         Ok(Err(fault)) => Err(fault),
         Ok(Ok(None)) => Err(Fault::Closed),
         Ok(Ok(Some(wire::ASSOCIATE_RQ))) => negotiate::read_request(reader.body()),
@@ -165,7 +162,8 @@ struct Association<R, W> {
 }
 
 impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W> {
-    async fn run_to_end(&mut self, intake: &Intake, shutdown: Shutdown) {
+    /// Gives `place` back as soon as the association is over, whatever the peer then does with its connection.
+    async fn run_to_end(&mut self, intake: &Intake, shutdown: Shutdown, place: OwnedSemaphorePermit) {
         let ended = self.run(intake, shutdown).await;
         let association = self.origin.association;
         let Tally { stored, resent, refused } = self.tally;
@@ -181,6 +179,7 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
         };
         // Told before we linger: nothing more comes. Nobody listens only when the daemon is stopping.
         let _ = intake.arrivals.send(Arrival::Released { association, clean: ended.is_ok() }).await;
+        drop(place);
         if let Some(last) = last
             && self.sender.pdus.send_pdu(&last).await.is_ok()
         {
@@ -263,7 +262,7 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
                 sop_instance = request.sop_instance_uid,
                 "answered {:#06x}: {}",
                 answer.status,
-                answer.comment
+                answer.reason
             );
         } else if let Some(instance) = kept {
             self.tally.stored += 1;

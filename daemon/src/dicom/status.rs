@@ -6,17 +6,22 @@ use crate::spool::Kind;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// (0000,0902): plain words, at most 64 ASCII characters. Empty is left out.
-    pub(super) comment: String,
+    /// In plain words, for the log; the peer gets the beginning. Empty for success.
+    pub(super) reason: String,
 }
 
 /// (0000,0902) has VR LO.
 const COMMENT_CHARACTERS: usize = 64;
 
 impl Answer {
-    pub(super) fn new(status: u16, comment: &str) -> Self {
+    pub(super) fn new(status: u16, reason: &str) -> Self {
+        Self { status, reason: reason.to_owned() }
+    }
+
+    /// (0000,0902): at most 64 ASCII characters.
+    pub(super) fn comment(&self) -> String {
         let plain = |c: char| if c.is_ascii_graphic() && c != '\\' || c == ' ' { c } else { '?' };
-        Self { status, comment: comment.chars().map(plain).take(COMMENT_CHARACTERS).collect() }
+        self.reason.chars().map(plain).take(COMMENT_CHARACTERS).collect()
     }
 
     pub(super) fn success() -> Self {
@@ -65,9 +70,9 @@ mod tests {
 
     #[test]
     fn a_comment_is_64_plain_characters_whatever_it_was_made_of() {
-        let answer = Answer::new(0xc000, &format!("käse\\\n{}", "x".repeat(100)));
-        assert_eq!(answer.comment.len(), 64);
-        assert!(answer.comment.starts_with("k?se??x"));
+        let comment = Answer::new(0xc000, &format!("käse\\\n{}", "x".repeat(100))).comment();
+        assert_eq!(comment.len(), 64);
+        assert!(comment.starts_with("k?se??x"));
     }
 
     #[test]

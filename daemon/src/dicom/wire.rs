@@ -36,6 +36,8 @@ pub enum Fault {
     Aborted(String),
     #[error("the connection failed: {0}")]
     Io(#[from] std::io::Error),
+    #[error("no association request came within {} s", .0.as_secs())]
+    Silent(Duration),
     #[error("nothing was heard for {} s", .0.as_secs())]
     Idle(Duration),
     #[error("the peer stopped in the middle of a message for {} s", .0.as_secs())]
@@ -56,7 +58,7 @@ impl Fault {
     /// The A-ABORT to send, when there is still someone to send it to (PS3.8 section 9.3.8).
     pub(super) fn abort(&self) -> Option<Pdu> {
         let reason = match self {
-            Self::Closed | Self::Aborted(_) | Self::Io(_) | Self::Deaf(_) => return None,
+            Self::Closed | Self::Aborted(_) | Self::Io(_) | Self::Deaf(_) | Self::Silent(_) => return None,
             Self::Idle(_) | Self::Stalled(_) | Self::Stopping => Reason::ReasonNotSpecified,
             Self::Protocol { reason, .. } => reason.clone(),
         };

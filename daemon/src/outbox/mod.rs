@@ -1,6 +1,6 @@
 //! What must reach which destination: one task per destination, in the order in which results were made, retried for ever.
 //!
-//! A connection that fails holds the whole queue, so that order is kept. An object that the destination refuses waits by
+//! A connection that fails, or an archive that is full, holds the whole queue, so that order is kept. An object that the destination refuses waits by
 //! itself while the others go on.
 
 pub mod retry;

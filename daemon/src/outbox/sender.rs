@@ -159,6 +159,7 @@ impl Queue<'_> {
             Err(error) => return self.broke(first, None, &error).await,
         };
         self.held = None;
+        let mut out_of_resources: Option<(&Delivery, send::Error)> = None;
         for (delivery, file) in deliveries.iter().zip(&files) {
             if self.sender.gate.get().0 >= Level::NoOutput || association.is_over() {
                 break;
@@ -169,13 +170,28 @@ impl Queue<'_> {
                 () = shutdown.wait() => return Ok(()),
             };
             match answer {
-                Ok(status) => self.delivered(delivery, status).await?,
+                Ok(status) => {
+                    self.delivered(delivery, status).await?;
+                    if let Some((delivery, error)) = out_of_resources.take() {
+                        self.wait_alone(delivery, &error).await?;
+                    }
+                }
+                // One refusal may be about the object, two in a row are about the archive: it is full.
+                Err(error) if is_out_of_resources(&error) => {
+                    if out_of_resources.is_some() {
+                        break;
+                    }
+                    out_of_resources = Some((delivery, error));
+                }
                 Err(error) if error.kind() == Kind::Object => self.refused(delivery, &error).await?,
                 Err(error) => return self.broke(delivery, Some(delivery), &error).await,
             }
         }
         association.release().await;
-        Ok(())
+        match out_of_resources {
+            Some((first, error)) => self.broke(first, None, &error).await,
+            None => Ok(()),
+        }
     }
 
     /// Those whose files can be read; the others are noted.
@@ -250,6 +266,11 @@ impl Queue<'_> {
         self.sender.tell(first, deliveries::PENDING, Some(reason));
         Ok(())
     }
+}
+
+/// "Refused: out of resources" (PS3.4 section B.2.3), which asks to be tried again later.
+fn is_out_of_resources(error: &send::Error) -> bool {
+    matches!(error.status(), Some(0xa700..=0xa7ff))
 }
 
 /// `wait` from now, as rows have it.

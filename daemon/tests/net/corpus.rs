@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use scansided::dicom::Arrival;
 use scansided::dicom::send::{self, Association, File};
+use scansided::dicom::{Arrival, is_storage};
 
 use super::dcmtk;
 use super::fixtures::{Node, data_set_of, files_below, shared_data};
@@ -41,6 +41,7 @@ async fn every_file_is_stored_byte_exact_or_refused_with_a_reason() {
                 tally.refused += 1;
             }
             Err(send::Error::File { .. }) => tally.not_sent += 1,
+            Err(send::Error::NotAccepted { sop_class_uid, .. }) if !is_storage(&sop_class_uid) => tally.refused += 1,
             Err(error) => panic!("{path:?}: {error}"),
         }
         association.release().await;

@@ -109,9 +109,10 @@ async fn a_sender_that_stalls_in_the_middle_of_a_message_is_aborted_and_its_plac
     peer.send_pdv(1, PDataValueType::Command, true, &store_command(1, "1.2.3")).await;
     peer.send_pdv(1, PDataValueType::Data, false, &data_set("1.2.3", 1000)).await;
     assert!(matches!(peer.until_closed().await[..], [Pdu::AbortRQ { .. }]));
-    drop(peer);
     let (kept, clean) = node.until_released().await;
     assert!(kept.is_empty() && !clean);
+    let mut next = Peer::associate(node.address).await;
+    assert_eq!(next.echo(1).await, 0, "although the first has not closed its connection");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::Connection;
 use scansided::config::settings::Destination;
@@ -30,6 +31,7 @@ struct Box_ {
     events: broadcast::Sender<Event>,
     running: Option<(Trigger, JoinHandle<Result<(), outbox::Error>>)>,
     results: i64,
+    retry_secs: f64,
 }
 
 impl Box_ {
@@ -79,8 +81,8 @@ impl Box_ {
             address: address.to_string(),
             ae_title: "PACS".into(),
             calling_ae_title: "SCANSIDE".into(),
-            retry_secs: 0.02,
-            retry_max_secs: 0.1,
+            retry_secs: self.retry_secs,
+            retry_max_secs: 5.0 * self.retry_secs,
         };
         let run = outbox::run(
             self.store.clone(),
@@ -263,20 +265,41 @@ async fn nothing_leaves_while_output_is_restricted() {
 #[tokio::test]
 async fn retry_now_does_not_wait_for_the_back_off() {
     let mut outbox = Box_::new();
-    let pacs = Pacs::start(|_| Do::Answer(0)).await;
-    outbox.queue(2);
-    outbox.start(pacs.address);
-    outbox.until_pending(0).await;
-    outbox.queue(1);
-    outbox.until_pending(0).await;
-    // A delivery that was told to wait until tomorrow's clock: within the horizon it would wait, after `retry_now` not.
-    outbox.queue(1);
-    outbox.until_pending(0).await;
-    let soon = "2999-01-01T00:00:00.000Z";
-    outbox.rows.execute("UPDATE deliveries SET state = 'pending', next_utc = ?1 WHERE id = 1", [soon]).unwrap();
-    assert_eq!(deliveries::retry_now(&outbox.rows, Some("pacs"), &now_utc()).unwrap(), 1);
+    outbox.retry_secs = 3600.0;
+    let address = free_address();
+    let uids = outbox.queue(2);
+    outbox.start(address);
+    outbox.until_told(|event| matches!(event, Event::Delivery { reason: Some(_), .. })).await;
+    let pacs = pacs_at(address).await;
+    assert_eq!(deliveries::retry_now(&outbox.rows, Some("pacs"), &now_utc()).unwrap(), 2);
     outbox.wake.notify_one();
     outbox.until_pending(0).await;
+    assert_eq!(pacs.uids(), uids);
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn an_archive_that_is_full_holds_the_queue_and_gets_it_in_order_when_it_has_room() {
+    let mut outbox = Box_::new();
+    let answers = AtomicU32::new(0);
+    let full_for_six = move |_: &str| Do::Answer(if answers.fetch_add(1, Ordering::Relaxed) < 6 { 0xa700 } else { 0 });
+    let pacs = Pacs::start(full_for_six).await;
+    let uids = outbox.queue(4);
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    let expected = [0, 1, 0, 1, 0, 1, 0, 1, 2, 3].map(|index| uids[index].clone());
+    assert_eq!(pacs.uids(), expected, "the second tells whether it is the archive or the object");
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn one_object_that_the_archive_has_no_room_for_waits_by_itself() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|uid| Do::Answer(if uid == "1.2.3.1" { 0xa700 } else { 0 })).await;
+    outbox.queue(3);
+    outbox.start(pacs.address);
+    outbox.until_pending(1).await;
+    assert_eq!(outbox.list()[0].state, deliveries::PENDING);
     outbox.stop().await;
 }
 
