@@ -46,7 +46,17 @@ impl Box_ {
         )
         .unwrap();
         let (events, _) = broadcast::channel(1000);
-        Self { directory, store, rows, gate: Gate::default(), wake: Arc::default(), events, running: None, results: 0 }
+        Self {
+            directory,
+            store,
+            rows,
+            gate: Gate::default(),
+            wake: Arc::default(),
+            events,
+            running: None,
+            results: 0,
+            retry_secs: 0.02,
+        }
     }
 
     /// Makes `count` results and queues them for "pacs"; their UIDs.
