@@ -56,9 +56,10 @@ fn main() -> anyhow::Result<()> {
         EVALUATION_SEEDS.contains(&seeds.start) && seeds.end <= EVALUATION_SEEDS.end,
         "seeds {seeds:?} are not all kept for evaluation ({EVALUATION_SEEDS:?})"
     );
+    let packages = arguments.package.parent().context("the package lies in no folder")?;
     let mut scans = Vec::new();
     for seed in seeds.clone() {
-        let scan = evaluate(seed).with_context(|| format!("phantom {seed}"))?;
+        let scan = evaluate(seed, packages).with_context(|| format!("phantom {seed}"))?;
         println!("{scan}");
         scans.push(scan);
     }
@@ -78,11 +79,11 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// One phantom: made, written as DICOM, analysed, compared.
-fn evaluate(seed: u64) -> anyhow::Result<Scan> {
+fn evaluate(seed: u64, packages: &Path) -> anyhow::Result<Scan> {
     let folder = tempfile::tempdir()?;
     let (study, truth) = Phantom::chest(seed, &Options::varied(seed))?;
     study.write_to(folder.path())?;
-    let series = analyse(folder.path())?;
+    let series = analyse(folder.path(), packages)?;
     let findings = series.findings.with_context(|| format!("not processed: {}", series.verdict))?;
     let Evaluated::Done(found) = &findings.nodules else { bail!("nodules not evaluated: {:?}", findings.nodules) };
     let Evaluated::Done(lungs) = &findings.lungs else { bail!("lungs not evaluated: {:?}", findings.lungs) };
@@ -103,10 +104,10 @@ fn planted(truth: &Truth) -> Vec<Planted> {
 }
 
 /// The CT series of the folder as `scansidectl` sees it.
-fn analyse(folder: &Path) -> anyhow::Result<Series> {
+fn analyse(folder: &Path, packages: &Path) -> anyhow::Result<Series> {
     let output = Command::new(tools::our_binary("scansidectl")?)
-        .args(["--json", "analyze"])
-        .arg(folder)
+        .args(["--json", "analyze", "--packages"])
+        .args([packages, folder])
         .stderr(Stdio::inherit())
         .output()
         .context("scansidectl cannot be started")?;
