@@ -100,7 +100,7 @@ pub fn instance_arrived(
 /// When the database fails.
 pub fn completed(transaction: &Transaction<'_>, id: i64, by: &str, now: &str) -> Result<i64> {
     transaction.execute(
-        "UPDATE series SET state = 'complete', version = version + 1, completed_by = ?2, completed_utc = ?3 WHERE id = ?1",
+        "UPDATE series SET state = 'complete', verdict = NULL, version = version + 1, completed_by = ?2, completed_utc = ?3 WHERE id = ?1",
         params![id, by, now],
     )?;
     Ok(transaction.query_row("SELECT version FROM series WHERE id = ?1", [id], |row| row.get(0))?)
