@@ -10,7 +10,7 @@ pub mod series;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 /// Forward only; the index is `PRAGMA user_version`.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql")];
@@ -59,7 +59,10 @@ impl Store {
     /// When the file cannot be opened.
     pub fn connect(&self, durability: Durability) -> Result<Connection> {
         let open = || {
-            let connection = Connection::open(&self.path)?;
+            let mut connection = Connection::open(&self.path)?;
+            // A transaction that reads before it writes cannot wait for another writer (SQLITE_BUSY_SNAPSHOT): take the
+            // write lock at its beginning, where waiting is possible.
+            connection.set_transaction_behavior(TransactionBehavior::Immediate);
             connection.busy_timeout(Duration::from_secs(30))?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
