@@ -3,17 +3,21 @@
 //! Says "skipped: ..." for each tool or folder that is not there. Objects and pages stay in `target/tmp/report` to look at.
 
 mod report_support;
+#[allow(dead_code, reason = "the unit tests beside the code use the rest")]
 #[path = "../src/report/testing.rs"]
 mod testing;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use models::Findings;
 use models::findings::Evaluated;
+use models::{Findings, Geometry};
 use report_support::Series;
-use scansided::report::{Content, ModelIdentity, Provenance, Source};
-use scansided::{dicom, report, volume};
+#[allow(unused_imports, reason = "the made-up chest takes them from here")]
+use scansided::report::{self, Content, ModelIdentity, Provenance, Source};
+#[allow(unused_imports, reason = "the made-up chest takes them from here")]
+use scansided::{dicom, volume};
 
 fn source(series: &Series) -> Source<'_> {
     Source { elements: &series.elements, header: &series.header, instances: &series.instances }
@@ -139,4 +143,34 @@ fn a_chinese_patient_conforms() {
         let findings = testing::findings(&series.volume.geometry);
         judge("gb18030", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
     });
+}
+
+/// Prints how long it took (`--nocapture`); what it asserts is that nothing is left out.
+#[test]
+fn a_chest_of_300_slices_is_written_whole() {
+    let geometry = Geometry {
+        dims: [512, 512, 300],
+        spacing_mm: [0.7, 0.7, 1.0],
+        origin_mm: [-180.0, -180.0, 0.0],
+        axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+    };
+    let case = testing::case(300);
+    let findings = testing::findings(&geometry);
+    let plane: Arc<[i16]> = (0..512 * 512).map(|i| (i % 977) as i16 - 1000).collect();
+    let volume = models::Volume { geometry, slices: vec![plane; 300] };
+    let start = std::time::Instant::now();
+    let content = Content::Findings { findings: &findings, volume: &volume };
+    let objects = report::write(&case.source(), content, &case.provenance).unwrap();
+    eprintln!("all objects of 300 slices of 512 x 512, two lungs, three nodules: {:?}", start.elapsed());
+    assert_eq!(objects.iter().map(|o| o.kind).collect::<Vec<_>>(), ["seg", "sc", "sc", "sc", "sc", "sr"]);
+    let masks = report_masks(&findings);
+    let frames: usize = masks.iter().map(|m| m.size[2]).sum();
+    assert!(objects[0].part10.len() > (frames - 2 * masks.len()) * 512 * 512 / 8);
+}
+
+fn report_masks(findings: &Findings) -> Vec<&models::findings::Mask> {
+    let (Evaluated::Done(lungs), Evaluated::Done(nodules)) = (&findings.lungs, &findings.nodules) else {
+        return Vec::new();
+    };
+    lungs.iter().map(|l| &l.mask).chain(nodules.iter().map(|n| &n.mask)).collect()
 }

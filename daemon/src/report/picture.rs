@@ -63,8 +63,13 @@ impl<'a> View<'a> {
             let wanted = (bounds[i].1 - bounds[i].0) as f32 * spacing[i] + 2.0 * margin_mm;
             wanted.min(size[i] * spacing[i])
         });
-        let centre = [0, 1].map(|i| (bounds[i].0 + bounds[i].1) as f32 / 2.0);
-        Self::around(volume, plane, area, centre, (room[0] / mm[0]).min(room[1] / mm[1]))
+        let per_mm = (room[0] / mm[0]).min(room[1] / mm[1]);
+        // No empty border on one side while the other side is cut off.
+        let centre = [0, 1].map(|i| {
+            let half = (room[i] / per_mm / spacing[i] / 2.0).min(size[i] / 2.0);
+            ((bounds[i].0 + bounds[i].1) as f32 / 2.0).clamp(half, size[i] - half)
+        });
+        Self::around(volume, plane, area, centre, per_mm)
     }
 
     /// A part: `centre` (column and row in voxels) in the middle, `per_mm` page pixels per millimetre.

@@ -74,7 +74,7 @@ pub fn case(slices: usize) -> Case {
         elements: vec![
             element((0x0008, 0x0005), VR::CS, b"GB18030 "),
             element((0x0008, 0x0020), VR::DA, b"20260101"),
-            element((0x0010, 0x0010), VR::PN, b"Zhang^San=\xd5\xc5^\xc8\xfd"),
+            element((0x0010, 0x0010), VR::PN, b"Zhang^San=\xd5\xc5^\xc8\xfd "),
             element((0x0010, 0x0020), VR::LO, b"P-1 "),
             element((0x0020, 0x000d), VR::UI, b"1.2.3.4\0"),
             element((0x0020, 0x0052), VR::UI, b"1.2.3.52\0"),
