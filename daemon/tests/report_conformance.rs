@@ -2,6 +2,8 @@
 //!
 //! Says "skipped: ..." for each tool or folder that is not there. Objects and pages stay in `target/tmp/report` to look at.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod report_support;
 #[allow(dead_code, reason = "the unit tests beside the code use the rest")]
 #[path = "../src/report/testing.rs"]

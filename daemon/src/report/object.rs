@@ -136,15 +136,6 @@ impl Context<'_> {
         set.sequence(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, items);
     }
 
-    /// Our private code scheme, for objects that use it (PS3.3 C.12.1.1.1).
-    pub fn declare_own_codes(&self, set: &mut DataSet) {
-        let mut item = DataSet::new();
-        item.text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, OWN_SCHEME);
-        item.text(tags::CODING_SCHEME_NAME, VR::ST, "Scanside private codes");
-        item.text(tags::CODING_SCHEME_RESPONSIBLE_ORGANIZATION, VR::ST, MANUFACTURER);
-        set.sequence(tags::CODING_SCHEME_IDENTIFICATION_SEQUENCE, vec![item]);
-    }
-
     /// # Errors
     /// When the encoder refuses a value.
     pub fn finish(&self, kind: Kind, index: usize, set: DataSet, capacity: usize) -> Result<ResultObject, Error> {
@@ -158,6 +149,15 @@ impl Context<'_> {
             study_uid: identity::study_uid(self.source, self.uids),
         })
     }
+}
+
+/// Our private code scheme, for objects that use it (PS3.3 C.12.1.1.1).
+pub fn declare_own_codes(set: &mut DataSet) {
+    let mut item = DataSet::new();
+    item.text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, OWN_SCHEME);
+    item.text(tags::CODING_SCHEME_NAME, VR::ST, "Scanside private codes");
+    item.text(tags::CODING_SCHEME_RESPONSIBLE_ORGANIZATION, VR::ST, MANUFACTURER);
+    set.sequence(tags::CODING_SCHEME_IDENTIFICATION_SEQUENCE, vec![item]);
 }
 
 pub fn or_unknown(text: &str) -> &str {

@@ -82,7 +82,7 @@ impl<'a> View<'a> {
     }
 
     /// Where a point of the plane (voxel-edge coordinates) lies on the page.
-    pub fn to_page(&self, point: [f32; 2]) -> [f32; 2] {
+    pub fn to_page(self, point: [f32; 2]) -> [f32; 2] {
         [self.origin[0] + point[0] * self.scale[0], self.origin[1] + point[1] * self.scale[1]]
     }
 

@@ -307,7 +307,7 @@ fn frame(context: &Context, segment: u16, slice: usize, position: usize) -> Data
 fn pack(planes: &[(&Mask, usize)], rows: usize, columns: usize) -> Vec<u8> {
     let frame_bits = rows * columns;
     let mut bytes = vec![0u8; (planes.len() * frame_bits).div_ceil(8)];
-    if frame_bits % 8 == 0 && frame_bits > 0 {
+    if frame_bits > 0 && frame_bits.is_multiple_of(8) {
         let frames = bytes.par_chunks_mut(frame_bits / 8).zip(planes);
         frames.for_each(|(out, (mask, slice))| pack_one(out, 0, mask, *slice, columns));
     } else {

@@ -11,7 +11,7 @@ use super::codes::{
     QUALITATIVE_EVALUATIONS,
 };
 use super::content::{Item, Part, Relation, Value};
-use super::object::{Context, SR, or_unknown};
+use super::object::{Context, SR, declare_own_codes, or_unknown};
 use super::provenance::{DEVICE_MODEL, MANUFACTURER};
 use super::secondary::Page;
 use super::seg::Written;
@@ -100,7 +100,7 @@ fn document(context: &Context, root: Item, own: &[&ResultObject]) -> Result<Resu
     set.text(tags::COMPLETION_FLAG, VR::CS, "COMPLETE");
     set.text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
     set.text(tags::PRELIMINARY_FLAG, VR::CS, "PRELIMINARY");
-    context.declare_own_codes(&mut set);
+    declare_own_codes(&mut set);
     evidence::sequence(context, own, &mut set);
     root.encode_root(&mut set);
     context.finish(SR, 0, set, 64 * 1024)

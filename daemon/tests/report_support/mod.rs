@@ -1,5 +1,7 @@
 //! Real CT slices as a source for reports, and the conformance tools that judge the objects.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be read ends the test")]
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
