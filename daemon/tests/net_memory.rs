@@ -1,5 +1,7 @@
 //! A big instance streams to the disk. A binary of its own, because what is measured is this process's peak memory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[allow(dead_code)]
 #[path = "net/fixtures.rs"]
 mod fixtures;
