@@ -90,7 +90,7 @@ pub(super) fn judge_contexts(
             // Not significant, but some peers want one to be there.
             transfer_syntax: "1.2.840.10008.1.2".into(),
         };
-        if proposal.id % 2 == 0 || accepted.iter().any(|context| context.id == proposal.id) {
+        if proposal.id.is_multiple_of(2) || accepted.iter().any(|context| context.id == proposal.id) {
             return reject(Verdict::NoReason);
         }
         if proposal.abstract_syntax != VERIFICATION && !is_storage(&proposal.abstract_syntax) {

@@ -22,12 +22,13 @@ pub enum Do {
     HangUp,
 }
 
+type Seen = (String, Vec<u8>);
 type Rule = Box<dyn Fn(&str) -> Do + Send + Sync>;
 
 pub struct Pacs {
     pub address: SocketAddr,
     /// SOP Instance UID and data set of every object, whatever was done to it, in order of arrival.
-    pub seen: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    pub seen: Arc<Mutex<Vec<Seen>>>,
     /// The largest PDU that came, header included.
     pub largest_pdu: Arc<Mutex<usize>>,
     changed: watch::Receiver<usize>,
@@ -94,7 +95,7 @@ struct Serving<'a> {
     max_pdu: u32,
     accepts: fn(&str) -> bool,
     rule: &'a Rule,
-    seen: &'a Mutex<Vec<(String, Vec<u8>)>>,
+    seen: &'a Mutex<Vec<Seen>>,
     largest: &'a Mutex<usize>,
     sender: &'a watch::Sender<usize>,
 }
