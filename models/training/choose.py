@@ -1,4 +1,4 @@
-"""Chooses the thresholds on validation phantoms: fewest misses of nodules >= 6 mm within FALSE_PER_SCAN.
+"""Chooses the thresholds on validation phantoms: most nodules within FALSE_PER_SCAN, those >= 6 mm before the others.
 
     python choose.py --weights network.pt --phantoms FOLDER --out thresholds.json
 """
@@ -60,8 +60,8 @@ def main():
     for mask in MASKS:
         for confidence in CONFIDENCES:
             large, small, false, planted = rates(candidates[mask], found, confidence)
-            # Misses first, then false findings, then small nodules; the middle of a plateau is not sought.
-            key = (false <= FALSE_PER_SCAN, round(large, 4), -round(false, 4), small)
+            # Large nodules first, then small ones, then false findings.
+            key = (false <= FALSE_PER_SCAN, round(large, 4), round(small, 4), -round(false, 4))
             print(f"mask {mask} confidence {confidence:.3f}: >=6 mm {large:.3f} <6 mm {small:.3f} of {planted}, {false:.2f} FP/scan")
             if best is None or key > best[0]:
                 best = (key, {"confidence": float(confidence), "mask": mask, "min_diameter_mm": MIN_DIAMETER_MM})

@@ -11,7 +11,7 @@ python=$work/venv/bin/python
 
 # Same numbers as TRAINING_SEEDS and VALIDATION_SEEDS in phantoms.py, which refuses any other.
 training_seed=1000000 training_count=96
-validation_seed=1900000 validation_count=24
+validation_seed=1900000 validation_count=20
 spacing=1.5
 
 say() { printf 'train: %s\n' "$*"; }
@@ -29,7 +29,7 @@ say "phantoms"
 cargo build --quiet -p hil-tests --bin phantom --manifest-path "$root/Cargo.toml"
 rm -rf "$work/training" "$work/validation"
 phantom=${CARGO_TARGET_DIR:-$root/target}/debug/phantom
-"$phantom" volume --seed $training_seed --count $training_count --nodules 8 --spacing $spacing --out "$work/training"
+"$phantom" volume --seed $training_seed --count $training_count --nodules 10 --spacing $spacing --out "$work/training"
 "$phantom" volume --seed $validation_seed --count $validation_count --spacing $spacing --out "$work/validation"
 
 # One thread: sums in another order would give other weights.

@@ -67,6 +67,7 @@ fn main() -> anyhow::Result<()> {
     let table = evaluation::table(&summary, &seeds, &model_name(&arguments.package)?);
     println!("\n{table}");
     if let Some(path) = &arguments.out {
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(path, serde_json::to_string_pretty(&scans)?)?;
     }
     if !arguments.dry_run {
