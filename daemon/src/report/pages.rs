@@ -110,6 +110,7 @@ fn overview(findings: &Findings, volume: &Volume, provenance: &Provenance) -> Ke
         view.scale_bar(&mut canvas, 50.0, &FONT_7X13, TEXT);
         canvas.label([area[0] + 8, area[3] - 18], WINDOW, &FONT_7X13, TEXT);
         let name = match plane {
+            Plane::Across(_) if nodules.is_empty() => "Coronal".into(),
             Plane::Across(_) => "Coronal, nodules projected".into(),
             Plane::Slice(slice) => format!("Axial, slice {} of {}", slice + 1, volume.geometry.dims[2]),
         };
