@@ -17,6 +17,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::block_in_place;
 use tokio::time::Instant;
 
 use crate::analyze::worker::{self, Parts};
@@ -76,18 +77,19 @@ pub async fn run(
     let connection = parts.store.connect(Durability::Rebuildable)?;
     let assembler = Assembler::new(&parts.settings.series);
     let mut story = Story { parts, connection, assembler, places: Places::new() };
-    story.resume()?;
+    // The story is told in small transactions; `block_in_place` keeps them off the threads that serve associations.
+    block_in_place(|| story.resume())?;
     loop {
         let deadline = story.assembler.next_deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
-                Some(arrival) => story.arrived(arrival)?,
+                Some(arrival) => block_in_place(|| story.arrived(arrival))?,
                 None => return Ok(()),
             },
             () = tokio::time::sleep_until(deadline) => {}
             () = shutdown.wait() => return Ok(()),
         }
-        story.complete_series()?;
+        block_in_place(|| story.complete_series())?;
     }
 }
 
