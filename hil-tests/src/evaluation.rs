@@ -176,7 +176,7 @@ pub fn table(summary: &Summary<'_>, seeds: &Range<u64>, model: &str) -> String {
     }
     for place in ["parenchyma", "pleura", "vessel"] {
         let share = Share::count(summary.large().filter(|p| p.place == place));
-        rows.push((format!("- beside or in: {place}"), share.to_string()));
+        rows.push((format!("- at: {place}"), share.to_string()));
     }
     let small = Share::count(summary.nodules().filter(|p| (4.0..LARGE_MM).contains(&p.diameter_mm)));
     rows.push(("sensitivity, nodules 4 to 6 mm".into(), small.to_string()));
