@@ -144,4 +144,68 @@ mod tests {
             assert!(policy.contains(&format!("<action id=\"{}\">", verb.action())), "{verb:?}");
         }
     }
+
+    /// Answers as polkit does, by the name of the action; checks that it is asked as polkit wants to be asked.
+    struct Polkit;
+
+    #[zbus::interface(name = "org.freedesktop.PolicyKit1.Authority")]
+    impl Polkit {
+        fn check_authorization(
+            &self,
+            subject: (String, HashMap<String, zbus::OwnedVariant>),
+            action: &str,
+            _details: HashMap<String, String>,
+            flags: u32,
+            _cancellation: &str,
+        ) -> ((bool, bool, HashMap<String, String>),) {
+            let named =
+                subject.0 == "system-bus-name" && <&str>::try_from(&subject.1["name"]).is_ok_and(|name| name == ":1.7");
+            let answer = match action {
+                "org.scanside.Appliance1.rerun" => (named, false),
+                "org.scanside.Appliance1.echo" => (false, flags == 1),
+                _ => (false, false),
+            };
+            ((answer.0, answer.1, HashMap::new()),)
+        }
+    }
+
+    struct Daemon(std::process::Child);
+
+    impl Drop for Daemon {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[tokio::test]
+    async fn polkit_is_asked_in_its_own_words() {
+        use std::io::BufRead;
+        let daemon = std::process::Command::new("dbus-daemon")
+            .args(["--session", "--print-address", "--nofork"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn();
+        let Ok(daemon) = daemon else {
+            eprintln!("skipped: dbus-daemon is not installed");
+            return;
+        };
+        let mut daemon = Daemon(daemon);
+        let mut address = String::new();
+        std::io::BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let connect = || zbus::connection::Builder::address(address.trim());
+        let ours = connect().build().await.unwrap();
+        let caller = UniqueName::try_from(":1.7").unwrap();
+        assert_eq!(ask_polkit(&ours, Verb::Rerun, &caller, false).await, Answer::NotThere);
+        let _polkit = connect()
+            .serve_at("/org/freedesktop/PolicyKit1/Authority", Polkit)
+            .name("org.freedesktop.PolicyKit1")
+            .build()
+            .await
+            .unwrap();
+        assert_eq!(ask_polkit(&ours, Verb::Rerun, &caller, false).await, Answer::Yes);
+        assert_eq!(ask_polkit(&ours, Verb::RetryDeliveries, &caller, true).await, Answer::No);
+        assert_eq!(ask_polkit(&ours, Verb::Echo, &caller, true).await, Answer::AfterAuthentication);
+        assert_eq!(ask_polkit(&ours, Verb::Echo, &caller, false).await, Answer::No);
+    }
 }
