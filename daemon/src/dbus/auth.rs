@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use zbus::Connection;
-use zbus::Variant;
 use zbus::message::{Flags, Header};
 use zbus::names::{BusName, UniqueName};
+use zbus::{Connection, Variant, fdo};
 
 use super::Error;
 
@@ -81,7 +80,7 @@ fn decide(caller: u32, own: u32, answer: Answer) -> Result<(), &'static str> {
 }
 
 async fn caller_uid(connection: &Connection, sender: &UniqueName<'_>) -> Result<u32, Error> {
-    let bus = zbus::fdo::DBusProxy::new(connection).await?;
+    let bus = fdo::DBusProxy::new(connection).await?;
     bus.get_connection_unix_user(BusName::from(sender.to_owned()))
         .await
         .map_err(|error| Error::NotAuthorized(format!("the bus does not say who the caller is: {error}")))
@@ -101,9 +100,7 @@ async fn ask_polkit(connection: &Connection, verb: Verb, sender: &UniqueName<'_>
         .await;
     let body = match reply {
         Ok(message) => message,
-        Err(zbus::Error::MethodError(name, ..)) if name.as_str() == "org.freedesktop.DBus.Error.ServiceUnknown" => {
-            return Answer::NotThere;
-        }
+        Err(error) if is_absent(&error) => return Answer::NotThere,
         Err(error) => {
             tracing::warn!(%error, "polkit did not answer");
             return Answer::No;
@@ -113,6 +110,15 @@ async fn ask_polkit(connection: &Connection, verb: Verb, sender: &UniqueName<'_>
         Ok((true, ..)) => Answer::Yes,
         Ok((false, true, _)) => Answer::AfterAuthentication,
         _ => Answer::No,
+    }
+}
+
+/// Nobody has polkit's name, and nobody can be started for it.
+fn is_absent(error: &zbus::Error) -> bool {
+    match error {
+        zbus::Error::FDO(error) => matches!(**error, fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_)),
+        zbus::Error::MethodError(name, ..) => name.as_str() == "org.freedesktop.DBus.Error.ServiceUnknown",
+        _ => false,
     }
 }
 
