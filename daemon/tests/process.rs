@@ -1,5 +1,7 @@
 //! `scansided` as systemd and an administrator see it: exit codes, notifications, an orderly end.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The appliance on a private bus, seen through the client's proxies.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod fixture;
 
 use std::collections::HashMap;

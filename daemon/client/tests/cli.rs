@@ -1,5 +1,7 @@
 //! `scansidectl` as people and scripts use it: what it prints, what it exits with.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod fixture;
 
 use std::process::{Command, Output};

@@ -154,6 +154,7 @@ mod tests {
     /// Answers as polkit does, by the name of the action; checks that it is asked as polkit wants to be asked.
     struct Polkit;
 
+    #[allow(clippy::unused_self, reason = "an interface has no functions without")]
     #[zbus::interface(name = "org.freedesktop.PolicyKit1.Authority")]
     impl Polkit {
         fn check_authorization(

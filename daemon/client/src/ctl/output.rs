@@ -52,6 +52,7 @@ impl Output {
 
     /// # Errors
     /// When standard output is closed (a pipe's reader ended); nothing helps then.
+    #[allow(clippy::unused_self, reason = "all that is printed goes through the Output")]
     pub fn line(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::new(error.to_string(), ""))
