@@ -4,6 +4,7 @@
 //! voxels; [`Phantom::chest`] writes both as a DICOM study.
 
 pub mod anatomy;
+mod central;
 pub mod dicom;
 pub mod grain;
 mod nodule;
@@ -144,7 +145,7 @@ impl Phantom {
     pub fn new(seed: u64, options: &Options) -> Self {
         let chest = Chest::new(&mut Random::new(seed, 1));
         let grid = centred_grid(&chest, options);
-        let mut tubes = central_tubes(&chest);
+        let mut tubes = central::tubes(&chest);
         let central: Vec<Rod> = tubes.iter().map(|t| t.rod).collect();
         let vessels = grow_trees(&chest, seed, &mut tubes);
         let mut random = Random::new(seed, 3);
@@ -214,22 +215,6 @@ fn centred_grid(chest: &Chest, options: &Options) -> Grid {
             tidy((bottom + top) / 2.0 - half(options.slices, options.slice_mm)),
         ],
     }
-}
-
-/// Great vessels, trachea and bronchi up to the lobes.
-fn central_tubes(chest: &Chest) -> Vec<Tube> {
-    let mut tubes: Vec<Tube> =
-        chest.mediastinum().into_iter().map(|(rod, hu)| Tube { rod, hu, wall: None, central: true }).collect();
-    // The walls first, then the air, or each bronchus would close its neighbour's mouth.
-    let airways = chest.airways();
-    for rod in &airways {
-        let wide = Rod { from_radius: rod.from_radius + 1.3, to_radius: rod.to_radius + 1.2, ..*rod };
-        tubes.push(Tube { rod: wide, hu: 30.0, wall: None, central: true });
-    }
-    for rod in airways {
-        tubes.push(Tube { rod, hu: -1000.0, wall: Some(0.0), central: true });
-    }
-    tubes
 }
 
 /// Arteries, veins and bronchi of both lungs; returns the vessels (right, left) for planting nodules beside them.
