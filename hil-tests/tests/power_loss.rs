@@ -24,8 +24,9 @@ use support::Records;
 
 const SENT_WITHIN: Duration = Duration::from_secs(120);
 const SETTLED_WITHIN: Duration = Duration::from_secs(600);
-/// Sending takes about half a second at this rate, analysis and delivery follow: the kill may hit any of them.
-const KILL_WITHIN_MS: u64 = 1800;
+/// Sending takes about half a second at this rate, then the series are complete, analysed and delivered: the kill may hit
+/// any of them.
+const KILL_WITHIN_MS: u64 = 3500;
 const LINK_BYTES_PER_SEC: u32 = 1_500_000;
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -39,7 +40,7 @@ fn study(seed: u64, thin: bool) -> Vec<Instance> {
         rows: 96,
         pixel_mm: 3.9,
         slices: if thin { 24 } else { 36 },
-        slice_mm: if thin { 2.5 } else { 6.0 },
+        slice_mm: if thin { 2.5 } else { 8.0 },
         ..Options::default()
     };
     let (study, _) = Phantom::chest(seed, &options).unwrap();
@@ -74,7 +75,7 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
     let pacs = Pacs::start("PACS", archive.path()).await.unwrap();
     let setup = Setup {
         destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],
-        quiet_secs: 4.0,
+        quiet_secs: 2.0,
         // A job may be hit again and again here; in the field ten crashes in one job are reason enough to park it.
         extra: "[analyze]\nmax_interruptions = 1000\n".into(),
         ..Setup::default()

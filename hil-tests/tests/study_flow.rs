@@ -21,7 +21,7 @@ use support::Records;
 const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 
 fn phantom(seed: u64) -> Vec<Instance> {
-    let options = Options { columns: 96, rows: 96, pixel_mm: 3.9, slices: 36, slice_mm: 6.0, ..Options::default() };
+    let options = Options { columns: 96, rows: 96, pixel_mm: 3.9, slices: 36, slice_mm: 8.0, ..Options::default() };
     let (study, _) = Phantom::chest(seed, &options).unwrap();
     study.instances.iter().map(|i| Instance::from_part10(&i.part10).unwrap()).collect()
 }
@@ -211,7 +211,7 @@ async fn every_corpus_file_is_kept_byte_exact_or_refused_in_words_and_nobody_els
         if row.state == "kept" {
             kept += 1;
         } else {
-            let reason = row.reason.as_deref().unwrap_or_default();
+            let reason = records.reason(row).unwrap();
             assert!(reason.contains(' '), "{}: {} without a reason in words: {row:?}", path.display(), row.state);
             set_aside += 1;
         }

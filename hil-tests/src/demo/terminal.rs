@@ -57,7 +57,7 @@ impl Terminal {
         Stage { terminal: self, name, bar, begun: Instant::now() }
     }
 
-    /// A table with aligned columns; numbers (cells that begin with a digit, + or -) to the right.
+    /// A table with aligned columns, those of numbers to the right.
     pub fn table(self, head: &[&str], rows: &[Vec<String>]) {
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -65,7 +65,7 @@ impl Terminal {
         };
         let widths: Vec<usize> = (0..head.len()).map(width).collect();
         let numeric: Vec<bool> =
-            (0..head.len()).map(|c| rows.iter().filter_map(|r| r.get(c)).any(|cell| is_number(cell))).collect();
+            (0..head.len()).map(|c| rows.iter().filter_map(|r| r.get(c)).all(|cell| is_number(cell))).collect();
         let line = |cells: Vec<&str>| {
             let padded = cells.iter().enumerate().map(|(c, cell)| {
                 let gap = " ".repeat(widths[c].saturating_sub(cell.chars().count()));
@@ -81,8 +81,13 @@ impl Terminal {
     }
 }
 
+/// Digits with or without a unit ("4.1 s"), or the dash that stands for none.
 fn is_number(cell: &str) -> bool {
-    cell.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit())
+    let mut words = cell.split(' ');
+    let number = words.next().is_some_and(|word| {
+        word == "-" || word.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit())
+    });
+    number && words.all(|word| matches!(word, "ms" | "s" | "min") || word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// One stage while it runs.
@@ -143,6 +148,12 @@ pub fn duration(d: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_with_units_stand_to_the_right_and_sentences_to_the_left() {
+        assert!(["4.1 s", "2 min 05 s", "+0.9", "-97", "-"].into_iter().all(is_number));
+        assert!(!is_number("3 nodules, largest 7.5 mm") && !is_number("left"));
+    }
 
     #[test]
     fn durations_are_written_for_people() {

@@ -20,8 +20,9 @@ pub struct Records {
 
 #[derive(Debug, Clone)]
 pub struct Kept {
+    id: i64,
     pub state: String,
-    pub reason: Option<String>,
+    reason: Option<String>,
     segment: Option<i64>,
     file: Option<String>,
     offset: u64,
@@ -59,20 +60,31 @@ impl Records {
 
     /// Every row of a SOP instance UID.
     pub fn kept(&self, sop_uid: &str) -> Result<Vec<Kept>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT state, reason, segment, file, offset, length FROM instances WHERE sop_uid = ?1")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, state, reason, segment, file, offset, length FROM instances WHERE sop_uid = ?1",
+        )?;
         let rows = statement.query_map([sop_uid], |row| {
             Ok(Kept {
-                state: row.get(0)?,
-                reason: row.get(1)?,
-                segment: row.get(2)?,
-                file: row.get(3)?,
-                offset: row.get::<_, i64>(4)?.unsigned_abs(),
-                length: row.get::<_, i64>(5)?.unsigned_abs(),
+                id: row.get(0)?,
+                state: row.get(1)?,
+                reason: row.get(2)?,
+                segment: row.get(3)?,
+                file: row.get(4)?,
+                offset: row.get::<_, i64>(5)?.unsigned_abs(),
+                length: row.get::<_, i64>(6)?.unsigned_abs(),
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Why an instance was set aside, in plain words: in its row, or as an event.
+    pub fn reason(&self, kept: &Kept) -> Result<String> {
+        if let Some(reason) = &kept.reason {
+            return Ok(reason.clone());
+        }
+        let mut statement = self.connection.prepare_cached("SELECT detail FROM events WHERE subject = ?1")?;
+        let mut details = statement.query_map([format!("instance/{}", kept.id)], |row| row.get(0))?;
+        Ok(details.next().transpose()?.unwrap_or_default())
     }
 
     /// The Part 10 bytes at the place that the row names.
