@@ -15,7 +15,7 @@ use crate::config::settings::Destination;
 use crate::dbus::{self, RerunOptions};
 use crate::dicom::{self, Intake, send};
 use crate::health::{self, notify};
-use crate::level::Gate;
+use crate::level::{Gate, Level};
 use crate::shutdown::{Shutdown, Trigger};
 use crate::spool::Spool;
 use crate::store::{self, Durability, Store, deliveries, jobs, series};
@@ -86,6 +86,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
         store: store.clone(),
         destinations: settings.destination.clone(),
         events: events.clone(),
+        gate: gate.clone(),
         wake: parts.wake.clone(),
         outbox_wake: parts.outbox_wake.clone(),
     });
@@ -143,12 +144,21 @@ struct Verbs {
     store: Store,
     destinations: BTreeMap<String, Destination>,
     events: broadcast::Sender<Event>,
+    gate: Gate,
     wake: Arc<Notify>,
     outbox_wake: Arc<Notify>,
 }
 
 impl Verbs {
+    /// # Errors
+    /// `Restricted`, with the reason, when the box does less than `needed`.
+    fn permit(&self, needed: Level) -> Result<(), dbus::Error> {
+        let (level, reason) = self.gate.get();
+        if level <= needed { Ok(()) } else { Err(dbus::Error::Restricted(reason)) }
+    }
+
     fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
+        self.permit(Level::Full)?;
         let mut connection = self.store.connect(Durability::Full)?;
         let queued = queue_again(&mut connection, study_uid, options.urgent)?;
         if queued.is_empty() {
@@ -193,6 +203,7 @@ impl dbus::Commands for Verbs {
 
     fn retry<'a>(&'a self, destination: Option<&'a str>) -> BoxFuture<'a, Result<u32, dbus::Error>> {
         Box::pin(async move {
+            self.permit(Level::NoNewStudies)?;
             if let Some(name) = destination.filter(|name| !self.destinations.contains_key(*name)) {
                 return Err(dbus::Error::NotFound(format!("no destination {name}")));
             }
