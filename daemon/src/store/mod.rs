@@ -1,8 +1,8 @@
 //! SQLite: one table, one file. Opens the database, runs migrations, hands out connections.
 
 pub mod deliveries;
-pub mod instances;
 pub mod events;
+pub mod instances;
 pub mod jobs;
 pub mod results;
 pub mod series;
