@@ -2,18 +2,18 @@
 
 pub mod study;
 
-pub mod analyze;
 pub mod dicom;
-pub mod outbox;
-pub mod report;
-pub mod series;
 pub mod spool;
+pub mod series;
 pub mod volume;
+pub mod analyze;
+pub mod report;
+pub mod outbox;
 
-pub mod app;
+pub mod store;
 pub mod config;
 pub mod dbus;
 pub mod health;
 pub mod level;
 pub mod shutdown;
-pub mod store;
+pub mod app;
