@@ -10,11 +10,11 @@
 //!
 //! Everything that must survive a power cut is a row before it is announced; [`resume`] picks up what was left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
@@ -55,14 +55,26 @@ impl Event {
     }
 }
 
-/// Where each slice of the series that are being received lies.
-type Places = HashMap<SeriesKey, Vec<SliceGeometry>>;
+/// How often the rows of growing series are brought up to date. A row per instance would take the database from the
+/// writer of the custody log, whom a sender waits for; after a power cut the count is taken from `instances` anyway.
+const COUNT_EVERY: Duration = Duration::from_millis(250);
+
+/// A series that is being received.
+struct Receiving {
+    row: SeriesRow,
+    instances: HashSet<i64>,
+    /// Where its slices lie.
+    places: Vec<SliceGeometry>,
+    /// The row on disk does not have the count yet.
+    grown: bool,
+}
 
 struct Story {
     parts: Parts,
     connection: Connection,
     assembler: Assembler,
-    places: Places,
+    receiving: HashMap<SeriesKey, Receiving>,
+    count_at: Option<Instant>,
 }
 
 /// Tells the story until shutdown: arrivals in, jobs out.
@@ -76,11 +88,12 @@ pub async fn run(
 ) -> Result<(), store::Error> {
     let connection = parts.store.connect(Durability::Rebuildable)?;
     let assembler = Assembler::new(&parts.settings.series);
-    let mut story = Story { parts, connection, assembler, places: Places::new() };
+    let mut story = Story { parts, connection, assembler, receiving: HashMap::new(), count_at: None };
     // The story is told in small transactions; `block_in_place` keeps them off the threads that serve associations.
     block_in_place(|| story.resume())?;
     loop {
-        let deadline = story.assembler.next_deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        let deadline = [story.assembler.next_deadline(), story.count_at].into_iter().flatten().min();
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
                 Some(arrival) => block_in_place(|| story.arrived(arrival))?,
@@ -89,7 +102,7 @@ pub async fn run(
             () = tokio::time::sleep_until(deadline) => {}
             () = shutdown.wait() => return Ok(()),
         }
-        block_in_place(|| story.complete_series())?;
+        block_in_place(|| story.count().and_then(|()| story.complete_series()))?;
     }
 }
 
@@ -116,44 +129,76 @@ impl Story {
         let header = &instance.header;
         let key =
             SeriesKey { study_uid: header.study_instance_uid.clone(), series_uid: header.series_instance_uid.clone() };
-        let kind = Kind::of(header);
-        let transaction = self.connection.transaction()?;
-        let total = instances::count_of_series(&transaction, &key.study_uid, &key.series_uid, instances::State::Kept)?;
-        let now = store::now_utc();
-        let (row, opened) = series::instance_arrived(&transaction, &key, &header.modality, kind, total, &now)?;
-        if opened && row.version > 0 {
-            events::record(&transaction, &format!("series/{}", row.id), "reopened", "a late instance arrived")?;
+        if !self.receiving.contains_key(&key) {
+            let opened = self.open(&key, instance)?;
+            self.receiving.insert(key.clone(), opened);
         }
-        transaction.commit()?;
-        if opened {
-            tracing::info!(series = %key.series_uid, kind = kind.as_str(), "series opened");
+        let Some(receiving) = self.receiving.get_mut(&key) else { return Ok(()) };
+        receiving.instances.insert(instance.id);
+        let total = u32::try_from(receiving.instances.len()).unwrap_or(u32::MAX);
+        if receiving.row.instance_count != total {
+            receiving.row.instance_count = total;
+            receiving.row.last_utc.clone_from(&instance.received_utc);
+            receiving.grown = true;
+            self.count_at.get_or_insert_with(|| Instant::now() + COUNT_EVERY);
         }
-        if kind.is_analysed() {
+        if receiving.row.kind.is_analysed() {
             self.parts.ahead.offer(&key, instance.clone());
-            self.places.entry(key.clone()).or_default().push(SliceGeometry::from(header));
+            receiving.places.push(SliceGeometry::from(header));
         }
+        let _ = self.parts.events.send(Event::series(&receiving.row));
         self.assembler.instance(key, header, total, association, Instant::now());
-        let _ = self.parts.events.send(Event::series(&row));
         Ok(())
     }
 
+    /// The first instance of a series, or a late one.
+    fn open(&mut self, key: &SeriesKey, instance: &Instance) -> Result<Receiving, store::Error> {
+        let kind = Kind::of(&instance.header);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let ids = instances::ids_of_series(&transaction, &key.study_uid, &key.series_uid)?;
+        let total = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let modality = &instance.header.modality;
+        let (row, reopened) = series::opened(&transaction, key, modality, kind, total, &store::now_utc())?;
+        if reopened {
+            events::record(&transaction, &format!("series/{}", row.id), "reopened", "a late instance arrived")?;
+        }
+        transaction.commit()?;
+        tracing::info!(series = %key.series_uid, kind = kind.as_str(), reopened, "series opened");
+        Ok(Receiving { row, instances: ids.into_iter().collect(), places: Vec::new(), grown: false })
+    }
+
+    /// Brings the rows of growing series up to date, when it is time.
+    fn count(&mut self) -> Result<(), store::Error> {
+        if self.count_at.is_none_or(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        self.count_at = None;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for receiving in self.receiving.values_mut().filter(|receiving| receiving.grown) {
+            series::counted(&transaction, &receiving.row)?;
+            receiving.grown = false;
+        }
+        Ok(transaction.commit()?)
+    }
+
     fn complete_series(&mut self) -> Result<(), store::Error> {
-        let places = &self.places;
-        let closed = |key: &SeriesKey| places.get(key).is_some_and(|places| geometry::arrange(places).is_ok());
+        let receiving = &self.receiving;
+        let closed = |key: &SeriesKey| receiving.get(key).is_some_and(|r| geometry::arrange(&r.places).is_ok());
         for (key, by) in self.assembler.complete(Instant::now(), closed) {
-            self.places.remove(&key);
-            self.completed(&key, by)?;
+            if let Some(receiving) = self.receiving.remove(&key) {
+                self.completed(&receiving.row, by)?;
+            }
         }
         Ok(())
     }
 
     /// A series is complete: it becomes a job, or gets its verdict at once.
-    fn completed(&self, key: &SeriesKey, by: CompletedBy) -> Result<(), store::Error> {
+    fn completed(&self, row: &SeriesRow, by: CompletedBy) -> Result<(), store::Error> {
         // The job's row is the promise that the series will be examined: it goes to the disk.
         let mut connection = self.parts.store.connect(Durability::Full)?;
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let Some(row) = series::find(&transaction, key)? else { return Ok(()) };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let now = store::now_utc();
+        series::counted(&transaction, row)?;
         let version = series::completed(&transaction, row.id, by.as_str(), &now)?;
         if row.kind.is_analysed() {
             jobs::enqueue(&transaction, row.id, version, &now)?;
@@ -163,7 +208,7 @@ impl Story {
         let row = series::get(&transaction, row.id)?;
         transaction.commit()?;
         if let Some(row) = row {
-            tracing::info!(series = %key.series_uid, instances = row.instance_count, by = by.as_str(), state = %row.state, "series complete");
+            tracing::info!(series = %row.key.series_uid, instances = row.instance_count, by = by.as_str(), state = %row.state, "series complete");
             let _ = self.parts.events.send(Event::series(&row));
         }
         self.parts.wake.notify_one();

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
+use super::at_once::AtOnce;
 use super::serve::{Connection, serve};
 use super::{Arrival, Intake};
 use crate::config::settings;
@@ -80,7 +81,7 @@ async fn serve_tcp(stream: TcpStream, connection: Connection, intake: Intake) {
         return info!(association = number, %peer, "connection lost at once: {error}");
     }
     let (reader, writer) = stream.into_split();
-    if AssertUnwindSafe(serve(reader, writer, connection, &intake)).catch_unwind().await.is_err() {
+    if AssertUnwindSafe(serve(AtOnce(reader), writer, connection, &intake)).catch_unwind().await.is_err() {
         error!(association = number, %peer, "association lost to a fault of this software");
         let _ = intake.arrivals.send(Arrival::Released { association: number, clean: false }).await;
     }

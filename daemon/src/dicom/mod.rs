@@ -4,6 +4,7 @@
 //! came, decodable or not. As SCU: C-STORE of Part 10 files as they are, and C-ECHO.
 
 pub mod association;
+mod at_once;
 mod echo;
 pub mod file_meta;
 pub mod header;

@@ -150,13 +150,15 @@ pub fn of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> 
     rows.map(|row| with_header(row?)).collect()
 }
 
-/// Instances of a series by state, for people.
+/// The ids of the kept instances of a series.
 ///
 /// # Errors
 /// When the database fails.
-pub fn count_of_series(connection: &Connection, study_uid: &str, series_uid: &str, state: State) -> Result<u32> {
-    let sql = "SELECT count(*) FROM instances WHERE series_uid = ?2 AND study_uid = ?1 AND state = ?3";
-    Ok(connection.prepare_cached(sql)?.query_row([study_uid, series_uid, state.as_str()], |row| row.get(0))?)
+pub fn ids_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<i64>> {
+    let sql = "SELECT id FROM instances WHERE series_uid = ?2 AND study_uid = ?1 AND state = 'kept'";
+    let mut statement = connection.prepare_cached(sql)?;
+    let ids = statement.query_map([study_uid, series_uid], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
 /// One instance that is still here under a SOP Instance UID.

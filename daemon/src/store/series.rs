@@ -67,12 +67,12 @@ pub fn of_study(connection: &Connection, study_uid: &str) -> Result<Vec<SeriesRo
     Ok(statement.query_map([study_uid], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Notes one more instance: makes the row, or counts and reopens it. `total` is the number of kept instances.
-/// Says whether the series was reopened (or is new).
+/// Makes the row of a series, or reopens it for a late instance (then says `true`). `total` is the number of kept
+/// instances.
 ///
 /// # Errors
 /// When the database fails.
-pub fn instance_arrived(
+pub fn opened(
     transaction: &Transaction<'_>,
     key: &SeriesKey,
     modality: &str,
@@ -80,8 +80,7 @@ pub fn instance_arrived(
     total: u32,
     now: &str,
 ) -> Result<(SeriesRow, bool)> {
-    let before = find(transaction, key)?;
-    let opened = before.as_ref().is_none_or(|row| row.state != State::Receiving);
+    let reopened = find(transaction, key)?.is_some_and(|row| row.state != State::Receiving);
     transaction
         .prepare_cached(
             "INSERT INTO series (study_uid, series_uid, modality, kind, state, instance_count, first_utc, last_utc) \
@@ -91,7 +90,18 @@ pub fn instance_arrived(
         )?
         .execute(params![key.study_uid, key.series_uid, modality, kind.as_str(), total, now])?;
     let row = find(transaction, key)?.ok_or(Error::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;
-    Ok((row, opened))
+    Ok((row, reopened))
+}
+
+/// Brings the count of a growing series up to date.
+///
+/// # Errors
+/// When the database fails.
+pub fn counted(transaction: &Transaction<'_>, row: &SeriesRow) -> Result<()> {
+    transaction
+        .prepare_cached("UPDATE series SET instance_count = ?2, last_utc = max(last_utc, ?3) WHERE id = ?1")?
+        .execute(params![row.id, row.instance_count, row.last_utc])?;
+    Ok(())
 }
 
 /// Everything is there: a new version begins.
