@@ -83,7 +83,7 @@ mod tests {
         Known { onnx: PLUS_ONE, answer: |v| v + 1.0 }
     }
 
-    /// `SCANSIDE_ONNXRUNTIME`, or what `make onnxruntime` put into the cache.
+    /// `SCANSIDE_ONNXRUNTIME`, or what `make setup` put into the cache.
     fn library() -> Option<PathBuf> {
         if let Some(path) = std::env::var_os("SCANSIDE_ONNXRUNTIME").filter(|p| !p.is_empty()) {
             return Some(path.into());

@@ -14,7 +14,7 @@ pub const ENVIRONMENT_KEY: &str = "SCANSIDE_ONNXRUNTIME";
 /// The oldest ONNX Runtime whose C API we use (cargo feature `api-24` of `ort`).
 const MINIMUM_MINOR: u32 = 24;
 
-const REMEDY: &str = "run `make onnxruntime`, or set accelerator.library or SCANSIDE_ONNXRUNTIME to libonnxruntime.so";
+const REMEDY: &str = "run `make setup`, or set accelerator.library or SCANSIDE_ONNXRUNTIME to libonnxruntime.so";
 
 /// A library file that passed inspection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +140,7 @@ mod tests {
         let error = find_in("/nowhere/libonnxruntime.so");
         assert_eq!(error.kind(), Kind::NotPresent);
         let text = error.to_string();
-        assert!(text.contains("/nowhere/libonnxruntime.so") && text.contains("make onnxruntime"), "{text}");
+        assert!(text.contains("/nowhere/libonnxruntime.so") && text.contains("make setup"), "{text}");
         assert!(text.contains("accelerator.library"), "{text}");
     }
 
