@@ -110,6 +110,7 @@ impl Appliance {
             .arg("--config")
             .arg(self.folder().join("config.d"))
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()))
+            .env("SCANSIDE_ONNXRUNTIME", tools::onnxruntime())
             // As the unit has it.
             .env("MALLOC_MMAP_THRESHOLD_", "262144")
             .stdin(Stdio::null())

@@ -49,6 +49,12 @@ pub fn our_binary(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is not built: run `cargo build --workspace` first (`make test` does)"))
 }
 
+/// The ONNX Runtime that `make setup` fetched, unless the environment names another.
+pub fn onnxruntime() -> PathBuf {
+    let fetched = || workspace().join(".cache/onnxruntime/libonnxruntime.so");
+    std::env::var_os("SCANSIDE_ONNXRUNTIME").map_or_else(fetched, PathBuf::from)
+}
+
 /// The root of the workspace this was built in.
 pub fn workspace() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));

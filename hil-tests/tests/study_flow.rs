@@ -96,8 +96,8 @@ async fn validate(script: &str, result: &Path, source: &Path) {
     let Some(script) = tools::shared(&format!("validators/{script}")) else { return };
     let sources = std::fs::read_dir(source).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some());
     let output = tools::command("bash").unwrap().arg(script).arg(result).args(sources).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}: {said}", result.display());
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {said}{complained}", result.display());
 }
 
 #[tokio::test]
