@@ -70,7 +70,7 @@ impl Sockets {
 #[derive(Debug)]
 pub enum Receiver {
     Scansided(Box<Appliance>),
-    Other { address: SocketAddr, _child: Child },
+    Other { address: SocketAddr, _child: Box<Child> },
 }
 
 impl Receiver {
@@ -128,7 +128,7 @@ impl Receiver {
         sockets.apply(&mut command);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         tools::listening(address).await.context("receiver")?;
-        Ok(Self::Other { address, _child: child })
+        Ok(Self::Other { address, _child: Box::new(child) })
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -1,6 +1,6 @@
 //! Whole studies through the box: the timings that it stores with every job, and its memory before it loads a model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -60,11 +60,11 @@ pub async fn measure(study: &Path, runs: usize, work: &Path, mut say: impl FnMut
     Ok(measured)
 }
 
-async fn once(study: &Path, folder: &PathBuf, measured: &mut Measured) -> Result<()> {
+async fn once(study: &Path, folder: &Path, measured: &mut Measured) -> Result<()> {
     let pacs = Pacs::start("PACS", &folder.join("archive")).await?;
     let setup = Setup {
         destinations: vec![("pacs".into(), pacs.ae_title.clone(), pacs.address)],
-        folder: Some(folder.clone()),
+        folder: Some(folder.to_owned()),
         extra: "[spool]\nsegment_mib = 128\n".into(),
         ..Setup::default()
     };
