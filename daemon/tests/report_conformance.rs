@@ -115,7 +115,7 @@ fn nothing_evaluated_makes_no_segmentation_and_conforms() {
         let findings = Findings {
             lungs: Evaluated::NotEvaluated("lungs not evaluated: no air-filled region of adult size".into()),
             nodules: Evaluated::NotEvaluated(THICK.into()),
-            timings_ms: Vec::new(),
+            ..Findings::none("nothing")
         };
         judge("nothing", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
     });

@@ -1,5 +1,6 @@
 //! Clinical tasks: a volume in, findings out. No network, no disk layout, no bus.
 
+pub mod acquisition;
 pub mod findings;
 pub mod grid;
 pub mod manifest;
@@ -12,6 +13,7 @@ pub mod task;
 mod testing;
 pub mod volume;
 
+pub use acquisition::Acquisition;
 pub use findings::Findings;
 pub use package::Package;
 pub use volume::{Geometry, Volume};

@@ -130,6 +130,9 @@ pub fn findings(geometry: &Geometry) -> Findings {
         Nodule {
             number,
             side,
+            lobe: None,
+            kind: None,
+            lung_rads: None,
             centre_mm: geometry.to_patient(centre.map(|c| c as f64)),
             diameter_mm: radius_mm * 1.9,
             long_axis_mm: radius_mm * 2.0,
@@ -148,6 +151,6 @@ pub fn findings(geometry: &Geometry) -> Findings {
             nodule(2, Side::Left, 0.68, 0.6, 0.35, 3.5),
             nodule(3, Side::Left, 0.72, 0.4, 0.7, 2.5),
         ]),
-        timings_ms: vec![],
+        ..Findings::none("not planted")
     }
 }

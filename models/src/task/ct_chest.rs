@@ -56,7 +56,8 @@ fn examine(volume: &Volume, reason: &str, control: &dyn Control) -> Result<(Opti
     let timings_ms = vec![("lungs".to_owned(), started.elapsed().as_secs_f64() * 1000.0)];
     control.progress("lungs", 1.0);
     go_on(control)?;
-    Ok((masks, Findings { lungs, nodules: Evaluated::NotEvaluated(reason.to_owned()), timings_ms }))
+    let nodules = Evaluated::NotEvaluated(reason.to_owned());
+    Ok((masks, Findings { lungs, nodules, timings_ms, ..Findings::none("the package has no network for it") }))
 }
 
 /// Why this package cannot evaluate nodules on this volume; `None` when it can. A caller that gets a reason need not

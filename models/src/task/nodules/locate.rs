@@ -153,6 +153,9 @@ fn measure(volume: &Volume, lungs: &[Lung], mask: Mask, confidence: f64) -> Nodu
     Nodule {
         number: 0,
         side: side(lungs, by_side, centre),
+        lobe: None,
+        kind: None,
+        lung_rads: None,
         centre_mm: geometry.to_patient(centre),
         diameter_mm: Axes { long_mm, short_mm }.diameter_mm(),
         long_axis_mm: long_mm,
