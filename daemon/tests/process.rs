@@ -25,7 +25,7 @@ fn configuration(directory: &Path, more: &str) -> std::path::PathBuf {
     let spool = directory.join("spool");
     let text = format!(
         "dicom.listen = \"127.0.0.1:0\"\nbus.address = \"none\"\n\
-         [spool]\ndirectory = {spool:?}\nsegment_mib = 8\nmin_free_mib = 0\nevict_below_mib = 0\n{more}"
+         [spool]\ndirectory = {spool:?}\nsegment_mib = 8\nready_segments = 2\nmin_free_mib = 0\nevict_below_mib = 0\n{more}"
     );
     std::fs::write(&file, text).unwrap();
     file

@@ -263,7 +263,7 @@ impl Setup {
         let mut text = format!(
             "[device]\nstation_name = \"BENCH\"\n\n\
              [dicom]\nlisten = \"127.0.0.1:0\"\nae_titles = [{ae}]\n\n\
-             [spool]\ndirectory = {spool}\nmin_free_mib = 64\nevict_below_mib = 64\nsegment_mib = 16\n\n\
+             [spool]\ndirectory = {spool}\nmin_free_mib = 64\nevict_below_mib = 64\nsegment_mib = 16\nready_segments = 2\n\n\
              [series]\nquiet_secs = {quiet:?}\n\n\
              [analyze]\npackages = {packages}\nretry_secs = 0.2\n\n\
              [bus]\naddress = {bus}\n",

@@ -108,6 +108,7 @@ fn storage(found: &mut Findings, settings: &Settings) {
         found.refuse("spool.directory", "must not be empty");
     }
     found.range("spool.segment_mib", spool.segment_mib, 1..=4096, "MiB");
+    found.range("spool.ready_segments", spool.ready_segments, 1..=64, "");
     if spool.evict_below_mib < spool.min_free_mib {
         let (evict, keep) = (spool.evict_below_mib, spool.min_free_mib);
         found.refuse(

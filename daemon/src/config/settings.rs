@@ -68,6 +68,8 @@ pub struct Spool {
     pub keep_days: u32,
     /// Size of one custody log segment, MiB.
     pub segment_mib: u64,
+    /// Segments of zeros that are kept ready, so that none need be written while studies arrive.
+    pub ready_segments: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -166,6 +168,7 @@ impl Default for Spool {
             evict_below_mib: 10 * 1024,
             keep_days: 0,
             segment_mib: 128,
+            ready_segments: 8,
         }
     }
 }

@@ -10,14 +10,14 @@ use super::{Shared, quota, segment};
 /// Retention is applied at least this often, and at most this often when space is short.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 const RETENTION_PAUSE: Duration = Duration::from_secs(10);
-/// Segments that wait. Two hold a CT study of 300 slices and more, so that zeros need not be written while it arrives.
-const SPARES: usize = 2;
 /// While instances arrived within this time, zeros are written only when no segment waits at all.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// Segments that wait to be used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shelf {
+    /// Segments that should wait.
+    wanted: usize,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -37,8 +37,8 @@ struct State {
 }
 
 impl Shelf {
-    pub(super) fn new(spares: Vec<PathBuf>) -> Self {
-        Self { state: Mutex::new(State { spares, ..State::default() }), changed: Condvar::new() }
+    pub(super) fn new(wanted: usize, spares: Vec<PathBuf>) -> Self {
+        Self { wanted, state: Mutex::new(State { spares, ..State::default() }), changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -72,7 +72,7 @@ impl Shelf {
     /// Answers false when there are enough.
     pub(super) fn give(&self, log: &Path, freed: &Path) -> bool {
         let mut state = self.lock();
-        if state.spares.len() >= SPARES {
+        if state.spares.len() >= self.wanted {
             return false;
         }
         state.counter += 1;
@@ -156,7 +156,7 @@ fn next(shelf: &Shelf, last_retention: Instant) -> Work {
         if state.stop {
             return Work::Stop;
         }
-        let wanted = state.spares.len() < SPARES && (state.urgent || state.failure.is_none());
+        let wanted = state.spares.len() < shelf.wanted && (state.urgent || state.failure.is_none());
         let pause = state.pause();
         if wanted && pause.is_none() {
             state.counter += 1;

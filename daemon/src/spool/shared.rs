@@ -52,7 +52,7 @@ impl Shared {
             keep_days: settings.keep_days,
             session: segment::random(),
             large_counter: AtomicU64::new(0),
-            shelf: Shelf::new(spares),
+            shelf: Shelf::new(settings.ready_segments.max(1), spares),
             leases: Leases::default(),
             buffers: Buffers::default(),
             evicting: Mutex::new(()),

@@ -43,6 +43,7 @@ impl Node {
             evict_below_mib: 0,
             keep_days: 0,
             segment_mib: 32,
+            ready_segments: 2,
         };
         let store = Store::open(&directory.path().join("scanside.db")).unwrap();
         let (spool, _) = Spool::open(&spool_settings, &store).unwrap();

@@ -86,7 +86,7 @@ impl Receiver {
                 let setup = Setup {
                     folder: Some(folder.to_owned()),
                     // As delivered, but for the analysis: it begins when the study is there, and this is about receiving.
-                    extra: "[series]\nquiet_secs = 600.0\nrelease_grace_secs = 600.0\n[spool]\nsegment_mib = 128\n"
+                    extra: "[series]\nquiet_secs = 600.0\nrelease_grace_secs = 600.0\n[spool]\nsegment_mib = 128\nready_segments = 8\n"
                         .into(),
                     ..Setup::default()
                 };

@@ -65,7 +65,7 @@ async fn once(study: &Path, folder: &Path, measured: &mut Measured) -> Result<()
     let setup = Setup {
         destinations: vec![("pacs".into(), pacs.ae_title.clone(), pacs.address)],
         folder: Some(folder.to_owned()),
-        extra: "[spool]\nsegment_mib = 128\n".into(),
+        extra: "[spool]\nsegment_mib = 128\nready_segments = 8\n".into(),
         ..Setup::default()
     };
     let mut appliance = Appliance::start(&setup).await?;

@@ -191,6 +191,7 @@ async fn child_that_is_killed() {
         evict_below_mib: 0,
         keep_days: 0,
         segment_mib: 1,
+        ready_segments: 2,
     };
     let store = Store::open(&directory.join("scanside.db")).unwrap();
     let (spool, _) = Spool::open(&settings, &store).unwrap();

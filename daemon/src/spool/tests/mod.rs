@@ -29,6 +29,7 @@ impl Place {
             evict_below_mib: 0,
             keep_days: 0,
             segment_mib: 1,
+            ready_segments: 2,
         };
         Self { directory, settings }
     }
