@@ -145,3 +145,30 @@ fn decoding_goes_on_in_the_background_after_an_offer() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn what_was_not_begun_is_decoded_by_whoever_wants_the_volume() {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let held = gate.clone();
+    let busy = 1000..2000;
+    let ahead = DecodeAhead::with(u64::MAX, move |instance| {
+        if busy.contains(&instance.id) {
+            let (open, opened) = &*held;
+            drop(opened.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+        }
+        Ok(slices(instance))
+    })
+    .unwrap();
+    // More than there are threads: every one of them is held.
+    for number in 1000..1000 + 64 {
+        ahead.offer(&series("1.2.busy"), instance(number));
+    }
+    let wanted: Vec<_> = (1..4).map(instance).collect();
+    for one in &wanted {
+        assert_eq!(ahead.offer(&series("1.2.3"), one.clone()), Offered::Taken);
+    }
+    let (volume, _) = ahead.volume(&series("1.2.3"), &wanted).unwrap();
+    assert_eq!(values(&volume), [1, 2, 3]);
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+}
