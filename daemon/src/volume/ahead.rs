@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use models::Volume;
 use rayon::prelude::*;
@@ -38,6 +39,7 @@ struct State {
     /// Bytes held, and reserved by instances that are being decoded.
     bytes: u64,
     series: HashMap<SeriesKey, HashMap<i64, Entry>>,
+    last_offer: Option<Instant>,
 }
 
 /// One instance, with the bytes reserved for it.
@@ -52,9 +54,9 @@ enum Progress {
     Done(Result<Vec<Slice>, DecodeError>),
 }
 
-/// Reception comes first: on a busy machine these threads get a tenth of a core's time beside one that receives. What
-/// they have not begun when the volume is wanted is decoded at full speed.
-const NICE: i32 = 10;
+/// Reception comes first: slices are decoded in its pauses. A scanner that reconstructs leaves many; what an archive
+/// sends in one rush is decoded after it, still before quiet time or release grace are over.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What became of an instance offered for decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +81,7 @@ impl DecodeAhead {
         limit_bytes: u64,
         decode: impl Fn(&Instance) -> Result<Vec<Slice>, DecodeError> + Send + Sync + 'static,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .thread_name(|i| format!("decode-{i}"))
-            // On Linux this is the thread's own; without it things only go slower.
-            .start_handler(|_| {
-                let _ = rustix::process::setpriority_process(None, NICE);
-            })
-            .build()?;
+        let pool = rayon::ThreadPoolBuilder::new().thread_name(|i| format!("decode-{i}")).build()?;
         let (state, settled) = (Mutex::default(), Condvar::new());
         Ok(Self { inner: Arc::new(Inner { limit_bytes, decode: Box::new(decode), pool, state, settled }) })
     }
@@ -95,6 +91,7 @@ impl DecodeAhead {
         let bytes = decoded_bytes(&instance);
         {
             let mut state = self.inner.lock();
+            state.last_offer = Some(Instant::now());
             if state.series.get(series).is_some_and(|entries| entries.contains_key(&instance.id)) {
                 return Offered::AlreadySo;
             }
@@ -110,6 +107,7 @@ impl DecodeAhead {
         }
         let (inner, series) = (self.inner.clone(), series.clone());
         self.inner.pool.spawn(move || {
+            inner.wait_for_a_pause();
             // The series may have been taken or forgotten while this one waited its turn.
             if inner.begin(&series, instance.id) {
                 let decoded = inner.decode(&instance);
@@ -165,6 +163,13 @@ impl Inner {
         // Whatever goes wrong, the instance must be settled: `take` waits for it.
         catch_unwind(AssertUnwindSafe(|| (self.decode)(instance)))
             .unwrap_or_else(|_| Err(DecodeError::DataSet { reason: "decoding failed unexpectedly".into() }))
+    }
+
+    fn wait_for_a_pause(&self) {
+        let left = || self.lock().last_offer.and_then(|last| PAUSE.checked_sub(last.elapsed()));
+        while let Some(left) = left().filter(|left| !left.is_zero()) {
+            std::thread::sleep(left);
+        }
     }
 
     /// False when it is no longer wanted.

@@ -1,7 +1,7 @@
 //! What `ahead` promises: bounded memory, nothing decoded twice, nothing lost, nothing that hangs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant as Clock};
+use std::time::Instant as Clock;
 
 use super::*;
 use crate::dicom::header::Header;
