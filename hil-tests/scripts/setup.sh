@@ -42,14 +42,15 @@ packages() {
   $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends -y $missing >/dev/null
 }
 
+# python FOLDER LIST: a virtual environment in .cache/FOLDER with the packages of LIST.
 python() {
-  local stamp=$cache/python/.requirements
-  cmp -s "$scripts/validators.txt" "$stamp" && return
-  say "Python packages of the validators"
-  rm -rf "$cache/python"
-  /usr/bin/python3 -m venv "$cache/python"
-  "$cache/python/bin/pip" install --quiet --disable-pip-version-check -r "$scripts/validators.txt"
-  cp "$scripts/validators.txt" "$stamp"
+  local folder=$cache/$1 list=$scripts/$2
+  cmp -s "$list" "$folder/.requirements" && return
+  say "Python packages of $2"
+  rm -rf "$folder"
+  /usr/bin/python3 -m venv "$folder"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$list"
+  cp "$list" "$folder/.requirements"
 }
 
 # The library only, out of the PyPI wheel: no Python is involved when it runs.
@@ -89,5 +90,6 @@ onnxruntime() {
 rust
 packages
 mkdir -p "$cache"
-python
+python python validators.txt
+[ "$purpose" = bench ] && python peer peer.txt
 onnxruntime

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use hil_tests::appliance::fresh_folder;
 use hil_tests::bench::figures::Goal;
-use hil_tests::bench::{ingest, study};
+use hil_tests::bench::{ingest, pipeline, study};
 use hil_tests::demo::terminal::Terminal;
 
 /// Measures the box beside its peers, on this machine, in one go.
@@ -31,6 +31,12 @@ struct Arguments {
     /// Skip the whole studies.
     #[arg(long)]
     no_study: bool,
+    /// Skip the comparison with a plain Python pipeline.
+    #[arg(long)]
+    no_pipeline: bool,
+    /// The model package that both run.
+    #[arg(long, default_value = "models/packages/ct-chest-nodules")]
+    package: PathBuf,
     /// Where spools and archives live: on the disk that is to be measured. Emptied first, removed afterwards.
     #[arg(long, default_value = "out/bench")]
     work: PathBuf,
@@ -64,6 +70,14 @@ async fn main() -> Result<()> {
         terminal.table(&["stage", "ms", "from, to"], &study::rows(&measured));
         goals.extend(study::goals(&measured));
         json["study"] = serde_json::to_value(&measured)?;
+    }
+    if !arguments.no_pipeline {
+        let package = arguments.package.canonicalize().with_context(|| arguments.package.display().to_string())?;
+        let measured = pipeline::measure(&studies[0], &package, arguments.runs, &work, say).await?;
+        terminal.heading("One series from files to SR and SEG, same network, same threads, medians");
+        terminal.table(&["program", "s", "peak MB"], &pipeline::rows(&measured));
+        goals.extend(pipeline::goals(&measured));
+        json["pipeline"] = serde_json::to_value(&measured)?;
     }
 
     terminal.heading("Goals");
