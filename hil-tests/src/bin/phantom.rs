@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hil_tests::phantom::scanner::Vendor;
+use hil_tests::phantom::visit::{Day, Script, Visit};
 use hil_tests::phantom::{Kernel, LUNG, Options, Phantom, Slice, npy, training};
 
 #[derive(Parser)]
@@ -17,6 +19,8 @@ const EXAMPLES: &str = "Examples:
   phantom study --seed 7 --out /tmp/study            220 slices of 512 x 512, a localiser, truth.json
   phantom study --seed 7 --out /tmp/small --small    40 slices of 128 x 128
   phantom study --seed 2000001 --varied --out DIR    spacing, noise and kernel chosen by the seed
+  phantom study --seed 7 --vendor ge --names gb18030 --out DIR    headers of a GE scanner, Chinese name, dose report
+  phantom study --seed 7 --vendor seed --date 2025-06-30 --out DIR   a prior: the same patient on an earlier day
   phantom picture --seed 7 --out /tmp/pictures       PNGs of some slices, lung and soft-tissue window
   phantom volume --seed 1000001 --count 10 --spacing 1.5 --out DIR    training volumes as .npy";
 
@@ -26,6 +30,8 @@ enum What {
     Study {
         #[command(flatten)]
         scan: Scan,
+        #[command(flatten)]
+        headers: Headers,
         /// Folder to write to; made when it does not exist
         #[arg(long)]
         out: PathBuf,
@@ -87,6 +93,63 @@ struct Scan {
     nodules: Option<usize>,
 }
 
+/// Nothing given: the bench's own scanner, nobody's name, no dose report.
+#[derive(Args)]
+struct Headers {
+    /// Whose scanner the headers come from
+    #[arg(long)]
+    vendor: Option<VendorName>,
+    /// How the patient's name is written; by the seed when a vendor is given
+    #[arg(long)]
+    names: Option<ScriptName>,
+    /// Day of the study, such as 2026-01-05; the same seed on another day is the same patient
+    #[arg(long)]
+    date: Option<Day>,
+    /// Adds 5 mm slices and coronal reformats as series of their own
+    #[arg(long)]
+    reformats: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum VendorName {
+    /// Chosen by the seed
+    Seed,
+    Ge,
+    Siemens,
+    Philips,
+    Canon,
+    Uih,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScriptName {
+    /// Chosen by the seed
+    Seed,
+    Latin,
+    Gb18030,
+    Utf8,
+}
+
+impl Headers {
+    fn visit(&self, seed: u64) -> Visit {
+        let vendor = self.vendor.map(|name| match name {
+            VendorName::Seed => Vendor::by_seed(seed),
+            VendorName::Ge => Vendor::Ge,
+            VendorName::Siemens => Vendor::Siemens,
+            VendorName::Philips => Vendor::Philips,
+            VendorName::Canon => Vendor::Canon,
+            VendorName::Uih => Vendor::UnitedImaging,
+        });
+        let script = self.names.or_else(|| vendor.map(|_| ScriptName::Seed)).map(|name| match name {
+            ScriptName::Seed => Script::by_seed(seed),
+            ScriptName::Latin => Script::Latin,
+            ScriptName::Gb18030 => Script::Gb18030,
+            ScriptName::Utf8 => Script::Utf8,
+        });
+        Visit { vendor, script, day: self.date.unwrap_or_default(), reformats: self.reformats }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum KernelName {
     Smooth,
@@ -120,7 +183,7 @@ impl Scan {
 
 fn main() -> anyhow::Result<()> {
     match Command::parse().what {
-        What::Study { scan, out } => study(&scan, &out),
+        What::Study { scan, headers, out } => study(&scan, &headers, &out),
         What::Volume { seed, count, spacing, nodules, out } => {
             (seed..seed + count).try_for_each(|s| volume(s, spacing, nodules, &out))
         }
@@ -132,8 +195,8 @@ fn make(folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
-fn study(scan: &Scan, out: &Path) -> anyhow::Result<()> {
-    let (study, truth) = Phantom::chest(scan.seed, &scan.options())?;
+fn study(scan: &Scan, headers: &Headers, out: &Path) -> anyhow::Result<()> {
+    let (study, truth) = Phantom::visiting(scan.seed, &scan.options(), &headers.visit(scan.seed))?;
     make(out)?;
     study.write_to(out)?;
     std::fs::write(out.join("truth.json"), serde_json::to_string_pretty(&truth)?)?;

@@ -1,4 +1,5 @@
-//! A phantom as a DICOM study: one CT series and one localiser, in Explicit VR Little Endian.
+//! A phantom as a DICOM study in Explicit VR Little Endian: the CT series, localisers, and with a vendor's headers also
+//! a dose report and, where wanted, thick slices and coronal reformats.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +11,10 @@ use dicom_object::{FileMetaTable, InMemDicomObject};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::Phantom;
 use super::render::Slice;
+use super::scanner::{Coding, Series};
+use super::visit::Visit;
+use super::{Phantom, dose_report, reformat, vendor_headers};
 
 /// One SOP instance in memory.
 #[derive(Debug, Clone)]
@@ -53,31 +56,60 @@ impl Study {
     }
 }
 
-/// Encodes the sampled `slices` (feet to head) of `phantom`.
+/// Encodes the sampled `slices` (feet to head) of `phantom` as the bench's own scanner would.
 ///
 /// # Errors
 /// When an instance cannot be encoded, which no valid options cause.
 pub fn study(phantom: &Phantom, slices: &[Slice]) -> anyhow::Result<Study> {
-    let names = Names::new(phantom);
-    let mut instances = vec![localiser(phantom, slices, &names)?];
-    let ct: anyhow::Result<Vec<Instance>> =
-        (0..slices.len()).into_par_iter().map(|i| axial(phantom, slices, i, &names)).collect();
-    instances.extend(ct?);
-    Ok(Study { study_instance_uid: names.study, ct_series_instance_uid: names.ct, instances })
+    study_of(phantom, slices, &Visit::default())
 }
 
-/// UIDs of one phantom: from seed and options, so that the same scan has the same names and another has others.
-struct Names {
-    root: String,
-    study: String,
-    ct: String,
-    scout: String,
-    frame: String,
+/// Encodes the sampled `slices` (feet to head) of `phantom` as they came from one visit to one scanner.
+///
+/// # Errors
+/// When an instance cannot be encoded, which no valid options cause.
+pub fn study_of(phantom: &Phantom, slices: &[Slice], visit: &Visit) -> anyhow::Result<Study> {
+    let scan = Scan { phantom, slices, visit, names: Names::new(phantom, visit) };
+    let mut instances = vec![scan.localiser(Look::Front)?];
+    if visit.vendor.is_some_and(|v| v.facts().lateral_too) {
+        instances.push(scan.localiser(Look::Side)?);
+    }
+    let ct: anyhow::Result<Vec<Instance>> = (0..slices.len()).into_par_iter().map(|i| scan.axial(i)).collect();
+    instances.extend(ct?);
+    if visit.reformats {
+        instances.extend(reformat::thick(&scan)?);
+        instances.extend(reformat::coronal(&scan)?);
+    }
+    if let Some(vendor) = visit.vendor {
+        instances.push(dose_report::instance(&scan, vendor)?);
+    }
+    Ok(Study { study_instance_uid: scan.names.study, ct_series_instance_uid: scan.names.ct, instances })
+}
+
+/// What is to be encoded, under which names.
+pub(super) struct Scan<'a> {
+    pub phantom: &'a Phantom,
+    /// From the feet to the head.
+    pub slices: &'a [Slice],
+    pub visit: &'a Visit,
+    pub names: Names,
+}
+
+/// UIDs of one scan: from seed, options and visit, so that the same scan has the same names and another has others.
+pub(super) struct Names {
+    pub root: String,
+    pub study: String,
+    pub ct: String,
+    pub scout: String,
+    pub frame: String,
 }
 
 impl Names {
-    fn new(phantom: &Phantom) -> Self {
-        let root = format!("{}/{:?}/{:?}", phantom.seed, phantom.options, phantom.grid);
+    fn new(phantom: &Phantom, visit: &Visit) -> Self {
+        let mut root = format!("{}/{:?}/{:?}", phantom.seed, phantom.options, phantom.grid);
+        if *visit != Visit::default() {
+            root.push_str(&format!("/{visit:?}"));
+        }
         Self {
             study: uid(&root, "study"),
             ct: uid(&root, "ct"),
@@ -88,8 +120,15 @@ impl Names {
     }
 }
 
+/// From where the localiser is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Front,
+    Side,
+}
+
 /// `2.25.` and 128 bits of a hash as a decimal number (PS3.5 B.2), marked as a version 8 UUID (RFC 9562).
-fn uid(root: &str, what: &str) -> String {
+pub(super) fn uid(root: &str, what: &str) -> String {
     let digest = Sha256::digest(format!("{root}/{what}"));
     let mut bytes = [0u8; 16];
     bytes.copy_from_slice(&digest[..16]);
@@ -98,16 +137,22 @@ fn uid(root: &str, what: &str) -> String {
     format!("2.25.{}", u128::from_be_bytes(bytes))
 }
 
-fn put(object: &mut InMemDicomObject, tag: Tag, vr: VR, value: impl Into<String>) {
+pub(super) fn put(object: &mut InMemDicomObject, tag: Tag, vr: VR, value: impl Into<String>) {
     object.put(DataElement::new(tag, vr, PrimitiveValue::from(value.into())));
 }
 
-fn put_number(object: &mut InMemDicomObject, tag: Tag, value: u16) {
+pub(super) fn put_number(object: &mut InMemDicomObject, tag: Tag, value: u16) {
     object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
 }
 
 /// Patient, study, equipment and image pixel attributes that both series share.
-fn common(phantom: &Phantom, names: &Names, instance: &str, rows: usize, columns: usize) -> InMemDicomObject {
+pub(super) fn common(
+    phantom: &Phantom,
+    names: &Names,
+    instance: &str,
+    rows: usize,
+    columns: usize,
+) -> InMemDicomObject {
     let mut o = InMemDicomObject::new_empty();
     let seed = phantom.seed;
     let text: [(Tag, VR, String); 38] = [
@@ -163,103 +208,167 @@ fn common(phantom: &Phantom, names: &Names, instance: &str, rows: usize, columns
     o
 }
 
-fn axial(phantom: &Phantom, slices: &[Slice], index: usize, names: &Names) -> anyhow::Result<Instance> {
-    let grid = &phantom.grid;
-    // Instance 1 is nearest to the head; slices are kept from the feet.
-    let k = slices.len() - 1 - index;
-    let instance = uid(&names.root, &format!("ct/{index}"));
-    let mut o = common(phantom, names, &instance, grid.rows, grid.columns);
-    let pixel = format!("{:.3}\\{:.3}", grid.pixel_mm, grid.pixel_mm);
-    let [x, y, _] = grid.origin_mm;
-    // Decimal strings are computed from decimal inputs, so that positions are as even as a scanner's.
-    let z = f64::from((grid.origin_mm[2] * 100.0).round() as i32) / 100.0
-        + k as f64 * f64::from((grid.slice_mm * 1000.0).round() as i32) / 1000.0;
-    put(&mut o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL");
-    put(&mut o, tags::RESCALE_TYPE, VR::LO, "HU");
-    put(
-        &mut o,
-        tags::SERIES_DESCRIPTION,
-        VR::LO,
-        format!("Lung {:.2} {}", grid.slice_mm, phantom.options.kernel.name()),
-    );
-    put(&mut o, tags::SLICE_THICKNESS, VR::DS, format!("{:.3}", grid.slice_mm));
-    put(&mut o, tags::CONVOLUTION_KERNEL, VR::SH, phantom.options.kernel.name());
-    put(&mut o, tags::DATA_COLLECTION_DIAMETER, VR::DS, "500");
-    put(&mut o, tags::RECONSTRUCTION_DIAMETER, VR::DS, format!("{:.1}", grid.pixel_mm * grid.columns as f32));
-    put(&mut o, tags::GANTRY_DETECTOR_TILT, VR::DS, "0");
-    put(&mut o, tags::EXPOSURE_TIME, VR::IS, "500");
-    put(&mut o, tags::X_RAY_TUBE_CURRENT, VR::IS, format!("{}", tube_current(phantom.options.noise_hu)));
-    put(&mut o, tags::SERIES_INSTANCE_UID, VR::UI, names.ct.clone());
-    put(&mut o, tags::SERIES_NUMBER, VR::IS, "2");
-    put(&mut o, tags::ACQUISITION_NUMBER, VR::IS, "1");
-    put(&mut o, tags::INSTANCE_NUMBER, VR::IS, format!("{}", index + 1));
-    put(&mut o, tags::IMAGE_POSITION_PATIENT, VR::DS, format!("{x:.2}\\{y:.2}\\{z:.3}"));
-    put(&mut o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
-    put(&mut o, tags::SLICE_LOCATION, VR::DS, format!("{z:.3}"));
-    put(&mut o, tags::PIXEL_SPACING, VR::DS, pixel);
-    put(&mut o, tags::WINDOW_CENTER, VR::DS, "-600");
-    put(&mut o, tags::WINDOW_WIDTH, VR::DS, "1500");
-    finish(o, &slices[k].hu, instance, format!("CT/{:05}.dcm", index + 1))
+impl Scan<'_> {
+    fn axial(&self, index: usize) -> anyhow::Result<Instance> {
+        let Self { phantom, slices, names, .. } = self;
+        let grid = &phantom.grid;
+        // Instance 1 is nearest to the head; slices are kept from the feet.
+        let k = slices.len() - 1 - index;
+        let instance = uid(&names.root, &format!("ct/{index}"));
+        let mut o = common(phantom, names, &instance, grid.rows, grid.columns);
+        let pixel = format!("{:.3}\\{:.3}", grid.pixel_mm, grid.pixel_mm);
+        let [x, y, _] = grid.origin_mm;
+        // Decimal strings are computed from decimal inputs, so that positions are as even as a scanner's.
+        let z = f64::from((grid.origin_mm[2] * 100.0).round() as i32) / 100.0
+            + k as f64 * f64::from((grid.slice_mm * 1000.0).round() as i32) / 1000.0;
+        put(&mut o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL");
+        put(&mut o, tags::RESCALE_TYPE, VR::LO, "HU");
+        put(
+            &mut o,
+            tags::SERIES_DESCRIPTION,
+            VR::LO,
+            format!("Lung {:.2} {}", grid.slice_mm, phantom.options.kernel.name()),
+        );
+        put(&mut o, tags::SLICE_THICKNESS, VR::DS, format!("{:.3}", grid.slice_mm));
+        put(&mut o, tags::CONVOLUTION_KERNEL, VR::SH, phantom.options.kernel.name());
+        put(&mut o, tags::DATA_COLLECTION_DIAMETER, VR::DS, "500");
+        put(&mut o, tags::RECONSTRUCTION_DIAMETER, VR::DS, format!("{:.1}", grid.pixel_mm * grid.columns as f32));
+        put(&mut o, tags::GANTRY_DETECTOR_TILT, VR::DS, "0");
+        put(&mut o, tags::EXPOSURE_TIME, VR::IS, "500");
+        put(&mut o, tags::X_RAY_TUBE_CURRENT, VR::IS, format!("{}", tube_current(phantom.options.noise_hu)));
+        put(&mut o, tags::SERIES_INSTANCE_UID, VR::UI, names.ct.clone());
+        put(&mut o, tags::SERIES_NUMBER, VR::IS, "2");
+        put(&mut o, tags::ACQUISITION_NUMBER, VR::IS, "1");
+        put(&mut o, tags::INSTANCE_NUMBER, VR::IS, format!("{}", index + 1));
+        put(&mut o, tags::IMAGE_POSITION_PATIENT, VR::DS, format!("{x:.2}\\{y:.2}\\{z:.3}"));
+        put(&mut o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
+        put(&mut o, tags::SLICE_LOCATION, VR::DS, format!("{z:.3}"));
+        put(&mut o, tags::PIXEL_SPACING, VR::DS, pixel);
+        put(&mut o, tags::WINDOW_CENTER, VR::DS, "-600");
+        put(&mut o, tags::WINDOW_WIDTH, VR::DS, "1500");
+        self.finish(o, Series::Thin, index, z, &slices[k].hu, instance)
+    }
+
+    /// An overview: the mean of each line of sight, from front to back or from right to left.
+    fn localiser(&self, look: Look) -> anyhow::Result<Instance> {
+        let Self { phantom, slices, names, .. } = self;
+        let grid = &phantom.grid;
+        let index = usize::from(look == Look::Side);
+        let instance = uid(&names.root, &format!("scout/{index}"));
+        let pixel = grid.pixel_mm.max(grid.slice_mm);
+        let across = if look == Look::Front { grid.columns } else { grid.rows };
+        let extent = |count: usize, step: f32| ((count as f32 * step / pixel) as usize).max(1);
+        let (rows, columns) = (extent(grid.slices, grid.slice_mm), extent(across, grid.pixel_mm));
+        let mut hu = Vec::with_capacity(rows * columns);
+        for row in 0..rows {
+            let k = grid.slices - 1 - ((row as f32 * pixel / grid.slice_mm) as usize).min(grid.slices - 1);
+            for column in 0..columns {
+                let i = ((column as f32 * pixel / grid.pixel_mm) as usize).min(across - 1);
+                let plane = &slices[k].hu;
+                let mean = match look {
+                    Look::Front => mean(plane.iter().skip(i).step_by(grid.columns)),
+                    Look::Side => mean(plane[i * grid.columns..(i + 1) * grid.columns].iter()),
+                };
+                hu.push(mean);
+            }
+        }
+        let mut o = common(phantom, names, &instance, rows, columns);
+        put(&mut o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
+        // Lines of sight are no Hounsfield units (PS3.3 C.8.2.1).
+        put(&mut o, tags::RESCALE_TYPE, VR::LO, "US");
+        put(&mut o, tags::SERIES_DESCRIPTION, VR::LO, "Topogram");
+        put(&mut o, tags::SLICE_THICKNESS, VR::DS, "0.6");
+        put(&mut o, tags::CONVOLUTION_KERNEL, VR::SH, "T20f");
+        put(&mut o, tags::SERIES_INSTANCE_UID, VR::UI, names.scout.clone());
+        put(&mut o, tags::SERIES_NUMBER, VR::IS, "1");
+        put(&mut o, tags::ACQUISITION_NUMBER, VR::IS, "1");
+        put(&mut o, tags::INSTANCE_NUMBER, VR::IS, format!("{}", index + 1));
+        let top = grid.z(grid.slices.saturating_sub(1));
+        let (position, orientation) = match look {
+            Look::Front => (format!("{:.2}\\0\\{top:.2}", grid.origin_mm[0]), "1\\0\\0\\0\\0\\-1"),
+            Look::Side => (format!("0\\{:.2}\\{top:.2}", grid.origin_mm[1]), "0\\1\\0\\0\\0\\-1"),
+        };
+        put(&mut o, tags::IMAGE_POSITION_PATIENT, VR::DS, position);
+        put(&mut o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, orientation);
+        put(&mut o, tags::PIXEL_SPACING, VR::DS, format!("{pixel:.3}\\{pixel:.3}"));
+        put(&mut o, tags::WINDOW_CENTER, VR::DS, "-500");
+        put(&mut o, tags::WINDOW_WIDTH, VR::DS, "900");
+        self.finish(o, Series::Localiser, index, f64::from(top), &hu, instance)
+    }
+
+    /// Dresses the object as the vendor would, adds the pixels and encodes the file.
+    pub(super) fn finish(
+        &self,
+        mut o: InMemDicomObject,
+        series: Series,
+        index: usize,
+        z: f64,
+        hu: &[i16],
+        instance: String,
+    ) -> anyhow::Result<Instance> {
+        vendor_headers::dress(&mut o, self, series, index, z);
+        let coding = self.visit.vendor.map_or(Coding::UNSIGNED_12, |v| v.facts().coding);
+        let mut stored: Vec<u16> = hu.iter().map(|v| coding.store(*v)).collect();
+        if let (Some(padding), Series::Thin | Series::Thick) = (coding.padding, series) {
+            pad(&mut stored, self.phantom.grid.columns, padding as u16);
+        }
+        o.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(stored.into())));
+        let folder = match series {
+            Series::Localiser => "LOCALIZER",
+            Series::Thin => "CT",
+            Series::Thick => "THICK",
+            Series::Coronal => "CORONAL",
+        };
+        encode(o, uids::CT_IMAGE_STORAGE, instance, format!("{folder}/{:05}.dcm", index + 1))
+    }
 }
 
 /// Noise falls with the root of the dose: 15 HU at 200 mA.
-fn tube_current(noise_hu: f32) -> u32 {
+pub(super) fn tube_current(noise_hu: f32) -> u32 {
     (200.0 * (15.0 / noise_hu.max(1.0)).powi(2)).clamp(10.0, 800.0) as u32
 }
 
-/// A frontal overview: the mean of each line of sight from front to back.
-fn localiser(phantom: &Phantom, slices: &[Slice], names: &Names) -> anyhow::Result<Instance> {
-    let grid = &phantom.grid;
-    let instance = uid(&names.root, "scout/0");
-    let pixel = grid.pixel_mm.max(grid.slice_mm);
-    let extent = |count: usize, step: f32| ((count as f32 * step / pixel) as usize).max(1);
-    let (rows, columns) = (extent(grid.slices, grid.slice_mm), extent(grid.columns, grid.pixel_mm));
-    let mut hu = Vec::with_capacity(rows * columns);
-    for row in 0..rows {
-        let k = grid.slices - 1 - ((row as f32 * pixel / grid.slice_mm) as usize).min(grid.slices - 1);
-        for column in 0..columns {
-            let i = ((column as f32 * pixel / grid.pixel_mm) as usize).min(grid.columns - 1);
-            let sum: i64 = slices[k].hu.iter().skip(i).step_by(grid.columns).map(|v| i64::from(*v)).sum();
-            hu.push((sum / grid.rows as i64) as i16);
-        }
-    }
-    let mut o = common(phantom, names, &instance, rows, columns);
-    put(&mut o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
-    // Lines of sight are no Hounsfield units (PS3.3 C.8.2.1).
-    put(&mut o, tags::RESCALE_TYPE, VR::LO, "US");
-    put(&mut o, tags::SERIES_DESCRIPTION, VR::LO, "Topogram");
-    put(&mut o, tags::SLICE_THICKNESS, VR::DS, "0.6");
-    put(&mut o, tags::CONVOLUTION_KERNEL, VR::SH, "T20f");
-    put(&mut o, tags::SERIES_INSTANCE_UID, VR::UI, names.scout.clone());
-    put(&mut o, tags::SERIES_NUMBER, VR::IS, "1");
-    put(&mut o, tags::ACQUISITION_NUMBER, VR::IS, "1");
-    put(&mut o, tags::INSTANCE_NUMBER, VR::IS, "1");
-    let top = grid.z(grid.slices.saturating_sub(1));
-    put(&mut o, tags::IMAGE_POSITION_PATIENT, VR::DS, format!("{:.2}\\0\\{top:.2}", grid.origin_mm[0]));
-    put(&mut o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\0\\-1");
-    put(&mut o, tags::PIXEL_SPACING, VR::DS, format!("{pixel:.3}\\{pixel:.3}"));
-    put(&mut o, tags::WINDOW_CENTER, VR::DS, "-500");
-    put(&mut o, tags::WINDOW_WIDTH, VR::DS, "900");
-    finish(o, &hu, instance, "LOCALIZER/00001.dcm".into())
+/// Mean of one line of sight.
+fn mean<'a>(values: impl ExactSizeIterator<Item = &'a i16>) -> i16 {
+    let count = values.len().max(1) as i64;
+    (values.map(|v| i64::from(*v)).sum::<i64>() / count) as i16
 }
 
-/// Adds the pixels and the file meta group and encodes the file.
-fn finish(mut o: InMemDicomObject, hu: &[i16], instance: String, file_name: String) -> anyhow::Result<Instance> {
-    let stored: Vec<u16> = hu.iter().map(|v| (i32::from(*v) + 1024).clamp(0, 4095) as u16).collect();
-    o.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(stored.into())));
+/// Overwrites what lies outside the circle that touches the sides of the image.
+fn pad(stored: &mut [u16], columns: usize, padding: u16) {
+    let rows = stored.len() / columns;
+    let middle = |count: usize| (count as f32 - 1.0) / 2.0;
+    let radius = middle(columns.min(rows)) + 0.5;
+    for (row, line) in stored.chunks_exact_mut(columns).enumerate() {
+        for (column, v) in line.iter_mut().enumerate() {
+            let (x, y) = (column as f32 - middle(columns), row as f32 - middle(rows));
+            if x * x + y * y > radius * radius {
+                *v = padding;
+            }
+        }
+    }
+}
+
+/// Adds the file meta group and encodes the file.
+pub(super) fn encode(
+    o: InMemDicomObject,
+    sop_class: &str,
+    instance: String,
+    file_name: String,
+) -> anyhow::Result<Instance> {
     let meta: FileMetaTable = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(uids::CT_IMAGE_STORAGE)
+        .media_storage_sop_class_uid(sop_class)
         .media_storage_sop_instance_uid(instance.as_str())
         .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
         .implementation_class_uid(uid("scanside", "bench implementation"))
         .implementation_version_name("SCANSIDE_BENCH")
         .build()
         .context("the file meta group is incomplete")?;
-    let mut part10 = Vec::with_capacity(hu.len() * 2 + 4096);
+    let mut part10 = Vec::new();
     o.with_exact_meta(meta).write_all(&mut part10).context("an instance cannot be encoded")?;
     Ok(Instance {
         file_name,
-        sop_class_uid: uids::CT_IMAGE_STORAGE.into(),
+        sop_class_uid: sop_class.to_owned(),
         sop_instance_uid: instance,
         transfer_syntax_uid: uids::EXPLICIT_VR_LITTLE_ENDIAN.into(),
         part10,

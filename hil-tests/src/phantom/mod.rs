@@ -6,15 +6,20 @@
 pub mod anatomy;
 mod central;
 pub mod dicom;
+mod dose_report;
 pub mod grain;
 mod nodule;
 pub mod npy;
 pub mod random;
+mod reformat;
 mod render;
+pub mod scanner;
 mod shape;
 pub mod training;
 mod tree;
 mod truth;
+mod vendor_headers;
+pub mod visit;
 
 use anatomy::{Chest, Side};
 pub use grain::Kernel;
@@ -191,9 +196,17 @@ impl Phantom {
     /// # Errors
     /// When an instance cannot be encoded, which no valid `options` cause.
     pub fn chest(seed: u64, options: &Options) -> anyhow::Result<(dicom::Study, Truth)> {
+        Self::visiting(seed, options, &visit::Visit::default())
+    }
+
+    /// Like [`Phantom::chest`], with the headers of one visit to one scanner.
+    ///
+    /// # Errors
+    /// When an instance cannot be encoded, which no valid `options` cause.
+    pub fn visiting(seed: u64, options: &Options, visit: &visit::Visit) -> anyhow::Result<(dicom::Study, Truth)> {
         let phantom = Self::new(seed, options);
         let (slices, truth) = phantom.render();
-        Ok((dicom::study(&phantom, &slices)?, truth))
+        Ok((dicom::study_of(&phantom, &slices, visit)?, truth))
     }
 }
 
