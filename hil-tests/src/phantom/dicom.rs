@@ -11,6 +11,7 @@ use dicom_object::{FileMetaTable, InMemDicomObject};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::localiser::{Look, localiser};
 use super::render::Slice;
 use super::scanner::{Coding, Series};
 use super::visit::Visit;
@@ -70,9 +71,9 @@ pub fn study(phantom: &Phantom, slices: &[Slice]) -> anyhow::Result<Study> {
 /// When an instance cannot be encoded, which no valid options cause.
 pub fn study_of(phantom: &Phantom, slices: &[Slice], visit: &Visit) -> anyhow::Result<Study> {
     let scan = Scan { phantom, slices, visit, names: Names::new(phantom, visit) };
-    let mut instances = vec![scan.localiser(Look::Front)?];
+    let mut instances = vec![localiser(&scan, Look::Front)?];
     if visit.vendor.is_some_and(|v| v.facts().lateral_too) {
-        instances.push(scan.localiser(Look::Side)?);
+        instances.push(localiser(&scan, Look::Side)?);
     }
     let ct: anyhow::Result<Vec<Instance>> = (0..slices.len()).into_par_iter().map(|i| scan.axial(i)).collect();
     instances.extend(ct?);
@@ -118,13 +119,6 @@ impl Names {
             root,
         }
     }
-}
-
-/// From where the localiser is taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
-    Front,
-    Side,
 }
 
 /// `2.25.` and 128 bits of a hash as a decimal number (PS3.5 B.2), marked as a version 8 UUID (RFC 9562).
@@ -249,53 +243,6 @@ impl Scan<'_> {
         self.finish(o, Series::Thin, index, z, &slices[k].hu, instance)
     }
 
-    /// An overview: the mean of each line of sight, from front to back or from right to left.
-    fn localiser(&self, look: Look) -> anyhow::Result<Instance> {
-        let Self { phantom, slices, names, .. } = self;
-        let grid = &phantom.grid;
-        let index = usize::from(look == Look::Side);
-        let instance = uid(&names.root, &format!("scout/{index}"));
-        let pixel = grid.pixel_mm.max(grid.slice_mm);
-        let across = if look == Look::Front { grid.columns } else { grid.rows };
-        let extent = |count: usize, step: f32| ((count as f32 * step / pixel) as usize).max(1);
-        let (rows, columns) = (extent(grid.slices, grid.slice_mm), extent(across, grid.pixel_mm));
-        let mut hu = Vec::with_capacity(rows * columns);
-        for row in 0..rows {
-            let k = grid.slices - 1 - ((row as f32 * pixel / grid.slice_mm) as usize).min(grid.slices - 1);
-            for column in 0..columns {
-                let i = ((column as f32 * pixel / grid.pixel_mm) as usize).min(across - 1);
-                let plane = &slices[k].hu;
-                let mean = match look {
-                    Look::Front => mean(plane.iter().skip(i).step_by(grid.columns)),
-                    Look::Side => mean(plane[i * grid.columns..(i + 1) * grid.columns].iter()),
-                };
-                hu.push(mean);
-            }
-        }
-        let mut o = common(phantom, names, &instance, rows, columns);
-        put(&mut o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
-        // Lines of sight are no Hounsfield units (PS3.3 C.8.2.1).
-        put(&mut o, tags::RESCALE_TYPE, VR::LO, "US");
-        put(&mut o, tags::SERIES_DESCRIPTION, VR::LO, "Topogram");
-        put(&mut o, tags::SLICE_THICKNESS, VR::DS, "0.6");
-        put(&mut o, tags::CONVOLUTION_KERNEL, VR::SH, "T20f");
-        put(&mut o, tags::SERIES_INSTANCE_UID, VR::UI, names.scout.clone());
-        put(&mut o, tags::SERIES_NUMBER, VR::IS, "1");
-        put(&mut o, tags::ACQUISITION_NUMBER, VR::IS, "1");
-        put(&mut o, tags::INSTANCE_NUMBER, VR::IS, format!("{}", index + 1));
-        let top = grid.z(grid.slices.saturating_sub(1));
-        let (position, orientation) = match look {
-            Look::Front => (format!("{:.2}\\0\\{top:.2}", grid.origin_mm[0]), "1\\0\\0\\0\\0\\-1"),
-            Look::Side => (format!("0\\{:.2}\\{top:.2}", grid.origin_mm[1]), "0\\1\\0\\0\\0\\-1"),
-        };
-        put(&mut o, tags::IMAGE_POSITION_PATIENT, VR::DS, position);
-        put(&mut o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, orientation);
-        put(&mut o, tags::PIXEL_SPACING, VR::DS, format!("{pixel:.3}\\{pixel:.3}"));
-        put(&mut o, tags::WINDOW_CENTER, VR::DS, "-500");
-        put(&mut o, tags::WINDOW_WIDTH, VR::DS, "900");
-        self.finish(o, Series::Localiser, index, f64::from(top), &hu, instance)
-    }
-
     /// Dresses the object as the vendor would, adds the pixels and encodes the file.
     pub(super) fn finish(
         &self,
@@ -326,12 +273,6 @@ impl Scan<'_> {
 /// Noise falls with the root of the dose: 15 HU at 200 mA.
 pub(super) fn tube_current(noise_hu: f32) -> u32 {
     (200.0 * (15.0 / noise_hu.max(1.0)).powi(2)).clamp(10.0, 800.0) as u32
-}
-
-/// Mean of one line of sight.
-fn mean<'a>(values: impl ExactSizeIterator<Item = &'a i16>) -> i16 {
-    let count = values.len().max(1) as i64;
-    (values.map(|v| i64::from(*v)).sum::<i64>() / count) as i16
 }
 
 /// Overwrites what lies outside the circle that touches the sides of the image.

@@ -8,6 +8,7 @@ mod central;
 pub mod dicom;
 mod dose_report;
 pub mod grain;
+mod localiser;
 mod nodule;
 pub mod npy;
 pub mod random;
