@@ -1,19 +1,27 @@
-//! A model package: a directory with `model.toml` and the network it names. Opened means checked.
+//! A model package: a directory with `model.toml` and the files it names. Opened means checked: every file is the one
+//! the manifest was written for, and there is no other.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest, Variant};
 
-/// A package whose manifest makes sense and whose network is the one the manifest was written for.
+/// The manifest and its detached signature; all other files are named by the manifest.
+pub const MANIFEST: &str = "model.toml";
+pub const SIGNATURE: &str = "model.toml.minisig";
+
+/// A manifest is short; a longer file is none.
+const LONGEST_MANIFEST: u64 = 256 << 10;
+
+/// A package whose manifest makes sense and whose files are the ones the manifest was written for.
 #[derive(Debug, Clone)]
 pub struct Package {
     pub directory: PathBuf,
     pub manifest: Manifest,
-    /// The ONNX file's bytes; their SHA-256 equals `manifest.sha256`.
-    pub network: Vec<u8>,
+    /// SHA-256 of `model.toml`, lower-case hexadecimal: as that names every other file by hash, it names the package.
+    pub sha256: String,
 }
 
 /// Why a directory is no usable package. Each message names the file, and the key where there is one.
@@ -23,83 +31,109 @@ pub enum Error {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{}: {message}", path.display())]
     Syntax { path: PathBuf, message: String },
-    #[error("{}: {key}: {reason}", path.display())]
-    Value { path: PathBuf, key: &'static str, reason: String },
-    #[error("{}: sha256 is {found}, {} says {expected}", path.display(), manifest.display())]
-    Hash { path: PathBuf, manifest: PathBuf, found: String, expected: String },
+    #[error("{}: {}: {}", path.display(), bad.key, bad.reason)]
+    Value { path: PathBuf, bad: manifest::BadValue },
+    #[error("{}: sha256 is {found}, {MANIFEST} says {expected}", path.display())]
+    Hash { path: PathBuf, found: String, expected: String },
+    #[error("{}: not in [files] of {MANIFEST}", path.display())]
+    Unlisted { path: PathBuf },
+    #[error("{}: neither a regular file nor a directory", path.display())]
+    NotAFile { path: PathBuf },
+    #[error("{}: no variant for {provider}", path.display())]
+    NoVariant { path: PathBuf, provider: String },
 }
 
 impl Package {
-    /// Opens and verifies the package in `directory`.
+    /// Opens and verifies the package in `directory`: manifest, hash of every file, no other file. Its signature is
+    /// the matter of [`crate::signature`].
     ///
     /// # Errors
-    /// See [`Error`]: a file that cannot be read, a manifest that does not parse or holds a value out of range, a
-    /// network that is not the one the manifest names.
+    /// See [`Error`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let path = directory.join("model.toml");
-        let text = std::fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
-        let manifest: Manifest = toml::from_str(&text)
-            .map_err(|e| Error::Syntax { path: path.clone(), message: e.to_string().trim_end().to_owned() })?;
-        check(&manifest).map_err(|(key, reason)| Error::Value { path: path.clone(), key, reason })?;
-
-        let network_path = directory.join(&manifest.network);
-        let network = std::fs::read(&network_path).map_err(|source| unreadable(&network_path, source))?;
-        let found = hexadecimal(&Sha256::digest(&network));
-        if found != manifest.sha256 {
-            return Err(Error::Hash { path: network_path, manifest: path, found, expected: manifest.sha256 });
+        let (manifest, text) = read_manifest(directory)?;
+        for (name, expected) in &manifest.files {
+            hashed(directory, name, expected)?;
         }
-        Ok(Self { directory: directory.to_path_buf(), manifest, network })
+        nothing_else(directory, Path::new(""), &manifest)?;
+        let sha256 = hexadecimal(&Sha256::digest(&text));
+        Ok(Self { directory: directory.to_path_buf(), manifest, sha256 })
     }
+
+    /// The bytes of a file of the package, checked again: the disk may have changed since the package was opened.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], [`Error::Hash`], [`Error::Unlisted`].
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let path = || self.directory.join(name);
+        let expected = self.manifest.files.get(name).ok_or_else(|| Error::Unlisted { path: path() })?;
+        hashed(&self.directory, name, expected)
+    }
+
+    /// The variant for an accelerator (`provider` as in `hal::accel::Description`) and its network.
+    ///
+    /// # Errors
+    /// [`Error::NoVariant`], and as [`Package::read`].
+    pub fn network(&self, provider: &str) -> Result<(&Variant, Vec<u8>), Error> {
+        let none = || Error::NoVariant { path: self.directory.clone(), provider: provider.to_owned() };
+        let variant = self.manifest.variant(provider).ok_or_else(none)?;
+        Ok((variant, self.read(&variant.network)?))
+    }
+}
+
+/// The manifest and the bytes it was parsed from.
+fn read_manifest(directory: &Path) -> Result<(Manifest, Vec<u8>), Error> {
+    let path = directory.join(MANIFEST);
+    let size = std::fs::symlink_metadata(&path).map_err(|source| unreadable(&path, source))?;
+    if !size.is_file() || size.len() > LONGEST_MANIFEST {
+        let message = "not a regular file of at most 256 KiB".into();
+        return Err(Error::Syntax { path, message });
+    }
+    let text = std::fs::read_to_string(&path).map_err(|source| unreadable(&path, source))?;
+    let manifest = Manifest::parse(&text).map_err(|error| match error {
+        manifest::Error::Syntax(message) => Error::Syntax { path: path.clone(), message },
+        manifest::Error::Value(bad) => Error::Value { path: path.clone(), bad },
+    })?;
+    Ok((manifest, text.into_bytes()))
+}
+
+fn hashed(directory: &Path, name: &str, expected: &str) -> Result<Vec<u8>, Error> {
+    let path = directory.join(name);
+    if std::fs::symlink_metadata(&path).is_ok_and(|m| !m.is_file()) {
+        return Err(Error::NotAFile { path });
+    }
+    let bytes = std::fs::read(&path).map_err(|source| unreadable(&path, source))?;
+    let found = hexadecimal(&Sha256::digest(&bytes));
+    if found == expected { Ok(bytes) } else { Err(Error::Hash { path, found, expected: expected.to_owned() }) }
+}
+
+/// Refuses what the manifest does not name. Depth is bounded: a directory that holds no named file is refused.
+fn nothing_else(root: &Path, below: &Path, manifest: &Manifest) -> Result<(), Error> {
+    let directory = root.join(below);
+    for entry in std::fs::read_dir(&directory).map_err(|source| unreadable(&directory, source))? {
+        let entry = entry.map_err(|source| unreadable(&directory, source))?;
+        let (path, name) = (entry.path(), below.join(entry.file_name()));
+        let kind = entry.file_type().map_err(|source| unreadable(&path, source))?;
+        let known =
+            |file: &String| if kind.is_dir() { Path::new(file).starts_with(&name) } else { Path::new(file) == name };
+        let own = kind.is_file() && [MANIFEST, SIGNATURE].iter().any(|own| name == Path::new(own));
+        if !kind.is_dir() && !kind.is_file() {
+            return Err(Error::NotAFile { path });
+        }
+        if !own && !manifest.files.keys().any(known) {
+            return Err(Error::Unlisted { path });
+        }
+        if kind.is_dir() {
+            nothing_else(root, &name, manifest)?;
+        }
+    }
+    Ok(())
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> Error {
     Error::Unreadable { path: path.to_path_buf(), source }
 }
 
-/// Values that parse but cannot be worked with, as (key, reason).
-fn check(manifest: &Manifest) -> Result<(), (&'static str, String)> {
-    let Manifest { id, version, network, sha256, intended_use, input, thresholds, .. } = manifest;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if id.is_empty() || !id.chars().all(plain) {
-        return Err(("id", format!("\"{id}\": letters, digits, '.', '_' and '-' only")));
-    }
-    if version.split('.').count() != 3 || !version.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(("version", format!("\"{version}\" is not like 1.2.3")));
-    }
-    // A package must not reach out of its own directory.
-    if network.is_empty() || network.starts_with('.') || !network.chars().all(plain) {
-        return Err(("network", format!("\"{network}\" is not a plain file name")));
-    }
-    if sha256.len() != 64 || !sha256.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
-        return Err(("sha256", "not 64 lower-case hexadecimal digits".into()));
-    }
-    if !(intended_use.max_slice_spacing_mm > 0.0 && intended_use.max_slice_spacing_mm <= 20.0) {
-        return Err(("intended_use.max_slice_spacing_mm", format!("{} mm", intended_use.max_slice_spacing_mm)));
-    }
-    if !(0.3..=5.0).contains(&input.spacing_mm) {
-        return Err(("input.spacing_mm", format!("{} is not within 0.3 to 5", input.spacing_mm)));
-    }
-    if input.patch.iter().any(|n| !(8..=512).contains(n)) {
-        return Err(("input.patch", format!("{:?}: each extent must be 8 to 512 voxels", input.patch)));
-    }
-    if input.patch.iter().any(|n| input.overlap * 2 > *n) {
-        return Err(("input.overlap", format!("{} is more than half of a patch", input.overlap)));
-    }
-    if !(input.window_hu[0].is_finite() && input.window_hu[1].is_finite() && input.window_hu[0] < input.window_hu[1]) {
-        return Err(("input.window_hu", format!("{:?} is not [low, high]", input.window_hu)));
-    }
-    for (key, value) in [("thresholds.confidence", thresholds.confidence), ("thresholds.mask", thresholds.mask)] {
-        if !(value > 0.0 && value < 1.0) {
-            return Err((key, format!("{value} is not between 0 and 1")));
-        }
-    }
-    if !(0.0..=100.0).contains(&thresholds.min_diameter_mm) {
-        return Err(("thresholds.min_diameter_mm", format!("{} mm", thresholds.min_diameter_mm)));
-    }
-    Ok(())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, b| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{b:02x}");
@@ -108,83 +142,114 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const NETWORK: &[u8] = b"a network";
 
+    /// A small package that opens.
+    pub(crate) fn good() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(MANIFEST), manifest()).unwrap();
+        std::fs::write(directory.path().join("nodules.onnx"), NETWORK).unwrap();
+        std::fs::create_dir(directory.path().join("golden")).unwrap();
+        std::fs::write(directory.path().join("golden/note"), b"").unwrap();
+        directory
+    }
+
     fn manifest() -> String {
         format!(
-            r#"id = "ct-chest-nodules"
-version = "0.1.0"
+            r#"format = 1
+id = "test"
+version = "1.0.0"
 task = "ct_chest"
-network = "nodules.onnx"
-sha256 = "{}"
 licence = "Apache-2.0"
 clearance = "research"
 [intended_use]
 modality = "CT"
 body_part = "CHEST"
-max_slice_spacing_mm = 2.5
+[intended_use.findings.nodule]
 [input]
-spacing_mm = 1.25
+spacing_mm = 1.5
 patch = [64, 96, 96]
 overlap = 16
-window_hu = [-1000.0, 400.0]
-[thresholds]
+windows_hu = [[-1000.0, 400.0]]
+[outputs]
+channels = ["nodule"]
+[thresholds.nodule]
 confidence = 0.5
 mask = 0.4
-min_diameter_mm = 4.0
+min_size = 4.0
+[[variants]]
+accelerator = "any"
+precision = "fp32"
+network = "nodules.onnx"
+[files]
+"nodules.onnx" = "{}"
+"golden/note" = "{}"
 "#,
-            hexadecimal(&Sha256::digest(NETWORK))
+            hexadecimal(&Sha256::digest(NETWORK)),
+            hexadecimal(&Sha256::digest(b""))
         )
     }
 
-    fn opened(manifest: &str) -> Result<Package, Error> {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("model.toml"), manifest).unwrap();
-        std::fs::write(directory.path().join("nodules.onnx"), NETWORK).unwrap();
+    /// The package after `change`, opened.
+    fn opened(change: impl FnOnce(&Path)) -> Result<Package, Error> {
+        let directory = good();
+        change(directory.path());
         Package::open(directory.path())
     }
 
     #[test]
-    fn a_good_package_opens() {
-        let package = opened(&manifest()).unwrap();
-        assert_eq!(package.network, NETWORK);
-        assert_eq!(package.manifest.input.patch, [64, 96, 96]);
+    fn a_good_package_opens_and_gives_its_network() {
+        let directory = good();
+        let package = Package::open(directory.path()).unwrap();
+        assert_eq!(package.network("cpu").unwrap().1, NETWORK);
+        std::fs::write(directory.path().join("nodules.onnx"), b"another").unwrap();
+        assert!(matches!(package.network("cpu"), Err(Error::Hash { .. })), "changed after it was opened");
     }
 
     #[test]
-    fn an_unknown_key_is_refused_with_its_line() {
-        let text = opened(&manifest().replace("overlap", "overlaps")).unwrap_err().to_string();
-        assert!(text.contains("model.toml") && text.contains("overlaps") && text.contains("line"), "{text}");
+    fn a_changed_file_is_refused() {
+        let error = opened(|d| std::fs::write(d.join("golden/note"), b"x").unwrap()).unwrap_err();
+        assert!(matches!(&error, Error::Hash { path, .. } if path.ends_with("golden/note")), "{error}");
     }
 
     #[test]
-    fn a_changed_network_is_refused() {
-        let other = manifest().replace(&hexadecimal(&Sha256::digest(NETWORK)), &"0".repeat(64));
-        assert!(matches!(opened(&other), Err(Error::Hash { .. })), "{:?}", opened(&other));
-    }
-
-    #[test]
-    fn a_value_out_of_range_is_refused_by_key() {
-        for (from, to, key) in [
-            ("network = \"nodules.onnx\"", "network = \"../nodules.onnx\"", "network"),
-            ("confidence = 0.5", "confidence = nan", "thresholds.confidence"),
-            ("overlap = 16", "overlap = 40", "input.overlap"),
-            ("[-1000.0, 400.0]", "[400.0, -1000.0]", "input.window_hu"),
-            ("spacing_mm = 1.25", "spacing_mm = 0.0", "input.spacing_mm"),
-        ] {
-            let error = opened(&manifest().replace(from, to)).unwrap_err();
-            assert!(matches!(&error, Error::Value { key: k, .. } if *k == key), "{error}");
+    fn a_file_or_directory_that_is_not_named_is_refused() {
+        for place in ["more.onnx", "golden/more", ".hidden"] {
+            let error = opened(|d| std::fs::write(d.join(place), b"").unwrap()).unwrap_err();
+            assert!(matches!(&error, Error::Unlisted { path } if path.ends_with(place)), "{error}");
         }
+        let error = opened(|d| std::fs::create_dir(d.join("empty")).unwrap()).unwrap_err();
+        assert!(matches!(&error, Error::Unlisted { path } if path.ends_with("empty")), "{error}");
+    }
+
+    #[test]
+    fn a_link_is_refused_even_when_it_leads_to_the_right_bytes() {
+        let error = opened(|d| {
+            std::fs::rename(d.join("nodules.onnx"), d.join("golden/away")).unwrap();
+            std::os::unix::fs::symlink("golden/away", d.join("nodules.onnx")).unwrap();
+        });
+        assert!(matches!(error, Err(Error::NotAFile { .. })), "{error:?}");
     }
 
     #[test]
     fn a_missing_file_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        assert!(Package::open(directory.path()).unwrap_err().to_string().contains("model.toml"));
-        std::fs::write(directory.path().join("model.toml"), manifest()).unwrap();
-        assert!(Package::open(directory.path()).unwrap_err().to_string().contains("nodules.onnx"));
+        for name in [MANIFEST, "nodules.onnx"] {
+            let error = opened(|d| std::fs::remove_file(d.join(name)).unwrap()).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_packages_of_this_repository_open() {
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/packages")).unwrap() {
+            let directory = entry.unwrap().path();
+            // A directory whose network is not trained yet has no manifest.
+            if directory.join(MANIFEST).exists() {
+                Package::open(&directory).unwrap();
+            }
+        }
     }
 }

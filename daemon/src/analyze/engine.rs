@@ -42,6 +42,8 @@ struct Loaded {
 #[derive(Debug, Clone)]
 pub struct Used {
     pub manifest: models::manifest::Manifest,
+    /// Of `model.toml`, which names every other file by hash.
+    pub sha256: String,
     /// `None` when no network had to run.
     pub accelerator: Option<Accelerated>,
 }
@@ -70,22 +72,30 @@ impl Engine {
                 let directory = self.packages.join(CHEST_CT);
                 let package = Package::open(&directory).map_err(|source| Error::Package { directory, source })?;
                 if let Some(reason) = task::ct_chest::nodules_refused(volume, &package.manifest) {
-                    let used = Used { manifest: package.manifest, accelerator: None };
+                    let used = Used { manifest: package.manifest, sha256: package.sha256, accelerator: None };
                     return Ok((task::ct_chest::without_network(volume, &reason, control)?, used));
                 }
                 self.load(package)?
             }
         };
         let findings = task::ct_chest::run(volume, &loaded.package, loaded.model.as_mut(), control);
-        let used = Used { manifest: loaded.package.manifest.clone(), accelerator: Some(loaded.accelerator.describe()) };
+        let used = Used {
+            manifest: loaded.package.manifest.clone(),
+            sha256: loaded.package.sha256.clone(),
+            accelerator: Some(loaded.accelerator.describe()),
+        };
         self.loaded = Some(loaded);
         Ok((findings?, used))
     }
 
     fn load(&self, package: Package) -> Result<Loaded, Error> {
         let accelerator = accel::open(&self.config)?;
-        let model = accelerator.load(&package.network)?;
         let Accelerated { provider, library, fallback, .. } = accelerator.describe();
+        let network = package
+            .network(&provider)
+            .map_err(|source| Error::Package { directory: package.directory.clone(), source })?
+            .1;
+        let model = accelerator.load(&network)?;
         let (id, version) = (&package.manifest.id, &package.manifest.version);
         tracing::info!(model = %id, %version, provider, library, fallback, "model loaded");
         Ok(Loaded { accelerator, package, model })

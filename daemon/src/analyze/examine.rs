@@ -113,12 +113,9 @@ fn provenance(device: &settings::Device, used: Option<&Used>, created_utc: &str)
         ModelIdentity {
             id: manifest.id.clone(),
             version: manifest.version.clone(),
-            sha256: manifest.sha256.clone(),
+            sha256: used.sha256.clone(),
             clearance: manifest.clearance,
-            thresholds: format!(
-                "confidence {} mask {} min-diameter-mm {}",
-                manifest.thresholds.confidence, manifest.thresholds.mask, manifest.thresholds.min_diameter_mm
-            ),
+            thresholds: manifest.parameters(),
         }
     });
     let (accelerator, simulated) = used.and_then(|used| used.accelerator.as_ref()).map_or_else(

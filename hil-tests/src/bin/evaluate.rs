@@ -1,6 +1,7 @@
 //! Measures a model package on phantoms it was never trained on, through the engine that ships, and writes the table of
 //! the model card.
 
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -125,6 +126,6 @@ fn model_name(package: &Path) -> anyhow::Result<String> {
         let line = text.lines().find_map(|l| l.strip_prefix(key)?.trim_start().strip_prefix('='));
         line.map(|v| v.trim().trim_matches('"').to_owned()).with_context(|| format!("{}: no {key}", path.display()))
     };
-    let sha = value("sha256")?;
-    Ok(format!("{} {}, sha256 {}...", value("id")?, value("version")?, sha.get(..12).unwrap_or(&sha)))
+    let sha: String = Sha256::digest(&text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{} {}, sha256 of model.toml {sha}...", value("id")?, value("version")?))
 }

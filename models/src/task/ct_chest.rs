@@ -6,7 +6,7 @@ use hal::LoadedModel;
 
 use super::lungs::{self, Examined};
 use super::{Control, Error, go_on, nodules};
-use crate::findings::{Evaluated, Findings, Lung};
+use crate::findings::{Evaluated, Finding, Findings, Lung};
 use crate::manifest::Manifest;
 use crate::package::Package;
 use crate::volume::Volume;
@@ -64,7 +64,10 @@ fn examine(volume: &Volume, reason: &str, control: &dyn Control) -> Result<(Opti
 /// load the network.
 pub fn nodules_refused(volume: &Volume, manifest: &Manifest) -> Option<String> {
     let spacing = volume.geometry.spacing_mm[2];
-    let needed = manifest.intended_use.max_slice_spacing_mm;
+    let Some(limits) = manifest.intended_use.findings.get(&Finding::Nodule) else {
+        return Some("nodules not evaluated: the package does not claim them".into());
+    };
+    let needed = limits.max_slice_spacing_mm.unwrap_or(f64::INFINITY);
     // Positions are stored as decimal text: 2.5 mm may read 2.5000001.
     (spacing > needed + 1e-3)
         .then(|| format!("nodules not evaluated: slice spacing {spacing:.1} mm, package needs <= {needed:.1} mm"))

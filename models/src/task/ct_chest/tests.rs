@@ -1,5 +1,6 @@
 //! The whole task on a chest of ellipsoids; the network is a script that knows nodules by their 200 HU.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,24 +10,33 @@ use hal::accel::{Kind as DeviceKind, Tensor};
 
 use super::*;
 use crate::findings::{Nodule, Side};
-use crate::manifest::{Clearance, Input, IntendedUse, Thresholds};
+use crate::manifest::{Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Threshold};
 use crate::task::{Kind, Unattended};
 use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
 
 fn package() -> Package {
+    let limits = Limits { max_slice_spacing_mm: Some(2.5), ..Limits::default() };
     let manifest = Manifest {
+        format: FORMAT,
         id: "test".into(),
         version: "1.0.0".into(),
         task: "ct_chest".into(),
-        network: "test.onnx".into(),
-        sha256: "0".repeat(64),
         licence: "Apache-2.0".into(),
         clearance: Clearance::Research,
-        intended_use: IntendedUse { modality: "CT".into(), body_part: "CHEST".into(), max_slice_spacing_mm: 2.5 },
-        input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, window_hu: [-1000.0, 400.0] },
-        thresholds: Thresholds { confidence: 0.5, mask: 0.4, min_diameter_mm: 4.0 },
+        intended_use: IntendedUse {
+            modality: "CT".into(),
+            body_part: "CHEST".into(),
+            min_age_years: None,
+            findings: [(Finding::Nodule, limits)].into(),
+        },
+        input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, windows_hu: vec![[-1000.0, 400.0]] },
+        outputs: Outputs { channels: vec![Channel::Nodule] },
+        thresholds: [(Channel::Nodule, Threshold { confidence: 0.5, mask: 0.4, min_size: 4.0 })].into(),
+        variants: Vec::new(),
+        golden: None,
+        files: BTreeMap::new(),
     };
-    Package { directory: PathBuf::new(), manifest, network: vec![1] }
+    Package { directory: PathBuf::new(), manifest, sha256: String::new() }
 }
 
 /// Wall (40 HU) reads 0.743 in the window, a nodule (200 HU) 0.857.

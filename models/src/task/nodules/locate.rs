@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::EDGE_MM;
 use crate::findings::{Lung, Mask, Nodule, Side};
 use crate::grid::Grid;
-use crate::manifest::Thresholds;
+use crate::manifest::Threshold;
 use crate::morphology;
 use crate::postprocess::components;
 use crate::postprocess::diameter::{self, Axes};
@@ -17,7 +17,7 @@ use crate::volume::Volume;
 pub(super) fn collect(
     volume: &Volume,
     lungs: &[Lung],
-    thresholds: &Thresholds,
+    thresholds: &Threshold,
     target: &Target,
     probability: &[f32],
 ) -> Vec<Nodule> {
@@ -37,7 +37,7 @@ pub(super) fn collect(
             let region = region(volume, lungs, target, &found.labels, label, &c);
             measure(volume, lungs, outline::outline(volume, &region), f64::from(c.score))
         })
-        .filter(|n| n.diameter_mm >= thresholds.min_diameter_mm)
+        .filter(|n| n.diameter_mm >= thresholds.min_size)
         .collect();
     nodules.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(b.diameter_mm.total_cmp(&a.diameter_mm)));
     for (number, nodule) in (1..).zip(&mut nodules) {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Control, Error, Kind, go_on};
 use crate::findings::{Lung, Nodule};
-use crate::manifest::Manifest;
+use crate::manifest::{Channel, Manifest, Threshold};
 use crate::morphology;
 use crate::postprocess::patches::{self, Blend};
 use crate::preprocess::resample::{self, Target};
@@ -52,12 +52,13 @@ pub(super) fn find(
         control.progress(stage, 1.0);
     };
     check_names(model)?;
-    let prepared = prepare(volume, lungs, manifest);
+    let (thresholds, windows) = single(manifest)?;
+    let prepared = prepare(volume, lungs, manifest, windows);
     go_on(control)?;
     lap("resample", &mut timings);
     let probability = infer(&prepared, manifest, model, control)?;
     lap("inference", &mut timings);
-    let nodules = locate::collect(volume, lungs, &manifest.thresholds, &prepared.target, &probability);
+    let nodules = locate::collect(volume, lungs, thresholds, &prepared.target, &probability);
     lap("postprocess", &mut timings);
     Ok((nodules, timings))
 }
@@ -71,6 +72,15 @@ fn check_names(model: &dyn LoadedModel) -> Result<(), Error> {
     Ok(())
 }
 
+/// Thresholds and window of a package whose network has one input and one output channel.
+fn single(manifest: &Manifest) -> Result<(&Threshold, [f32; 2]), Error> {
+    match (manifest.thresholds.get(&Channel::Nodule), manifest.input.windows_hu.as_slice(), &manifest.outputs.channels)
+    {
+        (Some(thresholds), [window], channels) if channels.len() == 1 => Ok((thresholds, *window)),
+        _ => Err(Error::new(Kind::BadModel, "this task needs one window and the one channel \"nodule\"")),
+    }
+}
+
 /// What the network reads.
 struct Prepared {
     target: Target,
@@ -80,13 +90,13 @@ struct Prepared {
     search: Vec<u8>,
 }
 
-fn prepare(volume: &Volume, lungs: &[Lung], manifest: &Manifest) -> Prepared {
+fn prepare(volume: &Volume, lungs: &[Lung], manifest: &Manifest, window_hu: [f32; 2]) -> Prepared {
     let input = &manifest.input;
     let [d, h, w] = input.patch;
     let target = Target::cover(&volume.geometry, extent(lungs), MARGIN_MM, input.spacing_mm, [w, h, d]);
     let mut image = resample::trilinear(volume, &target, AIR_HU);
     let plane = target.grid.dims[0] * target.grid.dims[1];
-    image.par_chunks_mut(plane.max(1)).for_each(|slice| window::window(slice, input.window_hu));
+    image.par_chunks_mut(plane.max(1)).for_each(|slice| window::window(slice, window_hu));
     let inside = on_target(&target, volume.geometry.dims, lungs);
     let search = morphology::dilate(&target.grid, &inside, OUTSIDE_LUNG_MM);
     Prepared { target, image, search }

@@ -1,0 +1,130 @@
+//! Values of a manifest that parse but cannot be worked with.
+
+use super::{BadValue, FORMAT, Manifest, Threshold};
+
+/// Names that a package keeps for itself.
+const RESERVED: [&str; 2] = ["model.toml", "model.toml.minisig"];
+/// Depth of directories in a package.
+const MOST_LEVELS: usize = 4;
+
+pub fn manifest(manifest: &Manifest) -> Result<(), BadValue> {
+    let Manifest { format, id, version, task, licence, intended_use, .. } = manifest;
+    ensure(*format == FORMAT, "format", || format!("{format}; this program reads {FORMAT}"))?;
+    ensure(plain(id) && id.len() <= 64, "id", || format!("{id:?}: letters, digits, '.', '_' and '-' only"))?;
+    ensure(semver::Version::parse(version).is_ok(), "version", || format!("{version:?} is no semantic version"))?;
+    ensure(plain(task), "task", || format!("{task:?} is not the name of a task"))?;
+    ensure(!licence.trim().is_empty(), "licence", || "empty".into())?;
+    ensure(!intended_use.modality.is_empty(), "intended_use.modality", || "empty".into())?;
+    ensure(!intended_use.body_part.is_empty(), "intended_use.body_part", || "empty".into())?;
+    let age = intended_use.min_age_years.unwrap_or(0.0);
+    ensure((0.0..=120.0).contains(&age), "intended_use.min_age_years", || format!("{age} years"))?;
+    findings(manifest)?;
+    input(manifest)?;
+    channels(manifest)?;
+    files(manifest)?;
+    variants(manifest)
+}
+
+fn ensure(holds: bool, key: impl Into<String>, reason: impl FnOnce() -> String) -> Result<(), BadValue> {
+    if holds { Ok(()) } else { Err(BadValue { key: key.into(), reason: reason() }) }
+}
+
+/// Can be a directory's name.
+fn plain(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !text.is_empty() && !text.starts_with('.') && text.chars().all(allowed)
+}
+
+fn findings(manifest: &Manifest) -> Result<(), BadValue> {
+    let findings = &manifest.intended_use.findings;
+    ensure(!findings.is_empty(), "intended_use.findings", || "the package claims no finding".into())?;
+    for (finding, limits) in findings {
+        let low = limits.min_slice_spacing_mm.unwrap_or(0.0);
+        let high = limits.max_slice_spacing_mm.unwrap_or(20.0);
+        let key = || format!("intended_use.findings.{finding:?}");
+        ensure(low >= 0.0 && low < high && high <= 20.0, key(), || format!("slice spacing {low} to {high} mm"))?;
+        let noise = limits.max_noise_hu.unwrap_or(1.0);
+        ensure(noise > 0.0 && noise.is_finite(), key(), || format!("max_noise_hu {noise}"))?;
+    }
+    Ok(())
+}
+
+fn input(manifest: &Manifest) -> Result<(), BadValue> {
+    let input = &manifest.input;
+    let spacing = input.spacing_mm;
+    ensure((0.3..=5.0).contains(&spacing), "input.spacing_mm", || format!("{spacing} is not within 0.3 to 5"))?;
+    let patch = input.patch;
+    let good = patch.iter().all(|n| (8..=512).contains(n) && n.is_multiple_of(8));
+    ensure(good, "input.patch", || format!("{patch:?}: each extent must be 8 to 512 voxels, a multiple of 8"))?;
+    let fits = patch.iter().all(|n| input.overlap <= n / 2);
+    ensure(fits, "input.overlap", || format!("{} is more than half of a patch", input.overlap))?;
+    let count = input.windows_hu.len();
+    ensure((1..=8).contains(&count), "input.windows_hu", || format!("{count} windows; 1 to 8 are allowed"))?;
+    for window in &input.windows_hu {
+        let good = window.iter().all(|v| v.is_finite()) && window[0] < window[1];
+        ensure(good, "input.windows_hu", || format!("{window:?} is not [low, high]"))?;
+    }
+    Ok(())
+}
+
+fn channels(manifest: &Manifest) -> Result<(), BadValue> {
+    let channels = &manifest.outputs.channels;
+    ensure(!channels.is_empty(), "outputs.channels", || "empty".into())?;
+    for (index, channel) in channels.iter().enumerate() {
+        let name = channel.as_str();
+        ensure(!channels[..index].contains(channel), "outputs.channels", || format!("{name} twice"))?;
+        let key = format!("thresholds.{name}");
+        ensure(manifest.thresholds.contains_key(channel), key, || "missing".into())?;
+    }
+    for (channel, Threshold { confidence, mask, min_size }) in &manifest.thresholds {
+        let key = |part: &str| format!("thresholds.{}{part}", channel.as_str());
+        ensure(channels.contains(channel), key(""), || "the network has no such channel".into())?;
+        for (part, value) in [(".confidence", confidence), (".mask", mask)] {
+            ensure(*value > 0.0 && *value < 1.0, key(part), || format!("{value} is not between 0 and 1"))?;
+        }
+        ensure((0.0..=1000.0).contains(min_size), key(".min_size"), || format!("{min_size}"))?;
+    }
+    Ok(())
+}
+
+/// A package must not reach out of its own directory, and no two names may be one file on any file system.
+fn files(manifest: &Manifest) -> Result<(), BadValue> {
+    let mut lower = std::collections::BTreeSet::new();
+    for (name, hash) in &manifest.files {
+        let key = || format!("files.{name:?}");
+        ensure(path(name), key(), || "not a plain path inside the package".into())?;
+        ensure(lower.insert(name.to_ascii_lowercase()), key(), || "differs from another only in case".into())?;
+        let digits = hash.len() == 64 && hash.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+        ensure(digits, key(), || "not 64 lower-case hexadecimal digits".into())?;
+    }
+    Ok(())
+}
+
+/// Is this a relative path of plain names that a package may hold?
+pub fn path(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    parts.len() <= MOST_LEVELS
+        && name.len() <= 200
+        && parts.iter().all(|part| plain(part))
+        && !RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
+}
+
+fn variants(manifest: &Manifest) -> Result<(), BadValue> {
+    ensure(!manifest.variants.is_empty(), "variants", || "the package has no network".into())?;
+    let listed = |key: &str, name: &str| {
+        ensure(manifest.files.contains_key(name), key, || format!("{name:?} is not in [files]"))
+    };
+    for variant in &manifest.variants {
+        listed("variants.network", &variant.network)?;
+    }
+    ensure(manifest.variants.iter().any(|v| v.accelerator.fits("cpu")), "variants", || "none runs on the CPU".into())?;
+    if let Some(golden) = &manifest.golden {
+        listed("golden.input", &golden.input)?;
+        listed("golden.expected", &golden.expected)?;
+        let tolerance = golden.tolerance;
+        ensure(tolerance > 0.0 && tolerance <= 0.2, "golden.tolerance", || {
+            format!("{tolerance} is not within 0 to 0.2")
+        })?;
+    }
+    Ok(())
+}
