@@ -3,14 +3,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench soak lint fmt evaluate train docs clean
+.PHONY: help setup build demo test bench soak lint fmt evaluate train train-smoke docs clean
 
 export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
 SETUP := hil-tests/scripts/setup.sh
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing need (asks for root only when something is missing)
 	@$(SETUP)
@@ -51,6 +51,9 @@ evaluate: setup ## sensitivity and false positives of the model packages on held
 
 train: ## train the chest CT network on phantoms (downloads PyTorch, hours)
 	models/training/train.sh
+
+train-smoke: ## the way from phantoms to a package in minutes: the loss falls, the ONNX file equals PyTorch
+	models/training/train.sh --smoke
 
 docs: ## API documentation in target/doc
 	cargo doc --workspace --no-deps

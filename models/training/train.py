@@ -94,6 +94,7 @@ def main():
     arguments.add_argument("--start", help="continue from these weights")
     arguments.add_argument("--rate", type=float, default=3e-3)
     arguments.add_argument("--seed", type=int, default=20260105)
+    arguments.add_argument("--must-fall", action="store_true", help="fail when the loss of the first crops did not fall")
     a = arguments.parse_args()
 
     torch.manual_seed(a.seed)
@@ -110,6 +111,8 @@ def main():
         image, labels, places = sampler.draw()
         logits = net(image)
         value = loss(logits, labels)
+        if step == 1:
+            first = (image, labels, value.item())
         optimiser.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -120,6 +123,13 @@ def main():
         if step % 20 == 0 or step == a.steps:
             torch.save(net.state_dict(), a.out)
             print(f"step {step} loss {smooth:.3f} hard {len(sampler.hard)} {time.time() - began:.0f} s", flush=True)
+    if a.must_fall:
+        image, labels, before = first
+        with torch.no_grad():
+            after = loss(net(image), labels).item()
+        print(f"loss of the first crops: {before:.3f} at first, {after:.3f} in the end")
+        if not after < before:
+            raise SystemExit("the loss did not fall")
 
 
 if __name__ == "__main__":

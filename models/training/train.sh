@@ -1,28 +1,36 @@
 #!/usr/bin/env bash
 # Phantoms -> weights -> thresholds -> package, with fixed seeds. About 40 minutes on two quiet cores; needs 6 GB of disk.
 # SCANSIDE_TRAINING names another folder for volumes and weights than .cache/training.
+# --smoke: the same way in minutes on two phantoms. The loss must fall and the ONNX file must equal PyTorch; the package it
+# writes is good for nothing else and stays in the work folder.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=${SCANSIDE_TRAINING:-$root/.cache/training}
 package=$root/models/packages/ct-chest-nodules
-python=$work/venv/bin/python
+venv=$work/venv
 
 # Same numbers as TRAINING_SEEDS and VALIDATION_SEEDS in phantoms.py, which refuses any other.
 training_seed=1000000 training_count=96
 validation_seed=1900000 validation_count=20
 spacing=1.5
+steps=()
+if [ "${1:-}" = --smoke ]; then
+  training_count=1 validation_count=1 steps=(--steps 20 --must-fall)
+  work=$work/smoke
+  package=$work/package
+fi
 
 say() { printf 'train: %s\n' "$*"; }
 
 mkdir -p "$work"
-if ! cmp -s "$here/requirements.txt" "$work/venv/.requirements"; then
+if ! cmp -s "$here/requirements.txt" "$venv/.requirements"; then
   say "Python packages"
-  rm -rf "$work/venv"
-  python3 -m venv "$work/venv"
-  "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$work/venv/.requirements"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+  cp "$here/requirements.txt" "$venv/.requirements"
 fi
 
 say "phantoms"
@@ -35,9 +43,10 @@ phantom=${CARGO_TARGET_DIR:-$root/target}/debug/phantom
 # One thread: sums in another order would give other weights.
 export OMP_NUM_THREADS=1
 say "weights"
-"$python" "$here/train.py" --phantoms "$work/training" --out "$work/network.pt"
+"$venv/bin/python" "$here/train.py" --phantoms "$work/training" --out "$work/network.pt" "${steps[@]}"
 say "thresholds"
-"$python" "$here/choose.py" --weights "$work/network.pt" --phantoms "$work/validation" --out "$work/thresholds.json"
+"$venv/bin/python" "$here/choose.py" --weights "$work/network.pt" --phantoms "$work/validation" --out "$work/thresholds.json"
 say "package"
-"$python" "$here/export.py" --weights "$work/network.pt" --thresholds "$work/thresholds.json" --package "$package"
-say "done; 'make evaluate' measures it and writes the table of $package/CARD.md"
+"$venv/bin/python" "$here/export.py" --weights "$work/network.pt" --thresholds "$work/thresholds.json" --package "$package"
+[ "${1:-}" = --smoke ] || say "'make evaluate' measures it and writes the table of $package/CARD.md"
+say "done: $package"

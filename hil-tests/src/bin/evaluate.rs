@@ -1,26 +1,27 @@
 //! Measures a model package on phantoms it was never trained on, through the engine that ships, and writes the table of
 //! the model card.
 
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Parser;
-use hil_tests::demo::compare::{Comparison, Evaluated, Findings, Planted};
-use hil_tests::evaluation::{self, Scan, Summary};
-use hil_tests::phantom::{Options, Phantom, PlantedNodule, Truth};
+use hil_tests::evaluation::{self, Scan, read, table};
+use hil_tests::phantom::{Options, Phantom};
 use hil_tests::tools;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 /// Seeds below belong to training and validation (models/training/phantoms.py).
 const EVALUATION_SEEDS: std::ops::Range<u64> = 2_000_000..3_000_000;
 
 #[derive(Parser)]
-#[command(about = "Sensitivity and false positives on held-out phantoms, through scansidectl analyze")]
+#[command(
+    about = "Sensitivity, false positives and errors of the nine findings on held-out phantoms, through scansidectl analyze"
+)]
 struct Arguments {
     /// How many phantoms
-    #[arg(long, default_value_t = 44)]
+    #[arg(long, default_value_t = 100)]
     count: u64,
     /// First seed; 2000000 and up are kept for evaluation
     #[arg(long, default_value_t = EVALUATION_SEEDS.start)]
@@ -46,7 +47,7 @@ struct Report {
 struct Series {
     kind: String,
     verdict: String,
-    findings: Option<Findings>,
+    findings: Option<read::Findings>,
     timings_ms: Vec<(String, f64)>,
 }
 
@@ -57,6 +58,10 @@ fn main() -> anyhow::Result<()> {
         EVALUATION_SEEDS.contains(&seeds.start) && seeds.end <= EVALUATION_SEEDS.end,
         "seeds {seeds:?} are not all kept for evaluation ({EVALUATION_SEEDS:?})"
     );
+    let manifest_path = arguments.package.join("model.toml");
+    let manifest =
+        std::fs::read_to_string(&manifest_path).with_context(|| format!("cannot read {}", manifest_path.display()))?;
+    let model = model_name(&manifest)?;
     let packages = arguments.package.parent().context("the package lies in no folder")?;
     let mut scans = Vec::new();
     for seed in seeds.clone() {
@@ -64,8 +69,7 @@ fn main() -> anyhow::Result<()> {
         println!("{scan}");
         scans.push(scan);
     }
-    let summary = Summary::of(&scans);
-    let table = evaluation::table(&summary, &seeds, &model_name(&arguments.package)?);
+    let table = table::tables(&scans, &seeds, &model);
     println!("\n{table}");
     if let Some(path) = &arguments.out {
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -75,7 +79,13 @@ fn main() -> anyhow::Result<()> {
         let path = arguments.package.join("CARD.md");
         let card = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let card = evaluation::with_table(&card, &table).with_context(|| format!("{}: no marks", path.display()))?;
+        let hash: String = Sha256::digest(&card).iter().map(|byte| format!("{byte:02x}")).collect();
+        let manifest = evaluation::with_hash(&manifest, "CARD.md", &hash).context("model.toml: no hash of CARD.md")?;
         std::fs::write(&path, card)?;
+        std::fs::write(&manifest_path, manifest)?;
+        if arguments.package.join("model.toml.minisig").exists() {
+            println!("model.toml has changed with the card: sign the package again");
+        }
     }
     Ok(())
 }
@@ -87,22 +97,8 @@ fn evaluate(seed: u64, packages: &Path) -> anyhow::Result<Scan> {
     study.write_to(folder.path())?;
     let series = analyse(folder.path(), packages)?;
     let findings = series.findings.with_context(|| format!("not processed: {}", series.verdict))?;
-    let Evaluated::Done(found) = &findings.nodules else { bail!("nodules not evaluated: {:?}", findings.nodules) };
-    let Evaluated::Done(lungs) = &findings.lungs else { bail!("lungs not evaluated: {:?}", findings.lungs) };
-    let volume = |side: &str| lungs.iter().filter(|l| l.side == side).map(|l| l.volume_ml).sum::<f64>();
-    let lungs_ml = [(truth.lungs.right_ml, volume("right")), (truth.lungs.left_ml, volume("left"))];
-    let (planted, extra) = evaluation::nodules(&Comparison::new(&planted(&truth), found), &truth);
-    Ok(Scan { seed, planted, extra, lungs_ml, timings_ms: series.timings_ms })
-}
-
-fn planted(truth: &Truth) -> Vec<Planted> {
-    let one = |n: &PlantedNodule| Planted {
-        side: n.side.words().into(),
-        centre_mm: n.centre_mm,
-        diameter_mm: n.diameter_mm,
-        make: n.make.words().into(),
-    };
-    truth.nodules.iter().map(one).collect()
+    let planted = serde_json::from_value(serde_json::to_value(&truth)?).context("the truth cannot be read")?;
+    Ok(Scan::new(seed, &planted, &findings, series.timings_ms))
 }
 
 /// The CT series of the folder as `scansidectl` sees it.
@@ -118,14 +114,14 @@ fn analyse(folder: &Path, packages: &Path) -> anyhow::Result<Series> {
     report.series.into_iter().find(|s| s.kind == "ct").context("no CT series in the answer")
 }
 
-/// Id, version and hash of the package, as the card names it.
-fn model_name(package: &Path) -> anyhow::Result<String> {
-    let path = package.join("model.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let value = |key: &str| {
-        let line = text.lines().find_map(|l| l.strip_prefix(key)?.trim_start().strip_prefix('='));
-        line.map(|v| v.trim().trim_matches('"').to_owned()).with_context(|| format!("{}: no {key}", path.display()))
+/// Id, version and hash of the network as the card names it. Not the manifest's own hash: it holds that of the card.
+fn model_name(manifest: &str) -> anyhow::Result<String> {
+    let value = |of: &dyn Fn(&str) -> bool| {
+        let lines = manifest.lines().filter_map(|l| l.split_once('='));
+        lines.map(|(key, v)| (key.trim(), v.trim().trim_matches('"'))).find(|(key, _)| of(key)).map(|(_, v)| v)
     };
-    let sha: String = Sha256::digest(&text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{} {}, sha256 of model.toml {sha}...", value("id")?, value("version")?))
+    let id = value(&|key| key == "id").context("model.toml: no id")?;
+    let version = value(&|key| key == "version").context("model.toml: no version")?;
+    let network = value(&|key| key.ends_with(".onnx\"")).context("model.toml: no hash of a network")?;
+    Ok(format!("{id} {version} (network sha256 {}...)", network.get(..12).unwrap_or(network)))
 }

@@ -67,24 +67,12 @@ pub struct Comparison {
 impl Comparison {
     /// Nearest pairs first, each finding and each nodule once.
     pub fn new(planted: &[Planted], found: &[Found]) -> Self {
-        let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
-        for (p, nodule) in planted.iter().enumerate() {
-            let reach = (nodule.diameter_mm / 2.0).max(LEAST_REACH_MM);
-            for (f, finding) in found.iter().enumerate() {
-                let off = distance(nodule.centre_mm, finding.centre_mm);
-                if off <= reach {
-                    pairs.push((off, p, f));
-                }
-            }
-        }
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let places: Vec<_> = planted.iter().map(|p| (p.centre_mm, (p.diameter_mm / 2.0).max(LEAST_REACH_MM))).collect();
         let mut of_planted = vec![None; planted.len()];
         let mut taken = vec![false; found.len()];
-        for (_, p, f) in pairs {
-            if of_planted[p].is_none() && !taken[f] {
-                of_planted[p] = Some(found[f].clone());
-                taken[f] = true;
-            }
+        for (p, f) in nearest_pairs(&places, &found.iter().map(|f| f.centre_mm).collect::<Vec<_>>()) {
+            of_planted[p] = Some(found[f].clone());
+            taken[f] = true;
         }
         let mut rows: Vec<_> = planted.iter().cloned().zip(of_planted).collect();
         rows.sort_by(|a, b| b.0.diameter_mm.total_cmp(&a.0.diameter_mm));
@@ -100,6 +88,27 @@ impl Comparison {
     pub fn found(&self) -> usize {
         self.planted.iter().filter(|(_, f)| f.is_some()).count()
     }
+}
+
+/// Indices of planted (centre, reach in mm) and found (centre) that belong together: nearest first, each once.
+pub fn nearest_pairs(planted: &[([f64; 3], f64)], found: &[[f64; 3]]) -> Vec<(usize, usize)> {
+    let mut near: Vec<(f64, usize, usize)> = Vec::new();
+    for (p, (centre, reach)) in planted.iter().enumerate() {
+        for (f, at) in found.iter().enumerate() {
+            let off = distance(*centre, *at);
+            if off <= *reach {
+                near.push((off, p, f));
+            }
+        }
+    }
+    near.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    for (_, p, f) in near {
+        if pairs.iter().all(|(planted, found)| *planted != p && *found != f) {
+            pairs.push((p, f));
+        }
+    }
+    pairs
 }
 
 pub fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {

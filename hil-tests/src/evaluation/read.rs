@@ -1,0 +1,136 @@
+//! What the evaluation reads: the findings of `scansidectl --json analyze`, and what the phantom says was planted. Both
+//! name things alike; what is not compared is not read.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::demo::compare::{Evaluated, Lung};
+
+/// The nine findings as the engine reports them.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Findings {
+    pub lungs: Evaluated<Vec<Lung>>,
+    pub nodules: Evaluated<Vec<Lesion>>,
+    pub pneumonia: Evaluated<Pneumonia>,
+    pub rib_fractures: Evaluated<Vec<Lesion>>,
+    pub emphysema: Evaluated<Emphysema>,
+    pub bronchiectasis: Evaluated<Vec<Lesion>>,
+    pub pleural_effusions: Evaluated<Vec<Lesion>>,
+    pub pneumothoraces: Evaluated<Vec<Lesion>>,
+    pub coronary_calcium: Evaluated<CoronaryCalcium>,
+    pub lymph_nodes: Evaluated<Vec<Lesion>>,
+}
+
+/// Something with a place, planted or found. Measurements that a finding does not have are absent.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct Lesion {
+    /// Centroid, mm, LPS.
+    pub centre_mm: [f64; 3],
+    pub side: Option<String>,
+    /// 1 to 12.
+    pub rib: Option<u8>,
+    /// 0 to 1; planted things have none.
+    #[serde(default)]
+    pub confidence: f64,
+    pub volume_ml: Option<f64>,
+    pub volume_mm3: Option<f64>,
+    pub diameter_mm: Option<f64>,
+    pub short_axis_mm: Option<f64>,
+    pub long_axis_mm: Option<f64>,
+    /// Of the hemithorax.
+    pub percent: Option<f64>,
+    /// Planted nodules: solid, ground_glass, ...
+    pub make: Option<String>,
+    /// Planted nodules: parenchyma, pleura, vessel.
+    pub place: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Pneumonia {
+    pub confidence: f64,
+    pub ground_glass: Vec<Lesion>,
+    pub consolidation: Vec<Lesion>,
+    pub extents: Vec<Extent>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Extent {
+    pub part: Part,
+    pub ground_glass_percent: f64,
+    pub consolidation_percent: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Both,
+    Lung(String),
+    Lobe(String),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Emphysema {
+    pub laa950_percent: f64,
+    pub regions: Vec<Lesion>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct CoronaryCalcium {
+    pub score: Score,
+    pub lesions: Vec<Lesion>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Score {
+    Agatston(f64),
+    Ordinal { grade: u8 },
+}
+
+/// What a phantom holds. Findings that its generator does not plant are absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Planted {
+    pub lungs: Lungs,
+    pub nodules: Vec<Lesion>,
+    pub pneumonia: Option<PlantedPneumonia>,
+    pub rib_fractures: Vec<Lesion>,
+    pub emphysema: Option<PlantedEmphysema>,
+    pub bronchiectasis: Vec<Lesion>,
+    pub pleural_effusions: Vec<Lesion>,
+    pub pneumothoraces: Vec<Lesion>,
+    pub coronary: Option<PlantedCalcium>,
+    pub lymph_nodes: Vec<Lesion>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Lungs {
+    pub right_ml: f64,
+    pub left_ml: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct PlantedPneumonia {
+    pub ground_glass_ml: f64,
+    pub consolidation_ml: f64,
+    /// By `both`, `right`, `left`, `right_upper`, ...
+    pub extents: BTreeMap<String, PlantedExtent>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct PlantedExtent {
+    pub ground_glass_percent: f64,
+    pub consolidation_percent: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct PlantedEmphysema {
+    /// Both lungs, before noise.
+    pub laa950_percent: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct PlantedCalcium {
+    pub agatston: f64,
+}

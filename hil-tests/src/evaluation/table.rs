@@ -1,0 +1,149 @@
+//! The tables of the card, Markdown.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use super::Scan;
+use super::cases::{Case, WRONG_RIB};
+use super::nodules::{LARGE_MM, Planted, share};
+use super::statistics::{Share, area, count_interval, median, median_interval};
+
+/// All phantoms together, as Markdown: findings, measurements, nodules in detail.
+pub fn tables(scans: &[Scan], seeds: &Range<u64>, model: &str) -> String {
+    let mut text = format!(
+        "{} phantoms (seeds {} to {}), model {model}. In brackets: 95 % confidence intervals.\n\n",
+        scans.len(),
+        seeds.start,
+        seeds.end - 1
+    );
+    text.push_str(
+        "| finding | phantoms with, without | sensitivity | false positives per scan | AUC |\n|---|---|---|---|---|\n",
+    );
+    let names: Vec<&str> = scans.first().map_or(Vec::new(), |s| s.cases.iter().map(|c| c.finding).collect());
+    for name in &names {
+        text.push_str(&finding(name, &cases(scans, name)));
+    }
+    text.push_str(
+        "\n| measurement | compared | median error without sign | median error with sign |\n|---|---|---|---|\n",
+    );
+    for name in &names {
+        text.push_str(&measurements(name, &cases(scans, name)));
+    }
+    text.push_str(&lungs(scans));
+    text.push_str("\n| nodules in detail | sensitivity |\n|---|---|\n");
+    text.push_str(&nodule_rows(scans));
+    let seconds = median(scans.iter().map(|s| s.timings_ms.iter().map(|(_, ms)| ms / 1000.0).sum()));
+    let _ = writeln!(text, "\nMedian time of the engine for a scan: {seconds:.1} s.");
+    text
+}
+
+fn cases<'a>(scans: &'a [Scan], name: &str) -> Vec<&'a Case> {
+    scans.iter().flat_map(|s| &s.cases).filter(|c| c.finding == name).collect()
+}
+
+/// One row; phantoms in which the finding was not evaluated count nowhere, but are told.
+fn finding(name: &str, cases: &[&Case]) -> String {
+    let done: Vec<_> = cases.iter().filter(|c| c.not_evaluated.is_none()).collect();
+    let mut label = name.to_owned();
+    if let Some(why) = cases.iter().find_map(|c| c.not_evaluated.as_deref()) {
+        let _ = write!(label, " (in {} phantoms not evaluated, for example: {why})", cases.len() - done.len());
+    }
+    if done.is_empty() {
+        return format!("| {label} | 0, 0 | - | - | - |\n");
+    }
+    let sum = |of: fn(&Case) -> usize| done.iter().map(|c| of(c)).sum::<usize>();
+    let sensitivity = Share { hit: sum(|c| c.hit), of: sum(|c| c.planted) };
+    let extra = sum(|c| c.extra);
+    let [low, high] = count_interval(extra).map(|c| c / done.len() as f64);
+    let (with, without): (Vec<_>, Vec<_>) = done.iter().partition(|c| c.positive);
+    let scores = |some: &[&&&Case]| some.iter().map(|c| c.score).collect::<Vec<_>>();
+    let auc = area(&scores(&with), &scores(&without))
+        .map_or("-".to_owned(), |[a, low, high]| format!("{a:.3} ({low:.3} to {high:.3})"));
+    let rate = extra as f64 / done.len() as f64;
+    format!(
+        "| {label} | {}, {} | {sensitivity} | {rate:.2} ({low:.2} to {high:.2}) | {auc} |\n",
+        with.len(),
+        without.len()
+    )
+}
+
+fn measurements(name: &str, cases: &[&Case]) -> String {
+    let errors = || cases.iter().flat_map(|c| &c.errors);
+    let mut kinds: Vec<&str> = Vec::new();
+    for (kind, _) in errors() {
+        if !kinds.contains(kind) {
+            kinds.push(kind);
+        }
+    }
+    let one = |kind: &&str| {
+        let values: Vec<f64> = errors().filter(|(k, _)| k == kind).map(|(_, v)| *v).collect();
+        if *kind == WRONG_RIB {
+            let wrong = Share { hit: values.iter().filter(|v| **v != 0.0).count(), of: values.len() };
+            return format!("| {name}: {kind} | {} | {wrong} | |\n", values.len());
+        }
+        row(&format!("{name}: {kind}"), &values)
+    };
+    kinds.iter().map(one).collect()
+}
+
+fn row(label: &str, errors: &[f64]) -> String {
+    let sizes: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
+    let [low, high] = median_interval(&sizes);
+    let (size, signed) = (median(sizes.iter().copied()), median(errors.iter().copied()));
+    format!("| {label} | {} | {size:.1} ({low:.1} to {high:.1}) | {signed:+.1} |\n", errors.len())
+}
+
+fn lungs(scans: &[Scan]) -> String {
+    let errors: Vec<f64> =
+        scans.iter().flat_map(|s| &s.lungs_ml).map(|(planted, found)| 100.0 * (found - planted) / planted).collect();
+    row("lungs: volume of one, %", &errors)
+}
+
+fn nodule_rows(scans: &[Scan]) -> String {
+    let all = || scans.iter().flat_map(|s| &s.nodules);
+    let large = || all().filter(|p| p.diameter_mm >= LARGE_MM);
+    let mut rows = vec![(format!("{LARGE_MM} mm and more"), share(large()))];
+    let mut by = |lead: &str, of: fn(&Planted) -> &str| {
+        let mut kinds: Vec<&str> = large().map(of).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        rows.extend(kinds.iter().map(|k| (format!("{lead}{k}"), share(large().filter(|p| of(p) == *k)))));
+    };
+    by("- ", |p| &p.make);
+    by("- at: ", |p| &p.place);
+    rows.push(("4 to 6 mm".into(), share(all().filter(|p| (4.0..LARGE_MM).contains(&p.diameter_mm)))));
+    rows.iter().map(|(label, share)| format!("| {label} | {share} |\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(not_evaluated: Option<&str>, planted: usize, hit: usize, extra: usize) -> Case {
+        Case {
+            finding: "pneumothorax",
+            not_evaluated: not_evaluated.map(Into::into),
+            positive: planted > 0,
+            planted,
+            hit,
+            extra,
+            score: hit as f64,
+            errors: vec![("volume, %", -4.0); hit],
+        }
+    }
+
+    #[test]
+    fn phantoms_without_an_answer_count_nowhere_and_are_told() {
+        let cases = [case(None, 1, 1, 0), case(None, 0, 0, 1), case(Some("slices too thick"), 5, 0, 0)];
+        let row = finding("pneumothorax", &cases.iter().collect::<Vec<_>>());
+        assert!(row.contains("in 1 phantoms not evaluated, for example: slices too thick"), "{row}");
+        assert!(row.contains("| 1, 1 |") && row.contains("1 of 1") && row.contains("| 0.50 ("), "{row}");
+    }
+
+    #[test]
+    fn errors_are_told_with_and_without_their_sign() {
+        let cases = [case(None, 1, 1, 0), case(None, 1, 1, 0)];
+        let row = measurements("pneumothorax", &cases.iter().collect::<Vec<_>>());
+        assert_eq!(row, "| pneumothorax: volume, % | 2 | 4.0 (4.0 to 4.0) | -4.0 |\n");
+    }
+}
