@@ -16,9 +16,7 @@ use sha2::{Digest, Sha256};
 const EVALUATION_SEEDS: std::ops::Range<u64> = 2_000_000..3_000_000;
 
 #[derive(Parser)]
-#[command(
-    about = "Sensitivity, false positives and errors of the nine findings on held-out phantoms, through scansidectl analyze"
-)]
+#[command(about = "The nine findings on held-out phantoms, through scansidectl analyze: found, missed, how far off")]
 struct Arguments {
     /// How many phantoms
     #[arg(long, default_value_t = 100)]
