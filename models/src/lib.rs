@@ -1,6 +1,7 @@
 //! Clinical tasks: a volume in, findings out. No network, no disk layout, no bus.
 
 pub mod acquisition;
+pub mod archive;
 pub mod findings;
 pub mod grid;
 pub mod manifest;
@@ -8,6 +9,7 @@ mod morphology;
 pub mod package;
 pub mod postprocess;
 pub mod preprocess;
+pub mod signature;
 pub mod task;
 #[cfg(test)]
 mod testing;

@@ -265,5 +265,7 @@ impl Manifest {
 }
 
 mod check;
+pub(crate) use check::path;
+
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,285 @@
+//! `.scanside`: one package as a tar in one zstd frame. `model.toml` comes first and its signature second, so that
+//! nothing an unknown maker wrote is kept: every further member must be named, with its hash, by the signed manifest.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::manifest::{self, Manifest};
+use crate::package::{self, MANIFEST, SIGNATURE, hexadecimal};
+use crate::signature::{self, Signer, Trust};
+
+/// What an archive may be at most. The default is far above any package and far below a disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub member_bytes: u64,
+    pub total_bytes: u64,
+    pub members: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { member_bytes: 2 << 30, total_bytes: 4 << 30, members: 256 }
+    }
+}
+
+/// `model.toml` and its signature.
+const LONGEST_TEXT: u64 = 256 << 10;
+/// zstd's own default limit, 128 MiB: a frame cannot ask for more memory.
+const WINDOW_LOG: u32 = 27;
+
+/// Callers branch on this, and on nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Io,
+    NotAnArchive,
+    Order,
+    Unsigned,
+    SignatureMalformed,
+    UnknownKey,
+    SignatureWrong,
+    ManifestSyntax,
+    ManifestValue,
+    UnsafePath,
+    NotRegular,
+    Duplicate,
+    Unlisted,
+    Hash,
+    Missing,
+    MemberTooLarge,
+    TotalTooLarge,
+    TooManyMembers,
+    TrailingData,
+}
+
+/// Why an archive is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl From<signature::Error> for Error {
+    fn from(error: signature::Error) -> Self {
+        let kind = match &error {
+            signature::Error::Unsigned => Kind::Unsigned,
+            signature::Error::Malformed(_) => Kind::SignatureMalformed,
+            signature::Error::UnknownKey => Kind::UnknownKey,
+            signature::Error::Wrong => Kind::SignatureWrong,
+            signature::Error::Key { .. } => Kind::Io,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<manifest::Error> for Error {
+    fn from(error: manifest::Error) -> Self {
+        let kind = match &error {
+            manifest::Error::Syntax(_) => Kind::ManifestSyntax,
+            manifest::Error::Value(_) => Kind::ManifestValue,
+        };
+        Self::new(kind, format!("{MANIFEST}: {error}"))
+    }
+}
+
+/// Unpacks an archive into an empty directory, file by file on the disk when this returns.
+///
+/// # Errors
+/// See [`Kind`]. What was written before stays in `into`; the caller removes it.
+pub fn unpack(archive: impl Read, into: &Path, trust: &Trust, limits: Limits) -> Result<(Manifest, Signer), Error> {
+    let not = |error: io::Error| Error::new(Kind::NotAnArchive, format!("not a .scanside archive: {error}"));
+    let mut decoder = zstd::Decoder::new(archive).map_err(not)?.single_frame();
+    decoder.window_log_max(WINDOW_LOG).map_err(not)?;
+    let mut tar = tar::Archive::new(decoder);
+    let mut unpacker = Unpacker { into, trust, limits, signed: None, manifest: None, seen: BTreeSet::new(), total: 0 };
+    for entry in tar.entries().map_err(not)?.raw(true) {
+        unpacker.member(entry.map_err(not)?)?;
+    }
+    let done = unpacker.finish()?;
+    nothing_follows(tar.into_inner())?;
+    Ok(done)
+}
+
+/// After the end of the tar only zeros may fill the frame, and nothing may follow the frame.
+fn nothing_follows<R: io::BufRead>(mut decoder: zstd::Decoder<'_, R>) -> Result<(), Error> {
+    let more = |_| Error::new(Kind::NotAnArchive, "not a .scanside archive: the end is damaged");
+    let trailing = || Error::new(Kind::TrailingData, "data follows the end of the archive");
+    let mut block = [0; 8192];
+    loop {
+        let count = decoder.read(&mut block).map_err(more)?;
+        if count == 0 {
+            break;
+        }
+        if block[..count].iter().any(|byte| *byte != 0) {
+            return Err(trailing());
+        }
+    }
+    let rest = decoder.finish().fill_buf().map_err(more)?.len();
+    if rest == 0 { Ok(()) } else { Err(trailing()) }
+}
+
+struct Unpacker<'a> {
+    into: &'a Path,
+    trust: &'a Trust,
+    limits: Limits,
+    /// The bytes of `model.toml`, until its signature was seen.
+    signed: Option<Vec<u8>>,
+    /// Present once the signature was found to be good.
+    manifest: Option<(Manifest, Signer)>,
+    seen: BTreeSet<String>,
+    total: u64,
+}
+
+impl Unpacker<'_> {
+    fn member<R: Read>(&mut self, mut entry: tar::Entry<'_, R>) -> Result<(), Error> {
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if !entry.header().entry_type().is_file() {
+            return Err(Error::new(Kind::NotRegular, format!("{name:?} is a link or a special file")));
+        }
+        let own = name == MANIFEST || name == SIGNATURE;
+        if !own && !manifest::path(&name) {
+            return Err(Error::new(Kind::UnsafePath, format!("{name:?} is not a plain path inside the package")));
+        }
+        if !self.seen.insert(name.clone()) {
+            return Err(Error::new(Kind::Duplicate, format!("{name:?} comes twice")));
+        }
+        if self.seen.len() > self.limits.members {
+            let message = format!("more than {} files", self.limits.members);
+            return Err(Error::new(Kind::TooManyMembers, message));
+        }
+        let most = if own { LONGEST_TEXT } else { self.limits.member_bytes };
+        if entry.size() > most {
+            let message = format!("{name:?} has {} bytes; {most} are allowed", entry.size());
+            return Err(Error::new(Kind::MemberTooLarge, message));
+        }
+        self.total = self.total.saturating_add(entry.size());
+        if self.total > self.limits.total_bytes {
+            let message = format!("the files together have more than {} bytes", self.limits.total_bytes);
+            return Err(Error::new(Kind::TotalTooLarge, message));
+        }
+        match (&self.signed, &self.manifest) {
+            (None, None) if name == MANIFEST => {
+                let text = bytes(&mut entry, &name)?;
+                self.write(&name, &mut text.as_slice())?;
+                self.signed = Some(text);
+                Ok(())
+            }
+            (None, None) => Err(Error::new(Kind::Order, format!("the first file is {name:?}, not {MANIFEST}"))),
+            (Some(manifest), _) if name == SIGNATURE => {
+                let text = bytes(&mut entry, &name)?;
+                let signer = self.trust.verify(manifest, &String::from_utf8_lossy(&text))?;
+                let manifest = Manifest::parse(&String::from_utf8_lossy(manifest))?;
+                self.write(&name, &mut text.as_slice())?;
+                self.signed = None;
+                self.manifest = Some((manifest, signer));
+                Ok(())
+            }
+            (_, None) => Err(signature::Error::Unsigned.into()),
+            (_, Some((manifest, _))) => {
+                let unlisted = || Error::new(Kind::Unlisted, format!("{name:?} is not in [files] of {MANIFEST}"));
+                let expected = manifest.files.get(&name).ok_or_else(unlisted)?.clone();
+                let found = self.write(&name, &mut entry)?;
+                let wrong = || Error::new(Kind::Hash, format!("{name:?} is not the file {MANIFEST} was written for"));
+                if found == expected { Ok(()) } else { Err(wrong()) }
+            }
+        }
+    }
+
+    /// Writes a file to the disk; returns its hash.
+    fn write(&self, name: &str, from: &mut dyn Read) -> Result<String, Error> {
+        let path = self.into.join(name);
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => truncated(name, &error),
+            _ => Error::new(Kind::Io, format!("{}: {error}", path.display())),
+        };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(failed)?;
+        }
+        let mut file = File::create_new(&path).map_err(failed)?;
+        let (mut hash, mut block) = (Sha256::new(), vec![0; 128 << 10]);
+        loop {
+            let count = from.read(&mut block).map_err(|error| truncated(name, &error))?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&block[..count]);
+            file.write_all(&block[..count]).map_err(failed)?;
+        }
+        file.sync_all().map_err(failed)?;
+        Ok(hexadecimal(&hash.finalize()))
+    }
+
+    fn finish(&mut self) -> Result<(Manifest, Signer), Error> {
+        let Some((manifest, signer)) = self.manifest.take() else {
+            let empty = self.seen.is_empty();
+            let unsigned = || Error::from(signature::Error::Unsigned);
+            return Err(if empty { Error::new(Kind::NotAnArchive, "the archive is empty") } else { unsigned() });
+        };
+        match manifest.files.keys().find(|name| !self.seen.contains(*name)) {
+            None => Ok((manifest, signer)),
+            Some(name) => Err(Error::new(Kind::Missing, format!("{name:?} is in {MANIFEST} and not in the archive"))),
+        }
+    }
+}
+
+fn bytes(entry: &mut impl Read, name: &str) -> Result<Vec<u8>, Error> {
+    let mut text = Vec::new();
+    entry.take(LONGEST_TEXT).read_to_end(&mut text).map_err(|error| truncated(name, &error))?;
+    Ok(text)
+}
+
+fn truncated(name: &str, error: &io::Error) -> Error {
+    Error::new(Kind::NotAnArchive, format!("not a .scanside archive: {name:?}: {error}"))
+}
+
+/// Why a directory cannot be packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    #[error("{0}")]
+    Package(#[from] package::Error),
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// Packs a package that opens, with `signature` over its `model.toml`. The same package gives the same bytes.
+///
+/// # Errors
+/// See [`PackError`].
+pub fn pack(package: &package::Package, signature: &str, out: &Path) -> Result<(), PackError> {
+    let failed = |source| PackError::Io { path: out.to_owned(), source };
+    let manifest = package.directory.join(MANIFEST);
+    let manifest = std::fs::read(&manifest).map_err(|source| PackError::Io { path: manifest, source })?;
+    let file = File::create(out).map_err(failed)?;
+    let mut tar = tar::Builder::new(zstd::Encoder::new(file, 12).map_err(failed)?);
+    append(&mut tar, MANIFEST, &manifest).map_err(failed)?;
+    append(&mut tar, SIGNATURE, signature.as_bytes()).map_err(failed)?;
+    for name in package.manifest.files.keys() {
+        append(&mut tar, name, &package.read(name)?).map_err(failed)?;
+    }
+    tar.into_inner().and_then(zstd::Encoder::finish).and_then(|file| file.sync_all()).map_err(failed)
+}
+
+fn append(tar: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    tar.append_data(&mut header, name, bytes)
+}
+
+#[cfg(test)]
+mod tests;

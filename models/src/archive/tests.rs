@@ -1,0 +1,148 @@
+//! Every way to tamper with a package, each refused with its own reason.
+
+use super::*;
+use crate::package::Package;
+use crate::signature::testing::Maker;
+
+const SMALL: Limits = Limits { member_bytes: 1 << 20, total_bytes: 2 << 20, members: 8 };
+
+/// Name, type and bytes of each member, to be tampered with.
+type Members = Vec<(String, tar::EntryType, Vec<u8>)>;
+
+fn members(maker: &Maker) -> Members {
+    let directory = package::tests::good();
+    let package = Package::open(directory.path()).unwrap();
+    let manifest = std::fs::read(directory.path().join(MANIFEST)).unwrap();
+    let signature = maker.sign(&manifest).into_bytes();
+    let mut members = vec![(MANIFEST.to_owned(), manifest), (SIGNATURE.to_owned(), signature)];
+    members.extend(package.manifest.files.keys().map(|name| (name.clone(), package.read(name).unwrap())));
+    members.into_iter().map(|(name, bytes)| (name, tar::EntryType::Regular, bytes)).collect()
+}
+
+/// A tar that a careful library would not write.
+fn tar_of(members: &Members) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, kind, bytes) in members {
+        let mut header = tar::Header::new_ustar();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_size(bytes.len() as u64);
+        header.set_cksum();
+        tar.append(&header, bytes.as_slice()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 3).unwrap()
+}
+
+fn unpacked(archive: &[u8], trust: &Trust) -> Result<Signer, Error> {
+    let into = tempfile::tempdir().unwrap();
+    let (_, signer) = unpack(archive, into.path(), trust, SMALL)?;
+    Package::open(into.path()).unwrap();
+    Ok(signer)
+}
+
+#[test]
+fn what_is_packed_is_unpacked_and_packing_twice_gives_the_same_bytes() {
+    let (maker, directory, out) = (Maker::new(), package::tests::good(), tempfile::tempdir().unwrap());
+    let package = Package::open(directory.path()).unwrap();
+    let signature = maker.sign(&std::fs::read(directory.path().join(MANIFEST)).unwrap());
+    let archives = ["a", "b"].map(|name| {
+        let path = out.path().join(name);
+        pack(&package, &signature, &path).unwrap();
+        std::fs::read(path).unwrap()
+    });
+    assert_eq!(archives[0], archives[1]);
+    assert_eq!(unpacked(&archives[0], &maker.trust()).unwrap(), Signer::Key("maker".into()));
+}
+
+#[test]
+fn every_kind_of_tampering_is_refused_with_its_own_reason() {
+    use tar::EntryType as Type;
+    let (maker, stranger) = (Maker::new(), Maker::new());
+    let resigned = |m: &mut Members, from: &str, to: &str| {
+        m[0].2 = String::from_utf8(m[0].2.clone()).unwrap().replacen(from, to, 1).into_bytes();
+        m[1].2 = maker.sign(&m[0].2).into_bytes();
+    };
+    let file = |name: &str, size: usize| (name.to_owned(), Type::Regular, vec![1; size]);
+    type Tamper<'a> = (Kind, &'a str, Box<dyn Fn(&mut Members) + 'a>);
+    let table: Vec<Tamper<'_>> = vec![
+        (Kind::SignatureWrong, "a claim changed in the manifest", Box::new(|m| m[0].2[10] ^= 1)),
+        (Kind::UnknownKey, "signed by a stranger", Box::new(|m| m[1].2 = stranger.sign(&m[0].2).into_bytes())),
+        (Kind::SignatureMalformed, "a signature of noise", Box::new(|m| m[1].2 = b"noise".to_vec())),
+        (Kind::Unsigned, "the signature left out", Box::new(|m| drop(m.remove(1)))),
+        (Kind::Order, "the network comes first", Box::new(|m| m.rotate_right(1))),
+        (Kind::Hash, "one bit of the network flipped", Box::new(|m| m.last_mut().unwrap().2[0] ^= 1)),
+        (Kind::Missing, "the network left out", Box::new(|m| drop(m.pop()))),
+        (Kind::Unlisted, "a file added", Box::new(|m| m.push(file("more.onnx", 1)))),
+        (Kind::Duplicate, "a file twice", Box::new(|m| m.push(m.last().unwrap().clone()))),
+        (Kind::UnsafePath, "a path that leads out", Box::new(|m| m.push(file("../../etc/cron.d/x", 1)))),
+        (Kind::UnsafePath, "an absolute path", Box::new(|m| m.push(file("/etc/passwd", 1)))),
+        (Kind::NotRegular, "a symbolic link", Box::new(|m| m.push(("nodules2.onnx".into(), Type::Symlink, vec![])))),
+        (Kind::NotRegular, "a device", Box::new(|m| m.push(("disk".into(), Type::Block, vec![])))),
+        (Kind::NotRegular, "a hard link", Box::new(|m| m.last_mut().unwrap().1 = Type::Link)),
+        (Kind::MemberTooLarge, "a file too large", Box::new(|m| m.push(file("a.onnx", (1 << 20) + 1)))),
+        (
+            Kind::TotalTooLarge,
+            "too much together",
+            Box::new(|m| {
+                for member in &mut m[2..4] {
+                    member.2 = vec![0; 1 << 20];
+                }
+                // Listed, and of the right hash: the size alone is to blame.
+                let hash = hexadecimal(&Sha256::digest(&m[2].2));
+                let text = String::from_utf8(m[0].2.clone()).unwrap();
+                let head = text.split("[files]").next().unwrap();
+                let names = m[2..4].iter().map(|member| format!("{:?} = \"{hash}\"\n", member.0)).collect::<String>();
+                m[0].2 = format!("{head}[files]\n{names}").into_bytes();
+                m[1].2 = maker.sign(&m[0].2).into_bytes();
+            }),
+        ),
+        (
+            Kind::TooManyMembers,
+            "too many files",
+            Box::new(|m| {
+                let names: Vec<String> = (0..8).map(|n| format!("f{n}")).collect();
+                let hash = hexadecimal(&Sha256::digest([1]));
+                let lines = names.iter().map(|name| format!("{name:?} = \"{hash}\"\n")).collect::<String>();
+                resigned(m, "[files]\n", &format!("[files]\n{lines}"));
+                m.extend(names.iter().map(|name| file(name, 1)));
+            }),
+        ),
+        (Kind::ManifestSyntax, "an unknown key", Box::new(|m| resigned(m, "overlap", "overlaps"))),
+        (Kind::ManifestValue, "a threshold of 2", Box::new(|m| resigned(m, "mask = 0.4", "mask = 2.0"))),
+    ];
+    let mut reasons = BTreeSet::new();
+    for (kind, what, tamper) in &table {
+        let mut tampered = members(&maker);
+        tamper(&mut tampered);
+        let error = unpacked(&compressed(&tar_of(&tampered)), &maker.trust()).expect_err(what);
+        assert_eq!(error.kind(), *kind, "{what}: {error}");
+        reasons.insert(error.to_string());
+    }
+    assert_eq!(reasons.len(), table.len(), "each has its own reason: {reasons:#?}");
+}
+
+#[test]
+fn what_is_wrong_with_the_file_itself_is_refused() {
+    let maker = Maker::new();
+    let good = tar_of(&members(&maker));
+    let kind = |bytes: &[u8]| unpacked(bytes, &maker.trust()).expect_err("tampered").kind();
+    assert!(unpacked(&compressed(&good), &maker.trust()).is_ok(), "untampered");
+    assert_eq!(kind(b"not an archive"), Kind::NotAnArchive);
+    assert_eq!(kind(b""), Kind::NotAnArchive);
+    let whole = compressed(&good);
+    assert_eq!(kind(&whole[..whole.len() / 2]), Kind::NotAnArchive, "cut off");
+    assert_eq!(kind(&[whole.clone(), b"more".to_vec()].concat()), Kind::TrailingData, "after the frame");
+    assert_eq!(kind(&[whole.clone(), whole].concat()), Kind::TrailingData, "a second archive");
+    assert_eq!(kind(&compressed(&[good.clone(), b"more".to_vec()].concat())), Kind::TrailingData, "after the tar");
+}
+
+#[test]
+fn nobody_is_trusted_without_a_key() {
+    let maker = Maker::new();
+    let error = unpacked(&compressed(&tar_of(&members(&maker))), &Trust::default()).unwrap_err();
+    assert_eq!(error.kind(), Kind::UnknownKey);
+}

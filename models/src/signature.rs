@@ -1,0 +1,155 @@
+//! Who made a package: a detached minisign signature (ed25519) over `model.toml`, which names every other file by hash.
+
+use std::path::{Path, PathBuf};
+
+use minisign_verify::{PublicKey, Signature};
+
+/// The key whose secret half lies in the repository: it proves nothing, and only development builds accept it.
+#[cfg(feature = "development")]
+const DEVELOPMENT_KEY: &str = include_str!("../keys/development.pub");
+
+/// Who signed a package, as shown to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signer {
+    /// Name of the file the key was read from, without its ending.
+    Key(String),
+    /// Worthless: development builds only.
+    DevelopmentKey,
+    /// A directory that nobody signed: development builds only.
+    Unsigned,
+}
+
+impl std::fmt::Display for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(name) => write!(f, "signed by {name}"),
+            Self::DevelopmentKey => f.write_str("signed with the development key (development)"),
+            Self::Unsigned => f.write_str("unsigned (development)"),
+        }
+    }
+}
+
+/// Why a signature is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the package is not signed")]
+    Unsigned,
+    #[error("the signature cannot be read: {0}")]
+    Malformed(String),
+    #[error("the package is signed with a key that is not trusted here")]
+    UnknownKey,
+    #[error("the signature is not that of this model.toml: it was changed after it was signed")]
+    Wrong,
+    #[error("{}: {reason}", path.display())]
+    Key { path: PathBuf, reason: String },
+}
+
+struct Key {
+    signer: Signer,
+    key: PublicKey,
+}
+
+/// The keys that are trusted.
+#[derive(Default)]
+pub struct Trust {
+    keys: Vec<Key>,
+}
+
+impl std::fmt::Debug for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|key| &key.signer)).finish()
+    }
+}
+
+impl Trust {
+    /// All `*.pub` files of the directories, which need not exist; in development builds the development key too.
+    ///
+    /// # Errors
+    /// [`Error::Key`] when a key cannot be read: a site that lost its key must hear of it.
+    pub fn load(directories: &[PathBuf]) -> Result<Self, Error> {
+        let mut trust = Self::default();
+        for directory in directories {
+            let Ok(entries) = std::fs::read_dir(directory) else { continue };
+            let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+            paths.sort();
+            for path in paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "pub")) {
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|error| Error::Key { path: path.clone(), reason: error.to_string() })?;
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                trust.add(Signer::Key(name), &text).map_err(|reason| Error::Key { path, reason })?;
+            }
+        }
+        #[cfg(feature = "development")]
+        trust
+            .add(Signer::DevelopmentKey, DEVELOPMENT_KEY)
+            .map_err(|reason| Error::Key { path: "development key".into(), reason })?;
+        Ok(trust)
+    }
+
+    fn add(&mut self, signer: Signer, text: &str) -> Result<(), String> {
+        let key = PublicKey::decode(text.trim()).map_err(|error| format!("not a minisign public key: {error}"))?;
+        self.keys.push(Key { signer, key });
+        Ok(())
+    }
+
+    /// Checks the signature (the text of `model.toml.minisig`) over the bytes of `model.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::UnknownKey`], [`Error::Wrong`].
+    pub fn verify(&self, manifest: &[u8], signature: &str) -> Result<Signer, Error> {
+        let signature = Signature::decode(signature).map_err(|error| Error::Malformed(error.to_string()))?;
+        let mut refusal = Error::UnknownKey;
+        for Key { signer, key } in &self.keys {
+            match key.verify(manifest, &signature, false) {
+                Ok(()) => return Ok(signer.clone()),
+                // The key's id is in the signature: another key's signature says nothing about this manifest.
+                Err(minisign_verify::Error::UnexpectedKeyId) => {}
+                Err(_) => refusal = Error::Wrong,
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Checks the signature of a directory. In development builds an unsigned directory is let pass, and named so.
+    ///
+    /// # Errors
+    /// As [`Trust::verify`], and [`Error::Unsigned`].
+    pub fn directory(&self, directory: &Path) -> Result<Signer, Error> {
+        let path = directory.join(crate::package::SIGNATURE);
+        let signature = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return if cfg!(feature = "development") { Ok(Signer::Unsigned) } else { Err(Error::Unsigned) };
+            }
+            Err(error) => return Err(Error::Malformed(error.to_string())),
+        };
+        let path = directory.join(crate::package::MANIFEST);
+        let manifest = std::fs::read(&path).map_err(|error| Error::Key { path, reason: error.to_string() })?;
+        self.verify(&manifest, &signature)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Signer, Trust};
+
+    /// A key of its own for each test.
+    pub(crate) struct Maker(minisign::KeyPair);
+
+    impl Maker {
+        pub(crate) fn new() -> Self {
+            Self(minisign::KeyPair::generate_unencrypted_keypair().unwrap())
+        }
+
+        pub(crate) fn trust(&self) -> Trust {
+            let mut trust = Trust::default();
+            let text = self.0.pk.to_box().unwrap().to_string();
+            trust.add(Signer::Key("maker".into()), &text).unwrap();
+            trust
+        }
+
+        pub(crate) fn sign(&self, manifest: &[u8]) -> String {
+            minisign::sign(None, &self.0.sk, manifest, None, None).unwrap().to_string()
+        }
+    }
+}
