@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use models::findings::Evaluated;
+use models::findings::{CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Pneumonia};
 use models::{Findings, Geometry};
 use report_support::Series;
 #[allow(unused_imports, reason = "the made-up chest takes them from here")]
@@ -35,6 +35,9 @@ fn judge(name: &str, series: &Series, content: Content, shared: &Path) {
     for (index, object) in objects.iter().enumerate() {
         let file = directory.join(format!("{index:02}-{}.dcm", object.kind));
         fs::write(&file, &object.part10).unwrap();
+        if let ("pdf", Some(at)) = (object.kind, object.part10.windows(5).position(|w| w == b"%PDF-")) {
+            fs::write(directory.join(format!("{index:02}.pdf")), &object.part10[at..]).unwrap();
+        }
         complaints.extend(report_support::complaints(object.kind, &file, &series.files, shared));
     }
     if let Content::Findings { findings, volume } = content {
@@ -93,7 +96,33 @@ fn a_single_nodule_on_a_single_slice_conforms() {
 fn a_negative_result_conforms() {
     with_shared(|shared| {
         let series = fixtures(shared);
-        let findings = Findings { nodules: Evaluated::Done(Vec::new()), ..testing::findings(&series.volume.geometry) };
+        let planted = testing::findings(&series.volume.geometry);
+        let findings = Findings {
+            nodules: Evaluated::Done(Vec::new()),
+            pneumonia: Evaluated::Done(Pneumonia {
+                confidence: 0.0,
+                ground_glass: Vec::new(),
+                consolidation: Vec::new(),
+                extents: Vec::new(),
+            }),
+            rib_fractures: Evaluated::Done(Vec::new()),
+            emphysema: Evaluated::Done(Emphysema {
+                laa950_percent: 0.4,
+                right_percent: Some(0.3),
+                left_percent: None,
+                noise_hu: 17.0,
+                regions: Vec::new(),
+            }),
+            bronchiectasis: Evaluated::Done(Vec::new()),
+            pleural_effusions: Evaluated::Done(Vec::new()),
+            pneumothoraces: Evaluated::Done(Vec::new()),
+            coronary_calcium: Evaluated::Done(CoronaryCalcium {
+                score: CalciumScore::Agatston(0.0),
+                lesions: Vec::new(),
+            }),
+            lymph_nodes: Evaluated::Done(Vec::new()),
+            ..planted
+        };
         judge("negative", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
     });
 }
@@ -102,8 +131,11 @@ fn a_negative_result_conforms() {
 fn nodules_not_evaluated_conform() {
     with_shared(|shared| {
         let series = report_support::series(report_support::folder(&shared.join("data/ct-chest-siemens-b40f"), "dcm"));
-        let findings =
+        let mut findings =
             Findings { nodules: Evaluated::NotEvaluated(THICK.into()), ..testing::findings(&series.volume.geometry) };
+        if let Evaluated::Done(calcium) = &mut findings.coronary_calcium {
+            calcium.score = CalciumScore::Ordinal { grade: 2, reason: "the scan is not gated".into() };
+        }
         judge("not-evaluated", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
     });
 }
@@ -163,8 +195,11 @@ fn a_chest_of_300_slices_is_written_whole() {
     let start = std::time::Instant::now();
     let content = Content::Findings { findings: &findings, volume: &volume };
     let objects = report::write(&case.source(), content, &case.provenance).unwrap();
-    eprintln!("all objects of 300 slices of 512 x 512, two lungs, three nodules: {:?}", start.elapsed());
-    assert_eq!(objects.iter().map(|o| o.kind).collect::<Vec<_>>(), ["seg", "sc", "sc", "sc", "sc", "sr"]);
+    eprintln!("all objects of 300 slices of 512 x 512, lobes, nine findings: {:?}", start.elapsed());
+    let mut kinds: Vec<&str> = vec!["seg", "sc"];
+    kinds.extend(["sc"; 9]);
+    kinds.extend(["pdf", "pdf", "sr"]);
+    assert_eq!(objects.iter().map(|o| o.kind).collect::<Vec<_>>(), kinds);
     let masks = report_masks(&findings);
     let frames: usize = masks.iter().map(|m| m.size[2]).sum();
     assert!(objects[0].part10.len() > (frames - 2 * masks.len()) * 512 * 512 / 8);

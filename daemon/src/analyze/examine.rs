@@ -10,6 +10,7 @@ use super::engine::{self, Engine, Used};
 use crate::config::settings;
 use crate::dicom::header::Header;
 use crate::dicom::scan::RawElement;
+use crate::report::words::{self, Language, State};
 use crate::report::{self, ModelIdentity, Provenance, ResultObject, Source};
 use crate::volume::SliceRef;
 
@@ -101,10 +102,9 @@ pub fn examine(
 
 /// Why nothing at all was evaluated, if so: then the series is refused.
 fn nothing_evaluated(findings: &Findings) -> Option<String> {
-    match (&findings.lungs, &findings.nodules) {
-        (Evaluated::NotEvaluated(lungs), Evaluated::NotEvaluated(_)) => Some(lungs.clone()),
-        _ => None,
-    }
+    let Evaluated::NotEvaluated(lungs) = &findings.lungs else { return None };
+    let none = words::lines(findings, Language::English).iter().all(|line| line.state == State::NotEvaluated);
+    none.then(|| lungs.clone())
 }
 
 fn provenance(device: &settings::Device, used: Option<&Used>, created_utc: &str) -> Provenance {

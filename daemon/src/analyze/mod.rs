@@ -3,41 +3,39 @@
 //! `examine` does the work and knows neither queue nor network; `worker` feeds it from the durable queue, `folder` from
 //! a directory, so that any case from the field can be replayed at a desk.
 
+pub mod acquired;
 pub mod engine;
 pub mod examine;
 pub mod folder;
 pub mod worker;
 
-use models::{Findings, findings::Evaluated};
+use models::Findings;
 
-/// The verdict in plain words: what was found, what was not evaluated and why.
+use crate::report::words::{self, Language, State};
+
+/// The verdict in plain words: what was found first, then what is not there, then what was not evaluated and why. The
+/// same reason is said once.
 pub fn verdict(findings: &Findings) -> String {
-    let mut parts = Vec::new();
-    match &findings.nodules {
-        Evaluated::Done(nodules) if nodules.is_empty() => parts.push("no nodule found".into()),
-        Evaluated::Done(nodules) => {
-            let largest = nodules.iter().map(|n| n.diameter_mm).fold(0.0, f64::max);
-            let noun = if nodules.len() == 1 { "nodule" } else { "nodules" };
-            parts.push(format!("{} {noun}, largest {largest:.1} mm", nodules.len()));
-        }
-        Evaluated::NotEvaluated(why) => parts.push(why.clone()),
+    let lines = words::lines(findings, Language::English);
+    let of = |state: State| lines.iter().filter(move |line| line.state == state);
+    let mut parts: Vec<String> =
+        of(State::Found).map(|line| format!("{}: {}", line.finding.words(), line.text)).collect();
+    let absent: Vec<&str> = of(State::NotFound).map(|line| line.finding.words()).collect();
+    if !absent.is_empty() {
+        parts.push(format!("no {}", absent.join(", no ")));
     }
-    match &findings.lungs {
-        Evaluated::Done(lungs) => {
-            for lung in lungs {
-                let side = match lung.side {
-                    models::findings::Side::Right => "right",
-                    models::findings::Side::Left => "left",
-                };
-                parts.push(format!(
-                    "{side} lung {:.2} L, LAA-950 {:.1} %",
-                    lung.volume_ml / 1000.0,
-                    lung.laa950_percent
-                ));
-            }
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in of(State::NotEvaluated) {
+        match reasons.iter_mut().find(|(why, _)| *why == line.text) {
+            Some((_, names)) => names.push(line.finding.words()),
+            None => reasons.push((&line.text, vec![line.finding.words()])),
         }
-        Evaluated::NotEvaluated(why) => parts.push(why.clone()),
     }
+    let missed = reasons.into_iter().map(|(why, names)| match names.len() {
+        9 => format!("nothing evaluated: {why}"),
+        _ => format!("not evaluated: {} ({why})", names.join(", ")),
+    });
+    parts.extend(missed);
     parts.join("; ")
 }
 
@@ -60,4 +58,22 @@ fn overall(stage: &str, fraction: f64) -> f64 {
         before += share;
     }
     1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use models::findings::Evaluated;
+
+    use super::*;
+
+    #[test]
+    fn the_verdict_groups_what_was_not_evaluated_by_its_reason() {
+        let mut findings = Findings::none("no network");
+        findings.rib_fractures = Evaluated::Done(Vec::new());
+        findings.lymph_nodes = Evaluated::NotEvaluated("enlarged lymph nodes not evaluated: slices too thick".into());
+        let said = verdict(&findings);
+        assert!(said.starts_with("no rib fractures; not evaluated: nodules, pneumonia, "), "{said}");
+        assert!(said.ends_with("(no network); not evaluated: enlarged lymph nodes (slices too thick)"), "{said}");
+        assert_eq!(verdict(&Findings::none("no lungs")), "nothing evaluated: no lungs");
+    }
 }

@@ -1,4 +1,4 @@
-//! An RGB canvas: text with embedded-graphics, lines and rings with soft edges.
+//! An RGB canvas: text with embedded-graphics, lines with soft edges.
 
 use std::convert::Infallible;
 
@@ -124,17 +124,6 @@ impl Canvas {
         for (i, cover) in cover.into_iter().enumerate().filter(|(_, c)| *c > 0.0) {
             self.blend(left + i % (right - left), top + i / (right - left), colour, cover);
         }
-    }
-
-    pub fn ring(&mut self, centre: [f32; 2], radius: f32, width: f32, colour: Rgb888, clip: [usize; 4]) {
-        let steps = (radius * 2.0).clamp(24.0, 180.0) as usize;
-        let points: Vec<[f32; 2]> = (0..steps)
-            .map(|i| {
-                let angle = i as f32 / steps as f32 * std::f32::consts::TAU;
-                [centre[0] + radius * angle.cos(), centre[1] + radius * angle.sin()]
-            })
-            .collect();
-        self.stroke(&points, true, width, colour, clip);
     }
 }
 

@@ -41,6 +41,9 @@ pub const DEVICE_OBSERVER_SERIAL: Code = dcm("121016", "Device Observer Serial N
 pub const PROCEDURE_REPORTED: Code = dcm("121058", "Procedure reported");
 /// CID 100 has no CT of the chest; where we looked is said by the finding sites.
 pub const CT_UNSPECIFIED: Code = Code { value: "25045-6", scheme: "LN", meaning: "CT unspecified body region" };
+/// CID 7020.
+pub const DIAGNOSTIC_IMAGING_REPORT: Code =
+    Code { value: "18748-4", scheme: "LN", meaning: "Diagnostic imaging report" };
 pub const IMAGING_MEASUREMENTS: Code = dcm("126010", "Imaging Measurements");
 pub const QUALITATIVE_EVALUATIONS: Code =
     Code { value: "C0034375", scheme: "UMLS", meaning: "Qualitative Evaluations" };
@@ -90,10 +93,53 @@ pub const LEFT: Code = sct("7771000", "Left");
 pub const ABNORMAL_STRUCTURE: Code = sct("49755003", "Morphologically Abnormal Structure");
 pub const ANATOMICAL_STRUCTURE: Code = sct("91723000", "Anatomical Structure");
 
+/// DCM and SNOMED CT concepts of the nine findings.
+pub const GROUND_GLASS: Code = dcm("112120", "Ground glass opacity");
+pub const CONSOLIDATION: Code = sct("95436008", "Lung consolidation");
+pub const PNEUMONIA: Code = sct("233604007", "Pneumonia");
+pub const RIB_FRACTURE: Code = sct("33737001", "Fracture of rib");
+pub const EMPHYSEMA: Code = sct("87433001", "Pulmonary emphysema");
+pub const BRONCHIECTASIS: Code = sct("12295008", "Bronchiectasis");
+pub const PLEURAL_EFFUSION: Code = sct("60046008", "Pleural effusion");
+pub const PNEUMOTHORAX: Code = sct("36118008", "Pneumothorax");
+pub const CORONARY_CALCIFICATION: Code = sct("445512009", "Calcification of coronary artery");
+pub const LYMPHADENOPATHY: Code = sct("30746006", "Lymphadenopathy");
+// Where: CID 4, 7151, 7600.
+pub const UPPER_LOBE: Code = sct("45653009", "Upper lobe of lung");
+pub const MIDDLE_LOBE: Code = sct("72481006", "Middle lobe of right lung");
+pub const LOWER_LOBE: Code = sct("90572001", "Lower lobe of lung");
+pub const RIB: Code = sct("113197003", "Rib");
+pub const PLEURA: Code = sct("3120008", "Pleura");
+pub const CORONARY_ARTERY: Code = sct("41801008", "Coronary artery");
+pub const MEDIASTINAL_LYMPH_NODE: Code = sct("62683002", "Mediastinal lymph node");
+pub const BOTH_SIDES: Code = sct("51440002", "Bilateral");
+// Coronary calcium: CID 6142, 6140, 3716.
+pub const CALCIUM_SCORE: Code = sct("450360000", "Coronary artery calcium score");
+pub const MEASUREMENT_METHOD: Code = sct("370129005", "Measurement Method");
+pub const AGATSTON: Code = dcm("112055", "Agatston scoring method");
+pub const SEVERITY: Code = sct("246112005", "Severity");
+pub const NONE: Code = sct("260413007", "None");
+pub const MILD: Code = sct("255604002", "Mild");
+pub const MODERATE: Code = sct("6736007", "Moderate");
+pub const SEVERE: Code = sct("24484000", "Severe");
+/// No standard codes were found for these.
+pub const LAA_950_DENOISED: Code = own("LAA950NR", "LAA-950 after noise reduction, airways excluded");
+pub const GROUND_GLASS_PERCENT: Code = own("GGOPCT", "Ground glass opacity, percent of volume");
+pub const CONSOLIDATION_PERCENT: Code = own("CONSPCT", "Consolidation, percent of volume");
+pub const PNEUMOTHORAX_PERCENT: Code = own("PTXPCT", "Pneumothorax, percent of hemithorax");
+pub const RIB_NUMBER: Code = own("RIBNUMBER", "Rib number, counted from the head");
+pub const NODULE_TYPE: Code = own("NODTYPE", "Nodule type");
+pub const NODULE_SOLID: Code = own("NODSOLID", "Solid nodule");
+pub const NODULE_PART_SOLID: Code = own("NODPART", "Part-solid nodule");
+pub const NODULE_GROUND_GLASS: Code = own("NODGGN", "Ground glass nodule");
+pub const NODULE_CALCIFIED: Code = own("NODCALC", "Calcified nodule");
+pub const PART_VOLUME: Code = own("PARTVOL", "Volume of the part, opacities included");
+
 // How it went: CID 6042, and presence of a property (PS3.16 Annex D).
 pub const SUMMARY_OF_DETECTIONS: Code = dcm("111064", "Summary of Detections");
 pub const SUMMARY_OF_ANALYSES: Code = dcm("111065", "Summary of Analyses");
 pub const SUCCEEDED: Code = dcm("111222", "Succeeded");
+pub const PARTIALLY_SUCCEEDED: Code = dcm("111223", "Partially Succeeded");
 pub const NOT_ATTEMPTED: Code = dcm("111225", "Not Attempted");
 pub const PRESENT: Code = dcm("121053", "Present");
 pub const ABSENT: Code = dcm("121054", "Absent");
@@ -111,4 +157,5 @@ pub const MILLIMETRE: Code = ucum("mm", "millimeter");
 pub const CUBIC_MILLIMETRE: Code = ucum("mm3", "cubic millimeter");
 pub const MILLILITRE: Code = ucum("ml", "milliliter");
 pub const HOUNSFIELD: Code = ucum("[hnsf'U]", "Hounsfield unit");
+pub const NO_UNITS: Code = ucum("1", "no units");
 pub const PERCENT: Code = ucum("%", "Percent");

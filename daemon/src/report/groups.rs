@@ -5,22 +5,25 @@
 //! segment. What has no region (negative, not evaluated) is stated in the qualitative evaluations; TID 1501 groups say
 //! it when there is no region at all.
 
-use models::findings::{Evaluated, Lung, Nodule, Side};
+use models::findings::{Evaluated, Finding, Lung, Mask, Nodule, NoduleType};
 use models::{Findings, Volume};
 
 use super::codes::{
     ABSENT, ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ATTENUATION, CERTAINTY_OF_FINDING, COMMENT,
     CUBIC_MILLIMETRE, Code, DERIVATION, DIAMETER, FINDING, FINDING_SITE, HOUNSFIELD, ILLUSTRATION_OF_ROI, IMAGE_REGION,
-    LAA_950, LATERALITY, LEFT, LONG_AXIS, LUNG, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NOT_ATTEMPTED,
-    ORIGINAL_SOURCE, PERCENT, PRESENCE_UNDETERMINED, PRESENT, REFERENCED_SEGMENT, RIGHT, SHORT_AXIS,
+    LAA_950, LATERALITY, LONG_AXIS, LUNG, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NODULE_CALCIFIED,
+    NODULE_GROUND_GLASS, NODULE_PART_SOLID, NODULE_SOLID, NODULE_TYPE, NOT_ATTEMPTED, ORIGINAL_SOURCE,
+    PARTIALLY_SUCCEEDED, PERCENT, PRESENCE_UNDETERMINED, PRESENT, REFERENCED_SEGMENT, SHORT_AXIS,
     SOURCE_OF_MEASUREMENT, SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED, SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS,
     TRACKING_ID, TRACKING_UID, VOLUME,
 };
 use super::content::{Item, Part, Relation, Value};
 use super::object::{Context, SEG};
 use super::provenance::LUNG_ALGORITHM;
+use super::regions::{self, Site, Subject};
 use super::secondary::Page;
-use super::seg::{Subject, Written};
+use super::seg::Written;
+use super::words::{self, Language, State};
 use super::{contour, identity, measure};
 
 /// Corners that fit into one GraphicData value: 16-bit length, two 32-bit floats a corner.
@@ -35,7 +38,7 @@ pub struct Parts<'a> {
     pub pages: &'a [Page],
 }
 
-/// All groups, in reading order: each nodule, each lung.
+/// All groups, in reading order: each finding with its instances, then lungs and lobes.
 pub fn all(parts: &Parts, findings: &Findings) -> Vec<Item> {
     let context = parts.context;
     let mut groups = Vec::new();
@@ -43,37 +46,46 @@ pub fn all(parts: &Parts, findings: &Findings) -> Vec<Item> {
         groups.push(nodule_volume(parts, nodule));
         groups.push(nodule_outlines(parts, nodule));
     }
+    groups.extend(super::nine::groups(parts, findings));
     groups.extend(measure::lungs(findings).into_iter().map(|l| lung(parts, l)));
+    groups.extend(regions::done(&findings.lobes).iter().map(|lobe| {
+        volumetric(parts, Subject::Lobe(lobe.name), Subject::Lobe(lobe.name).code())
+            .with_all(lung_algorithm(context))
+            .with(site(Site::lobe(lobe.name)))
+            .with(Item::number(VOLUME, lobe.volume_ml, 1, MILLILITRE))
+    }));
     if groups.is_empty() {
-        let nodules = begin("1501", "Lung nodules", context.uids.of("track nodules", 0), NODULE);
-        groups.push(nodules.with_all(model(context)).with(site(None)).with_all(nodule_summary(findings)));
+        let nodules = begin("1501", "Chest CT findings", context.uids.of("track nodules", 0), NODULE);
+        groups.push(
+            nodules.with_all(model(context)).with(site(Site { place: LUNG, side: None })).with_all(summary(findings)),
+        );
         let lungs = begin("1501", "Lungs", context.uids.of("track lungs", 0), LUNG);
         groups.push(lungs.with_all(lung_algorithm(context)).with_all(lung_summary(findings)));
     }
     groups
 }
 
-/// How the search for nodules went: how many, none, or why it is not known. In every report.
-pub fn nodule_summary(findings: &Findings) -> Vec<Item> {
-    match &findings.nodules {
-        Evaluated::Done(nodules) => {
-            let (presence, words) = match nodules.len() {
-                0 => (ABSENT, "No nodule found.".to_owned()),
-                1 => (PRESENT, "1 nodule found.".to_owned()),
-                n => (PRESENT, format!("{n} nodules found.")),
-            };
-            vec![
-                Item::code(Relation::Contains, SUMMARY_OF_DETECTIONS, SUCCEEDED),
-                Item::code(Relation::Contains, NODULE, presence),
-                comment(words),
-            ]
-        }
-        Evaluated::NotEvaluated(reason) => vec![
-            Item::code(Relation::Contains, SUMMARY_OF_DETECTIONS, NOT_ATTEMPTED),
-            Item::code(Relation::Contains, NODULE, PRESENCE_UNDETERMINED),
-            comment(reason.clone()),
-        ],
+/// How the search went: for each finding that it is there, that it is not, or why that is not known. In every report.
+pub fn summary(findings: &Findings) -> Vec<Item> {
+    let lines = words::lines(findings, Language::English);
+    let missed = lines.iter().filter(|l| l.state == State::NotEvaluated).count();
+    let how = match missed {
+        0 => SUCCEEDED,
+        n if n == lines.len() => NOT_ATTEMPTED,
+        _ => PARTIALLY_SUCCEEDED,
+    };
+    let mut items = vec![Item::code(Relation::Contains, SUMMARY_OF_DETECTIONS, how)];
+    for line in lines {
+        let name = words::name(line.finding, Language::English);
+        let (presence, said) = match line.state {
+            State::Found => (PRESENT, format!("{name}: {}", line.text)),
+            State::NotFound => (ABSENT, format!("{name}: {}", line.text)),
+            State::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
+        };
+        items.push(Item::code(Relation::Contains, regions::finding_code(line.finding), presence));
+        items.push(comment(said));
     }
+    items
 }
 
 /// How the lungs went: nothing to say beside their groups, or why they were not evaluated.
@@ -108,18 +120,30 @@ pub fn refusal(context: &Context, reason: &str, page: &Page) -> Item {
 fn nodule_volume(parts: &Parts, nodule: &Nodule) -> Item {
     let subject = Subject::Nodule(nodule.number);
     let mut group = volumetric(parts, subject, NODULE);
-    if let Some(page) = parts.pages.iter().find(|p| p.nodule == Some(nodule.number)) {
+    if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(Finding::Nodule)) {
         group = group.with(illustration(page));
     }
+    let class = nodule.lung_rads.map(|class| comment(format!("Lung-RADS v2022 size class {class} (baseline)")));
     group
         .with_all(model(parts.context))
-        .with(site(Some(nodule.side)))
+        .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))
         .with(Item::number(DIAMETER, nodule.diameter_mm, 1, MILLIMETRE).with(mean()))
         .with(Item::number(LONG_AXIS, nodule.long_axis_mm, 1, MILLIMETRE))
         .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
         .with(Item::number(VOLUME, nodule.volume_mm3, 1, CUBIC_MILLIMETRE))
         .with(Item::number(ATTENUATION, nodule.mean_hu, 1, HOUNSFIELD).with(mean()))
         .with(Item::number(CERTAINTY_OF_FINDING, nodule.confidence * 100.0, 1, PERCENT))
+        .with_all(nodule.kind.map(|kind| Item::code(Relation::Contains, NODULE_TYPE, nodule_type(kind))))
+        .with_all(class)
+}
+
+fn nodule_type(kind: NoduleType) -> Code {
+    match kind {
+        NoduleType::Solid => NODULE_SOLID,
+        NoduleType::PartSolid => NODULE_PART_SOLID,
+        NoduleType::GroundGlass => NODULE_GROUND_GLASS,
+        NoduleType::Calcified => NODULE_CALCIFIED,
+    }
 }
 
 /// The same nodule (same tracking UID) as outlines on every slice that shows it, the key slice first.
@@ -128,7 +152,7 @@ fn nodule_outlines(parts: &Parts, nodule: &Nodule) -> Item {
     begin("1411", &subject.label(), subject.tracking_uid(parts.context), NODULE)
         .with_all(regions(parts, nodule))
         .with_all(model(parts.context))
-        .with(site(Some(nodule.side)))
+        .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))
         .with(Item::number(LONG_AXIS, nodule.long_axis_mm, 1, MILLIMETRE))
         .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
 }
@@ -140,7 +164,7 @@ fn regions(parts: &Parts, nodule: &Nodule) -> Vec<Item> {
     let mut slices: Vec<usize> = (nodule.mask.origin[2]..nodule.mask.origin[2] + nodule.mask.size[2]).collect();
     slices.sort_by_key(|k| (*k != key, *k));
     let mut regions: Vec<Item> =
-        slices.into_iter().filter_map(|k| Some(region(parts, k, "POLYLINE", closed(nodule, k)?))).collect();
+        slices.into_iter().filter_map(|k| Some(region(parts, k, "POLYLINE", closed(&nodule.mask, k)?))).collect();
     if regions.len() < 2 {
         let [x, y, _] = measure::to_image(&parts.volume.geometry, nodule.centre_mm);
         let radius = nodule.diameter_mm / 2.0 / parts.volume.geometry.spacing_mm[0];
@@ -153,13 +177,13 @@ fn regions(parts: &Parts, nodule: &Nodule) -> Vec<Item> {
     regions
 }
 
-fn closed(nodule: &Nodule, slice: usize) -> Option<Vec<[f32; 2]>> {
-    let mut points = contour::largest(measure::outlines(&nodule.mask, slice)).filter(|p| p.len() < MAX_CORNERS)?;
+pub fn closed(mask: &Mask, slice: usize) -> Option<Vec<[f32; 2]>> {
+    let mut points = contour::largest(measure::outlines(mask, slice)).filter(|p| p.len() < MAX_CORNERS)?;
     points.push(points[0]);
     Some(points)
 }
 
-fn region(parts: &Parts, slice: usize, kind: &'static str, points: Vec<[f32; 2]>) -> Item {
+pub fn region(parts: &Parts, slice: usize, kind: &'static str, points: Vec<[f32; 2]>) -> Item {
     let instances = parts.context.source.instances;
     let slice = &instances[slice.min(instances.len() - 1)];
     let image = Value::Image {
@@ -177,28 +201,34 @@ fn region(parts: &Parts, slice: usize, kind: &'static str, points: Vec<[f32; 2]>
 fn lung(parts: &Parts, lung: &Lung) -> Item {
     volumetric(parts, Subject::Lung(lung.side), LUNG)
         .with_all(lung_algorithm(parts.context))
-        .with(site(Some(lung.side)))
+        .with(site(Site::lung(lung.side)))
         .with(Item::number(VOLUME, lung.volume_ml, 1, MILLILITRE))
         .with(Item::number(ATTENUATION, lung.mean_hu, 1, HOUNSFIELD).with(mean()))
         .with(Item::number(LAA_950, lung.laa950_percent, 2, PERCENT))
 }
 
 /// TID 1411 with its segment; TID 1501 when there is no segment to refer to.
-fn volumetric(parts: &Parts, subject: Subject, finding: Code) -> Item {
-    let context = parts.context;
-    let uid = subject.tracking_uid(context);
-    let Some((seg, number)) = parts.seg.and_then(|s| Some((s, s.segment(subject)?))) else {
-        return begin("1501", &subject.label(), uid, finding);
-    };
+pub fn volumetric(parts: &Parts, subject: Subject, finding: Code) -> Item {
+    let uid = subject.tracking_uid(parts.context);
+    match referenced(parts, subject) {
+        Some(references) => begin("1411", &subject.label(), uid, finding).with_all(references),
+        None => begin("1501", &subject.label(), uid, finding),
+    }
+}
+
+/// The segment of a subject and its source series, when it has one.
+pub fn referenced(parts: &Parts, subject: Subject) -> Option<Vec<Item>> {
+    let (context, seg) = (parts.context, parts.seg?);
     let segment = Value::Image {
         sop_class_uid: SEG.sop_class_uid.into(),
         sop_uid: seg.object.sop_uid.clone(),
-        part: Part::Segment(number),
+        part: Part::Segment(seg.segment(subject)?),
     };
     let series = identity::series_uid(context.source, context.uids);
-    begin("1411", &subject.label(), uid, finding)
-        .with(Item::new(Relation::Contains, REFERENCED_SEGMENT, segment))
-        .with(Item::uid(Relation::Contains, SOURCE_SERIES_FOR_SEGMENTATION, series))
+    Some(vec![
+        Item::new(Relation::Contains, REFERENCED_SEGMENT, segment),
+        Item::uid(Relation::Contains, SOURCE_SERIES_FOR_SEGMENTATION, series),
+    ])
 }
 
 fn head(template: &'static str, label: &str, uid: String) -> Item {
@@ -207,28 +237,27 @@ fn head(template: &'static str, label: &str, uid: String) -> Item {
         .with(Item::uid(Relation::HasObsContext, TRACKING_UID, uid))
 }
 
-fn begin(template: &'static str, label: &str, uid: String, finding: Code) -> Item {
+pub fn begin(template: &'static str, label: &str, uid: String, finding: Code) -> Item {
     head(template, label, uid).with(Item::code(Relation::Contains, FINDING, finding))
 }
 
-fn site(side: Option<Side>) -> Item {
-    let site = Item::code(Relation::HasConceptMod, FINDING_SITE, LUNG);
-    match side {
-        Some(Side::Right) => site.with(Item::code(Relation::HasConceptMod, LATERALITY, RIGHT)),
-        Some(Side::Left) => site.with(Item::code(Relation::HasConceptMod, LATERALITY, LEFT)),
-        None => site,
+pub fn site(site: Site) -> Item {
+    let place = Item::code(Relation::HasConceptMod, FINDING_SITE, site.place);
+    match site.side {
+        Some(side) => place.with(Item::code(Relation::HasConceptMod, LATERALITY, side)),
+        None => place,
     }
 }
 
-fn mean() -> Item {
+pub fn mean() -> Item {
     Item::code(Relation::HasConceptMod, DERIVATION, MEAN)
 }
 
-fn comment(words: String) -> Item {
+pub fn comment(words: String) -> Item {
     Item::text(Relation::Contains, COMMENT, words)
 }
 
-fn illustration(page: &Page) -> Item {
+pub fn illustration(page: &Page) -> Item {
     let value = Value::Image {
         sop_class_uid: page.object.sop_class_uid.clone(),
         sop_uid: page.object.sop_uid.clone(),
@@ -238,7 +267,7 @@ fn illustration(page: &Page) -> Item {
 }
 
 /// TID 4019 for the model package.
-fn model(context: &Context) -> Vec<Item> {
+pub fn model(context: &Context) -> Vec<Item> {
     let Some(model) = &context.provenance.model else { return Vec::new() };
     let parameters = format!("{}; network sha256 {}", model.thresholds, model.sha256);
     algorithm(&model.id, &model.version, Some(parameters))

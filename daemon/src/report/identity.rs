@@ -98,6 +98,54 @@ pub fn copy_frame_of_reference(source: &Source, uids: &Uids, set: &mut DataSet) 
     Ok(())
 }
 
+/// The patient as a page shows it: decoded, and dates with dashes.
+#[derive(Debug, Clone, Default)]
+pub struct Patient {
+    pub name: String,
+    pub id: String,
+    pub birth_date: String,
+    pub sex: String,
+    pub study_date: String,
+    pub accession: String,
+    pub description: String,
+}
+
+impl Patient {
+    pub fn of(source: &Source) -> Self {
+        let header = source.header;
+        let ascii = |tag| {
+            let value = raw(source, tag).unwrap_or_default();
+            String::from_utf8_lossy(value).trim_matches(['\0', ' ']).to_owned()
+        };
+        let date = |text: &str| match (text.get(..4), text.get(4..6), text.get(6..8)) {
+            (Some(y), Some(m), Some(d)) if text.is_ascii() => format!("{y}-{m}-{d}"),
+            _ => text.to_owned(),
+        };
+        Self {
+            name: name(&header.patient_name),
+            id: header.patient_id.clone(),
+            birth_date: date(&ascii(tags::PATIENT_BIRTH_DATE)),
+            sex: ascii(tags::PATIENT_SEX),
+            study_date: date(&ascii(tags::STUDY_DATE)),
+            accession: header.accession_number.clone(),
+            description: header.study_description.clone(),
+        }
+    }
+}
+
+/// `Zhang^San=张^三` as `张三 (Zhang San)`: the written form first, the Latin one beside it (PS3.5 6.2.1).
+fn name(pn: &str) -> String {
+    let mut groups = pn.split('=');
+    let latin = groups.next().unwrap_or_default();
+    let latin = latin.split('^').filter(|p| !p.trim().is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
+    let written: String = groups.next().unwrap_or_default().split('^').map(str::trim).collect();
+    match (written.is_empty(), latin.is_empty()) {
+        (true, _) => latin,
+        (false, true) => written,
+        (false, false) => format!("{written} ({latin})"),
+    }
+}
+
 fn raw<'a>(source: &Source<'a>, tag: Tag) -> Option<&'a [u8]> {
     let element = source.elements.iter().find(|e| e.tag == tag)?;
     let blank = element.value.iter().all(|b| matches!(b, b' ' | 0));
@@ -123,4 +171,16 @@ fn copy_one(source: &Source, tag: Tag, vr: VR, set: &mut DataSet) -> Result<bool
     }
     set.primitive(tag, vr, PrimitiveValue::U8(value.into()));
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_shown_as_people_write_it() {
+        assert_eq!(name("Zhang^San=\u{5f20}^\u{4e09}"), "\u{5f20}\u{4e09} (Zhang San)");
+        assert_eq!(name("Buc^J\u{e9}r\u{f4}me"), "Buc J\u{e9}r\u{f4}me");
+        assert_eq!(name("\u{738b}^\u{5c0f}\u{4e1c}"), "\u{738b} \u{5c0f}\u{4e1c}");
+    }
 }

@@ -23,9 +23,8 @@ pub fn nodules(findings: &Findings) -> Vec<&Nodule> {
 
 /// Every region, with words for it.
 pub fn masks(findings: &Findings) -> Vec<(String, &Mask)> {
-    let lungs = lungs(findings).into_iter().map(|l| (format!("{} lung", side(l.side)), &l.mask));
-    let nodules = nodules(findings).into_iter().map(|n| (format!("nodule {}", n.number), &n.mask));
-    lungs.chain(nodules).collect()
+    let regions = super::regions::all(findings).into_iter();
+    regions.flat_map(|r| r.masks.into_iter().map(move |mask| (r.subject.label(), mask))).collect()
 }
 
 pub fn side(side: Side) -> &'static str {

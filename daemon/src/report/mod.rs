@@ -1,4 +1,5 @@
-//! Report: findings in, DICOM objects out. A structured report (TID 1500), a segmentation, and pages for plain viewers.
+//! Report: findings in, DICOM objects out. A structured report (TID 1500), a segmentation,
+//! pages for plain viewers, and the same as a document.
 //!
 //! Identity is copied from the source series byte by byte; UIDs are derived from the inputs, so a retry makes the same
 //! objects again. This file names the parts and connects them; each object has a file of its own.
@@ -7,17 +8,23 @@ pub mod codes;
 pub mod pages;
 pub mod provenance;
 pub mod uid;
+pub mod words;
 
 mod canvas;
+mod closeup;
 mod content;
 mod contour;
 mod dataset;
+mod encapsulated;
 mod evidence;
 mod groups;
 mod identity;
 mod measure;
+mod nine;
 mod object;
+mod pdf;
 mod picture;
+mod regions;
 mod secondary;
 mod seg;
 mod sr;
@@ -61,7 +68,7 @@ pub enum Content<'a> {
 /// One DICOM object, ready to store and to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultObject {
-    /// `sr`, `seg` or `sc`.
+    /// `sr`, `seg`, `sc` or `pdf`.
     pub kind: &'static str,
     pub sop_class_uid: String,
     pub sop_uid: String,
@@ -85,8 +92,8 @@ pub enum Error {
     Encode { kind: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
-/// Makes every object of one result: the segmentation (when anything was segmented), the pages, and the structured
-/// report that refers to both, which comes last. Same input, same bytes.
+/// Makes every object of one result: the segmentation (when anything was segmented), the pages, the documents, and
+/// the structured report, which comes last. Same input, same bytes.
 ///
 /// # Errors
 /// When findings and volume do not belong together, or a value does not fit into an object.
@@ -96,20 +103,17 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
     match content {
         Content::Findings { findings, volume } => {
             check(source, findings, volume)?;
-            let (seg, pages) = rayon::join(
+            let (seg, (pages, documents)) = rayon::join(
                 || seg::write(&context, findings, volume),
                 || {
-                    pages::key_images(findings, volume, provenance)
-                        .par_iter()
-                        .enumerate()
-                        .map(|(index, page)| secondary::write(&context, page, index))
-                        .collect::<Result<Vec<_>, Error>>()
+                    let drawn = pages::key_images(findings, volume, provenance);
+                    rayon::join(|| captures(&context, &drawn), || documents(&context, findings, &drawn))
                 },
             );
-            let (seg, pages) = (seg?, pages?);
+            let (seg, pages, documents) = (seg?, pages?, documents?);
             let report = sr::findings(&context, findings, volume, seg.as_ref(), &pages)?;
             let objects = seg.map(|s| s.object).into_iter();
-            Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain([report]).collect())
+            Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain(documents).chain([report]).collect())
         }
         Content::Refused { reason } => {
             let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;
@@ -117,6 +121,29 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             Ok(vec![page.object, report])
         }
     }
+}
+
+fn captures(context: &object::Context, drawn: &[KeyImage]) -> Result<Vec<secondary::Page>, Error> {
+    drawn.par_iter().enumerate().map(|(index, page)| secondary::write(context, page, index)).collect()
+}
+
+/// The document in every language; the pictures are compressed once.
+fn documents(context: &object::Context, findings: &Findings, drawn: &[KeyImage]) -> Result<Vec<ResultObject>, Error> {
+    let (pictures, patient) = (pdf::pictures(drawn), identity::Patient::of(context.source));
+    let languages = [words::Language::English, words::Language::Chinese];
+    let write = |(index, language): (usize, words::Language)| {
+        let draft = pdf::Draft {
+            patient: &patient,
+            findings,
+            comparison: None,
+            provenance: context.provenance,
+            pictures: &pictures,
+            language,
+        };
+        let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
+        encapsulated::write(context, language, index, document)
+    };
+    languages.into_par_iter().enumerate().map(write).collect()
 }
 
 fn check(source: &Source, findings: &Findings, volume: &Volume) -> Result<(), Error> {

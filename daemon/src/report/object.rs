@@ -17,7 +17,7 @@ pub struct Context<'a> {
     pub uids: &'a Uids,
 }
 
-/// One of the three kinds of object: a series of its own, numbered far above what scanners use.
+/// One of the four kinds of object: a series of its own, numbered far above what scanners use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     pub name: &'static str,
@@ -47,6 +47,14 @@ pub const SC: Kind = Kind {
     modality: "OT",
     series_number: "97003",
     description: "Scanside key images",
+};
+
+pub const PDF: Kind = Kind {
+    name: "pdf",
+    sop_class_uid: "1.2.840.10008.5.1.4.1.1.104.1",
+    modality: "DOC",
+    series_number: "97004",
+    description: "Scanside report draft",
 };
 
 impl Context<'_> {

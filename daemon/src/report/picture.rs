@@ -9,10 +9,20 @@ use super::canvas::Canvas;
 use super::contour::{self, Outline};
 use super::measure;
 
-/// Lung window: level -600, width 1500 HU.
-pub const WINDOW: &str = "W 1500  L -600";
-const LOW_HU: f32 = -1350.0;
-const WIDTH_HU: f32 = 1500.0;
+/// How HU become grey: black at `low`, white `width` above it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    low_hu: f32,
+    width_hu: f32,
+    pub name: &'static str,
+}
+
+/// Level -600, width 1500 HU.
+pub const LUNG: Window = Window { low_hu: -1350.0, width_hu: 1500.0, name: "W 1500  L -600" };
+/// Level 40, width 400 HU.
+pub const SOFT: Window = Window { low_hu: -160.0, width_hu: 400.0, name: "W 400  L 40" };
+/// Level 400, width 1800 HU.
+pub const BONE: Window = Window { low_hu: -500.0, width_hu: 1800.0, name: "W 1800  L 400" };
 
 /// Which plane of the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +43,7 @@ pub struct View<'a> {
     /// Page position of the plane's corner (0, 0), and page pixels per voxel.
     origin: [f32; 2],
     scale: [f32; 2],
+    window: Window,
 }
 
 impl<'a> View<'a> {
@@ -78,7 +89,12 @@ impl<'a> View<'a> {
         let scale = [per_mm * spacing[0], per_mm * spacing[1] * if upside_down { -1.0 } else { 1.0 }];
         let middle = [(area[0] + area[2]) as f32 / 2.0, (area[1] + area[3]) as f32 / 2.0];
         let origin = [middle[0] - centre[0] * scale[0], middle[1] - centre[1] * scale[1]];
-        Self { volume, plane, area, origin, scale }
+        Self { volume, plane, area, origin, scale, window: LUNG }
+    }
+
+    /// The same view in another window.
+    pub fn windowed(self, window: Window) -> Self {
+        Self { window, ..self }
     }
 
     /// Where a point of the plane (voxel-edge coordinates) lies on the page.
@@ -103,7 +119,8 @@ impl<'a> View<'a> {
             let four = [0, 1, 2, 3].map(|j| &lines[clamp(row.first + j) - low]);
             for (x, _) in columns.iter().enumerate().filter(|(_, c)| !c.outside(size[0])) {
                 let hu: f32 = four.iter().zip(row.weight).map(|(line, w)| w * line[x]).sum();
-                canvas.grey(left + x, top + y, ((hu - LOW_HU) / WIDTH_HU * 255.0).clamp(0.0, 255.0) as u8);
+                let level = (hu - self.window.low_hu) / self.window.width_hu;
+                canvas.grey(left + x, top + y, (level * 255.0).clamp(0.0, 255.0) as u8);
             }
         }
     }

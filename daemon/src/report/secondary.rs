@@ -4,6 +4,8 @@ use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
 
+use models::findings::Finding;
+
 use super::codes::SOURCE_IMAGE_FOR_PROCESSING;
 use super::dataset;
 use super::object::{Context, SC};
@@ -13,8 +15,8 @@ use super::{Error, KeyImage, ResultObject};
 #[derive(Debug)]
 pub struct Page {
     pub object: ResultObject,
-    /// Number of the nodule it shows, when it shows one.
-    pub nodule: Option<usize>,
+    /// The finding it shows, when it shows one.
+    pub finding: Option<Finding>,
 }
 
 /// # Errors
@@ -56,5 +58,5 @@ pub fn write(context: &Context, page: &KeyImage, index: usize) -> Result<Page, E
         set.shorts(tag, &[value]);
     }
     set.primitive(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(page.rgb.clone().into()));
-    Ok(Page { object: context.finish(SC, index, set, page.rgb.len())?, nodule: page.nodule })
+    Ok(Page { object: context.finish(SC, index, set, page.rgb.len())?, finding: page.finding })
 }

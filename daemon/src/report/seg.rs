@@ -1,4 +1,5 @@
-//! Segmentation object: one, binary, with a segment for each lung and each nodule.
+//! Segmentation object: one, binary, with a segment for each lung, each lobe and each region of the nine findings.
+//! Segments overlap (a nodule lies in a lobe, a lobe in a lung); the object says so.
 //!
 //! Frames exist only where a segment has voxels. Bits are packed across frames without padding (PS3.5 8.1.1), on the
 //! grid of the source, so every frame lies exactly on a source slice and refers to it.
@@ -6,17 +7,17 @@
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
-use models::findings::{Mask, Side};
+use models::findings::{LobeName, Mask, Side};
 use models::{Findings, Volume};
 use rayon::prelude::*;
 
 use super::codes::{
-    ABNORMAL_STRUCTURE, ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, Code, LEFT, LUNG, NODULE, RIGHT, SEGMENTATION,
-    SOURCE_IMAGE_FOR_PROCESSING,
+    ABNORMAL_STRUCTURE, ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, Code, SEGMENTATION, SOURCE_IMAGE_FOR_PROCESSING,
 };
 use super::dataset::{self, DataSet, code_item};
 use super::object::{Context, SEG};
 use super::provenance::LUNG_ALGORITHM;
+use super::regions::{self, Site, Subject};
 use super::{Error, ResultObject, identity, measure};
 
 /// The object, and the number of each segment in it.
@@ -32,38 +33,12 @@ impl Written {
     }
 }
 
-/// What a segment or a measurement group is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
-    Lung(Side),
-    /// By its number.
-    Nodule(usize),
-}
-
-impl Subject {
-    /// Tracking identifier, and segment label.
-    pub fn label(self) -> String {
-        match self {
-            Self::Lung(Side::Right) => "Right lung".into(),
-            Self::Lung(Side::Left) => "Left lung".into(),
-            Self::Nodule(number) => format!("Nodule {number}"),
-        }
-    }
-
-    /// Tracking unique identifier: the same in every object of one result.
-    pub fn tracking_uid(self, context: &Context) -> String {
-        match self {
-            Self::Lung(side) => context.uids.of("track lung", usize::from(side == Side::Left)),
-            Self::Nodule(number) => context.uids.of("track nodule", number),
-        }
-    }
-}
-
 struct Segment<'a> {
     number: u16,
     subject: Subject,
-    side: Side,
-    mask: &'a Mask,
+    site: Site,
+    /// Their union is the segment.
+    masks: Vec<&'a Mask>,
     /// Slices where it has voxels.
     slices: Vec<usize>,
 }
@@ -91,7 +66,7 @@ pub fn write(context: &Context, findings: &Findings, volume: &Volume) -> Result<
     identity::copy_frame_of_reference(context.source, context.uids, &mut set)?;
     set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
     set.text(tags::CONTENT_LABEL, VR::CS, "SCANSIDE");
-    set.text(tags::CONTENT_DESCRIPTION, VR::LO, context.provenance.mark().unwrap_or("Lungs and nodules"));
+    set.text(tags::CONTENT_DESCRIPTION, VR::LO, context.provenance.mark().unwrap_or("Lungs, lobes and findings"));
     set.text(tags::CONTENT_CREATOR_NAME, VR::PN, super::provenance::MANUFACTURER);
     set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
@@ -122,33 +97,38 @@ pub fn write(context: &Context, findings: &Findings, volume: &Volume) -> Result<
     let position = |slice: usize| used.partition_point(|u| *u < slice) + 1;
     let per_frame = frames.iter().map(|(s, k)| frame(context, s.number, *k, position(*k))).collect();
     set.sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, per_frame);
-    let planes: Vec<(&Mask, usize)> = frames.iter().map(|(s, k)| (s.mask, *k)).collect();
+    let planes: Vec<(&[&Mask], usize)> = frames.iter().map(|(s, k)| (s.masks.as_slice(), *k)).collect();
     set.primitive(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(pack(&planes, rows, columns).into()));
 
     let numbers = segments.iter().map(|s| (s.subject, s.number)).collect();
     Ok(Some(Written { object: context.finish(SEG, 0, set, bytes + 2048 * frames.len())?, numbers }))
 }
 
-/// Right lung, left lung, nodules; numbered 1..n without gaps (PS3.3 C.8.20.2).
+/// In the order of [`regions::all`], numbered 1..n without gaps (PS3.3 C.8.20.2).
 fn segments(findings: &Findings) -> Vec<Segment<'_>> {
-    let lungs = measure::lungs(findings).into_iter().map(|l| (Subject::Lung(l.side), l.side, &l.mask));
-    let nodules = measure::nodules(findings).into_iter().map(|n| (Subject::Nodule(n.number), n.side, &n.mask));
-    let used = |mask: &Mask| -> Vec<usize> {
-        let slices = mask.origin[2]..mask.origin[2] + mask.size[2];
-        slices.filter(|k| measure::plane(mask, *k).iter().any(|v| *v != 0)).collect()
+    let used = |masks: &[&Mask]| -> Vec<usize> {
+        let mut slices: Vec<usize> = Vec::new();
+        for mask in masks {
+            let all = mask.origin[2]..mask.origin[2] + mask.size[2];
+            slices.extend(all.filter(|k| measure::plane(mask, *k).iter().any(|v| *v != 0)));
+        }
+        slices.sort_unstable();
+        slices.dedup();
+        slices
     };
-    lungs
-        .chain(nodules)
-        .map(|(subject, side, mask)| (subject, side, mask, used(mask)))
-        .filter(|(.., slices)| !slices.is_empty())
+    regions::all(findings)
+        .into_iter()
+        .map(|s| (used(&s.masks), s))
+        .filter(|(slices, _)| !slices.is_empty())
         .zip(1..)
-        .map(|((subject, side, mask, slices), number)| Segment { number, subject, side, mask, slices })
+        .map(|((slices, s), number)| Segment { number, subject: s.subject, site: s.site, masks: s.masks, slices })
         .collect()
 }
 
 fn overlap(segments: &[Segment]) -> bool {
-    let pairs = segments.iter().enumerate().flat_map(|(i, a)| segments[i + 1..].iter().map(move |b| (a.mask, b.mask)));
-    pairs.into_iter().any(|(a, b)| {
+    let pairs = segments.iter().enumerate().flat_map(|(i, a)| segments[i + 1..].iter().map(move |b| (a, b)));
+    let masks = pairs.flat_map(|(a, b)| a.masks.iter().flat_map(move |a| b.masks.iter().map(move |b| (*a, *b))));
+    masks.into_iter().any(|(a, b)| {
         let low: Vec<usize> = (0..3).map(|i| a.origin[i].max(b.origin[i])).collect();
         let high: Vec<usize> = (0..3).map(|i| (a.origin[i] + a.size[i]).min(b.origin[i] + b.size[i])).collect();
         let row = |m: &Mask, y: usize, z: usize| {
@@ -170,61 +150,68 @@ fn overlap(segments: &[Segment]) -> bool {
 
 fn describe(context: &Context, segment: &Segment) -> DataSet {
     let mut item = DataSet::new();
-    let side = if segment.side == Side::Right { RIGHT } else { LEFT };
     let model = context.provenance.model.as_ref();
-    let (category, kind, algorithm, version, colour): (_, Code, _, _, [u16; 3]) = match segment.subject {
-        Subject::Lung(side) => (
-            ANATOMICAL_STRUCTURE,
-            LUNG,
-            LUNG_ALGORITHM.to_owned(),
-            context.provenance.software_version.clone(),
-            if side == Side::Right { LIGHT_BLUE } else { LIGHT_GREEN },
-        ),
-        Subject::Nodule(_) => (
-            ABNORMAL_STRUCTURE,
-            NODULE,
-            model.map_or_else(|| "unknown".into(), |m| m.id.clone()),
-            model.map_or_else(|| "unknown".into(), |m| m.version.clone()),
-            AMBER,
-        ),
+    let anatomy = segment.subject.finding().is_none();
+    let algorithm = match (anatomy, model) {
+        (true, _) => LUNG_ALGORITHM,
+        (false, Some(model)) => &model.id,
+        (false, None) => "unknown",
     };
     item.shorts(tags::SEGMENT_NUMBER, &[segment.number]);
     item.text(tags::SEGMENT_LABEL, VR::LO, &segment.subject.label());
     item.text(tags::SEGMENT_ALGORITHM_TYPE, VR::CS, "AUTOMATIC");
-    item.text(tags::SEGMENT_ALGORITHM_NAME, VR::LO, &algorithm);
+    item.text(tags::SEGMENT_ALGORITHM_NAME, VR::LO, algorithm);
+    let category = if anatomy { ANATOMICAL_STRUCTURE } else { ABNORMAL_STRUCTURE };
     item.code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, category);
-    let region = code_item(LUNG, &[side]);
-    match segment.subject {
-        Subject::Lung(_) => {
-            let mut kind = code_item(kind, &[]);
+    let mut kind = code_item(segment.subject.code(), &[]);
+    if anatomy {
+        if let Some(side) = segment.site.side {
             kind.code(tags::SEGMENTED_PROPERTY_TYPE_MODIFIER_CODE_SEQUENCE, side);
-            item.sequence(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, vec![kind]);
         }
-        Subject::Nodule(_) => {
-            item.code(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, kind);
-            item.sequence(tags::ANATOMIC_REGION_SEQUENCE, vec![region]);
-            let mut identification = DataSet::new();
-            identification.code(tags::ALGORITHM_FAMILY_CODE_SEQUENCE, ARTIFICIAL_INTELLIGENCE);
-            identification.text(tags::ALGORITHM_NAME, VR::LO, &algorithm);
-            identification.text(tags::ALGORITHM_VERSION, VR::LO, &version);
-            if let Some(model) = model {
-                let parameters = format!("{}; sha256 {}", model.thresholds, model.sha256);
-                identification.text(tags::ALGORITHM_PARAMETERS, VR::LT, &parameters);
-            }
-            item.sequence(tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![identification]);
+        item.sequence(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, vec![kind]);
+    } else {
+        item.sequence(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, vec![kind]);
+        let sides: Vec<Code> = segment.site.side.into_iter().collect();
+        item.sequence(tags::ANATOMIC_REGION_SEQUENCE, vec![code_item(segment.site.place, &sides)]);
+        let mut identification = DataSet::new();
+        identification.code(tags::ALGORITHM_FAMILY_CODE_SEQUENCE, ARTIFICIAL_INTELLIGENCE);
+        identification.text(tags::ALGORITHM_NAME, VR::LO, algorithm);
+        identification.text(tags::ALGORITHM_VERSION, VR::LO, model.map_or("unknown", |m| &m.version));
+        if let Some(model) = model {
+            let parameters = format!("{}; sha256 {}", model.thresholds, model.sha256);
+            identification.text(tags::ALGORITHM_PARAMETERS, VR::LT, &parameters);
         }
+        item.sequence(tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![identification]);
     }
-    item.shorts(tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, &colour);
+    item.shorts(tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, &colour(segment.subject));
     item.text(tags::TRACKING_ID, VR::UT, &segment.subject.label());
     item.text(tags::TRACKING_UID, VR::UI, &segment.subject.tracking_uid(context));
     item
 }
 
-// PS3.3 C.10.7.1.1: L* of 0..100 as 0..65535, a* and b* of -128..127 as 0..65535.
-const LIGHT_BLUE: [u16; 3] = cie_lab(75, -8, -30);
-const LIGHT_GREEN: [u16; 3] = cie_lab(82, -40, 25);
-const AMBER: [u16; 3] = cie_lab(78, 20, 78);
+fn colour(subject: Subject) -> [u16; 3] {
+    match subject {
+        Subject::Lung(Side::Right) => cie_lab(75, -8, -30),
+        Subject::Lung(Side::Left) => cie_lab(82, -40, 25),
+        Subject::Lobe(LobeName::RightUpper) => cie_lab(70, 5, -45),
+        Subject::Lobe(LobeName::RightMiddle) => cie_lab(80, -25, -20),
+        Subject::Lobe(LobeName::RightLower) => cie_lab(55, 20, -55),
+        Subject::Lobe(LobeName::LeftUpper) => cie_lab(85, -45, 50),
+        Subject::Lobe(LobeName::LeftLower) => cie_lab(60, -50, 20),
+        Subject::Nodule(_) => cie_lab(78, 20, 78),
+        Subject::GroundGlass => cie_lab(88, -10, 60),
+        Subject::Consolidation => cie_lab(60, 55, 50),
+        Subject::RibFracture(_) => cie_lab(55, 75, 55),
+        Subject::Emphysema(_) => cie_lab(45, 30, -60),
+        Subject::Bronchiectasis(_) => cie_lab(70, 45, -25),
+        Subject::PleuralEffusion(_) => cie_lab(65, -20, -40),
+        Subject::Pneumothorax(_) => cie_lab(85, -35, -12),
+        Subject::CoronaryCalcium => cie_lab(95, -5, 25),
+        Subject::LymphNode(_) => cie_lab(65, 65, 0),
+    }
+}
 
+// PS3.3 C.10.7.1.1: L* of 0..100 as 0..65535, a* and b* of -128..127 as 0..65535.
 const fn cie_lab(l: i32, a: i32, b: i32) -> [u16; 3] {
     [(l * 65535 / 100) as u16, ((a + 128) * 257) as u16, ((b + 128) * 257) as u16]
 }
@@ -304,15 +291,15 @@ fn frame(context: &Context, segment: u16, slice: usize, position: usize) -> Data
 }
 
 /// One bit per pixel, first pixel in the lowest bit, frames without padding between them.
-fn pack(planes: &[(&Mask, usize)], rows: usize, columns: usize) -> Vec<u8> {
+fn pack(planes: &[(&[&Mask], usize)], rows: usize, columns: usize) -> Vec<u8> {
     let frame_bits = rows * columns;
     let mut bytes = vec![0u8; (planes.len() * frame_bits).div_ceil(8)];
     if frame_bits > 0 && frame_bits.is_multiple_of(8) {
         let frames = bytes.par_chunks_mut(frame_bits / 8).zip(planes);
-        frames.for_each(|(out, (mask, slice))| pack_one(out, 0, mask, *slice, columns));
+        frames.for_each(|(out, (masks, slice))| masks.iter().for_each(|mask| pack_one(out, 0, mask, *slice, columns)));
     } else {
-        for (index, (mask, slice)) in planes.iter().enumerate() {
-            pack_one(&mut bytes, index * frame_bits, mask, *slice, columns);
+        for (index, (masks, slice)) in planes.iter().enumerate() {
+            masks.iter().for_each(|mask| pack_one(&mut bytes, index * frame_bits, mask, *slice, columns));
         }
     }
     bytes

@@ -30,7 +30,7 @@ pub fn findings(
 ) -> Result<ResultObject, Error> {
     let parts = groups::Parts { context, volume, seg, pages };
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
-    let said = groups::nodule_summary(findings).into_iter().chain(groups::lung_summary(findings));
+    let said = groups::summary(findings).into_iter().chain(groups::lung_summary(findings));
     let root = head(context)
         .with(image_library(context))
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(groups::all(&parts, findings)))

@@ -1,9 +1,12 @@
-//! A made-up chest for the tests of this module: two lungs, three nodules, no patient.
+//! A made-up chest for the tests of this module: two lungs, five lobes, all nine findings, no patient.
 
 use std::sync::Arc;
 
 use dicom_core::{Tag, VR};
-use models::findings::{Evaluated, Lung, Mask, Nodule, Side};
+use models::findings::{
+    Bronchiectasis, CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Extent, Lobe, LobeName, Lung, LungPart,
+    LymphNode, Mask, Nodule, NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, Region, RibFracture, Side,
+};
 use models::manifest::Clearance;
 use models::{Findings, Geometry, Volume};
 
@@ -130,9 +133,9 @@ pub fn findings(geometry: &Geometry) -> Findings {
         Nodule {
             number,
             side,
-            lobe: None,
-            kind: None,
-            lung_rads: None,
+            lobe: Some(if side == Side::Right { LobeName::RightUpper } else { LobeName::LeftLower }),
+            kind: Some(NoduleType::Solid),
+            lung_rads: Some("4A"),
             centre_mm: geometry.to_patient(centre.map(|c| c as f64)),
             diameter_mm: radius_mm * 1.9,
             long_axis_mm: radius_mm * 2.0,
@@ -144,13 +147,83 @@ pub fn findings(geometry: &Geometry) -> Findings {
             mask,
         }
     };
+    let region = |number: usize, x, y, z, radius_mm: f64| {
+        let centre = at(x, y, z);
+        let mask = ball(dims, centre, geometry.spacing_mm.map(|s| radius_mm / s));
+        Region {
+            number,
+            centre_mm: geometry.to_patient(centre.map(|c| c as f64)),
+            volume_ml: mask.count() as f64 * geometry.voxel_ml(),
+            mean_hu: -120.0,
+            confidence: 0.97 - number as f64 * 0.05,
+            key_slice: centre[2],
+            mask,
+        }
+    };
+    let lobe = |name: LobeName, z| {
+        let x = if name.side() == Side::Right { 0.3 } else { 0.7 };
+        let radii = [dims[0] as f64 * 0.15, dims[1] as f64 * 0.28, dims[2] as f64 * 0.14];
+        let mask = ball(dims, at(x, 0.5, z), radii);
+        Lobe { name, volume_ml: mask.count() as f64 * geometry.voxel_ml(), mask }
+    };
+    let extent = |part, percent: f64| Extent {
+        part,
+        volume_ml: 4000.0,
+        ground_glass_percent: percent,
+        consolidation_percent: percent / 4.0,
+    };
+    let parts = [LungPart::Both, LungPart::Lung(Side::Right), LungPart::Lung(Side::Left)];
+    let parts = parts.into_iter().chain(LobeName::ALL.map(LungPart::Lobe));
     Findings {
         lungs: Evaluated::Done(vec![lung(Side::Left, 0.7), lung(Side::Right, 0.3)]),
+        lobes: Evaluated::Done(
+            LobeName::ALL.into_iter().zip([0.7, 0.5, 0.3, 0.65, 0.35]).map(|(name, z)| lobe(name, z)).collect(),
+        ),
         nodules: Evaluated::Done(vec![
             nodule(1, Side::Right, 0.3, 0.45, 0.5, 6.0),
             nodule(2, Side::Left, 0.68, 0.6, 0.35, 3.5),
             nodule(3, Side::Left, 0.72, 0.4, 0.7, 2.5),
         ]),
-        ..Findings::none("not planted")
+        pneumonia: Evaluated::Done(Pneumonia {
+            confidence: 0.93,
+            ground_glass: vec![region(1, 0.28, 0.6, 0.4, 9.0), region(2, 0.7, 0.55, 0.45, 7.0)],
+            consolidation: vec![region(1, 0.3, 0.68, 0.3, 5.0)],
+            extents: parts.zip(1..).map(|(part, n)| extent(part, f64::from(n) * 2.3)).collect(),
+        }),
+        rib_fractures: Evaluated::Done(vec![
+            RibFracture { region: region(1, 0.12, 0.5, 0.5, 4.0), side: Side::Right, rib: Some(6) },
+            RibFracture { region: region(2, 0.88, 0.5, 0.4, 4.0), side: Side::Left, rib: None },
+        ]),
+        emphysema: Evaluated::Done(Emphysema {
+            laa950_percent: 12.4,
+            right_percent: Some(14.0),
+            left_percent: Some(10.6),
+            noise_hu: 18.0,
+            regions: vec![region(1, 0.3, 0.35, 0.6, 8.0), region(2, 0.7, 0.35, 0.6, 6.0)],
+        }),
+        bronchiectasis: Evaluated::Done(vec![Bronchiectasis {
+            region: region(1, 0.32, 0.62, 0.25, 5.0),
+            side: Side::Right,
+            lobe: Some(LobeName::RightLower),
+        }]),
+        pleural_effusions: Evaluated::Done(vec![PleuralEffusion {
+            region: region(1, 0.72, 0.78, 0.3, 9.0),
+            side: Side::Left,
+        }]),
+        pneumothoraces: Evaluated::Done(vec![Pneumothorax {
+            region: region(1, 0.3, 0.25, 0.6, 7.0),
+            side: Side::Right,
+            percent: 8.4,
+        }]),
+        coronary_calcium: Evaluated::Done(CoronaryCalcium {
+            score: CalciumScore::Agatston(184.0),
+            lesions: vec![region(1, 0.5, 0.42, 0.45, 2.5), region(2, 0.53, 0.4, 0.5, 2.0)],
+        }),
+        lymph_nodes: Evaluated::Done(vec![LymphNode {
+            region: region(1, 0.5, 0.55, 0.6, 6.0),
+            short_axis_mm: 11.4,
+            long_axis_mm: 15.2,
+        }]),
+        timings_ms: Vec::new(),
     }
 }

@@ -7,11 +7,11 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::mem::InMemDicomObject;
 use models::Findings;
-use models::findings::Evaluated;
+use models::findings::{Evaluated, Finding};
 use models::manifest::Clearance;
 
 use super::testing::{self, Case};
-use super::{Content, Error, NOT_FOR_DIAGNOSIS, ResultObject, Source, measure, write};
+use super::{Content, Error, NOT_FOR_DIAGNOSIS, ResultObject, Source, write};
 use crate::dicom::header::Header;
 
 const REASON: &str = "2 slices are missing between z = 10.0 and 30.0 mm";
@@ -138,7 +138,7 @@ fn every_object_has_its_own_uid_and_every_kind_its_own_series() {
     let objects = both(&testing::case(9));
     let unique = |f: fn(&ResultObject) -> String| objects.iter().map(f).collect::<BTreeSet<_>>().len();
     assert_eq!(unique(|o| o.sop_uid.clone()), objects.len());
-    assert_eq!(unique(|o| o.series_uid.clone()), 3 + 2);
+    assert_eq!(unique(|o| o.series_uid.clone()), 4 + 2);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_nodule_is_the_same_finding_in_report_and_segmentation() {
     let objects = processed(&testing::case(9));
     let segments = items(&open(find(&objects, "seg")), tags::SEGMENT_SEQUENCE);
     let content = content(&open(find(&objects, "sr")));
-    assert_eq!(segments.len(), 5);
+    assert_eq!(segments.len(), super::regions::all(&testing::case(9).findings).len());
     for (index, segment) in segments.iter().enumerate() {
         assert_eq!(segment.get(tags::SEGMENT_NUMBER).unwrap().to_int::<usize>().unwrap(), index + 1);
         assert!(has(&content, "112040", &text(segment, tags::TRACKING_UID)));
@@ -210,8 +210,7 @@ fn the_segmentation_holds_exactly_the_masks_on_their_slices() {
     let [columns, rows, _] = case.volume.geometry.dims;
     let pixels = bytes(&read, tags::PIXEL_DATA).unwrap();
     let frames = items(&read, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
-    let lungs = measure::lungs(&case.findings).into_iter().map(|l| &l.mask);
-    let masks: Vec<_> = lungs.chain(measure::nodules(&case.findings).into_iter().map(|n| &n.mask)).collect();
+    let all = super::regions::all(&case.findings);
     let first = |o: &InMemDicomObject, path: &[Tag]| path.iter().fold(o.clone(), |o, t| items(&o, *t)[0].clone());
     let mut voxels = 0;
     for (index, frame) in frames.iter().enumerate() {
@@ -228,13 +227,13 @@ fn the_segmentation_holds_exactly_the_masks_on_their_slices() {
             for x in 0..columns {
                 let bit = (index * rows + y) * columns + x;
                 let set = pixels[bit / 8] >> (bit % 8) & 1 == 1;
-                assert_eq!(set, masks[number - 1].contains([x, y, slice]), "frame {index} at {x}, {y}");
+                let inside = all[number - 1].masks.iter().any(|mask| mask.contains([x, y, slice]));
+                assert_eq!(set, inside, "frame {index} at {x}, {y}");
                 voxels += usize::from(set);
             }
         }
         assert!(voxels > before, "frame {index} is empty");
     }
-    assert_eq!(voxels, masks.iter().map(|m| m.count()).sum::<usize>());
     assert_eq!(pixels.len(), (frames.len() * rows * columns).div_ceil(16) * 2);
 }
 
@@ -244,7 +243,7 @@ fn nothing_found_is_said_in_codes_and_words() {
     case.findings.nodules = Evaluated::Done(Vec::new());
     let content = content(&open(find(&processed(&case), "sr")));
     assert!(has(&content, "27925004", "121054") && has(&content, "111064", "111222"));
-    assert!(has(&content, "121106", "No nodule found."));
+    assert!(has(&content, "121106", "Nodules: none found"));
 }
 
 #[test]
@@ -253,12 +252,13 @@ fn not_evaluated_is_never_mistaken_for_nothing_found() {
     let mut case = testing::case(9);
     case.findings.nodules = Evaluated::NotEvaluated(reason.into());
     let said = content(&open(find(&processed(&case), "sr")));
-    assert!(has(&said, "111064", "111225") && has(&said, "27925004", "121059") && has(&said, "121106", reason));
+    let words = "Nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
+    assert!(has(&said, "111064", "111223") && has(&said, "27925004", "121059") && has(&said, "121106", words));
     assert!(!has(&said, "27925004", "121054"));
-    case.findings = Findings { lungs: Evaluated::NotEvaluated("no lungs".into()), ..case.findings };
+    case.findings = Findings::none("no lungs");
     let objects = processed(&case);
     assert!(objects.iter().all(|o| o.kind != "seg"), "nothing segmented, no segmentation");
-    assert!(has(&content(&open(find(&objects, "sr"))), "121106", "no lungs"));
+    assert!(has(&content(&open(find(&objects, "sr"))), "121106", "lungs not evaluated: no lungs"));
 }
 
 #[test]
@@ -299,10 +299,11 @@ fn findings_of_another_volume_are_an_error() {
 }
 
 #[test]
-fn pages_show_the_mark_and_every_nodule() {
-    let case = testing::case(9);
+fn pages_show_the_mark_and_every_finding_that_is_there() {
+    let mut case = testing::case(9);
     let pages = super::key_images(&case.findings, &case.volume, &case.provenance);
-    assert_eq!(pages.iter().map(|p| p.nodule).collect::<Vec<_>>(), [None, Some(1), Some(2), Some(3)]);
+    let all: Vec<Option<Finding>> = std::iter::once(None).chain(Finding::ALL.map(Some)).collect();
+    assert_eq!(pages.iter().map(|p| p.finding).collect::<Vec<_>>(), all);
     let mut cleared = case.provenance.clone();
     cleared.model.as_mut().unwrap().clearance = Clearance::Cleared;
     for (marked, plain) in pages.iter().zip(super::key_images(&case.findings, &case.volume, &cleared)) {
@@ -310,4 +311,6 @@ fn pages_show_the_mark_and_every_nodule() {
         let banner = |rgb: &[u8]| rgb[rgb.len() - 3..] == [255, 186, 56];
         assert!(banner(&marked.rgb) && !banner(&plain.rgb), "{}", marked.title);
     }
+    case.findings = Findings { lungs: case.findings.lungs.clone(), ..Findings::none("not looked for") };
+    assert_eq!(super::key_images(&case.findings, &case.volume, &case.provenance).len(), 1);
 }

@@ -127,7 +127,7 @@ pub fn complaints(kind: &str, file: &Path, sources: &[PathBuf], shared: &Path) -
         }
         add("DicomSRValidator", pixelmed(file));
     }
-    if kind != "sc" {
+    if kind == "sr" || kind == "seg" {
         add("xcheck", highdicom(file, sources, shared));
     }
     found
@@ -141,7 +141,7 @@ fn pixelmed(file: &Path) -> Vec<String> {
         return Vec::new();
     }
     let mut command = Command::new("java");
-    command.args(["-Xss64m", "-Xmx2g"]);
+    command.args(["-Xss64m", "-Xmx6g"]);
     for limit in ["TotalOp", "ExprOp", "ExprGrp"] {
         command.arg(format!("-Djdk.xml.xpath{limit}Limit=0"));
     }

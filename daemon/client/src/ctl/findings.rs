@@ -28,10 +28,137 @@ pub fn print_job(job: &Job, series: &[Series], output: &Output) -> Result<(), Fa
     Ok(())
 }
 
-/// `models::Findings` as JSON.
+/// `models::Findings` as JSON: one line for each of the nine, then tables where they help.
 pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
+    for (key, name, say) in NINE {
+        let (state, text, tone) = line(&findings[key], say);
+        output.line(&format!("  {name:<30} {} {text}", output.paint(&format!("{state:<13}"), tone)))?;
+    }
     lungs(&findings["lungs"], output)?;
-    nodules(&findings["nodules"], output)
+    nodules(&findings["nodules"], output)?;
+    parts(&findings["pneumonia"], output)
+}
+
+type Say = fn(&Value) -> (bool, String);
+
+/// Field of the findings, name, and how it is said.
+const NINE: [(&str, &str, Say); 9] = [
+    ("nodules", "Nodules", say_nodules),
+    ("pneumonia", "Pneumonia", say_pneumonia),
+    ("rib_fractures", "Rib fractures", |found| {
+        listed(found, |one| match one["rib"].as_u64() {
+            Some(rib) => format!("{} rib {rib}", side(one)),
+            None => format!("{} rib, number not known", side(one)),
+        })
+    }),
+    ("emphysema", "Emphysema", |found| {
+        let percent = found["laa950_percent"].as_f64().unwrap_or(0.0);
+        (
+            percent >= scansided::report::words::EMPHYSEMA_PERCENT,
+            format!("LAA-950 {percent:.1} % after noise reduction"),
+        )
+    }),
+    ("bronchiectasis", "Bronchiectasis", |found| {
+        listed(found, |one| match one["lobe"].as_str() {
+            Some(lobe) => format!("{} lobe", lobe.replace('_', " ")),
+            None => format!("{} lung", side(one)),
+        })
+    }),
+    ("pleural_effusions", "Pleural effusion", |found| {
+        listed(found, |one| format!("{} {} ml", side(one), number(&one["volume_ml"], 0)))
+    }),
+    ("pneumothoraces", "Pneumothorax", |found| {
+        listed(found, |one| {
+            format!("{} {} ml, {} %", side(one), number(&one["volume_ml"], 0), number(&one["percent"], 1))
+        })
+    }),
+    ("coronary_calcium", "Coronary artery calcification", say_coronary),
+    ("lymph_nodes", "Enlarged lymph nodes", |found| {
+        listed(found, |one| format!("{} x {} mm", number(&one["long_axis_mm"], 1), number(&one["short_axis_mm"], 1)))
+    }),
+];
+
+/// State, text and colour of one finding.
+fn line(evaluated: &Value, say: Say) -> (&'static str, String, Tone) {
+    let Some(found) = evaluated.get("done") else {
+        let why = evaluated["not_evaluated"].as_str().unwrap_or("not part of this result");
+        let why = why.split_once(" not evaluated: ").map_or(why, |(_, reason)| reason);
+        return ("not evaluated", why.to_owned(), Tone::Weak);
+    };
+    match say(found) {
+        (true, text) => ("found", text, Tone::Strong),
+        (false, text) => ("none", text, Tone::Weak),
+    }
+}
+
+fn say_nodules(found: &Value) -> (bool, String) {
+    let all = found.as_array().map(Vec::as_slice).unwrap_or_default();
+    let largest = all.iter().filter_map(|n| n["diameter_mm"].as_f64()).fold(0.0, f64::max);
+    let text = if all.is_empty() { String::new() } else { format!("{}, largest {largest:.1} mm", all.len()) };
+    (!all.is_empty(), text)
+}
+
+fn say_pneumonia(found: &Value) -> (bool, String) {
+    let any = |key: &str| found[key].as_array().is_some_and(|regions| !regions.is_empty());
+    if !any("ground_glass") && !any("consolidation") {
+        return (false, String::new());
+    }
+    let both = &found["extents"][0];
+    let text = format!(
+        "ground glass {} %, consolidation {} % of both lungs",
+        number(&both["ground_glass_percent"], 1),
+        number(&both["consolidation_percent"], 1)
+    );
+    (true, text)
+}
+
+fn say_coronary(found: &Value) -> (bool, String) {
+    if let Some(score) = found["score"]["agatston"].as_f64() {
+        return (score > 0.0, format!("Agatston score {score:.0}"));
+    }
+    let ordinal = &found["score"]["ordinal"];
+    let grade = ordinal["grade"].as_u64().unwrap_or(0);
+    let reason = ordinal["reason"].as_str().unwrap_or_default();
+    (grade > 0, format!("grade {grade} of 3 (estimate; no Agatston score: {reason})"))
+}
+
+/// Names at most four; the JSON has all.
+fn listed(found: &Value, say: impl Fn(&Value) -> String) -> (bool, String) {
+    const NAMED: usize = 4;
+    let all = found.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut text = all.iter().take(NAMED).map(say).collect::<Vec<_>>().join("; ");
+    if all.len() > NAMED {
+        text.push_str(&format!("; {} more", all.len() - NAMED));
+    }
+    (!all.is_empty(), text)
+}
+
+fn side(one: &Value) -> &str {
+    one["side"].as_str().unwrap_or_default()
+}
+
+/// Share of each part of the lungs, when there is any pneumonia.
+fn parts(pneumonia: &Value, output: &Output) -> Result<(), Failure> {
+    let found = &pneumonia["done"];
+    let extents = found["extents"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if extents.is_empty() || !say_pneumonia(found).0 {
+        return Ok(());
+    }
+    let mut table = output.table(&["Pneumonia in", "Volume", "Ground glass", "Consolidation"]);
+    for extent in extents {
+        let part = match &extent["part"] {
+            Value::String(both) => format!("{both} lungs"),
+            part if part["lung"].is_string() => format!("{} lung", part["lung"].as_str().unwrap_or_default()),
+            part => format!("{} lobe", part["lobe"].as_str().unwrap_or_default().replace('_', " ")),
+        };
+        table.add_row(vec![
+            Cell::new(part),
+            Cell::new(format!("{} ml", number(&extent["volume_ml"], 0))),
+            Cell::new(format!("{} %", number(&extent["ground_glass_percent"], 1))),
+            Cell::new(format!("{} %", number(&extent["consolidation_percent"], 1))),
+        ]);
+    }
+    output.print(table)
 }
 
 /// The values, or the sentence why there are none.
@@ -61,15 +188,15 @@ fn lungs(found: &Value, output: &Output) -> Result<(), Failure> {
 
 fn nodules(found: &Value, output: &Output) -> Result<(), Failure> {
     let nodules = match evaluated("nodules", found) {
-        Ok([]) => return output.line("Nodules: none found"),
+        Ok([]) | Err(_) => return Ok(()), // its line says it
         Ok(nodules) => nodules,
-        Err(why) => return output.line(&sentence(&why)),
     };
-    let mut table = output.table(&["Nodule", "Lung", "Diameter", "Volume", "Mean", "Confidence", "Slice"]);
+    let mut table = output.table(&["Nodule", "Lung", "Type", "Diameter", "Volume", "Mean", "Confidence", "Slice"]);
     for nodule in nodules {
         table.add_row(vec![
             Cell::new(number(&nodule["number"], 0)),
             Cell::new(nodule["side"].as_str().unwrap_or_default()),
+            Cell::new(nodule["type"].as_str().unwrap_or("-").replace('_', "-")),
             Cell::new(format!("{} mm", number(&nodule["diameter_mm"], 1))),
             Cell::new(format!("{} mm³", number(&nodule["volume_mm3"], 0))),
             Cell::new(format!("{} HU", number(&nodule["mean_hu"], 0))),
@@ -117,6 +244,19 @@ mod tests {
         let refused = serde_json::json!({ "not_evaluated": "slices too thick" });
         assert_eq!(evaluated("nodules", &refused), Err("slices too thick".into()));
         assert_eq!(evaluated("nodules", &Value::Null), Err("nodules not evaluated".into()));
+    }
+
+    #[test]
+    fn each_of_the_nine_is_found_or_not_or_says_why_not() {
+        let said = |json: Value, at: usize| line(&json, NINE[at].2);
+        let found = said(serde_json::json!({ "done": [{ "side": "left", "rib": 6 }] }), 2);
+        assert_eq!((found.0, found.1.as_str()), ("found", "left rib 6"));
+        assert_eq!(said(serde_json::json!({ "done": [] }), 5).0, "none");
+        let why = said(serde_json::json!({ "not_evaluated": "emphysema not evaluated: sharp kernel" }), 3);
+        assert_eq!((why.0, why.1.as_str()), ("not evaluated", "sharp kernel"));
+        let grade = serde_json::json!({ "done": { "score": { "ordinal": { "grade": 2, "reason": "not gated" } } } });
+        assert_eq!(said(grade, 7).1, "grade 2 of 3 (estimate; no Agatston score: not gated)");
+        assert_eq!(said(Value::Null, 0).0, "not evaluated");
     }
 
     #[test]

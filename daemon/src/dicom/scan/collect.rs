@@ -21,7 +21,7 @@ pub(super) enum Place {
 const LONGEST_UID: usize = 128;
 
 /// What results copy: modules Patient, General Study, Patient Study, Clinical Trial, General Series, Frame of Reference,
-/// General Equipment (PS3.3 C.7), and what names the acquisition.
+/// General Equipment (PS3.3 C.7), and what names the acquisition or says how it was made.
 const COPIED: &[Tag] = &[
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
@@ -83,7 +83,11 @@ const COPIED: &[Tag] = &[
     tags::CLINICAL_TRIAL_COORDINATING_CENTER_NAME,
     tags::PATIENT_IDENTITY_REMOVED,
     tags::DEIDENTIFICATION_METHOD,
+    tags::CONTRAST_BOLUS_AGENT,
     tags::BODY_PART_EXAMINED,
+    tags::SCAN_OPTIONS,
+    tags::KVP,
+    tags::CARDIAC_SYNCHRONIZATION_TECHNIQUE,
     tags::DEVICE_SERIAL_NUMBER,
     tags::SOFTWARE_VERSIONS,
     tags::PROTOCOL_NAME,

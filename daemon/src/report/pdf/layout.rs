@@ -1,0 +1,83 @@
+//! A4 pages: a cursor that runs down, text, rules and boxes in points from the top left corner.
+
+use pdf_writer::types::TextRenderingMode;
+use pdf_writer::{Content, Name, Str};
+
+use super::font::Font;
+
+pub const WIDTH: f32 = 595.0;
+pub const HEIGHT: f32 = 842.0;
+pub const LEFT: f32 = 40.0;
+pub const RIGHT: f32 = WIDTH - 40.0;
+
+pub type Colour = [f32; 3];
+pub const INK: Colour = [0.1, 0.12, 0.15];
+pub const GREY: Colour = [0.42, 0.46, 0.5];
+pub const RULE: Colour = [0.82, 0.84, 0.87];
+pub const AMBER: Colour = [1.0, 0.73, 0.22];
+pub const BROWN: Colour = [0.6, 0.3, 0.0];
+pub const GREEN: Colour = [0.1, 0.45, 0.3];
+
+/// One page being filled.
+pub struct Sheet {
+    pub content: Content,
+    /// Pictures on it, by number.
+    pub pictures: Vec<usize>,
+}
+
+impl Sheet {
+    pub fn new() -> Self {
+        Self { content: Content::new(), pictures: Vec::new() }
+    }
+
+    /// One line; `y` is its baseline from the top. Bold is drawn with an edge: one font file serves both.
+    pub fn text(&mut self, font: &mut Font, at: [f32; 2], size: f32, bold: bool, colour: Colour, text: &str) {
+        let bytes = font.encode(text);
+        let content = &mut self.content;
+        content.save_state();
+        content.begin_text();
+        content.set_fill_rgb(colour[0], colour[1], colour[2]);
+        if bold {
+            content.set_stroke_rgb(colour[0], colour[1], colour[2]);
+            content.set_line_width(size * 0.03);
+            content.set_text_rendering_mode(TextRenderingMode::FillStroke);
+        }
+        content.set_font(Name(b"F1"), size);
+        content.next_line(at[0], HEIGHT - at[1]);
+        content.show(Str(&bytes));
+        content.end_text();
+        content.restore_state();
+    }
+
+    pub fn text_right(
+        &mut self,
+        font: &mut Font,
+        right: f32,
+        y: f32,
+        size: f32,
+        bold: bool,
+        colour: Colour,
+        text: &str,
+    ) {
+        let left = right - font.width(text, size);
+        self.text(font, [left, y], size, bold, colour, text);
+    }
+
+    pub fn fill(&mut self, at: [f32; 2], size: [f32; 2], colour: Colour) {
+        let content = &mut self.content;
+        content.save_state();
+        content.set_fill_rgb(colour[0], colour[1], colour[2]);
+        content.rect(at[0], HEIGHT - at[1] - size[1], size[0], size[1]);
+        content.fill_nonzero();
+        content.restore_state();
+    }
+
+    pub fn picture(&mut self, number: usize, at: [f32; 2], size: [f32; 2]) {
+        let content = &mut self.content;
+        content.save_state();
+        content.transform([size[0], 0.0, 0.0, size[1], at[0], HEIGHT - at[1] - size[1]]);
+        content.x_object(Name(format!("P{number}").as_bytes()));
+        content.restore_state();
+        self.pictures.push(number);
+    }
+}
