@@ -1,6 +1,6 @@
-"""Writes the package: network as ONNX (checked against PyTorch), model.toml with its hash.
+"""Writes the package: network as ONNX (checked against PyTorch), a golden pair, model.toml with the hash of every file.
 
-    python export.py --weights network.pt --thresholds thresholds.json --package ../packages/ct-chest-nodules
+    python export.py --weights network.pt --thresholds thresholds.json --phantoms FOLDER --package ../packages/ct-chest-nodules
 """
 
 import argparse
@@ -14,16 +14,18 @@ import torch
 
 import detect
 import network
+import phantoms
 
 VERSION = "0.1.0"
+# Edge of the golden cube, voxels.
+GOLDEN = 24
 
 MANIFEST = """\
 # Written by models/training/export.py; edit that instead.
+format = 1
 id = "ct-chest-nodules"
 version = "{version}"
 task = "ct_chest"
-network = "nodules.onnx"
-sha256 = "{sha256}"
 licence = "Apache-2.0"
 # Trained on synthetic phantoms: results are always marked "not for diagnosis".
 clearance = "research"
@@ -31,19 +33,37 @@ clearance = "research"
 [intended_use]
 modality = "CT"
 body_part = "CHEST"
+
+[intended_use.findings.nodule]
 max_slice_spacing_mm = 2.5
 
 [input]
 spacing_mm = {spacing}
 patch = [{patch}, {patch}, {patch}]
 overlap = {overlap}
-window_hu = [{low}, {high}]
+windows_hu = [[{low}, {high}]]
+
+[outputs]
+channels = ["nodule"]
 
 # Chosen by choose.py on validation phantoms, never on the evaluation phantoms.
-[thresholds]
+[thresholds.nodule]
 confidence = {confidence}
 mask = {mask}
-min_diameter_mm = {min_diameter_mm}
+min_size = {min_diameter_mm}
+
+[[variants]]
+accelerator = "any"
+precision = "fp32"
+network = "nodules.onnx"
+
+[golden]
+input = "golden/input.npy"
+expected = "golden/expected.npy"
+tolerance = 0.02
+
+# sha256 of every file
+[files]
 """
 
 
@@ -60,6 +80,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--weights", required=True)
     arguments.add_argument("--thresholds", required=True)
+    arguments.add_argument("--phantoms", required=True, help="validation phantoms; the first gives the golden input")
     arguments.add_argument("--package", required=True, type=pathlib.Path)
     a = arguments.parse_args()
 
@@ -75,14 +96,31 @@ def main():
         dynamic_axes={"image": axes, "probability": axes}, opset_version=17, dynamo=False,
     )
     compare(model, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    golden(model, phantoms.load(a.phantoms, phantoms.VALIDATION_SEEDS)[0], a.package / "golden")
     low, high = network.WINDOW_HU
     manifest = MANIFEST.format(
-        version=VERSION, sha256=digest, spacing=network.SPACING_MM, patch=detect.PATCH, overlap=detect.OVERLAP,
-        low=low, high=high, **json.loads(pathlib.Path(a.thresholds).read_text()),
+        version=VERSION, spacing=network.SPACING_MM, patch=detect.PATCH, overlap=detect.OVERLAP, low=low, high=high,
+        **json.loads(pathlib.Path(a.thresholds).read_text()),
     )
+    # The manifest is signed anew, with another tool.
+    (a.package / "model.toml.minisig").unlink(missing_ok=True)
+    for file in sorted(f for f in a.package.rglob("*") if f.is_file() and f.name != "model.toml"):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        manifest += f'"{file.relative_to(a.package).as_posix()}" = "{digest}"\n'
     (a.package / "model.toml").write_text(manifest)
-    print(f"{path}: {path.stat().st_size} bytes, sha256 {digest}")
+    print(f"{path}: {path.stat().st_size} bytes")
+
+
+def golden(model, phantom, folder):
+    """A small cube of a phantom, around a nodule where there is one, and what the network says of it."""
+    centre = phantom.centres[0] if phantom.centres else np.array(phantom.hu.shape) // 2
+    hu, _ = phantom.crop(centre, GOLDEN)
+    image = network.scaled(torch.from_numpy(hu.astype(np.float32)))[None, None]
+    with torch.no_grad():
+        expected = model(image).numpy()
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "input.npy", image.numpy())
+    np.save(folder / "expected.npy", expected)
 
 
 def compare(model, path):

@@ -47,6 +47,7 @@ say "weights"
 say "thresholds"
 "$venv/bin/python" "$here/choose.py" --weights "$work/network.pt" --phantoms "$work/validation" --out "$work/thresholds.json"
 say "package"
-"$venv/bin/python" "$here/export.py" --weights "$work/network.pt" --thresholds "$work/thresholds.json" --package "$package"
+"$venv/bin/python" "$here/export.py" --weights "$work/network.pt" --thresholds "$work/thresholds.json" \
+  --phantoms "$work/validation" --package "$package"
 [ "${1:-}" = --smoke ] || say "'make evaluate' measures it and writes the table of $package/CARD.md"
 say "done: $package"
