@@ -62,7 +62,7 @@ fn finding(name: &str, cases: &[&Case]) -> String {
     let (with, without): (Vec<_>, Vec<_>) = done.iter().partition(|c| c.positive);
     let scores = |some: &[&&&Case]| some.iter().map(|c| c.score).collect::<Vec<_>>();
     let auc = area(&scores(&with), &scores(&without))
-        .map_or("-".to_owned(), |[a, low, high]| format!("{a:.3} ({low:.3} to {high:.3})"));
+        .map_or_else(|| "-".to_owned(), |[a, low, high]| format!("{a:.3} ({low:.3} to {high:.3})"));
     let rate = extra as f64 / done.len() as f64;
     format!(
         "| {label} | {}, {} | {sensitivity} | {rate:.2} ({low:.2} to {high:.2}) | {auc} |\n",
