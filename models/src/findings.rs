@@ -29,6 +29,71 @@ impl Mask {
         }
         self.voxels[index] != 0
     }
+
+    /// First voxel and values of each row of the box.
+    pub fn rows(&self) -> impl Iterator<Item = ([usize; 3], &[u8])> {
+        let [ox, oy, oz] = self.origin;
+        let ny = self.size[1].max(1);
+        let rows = self.voxels.chunks(self.size[0].max(1)).enumerate();
+        rows.map(move |(line, row)| ([ox, oy + line % ny, oz + line / ny], row))
+    }
+
+    /// Sets the voxels of `other` that lie within this box to `value`.
+    pub fn paint(&mut self, other: &Self, value: u8) {
+        self.meet(other, |own, theirs| {
+            if theirs != 0 {
+                *own = value;
+            }
+        });
+    }
+
+    /// Voxels in both.
+    pub fn overlap(&self, other: &Self) -> usize {
+        let end = |m: &Self, a: usize| m.origin[a] + m.size[a];
+        let low = [0, 1, 2].map(|a| self.origin[a].max(other.origin[a]));
+        let high = [0, 1, 2].map(|a| end(self, a).min(end(other, a)));
+        if (0..3).any(|a| low[a] >= high[a]) {
+            return 0;
+        }
+        let row = |m: &Self, y: usize, z: usize| {
+            let line = (z - m.origin[2]) * m.size[1] + y - m.origin[1];
+            line * m.size[0] + low[0] - m.origin[0]..line * m.size[0] + high[0] - m.origin[0]
+        };
+        let lines = (low[2]..high[2]).flat_map(|z| (low[1]..high[1]).map(move |y| (y, z)));
+        lines
+            .map(|(y, z)| {
+                let both = self.voxels[row(self, y, z)].iter().zip(&other.voxels[row(other, y, z)]);
+                both.filter(|(a, b)| **a != 0 && **b != 0).count()
+            })
+            .sum()
+    }
+
+    /// The same region in a box that covers `others` too.
+    #[must_use]
+    pub fn covering(&self, others: &[&Self]) -> Self {
+        let boxes = || std::iter::once(&self).chain(others).filter(|m| !m.voxels.is_empty());
+        let low = [0, 1, 2].map(|a| boxes().map(|m| m.origin[a]).min().unwrap_or(0));
+        let size = [0, 1, 2].map(|a| boxes().map(|m| m.origin[a] + m.size[a] - low[a]).max().unwrap_or(0));
+        let mut wide = Self { origin: low, size, voxels: vec![0; size.iter().product()] };
+        wide.paint(self, 1);
+        wide
+    }
+
+    fn meet(&mut self, other: &Self, mut both: impl FnMut(&mut u8, u8)) {
+        let Self { origin, size, voxels } = self;
+        for ([x, y, z], row) in other.rows() {
+            if y < origin[1] || y >= origin[1] + size[1] || z < origin[2] || z >= origin[2] + size[2] {
+                continue;
+            }
+            let (first, last) = (x.max(origin[0]), (x + row.len()).min(origin[0] + size[0]));
+            if first >= last {
+                continue;
+            }
+            let start = ((z - origin[2]) * size[1] + y - origin[1]) * size[0] + first - origin[0];
+            let own = &mut voxels[start..start + last - first];
+            own.iter_mut().zip(&row[first - x..last - x]).for_each(|(o, r)| both(o, *r));
+        }
+    }
 }
 
 /// Either a value, or why there is none. "Nothing found" is a value.
@@ -308,6 +373,21 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// The finding is not evaluated, as `sentence` says.
+    pub fn refuse(&mut self, finding: Finding, sentence: String) {
+        match finding {
+            Finding::Nodule => self.nodules = Evaluated::NotEvaluated(sentence),
+            Finding::Pneumonia => self.pneumonia = Evaluated::NotEvaluated(sentence),
+            Finding::RibFracture => self.rib_fractures = Evaluated::NotEvaluated(sentence),
+            Finding::Emphysema => self.emphysema = Evaluated::NotEvaluated(sentence),
+            Finding::Bronchiectasis => self.bronchiectasis = Evaluated::NotEvaluated(sentence),
+            Finding::PleuralEffusion => self.pleural_effusions = Evaluated::NotEvaluated(sentence),
+            Finding::Pneumothorax => self.pneumothoraces = Evaluated::NotEvaluated(sentence),
+            Finding::CoronaryCalcification => self.coronary_calcium = Evaluated::NotEvaluated(sentence),
+            Finding::LymphNode => self.lymph_nodes = Evaluated::NotEvaluated(sentence),
+        }
+    }
+
     /// Nothing evaluated: every finding says `<finding> not evaluated: <reason>`.
     pub fn none(reason: &str) -> Self {
         fn not<T>(finding: Finding, reason: &str) -> Evaluated<T> {

@@ -40,3 +40,10 @@ pub struct Volume {
     /// Padding is mapped to -1024 or lower.
     pub slices: Vec<Arc<[i16]>>,
 }
+
+impl Volume {
+    /// HU of `length` voxels along the columns, from `start` (column, row, slice).
+    pub fn row(&self, [x, y, z]: [usize; 3], length: usize) -> &[i16] {
+        &self.slices[z][y * self.geometry.dims[0] + x..][..length]
+    }
+}

@@ -7,7 +7,7 @@ use hal::accel::{self, AcceleratorConfig, Description as Accelerated};
 use hal::{Accelerator, LoadedModel};
 use models::package::Package;
 use models::task::{self, Control};
-use models::{Findings, Volume};
+use models::{Acquisition, Findings, Volume};
 
 use crate::config::settings;
 
@@ -64,21 +64,30 @@ impl Engine {
     /// # Errors
     /// When the accelerator or the package cannot be had, or the task fails. A volume that the task will not
     /// judge is no error: its findings say why.
-    pub fn chest_ct(&mut self, volume: &Volume, control: &dyn Control) -> Result<(Findings, Used), Error> {
+    pub fn chest_ct(
+        &mut self,
+        volume: &Volume,
+        acquisition: &Acquisition,
+        control: &dyn Control,
+    ) -> Result<(Findings, Used), Error> {
         control.progress("load", 0.0);
         let mut loaded = match self.loaded.take() {
             Some(loaded) => loaded,
             None => {
                 let directory = self.packages.join(CHEST_CT);
                 let package = Package::open(&directory).map_err(|source| Error::Package { directory, source })?;
-                if let Some(reason) = task::ct_chest::nodules_refused(volume, &package.manifest) {
-                    let used = Used { manifest: package.manifest, sha256: package.sha256, accelerator: None };
-                    return Ok((task::ct_chest::without_network(volume, &reason, control)?, used));
+                let manifest = &package.manifest;
+                if !task::ct_chest::network_needed(volume, acquisition, manifest) {
+                    let findings = task::ct_chest::without_network(volume, acquisition, manifest, control)?;
+                    return Ok((
+                        findings,
+                        Used { manifest: package.manifest, sha256: package.sha256, accelerator: None },
+                    ));
                 }
                 self.load(package)?
             }
         };
-        let findings = task::ct_chest::run(volume, &loaded.package, loaded.model.as_mut(), control);
+        let findings = task::ct_chest::run(volume, acquisition, &loaded.package, loaded.model.as_mut(), control);
         let used = Used {
             manifest: loaded.package.manifest.clone(),
             sha256: loaded.package.sha256.clone(),

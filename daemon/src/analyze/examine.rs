@@ -6,6 +6,7 @@ use models::findings::Evaluated;
 use models::task::{self, Control};
 use models::{Findings, Volume};
 
+use super::acquired::acquisition;
 use super::engine::{self, Engine, Used};
 use crate::config::settings;
 use crate::dicom::header::Header;
@@ -75,7 +76,7 @@ pub fn examine(
     let mut timings_ms = Vec::new();
     let (outcome, used) = match &subject.volume {
         Err(reason) => (Outcome::Refused(reason.clone()), None),
-        Ok(volume) => match engine.chest_ct(volume, control) {
+        Ok(volume) => match engine.chest_ct(volume, &acquisition(subject.header, subject.elements), control) {
             Ok((findings, used)) => {
                 timings_ms.extend(findings.timings_ms.iter().cloned());
                 match nothing_evaluated(&findings) {

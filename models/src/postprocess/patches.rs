@@ -1,6 +1,9 @@
 //! Cuts a grid into overlapping patches and blends their answers, weighted toward each patch's centre.
 
+use rayon::prelude::*;
+
 use crate::grid::Grid;
+use crate::preprocess::window;
 
 /// First index of each patch along one axis: the first at 0, the last flush with the end, evenly spread, sharing at
 /// least `overlap`.
@@ -19,11 +22,11 @@ pub fn origins(grid: &Grid, patch: [usize; 3], overlap: usize) -> Vec<[usize; 3]
     zs.iter().flat_map(|z| ys.iter().flat_map(|y| xs.iter().map(|x| [*x, *y, *z]))).collect()
 }
 
-/// Values of the patch at `origin`, x fastest; the grid must reach that far.
-pub fn cut(grid: &Grid, values: &[f32], origin: [usize; 3], patch: [usize; 3]) -> Vec<f32> {
-    let mut part = Vec::with_capacity(patch.iter().product());
-    for_rows(grid, origin, patch, |row, _| part.extend_from_slice(&values[row]));
-    part
+/// Appends the HU of the patch at `origin`, x fastest, clipped to `window` and scaled to 0..1.
+pub fn cut(grid: &Grid, hu: &[i16], window: [f32; 2], origin: [usize; 3], patch: [usize; 3], part: &mut Vec<f32>) {
+    for_rows(grid, origin, patch, |row, _| {
+        part.extend(hu[row].iter().map(|v| window::scaled(f32::from(*v), window)));
+    });
 }
 
 /// Is any voxel of the patch in the mask?
@@ -33,45 +36,58 @@ pub fn touches(grid: &Grid, mask: &[u8], origin: [usize; 3], patch: [usize; 3]) 
     any
 }
 
-/// Sums of weighted answers and of weights.
+/// What stands for probability 1 in a blended answer.
+pub const ONE: u16 = u16::MAX;
+
+/// Blended probabilities of each channel, as integers: whole numbers add up to the same sum in any order.
 #[derive(Debug)]
 pub struct Blend {
-    sums: Vec<f32>,
-    weights: Vec<f32>,
+    channels: Vec<Vec<u16>>,
     /// Weight along x, y, z within one patch.
     taper: [Vec<f32>; 3],
+    /// Sum of the weights of all patches at each index along x, y, z.
+    total: [Vec<f32>; 3],
 }
 
 impl Blend {
-    pub fn new(grid: &Grid, patch: [usize; 3]) -> Self {
+    pub fn new(grid: &Grid, patch: [usize; 3], overlap: usize, channels: usize) -> Self {
         // 1 at the edge, rising to the middle: an edge voxel still counts where no other patch covers it.
-        let taper = patch.map(|n| (0..n).map(|i| (i + 1).min(n - i) as f32 / n.div_ceil(2) as f32).collect());
-        Self { sums: vec![0.0; grid.len()], weights: vec![0.0; grid.len()], taper }
+        let taper =
+            patch.map(|n| (0..n).map(|i| (i + 1).min(n - i) as f32 / n.div_ceil(2) as f32).collect::<Vec<f32>>());
+        let total = [0, 1, 2].map(|a| {
+            let mut total = vec![0.0; grid.dims[a]];
+            for start in starts(grid.dims[a], patch[a], overlap) {
+                total[start..].iter_mut().zip(&taper[a]).for_each(|(sum, t)| *sum += t);
+            }
+            total
+        });
+        Self { channels: (0..channels).map(|_| vec![0; grid.len()]).collect(), taper, total }
     }
 
-    /// Adds the answer (x fastest) for the patch at `origin`.
+    /// Adds the answer (channel slowest, x fastest) for the patch at `origin`. A voxel whose patches were not all
+    /// added keeps less than its share.
     pub fn add(&mut self, grid: &Grid, origin: [usize; 3], answer: &[f32]) {
         let patch = [0, 1, 2].map(|a| self.taper[a].len());
-        let (sums, weights, [tx, ty, tz]) = (&mut self.sums, &mut self.weights, &self.taper);
-        let mut rows = answer.chunks(patch[0]);
-        for_rows(grid, origin, patch, |row, [y, z]| {
-            let across = ty[y] * tz[z];
-            let Some(values) = rows.next() else { return };
-            let targets = sums[row.clone()].iter_mut().zip(&mut weights[row]);
-            for (((sum, weight), value), t) in targets.zip(values).zip(tx) {
-                *sum += value * t * across;
-                *weight += t * across;
-            }
+        let [sx, sy, sz] = [0, 1, 2].map(|a| -> Vec<f32> {
+            let total = &self.total[a][origin[a]..];
+            self.taper[a].iter().zip(total).map(|(t, sum)| t / sum).collect()
+        });
+        let voxels = patch.iter().product();
+        self.channels.par_iter_mut().zip(answer.par_chunks(voxels)).for_each(|(channel, answer)| {
+            let mut rows = answer.chunks(patch[0]);
+            for_rows(grid, origin, patch, |row, [y, z]| {
+                let across = sy[y] * sz[z] * f32::from(ONE);
+                let Some(values) = rows.next() else { return };
+                for ((sum, value), x) in channel[row].iter_mut().zip(values).zip(&sx) {
+                    *sum = sum.saturating_add((value * x * across).round() as u16);
+                }
+            });
         });
     }
 
-    /// The blended answer; 0 where no patch was added.
-    pub fn finish(self) -> Vec<f32> {
-        let mut values = self.sums;
-        for (value, weight) in values.iter_mut().zip(self.weights) {
-            *value = if weight > 0.0 { *value / weight } else { 0.0 };
-        }
-        values
+    /// One array a channel, 0 to [`ONE`].
+    pub fn finish(self) -> Vec<Vec<u16>> {
+        self.channels
     }
 }
 
@@ -115,14 +131,28 @@ mod tests {
         #[test]
         fn blending_what_was_cut_gives_back_the_grid(x in 4usize..14, y in 4usize..14, z in 4usize..14) {
             let grid = Grid { dims: [x, y, z], spacing_mm: [1.0; 3] };
-            let values: Vec<f32> = (0..grid.len()).map(|i| (i % 97) as f32 / 97.0).collect();
+            let hu: Vec<i16> = (0..grid.len()).map(|i| (i % 97) as i16).collect();
             let patch = [4, 4, 4];
-            let mut blend = Blend::new(&grid, patch);
-            for origin in origins(&grid, patch, 2) {
-                blend.add(&grid, origin, &cut(&grid, &values, origin, patch));
+            let blended = |backwards: bool| {
+                let mut blend = Blend::new(&grid, patch, 2, 2);
+                let mut origins = origins(&grid, patch, 2);
+                if backwards {
+                    origins.reverse();
+                }
+                for origin in origins {
+                    let mut part = Vec::new();
+                    cut(&grid, &hu, [0.0, 100.0], origin, patch, &mut part);
+                    cut(&grid, &hu, [0.0, 200.0], origin, patch, &mut part);
+                    blend.add(&grid, origin, &part);
+                }
+                blend.finish()
+            };
+            let channels = blended(false);
+            for (channel, top) in channels.iter().zip([100.0, 200.0]) {
+                let near = |(v, b): (&i16, &u16)| (f32::from(*v) / top - f32::from(*b) / f32::from(ONE)).abs() < 1e-4;
+                prop_assert!(hu.iter().zip(channel).all(near));
             }
-            let blended = blend.finish();
-            prop_assert!(values.iter().zip(&blended).all(|(v, b)| (v - b).abs() < 1e-5));
+            prop_assert!(channels == blended(true), "the order of patches must not matter");
         }
     }
 

@@ -46,7 +46,7 @@ fn knows_nodules() -> Scripted {
 
 fn run_with(chest: &Chest, script: &Scripted) -> Result<Findings, Error> {
     let mut model = script.load(b"network").unwrap();
-    run(&chest.volume(), &package(), model.as_mut(), &Unattended)
+    run(&chest.volume(), &Acquisition::default(), &package(), model.as_mut(), &Unattended)
 }
 
 fn nodules(chest: &Chest) -> Vec<Nodule> {
@@ -119,6 +119,9 @@ fn thick_slices_give_lungs_and_a_named_verdict_without_running_the_network() {
     let verdict = "nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
     assert_eq!(findings.nodules, Evaluated::NotEvaluated(verdict.into()));
     assert!(matches!(findings.lungs, Evaluated::Done(_)));
+    let verdict = "pleural effusion not evaluated: the package test 1.0.0 does not look for it";
+    assert_eq!(findings.pleural_effusions, Evaluated::NotEvaluated(verdict.into()));
+    assert!(matches!(&findings.lobes, Evaluated::Done(lobes) if lobes.len() == 5));
     assert_eq!(script.runs(), 0);
 }
 
@@ -126,7 +129,7 @@ fn thick_slices_give_lungs_and_a_named_verdict_without_running_the_network() {
 fn a_volume_without_lungs_gives_reasons_for_both() {
     let volume = Chest { nodules: vec![([0.0; 3], 500.0)], ..Chest::default() }.volume();
     let mut model = knows_nodules().load(b"network").unwrap();
-    let findings = run(&volume, &package(), model.as_mut(), &Unattended).unwrap();
+    let findings = run(&volume, &Acquisition::default(), &package(), model.as_mut(), &Unattended).unwrap();
     assert!(matches!(findings.lungs, Evaluated::NotEvaluated(_)));
     assert_eq!(findings.nodules, Evaluated::NotEvaluated("nodules not evaluated: no lungs were found".into()));
 }
@@ -184,7 +187,8 @@ fn cancelling_stops_before_the_next_patch() {
     let script = knows_nodules();
     let mut model = script.load(b"network").unwrap();
     let control = CancelAfter { limit: 2, ..CancelAfter::default() };
-    let error = run(&Chest::default().volume(), &package(), model.as_mut(), &control).unwrap_err();
+    let error =
+        run(&Chest::default().volume(), &Acquisition::default(), &package(), model.as_mut(), &control).unwrap_err();
     assert_eq!((error.kind(), script.runs()), (Kind::Cancelled, 2));
 }
 
@@ -197,4 +201,38 @@ fn the_number_of_threads_changes_no_finding() {
         (findings.lungs, findings.nodules)
     };
     assert_eq!(on(1), on(4));
+}
+
+/// Ten channels, each of them the same: brighter than the wall, surer.
+fn all_ten() -> Scripted {
+    Scripted::new(|inputs: &[Tensor]| {
+        let image = &inputs[0];
+        let one: Vec<f32> = image.data.iter().map(|v| ((v - 0.75) * 9.0).clamp(0.0, 1.0)).collect();
+        let mut shape = image.shape.clone();
+        shape[1] = 10;
+        Ok(vec![Tensor { shape, data: one.repeat(10) }])
+    })
+}
+
+#[test]
+fn all_nine_come_from_one_pass_whatever_the_number_of_threads() {
+    let chest = Chest { nodules: vec![([-70.0, 20.0, -30.0], 9.0)], ..Chest::default() };
+    let volume = chest.volume();
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut model = all_ten().load(b"network").unwrap();
+            let plan = testing::plan();
+            let mut findings = by_plan(&volume, &Acquisition::default(), &plan, model.as_mut(), &Unattended).unwrap();
+            findings.timings_ms.clear();
+            findings
+        })
+    };
+    let findings = on(1);
+    assert_eq!(findings, on(4));
+    for finding in serde_json::to_value(&findings).unwrap().as_object().unwrap() {
+        assert!(!finding.1.to_string().contains("not evaluated"), "{finding:?}");
+    }
+    let Evaluated::Done(nodes) = findings.lymph_nodes else { panic!() };
+    assert!((nodes[0].short_axis_mm - 18.0).abs() < 2.0, "{}", nodes[0].short_axis_mm);
 }

@@ -46,6 +46,8 @@ pub struct Examined {
     pub lungs: Vec<Lung>,
     /// Why the lungs are not wholly in the volume, so that their measurements do not stand; the masks do.
     pub incomplete: Option<Refusal>,
+    /// Voxels of the volume well inside trachea and main bronchi: air, to measure noise in.
+    pub airway: Vec<[usize; 3]>,
 }
 
 /// Both lungs, wholly in the volume. Deterministic, whatever the number of threads.
@@ -97,7 +99,21 @@ pub fn examine(volume: &Volume) -> Result<Examined, Refusal> {
     if !TOTAL_ML.contains(&total) {
         return Err(Refusal(format!("the air inside the body measures {total:.0} ml, no plausible lung volume")));
     }
-    Ok(Examined { lungs, incomplete })
+    Ok(Examined { lungs, incomplete, airway: inner_air(volume, &coarse, &airway.main) })
+}
+
+/// Voxels of trachea and main bronchi at least this far from the outside of their wall, mm.
+const INSIDE_MM: f64 = 5.0;
+
+fn inner_air(volume: &Volume, coarse: &Coarse, main_airway: &[u8]) -> Vec<[usize; 3]> {
+    let dims = volume.geometry.dims;
+    let [fx, fy, fz] = coarse.factors;
+    let inner = morphology::erode(&coarse.grid, main_airway, INSIDE_MM);
+    let blocks = inner.iter().enumerate().filter(|(_, v)| **v != 0).map(|(i, _)| coarse.block(coarse.grid.at(i)));
+    let voxels = blocks.flat_map(|[x, y, z]| {
+        (z..z + fz).flat_map(move |z| (y..y + fy).flat_map(move |y| (x..x + fx).map(move |x| [x, y, z])))
+    });
+    voxels.filter(|at| (0..3).all(|a| at[a] < dims[a])).collect()
 }
 
 /// Do the lungs go on beyond the volume?
@@ -160,7 +176,7 @@ fn close(coarse: &Coarse, labels: &[u8], label: u8, main_airway: &[u8]) -> Optio
 /// Volume, mean attenuation and emphysema index of one lung.
 ///
 /// LAA-950: percent of the lung's voxels below -950 HU (Gevenois et al., Am J Respir Crit Care Med 152 (1995) 653-657).
-fn measure(volume: &Volume, side: Side, mask: Mask) -> Lung {
+pub(super) fn measure(volume: &Volume, side: Side, mask: Mask) -> Lung {
     let [ox, oy, oz] = mask.origin;
     let [sx, sy, _] = mask.size;
     let columns = volume.geometry.dims[0];

@@ -2,27 +2,27 @@
 
 use rayon::prelude::*;
 
-use super::EDGE_MM;
-use crate::findings::{Lung, Mask, Nodule, Side};
+use super::{EDGE_MM, kind};
+use crate::findings::{Lobe, Lung, Mask, Nodule, NoduleType, Side};
 use crate::grid::Grid;
-use crate::manifest::Threshold;
 use crate::morphology;
 use crate::postprocess::components;
 use crate::postprocess::diameter::{self, Axes};
 use crate::postprocess::outline::{self, Region};
+use crate::postprocess::patches::ONE;
 use crate::preprocess::resample::Target;
+use crate::task::ct_chest::network::Answer;
+use crate::task::ct_chest::plan::Channel;
+use crate::task::ct_chest::regions;
 use crate::volume::Volume;
 
-/// Nodules in order of falling confidence; `probability` lies on the grid of `target`.
-pub(super) fn collect(
-    volume: &Volume,
-    lungs: &[Lung],
-    thresholds: &Threshold,
-    target: &Target,
-    probability: &[f32],
-) -> Vec<Nodule> {
+/// Nodules in order of falling confidence.
+pub(in crate::task) fn collect(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], answer: &Answer) -> Vec<Nodule> {
+    let Some((probability, thresholds)) = answer.channel(Channel::Nodule) else { return Vec::new() };
+    let target = &answer.prepared.target;
     let grid = &target.grid;
-    let mask: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= thresholds.mask)).collect();
+    let floor = regions::level(thresholds.mask);
+    let mask: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= floor)).collect();
     let found = components::label(grid, &mask);
     let mut candidates: Vec<Candidate> = vec![Candidate::default(); found.sizes.len()];
     for (i, label) in found.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
@@ -30,12 +30,12 @@ pub(super) fn collect(
     }
     let mut nodules: Vec<Nodule> = (1..)
         .zip(candidates)
-        .filter(|(_, c)| c.score >= thresholds.confidence)
+        .filter(|(_, c)| c.score >= regions::level(thresholds.confidence))
         .collect::<Vec<_>>()
         .into_par_iter()
         .map(|(label, c)| {
             let region = region(volume, lungs, target, &found.labels, label, &c);
-            measure(volume, lungs, outline::outline(volume, &region), f64::from(c.score))
+            measure(volume, lungs, lobes, outline::outline(volume, &region), f64::from(c.score) / f64::from(ONE))
         })
         .filter(|n| n.diameter_mm >= thresholds.min_size)
         .collect();
@@ -46,23 +46,26 @@ pub(super) fn collect(
     nodules
 }
 
+/// Half a blurred edge, mm.
+const RIM_MM: f64 = 1.2;
+
 /// One component on the network's grid.
 #[derive(Debug, Clone)]
 struct Candidate {
     low: [usize; 3],
     high: [usize; 3],
     /// Highest probability.
-    score: f32,
+    score: u16,
 }
 
 impl Default for Candidate {
     fn default() -> Self {
-        Self { low: [usize::MAX; 3], high: [0; 3], score: 0.0 }
+        Self { low: [usize::MAX; 3], high: [0; 3], score: 0 }
     }
 }
 
 impl Candidate {
-    fn add(&mut self, at: [usize; 3], probability: f32) {
+    fn add(&mut self, at: [usize; 3], probability: u16) {
         self.low = [0, 1, 2].map(|a| self.low[a].min(at[a]));
         self.high = [0, 1, 2].map(|a| self.high[a].max(at[a]));
         self.score = self.score.max(probability);
@@ -125,7 +128,7 @@ fn region(
     Region { origin: low, size, core, domain }
 }
 
-fn measure(volume: &Volume, lungs: &[Lung], mask: Mask, confidence: f64) -> Nodule {
+fn measure(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], mask: Mask, confidence: f64) -> Nodule {
     let geometry = &volume.geometry;
     let [sx, sy, _] = mask.size;
     let mut sums = [0.0; 3];
@@ -150,14 +153,20 @@ fn measure(volume: &Volume, lungs: &[Lung], mask: Mask, confidence: f64) -> Nodu
     let key = (0..by_slice.len()).rev().max_by_key(|z| by_slice[*z].len()).unwrap_or(0);
     let Axes { long_mm, short_mm } =
         diameter::axes(by_slice.get(key).map_or(&[], |v| v), [geometry.spacing_mm[0], geometry.spacing_mm[1]]);
+    let diameter_mm = Axes { long_mm, short_mm }.diameter_mm();
+    let kind = kind::kind(&inside(volume, &mask));
+    let lung_rads = kind.map(|kind| {
+        let solid = by_slice.get(key).map_or(0.0, |pixels| solid_mm(volume, mask.origin[2] + key, pixels));
+        kind::lung_rads(kind, diameter_mm, if kind == NoduleType::PartSolid { solid } else { diameter_mm })
+    });
     Nodule {
         number: 0,
         side: side(lungs, by_side, centre),
-        lobe: None,
-        kind: None,
-        lung_rads: None,
+        lobe: regions::lobe(lobes, &mask),
+        kind,
+        lung_rads,
         centre_mm: geometry.to_patient(centre),
-        diameter_mm: Axes { long_mm, short_mm }.diameter_mm(),
+        diameter_mm,
         long_axis_mm: long_mm,
         short_axis_mm: short_mm,
         volume_mm3: count as f64 * geometry.voxel_ml() * 1000.0,
@@ -166,6 +175,28 @@ fn measure(volume: &Volume, lungs: &[Lung], mask: Mask, confidence: f64) -> Nodu
         key_slice: mask.origin[2] + key,
         mask,
     }
+}
+
+/// HU of the nodule's voxels without its blurred rim; of all of them when nothing else is left.
+fn inside(volume: &Volume, mask: &Mask) -> Vec<i16> {
+    // The box may end at the nodule's edge: what is beyond it is outside.
+    let pad = Grid { dims: mask.size.map(|n| n + 2), spacing_mm: volume.geometry.spacing_mm };
+    let mut wide = Mask { origin: [0; 3], size: pad.dims, voxels: vec![0; pad.len()] };
+    wide.paint(&Mask { origin: [1; 3], ..mask.clone() }, 1);
+    let of = |voxels: &[u8]| -> Vec<i16> {
+        let within = voxels.iter().enumerate().filter(|(_, v)| **v != 0);
+        let at = within.map(|(i, _)| pad.at(i));
+        at.map(|at| volume.row([0, 1, 2].map(|a| at[a] - 1 + mask.origin[a]), 1)[0]).collect()
+    };
+    let inner = of(&morphology::erode(&pad, &wide.voxels, RIM_MM));
+    if inner.len() >= 8 { inner } else { of(&wide.voxels) }
+}
+
+/// Mean diameter of the solid pixels of one slice.
+fn solid_mm(volume: &Volume, slice: usize, pixels: &[[usize; 2]]) -> f64 {
+    let spacing = volume.geometry.spacing_mm;
+    let solid = pixels.iter().copied().filter(|[x, y]| volume.row([*x, *y, slice], 1)[0] >= kind::SOLID_HU);
+    diameter::axes(&solid.collect::<Vec<_>>(), [spacing[0], spacing[1]]).diameter_mm()
 }
 
 /// The lung that holds most of the nodule; for one wholly outside, the lung whose box is nearer.

@@ -1,0 +1,188 @@
+//! May this finding be looked for in this series? Each refusal is a sentence for the report.
+
+use super::plan::{Contrast, Kernels, Limits, Plan};
+use crate::acquisition::Acquisition;
+use crate::findings::Finding;
+use crate::volume::Volume;
+
+/// What the gates ask about a series.
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'a> {
+    pub slice_spacing_mm: f64,
+    /// Standard deviation, HU; `None` when it was not measured (yet): the gate lets it pass.
+    pub noise_hu: Option<f64>,
+    pub acquisition: &'a Acquisition,
+}
+
+impl<'a> Series<'a> {
+    pub fn new(volume: &Volume, acquisition: &'a Acquisition) -> Self {
+        Self { slice_spacing_mm: volume.geometry.spacing_mm[2], noise_hu: None, acquisition }
+    }
+}
+
+/// The whole sentence why the finding is not evaluated; `None` when it may be.
+pub fn refusal(plan: &Plan, finding: Finding, series: &Series) -> Option<String> {
+    let reason = match plan.limits(finding) {
+        Some(limits) if plan.claims(finding) => whole(plan, series).or_else(|| single(limits, series)),
+        _ => Some(format!("the package {} does not look for it", plan.package)),
+    };
+    reason.map(|reason| not_evaluated(finding, &reason))
+}
+
+pub fn not_evaluated(finding: Finding, reason: &str) -> String {
+    format!("{} not evaluated: {reason}", finding.words())
+}
+
+/// Limits of the whole package.
+fn whole(plan: &Plan, series: &Series) -> Option<String> {
+    let acquisition = series.acquisition;
+    if let (Some(age), Some(least)) = (acquisition.age_years, plan.min_age_years)
+        && age < least
+    {
+        return Some(format!("the patient is {age:.0} years old, package needs >= {least:.0}"));
+    }
+    let part = acquisition.body_part.as_deref().map(str::trim).filter(|p| !p.is_empty())?;
+    (plan.body_part == "CHEST" && !shows_chest(part))
+        .then(|| format!("body part {part}, package is for {}", plan.body_part))
+}
+
+/// Defined terms of Body Part Examined (PS3.16 Annex L) that hold a chest, and what scanners write for it.
+fn shows_chest(part: &str) -> bool {
+    const CHEST: [&str; 11] =
+        ["CHEST", "THORAX", "LUNG", "HEART", "CORONARY", "BREAST", "RIB", "STERNUM", "TRUNK", "BODY", "TSPINE"];
+    let part = part.to_uppercase();
+    CHEST.iter().any(|c| part.contains(c)) || part == "TORSO"
+}
+
+/// Limits of one finding.
+fn single(limits: &Limits, series: &Series) -> Option<String> {
+    let spacing = series.slice_spacing_mm;
+    // Positions are stored as decimal text: 2.5 mm may read 2.5000001.
+    const SLACK_MM: f64 = 1e-3;
+    if let Some(most) = limits.max_slice_spacing_mm.filter(|m| spacing > m + SLACK_MM) {
+        return Some(format!("slice spacing {spacing:.1} mm, package needs <= {most:.1} mm"));
+    }
+    if let Some(least) = limits.min_slice_spacing_mm.filter(|m| spacing < m - SLACK_MM) {
+        return Some(format!("slice spacing {spacing:.1} mm, package needs >= {least:.1} mm"));
+    }
+    if let (Some(noise), Some(most)) = (series.noise_hu, limits.max_noise_hu)
+        && noise > most
+    {
+        return Some(format!("noise {noise:.0} HU, package needs <= {most:.0} HU"));
+    }
+    let contrast = match (limits.contrast, series.acquisition.contrast) {
+        (Contrast::Without, Some(true)) => Some("contrast agent was given, package needs a series without"),
+        (Contrast::With, Some(false)) => Some("no contrast agent was given, package needs a series with"),
+        (Contrast::Without | Contrast::With, None) => {
+            Some("the header does not say whether contrast agent was given, package needs to know")
+        }
+        _ => None,
+    };
+    if let Some(reason) = contrast {
+        return Some(reason.into());
+    }
+    if limits.kernels == Kernels::Soft {
+        let Some(kernel) = series.acquisition.kernel.as_deref().map(str::trim).filter(|k| !k.is_empty()) else {
+            return Some("the header does not name the kernel, package needs a soft one".into());
+        };
+        if sharp(kernel) {
+            return Some(format!("kernel {kernel} is sharp, package needs a soft one"));
+        }
+    }
+    None
+}
+
+/// Is the kernel made for lung or bone? By the naming of the makers: words (GE, United Imaging), number (Siemens: two
+/// digits, sharp from 50 on; Canon: FC30 to FC39, FC50 to FC59, FC80 on), letter (Philips: C, D, E, L).
+pub fn sharp(kernel: &str) -> bool {
+    let name = kernel.split(['\\', ' ']).next().unwrap_or("").to_uppercase();
+    if ["LUNG", "BONE", "EDGE", "SHARP", "DETAIL"].iter().any(|word| name.contains(word)) {
+        return true;
+    }
+    if ["L", "C", "D", "E", "YC", "YD", "YE"].contains(&name.as_str()) {
+        return true;
+    }
+    let letters = name.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let digits: String = letters.chars().take_while(char::is_ascii_digit).collect();
+    let Ok(number) = digits.parse::<u32>() else { return false };
+    if name.starts_with("FC") {
+        return (30..40).contains(&number) || (50..60).contains(&number) || number >= 80;
+    }
+    digits.len() == 2 && number >= 50
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::ct_chest::testing::plan;
+
+    fn reason(change: impl Fn(&mut Limits), acquisition: &Acquisition, series: impl Fn(&mut Series)) -> Option<String> {
+        let mut plan = plan();
+        plan.limits.iter_mut().for_each(|(_, l)| change(l));
+        let mut asked = Series { slice_spacing_mm: 1.0, noise_hu: Some(20.0), acquisition };
+        series(&mut asked);
+        refusal(&plan, Finding::LymphNode, &asked)
+    }
+
+    #[test]
+    fn each_limit_refuses_with_its_own_sentence() {
+        let plain = Acquisition::default();
+        assert_eq!(reason(|_| (), &plain, |_| ()), None);
+        let say = |s: &str| Some(format!("enlarged lymph nodes not evaluated: {s}"));
+        let most = |l: &mut Limits| l.max_slice_spacing_mm = Some(2.5);
+        let thick = reason(most, &plain, |s| s.slice_spacing_mm = 5.0);
+        assert_eq!(thick, say("slice spacing 5.0 mm, package needs <= 2.5 mm"));
+        assert_eq!(reason(most, &plain, |s| s.slice_spacing_mm = 2.500_000_1), None);
+        let thin = reason(|l| l.min_slice_spacing_mm = Some(2.5), &plain, |_| ());
+        assert_eq!(thin, say("slice spacing 1.0 mm, package needs >= 2.5 mm"));
+        let noisy = |l: &mut Limits| l.max_noise_hu = Some(30.0);
+        assert_eq!(reason(noisy, &plain, |s| s.noise_hu = Some(44.0)), say("noise 44 HU, package needs <= 30 HU"));
+        assert_eq!(reason(noisy, &plain, |s| s.noise_hu = None), None);
+
+        let contrast = |given| Acquisition { contrast: given, ..Acquisition::default() };
+        let without = |l: &mut Limits| l.contrast = Contrast::Without;
+        let given = "contrast agent was given, package needs a series without";
+        assert_eq!(reason(without, &contrast(Some(true)), |_| ()), say(given));
+        assert_eq!(reason(without, &contrast(Some(false)), |_| ()), None);
+        let unknown = "the header does not say whether contrast agent was given, package needs to know";
+        assert_eq!(reason(without, &contrast(None), |_| ()), say(unknown));
+        let native = "no contrast agent was given, package needs a series with";
+        assert_eq!(reason(|l| l.contrast = Contrast::With, &contrast(Some(false)), |_| ()), say(native));
+
+        let kernel = |k: &str| Acquisition { kernel: Some(k.into()), ..Acquisition::default() };
+        let soft = |l: &mut Limits| l.kernels = Kernels::Soft;
+        assert_eq!(reason(soft, &kernel("B70f"), |_| ()), say("kernel B70f is sharp, package needs a soft one"));
+        assert_eq!(reason(soft, &kernel("STANDARD"), |_| ()), None);
+        let nameless = "the header does not name the kernel, package needs a soft one";
+        assert_eq!(reason(soft, &plain, |_| ()), say(nameless));
+    }
+
+    #[test]
+    fn age_body_part_and_missing_channels_refuse_every_finding() {
+        let child = Acquisition { age_years: Some(7.0), ..Acquisition::default() };
+        let say = |s: &str| Some(format!("enlarged lymph nodes not evaluated: {s}"));
+        assert_eq!(reason(|_| (), &child, |_| ()), say("the patient is 7 years old, package needs >= 18"));
+        let head = Acquisition { body_part: Some("HEAD".into()), ..Acquisition::default() };
+        assert_eq!(reason(|_| (), &head, |_| ()), say("body part HEAD, package is for CHEST"));
+        for part in ["CHEST", "Thorax", "LUNG", "CHESTABDPELVIS", "  "] {
+            let some = Acquisition { body_part: Some(part.into()), ..Acquisition::default() };
+            assert_eq!(reason(|_| (), &some, |_| ()), None, "{part}");
+        }
+        let mut less = plan();
+        less.channels.retain(|(c, _)| c.as_str() != "lymph_node");
+        let acquisition = Acquisition::default();
+        let series = Series { slice_spacing_mm: 1.0, noise_hu: None, acquisition: &acquisition };
+        let missing = refusal(&less, Finding::LymphNode, &series);
+        assert_eq!(missing, say("the package test 1.0.0 does not look for it"));
+    }
+
+    #[test]
+    fn kernels_of_five_makers_are_told_apart() {
+        for kernel in ["LUNG", "BONEPLUS", "B70f", "Bl57d\\3", "I70f\\2", "FC51", "FC30", "L", "YC", "B_SHARP_C"] {
+            assert!(sharp(kernel), "{kernel}");
+        }
+        for kernel in ["STANDARD", "SOFT", "B31f", "Br40d\\3", "I30f\\2", "FC08", "FC13", "B", "YA", "B_SOFT_B"] {
+            assert!(!sharp(kernel), "{kernel}");
+        }
+    }
+}

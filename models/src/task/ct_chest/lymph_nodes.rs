@@ -1,0 +1,28 @@
+//! Enlarged mediastinal lymph nodes.
+
+use super::network::Answer;
+use super::plan::Channel;
+use super::regions;
+use crate::findings::LymphNode;
+use crate::postprocess::diameter;
+use crate::volume::Volume;
+
+/// A node whose short axis reaches this is enlarged, mm (Glazer et al., AJR 144 (1985) 261-265; stations of Mountain
+/// and Dresler, Chest 111 (1997) 1718-1723). RECIST 1.1 (Eur J Cancer 45 (2009) 228-247) measures the short axis.
+const ENLARGED_MM: f64 = 10.0;
+
+/// Nodes with a short axis of at least 10 mm (and the package's `min_size`) on the axial slice of greatest extent.
+pub fn find(volume: &Volume, answer: &Answer) -> Vec<LymphNode> {
+    let (found, thresholds) = regions::collect(volume, answer, Channel::LymphNode);
+    let spacing = volume.geometry.spacing_mm;
+    let mut nodes: Vec<LymphNode> = found
+        .into_iter()
+        .map(|region| {
+            let axes = diameter::axes(&regions::pixels(&region.mask, region.key_slice), [spacing[0], spacing[1]]);
+            LymphNode { short_axis_mm: axes.short_mm, long_axis_mm: axes.long_mm, region }
+        })
+        .filter(|node| node.short_axis_mm >= ENLARGED_MM.max(thresholds.min_size))
+        .collect();
+    (1..).zip(&mut nodes).for_each(|(number, node)| node.region.number = number);
+    nodes
+}

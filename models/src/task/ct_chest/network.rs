@@ -1,0 +1,170 @@
+//! The network over the chest, once for all findings: resampled once, patch by patch, blended as whole numbers.
+
+use hal::{LoadedModel, Tensor};
+use rayon::prelude::*;
+
+use super::plan::{Channel, Plan, Thresholds};
+use crate::findings::Lung;
+use crate::morphology;
+use crate::postprocess::patches::{self, Blend};
+use crate::preprocess::resample::{self, Target};
+use crate::task::{Control, Error, Kind, go_on};
+use crate::volume::Volume;
+
+/// Around the outermost lung voxel, mm: ribs, pleura and mediastinum.
+const MARGIN_MM: f64 = 30.0;
+/// The same for a package that looks into the lungs only.
+const LUNG_MARGIN_MM: f64 = 8.0;
+/// A network for nodules is believed this far outside the lungs' masks: pleural nodules, blurred edges; mm.
+const OUTSIDE_LUNG_MM: f64 = 3.0;
+/// HU outside the volume.
+const AIR_HU: f32 = -1024.0;
+
+/// What the network reads.
+pub struct Prepared {
+    pub target: Target,
+    pub hu: Vec<i16>,
+    /// Lungs and a rim around them.
+    pub lungs: Vec<u8>,
+}
+
+/// What the network answered, on the grid of `prepared`.
+pub struct Answer {
+    pub prepared: Prepared,
+    channels: Vec<(Channel, Thresholds, Vec<u16>)>,
+}
+
+impl Answer {
+    /// Probability, 0 to [`patches::ONE`], and its thresholds.
+    pub fn channel(&self, channel: Channel) -> Option<(&[u16], Thresholds)> {
+        self.channels.iter().find(|(c, ..)| *c == channel).map(|(_, t, p)| (p.as_slice(), *t))
+    }
+
+    #[cfg(test)]
+    pub fn new(prepared: Prepared, channels: Vec<(Channel, Thresholds, Vec<u16>)>) -> Self {
+        Self { prepared, channels }
+    }
+}
+
+fn lungs_only(plan: &Plan) -> bool {
+    plan.channels.iter().all(|(c, _)| *c == Channel::Nodule)
+}
+
+pub fn prepare(volume: &Volume, lungs: &[Lung], plan: &Plan) -> Prepared {
+    let [d, h, w] = plan.patch;
+    let margin = if lungs_only(plan) { LUNG_MARGIN_MM } else { MARGIN_MM };
+    let target = Target::cover(&volume.geometry, extent(lungs), margin, plan.spacing_mm, [w, h, d]);
+    // Within i16: interpolated between values of that type.
+    let hu = resample::trilinear(volume, &target, AIR_HU).into_par_iter().map(|v| v.round() as i16).collect();
+    let inside = on_target(&target, volume.geometry.dims, lungs);
+    let lungs = morphology::dilate(&target.grid, &inside, OUTSIDE_LUNG_MM);
+    Prepared { target, hu, lungs }
+}
+
+/// First and last voxel of all lungs.
+fn extent(lungs: &[Lung]) -> ([usize; 3], [usize; 3]) {
+    let mut low = [usize::MAX; 3];
+    let mut high = [0; 3];
+    for mask in lungs.iter().map(|l| &l.mask).filter(|m| !m.voxels.is_empty()) {
+        for a in 0..3 {
+            low[a] = low[a].min(mask.origin[a]);
+            high[a] = high[a].max(mask.origin[a] + mask.size[a] - 1);
+        }
+    }
+    ([0, 1, 2].map(|a| low[a].min(high[a])), high)
+}
+
+/// 1 where the nearest original voxel is in a lung.
+fn on_target(target: &Target, dims: [usize; 3], lungs: &[Lung]) -> Vec<u8> {
+    let [xs, ys, zs] = [0, 1, 2].map(|p| target.nearest(p, dims));
+    let [nx, ny, _] = target.grid.dims;
+    let mut inside = vec![0u8; target.grid.len()];
+    inside.par_chunks_mut((nx * ny).max(1)).zip(&zs).for_each(|(slice, z)| {
+        for (row, y) in slice.chunks_mut(nx).zip(&ys) {
+            for (value, x) in row.iter_mut().zip(&xs) {
+                if let (Some(x), Some(y), Some(z)) = (x, y, z) {
+                    let mut voxel = [0; 3];
+                    for (a, v) in target.orientation.axis.into_iter().zip([*x, *y, *z]) {
+                        voxel[a] = v;
+                    }
+                    *value = u8::from(lungs.iter().any(|l| l.mask.contains(voxel)));
+                }
+            }
+        }
+    });
+    inside
+}
+
+/// The network takes `image`, f32 `[N, W, D, H, W']` (one input channel a window; z to the head, y to the back, x to
+/// the left; HU clipped to the window and scaled to 0..1), and answers `probability`, f32 `[N, C, D, H, W']`.
+///
+/// # Errors
+/// `Kind::Cancelled`; `Kind::BadModel` when names or shapes are not these; `Kind::BadOutput` when a value is not a
+/// probability; `Kind::Accelerator`.
+pub fn infer(
+    prepared: Prepared,
+    plan: &Plan,
+    model: &mut dyn LoadedModel,
+    control: &dyn Control,
+) -> Result<Answer, Error> {
+    let grid = &prepared.target.grid;
+    let [d, h, w] = plan.patch;
+    let size = [w, h, d];
+    let narrow = lungs_only(plan);
+    // Every voxel of the lungs still gets all the patches that cover it.
+    let origins: Vec<[usize; 3]> = patches::origins(grid, size, plan.overlap)
+        .into_iter()
+        .filter(|o| !narrow || patches::touches(grid, &prepared.lungs, *o, size))
+        .collect();
+    let mut blend = Blend::new(grid, size, plan.overlap, plan.channels.len());
+    let mut image = Tensor { shape: vec![1, plan.windows_hu.len(), d, h, w], data: Vec::new() };
+    for (done, origin) in origins.iter().enumerate() {
+        go_on(control)?;
+        control.progress("inference", done as f64 / origins.len() as f64);
+        image.data.clear();
+        for window in &plan.windows_hu {
+            patches::cut(grid, &prepared.hu, *window, *origin, size, &mut image.data);
+        }
+        let answer = model.run(std::slice::from_ref(&image))?;
+        blend.add(grid, *origin, checked(&answer, &[1, plan.channels.len(), d, h, w])?);
+    }
+    go_on(control)?;
+    let mut channels: Vec<_> =
+        plan.channels.iter().zip(blend.finish()).map(|((c, t), values)| (*c, *t, values)).collect();
+    // Nodules are looked for in the lungs; what the blend lacks outside them is not used.
+    for (_, _, values) in channels.iter_mut().filter(|(c, ..)| *c == Channel::Nodule) {
+        values.par_iter_mut().zip(&prepared.lungs).for_each(|(p, inside)| *p *= u16::from(*inside));
+    }
+    Ok(Answer { prepared, channels })
+}
+
+/// # Errors
+/// `Kind::BadModel` when the network's names are not this task's.
+pub fn check_names(model: &dyn LoadedModel) -> Result<(), Error> {
+    let (inputs, outputs) = (model.inputs(), model.outputs());
+    if inputs != ["image"] || outputs != ["probability"] {
+        let message = format!("the network has {inputs:?} -> {outputs:?}, this task needs [image] -> [probability]");
+        return Err(Error::new(Kind::BadModel, message));
+    }
+    Ok(())
+}
+
+/// The values of the one answer, if they are probabilities.
+fn checked<'a>(answer: &'a [Tensor], shape: &[usize]) -> Result<&'a [f32], Error> {
+    let [tensor] = answer else {
+        return Err(Error::new(Kind::BadModel, format!("the network gave {} answers instead of one", answer.len())));
+    };
+    if tensor.shape != shape {
+        return Err(Error::new(
+            Kind::BadModel,
+            format!("the network answered {:?} where {shape:?} was due", tensor.shape),
+        ));
+    }
+    // A sigmoid may round to a hair above 1.
+    match tensor.data.iter().find(|v| !(-1e-3..=1.001).contains(*v)) {
+        Some(value) => {
+            Err(Error::new(Kind::BadOutput, format!("the network answered {value}, which is no probability")))
+        }
+        None => Ok(&tensor.data),
+    }
+}

@@ -1,0 +1,66 @@
+//! What a package claims for this task, by channel and by finding, as the stages read it.
+
+use crate::findings::Finding;
+use crate::manifest::Manifest;
+pub use crate::manifest::{Channel, Contrast, Kernels, Limits, Threshold as Thresholds};
+
+/// The channels a finding is made of; all of them are needed.
+fn needed_by(finding: Finding) -> &'static [Channel] {
+    match finding {
+        Finding::Nodule => &[Channel::Nodule],
+        Finding::Pneumonia => &[Channel::GroundGlass, Channel::Consolidation],
+        Finding::RibFracture => &[Channel::RibFracture],
+        Finding::Emphysema => &[Channel::Emphysema],
+        Finding::Bronchiectasis => &[Channel::Bronchiectasis],
+        Finding::PleuralEffusion => &[Channel::PleuralEffusion],
+        Finding::Pneumothorax => &[Channel::Pneumothorax],
+        Finding::CoronaryCalcification => &[Channel::CoronaryCalcification],
+        Finding::LymphNode => &[Channel::LymphNode],
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Id and version of the package, for sentences.
+    pub package: String,
+    pub body_part: String,
+    pub min_age_years: Option<f64>,
+    pub spacing_mm: f64,
+    /// Depth, rows, columns, voxels.
+    pub patch: [usize; 3],
+    pub overlap: usize,
+    pub windows_hu: Vec<[f32; 2]>,
+    /// In the order of the network's output.
+    pub channels: Vec<(Channel, Thresholds)>,
+    pub limits: Vec<(Finding, Limits)>,
+}
+
+impl Plan {
+    pub fn of(manifest: &Manifest) -> Self {
+        let Manifest { id, version, intended_use, input, outputs, thresholds, .. } = manifest;
+        // A checked manifest has thresholds for each channel; one without never passes them.
+        let never = Thresholds { confidence: 1.0, mask: 1.0, min_size: f64::INFINITY };
+        let of = |channel: &Channel| (*channel, thresholds.get(channel).copied().unwrap_or(never));
+        Self {
+            package: format!("{id} {version}"),
+            body_part: intended_use.body_part.clone(),
+            min_age_years: intended_use.min_age_years,
+            spacing_mm: input.spacing_mm,
+            patch: input.patch,
+            overlap: input.overlap,
+            windows_hu: input.windows_hu.clone(),
+            channels: outputs.channels.iter().map(of).collect(),
+            limits: intended_use.findings.iter().map(|(f, l)| (*f, l.clone())).collect(),
+        }
+    }
+
+    pub fn limits(&self, finding: Finding) -> Option<&Limits> {
+        self.limits.iter().find(|(f, _)| *f == finding).map(|(_, l)| l)
+    }
+
+    /// Does the package look for this finding?
+    pub fn claims(&self, finding: Finding) -> bool {
+        let has = |channel: &Channel| self.channels.iter().any(|(c, _)| c == channel);
+        self.limits(finding).is_some() && needed_by(finding).iter().all(has)
+    }
+}

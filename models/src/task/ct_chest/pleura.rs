@@ -1,0 +1,62 @@
+//! Fluid and air in the pleural space: volume per side, and the air's share of the hemithorax.
+
+use super::network::Answer;
+use super::plan::Channel;
+use super::regions;
+use crate::findings::{Lung, PleuralEffusion, Pneumothorax, Region, Side};
+use crate::volume::Volume;
+
+/// One region a side: what the network found there, taken together.
+pub fn by_side(volume: &Volume, answer: &Answer, channel: Channel, lungs: &[Lung]) -> Vec<(Side, Region)> {
+    let (parts, thresholds) = regions::collect(volume, answer, channel);
+    let mut sides: Vec<(Side, Region)> = Vec::new();
+    for part in parts {
+        let side = space(volume, lungs, &part);
+        let Some((_, whole)) = sides.iter_mut().find(|(s, _)| *s == side) else {
+            sides.push((side, part));
+            continue;
+        };
+        let mut mask = whole.mask.covering(&[&part.mask]);
+        mask.paint(&part.mask, 1);
+        let confidence = whole.confidence.max(part.confidence);
+        if let Some(joined) = regions::measure(volume, mask, confidence) {
+            *whole = joined;
+        }
+    }
+    sides.retain(|(_, r)| r.volume_ml >= thresholds.min_size);
+    sides.sort_by(|(_, a), (_, b)| b.confidence.total_cmp(&a.confidence).then(b.volume_ml.total_cmp(&a.volume_ml)));
+    for (number, (_, region)) in (1..).zip(&mut sides) {
+        region.number = number;
+    }
+    sides
+}
+
+/// The pleural space reaches around its lung: the middle of the region decides, not what it touches.
+fn space(volume: &Volume, lungs: &[Lung], region: &Region) -> Side {
+    let middles: Vec<f64> = lungs.iter().map(|l| regions::middle_x(volume, &l.mask)).collect();
+    match (lungs, middles.as_slice()) {
+        ([_, _], [a, b]) => {
+            if region.centre_mm[0] < f64::midpoint(*a, *b) {
+                Side::Right
+            } else {
+                Side::Left
+            }
+        }
+        _ => regions::side(volume, lungs, region),
+    }
+}
+
+pub fn effusions(regions: Vec<(Side, Region)>) -> Vec<PleuralEffusion> {
+    regions.into_iter().map(|(side, region)| PleuralEffusion { region, side }).collect()
+}
+
+/// Percent of the hemithorax: its lung, its fluid and its air together, by volume (Collins et al., AJR 165 (1995)
+/// 1127-1130 measure pneumothorax so on CT). `lungs` without the air.
+pub fn pneumothoraces(air: Vec<(Side, Region)>, lungs: &[Lung], fluid: &[(Side, Region)]) -> Vec<Pneumothorax> {
+    let percent = |side: Side, own: &Region| {
+        let lung: f64 = lungs.iter().filter(|l| l.side == side).map(|l| l.volume_ml).sum();
+        let fluid: f64 = fluid.iter().filter(|(s, _)| *s == side).map(|(_, r)| r.volume_ml).sum();
+        100.0 * own.volume_ml / (lung + fluid + own.volume_ml)
+    };
+    air.into_iter().map(|(side, region)| Pneumothorax { percent: percent(side, &region), region, side }).collect()
+}

@@ -1,0 +1,65 @@
+//! Pneumonia: ground-glass and consolidated regions, and their share of each lung and lobe.
+
+use super::network::Answer;
+use super::plan::Channel;
+use super::regions;
+use crate::findings::{Extent, Lobe, LobeName, Lung, LungPart, Mask, Pneumonia, Region, Side};
+use crate::volume::Volume;
+
+/// Opacities, before the lungs are known.
+pub struct Opacities {
+    pub ground_glass: Vec<Region>,
+    pub consolidation: Vec<Region>,
+}
+
+pub fn opacities(volume: &Volume, answer: &Answer) -> Opacities {
+    Opacities {
+        ground_glass: regions::by_volume(volume, answer, Channel::GroundGlass),
+        consolidation: regions::by_volume(volume, answer, Channel::Consolidation),
+    }
+}
+
+/// `lungs` and `lobes` hold the consolidated tissue: percentages are of the whole part, aerated or not. A voxel that
+/// is both counts as consolidated (Hansell et al., Fleischner Society: Glossary of terms for thoracic imaging,
+/// Radiology 246 (2008) 697-722: ground glass preserves bronchial and vascular margins, consolidation obscures them).
+pub fn measure(volume: &Volume, opacities: Opacities, lungs: &[Lung], lobes: &[Lobe]) -> Pneumonia {
+    let Opacities { ground_glass, consolidation } = opacities;
+    let ml = volume.geometry.voxel_ml();
+    let extent = |part: LungPart, masks: &[&Mask]| {
+        let whole: usize = masks.iter().map(|m| m.count()).sum();
+        let mut solid = 0;
+        let mut hazy = 0;
+        for mask in masks {
+            // Regions of one channel do not touch; those of two may overlap.
+            let own: usize = consolidation.iter().map(|r| mask.overlap(&r.mask)).sum();
+            solid += own;
+            if ground_glass.is_empty() {
+                continue;
+            }
+            let mut both = empty_like(mask);
+            ground_glass.iter().for_each(|r| both.paint(&r.mask, 1));
+            consolidation.iter().for_each(|r| both.paint(&r.mask, 0));
+            hazy += mask.overlap(&both);
+        }
+        let percent = |n: usize| if whole == 0 { 0.0 } else { 100.0 * n as f64 / whole as f64 };
+        Extent {
+            part,
+            volume_ml: whole as f64 * ml,
+            ground_glass_percent: percent(hazy),
+            consolidation_percent: percent(solid),
+        }
+    };
+    let mut extents = vec![extent(LungPart::Both, &lungs.iter().map(|l| &l.mask).collect::<Vec<_>>())];
+    for side in [Side::Right, Side::Left] {
+        extents.extend(lungs.iter().filter(|l| l.side == side).map(|l| extent(LungPart::Lung(side), &[&l.mask])));
+    }
+    for name in LobeName::ALL {
+        extents.extend(lobes.iter().filter(|l| l.name == name).map(|l| extent(LungPart::Lobe(name), &[&l.mask])));
+    }
+    let confidence = ground_glass.iter().chain(&consolidation).map(|r| r.confidence).fold(0.0, f64::max);
+    Pneumonia { confidence, ground_glass, consolidation, extents }
+}
+
+fn empty_like(mask: &Mask) -> Mask {
+    Mask { origin: mask.origin, size: mask.size, voxels: vec![0; mask.voxels.len()] }
+}

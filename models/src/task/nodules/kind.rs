@@ -1,0 +1,69 @@
+//! Type of a nodule by its attenuation, and its size class.
+
+use crate::findings::NoduleType;
+
+/// Soft tissue rather than haze, HU.
+pub(super) const SOLID_HU: i16 = -300;
+/// Calcium rather than soft tissue, HU (Swensen et al., Radiology 214 (2000) 73-80 take 200 HU and more for calcified).
+const CALCIUM_HU: i16 = 190;
+
+/// From the attenuation of the nodule's inside, away from its blurred rim; `None` for no voxels.
+pub(super) fn kind(inside_hu: &[i16]) -> Option<NoduleType> {
+    let n = inside_hu.len() as f64;
+    let share = |above: i16| inside_hu.iter().filter(|hu| **hu >= above).count() as f64 / n;
+    if inside_hu.is_empty() {
+        None
+    } else if share(CALCIUM_HU) >= 0.5 {
+        Some(NoduleType::Calcified)
+    } else if share(SOLID_HU) >= 0.8 {
+        Some(NoduleType::Solid)
+    } else if share(SOLID_HU) <= 0.08 {
+        Some(NoduleType::GroundGlass)
+    } else {
+        Some(NoduleType::PartSolid)
+    }
+}
+
+/// Lung-RADS v2022 (American College of Radiology, November 2022) on a baseline scan, by type, mean diameter and mean
+/// diameter of the solid part, mm. Calcified throughout is benign: category 1.
+pub(super) fn lung_rads(kind: NoduleType, diameter_mm: f64, solid_mm: f64) -> &'static str {
+    match kind {
+        NoduleType::Calcified => "1",
+        NoduleType::GroundGlass if diameter_mm < 30.0 => "2",
+        NoduleType::GroundGlass => "3",
+        NoduleType::PartSolid if diameter_mm < 6.0 => "2",
+        NoduleType::PartSolid if solid_mm < 6.0 => "3",
+        NoduleType::PartSolid if solid_mm < 8.0 => "4A",
+        NoduleType::PartSolid => "4B",
+        NoduleType::Solid if diameter_mm < 6.0 => "2",
+        NoduleType::Solid if diameter_mm < 8.0 => "3",
+        NoduleType::Solid if diameter_mm < 15.0 => "4A",
+        NoduleType::Solid => "4B",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_follow_the_share_of_solid_and_calcified_voxels() {
+        let mix = |low: usize, high: i16| [vec![-600i16; low], vec![high; 10]].concat();
+        assert_eq!(kind(&[]), None);
+        assert_eq!(kind(&mix(0, 30)), Some(NoduleType::Solid));
+        assert_eq!(kind(&mix(10, 30)), Some(NoduleType::PartSolid));
+        assert_eq!(kind(&mix(200, 30)), Some(NoduleType::GroundGlass));
+        assert_eq!(kind(&mix(0, 400)), Some(NoduleType::Calcified));
+    }
+
+    #[test]
+    fn size_classes_change_at_the_limits_of_lung_rads_2022() {
+        use NoduleType::{Calcified, GroundGlass, PartSolid, Solid};
+        let classes = [5.9, 6.0, 8.0, 15.0].map(|d| lung_rads(Solid, d, d));
+        assert_eq!(classes, ["2", "3", "4A", "4B"]);
+        let part = [(5.9, 5.0), (6.0, 5.9), (20.0, 6.0), (20.0, 8.0)].map(|(d, s)| lung_rads(PartSolid, d, s));
+        assert_eq!(part, ["2", "3", "4A", "4B"]);
+        assert_eq!([29.9, 30.0].map(|d| lung_rads(GroundGlass, d, 0.0)), ["2", "3"]);
+        assert_eq!(lung_rads(Calcified, 20.0, 20.0), "1");
+    }
+}
