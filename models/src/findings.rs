@@ -354,6 +354,24 @@ pub struct LymphNode {
     pub long_axis_mm: f64,
 }
 
+/// Percent of one part of the lungs, before and now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    pub part: LungPart,
+    /// Prior study, then this one.
+    pub ground_glass_percent: [f64; 2],
+    pub consolidation_percent: [f64; 2],
+}
+
+/// Pneumonia beside a prior study of the same patient.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    pub prior_study_uid: String,
+    /// As DA: `20260101`.
+    pub prior_study_date: String,
+    pub changes: Vec<Change>,
+}
+
 /// What a chest CT task found. Each of the nine is a value or the reason why there is none.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Findings {
@@ -368,6 +386,8 @@ pub struct Findings {
     pub pneumothoraces: Evaluated<Vec<Pneumothorax>>,
     pub coronary_calcium: Evaluated<CoronaryCalcium>,
     pub lymph_nodes: Evaluated<Vec<LymphNode>>,
+    /// With the last prior study of the patient that was analysed; `None` when there is none, or one was not evaluated.
+    pub comparison: Option<Comparison>,
     /// Time of each stage in milliseconds, in order: `lungs`, `resample`, `inference`, `postprocess`, ...
     pub timings_ms: Vec<(String, f64)>,
 }
@@ -405,6 +425,7 @@ impl Findings {
             pneumothoraces: not(Finding::Pneumothorax, reason),
             coronary_calcium: not(Finding::CoronaryCalcification, reason),
             lymph_nodes: not(Finding::LymphNode, reason),
+            comparison: None,
             timings_ms: Vec::new(),
         }
     }

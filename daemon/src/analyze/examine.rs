@@ -8,6 +8,7 @@ use models::{Findings, Volume};
 
 use super::acquired::acquisition;
 use super::engine::{self, Engine, Used};
+use super::prior::{self, Prior};
 use crate::config::settings;
 use crate::dicom::header::Header;
 use crate::dicom::scan::RawElement;
@@ -27,6 +28,8 @@ pub struct Subject<'a> {
     pub volume: Result<&'a Volume, String>,
     /// When the series was complete: the time the results carry, so that a repetition makes the same objects.
     pub created_utc: &'a str,
+    /// An earlier study of the same patient, to compare with.
+    pub prior: Option<&'a Prior>,
 }
 
 /// What came of it.
@@ -77,7 +80,8 @@ pub fn examine(
     let (outcome, used) = match &subject.volume {
         Err(reason) => (Outcome::Refused(reason.clone()), None),
         Ok(volume) => match engine.chest_ct(volume, &acquisition(subject.header, subject.elements), control) {
-            Ok((findings, used)) => {
+            Ok((mut findings, used)) => {
+                findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, prior));
                 timings_ms.extend(findings.timings_ms.iter().cloned());
                 match nothing_evaluated(&findings) {
                     Some(reason) => (Outcome::Refused(reason), Some(used)),

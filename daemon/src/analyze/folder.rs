@@ -174,6 +174,7 @@ fn one(
         instances: &sources,
         volume: volume.as_ref().map_err(Clone::clone),
         created_utc: &store::now_utc(),
+        prior: None,
     };
     let examined = examine::examine(engine, &options.settings.device, &subject, control)?;
     report.timings_ms.extend(examined.timings_ms);

@@ -7,6 +7,7 @@ pub mod acquired;
 pub mod engine;
 pub mod examine;
 pub mod folder;
+pub mod prior;
 pub mod worker;
 
 use models::Findings;
@@ -20,6 +21,7 @@ pub fn verdict(findings: &Findings) -> String {
     let of = |state: State| lines.iter().filter(move |line| line.state == state);
     let mut parts: Vec<String> =
         of(State::Found).map(|line| format!("{}: {}", line.finding.words(), line.text)).collect();
+    parts.extend(findings.comparison.as_ref().map(|c| words::comparison(c, Language::English)));
     let absent: Vec<&str> = of(State::NotFound).map(|line| line.finding.words()).collect();
     if !absent.is_empty() {
         parts.push(format!("no {}", absent.join(", no ")));

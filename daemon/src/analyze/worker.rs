@@ -172,12 +172,14 @@ fn carry(
     let scanned = crate::dicom::scan::scan(parts.spool.reader(&first.location)?)
         .map_err(|error| Error::Panicked(format!("instance {} cannot be read again: {error}", first.id)))?;
     let mut timings = vec![("volume".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
+    let prior = super::prior::find(connection, &first.header)?;
     let subject = Subject {
         header: &first.header,
         elements: &scanned.elements,
         instances: &sources,
         volume: volume.as_ref().map_err(Clone::clone),
         created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
+        prior: prior.as_ref(),
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings.extend(examined.timings_ms.iter().cloned());

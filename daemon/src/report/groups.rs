@@ -85,6 +85,7 @@ pub fn summary(findings: &Findings) -> Vec<Item> {
         items.push(Item::code(Relation::Contains, regions::finding_code(line.finding), presence));
         items.push(comment(said));
     }
+    items.extend(findings.comparison.as_ref().map(|c| comment(words::comparison(c, Language::English))));
     items
 }
 

@@ -135,7 +135,6 @@ fn documents(context: &object::Context, findings: &Findings, drawn: &[KeyImage])
         let draft = pdf::Draft {
             patient: &patient,
             findings,
-            comparison: None,
             provenance: context.provenance,
             pictures: &pictures,
             language,

@@ -134,6 +134,20 @@ fn share(parts: &Parts, findings: &Findings, extent: &Extent) -> Item {
         .with(Item::number(PART_VOLUME, extent.volume_ml, 1, MILLILITRE))
         .with(Item::number(GROUND_GLASS_PERCENT, extent.ground_glass_percent, 1, PERCENT))
         .with(Item::number(CONSOLIDATION_PERCENT, extent.consolidation_percent, 1, PERCENT))
+        .with_all(change(findings, extent.part))
+}
+
+/// What the prior study had here, in words: a number would be taken for one of this study.
+fn change(findings: &Findings, part: LungPart) -> Option<Item> {
+    let comparison = findings.comparison.as_ref()?;
+    let change = comparison.changes.iter().find(|change| change.part == part)?;
+    let ([g0, g1], [c0, c1]) = (change.ground_glass_percent, change.consolidation_percent);
+    Some(comment(format!(
+        "Prior study {}: ground glass {g0:.1} %, consolidation {c0:.1} %; change {:+.1} and {:+.1} percentage points",
+        comparison.prior_study_date,
+        g1 - g0,
+        c1 - c0
+    )))
 }
 
 fn emphysema(parts: &Parts, findings: &Findings, segmented: &[Segmented]) -> Vec<Item> {

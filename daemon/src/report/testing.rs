@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use dicom_core::{Tag, VR};
 use models::findings::{
-    Bronchiectasis, CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Extent, Lobe, LobeName, Lung, LungPart,
-    LymphNode, Mask, Nodule, NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, Region, RibFracture, Side,
+    Bronchiectasis, CalciumScore, Change, Comparison, CoronaryCalcium, Emphysema, Evaluated, Extent, Lobe, LobeName,
+    Lung, LungPart, LymphNode, Mask, Nodule, NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, Region, RibFracture,
+    Side,
 };
 use models::manifest::Clearance;
 use models::{Findings, Geometry, Volume};
@@ -224,6 +225,15 @@ pub fn findings(geometry: &Geometry) -> Findings {
             short_axis_mm: 11.4,
             long_axis_mm: 15.2,
         }]),
+        comparison: Some(Comparison {
+            prior_study_uid: "1.2.3.99".into(),
+            prior_study_date: "20251201".into(),
+            changes: vec![Change {
+                part: LungPart::Both,
+                ground_glass_percent: [5.5, 2.3],
+                consolidation_percent: [0.5, 0.6],
+            }],
+        }),
         timings_ms: Vec::new(),
     }
 }

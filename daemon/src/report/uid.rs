@@ -30,7 +30,12 @@ impl Uids {
             }
         }
         match content {
-            Content::Findings { .. } => field(&mut hash, "findings"),
+            Content::Findings { findings, .. } => {
+                field(&mut hash, "findings");
+                if let Some(comparison) = &findings.comparison {
+                    field(&mut hash, &comparison.prior_study_uid);
+                }
+            }
             Content::Refused { reason } => {
                 field(&mut hash, "refused");
                 field(&mut hash, reason);

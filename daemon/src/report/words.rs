@@ -2,7 +2,7 @@
 //! Verdict, pages and document say the same because they all read these lines. Pure.
 
 use models::Findings;
-use models::findings::{CalciumScore, Evaluated, Finding, LobeName, LungPart, NoduleType, Pneumonia, Side};
+use models::findings::{CalciumScore, Comparison, Evaluated, Finding, LobeName, LungPart, NoduleType, Pneumonia, Side};
 
 use super::measure;
 
@@ -280,6 +280,27 @@ pub fn name(finding: Finding, language: Language) -> String {
     match language {
         Language::English => super::regions::capital(finding.words()),
         Language::Chinese => chinese.to_owned(),
+    }
+}
+
+/// Pneumonia then and now, one sentence; the parts of the lungs are in the findings.
+pub fn comparison(comparison: &Comparison, language: Language) -> String {
+    let date = &comparison.prior_study_date;
+    let both = comparison.changes.iter().find(|c| c.part == LungPart::Both).or_else(|| comparison.changes.first());
+    let Some(change) = both else { return String::new() };
+    let ([g0, g1], [c0, c1]) = (change.ground_glass_percent, change.consolidation_percent);
+    let where_ = part(change.part, language);
+    match language {
+        Language::English => format!(
+            "Pneumonia compared with {date}, {where_}: ground glass {g0:.1} -> {g1:.1} % ({:+.1}), consolidation {c0:.1} -> {c1:.1} % ({:+.1})",
+            g1 - g0,
+            c1 - c0
+        ),
+        Language::Chinese => format!(
+            "肺炎与 {date} 对比，{where_}：磨玻璃影 {g0:.1} → {g1:.1} %（{:+.1}），实变 {c0:.1} → {c1:.1} %（{:+.1}）",
+            g1 - g0,
+            c1 - c0
+        ),
     }
 }
 

@@ -34,6 +34,7 @@ pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
         let (state, text, tone) = line(&findings[key], say);
         output.line(&format!("  {name:<30} {} {text}", output.paint(&format!("{state:<13}"), tone)))?;
     }
+    comparison(&findings["comparison"], output)?;
     lungs(&findings["lungs"], output)?;
     nodules(&findings["nodules"], output)?;
     parts(&findings["pneumonia"], output)
@@ -135,6 +136,21 @@ fn listed(found: &Value, say: impl Fn(&Value) -> String) -> (bool, String) {
 
 fn side(one: &Value) -> &str {
     one["side"].as_str().unwrap_or_default()
+}
+
+/// Both lungs then and now; the JSON has each part.
+fn comparison(comparison: &Value, output: &Output) -> Result<(), Failure> {
+    let change = &comparison["changes"][0];
+    if change.is_null() {
+        return Ok(());
+    }
+    let then_now = |key: &str| format!("{} -> {} %", number(&change[key][0], 1), number(&change[key][1], 1));
+    output.line(&format!(
+        "  Compared with {}: ground glass {}, consolidation {}",
+        comparison["prior_study_date"].as_str().unwrap_or_default(),
+        then_now("ground_glass_percent"),
+        then_now("consolidation_percent")
+    ))
 }
 
 /// Share of each part of the lungs, when there is any pneumonia.

@@ -57,7 +57,6 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
 pub struct Draft<'a> {
     pub patient: &'a Patient,
     pub findings: &'a Findings,
-    pub comparison: Option<&'a str>,
     pub provenance: &'a Provenance,
     pub pictures: &'a [Picture],
     pub language: Language,
@@ -179,8 +178,9 @@ fn first(draft: &Draft, font: &mut Font) -> Sheet {
     }
     y = extents(draft, font, &mut sheet, y + 22.0);
     y = lungs(draft, font, &mut sheet, y);
-    if let Some(comparison) = draft.comparison {
-        y = paragraph(font, &mut sheet, y, w.comparison, comparison, INK);
+    if let Some(comparison) = &draft.findings.comparison {
+        let text = words::comparison(comparison, draft.language);
+        y = paragraph(font, &mut sheet, y, w.comparison, &text, INK);
     }
     y = paragraph(font, &mut sheet, y, w.made, &draft.provenance.line(), GREY);
     for line in font.wrap(w.note, 8.5, RIGHT - LEFT) {
