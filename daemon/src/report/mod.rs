@@ -132,13 +132,8 @@ fn documents(context: &object::Context, findings: &Findings, drawn: &[KeyImage])
     let (pictures, patient) = (pdf::pictures(drawn), identity::Patient::of(context.source));
     let languages = [words::Language::English, words::Language::Chinese];
     let write = |(index, language): (usize, words::Language)| {
-        let draft = pdf::Draft {
-            patient: &patient,
-            findings,
-            provenance: context.provenance,
-            pictures: &pictures,
-            language,
-        };
+        let draft =
+            pdf::Draft { patient: &patient, findings, provenance: context.provenance, pictures: &pictures, language };
         let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
         encapsulated::write(context, language, index, document)
     };
