@@ -33,8 +33,7 @@ bench: ## release build, side by side with Orthanc and DCMTK; figures also in ou
 	@target/release/bench --out out/bench.json
 
 soak: setup ## the power-loss test, 200 kills (ROUNDS=n)
-	cargo build --workspace --bins
-	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test -p hil-tests --test power_loss -- --nocapture
+	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test --workspace --bins --test power_loss -- --nocapture
 
 lint: ## format, clippy, dependency policy, project rules
 	cargo fmt --all --check

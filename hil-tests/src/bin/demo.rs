@@ -11,7 +11,8 @@ use clap::Parser;
 use hil_tests::appliance::{Appliance, Setup, fresh_folder};
 use hil_tests::demo::compare::{Evaluated, Findings};
 use hil_tests::demo::terminal::Terminal;
-use hil_tests::demo::{pictures, report};
+use hil_tests::demo::{documents, nine, pictures, report};
+use hil_tests::evaluation::read::Planted;
 use hil_tests::modality::Modality;
 use hil_tests::pacs::{Pacs, Received};
 use hil_tests::part10::{Folder, Instance};
@@ -103,11 +104,15 @@ async fn story(
     let outcome = analyse(terminal, &mut watch, within).await?;
     let received = pacs.received();
     arrived(terminal, &outcome, &received)?;
-    let written = draw(&received, &out.join("pictures"))?;
+    let mut written = draw(&received, &out.join("pictures"))?;
+    written.extend(documents::write(&received, out)?);
 
     report::verdicts(terminal, &outcome.series);
     let findings = report::findings(&outcome.jobs)?;
     let good = show_findings(terminal, input, &findings);
+    if let (Some(truth), Some(nine)) = (&input.truth, report::findings(&outcome.jobs)?.first()) {
+        nine::table(terminal, &Planted::of(truth)?, nine);
+    }
     let answered = received.last().map_or(last_slice, |object| object.at);
     let outside = [
         ("sending (scanner to acknowledgement)", sending),
@@ -118,7 +123,8 @@ async fn story(
     terminal.heading("To look at");
     println!("  DICOM results  {}", relative(&out.join("results")));
     for picture in written {
-        println!("  picture        {}", relative(&picture));
+        let what = if picture.extension().is_some_and(|e| e == "pdf") { "document" } else { "picture" };
+        println!("  {what:<14} {}", relative(&picture));
     }
     for job in outcome.parked() {
         println!("  {} {}", terminal.bad("job given up:"), job.reason.as_deref().unwrap_or_default());
@@ -231,10 +237,11 @@ fn arrived(terminal: Terminal, outcome: &Outcome, received: &[Received]) -> Resu
     let analysed = outcome.jobs.iter().any(|job| job.state == "done");
     ensure!(!analysed || delivered > 0, "a series was analysed and no result was delivered");
     stage.done(&format!(
-        "{} structured reports, {} segmentations, {} pictures arrived",
+        "{} structured reports, {} segmentations, {} pictures, {} documents arrived",
         of_kind("sr"),
         of_kind("seg"),
-        of_kind("sc")
+        of_kind("sc"),
+        of_kind("pdf")
     ));
     Ok(())
 }

@@ -95,8 +95,7 @@ fn evaluate(seed: u64, packages: &Path) -> anyhow::Result<Scan> {
     study.write_to(folder.path())?;
     let series = analyse(folder.path(), packages)?;
     let findings = series.findings.with_context(|| format!("not processed: {}", series.verdict))?;
-    let planted = serde_json::from_value(serde_json::to_value(&truth)?).context("the truth cannot be read")?;
-    Ok(Scan::new(seed, &planted, &findings, series.timings_ms))
+    Ok(Scan::new(seed, &read::Planted::of(&truth)?, &findings, series.timings_ms))
 }
 
 /// The CT series of the folder as `scansidectl` sees it.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use scanside_client::{Job, Series};
+use serde::de::DeserializeOwned;
 
 use super::compare::{Comparison, Evaluated, Findings, Found, Lung, Planted, distance};
 use super::terminal::{Terminal, duration};
@@ -13,7 +14,7 @@ use crate::phantom::{Lungs, Truth};
 ///
 /// # Errors
 /// When the box wrote something else than findings.
-pub fn findings(jobs: &[Job]) -> Result<Vec<Findings>> {
+pub fn findings<T: DeserializeOwned>(jobs: &[Job]) -> Result<Vec<T>> {
     let texts = jobs.iter().filter(|job| job.state == "done").filter_map(|job| job.findings.as_deref());
     texts.map(|json| serde_json::from_str(json).context("findings on the bus")).collect()
 }

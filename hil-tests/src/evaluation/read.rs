@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use serde::Deserialize;
 
 use crate::demo::compare::{Evaluated, Lung};
+use crate::phantom::Truth;
 
 /// The nine findings as the engine reports them.
 #[derive(Debug, Clone, Deserialize)]
@@ -102,6 +104,14 @@ pub struct Planted {
     pub pneumothoraces: Vec<Lesion>,
     pub coronary: Option<PlantedCalcium>,
     pub lymph_nodes: Vec<Lesion>,
+}
+
+impl Planted {
+    /// # Errors
+    /// When the phantom names things otherwise than it is read here.
+    pub fn of(truth: &Truth) -> anyhow::Result<Self> {
+        serde_json::from_value(serde_json::to_value(truth)?).context("the truth cannot be read")
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
