@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hil_tests::phantom::scanner::Vendor;
 use hil_tests::phantom::visit::{Day, Script, Visit};
-use hil_tests::phantom::{Kernel, LUNG, Options, Phantom, Slice, npy, training};
+use hil_tests::phantom::{Kernel, LUNG, Options, Phantom, Slice, Wanted, npy, training};
 
 #[derive(Parser)]
 #[command(about = "Makes chest CT phantoms: no patient, same seed, same bytes", after_help = EXAMPLES)]
@@ -50,6 +50,8 @@ enum What {
         /// Number of nodules in each; by the seed when absent
         #[arg(long)]
         nodules: Option<usize>,
+        #[command(flatten)]
+        findings: Findings,
         #[arg(long)]
         out: PathBuf,
     },
@@ -60,6 +62,13 @@ enum What {
         #[arg(long)]
         out: PathBuf,
     },
+}
+
+#[derive(Args)]
+struct Findings {
+    /// varied (each by the seed), all, none, or names such as nodule,pneumonia,emphysema
+    #[arg(long)]
+    findings: Option<Wanted>,
 }
 
 #[derive(Args)]
@@ -91,6 +100,8 @@ struct Scan {
     /// Number of nodules; by the seed (0 to 5) when absent
     #[arg(long)]
     nodules: Option<usize>,
+    #[command(flatten)]
+    findings: Findings,
 }
 
 /// Nothing given: the bench's own scanner, nobody's name, no dose report.
@@ -171,6 +182,7 @@ impl Scan {
         o.pixel_mm = self.pixel_mm.unwrap_or(o.pixel_mm);
         o.noise_hu = self.noise.unwrap_or(o.noise_hu);
         o.nodules = self.nodules.or(o.nodules);
+        o.findings = self.findings.findings.unwrap_or(o.findings);
         o.kernel = match self.kernel {
             Some(KernelName::Smooth) => Kernel::Smooth,
             Some(KernelName::Medium) => Kernel::Medium,
@@ -184,8 +196,10 @@ impl Scan {
 fn main() -> anyhow::Result<()> {
     match Command::parse().what {
         What::Study { scan, headers, out } => study(&scan, &headers, &out),
-        What::Volume { seed, count, spacing, nodules, out } => {
-            (seed..seed + count).try_for_each(|s| volume(s, spacing, nodules, &out))
+        What::Volume { seed, count, spacing, nodules, findings, out } => {
+            let findings = findings.findings.unwrap_or(Wanted::VARIED);
+            (seed..seed + count)
+                .try_for_each(|s| volume(s, &Options { nodules, findings, ..Options::varied(s) }, spacing, &out))
         }
         What::Picture { scan, out } => pictures(&scan, &out),
     }
@@ -204,13 +218,14 @@ fn study(scan: &Scan, headers: &Headers, out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn volume(seed: u64, spacing: f32, nodules: Option<usize>, out: &Path) -> anyhow::Result<()> {
-    let mut phantom = Phantom::new(seed, &Options { nodules, ..Options::varied(seed) });
+fn volume(seed: u64, options: &Options, spacing: f32, out: &Path) -> anyhow::Result<()> {
+    let mut phantom = Phantom::new(seed, options);
     let (volume, truth) = training::volume(&mut phantom, spacing);
     make(out)?;
     let bytes: Vec<u8> = volume.hu.iter().flat_map(|v| v.to_le_bytes()).collect();
     npy::write(&out.join(format!("{seed}.npy")), "<i2", &volume.shape, &bytes)?;
-    npy::write(&out.join(format!("{seed}-labels.npy")), "|u1", &volume.shape, &volume.labels)?;
+    let labels: Vec<u8> = volume.labels.iter().flat_map(|v| v.to_le_bytes()).collect();
+    npy::write(&out.join(format!("{seed}-labels.npy")), "<u2", &volume.shape, &labels)?;
     let facts = serde_json::json!({ "spacing_mm": spacing, "origin_mm": volume.origin_mm, "truth": truth });
     std::fs::write(out.join(format!("{seed}.json")), serde_json::to_string_pretty(&facts)?)?;
     Ok(())

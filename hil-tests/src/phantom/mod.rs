@@ -7,6 +7,7 @@ pub mod anatomy;
 mod central;
 pub mod dicom;
 mod dose_report;
+pub mod finding;
 pub mod grain;
 mod localiser;
 mod nodule;
@@ -14,6 +15,7 @@ pub mod npy;
 pub mod random;
 mod reformat;
 mod render;
+mod ripple;
 pub mod scanner;
 mod shape;
 pub mod training;
@@ -23,14 +25,16 @@ mod vendor_headers;
 pub mod visit;
 
 use anatomy::{Chest, Side};
+pub use finding::{Channel, Finding, LUNG, Wanted};
+use finding::{Planted, Site};
 pub use grain::Kernel;
 use nodule::{Around, Nodule, Plan};
 pub use nodule::{Make, Place};
 use random::Random;
+pub use render::Slice;
 use render::Tube;
-pub use render::{LUNG, Slice};
 use shape::Rod;
-pub use truth::{Lungs, PlantedNodule, Truth};
+pub use truth::{Lungs, PlantedLesion, PlantedNodule, Truth};
 
 /// How a phantom is scanned and what is planted in it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -45,14 +49,16 @@ pub struct Options {
     /// Standard deviation of the noise, HU.
     pub noise_hu: f32,
     pub kernel: Kernel,
-    /// Number of nodules; by the seed (0 to 5) when absent.
+    /// Which findings are planted.
+    pub findings: Wanted,
+    /// Number of nodules, where they are not ruled out; by the seed (0 to 5) when absent.
     pub nodules: Option<usize>,
     /// Smallest and largest diameter, mm.
     pub diameters_mm: [f32; 2],
 }
 
 impl Default for Options {
-    /// A whole chest of an adult: 220 slices of 512 x 512.
+    /// A whole chest of an adult with nothing but nodules: 220 slices of 512 x 512.
     fn default() -> Self {
         Self {
             columns: 512,
@@ -62,6 +68,7 @@ impl Default for Options {
             slice_mm: 1.35,
             noise_hu: 15.0,
             kernel: Kernel::Medium,
+            findings: Wanted::NODULES,
             nodules: None,
             diameters_mm: [4.0, 20.0],
         }
@@ -74,7 +81,12 @@ impl Options {
         Self { columns: 128, rows: 128, slices: 40, pixel_mm: 2.96, slice_mm: 2.5, ..Self::default() }
     }
 
-    /// Spacing, dose and kernel as they differ between scanners, chosen by the seed.
+    /// A whole chest with all nine findings.
+    pub fn everything() -> Self {
+        Self { findings: Wanted::ALL, ..Self::default() }
+    }
+
+    /// Spacing, dose and kernel as they differ between scanners, and which findings there are, chosen by the seed.
     pub fn varied(seed: u64) -> Self {
         let mut random = Random::new(seed, 7);
         let slice_mm = [1.0, 1.25, 1.35, 1.5, 2.0, 2.5][random.below(6)];
@@ -86,6 +98,7 @@ impl Options {
             // Thin slices are noisier: fewer photons each.
             noise_hu: random.between(5.0, 40.0),
             kernel: Kernel::ALL[random.below(3)],
+            findings: Wanted::VARIED,
             ..Self::default()
         }
     }
@@ -144,6 +157,7 @@ pub struct Phantom {
     pub grid: Grid,
     pub(crate) chest: Chest,
     tubes: Vec<Tube>,
+    planted: Planted,
     nodules: Vec<Nodule>,
 }
 
@@ -154,15 +168,12 @@ impl Phantom {
         let mut tubes = central::tubes(&chest);
         let central: Vec<Rod> = tubes.iter().map(|t| t.rod).collect();
         let vessels = grow_trees(&chest, seed, &mut tubes);
+        let slab = [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))];
+        let planted = finding::plant(seed, options, &Site { chest: &chest, slab });
         let mut random = Random::new(seed, 3);
-        let count = random.below(6);
-        let plan = Plan {
-            count: options.nodules.unwrap_or(count),
-            diameters_mm: options.diameters_mm,
-            slab: [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))],
-        };
+        let plan = Plan { count: nodule_count(options, &mut random), diameters_mm: options.diameters_mm, slab };
         let nodules = nodule::plant(&Around { chest: &chest, vessels: &vessels, central: &central }, plan, &mut random);
-        Self { seed, options: options.clone(), grid, chest, tubes, nodules }
+        Self { seed, options: options.clone(), grid, chest, tubes, planted, nodules }
     }
 
     /// Narrows the grid to the columns and rows between `low` and `high` (x, y; mm), to save time where only the lungs
@@ -211,6 +222,15 @@ impl Phantom {
     }
 }
 
+fn nodule_count(options: &Options, random: &mut Random) -> usize {
+    let by_seed = random.below(6);
+    match options.findings.choice(Finding::Nodule) {
+        Some(false) => 0,
+        Some(true) => options.nodules.unwrap_or(by_seed.max(1)),
+        None => options.nodules.unwrap_or(by_seed),
+    }
+}
+
 /// The grid with the middle of the lungs in its middle.
 fn centred_grid(chest: &Chest, options: &Options) -> Grid {
     let (bottom, top) = chest.lung_range();
@@ -250,12 +270,12 @@ fn grow_trees(chest: &Chest, seed: u64, tubes: &mut Vec<Tube>) -> [Vec<Rod>; 2] 
             Side::Left => &[[48.0, 26.0, -12.0], [54.0, 2.0, 24.0]],
         };
         for rod in &vessels {
-            tubes.push(Tube { rod: *rod, hu: blood, wall: None, central: false });
+            tubes.push(Tube { rod: *rod, hu: blood, wall: None, central: false, lesion: None });
         }
         for end in ends {
             for rod in tree::grow(chest, side, chest.to_patient(*end), bronchi, &mut random) {
                 let wall = (0.30 * rod.to_radius).clamp(0.4, 1.0);
-                tubes.push(Tube { rod, hu: -60.0, wall: Some(wall), central: false });
+                tubes.push(Tube { rod, hu: -60.0, wall: Some(wall), central: false, lesion: None });
             }
         }
         grown[usize::from(side == Side::Left)] = vessels;

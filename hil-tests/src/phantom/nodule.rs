@@ -131,7 +131,7 @@ pub fn plant(around: &Around<'_>, plan: Plan, random: &mut Random) -> Vec<Nodule
 fn candidate(around: &Around<'_>, plan: Plan, random: &mut Random) -> Option<Nodule> {
     let [low, high] = plan.diameters_mm;
     // Even in the logarithm: small ones are more frequent, as in life.
-    let diameter = low * (high / low).powf(random.unit());
+    let diameter = random.logarithmic(low, high);
     let side = Side::BOTH[random.below(2)];
     let place = match random.below(10) {
         0..=4 => Place::Parenchyma,
@@ -211,21 +211,5 @@ fn build(side: Side, place: Place, make: Make, centre: Point, diameter: f32, ran
         Make::PartSolid => (random.between(-620.0, -420.0), random.between(-20.0, 60.0)),
         Make::Calcified => (random.between(180.0, 500.0), 0.0),
     };
-    Nodule { side, make, place, centre, diameter, hu, core_hu, radii, axes: rotation(random), lobes }
-}
-
-/// Rows of a random rotation.
-fn rotation(random: &mut Random) -> [Point; 3] {
-    let a = random.direction();
-    loop {
-        let b = random.direction();
-        let part = super::shape::dot(a, b);
-        let rest = sub(b, scaled(a, part));
-        let n = length(rest);
-        if n > 0.2 {
-            let b = scaled(rest, 1.0 / n);
-            let c = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-            return [a, b, c];
-        }
-    }
+    Nodule { side, make, place, centre, diameter, hu, core_hu, radii, axes: random.rotation(), lobes }
 }

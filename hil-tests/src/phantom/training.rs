@@ -10,8 +10,8 @@ use super::{Phantom, Truth};
 pub struct Resampled {
     pub shape: [usize; 3],
     pub hu: Vec<i16>,
-    /// Nodule number, plus [`super::LUNG`] inside a lung.
-    pub labels: Vec<u8>,
+    /// Bits of [`super::Channel`], plus [`super::LUNG`] inside a lung.
+    pub labels: Vec<u16>,
     /// Centre of voxel (0, 0, 0): x, y, z, mm, LPS.
     pub origin_mm: [f32; 3],
 }
@@ -32,7 +32,7 @@ fn resample(phantom: &Phantom, slices: &[Slice], spacing_mm: f32) -> Resampled {
         [extent(grid.slices, grid.slice_mm), extent(grid.rows, grid.pixel_mm), extent(grid.columns, grid.pixel_mm)];
     let rows = taps(shape[1], spacing_mm / grid.pixel_mm, grid.rows);
     let columns = taps(shape[2], spacing_mm / grid.pixel_mm, grid.columns);
-    let planes: Vec<(Vec<i16>, Vec<u8>)> = taps(shape[0], spacing_mm / grid.slice_mm, grid.slices)
+    let planes: Vec<(Vec<i16>, Vec<u16>)> = taps(shape[0], spacing_mm / grid.slice_mm, grid.slices)
         .into_par_iter()
         .map(|(k, f)| {
             let (a, b) = (&slices[k], &slices[(k + 1).min(grid.slices - 1)]);

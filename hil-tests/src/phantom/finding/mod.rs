@@ -1,0 +1,106 @@
+//! The findings that a chest can have besides nodules: one file each, which plants the bodies and says afterwards what
+//! was planted.
+//!
+//! A [`Lesion`] is what is measured and compared; the [`Body`]s and tubes that carry its number are what is painted.
+//! To add a finding: a file here with `plant` and `truth`, one line in [`plant`] and one in `truth.rs`.
+
+mod channel;
+pub mod pneumonia;
+mod wanted;
+
+use std::fmt::Debug;
+
+pub use channel::{Channel, LUNG};
+pub use wanted::{Finding, Wanted};
+
+use super::Options;
+use super::anatomy::{Chest, Side};
+use super::random::Random;
+use super::shape::Point;
+
+/// Something planted that is measured as one: what its bodies and tubes fill together.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesion {
+    pub channel: Channel,
+    pub side: Option<Side>,
+    /// 1 to 12.
+    pub rib: Option<u8>,
+}
+
+impl Lesion {
+    pub fn new(channel: Channel, side: Option<Side>) -> Self {
+        Self { channel, side, rib: None }
+    }
+}
+
+/// When a body is painted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// Under vessels and airways, which stay visible, and only where there is lung.
+    Parenchyma,
+    /// Over everything; what it fills is no lung.
+    Over,
+}
+
+/// A shape with a density.
+pub trait Body: Debug + Send + Sync {
+    /// Lower and upper corner of a box around it, patient mm.
+    fn bounds(&self) -> (Point, Point);
+    /// Part that it fills of a voxel `width` mm wide at `p`, 0 to 1.
+    fn fill(&self, p: Point, width: f32) -> f32;
+    /// HU of a voxel at `p` with `under` HU once the body fills `part` of it.
+    fn paint(&self, p: Point, under: f32, part: f32) -> f32;
+}
+
+#[derive(Debug)]
+pub struct Placed {
+    pub body: Box<dyn Body>,
+    pub layer: Layer,
+    /// The lesion it is part of; none for what changes the picture but is not measured by its shape.
+    pub lesion: Option<usize>,
+}
+
+/// What was planted, growing finding by finding.
+#[derive(Debug, Default)]
+pub struct Planted {
+    pub lesions: Vec<Lesion>,
+    pub bodies: Vec<Placed>,
+}
+
+impl Planted {
+    /// The number of a new lesion, for its bodies.
+    pub fn lesion(&mut self, lesion: Lesion) -> usize {
+        self.lesions.push(lesion);
+        self.lesions.len() - 1
+    }
+
+    pub fn body(&mut self, body: impl Body + 'static, layer: Layer, lesion: Option<usize>) {
+        self.bodies.push(Placed { body: Box::new(body), layer, lesion });
+    }
+}
+
+/// Where findings are planted.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    pub chest: &'a Chest,
+    /// Lowest and highest z (mm) of the scanned slab.
+    pub slab: [f32; 2],
+}
+
+impl Site<'_> {
+    /// Somewhere in a box around one lung, within the slab.
+    pub fn anywhere(&self, side: Side, random: &mut Random) -> Point {
+        let [low, high] = self.slab;
+        [side.sign() * random.between(8.0, 150.0), random.between(-110.0, 110.0), random.between(low, high)]
+    }
+}
+
+/// Plants the bodies of every finding that `options` or the seed ask for. In the order in which they are painted.
+pub fn plant(seed: u64, options: &Options, site: &Site<'_>) -> Planted {
+    let mut planted = Planted::default();
+    let has = |finding: Finding| options.findings.has(finding, seed);
+    if has(Finding::Pneumonia) {
+        pneumonia::plant(site, &mut planted, &mut Finding::Pneumonia.random(seed));
+    }
+    planted
+}
