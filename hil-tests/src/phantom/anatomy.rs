@@ -3,6 +3,7 @@
 //! Everything here is in the *standard chest*: millimetres of an average adult, +x to the patient's left, +y to the
 //! back, +z to the head, origin between the hila. [`Chest`] scales and moves it to a patient of its own.
 
+use super::pleura::{Contents, Space};
 use super::random::Random;
 use super::shape::{Point, coverage, ellipse, ellipsoid, ramp, smooth_max};
 
@@ -20,6 +21,7 @@ mod hu {
     pub const LIVER: f32 = 58.0;
     pub const SPLEEN: f32 = 47.0;
     pub const TABLE: f32 = -250.0;
+    pub const PLEURA: f32 = 20.0;
 }
 
 /// One patient's proportions.
@@ -41,6 +43,8 @@ pub struct Chest {
     pub parenchyma_hu: f32,
     /// HU gained from the front of the lung to its back by lying on it.
     gravity_hu: f32,
+    /// Right and left, where something lies between chest wall and lung.
+    pleura: [Option<Space>; 2],
 }
 
 /// Which lung: the patient's right has negative x.
@@ -76,7 +80,12 @@ pub struct Sample {
     pub hu: f32,
     /// Part of the voxel that is lung, 0 to 1.
     pub lung: f32,
+    /// Part of it that is fluid or air in the pleural space.
+    pub pleura: f32,
 }
+
+/// Thickness of the visceral pleura where air sets it off from the wall, mm.
+const PLEURA_MM: f32 = 1.0;
 
 impl Chest {
     pub fn new(random: &mut Random) -> Self {
@@ -94,6 +103,7 @@ impl Chest {
             blood_hu: if random.chance(0.35) { random.between(120.0, 300.0) } else { random.between(35.0, 50.0) },
             parenchyma_hu: random.between(-895.0, -835.0),
             gravity_hu: random.between(10.0, 60.0),
+            pleura: [None, None],
         }
     }
 
@@ -118,15 +128,33 @@ impl Chest {
         ellipsoid([c * x - s * y, s * x + c * y, z], self.heart_radii)
     }
 
-    /// Distance to the pleura of one lung in patient mm, negative inside; `patient` in patient mm.
+    /// Distance to the surface of one lung in patient mm, negative inside; `patient` in patient mm.
     pub fn lung_distance(&self, side: Side, patient: Point) -> f32 {
         let p = self.to_standard(patient);
-        let section = self.section(p[2]);
-        let cavity = ellipse(p[0], p[1] + 4.0, section.cavity[0], section.cavity[1]);
-        self.lung_in_section(side, p, cavity, section.back) * self.scale
+        let whole = self.hemithorax(side, p);
+        self.pleura(side).map_or(whole, |space| space.lung(p, whole)) * self.scale
     }
 
-    fn lung_in_section(&self, side: Side, p: Point, cavity: f32, back: f32) -> f32 {
+    /// Opens the pleural space of one side for `ml`, at most for `share` of the hemithorax.
+    pub fn open_pleura(&mut self, side: Side, mut space: Space, ml: f32, share: f32) {
+        let s = side.sign();
+        let corners = ([(5.0 * s).min(155.0 * s), -110.0, -175.0], [(5.0 * s).max(155.0 * s), 110.0, 130.0]);
+        space.fill(ml / self.scale.powi(3), share, corners, |p| self.hemithorax(side, p));
+        self.pleura[usize::from(side == Side::Left)] = Some(space);
+    }
+
+    pub fn pleura(&self, side: Side) -> Option<&Space> {
+        self.pleura[usize::from(side == Side::Left)].as_ref()
+    }
+
+    fn hemithorax(&self, side: Side, p: Point) -> f32 {
+        let section = self.section(p[2]);
+        let cavity = ellipse(p[0], p[1] + 4.0, section.cavity[0], section.cavity[1]);
+        self.hemithorax_in_section(side, p, cavity, section.back)
+    }
+
+    /// Distance to the parietal pleura, standard mm: where the lung reaches when nothing lies beside it.
+    fn hemithorax_in_section(&self, side: Side, p: Point, cavity: f32, back: f32) -> f32 {
         let [x, y, z] = p;
         let outward = x * side.sign();
         let bulge = (1.0 - (y / 62.0).powi(2)).max(0.0);
@@ -207,7 +235,7 @@ impl Plane<'_> {
         let w = width / chest.scale;
         let body = ellipse(x, y, self.section.body[0], self.section.body[1]);
         if body > w {
-            return Sample { hu: self.table(x, y, w), lung: 0.0 };
+            return Sample { hu: self.table(x, y, w), lung: 0.0, pleura: 0.0 };
         }
         let cavity = ellipse(x, y + 4.0, self.section.cavity[0], self.section.cavity[1]);
         if cavity < -14.0 {
@@ -215,11 +243,12 @@ impl Plane<'_> {
         }
         let hu = self.wall(x, y, w, body, cavity);
         if cavity > w {
-            return Sample { hu, lung: 0.0 };
+            return Sample { hu, lung: 0.0, pleura: 0.0 };
         }
         let inner = self.inside(x, y, w, cavity);
         let part = coverage(cavity, w);
-        Sample { hu: self.bones(over(hu, inner.hu, part), x, y, w, cavity), lung: inner.lung * part }
+        let hu = self.bones(over(hu, inner.hu, part), x, y, w, cavity);
+        Sample { hu, lung: inner.lung * part, pleura: inner.pleura * part }
     }
 
     fn table(&self, x: f32, y: f32, w: f32) -> f32 {
@@ -310,7 +339,21 @@ impl Plane<'_> {
             value = over(value, organ, coverage(below, w) * if gap > 0.0 { 0.35 } else { 1.0 });
         }
 
-        let lung = coverage(chest.lung_in_section(side, p, cavity, self.section.back), w);
+        let whole = chest.hemithorax_in_section(side, p, cavity, self.section.back);
+        let (mut lung, mut pleura) = (coverage(whole, w), 0.0);
+        if lung > 0.0
+            && let Some(space) = chest.pleura(side)
+        {
+            let surface = space.lung(p, whole);
+            (lung, pleura) = (coverage(surface, w), lung);
+            value = over(value, space.contents.hu(), pleura);
+            if space.contents == Contents::Air {
+                // The visceral pleura, only where there is air to set it off.
+                let line = coverage((surface - 0.5 * PLEURA_MM).abs() - 0.5 * PLEURA_MM, w);
+                value = over(value, hu::PLEURA, line * coverage(whole - surface + 1.5, 1.0));
+            }
+            pleura = (pleura - lung).max(0.0);
+        }
         if lung > 0.0 {
             let parenchyma = chest.parenchyma_hu + chest.gravity_hu * ((y + 4.0) / 180.0 + 0.5);
             value = over(value, parenchyma, lung);
@@ -325,7 +368,7 @@ impl Plane<'_> {
         if y > 40.0 && x.abs() < 40.0 {
             value = self.spine(value, x, y - self.section.back, w);
         }
-        Sample { hu: value, lung }
+        Sample { hu: value, lung, pleura }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod grain;
 mod localiser;
 mod nodule;
 pub mod npy;
+mod pleura;
 pub mod random;
 mod reformat;
 mod render;
@@ -163,13 +164,15 @@ pub struct Phantom {
 
 impl Phantom {
     pub fn new(seed: u64, options: &Options) -> Self {
-        let chest = Chest::new(&mut Random::new(seed, 1));
+        let mut chest = Chest::new(&mut Random::new(seed, 1));
+        let mut planted = Planted::default();
+        finding::pleura::plant(seed, options, &mut chest, &mut planted);
         let grid = centred_grid(&chest, options);
         let mut tubes = central::tubes(&chest);
         let central: Vec<Rod> = tubes.iter().map(|t| t.rod).collect();
         let vessels = grow_trees(&chest, seed, &mut tubes);
         let slab = [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))];
-        let planted = finding::plant(seed, options, &Site { chest: &chest, slab });
+        finding::plant(seed, options, &Site { chest: &chest, slab }, &mut tubes, &mut planted);
         let mut random = Random::new(seed, 3);
         let plan = Plan { count: nodule_count(options, &mut random), diameters_mm: options.diameters_mm, slab };
         let nodules = nodule::plant(&Around { chest: &chest, vessels: &vessels, central: &central }, plan, &mut random);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::anatomy::{Plane, Side};
+use super::finding::emphysema::LOW_HU;
 use super::finding::{Channel, LUNG, Layer, Lesion, Placed};
 use super::grain::Filter;
 use super::random::Random;
@@ -28,6 +29,9 @@ pub struct Slice {
 pub struct Tally {
     /// Voxels of right and left lung.
     pub lung: [f64; 2],
+    /// Voxels of parenchyma, right and left, and those of them that are [`LOW_HU`] or less.
+    pub parenchyma: [f64; 2],
+    pub low: [f64; 2],
     pub nodules: Vec<Amount>,
     pub lesions: Vec<Amount>,
 }
@@ -80,6 +84,7 @@ fn slice(phantom: &Phantom, filter: &Filter, k: usize, labels: bool) -> Slice {
         canvas.tube(grid, tube, z, width);
     }
     canvas.bodies(phantom, Layer::Over, z, width);
+    canvas.pleural(phantom);
     let mut marks = if labels { vec![0u16; canvas.hu.len()] } else { Vec::new() };
     if labels {
         for (m, l) in marks.iter_mut().zip(&canvas.lung) {
@@ -91,8 +96,10 @@ fn slice(phantom: &Phantom, filter: &Filter, k: usize, labels: bool) -> Slice {
         tally.nodules.push(canvas.nodule(phantom, number, z, width, &mut marks));
     }
     tally.lesions = canvas.measure(grid, lesions, z, &mut marks);
+    filter.blur(&mut canvas.hu, grid.columns);
+    canvas.low_attenuation(phantom, z, &mut tally, &mut marks);
     let mut noise = Random::new(phantom.seed, 1000 + k as u64);
-    filter.apply(&mut canvas.hu, grid.columns, phantom.options.noise_hu, &mut noise);
+    filter.add_noise(&mut canvas.hu, grid.columns, phantom.options.noise_hu, &mut noise);
     let hu = canvas.hu.iter().map(|v| v.round().clamp(-1024.0, 3071.0) as i16).collect();
     Slice { hu, labels: marks, tally }
 }
@@ -102,6 +109,10 @@ struct Canvas {
     hu: Vec<f32>,
     /// Part of each voxel that is lung; vessels and nodules inside a lung count as lung.
     lung: Vec<f32>,
+    /// Part of each voxel that is fluid or air in the pleural space.
+    pleura: Vec<f32>,
+    /// Airways, their walls included: no parenchyma.
+    airway: Vec<bool>,
     /// Per lesion: voxels and the part that it fills, in the order of painting. A voxel may occur more than once.
     filled: Vec<Vec<(usize, f32)>>,
 }
@@ -110,14 +121,17 @@ impl Canvas {
     fn tissue(grid: &Grid, plane: &Plane<'_>, width: f32, lesions: usize) -> Self {
         let mut hu = Vec::with_capacity(grid.columns * grid.rows);
         let mut lung = Vec::with_capacity(grid.columns * grid.rows);
+        let mut pleura = Vec::with_capacity(grid.columns * grid.rows);
         for row in 0..grid.rows {
             for column in 0..grid.columns {
                 let sample = plane.sample(grid.x(column), grid.y(row), width);
                 hu.push(sample.hu);
                 lung.push(sample.lung);
+                pleura.push(sample.pleura);
             }
         }
-        Self { hu, lung, filled: vec![Vec::new(); lesions] }
+        let airway = vec![false; hu.len()];
+        Self { hu, lung, pleura, airway, filled: vec![Vec::new(); lesions] }
     }
 
     fn lungs(&self, grid: &Grid, middle: f32) -> [f64; 2] {
@@ -145,15 +159,21 @@ impl Canvas {
                 let at = row * grid.columns + column;
                 // A rod thinner than the voxel fills only part of it, even at its middle.
                 let share = (2.0 * (radius + wall) / width).min(1.0);
-                let outer = coverage(sd - wall, width) * share;
+                let mut outer = coverage(sd - wall, width) * share;
+                if !tube.central {
+                    // What the lung left behind where it gave way.
+                    outer *= 1.0 - self.pleura[at];
+                }
                 let v = &mut self.hu[at];
                 *v = v.max(*v + (tube.hu - *v) * outer);
                 if tube.wall.is_some() {
                     let air = coverage(sd, width) * (2.0 * radius / width).min(1.0);
                     *v += (-1000.0 - *v) * air;
+                    self.airway[at] |= air > 0.0 || outer > 0.0;
                 }
                 if tube.central {
                     self.lung[at] *= 1.0 - outer;
+                    self.pleura[at] *= 1.0 - outer;
                 }
                 self.note(tube.lesion, at, outer);
             }
@@ -198,6 +218,20 @@ impl Canvas {
         }
     }
 
+    /// Notes what lies in the pleural spaces of the chest.
+    fn pleural(&mut self, phantom: &Phantom) {
+        let (grid, chest) = (&phantom.grid, &phantom.chest);
+        for side in Side::BOTH {
+            let Some(lesion) = chest.pleura(side).map(|space| space.lesion) else { continue };
+            for at in 0..self.pleura.len() {
+                let outward = (grid.x(at % grid.columns) - chest.offset[0]) * side.sign();
+                if self.pleura[at] > 0.0 && outward >= 0.0 {
+                    self.note(Some(lesion), at, self.pleura[at]);
+                }
+            }
+        }
+    }
+
     /// How much each lesion fills once everything is painted. No voxel counts twice within one channel, and what is
     /// consolidated is not ground glass as well.
     fn measure(&self, grid: &Grid, lesions: &[Lesion], z: f32, marks: &mut [u16]) -> Vec<Amount> {
@@ -235,6 +269,30 @@ impl Canvas {
             }
         }
         amounts
+    }
+
+    /// Counts the parenchyma below [`LOW_HU`], once the kernel has been at work: small holes are not as dark as their air.
+    fn low_attenuation(&self, phantom: &Phantom, z: f32, tally: &mut Tally, marks: &mut [u16]) {
+        let (grid, middle) = (&phantom.grid, phantom.chest.offset[0]);
+        for (at, hu) in self.hu.iter().enumerate() {
+            if self.lung[at] < 0.5 || self.airway[at] {
+                continue;
+            }
+            let p = [grid.x(at % grid.columns), grid.y(at / grid.columns), z];
+            let side = if p[0] < middle { Side::Right } else { Side::Left };
+            tally.parenchyma[side as usize] += 1.0;
+            if *hu >= LOW_HU {
+                continue;
+            }
+            tally.low[side as usize] += 1.0;
+            let mut lesions = phantom.planted.lesions.iter().zip(&mut tally.lesions);
+            if let Some((_, amount)) = lesions.find(|(l, _)| l.channel == Channel::Emphysema && l.side == Some(side)) {
+                amount.add(1.0, p, *hu);
+                if let Some(m) = marks.get_mut(at) {
+                    *m |= Channel::Emphysema.bit();
+                }
+            }
+        }
     }
 
     fn nodule(&mut self, phantom: &Phantom, number: usize, z: f32, width: f32, marks: &mut [u16]) -> Amount {

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::anatomy::Side;
+use super::finding::emphysema::{self, PlantedEmphysema};
 use super::finding::pneumonia::{self, PlantedPneumonia};
-use super::finding::{Channel, Lesion};
+use super::finding::{Channel, Lesion, bronchiectasis, pleura};
 use super::nodule::{Make, Nodule, Place};
 use super::render::{Amount, Slice, Tally};
 use super::{Options, Phantom};
@@ -16,6 +17,10 @@ pub struct Truth {
     pub lungs: Lungs,
     pub nodules: Vec<PlantedNodule>,
     pub pneumonia: Option<PlantedPneumonia>,
+    pub emphysema: PlantedEmphysema,
+    pub bronchiectasis: Vec<PlantedLesion>,
+    pub pleural_effusions: Vec<PlantedLesion>,
+    pub pneumothoraces: Vec<PlantedLesion>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -63,6 +68,9 @@ pub struct Measured<'a> {
     amounts: Vec<Amount>,
     voxel_ml: f64,
     lungs: Lungs,
+    /// Voxels of parenchyma, right and left, and how many of them are below -950 HU.
+    parenchyma: [f64; 2],
+    low: [f64; 2],
 }
 
 impl Measured<'_> {
@@ -79,6 +87,11 @@ impl Measured<'_> {
                 percent: None,
             }
         })
+    }
+
+    pub fn laa950_percent(&self, sides: &[Side]) -> f64 {
+        let sum = |of: [f64; 2]| sides.iter().fold(0.0, |sum, side| sum + of[*side as usize]);
+        100.0 * sum(self.low) / sum(self.parenchyma).max(1.0)
     }
 
     pub fn lung_ml(&self, side: Side) -> f64 {
@@ -98,13 +111,19 @@ pub(super) fn collect(phantom: &Phantom, slices: &[Slice]) -> Truth {
     let planted = nodules.iter().zip(&phantom.nodules).filter(|(sum, _)| sum.voxels > 0.0);
     let lesions = &phantom.planted.lesions;
     let amounts = summed(slices, lesions.len(), |tally| &tally.lesions);
-    let measured = Measured { lesions, amounts, voxel_ml, lungs };
+    let count = |of: fn(&Tally) -> [f64; 2]| [0, 1].map(|side| slices.iter().map(|s| of(&s.tally)[side]).sum());
+    let (parenchyma, low) = (count(|t| t.parenchyma), count(|t| t.low));
+    let measured = Measured { lesions, amounts, voxel_ml, lungs, parenchyma, low };
     Truth {
         seed: phantom.seed,
         options: phantom.options.clone(),
         lungs,
         nodules: planted.map(|(sum, nodule)| self::nodule(sum, nodule, voxel_mm3)).collect(),
         pneumonia: pneumonia::truth(&measured),
+        emphysema: emphysema::truth(&measured),
+        bronchiectasis: bronchiectasis::truth(&measured),
+        pleural_effusions: pleura::effusions(&measured),
+        pneumothoraces: pleura::pneumothoraces(&measured),
     }
 }
 

@@ -4,8 +4,13 @@
 //! A [`Lesion`] is what is measured and compared; the [`Body`]s and tubes that carry its number are what is painted.
 //! To add a finding: a file here with `plant` and `truth`, one line in [`plant`] and one in `truth.rs`.
 
+pub mod bronchiectasis;
 mod channel;
+pub mod emphysema;
+pub mod pleura;
 pub mod pneumonia;
+#[cfg(test)]
+pub mod testing;
 mod wanted;
 
 use std::fmt::Debug;
@@ -16,6 +21,7 @@ pub use wanted::{Finding, Wanted};
 use super::Options;
 use super::anatomy::{Chest, Side};
 use super::random::Random;
+use super::render::Tube;
 use super::shape::Point;
 
 /// Something planted that is measured as one: what its bodies and tubes fill together.
@@ -96,11 +102,16 @@ impl Site<'_> {
 }
 
 /// Plants the bodies of every finding that `options` or the seed ask for. In the order in which they are painted.
-pub fn plant(seed: u64, options: &Options, site: &Site<'_>) -> Planted {
-    let mut planted = Planted::default();
+/// The pleural spaces are filled before, by [`pleura::plant`].
+pub fn plant(seed: u64, options: &Options, site: &Site<'_>, tubes: &mut Vec<Tube>, planted: &mut Planted) {
     let has = |finding: Finding| options.findings.has(finding, seed);
-    if has(Finding::Pneumonia) {
-        pneumonia::plant(site, &mut planted, &mut Finding::Pneumonia.random(seed));
+    if has(Finding::Emphysema) {
+        emphysema::plant(site, planted, &mut Finding::Emphysema.random(seed));
     }
-    planted
+    if has(Finding::Pneumonia) {
+        pneumonia::plant(site, planted, &mut Finding::Pneumonia.random(seed));
+    }
+    if has(Finding::Bronchiectasis) {
+        bronchiectasis::plant(site, tubes, planted, &mut Finding::Bronchiectasis.random(seed));
+    }
 }

@@ -180,7 +180,7 @@ pub struct Extent {
 
 pub fn truth(measured: &Measured<'_>) -> Option<PlantedPneumonia> {
     let ml = |channel: Channel, sides: &[Side]| -> f64 {
-        measured.of(channel).filter(|l| sides.iter().any(|s| l.side == Some(*s))).map(|l| l.volume_ml).sum()
+        measured.of(channel).filter(|l| sides.iter().any(|s| l.side == Some(*s))).fold(0.0, |sum, l| sum + l.volume_ml)
     };
     let (hazy, solid) = (ml(Channel::GroundGlass, &Side::BOTH), ml(Channel::Consolidation, &Side::BOTH));
     if hazy + solid <= 0.0 {
