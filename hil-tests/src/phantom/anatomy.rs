@@ -113,6 +113,12 @@ impl Chest {
         (bottom * self.scale + self.offset[2], 125.0 * self.scale + self.offset[2])
     }
 
+    /// Half axes of the rib cage where it is widest, to the left and to the back, patient mm.
+    pub fn cavity(&self) -> [f32; 2] {
+        let section = self.section(0.0);
+        [section.cavity[0] * self.scale, (section.cavity[1] + 4.0) * self.scale]
+    }
+
     pub fn to_standard(&self, patient: Point) -> Point {
         std::array::from_fn(|a| (patient[a] - self.offset[a]) / self.scale)
     }

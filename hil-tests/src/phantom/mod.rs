@@ -169,13 +169,15 @@ impl Phantom {
         finding::pleura::plant(seed, options, &mut chest, &mut planted);
         let grid = centred_grid(&chest, options);
         let mut tubes = central::tubes(&chest);
-        let central: Vec<Rod> = tubes.iter().map(|t| t.rod).collect();
         let vessels = grow_trees(&chest, seed, &mut tubes);
         let slab = [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))];
         finding::plant(seed, options, &Site { chest: &chest, slab }, &mut tubes, &mut planted);
+        let apart = tubes.iter().filter(|t| t.central || t.lesion.is_some());
+        let central: Vec<Rod> = apart.map(|t| t.rod).collect();
         let mut random = Random::new(seed, 3);
         let plan = Plan { count: nodule_count(options, &mut random), diameters_mm: options.diameters_mm, slab };
-        let nodules = nodule::plant(&Around { chest: &chest, vessels: &vessels, central: &central }, plan, &mut random);
+        let around = Around { chest: &chest, vessels: &vessels, central: &central, findings: &planted.bodies };
+        let nodules = nodule::plant(&around, plan, &mut random);
         Self { seed, options: options.clone(), grid, chest, tubes, planted, nodules }
     }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::anatomy::{Chest, Side};
+use super::finding::Placed;
 use super::random::Random;
 use super::shape::{Point, Rod, add, ellipsoid, length, scaled, smooth_min, sub};
 
@@ -103,12 +104,14 @@ pub struct Plan {
     pub slab: [f32; 2],
 }
 
-/// What a nodule may touch: the vessels of the right and the left lung, and the tubes of the mediastinum it must not.
+/// What a nodule may touch: the vessels of the right and the left lung; and what it must not: the tubes of the
+/// mediastinum and other findings, in which nobody could tell it from them.
 #[derive(Debug)]
 pub struct Around<'a> {
     pub chest: &'a Chest,
     pub vessels: &'a [Vec<Rod>; 2],
     pub central: &'a [Rod],
+    pub findings: &'a [Placed],
 }
 
 /// Plants up to `plan.count` nodules; fewer only where the slab holds no room for them.
@@ -174,6 +177,8 @@ fn fits(around: &Around<'_>, side: Side, place: Place, centre: Point, radius: f3
         && inside
         && length(sub(centre, hilum)) > 30.0 + radius
         && around.central.iter().all(|rod| rod.distance(centre).0 > radius + 2.0)
+        // Holes of emphysema are everywhere, and a nodule among them shows.
+        && around.findings.iter().all(|f| f.lesion.is_none() || f.body.fill(centre, 2.0 * radius + 4.0) <= 0.0)
 }
 
 fn anywhere(side: Side, plan: Plan, random: &mut Random) -> Point {

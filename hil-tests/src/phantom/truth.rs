@@ -17,7 +17,7 @@ pub struct Truth {
     pub lungs: Lungs,
     pub nodules: Vec<PlantedNodule>,
     pub pneumonia: Option<PlantedPneumonia>,
-    pub emphysema: PlantedEmphysema,
+    pub emphysema: Option<PlantedEmphysema>,
     pub bronchiectasis: Vec<PlantedLesion>,
     pub pleural_effusions: Vec<PlantedLesion>,
     pub pneumothoraces: Vec<PlantedLesion>,
@@ -59,6 +59,8 @@ pub struct PlantedLesion {
 pub struct Lungs {
     pub right_ml: f64,
     pub left_ml: f64,
+    /// Percent of the voxels of both, airways left out, below -950 HU after the kernel and before noise.
+    pub laa950_percent: f64,
 }
 
 /// Sums over all slices, in millilitres and mm: what the findings write their truth from.
@@ -67,7 +69,8 @@ pub struct Measured<'a> {
     lesions: &'a [Lesion],
     amounts: Vec<Amount>,
     voxel_ml: f64,
-    lungs: Lungs,
+    /// Right and left.
+    lung_ml: [f64; 2],
     /// Voxels of parenchyma, right and left, and how many of them are below -950 HU.
     parenchyma: [f64; 2],
     low: [f64; 2],
@@ -95,10 +98,7 @@ impl Measured<'_> {
     }
 
     pub fn lung_ml(&self, side: Side) -> f64 {
-        match side {
-            Side::Right => self.lungs.right_ml,
-            Side::Left => self.lungs.left_ml,
-        }
+        self.lung_ml[side as usize]
     }
 }
 
@@ -106,18 +106,21 @@ pub(super) fn collect(phantom: &Phantom, slices: &[Slice]) -> Truth {
     let voxel_mm3 = phantom.grid.voxel_mm3();
     let voxel_ml = voxel_mm3 / 1000.0;
     let lung = |side: usize| slices.iter().map(|s| s.tally.lung[side]).sum::<f64>() * voxel_ml;
-    let lungs = Lungs { right_ml: lung(0), left_ml: lung(1) };
     let nodules = summed(slices, phantom.nodules.len(), |tally| &tally.nodules);
     let planted = nodules.iter().zip(&phantom.nodules).filter(|(sum, _)| sum.voxels > 0.0);
     let lesions = &phantom.planted.lesions;
     let amounts = summed(slices, lesions.len(), |tally| &tally.lesions);
     let count = |of: fn(&Tally) -> [f64; 2]| [0, 1].map(|side| slices.iter().map(|s| of(&s.tally)[side]).sum());
     let (parenchyma, low) = (count(|t| t.parenchyma), count(|t| t.low));
-    let measured = Measured { lesions, amounts, voxel_ml, lungs, parenchyma, low };
+    let measured = Measured { lesions, amounts, voxel_ml, lung_ml: [lung(0), lung(1)], parenchyma, low };
     Truth {
         seed: phantom.seed,
         options: phantom.options.clone(),
-        lungs,
+        lungs: Lungs {
+            right_ml: measured.lung_ml(Side::Right),
+            left_ml: measured.lung_ml(Side::Left),
+            laa950_percent: measured.laa950_percent(&Side::BOTH),
+        },
         nodules: planted.map(|(sum, nodule)| self::nodule(sum, nodule, voxel_mm3)).collect(),
         pneumonia: pneumonia::truth(&measured),
         emphysema: emphysema::truth(&measured),

@@ -115,3 +115,17 @@ pub fn plant(seed: u64, options: &Options, site: &Site<'_>, tubes: &mut Vec<Tube
         bronchiectasis::plant(site, tubes, planted, &mut Finding::Bronchiectasis.random(seed));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chest_without_findings_has_no_label_but_lung() {
+        let scan = testing::scan(3, &[]);
+        for channel in Channel::ALL {
+            assert_eq!(scan.labelled_ml(channel), 0.0, "{channel:?}");
+        }
+        assert!(scan.lung_ml() > 2000.0 && scan.truth.pneumonia.is_none() && scan.truth.nodules.is_empty());
+    }
+}

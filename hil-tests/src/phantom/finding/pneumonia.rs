@@ -201,3 +201,34 @@ pub fn truth(measured: &Measured<'_>) -> Option<PlantedPneumonia> {
     ];
     Some(PlantedPneumonia { ground_glass_ml: hazy, consolidation_ml: solid, extents: extents.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phantom::finding::{Finding, testing};
+
+    #[test]
+    fn both_densities_are_planted_with_the_volumes_of_their_labels_as_a_veil_and_as_dense_as_tissue() {
+        let mut seen = [0; 2];
+        for seed in 0..7 {
+            let scan = testing::scan(seed, &[Finding::Pneumonia]);
+            let planted = scan.truth.pneumonia.clone().unwrap();
+            testing::assert_close(scan.labelled_ml(Channel::GroundGlass), planted.ground_glass_ml, 0.15, 2.0);
+            testing::assert_close(scan.labelled_ml(Channel::Consolidation), planted.consolidation_ml, 0.1, 2.0);
+            let lungs = scan.truth.lungs;
+            let of_both = planted.extents["both"].ground_glass_percent * (lungs.right_ml + lungs.left_ml) / 100.0;
+            testing::assert_close(of_both, planted.ground_glass_ml, 0.001, 0.001);
+            if planted.ground_glass_ml > 2.0 {
+                let hu = scan.mean_hu(Channel::GroundGlass);
+                assert!((-760.0..-430.0).contains(&hu), "{hu} HU: {planted:?}");
+                seen[0] += 1;
+            }
+            if planted.consolidation_ml > 2.0 {
+                let hu = scan.mean_hu(Channel::Consolidation);
+                assert!((-160.0..90.0).contains(&hu), "{hu} HU: {planted:?}");
+                seen[1] += 1;
+            }
+        }
+        assert!(seen.iter().all(|n| *n > 1), "{seen:?}");
+    }
+}

@@ -13,11 +13,11 @@ pub struct Scan {
 /// A chest with these findings and no other.
 pub fn scan(seed: u64, findings: &[Finding]) -> Scan {
     let options = Options {
-        columns: 176,
-        rows: 150,
-        slices: 130,
-        pixel_mm: 2.0,
-        slice_mm: 2.3,
+        columns: 150,
+        rows: 110,
+        slices: 120,
+        pixel_mm: 2.2,
+        slice_mm: 2.5,
         noise_hu: 0.0,
         findings: Wanted::only(findings),
         ..Options::default()
@@ -36,10 +36,12 @@ impl Scan {
         self.ml(LUNG)
     }
 
-    /// HU of the voxels with a label.
-    pub fn hu(&self, channel: Channel) -> impl Iterator<Item = i16> {
-        let labelled = self.slices.iter().flat_map(|s| s.hu.iter().zip(&s.labels));
-        labelled.filter(move |(_, l)| **l & channel.bit() != 0).map(|(hu, _)| *hu)
+    /// Of the voxels with a label.
+    pub fn mean_hu(&self, channel: Channel) -> f64 {
+        let all = self.slices.iter().flat_map(|s| s.hu.iter().zip(&s.labels));
+        let labelled = all.filter(|(_, l)| **l & channel.bit() != 0);
+        let (sum, count) = labelled.fold((0.0, 0.0), |(sum, n), (hu, _)| (sum + f64::from(*hu), n + 1.0));
+        sum / count
     }
 
     fn ml(&self, bit: u16) -> f64 {
