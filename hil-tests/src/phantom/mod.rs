@@ -231,7 +231,7 @@ fn nodule_count(options: &Options, random: &mut Random) -> usize {
     let by_seed = random.below(6);
     match options.findings.choice(Finding::Nodule) {
         Some(false) => 0,
-        Some(true) => options.nodules.unwrap_or(by_seed.max(1)),
+        Some(true) => options.nodules.unwrap_or_else(|| by_seed.max(1)),
         None => options.nodules.unwrap_or(by_seed),
     }
 }

@@ -44,7 +44,7 @@ fn region(site: &Site<'_>, tubes: &[Tube], others: &[Point], random: &mut Random
         let side = if p[0] < site.chest.offset[0] { Side::Right } else { Side::Left };
         let inside = p[2] > site.slab[0] + 15.0 && p[2] < site.slab[1] - 15.0;
         let apart = others.iter().all(|o| length(sub(*o, p)) > 75.0);
-        let hilum = site.chest.to_patient([36.0 * side.sign(), 8.0, 12.0]);
+        let hilum = site.hilum(side);
         if inside && apart && length(sub(p, hilum)) > 38.0 && -site.chest.lung_distance(side, p) > 20.0 {
             return Some((side, p));
         }
@@ -86,7 +86,7 @@ fn cluster(site: &Site<'_>, side: Side, centre: Point, lesion: usize, tubes: &mu
 
 /// A wavy bronchus from `from` away from the hilum until the pleura is near.
 fn branch(site: &Site<'_>, side: Side, from: Point, radius: f32, shape: Shape, random: &mut Random) -> Vec<Rod> {
-    let hilum = site.chest.to_patient([36.0 * side.sign(), 8.0, 12.0]);
+    let hilum = site.hilum(side);
     let mut heading = add(unit(sub(from, hilum)), scaled(random.direction(), 1.0));
     let mut rods: Vec<Rod> = Vec::new();
     let (mut at, mut width) = (from, radius);

@@ -48,8 +48,9 @@ pub fn plant(site: &Site<'_>, planted: &mut Planted, random: &mut Random) {
     }
     let whole = site.chest.lung_range();
     let slab_share = ((site.slab[1].min(whole.1) - site.slab[0].max(whole.0)) / (whole.1 - whole.0)).clamp(0.0, 1.0);
-    let mut left = BOTH_LUNGS_ML * slab_share * random.logarithmic(0.01, 0.30);
-    let largest = random.between(2.5, 6.0);
+    // Edges are not dark enough to count: LAA-950 comes to about half of this.
+    let mut left = BOTH_LUNGS_ML * slab_share * random.logarithmic(0.04, 0.8);
+    let largest = random.between(3.0, 6.5);
     let bullous = random.chance(0.5);
     // Where the lung is worst: from both lungs alike to nearly all in the upper third.
     let upper = random.between(0.3, 1.0);
@@ -59,7 +60,7 @@ pub fn plant(site: &Site<'_>, planted: &mut Planted, random: &mut Random) {
             break;
         }
         let at_pleura = bullous && random.chance(0.04);
-        let radius = if at_pleura { random.logarithmic(3.0, 14.0) } else { random.logarithmic(1.2, largest) };
+        let radius = if at_pleura { random.logarithmic(3.0, 14.0) } else { random.logarithmic(1.6, largest) };
         let side = Side::BOTH[random.below(2)];
         let p = site.anywhere(side, random);
         let depth = -site.chest.lung_distance(side, p);
@@ -68,7 +69,7 @@ pub fn plant(site: &Site<'_>, planted: &mut Planted, random: &mut Random) {
         if !fits || random.chance(upper * (1.0 - height * height)) {
             continue;
         }
-        let hu = random.between(-985.0, -958.0);
+        let hu = random.between(-990.0, -963.0);
         let outline = Ripple::new(4.0 * radius, 0.25 * radius, random);
         planted.body(Hole { centre: p, radius, outline, hu }, Layer::Parenchyma, None);
         left -= 4.0 / 3.0 * std::f32::consts::PI * radius.powi(3) / 1000.0;

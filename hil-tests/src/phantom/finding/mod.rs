@@ -94,6 +94,11 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// The root of one lung, patient mm.
+    pub fn hilum(&self, side: Side) -> Point {
+        self.chest.to_patient([36.0 * side.sign(), 8.0, 12.0])
+    }
+
     /// Somewhere in a box around one lung, within the slab.
     pub fn anywhere(&self, side: Side, random: &mut Random) -> Point {
         let [low, high] = self.slab;
@@ -109,7 +114,7 @@ pub fn plant(seed: u64, options: &Options, site: &Site<'_>, tubes: &mut Vec<Tube
         emphysema::plant(site, planted, &mut Finding::Emphysema.random(seed));
     }
     if has(Finding::Pneumonia) {
-        pneumonia::plant(site, planted, &mut Finding::Pneumonia.random(seed));
+        pneumonia::plant(site, tubes, planted, &mut Finding::Pneumonia.random(seed));
     }
     if has(Finding::Bronchiectasis) {
         bronchiectasis::plant(site, tubes, planted, &mut Finding::Bronchiectasis.random(seed));

@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::{Body, Channel, Layer, Lesion, Planted, Site};
 use crate::phantom::anatomy::Side;
 use crate::phantom::random::Random;
+use crate::phantom::render::Tube;
 use crate::phantom::ripple::Ripple;
-use crate::phantom::shape::{Point, add, coverage, dot, ellipsoid, length, sub};
+use crate::phantom::shape::{Point, Rod, add, coverage, dot, ellipsoid, length, scaled, sub};
 use crate::phantom::truth::Measured;
 
 /// A patch with an uneven outline.
@@ -75,7 +76,7 @@ enum Pattern {
 }
 
 /// Plants one kind of pneumonia, of a severity of its own.
-pub fn plant(site: &Site<'_>, planted: &mut Planted, random: &mut Random) {
+pub fn plant(site: &Site<'_>, tubes: &mut Vec<Tube>, planted: &mut Planted, random: &mut Random) {
     let pattern = [Pattern::Peripheral, Pattern::Diffuse, Pattern::Lobar, Pattern::Mixed][random.below(4)];
     let favourite = Side::BOTH[random.below(2)];
     let (hazy, solid) = match pattern {
@@ -104,7 +105,25 @@ pub fn plant(site: &Site<'_>, planted: &mut Planted, random: &mut Random) {
             put(planted, favourite, opacity(centre, ml * random.between(1.8, 3.0), density, random));
         }
         put(planted, favourite, opacity(centre, ml, Density::Filled(random.between(-20.0, 60.0)), random));
+        tubes.extend(air_bronchograms(site, favourite, centre, radius_of(ml), random));
     }
+}
+
+/// Bronchi that stay open within a consolidation, from the side of the hilum outward.
+fn air_bronchograms(site: &Site<'_>, side: Side, centre: Point, radius: f32, random: &mut Random) -> Vec<Tube> {
+    let inward = sub(site.hilum(side), centre);
+    let inward = scaled(inward, radius / length(inward).max(1.0));
+    let count = random.below(4);
+    let mut bronchi = Vec::new();
+    for _ in 0..count {
+        let mut near = |along: f32| add(add(centre, scaled(inward, along)), scaled(random.direction(), 0.25 * radius));
+        let stations = [near(0.9), near(0.3), near(-0.4)];
+        for (pair, [from_radius, to_radius]) in stations.windows(2).zip([[1.7, 1.3], [1.3, 0.9]]) {
+            let rod = Rod { from: pair[0], to: pair[1], from_radius, to_radius };
+            bronchi.push(Tube { rod, hu: -60.0, wall: Some(0.4), central: false, lesion: None });
+        }
+    }
+    bronchi
 }
 
 /// Ground glass is 150 to 350 HU denser than the lung about it.
@@ -124,7 +143,7 @@ fn put(planted: &mut Planted, side: Side, opacity: Opacity) {
 /// A place in the slab for a patch of `ml`; one `at_pleura` touches it. More often low and at the back than not.
 fn place(site: &Site<'_>, side: Side, ml: f32, at_pleura: bool, random: &mut Random) -> Option<Point> {
     let radius = radius_of(ml);
-    let hilum = site.chest.to_patient([36.0 * side.sign(), 8.0, 12.0]);
+    let hilum = site.hilum(side);
     let (mut best, mut least) = (None, f32::MAX);
     for _ in 0..400 {
         let p = site.anywhere(side, random);
@@ -156,7 +175,7 @@ fn opacity(centre: Point, ml: f32, density: Density, random: &mut Random) -> Opa
         radii: [r * stretch[0], r * stretch[1], r / (stretch[0] * stretch[1])],
         axes: random.rotation(),
         outline: Ripple::new((1.4 * r).clamp(9.0, 36.0), 0.16 * r, random),
-        texture: Ripple::new(7.0, if solid { 8.0 } else { 45.0 }, random),
+        texture: Ripple::new(6.0, if solid { 8.0 } else { 25.0 }, random),
         edge: if solid { random.between(1.0, 3.0) } else { random.between(2.0, 6.0) },
         density,
     }
