@@ -4,6 +4,7 @@ use super::{Channel, Finding, LUNG, Wanted};
 use crate::phantom::render::Slice;
 use crate::phantom::{Options, Phantom, Truth};
 
+#[derive(Debug)]
 pub struct Scan {
     pub truth: Truth,
     slices: Vec<Slice>,
