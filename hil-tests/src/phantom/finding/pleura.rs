@@ -74,7 +74,8 @@ mod tests {
             assert_ne!(fluid.side, air.side, "seed {seed}");
             assert!(fluid.centre_mm[1] > air.centre_mm[1] + 20.0, "seed {seed}: {fluid:?} {air:?}");
             let (water, gas) = (scan.mean_hu(Channel::PleuralEffusion), scan.mean_hu(Channel::Pneumothorax));
-            assert!((-40.0..50.0).contains(&water) && gas < -800.0, "seed {seed}: {water} and {gas} HU");
+            // Layers as thin as two voxels share them with lung and wall.
+            assert!((-40.0..50.0).contains(&water) && gas < -700.0, "seed {seed}: {water} and {gas} HU");
             assert!(air.percent.is_some_and(|p| (0.3..80.0).contains(&p)), "seed {seed}: {air:?}");
             for (channel, lesion) in [(Channel::PleuralEffusion, fluid), (Channel::Pneumothorax, air)] {
                 testing::assert_close(scan.labelled_ml(channel), lesion.volume_ml, 0.12, 3.0);
