@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hil_tests::phantom::scanner::Vendor;
-use hil_tests::phantom::visit::{Day, Script, Visit};
+use hil_tests::phantom::visit::{Day, Protocol, Script, Visit};
 use hil_tests::phantom::{Kernel, LUNG, Options, Phantom, Slice, Wanted, npy, training};
 
 #[derive(Parser)]
@@ -21,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   phantom study --seed 2000001 --varied --out DIR    spacing, noise and kernel chosen by the seed
   phantom study --seed 7 --vendor ge --names gb18030 --out DIR    headers of a GE scanner, Chinese name, dose report
   phantom study --seed 7 --vendor seed --date 2025-06-30 --out DIR   a prior: the same patient on an earlier day
+  phantom study --seed 7 --protocol calcium --findings coronary_calcification --out DIR    fit for an Agatston score
   phantom picture --seed 7 --out /tmp/pictures       PNGs of some slices, lung and soft-tissue window
   phantom volume --seed 1000001 --count 10 --spacing 1.5 --out DIR    training volumes as .npy";
 
@@ -119,6 +120,16 @@ struct Headers {
     /// Adds 5 mm slices and coronal reformats as series of their own
     #[arg(long)]
     reformats: bool,
+    /// Calcium scoring: slices of 3 mm, soft kernel, no contrast medium, triggered by the ECG, 120 kV
+    #[arg(long, value_enum, default_value_t)]
+    protocol: ProtocolName,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
+enum ProtocolName {
+    #[default]
+    Chest,
+    Calcium,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -157,7 +168,11 @@ impl Headers {
             ScriptName::Gb18030 => Script::Gb18030,
             ScriptName::Utf8 => Script::Utf8,
         });
-        Visit { vendor, script, day: self.date.unwrap_or_default(), reformats: self.reformats }
+        let protocol = match self.protocol {
+            ProtocolName::Chest => Protocol::Chest,
+            ProtocolName::Calcium => Protocol::Calcium,
+        };
+        Visit { vendor, script, day: self.date.unwrap_or_default(), reformats: self.reformats, protocol }
     }
 }
 
@@ -210,7 +225,11 @@ fn make(folder: &Path) -> anyhow::Result<()> {
 }
 
 fn study(scan: &Scan, headers: &Headers, out: &Path) -> anyhow::Result<()> {
-    let (study, truth) = Phantom::visiting(scan.seed, &scan.options(), &headers.visit(scan.seed))?;
+    let options = match headers.protocol {
+        ProtocolName::Chest => scan.options(),
+        ProtocolName::Calcium => scan.options().calcium(),
+    };
+    let (study, truth) = Phantom::visiting(scan.seed, &options, &headers.visit(scan.seed))?;
     make(out)?;
     study.write_to(out)?;
     std::fs::write(out.join("truth.json"), serde_json::to_string_pretty(&truth)?)?;

@@ -61,6 +61,15 @@ impl Chest {
         rods
     }
 
+    /// Arch and descending aorta as far as a chest shows them.
+    pub fn aortic_wall(&self) -> [Rod; 3] {
+        [
+            self.rod([-15., -16., 55., 15.], [2., 6., 69., 14.]),
+            self.rod([2., 6., 69., 14.], [19., 36., 60., 13.]),
+            self.rod([23., 44., 30., 12.], [23., 46., -60., 11.]),
+        ]
+    }
+
     /// Trachea and the first bronchi: inner radius, in patient mm. Index 0 of the result are the central airways (not
     /// lung), then come the ends from which each lung's tree grows.
     pub fn airways(&self) -> Vec<Rod> {

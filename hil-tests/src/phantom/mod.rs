@@ -4,6 +4,7 @@
 //! voxels; [`Phantom::chest`] writes both as a DICOM study.
 
 pub mod anatomy;
+mod breasts;
 mod central;
 pub mod dicom;
 mod dose_report;
@@ -17,6 +18,7 @@ pub mod random;
 mod reformat;
 mod render;
 mod ripple;
+mod ribs;
 pub mod scanner;
 mod shape;
 pub mod training;
@@ -50,6 +52,8 @@ pub struct Options {
     /// Standard deviation of the noise, HU.
     pub noise_hu: f32,
     pub kernel: Kernel,
+    /// With contrast medium or without; by the seed when absent.
+    pub contrast: Option<bool>,
     /// Which findings are planted.
     pub findings: Wanted,
     /// Number of nodules, where they are not ruled out; by the seed (0 to 5) when absent.
@@ -69,6 +73,7 @@ impl Default for Options {
             slice_mm: 1.35,
             noise_hu: 15.0,
             kernel: Kernel::Medium,
+            contrast: None,
             findings: Wanted::NODULES,
             nodules: None,
             diameters_mm: [4.0, 20.0],
@@ -85,6 +90,12 @@ impl Options {
     /// A whole chest with all nine findings.
     pub fn everything() -> Self {
         Self { findings: Wanted::ALL, ..Self::default() }
+    }
+
+    /// Sampled as for calcium scoring: slices of 3 mm, soft kernel, no contrast medium.
+    pub fn calcium(self) -> Self {
+        let slices = (self.slices as f32 * self.slice_mm / 3.0).round() as usize;
+        Self { slices, slice_mm: 3.0, kernel: Kernel::Smooth, noise_hu: 18.0, contrast: Some(false), ..self }
     }
 
     /// Spacing, dose and kernel as they differ between scanners, and which findings there are, chosen by the seed.
@@ -165,12 +176,21 @@ pub struct Phantom {
 impl Phantom {
     pub fn new(seed: u64, options: &Options) -> Self {
         let mut chest = Chest::new(&mut Random::new(seed, 1));
+        if let Some(given) = options.contrast {
+            chest.give_contrast(given, &mut Random::new(seed, 6));
+        }
+        if visit::is_female(seed) {
+            chest.breasts = Some(breasts::Breasts::new(&mut Random::new(seed, 5)));
+        }
         let mut planted = Planted::default();
         finding::pleura::plant(seed, options, &mut chest, &mut planted);
         let grid = centred_grid(&chest, options);
+        let slab = [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))];
+        if options.findings.has(Finding::RibFracture, seed) {
+            chest.breaks = finding::rib_fracture::breaks(&chest, slab, &mut Finding::RibFracture.random(seed));
+        }
         let mut tubes = central::tubes(&chest);
         let vessels = grow_trees(&chest, seed, &mut tubes);
-        let slab = [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))];
         finding::plant(seed, options, &Site { chest: &chest, slab }, &mut tubes, &mut planted);
         let apart = tubes.iter().filter(|t| t.central || t.lesion.is_some());
         let central: Vec<Rod> = apart.map(|t| t.rod).collect();

@@ -1,11 +1,12 @@
 //! Samples the scene on a voxel grid, slice by slice: tissue, parenchymal findings, vessels and airways, what lies over
 //! them, nodules; then kernel and noise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use super::anatomy::{Plane, Side};
+use super::finding::coronary;
 use super::finding::emphysema::LOW_HU;
 use super::finding::{Channel, LUNG, Layer, Lesion, Placed};
 use super::grain::Filter;
@@ -34,6 +35,8 @@ pub struct Tally {
     pub low: [f64; 2],
     pub nodules: Vec<Amount>,
     pub lesions: Vec<Amount>,
+    /// Agatston score of this slice, before it is scaled to the distance of slices.
+    pub agatston: f64,
 }
 
 /// Voxels of one thing, and their sums of position (mm) and of HU before kernel and noise.
@@ -79,12 +82,14 @@ fn slice(phantom: &Phantom, filter: &Filter, k: usize, labels: bool) -> Slice {
     let width = 0.5 * (grid.pixel_mm + grid.slice_mm);
     let lesions = &phantom.planted.lesions;
     let mut canvas = Canvas::tissue(grid, &phantom.chest.plane(z), width, lesions.len());
+    canvas.bodies(phantom, Layer::Under, z, width);
     canvas.bodies(phantom, Layer::Parenchyma, z, width);
     for tube in &phantom.tubes {
         canvas.tube(grid, tube, z, width);
     }
     canvas.bodies(phantom, Layer::Over, z, width);
     canvas.pleural(phantom);
+    canvas.bodies(phantom, Layer::Mark, z, width);
     let mut marks = if labels { vec![0u16; canvas.hu.len()] } else { Vec::new() };
     if labels {
         for (m, l) in marks.iter_mut().zip(&canvas.lung) {
@@ -95,6 +100,7 @@ fn slice(phantom: &Phantom, filter: &Filter, k: usize, labels: bool) -> Slice {
     for number in 0..phantom.nodules.len() {
         tally.nodules.push(canvas.nodule(phantom, number, z, width, &mut marks));
     }
+    tally.agatston = canvas.calcium(grid, lesions, filter);
     tally.lesions = canvas.measure(grid, lesions, z, &mut marks);
     filter.blur(&mut canvas.hu, grid.columns);
     canvas.low_attenuation(phantom, z, &mut tally, &mut marks);
@@ -210,8 +216,9 @@ impl Canvas {
                     continue;
                 }
                 self.hu[at] = placed.body.paint(p, self.hu[at], part * room);
-                if placed.layer == Layer::Over {
+                if matches!(placed.layer, Layer::Under | Layer::Over) {
                     self.lung[at] *= 1.0 - part;
+                    self.pleura[at] *= 1.0 - part;
                 }
                 self.note(placed.lesion, at, part);
             }
@@ -230,6 +237,23 @@ impl Canvas {
                 }
             }
         }
+    }
+
+    /// Keeps of each plaque what is calcium once the kernel has blurred it, and scores it.
+    fn calcium(&mut self, grid: &Grid, lesions: &[Lesion], filter: &Filter) -> f64 {
+        let plaques: Vec<usize> =
+            (0..lesions.len()).filter(|i| lesions[*i].channel == Channel::CoronaryCalcification).collect();
+        if plaques.iter().all(|i| self.filled[*i].is_empty()) {
+            return 0.0;
+        }
+        let mut hu = self.hu.clone();
+        filter.blur(&mut hu, grid.columns);
+        let mut voxels = BTreeSet::new();
+        for i in plaques {
+            coronary::calcium(&mut self.filled[i], &hu);
+            voxels.extend(self.filled[i].iter().map(|(at, _)| *at));
+        }
+        coronary::slice_score(&voxels, &hu, grid.columns, f64::from(grid.pixel_mm).powi(2))
     }
 
     /// How much each lesion fills once everything is painted. No voxel counts twice within one channel, and what is

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::anatomy::Side;
+use super::finding::coronary::{self, PlantedCalcium};
 use super::finding::emphysema::{self, PlantedEmphysema};
+use super::finding::lymph_node::{self, PlantedNode};
 use super::finding::pneumonia::{self, PlantedPneumonia};
-use super::finding::{Channel, Lesion, bronchiectasis, pleura};
+use super::finding::{Channel, Lesion, bronchiectasis, pleura, rib_fracture};
 use super::nodule::{Make, Nodule, Place};
 use super::render::{Amount, Slice, Tally};
 use super::{Options, Phantom};
@@ -21,6 +23,10 @@ pub struct Truth {
     pub bronchiectasis: Vec<PlantedLesion>,
     pub pleural_effusions: Vec<PlantedLesion>,
     pub pneumothoraces: Vec<PlantedLesion>,
+    pub rib_fractures: Vec<PlantedLesion>,
+    pub coronary: Option<PlantedCalcium>,
+    /// Normal ones too.
+    pub lymph_nodes: Vec<PlantedNode>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -79,16 +85,20 @@ pub struct Measured<'a> {
 impl Measured<'_> {
     /// The lesions of one channel that the scan shows anything of.
     pub fn of(&self, channel: Channel) -> impl Iterator<Item = PlantedLesion> {
-        let all = self.lesions.iter().zip(&self.amounts);
-        all.filter(move |(lesion, amount)| lesion.channel == channel && amount.voxels > 0.0).map(|(lesion, amount)| {
-            PlantedLesion {
-                centre_mm: amount.position.map(|p| p / amount.voxels),
-                volume_ml: amount.voxels * self.voxel_ml,
-                mean_hu: amount.hu / amount.voxels,
-                side: lesion.side,
-                rib: lesion.rib,
-                percent: None,
-            }
+        let all = (0..self.lesions.len()).filter(move |i| self.lesions[*i].channel == channel);
+        all.filter_map(|i| self.lesion(i))
+    }
+
+    /// One lesion, if the scan shows anything of it.
+    pub fn lesion(&self, number: usize) -> Option<PlantedLesion> {
+        let (lesion, amount) = (self.lesions.get(number)?, self.amounts.get(number)?);
+        (amount.voxels > 0.0).then(|| PlantedLesion {
+            centre_mm: amount.position.map(|p| p / amount.voxels),
+            volume_ml: amount.voxels * self.voxel_ml,
+            mean_hu: amount.hu / amount.voxels,
+            side: lesion.side,
+            rib: lesion.rib,
+            percent: None,
         })
     }
 
@@ -113,6 +123,7 @@ pub(super) fn collect(phantom: &Phantom, slices: &[Slice]) -> Truth {
     let count = |of: fn(&Tally) -> [f64; 2]| [0, 1].map(|side| slices.iter().map(|s| of(&s.tally)[side]).sum());
     let (parenchyma, low) = (count(|t| t.parenchyma), count(|t| t.low));
     let measured = Measured { lesions, amounts, voxel_ml, lung_ml: [lung(0), lung(1)], parenchyma, low };
+    let agatston = slices.iter().map(|s| s.tally.agatston).sum();
     Truth {
         seed: phantom.seed,
         options: phantom.options.clone(),
@@ -127,6 +138,9 @@ pub(super) fn collect(phantom: &Phantom, slices: &[Slice]) -> Truth {
         bronchiectasis: bronchiectasis::truth(&measured),
         pleural_effusions: pleura::effusions(&measured),
         pneumothoraces: pleura::pneumothoraces(&measured),
+        rib_fractures: rib_fracture::truth(&measured),
+        coronary: coronary::truth(&measured, agatston, phantom.grid.slice_mm),
+        lymph_nodes: lymph_node::truth(&measured, &phantom.planted.nodes),
     }
 }
 

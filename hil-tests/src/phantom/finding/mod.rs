@@ -6,9 +6,12 @@
 
 pub mod bronchiectasis;
 mod channel;
+pub mod coronary;
 pub mod emphysema;
+pub mod lymph_node;
 pub mod pleura;
 pub mod pneumonia;
+pub mod rib_fracture;
 #[cfg(test)]
 pub mod testing;
 mod wanted;
@@ -42,10 +45,14 @@ impl Lesion {
 /// When a body is painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
+    /// Under vessels and airways, lung or not; what it fills is no lung.
+    Under,
     /// Under vessels and airways, which stay visible, and only where there is lung.
     Parenchyma,
     /// Over everything; what it fills is no lung.
     Over,
+    /// Paints nothing: says which voxels belong to a lesion that is painted elsewhere.
+    Mark,
 }
 
 /// A shape with a density.
@@ -71,6 +78,8 @@ pub struct Placed {
 pub struct Planted {
     pub lesions: Vec<Lesion>,
     pub bodies: Vec<Placed>,
+    /// All lymph nodes, the enlarged ones with their lesion.
+    pub nodes: Vec<(lymph_node::Node, Option<usize>)>,
 }
 
 impl Planted {
@@ -110,6 +119,10 @@ impl Site<'_> {
 /// The pleural spaces are filled before, by [`pleura::plant`].
 pub fn plant(seed: u64, options: &Options, site: &Site<'_>, tubes: &mut Vec<Tube>, planted: &mut Planted) {
     let has = |finding: Finding| options.findings.has(finding, seed);
+    let calcified = has(Finding::CoronaryCalcification);
+    coronary::plant(site, calcified, planted, &mut Finding::CoronaryCalcification.random(seed));
+    lymph_node::plant(site, has(Finding::LymphNode), planted, &mut Finding::LymphNode.random(seed));
+    rib_fracture::plant(site, planted);
     if has(Finding::Emphysema) {
         emphysema::plant(site, planted, &mut Finding::Emphysema.random(seed));
     }
