@@ -338,7 +338,7 @@ impl Plane<'_> {
         if z > 10.0 && y > 10.0 {
             let (u, v) = (x.abs() - 112.0 + 0.1 * (z - 60.0), y - 62.0 - self.section.back);
             let (along, across) = (0.78 * u - 0.62 * v, 0.62 * u + 0.78 * v);
-            let blade = ellipse(along, across - along * along / 220.0, 38.0 + 6.0 * ramp(z, 10.0, 60.0), 3.2);
+            let blade = ellipse(along, across - along * along / 220.0, 12.0 + 32.0 * ramp(z, 0.0, 75.0), 3.2);
             // Muscle lies between blade and ribs.
             let blade = smooth_max(blade, 16.0 - cavity, 2.0);
             value = over(value, hu::FAT, coverage(blade - 2.5, w * 2.0));

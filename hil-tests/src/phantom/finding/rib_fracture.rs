@@ -71,7 +71,7 @@ fn candidate(chest: &Chest, side: Side, number: u8, way: f32, random: &mut Rando
     let sign = |random: &mut Random| if random.chance(0.5) { 1.0 } else { -1.0 };
     let kind = [Kind::Gap, Kind::Displaced, Kind::Displaced, Kind::Buckled, Kind::Healing][random.below(5)];
     let (gap, outward, upward, bow, callus, swelling) = match kind {
-        Kind::Gap => (random.between(1.2, 3.0), random.between(0.0, 1.0), 0.0, 0.0, 0.0, random.between(2.0, 5.0)),
+        Kind::Gap => (random.between(1.4, 3.0), random.between(0.0, 1.0), 0.0, 0.0, 0.0, random.between(2.0, 5.0)),
         Kind::Displaced => (
             random.between(0.6, 2.0),
             random.between(1.5, 5.5),
