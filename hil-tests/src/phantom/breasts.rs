@@ -23,18 +23,18 @@ impl Breasts {
         }
     }
 
-    fn from_middle(&self, p: Point) -> Point {
+    fn relative(&self, p: Point) -> Point {
         [p[0].abs() - self.middle[0], p[1] - self.middle[1], p[2] - self.middle[2]]
     }
 
     /// Distance to the skin of trunk and breasts, given that to the trunk.
     pub fn with_trunk(&self, p: Point, trunk: f32) -> f32 {
-        smooth_min(trunk, ellipsoid(self.from_middle(p), self.half), 18.0)
+        smooth_min(trunk, ellipsoid(self.relative(p), self.half), 18.0)
     }
 
     /// Distance to the gland: a cone of strands towards the nipple.
     pub fn gland(&self, p: Point) -> f32 {
-        let [x, y, z] = self.from_middle(p);
+        let [x, y, z] = self.relative(p);
         let strands = 3.5 * ((0.31 * x).sin() * (0.27 * z).sin() + (0.23 * (x + y)).sin());
         ellipsoid([x, y + 6.0, z], [0.62 * self.half[0], 0.8 * self.half[1], 0.62 * self.half[2]]) + strands
     }

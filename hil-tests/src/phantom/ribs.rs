@@ -184,22 +184,9 @@ impl Chest {
     fn paint_necks(&self, section: &Section, painted: &mut Painted, [x, y]: [f32; 2], w: f32) {
         let height = section.z - self.first_rib;
         for course in self.ribs.iter().filter(|c| (height - c.below_first).abs() < 12.0) {
-            let rod = self.neck(course, section);
+            let rod = neck(course, section);
             let sd = rod.distance([x.abs(), y, height]).0;
             cover(painted, sd, w, hu::MARROW);
-        }
-    }
-
-    fn neck(&self, course: &Course, section: &Section) -> Rod {
-        let outside = OUTSIDE_MM;
-        let wall = on_ellipse(NECK_MM + 1.0, section.cavity[0] + outside, section.cavity[1] + outside) - 4.0;
-        let turn = (wall + 4.0) / section.cavity[1];
-        let r = course.half[0].min(course.half[1]);
-        Rod {
-            from: [NECK_MM + 1.0, wall, course.height(turn)],
-            to: [20.0, (wall - 3.0).min(70.0 + section.back), course.below_first + 1.5],
-            from_radius: r,
-            to_radius: r * 1.25,
         }
     }
 
@@ -244,6 +231,20 @@ impl Chest {
         let Some(course) = self.ribs.iter().find(|c| c.number == broken.number) else { return 0.0 };
         let bone = course.across(&place, broken.shift(way)) - broken.callus;
         coverage(smooth_max(bone, way.abs() - MARKED_MM, 2.0), width / self.scale)
+    }
+}
+
+/// From the wall, near the back, to the head at the vertebra; for the side of the left.
+fn neck(course: &Course, section: &Section) -> Rod {
+    let outside = OUTSIDE_MM;
+    let wall = on_ellipse(NECK_MM + 1.0, section.cavity[0] + outside, section.cavity[1] + outside) - 4.0;
+    let turn = (wall + 4.0) / section.cavity[1];
+    let r = course.half[0].min(course.half[1]);
+    Rod {
+        from: [NECK_MM + 1.0, wall, course.height(turn)],
+        to: [20.0, (wall - 3.0).min(70.0 + section.back), course.below_first + 1.5],
+        from_radius: r,
+        to_radius: r * 1.25,
     }
 }
 

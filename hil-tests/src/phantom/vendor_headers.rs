@@ -22,7 +22,7 @@ pub(super) fn dress(o: &mut InMemDicomObject, scan: &Scan<'_>, series: Series, i
     equipment(o, scan, facts);
     let kernel = facts.kernel(scan.phantom.options.kernel);
     series_words(o, scan, facts, series, kernel);
-    exposure(o, scan, facts, series, dose);
+    exposure(o, facts, series, dose);
     synchronized(o, scan, series);
     coding(o, facts.coding, series);
     let kernel = kernel.split('\\').next().unwrap_or(kernel);
@@ -115,7 +115,7 @@ fn series_words(o: &mut InMemDicomObject, scan: &Scan<'_>, facts: &Facts, series
     }
 }
 
-fn exposure(o: &mut InMemDicomObject, scan: &Scan<'_>, facts: &Facts, series: Series, dose: Dose) {
+fn exposure(o: &mut InMemDicomObject, facts: &Facts, series: Series, dose: Dose) {
     let localiser = series == Series::Localiser;
     let current = if localiser { 35 } else { dose.tube_current_ma };
     let seconds = if localiser { dose.length_mm / 100.0 } else { facts.rotation_s };
@@ -224,7 +224,7 @@ mod tests {
             assert_eq!(text(o, tags::KVP).parse::<f64>().unwrap(), 120.0);
             assert_eq!(text(o, tags::SLICE_THICKNESS).parse::<f64>().unwrap(), 3.0);
             let kernel = text(o, tags::CONVOLUTION_KERNEL);
-            assert_eq!(kernel, vendor.map_or(Kernel::Smooth.name(), |v| v.facts().kernel(Kernel::Smooth)));
+            assert_eq!(kernel, vendor.map_or_else(|| Kernel::Smooth.name(), |v| v.facts().kernel(Kernel::Smooth)));
         }
     }
 

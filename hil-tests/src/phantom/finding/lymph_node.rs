@@ -270,7 +270,7 @@ pub fn truth(measured: &Measured<'_>, nodes: &[(Node, Option<usize>)]) -> Vec<Pl
         let [a, b, c] = node.half.map(f64::from);
         let analytic = 4.0 / 3.0 * std::f64::consts::PI * a * b * c / 1000.0;
         PlantedNode {
-            centre_mm: sampled.as_ref().map_or(node.centre.map(f64::from), |l| l.centre_mm),
+            centre_mm: sampled.as_ref().map_or_else(|| node.centre.map(f64::from), |l| l.centre_mm),
             station: node.station,
             short_axis_mm: 2.0 * b,
             long_axis_mm: 2.0 * a,
