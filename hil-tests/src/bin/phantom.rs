@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hil_tests::phantom::scanner::Vendor;
-use hil_tests::phantom::visit::{Day, Script, Visit};
-use hil_tests::phantom::{Kernel, LUNG, Options, Phantom, Slice, npy, training};
+use hil_tests::phantom::visit::{Day, Protocol, Script, Visit};
+use hil_tests::phantom::{Kernel, LUNG, Options, Phantom, Slice, Wanted, npy, training};
 
 #[derive(Parser)]
 #[command(about = "Makes chest CT phantoms: no patient, same seed, same bytes", after_help = EXAMPLES)]
@@ -21,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   phantom study --seed 2000001 --varied --out DIR    spacing, noise and kernel chosen by the seed
   phantom study --seed 7 --vendor ge --names gb18030 --out DIR    headers of a GE scanner, Chinese name, dose report
   phantom study --seed 7 --vendor seed --date 2025-06-30 --out DIR   a prior: the same patient on an earlier day
+  phantom study --seed 7 --protocol calcium --findings coronary_calcification --out DIR    fit for an Agatston score
   phantom picture --seed 7 --out /tmp/pictures       PNGs of some slices, lung and soft-tissue window
   phantom volume --seed 1000001 --count 10 --spacing 1.5 --out DIR    training volumes as .npy";
 
@@ -50,6 +51,8 @@ enum What {
         /// Number of nodules in each; by the seed when absent
         #[arg(long)]
         nodules: Option<usize>,
+        #[command(flatten)]
+        findings: Findings,
         #[arg(long)]
         out: PathBuf,
     },
@@ -60,6 +63,13 @@ enum What {
         #[arg(long)]
         out: PathBuf,
     },
+}
+
+#[derive(Args)]
+struct Findings {
+    /// varied (each by the seed), all, none, or names such as nodule,pneumonia,emphysema
+    #[arg(long)]
+    findings: Option<Wanted>,
 }
 
 #[derive(Args)]
@@ -91,6 +101,8 @@ struct Scan {
     /// Number of nodules; by the seed (0 to 5) when absent
     #[arg(long)]
     nodules: Option<usize>,
+    #[command(flatten)]
+    findings: Findings,
 }
 
 /// Nothing given: the bench's own scanner, nobody's name, no dose report.
@@ -108,6 +120,16 @@ struct Headers {
     /// Adds 5 mm slices and coronal reformats as series of their own
     #[arg(long)]
     reformats: bool,
+    /// Calcium scoring: slices of 3 mm, soft kernel, no contrast medium, triggered by the ECG, 120 kV
+    #[arg(long, value_enum, default_value_t)]
+    protocol: ProtocolName,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
+enum ProtocolName {
+    #[default]
+    Chest,
+    Calcium,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -146,7 +168,11 @@ impl Headers {
             ScriptName::Gb18030 => Script::Gb18030,
             ScriptName::Utf8 => Script::Utf8,
         });
-        Visit { vendor, script, day: self.date.unwrap_or_default(), reformats: self.reformats }
+        let protocol = match self.protocol {
+            ProtocolName::Chest => Protocol::Chest,
+            ProtocolName::Calcium => Protocol::Calcium,
+        };
+        Visit { vendor, script, day: self.date.unwrap_or_default(), reformats: self.reformats, protocol }
     }
 }
 
@@ -171,6 +197,7 @@ impl Scan {
         o.pixel_mm = self.pixel_mm.unwrap_or(o.pixel_mm);
         o.noise_hu = self.noise.unwrap_or(o.noise_hu);
         o.nodules = self.nodules.or(o.nodules);
+        o.findings = self.findings.findings.unwrap_or(o.findings);
         o.kernel = match self.kernel {
             Some(KernelName::Smooth) => Kernel::Smooth,
             Some(KernelName::Medium) => Kernel::Medium,
@@ -184,8 +211,10 @@ impl Scan {
 fn main() -> anyhow::Result<()> {
     match Command::parse().what {
         What::Study { scan, headers, out } => study(&scan, &headers, &out),
-        What::Volume { seed, count, spacing, nodules, out } => {
-            (seed..seed + count).try_for_each(|s| volume(s, spacing, nodules, &out))
+        What::Volume { seed, count, spacing, nodules, findings, out } => {
+            let findings = findings.findings.unwrap_or(Wanted::VARIED);
+            (seed..seed + count)
+                .try_for_each(|s| volume(s, &Options { nodules, findings, ..Options::varied(s) }, spacing, &out))
         }
         What::Picture { scan, out } => pictures(&scan, &out),
     }
@@ -196,7 +225,11 @@ fn make(folder: &Path) -> anyhow::Result<()> {
 }
 
 fn study(scan: &Scan, headers: &Headers, out: &Path) -> anyhow::Result<()> {
-    let (study, truth) = Phantom::visiting(scan.seed, &scan.options(), &headers.visit(scan.seed))?;
+    let options = match headers.protocol {
+        ProtocolName::Chest => scan.options(),
+        ProtocolName::Calcium => scan.options().calcium(),
+    };
+    let (study, truth) = Phantom::visiting(scan.seed, &options, &headers.visit(scan.seed))?;
     make(out)?;
     study.write_to(out)?;
     std::fs::write(out.join("truth.json"), serde_json::to_string_pretty(&truth)?)?;
@@ -204,13 +237,14 @@ fn study(scan: &Scan, headers: &Headers, out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn volume(seed: u64, spacing: f32, nodules: Option<usize>, out: &Path) -> anyhow::Result<()> {
-    let mut phantom = Phantom::new(seed, &Options { nodules, ..Options::varied(seed) });
+fn volume(seed: u64, options: &Options, spacing: f32, out: &Path) -> anyhow::Result<()> {
+    let mut phantom = Phantom::new(seed, options);
     let (volume, truth) = training::volume(&mut phantom, spacing);
     make(out)?;
     let bytes: Vec<u8> = volume.hu.iter().flat_map(|v| v.to_le_bytes()).collect();
     npy::write(&out.join(format!("{seed}.npy")), "<i2", &volume.shape, &bytes)?;
-    npy::write(&out.join(format!("{seed}-labels.npy")), "|u1", &volume.shape, &volume.labels)?;
+    let labels: Vec<u8> = volume.labels.iter().flat_map(|v| v.to_le_bytes()).collect();
+    npy::write(&out.join(format!("{seed}-labels.npy")), "<u2", &volume.shape, &labels)?;
     let facts = serde_json::json!({ "spacing_mm": spacing, "origin_mm": volume.origin_mm, "truth": truth });
     std::fs::write(out.join(format!("{seed}.json")), serde_json::to_string_pretty(&facts)?)?;
     Ok(())

@@ -1,13 +1,17 @@
-//! The chest without its vessels: body wall, bones, mediastinum, diaphragm and the outline of the lungs.
+//! The chest without its vessels: body wall, spine, mediastinum, diaphragm and the outline of the lungs; the ribs are in
+//! [`super::ribs`].
 //!
 //! Everything here is in the *standard chest*: millimetres of an average adult, +x to the patient's left, +y to the
 //! back, +z to the head, origin between the hila. [`Chest`] scales and moves it to a patient of its own.
 
+use super::breasts::Breasts;
+use super::pleura::{Contents, Space};
 use super::random::Random;
+use super::ribs::{self, Break, Course, Painted};
 use super::shape::{Point, coverage, ellipse, ellipsoid, ramp, smooth_max};
 
 /// Hounsfield units of the tissues.
-mod hu {
+pub(super) mod hu {
     pub const AIR: f32 = -1000.0;
     pub const SKIN: f32 = 15.0;
     pub const FAT: f32 = -102.0;
@@ -15,12 +19,18 @@ mod hu {
     pub const MARROW: f32 = 210.0;
     pub const CORTEX: f32 = 720.0;
     pub const CARTILAGE: f32 = 115.0;
+    pub const BRUISE: f32 = 52.0;
+    pub const CALLUS: f32 = 330.0;
     pub const DISC: f32 = 85.0;
     pub const CORD: f32 = 35.0;
     pub const LIVER: f32 = 58.0;
     pub const SPLEEN: f32 = 47.0;
     pub const TABLE: f32 = -250.0;
+    pub const PLEURA: f32 = 20.0;
 }
+
+/// Cosine and sine of 35 degrees about z: the heart's long axis points to the left and front.
+const HEART_TURN: (f32, f32) = (0.819, 0.574);
 
 /// One patient's proportions.
 #[derive(Debug, Clone)]
@@ -35,12 +45,19 @@ pub struct Chest {
     heart: Point,
     heart_radii: Point,
     domes: [f32; 2],
-    rib_phase: f32,
+    /// Height of the heads of the first ribs: close below the tops of the lungs.
+    pub(super) first_rib: f32,
+    pub(super) ribs: [Course; 12],
+    /// Fractures of the ribs.
+    pub(super) breaks: Vec<Break>,
+    pub(super) breasts: Option<Breasts>,
     /// HU of flowing blood: about 40 without, 120 to 300 with contrast medium.
     pub blood_hu: f32,
     pub parenchyma_hu: f32,
     /// HU gained from the front of the lung to its back by lying on it.
     gravity_hu: f32,
+    /// Right and left, where something lies between chest wall and lung.
+    pleura: [Option<Space>; 2],
 }
 
 /// Which lung: the patient's right has negative x.
@@ -76,7 +93,12 @@ pub struct Sample {
     pub hu: f32,
     /// Part of the voxel that is lung, 0 to 1.
     pub lung: f32,
+    /// Part of it that is fluid or air in the pleural space.
+    pub pleura: f32,
 }
+
+/// Thickness of the visceral pleura where air sets it off from the wall, mm.
+const PLEURA_MM: f32 = 1.0;
 
 impl Chest {
     pub fn new(random: &mut Random) -> Self {
@@ -90,10 +112,21 @@ impl Chest {
             heart: [random.between(12.0, 20.0), random.between(-34.0, -26.0), random.between(-44.0, -34.0)],
             heart_radii: [random.between(50.0, 60.0), random.between(40.0, 47.0), random.between(50.0, 60.0)],
             domes: [random.between(-78.0, -62.0), random.between(-90.0, -76.0)],
-            rib_phase: random.between(0.0, 24.0),
+            first_rib: random.between(114.0, 118.0),
+            ribs: ribs::courses(),
+            breaks: Vec::new(),
+            breasts: None,
             blood_hu: if random.chance(0.35) { random.between(120.0, 300.0) } else { random.between(35.0, 50.0) },
             parenchyma_hu: random.between(-895.0, -835.0),
             gravity_hu: random.between(10.0, 60.0),
+            pleura: [None, None],
+        }
+    }
+
+    /// Contrast medium in the blood or none, whatever this patient had.
+    pub fn give_contrast(&mut self, given: bool, random: &mut Random) {
+        if given != (self.blood_hu > 90.0) {
+            self.blood_hu = if given { random.between(120.0, 300.0) } else { random.between(35.0, 50.0) };
         }
     }
 
@@ -101,6 +134,12 @@ impl Chest {
     pub fn lung_range(&self) -> (f32, f32) {
         let bottom = self.domes[1].min(self.domes[0]) - 66.0;
         (bottom * self.scale + self.offset[2], 125.0 * self.scale + self.offset[2])
+    }
+
+    /// Half axes of the rib cage where it is widest, to the left and to the back, patient mm.
+    pub fn cavity(&self) -> [f32; 2] {
+        let section = self.section(0.0);
+        [section.cavity[0] * self.scale, (section.cavity[1] + 4.0) * self.scale]
     }
 
     pub fn to_standard(&self, patient: Point) -> Point {
@@ -113,20 +152,50 @@ impl Chest {
 
     fn heart_distance(&self, p: Point) -> f32 {
         let (x, y, z) = (p[0] - self.heart[0], p[1] - self.heart[1], p[2] - self.heart[2]);
-        // The long axis points to the left and front: turned by 35 degrees about z.
-        let (c, s) = (0.819, 0.574);
+        let (c, s) = HEART_TURN;
         ellipsoid([c * x - s * y, s * x + c * y, z], self.heart_radii)
     }
 
-    /// Distance to the pleura of one lung in patient mm, negative inside; `patient` in patient mm.
-    pub fn lung_distance(&self, side: Side, patient: Point) -> f32 {
-        let p = self.to_standard(patient);
-        let section = self.section(p[2]);
-        let cavity = ellipse(p[0], p[1] + 4.0, section.cavity[0], section.cavity[1]);
-        self.lung_in_section(side, p, cavity, section.back) * self.scale
+    /// Distance to the heart's surface in patient mm, negative inside.
+    pub fn heart_clearance(&self, patient: Point) -> f32 {
+        self.heart_distance(self.to_standard(patient)) * self.scale
     }
 
-    fn lung_in_section(&self, side: Side, p: Point, cavity: f32, back: f32) -> f32 {
+    /// Patient mm of the point `above` (standard mm) the heart's surface in a direction (unit vector) from its middle:
+    /// towards the apex, to the left and back, up.
+    pub fn on_heart(&self, direction: Point, above: f32) -> Point {
+        let [u, v, w] = std::array::from_fn(|a| direction[a] * (self.heart_radii[a] + above));
+        let (c, s) = HEART_TURN;
+        self.to_patient([self.heart[0] + c * u + s * v, self.heart[1] - s * u + c * v, self.heart[2] + w])
+    }
+
+    /// Distance to the surface of one lung in patient mm, negative inside; `patient` in patient mm.
+    pub fn lung_distance(&self, side: Side, patient: Point) -> f32 {
+        let p = self.to_standard(patient);
+        let whole = self.hemithorax(side, p);
+        self.pleura(side).map_or(whole, |space| space.lung(p, whole)) * self.scale
+    }
+
+    /// Opens the pleural space of one side for `ml`, at most for `share` of the hemithorax.
+    pub fn open_pleura(&mut self, side: Side, mut space: Space, ml: f32, share: f32) {
+        let s = side.sign();
+        let corners = ([(5.0 * s).min(155.0 * s), -110.0, -175.0], [(5.0 * s).max(155.0 * s), 110.0, 130.0]);
+        space.fill(ml / self.scale.powi(3), share, corners, |p| self.hemithorax(side, p));
+        self.pleura[usize::from(side == Side::Left)] = Some(space);
+    }
+
+    pub fn pleura(&self, side: Side) -> Option<&Space> {
+        self.pleura[usize::from(side == Side::Left)].as_ref()
+    }
+
+    fn hemithorax(&self, side: Side, p: Point) -> f32 {
+        let section = self.section(p[2]);
+        let cavity = ellipse(p[0], p[1] + 4.0, section.cavity[0], section.cavity[1]);
+        self.hemithorax_in_section(side, p, cavity, section.back)
+    }
+
+    /// Distance to the parietal pleura, standard mm: where the lung reaches when nothing lies beside it.
+    fn hemithorax_in_section(&self, side: Side, p: Point, cavity: f32, back: f32) -> f32 {
         let [x, y, z] = p;
         let outward = x * side.sign();
         let bulge = (1.0 - (y / 62.0).powi(2)).max(0.0);
@@ -140,7 +209,9 @@ impl Chest {
 
         d = smooth_max(d, self.diaphragm(side, p), 3.0);
         d = smooth_max(d, 4.0 - self.heart_distance(p), 5.0);
-        smooth_max(d, 2.5 - ellipse(x, y - 62.0 - back, 18.0, 15.0), 4.0)
+        d = smooth_max(d, 2.5 - ellipse(x, y - 62.0 - back, 18.0, 15.0), 4.0);
+        // In front of the necks of the ribs, which run from the side of the spine outward and back.
+        smooth_max(d, (y - back - 70.0 - 1.06 * (outward - 19.0)) / 1.457 + 7.0, 5.0)
     }
 
     /// Distance to one half of the diaphragm; positive below it.
@@ -155,7 +226,7 @@ impl Chest {
     }
 
     /// Everything that is the same over one slice at the standard height `z`.
-    fn section(&self, z: f32) -> Section {
+    pub(super) fn section(&self, z: f32) -> Section {
         let shoulders = ramp(z, 70.0, 150.0);
         let narrow = ramp(z, 20.0, 135.0);
         Section {
@@ -165,6 +236,7 @@ impl Chest {
             ],
             cavity: [136.0 * self.width * (1.0 - 0.26 * narrow), 92.0 * self.depth * (1.0 - 0.24 * narrow)],
             back: 92.0 * (self.depth - 1.0),
+            vertebra: ribs::vertebra(z - self.first_rib),
             z,
         }
     }
@@ -176,14 +248,16 @@ impl Chest {
 }
 
 #[derive(Debug)]
-struct Section {
+pub(super) struct Section {
     /// Half axes of the skin, standard mm.
     body: [f32; 2],
     /// Half axes of the inside of the rib cage.
-    cavity: [f32; 2],
+    pub(super) cavity: [f32; 2],
     /// How far this patient's spine lies behind the standard one.
-    back: f32,
-    z: f32,
+    pub(super) back: f32,
+    /// See [`ribs::vertebra`].
+    vertebra: (f32, f32),
+    pub(super) z: f32,
 }
 
 /// One axial plane of one patient.
@@ -194,7 +268,7 @@ pub struct Plane<'a> {
 }
 
 #[inline]
-fn over(under: f32, hu: f32, part: f32) -> f32 {
+pub(super) fn over(under: f32, hu: f32, part: f32) -> f32 {
     under + (hu - under) * part
 }
 
@@ -205,21 +279,38 @@ impl Plane<'_> {
         let chest = self.chest;
         let [x, y] = [(x - chest.offset[0]) / chest.scale, (y - chest.offset[1]) / chest.scale];
         let w = width / chest.scale;
-        let body = ellipse(x, y, self.section.body[0], self.section.body[1]);
+        let trunk = ellipse(x, y, self.section.body[0], self.section.body[1]);
+        let body = self.skin([x, y], trunk);
         if body > w {
-            return Sample { hu: self.table(x, y, w), lung: 0.0 };
+            return Sample { hu: self.table(x, y, w), lung: 0.0, pleura: 0.0 };
         }
         let cavity = ellipse(x, y + 4.0, self.section.cavity[0], self.section.cavity[1]);
-        if cavity < -14.0 {
+        let beside_spine = y > 40.0 && x.abs() < 48.0;
+        if cavity < -14.0 && !beside_spine {
             return self.inside(x, y, w, cavity);
         }
-        let hu = self.wall(x, y, w, body, cavity);
+        let hu = self.wall(x, y, w, [body, trunk], cavity);
         if cavity > w {
-            return Sample { hu, lung: 0.0 };
+            return Sample { hu: self.bones(hu, x, y, w, cavity).hu, lung: 0.0, pleura: 0.0 };
         }
         let inner = self.inside(x, y, w, cavity);
         let part = coverage(cavity, w);
-        Sample { hu: self.bones(over(hu, inner.hu, part), x, y, w, cavity), lung: inner.lung * part }
+        let painted = self.bones(over(hu, inner.hu, part), x, y, w, cavity);
+        let room = part * (1.0 - painted.part);
+        Sample { hu: painted.hu, lung: inner.lung * room, pleura: inner.pleura * room }
+    }
+
+    /// Distance to the skin: the trunk's, and that of the breasts on it.
+    fn skin(&self, [x, y]: [f32; 2], trunk: f32) -> f32 {
+        match &self.chest.breasts {
+            Some(breasts) if trunk > 0.0 && y < 0.0 => breasts.with_trunk(self.breast_frame(x, y), trunk),
+            _ => trunk,
+        }
+    }
+
+    /// Relative to the front of the trunk, which is where breasts are.
+    fn breast_frame(&self, x: f32, y: f32) -> Point {
+        [x, y + self.section.body[1], self.section.z]
     }
 
     fn table(&self, x: f32, y: f32, w: f32) -> f32 {
@@ -228,11 +319,16 @@ impl Plane<'_> {
         if x.abs() > 205.0 { hu::AIR } else { over(hu::AIR, hu::TABLE, coverage(shell, w)) }
     }
 
-    fn wall(&self, x: f32, y: f32, w: f32, body: f32, cavity: f32) -> f32 {
+    /// Skin, fat, muscle and shoulder blades; `body` is the distance to the skin and to the trunk without breasts.
+    fn wall(&self, x: f32, y: f32, w: f32, [skin, body]: [f32; 2], cavity: f32) -> f32 {
         let front = ramp(-y, -40.0, 70.0);
         let fat = 2.0 + self.chest.fat_mm * (0.55 + 0.75 * front);
-        let mut value = over(hu::AIR, hu::SKIN, coverage(body, w));
-        value = over(value, hu::FAT, coverage(body + 2.0, w));
+        let mut value = over(hu::AIR, hu::SKIN, coverage(skin, w));
+        value = over(value, hu::FAT, coverage(skin + 2.0, w));
+        if let Some(breasts) = self.chest.breasts.as_ref().filter(|_| y < 0.0) {
+            let gland = breasts.gland(self.breast_frame(x, y)).max(skin + 5.0).max(-body - fat);
+            value = over(value, hu::SKIN + 15.0, breasts.density * coverage(gland, 3.0 * w));
+        }
         let muscle = smooth_max(body + fat, -cavity + 1.5, 4.0);
         value = over(value, hu::MUSCLE, coverage(muscle, w * 1.5));
         // Fat between the layers of muscle, and the blades of the shoulders with fat about them.
@@ -242,53 +338,46 @@ impl Plane<'_> {
         if z > 10.0 && y > 10.0 {
             let (u, v) = (x.abs() - 112.0 + 0.1 * (z - 60.0), y - 62.0 - self.section.back);
             let (along, across) = (0.78 * u - 0.62 * v, 0.62 * u + 0.78 * v);
-            let blade = ellipse(along, across - along * along / 220.0, 38.0 + 6.0 * ramp(z, 10.0, 60.0), 3.2);
+            let blade = ellipse(along, across - along * along / 220.0, 12.0 + 32.0 * ramp(z, 0.0, 75.0), 3.2);
+            // Muscle lies between blade and ribs.
+            let blade = smooth_max(blade, 16.0 - cavity, 2.0);
             value = over(value, hu::FAT, coverage(blade - 2.5, w * 2.0));
             value = bone(value, blade, w, hu::MARROW + 120.0);
-        }
-        self.bones(value, x, y, w, cavity)
-    }
-
-    /// Ribs, breastbone and spine over what is there.
-    #[inline]
-    fn bones(&self, mut value: f32, x: f32, y: f32, w: f32, cavity: f32) -> f32 {
-        let z = self.section.z;
-        let ring = cavity - 6.0;
-        if ring.abs() < 6.0 {
-            let t = (y + 4.0) / self.section.cavity[1];
-            let along = z + 78.0 * (1.0 - t) * 0.5 - self.chest.rib_phase;
-            let number = (along / 25.0).round();
-            if (-5.0..=8.0).contains(&number) && x.abs() > 16.0 {
-                let rib = ellipse(ring, along - number * 25.0, 3.8, 6.2);
-                if t < -0.80 {
-                    value = over(value, hu::CARTILAGE, coverage(rib, w));
-                } else {
-                    value = bone(value, rib, w, hu::MARROW);
-                }
-            }
-        }
-        if y < 0.0 && x.abs() < 26.0 && z > -60.0 && z < 95.0 {
-            let front = y + 4.0 + self.section.cavity[1] + 5.0;
-            value = bone(value, ellipse(x, front, 16.0 + 6.0 * ramp(z, 55.0, 75.0), 5.0), w, hu::MARROW - 60.0);
-        }
-        if y > 40.0 && x.abs() < 40.0 {
-            value = self.spine(value, x, y - self.section.back, w);
         }
         value
     }
 
+    /// Ribs, breastbone and spine over what is there.
+    #[inline]
+    fn bones(&self, value: f32, x: f32, y: f32, w: f32, cavity: f32) -> Painted {
+        let z = self.section.z;
+        let mut painted = self.chest.paint_ribs(&self.section, value, [x, y], w, cavity);
+        if y < 0.0 && x.abs() < 26.0 && z > -60.0 && z < 95.0 {
+            let front = y + 4.0 + self.section.cavity[1] + 5.0;
+            let sternum = ellipse(x, front, 16.0 + 6.0 * ramp(z, 55.0, 75.0), 5.0);
+            painted.hu = bone(painted.hu, sternum, w, hu::MARROW - 60.0);
+        }
+        if y > 40.0 && x.abs() < 40.0 {
+            painted.hu = self.spine(painted.hu, x, y - self.section.back, w);
+        }
+        painted
+    }
+
     fn spine(&self, mut value: f32, x: f32, y: f32, w: f32) -> f32 {
-        let level = (self.section.z + 400.0).rem_euclid(26.0) - 13.0;
-        let waist = 1.6 * (1.0 - (level / 13.0).powi(2));
+        let (number, height) = self.section.vertebra;
+        let down = number - number.floor();
+        let level = (down - 0.5) * height;
+        let waist = 1.6 * (1.0 - (2.0 * level / height).powi(2));
         let body = ellipse(x, y - 62.0, 17.5 - waist, 14.5 - waist);
-        if level.abs() > 10.8 {
+        if level.abs() > 0.5 * height - 2.2 {
             value = over(value, hu::DISC, coverage(body, w));
         } else {
             value = bone(value, body, w, hu::MARROW - 30.0);
         }
         let arch = ((x * x + (y - 84.0).powi(2)).sqrt() - 10.5).abs() - 2.4;
         let spinous = ellipse(x, y - 102.0, 3.2, 11.0);
-        let transverse = if level.abs() < 7.0 { ellipse(x, y - 86.0 + 0.004 * x * x, 30.0, 4.2) } else { 9.0 };
+        let transverse =
+            if (0.08..0.62).contains(&down) { ellipse(x, y - 86.0 + 0.004 * x * x, 30.0, 4.2) } else { 9.0 };
         value = bone(value, arch.min(spinous).min(transverse), w, hu::MARROW + 60.0);
         over(value, hu::CORD, coverage(ellipse(x, y - 84.0, 8.4, 8.0), w))
     }
@@ -310,7 +399,21 @@ impl Plane<'_> {
             value = over(value, organ, coverage(below, w) * if gap > 0.0 { 0.35 } else { 1.0 });
         }
 
-        let lung = coverage(chest.lung_in_section(side, p, cavity, self.section.back), w);
+        let whole = chest.hemithorax_in_section(side, p, cavity, self.section.back);
+        let (mut lung, mut pleura) = (coverage(whole, w), 0.0);
+        if lung > 0.0
+            && let Some(space) = chest.pleura(side)
+        {
+            let surface = space.lung(p, whole);
+            (lung, pleura) = (coverage(surface, w), lung);
+            value = over(value, space.contents.hu(), pleura);
+            if space.contents == Contents::Air {
+                // The visceral pleura, only where there is air to set it off.
+                let line = coverage((surface - 0.5 * PLEURA_MM).abs() - 0.5 * PLEURA_MM, w);
+                value = over(value, hu::PLEURA, line * coverage(whole - surface + 1.5, 1.0));
+            }
+            pleura = (pleura - lung).max(0.0);
+        }
         if lung > 0.0 {
             let parenchyma = chest.parenchyma_hu + chest.gravity_hu * ((y + 4.0) / 180.0 + 0.5);
             value = over(value, parenchyma, lung);
@@ -325,13 +428,13 @@ impl Plane<'_> {
         if y > 40.0 && x.abs() < 40.0 {
             value = self.spine(value, x, y - self.section.back, w);
         }
-        Sample { hu: value, lung }
+        Sample { hu: value, lung, pleura }
     }
 }
 
 /// Compact shell 1.6 mm thick over marrow.
 #[inline]
-fn bone(under: f32, sd: f32, w: f32, marrow: f32) -> f32 {
+pub(super) fn bone(under: f32, sd: f32, w: f32, marrow: f32) -> f32 {
     if sd > w {
         return under;
     }

@@ -6,16 +6,19 @@ use super::shape::Rod;
 
 /// Great vessels, trachea and bronchi up to the lobes.
 pub fn tubes(chest: &Chest) -> Vec<Tube> {
-    let mut tubes: Vec<Tube> =
-        chest.mediastinum().into_iter().map(|(rod, hu)| Tube { rod, hu, wall: None, central: true }).collect();
+    let mut tubes: Vec<Tube> = chest
+        .mediastinum()
+        .into_iter()
+        .map(|(rod, hu)| Tube { rod, hu, wall: None, central: true, lesion: None })
+        .collect();
     // The walls first, then the air, or each bronchus would close its neighbour's mouth.
     let airways = chest.airways();
     for rod in &airways {
         let wide = Rod { from_radius: rod.from_radius + 1.3, to_radius: rod.to_radius + 1.2, ..*rod };
-        tubes.push(Tube { rod: wide, hu: 30.0, wall: None, central: true });
+        tubes.push(Tube { rod: wide, hu: 30.0, wall: None, central: true, lesion: None });
     }
     for rod in airways {
-        tubes.push(Tube { rod, hu: -1000.0, wall: Some(0.0), central: true });
+        tubes.push(Tube { rod, hu: -1000.0, wall: Some(0.0), central: true, lesion: None });
     }
     tubes
 }
@@ -56,6 +59,15 @@ impl Chest {
             }
         }
         rods
+    }
+
+    /// Arch and descending aorta as far as a chest shows them.
+    pub fn aortic_wall(&self) -> [Rod; 3] {
+        [
+            self.rod([-15., -16., 55., 15.], [2., 6., 69., 14.]),
+            self.rod([2., 6., 69., 14.], [19., 36., 60., 13.]),
+            self.rod([23., 44., 30., 12.], [23., 46., -60., 11.]),
+        ]
     }
 
     /// Trachea and the first bronchi: inner radius, in patient mm. Index 0 of the result are the central airways (not

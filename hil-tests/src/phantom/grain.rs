@@ -51,12 +51,21 @@ impl Filter {
         Self { narrow, wide, enhance, gain }
     }
 
-    /// Adds noise of standard deviation `noise_hu` (measured after the filter) to a plane of HU and filters both.
-    pub fn apply(&self, plane: &mut [f32], columns: usize, noise_hu: f32, random: &mut Random) {
-        let before = noise_hu / self.gain;
-        for v in plane.iter_mut() {
-            *v += before * random.normal();
+    /// Adds noise with the texture of the kernel and the standard deviation `noise_hu` to a plane of HU.
+    pub fn add_noise(&self, plane: &mut [f32], columns: usize, noise_hu: f32, random: &mut Random) {
+        if noise_hu <= 0.0 {
+            return;
         }
+        let white = noise_hu / self.gain;
+        let mut noise: Vec<f32> = plane.iter().map(|_| white * random.normal()).collect();
+        self.blur(&mut noise, columns);
+        for (v, n) in plane.iter_mut().zip(&noise) {
+            *v += n;
+        }
+    }
+
+    /// Gives a plane of HU the resolution of the kernel.
+    pub fn blur(&self, plane: &mut [f32], columns: usize) {
         let mut scratch = vec![0.0; plane.len()];
         if self.enhance > 0.0 {
             let mut wide = plane.to_vec();
@@ -137,7 +146,7 @@ mod tests {
     fn noise_after_the_kernel_has_the_standard_deviation_asked_for() {
         for kernel in Kernel::ALL {
             let mut plane = vec![0.0; 200 * 200];
-            Filter::new(kernel, 0.7).apply(&mut plane, 200, 20.0, &mut Random::new(1, 2));
+            Filter::new(kernel, 0.7).add_noise(&mut plane, 200, 20.0, &mut Random::new(1, 2));
             let n = plane.len() as f32;
             let mean = plane.iter().sum::<f32>() / n;
             let sd = (plane.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt();
@@ -149,7 +158,7 @@ mod tests {
     fn a_flat_plane_keeps_its_value() {
         for kernel in Kernel::ALL {
             let mut plane = vec![-870.0; 32 * 24];
-            Filter::new(kernel, 0.7).apply(&mut plane, 32, 0.0, &mut Random::new(1, 2));
+            Filter::new(kernel, 0.7).blur(&mut plane, 32);
             assert!(plane.iter().all(|v| (v + 870.0).abs() < 0.01));
         }
     }

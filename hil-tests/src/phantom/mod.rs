@@ -4,16 +4,21 @@
 //! voxels; [`Phantom::chest`] writes both as a DICOM study.
 
 pub mod anatomy;
+mod breasts;
 mod central;
 pub mod dicom;
 mod dose_report;
+pub mod finding;
 pub mod grain;
 mod localiser;
 mod nodule;
 pub mod npy;
+mod pleura;
 pub mod random;
 mod reformat;
 mod render;
+mod ripple;
+mod ribs;
 pub mod scanner;
 mod shape;
 pub mod training;
@@ -23,14 +28,16 @@ mod vendor_headers;
 pub mod visit;
 
 use anatomy::{Chest, Side};
+pub use finding::{Channel, Finding, LUNG, Wanted};
+use finding::{Planted, Site};
 pub use grain::Kernel;
 use nodule::{Around, Nodule, Plan};
 pub use nodule::{Make, Place};
 use random::Random;
+pub use render::Slice;
 use render::Tube;
-pub use render::{LUNG, Slice};
 use shape::Rod;
-pub use truth::{Lungs, PlantedNodule, Truth};
+pub use truth::{Lungs, PlantedLesion, PlantedNodule, Truth};
 
 /// How a phantom is scanned and what is planted in it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -45,14 +52,18 @@ pub struct Options {
     /// Standard deviation of the noise, HU.
     pub noise_hu: f32,
     pub kernel: Kernel,
-    /// Number of nodules; by the seed (0 to 5) when absent.
+    /// With contrast medium or without; by the seed when absent.
+    pub contrast: Option<bool>,
+    /// Which findings are planted.
+    pub findings: Wanted,
+    /// Number of nodules, where they are not ruled out; by the seed (0 to 5) when absent.
     pub nodules: Option<usize>,
     /// Smallest and largest diameter, mm.
     pub diameters_mm: [f32; 2],
 }
 
 impl Default for Options {
-    /// A whole chest of an adult: 220 slices of 512 x 512.
+    /// A whole chest of an adult with nothing but nodules: 220 slices of 512 x 512.
     fn default() -> Self {
         Self {
             columns: 512,
@@ -62,6 +73,8 @@ impl Default for Options {
             slice_mm: 1.35,
             noise_hu: 15.0,
             kernel: Kernel::Medium,
+            contrast: None,
+            findings: Wanted::NODULES,
             nodules: None,
             diameters_mm: [4.0, 20.0],
         }
@@ -74,7 +87,18 @@ impl Options {
         Self { columns: 128, rows: 128, slices: 40, pixel_mm: 2.96, slice_mm: 2.5, ..Self::default() }
     }
 
-    /// Spacing, dose and kernel as they differ between scanners, chosen by the seed.
+    /// A whole chest with all nine findings.
+    pub fn everything() -> Self {
+        Self { findings: Wanted::ALL, ..Self::default() }
+    }
+
+    /// Sampled as for calcium scoring: slices of 3 mm, soft kernel, no contrast medium.
+    pub fn calcium(self) -> Self {
+        let slices = (self.slices as f32 * self.slice_mm / 3.0).round() as usize;
+        Self { slices, slice_mm: 3.0, kernel: Kernel::Smooth, noise_hu: 18.0, contrast: Some(false), ..self }
+    }
+
+    /// Spacing, dose and kernel as they differ between scanners, and which findings there are, chosen by the seed.
     pub fn varied(seed: u64) -> Self {
         let mut random = Random::new(seed, 7);
         let slice_mm = [1.0, 1.25, 1.35, 1.5, 2.0, 2.5][random.below(6)];
@@ -86,6 +110,7 @@ impl Options {
             // Thin slices are noisier: fewer photons each.
             noise_hu: random.between(5.0, 40.0),
             kernel: Kernel::ALL[random.below(3)],
+            findings: Wanted::VARIED,
             ..Self::default()
         }
     }
@@ -144,25 +169,36 @@ pub struct Phantom {
     pub grid: Grid,
     pub(crate) chest: Chest,
     tubes: Vec<Tube>,
+    planted: Planted,
     nodules: Vec<Nodule>,
 }
 
 impl Phantom {
     pub fn new(seed: u64, options: &Options) -> Self {
-        let chest = Chest::new(&mut Random::new(seed, 1));
+        let mut chest = Chest::new(&mut Random::new(seed, 1));
+        if let Some(given) = options.contrast {
+            chest.give_contrast(given, &mut Random::new(seed, 6));
+        }
+        if visit::is_female(seed) {
+            chest.breasts = Some(breasts::Breasts::new(&mut Random::new(seed, 5)));
+        }
+        let mut planted = Planted::default();
+        finding::pleura::plant(seed, options, &mut chest, &mut planted);
         let grid = centred_grid(&chest, options);
+        let slab = [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))];
+        if options.findings.has(Finding::RibFracture, seed) {
+            chest.breaks = finding::rib_fracture::breaks(&chest, slab, &mut Finding::RibFracture.random(seed));
+        }
         let mut tubes = central::tubes(&chest);
-        let central: Vec<Rod> = tubes.iter().map(|t| t.rod).collect();
         let vessels = grow_trees(&chest, seed, &mut tubes);
+        finding::plant(seed, options, &Site { chest: &chest, slab }, &mut tubes, &mut planted);
+        let apart = tubes.iter().filter(|t| t.central || t.lesion.is_some());
+        let central: Vec<Rod> = apart.map(|t| t.rod).collect();
         let mut random = Random::new(seed, 3);
-        let count = random.below(6);
-        let plan = Plan {
-            count: options.nodules.unwrap_or(count),
-            diameters_mm: options.diameters_mm,
-            slab: [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))],
-        };
-        let nodules = nodule::plant(&Around { chest: &chest, vessels: &vessels, central: &central }, plan, &mut random);
-        Self { seed, options: options.clone(), grid, chest, tubes, nodules }
+        let plan = Plan { count: nodule_count(options, &mut random), diameters_mm: options.diameters_mm, slab };
+        let around = Around { chest: &chest, vessels: &vessels, central: &central, findings: &planted.bodies };
+        let nodules = nodule::plant(&around, plan, &mut random);
+        Self { seed, options: options.clone(), grid, chest, tubes, planted, nodules }
     }
 
     /// Narrows the grid to the columns and rows between `low` and `high` (x, y; mm), to save time where only the lungs
@@ -211,6 +247,15 @@ impl Phantom {
     }
 }
 
+fn nodule_count(options: &Options, random: &mut Random) -> usize {
+    let by_seed = random.below(6);
+    match options.findings.choice(Finding::Nodule) {
+        Some(false) => 0,
+        Some(true) => options.nodules.unwrap_or_else(|| by_seed.max(1)),
+        None => options.nodules.unwrap_or(by_seed),
+    }
+}
+
 /// The grid with the middle of the lungs in its middle.
 fn centred_grid(chest: &Chest, options: &Options) -> Grid {
     let (bottom, top) = chest.lung_range();
@@ -250,12 +295,12 @@ fn grow_trees(chest: &Chest, seed: u64, tubes: &mut Vec<Tube>) -> [Vec<Rod>; 2] 
             Side::Left => &[[48.0, 26.0, -12.0], [54.0, 2.0, 24.0]],
         };
         for rod in &vessels {
-            tubes.push(Tube { rod: *rod, hu: blood, wall: None, central: false });
+            tubes.push(Tube { rod: *rod, hu: blood, wall: None, central: false, lesion: None });
         }
         for end in ends {
             for rod in tree::grow(chest, side, chest.to_patient(*end), bronchi, &mut random) {
                 let wall = (0.30 * rod.to_radius).clamp(0.4, 1.0);
-                tubes.push(Tube { rod, hu: -60.0, wall: Some(wall), central: false });
+                tubes.push(Tube { rod, hu: -60.0, wall: Some(wall), central: false, lesion: None });
             }
         }
         grown[usize::from(side == Side::Left)] = vessels;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::anatomy::{Chest, Side};
+use super::finding::Placed;
 use super::random::Random;
 use super::shape::{Point, Rod, add, ellipsoid, length, scaled, smooth_min, sub};
 
@@ -103,12 +104,14 @@ pub struct Plan {
     pub slab: [f32; 2],
 }
 
-/// What a nodule may touch: the vessels of the right and the left lung, and the tubes of the mediastinum it must not.
+/// What a nodule may touch: the vessels of the right and the left lung; and what it must not: the tubes of the
+/// mediastinum and other findings, in which nobody could tell it from them.
 #[derive(Debug)]
 pub struct Around<'a> {
     pub chest: &'a Chest,
     pub vessels: &'a [Vec<Rod>; 2],
     pub central: &'a [Rod],
+    pub findings: &'a [Placed],
 }
 
 /// Plants up to `plan.count` nodules; fewer only where the slab holds no room for them.
@@ -131,7 +134,7 @@ pub fn plant(around: &Around<'_>, plan: Plan, random: &mut Random) -> Vec<Nodule
 fn candidate(around: &Around<'_>, plan: Plan, random: &mut Random) -> Option<Nodule> {
     let [low, high] = plan.diameters_mm;
     // Even in the logarithm: small ones are more frequent, as in life.
-    let diameter = low * (high / low).powf(random.unit());
+    let diameter = random.logarithmic(low, high);
     let side = Side::BOTH[random.below(2)];
     let place = match random.below(10) {
         0..=4 => Place::Parenchyma,
@@ -174,6 +177,8 @@ fn fits(around: &Around<'_>, side: Side, place: Place, centre: Point, radius: f3
         && inside
         && length(sub(centre, hilum)) > 30.0 + radius
         && around.central.iter().all(|rod| rod.distance(centre).0 > radius + 2.0)
+        // Holes of emphysema are everywhere, and a nodule among them shows.
+        && around.findings.iter().all(|f| f.lesion.is_none() || f.body.fill(centre, 2.0 * radius + 4.0) <= 0.0)
 }
 
 fn anywhere(side: Side, plan: Plan, random: &mut Random) -> Point {
@@ -211,21 +216,5 @@ fn build(side: Side, place: Place, make: Make, centre: Point, diameter: f32, ran
         Make::PartSolid => (random.between(-620.0, -420.0), random.between(-20.0, 60.0)),
         Make::Calcified => (random.between(180.0, 500.0), 0.0),
     };
-    Nodule { side, make, place, centre, diameter, hu, core_hu, radii, axes: rotation(random), lobes }
-}
-
-/// Rows of a random rotation.
-fn rotation(random: &mut Random) -> [Point; 3] {
-    let a = random.direction();
-    loop {
-        let b = random.direction();
-        let part = super::shape::dot(a, b);
-        let rest = sub(b, scaled(a, part));
-        let n = length(rest);
-        if n > 0.2 {
-            let b = scaled(rest, 1.0 / n);
-            let c = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-            return [a, b, c];
-        }
-    }
+    Nodule { side, make, place, centre, diameter, hu, core_hu, radii, axes: random.rotation(), lobes }
 }

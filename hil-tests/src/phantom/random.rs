@@ -1,5 +1,7 @@
 //! Random numbers that stay the same for a seed on every machine and with every library version.
 
+use super::shape::{dot, length, scaled, sub};
+
 /// SplitMix64 (Steele, Lea and Flood, 2014): one word of state, good enough for pictures, never for secrets.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -52,6 +54,27 @@ impl Random {
             let n = (v[0] * v[0] + v[1] * v[1] + v[2] * v[2]).sqrt();
             if n > 0.1 && n <= 1.0 {
                 return v.map(|c| c / n);
+            }
+        }
+    }
+
+    /// From `low` to `high`, even in the logarithm: small values are more frequent.
+    pub fn logarithmic(&mut self, low: f32, high: f32) -> f32 {
+        low * (high / low).powf(self.unit())
+    }
+
+    /// Rows of a rotation.
+    pub fn rotation(&mut self) -> [[f32; 3]; 3] {
+        let a = self.direction();
+        loop {
+            let b = self.direction();
+            let part = dot(a, b);
+            let rest = sub(b, scaled(a, part));
+            let n = length(rest);
+            if n > 0.2 {
+                let b = scaled(rest, 1.0 / n);
+                let c = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+                return [a, b, c];
             }
         }
     }

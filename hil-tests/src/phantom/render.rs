@@ -1,8 +1,14 @@
-//! Samples the scene on a voxel grid: tissue, vessels, airways, nodules, then kernel and noise, slice by slice.
+//! Samples the scene on a voxel grid, slice by slice: tissue, parenchymal findings, vessels and airways, what lies over
+//! them, nodules; then kernel and noise.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use super::anatomy::{Plane, Side};
+use super::finding::coronary;
+use super::finding::emphysema::LOW_HU;
+use super::finding::{Channel, LUNG, Layer, Lesion, Placed};
 use super::grain::Filter;
 use super::random::Random;
 use super::shape::{Rod, coverage};
@@ -13,29 +19,42 @@ use super::{Grid, Phantom};
 pub struct Slice {
     /// HU, row-major, -1024 to 3071.
     pub hu: Vec<i16>,
-    /// For each voxel: 0, or the number (1, 2, ...) of the nodule that fills at least half of it; plus [`LUNG`] inside
-    /// a lung. Empty unless labels were asked for.
-    pub labels: Vec<u8>,
+    /// For each voxel the [`Channel::bit`]s of what fills at least half of it, plus [`LUNG`] inside a lung. Empty unless
+    /// labels were asked for.
+    pub labels: Vec<u16>,
     pub tally: Tally,
 }
-
-/// Bit of a label that says: this voxel is lung.
-pub const LUNG: u8 = 128;
 
 /// What one slice adds to the truth.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Voxels of right and left lung.
     pub lung: [f64; 2],
-    /// Per nodule: voxels, and their sums of position (mm) and of HU before noise.
-    pub nodules: Vec<NoduleTally>,
+    /// Voxels of parenchyma, right and left, and those of them that are [`LOW_HU`] or less.
+    pub parenchyma: [f64; 2],
+    pub low: [f64; 2],
+    pub nodules: Vec<Amount>,
+    pub lesions: Vec<Amount>,
+    /// Agatston score of this slice, before it is scaled to the distance of slices.
+    pub agatston: f64,
 }
 
+/// Voxels of one thing, and their sums of position (mm) and of HU before kernel and noise.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NoduleTally {
+pub struct Amount {
     pub voxels: f64,
     pub position: [f64; 3],
     pub hu: f64,
+}
+
+impl Amount {
+    fn add(&mut self, part: f32, p: [f32; 3], hu: f32) {
+        self.voxels += f64::from(part);
+        self.hu += f64::from(hu * part);
+        for (sum, c) in self.position.iter_mut().zip(p) {
+            *sum += f64::from(c * part);
+        }
+    }
 }
 
 /// Soft tissue drawn as rods, with its HU; `hollow` ones are airways with a wall.
@@ -47,6 +66,8 @@ pub struct Tube {
     pub wall: Option<f32>,
     /// Lies outside the lung by definition (great vessels, trachea, main bronchi).
     pub central: bool,
+    /// The lesion it is part of, its wall included.
+    pub lesion: Option<usize>,
 }
 
 pub fn slices(phantom: &Phantom, labels: bool) -> Vec<Slice> {
@@ -59,11 +80,17 @@ fn slice(phantom: &Phantom, filter: &Filter, k: usize, labels: bool) -> Slice {
     let z = grid.z(k);
     // A sharp step over one voxel, measured along the mean of its edges.
     let width = 0.5 * (grid.pixel_mm + grid.slice_mm);
-    let mut canvas = Canvas::tissue(grid, &phantom.chest.plane(z), width);
+    let lesions = &phantom.planted.lesions;
+    let mut canvas = Canvas::tissue(grid, &phantom.chest.plane(z), width, lesions.len());
+    canvas.bodies(phantom, Layer::Under, z, width);
+    canvas.bodies(phantom, Layer::Parenchyma, z, width);
     for tube in &phantom.tubes {
         canvas.tube(grid, tube, z, width);
     }
-    let mut marks = if labels { vec![0u8; canvas.hu.len()] } else { Vec::new() };
+    canvas.bodies(phantom, Layer::Over, z, width);
+    canvas.pleural(phantom);
+    canvas.bodies(phantom, Layer::Mark, z, width);
+    let mut marks = if labels { vec![0u16; canvas.hu.len()] } else { Vec::new() };
     if labels {
         for (m, l) in marks.iter_mut().zip(&canvas.lung) {
             *m = if *l >= 0.5 { LUNG } else { 0 };
@@ -73,8 +100,12 @@ fn slice(phantom: &Phantom, filter: &Filter, k: usize, labels: bool) -> Slice {
     for number in 0..phantom.nodules.len() {
         tally.nodules.push(canvas.nodule(phantom, number, z, width, &mut marks));
     }
+    tally.agatston = canvas.calcium(grid, lesions, filter);
+    tally.lesions = canvas.measure(grid, lesions, z, &mut marks);
+    filter.blur(&mut canvas.hu, grid.columns);
+    canvas.low_attenuation(phantom, z, &mut tally, &mut marks);
     let mut noise = Random::new(phantom.seed, 1000 + k as u64);
-    filter.apply(&mut canvas.hu, grid.columns, phantom.options.noise_hu, &mut noise);
+    filter.add_noise(&mut canvas.hu, grid.columns, phantom.options.noise_hu, &mut noise);
     let hu = canvas.hu.iter().map(|v| v.round().clamp(-1024.0, 3071.0) as i16).collect();
     Slice { hu, labels: marks, tally }
 }
@@ -84,20 +115,29 @@ struct Canvas {
     hu: Vec<f32>,
     /// Part of each voxel that is lung; vessels and nodules inside a lung count as lung.
     lung: Vec<f32>,
+    /// Part of each voxel that is fluid or air in the pleural space.
+    pleura: Vec<f32>,
+    /// Airways, their walls included: no parenchyma.
+    airway: Vec<bool>,
+    /// Per lesion: voxels and the part that it fills, in the order of painting. A voxel may occur more than once.
+    filled: Vec<Vec<(usize, f32)>>,
 }
 
 impl Canvas {
-    fn tissue(grid: &Grid, plane: &Plane<'_>, width: f32) -> Self {
+    fn tissue(grid: &Grid, plane: &Plane<'_>, width: f32, lesions: usize) -> Self {
         let mut hu = Vec::with_capacity(grid.columns * grid.rows);
         let mut lung = Vec::with_capacity(grid.columns * grid.rows);
+        let mut pleura = Vec::with_capacity(grid.columns * grid.rows);
         for row in 0..grid.rows {
             for column in 0..grid.columns {
                 let sample = plane.sample(grid.x(column), grid.y(row), width);
                 hu.push(sample.hu);
                 lung.push(sample.lung);
+                pleura.push(sample.pleura);
             }
         }
-        Self { hu, lung }
+        let airway = vec![false; hu.len()];
+        Self { hu, lung, pleura, airway, filled: vec![Vec::new(); lesions] }
     }
 
     fn lungs(&self, grid: &Grid, middle: f32) -> [f64; 2] {
@@ -125,23 +165,163 @@ impl Canvas {
                 let at = row * grid.columns + column;
                 // A rod thinner than the voxel fills only part of it, even at its middle.
                 let share = (2.0 * (radius + wall) / width).min(1.0);
-                let outer = coverage(sd - wall, width) * share;
+                let mut outer = coverage(sd - wall, width) * share;
+                if !tube.central {
+                    // What the lung left behind where it gave way.
+                    outer *= 1.0 - self.pleura[at];
+                }
                 let v = &mut self.hu[at];
                 *v = v.max(*v + (tube.hu - *v) * outer);
                 if tube.wall.is_some() {
                     let air = coverage(sd, width) * (2.0 * radius / width).min(1.0);
                     *v += (-1000.0 - *v) * air;
+                    self.airway[at] |= air > 0.0 || outer > 0.0;
                 }
                 if tube.central {
                     self.lung[at] *= 1.0 - outer;
+                    self.pleura[at] *= 1.0 - outer;
+                }
+                self.note(tube.lesion, at, outer);
+            }
+        }
+    }
+
+    fn note(&mut self, lesion: Option<usize>, at: usize, part: f32) {
+        if let Some(filled) = lesion.and_then(|lesion| self.filled.get_mut(lesion)) {
+            filled.push((at, part));
+        }
+    }
+
+    fn bodies(&mut self, phantom: &Phantom, layer: Layer, z: f32, width: f32) {
+        for placed in phantom.planted.bodies.iter().filter(|p| p.layer == layer) {
+            self.body(&phantom.grid, placed, z, width);
+        }
+    }
+
+    fn body(&mut self, grid: &Grid, placed: &Placed, z: f32, width: f32) {
+        let (low, high) = placed.body.bounds();
+        if z < low[2] - width || z > high[2] + width {
+            return;
+        }
+        for row in grid.row_range(low[1] - width, high[1] + width) {
+            for column in grid.column_range(low[0] - width, high[0] + width) {
+                let at = row * grid.columns + column;
+                let room = if placed.layer == Layer::Parenchyma { self.lung[at] } else { 1.0 };
+                if room <= 0.0 {
+                    continue;
+                }
+                let p = [grid.x(column), grid.y(row), z];
+                let part = placed.body.fill(p, width);
+                if part <= 0.0 {
+                    continue;
+                }
+                self.hu[at] = placed.body.paint(p, self.hu[at], part * room);
+                if matches!(placed.layer, Layer::Under | Layer::Over) {
+                    self.lung[at] *= 1.0 - part;
+                    self.pleura[at] *= 1.0 - part;
+                }
+                self.note(placed.lesion, at, part);
+            }
+        }
+    }
+
+    /// Notes what lies in the pleural spaces of the chest.
+    fn pleural(&mut self, phantom: &Phantom) {
+        let (grid, chest) = (&phantom.grid, &phantom.chest);
+        for side in Side::BOTH {
+            let Some(lesion) = chest.pleura(side).map(|space| space.lesion) else { continue };
+            for at in 0..self.pleura.len() {
+                let outward = (grid.x(at % grid.columns) - chest.offset[0]) * side.sign();
+                if self.pleura[at] > 0.0 && outward >= 0.0 {
+                    self.note(Some(lesion), at, self.pleura[at]);
                 }
             }
         }
     }
 
-    fn nodule(&mut self, phantom: &Phantom, number: usize, z: f32, width: f32, marks: &mut [u8]) -> NoduleTally {
+    /// Keeps of each plaque what is calcium once the kernel has blurred it, and scores it.
+    fn calcium(&mut self, grid: &Grid, lesions: &[Lesion], filter: &Filter) -> f64 {
+        let plaques: Vec<usize> =
+            (0..lesions.len()).filter(|i| lesions[*i].channel == Channel::CoronaryCalcification).collect();
+        if plaques.iter().all(|i| self.filled[*i].is_empty()) {
+            return 0.0;
+        }
+        let mut hu = self.hu.clone();
+        filter.blur(&mut hu, grid.columns);
+        let mut voxels = BTreeSet::new();
+        for i in plaques {
+            coronary::calcium(&mut self.filled[i], &hu);
+            voxels.extend(self.filled[i].iter().map(|(at, _)| *at));
+        }
+        coronary::slice_score(&voxels, &hu, grid.columns, f64::from(grid.pixel_mm).powi(2))
+    }
+
+    /// How much each lesion fills once everything is painted. No voxel counts twice within one channel, and what is
+    /// consolidated is not ground glass as well.
+    fn measure(&self, grid: &Grid, lesions: &[Lesion], z: f32, marks: &mut [u16]) -> Vec<Amount> {
+        let mut amounts = vec![Amount::default(); lesions.len()];
+        let mut taken: BTreeMap<(Channel, usize), f32> = BTreeMap::new();
+        let mut order: Vec<usize> = (0..lesions.len()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(lesions[*i].channel));
+        for i in order {
+            let channel = lesions[i].channel;
+            let mut parts: BTreeMap<usize, f32> = BTreeMap::new();
+            for (at, part) in &self.filled[i] {
+                let most = parts.entry(*at).or_default();
+                *most = most.max(*part);
+            }
+            for (at, mut part) in parts {
+                if channel.is_within_lung() {
+                    part *= self.lung[at];
+                }
+                if channel == Channel::GroundGlass {
+                    part -= taken.get(&(Channel::Consolidation, at)).copied().unwrap_or(0.0);
+                }
+                let own = taken.entry((channel, at)).or_default();
+                let part = part.min(1.0 - *own);
+                if part <= 0.0 {
+                    continue;
+                }
+                *own += part;
+                if *own >= 0.5
+                    && let Some(m) = marks.get_mut(at)
+                {
+                    *m |= channel.bit();
+                }
+                let p = [grid.x(at % grid.columns), grid.y(at / grid.columns), z];
+                amounts[i].add(part, p, self.hu[at]);
+            }
+        }
+        amounts
+    }
+
+    /// Counts the parenchyma below [`LOW_HU`], once the kernel has been at work: small holes are not as dark as their air.
+    fn low_attenuation(&self, phantom: &Phantom, z: f32, tally: &mut Tally, marks: &mut [u16]) {
+        let (grid, middle) = (&phantom.grid, phantom.chest.offset[0]);
+        for (at, hu) in self.hu.iter().enumerate() {
+            if self.lung[at] < 0.5 || self.airway[at] {
+                continue;
+            }
+            let p = [grid.x(at % grid.columns), grid.y(at / grid.columns), z];
+            let side = if p[0] < middle { Side::Right } else { Side::Left };
+            tally.parenchyma[side as usize] += 1.0;
+            if *hu >= LOW_HU {
+                continue;
+            }
+            tally.low[side as usize] += 1.0;
+            let mut lesions = phantom.planted.lesions.iter().zip(&mut tally.lesions);
+            if let Some((_, amount)) = lesions.find(|(l, _)| l.channel == Channel::Emphysema && l.side == Some(side)) {
+                amount.add(1.0, p, *hu);
+                if let Some(m) = marks.get_mut(at) {
+                    *m |= Channel::Emphysema.bit();
+                }
+            }
+        }
+    }
+
+    fn nodule(&mut self, phantom: &Phantom, number: usize, z: f32, width: f32, marks: &mut [u16]) -> Amount {
         let (grid, nodule) = (&phantom.grid, &phantom.nodules[number]);
-        let mut tally = NoduleTally::default();
+        let mut tally = Amount::default();
         let reach = nodule.reach() + width;
         let [x0, y0, z0] = nodule.centre;
         if (z - z0).abs() > reach {
@@ -162,13 +342,9 @@ impl Canvas {
                 if part >= 0.5
                     && let Some(m) = marks.get_mut(at)
                 {
-                    *m = (*m & LUNG) | (number + 1) as u8;
+                    *m |= Channel::Nodule.bit();
                 }
-                tally.voxels += f64::from(part);
-                tally.hu += f64::from(hu * part);
-                for (sum, c) in tally.position.iter_mut().zip(p) {
-                    *sum += f64::from(c * part);
-                }
+                tally.add(part, p, hu);
             }
         }
         tally

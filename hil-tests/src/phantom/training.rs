@@ -3,28 +3,32 @@
 use rayon::prelude::*;
 
 use super::render::Slice;
-use super::{Phantom, Truth};
+use super::{Channel, Phantom, Truth};
 
 /// Isotropic volume; depth (feet to head), rows, columns.
 #[derive(Debug)]
 pub struct Resampled {
     pub shape: [usize; 3],
     pub hu: Vec<i16>,
-    /// Nodule number, plus [`super::LUNG`] inside a lung.
-    pub labels: Vec<u8>,
+    /// Bits of [`super::Channel`], plus [`super::LUNG`] inside a lung.
+    pub labels: Vec<u16>,
     /// Centre of voxel (0, 0, 0): x, y, z, mm, LPS.
     pub origin_mm: [f32; 3],
 }
 
-/// Scans the lungs of a phantom and resamples them trilinearly to `spacing_mm`.
+/// What the engine reads around the lungs, mm.
+const AROUND_MM: f32 = 30.0;
+
+/// Scans the lungs of a phantom with ribs, pleura and mediastinum about them, and resamples to `spacing_mm`.
 pub fn volume(phantom: &mut Phantom, spacing_mm: f32) -> (Resampled, Truth) {
-    let reach = 158.0 * phantom.chest.scale;
+    let [reach_x, reach_y] = phantom.chest.cavity().map(|half| half + AROUND_MM);
     let [x, y, _] = phantom.chest.offset;
-    phantom.crop([x - reach, y - 0.76 * reach], [x + reach, y + 0.76 * reach]);
+    phantom.crop([x - reach_x, y - reach_y], [x + reach_x, y + reach_y]);
     let (slices, truth) = phantom.render_labelled();
     (resample(phantom, &slices, spacing_mm), truth)
 }
 
+/// Trilinear, like the engine's own resampling.
 fn resample(phantom: &Phantom, slices: &[Slice], spacing_mm: f32) -> Resampled {
     let grid = &phantom.grid;
     let extent = |count: usize, step: f32| ((count.saturating_sub(1)) as f32 * step / spacing_mm) as usize + 1;
@@ -32,28 +36,24 @@ fn resample(phantom: &Phantom, slices: &[Slice], spacing_mm: f32) -> Resampled {
         [extent(grid.slices, grid.slice_mm), extent(grid.rows, grid.pixel_mm), extent(grid.columns, grid.pixel_mm)];
     let rows = taps(shape[1], spacing_mm / grid.pixel_mm, grid.rows);
     let columns = taps(shape[2], spacing_mm / grid.pixel_mm, grid.columns);
-    let planes: Vec<(Vec<i16>, Vec<u8>)> = taps(shape[0], spacing_mm / grid.slice_mm, grid.slices)
+    let planes: Vec<(Vec<i16>, Vec<u16>)> = taps(shape[0], spacing_mm / grid.slice_mm, grid.slices)
         .into_par_iter()
         .map(|(k, f)| {
-            let (a, b) = (&slices[k], &slices[(k + 1).min(grid.slices - 1)]);
-            let near = if f < 0.5 { a } else { b };
+            let pair = [(&slices[k], 1.0 - f), (&slices[(k + 1).min(grid.slices - 1)], f)];
             let mut hu = Vec::with_capacity(shape[1] * shape[2]);
             let mut labels = Vec::with_capacity(shape[1] * shape[2]);
             for (j, g) in &rows {
                 for (i, h) in &columns {
-                    let at = |s: &Slice, dj: usize, di: usize| {
-                        let (row, column) = ((j + dj).min(grid.rows - 1), (i + di).min(grid.columns - 1));
-                        f32::from(s.hu[row * grid.columns + column])
-                    };
-                    let plane = |s: &Slice| {
-                        let top = at(s, 0, 0) * (1.0 - h) + at(s, 0, 1) * h;
-                        let bottom = at(s, 1, 0) * (1.0 - h) + at(s, 1, 1) * h;
-                        top * (1.0 - g) + bottom * g
-                    };
-                    hu.push((plane(a) * (1.0 - f) + plane(b) * f).round() as i16);
-                    let row = (j + usize::from(*g >= 0.5)).min(grid.rows - 1);
-                    let column = (i + usize::from(*h >= 0.5)).min(grid.columns - 1);
-                    labels.push(near.labels[row * grid.columns + column]);
+                    let corners: [(&Slice, usize, f32); 8] = std::array::from_fn(|corner| {
+                        let (slice, a) = pair[corner >> 2];
+                        let (row, b) = if corner & 2 == 0 { (*j, 1.0 - g) } else { ((j + 1).min(grid.rows - 1), *g) };
+                        let (column, c) =
+                            if corner & 1 == 0 { (*i, 1.0 - h) } else { ((i + 1).min(grid.columns - 1), *h) };
+                        (slice, row * grid.columns + column, a * b * c)
+                    });
+                    let sum: f32 = corners.iter().map(|(s, at, weight)| f32::from(s.hu[*at]) * weight).sum();
+                    hu.push(sum.round() as i16);
+                    labels.push(label(corners.map(|(s, at, weight)| (s.labels[at], weight))));
                 }
             }
             (hu, labels)
@@ -67,6 +67,25 @@ fn resample(phantom: &Phantom, slices: &[Slice], spacing_mm: f32) -> Resampled {
     out
 }
 
+/// The label where eight voxels meet. A bit is set when the voxels that have it weigh half or more, so that volumes stay
+/// what they are. Calcium is set when any has it: plaques are thinner than a voxel of the network and would vanish, and
+/// their score is taken from the density within the region, not from the region's size.
+fn label(corners: [(u16, f32); 8]) -> u16 {
+    let (all, any) = corners.iter().fold((u16::MAX, 0), |(all, any), (bits, _)| (all & bits, any | bits));
+    if all == any {
+        return all;
+    }
+    let kept = all | (any & Channel::CoronaryCalcification.bit());
+    let mut label = kept;
+    for bit in (0..16).map(|n| 1u16 << n).filter(|bit| any & !kept & bit != 0) {
+        let weight: f32 = corners.iter().filter(|(bits, _)| bits & bit != 0).map(|(_, weight)| weight).sum();
+        if weight >= 0.5 {
+            label |= bit;
+        }
+    }
+    label
+}
+
 /// For each output index: the source index before it and the fraction towards the next.
 fn taps(count: usize, step: f32, source: usize) -> Vec<(usize, f32)> {
     (0..count)
@@ -76,4 +95,36 @@ fn taps(count: usize, step: f32, source: usize) -> Vec<(usize, f32)> {
             (k, at - k as f32)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phantom::{LUNG, Options, Wanted};
+
+    #[test]
+    fn a_bit_needs_half_of_the_weight_except_calcium_which_is_never_lost() {
+        let [nodule, calcium] = [Channel::Nodule.bit(), Channel::CoronaryCalcification.bit()];
+        let mut corners = [(LUNG, 0.125); 8];
+        corners[0].0 |= nodule | calcium;
+        assert_eq!(label(corners), LUNG | calcium);
+        corners[1..4].iter_mut().for_each(|c| c.0 |= nodule);
+        assert_eq!(label(corners), LUNG | nodule | calcium);
+    }
+
+    #[test]
+    fn a_training_volume_holds_the_findings_at_the_volumes_of_the_truth_and_the_chest_wall_around_the_lungs() {
+        let scan = Options { pixel_mm: 1.2, columns: 320, rows: 320, slices: 150, slice_mm: 2.0, ..Options::default() };
+        let findings = Wanted::only(&[crate::phantom::Finding::PleuralEffusion, crate::phantom::Finding::Pneumonia]);
+        let (volume, truth) = volume(&mut Phantom::new(5, &Options { findings, ..scan }), 1.5);
+        let ml = |channel: Channel| {
+            volume.labels.iter().filter(|l| **l & channel.bit() != 0).count() as f64 * 1.5f64.powi(3) / 1000.0
+        };
+        let planted: f64 = truth.pleural_effusions.iter().map(|l| l.volume_ml).sum();
+        assert!((ml(Channel::PleuralEffusion) - planted).abs() < 0.08 * planted + 2.0, "{planted}");
+        let [_, rows, columns] = volume.shape;
+        let edge = |at: usize| at % columns < 12 || (at / columns) % rows < 12;
+        let lung_at_edge = volume.labels.iter().enumerate().any(|(at, l)| l & LUNG != 0 && edge(at));
+        assert!(!lung_at_edge);
+    }
 }

@@ -3,16 +3,30 @@
 use serde::Serialize;
 
 use super::anatomy::Side;
-use super::nodule::{Make, Place};
-use super::render::{NoduleTally, Slice};
+use super::finding::coronary::{self, PlantedCalcium};
+use super::finding::emphysema::{self, PlantedEmphysema};
+use super::finding::lymph_node::{self, PlantedNode};
+use super::finding::pneumonia::{self, PlantedPneumonia};
+use super::finding::{Channel, Lesion, bronchiectasis, pleura, rib_fracture};
+use super::nodule::{Make, Nodule, Place};
+use super::render::{Amount, Slice, Tally};
 use super::{Options, Phantom};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Truth {
     pub seed: u64,
     pub options: Options,
-    pub nodules: Vec<PlantedNodule>,
     pub lungs: Lungs,
+    pub nodules: Vec<PlantedNodule>,
+    pub pneumonia: Option<PlantedPneumonia>,
+    pub emphysema: Option<PlantedEmphysema>,
+    pub bronchiectasis: Vec<PlantedLesion>,
+    pub pleural_effusions: Vec<PlantedLesion>,
+    pub pneumothoraces: Vec<PlantedLesion>,
+    pub rib_fractures: Vec<PlantedLesion>,
+    pub coronary: Option<PlantedCalcium>,
+    /// Normal ones too.
+    pub lymph_nodes: Vec<PlantedNode>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -28,21 +42,112 @@ pub struct PlantedNodule {
     pub place: Place,
 }
 
-/// Lung volumes including the vessels and nodules inside, without trachea, main bronchi and hila; millilitres.
+/// One thing of any other finding. Measurements that its finding does not have are absent.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PlantedLesion {
+    /// Centroid, mm, LPS.
+    pub centre_mm: [f64; 3],
+    pub volume_ml: f64,
+    pub mean_hu: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
+    /// 1 to 12.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rib: Option<u8>,
+    /// Of the hemithorax.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<f64>,
+}
+
+/// Lung volumes including vessels, nodules and consolidated tissue, without trachea, main bronchi, hila and what lies in
+/// the pleural space; millilitres.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Lungs {
     pub right_ml: f64,
     pub left_ml: f64,
+    /// Percent of the voxels of both, airways left out, below -950 HU after the kernel and before noise.
+    pub laa950_percent: f64,
+}
+
+/// Sums over all slices, in millilitres and mm: what the findings write their truth from.
+#[derive(Debug)]
+pub struct Measured<'a> {
+    lesions: &'a [Lesion],
+    amounts: Vec<Amount>,
+    voxel_ml: f64,
+    /// Right and left.
+    lung_ml: [f64; 2],
+    /// Voxels of parenchyma, right and left, and how many of them are below -950 HU.
+    parenchyma: [f64; 2],
+    low: [f64; 2],
+}
+
+impl Measured<'_> {
+    /// The lesions of one channel that the scan shows anything of.
+    pub fn of(&self, channel: Channel) -> impl Iterator<Item = PlantedLesion> {
+        let all = (0..self.lesions.len()).filter(move |i| self.lesions[*i].channel == channel);
+        all.filter_map(|i| self.lesion(i))
+    }
+
+    /// One lesion, if the scan shows anything of it.
+    pub fn lesion(&self, number: usize) -> Option<PlantedLesion> {
+        let (lesion, amount) = (self.lesions.get(number)?, self.amounts.get(number)?);
+        (amount.voxels > 0.0).then(|| PlantedLesion {
+            centre_mm: amount.position.map(|p| p / amount.voxels),
+            volume_ml: amount.voxels * self.voxel_ml,
+            mean_hu: amount.hu / amount.voxels,
+            side: lesion.side,
+            rib: lesion.rib,
+            percent: None,
+        })
+    }
+
+    pub fn laa950_percent(&self, sides: &[Side]) -> f64 {
+        let sum = |of: [f64; 2]| sides.iter().fold(0.0, |sum, side| sum + of[*side as usize]);
+        100.0 * sum(self.low) / sum(self.parenchyma).max(1.0)
+    }
+
+    pub fn lung_ml(&self, side: Side) -> f64 {
+        self.lung_ml[side as usize]
+    }
 }
 
 pub(super) fn collect(phantom: &Phantom, slices: &[Slice]) -> Truth {
-    let voxel = phantom.grid.voxel_mm3();
-    let mut lung = [0.0; 2];
-    let mut sums = vec![NoduleTally::default(); phantom.nodules.len()];
+    let voxel_mm3 = phantom.grid.voxel_mm3();
+    let voxel_ml = voxel_mm3 / 1000.0;
+    let lung = |side: usize| slices.iter().map(|s| s.tally.lung[side]).sum::<f64>() * voxel_ml;
+    let nodules = summed(slices, phantom.nodules.len(), |tally| &tally.nodules);
+    let planted = nodules.iter().zip(&phantom.nodules).filter(|(sum, _)| sum.voxels > 0.0);
+    let lesions = &phantom.planted.lesions;
+    let amounts = summed(slices, lesions.len(), |tally| &tally.lesions);
+    let count = |of: fn(&Tally) -> [f64; 2]| [0, 1].map(|side| slices.iter().map(|s| of(&s.tally)[side]).sum());
+    let (parenchyma, low) = (count(|t| t.parenchyma), count(|t| t.low));
+    let measured = Measured { lesions, amounts, voxel_ml, lung_ml: [lung(0), lung(1)], parenchyma, low };
+    let agatston = slices.iter().map(|s| s.tally.agatston).sum();
+    Truth {
+        seed: phantom.seed,
+        options: phantom.options.clone(),
+        lungs: Lungs {
+            right_ml: measured.lung_ml(Side::Right),
+            left_ml: measured.lung_ml(Side::Left),
+            laa950_percent: measured.laa950_percent(&Side::BOTH),
+        },
+        nodules: planted.map(|(sum, nodule)| self::nodule(sum, nodule, voxel_mm3)).collect(),
+        pneumonia: pneumonia::truth(&measured),
+        emphysema: emphysema::truth(&measured),
+        bronchiectasis: bronchiectasis::truth(&measured),
+        pleural_effusions: pleura::effusions(&measured),
+        pneumothoraces: pleura::pneumothoraces(&measured),
+        rib_fractures: rib_fracture::truth(&measured),
+        coronary: coronary::truth(&measured, agatston, phantom.grid.slice_mm),
+        lymph_nodes: lymph_node::truth(&measured, &phantom.planted.nodes),
+    }
+}
+
+fn summed(slices: &[Slice], count: usize, of: impl Fn(&Tally) -> &Vec<Amount>) -> Vec<Amount> {
+    let mut sums = vec![Amount::default(); count];
     for slice in slices {
-        lung[0] += slice.tally.lung[0];
-        lung[1] += slice.tally.lung[1];
-        for (sum, part) in sums.iter_mut().zip(&slice.tally.nodules) {
+        for (sum, part) in sums.iter_mut().zip(of(&slice.tally)) {
             sum.voxels += part.voxels;
             sum.hu += part.hu;
             for (s, p) in sum.position.iter_mut().zip(part.position) {
@@ -50,22 +155,18 @@ pub(super) fn collect(phantom: &Phantom, slices: &[Slice]) -> Truth {
             }
         }
     }
-    let nodules = sums.iter().zip(&phantom.nodules).filter(|(s, _)| s.voxels > 0.0).map(|(sum, nodule)| {
-        let volume_mm3 = sum.voxels * voxel;
-        PlantedNodule {
-            centre_mm: sum.position.map(|p| p / sum.voxels),
-            diameter_mm: (6.0 * volume_mm3 / std::f64::consts::PI).cbrt(),
-            volume_mm3,
-            mean_hu: sum.hu / sum.voxels,
-            side: nodule.side,
-            make: nodule.make,
-            place: nodule.place,
-        }
-    });
-    Truth {
-        seed: phantom.seed,
-        options: phantom.options.clone(),
-        nodules: nodules.collect(),
-        lungs: Lungs { right_ml: lung[0] * voxel / 1000.0, left_ml: lung[1] * voxel / 1000.0 },
+    sums
+}
+
+fn nodule(sum: &Amount, nodule: &Nodule, voxel_mm3: f64) -> PlantedNodule {
+    let volume_mm3 = sum.voxels * voxel_mm3;
+    PlantedNodule {
+        centre_mm: sum.position.map(|p| p / sum.voxels),
+        diameter_mm: (6.0 * volume_mm3 / std::f64::consts::PI).cbrt(),
+        volume_mm3,
+        mean_hu: sum.hu / sum.voxels,
+        side: nodule.side,
+        make: nodule.make,
+        place: nodule.place,
     }
 }

@@ -7,7 +7,7 @@ use dicom_object::InMemDicomObject;
 use super::dicom::{Scan, put, put_number};
 use super::dose_report::{BODY_PHANTOM, coded, put_items};
 use super::scanner::{Coding, Dose, Facts, Image, Series};
-use super::visit::{Patient, Script, Visit};
+use super::visit::{Patient, Protocol, Script, Visit};
 
 /// Blood brighter than this (HU) has contrast medium in it.
 const ENHANCED_HU: f32 = 90.0;
@@ -15,13 +15,15 @@ const ENHANCED_HU: f32 = 90.0;
 /// Replaces and adds what the visit says; leaves everything about geometry alone.
 pub(super) fn dress(o: &mut InMemDicomObject, scan: &Scan<'_>, series: Series, index: usize, z: f64) {
     person_and_day(o, scan);
-    let Some(vendor) = scan.visit.vendor else { return };
+    contrast(o, scan, series);
+    let Some(vendor) = scan.visit.vendor else { return synchronized(o, scan, series) };
     let facts = vendor.facts();
     let dose = dose(scan, facts);
     equipment(o, scan, facts);
     let kernel = facts.kernel(scan.phantom.options.kernel);
     series_words(o, scan, facts, series, kernel);
-    exposure(o, scan, facts, series, dose);
+    exposure(o, facts, series, dose);
+    synchronized(o, scan, series);
     coding(o, facts.coding, series);
     let kernel = kernel.split('\\').next().unwrap_or(kernel);
     vendor.add_private(o, &Image { series, z, index, kernel, dose });
@@ -31,7 +33,31 @@ pub(super) fn dress(o: &mut InMemDicomObject, scan: &Scan<'_>, series: Series, i
 pub(super) fn dose(scan: &Scan<'_>, facts: &Facts) -> Dose {
     let grid = &scan.phantom.grid;
     let length = (f64::from(grid.slices as f32 * grid.slice_mm) * 10.0).round() / 10.0;
-    Dose::new(scan.phantom.seed, scan.phantom.options.noise_hu, length, facts)
+    let dose = Dose::new(scan.phantom.seed, scan.phantom.options.noise_hu, length, facts);
+    if scan.visit.protocol == Protocol::Calcium { dose.at(120) } else { dose }
+}
+
+/// What the blood shows. Calcium scoring says by an empty agent that none was given; other protocols leave it out.
+fn contrast(o: &mut InMemDicomObject, scan: &Scan<'_>, series: Series) {
+    if series == Series::Localiser {
+        return;
+    }
+    if scan.phantom.chest.blood_hu > ENHANCED_HU {
+        put(o, tags::CONTRAST_BOLUS_AGENT, VR::LO, "Iohexol 350");
+        put(o, tags::CONTRAST_BOLUS_ROUTE, VR::LO, "IV");
+    } else if scan.visit.protocol == Protocol::Calcium {
+        put(o, tags::CONTRAST_BOLUS_AGENT, VR::LO, "");
+    }
+}
+
+/// One slice per heartbeat, triggered by the ECG (PS3.3 C.7.6.18.1 and what vendors add to Scan Options).
+fn synchronized(o: &mut InMemDicomObject, scan: &Scan<'_>, series: Series) {
+    if scan.visit.protocol == Protocol::Calcium && series != Series::Localiser {
+        put(o, tags::SCAN_OPTIONS, VR::CS, "AXIAL\\ECG TRIGGER");
+        put(o, tags::CARDIAC_SYNCHRONIZATION_TECHNIQUE, VR::CS, "PROSPECTIVE");
+        put(o, tags::SERIES_DESCRIPTION, VR::LO, "Calcium score");
+        put(o, tags::PROTOCOL_NAME, VR::LO, "Calcium score");
+    }
 }
 
 /// Patient, dates, and how they are written.
@@ -89,7 +115,7 @@ fn series_words(o: &mut InMemDicomObject, scan: &Scan<'_>, facts: &Facts, series
     }
 }
 
-fn exposure(o: &mut InMemDicomObject, scan: &Scan<'_>, facts: &Facts, series: Series, dose: Dose) {
+fn exposure(o: &mut InMemDicomObject, facts: &Facts, series: Series, dose: Dose) {
     let localiser = series == Series::Localiser;
     let current = if localiser { 35 } else { dose.tube_current_ma };
     let seconds = if localiser { dose.length_mm / 100.0 } else { facts.rotation_s };
@@ -105,10 +131,6 @@ fn exposure(o: &mut InMemDicomObject, scan: &Scan<'_>, facts: &Facts, series: Se
     put(o, tags::TABLE_HEIGHT, VR::DS, "150.0");
     put(o, tags::DISTANCE_SOURCE_TO_DETECTOR, VR::DS, "1085.6");
     put(o, tags::DISTANCE_SOURCE_TO_PATIENT, VR::DS, "595.0");
-    if scan.phantom.chest.blood_hu > ENHANCED_HU && !localiser {
-        put(o, tags::CONTRAST_BOLUS_AGENT, VR::LO, "Iohexol 350");
-        put(o, tags::CONTRAST_BOLUS_ROUTE, VR::LO, "IV");
-    }
     if matches!(series, Series::Thin | Series::Thick) {
         put_float(o, tags::CTD_IVOL, dose.ctdi_vol_mgy);
         put_items(o, tags::CTDI_PHANTOM_TYPE_CODE_SEQUENCE, vec![coded(BODY_PHANTOM)]);
@@ -144,7 +166,7 @@ mod tests {
 
     use super::super::dicom::Study;
     use super::super::scanner::Vendor;
-    use super::super::{Options, Phantom};
+    use super::super::{Kernel, Options, Phantom};
     use super::*;
 
     /// Big enough to be read back, small enough to be quick.
@@ -188,6 +210,21 @@ mod tests {
                 }
                 assert!(compared * 4 > stored.len() * 3, "{vendor:?}: {compared} of {}", stored.len());
             }
+        }
+    }
+
+    #[test]
+    fn calcium_scoring_says_what_an_agatston_score_needs_to_know() {
+        for vendor in Vendor::ALL.into_iter().map(Some).chain([None]) {
+            let visit = Visit { vendor, protocol: Protocol::Calcium, ..Visit::default() };
+            let (study, _) = Phantom::visiting(8, &tiny().calcium(), &visit).unwrap();
+            let o = &read(&study, "CT/")[0];
+            assert_eq!(text(o, tags::CONTRAST_BOLUS_AGENT), "", "{vendor:?}");
+            assert_eq!(text(o, tags::CARDIAC_SYNCHRONIZATION_TECHNIQUE), "PROSPECTIVE");
+            assert_eq!(text(o, tags::KVP).parse::<f64>().unwrap(), 120.0);
+            assert_eq!(text(o, tags::SLICE_THICKNESS).parse::<f64>().unwrap(), 3.0);
+            let kernel = text(o, tags::CONVOLUTION_KERNEL);
+            assert_eq!(kernel, vendor.map_or_else(|| Kernel::Smooth.name(), |v| v.facts().kernel(Kernel::Smooth)));
         }
     }
 

@@ -18,6 +18,7 @@ pub struct Visit {
     pub day: Day,
     /// Adds what vendors reconstruct besides the thin series: 5 mm slices and coronal reformats.
     pub reformats: bool,
+    pub protocol: Protocol,
 }
 
 impl Visit {
@@ -25,6 +26,15 @@ impl Visit {
     pub fn by_seed(seed: u64) -> Self {
         Self { vendor: Some(Vendor::by_seed(seed)), script: Some(Script::by_seed(seed)), ..Self::default() }
     }
+}
+
+/// What the scan was for. [`super::Options::calcium`] samples what the second one's headers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    #[default]
+    Chest,
+    /// Calcium scoring: no contrast medium, triggered by the ECG, 120 kV.
+    Calcium,
 }
 
 /// How names are written: Specific Character Set (0008,0005).

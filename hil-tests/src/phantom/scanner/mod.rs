@@ -101,8 +101,14 @@ impl Dose {
         let kvp = if Random::new(seed, 64).chance(0.75) { 120 } else { 100 };
         let tube_current_ma = super::dicom::tube_current(noise_hu);
         let effective_mas = f64::from(tube_current_ma) * facts.rotation_s / facts.pitch;
-        let ctdi_vol_mgy = (0.068 * effective_mas * (f64::from(kvp) / 120.0).powf(2.5) * 100.0).round() / 100.0;
-        Self { kvp, tube_current_ma, ctdi_vol_mgy, length_mm }
+        let full = Self { kvp: 120, tube_current_ma, ctdi_vol_mgy: 0.068 * effective_mas, length_mm };
+        full.at(kvp)
+    }
+
+    /// The same current at another voltage.
+    pub fn at(self, kvp: u16) -> Self {
+        let ratio = f64::from(kvp) / f64::from(self.kvp);
+        Self { kvp, ctdi_vol_mgy: (self.ctdi_vol_mgy * ratio.powf(2.5) * 100.0).round() / 100.0, ..self }
     }
 
     /// Dose length product, mGy cm.
