@@ -39,6 +39,24 @@ pub async fn until_true(what: &str, within: Duration, mut ask: impl FnMut() -> b
     .await
 }
 
+/// Waits for a count to reach 0, however long that takes on a slow machine: the deadline starts anew whenever the count
+/// changes.
+///
+/// # Errors
+/// When the count stays the same until the deadline; names it.
+pub async fn until_none(what: &str, unchanged_within: Duration, mut count: impl FnMut() -> i64) -> anyhow::Result<()> {
+    let mut left = count();
+    while left > 0 {
+        let before = left;
+        let changed = until_true(what, unchanged_within, || {
+            left = count();
+            left != before
+        });
+        changed.await.map_err(|error| error.context(format!("{before} are left")))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +65,19 @@ mod tests {
     async fn a_deadline_that_passes_names_what_was_waited_for() {
         let error = until_true("the moon", Duration::from_millis(1), || false).await.unwrap_err();
         assert!(error.to_string().contains("the moon"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_count_that_falls_is_waited_for_and_one_that_stands_still_is_not() {
+        let mut left = 5;
+        let begun = Instant::now();
+        let falls = || {
+            left = 5 - (begun.elapsed().as_secs() / 8) as i64;
+            left
+        };
+        until_none("jobs", Duration::from_secs(10), falls).await.unwrap();
+        let error = until_none("jobs", Duration::from_secs(10), || 3).await.unwrap_err();
+        assert_eq!(error.to_string(), "3 are left");
     }
 
     #[tokio::test]

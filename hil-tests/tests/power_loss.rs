@@ -23,7 +23,8 @@ use rand::{Rng, SeedableRng};
 use support::Records;
 
 const SENT_WITHIN: Duration = Duration::from_secs(120);
-const SETTLED_WITHIN: Duration = Duration::from_secs(600);
+/// The longest job on a machine that does other things as well.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
 /// Sending takes about half a second at this rate, then the series are complete, analysed and delivered: the kill may hit
 /// any of them.
 const KILL_WITHIN_MS: u64 = 3500;
@@ -121,7 +122,8 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
     }
 
     let records = Records::open(&appliance).unwrap();
-    deadline::until_true("everything to settle", SETTLED_WITHIN, || records.is_settled().unwrap()).await.unwrap();
+    let waiting = || records.waiting().unwrap();
+    deadline::until_none("series, jobs and deliveries to end", STUCK_AFTER, waiting).await.unwrap();
     println!("jobs hit at work: {}", records.interruptions().unwrap());
     appliance.stop().await.unwrap();
 

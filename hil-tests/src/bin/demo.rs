@@ -133,13 +133,13 @@ async fn story(
 }
 
 async fn from_phantom(terminal: Terminal, seed: u64, nodules: usize) -> Result<Input> {
-    let options = Options { nodules: Some(nodules), ..Options::default() };
-    let stage = terminal.stage("phantom", "a chest CT is made", 0);
+    let options = Options { nodules: Some(nodules), ..Options::everything() };
+    let stage = terminal.stage("phantom", "a chest CT with nine findings is made", 0);
     let about = format!("{} slices of {}x{}, {} mm", options.slices, options.columns, options.rows, options.slice_mm);
     let (study, truth) = tokio::task::spawn_blocking(move || Phantom::chest(seed, &options)).await??;
     let instances: Result<Vec<_>> = study.instances.iter().map(|i| Instance::from_part10(&i.part10)).collect();
     let sizes: Vec<_> = truth.nodules.iter().map(|n| format!("{:.1}", n.diameter_mm)).collect();
-    stage.done(&format!("{about}, and a localiser; nodules planted: {} mm", sizes.join(", ")));
+    stage.done(&format!("{about}, and a localiser; all nine findings planted, nodules of {} mm", sizes.join(", ")));
     Ok(Input { instances: instances?, truth: Some(truth) })
 }
 

@@ -2,14 +2,12 @@
 //! the model card.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use hil_tests::evaluation::analyse::analyse;
 use hil_tests::evaluation::{self, Scan, read, table};
 use hil_tests::phantom::{Options, Phantom};
-use hil_tests::tools;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 /// Seeds below belong to training and validation (models/training/phantoms.py).
@@ -25,7 +23,7 @@ struct Arguments {
     #[arg(long, default_value_t = EVALUATION_SEEDS.start)]
     seed: u64,
     /// The package that scansidectl uses; its CARD.md gets the table
-    #[arg(long, default_value = "models/packages/ct-chest-nodules")]
+    #[arg(long, default_value = "models/packages/ct-chest")]
     package: PathBuf,
     /// Only print; leave the card as it is
     #[arg(long)]
@@ -33,20 +31,6 @@ struct Arguments {
     /// Every result as JSON
     #[arg(long)]
     out: Option<PathBuf>,
-}
-
-/// What is read of `scansidectl --json analyze`.
-#[derive(Deserialize)]
-struct Report {
-    series: Vec<Series>,
-}
-
-#[derive(Deserialize)]
-struct Series {
-    kind: String,
-    verdict: String,
-    findings: Option<read::Findings>,
-    timings_ms: Vec<(String, f64)>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -96,19 +80,6 @@ fn evaluate(seed: u64, packages: &Path) -> anyhow::Result<Scan> {
     let series = analyse(folder.path(), packages)?;
     let findings = series.findings.with_context(|| format!("not processed: {}", series.verdict))?;
     Ok(Scan::new(seed, &read::Planted::of(&truth)?, &findings, series.timings_ms))
-}
-
-/// The CT series of the folder as `scansidectl` sees it.
-fn analyse(folder: &Path, packages: &Path) -> anyhow::Result<Series> {
-    let output = Command::new(tools::our_binary("scansidectl")?)
-        .args(["--json", "analyze", "--packages"])
-        .args([packages, folder])
-        .stderr(Stdio::inherit())
-        .output()
-        .context("scansidectl cannot be started")?;
-    ensure!(output.status.success(), "scansidectl analyze failed: {}", output.status);
-    let report: Report = serde_json::from_slice(&output.stdout).context("scansidectl's answer cannot be read")?;
-    report.series.into_iter().find(|s| s.kind == "ct").context("no CT series in the answer")
 }
 
 /// Id, version and hash of the network as the card names it. Not the manifest's own hash: it holds that of the card.

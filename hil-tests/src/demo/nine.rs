@@ -123,7 +123,7 @@ mod tests {
         )
         .unwrap();
         let found: Findings = serde_json::from_str(
-            r#"{"lungs":{"done":[]},"nodules":{"not_evaluated":"nodules not evaluated: slice spacing 5.0 mm"},
+            r#"{"lungs":{"done":[]},"lobes":{"done":[]},"nodules":{"not_evaluated":"nodules not evaluated: slice spacing 5.0 mm"},
             "pneumonia":{"done":{"confidence":0,"ground_glass":[],"consolidation":[],"extents":[]}},"rib_fractures":{"done":[]},
             "emphysema":{"done":{"laa950_percent":0.3,"regions":[]}},"bronchiectasis":{"done":[]},
             "pleural_effusions":{"done":[{"centre_mm":[0,0,0],"side":"right","confidence":0.9,"volume_ml":300.0}]},

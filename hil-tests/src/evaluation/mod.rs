@@ -1,5 +1,6 @@
 //! Figures of a model evaluation: each of the nine findings counted over many phantoms, the table for the card. Pure.
 
+pub mod analyse;
 pub mod cases;
 pub mod nodules;
 pub mod read;

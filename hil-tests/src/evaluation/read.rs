@@ -13,6 +13,7 @@ use crate::phantom::Truth;
 #[derive(Debug, Clone, Deserialize)]
 pub struct Findings {
     pub lungs: Evaluated<Vec<Lung>>,
+    pub lobes: Evaluated<Vec<Lobe>>,
     pub nodules: Evaluated<Vec<Lesion>>,
     pub pneumonia: Evaluated<Pneumonia>,
     pub rib_fractures: Evaluated<Vec<Lesion>>,
@@ -22,6 +23,38 @@ pub struct Findings {
     pub pneumothoraces: Evaluated<Vec<Lesion>>,
     pub coronary_calcium: Evaluated<CoronaryCalcium>,
     pub lymph_nodes: Evaluated<Vec<Lesion>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Lobe {
+    pub name: String,
+    pub volume_ml: f64,
+}
+
+impl Findings {
+    /// Each of the nine, in the order of reports: the places that were found, or why it was not evaluated.
+    pub fn places(&self) -> [(&'static str, Result<Vec<&Lesion>, &str>); 9] {
+        fn of<'a, T>(
+            found: &'a Evaluated<T>,
+            places: impl Fn(&'a T) -> Vec<&'a Lesion>,
+        ) -> Result<Vec<&'a Lesion>, &'a str> {
+            match found {
+                Evaluated::Done(found) => Ok(places(found)),
+                Evaluated::NotEvaluated(why) => Err(why),
+            }
+        }
+        [
+            ("nodules", of(&self.nodules, |f| f.iter().collect())),
+            ("pneumonia", of(&self.pneumonia, |p| p.ground_glass.iter().chain(&p.consolidation).collect())),
+            ("rib fractures", of(&self.rib_fractures, |f| f.iter().collect())),
+            ("emphysema", of(&self.emphysema, |e| e.regions.iter().collect())),
+            ("bronchiectasis", of(&self.bronchiectasis, |f| f.iter().collect())),
+            ("pleural effusion", of(&self.pleural_effusions, |f| f.iter().collect())),
+            ("pneumothorax", of(&self.pneumothoraces, |f| f.iter().collect())),
+            ("coronary calcification", of(&self.coronary_calcium, |c| c.lesions.iter().collect())),
+            ("enlarged lymph nodes", of(&self.lymph_nodes, |f| f.iter().collect())),
+        ]
+    }
 }
 
 /// Something with a place, planted or found. Measurements that a finding does not have are absent.

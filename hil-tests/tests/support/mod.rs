@@ -175,13 +175,18 @@ impl Records {
 
     /// Everything has an end: no series waits, no job waits, nothing waits to be delivered.
     pub fn is_settled(&self) -> Result<bool> {
-        let waiting: i64 = self.connection.query_row(
+        Ok(self.waiting()? == 0)
+    }
+
+    /// How many series, jobs and deliveries have not come to their end.
+    pub fn waiting(&self) -> Result<i64> {
+        let waiting = self.connection.query_row(
             "SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'complete'))
                   + (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running'))
                   + (SELECT count(*) FROM deliveries WHERE state = 'pending')",
             [],
             |row| row.get(0),
         )?;
-        Ok(waiting == 0)
+        Ok(waiting)
     }
 }
