@@ -57,7 +57,7 @@ pub fn all(planted: &Planted, found: &Findings) -> Vec<Case> {
         case("bronchiectasis", &found.bronchiectasis, |f| sides(&planted.bronchiectasis, f)),
         case("pleural effusion", &found.pleural_effusions, |f| sides(&planted.pleural_effusions, f)),
         case("pneumothorax", &found.pneumothoraces, |f| sides(&planted.pneumothoraces, f)),
-        case("coronary calcification", &found.coronary_calcium, |f| coronary(planted, f)),
+        case("coronary artery calcification", &found.coronary_calcium, |f| coronary(planted, f)),
         case("enlarged lymph nodes", &found.lymph_nodes, |f| lymph_nodes(&planted.lymph_nodes, f)),
     ]
 }

@@ -78,5 +78,5 @@ fn findings_and_truth_are_read_as_they_are_written() {
     assert!(of("pneumonia").errors.contains(&("ground glass of a lung, points", -0.5)));
     assert_eq!((of("emphysema").planted, of("emphysema").hit, of("emphysema").errors[0].1), (1, 0, -0.5));
     assert_eq!(of("rib fractures").extra, 1);
-    assert_eq!(of("coronary calcification").errors, [("ordinal grade, steps", 2.0)]);
+    assert_eq!(of("coronary artery calcification").errors, [("ordinal grade, steps", 2.0)]);
 }

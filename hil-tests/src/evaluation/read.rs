@@ -51,7 +51,7 @@ impl Findings {
             ("bronchiectasis", of(&self.bronchiectasis, |f| f.iter().collect())),
             ("pleural effusion", of(&self.pleural_effusions, |f| f.iter().collect())),
             ("pneumothorax", of(&self.pneumothoraces, |f| f.iter().collect())),
-            ("coronary calcification", of(&self.coronary_calcium, |c| c.lesions.iter().collect())),
+            ("coronary artery calcification", of(&self.coronary_calcium, |c| c.lesions.iter().collect())),
             ("enlarged lymph nodes", of(&self.lymph_nodes, |f| f.iter().collect())),
         ]
     }
