@@ -29,6 +29,8 @@ fn planted_words(planted: &Planted) -> [String; 9] {
     let pneumonia = planted.pneumonia.as_ref();
     let emphysema = planted.emphysema.as_ref();
     let coronary = planted.coronary.as_ref();
+    // Everybody has normal nodes.
+    let enlarged: Vec<_> = planted.lymph_nodes.iter().filter(|node| cases::is_enlarged(node)).cloned().collect();
     [
         list(&planted.nodules, diameter),
         pneumonia.map_or(NONE.into(), |p| opacities(p.ground_glass_ml, p.consolidation_ml)),
@@ -38,7 +40,7 @@ fn planted_words(planted: &Planted) -> [String; 9] {
         list(&planted.pleural_effusions, volume),
         list(&planted.pneumothoraces, air),
         coronary.map_or(NONE.into(), |c| format!("Agatston {:.0}", c.agatston)),
-        list(&planted.lymph_nodes, short_axis),
+        list(&enlarged, short_axis),
     ]
 }
 

@@ -132,11 +132,14 @@ fn rib_fractures(planted: &[Lesion], found: &[Lesion]) -> Case {
 /// 1 where a fracture was found but given to another rib or to none, 0 where side and number are right.
 pub const WRONG_RIB: &str = "wrong side or number of rib";
 
+pub fn is_enlarged(node: &Lesion) -> bool {
+    node.short_axis_mm.is_some_and(|s| s >= ENLARGED_MM)
+}
+
 fn lymph_nodes(planted: &[Lesion], found: &[Lesion]) -> Case {
     let reach = |p: &Lesion| (p.long_axis_mm.unwrap_or_default() / 2.0).max(NODE_REACH_MM);
-    let enlarged = |p: &Lesion| p.short_axis_mm.is_some_and(|s| s >= ENLARGED_MM);
     // A normal node that is reported as enlarged is an error.
-    lesions(planted, found, reach, enlarged, false, |p, f| {
+    lesions(planted, found, reach, is_enlarged, false, |p, f| {
         p.short_axis_mm.zip(f.short_axis_mm).map(|(p, f)| ("short axis, mm", f - p)).into_iter().collect()
     })
 }
