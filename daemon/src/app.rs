@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures_util::future::BoxFuture;
+use models::registry::Swept;
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
 
@@ -16,6 +17,7 @@ use crate::dbus::{self, RerunOptions};
 use crate::dicom::{self, Intake, send};
 use crate::health::{self, notify};
 use crate::level::{Gate, Level};
+use crate::model::{Models, Shelf};
 use crate::shutdown::{Shutdown, Trigger};
 use crate::spool::Spool;
 use crate::store::{self, Durability, Store, deliveries, jobs, series};
@@ -38,6 +40,8 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     let directory = &settings.spool.directory;
     std::fs::create_dir_all(directory).with_context(|| format!("spool.directory {}", directory.display()))?;
     let store = Store::open(&directory.join("scanside.db"))?;
+    let (shelf, swept) = Shelf::open(&settings).context("model packages")?;
+    tell_packages(&shelf, &swept);
     let (spool, recovery) = Spool::open(&settings.spool, &store)?;
     tracing::info!(%recovery, "spool opened");
     let listener = dicom::listener::bind(&settings.dicom).await?;
@@ -53,6 +57,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
         store: store.clone(),
         spool: spool.clone(),
         ahead,
+        shelf: shelf.clone(),
         events: events.clone(),
         wake: Arc::new(Notify::new()),
         outbox_wake: Arc::new(Notify::new()),
@@ -82,6 +87,8 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
             .collect(),
         health: health_reports,
     };
+    let models = Models::new(shelf, store.clone(), events.clone(), gate.clone());
+    models.prepare(&settings.accelerator.provider);
     let commands = Arc::new(Verbs {
         store: store.clone(),
         destinations: settings.destination.clone(),
@@ -115,7 +122,8 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     });
     let (bus, bus_shutdown) = (settings.bus.clone(), shutdown.clone());
     tasks.spawn(async move {
-        dbus::run(&bus, facts, store, events, gate, commands, bus_shutdown).await.context("D-Bus")?;
+        let verbs = dbus::Verbs { commands, models };
+        dbus::run(&bus, facts, store, events, gate, verbs, bus_shutdown).await.context("D-Bus")?;
         Ok("D-Bus")
     });
     notify::ready();
@@ -137,6 +145,19 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     }
     notify::stopping();
     outcome
+}
+
+/// What each task uses, for whoever reads the log.
+fn tell_packages(shelf: &Shelf, swept: &Swept) {
+    if *swept != Swept::default() {
+        tracing::warn!(?swept, "model registry mended");
+    }
+    for task in models::task::ALL {
+        match shelf.active(task) {
+            Ok(entry) => tracing::info!(task, package = %entry.key, "model package"),
+            Err(error) => tracing::error!(task, %error, "its jobs will be parked"),
+        }
+    }
 }
 
 /// The mutating verbs of the bus.

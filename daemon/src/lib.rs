@@ -7,6 +7,7 @@ pub mod spool;
 pub mod series;
 pub mod volume;
 pub mod analyze;
+pub mod model;
 pub mod report;
 pub mod outbox;
 

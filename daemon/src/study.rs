@@ -40,6 +40,8 @@ pub enum Event {
     Job { id: i64, series_id: i64, state: String, stage: String, fraction: f64 },
     /// A delivery was answered, or failed and will be tried again.
     Delivery { id: i64, destination: String, state: String, reason: Option<String> },
+    /// A model package came, went, or changed its state; others of its task may have, too.
+    Model { id: String, version: String },
 }
 
 impl Event {

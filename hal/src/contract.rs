@@ -17,6 +17,8 @@ pub struct Known<'a> {
 pub fn accelerator(device: &dyn Accelerator, known: &Known<'_>) {
     let description = device.describe();
     assert!(!description.provider.is_empty() && !description.library.is_empty(), "it must say what it is");
+    assert!(device.fingerprint().contains(&description.provider), "what engines are bound to names the provider");
+    assert_eq!(device.fingerprint(), device.fingerprint(), "and is the same when nothing changed");
 
     let garbage = device.load(b"garbage, not a network").expect_err("garbage must not load");
     assert_eq!(garbage.kind(), Kind::BadModel, "{garbage}");

@@ -220,6 +220,7 @@ impl Unpacker<'_> {
             file.write_all(&block[..count]).map_err(failed)?;
         }
         file.sync_all().map_err(failed)?;
+        crate::registry::step("a file is unpacked");
         Ok(hexadecimal(&hash.finalize()))
     }
 

@@ -1,15 +1,22 @@
-//! Clinical tasks: a volume in, findings out. No network, no disk layout, no bus.
+//! Clinical tasks: a volume in, findings out; and the packages they run with. No network, no bus.
 
 pub mod acquisition;
 pub mod archive;
 pub mod findings;
+pub mod golden;
 pub mod grid;
+#[cfg(any(test, feature = "maker"))]
+pub mod maker;
 pub mod manifest;
 mod morphology;
+mod npy;
 pub mod package;
 pub mod postprocess;
 pub mod preprocess;
+pub mod registry;
 pub mod signature;
+#[cfg(any(test, feature = "development"))]
+pub mod specimen;
 pub mod task;
 #[cfg(test)]
 mod testing;

@@ -50,12 +50,11 @@ impl Package {
     /// # Errors
     /// See [`Error`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let (manifest, text) = read_manifest(directory)?;
+        let (manifest, sha256) = self::manifest(directory)?;
         for (name, expected) in &manifest.files {
             hashed(directory, name, expected)?;
         }
         nothing_else(directory, Path::new(""), &manifest)?;
-        let sha256 = hexadecimal(&Sha256::digest(&text));
         Ok(Self { directory: directory.to_path_buf(), manifest, sha256 })
     }
 
@@ -80,8 +79,11 @@ impl Package {
     }
 }
 
-/// The manifest and the bytes it was parsed from.
-fn read_manifest(directory: &Path) -> Result<(Manifest, Vec<u8>), Error> {
+/// The manifest alone, and its SHA-256. The files it names are not looked at.
+///
+/// # Errors
+/// [`Error::Unreadable`], [`Error::Syntax`], [`Error::Value`].
+pub fn manifest(directory: &Path) -> Result<(Manifest, String), Error> {
     let path = directory.join(MANIFEST);
     let size = std::fs::symlink_metadata(&path).map_err(|source| unreadable(&path, source))?;
     if !size.is_file() || size.len() > LONGEST_MANIFEST {
@@ -93,7 +95,7 @@ fn read_manifest(directory: &Path) -> Result<(Manifest, Vec<u8>), Error> {
         manifest::Error::Syntax(message) => Error::Syntax { path: path.clone(), message },
         manifest::Error::Value(bad) => Error::Value { path: path.clone(), bad },
     })?;
-    Ok((manifest, text.into_bytes()))
+    Ok((manifest, hexadecimal(&Sha256::digest(text.as_bytes()))))
 }
 
 fn hashed(directory: &Path, name: &str, expected: &str) -> Result<Vec<u8>, Error> {

@@ -17,6 +17,8 @@ pub enum Signer {
     DevelopmentKey,
     /// A directory that nobody signed: development builds only.
     Unsigned,
+    /// Came with the software, which was signed as a whole.
+    BuiltIn,
 }
 
 impl std::fmt::Display for Signer {
@@ -25,6 +27,7 @@ impl std::fmt::Display for Signer {
             Self::Key(name) => write!(f, "signed by {name}"),
             Self::DevelopmentKey => f.write_str("signed with the development key (development)"),
             Self::Unsigned => f.write_str("unsigned (development)"),
+            Self::BuiltIn => f.write_str("shipped with the software"),
         }
     }
 }

@@ -6,8 +6,8 @@ mod types;
 #[cfg(feature = "ctl")]
 pub mod ctl;
 
-pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, SeriesProxy, StudyProxy};
-pub use types::{Delivery, Job, Options, Quarantined, Series, Status, Study};
+pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, ModelProxy, SeriesProxy, StudyProxy};
+pub use types::{Delivery, Job, Model, Options, Quarantined, Series, ShadowRun, Status, Study};
 
 pub const BUS_NAME: &str = "org.scanside.Appliance1";
 pub const ROOT: &str = "/org/scanside/Appliance1";

@@ -1,8 +1,8 @@
 //! One proxy per interface.
 
-use zbus::{OwnedObjectPath, proxy};
+use zbus::{OwnedFd, OwnedObjectPath, proxy};
 
-use crate::types::{Delivery, Job, Options, Quarantined, Series, Study};
+use crate::types::{Delivery, Job, Model, Options, Quarantined, Series, ShadowRun, Study};
 
 #[proxy(
     interface = "org.scanside.Appliance1.Manager1",
@@ -29,6 +29,17 @@ pub trait Manager {
     /// Milliseconds to the answer.
     #[zbus(allow_interactive_auth)]
     fn echo(&self, destination: &str) -> zbus::Result<f64>;
+
+    /// Options: `task` s, `state` s.
+    fn list_models(&self, options: Options<'_>) -> zbus::Result<Vec<Model>>;
+    /// Options: `limit` u, `study_uid` s.
+    fn list_shadow_runs(&self, options: Options<'_>) -> zbus::Result<Vec<ShadowRun>>;
+    /// An opened archive. Returns the package, and false when it was there already.
+    #[zbus(allow_interactive_auth)]
+    fn install_model(&self, archive: OwnedFd) -> zbus::Result<(OwnedObjectPath, bool)>;
+    /// Returns the package that its task uses again.
+    #[zbus(allow_interactive_auth)]
+    fn rollback_model(&self, task: &str) -> zbus::Result<OwnedObjectPath>;
 
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> zbus::Result<String>;
@@ -166,4 +177,36 @@ pub trait Delivery {
     fn attempts(&self) -> zbus::Result<u32>;
     #[zbus(property)]
     fn reason(&self) -> zbus::Result<String>;
+}
+
+/// The verbs, and the properties that change while it is built. The others are in [`Model`].
+#[proxy(
+    interface = "org.scanside.Appliance1.Model1",
+    default_service = "org.scanside.Appliance1",
+    assume_defaults = false
+)]
+pub trait Model {
+    /// Returns false when that runs already.
+    #[zbus(allow_interactive_auth)]
+    fn build(&self) -> zbus::Result<bool>;
+    /// Returns false when it is active already.
+    #[zbus(allow_interactive_auth)]
+    fn activate(&self) -> zbus::Result<bool>;
+    #[zbus(allow_interactive_auth)]
+    fn deactivate(&self) -> zbus::Result<bool>;
+    #[zbus(allow_interactive_auth)]
+    fn remove(&self) -> zbus::Result<()>;
+    #[zbus(allow_interactive_auth)]
+    fn verify(&self) -> zbus::Result<()>;
+    #[zbus(allow_interactive_auth)]
+    fn set_shadow(&self, on: bool) -> zbus::Result<bool>;
+
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn reason(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn stage(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn progress(&self) -> zbus::Result<f64>;
 }

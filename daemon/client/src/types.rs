@@ -112,6 +112,54 @@ pub struct Quarantined {
     pub peer_address: String,
 }
 
+/// A model package.
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Model {
+    pub path: OwnedObjectPath,
+    pub id: String,
+    pub version: String,
+    pub task: String,
+    /// `built-in` or `installed`.
+    pub origin: String,
+    /// `installed`, `building`, `ready`, `active`, `refused` or `deactivated`.
+    pub state: String,
+    /// Why it is refused, or why the last build came to nothing.
+    pub reason: Option<String>,
+    pub progress: f64,
+    pub stage: String,
+    pub signer: Option<String>,
+    pub clearance: Option<String>,
+    pub licence: Option<String>,
+    pub findings: Vec<String>,
+    pub sha256: String,
+    pub accelerator: Option<String>,
+    pub golden_difference: Option<f64>,
+    pub last_good: bool,
+    pub shadow: bool,
+}
+
+/// A candidate package beside the active one, on one series.
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct ShadowRun {
+    pub job: OwnedObjectPath,
+    pub study_uid: String,
+    pub series_uid: String,
+    pub utc: String,
+    pub task: String,
+    /// Id and version.
+    pub active: String,
+    pub candidate: String,
+    pub active_ms: f64,
+    pub candidate_ms: f64,
+    /// How many findings differ.
+    pub differing: u32,
+    /// JSON text: for each finding what both said.
+    pub differences: String,
+    pub failure: Option<String>,
+}
+
 /// Manager1's properties at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {

@@ -1,47 +1,37 @@
-//! The engine: the accelerator and the package it has in memory. Loaded at the first job, unloaded when idle, so that
-//! a box that waits stays small.
+//! The engine: the packages it has in memory and the accelerator they run on. Loaded at the first job, unloaded when
+//! idle, so that a box that waits stays small. A package that was activated meanwhile is taken at the next job.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
-use hal::accel::{self, AcceleratorConfig, Description as Accelerated};
-use hal::{Accelerator, LoadedModel};
-use models::package::Package;
-use models::task::{self, Control};
+use hal::accel::Description as Accelerated;
+use models::manifest::Manifest;
+use models::registry::Entry;
+use models::task::{self, CT_CHEST, Control};
 use models::{Acquisition, Findings, Volume};
 
-use crate::config::settings;
-
-/// The package that reads chest CTs.
-const CHEST_CT: &str = "ct-chest-nodules";
+use crate::model::{self, Loaded, Shelf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("accelerator: {0}")]
-    Accelerator(#[from] accel::Error),
-    #[error("model package {directory}: {source}")]
-    Package { directory: PathBuf, source: models::package::Error },
+    #[error("{0}")]
+    Model(#[from] model::Error),
     #[error("{0}")]
     Task(#[from] task::Error),
 }
 
 #[derive(Debug)]
 pub struct Engine {
-    config: AcceleratorConfig,
-    packages: PathBuf,
-    loaded: Option<Loaded>,
-}
-
-#[derive(Debug)]
-struct Loaded {
-    accelerator: Box<dyn Accelerator>,
-    package: Package,
-    model: Box<dyn LoadedModel>,
+    shelf: Shelf,
+    /// By task: what the package of one does to it is nothing to the others.
+    loaded: BTreeMap<&'static str, Loaded>,
+    /// The candidate.
+    beside: Option<Loaded>,
 }
 
 /// What the engine used, for provenance.
 #[derive(Debug, Clone)]
 pub struct Used {
-    pub manifest: models::manifest::Manifest,
+    pub manifest: Manifest,
     /// Of `model.toml`, which names every other file by hash.
     pub sha256: String,
     /// `None` when no network had to run.
@@ -49,21 +39,15 @@ pub struct Used {
 }
 
 impl Engine {
-    pub fn new(accelerator: &settings::Accelerator, analyze: &settings::Analyze) -> Self {
-        let config = AcceleratorConfig {
-            provider: accelerator.provider.clone(),
-            library: accelerator.library.clone(),
-            threads: accelerator.threads,
-            ..AcceleratorConfig::default()
-        };
-        Self { config, packages: analyze.packages.clone(), loaded: None }
+    pub fn new(shelf: Shelf) -> Self {
+        Self { shelf, loaded: BTreeMap::new(), beside: None }
     }
 
-    /// Runs the chest CT task, loading accelerator and package first if need be.
+    /// Runs the chest CT task with the package that is active for it, loading that first if need be.
     ///
     /// # Errors
-    /// When the accelerator or the package cannot be had, or the task fails. A volume that the task will not
-    /// judge is no error: its findings say why.
+    /// When the accelerator or a package cannot be had, or the task fails. A volume that the task will not judge is no
+    /// error: its findings say why.
     pub fn chest_ct(
         &mut self,
         volume: &Volume,
@@ -71,21 +55,17 @@ impl Engine {
         control: &dyn Control,
     ) -> Result<(Findings, Used), Error> {
         control.progress("load", 0.0);
-        let mut loaded = match self.loaded.take() {
+        let active = self.shelf.active(CT_CHEST)?;
+        let mut loaded = match self.loaded.remove(CT_CHEST).filter(|loaded| loaded.is(&active)) {
             Some(loaded) => loaded,
-            None => {
-                let directory = self.packages.join(CHEST_CT);
-                let package = Package::open(&directory).map_err(|source| Error::Package { directory, source })?;
-                let manifest = &package.manifest;
-                if !task::ct_chest::network_needed(volume, acquisition, manifest) {
+            None => match not_needed(&active, volume, acquisition) {
+                Some(manifest) => {
                     let findings = task::ct_chest::without_network(volume, acquisition, manifest, control)?;
-                    return Ok((
-                        findings,
-                        Used { manifest: package.manifest, sha256: package.sha256, accelerator: None },
-                    ));
+                    let used = Used { manifest: manifest.clone(), sha256: active.sha256.clone(), accelerator: None };
+                    return Ok((findings, used));
                 }
-                self.load(package)?
-            }
+                None => self.shelf.load_active(CT_CHEST)?,
+            },
         };
         let findings = task::ct_chest::run(volume, acquisition, &loaded.package, loaded.model.as_mut(), control);
         let used = Used {
@@ -93,25 +73,47 @@ impl Engine {
             sha256: loaded.package.sha256.clone(),
             accelerator: Some(loaded.accelerator.describe()),
         };
-        self.loaded = Some(loaded);
+        self.loaded.insert(CT_CHEST, loaded);
         Ok((findings?, used))
     }
 
-    fn load(&self, package: Package) -> Result<Loaded, Error> {
-        let accelerator = accel::open(&self.config)?;
-        let Accelerated { provider, library, fallback, .. } = accelerator.describe();
-        let network = package
-            .network(&provider)
-            .map_err(|source| Error::Package { directory: package.directory.clone(), source })?
-            .1;
-        let model = accelerator.load(&network)?;
-        let (id, version) = (&package.manifest.id, &package.manifest.version);
-        tracing::info!(model = %id, %version, provider, library, fallback, "model loaded");
-        Ok(Loaded { accelerator, package, model })
+    /// The candidate that runs beside the active package of a task.
+    pub fn shadow(&self, task: &str) -> Option<Entry> {
+        self.shelf.registry().shadow(task).cloned()
     }
 
-    /// Frees the model's memory; says whether there was any.
-    pub fn unload(&mut self) -> bool {
-        self.loaded.take().is_some()
+    /// Runs the chest CT task with a candidate, whose network stays loaded as that of the active package does.
+    ///
+    /// # Errors
+    /// As [`Engine::chest_ct`].
+    pub fn chest_ct_beside(
+        &mut self,
+        candidate: &Entry,
+        volume: &Volume,
+        acquisition: &Acquisition,
+        control: &dyn Control,
+    ) -> Result<Findings, Error> {
+        if let Some(manifest) = not_needed(candidate, volume, acquisition) {
+            return Ok(task::ct_chest::without_network(volume, acquisition, manifest, control)?);
+        }
+        let mut loaded = match self.beside.take().filter(|loaded| loaded.is(candidate)) {
+            Some(loaded) => loaded,
+            None => self.shelf.load(candidate, &|_, _| {})?,
+        };
+        let findings = task::ct_chest::run(volume, acquisition, &loaded.package, loaded.model.as_mut(), control);
+        self.beside = Some(loaded);
+        Ok(findings?)
     }
+
+    /// Frees the models' memory; says whether there was any.
+    pub fn unload(&mut self) -> bool {
+        let beside = self.beside.take().is_some();
+        !std::mem::take(&mut self.loaded).is_empty() || beside
+    }
+}
+
+/// The manifest, when the package can look for nothing in this series: then its network need not be loaded.
+fn not_needed<'a>(active: &'a Entry, volume: &Volume, acquisition: &Acquisition) -> Option<&'a Manifest> {
+    let manifest = active.manifest.as_ref()?;
+    (!task::ct_chest::network_needed(volume, acquisition, manifest)).then_some(manifest)
 }

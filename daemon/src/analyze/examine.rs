@@ -37,6 +37,8 @@ pub struct Subject<'a> {
 pub struct Examined {
     pub outcome: Outcome,
     pub objects: Vec<ResultObject>,
+    /// Id and version of the package that was used, when one was.
+    pub package: Option<String>,
     /// Stage and milliseconds, in order.
     pub timings_ms: Vec<(String, f64)>,
 }
@@ -102,7 +104,8 @@ pub fn examine(
     };
     let objects = report::write(&source, content, &provenance(device, used.as_ref(), subject.created_utc))?;
     timings_ms.push(("report".into(), begun.elapsed().as_secs_f64() * 1e3));
-    Ok(Examined { outcome, objects, timings_ms })
+    let package = used.map(|used| format!("{} {}", used.manifest.id, used.manifest.version));
+    Ok(Examined { outcome, objects, package, timings_ms })
 }
 
 /// Why nothing at all was evaluated, if so: then the series is refused.

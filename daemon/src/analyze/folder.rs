@@ -13,6 +13,7 @@ use super::examine::{self, Outcome, Subject};
 use crate::config::Settings;
 use crate::dicom::header::Header;
 use crate::dicom::scan::{self, Scan};
+use crate::model::{self, Shelf};
 use crate::series::{Kind, SeriesKey};
 use crate::store;
 use crate::volume::decode::decode_part10;
@@ -32,6 +33,8 @@ pub enum Error {
     Io { path: PathBuf, source: std::io::Error },
     #[error("no DICOM file below {0}")]
     Nothing(PathBuf),
+    #[error("{0}")]
+    Model(#[from] model::Error),
     #[error("{0}")]
     Examine(#[from] examine::Error),
 }
@@ -81,7 +84,7 @@ pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result
     if groups.is_empty() {
         return Err(Error::Nothing(directory.to_owned()));
     }
-    let mut engine = Engine::new(&options.settings.accelerator, &options.settings.analyze);
+    let mut engine = Engine::new(Shelf::view(&options.settings)?);
     let mut series = Vec::new();
     for (number, (key, members)) in groups.into_iter().enumerate() {
         series.push(one(&mut engine, options, number + 1, key, &members, control)?);

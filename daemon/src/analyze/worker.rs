@@ -12,9 +12,11 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
 
-use super::engine::Engine;
+use super::acquired::acquisition;
+use super::engine::{self, Engine};
 use super::examine::{self, Examined, Outcome, Subject};
 use crate::config::Settings;
+use crate::model::{self, Shelf, shadow};
 use crate::report::ResultObject;
 use crate::series::state;
 use crate::shutdown::Shutdown;
@@ -35,6 +37,7 @@ pub struct Parts {
     pub store: Store,
     pub spool: Spool,
     pub ahead: DecodeAhead,
+    pub shelf: Shelf,
     pub events: broadcast::Sender<Event>,
     /// A job was queued.
     pub wake: Arc<Notify>,
@@ -58,12 +61,20 @@ pub enum Error {
     Panicked(String),
 }
 
+impl Error {
+    /// Trying again is in vain: the task has no package.
+    fn needs_people(&self) -> bool {
+        let Self::Examine(examine::Error::Engine(engine::Error::Model(error))) = self else { return false };
+        matches!(error, model::Error::NoPackage(_))
+    }
+}
+
 /// Works until shutdown. A job that runs then goes back to the queue.
 ///
 /// # Errors
 /// When the queue cannot be read: without it nothing can be promised.
 pub async fn run(parts: Parts, mut shutdown: Shutdown) -> Result<(), Error> {
-    let mut engine = Engine::new(&parts.settings.accelerator, &parts.settings.analyze);
+    let mut engine = Engine::new(parts.shelf.clone());
     let unload = Duration::from_secs(parts.settings.analyze.unload_secs.max(1));
     let stop = Arc::new(AtomicBool::new(false));
     loop {
@@ -123,11 +134,15 @@ fn work_once(parts: &Parts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Resu
     }))
     .unwrap_or_else(|panic| Err(Error::Panicked(panic_text(panic.as_ref()))));
     match done {
-        Ok(verdict) => {
+        Ok(Carried { verdict, beside }) => {
             tracing::info!(job = job.id, verdict, "analysis ended");
             control.announce("done", "done", 1.0);
             series_event(parts, &connection, job.series_id);
             parts.outbox_wake.notify_one();
+            // The study is done and on its way: what a candidate does now cannot change it.
+            if let Some(subject) = beside {
+                shadow::run(engine, &parts.store, &subject, stop);
+            }
         }
         Err(Error::Examine(examine::Error::Cancelled)) => {
             // Stopping: back into the queue, not held against the job. Superseded: the newer job does it.
@@ -141,13 +156,20 @@ fn work_once(parts: &Parts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Resu
         }
         Err(error) => {
             engine.unload();
-            failed(parts, &mut connection, &job, &error.to_string())?;
+            failed(parts, &mut connection, &job, &error)?;
         }
     }
     Ok(Next::Again)
 }
 
-/// One job end to end; returns the verdict.
+/// What came of a job.
+struct Carried {
+    verdict: String,
+    /// For a candidate package, when the series was processed.
+    beside: Option<shadow::Subject>,
+}
+
+/// One job end to end.
 fn carry(
     parts: &Parts,
     engine: &mut Engine,
@@ -155,7 +177,7 @@ fn carry(
     job: &JobRow,
     row: &SeriesRow,
     control: &JobControl<'_>,
-) -> Result<String, Error> {
+) -> Result<Carried, Error> {
     let begun = Instant::now();
     let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     let kept: Vec<_> = kept.into_iter().map(Arc::new).collect();
@@ -188,7 +210,16 @@ fn carry(
     let rows = write_objects(&parts.settings.spool.directory, job.id, &examined.objects)?;
     timings.push(("store".into(), writing.elapsed().as_secs_f64() * 1e3));
     timings.push(("total".into(), begun.elapsed().as_secs_f64() * 1e3));
-    conclude(parts, job, &examined, &rows, &timings)
+    let verdict = conclude(parts, job, &examined, &rows, &timings)?;
+    let acquisition = acquisition(&first.header, &scanned.elements);
+    let beside = match (examined.outcome, volume, examined.package) {
+        (Outcome::Processed(findings), Ok(volume), Some(active)) => {
+            let active_ms = findings.timings_ms.iter().map(|(_, ms)| ms).sum();
+            Some(shadow::Subject { job_id: job.id, volume, acquisition, findings, active, active_ms })
+        }
+        _ => None,
+    };
+    Ok(Carried { verdict, beside })
 }
 
 /// References for a series that makes no volume.
@@ -280,9 +311,10 @@ fn conclude(
     Ok(verdict)
 }
 
-/// Retry with back-off, or park when it failed too often.
-fn failed(parts: &Parts, connection: &mut Connection, job: &JobRow, reason: &str) -> Result<(), Error> {
+/// Retry with back-off; or park when it failed too often, or when only people can help.
+fn failed(parts: &Parts, connection: &mut Connection, job: &JobRow, error: &Error) -> Result<(), Error> {
     let settings = &parts.settings.analyze;
+    let reason = &error.to_string();
     let attempts = job.attempts + 1;
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(store::Error::from)?;
@@ -290,7 +322,10 @@ fn failed(parts: &Parts, connection: &mut Connection, job: &JobRow, reason: &str
         return Ok(()); // a newer job does the work
     }
     let subject = format!("job/{}", job.id);
-    let state = if attempts < settings.max_attempts {
+    let state = if error.needs_people() {
+        park(&transaction, job, reason)?;
+        "parked"
+    } else if attempts < settings.max_attempts {
         let wait = settings.retry_secs * f64::from(2_u32.saturating_pow(attempts - 1));
         tracing::warn!(job = job.id, attempts, reason, wait, "analysis failed, will be tried again");
         jobs::retry(&transaction, job.id, reason, &store::utc_after(Duration::from_secs_f64(wait)))?;

@@ -14,6 +14,7 @@ pub struct Settings {
     pub spool: Spool,
     pub series: Series,
     pub analyze: Analyze,
+    pub models: Models,
     pub accelerator: Accelerator,
     pub bus: Bus,
     /// Where results go, by name.
@@ -86,7 +87,7 @@ pub struct Series {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Analyze {
-    /// Directory of model packages.
+    /// The model packages that come with the software, one directory each.
     pub packages: PathBuf,
     /// A job that failed this often is parked.
     pub max_attempts: u32,
@@ -96,6 +97,16 @@ pub struct Analyze {
     pub retry_secs: f64,
     /// Unload models after this many idle seconds.
     pub unload_secs: u64,
+}
+
+/// Model packages that are installed on this box.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// Where they, and what was found out about them, are kept; `models` below `spool.directory` when absent.
+    pub directory: Option<PathBuf>,
+    /// Directories of trusted keys: minisign public keys, `*.pub`. A directory may be absent.
+    pub keys: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -130,6 +141,13 @@ pub struct Destination {
     pub retry_secs: f64,
     #[serde(default = "default_retry_max")]
     pub retry_max_secs: f64,
+}
+
+impl Settings {
+    /// Where installed model packages are kept.
+    pub fn models_directory(&self) -> PathBuf {
+        self.models.directory.clone().unwrap_or_else(|| self.spool.directory.join("models"))
+    }
 }
 
 fn default_calling() -> String {
@@ -188,6 +206,12 @@ impl Default for Analyze {
         }
     }
 }
+impl Default for Models {
+    fn default() -> Self {
+        Self { directory: None, keys: vec!["/usr/lib/scanside/keys".into(), "/etc/scanside/keys".into()] }
+    }
+}
+
 impl Default for Accelerator {
     fn default() -> Self {
         Self { provider: "cpu".into(), library: "libonnxruntime.so".into(), threads: 0 }

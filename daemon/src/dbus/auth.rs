@@ -15,6 +15,25 @@ pub enum Verb {
     Rerun,
     RetryDeliveries,
     Echo,
+    InstallModel,
+    /// Also rollback and deactivate: what decides which package is used.
+    ActivateModel,
+    RemoveModel,
+    /// Build, verify and shadow: what changes no result.
+    ExamineModel,
+}
+
+impl Verb {
+    #[cfg(test)]
+    const ALL: [Self; 7] = [
+        Self::Rerun,
+        Self::RetryDeliveries,
+        Self::Echo,
+        Self::InstallModel,
+        Self::ActivateModel,
+        Self::RemoveModel,
+        Self::ExamineModel,
+    ];
 }
 
 impl Verb {
@@ -24,6 +43,10 @@ impl Verb {
             Self::Rerun => "org.scanside.Appliance1.rerun",
             Self::RetryDeliveries => "org.scanside.Appliance1.retry-deliveries",
             Self::Echo => "org.scanside.Appliance1.echo",
+            Self::InstallModel => "org.scanside.Appliance1.install-model",
+            Self::ActivateModel => "org.scanside.Appliance1.activate-model",
+            Self::RemoveModel => "org.scanside.Appliance1.remove-model",
+            Self::ExamineModel => "org.scanside.Appliance1.examine-model",
         }
     }
 }
@@ -146,7 +169,7 @@ mod tests {
     #[test]
     fn every_verb_has_its_action_in_the_policy_file() {
         let policy = include_str!("../../../systemd/polkit-1/actions/org.scanside.Appliance1.policy");
-        for verb in [Verb::Rerun, Verb::RetryDeliveries, Verb::Echo] {
+        for verb in Verb::ALL {
             assert!(policy.contains(&format!("<action id=\"{}\">", verb.action())), "{verb:?}");
         }
     }

@@ -1,12 +1,16 @@
 //! What a call over the bus can fail with: the one table of D-Bus error names.
 
+use models::registry;
+
+use crate::model;
+
 /// Each variant is the D-Bus error `org.scanside.Appliance1.Error.<variant>`; its text is for people.
 #[derive(Debug, Clone, zbus::DBusError)]
 #[zbus(prefix = "org.scanside.Appliance1.Error")]
 pub enum Error {
     #[zbus(error)]
     ZBus(zbus::Error),
-    /// The study, series or destination is not known here.
+    /// The study, series, package or destination is not known here.
     NotFound(String),
     /// An option is unknown or has the wrong type or value.
     InvalidArgument(String),
@@ -14,6 +18,10 @@ pub enum Error {
     NotAuthorized(String),
     /// The appliance is restricted (see `Level`) and does not do this now.
     Restricted(String),
+    /// The model package is to blame; the text says what is wrong with it.
+    PackageRefused(String),
+    /// Not in the state that it is in; the text says what would have to be done first.
+    NotPossible(String),
     /// The destination did not answer, or refused.
     PeerFailed(String),
     /// Nothing is wrong with the call; the appliance could not do it. Details are in its log.
@@ -23,6 +31,24 @@ pub enum Error {
 impl From<crate::store::Error> for Error {
     fn from(error: crate::store::Error) -> Self {
         Self::Internal(error.to_string())
+    }
+}
+
+impl From<model::Error> for Error {
+    fn from(error: model::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            model::Error::Refused { .. } => Self::PackageRefused(text),
+            model::Error::Restricted(_) => Self::Restricted(text),
+            model::Error::NoPackage(_) => Self::NotPossible(text),
+            model::Error::Registry(error) => match error.kind() {
+                registry::Kind::NotFound => Self::NotFound(text),
+                registry::Kind::Refused => Self::PackageRefused(text),
+                registry::Kind::NotPossible => Self::NotPossible(text),
+                registry::Kind::Io => Self::Internal(text),
+            },
+            model::Error::Accelerator(_) | model::Error::Internal(_) => Self::Internal(text),
+        }
     }
 }
 
@@ -45,6 +71,8 @@ mod tests {
             (Error::InvalidArgument(String::new()), "InvalidArgument"),
             (Error::NotAuthorized(String::new()), "NotAuthorized"),
             (Error::Restricted(String::new()), "Restricted"),
+            (Error::PackageRefused(String::new()), "PackageRefused"),
+            (Error::NotPossible(String::new()), "NotPossible"),
             (Error::PeerFailed(String::new()), "PeerFailed"),
             (Error::Internal(String::new()), "Internal"),
         ];

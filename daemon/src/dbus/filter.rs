@@ -20,11 +20,12 @@ pub struct Filter {
     pub series_uid: Option<String>,
     pub state: Option<String>,
     pub destination: Option<String>,
+    pub task: Option<String>,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { limit: DEFAULT_LIMIT, study_uid: None, series_uid: None, state: None, destination: None }
+        Self { limit: DEFAULT_LIMIT, study_uid: None, series_uid: None, state: None, destination: None, task: None }
     }
 }
 
@@ -45,6 +46,7 @@ impl Filter {
                 "study_uid" => filter.study_uid = Some(text(name, value)?),
                 "series_uid" => filter.series_uid = Some(text(name, value)?),
                 "state" => filter.state = Some(text(name, value)?),
+                "task" => filter.task = Some(text(name, value)?),
                 "destination" => filter.destination = Some(text(name, value)?),
                 _ => return Err(unknown(name, known)),
             }

@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use models::registry::Change;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::{Connection, ObjectPath, interface};
+use zbus::{Connection, ObjectPath, OwnedFd, OwnedObjectPath, interface};
 
 use super::auth::{self, Authority, Verb};
 use super::filter::{Filter, Options};
 use super::query::{self, Reader};
-use super::rows::{Counts, Delivery, Job, Quarantined, Series, Study};
-use super::{Commands, Error, Facts, RerunOptions};
+use super::rows::{Counts, Delivery, Job, Model, Quarantined, Series, ShadowRun, Study};
+use super::{Error, Facts, RerunOptions, Verbs, names};
 use crate::level::Gate;
 
 /// Properties that change are read from where they live, so that no call ever waits for a writer.
@@ -18,7 +19,7 @@ pub struct Manager {
     pub facts: Facts,
     pub gate: Gate,
     pub reader: Reader,
-    pub commands: Arc<dyn Commands>,
+    pub verbs: Verbs,
     pub authority: Authority,
     pub counts: Arc<Mutex<Counts>>,
 }
@@ -83,7 +84,7 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Error> {
         auth::require(self.authority, Verb::Rerun, connection, &header).await?;
-        self.commands.rerun(study_uid, RerunOptions::parse(&options)?).await
+        self.verbs.commands.rerun(study_uid, RerunOptions::parse(&options)?).await
     }
 
     /// Makes pending deliveries due now: of one destination, or of all when it is empty. Returns how many.
@@ -95,7 +96,7 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Error> {
         auth::require(self.authority, Verb::RetryDeliveries, connection, &header).await?;
-        self.commands.retry((!destination.is_empty()).then_some(destination)).await
+        self.verbs.commands.retry((!destination.is_empty()).then_some(destination)).await
     }
 
     /// C-ECHO to a destination. Returns milliseconds from association request to the answer.
@@ -107,7 +108,52 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<f64, Error> {
         auth::require(self.authority, Verb::Echo, connection, &header).await?;
-        Ok(self.commands.echo(destination).await?.as_secs_f64() * 1000.0)
+        Ok(self.verbs.commands.echo(destination).await?.as_secs_f64() * 1000.0)
+    }
+
+    /// Model packages, by name and version. Options: task s, state s.
+    #[zbus(out_args("models"))]
+    async fn list_models(&self, options: Options) -> Result<Vec<Model>, Error> {
+        let filter = Filter::parse(&options, &["task", "state"])?;
+        let wanted = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+        let all = self.verbs.models.list().into_iter().map(Model::from);
+        Ok(all.filter(|model| wanted(&filter.task, &model.task) && wanted(&filter.state, &model.state)).collect())
+    }
+
+    /// What candidate packages said beside the active ones, newest first. Options: limit u, study_uid s.
+    #[zbus(out_args("runs"))]
+    async fn list_shadow_runs(&self, options: Options) -> Result<Vec<ShadowRun>, Error> {
+        let filter = Filter::parse(&options, &["limit", "study_uid"])?;
+        self.reader.read(move |connection| query::shadow_runs(connection, &filter)).await
+    }
+
+    /// Installs a model package from an archive (.scanside) that the caller has opened: it is unpacked, its signature
+    /// and hashes are checked. Returns the package, and false when it was here already.
+    #[zbus(out_args("model", "changed"))]
+    async fn install_model(
+        &self,
+        archive: OwnedFd,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(OwnedObjectPath, bool), Error> {
+        auth::require(self.authority, Verb::InstallModel, connection, &header).await?;
+        let (models, archive) = (self.verbs.models.clone(), std::fs::File::from(std::os::fd::OwnedFd::from(archive)));
+        let (key, change) = super::off_thread(move || models.install(archive)).await?;
+        Ok((names::model_path(&key), change == Change::Changed))
+    }
+
+    /// Lets a task use again what it used before. Returns that package.
+    #[zbus(out_args("model"))]
+    async fn rollback_model(
+        &self,
+        task: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<OwnedObjectPath, Error> {
+        auth::require(self.authority, Verb::ActivateModel, connection, &header).await?;
+        let models = self.verbs.models.clone();
+        let key = super::off_thread(move || models.rollback(&task)).await?;
+        Ok(names::model_path(&key))
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -8,6 +8,7 @@ pub mod error;
 mod filter;
 mod job;
 mod manager;
+mod model;
 pub mod names;
 mod objects;
 mod publish;
@@ -31,6 +32,7 @@ use zbus::fdo::RequestNameFlags;
 use crate::config::settings;
 use crate::health;
 use crate::level::Gate;
+use crate::model::Models;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 use crate::study::Event;
@@ -77,6 +79,29 @@ pub trait Commands: Send + Sync + 'static {
     fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, Error>>;
 }
 
+/// Whom the verbs go to.
+#[derive(Clone)]
+pub struct Verbs {
+    pub commands: Arc<dyn Commands>,
+    pub models: Models,
+}
+
+impl std::fmt::Debug for Verbs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verbs").finish_non_exhaustive()
+    }
+}
+
+/// Plain functions that may wait for the disk run beside the threads that serve the bus.
+async fn off_thread<T, F>(act: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, crate::model::Error> + Send + 'static,
+{
+    let done = tokio::task::spawn_blocking(act).await;
+    Ok(done.map_err(|error| Error::Internal(error.to_string()))??)
+}
+
 /// First wait before a bus that is not there is tried again; doubles up to `MOST_PATIENCE`.
 const PATIENCE: Duration = Duration::from_secs(1);
 const MOST_PATIENCE: Duration = Duration::from_secs(30);
@@ -92,7 +117,7 @@ pub async fn run(
     store: Store,
     events: broadcast::Sender<Event>,
     gate: Gate,
-    commands: Arc<dyn Commands>,
+    verbs: Verbs,
     mut shutdown: Shutdown,
 ) -> Result<(), Error> {
     if settings.address == "none" {
@@ -104,17 +129,19 @@ pub async fn run(
     while !shutdown.is_set() {
         let received = events.subscribe();
         let counts = Arc::default();
+        let authority = if settings.address == "system" { auth::Authority::Polkit } else { auth::Authority::SameUser };
         let manager = manager::Manager {
             facts: facts.clone(),
             gate: gate.clone(),
             reader: reader.clone(),
-            commands: commands.clone(),
-            authority: if settings.address == "system" { auth::Authority::Polkit } else { auth::Authority::SameUser },
+            verbs: verbs.clone(),
+            authority,
             counts: Arc::clone(&counts),
         };
         let outcome = match connect(&settings.address, manager).await {
             Ok(connection) => {
-                let publisher = publish::Publisher::new(connection.clone(), reader.clone(), counts);
+                let publisher =
+                    publish::Publisher::new(connection.clone(), reader.clone(), counts, &verbs.models, authority);
                 serve(connection, publisher, received, &gate, &facts, shutdown.clone(), &mut patience).await
             }
             Err(error) => Err(error),

@@ -1,5 +1,7 @@
-//! Bus name, interface names and object paths. A peer's string never becomes a path: objects are named by row id.
+//! Bus name, interface names and object paths. A peer's string never becomes a path: objects are named by row id,
+//! model packages by their escaped name.
 
+use models::registry::Key;
 use zbus::OwnedObjectPath;
 
 pub const BUS_NAME: &str = "org.scanside.Appliance1";
@@ -34,9 +36,30 @@ impl Noun {
     }
 }
 
+/// For example `/org/scanside/Appliance1/model/ct_2dchest_0_2e2_2e0`.
+pub fn model_path(key: &Key) -> OwnedObjectPath {
+    let path = format!("{ROOT}/model/{}_{}", escaped(&key.id), escaped(&key.version));
+    OwnedObjectPath::try_from(path).unwrap_or_default()
+}
+
+/// As systemd does it: what may not be in a path is an underscore and two hexadecimal digits.
+fn escaped(text: &str) -> String {
+    text.bytes().fold(String::new(), |path, byte| {
+        if byte.is_ascii_alphanumeric() { path + &char::from(byte).to_string() } else { format!("{path}_{byte:02x}") }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packages_have_paths_of_their_own_whatever_they_are_called() {
+        let path = |id: &str, version: &str| model_path(&Key::new(id, version)).to_string();
+        assert_eq!(path("ct-chest", "0.2.0"), "/org/scanside/Appliance1/model/ct_2dchest_0_2e2_2e0");
+        assert_eq!(path("", ""), "/org/scanside/Appliance1/model/_", "even what has no name");
+        assert_ne!(path("a.b", "1.0.0"), path("a-b", "1.0.0"));
+    }
 
     #[test]
     fn paths_are_made_of_the_noun_and_the_row_id() {

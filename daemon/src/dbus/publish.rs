@@ -1,25 +1,28 @@
 //! Events -> objects and signals. Changes are gathered for [`FLUSH`] and told once, so that a scanner that sends 500
 //! instances a second does not become 500 signals a second.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, object_server::Interface};
 
+use super::auth::Authority;
 use super::delivery::Delivery;
 use super::filter::Filter;
 use super::job::Job;
 use super::manager::Manager;
+use super::model::{Model, Shown};
 use super::names::{self, Noun};
 use super::objects::{self, show};
 use super::query::{self, Reader};
-use super::rows::Counts;
+use super::rows::{self, Counts};
 use super::series::Series;
 use super::study::Study;
 use super::{Error, Facts};
 use crate::level::Gate;
+use crate::model::Models;
 use crate::shutdown::Shutdown;
 use crate::study::Event;
 
@@ -35,6 +38,7 @@ struct Pending {
     series: BTreeMap<i64, Event>,
     jobs: BTreeMap<i64, Event>,
     deliveries: BTreeMap<i64, Event>,
+    models: bool,
     level: bool,
     /// Events were lost: everything is read again.
     all: bool,
@@ -49,11 +53,17 @@ impl Pending {
             }
             Event::Job { id, .. } => drop(self.jobs.insert(*id, event)),
             Event::Delivery { id, .. } => drop(self.deliveries.insert(*id, event)),
+            Event::Model { .. } => self.models = true,
         }
     }
 
     fn is_empty(&self) -> bool {
-        !self.level && !self.all && self.series.is_empty() && self.jobs.is_empty() && self.deliveries.is_empty()
+        !self.level
+            && !self.models
+            && !self.all
+            && self.series.is_empty()
+            && self.jobs.is_empty()
+            && self.deliveries.is_empty()
     }
 }
 
@@ -64,6 +74,9 @@ pub struct Publisher {
     /// Manager1's properties as last told.
     told: HashMap<String, OwnedVariant>,
     exported: HashMap<&'static str, BTreeSet<i64>>,
+    models: Models,
+    authority: Authority,
+    packages: HashSet<OwnedObjectPath>,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -73,8 +86,23 @@ impl std::fmt::Debug for Publisher {
 }
 
 impl Publisher {
-    pub fn new(connection: Connection, reader: Reader, counts: Arc<Mutex<Counts>>) -> Self {
-        Self { connection, reader, counts, told: HashMap::new(), exported: HashMap::new() }
+    pub fn new(
+        connection: Connection,
+        reader: Reader,
+        counts: Arc<Mutex<Counts>>,
+        models: &Models,
+        authority: Authority,
+    ) -> Self {
+        Self {
+            connection,
+            reader,
+            counts,
+            told: HashMap::new(),
+            exported: HashMap::new(),
+            models: models.clone(),
+            authority,
+            packages: HashSet::new(),
+        }
     }
 
     /// Until shutdown, or until the connection is lost.
@@ -141,13 +169,33 @@ impl Publisher {
         for delivery in deliveries.into_iter().rev() {
             self.put::<Delivery>(Noun::Delivery, delivery.path.clone(), delivery).await?;
         }
+        self.show_models().await?;
         self.tell_manager().await
+    }
+
+    /// All packages, however many are new or gone: there are few.
+    async fn show_models(&mut self) -> Result<(), Error> {
+        let mut gone = std::mem::take(&mut self.packages);
+        for row in self.models.list().into_iter().map(rows::Model::from) {
+            let path = row.path.clone();
+            gone.remove(&path);
+            let shown = Shown { row, models: self.models.clone(), authority: self.authority };
+            show::<Model>(&self.connection, &path, shown).await?;
+            self.packages.insert(path);
+        }
+        for path in gone {
+            self.connection.object_server().remove::<Model, _>(path).await?;
+        }
+        Ok(())
     }
 
     /// The rows first, the announcement after: whoever hears a signal finds the object up to date.
     async fn flush(&mut self, pending: Pending) -> Result<(), Error> {
         if pending.all {
             self.show_all().await?;
+        }
+        if pending.models {
+            self.show_models().await?;
         }
         for event in pending.series.into_values() {
             self.series(event).await?;

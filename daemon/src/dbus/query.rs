@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Error;
 use super::filter::Filter;
 use super::names::Noun;
-use super::rows::{Counts, Delivery, Job, Quarantined, Series, Study};
+use super::rows::{Counts, Delivery, Job, Quarantined, Series, ShadowRun, Study};
 use crate::dicom::header::Header;
-use crate::store::{Durability, Store};
+use crate::store::{Durability, Store, shadows};
 
 /// One connection, opened when first needed, used on blocking threads only.
 #[derive(Debug, Clone)]
@@ -275,6 +275,25 @@ pub fn quarantine(connection: &Connection, filter: &Filter) -> Result<Vec<Quaran
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub fn shadow_runs(connection: &Connection, filter: &Filter) -> Result<Vec<ShadowRun>> {
+    let rows = shadows::latest(connection, filter.study_uid.as_deref(), filter.limit)?;
+    let row = |(row, study_uid, series_uid): (shadows::ShadowRow, String, String)| ShadowRun {
+        job: Noun::Job.path(row.job_id),
+        study_uid,
+        series_uid,
+        utc: row.utc,
+        task: row.task,
+        active: row.active,
+        candidate: row.candidate,
+        active_ms: row.active_ms,
+        candidate_ms: row.candidate_ms,
+        differing: row.differing,
+        differences: serde_json::to_string(&row.differences).unwrap_or_default(),
+        failure: row.failure,
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
 
 pub fn counts(connection: &Connection) -> Result<Counts> {

@@ -1,7 +1,11 @@
 //! What the lists return: one dictionary (`a{sv}`) per row, keys as the properties of the objects. Keys without a
 //! value are left out. Times are UTC, RFC 3339.
 
+use models::registry::Outcome;
 use zbus::{OwnedObjectPath, SerializeDict, Type};
+
+use super::names::model_path;
+use crate::model::service::Listed;
 
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
@@ -91,6 +95,96 @@ pub struct Delivery {
     /// When the next attempt is due.
     pub next_utc: String,
     pub delivered_utc: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Model {
+    pub path: OwnedObjectPath,
+    pub id: String,
+    pub version: String,
+    pub task: String,
+    /// `built-in` or `installed`.
+    pub origin: String,
+    /// `installed`, `building`, `ready`, `active`, `refused` or `deactivated`.
+    pub state: String,
+    pub reason: Option<String>,
+    /// 0 to 1 of the build that runs; 1 when none runs.
+    pub progress: f64,
+    /// What the build that runs does now.
+    pub stage: String,
+    /// Who signed it, in words.
+    pub signer: Option<String>,
+    /// `research` or `cleared`.
+    pub clearance: Option<String>,
+    pub licence: Option<String>,
+    pub findings: Vec<String>,
+    pub sha256: String,
+    /// What it was built on.
+    pub accelerator: Option<String>,
+    pub golden_difference: Option<f64>,
+    pub last_good: bool,
+    pub shadow: bool,
+}
+
+impl From<Listed> for Model {
+    fn from(listed: Listed) -> Self {
+        let Listed { entry, state, building, last_good, shadow } = listed;
+        let manifest = entry.manifest.as_ref();
+        let reason = Some(state.reason().to_owned()).filter(|reason| !reason.is_empty());
+        let difference = entry.record.as_ref().and_then(|record| match record.outcome {
+            Outcome::Ready { difference } => difference.map(f64::from),
+            Outcome::Refused { .. } => None,
+        });
+        let (stage, progress) = building.unwrap_or_else(|| (String::new(), 1.0));
+        Self {
+            path: model_path(&entry.key),
+            task: entry.task().to_owned(),
+            origin: entry.origin.as_str().to_owned(),
+            state: state.as_str().to_owned(),
+            reason: reason.or_else(|| entry.failure.clone()),
+            progress,
+            stage,
+            signer: entry.signer.as_ref().map(ToString::to_string),
+            clearance: manifest.map(|manifest| word(&manifest.clearance)),
+            licence: manifest.map(|manifest| manifest.licence.clone()),
+            findings: manifest.map_or_else(Vec::new, |m| m.intended_use.findings.keys().map(word).collect()),
+            accelerator: entry.record.map(|record| record.accelerator).filter(|name| !name.is_empty()),
+            golden_difference: difference,
+            sha256: entry.sha256,
+            id: entry.key.id,
+            version: entry.key.version,
+            last_good,
+            shadow,
+        }
+    }
+}
+
+/// An enum as it is written in `model.toml`.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Not an object on the bus: a candidate package beside the active one, on one series.
+#[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct ShadowRun {
+    pub job: OwnedObjectPath,
+    pub study_uid: String,
+    pub series_uid: String,
+    pub utc: String,
+    pub task: String,
+    /// Id and version.
+    pub active: String,
+    pub candidate: String,
+    pub active_ms: f64,
+    pub candidate_ms: f64,
+    /// How many findings differ.
+    pub differing: u32,
+    /// JSON: for each finding what both said.
+    pub differences: String,
+    /// Why the candidate came to nothing.
+    pub failure: Option<String>,
 }
 
 /// Not an object on the bus: an instance that was kept but is not part of any series' work.

@@ -3,7 +3,7 @@
 use zbus::object_server::Interface;
 
 use super::filter::Filter;
-use super::{delivery, job, manager, objects::Exported, query, rows, series, study};
+use super::{delivery, job, manager, model, objects::Exported, query, rows, series, study};
 use crate::store::{Durability, Store};
 
 /// Set `SCANSIDE_BLESS=1` to write the files anew after a wanted change.
@@ -17,6 +17,18 @@ fn compare(interface: &dyn Interface, file: &str) {
     }
     let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(xml == checked_in, "{file} is not what is served; was that change wanted? Then SCANSIDE_BLESS=1.\n{xml}");
+}
+
+/// On a registry of one package, with a scripted accelerator.
+fn some_models(directory: &std::path::Path, store: &Store) -> crate::model::Models {
+    let mut settings = crate::config::Settings::default();
+    settings.models.directory = Some(directory.join("models"));
+    settings.analyze.packages = directory.join("packages");
+    settings.accelerator.provider = "scripted".into();
+    models::specimen::Specimen::default().write(&directory.join("packages/specimen")).unwrap();
+    let (shelf, _) = crate::model::Shelf::open(&settings).unwrap();
+    let (events, _) = tokio::sync::broadcast::channel(64);
+    crate::model::Models::new(shelf, store.clone(), events, crate::level::Gate::default())
 }
 
 struct NoCommands;
@@ -67,7 +79,8 @@ fn some_store() -> (tempfile::TempDir, Store) {
 
 #[tokio::test]
 async fn the_interfaces_are_those_checked_in() {
-    let (_directory, store) = some_store();
+    let (directory, store) = some_store();
+    let models = some_models(directory.path(), &store);
     let facts = super::Facts {
         version: String::new(),
         simulated: false,
@@ -80,7 +93,7 @@ async fn the_interfaces_are_those_checked_in() {
         facts,
         gate: crate::level::Gate::default(),
         reader: query::Reader::new(store.clone()),
-        commands: std::sync::Arc::new(NoCommands),
+        verbs: super::Verbs { commands: std::sync::Arc::new(NoCommands), models: models.clone() },
         authority: super::auth::Authority::SameUser,
         counts: std::sync::Arc::default(),
     };
@@ -93,6 +106,9 @@ async fn the_interfaces_are_those_checked_in() {
     compare(&series::Series::new(series), "org.scanside.Appliance1.Series1.xml");
     let job = query::jobs(&connection, &all).unwrap().remove(0);
     compare(&job::Job::new(job), "org.scanside.Appliance1.Job1.xml");
+    let row = rows::Model::from(models.list().remove(0));
+    let shown = model::Shown { row, models, authority: super::auth::Authority::SameUser };
+    compare(&model::Model::new(shown), "org.scanside.Appliance1.Model1.xml");
     let delivery = query::deliveries(&connection, &all).unwrap().remove(0);
     compare(&delivery::Delivery::new(delivery), "org.scanside.Appliance1.Delivery1.xml");
 }

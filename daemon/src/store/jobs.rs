@@ -88,6 +88,15 @@ pub fn next_not_before(connection: &Connection) -> Result<Option<String>> {
     )?)
 }
 
+/// Does an urgent job wait?
+///
+/// # Errors
+/// When the database fails.
+pub fn urgent_waits(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND priority = 0)";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// Is the job still wanted? It is not when a late slice or a rerun made a newer one.
 ///
 /// # Errors

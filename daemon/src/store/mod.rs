@@ -6,6 +6,7 @@ pub mod instances;
 pub mod jobs;
 pub mod results;
 pub mod series;
+pub mod shadows;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Forward only; the index is `PRAGMA user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_shadows.sql")];
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

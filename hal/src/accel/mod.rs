@@ -2,6 +2,7 @@
 //! beside ONNX Runtime without the callers noticing.
 
 mod error;
+mod gpu;
 mod library;
 mod onnxruntime;
 mod provider;
@@ -38,6 +39,13 @@ pub struct Description {
 /// A device that runs networks.
 pub trait Accelerator: Send + Sync + std::fmt::Debug {
     fn describe(&self) -> Description;
+
+    /// What a built engine is bound to: provider, library and, on a GPU, device, driver and TensorRT, each with its
+    /// version as far as it can be known. Where it is equal, what was found out before still holds.
+    fn fingerprint(&self) -> String {
+        let Description { provider, library, .. } = self.describe();
+        format!("{provider}, {library}")
+    }
 
     /// Loads a network from ONNX bytes. May take long (a first TensorRT build takes minutes).
     ///

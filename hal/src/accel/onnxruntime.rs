@@ -67,6 +67,14 @@ impl Accelerator for OnnxRuntime {
         }
     }
 
+    fn fingerprint(&self) -> String {
+        let mut facts = vec![self.provider.name().to_owned(), self.library.name()];
+        if self.provider != Provider::Cpu {
+            facts.extend(super::gpu::facts());
+        }
+        facts.join(", ")
+    }
+
     fn load(&self, onnx: &[u8]) -> Result<Box<dyn LoadedModel>, Error> {
         Ok(Box::new(session(onnx, self.provider, &self.library, &self.config)?))
     }

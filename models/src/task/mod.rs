@@ -4,6 +4,21 @@ pub mod ct_chest;
 pub mod lungs;
 mod nodules;
 
+/// The tasks of this software, as manifests name them.
+pub const ALL: [&str; 1] = [CT_CHEST];
+pub const CT_CHEST: &str = "ct_chest";
+
+/// Does a network have the inputs and outputs of its task?
+///
+/// # Errors
+/// `Kind::BadModel`, also for a task that is none.
+pub fn check(task: &str, model: &dyn hal::LoadedModel) -> Result<(), Error> {
+    match task {
+        CT_CHEST => ct_chest::network::check_names(model),
+        _ => Err(Error::new(Kind::BadModel, format!("no task {task}"))),
+    }
+}
+
 /// How a caller watches a task and stops it. Called between patches, so a long inference yields within one patch.
 pub trait Control: Sync {
     /// `stage` is `lungs`, `resample`, `inference` or `postprocess`; `fraction` of that stage is done (0 to 1).

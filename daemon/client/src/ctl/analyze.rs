@@ -19,6 +19,8 @@ pub fn run(options: &AnalyzeOptions, output: &Output) -> Result<(), Failure> {
     let mut settings = config::load(&options.config).map_err(|error| broken(&error))?;
     if let Some(packages) = &options.packages {
         settings.analyze.packages.clone_from(packages);
+        // Only these: what is installed on this machine does not count.
+        settings.models.directory = Some(std::path::PathBuf::new());
     }
     let control = Progress(Mutex::new(Bars::new(output)));
     let report = folder::run(&options.directory, &Options { settings, out: options.out.clone() }, &control)
@@ -31,6 +33,7 @@ fn failed(error: &folder::Error) -> Failure {
     let remedy = match error {
         folder::Error::Io { .. } => "check that the folder exists and may be read (and --out written)",
         folder::Error::Nothing(_) => "give a folder that holds DICOM files (also without the ending .dcm)",
+        folder::Error::Model(_) => "check models.keys; `scansidectl config check` shows it",
         folder::Error::Examine(_) => "check --packages and accelerator.library; `scansidectl config check` shows both",
     };
     Failure::new(error.to_string(), remedy)

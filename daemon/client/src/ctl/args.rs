@@ -12,11 +12,24 @@ Examples:
   scansidectl studies show 12
   scansidectl studies rerun 12 --wait
   scansidectl outbox retry pacs
+  scansidectl models install /media/usb/ct-chest.scanside --activate
   scansidectl analyze /media/usb/CT --out results
   scansidectl --json studies list | jq '.[].verdicts'
 
 Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 the daemon cannot be reached.
 Times are local for people, UTC in JSON.";
+
+const MODELS_HELP: &str = "\
+Examples:
+  scansidectl models install /media/usb/ct-chest-1.2.0.scanside --activate
+  scansidectl models list
+  scansidectl models rollback ct_chest
+  scansidectl models shadow ct-chest@1.3.0
+  scansidectl models shadow
+  scansidectl models verify ct-chest-1.2.0.scanside
+  scansidectl models pack my-package --key maker.key
+
+PACKAGE is an id, or id@version where there are several versions.";
 
 /// Controls a Scanside imaging appliance.
 #[derive(Debug, Parser)]
@@ -57,6 +70,12 @@ pub enum Command {
     Outbox {
         #[command(subcommand)]
         command: OutboxCommand,
+    },
+    /// Model packages: install, activate, roll back, and make them.
+    #[command(after_help = MODELS_HELP)]
+    Models {
+        #[command(subcommand)]
+        command: ModelsCommand,
     },
     /// Objects that could not be understood, or that contradict what is already here.
     Quarantine {
@@ -132,6 +151,70 @@ pub enum OutboxCommand {
     Retry {
         /// Only this destination.
         destination: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// All packages, with their state.
+    List,
+    /// One package: what it is for, who made it, what came of it here.
+    Show { package: String },
+    /// Install from a .scanside file, or from a signed directory (a USB stick, for example).
+    Install {
+        file: PathBuf,
+        /// Build it and use it from now on, if it is found good.
+        #[arg(long)]
+        activate: bool,
+    },
+    /// Check, load and prove a package; it is not used yet.
+    Build { package: String },
+    /// Use this package from now on: checked, loaded and proved first. The one before stays at hand.
+    Activate { package: String },
+    /// Back to the package that was used before.
+    Rollback {
+        /// As in `models list`; not needed where there is one task only.
+        task: Option<String>,
+    },
+    /// Switch the active package off: its task analyses nothing until another is activated.
+    Deactivate { package: String },
+    /// Remove a package that is not in use.
+    Remove { package: String },
+    /// Check signature and hashes: of a package on the appliance, or of a file or directory here.
+    Verify {
+        /// A file or directory here (checked without a daemon), or a package of the appliance.
+        package: String,
+        /// Directory of trusted keys (repeatable) instead of the configured ones; for files and directories.
+        #[arg(long, value_name = "DIR")]
+        keys: Vec<PathBuf>,
+    },
+    /// Run a package beside the active one on each study, and see where they differ.
+    Shadow {
+        /// Without one: what was seen so far.
+        package: Option<String>,
+        /// End it.
+        #[arg(long, requires = "package")]
+        off: bool,
+        /// At most this many runs.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Sign a package directory (writes model.toml.minisig), for those who make packages.
+    Sign {
+        directory: PathBuf,
+        /// minisign secret key; an encrypted one asks for its password.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// Pack a package directory into one .scanside file, signing it first if a key is given.
+    Pack {
+        directory: PathBuf,
+        /// minisign secret key; without it the directory must be signed already.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// ID-VERSION.scanside here, when absent.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
 }
 

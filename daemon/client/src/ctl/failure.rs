@@ -71,7 +71,14 @@ impl From<zbus::Error> for Failure {
         let (name, text) = crate::error_parts(&error).unwrap_or_else(|| (String::new(), error.to_string()));
         if let Some(kind) = name.strip_prefix(ERROR_PREFIX) {
             let (remedy, code) = match kind {
-                "NotFound" => ("see `scansidectl studies list` and the destinations in `scansidectl status`", GENERAL),
+                "NotFound" => (
+                    "see `scansidectl studies list`, `models list`, and the destinations in `scansidectl status`",
+                    GENERAL,
+                ),
+                "PackageRefused" => {
+                    ("get the package again from its maker; the one that was good before stays in use", GENERAL)
+                }
+                "NotPossible" => ("see `scansidectl models list` for the state of each package", GENERAL),
                 "InvalidArgument" => {
                     ("is scansidectl newer than the daemon? Compare `scansidectl --version` and `status`", USAGE)
                 }

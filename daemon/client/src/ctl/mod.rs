@@ -6,10 +6,13 @@ mod config;
 mod echo;
 mod failure;
 mod findings;
+mod maker;
+mod models;
 mod outbox;
 mod output;
 mod quarantine;
 mod series;
+mod shadow;
 mod status;
 mod studies;
 mod time;
@@ -19,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Arguments, Command, OutboxCommand, QuarantineCommand, StudiesCommand};
+use args::{Arguments, Command, ModelsCommand, OutboxCommand, QuarantineCommand, StudiesCommand};
 use failure::Failure;
 use output::Output;
 
@@ -45,6 +48,13 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         }
         Command::Config { command } => config::run(&command, output),
         Command::Analyze(options) => analyze::run(&options, output),
+        Command::Models { command: ModelsCommand::Sign { directory, key } } => maker::sign(&directory, &key, output),
+        Command::Models { command: ModelsCommand::Pack { directory, key, out } } => {
+            maker::pack(&directory, key.as_deref(), out, output)
+        }
+        Command::Models { command: ModelsCommand::Verify { package, keys } } if maker::is_here(&package) => {
+            maker::verify(package.as_ref(), keys, output)
+        }
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -79,6 +89,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         Command::Outbox { command: OutboxCommand::Retry { destination } } => {
             outbox::retry(&manager, destination.as_deref(), output).await
         }
+        Command::Models { command } => models::run(&connection, &manager, command, output).await,
         Command::Quarantine { command: QuarantineCommand::List { limit } } => {
             quarantine::list(&manager, limit, output).await
         }

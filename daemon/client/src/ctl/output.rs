@@ -109,8 +109,8 @@ fn painted(text: &str, tone: Tone) -> String {
 /// States have one tone wherever they are shown.
 pub fn tone_of(state: &str) -> Tone {
     match state {
-        "processed" | "done" | "delivered" | "full" => Tone::Good,
-        "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" => Tone::Busy,
+        "processed" | "done" | "delivered" | "full" | "active" => Tone::Good,
+        "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" | "building" => Tone::Busy,
         "refused" | "parked" | "quarantined" | "conflict" | "no_new_studies" | "no_output" => Tone::Bad,
         _ => Tone::Weak,
     }

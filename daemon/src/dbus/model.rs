@@ -1,0 +1,215 @@
+//! `Model1`: a model package.
+
+use models::registry::{Change, Key};
+use zbus::message::Header;
+use zbus::{Connection, interface};
+
+use super::auth::{self, Authority, Verb};
+use super::objects::Exported;
+use super::{Error, rows};
+use crate::model::Models;
+
+/// What the object shows, and what it needs to act.
+#[derive(Debug)]
+pub struct Shown {
+    pub row: rows::Model,
+    pub models: Models,
+    pub authority: Authority,
+}
+
+#[derive(Debug)]
+pub struct Model(Shown);
+
+impl Exported for Model {
+    type Row = Shown;
+
+    fn new(row: Self::Row) -> Self {
+        Self(row)
+    }
+
+    fn replace(&mut self, row: Self::Row) {
+        self.0 = row;
+    }
+}
+
+impl Model {
+    /// Authorises, then acts on a thread that may wait for the disk.
+    async fn act<T, F>(&self, verb: Verb, connection: &Connection, header: &Header<'_>, act: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(Models, Key) -> Result<T, crate::model::Error> + Send + 'static,
+    {
+        auth::require(self.0.authority, verb, connection, header).await?;
+        let (models, key) = (self.0.models.clone(), Key::new(&self.0.row.id, &self.0.row.version));
+        super::off_thread(move || act(models, key)).await
+    }
+}
+
+fn changed(change: Change) -> bool {
+    change == Change::Changed
+}
+
+/// A model package.
+#[interface(name = "org.scanside.Appliance1.Model1")]
+impl Model {
+    /// Begins to check, load and prove it (State is building, then ready or refused). Returns false when that runs
+    /// already.
+    #[zbus(out_args("changed"))]
+    async fn build(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<bool, Error> {
+        self.act(Verb::ExamineModel, connection, &header, |models, key| models.build(&key, false)).await.map(changed)
+    }
+
+    /// As Build; in the end its task uses it (State is building, then active or refused). Returns false when it is
+    /// active already.
+    #[zbus(out_args("changed"))]
+    async fn activate(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<bool, Error> {
+        self.act(Verb::ActivateModel, connection, &header, |models, key| models.build(&key, true)).await.map(changed)
+    }
+
+    /// Switches it off; its task uses nothing then, and parks its jobs.
+    #[zbus(out_args("changed"))]
+    async fn deactivate(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<bool, Error> {
+        self.act(Verb::ActivateModel, connection, &header, |models, key| models.deactivate(&key)).await.map(changed)
+    }
+
+    /// Removes it from the disk; not while it is in use.
+    async fn remove(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        self.act(Verb::RemoveModel, connection, &header, |models, key| models.remove(&key)).await
+    }
+
+    /// Checks its signature and every file again.
+    async fn verify(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        self.act(Verb::ExamineModel, connection, &header, |models, key| models.verify(&key)).await
+    }
+
+    /// Runs it beside the active package of its task on each study, or no longer; see Manager1.ListShadowRuns.
+    #[zbus(name = "SetShadow", out_args("changed"))]
+    async fn run_as_shadow(
+        &self,
+        on: bool,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<bool, Error> {
+        self.act(Verb::ExamineModel, connection, &header, move |models, key| models.shadow(&key, on)).await.map(changed)
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn id(&self) -> &str {
+        &self.0.row.id
+    }
+
+    /// Semantic.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &str {
+        &self.0.row.version
+    }
+
+    /// What it is for, for example ct_chest; empty when its manifest cannot be read.
+    #[zbus(property)]
+    fn task(&self) -> &str {
+        &self.0.row.task
+    }
+
+    /// built-in or installed.
+    #[zbus(property)]
+    fn origin(&self) -> &str {
+        &self.0.row.origin
+    }
+
+    /// installed, building, ready, active, refused or deactivated.
+    #[zbus(property)]
+    fn state(&self) -> &str {
+        &self.0.row.state
+    }
+
+    /// Why it is refused, or why the last build came to nothing; empty otherwise.
+    #[zbus(property)]
+    fn reason(&self) -> &str {
+        self.0.row.reason.as_deref().unwrap_or_default()
+    }
+
+    /// 0 to 1 of the build that runs; 1 when none runs.
+    #[zbus(property)]
+    fn progress(&self) -> f64 {
+        self.0.row.progress
+    }
+
+    /// What the build that runs does now: waiting, verify, accelerator, engine or golden; empty when none runs.
+    #[zbus(property)]
+    fn stage(&self) -> &str {
+        &self.0.row.stage
+    }
+
+    /// Who signed it, in words.
+    #[zbus(property)]
+    fn signer(&self) -> &str {
+        self.0.row.signer.as_deref().unwrap_or_default()
+    }
+
+    /// research (results are marked "not for diagnosis") or cleared.
+    #[zbus(property)]
+    fn clearance(&self) -> &str {
+        self.0.row.clearance.as_deref().unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn licence(&self) -> &str {
+        self.0.row.licence.as_deref().unwrap_or_default()
+    }
+
+    /// What it looks for.
+    #[zbus(property)]
+    fn findings(&self) -> &[String] {
+        &self.0.row.findings
+    }
+
+    /// Of model.toml, which names every other file by hash; results carry it.
+    #[zbus(property)]
+    fn sha256(&self) -> &str {
+        &self.0.row.sha256
+    }
+
+    /// What it was built on; empty before the first build.
+    #[zbus(property)]
+    fn accelerator(&self) -> &str {
+        self.0.row.accelerator.as_deref().unwrap_or_default()
+    }
+
+    /// How far its golden answer was off, at most; -1 when that is not known.
+    #[zbus(property)]
+    fn golden_difference(&self) -> f64 {
+        self.0.row.golden_difference.unwrap_or(-1.0)
+    }
+
+    /// A rollback goes to it.
+    #[zbus(property)]
+    fn last_good(&self) -> bool {
+        self.0.row.last_good
+    }
+
+    /// It runs beside the active package.
+    #[zbus(property)]
+    fn shadow(&self) -> bool {
+        self.0.row.shadow
+    }
+}

@@ -1,0 +1,115 @@
+//! The golden run: a network is used only where it answers a known input as its maker saw it answer.
+
+use hal::LoadedModel;
+
+use crate::npy;
+use crate::package::{self, Package};
+
+/// What a golden run showed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Passed {
+    /// Largest absolute difference from the expected answer.
+    pub difference: f32,
+    pub tolerance: f32,
+}
+
+/// Why a package did not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the package has no golden files: nothing shows that it works on this machine")]
+    Missing,
+    #[error("{0}")]
+    Package(#[from] package::Error),
+    #[error("{name}: {reason}")]
+    File { name: String, reason: String },
+    /// The accelerator could not run it.
+    #[error("golden run: {0}")]
+    Run(#[from] hal::accel::Error),
+    #[error("golden run: the network answered shape {found:?}, {expected:?} is expected")]
+    Shape { found: Vec<usize>, expected: Vec<usize> },
+    #[error("golden run: the answer differs by {difference}, {tolerance} is allowed")]
+    Differs { difference: f32, tolerance: f32 },
+}
+
+/// Runs the golden input once.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(package: &Package, model: &mut dyn LoadedModel) -> Result<Passed, Error> {
+    let golden = package.manifest.golden.as_ref().ok_or(Error::Missing)?;
+    let read =
+        |name: &str| npy::read(&package.read(name)?).map_err(|reason| Error::File { name: name.to_owned(), reason });
+    let (input, expected) = (read(&golden.input)?, read(&golden.expected)?);
+    for (name, tensor, channels) in [
+        (&golden.input, &input, package.manifest.input.windows_hu.len()),
+        (&golden.expected, &expected, package.manifest.outputs.channels.len()),
+    ] {
+        if tensor.shape.len() != 5 || tensor.shape[1] != channels {
+            let reason = format!("its shape is {:?}; [1, {channels}, D, H, W] is due", tensor.shape);
+            return Err(Error::File { name: name.clone(), reason });
+        }
+    }
+    let answer = model.run(&[input])?;
+    let [answer] = answer.as_slice() else {
+        return Err(Error::Shape { found: vec![], expected: expected.shape });
+    };
+    if answer.shape != expected.shape {
+        return Err(Error::Shape { found: answer.shape.clone(), expected: expected.shape });
+    }
+    // A NaN must not count as equal: f32::max would drop it.
+    let difference = answer.data.iter().zip(&expected.data).fold(0.0_f32, |most, (a, b)| {
+        let difference = (a - b).abs();
+        if difference > most || difference.is_nan() { difference } else { most }
+    });
+    let tolerance = golden.tolerance;
+    if difference <= tolerance {
+        Ok(Passed { difference, tolerance })
+    } else {
+        Err(Error::Differs { difference, tolerance })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hal::accel::scripted::Scripted;
+    use hal::{Accelerator, Tensor};
+
+    use super::*;
+    use crate::specimen::Specimen;
+
+    fn sigmoid(value: f32) -> f32 {
+        1.0 / (1.0 + (-value).exp())
+    }
+
+    fn ran(script: &Scripted) -> Result<Passed, Error> {
+        let directory = tempfile::tempdir().unwrap();
+        Specimen::default().write(directory.path()).unwrap();
+        let package = Package::open(directory.path()).unwrap();
+        run(&package, script.load(b"x").unwrap().as_mut())
+    }
+
+    #[test]
+    fn an_answer_within_tolerance_passes_and_says_how_far_it_was() {
+        let passed = ran(&Scripted::each_voxel(|v| sigmoid(v) + 0.005)).unwrap();
+        assert!((passed.difference - 0.005).abs() < 1e-6, "{passed:?}");
+    }
+
+    #[test]
+    fn another_answer_shape_or_a_nan_is_refused_with_the_number() {
+        let said = |script: Scripted| ran(&script).unwrap_err().to_string();
+        assert!(said(Scripted::each_voxel(|v| sigmoid(v) + 0.5)).contains("differs by 0.5"));
+        assert!(said(Scripted::each_voxel(|v| if v > 0.0 { f32::NAN } else { sigmoid(v) })).contains("differs by NaN"));
+        let narrow = |_: &[Tensor]| Ok(vec![Tensor { shape: vec![1], data: vec![0.0] }]);
+        assert!(said(Scripted::new(narrow)).contains("shape [1]"));
+        assert!(said(Scripted::new(|_| Ok(Vec::new()))).contains("shape []"));
+        assert!(said(Scripted::zeros().failing_after(0, hal::accel::Kind::Device)).contains("asked for by the script"));
+    }
+
+    #[test]
+    fn without_golden_files_nothing_is_believed() {
+        let directory = crate::package::tests::good();
+        let package = Package::open(directory.path()).unwrap();
+        let outcome = run(&package, Scripted::zeros().load(b"x").unwrap().as_mut());
+        assert!(matches!(outcome, Err(Error::Missing)));
+    }
+}

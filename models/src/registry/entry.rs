@@ -1,0 +1,156 @@
+//! One package as the registry knows it.
+
+use std::path::{Path, PathBuf};
+
+use super::record::{Outcome, Record};
+use super::selection::Choice;
+use super::{Error, Key, Kind, State};
+use crate::manifest::Manifest;
+use crate::package::{self, Package};
+use crate::signature::{Signer, Trust};
+
+/// Where a package came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Shipped with the software, on a medium that is read only, and covered by the software's own signature.
+    BuiltIn,
+    Installed,
+}
+
+impl Origin {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in",
+            Self::Installed => "installed",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub key: Key,
+    pub directory: PathBuf,
+    pub origin: Origin,
+    /// `None` when `model.toml` cannot be used.
+    pub manifest: Option<Manifest>,
+    /// Of `model.toml`; empty when it cannot be read.
+    pub sha256: String,
+    /// `None` when nobody who is trusted here signed it.
+    pub signer: Option<Signer>,
+    /// Of the last build of this content.
+    pub record: Option<Record>,
+    /// Why the package cannot be used at all, whatever a build would show.
+    pub(super) unusable: Option<String>,
+    /// Why the last build came to no end, when that was not the package's fault. Not kept over a restart.
+    pub failure: Option<String>,
+    /// While it is being built: stage and fraction.
+    pub(super) building: Option<(String, f64)>,
+}
+
+impl Entry {
+    /// Reads manifest and signature; the hashes of the other files are checked when the package is opened.
+    pub(super) fn read(key: Key, directory: &Path, origin: Origin, trust: &Trust, tasks: &[String]) -> Self {
+        let mut entry = Self {
+            key,
+            directory: directory.to_owned(),
+            origin,
+            manifest: None,
+            sha256: String::new(),
+            signer: None,
+            record: None,
+            unusable: None,
+            failure: None,
+            building: None,
+        };
+        let (manifest, sha256) = match package::manifest(directory) {
+            Ok(read) => read,
+            Err(error) => {
+                entry.unusable = Some(error.to_string());
+                return entry;
+            }
+        };
+        let own = Key::new(&*manifest.id, &*manifest.version);
+        entry.unusable = if origin == Origin::Installed && own != entry.key {
+            Some(format!("its manifest is that of {own}"))
+        } else if !tasks.contains(&manifest.task) {
+            Some(unknown_task(&manifest.task))
+        } else {
+            None
+        };
+        if origin == Origin::BuiltIn {
+            entry.key = own;
+        }
+        match origin {
+            Origin::BuiltIn => entry.signer = Some(Signer::BuiltIn),
+            Origin::Installed => match trust.directory(directory) {
+                Ok(signer) => entry.signer = Some(signer),
+                Err(error) => entry.unusable = Some(error.to_string()),
+            },
+        }
+        entry.manifest = Some(manifest);
+        entry.sha256 = sha256;
+        entry
+    }
+
+    pub fn task(&self) -> &str {
+        self.manifest.as_ref().map_or("", |manifest| &manifest.task)
+    }
+
+    pub fn choice(&self) -> Choice {
+        Choice { key: self.key.clone(), sha256: self.sha256.clone() }
+    }
+
+    /// Why it must not be used, when so.
+    pub fn refusal(&self) -> Option<&str> {
+        let refused = self.record.as_ref().and_then(|record| match &record.outcome {
+            Outcome::Refused { reason } => Some(reason.as_str()),
+            Outcome::Ready { .. } => None,
+        });
+        self.unusable.as_deref().or(refused)
+    }
+
+    /// Stage and fraction, while it is being built.
+    pub fn building(&self) -> Option<(&str, f64)> {
+        self.building.as_ref().map(|(stage, fraction)| (stage.as_str(), *fraction))
+    }
+
+    /// Was it found good on this accelerator?
+    pub fn is_ready_on(&self, accelerator: &str) -> bool {
+        let found =
+            |record: &Record| record.accelerator == accelerator && matches!(record.outcome, Outcome::Ready { .. });
+        self.unusable.is_none() && self.record.as_ref().is_some_and(found)
+    }
+
+    pub(super) fn state(&self, active: bool, deactivated: bool) -> State {
+        if let (Some((stage, fraction)), false) = (&self.building, active) {
+            return State::Building { stage: stage.clone(), fraction: *fraction };
+        }
+        match (self.refusal(), &self.record) {
+            (Some(reason), _) => State::Refused(reason.to_owned()),
+            _ if active => State::Active,
+            _ if deactivated => State::Deactivated,
+            (None, Some(_)) => State::Ready,
+            (None, None) => State::Installed,
+        }
+    }
+
+    /// Checks everything: manifest, signature, the hash of each file, and that there is no other.
+    ///
+    /// # Errors
+    /// `Refused` in the words of the check that failed; `Io` when the disk does not let us look.
+    pub fn open(&self, trust: &Trust) -> Result<Package, Error> {
+        if let Some(unusable) = &self.unusable {
+            return Err(Error::new(Kind::Refused, unusable));
+        }
+        if self.origin == Origin::Installed {
+            trust.directory(&self.directory)?;
+        }
+        let package = Package::open(&self.directory)?;
+        let same = package.sha256 == self.sha256;
+        if same { Ok(package) } else { Err(Error::new(Kind::Refused, "its model.toml was changed")) }
+    }
+}
+
+pub(super) fn unknown_task(task: &str) -> String {
+    format!("it is for the task {task}, which this software does not have")
+}

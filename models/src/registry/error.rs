@@ -1,0 +1,65 @@
+//! What the registry cannot do, and why.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::Key;
+use crate::{archive, package, signature};
+
+/// Callers branch on this, and on nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// No such package, or no such task.
+    NotFound,
+    /// The package itself is to blame: tampered with, not trusted, not for this software, not good.
+    Refused,
+    /// Not in the state that it is in.
+    NotPossible,
+    /// The disk.
+    Io,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+impl Error {
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(super) fn unknown(key: &Key) -> Self {
+        Self::new(Kind::NotFound, format!("no package {key} here"))
+    }
+
+    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self::new(Kind::Io, format!("{}: {error}", path.display()))
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl From<archive::Error> for Error {
+    fn from(error: archive::Error) -> Self {
+        let kind = if error.kind() == archive::Kind::Io { Kind::Io } else { Kind::Refused };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<package::Error> for Error {
+    fn from(error: package::Error) -> Self {
+        let disk = matches!(&error, package::Error::Unreadable { source, .. } if source.kind() != ErrorKind::NotFound);
+        Self::new(if disk { Kind::Io } else { Kind::Refused }, error.to_string())
+    }
+}
+
+impl From<signature::Error> for Error {
+    fn from(error: signature::Error) -> Self {
+        Self::new(Kind::Refused, error.to_string())
+    }
+}

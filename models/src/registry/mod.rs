@@ -1,0 +1,290 @@
+//! The packages of a box: those that came with the software, those that were installed, and which one each task uses.
+//!
+//! The disk is the truth. `layout` says where what lies, `disk` how it changes, `install` how a package gets in,
+//! `selection` what a task uses. Building (loading and the golden run) is the caller's work: the registry is told what
+//! came of it.
+
+#[cfg(test)]
+mod crash;
+mod disk;
+mod entry;
+mod error;
+mod install;
+mod key;
+pub mod layout;
+mod open;
+mod record;
+mod selection;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(crate) use disk::step;
+pub use entry::{Entry, Origin};
+pub use error::{Error, Kind};
+pub use install::{Change, Installer, Staged};
+pub use key::Key;
+pub use open::Swept;
+pub use record::{Outcome, Record};
+pub use selection::{Choice, Selection};
+pub use state::State;
+
+use crate::signature::Trust;
+
+#[derive(Debug)]
+pub struct Registry {
+    directory: PathBuf,
+    /// What changes, changes in memory only.
+    read_only: bool,
+    trust: Arc<Trust>,
+    /// The tasks of this software.
+    tasks: Arc<Vec<String>>,
+    entries: BTreeMap<Key, Entry>,
+    /// Of the tasks for which someone chose.
+    selections: BTreeMap<String, Selection>,
+}
+
+impl Registry {
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn trust(&self) -> Arc<Trust> {
+        self.trust.clone()
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// # Errors
+    /// `NotFound`.
+    pub fn get(&self, key: &Key) -> Result<&Entry, Error> {
+        self.entries.get(key).ok_or_else(|| Error::unknown(key))
+    }
+
+    pub fn selection(&self, task: &str) -> Selection {
+        self.selections.get(task).cloned().unwrap_or_default()
+    }
+
+    pub fn state(&self, entry: &Entry) -> State {
+        let off = self.selection(entry.task()).deactivated.is_some_and(|off| off == entry.choice());
+        entry.state(self.is_active(entry), off)
+    }
+
+    pub fn is_active(&self, entry: &Entry) -> bool {
+        self.active(entry.task()).is_ok_and(|active| active.key == entry.key)
+    }
+
+    /// What the task uses: what was chosen; when that is gone or bad, what was last good; without either, what came
+    /// with the software. Nothing once someone switched it off.
+    ///
+    /// # Errors
+    /// `NotPossible`, saying why there is none.
+    pub fn active(&self, task: &str) -> Result<&Entry, Error> {
+        let selection = self.selection(task);
+        if let (None, Some(off)) = (&selection.active, &selection.deactivated) {
+            return Err(Error::new(Kind::NotPossible, format!("{} was switched off for {task}", off.key)));
+        }
+        let chosen = [&selection.active, &selection.last_good].into_iter().flatten();
+        let found = chosen.filter_map(|choice| self.usable(choice)).next().or_else(|| self.shipped(task));
+        found.ok_or_else(|| self.nothing(task))
+    }
+
+    /// The candidate beside the active package.
+    pub fn shadow(&self, task: &str) -> Option<&Entry> {
+        self.selection(task).shadow.and_then(|choice| self.usable(&choice)).filter(|entry| !self.is_active(entry))
+    }
+
+    /// What came with the software: of the packages for a task the one that claims most findings, then the newest.
+    fn shipped(&self, task: &str) -> Option<&Entry> {
+        let rank = |entry: &&Entry| {
+            let findings = entry.manifest.as_ref().map_or(0, |manifest| manifest.intended_use.findings.len());
+            (findings, entry.key.order(), entry.key.id.clone())
+        };
+        let fit = |entry: &&Entry| entry.origin == Origin::BuiltIn && entry.task() == task && entry.refusal().is_none();
+        self.entries.values().filter(fit).max_by_key(rank)
+    }
+
+    fn usable(&self, choice: &Choice) -> Option<&Entry> {
+        let entry = self.entries.get(&choice.key)?;
+        (entry.sha256 == choice.sha256 && entry.refusal().is_none()).then_some(entry)
+    }
+
+    fn nothing(&self, task: &str) -> Error {
+        let refused = |entry: &Entry| Some(format!("{}: {}", entry.key, entry.refusal()?));
+        let of_task = |entry: &&Entry| entry.task() == task || entry.manifest.is_none();
+        let reasons: Vec<String> = self.entries.values().filter(of_task).filter_map(refused).collect();
+        let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
+        Error::new(Kind::NotPossible, format!("no usable model package for {task}{why}"))
+    }
+
+    /// Lets a task use a package. One rename decides. Whether it works here was found out before.
+    ///
+    /// # Errors
+    /// `NotFound`; `Refused` with the reason it was refused for; `Io`.
+    pub fn activate(&mut self, key: &Key) -> Result<Change, Error> {
+        let entry = self.get(key)?;
+        if let Some(reason) = entry.refusal() {
+            return Err(Error::new(Kind::Refused, format!("{key}: {reason}")));
+        }
+        let (task, choice) = (entry.task().to_owned(), entry.choice());
+        let now = self.active(&task).ok().map(Entry::choice);
+        let selection = self.selection(&task);
+        self.select(&task, selection.activate(choice, now))
+    }
+
+    /// Back to what was last good.
+    ///
+    /// # Errors
+    /// `NotPossible` when there is nothing to go back to; `Io`.
+    pub fn rollback(&mut self, task: &str) -> Result<Key, Error> {
+        let selection = self.selection(task);
+        let active = self.active(task).ok().map(Entry::choice);
+        let last =
+            selection.last_good.clone().filter(|last| self.usable(last).is_some() && active.as_ref() != Some(last));
+        let shipped = || self.shipped(task).map(Entry::choice).filter(|shipped| active.as_ref() != Some(shipped));
+        let none = || Error::new(Kind::NotPossible, format!("there is no package to go back to for {task}"));
+        let to = last.or_else(shipped).ok_or_else(none)?;
+        let key = to.key.clone();
+        self.select(task, selection.back(Some(to)))?;
+        Ok(key)
+    }
+
+    /// Switches the active package of a task off; nothing is used instead.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotPossible` when it is not active; `Io`.
+    pub fn deactivate(&mut self, key: &Key) -> Result<Change, Error> {
+        let entry = self.get(key)?;
+        let (task, choice) = (entry.task().to_owned(), entry.choice());
+        let selection = self.selection(&task);
+        if selection.active.is_none() && selection.deactivated.as_ref() == Some(&choice) {
+            return Ok(Change::Already);
+        }
+        if !self.is_active(entry) {
+            return Err(Error::new(Kind::NotPossible, format!("{key} is not active")));
+        }
+        self.select(&task, selection.deactivate(choice))
+    }
+
+    /// Runs a package beside the active one of its task, or no longer.
+    ///
+    /// # Errors
+    /// `NotFound`; `Refused`; `NotPossible` for the active one; `Io`.
+    pub fn set_shadow(&mut self, key: &Key, on: bool) -> Result<Change, Error> {
+        let entry = self.get(key)?;
+        let (task, choice) = (entry.task().to_owned(), entry.choice());
+        let selection = self.selection(&task);
+        if !on {
+            let is = selection.shadow.as_ref() == Some(&choice);
+            return if is { self.select(&task, selection.shadow(None)) } else { Ok(Change::Already) };
+        }
+        if let Some(reason) = entry.refusal() {
+            return Err(Error::new(Kind::Refused, format!("{key}: {reason}")));
+        }
+        if self.is_active(entry) {
+            return Err(Error::new(Kind::NotPossible, format!("{key} is active: it cannot run beside itself")));
+        }
+        self.select(&task, selection.shadow(Some(choice)))
+    }
+
+    /// Removes an installed package that no task uses.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotPossible` when it is active, runs as shadow, is being built, or came with the software; `Io`.
+    pub fn remove(&mut self, key: &Key) -> Result<(), Error> {
+        let entry = self.get(key)?;
+        let task = entry.task().to_owned();
+        let selection = self.selection(&task);
+        let no = |why: &str| Err(Error::new(Kind::NotPossible, format!("{key} {why}")));
+        if entry.origin == Origin::BuiltIn {
+            return no("came with the software; it goes with the software");
+        }
+        if self.is_active(entry) {
+            return no("is active: activate another one, roll back or deactivate it first");
+        }
+        if selection.shadow.as_ref().is_some_and(|shadow| shadow.key == *key) {
+            return no("runs as shadow: end that first");
+        }
+        if entry.building.is_some() {
+            return no("is being built");
+        }
+        let place = entry.directory.clone();
+        if selection != Selection::default() {
+            self.select(&task, selection.without(key))?;
+        }
+        self.discard(&place)?;
+        self.forget_record(key)?;
+        self.entries.remove(key);
+        Ok(())
+    }
+
+    /// A build goes on.
+    pub fn building(&mut self, key: &Key, stage: &str, fraction: f64) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.building = Some((stage.to_owned(), fraction.clamp(0.0, 1.0)));
+            entry.failure = None;
+        }
+    }
+
+    /// A build has ended. `failure` is why it came to nothing, when that was not the package's fault.
+    pub fn build_ended(&mut self, key: &Key, failure: Option<String>) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.building = None;
+            entry.failure = failure;
+        }
+    }
+
+    /// What came of a build of the content `sha256`. A refusal of the active package brings its task back to what was
+    /// last good; the answer is then what the task uses from now on.
+    ///
+    /// # Errors
+    /// `NotFound`, also when the content is another one by now; `Io`.
+    pub fn built(&mut self, key: &Key, record: Record) -> Result<Option<Key>, Error> {
+        let entry = self.get(key)?;
+        if entry.sha256 != record.sha256 {
+            return Err(Error::unknown(key));
+        }
+        let (task, was_active) = (entry.task().to_owned(), self.is_active(entry));
+        self.keep(&layout::record(&self.directory, key), &record)?;
+        let refused = matches!(record.outcome, Outcome::Refused { .. });
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.record = Some(record);
+        }
+        if !(was_active && refused) {
+            return Ok(None);
+        }
+        // The refusal is on the disk already: after a crash here the start comes to the same choice.
+        let next = self.active(&task).ok().map(Entry::choice);
+        let selection = self.selection(&task);
+        self.select(&task, selection.back(next.clone()))?;
+        Ok(next.map(|next| next.key))
+    }
+
+    fn select(&mut self, task: &str, selection: Selection) -> Result<Change, Error> {
+        if self.selections.get(task) == Some(&selection) {
+            return Ok(Change::Already);
+        }
+        self.keep(&layout::task(&self.directory, task), &selection)?;
+        self.selections.insert(task.to_owned(), selection);
+        Ok(Change::Changed)
+    }
+
+    fn keep(&self, path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
+        if self.read_only {
+            return Ok(());
+        }
+        let text = toml::to_string(value).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+        disk::replace(path, &text).map_err(Error::io(path))
+    }
+
+    fn forget_record(&self, key: &Key) -> Result<(), Error> {
+        let path = layout::record(&self.directory, key);
+        disk::remove(&path).map_err(Error::io(&path))
+    }
+}

@@ -1,0 +1,130 @@
+//! Start: what is on the disk becomes the registry, and what a crash left half done goes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::entry::{Entry, Origin};
+use super::error::Error;
+use super::record::Record;
+use super::selection::Selection;
+use super::{Key, Registry, layout};
+use crate::signature::Trust;
+
+/// What the sweep at the start found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Half-done installations and removals that were cleared.
+    pub unfinished: usize,
+    /// Small files that cannot be read and are ignored, with the reason.
+    pub unreadable: Vec<String>,
+    /// Tasks whose chosen package was bad, and what they use now.
+    pub fallen_back: Vec<(String, Option<Key>)>,
+}
+
+impl Registry {
+    /// Opens the registry in `directory`, which is made when it is not there, and sweeps it. Only one process may have
+    /// it open so. `built_in` holds the packages that came with the software, one directory each.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn open(directory: &Path, built_in: &Path, trust: Trust, tasks: &[&str]) -> Result<(Self, Swept), Error> {
+        std::fs::create_dir_all(directory).map_err(Error::io(directory))?;
+        let mut swept = Swept { unfinished: sweep(directory)?, ..Swept::default() };
+        let mut registry = Self::view(Some(directory), built_in, trust, tasks, &mut swept.unreadable);
+        registry.read_only = false;
+        registry.fall_back(&mut swept)?;
+        Ok((registry, swept))
+    }
+
+    /// Looks and changes nothing: for a second process, and for a desk without a registry. What cannot be read is left
+    /// out, and named in `unreadable`.
+    pub fn view(
+        directory: Option<&Path>,
+        built_in: &Path,
+        trust: Trust,
+        tasks: &[&str],
+        unreadable: &mut Vec<String>,
+    ) -> Self {
+        let tasks: Vec<String> = tasks.iter().map(|task| (*task).to_owned()).collect();
+        let mut registry = Self {
+            directory: directory.map(Path::to_owned).unwrap_or_default(),
+            read_only: true,
+            trust: Arc::new(trust),
+            tasks: Arc::new(tasks),
+            entries: BTreeMap::new(),
+            selections: BTreeMap::new(),
+        };
+        for (name, path) in directories(built_in) {
+            registry.add(Key::new(name, ""), &path, Origin::BuiltIn, unreadable);
+        }
+        let Some(directory) = directory else { return registry };
+        for (id, path) in directories(&layout::packages(directory)) {
+            for (version, path) in directories(&path) {
+                registry.add(Key::new(&*id, version), &path, Origin::Installed, unreadable);
+            }
+        }
+        for task in registry.tasks.clone().iter() {
+            if let Some(selection) = read::<Selection>(&layout::task(directory, task), unreadable) {
+                registry.selections.insert(task.clone(), selection);
+            }
+        }
+        registry
+    }
+
+    fn add(&mut self, key: Key, path: &Path, origin: Origin, unreadable: &mut Vec<String>) {
+        let mut entry = Entry::read(key, path, origin, &self.trust, &self.tasks);
+        if !self.directory.as_os_str().is_empty() {
+            // A record of other content (a software update) says nothing.
+            let record = read::<Record>(&layout::record(&self.directory, &entry.key), unreadable);
+            entry.record = record.filter(|record| record.sha256 == entry.sha256);
+        }
+        self.entries.insert(entry.key.clone(), entry);
+    }
+
+    /// A chosen package that is gone or bad is not waited for: what the task uses instead is written down.
+    fn fall_back(&mut self, swept: &mut Swept) -> Result<(), Error> {
+        for (task, selection) in self.selections.clone() {
+            let Some(chosen) = &selection.active else { continue };
+            if self.usable(chosen).is_none() {
+                let next = self.active(&task).ok().map(Entry::choice);
+                self.select(&task, selection.back(next.clone()))?;
+                swept.fallen_back.push((task, next.map(|next| next.key)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Clears what was not finished. Nothing below `staging` was ever named by anything.
+fn sweep(directory: &Path) -> Result<usize, Error> {
+    let mut unfinished = 0;
+    for (_, path) in directories(&layout::staging(directory)) {
+        std::fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+        unfinished += 1;
+    }
+    Ok(unfinished)
+}
+
+/// Name and path of each directory in a directory, in order of names; none when it cannot be read.
+fn directories(parent: &Path) -> Vec<(String, PathBuf)> {
+    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
+    let real = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut found: Vec<_> =
+        real.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
+    found.sort();
+    found
+}
+
+/// `None` when the file is not there; one that is no such file is ignored, and said so.
+fn read<T: serde::de::DeserializeOwned>(path: &Path, unreadable: &mut Vec<String>) -> Option<T> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            unreadable.push(format!("{}: {error}", path.display()));
+            return None;
+        }
+    };
+    toml::from_str(&text).map_err(|error| unreadable.push(format!("{}: {error}", path.display()))).ok()
+}

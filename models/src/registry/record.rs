@@ -1,0 +1,27 @@
+//! What came of building a package here: one small file beside the packages, so that it need not be found out again.
+
+use serde::{Deserialize, Serialize};
+
+/// Holds for one content on one accelerator only.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Of `model.toml`.
+    pub sha256: String,
+    /// As `hal` names provider, library, device and driver.
+    pub accelerator: String,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    /// It loads, and gave its golden answer to within `difference`; `None` where the golden run is left out, on a
+    /// simulated accelerator.
+    Ready {
+        difference: Option<f32>,
+    },
+    Refused {
+        reason: String,
+    },
+}
