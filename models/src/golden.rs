@@ -1,6 +1,6 @@
 //! The golden run: a network is used only where it answers a known input as its maker saw it answer.
 
-use hal::LoadedModel;
+use hal::{LoadedModel, Tensor};
 
 use crate::npy;
 use crate::package::{self, Package};
@@ -37,9 +37,7 @@ pub enum Error {
 /// See [`Error`].
 pub fn run(package: &Package, model: &mut dyn LoadedModel) -> Result<Passed, Error> {
     let golden = package.manifest.golden.as_ref().ok_or(Error::Missing)?;
-    let read =
-        |name: &str| npy::read(&package.read(name)?).map_err(|reason| Error::File { name: name.to_owned(), reason });
-    let (input, expected) = (read(&golden.input)?, read(&golden.expected)?);
+    let (input, expected) = (input(package)?, read(package, &golden.expected)?);
     for (name, tensor, channels) in [
         (&golden.input, &input, package.manifest.input.windows_hu.len()),
         (&golden.expected, &expected, package.manifest.outputs.channels.len()),
@@ -69,10 +67,22 @@ pub fn run(package: &Package, model: &mut dyn LoadedModel) -> Result<Passed, Err
     }
 }
 
+/// The golden input.
+///
+/// # Errors
+/// As [`run`].
+pub fn input(package: &Package) -> Result<Tensor, Error> {
+    read(package, &package.manifest.golden.as_ref().ok_or(Error::Missing)?.input)
+}
+
+fn read(package: &Package, name: &str) -> Result<Tensor, Error> {
+    npy::read(&package.read(name)?).map_err(|reason| Error::File { name: name.to_owned(), reason })
+}
+
 #[cfg(test)]
 mod tests {
+    use hal::Accelerator;
     use hal::accel::scripted::Scripted;
-    use hal::{Accelerator, Tensor};
 
     use super::*;
     use crate::specimen::Specimen;

@@ -31,7 +31,7 @@ async fn install(manager: &ManagerProxy<'_>, archive: &Path) -> zbus::Result<(St
 }
 
 async fn proxy(connection: &zbus::Connection, path: &str) -> ModelProxy<'static> {
-    ModelProxy::builder(connection).path(path.to_owned()).unwrap().build().await.unwrap()
+    ModelProxy::builder(connection).path(path.to_owned()).build().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
