@@ -9,6 +9,8 @@ use zbus::{Connection, ObjectPath, OwnedFd, OwnedObjectPath, interface};
 
 use super::auth::{self, Authority, Verb};
 use super::filter::{Filter, Options};
+use super::model::Shown;
+use super::objects::show;
 use super::query::{self, Reader};
 use super::rows::{Counts, Delivery, Job, Model, Quarantined, Series, ShadowRun, Study};
 use super::{Error, Facts, RerunOptions, Verbs, names};
@@ -137,9 +139,20 @@ impl Manager {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(OwnedObjectPath, bool), Error> {
         auth::require(self.authority, Verb::InstallModel, connection, &header).await?;
-        let (models, archive) = (self.verbs.models.clone(), std::fs::File::from(std::os::fd::OwnedFd::from(archive)));
+        let archive = std::fs::File::from(std::os::fd::OwnedFd::from(archive));
+        // A pipe could keep us waiting for ever.
+        if !archive.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(Error::InvalidArgument("the archive is no regular file".into()));
+        }
+        let models = self.verbs.models.clone();
         let (key, change) = super::off_thread(move || models.install(archive)).await?;
-        Ok((names::model_path(&key), change == Change::Changed))
+        // Whoever is given the path finds the object there, and need not wait for the next flush.
+        let path = names::model_path(&key);
+        if let Some(listed) = self.verbs.models.list().into_iter().find(|listed| listed.entry.key == key) {
+            let shown = Shown { row: listed.into(), models: self.verbs.models.clone(), authority: self.authority };
+            show::<super::model::Model>(connection, &path, shown).await?;
+        }
+        Ok((path, change == Change::Changed))
     }
 
     /// Lets a task use again what it used before. Returns that package.

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use comfy_table::Cell;
 use futures_util::StreamExt;
 use models::archive;
 use models::package::{Package, SIGNATURE};
 use zbus::Connection;
+use zbus::fdo::PropertiesProxy;
 
 use super::args::ModelsCommand;
 use super::failure::Failure;
@@ -34,12 +36,15 @@ pub async fn run(
         ModelsCommand::Build { package } => {
             let (model, proxy) = on(&package).await?;
             proxy.build().await?;
-            follow(&model, &proxy, output).await?;
-            report(manager, &model, output).await
+            let now = follow(connection, manager, &model, output).await?;
+            match (now.state.as_str(), &now.reason) {
+                ("ready" | "active", _) => report(manager, &model, output).await,
+                (state, reason) => Err(not(&model, "built", state, reason.as_deref())),
+            }
         }
         ModelsCommand::Activate { package } => {
             let (model, proxy) = on(&package).await?;
-            activate(manager, &model, &proxy, output).await
+            activate(connection, manager, &model, &proxy, output).await
         }
         ModelsCommand::Rollback { task } => rollback(manager, task, output).await,
         ModelsCommand::Deactivate { package } => {
@@ -157,7 +162,7 @@ async fn install(
     }
     if then_activate {
         let proxy = proxy(connection, &model).await?;
-        return activate(manager, &model, &proxy, output).await;
+        return activate(connection, manager, &model, &proxy, output).await;
     }
     if output.is_json() {
         return output.json(&model);
@@ -182,41 +187,51 @@ fn opened(path: &Path) -> Result<File, Failure> {
 }
 
 async fn activate(
+    connection: &Connection,
     manager: &ManagerProxy<'_>,
     model: &Model,
     proxy: &ModelProxy<'static>,
     output: &Output,
 ) -> Result<(), Failure> {
     proxy.activate().await?;
-    follow(model, proxy, output).await?;
-    let now = again(manager, model).await?;
+    let now = follow(connection, manager, model, output).await?;
     if now.state != "active" {
-        let reason = now.reason.unwrap_or_else(|| format!("it is {}", now.state));
-        let message = format!("{} was not activated: {reason}", named(model));
-        return Err(Failure::new(
-            message,
-            "the package that was used before is still used; see `scansidectl models list`",
-        ));
+        return Err(not(model, "activated", &now.state, now.reason.as_deref()));
     }
     report(manager, model, output).await
 }
 
-/// A progress bar until the build has ended.
-async fn follow(model: &Model, proxy: &ModelProxy<'static>, output: &Output) -> Result<(), Failure> {
+fn not(model: &Model, what: &str, state: &str, reason: Option<&str>) -> Failure {
+    let reason = reason.map_or_else(|| format!("it is {state}"), str::to_owned);
+    Failure::new(
+        format!("{} was not {what}: {reason}", named(model)),
+        "the package that was used before is still used; see `scansidectl models list`",
+    )
+}
+
+/// A progress bar until the build has ended; the package as it is then.
+async fn follow(
+    connection: &Connection,
+    manager: &ManagerProxy<'_>,
+    model: &Model,
+    output: &Output,
+) -> Result<Model, Failure> {
+    /// A build that changes nothing visible is not told; it has an end all the same.
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
+    let properties = PropertiesProxy::builder(connection).destination(crate::BUS_NAME).path(model.path.clone());
+    let mut changes = properties.build().await?.receive_properties_changed().await?;
+    let mut owner = manager.inner().receive_owner_changed().await?;
     let mut bars = Bars::new(output);
-    let mut stages = proxy.receive_stage_changed().await;
-    let mut steps = proxy.receive_progress_changed().await;
-    let mut owner = proxy.inner().receive_owner_changed().await?;
     loop {
-        let (stage, fraction) = (proxy.stage().await?, proxy.progress().await?);
-        if stage.is_empty() {
+        let now = again(manager, model).await?;
+        if now.stage.is_empty() {
             bars.progress(&model.id, "", None);
-            return Ok(());
+            return Ok(now);
         }
-        bars.progress(&model.id, &stage, Some(fraction));
+        bars.progress(&model.id, &now.stage, Some(now.progress));
         tokio::select! {
-            _ = stages.next() => {}
-            _ = steps.next() => {}
+            _ = changes.next() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
             Some(owner) = owner.next() => if owner.is_none() { return Err(Failure::gone()) },
         }
     }
