@@ -50,6 +50,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
 
     let gate = Gate::default();
     let (events, _) = broadcast::channel(EVENTS);
+    let shelf = shelf.telling(events.clone());
     let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
     let ahead = DecodeAhead::new(spool.clone(), settings.series.decode_ahead_mib)?;
     let parts = Parts {

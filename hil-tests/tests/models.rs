@@ -95,17 +95,22 @@ async fn active(appliance: &Appliance) -> Option<String> {
 /// Something is under way on the disk or in a build: the moment to pull the plug.
 async fn under_way(appliance: &Appliance, stage: &str) {
     let staging = appliance.spool().join("models/staging");
-    let _ = deadline::until(stage, Duration::from_secs(5), async || {
-        let now = match stage {
-            "install" => std::fs::read_dir(&staging).is_ok_and(|mut entries| entries.next().is_some()),
-            stage => list(appliance)
-                .await
-                .iter()
-                .any(|model| model.stage == stage || model.version == "9.0.0" && model.state == "active"),
-        };
-        now.then_some(())
-    })
-    .await;
+    let look = || {
+        let staging = &staging;
+        async move {
+            let now = match stage {
+                "install" => std::fs::read_dir(staging).is_ok_and(|mut entries| entries.next().is_some()),
+                stage => list(appliance).await.iter().any(|m| m.stage == stage || is_active(m, "9.0.0")),
+            };
+            now.then_some(())
+        }
+    };
+    // A stage may be over before it was seen: then the plug is pulled a little later.
+    let _ = deadline::until(stage, Duration::from_secs(5), look).await;
+}
+
+fn is_active(model: &Model, version: &str) -> bool {
+    model.version == version && model.state == "active"
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,12 +180,14 @@ async fn without_a_package_a_series_is_refused_in_words_and_with_a_shadow_the_di
     let manager = appliance.manager().await.unwrap();
     let study_uid = records.series().unwrap()[0].study_uid.clone();
     manager.rerun(&study_uid, scanside_client::Options::new()).await.unwrap();
-    let runs = deadline::until("a shadow run", WITHIN, async || {
-        let runs = manager.list_shadow_runs(scanside_client::Options::new()).await.unwrap();
-        (!runs.is_empty()).then_some(runs)
-    })
-    .await
-    .unwrap();
+    let look = || {
+        let manager = &manager;
+        async move {
+            let runs = manager.list_shadow_runs(scanside_client::Options::new()).await.unwrap();
+            (!runs.is_empty()).then_some(runs)
+        }
+    };
+    let runs = deadline::until("a shadow run", WITHIN, look).await.unwrap();
     assert_eq!((runs[0].failure.as_deref(), runs[0].differing), (None, 0), "the same network twice: {runs:?}");
     assert!(runs[0].active.ends_with("9.0.0") && runs[0].candidate.ends_with("9.1.0"), "{runs:?}");
     assert!(records.series().unwrap().iter().any(|series| series.state == "processed"));

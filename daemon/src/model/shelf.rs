@@ -10,15 +10,19 @@ use models::registry::{Entry, Key, Kind, Outcome, Record, Registry, Swept, layou
 use models::signature::Trust;
 use models::{golden, package::Package, task};
 use sha2::{Digest, Sha256};
+use tokio::sync::broadcast;
 
 use super::Error;
 use crate::config::Settings;
+use crate::study::Event;
 
 /// Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Shelf {
     registry: Arc<Mutex<Registry>>,
     config: AcceleratorConfig,
+    /// Hears what a load showed, which may change what a task uses.
+    events: Option<broadcast::Sender<Event>>,
 }
 
 /// A package that is ready to be run.
@@ -74,7 +78,13 @@ impl Shelf {
             threads: accelerator.threads,
             cache: None,
         };
-        Self { registry: Arc::new(Mutex::new(registry)), config }
+        Self { registry: Arc::new(Mutex::new(registry)), config, events: None }
+    }
+
+    /// Tells `events` whenever a load showed something new.
+    #[must_use]
+    pub fn telling(self, events: broadcast::Sender<Event>) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// Held for moments only: never while a network is loaded or run, or an archive unpacked.
@@ -191,6 +201,9 @@ impl Shelf {
             // Removed meanwhile: there is nothing to be noted of it.
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error.into()),
+        }
+        if let Some(events) = &self.events {
+            let _ = events.send(Event::Model { id: entry.key.id.clone(), version: entry.key.version.clone() });
         }
         Ok(())
     }
