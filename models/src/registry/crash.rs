@@ -24,8 +24,8 @@ pub fn step(what: &str) {
 /// A day in the life: 2.0.0 comes, is used, is left again, and 1.0.0 goes.
 fn day(home: &Home) {
     let mut registry = home.open();
-    home.install(&mut registry, "2.0.0").unwrap();
-    let ready = home.ready(&registry, "2.0.0");
+    Home::install(&mut registry, "2.0.0").unwrap();
+    let ready = Home::ready(&registry, "2.0.0");
     registry.built(&key("2.0.0"), ready).unwrap();
     registry.activate(&key("2.0.0")).unwrap();
     if registry.selection(TASK).last_good.is_some() {
@@ -35,8 +35,8 @@ fn day(home: &Home) {
     if registry.get(&key("1.0.0")).is_ok() {
         registry.remove(&key("1.0.0")).unwrap();
     }
-    home.install(&mut registry, "3.0.0").unwrap();
-    let bad = Record { outcome: Outcome::Refused { reason: "bad".into() }, ..home.ready(&registry, "3.0.0") };
+    Home::install(&mut registry, "3.0.0").unwrap();
+    let bad = Record { outcome: Outcome::Refused { reason: "bad".into() }, ..Home::ready(&registry, "3.0.0") };
     registry.built(&key("3.0.0"), bad).unwrap();
     registry.remove(&key("3.0.0")).unwrap();
 }
@@ -86,8 +86,8 @@ fn killed_at_any_step_the_last_good_package_is_active_and_nothing_is_half_instal
     loop {
         let home = Home::new();
         let mut registry = home.open();
-        home.install(&mut registry, "1.0.0").unwrap();
-        let ready = home.ready(&registry, "1.0.0");
+        Home::install(&mut registry, "1.0.0").unwrap();
+        let ready = Home::ready(&registry, "1.0.0");
         registry.built(&key("1.0.0"), ready).unwrap();
         registry.activate(&key("1.0.0")).unwrap();
         drop(registry);

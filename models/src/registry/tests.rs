@@ -51,7 +51,7 @@ impl Home {
         self.start().0
     }
 
-    pub fn put(&self, registry: &mut Registry, specimen: &Specimen) -> Result<(Key, Change), Error> {
+    pub fn put(registry: &mut Registry, specimen: &Specimen) -> Result<(Key, Change), Error> {
         let directory = tempfile::tempdir().unwrap();
         let archive = directory.path().join("a.scanside");
         specimen.archive(&archive).unwrap();
@@ -59,23 +59,23 @@ impl Home {
         registry.commit(staged)
     }
 
-    pub fn install(&self, registry: &mut Registry, version: &str) -> Result<(Key, Change), Error> {
-        self.put(registry, &Specimen::version(version))
+    pub fn install(registry: &mut Registry, version: &str) -> Result<(Key, Change), Error> {
+        Self::put(registry, &Specimen::version(version))
     }
 
-    pub fn ready(&self, registry: &Registry, version: &str) -> Record {
+    pub fn ready(registry: &Registry, version: &str) -> Record {
         let sha256 = registry.get(&key(version)).unwrap().sha256.clone();
         Record { sha256, accelerator: CPU.into(), outcome: Outcome::Ready { difference: Some(0.0) } }
     }
 
-    fn built(&self, registry: &mut Registry, version: &str) {
-        let record = self.ready(registry, version);
+    fn built(registry: &mut Registry, version: &str) {
+        let record = Self::ready(registry, version);
         registry.built(&key(version), record).unwrap();
     }
 
-    fn refused(&self, registry: &mut Registry, version: &str, reason: &str) -> Option<Key> {
+    fn refused(registry: &mut Registry, version: &str, reason: &str) -> Option<Key> {
         let outcome = Outcome::Refused { reason: reason.into() };
-        let record = Record { outcome, ..self.ready(registry, version) };
+        let record = Record { outcome, ..Self::ready(registry, version) };
         registry.built(&key(version), record).unwrap()
     }
 }
@@ -93,12 +93,12 @@ fn a_package_goes_from_installed_to_active_and_a_restart_changes_nothing() {
     let home = Home::new();
     let mut registry = home.open();
     assert!(registry.active(TASK).unwrap_err().to_string().contains("no usable model package for ct_chest"));
-    assert_eq!(home.install(&mut registry, "1.0.0").unwrap(), (key("1.0.0"), Change::Changed));
+    assert_eq!(Home::install(&mut registry, "1.0.0").unwrap(), (key("1.0.0"), Change::Changed));
     assert_eq!(states(&registry), [("1.0.0".into(), "installed")]);
     registry.building(&key("1.0.0"), "engine", 0.5);
     assert_eq!(states(&registry), [("1.0.0".into(), "building")]);
     registry.build_ended(&key("1.0.0"), None);
-    home.built(&mut registry, "1.0.0");
+    Home::built(&mut registry, "1.0.0");
     assert_eq!(states(&registry), [("1.0.0".into(), "ready")]);
     assert!(registry.get(&key("1.0.0")).unwrap().is_ready_on(CPU));
     assert!(
@@ -116,10 +116,10 @@ fn a_package_goes_from_installed_to_active_and_a_restart_changes_nothing() {
 fn installing_what_is_installed_says_so_and_other_content_of_the_same_version_is_refused() {
     let home = Home::new();
     let mut registry = home.open();
-    home.install(&mut registry, "1.0.0").unwrap();
-    assert_eq!(home.install(&mut registry, "1.0.0").unwrap().1, Change::Already);
+    Home::install(&mut registry, "1.0.0").unwrap();
+    assert_eq!(Home::install(&mut registry, "1.0.0").unwrap().1, Change::Already);
     let other = Specimen { threshold: 0.6, ..Specimen::default() };
-    let error = home.put(&mut registry, &other).unwrap_err();
+    let error = Home::put(&mut registry, &other).unwrap_err();
     assert_eq!(error.kind(), Kind::Refused);
     assert!(error.to_string().contains("needs a new version"), "{error}");
 }
@@ -128,11 +128,11 @@ fn installing_what_is_installed_says_so_and_other_content_of_the_same_version_is
 fn what_was_damaged_on_the_disk_is_mended_by_installing_it_again() {
     let home = Home::new();
     let mut registry = home.open();
-    home.install(&mut registry, "1.0.0").unwrap();
+    Home::install(&mut registry, "1.0.0").unwrap();
     let network = registry.get(&key("1.0.0")).unwrap().directory.join("network.onnx");
     std::fs::write(&network, b"rot").unwrap();
     assert!(registry.get(&key("1.0.0")).unwrap().open(&registry.trust).unwrap_err().to_string().contains("sha256"));
-    assert_eq!(home.install(&mut registry, "1.0.0").unwrap().1, Change::Changed);
+    assert_eq!(Home::install(&mut registry, "1.0.0").unwrap().1, Change::Changed);
     registry.get(&key("1.0.0")).unwrap().open(&registry.trust).unwrap();
 }
 
@@ -140,7 +140,7 @@ fn what_was_damaged_on_the_disk_is_mended_by_installing_it_again() {
 fn a_package_for_a_task_that_this_software_does_not_have_is_refused() {
     let home = Home::new();
     let mut registry = home.open();
-    let error = home.put(&mut registry, &Specimen { task: "mr_knee".into(), ..Specimen::default() }).unwrap_err();
+    let error = Home::put(&mut registry, &Specimen { task: "mr_knee".into(), ..Specimen::default() }).unwrap_err();
     assert!(error.to_string().contains("mr_knee"), "{error}");
     assert_eq!(registry.entries().count(), 0);
     assert_eq!(std::fs::read_dir(layout::staging(home.path())).unwrap().count(), 0, "nothing is left of it");
@@ -151,26 +151,26 @@ fn what_fails_its_golden_run_is_refused_and_the_last_good_stays_or_becomes_activ
     let home = Home::new();
     let mut registry = home.open();
     for version in ["1.0.0", "2.0.0", "3.0.0"] {
-        home.install(&mut registry, version).unwrap();
+        Home::install(&mut registry, version).unwrap();
     }
     for version in ["1.0.0", "2.0.0"] {
-        home.built(&mut registry, version);
+        Home::built(&mut registry, version);
         registry.activate(&key(version)).unwrap();
     }
-    assert_eq!(home.refused(&mut registry, "3.0.0", "differs by 0.3"), None, "it was not in use");
+    assert_eq!(Home::refused(&mut registry, "3.0.0", "differs by 0.3"), None, "it was not in use");
     let error = registry.activate(&key("3.0.0")).unwrap_err();
     assert_eq!((error.kind(), error.to_string().contains("differs by 0.3")), (Kind::Refused, true), "{error}");
     assert_eq!(active(&registry).as_deref(), Some("2.0.0"));
     // The active one turns out bad, on another driver say.
-    assert_eq!(home.refused(&mut registry, "2.0.0", "does not load"), Some(key("1.0.0")));
+    assert_eq!(Home::refused(&mut registry, "2.0.0", "does not load"), Some(key("1.0.0")));
     for registry in [&registry, &home.open()] {
         assert_eq!(active(registry).as_deref(), Some("1.0.0"));
     }
-    assert_eq!(home.refused(&mut registry, "1.0.0", "does not load"), None);
+    assert_eq!(Home::refused(&mut registry, "1.0.0", "does not load"), None);
     let why = registry.active(TASK).unwrap_err().to_string();
     assert!(why.contains("specimen 1.0.0: does not load") && why.contains("specimen 2.0.0"), "{why}");
     // A later build may mend it; it is activated by people only.
-    home.built(&mut registry, "2.0.0");
+    Home::built(&mut registry, "2.0.0");
     assert_eq!(active(&registry), None);
     registry.activate(&key("2.0.0")).unwrap();
     assert_eq!(active(&registry).as_deref(), Some("2.0.0"));
@@ -181,8 +181,8 @@ fn a_choice_that_is_gone_after_a_restart_falls_back_to_the_last_good() {
     let home = Home::new();
     let mut registry = home.open();
     for version in ["1.0.0", "2.0.0"] {
-        home.install(&mut registry, version).unwrap();
-        home.built(&mut registry, version);
+        Home::install(&mut registry, version).unwrap();
+        Home::built(&mut registry, version);
         registry.activate(&key(version)).unwrap();
     }
     let directory = registry.get(&key("2.0.0")).unwrap().directory.clone();
@@ -201,7 +201,7 @@ fn rolling_back_goes_to_the_last_good_then_to_what_came_with_the_software_and_th
     let mut registry = home.open();
     assert_eq!(active(&registry).as_deref(), Some("0.1.0"), "what came with the software needs no choice");
     for version in ["1.0.0", "2.0.0"] {
-        home.install(&mut registry, version).unwrap();
+        Home::install(&mut registry, version).unwrap();
         registry.activate(&key(version)).unwrap();
     }
     assert_eq!(registry.rollback(TASK).unwrap(), key("1.0.0"));
@@ -221,7 +221,7 @@ fn a_software_update_brings_its_own_package_unless_someone_chose_another() {
     Specimen::version("0.2.0").write(&shipped).unwrap();
     assert_eq!(active(&home.open()).as_deref(), Some("0.2.0"), "the chosen one is gone with the old software");
     let mut registry = home.open();
-    home.install(&mut registry, "1.0.0").unwrap();
+    Home::install(&mut registry, "1.0.0").unwrap();
     registry.activate(&key("1.0.0")).unwrap();
     std::fs::remove_dir_all(&shipped).unwrap();
     Specimen::version("9.0.0").write(&shipped).unwrap();
@@ -249,7 +249,7 @@ fn what_is_in_use_cannot_be_removed_and_says_why() {
     Specimen::version("0.1.0").write(&home.built_in().join("specimen")).unwrap();
     let mut registry = home.open();
     for version in ["1.0.0", "2.0.0"] {
-        home.install(&mut registry, version).unwrap();
+        Home::install(&mut registry, version).unwrap();
     }
     registry.activate(&key("1.0.0")).unwrap();
     registry.set_shadow(&key("2.0.0"), true).unwrap();
@@ -270,15 +270,15 @@ fn a_shadow_is_another_package_than_the_active_one() {
     let home = Home::new();
     let mut registry = home.open();
     for version in ["1.0.0", "2.0.0"] {
-        home.install(&mut registry, version).unwrap();
+        Home::install(&mut registry, version).unwrap();
     }
     registry.activate(&key("1.0.0")).unwrap();
     assert_eq!(registry.set_shadow(&key("1.0.0"), true).unwrap_err().kind(), Kind::NotPossible);
     registry.set_shadow(&key("2.0.0"), true).unwrap();
     assert_eq!(home.open().shadow(TASK).unwrap().key, key("2.0.0"));
-    home.refused(&mut registry, "2.0.0", "bad");
+    Home::refused(&mut registry, "2.0.0", "bad");
     assert!(registry.shadow(TASK).is_none(), "a refused one does not run");
-    home.built(&mut registry, "2.0.0");
+    Home::built(&mut registry, "2.0.0");
     registry.activate(&key("2.0.0")).unwrap();
     assert!(registry.shadow(TASK).is_none(), "it is the active one now");
 }
@@ -287,10 +287,10 @@ fn a_shadow_is_another_package_than_the_active_one() {
 fn one_task_goes_on_when_the_package_of_another_is_bad() {
     let home = Home::new();
     let mut registry = home.open();
-    home.install(&mut registry, "1.0.0").unwrap();
+    Home::install(&mut registry, "1.0.0").unwrap();
     registry.activate(&key("1.0.0")).unwrap();
     let breast = Specimen { id: "breast".into(), task: OTHER.into(), ..Specimen::default() };
-    home.put(&mut registry, &breast).unwrap();
+    Home::put(&mut registry, &breast).unwrap();
     registry.activate(&Key::new("breast", "1.0.0")).unwrap();
     let directory = registry.get(&Key::new("breast", "1.0.0")).unwrap().directory.clone();
     std::fs::remove_file(directory.join(MANIFEST)).unwrap();
@@ -303,7 +303,7 @@ fn one_task_goes_on_when_the_package_of_another_is_bad() {
 fn a_key_that_was_taken_away_takes_its_packages_out_of_use() {
     let home = Home::new();
     let mut registry = home.open();
-    home.install(&mut registry, "1.0.0").unwrap();
+    Home::install(&mut registry, "1.0.0").unwrap();
     registry.activate(&key("1.0.0")).unwrap();
     let trust = Maker::new().trust();
     let (registry, _) = Registry::open(home.path(), &home.built_in(), trust, &[TASK]).unwrap();
@@ -315,8 +315,8 @@ fn a_key_that_was_taken_away_takes_its_packages_out_of_use() {
 fn small_files_that_cannot_be_read_are_ignored_and_named() {
     let home = Home::new();
     let mut registry = home.open();
-    home.install(&mut registry, "1.0.0").unwrap();
-    home.built(&mut registry, "1.0.0");
+    Home::install(&mut registry, "1.0.0").unwrap();
+    Home::built(&mut registry, "1.0.0");
     registry.activate(&key("1.0.0")).unwrap();
     std::fs::write(layout::record(home.path(), &key("1.0.0")), "noise = [").unwrap();
     std::fs::write(layout::task(home.path(), TASK), "noise = [").unwrap();
