@@ -176,6 +176,18 @@ async fn the_command_line_goes_the_whole_way_and_says_what_it_did() {
     assert!(runs.contains("nodule 1 : 0, 8.0 : - (largest diameter, mm)"), "{runs}");
     text(&bus, &["models", "shadow", "specimen@2.0.0", "--off"]).await;
     assert_eq!(text(&bus, &["models", "remove", "specimen@2.0.0"]).await, "specimen 2.0.0 removed.\n");
+
+    // From a directory, as a stick may have it: signed first.
+    let directory = archive.with_file_name("stick");
+    models::specimen::Specimen::version("3.0.0").write(&directory).unwrap();
+    let (directory, key) = (directory.to_str().unwrap(), archive.with_file_name("maker.key"));
+    std::fs::write(&key, models::maker::DEVELOPMENT_KEY).unwrap();
+    assert!(complaint(&bus, &["models", "install", directory]).await.contains("is not signed"));
+    text(&bus, &["models", "sign", directory, "--key", key.to_str().unwrap()]).await;
+    let said = text(&bus, &["models", "install", directory, "--activate"]).await;
+    assert!(said.contains("specimen 3.0.0 installed") && said.contains("specimen 3.0.0 is active"), "{said}");
+    text(&bus, &["models", "rollback", "ct_chest"]).await;
+    text(&bus, &["models", "remove", "specimen@3.0.0"]).await;
     let json: Value = serde_json::from_str(&text(&bus, &["--json", "models", "list"]).await).unwrap();
     assert_eq!((json[0]["version"].as_str(), json[0]["state"].as_str()), (Some("1.0.0"), Some("active")));
     let said = text(&bus, &["models", "deactivate", "specimen"]).await;

@@ -120,6 +120,7 @@ fn every_kind_of_tampering_is_refused_with_its_own_reason() {
         tamper(&mut tampered);
         let error = unpacked(&compressed(&tar_of(&tampered)), &maker.trust()).expect_err(what);
         assert_eq!(error.kind(), *kind, "{what}: {error}");
+        println!("{what}: {error}");
         reasons.insert(error.to_string());
     }
     assert_eq!(reasons.len(), table.len(), "each has its own reason: {reasons:#?}");
@@ -129,7 +130,11 @@ fn every_kind_of_tampering_is_refused_with_its_own_reason() {
 fn what_is_wrong_with_the_file_itself_is_refused() {
     let maker = Maker::new();
     let good = tar_of(&members(&maker));
-    let kind = |bytes: &[u8]| unpacked(bytes, &maker.trust()).expect_err("tampered").kind();
+    let kind = |bytes: &[u8]| {
+        let error = unpacked(bytes, &maker.trust()).expect_err("tampered");
+        println!("{error}");
+        error.kind()
+    };
     assert!(unpacked(&compressed(&good), &maker.trust()).is_ok(), "untampered");
     assert_eq!(kind(b"not an archive"), Kind::NotAnArchive);
     assert_eq!(kind(b""), Kind::NotAnArchive);

@@ -1,3 +1,5 @@
+//! The life of packages, and what must never happen to them.
+
 use super::*;
 use crate::package::MANIFEST;
 use crate::signature::testing::Maker;
