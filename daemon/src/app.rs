@@ -40,7 +40,11 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     let directory = &settings.spool.directory;
     std::fs::create_dir_all(directory).with_context(|| format!("spool.directory {}", directory.display()))?;
     let store = Store::open(&directory.join("scanside.db"))?;
-    let (shelf, swept) = Shelf::open(&settings).context("model packages")?;
+    // Receiving does not depend on it: without its directory the box works with what came with the software.
+    let (shelf, swept) = Shelf::open(&settings).unwrap_or_else(|error| {
+        tracing::error!(%error, "the model registry cannot be opened; installed packages are not used");
+        (Shelf::view(&settings), Swept::default())
+    });
     tell_packages(&shelf, &swept);
     let (spool, recovery) = Spool::open(&settings.spool, &store)?;
     tracing::info!(%recovery, "spool opened");

@@ -156,6 +156,21 @@ fn without_an_accelerator_no_package_is_blamed() {
 }
 
 #[test]
+fn a_key_or_directory_that_cannot_be_used_leaves_what_came_with_the_software() {
+    let home = Home(tempfile::tempdir().unwrap());
+    Specimen::default().write(&home.0.path().join("packages/specimen")).unwrap();
+    let mut settings = home.settings(1);
+    settings.models.keys = vec![home.0.path().join("keys")];
+    std::fs::create_dir(home.0.path().join("keys")).unwrap();
+    std::fs::write(home.0.path().join("keys/broken.pub"), "noise").unwrap();
+    assert!(Shelf::open(&settings).unwrap().0.active(CT_CHEST).is_ok(), "a broken key is left out");
+    std::fs::remove_dir_all(home.0.path().join("models")).unwrap();
+    std::fs::write(home.0.path().join("models"), "a file is in the way").unwrap();
+    assert!(Shelf::open(&settings).is_err());
+    assert!(Shelf::view(&settings).active(CT_CHEST).is_ok());
+}
+
+#[test]
 fn real_progress_goes_through_the_stages_in_order() {
     let Some(home) = Home::real() else { return };
     let shelf = home.shelf();

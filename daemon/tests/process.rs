@@ -64,7 +64,7 @@ fn a_wrong_configuration_ends_with_78_and_names_the_line() {
     let output = scansided().arg("--config").arg(&file).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains(&format!("{}:8: spool.segment_mb: unknown key", file.display())), "{said}");
+    assert!(said.contains(&format!("{}:9: spool.segment_mb: unknown key", file.display())), "{said}");
 }
 
 #[test]

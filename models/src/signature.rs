@@ -65,28 +65,29 @@ impl std::fmt::Debug for Trust {
 }
 
 impl Trust {
-    /// All `*.pub` files of the directories, which need not exist; in development builds the development key too.
-    ///
-    /// # Errors
-    /// [`Error::Key`] when a key cannot be read: a site that lost its key must hear of it.
-    pub fn load(directories: &[PathBuf]) -> Result<Self, Error> {
-        let mut trust = Self::default();
+    /// All `*.pub` files of the directories, which need not exist; in development builds the development key too. A key
+    /// that cannot be read is left out and answered: a site that lost its key must hear of it, and no other key suffers.
+    pub fn load(directories: &[PathBuf]) -> (Self, Vec<Error>) {
+        let (mut trust, mut errors) = (Self::default(), Vec::new());
         for directory in directories {
             let Ok(entries) = std::fs::read_dir(directory) else { continue };
             let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
             paths.sort();
             for path in paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "pub")) {
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|error| Error::Key { path: path.clone(), reason: error.to_string() })?;
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                trust.add(Signer::Key(name), &text).map_err(|reason| Error::Key { path, reason })?;
+                let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+                let added = text.and_then(|text| trust.add(Signer::Key(name), &text));
+                errors.extend(added.err().map(|reason| Error::Key { path, reason }));
             }
         }
         #[cfg(feature = "development")]
-        trust
-            .add(Signer::DevelopmentKey, DEVELOPMENT_KEY)
-            .map_err(|reason| Error::Key { path: "development key".into(), reason })?;
-        Ok(trust)
+        errors.extend(
+            trust
+                .add(Signer::DevelopmentKey, DEVELOPMENT_KEY)
+                .err()
+                .map(|reason| Error::Key { path: "development key".into(), reason }),
+        );
+        (trust, errors)
     }
 
     fn add(&mut self, signer: Signer, text: &str) -> Result<(), String> {
@@ -154,5 +155,21 @@ pub(crate) mod testing {
         pub(crate) fn sign(&self, manifest: &[u8]) -> String {
             minisign::sign(None, &self.0.sk, manifest, None, None).unwrap().to_string()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_cannot_be_read_is_named_and_the_others_count() {
+        let keys = tempfile::tempdir().unwrap();
+        std::fs::write(keys.path().join("a.pub"), "noise").unwrap();
+        std::fs::write(keys.path().join("b.pub"), include_str!("../keys/development.pub")).unwrap();
+        std::fs::write(keys.path().join("notes.txt"), "not a key").unwrap();
+        let (trust, errors) = Trust::load(&[keys.path().into(), "/nonexistent".into()]);
+        assert!(trust.keys.iter().any(|key| key.signer == Signer::Key("b".into())));
+        assert!(matches!(errors.as_slice(), [Error::Key { path, .. }] if path.ends_with("a.pub")), "{errors:?}");
     }
 }

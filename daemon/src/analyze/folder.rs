@@ -13,7 +13,7 @@ use super::examine::{self, Outcome, Subject};
 use crate::config::Settings;
 use crate::dicom::header::Header;
 use crate::dicom::scan::{self, Scan};
-use crate::model::{self, Shelf};
+use crate::model::Shelf;
 use crate::series::{Kind, SeriesKey};
 use crate::store;
 use crate::volume::decode::decode_part10;
@@ -33,8 +33,6 @@ pub enum Error {
     Io { path: PathBuf, source: std::io::Error },
     #[error("no DICOM file below {0}")]
     Nothing(PathBuf),
-    #[error("{0}")]
-    Model(#[from] model::Error),
     #[error("{0}")]
     Examine(#[from] examine::Error),
 }
@@ -84,7 +82,7 @@ pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result
     if groups.is_empty() {
         return Err(Error::Nothing(directory.to_owned()));
     }
-    let mut engine = Engine::new(Shelf::view(&options.settings)?);
+    let mut engine = Engine::new(Shelf::view(&options.settings));
     let mut series = Vec::new();
     for (number, (key, members)) in groups.into_iter().enumerate() {
         series.push(one(&mut engine, options, number + 1, key, &members, control)?);

@@ -47,27 +47,24 @@ impl Shelf {
     /// The daemon's: opens the registry and sweeps it.
     ///
     /// # Errors
-    /// When a trusted key or the registry's directory cannot be used.
+    /// When the registry's directory cannot be used.
     pub fn open(settings: &Settings) -> Result<(Self, Swept), Error> {
-        let trust = trust(settings)?;
         let directory = settings.models_directory();
-        let (registry, swept) = Registry::open(&directory, &settings.analyze.packages, trust, &task::ALL)?;
+        let packages = &settings.analyze.packages;
+        let (registry, swept) = Registry::open(&directory, packages, trust(settings), &task::ALL)?;
         Ok((Self::new(registry, settings), swept))
     }
 
     /// For a desk: looks at the registry, if it may, and changes nothing.
-    ///
-    /// # Errors
-    /// When a trusted key cannot be used.
-    pub fn view(settings: &Settings) -> Result<Self, Error> {
+    pub fn view(settings: &Settings) -> Self {
         let mut unreadable = Vec::new();
         let directory = Some(settings.models_directory()).filter(|directory| directory.is_dir());
         let packages = &settings.analyze.packages;
-        let registry = Registry::view(directory.as_deref(), packages, trust(settings)?, &task::ALL, &mut unreadable);
+        let registry = Registry::view(directory.as_deref(), packages, trust(settings), &task::ALL, &mut unreadable);
         for reason in unreadable {
             tracing::warn!(reason, "a file of the model registry is left out");
         }
-        Ok(Self::new(registry, settings))
+        Self::new(registry, settings)
     }
 
     fn new(registry: Registry, settings: &Settings) -> Self {
@@ -232,6 +229,11 @@ impl Shelf {
     }
 }
 
-fn trust(settings: &Settings) -> Result<Trust, Error> {
-    Trust::load(&settings.models.keys).map_err(|error| Error::Internal(format!("models.keys: {error}")))
+/// A key that cannot be read must not keep the box from receiving: the packages it signed are refused.
+fn trust(settings: &Settings) -> Trust {
+    let (trust, unreadable) = Trust::load(&settings.models.keys);
+    for error in unreadable {
+        tracing::error!(%error, "a key of models.keys is left out");
+    }
+    trust
 }

@@ -45,7 +45,7 @@ impl Home {
     }
 
     pub fn start(&self) -> (Registry, open::Swept) {
-        let trust = Trust::load(&[self.keys()]).unwrap();
+        let (trust, _) = Trust::load(&[self.keys()]);
         Registry::open(&self.root, &self.built_in(), trust, &[TASK, OTHER]).unwrap()
     }
 

@@ -33,7 +33,6 @@ fn failed(error: &folder::Error) -> Failure {
     let remedy = match error {
         folder::Error::Io { .. } => "check that the folder exists and may be read (and --out written)",
         folder::Error::Nothing(_) => "give a folder that holds DICOM files (also without the ending .dcm)",
-        folder::Error::Model(_) => "check models.keys; `scansidectl config check` shows it",
         folder::Error::Examine(_) => "check --packages and accelerator.library; `scansidectl config check` shows both",
     };
     Failure::new(error.to_string(), remedy)

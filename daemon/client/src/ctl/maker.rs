@@ -49,7 +49,10 @@ pub fn pack(directory: &Path, key: Option<&Path>, out: Option<PathBuf>, output: 
 /// The checks of an installation, on this machine and with its keys.
 pub fn verify(path: &Path, keys: Vec<PathBuf>, output: &Output) -> Result<(), Failure> {
     let keys = if keys.is_empty() { config::load(&[]).map_err(|error| broken(&error))?.models.keys } else { keys };
-    let trust = Trust::load(&keys).map_err(|error| Failure::new(error.to_string(), "mend or remove that key file"))?;
+    let (trust, unreadable) = Trust::load(&keys);
+    if let Some(error) = unreadable.first() {
+        return Err(Failure::new(error.to_string(), "mend or remove that key file"));
+    }
     let refused = |reason: String| {
         Failure::new(
             format!("{} is refused: {reason}", path.display()),
