@@ -34,8 +34,8 @@ CHANNELS = (
 )
 NAMES = tuple(c.name for c in CHANNELS)
 
-# Slice spacings of training scans end at 2.5 mm; that of small or thin things must not be thicker than it was learnt from.
-# Fluid, air and opacities are larger than a thick slice, and so is what LAA-950 is measured on.
+# Largest slice spacing, mm. Training scans end at 2.5 mm: nothing thicker was learnt. Calcium is the exception: its protocols
+# have slices of 2.5 to 3 mm, and its score is defined on 3 mm.
 LIMITS = {
     "nodule": 2.5,
     "pneumonia": 2.5,

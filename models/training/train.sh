@@ -46,7 +46,7 @@ phantom=${CARGO_TARGET_DIR:-$root/target}/debug/phantom
 # as large as those of the last.
 export OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=8000000000
 say "weights"
-"$venv/bin/python" "$here/train.py" --phantoms "$work/training" --out "$work/network.pt" "${steps[@]}"
+"$venv/bin/python" "$here/train.py" --phantoms "$work/training" --out "$work/network.pt" --start "$here/nodules.onnx" "${steps[@]}"
 say "thresholds"
 "$venv/bin/python" "$here/choose.py" --weights "$work/network.pt" --phantoms "$work/validation" --out "$work/thresholds.json"
 say "package"
