@@ -18,6 +18,11 @@ INNER = CROP - 2 * RIM
 BATCH = 4
 # Largest distance of a crop's centre from the place it is drawn for, voxels.
 JITTER = 16
+# Points of a box that are tried: a crescent fills little of its own.
+TRIES = 50
+# Channels in turn. Thin, small or faint ones come twice.
+HARDER = ("ground_glass", "rib_fracture", "pneumothorax", "coronary_calcification", "lymph_node")
+TURNS = tuple(i for i, c in enumerate(CHANNELS) for _ in range(1 + (c.name in HARDER)))
 # Edge of the blocks in which the network's worst mistakes are remembered.
 BLOCK = 4
 
@@ -90,28 +95,32 @@ class Sampler:
 
     def place(self, i):
         if i < 2:
-            return self.around(supervision.MASKS, (2 * self.turn + i) % len(CHANNELS))
+            return self.around(supervision.MASKS, TURNS[(2 * self.turn + i) % len(TURNS)])
         if i == 2:
             if len(self.hard) >= 20 and self.turn % 4:
                 phantom, centre = self.hard[self.rng.integers(len(self.hard))]
                 return phantom, centre + self.jitter()
             return self.anywhere(self.by_kind[supervision.MASKS])
         if self.turn % 2:
-            return self.around(supervision.BOXES, self.turn // 2 % len(CHANNELS))
+            return self.around(supervision.BOXES, TURNS[self.turn // 2 % len(TURNS)])
         return self.anywhere(self.by_kind[supervision.STUDY])
 
     def jitter(self):
         return self.rng.integers(-JITTER, JITTER + 1, 3)
 
     def around(self, kind, channel):
-        """Near a random point of the box of a random lesion."""
+        """Near a random point of a random lesion; of its box, where there are no masks."""
         some = self.by_channel[kind][channel]
         if not some:
             return self.anywhere(self.by_kind[kind])
         phantom = some[self.rng.integers(len(some))]
         boxes = phantom.boxes[channel]
         low, high = boxes[self.rng.integers(len(boxes))]
-        return phantom, self.rng.integers(low, high) + self.jitter()
+        for _ in range(TRIES):
+            at = self.rng.integers(low, high)
+            if kind != supervision.MASKS or phantom.labels[tuple(at)] >> channel & 1:
+                break
+        return phantom, at + self.jitter()
 
     def anywhere(self, some):
         some = some or self.all
