@@ -2,7 +2,7 @@
 
 All convolutions run at half resolution or coarser: the stem reads 4x4x4 voxels with stride 2 and each head writes 2x2x2
 voxels at once, so that a whole chest costs seconds on two CPU cores. The coarsest level sees about 20 cm.
-Input: HU clipped to each of WINDOWS_HU and scaled to 0..1, [N, 2, D, H, W]; D, H and W multiples of 16. Output: logits,
+Input: HU clipped to each of WINDOWS_HU and scaled to 0..1, [N, 3, D, H, W]; D, H and W multiples of 16. Output: logits,
 [N, 10, D, H, W], channels in the order of findings.CHANNELS.
 """
 
@@ -11,8 +11,8 @@ from torch import nn
 
 import findings
 
-# Lung, and soft tissue with the beginning of bone and calcium.
-WINDOWS_HU = ((-1000.0, 400.0), (-160.0, 240.0))
+# Lung, soft tissue, bone.
+WINDOWS_HU = ((-1000.0, 400.0), (-160.0, 240.0), (0.0, 1000.0))
 SPACING_MM = 1.5
 WIDTHS = (24, 48, 64, 96)
 # Of each head.

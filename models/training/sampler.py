@@ -20,9 +20,11 @@ BATCH = 4
 JITTER = 16
 # Points of a box that are tried: a crescent fills little of its own.
 TRIES = 50
-# Channels in turn. Thin, small or faint ones come twice.
-HARDER = ("ground_glass", "rib_fracture", "pneumothorax", "coronary_calcification", "lymph_node")
-TURNS = tuple(i for i, c in enumerate(CHANNELS) for _ in range(1 + (c.name in HARDER)))
+# How often each channel's turn comes; once where nothing is said. Broken ribs look most like what they are not.
+OFTEN = {"rib_fracture": 9, "coronary_calcification": 3, "consolidation": 2, "pneumothorax": 2}
+TURNS = tuple(i for i, c in enumerate(CHANNELS) for _ in range(OFTEN.get(c.name, 1)))
+# Has no divisor in common with their number: equal ones do not follow each other.
+STRIDE = 7
 # Edge of the blocks in which the network's worst mistakes are remembered.
 BLOCK = 4
 
@@ -95,14 +97,14 @@ class Sampler:
 
     def place(self, i):
         if i < 2:
-            return self.around(supervision.MASKS, TURNS[(2 * self.turn + i) % len(TURNS)])
+            return self.around(supervision.MASKS, TURNS[(2 * self.turn + i) * STRIDE % len(TURNS)])
         if i == 2:
             if len(self.hard) >= 20 and self.turn % 4:
                 phantom, centre = self.hard[self.rng.integers(len(self.hard))]
                 return phantom, centre + self.jitter()
             return self.anywhere(self.by_kind[supervision.MASKS])
         if self.turn % 2:
-            return self.around(supervision.BOXES, TURNS[self.turn // 2 % len(TURNS)])
+            return self.around(supervision.BOXES, TURNS[self.turn // 2 * STRIDE % len(TURNS)])
         return self.anywhere(self.by_kind[supervision.STUDY])
 
     def jitter(self):
