@@ -1,84 +1,91 @@
-"""Finding nodules in a volume the way the engine does: patches, mask, components. Used to choose thresholds only; the
+"""Finding things in a volume the way the engine does: patches, blend, mask, components. Used to choose thresholds only; the
 figures in the card come from the engine itself.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy import ndimage
 
 import network
-import phantoms
+from findings import CHANNELS, LUNG
 
 PATCH, OVERLAP = 96, 24
-# Voxels around the lungs that are looked at.
-MARGIN = 8
 OUTSIDE_LUNG_MM = 3.0
+# Of the candidates of one channel.
+MOST, LEAST_PEAK = 200, 0.25
+VOXEL_ML = network.SPACING_MM**3 / 1000
 
 
 def starts(extent):
     """First voxels of the patches along one axis; neighbours share at least OVERLAP voxels."""
     if extent <= PATCH:
         return [0]
-    count = -(-(extent - OVERLAP) // (PATCH - OVERLAP))
-    return [round(i * (extent - PATCH) / (count - 1)) for i in range(count)]
+    count = -(-(extent - PATCH) // (PATCH - OVERLAP)) + 1
+    return [i * (extent - PATCH) // (count - 1) for i in range(count)]
 
 
+@torch.no_grad()
 def probability(net, hu):
-    """Probability of every voxel; where patches overlap, each voxel is taken from the patch it lies deepest in."""
+    """[channels, D, H, W], float16; patches are blended by weights that rise towards their middle."""
     shape = hu.shape
     padded = np.pad(hu, [(0, max(PATCH - s, 0)) for s in shape], constant_values=-1000)
-    out = np.zeros(padded.shape, np.float32)
-    depth_of = np.zeros(padded.shape, np.int8)
-    edge = np.minimum(np.arange(PATCH), np.arange(PATCH)[::-1])
-    inner = np.minimum(np.minimum(edge[:, None, None], edge[None, :, None]), edge[None, None, :]).astype(np.int8) + 1
+    taper = np.minimum(np.arange(PATCH), np.arange(PATCH)[::-1]) + 1.0
+    weight = (taper[:, None, None] * taper[:, None] * taper).astype(np.float32) / (PATCH / 2) ** 3
+    total = np.zeros(padded.shape, np.float32)
+    out = np.zeros((len(CHANNELS), *padded.shape), np.float32)
     for z in starts(padded.shape[0]):
         for y in starts(padded.shape[1]):
             for x in starts(padded.shape[2]):
                 box = (slice(z, z + PATCH), slice(y, y + PATCH), slice(x, x + PATCH))
-                with torch.no_grad():
-                    image = network.scaled(torch.from_numpy(padded[box].astype(np.float32)))[None, None]
-                    found = torch.sigmoid(net(image))[0, 0].numpy()
-                better = inner > depth_of[box]
-                out[box][better] = found[better]
-                depth_of[box][better] = inner[better]
-    return out[tuple(slice(0, s) for s in shape)]
+                image = network.scaled(torch.from_numpy(padded[box].astype(np.float32))[None, None])
+                image = image.contiguous(memory_format=torch.channels_last_3d)
+                out[(slice(None), *box)] += torch.sigmoid(net(image))[0].numpy() * weight
+                total[box] += weight
+    return (out / total).astype(np.float16)[(slice(None), *(slice(0, s) for s in shape))]
 
 
-def in_lungs(net, phantom):
-    """Probability within the box around the lungs (zero outside), and the lungs."""
-    lung = (phantom.labels & phantoms.LUNG) > 0
-    box = tuple(slice(max(s.start - MARGIN, 0), s.stop + MARGIN) for s in ndimage.find_objects(lung.astype(np.uint8))[0])
-    prob = np.zeros(lung.shape, np.float32)
-    prob[box] = probability(net, phantom.hu[box])
-    return prob, lung
+def lung_rim(labels):
+    """As the engine: nodules are believed in the lungs and a little around them."""
+    return ndimage.binary_dilation((labels & LUNG) > 0, iterations=round(OUTSIDE_LUNG_MM / network.SPACING_MM))
 
 
-def components(prob, lung, mask_threshold):
-    """Candidates: centre (depth, row, column), diameter (mm, of the sphere of the same volume), highest probability."""
-    # As the engine: beyond the rim of the lungs nothing is believed.
-    rim = ndimage.binary_dilation(lung, iterations=round(OUTSIDE_LUNG_MM / network.SPACING_MM))
-    marks, _ = ndimage.label((prob >= mask_threshold) & rim)
+@dataclass
+class Candidate:
+    centre: np.ndarray
+    # Highest probability.
+    peak: float
+    volume_ml: float
+    # Of the slice of greatest extent, mm: axes of the ellipse with the same moments.
+    long_mm: float
+    short_mm: float
+
+    @property
+    def diameter_mm(self):
+        return (self.long_mm + self.short_mm) / 2
+
+
+def components(probability, mask):
+    """Candidates whose voxels reach `mask`; those that no threshold could let pass, and the faintest of very many, left out."""
+    marks, count = ndimage.label(probability >= mask)
+    peaks = ndimage.maximum(probability, marks, np.arange(1, count + 1)) if count else np.zeros(0)
+    boxes = ndimage.find_objects(marks)
     found = []
-    for number, box in enumerate(ndimage.find_objects(marks), 1):
-        where = marks[box] == number
-        volume = where.sum() * network.SPACING_MM**3
-        centre = [c + b.start for c, b in zip(ndimage.center_of_mass(where), box)]
-        found.append((np.array(centre), (6 * volume / np.pi) ** (1 / 3), float(prob[box][where].max())))
+    for index in np.argsort(-peaks)[:MOST]:
+        if peaks[index] < LEAST_PEAK:
+            break
+        box = boxes[index]
+        points = np.argwhere(marks[box] == index + 1)
+        slices = np.bincount(points[:, 0])
+        long_mm, short_mm = axes(points[points[:, 0] == slices.argmax(), 1:])
+        centre = points.mean(0) + [b.start for b in box]
+        found.append(Candidate(centre, float(peaks[index]), len(points) * VOXEL_ML, long_mm, short_mm))
     return found
 
 
-def match(found, phantom):
-    """Pairs candidates with planted nodules: the centre lies inside one (within 4 mm of the centre of a small one).
-
-    Returns the indices of the hit nodules and the number of candidates that are none.
-    """
-    hits, false = set(), 0
-    for centre, _, _ in found:
-        near = [
-            i
-            for i, (c, n) in enumerate(zip(phantom.centres, phantom.nodules))
-            if np.linalg.norm(centre - c) * network.SPACING_MM <= max(n["diameter_mm"] / 2, 4.0)
-        ]
-        hits.update(near)
-        false += not near
-    return hits, false
+def axes(pixels):
+    # A pixel has an extent of its own: 1/12 is the variance of a uniform unit.
+    spread = np.cov(pixels.T, bias=True).reshape(2, 2) + np.eye(2) / 12
+    short, long = np.sqrt(np.linalg.eigvalsh(spread)) * 4 * network.SPACING_MM
+    return long, short

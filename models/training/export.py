@@ -1,6 +1,7 @@
-"""Writes the package: network as ONNX (checked against PyTorch), a golden pair, model.toml with the hash of every file.
+"""Writes the package: network as ONNX (checked against PyTorch), its half-precision twin (checked against the first), a
+golden pair, model.toml with the hash of every file.
 
-    python export.py --weights network.pt --thresholds thresholds.json --phantoms FOLDER --package ../packages/ct-chest-nodules
+    python export.py --weights network.pt --thresholds thresholds.json --phantoms FOLDER --package ../packages/ct-chest
 """
 
 import argparse
@@ -9,62 +10,20 @@ import json
 import pathlib
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
 import detect
+import manifest
 import network
 import phantoms
 
-VERSION = "0.1.0"
 # Edge of the golden cube, voxels.
-GOLDEN = 24
-
-MANIFEST = """\
-# Written by models/training/export.py; edit that instead.
-format = 1
-id = "ct-chest-nodules"
-version = "{version}"
-task = "ct_chest"
-licence = "Apache-2.0"
-# Trained on synthetic phantoms: results are always marked "not for diagnosis".
-clearance = "research"
-
-[intended_use]
-modality = "CT"
-body_part = "CHEST"
-
-[intended_use.findings.nodule]
-max_slice_spacing_mm = 2.5
-
-[input]
-spacing_mm = {spacing}
-patch = [{patch}, {patch}, {patch}]
-overlap = {overlap}
-windows_hu = [[{low}, {high}]]
-
-[outputs]
-channels = ["nodule"]
-
-# Chosen by choose.py on validation phantoms, never on the evaluation phantoms.
-[thresholds.nodule]
-confidence = {confidence}
-mask = {mask}
-min_size = {min_diameter_mm}
-
-[[variants]]
-accelerator = "any"
-precision = "fp32"
-network = "nodules.onnx"
-
-[golden]
-input = "golden/input.npy"
-expected = "golden/expected.npy"
-tolerance = 0.02
-
-# sha256 of every file
-[files]
-"""
+GOLDEN = 16
+# Largest difference of probabilities: the file from PyTorch, half precision from single.
+SAME, HALF = 1e-4, 0.02
 
 
 class WithSigmoid(torch.nn.Module):
@@ -79,61 +38,90 @@ class WithSigmoid(torch.nn.Module):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--weights", required=True)
-    arguments.add_argument("--thresholds", required=True)
+    arguments.add_argument("--thresholds", required=True, type=pathlib.Path)
     arguments.add_argument("--phantoms", required=True, help="validation phantoms; the first gives the golden input")
     arguments.add_argument("--package", required=True, type=pathlib.Path)
+    arguments.add_argument("--calibration", type=pathlib.Path, help="also write patches here, for INT8 quantisation")
     a = arguments.parse_args()
 
-    net = network.NoduleNet()
+    net = network.ChestNet()
     net.load_state_dict(torch.load(a.weights, weights_only=True))
     model = WithSigmoid(net).eval()
+    found = phantoms.load(a.phantoms, phantoms.VALIDATION_SEEDS)
     a.package.mkdir(parents=True, exist_ok=True)
-    path = a.package / "nodules.onnx"
-    example = torch.rand(1, 1, 32, 32, 32)
+    single, half = a.package / "chest.onnx", a.package / "chest-fp16.onnx"
+    write(model, single)
+    patches = [patch(p, 64) for p in found[:4]]
+    compare(model, single, patches)
+    halve(single, half, patches)
+    golden(model, found[0], a.package / "golden")
+    if a.calibration:
+        calibration(found, a.calibration)
+    # The manifest is signed anew, with another tool.
+    (a.package / "model.toml.minisig").unlink(missing_ok=True)
+    files = sorted(f for f in a.package.rglob("*") if f.is_file() and f.name != "model.toml")
+    hashes = {f.relative_to(a.package).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    (a.package / "model.toml").write_text(manifest.text(json.loads(a.thresholds.read_text()), hashes))
+    print(f"{single}: {single.stat().st_size} bytes")
+
+
+def write(model, path):
+    example = torch.rand(1, len(network.WINDOWS_HU), 32, 32, 32)
     axes = {0: "n", 2: "depth", 3: "rows", 4: "columns"}
     torch.onnx.export(
         model, (example,), str(path), input_names=["image"], output_names=["probability"],
         dynamic_axes={"image": axes, "probability": axes}, opset_version=17, dynamo=False,
     )
-    compare(model, path)
-    golden(model, phantoms.load(a.phantoms, phantoms.VALIDATION_SEEDS)[0], a.package / "golden")
-    low, high = network.WINDOW_HU
-    manifest = MANIFEST.format(
-        version=VERSION, spacing=network.SPACING_MM, patch=detect.PATCH, overlap=detect.OVERLAP, low=low, high=high,
-        **json.loads(pathlib.Path(a.thresholds).read_text()),
-    )
-    # The manifest is signed anew, with another tool.
-    (a.package / "model.toml.minisig").unlink(missing_ok=True)
-    for file in sorted(f for f in a.package.rglob("*") if f.is_file() and f.name != "model.toml"):
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        manifest += f'"{file.relative_to(a.package).as_posix()}" = "{digest}"\n'
-    (a.package / "model.toml").write_text(manifest)
-    print(f"{path}: {path.stat().st_size} bytes")
+
+
+def patch(phantom, size):
+    """Network input around the phantom's first lesion; in the middle where there is none."""
+    lesions = [box for boxes in phantom.boxes for box in boxes]
+    centre = lesions[0].mean(0) if lesions else np.array(phantom.hu.shape) // 2
+    hu, _ = phantom.crop(phantom.start(centre, size), size)
+    return network.scaled(torch.from_numpy(hu.astype(np.float32))[None, None]).numpy()
+
+
+def run(path, image):
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"image": image})[0]
+
+
+def compare(model, path, patches):
+    """The file gives what the network gives, for other sizes and batches too."""
+    windows = len(network.WINDOWS_HU)
+    for image in [*patches, np.concatenate(patches[:1] * 2), np.random.rand(2, windows, 32, 48, 64).astype(np.float32)]:
+        with torch.no_grad():
+            wanted = model(torch.from_numpy(image)).numpy()
+        given = run(path, image)
+        assert given.shape == wanted.shape, given.shape
+        worst = float(np.abs(wanted - given).max())
+        assert worst < SAME, f"ONNX differs from PyTorch by {worst}"
+
+
+def halve(single, half, patches):
+    """Weights and sums in half precision; input and output stay single. For GPUs: a CPU computes it in single again."""
+    onnx.save(convert_float_to_float16(onnx.load(single), keep_io_types=True), half)
+    worst = max(float(np.abs(run(single, p) - run(half, p)).max()) for p in patches)
+    print(f"half precision differs by {worst:.4f}")
+    assert worst < HALF, f"half precision differs from single by {worst}"
 
 
 def golden(model, phantom, folder):
-    """A small cube of a phantom, around a nodule where there is one, and what the network says of it."""
-    centre = phantom.centres[0] if phantom.centres else np.array(phantom.hu.shape) // 2
-    hu, _ = phantom.crop(centre, GOLDEN)
-    image = network.scaled(torch.from_numpy(hu.astype(np.float32)))[None, None]
+    """A small cube of a phantom, around a lesion where there is one, and what the network says of it."""
+    image = patch(phantom, GOLDEN)
     with torch.no_grad():
-        expected = model(image).numpy()
+        expected = model(torch.from_numpy(image)).numpy()
     folder.mkdir(exist_ok=True)
-    np.save(folder / "input.npy", image.numpy())
+    np.save(folder / "input.npy", image)
     np.save(folder / "expected.npy", expected)
 
 
-def compare(model, path):
-    """The file gives what the network gives, for other sizes and batches too."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    for shape in [(1, 1, 96, 96, 96), (2, 1, 32, 48, 64)]:
-        image = torch.rand(shape)
-        with torch.no_grad():
-            wanted = model(image).numpy()
-        (given,) = session.run(None, {"image": image.numpy()})
-        assert given.shape == shape, given.shape
-        worst = float(np.abs(wanted - given).max())
-        assert worst < 1e-4, f"ONNX differs from PyTorch by {worst}"
+def calibration(found, folder):
+    """Patches as the engine cuts them, one file a phantom: what static quantisation needs to see."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for phantom in found:
+        np.savez_compressed(folder / f"{phantom.seed}.npz", image=patch(phantom, detect.PATCH))
 
 
 if __name__ == "__main__":

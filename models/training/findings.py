@@ -1,0 +1,49 @@
+"""The ten output channels: names, how their components count, and the limits that the package claims."""
+
+from dataclasses import dataclass
+
+LUNG = 1 << 15
+# What one candidate is compared with: a planted lesion, everything on one side of the chest, the whole scan.
+LESION, SIDE, SCAN = "lesion", "side", "scan"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """`sizes` are the least sizes to choose from, in the unit of `min_size` in model.toml (models/src/manifest.rs)."""
+
+    name: str
+    counts: str
+    sizes: tuple
+    # Where the truth lists the lesions, and how near a candidate must be, mm, at least.
+    listed: str = ""
+    reach_mm: float = 0.0
+
+
+# Bit i of a label voxel is channel i; the order of `models/src/manifest.rs`, Channel::ALL.
+CHANNELS = (
+    Channel("nodule", LESION, (3.0, 4.0), "nodules", 4.0),
+    Channel("ground_glass", SIDE, (0.5, 1.0, 2.0)),
+    Channel("consolidation", SIDE, (0.5, 1.0, 2.0)),
+    Channel("rib_fracture", LESION, (3.0, 5.0), "rib_fractures", 15.0),
+    Channel("emphysema", SCAN, (0.1,)),
+    Channel("bronchiectasis", SIDE, (0.1, 0.3, 0.6)),
+    Channel("pleural_effusion", SIDE, (2.0, 5.0, 10.0)),
+    Channel("pneumothorax", SIDE, (2.0, 5.0, 10.0)),
+    Channel("coronary_calcification", SCAN, (0.002, 0.005, 0.01)),
+    Channel("lymph_node", LESION, (10.0,), "lymph_nodes", 5.0),
+)
+NAMES = tuple(c.name for c in CHANNELS)
+
+# Largest slice spacing, mm. Training scans end at 2.5 mm: nothing thicker was learnt. Calcium is the exception: its protocols
+# have slices of 2.5 to 3 mm, and its score is defined on 3 mm.
+LIMITS = {
+    "nodule": 2.5,
+    "pneumonia": 2.5,
+    "rib_fracture": 2.5,
+    "emphysema": 2.5,
+    "bronchiectasis": 2.5,
+    "pleural_effusion": 2.5,
+    "pneumothorax": 2.5,
+    "coronary_calcification": 3.0,
+    "lymph_node": 2.5,
+}

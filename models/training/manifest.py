@@ -1,0 +1,75 @@
+"""The text of model.toml; `models/src/manifest.rs` defines the keys."""
+
+import detect
+import network
+from findings import LIMITS, NAMES
+
+VERSION = "0.2.0"
+
+HEAD = """\
+# Written by models/training/export.py; edit models/training/manifest.py instead.
+format = 1
+id = "ct-chest"
+version = "{version}"
+task = "ct_chest"
+licence = "Apache-2.0"
+# Trained on synthetic phantoms: results are always marked "not for diagnosis".
+clearance = "research"
+
+[intended_use]
+modality = "CT"
+body_part = "CHEST"
+min_age_years = 18.0
+
+{limits}
+[input]
+spacing_mm = {spacing}
+patch = [{patch}, {patch}, {patch}]
+overlap = {overlap}
+windows_hu = {windows}
+
+[outputs]
+channels = [
+{channels}]
+
+# Chosen by choose.py on validation phantoms, never on the evaluation phantoms.
+{thresholds}
+[[variants]]
+accelerator = "cuda"
+precision = "fp16"
+network = "chest-fp16.onnx"
+
+[[variants]]
+accelerator = "tensorrt"
+precision = "fp16"
+network = "chest-fp16.onnx"
+
+[[variants]]
+accelerator = "any"
+precision = "fp32"
+network = "chest.onnx"
+
+[golden]
+input = "golden/input.npy"
+expected = "golden/expected.npy"
+tolerance = 0.02
+
+# sha256 of every file
+[files]
+"""
+
+
+def text(thresholds, hashes):
+    limit = "[intended_use.findings.{}]\nmax_slice_spacing_mm = {}\n"
+    threshold = "[thresholds.{}]\nconfidence = {confidence}\nmask = {mask}\nmin_size = {min_size}\n"
+    head = HEAD.format(
+        version=VERSION,
+        limits="\n".join(limit.format(*pair) for pair in LIMITS.items()),
+        spacing=network.SPACING_MM,
+        patch=detect.PATCH,
+        overlap=detect.OVERLAP,
+        windows=[list(window) for window in network.WINDOWS_HU],
+        channels="".join(f'    "{name}",\n' for name in NAMES),
+        thresholds="\n".join(threshold.format(name, **thresholds[name]) for name in NAMES),
+    )
+    return head + "".join(f'"{name}" = "{digest}"\n' for name, digest in hashes.items())
