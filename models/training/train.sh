@@ -36,9 +36,10 @@ if ! cmp -s "$here/requirements.txt" "$venv/.requirements"; then
 fi
 
 say "phantoms"
-cargo build --quiet -p hil-tests --bin phantom --manifest-path "$root/Cargo.toml"
+# SCANSIDE_PHANTOM names a generator that is built already.
+phantom=${SCANSIDE_PHANTOM:-${CARGO_TARGET_DIR:-$root/target}/debug/phantom}
+[ -n "${SCANSIDE_PHANTOM:-}" ] || cargo build --quiet --bin phantom --manifest-path "$root/Cargo.toml"
 rm -rf "$work/training" "$work/validation"
-phantom=${CARGO_TARGET_DIR:-$root/target}/debug/phantom
 "$phantom" volume --seed $training_seed --count $training_count --spacing $spacing --out "$work/training"
 "$phantom" volume --seed $validation_seed --count $validation_count --spacing $spacing --out "$work/validation"
 
