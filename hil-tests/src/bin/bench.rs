@@ -35,7 +35,7 @@ struct Arguments {
     #[arg(long)]
     no_pipeline: bool,
     /// The model package that both run.
-    #[arg(long, default_value = "models/packages/ct-chest-nodules")]
+    #[arg(long, default_value = "models/packages/ct-chest")]
     package: PathBuf,
     /// Where spools and archives live: on the disk that is to be measured. Emptied first, removed afterwards.
     #[arg(long, default_value = "out/bench")]

@@ -1,3 +1,5 @@
+//! Small cases whose counts are known.
+
 use super::*;
 
 fn lesion(x: f64, side: &str) -> Lesion {

@@ -1,3 +1,5 @@
+//! Every value that a manifest may not have, refused by its key.
+
 use super::*;
 
 /// Without `[files]` hashes that mean anything.
