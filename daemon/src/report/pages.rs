@@ -235,7 +235,8 @@ fn provenance_lines(provenance: &Provenance) -> Vec<String> {
         format!("scansided {} on {} ({}), {}", p.software_version, p.station_name, p.serial_number, p.accelerator);
     let mut lines = vec![device];
     if let Some(m) = &p.model {
-        lines.push(format!("model {} {}, {}, sha256 {}", m.id, m.version, m.thresholds, m.sha256));
+        // The thresholds of ten channels need a page of their own: they are in the header.
+        lines.push(format!("model {} {}, sha256 {}", m.id, m.version, m.sha256));
     }
     lines.iter().map(|l| dataset::ascii(l, dicom_core::VR::UT)).collect()
 }

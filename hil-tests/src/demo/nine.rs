@@ -46,7 +46,8 @@ fn planted_words(planted: &Planted) -> [String; 9] {
 
 /// In the order of [`cases::all`].
 fn found_words(found: &Findings) -> [String; 9] {
-    let sum = |regions: &[Lesion]| regions.iter().filter_map(|r| r.volume_ml).sum();
+    // An empty sum of floats is -0.
+    let sum = |regions: &[Lesion]| regions.iter().filter_map(|r| r.volume_ml).fold(0.0, |a, b| a + b);
     [
         said(&found.nodules, |f| list(f, diameter)),
         said(&found.pneumonia, |p| {
@@ -58,7 +59,11 @@ fn found_words(found: &Findings) -> [String; 9] {
             if any { words + &share.unwrap_or_default() } else { NONE.into() }
         }),
         said(&found.rib_fractures, |f| list(f, rib)),
-        said(&found.emphysema, |e| if e.regions.is_empty() { NONE.into() } else { laa950(e.laa950_percent) }),
+        said(&found.emphysema, |e| {
+            // Measured by its definition in any case; a finding when the network sees it, too.
+            let seen = if e.regions.is_empty() { ", not marked" } else { "" };
+            laa950(e.laa950_percent) + seen
+        }),
         said(&found.bronchiectasis, |f| list(f, volume)),
         said(&found.pleural_effusions, |f| list(f, volume)),
         said(&found.pneumothoraces, |f| list(f, air)),

@@ -138,5 +138,5 @@ fn forbids_agatston(volume: &Volume, acquisition: &Acquisition) -> Option<String
         Some(_) => {}
         None => reasons.push("the kernel is not known".to_owned()),
     }
-    (!reasons.is_empty()).then(|| format!("no Agatston score: {}", reasons.join(", ")))
+    (!reasons.is_empty()).then(|| reasons.join(", "))
 }

@@ -152,7 +152,7 @@ fn the_agatston_score_of_a_cylinder_is_its_area_times_its_weight() {
 
     let ungated = Acquisition { cardiac_gated: Some(false), ..calcium_scan() };
     let found = done(all(&volume, &shapes, &ungated).coronary_calcium);
-    let reason = "no Agatston score: not gated to the heartbeat".to_owned();
+    let reason = "not gated to the heartbeat".to_owned();
     assert_eq!(found.score, CalciumScore::Ordinal { grade: 3, reason });
 }
 
