@@ -1,5 +1,7 @@
 //! Hounsfield units and volumes of the shared images against pydicom; `golden/pixels.py` made the numbers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;

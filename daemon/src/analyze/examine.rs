@@ -44,6 +44,7 @@ pub struct Examined {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each job")]
 pub enum Outcome {
     Processed(Findings),
     /// Refused, and why, in plain words.

@@ -144,7 +144,7 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
         Finding::Nodule => measure::nodules(findings)
             .into_iter()
             .map(|n| {
-                let place = n.lobe.map_or(measure::side(n.side), lobe);
+                let place = n.lobe.map_or_else(|| measure::side(n.side), lobe);
                 let caption = format!("{}: {:.1} mm, {place}", n.number, n.diameter_mm);
                 at(&n.mask, n.centre_mm, n.key_slice, caption, AMBER)
             })
@@ -179,7 +179,7 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
         Finding::Bronchiectasis => done(&findings.bronchiectasis)
             .iter()
             .map(|b| {
-                let place = b.lobe.map_or(measure::side(b.side), lobe);
+                let place = b.lobe.map_or_else(|| measure::side(b.side), lobe);
                 region(&b.region, format!("{}: {place}, {}", b.region.number, sure(&b.region)))
             })
             .collect(),

@@ -139,7 +139,7 @@ fn said<T>(evaluated: &Evaluated<T>, say: impl FnOnce(&T) -> (bool, String)) -> 
 }
 
 /// The reason without the words `<finding> not evaluated: ` before it.
-pub fn reason<'a>(finding: Finding, why: &'a str) -> &'a str {
+pub fn reason(finding: Finding, why: &str) -> &str {
     let rest = why.strip_prefix(finding.words()).and_then(|rest| rest.strip_prefix(" not evaluated: "));
     rest.unwrap_or(why)
 }

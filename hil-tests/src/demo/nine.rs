@@ -33,13 +33,13 @@ fn planted_words(planted: &Planted) -> [String; 9] {
     let enlarged: Vec<_> = planted.lymph_nodes.iter().filter(|node| cases::is_enlarged(node)).cloned().collect();
     [
         list(&planted.nodules, diameter),
-        pneumonia.map_or(NONE.into(), |p| opacities(p.ground_glass_ml, p.consolidation_ml)),
+        pneumonia.map_or_else(|| NONE.into(), |p| opacities(p.ground_glass_ml, p.consolidation_ml)),
         list(&planted.rib_fractures, rib),
-        emphysema.map_or(NONE.into(), |e| laa950(e.laa950_percent)),
+        emphysema.map_or_else(|| NONE.into(), |e| laa950(e.laa950_percent)),
         list(&planted.bronchiectasis, volume),
         list(&planted.pleural_effusions, volume),
         list(&planted.pneumothoraces, air),
-        coronary.map_or(NONE.into(), |c| format!("Agatston {:.0}", c.agatston)),
+        coronary.map_or_else(|| NONE.into(), |c| format!("Agatston {:.0}", c.agatston)),
         list(&enlarged, short_axis),
     ]
 }
@@ -100,7 +100,7 @@ fn short_axis(node: &Lesion) -> String {
 }
 
 fn rib(fracture: &Lesion) -> String {
-    format!("{} {}", side(fracture), fracture.rib.map_or("?".into(), |number| number.to_string()))
+    format!("{} {}", side(fracture), fracture.rib.map_or_else(|| "?".into(), |number| number.to_string()))
 }
 
 fn volume(lesion: &Lesion) -> String {

@@ -65,7 +65,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(300))]
         #[test]
         fn the_diameter_of_a_digitised_ellipse_is_right_within_a_pixel(
-            long in 5.0f64..20.0, ratio in 0.7f64..1.0, turn in 0.0f64..3.14, cx in 0.0f64..1.0, cy in 0.0f64..1.0,
+            long in 5.0f64..20.0, ratio in 0.7f64..1.0, turn in 0.0..std::f64::consts::PI, cx in 0.0f64..1.0, cy in 0.0f64..1.0,
         ) {
             const PIXEL: f64 = 0.7;
             let (a, b) = (long / 2.0, long / 2.0 * ratio);

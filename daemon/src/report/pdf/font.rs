@@ -149,7 +149,7 @@ fn words(text: &str) -> Vec<&str> {
     let (mut start, mut before) = (0, None::<char>);
     for (i, c) in text.char_indices() {
         let closing = matches!(c, '，' | '。' | '；' | '：' | '）' | '、' | '！' | '？');
-        let broken = before.is_some_and(|b| (b == ' ' && c != ' ') || wide(b) && c != ' ' || wide(c));
+        let broken = before.is_some_and(|b| (b == ' ' || wide(b)) && c != ' ' || wide(c));
         if broken && !closing && i > start {
             words.push(&text[start..i]);
             start = i;

@@ -49,18 +49,10 @@ impl Sheet {
         content.restore_state();
     }
 
-    pub fn text_right(
-        &mut self,
-        font: &mut Font,
-        right: f32,
-        y: f32,
-        size: f32,
-        bold: bool,
-        colour: Colour,
-        text: &str,
-    ) {
-        let left = right - font.width(text, size);
-        self.text(font, [left, y], size, bold, colour, text);
+    /// Plain text that ends at `at`.
+    pub fn text_right(&mut self, font: &mut Font, at: [f32; 2], size: f32, colour: Colour, text: &str) {
+        let left = at[0] - font.width(text, size);
+        self.text(font, [left, at[1]], size, false, colour, text);
     }
 
     pub fn fill(&mut self, at: [f32; 2], size: [f32; 2], colour: Colour) {

@@ -210,7 +210,7 @@ fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32
     let columns = [330.0, 430.0, RIGHT];
     sheet.text(font, [LEFT, y], 9.5, true, INK, w.extents[0]);
     for (right, name) in columns.into_iter().zip(&w.extents[1..]) {
-        sheet.text_right(font, right, y, 8.5, false, GREY, name);
+        sheet.text_right(font, [right, y], 8.5, GREY, name);
     }
     sheet.fill([LEFT, y + 4.0], [RIGHT - LEFT, 0.6], RULE);
     y += 15.0;
@@ -224,7 +224,7 @@ fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32
             format!("{:.1} %", extent.consolidation_percent),
         ];
         for (right, value) in columns.into_iter().zip(&values) {
-            sheet.text_right(font, right, y, 9.0, false, INK, value);
+            sheet.text_right(font, [right, y], 9.0, INK, value);
         }
         y += 12.0;
     }
@@ -257,7 +257,7 @@ fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: 
     sheet.text(font, [LEFT, 42.0], if page == 1 { 17.0 } else { 11.0 }, true, INK, w.title);
     if page > 1 {
         let who = format!("{}   {}", draft.patient.name, draft.patient.id);
-        sheet.text_right(font, RIGHT, 42.0, 9.0, false, GREY, &who);
+        sheet.text_right(font, [RIGHT, 42.0], 9.0, GREY, &who);
     }
     sheet.fill([LEFT, 52.0], [RIGHT - LEFT, 1.2], INK);
     if let Some(mark) = draft.provenance.mark() {
@@ -266,7 +266,7 @@ fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: 
         let width = font.width(&both, 9.5);
         sheet.text(font, [(WIDTH - width) / 2.0, HEIGHT - 25.5], 9.5, true, INK, &both);
     }
-    sheet.text_right(font, RIGHT, HEIGHT - 48.0, 8.0, false, GREY, &format!("{page} / {count}"));
+    sheet.text_right(font, [RIGHT, HEIGHT - 48.0], 8.0, GREY, &format!("{page} / {count}"));
     let utc: String = draft.provenance.created_utc.chars().take(16).collect();
     sheet.text(font, [LEFT, HEIGHT - 48.0], 8.0, false, GREY, &format!("{} UTC", utc.replace('T', " ")));
 }

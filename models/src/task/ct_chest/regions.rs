@@ -103,7 +103,7 @@ fn to_original(
     let mut low = [0; 3];
     let mut size = [0; 3];
     let mut taps: [Vec<Tap>; 3] = Default::default();
-    for p in 0..3 {
+    for (p, tap) in taps.iter_mut().enumerate() {
         let a = target.orientation.axis[p];
         let (first, last) = (target.coordinates[p][candidate.low[p]], target.coordinates[p][candidate.high[p]]);
         let step = grid.spacing_mm[p] / geometry.spacing_mm[a];
@@ -114,7 +114,7 @@ fn to_original(
         let start = target.coordinates[p][0];
         let sign = if target.orientation.flipped[p] { -1.0 } else { 1.0 };
         let end = (grid.dims[p] - 1) as f64;
-        taps[p] = (low[a]..=high)
+        *tap = (low[a]..=high)
             .map(|v| {
                 let at = ((v as f64 - start) * sign / step).clamp(0.0, end);
                 let i = at.floor() as usize;
