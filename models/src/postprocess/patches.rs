@@ -148,8 +148,10 @@ mod tests {
                 blend.finish()
             };
             let channels = blended(false);
+            // Up to three patches along each axis share a voxel, and each rounds its share by up to half a unit.
+            let most = 0.5 * 27.0 / f32::from(ONE) + 1e-6;
             for (channel, top) in channels.iter().zip([100.0, 200.0]) {
-                let near = |(v, b): (&i16, &u16)| (f32::from(*v) / top - f32::from(*b) / f32::from(ONE)).abs() < 1e-4;
+                let near = |(v, b): (&i16, &u16)| (f32::from(*v) / top - f32::from(*b) / f32::from(ONE)).abs() < most;
                 prop_assert!(hu.iter().zip(channel).all(near));
             }
             prop_assert!(channels == blended(true), "the order of patches must not matter");
