@@ -4,32 +4,10 @@
 
 mod fixture;
 
-use std::process::{Command, Output};
+use std::process::Output;
 
-use fixture::{Appliance, Bus, ROWS};
+use fixture::{Appliance, Bus, ROWS, ask, scansidectl, text};
 use serde_json::Value;
-
-fn scansidectl(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_scansidectl"))
-        .args(arguments)
-        .env_remove("SCANSIDE_BUS")
-        .env("TZ", "UTC")
-        .output()
-        .unwrap()
-}
-
-/// On the blocking threads, so that the appliance of the test goes on.
-async fn ask(bus: &Bus, arguments: &[&str]) -> Output {
-    let mut all = vec!["--bus".to_owned(), bus.address.clone()];
-    all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-    tokio::task::spawn_blocking(move || scansidectl(&all.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap()
-}
-
-async fn text(bus: &Bus, arguments: &[&str]) -> String {
-    let output = ask(bus, arguments).await;
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 async fn json(bus: &Bus, arguments: &[&str]) -> Value {
     serde_json::from_str(&text(bus, &[&["--json"], arguments].concat()).await).unwrap()

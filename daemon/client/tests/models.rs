@@ -7,9 +7,8 @@ mod fixture;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Command, Output};
 
-use fixture::{Appliance, Bus, ROWS, until};
+use fixture::{Appliance, Bus, ROWS, ask, scansidectl, text, until};
 use futures_util::StreamExt;
 use scanside_client::{ERROR_PREFIX, ManagerProxy, Model, ModelProxy, Options, connect, error_parts};
 use scansided::level::Level;
@@ -120,27 +119,6 @@ async fn what_is_refused_over_the_bus_has_its_name_and_changes_nothing() {
     appliance.gate.set(Level::NoNewStudies, "12 MiB free");
     assert_eq!(kind(install(&manager, &archive).await), "Restricted");
     appliance.stop().await.unwrap();
-}
-
-fn scansidectl(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_scansidectl"))
-        .args(arguments)
-        .env_remove("SCANSIDE_BUS")
-        .env("TZ", "UTC")
-        .output()
-        .unwrap()
-}
-
-async fn ask(bus: &Bus, arguments: &[&str]) -> Output {
-    let mut all = vec!["--bus".to_owned(), bus.address.clone()];
-    all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-    tokio::task::spawn_blocking(move || scansidectl(&all.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap()
-}
-
-async fn text(bus: &Bus, arguments: &[&str]) -> String {
-    let output = ask(bus, arguments).await;
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 async fn complaint(bus: &Bus, arguments: &[&str]) -> String {
