@@ -31,7 +31,7 @@ fn each_of_the_nine_is_evaluated_or_gated_with_its_reason_and_lungs_and_lobes_ar
     let Some(data) = tools::shared("data") else { return };
     let packages = tools::workspace().join("models/packages");
     for name in ["ct-chest-philips-5mm", "ct-chest-siemens-b40f"] {
-        let series = analyse(&data.join(name), &packages).unwrap();
+        let series = analyse(&data.join(name), &packages, None).unwrap();
         println!("{name}: {}", series.verdict);
         judge(&series);
         let tumours = tumours(&data.join(name), &data.join(format!("{name}-boxes")));

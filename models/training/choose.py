@@ -14,7 +14,7 @@ import torch
 import detect
 import network
 import phantoms
-from findings import CHANNELS, LESION, LUNG, SCAN, SIDE
+from findings import CHANNELS, LESION, LUNG, SCAN, SIDE, SPACING_MM
 
 FALSE_PER_SCAN = 0.5
 MASKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -63,7 +63,7 @@ def planted(channel, index, phantom):
         forgiven = wanted if channel.name == "lymph_node" else set(range(len(lesions)))
 
         def hits(candidate):
-            away = [np.linalg.norm(candidate.centre - c) * network.SPACING_MM for c in centres]
+            away = [np.linalg.norm(candidate.centre - c) * SPACING_MM for c in centres]
             near = {i for i, (d, e) in enumerate(zip(away, extents)) if d <= max(e / 2, channel.reach_mm)}
             return near & wanted if near & forgiven else None
 
@@ -132,8 +132,7 @@ def main():
     a = arguments.parse_args()
 
     torch.set_num_threads(a.threads)
-    net = network.ChestNet()
-    net.load_state_dict(torch.load(a.weights, weights_only=True))
+    net = network.load(a.weights)
     net = net.eval().to(memory_format=torch.channels_last_3d)
     found = phantoms.load(a.phantoms, phantoms.VALIDATION_SEEDS)
     began = time.time()

@@ -9,13 +9,13 @@ import torch
 from scipy import ndimage
 
 import network
-from findings import CHANNELS, LUNG
+from findings import CHANNELS, LUNG, SPACING_MM
 
 PATCH, OVERLAP = 96, 24
 OUTSIDE_LUNG_MM = 3.0
 # Of the candidates of one channel.
 MOST, LEAST_PEAK = 200, 0.25
-VOXEL_ML = network.SPACING_MM**3 / 1000
+VOXEL_ML = SPACING_MM**3 / 1000
 
 
 def starts(extent):
@@ -48,7 +48,7 @@ def probability(net, hu):
 
 def lung_rim(labels):
     """As the engine: nodules are believed in the lungs and a little around them."""
-    return ndimage.binary_dilation((labels & LUNG) > 0, iterations=round(OUTSIDE_LUNG_MM / network.SPACING_MM))
+    return ndimage.binary_dilation((labels & LUNG) > 0, iterations=round(OUTSIDE_LUNG_MM / SPACING_MM))
 
 
 @dataclass
@@ -87,5 +87,5 @@ def components(probability, mask):
 def axes(pixels):
     # A pixel has an extent of its own: 1/12 is the variance of a uniform unit.
     spread = np.cov(pixels.T, bias=True).reshape(2, 2) + np.eye(2) / 12
-    short, long = np.sqrt(np.linalg.eigvalsh(spread)) * 4 * network.SPACING_MM
+    short, long = np.sqrt(np.linalg.eigvalsh(spread)) * 4 * SPACING_MM
     return long, short

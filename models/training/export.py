@@ -19,6 +19,7 @@ import detect
 import manifest
 import network
 import phantoms
+import sampler
 
 # Edge of the golden cube, voxels.
 GOLDEN = 16
@@ -44,8 +45,7 @@ def main():
     arguments.add_argument("--calibration", type=pathlib.Path, help="also write patches here, for INT8 quantisation")
     a = arguments.parse_args()
 
-    net = network.ChestNet()
-    net.load_state_dict(torch.load(a.weights, weights_only=True))
+    net = network.load(a.weights)
     model = WithSigmoid(net).eval()
     found = phantoms.load(a.phantoms, phantoms.VALIDATION_SEEDS)
     a.package.mkdir(parents=True, exist_ok=True)
@@ -76,10 +76,10 @@ def write(model, path):
 
 def patch(phantom, size):
     """Network input around the phantom's first lesion; in the middle where there is none."""
-    lesions = [box for boxes in phantom.boxes for box in boxes]
-    centre = lesions[0].mean(0) if lesions else np.array(phantom.hu.shape) // 2
-    hu, _ = phantom.crop(phantom.start(centre, size), size)
-    return network.scaled(torch.from_numpy(hu.astype(np.float32))[None, None]).numpy()
+    boxes = phantom.lesions[:, 2:].reshape(-1, 2, 3)
+    centre = boxes[0].mean(0) if len(boxes) else np.array(phantom.hu.shape) // 2
+    hu = sampler.crop(torch.from_numpy(phantom.hu), phantom.start(centre, size), size, sampler.AIR_HU)
+    return network.scaled(hu.float()[None, None]).numpy()
 
 
 def run(path, image):

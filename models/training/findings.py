@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 LUNG = 1 << 15
+# Grid of the network.
+SPACING_MM = 1.5
 # What one candidate is compared with: a planted lesion, everything on one side of the chest, the whole scan.
 LESION, SIDE, SCAN = "lesion", "side", "scan"
 
@@ -35,11 +37,11 @@ CHANNELS = (
 NAMES = tuple(c.name for c in CHANNELS)
 
 # Largest slice spacing, mm. Training scans end at 2.5 mm: nothing thicker was learnt. Calcium is the exception: its protocols
-# have slices of 2.5 to 3 mm, and its score is defined on 3 mm. Rib fractures are learnt and not claimed: half of them are missed
-# on validation phantoms, and "none found" would be believed.
+# have slices of 2.5 to 3 mm, and its score is defined on 3 mm.
 LIMITS = {
     "nodule": 2.5,
     "pneumonia": 2.5,
+    "rib_fracture": 2.5,
     "emphysema": 2.5,
     "bronchiectasis": 2.5,
     "pleural_effusion": 2.5,

@@ -2,9 +2,9 @@
 
 import detect
 import network
-from findings import LIMITS, NAMES
+from findings import LIMITS, NAMES, SPACING_MM
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 
 HEAD = """\
 # Written by models/training/export.py; edit models/training/manifest.py instead.
@@ -65,7 +65,7 @@ def text(thresholds, hashes):
     head = HEAD.format(
         version=VERSION,
         limits="\n".join(limit.format(*pair) for pair in LIMITS.items()),
-        spacing=network.SPACING_MM,
+        spacing=SPACING_MM,
         patch=detect.PATCH,
         overlap=detect.OVERLAP,
         windows=[list(window) for window in network.WINDOWS_HU],

@@ -9,11 +9,10 @@ Input: HU clipped to each of WINDOWS_HU and scaled to 0..1, [N, 3, D, H, W]; D, 
 import torch
 from torch import nn
 
-import findings
+from findings import CHANNELS
 
 # Lung, soft tissue, bone.
 WINDOWS_HU = ((-1000.0, 400.0), (-160.0, 240.0), (0.0, 1000.0))
-SPACING_MM = 1.5
 WIDTHS = (24, 48, 64, 96)
 # Of each head.
 FEATURES = 8
@@ -83,7 +82,7 @@ class ChestNet(nn.Module):
         self.join_middle = convolution(b, b)
         self.up_fine = Up(b, a)
         self.join_fine = convolution(a, a)
-        self.heads = Heads(a, len(findings.CHANNELS))
+        self.heads = Heads(a, len(CHANNELS))
 
     def forward(self, x):
         fine = self.fine(self.stem(x))
@@ -98,3 +97,12 @@ class ChestNet(nn.Module):
 def scaled(hu):
     """HU [N, 1, D, H, W] (any float tensor) to the network's input."""
     return torch.cat([(hu.clamp(low, high) - low) / (high - low) for low, high in WINDOWS_HU], 1)
+
+
+def load(path):
+    """A network with the weights of a file, as wide as they are."""
+    weights = torch.load(path, weights_only=True, map_location="cpu")
+    wide = lambda name: weights[name].shape[0]
+    net = ChestNet((wide("stem.0.weight"), wide("middle.0.0.weight"), wide("coarse.0.0.weight"), wide("context.0.0.weight")))
+    net.load_state_dict(weights)
+    return net

@@ -1,13 +1,16 @@
-"""Volumes on disk (made by `phantom volume`): loading, seed ranges, where the findings lie, crops."""
+"""Volumes on disk (made by `phantom volume`): loading, seed ranges, where the findings lie.
+
+    python phantoms.py FOLDER    finds the lesions of every phantom there; what loads it later need not
+"""
 
 import json
 import pathlib
+import sys
 
 import numpy as np
 from scipy import ndimage
 
-import network
-from findings import CHANNELS
+from findings import CHANNELS, SPACING_MM
 
 # Seeds below are disjoint by construction; `check` refuses a folder that mixes them.
 TRAINING_SEEDS = range(1_000_000, 1_900_000)
@@ -18,64 +21,61 @@ MERGE_VOXELS = 2
 
 
 class Phantom:
-    """One volume: HU and labels as memory maps [depth, rows, columns], the planted truth, a box around each lesion."""
+    """One volume: HU and labels as memory maps [depth, rows, columns], the planted truth, where its lesions lie."""
 
     def __init__(self, path):
         facts = json.loads(path.read_text())
-        assert facts["spacing_mm"] == network.SPACING_MM, f"{path}: made for another spacing"
+        assert facts["spacing_mm"] == SPACING_MM, f"{path}: made for another spacing"
         self.truth = facts["truth"]
         self.seed = self.truth["seed"]
         self.origin_mm = facts["origin_mm"]
-        self.hu = np.load(path.with_suffix(".npy"), mmap_mode="r")
-        self.labels = np.load(path.with_name(f"{self.seed}-labels.npy"), mmap_mode="r")
-        self.boxes = self.boxed(path.with_name(f"{self.seed}-boxes.npy"))
+        # Copied where written to; nobody does.
+        self.hu = np.load(path.with_suffix(".npy"), mmap_mode="c")
+        self.labels = np.load(path.with_name(f"{self.seed}-labels.npy"), mmap_mode="c")
+        self.lesions = self.listed(path.with_name(f"{self.seed}-lesions.npy"))
 
-    def boxed(self, path):
-        """For each channel the lesions' boxes, [number, (low, high), (depth, row, column)]; kept beside the volume."""
+    def listed(self, path):
+        """Every lesion: channel, voxels, then its box: low and high (excluded) depth, row, column. Kept beside the volume."""
         if not path.exists():
-            found = [(c, *corners) for c in range(len(CHANNELS)) for corners in lesion_boxes(self.labels, c)]
-            np.save(path, np.array(found, np.int32).reshape(-1, 7))
-        table = np.load(path)
-        return [table[table[:, 0] == c, 1:].reshape(-1, 2, 3) for c in range(len(CHANNELS))]
+            found = [(c, *lesion) for c in range(len(CHANNELS)) for lesion in lesions(self.labels, c)]
+            np.save(path, np.array(found, np.int64).reshape(-1, 8))
+        return np.load(path)
+
+    def boxes(self, channel):
+        """[number, (low, high), (depth, row, column)]"""
+        return self.lesions[self.lesions[:, 0] == channel, 2:].reshape(-1, 2, 3)
 
     def to_voxel(self, mm):
         """x, y, z in mm to fractional depth, row, column."""
-        return np.array([(mm[a] - self.origin_mm[a]) / network.SPACING_MM for a in (2, 1, 0)])
+        return np.array([(mm[a] - self.origin_mm[a]) / SPACING_MM for a in (2, 1, 0)])
 
     def start(self, centre, size):
         """First voxel of the cube of `size` voxels around `centre`, moved into the volume."""
         low = np.round(np.asarray(centre) - size / 2).astype(int)
         return np.clip(low, 0, np.maximum(np.array(self.hu.shape) - size, 0))
 
-    def crop(self, start, size):
-        """HU (air beyond the edge) and labels of a cube."""
-        hu = np.full((size,) * 3, -1000, np.int16)
-        labels = np.zeros((size,) * 3, np.uint16)
-        high = np.minimum(start + size, self.hu.shape)
-        source = tuple(slice(a, b) for a, b in zip(start, high))
-        target = tuple(slice(0, b - a) for a, b in zip(start, high))
-        hu[target] = self.hu[source]
-        labels[target] = self.labels[source]
-        return hu, labels
 
-
-def lesion_boxes(labels, channel):
-    """Tight boxes, as (low depth, row, column, high depth, row, column), high excluded."""
+def lesions(labels, channel):
+    """(voxels, low depth, row, column, high depth, row, column) of each, high excluded."""
     mask = (labels >> channel & 1).astype(bool)
     outer = ndimage.find_objects(mask.astype(np.uint8))
     if not outer:
         return []
     mask = np.pad(mask[outer[0]], MERGE_VOXELS)
     near = ndimage.maximum_filter(mask, 2 * MERGE_VOXELS + 1)
-    marks, _ = ndimage.label(near, np.ones((3, 3, 3)))
+    marks = ndimage.label(near, np.ones((3, 3, 3)))[0] * mask
     corner = np.array([s.start - MERGE_VOXELS for s in outer[0]])
-    boxes = [box for box in ndimage.find_objects(marks * mask) if box]
-    return [tuple(c + b.start for c, b in zip(corner, box)) + tuple(c + b.stop for c, b in zip(corner, box)) for box in boxes]
+    voxels = np.bincount(marks.ravel())
+    found = [(voxels[i + 1], box) for i, box in enumerate(ndimage.find_objects(marks)) if box]
+    ends = lambda box: tuple(c + b.start for c, b in zip(corner, box)) + tuple(c + b.stop for c, b in zip(corner, box))
+    return [(count, *ends(box)) for count, box in found]
 
 
-def load(folder, seeds):
-    """Every phantom of a folder, in the order of seeds."""
-    found = [Phantom(p) for p in sorted(pathlib.Path(folder).glob("*.json"))]
+def load(folder, seeds, known=()):
+    """Every phantom of a folder, in the order of seeds; those that are `known` are not read again."""
+    known = {p.seed: p for p in known}
+    paths = sorted(pathlib.Path(folder).glob("*.json"))
+    found = [known.get(int(p.stem)) or Phantom(p) for p in paths]
     check(found, seeds)
     return found
 
@@ -86,3 +86,8 @@ def check(found, seeds):
     assert not set(TRAINING_SEEDS) & set(VALIDATION_SEEDS), "training and validation seeds overlap"
     strangers = [p.seed for p in found if p.seed not in seeds]
     assert not strangers, f"seeds {strangers[:5]} do not belong to {seeds}"
+
+
+if __name__ == "__main__":
+    for path in sorted(pathlib.Path(sys.argv[1]).glob("*.json")):
+        Phantom(path)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
+from torch.nn import functional
 
 import network
 import supervision
@@ -14,19 +14,20 @@ CROP = 64
 # Voxels at each face that are only seen, not judged: at the edge the network lacks context, and the loss costs as much as it.
 RIM = 8
 INNER = CROP - 2 * RIM
-# Crops of a batch: two around lesions and one elsewhere that have masks, one that has boxes or a study label only.
-BATCH = 4
+# Of each four crops of a batch two lie around lesions and one elsewhere, all with masks; one has boxes or a study label only.
+FOUR = 4
 # Largest distance of a crop's centre from the place it is drawn for, voxels.
 JITTER = 16
 # Points of a box that are tried: a crescent fills little of its own.
 TRIES = 50
 # How often each channel's turn comes; once where nothing is said. Broken ribs look most like what they are not.
-OFTEN = {"rib_fracture": 9, "coronary_calcification": 3, "consolidation": 2, "pneumothorax": 2}
+OFTEN = {"rib_fracture": 9, "nodule": 3, "coronary_calcification": 3, "consolidation": 2, "pneumothorax": 2}
 TURNS = tuple(i for i, c in enumerate(CHANNELS) for _ in range(OFTEN.get(c.name, 1)))
 # Has no divisor in common with their number: equal ones do not follow each other.
 STRIDE = 7
-# Edge of the blocks in which the network's worst mistakes are remembered.
-BLOCK = 4
+# Edge of the blocks in which the network's worst mistakes are remembered, and how many mistakes.
+BLOCK, REMEMBERED = 4, 2000
+AIR_HU = -1000
 
 
 @dataclass
@@ -42,6 +43,8 @@ class Batch:
     boxes: list
     # (phantom, first voxel within the rim, mirrored) of each crop.
     places: list
+    # Of each crop: whether all of its voxels are known.
+    whole: list
 
 
 def inner(output):
@@ -49,51 +52,70 @@ def inner(output):
     return output[..., RIM:-RIM, RIM:-RIM, RIM:-RIM].contiguous()
 
 
+def crop(volume, start, size, outside):
+    """The cube of `size` voxels from `start` on; `outside` beyond the volume."""
+    part = volume[tuple(slice(int(a), int(a) + size) for a in start)]
+    missing = [size - n for n in part.shape]
+    return functional.pad(part, (0, missing[2], 0, missing[1], 0, missing[0]), value=outside) if any(missing) else part
+
+
 class Sampler:
-    def __init__(self, found, seed):
+    """Volumes, crops and labels stay on `device`; which crops are drawn depends on `seed` only."""
+
+    def __init__(self, found, seed, device="cpu"):
         self.rng = np.random.default_rng(seed)
+        self.noise = torch.Generator(device).manual_seed(seed)
+        self.device = device
+        self.volumes = {}
         self.turn = 0
         self.hard = []
         self.take(found)
 
     def take(self, found):
         """The phantoms to draw from, from now on."""
+        for p in found:
+            if p.seed not in self.volumes:
+                arrays = p.hu, p.labels.view(np.int16)
+                self.volumes[p.seed] = tuple(torch.from_numpy(a).to(self.device) for a in arrays)
         self.by_kind = {k: [p for p in found if supervision.kind(p) == k] for k in supervision.KINDS}
         self.by_channel = {
-            k: [[p for p in some if len(p.boxes[c])] for c in range(len(CHANNELS))] for k, some in self.by_kind.items()
+            k: [[p for p in some if c in p.lesions[:, 0]] for c in range(len(CHANNELS))] for k, some in self.by_kind.items()
         }
         self.all = found
 
-    def draw(self):
+    def draw(self, crops=FOUR):
         hus, labels, places = [], [], []
-        for i in range(BATCH):
-            phantom, centre = self.place(i)
+        for i in range(crops):
+            phantom, centre = self.place(i % FOUR)
             start = phantom.start(centre, CROP)
-            hu, bits = phantom.crop(start, CROP)
+            hu, bits = self.volumes[phantom.seed]
+            hu = crop(hu, start, CROP, AIR_HU).float()
             start = start + RIM
-            found = supervision.labels(phantom, start, INNER, bits[RIM:-RIM, RIM:-RIM, RIM:-RIM])
+            found = supervision.labels(phantom, start, INNER, crop(bits, start, INNER, 0))
             mirrored = bool(self.rng.random() < 0.5)
             if mirrored:
-                hu, found = supervision.mirrored(hu, found)
+                hu, found = hu.flip(-1), supervision.mirrored(found)
             hus.append(self.varied(hu))
             labels.append(found)
             places.append((phantom, start, mirrored))
-        self.turn += 1
-        stack = lambda arrays: torch.from_numpy(np.stack(arrays))
+            self.turn += i % FOUR == FOUR - 1
+        stack = lambda name: torch.stack([getattr(found, name) for found in labels])
+        known, lesion = stack("known"), stack("lesion")
         return Batch(
-            image=network.scaled(stack(hus)[:, None]),
-            lesion=stack([f.lesion for f in labels]),
-            known=stack([f.known for f in labels]),
-            empty=stack([f.known & ~f.lesion for f in labels]),
-            weight=stack([weights(f.lesion) for f in labels]),
-            boxes=[(n, *box) for n, f in enumerate(labels) for box in f.boxes],
+            image=network.scaled(torch.stack(hus)[:, None]),
+            lesion=lesion,
+            known=known,
+            empty=known & ~lesion,
+            weight=stack("weight"),
+            boxes=[(n, *box) for n, found in enumerate(labels) for box in found.boxes],
             places=places,
+            whole=[supervision.kind(phantom) == supervision.MASKS for phantom, _, _ in places],
         )
 
     def varied(self, hu):
         """Calibration and dose differ between scanners."""
         shift, noise = self.rng.normal(0, 6), self.rng.uniform(0, 12)
-        return hu.astype(np.float32) + np.float32(shift) + self.rng.standard_normal(hu.shape, np.float32) * np.float32(noise)
+        return hu + shift + noise * torch.randn(hu.shape, generator=self.noise, device=self.device)
 
     def place(self, i):
         if i < 2:
@@ -116,7 +138,7 @@ class Sampler:
         if not some:
             return self.anywhere(self.by_kind[kind])
         phantom = some[self.rng.integers(len(some))]
-        boxes = phantom.boxes[channel]
+        boxes = phantom.boxes(channel)
         low, high = boxes[self.rng.integers(len(boxes))]
         for _ in range(TRIES):
             at = self.rng.integers(low, high)
@@ -131,25 +153,14 @@ class Sampler:
 
     def learn(self, batch, probability):
         """Remembers where a block that is known to be empty, and its neighbours too, came out brighter than 0.3."""
-        pool = torch.nn.functional.max_pool3d
+        pool = functional.max_pool3d
         taken = pool((batch.lesion | ~batch.known).float(), BLOCK)
         taken = pool(taken, 3, stride=1, padding=1)
         bright = pool(probability, BLOCK).masked_fill(taken > 0, 0).amax(1)
-        for worst, (phantom, start, mirrored) in zip(bright.numpy(), batch.places):
-            if worst.max() > 0.3:
-                at = np.array(np.unravel_index(worst.argmax(), worst.shape)) * BLOCK + BLOCK // 2
+        worst, where = (t.tolist() for t in bright.flatten(1).max(1))
+        for brightness, index, (phantom, start, mirrored) in zip(worst, where, batch.places):
+            if brightness > 0.3:
+                at = np.array(np.unravel_index(index, bright.shape[1:])) * BLOCK + BLOCK // 2
                 at[2] = INNER - 1 - at[2] if mirrored else at[2]
                 self.hard.append((phantom, start + at))
-        self.hard = self.hard[-400:]
-
-
-def weights(lesion):
-    """Weight of each lesion voxel: a small lesion counts nearly as much as a large one."""
-    out = np.zeros(lesion.shape, np.float32)
-    for channel in np.flatnonzero(lesion.any((1, 2, 3))):
-        marks, count = ndimage.label(lesion[channel])
-        sizes = np.bincount(marks.ravel(), minlength=count + 1)
-        by_mark = np.sqrt(400.0 / np.maximum(sizes, 8))
-        by_mark[0] = 0
-        out[channel] = by_mark[marks]
-    return out
+        self.hard = self.hard[-REMEMBERED:]

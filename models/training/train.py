@@ -1,6 +1,6 @@
-"""Trains the chest network on crops. Fixed seeds; one thread gives the same weights again.
+"""Trains the chest network on crops. Fixed seeds; one thread of a CPU gives the same weights again, a GPU nearly the same.
 
-    python train.py --phantoms FOLDER --out network.pt [--steps 2500]
+    python train.py --phantoms FOLDER --out network.pt [--steps 2500] [--device cuda --batch 48]
 """
 
 import argparse
@@ -13,7 +13,6 @@ import torch
 import losses
 import network
 import phantoms
-import warm
 from sampler import Sampler, inner
 
 # Of the slow average that teaches and that is saved.
@@ -34,23 +33,26 @@ def rate(progress):
 @torch.no_grad()
 def follow(teacher, net, step):
     """Moves the teacher a little towards the network; faster in the beginning."""
-    keep = min(MEMORY, 1 - 1 / step)
-    theirs = net.state_dict()
-    for name, own in teacher.state_dict().items():
-        if own.dtype.is_floating_point:
-            own.lerp_(theirs[name], 1 - keep)
+    floats = lambda some: [t for t in some.state_dict().values() if t.dtype.is_floating_point]
+    torch._foreach_lerp_(floats(teacher), floats(net), 1 - min(MEMORY, 1 - 1 / step))
+
+
+def seen(net, image):
+    """Logits without the rim; a GPU computes the network in bfloat16."""
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=image.is_cuda):
+        return inner(net(image).float())
 
 
 def loss(net, teacher, batch, step):
     """The whole loss of a batch, and the probabilities (without gradient)."""
-    logits = inner(net(batch.image))
+    logits = seen(net, batch.image)
     probability = torch.sigmoid(logits.detach())
     value = losses.known(logits, batch, probability) + BOXED * losses.boxed(logits, batch.boxes)
     heard = min(max((step - TEACHER_FROM) / (TEACHER_FULL - TEACHER_FROM), 0), 1)
-    weak = ~batch.known.flatten(1).all(1)
-    if heard and weak.any():
+    weak = [n for n, whole in enumerate(batch.whole) if not whole]
+    if heard and weak:
         with torch.no_grad():
-            told = torch.sigmoid(inner(teacher(batch.image[weak])))
+            told = torch.sigmoid(seen(teacher, batch.image[weak]))
         value = value + TAUGHT * heard * losses.taught(logits[weak], told, ~batch.known[weak])
     return value, probability
 
@@ -62,7 +64,10 @@ def main():
     arguments.add_argument("--steps", type=int, default=2500)
     arguments.add_argument("--minutes", type=float, help="stop after these instead; other weights on another machine")
     arguments.add_argument("--threads", type=int, default=1)
-    arguments.add_argument("--start", help="an ONNX file of the nodule network, or weights: begin with what it knows")
+    arguments.add_argument("--device", default="cpu", help="cpu or cuda")
+    arguments.add_argument("--batch", type=int, default=4, help="crops a step, a multiple of four")
+    arguments.add_argument("--widths", type=int, nargs=4, default=network.WIDTHS, help="channels at each level")
+    arguments.add_argument("--start", help="weights to begin with")
     arguments.add_argument("--rate", type=float, default=3e-3)
     arguments.add_argument("--seed", type=int, default=20260105)
     arguments.add_argument("--growing", action="store_true", help="look for further phantoms in the folder now and then")
@@ -71,20 +76,20 @@ def main():
 
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
-    net = network.ChestNet()
-    sampler = Sampler(phantoms.load(a.phantoms, phantoms.TRAINING_SEEDS), a.seed)
-    if a.start:
-        warm.start(net, a.start, sampler.draw().image)
-    net = net.to(memory_format=torch.channels_last_3d)
+    net = network.load(a.start) if a.start else network.ChestNet(a.widths)
+    net = net.to(a.device, memory_format=torch.channels_last_3d)
+    sampler = Sampler(phantoms.load(a.phantoms, phantoms.TRAINING_SEEDS), a.seed, a.device)
     teacher = copy.deepcopy(net).eval()
     optimiser = torch.optim.AdamW(net.parameters(), lr=a.rate, weight_decay=1e-3)
     print(f"{len(sampler.all)} phantoms, {sum(p.numel() for p in net.parameters())} parameters", flush=True)
+    torch.backends.cudnn.benchmark = True
     began, smooth, step, progress = time.time(), None, 0, 0.0
+    following = sampler.draw(a.batch)
     while progress < 1:
         step += 1
         for group in optimiser.param_groups:
             group["lr"] = a.rate * rate(progress)
-        batch = sampler.draw()
+        batch = following
         value, probability = loss(net, teacher, batch, step)
         if step == 1:
             first = (batch, value.item())
@@ -93,15 +98,18 @@ def main():
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         follow(teacher, net, step)
+        # Before the mistakes are looked at: that waits for the GPU.
+        following = sampler.draw(a.batch)
         sampler.learn(batch, probability)
         passed = time.time() - began
         progress = passed / 60 / a.minutes if a.minutes else step / a.steps
-        smooth = value.item() if smooth is None else 0.97 * smooth + 0.03 * value.item()
-        if step % 20 == 0 or progress >= 1:
+        smooth = value.detach() if smooth is None else smooth.lerp(value.detach(), 0.03)
+        if step % 200 == 0 or progress >= 1:
             torch.save(teacher.state_dict(), a.out)
-            print(f"step {step} loss {smooth:.4f} hard {len(sampler.hard)} {passed:.0f} s", flush=True)
+        if step % 20 == 0 or progress >= 1:
+            print(f"step {step} loss {smooth.item():.4f} hard {len(sampler.hard)} {passed:.0f} s", flush=True)
         if a.growing and step % 100 == 0:
-            sampler.take(phantoms.load(a.phantoms, phantoms.TRAINING_SEEDS))
+            sampler.take(phantoms.load(a.phantoms, phantoms.TRAINING_SEEDS, sampler.all))
     if a.must_fall:
         batch, before = first
         with torch.no_grad():

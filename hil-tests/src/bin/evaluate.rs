@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use hil_tests::evaluation::analyse::analyse;
-use hil_tests::evaluation::{self, Scan, read, table};
-use hil_tests::phantom::{Options, Phantom};
+use hil_tests::evaluation::{self, Scan, dice, read, table};
+use hil_tests::phantom::visit::Visit;
+use hil_tests::phantom::{Options, Phantom, dicom};
 use sha2::{Digest, Sha256};
 
 /// Seeds below belong to training and validation (models/training/phantoms.py).
@@ -75,11 +76,15 @@ fn main() -> anyhow::Result<()> {
 /// One phantom: made, written as DICOM, analysed, compared.
 fn evaluate(seed: u64, packages: &Path) -> anyhow::Result<Scan> {
     let folder = tempfile::tempdir()?;
-    let (study, truth) = Phantom::chest(seed, &Options::varied(seed))?;
-    study.write_to(folder.path())?;
-    let series = analyse(folder.path(), packages)?;
+    let results = tempfile::tempdir()?;
+    let phantom = Phantom::new(seed, &Options::varied(seed));
+    let (slices, truth) = phantom.render_labelled();
+    dicom::study_of(&phantom, &slices, &Visit::default())?.write_to(folder.path())?;
+    let series = analyse(folder.path(), packages, Some(results.path()))?;
     let findings = series.findings.with_context(|| format!("not processed: {}", series.verdict))?;
-    Ok(Scan::new(seed, &read::Planted::of(&truth)?, &findings, series.timings_ms))
+    let segmentation = series.objects.iter().find(|path| path.to_string_lossy().ends_with("seg.dcm"));
+    let dice = dice::of(segmentation.map(PathBuf::as_path), &phantom.grid, &slices)?;
+    Ok(Scan::new(seed, &read::Planted::of(&truth)?, &findings, dice, series.timings_ms))
 }
 
 /// Id, version and hash of the network as the card names it. Not the manifest's own hash: it holds that of the card.

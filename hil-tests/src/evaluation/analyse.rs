@@ -1,6 +1,6 @@
 //! The engine that ships, on a folder: `scansidectl --json analyze`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
@@ -22,16 +22,19 @@ pub struct Series {
     /// `None` when the series was refused.
     pub findings: Option<Findings>,
     pub timings_ms: Vec<(String, f64)>,
+    /// Files written.
+    pub objects: Vec<PathBuf>,
 }
 
-/// The CT series of the folder, with the packages of `packages`.
+/// The CT series of the folder, with the packages of `packages`; DICOM results go to `out`.
 ///
 /// # Errors
 /// When `scansidectl` is not built or fails, or there is no CT series.
-pub fn analyse(folder: &Path, packages: &Path) -> anyhow::Result<Series> {
+pub fn analyse(folder: &Path, packages: &Path, out: Option<&Path>) -> anyhow::Result<Series> {
     let output = Command::new(tools::our_binary("scansidectl")?)
         .args(["--json", "analyze", "--packages"])
         .args([packages, folder])
+        .args(out.into_iter().flat_map(|out| [Path::new("--out"), out]))
         .env("SCANSIDE_ONNXRUNTIME", tools::onnxruntime())
         .stderr(Stdio::inherit())
         .output()

@@ -2,6 +2,7 @@
 
 pub mod analyse;
 pub mod cases;
+pub mod dice;
 pub mod nodules;
 pub mod read;
 pub mod statistics;
@@ -10,6 +11,7 @@ pub mod table;
 use serde::Serialize;
 
 use crate::demo::compare::Evaluated;
+use crate::phantom::Channel;
 use cases::Case;
 use read::{Findings, Planted};
 
@@ -22,11 +24,19 @@ pub struct Scan {
     pub nodules: Vec<nodules::Planted>,
     /// Right, left: planted and measured lung volume, ml; empty when the lungs were not evaluated.
     pub lungs_ml: Vec<(f64, f64)>,
+    /// Of each channel that was planted and evaluated.
+    pub dice: Vec<(Channel, f64)>,
     pub timings_ms: Vec<(String, f64)>,
 }
 
 impl Scan {
-    pub fn new(seed: u64, planted: &Planted, found: &Findings, timings_ms: Vec<(String, f64)>) -> Self {
+    pub fn new(
+        seed: u64,
+        planted: &Planted,
+        found: &Findings,
+        dice: Vec<(Channel, f64)>,
+        timings_ms: Vec<(String, f64)>,
+    ) -> Self {
         let nodules = match &found.nodules {
             Evaluated::Done(found) => nodules::pair(&planted.nodules, found),
             Evaluated::NotEvaluated(_) => Vec::new(),
@@ -38,7 +48,14 @@ impl Scan {
             }
             Evaluated::NotEvaluated(_) => Vec::new(),
         };
-        Self { seed, cases: cases::all(planted, found), nodules, lungs_ml, timings_ms }
+        let cases = cases::all(planted, found);
+        // Cases stand in the order of the channels, and pneumonia has two.
+        let case = |channel: Channel| {
+            cases.get((channel as usize).saturating_sub(usize::from(channel > Channel::GroundGlass)))
+        };
+        let evaluated = |channel: Channel| case(channel).is_some_and(|case| case.not_evaluated.is_none());
+        let dice = dice.into_iter().filter(|(channel, _)| evaluated(*channel)).collect();
+        Self { seed, cases, nodules, lungs_ml, dice, timings_ms }
     }
 }
 

@@ -5,8 +5,10 @@ use std::ops::Range;
 
 use super::Scan;
 use super::cases::{Case, WRONG_RIB};
+use super::dice::label;
 use super::nodules::{LARGE_MM, Planted, share};
 use super::statistics::{Share, area, count_interval, median, median_interval};
+use crate::phantom::Channel;
 
 /// All phantoms together, as Markdown: findings, measurements, nodules in detail.
 pub fn tables(scans: &[Scan], seeds: &Range<u64>, model: &str) -> String {
@@ -25,7 +27,7 @@ pub fn tables(scans: &[Scan], seeds: &Range<u64>, model: &str) -> String {
     }
     text.push_str(
         "\nAUC orders phantoms by the highest reported confidence (emphysema: by LAA-950); nothing reported is 0. Lesions and \
-         sides of one phantom are treated as independent. Dice is not measured.\n",
+         sides of one phantom are treated as independent.\n",
     );
     text.push_str(
         "\n| measurement | compared | median error without sign | median error with sign |\n|---|---|---|---|\n",
@@ -34,6 +36,8 @@ pub fn tables(scans: &[Scan], seeds: &Range<u64>, model: &str) -> String {
         text.push_str(&measurements(name, &cases(scans, name)));
     }
     text.push_str(&lungs(scans));
+    text.push_str("\n| Dice where planted | phantoms | median | lowest |\n|---|---|---|---|\n");
+    text.push_str(&overlaps(scans));
     text.push_str("\n| nodules in detail | sensitivity |\n|---|---|\n");
     text.push_str(&nodule_rows(scans));
     let seconds = median(scans.iter().map(|s| s.timings_ms.iter().map(|(_, ms)| ms / 1000.0).sum()));
@@ -101,6 +105,18 @@ fn lungs(scans: &[Scan]) -> String {
     let errors: Vec<f64> =
         scans.iter().flat_map(|s| &s.lungs_ml).map(|(planted, found)| 100.0 * (found - planted) / planted).collect();
     row("lungs: volume of one, %", &errors)
+}
+
+/// All regions of a channel in a phantom count as one.
+fn overlaps(scans: &[Scan]) -> String {
+    let row = |channel: Channel| {
+        let values: Vec<f64> =
+            scans.iter().flat_map(|s| &s.dice).filter(|(c, _)| *c == channel).map(|(_, dice)| *dice).collect();
+        let lowest = values.iter().copied().reduce(f64::min)?;
+        let ([low, high], middle) = (median_interval(&values), median(values.iter().copied()));
+        Some(format!("| {} | {} | {middle:.3} ({low:.3} to {high:.3}) | {lowest:.3} |\n", label(channel), values.len()))
+    };
+    Channel::ALL.into_iter().filter_map(row).collect()
 }
 
 fn nodule_rows(scans: &[Scan]) -> String {

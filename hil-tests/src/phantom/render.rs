@@ -15,7 +15,7 @@ use super::shape::{Rod, coverage};
 use super::{Grid, Phantom};
 
 /// One sampled plane.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Slice {
     /// HU, row-major, -1024 to 3071.
     pub hu: Vec<i16>,
