@@ -16,8 +16,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Covers the box from voxel `low` to `high` (inclusive, voxel order) and `margin_mm` around it, at `spacing_mm`;
-    /// at least `minimum` points along x, y, z.
+    /// Covers the box from voxel `low` to `high` (inclusive, voxel order) and `margin_mm` around it, at `spacing_mm`, as
+    /// far as the volume goes; at least `minimum` points along x, y, z.
     pub fn cover(
         geometry: &Geometry,
         (low, high): ([usize; 3], [usize; 3]),
@@ -30,7 +30,9 @@ impl Target {
             let a = orientation.axis[p];
             let step = spacing_mm / geometry.spacing_mm[a];
             let margin = margin_mm / geometry.spacing_mm[a];
-            let (first, last) = (low[a] as f64 - margin, high[a] as f64 + margin);
+            // A network sees tissue end in air where a scan ends, unless it ends there too.
+            let end = geometry.dims[a].saturating_sub(1) as f64;
+            let (first, last) = ((low[a] as f64 - margin).max(0.0), (high[a] as f64 + margin).min(end));
             // The tolerance keeps rounding from adding a point.
             let count = (((last - first) / step - 1e-6).ceil() as usize + 1).max(minimum[p]);
             (0..count)
@@ -49,35 +51,31 @@ impl Target {
     }
 }
 
-/// Two neighbours and the weight of the second one; `None` more than half a voxel outside.
-type Tap = Option<(usize, usize, f32)>;
+/// Two neighbours and the weight of the second one; the outermost voxel goes on for ever.
+type Tap = (usize, usize, f32);
 
 fn taps(coordinates: &[f64], n: usize) -> Vec<Tap> {
     let last = n as f64 - 1.0;
     let tap = |c: f64| {
-        if c < -0.5 || c > last + 0.5 {
-            return None;
-        }
         let c = c.clamp(0.0, last);
         let i = c.floor() as usize;
-        Some((i, (i + 1).min(n - 1), (c - i as f64) as f32))
+        (i, (i + 1).min(n - 1), (c - i as f64) as f32)
     };
     coordinates.iter().map(|c| tap(*c)).collect()
 }
 
-/// Trilinear values (HU) on the target grid, x fastest; `outside` beyond the volume.
-pub fn trilinear(volume: &Volume, target: &Target, outside: f32) -> Vec<f32> {
+/// Trilinear values (HU) on the target grid, x fastest; beyond the volume those of its nearest voxels.
+pub fn trilinear(volume: &Volume, target: &Target) -> Vec<f32> {
     let dims = volume.geometry.dims;
     let along = [0, 1, 2].map(|p| taps(&target.coordinates[p], dims[target.orientation.axis[p]]));
     let plane = target.grid.dims[0] * target.grid.dims[1];
-    let mut out = vec![outside; target.grid.len()];
+    let mut out = vec![0.0; target.grid.len()];
     let axial = target.orientation.axis == [0, 1, 2];
     out.par_chunks_mut(plane.max(1)).zip(&along[2]).for_each(|(out, z)| {
-        let Some(z) = *z else { return };
         if axial {
-            axial_plane(volume, [&along[0], &along[1]], z, out);
+            axial_plane(volume, [&along[0], &along[1]], *z, out);
         } else {
-            general_plane(volume, target.orientation, [&along[0], &along[1]], z, out);
+            general_plane(volume, target.orientation, [&along[0], &along[1]], *z, out);
         }
     });
     out
@@ -90,14 +88,10 @@ fn lerp(a: f32, b: f32, t: f32) -> f32 {
 /// Slices, then rows, then columns: the first two in runs that the compiler makes wide.
 fn axial_plane(volume: &Volume, [xs, ys]: [&[Tap]; 2], (k0, k1, tz): (usize, usize, f32), out: &mut [f32]) {
     let columns = volume.geometry.dims[0];
-    let (Some(first), Some(last)) = (xs.iter().flatten().map(|t| t.0).min(), xs.iter().flatten().map(|t| t.1).max())
-    else {
-        return;
-    };
+    let (Some(first), Some(last)) = (xs.iter().map(|t| t.0).min(), xs.iter().map(|t| t.1).max()) else { return };
     let (near, far) = (&volume.slices[k0], &volume.slices[k1]);
     let mut row = vec![0.0f32; last - first + 1];
-    for (out, y) in out.chunks_mut(xs.len()).zip(ys) {
-        let Some((j0, j1, ty)) = *y else { continue };
+    for (out, &(j0, j1, ty)) in out.chunks_mut(xs.len()).zip(ys) {
         let run = |slice: &'_ [i16], j: usize| j * columns + first..j * columns + first + row.len().min(slice.len());
         let (a, b) = (&near[run(near, j0)], &near[run(near, j1)]);
         let (c, d) = (&far[run(far, j0)], &far[run(far, j1)]);
@@ -106,10 +100,8 @@ fn axial_plane(volume: &Volume, [xs, ys]: [&[Tap]; 2], (k0, k1, tz): (usize, usi
             let high = lerp(f32::from(*c), f32::from(*d), ty);
             *value = lerp(low, high, tz);
         }
-        for (value, x) in out.iter_mut().zip(xs) {
-            if let Some((i0, i1, tx)) = *x {
-                *value = lerp(row[i0 - first], row[i1 - first], tx);
-            }
+        for (value, &(i0, i1, tx)) in out.iter_mut().zip(xs) {
+            *value = lerp(row[i0 - first], row[i1 - first], tx);
         }
     }
 }
@@ -131,9 +123,7 @@ fn general_plane(
         f32::from(volume.slices[voxel[2]][voxel[1] * columns + voxel[0]])
     };
     for (out, y) in out.chunks_mut(xs.len()).zip(ys) {
-        let Some(y) = *y else { continue };
         for (out, x) in out.iter_mut().zip(xs) {
-            let Some(x) = *x else { continue };
             let line = |y: usize, z: usize| lerp(value(x.0, y, z), value(x.1, y, z), x.2);
             let face = |z: usize| lerp(line(y.0, z), line(y.1, z), y.2);
             *out = lerp(face(z.0), face(z.1), z.2);
@@ -173,7 +163,7 @@ mod tests {
             let volume = ramp([12, 10, 9], [1.0, 1.0, 2.0], AXES[which]);
             let g = &volume.geometry;
             let target = Target::cover(g, ([1, 1, 1], [10, 8, 7]), 0.0, spacing, [1; 3]);
-            let values = trilinear(&volume, &target, -9999.0);
+            let values = trilinear(&volume, &target);
             for (i, value) in values.iter().enumerate() {
                 let at = target.grid.at(i);
                 let mut voxel = [0.0; 3];
@@ -191,14 +181,15 @@ mod tests {
         }
     }
 
+    /// Tissue that seems to end in air where the scan ends was taken for consolidation.
     #[test]
-    fn outside_the_volume_is_the_given_value_and_small_boxes_are_enlarged() {
+    fn the_grid_ends_where_the_scan_ends_and_what_is_too_small_goes_on_as_it_ends() {
         let volume = ramp([8, 8, 8], [1.0; 3], AXES[0]);
-        let target = Target::cover(&volume.geometry, ([0; 3], [7; 3]), 2.0, 1.0, [4, 16, 4]);
-        assert_eq!(target.grid.dims, [12, 16, 12]);
-        let values = trilinear(&volume, &target, -1024.0);
-        assert_eq!(values[0], -1024.0);
-        assert_eq!(values[target.grid.index([2, 2, 2])], 0.0);
-        assert_eq!(target.nearest(0, [8; 3])[..3], [None, None, Some(0)]);
+        let target = Target::cover(&volume.geometry, ([0; 3], [6; 3]), 2.0, 1.0, [4, 16, 4]);
+        assert_eq!(target.grid.dims, [8, 16, 8]);
+        let values = trilinear(&volume, &target);
+        assert_eq!(values[0], 0.0);
+        assert_eq!(values[target.grid.index([0, 7, 0])], values[target.grid.index([0, 15, 0])]);
+        assert_eq!(target.nearest(1, [8; 3])[7..9], [Some(7), None]);
     }
 }

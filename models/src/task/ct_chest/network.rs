@@ -17,8 +17,6 @@ const MARGIN_MM: f64 = 30.0;
 const LUNG_MARGIN_MM: f64 = 8.0;
 /// A network for nodules is believed this far outside the lungs' masks: pleural nodules, blurred edges; mm.
 const OUTSIDE_LUNG_MM: f64 = 3.0;
-/// HU outside the volume.
-const AIR_HU: f32 = -1024.0;
 
 /// What the network reads.
 pub struct Prepared {
@@ -55,7 +53,7 @@ pub fn prepare(volume: &Volume, lungs: &[Lung], plan: &Plan) -> Prepared {
     let margin = if lungs_only(plan) { LUNG_MARGIN_MM } else { MARGIN_MM };
     let target = Target::cover(&volume.geometry, extent(lungs), margin, plan.spacing_mm, [w, h, d]);
     // Within i16: interpolated between values of that type.
-    let hu = resample::trilinear(volume, &target, AIR_HU).into_par_iter().map(|v| v.round() as i16).collect();
+    let hu = resample::trilinear(volume, &target).into_par_iter().map(|v| v.round() as i16).collect();
     let inside = on_target(&target, volume.geometry.dims, lungs);
     let lungs = morphology::dilate(&target.grid, &inside, OUTSIDE_LUNG_MM);
     Prepared { target, hu, lungs }
