@@ -10,9 +10,13 @@
 mod error;
 pub mod config;
 pub mod frame;
-mod pool;
 pub mod convert;
 mod jpeg;
+mod pool;
+mod pacing;
+pub mod replay;
+#[cfg(any(test, feature = "sim"))]
+pub mod synthetic;
 
 use std::time::Duration;
 
