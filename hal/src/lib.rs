@@ -8,6 +8,8 @@ pub mod clock;
 pub mod capture;
 pub mod accel;
 #[cfg(any(test, feature = "sim"))]
+pub mod fault;
+#[cfg(any(test, feature = "sim"))]
 pub mod contract;
 
 pub use accel::{Accelerator, LoadedModel, Tensor};

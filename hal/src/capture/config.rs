@@ -81,7 +81,7 @@ impl Config {
     }
 
     /// What no device could do, in words.
-    pub(super) fn nonsense(&self) -> Option<String> {
+    pub(crate) fn nonsense(&self) -> Option<String> {
         let side = |name: &str, value: u32| match value {
             0 => Some(format!("{name} is 0")),
             v if v > MAX_SIDE => Some(format!("{name} is {v} pixels, more than {MAX_SIDE}")),

@@ -17,6 +17,7 @@ mod pacing;
 pub mod replay;
 #[cfg(any(test, feature = "sim"))]
 pub mod synthetic;
+pub mod guard;
 
 use std::time::Duration;
 
