@@ -126,10 +126,6 @@ impl fmt::Display for Config {
 pub struct Validated(Config);
 
 impl Validated {
-    pub(crate) fn new(config: Config) -> Self {
-        Self(config)
-    }
-
     pub fn config(&self) -> &Config {
         &self.0
     }

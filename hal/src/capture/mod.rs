@@ -14,6 +14,8 @@ pub mod convert;
 mod jpeg;
 mod pool;
 mod pacing;
+pub mod discover;
+pub mod v4l2;
 pub mod replay;
 #[cfg(any(test, feature = "sim"))]
 pub mod synthetic;

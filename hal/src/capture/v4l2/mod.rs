@@ -1,0 +1,433 @@
+//! Real video devices: the kernel's V4L2 interface, single-planar and multi-planar, buffers shared by mmap and exported
+//! as dmabuf where the driver can.
+
+mod ioctl;
+mod buffers;
+mod facts;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use self::buffers::Buffers;
+use self::facts::Described;
+use self::ioctl::{Node, Queue};
+use super::config::{BUFFERS, MAX_SIDE};
+use super::frame::Shape;
+use super::{
+    Capture, Config, Description, Error, Frame, Kind, Offer, PixelFormat, Rate, Validated, Validation, already_started,
+    not_started, pacing, pool,
+};
+use crate::clock::{Clock, System};
+
+/// How often the state of the input is asked for while frames come: some drivers fill up with noise or blue when the
+/// cable is pulled. On real cards the question travels over a slow bus.
+const SIGNAL_CHECK: Duration = Duration::from_millis(500);
+/// More of one kind are not looked at: a driver that never says "last" must not hold us.
+const MOST_ENTRIES: u32 = 128;
+
+/// An open V4L2 device.
+#[derive(Debug)]
+pub struct V4l2 {
+    node: Node,
+    path: String,
+    description: Description,
+    queue: Queue,
+    stream: Option<Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    buffers: Buffers,
+    shape: Shape,
+    sequence: Option<u64>,
+    signal_checked: Duration,
+    changed: bool,
+}
+
+/// What arrives at the input of a device that follows its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    pub interlaced: bool,
+    /// `None` when the timings do not say.
+    pub rate: Option<Rate>,
+}
+
+impl V4l2 {
+    /// Opens a device file.
+    ///
+    /// # Errors
+    /// `Kind::NotPresent`: there is none, or it captures no video; `Kind::Busy`; `Other` (no permission, for example).
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let failed = |doing: &'static str| {
+            let name = name.clone();
+            move |errno| facts::error(&name, doing, errno)
+        };
+        let node = Node::open(path).map_err(failed("opening"))?;
+        let capability = node.capability().map_err(failed("asking what it is"))?;
+        let has = if capability.all & ioctl::CAP_DEVICE_CAPS != 0 { capability.node } else { capability.all };
+        let queue = match has {
+            has if has & ioctl::CAP_STREAMING == 0 => None,
+            has if has & ioctl::CAP_CAPTURE != 0 => Some(Queue::Single),
+            has if has & ioctl::CAP_CAPTURE_MULTI != 0 => Some(Queue::Multi),
+            _ => None,
+        };
+        let queue = queue.ok_or_else(|| Error::new(Kind::NotPresent, format!("{name}: it does not stream video")))?;
+        // A device that cannot tell is asked for frames instead.
+        let _ = node.subscribe();
+        let driver = facts::text(&capability.driver);
+        let description = Description { name: facts::text(&capability.card), simulated: driver == "vivid", driver };
+        Ok(Self { node, path: name, description, queue, stream: None })
+    }
+
+    /// What the device says of itself to the source (EDID); `None` when it is not that kind of device.
+    ///
+    /// # Errors
+    /// `Kind::Disconnected`, `Other`.
+    pub fn edid(&self) -> Result<Option<Vec<u8>>, Error> {
+        match self.node.edid() {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Errno::NOTTY | Errno::INVAL) => Ok(None),
+            Err(Errno::NODATA) => Ok(Some(Vec::new())),
+            Err(errno) => Err(self.error("reading its EDID", errno)),
+        }
+    }
+
+    /// What arrives at the input; `None` when the device does not follow its source.
+    ///
+    /// # Errors
+    /// `Kind::NoSignal`, `Kind::Disconnected`, `Other` (a mode the device cannot capture).
+    pub fn source(&self) -> Result<Option<Source>, Error> {
+        let timings = self.timings()?;
+        Ok(timings.map(|t| Source {
+            width: t.width,
+            height: t.height,
+            interlaced: t.interlaced != 0,
+            rate: facts::rate(&t),
+        }))
+    }
+
+    fn timings(&self) -> Result<Option<ioctl::DvTimings>, Error> {
+        match self.node.input() {
+            Ok(input) if input.capabilities & ioctl::INPUT_CAN_DV_TIMINGS != 0 => {}
+            Ok(_) | Err(Errno::NOTTY | Errno::INVAL) => return Ok(None),
+            Err(errno) => return Err(self.error("asking for its input", errno)),
+        }
+        match self.node.source_timings() {
+            Ok(timings) => Ok(Some(timings)),
+            Err(Errno::NOTTY | Errno::NODATA) => Ok(None),
+            Err(errno) => Err(self.error("asking what arrives", errno)),
+        }
+    }
+
+    fn error(&self, doing: &str, errno: Errno) -> Error {
+        facts::error(&self.path, doing, errno)
+    }
+
+    /// The kernel's names of what it captures and we can read, its favourite first.
+    fn fourccs(&self) -> Result<Vec<[u8; 4]>, Error> {
+        let all = entries(|index| self.node.format_name(self.queue, index))
+            .map_err(|errno| self.error("asking for its formats", errno))?;
+        Ok(all.into_iter().map(|f| f.fourcc).filter(|f| facts::pixel_format(*f).is_some()).collect())
+    }
+
+    /// What the device makes of a wish; with `set` it takes it.
+    fn negotiate(&self, fourcc: [u8; 4], width: u32, height: u32, set: bool) -> Result<Described, Error> {
+        let negotiated = match self.queue {
+            Queue::Single => self.node.format().and_then(|now| {
+                let wish = ioctl::Picture {
+                    width,
+                    height,
+                    fourcc,
+                    field: ioctl::FIELD_NONE,
+                    stride: 0,
+                    size: 0,
+                    private: ioctl::PRIV_MAGIC,
+                    ..now
+                };
+                self.node.negotiate(wish, set).map(Described::from)
+            }),
+            Queue::Multi => self.node.format_multi().and_then(|now| {
+                let unknown = ioctl::PlaneFormat { size: 0, stride: 0, reserved: [0; 6] };
+                let planes = [unknown; ioctl::MAX_PLANES];
+                let wish =
+                    ioctl::PictureMulti { width, height, fourcc, field: ioctl::FIELD_NONE, planes, count: 0, ..now };
+                self.node.negotiate_multi(wish, set).map(Described::from)
+            }),
+        };
+        negotiated.map_err(|errno| self.error("negotiating", errno))
+    }
+
+    /// Rates the device names for a size, and whether it takes any in between.
+    fn rates(&self, fourcc: [u8; 4], width: u32, height: u32) -> Vec<Rate> {
+        const DISCRETE: u32 = 1;
+        let all = entries(|index| self.node.frame_interval(fourcc, width, height, index)).unwrap_or_default();
+        // `values` is seconds, frames.
+        all.iter().filter(|i| i.kind == DISCRETE).filter_map(|i| Rate::new(i.values[1], i.values[0])).collect()
+    }
+
+    fn offers_of(&self, fourcc: [u8; 4], format: PixelFormat, source: Option<Source>) -> Result<Vec<Offer>, Error> {
+        const DISCRETE: u32 = 1;
+        let offer = |smallest: (u32, u32), largest: (u32, u32)| {
+            let rates = self.rates(fourcc, largest.0, largest.1);
+            Offer { format, smallest, largest, rates }
+        };
+        if let Some(Source { width, height, rate, .. }) = source {
+            let rates = rate.into_iter().collect();
+            return Ok(vec![Offer { format, smallest: (width, height), largest: (width, height), rates }]);
+        }
+        let sizes = entries(|index| self.node.frame_size(fourcc, index)).unwrap_or_default();
+        let offers: Vec<Offer> = sizes
+            .iter()
+            .map(|size| match (size.kind, size.values) {
+                (DISCRETE, [width, height, ..]) => offer((width, height), (width, height)),
+                // Smallest, largest, step; width, then height.
+                (_, [w0, w1, _, h0, h1, _]) => offer((w0, h0), (w1, h1)),
+            })
+            .collect();
+        if offers.is_empty() {
+            let now = self.negotiate(fourcc, MAX_SIDE, MAX_SIDE, false)?;
+            return Ok(vec![offer((now.width, now.height), (now.width, now.height))]);
+        }
+        Ok(offers)
+    }
+
+    /// Why nothing arrives, when the device knows.
+    fn no_signal(&self) -> Result<(), Error> {
+        match self.node.input() {
+            Ok(input) => match facts::no_signal(input.status) {
+                Some(why) => Err(Error::new(Kind::NoSignal, format!("{}: {why}", self.path))),
+                None => Ok(()),
+            },
+            Err(Errno::NOTTY | Errno::INVAL) => Ok(()),
+            Err(errno) => Err(self.error("asking for its input", errno)),
+        }
+    }
+
+    fn nearest_rate(&self, fourcc: [u8; 4], picture: &Described, source: Option<Source>, wanted: Rate) -> Rate {
+        let named = match source {
+            Some(source) => source.rate.into_iter().collect(),
+            None => self.rates(fourcc, picture.width, picture.height),
+        };
+        named.into_iter().min_by_key(|r| r.period().abs_diff(wanted.period())).unwrap_or(wanted)
+    }
+
+    /// The kernel's name to ask for, given ours: the wanted format, or else the device's favourite.
+    fn fourcc_for(&self, format: PixelFormat) -> Result<Option<[u8; 4]>, Error> {
+        let all = self.fourccs()?;
+        let same = all.iter().find(|f| facts::pixel_format(**f) == Some(format));
+        Ok(same.or(all.first()).copied())
+    }
+}
+
+/// Everything an enumeration of the kernel gives; it ends with `EINVAL`.
+fn entries<T>(get: impl Fn(u32) -> Result<T, Errno>) -> Result<Vec<T>, Errno> {
+    let mut all = Vec::new();
+    for index in 0..MOST_ENTRIES {
+        match get(index) {
+            Ok(entry) => all.push(entry),
+            Err(Errno::INVAL | Errno::NOTTY | Errno::NODATA) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(all)
+}
+
+impl Capture for V4l2 {
+    fn describe(&self) -> Description {
+        self.description.clone()
+    }
+
+    fn formats(&mut self) -> Result<Vec<Offer>, Error> {
+        let source = self.source()?;
+        let mut offers = Vec::new();
+        for fourcc in self.fourccs()? {
+            if let Some(format) = facts::pixel_format(fourcc) {
+                offers.extend(self.offers_of(fourcc, format, source)?);
+            }
+        }
+        Ok(offers)
+    }
+
+    fn validate(&mut self, wanted: &Config) -> Result<Validation, Error> {
+        if let Some(reason) = wanted.nonsense() {
+            return Ok(Validation::Invalid(reason));
+        }
+        let timings = self.timings()?;
+        if let Some(timings) = timings.filter(|_| self.stream.is_none()) {
+            // The device offers the sizes of the timings it was set to.
+            self.node.set_timings(timings).map_err(|errno| self.error("following the source", errno))?;
+        }
+        let Some(fourcc) = self.fourcc_for(wanted.format)? else {
+            return Ok(Validation::Invalid(format!("{} offers no format that can be read", self.path)));
+        };
+        let picture = self.negotiate(fourcc, wanted.width, wanted.height, false)?;
+        let Some(format) = facts::pixel_format(picture.fourcc) else {
+            return Ok(Validation::Invalid(format!("{} insists on {}", self.path, facts::text(&picture.fourcc))));
+        };
+        if picture.field != ioctl::FIELD_NONE {
+            return Ok(Validation::Invalid(format!("{} gives interlaced video", self.path)));
+        }
+        let source = self.source()?;
+        let possible = Config {
+            format,
+            width: picture.width,
+            height: picture.height,
+            rate: self.nearest_rate(fourcc, &picture, source, wanted.rate),
+            buffers: wanted.buffers.clamp(*BUFFERS.start(), *BUFFERS.end()),
+        };
+        Ok(Validation::of(wanted, possible))
+    }
+
+    fn start(&mut self, config: &Validated) -> Result<(), Error> {
+        if self.stream.is_some() {
+            return Err(already_started());
+        }
+        let config = config.config();
+        // What changed before now is in what was validated, or shows below.
+        self.node.resolution_changed().map_err(|errno| self.error("reading its events", errno)).or_else(unless_gone)?;
+        let fourcc = self.fourcc_for(config.format)?.ok_or_else(|| Error::new(Kind::BadInput, "no such format"))?;
+        let picture = self.negotiate(fourcc, config.width, config.height, true)?;
+        let shape = facts::shape(&picture)
+            .filter(|shape| (shape.format, shape.width, shape.height) == (config.format, config.width, config.height));
+        let shape = shape
+            .ok_or_else(|| Error::new(Kind::SourceChanged, format!("{}: {config} is no longer possible", self.path)))?;
+        self.set_rate(config.rate)?;
+        let begun = Buffers::allocate(&self.node, self.queue, config.buffers)
+            .and_then(|buffers| self.node.stream(self.queue, true).map(|()| buffers));
+        match begun {
+            Ok(buffers) => {
+                let signal_checked = System.now();
+                self.stream = Some(Stream { buffers, shape, sequence: None, signal_checked, changed: false });
+                Ok(())
+            }
+            Err(errno) => {
+                let _ = self.node.request_buffers(self.queue, 0);
+                Err(self.error("starting", errno))
+            }
+        }
+    }
+
+    fn next_frame(&mut self, timeout: Duration) -> Result<Frame, Error> {
+        let deadline = System.now().saturating_add(timeout);
+        loop {
+            if let Some(frame) = self.step(deadline)? {
+                return Ok(frame);
+            }
+            if System.now() >= deadline {
+                self.no_signal()?;
+                return Err(pacing::timed_out(timeout));
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.stream.take().is_none() {
+            return;
+        }
+        // A device that has gone cannot be told; closing it is enough. Frames that are held keep their memory.
+        let stopped = self.node.stream(self.queue, false);
+        let freed = self.node.request_buffers(self.queue, 0);
+        if let Err(errno) = stopped.and(freed) {
+            tracing::debug!("{}", self.error("stopping", errno));
+        }
+    }
+}
+
+/// Events are a courtesy: only a device that has gone is an error.
+fn unless_gone(error: Error) -> Result<bool, Error> {
+    if error.kind() == Kind::Disconnected { Err(error) } else { Ok(false) }
+}
+
+impl V4l2 {
+    fn set_rate(&self, rate: Rate) -> Result<(), Error> {
+        match self.node.set_rate(self.queue, rate.frames(), rate.seconds()) {
+            Ok(taken) if taken.capability & ioctl::PARM_TIME_PER_FRAME != 0 => {
+                if let Some(taken) = Rate::new(taken.frames, taken.seconds).filter(|t| t.period() != rate.period()) {
+                    tracing::info!(device = self.path, asked = %rate, %taken, "the device keeps another rate");
+                }
+                Ok(())
+            }
+            // Where the source decides there is nothing to set.
+            Ok(_) | Err(Errno::NOTTY | Errno::INVAL) => Ok(()),
+            Err(errno) => Err(self.error("setting the rate", errno)),
+        }
+    }
+
+    /// Waits once; a frame, or `None` when something else happened or the time is over.
+    fn step(&mut self, deadline: Duration) -> Result<Option<Frame>, Error> {
+        let stream = self.stream.as_mut().ok_or_else(not_started)?;
+        let failed = |doing: &str, errno| facts::error(&self.path, doing, errno);
+        let changed = || Error::new(Kind::SourceChanged, format!("{}: the source has another resolution", self.path));
+        if stream.changed {
+            return Err(changed());
+        }
+        stream.buffers.give_back(&self.node).map_err(|e| failed("giving a buffer back", e))?;
+        if stream.buffers.all_held() {
+            return Err(pool::all_held(stream.buffers.count()));
+        }
+        let now = System.now();
+        if now.saturating_sub(stream.signal_checked) >= SIGNAL_CHECK {
+            stream.signal_checked = now;
+            self.no_signal()?;
+        }
+        let stream = self.stream.as_mut().ok_or_else(not_started)?;
+        let ready = match self.node.wait(deadline.saturating_sub(now).min(SIGNAL_CHECK)) {
+            Ok(ready) => ready,
+            Err(Errno::INTR) => return Ok(None),
+            Err(errno) => return Err(failed("waiting", errno)),
+        };
+        if ready.event && self.node.resolution_changed().map_err(|e| failed("reading its events", e))? {
+            stream.changed = true;
+            return Err(changed());
+        }
+        if ready.broken && !ready.frame {
+            // Says whether it is still there.
+            self.node.capability().map_err(|e| failed("waiting", e))?;
+            self.no_signal()?;
+            return Err(Error::new(Kind::Disconnected, format!("{}: the driver has given the stream up", self.path)));
+        }
+        if !ready.frame {
+            return Ok(None);
+        }
+        let taken = stream.buffers.take(&self.node);
+        match taken {
+            Ok(Some((buffer, lease))) => Ok(stream.frame(&buffer, lease)),
+            Ok(None) => Ok(None),
+            Err(Errno::IO) => {
+                self.no_signal()?;
+                Err(failed("taking a frame", Errno::IO))
+            }
+            Err(errno) => Err(failed("taking a frame", errno)),
+        }
+    }
+}
+
+impl Stream {
+    /// `None` when the driver says that the picture is damaged: its number is missing then.
+    fn frame(&mut self, buffer: &ioctl::Buffer, lease: buffers::Lease) -> Option<Frame> {
+        let sequence = facts::widen(self.sequence, buffer.sequence);
+        self.sequence = Some(sequence);
+        let monotonic = buffer.flags & ioctl::FLAG_TIMESTAMP_MASK == ioctl::FLAG_TIMESTAMP_MONOTONIC;
+        let stamp = (u64::try_from(buffer.seconds), u64::try_from(buffer.micros));
+        let timestamp = match stamp {
+            (Ok(seconds), Ok(micros)) if monotonic => Duration::from_secs(seconds) + Duration::from_micros(micros),
+            // A driver of the old kind: the time of taking it is the best there is.
+            _ => System.now(),
+        };
+        let frame = Frame::new(self.shape.clone(), sequence, timestamp, Arc::new(lease));
+        (buffer.flags & ioctl::FLAG_ERROR == 0 && frame.is_complete()).then_some(frame)
+    }
+}
+
+impl Drop for V4l2 {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
