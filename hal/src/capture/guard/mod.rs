@@ -135,7 +135,7 @@ impl Numbers {
     /// The number to give, and how many were lost since the last one.
     fn next(&mut self, sequence: u64) -> (u64, u64) {
         let follows = self.last.map_or(0, |last| last + 1);
-        let offset = *self.offset.get_or_insert(follows.wrapping_sub(sequence));
+        let offset = *self.offset.get_or_insert_with(|| follows.wrapping_sub(sequence));
         let number = sequence.wrapping_add(offset);
         self.last = Some(number);
         (number, number.saturating_sub(follows))

@@ -222,7 +222,7 @@ impl V4l2 {
     fn fourcc_for(&self, format: PixelFormat) -> Result<Option<[u8; 4]>, Error> {
         let all = self.fourccs()?;
         let same = all.iter().find(|f| facts::pixel_format(**f) == Some(format));
-        Ok(same.or(all.first()).copied())
+        Ok(same.or_else(|| all.first()).copied())
     }
 }
 
