@@ -9,7 +9,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hal::capture::guard::{Policy, State, Supervised};
@@ -21,13 +21,38 @@ use hal::{Capture, contract};
 /// No device that works lets one wait for longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The device file that the environment names.
-fn device() -> Option<String> {
+/// Tests have the device one after another.
+static DEVICE: Mutex<()> = Mutex::new(());
+
+/// The device file that the environment names, for one test alone.
+fn device() -> Option<(String, MutexGuard<'static, ()>)> {
     let path = std::env::var("SCANSIDE_VIDEO").ok().filter(|path| !path.is_empty());
     if path.is_none() {
         println!("skipped: no video device (SCANSIDE_VIDEO names none)");
     }
-    path
+    path.map(|path| (path, DEVICE.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
+/// The same for tests that play tricks on it, which only the pretend device allows.
+fn pretend_device() -> Option<(String, MutexGuard<'static, ()>)> {
+    let (path, alone) = device()?;
+    if V4l2::open(Path::new(&path)).unwrap().describe().driver != "vivid" {
+        println!("skipped: not the pretend device");
+        return None;
+    }
+    if Command::new("v4l2-ctl").arg("--version").output().is_err() {
+        println!("skipped: v4l2-ctl not present");
+        return None;
+    }
+    Some((path, alone))
+}
+
+fn supervised(path: &str, format: PixelFormat) -> Supervised<V4l2> {
+    let path = path.to_owned();
+    let open = move || V4l2::open(Path::new(&path));
+    let mut device = Supervised::new(open, wanted(format), Policy::default(), Arc::new(System));
+    device.start();
+    device
 }
 
 fn wanted(format: PixelFormat) -> Config {
@@ -36,7 +61,7 @@ fn wanted(format: PixelFormat) -> Config {
 
 #[test]
 fn vivid_capture_contract_in_every_format() {
-    let Some(path) = device() else { return };
+    let Some((path, _alone)) = device() else { return };
     let mut device = V4l2::open(Path::new(&path)).unwrap();
     println!("{:?}", device.describe());
     println!("source {:?}, EDID of {:?} bytes", device.source(), device.edid().map(|e| e.map(|bytes| bytes.len())));
@@ -51,7 +76,7 @@ fn vivid_capture_contract_in_every_format() {
 
 #[test]
 fn vivid_frames_carry_the_time_of_the_system_clock_and_may_be_exported() {
-    let Some(path) = device() else { return };
+    let Some((path, _alone)) = device() else { return };
     let mut device = V4l2::open(Path::new(&path)).unwrap();
     let answer = device.validate(&wanted(PixelFormat::Yuyv)).unwrap();
     device.start(answer.accepted().unwrap()).unwrap();
@@ -65,10 +90,8 @@ fn vivid_frames_carry_the_time_of_the_system_clock_and_may_be_exported() {
 
 #[test]
 fn vivid_supervision_streams() {
-    let Some(path) = device() else { return };
-    let open = move || V4l2::open(Path::new(&path));
-    let mut device = Supervised::new(open, wanted(PixelFormat::Nv12), Policy::default(), Arc::new(System));
-    device.start();
+    let Some((path, _alone)) = device() else { return };
+    let mut device = supervised(&path, PixelFormat::Nv12);
     for number in 0..10 {
         let frame = device.next_frame(PATIENCE).unwrap();
         assert!(frame.sequence >= number);
@@ -107,25 +130,13 @@ fn until_trouble(device: &mut Supervised<V4l2>, kind: Kind) {
 
 #[test]
 fn vivid_a_lost_signal_and_another_resolution_heal() {
-    let Some(path) = device() else { return };
-    let source = V4l2::open(Path::new(&path)).unwrap();
-    if !source.describe().simulated || source.source().unwrap().is_none() {
-        println!("skipped: not a pretend device that follows its source");
+    let Some((path, _alone)) = pretend_device() else { return };
+    if V4l2::open(Path::new(&path)).unwrap().source().unwrap().is_none() {
+        println!("skipped: a device that does not follow its source");
         return;
     }
-    if Command::new("v4l2-ctl").arg("--version").output().is_err() {
-        println!("skipped: v4l2-ctl not present");
-        return;
-    }
-    drop(source);
-    let open = {
-        let path = path.clone();
-        move || V4l2::open(Path::new(&path))
-    };
-    let mut device = Supervised::new(open, wanted(PixelFormat::Yuyv), Policy::default(), Arc::new(System));
-    device.start();
+    let mut device = supervised(&path, PixelFormat::Yuyv);
     until(&mut device, |_| true);
-    let first = device.watch().status().config.unwrap();
 
     set(&path, "dv_timings_signal_mode=1");
     until_trouble(&mut device, Kind::NoSignal);
@@ -133,13 +144,35 @@ fn vivid_a_lost_signal_and_another_resolution_heal() {
     set(&path, "dv_timings_signal_mode=0");
     until(&mut device, |_| true);
 
-    set(&path, "dv_timings=3");
+    // 720x576, 50 progressive frames.
+    set(&path, "dv_timings=4");
     set(&path, "dv_timings_signal_mode=4");
-    until(&mut device, |frame| (frame.shape.width, frame.shape.height) != (first.width, first.height));
+    until(&mut device, |frame| (frame.shape.width, frame.shape.height) == (720, 576));
     let status = device.watch().status();
-    println!("{status:?}");
     assert_eq!(status.counters.no_signal, 1);
-    assert!(status.counters.changed >= 1);
-    assert!(status.changes[0].starts_with("size "), "{:?}", status.changes);
+    assert!(status.counters.changed >= 1 && status.changes[0].starts_with("size 720x576"), "{status:?}");
+
+    // 720x576, interlaced.
+    set(&path, "dv_timings=3");
+    until_trouble(&mut device, Kind::Other);
+    let State::Failed { reason, .. } = device.state() else { panic!("{:?}", device.state()) };
+    assert!(reason.contains("interlaced"), "{reason}");
+    set(&path, "dv_timings=9");
+    until(&mut device, |frame| (frame.shape.width, frame.shape.height) == (1280, 720));
     set(&path, "dv_timings_signal_mode=0");
+    println!("{:?}", device.watch().status());
+}
+
+#[test]
+fn vivid_an_unplugged_device_is_opened_again() {
+    let Some((path, _alone)) = pretend_device() else { return };
+    let mut device = supervised(&path, PixelFormat::Yuyv);
+    until(&mut device, |_| true);
+    // It is plugged in again when the last one who has it open closes it.
+    set(&path, "disconnect=1");
+    let watch = device.watch();
+    let kinds = until(&mut device, |_| watch.status().counters.restarts == 1);
+    assert!(kinds.iter().all(|kind| matches!(kind, Kind::Disconnected | Kind::NotPresent)), "{kinds:?}");
+    let counters = device.counters();
+    assert_eq!((counters.unplugged, counters.restarts), (1, 1), "{counters:?}");
 }

@@ -130,8 +130,11 @@ pub(super) fn no_signal(status: u32) -> Option<&'static str> {
     .map(|(_, why)| why)
 }
 
-/// Pictures in a second of what arrives; `None` when the timings do not say.
+/// Pictures in a second of what arrives; `None` when the timings do not say, and for interlaced video.
 pub(super) fn rate(timings: &DvTimings) -> Option<Rate> {
+    if timings.interlaced != 0 {
+        return None;
+    }
     let total = |visible: u32, blank: [u32; 3]| u64::from(visible) + blank.map(u64::from).iter().sum::<u64>();
     let clock = u64::from(timings.clock[0]) | u64::from(timings.clock[1]) << 32;
     let pixels = total(timings.width, timings.horizontal) * total(timings.height, timings.vertical);
@@ -228,7 +231,7 @@ mod tests {
     #[test]
     fn the_rate_is_that_of_the_cable() {
         // CTA-861 720p60: 74.25 MHz, 1650 x 750 in all; VESA 1024x768 at 60.004.
-        let zero = DvTimings {
+        let hd = DvTimings {
             kind: 0,
             width: 1280,
             height: 720,
@@ -244,17 +247,18 @@ mod tests {
             vic: [0; 2],
             reserved: [0; 50],
         };
-        assert_eq!(rate(&zero), Rate::new(60, 1));
+        assert_eq!(rate(&hd), Rate::new(60, 1));
         let vesa = DvTimings {
             width: 1024,
             height: 768,
             clock: [65_000_000, 0],
             horizontal: [24, 136, 160],
             vertical: [3, 6, 29],
-            ..zero
+            ..hd
         };
         assert_eq!(rate(&vesa), Rate::new(60_003, 1000));
-        assert_eq!(rate(&DvTimings { clock: [0; 2], ..zero }), None);
+        assert_eq!(rate(&DvTimings { clock: [0; 2], ..hd }), None);
+        assert_eq!(rate(&DvTimings { interlaced: 1, ..hd }), None);
     }
 
     #[test]

@@ -58,6 +58,13 @@ pub struct Source {
     pub rate: Option<Rate>,
 }
 
+impl From<ioctl::DvTimings> for Source {
+    fn from(timings: ioctl::DvTimings) -> Self {
+        let rate = facts::rate(&timings);
+        Self { width: timings.width, height: timings.height, interlaced: timings.interlaced != 0, rate }
+    }
+}
+
 impl V4l2 {
     /// Opens a device file.
     ///
@@ -104,13 +111,7 @@ impl V4l2 {
     /// # Errors
     /// `Kind::NoSignal`, `Kind::Disconnected`, `Other` (a mode the device cannot capture).
     pub fn source(&self) -> Result<Option<Source>, Error> {
-        let timings = self.timings()?;
-        Ok(timings.map(|t| Source {
-            width: t.width,
-            height: t.height,
-            interlaced: t.interlaced != 0,
-            rate: facts::rate(&t),
-        }))
+        Ok(self.timings()?.map(Source::from))
     }
 
     fn timings(&self) -> Result<Option<ioctl::DvTimings>, Error> {
@@ -123,6 +124,24 @@ impl V4l2 {
             Ok(timings) => Ok(Some(timings)),
             Err(Errno::NOTTY | Errno::NODATA) => Ok(None),
             Err(errno) => Err(self.error("asking what arrives", errno)),
+        }
+    }
+
+    /// Sets the device to what arrives, unless a stream runs; why not, when it cannot.
+    fn follow(&self, timings: ioctl::DvTimings) -> Result<Option<String>, Error> {
+        let refused = |why: &str| {
+            Ok(Some(format!("{}: the source gives {}x{}, {why}", self.path, timings.width, timings.height)))
+        };
+        if timings.interlaced != 0 {
+            return refused("interlaced: set it to a progressive mode");
+        }
+        if self.stream.is_some() {
+            return Ok(None);
+        }
+        match self.node.set_timings(timings) {
+            Ok(()) => Ok(None),
+            Err(Errno::INVAL | Errno::RANGE) => refused("which the device cannot capture"),
+            Err(errno) => Err(self.error("following the source", errno)),
         }
     }
 
@@ -260,21 +279,22 @@ impl Capture for V4l2 {
             return Ok(Validation::Invalid(reason));
         }
         let timings = self.timings()?;
-        if let Some(timings) = timings.filter(|_| self.stream.is_none()) {
-            // The device offers the sizes of the timings it was set to.
-            self.node.set_timings(timings).map_err(|errno| self.error("following the source", errno))?;
+        if let Some(refused) = timings.map(|timings| self.follow(timings)).transpose()?.flatten() {
+            return Ok(Validation::Invalid(refused));
         }
         let Some(fourcc) = self.fourcc_for(wanted.format)? else {
             return Ok(Validation::Invalid(format!("{} offers no format that can be read", self.path)));
         };
-        let picture = self.negotiate(fourcc, wanted.width, wanted.height, false)?;
+        let source = timings.map(Source::from);
+        // Where the device could scale, it must not: who reads measures in the source's pixels.
+        let (width, height) = source.map_or((wanted.width, wanted.height), |source| (source.width, source.height));
+        let picture = self.negotiate(fourcc, width, height, false)?;
         let Some(format) = facts::pixel_format(picture.fourcc) else {
             return Ok(Validation::Invalid(format!("{} insists on {}", self.path, facts::text(&picture.fourcc))));
         };
         if picture.field != ioctl::FIELD_NONE {
             return Ok(Validation::Invalid(format!("{} gives interlaced video", self.path)));
         }
-        let source = self.source()?;
         let possible = Config {
             format,
             width: picture.width,
