@@ -244,6 +244,13 @@ mod tests {
         assert_eq!(both(&frame(shape(Range::Full), bytes.clone())).unwrap().0, bytes);
     }
 
+    #[test]
+    fn rows_that_overlap_are_refused() {
+        let layout = Layout { part: 0, offset: 0, stride: 3, row: 4, rows: 2 };
+        let shape = Shape::laid_out(PixelFormat::Grey, 4, 2, Colour::default(), vec![layout]);
+        assert_eq!(grey(&frame(shape, vec![0; 8]), &mut Vec::new()).unwrap_err().kind(), Kind::BadInput);
+    }
+
     fn any_shape() -> impl Strategy<Value = Shape> {
         let format = proptest::sample::select(PixelFormat::ALL[..4].to_vec());
         let colour = proptest::sample::select(vec![Colour::default(), LIMITED_709]);

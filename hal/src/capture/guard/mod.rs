@@ -33,10 +33,10 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The pause before attempt `attempt`, counted from 0.
+    /// The pause before attempt `attempt`, counted from 0; a millisecond at least.
     pub fn pause(&self, attempt: u32) -> Duration {
         let factor = 1u32.checked_shl(attempt).unwrap_or(u32::MAX);
-        self.first_pause.saturating_mul(factor).min(self.longest_pause)
+        self.first_pause.saturating_mul(factor).min(self.longest_pause).max(BUSY_PAUSE)
     }
 }
 
@@ -323,7 +323,7 @@ impl<C: Capture> Supervised<C> {
         let pause = match &event {
             // The source waits for nothing: negotiate at once, unless that was just tried.
             Event::SourceChanged if self.attempt == 0 => Duration::ZERO,
-            Event::Refused(_) => self.policy.longest_pause,
+            Event::Refused(_) => self.policy.pause(u32::MAX),
             _ => self.policy.pause(self.attempt),
         };
         self.attempt = self.attempt.saturating_add(1);

@@ -201,4 +201,6 @@ fn pauses_grow_to_a_bound() {
     let pauses: Vec<_> = (0..7).map(|attempt| policy.pause(attempt).as_millis()).collect();
     assert_eq!(pauses, [100, 200, 400, 800, 1600, 2000, 2000]);
     assert_eq!(policy.pause(u32::MAX), policy.longest_pause);
+    let impatient = Policy { first_pause: Duration::ZERO, longest_pause: Duration::ZERO, ..policy };
+    assert_eq!(impatient.pause(3), Duration::from_millis(1), "never a busy loop");
 }
