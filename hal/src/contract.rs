@@ -1,6 +1,10 @@
 //! The test bodies that every implementation of a device must pass. They panic with the broken promise.
 
+use std::time::Duration;
+
 use crate::accel::{Accelerator, Error, Kind, Tensor};
+use crate::capture::{self, Capture, Config, Frame, PixelFormat, Validation, convert};
+use crate::fault::{Fault, Faults};
 
 /// A network an implementation can load, and what it answers: input `[N, 2]`, output of the same shape.
 #[derive(Debug)]
@@ -70,14 +74,167 @@ pub fn accelerator_fails_on_demand(device: &dyn Accelerator, known: &Known<'_>) 
     assert_eq!(model.run(&[input]).expect_err("the second run must fail").kind(), Kind::Device);
 }
 
-/// The contract at each depth: `sim_` always, `real_` where ONNX Runtime is present.
+/// Longer than any device that works lets one wait for a frame.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Every capture device: negotiation, order, whole frames, bounded buffers, stop and start again. `wanted` is something
+/// the device can be asked for, exactly or nearly; at least a second of pictures must come.
+///
+/// # Panics
+/// When the device breaks the contract.
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+pub fn capture(device: &mut dyn Capture, wanted: &Config) {
+    let description = device.describe();
+    assert!(!description.name.is_empty() && !description.driver.is_empty(), "it must say what it is");
+    for offer in device.formats().expect("it must say what it can do") {
+        let (width, height) = offer.largest;
+        assert!(offer.smallest.0 <= width && offer.smallest.1 <= height && width > 0 && height > 0, "{offer:?}");
+    }
+
+    let unstarted = device.next_frame(Duration::ZERO).expect_err("no frame before the start");
+    assert_eq!(unstarted.kind(), capture::Kind::BadInput, "{unstarted}");
+    device.stop();
+    for nonsense in [Config { width: 0, ..wanted.clone() }, Config { buffers: 0, ..wanted.clone() }] {
+        let answer = device.validate(&nonsense).unwrap();
+        assert!(matches!(answer, Validation::Invalid(_)), "{nonsense:?}: {answer:?}");
+    }
+    let answer = device.validate(wanted).unwrap();
+    let config =
+        answer.accepted().unwrap_or_else(|| panic!("{wanted} must be possible, or something near it: {answer:?}"));
+    if let Validation::Adjusted(_, changes) = &answer {
+        assert!(!changes.is_empty(), "an adjustment names its changes");
+    }
+    let again = device.validate(config.config()).unwrap();
+    assert_eq!(again, Validation::Valid(config.clone()), "what was validated is valid");
+
+    for _ in 0..2 {
+        device.start(config).expect("what was validated must start");
+        let twice = device.start(config).expect_err("it is started already");
+        assert_eq!(twice.kind(), capture::Kind::Busy, "{twice}");
+        let mut last: Option<Frame> = None;
+        for _ in 0..5 {
+            let frame = device.next_frame(PATIENCE).expect("a started device must deliver");
+            check_frame(&frame, config.config());
+            if let Some(last) = last {
+                assert!(frame.sequence > last.sequence, "numbers rise: {last:?}, {frame:?}");
+                assert!(frame.timestamp > last.timestamp, "time goes on: {last:?}, {frame:?}");
+            }
+            last = Some(frame);
+        }
+        drop(last);
+        buffers_are_bounded(device);
+        let held = device.next_frame(PATIENCE).expect("a frame to hold");
+        let bytes = held.part(0).to_vec();
+        device.stop();
+        device.stop();
+        assert!(held.part(0) == bytes, "a frame that is held outlives its stream, unchanged");
+        let stopped = device.next_frame(Duration::ZERO).expect_err("no frame after the end");
+        assert_eq!(stopped.kind(), capture::Kind::BadInput, "{stopped}");
+    }
+}
+
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+fn check_frame(frame: &Frame, config: &Config) {
+    let shape = &frame.shape;
+    assert_eq!((shape.format, shape.width, shape.height), (config.format, config.width, config.height));
+    assert!(frame.is_complete(), "{frame:?}");
+    assert_eq!(frame.plane(0).is_some(), config.format != PixelFormat::Mjpeg);
+    let pixels = config.width as usize * config.height as usize;
+    let (mut grey, mut rgb) = (Vec::new(), Vec::new());
+    convert::grey(frame, &mut grey).expect("a whole frame becomes grey");
+    convert::rgb(frame, &mut rgb).expect("a whole frame becomes RGB");
+    assert_eq!((grey.len(), rgb.len()), (pixels, pixels * 3));
+}
+
+/// A reader that drops nothing gets nothing, and one that drops gets frames again.
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+fn buffers_are_bounded(device: &mut dyn Capture) {
+    let mut held = Vec::new();
+    let full = loop {
+        match device.next_frame(PATIENCE) {
+            Ok(frame) => held.push(frame),
+            Err(error) => break error,
+        }
+        assert!(held.len() <= 64, "there must be an end to its buffers");
+    };
+    assert_eq!(full.kind(), capture::Kind::Busy, "{full}");
+    assert!(held.len() >= 2, "two at least: one to fill, one to read");
+    held.clear();
+    device.next_frame(PATIENCE).expect("dropped frames make room");
+}
+
+/// Failure on demand: `open` opens a device behind `faults`, whose source can take the size 96x48.
+///
+/// # Panics
+/// When the device breaks the contract.
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+pub fn capture_fails_on_demand<C: Capture>(
+    mut open: impl FnMut() -> Result<C, capture::Error>,
+    faults: &Faults,
+    wanted: &Config,
+) {
+    let begin = |device: &mut C| {
+        let answer = device.validate(wanted).unwrap();
+        device.start(answer.accepted().expect("it must be possible")).expect("it must start");
+        answer.accepted().unwrap().config().clone()
+    };
+    let mut device = open().unwrap();
+    let config = begin(&mut device);
+
+    for (fault, kind) in [(Fault::NoSignal, capture::Kind::NoSignal), (Fault::Stuck, capture::Kind::TimedOut)] {
+        faults.after(2, fault);
+        assert!(device.next_frame(PATIENCE).is_ok() && device.next_frame(PATIENCE).is_ok(), "{fault:?} not yet");
+        assert_eq!(device.next_frame(PATIENCE).unwrap_err().kind(), kind, "{fault:?}");
+        faults.heal();
+        assert!(device.next_frame(PATIENCE).is_ok(), "{fault:?} is over");
+    }
+
+    faults.now(Fault::ShortBuffer { bytes: 1 });
+    let short = device.next_frame(PATIENCE).unwrap();
+    assert!(!short.is_complete());
+    assert_eq!(convert::grey(&short, &mut Vec::new()).unwrap_err().kind(), capture::Kind::BadInput);
+    check_frame(&device.next_frame(PATIENCE).unwrap(), &config);
+
+    faults.now(Fault::SourceChange { width: 96, height: 48 });
+    for _ in 0..2 {
+        assert_eq!(device.next_frame(PATIENCE).unwrap_err().kind(), capture::Kind::SourceChanged);
+    }
+    device.stop();
+    let config = begin(&mut device);
+    assert_eq!((config.width, config.height), (96, 48), "the new size is negotiated");
+    check_frame(&device.next_frame(PATIENCE).unwrap(), &config);
+
+    faults.now(Fault::Unplug);
+    assert_eq!(device.next_frame(PATIENCE).unwrap_err().kind(), capture::Kind::Disconnected);
+    assert!(open().is_err_and(|error| error.kind() == capture::Kind::NotPresent), "nothing to open");
+    faults.heal();
+    assert_eq!(
+        device.next_frame(PATIENCE).unwrap_err().kind(),
+        capture::Kind::Disconnected,
+        "what was open stays dead"
+    );
+    device.stop();
+    let mut device = open().expect("plugged in again");
+    begin(&mut device);
+    assert!(device.next_frame(PATIENCE).is_ok());
+}
+
+/// The contract at each depth: `sim_` and `replay_` always, `real_` where the hardware or library is present.
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
     use std::path::{Path, PathBuf};
+    use std::sync::Arc;
 
     use super::Known;
     use crate::accel::scripted::Scripted;
     use crate::accel::{AcceleratorConfig, Kind, open};
+    use crate::capture::replay::{InMemory, Replay, Y4m};
+    use crate::capture::synthetic::Synthetic;
+    use crate::capture::{Capture, Colour, Config, PixelFormat, Rate, discover, frame::Shape, v4l2::V4l2};
+    use crate::clock::Manual;
+    use crate::fault::Faults;
+    use crate::root::Root;
 
     const PLUS_ONE: &[u8] = include_bytes!("accel/probe.onnx");
 
@@ -134,5 +291,78 @@ mod tests {
             }
             super::accelerator(device.as_ref(), &known());
         }
+    }
+
+    #[test]
+    fn real_cuda_accelerator_contract() {
+        if !Root::default().has_cuda_device() {
+            println!("skipped: no CUDA device");
+            return;
+        }
+        let Some(library) = library() else { return };
+        let device = open(&config("cuda", library)).unwrap();
+        if let Some(reason) = device.describe().fallback {
+            println!("skipped: {reason}");
+            return;
+        }
+        super::accelerator(device.as_ref(), &known());
+        super::accelerator_checks_shapes(device.as_ref(), &known());
+    }
+
+    fn wanted(format: PixelFormat) -> Config {
+        Config::new(format, 128, 64, Rate::hertz(40))
+    }
+
+    #[test]
+    fn sim_synthetic_capture_contract() {
+        for format in [PixelFormat::Grey, PixelFormat::Yuyv, PixelFormat::Nv12, PixelFormat::Rgb24, PixelFormat::Mjpeg]
+        {
+            super::capture(&mut Synthetic::bars(Arc::new(Manual::default())), &wanted(format));
+        }
+        let painted = |_, bytes: &mut [u8]| bytes.fill(7);
+        let mut device = Synthetic::painted(Arc::new(Manual::default()), PixelFormat::Nv12, 33, 17, painted);
+        super::capture(&mut device, &wanted(PixelFormat::Nv12));
+    }
+
+    #[test]
+    fn sim_a_failing_device_keeps_the_contract_and_fails_on_demand() {
+        let (clock, faults) = (Manual::default(), Faults::default());
+        let open = || faults.wrap(Synthetic::bars(Arc::new(clock.clone())), Arc::new(clock.clone()));
+        super::capture(&mut open().unwrap(), &wanted(PixelFormat::Yuyv));
+        super::capture_fails_on_demand(open, &faults, &wanted(PixelFormat::Yuyv));
+    }
+
+    #[test]
+    fn replay_capture_contract() {
+        for (kind, length) in [("420", 33 * 17 + 2 * 17 * 9), ("mono", 33 * 17)] {
+            let mut file = format!("YUV4MPEG2 W33 H17 F25:1 C{kind}\n").into_bytes();
+            for level in 0..4u8 {
+                file.extend_from_slice(b"FRAME\n");
+                file.extend(std::iter::repeat_n(level, length));
+            }
+            let recording = Y4m::new("clip.y4m", Cursor::new(file)).unwrap();
+            let mut device = Replay::new(recording, Arc::new(Manual::default())).repeating();
+            super::capture(&mut device, &wanted(PixelFormat::Yuyv));
+        }
+        let jpeg = include_bytes!("capture/gradient.jpg").to_vec();
+        let pictures = (0..40).map(|i| (std::time::Duration::from_millis(i * 40), jpeg.clone())).collect();
+        let shape = Shape::tight(PixelFormat::Mjpeg, 33, 17, Colour::default());
+        let recording = InMemory::new("clip", shape, pictures).unwrap();
+        let mut boxed: Box<dyn Capture> = Box::new(Replay::new(recording, Arc::new(Manual::default())));
+        super::capture(&mut boxed, &wanted(PixelFormat::Mjpeg));
+    }
+
+    #[test]
+    fn real_v4l2_capture_contract() {
+        let found = discover::video_devices(&Root::default());
+        let Some(mut device) = found.iter().find_map(|found| V4l2::open(&found.path).ok()) else {
+            println!("skipped: no video device");
+            return;
+        };
+        if let Err(error) = device.formats() {
+            println!("skipped: no video device that delivers: {error}");
+            return;
+        }
+        super::capture(&mut device, &Config::new(PixelFormat::Yuyv, 640, 480, Rate::hertz(30)));
     }
 }

@@ -3,8 +3,15 @@
 //! To add a device: one file here that implements the trait, one line where devices are chosen, and the contract
 //! tests in `contract` run on it.
 
+pub mod root;
+pub mod clock;
+pub mod capture;
 pub mod accel;
+#[cfg(any(test, feature = "sim"))]
+pub mod fault;
 #[cfg(any(test, feature = "sim"))]
 pub mod contract;
 
 pub use accel::{Accelerator, LoadedModel, Tensor};
+pub use capture::Capture;
+pub use clock::Clock;

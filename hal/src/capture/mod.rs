@@ -1,0 +1,112 @@
+//! Video capture: negotiate, start, take frames, stop. The same for a capture card, a recording and a test pattern.
+//!
+//! ```text
+//! validate(&Config) -> Validated -> start -> next_frame ... next_frame -> stop
+//! ```
+//!
+//! Live code takes its frames through [`guard::Supervised`], which survives an unplugged cable, a lost signal and a
+//! changed resolution by itself.
+
+mod error;
+pub mod config;
+pub mod frame;
+pub mod convert;
+mod jpeg;
+mod pool;
+mod pacing;
+pub mod discover;
+pub mod v4l2;
+pub mod replay;
+#[cfg(any(test, feature = "sim"))]
+pub mod synthetic;
+pub mod guard;
+
+use std::time::Duration;
+
+pub use config::{Config, Offer, Rate, Validated, Validation};
+pub use error::{Error, Kind};
+pub use frame::{Colour, Frame, Matrix, PixelFormat, Range};
+
+/// What a capture device is; shown to people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Description {
+    /// As the device or file calls itself, for example `USB Video: USB Video`.
+    pub name: String,
+    /// Who drives it: the kernel's driver, `replay`, `synthetic`.
+    pub driver: String,
+    /// The pictures are not from a cable.
+    pub simulated: bool,
+}
+
+/// A device that delivers pictures.
+pub trait Capture: Send + std::fmt::Debug {
+    fn describe(&self) -> Description;
+
+    /// What can be captured now, the device's favourite first. May be empty when the device does not say.
+    ///
+    /// # Errors
+    /// `Kind::Disconnected`, `Kind::NoSignal` (a device that follows its source has no format without one), `Other`.
+    fn formats(&mut self) -> Result<Vec<Offer>, Error>;
+
+    /// What would become of `wanted`; changes nothing that a running stream would notice.
+    ///
+    /// # Errors
+    /// Only when the device cannot be asked: `Kind::Disconnected`, `Kind::NoSignal`, `Other`. A wish that cannot be met
+    /// is [`Validation::Invalid`].
+    fn validate(&mut self, wanted: &Config) -> Result<Validation, Error>;
+
+    /// Begins to capture. Sequence numbers begin anew.
+    ///
+    /// # Errors
+    /// `Kind::Busy`: already started, or another process captures; `Kind::SourceChanged`: what was validated is no
+    /// longer possible, validate again; `Kind::NoSignal`; `Kind::Disconnected`; `Kind::BadInput`: validated by another
+    /// device; `Other`.
+    fn start(&mut self, config: &Validated) -> Result<(), Error>;
+
+    /// The oldest frame not yet taken; waits at most `timeout` for it.
+    ///
+    /// # Errors
+    /// `Kind::TimedOut`: nothing came; `Kind::Busy`: the reader holds all buffers, drop some; `Kind::NoSignal`;
+    /// `Kind::SourceChanged`: stop, validate, start; `Kind::Disconnected`: open the device anew; `Kind::BadInput`: not
+    /// started, or a recording is damaged; `Other`.
+    fn next_frame(&mut self, timeout: Duration) -> Result<Frame, Error>;
+
+    /// Ends the stream; frames that are held stay readable. Without a stream it does nothing.
+    fn stop(&mut self);
+}
+
+impl<C: Capture + ?Sized> Capture for Box<C> {
+    fn describe(&self) -> Description {
+        (**self).describe()
+    }
+
+    fn formats(&mut self) -> Result<Vec<Offer>, Error> {
+        (**self).formats()
+    }
+
+    fn validate(&mut self, wanted: &Config) -> Result<Validation, Error> {
+        (**self).validate(wanted)
+    }
+
+    fn start(&mut self, config: &Validated) -> Result<(), Error> {
+        (**self).start(config)
+    }
+
+    fn next_frame(&mut self, timeout: Duration) -> Result<Frame, Error> {
+        (**self).next_frame(timeout)
+    }
+
+    fn stop(&mut self) {
+        (**self).stop();
+    }
+}
+
+/// What every device answers when it is asked for a frame before it was started.
+fn not_started() -> Error {
+    Error::new(Kind::BadInput, "the device is not started")
+}
+
+/// What every device answers when it is started twice.
+fn already_started() -> Error {
+    Error::new(Kind::Busy, "the device is already started")
+}

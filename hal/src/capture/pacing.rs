@@ -1,0 +1,46 @@
+//! When the pictures of a device without hardware are due: waits by the injected clock and, like a driver, loses what a
+//! slow reader left no room for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Error, Kind};
+use crate::clock::Clock;
+
+#[derive(Debug, Clone)]
+pub(super) struct Pacing {
+    clock: Arc<dyn Clock>,
+    start: Duration,
+}
+
+impl Pacing {
+    /// The stream begins now.
+    pub(super) fn begin(clock: &Arc<dyn Clock>) -> Self {
+        Self { clock: clock.clone(), start: clock.now() }
+    }
+
+    /// The time by the clock of what is due `offset` after the start.
+    pub(super) fn at(&self, offset: Duration) -> Duration {
+        self.start.saturating_add(offset)
+    }
+
+    /// Waits for what is due `offset` after the start.
+    ///
+    /// # Errors
+    /// `Kind::TimedOut` when that is more than `timeout` away; `timeout` has passed then.
+    pub(super) fn wait(&self, offset: Duration, timeout: Duration) -> Result<(), Error> {
+        let left = self.at(offset).saturating_sub(self.clock.now());
+        self.clock.sleep(left.min(timeout));
+        if left <= timeout { Ok(()) } else { Err(timed_out(timeout)) }
+    }
+
+    /// How long ago `offset` after the start was.
+    pub(super) fn late(&self, offset: Duration) -> Duration {
+        self.clock.now().saturating_sub(self.at(offset))
+    }
+}
+
+/// What every device answers when nothing came.
+pub(super) fn timed_out(timeout: Duration) -> Error {
+    Error::new(Kind::TimedOut, format!("no frame within {} ms", timeout.as_millis()))
+}
