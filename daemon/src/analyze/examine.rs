@@ -39,6 +39,8 @@ pub struct Examined {
     pub objects: Vec<ResultObject>,
     /// Id and version of the package that was used, when one was.
     pub package: Option<String>,
+    /// What its network ran on, when one had to run.
+    pub accelerator: Option<hal::accel::Description>,
     /// Stage and milliseconds, in order.
     pub timings_ms: Vec<(String, f64)>,
 }
@@ -105,8 +107,9 @@ pub fn examine(
     };
     let objects = report::write(&source, content, &provenance(device, used.as_ref(), subject.created_utc))?;
     timings_ms.push(("report".into(), begun.elapsed().as_secs_f64() * 1e3));
-    let package = used.map(|used| format!("{} {}", used.manifest.id, used.manifest.version));
-    Ok(Examined { outcome, objects, package, timings_ms })
+    let package = used.as_ref().map(|used| format!("{} {}", used.manifest.id, used.manifest.version));
+    let accelerator = used.and_then(|used| used.accelerator);
+    Ok(Examined { outcome, objects, package, accelerator, timings_ms })
 }
 
 /// Why nothing at all was evaluated, if so: then the series is refused.

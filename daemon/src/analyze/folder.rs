@@ -56,6 +56,8 @@ pub struct SeriesReport {
     pub state: &'static str,
     pub verdict: String,
     pub findings: Option<models::Findings>,
+    /// What the network ran on, when one had to run.
+    pub accelerator: Option<hal::accel::Description>,
     pub timings_ms: Vec<(String, f64)>,
     /// Files written.
     pub objects: Vec<PathBuf>,
@@ -152,6 +154,7 @@ fn one(
         state: "refused",
         verdict: kind.verdict(&header.modality),
         findings: None,
+        accelerator: None,
         timings_ms: Vec::new(),
         objects: Vec::new(),
     };
@@ -180,6 +183,7 @@ fn one(
     let examined = examine::examine(engine, &options.settings.device, &subject, control)?;
     report.timings_ms.extend(examined.timings_ms);
     report.verdict = examined.outcome.verdict();
+    report.accelerator = examined.accelerator;
     if let Some(out) = &options.out {
         for (index, object) in examined.objects.iter().enumerate() {
             let path = out.join(format!("series-{number}")).join(format!("{:02}-{}.dcm", index + 1, object.kind));

@@ -82,6 +82,11 @@ fn print(report: &Report, out: Option<&Path>, output: &Output) -> Result<(), Fai
         let json =
             serde_json::to_value(found).map_err(|error| Failure::new(error.to_string(), "report this as a bug"))?;
         findings::print(&json, output)?;
+        if let Some(accelerator) = &series.accelerator {
+            let fallback = accelerator.fallback.iter().map(|reason| format!(" ({reason})")).collect::<String>();
+            let text = format!("Accelerator: {}, {}{fallback}", accelerator.provider, accelerator.library);
+            output.line(&output.paint(&text, Tone::Weak))?;
+        }
         if let Ok(timings) = serde_json::to_value(&series.timings_ms) {
             output.line(&output.paint(&format!("Time: {}", findings::times(&timings)), Tone::Weak))?;
         }
