@@ -31,6 +31,11 @@ struct Contact {
 }
 
 impl Decoys {
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self { tubes: Vec::new(), nipple: None, contact: None }
+    }
+
     /// `travel` is the range of elevations that the probe visits, mm.
     pub fn new(breast: &Breast, travel: [f32; 2], random: &mut Random) -> Self {
         let mut tubes = Vec::new();

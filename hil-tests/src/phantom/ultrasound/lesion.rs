@@ -179,7 +179,7 @@ fn bumps(descriptors: &Descriptors, random: &mut Random) -> Vec<Bump> {
         // Two or three gentle lobulations are still oval.
         Shape::Oval => add(3, 0.02, 0.07, [2.0, 5.0], random),
         Shape::Round => {}
-        Shape::Irregular => add(9, -0.12, 0.34, [3.0, 9.0], random),
+        Shape::Irregular => add(11, -0.14, 0.40, [3.0, 10.0], random),
     }
     match descriptors.margin {
         Margin::Circumscribed => {}
@@ -198,9 +198,9 @@ fn spicules(descriptors: &Descriptors, random: &mut Random) -> Vec<Spicule> {
     let one = |random: &mut Random| Spicule {
         direction: random.direction(),
         length_mm: random.between(2.0, 6.5),
-        echo_db: random.between(-8.0, 10.0),
+        echo_db: if random.chance(0.55) { random.between(4.0, 9.0) } else { random.between(-10.0, -5.0) },
     };
-    (0..90).map(|_| one(random)).collect()
+    (0..110).map(|_| one(random)).collect()
 }
 
 fn dot(a: Point, b: Point) -> f32 {

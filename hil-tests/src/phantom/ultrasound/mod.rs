@@ -15,7 +15,7 @@ mod image;
 pub mod layout;
 mod lesion;
 mod lobules;
-mod motion;
+pub mod motion;
 mod noise;
 mod plane;
 mod planting;

@@ -301,7 +301,7 @@ fn put_sample(lesion: &Lesion, at: &Surface, p: Point, plane: &mut Plane, [colum
             let d: Point = std::array::from_fn(|a| (p[a] - c[a]) / [0.25, 0.15, 0.6][a]);
             (-(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])).exp()
         };
-        plane.mirror[index] += 14.0 * lesion.calcifications.iter().map(spot).sum::<f32>();
+        plane.mirror[index] += 9.0 * lesion.calcifications.iter().map(spot).sum::<f32>();
     }
     if circumscribed {
         // A smooth wall mirrors where it lies across the beam and refracts the beam away where it lies along it.

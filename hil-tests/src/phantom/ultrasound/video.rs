@@ -84,10 +84,18 @@ impl Video {
         self.poses.len()
     }
 
+    /// Where the image plane is.
+    ///
+    /// # Panics
+    /// When `number` is not below [`Video::frames`].
+    pub fn pose(&self, number: usize) -> Pose {
+        self.poses[number]
+    }
+
     /// # Panics
     /// When `number` is not below [`Video::frames`].
     pub fn frame(&self, number: usize) -> Frame {
-        let pose = self.poses[number];
+        let pose = self.pose(number);
         let mut screen = self.still.clone();
         let mut labels = Canvas::new(self.layout.width, self.layout.height);
         self.draw_tissue(&pose, &mut screen, &mut labels);
