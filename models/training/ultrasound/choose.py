@@ -76,7 +76,8 @@ def described(true):
         weights = np.array([h.area_mm2 for h in hits])
         value = (np.stack([h.means for h in hits]) * weights[:, None]).sum(0) / weights.sum()
         rows.append((value, truth_bits(clip, lesion)))
-    return np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
+    values, truth = (np.array([r[i] for r in rows], float).reshape(-1, len(CHANNELS)) for i in (0, 1))
+    return values, truth
 
 
 def truth_bits(clip, lesion):
@@ -133,7 +134,7 @@ def main():
     report = {"dice": dice, "hit": hit, "planted": total, "false_per_second": false / seconds}
     for index, channel in enumerate(CHANNELS[MALIGNANT:], MALIGNANT):
         auc = area_under_curve(values[:, index], truth[:, index])
-        right = float(((values[:, index] >= 0.5) == truth[:, index]).mean())
+        right = float(((values[:, index] >= 0.5) == truth[:, index]).mean()) if len(truth) else 0.0
         report[channel] = {"auc": auc, "right": right, "of": len(truth)}
         print(f"{channel}: right {right:.3f}, AUC {'-' if auc is None else f'{auc:.3f}'}, {int(truth[:, index].sum())} of {len(truth)} have it")
     with open(a.out, "w") as file:

@@ -3,7 +3,8 @@
 //! Fat lobules within the gland, shadowing ligaments and ribs come with the tissue itself.
 
 use super::breast::{Breast, Point};
-use super::plane::{Plane, Tissue};
+use super::plane::Plane;
+use super::tissue::Tissue;
 use crate::phantom::random::Random;
 use crate::phantom::shape::{Rod, coverage, ramp};
 

@@ -4,14 +4,16 @@
 use super::breast::{Breast, Layers, Point};
 use super::decoy::Decoys;
 use super::lesion::{Lesion, Surface};
-use super::lobules::{Lobules, Spot};
+use super::lobules::Lobules;
 use super::noise;
-use crate::phantom::shape::{coverage, ramp};
+use super::tissue::{FIELDS, Tissue, line};
+use crate::phantom::shape::coverage;
 
 /// Acoustic samples, aligned to the tissue so that speckle moves with it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Grid {
-    /// Number of the first column; column `n` lies at `n * step_mm[0]`.
+    /// Number of the first column; column `n` lies at `n * step_mm[0]`. A multiple of [`BLOCK`], so that what is
+    /// interpolated within blocks stays when the plane moves.
     pub first: i32,
     pub columns: usize,
     pub rows: usize,
@@ -54,18 +56,8 @@ pub struct Outline {
     pub distance_mm: Vec<f32>,
 }
 
-/// One sample of tissue.
-#[derive(Debug, Clone, Copy)]
-pub struct Tissue {
-    pub echo_db: f32,
-    pub mirror: f32,
-    pub loss_db_mm: f32,
-}
-
 /// Samples that share their Voronoi candidates and between whose corners slow fields are interpolated.
-const BLOCK: [usize; 2] = [4, 6];
-/// Fields at the corners of blocks: warp (lateral, depth), coarse and fine texture, level streaks.
-const FIELDS: usize = 5;
+pub const BLOCK: [usize; 2] = [4, 6];
 
 /// A person's breast with all that is in it.
 #[derive(Debug)]
@@ -112,7 +104,7 @@ impl Scene {
             let below = self.fields(&grid, top + BLOCK[1], across);
             for (b, left) in (0..grid.columns).step_by(BLOCK[0]).enumerate() {
                 let corners = [above[b], above[b + 1], below[b], below[b + 1]];
-                self.block(plane, [left, top], &corners, &lobules, &layers);
+                block(plane, [left, top], &corners, &lobules, &layers);
             }
             above = below;
         }
@@ -127,115 +119,41 @@ impl Scene {
         };
         (0..across).map(at).collect()
     }
+}
 
-    fn block(
-        &self,
-        plane: &mut Plane,
-        [left, top]: [usize; 2],
-        corners: &[[f32; FIELDS]; 4],
-        lobules: &Lobules,
-        layers: &[Layers],
-    ) {
-        let grid = plane.grid;
-        let warped = |p: Point, f: &[f32; FIELDS]| {
-            let u = lobules.scaled(p);
-            [u[0] + 0.2 * f[0] + 0.03 * f[3], u[1] + 0.2 * f[1] + 0.05 * f[3], u[2]]
-        };
-        let half = [BLOCK[0] as f32 / 2.0 * grid.step_mm[0], BLOCK[1] as f32 / 2.0 * grid.step_mm[1]];
-        let middle = [grid.lateral(left) + half[0], grid.depth(top) + half[1], grid.elevation_mm];
-        let mean: [f32; FIELDS] = std::array::from_fn(|i| corners.iter().map(|c| c[i]).sum::<f32>() / 4.0);
-        let reach = lobules.scaled([half[0], half[1], 0.0]);
-        let near = lobules.near(warped(middle, &mean), 1.3 * (reach[0].powi(2) + reach[1].powi(2)).sqrt());
-        for row in top..(top + BLOCK[1]).min(grid.rows) {
-            let t = (row - top) as f32 / BLOCK[1] as f32;
-            let ends: [[f32; FIELDS]; 2] =
-                std::array::from_fn(|e| std::array::from_fn(|i| noise::mix(corners[e][i], corners[e + 2][i], t)));
-            for column in left..(left + BLOCK[0]).min(grid.columns) {
-                let s = (column - left) as f32 / BLOCK[0] as f32;
-                let fields: [f32; FIELDS] = std::array::from_fn(|i| noise::mix(ends[0][i], ends[1][i], s));
-                let p = [grid.lateral(column), grid.depth(row), grid.elevation_mm];
-                let layers = &layers[column];
-                let tissue = if p[1] < layers.skin {
-                    skin(p[1], layers, &fields)
-                } else if p[1] > layers.muscle {
-                    deep(p[1], layers, &fields)
-                } else {
-                    breast(p[1], layers, &fields, &lobules.spot(&near, warped(p, &fields)))
-                };
-                let index = row * grid.columns + column;
-                plane.echo_db[index] = tissue.echo_db;
-                plane.mirror[index] = tissue.mirror;
-                plane.loss_db_mm[index] = tissue.loss_db_mm;
-            }
+/// Fills one block; `corners` are the fields at its corners.
+fn block(
+    plane: &mut Plane,
+    [left, top]: [usize; 2],
+    corners: &[[f32; FIELDS]; 4],
+    lobules: &Lobules,
+    layers: &[Layers],
+) {
+    let grid = plane.grid;
+    let warped = |p: Point, f: &[f32; FIELDS]| {
+        let u = lobules.scaled(p);
+        [u[0] + 0.2 * f[0] + 0.03 * f[3], u[1] + 0.2 * f[1] + 0.05 * f[3], u[2]]
+    };
+    let half = [BLOCK[0] as f32 / 2.0 * grid.step_mm[0], BLOCK[1] as f32 / 2.0 * grid.step_mm[1]];
+    let middle = [grid.lateral(left) + half[0], grid.depth(top) + half[1], grid.elevation_mm];
+    let mean: [f32; FIELDS] = std::array::from_fn(|i| corners.iter().map(|c| c[i]).sum::<f32>() / 4.0);
+    let reach = lobules.scaled([half[0], half[1], 0.0]);
+    let near = lobules.near(warped(middle, &mean), 1.3 * (reach[0].powi(2) + reach[1].powi(2)).sqrt());
+    for row in top..(top + BLOCK[1]).min(grid.rows) {
+        let t = (row - top) as f32 / BLOCK[1] as f32;
+        let ends: [[f32; FIELDS]; 2] =
+            std::array::from_fn(|e| std::array::from_fn(|i| noise::mix(corners[e][i], corners[e + 2][i], t)));
+        for (column, layers) in layers.iter().enumerate().skip(left).take(BLOCK[0]) {
+            let s = (column - left) as f32 / BLOCK[0] as f32;
+            let fields: [f32; FIELDS] = std::array::from_fn(|i| noise::mix(ends[0][i], ends[1][i], s));
+            let p = [grid.lateral(column), grid.depth(row), grid.elevation_mm];
+            let spot = || lobules.spot(&near, warped(p, &fields));
+            let tissue = Tissue::at(p[1], layers, &fields, spot);
+            let index = row * grid.columns + column;
+            plane.echo_db[index] = tissue.echo_db;
+            plane.mirror[index] = tissue.mirror;
+            plane.loss_db_mm[index] = tissue.loss_db_mm;
         }
-    }
-}
-
-/// A line of about `width` mm at distance 0.
-fn line(distance: f32, width: f32) -> f32 {
-    let t = (distance / width).abs();
-    if t > 2.5 { 0.0 } else { (-t * t).exp() }
-}
-
-/// Mirrors are never even: amplitude along them.
-fn patchy(fields: &[f32; FIELDS]) -> f32 {
-    (0.75 + 0.55 * fields[3] + 0.35 * fields[0]).clamp(0.15, 1.5)
-}
-
-fn skin(depth: f32, layers: &Layers, fields: &[f32; FIELDS]) -> Tissue {
-    let lines = 1.6 * line(depth - 0.2, 0.16) + 0.45 * patchy(fields) * line(depth - layers.skin, 0.2);
-    Tissue { echo_db: 10.0 + 1.5 * fields[4], mirror: 2.2 * lines, loss_db_mm: 0.0 }
-}
-
-/// Fat and fibroglandular tissue with the ligaments.
-fn breast(depth: f32, layers: &Layers, fields: &[f32; FIELDS], spot: &Spot) -> Tissue {
-    let [_, _, coarse, fine, streak] = *fields;
-    let border = patchy(fields) * line(depth - layers.skin, 0.2);
-    if !spot.fat {
-        // Dense stroma, crossed by darker ducts and lobules.
-        let ducts = ramp(0.25 - fine.abs(), 0.0, 0.25) * ramp(coarse, -0.5, 0.4);
-        let layered = ramp(0.3 - streak.abs(), 0.0, 0.3);
-        let echo_db = 10.0 + 3.0 * coarse + 1.5 * fine - 6.0 * ducts - 4.0 * layered + 2.0 * streak;
-        return Tissue { echo_db, mirror: border, loss_db_mm: 0.02 };
-    }
-    let taper = 1.0 + 1.2 * (-(layers.gland_top - depth).abs() / 3.0).exp();
-    let strength = if spot.ligament { spot.strength * spot.strength } else { 0.4 * spot.strength };
-    let wall = strength * line(spot.wall_mm, 0.18 * taper) * patchy(fields);
-    // Septa within a lobule, seen where they lie across the beam.
-    let septum = ramp(0.12 - (streak - 0.25).abs(), 0.0, 0.12) * ramp(coarse + 0.6 * fine, -0.1, 0.7);
-    // An upright ligament lies along the beam: it returns little and shadows what is behind it.
-    let upright = ramp(1.0 - spot.level, 0.55, 0.95) * ramp(spot.strength, 0.72, 0.9);
-    Tissue {
-        echo_db: 1.2 * fine + 1.2 * coarse + 12.0 * wall + 7.0 * septum,
-        mirror: 1.6 * wall * spot.level * spot.level + 0.35 * septum + border,
-        loss_db_mm: -0.03 + 1.4 * upright * line(spot.wall_mm, 0.5),
-    }
-}
-
-/// Pectoral muscle, ribs, pleura and the reverberation behind it.
-fn deep(depth: f32, layers: &Layers, fields: &[f32; FIELDS]) -> Tissue {
-    let [_, warp, coarse, fine, streak] = *fields;
-    let below = depth - layers.muscle;
-    if let Some(rib) = layers.rib.filter(|r| depth > *r - 0.5) {
-        let cortex = line(depth - rib - 0.2 * fine, 0.3);
-        let inside = ramp(depth - rib, 0.0, 1.0);
-        let mirror = 5.0 * cortex * patchy(fields);
-        return Tissue { echo_db: 9.0 * cortex - 4.0 * inside, mirror, loss_db_mm: 3.5 * inside };
-    }
-    let past = depth - layers.pleura;
-    if past > -0.4 {
-        let echoes = line(past, 0.3) + 0.25 * line(past - 5.0, 0.4) + 0.12 * line(past - 10.0, 0.5);
-        let echo_db = 3.0 - 0.7 * past.max(0.0) + 5.0 * line(past, 0.6);
-        return Tissue { echo_db, mirror: 5.0 * echoes * patchy(fields), loss_db_mm: 0.3 };
-    }
-    let fascia = patchy(fields) * (line(below, 0.25) + 0.4 * line(below - 0.9 - 0.3 * warp, 0.2));
-    // Fibres run along the fascia; each is seen for some millimetres only.
-    let phase = (below + 0.6 * warp) * 5.2 + 2.0 * coarse + 0.8 * fine;
-    let fibre = phase.sin().max(0.0).powi(3) * ramp(fine + 0.5 * streak, -0.5, 0.7);
-    Tissue {
-        echo_db: -4.0 + 1.5 * coarse + 8.0 * fibre + 8.0 * fascia,
-        mirror: 2.2 * fascia + 0.3 * fibre,
-        loss_db_mm: 0.05,
     }
 }
 

@@ -39,7 +39,7 @@ impl Beam {
         }
     }
 
-    fn spread(&self, field: &mut Vec<f32>, scratch: &mut Vec<f32>, columns: usize) {
+    fn spread(&self, field: &mut [f32], scratch: &mut Vec<f32>, columns: usize) {
         scratch.clear();
         scratch.resize(field.len(), 0.0);
         for (row, taps) in self.lateral.iter().enumerate() {

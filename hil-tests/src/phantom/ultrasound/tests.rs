@@ -119,6 +119,18 @@ fn speckle_moves_with_the_tissue_when_the_probe_slides_along_itself() {
     assert!(correlation(&row(&a, 50), &row(&b, 30)) > 0.999);
 }
 
+#[test]
+fn tissue_stays_where_it_is_when_the_probe_slides_along_itself() {
+    let video = |first: i32| {
+        let scene = Scene { seed: 3, breast: Breast::new(3), lesions: Vec::new(), decoys: Decoys::none() };
+        scene.plane(Grid { first, ..grid(20.0) }).echo_db
+    };
+    let (here, aside) = (video(-120), video(-100));
+    for (a, b) in here.chunks_exact(240).zip(aside.chunks_exact(240)) {
+        assert!(a[20..].iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3));
+    }
+}
+
 fn mass(echo_pattern: EchoPattern, posterior_features: Posterior) -> Descriptors {
     let (shape, orientation) = (Shape::Oval, Orientation::Parallel);
     Descriptors { shape, orientation, margin: Margin::Circumscribed, echo_pattern, posterior_features }

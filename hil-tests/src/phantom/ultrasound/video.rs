@@ -6,7 +6,7 @@ use super::decoy::Decoys;
 use super::image::{self, View};
 use super::layout::{Layout, Name};
 use super::motion::{self, Pose};
-use super::plane::{Grid, Scene};
+use super::plane::{BLOCK, Grid, Scene};
 use super::planting::{self, Room};
 use super::screen::{self, Now, Operator};
 use super::settings::Settings;
@@ -57,7 +57,8 @@ impl Video {
         let mut random = Random::new(seed, 44);
         let breast = Breast::new(seed);
         let settings = Settings::varied(seed, breast.muscle);
-        let count = options.lesions.unwrap_or([0, 1, 1, 2, 2, 3, 4][random.below(7)]);
+        let by_seed = [0, 1, 1, 2, 2, 3, 4][random.below(7)];
+        let count = options.lesions.unwrap_or(by_seed);
         let travel = [0.0, random.between(24.0, 40.0).min(4.0 + 8.0 * options.seconds)];
         // Seen whole at least once, also in a picture narrower than the probe.
         let view = View::new(options.layout.layout().sector, &settings);
@@ -151,9 +152,10 @@ fn grid(settings: &Settings, view: &View, pose: &Pose) -> Grid {
     let step_mm = [lateral / SAMPLES_PER_SIGMA[0], axial / SAMPLES_PER_SIGMA[1]];
     let width = view.mm_per_pixel * view.rect.width as f32;
     let left = pose.lateral_mm - width / 2.0;
+    let block = BLOCK[0] as i32;
     Grid {
-        first: (left / step_mm[0]).floor() as i32 - MARGIN as i32,
-        columns: (width / step_mm[0]).ceil() as usize + 2 + 2 * MARGIN,
+        first: ((left / step_mm[0]).floor() as i32 - MARGIN as i32).div_euclid(block) * block,
+        columns: (width / step_mm[0]).ceil() as usize + 2 + 2 * MARGIN + BLOCK[0],
         // Pressure shows up to a twentieth more.
         rows: (settings.depth_mm * 1.05 / step_mm[1]).ceil() as usize + 2,
         step_mm,
