@@ -28,13 +28,17 @@ def rate(progress):
     return 0.01 + 0.99 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-@torch.no_grad()
-def follow(average, net, step):
-    """Moves the average a little towards the network; faster in the beginning."""
-    keep = min(MEMORY, 1 - 1 / (1 + step / 8))
-    for mean, now in zip(average.state_dict().values(), net.state_dict().values()):
-        if mean.dtype.is_floating_point:
-            mean.lerp_(now, 1 - keep)
+class Average:
+    """A copy of the network that follows it slowly; faster in the beginning."""
+
+    def __init__(self, net):
+        self.net = copy.deepcopy(net).eval()
+        pairs = zip(self.net.state_dict().values(), net.state_dict().values())
+        self.means, self.now = zip(*((mean, now) for mean, now in pairs if mean.dtype.is_floating_point))
+
+    @torch.no_grad()
+    def follow(self, step):
+        torch._foreach_lerp_(self.means, self.now, max(1 - MEMORY, 1 / (1 + step / 8)))
 
 
 def main():
@@ -54,10 +58,11 @@ def main():
 
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
+    torch.backends.cudnn.benchmark = True
     random = torch.Generator(a.device).manual_seed(a.seed)
     images, labels = clips.tensors(clips.load(a.clips, clips.TRAINING_SEEDS), a.device)
     net = network.LesionNet(a.variant).to(a.device, memory_format=torch.channels_last)
-    average = copy.deepcopy(net).eval()
+    average = Average(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=a.rate, weight_decay=1e-3)
     half = torch.autocast("cuda", torch.bfloat16) if a.device == "cuda" else contextlib.nullcontext()
     print(f"{len(images)} frames, {sum(p.numel() for p in net.parameters())} parameters", flush=True)
@@ -82,14 +87,14 @@ def main():
         value.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
-        follow(average, net, step)
+        average.follow(step)
         total = total + value.detach()
         passed = time.time() - began
         progress = passed / 60 / a.minutes if a.minutes else step / a.steps
         if step % 200 == 0 or progress >= 1:
             print(f"step {step} loss {float(total) / (step % 200 or 200):.4f} {passed:.0f} s", flush=True)
             total = 0.0
-            torch.save({"variant": a.variant, "weights": average.state_dict()}, a.out)
+            torch.save({"variant": a.variant, "weights": average.net.state_dict()}, a.out)
     if a.must_fall:
         with torch.no_grad():
             after = loss(*first[:2]).item()

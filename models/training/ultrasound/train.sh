@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Phantom videos -> weights of both variants -> thresholds -> package, with fixed seeds.
-#   train.sh                          everything on the CPU, one thread: about six hours on a quiet core
+#   train.sh                          everything on the CPU, one thread: many hours
 #   train.sh --smoke                  the same way in minutes on few clips; the loss must fall, its package is good for nothing else
 #   train.sh --device cuda --minutes 3.5 --weights-to DIR
 #                                     clips, weights and thresholds only (both variants at once), left in DIR: for a machine
