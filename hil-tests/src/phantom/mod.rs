@@ -24,6 +24,7 @@ mod shape;
 pub mod training;
 mod tree;
 mod truth;
+pub mod ultrasound;
 mod vendor_headers;
 pub mod visit;
 

@@ -1,4 +1,6 @@
-//! Makes phantoms: DICOM studies for the bench, volumes for training, pictures for a look.
+//! Makes phantoms: DICOM studies for the bench, volumes for training, pictures for a look, ultrasound videos.
+
+mod ultrasound;
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +11,7 @@ use hil_tests::phantom::visit::{Day, Protocol, Script, Visit};
 use hil_tests::phantom::{Kernel, LUNG, Options, Phantom, Slice, Wanted, npy, training};
 
 #[derive(Parser)]
-#[command(about = "Makes chest CT phantoms: no patient, same seed, same bytes", after_help = EXAMPLES)]
+#[command(about = "Makes chest CT and breast ultrasound phantoms: no patient, same seed, same bytes", after_help = EXAMPLES)]
 struct Command {
     #[command(subcommand)]
     what: What,
@@ -23,7 +25,9 @@ const EXAMPLES: &str = "Examples:
   phantom study --seed 7 --vendor seed --date 2025-06-30 --out DIR   a prior: the same patient on an earlier day
   phantom study --seed 7 --protocol calcium --findings coronary_calcification --out DIR    fit for an Agatston score
   phantom picture --seed 7 --out /tmp/pictures       PNGs of some slices, lung and soft-tissue window
-  phantom volume --seed 1000001 --count 10 --spacing 1.5 --out DIR    training volumes as .npy";
+  phantom volume --seed 1000001 --count 10 --spacing 1.5 --out DIR    training volumes as .npy
+  phantom ultrasound video --seed 7 --layout a --seconds 10 --out /tmp/us.y4m    a scan with its truth in us.json
+  phantom ultrasound frames --seed 1000001 --clips 10 --count 24 --out DIR       training frames as .npy";
 
 #[derive(Subcommand)]
 enum What {
@@ -56,6 +60,9 @@ enum What {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Breast ultrasound videos, frames for training, pictures
+    #[command(subcommand)]
+    Ultrasound(ultrasound::What),
     /// PNGs of eight slices
     Picture {
         #[command(flatten)]
@@ -216,6 +223,7 @@ fn main() -> anyhow::Result<()> {
             (seed..seed + count)
                 .try_for_each(|s| volume(s, &Options { nodules, findings, ..Options::varied(s) }, spacing, &out))
         }
+        What::Ultrasound(what) => ultrasound::make(what),
         What::Picture { scan, out } => pictures(&scan, &out),
     }
 }

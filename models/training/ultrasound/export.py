@@ -1,0 +1,135 @@
+"""Writes the package: the fast network as ONNX for any processor and the large one in half precision for GPUs (each checked
+against PyTorch), a golden input with the answer of each, model.toml with the hash of every file.
+
+    python export.py --fast fast.pt --large large.pt --thresholds thresholds.json --clips FOLDER --package ../../packages/us-breast
+"""
+
+import argparse
+import hashlib
+import json
+import pathlib
+import time
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+import clips
+import manifest
+import network
+import train
+
+# Largest difference of probabilities: the file from PyTorch, half precision from single.
+SAME, HALF = 1e-4, 0.02
+# Frames that the comparison and the golden pair are made of.
+FRAMES = 4
+
+
+class WithSigmoid(torch.nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, image):
+        return torch.sigmoid(self.net(image))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--fast", required=True)
+    arguments.add_argument("--large", help="without it the fast network in half precision takes its place")
+    arguments.add_argument("--thresholds", required=True, type=pathlib.Path)
+    arguments.add_argument("--clips", required=True, help="validation clips; a frame of the first with a lesion is the golden input")
+    arguments.add_argument("--package", required=True, type=pathlib.Path)
+    a = arguments.parse_args()
+
+    fast = WithSigmoid(train.load(a.fast)[0]).eval()
+    large = WithSigmoid(train.load(a.large)[0]).eval() if a.large else fast
+    images = frames(clips.load(a.clips, clips.VALIDATION_SEEDS))
+    a.package.mkdir(parents=True, exist_ok=True)
+    single, half, scratch = (a.package / n for n in ("breast.onnx", "breast-large-fp16.onnx", "large.onnx"))
+    write(fast, single)
+    compare(fast, single, images)
+    write(large, scratch)
+    compare(large, scratch, images)
+    halve(scratch, half, images)
+    print(f"fast: {single.stat().st_size} bytes, {milliseconds(single):.2f} ms a frame on one thread; "
+          f"large: {half.stat().st_size} bytes, {milliseconds(scratch):.2f} ms in single precision")
+    scratch.unlink()
+    folder = a.package / "golden"
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "input.npy", images[:1])
+    golden(fast, images[:1], folder / "expected.npy")
+    golden(large, images[:1], folder / "expected-large.npy")
+    # The manifest is signed anew, with another tool.
+    (a.package / "model.toml.minisig").unlink(missing_ok=True)
+    files = sorted(f for f in a.package.rglob("*") if f.is_file() and f.name != "model.toml")
+    hashes = {f.relative_to(a.package).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    thresholds = json.loads(a.thresholds.read_text())["thresholds"]
+    (a.package / "model.toml").write_text(manifest.text(thresholds, hashes))
+
+
+def frames(found):
+    """Network input of the frames with the largest lesions, float [FRAMES, 1, 256, 256]."""
+    shown = [(int(np.count_nonzero(l)), i, n) for i, c in enumerate(found) for n, l in enumerate(c.labels)]
+    chosen = sorted(shown, reverse=True)[:FRAMES]
+    return clips.scaled(torch.from_numpy(np.stack([found[i].images[n] for _, i, n in chosen]))).numpy()
+
+
+def write(model, path):
+    torch.onnx.export(
+        model, (torch.rand(1, 1, network.SIZE, network.SIZE),), str(path), input_names=["image"], output_names=["map"],
+        dynamic_axes={"image": {0: "n"}, "map": {0: "n"}}, opset_version=17, dynamo=False,
+    )
+
+
+def session(path):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def run(path, image):
+    return session(path).run(None, {"image": image})[0]
+
+
+def compare(model, path, images):
+    """The file gives what the network gives, for other batches too."""
+    for image in (images[:1], images):
+        with torch.no_grad():
+            wanted = model(torch.from_numpy(image)).numpy()
+        given = run(path, image)
+        assert given.shape == wanted.shape, given.shape
+        worst = float(np.abs(wanted - given).max())
+        assert worst < SAME, f"ONNX differs from PyTorch by {worst}"
+
+
+def halve(single, half, images):
+    """Weights and sums in half precision; input and output stay single. For GPUs: a CPU computes it in single again."""
+    onnx.save(convert_float_to_float16(onnx.load(single), keep_io_types=True), half)
+    worst = float(np.abs(run(single, images) - run(half, images)).max())
+    print(f"half precision differs by {worst:.4f}")
+    assert worst < HALF, f"half precision differs from single by {worst}"
+
+
+def milliseconds(path, runs=50):
+    """Median of one frame."""
+    opened, image = session(path), np.zeros((1, 1, network.SIZE, network.SIZE), np.float32)
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        opened.run(None, {"image": image})
+        times.append(time.perf_counter() - began)
+    return 1000 * float(np.median(times))
+
+
+def golden(model, image, path):
+    """What the network says of the golden input."""
+    with torch.no_grad():
+        np.save(path, model(torch.from_numpy(image)).numpy())
+
+
+if __name__ == "__main__":
+    main()

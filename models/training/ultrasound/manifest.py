@@ -1,0 +1,85 @@
+"""The text of model.toml for the breast ultrasound package; mirrors that of the CT package."""
+
+import network
+from channels import CHANNELS
+
+VERSION = "0.1.0"
+
+HEAD = """\
+# Written by models/training/ultrasound/export.py; edit models/training/ultrasound/manifest.py instead.
+format = 1
+id = "us-breast"
+version = "{version}"
+task = "us_breast"
+licence = "Apache-2.0"
+# Trained on synthetic phantoms: results are always marked "not for diagnosis".
+clearance = "research"
+
+[intended_use]
+modality = "US"
+body_part = "BREAST"
+min_age_years = 18.0
+
+[intended_use.findings.breast_lesion]
+
+[input]
+# The sector of the screen, scaled so that its longer side fits (each pixel the mean of the area it covers), at the top left,
+# black elsewhere; grey 0..255 becomes 0..1.
+size = [{size}, {size}]
+resize = "letterbox"
+
+[outputs]
+# Pixels of the input for one of the map.
+stride = {stride}
+# The first says where lesions are; the mean of each other over a lesion's mask says what it is.
+channels = [
+{channels}]
+
+# Chosen by choose.py on validation phantoms, never on the evaluation phantoms. A pixel belongs to a candidate from `mask` on; the
+# candidate counts when its highest probability reaches `confidence` and its area `min_size` mm2.
+[thresholds.lesion]
+confidence = {confidence}
+mask = {mask}
+min_size = {min_size}
+
+# Of the means over a mask.
+[thresholds.malignant]
+confidence = {malignant}
+
+[[variants]]
+accelerator = "cuda"
+precision = "fp16"
+network = "breast-large-fp16.onnx"
+expected = "golden/expected-large.npy"
+
+[[variants]]
+accelerator = "tensorrt"
+precision = "fp16"
+network = "breast-large-fp16.onnx"
+expected = "golden/expected-large.npy"
+
+[[variants]]
+accelerator = "any"
+precision = "fp32"
+network = "breast.onnx"
+expected = "golden/expected.npy"
+
+# The variants are different networks: each names what it answers.
+[golden]
+input = "golden/input.npy"
+tolerance = 0.02
+
+# sha256 of every file
+[files]
+"""
+
+
+def text(thresholds, hashes):
+    head = HEAD.format(
+        version=VERSION,
+        size=network.SIZE,
+        stride=network.STRIDE,
+        channels="".join(f'    "{name}",\n' for name in CHANNELS),
+        **thresholds,
+    )
+    return head + "".join(f'"{name}" = "{digest}"\n' for name, digest in hashes.items())
