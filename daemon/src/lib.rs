@@ -1,6 +1,7 @@
-//! The Scanside engine. Modules stand in the order in which a study flows through them; `study` tells that story.
+//! The Scanside engine. Modules stand in the order in which a study flows through them; `study` and `live` tell these stories.
 
 pub mod study;
+pub mod live;
 
 pub mod dicom;
 pub mod spool;

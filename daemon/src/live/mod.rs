@@ -1,0 +1,3 @@
+//! The live path's stages.
+
+pub mod view;

@@ -1,0 +1,177 @@
+//! What the live path shows: the types between it and whoever looks on (page, bus, tests). Latest value wins everywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hal::capture::Frame;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A captured picture as it is to be shown; nothing is drawn into it.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Rises by one for each picture of the device; a gap is a picture that was lost.
+    pub sequence: u64,
+    /// Driver's time, monotonic.
+    pub captured: Duration,
+    pub frame: Frame,
+}
+
+/// What was found in one picture. Coordinates are pixels of the screen, x to the right, y down.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Overlay {
+    /// Of the picture it was made from.
+    pub sequence: u64,
+    /// From capture to this overlay, ms.
+    pub age_ms: f64,
+    pub lesions: Vec<Lesion>,
+}
+
+/// One lesion, the same over time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lesion {
+    /// Stable over the exam, from 1.
+    pub id: u32,
+    /// Closed outline.
+    pub outline: Vec<[f32; 2]>,
+    /// left, top, right, bottom.
+    pub bounds: [f32; 4],
+    /// 0 to 1, smoothed over time, not calibrated.
+    pub confidence: f32,
+    /// 0 (benign) to 1 (malignant), smoothed over time, not calibrated.
+    pub malignant: f32,
+    /// BI-RADS words: shape, orientation, margin, echo pattern, posterior features.
+    pub descriptors: Vec<String>,
+    /// Longest and the one across it, when the profile gives the scale.
+    pub size_mm: Option<[f32; 2]>,
+}
+
+/// The sign on the page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Sign {
+    /// No capture device is configured.
+    #[default]
+    Off,
+    /// Pictures and overlay.
+    Ready,
+    /// Frozen by the user, or the scanner's picture is frozen: no new overlay.
+    Paused {
+        reason: String,
+    },
+    /// Pictures without overlay: the model is missing, slow, crashed or answered nonsense.
+    NoOverlay {
+        reason: String,
+    },
+    NoSignal {
+        reason: String,
+    },
+    Failed {
+        reason: String,
+    },
+}
+
+/// Percentiles of one stage, ms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Latency {
+    pub count: u64,
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+/// Of the present exam, or since the start when there is none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Stats {
+    /// Pictures shown, lost by the device, and looked at by the model.
+    pub pictures: u64,
+    pub lost: u64,
+    pub inferred: u64,
+    /// By stage, in order: `present` (capture to page), `roi`, `infer`, `track`, `overlay` (capture to overlay).
+    pub stages: Vec<(String, Latency)>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patient {
+    pub id: String,
+    pub name: String,
+    /// YYYYMMDD, or empty.
+    #[serde(default)]
+    pub birth_date: String,
+    #[serde(default)]
+    pub accession_number: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Status {
+    pub sign: Sign,
+    /// Name of the device and of the profile.
+    pub source: String,
+    pub profile: String,
+    /// `us-breast 0.1.0`; empty without one.
+    pub model: String,
+    /// Results of packages that are not cleared carry it: "not for diagnosis".
+    pub mark: Option<String>,
+    pub simulated: bool,
+    /// Of the screen, pixels.
+    pub size: [usize; 2],
+    pub exam: Option<Exam>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Exam {
+    pub study_uid: String,
+    pub patient: Patient,
+    /// RFC 3339, UTC.
+    pub started_utc: String,
+    /// Moments marked by the user.
+    pub marks: u32,
+}
+
+/// What a user may ask of the live path. Each is answered once, and asking twice is harmless.
+#[derive(Debug)]
+pub enum Command {
+    /// Refused when another patient's exam runs.
+    StartExam(Patient, Reply),
+    StopExam(Reply),
+    /// The picture stands still on the page; the device goes on.
+    Freeze(bool, Reply),
+    /// Keeps this moment.
+    Mark(Reply),
+}
+
+/// Ok: what changed, in words, or that it was already so. Err: why not.
+pub type Reply = oneshot::Sender<Result<String, String>>;
+
+/// The near end of the live path.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub pictures: watch::Receiver<Option<Arc<Picture>>>,
+    pub overlay: watch::Receiver<Arc<Overlay>>,
+    pub status: watch::Receiver<Arc<Status>>,
+    pub stats: watch::Receiver<Arc<Stats>>,
+    pub commands: mpsc::Sender<Command>,
+}
+
+/// The far end.
+#[derive(Debug)]
+pub struct Stage {
+    pub pictures: watch::Sender<Option<Arc<Picture>>>,
+    pub overlay: watch::Sender<Arc<Overlay>>,
+    pub status: watch::Sender<Arc<Status>>,
+    pub stats: watch::Sender<Arc<Stats>>,
+    pub commands: mpsc::Receiver<Command>,
+}
+
+pub fn channel() -> (Stage, View) {
+    let (pictures, seen_pictures) = watch::channel(None);
+    let (overlay, seen_overlay) = watch::channel(Arc::default());
+    let (status, seen_status) = watch::channel(Arc::default());
+    let (stats, seen_stats) = watch::channel(Arc::default());
+    let (ask, commands) = mpsc::channel(8);
+    (
+        Stage { pictures, overlay, status, stats, commands },
+        View { pictures: seen_pictures, overlay: seen_overlay, status: seen_status, stats: seen_stats, commands: ask },
+    )
+}
