@@ -122,16 +122,12 @@ fn low_attenuation(volume: &Volume, lung: &Mask, [rx, ry, rz]: [usize; 3]) -> Ma
                 }
             }
         }
+        let mut before = Vec::with_capacity(sx + 1);
         for values in [&mut sums, &mut counts] {
             for row in values.chunks_mut(sx) {
-                slide(row, rx);
+                slide(row, rx, &mut before);
             }
-            let mut column = vec![0; sy];
-            for x in 0..sx {
-                (0..sy).for_each(|y| column[y] = values[y * sx + x]);
-                slide(&mut column, ry);
-                (0..sy).for_each(|y| values[y * sx + x] = column[y]);
-            }
+            slide_lines(values, sx, ry);
         }
         let inside = &lung.voxels[z * plane..][..plane];
         for (((out, inside), sum), count) in out.iter_mut().zip(inside).zip(&sums).zip(&counts) {
@@ -142,11 +138,11 @@ fn low_attenuation(volume: &Volume, lung: &Mask, [rx, ry, rz]: [usize; 3]) -> Ma
 }
 
 /// Replaces each value by the sum of those within `radius` of it.
-fn slide(values: &mut [i32], radius: usize) {
+fn slide(values: &mut [i32], radius: usize, before: &mut Vec<i32>) {
     if radius == 0 {
         return;
     }
-    let mut before = Vec::with_capacity(values.len() + 1);
+    before.clear();
     before.push(0);
     let mut sum = 0;
     before.extend(values.iter().map(|v| {
@@ -156,5 +152,26 @@ fn slide(values: &mut [i32], radius: usize) {
     let n = values.len();
     for (i, value) in values.iter_mut().enumerate() {
         *value = before[(i + radius + 1).min(n)] - before[i.saturating_sub(radius)];
+    }
+}
+
+/// Replaces each line of `width` values by the sum of the lines within `radius` of it.
+fn slide_lines(values: &mut [i32], width: usize, radius: usize) {
+    if radius == 0 {
+        return;
+    }
+    let before = values.to_vec();
+    let lines: Vec<&[i32]> = before.chunks(width.max(1)).collect();
+    let mut sum = vec![0; width];
+    let add = |sum: &mut [i32], line: &[i32]| sum.iter_mut().zip(line).for_each(|(s, v)| *s += v);
+    lines.iter().take(radius).for_each(|line| add(&mut sum, line));
+    for (i, out) in values.chunks_mut(width.max(1)).enumerate() {
+        if let Some(line) = lines.get(i + radius) {
+            add(&mut sum, line);
+        }
+        out.copy_from_slice(&sum);
+        if let Some(line) = i.checked_sub(radius).and_then(|past| lines.get(past)) {
+            sum.iter_mut().zip(*line).for_each(|(s, v)| *s -= v);
+        }
     }
 }

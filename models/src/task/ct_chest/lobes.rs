@@ -97,11 +97,34 @@ impl Frame {
         Self { axes, relative, extent_mm }
     }
 
-    /// Height above the plane of this slope through the lung's lower front edge, in mm across the plane.
-    fn level(&self, slope: f64, at: [usize; 3]) -> f64 {
+    /// Levels: height above the plane of this slope through the lung's lower front edge, in mm across the plane.
+    fn levels(&self, slope: f64) -> Levels {
         let [depth, height] = self.extent_mm;
         let across = 1.0 / (1.0 / height).hypot(slope / depth);
-        (self.relative[1][at[self.axes[1]]] - slope * self.relative[0][at[self.axes[0]]]) * across
+        let [back, head] = &self.relative;
+        Levels {
+            axes: self.axes,
+            down: back.iter().map(|b| slope * b * across).collect(),
+            up: head.iter().map(|h| h * across).collect(),
+        }
+    }
+}
+
+/// The level of each voxel, as one part that falls along the first axis of the frame and one that rises along the second.
+struct Levels {
+    axes: [usize; 2],
+    down: Vec<f64>,
+    up: Vec<f64>,
+}
+
+impl Levels {
+    fn at(&self, at: [usize; 3]) -> f64 {
+        self.up[at[self.axes[1]]] - self.down[at[self.axes[0]]]
+    }
+
+    /// Is it the same along a row of voxels? In axial volumes it is.
+    fn is_even(&self) -> bool {
+        !self.axes.contains(&0)
     }
 }
 
@@ -113,6 +136,21 @@ struct Layer {
     /// Of these, without vessels.
     parenchyma: u64,
     hu: i64,
+}
+
+impl Layer {
+    fn add(&mut self, hu: i16) {
+        let parenchyma = hu < VESSEL_HU;
+        self.voxels += 1;
+        self.parenchyma += u64::from(parenchyma);
+        self.hu += if parenchyma { i64::from(hu) } else { 0 };
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.voxels += other.voxels;
+        self.parenchyma += other.parenchyma;
+        self.hu += other.hu;
+    }
 }
 
 /// Gives the part of `UPPER` below the fissure the label `below`.
@@ -139,9 +177,10 @@ fn cut(
     }
     let (slope, level, _) = best;
     let [sx, sy, _] = mask.size;
+    let levels = frame.levels(slope);
     labels.par_chunks_mut((sx * sy).max(1)).enumerate().for_each(|(z, plane)| {
         for (i, label) in plane.iter_mut().enumerate().filter(|(_, l)| **l == UPPER) {
-            if frame.level(slope, [i % sx, i / sx, z]) + OFFSET_MM < level {
+            if levels.at([i % sx, i / sx, z]) + OFFSET_MM < level {
                 *label = below;
             }
         }
@@ -154,29 +193,27 @@ const OFFSET_MM: f64 = 600.0;
 fn layers(volume: &Volume, mask: &Mask, labels: &[u8], frame: &Frame, slope: f64) -> Vec<Layer> {
     const COUNT: usize = 1400;
     let [sx, sy, _] = mask.size;
+    let levels = frame.levels(slope);
+    let index = |at: [usize; 3]| (((levels.at(at) + OFFSET_MM) / LAYER_MM).max(0.0) as usize).min(COUNT - 1);
     let add = |mut layers: Vec<Layer>, (z, plane): (usize, &[u8])| {
         // Every second row and column says enough.
         for y in (z % 2..sy).step_by(2) {
+            let row = &plane[y * sx..][..sx];
             let hu = volume.row([mask.origin[0], mask.origin[1] + y, mask.origin[2] + z], sx);
-            for x in (y / 2 % 2..sx).step_by(2).filter(|x| plane[y * sx + x] == UPPER) {
-                let level = (frame.level(slope, [x, y, z]) + OFFSET_MM) / LAYER_MM;
-                let layer = &mut layers[(level.max(0.0) as usize).min(COUNT - 1)];
-                layer.voxels += 1;
-                if hu[x] < VESSEL_HU {
-                    layer.parenchyma += 1;
-                    layer.hu += i64::from(hu[x]);
-                }
+            let some = (y / 2 % 2..sx).step_by(2).filter(|x| row[*x] == UPPER);
+            if levels.is_even() {
+                let mut sum = Layer::default();
+                some.for_each(|x| sum.add(hu[x]));
+                layers[index([0, y, z])].join(&sum);
+            } else {
+                some.for_each(|x| layers[index([x, y, z])].add(hu[x]));
             }
         }
         layers
     };
     let none = || vec![Layer::default(); COUNT];
     let join = |mut a: Vec<Layer>, b: Vec<Layer>| {
-        for (a, b) in a.iter_mut().zip(b) {
-            a.voxels += b.voxels;
-            a.parenchyma += b.parenchyma;
-            a.hu += b.hu;
-        }
+        a.iter_mut().zip(&b).for_each(|(a, b)| a.join(b));
         a
     };
     labels.par_chunks((sx * sy).max(1)).enumerate().fold(none, add).reduce(none, join)
