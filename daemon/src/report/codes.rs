@@ -41,6 +41,7 @@ pub const DEVICE_OBSERVER_SERIAL: Code = dcm("121016", "Device Observer Serial N
 pub const PROCEDURE_REPORTED: Code = dcm("121058", "Procedure reported");
 /// CID 100 has no CT of the chest; where we looked is said by the finding sites.
 pub const CT_UNSPECIFIED: Code = Code { value: "25045-6", scheme: "LN", meaning: "CT unspecified body region" };
+pub const US_BREAST: Code = Code { value: "24601-7", scheme: "LN", meaning: "US Breast" };
 /// CID 7020.
 pub const DIAGNOSTIC_IMAGING_REPORT: Code =
     Code { value: "18748-4", scheme: "LN", meaning: "Diagnostic imaging report" };
@@ -53,6 +54,7 @@ pub const IMAGE_LIBRARY: Code = dcm("111028", "Image Library");
 pub const IMAGE_LIBRARY_GROUP: Code = dcm("126200", "Image Library Group");
 pub const MODALITY: Code = dcm("121139", "Modality");
 pub const CT: Code = dcm("CT", "Computed Tomography");
+pub const US: Code = dcm("US", "Ultrasound");
 pub const FRAME_OF_REFERENCE_UID: Code = dcm("112227", "Frame of Reference UID");
 
 // Measurement groups: TID 1410, 1411, 1419, 1501, 4019.
@@ -88,6 +90,8 @@ pub const LAA_950: Code = own("LAA950", "Emphysema index LAA-950 (lung voxels be
 // What was found, and where: CID 6102, 4, 244, 7150.
 pub const NODULE: Code = sct("27925004", "Nodule");
 pub const LUNG: Code = sct("39607008", "Lung");
+pub const MASS: Code = sct("4147007", "Mass");
+pub const BREAST: Code = sct("76752008", "Breast");
 pub const RIGHT: Code = sct("24028007", "Right");
 pub const LEFT: Code = sct("7771000", "Left");
 pub const ABNORMAL_STRUCTURE: Code = sct("49755003", "Morphologically Abnormal Structure");

@@ -2,7 +2,7 @@
 
 use dicom_core::value::{C, DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::tags;
 use dicom_object::mem::InMemDicomObject;
 use dicom_object::meta::FileMetaTableBuilder;
 
@@ -81,7 +81,7 @@ pub fn reference(sop_class_uid: &str, sop_instance_uid: &str) -> DataSet {
     item
 }
 
-/// The data set as a Part 10 file, Explicit VR Little Endian.
+/// The data set as a Part 10 file.
 ///
 /// # Errors
 /// When the encoder refuses a value.
@@ -91,11 +91,12 @@ pub fn part10(
     sop_class_uid: &str,
     sop_uid: &str,
     capacity: usize,
+    transfer_syntax: &str,
 ) -> Result<Vec<u8>, Error> {
     let meta = FileMetaTableBuilder::new()
         .media_storage_sop_class_uid(sop_class_uid)
         .media_storage_sop_instance_uid(sop_uid)
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+        .transfer_syntax(transfer_syntax)
         .implementation_class_uid(super::uid::from_name("scanside"))
         .implementation_version_name(IMPLEMENTATION_VERSION);
     let object = set.0.with_meta(meta).map_err(|e| Error::Encode { kind, source: Box::new(e) })?;

@@ -8,6 +8,7 @@ pub mod codes;
 pub mod pages;
 pub mod provenance;
 pub mod uid;
+pub mod ultrasound;
 pub mod words;
 
 mod canvas;
@@ -68,13 +69,13 @@ pub enum Content<'a> {
 /// One DICOM object, ready to store and to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultObject {
-    /// `sr`, `seg`, `sc` or `pdf`.
+    /// `sr`, `seg`, `sc`, `pdf` or `us`.
     pub kind: &'static str,
     pub sop_class_uid: String,
     pub sop_uid: String,
     pub series_uid: String,
     pub study_uid: String,
-    /// Part 10 file, Explicit VR Little Endian.
+    /// Part 10 file.
     pub part10: Vec<u8>,
 }
 

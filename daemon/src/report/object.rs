@@ -1,7 +1,7 @@
 //! What all our objects have in common: identity, series, equipment, provenance.
 
 use dicom_core::VR;
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 
 use super::codes::{ACQUISITION_EQUIPMENT, OWN_SCHEME, PROCESSING_EQUIPMENT};
 use super::dataset::{self, DataSet};
@@ -144,14 +144,29 @@ impl Context<'_> {
         set.sequence(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, items);
     }
 
+    /// Explicit VR Little Endian.
+    ///
     /// # Errors
     /// When the encoder refuses a value.
     pub fn finish(&self, kind: Kind, index: usize, set: DataSet, capacity: usize) -> Result<ResultObject, Error> {
+        self.finish_as(kind, index, set, capacity, uids::EXPLICIT_VR_LITTLE_ENDIAN)
+    }
+
+    /// # Errors
+    /// When the encoder refuses a value.
+    pub fn finish_as(
+        &self,
+        kind: Kind,
+        index: usize,
+        set: DataSet,
+        capacity: usize,
+        transfer_syntax: &str,
+    ) -> Result<ResultObject, Error> {
         let sop_uid = self.sop_uid(kind, index);
         Ok(ResultObject {
             kind: kind.name,
             sop_class_uid: kind.sop_class_uid.into(),
-            part10: dataset::part10(set, kind.name, kind.sop_class_uid, &sop_uid, capacity)?,
+            part10: dataset::part10(set, kind.name, kind.sop_class_uid, &sop_uid, capacity, transfer_syntax)?,
             sop_uid,
             series_uid: self.series_uid(kind),
             study_uid: identity::study_uid(self.source, self.uids),

@@ -5,10 +5,10 @@ use dicom_dictionary_std::tags;
 use models::{Findings, Volume};
 
 use super::codes::{
-    COMMENT, CT, CT_UNSPECIFIED, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL, DEVICE_OBSERVER_NAME,
-    DEVICE_OBSERVER_SERIAL, DEVICE_OBSERVER_UID, ENGLISH, FRAME_OF_REFERENCE_UID, IMAGE_LIBRARY, IMAGE_LIBRARY_GROUP,
-    IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, LANGUAGE, MODALITY, OBSERVER_TYPE, PROCEDURE_REPORTED,
-    QUALITATIVE_EVALUATIONS,
+    COMMENT, CT, CT_UNSPECIFIED, Code, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL,
+    DEVICE_OBSERVER_NAME, DEVICE_OBSERVER_SERIAL, DEVICE_OBSERVER_UID, ENGLISH, FRAME_OF_REFERENCE_UID, IMAGE_LIBRARY,
+    IMAGE_LIBRARY_GROUP, IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, LANGUAGE, MODALITY, OBSERVER_TYPE,
+    PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
 };
 use super::content::{Item, Part, Relation, Value};
 use super::object::{Context, SR, declare_own_codes, or_unknown};
@@ -31,8 +31,8 @@ pub fn findings(
     let parts = groups::Parts { context, volume, seg, pages };
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
     let said = groups::summary(findings).into_iter().chain(groups::lung_summary(findings));
-    let root = head(context)
-        .with(image_library(context))
+    let root = head(context, CT_UNSPECIFIED)
+        .with(image_library(context, CT))
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(groups::all(&parts, findings)))
         .with(evaluations(context, said));
     document(context, root, &own)
@@ -44,13 +44,31 @@ pub fn findings(
 /// When a value of the source does not fit into an object.
 pub fn refusal(context: &Context, reason: &str, page: &Page) -> Result<ResultObject, Error> {
     let group = groups::refusal(context, reason, page);
-    let root =
-        head(context).with(Item::container(IMAGING_MEASUREMENTS, None).with(group)).with(evaluations(context, []));
+    let root = head(context, CT_UNSPECIFIED)
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with(group))
+        .with(evaluations(context, []));
     document(context, root, &[&page.object])
 }
 
+/// The report of an ultrasound exam; `lesions` are its measurement groups, at least one.
+///
+/// # Errors
+/// When a value does not fit into an object.
+pub fn ultrasound(
+    context: &Context,
+    lesions: Vec<Item>,
+    modality: Code,
+    procedure: Code,
+) -> Result<ResultObject, Error> {
+    let root = head(context, procedure)
+        .with(image_library(context, modality))
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(lesions))
+        .with(evaluations(context, []));
+    document(context, root, &[])
+}
+
 /// Title, language, observer, procedure.
-fn head(context: &Context) -> Item {
+fn head(context: &Context, procedure: Code) -> Item {
     let p = context.provenance;
     let text = |name, value: &str| Item::text(Relation::HasObsContext, name, value);
     Item::container(IMAGING_MEASUREMENT_REPORT, Some("1500"))
@@ -61,12 +79,16 @@ fn head(context: &Context) -> Item {
         .with(text(DEVICE_OBSERVER_MANUFACTURER, MANUFACTURER))
         .with(text(DEVICE_OBSERVER_MODEL, DEVICE_MODEL))
         .with(text(DEVICE_OBSERVER_SERIAL, or_unknown(&p.serial_number)))
-        .with(Item::code(Relation::HasConceptMod, PROCEDURE_REPORTED, CT_UNSPECIFIED))
+        .with(Item::code(Relation::HasConceptMod, PROCEDURE_REPORTED, procedure))
 }
 
 /// Every image that was analysed (TID 1600).
-fn image_library(context: &Context) -> Item {
-    let frame_of_reference = identity::frame_of_reference_uid(context.source, context.uids);
+fn image_library(context: &Context, modality: Code) -> Item {
+    // Pictures of a hand-held probe lie in no frame of reference.
+    let frame_of_reference = (modality == CT).then(|| {
+        let uid = identity::frame_of_reference_uid(context.source, context.uids);
+        Item::uid(Relation::HasAcqContext, FRAME_OF_REFERENCE_UID, uid)
+    });
     let mut seen = std::collections::HashSet::new();
     let images = context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid)).map(|i| {
         let image = Value::Image {
@@ -77,8 +99,8 @@ fn image_library(context: &Context) -> Item {
         Item::nameless(Relation::Contains, image)
     });
     let group = Item::container(IMAGE_LIBRARY_GROUP, None)
-        .with(Item::code(Relation::HasAcqContext, MODALITY, CT))
-        .with(Item::uid(Relation::HasAcqContext, FRAME_OF_REFERENCE_UID, frame_of_reference))
+        .with(Item::code(Relation::HasAcqContext, MODALITY, modality))
+        .with_all(frame_of_reference)
         .with_all(images);
     Item::container(IMAGE_LIBRARY, Some("1600")).with(group)
 }

@@ -44,6 +44,21 @@ impl Uids {
         Self { seed: hash.finalize().into() }
     }
 
+    /// All UIDs of one exam: a retry makes the same objects, another device or model others.
+    pub fn of_exam(study_uid: &str, provenance: &Provenance) -> Self {
+        let mut hash = Sha256::new();
+        field(&mut hash, "exam");
+        field(&mut hash, study_uid);
+        field(&mut hash, &provenance.device_uid);
+        field(&mut hash, &provenance.software_version);
+        if let Some(model) = &provenance.model {
+            for text in [&model.id, &model.version, &model.sha256, &model.thresholds] {
+                field(&mut hash, text);
+            }
+        }
+        Self { seed: hash.finalize().into() }
+    }
+
     /// The UID of the `index`th thing of this kind.
     pub fn of(&self, kind: &str, index: usize) -> String {
         let mut hash = Sha256::new();
