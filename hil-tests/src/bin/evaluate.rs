@@ -1,13 +1,15 @@
 //! Measures a model package on phantoms it was never trained on, through the engine that ships, and writes the table of
 //! the model card.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
 use hil_tests::evaluation::analyse::analyse;
 use hil_tests::evaluation::{self, Scan, dice, read, table};
-use hil_tests::phantom::visit::Visit;
+use hil_tests::phantom::scanner::Vendor;
+use hil_tests::phantom::visit::{Protocol, Visit};
 use hil_tests::phantom::{Options, Phantom, dicom};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +22,9 @@ struct Arguments {
     /// How many phantoms
     #[arg(long, default_value_t = 100)]
     count: u64,
+    /// How many more, scanned as for calcium scoring: a chest scan gives no Agatston score. A quarter of --count when absent
+    #[arg(long)]
+    calcium: Option<u64>,
     /// First seed; 2000000 and up are kept for evaluation
     #[arg(long, default_value_t = EVALUATION_SEEDS.start)]
     seed: u64,
@@ -37,26 +42,31 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let seeds = arguments.seed..arguments.seed + arguments.count;
+    let calcium = seeds.end..seeds.end + arguments.calcium.unwrap_or(arguments.count / 4);
     ensure!(
-        EVALUATION_SEEDS.contains(&seeds.start) && seeds.end <= EVALUATION_SEEDS.end,
-        "seeds {seeds:?} are not all kept for evaluation ({EVALUATION_SEEDS:?})"
+        EVALUATION_SEEDS.contains(&seeds.start) && calcium.end <= EVALUATION_SEEDS.end,
+        "seeds {seeds:?} and {calcium:?} are not all kept for evaluation ({EVALUATION_SEEDS:?})"
     );
     let manifest_path = arguments.package.join("model.toml");
     let manifest =
         std::fs::read_to_string(&manifest_path).with_context(|| format!("cannot read {}", manifest_path.display()))?;
     let model = model_name(&manifest)?;
     let packages = arguments.package.parent().context("the package lies in no folder")?;
-    let mut scans = Vec::new();
-    for seed in seeds.clone() {
-        let scan = evaluate(seed, packages).with_context(|| format!("phantom {seed}"))?;
-        println!("{scan}");
-        scans.push(scan);
-    }
-    let table = table::tables(&scans, &seeds, &model);
+    let all = |seeds: &Range<u64>, protocol| {
+        let mut scans = Vec::new();
+        for seed in seeds.clone() {
+            let scan = evaluate(seed, protocol, packages).with_context(|| format!("phantom {seed}"))?;
+            println!("{scan}");
+            scans.push(scan);
+        }
+        anyhow::Ok(scans)
+    };
+    let (scans, scored) = (all(&seeds, Protocol::Chest)?, all(&calcium, Protocol::Calcium)?);
+    let table = table::tables(&scans, &seeds, &model) + &table::calcium(&scored, &calcium);
     println!("\n{table}");
     if let Some(path) = &arguments.out {
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        std::fs::write(path, serde_json::to_string_pretty(&scans)?)?;
+        std::fs::write(path, serde_json::to_string_pretty(&[scans, scored])?)?;
     }
     if !arguments.dry_run {
         let path = arguments.package.join("CARD.md");
@@ -74,12 +84,20 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// One phantom: made, written as DICOM, analysed, compared.
-fn evaluate(seed: u64, packages: &Path) -> anyhow::Result<Scan> {
+fn evaluate(seed: u64, protocol: Protocol, packages: &Path) -> anyhow::Result<Scan> {
     let folder = tempfile::tempdir()?;
     let results = tempfile::tempdir()?;
-    let phantom = Phantom::new(seed, &Options::varied(seed));
+    let (options, visit) = match protocol {
+        Protocol::Chest => (Options::varied(seed), Visit::default()),
+        // Whether a scan was gated is said by headers that only real scanners' have.
+        Protocol::Calcium => {
+            let vendor = Some(Vendor::by_seed(seed));
+            (Options::varied(seed).calcium(), Visit { vendor, protocol, ..Visit::default() })
+        }
+    };
+    let phantom = Phantom::new(seed, &options);
     let (slices, truth) = phantom.render_labelled();
-    dicom::study_of(&phantom, &slices, &Visit::default())?.write_to(folder.path())?;
+    dicom::study_of(&phantom, &slices, &visit)?.write_to(folder.path())?;
     let series = analyse(folder.path(), packages, Some(results.path()))?;
     let findings = series.findings.with_context(|| format!("not processed: {}", series.verdict))?;
     let segmentation = series.objects.iter().find(|path| path.to_string_lossy().ends_with("seg.dcm"));
