@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench soak lint fmt evaluate train train-smoke docs clean
+.PHONY: help setup build demo test bench hil soak lint fmt evaluate train train-smoke docs clean
 
 export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
@@ -32,6 +32,10 @@ bench: ## release build, side by side with Orthanc and DCMTK; figures also in ou
 	cargo build --release --workspace --bins
 	@target/release/bench --out out/bench.json
 
+hil: ## the capture contract on the kernel's pretend video devices, in a QEMU guest
+	@$(SETUP) hil
+	GUEST=$(CURDIR)/.cache/guest hil-tests/scripts/vivid.sh
+
 soak: setup ## the power-loss test, 200 kills (ROUNDS=n)
 	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test --workspace --bins --test power_loss -- --nocapture
 
@@ -48,8 +52,9 @@ evaluate: setup ## sensitivity and false positives of the model packages on held
 	@cargo build --release --workspace --bins
 	@target/release/evaluate --out out/evaluation.json
 
-train: ## train the chest CT network on phantoms (downloads PyTorch, hours)
+train: ## train both networks on phantoms (downloads PyTorch; minutes with a GPU, hours without)
 	models/training/train.sh
+	models/training/ultrasound/train.sh
 
 train-smoke: ## the way from phantoms to a package in minutes: the loss falls, the ONNX file equals PyTorch
 	models/training/train.sh --smoke

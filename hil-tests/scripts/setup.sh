@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes a fresh Debian 12 machine ready to build and test: system packages, the validators' Python, ONNX Runtime.
-# Quick when everything is there. `setup.sh bench` also installs what only the benchmark compares with.
+# Quick when everything is there. `setup.sh bench` also installs what only the benchmark compares with, `setup.sh hil` what
+# runs a guest with pretend devices.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$scripts/../.." && pwd)
@@ -25,6 +26,7 @@ packages() {
   local wanted="ca-certificates cmake g++ gcc make pkg-config python3 python3-venv dbus dcmtk dicom3tools
     libpixelmed-java libcommons-codec-java default-jre-headless"
   [ "$purpose" = bench ] && wanted="$wanted orthanc"
+  [ "$purpose" = hil ] && wanted="$wanted qemu-system-x86 busybox-static cpio kmod v4l-utils"
   local missing="" package as_root=""
   for package in $wanted; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
@@ -87,9 +89,25 @@ onnxruntime() {
   ln -sfn "$version/libonnxruntime.so.$version" "$cache/onnxruntime/libonnxruntime.so"
 }
 
+# The kernel of the guest: Debian's own, because it has vivid.
+guest() {
+  compgen -G "$cache/guest/boot/vmlinuz-*" >/dev/null && return
+  local image work
+  image=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+  [ -n "$image" ] || fail "no package linux-image-amd64: is this Debian on x86-64?"
+  say "the guest's kernel, $image"
+  work=$(mktemp -d "$cache/guest.XXXXXX")
+  (cd "$work" && apt-get download -qq "$image" >/dev/null && dpkg -x ./*.deb unpacked)
+  rm -rf "$cache/guest"
+  mv "$work/unpacked" "$cache/guest"
+  rm -rf "$work"
+}
+
 rust
 packages
 mkdir -p "$cache"
 python python validators.txt
 [ "$purpose" = bench ] && python peer peer.txt
 onnxruntime
+[ "$purpose" = hil ] && guest
+exit 0

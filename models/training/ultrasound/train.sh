@@ -51,7 +51,7 @@ if [ -z "$python" ]; then
 fi
 
 phantom=${SCANSIDE_PHANTOM:-${CARGO_TARGET_DIR:-$root/target}/debug/phantom}
-[ -n "${SCANSIDE_PHANTOM:-}" ] || cargo build --quiet -p hil-tests --bin phantom --manifest-path "$root/Cargo.toml"
+[ -n "${SCANSIDE_PHANTOM:-}" ] || cargo build --quiet --bin phantom --manifest-path "$root/Cargo.toml"
 # One process for each seed, as many at once as there are cores.
 clips() { # folder, first seed, how many, which frames
   local folder=$1 first=$2 count=$3

@@ -1,0 +1,116 @@
+"""Measures the fast network of a package on held-out videos and writes the table of its card, and the card's hash in model.toml.
+
+    phantom ultrasound frames --seed N --every 3 --out FOLDER    for each N from 2000000 on
+    python evaluate.py --clips FOLDER --package ../../packages/us-breast
+
+Candidates and tracks are those of detect.py, not of the engine.
+"""
+
+import argparse
+import hashlib
+import math
+import pathlib
+import re
+import tomllib
+
+import numpy as np
+
+import choose
+import clips
+import detect
+import export
+from channels import CHANNELS, MALIGNANT
+
+MARKS = ("<!-- evaluation: written by evaluate.py -->", "<!-- end of evaluation -->")
+BATCH = 16
+
+
+def wilson(hit, of):
+    """95 % confidence interval of a share (Wilson 1927)."""
+    if not of:
+        return 0.0, 1.0
+    z, p = 1.96, hit / of
+    middle, half = p + z * z / (2 * of), z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    return tuple((middle + s * half) / (1 + z * z / of) for s in (-1, 1))
+
+
+def maps(session, clip):
+    images = clip.images[:, None].astype(np.float32) / 255
+    parts = [session.run(None, {"image": images[i : i + BATCH]})[0] for i in range(0, len(images), BATCH)]
+    return np.concatenate(parts).astype(np.float16)
+
+
+def frame_dice(probabilities, found, mask):
+    """Of each frame that shows a lesion."""
+    scores = []
+    for probability, clip in zip(probabilities, found):
+        wanted = clip.labels[:, 1::2, 1::2] & 1
+        seen = probability[:, 0] >= mask
+        both, either = (seen & (wanted == 1)).sum((1, 2)), seen.sum((1, 2)) + wanted.sum((1, 2))
+        scores.append((2 * both / np.maximum(either, 1))[wanted.any((1, 2))])
+    return np.concatenate(scores)
+
+
+def switches(true):
+    """How often a lesion got another track, and how many lesions had one."""
+    by_lesion = {}
+    for clip, track in true:
+        for lesion in track.lesions:
+            by_lesion[clip.seed, lesion] = by_lesion.get((clip.seed, lesion), 0) + 1
+    return sum(n - 1 for n in by_lesion.values()), len(by_lesion)
+
+
+def table(found, probabilities, thresholds, model):
+    lesion = thresholds["lesion"]
+    candidates = [
+        [detect.candidates(c, i, p, lesion["mask"]) for i, p in enumerate(ps)] for c, ps in zip(found, probabilities)
+    ]
+    hit, total, false, seconds, true = choose.run(found, candidates, lesion["confidence"], lesion["min_size"])
+    low, high = wilson(hit, total)
+    dice = frame_dice(probabilities, found, lesion["mask"])
+    changed, tracked = switches(true)
+    lines = [
+        f"{len(found)} videos of {seconds / len(found):.0f} s (seeds {found[0].seed} to {found[-1].seed}), {model}, fast network. In "
+        "brackets: 95 % confidence interval (Wilson).", "",
+        "| on held-out phantoms | |", "|---|---|",
+        f"| lesions found | {hit} of {total}: {hit / total:.3f} ({low:.3f} to {high:.3f}) |",
+        f"| false alarms | {false} in {seconds:.0f} s: {false / seconds:.3f} per second |",
+        f"| Dice of frames that show a lesion | mean {dice.mean():.3f}, median {np.median(dice):.3f}, {len(dice)} frames |",
+        f"| tracks changed | {changed} over {tracked} lesions: {changed / max(tracked, 1):.3f} per lesion |", "",
+        "| of the lesions found | AUC | right at 0.5 | have it |", "|---|---|---|---|",
+    ]
+    values, truth = choose.described(true)
+    for index, channel in enumerate(CHANNELS[MALIGNANT:], MALIGNANT):
+        auc = choose.area_under_curve(values[:, index], truth[:, index])
+        right = ((values[:, index] >= 0.5) == truth[:, index]).mean()
+        area = "-" if auc is None else f"{auc:.3f}"
+        lines.append(f"| {channel.replace('_', ' ')} | {area} | {right:.3f} | {int(truth[:, index].sum())} of {len(truth)} |")
+    return "\n".join(lines)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--clips", required=True)
+    arguments.add_argument("--package", required=True, type=pathlib.Path)
+    a = arguments.parse_args()
+
+    path = a.package / "model.toml"
+    manifest = tomllib.loads(path.read_text())
+    found = clips.load(a.clips, clips.EVALUATION_SEEDS)
+    network = next(v["network"] for v in manifest["variants"] if v["accelerator"] == "any")
+    session = export.session(a.package / network)
+    probabilities = [maps(session, clip) for clip in found]
+    model = f"{manifest['id']} {manifest['version']} (network sha256 {manifest['files'][network][:12]}...)"
+    text = table(found, probabilities, manifest["thresholds"], model)
+    print(text)
+    card = a.package / "CARD.md"
+    before, _, rest = card.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    assert end, f"{card}: no marks"
+    card.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+    digest = hashlib.sha256(card.read_bytes()).hexdigest()
+    path.write_text(re.sub(r'^"CARD.md" = ".*"$', f'"CARD.md" = "{digest}"', path.read_text(), flags=re.M))
+
+
+if __name__ == "__main__":
+    main()
