@@ -52,12 +52,19 @@ def frame_dice(probabilities, found, mask):
 
 
 def switches(true):
-    """How often a lesion got another track, and how many lesions had one."""
+    """How often a lesion got another track while it stayed in view, how often when it came back, and how many had one."""
     by_lesion = {}
     for clip, track in true:
         for lesion in track.lesions:
-            by_lesion[clip.seed, lesion] = by_lesion.get((clip.seed, lesion), 0) + 1
-    return sum(n - 1 for n in by_lesion.values()), len(by_lesion)
+            by_lesion.setdefault((clip.seed, lesion), (clip, []))[1].append(track)
+    changed = back = 0
+    for (_, lesion), (clip, tracks) in by_lesion.items():
+        shown = [any(l["id"] == lesion for l in f["lesions"]) for f in clip.truth["frames"]]
+        tracks.sort(key=lambda t: t.hits[0].frame)
+        for one, other in zip(tracks, tracks[1:]):
+            stayed = all(shown[one.hits[-1].frame + 1 : other.hits[0].frame])
+            changed, back = changed + stayed, back + (not stayed)
+    return changed, back, len(by_lesion)
 
 
 def table(found, probabilities, thresholds, model):
@@ -68,7 +75,7 @@ def table(found, probabilities, thresholds, model):
     hit, total, false, seconds, true = choose.run(found, candidates, lesion["confidence"], lesion["min_size"])
     low, high = wilson(hit, total)
     dice = frame_dice(probabilities, found, lesion["mask"])
-    changed, tracked = switches(true)
+    changed, back, tracked = switches(true)
     lines = [
         f"{len(found)} videos of {seconds / len(found):.0f} s (seeds {found[0].seed} to {found[-1].seed}), {model}, fast network. In "
         "brackets: 95 % confidence interval (Wilson).", "",
@@ -76,7 +83,8 @@ def table(found, probabilities, thresholds, model):
         f"| lesions found | {hit} of {total}: {hit / total:.3f} ({low:.3f} to {high:.3f}) |",
         f"| false alarms | {false} in {seconds:.0f} s: {false / seconds:.3f} per second |",
         f"| Dice of frames that show a lesion | mean {dice.mean():.3f}, median {np.median(dice):.3f}, {len(dice)} frames |",
-        f"| tracks changed | {changed} over {tracked} lesions: {changed / max(tracked, 1):.3f} per lesion |", "",
+        f"| another track for a lesion that stayed in view | {changed} over {tracked} lesions: {changed / max(tracked, 1):.3f} per lesion |",
+        f"| another track for one that came back | {back} |", "",
         "| of the lesions found | AUC | right at 0.5 | have it |", "|---|---|---|---|",
     ]
     values, truth = choose.described(true)

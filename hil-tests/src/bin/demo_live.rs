@@ -1,0 +1,203 @@
+//! `make demo-live`: a phantom is scanned, the box looks on, the page shows it. Prints found beside planted and the latency of
+//! every stage; fails when a planted lesion is missed or a picture is lost.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use hil_tests::appliance::{Appliance, Setup, fresh_folder};
+use hil_tests::browser::Browser;
+use hil_tests::demo::terminal::Terminal;
+use hil_tests::live::{Audience, Planted, found};
+use hil_tests::modality::Modality;
+use hil_tests::part10::Folder;
+use hil_tests::phantom::{Options, Phantom};
+use hil_tests::tools;
+use hil_tests::watch::Watch;
+use tokio::sync::watch;
+
+/// The phantom's 30 pictures a second, twice through would see everything twice.
+const WARM_UP: Duration = Duration::from_secs(20);
+const PAGE_WITHIN: Duration = Duration::from_secs(15);
+/// One chest CT, while the live path goes first.
+const READ_WITHIN: Duration = Duration::from_secs(600);
+
+/// Scans a breast phantom through the box.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where pictures, truth and figures go. Emptied first.
+    #[arg(long, default_value = "out/demo-live")]
+    out: PathBuf,
+    /// Of the phantom; 2000000 and up were never trained on.
+    #[arg(long, default_value_t = 2_000_001)]
+    seed: u64,
+    #[arg(long, default_value_t = 20)]
+    seconds: u32,
+    /// How many lesions it has.
+    #[arg(long, default_value_t = 3)]
+    lesions: u32,
+    /// Look on for so long; the video begins again when it ends. Once through when absent.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Have the box read chest CTs all the while.
+    #[arg(long)]
+    load: bool,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let terminal = Terminal::detect();
+    fresh_folder(&arguments.out)?;
+    let out = arguments.out.canonicalize()?;
+    println!("{}", terminal.bold("Scanside live demo"));
+
+    let stage = terminal.stage("phantom", "is scanned", 0);
+    let video = out.join("scan.y4m");
+    record(&arguments, &video)?;
+    let truth: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("scan.json"))?)?;
+    let planted = truth["lesions"].as_array().map_or(0, Vec::len);
+    stage.done(&format!("{} s of video of 1280x720 at 30 a second, {planted} lesions", arguments.seconds));
+
+    let stage = terminal.stage("box", "starts", 0);
+    let port = free_port()?;
+    let extra = format!(
+        "[live]\ndevice = \"replay:{}\"\n[console]\naddress = \"127.0.0.1:{port}\"\n",
+        video.display()
+    );
+    let appliance = Appliance::start(&Setup { extra, ..Setup::default() }).await?;
+    let mut audience = Audience::join(port).await?;
+    audience.wait_for_sign("ready", WARM_UP).await?;
+    stage.done(&format!("page at http://127.0.0.1:{port}"));
+
+    let stage = terminal.stage("exam", "runs", 0);
+    scansidectl(&appliance, &["live", "start", "--patient-id", "PHANTOM-1", "--name", "Phantom^Breast"])?;
+    let mut browser = Browser::start(1280, 900).await?;
+    if let Some(browser) = &mut browser {
+        browser.open(&format!("http://127.0.0.1:{port}/")).await?;
+    }
+    let load = if arguments.load { Some(Load::start(&appliance, &out).await?) } else { None };
+    audience.forget();
+    let seconds = arguments.minutes.map_or(f64::from(arguments.seconds), |minutes| 60.0 * minutes);
+    let half = Duration::from_secs_f64(seconds / 2.0);
+    let memory_before = appliance.resident_bytes()?;
+    audience.listen(half).await?;
+    if let Some(browser) = &mut browser {
+        let outlined = "document.querySelectorAll('#overlay polygon.outline').length > 0";
+        let listening = audience.listen(PAGE_WITHIN);
+        let seen = tokio::select! {
+            seen = browser.wait("an outlined lesion", PAGE_WITHIN, outlined) => seen.is_ok(),
+            _ = listening => false,
+        };
+        browser.screenshot(&out.join("page.png")).await?;
+        if !seen {
+            println!("  no lesion was outlined on the page while it was looked at");
+        }
+    }
+    audience.listen(half + Duration::from_secs(2)).await?;
+    let memory_after = appliance.resident_bytes()?;
+    let read = match load {
+        Some(load) => format!(", {} chest CTs read meanwhile", load.end().await?),
+        None => String::new(),
+    };
+    scansidectl(&appliance, &["live", "stop"])?;
+    let page = if browser.is_some() { ", page.png" } else { " (no Chromium: no picture of the page)" };
+    stage.done(&format!("{} overlays heard{read}{page}", audience.overlays.len()));
+
+    let lesions = found(&truth, &audience.overlays)?;
+    terminal.heading("Found beside planted");
+    let rows: Vec<Vec<String>> = lesions.planted.iter().map(Planted::row).collect();
+    terminal.table(&["lesion", "planted", "found", "after s", "score", "planted mm", "found mm"], &rows);
+    println!("  {} outlines that lie on nothing planted", lesions.false_alarms);
+
+    terminal.heading("Latency, ms");
+    let stats = &audience.stats;
+    let stages: Vec<Vec<String>> = stats["stages"].as_array().into_iter().flatten().filter_map(stage_row).collect();
+    terminal.table(&["stage", "count", "median", "99 %", "99.9 %", "most"], &stages);
+    println!("  {} pictures, {} lost, {} looked at by the model", stats["pictures"], stats["lost"], stats["inferred"]);
+    let megabytes = [memory_before, memory_after].map(|bytes| bytes / 1_000_000);
+    println!("  memory of the box: {} MB when the exam began, {} MB at its end", megabytes[0], megabytes[1]);
+    let figures = serde_json::json!({ "lesions": lesions, "stats": stats, "memory_mb": megabytes, "load": arguments.load });
+    std::fs::write(out.join("figures.json"), serde_json::to_string_pretty(&figures)?)?;
+    println!("\n  everything is in {}", arguments.out.display());
+
+    let missed = lesions.planted.iter().filter(|p| p.expected && !p.found).count();
+    ensure!(missed == 0, "{missed} planted lesions were missed");
+    ensure!(stats["lost"] == 0, "{} pictures were lost", stats["lost"]);
+    Ok(())
+}
+
+fn record(arguments: &Arguments, video: &Path) -> Result<()> {
+    let made = Command::new(tools::our_binary("phantom")?)
+        .args(["ultrasound", "video", "--layout", "a", "--fps", "30", "--seed", &arguments.seed.to_string()])
+        .args(["--seconds", &arguments.seconds.to_string(), "--lesions", &arguments.lesions.to_string()])
+        .arg("--out")
+        .arg(video)
+        .output()?;
+    ensure!(made.status.success(), "the phantom cannot be made: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
+}
+
+fn scansidectl(appliance: &Appliance, arguments: &[&str]) -> Result<()> {
+    let said = Command::new(tools::our_binary("scansidectl")?)
+        .args(["--bus", &appliance.bus.address])
+        .args(arguments)
+        .output()
+        .context("scansidectl cannot be started")?;
+    if !said.status.success() {
+        bail!("scansidectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&said.stderr));
+    }
+    Ok(())
+}
+
+/// One chest CT, sent once and read again and again.
+struct Load {
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<Result<usize>>,
+}
+
+impl Load {
+    async fn start(appliance: &Appliance, out: &Path) -> Result<Self> {
+        let folder = out.join("ct");
+        let (study, _) = Phantom::chest(2_000_001, &Options::everything())?;
+        study.write_to(&folder)?;
+        let instances = Folder::scan(&folder)?.instances;
+        let sent = Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&instances, |_, _| {}).await?;
+        ensure!(sent.acknowledged() == instances.len(), "the box refused {} of the CT's slices", sent.refused());
+        let manager = appliance.manager().await?;
+        let mut watch = Watch::new(manager.clone()).await?;
+        let (stop, mut stopped) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            let mut read = 0;
+            loop {
+                let outcome = tokio::select! {
+                    _ = stopped.changed() => return Ok(read),
+                    outcome = watch.until_settled(READ_WITHIN, |_| {}) => outcome?,
+                };
+                read += 1;
+                let series = outcome.series.first().context("no series")?;
+                manager.rerun(&series.study_uid, scanside_client::Options::new()).await?;
+            }
+        });
+        Ok(Self { stop, task })
+    }
+
+    async fn end(self) -> Result<usize> {
+        self.stop.send_replace(true);
+        self.task.await?
+    }
+}
+
+/// A port that nobody has; the box needs to be told one that we can find.
+fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn stage_row(stage: &serde_json::Value) -> Option<Vec<String>> {
+    let latency = &stage[1];
+    let number = |key: &str| latency[key].as_f64().map(|ms| format!("{ms:.2}"));
+    let count = latency["count"].as_u64()?.to_string();
+    Some(vec![stage[0].as_str()?.to_owned(), count, number("p50")?, number("p99")?, number("p999")?, number("max")?])
+}
