@@ -75,7 +75,8 @@ fn check(patient: &Patient) -> Result<(), String> {
     if patient.id.is_empty() || patient.name.is_empty() {
         return Err("the patient needs a number and a name".into());
     }
-    let fields = [("number", &patient.id, 64), ("name", &patient.name, 64), ("accession number", &patient.accession_number, 16)];
+    let fields =
+        [("number", &patient.id, 64), ("name", &patient.name, 64), ("accession number", &patient.accession_number, 16)];
     for (what, text, most) in fields {
         if text.chars().count() > most {
             return Err(format!("the {what} has more than {most} characters"));

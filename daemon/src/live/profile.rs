@@ -197,13 +197,13 @@ impl Profiles {
         let wanted = match wanted {
             "auto" => None,
             path if is_path(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| format!("live.profile {path}: {error}"))?;
-                Some(Profile::parse(&text).map_err(|error| format!("live.profile {path}: {error}"))?)
+                let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+                Some(Profile::parse(&text).map_err(|error| format!("{path}: {error}"))?)
             }
             name => {
                 let known = || all.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
                 let found = all.iter().find(|profile| profile.name == name).cloned();
-                Some(found.ok_or_else(|| format!("live.profile {name:?} is not known; one of auto, {}", known()))?)
+                Some(found.ok_or_else(|| format!("{name:?} is not known; one of auto, {}", known()))?)
             }
         };
         Ok(Self { all, wanted })

@@ -85,6 +85,13 @@ impl Shelf {
         Self { events: Some(events), ..self }
     }
 
+    /// Networks loaded from it run on so many threads, 0 for all cores.
+    #[must_use]
+    pub fn on_threads(mut self, threads: usize) -> Self {
+        self.config.threads = threads;
+        self
+    }
+
     /// Held for moments only: never while a network is loaded or run, or an archive unpacked.
     pub fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
