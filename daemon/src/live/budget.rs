@@ -8,7 +8,7 @@ use super::view::Latency;
 const STEPS: u64 = 64;
 /// 2^32 us are more than an hour.
 const MOST: u64 = 1 << 32;
-const BUCKETS: usize = (26 * STEPS + 2 * STEPS) as usize;
+const BUCKETS: usize = (25 * STEPS + 2 * STEPS) as usize;
 
 /// Durations by microseconds, in buckets that grow with the value.
 #[derive(Debug, Clone)]

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 /// A picture that stood still for longer is frozen.
 pub const FROZEN_AFTER: Duration = Duration::from_secs(1);
-/// Mean difference of two pictures below which nothing moved, of 0..1: a quarter of a grey level. Electronic noise alone
-/// makes more; callipers that somebody draws on a frozen picture make less.
-const SAME: f32 = 0.25 / 255.0;
+/// A pixel that differs by more has changed, of 0..1: two grey levels.
+const CHANGED: f32 = 2.5 / 255.0;
+/// Nothing moved when no more than this share of the pixels changed. Electronic noise alone changes more; callipers that
+/// somebody draws on a frozen picture change less.
+const SAME: f32 = 0.005;
 /// Each so many pixels one is compared.
 const EVERY: usize = 5;
 
@@ -23,8 +25,8 @@ impl Stillness {
     pub fn observe(&mut self, image: &[f32], captured: Duration) -> bool {
         let sample = || image.iter().step_by(EVERY).copied();
         let count = image.len().div_ceil(EVERY);
-        let difference: f32 = self.last.iter().zip(sample()).map(|(a, b)| (a - b).abs()).sum();
-        let same = self.last.len() == count && count > 0 && difference <= SAME * count as f32;
+        let changed = self.last.iter().zip(sample()).filter(|(a, b)| (*a - b).abs() > CHANGED).count();
+        let same = self.last.len() == count && count > 0 && changed as f32 <= SAME * count as f32;
         self.last.clear();
         self.last.extend(sample());
         let since = match self.since {
@@ -55,7 +57,7 @@ mod tests {
         let mut callipers = picture.clone();
         callipers[10] = 1.0;
         assert!(stillness.observe(&callipers, at(1080)), "a cross is drawn on it");
-        let noise: Vec<f32> = (0..1000).map(|i| 0.5 + (i / 5 % 3) as f32 / 255.0).collect();
+        let noise: Vec<f32> = (0..1000).map(|i| 0.5 + (i / 5 % 3) as f32 * 3.0 / 255.0).collect();
         assert!(!stillness.observe(&noise, at(1120)), "it moves again");
         assert!(!stillness.observe(&noise, at(1500)));
         assert!(stillness.observe(&noise, at(2200)));

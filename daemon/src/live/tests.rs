@@ -23,7 +23,8 @@ async fn sim_the_overlay_is_that_of_the_newest_picture() {
         let [left, top, right, bottom] = lesion.bounds;
         assert!(left > 40.0 && right < 88.0 && top > 16.0 && bottom < 96.0, "{:?}", lesion.bounds);
         let [long, across] = lesion.size_mm.unwrap();
-        assert!((long - (right - left) * 0.5).abs() < 2.0 && across <= long, "{long} {across}");
+        let (width, height) = ((right - left) * 0.5, (bottom - top) * 0.5);
+        assert!(long >= width && long <= width.hypot(height) && across <= long, "{long} {across}");
     }
     let status = bench.status();
     assert_eq!(status.sign, Sign::Ready);

@@ -108,13 +108,33 @@ mod tests {
             source in prop::array::uniform2(1usize..90), size in prop::array::uniform2(1usize..40), level: u8,
         ) {
             let out = filled(&vec![level; source[0] * source[1]], source, size).map_bytes();
-            prop_assert_eq!(out[0], level);
             let scale = Letterbox::new(source, size).scale();
             let whole = [source[0] as f32 / scale, source[1] as f32 / scale].map(|n| (n + 1e-3) as usize);
             for (i, v) in out.iter().enumerate() {
                 if i % size[0] < whole[0] && i / size[0] < whole[1] {
                     prop_assert_eq!(*v, level, "pixel {}", i);
                 }
+            }
+        }
+
+        #[test]
+        fn each_pixel_is_the_mean_of_the_area_that_it_covers(
+            source in prop::array::uniform2(1usize..50), size in prop::array::uniform2(1usize..24),
+            seed in prop::collection::vec(any::<u8>(), 2500),
+        ) {
+            let scale = (0..2).map(|a| source[a] as f64 / size[a] as f64).fold(0.0, f64::max);
+            let overlap = |i: usize, s: usize| {
+                ((i + 1) as f64 * scale).min((s + 1) as f64) - (i as f64 * scale).max(s as f64)
+            };
+            let out = filled(&seed[..source[0] * source[1]], source, size);
+            for (i, have) in out.iter().enumerate() {
+                let (x, y) = (i % size[0], i / size[0]);
+                let pixels = (0..source[0] * source[1]).map(|s| {
+                    let (across, down) = (overlap(x, s % source[0]).max(0.0), overlap(y, s / source[0]).max(0.0));
+                    across * down * f64::from(seed[s])
+                });
+                let want = pixels.sum::<f64>() / (scale * scale);
+                prop_assert!((f64::from(*have) * 255.0 - want).abs() <= 0.51, "pixel {}: {} {}", i, have, want);
             }
         }
 
