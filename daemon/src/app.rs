@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures_util::future::BoxFuture;
+use hal::Clock;
 use models::registry::Swept;
+use models::task::US_BREAST;
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
 
@@ -17,13 +19,17 @@ use crate::dbus::{self, RerunOptions};
 use crate::dicom::{self, Intake, send};
 use crate::health::{self, notify};
 use crate::level::{Gate, Level};
+use crate::live::device::Device;
+use crate::live::precedence::{self, Precedence};
+use crate::live::profile::Profiles;
+use crate::live::supply::FromShelf;
 use crate::model::{Models, Shelf};
 use crate::shutdown::{Shutdown, Trigger};
 use crate::spool::Spool;
 use crate::store::{self, Durability, Store, deliveries, jobs, series};
 use crate::study::Event;
 use crate::volume::ahead::DecodeAhead;
-use crate::{outbox, study};
+use crate::{live, outbox, study};
 
 /// Arrivals that may wait for the study task before senders are held back.
 const ARRIVALS: usize = 1024;
@@ -37,6 +43,11 @@ const EVENTS: usize = 4096;
 /// When something durable cannot be opened, a port cannot be bound, or a task fails.
 pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
+    if settings.live.is_on() {
+        // Before anybody uses the common pool.
+        let pool = rayon::ThreadPoolBuilder::new().start_handler(|_| precedence::step_back()).build_global();
+        pool.unwrap_or_else(|error| tracing::warn!(%error, "study work keeps its priority"));
+    }
     let directory = &settings.spool.directory;
     std::fs::create_dir_all(directory).with_context(|| format!("spool.directory {}", directory.display()))?;
     let store = Store::open(&directory.join("scanside.db"))?;
@@ -56,7 +67,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     let (events, _) = broadcast::channel(EVENTS);
     let shelf = shelf.telling(events.clone());
     let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
-    let ahead = DecodeAhead::new(spool.clone(), settings.series.decode_ahead_mib)?;
+    let ahead = DecodeAhead::new(spool.clone(), settings.series.decode_ahead_mib, settings.live.is_on())?;
     let parts = Parts {
         settings: settings.clone(),
         store: store.clone(),
@@ -66,6 +77,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
         events: events.clone(),
         wake: Arc::new(Notify::new()),
         outbox_wake: Arc::new(Notify::new()),
+        precedence: Precedence::default(),
     };
     let intake = Intake {
         spool: spool.clone(),
@@ -92,6 +104,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
             .collect(),
         health: health_reports,
     };
+    let shelf_for_live = shelf.clone().on_threads(settings.live.threads);
     let models = Models::new(shelf, store.clone(), events.clone(), gate.clone());
     models.prepare(&settings.accelerator.provider);
     let commands = Arc::new(Verbs {
@@ -120,6 +133,10 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
         shutdown.clone(),
     );
     tasks.spawn(async move { delivery.await.context("outbox").map(|()| "outbox") });
+    // Its other end is for the page and the bus.
+    let (stage, _view) = live::view::channel();
+    let show = look_live(settings.clone(), shelf_for_live, parts.precedence.clone(), stage, shutdown.clone());
+    tasks.spawn(async move { show.await.context("live").map(|()| "live") });
     let watch = health::run(checks, reports, gate.clone(), shutdown.clone());
     tasks.spawn(async move {
         watch.await;
@@ -152,6 +169,45 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     outcome
 }
 
+/// The live path, when a device is configured. What is wrong with its configuration is on its sign, and does not keep studies
+/// from being received.
+async fn look_live(
+    settings: Arc<Settings>,
+    shelf: Shelf,
+    precedence: Precedence,
+    stage: live::view::Stage,
+    mut shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let own = &settings.live;
+    let chosen = Device::parse(&own.device).and_then(|device| Ok((device, Profiles::load(&own.profile)?)));
+    let (device, profiles) = match chosen {
+        Ok((Some(device), profiles)) => (device, profiles),
+        Ok((None, _)) => {
+            shutdown.wait().await;
+            return Ok(());
+        }
+        Err(reason) => {
+            tracing::error!(reason, "the live path does not start");
+            let sign = live::view::Sign::Failed { reason };
+            stage.status.send_replace(Arc::new(live::view::Status { sign, ..Default::default() }));
+            shutdown.wait().await;
+            return Ok(());
+        }
+    };
+    let clock: Arc<dyn Clock> = Arc::new(hal::clock::System);
+    let screen = profiles.wanted().map(|profile| profile.screen);
+    let parts = live::Parts {
+        device: device.supervised(screen, clock.clone()),
+        profiles,
+        supply: Box::new(FromShelf(shelf)),
+        precedence,
+        clock,
+        deadline: Duration::from_secs_f64(own.deadline_ms / 1e3),
+        station: settings.device.station_name.clone(),
+    };
+    Ok(live::run(parts, stage, shutdown).await?)
+}
+
 /// What each task uses, for whoever reads the log.
 fn tell_packages(shelf: &Shelf, swept: &Swept) {
     if *swept != Swept::default() {
@@ -159,6 +215,8 @@ fn tell_packages(shelf: &Shelf, swept: &Swept) {
     }
     for task in models::task::ALL {
         match shelf.active(task) {
+            // Without a device nobody misses it.
+            Err(error) if task == US_BREAST => tracing::info!(task, %error, "no overlay on live pictures"),
             Ok(entry) => tracing::info!(task, package = %entry.key, "model package"),
             Err(error) => tracing::error!(task, %error, "its jobs will be parked"),
         }

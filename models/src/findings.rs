@@ -139,6 +139,21 @@ impl Finding {
         Self::LymphNode,
     ];
 
+    /// As written in `model.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nodule => "nodule",
+            Self::Pneumonia => "pneumonia",
+            Self::RibFracture => "rib_fracture",
+            Self::Emphysema => "emphysema",
+            Self::Bronchiectasis => "bronchiectasis",
+            Self::PleuralEffusion => "pleural_effusion",
+            Self::Pneumothorax => "pneumothorax",
+            Self::CoronaryCalcification => "coronary_calcification",
+            Self::LymphNode => "lymph_node",
+        }
+    }
+
     /// Plain words, plural, lower case: `not evaluated` sentences begin with them.
     pub fn words(self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 
 use hal::{LoadedModel, Tensor};
 
+use crate::manifest::{Manifest, Reads, Variant};
 use crate::npy;
 use crate::package::{self, Package};
 
@@ -31,20 +32,21 @@ pub enum Error {
     Differs { difference: f32, tolerance: f32 },
 }
 
-/// Runs the golden input once.
+/// Runs the golden input once through the network of `variant`.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn run(package: &Package, model: &mut dyn LoadedModel) -> Result<Passed, Error> {
+pub fn run(package: &Package, variant: &Variant, model: &mut dyn LoadedModel) -> Result<Passed, Error> {
     let golden = package.manifest.golden.as_ref().ok_or(Error::Missing)?;
-    let (input, expected) = (input(package)?, read(package, &golden.expected)?);
-    for (name, tensor, channels) in [
-        (&golden.input, &input, package.manifest.input.windows_hu.len()),
-        (&golden.expected, &expected, package.manifest.outputs.channels.len()),
-    ] {
-        if tensor.shape.len() != 5 || tensor.shape[1] != channels {
-            let reason = format!("its shape is {:?}; [1, {channels}, D, H, W] is due", tensor.shape);
-            return Err(Error::File { name: name.clone(), reason });
+    let answer = package.manifest.expected(variant).ok_or(Error::Missing)?;
+    let (input, expected) = (input(package)?, read(package, answer)?);
+    let due = Due::of(&package.manifest);
+    for (name, tensor, due) in [(golden.input.as_str(), &input, &due.input), (answer, &expected, &due.answer)] {
+        let fits = |(n, due): (&usize, &Option<usize>)| due.is_none_or(|due| *n == due);
+        if tensor.shape.len() != due.len() || !tensor.shape.iter().zip(due).all(fits) {
+            let words: Vec<_> = due.iter().map(|n| n.map_or_else(|| "any".into(), |n| n.to_string())).collect();
+            let reason = format!("its shape is {:?}; [{}] is due", tensor.shape, words.join(", "));
+            return Err(Error::File { name: name.to_owned(), reason });
         }
     }
     let answer = model.run(&[input])?;
@@ -64,6 +66,28 @@ pub fn run(package: &Package, model: &mut dyn LoadedModel) -> Result<Passed, Err
         Ok(Passed { difference, tolerance })
     } else {
         Err(Error::Differs { difference, tolerance })
+    }
+}
+
+/// The shapes that golden files must have; `None` is any extent.
+struct Due {
+    input: Vec<Option<usize>>,
+    answer: Vec<Option<usize>>,
+}
+
+impl Due {
+    fn of(manifest: &Manifest) -> Self {
+        match &manifest.reads {
+            Reads::Volume(volume) => {
+                let patch = |channels| vec![None, Some(channels), None, None, None];
+                Self { input: patch(volume.input.windows_hu.len()), answer: patch(volume.outputs.channels.len()) }
+            }
+            Reads::Picture(picture) => {
+                let ([width, height], [rows, columns]) = (picture.input.size, picture.map());
+                let plane = |n, h, w| [1, n, h, w].map(Some).to_vec();
+                Self { input: plane(1, height, width), answer: plane(picture.outputs.channels.len(), rows, columns) }
+            }
+        }
     }
 }
 
@@ -95,7 +119,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         Specimen::default().write(directory.path()).unwrap();
         let package = Package::open(directory.path()).unwrap();
-        run(&package, script.load(b"x").unwrap().as_mut())
+        run(&package, &package.manifest.variants[0], script.load(b"x").unwrap().as_mut())
     }
 
     #[test]
@@ -119,7 +143,7 @@ mod tests {
     fn without_golden_files_nothing_is_believed() {
         let directory = crate::package::tests::good();
         let package = Package::open(directory.path()).unwrap();
-        let outcome = run(&package, Scripted::zeros().load(b"x").unwrap().as_mut());
+        let outcome = run(&package, &package.manifest.variants[0], Scripted::zeros().load(b"x").unwrap().as_mut());
         assert!(matches!(outcome, Err(Error::Missing)));
     }
 }

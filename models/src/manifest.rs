@@ -1,18 +1,24 @@
 //! `model.toml`: the facts of a model package, parsed strictly and checked value by value. `models/README.md` explains
 //! each key.
 
+mod check;
+pub mod picture;
+mod sheet;
+pub mod volume;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::findings::Finding;
+pub(crate) use check::path;
+pub use picture::Picture;
+pub use volume::{Channel, Contrast, Input, Kernels, Limits, Outputs, Threshold, Volume};
 
 /// The one format this program reads.
 pub const FORMAT: u32 = 1;
 
 /// Parsed and checked `model.toml`. Unknown keys are errors.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     /// [`FORMAT`].
     pub format: u32,
@@ -26,15 +32,20 @@ pub struct Manifest {
     /// `research` (results always marked "not for diagnosis") or `cleared`.
     pub clearance: Clearance,
     pub intended_use: IntendedUse,
-    pub input: Input,
-    pub outputs: Outputs,
-    /// One for each channel.
-    pub thresholds: BTreeMap<Channel, Threshold>,
+    /// What the network reads and answers.
+    pub reads: Reads,
     /// The first that fits the accelerator is used.
     pub variants: Vec<Variant>,
     pub golden: Option<Golden>,
     /// SHA-256 (lower-case hexadecimal) of every file of the package but `model.toml` and its signature.
     pub files: BTreeMap<String, String>,
+}
+
+/// The two kinds of networks; the task says which one is due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reads {
+    Volume(Volume),
+    Picture(Picture),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -44,126 +55,13 @@ pub enum Clearance {
     Cleared,
 }
 
-/// What one output channel of the network shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    Nodule,
-    GroundGlass,
-    Consolidation,
-    RibFracture,
-    Emphysema,
-    Bronchiectasis,
-    PleuralEffusion,
-    Pneumothorax,
-    CoronaryCalcification,
-    LymphNode,
-}
-
-impl Channel {
-    pub const ALL: [Self; 10] = [
-        Self::Nodule,
-        Self::GroundGlass,
-        Self::Consolidation,
-        Self::RibFracture,
-        Self::Emphysema,
-        Self::Bronchiectasis,
-        Self::PleuralEffusion,
-        Self::Pneumothorax,
-        Self::CoronaryCalcification,
-        Self::LymphNode,
-    ];
-
-    /// As written in `model.toml`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Nodule => "nodule",
-            Self::GroundGlass => "ground_glass",
-            Self::Consolidation => "consolidation",
-            Self::RibFracture => "rib_fracture",
-            Self::Emphysema => "emphysema",
-            Self::Bronchiectasis => "bronchiectasis",
-            Self::PleuralEffusion => "pleural_effusion",
-            Self::Pneumothorax => "pneumothorax",
-            Self::CoronaryCalcification => "coronary_calcification",
-            Self::LymphNode => "lymph_node",
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IntendedUse {
     /// DICOM Modality (0008,0060).
     pub modality: String,
     /// DICOM Body Part Examined (0018,0015).
     pub body_part: String,
     pub min_age_years: Option<f64>,
-    /// The findings the package claims, each with its limits.
-    pub findings: BTreeMap<Finding, Limits>,
-}
-
-/// For which series a finding is evaluated. Absent limits allow everything.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Distance of neighbouring slices, mm.
-    pub max_slice_spacing_mm: Option<f64>,
-    pub min_slice_spacing_mm: Option<f64>,
-    /// Standard deviation, HU.
-    pub max_noise_hu: Option<f64>,
-    pub contrast: Contrast,
-    pub kernels: Kernels,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Contrast {
-    #[default]
-    Any,
-    With,
-    Without,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kernels {
-    #[default]
-    Any,
-    /// Sharp kernels are refused.
-    Soft,
-}
-
-/// How the network wants its input: a cube of `patch` voxels at `spacing_mm`, one channel for each window.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    pub spacing_mm: f64,
-    /// Depth, rows, columns of one patch, voxels.
-    pub patch: [usize; 3],
-    /// Voxels shared by neighbouring patches.
-    pub overlap: usize,
-    /// Low and high of each input channel: HU are clipped to them and scaled to 0..1.
-    pub windows_hu: Vec<[f32; 2]>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Outputs {
-    /// In the order of the network's output channels.
-    pub channels: Vec<Channel>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Threshold {
-    /// A component counts when its highest probability reaches this.
-    pub confidence: f32,
-    /// A voxel belongs to the component from this probability on.
-    pub mask: f32,
-    /// Smaller components are not reported: diameter in mm for nodules, rib fractures and lymph nodes (short axis),
-    /// volume in ml for all others.
-    pub min_size: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -173,6 +71,8 @@ pub struct Variant {
     pub precision: Precision,
     /// An ONNX file of the package.
     pub network: String,
+    /// What this variant answers to the golden input, where that is not `golden.expected`: an npy file of the package.
+    pub expected: Option<String>,
 }
 
 /// Which accelerators a variant is for.
@@ -205,14 +105,14 @@ pub enum Precision {
     Int8,
 }
 
-/// An input and what the network must answer to it, both npy files of the package (f32, C order).
+/// An input and what the network must answer to it, npy files of the package (f32, C order).
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
-    /// `[1, windows, D, H, W]`.
+    /// `[1, windows, D, H, W]`, or `[1, 1, H, W]` for pictures.
     pub input: String,
-    /// `[1, channels, D, H, W]`.
-    pub expected: String,
+    /// `[1, channels, D, H, W]` or `[1, channels, H / stride, W / stride]`; for variants that name none of their own.
+    pub expected: Option<String>,
     /// Largest absolute difference.
     pub tolerance: f32,
 }
@@ -240,7 +140,7 @@ impl Manifest {
     /// # Errors
     /// See [`Error`].
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let manifest: Self = toml::from_str(text).map_err(|e| Error::Syntax(e.to_string().trim_end().to_owned()))?;
+        let manifest = sheet::parse(text).map_err(|e| Error::Syntax(e.to_string().trim_end().to_owned()))?;
         check::manifest(&manifest)?;
         Ok(manifest)
     }
@@ -250,22 +150,50 @@ impl Manifest {
         self.variants.iter().find(|variant| variant.accelerator.fits(provider))
     }
 
-    /// The place of a channel in the network's output.
-    pub fn channel(&self, channel: Channel) -> Option<usize> {
-        self.outputs.channels.iter().position(|c| *c == channel)
+    /// What is said of the network, when it reads volumes.
+    pub fn volume(&self) -> Option<&Volume> {
+        match &self.reads {
+            Reads::Volume(volume) => Some(volume),
+            Reads::Picture(_) => None,
+        }
+    }
+
+    /// What is said of the network, when it reads pictures.
+    pub fn picture(&self) -> Option<&Picture> {
+        match &self.reads {
+            Reads::Picture(picture) => Some(picture),
+            Reads::Volume(_) => None,
+        }
+    }
+
+    /// The findings that the package claims, as written in `model.toml`.
+    pub fn findings(&self) -> Vec<&'static str> {
+        match &self.reads {
+            Reads::Volume(volume) => volume.findings.keys().map(|f| f.as_str()).collect(),
+            Reads::Picture(picture) => picture.findings.keys().map(|f| f.as_str()).collect(),
+        }
     }
 
     /// All thresholds on one line, for provenance.
     pub fn parameters(&self) -> String {
-        let one = |(channel, t): (&Channel, &Threshold)| {
-            format!("{} confidence {} mask {} min-size {}", channel.as_str(), t.confidence, t.mask, t.min_size)
+        let one = |name: &str, t: &Threshold| {
+            format!("{name} confidence {} mask {} min-size {}", t.confidence, t.mask, t.min_size)
         };
-        self.thresholds.iter().map(one).collect::<Vec<_>>().join("; ")
+        match &self.reads {
+            Reads::Volume(volume) => {
+                volume.thresholds.iter().map(|(c, t)| one(c.as_str(), t)).collect::<Vec<_>>().join("; ")
+            }
+            Reads::Picture(picture) => {
+                format!("{}; malignant confidence {}", one("lesion", &picture.lesion), picture.malignant)
+            }
+        }
+    }
+
+    /// The npy file with what a variant answers to the golden input.
+    pub fn expected<'a>(&'a self, variant: &'a Variant) -> Option<&'a str> {
+        variant.expected.as_deref().or_else(|| self.golden.as_ref()?.expected.as_deref())
     }
 }
-
-mod check;
-pub(crate) use check::path;
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ fn twenty_steps_of_training_make_a_package_that_opens() {
     assert!(made.status.success(), "{said}{}", String::from_utf8_lossy(&made.stderr));
     let folder = said.lines().rev().find_map(|line| line.strip_prefix("train: done: ")).unwrap();
     let package = Package::open(Path::new(folder)).unwrap();
-    assert_eq!(package.manifest.outputs.channels, models::manifest::Channel::ALL);
+    assert_eq!(package.manifest.volume().unwrap().outputs.channels, models::manifest::Channel::ALL);
     for provider in ["cpu", "cuda"] {
         assert!(!package.network(provider).unwrap().1.is_empty());
     }

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use models::task::Control;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, oneshot};
 
 use super::acquired::acquisition;
 use super::engine::{self, Engine};
 use super::examine::{self, Examined, Outcome, Subject};
 use crate::config::Settings;
+use crate::live::precedence::{self, Precedence};
 use crate::model::{self, Shelf, shadow};
 use crate::report::ResultObject;
 use crate::series::state;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub wake: Arc<Notify>,
     /// Deliveries were queued.
     pub outbox_wake: Arc<Notify>,
+    /// Live work goes first.
+    pub precedence: Precedence,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +82,7 @@ pub async fn run(parts: Parts, mut shutdown: Shutdown) -> Result<(), Error> {
     let stop = Arc::new(AtomicBool::new(false));
     loop {
         let (step_parts, step_stop) = (parts.clone(), stop.clone());
-        let mut step = tokio::task::spawn_blocking(move || {
+        let mut step = on_own_thread(parts.settings.live.is_on(), move || {
             let worked = work_once(&step_parts, &mut engine, &step_stop);
             (engine, worked)
         });
@@ -90,7 +93,7 @@ pub async fn run(parts: Parts, mut shutdown: Shutdown) -> Result<(), Error> {
                 step.await
             }
         };
-        let (back, worked) = joined.map_err(|panicked| Error::Panicked(panicked.to_string()))?;
+        let (back, worked) = joined.map_err(|_| Error::Panicked("its thread ended".into()))?;
         engine = back;
         if shutdown.is_set() {
             return Ok(());
@@ -106,6 +109,25 @@ pub async fn run(parts: Parts, mut shutdown: Shutdown) -> Result<(), Error> {
             () = shutdown.wait() => return Ok(()),
         }
     }
+}
+
+/// On a thread of its own: one that stepped back behind live work, as do the threads that a network starts from it, must
+/// not be used for anything else afterwards.
+fn on_own_thread<T: Send + 'static>(
+    step_back: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> oneshot::Receiver<T> {
+    let (done, joined) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("analysis".into()).spawn(move || {
+        if step_back {
+            precedence::step_back();
+        }
+        let _ = done.send(work());
+    });
+    if let Err(error) = thread {
+        tracing::error!(%error, "no thread for the analysis");
+    }
+    joined
 }
 
 enum Next {
@@ -141,7 +163,7 @@ fn work_once(parts: &Parts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Resu
             parts.outbox_wake.notify_one();
             // The study is done and on its way: what a candidate does now cannot change it.
             if let Some(subject) = beside {
-                shadow::run(engine, &parts.store, &subject, stop);
+                shadow::run(engine, &parts.store, &subject, stop, &parts.precedence);
             }
         }
         Err(Error::Examine(examine::Error::Cancelled)) => {
@@ -389,6 +411,10 @@ impl JobControl<'_> {
 
 impl Control for JobControl<'_> {
     fn progress(&self, stage: &str, fraction: f64) {
+        // Before each patch of the network.
+        if stage == "inference" {
+            self.parts.precedence.give_way(precedence::LONGEST_WAIT);
+        }
         self.announce("running", stage, super::overall(stage, fraction));
     }
 
@@ -416,7 +442,8 @@ fn until(utc: &str) -> Duration {
         .unwrap_or(Duration::ZERO)
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use super::Settings;
 use super::settings::Destination;
+use crate::live::device::Device;
+use crate::live::profile::{self, Profiles};
 
 const PROVIDERS: &[&str] =
     if cfg!(feature = "sim") { &["cpu", "cuda", "tensorrt", "scripted"] } else { &["cpu", "cuda", "tensorrt"] };
@@ -130,10 +132,26 @@ fn work(found: &mut Findings, settings: &Settings) {
         found.refuse("accelerator.provider", format!("{:?} is not known; one of {known}", accelerator.provider));
     }
     found.range("accelerator.threads", accelerator.threads, 0..=1024, "threads");
+    live(found, settings);
     let bus = settings.bus.address.as_str();
     if !["system", "session", "none"].contains(&bus)
         && let Err(error) = zbus::Address::try_from(bus)
     {
         found.refuse("bus.address", format!("not system, session, none or a D-Bus address: {error}"));
     }
+}
+
+fn live(found: &mut Findings, settings: &Settings) {
+    let live = &settings.live;
+    if let Err(reason) = Device::parse(&live.device) {
+        found.refuse("live.device", reason);
+    }
+    // A path is looked at when the live path starts: the file may be on a disk that is mounted by then.
+    if !profile::is_path(&live.profile)
+        && let Err(reason) = Profiles::load(&live.profile)
+    {
+        found.refuse("live.profile", reason);
+    }
+    found.range("live.deadline_ms", live.deadline_ms, 10.0..=10_000.0, "ms");
+    found.range("live.threads", live.threads, 0..=64, "threads");
 }

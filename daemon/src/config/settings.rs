@@ -16,6 +16,7 @@ pub struct Settings {
     pub analyze: Analyze,
     pub models: Models,
     pub accelerator: Accelerator,
+    pub live: Live,
     pub bus: Bus,
     /// Where results go, by name.
     pub destination: BTreeMap<String, Destination>,
@@ -120,6 +121,26 @@ pub struct Accelerator {
     pub threads: usize,
 }
 
+/// The live path: ultrasound video with an overlay.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Live {
+    /// `off`, a video device's path, or `replay:FILE.y4m`. (`synthetic` in simulation builds.)
+    pub device: String,
+    /// `auto` (by the size of the screen), the name of a scanner profile, or a path to one.
+    pub profile: String,
+    /// An overlay older than this is not shown, ms from capture on.
+    pub deadline_ms: f64,
+    /// Threads of the model; 0 takes all cores.
+    pub threads: usize,
+}
+
+impl Live {
+    pub fn is_on(&self) -> bool {
+        self.device != "off"
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bus {
@@ -215,6 +236,11 @@ impl Default for Models {
 impl Default for Accelerator {
     fn default() -> Self {
         Self { provider: "cpu".into(), library: "libonnxruntime.so".into(), threads: 0 }
+    }
+}
+impl Default for Live {
+    fn default() -> Self {
+        Self { device: "off".into(), profile: "auto".into(), deadline_ms: 100.0, threads: 1 }
     }
 }
 impl Default for Bus {

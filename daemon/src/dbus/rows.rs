@@ -148,7 +148,7 @@ impl From<Listed> for Model {
             signer: entry.signer.as_ref().map(ToString::to_string),
             clearance: manifest.map(|manifest| word(&manifest.clearance)),
             licence: manifest.map(|manifest| manifest.licence.clone()),
-            findings: manifest.map_or_else(Vec::new, |m| m.intended_use.findings.keys().map(word).collect()),
+            findings: manifest.map_or_else(Vec::new, |m| m.findings().into_iter().map(str::to_owned).collect()),
             accelerator: entry.record.map(|record| record.accelerator).filter(|name| !name.is_empty()),
             golden_difference: difference,
             sha256: entry.sha256,

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use super::compare;
 use crate::analyze::engine::{self, Engine};
+use crate::live::precedence::{LONGEST_WAIT, Precedence};
 use crate::store::shadows::{self, ShadowRow};
 use crate::store::{self, Durability, Store, jobs};
 
@@ -31,7 +32,7 @@ pub struct Subject {
 
 /// Runs the candidate, if there is one, and records what came of it; a failure is recorded too. Gives way when the
 /// appliance stops (nothing is recorded then) or an urgent job waits.
-pub fn run(engine: &mut Engine, store: &Store, subject: &Subject, stop: &AtomicBool) {
+pub fn run(engine: &mut Engine, store: &Store, subject: &Subject, stop: &AtomicBool, precedence: &Precedence) {
     let Some(candidate) = engine.shadow(CT_CHEST) else { return };
     let asked = match store.connect(Durability::Rebuildable) {
         Ok(connection) => Mutex::new((connection, Instant::now())),
@@ -40,7 +41,7 @@ pub fn run(engine: &mut Engine, store: &Store, subject: &Subject, stop: &AtomicB
             return;
         }
     };
-    let control = GiveWay { stop, asked, urgent: AtomicBool::new(false) };
+    let control = GiveWay { stop, asked, urgent: AtomicBool::new(false), precedence };
     let begun = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         engine.chest_ct_beside(&candidate, &subject.volume, &subject.acquisition, &control)
@@ -82,10 +83,15 @@ struct GiveWay<'a> {
     /// A connection for the question, and when it was asked last.
     asked: Mutex<(Connection, Instant)>,
     urgent: AtomicBool,
+    precedence: &'a Precedence,
 }
 
 impl Control for GiveWay<'_> {
-    fn progress(&self, _stage: &str, _fraction: f64) {}
+    fn progress(&self, stage: &str, _fraction: f64) {
+        if stage == "inference" {
+            self.precedence.give_way(LONGEST_WAIT);
+        }
+    }
 
     fn cancelled(&self) -> bool {
         const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hal::accel::{self, AcceleratorConfig};
 use hal::{Accelerator, LoadedModel};
+use models::manifest::Variant;
 use models::registry::{Entry, Key, Kind, Outcome, Record, Registry, Swept, layout};
 use models::signature::Trust;
 use models::{golden, package::Package, task};
@@ -84,6 +85,13 @@ impl Shelf {
         Self { events: Some(events), ..self }
     }
 
+    /// Networks loaded from it run on so many threads, 0 for all cores.
+    #[must_use]
+    pub fn on_threads(mut self, threads: usize) -> Self {
+        self.config.threads = threads;
+        self
+    }
+
     /// Held for moments only: never while a network is loaded or run, or an archive unpacked.
     pub fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
@@ -129,7 +137,7 @@ impl Shelf {
         }
         progress("engine", 0.15);
         let description = accelerator.describe();
-        let (_, network) = package
+        let (variant, network) = package
             .network(&description.provider)
             .map_err(|error| self.refuse(entry, &fingerprint, error.to_string()))?;
         let mut model = accelerator.load(&network).map_err(|error| match error.kind() {
@@ -137,13 +145,14 @@ impl Shelf {
             _ => error.into(),
         })?;
         drop(network);
+        let variant = variant.clone();
         if !entry.is_ready_on(&fingerprint) {
             progress("golden", 0.85);
             // A simulated accelerator answers from a script: there is nothing to prove, and it is said so everywhere.
             let difference = if description.simulated {
                 None
             } else {
-                Some(self.prove(entry, &fingerprint, &package, model.as_mut())?.difference)
+                Some(self.prove(entry, &fingerprint, &package, &variant, model.as_mut())?.difference)
             };
             self.record(entry, fingerprint, Outcome::Ready { difference })?;
         }
@@ -173,10 +182,11 @@ impl Shelf {
         entry: &Entry,
         fingerprint: &str,
         package: &Package,
+        variant: &Variant,
         model: &mut dyn LoadedModel,
     ) -> Result<golden::Passed, Error> {
         task::check(entry.task(), model).map_err(|error| self.refuse(entry, fingerprint, error.to_string()))?;
-        golden::run(package, model).map_err(|error| match error {
+        golden::run(package, variant, model).map_err(|error| match error {
             golden::Error::Run(error) if error.kind() != accel::Kind::BadInput => error.into(),
             error => self.refuse(entry, fingerprint, error.to_string()),
         })

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::build::{self, VolumeError};
 use super::error::DecodeError;
 use super::{Slice, SliceRef};
+use crate::live::precedence;
 use crate::series::SeriesKey;
 use crate::spool::{Instance, Spool};
 
@@ -69,19 +70,26 @@ pub enum Offered {
 }
 
 impl DecodeAhead {
-    /// Decodes what is in the spool and holds up to `limit_mib`.
+    /// Decodes what is in the spool and holds up to `limit_mib`; on threads that step back behind live work, if so wanted.
     ///
     /// # Errors
     /// When the threads cannot be started.
-    pub fn new(spool: Spool, limit_mib: u64) -> Result<Self, rayon::ThreadPoolBuildError> {
-        Self::with(limit_mib << 20, move |instance| build::decode(&spool, instance))
+    pub fn new(spool: Spool, limit_mib: u64, step_back: bool) -> Result<Self, rayon::ThreadPoolBuildError> {
+        Self::with(limit_mib << 20, step_back, move |instance| build::decode(&spool, instance))
     }
 
     fn with(
         limit_bytes: u64,
+        step_back: bool,
         decode: impl Fn(&Instance) -> Result<Vec<Slice>, DecodeError> + Send + Sync + 'static,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = rayon::ThreadPoolBuilder::new().thread_name(|i| format!("decode-{i}")).build()?;
+        let start = move |_| {
+            if step_back {
+                precedence::step_back()
+            }
+        };
+        let pool =
+            rayon::ThreadPoolBuilder::new().thread_name(|i| format!("decode-{i}")).start_handler(start).build()?;
         let (state, settled) = (Mutex::default(), Condvar::new());
         Ok(Self { inner: Arc::new(Inner { limit_bytes, decode: Box::new(decode), pool, state, settled }) })
     }

@@ -40,7 +40,7 @@ fn slices(instance: &Instance) -> Vec<Slice> {
 fn counting(limit_bytes: u64) -> (DecodeAhead, Arc<AtomicUsize>) {
     let decoded = Arc::new(AtomicUsize::new(0));
     let count = decoded.clone();
-    let ahead = DecodeAhead::with(limit_bytes, move |instance| {
+    let ahead = DecodeAhead::with(limit_bytes, false, move |instance| {
         count.fetch_add(1, Ordering::SeqCst);
         Ok(slices(instance))
     });
@@ -112,7 +112,7 @@ fn a_slice_that_cannot_be_decoded_names_itself_whether_ahead_or_later() {
     };
     let instances: Vec<_> = (1..=3).map(instance).collect();
     for limit in [0, u64::MAX] {
-        let ahead = DecodeAhead::with(limit, broken).unwrap();
+        let ahead = DecodeAhead::with(limit, false, broken).unwrap();
         for instance in &instances {
             ahead.offer(&series("a"), instance.clone());
         }
@@ -123,7 +123,7 @@ fn a_slice_that_cannot_be_decoded_names_itself_whether_ahead_or_later() {
 
 #[test]
 fn a_panic_while_decoding_is_an_error_of_that_slice_and_nothing_hangs() {
-    let ahead = DecodeAhead::with(u64::MAX, |instance| match instance.id {
+    let ahead = DecodeAhead::with(u64::MAX, false, |instance| match instance.id {
         2 => panic!("as a decoder might"),
         _ => Ok(slices(instance)),
     });
@@ -151,7 +151,7 @@ fn what_was_not_begun_is_decoded_by_whoever_wants_the_volume() {
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let held = gate.clone();
     let busy = 1000..2000;
-    let ahead = DecodeAhead::with(u64::MAX, move |instance| {
+    let ahead = DecodeAhead::with(u64::MAX, false, move |instance| {
         if busy.contains(&instance.id) {
             let (open, opened) = &*held;
             drop(opened.wait_while(open.lock().unwrap(), |open| !*open).unwrap());

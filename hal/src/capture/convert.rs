@@ -4,32 +4,90 @@
 use super::frame::{Colour, Frame, Matrix, PixelFormat, Range, plane_sizes};
 use super::{Error, Kind, jpeg};
 
+/// A rectangle of a picture, pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    pub x: usize,
+    pub y: usize,
+    pub width: usize,
+    pub height: usize,
+}
+
 /// Luma, one byte for each pixel, 0 is black and 255 white, into `out` (its memory is used again).
 ///
 /// # Errors
 /// `Kind::BadInput` when a plane is shorter than its rows, or JPEG bytes are no such picture; what `out` holds then is
 /// not defined.
 pub fn grey(frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
-    let width = frame.shape.width as usize;
-    out.resize(width * frame.shape.height as usize, 0);
+    let (width, height) = (frame.shape.width as usize, frame.shape.height as usize);
+    grey_part(frame, Part { x: 0, y: 0, width, height }, out)
+}
+
+/// As [`grey`], of a part of the picture only; rows without gaps.
+///
+/// # Errors
+/// As for [`grey`], and when the part reaches beyond the picture.
+pub fn grey_part(frame: &Frame, part: Part, out: &mut Vec<u8>) -> Result<(), Error> {
+    let (width, height) = (frame.shape.width as usize, frame.shape.height as usize);
+    let within = |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
+    if !within(part.x, part.width, width) || !within(part.y, part.height, height) {
+        return Err(Error::new(Kind::BadInput, format!("{part:?} reaches beyond {width}x{height}")));
+    }
+    if frame.shape.format == PixelFormat::Mjpeg {
+        out.resize(width * height, 0);
+        jpeg::grey(frame, out)?;
+        keep(part, width, out);
+        return Ok(());
+    }
+    out.resize(part.width * part.height, 0);
     let luma = expansion(frame.shape.colour.range);
+    let copied = frame.shape.colour.range == Range::Full;
     match frame.shape.format {
-        PixelFormat::Mjpeg => return jpeg::grey(frame, out),
-        PixelFormat::Grey | PixelFormat::Nv12 => each_row(frame, out, width, |row, out| {
+        PixelFormat::Grey | PixelFormat::Nv12 if copied => {
+            part_rows(frame, part, 1, out, |row, out| out.iter_mut().zip(row).for_each(|(out, y)| *out = *y))
+        }
+        PixelFormat::Grey | PixelFormat::Nv12 | PixelFormat::Mjpeg => part_rows(frame, part, 1, out, |row, out| {
             out.iter_mut().zip(row).for_each(|(out, y)| *out = luma[usize::from(*y)]);
-        })?,
-        PixelFormat::Yuyv => each_row(frame, out, width, |row, out| {
-            out.iter_mut().zip(row.iter().step_by(2)).for_each(|(out, y)| *out = luma[usize::from(*y)]);
-        })?,
+        }),
+        PixelFormat::Yuyv if copied => part_rows(frame, part, 2, out, |row, out| {
+            out.iter_mut().zip(row.chunks_exact(2)).for_each(|(out, pair)| *out = pair[0]);
+        }),
+        PixelFormat::Yuyv => part_rows(frame, part, 2, out, |row, out| {
+            out.iter_mut().zip(row.chunks_exact(2)).for_each(|(out, pair)| *out = luma[usize::from(pair[0])]);
+        }),
         PixelFormat::Rgb24 => {
             let weights = luma_weights(frame.shape.colour.matrix);
-            each_row(frame, out, width, |row, out| {
+            part_rows(frame, part, 3, out, |row, out| {
                 for (out, pixel) in out.iter_mut().zip(row.chunks_exact(3)) {
                     let sum: u32 = pixel.iter().zip(weights).map(|(v, w)| u32::from(luma[usize::from(*v)]) * w).sum();
                     *out = clamp(i32::try_from(sum).unwrap_or(i32::MAX));
                 }
-            })?;
+            })
         }
+    }
+}
+
+/// Moves the rows of a part together, in place.
+fn keep(part: Part, width: usize, out: &mut Vec<u8>) {
+    for y in 0..part.height {
+        let start = (part.y + y) * width + part.x;
+        out.copy_within(start..start + part.width, y * part.width);
+    }
+    out.truncate(part.width * part.height);
+}
+
+/// Calls `convert` with what a part has of each row of plane 0, `bytes` for a pixel, and the line of `out` it becomes.
+fn part_rows(
+    frame: &Frame,
+    part: Part,
+    bytes: usize,
+    out: &mut [u8],
+    convert: impl Fn(&[u8], &mut [u8]),
+) -> Result<(), Error> {
+    let rows = Rows::of(frame, 0)?;
+    for (y, out) in out.chunks_exact_mut(part.width.max(1)).enumerate() {
+        let row = rows.row(part.y + y);
+        convert(row.get(part.x * bytes..(part.x + part.width) * bytes).unwrap_or(&[]), out);
     }
     Ok(())
 }
@@ -281,6 +339,26 @@ mod tests {
                 }
                 let (g, c) = both(&frame(shape, bytes)).unwrap();
                 prop_assert!(g.iter().chain(&c).all(|v| *v == level), "{} {}", format, level);
+            }
+        }
+
+        #[test]
+        fn a_part_is_what_the_whole_has_there(
+            shape in any_shape(), seed: u64, corner in proptest::array::uniform2(0..40usize), size in proptest::array::uniform2(0..40usize),
+        ) {
+            let bytes = (0..shape.bytes(0) as u64).map(|i| (seed.wrapping_add(i).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect();
+            let (width, height) = (shape.width as usize, shape.height as usize);
+            let picture = frame(shape, bytes);
+            let (mut whole, mut own) = (Vec::new(), Vec::new());
+            grey(&picture, &mut whole).unwrap();
+            let part = Part { x: corner[0], y: corner[1], width: size[0], height: size[1] };
+            let outcome = grey_part(&picture, part, &mut own);
+            if part.x + part.width > width || part.y + part.height > height {
+                prop_assert_eq!(outcome.unwrap_err().kind(), Kind::BadInput);
+            } else {
+                outcome.unwrap();
+                keep(part, width, &mut whole);
+                prop_assert_eq!(own, whole);
             }
         }
 

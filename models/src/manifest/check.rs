@@ -1,6 +1,6 @@
 //! Values of a manifest that parse but cannot be worked with.
 
-use super::{BadValue, FORMAT, Manifest, Threshold};
+use super::{BadValue, FORMAT, Manifest, Picture, Reads, Threshold, Volume, picture};
 
 /// Names that a package keeps for itself.
 const RESERVED: [&str; 2] = ["model.toml", "model.toml.minisig"];
@@ -18,9 +18,14 @@ pub fn manifest(manifest: &Manifest) -> Result<(), BadValue> {
     ensure(!intended_use.body_part.is_empty(), "intended_use.body_part", || "empty".into())?;
     let age = intended_use.min_age_years.unwrap_or(0.0);
     ensure((0.0..=120.0).contains(&age), "intended_use.min_age_years", || format!("{age} years"))?;
-    findings(manifest)?;
-    input(manifest)?;
-    channels(manifest)?;
+    match &manifest.reads {
+        Reads::Volume(volume) => {
+            findings(volume)?;
+            input(volume)?;
+            channels(volume)?;
+        }
+        Reads::Picture(picture) => pictures(picture)?,
+    }
     files(manifest)?;
     variants(manifest)
 }
@@ -35,8 +40,8 @@ fn plain(text: &str) -> bool {
     !text.is_empty() && !text.starts_with('.') && text.chars().all(allowed)
 }
 
-fn findings(manifest: &Manifest) -> Result<(), BadValue> {
-    let findings = &manifest.intended_use.findings;
+fn findings(volume: &Volume) -> Result<(), BadValue> {
+    let findings = &volume.findings;
     ensure(!findings.is_empty(), "intended_use.findings", || "the package claims no finding".into())?;
     for (finding, limits) in findings {
         let low = limits.min_slice_spacing_mm.unwrap_or(0.0);
@@ -49,8 +54,8 @@ fn findings(manifest: &Manifest) -> Result<(), BadValue> {
     Ok(())
 }
 
-fn input(manifest: &Manifest) -> Result<(), BadValue> {
-    let input = &manifest.input;
+fn input(volume: &Volume) -> Result<(), BadValue> {
+    let input = &volume.input;
     let spacing = input.spacing_mm;
     ensure((0.3..=5.0).contains(&spacing), "input.spacing_mm", || format!("{spacing} is not within 0.3 to 5"))?;
     let patch = input.patch;
@@ -67,24 +72,51 @@ fn input(manifest: &Manifest) -> Result<(), BadValue> {
     Ok(())
 }
 
-fn channels(manifest: &Manifest) -> Result<(), BadValue> {
-    let channels = &manifest.outputs.channels;
+fn channels(volume: &Volume) -> Result<(), BadValue> {
+    let channels = &volume.outputs.channels;
     ensure(!channels.is_empty(), "outputs.channels", || "empty".into())?;
     for (index, channel) in channels.iter().enumerate() {
         let name = channel.as_str();
         ensure(!channels[..index].contains(channel), "outputs.channels", || format!("{name} twice"))?;
         let key = format!("thresholds.{name}");
-        ensure(manifest.thresholds.contains_key(channel), key, || "missing".into())?;
+        ensure(volume.thresholds.contains_key(channel), key, || "missing".into())?;
     }
-    for (channel, Threshold { confidence, mask, min_size }) in &manifest.thresholds {
-        let key = |part: &str| format!("thresholds.{}{part}", channel.as_str());
-        ensure(channels.contains(channel), key(""), || "the network has no such channel".into())?;
-        for (part, value) in [(".confidence", confidence), (".mask", mask)] {
-            ensure(*value > 0.0 && *value < 1.0, key(part), || format!("{value} is not between 0 and 1"))?;
-        }
-        ensure((0.0..=1000.0).contains(min_size), key(".min_size"), || format!("{min_size}"))?;
+    for (channel, one) in &volume.thresholds {
+        let key = format!("thresholds.{}", channel.as_str());
+        ensure(channels.contains(channel), &key, || "the network has no such channel".into())?;
+        threshold(&key, one)?;
     }
     Ok(())
+}
+
+fn threshold(key: &str, Threshold { confidence, mask, min_size }: &Threshold) -> Result<(), BadValue> {
+    for (part, value) in [("confidence", confidence), ("mask", mask)] {
+        probability(&format!("{key}.{part}"), *value)?;
+    }
+    ensure((0.0..=1000.0).contains(min_size), format!("{key}.min_size"), || format!("{min_size}"))
+}
+
+fn probability(key: &str, value: f32) -> Result<(), BadValue> {
+    ensure(value > 0.0 && value < 1.0, key, || format!("{value} is not between 0 and 1"))
+}
+
+fn pictures(picture: &Picture) -> Result<(), BadValue> {
+    ensure(!picture.findings.is_empty(), "intended_use.findings", || "the package claims no finding".into())?;
+    let (size, stride) = (picture.input.size, picture.outputs.stride);
+    let good = size.iter().all(|n| (32..=2048).contains(n) && n.is_multiple_of(8));
+    ensure(good, "input.size", || format!("{size:?}: each side must be 32 to 2048 pixels, a multiple of 8"))?;
+    ensure([1, 2, 4, 8].contains(&stride), "outputs.stride", || format!("{stride} is not 1, 2, 4 or 8"))?;
+    let channels = &picture.outputs.channels;
+    let first = channels.first() == Some(&picture::Channel::Lesion);
+    ensure(first, "outputs.channels", || "the first must be \"lesion\"".into())?;
+    for (index, channel) in channels.iter().enumerate() {
+        ensure(!channels[..index].contains(channel), "outputs.channels", || format!("{channel:?} twice"))?;
+    }
+    for channel in picture::Channel::ALL {
+        ensure(channels.contains(&channel), "outputs.channels", || format!("{channel:?} is missing"))?;
+    }
+    threshold("thresholds.lesion", &picture.lesion)?;
+    probability("thresholds.malignant.confidence", picture.malignant)
 }
 
 /// A package must not reach out of its own directory, and no two names may be one file on any file system.
@@ -116,11 +148,20 @@ fn variants(manifest: &Manifest) -> Result<(), BadValue> {
     };
     for variant in &manifest.variants {
         listed("variants.network", &variant.network)?;
+        if let Some(expected) = &variant.expected {
+            listed("variants.expected", expected)?;
+        }
     }
     ensure(manifest.variants.iter().any(|v| v.accelerator.fits("cpu")), "variants", || "none runs on the CPU".into())?;
     if let Some(golden) = &manifest.golden {
         listed("golden.input", &golden.input)?;
-        listed("golden.expected", &golden.expected)?;
+        for variant in &manifest.variants {
+            let expected = manifest.expected(variant);
+            ensure(expected.is_some(), "golden.expected", || format!("missing for {:?}", variant.network))?;
+        }
+        if let Some(expected) = &golden.expected {
+            listed("golden.expected", expected)?;
+        }
         let tolerance = golden.tolerance;
         ensure(tolerance > 0.0 && tolerance <= 0.2, "golden.tolerance", || {
             format!("{tolerance} is not within 0 to 0.2")

@@ -1,6 +1,7 @@
 //! Every value that a manifest may not have, refused by its key.
 
 use super::*;
+use crate::findings::Finding;
 
 /// Without `[files]` hashes that mean anything.
 fn text() -> String {
@@ -60,9 +61,12 @@ tolerance = 0.02
 #[test]
 fn every_key_is_read() {
     let manifest = Manifest::parse(&text()).unwrap();
-    assert_eq!((manifest.channel(Channel::Nodule), manifest.channel(Channel::LymphNode)), (Some(1), None));
-    assert_eq!(manifest.intended_use.findings[&Finding::Nodule].kernels, Kernels::Soft);
-    assert_eq!(manifest.intended_use.findings[&Finding::Emphysema], Limits::default());
+    let volume = manifest.volume().unwrap();
+    assert_eq!((volume.channel(Channel::Nodule), volume.channel(Channel::LymphNode)), (Some(1), None));
+    assert_eq!(volume.findings[&Finding::Nodule].kernels, Kernels::Soft);
+    assert_eq!(volume.findings[&Finding::Emphysema], Limits::default());
+    assert_eq!(manifest.findings(), ["nodule", "emphysema"]);
+    assert!(manifest.picture().is_none());
     let network = |provider| manifest.variant(provider).map(|v| v.network.as_str());
     assert_eq!(
         (network("cuda"), network("cpu"), network("tensorrt")),
@@ -107,6 +111,7 @@ fn a_value_out_of_range_is_refused_by_key() {
         ("network = \"full.onnx\"", "network = \"other.onnx\"", "variants.network"),
         ("accelerator = \"any\"", "accelerator = \"tensorrt\"", "variants"),
         ("input = \"golden/input.npy\"", "input = \"golden/none.npy\"", "golden.input"),
+        ("expected = \"golden/expected.npy\"\n", "", "golden.expected"),
         ("tolerance = 0.02", "tolerance = 2.0", "golden.tolerance"),
         ("\"half.onnx\" = \"0", "\"half.onnx\" = \"z", "files.\"half.onnx\""),
         ("[files]", "[files]\n\"../out\" = \"\"", "files.\"../out\""),
@@ -116,5 +121,114 @@ fn a_value_out_of_range_is_refused_by_key() {
             Err(Error::Value(bad)) => assert_eq!(bad.key, key, "{bad}"),
             other => panic!("{to}: {other:?}"),
         }
+    }
+}
+
+/// As `models/training/ultrasound/manifest.py` writes it.
+fn ultrasound() -> String {
+    let zeros = "0".repeat(64);
+    format!(
+        r#"format = 1
+id = "us-breast"
+version = "0.1.0"
+task = "us_breast"
+licence = "Apache-2.0"
+clearance = "research"
+[intended_use]
+modality = "US"
+body_part = "BREAST"
+min_age_years = 18.0
+[intended_use.findings.breast_lesion]
+[input]
+size = [256, 256]
+resize = "letterbox"
+[outputs]
+stride = 2
+channels = [
+    "lesion",
+    "malignant",
+    "irregular",
+    "not_parallel",
+    "not_circumscribed",
+    "anechoic",
+    "heterogeneous",
+    "enhancement",
+    "shadowing",
+]
+[thresholds.lesion]
+confidence = 0.953
+mask = 0.4
+min_size = 2.0
+[thresholds.malignant]
+confidence = 0.5
+[[variants]]
+accelerator = "cuda"
+precision = "fp16"
+network = "large.onnx"
+expected = "golden/large.npy"
+[[variants]]
+accelerator = "any"
+precision = "fp32"
+network = "fast.onnx"
+expected = "golden/fast.npy"
+[golden]
+input = "golden/input.npy"
+tolerance = 0.02
+[files]
+"large.onnx" = "{zeros}"
+"fast.onnx" = "{zeros}"
+"golden/input.npy" = "{zeros}"
+"golden/large.npy" = "{zeros}"
+"golden/fast.npy" = "{zeros}"
+"#
+    )
+}
+
+#[test]
+fn a_network_for_pictures_is_read_with_the_answer_of_each_variant() {
+    let manifest = Manifest::parse(&ultrasound()).unwrap();
+    let picture = manifest.picture().unwrap();
+    assert_eq!(picture.outputs.channels, picture::Channel::ALL);
+    assert_eq!((picture.map(), picture.channel(picture::Channel::Shadowing)), ([128, 128], Some(8)));
+    let expected = |provider| manifest.expected(manifest.variant(provider).unwrap());
+    assert_eq!((expected("cpu"), expected("cuda")), (Some("golden/fast.npy"), Some("golden/large.npy")));
+    assert_eq!(manifest.findings(), ["breast_lesion"]);
+    let parameters = manifest.parameters();
+    assert_eq!(parameters, "lesion confidence 0.953 mask 0.4 min-size 2; malignant confidence 0.5");
+    assert!(manifest.volume().is_none());
+}
+
+#[test]
+fn a_value_for_pictures_out_of_range_is_refused_by_key() {
+    for (from, to, key) in [
+        ("size = [256, 256]", "size = [256, 250]", "input.size"),
+        ("stride = 2", "stride = 3", "outputs.stride"),
+        ("    \"lesion\",\n", "", "outputs.channels"),
+        ("    \"malignant\",\n", "", "outputs.channels"),
+        ("\"anechoic\"", "\"shadowing\"", "outputs.channels"),
+        ("confidence = 0.953", "confidence = 1.0", "thresholds.lesion.confidence"),
+        ("min_size = 2.0", "min_size = -2.0", "thresholds.lesion.min_size"),
+        ("confidence = 0.5", "confidence = nan", "thresholds.malignant.confidence"),
+        ("expected = \"golden/large.npy\"\n", "", "golden.expected"),
+        ("expected = \"golden/large.npy\"", "expected = \"golden/none.npy\"", "variants.expected"),
+    ] {
+        match Manifest::parse(&ultrasound().replacen(from, to, 1)) {
+            Err(Error::Value(bad)) => assert_eq!(bad.key, key, "{bad}"),
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn keys_of_another_kind_of_network_are_unknown() {
+    for (from, to) in [
+        ("resize =", "overlap = 3\nresize ="),
+        ("\"lesion\"", "\"nodule\""),
+        ("findings.breast_lesion", "findings.nodule"),
+        ("task = \"us_breast\"", "task = \"ct_chest\""),
+        ("\"letterbox\"", "\"stretch\""),
+    ] {
+        let error = Manifest::parse(&ultrasound().replacen(from, to, 1)).unwrap_err();
+        assert!(matches!(&error, Error::Syntax(text) if text.contains("line ")), "{error}");
     }
 }

@@ -103,7 +103,7 @@ impl Registry {
     /// What came with the software: of the packages for a task the one that claims most findings, then the newest.
     fn shipped(&self, task: &str) -> Option<&Entry> {
         let rank = |entry: &&Entry| {
-            let findings = entry.manifest.as_ref().map_or(0, |manifest| manifest.intended_use.findings.len());
+            let findings = entry.manifest.as_ref().map_or(0, |manifest| manifest.findings().len());
             (findings, entry.key.order(), entry.key.id.clone())
         };
         let fit = |entry: &&Entry| entry.origin == Origin::BuiltIn && entry.task() == task && entry.refusal().is_none();

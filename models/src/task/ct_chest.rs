@@ -41,20 +41,20 @@ pub fn run(
     model: &mut dyn LoadedModel,
     control: &dyn Control,
 ) -> Result<Findings, Error> {
-    by_plan(volume, acquisition, &Plan::of(&package.manifest), model, control)
+    by_plan(volume, acquisition, &Plan::of(&package.manifest)?, model, control)
 }
 
 /// Lungs and lobes only, where the package can look for none of the findings; each says why.
 ///
 /// # Errors
-/// `Kind::Cancelled`.
+/// `Kind::Cancelled`; `Kind::BadModel` for a package of another task.
 pub fn without_network(
     volume: &Volume,
     acquisition: &Acquisition,
     manifest: &Manifest,
     control: &dyn Control,
 ) -> Result<Findings, Error> {
-    let plan = Plan::of(manifest);
+    let plan = Plan::of(manifest)?;
     let (examined, mut findings) = examine(volume, control)?;
     refuse(&mut findings, &plan, &Series::new(volume, acquisition), examined.as_ref());
     findings.lobes = lobes_of(volume, &findings.lungs);
@@ -63,8 +63,10 @@ pub fn without_network(
 
 /// Can the package look for anything in this series? A caller that gets a no need not load the network.
 pub fn network_needed(volume: &Volume, acquisition: &Acquisition, manifest: &Manifest) -> bool {
-    let plan = Plan::of(manifest);
-    Finding::ALL.iter().any(|f| gates::refusal(&plan, *f, &Series::new(volume, acquisition)).is_none())
+    let looks = |plan: Plan| {
+        Finding::ALL.iter().any(|f| gates::refusal(&plan, *f, &Series::new(volume, acquisition)).is_none())
+    };
+    Plan::of(manifest).is_ok_and(looks)
 }
 
 fn by_plan(

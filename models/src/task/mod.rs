@@ -3,10 +3,12 @@
 pub mod ct_chest;
 pub mod lungs;
 mod nodules;
+pub mod us_breast;
 
 /// The tasks of this software, as manifests name them.
-pub const ALL: [&str; 1] = [CT_CHEST];
+pub const ALL: [&str; 2] = [CT_CHEST, US_BREAST];
 pub const CT_CHEST: &str = "ct_chest";
+pub const US_BREAST: &str = "us_breast";
 
 /// Does a network have the inputs and outputs of its task?
 ///
@@ -15,6 +17,7 @@ pub const CT_CHEST: &str = "ct_chest";
 pub fn check(task: &str, model: &dyn hal::LoadedModel) -> Result<(), Error> {
     match task {
         CT_CHEST => ct_chest::network::check_names(model),
+        US_BREAST => us_breast::check_names(model),
         _ => Err(Error::new(Kind::BadModel, format!("no task {task}"))),
     }
 }

@@ -226,3 +226,32 @@ fn the_letterbox_keeps_the_mean_and_leaves_the_rest_black() {
     assert!(small[..used * 256].iter().all(|v| *v == 100));
     assert!(small[(used + 1) * 256..].iter().all(|v| *v == 0));
 }
+
+/// The daemon's scanner profiles are data about the same two screens.
+#[test]
+fn the_scanner_profiles_that_are_shipped_describe_these_screens() {
+    use super::layout::{Rect, Says};
+    let shipped = [
+        (Name::A, include_str!("../../../../daemon/profiles/phantom-1280x720.toml")),
+        (Name::B, include_str!("../../../../daemon/profiles/phantom-1024x768.toml")),
+    ];
+    for (name, text) in shipped {
+        let profile: toml::Table = toml::from_str(text).unwrap();
+        let layout = name.layout();
+        let numbers = |value: &toml::Value| -> Vec<usize> {
+            value.as_array().unwrap().iter().map(|v| v.as_integer().unwrap() as usize).collect()
+        };
+        let area = |r: Rect| vec![r.x, r.y, r.width, r.height];
+        assert_eq!(numbers(&profile["screen"]), [layout.width, layout.height]);
+        assert_eq!(numbers(&profile["sector"]), area(layout.sector));
+        assert_eq!(numbers(&profile["freeze_icon"]), area(layout.freeze_icon));
+        assert_eq!(numbers(&profile["scale"]["ticks"]), area(layout.depth_scale));
+        let texts = profile["text"].as_array().unwrap();
+        assert_eq!(texts.len(), layout.texts.len());
+        for text in layout.texts {
+            let found = texts.iter().find(|t| numbers(&t["area"]) == area(text.rect)).unwrap();
+            let identifies = found.get("identifies").is_some_and(|value| value.as_bool() == Some(true));
+            assert_eq!(identifies, matches!(text.says, Says::Site | Says::Patient | Says::Date), "{text:?}");
+        }
+    }
+}

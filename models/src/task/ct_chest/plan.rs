@@ -1,8 +1,9 @@
 //! What a package claims for this task, by channel and by finding, as the stages read it.
 
 use crate::findings::Finding;
-use crate::manifest::Manifest;
 pub use crate::manifest::{Channel, Contrast, Kernels, Limits, Threshold as Thresholds};
+use crate::manifest::{Manifest, Volume};
+use crate::task::{Error, Kind};
 
 /// The channels a finding is made of; all of them are needed.
 fn needed_by(finding: Finding) -> &'static [Channel] {
@@ -36,12 +37,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn of(manifest: &Manifest) -> Self {
-        let Manifest { id, version, intended_use, input, outputs, thresholds, .. } = manifest;
+    /// # Errors
+    /// `Kind::BadModel` for a package of another kind of task.
+    pub fn of(manifest: &Manifest) -> Result<Self, Error> {
+        let Manifest { id, version, intended_use, .. } = manifest;
+        let other = || Error::new(Kind::BadModel, format!("{id} {version} reads no volumes"));
+        let Volume { findings, input, outputs, thresholds } = manifest.volume().ok_or_else(other)?;
         // A checked manifest has thresholds for each channel; one without never passes them.
         let never = Thresholds { confidence: 1.0, mask: 1.0, min_size: f64::INFINITY };
         let of = |channel: &Channel| (*channel, thresholds.get(channel).copied().unwrap_or(never));
-        Self {
+        Ok(Self {
             package: format!("{id} {version}"),
             body_part: intended_use.body_part.clone(),
             min_age_years: intended_use.min_age_years,
@@ -50,8 +55,8 @@ impl Plan {
             overlap: input.overlap,
             windows_hu: input.windows_hu.clone(),
             channels: outputs.channels.iter().map(of).collect(),
-            limits: intended_use.findings.iter().map(|(f, l)| (*f, l.clone())).collect(),
-        }
+            limits: findings.iter().map(|(f, l)| (*f, l.clone())).collect(),
+        })
     }
 
     pub fn limits(&self, finding: Finding) -> Option<&Limits> {

@@ -10,7 +10,7 @@ use hal::accel::{Kind as DeviceKind, Tensor};
 
 use super::*;
 use crate::findings::{Nodule, Side};
-use crate::manifest::{Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Threshold};
+use crate::manifest::{self, Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Reads, Threshold};
 use crate::task::{Kind, Unattended};
 use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
 
@@ -23,15 +23,13 @@ fn package() -> Package {
         task: "ct_chest".into(),
         licence: "Apache-2.0".into(),
         clearance: Clearance::Research,
-        intended_use: IntendedUse {
-            modality: "CT".into(),
-            body_part: "CHEST".into(),
-            min_age_years: None,
+        intended_use: IntendedUse { modality: "CT".into(), body_part: "CHEST".into(), min_age_years: None },
+        reads: Reads::Volume(manifest::Volume {
             findings: [(Finding::Nodule, limits)].into(),
-        },
-        input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, windows_hu: vec![[-1000.0, 400.0]] },
-        outputs: Outputs { channels: vec![Channel::Nodule] },
-        thresholds: [(Channel::Nodule, Threshold { confidence: 0.5, mask: 0.4, min_size: 4.0 })].into(),
+            input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, windows_hu: vec![[-1000.0, 400.0]] },
+            outputs: Outputs { channels: vec![Channel::Nodule] },
+            thresholds: [(Channel::Nodule, Threshold { confidence: 0.5, mask: 0.4, min_size: 4.0 })].into(),
+        }),
         variants: Vec::new(),
         golden: None,
         files: BTreeMap::new(),

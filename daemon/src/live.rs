@@ -1,0 +1,167 @@
+//! THE LIVE STORY: source -> roi -> infer -> track -> overlay -> the view, from which page, bus and recording take.
+//!
+//! This file connects the stages and holds no detail.
+//!
+//! 1. `source` takes pictures from a supervised device and puts each on the view at once; the newest lies ready for
+//! 2. `infer`, which cuts the sector out (`profile` says where it is), asks the network, and gives what it found to
+//! 3. `track`, which makes lesions of it that keep their numbers; the overlay goes on the view beside the pictures.
+//! 4. `session` is the sign: ready, paused, no overlay, no signal, failed; `exam` is whose exam it is.
+//!
+//! The two threads meet at `desk` and nowhere else. The picture path never waits for the model path: a model that is
+//! missing, slow, crashed or talks nonsense costs the overlay, never the picture. Study work gives way (`precedence`).
+//! Clips, key frames and DICOM objects of an exam are not made yet.
+
+pub mod view;
+
+pub mod device;
+mod source;
+mod newest;
+pub mod profile;
+pub mod ticks;
+pub mod learn;
+pub mod infer;
+pub mod supply;
+mod backoff;
+mod still;
+pub mod track;
+pub mod budget;
+pub mod session;
+pub mod exam;
+mod desk;
+pub mod precedence;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hal::Capture;
+use hal::capture::guard::Supervised;
+use hal::clock::Clock;
+use tokio::sync::mpsc;
+
+use self::desk::{Desk, Outlets};
+use self::infer::{Infer, Working};
+use self::newest::Newest;
+use self::precedence::Precedence;
+use self::profile::Profiles;
+use self::session::Event;
+use self::source::Source;
+use self::supply::Supply;
+use self::view::{Command, Stage};
+use crate::report::uid;
+use crate::shutdown::Shutdown;
+use crate::store::now_utc;
+
+/// A run of the model that lasts so many deadlines is too slow, whatever comes of it.
+const PATIENCE: u32 = 3;
+/// How long a thread that crashed is left before it begins again.
+const AFTER_CRASH: Duration = Duration::from_secs(1);
+
+/// What the live path needs.
+pub struct Parts<C> {
+    pub device: Supervised<C>,
+    pub profiles: Profiles,
+    pub supply: Box<dyn Supply>,
+    pub precedence: Precedence,
+    /// The one by which the device stamps its pictures.
+    pub clock: Arc<dyn Clock>,
+    /// The oldest overlay that is shown, from capture on.
+    pub deadline: Duration,
+    /// Name of this box, for the UIDs of exams.
+    pub station: String,
+}
+
+impl<C> std::fmt::Debug for Parts<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("device", &self.device).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+/// Tells the story until shutdown.
+///
+/// # Errors
+/// When a thread cannot be started.
+pub async fn run<C: Capture + 'static>(parts: Parts<C>, stage: Stage, mut shutdown: Shutdown) -> std::io::Result<()> {
+    let Stage { pictures, overlay, status, stats, mut commands } = stage;
+    let desk = Arc::new(Desk::new(parts.clock.clone(), Outlets { pictures, overlay, status, stats }));
+    let (newest, stop) = (Newest::default(), Arc::new(AtomicBool::new(false)));
+    let mut source = Source {
+        device: parts.device,
+        desk: desk.clone(),
+        newest: newest.clone(),
+        stop: stop.clone(),
+        patience: parts.deadline * PATIENCE,
+    };
+    let mut infer = Infer {
+        desk: desk.clone(),
+        newest: newest.clone(),
+        clock: parts.clock.clone(),
+        supply: parts.supply,
+        profiles: parts.profiles,
+        precedence: parts.precedence,
+        deadline: parts.deadline,
+        state: Working::default(),
+    };
+    let threads = [
+        kept_going("live-source", &desk, &parts.clock, &stop, move || source.run())?,
+        kept_going("live-infer", &desk, &parts.clock, &stop, move || infer.run())?,
+    ];
+    loop {
+        tokio::select! {
+            command = next(&mut commands) => obey(&desk, command, &parts.station),
+            () = shutdown.wait() => break,
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    newest.close();
+    let ended = tokio::task::spawn_blocking(move || threads.map(JoinHandle::join)).await;
+    tracing::debug!(ended = ended.is_ok(), "live path ended");
+    Ok(())
+}
+
+/// The next command; for ever when nobody can ask any more.
+async fn next(commands: &mut mpsc::Receiver<Command>) -> Command {
+    match commands.recv().await {
+        Some(command) => command,
+        None => std::future::pending().await,
+    }
+}
+
+fn obey(desk: &Desk, command: Command, station: &str) {
+    let (reply, answer) = match command {
+        Command::StartExam(patient, reply) => {
+            let utc = now_utc();
+            let uid = uid::from_name(&format!("live exam, {station}, {utc}, {}", patient.id));
+            (reply, desk.start_exam(patient, &utc, &uid))
+        }
+        Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),
+        Command::Freeze(on, reply) => (reply, desk.freeze(on)),
+        Command::Mark(reply) => (reply, desk.mark()),
+    };
+    // Who asked may be gone.
+    let _ = reply.send(answer);
+}
+
+/// A thread that begins again when it crashes, until the stop.
+fn kept_going(
+    name: &'static str,
+    desk: &Arc<Desk>,
+    clock: &Arc<dyn Clock>,
+    stop: &Arc<AtomicBool>,
+    mut work: impl FnMut() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let (desk, clock, stop) = (desk.clone(), clock.clone(), stop.clone());
+    let thread = std::thread::Builder::new().name(name.into());
+    thread.spawn(move || {
+        while catch_unwind(AssertUnwindSafe(&mut work)).is_err() && !stop.load(Ordering::Relaxed) {
+            tracing::error!(name, "a thread crashed and begins again");
+            desk.happened(Event::Fault(format!("{name} crashed; it begins again")));
+            clock.sleep(AFTER_CRASH);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

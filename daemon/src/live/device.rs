@@ -1,0 +1,86 @@
+//! Which device the live path looks through: a word of the configuration becomes a supervised device.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hal::Capture;
+use hal::capture::guard::{Policy, Supervised};
+use hal::capture::replay::{Replay, Y4m};
+#[cfg(feature = "sim")]
+use hal::capture::synthetic::Synthetic;
+use hal::capture::v4l2::V4l2;
+use hal::capture::{Config, Error, PixelFormat, Rate};
+use hal::clock::Clock;
+
+/// What is asked of a device when no profile is named; a scanner with another screen is followed.
+const SCREEN: [usize; 2] = [1280, 720];
+/// Pictures in a second that are asked for.
+const RATE: u32 = 30;
+/// Buffers: one for the page, one it still encodes, one for the model, one that waits for it, the rest for the driver.
+const BUFFERS: u32 = 8;
+
+/// As configured in `live.device`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Device {
+    /// A V4L2 device file.
+    Video(PathBuf),
+    /// A recording, played again and again in its own time.
+    Replay(PathBuf),
+    /// Test bars; simulation builds only.
+    #[cfg(feature = "sim")]
+    Synthetic,
+}
+
+impl Device {
+    /// `None` for `off`.
+    ///
+    /// # Errors
+    /// In words, when it is none of what is known.
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        if let Some(file) = text.strip_prefix("replay:") {
+            let named = !file.is_empty();
+            return if named { Ok(Some(Self::Replay(file.into()))) } else { Err("replay: needs a file".into()) };
+        }
+        match text {
+            "off" => Ok(None),
+            #[cfg(feature = "sim")]
+            "synthetic" => Ok(Some(Self::Synthetic)),
+            path if path.starts_with('/') => Ok(Some(Self::Video(path.into()))),
+            other => Err(format!("{other:?} is not off, a device's path, or replay:FILE.y4m")),
+        }
+    }
+
+    /// # Errors
+    /// As [`Capture`]: there is no such device, or it is none.
+    fn open(&self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Capture>, Error> {
+        Ok(match self {
+            Self::Video(path) => Box::new(V4l2::open(path)?),
+            Self::Replay(path) => Box::new(Replay::new(Y4m::open(path)?, clock.clone()).repeating()),
+            #[cfg(feature = "sim")]
+            Self::Synthetic => Box::new(Synthetic::bars(clock.clone())),
+        })
+    }
+
+    /// The device, kept going. `screen`: width and height that the profile is for.
+    pub fn supervised(self, screen: Option<[usize; 2]>, clock: Arc<dyn Clock>) -> Supervised<Box<dyn Capture>> {
+        let [width, height] = screen.unwrap_or(SCREEN).map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        let wanted = Config { buffers: BUFFERS, ..Config::new(PixelFormat::Yuyv, width, height, Rate::hertz(RATE)) };
+        let opening = clock.clone();
+        Supervised::new(move || self.open(&opening), wanted, Policy::default(), clock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_a_device_or_a_sentence() {
+        assert_eq!(Device::parse("off"), Ok(None));
+        assert_eq!(Device::parse("replay:a b.y4m"), Ok(Some(Device::Replay("a b.y4m".into()))));
+        assert_eq!(Device::parse("/x/video0"), Ok(Some(Device::Video("/x/video0".into()))));
+        for wrong in ["", "on", "video0", "replay:"] {
+            assert!(Device::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Proposes a scanner profile from some seconds of pictures: what changes is the image, what stands beside it is text, even
+//! ticks are the scale. A proposal, to be looked at by a person before it is used. Pure.
+
+use super::profile::{Area, Profile, Scale, Text};
+use super::ticks;
+
+/// Side of the squares in which the screen is judged, pixels.
+const BLOCK: usize = 8;
+/// A pixel that varies by more than this over the pictures changes, grey levels.
+const CHANGES: u8 = 12;
+/// A block is of the image when so many of its pixels change.
+const SHARE: usize = BLOCK * BLOCK / 4;
+/// A block with so much contrast holds text, or what is drawn like it, grey levels.
+const TEXT_CONTRAST: u8 = 70;
+/// Ticks are looked for this near to the image, pixels.
+const BESIDE: usize = 96;
+/// Fewer pictures show too little.
+const LEAST_PICTURES: usize = 30;
+
+/// Takes in pictures, one after another, in constant memory.
+#[derive(Debug)]
+pub struct Learner {
+    size: [usize; 2],
+    low: Vec<u8>,
+    high: Vec<u8>,
+    last: Vec<u8>,
+    pictures: usize,
+}
+
+impl Learner {
+    /// For pictures of this width and height.
+    pub fn new(size: [usize; 2]) -> Self {
+        let pixels = size[0] * size[1];
+        Self { size, low: vec![u8::MAX; pixels], high: vec![0; pixels], last: Vec::new(), pictures: 0 }
+    }
+
+    /// Another picture: grey, row by row.
+    ///
+    /// # Errors
+    /// When it has another size.
+    pub fn add(&mut self, grey: &[u8]) -> Result<(), String> {
+        if grey.len() != self.low.len() {
+            return Err(format!("a picture of {} bytes among pictures of {}", grey.len(), self.low.len()));
+        }
+        self.low.iter_mut().zip(grey).for_each(|(low, v)| *low = (*low).min(*v));
+        self.high.iter_mut().zip(grey).for_each(|(high, v)| *high = (*high).max(*v));
+        self.last.clear();
+        self.last.extend_from_slice(grey);
+        self.pictures += 1;
+        Ok(())
+    }
+
+    /// The profile that the pictures speak for.
+    ///
+    /// # Errors
+    /// In words, when they show too little: too few, or nothing moves.
+    pub fn propose(&self, name: &str) -> Result<Profile, String> {
+        if self.pictures < LEAST_PICTURES {
+            return Err(format!("{} pictures are too few, {LEAST_PICTURES} are needed", self.pictures));
+        }
+        let sector = self.sector().ok_or("nothing moves: scan something while the profile is learnt")?;
+        let (scale, strip) = self.scale(sector).map_or((None, None), |(scale, strip)| (Some(scale), Some(strip)));
+        let profile = Profile {
+            name: name.to_owned(),
+            screen: self.size,
+            sector,
+            freeze_icon: None,
+            pixel_aspect: 1.0,
+            scale,
+            text: self.texts(sector, strip),
+        };
+        // The same checks as for a file.
+        Profile::parse(&profile.to_toml()?)
+    }
+
+    /// The largest connected region that changes.
+    fn sector(&self) -> Option<Area> {
+        let blocks = Blocks::new(self.size, |pixels| {
+            pixels.filter(|i| self.high[*i].saturating_sub(self.low[*i]) > CHANGES).count() >= SHARE
+        });
+        let area = blocks.regions().into_iter().max_by_key(|region| region.blocks)?.area;
+        let area = self.tightened(area);
+        (area.width >= 32 && area.height >= 32).then_some(area)
+    }
+
+    /// Without the rows and columns at its rim in which nearly nothing changes.
+    fn tightened(&self, area: Area) -> Area {
+        let changes = |x: usize, y: usize| {
+            let i = y * self.size[0] + x;
+            self.high[i].saturating_sub(self.low[i]) > CHANGES
+        };
+        let [right, bottom] = area.end();
+        let column = |x: &usize| (area.y..bottom).filter(|y| changes(*x, *y)).count() * 8 > area.height;
+        let row = |y: &usize| (area.x..right).filter(|x| changes(*x, *y)).count() * 8 > area.width;
+        let ends = |mut range: std::ops::Range<usize>, is: &dyn Fn(&usize) -> bool| {
+            let first = range.clone().find(is)?;
+            Some((first, range.rfind(is)? + 1 - first))
+        };
+        match (ends(area.x..right, &column), ends(area.y..bottom, &row)) {
+            (Some((x, width)), Some((y, height))) => Area { x, y, width, height },
+            _ => area,
+        }
+    }
+
+    /// Ticks beside the sector, on the side that has more of them.
+    fn scale(&self, sector: Area) -> Option<(Scale, Area)> {
+        let left = sector.x.saturating_sub(BESIDE);
+        let right = sector.end()[0];
+        let strips = [
+            Area { x: left, width: sector.x - left, ..sector },
+            Area { x: right, width: BESIDE.min(self.size[0] - right), ..sector },
+        ];
+        let found = strips.into_iter().filter_map(|strip| {
+            let grey = self.cut(strip);
+            Some((ticks::find(&grey, strip.width)?, strip, grey))
+        });
+        let (ticks, strip, grey) = found.max_by_key(|(ticks, ..)| ticks.count)?;
+        let alike = |column: &usize| {
+            let own: Vec<u8> = grey.iter().skip(*column).step_by(strip.width).copied().collect();
+            ticks::find(&own, 1).is_some_and(|own| own.count == ticks.count)
+        };
+        let columns = (ticks.column..strip.width).take_while(alike).count().max(1);
+        let longer = |column: Option<usize>| {
+            let Some(column) = column.filter(|column| *column < strip.width) else { return false };
+            let own: Vec<u8> = grey.iter().skip(column).step_by(strip.width).copied().collect();
+            ticks::find(&own, 1).is_some_and(|own| (own.spacing / ticks.spacing - 2.0).abs() < 0.05)
+        };
+        // Long ticks each centimetre and short ones between them, or centimetres only.
+        let halves = longer(Some(ticks.column + columns)) || longer(ticks.column.checked_sub(1));
+        let area = Area { x: strip.x + ticks.column, width: columns, ..sector };
+        let mm_per_tick = Some(if halves { 5.0 } else { 10.0 });
+        Some((Scale { mm_per_pixel: None, ticks: Some(area), mm_per_tick }, area))
+    }
+
+    fn cut(&self, area: Area) -> Vec<u8> {
+        let rows = self.last.chunks_exact(self.size[0].max(1)).skip(area.y).take(area.height);
+        rows.flat_map(|row| &row[area.x..area.x + area.width]).copied().collect()
+    }
+
+    /// High contrast outside the sector. All of it may identify the patient until a person says otherwise.
+    fn texts(&self, sector: Area, strip: Option<Area>) -> Vec<Text> {
+        let blocks = Blocks::new(self.size, |pixels| {
+            let (low, high) = pixels.fold((u8::MAX, 0), |(l, h), i| (l.min(self.low[i]), h.max(self.high[i])));
+            high.saturating_sub(low) > TEXT_CONTRAST
+        });
+        let regions = blocks.regions().into_iter().map(|region| region.area);
+        let apart = |area: &Area| !overlap(*area, sector) && strip.is_none_or(|strip| !overlap(*area, strip));
+        let text = |area| Text { says: "unknown".into(), area, identifies: true };
+        regions.filter(apart).map(text).collect()
+    }
+}
+
+fn overlap(a: Area, b: Area) -> bool {
+    let ([a_right, a_bottom], [b_right, b_bottom]) = (a.end(), b.end());
+    a.x < b_right && b.x < a_right && a.y < b_bottom && b.y < a_bottom
+}
+
+/// The screen in squares, each of which has a property or not.
+struct Blocks {
+    size: [usize; 2],
+    columns: usize,
+    set: Vec<bool>,
+}
+
+struct Region {
+    area: Area,
+    blocks: usize,
+}
+
+impl Blocks {
+    /// `has` is given the pixels of each square.
+    fn new(size: [usize; 2], has: impl Fn(&mut dyn Iterator<Item = usize>) -> bool) -> Self {
+        let [columns, rows] = size.map(|side| side.div_ceil(BLOCK));
+        let pixels = |block: usize| {
+            let (left, top) = (block % columns * BLOCK, block / columns * BLOCK);
+            let across = left..(left + BLOCK).min(size[0]);
+            (top..(top + BLOCK).min(size[1])).flat_map(move |y| across.clone().map(move |x| y * size[0] + x))
+        };
+        let set = (0..columns * rows).map(|block| has(&mut pixels(block))).collect();
+        Self { size, columns, set }
+    }
+
+    /// Squares that touch, also at a corner, are one region.
+    fn regions(&self) -> Vec<Region> {
+        let mut left = self.set.clone();
+        let mut regions = Vec::new();
+        for start in 0..left.len() {
+            if !std::mem::take(&mut left[start]) {
+                continue;
+            }
+            let (mut open, mut blocks) = (vec![start], 0);
+            let (mut low, mut high) = ([usize::MAX; 2], [0; 2]);
+            while let Some(block) = open.pop() {
+                blocks += 1;
+                let at = [block % self.columns, block / self.columns];
+                for a in 0..2 {
+                    low[a] = low[a].min(at[a] * BLOCK);
+                    high[a] = high[a].max(((at[a] + 1) * BLOCK).min(self.size[a]));
+                }
+                for next in self.around(at) {
+                    if std::mem::take(&mut left[next]) {
+                        open.push(next);
+                    }
+                }
+            }
+            let area = Area { x: low[0], y: low[1], width: high[0] - low[0], height: high[1] - low[1] };
+            regions.push(Region { area, blocks });
+        }
+        regions
+    }
+
+    fn around(&self, [x, y]: [usize; 2]) -> impl Iterator<Item = usize> + use<> {
+        let (columns, rows) = (self.columns, self.set.len() / self.columns.max(1));
+        let near = |at: usize, count: usize| at.saturating_sub(1)..(at + 2).min(count);
+        let across = near(x, columns);
+        near(y, rows).flat_map(move |y| across.clone().map(move |x| y * columns + x))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: [usize; 2] = [320, 240];
+    const SECTOR: Area = Area { x: 80, y: 40, width: 160, height: 160 };
+
+    /// A screen with speckle in the sector, ticks to the right of it, a name at the top and a clock that runs.
+    fn screen(number: u32) -> Vec<u8> {
+        let mut grey = vec![10; SIZE[0] * SIZE[1]];
+        let mut word = 0x9E37_79B9u32.wrapping_mul(number + 1);
+        for y in SECTOR.y..SECTOR.end()[1] {
+            for pixel in &mut grey[y * SIZE[0] + SECTOR.x..][..SECTOR.width] {
+                word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *pixel = 40 + (word >> 25) as u8;
+            }
+        }
+        for tick in 0..8 {
+            let length = if tick % 2 == 0 { 12 } else { 6 };
+            grey[(SECTOR.y + tick * 20) * SIZE[0] + 248..][..length].fill(220);
+        }
+        for y in 8..18 {
+            grey[y * SIZE[0] + 20..][..60].iter_mut().step_by(3).for_each(|v| *v = 230);
+            let start = 240 + (number as usize % 10);
+            grey[y * SIZE[0] + start..][..30].iter_mut().step_by(4).for_each(|v| *v = 230);
+        }
+        grey
+    }
+
+    #[test]
+    fn sector_scale_and_text_are_found_where_they_are() {
+        let mut learner = Learner::new(SIZE);
+        (0..60).for_each(|number| learner.add(&screen(number)).unwrap());
+        let profile = learner.propose("learnt").unwrap();
+        assert_eq!((profile.screen, profile.sector), (SIZE, SECTOR));
+        let (ticks, mm) = profile.ticks().unwrap();
+        assert_eq!((ticks.x, ticks.width, mm), (248, 6, 5.0));
+        let covered = |x: usize, y: usize| {
+            profile
+                .text
+                .iter()
+                .any(|t| (t.area.x..t.area.end()[0]).contains(&x) && (t.area.y..t.area.end()[1]).contains(&y))
+        };
+        assert!(covered(20, 12) && covered(79, 12) && covered(245, 12), "{:?}", profile.text);
+        assert!(!covered(160, 120), "the image is no text");
+        assert!(profile.text.iter().all(|text| text.identifies), "masked until a person says otherwise");
+    }
+
+    #[test]
+    fn too_few_or_still_pictures_teach_nothing() {
+        let mut learner = Learner::new(SIZE);
+        (0..29).for_each(|number| learner.add(&screen(number)).unwrap());
+        assert!(learner.propose("x").unwrap_err().contains("29 pictures"));
+        let mut still = Learner::new(SIZE);
+        (0..60).for_each(|_| still.add(&screen(1)).unwrap());
+        assert!(still.propose("x").unwrap_err().contains("nothing moves"));
+        assert!(still.add(&[0; 7]).is_err());
+    }
+}

@@ -1,3 +1,0 @@
-//! The live path's stages.
-
-pub mod view;

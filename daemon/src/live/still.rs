@@ -1,0 +1,74 @@
+//! Whether the scanner's picture stands still: the sonographer froze it, or it hangs. Pure.
+
+use std::time::Duration;
+
+/// A picture that stood still for longer is frozen.
+pub const FROZEN_AFTER: Duration = Duration::from_secs(1);
+/// A pixel that differs by more has changed, of 0..1: two grey levels.
+const CHANGED: f32 = 2.5 / 255.0;
+/// Nothing moved when no more than this share of the pixels changed. Electronic noise alone changes more; callipers that
+/// somebody draws on a frozen picture change less.
+const SAME: f32 = 0.005;
+/// Each so many pixels one is compared.
+const EVERY: usize = 5;
+
+/// Compares each picture with the one before.
+#[derive(Debug, Clone, Default)]
+pub struct Stillness {
+    last: Vec<f32>,
+    /// When the picture that has not changed since was taken.
+    since: Option<Duration>,
+}
+
+impl Stillness {
+    /// Is the picture that was taken at `captured` frozen? `image` is what the network sees, 0..1.
+    pub fn observe(&mut self, image: &[f32], captured: Duration) -> bool {
+        let sample = || image.iter().step_by(EVERY).copied();
+        let count = image.len().div_ceil(EVERY);
+        let changed = self.last.iter().zip(sample()).filter(|(a, b)| (*a - b).abs() > CHANGED).count();
+        let same = self.last.len() == count && count > 0 && changed as f32 <= SAME * count as f32;
+        self.last.clear();
+        self.last.extend(sample());
+        let since = match self.since {
+            Some(since) if same && since <= captured => since,
+            _ => captured,
+        };
+        self.since = Some(since);
+        captured.saturating_sub(since) > FROZEN_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_picture_is_frozen_when_it_stood_still_for_more_than_a_second() {
+        let mut stillness = Stillness::default();
+        let picture = vec![0.5; 1000];
+        for ms in (0..=1000).step_by(40) {
+            assert!(!stillness.observe(&picture, at(ms)), "{ms}");
+        }
+        assert!(stillness.observe(&picture, at(1040)));
+        let mut callipers = picture.clone();
+        callipers[10] = 1.0;
+        assert!(stillness.observe(&callipers, at(1080)), "a cross is drawn on it");
+        let noise: Vec<f32> = (0..1000).map(|i| 0.5 + (i / 5 % 3) as f32 * 3.0 / 255.0).collect();
+        assert!(!stillness.observe(&noise, at(1120)), "it moves again");
+        assert!(!stillness.observe(&noise, at(1500)));
+        assert!(stillness.observe(&noise, at(2200)));
+    }
+
+    #[test]
+    fn another_size_or_a_clock_that_begins_anew_is_another_picture() {
+        let mut stillness = Stillness::default();
+        stillness.observe(&[0.5; 1000], at(5000));
+        assert!(!stillness.observe(&[0.5; 500], at(9000)));
+        assert!(!stillness.observe(&[0.5; 500], at(0)));
+        assert!(!stillness.observe(&[], at(9000)));
+    }
+}

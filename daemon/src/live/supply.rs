@@ -1,0 +1,58 @@
+//! Where the live path has its model from.
+
+use hal::LoadedModel;
+use models::manifest::{Clearance, Manifest};
+use models::task::US_BREAST;
+
+use crate::model::Shelf;
+
+/// A model that is ready to run.
+#[derive(Debug)]
+pub struct Ready {
+    pub manifest: Manifest,
+    /// Of the package: another one is another model.
+    pub sha256: String,
+    /// The accelerator is no real one.
+    pub simulated: bool,
+    pub model: Box<dyn LoadedModel>,
+}
+
+impl Ready {
+    /// What every result of it must carry.
+    pub fn mark(&self) -> Option<String> {
+        let cleared = self.manifest.clearance == Clearance::Cleared && !self.simulated;
+        (!cleared).then(|| "not for diagnosis".to_owned())
+    }
+}
+
+/// Loads the model that is to be used now.
+pub trait Supply: Send + std::fmt::Debug {
+    /// May take long: the first build of an engine takes minutes.
+    ///
+    /// # Errors
+    /// In words for the sign.
+    fn load(&mut self) -> Result<Ready, String>;
+
+    /// Whether another one is to be used by now. Asked now and then; quick.
+    fn is_outdated(&self, loaded: &Ready) -> bool;
+}
+
+/// The package that is active for breast ultrasound.
+#[derive(Debug)]
+pub struct FromShelf(pub Shelf);
+
+impl Supply for FromShelf {
+    fn load(&mut self) -> Result<Ready, String> {
+        let loaded = self.0.load_active(US_BREAST).map_err(|error| error.to_string())?;
+        Ok(Ready {
+            manifest: loaded.package.manifest,
+            sha256: loaded.package.sha256,
+            simulated: loaded.accelerator.describe().simulated,
+            model: loaded.model,
+        })
+    }
+
+    fn is_outdated(&self, loaded: &Ready) -> bool {
+        self.0.active(US_BREAST).map_or(true, |active| active.sha256 != loaded.sha256)
+    }
+}

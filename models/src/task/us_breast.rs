@@ -1,0 +1,106 @@
+//! Breast ultrasound: the sector of a screen, one pass of the network, then each lesion with outline, score and the words
+//! of the BI-RADS lexicon. One picture at a time; what belongs together over time is the caller's matter.
+
+mod candidates;
+pub mod words;
+
+use hal::{LoadedModel, Tensor};
+
+pub use self::candidates::{Detection, Signs};
+use super::{Error, Kind};
+use crate::manifest::{Manifest, Picture};
+use crate::preprocess::letterbox::Letterbox;
+
+/// Where on a screen the image is, pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sector {
+    pub x: usize,
+    pub y: usize,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// The way of pictures through one network; made once for a package and a sector.
+#[derive(Debug)]
+pub struct Task {
+    plan: Picture,
+    sector: Sector,
+    letterbox: Letterbox,
+    image: Tensor,
+}
+
+/// What the network answered: checked probabilities, channel slowest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Map {
+    values: Vec<f32>,
+}
+
+impl Task {
+    /// # Errors
+    /// `Kind::BadModel` for a package of another kind of task.
+    pub fn new(manifest: &Manifest, sector: Sector) -> Result<Self, Error> {
+        let other = || Error::new(Kind::BadModel, format!("{} {} reads no pictures", manifest.id, manifest.version));
+        let plan = manifest.picture().ok_or_else(other)?.clone();
+        let [width, height] = plan.input.size;
+        let letterbox = Letterbox::new([sector.width, sector.height], [width, height]);
+        let image = Tensor { shape: vec![1, 1, height, width], data: vec![0.0; height * width] };
+        Ok(Self { plan, sector, letterbox, image })
+    }
+
+    pub fn sector(&self) -> Sector {
+        self.sector
+    }
+
+    /// Takes in the sector's pixels, grey, full range, row by row without gaps. What it becomes is the network's input:
+    /// `[1, 1, rows, columns]`, 0..1.
+    pub fn prepare(&mut self, grey: &[u8]) -> &Tensor {
+        self.letterbox.fill(grey, &mut self.image.data);
+        &self.image
+    }
+
+    /// Runs the network on what was prepared last.
+    ///
+    /// # Errors
+    /// `Kind::BadModel` when shapes do not fit; `Kind::BadOutput` when a value is not a probability;
+    /// `Kind::Accelerator`.
+    pub fn infer(&self, model: &mut dyn LoadedModel) -> Result<Map, Error> {
+        let mut answer = model.run(std::slice::from_ref(&self.image))?;
+        let [rows, columns] = self.plan.map();
+        let due = [1, self.plan.outputs.channels.len(), rows, columns];
+        let count = answer.len();
+        let (Some(tensor), 1) = (answer.pop(), count) else {
+            return Err(Error::new(Kind::BadModel, format!("the network gave {count} answers instead of one")));
+        };
+        if tensor.shape != due {
+            let message = format!("the network answered {:?} where {due:?} was due", tensor.shape);
+            return Err(Error::new(Kind::BadModel, message));
+        }
+        // A sigmoid may round to a hair above 1.
+        match tensor.data.iter().find(|v| !(-1e-3..=1.001).contains(*v)) {
+            Some(value) => {
+                Err(Error::new(Kind::BadOutput, format!("the network answered {value}, which is no probability")))
+            }
+            None => Ok(Map { values: tensor.data }),
+        }
+    }
+
+    /// The lesions in an answer, the surest first. `mm_per_pixel` is that of the screen; without it the package's least
+    /// area is not asked for.
+    pub fn lesions(&self, map: &Map, mm_per_pixel: Option<f32>) -> Vec<Detection> {
+        candidates::find(&self.plan, &map.values, self.sector, self.letterbox.scale(), mm_per_pixel)
+    }
+}
+
+/// # Errors
+/// `Kind::BadModel` when the network's names are not this task's.
+pub fn check_names(model: &dyn LoadedModel) -> Result<(), Error> {
+    let (inputs, outputs) = (model.inputs(), model.outputs());
+    if inputs != ["image"] || outputs != ["map"] {
+        let message = format!("the network has {inputs:?} -> {outputs:?}, this task needs [image] -> [map]");
+        return Err(Error::new(Kind::BadModel, message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
