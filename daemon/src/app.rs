@@ -17,13 +17,14 @@ use crate::dbus::{self, RerunOptions};
 use crate::dicom::{self, Intake, send};
 use crate::health::{self, notify};
 use crate::level::{Gate, Level};
+use crate::live::view::View;
 use crate::model::{Models, Shelf};
 use crate::shutdown::{Shutdown, Trigger};
 use crate::spool::Spool;
 use crate::store::{self, Durability, Store, deliveries, jobs, series};
 use crate::study::Event;
 use crate::volume::ahead::DecodeAhead;
-use crate::{outbox, study};
+use crate::{console, outbox, study};
 
 /// Arrivals that may wait for the study task before senders are held back.
 const ARRIVALS: usize = 1024;
@@ -125,11 +126,18 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
         watch.await;
         Ok("health")
     });
-    let (bus, bus_shutdown) = (settings.bus.clone(), shutdown.clone());
+    // The live path is not connected yet.
+    let view: Option<View> = None;
+    let (bus, bus_view, bus_shutdown) = (settings.bus.clone(), view.clone(), shutdown.clone());
     tasks.spawn(async move {
-        let verbs = dbus::Verbs { commands, models };
+        let verbs = dbus::Verbs { commands, models, live: bus_view };
         dbus::run(&bus, facts, store, events, gate, verbs, bus_shutdown).await.context("D-Bus")?;
         Ok("D-Bus")
+    });
+    let page = console::run(settings.console.clone(), view, shutdown.clone());
+    tasks.spawn(async move {
+        page.await;
+        Ok("live page")
     });
     notify::ready();
 

@@ -8,6 +8,7 @@ pub mod pacs;
 pub mod part10;
 
 pub mod appliance;
+pub mod browser;
 pub mod bus;
 pub mod deadline;
 pub mod tools;

@@ -37,12 +37,7 @@ impl Pictures {
     }
 
     /// Encodes what comes until shutdown, or until the live path ends.
-    pub async fn run(
-        self,
-        mut pictures: watch::Receiver<Option<Arc<Picture>>>,
-        quality: u8,
-        mut shutdown: Shutdown,
-    ) {
+    pub async fn run(self, mut pictures: watch::Receiver<Option<Arc<Picture>>>, quality: u8, mut shutdown: Shutdown) {
         let mut encoder = Encoder::new(quality);
         let mut done = None;
         let mut complained = false;
