@@ -194,7 +194,8 @@ impl Browser {
             }
             Some("Network.webSocketCreated") => self.addresses.extend(event["url"].as_str().map(Into::into)),
             Some("Runtime.exceptionThrown") => self.complaints.push(event["exceptionDetails"].to_string()),
-            Some("Log.entryAdded") if event["entry"]["level"] == "error" => {
+            // A refusal by the box is an answer; the console calls it an error of the network.
+            Some("Log.entryAdded") if event["entry"]["level"] == "error" && event["entry"]["source"] != "network" => {
                 self.complaints.push(event["entry"].to_string());
             }
             _ => {}

@@ -29,7 +29,8 @@ export class Exam {
       this.#start(new FormData(event.target));
     });
     by("exam-cancel").addEventListener("click", () => by("exam-dialog").close());
-    by("exam-dialog").addEventListener("close", () => by("exam").focus());
+    // Not to the button: the space bar would end the exam then, and not freeze.
+    by("exam-dialog").addEventListener("close", () => by("stage").focus());
   }
 
   show(exam) {
@@ -44,7 +45,7 @@ export class Exam {
     const facts = [`ID ${patient.id}`];
     if (date) facts.push(`born ${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`);
     if (patient.accession_number) facts.push(patient.accession_number);
-    facts.push(`since ${new Date(started_utc).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`);
+    facts.push(`since ${new Date(started_utc).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })}`);
     if (marks) facts.push(`${marks} marked`);
     return facts;
   }

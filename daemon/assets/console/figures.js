@@ -41,10 +41,16 @@ export class Figures {
     by("source").textContent = facts.filter(Boolean).join(" · ");
   }
 
+  // From the oldest that counts until now, so that a stream that stops counts down.
+  #rate(now) {
+    const first = this.#times[0];
+    return first === undefined ? 0 : ((this.#times.length - 1) * 1000) / Math.max(now - first, 1);
+  }
+
   #write() {
     const now = performance.now();
     this.#times = this.#times.filter((time) => now - time < RATE_OVER_MS);
-    const parts = [`${(this.#times.length / (RATE_OVER_MS / 1000)).toFixed(0)} pictures/s`];
+    const parts = [`${this.#rate(now).toFixed(0)} pictures/s`];
     parts.push(this.#age === null ? "no overlay shown" : `overlay ${this.#age.toFixed(0)} ms old`);
     for (const [stage, words] of [["present", "capture to page"], ["overlay", "capture to overlay"]]) {
       const one = this.#stats?.stages.find(([name]) => name === stage)?.[1];

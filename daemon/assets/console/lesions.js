@@ -31,9 +31,9 @@ class Entry {
     this.root.className = kind(lesion);
     this.needle.style.left = `${percent}%`;
     this.scale.setAttribute("aria-valuenow", percent);
-    this.score.textContent = `score ${lesion.malignant.toFixed(2)}, found with ${lesion.confidence.toFixed(2)}`;
+    this.score.textContent = `score ${lesion.malignant.toFixed(2)}`;
     this.size.textContent = lesion.size_mm ? lesion.size_mm.map((mm) => mm.toFixed(1)).join(" × ") + " mm" : "no scale";
-    this.words.textContent = lesion.descriptors.join(", ");
+    this.words.textContent = [...lesion.descriptors, `found with ${lesion.confidence.toFixed(2)}`].join(", ");
   }
 }
 
@@ -42,7 +42,7 @@ export class LesionList {
   #none;
   #count;
   #entries = new Map();
-  #shown = null;
+  #shown;
 
   constructor(root, none, count) {
     this.#root = root;
@@ -50,9 +50,12 @@ export class LesionList {
     this.#count = count;
   }
 
-  show(lesions) {
-    if (this.#shown === lesions || (lesions.length === 0 && this.#entries.size === 0)) return;
-    this.#shown = lesions;
+  // Null when no overlay is shown, which is not the same as nothing found.
+  show(overlay) {
+    if (this.#shown === overlay) return;
+    this.#shown = overlay;
+    const lesions = overlay ?? [];
+    this.#none.textContent = overlay ? "None found in the picture." : "No overlay is shown.";
     for (const [id, entry] of this.#entries) {
       if (!lesions.some((lesion) => lesion.id === id)) {
         entry.root.remove();

