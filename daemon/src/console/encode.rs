@@ -8,6 +8,7 @@ use jpeg_encoder::{ColorType, SamplingFactor};
 use tokio::sync::{Notify, watch};
 
 use super::message::{HEADER, header};
+use super::ycbcr::Rows;
 use crate::live::view::Picture;
 use crate::shutdown::Shutdown;
 
@@ -114,15 +115,16 @@ impl Encoder {
         let size = |pixels: u32| u16::try_from(pixels).map_err(|_| format!("{pixels} pixels are too many for JPEG"));
         let (width, height) = (size(frame.shape.width)?, size(frame.shape.height)?);
         let mut jpeg = jpeg_encoder::Encoder::new(into, self.quality);
-        let colour = if is_grey(frame) {
+        if is_grey(frame) {
             convert::grey(frame, &mut self.pixels).map_err(|error| error.to_string())?;
-            ColorType::Luma
-        } else {
-            convert::rgb(frame, &mut self.pixels).map_err(|error| error.to_string())?;
-            jpeg.set_sampling_factor(SamplingFactor::F_2_2);
-            ColorType::Rgb
-        };
-        jpeg.encode(&self.pixels, width, height, colour).map_err(|error| error.to_string())
+            return jpeg.encode(&self.pixels, width, height, ColorType::Luma).map_err(|error| error.to_string());
+        }
+        jpeg.set_sampling_factor(SamplingFactor::F_2_2);
+        if let Some(rows) = Rows::of(frame, [width, height]) {
+            return jpeg.encode_image(rows).map_err(|error| error.to_string());
+        }
+        convert::rgb(frame, &mut self.pixels).map_err(|error| error.to_string())?;
+        jpeg.encode(&self.pixels, width, height, ColorType::Rgb).map_err(|error| error.to_string())
     }
 }
 

@@ -17,6 +17,7 @@ mod message;
 mod routes;
 mod server;
 mod socket;
+mod ycbcr;
 
 use std::time::Duration;
 

@@ -111,7 +111,7 @@ struct Login {
 async fn login(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
     let Login { token } = match posted(&headers, &body) {
         Ok(login) => login,
-        Err(refused) => return refused,
+        Err(wrong) => return wrong.into_response(),
     };
     match site.door.enter(&token).await {
         Ok(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
@@ -126,7 +126,7 @@ async fn login(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Res
 async fn start_exam(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
     let typed: Patient = match posted(&headers, &body) {
         Ok(typed) => typed,
-        Err(refused) => return refused,
+        Err(wrong) => return wrong.into_response(),
     };
     match ask::patient(typed) {
         Ok(patient) => answer(ask(&site.view, |reply| Command::StartExam(patient, reply)).await),
@@ -147,7 +147,7 @@ struct Freeze {
 async fn freeze(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
     match posted(&headers, &body) {
         Ok(Freeze { on }) => answer(ask(&site.view, |reply| Command::Freeze(on, reply)).await),
-        Err(refused) => refused,
+        Err(wrong) => wrong.into_response(),
     }
 }
 
@@ -170,11 +170,14 @@ fn answer(answered: Result<String, Refusal>) -> Response {
     }
 }
 
+/// What is wrong with what was posted.
+type Wrong = (StatusCode, String);
+
 /// JSON only: another site's form cannot send that without being asked first.
-fn posted<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Response> {
+fn posted<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Wrong> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") {
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON is wanted").into_response());
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON is wanted".into()));
     }
-    serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()).into_response())
+    serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
 }

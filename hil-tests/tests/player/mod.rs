@@ -168,7 +168,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
 fn tissue() -> Vec<u8> {
     let mut noise = 7u32;
     let mut row_of = |y: usize| {
-        let layer = 70 + 40 * usize::from((y / 90) % 2 == 0) - y / 16;
+        let layer = 70 + 40 * usize::from((y / 90).is_multiple_of(2)) - y / 16;
         (0..WIDTH * 2)
             .map(|_| {
                 noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
