@@ -23,13 +23,14 @@ use crate::live::device::Device;
 use crate::live::precedence::{self, Precedence};
 use crate::live::profile::Profiles;
 use crate::live::supply::FromShelf;
+use crate::live::view::View;
 use crate::model::{Models, Shelf};
 use crate::shutdown::{Shutdown, Trigger};
 use crate::spool::Spool;
 use crate::store::{self, Durability, Store, deliveries, jobs, series};
 use crate::study::Event;
 use crate::volume::ahead::DecodeAhead;
-use crate::{live, outbox, study};
+use crate::{console, live, outbox, study};
 
 /// Arrivals that may wait for the study task before senders are held back.
 const ARRIVALS: usize = 1024;
@@ -134,7 +135,8 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     );
     tasks.spawn(async move { delivery.await.context("outbox").map(|()| "outbox") });
     // Its other end is for the page and the bus.
-    let (stage, _view) = live::view::channel();
+    let (stage, view) = live::view::channel();
+    let view: Option<View> = settings.live.is_on().then_some(view);
     let show = look_live(settings.clone(), shelf_for_live, parts.precedence.clone(), stage, shutdown.clone());
     tasks.spawn(async move { show.await.context("live").map(|()| "live") });
     let watch = health::run(checks, reports, gate.clone(), shutdown.clone());
@@ -142,11 +144,16 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
         watch.await;
         Ok("health")
     });
-    let (bus, bus_shutdown) = (settings.bus.clone(), shutdown.clone());
+    let (bus, bus_view, bus_shutdown) = (settings.bus.clone(), view.clone(), shutdown.clone());
     tasks.spawn(async move {
-        let verbs = dbus::Verbs { commands, models };
+        let verbs = dbus::Verbs { commands, models, live: bus_view };
         dbus::run(&bus, facts, store, events, gate, verbs, bus_shutdown).await.context("D-Bus")?;
         Ok("D-Bus")
+    });
+    let page = console::run(settings.console.clone(), view, shutdown.clone());
+    tasks.spawn(async move {
+        page.await;
+        Ok("live page")
     });
     notify::ready();
 

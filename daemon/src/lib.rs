@@ -14,7 +14,9 @@ pub mod outbox;
 
 pub mod store;
 pub mod config;
+pub mod ask;
 pub mod dbus;
+pub mod console;
 pub mod health;
 pub mod level;
 pub mod shutdown;

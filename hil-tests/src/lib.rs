@@ -8,6 +8,7 @@ pub mod pacs;
 pub mod part10;
 
 pub mod appliance;
+pub mod browser;
 pub mod bus;
 pub mod deadline;
 pub mod tools;
@@ -16,3 +17,4 @@ pub mod watch;
 pub mod bench;
 pub mod demo;
 pub mod evaluation;
+pub mod live;

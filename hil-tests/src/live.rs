@@ -210,8 +210,10 @@ mod tests {
             "size_mm": [8.0, 5.0], "area_mm2": 30.0 });
         let truth = json!({ "fps": 2.0, "lesions": [{ "id": 1, "malignant": true }],
             "frames": [{ "lesions": [] }, { "lesions": [shown] }] });
-        let on = |sequence: u64, id: u64| json!({ "sequence": sequence,
-            "lesions": [{ "id": id, "bounds": [12.0, 12.0, 28.0, 18.0], "malignant": 0.9, "size_mm": [7.5, 5.0] }] });
+        let on = |sequence: u64, id: u64| {
+            json!({ "sequence": sequence,
+            "lesions": [{ "id": id, "bounds": [12.0, 12.0, 28.0, 18.0], "malignant": 0.9, "size_mm": [7.5, 5.0] }] })
+        };
         let result = found(&truth, &[on(3, 4), on(0, 5)]).unwrap();
         assert!(result.planted[0].found && result.planted[0].expected);
         assert_eq!(result.planted[0].found_mm, Some(7.5));

@@ -1,16 +1,20 @@
 //! Typed proxies of the appliance's D-Bus interface, and (feature `ctl`) `scansidectl`. See `docs/dbus.md`.
 
+mod live;
 mod proxies;
 mod types;
 
 #[cfg(feature = "ctl")]
 pub mod ctl;
 
+pub use live::{Exam, Live, LiveProxy, Patient, Stage, Stats};
 pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, ModelProxy, SeriesProxy, StudyProxy};
 pub use types::{Delivery, Job, Model, Options, Quarantined, Series, ShadowRun, Status, Study};
 
 pub const BUS_NAME: &str = "org.scanside.Appliance1";
 pub const ROOT: &str = "/org/scanside/Appliance1";
+/// Where Live1 is.
+pub const LIVE: &str = "/org/scanside/Appliance1/live";
 /// Every error of the appliance is named `ERROR_PREFIX` + kind.
 pub const ERROR_PREFIX: &str = "org.scanside.Appliance1.Error.";
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::Settings;
-use super::settings::Destination;
+use super::settings::{Console, Destination};
 use crate::live::device::Device;
 use crate::live::profile::{self, Profiles};
 
@@ -78,6 +78,7 @@ pub fn check(settings: &Settings) -> Vec<(String, String)> {
     device_and_dicom(&mut found, settings);
     storage(&mut found, settings);
     work(&mut found, settings);
+    console(&mut found, &settings.console);
     for (name, destination) in &settings.destination {
         found.destination(name, destination);
     }
@@ -154,4 +155,22 @@ fn live(found: &mut Findings, settings: &Settings) {
     }
     found.range("live.deadline_ms", live.deadline_ms, 10.0..=10_000.0, "ms");
     found.range("live.threads", live.threads, 0..=64, "threads");
+}
+
+fn console(found: &mut Findings, console: &Console) {
+    let address = console.listen();
+    if address.is_none() && console.address != "off" {
+        let reason = format!("{:?} is neither off nor an address and port, such as 127.0.0.1:8484", console.address);
+        found.refuse("console.address", reason);
+    }
+    if address.is_some_and(|address| !address.ip().is_loopback()) && console.token_file.is_none() {
+        let reason = format!("{} lets other machines in: console.token_file must be set", console.address);
+        found.refuse("console.address", reason);
+    }
+    for host in &console.hosts {
+        if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)) {
+            found.refuse("console.hosts", format!("{host:?} is not the name of a host (without a port)"));
+        }
+    }
+    found.range("console.jpeg_quality", console.jpeg_quality, 30..=100, "");
 }

@@ -18,6 +18,7 @@ pub struct Settings {
     pub accelerator: Accelerator,
     pub live: Live,
     pub bus: Bus,
+    pub console: Console,
     /// Where results go, by name.
     pub destination: BTreeMap<String, Destination>,
 }
@@ -148,6 +149,20 @@ pub struct Bus {
     pub address: String,
 }
 
+/// The live page.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Console {
+    /// Where it is served, `address:port`, or `off`. Port 0 takes any free one and the log says which.
+    pub address: String,
+    /// The first line of this file is what people at other machines log in with. Needed beyond loopback.
+    pub token_file: Option<PathBuf>,
+    /// Names that the page may be called by, besides addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Of the pictures, 30 (small) to 100 (exact).
+    pub jpeg_quality: u8,
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Destination {
@@ -168,6 +183,13 @@ impl Settings {
     /// Where installed model packages are kept.
     pub fn models_directory(&self) -> PathBuf {
         self.models.directory.clone().unwrap_or_else(|| self.spool.directory.join("models"))
+    }
+}
+
+impl Console {
+    /// None when it is off.
+    pub fn listen(&self) -> Option<SocketAddr> {
+        self.address.parse().ok()
     }
 }
 
@@ -246,5 +268,10 @@ impl Default for Live {
 impl Default for Bus {
     fn default() -> Self {
         Self { address: "system".into() }
+    }
+}
+impl Default for Console {
+    fn default() -> Self {
+        Self { address: "127.0.0.1:8484".into(), token_file: None, hosts: Vec::new(), jpeg_quality: 85 }
     }
 }

@@ -51,6 +51,10 @@ fn every_mistake_names_file_line_key_and_reason() {
         ("live.deadline_ms = 5.0\n", "a.toml:1: live.deadline_ms: 5 is out of range: 10 to 10000 ms"),
         ("live.threads = 65\n", "a.toml:1: live.threads: 65 is out of range: 0 to 64 threads"),
         ("bus.address = \"sistem\"\n", "a.toml:1: bus.address: not system, session, none or a D-Bus address"),
+        ("console.address = \"8484\"\n", "a.toml:1: console.address: \"8484\" is neither off nor an address and port"),
+        ("console.address = \"0.0.0.0:8484\"\n", "a.toml:1: console.address: 0.0.0.0:8484 lets other machines in: "),
+        ("console.hosts = [\"box:1\"]\n", "a.toml:1: console.hosts: \"box:1\" is not the name of a host"),
+        ("console.jpeg_quality = 101\n", "a.toml:1: console.jpeg_quality: 101 is out of range: 30 to 100"),
         ("[spool]\nmin_free_mib = 20000\n", "spool.evict_below_mib: 10240 MiB is below spool.min_free_mib (20000 MiB)"),
         ("[destination.pacs]\naddress = \"pacs:104\"\n", "a.toml:2: destination.pacs.ae_title: must be set"),
         (

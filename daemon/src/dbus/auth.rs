@@ -21,11 +21,15 @@ pub enum Verb {
     RemoveModel,
     /// Build, verify and shadow: what changes no result.
     ExamineModel,
+    StartExam,
+    StopExam,
+    Freeze,
+    Mark,
 }
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 11] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::Echo,
@@ -33,6 +37,10 @@ impl Verb {
         Self::ActivateModel,
         Self::RemoveModel,
         Self::ExamineModel,
+        Self::StartExam,
+        Self::StopExam,
+        Self::Freeze,
+        Self::Mark,
     ];
 }
 
@@ -47,6 +55,10 @@ impl Verb {
             Self::ActivateModel => "org.scanside.Appliance1.activate-model",
             Self::RemoveModel => "org.scanside.Appliance1.remove-model",
             Self::ExamineModel => "org.scanside.Appliance1.examine-model",
+            Self::StartExam => "org.scanside.Appliance1.start-exam",
+            Self::StopExam => "org.scanside.Appliance1.stop-exam",
+            Self::Freeze => "org.scanside.Appliance1.freeze",
+            Self::Mark => "org.scanside.Appliance1.mark",
         }
     }
 }

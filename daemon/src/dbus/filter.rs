@@ -70,7 +70,7 @@ impl RerunOptions {
     }
 }
 
-fn text(name: &str, value: &OwnedVariant) -> Result<String, Error> {
+pub(super) fn text(name: &str, value: &OwnedVariant) -> Result<String, Error> {
     <&str>::try_from(value).map(str::to_owned).map_err(|_| wrong_type(name, "s"))
 }
 
@@ -78,7 +78,7 @@ fn wrong_type(name: &str, signature: &str) -> Error {
     Error::InvalidArgument(format!("option {name:?} must have type {signature:?}"))
 }
 
-fn unknown(name: &str, known: &[&str]) -> Error {
+pub(super) fn unknown(name: &str, known: &[&str]) -> Error {
     Error::InvalidArgument(format!("unknown option {name:?}; known are {}", known.join(", ")))
 }
 

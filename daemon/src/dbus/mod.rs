@@ -7,6 +7,7 @@ mod delivery;
 pub mod error;
 mod filter;
 mod job;
+mod live;
 mod manager;
 mod model;
 pub mod names;
@@ -32,6 +33,7 @@ use zbus::fdo::RequestNameFlags;
 use crate::config::settings;
 use crate::health;
 use crate::level::Gate;
+use crate::live::view::View;
 use crate::model::Models;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -84,6 +86,8 @@ pub trait Commands: Send + Sync + 'static {
 pub struct Verbs {
     pub commands: Arc<dyn Commands>,
     pub models: Models,
+    /// None when the live path is off.
+    pub live: Option<View>,
 }
 
 impl std::fmt::Debug for Verbs {
@@ -138,11 +142,17 @@ pub async fn run(
             authority,
             counts: Arc::clone(&counts),
         };
-        let outcome = match connect(&settings.address, manager).await {
+        let live = live::Live::new(verbs.live.clone(), authority);
+        let outcome = match connect(&settings.address, manager, live).await {
             Ok(connection) => {
                 let publisher =
                     publish::Publisher::new(connection.clone(), reader.clone(), counts, &verbs.models, authority);
-                serve(connection, publisher, received, &gate, &facts, shutdown.clone(), &mut patience).await
+                let follow = live::follow(connection.clone(), verbs.live.clone());
+                let serve = serve(connection, publisher, received, &gate, &facts, shutdown.clone(), &mut patience);
+                tokio::select! {
+                    outcome = serve => outcome,
+                    outcome = follow => outcome,
+                }
             }
             Err(error) => Err(error),
         };
@@ -166,13 +176,14 @@ fn is_final(error: &Error) -> bool {
     matches!(error, Error::ZBus(zbus::Error::NameTaken | zbus::Error::Address(_)))
 }
 
-async fn connect(address: &str, manager: manager::Manager) -> Result<Connection, Error> {
+async fn connect(address: &str, manager: manager::Manager, live: live::Live) -> Result<Connection, Error> {
     let builder = match address {
         "system" => Builder::system(),
         "session" => Builder::session(),
         address => Builder::address(address),
     };
-    Ok(builder.serve_at(names::ROOT, zbus::fdo::ObjectManager).serve_at(names::ROOT, manager).build().await?)
+    let builder = builder.serve_at(names::ROOT, zbus::fdo::ObjectManager).serve_at(names::ROOT, manager);
+    Ok(builder.serve_at(names::LIVE, live).build().await?)
 }
 
 /// The name comes last: whoever sees it finds all objects.

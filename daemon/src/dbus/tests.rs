@@ -3,7 +3,7 @@
 use zbus::object_server::Interface;
 
 use super::filter::Filter;
-use super::{delivery, job, manager, model, objects::Exported, query, rows, series, study};
+use super::{delivery, job, live, manager, model, objects::Exported, query, rows, series, study};
 use crate::store::{Durability, Store};
 
 /// Set `SCANSIDE_BLESS=1` to write the files anew after a wanted change.
@@ -93,7 +93,7 @@ async fn the_interfaces_are_those_checked_in() {
         facts,
         gate: crate::level::Gate::default(),
         reader: query::Reader::new(store.clone()),
-        verbs: super::Verbs { commands: std::sync::Arc::new(NoCommands), models: models.clone() },
+        verbs: super::Verbs { commands: std::sync::Arc::new(NoCommands), models: models.clone(), live: None },
         authority: super::auth::Authority::SameUser,
         counts: std::sync::Arc::default(),
     };
@@ -106,6 +106,7 @@ async fn the_interfaces_are_those_checked_in() {
     compare(&series::Series::new(series), "org.scanside.Appliance1.Series1.xml");
     let job = query::jobs(&connection, &all).unwrap().remove(0);
     compare(&job::Job::new(job), "org.scanside.Appliance1.Job1.xml");
+    compare(&live::Live::new(None, super::auth::Authority::SameUser), "org.scanside.Appliance1.Live1.xml");
     let row = rows::Model::from(models.list().remove(0));
     let shown = model::Shown { row, models, authority: super::auth::Authority::SameUser };
     compare(&model::Model::new(shown), "org.scanside.Appliance1.Model1.xml");

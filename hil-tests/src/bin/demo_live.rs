@@ -63,10 +63,7 @@ async fn main() -> Result<()> {
 
     let stage = terminal.stage("box", "starts", 0);
     let port = free_port()?;
-    let extra = format!(
-        "[live]\ndevice = \"replay:{}\"\n[console]\naddress = \"127.0.0.1:{port}\"\n",
-        video.display()
-    );
+    let extra = format!("[live]\ndevice = \"replay:{}\"\n[console]\naddress = \"127.0.0.1:{port}\"\n", video.display());
     let appliance = Appliance::start(&Setup { extra, ..Setup::default() }).await?;
     let mut audience = Audience::join(port).await?;
     audience.wait_for_sign("ready", WARM_UP).await?;
@@ -119,7 +116,8 @@ async fn main() -> Result<()> {
     println!("  {} pictures, {} lost, {} looked at by the model", stats["pictures"], stats["lost"], stats["inferred"]);
     let megabytes = [memory_before, memory_after].map(|bytes| bytes / 1_000_000);
     println!("  memory of the box: {} MB when the exam began, {} MB at its end", megabytes[0], megabytes[1]);
-    let figures = serde_json::json!({ "lesions": lesions, "stats": stats, "memory_mb": megabytes, "load": arguments.load });
+    let figures =
+        serde_json::json!({ "lesions": lesions, "stats": stats, "memory_mb": megabytes, "load": arguments.load });
     std::fs::write(out.join("figures.json"), serde_json::to_string_pretty(&figures)?)?;
     println!("\n  everything is in {}", arguments.out.display());
 

@@ -13,6 +13,7 @@ Examples:
   scansidectl studies rerun 12 --wait
   scansidectl outbox retry pacs
   scansidectl models install /media/usb/ct-chest.scanside --activate
+  scansidectl live status
   scansidectl analyze /media/usb/CT --out results
   scansidectl --json studies list | jq '.[].verdicts'
 
@@ -31,11 +32,20 @@ Examples:
 
 PACKAGE is an id, or id@version where there are several versions.";
 
+const LIVE_HELP: &str = "\
+Examples:
+  scansidectl live status
+  scansidectl live start --patient-id P1 --name 'DOE^JANE' --birth-date 19700101
+  scansidectl live mark
+  scansidectl live stats
+  scansidectl --json live stats | jq '.stages[] | select(.stage == \"overlay\").p99'
+  scansidectl live stop";
+
 /// Controls a Scanside imaging appliance.
 #[derive(Debug, Parser)]
 #[command(name = "scansidectl", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Arguments {
-    /// Print JSON (one value; `watch`: one value a line).
+    /// Print JSON (one value; `watch` and `live watch`: one value a line).
     #[arg(long, global = true)]
     pub json: bool,
     /// `system`, `session`, or a D-Bus address.
@@ -76,6 +86,12 @@ pub enum Command {
     Models {
         #[command(subcommand)]
         command: ModelsCommand,
+    },
+    /// The live path beside an ultrasound scanner: its state, its figures, the exam.
+    #[command(after_help = LIVE_HELP)]
+    Live {
+        #[command(subcommand)]
+        command: LiveCommand,
     },
     /// Objects that could not be understood, or that contradict what is already here.
     Quarantine {
@@ -216,6 +232,37 @@ pub enum ModelsCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LiveCommand {
+    /// Sign, source, model, exam.
+    Status,
+    /// How long each stage takes, what was lost: of the exam, or since the start.
+    Stats,
+    /// Begin an exam.
+    Start {
+        #[arg(long, value_name = "ID")]
+        patient_id: String,
+        /// As in DICOM: FAMILY^GIVEN.
+        #[arg(long)]
+        name: String,
+        #[arg(long, value_name = "YYYYMMDD")]
+        birth_date: Option<String>,
+        /// Accession number of the order.
+        #[arg(long, value_name = "NUMBER")]
+        accession: Option<String>,
+    },
+    /// End the exam: what was recorded is worked up and sent.
+    Stop,
+    /// Let the shown picture stand still.
+    Freeze,
+    /// Let it go on.
+    Unfreeze,
+    /// Keep this moment of the exam.
+    Mark,
+    /// Show each change of sign and exam, as it happens.
+    Watch,
 }
 
 #[derive(Debug, Subcommand)]

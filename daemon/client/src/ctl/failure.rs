@@ -72,13 +72,15 @@ impl From<zbus::Error> for Failure {
         if let Some(kind) = name.strip_prefix(ERROR_PREFIX) {
             let (remedy, code) = match kind {
                 "NotFound" => (
-                    "see `scansidectl studies list`, `models list`, and the destinations in `scansidectl status`",
+                    "see `scansidectl studies list`, `models list`, `live status`, and the destinations in `status`",
                     GENERAL,
                 ),
                 "PackageRefused" => {
                     ("get the package again from its maker; the one that was good before stays in use", GENERAL)
                 }
-                "NotPossible" => ("see `scansidectl models list` for the state of each package", GENERAL),
+                "NotPossible" => {
+                    ("see `scansidectl live status`, or `models list` for the state of each package", GENERAL)
+                }
                 "InvalidArgument" => {
                     ("is scansidectl newer than the daemon? Compare `scansidectl --version` and `status`", USAGE)
                 }

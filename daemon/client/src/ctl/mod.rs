@@ -6,6 +6,7 @@ mod config;
 mod echo;
 mod failure;
 mod findings;
+mod live;
 mod maker;
 mod models;
 mod outbox;
@@ -90,6 +91,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
             outbox::retry(&manager, destination.as_deref(), output).await
         }
         Command::Models { command } => models::run(&connection, &manager, command, output).await,
+        Command::Live { command } => live::run(&connection, command, output).await,
         Command::Quarantine { command: QuarantineCommand::List { limit } } => {
             quarantine::list(&manager, limit, output).await
         }

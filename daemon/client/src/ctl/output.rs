@@ -109,9 +109,12 @@ fn painted(text: &str, tone: Tone) -> String {
 /// States have one tone wherever they are shown.
 pub fn tone_of(state: &str) -> Tone {
     match state {
-        "processed" | "done" | "delivered" | "full" | "active" => Tone::Good,
-        "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" | "building" => Tone::Busy,
-        "refused" | "parked" | "quarantined" | "conflict" | "no_new_studies" | "no_output" => Tone::Bad,
+        "processed" | "done" | "delivered" | "full" | "active" | "ready" => Tone::Good,
+        "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" | "building" | "paused"
+        | "no_overlay" => Tone::Busy,
+        "refused" | "parked" | "quarantined" | "conflict" | "no_new_studies" | "no_output" | "no_signal" | "failed" => {
+            Tone::Bad
+        }
         _ => Tone::Weak,
     }
 }

@@ -1,0 +1,79 @@
+// Patient and exam: the form that starts one, and what the box is asked.
+
+const by = (id) => document.getElementById(id);
+
+// Resolves to the box's words; rejects with them when it refuses.
+export async function ask(path, value = {}) {
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value) };
+  const response = await fetch(path, options).catch(() => null);
+  if (!response) throw new Error("The box does not answer.");
+  const words = await response.text();
+  if (!response.ok) throw new Error(words || `refused (${response.status})`);
+  return words;
+}
+
+// FAMILY^GIVEN as people write it.
+const readable = (name) => {
+  const [family, ...rest] = name.split("^").filter(Boolean);
+  return rest.length ? `${family}, ${rest.join(" ")}` : family ?? "";
+};
+
+export class Exam {
+  #notice;
+  #running = false;
+
+  constructor(notice) {
+    this.#notice = notice;
+    by("exam-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#start(new FormData(event.target));
+    });
+    by("exam-cancel").addEventListener("click", () => by("exam-dialog").close());
+    // Not to the button: the space bar would end the exam then, and not freeze.
+    by("exam-dialog").addEventListener("close", () => by("stage").focus());
+  }
+
+  show(exam) {
+    this.#running = Boolean(exam);
+    by("exam-word").textContent = exam ? "Stop exam" : "Start exam";
+    by("patient-name").textContent = exam ? readable(exam.patient.name) : "No exam";
+    by("patient-facts").textContent = exam ? this.#facts(exam).join(" · ") : "";
+  }
+
+  #facts({ patient, marks, started_utc }) {
+    const date = patient.birth_date;
+    const facts = [`ID ${patient.id}`];
+    if (date) facts.push(`born ${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`);
+    if (patient.accession_number) facts.push(patient.accession_number);
+    facts.push(`since ${new Date(started_utc).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })}`);
+    if (marks) facts.push(`${marks} marked`);
+    return facts;
+  }
+
+  // The button, or its key: opens the form, or ends the exam.
+  press() {
+    if (this.#running) {
+      ask("/exam/stop").then(this.#notice, (error) => this.#notice(error.message, true));
+      return;
+    }
+    by("exam-form").reset();
+    by("exam-error").textContent = "";
+    by("exam-dialog").showModal();
+  }
+
+  async #start(form) {
+    const of = (name) => form.get(name).trim();
+    const patient = {
+      id: of("id"),
+      name: of("given") ? `${of("family")}^${of("given")}` : of("family"),
+      birth_date: of("birth").replaceAll("-", ""),
+      accession_number: of("accession"),
+    };
+    try {
+      this.#notice(await ask("/exam/start", patient));
+      by("exam-dialog").close();
+    } catch (error) {
+      by("exam-error").textContent = error.message;
+    }
+  }
+}

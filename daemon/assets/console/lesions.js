@@ -1,0 +1,78 @@
+// The list: number, size, score between benign and malignant, words. Entries stay in place while their numbers change.
+
+import { kind } from "./overlay.js";
+
+function part(name, classes, parent) {
+  const element = document.createElement(name);
+  element.className = classes;
+  parent.append(element);
+  return element;
+}
+
+class Entry {
+  constructor(lesion) {
+    this.root = document.createElement("li");
+    const first = part("div", "first", this.root);
+    part("span", "number", first).textContent = `Lesion ${lesion.id}`;
+    this.size = part("span", "size", first);
+    this.scale = part("div", "scale", this.root);
+    this.scale.setAttribute("role", "meter");
+    this.scale.setAttribute("aria-label", `Lesion ${lesion.id}: 0 benign, 100 malignant`);
+    this.needle = part("div", "needle", this.scale);
+    const ends = part("div", "ends", this.root);
+    part("span", "", ends).textContent = "benign";
+    this.score = part("span", "", ends);
+    part("span", "", ends).textContent = "malignant";
+    this.words = part("p", "words", this.root);
+  }
+
+  show(lesion) {
+    const percent = Math.round(lesion.malignant * 100);
+    this.root.className = kind(lesion);
+    this.needle.style.left = `${percent}%`;
+    this.scale.setAttribute("aria-valuenow", percent);
+    this.score.textContent = `score ${lesion.malignant.toFixed(2)}`;
+    this.size.textContent = lesion.size_mm ? lesion.size_mm.map((mm) => mm.toFixed(1)).join(" × ") + " mm" : "no scale";
+    this.words.textContent = [...lesion.descriptors, `found with ${lesion.confidence.toFixed(2)}`].join(", ");
+  }
+}
+
+export class LesionList {
+  #root;
+  #none;
+  #count;
+  #entries = new Map();
+  #shown;
+
+  constructor(root, none, count) {
+    this.#root = root;
+    this.#none = none;
+    this.#count = count;
+  }
+
+  // Null when no overlay is shown, which is not the same as nothing found.
+  show(overlay) {
+    if (this.#shown === overlay) return;
+    this.#shown = overlay;
+    const lesions = overlay ?? [];
+    this.#none.textContent = overlay ? "None found in the picture." : "No overlay is shown.";
+    for (const [id, entry] of this.#entries) {
+      if (!lesions.some((lesion) => lesion.id === id)) {
+        entry.root.remove();
+        this.#entries.delete(id);
+      }
+    }
+    for (const lesion of [...lesions].sort((a, b) => a.id - b.id)) {
+      let entry = this.#entries.get(lesion.id);
+      if (!entry) {
+        entry = new Entry(lesion);
+        this.#entries.set(lesion.id, entry);
+        const after = [...this.#entries.keys()].filter((id) => id > lesion.id).sort((a, b) => a - b)[0];
+        this.#root.insertBefore(entry.root, after === undefined ? null : this.#entries.get(after).root);
+      }
+      entry.show(lesion);
+    }
+    this.#none.hidden = lesions.length > 0;
+    this.#count.textContent = lesions.length ? `(${lesions.length})` : "";
+  }
+}

@@ -1,0 +1,13 @@
+// Sends the token; the box answers with a cookie that scripts cannot read.
+
+const error = document.getElementById("error");
+
+document.getElementById("login").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  error.textContent = "";
+  const body = JSON.stringify({ token: new FormData(event.target).get("token") });
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body };
+  const answer = await fetch("/login", options).catch(() => null);
+  if (answer?.ok) location.assign("/");
+  else error.textContent = answer ? await answer.text() : "The box does not answer.";
+});

@@ -1,0 +1,135 @@
+// Connects the parts: what comes from the box, what is shown, what the keys and buttons ask.
+
+import { connect } from "./connection.js";
+import { Exam, ask } from "./exam.js";
+import { Figures } from "./figures.js";
+import { LesionList } from "./lesions.js";
+import { OverlayLayer } from "./overlay.js";
+import { Picture } from "./picture.js";
+import { Sign } from "./sign.js";
+import { Sound } from "./sound.js";
+
+// An overlay that belongs to an older picture than this says nothing about the one that is shown.
+const OLDEST_MS = 500;
+const LOOK_EVERY_MS = 100;
+
+const by = (id) => document.getElementById(id);
+const state = { status: null, overlay: null, overlayAt: 0, connected: false };
+const sign = new Sign();
+const picture = new Picture(by("picture"));
+const layer = new OverlayLayer(by("overlay"));
+const list = new LesionList(by("lesions"), by("none"), by("count"));
+const figures = new Figures();
+const sound = new Sound(by("sound"), by("sound-word"));
+const exam = new Exam(notice);
+
+const signState = () => (state.connected ? state.status?.sign.state ?? "off" : "failed");
+
+// How far the overlay is behind: [its age, how much older than the shown picture its own is], ms.
+function overlayAge(now) {
+  const age = state.overlay.age_ms + now - state.overlayAt;
+  return [age, picture.shownAfter(state.overlay.sequence)];
+}
+
+function refresh() {
+  const now = performance.now();
+  const paused = signState() === "paused";
+  let visible = false;
+  let shownAge = null;
+  if (state.overlay && (paused || signState() === "ready")) {
+    const [age, behind] = overlayAge(now);
+    // A picture that stands still on purpose keeps its overlay.
+    visible = behind <= OLDEST_MS && (paused || age <= OLDEST_MS);
+    shownAge = paused ? behind : age;
+  }
+  const lesions = visible ? state.overlay.lesions : null;
+  if (visible) layer.draw(lesions, picture.size);
+  else layer.clear();
+  list.show(lesions);
+  figures.overlayAge(visible ? shownAge : null);
+}
+
+function showStatus() {
+  const status = state.status;
+  sign.show(state.connected, status);
+  if (!status) return;
+  const mark = by("mark");
+  mark.hidden = !status.mark;
+  mark.textContent = status.mark ?? "";
+  by("simulated").hidden = !status.simulated;
+  exam.show(status.exam);
+  figures.source(status);
+  const frozen = status.sign.state === "paused";
+  by("freeze").setAttribute("aria-pressed", String(frozen));
+  by("freeze-word").textContent = frozen ? "Go on" : "Freeze";
+  refresh();
+}
+
+function notice(words, bad = false) {
+  by("notice").textContent = words;
+  by("notice").classList.toggle("bad", bad);
+}
+
+const send = connect({
+  connected() {
+    state.connected = true;
+    by("connection").textContent = "Connected";
+    by("connection").classList.remove("lost");
+    showStatus();
+  },
+  lost(words) {
+    state.connected = false;
+    by("connection").textContent = words;
+    by("connection").classList.add("lost");
+    showStatus();
+    refresh();
+  },
+  async picture(buffer) {
+    const sequence = await picture.show(buffer);
+    send({ seen: sequence });
+    figures.picture();
+    refresh();
+  },
+  status(status) {
+    // Another exam: its lesions are other ones.
+    if (status.exam?.study_uid !== state.status?.exam?.study_uid) sound.forget();
+    state.status = status;
+    showStatus();
+  },
+  overlay(overlay) {
+    state.overlay = overlay;
+    state.overlayAt = performance.now();
+    refresh();
+    sound.hear(overlay.lesions);
+  },
+  stats: (stats) => figures.stats(stats),
+});
+
+const freeze = () => ask("/freeze", { on: signState() !== "paused" }).then(notice, (error) => notice(error.message, true));
+const mark = () => ask("/mark").then(notice, (error) => notice(error.message, true));
+
+function onClick(id, act) {
+  by(id).addEventListener("click", (event) => {
+    act();
+    // After a tap or click the space bar means freeze again; whoever came by keyboard stays where they are.
+    if (event.detail > 0 && !by("exam-dialog").open) by("stage").focus();
+  });
+}
+onClick("freeze", freeze);
+onClick("keep", mark);
+onClick("exam", () => exam.press());
+onClick("sound", () => sound.toggle());
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, dialog");
+  if (typing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  const onControl = event.target.closest("button, summary");
+  const key = event.key.toLowerCase();
+  if (key === " " && !onControl) freeze();
+  else if (key === "m") mark();
+  else if (key === "e") exam.press();
+  else return;
+  event.preventDefault();
+});
+
+setInterval(refresh, LOOK_EVERY_MS);

@@ -1,0 +1,137 @@
+//! `live`: the live path's state, figures and verbs.
+
+use comfy_table::Cell;
+use futures_util::StreamExt;
+use zbus::Connection;
+use zbus::fdo::{PropertiesChangedStream, PropertiesProxy};
+
+use super::args::LiveCommand;
+use super::failure::Failure;
+use super::output::{Output, Tone, count, field, state_cell, tone_of};
+use super::time;
+use crate::{Exam, Live, LiveProxy, Options, Stats};
+
+pub async fn run(connection: &Connection, command: LiveCommand, output: &Output) -> Result<(), Failure> {
+    // Without a cache: what is read after a change was told is the state after it.
+    let builder = LiveProxy::builder(connection).cache_properties(zbus::proxy::CacheProperties::No);
+    let live = builder.build().await?;
+    match command {
+        LiveCommand::Status => status(&live, output).await,
+        LiveCommand::Stats => stats(&live, output).await,
+        LiveCommand::Start { patient_id, name, birth_date, accession } => {
+            let mut patient = Options::from([("id", patient_id.into()), ("name", name.into())]);
+            patient.extend(birth_date.map(|date| ("birth_date", date.into())));
+            patient.extend(accession.map(|number| ("accession_number", number.into())));
+            told(live.start_exam(patient).await?, output)
+        }
+        LiveCommand::Stop => told(live.stop_exam().await?, output),
+        LiveCommand::Freeze => told(live.freeze(true).await?, output),
+        LiveCommand::Unfreeze => told(live.freeze(false).await?, output),
+        LiveCommand::Mark => told(live.mark().await?, output),
+        LiveCommand::Watch => watch(connection, &live, output).await,
+    }
+}
+
+fn told(change: String, output: &Output) -> Result<(), Failure> {
+    if output.is_json() { output.json(&serde_json::json!({ "change": change })) } else { output.line(&change) }
+}
+
+async fn status(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
+    let now = Live::read(live).await?;
+    if output.is_json() {
+        return output.json(&now);
+    }
+    let mut table = output.table(&[]);
+    field(&mut table, "Sign", state_cell(&now.sign));
+    for (name, value) in [
+        ("Because", now.reason.clone().unwrap_or_default()),
+        ("Source", source(&now)),
+        ("Profile", now.profile.clone()),
+        ("Model", now.model.clone().unwrap_or_else(|| "none".into())),
+        ("Results", now.label.clone().unwrap_or_default()),
+        ("Exam", now.exam.as_ref().map_or_else(|| "none".into(), exam)),
+    ] {
+        if !value.is_empty() {
+            field(&mut table, name, value);
+        }
+    }
+    output.print(table)
+}
+
+fn source(live: &Live) -> String {
+    if live.source.is_empty() {
+        return String::new();
+    }
+    let (width, height) = live.size;
+    let simulated = if live.simulated { " (simulated: not for clinical use)" } else { "" };
+    format!("{} {width}x{height}{simulated}", live.source)
+}
+
+fn exam(exam: &Exam) -> String {
+    let patient = &exam.patient;
+    let born = patient.birth_date.as_deref().map(|date| format!(", born {}", time::date(date))).unwrap_or_default();
+    let order = patient.accession_number.as_deref().map(|number| format!(", order {number}")).unwrap_or_default();
+    let marks = count(exam.marks, "mark", "marks");
+    format!("{} ({}{born}{order}), for {}, {marks}", patient.name, patient.id, time::age(&exam.started_utc))
+}
+
+async fn stats(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
+    let now = Stats::read(live).await?;
+    if output.is_json() {
+        return output.json(&now);
+    }
+    let pictures = count(now.pictures, "picture", "pictures");
+    output.line(&format!("{pictures}, {} lost, {} looked at by the model", now.lost, now.inferred))?;
+    if now.stages.is_empty() {
+        return Ok(());
+    }
+    let mut table = output.table(&["Stage", "Count", "Median", "99 %", "99.9 %", "Most, ms"]);
+    for one in &now.stages {
+        let mut row = vec![Cell::new(&one.stage), Cell::new(one.count)];
+        row.extend([one.p50, one.p99, one.p999, one.max].map(|ms| Cell::new(format!("{ms:.2}"))));
+        table.add_row(row);
+    }
+    output.print(table)
+}
+
+/// A line whenever sign or exam are other ones; figures change all the time and are not worth a line.
+async fn watch(connection: &Connection, live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
+    let properties = PropertiesProxy::builder(connection).destination(crate::BUS_NAME).path(crate::LIVE);
+    let mut changes = properties.build().await?.receive_properties_changed().await?;
+    let mut owner = live.inner().receive_owner_changed().await?;
+    let mut printed = None;
+    loop {
+        let now = Live::read(live).await?;
+        if printed.as_ref() != Some(&now) {
+            print(&now, output)?;
+            printed = Some(now);
+        }
+        tokio::select! {
+            () = worth_a_look(&mut changes) => {}
+            Some(owner) = owner.next() => if owner.is_none() { return Err(Failure::gone()) },
+            // Ctrl-C is how a watch ends: not a failure.
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
+}
+
+/// Until something else than the figures has changed; for ever when nothing will.
+async fn worth_a_look(changes: &mut PropertiesChangedStream) {
+    while let Some(change) = changes.next().await {
+        if change.args().is_ok_and(|change| change.changed_properties.keys().any(|name| *name != "Stats")) {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+fn print(now: &Live, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        let line = serde_json::to_string(now).map_err(|error| Failure::new(error.to_string(), ""))?;
+        return output.line(&line);
+    }
+    let sign = output.paint(&now.sign.replace('_', " "), tone_of(&now.sign));
+    let reason = now.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let exam = now.exam.as_ref().map_or_else(|| "no exam".into(), exam);
+    output.line(&format!("{}  {sign}{reason}; {exam}", output.paint(&time::clock(), Tone::Weak)))
+}

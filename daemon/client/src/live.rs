@@ -1,0 +1,180 @@
+//! The live path: proxy, and its properties at one moment.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use zbus::{OwnedVariant, Variant, proxy};
+
+use crate::Options;
+
+#[proxy(
+    interface = "org.scanside.Appliance1.Live1",
+    default_service = "org.scanside.Appliance1",
+    default_path = "/org/scanside/Appliance1/live"
+)]
+pub trait Live {
+    /// `id` s, `name` s, `birth_date` s (YYYYMMDD), `accession_number` s. Returns what changed, in words.
+    #[zbus(allow_interactive_auth)]
+    fn start_exam(&self, patient: Options<'_>) -> zbus::Result<String>;
+    #[zbus(allow_interactive_auth)]
+    fn stop_exam(&self) -> zbus::Result<String>;
+    #[zbus(allow_interactive_auth)]
+    fn freeze(&self, on: bool) -> zbus::Result<String>;
+    /// Keeps this moment of the exam.
+    #[zbus(allow_interactive_auth)]
+    fn mark(&self) -> zbus::Result<String>;
+
+    #[zbus(property)]
+    fn sign(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn reason(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn source(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn profile(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn model(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn label(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn simulated(&self) -> zbus::Result<bool>;
+    #[zbus(property)]
+    fn size(&self) -> zbus::Result<(u32, u32)>;
+    #[zbus(property)]
+    fn exam(&self) -> zbus::Result<HashMap<String, OwnedVariant>>;
+    #[zbus(property)]
+    fn stats(&self) -> zbus::Result<HashMap<String, OwnedVariant>>;
+}
+
+/// Live1's properties at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Live {
+    /// `off`, `ready`, `paused`, `no_overlay`, `no_signal` or `failed`.
+    pub sign: String,
+    pub reason: Option<String>,
+    pub source: String,
+    pub profile: String,
+    pub model: Option<String>,
+    /// What stands on every result, such as "not for diagnosis".
+    pub label: Option<String>,
+    pub simulated: bool,
+    /// Pixels.
+    pub size: (u32, u32),
+    pub exam: Option<Exam>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Exam {
+    pub study_uid: String,
+    pub patient: Patient,
+    pub started_utc: String,
+    pub marks: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Patient {
+    pub id: String,
+    pub name: String,
+    /// YYYYMMDD.
+    pub birth_date: Option<String>,
+    pub accession_number: Option<String>,
+}
+
+/// Of the exam, or since the start when there is none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stats {
+    pub pictures: u64,
+    pub lost: u64,
+    pub inferred: u64,
+    /// In the order of the path.
+    pub stages: Vec<Stage>,
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stage {
+    pub stage: String,
+    pub count: u64,
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+impl Live {
+    /// # Errors
+    /// When the appliance does not answer.
+    pub async fn read(live: &LiveProxy<'_>) -> zbus::Result<Self> {
+        Ok(Self {
+            sign: live.sign().await?,
+            reason: some(live.reason().await?),
+            source: live.source().await?,
+            profile: live.profile().await?,
+            model: some(live.model().await?),
+            label: some(live.label().await?),
+            simulated: live.simulated().await?,
+            size: live.size().await?,
+            exam: Exam::of(&live.exam().await?),
+        })
+    }
+}
+
+impl Stats {
+    /// # Errors
+    /// When the appliance does not answer.
+    pub async fn read(live: &LiveProxy<'_>) -> zbus::Result<Self> {
+        Ok(Self::of(&live.stats().await?))
+    }
+
+    /// What a future appliance may add is left out, what it may leave out is 0.
+    fn of(entries: &HashMap<String, OwnedVariant>) -> Self {
+        let stages = entries.get("Stages").and_then(|stages| stages.try_clone().ok());
+        let stages = stages.and_then(|stages| Vec::<HashMap<String, Variant<'_>>>::try_from(stages).ok());
+        Self {
+            pictures: count(entries, "Pictures"),
+            lost: count(entries, "Lost"),
+            inferred: count(entries, "Inferred"),
+            stages: stages.unwrap_or_default().iter().map(Stage::of).collect(),
+        }
+    }
+}
+
+impl Stage {
+    fn of(entries: &HashMap<String, Variant<'_>>) -> Self {
+        let ms = |name: &str| entries.get(name).and_then(|value| f64::try_from(value).ok()).unwrap_or_default();
+        let name = entries.get("Stage").and_then(|value| <&str>::try_from(value).ok()).unwrap_or_default();
+        Self {
+            stage: name.to_owned(),
+            count: entries.get("Count").and_then(|value| u64::try_from(value).ok()).unwrap_or_default(),
+            p50: ms("P50"),
+            p99: ms("P99"),
+            p999: ms("P999"),
+            max: ms("Max"),
+        }
+    }
+}
+
+impl Exam {
+    fn of(entries: &HashMap<String, OwnedVariant>) -> Option<Self> {
+        let text = |name: &str| entries.get(name).and_then(|value| <&str>::try_from(value).ok()).map(str::to_owned);
+        Some(Self {
+            study_uid: text("StudyUid")?,
+            patient: Patient {
+                id: text("PatientId")?,
+                name: text("PatientName")?,
+                birth_date: text("BirthDate").and_then(some),
+                accession_number: text("AccessionNumber").and_then(some),
+            },
+            started_utc: text("StartedUtc").unwrap_or_default(),
+            marks: entries.get("Marks").and_then(|value| u32::try_from(value).ok()).unwrap_or_default(),
+        })
+    }
+}
+
+fn count(entries: &HashMap<String, OwnedVariant>, name: &str) -> u64 {
+    entries.get(name).and_then(|value| u64::try_from(value).ok()).unwrap_or_default()
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}

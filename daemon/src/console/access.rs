@@ -1,0 +1,149 @@
+//! Who gets in. Three questions to every request, each against another attack:
+//!
+//! - `Host`: is the page called by an address, `localhost` or a configured name? A name that a stranger's DNS answers for
+//!   (DNS rebinding) is none of these.
+//! - `Origin`, where something is changed or the WebSocket is opened: is it a page of ours that asks? Browsers let any page
+//!   open a WebSocket to anywhere, so this holds on loopback too.
+//! - The cookie of a login, unless the browser runs on this machine.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::routes::Site;
+
+/// Where the request came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Welcome,
+    WrongHost,
+    WrongOrigin,
+    LoginFirst,
+}
+
+/// Open to everyone who may see the login page.
+const BEFORE_LOGIN: [&str; 2] = ["/login", "/assets/"];
+
+/// Answers instead of the routes when the caller may not.
+pub async fn guard(
+    State(site): State<Site>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let open = BEFORE_LOGIN.iter().any(|open| path.starts_with(open));
+    let needs_origin = request.method() == Method::POST || path == "/live";
+    let known = || open || site.door.knows(request.headers());
+    let (verdict, page) = (judge(request.headers(), peer.ip(), needs_origin, &site.hosts, known), path == "/");
+    match verdict {
+        Verdict::Welcome => next.run(request).await,
+        Verdict::LoginFirst if page => Redirect::to("/login").into_response(),
+        Verdict::LoginFirst => (StatusCode::UNAUTHORIZED, "log in first").into_response(),
+        Verdict::WrongHost => {
+            let words = "this page is called by an address, by localhost, or by a name in console.hosts";
+            (StatusCode::MISDIRECTED_REQUEST, words).into_response()
+        }
+        Verdict::WrongOrigin => (StatusCode::FORBIDDEN, "another site's page may not ask this").into_response(),
+    }
+}
+
+fn judge(
+    headers: &HeaderMap,
+    peer: IpAddr,
+    needs_origin: bool,
+    hosts: &[String],
+    known: impl FnOnce() -> bool,
+) -> Verdict {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(host) = text(header::HOST) else { return Verdict::WrongHost };
+    let name = name_of(host);
+    if !is_ours(name, hosts) {
+        return Verdict::WrongHost;
+    }
+    if needs_origin && !text(header::ORIGIN).is_some_and(|origin| is_same(origin, host)) {
+        return Verdict::WrongOrigin;
+    }
+    let here = peer.to_canonical().is_loopback() && is_loopback(name);
+    if here || known() { Verdict::Welcome } else { Verdict::LoginFirst }
+}
+
+/// `[::1]:8484` -> `::1`, `box:8484` -> `box`.
+fn name_of(host: &str) -> &str {
+    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    }
+}
+
+fn is_ours(name: &str, hosts: &[String]) -> bool {
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
+}
+
+fn is_loopback(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// https too: something that speaks TLS may stand in front.
+fn is_same(origin: &str, host: &str) -> bool {
+    let of = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    of.is_some_and(|of| of.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const TABLET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+
+    fn asked(host: &str, origin: Option<&str>, peer: IpAddr, known: bool) -> Verdict {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        judge(&headers, peer, origin.is_some(), &["box.example".to_owned()], || known)
+    }
+
+    #[test]
+    fn who_gets_in() {
+        use Verdict::{LoginFirst, Welcome, WrongHost, WrongOrigin};
+        let cases = [
+            ("127.0.0.1:8484", None, HERE, false, Welcome),
+            ("localhost:8484", None, HERE, false, Welcome),
+            ("[::1]:8484", None, IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), false, Welcome),
+            ("evil.example:8484", None, HERE, true, WrongHost),
+            ("127.0.0.1.evil.example:8484", None, HERE, true, WrongHost),
+            ("127.0.0.1:8484", Some("http://127.0.0.1:8484"), HERE, false, Welcome),
+            ("127.0.0.1:8484", Some("http://evil.example"), HERE, true, WrongOrigin),
+            ("127.0.0.1:8484", Some("http://127.0.0.1:9"), HERE, true, WrongOrigin),
+            ("127.0.0.1:8484", Some("null"), HERE, true, WrongOrigin),
+            ("192.0.2.1:8484", None, TABLET, false, LoginFirst),
+            ("192.0.2.1:8484", None, TABLET, true, Welcome),
+            ("box.example:8484", Some("https://BOX.example:8484"), TABLET, true, Welcome),
+            ("localhost:8484", None, TABLET, false, LoginFirst),
+            ("box.example", None, HERE, false, LoginFirst),
+        ];
+        for (host, origin, peer, known, verdict) in cases {
+            assert_eq!(asked(host, origin, peer, known), verdict, "{host} {origin:?} {peer} {known}");
+        }
+        assert_eq!(judge(&HeaderMap::new(), HERE, false, &[], || true), WrongHost, "HTTP/1.0");
+    }
+
+    #[test]
+    fn where_an_origin_is_needed_none_is_wrong() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "localhost".parse().unwrap());
+        assert_eq!(judge(&headers, HERE, true, &[], || true), Verdict::WrongOrigin);
+    }
+}

@@ -1,0 +1,69 @@
+//! The files of the page, embedded. `daemon/assets/console` holds them as they are.
+
+/// Name, media type, content.
+pub type Asset = (&'static str, &'static str, &'static [u8]);
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! assets {
+    ($($kind:ident $name:literal),* $(,)?) => {
+        &[$(($name, $kind, include_bytes!(concat!("../../assets/console/", $name)))),*]
+    };
+}
+
+pub const INDEX: &str = "index.html";
+pub const LOGIN: &str = "login.html";
+
+pub const ALL: &[Asset] = assets![
+    HTML "index.html",
+    HTML "login.html",
+    CSS "page.css",
+    SVG "icon.svg",
+    SCRIPT "page.js",
+    SCRIPT "connection.js",
+    SCRIPT "picture.js",
+    SCRIPT "overlay.js",
+    SCRIPT "lesions.js",
+    SCRIPT "sign.js",
+    SCRIPT "figures.js",
+    SCRIPT "exam.js",
+    SCRIPT "sound.js",
+    SCRIPT "login.js",
+];
+
+pub fn find(name: &str) -> Option<&'static Asset> {
+    ALL.iter().find(|(known, ..)| *known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_fetched_from_elsewhere_and_nothing_is_inline() {
+        for (name, _, bytes) in ALL {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let outside = text.replace("http://www.w3.org/2000/svg", "");
+            for address in ["://", "\"//", "'//", "url(", "@import", "data:"] {
+                assert!(!outside.contains(address), "{name}: {address}");
+            }
+            // The content security policy would refuse these.
+            for inline in ["<style", " style=", " onclick=", " onload=", "eval(", "javascript:"] {
+                assert!(!text.contains(inline), "{name}: {inline}");
+            }
+            assert!(!text.contains("<script>"), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_file_is_embedded() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/console");
+        for file in std::fs::read_dir(directory).unwrap() {
+            let name = file.unwrap().file_name();
+            assert!(find(name.to_str().unwrap()).is_some(), "{name:?}");
+        }
+    }
+}

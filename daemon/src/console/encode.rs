@@ -1,0 +1,266 @@
+//! Pictures to JPEG, once for all pages, beside the async threads, and only while somebody looks.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use hal::capture::{Frame, PixelFormat, convert};
+use jpeg_encoder::{ColorType, SamplingFactor};
+use tokio::sync::{Notify, watch};
+
+use super::message::{HEADER, header};
+use super::ycbcr::Rows;
+use crate::live::view::Picture;
+use crate::shutdown::Shutdown;
+
+/// A picture as the pages get it.
+#[derive(Debug)]
+pub struct Encoded {
+    pub sequence: u64,
+    /// Header and JPEG.
+    pub message: Bytes,
+}
+
+pub type Newest = watch::Receiver<Option<Arc<Encoded>>>;
+
+/// Where a page gets its pictures from.
+#[derive(Debug, Clone, Default)]
+pub struct Pictures {
+    encoded: watch::Sender<Option<Arc<Encoded>>>,
+    joined: Arc<Notify>,
+}
+
+impl Pictures {
+    /// The newest picture comes by itself, also when the live path stands still.
+    pub fn subscribe(&self) -> Newest {
+        let newest = self.encoded.subscribe();
+        self.joined.notify_one();
+        newest
+    }
+
+    /// Encodes what comes until shutdown, or until the live path ends.
+    pub async fn run(self, mut pictures: watch::Receiver<Option<Arc<Picture>>>, quality: u8, mut shutdown: Shutdown) {
+        let mut encoder = Encoder::new(quality);
+        let mut done = None;
+        let mut complained = false;
+        loop {
+            tokio::select! {
+                changed = pictures.changed() => if changed.is_err() { return },
+                () = self.joined.notified() => {}
+                () = shutdown.wait() => return,
+            }
+            if self.encoded.receiver_count() == 0 {
+                continue;
+            }
+            let Some(picture) = pictures.borrow_and_update().clone() else { continue };
+            // The device may begin again with the same numbers, but not at the same time.
+            let this = (picture.sequence, picture.captured);
+            if done == Some(this) {
+                continue;
+            }
+            let work = tokio::task::spawn_blocking(move || {
+                let encoded = encoder.encode(&picture);
+                (encoder, encoded)
+            });
+            let Ok((back, encoded)) = work.await else { return };
+            encoder = back;
+            done = Some(this);
+            match encoded {
+                Ok(encoded) => {
+                    complained = false;
+                    self.encoded.send_replace(Some(Arc::new(encoded)));
+                }
+                Err(reason) if !complained => {
+                    complained = true;
+                    tracing::warn!(reason, "a picture cannot be shown on the page");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Keeps its memory from one picture to the next.
+#[derive(Debug)]
+pub struct Encoder {
+    quality: u8,
+    pixels: Vec<u8>,
+    /// Length of the last message.
+    length: usize,
+}
+
+impl Encoder {
+    pub fn new(quality: u8) -> Self {
+        Self { quality, pixels: Vec::new(), length: 0 }
+    }
+
+    /// # Errors
+    /// When the frame is not whole, or larger than JPEG knows.
+    pub fn encode(&mut self, picture: &Picture) -> Result<Encoded, String> {
+        let frame = &picture.frame;
+        let mut message = Vec::with_capacity(HEADER + self.length + self.length / 4);
+        message.extend(header(picture.sequence, picture.captured));
+        if frame.shape.format == PixelFormat::Mjpeg {
+            if frame.part(0).is_empty() {
+                return Err("an empty JPEG file".into());
+            }
+            message.extend_from_slice(frame.part(0));
+        } else {
+            self.compress(frame, &mut message)?;
+        }
+        self.length = message.len();
+        Ok(Encoded { sequence: picture.sequence, message: message.into() })
+    }
+
+    fn compress(&mut self, frame: &Frame, into: &mut Vec<u8>) -> Result<(), String> {
+        let size = |pixels: u32| u16::try_from(pixels).map_err(|_| format!("{pixels} pixels are too many for JPEG"));
+        let (width, height) = (size(frame.shape.width)?, size(frame.shape.height)?);
+        let mut jpeg = jpeg_encoder::Encoder::new(into, self.quality);
+        if is_grey(frame) {
+            convert::grey(frame, &mut self.pixels).map_err(|error| error.to_string())?;
+            return jpeg.encode(&self.pixels, width, height, ColorType::Luma).map_err(|error| error.to_string());
+        }
+        jpeg.set_sampling_factor(SamplingFactor::F_2_2);
+        if let Some(rows) = Rows::of(frame, [width, height]) {
+            return jpeg.encode_image(rows).map_err(|error| error.to_string());
+        }
+        convert::rgb(frame, &mut self.pixels).map_err(|error| error.to_string())?;
+        jpeg.encode(&self.pixels, width, height, ColorType::Rgb).map_err(|error| error.to_string())
+    }
+}
+
+/// Whether there is no colour in it: most of ultrasound is grey in a format with colours.
+fn is_grey(frame: &Frame) -> bool {
+    /// Steps of chroma that nobody sees: noise of a cable.
+    const NOTHING: u8 = 4;
+    let pale = |chroma: &u8| chroma.abs_diff(128) <= NOTHING;
+    let width = frame.shape.width as usize;
+    let rows = |index: usize, bytes: usize, count: usize| {
+        let plane = frame.plane(index);
+        plane.into_iter().flat_map(move |plane| {
+            plane.bytes.chunks(plane.stride.max(1)).take(count).map(move |row| row.get(..bytes).unwrap_or(row))
+        })
+    };
+    let height = frame.shape.height as usize;
+    match frame.shape.format {
+        PixelFormat::Grey => true,
+        PixelFormat::Mjpeg => false,
+        // A row at a time, without a way out in between: that is what the compiler makes wide instructions of.
+        PixelFormat::Yuyv => rows(0, width.div_ceil(2) * 4, height)
+            .all(|row| row.iter().skip(1).step_by(2).fold(true, |all, chroma| all & pale(chroma))),
+        PixelFormat::Nv12 => rows(1, width.div_ceil(2) * 2, height.div_ceil(2))
+            .all(|row| row.iter().fold(true, |all, chroma| all & pale(chroma))),
+        PixelFormat::Rgb24 => rows(0, width * 3, height).all(|row| {
+            let near = |a: u8, b: u8| a.abs_diff(b) <= NOTHING;
+            row.chunks_exact(3).fold(true, |all, pixel| all & near(pixel[0], pixel[1]) & near(pixel[1], pixel[2]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use hal::capture::Colour;
+    use hal::capture::frame::Shape;
+
+    use super::*;
+
+    /// Bright and dark speckle in a fan, as large as a scanner's screen.
+    fn picture(format: PixelFormat, width: u32, height: u32, chroma: u8) -> Picture {
+        let shape = Shape::tight(format, width, height, Colour::default());
+        let mut bytes = vec![0; shape.bytes(0)];
+        let (luma, step) = match format {
+            PixelFormat::Yuyv => (width as usize * 2, 2),
+            _ => (width as usize, 1),
+        };
+        let mut noise = 1u32;
+        for (y, row) in bytes.chunks_mut(luma).take(height as usize).enumerate() {
+            for (x, pixel) in row.iter_mut().step_by(step).enumerate() {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let inside = x.abs_diff(width as usize / 2) < 100 + y / 2;
+                *pixel = if inside { 40 + u8::try_from(noise >> 25).unwrap() } else { 4 };
+            }
+        }
+        match format {
+            PixelFormat::Yuyv => bytes.iter_mut().skip(1).step_by(2).for_each(|byte| *byte = chroma),
+            PixelFormat::Nv12 => bytes[(width * height) as usize..].fill(chroma),
+            _ => {}
+        }
+        let frame = Frame::new(shape, 7, Duration::from_millis(5), Arc::new(bytes));
+        Picture { sequence: 7, captured: Duration::from_millis(5), frame }
+    }
+
+    /// Mean difference of luma, and the largest distance of a channel from grey, after decoding.
+    fn decoded(picture: &Picture, jpeg: &[u8]) -> (f64, u8) {
+        let Shape { width, height, .. } = picture.frame.shape;
+        let shape = Shape::laid_out(PixelFormat::Mjpeg, width, height, Colour::default(), Vec::new());
+        let back = Frame::new(shape, 0, Duration::ZERO, Arc::new(jpeg.to_vec()));
+        let (mut was, mut is, mut rgb) = (Vec::new(), Vec::new(), Vec::new());
+        convert::grey(&picture.frame, &mut was).unwrap();
+        convert::grey(&back, &mut is).unwrap();
+        convert::rgb(&back, &mut rgb).unwrap();
+        let sum: u64 = was.iter().zip(&is).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        let colour = rgb.chunks_exact(3).map(|p| p[0].abs_diff(p[1]).max(p[1].abs_diff(p[2]))).max();
+        (sum as f64 / was.len() as f64, colour.unwrap_or(0))
+    }
+
+    #[test]
+    fn what_is_grey_is_one_component_and_what_has_colour_keeps_it() {
+        let mut encoder = Encoder::new(90);
+        for (format, chroma, coloured) in [
+            (PixelFormat::Grey, 128, false),
+            (PixelFormat::Yuyv, 128, false),
+            (PixelFormat::Nv12, 131, false),
+            (PixelFormat::Yuyv, 90, true),
+            (PixelFormat::Nv12, 90, true),
+        ] {
+            let picture = picture(format, 322, 200, chroma);
+            let encoded = encoder.encode(&picture).unwrap();
+            assert_eq!(encoded.message[..HEADER], header(7, Duration::from_millis(5)));
+            let (difference, colour) = decoded(&picture, &encoded.message[HEADER..]);
+            // Colours that no screen has are cut off, and luma with them.
+            assert!(coloured || difference < 4.0, "{format}: {difference}");
+            assert_eq!(colour > 20, coloured, "{format} {chroma}: {colour}");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_not_whole_is_an_error() {
+        let shape = Shape::tight(PixelFormat::Grey, 64, 64, Colour::default());
+        let frame = Frame::new(shape, 0, Duration::ZERO, Arc::new(vec![0; 100]));
+        assert!(Encoder::new(85).encode(&Picture { sequence: 0, captured: Duration::ZERO, frame }).is_err());
+    }
+
+    #[test]
+    fn a_camera_s_jpeg_is_passed_on_as_it_is() {
+        let shape = Shape::laid_out(PixelFormat::Mjpeg, 8, 8, Colour::default(), Vec::new());
+        let frame = Frame::new(shape, 0, Duration::ZERO, Arc::new(vec![0xFF, 0xD8, 1, 2, 3]));
+        let encoded = Encoder::new(85).encode(&Picture { sequence: 1, captured: Duration::ZERO, frame }).unwrap();
+        assert_eq!(encoded.message[HEADER..], [0xFF, 0xD8, 1, 2, 3]);
+    }
+
+    /// `cargo test --release -p scansided console::encode -- --ignored --nocapture`
+    #[test]
+    #[ignore = "measures"]
+    fn how_long_a_picture_takes() {
+        for (format, chroma) in [
+            (PixelFormat::Grey, 128),
+            (PixelFormat::Yuyv, 128),
+            (PixelFormat::Yuyv, 90),
+            (PixelFormat::Nv12, 128),
+            (PixelFormat::Nv12, 90),
+        ] {
+            let (picture, mut encoder) = (picture(format, 1280, 720, chroma), Encoder::new(85));
+            let mut times = Vec::new();
+            for _ in 0..200 {
+                let begun = Instant::now();
+                encoder.encode(&picture).unwrap();
+                times.push(begun.elapsed().as_secs_f64() * 1e3);
+            }
+            times.sort_by(f64::total_cmp);
+            let kind = if chroma == 128 { "grey" } else { "colour" };
+            let kib = encoder.length / 1024;
+            println!("{format} {kind}: p50 {:.2} ms, p99 {:.2} ms, {kib} KiB", times[100], times[198]);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What goes over the WebSocket. Binary: a picture. Text: JSON, `{"kind": ..., "value": ...}`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::live::view::{Overlay, Stats, Status};
+
+/// Bytes before the JPEG: sequence and time of capture in microseconds, each 64 bits, little end first.
+pub const HEADER: usize = 16;
+
+pub fn header(sequence: u64, captured: Duration) -> [u8; HEADER] {
+    let micros = u64::try_from(captured.as_micros()).unwrap_or(u64::MAX);
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(&sequence.to_le_bytes());
+    header[8..].copy_from_slice(&micros.to_le_bytes());
+    header
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+pub enum Text<'a> {
+    Status(&'a Status),
+    Overlay(&'a Overlay),
+    Stats(&'a Stats),
+    /// At least once a second something comes; who hears nothing has lost us.
+    Alive,
+}
+
+impl Text<'_> {
+    pub fn json(&self) -> String {
+        // Maps with keys that are no strings would fail; there are none.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// From the page: this picture has arrived, another may come.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    pub seen: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::view::{Lesion, Sign};
+
+    #[test]
+    fn texts_are_tagged_and_carry_the_value_as_it_is() {
+        let sign = Sign::NoSignal { reason: "cable".into() };
+        let status = Status { sign, ..Status::default() };
+        let json: serde_json::Value = serde_json::from_str(&Text::Status(&status).json()).unwrap();
+        assert_eq!(json["kind"], "status");
+        assert_eq!(json["value"]["sign"], serde_json::json!({ "state": "no_signal", "reason": "cable" }));
+        assert_eq!(Text::Alive.json(), r#"{"kind":"alive"}"#);
+        let overlay = Overlay {
+            sequence: 7,
+            age_ms: 1.5,
+            lesions: vec![Lesion {
+                id: 1,
+                outline: vec![[0.5, 1.0]],
+                bounds: [0.0, 0.0, 1.0, 1.0],
+                confidence: 0.9,
+                malignant: 0.1,
+                descriptors: vec!["oval".into()],
+                size_mm: Some([9.5, 4.0]),
+            }],
+        };
+        let json: serde_json::Value = serde_json::from_str(&Text::Overlay(&overlay).json()).unwrap();
+        // By way of text: a 32-bit fraction is written shorter than it is as 64 bits.
+        let sent = serde_json::to_string(&overlay).unwrap();
+        assert_eq!(json["value"], serde_json::from_str::<serde_json::Value>(&sent).unwrap());
+    }
+
+    #[test]
+    fn the_header_is_sequence_and_microseconds() {
+        let header = header(3, Duration::from_millis(2));
+        assert_eq!((header[0], u64::from_le_bytes(header[8..].try_into().unwrap())), (3, 2000));
+    }
+}

@@ -1,0 +1,57 @@
+//! The live page: plain HTTP and one WebSocket, every byte of it embedded here.
+//!
+//! ```text
+//! View.pictures -> encode (JPEG, once for all) -> watch -> socket (one for each page) -> browser: canvas
+//! View.overlay, status, stats --------------------------> socket ---------------------> browser: SVG, words
+//! browser -> routes -> ask -> the live path
+//! ```
+//!
+//! Newest wins: a page that is slow misses pictures and holds nobody up. `access` decides who gets in. Why WebSocket
+//! and JPEG: `docs/decisions/0009-live-page.md`.
+
+mod access;
+mod assets;
+mod door;
+mod encode;
+mod message;
+mod routes;
+mod server;
+mod socket;
+mod ycbcr;
+
+use std::time::Duration;
+
+use crate::config::settings;
+use crate::live::view::View;
+use crate::shutdown::Shutdown;
+
+pub use message::HEADER;
+pub use server::{Error, Server};
+
+/// First wait before a port that is taken is tried again; doubles up to `MOST_PATIENCE`.
+const PATIENCE: Duration = Duration::from_secs(1);
+const MOST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves the page until shutdown. Without a live path, or with `console.address = "off"`, it only waits. What is wrong
+/// with port or token is told and tried again for ever: the box does its other work without the page.
+pub async fn run(settings: settings::Console, view: Option<View>, mut shutdown: Shutdown) {
+    let (Some(view), Some(_)) = (view, settings.listen()) else {
+        shutdown.wait().await;
+        return;
+    };
+    let mut patience = PATIENCE;
+    while !shutdown.is_set() {
+        match Server::bind(&settings).await {
+            Ok(server) => {
+                tracing::info!("live page at http://{}/", server.address());
+                server.serve(view, shutdown).await;
+                return;
+            }
+            Err(error) => tracing::error!(%error, retry_secs = patience.as_secs(), "no live page; all else goes on"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(patience) => patience = (patience * 2).min(MOST_PATIENCE),
+            () = shutdown.wait() => {}
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What the page may ask over HTTP. Whoever gets here was let in by `access`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use super::access::guard;
+use super::door::{Denied, Door};
+use super::encode::Pictures;
+use super::{assets, socket};
+use crate::ask::{self, Refusal, ask};
+use crate::live::view::{Command, Patient, View};
+use crate::shutdown::Shutdown;
+
+/// A request that takes longer has a peer that does not send.
+const WITHIN: Duration = Duration::from_secs(30);
+/// All that is posted is short.
+const MOST_BYTES: usize = 4096;
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub door: Arc<Door>,
+    pub hosts: Arc<[String]>,
+    pub view: View,
+    pub pictures: Pictures,
+    /// How many pages may look at once.
+    pub viewers: Arc<Semaphore>,
+    pub shutdown: Shutdown,
+}
+
+pub fn router(site: Site) -> Router {
+    Router::new()
+        .route("/", get(|| asset(Path(assets::INDEX.into()))))
+        .route("/login", get(|| asset(Path(assets::LOGIN.into()))).post(login))
+        .route("/assets/{name}", get(asset))
+        .route("/session", get(|| async { StatusCode::NO_CONTENT }))
+        .route("/live", get(live))
+        .route("/exam/start", post(start_exam))
+        .route("/exam/stop", post(stop_exam))
+        .route("/freeze", post(freeze))
+        .route("/mark", post(mark))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(from_fn_with_state(site.clone(), guard))
+        .layer(from_fn(hardened))
+        .with_state(site)
+}
+
+/// Nothing from elsewhere, nothing inline, in nobody's frame, kept nowhere: pictures of patients.
+const HEADERS: [(HeaderName, &str); 8] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    ),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
+];
+
+async fn hardened(request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn asset(Path(name): Path<String>) -> Response {
+    match assets::find(&name) {
+        Some((_, kind, bytes)) => ([(header::CONTENT_TYPE, *kind)], *bytes).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn live(State(site): State<Site>, upgrade: WebSocketUpgrade) -> Response {
+    let Ok(place) = site.viewers.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many pages look at once").into_response();
+    };
+    upgrade.max_message_size(socket::MOST_BYTES).on_upgrade(async move |socket| {
+        let newest = site.pictures.subscribe();
+        socket::serve(socket, site.view, newest, site.shutdown).await;
+        drop(place);
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    token: String,
+}
+
+async fn login(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+    let Login { token } = match posted(&headers, &body) {
+        Ok(login) => login,
+        Err(wrong) => return wrong.into_response(),
+    };
+    match site.door.enter(&token).await {
+        Ok(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
+        Err(Denied::WrongToken) => (StatusCode::FORBIDDEN, "that is not the token").into_response(),
+        Err(Denied::Busy) => (StatusCode::TOO_MANY_REQUESTS, "others try at the moment; wait a little").into_response(),
+        Err(Denied::Closed) => {
+            (StatusCode::FORBIDDEN, "no token is configured: only this machine gets in").into_response()
+        }
+    }
+}
+
+async fn start_exam(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+    let typed: Patient = match posted(&headers, &body) {
+        Ok(typed) => typed,
+        Err(wrong) => return wrong.into_response(),
+    };
+    match ask::patient(typed) {
+        Ok(patient) => answer(ask(&site.view, |reply| Command::StartExam(patient, reply)).await),
+        Err(refusal) => answer(Err(refusal)),
+    }
+}
+
+async fn stop_exam(State(site): State<Site>) -> Response {
+    answer(ask(&site.view, Command::StopExam).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Freeze {
+    on: bool,
+}
+
+async fn freeze(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+    match posted(&headers, &body) {
+        Ok(Freeze { on }) => answer(ask(&site.view, |reply| Command::Freeze(on, reply)).await),
+        Err(wrong) => wrong.into_response(),
+    }
+}
+
+async fn mark(State(site): State<Site>) -> Response {
+    answer(ask(&site.view, Command::Mark).await)
+}
+
+/// The live path's own words, as plain text.
+fn answer(answered: Result<String, Refusal>) -> Response {
+    match answered {
+        Ok(words) => words.into_response(),
+        Err(refusal) => {
+            let status = match refusal {
+                Refusal::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                Refusal::Refused(_) => StatusCode::CONFLICT,
+                Refusal::Silent => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            (status, refusal.to_string()).into_response()
+        }
+    }
+}
+
+/// What is wrong with what was posted.
+type Wrong = (StatusCode, String);
+
+/// JSON only: another site's form cannot send that without being asked first.
+fn posted<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Wrong> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/json") {
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON is wanted".into()));
+    }
+    serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
+}
