@@ -151,12 +151,12 @@ impl Infer {
         if !self.model()? {
             return Ok(false);
         }
-        if self.state.eye.is_none()
-            && let Some(ready) = &self.state.loaded
-        {
-            self.state.eye = Some(Eye::new(&ready.manifest, profile)?);
-        }
-        Ok(true)
+        let (Some(ready), None) = (&mut self.state.loaded, &self.state.eye) else { return Ok(true) };
+        // The first run of a network is slow, and what came meanwhile is newer than this picture.
+        let eye = Eye::new(&ready.manifest, profile)?;
+        eye.infer(ready.model.as_mut())?;
+        self.state.eye = Some(eye);
+        Ok(false)
     }
 
     /// The profile for a screen of this size, or why there is none.
