@@ -16,6 +16,7 @@ use models::{Acquisition, Findings, Geometry, Package, Volume, golden};
 use scansided::analyze::engine::Engine;
 use scansided::config::Settings;
 use scansided::level::Gate;
+use scansided::live::precedence::Precedence;
 use scansided::model::{Error, Models, Shelf, shadow};
 use scansided::store::{Durability, Store, events, shadows};
 use scansided::study::Event;
@@ -278,12 +279,12 @@ fn real_a_shadow_leaves_a_row_of_differences_and_a_bad_one_its_failure() {
     let mut engine = Engine::new(shelf.clone());
     let stop = AtomicBool::new(false);
     let rows = || shadows::latest(&connection, None, 9).unwrap();
-    shadow::run(&mut engine, &store, &subject(), &stop);
+    shadow::run(&mut engine, &store, &subject(), &stop, &Precedence::default());
     assert!(rows().is_empty(), "there is no candidate");
 
     models.install(home.archive(&Specimen::version("2.0.0"))).unwrap();
     models.shadow(&key("2.0.0"), true).unwrap();
-    shadow::run(&mut engine, &store, &subject(), &stop);
+    shadow::run(&mut engine, &store, &subject(), &stop, &Precedence::default());
     let (row, study, _) = rows().remove(0);
     assert_eq!((row.active.as_str(), row.candidate.as_str()), ("specimen 1.0.0", "specimen 2.0.0"));
     assert_eq!((study.as_str(), row.failure.clone(), row.differences.len()), ("1.2", None, 9));
@@ -294,10 +295,10 @@ fn real_a_shadow_leaves_a_row_of_differences_and_a_bad_one_its_failure() {
     let bad = Specimen { golden_error: 0.3, ..Specimen::version("3.0.0") };
     models.install(home.archive(&bad)).unwrap();
     models.shadow(&key("3.0.0"), true).unwrap();
-    shadow::run(&mut engine, &store, &subject(), &stop);
+    shadow::run(&mut engine, &store, &subject(), &stop, &Precedence::default());
     let (row, ..) = rows().remove(0);
     assert!(row.failure.as_deref().is_some_and(|why| why.contains("differs by 0.3")), "{row:?}");
-    shadow::run(&mut engine, &store, &subject(), &stop);
+    shadow::run(&mut engine, &store, &subject(), &stop, &Precedence::default());
     assert_eq!(rows().len(), 2, "what was refused runs no more");
     assert_eq!(state(&models, "1.0.0"), State::Active, "and the active one goes on");
 }
@@ -314,6 +315,6 @@ fn a_shadow_gives_way_when_the_appliance_stops() {
     models.install(home.archive(&Specimen::version("2.0.0"))).unwrap();
     models.shadow(&key("2.0.0"), true).unwrap();
     let mut engine = Engine::new(shelf);
-    shadow::run(&mut engine, &store, &subject(), &AtomicBool::new(true));
+    shadow::run(&mut engine, &store, &subject(), &AtomicBool::new(true), &Precedence::default());
     assert!(shadows::latest(&connection, None, 9).unwrap().is_empty(), "stopping leaves no row");
 }

@@ -48,13 +48,19 @@ pub struct Working {
     eye: Option<Eye>,
     tracker: Tracker,
     exam_number: u64,
-    /// By the size of the screen.
-    chosen: Option<([usize; 2], Result<Arc<Profile>, String>)>,
+    chosen: Option<Chosen>,
     backoff: Backoff,
     /// What went wrong last.
     reason: String,
     late: u32,
     looked_at: Duration,
+}
+
+/// For screens of one size: the profile, or why there is none.
+#[derive(Debug)]
+struct Chosen {
+    screen: [usize; 2],
+    profile: Result<Arc<Profile>, String>,
 }
 
 impl Infer {
@@ -145,25 +151,25 @@ impl Infer {
         if !self.model()? {
             return Ok(false);
         }
-        if self.state.eye.is_none()
-            && let Some(ready) = &self.state.loaded
-        {
-            self.state.eye = Some(Eye::new(&ready.manifest, profile)?);
-        }
-        Ok(true)
+        let (Some(ready), None) = (&mut self.state.loaded, &self.state.eye) else { return Ok(true) };
+        // The first run of a network is slow, and what came meanwhile is newer than this picture.
+        let eye = Eye::new(&ready.manifest, profile)?;
+        eye.infer(ready.model.as_mut())?;
+        self.state.eye = Some(eye);
+        Ok(false)
     }
 
     /// The profile for a screen of this size, or why there is none.
     fn profile(&mut self, picture: &Picture) -> &Result<Arc<Profile>, String> {
         let screen = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
-        if self.state.chosen.as_ref().is_none_or(|(size, _)| *size != screen) {
-            let chosen = self.profiles.choose(screen).cloned().map(Arc::new);
-            self.desk.profile(chosen.as_ref().map_or("", |profile| &profile.name));
+        if self.state.chosen.as_ref().is_none_or(|chosen| chosen.screen != screen) {
+            let profile = self.profiles.choose(screen).cloned().map(Arc::new);
+            self.desk.profile(profile.as_ref().map_or("", |profile| &profile.name));
             (self.state.eye, self.state.tracker) = (None, Tracker::default());
-            self.state.chosen = Some((screen, chosen));
+            self.state.chosen = Some(Chosen { screen, profile });
         }
         let none = const { &Err(String::new()) };
-        self.state.chosen.as_ref().map_or(none, |(_, chosen)| chosen)
+        self.state.chosen.as_ref().map_or(none, |chosen| &chosen.profile)
     }
 
     /// Whether there is a model.

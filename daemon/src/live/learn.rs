@@ -13,7 +13,9 @@ const SHARE: usize = BLOCK * BLOCK / 4;
 /// A block with so much contrast holds text, or what is drawn like it, grey levels.
 const TEXT_CONTRAST: u8 = 70;
 /// Ticks are looked for this near to the image, pixels.
-const BESIDE: usize = 96;
+const BESIDE: usize = 320;
+/// What is so near to the ticks belongs to the scale: long ticks, digits, the mark of the focus; pixels.
+const SCALE_WIDTH: usize = 40;
 /// Fewer pictures show too little.
 const LEAST_PICTURES: usize = 30;
 
@@ -78,7 +80,7 @@ impl Learner {
         let blocks = Blocks::new(self.size, |pixels| {
             pixels.filter(|i| self.high[*i].saturating_sub(self.low[*i]) > CHANGES).count() >= SHARE
         });
-        let area = blocks.regions().into_iter().max_by_key(|region| region.blocks)?.area;
+        let area = blocks.regions(TOUCHING).into_iter().max_by_key(|region| region.blocks)?.area;
         let area = self.tightened(area);
         (area.width >= 32 && area.height >= 32).then_some(area)
     }
@@ -143,7 +145,12 @@ impl Learner {
             let (low, high) = pixels.fold((u8::MAX, 0), |(l, h), i| (l.min(self.low[i]), h.max(self.high[i])));
             high.saturating_sub(low) > TEXT_CONTRAST
         });
-        let regions = blocks.regions().into_iter().map(|region| region.area);
+        let regions = blocks.regions(WORDS).into_iter().map(|region| region.area);
+        let strip = strip.map(|ticks| Area {
+            x: ticks.x.saturating_sub(SCALE_WIDTH),
+            width: ticks.width + 2 * SCALE_WIDTH,
+            ..ticks
+        });
         let apart = |area: &Area| !overlap(*area, sector) && strip.is_none_or(|strip| !overlap(*area, strip));
         let text = |area| Text { says: "unknown".into(), area, identifies: true };
         regions.filter(apart).map(text).collect()
@@ -154,6 +161,10 @@ fn overlap(a: Area, b: Area) -> bool {
     let ([a_right, a_bottom], [b_right, b_bottom]) = (a.end(), b.end());
     a.x < b_right && b.x < a_right && a.y < b_bottom && b.y < a_bottom
 }
+
+/// Columns of squares: those that touch, and those that no more than a space between two words parts.
+const TOUCHING: usize = 1;
+const WORDS: usize = 3;
 
 /// The screen in squares, each of which has a property or not.
 struct Blocks {
@@ -180,8 +191,8 @@ impl Blocks {
         Self { size, columns, set }
     }
 
-    /// Squares that touch, also at a corner, are one region.
-    fn regions(&self) -> Vec<Region> {
+    /// Squares that are within `reach` columns, and touch in height, are one region.
+    fn regions(&self, reach: usize) -> Vec<Region> {
         let mut left = self.set.clone();
         let mut regions = Vec::new();
         for start in 0..left.len() {
@@ -197,7 +208,7 @@ impl Blocks {
                     low[a] = low[a].min(at[a] * BLOCK);
                     high[a] = high[a].max(((at[a] + 1) * BLOCK).min(self.size[a]));
                 }
-                for next in self.around(at) {
+                for next in self.around(at, reach) {
                     if std::mem::take(&mut left[next]) {
                         open.push(next);
                     }
@@ -209,11 +220,11 @@ impl Blocks {
         regions
     }
 
-    fn around(&self, [x, y]: [usize; 2]) -> impl Iterator<Item = usize> + use<> {
+    fn around(&self, [x, y]: [usize; 2], reach: usize) -> impl Iterator<Item = usize> + use<> {
         let (columns, rows) = (self.columns, self.set.len() / self.columns.max(1));
-        let near = |at: usize, count: usize| at.saturating_sub(1)..(at + 2).min(count);
-        let across = near(x, columns);
-        near(y, rows).flat_map(move |y| across.clone().map(move |x| y * columns + x))
+        let near = |at: usize, reach: usize, count: usize| at.saturating_sub(reach)..(at + reach + 1).min(count);
+        let across = near(x, reach, columns);
+        near(y, 1, rows).flat_map(move |y| across.clone().map(move |x| y * columns + x))
     }
 }
 

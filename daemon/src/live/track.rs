@@ -32,7 +32,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { confirmed: 3, window: 5, shown_for: 2, kept_for: 15, same: 0.2, score_step: 0.3, outline_step: 0.5 }
+        Self { confirmed: 3, window: 5, shown_for: 2, kept_for: 30, same: 0.2, score_step: 0.3, outline_step: 0.5 }
     }
 }
 
@@ -263,9 +263,9 @@ mod tests {
         };
         (0..5).for_each(|_| drop(step(hit())));
         assert_eq!([step(vec![]), step(vec![]), step(vec![])], [vec![1], vec![1], vec![]]);
-        (0..9).for_each(|_| drop(step(vec![])));
+        (0..27).for_each(|_| drop(step(vec![])));
         assert_eq!(step(hit()), [1], "the same thing");
-        (0..16).for_each(|_| drop(step(vec![])));
+        (0..31).for_each(|_| drop(step(vec![])));
         let again: Vec<_> = (0..3).map(|_| step(hit())).collect();
         assert_eq!(again, [vec![], vec![], vec![2]], "another thing");
         assert_eq!(tracker.best().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
@@ -325,7 +325,7 @@ mod tests {
                     prop_assert!((0.0..=1.0).contains(&lesion.confidence));
                     highest = highest.max(lesion.id);
                 }
-                prop_assert!(tracker.tracks.len() <= 6 * 17);
+                prop_assert!(tracker.tracks.len() <= 6 * 32);
             }
             prop_assert!(tracker.best().len() >= highest as usize);
         }

@@ -169,7 +169,7 @@ mod tests {
             let found = components::label(&grid, &mask);
             for label in 1..=found.sizes.len() as u32 {
                 let points = traced(&mask, width, label);
-                prop_assert!(points.len() >= 4 && points.len() % 2 == 0);
+                prop_assert!(points.len() >= 4 && points.len().is_multiple_of(2));
                 prop_assert!(doubled_area(&points) > 0.0, "{:?}", points);
                 let reach = (width as f32, rows as f32);
                 prop_assert!(points.iter().all(|p| (0.0..=reach.0).contains(&p[0]) && (0.0..=reach.1).contains(&p[1])));
