@@ -12,9 +12,11 @@ import { Sound } from "./sound.js";
 // An overlay that belongs to an older picture than this says nothing about the one that is shown.
 const OLDEST_MS = 500;
 const LOOK_EVERY_MS = 100;
+// Overlays that came before their pictures.
+const MOST_WAITING = 64;
 
 const by = (id) => document.getElementById(id);
-const state = { status: null, overlay: null, overlayAt: 0, connected: false };
+const state = { status: null, overlay: null, overlayAt: 0, waiting: [], connected: false };
 const sign = new Sign();
 const picture = new Picture(by("picture"));
 const layer = new OverlayLayer(by("overlay"));
@@ -31,8 +33,18 @@ function overlayAge(now) {
   return [age, picture.shownAfter(state.overlay.sequence)];
 }
 
+// An overlay is not shown before its picture, which is longer on its way.
+function nextOverlay() {
+  while (state.waiting[0]?.overlay.sequence <= picture.sequence) {
+    const { overlay, at } = state.waiting.shift();
+    state.overlay = overlay;
+    state.overlayAt = at;
+  }
+}
+
 function refresh() {
   const now = performance.now();
+  nextOverlay();
   const paused = signState() === "paused";
   let visible = false;
   let shownAge = null;
@@ -97,8 +109,10 @@ const send = connect({
     showStatus();
   },
   overlay(overlay) {
-    state.overlay = overlay;
-    state.overlayAt = performance.now();
+    // The device began again: what waits belongs to pictures that never come.
+    if (overlay.sequence < state.waiting.at(-1)?.overlay.sequence) state.waiting = [];
+    state.waiting.push({ overlay, at: performance.now() });
+    if (state.waiting.length > MOST_WAITING) state.waiting.shift();
     refresh();
     sound.hear(overlay.lesions);
   },

@@ -20,6 +20,11 @@ export class Picture {
     return [this.#canvas.width, this.#canvas.height];
   }
 
+  // Of the picture that is shown; before the first, none is as early.
+  get sequence() {
+    return this.#shown?.sequence ?? -1;
+  }
+
   // Draws it unless a newer one was quicker. Resolves to its sequence, whatever came of it.
   async show(buffer) {
     const head = new DataView(buffer, 0, HEADER);

@@ -31,7 +31,7 @@ export class Sign {
     const stale = STALE.includes(state);
     by("stage").classList.toggle("stale", stale);
     by("veil").hidden = !stale;
-    by("veil").textContent = stale ? [word, reason].filter(Boolean).join(": ") : "";
+    by("veil").textContent = stale ? [word, reason].filter(Boolean).join(connected ? ": " : " ") : "";
     document.title = `${word} – Scanside live`;
   }
 }

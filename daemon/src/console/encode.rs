@@ -8,7 +8,6 @@ use jpeg_encoder::{ColorType, SamplingFactor};
 use tokio::sync::{Notify, watch};
 
 use super::message::{HEADER, header};
-use super::ycbcr::Rows;
 use crate::live::view::Picture;
 use crate::shutdown::Shutdown;
 
@@ -120,9 +119,6 @@ impl Encoder {
             return jpeg.encode(&self.pixels, width, height, ColorType::Luma).map_err(|error| error.to_string());
         }
         jpeg.set_sampling_factor(SamplingFactor::F_2_2);
-        if let Some(rows) = Rows::of(frame, [width, height]) {
-            return jpeg.encode_image(rows).map_err(|error| error.to_string());
-        }
         convert::rgb(frame, &mut self.pixels).map_err(|error| error.to_string())?;
         jpeg.encode(&self.pixels, width, height, ColorType::Rgb).map_err(|error| error.to_string())
     }

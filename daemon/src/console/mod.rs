@@ -17,7 +17,6 @@ mod message;
 mod routes;
 mod server;
 mod socket;
-mod ycbcr;
 
 use std::time::Duration;
 
