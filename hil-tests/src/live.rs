@@ -179,7 +179,7 @@ pub fn found(truth: &Value, overlays: &[Value]) -> Result<Found> {
             one.found = true;
             one.score = lesion["malignant"].as_f64();
             let long = lesion["size_mm"][0].as_f64();
-            one.found_mm = one.found_mm.max(long);
+            one.found_mm = one.found_mm.into_iter().chain(long).reduce(f64::max);
         }
     }
     let false_alarms = on.values().filter(|[off, on]| off > on).count();

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Newest wins: a page that is slow misses pictures and holds nobody up. `access` decides who gets in. Why WebSocket
-//! and JPEG: `docs/decisions/0009-live-page.md`.
+//! and JPEG: `docs/decisions/0010-live-page.md`.
 
 mod access;
 mod assets;
