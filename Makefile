@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench hil soak lint fmt evaluate train train-smoke docs clean
+.PHONY: help setup build demo demo-live test bench hil soak lint fmt evaluate train train-smoke docs clean
 
 export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
@@ -22,6 +22,10 @@ demo: setup ## a CT study arrives, is analysed, results come back; STUDY=folder 
 	@echo "building (the first time takes minutes)"
 	@cargo build --quiet --workspace --bins
 	@target/debug/demo --out out/demo $(if $(STUDY),--study '$(STUDY)')
+
+demo-live: setup ## a breast phantom is scanned, the box outlines its lesions; the page, found beside planted and latency in out/demo-live
+	@cargo build --quiet --workspace --bins
+	@target/debug/demo_live --out out/demo-live $(LIVE)
 
 test: setup ## format check and all tests
 	cargo fmt --all --check
