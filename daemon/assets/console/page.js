@@ -135,7 +135,8 @@ onClick("exam", () => exam.press());
 onClick("sound", () => sound.toggle());
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, dialog");
+  // The form, not the focus: that stays in it for a moment after it was closed.
+  const typing = by("exam-dialog").open;
   if (typing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
   const onControl = event.target.closest("button, summary");
   const key = event.key.toLowerCase();
