@@ -115,7 +115,7 @@ pub struct Planted {
 
 impl Planted {
     pub fn row(&self) -> Vec<String> {
-        let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
+        let number = |value: Option<f64>, digits: usize| value.map_or_else(|| "-".into(), |v| format!("{v:.digits$}"));
         let found = match (self.found, self.expected) {
             (true, _) => "found",
             (false, true) => "MISSED",

@@ -77,7 +77,7 @@ async fn main() -> Result<()> {
     }
     let load = if arguments.load { Some(Load::start(&appliance, &out).await?) } else { None };
     audience.forget();
-    let seconds = arguments.minutes.map_or(f64::from(arguments.seconds), |minutes| 60.0 * minutes);
+    let seconds = arguments.minutes.map_or_else(|| f64::from(arguments.seconds), |minutes| 60.0 * minutes);
     let half = Duration::from_secs_f64(seconds / 2.0);
     let memory_before = appliance.resident_bytes()?;
     audience.listen(half).await?;
