@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Phantoms -> weights -> thresholds -> package, with fixed seeds. Ten minutes with a GPU, about half a day on two quiet
-# cores; needs 18 GB of disk.
+# Phantoms -> weights -> thresholds -> package, with fixed seeds. By estimate ten minutes with a GPU, half a day on
+# two quiet cores, and 18 GB of disk.
 # SCANSIDE_TRAINING names another folder for volumes and weights than .cache/training.
 # --smoke: the same way in minutes on few phantoms. The loss must fall and the ONNX file must equal PyTorch; the package it
 # writes is good for nothing else and stays in the work folder.

@@ -25,19 +25,21 @@ AREAS_MM2 = (2.0, 4.0, 6.0, 9.0, 12.0)
 SEEN_S, SEEN_MM2 = 0.5, 10.0
 
 
+def frame_dice(probabilities, found, mask):
+    """Of each frame that shows a lesion."""
+    scores = []
+    for probability, clip in zip(probabilities, found):
+        wanted = clip.labels[:, 1::2, 1::2] & 1
+        seen = probability[:, LESION] >= mask
+        both = (seen & (wanted == 1)).sum((1, 2))
+        either = seen.sum((1, 2)) + wanted.sum((1, 2))
+        scores.append((2 * both / np.maximum(either, 1))[wanted.any((1, 2))])
+    return np.concatenate(scores)
+
+
 def best_mask(probabilities, found):
     """The threshold of greatest mean Dice over all frames that show a lesion, and that Dice."""
-    rows = []
-    for mask in MASKS:
-        scores = []
-        for probability, clip in zip(probabilities, found):
-            wanted = clip.labels[:, 1::2, 1::2] & 1
-            seen = probability[:, LESION] >= mask
-            both = (seen & (wanted == 1)).sum((1, 2))
-            either = seen.sum((1, 2)) + wanted.sum((1, 2))
-            scores.append((2 * both / np.maximum(either, 1))[wanted.any((1, 2))])
-        rows.append((float(np.concatenate(scores).mean()), mask))
-    return max(rows)
+    return max((float(frame_dice(probabilities, found, mask).mean()), mask) for mask in MASKS)
 
 
 def seconds_per_frame(clip):

@@ -40,17 +40,6 @@ def maps(session, clip):
     return np.concatenate(parts).astype(np.float16)
 
 
-def frame_dice(probabilities, found, mask):
-    """Of each frame that shows a lesion."""
-    scores = []
-    for probability, clip in zip(probabilities, found):
-        wanted = clip.labels[:, 1::2, 1::2] & 1
-        seen = probability[:, 0] >= mask
-        both, either = (seen & (wanted == 1)).sum((1, 2)), seen.sum((1, 2)) + wanted.sum((1, 2))
-        scores.append((2 * both / np.maximum(either, 1))[wanted.any((1, 2))])
-    return np.concatenate(scores)
-
-
 def switches(true):
     """How often a lesion got another track while it stayed in view, how often when it came back, and how many had one."""
     by_lesion = {}
@@ -74,7 +63,7 @@ def table(found, probabilities, thresholds, model):
     ]
     hit, total, false, seconds, true = choose.run(found, candidates, lesion["confidence"], lesion["min_size"])
     low, high = wilson(hit, total)
-    dice = frame_dice(probabilities, found, lesion["mask"])
+    dice = choose.frame_dice(probabilities, found, lesion["mask"])
     changed, back, tracked = switches(true)
     lines = [
         f"{len(found)} videos of {seconds / len(found):.0f} s (seeds {found[0].seed} to {found[-1].seed}), {model}, fast network. In "
