@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use hal::Clock;
 use models::registry::Swept;
 use models::task::US_BREAST;
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::analyze::worker::{self, Parts};
@@ -22,6 +22,7 @@ use crate::level::{Gate, Level};
 use crate::live::device::Device;
 use crate::live::precedence::{self, Precedence};
 use crate::live::profile::Profiles;
+use crate::live::record::hand_over::HandOver;
 use crate::live::supply::FromShelf;
 use crate::live::view::View;
 use crate::model::{Models, Shelf};
@@ -87,10 +88,11 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
         arrivals: arrivals_in,
     };
     let (reports, health_reports) = health::channel();
-    let free = spool.clone();
+    let own = spool.clone();
+    let free: health::FreeBytes = Arc::new(move || own.free_bytes().map_err(|error| error.to_string()));
     let checks = health::Checks {
         store: store.clone(),
-        free_bytes: Arc::new(move || free.free_bytes().map_err(|error| error.to_string())),
+        free_bytes: free.clone(),
         min_free_bytes: settings.spool.min_free_mib << 20,
     };
     let facts = dbus::Facts {
@@ -137,6 +139,16 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     // Its other end is for the page and the bus.
     let (stage, view) = live::view::channel();
     let view: Option<View> = settings.live.is_on().then_some(view);
+    let recorder = recorder(&settings, &parts, free.clone(), stage.recording.clone());
+    let (recorded, record_shutdown) = (view.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        let mut ended = record_shutdown.clone();
+        if let (Some(view), Some(recorder)) = (recorded, recorder) {
+            live::record::run(recorder, view, record_shutdown).await.context("recorder")?;
+        }
+        ended.wait().await;
+        Ok("recorder")
+    });
     let show = look_live(settings.clone(), shelf_for_live, parts.precedence.clone(), stage, shutdown.clone());
     tasks.spawn(async move { show.await.context("live").map(|()| "live") });
     let watch = health::run(checks, reports, gate.clone(), shutdown.clone());
@@ -213,6 +225,25 @@ async fn look_live(
         station: settings.device.station_name.clone(),
     };
     Ok(live::run(parts, stage, shutdown).await?)
+}
+
+/// `None` when nothing is to be recorded, or the profile cannot be read: the live path's sign says why.
+fn recorder(
+    settings: &Settings,
+    parts: &Parts,
+    free: health::FreeBytes,
+    told: watch::Sender<Arc<live::view::Recording>>,
+) -> Option<live::record::Parts> {
+    let profiles = Profiles::load(&settings.live.profile).ok().filter(|_| settings.record.enabled)?;
+    Some(live::record::Parts {
+        settings: settings.record.clone(),
+        directory: settings.spool.directory.join("exams"),
+        profiles,
+        free,
+        min_free_bytes: settings.spool.min_free_mib << 20,
+        hand_over: HandOver { store: parts.store.clone(), events: parts.events.clone(), wake: parts.wake.clone() },
+        told,
+    })
 }
 
 /// What each task uses, for whoever reads the log.

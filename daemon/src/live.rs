@@ -9,7 +9,7 @@
 //!
 //! The two threads meet at `desk` and nowhere else. The picture path never waits for the model path: a model that is
 //! missing, slow, crashed or talks nonsense costs the overlay, never the picture. Study work gives way (`precedence`).
-//! Clips, key frames and DICOM objects of an exam are not made yet.
+//! `record` looks on like a page and keeps what was found; `analyze::exam` makes DICOM objects of that when the exam ends.
 
 pub mod view;
 
@@ -23,11 +23,13 @@ pub mod infer;
 pub mod supply;
 mod backoff;
 mod still;
+pub mod jpeg;
 pub mod track;
 pub mod budget;
 pub mod session;
 pub mod exam;
 mod desk;
+pub mod record;
 pub mod precedence;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -84,7 +86,7 @@ impl<C> std::fmt::Debug for Parts<C> {
 /// # Errors
 /// When a thread cannot be started.
 pub async fn run<C: Capture + 'static>(parts: Parts<C>, stage: Stage, mut shutdown: Shutdown) -> std::io::Result<()> {
-    let Stage { pictures, overlay, status, stats, mut commands } = stage;
+    let Stage { pictures, overlay, status, stats, mut commands, recording: _ } = stage;
     let desk = Arc::new(Desk::new(parts.clock.clone(), Outlets { pictures, overlay, status, stats }));
     let (newest, stop) = (Newest::default(), Arc::new(AtomicBool::new(false)));
     let mut source = Source {

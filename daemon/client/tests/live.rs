@@ -23,7 +23,7 @@ struct Path {
 impl Path {
     fn start() -> (Self, View) {
         let (stage, view) = view::channel();
-        let view::Stage { pictures, overlay, status, stats, mut commands } = stage;
+        let view::Stage { pictures, overlay, status, stats, recording: _, mut commands } = stage;
         let asked = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn({
             let (status, asked) = (status.clone(), asked.clone());

@@ -120,29 +120,10 @@ fn nothing_evaluated(findings: &Findings) -> Option<String> {
 }
 
 fn provenance(device: &settings::Device, used: Option<&Used>, created_utc: &str) -> Provenance {
-    let model = used.map(|used| {
-        let manifest = &used.manifest;
-        ModelIdentity {
-            id: manifest.id.clone(),
-            version: manifest.version.clone(),
-            sha256: used.sha256.clone(),
-            clearance: manifest.clearance,
-            thresholds: manifest.parameters(),
-        }
-    });
-    let (accelerator, simulated) = used.and_then(|used| used.accelerator.as_ref()).map_or_else(
+    let model = used.map(|used| ModelIdentity::new(&used.manifest, &used.sha256));
+    let accelerator = used.and_then(|used| used.accelerator.as_ref()).map_or_else(
         || ("none".to_owned(), false),
         |accelerator| (format!("{}, {}", accelerator.provider, accelerator.library), accelerator.simulated),
     );
-    Provenance {
-        station_name: device.station_name.clone(),
-        institution: device.institution.clone(),
-        serial_number: device.serial_number.clone(),
-        software_version: env!("CARGO_PKG_VERSION").to_owned(),
-        device_uid: report::uid::from_name(&format!("device {} {}", device.serial_number, device.station_name)),
-        model,
-        accelerator,
-        simulated,
-        created_utc: created_utc.to_owned(),
-    }
+    Provenance::new(device, model, accelerator, created_utc)
 }

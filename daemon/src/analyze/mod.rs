@@ -1,10 +1,12 @@
 //! Analysis: one series in, findings and DICOM objects out.
 //!
 //! `examine` does the work and knows neither queue nor network; `worker` feeds it from the durable queue, `folder` from
-//! a directory, so that any case from the field can be replayed at a desk.
+//! a directory, so that any case from the field can be replayed at a desk. `exam` makes DICOM objects of a live exam that
+//! was recorded.
 
 pub mod acquired;
 pub mod engine;
+pub mod exam;
 pub mod examine;
 pub mod folder;
 pub mod prior;

@@ -14,12 +14,13 @@ use tokio::sync::{Notify, broadcast, oneshot};
 
 use super::acquired::acquisition;
 use super::engine::{self, Engine};
-use super::examine::{self, Examined, Outcome, Subject};
+use super::exam;
+use super::examine::{self, Outcome, Subject};
 use crate::config::Settings;
 use crate::live::precedence::{self, Precedence};
 use crate::model::{self, Shelf, shadow};
 use crate::report::ResultObject;
-use crate::series::state;
+use crate::series::{Kind, state};
 use crate::shutdown::Shutdown;
 use crate::spool::Spool;
 use crate::store::jobs::{self, JobRow};
@@ -58,6 +59,8 @@ pub enum Error {
     Volume(#[from] VolumeError),
     #[error("{0}")]
     Examine(#[from] examine::Error),
+    #[error("{0}")]
+    Exam(#[from] exam::Error),
     #[error("{what} {path}: {source}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("the analysis panicked: {0}")]
@@ -200,6 +203,46 @@ fn carry(
     row: &SeriesRow,
     control: &JobControl<'_>,
 ) -> Result<Carried, Error> {
+    match row.kind {
+        Kind::Exam => carry_exam(parts, job, row, control),
+        _ => carry_series(parts, engine, connection, job, row, control),
+    }
+}
+
+/// One job end to end, for an exam that was recorded here. Its recording goes when all is written.
+fn carry_exam(parts: &Parts, job: &JobRow, row: &SeriesRow, control: &JobControl<'_>) -> Result<Carried, Error> {
+    let begun = Instant::now();
+    let spool = &parts.settings.spool.directory;
+    let recording = exam::folder(spool, &row.key.series_uid);
+    let mut folder = Results::begin(spool, job.id)?;
+    let (device, record) = (&parts.settings.device, &parts.settings.record);
+    let developed = exam::develop(&recording, device, record, control, &mut |object| folder.put(object))?;
+    folder.add("latency.json", developed.latency.as_bytes())?;
+    let rows = folder.finish()?;
+    let timings = [("report".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
+    let verdict = developed.verdict;
+    conclude(
+        parts,
+        job,
+        Conclusion { verdict: &verdict, event: state::Event::Processed, findings: None },
+        &rows,
+        &timings,
+    )?;
+    if let Err(error) = std::fs::remove_dir_all(&recording) {
+        tracing::warn!(%error, "a recording that is delivered was not removed");
+    }
+    Ok(Carried { verdict, beside: None })
+}
+
+/// One job end to end, for a series that was received.
+fn carry_series(
+    parts: &Parts,
+    engine: &mut Engine,
+    connection: &Connection,
+    job: &JobRow,
+    row: &SeriesRow,
+    control: &JobControl<'_>,
+) -> Result<Carried, Error> {
     let begun = Instant::now();
     let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     let kept: Vec<_> = kept.into_iter().map(Arc::new).collect();
@@ -229,10 +272,18 @@ fn carry(
     timings.extend(examined.timings_ms.iter().cloned());
 
     let writing = Instant::now();
-    let rows = write_objects(&parts.settings.spool.directory, job.id, &examined.objects)?;
+    let mut folder = Results::begin(&parts.settings.spool.directory, job.id)?;
+    examined.objects.iter().try_for_each(|object| folder.put(object))?;
+    let rows = folder.finish()?;
     timings.push(("store".into(), writing.elapsed().as_secs_f64() * 1e3));
     timings.push(("total".into(), begun.elapsed().as_secs_f64() * 1e3));
-    let verdict = conclude(parts, job, &examined, &rows, &timings)?;
+    let findings = match &examined.outcome {
+        Outcome::Processed(findings) => Some(serde_json::to_string(findings).map_err(store::Error::from)?),
+        Outcome::Refused(_) => None,
+    };
+    let event = if findings.is_some() { state::Event::Processed } else { state::Event::Refused };
+    let verdict = examined.outcome.verdict();
+    conclude(parts, job, Conclusion { verdict: &verdict, event, findings: findings.as_deref() }, &rows, &timings)?;
     let acquisition = acquisition(&first.header, &scanned.elements);
     let beside = match (examined.outcome, volume, examined.package) {
         (Outcome::Processed(findings), Ok(volume), Some(active)) => {
@@ -256,55 +307,86 @@ fn as_received(kept: &[Arc<crate::spool::Instance>]) -> Vec<SliceRef> {
         .collect()
 }
 
-/// Writes the objects durably below `results/<job>/`. What an interrupted attempt left there is replaced.
-fn write_objects(spool: &Path, job: i64, objects: &[ResultObject]) -> Result<Vec<ResultRow>, Error> {
-    let io = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { what, path, source }
-    };
-    let root = spool.join("results");
-    let directory = root.join(job.to_string());
-    if directory.exists() {
-        std::fs::remove_dir_all(&directory).map_err(io("cannot clear", &directory))?;
+/// The objects of a job, written durably below `results/<job>/`.
+struct Results {
+    job: i64,
+    root: PathBuf,
+    directory: PathBuf,
+    rows: Vec<ResultRow>,
+}
+
+impl Results {
+    /// What an interrupted attempt left there is replaced.
+    fn begin(spool: &Path, job: i64) -> Result<Self, Error> {
+        let root = spool.join("results");
+        let directory = root.join(job.to_string());
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory).map_err(io("cannot clear", &directory))?;
+        }
+        std::fs::create_dir_all(&directory).map_err(io("cannot make", &directory))?;
+        Ok(Self { job, root, directory, rows: Vec::new() })
     }
-    std::fs::create_dir_all(&directory).map_err(io("cannot make", &directory))?;
-    let mut rows = Vec::new();
-    for (index, object) in objects.iter().enumerate() {
-        let name = format!("{:02}-{}.dcm", index + 1, object.kind);
-        let path = directory.join(&name);
-        let write = || {
-            let mut file = std::fs::File::create(&path)?;
-            std::io::Write::write_all(&mut file, &object.part10)?;
-            file.sync_data()
-        };
-        write().map_err(io("cannot write", &path))?;
-        rows.push(ResultRow {
+
+    fn put(&mut self, object: &ResultObject) -> Result<(), Error> {
+        let name = format!("{:02}-{}.dcm", self.rows.len() + 1, object.kind);
+        self.add(&name, &object.part10)?;
+        self.rows.push(ResultRow {
             id: 0,
-            job_id: job,
+            job_id: self.job,
             kind: object.kind.to_owned(),
             sop_class: object.sop_class_uid.clone(),
             sop_uid: object.sop_uid.clone(),
             study_uid: object.study_uid.clone(),
             series_uid: object.series_uid.clone(),
-            file: format!("results/{job}/{name}"),
+            file: format!("results/{}/{name}", self.job),
             length: object.part10.len() as u64,
             sha256: hex(&Sha256::digest(&object.part10)),
         });
+        Ok(())
     }
-    for directory in [&directory, &root] {
-        std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(io("cannot sync", directory))?;
+
+    /// A file beside the objects.
+    fn add(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.directory.join(name);
+        let write = || {
+            let mut file = std::fs::File::create(&path)?;
+            std::io::Write::write_all(&mut file, bytes)?;
+            file.sync_data()
+        };
+        write().map_err(io("cannot write", &path))
     }
-    Ok(rows)
+
+    fn finish(self) -> Result<Vec<ResultRow>, Error> {
+        for directory in [&self.directory, &self.root] {
+            std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(io("cannot sync", directory))?;
+        }
+        Ok(self.rows)
+    }
+}
+
+fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { what, path, source }
+}
+
+/// What a job comes to.
+#[derive(Clone, Copy)]
+struct Conclusion<'a> {
+    verdict: &'a str,
+    /// Of the series.
+    event: state::Event,
+    /// As JSON.
+    findings: Option<&'a str>,
 }
 
 /// The one transaction that ends a job: results, deliveries, job and series, all or nothing.
 fn conclude(
     parts: &Parts,
     job: &JobRow,
-    examined: &Examined,
+    conclusion: Conclusion<'_>,
     rows: &[ResultRow],
     timings: &[(String, f64)],
-) -> Result<String, Error> {
+) -> Result<(), Error> {
     let mut connection = parts.store.connect(Durability::Full)?;
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(store::Error::from)?;
@@ -319,18 +401,12 @@ fn conclude(
     results::supersede_older(&transaction, job.series_id, job.version)?;
     let destinations: Vec<String> = parts.settings.destination.keys().cloned().collect();
     deliveries::enqueue(&transaction, &ids, &destinations, &now)?;
-    let findings = match &examined.outcome {
-        Outcome::Processed(findings) => Some(serde_json::to_string(findings).map_err(store::Error::from)?),
-        Outcome::Refused(_) => None,
-    };
     let timings = serde_json::to_string(timings).map_err(store::Error::from)?;
-    jobs::done(&transaction, job.id, findings.as_deref(), &timings, &now)?;
-    let verdict = examined.outcome.verdict();
-    let event = if findings.is_some() { state::Event::Processed } else { state::Event::Refused };
-    series::conclude(&transaction, job.series_id, event, &verdict)?;
-    events::record(&transaction, &format!("series/{}", job.series_id), "concluded", &verdict)?;
+    jobs::done(&transaction, job.id, conclusion.findings, &timings, &now)?;
+    series::conclude(&transaction, job.series_id, conclusion.event, conclusion.verdict)?;
+    events::record(&transaction, &format!("series/{}", job.series_id), "concluded", conclusion.verdict)?;
     transaction.commit().map_err(store::Error::from)?;
-    Ok(verdict)
+    Ok(())
 }
 
 /// Retry with back-off; or park when it failed too often, or when only people can help.

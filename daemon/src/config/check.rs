@@ -155,6 +155,10 @@ fn live(found: &mut Findings, settings: &Settings) {
     }
     found.range("live.deadline_ms", live.deadline_ms, 10.0..=10_000.0, "ms");
     found.range("live.threads", live.threads, 0..=64, "threads");
+    let record = &settings.record;
+    found.range("record.keep_secs", record.keep_secs, 5..=3600, "s");
+    found.range("record.clip_secs", record.clip_secs, 1.0..=60.0, "s");
+    found.range("record.jpeg_quality", record.jpeg_quality, 50..=100, "");
 }
 
 fn console(found: &mut Findings, console: &Console) {

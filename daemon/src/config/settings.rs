@@ -17,6 +17,7 @@ pub struct Settings {
     pub models: Models,
     pub accelerator: Accelerator,
     pub live: Live,
+    pub record: Record,
     pub bus: Bus,
     pub console: Console,
     /// Where results go, by name.
@@ -134,6 +135,23 @@ pub struct Live {
     pub deadline_ms: f64,
     /// Threads of the model; 0 takes all cores.
     pub threads: usize,
+}
+
+/// What of a live exam is recorded and sent.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Record {
+    /// Off: an exam leaves nothing.
+    pub enabled: bool,
+    /// The last seconds that are kept whatever was found, while the exam runs.
+    pub keep_secs: u64,
+    /// Length of the clip around a finding or a mark, seconds.
+    pub clip_secs: f64,
+    /// Burned-in text that identifies the patient, as the scanner profile says where it is, is black in what is recorded
+    /// and sent.
+    pub mask_text: bool,
+    /// Of the pictures, 50 to 100 (exact).
+    pub jpeg_quality: u8,
 }
 
 impl Live {
@@ -263,6 +281,11 @@ impl Default for Accelerator {
 impl Default for Live {
     fn default() -> Self {
         Self { device: "off".into(), profile: "auto".into(), deadline_ms: 100.0, threads: 1 }
+    }
+}
+impl Default for Record {
+    fn default() -> Self {
+        Self { enabled: true, keep_secs: 120, clip_secs: 4.0, mask_text: false, jpeg_quality: 90 }
     }
 }
 impl Default for Bus {

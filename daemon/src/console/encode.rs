@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use hal::capture::{Frame, PixelFormat, convert};
-use jpeg_encoder::{ColorType, SamplingFactor};
 use tokio::sync::{Notify, watch};
 
 use super::message::{HEADER, header};
+use crate::live::jpeg::Compressor;
 use crate::live::view::Picture;
 use crate::shutdown::Shutdown;
 
@@ -81,74 +80,24 @@ impl Pictures {
 /// Keeps its memory from one picture to the next.
 #[derive(Debug)]
 pub struct Encoder {
-    quality: u8,
-    pixels: Vec<u8>,
+    compressor: Compressor,
     /// Length of the last message.
     length: usize,
 }
 
 impl Encoder {
     pub fn new(quality: u8) -> Self {
-        Self { quality, pixels: Vec::new(), length: 0 }
+        Self { compressor: Compressor::new(quality), length: 0 }
     }
 
     /// # Errors
     /// When the frame is not whole, or larger than JPEG knows.
     pub fn encode(&mut self, picture: &Picture) -> Result<Encoded, String> {
-        let frame = &picture.frame;
         let mut message = Vec::with_capacity(HEADER + self.length + self.length / 4);
         message.extend(header(picture.sequence, picture.captured));
-        if frame.shape.format == PixelFormat::Mjpeg {
-            if frame.part(0).is_empty() {
-                return Err("an empty JPEG file".into());
-            }
-            message.extend_from_slice(frame.part(0));
-        } else {
-            self.compress(frame, &mut message)?;
-        }
+        self.compressor.compress(&picture.frame, &[], &mut message)?;
         self.length = message.len();
         Ok(Encoded { sequence: picture.sequence, message: message.into() })
-    }
-
-    fn compress(&mut self, frame: &Frame, into: &mut Vec<u8>) -> Result<(), String> {
-        let size = |pixels: u32| u16::try_from(pixels).map_err(|_| format!("{pixels} pixels are too many for JPEG"));
-        let (width, height) = (size(frame.shape.width)?, size(frame.shape.height)?);
-        let mut jpeg = jpeg_encoder::Encoder::new(into, self.quality);
-        if is_grey(frame) {
-            convert::grey(frame, &mut self.pixels).map_err(|error| error.to_string())?;
-            return jpeg.encode(&self.pixels, width, height, ColorType::Luma).map_err(|error| error.to_string());
-        }
-        jpeg.set_sampling_factor(SamplingFactor::F_2_2);
-        convert::rgb(frame, &mut self.pixels).map_err(|error| error.to_string())?;
-        jpeg.encode(&self.pixels, width, height, ColorType::Rgb).map_err(|error| error.to_string())
-    }
-}
-
-/// Whether there is no colour in it: most of ultrasound is grey in a format with colours.
-fn is_grey(frame: &Frame) -> bool {
-    /// Steps of chroma that nobody sees: noise of a cable.
-    const NOTHING: u8 = 4;
-    let pale = |chroma: &u8| chroma.abs_diff(128) <= NOTHING;
-    let width = frame.shape.width as usize;
-    let rows = |index: usize, bytes: usize, count: usize| {
-        let plane = frame.plane(index);
-        plane.into_iter().flat_map(move |plane| {
-            plane.bytes.chunks(plane.stride.max(1)).take(count).map(move |row| row.get(..bytes).unwrap_or(row))
-        })
-    };
-    let height = frame.shape.height as usize;
-    match frame.shape.format {
-        PixelFormat::Grey => true,
-        PixelFormat::Mjpeg => false,
-        // A row at a time, without a way out in between: that is what the compiler makes wide instructions of.
-        PixelFormat::Yuyv => rows(0, width.div_ceil(2) * 4, height)
-            .all(|row| row.iter().skip(1).step_by(2).fold(true, |all, chroma| all & pale(chroma))),
-        PixelFormat::Nv12 => rows(1, width.div_ceil(2) * 2, height.div_ceil(2))
-            .all(|row| row.iter().fold(true, |all, chroma| all & pale(chroma))),
-        PixelFormat::Rgb24 => rows(0, width * 3, height).all(|row| {
-            let near = |a: u8, b: u8| a.abs_diff(b) <= NOTHING;
-            row.chunks_exact(3).fold(true, |all, pixel| all & near(pixel[0], pixel[1]) & near(pixel[1], pixel[2]))
-        }),
     }
 }
 
@@ -156,8 +105,8 @@ fn is_grey(frame: &Frame) -> bool {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use hal::capture::Colour;
     use hal::capture::frame::Shape;
+    use hal::capture::{Colour, Frame, PixelFormat, convert};
 
     use super::*;
 

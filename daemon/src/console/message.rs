@@ -57,6 +57,7 @@ mod tests {
         let overlay = Overlay {
             sequence: 7,
             age_ms: 1.5,
+            mm_per_pixel: Some(0.1),
             lesions: vec![Lesion {
                 id: 1,
                 outline: vec![[0.5, 1.0]],

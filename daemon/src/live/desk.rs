@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::budget::{Budget, Stage as Measured};
 use super::exam::{Done, Exams};
 use super::session::{Event, State, Step};
-use super::view::{Overlay, Patient, Picture, Stats, Status};
+use super::view::{MadeBy, Overlay, Patient, Picture, Stats, Status};
 
 /// How often statistics are published, by the clock.
 const STATS_EVERY: Duration = Duration::from_secs(1);
@@ -26,11 +26,12 @@ pub struct Outlets {
 }
 
 /// What infer knows of the model that is loaded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Model {
     /// `us-breast 0.1.0`; empty without one.
     pub name: String,
     pub mark: Option<String>,
+    pub made_by: Option<MadeBy>,
 }
 
 #[derive(Debug)]
@@ -233,6 +234,7 @@ impl Desk {
             source: device.map(|device| device.name.clone()).unwrap_or_default(),
             profile: now.profile.clone(),
             model: now.model.name.clone(),
+            made_by: now.model.made_by.clone(),
             mark: now.model.mark.clone(),
             simulated: device.is_some_and(|device| device.simulated),
             size: now.size,

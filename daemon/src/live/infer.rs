@@ -119,7 +119,8 @@ impl Infer {
             self.late(age);
         } else {
             self.state.late = 0;
-            let overlay = Overlay { sequence: picture.sequence, age_ms: age.as_secs_f64() * 1e3, lesions };
+            let (age_ms, mm_per_pixel) = (age.as_secs_f64() * 1e3, eye.mm_per_pixel());
+            let overlay = Overlay { sequence: picture.sequence, age_ms, mm_per_pixel, lesions };
             self.desk.overlay(overlay, picture.captured);
         }
         Ok(())
@@ -194,7 +195,7 @@ impl Infer {
         }
         let ready = self.supply.load()?;
         let name = format!("{} {}", ready.manifest.id, ready.manifest.version);
-        self.desk.model(Model { name, mark: ready.mark() });
+        self.desk.model(Model { name, mark: ready.mark(), made_by: Some(ready.made_by()) });
         self.state.loaded = Some(ready);
         Ok(true)
     }

@@ -4,7 +4,9 @@ use hal::LoadedModel;
 use models::manifest::{Clearance, Manifest};
 use models::task::US_BREAST;
 
+use super::view::MadeBy;
 use crate::model::Shelf;
+use crate::report::ModelIdentity;
 
 /// A model that is ready to run.
 #[derive(Debug)]
@@ -14,10 +16,18 @@ pub struct Ready {
     pub sha256: String,
     /// The accelerator is no real one.
     pub simulated: bool,
+    /// `cpu, ONNX Runtime 1.32.0`.
+    pub accelerator: String,
     pub model: Box<dyn LoadedModel>,
 }
 
 impl Ready {
+    /// Who makes what comes of it.
+    pub fn made_by(&self) -> MadeBy {
+        let (accelerator, simulated) = (self.accelerator.clone(), self.simulated);
+        MadeBy { model: ModelIdentity::new(&self.manifest, &self.sha256), accelerator, simulated }
+    }
+
     /// What every result of it must carry.
     pub fn mark(&self) -> Option<String> {
         let cleared = self.manifest.clearance == Clearance::Cleared && !self.simulated;
@@ -44,10 +54,12 @@ pub struct FromShelf(pub Shelf);
 impl Supply for FromShelf {
     fn load(&mut self) -> Result<Ready, String> {
         let loaded = self.0.load_active(US_BREAST).map_err(|error| error.to_string())?;
+        let on = loaded.accelerator.describe();
         Ok(Ready {
             manifest: loaded.package.manifest,
             sha256: loaded.package.sha256,
-            simulated: loaded.accelerator.describe().simulated,
+            simulated: on.simulated,
+            accelerator: format!("{}, {}", on.provider, on.library),
             model: loaded.model,
         })
     }

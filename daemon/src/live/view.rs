@@ -7,6 +7,9 @@ use hal::capture::Frame;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::record::journal::Begun;
+use crate::report::{ModelIdentity, uid};
+
 /// A captured picture as it is to be shown; nothing is drawn into it.
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -24,11 +27,13 @@ pub struct Overlay {
     pub sequence: u64,
     /// From capture to this overlay, ms.
     pub age_ms: f64,
+    /// Of the picture, where the scale is known.
+    pub mm_per_pixel: Option<f32>,
     pub lesions: Vec<Lesion>,
 }
 
 /// One lesion, the same over time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lesion {
     /// Stable over the exam, from 1.
     pub id: u32,
@@ -72,7 +77,7 @@ pub enum Sign {
 }
 
 /// Percentiles of one stage, ms.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     pub count: u64,
     pub p50: f64,
@@ -82,7 +87,7 @@ pub struct Latency {
 }
 
 /// Of the present exam, or since the start when there is none.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// Pictures shown, lost by the device, and looked at by the model.
     pub pictures: u64,
@@ -111,6 +116,9 @@ pub struct Status {
     pub profile: String,
     /// `us-breast 0.1.0`; empty without one.
     pub model: String,
+    /// The same in full, for what is recorded.
+    #[serde(skip)]
+    pub made_by: Option<MadeBy>,
     /// Results of packages that are not cleared carry it: "not for diagnosis".
     pub mark: Option<String>,
     pub simulated: bool,
@@ -127,6 +135,50 @@ pub struct Exam {
     pub started_utc: String,
     /// Moments marked by the user.
     pub marks: u32,
+}
+
+impl Exam {
+    /// Of its recording: another exam of the same study has another one.
+    pub fn recording_uid(&self) -> String {
+        uid::from_name(&format!("live recording, {}, {}", self.study_uid, self.started_utc))
+    }
+
+    /// Whether this is the exam that `begun` tells of.
+    pub fn is(&self, begun: &Begun) -> bool {
+        self.recording_uid() == begun.series_uid
+    }
+}
+
+/// The model that finds lesions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MadeBy {
+    pub model: ModelIdentity,
+    /// `cpu, ONNX Runtime 1.32.0`.
+    pub accelerator: String,
+    pub simulated: bool,
+}
+
+/// Whether the exam is recorded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Recording {
+    #[serde(flatten)]
+    pub state: RecordingState,
+    /// Recorded, and missed because the recorder was slow.
+    pub pictures: u64,
+    pub skipped: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum RecordingState {
+    /// No exam runs, or recording is off.
+    #[default]
+    Off,
+    On,
+    /// The pictures go on.
+    Failed {
+        reason: String,
+    },
 }
 
 /// What a user may ask of the live path. Each is answered once, and asking twice is harmless.
@@ -151,6 +203,7 @@ pub struct View {
     pub overlay: watch::Receiver<Arc<Overlay>>,
     pub status: watch::Receiver<Arc<Status>>,
     pub stats: watch::Receiver<Arc<Stats>>,
+    pub recording: watch::Receiver<Arc<Recording>>,
     pub commands: mpsc::Sender<Command>,
 }
 
@@ -161,6 +214,8 @@ pub struct Stage {
     pub overlay: watch::Sender<Arc<Overlay>>,
     pub status: watch::Sender<Arc<Status>>,
     pub stats: watch::Sender<Arc<Stats>>,
+    /// For the recorder.
+    pub recording: watch::Sender<Arc<Recording>>,
     pub commands: mpsc::Receiver<Command>,
 }
 
@@ -169,9 +224,17 @@ pub fn channel() -> (Stage, View) {
     let (overlay, seen_overlay) = watch::channel(Arc::default());
     let (status, seen_status) = watch::channel(Arc::default());
     let (stats, seen_stats) = watch::channel(Arc::default());
+    let (recording, seen_recording) = watch::channel(Arc::default());
     let (ask, commands) = mpsc::channel(8);
     (
-        Stage { pictures, overlay, status, stats, commands },
-        View { pictures: seen_pictures, overlay: seen_overlay, status: seen_status, stats: seen_stats, commands: ask },
+        Stage { pictures, overlay, status, stats, recording, commands },
+        View {
+            pictures: seen_pictures,
+            overlay: seen_overlay,
+            status: seen_status,
+            stats: seen_stats,
+            recording: seen_recording,
+            commands: ask,
+        },
     )
 }

@@ -41,7 +41,8 @@ pub const DEVICE_OBSERVER_SERIAL: Code = dcm("121016", "Device Observer Serial N
 pub const PROCEDURE_REPORTED: Code = dcm("121058", "Procedure reported");
 /// CID 100 has no CT of the chest; where we looked is said by the finding sites.
 pub const CT_UNSPECIFIED: Code = Code { value: "25045-6", scheme: "LN", meaning: "CT unspecified body region" };
-pub const US_BREAST: Code = Code { value: "24601-7", scheme: "LN", meaning: "US Breast" };
+/// Nor an ultrasound examination; that it is one, and of the breast, is said by the image library and the finding sites.
+pub const IMAGING_PROCEDURE: Code = sct("363679005", "Imaging procedure");
 /// CID 7020.
 pub const DIAGNOSTIC_IMAGING_REPORT: Code =
     Code { value: "18748-4", scheme: "LN", meaning: "Diagnostic imaging report" };

@@ -9,6 +9,7 @@ pub mod pages;
 pub mod provenance;
 pub mod uid;
 pub mod ultrasound;
+mod ultrasound_seg;
 pub mod words;
 
 mod canvas;
@@ -69,7 +70,7 @@ pub enum Content<'a> {
 /// One DICOM object, ready to store and to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultObject {
-    /// `sr`, `seg`, `sc`, `pdf` or `us`.
+    /// `sr`, `seg`, `sc`, `pdf`, `us` or `us-key`.
     pub kind: &'static str,
     pub sop_class_uid: String,
     pub sop_uid: String,

@@ -17,7 +17,7 @@ pub struct Context<'a> {
     pub uids: &'a Uids,
 }
 
-/// One of the four kinds of object: a series of its own, numbered far above what scanners use.
+/// A kind of object: a series of its own, numbered far above what scanners use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     pub name: &'static str,

@@ -1,6 +1,10 @@
 //! Provenance: which device, software and model made a result, and whether it must carry the mark.
 
-use models::manifest::Clearance;
+use models::manifest::{Clearance, Manifest};
+use serde::{Deserialize, Serialize};
+
+use super::uid;
+use crate::config::settings;
 
 /// The mark on everything that a package without clearance, or a simulated device, had a hand in.
 pub const NOT_FOR_DIAGNOSIS: &str = "NOT FOR DIAGNOSIS - research and engineering use";
@@ -31,7 +35,7 @@ pub struct Provenance {
 }
 
 /// The package a result comes from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelIdentity {
     pub id: String,
     pub version: String,
@@ -42,7 +46,41 @@ pub struct ModelIdentity {
     pub thresholds: String,
 }
 
+impl ModelIdentity {
+    /// `sha256` is that of the package.
+    pub fn new(manifest: &Manifest, sha256: &str) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            version: manifest.version.clone(),
+            sha256: sha256.to_owned(),
+            clearance: manifest.clearance,
+            thresholds: manifest.parameters(),
+        }
+    }
+}
+
 impl Provenance {
+    /// Of this box, with what the network ran on and whether that was a simulated device.
+    pub fn new(
+        device: &settings::Device,
+        model: Option<ModelIdentity>,
+        accelerator: (String, bool),
+        created_utc: &str,
+    ) -> Self {
+        let (accelerator, simulated) = accelerator;
+        Self {
+            station_name: device.station_name.clone(),
+            institution: device.institution.clone(),
+            serial_number: device.serial_number.clone(),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            device_uid: uid::from_name(&format!("device {} {}", device.serial_number, device.station_name)),
+            model,
+            accelerator,
+            simulated,
+            created_utc: created_utc.to_owned(),
+        }
+    }
+
     /// The mark that every object and page must carry, or None for a cleared package on a real device. No setting takes
     /// part in this decision.
     pub fn mark(&self) -> Option<&'static str> {

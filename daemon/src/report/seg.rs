@@ -212,7 +212,7 @@ fn colour(subject: Subject) -> [u16; 3] {
 }
 
 // PS3.3 C.10.7.1.1: L* of 0..100 as 0..65535, a* and b* of -128..127 as 0..65535.
-const fn cie_lab(l: i32, a: i32, b: i32) -> [u16; 3] {
+pub const fn cie_lab(l: i32, a: i32, b: i32) -> [u16; 3] {
     [(l * 65535 / 100) as u16, ((a + 128) * 257) as u16, ((b + 128) * 257) as u16]
 }
 

@@ -32,7 +32,7 @@ pub fn findings(
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
     let said = groups::summary(findings).into_iter().chain(groups::lung_summary(findings));
     let root = head(context, CT_UNSPECIFIED)
-        .with(image_library(context, CT))
+        .with(image_library(context))
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(groups::all(&parts, findings)))
         .with(evaluations(context, said));
     document(context, root, &own)
@@ -50,21 +50,31 @@ pub fn refusal(context: &Context, reason: &str, page: &Page) -> Result<ResultObj
     document(context, root, &[&page.object])
 }
 
-/// The report of an ultrasound exam; `lesions` are its measurement groups, at least one.
+/// The report of an ultrasound exam; `lesions` are its measurement groups, at least one, and `images` our own.
 ///
 /// # Errors
 /// When a value does not fit into an object.
 pub fn ultrasound(
     context: &Context,
     lesions: Vec<Item>,
+    images: &[&ResultObject],
     modality: Code,
     procedure: Code,
 ) -> Result<ResultObject, Error> {
+    // Pictures of a hand-held probe lie in no frame of reference.
+    let group = Item::container(IMAGE_LIBRARY_GROUP, None)
+        .with(Item::code(Relation::HasAcqContext, MODALITY, modality))
+        .with_all(images.iter().map(|o| library_image(&o.sop_class_uid, &o.sop_uid)));
     let root = head(context, procedure)
-        .with(image_library(context, modality))
+        .with(Item::container(IMAGE_LIBRARY, Some("1600")).with(group))
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(lesions))
         .with(evaluations(context, []));
-    document(context, root, &[])
+    document(context, root, images)
+}
+
+fn library_image(sop_class_uid: &str, sop_uid: &str) -> Item {
+    let (sop_class_uid, sop_uid) = (sop_class_uid.to_owned(), sop_uid.to_owned());
+    Item::nameless(Relation::Contains, Value::Image { sop_class_uid, sop_uid, part: Part::Whole })
 }
 
 /// Title, language, observer, procedure.
@@ -83,25 +93,14 @@ fn head(context: &Context, procedure: Code) -> Item {
 }
 
 /// Every image that was analysed (TID 1600).
-fn image_library(context: &Context, modality: Code) -> Item {
-    // Pictures of a hand-held probe lie in no frame of reference.
-    let frame_of_reference = (modality == CT).then(|| {
-        let uid = identity::frame_of_reference_uid(context.source, context.uids);
-        Item::uid(Relation::HasAcqContext, FRAME_OF_REFERENCE_UID, uid)
-    });
+fn image_library(context: &Context) -> Item {
+    let uid = identity::frame_of_reference_uid(context.source, context.uids);
     let mut seen = std::collections::HashSet::new();
-    let images = context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid)).map(|i| {
-        let image = Value::Image {
-            sop_class_uid: i.sop_class_uid.clone(),
-            sop_uid: i.sop_instance_uid.clone(),
-            part: Part::Whole,
-        };
-        Item::nameless(Relation::Contains, image)
-    });
+    let images = context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid));
     let group = Item::container(IMAGE_LIBRARY_GROUP, None)
-        .with(Item::code(Relation::HasAcqContext, MODALITY, modality))
-        .with_all(frame_of_reference)
-        .with_all(images);
+        .with(Item::code(Relation::HasAcqContext, MODALITY, CT))
+        .with(Item::uid(Relation::HasAcqContext, FRAME_OF_REFERENCE_UID, uid))
+        .with_all(images.map(|i| library_image(&i.sop_class_uid, &i.sop_instance_uid)));
     Item::container(IMAGE_LIBRARY, Some("1600")).with(group)
 }
 

@@ -45,10 +45,10 @@ impl Uids {
     }
 
     /// All UIDs of one exam: a retry makes the same objects, another device or model others.
-    pub fn of_exam(study_uid: &str, provenance: &Provenance) -> Self {
+    pub fn of_exam(recording_uid: &str, provenance: &Provenance) -> Self {
         let mut hash = Sha256::new();
         field(&mut hash, "exam");
-        field(&mut hash, study_uid);
+        field(&mut hash, recording_uid);
         field(&mut hash, &provenance.device_uid);
         field(&mut hash, &provenance.software_version);
         if let Some(model) = &provenance.model {

@@ -1,4 +1,5 @@
-//! An ultrasound exam as DICOM: each clip as an Ultrasound Multi-frame Image, and a structured report about the lesions.
+//! An ultrasound exam as DICOM: clips as Ultrasound Multi-frame Images, the best picture of each lesion as an Ultrasound
+//! Image, its outline as a segmentation, and a structured report about the lesions.
 //!
 //! There is no source series to copy from: the exam gives patient and study. Frames are the JPEG pictures that were shown;
 //! nothing is drawn into them, outlines are coordinates in the report (TID 1410).
@@ -10,8 +11,8 @@ use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 
 use super::codes::{
-    BREAST, CERTAINTY_OF_FINDING, IMAGE_REGION, LONG_AXIS, MASS, MILLIMETRE, ORIGINAL_SOURCE, PERCENT, SHORT_AXIS, US,
-    US_BREAST,
+    BREAST, CERTAINTY_OF_FINDING, IMAGE_REGION, IMAGING_PROCEDURE, LONG_AXIS, MASS, MILLIMETRE, ORIGINAL_SOURCE,
+    PERCENT, SHORT_AXIS, US,
 };
 use super::content::{Item, Part, Relation, Value};
 use super::dataset::DataSet;
@@ -22,7 +23,6 @@ use super::{Error, Provenance, ResultObject, Source, groups, sr};
 use crate::dicom::header::Header;
 use crate::dicom::scan::RawElement;
 use crate::live::view::{Lesion, Patient};
-use crate::volume::SliceRef;
 
 pub const CLIP: Kind = Kind {
     name: "us",
@@ -32,10 +32,20 @@ pub const CLIP: Kind = Kind {
     description: "Scanside ultrasound clips",
 };
 
-/// Whose exam, and when it began.
+pub const KEY: Kind = Kind {
+    name: "us-key",
+    sop_class_uid: uids::ULTRASOUND_IMAGE_STORAGE,
+    modality: "US",
+    series_number: "97006",
+    description: "Scanside ultrasound key images",
+};
+
+/// Whose exam, when it began, and which recording of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Exam<'a> {
     pub study_uid: &'a str,
+    /// Another recording in the same study has another one.
+    pub recording_uid: &'a str,
     pub patient: &'a Patient,
     /// RFC 3339, UTC.
     pub started_utc: &'a str,
@@ -68,45 +78,86 @@ pub struct Shown {
 /// A lesion at its best.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Clip and frame, both from 0.
-    pub clip: usize,
-    pub frame: u32,
+    /// Index of its key image.
+    pub key: usize,
     pub lesion: Lesion,
 }
 
-/// The clips, then the report. Same input, same bytes.
-///
-/// # Errors
-/// When a value does not fit into an object.
-pub fn write(exam: &Exam, clips: &[Clip], seen: &[Seen], provenance: &Provenance) -> Result<Vec<ResultObject>, Error> {
-    let uids = Uids::of_exam(exam.study_uid, provenance);
-    let elements = identity(exam);
-    let mut header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
-    let source = Source { elements: &elements, header: &header, instances: &[] };
-    let context = Context { source: &source, provenance, uids: &uids };
-    let mut objects = Vec::with_capacity(clips.len() + 1);
-    for (index, clip) in clips.iter().enumerate() {
-        objects.push(multi_frame(&context, clip, index)?);
+impl Seen {
+    pub fn label(&self) -> String {
+        format!("Lesion {}", self.lesion.id)
     }
-    let instances: Vec<SliceRef> = objects.iter().map(reference).collect();
-    let series_uid = context.series_uid(CLIP);
-    header.series_instance_uid = series_uid;
-    let source = Source { elements: &elements, header: &header, instances: &instances };
-    let context = Context { source: &source, provenance, uids: &uids };
-    let mut groups: Vec<Item> = seen.iter().filter(|s| s.clip < instances.len()).map(|s| lesion(&context, s)).collect();
-    if groups.is_empty() {
-        groups.push(nothing(&context));
+
+    /// The same in report and segmentation. Numbers may repeat when the screen changed, key images do not.
+    pub fn tracking_uid(&self, context: &Context) -> String {
+        context.uids.of(&format!("track breast lesion {}", self.key), self.lesion.id as usize)
     }
-    objects.push(sr::ultrasound(&context, groups, US, US_BREAST)?);
-    Ok(objects)
 }
 
-fn reference(object: &ResultObject) -> SliceRef {
-    SliceRef {
-        sop_class_uid: object.sop_class_uid.clone(),
-        sop_instance_uid: object.sop_uid.clone(),
-        frame: None,
-        position_mm: [0.0; 3],
+/// The objects of one exam, each made when it is asked for: clips are large. Same input, same bytes.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    provenance: &'a Provenance,
+    uids: Uids,
+    elements: Vec<RawElement>,
+    header: Header,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(exam: &Exam, provenance: &'a Provenance) -> Self {
+        let header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
+        Self { provenance, uids: Uids::of_exam(exam.recording_uid, provenance), elements: identity(exam), header }
+    }
+
+    fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
+        let source = Source { elements: &self.elements, header: &self.header, instances: &[] };
+        write(&Context { source: &source, provenance: self.provenance, uids: &self.uids })
+    }
+
+    /// Ultrasound Multi-frame Image; `index` counts from 0.
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn clip(&self, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
+        self.with(|context| image(context, CLIP, clip, index))
+    }
+
+    /// Ultrasound Image: the only frame of `key`.
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn key(&self, key: &Clip, index: usize) -> Result<ResultObject, Error> {
+        self.with(|context| image(context, KEY, key, index))
+    }
+
+    /// The lesions as segments of their key images, all of which have this size: one object for each size.
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn segmentation(
+        &self,
+        keys: &[ResultObject],
+        seen: &[&Seen],
+        size: [u16; 2],
+        index: usize,
+    ) -> Result<ResultObject, Error> {
+        self.with(|context| super::ultrasound_seg::write(context, keys, seen, size, index))
+    }
+
+    /// The report (TID 1500), which refers to clips and key images; their bytes are not needed for it.
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn report(&self, clips: &[ResultObject], keys: &[ResultObject], seen: &[Seen]) -> Result<ResultObject, Error> {
+        self.with(|context| {
+            let of = |s: &Seen| keys.get(s.key).map(|key| lesion(context, s, key));
+            let mut groups: Vec<Item> = seen.iter().filter_map(of).collect();
+            if groups.is_empty() {
+                groups.push(nothing(context));
+            }
+            let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
+            sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE)
+        })
     }
 }
 
@@ -126,23 +177,27 @@ fn identity(exam: &Exam) -> Vec<RawElement> {
     ]
 }
 
-/// PS3.3 A.7.
-fn multi_frame(context: &Context, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
-    let mut set = context.begin(CLIP, index)?;
+/// PS3.3 A.6 and A.7.
+fn image(context: &Context, kind: Kind, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
+    let mut set = context.begin(kind, index)?;
     set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
+    // Which breast is not known here.
+    set.empty(tags::LATERALITY, VR::CS);
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, if clip.masked { "NO" } else { "YES" });
     if let Some(mark) = context.provenance.mark() {
         set.text(tags::IMAGE_COMMENTS, VR::LT, mark);
     }
-    set.text(tags::NUMBER_OF_FRAMES, VR::IS, &clip.frames.len().to_string());
-    // Real cameras do not keep time: each frame says how long after the one before it came (PS3.3 C.7.6.5).
-    let times: Vec<f64> = std::iter::once(0.0)
-        .chain(clip.frames.windows(2).map(|w| w[1].at.saturating_sub(w[0].at).as_micros() as f64 / 1000.0))
-        .take(clip.frames.len())
-        .collect();
-    set.decimals(tags::FRAME_TIME_VECTOR, &times);
-    set.primitive(tags::FRAME_INCREMENT_POINTER, VR::AT, PrimitiveValue::from(tags::FRAME_TIME_VECTOR));
+    if kind == CLIP {
+        set.text(tags::NUMBER_OF_FRAMES, VR::IS, &clip.frames.len().to_string());
+        // Real cameras do not keep time: each frame says how long after the one before it came (PS3.3 C.7.6.5).
+        let times: Vec<f64> = std::iter::once(0.0)
+            .chain(clip.frames.windows(2).map(|w| w[1].at.saturating_sub(w[0].at).as_micros() as f64 / 1000.0))
+            .take(clip.frames.len())
+            .collect();
+        set.decimals(tags::FRAME_TIME_VECTOR, &times);
+        set.primitive(tags::FRAME_INCREMENT_POINTER, VR::AT, PrimitiveValue::from(tags::FRAME_TIME_VECTOR));
+    }
     set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, if clip.colour { "YBR_FULL_422" } else { "MONOCHROME2" });
     let samples = if clip.colour { 3 } else { 1 };
     for (tag, value) in [
@@ -171,7 +226,7 @@ fn multi_frame(context: &Context, clip: &Clip, index: usize) -> Result<ResultObj
         set.sequence(tags::SEQUENCE_OF_ULTRASOUND_REGIONS, vec![region(clip, scale)]);
     }
     pixels(&clip.frames, &mut set);
-    context.finish_as(CLIP, index, set, compressed, uids::JPEG_BASELINE8_BIT)
+    context.finish_as(kind, index, set, compressed, uids::JPEG_BASELINE8_BIT)
 }
 
 /// What a pixel of the sector measures (PS3.3 C.8.5.5).
@@ -215,18 +270,12 @@ fn pixels(frames: &[Shown], set: &mut DataSet) {
 }
 
 /// Planar ROI measurements and qualitative evaluations (TID 1410).
-fn lesion(context: &Context, seen: &Seen) -> Item {
+fn lesion(context: &Context, seen: &Seen, key: &ResultObject) -> Item {
     let lesion = &seen.lesion;
-    let label = format!("Lesion {}", lesion.id);
-    let tracking = context.uids.of("track breast lesion", lesion.id as usize);
     let mut points = lesion.outline.clone();
     points.extend(lesion.outline.first().copied());
-    let object = &context.source.instances[seen.clip];
-    let image = Value::Image {
-        sop_class_uid: object.sop_class_uid.clone(),
-        sop_uid: object.sop_instance_uid.clone(),
-        part: Part::Frame(seen.frame + 1),
-    };
+    let image =
+        Value::Image { sop_class_uid: key.sop_class_uid.clone(), sop_uid: key.sop_uid.clone(), part: Part::Whole };
     let region = Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind: "POLYLINE", points })
         .with(Item::new(Relation::SelectedFrom, ORIGINAL_SOURCE, image));
     let sizes = lesion.size_mm.map(|[long, short]| {
@@ -238,7 +287,7 @@ fn lesion(context: &Context, seen: &Seen) -> Item {
     let described = (!lesion.descriptors.is_empty())
         .then(|| groups::comment(format!("BI-RADS descriptors: {}", lesion.descriptors.join(", "))));
     let score = format!("Benign (0) to malignant (1), not calibrated: {:.2}", lesion.malignant);
-    groups::begin("1410", &label, tracking, MASS)
+    groups::begin("1410", &seen.label(), seen.tracking_uid(context), MASS)
         .with(region)
         .with_all(groups::model(context))
         .with(groups::site(Site { place: BREAST, side: None }))
@@ -277,8 +326,19 @@ mod tests {
 
     fn written(clips: &[Clip], seen: &[Seen]) -> Vec<(ResultObject, InMemDicomObject)> {
         let patient = Patient { id: "P7".into(), name: "Wang^XiaoDong".into(), ..Patient::default() };
-        let exam = Exam { study_uid: "2.25.77", patient: &patient, started_utc: "2026-11-24T03:00:00.000Z" };
-        let objects = write(&exam, clips, seen, &testing::case(1).provenance).unwrap();
+        let started_utc = "2026-11-24T03:00:00.000Z";
+        let exam = Exam { study_uid: "2.25.77", recording_uid: "2.25.78", patient: &patient, started_utc };
+        let provenance = testing::case(1).provenance;
+        let writer = Writer::new(&exam, &provenance);
+        let mut objects: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.clip(clip, i).unwrap()).collect();
+        let first = |clip: &Clip| Clip { frames: clip.frames[..1].to_vec(), ..clip.clone() };
+        let keys: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.key(&first(clip), i).unwrap()).collect();
+        let report = writer.report(&objects, &keys, seen).unwrap();
+        if !seen.is_empty() {
+            let seen: Vec<_> = seen.iter().collect();
+            objects.push(writer.segmentation(&keys, &seen, [64, 48], 0).unwrap());
+        }
+        objects.extend(keys.into_iter().chain([report]));
         let read = |object: ResultObject| {
             let parsed = dicom_object::from_reader(object.part10.as_slice()).unwrap().into_inner();
             (object, parsed)
@@ -305,22 +365,32 @@ mod tests {
     }
 
     #[test]
-    fn the_report_points_at_the_frame_where_the_lesion_was_seen_best() {
+    fn the_report_points_at_the_picture_where_the_lesion_was_seen_best() {
         let lesion = Lesion {
             id: 2,
-            outline: vec![[10.0, 10.0], [20.0, 10.0], [20.0, 20.0]],
+            outline: vec![[10.0, 10.0], [20.0, 10.0], [20.0, 20.0], [10.0, 20.0]],
             bounds: [10.0, 10.0, 20.0, 20.0],
             confidence: 0.9,
             malignant: 0.25,
             descriptors: vec!["oval".into()],
             size_mm: Some([8.0, 6.5]),
         };
-        let objects = written(&[clip(2), clip(2)], &[Seen { clip: 1, frame: 1, lesion }]);
-        assert_eq!(objects.len(), 3);
-        let report = format!("{:?}", objects[2].1);
-        assert!(report.contains(&objects[1].0.sop_uid), "the second clip is referred to");
-        assert_eq!(text(&objects[2].1, tags::STUDY_INSTANCE_UID), "2.25.77");
+        let objects = written(&[clip(2), clip(2)], &[Seen { key: 1, lesion }]);
+        let kinds: Vec<_> = objects.iter().map(|(object, _)| object.kind).collect();
+        assert_eq!(kinds, ["us", "us", "seg", "us-key", "us-key", "sr"]);
+        let report = format!("{:?}", objects[5].1);
+        let segmentation = format!("{:?}", objects[2].1);
+        for text in [&report, &segmentation] {
+            assert!(text.contains(&objects[4].0.sop_uid), "the second key image is referred to");
+        }
+        assert!(report.contains(&objects[0].0.sop_uid), "clips are in the image library");
+        assert_eq!(text(&objects[5].1, tags::STUDY_INSTANCE_UID), "2.25.77");
         assert_ne!(objects[0].0.sop_uid, objects[1].0.sop_uid);
         assert_eq!(objects[0].0.series_uid, objects[1].0.series_uid);
+        assert_eq!(text(&objects[4].1, tags::SOP_CLASS_UID), uids::ULTRASOUND_IMAGE_STORAGE);
+        let bits = objects[2].1.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
+        assert_eq!(bits.iter().map(|byte| byte.count_ones()).sum::<u32>(), 100, "10 x 10 pixels");
+        let first = bits.iter().enumerate().find(|(_, byte)| **byte != 0).unwrap();
+        assert_eq!(first.0 * 8 + first.1.trailing_zeros() as usize, 10 * 64 + 10);
     }
 }

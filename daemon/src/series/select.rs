@@ -17,6 +17,8 @@ pub enum Kind {
     /// Reformats, projections and other images computed from a series that came by itself.
     Reformat,
     Presentation,
+    /// An ultrasound exam that was recorded here: a job makes DICOM objects of it.
+    Exam,
     /// Anything no installed package is for.
     Other,
 }
@@ -71,6 +73,7 @@ impl Kind {
                     .into()
             }
             Self::Presentation => "kept, not analysed: presentation state".into(),
+            Self::Exam => "recorded ultrasound exam".into(),
             Self::Other => {
                 let modality = if modality.is_empty() { "unknown" } else { modality };
                 format!("kept, not analysed: no model package for modality {modality}")
@@ -86,13 +89,14 @@ impl Kind {
             Self::SecondaryCapture => "secondary_capture",
             Self::Reformat => "reformat",
             Self::Presentation => "presentation",
+            Self::Exam => "exam",
             Self::Other => "other",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        use Kind::{Ct, DoseReport, Localiser, Other, Presentation, Reformat, SecondaryCapture};
-        [Ct, Localiser, DoseReport, SecondaryCapture, Reformat, Presentation, Other]
+        use Kind::{Ct, DoseReport, Exam, Localiser, Other, Presentation, Reformat, SecondaryCapture};
+        [Ct, Localiser, DoseReport, SecondaryCapture, Reformat, Presentation, Exam, Other]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }

@@ -1,5 +1,6 @@
 //! Real CT slices as a source for reports, and the conformance tools that judge the objects.
 
+#![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be read ends the test")]
 
 use std::fs::{self, File};
@@ -110,26 +111,42 @@ fn errors(text: &str, prefix: &str) -> Vec<String> {
     text.lines().filter(|l| l.starts_with(prefix)).map(str::to_owned).collect()
 }
 
+fn named(tool: &str, lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().map(|line| format!("{tool}: {line}")).collect()
+}
+
 /// Every complaint of every tool that is installed, each with the tool's name.
 pub fn complaints(kind: &str, file: &Path, sources: &[PathBuf], shared: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut add = |tool: &str, lines: Vec<String>| found.extend(lines.into_iter().map(|l| format!("{tool}: {l}")));
-    if let Some((ok, text)) = run("dciodvfy", Command::new("dciodvfy").arg("-new").arg(file)) {
-        let lines = errors(&text, "Error");
-        add("dciodvfy", if ok && lines.is_empty() { lines } else { [vec!["failed".into()], lines].concat() });
-    }
-    if let Some((ok, text)) = run("dcentvfy", Command::new("dcentvfy").args(sources).arg(file)) {
-        add("dcentvfy", if ok { Vec::new() } else { [vec!["failed".into()], errors(&text, "Error")].concat() });
-    }
+    let mut found = dciodvfy(file);
+    found.extend(dcentvfy(sources, file));
     if kind == "sr" {
-        if let Some((ok, text)) = run("dsrdump", Command::new("dsrdump").arg(file)) {
-            add("dsrdump", if ok { Vec::new() } else { errors(&text, "E:") });
-        }
-        add("DicomSRValidator", pixelmed(file));
+        found.extend(sr_validators(file));
     }
     if kind == "sr" || kind == "seg" {
-        add("xcheck", highdicom(file, sources, shared));
+        found.extend(named("xcheck", highdicom(file, sources, shared)));
     }
+    found
+}
+
+/// Is it what its SOP class says?
+pub fn dciodvfy(file: &Path) -> Vec<String> {
+    let Some((ok, text)) = run("dciodvfy", Command::new("dciodvfy").arg("-new").arg(file)) else { return Vec::new() };
+    let lines = errors(&text, "Error");
+    named("dciodvfy", if ok && lines.is_empty() { lines } else { [vec!["failed".into()], lines].concat() })
+}
+
+/// Does it belong to its sources?
+pub fn dcentvfy(sources: &[PathBuf], file: &Path) -> Vec<String> {
+    let Some((ok, text)) = run("dcentvfy", Command::new("dcentvfy").args(sources).arg(file)) else { return Vec::new() };
+    named("dcentvfy", if ok { Vec::new() } else { [vec!["failed".into()], errors(&text, "Error")].concat() })
+}
+
+/// Is it a structured report by its template?
+pub fn sr_validators(file: &Path) -> Vec<String> {
+    let dump = run("dsrdump", Command::new("dsrdump").arg(file));
+    let mut found = dump.map_or_else(Vec::new, |(ok, text)| if ok { Vec::new() } else { errors(&text, "E:") });
+    found = named("dsrdump", found);
+    found.extend(named("DicomSRValidator", pixelmed(file)));
     found
 }
 

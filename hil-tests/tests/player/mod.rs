@@ -117,7 +117,7 @@ async fn play(
             pictures.send_replace(Some(Arc::new(Picture { sequence, captured, frame })));
         }
         if !switches.dark.load(Ordering::Relaxed) && !switches.blind.load(Ordering::Relaxed) {
-            overlay.send_replace(Arc::new(Overlay { sequence, age_ms: LATE_MS, lesions }));
+            overlay.send_replace(Arc::new(Overlay { sequence, age_ms: LATE_MS, mm_per_pixel: None, lesions }));
         }
         if sequence % 15 == 0 {
             stats.send_replace(Arc::new(figures(sequence)));

@@ -147,7 +147,13 @@ impl Supply for Scripts {
             return Err("no usable model package for us_breast".into());
         }
         let model = self.model.load(b"network").unwrap();
-        Ok(Ready { manifest: manifest(), sha256: String::new(), simulated: true, model })
+        Ok(Ready {
+            manifest: manifest(),
+            sha256: String::new(),
+            simulated: true,
+            accelerator: "scripted".into(),
+            model,
+        })
     }
 
     /// A script that is missing was removed.

@@ -1,0 +1,148 @@
+//! The files of one recording, written.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+
+use super::journal::{self, Entry, Story};
+use super::pictures::{self, Head};
+
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// Name of a file of pictures.
+pub fn part(number: u64) -> String {
+    format!("{number:08}.pic")
+}
+
+#[derive(Debug)]
+pub struct Files {
+    folder: PathBuf,
+    journal: File,
+    /// The file of pictures that is being written, once there is one.
+    part: Option<File>,
+    number: u64,
+    /// The record that is being made.
+    record: Vec<u8>,
+}
+
+impl Files {
+    /// # Errors
+    /// In words.
+    pub fn create(folder: &Path) -> Result<Self, String> {
+        std::fs::create_dir_all(folder).map_err(words("cannot make", folder))?;
+        let path = folder.join(JOURNAL);
+        let journal = OpenOptions::new().create(true).append(true).open(&path).map_err(words("cannot make", &path))?;
+        for directory in folder.ancestors().take(2) {
+            File::open(directory).and_then(|d| d.sync_all()).map_err(words("cannot sync", directory))?;
+        }
+        Ok(Self { folder: folder.to_owned(), journal, part: None, number: 0, record: Vec::new() })
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Adds a line to the journal, and to the story.
+    ///
+    /// # Errors
+    /// In words; the story stays as it is then.
+    pub fn note(&mut self, entry: &Entry, story: &mut Story) -> Result<(), String> {
+        let line = journal::line(entry);
+        self.journal.write_all(line.as_bytes()).map_err(words("cannot write", &self.folder.join(JOURNAL)))?;
+        story.apply(entry);
+        Ok(())
+    }
+
+    /// Where the JPEG of the next picture is to be appended.
+    pub fn record(&mut self) -> &mut Vec<u8> {
+        self.record.clear();
+        self.record.extend(pictures::room());
+        &mut self.record
+    }
+
+    /// Writes the picture whose JPEG lies in the record.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn picture(&mut self, head: Head) -> Result<(), String> {
+        let path = self.folder.join(part(self.number));
+        pictures::seal(head, &mut self.record);
+        if self.part.is_none() {
+            self.part = Some(File::create_new(&path).map_err(words("cannot make", &path))?);
+        }
+        let Some(part) = &mut self.part else { return Ok(()) };
+        let written = part.write_all(&self.record);
+        if written.is_err() {
+            // What was torn ends its file; the next picture begins another one.
+            self.part = None;
+            self.number += 1;
+        }
+        written.map_err(words("cannot write", &path))
+    }
+
+    /// Ends the file of pictures; says its number.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn next_part(&mut self, syncer: &Syncer) -> Result<u64, String> {
+        let number = self.number;
+        self.number += 1;
+        let journal = self.journal.try_clone().map_err(words("cannot sync", &self.folder))?;
+        self.part.take().into_iter().chain([journal]).for_each(|file| syncer.sync(file));
+        Ok(number)
+    }
+
+    /// # Errors
+    /// In words.
+    pub fn remove(&self, number: u64) -> Result<(), String> {
+        let path = self.folder.join(part(number));
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(words("cannot remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything to the disk.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn finish(&mut self) -> Result<(), String> {
+        let files = self.part.take();
+        let synced = files.iter().chain([&self.journal]).try_for_each(File::sync_all);
+        let synced = synced.and_then(|()| File::open(&self.folder)?.sync_all());
+        synced.map_err(words("cannot sync", &self.folder))
+    }
+}
+
+fn words(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> String {
+    let path = path.display().to_string();
+    move |error| format!("{what} {path}: {error}")
+}
+
+/// Brings files to the disk on a thread of its own: that may take longer than a picture lasts.
+#[derive(Debug)]
+pub struct Syncer(SyncSender<File>);
+
+impl Syncer {
+    pub fn start() -> Self {
+        let (send, files) = sync_channel::<File>(8);
+        let thread = std::thread::Builder::new().name("live-record-disk".into()).spawn(move || {
+            for file in files {
+                if let Err(error) = file.sync_data() {
+                    tracing::error!(%error, "a recording was not brought to the disk");
+                }
+            }
+        });
+        if let Err(error) = thread {
+            tracing::error!(%error, "recordings are not brought to the disk until the exam ends");
+        }
+        Self(send)
+    }
+
+    fn sync(&self, file: File) {
+        if let Err(TrySendError::Full(_)) = self.0.try_send(file) {
+            tracing::warn!("the disk is slow: a power cut may cost more than a second of the recording");
+        }
+    }
+}

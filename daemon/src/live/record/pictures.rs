@@ -1,0 +1,124 @@
+//! The bytes of recorded pictures: head and JPEG, one after another, in files of about a second. Pure.
+//!
+//! Each record is written whole with one call and carries its checksum: a kill or a power cut costs the last one, and
+//! what lies before it is believed.
+
+use std::time::Duration;
+
+const MAGIC: &[u8; 8] = b"SCANPIC1";
+/// Bytes of a head: magic, sequence, nanoseconds of capture, width, height, colour, checksum of the JPEG, its length, and
+/// the checksum of the head before it. All numbers little endian.
+const HEAD: usize = 44;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub sequence: u64,
+    /// Driver's time, monotonic.
+    pub captured: Duration,
+    /// Columns and rows.
+    pub size: [u16; 2],
+    pub colour: bool,
+}
+
+/// A recorded picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shot<'a> {
+    pub head: Head,
+    pub jpeg: &'a [u8],
+}
+
+/// Puts the head in front of the JPEG file that lies behind [`room`] in `record`.
+pub fn seal(head: Head, record: &mut [u8]) {
+    let Some((room, jpeg)) = record.split_at_mut_checked(HEAD) else { return };
+    let mut bytes = Vec::with_capacity(HEAD);
+    bytes.extend(MAGIC);
+    bytes.extend(head.sequence.to_le_bytes());
+    bytes.extend(u64::try_from(head.captured.as_nanos()).unwrap_or(u64::MAX).to_le_bytes());
+    head.size.iter().for_each(|side| bytes.extend(side.to_le_bytes()));
+    bytes.extend(u32::from(head.colour).to_le_bytes());
+    bytes.extend(crc32fast::hash(jpeg).to_le_bytes());
+    bytes.extend(u32::try_from(jpeg.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    room.copy_from_slice(&bytes);
+}
+
+/// What a record begins with before its head is known.
+pub fn room() -> [u8; HEAD] {
+    [0; HEAD]
+}
+
+/// The pictures of a file in order, up to the first that does not hold together.
+pub fn read(mut bytes: &[u8]) -> Vec<Shot<'_>> {
+    let mut shots = Vec::new();
+    while let Some((shot, rest)) = first(bytes) {
+        shots.push(shot);
+        bytes = rest;
+    }
+    shots
+}
+
+fn first(bytes: &[u8]) -> Option<(Shot<'_>, &[u8])> {
+    let (head, rest) = bytes.split_at_checked(HEAD)?;
+    let (fields, crc) = head.split_at(HEAD - 4);
+    let short = |at: usize| fields.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes);
+    let word = |at: usize| fields.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    let long = |at: usize| fields.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes);
+    if !fields.starts_with(MAGIC) || crc != crc32fast::hash(fields).to_le_bytes() {
+        return None;
+    }
+    let (jpeg, rest) = rest.split_at_checked(word(36)? as usize)?;
+    if crc32fast::hash(jpeg) != word(32)? {
+        return None;
+    }
+    let captured = Duration::from_nanos(long(16)?);
+    let head = Head { sequence: long(8)?, captured, size: [short(24)?, short(26)?], colour: word(28)? != 0 };
+    Some((Shot { head, jpeg }, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn record(sequence: u64, jpeg: &[u8]) -> Vec<u8> {
+        let mut bytes = [&room()[..], jpeg].concat();
+        seal(head(sequence), &mut bytes);
+        bytes
+    }
+
+    fn head(sequence: u64) -> Head {
+        Head { sequence, captured: Duration::from_millis(sequence * 33), size: [1280, 720], colour: sequence % 2 == 1 }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let file = [record(1, b"one"), record(2, b""), record(3, &[7; 999])].concat();
+        let shots = read(&file);
+        assert_eq!(shots.iter().map(|shot| shot.head).collect::<Vec<_>>(), [head(1), head(2), head(3)]);
+        assert_eq!((shots[0].jpeg, shots[2].jpeg), (&b"one"[..], &[7; 999][..]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_torn_file_gives_the_pictures_before_the_tear(cut in 0usize..400, flip in 0usize..400, bit in any::<u8>()) {
+            let records = [record(1, &[1; 50]), record(2, &[2; 60]), record(3, &[3; 70])];
+            let file = records.concat();
+            let whole = |end: usize| {
+                let ends = records.iter().scan(0, |at, r| { *at += r.len(); Some(*at) });
+                ends.filter(|at| *at <= end).count()
+            };
+            let cut = cut.min(file.len());
+            prop_assert_eq!(read(&file[..cut]).len(), whole(cut));
+            let mut hurt = file.clone();
+            let at = flip.min(file.len() - 1);
+            hurt[at] ^= bit | 1;
+            prop_assert_eq!(read(&hurt).len(), whole(at));
+        }
+
+        #[test]
+        fn whatever_lies_there_is_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(read(&bytes).is_empty());
+        }
+    }
+}
