@@ -103,7 +103,7 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
     tokio::spawn(async move {
         while let Some(command) = commands.recv().await {
             let (reply, words) = match command {
-                Command::StartExam(patient, reply) => (reply, Ok(format!("exam of {} begun", patient.name))),
+                Command::StartExam(order, reply) => (reply, Ok(format!("exam of {} begun", order.patient.name))),
                 Command::StopExam(reply) => (reply, Err("no exam runs".to_owned())),
                 Command::Freeze(on, reply) => (reply, Ok(format!("frozen: {on}"))),
                 Command::Mark(reply) => (reply, Ok("kept".to_owned())),

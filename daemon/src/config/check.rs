@@ -155,6 +155,11 @@ fn live(found: &mut Findings, settings: &Settings) {
     }
     found.range("live.deadline_ms", live.deadline_ms, 10.0..=10_000.0, "ms");
     found.range("live.threads", live.threads, 0..=64, "threads");
+    // Whether it is there is looked at with each request: it may be on a disk of another machine.
+    if live.worklist.as_ref().is_some_and(|path| !path.is_absolute()) {
+        found.refuse("live.worklist", "must be an absolute path, to a folder of worklist items or to a CSV file");
+    }
+    found.range("live.auto_stop_secs", live.auto_stop_secs, 10..=86_400, "seconds");
 }
 
 fn console(found: &mut Findings, console: &Console) {

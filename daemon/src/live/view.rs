@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use hal::capture::Frame;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::worklist::Worklist;
 
 /// A captured picture as it is to be shown; nothing is drawn into it.
 #[derive(Debug, Clone)]
@@ -103,6 +105,20 @@ pub struct Patient {
     pub accession_number: String,
 }
 
+/// An exam that is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Order {
+    pub patient: Patient,
+    /// As the worklist gives it; a new one when absent.
+    pub study_uid: Option<String>,
+}
+
+impl From<Patient> for Order {
+    fn from(patient: Patient) -> Self {
+        Self { patient, study_uid: None }
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Status {
     pub sign: Sign,
@@ -133,7 +149,7 @@ pub struct Exam {
 #[derive(Debug)]
 pub enum Command {
     /// Refused when another patient's exam runs.
-    StartExam(Patient, Reply),
+    StartExam(Order, Reply),
     StopExam(Reply),
     /// The picture stands still on the page; the device goes on.
     Freeze(bool, Reply),
@@ -152,6 +168,10 @@ pub struct View {
     pub status: watch::Receiver<Arc<Status>>,
     pub stats: watch::Receiver<Arc<Stats>>,
     pub commands: mpsc::Sender<Command>,
+    /// Who is expected.
+    pub worklist: Worklist,
+    /// One profile is learnt at a time.
+    pub lessons: Arc<Semaphore>,
 }
 
 /// The far end.
@@ -172,6 +192,14 @@ pub fn channel() -> (Stage, View) {
     let (ask, commands) = mpsc::channel(8);
     (
         Stage { pictures, overlay, status, stats, commands },
-        View { pictures: seen_pictures, overlay: seen_overlay, status: seen_status, stats: seen_stats, commands: ask },
+        View {
+            pictures: seen_pictures,
+            overlay: seen_overlay,
+            status: seen_status,
+            stats: seen_stats,
+            commands: ask,
+            worklist: Worklist::default(),
+            lessons: Arc::new(Semaphore::new(1)),
+        },
     )
 }

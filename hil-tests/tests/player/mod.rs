@@ -138,7 +138,8 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
     let change = |how: &dyn Fn(&mut Status)| status.send_modify(|status| how(Arc::make_mut(status)));
     while let Some(command) = commands.recv().await {
         let (reply, answer) = match command {
-            Command::StartExam(patient, reply) => {
+            Command::StartExam(order, reply) => {
+                let patient = order.patient;
                 let started_utc = "2026-01-31T09:30:00Z".to_owned();
                 let exam = Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0 };
                 change(&|status| status.exam = Some(exam.clone()));
