@@ -25,6 +25,7 @@ use crate::live::profile::Profiles;
 use crate::live::record::hand_over::HandOver;
 use crate::live::supply::FromShelf;
 use crate::live::view::View;
+use crate::live::worklist::Worklist;
 use crate::model::{Models, Shelf};
 use crate::shutdown::{Shutdown, Trigger};
 use crate::spool::Spool;
@@ -138,6 +139,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     tasks.spawn(async move { delivery.await.context("outbox").map(|()| "outbox") });
     // Its other end is for the page and the bus.
     let (stage, view) = live::view::channel();
+    let view = View { worklist: Worklist::at(settings.live.worklist.clone()), ..view };
     let view: Option<View> = settings.live.is_on().then_some(view);
     let recorder = recorder(&settings, &parts, free.clone(), stage.recording.clone());
     let (recorded, record_shutdown) = (view.clone(), shutdown.clone());
@@ -149,6 +151,14 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
         ended.wait().await;
         Ok("recorder")
     });
+    if let Some(view) = view.clone().filter(|_| settings.live.auto_start) {
+        let stop_after = Duration::from_secs(settings.live.auto_stop_secs);
+        let auto = live::auto::run(view, stop_after, shutdown.clone());
+        tasks.spawn(async move {
+            auto.await;
+            Ok("automatic exams")
+        });
+    }
     let show = look_live(settings.clone(), shelf_for_live, parts.precedence.clone(), stage, shutdown.clone());
     tasks.spawn(async move { show.await.context("live").map(|()| "live") });
     let watch = health::run(checks, reports, gate.clone(), shutdown.clone());

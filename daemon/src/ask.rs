@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::live::view::{Command, Patient, Reply, View};
+use crate::live::identity::is_nobody;
+use crate::live::view::{Command, Order, Patient, Reply, View};
+use crate::live::worklist::matching;
 
 /// Longer than the live path may take to turn a recording over; then something is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,7 +47,7 @@ pub async fn ask(view: &View, command: impl FnOnce(Reply) -> Command) -> Result<
 pub fn patient(typed: Patient) -> Result<Patient, Refusal> {
     let patient = Patient {
         id: text("patient id", &typed.id, 64)?,
-        name: text("patient name", &typed.name, 64)?,
+        name: name(&typed.name)?,
         birth_date: text("birth date", &typed.birth_date, 8)?,
         accession_number: text("accession number", &typed.accession_number, 16)?,
     };
@@ -54,11 +56,60 @@ pub fn patient(typed: Patient) -> Result<Patient, Refusal> {
             return Err(Refusal::Invalid(format!("the {what} is missing")));
         }
     }
+    if is_nobody(&patient) {
+        return Err(Refusal::Invalid("this number is for exams of nobody: which patient is it?".into()));
+    }
     let date = &patient.birth_date;
     if !date.is_empty() && (date.len() != 8 || jiff::civil::Date::strptime("%Y%m%d", date).is_err()) {
         return Err(Refusal::Invalid(format!("the birth date {date:?} is no date YYYYMMDD")));
     }
     Ok(patient)
+}
+
+/// Who is meant: what was typed, checked against the worklist and completed from it. `chosen` is the accession number of
+/// its entry, or empty.
+///
+/// # Errors
+/// As [`patient`], and when the worklist knows the patient, or the order, otherwise.
+pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, Refusal> {
+    let mut wanted = Patient {
+        id: text("patient id", &typed.id, 64)?,
+        name: name(&typed.name)?,
+        birth_date: text("birth date", &typed.birth_date, 8)?,
+        accession_number: text("accession number", &typed.accession_number, 16)?,
+    };
+    let chosen = text("accession number", chosen, 16)?;
+    if !chosen.is_empty() {
+        if !wanted.accession_number.is_empty() && wanted.accession_number != chosen {
+            return Err(Refusal::Invalid("two accession numbers are given".into()));
+        }
+        wanted.accession_number.clone_from(&chosen);
+    }
+    // A number alone means its entry.
+    let must =
+        !chosen.is_empty() || (wanted.id.is_empty() && wanted.name.is_empty() && !wanted.accession_number.is_empty());
+    if !must {
+        wanted = patient(wanted)?;
+    }
+    let listed = match view.worklist.read().await {
+        Ok(listing) => listing.entries,
+        Err(reason) if must => return Err(Refusal::Refused(reason)),
+        // Whoever is typed need not be listed.
+        Err(reason) => {
+            tracing::debug!(reason, "an exam without the worklist");
+            Vec::new()
+        }
+    };
+    let order = matching::resolve(wanted, must, &listed).map_err(Refusal::Refused)?;
+    Ok(Order { patient: patient(order.patient)?, ..order })
+}
+
+/// Up to three ways of writing it (PS3.5 6.2.1), 64 characters each.
+fn name(typed: &str) -> Result<String, Refusal> {
+    for group in typed.splitn(3, '=') {
+        text("patient name", group, 64)?;
+    }
+    text("patient name", typed, 3 * 64 + 2)
 }
 
 fn text(what: &str, typed: &str, most: usize) -> Result<String, Refusal> {

@@ -7,6 +7,8 @@
 //! 3. `track`, which makes lesions of it that keep their numbers; the overlay goes on the view beside the pictures.
 //! 4. `session` is the sign: ready, paused, no overlay, no signal, failed; `exam` is whose exam it is.
 //!
+//! Beside it, as users who look on: `lesson` proposes a profile, `worklist` says who is expected, `auto` begins and ends exams.
+//!
 //! The two threads meet at `desk` and nowhere else. The picture path never waits for the model path: a model that is
 //! missing, slow, crashed or talks nonsense costs the overlay, never the picture. Study work gives way (`precedence`).
 //! `record` looks on like a page and keeps what was found; `analyze::exam` makes DICOM objects of that when the exam ends.
@@ -19,6 +21,7 @@ mod newest;
 pub mod profile;
 pub mod ticks;
 pub mod learn;
+pub mod lesson;
 pub mod infer;
 pub mod supply;
 mod backoff;
@@ -27,7 +30,10 @@ pub mod jpeg;
 pub mod track;
 pub mod budget;
 pub mod session;
+pub mod identity;
 pub mod exam;
+pub mod worklist;
+pub mod auto;
 mod desk;
 pub mod record;
 pub mod precedence;
@@ -51,7 +57,7 @@ use self::profile::Profiles;
 use self::session::Event;
 use self::source::Source;
 use self::supply::Supply;
-use self::view::{Command, Stage};
+use self::view::{Command, Order, Stage};
 use crate::report::uid;
 use crate::shutdown::Shutdown;
 use crate::store::now_utc;
@@ -133,9 +139,11 @@ async fn next(commands: &mut mpsc::Receiver<Command>) -> Command {
 
 fn obey(desk: &Desk, command: Command, station: &str) {
     let (reply, answer) = match command {
-        Command::StartExam(patient, reply) => {
+        Command::StartExam(order, reply) => {
             let utc = now_utc();
-            let uid = uid::from_name(&format!("live exam, {station}, {utc}, {}", patient.id));
+            let Order { patient, study_uid } = order;
+            let own = || uid::from_name(&format!("live exam, {station}, {utc}, {}", patient.id));
+            let uid = study_uid.unwrap_or_else(own);
             (reply, desk.start_exam(patient, &utc, &uid))
         }
         Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),

@@ -12,6 +12,7 @@ use console_support::{Site, within};
 use scansided::config::settings::Console;
 use scansided::console::{self, Server};
 use scansided::live::view::{self, Command, Lesion, Overlay, Sign, Stats, Status};
+use scansided::live::worklist::Worklist;
 use scansided::shutdown;
 
 fn overlay(sequence: u64) -> Overlay {
@@ -97,6 +98,57 @@ async fn a_page_that_reads_nothing_does_not_stop_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_worklist_is_shown_and_what_was_typed_is_compared_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.csv");
+    let settings = Console { address: "127.0.0.1:0".into(), ..Console::default() };
+    let mut site = Site::expecting(settings, Worklist::at(Some(path.clone()))).await;
+    let (_, mut commands) = tokio::sync::mpsc::channel(1);
+    std::mem::swap(&mut commands, &mut site.stage.commands);
+    tokio::spawn(async move {
+        while let Some(command) = commands.recv().await {
+            let Command::StartExam(order, reply) = command else { continue };
+            let study = order.study_uid.unwrap_or_default();
+            let _ = reply.send(Ok(format!("{} {} {study}", order.patient.id, order.patient.birth_date)));
+        }
+    });
+    let missing = site.ask("GET /worklist", &[], "").await;
+    assert_eq!(missing.status, 503);
+    assert!(missing.body.contains("cannot be read"), "{}", missing.body);
+    let asked = async |body: &str| {
+        let answer = site.post("/exam/start", body).await;
+        (answer.status, answer.body)
+    };
+    let typed = r#"{"id":"P1","name":"DOE^JANE","accession_number":"A-1"}"#;
+    assert_eq!(asked(typed).await, (200, "P1  ".into()), "who is typed need not be listed");
+
+    std::fs::write(
+        &path,
+        "patient_id,patient_name,birth_date,accession_number,study_uid\nP1,Doe^Jane,19700131,A-1,1.2.3\n",
+    )
+    .unwrap();
+    let listed = site.ask("GET /worklist", &[], "").await;
+    assert_eq!(listed.header("content-type"), Some("application/json"));
+    let listed: serde_json::Value = serde_json::from_str(&listed.body).unwrap();
+    assert_eq!(listed["entries"][0]["patient"]["id"], "P1");
+    assert_eq!(asked(typed).await, (200, "P1 19700131 1.2.3".into()), "completed");
+    assert_eq!(asked(r#"{"worklist":"A-1"}"#).await, (200, "P1 19700131 1.2.3".into()), "chosen");
+    for (body, status, word) in [
+        (r#"{"id":"P2","name":"DOE^JANE","accession_number":"A-1"}"#, 409, "another patient id"),
+        (r#"{"id":"P1","name":"ROE^JANE"}"#, 409, "another name"),
+        (r#"{"worklist":"A-2"}"#, 409, "no order"),
+        (r#"{"worklist":"A-1","accession_number":"A-2"}"#, 422, "two accession numbers"),
+        (r#"{"id":"UNIDENTIFIED-1","name":"X"}"#, 422, "which patient"),
+        (r#"{"name":"X"}"#, 422, "the patient id is missing"),
+        (r#"{"worklist":"A-1","study":"1"}"#, 400, "unknown field"),
+    ] {
+        let (answered, words) = asked(body).await;
+        assert!(answered == status && words.contains(word), "{body}: {answered} {words}");
+    }
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
     let mut site = Site::start().await;
     let (_, mut commands) = tokio::sync::mpsc::channel(1);
@@ -104,7 +156,7 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
     tokio::spawn(async move {
         while let Some(command) = commands.recv().await {
             let (reply, words) = match command {
-                Command::StartExam(patient, reply) => (reply, Ok(format!("exam of {} begun", patient.name))),
+                Command::StartExam(order, reply) => (reply, Ok(format!("exam of {} begun", order.patient.name))),
                 Command::StopExam(reply) => (reply, Err("no exam runs".to_owned())),
                 Command::Freeze(on, reply) => (reply, Ok(format!("frozen: {on}"))),
                 Command::Mark(reply) => (reply, Ok("kept".to_owned())),

@@ -123,12 +123,13 @@ impl Browser {
             "Tab" => 9,
             "Enter" => 13,
             "Escape" => 27,
+            "ArrowDown" => 40,
             " " => 32,
             letter => i64::from(letter.to_ascii_uppercase().bytes().next().context("no key")?),
         };
         let text = match key {
             "Enter" => "\r",
-            "Tab" | "Escape" => "",
+            "Tab" | "Escape" | "ArrowDown" => "",
             letter => letter,
         };
         let event =

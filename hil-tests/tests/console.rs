@@ -12,6 +12,7 @@ use hil_tests::browser::Browser;
 use hil_tests::tools;
 use player::Player;
 use scansided::live::view::Sign;
+use scansided::live::worklist::Worklist;
 
 /// What the page promises.
 const SHOWS_WITHIN: Duration = Duration::from_secs(2);
@@ -198,6 +199,46 @@ async fn all_can_be_done_from_the_keyboard_with_a_visible_focus() {
         .wait("the end of the exam", PATIENCE, "document.getElementById('patient').textContent.includes('No exam')")
         .await
         .unwrap();
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    player.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patient_is_chosen_from_the_worklist_for_an_exam_that_began_of_itself() {
+    let Some(mut browser) = Browser::start(1280, 800).await.unwrap() else {
+        println!("skipped: no chromium");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.csv");
+    let lines = "patient_id,patient_name,birth_date,accession_number,date,time\n\
+                 P1,Doe^Jane,1970-01-31,A-1,2026-01-31,0930\nP2,Wang^XiaoDong=王^小东,,A-2,2026-01-31,1000\nP3,x\n";
+    std::fs::write(&list, lines).unwrap();
+    let player = Player::expecting(Worklist::at(Some(list))).await;
+    browser.open(&player.url()).await.unwrap();
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    assert_eq!(browser.evaluate("document.getElementById('identify').hidden").await.unwrap(), true);
+    player.begin_for_nobody();
+    let says = |word: &str| format!("document.getElementById('patient').textContent.includes('{word}')");
+    browser.wait("the exam of nobody", PATIENCE, &says("Unidentified patient")).await.unwrap();
+    browser.press("p").await.unwrap();
+    let offered = "document.activeElement.id === 'exam-worklist' && document.activeElement.options.length === 3";
+    browser.wait("the worklist", PATIENCE, offered).await.unwrap();
+    let skipped = "document.getElementById('exam-skipped').textContent.includes('1: lines with another number')";
+    browser.wait("what was left out", PATIENCE, skipped).await.unwrap();
+    for _ in 0..2 {
+        browser.press("ArrowDown").await.unwrap();
+    }
+    let filled = "document.querySelector('[name=family]').value === 'Wang'
+        && document.querySelector('[name=accession]').value === 'A-2'";
+    browser.wait("the form, filled in", PATIENCE, filled).await.unwrap();
+    browser.screenshot(&screenshot("worklist.png")).await.unwrap();
+    browser.press("Tab").await.unwrap();
+    browser.press("Enter").await.unwrap();
+    browser.wait("the patient", PATIENCE, &says("P2")).await.unwrap();
+    assert_eq!(browser.evaluate("document.getElementById('identify').hidden").await.unwrap(), true);
+    let name = player.exam().unwrap().patient.name;
+    assert_eq!(name, "Wang^XiaoDong=王^小东", "as the worklist writes it");
     assert_eq!(browser.complaints(), [] as [String; 0]);
     player.stop().await;
 }

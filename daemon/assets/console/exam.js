@@ -1,6 +1,10 @@
 // Patient and exam: the form that starts one, and what the box is asked.
 
+import { Worklist } from "./worklist.js";
+
 const by = (id) => document.getElementById(id);
+// An exam that began of itself, and of which nobody has said yet whose it is.
+const isNobody = (exam) => exam.patient.id.startsWith("UNIDENTIFIED-");
 
 // Resolves to the box's words; rejects with them when it refuses.
 export async function ask(path, value = {}) {
@@ -21,6 +25,8 @@ const readable = (name) => {
 export class Exam {
   #notice;
   #running = false;
+  #nobody = false;
+  #worklist = new Worklist();
 
   constructor(notice) {
     this.#notice = notice;
@@ -36,7 +42,10 @@ export class Exam {
   show(exam) {
     this.#running = Boolean(exam);
     by("exam-word").textContent = exam ? "Stop exam" : "Start exam";
-    by("patient-name").textContent = exam ? readable(exam.patient.name) : "No exam";
+    this.#nobody = Boolean(exam) && isNobody(exam);
+    by("identify").hidden = !this.#nobody;
+    by("patient").classList.toggle("nobody", this.#nobody);
+    by("patient-name").textContent = this.#nobody ? "Unidentified patient" : exam ? readable(exam.patient.name) : "No exam";
     by("patient-facts").textContent = exam ? this.#facts(exam).join(" · ") : "";
   }
 
@@ -56,21 +65,33 @@ export class Exam {
       ask("/exam/stop").then(this.#notice, (error) => this.#notice(error.message, true));
       return;
     }
+    this.#open("Start exam", "Start");
+  }
+
+  // Whose exam is it that began of itself?
+  identify() {
+    if (this.#nobody) this.#open("Whose exam is it?", "Name patient");
+  }
+
+  #open(title, act) {
+    by("exam-title").textContent = title;
+    by("exam-submit").textContent = act;
     by("exam-form").reset();
     by("exam-error").textContent = "";
     by("exam-dialog").showModal();
+    this.#worklist.load();
   }
 
   async #start(form) {
     const of = (name) => form.get(name).trim();
-    const patient = {
+    const typed = () => ({
       id: of("id"),
       name: of("given") ? `${of("family")}^${of("given")}` : of("family"),
       birth_date: of("birth").replaceAll("-", ""),
       accession_number: of("accession"),
-    };
+    });
     try {
-      this.#notice(await ask("/exam/start", patient));
+      this.#notice(await ask("/exam/start", this.#worklist.chosen() ?? typed()));
       by("exam-dialog").close();
     } catch (error) {
       by("exam-error").textContent = error.message;

@@ -132,6 +132,7 @@ function onClick(id, act) {
 onClick("freeze", freeze);
 onClick("keep", mark);
 onClick("exam", () => exam.press());
+onClick("identify", () => exam.identify());
 onClick("sound", () => sound.toggle());
 
 document.addEventListener("keydown", (event) => {
@@ -143,6 +144,7 @@ document.addEventListener("keydown", (event) => {
   if (key === " " && !onControl) freeze();
   else if (key === "m") mark();
   else if (key === "e") exam.press();
+  else if (key === "p") exam.identify();
   else return;
   event.preventDefault();
 });

@@ -7,7 +7,7 @@ mod types;
 #[cfg(feature = "ctl")]
 pub mod ctl;
 
-pub use live::{Exam, Live, LiveProxy, Patient, Stage, Stats};
+pub use live::{Area, Exam, Expected, Learnt, Live, LiveProxy, Patient, Stage, Stats};
 pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, ModelProxy, SeriesProxy, StudyProxy};
 pub use types::{Delivery, Job, Model, Options, Quarantined, Series, ShadowRun, Status, Study};
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use zbus::{OwnedVariant, Variant, proxy};
+use zbus::{DeserializeDict, OwnedVariant, Type, Variant, proxy};
 
 use crate::Options;
 
@@ -13,7 +13,8 @@ use crate::Options;
     default_path = "/org/scanside/Appliance1/live"
 )]
 pub trait Live {
-    /// `id` s, `name` s, `birth_date` s (YYYYMMDD), `accession_number` s. Returns what changed, in words.
+    /// `id` s, `name` s, `birth_date` s (YYYYMMDD), `accession_number` s; that one alone, or `worklist` s, takes the rest
+    /// from the worklist. Returns what changed, in words.
     #[zbus(allow_interactive_auth)]
     fn start_exam(&self, patient: Options<'_>) -> zbus::Result<String>;
     #[zbus(allow_interactive_auth)]
@@ -23,6 +24,12 @@ pub trait Live {
     /// Keeps this moment of the exam.
     #[zbus(allow_interactive_auth)]
     fn mark(&self) -> zbus::Result<String>;
+
+    /// Who is expected, and what was left out, in words.
+    fn worklist(&self) -> zbus::Result<(Vec<Expected>, Vec<String>)>;
+    /// `seconds` u (2 to 20), `name` s. Answers when that time has passed: the profile as TOML, and facts about it.
+    #[zbus(allow_interactive_auth)]
+    fn learn_profile(&self, options: Options<'_>) -> zbus::Result<(String, HashMap<String, OwnedVariant>)>;
 
     #[zbus(property)]
     fn sign(&self) -> zbus::Result<String>;
@@ -78,6 +85,58 @@ pub struct Patient {
     /// YYYYMMDD.
     pub birth_date: Option<String>,
     pub accession_number: Option<String>,
+}
+
+/// One entry of the worklist; what it does not say is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Expected {
+    pub patient_id: String,
+    pub patient_name: String,
+    /// YYYYMMDD.
+    pub birth_date: String,
+    pub accession_number: String,
+    pub study_uid: String,
+    /// YYYYMMDD and HHMMSS (or shorter), local time.
+    pub date: String,
+    pub time: String,
+    pub modality: String,
+    pub description: String,
+}
+
+/// Left, top, width, height in pixels of the screen.
+pub type Area = (u32, u32, u32, u32);
+
+/// What a learnt profile says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Learnt {
+    pub pictures: u32,
+    /// Width and height, pixels.
+    pub screen: (u32, u32),
+    pub sector: Area,
+    pub ticks: Option<Area>,
+    pub mm_per_tick: Option<f64>,
+    /// Of tissue, in the last picture.
+    pub mm_per_pixel: Option<f64>,
+    pub text_areas: u32,
+}
+
+impl Learnt {
+    pub fn of(entries: &HashMap<String, OwnedVariant>) -> Self {
+        let number = |name: &str| entries.get(name).and_then(|value| u32::try_from(value).ok()).unwrap_or_default();
+        let mm = |name: &str| entries.get(name).and_then(|value| f64::try_from(value).ok());
+        let owned = |name: &str| entries.get(name).and_then(|value| value.try_clone().ok());
+        let area = |name: &str| owned(name).and_then(|value| Area::try_from(value).ok());
+        Self {
+            pictures: number("Pictures"),
+            screen: owned("Screen").and_then(|size| <(u32, u32)>::try_from(size).ok()).unwrap_or_default(),
+            sector: area("Sector").unwrap_or_default(),
+            ticks: area("Ticks"),
+            mm_per_tick: mm("MmPerTick"),
+            mm_per_pixel: mm("MmPerPixel"),
+            text_areas: number("TextAreas"),
+        }
+    }
 }
 
 /// Of the exam, or since the start when there is none.

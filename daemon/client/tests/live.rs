@@ -49,7 +49,8 @@ fn change(status: &watch::Sender<Arc<Status>>, how: impl FnOnce(&mut Status)) {
 
 fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
     match command {
-        Command::StartExam(patient, reply) => {
+        Command::StartExam(order, reply) => {
+            let patient = order.patient;
             let answer = match &status.borrow().exam {
                 Some(exam) if exam.patient != patient => Err("the exam of another patient runs".to_owned()),
                 _ => Ok(format!("exam of {} begun", patient.id)),

@@ -159,6 +159,11 @@ fn live(found: &mut Findings, settings: &Settings) {
     found.range("record.keep_secs", record.keep_secs, 5..=3600, "s");
     found.range("record.clip_secs", record.clip_secs, 1.0..=60.0, "s");
     found.range("record.jpeg_quality", record.jpeg_quality, 50..=100, "");
+    // Whether it is there is looked at with each request: it may be on a disk of another machine.
+    if live.worklist.as_ref().is_some_and(|path| !path.is_absolute()) {
+        found.refuse("live.worklist", "must be an absolute path, to a folder of worklist items or to a CSV file");
+    }
+    found.range("live.auto_stop_secs", live.auto_stop_secs, 10..=86_400, "seconds");
 }
 
 fn console(found: &mut Findings, console: &Console) {

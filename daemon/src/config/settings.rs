@@ -135,6 +135,12 @@ pub struct Live {
     pub deadline_ms: f64,
     /// Threads of the model; 0 takes all cores.
     pub threads: usize,
+    /// Folder of DICOM worklist items, or a CSV file; none when absent.
+    pub worklist: Option<PathBuf>,
+    /// An exam begins of itself when a signal appears.
+    pub auto_start: bool,
+    /// With `auto_start` an exam ends when the signal has been gone for so many seconds.
+    pub auto_stop_secs: u64,
 }
 
 /// What of a live exam is recorded and sent.
@@ -280,7 +286,15 @@ impl Default for Accelerator {
 }
 impl Default for Live {
     fn default() -> Self {
-        Self { device: "off".into(), profile: "auto".into(), deadline_ms: 100.0, threads: 1 }
+        Self {
+            device: "off".into(),
+            profile: "auto".into(),
+            deadline_ms: 100.0,
+            threads: 1,
+            worklist: None,
+            auto_start: false,
+            auto_stop_secs: 300,
+        }
     }
 }
 impl Default for Record {

@@ -50,6 +50,8 @@ fn every_mistake_names_file_line_key_and_reason() {
         ("live.profile = \"ge\"\n", "a.toml:1: live.profile: \"ge\" is not known; one of auto, phantom-"),
         ("live.deadline_ms = 5.0\n", "a.toml:1: live.deadline_ms: 5 is out of range: 10 to 10000 ms"),
         ("live.threads = 65\n", "a.toml:1: live.threads: 65 is out of range: 0 to 64 threads"),
+        ("live.worklist = \"list.csv\"\n", "a.toml:1: live.worklist: must be an absolute path"),
+        ("live.auto_stop_secs = 5\n", "a.toml:1: live.auto_stop_secs: 5 is out of range: 10 to 86400 seconds"),
         ("bus.address = \"sistem\"\n", "a.toml:1: bus.address: not system, session, none or a D-Bus address"),
         ("console.address = \"8484\"\n", "a.toml:1: console.address: \"8484\" is neither off nor an address and port"),
         ("console.address = \"0.0.0.0:8484\"\n", "a.toml:1: console.address: 0.0.0.0:8484 lets other machines in: "),

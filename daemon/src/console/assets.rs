@@ -30,6 +30,7 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "sign.js",
     SCRIPT "figures.js",
     SCRIPT "exam.js",
+    SCRIPT "worklist.js",
     SCRIPT "sound.js",
     SCRIPT "login.js",
 ];

@@ -22,6 +22,7 @@ use super::encode::Pictures;
 use super::{assets, socket};
 use crate::ask::{self, Refusal, ask};
 use crate::live::view::{Command, Patient, View};
+use crate::live::worklist::Listing;
 use crate::shutdown::Shutdown;
 
 /// A request that takes longer has a peer that does not send.
@@ -48,6 +49,7 @@ pub fn router(site: Site) -> Router {
         .route("/assets/{name}", get(asset))
         .route("/session", get(|| async { StatusCode::NO_CONTENT }))
         .route("/live", get(live))
+        .route("/worklist", get(worklist))
         .route("/exam/start", post(start_exam))
         .route("/exam/stop", post(stop_exam))
         .route("/freeze", post(freeze))
@@ -123,13 +125,43 @@ async fn login(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Res
     }
 }
 
+/// Who is expected; an empty list when no worklist is configured.
+async fn worklist(State(site): State<Site>) -> Response {
+    let listing = match site.view.worklist.is_configured() {
+        true => site.view.worklist.read().await,
+        false => Ok(Listing::default()),
+    };
+    let json = listing.and_then(|listing| serde_json::to_string(&listing).map_err(|error| error.to_string()));
+    match json {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
+    }
+}
+
+/// What is typed, or the accession number of the worklist's entry that was chosen.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartExam {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    birth_date: String,
+    #[serde(default)]
+    accession_number: String,
+    #[serde(default)]
+    worklist: String,
+}
+
 async fn start_exam(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
-    let typed: Patient = match posted(&headers, &body) {
+    let StartExam { id, name, birth_date, accession_number, worklist } = match posted(&headers, &body) {
         Ok(typed) => typed,
         Err(wrong) => return wrong.into_response(),
     };
-    match ask::patient(typed) {
-        Ok(patient) => answer(ask(&site.view, |reply| Command::StartExam(patient, reply)).await),
+    let typed = Patient { id, name, birth_date, accession_number };
+    match ask::order(&site.view, typed, &worklist).await {
+        Ok(order) => answer(ask(&site.view, |reply| Command::StartExam(order, reply)).await),
         Err(refusal) => answer(Err(refusal)),
     }
 }

@@ -25,11 +25,12 @@ pub enum Verb {
     StopExam,
     Freeze,
     Mark,
+    LearnProfile,
 }
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::Echo,
@@ -41,6 +42,7 @@ impl Verb {
         Self::StopExam,
         Self::Freeze,
         Self::Mark,
+        Self::LearnProfile,
     ];
 }
 
@@ -59,6 +61,7 @@ impl Verb {
             Self::StopExam => "org.scanside.Appliance1.stop-exam",
             Self::Freeze => "org.scanside.Appliance1.freeze",
             Self::Mark => "org.scanside.Appliance1.mark",
+            Self::LearnProfile => "org.scanside.Appliance1.learn-profile",
         }
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn text(name: &str, value: &OwnedVariant) -> Result<String, Error> {
     <&str>::try_from(value).map(str::to_owned).map_err(|_| wrong_type(name, "s"))
 }
 
-fn wrong_type(name: &str, signature: &str) -> Error {
+pub(super) fn wrong_type(name: &str, signature: &str) -> Error {
     Error::InvalidArgument(format!("option {name:?} must have type {signature:?}"))
 }
 

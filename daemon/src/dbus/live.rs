@@ -1,4 +1,6 @@
-//! `Live1`: the live path; its state, its figures and its verbs.
+//! `Live1`: the live path; its state, its figures and its verbs. `answer` says values as dictionaries.
+
+mod answer;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,13 +8,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::object_server::Interface;
-use zbus::{Connection, OwnedVariant, Variant, interface};
+use zbus::{Connection, OwnedVariant, interface};
 
 use super::auth::{self, Authority, Verb};
 use super::filter::Options;
 use super::{Error, filter, names, objects};
 use crate::ask::{self, Refusal, ask};
-use crate::live::view::{Command, Exam, Latency, Patient, Sign, Stats, Status, View};
+use crate::live::lesson;
+use crate::live::view::{Command, Patient, Sign, Stats, Status, View};
 
 /// At most four changes a second are told.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -38,6 +41,12 @@ impl Live {
         }
     }
 
+    /// The live path, when it is on.
+    fn on(&self) -> Result<&View, Error> {
+        let view = self.view.as_ref();
+        view.ok_or_else(|| Error::NotFound("no capture device is configured: the live path is off".into()))
+    }
+
     /// Authorises, then asks the live path.
     async fn ask(
         &self,
@@ -47,10 +56,7 @@ impl Live {
         command: impl FnOnce(crate::live::view::Reply) -> Command,
     ) -> Result<String, Error> {
         auth::require(self.authority, verb, connection, header).await?;
-        let view = self.view.as_ref();
-        let view =
-            view.ok_or_else(|| Error::NotFound("no capture device is configured: the live path is off".into()))?;
-        Ok(ask(view, command).await?)
+        Ok(ask(self.on()?, command).await?)
     }
 }
 
@@ -68,8 +74,10 @@ impl From<Refusal> for Error {
 /// The live path.
 #[interface(name = "org.scanside.Appliance1.Live1")]
 impl Live {
-    /// Begins an exam. patient: id s, name s (both needed), birth_date s (YYYYMMDD), accession_number s. Refused while
-    /// the exam of another patient runs. Returns what changed, in words.
+    /// Begins an exam. patient: id s, name s, birth_date s (YYYYMMDD), accession_number s. Id and name are needed,
+    /// unless the accession number is given alone, or as worklist s: then the worklist says who it is. An exam that
+    /// began of itself is given to this patient, once. Refused while the exam of another patient runs, and when the
+    /// worklist knows the number as another patient's. Returns what changed, in words.
     #[zbus(out_args("change"))]
     async fn start_exam(
         &self,
@@ -77,8 +85,37 @@ impl Live {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Error> {
-        let patient = ask::patient(typed(&patient)?)?;
-        self.ask(Verb::StartExam, connection, &header, |reply| Command::StartExam(patient, reply)).await
+        let (patient, chosen) = typed(&patient)?;
+        auth::require(self.authority, Verb::StartExam, connection, &header).await?;
+        let order = ask::order(self.on()?, patient, &chosen).await?;
+        Ok(ask(self.on()?, |reply| Command::StartExam(order, reply)).await?)
+    }
+
+    /// Who is expected, in the order of the appointments: PatientId s, PatientName s, BirthDate s, AccessionNumber s,
+    /// StudyUid s, Date s (YYYYMMDD), Time s (HHMMSS or shorter), Modality s, Description s; and, in words, what was left
+    /// out of it and why.
+    #[zbus(out_args("entries", "skipped"))]
+    async fn worklist(&self) -> Result<(Vec<Dictionary>, Vec<String>), Error> {
+        let listing = self.on()?.worklist.read().await.map_err(Error::NotPossible)?;
+        Ok((listing.entries.iter().map(answer::entry).collect(), answer::skipped(&listing)))
+    }
+
+    /// Looks at the picture and proposes a scanner profile. options: seconds u (2 to 20, 10 when absent), name s. Answers
+    /// when that time has passed: the profile as TOML, and Pictures u, Screen (uu), Sector (uuuu) (left, top, width,
+    /// height, pixels), Ticks (uuuu) and MmPerTick d and MmPerPixel d where a scale was found, TextAreas u.
+    #[zbus(out_args("toml", "summary"))]
+    async fn learn_profile(
+        &self,
+        options: Options,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(String, Dictionary), Error> {
+        let (name, seconds) = wish(&options)?;
+        auth::require(self.authority, Verb::LearnProfile, connection, &header).await?;
+        let span = Duration::from_secs(seconds.into());
+        let proposal = lesson::learn(self.on()?, &name, span).await.map_err(Error::NotPossible)?;
+        let summary = answer::proposal(&proposal);
+        Ok((proposal.toml, summary))
     }
 
     /// Ends the exam. Returns what changed, in words.
@@ -165,7 +202,7 @@ impl Live {
     /// AccessionNumber s, StartedUtc s, Marks u.
     #[zbus(property)]
     fn exam(&self) -> Dictionary {
-        self.status(|status| status.exam.as_ref().map(exam).unwrap_or_default())
+        self.status(|status| status.exam.as_ref().map(answer::exam).unwrap_or_default())
     }
 
     /// Of the exam, or since the start when there is none. Pictures t, Lost t, Inferred t, Stages aa{sv}: Stage s,
@@ -173,8 +210,8 @@ impl Live {
     #[zbus(property)]
     fn stats(&self) -> Dictionary {
         match &self.view {
-            Some(view) => stats(&view.stats.borrow()),
-            None => stats(&Stats::default()),
+            Some(view) => answer::stats(&view.stats.borrow()),
+            None => answer::stats(&Stats::default()),
         }
     }
 }
@@ -201,58 +238,38 @@ fn reason(sign: &Sign) -> &str {
 
 /// # Errors
 /// `InvalidArgument` as for the options of the lists.
-fn typed(options: &Options) -> Result<Patient, Error> {
-    let mut patient = Patient::default();
+fn typed(options: &Options) -> Result<(Patient, String), Error> {
+    let (mut patient, mut chosen) = (Patient::default(), String::new());
     for (name, value) in options {
         let place = match name.as_str() {
             "id" => &mut patient.id,
             "name" => &mut patient.name,
             "birth_date" => &mut patient.birth_date,
             "accession_number" => &mut patient.accession_number,
-            _ => return Err(filter::unknown(name, &["id", "name", "birth_date", "accession_number"])),
+            "worklist" => &mut chosen,
+            _ => return Err(filter::unknown(name, &["id", "name", "birth_date", "accession_number", "worklist"])),
         };
         *place = filter::text(name, value)?;
     }
-    Ok(patient)
+    Ok((patient, chosen))
 }
 
-fn dictionary<const N: usize>(entries: [(&str, OwnedVariant); N]) -> Dictionary {
-    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Only values without file descriptors come here, and those always have an owned form.
-fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
-    OwnedVariant::try_from(value.into()).unwrap_or_else(|_| OwnedVariant::from(false))
-}
-
-fn exam(exam: &Exam) -> Dictionary {
-    let Exam { study_uid, patient, started_utc, marks } = exam;
-    dictionary([
-        ("StudyUid", owned(study_uid.as_str())),
-        ("PatientId", owned(patient.id.as_str())),
-        ("PatientName", owned(patient.name.as_str())),
-        ("BirthDate", owned(patient.birth_date.as_str())),
-        ("AccessionNumber", owned(patient.accession_number.as_str())),
-        ("StartedUtc", owned(started_utc.as_str())),
-        ("Marks", owned(*marks)),
-    ])
-}
-
-fn stats(stats: &Stats) -> Dictionary {
-    let stage = |(name, latency): &(String, Latency)| -> HashMap<String, Variant<'static>> {
-        let Latency { count, p50, p99, p999, max } = *latency;
-        let numbers = [("P50", p50), ("P99", p99), ("P999", p999), ("Max", max)];
-        let mut entries: HashMap<_, _> = numbers.map(|(name, ms)| (name.to_owned(), Variant::from(ms))).into();
-        entries.insert("Stage".into(), Variant::from(name.clone()));
-        entries.insert("Count".into(), Variant::from(count));
-        entries
-    };
-    dictionary([
-        ("Pictures", owned(stats.pictures)),
-        ("Lost", owned(stats.lost)),
-        ("Inferred", owned(stats.inferred)),
-        ("Stages", owned(stats.stages.iter().map(stage).collect::<Vec<_>>())),
-    ])
+/// # Errors
+/// `InvalidArgument` as for the options of the lists.
+fn wish(options: &Options) -> Result<(String, u32), Error> {
+    let (mut wanted, mut seconds) = (String::new(), lesson::USUAL_SECONDS);
+    for (name, value) in options {
+        match name.as_str() {
+            "name" => wanted = filter::text(name, value)?,
+            "seconds" => seconds = u32::try_from(value).map_err(|_| filter::wrong_type(name, "u"))?,
+            _ => return Err(filter::unknown(name, &["name", "seconds"])),
+        }
+    }
+    let (least, most) = (lesson::SECONDS.start(), lesson::SECONDS.end());
+    match lesson::SECONDS.contains(&seconds) {
+        true => Ok((wanted, seconds)),
+        false => Err(Error::InvalidArgument(format!("{seconds} seconds: {least} to {most} are possible"))),
+    }
 }
 
 /// Tells changes for as long as the connection lasts.
@@ -289,7 +306,7 @@ async fn changed<T>(values: &mut watch::Receiver<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::view::channel;
+    use crate::live::view::{Latency, channel};
 
     #[test]
     fn the_words_are_those_of_the_page() {

@@ -5,6 +5,7 @@
 //! structure with a stack of its own, `collect` keeps the few values that are wanted, `text` decodes for display.
 
 mod collect;
+mod item;
 mod meta;
 mod source;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::io::{self, Read, Seek};
 use dicom_core::{Tag, VR};
 
 use super::header::Header;
+pub use item::Item;
 pub use meta::{Meta, is_deflated};
 use source::Source;
 
@@ -86,6 +88,22 @@ pub fn scan<R: Read + Seek>(part10: R) -> Result<Scan, ScanError> {
     let mut values = collect::Values::default();
     walk::walk(&mut source, syntax, &mut values)?;
     values.into_scan(&meta)
+}
+
+/// A Modality Worklist item: no instance, so that neither SOP nor series UID is needed.
+///
+/// # Errors
+/// As [`scan`]; a deflated item is refused.
+pub fn item<R: Read + Seek>(part10: R) -> Result<Item, ScanError> {
+    let mut source = Source::open(part10)?;
+    let meta = meta::read(&mut source)?;
+    if is_deflated(&meta.transfer_syntax_uid) {
+        let what = "a deflated worklist item".into();
+        return Err(ScanError::Malformed { offset: meta.data_set_offset, what });
+    }
+    let mut values = collect::Values::default();
+    walk::walk(&mut source, walk::Syntax::of(&meta.transfer_syntax_uid), &mut values)?;
+    Ok(values.into_item())
 }
 
 /// The file meta group alone: transfer syntax, SOP UIDs, and where the data set begins.

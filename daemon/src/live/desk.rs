@@ -199,6 +199,9 @@ impl Desk {
             (now.budget, now.pictures, now.lost, now.inferred) = (Budget::default(), 0, 0, 0);
             self.publish(now);
         }
+        if matches!(done, Done::Bound(_)) {
+            self.publish(now);
+        }
         done.words()
     }
 

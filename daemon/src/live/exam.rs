@@ -1,8 +1,10 @@
 //! The exam that runs: whose it is, since when, what was marked. Pure; recording and DICOM objects come with the reports.
 //!
 //! The wrong-patient guard: one exam belongs to one patient. Another one can begin only when the first has ended, and the
-//! same number with another name or birth date is taken for a mistake, not for the same patient.
+//! same number with another name or birth date is taken for a mistake, not for the same patient. An exam that began of itself
+//! belongs to nobody: it is given to one patient, once, and stays the same exam.
 
+use super::identity::{is_nobody, same_name};
 use super::view::{Exam, Patient};
 
 /// The one exam, or none.
@@ -15,13 +17,15 @@ pub struct Exams {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
     Changed(String),
+    /// The exam that runs goes on, and is known to be this patient's from now on.
+    Bound(String),
     Already(String),
 }
 
 impl Done {
     pub fn words(self) -> String {
         match self {
-            Self::Changed(words) | Self::Already(words) => words,
+            Self::Changed(words) | Self::Bound(words) | Self::Already(words) => words,
         }
     }
 }
@@ -38,7 +42,11 @@ impl Exams {
     pub fn start(&mut self, patient: Patient, started_utc: &str, study_uid: &str) -> Result<Done, String> {
         let patient = trimmed(patient);
         check(&patient)?;
-        if let Some(exam) = &self.current {
+        if let Some(exam) = &mut self.current {
+            if is_nobody(&exam.patient) && !is_nobody(&patient) {
+                exam.patient = patient;
+                return Ok(Done::Bound("the exam that runs is this patient's from now on".into()));
+            }
             return guard(&exam.patient, &patient).map(|()| Done::Already("the exam of this patient runs".into()));
         }
         let exam = Exam { study_uid: study_uid.into(), patient, started_utc: started_utc.into(), marks: 0 };
@@ -78,7 +86,9 @@ fn check(patient: &Patient) -> Result<(), String> {
     let fields =
         [("number", &patient.id, 64), ("name", &patient.name, 64), ("accession number", &patient.accession_number, 16)];
     for (what, text, most) in fields {
-        if text.chars().count() > most {
+        // A name may be written in three ways, PS3.5 6.2.1.
+        let groups = if what == "name" { 3 } else { 1 };
+        if text.splitn(groups, '=').any(|group| group.chars().count() > most) {
             return Err(format!("the {what} has more than {most} characters"));
         }
         if text.chars().any(|c| c == '\\' || c.is_control()) {
@@ -94,7 +104,7 @@ fn guard(bound: &Patient, given: &Patient) -> Result<(), String> {
     if bound.id != given.id {
         return Err("the exam of another patient runs: stop it first".into());
     }
-    if !bound.name.eq_ignore_ascii_case(&given.name) {
+    if !same_name(&bound.name, &given.name) {
         return Err("the exam that runs has this number with another name: is this the right patient?".into());
     }
     let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
@@ -147,6 +157,25 @@ mod tests {
             assert!(error.contains(word), "{error}");
             assert_eq!(exams.current().unwrap().patient.name, "PHANTOM^EVA", "nothing changed");
         }
+    }
+
+    #[test]
+    fn an_exam_of_nobody_is_given_to_one_patient_and_stays_the_same_exam() {
+        let mut exams = Exams::default();
+        let nobody = || crate::live::identity::nobody("2026-01-31T09:30:00Z");
+        assert!(matches!(start(&mut exams, nobody()), Ok(Done::Changed(_))));
+        exams.mark().unwrap();
+        assert!(matches!(start(&mut exams, nobody()), Ok(Done::Already(_))));
+        assert!(start(&mut exams, patient("", "PHANTOM^EVA", "")).is_err(), "not to another nobody");
+        let eva = || patient("7", "PHANTOM^EVA", "19700101");
+        let done = exams.start(eva(), "2026-01-31T10:00:00Z", "2.25.2");
+        assert!(matches!(done, Ok(Done::Bound(_))), "{done:?}");
+        let exam = exams.current().unwrap();
+        assert_eq!((&exam.patient, exam.study_uid.as_str(), exam.marks), (&eva(), "2.25.1", 1));
+        assert_eq!(exam.started_utc, "2026-01-01T10:00:00Z");
+        assert!(start(&mut exams, patient("8", "PHANTOM^ADA", "")).unwrap_err().contains("another patient"));
+        assert!(start(&mut exams, nobody()).unwrap_err().contains("another patient"), "nor to nobody again");
+        assert!(matches!(start(&mut exams, eva()), Ok(Done::Already(_))));
     }
 
     #[test]

@@ -75,6 +75,12 @@ impl Learner {
         Profile::parse(&profile.to_toml()?)
     }
 
+    /// Millimetres of tissue in a pixel of the last picture, by the ticks of `profile`.
+    pub fn mm_per_pixel(&self, profile: &Profile) -> Option<f32> {
+        let (area, mm_per_tick) = profile.ticks().filter(|_| profile.screen == self.size)?;
+        Some(mm_per_tick / ticks::find(&self.cut(area), area.width)?.spacing)
+    }
+
     /// The largest connected region that changes.
     fn sector(&self) -> Option<Area> {
         let blocks = Blocks::new(self.size, |pixels| {
@@ -229,14 +235,14 @@ impl Blocks {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const SIZE: [usize; 2] = [320, 240];
-    const SECTOR: Area = Area { x: 80, y: 40, width: 160, height: 160 };
+    pub const SIZE: [usize; 2] = [320, 240];
+    pub const SECTOR: Area = Area { x: 80, y: 40, width: 160, height: 160 };
 
     /// A screen with speckle in the sector, ticks to the right of it, a name at the top and a clock that runs.
-    fn screen(number: u32) -> Vec<u8> {
+    pub fn screen(number: u32) -> Vec<u8> {
         let mut grey = vec![10; SIZE[0] * SIZE[1]];
         let mut word = 0x9E37_79B9u32.wrapping_mul(number + 1);
         for y in SECTOR.y..SECTOR.end()[1] {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use hal::capture::Frame;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::worklist::Worklist;
 
 use super::record::journal::Begun;
 use crate::report::{ModelIdentity, uid};
@@ -108,6 +110,20 @@ pub struct Patient {
     pub accession_number: String,
 }
 
+/// An exam that is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Order {
+    pub patient: Patient,
+    /// As the worklist gives it; a new one when absent.
+    pub study_uid: Option<String>,
+}
+
+impl From<Patient> for Order {
+    fn from(patient: Patient) -> Self {
+        Self { patient, study_uid: None }
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Status {
     pub sign: Sign,
@@ -185,7 +201,7 @@ pub enum RecordingState {
 #[derive(Debug)]
 pub enum Command {
     /// Refused when another patient's exam runs.
-    StartExam(Patient, Reply),
+    StartExam(Order, Reply),
     StopExam(Reply),
     /// The picture stands still on the page; the device goes on.
     Freeze(bool, Reply),
@@ -205,6 +221,10 @@ pub struct View {
     pub stats: watch::Receiver<Arc<Stats>>,
     pub recording: watch::Receiver<Arc<Recording>>,
     pub commands: mpsc::Sender<Command>,
+    /// Who is expected.
+    pub worklist: Worklist,
+    /// One profile is learnt at a time.
+    pub lessons: Arc<Semaphore>,
 }
 
 /// The far end.
@@ -235,6 +255,8 @@ pub fn channel() -> (Stage, View) {
             stats: seen_stats,
             recording: seen_recording,
             commands: ask,
+            worklist: Worklist::default(),
+            lessons: Arc::new(Semaphore::new(1)),
         },
     )
 }

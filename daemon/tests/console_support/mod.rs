@@ -11,7 +11,8 @@ use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
 use scansided::config::settings;
 use scansided::console::{HEADER, Server};
-use scansided::live::view::{self, Picture, Stage};
+use scansided::live::view::{self, Picture, Stage, View};
+use scansided::live::worklist::Worklist;
 use scansided::shutdown::{self, Trigger};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +42,12 @@ impl Site {
     }
 
     pub async fn with(settings: settings::Console) -> Self {
+        Self::expecting(settings, Worklist::default()).await
+    }
+
+    pub async fn expecting(settings: settings::Console, worklist: Worklist) -> Self {
         let (stage, view) = view::channel();
+        let view = View { worklist, ..view };
         let (trigger, shutdown) = shutdown::channel();
         let server = Server::bind(&settings).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));

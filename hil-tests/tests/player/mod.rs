@@ -10,7 +10,9 @@ use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
 use scansided::config::settings::Console;
 use scansided::console::Server;
-use scansided::live::view::{self, Command, Exam, Latency, Lesion, Overlay, Picture, Sign, Stage, Stats, Status};
+use scansided::live::identity;
+use scansided::live::view::{self, Command, Exam, Latency, Lesion, Overlay, Picture, Sign, Stage, Stats, Status, View};
+use scansided::live::worklist::Worklist;
 use scansided::shutdown::{self, Trigger};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -44,12 +46,22 @@ impl Player {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
+    /// On a box that has a worklist.
+    pub async fn expecting(worklist: Worklist) -> Self {
+        Self::with(SocketAddr::from(([127, 0, 0, 1], 0)), worklist).await
+    }
+
     pub async fn start_at(address: SocketAddr) -> Self {
+        Self::with(address, Worklist::default()).await
+    }
+
+    async fn with(address: SocketAddr, worklist: Worklist) -> Self {
         let settings = Console { address: address.to_string(), ..Console::default() };
         let server = Server::bind(&settings).await.unwrap();
         let address = server.address();
         let (trigger, shutdown) = shutdown::channel();
         let (stage, view) = view::channel();
+        let view = View { worklist, ..view };
         let Stage { pictures, overlay, status, stats, commands } = stage;
         status.send_replace(Arc::new(Status {
             sign: Sign::Ready,
@@ -84,6 +96,18 @@ impl Player {
         self.switches.dark.store(!pictures, Ordering::Relaxed);
         self.switches.blind.store(blind, Ordering::Relaxed);
         self.status.send_modify(|status| Arc::make_mut(status).sign = sign);
+    }
+
+    /// An exam begins of itself.
+    pub fn begin_for_nobody(&self) {
+        let started_utc = "2026-01-31T09:30:00Z".to_owned();
+        let patient = identity::nobody(&started_utc);
+        let exam = Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0 };
+        self.status.send_modify(|status| Arc::make_mut(status).exam = Some(exam));
+    }
+
+    pub fn exam(&self) -> Option<Exam> {
+        self.status.borrow().exam.clone()
     }
 
     pub fn hold_overlay(&self, hold: bool) {
@@ -138,7 +162,8 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
     let change = |how: &dyn Fn(&mut Status)| status.send_modify(|status| how(Arc::make_mut(status)));
     while let Some(command) = commands.recv().await {
         let (reply, answer) = match command {
-            Command::StartExam(patient, reply) => {
+            Command::StartExam(order, reply) => {
+                let patient = order.patient;
                 let started_utc = "2026-01-31T09:30:00Z".to_owned();
                 let exam = Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0 };
                 change(&|status| status.exam = Some(exam.clone()));

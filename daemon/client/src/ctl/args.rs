@@ -35,11 +35,14 @@ PACKAGE is an id, or id@version where there are several versions.";
 const LIVE_HELP: &str = "\
 Examples:
   scansidectl live status
+  scansidectl live worklist
+  scansidectl live start --accession A-1
   scansidectl live start --patient-id P1 --name 'DOE^JANE' --birth-date 19700101
   scansidectl live mark
   scansidectl live stats
   scansidectl --json live stats | jq '.stages[] | select(.stage == \"overlay\").p99'
-  scansidectl live stop";
+  scansidectl live stop
+  scansidectl live profile learn --out scanner.toml";
 
 /// Controls a Scanside imaging appliance.
 #[derive(Debug, Parser)]
@@ -240,16 +243,18 @@ pub enum LiveCommand {
     Status,
     /// How long each stage takes, what was lost: of the exam, or since the start.
     Stats,
-    /// Begin an exam.
+    /// Who is expected, as the worklist says.
+    Worklist,
+    /// Begin an exam, or say whose exam it is that began of itself.
     Start {
-        #[arg(long, value_name = "ID")]
-        patient_id: String,
+        #[arg(long, value_name = "ID", required_unless_present = "accession")]
+        patient_id: Option<String>,
         /// As in DICOM: FAMILY^GIVEN.
-        #[arg(long)]
-        name: String,
+        #[arg(long, required_unless_present = "accession")]
+        name: Option<String>,
         #[arg(long, value_name = "YYYYMMDD")]
         birth_date: Option<String>,
-        /// Accession number of the order.
+        /// Accession number of the order; alone, the worklist says whose it is.
         #[arg(long, value_name = "NUMBER")]
         accession: Option<String>,
     },
@@ -263,6 +268,27 @@ pub enum LiveCommand {
     Mark,
     /// Show each change of sign and exam, as it happens.
     Watch,
+    /// Scanner profiles: where image, text and depth scale are on the screen.
+    Profile {
+        #[command(subcommand)]
+        command: ProfileCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// Propose a profile from the scanner's picture. Scan something meanwhile; look at what is proposed before you use it.
+    Learn {
+        /// Look for so long.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=20))]
+        seconds: u32,
+        /// What the profile is called; by the size of the screen when absent.
+        #[arg(long)]
+        name: Option<String>,
+        /// Write the profile here instead of to standard output; the file must not exist.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use zbus::fdo::{PropertiesChangedStream, PropertiesProxy};
 use super::args::LiveCommand;
 use super::failure::Failure;
 use super::output::{Output, Tone, count, field, state_cell, tone_of};
-use super::time;
+use super::{profile, time, worklist};
 use crate::{Exam, Live, LiveProxy, Options, Stats};
 
 pub async fn run(connection: &Connection, command: LiveCommand, output: &Output) -> Result<(), Failure> {
@@ -19,7 +19,9 @@ pub async fn run(connection: &Connection, command: LiveCommand, output: &Output)
         LiveCommand::Status => status(&live, output).await,
         LiveCommand::Stats => stats(&live, output).await,
         LiveCommand::Start { patient_id, name, birth_date, accession } => {
-            let mut patient = Options::from([("id", patient_id.into()), ("name", name.into())]);
+            let mut patient = Options::new();
+            patient.extend(patient_id.map(|id| ("id", id.into())));
+            patient.extend(name.map(|name| ("name", name.into())));
             patient.extend(birth_date.map(|date| ("birth_date", date.into())));
             patient.extend(accession.map(|number| ("accession_number", number.into())));
             told(live.start_exam(patient).await?, output)
@@ -29,6 +31,8 @@ pub async fn run(connection: &Connection, command: LiveCommand, output: &Output)
         LiveCommand::Unfreeze => told(live.freeze(false).await?, output),
         LiveCommand::Mark => told(live.mark().await?, output),
         LiveCommand::Watch => watch(connection, &live, output).await,
+        LiveCommand::Worklist => worklist::list(&live, output).await,
+        LiveCommand::Profile { command } => profile::run(&live, command, output).await,
     }
 }
 

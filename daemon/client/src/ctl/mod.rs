@@ -11,6 +11,7 @@ mod maker;
 mod models;
 mod outbox;
 mod output;
+mod profile;
 mod quarantine;
 mod series;
 mod shadow;
@@ -18,6 +19,7 @@ mod status;
 mod studies;
 mod time;
 mod watch;
+mod worklist;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,8 @@ pub(super) enum Place {
     Root,
     /// Inside the functional groups of an enhanced multi-frame object: the first of each stands for all.
     FunctionalGroups,
+    /// Inside the scheduled steps of a worklist item: the first of each.
+    ScheduledStep,
     Elsewhere,
 }
 
@@ -140,10 +142,19 @@ const GROUPED: &[Tag] = &[
     tags::RESCALE_SLOPE,
 ];
 
+/// Of a worklist item.
+const SCHEDULED: &[Tag] = &[
+    tags::MODALITY,
+    tags::SCHEDULED_PROCEDURE_STEP_START_DATE,
+    tags::SCHEDULED_PROCEDURE_STEP_START_TIME,
+    tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION,
+];
+
 #[derive(Debug, Default)]
 pub(super) struct Values {
     root: Vec<(RawElement, Syntax)>,
     grouped: Vec<(RawElement, Syntax)>,
+    scheduled: Vec<(RawElement, Syntax)>,
     pixel_data: Option<PixelData>,
 }
 
@@ -153,12 +164,17 @@ impl Values {
         match place {
             Place::Root => (COPIED.contains(&tag) || FACTS.contains(&tag)) && find(&self.root, tag).is_none(),
             Place::FunctionalGroups => GROUPED.contains(&tag) && find(&self.grouped, tag).is_none(),
+            Place::ScheduledStep => SCHEDULED.contains(&tag) && find(&self.scheduled, tag).is_none(),
             Place::Elsewhere => false,
         }
     }
 
     pub(super) fn take(&mut self, place: Place, tag: Tag, vr: VR, value: Vec<u8>, syntax: Syntax) {
-        let list = if place == Place::Root { &mut self.root } else { &mut self.grouped };
+        let list = match place {
+            Place::Root => &mut self.root,
+            Place::ScheduledStep => &mut self.scheduled,
+            Place::FunctionalGroups | Place::Elsewhere => &mut self.grouped,
+        };
         list.push((RawElement { tag, vr, value }, syntax));
     }
 
@@ -238,6 +254,12 @@ impl Values {
             uid if uid.len() > LONGEST_UID => Err(ScanError::TooLong { what, limit: LONGEST_UID }),
             uid => Ok(uid),
         }
+    }
+
+    /// Empty when it was not met there.
+    pub(super) fn raw(&self, place: Place, tag: Tag) -> &[u8] {
+        let list = if place == Place::ScheduledStep { &self.scheduled } else { &self.root };
+        find(list, tag).map_or(&[], |(element, _)| &element.value)
     }
 
     fn bytes(&self, tag: Tag) -> &[u8] {

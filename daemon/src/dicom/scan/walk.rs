@@ -208,6 +208,7 @@ fn place(stack: &[Level]) -> Place {
         Some(LevelKind::Sequence(
             tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE | tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
         )) => Place::FunctionalGroups,
+        Some(LevelKind::Sequence(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE)) => Place::ScheduledStep,
         Some(_) => Place::Elsewhere,
     }
 }

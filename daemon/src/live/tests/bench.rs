@@ -373,7 +373,7 @@ impl Bench {
     }
 
     pub async fn start(&self, patient: Patient) -> Result<String, String> {
-        self.ask(|reply| Command::StartExam(patient, reply)).await
+        self.ask(|reply| Command::StartExam(patient.into(), reply)).await
     }
 
     pub async fn stop(&self) -> Result<String, String> {

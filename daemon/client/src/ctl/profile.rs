@@ -1,0 +1,109 @@
+//! `live profile learn`: a scanner profile, proposed from the picture that the daemon captures.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::ProfileCommand;
+use super::failure::Failure;
+use super::output::{Output, count};
+use crate::{Area, Learnt, LiveProxy, Options};
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub async fn run(live: &LiveProxy<'_>, command: ProfileCommand, output: &Output) -> Result<(), Failure> {
+    let ProfileCommand::Learn { seconds, name, out } = command;
+    // Before the time is spent.
+    if let Some(out) = out.as_ref().filter(|out| out.exists()) {
+        return Err(Failure::new(format!("{} is there already", out.display()), "choose another name for --out"));
+    }
+    let mut options = Options::from([("seconds", seconds.into())]);
+    options.extend(name.map(|name| ("name", name.into())));
+    let (toml, summary) = looking(seconds, output, live.learn_profile(options)).await?;
+    let learnt = Learnt::of(&summary);
+    if let Some(out) = &out {
+        write(out, &toml)?;
+    }
+    if output.is_json() {
+        return output.json(&serde_json::json!({ "toml": toml, "file": out, "summary": learnt }));
+    }
+    if out.is_none() {
+        output.line(toml.trim_end())?;
+    }
+    for line in told(&learnt, out.as_ref()) {
+        eprintln!("{line}");
+    }
+    Ok(())
+}
+
+/// Shows how far it is, for people at a terminal.
+async fn looking<T>(seconds: u32, output: &Output, call: impl Future<Output = T>) -> T {
+    let bar = if output.shows_progress() { ProgressBar::new(seconds.into()) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("looking at the picture {wide_bar} {pos} of {len} s") {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    let (mut call, mut tick) = (std::pin::pin!(call), tokio::time::interval(LOOK_EVERY));
+    loop {
+        tokio::select! {
+            answer = &mut call => {
+                bar.finish_and_clear();
+                return answer;
+            }
+            _ = tick.tick() => bar.set_position(bar.elapsed().as_secs().min(seconds.into())),
+        }
+    }
+}
+
+fn write(out: &Path, toml: &str) -> Result<(), Failure> {
+    let written = File::create_new(out).and_then(|mut file| file.write_all(toml.as_bytes()));
+    written.map_err(|error| Failure::new(format!("{}: {error}", out.display()), "choose another file for --out"))
+}
+
+/// For people, beside the profile.
+fn told(learnt: &Learnt, out: Option<&PathBuf>) -> Vec<String> {
+    let (width, height) = learnt.screen;
+    let area = |(x, y, width, height): Area| format!("{width}x{height} at {x},{y}");
+    let scale = match (learnt.ticks, learnt.mm_per_tick, learnt.mm_per_pixel) {
+        (Some(ticks), Some(mm), Some(pixel)) => {
+            format!("scale       ticks in {}, taken for {mm} mm each: {pixel:.4} mm a pixel now", area(ticks))
+        }
+        (Some(ticks), Some(mm), None) => format!("scale       ticks in {}, taken for {mm} mm each", area(ticks)),
+        _ => "scale       none found: no sizes are given until one is written into the profile".into(),
+    };
+    let texts = count(learnt.text_areas, "area", "areas");
+    let path = out.map_or_else(|| "its path".to_owned(), |out| format!("{:?}", out.display().to_string()));
+    vec![
+        format!("learnt from {} of {width}x{height}:", count(learnt.pictures, "picture", "pictures")),
+        format!("  image       {}", area(learnt.sector)),
+        format!("  {scale}"),
+        format!("  text        {texts}, all taken to identify the patient; the freeze icon is not looked for"),
+        format!("Look at it before you use it; then set [live] profile = {path} and restart scansided."),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_scale_is_said() {
+        let mut learnt = Learnt {
+            pictures: 200,
+            screen: (1280, 720),
+            sector: (236, 64, 800, 616),
+            ticks: Some((1040, 64, 6, 616)),
+            mm_per_tick: Some(5.0),
+            mm_per_pixel: Some(0.0625),
+            text_areas: 1,
+        };
+        let said = told(&learnt, None).join("\n");
+        for words in ["200 pictures of 1280x720", "800x616 at 236,64", "0.0625 mm a pixel", "1 area,"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        (learnt.ticks, learnt.mm_per_tick, learnt.mm_per_pixel) = (None, None, None);
+        assert!(told(&learnt, Some(&"a.toml".into())).join("\n").contains("none found"));
+    }
+}

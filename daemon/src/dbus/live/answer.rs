@@ -1,0 +1,90 @@
+//! Values of the live path as dictionaries of the bus. Plain functions.
+
+use zbus::{OwnedVariant, Variant};
+
+use std::collections::HashMap;
+
+use super::Dictionary;
+use crate::live::lesson::Proposal;
+use crate::live::profile::Area;
+use crate::live::view::{Exam, Latency, Stats};
+use crate::live::worklist::{Entry, Listing};
+
+fn dictionary<const N: usize>(entries: [(&str, OwnedVariant); N]) -> Dictionary {
+    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Only values without file descriptors come here, and those always have an owned form.
+fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
+    OwnedVariant::try_from(value.into()).unwrap_or_else(|_| OwnedVariant::from(false))
+}
+
+pub fn exam(exam: &Exam) -> Dictionary {
+    let Exam { study_uid, patient, started_utc, marks } = exam;
+    dictionary([
+        ("StudyUid", owned(study_uid.as_str())),
+        ("PatientId", owned(patient.id.as_str())),
+        ("PatientName", owned(patient.name.as_str())),
+        ("BirthDate", owned(patient.birth_date.as_str())),
+        ("AccessionNumber", owned(patient.accession_number.as_str())),
+        ("StartedUtc", owned(started_utc.as_str())),
+        ("Marks", owned(*marks)),
+    ])
+}
+
+pub fn stats(stats: &Stats) -> Dictionary {
+    let stage = |(name, latency): &(String, Latency)| -> HashMap<String, Variant<'static>> {
+        let Latency { count, p50, p99, p999, max } = *latency;
+        let numbers = [("P50", p50), ("P99", p99), ("P999", p999), ("Max", max)];
+        let mut entries: HashMap<_, _> = numbers.map(|(name, ms)| (name.to_owned(), Variant::from(ms))).into();
+        entries.insert("Stage".into(), Variant::from(name.clone()));
+        entries.insert("Count".into(), Variant::from(count));
+        entries
+    };
+    dictionary([
+        ("Pictures", owned(stats.pictures)),
+        ("Lost", owned(stats.lost)),
+        ("Inferred", owned(stats.inferred)),
+        ("Stages", owned(stats.stages.iter().map(stage).collect::<Vec<_>>())),
+    ])
+}
+
+pub fn entry(entry: &Entry) -> Dictionary {
+    let Entry { patient, study_uid, date, time, modality, description } = entry;
+    dictionary([
+        ("PatientId", owned(patient.id.as_str())),
+        ("PatientName", owned(patient.name.as_str())),
+        ("BirthDate", owned(patient.birth_date.as_str())),
+        ("AccessionNumber", owned(patient.accession_number.as_str())),
+        ("StudyUid", owned(study_uid.as_str())),
+        ("Date", owned(date.as_str())),
+        ("Time", owned(time.as_str())),
+        ("Modality", owned(modality.as_str())),
+        ("Description", owned(description.as_str())),
+    ])
+}
+
+/// `3: damaged DICOM files`.
+pub fn skipped(listing: &Listing) -> Vec<String> {
+    listing.skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect()
+}
+
+pub fn proposal(proposal: &Proposal) -> Dictionary {
+    let Proposal { profile, pictures, mm_per_pixel, .. } = proposal;
+    let pixels = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let area = |Area { x, y, width, height }: Area| owned((pixels(x), pixels(y), pixels(width), pixels(height)));
+    let mut summary = dictionary([
+        ("Pictures", owned(pixels(*pictures))),
+        ("Screen", owned((pixels(profile.screen[0]), pixels(profile.screen[1])))),
+        ("Sector", area(profile.sector)),
+        ("TextAreas", owned(pixels(profile.text.len()))),
+    ]);
+    if let Some((ticks, mm_per_tick)) = profile.ticks() {
+        summary.insert("Ticks".into(), area(ticks));
+        summary.insert("MmPerTick".into(), owned(f64::from(mm_per_tick)));
+    }
+    if let Some(mm) = mm_per_pixel {
+        summary.insert("MmPerPixel".into(), owned(f64::from(*mm)));
+    }
+    summary
+}
