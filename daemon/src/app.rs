@@ -27,6 +27,7 @@ use crate::live::supply::FromShelf;
 use crate::live::view::View;
 use crate::live::worklist::Worklist;
 use crate::model::{Models, Shelf};
+use crate::series::Kind;
 use crate::shutdown::{Shutdown, Trigger};
 use crate::spool::Spool;
 use crate::store::{self, Durability, Store, deliveries, jobs, series};
@@ -315,7 +316,9 @@ fn queue_again(
     let now = store::now_utc();
     let mut queued = Vec::new();
     for row in series::of_study(&transaction, study_uid)? {
-        if row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused) {
+        // An exam that could not be made into results is tried again; one that was has left nothing to try.
+        let exam = row.kind == Kind::Exam && row.state == Refused;
+        if exam || row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused) {
             let version = series::completed(&transaction, row.id, "rerun", &now)?;
             let job = jobs::enqueue(&transaction, row.id, version, &now)?;
             if urgent {

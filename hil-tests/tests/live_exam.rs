@@ -3,63 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::Duration;
+mod live_support;
 
-use hil_tests::appliance::{Appliance, Setup};
+use std::path::Path;
+use std::process::Command;
+
 use hil_tests::phantom::ultrasound::layout::Name;
-use hil_tests::phantom::ultrasound::{Options, Video, y4m};
 use hil_tests::{deadline, tools};
+use live_support::{WITHIN, record, refused, said, watching};
 use scanside_client::{Exam, Live, LiveProxy};
 use scansided::live::profile::{Area, Profile, Profiles};
-
-const WITHIN: Duration = Duration::from_secs(60);
-
-/// Four seconds of a phantom's video, of a seed that nothing was trained on; and its millimetres in a pixel.
-fn record(layout: Name, folder: &Path) -> (PathBuf, f64) {
-    let options = Options { layout, seconds: 4.0, fps: 15.0, lesions: Some(1) };
-    let video = Video::new(2_000_003, &options);
-    let path = folder.join("scan.y4m");
-    let mut file = y4m::Writer::new(&path, video.layout.width, video.layout.height, options.fps).unwrap();
-    (0..video.frames()).for_each(|number| file.frame(&video.frame(number).screen).unwrap());
-    file.finish().unwrap();
-    (path, video.truth(Vec::new()).mm_per_pixel.into())
-}
-
-/// A box that sees the video, and a proxy that caches nothing.
-async fn watching(video: &Path, more: &str) -> (Appliance, LiveProxy<'static>) {
-    let extra = format!("[live]\ndevice = \"replay:{}\"\n{more}\n[console]\naddress = \"off\"\n", video.display());
-    let appliance = Appliance::start(&Setup { extra, ..Setup::default() }).await.unwrap();
-    let connection = appliance.bus.connect().await.unwrap();
-    let builder = LiveProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No);
-    let live = builder.build().await.unwrap();
-    deadline::until("a picture", WITHIN, async || {
-        let sign = live.sign().await.unwrap();
-        ["ready", "no_overlay", "paused"].contains(&sign.as_str()).then_some(())
-    })
-    .await
-    .unwrap();
-    (appliance, live)
-}
-
-async fn scansidectl(appliance: &Appliance, arguments: &[&str]) -> Output {
-    let mut command = Command::new(tools::our_binary("scansidectl").unwrap());
-    command.args(["--bus", &appliance.bus.address]).args(arguments);
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
-}
-
-async fn said(appliance: &Appliance, arguments: &[&str]) -> String {
-    let output = scansidectl(appliance, arguments).await;
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-async fn refused(appliance: &Appliance, arguments: &[&str]) -> String {
-    let output = scansidectl(appliance, arguments).await;
-    assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8(output.stderr).unwrap()
-}
 
 /// Intersection over union.
 fn overlap(a: Area, b: Area) -> f64 {

@@ -77,6 +77,15 @@ function showStatus() {
   refresh();
 }
 
+// Whether the exam is kept: who relies on it must see at once when it is not.
+function showRecording(recording) {
+  const label = by("recording");
+  const failed = recording.state === "failed";
+  label.hidden = recording.state === "off";
+  label.classList.toggle("bad", failed);
+  label.textContent = failed ? `Not recorded: ${recording.reason}` : "\u25cf Recording";
+}
+
 function notice(words, bad = false) {
   by("notice").textContent = words;
   by("notice").classList.toggle("bad", bad);
@@ -117,6 +126,7 @@ const send = connect({
     sound.hear(overlay.lesions);
   },
   stats: (stats) => figures.stats(stats),
+  recording: showRecording,
 });
 
 const freeze = () => ask("/freeze", { on: signState() !== "paused" }).then(notice, (error) => notice(error.message, true));

@@ -50,6 +50,10 @@ pub trait Live {
     #[zbus(property)]
     fn exam(&self) -> zbus::Result<HashMap<String, OwnedVariant>>;
     #[zbus(property)]
+    fn recording(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn recording_reason(&self) -> zbus::Result<String>;
+    #[zbus(property)]
     fn stats(&self) -> zbus::Result<HashMap<String, OwnedVariant>>;
 }
 
@@ -68,6 +72,9 @@ pub struct Live {
     /// Pixels.
     pub size: (u32, u32),
     pub exam: Option<Exam>,
+    /// `off`, `on` or `failed`, and why.
+    pub recording: String,
+    pub recording_reason: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -145,6 +152,9 @@ pub struct Stats {
     pub pictures: u64,
     pub lost: u64,
     pub inferred: u64,
+    /// Pictures that the recorder took, and missed.
+    pub recorded: u64,
+    pub skipped: u64,
     /// In the order of the path.
     pub stages: Vec<Stage>,
 }
@@ -174,6 +184,8 @@ impl Live {
             simulated: live.simulated().await?,
             size: live.size().await?,
             exam: Exam::of(&live.exam().await?),
+            recording: live.recording().await?,
+            recording_reason: some(live.recording_reason().await?),
         })
     }
 }
@@ -193,6 +205,8 @@ impl Stats {
             pictures: count(entries, "Pictures"),
             lost: count(entries, "Lost"),
             inferred: count(entries, "Inferred"),
+            recorded: count(entries, "Recorded"),
+            skipped: count(entries, "Skipped"),
             stages: stages.unwrap_or_default().iter().map(Stage::of).collect(),
         }
     }

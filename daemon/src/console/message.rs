@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::live::view::{Overlay, Stats, Status};
+use crate::live::view::{Overlay, Recording, Stats, Status};
 
 /// Bytes before the JPEG: sequence and time of capture in microseconds, each 64 bits, little end first.
 pub const HEADER: usize = 16;
@@ -23,6 +23,7 @@ pub enum Text<'a> {
     Status(&'a Status),
     Overlay(&'a Overlay),
     Stats(&'a Stats),
+    Recording(&'a Recording),
     /// At least once a second something comes; who hears nothing has lost us.
     Alive,
 }

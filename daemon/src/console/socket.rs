@@ -55,6 +55,7 @@ impl Page {
         view.status.mark_changed();
         view.overlay.mark_changed();
         view.stats.mark_changed();
+        view.recording.mark_changed();
         pictures.mark_changed();
         loop {
             let may_send = self.on_the_way.len() < WINDOW;
@@ -62,6 +63,7 @@ impl Page {
                 biased;
                 () = shutdown.wait() => return self.close().await,
                 Some(status) = next(&mut view.status) => self.tell(&Text::Status(&status)).await?,
+                Some(recording) = next(&mut view.recording) => self.tell(&Text::Recording(&recording)).await?,
                 message = self.socket.recv() => match message {
                     Some(message) => if !self.hear(&message?) { return Ok("it closed") },
                     None => return Ok("it is gone"),

@@ -15,7 +15,7 @@ use super::filter::Options;
 use super::{Error, filter, names, objects};
 use crate::ask::{self, Refusal, ask};
 use crate::live::lesson;
-use crate::live::view::{Command, Patient, Sign, Stats, Status, View};
+use crate::live::view::{Command, Patient, Recording, RecordingState, Sign, Stats, Status, View};
 
 /// At most four changes a second are told.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -38,6 +38,13 @@ impl Live {
         match &self.view {
             Some(view) => of(&view.status.borrow()),
             None => of(&Status::default()),
+        }
+    }
+
+    fn recording_of<T>(&self, of: impl FnOnce(&Recording) -> T) -> T {
+        match &self.view {
+            Some(view) => of(&view.recording.borrow()),
+            None => of(&Recording::default()),
         }
     }
 
@@ -205,13 +212,33 @@ impl Live {
         self.status(|status| status.exam.as_ref().map(answer::exam).unwrap_or_default())
     }
 
-    /// Of the exam, or since the start when there is none. Pictures t, Lost t, Inferred t, Stages aa{sv}: Stage s,
+    /// Whether the exam is recorded: off (no exam runs, or recording is off), on or failed.
+    #[zbus(property)]
+    fn recording(&self) -> &'static str {
+        match self.recording_of(|recording| recording.state.clone()) {
+            RecordingState::Off => "off",
+            RecordingState::On => "on",
+            RecordingState::Failed { .. } => "failed",
+        }
+    }
+
+    /// Why the exam is not recorded, in plain words; empty unless it failed.
+    #[zbus(property)]
+    fn recording_reason(&self) -> String {
+        match self.recording_of(|recording| recording.state.clone()) {
+            RecordingState::Failed { reason } => reason,
+            RecordingState::Off | RecordingState::On => String::new(),
+        }
+    }
+
+    /// Of the exam, or since the start when there is none. Pictures t, Lost t, Inferred t, Recorded t, Skipped t (pictures
+    /// that the recorder took and missed), Stages aa{sv}: Stage s,
     /// Count t, P50 d, P99 d, P999 d, Max d (milliseconds). Told at most four times a second.
     #[zbus(property)]
     fn stats(&self) -> Dictionary {
         match &self.view {
-            Some(view) => answer::stats(&view.stats.borrow()),
-            None => answer::stats(&Stats::default()),
+            Some(view) => answer::stats(&view.stats.borrow(), &view.recording.borrow()),
+            None => answer::stats(&Stats::default(), &Recording::default()),
         }
     }
 }
@@ -292,6 +319,7 @@ pub async fn follow(connection: Connection, view: Option<View>) -> Result<(), Er
         tokio::select! {
             () = changed(&mut view.status) => {}
             () = changed(&mut view.stats) => {}
+            () = changed(&mut view.recording) => {}
         }
     }
 }

@@ -62,12 +62,13 @@ impl Player {
         let (trigger, shutdown) = shutdown::channel();
         let (stage, view) = view::channel();
         let view = View { worklist, ..view };
-        let Stage { pictures, overlay, status, stats, commands } = stage;
+        let Stage { pictures, overlay, status, stats, recording: _, commands } = stage;
         status.send_replace(Arc::new(Status {
             sign: Sign::Ready,
             source: "synthetic".into(),
             profile: "linear 1280x720".into(),
             model: "us-breast 0.1.0".into(),
+            made_by: None,
             mark: Some("not for diagnosis".into()),
             simulated: true,
             size: [WIDTH, HEIGHT],

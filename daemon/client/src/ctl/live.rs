@@ -54,12 +54,18 @@ async fn status(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
         ("Model", now.model.clone().unwrap_or_else(|| "none".into())),
         ("Results", now.label.clone().unwrap_or_default()),
         ("Exam", now.exam.as_ref().map_or_else(|| "none".into(), exam)),
+        ("Recording", recording(&now)),
     ] {
         if !value.is_empty() {
             field(&mut table, name, value);
         }
     }
     output.print(table)
+}
+
+fn recording(live: &Live) -> String {
+    let reason = live.recording_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{}{reason}", live.recording)
 }
 
 fn source(live: &Live) -> String {
@@ -85,7 +91,9 @@ async fn stats(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
         return output.json(&now);
     }
     let pictures = count(now.pictures, "picture", "pictures");
-    output.line(&format!("{pictures}, {} lost, {} looked at by the model", now.lost, now.inferred))?;
+    let recorded = if now.recorded == 0 { String::new() } else { format!(", {} recorded", now.recorded) };
+    let looked = format!("{pictures}, {} lost, {} looked at by the model{recorded}", now.lost, now.inferred);
+    output.line(&looked)?;
     if now.stages.is_empty() {
         return Ok(());
     }
@@ -137,5 +145,9 @@ fn print(now: &Live, output: &Output) -> Result<(), Failure> {
     let sign = output.paint(&now.sign.replace('_', " "), tone_of(&now.sign));
     let reason = now.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let exam = now.exam.as_ref().map_or_else(|| "no exam".into(), exam);
-    output.line(&format!("{}  {sign}{reason}; {exam}", output.paint(&time::clock(), Tone::Weak)))
+    let recording = match now.recording.as_str() {
+        "failed" => format!("; not recorded: {}", now.recording_reason.as_deref().unwrap_or("no reason")),
+        _ => String::new(),
+    };
+    output.line(&format!("{}  {sign}{reason}; {exam}{recording}", output.paint(&time::clock(), Tone::Weak)))
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::Dictionary;
 use crate::live::lesson::Proposal;
 use crate::live::profile::Area;
-use crate::live::view::{Exam, Latency, Stats};
+use crate::live::view::{Exam, Latency, Recording, Stats};
 use crate::live::worklist::{Entry, Listing};
 
 fn dictionary<const N: usize>(entries: [(&str, OwnedVariant); N]) -> Dictionary {
@@ -32,7 +32,7 @@ pub fn exam(exam: &Exam) -> Dictionary {
     ])
 }
 
-pub fn stats(stats: &Stats) -> Dictionary {
+pub fn stats(stats: &Stats, recording: &Recording) -> Dictionary {
     let stage = |(name, latency): &(String, Latency)| -> HashMap<String, Variant<'static>> {
         let Latency { count, p50, p99, p999, max } = *latency;
         let numbers = [("P50", p50), ("P99", p99), ("P999", p999), ("Max", max)];
@@ -45,6 +45,8 @@ pub fn stats(stats: &Stats) -> Dictionary {
         ("Pictures", owned(stats.pictures)),
         ("Lost", owned(stats.lost)),
         ("Inferred", owned(stats.inferred)),
+        ("Recorded", owned(recording.pictures)),
+        ("Skipped", owned(recording.skipped)),
         ("Stages", owned(stats.stages.iter().map(stage).collect::<Vec<_>>())),
     ])
 }
