@@ -165,6 +165,7 @@ fn kept_going(
     let (desk, clock, stop) = (desk.clone(), clock.clone(), stop.clone());
     let thread = std::thread::Builder::new().name(name.into());
     thread.spawn(move || {
+        precedence::step_forward();
         while catch_unwind(AssertUnwindSafe(&mut work)).is_err() && !stop.load(Ordering::Relaxed) {
             tracing::error!(name, "a thread crashed and begins again");
             desk.happened(Event::Fault(format!("{name} crashed; it begins again")));

@@ -1,5 +1,7 @@
 //! Looking on like a page does, and what was found beside what a phantom's video shows.
 
+pub mod figures;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -74,7 +74,7 @@ async fn replay_an_exam_reaches_the_archive_and_its_recording_goes() {
     let figures = std::fs::read_dir(spool.join("results")).unwrap().flatten();
     let figures: Vec<_> = figures.map(|job| job.path().join("latency.json")).filter(|path| path.exists()).collect();
     let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(&figures[0]).unwrap()).unwrap();
-    assert!(figures["stats"]["pictures"].as_u64().unwrap() >= 30, "{figures}");
+    assert!(figures["stats"]["pictures"].as_u64().unwrap() >= 25, "{figures}");
     assert!(said(&appliance, &["studies", "list"]).await.contains("breast ultrasound"));
     assert_eq!(Live::read(&live).await.unwrap().recording, "off");
     appliance.stop().await.unwrap();

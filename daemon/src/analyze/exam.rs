@@ -116,8 +116,9 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
     let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
     let found = if lesions == 0 { "no lesion".into() } else { count(lesions, "lesion") };
     let marks = if story.marks.is_empty() { String::new() } else { format!(", {}", count(story.marks.len(), "mark")) };
-    let why = story.ended.as_ref().filter(|(_, why)| why.contains("box")).map(|(_, why)| format!("; {why}"));
-    format!("breast ultrasound: {found}{marks}, {}{}", count(clips, "clip"), why.unwrap_or_default())
+    let interrupted = story.ended.as_ref().is_some_and(|(_, interrupted)| *interrupted);
+    let why = if interrupted { "; the box was stopped or lost its power while the exam ran" } else { "" };
+    format!("breast ultrasound: {found}{marks}, {}{why}", count(clips, "clip"))
 }
 
 /// The last model of the exam; the time is that of its end, so that a repetition makes the same objects.

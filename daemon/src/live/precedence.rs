@@ -1,5 +1,6 @@
 //! Live goes first: study work waits a little, between two patches of its network, while a live picture is looked at. And
-//! it runs at a lower priority of the scheduler. It never waits for long, so a study still finishes.
+//! it runs at a lower priority of the scheduler, live work at a higher one. It never waits for long, so a study still
+//! finishes.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -55,6 +56,16 @@ impl Drop for Claim {
 pub fn step_back() {
     if let Err(error) = rustix::process::nice(NICER) {
         tracing::warn!(%error, "study work keeps its priority");
+    }
+}
+
+/// How much less nice the threads of live work are, where the box may do that (`LimitNICE` of the unit).
+const KEENER: i32 = -10;
+
+/// From now on this thread runs before those of all else, the page's browser included.
+pub fn step_forward() {
+    if let Err(error) = rustix::process::nice(KEENER) {
+        tracing::debug!(%error, "live work has the usual priority");
     }
 }
 

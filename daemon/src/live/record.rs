@@ -196,7 +196,7 @@ impl Recorder {
     /// The exam has ended: it becomes a job.
     fn end(&mut self, stats: &Stats) {
         let Some(mut open) = self.open.take() else { return };
-        let ended = Entry::Ended { utc: now_utc(), why: "the exam was ended".into() };
+        let ended = Entry::Ended { utc: now_utc(), interrupted: false };
         let noted = open.note(&Entry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
         if let Err(reason) = noted.and_then(|()| open.files.finish()) {
             // It is handed over all the same, with what is on the disk.

@@ -1,5 +1,6 @@
 //! `make demo-live`: a phantom is scanned, the box looks on, the page shows it. Prints found beside planted and the latency of
-//! every stage; fails when a planted lesion is missed or a picture is lost.
+//! every stage; the exam's clips and reports reach an archive. Fails when a planted lesion is missed, a picture is lost or the
+//! report does not arrive.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,12 +11,14 @@ use clap::Parser;
 use hil_tests::appliance::{Appliance, Setup, fresh_folder};
 use hil_tests::browser::Browser;
 use hil_tests::demo::terminal::Terminal;
+use hil_tests::live::figures::{Beside, LOOK_EVERY, Memory, beside};
 use hil_tests::live::{Audience, Planted, found};
 use hil_tests::modality::Modality;
+use hil_tests::pacs::{Pacs, Received};
 use hil_tests::part10::Folder;
 use hil_tests::phantom::{Options, Phantom};
-use hil_tests::tools;
 use hil_tests::watch::Watch;
+use hil_tests::{deadline, tools};
 use tokio::sync::watch;
 
 /// The phantom's 30 pictures a second, twice through would see everything twice.
@@ -23,6 +26,8 @@ const WARM_UP: Duration = Duration::from_secs(20);
 const PAGE_WITHIN: Duration = Duration::from_secs(15);
 /// One chest CT, while the live path goes first.
 const READ_WITHIN: Duration = Duration::from_secs(600);
+const DELIVERED_WITHIN: Duration = Duration::from_secs(120);
+const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.34";
 
 /// Scans a breast phantom through the box.
 #[derive(Debug, Parser)]
@@ -64,7 +69,9 @@ async fn main() -> Result<()> {
     let stage = terminal.stage("box", "starts", 0);
     let port = free_port()?;
     let extra = format!("[live]\ndevice = \"replay:{}\"\n[console]\naddress = \"127.0.0.1:{port}\"\n", video.display());
-    let appliance = Appliance::start(&Setup { extra, ..Setup::default() }).await?;
+    let archive = Pacs::start("ARCHIVE", &out.join("results")).await?;
+    let destinations = vec![("archive".into(), archive.ae_title.clone(), archive.address)];
+    let appliance = Appliance::start(&Setup { extra, destinations, ..Setup::default() }).await?;
     let mut audience = Audience::join(port).await?;
     audience.wait_for_sign("ready", WARM_UP).await?;
     stage.done(&format!("page at http://127.0.0.1:{port}"));
@@ -79,8 +86,8 @@ async fn main() -> Result<()> {
     audience.forget();
     let seconds = arguments.minutes.map_or_else(|| f64::from(arguments.seconds), |minutes| 60.0 * minutes);
     let half = Duration::from_secs_f64(seconds / 2.0);
-    let memory_before = appliance.resident_bytes()?;
-    audience.listen(half).await?;
+    let mut memory = Memory::default();
+    listen(&mut audience, half, &appliance, &mut memory).await?;
     if let Some(browser) = &mut browser {
         let outlined = "document.querySelectorAll('#overlay polygon.outline').length > 0";
         let listening = audience.listen(PAGE_WITHIN);
@@ -93,15 +100,20 @@ async fn main() -> Result<()> {
             println!("  no lesion was outlined on the page while it was looked at");
         }
     }
-    audience.listen(half + Duration::from_secs(2)).await?;
-    let memory_after = appliance.resident_bytes()?;
+    listen(&mut audience, half + Duration::from_secs(2), &appliance, &mut memory).await?;
     let read = match load {
         Some(load) => format!(", {} chest CTs read meanwhile", load.end().await?),
         None => String::new(),
     };
+    let stats = audience.stats.clone();
     scansidectl(&appliance, &["live", "stop"])?;
     let page = if browser.is_some() { ", page.png" } else { " (no Chromium: no picture of the page)" };
     stage.done(&format!("{} overlays heard{read}{page}", audience.overlays.len()));
+
+    let stage = terminal.stage("results", "reach the archive", 0);
+    let mine = || archive.received().iter().any(is_exam_report);
+    deadline::until_true("the exam's report at the archive", DELIVERED_WITHIN, mine).await?;
+    stage.done(&delivered(&archive.received()));
 
     let lesions = found(&truth, &audience.overlays)?;
     terminal.heading("Found beside planted");
@@ -110,20 +122,55 @@ async fn main() -> Result<()> {
     println!("  {} outlines that lie on nothing planted", lesions.false_alarms);
 
     terminal.heading("Latency, ms");
-    let stats = &audience.stats;
     let stages: Vec<Vec<String>> = stats["stages"].as_array().into_iter().flatten().filter_map(stage_row).collect();
     terminal.table(&["stage", "count", "median", "99 %", "99.9 %", "most"], &stages);
     println!("  {} pictures, {} lost, {} looked at by the model", stats["pictures"], stats["lost"], stats["inferred"]);
-    let megabytes = [memory_before, memory_after].map(|bytes| bytes / 1_000_000);
-    println!("  memory of the box: {} MB when the exam began, {} MB at its end", megabytes[0], megabytes[1]);
-    let figures =
-        serde_json::json!({ "lesions": lesions, "stats": stats, "memory_mb": megabytes, "load": arguments.load });
+    let ratios = beside(&stats);
+    terminal.table(&["", "ms", "beside, ms", "ratio"], &ratios.iter().map(Beside::row).collect::<Vec<_>>());
+    let quarters = memory.quarters();
+    println!(
+        "  memory of the box in the quarters of the exam, most: {} MB",
+        quarters.map(|mb| mb.to_string()).join(", ")
+    );
+    let figures = serde_json::json!({
+        "lesions": lesions, "stats": stats, "beside": ratios, "memory_mb_by_quarter": quarters, "load": arguments.load,
+    });
     std::fs::write(out.join("figures.json"), serde_json::to_string_pretty(&figures)?)?;
     println!("\n  everything is in {}", arguments.out.display());
 
     let missed = lesions.planted.iter().filter(|p| p.expected && !p.found).count();
     ensure!(missed == 0, "{missed} planted lesions were missed");
     ensure!(stats["lost"] == 0, "{} pictures were lost", stats["lost"]);
+    Ok(())
+}
+
+/// A report about a breast: CTs have theirs.
+fn is_exam_report(one: &Received) -> bool {
+    let says = |word: &[u8]| std::fs::read(&one.path).is_ok_and(|bytes| bytes.windows(word.len()).any(|w| w == word));
+    one.sop_class_uid == REPORT && says(b"Breast")
+}
+
+fn delivered(received: &[Received]) -> String {
+    let of =
+        |kind: &str| received.iter().filter(|one| one.path.to_string_lossy().ends_with(&format!("{kind}.dcm"))).count();
+    format!(
+        "{} clips, {} key images, {} segmentations, {} reports in results",
+        of("-clip"),
+        of("-key"),
+        of("-seg"),
+        of("-sr")
+    )
+}
+
+/// Listens, and looks at the memory of the box now and then.
+async fn listen(audience: &mut Audience, time: Duration, box_: &Appliance, memory: &mut Memory) -> Result<()> {
+    let mut left = time;
+    while left > Duration::ZERO {
+        memory.note(box_.resident_bytes()?);
+        let span = left.min(LOOK_EVERY);
+        audience.listen(span).await?;
+        left -= span;
+    }
     Ok(())
 }
 

@@ -63,8 +63,7 @@ impl HandOver {
             return Ok(None);
         };
         if story.ended.is_none() {
-            let why = "the box was stopped or lost its power while the exam ran".into();
-            let line = journal::line(&Entry::Ended { utc: now_utc(), why });
+            let line = journal::line(&Entry::Ended { utc: now_utc(), interrupted: true });
             // A torn line before it must not take it along.
             let mut journal = std::fs::OpenOptions::new().append(true).open(folder.join(JOURNAL)).map_err(told)?;
             journal.write_all(format!("\n{line}").as_bytes()).and_then(|()| journal.sync_all()).map_err(told)?;

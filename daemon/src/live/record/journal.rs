@@ -26,7 +26,8 @@ pub enum Entry {
     Ended {
         /// RFC 3339, UTC.
         utc: String,
-        why: String,
+        /// By a stop of the box, not by a user.
+        interrupted: bool,
     },
 }
 
@@ -84,8 +85,8 @@ pub struct Story {
     pub seen: Vec<Seen>,
     pub marks: Vec<Moment>,
     pub stats: Stats,
-    /// When, and why.
-    pub ended: Option<(String, String)>,
+    /// When, and whether it was interrupted.
+    pub ended: Option<(String, bool)>,
 }
 
 impl Story {
@@ -118,7 +119,7 @@ impl Story {
             }
             Entry::Marked(moment) => self.marks.push(*moment),
             Entry::Stats { stats } => self.stats = stats.clone(),
-            Entry::Ended { utc, why } => self.ended = Some((utc.clone(), why.clone())),
+            Entry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
         }
     }
 
@@ -180,7 +181,7 @@ pub mod tests {
             Entry::Scene(Scene { size: [100, 100], ..scene() }),
             Entry::Seen(seen(1, 30, 2.0)),
             Entry::Patient { patient: Patient { id: "P8".into(), ..Patient::default() } },
-            Entry::Ended { utc: "2026-11-24T03:09:00.000Z".into(), why: "asked".into() },
+            Entry::Ended { utc: "2026-11-24T03:09:00.000Z".into(), interrupted: false },
         ];
         let text: String = entries.iter().map(line).collect();
         let story = Story::read(&text).unwrap();
