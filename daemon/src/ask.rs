@@ -85,9 +85,9 @@ pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, R
         }
         wanted.accession_number.clone_from(&chosen);
     }
-    // A number alone means its entry.
-    let must =
-        !chosen.is_empty() || (wanted.id.is_empty() && wanted.name.is_empty() && !wanted.accession_number.is_empty());
+    // With a number and not all of the patient, its entry is meant.
+    let whole = !wanted.id.is_empty() && !wanted.name.is_empty();
+    let must = !chosen.is_empty() || (!whole && !wanted.accession_number.is_empty());
     if !must {
         wanted = patient(wanted)?;
     }

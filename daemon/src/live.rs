@@ -147,7 +147,7 @@ fn obey(desk: &Desk, command: Command, station: &str) {
             (reply, desk.start_exam(patient, &utc, &uid))
         }
         Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),
-        Command::Freeze(on, reply) => (reply, desk.freeze(on)),
+        Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by)),
         Command::Mark(reply) => (reply, desk.mark()),
     };
     // Who asked may be gone.

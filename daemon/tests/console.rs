@@ -11,7 +11,7 @@ use std::time::Duration;
 use console_support::{Site, within};
 use scansided::config::settings::Console;
 use scansided::console::{self, Server};
-use scansided::live::view::{self, Command, Lesion, Overlay, Sign, Stats, Status};
+use scansided::live::view::{self, By, Command, Lesion, Overlay, Sign, Stats, Status};
 use scansided::live::worklist::Worklist;
 use scansided::shutdown;
 
@@ -158,7 +158,8 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
             let (reply, words) = match command {
                 Command::StartExam(order, reply) => (reply, Ok(format!("exam of {} begun", order.patient.name))),
                 Command::StopExam(reply) => (reply, Err("no exam runs".to_owned())),
-                Command::Freeze(on, reply) => (reply, Ok(format!("frozen: {on}"))),
+                Command::Freeze(on, By::Page, reply) => (reply, Ok(format!("frozen: {on}"))),
+                Command::Freeze(_, By::Bus, reply) => (reply, Err("the page is not the bus".to_owned())),
                 Command::Mark(reply) => (reply, Ok("kept".to_owned())),
             };
             let _ = reply.send(words);

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use hil_tests::phantom::ultrasound::layout::Name;
 use hil_tests::{deadline, tools};
-use live_support::{WITHIN, record, refused, said, watching};
+use live_support::{WITHIN, record, record_wide, refused, said, watching};
 use scanside_client::{Exam, Live, LiveProxy};
 use scansided::live::profile::{Area, Profile, Profiles};
 
@@ -27,7 +27,7 @@ fn overlap(a: Area, b: Area) -> f64 {
 async fn replay_a_profile_that_is_learnt_from_the_phantoms_screens_is_the_shipped_one() {
     for layout in [Name::A, Name::B] {
         let folder = tempfile::tempdir().unwrap();
-        let (video, planted) = record(layout, folder.path());
+        let (video, planted) = record_wide(layout, folder.path());
         let (mut appliance, live) = watching(&video, "").await;
         let out = folder.path().join("learnt.toml");
         let learn = ["live", "profile", "learn", "--seconds", "6"];

@@ -66,7 +66,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
             change(status, |status| status.exam = None);
             let _ = reply.send(Ok("exam ended".into()));
         }
-        Command::Freeze(on, reply) => {
+        Command::Freeze(on, _, reply) => {
             let sign = if on { Sign::Paused { reason: "frozen".into() } } else { Sign::Ready };
             change(status, |status| status.sign = sign);
             let _ = reply.send(Ok(if on { "frozen" } else { "goes on" }.into()));

@@ -21,7 +21,7 @@ use super::door::{Denied, Door};
 use super::encode::Pictures;
 use super::{assets, socket};
 use crate::ask::{self, Refusal, ask};
-use crate::live::view::{Command, Patient, View};
+use crate::live::view::{By, Command, Patient, View};
 use crate::live::worklist::Listing;
 use crate::shutdown::Shutdown;
 
@@ -178,7 +178,7 @@ struct Freeze {
 
 async fn freeze(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
     match posted(&headers, &body) {
-        Ok(Freeze { on }) => answer(ask(&site.view, |reply| Command::Freeze(on, reply)).await),
+        Ok(Freeze { on }) => answer(ask(&site.view, |reply| Command::Freeze(on, By::Page, reply)).await),
         Err(wrong) => wrong.into_response(),
     }
 }

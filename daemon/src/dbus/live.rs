@@ -15,7 +15,7 @@ use super::filter::Options;
 use super::{Error, filter, names, objects};
 use crate::ask::{self, Refusal, ask};
 use crate::live::lesson;
-use crate::live::view::{Command, Patient, Recording, RecordingState, Sign, Stats, Status, View};
+use crate::live::view::{By, Command, Patient, Recording, RecordingState, Sign, Stats, Status, View};
 
 /// At most four changes a second are told.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -143,7 +143,7 @@ impl Live {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Error> {
-        self.ask(Verb::Freeze, connection, &header, |reply| Command::Freeze(on, reply)).await
+        self.ask(Verb::Freeze, connection, &header, |reply| Command::Freeze(on, By::Bus, reply)).await
     }
 
     /// Keeps this moment of the exam. Returns what changed, in words.

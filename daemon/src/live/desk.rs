@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::budget::{Budget, Stage as Measured};
 use super::exam::{Done, Exams};
 use super::session::{Event, State, Step};
-use super::view::{MadeBy, Overlay, Patient, Picture, Stats, Status};
+use super::view::{By, MadeBy, Overlay, Patient, Picture, Stats, Status};
 
 /// How often statistics are published, by the clock.
 const STATS_EVERY: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ impl Desk {
         }
         if !matches!(now.state, State::Ready) {
             // No outline may stay on pictures that it was not made from. A frozen page keeps its own.
-            if !matches!(now.state, State::Frozen | State::Still) {
+            if !matches!(now.state, State::Frozen { .. } | State::Still) {
                 self.clear_overlay();
             }
             if matches!(now.state, State::Dark { .. } | State::Broken { .. }) {
@@ -218,9 +218,9 @@ impl Desk {
     ///
     /// # Errors
     /// When there is nothing to freeze.
-    pub fn freeze(&self, on: bool) -> Result<String, String> {
+    pub fn freeze(&self, on: bool, by: By) -> Result<String, String> {
         let mut now = self.lock();
-        let step = now.state.on(if on { Event::Freeze } else { Event::Thaw }).map_err(|error| error.to_string())?;
+        let step = now.state.on(if on { Event::Freeze(by) } else { Event::Thaw }).map_err(|error| error.to_string())?;
         if !on && step == Step::Changed {
             self.clear_overlay();
         }

@@ -1,6 +1,6 @@
 //! What the sign says, and what may happen to it. Pure.
 
-use super::view::Sign;
+use super::view::{By, Sign};
 
 /// The state of the live path while a device is configured.
 ///
@@ -32,8 +32,8 @@ pub enum State {
     Ready,
     /// The scanner's picture stands still.
     Still,
-    /// The user froze the page.
-    Frozen,
+    /// The user froze the page, from there or by command.
+    Frozen { by: By },
 }
 
 /// What may happen.
@@ -49,7 +49,7 @@ pub enum Event {
     Still,
     Moved,
     /// The user froze the page, or lets it go.
-    Freeze,
+    Freeze(By),
     Thaw,
     /// No pictures come, and why.
     Lost(String),
@@ -87,7 +87,7 @@ impl State {
             Self::Blind { .. } => "there is no overlay",
             Self::Ready => "all is ready",
             Self::Still => "the scanner's picture is frozen",
-            Self::Frozen => "the picture is frozen",
+            Self::Frozen { .. } => "the picture is frozen",
         }
     }
 
@@ -98,7 +98,7 @@ impl State {
             Self::Blind { reason } => Sign::NoOverlay { reason: reason.clone() },
             Self::Ready => Sign::Ready,
             Self::Still => Sign::Paused { reason: "the scanner's picture is frozen".into() },
-            Self::Frozen => Sign::Paused { reason: "frozen by the user".into() },
+            Self::Frozen { by } => Sign::Paused { reason: format!("frozen by the user, {}", by.words()) },
         }
     }
 
@@ -117,12 +117,13 @@ impl State {
             (_, Event::Lost(reason)) => Self::Dark { reason },
             (_, Event::Fault(reason)) => Self::Broken { reason },
             (Self::Dark { .. } | Self::Broken { .. }, Event::Picture) => blind(),
-            (Self::Dark { .. } | Self::Broken { .. }, Event::Freeze) => return Err(IllegalTransition(self.words())),
+            (Self::Dark { .. } | Self::Broken { .. }, Event::Freeze(_)) => return Err(IllegalTransition(self.words())),
             (Self::Blind { .. }, Event::Answer) => Self::Ready,
             (Self::Blind { .. } | Self::Ready, Event::Trouble(reason)) => Self::Blind { reason },
             (Self::Blind { .. } | Self::Ready, Event::Still) => Self::Still,
-            (Self::Still, Event::Moved) | (Self::Frozen, Event::Thaw) => blind(),
-            (_, Event::Freeze) => Self::Frozen,
+            (Self::Still, Event::Moved) | (Self::Frozen { .. }, Event::Thaw) => blind(),
+            // Whoever was first.
+            (Self::Blind { .. } | Self::Ready | Self::Still, Event::Freeze(by)) => Self::Frozen { by },
             (same, _) => same.clone(),
         };
         if next == *self {
@@ -147,7 +148,7 @@ mod tests {
             State::Blind { reason: reason() },
             State::Ready,
             State::Still,
-            State::Frozen,
+            State::Frozen { by: By::Page },
         ]
     }
 
@@ -159,7 +160,7 @@ mod tests {
             Event::Trouble(reason()),
             Event::Still,
             Event::Moved,
-            Event::Freeze,
+            Event::Freeze(By::Page),
             Event::Thaw,
             Event::Lost(reason()),
             Event::Fault(reason()),
@@ -225,6 +226,18 @@ mod tests {
             assert_eq!(state.on(event), Ok(Step::Changed));
             assert!(format!("{:?}", state.sign()).contains("other"));
         }
+    }
+
+    #[test]
+    fn the_sign_says_who_froze_the_picture() {
+        for (by, words) in [(By::Page, "frozen by the user, on the page"), (By::Bus, "frozen by the user, by command")]
+        {
+            let mut state = State::Ready;
+            state.on(Event::Freeze(by)).unwrap();
+            assert_eq!(state.on(Event::Freeze(By::Page)), Ok(Step::Unchanged), "whoever was first");
+            assert_eq!(state.sign(), Sign::Paused { reason: words.into() });
+        }
+        assert_eq!(State::Still.sign(), Sign::Paused { reason: "the scanner's picture is frozen".into() });
     }
 
     #[test]

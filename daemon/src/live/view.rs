@@ -197,6 +197,23 @@ pub enum RecordingState {
     },
 }
 
+/// From where a user asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Page,
+    /// `scansidectl`, or another program on D-Bus.
+    Bus,
+}
+
+impl By {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Page => "on the page",
+            Self::Bus => "by command",
+        }
+    }
+}
+
 /// What a user may ask of the live path. Each is answered once, and asking twice is harmless.
 #[derive(Debug)]
 pub enum Command {
@@ -204,7 +221,7 @@ pub enum Command {
     StartExam(Order, Reply),
     StopExam(Reply),
     /// The picture stands still on the page; the device goes on.
-    Freeze(bool, Reply),
+    Freeze(bool, By, Reply),
     /// Keeps this moment.
     Mark(Reply),
 }

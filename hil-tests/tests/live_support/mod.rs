@@ -17,10 +17,27 @@ pub const WITHIN: Duration = Duration::from_secs(60);
 
 /// Four seconds of a phantom's video, of a seed that nothing was trained on; and its millimetres in a pixel.
 pub fn record(layout: Name, folder: &Path) -> (PathBuf, f64) {
-    let options = Options { layout, seconds: 4.0, fps: 15.0, lesions: Some(1) };
-    let video = Video::new(2_000_003, &options);
+    write(&Video::new(2_000_003, &options(layout)), folder)
+}
+
+/// The same, at a depth at which the picture is about as wide as the layout has room for: nothing can be learnt of room that
+/// stays black.
+pub fn record_wide(layout: Name, folder: &Path) -> (PathBuf, f64) {
+    let wide = |video: &Video| {
+        let mm_per_pixel = video.settings.depth_mm / video.layout.sector.height as f32;
+        video.settings.width_mm / mm_per_pixel > 0.9 * video.layout.sector.width as f32
+    };
+    let mut videos = (2_000_001..2_000_100).map(|seed| Video::new(seed, &options(layout)));
+    write(&videos.find(wide).unwrap(), folder)
+}
+
+fn options(layout: Name) -> Options {
+    Options { layout, seconds: 4.0, fps: 15.0, lesions: Some(1) }
+}
+
+fn write(video: &Video, folder: &Path) -> (PathBuf, f64) {
     let path = folder.join("scan.y4m");
-    let mut file = y4m::Writer::new(&path, video.layout.width, video.layout.height, options.fps).unwrap();
+    let mut file = y4m::Writer::new(&path, video.layout.width, video.layout.height, video.fps).unwrap();
     (0..video.frames()).for_each(|number| file.frame(&video.frame(number).screen).unwrap());
     file.finish().unwrap();
     (path, video.truth(Vec::new()).mm_per_pixel.into())
@@ -39,14 +56,15 @@ pub async fn watching_with(video: &Path, more: &str, setup: Setup) -> (Appliance
     (appliance, live)
 }
 
-/// Once pictures come.
+/// Once pictures come that move.
 pub async fn proxy(appliance: &Appliance) -> LiveProxy<'static> {
     let connection = appliance.bus.connect().await.unwrap();
     let builder = LiveProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No);
     let live = builder.build().await.unwrap();
-    deadline::until("a picture", WITHIN, async || {
+    // The phantom's own freeze passes.
+    deadline::until("a picture that moves", WITHIN, async || {
         let sign = live.sign().await.unwrap();
-        ["ready", "no_overlay", "paused"].contains(&sign.as_str()).then_some(())
+        ["ready", "no_overlay"].contains(&sign.as_str()).then_some(())
     })
     .await
     .unwrap();

@@ -174,7 +174,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
                 change(&|status| status.exam = None);
                 (reply, Ok("Exam ended.".to_owned()))
             }
-            Command::Freeze(on, reply) => {
+            Command::Freeze(on, _, reply) => {
                 switches.dark.store(on, Ordering::Relaxed);
                 let sign = if on { Sign::Paused { reason: "frozen here".into() } } else { Sign::Ready };
                 change(&|status| status.sign = sign.clone());

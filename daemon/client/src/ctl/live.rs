@@ -82,7 +82,9 @@ fn exam(exam: &Exam) -> String {
     let born = patient.birth_date.as_deref().map(|date| format!(", born {}", time::date(date))).unwrap_or_default();
     let order = patient.accession_number.as_deref().map(|number| format!(", order {number}")).unwrap_or_default();
     let marks = count(exam.marks, "mark", "marks");
-    format!("{} ({}{born}{order}), for {}, {marks}", patient.name, patient.id, time::age(&exam.started_utc))
+    let nobody = patient.id.starts_with("UNIDENTIFIED-");
+    let hint = if nobody { "; `scansidectl live start` says whose it is" } else { "" };
+    format!("{} ({}{born}{order}), for {}, {marks}{hint}", patient.name, patient.id, time::age(&exam.started_utc))
 }
 
 async fn stats(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {

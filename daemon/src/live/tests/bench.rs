@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::live::precedence::Precedence;
 use crate::live::profile::{Profile, Profiles};
 use crate::live::supply::{Ready, Supply};
-use crate::live::view::{self, Command, Overlay, Patient, Reply, Stats, Status, View};
+use crate::live::view::{self, By, Command, Overlay, Patient, Reply, Stats, Status, View};
 use crate::live::{Parts, run};
 use crate::shutdown::{self, Trigger};
 
@@ -369,7 +369,7 @@ impl Bench {
     }
 
     pub async fn freeze(&self, on: bool) -> Result<String, String> {
-        self.ask(|reply| Command::Freeze(on, reply)).await
+        self.ask(|reply| Command::Freeze(on, By::Page, reply)).await
     }
 
     pub async fn start(&self, patient: Patient) -> Result<String, String> {
