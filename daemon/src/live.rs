@@ -37,6 +37,7 @@ pub mod auto;
 mod desk;
 pub mod record;
 pub mod precedence;
+pub mod rehearsal;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Which device the live path looks through: a word of the configuration becomes a supervised device.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hal::Capture;
 use hal::capture::guard::{Policy, Supervised};
-use hal::capture::replay::{Replay, Y4m};
+use hal::capture::replay::{Recording, Replay, Y4m};
 #[cfg(feature = "sim")]
 use hal::capture::synthetic::Synthetic;
 use hal::capture::v4l2::V4l2;
@@ -55,7 +55,7 @@ impl Device {
     fn open(&self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Capture>, Error> {
         Ok(match self {
             Self::Video(path) => Box::new(V4l2::open(path)?),
-            Self::Replay(path) => Box::new(Replay::new(Y4m::open(path)?, clock.clone()).repeating()),
+            Self::Replay(path) => Box::new(Replay::new(recording(path)?, clock.clone()).repeating()),
             #[cfg(feature = "sim")]
             Self::Synthetic => Box::new(Synthetic::bars(clock.clone())),
         })
@@ -68,6 +68,14 @@ impl Device {
         let opening = clock.clone();
         Supervised::new(move || self.open(&opening), wanted, Policy::default(), clock)
     }
+}
+
+/// A recording in a file.
+///
+/// # Errors
+/// `Kind::NotPresent` when it cannot be opened, `Kind::BadInput` when it is no recording.
+pub fn recording(path: &Path) -> Result<Box<dyn Recording>, Error> {
+    Ok(Box::new(Y4m::open(path)?))
 }
 
 #[cfg(test)]
