@@ -16,6 +16,7 @@
 pub mod view;
 
 pub mod device;
+pub mod cine;
 mod source;
 mod newest;
 pub mod profile;

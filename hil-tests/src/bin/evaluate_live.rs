@@ -49,7 +49,13 @@ fn main() -> Result<()> {
         let case = evaluate(seed, &arguments).with_context(|| format!("video {seed}"))?;
         println!(
             "{seed}: {} of {} lesions, {} false, {} switched, {} of {} came back as they were, {} merged",
-            case.found, case.wanted, case.false_alarms, case.switched, case.returned_the_same, case.returned, case.merged
+            case.found,
+            case.wanted,
+            case.false_alarms,
+            case.switched,
+            case.returned_the_same,
+            case.returned,
+            case.merged
         );
         cases.push(case);
     }

@@ -63,14 +63,9 @@ fn another_number_in_view_and_after_coming_back_are_told_apart() {
     let with = |number| vec![lesion(number, LEFT, 0.9)];
     let on = || vec![shown(1, LEFT)];
     let frames = [vec![on(); 4], vec![vec![]; 3], vec![on(); 2], vec![vec![]; 3], vec![on(); 2]].concat();
-    let overlays = [
-        vec![with(1), with(1), vec![], with(2)],
-        vec![vec![]; 3],
-        vec![with(2); 2],
-        vec![vec![]; 3],
-        vec![with(3); 2],
-    ]
-    .concat();
+    let overlays =
+        [vec![with(1), with(1), vec![], with(2)], vec![vec![]; 3], vec![with(2); 2], vec![vec![]; 3], vec![with(3); 2]]
+            .concat();
     let case = judge(&truth(frames), &seen(overlays));
     assert_eq!((case.switched, case.returned, case.returned_the_same, case.numbered), (1, 2, 1, 1));
 }

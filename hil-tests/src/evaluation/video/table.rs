@@ -36,16 +36,10 @@ pub fn table(cases: &[Case], seeds: &Range<u64>, fps: f32, model: &str) -> Strin
     let rate = false_alarms as f64 / seconds.max(1.0);
     row("false alarms", format!("{false_alarms} in {seconds:.0} s: {rate:.3} per second ({low:.3} to {high:.3})"));
     let middle = median(dice.iter().copied());
-    row(
-        "Dice of pictures that show a lesion",
-        format!("mean {mean:.3}, median {middle:.3}, {} pictures", dice.len()),
-    );
+    row("Dice of pictures that show a lesion", format!("mean {mean:.3}, median {middle:.3}, {} pictures", dice.len()));
     let each = switched as f64 / numbered.max(1) as f64;
     row("another number while in view", format!("{switched} over {numbered} lesions: {each:.3} per lesion"));
-    row(
-        "the same number after coming back",
-        share(&|case| case.returned_the_same, &|case| case.returned).to_string(),
-    );
+    row("the same number after coming back", share(&|case| case.returned_the_same, &|case| case.returned).to_string());
     row("numbers given to two lesions", sum(&|case| case.merged).to_string());
     let scores: Vec<&Score> = cases.iter().flat_map(|case| &case.scores).collect();
     row("malignant or not, area under the curve of the last score", auc(&scores, |score| score.last));
@@ -56,7 +50,10 @@ pub fn table(cases: &[Case], seeds: &Range<u64>, fps: f32, model: &str) -> Strin
         of: scores.iter().map(|score| score.pictures).sum(),
     };
     // Pictures of one lesion are no independent samples: no interval.
-    row("pictures that showed the score on the right side", format!("{:.3}, {} pictures", pictures.value(), pictures.of));
+    row(
+        "pictures that showed the score on the right side",
+        format!("{:.3}, {} pictures", pictures.value(), pictures.of),
+    );
     text
 }
 
@@ -66,7 +63,8 @@ fn right(scores: &[&Score], of: impl Fn(&Score) -> f64) -> String {
 }
 
 fn auc(scores: &[&Score], of: impl Fn(&Score) -> f64) -> String {
-    let values = |malignant| -> Vec<f64> { scores.iter().filter(|s| s.malignant == malignant).map(|s| of(s)).collect() };
+    let values =
+        |malignant| -> Vec<f64> { scores.iter().filter(|s| s.malignant == malignant).map(|s| of(s)).collect() };
     let (positive, negative) = (values(true), values(false));
     match area(&positive, &negative) {
         Some([area, low, high]) => {
