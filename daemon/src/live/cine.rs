@@ -2,6 +2,7 @@
 //! is due, so a long clip needs no more memory than its file.
 
 mod colour;
+mod palette;
 mod timing;
 
 use std::path::Path;

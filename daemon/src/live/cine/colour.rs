@@ -4,6 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use super::palette::Palette;
 use crate::dicom::header::Header;
 use crate::volume::pictures::Samples;
 
@@ -35,14 +36,6 @@ struct Grey {
     window: Option<[f64; 2]>,
 }
 
-#[derive(Debug)]
-struct Palette {
-    /// Red, green, blue of each entry.
-    entries: Vec<[u8; 3]>,
-    /// The stored value that the first entry is for; lower ones get it too.
-    first: i64,
-}
-
 impl Conversion {
     /// # Errors
     /// In words, when it is a colour space that cannot be shown.
@@ -50,7 +43,7 @@ impl Conversion {
         let model = match (header.photometric.as_str(), header.samples_per_pixel.max(1)) {
             ("MONOCHROME1", 1) => Model::Grey(grey(header, data_set, true)),
             ("MONOCHROME2" | "", 1) => Model::Grey(grey(header, data_set, false)),
-            ("PALETTE COLOR", 1) => Model::Palette(palette(data_set)?),
+            ("PALETTE COLOR", 1) => Model::Palette(Palette::of(data_set)?),
             ("RGB" | "YBR_ICT" | "YBR_RCT" | "", 3) => Model::Rgb,
             ("YBR_FULL", 3) => Model::Ybr,
             ("YBR_FULL_422", 3) => Model::Ybr422,
@@ -80,7 +73,9 @@ impl Conversion {
                 out.iter_mut().enumerate().for_each(|(i, out)| *out = table[usize::from(stored(i)) & mask]);
             }
             Model::Palette(palette) => {
-                out.chunks_exact_mut(3).enumerate().for_each(|(i, out)| out.copy_from_slice(&palette.of(stored(i))));
+                out.chunks_exact_mut(3)
+                    .enumerate()
+                    .for_each(|(i, out)| out.copy_from_slice(&palette.colour(stored(i))));
             }
             Model::Ybr422 if samples.is_native && !samples.is_rgb => {
                 // Y Y Cb Cr for each two pixels; a row of odd length is padded by nobody.
@@ -123,13 +118,6 @@ impl Grey {
     }
 }
 
-impl Palette {
-    fn of(&self, stored: u16) -> [u8; 3] {
-        let index = (i64::from(stored) - self.first).max(0) as usize;
-        self.entries.get(index).or(self.entries.last()).copied().unwrap_or_default()
-    }
-}
-
 fn grey(header: &Header, data_set: &InMemDicomObject, inverted: bool) -> Grey {
     let window = [tags::WINDOW_CENTER, tags::WINDOW_WIDTH].map(|tag| first(data_set, tag));
     let window = match window {
@@ -141,54 +129,6 @@ fn grey(header: &Header, data_set: &InMemDicomObject, inverted: bool) -> Grey {
 
 fn first(data_set: &InMemDicomObject, tag: Tag) -> Option<f64> {
     data_set.element_opt(tag).ok().flatten()?.to_multi_float64().ok()?.first().copied()
-}
-
-/// The three tables of a palette (C.7.6.3.1.5 and 1.6).
-fn palette(data_set: &InMemDicomObject) -> Result<Palette, String> {
-    let tables = [
-        (tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR, tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA),
-        (tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR, tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA),
-        (tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR, tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA),
-    ];
-    let read = |(descriptor, data): (Tag, Tag)| table(data_set, descriptor, data);
-    let [red, green, blue] = tables.map(read);
-    let (first, [red, green, blue]) = {
-        let (red, green, blue) = (red?, green?, blue?);
-        (red.0, [red.1, green.1, blue.1])
-    };
-    if red.len() != green.len() || red.len() != blue.len() {
-        return Err("the colour tables differ in length".into());
-    }
-    let entries = red.into_iter().zip(green).zip(blue).map(|((r, g), b)| [r, g, b]).collect();
-    Ok(Palette { entries, first })
-}
-
-/// The first stored value, and a byte for each entry.
-fn table(data_set: &InMemDicomObject, descriptor: Tag, data: Tag) -> Result<(i64, Vec<u8>), String> {
-    let element = |tag: Tag| data_set.element_opt(tag).ok().flatten();
-    let described = element(descriptor).and_then(|element| element.to_multi_int::<i64>().ok()).unwrap_or_default();
-    let &[count, first, bits] = described.as_slice() else {
-        return Err("a colour table is not described".into());
-    };
-    // Zero stands for 65536; the value may have been taken for a signed one.
-    let count = match count & 0xffff {
-        0 => 1 << 16,
-        count => count as usize,
-    };
-    let value = element(data).and_then(|element| element.value().primitive());
-    let value = value.ok_or("a colour table is missing (segmented tables cannot be shown)")?;
-    let bytes: Vec<u8> = match value {
-        dicom_core::PrimitiveValue::U16(words) => words.iter().flat_map(|word| word.to_le_bytes()).collect(),
-        other => other.to_bytes().into_owned(),
-    };
-    let short = || format!("a colour table of {count} entries has {} bytes", bytes.len());
-    if bits == 8 && bytes.len() < 2 * count {
-        return bytes.get(..count).map(|entries| (first, entries.to_vec())).ok_or_else(short);
-    }
-    let words = bytes.get(..2 * count).ok_or_else(short)?.chunks_exact(2).map(|w| u16::from_le_bytes([w[0], w[1]]));
-    // Some writers say 16 bits and mean 8.
-    let small = bits == 8 || words.clone().all(|word| word < 256);
-    Ok((first, words.map(|word| if small { word.min(255) as u8 } else { (word >> 8) as u8 }).collect()))
 }
 
 /// Full range, BT.601 (C.7.6.3.1.2).
@@ -246,8 +186,8 @@ mod tests {
 
     #[test]
     fn a_palette_has_a_first_value_and_an_end() {
-        let palette = || Model::Palette(Palette { entries: vec![[1, 2, 3], [4, 5, 6]], first: 10 });
-        let out = converted(palette(), 8, false, &native(&[0, 10, 11, 99], 8), 4, 12);
+        let palette = Palette { entries: vec![[1, 2, 3], [4, 5, 6]], first: 10 };
+        let out = converted(Model::Palette(palette), 8, false, &native(&[0, 10, 11, 99], 8), 4, 12);
         assert_eq!(out, [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6]);
     }
 

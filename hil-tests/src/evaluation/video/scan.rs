@@ -106,7 +106,7 @@ fn shown(lesion: &VisibleLesion, labels: &Canvas) -> Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phantom::ultrasound::descriptors::Descriptors;
+    use crate::phantom::ultrasound::descriptors::{Descriptors, EchoPattern, Margin, Orientation, Posterior, Shape};
     use crate::phantom::ultrasound::layout::Rect;
 
     #[test]
@@ -120,7 +120,13 @@ mod tests {
         let lesion = VisibleLesion {
             id: 2,
             malignant: false,
-            descriptors: Descriptors::cyst(),
+            descriptors: Descriptors {
+                shape: Shape::Oval,
+                orientation: Orientation::Parallel,
+                margin: Margin::Circumscribed,
+                echo_pattern: EchoPattern::Anechoic,
+                posterior_features: Posterior::Enhancement,
+            },
             screen_box: rect,
             sector_box: rect,
             size_mm: [1.0; 2],
