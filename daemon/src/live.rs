@@ -16,6 +16,7 @@
 pub mod view;
 
 pub mod device;
+pub mod cine;
 mod source;
 mod newest;
 pub mod profile;
@@ -37,6 +38,7 @@ pub mod auto;
 mod desk;
 pub mod record;
 pub mod precedence;
+pub mod rehearsal;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -18,8 +18,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 /// Bytes before the picture of a binary message.
 const HEADER: usize = 16;
 /// A lesion that shows so much of itself for so long is to be found.
-const SEEN_MM2: f64 = 10.0;
-const SEEN_S: f64 = 0.5;
+pub const SEEN_MM2: f64 = 10.0;
+pub const SEEN_S: f64 = 0.5;
 
 /// Someone who looks on.
 #[derive(Debug)]

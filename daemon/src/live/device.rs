@@ -1,16 +1,20 @@
 //! Which device the live path looks through: a word of the configuration becomes a supervised device.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hal::Capture;
 use hal::capture::guard::{Policy, Supervised};
-use hal::capture::replay::{Replay, Y4m};
+use hal::capture::replay::{Recording, Replay, Y4m};
 #[cfg(feature = "sim")]
 use hal::capture::synthetic::Synthetic;
 use hal::capture::v4l2::V4l2;
 use hal::capture::{Config, Error, PixelFormat, Rate};
 use hal::clock::Clock;
+
+use super::cine::{self, Cine};
 
 /// What is asked of a device when no profile is named; a scanner with another screen is followed.
 const SCREEN: [usize; 2] = [1280, 720];
@@ -46,7 +50,7 @@ impl Device {
             #[cfg(feature = "sim")]
             "synthetic" => Ok(Some(Self::Synthetic)),
             path if path.starts_with('/') => Ok(Some(Self::Video(path.into()))),
-            other => Err(format!("{other:?} is not off, a device's path, or replay:FILE.y4m")),
+            other => Err(format!("{other:?} is not off, a device's path, or replay:FILE (.y4m, .dcm)")),
         }
     }
 
@@ -55,7 +59,7 @@ impl Device {
     fn open(&self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Capture>, Error> {
         Ok(match self {
             Self::Video(path) => Box::new(V4l2::open(path)?),
-            Self::Replay(path) => Box::new(Replay::new(Y4m::open(path)?, clock.clone()).repeating()),
+            Self::Replay(path) => Box::new(Replay::new(recording(path)?, clock.clone()).repeating()),
             #[cfg(feature = "sim")]
             Self::Synthetic => Box::new(Synthetic::bars(clock.clone())),
         })
@@ -70,6 +74,19 @@ impl Device {
     }
 }
 
+/// A recording in a file: a DICOM image, by what the file begins with, or a video.
+///
+/// # Errors
+/// `Kind::NotPresent` when it cannot be opened, `Kind::BadInput` when it is no recording.
+pub fn recording(path: &Path) -> Result<Box<dyn Recording>, Error> {
+    let mut start = [0; 132];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && cine::is_dicom(&start) {
+        return Ok(Box::new(Cine::open(path)?));
+    }
+    Ok(Box::new(Y4m::open(path)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +95,7 @@ mod tests {
     fn each_word_is_a_device_or_a_sentence() {
         assert_eq!(Device::parse("off"), Ok(None));
         assert_eq!(Device::parse("replay:a b.y4m"), Ok(Some(Device::Replay("a b.y4m".into()))));
+        assert_eq!(Device::parse("replay:clip.dcm"), Ok(Some(Device::Replay("clip.dcm".into()))));
         assert_eq!(Device::parse("/x/video0"), Ok(Some(Device::Video("/x/video0".into()))));
         for wrong in ["", "on", "video0", "replay:"] {
             assert!(Device::parse(wrong).is_err(), "{wrong}");

@@ -67,15 +67,25 @@ impl Infer {
     /// Looks at pictures until the place for them is closed.
     pub fn run(&mut self) {
         while let Some(picture) = self.newest.take() {
-            // A panic is a fault of the model like any other.
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.look(&picture)));
-            self.desk.running(None);
-            match outcome {
-                Ok(Ok(())) => {}
-                Ok(Err(reason)) => self.fault(reason),
-                Err(panic) => self.fault(format!("the model crashed: {}", panic_text(panic.as_ref()))),
-            }
+            self.see(&picture);
         }
+    }
+
+    /// Looks at one picture; what comes of it is on the desk.
+    pub fn see(&mut self, picture: &Picture) {
+        // A panic is a fault of the model like any other.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.look(picture)));
+        self.desk.running(None);
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => self.fault(reason),
+            Err(panic) => self.fault(format!("the model crashed: {}", panic_text(panic.as_ref()))),
+        }
+    }
+
+    /// Whether a model looks at screens of this size: then each picture gets its answer.
+    pub fn is_looking(&self) -> bool {
+        self.state.eye.is_some() && self.state.loaded.is_some()
     }
 
     /// Pictures without overlay; the model is loaded anew after a pause.

@@ -1,17 +1,22 @@
 //! Lesions over time: what is found in one picture after another becomes one thing with one number. Pure.
 //!
-//! A lesion is shown once it was found in [`Policy::confirmed`] of the last [`Policy::window`] pictures, stays for a few
-//! pictures without it, and keeps its number while it is away for a short time. Scores, signs and outline are smoothed.
+//! A lesion is shown once it was found in [`Policy::confirmed`] of the last [`Policy::window`] pictures, and stays for a few
+//! pictures without it. One that went keeps its number for seconds: a probe slides past a lesion and back. It gets it again
+//! when it comes back as it went (`likeness`), and when nothing else could be meant. Outline and size are smoothed; what it
+//! looks like is the mean of all pictures, those that show it sure and large counting most.
+
+mod likeness;
 
 use std::time::Duration;
 
 use models::manifest::picture::Channel;
 use models::task::us_breast::{Detection, Signs, words};
 
+use self::likeness::Look;
 use super::view::Lesion;
 
 /// Confirmation and likeness are those with which the package's thresholds were chosen
-/// (`models/training/ultrasound/detect.py`).
+/// (`models/training/ultrasound/detect.py`); what comes back was measured on validation phantoms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// Hits among the last `window` pictures before a lesion is shown.
@@ -20,21 +25,40 @@ pub struct Policy {
     pub window: u32,
     /// Pictures without it for which it is still shown.
     pub shown_for: u32,
-    /// Pictures without it after which it is forgotten.
-    pub kept_for: u32,
+    /// Pictures without it after which it must be confirmed anew when it comes back.
+    pub sure_for: u32,
+    /// How long it is remembered, by the time that was looked at.
+    pub kept_for: Duration,
     /// Two boxes this much alike (intersection over union) are one thing.
     pub same: f32,
-    /// How far scores and signs move towards what is new, 0 to 1.
+    /// How far confidence and size move towards what is new, 0 to 1.
     pub score_step: f32,
     /// The same for the outline.
     pub outline_step: f32,
+    /// What may differ when a lesion comes back.
+    pub back: likeness::Limits,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { confirmed: 3, window: 5, shown_for: 2, kept_for: 30, same: 0.2, score_step: 0.3, outline_step: 0.5 }
+        Self {
+            confirmed: 3,
+            window: 5,
+            shown_for: 2,
+            sure_for: 30,
+            kept_for: Duration::from_secs(10),
+            same: 0.2,
+            score_step: 0.3,
+            outline_step: 0.5,
+            back: likeness::Limits::default(),
+        }
     }
 }
+
+/// The longest step that counts as time looked at: a frozen picture, or a pause, makes nobody forget.
+const LONGEST_STEP: Duration = Duration::from_millis(100);
+/// No more lesions that went are remembered; the oldest is forgotten first.
+const MOST_LOST: usize = 32;
 
 /// The picture that shows a lesion best: surest and largest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,11 +76,18 @@ struct Track {
     /// One bit for each of the last pictures, the newest lowest.
     hits: u32,
     missed: u32,
+    /// When it was found last, by the time that was looked at.
+    seen: Duration,
     outline: Vec<[f32; 2]>,
     bounds: [f32; 4],
     confidence: f32,
+    /// The mean of all pictures.
     signs: Signs,
+    /// Confidence times area of all of them, pixels.
+    weight: f32,
     axes: [f32; 2],
+    /// Of the screen, when it was found last.
+    mm_per_pixel: Option<f32>,
     best: Best,
 }
 
@@ -66,6 +97,10 @@ pub struct Tracker {
     policy: Policy,
     tracks: Vec<Track>,
     shown: u32,
+    /// Time that was looked at.
+    now: Duration,
+    /// When the last picture was taken.
+    captured: Option<Duration>,
     /// Of the lesions that were forgotten meanwhile.
     past: Vec<(u32, Best)>,
 }
@@ -83,26 +118,26 @@ impl Tracker {
         found: Vec<Detection>,
         mm_per_pixel: Option<f32>,
     ) -> Vec<Lesion> {
-        let pairs = self.pairs(&found);
+        let step = captured.saturating_sub(self.captured.unwrap_or(captured));
+        (self.now, self.captured) = (self.now + step.min(LONGEST_STEP), Some(captured));
+        let pairs = self.pairs(&found, mm_per_pixel);
         let mut found: Vec<Option<Detection>> = found.into_iter().map(Some).collect();
         for (index, track) in self.tracks.iter_mut().enumerate() {
             let hit = pairs.iter().find(|(track, _)| *track == index).and_then(|(_, i)| found.get_mut(*i)?.take());
             track.hits = track.hits << 1 | u32::from(hit.is_some());
             match hit {
-                Some(detection) => track.hit(detection, &self.policy, sequence, captured),
+                Some(detection) => {
+                    track.hit(detection, &self.policy, sequence, captured);
+                    (track.seen, track.mm_per_pixel) = (self.now, mm_per_pixel);
+                }
                 None => track.missed += 1,
             }
         }
         self.forget();
-        self.tracks.extend(found.into_iter().flatten().map(|d| Track::new(d, sequence, captured)));
-        let window = 1u32.checked_shl(self.policy.window).map_or(u32::MAX, |bit| bit - 1);
-        for track in &mut self.tracks {
-            if track.id.is_none() && (track.hits & window).count_ones() >= self.policy.confirmed {
-                self.shown += 1;
-                track.id = Some(self.shown);
-            }
-        }
-        let visible = self.tracks.iter().filter(|track| track.missed <= self.policy.shown_for);
+        let new = |one| Track { seen: self.now, mm_per_pixel, ..Track::new(one, sequence, captured) };
+        self.tracks.extend(found.into_iter().flatten().map(new));
+        self.number();
+        let visible = self.tracks.iter().filter(|track| !track.is_lost(&self.policy));
         let mut lesions: Vec<_> = visible.filter_map(|track| track.lesion(mm_per_pixel)).collect();
         lesions.sort_by_key(|lesion| lesion.id);
         lesions
@@ -117,10 +152,17 @@ impl Tracker {
     }
 
     /// Which track is which detection: the most alike first, each used once.
-    fn pairs(&self, found: &[Detection]) -> Vec<(usize, usize)> {
+    fn pairs(&self, found: &[Detection], mm_per_pixel: Option<f32>) -> Vec<(usize, usize)> {
+        let policy = &self.policy;
+        let alike = |track: &Track, one: &Detection| {
+            let came_back = || policy.back.allow(&track.look(), &Look { mm_per_pixel, ..Look::from(one) });
+            if track.is_lost(policy) && (track.missed > policy.sure_for || !came_back()) {
+                return 0.0;
+            }
+            likeness::of_boxes(track.bounds, one.bounds, policy.same)
+        };
         let likeness = |(t, track): (usize, &Track)| {
-            let each = found.iter().enumerate();
-            each.map(move |(d, one)| (self.policy.likeness(track.bounds, one.bounds), t, d)).collect::<Vec<_>>()
+            found.iter().enumerate().map(|(d, one)| (alike(track, one), t, d)).collect::<Vec<_>>()
         };
         let mut all: Vec<_> = self.tracks.iter().enumerate().flat_map(likeness).filter(|(l, ..)| *l > 0.0).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -133,30 +175,51 @@ impl Tracker {
         pairs
     }
 
-    fn forget(&mut self) {
-        let (kept, gone) = std::mem::take(&mut self.tracks).into_iter().partition(|t| t.missed <= self.policy.kept_for);
-        self.tracks = kept;
-        let gone: Vec<Track> = gone;
-        self.past.extend(gone.into_iter().filter_map(|track| Some((track.id?, track.best))));
-    }
-}
-
-impl Policy {
-    /// 0 for two things; more the more alike. Boxes that overlap too little may still be one thing that moved: when their
-    /// middles are near for their size.
-    fn likeness(&self, a: [f32; 4], b: [f32; 4]) -> f32 {
-        let area = |c: [f32; 4]| (c[2] - c[0]).max(0.0) * (c[3] - c[1]).max(0.0);
-        let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
-        let overlap = both / (area(a) + area(b) - both).max(1e-6);
-        if overlap > self.same {
-            return 1.0 + overlap;
+    /// What is confirmed by now gets its number: that of the lesion which came back, or the next.
+    fn number(&mut self) {
+        let window = 1u32.checked_shl(self.policy.window).map_or(u32::MAX, |bit| bit - 1);
+        let is_due = |track: &Track, confirmed| track.id.is_none() && (track.hits & window).count_ones() >= confirmed;
+        while let Some(index) = self.tracks.iter().position(|track| is_due(track, self.policy.confirmed)) {
+            let Some(lost) = self.went(index) else {
+                self.shown += 1;
+                self.tracks[index].id = Some(self.shown);
+                continue;
+            };
+            let went = self.tracks.remove(lost);
+            self.tracks[index - usize::from(lost < index)].goes_on(went);
         }
-        let [from, to] = [a, b].map(middle);
-        let size = [a, b].map(|c| (c[2] - c[0]).hypot(c[3] - c[1]));
-        let reach = 0.25 * (size[0] + size[1]);
-        let alike = size[0] < 2.0 * size[1] && size[1] < 2.0 * size[0];
-        let near = 1.0 - (to[0] - from[0]).hypot(to[1] - from[1]) / reach.max(1e-6);
-        if alike { near.max(0.0) } else { 0.0 }
+    }
+
+    /// The lesion that went and comes back as track `index`: the only one that it can be. Where there are two, or another
+    /// newcomer could be the same, nobody knows.
+    fn went(&self, index: usize) -> Option<usize> {
+        let can_be = |lost: &Track, new: &Track| self.policy.back.allow(&lost.look(), &new.look());
+        let new = self.tracks.get(index)?;
+        let is_lost = |track: &Track| track.is_lost(&self.policy) && can_be(track, new);
+        let mut all = self.tracks.iter().enumerate().filter(|(_, track)| is_lost(track));
+        let (found, lost) = all.next().filter(|_| all.next().is_none())?;
+        let mut newcomers = self.tracks.iter().filter(|track| track.id.is_none() && can_be(lost, track));
+        newcomers.nth(1).is_none().then_some(found)
+    }
+
+    /// What was never shown is forgotten once it can no longer be confirmed by what was seen; a lesion, after a while.
+    fn forget(&mut self) {
+        let lost = self.tracks.iter().filter(|track| track.is_lost(&self.policy)).count();
+        let mut surplus = lost.saturating_sub(MOST_LOST);
+        let policy = self.policy;
+        let now = self.now;
+        let stays = |track: &Track| {
+            if track.id.is_none() {
+                return track.missed <= policy.window;
+            }
+            let is_surplus = surplus > 0 && track.is_lost(&policy);
+            surplus -= usize::from(is_surplus);
+            !is_surplus && now.saturating_sub(track.seen) <= policy.kept_for
+        };
+        // Lesions stand in the order in which they first came.
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.tracks).into_iter().partition(stays);
+        self.tracks = kept;
+        self.past.extend(gone.into_iter().filter_map(|track: Track| Some((track.id?, track.best))));
     }
 }
 
@@ -166,9 +229,33 @@ fn middle(bounds: [f32; 4]) -> [f32; 2] {
 
 impl Track {
     fn new(one: Detection, sequence: u64, captured: Duration) -> Self {
-        let best = Best { sequence, captured, score: one.confidence * one.area };
+        let weight = one.confidence * one.area;
+        let best = Best { sequence, captured, score: weight };
         let Detection { outline, bounds, confidence, signs, axes, .. } = one;
-        Self { id: None, hits: 1, missed: 0, outline, bounds, confidence, signs, axes, best }
+        let (seen, mm_per_pixel) = (Duration::ZERO, None);
+        Self {
+            id: None,
+            hits: 1,
+            missed: 0,
+            seen,
+            outline,
+            bounds,
+            confidence,
+            signs,
+            weight,
+            axes,
+            mm_per_pixel,
+            best,
+        }
+    }
+
+    /// It has a number, and is shown no more.
+    fn is_lost(&self, policy: &Policy) -> bool {
+        self.id.is_some() && self.missed > policy.shown_for
+    }
+
+    fn look(&self) -> Look {
+        Look { bounds: self.bounds, signs: self.signs, mm_per_pixel: self.mm_per_pixel }
     }
 
     fn hit(&mut self, one: Detection, policy: &Policy, sequence: u64, captured: Duration) {
@@ -179,7 +266,7 @@ impl Track {
         }
         let step = policy.score_step;
         self.confidence += step * (one.confidence - self.confidence);
-        self.signs = self.signs.towards(&one.signs, step);
+        self.add(&one.signs, score);
         self.axes.iter_mut().zip(one.axes).for_each(|(own, new)| *own += step * (new - *own));
         // Where it is, is new; what it looks like is smoothed.
         let (from, to) = (middle(self.bounds), middle(one.bounds));
@@ -198,6 +285,21 @@ impl Track {
         self.bounds = one.bounds;
     }
 
+    /// Takes signs into the mean.
+    fn add(&mut self, signs: &Signs, weight: f32) {
+        self.weight += weight;
+        self.signs = self.signs.towards(signs, if self.weight > 0.0 { weight / self.weight } else { 1.0 });
+    }
+
+    /// It is what went before: its number, its best picture, and what was seen of it then.
+    fn goes_on(&mut self, went: Self) {
+        self.id = went.id;
+        if went.best.score > self.best.score {
+            self.best = went.best;
+        }
+        self.add(&went.signs, went.weight);
+    }
+
     /// `None` while it is not confirmed.
     fn lesion(&self, mm_per_pixel: Option<f32>) -> Option<Lesion> {
         Some(Lesion {
@@ -213,138 +315,4 @@ impl Track {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
-
-    use super::*;
-
-    /// A square of side `side` around a middle.
-    fn square(x: f32, y: f32, side: f32, confidence: f32) -> Detection {
-        let h = side / 2.0;
-        let outline = vec![[x + h, y], [x + h, y + h], [x - h, y + h], [x - h, y - h]];
-        let bounds = [x - h, y - h, x + h, y + h];
-        Detection {
-            outline,
-            bounds,
-            confidence,
-            signs: Signs::new([confidence; 9]),
-            area: side * side,
-            axes: [side, side],
-        }
-    }
-
-    fn update(tracker: &mut Tracker, number: u64, found: Vec<Detection>) -> Vec<Lesion> {
-        tracker.update(number, Duration::from_millis(number * 33), found, Some(0.1))
-    }
-
-    #[test]
-    fn a_lesion_is_shown_from_the_third_hit_in_five_pictures() {
-        let mut tracker = Tracker::default();
-        let hit = || vec![square(100.0, 100.0, 40.0, 0.9)];
-        let shown: Vec<_> = [hit(), vec![], hit(), vec![], hit()]
-            .into_iter()
-            .enumerate()
-            .map(|(i, found)| update(&mut tracker, i as u64, found).len())
-            .collect();
-        assert_eq!(shown, [0, 0, 0, 0, 1]);
-        let mut rare = Tracker::default();
-        let seen = (0..60).map(|i| update(&mut rare, i, if i % 3 == 0 { hit() } else { vec![] }).len()).sum::<usize>();
-        assert_eq!(seen, 0, "one of three is never three of five");
-    }
-
-    #[test]
-    fn it_goes_after_a_few_pictures_and_keeps_its_number_for_a_while() {
-        let mut tracker = Tracker::default();
-        let hit = || vec![square(100.0, 100.0, 40.0, 0.9)];
-        let mut number = 0;
-        let mut step = |found: Vec<Detection>| {
-            number += 1;
-            update(&mut tracker, number, found).iter().map(|lesion| lesion.id).collect::<Vec<_>>()
-        };
-        (0..5).for_each(|_| drop(step(hit())));
-        assert_eq!([step(vec![]), step(vec![]), step(vec![])], [vec![1], vec![1], vec![]]);
-        (0..27).for_each(|_| drop(step(vec![])));
-        assert_eq!(step(hit()), [1], "the same thing");
-        (0..31).for_each(|_| drop(step(vec![])));
-        let again: Vec<_> = (0..3).map(|_| step(hit())).collect();
-        assert_eq!(again, [vec![], vec![], vec![2]], "another thing");
-        assert_eq!(tracker.best().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
-    }
-
-    #[test]
-    fn two_that_move_past_each_other_keep_their_numbers() {
-        let mut tracker = Tracker::default();
-        for i in 0..60u64 {
-            let x = i as f32 * 4.0;
-            let shown =
-                update(&mut tracker, i, vec![square(300.0 - x, 200.0, 40.0, 0.9), square(60.0 + x, 100.0, 40.0, 0.8)]);
-            if i >= 2 {
-                assert_eq!(shown.iter().map(|lesion| lesion.id).collect::<Vec<_>>(), [1, 2]);
-                let (first, second) = (middle(shown[0].bounds)[1], middle(shown[1].bounds)[1]);
-                assert!((first - 200.0).abs() < 1.0 && (second - 100.0).abs() < 1.0);
-            }
-        }
-    }
-
-    #[test]
-    fn a_jump_within_its_own_size_is_the_same_thing() {
-        let mut tracker = Tracker::default();
-        (0..4).for_each(|i| drop(update(&mut tracker, i, vec![square(100.0, 100.0, 40.0, 0.9)])));
-        // No more than a ninth in common.
-        let shown = update(&mut tracker, 4, vec![square(124.0, 112.0, 40.0, 0.9)]);
-        assert_eq!(shown.iter().map(|lesion| lesion.id).collect::<Vec<_>>(), [1]);
-        assert_eq!(shown[0].bounds, [104.0, 92.0, 144.0, 132.0], "where it is now");
-    }
-
-    #[test]
-    fn scores_are_smoothed_and_the_size_is_in_millimetres() {
-        let mut tracker = Tracker::default();
-        (0..9).for_each(|i| drop(update(&mut tracker, i, vec![square(100.0, 100.0, 40.0, 0.5)])));
-        let shown = update(&mut tracker, 9, vec![square(100.0, 100.0, 60.0, 1.0)]);
-        assert!((shown[0].confidence - 0.65).abs() < 1e-5 && (shown[0].malignant - 0.65).abs() < 1e-5);
-        let [long, across] = shown[0].size_mm.unwrap();
-        assert!((long - 4.6).abs() < 1e-4 && (across - 4.6).abs() < 1e-4);
-        assert!((shown[0].outline[0][0] - 125.0).abs() < 1e-4, "half way from 120 to 130");
-        let [(1, best)] = tracker.best()[..] else { panic!() };
-        assert_eq!((best.sequence, best.score), (9, 3600.0));
-    }
-
-    proptest! {
-        #[test]
-        fn numbers_rise_are_never_shared_and_memory_is_bounded(
-            pictures in prop::collection::vec(prop::collection::vec((0.0f32..500.0, 0.0f32..500.0, 5.0f32..80.0, 0.0f32..1.0), 0..6), 1..60),
-        ) {
-            let mut tracker = Tracker::default();
-            let mut highest = 0;
-            for (i, found) in pictures.into_iter().enumerate() {
-                let found = found.into_iter().map(|(x, y, s, c)| square(x, y, s, c)).collect();
-                let shown = update(&mut tracker, i as u64, found);
-                prop_assert!(shown.windows(2).all(|pair| pair[0].id < pair[1].id));
-                for lesion in &shown {
-                    prop_assert!(lesion.outline.iter().flatten().all(|v| v.is_finite()));
-                    prop_assert!((0.0..=1.0).contains(&lesion.confidence));
-                    highest = highest.max(lesion.id);
-                }
-                prop_assert!(tracker.tracks.len() <= 6 * 32);
-            }
-            prop_assert!(tracker.best().len() >= highest as usize);
-        }
-
-        #[test]
-        fn one_that_moves_slowly_keeps_its_number(step_x in -8.0f32..8.0, step_y in -8.0f32..8.0, gaps in prop::collection::vec(any::<bool>(), 40)) {
-            let mut tracker = Tracker::default();
-            let mut last_gap = false;
-            for (i, gap) in gaps.into_iter().enumerate() {
-                // Never two pictures in a row without it.
-                let gap = gap && !last_gap && i > 4;
-                last_gap = gap;
-                let at = [400.0 + step_x * i as f32, 400.0 + step_y * i as f32];
-                let found = if gap { vec![] } else { vec![square(at[0], at[1], 60.0, 0.9)] };
-                let shown = update(&mut tracker, i as u64, found);
-                if i > 4 {
-                    prop_assert_eq!(shown.iter().map(|lesion| lesion.id).collect::<Vec<_>>(), vec![1]);
-                }
-            }
-        }
-    }
-}
+mod tests;

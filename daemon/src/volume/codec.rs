@@ -30,7 +30,7 @@ pub(super) fn decode(
     let guard = guard(transfer_syntax_uid, frame, shape, number)?;
     let frame = if guard.needs_end { ended(frame) } else { Cow::Borrowed(frame) };
     let one = OneFrame { transfer_syntax_uid, frame: &frame, shape, bits_allocated: guard.bits_allocated };
-    let expected = shape.pixels() * usize::from(guard.bits_allocated / 8);
+    let expected = shape.samples() * usize::from(guard.bits_allocated / 8);
     let mut bytes = Vec::new();
     let failed = |reason: String| DecodeError::Codec { frame: number, reason };
     // The codecs index what the codestream leads them to. A panic here must not end more than this instance.
@@ -74,12 +74,12 @@ fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> 
     }
     let claims = codestream::claims(frame)
         .ok_or_else(|| DecodeError::Codec { frame: number, reason: "it has no readable image header".into() })?;
-    let (rows, columns) = (u32::from(shape.rows), u32::from(shape.columns));
-    if (claims.rows, claims.columns, claims.components) != (rows, columns, 1) {
+    let (rows, columns, samples) = (u32::from(shape.rows), u32::from(shape.columns), u32::from(shape.samples));
+    if (claims.rows, claims.columns, claims.components) != (rows, columns, samples) {
         return Err(DecodeError::Disagrees {
             frame: number,
             found: format!("{} x {} with {} component(s)", claims.columns, claims.rows, claims.components),
-            expected: format!("{columns} x {rows} with 1"),
+            expected: format!("{columns} x {rows} with {samples}"),
         });
     }
     match claims.coding {
@@ -109,7 +109,7 @@ fn run_lengths(frame: &[u8], shape: Shape) -> Result<(), String> {
     let Some(header) = frame.get(..HEADER) else { return Err("it is shorter than its RLE header".into()) };
     let numbers: Vec<usize> =
         header.chunks_exact(4).map(|n| u32::from_le_bytes([n[0], n[1], n[2], n[3]]) as usize).collect();
-    let segments = usize::from(shape.bits_allocated / 8);
+    let segments = usize::from(shape.samples) * usize::from(shape.bits_allocated / 8);
     if numbers[0] != segments {
         return Err(format!("{} RLE segments, {segments} are needed", numbers[0]));
     }
@@ -161,7 +161,7 @@ impl PixelDataObject for OneFrame<'_> {
         Some(self.shape.columns)
     }
     fn samples_per_pixel(&self) -> Option<u16> {
-        Some(1)
+        Some(self.shape.samples)
     }
     fn bits_allocated(&self) -> Option<u16> {
         Some(self.bits_allocated)
@@ -170,7 +170,7 @@ impl PixelDataObject for OneFrame<'_> {
         Some(self.bits_allocated)
     }
     fn photometric_interpretation(&self) -> Option<&str> {
-        Some("MONOCHROME2")
+        Some(if self.shape.samples == 1 { "MONOCHROME2" } else { "RGB" })
     }
     fn number_of_frames(&self) -> Option<u32> {
         Some(1)

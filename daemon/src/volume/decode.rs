@@ -58,7 +58,7 @@ pub fn decode_part10(header: &Header, part10: &[u8]) -> Result<Vec<Slice>, Decod
     frames.par_iter().zip(facts).enumerate().map(decode).collect()
 }
 
-fn transfer_syntax(header: &Header) -> Result<&'static TransferSyntax, DecodeError> {
+pub(super) fn transfer_syntax(header: &Header) -> Result<&'static TransferSyntax, DecodeError> {
     let uid = header.transfer_syntax_uid.as_str();
     let unsupported = |name: &str| DecodeError::TransferSyntax { uid: uid.to_owned(), name: name.to_owned() };
     let found = TransferSyntaxRegistry.get(uid).ok_or_else(|| unsupported("unknown"))?;
@@ -86,6 +86,8 @@ fn checked(scale: Scale) -> Result<Scale, DecodeError> {
 pub(super) struct Shape {
     pub rows: u16,
     pub columns: u16,
+    /// Of each pixel: 1 grey, 3 colour.
+    pub samples: u16,
     /// 8 or 16.
     pub bits_allocated: u16,
     pub frames: usize,
@@ -108,6 +110,11 @@ impl Shape {
             let (stored, allocated) = (header.bits_stored, header.bits_allocated);
             return not_ct(format!("{stored} bits stored up to bit {high_bit} of {allocated}, which is impossible"));
         }
+        Self::sized(header, 1)
+    }
+
+    /// As the header has it, when that is a size that can be decoded.
+    pub fn sized(header: &Header, samples: u16) -> Result<Self, DecodeError> {
         let frames = u64::from(header.number_of_frames.max(1));
         let pixels = u64::from(header.rows) * u64::from(header.columns);
         let (Ok(rows), Ok(columns)) = (u16::try_from(header.rows), u16::try_from(header.columns)) else {
@@ -118,17 +125,46 @@ impl Shape {
         if pixels == 0 || pixels > MAX_FRAME_PIXELS || bytes > MAX_DECODED_BYTES {
             return Err(DecodeError::Size { rows: header.rows, columns: header.columns, frames });
         }
-        Ok(Self { rows, columns, bits_allocated: header.bits_allocated, frames: frames as usize })
+        Ok(Self { rows, columns, samples, bits_allocated: header.bits_allocated, frames: frames as usize })
     }
 
     pub fn pixels(&self) -> usize {
         usize::from(self.rows) * usize::from(self.columns)
     }
 
+    /// Samples of one decoded frame.
+    pub fn samples(&self) -> usize {
+        self.pixels() * usize::from(self.samples)
+    }
+
     /// Bytes of one native frame.
     pub fn frame_bytes(&self) -> usize {
-        self.pixels() * usize::from(self.bits_allocated / 8)
+        self.samples() * usize::from(self.bits_allocated / 8)
     }
+}
+
+/// The bytes of each frame, as stored. `native` is what a frame takes that is not compressed, bytes.
+pub(super) fn stored<'a>(
+    transfer_syntax: &TransferSyntax,
+    header: &Header,
+    part10: &'a [u8],
+    shape: Shape,
+    native: usize,
+) -> Result<Vec<Cow<'a, [u8]>>, DecodeError> {
+    let place = header.pixel_data.ok_or(DecodeError::NoPixelData)?;
+    let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
+    let end = usize::try_from(place.offset.saturating_add(place.length)).unwrap_or(usize::MAX);
+    let value = part10.get(start..end.min(part10.len())).ok_or(DecodeError::NoPixelData)?;
+    if transfer_syntax.is_encapsulated_pixel_data() && place.encapsulated {
+        return frames::encapsulated(value, shape.frames);
+    }
+    let swapped = transfer_syntax.endianness() == Endianness::Big && shape.bits_allocated == 8;
+    if swapped && frames::is_word_value(part10, start) {
+        let swapped: Vec<u8> = value.chunks_exact(2).flat_map(|word| [word[1], word[0]]).collect();
+        let frames = frames::native(&swapped, native, shape.frames)?;
+        return Ok(frames.into_iter().map(|frame| Cow::Owned(frame.into_owned())).collect());
+    }
+    frames::native(value, native, shape.frames)
 }
 
 struct Decoder {
@@ -137,24 +173,8 @@ struct Decoder {
 }
 
 impl Decoder {
-    /// The bytes of each frame, as stored.
     fn frames<'a>(&self, header: &Header, part10: &'a [u8]) -> Result<Vec<Cow<'a, [u8]>>, DecodeError> {
-        let place = header.pixel_data.ok_or(DecodeError::NoPixelData)?;
-        let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
-        let end = usize::try_from(place.offset.saturating_add(place.length)).unwrap_or(usize::MAX);
-        let value = part10.get(start..end.min(part10.len())).ok_or(DecodeError::NoPixelData)?;
-        if self.transfer_syntax.is_encapsulated_pixel_data() && place.encapsulated {
-            return frames::encapsulated(value, self.shape.frames);
-        }
-        if self.transfer_syntax.endianness() == Endianness::Big
-            && self.shape.bits_allocated == 8
-            && frames::is_word_value(part10, start)
-        {
-            let swapped: Vec<u8> = value.chunks_exact(2).flat_map(|word| [word[1], word[0]]).collect();
-            let frames = frames::native(&swapped, self.shape.frame_bytes(), self.shape.frames)?;
-            return Ok(frames.into_iter().map(|frame| Cow::Owned(frame.into_owned())).collect());
-        }
-        frames::native(value, self.shape.frame_bytes(), self.shape.frames)
+        stored(self.transfer_syntax, header, part10, self.shape, self.shape.frame_bytes())
     }
 
     /// The Hounsfield units of one frame; `number` counts from 1.

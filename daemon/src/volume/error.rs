@@ -12,6 +12,9 @@ pub enum DecodeError {
     #[error("the pixels are not grey values of 8 or 16 bits: {what}")]
     NotGrey { what: String },
 
+    #[error("the pixels are no picture of 1 or 3 samples of 8 or 16 bits: {what}")]
+    NotAPicture { what: String },
+
     #[error("{columns} x {rows} pixels in {frames} frame(s) are not a size that can be decoded")]
     Size { rows: u32, columns: u32, frames: u64 },
 
@@ -49,6 +52,7 @@ impl DecodeError {
             Self::NoPixelData => "no-pixel-data",
             Self::Read { .. } => "read",
             Self::NotGrey { .. } => "not-grey",
+            Self::NotAPicture { .. } => "not-a-picture",
             Self::Size { .. } => "size",
             Self::Truncated { .. } => "truncated",
             Self::TransferSyntax { .. } => "transfer-syntax",

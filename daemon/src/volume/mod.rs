@@ -1,6 +1,7 @@
 //! Volume: slices in, one CT volume in Hounsfield units out, or a named reason why not.
 //!
 //! One instance: `decode` (with `frames`, `codestream`, `codec`, `multiframe`, `deflated`) and `rescale` make slices of it.
+//! Pictures to be shown, of any colour: `pictures`.
 //! One series: `ahead` decodes while slices arrive, `geometry` orders them or refuses, `build` puts it together.
 
 pub mod ahead;
@@ -13,6 +14,7 @@ pub mod error;
 mod frames;
 pub mod geometry;
 mod multiframe;
+pub mod pictures;
 pub mod refusal;
 pub mod rescale;
 

@@ -61,7 +61,7 @@ pub(super) fn facts(header: &Header, part10: &[u8]) -> Result<Vec<Facts>, Decode
 }
 
 /// Everything before the pixel data.
-fn parse(part10: &[u8]) -> Result<InMemDicomObject, DecodeError> {
+pub(super) fn parse(part10: &[u8]) -> Result<InMemDicomObject, DecodeError> {
     let failed = |reason: String| DecodeError::DataSet { reason };
     let options = OpenFileOptions::new().read_preamble(ReadPreamble::Always).read_until(tags::PIXEL_DATA);
     let file = catch_unwind(AssertUnwindSafe(|| options.from_reader(part10)))

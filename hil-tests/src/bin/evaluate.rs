@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use hil_tests::evaluation::analyse::analyse;
-use hil_tests::evaluation::{self, Scan, dice, read, table};
+use hil_tests::evaluation::{Card, Scan, dice, model_name, read, table};
 use hil_tests::phantom::scanner::Vendor;
 use hil_tests::phantom::visit::{Protocol, Visit};
 use hil_tests::phantom::{Options, Phantom, dicom};
-use sha2::{Digest, Sha256};
 
 /// Seeds below belong to training and validation (models/training/phantoms.py).
 const EVALUATION_SEEDS: std::ops::Range<u64> = 2_000_000..3_000_000;
@@ -47,10 +46,8 @@ fn main() -> anyhow::Result<()> {
         EVALUATION_SEEDS.contains(&seeds.start) && calcium.end <= EVALUATION_SEEDS.end,
         "seeds {seeds:?} and {calcium:?} are not all kept for evaluation ({EVALUATION_SEEDS:?})"
     );
-    let manifest_path = arguments.package.join("model.toml");
-    let manifest =
-        std::fs::read_to_string(&manifest_path).with_context(|| format!("cannot read {}", manifest_path.display()))?;
-    let model = model_name(&manifest)?;
+    let card = Card::of(&arguments.package)?;
+    let model = model_name(&card.manifest)?;
     let packages = arguments.package.parent().context("the package lies in no folder")?;
     let all = |seeds: &Range<u64>, protocol| {
         let mut scans = Vec::new();
@@ -68,19 +65,7 @@ fn main() -> anyhow::Result<()> {
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         std::fs::write(path, serde_json::to_string_pretty(&[scans, scored])?)?;
     }
-    if !arguments.dry_run {
-        let path = arguments.package.join("CARD.md");
-        let card = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let card = evaluation::with_table(&card, &table).with_context(|| format!("{}: no marks", path.display()))?;
-        let hash: String = Sha256::digest(&card).iter().map(|byte| format!("{byte:02x}")).collect();
-        let manifest = evaluation::with_hash(&manifest, "CARD.md", &hash).context("model.toml: no hash of CARD.md")?;
-        std::fs::write(&path, card)?;
-        std::fs::write(&manifest_path, manifest)?;
-        if arguments.package.join("model.toml.minisig").exists() {
-            println!("model.toml has changed with the card: sign the package again");
-        }
-    }
-    Ok(())
+    if arguments.dry_run { Ok(()) } else { card.write(&table) }
 }
 
 /// One phantom: made, written as DICOM, analysed, compared.
@@ -103,16 +88,4 @@ fn evaluate(seed: u64, protocol: Protocol, packages: &Path) -> anyhow::Result<Sc
     let segmentation = series.objects.iter().find(|path| path.to_string_lossy().ends_with("seg.dcm"));
     let dice = dice::of(segmentation.map(PathBuf::as_path), &phantom.grid, &slices)?;
     Ok(Scan::new(seed, &read::Planted::of(&truth)?, &findings, dice, series.timings_ms))
-}
-
-/// Id, version and hash of the network as the card names it. Not the manifest's own hash: it holds that of the card.
-fn model_name(manifest: &str) -> anyhow::Result<String> {
-    let value = |of: &dyn Fn(&str) -> bool| {
-        let lines = manifest.lines().filter_map(|l| l.split_once('='));
-        lines.map(|(key, v)| (key.trim(), v.trim().trim_matches('"'))).find(|(key, _)| of(key)).map(|(_, v)| v)
-    };
-    let id = value(&|key| key == "id").context("model.toml: no id")?;
-    let version = value(&|key| key == "version").context("model.toml: no version")?;
-    let network = value(&|key| key.ends_with(".onnx\"")).context("model.toml: no hash of a network")?;
-    Ok(format!("{id} {version} (network sha256 {}...)", network.get(..12).unwrap_or(network)))
 }

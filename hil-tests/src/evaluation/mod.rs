@@ -1,17 +1,20 @@
 //! Figures of a model evaluation: each of the nine findings counted over many phantoms, the table for the card. Pure.
 
 pub mod analyse;
+pub mod card;
 pub mod cases;
 pub mod dice;
 pub mod nodules;
 pub mod read;
 pub mod statistics;
 pub mod table;
+pub mod video;
 
 use serde::Serialize;
 
 use crate::demo::compare::Evaluated;
 use crate::phantom::Channel;
+pub use card::{Card, model_name};
 use cases::Case;
 use read::{Findings, Planted};
 

@@ -42,7 +42,8 @@ Examples:
   scansidectl live stats
   scansidectl --json live stats | jq '.stages[] | select(.stage == \"overlay\").p99'
   scansidectl live stop
-  scansidectl live profile learn --out scanner.toml";
+  scansidectl live profile learn --out scanner.toml
+  scansidectl live replay scan.y4m";
 
 /// Controls a Scanside imaging appliance.
 #[derive(Debug, Parser)]
@@ -273,6 +274,8 @@ pub enum LiveCommand {
         #[command(subcommand)]
         command: ProfileCommand,
     },
+    /// Send a recording through the live path, without a daemon: every picture is looked at, however long it takes.
+    Replay(ReplayOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -317,6 +320,21 @@ pub struct AnalyzeOptions {
     /// Where DICOM results and pictures go.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Configuration file or directory (repeatable); the usual places when absent.
+    #[arg(long, value_name = "PATH")]
+    pub config: Vec<PathBuf>,
+    /// Directory of model packages instead of the configured one.
+    #[arg(long, value_name = "DIR")]
+    pub packages: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayOptions {
+    /// YUV4MPEG2 video, or a DICOM ultrasound image with one or many frames.
+    pub file: PathBuf,
+    /// Scanner profile instead of the configured one.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Configuration file or directory (repeatable); the usual places when absent.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<PathBuf>,

@@ -13,6 +13,7 @@ mod outbox;
 mod output;
 mod profile;
 mod quarantine;
+mod replay;
 mod series;
 mod shadow;
 mod status;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Arguments, Command, ModelsCommand, OutboxCommand, QuarantineCommand, StudiesCommand};
+use args::{Arguments, Command, LiveCommand, ModelsCommand, OutboxCommand, QuarantineCommand, StudiesCommand};
 use failure::Failure;
 use output::Output;
 
@@ -51,6 +52,7 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         }
         Command::Config { command } => config::run(&command, output),
         Command::Analyze(options) => analyze::run(&options, output),
+        Command::Live { command: LiveCommand::Replay(options) } => replay::run(&options, output),
         Command::Models { command: ModelsCommand::Sign { directory, key } } => maker::sign(&directory, &key, output),
         Command::Models { command: ModelsCommand::Pack { directory, key, out } } => {
             maker::pack(&directory, key.as_deref(), out, output)

@@ -43,6 +43,28 @@ pub trait Recording: Send + std::fmt::Debug {
     fn rewind(&mut self) -> Result<(), Error>;
 }
 
+impl<R: Recording + ?Sized> Recording for Box<R> {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn shape(&self) -> &Shape {
+        (**self).shape()
+    }
+
+    fn rate(&self) -> Rate {
+        (**self).rate()
+    }
+
+    fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Duration>, Error> {
+        (**self).read(bytes)
+    }
+
+    fn rewind(&mut self) -> Result<(), Error> {
+        (**self).rewind()
+    }
+}
+
 /// A recording that is played.
 #[derive(Debug)]
 pub struct Replay<R> {

@@ -1,0 +1,98 @@
+//! `live replay FILE`: a recording through the live path, without a daemon. Every picture is looked at.
+
+use std::collections::BTreeMap;
+
+use comfy_table::Cell;
+use scansided::config;
+use scansided::live::device;
+use scansided::live::profile::Profiles;
+use scansided::live::rehearsal::{self, Seen};
+use scansided::live::supply::FromShelf;
+use scansided::live::view::{Lesion, Sign};
+use scansided::model::Shelf;
+
+use super::args::ReplayOptions;
+use super::config::broken;
+use super::failure::Failure;
+use super::output::{Output, Tone, count};
+
+pub fn run(options: &ReplayOptions, output: &Output) -> Result<(), Failure> {
+    let mut settings = config::load(&options.config).map_err(|error| broken(&error))?;
+    if let Some(packages) = &options.packages {
+        settings.analyze.packages.clone_from(packages);
+        // Only these: what is installed on this machine does not count.
+        settings.models.directory = Some(std::path::PathBuf::new());
+    }
+    let wanted = options.profile.as_ref().unwrap_or(&settings.live.profile);
+    let profiles = Profiles::load(wanted)
+        .map_err(|error| Failure::new(error, "--profile takes auto, the name of a profile, or a file"))?;
+    let mut recording = device::recording(&options.file).map_err(|error| damaged(&error))?;
+    let supply = Box::new(FromShelf(Shelf::view(&settings).on_threads(settings.live.threads)));
+    let mut told = Told::default();
+    let mut broken_pipe = None;
+    rehearsal::run(recording.as_mut(), profiles, supply, |_, seen| {
+        if output.is_json() {
+            broken_pipe = output.json(&seen).err();
+        } else {
+            told.take(&seen);
+        }
+        broken_pipe.is_none()
+    })
+    .map_err(|error| damaged(&error))?;
+    match broken_pipe {
+        Some(failure) => Err(failure),
+        None if output.is_json() => Ok(()),
+        None => told.print(output),
+    }
+}
+
+fn damaged(error: &hal::capture::Error) -> Failure {
+    Failure::new(error.to_string(), "give a YUV4MPEG2 file or a DICOM ultrasound image")
+}
+
+/// What people want to know in the end.
+#[derive(Default)]
+struct Told {
+    pictures: u64,
+    looked_at: u64,
+    sign: Sign,
+    /// First and last seen, s; as it was last.
+    lesions: BTreeMap<u32, ([f64; 2], Lesion)>,
+}
+
+impl Told {
+    fn take(&mut self, seen: &Seen) {
+        self.pictures += 1;
+        self.sign = seen.sign.clone();
+        let Some(overlay) = &seen.overlay else { return };
+        self.looked_at += 1;
+        for lesion in &overlay.lesions {
+            let entry = self.lesions.entry(lesion.id).or_insert(([seen.time_s; 2], lesion.clone()));
+            (entry.0[1], entry.1) = (seen.time_s, lesion.clone());
+        }
+    }
+
+    fn print(&self, output: &Output) -> Result<(), Failure> {
+        let pictures = count(self.pictures, "picture", "pictures");
+        output.line(&format!("{pictures}, {} looked at.", self.looked_at))?;
+        if let Sign::NoOverlay { reason } | Sign::Paused { reason } = &self.sign {
+            output.line(&output.paint(&format!("At the end: {reason}."), Tone::Busy))?;
+        }
+        if self.lesions.is_empty() {
+            return output.line("No lesion was found.");
+        }
+        let mut table = output.table(&["Lesion", "First s", "Last s", "Malignant", "Size mm", "Signs"]);
+        for (id, ([first, last], lesion)) in &self.lesions {
+            let size = lesion.size_mm.map_or_else(|| "-".into(), |[long, across]| format!("{long:.1} x {across:.1}"));
+            table.add_row(vec![
+                Cell::new(id),
+                Cell::new(format!("{first:.2}")),
+                Cell::new(format!("{last:.2}")),
+                Cell::new(format!("{:.2}", lesion.malignant)),
+                Cell::new(size),
+                Cell::new(lesion.descriptors.join(", ")),
+            ]);
+        }
+        output.print(table)
+    }
+}
