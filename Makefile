@@ -55,6 +55,7 @@ fmt: ## format the code
 evaluate: setup ## sensitivity and false positives of the model packages on held-out phantoms
 	@cargo build --release --workspace --bins
 	@target/release/evaluate --out out/evaluation.json
+	@target/release/evaluate_live --out out/evaluation-live.json
 
 train: ## train both networks on phantoms (downloads PyTorch; minutes with a GPU, hours without)
 	models/training/train.sh

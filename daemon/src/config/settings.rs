@@ -127,7 +127,7 @@ pub struct Accelerator {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
-    /// `off`, a video device's path, or `replay:FILE.y4m`. (`synthetic` in simulation builds.)
+    /// `off`, a video device's path, or `replay:FILE`: a YUV4MPEG2 video or a DICOM image. (`synthetic` in simulation builds.)
     pub device: String,
     /// `auto` (by the size of the screen), the name of a scanner profile, or a path to one.
     pub profile: String,

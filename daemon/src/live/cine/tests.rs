@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hal::Capture;
 use hal::capture::convert;
+use hal::capture::frame::Frame;
 use hal::capture::replay::Replay;
 use hal::capture::{Config, PixelFormat, Rate};
 use hal::clock::Manual;
@@ -88,6 +89,46 @@ fn sim_every_ultrasound_file_of_the_corpus_goes_through_the_live_path() {
         assert!(pictures > 0 && bright == pictures, "{name}: {bright} of {pictures} pictures show something");
         println!("{name}: {pictures} pictures of {}x{}", size[0], size[1]);
     }
+}
+
+/// `tests/golden/pictures.py` made the numbers. JPEG decoders may differ by a level, and YBR by how chroma is spread.
+#[test]
+fn the_colours_are_those_that_pydicom_has() {
+    let Some(corpus) = corpus() else { return };
+    let golden = include_str!("../../../tests/golden/pictures.txt");
+    let lines: Vec<&str> = golden.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines.len(), ultrasound(&corpus).len());
+    for line in lines {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let means: Vec<f64> = fields[2..].iter().map(|mean| mean.parse().unwrap()).collect();
+        let mut recording = device::recording(&corpus.join(fields[0])).unwrap();
+        let mut bytes = Vec::new();
+        let mut count = 0;
+        let mut first = None;
+        while recording.read(&mut bytes).unwrap().is_some() {
+            first.get_or_insert_with(|| bytes.clone());
+            count += 1;
+        }
+        assert_eq!(count.to_string(), fields[1], "{line}");
+        let frame = Frame::new(recording.shape().clone(), 0, Duration::ZERO, Arc::new(first.unwrap()));
+        let mut colours = Vec::new();
+        convert::rgb(&frame, &mut colours).unwrap();
+        for (found, mean) in quarters(&colours, recording.shape().width as usize).into_iter().zip(means) {
+            assert!((found - mean).abs() < 1.0, "{line}: {found:.2} instead of {mean}");
+        }
+    }
+}
+
+/// Mean red, green, blue of top left, top right, bottom left, bottom right.
+fn quarters(colours: &[u8], width: usize) -> Vec<f64> {
+    let rows: Vec<&[u8]> = colours.chunks_exact(3 * width).collect();
+    let (top, bottom) = rows.split_at(rows.len() / 2);
+    let mean = |rows: &[&[u8]], from: usize, to: usize, channel: usize| {
+        let values = rows.iter().flat_map(|row| row[3 * from..3 * to].iter().skip(channel).step_by(3));
+        values.map(|value| f64::from(*value)).sum::<f64>() / (rows.len() * (to - from)) as f64
+    };
+    let parts = [(top, 0, width / 2), (top, width / 2, width), (bottom, 0, width / 2), (bottom, width / 2, width)];
+    parts.iter().flat_map(|(rows, from, to)| (0..3).map(move |channel| mean(rows, *from, *to, channel))).collect()
 }
 
 #[test]
