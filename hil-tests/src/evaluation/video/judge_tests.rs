@@ -1,3 +1,5 @@
+//! Small videos whose figures can be counted by hand.
+
 use super::super::replay::{Overlay, Sign};
 use super::super::scan::Planted;
 use super::*;
