@@ -46,7 +46,7 @@ impl Palette {
 
     pub fn colour(&self, stored: u16) -> [u8; 3] {
         let index = (i64::from(stored) - self.first).max(0) as usize;
-        self.entries.get(index).or(self.entries.last()).copied().unwrap_or_default()
+        self.entries.get(index).or_else(|| self.entries.last()).copied().unwrap_or_default()
     }
 }
 

@@ -61,7 +61,7 @@ impl Timing {
             0 | 1 => Rate::hertz(1),
             count => {
                 let thousandths = (count - 1) as f64 * 1e6 / at.max(1.0);
-                Rate::new((thousandths.round() as u32).max(1), 1000).unwrap_or(Rate::hertz(30))
+                Rate::new((thousandths.round() as u32).max(1), 1000).unwrap_or_else(|| Rate::hertz(30))
             }
         };
         Self { rate, due }

@@ -241,7 +241,7 @@ proptest! {
                 let shown = update(&mut tracker, number, found.clone());
                 number += 1;
                 for lesion in shown.iter().filter(|lesion| found.iter().any(|one| one.bounds == lesion.bounds)) {
-                    let at = *of.entry(lesion.id).or_insert(middle(lesion.bounds)[0]);
+                    let at = *of.entry(lesion.id).or_insert_with(|| middle(lesion.bounds)[0]);
                     prop_assert!((at - middle(lesion.bounds)[0]).abs() < 1e-3, "{} was at {at}: {:?}", lesion.id, lesion.bounds);
                 }
             }
