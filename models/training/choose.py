@@ -11,6 +11,7 @@ import time
 import numpy as np
 import torch
 
+import calcium
 import detect
 import network
 import phantoms
@@ -98,7 +99,13 @@ def choose(channel, index, probabilities, found):
         probability = probability[index].astype(np.float32)
         if channel.name == "nodule":
             probability = probability * detect.lung_rim(phantom.labels)
-        scans.append((detect.components(probability, mask), *planted(channel, index, phantom)))
+        if channel.name == "coronary_calcification":
+            least = calcium.least_hu(phantom)
+            candidates = detect.components(probability, mask, calcium.brightest(phantom.hu))
+            candidates = [c for c in candidates if c.brightest >= least]
+        else:
+            candidates = detect.components(probability, mask)
+        scans.append((candidates, *planted(channel, index, phantom)))
     total = sum(len(wanted) for _, wanted, _ in scans)
     rows = []
     for confidence in CONFIDENCES:

@@ -60,13 +60,15 @@ class Candidate:
     # Of the slice of greatest extent, mm: axes of the ellipse with the same moments.
     long_mm: float
     short_mm: float
+    # Highest of the values that `components` was given.
+    brightest: float = 0.0
 
     @property
     def diameter_mm(self):
         return (self.long_mm + self.short_mm) / 2
 
 
-def components(probability, mask):
+def components(probability, mask, values=None):
     """Candidates whose voxels reach `mask`; those that no threshold could let pass, and the faintest of very many, left out."""
     marks, count = ndimage.label(probability >= mask)
     peaks = ndimage.maximum(probability, marks, np.arange(1, count + 1)) if count else np.zeros(0)
@@ -80,7 +82,8 @@ def components(probability, mask):
         slices = np.bincount(points[:, 0])
         long_mm, short_mm = axes(points[points[:, 0] == slices.argmax(), 1:])
         centre = points.mean(0) + [b.start for b in box]
-        found.append(Candidate(centre, float(peaks[index]), len(points) * VOXEL_ML, long_mm, short_mm))
+        brightest = 0.0 if values is None else float(values[box][marks[box] == index + 1].max())
+        found.append(Candidate(centre, float(peaks[index]), len(points) * VOXEL_ML, long_mm, short_mm, brightest))
     return found
 
 

@@ -4,7 +4,7 @@ import detect
 import network
 from findings import LIMITS, NAMES, SPACING_MM
 
-VERSION = "0.3.0"
+VERSION = "0.3.1"
 
 HEAD = """\
 # Written by models/training/export.py; edit models/training/manifest.py instead.

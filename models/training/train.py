@@ -17,8 +17,6 @@ from sampler import Sampler, inner
 
 # Of the slow average that teaches and that is saved.
 MEMORY = 0.995
-# Steps before the teacher is listened to, and until fully.
-TEACHER_FROM, TEACHER_FULL = 200, 600
 TAUGHT, BOXED = 0.5, 0.3
 WARM_UP = 0.05
 
@@ -43,12 +41,11 @@ def seen(net, image):
         return inner(net(image).float())
 
 
-def loss(net, teacher, batch, step):
-    """The whole loss of a batch, and the probabilities (without gradient)."""
+def loss(net, teacher, batch, heard):
+    """The whole loss of a batch, and the probabilities (without gradient). `heard`: how much the teacher counts, 0 to 1."""
     logits = seen(net, batch.image)
     probability = torch.sigmoid(logits.detach())
     value = losses.known(logits, batch, probability) + BOXED * losses.boxed(logits, batch.boxes)
-    heard = min(max((step - TEACHER_FROM) / (TEACHER_FULL - TEACHER_FROM), 0), 1)
     weak = [n for n, whole in enumerate(batch.whole) if not whole]
     if heard and weak:
         with torch.no_grad():
@@ -69,6 +66,7 @@ def main():
     arguments.add_argument("--widths", type=int, nargs=4, default=network.WIDTHS, help="channels at each level")
     arguments.add_argument("--start", help="weights to begin with")
     arguments.add_argument("--rate", type=float, default=3e-3)
+    arguments.add_argument("--teach", type=int, nargs=2, default=(200, 600), help="steps before the teacher is heard, and until fully")
     arguments.add_argument("--seed", type=int, default=20260105)
     arguments.add_argument("--growing", action="store_true", help="look for further phantoms in the folder now and then")
     arguments.add_argument("--must-fall", action="store_true", help="fail when the loss of the first crops did not fall")
@@ -90,7 +88,8 @@ def main():
         for group in optimiser.param_groups:
             group["lr"] = a.rate * rate(progress)
         batch = following
-        value, probability = loss(net, teacher, batch, step)
+        heard = min(max((step - a.teach[0]) / (a.teach[1] - a.teach[0]), 0), 1)
+        value, probability = loss(net, teacher, batch, heard)
         if step == 1:
             first = (batch, value.item())
         optimiser.zero_grad()
@@ -113,7 +112,7 @@ def main():
     if a.must_fall:
         batch, before = first
         with torch.no_grad():
-            after = loss(net, teacher, batch, 1)[0].item()
+            after = loss(net, teacher, batch, 0)[0].item()
         print(f"loss of the first crops: {before:.4f} at first, {after:.4f} in the end")
         if not after < before:
             raise SystemExit("the loss did not fall")

@@ -19,7 +19,7 @@ spacing=1.5
 steps=(--steps 5100 --batch 32)
 if [ "${1:-}" = --smoke ]; then
   # Of four training phantoms in a row two have masks, one boxes, one study labels.
-  training_count=4 validation_count=1 steps=(--steps 20 --must-fall)
+  training_count=4 validation_count=1 steps=(--steps 20 --teach 5 15 --must-fall)
   work=$work/smoke
   package=$work/package
   rm -rf "$package"

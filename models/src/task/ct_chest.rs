@@ -154,7 +154,8 @@ fn measure(
                 findings.bronchiectasis = Evaluated::Done(found);
             }
             Finding::CoronaryCalcification => {
-                findings.coronary_calcium = Evaluated::Done(coronary::find(volume, answer, acquisition));
+                let noise = emphysema::noise(volume, &examined.airway);
+                findings.coronary_calcium = Evaluated::Done(coronary::find(volume, answer, acquisition, noise));
             }
             Finding::LymphNode => {
                 findings.lymph_nodes = Evaluated::Done(lymph_nodes::find(volume, answer));

@@ -22,7 +22,7 @@ device=cpu batch=16 rate=4e-3 stop=(--steps 12000) variants="fast large" weights
 while [ $# -gt 0 ]; do
   case $1 in
     --smoke)
-      training_clips=6 frames=8 validation_clips=2 every=15 stop=(--steps 20) variants="fast" fall=(--must-fall)
+      training_clips=6 frames=8 validation_clips=2 every=15 stop=(--steps 20) fall=(--must-fall)
       work=$work/smoke package=$work/package
       rm -rf "$work" ;;
     --device) device=$2; shift; [ "$device" = cuda ] && batch=96 rate=6e-3 ;;

@@ -1,7 +1,7 @@
 //! Coronary artery calcium: Agatston score where the protocol allows it, an ordinal grade where it does not.
 
 use super::gates;
-use super::network::Answer;
+use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
 use crate::acquisition::Acquisition;
@@ -17,15 +17,27 @@ const CALCIUM_HU: i16 = 130;
 const AREA_MM2: f64 = 1.0;
 /// Slice spacing of that paper, mm; other spacings are scaled to it, so that thinner slices do not count twice.
 const REFERENCE_MM: f64 = 3.0;
+/// Great vessels brighter than this hold contrast medium, HU; blood without has about 40.
+const ENHANCED_HU: f64 = 100.0;
+/// Calcium in enhanced blood is brighter than it by this many standard deviations of the noise.
+const ABOVE_BLOOD: f64 = 3.0;
+/// Edge of the blocks that blood is measured in, voxels of the network's grid; noise averages out.
+const BLOCK: usize = 4;
+/// Less enhanced blood than this is none, ml.
+const BLOOD_ML: f64 = 10.0;
 /// Around the network's region within which calcium may go on, mm: blur of its edge.
 const REACH_MM: f64 = 2.0;
 
-pub fn find(volume: &Volume, answer: &Answer, acquisition: &Acquisition) -> CoronaryCalcium {
+/// `noise_hu`: standard deviation of the scan's noise. A region of the network counts when it is large enough as a region, and
+/// when it holds calcium by Agatston's definition.
+pub fn find(volume: &Volume, answer: &Answer, acquisition: &Acquisition, noise_hu: Option<f64>) -> CoronaryCalcium {
     let (found, thresholds) = regions::collect(volume, answer, Channel::CoronaryCalcification);
+    let least_hu = least_hu(blood_hu(&answer.prepared), noise_hu);
     let mut lesions: Vec<Region> = found
         .into_iter()
-        .filter_map(|region| regions::measure(volume, calcium(volume, &region), region.confidence))
-        .filter(|r| r.volume_ml >= thresholds.min_size)
+        .filter(|region| region.volume_ml >= thresholds.min_size)
+        .filter_map(|region| regions::measure(volume, calcium(volume, &region, least_hu), region.confidence))
+        .filter(|lesion| agatston(volume, std::slice::from_ref(lesion)) > 0.0)
         .collect();
     regions::number(&mut lesions);
     let agatston = agatston(volume, &lesions);
@@ -36,8 +48,49 @@ pub fn find(volume: &Volume, answer: &Answer, acquisition: &Acquisition) -> Coro
     CoronaryCalcium { score, lesions }
 }
 
-/// Voxels of at least 130 HU in and next to the network's region.
-fn calcium(volume: &Volume, region: &Region) -> Mask {
+/// What counts as calcium, HU: 130; in enhanced blood more than the blood. (A fixed 350 HU is customary there: Hong et al.,
+/// Radiology 223 (2002) 474-480; here blood is measured, as it is not equally bright in every phase.)
+fn least_hu(blood_hu: Option<f64>, noise_hu: Option<f64>) -> i16 {
+    let above = blood_hu.map_or(0.0, |blood| blood + ABOVE_BLOOD * noise_hu.unwrap_or(0.0));
+    CALCIUM_HU.max(above.round() as i16)
+}
+
+/// Attenuation of enhanced blood in heart and great vessels, HU: the brightest tenth of what is bright and thick between the
+/// lungs, in their front half, where there is no spine. `None` without contrast medium.
+fn blood_hu(prepared: &Prepared) -> Option<f64> {
+    let grid = &prepared.target.grid;
+    let [nx, ny, nz] = grid.dims.map(|n| n / BLOCK);
+    let blocks = Grid { dims: [nx, ny, nz], spacing_mm: grid.spacing_mm.map(|s| s * BLOCK as f64) };
+    let [width, depth, _] = grid.dims;
+    let inside = |y: usize| prepared.lungs.chunks(width).skip(y).step_by(depth).any(|row| row.contains(&1));
+    let front = (0..depth).find(|y| inside(*y))?;
+    let back = (0..depth).rev().find(|y| inside(*y))?;
+    let middle = (front + back) / 2;
+    let mut sums = vec![(0i64, 0usize); blocks.len()];
+    for (line, (row, hu)) in prepared.lungs.chunks(width).zip(prepared.hu.chunks(width)).enumerate() {
+        let (y, z) = (line % depth, line / depth);
+        let ends = row.iter().position(|v| *v != 0).zip(row.iter().rposition(|v| *v != 0));
+        let Some((first, last)) = ends.filter(|_| y <= middle && y / BLOCK < ny && z / BLOCK < nz) else { continue };
+        for x in (first..last.min(nx * BLOCK)).filter(|x| row[*x] == 0) {
+            let (sum, count) = &mut sums[blocks.index([x / BLOCK, y / BLOCK, z / BLOCK])];
+            *sum += i64::from(hu[x]);
+            *count += 1;
+        }
+    }
+    let mean = |i: usize| sums[i].0 as f64 / BLOCK.pow(3) as f64;
+    let bright = |i: usize| sums[i].1 == BLOCK.pow(3) && mean(i) > ENHANCED_HU;
+    let thick = |i: &usize| bright(*i) && blocks.neighbours(*i).all(bright);
+    let mut blood: Vec<f64> = (0..blocks.len()).filter(thick).map(mean).collect();
+    if (blood.len() as f64) * blocks.voxel_ml() < BLOOD_ML {
+        return None;
+    }
+    blood.sort_by(|a, b| b.total_cmp(a));
+    blood.truncate(blood.len().div_ceil(10));
+    Some(blood.iter().sum::<f64>() / blood.len() as f64)
+}
+
+/// Voxels of at least `least_hu` in and next to the network's region.
+fn calcium(volume: &Volume, region: &Region, least_hu: i16) -> Mask {
     let pad = volume.geometry.spacing_mm.map(|s| (REACH_MM / s).ceil() as usize);
     let dims = volume.geometry.dims;
     let low = [0, 1, 2].map(|a| region.mask.origin[a].saturating_sub(pad[a]));
@@ -53,7 +106,7 @@ fn calcium(volume: &Volume, region: &Region) -> Mask {
         let hu = volume.row(start, size[0]);
         let range = line * size[0]..(line + 1) * size[0];
         for ((m, n), hu) in mask.voxels[range.clone()].iter_mut().zip(&near[range]).zip(hu) {
-            *m = u8::from(*n != 0 && *hu >= CALCIUM_HU);
+            *m = u8::from(*n != 0 && *hu >= least_hu);
         }
     }
     mask

@@ -1,4 +1,4 @@
-//! Emphysema: LAA-950 of the lungs after a noise reduction that the noise of the scan decides.
+//! Emphysema: LAA-950 of the lungs after no more noise reduction than the noise of the scan asks for.
 
 use rayon::prelude::*;
 
@@ -11,10 +11,17 @@ use crate::volume::Volume;
 
 /// Gevenois et al., Am J Respir Crit Care Med 152 (1995) 653-657.
 const LOW_HU: i16 = -950;
-/// Edges of the median's cube that are tried in turn, mm; 0 leaves the voxels as they are.
+/// Edges of the cube that are tried in turn, mm; 0 leaves the voxels as they are.
 const EDGES_MM: [f64; 5] = [0.0, 2.0, 3.0, 4.5, 6.0];
-/// The cube grows until the noise left of a mean over it is below this, HU: lung of -870 HU then lies more than six of it above -950.
-const NOISE_LEFT_HU: f64 = 12.0;
+/// The cube grows until noise alone carries a voxel of ordinary lung below -950 HU only beyond so many of its standard
+/// deviations: one voxel in 740. Every further step would take away small holes.
+const APART: f64 = 3.0;
+/// Noise of a median, of the noise of a mean over the same voxels (square root of pi / 2).
+const MEDIAN_NOISE: f64 = 1.2533;
+/// Ordinary lung is no darker than this, HU: where more than half of it is emphysema, its median is not ordinary.
+const ORDINARY_HU: f64 = -900.0;
+/// What a hole holds: half way from the limit to air, HU.
+const HOLE_HU: f64 = -975.0;
 /// Fewer voxels of air than this say nothing about noise.
 const SAMPLES: usize = 50;
 
@@ -26,16 +33,19 @@ pub fn noise(volume: &Volume, air: &[[usize; 3]]) -> Option<f64> {
 
 /// Spread of the means of the cubes around `air`.
 fn spread(volume: &Volume, air: &[[usize; 3]], radius: [usize; 3]) -> Option<f64> {
-    let stride = (air.len() / 3000).max(1);
-    let mut values: Vec<f64> = air.iter().step_by(stride).map(|at| cube_mean(volume, *at, radius)).collect();
-    if values.len() < SAMPLES {
-        return None;
-    }
-    values.sort_by(f64::total_cmp);
+    let values = sampled(volume, air, radius)?;
     // Of a normal distribution, 84.13 % lie below one standard deviation above the middle. A wall among the samples
     // moves this little.
     let at = |share: f64| values[(values.len() as f64 * share) as usize];
     Some(at(0.8413) - at(0.5))
+}
+
+/// Means of the cubes around some of `air`, in rising order; `None` when they are too few.
+fn sampled(volume: &Volume, air: &[[usize; 3]], radius: [usize; 3]) -> Option<Vec<f64>> {
+    let stride = (air.len() / 3000).max(1);
+    let mut values: Vec<f64> = air.iter().step_by(stride).map(|at| cube_mean(volume, *at, radius)).collect();
+    values.sort_by(f64::total_cmp);
+    (values.len() >= SAMPLES).then_some(values)
 }
 
 fn cube_mean(volume: &Volume, at: [usize; 3], radius: [usize; 3]) -> f64 {
@@ -59,22 +69,54 @@ fn radius(volume: &Volume, edge_mm: f64) -> [usize; 3] {
     volume.geometry.spacing_mm.map(|s| ((edge_mm / s - 1.0) / 2.0).round().max(0.0) as usize)
 }
 
+/// Attenuation of ordinary lung, HU: the median of the lungs' voxels.
+fn ordinary(volume: &Volume, lungs: &[Lung]) -> f64 {
+    // One row of eight says enough.
+    let rows = lungs.iter().flat_map(|lung| lung.mask.rows().step_by(8));
+    let mut values: Vec<i16> = rows
+        .flat_map(|(start, row)| row.iter().zip(volume.row(start, row.len())).filter(|(m, _)| **m != 0))
+        .map(|(_, hu)| *hu)
+        .collect();
+    let middle = values.len() / 2;
+    if values.is_empty() {
+        return ORDINARY_HU;
+    }
+    f64::from(*values.select_nth_unstable(middle).1).max(ORDINARY_HU)
+}
+
 /// The smallest cube that leaves little enough noise; none when the noise is not known.
-fn enough(volume: &Volume, air: &[[usize; 3]]) -> [usize; 3] {
+fn enough(volume: &Volume, air: &[[usize; 3]], ordinary: f64) -> [usize; 3] {
     let tried = EDGES_MM.map(|edge| radius(volume, edge));
-    let left = |r: &[usize; 3]| spread(volume, air, *r).is_none_or(|noise| noise <= NOISE_LEFT_HU);
+    let left = |r: &[usize; 3]| {
+        let factor = if *r == [0; 3] { 1.0 } else { MEDIAN_NOISE };
+        spread(volume, air, *r).is_none_or(|noise| APART * factor * noise <= ordinary - f64::from(LOW_HU))
+    };
     tried.into_iter().find(left).unwrap_or(tried[EDGES_MM.len() - 1])
 }
 
-/// Percent of the voxels of each lung whose median over the cube around it (lung voxels only, so that walls and airways
-/// do not weigh) is below -950 HU: unlike a mean, a median leaves the edges of a hole where they are. The noise-reduced counterpart of [`Lung::laa950_percent`]. Regions are given when
-/// the network sees emphysema.
+/// Share of low voxels in a cube that lies half in a hole and half in ordinary lung, so that the edge stays where it is. One half
+/// without noise; less with it, because a hole is nearer to the limit than lung and loses more voxels.
+fn share_at_edge(volume: &Volume, air: &[[usize; 3]], ordinary: f64) -> f64 {
+    let Some(values) = sampled(volume, air, [0; 3]) else { return 0.5 };
+    // Above the median only: scanners cut values off at -1024. Noise is as often as far below it.
+    let middle = values[values.len() / 2];
+    let beyond = |hu: f64| values.iter().filter(|v| **v > middle + hu).count() as f64 / values.len() as f64;
+    let limit = f64::from(LOW_HU);
+    0.5 * (1.0 - beyond(limit - HOLE_HU) + beyond(ordinary - limit))
+}
+
+/// Percent of the voxels of each lung that are below -950 HU, or, where the noise of the scan asks for it, whose cube is by
+/// majority (lung voxels only, so that walls and airways do not weigh): unlike a mean, this leaves the edges of a hole
+/// where they are. The noise-reduced counterpart of [`Lung::laa950_percent`]. Regions are given when the network sees
+/// emphysema.
 pub fn measure(volume: &Volume, answer: &Answer, lungs: &[Lung], air: &[[usize; 3]]) -> Emphysema {
-    let radius = enough(volume, air);
+    let ordinary = ordinary(volume, lungs);
+    let radius = enough(volume, air, ordinary);
+    let share = share_at_edge(volume, air, ordinary);
     let low: Vec<(Side, Mask, usize, usize)> = lungs
         .iter()
         .map(|lung| {
-            let mask = low_attenuation(volume, &lung.mask, radius);
+            let mask = low_attenuation(volume, &lung.mask, radius, share);
             let (own, whole) = (mask.count(), lung.mask.count());
             (lung.side, mask, own, whole)
         })
@@ -103,8 +145,9 @@ pub fn measure(volume: &Volume, answer: &Answer, lungs: &[Lung], air: &[[usize; 
     }
 }
 
-/// Lung voxels whose median over the cube is low, that is, more than half of the cube's voxels; plane by plane, sums over slices first, then along and across rows.
-fn low_attenuation(volume: &Volume, lung: &Mask, [rx, ry, rz]: [usize; 3]) -> Mask {
+/// Lung voxels with more than `share` of their cube's lung voxels low (one half: a median); plane by plane, sums over slices
+/// first, then along and across rows.
+fn low_attenuation(volume: &Volume, lung: &Mask, [rx, ry, rz]: [usize; 3], share: f64) -> Mask {
     let [sx, sy, sz] = lung.size;
     let plane = sx * sy;
     let mut voxels = vec![0u8; lung.voxels.len()];
@@ -131,7 +174,7 @@ fn low_attenuation(volume: &Volume, lung: &Mask, [rx, ry, rz]: [usize; 3]) -> Ma
         }
         let inside = &lung.voxels[z * plane..][..plane];
         for (((out, inside), sum), count) in out.iter_mut().zip(inside).zip(&sums).zip(&counts) {
-            *out = u8::from(*inside != 0 && 2 * *sum > *count);
+            *out = u8::from(*inside != 0 && f64::from(*sum) > share * f64::from(*count));
         }
     });
     Mask { origin: lung.origin, size: lung.size, voxels }

@@ -157,6 +157,42 @@ fn the_agatston_score_of_a_cylinder_is_its_area_times_its_weight() {
 }
 
 #[test]
+fn in_enhanced_blood_only_what_is_brighter_than_blood_is_calcium() {
+    let vessel = |p: [f64; 3]| (p[0].hypot(p[1] + 30.0) - 18.0).max(p[2].abs() - 60.0);
+    let plaque = ball([0.0, -46.0, 0.0], 3.0);
+    let found = |blood: i16, calcium: i16| {
+        let volume = planted(&chest(1.0), |p, hu| match () {
+            () if plaque(p) <= 0.0 => calcium,
+            () if vessel(p) <= 0.0 => blood,
+            () => hu,
+        });
+        done(all(&volume, &[(Channel::CoronaryCalcification, &plaque)], &calcium_scan()).coronary_calcium).lesions
+    };
+    // The network is wrong: it takes blood for calcium.
+    assert!(found(250, 240).is_empty());
+    assert!(found(40, 120).is_empty());
+    for blood in [40, 250] {
+        let lesions = found(blood, 500);
+        assert_eq!(lesions.len(), 1);
+        near(lesions[0].volume_ml, ball_ml(3.0), 0.1);
+    }
+}
+
+#[test]
+fn specks_below_a_square_millimetre_are_no_calcium() {
+    // In slices of 0.6 x 0.6 mm a ball of 0.4 mm is one voxel at most, one of 1.5 mm has some twenty in its middle slice.
+    let shape = Chest { spacing_mm: [0.6, 0.6, 1.5], ..Chest::default() };
+    let region = ball([0.0, -30.0, 0.0], 4.0);
+    let found = |radius: f64| {
+        let calcium = ball([0.0, -30.0, 0.0], radius);
+        let volume = planted(&shape, |p, hu| if calcium(p) <= 0.0 { 400 } else { hu });
+        done(all(&volume, &[(Channel::CoronaryCalcification, &region)], &calcium_scan()).coronary_calcium).lesions
+    };
+    assert!(found(0.4).is_empty());
+    assert_eq!(found(1.5).len(), 1);
+}
+
+#[test]
 fn a_node_counts_from_a_short_axis_of_ten_millimetres() {
     let egg = |centre: [f64; 3], half: [f64; 3]| {
         move |p: [f64; 3]| {
