@@ -44,6 +44,19 @@ packages() {
   $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends -y $missing >/dev/null
 }
 
+# The page is tested in a real browser. Where there is none and none can be had, those tests say that they are skipped.
+browser() {
+  local as_root=""
+  command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 && return
+  [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && as_root="sudo"; }
+  if [ "$(id -u)" = 0 ] || [ -n "$as_root" ]; then
+    say "installing chromium"
+    $as_root apt-get update -qq &&
+      $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends -y chromium >/dev/null && return
+  fi
+  say "no chromium: the page is not tested in a browser (sudo apt-get install chromium)"
+}
+
 # python FOLDER LIST: a virtual environment in .cache/FOLDER with the packages of LIST.
 python() {
   local folder=$cache/$1 list=$scripts/$2
@@ -105,6 +118,7 @@ guest() {
 
 rust
 packages
+browser
 mkdir -p "$cache"
 python python validators.txt
 [ "$purpose" = bench ] && python peer peer.txt
