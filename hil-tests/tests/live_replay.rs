@@ -20,7 +20,8 @@ fn real_a_phantoms_lesion_is_found_and_keeps_its_number() {
     let folder = tempfile::tempdir().unwrap();
     let scan = Scan::of(SEED, 6.0, 30.0, folder.path()).unwrap();
     let again = Scan::of(SEED, 6.0, 30.0, folder.path()).unwrap();
-    assert_eq!(scan.truth, again.truth, "what lies there is used");
+    let runs = |scan: &Scan| scan.truth.frames.iter().flatten().map(|shown| shown.runs.clone()).collect::<Vec<_>>();
+    assert!(runs(&scan) == runs(&again), "what lies there is used");
     let packages = tools::workspace().join("models/packages");
     let seen = replay::replay(&scan.file, &packages).unwrap();
     assert_eq!(seen.len(), scan.truth.frames.len(), "no picture is skipped");
