@@ -115,8 +115,8 @@ pub async fn run<C: Capture + 'static>(parts: Parts<C>, stage: Stage, mut shutdo
         state: Working::default(),
     };
     let threads = [
-        kept_going("live-source", &desk, &parts.clock, &stop, move || source.run())?,
-        kept_going("live-infer", &desk, &parts.clock, &stop, move || infer.run())?,
+        kept_going("live-source", &desk, &parts.clock, &stop, precedence::step_to_the_front, move || source.run())?,
+        kept_going("live-infer", &desk, &parts.clock, &stop, precedence::step_forward, move || infer.run())?,
     ];
     loop {
         tokio::select! {
@@ -162,12 +162,13 @@ fn kept_going(
     desk: &Arc<Desk>,
     clock: &Arc<dyn Clock>,
     stop: &Arc<AtomicBool>,
+    urgency: fn(),
     mut work: impl FnMut() + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     let (desk, clock, stop) = (desk.clone(), clock.clone(), stop.clone());
     let thread = std::thread::Builder::new().name(name.into());
     thread.spawn(move || {
-        precedence::step_forward();
+        urgency();
         while catch_unwind(AssertUnwindSafe(&mut work)).is_err() && !stop.load(Ordering::Relaxed) {
             tracing::error!(name, "a thread crashed and begins again");
             desk.happened(Event::Fault(format!("{name} crashed; it begins again")));

@@ -72,6 +72,16 @@ pub fn step_forward() {
     }
 }
 
+/// The same for the thread that brings pictures to the page, which works for a fraction of a millisecond and waits: it runs
+/// at once, where the box may do that (`LimitRTPRIO` of the unit). A scheduler that is fair lets it wait for
+/// the turn of another one to end, a few milliseconds.
+pub fn step_to_the_front() {
+    if let Err(error) = hal::urgency::run_at_once() {
+        tracing::debug!(%error, "pictures have no real-time priority");
+        step_forward();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
