@@ -45,7 +45,7 @@ async fn what_was_found_and_marked_is_kept_and_everybody_can_read_it() {
     stand.exam(0);
     // 14 s; the lesion is seen best at 3 s, a mark is set at 8 s.
     for n in 0..420 {
-        let sure = (60..120).contains(&n).then(|| if n == 90 { 0.9 } else { 0.6 });
+        let sure = (60..120).contains(&n).then_some(if n == 90 { 0.9 } else { 0.6 });
         stand.picture(n, sure).await;
         match n {
             90 => until("the best picture to be noted", || stand.journal().contains("\"sequence\":90,")).await,

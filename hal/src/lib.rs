@@ -5,7 +5,7 @@
 
 pub mod root;
 pub mod clock;
-pub mod urgency;
+pub mod urgency_ffi;
 pub mod capture;
 pub mod accel;
 #[cfg(any(test, feature = "sim"))]

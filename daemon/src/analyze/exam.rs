@@ -124,7 +124,7 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
 /// The last model of the exam; the time is that of its end, so that a repetition makes the same objects.
 fn provenance(device: &settings::Device, story: &Story) -> Provenance {
     let made_by = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref());
-    let accelerator = made_by.map_or(("none".to_owned(), false), |by| (by.accelerator.clone(), by.simulated));
+    let accelerator = made_by.map_or_else(|| ("none".to_owned(), false), |by| (by.accelerator.clone(), by.simulated));
     let created = story.ended.as_ref().map_or(&story.begun.started_utc, |(utc, _)| utc);
     Provenance::new(device, made_by.map(|by| by.model.clone()), accelerator, created)
 }
@@ -203,8 +203,7 @@ fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
     let [columns, rows] = shot.head.size;
     let size = [usize::from(columns), usize::from(rows)];
     let of_size = |index: &usize| story.scenes.get(*index).is_some_and(|scene| scene.size == size);
-    let scenes = story.scenes.iter().filter(|scene| scene.size == size);
-    let scene = scenes.last();
+    let scene = story.scenes.iter().rfind(|scene| scene.size == size);
     // The scale may change with the depth: that of the lesion that was seen nearest in time.
     let near = story.seen.iter().filter(|seen| of_size(&seen.scene));
     let near = near.min_by_key(|seen| seen.moment.captured.abs_diff(shot.head.captured));
@@ -214,7 +213,7 @@ fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
         rows,
         colour: shot.head.colour,
         mm_per_pixel: near.and_then(|seen| seen.mm_per_pixel).map(f64::from),
-        sector: scene.map_or([0, 0, u32::from(columns), u32::from(rows)], |scene| scene.sector),
+        sector: scene.map_or_else(|| [0, 0, u32::from(columns), u32::from(rows)], |scene| scene.sector),
         masked: scene.is_some_and(|scene| scene.masked),
     }
 }

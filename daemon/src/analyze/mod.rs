@@ -10,6 +10,7 @@ pub mod exam;
 pub mod examine;
 pub mod folder;
 pub mod prior;
+pub mod results;
 pub mod worker;
 
 use models::Findings;

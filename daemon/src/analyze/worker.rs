@@ -2,24 +2,23 @@
 //! deliveries queued. A job that fails is retried, then parked with its reason; one that is interrupted is done again
 //! and makes the same objects.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use models::task::Control;
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast, oneshot};
 
 use super::acquired::acquisition;
 use super::engine::{self, Engine};
 use super::exam;
 use super::examine::{self, Outcome, Subject};
+use super::results::Results;
 use crate::config::Settings;
 use crate::live::precedence::{self, Precedence};
 use crate::model::{self, Shelf, shadow};
-use crate::report::ResultObject;
 use crate::series::{Kind, state};
 use crate::shutdown::Shutdown;
 use crate::spool::Spool;
@@ -307,68 +306,6 @@ fn as_received(kept: &[Arc<crate::spool::Instance>]) -> Vec<SliceRef> {
         .collect()
 }
 
-/// The objects of a job, written durably below `results/<job>/`.
-struct Results {
-    job: i64,
-    root: PathBuf,
-    directory: PathBuf,
-    rows: Vec<ResultRow>,
-}
-
-impl Results {
-    /// What an interrupted attempt left there is replaced.
-    fn begin(spool: &Path, job: i64) -> Result<Self, Error> {
-        let root = spool.join("results");
-        let directory = root.join(job.to_string());
-        if directory.exists() {
-            std::fs::remove_dir_all(&directory).map_err(io("cannot clear", &directory))?;
-        }
-        std::fs::create_dir_all(&directory).map_err(io("cannot make", &directory))?;
-        Ok(Self { job, root, directory, rows: Vec::new() })
-    }
-
-    fn put(&mut self, object: &ResultObject) -> Result<(), Error> {
-        let name = format!("{:02}-{}.dcm", self.rows.len() + 1, object.kind);
-        self.add(&name, &object.part10)?;
-        self.rows.push(ResultRow {
-            id: 0,
-            job_id: self.job,
-            kind: object.kind.to_owned(),
-            sop_class: object.sop_class_uid.clone(),
-            sop_uid: object.sop_uid.clone(),
-            study_uid: object.study_uid.clone(),
-            series_uid: object.series_uid.clone(),
-            file: format!("results/{}/{name}", self.job),
-            length: object.part10.len() as u64,
-            sha256: hex(&Sha256::digest(&object.part10)),
-        });
-        Ok(())
-    }
-
-    /// A file beside the objects.
-    fn add(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.directory.join(name);
-        let write = || {
-            let mut file = std::fs::File::create(&path)?;
-            std::io::Write::write_all(&mut file, bytes)?;
-            file.sync_data()
-        };
-        write().map_err(io("cannot write", &path))
-    }
-
-    fn finish(self) -> Result<Vec<ResultRow>, Error> {
-        for directory in [&self.directory, &self.root] {
-            std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(io("cannot sync", directory))?;
-        }
-        Ok(self.rows)
-    }
-}
-
-fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { what, path, source }
-}
-
 /// What a job comes to.
 #[derive(Clone, Copy)]
 struct Conclusion<'a> {
@@ -522,8 +459,4 @@ fn until(utc: &str) -> Duration {
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

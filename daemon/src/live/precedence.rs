@@ -76,7 +76,7 @@ pub fn step_forward() {
 /// at once, where the box may do that (`LimitRTPRIO` of the unit). A scheduler that is fair lets it wait for
 /// the turn of another one to end, a few milliseconds.
 pub fn step_to_the_front() {
-    if let Err(error) = hal::urgency::run_at_once() {
+    if let Err(error) = hal::urgency_ffi::run_at_once() {
         tracing::debug!(%error, "pictures have no real-time priority");
         step_forward();
     }

@@ -71,7 +71,7 @@ fn main() -> Result<()> {
 /// One video: made, sent through the engine, compared.
 fn evaluate(seed: u64, arguments: &Arguments) -> Result<Case> {
     let temporary = tempfile::tempdir()?;
-    let folder = arguments.videos.as_deref().unwrap_or(temporary.path());
+    let folder = arguments.videos.as_deref().unwrap_or_else(|| temporary.path());
     std::fs::create_dir_all(folder)?;
     let scan = Scan::of(seed, arguments.seconds, arguments.fps, folder)?;
     let packages = arguments.package.parent().context("the package lies in no folder")?;

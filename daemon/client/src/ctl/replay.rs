@@ -67,7 +67,7 @@ impl Told {
         let Some(overlay) = &seen.overlay else { return };
         self.looked_at += 1;
         for lesion in &overlay.lesions {
-            let entry = self.lesions.entry(lesion.id).or_insert(([seen.time_s; 2], lesion.clone()));
+            let entry = self.lesions.entry(lesion.id).or_insert_with(|| ([seen.time_s; 2], lesion.clone()));
             (entry.0[1], entry.1) = (seen.time_s, lesion.clone());
         }
     }
