@@ -64,26 +64,7 @@ pub fn write(context: &Context, findings: &Findings, volume: &Volume) -> Result<
 
     let mut set = context.begin(SEG, 0)?;
     identity::copy_frame_of_reference(context.source, context.uids, &mut set)?;
-    set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
-    set.text(tags::CONTENT_LABEL, VR::CS, "SCANSIDE");
-    set.text(tags::CONTENT_DESCRIPTION, VR::LO, context.provenance.mark().unwrap_or("Lungs, lobes and findings"));
-    set.text(tags::CONTENT_CREATOR_NAME, VR::PN, super::provenance::MANUFACTURER);
-    set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
-    set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
-    set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-    set.text(tags::NUMBER_OF_FRAMES, VR::IS, &frames.len().to_string());
-    for (tag, value) in [
-        (tags::SAMPLES_PER_PIXEL, 1),
-        (tags::ROWS, rows_16),
-        (tags::COLUMNS, columns_16),
-        (tags::BITS_ALLOCATED, 1),
-        (tags::BITS_STORED, 1),
-        (tags::HIGH_BIT, 0),
-        (tags::PIXEL_REPRESENTATION, 0),
-    ] {
-        set.shorts(tag, &[value]);
-    }
-    set.text(tags::SEGMENTATION_TYPE, VR::CS, "BINARY");
+    head(context, &mut set, "Lungs, lobes and findings", [columns_16, rows_16], frames.len());
     set.text(tags::SEGMENTS_OVERLAP, VR::CS, if overlap(&segments) { "YES" } else { "NO" });
     set.sequence(tags::SEGMENT_SEQUENCE, segments.iter().map(|s| describe(context, s)).collect());
     dimensions(context, &mut set);
@@ -102,6 +83,31 @@ pub fn write(context: &Context, findings: &Findings, volume: &Volume) -> Result<
 
     let numbers = segments.iter().map(|s| (s.subject, s.number)).collect();
     Ok(Some(Written { object: context.finish(SEG, 0, set, bytes + 2048 * frames.len())?, numbers }))
+}
+
+/// What every binary segmentation of ours says of itself; `what` when no mark has to stand there. `size`: columns and rows.
+pub fn head(context: &Context, set: &mut DataSet, what: &str, size: [u16; 2], frames: usize) {
+    let [columns, rows] = size;
+    set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
+    set.text(tags::CONTENT_LABEL, VR::CS, "SCANSIDE");
+    set.text(tags::CONTENT_DESCRIPTION, VR::LO, context.provenance.mark().unwrap_or(what));
+    set.text(tags::CONTENT_CREATOR_NAME, VR::PN, super::provenance::MANUFACTURER);
+    set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
+    set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
+    set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+    set.text(tags::NUMBER_OF_FRAMES, VR::IS, &frames.to_string());
+    for (tag, value) in [
+        (tags::SAMPLES_PER_PIXEL, 1),
+        (tags::ROWS, rows),
+        (tags::COLUMNS, columns),
+        (tags::BITS_ALLOCATED, 1),
+        (tags::BITS_STORED, 1),
+        (tags::HIGH_BIT, 0),
+        (tags::PIXEL_REPRESENTATION, 0),
+    ] {
+        set.shorts(tag, &[value]);
+    }
+    set.text(tags::SEGMENTATION_TYPE, VR::CS, "BINARY");
 }
 
 /// In the order of [`regions::all`], numbered 1..n without gaps (PS3.3 C.8.20.2).

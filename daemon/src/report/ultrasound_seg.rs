@@ -13,7 +13,7 @@ use super::codes::{
 };
 use super::dataset::{DataSet, code_item, reference};
 use super::object::{Context, SEG};
-use super::seg::cie_lab;
+use super::seg::{self, cie_lab};
 use super::ultrasound::Seen;
 use super::{Error, ResultObject};
 
@@ -29,28 +29,8 @@ pub fn write(
     index: usize,
 ) -> Result<ResultObject, Error> {
     let mut set = context.begin(SEG, index)?;
-    let [columns, rows] = size;
-    set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
+    seg::head(context, &mut set, "Breast lesions", size, seen.len());
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
-    set.text(tags::CONTENT_LABEL, VR::CS, "SCANSIDE");
-    set.text(tags::CONTENT_DESCRIPTION, VR::LO, context.provenance.mark().unwrap_or("Breast lesions"));
-    set.text(tags::CONTENT_CREATOR_NAME, VR::PN, super::provenance::MANUFACTURER);
-    set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
-    set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
-    set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-    set.text(tags::NUMBER_OF_FRAMES, VR::IS, &seen.len().to_string());
-    for (tag, value) in [
-        (tags::SAMPLES_PER_PIXEL, 1),
-        (tags::ROWS, rows),
-        (tags::COLUMNS, columns),
-        (tags::BITS_ALLOCATED, 1),
-        (tags::BITS_STORED, 1),
-        (tags::HIGH_BIT, 0),
-        (tags::PIXEL_REPRESENTATION, 0),
-    ] {
-        set.shorts(tag, &[value]);
-    }
-    set.text(tags::SEGMENTATION_TYPE, VR::CS, "BINARY");
     // Each frame is of a picture of its own.
     set.text(tags::SEGMENTS_OVERLAP, VR::CS, "NO");
     let numbered = || seen.iter().copied().zip(1u16..);
@@ -60,7 +40,7 @@ pub fn write(
     set.sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![DataSet::new()]);
     let frames = numbered().filter_map(|(s, number)| keys.get(s.key).map(|key| frame(key, number)));
     set.sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames.collect());
-    let bits = pack(seen, usize::from(columns), usize::from(rows));
+    let bits = pack(seen, usize::from(size[0]), usize::from(size[1]));
     let capacity = bits.len() + 4096 * seen.len();
     set.primitive(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(bits.into()));
     context.finish(SEG, index, set, capacity)
