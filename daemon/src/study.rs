@@ -6,6 +6,7 @@
 //! 1. `series::select` says what it is, `series::assemble` when its series is complete;
 //! 2. `volume` decodes it while its neighbours still arrive;
 //! 3. a complete series becomes a row in `jobs`, which `analyze::worker` carries through `models` and `report`;
+//!    An ultrasound exam that was recorded joins here (`live::record::hand_over`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination.
 //!
 //! Everything that must survive a power cut is a row before it is announced; [`resume`] picks up what was left.

@@ -133,8 +133,8 @@ fn without_bytes(object: ResultObject) -> ResultObject {
     ResultObject { part10: Vec::new(), ..object }
 }
 
-/// The files of pictures, in order.
-struct Parts(Vec<PathBuf>);
+/// The files of pictures, in order, and from when to when each goes: each key image needs one of them, not all.
+struct Parts(Vec<(PathBuf, Window)>);
 
 impl Parts {
     fn list(recording: &Path) -> std::io::Result<Self> {
@@ -142,7 +142,15 @@ impl Parts {
         let mut files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()?;
         files.retain(|path| path.extension().is_some_and(|extension| extension == "pic"));
         files.sort();
-        Ok(Self(files))
+        let mut parts = Vec::new();
+        for path in files {
+            let bytes = std::fs::read(&path)?;
+            let times = || pictures::read(&bytes).into_iter().map(|shot| shot.head.captured);
+            if let (Some(from), Some(to)) = (times().min(), times().max()) {
+                parts.push((path, Window { from, to }));
+            }
+        }
+        Ok(Self(parts))
     }
 
     /// The pictures of a window; a new clip begins where size or colour change, and where a second and more is missing.
@@ -174,18 +182,15 @@ impl Parts {
     }
 
     fn last(&self) -> std::io::Result<Option<Moment>> {
-        for path in self.0.iter().rev() {
-            let bytes = std::fs::read(path)?;
-            if let Some(shot) = pictures::read(&bytes).last() {
-                return Ok(Some(Moment { sequence: shot.head.sequence, captured: shot.head.captured }));
-            }
-        }
-        Ok(None)
+        let Some((path, _)) = self.0.last() else { return Ok(None) };
+        let bytes = std::fs::read(path)?;
+        let shots = pictures::read(&bytes);
+        Ok(shots.last().map(|shot| Moment { sequence: shot.head.sequence, captured: shot.head.captured }))
     }
 
     /// One file after another in memory.
     fn each(&self, window: Window, mut take: impl FnMut(Shot<'_>)) -> std::io::Result<()> {
-        for path in &self.0 {
+        for (path, _) in self.0.iter().filter(|(_, spans)| spans.overlaps(&window)) {
             let bytes = std::fs::read(path)?;
             let shots = pictures::read(&bytes);
             shots.into_iter().filter(|shot| window.contains(shot.head.captured)).for_each(&mut take);

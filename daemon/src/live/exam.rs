@@ -1,4 +1,4 @@
-//! The exam that runs: whose it is, since when, what was marked. Pure; recording and DICOM objects come with the reports.
+//! The exam that runs: whose it is, since when, what was marked. Pure; `record` keeps what it shows.
 //!
 //! The wrong-patient guard: one exam belongs to one patient. Another one can begin only when the first has ended, and the
 //! same number with another name or birth date is taken for a mistake, not for the same patient. An exam that began of itself

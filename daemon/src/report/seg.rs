@@ -283,17 +283,22 @@ fn frame(context: &Context, segment: u16, slice: usize, position: usize) -> Data
     if let Some(number) = slice_ref.frame {
         image.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &number.to_string());
     }
+    let mut groups = DataSet::new();
+    groups.sequence(tags::FRAME_CONTENT_SEQUENCE, vec![content]);
+    groups.sequence(tags::PLANE_POSITION_SEQUENCE, vec![plane]);
+    groups.sequence(tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![identification]);
+    groups.sequence(tags::DERIVATION_IMAGE_SEQUENCE, vec![derived_from(image)]);
+    groups
+}
+
+/// Segmented from this image (or frame of one), pixel for pixel.
+pub fn derived_from(mut image: DataSet) -> DataSet {
     image.text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
     image.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE_IMAGE_FOR_PROCESSING);
     let mut derivation = DataSet::new();
     derivation.code(tags::DERIVATION_CODE_SEQUENCE, SEGMENTATION);
     derivation.sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![image]);
-    let mut groups = DataSet::new();
-    groups.sequence(tags::FRAME_CONTENT_SEQUENCE, vec![content]);
-    groups.sequence(tags::PLANE_POSITION_SEQUENCE, vec![plane]);
-    groups.sequence(tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![identification]);
-    groups.sequence(tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation]);
-    groups
+    derivation
 }
 
 /// One bit per pixel, first pixel in the lowest bit, frames without padding between them.

@@ -8,9 +8,7 @@ use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
 
-use super::codes::{
-    ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BREAST, MASS, SEGMENTATION, SOURCE_IMAGE_FOR_PROCESSING,
-};
+use super::codes::{ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BREAST, MASS};
 use super::dataset::{DataSet, code_item, reference};
 use super::object::{Context, SEG};
 use super::seg::{self, cie_lab};
@@ -105,16 +103,11 @@ fn frame(key: &ResultObject, number: u16) -> DataSet {
     content.primitive(tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::from(u32::from(number)));
     let mut identification = DataSet::new();
     identification.shorts(tags::REFERENCED_SEGMENT_NUMBER, &[number]);
-    let mut image = reference(&key.sop_class_uid, &key.sop_uid);
-    image.text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
-    image.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE_IMAGE_FOR_PROCESSING);
-    let mut derivation = DataSet::new();
-    derivation.code(tags::DERIVATION_CODE_SEQUENCE, SEGMENTATION);
-    derivation.sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![image]);
+    let image = reference(&key.sop_class_uid, &key.sop_uid);
     let mut groups = DataSet::new();
     groups.sequence(tags::FRAME_CONTENT_SEQUENCE, vec![content]);
     groups.sequence(tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![identification]);
-    groups.sequence(tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation]);
+    groups.sequence(tags::DERIVATION_IMAGE_SEQUENCE, vec![seg::derived_from(image)]);
     groups
 }
 
