@@ -10,8 +10,8 @@
 //! Beside it, as users who look on: `lesson` proposes a profile, `worklist` says who is expected, `auto` begins and ends exams.
 //!
 //! The two threads meet at `desk` and nowhere else. The picture path never waits for the model path: a model that is
-//! missing, slow, crashed or talks nonsense costs the overlay, never the picture. Study work gives way (`precedence`).
-//! `record` looks on like a page and keeps what was found; `analyze::exam` makes DICOM objects of that when the exam ends.
+//! missing, slow, crashed or talks nonsense costs the overlay, never the picture. Study work gives way (`hal::urgency`).
+//! `record` looks on like a page and keeps what was found; `study::exam` makes DICOM objects of that when the exam ends.
 
 pub mod source;
 pub mod cine;
