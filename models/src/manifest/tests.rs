@@ -124,6 +124,17 @@ fn a_value_out_of_range_is_refused_by_key() {
     }
 }
 
+#[test]
+fn an_unknown_task_is_refused_by_name_and_never_read_as_another() {
+    for unknown in ["mr_knee", "CT_CHEST", "ct_chest ", ""] {
+        let text = text().replace("task = \"ct_chest\"", &format!("task = \"{unknown}\""));
+        let Err(Error::Value(bad)) = Manifest::parse(&text) else { panic!("{unknown:?} was taken") };
+        assert_eq!(bad.key, "task");
+        assert_eq!(bad.reason, format!("this software has no task {unknown:?}; it has ct_chest, us_breast"));
+    }
+    assert!(crate::task::ALL.iter().all(|task| crate::task::network(task).is_some()), "each task reads something");
+}
+
 /// As `models/training/ultrasound/manifest.py` writes it.
 fn ultrasound() -> String {
     let zeros = "0".repeat(64);

@@ -10,6 +10,24 @@ pub const ALL: [&str; 2] = [CT_CHEST, US_BREAST];
 pub const CT_CHEST: &str = "ct_chest";
 pub const US_BREAST: &str = "us_breast";
 
+/// What the network of a task reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkInput {
+    /// Patches of a volume of Hounsfield units.
+    Volume,
+    /// One grey picture.
+    Picture,
+}
+
+/// What the network of `task` reads; `None` for a task that this software does not have.
+pub fn network(task: &str) -> Option<NetworkInput> {
+    match task {
+        CT_CHEST => Some(NetworkInput::Volume),
+        US_BREAST => Some(NetworkInput::Picture),
+        _ => None,
+    }
+}
+
 /// Does a network have the inputs and outputs of its task?
 ///
 /// # Errors
