@@ -5,6 +5,7 @@ pub mod archive;
 pub mod findings;
 pub mod golden;
 pub mod grid;
+pub mod identity;
 #[cfg(any(test, feature = "maker"))]
 pub mod maker;
 pub mod manifest;
@@ -24,5 +25,6 @@ pub mod volume;
 
 pub use acquisition::Acquisition;
 pub use findings::Findings;
+pub use identity::ModelIdentity;
 pub use package::Package;
 pub use volume::{Geometry, Volume};
