@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hal::capture::Frame;
+use models::identity::ModelIdentity;
+pub use models::task::us_breast::Lesion;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::worklist::Worklist;
 
 use super::record::journal::Begun;
-use crate::report::{ModelIdentity, uid};
+use crate::report::uid;
 
 /// A captured picture as it is to be shown; nothing is drawn into it.
 #[derive(Debug, Clone)]
@@ -32,25 +34,6 @@ pub struct Overlay {
     /// Of the picture, where the scale is known.
     pub mm_per_pixel: Option<f32>,
     pub lesions: Vec<Lesion>,
-}
-
-/// One lesion, the same over time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lesion {
-    /// Stable over the exam, from 1.
-    pub id: u32,
-    /// Closed outline.
-    pub outline: Vec<[f32; 2]>,
-    /// left, top, right, bottom.
-    pub bounds: [f32; 4],
-    /// 0 to 1, smoothed over time, not calibrated.
-    pub confidence: f32,
-    /// 0 (benign) to 1 (malignant), smoothed over time, not calibrated.
-    pub malignant: f32,
-    /// BI-RADS words: shape, orientation, margin, echo pattern, posterior features.
-    pub descriptors: Vec<String>,
-    /// Longest and the one across it, when the profile gives the scale.
-    pub size_mm: Option<[f32; 2]>,
 }
 
 /// The sign on the page.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
+use models::task::us_breast::Lesion;
 
 use super::codes::{
     BREAST, CERTAINTY_OF_FINDING, IMAGE_REGION, IMAGING_PROCEDURE, LONG_AXIS, MASS, MILLIMETRE, ORIGINAL_SOURCE,
@@ -22,7 +23,7 @@ use super::uid::Uids;
 use super::{Error, Provenance, ResultObject, Source, groups, sr};
 use crate::dicom::header::Header;
 use crate::dicom::scan::RawElement;
-use crate::live::view::{Lesion, Patient};
+use crate::live::view::Patient;
 
 pub const CLIP: Kind = Kind {
     name: "us",
