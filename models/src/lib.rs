@@ -24,7 +24,7 @@ mod testing;
 pub mod volume;
 
 pub use acquisition::Acquisition;
-pub use findings::Findings;
+pub use findings::{ChestFindings, Findings};
 pub use identity::ModelIdentity;
 pub use package::Package;
 pub use volume::{Geometry, Volume};

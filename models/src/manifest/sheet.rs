@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{BadValue, Clearance, Error, Golden, IntendedUse, Manifest, Reads, Variant, picture, volume};
-use crate::findings::Finding;
+use crate::findings::ChestFinding;
 use crate::task::{self, NetworkInput};
 
 /// The frame, with the findings' limits `F`, `[input]`, `[outputs]` and `[thresholds]` of a kind.
@@ -43,7 +43,7 @@ struct Task {
 }
 
 type OfVolumes = Sheet<
-    BTreeMap<Finding, volume::Limits>,
+    BTreeMap<ChestFinding, volume::Limits>,
     volume::Input,
     volume::Outputs,
     BTreeMap<volume::Channel, volume::Threshold>,

@@ -1,7 +1,7 @@
 //! Every value that a manifest may not have, refused by its key.
 
 use super::*;
-use crate::findings::Finding;
+use crate::findings::ChestFinding;
 
 /// Without `[files]` hashes that mean anything.
 fn text() -> String {
@@ -63,8 +63,8 @@ fn every_key_is_read() {
     let manifest = Manifest::parse(&text()).unwrap();
     let volume = manifest.volume().unwrap();
     assert_eq!((volume.channel(Channel::Nodule), volume.channel(Channel::LymphNode)), (Some(1), None));
-    assert_eq!(volume.findings[&Finding::Nodule].kernels, Kernels::Soft);
-    assert_eq!(volume.findings[&Finding::Emphysema], Limits::default());
+    assert_eq!(volume.findings[&ChestFinding::Nodule].kernels, Kernels::Soft);
+    assert_eq!(volume.findings[&ChestFinding::Emphysema], Limits::default());
     assert_eq!(manifest.findings(), ["nodule", "emphysema"]);
     assert!(manifest.picture().is_none());
     let network = |provider| manifest.variant(provider).map(|v| v.network.as_str());

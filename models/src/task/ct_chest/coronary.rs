@@ -1,15 +1,35 @@
 //! Coronary artery calcium: Agatston score where the protocol allows it, an ordinal grade where it does not.
 
+use serde::Serialize;
+
+use super::Scan;
+use super::emphysema;
 use super::gates;
 use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
 use crate::acquisition::Acquisition;
-use crate::findings::{CalciumScore, CoronaryCalcium, Mask, Region};
+use crate::findings::{Mask, Region};
 use crate::grid::Grid;
 use crate::morphology;
 use crate::postprocess::components;
 use crate::volume::Volume;
+
+/// What may be said about coronary calcium under the protocol at hand.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalciumScore {
+    /// Agatston score.
+    Agatston(f64),
+    /// 0 none, 1 mild, 2 moderate, 3 severe, and why it is no Agatston score.
+    Ordinal { grade: u8, reason: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CoronaryCalcium {
+    pub score: CalciumScore,
+    pub lesions: Vec<Region>,
+}
 
 /// Agatston et al., "Quantification of coronary artery calcium using ultrafast computed tomography", J Am Coll Cardiol
 /// 15 (1990) 827-832: lesions are voxels of at least 130 HU, in areas of at least 1 mm^2.
@@ -27,6 +47,12 @@ const BLOCK: usize = 4;
 const BLOOD_ML: f64 = 10.0;
 /// Around the network's region within which calcium may go on, mm: blur of its edge.
 const REACH_MM: f64 = 2.0;
+
+/// Coronary calcium of the whole scan.
+pub fn evaluate(scan: &mut Scan<'_>) -> CoronaryCalcium {
+    let noise = emphysema::noise(scan.volume, scan.airway);
+    find(scan.volume, scan.answer, scan.acquisition, noise)
+}
 
 /// `noise_hu`: standard deviation of the scan's noise. A region of the network counts when it is large enough as a region, and
 /// when it holds calcium by Agatston's definition.

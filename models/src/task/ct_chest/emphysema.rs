@@ -1,13 +1,28 @@
 //! Emphysema: LAA-950 of the lungs after no more noise reduction than the noise of the scan asks for.
 
 use rayon::prelude::*;
+use serde::Serialize;
 
+use super::Scan;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
-use crate::findings::{Emphysema, Lung, Mask, Region, Side};
+use crate::findings::{Lung, Mask, Region, Side};
 use crate::postprocess::patches::ONE;
 use crate::volume::Volume;
+
+/// Emphysema. LAA-950 by its definition is in each [`Lung`] as well; here after noise reduction, with what was done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Emphysema {
+    /// Percent of the voxels of both lungs below -950 HU, airways left out, after noise reduction.
+    pub laa950_percent: f64,
+    pub right_percent: Option<f64>,
+    pub left_percent: Option<f64>,
+    /// Standard deviation of the noise as measured in the trachea or in air, HU.
+    pub noise_hu: f64,
+    /// Voxels below -950 HU, one region a lung.
+    pub regions: Vec<Region>,
+}
 
 /// Gevenois et al., Am J Respir Crit Care Med 152 (1995) 653-657.
 const LOW_HU: i16 = -950;
@@ -24,6 +39,11 @@ const ORDINARY_HU: f64 = -900.0;
 const HOLE_HU: f64 = -975.0;
 /// Fewer voxels of air than this say nothing about noise.
 const SAMPLES: usize = 50;
+
+/// The emphysema index of both lungs.
+pub fn evaluate(scan: &mut Scan<'_>) -> Emphysema {
+    measure(scan.volume, scan.answer, scan.lungs, scan.airway)
+}
 
 /// Standard deviation of the attenuation at `air` (voxels well inside trachea and main bronchi), HU. From values
 /// above the median, because scanners cut values off at -1024. `None` without enough air.

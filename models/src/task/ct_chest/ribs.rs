@@ -1,13 +1,25 @@
 //! The ribs, counted from the head at the spine; and the fractures on them.
 
+use serde::Serialize;
+
+use super::Scan;
 use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
-use crate::findings::{Lung, RibFracture, Side};
+use crate::findings::{Lung, Region, Side};
 use crate::grid::{self, Grid};
 use crate::postprocess::components;
 use crate::postprocess::diameter;
 use crate::volume::Volume;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RibFracture {
+    #[serde(flatten)]
+    pub region: Region,
+    pub side: Side,
+    /// 1 to 12 from the head; `None` when the ribs could not be counted.
+    pub rib: Option<u8>,
+}
 
 /// Bone, blurred to the network's grid, HU.
 const BONE_HU: i16 = 160;
@@ -23,6 +35,11 @@ const BELOW_APEX_MM: f64 = 18.0;
 const SAME_MM: f64 = 9.0;
 /// A fracture belongs to a rib at most this far from its centre, mm.
 const NEAR_MM: f64 = 14.0;
+
+/// Fractures, each with side and number of its rib.
+pub fn evaluate(scan: &mut Scan<'_>) -> Vec<RibFracture> {
+    fractures(scan.volume, scan.answer, scan.lungs)
+}
 
 pub fn fractures(volume: &Volume, answer: &Answer, lungs: &[Lung]) -> Vec<RibFracture> {
     let (mut found, thresholds) = regions::collect(volume, answer, Channel::RibFracture);

@@ -17,7 +17,7 @@ use crate::task::ct_chest::regions;
 use crate::volume::Volume;
 
 /// Nodules in order of falling confidence.
-pub(in crate::task) fn collect(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], answer: &Answer) -> Vec<Nodule> {
+pub fn collect(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], answer: &Answer) -> Vec<Nodule> {
     let Some((probability, thresholds)) = answer.channel(Channel::Nodule) else { return Vec::new() };
     let target = &answer.prepared.target;
     let grid = &target.grid;
