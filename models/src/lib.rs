@@ -1,7 +1,10 @@
 //! Clinical tasks: a volume in, findings out; and the packages they run with. No network, no bus.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod acquisition;
 pub mod archive;
+mod cast;
 pub mod findings;
 pub mod golden;
 pub mod grid;

@@ -9,6 +9,7 @@ use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
 use crate::acquisition::Acquisition;
+use crate::cast::{ceil_index, round_hu};
 use crate::findings::{Mask, Region};
 use crate::grid::Grid;
 use crate::morphology;
@@ -78,7 +79,7 @@ pub fn find(volume: &Volume, answer: &Answer, acquisition: &Acquisition, noise_h
 /// Radiology 223 (2002) 474-480; here blood is measured, as it is not equally bright in every phase.)
 fn least_hu(blood_hu: Option<f64>, noise_hu: Option<f64>) -> i16 {
     let above = blood_hu.map_or(0.0, |blood| blood + ABOVE_BLOOD * noise_hu.unwrap_or(0.0));
-    CALCIUM_HU.max(above.round() as i16)
+    CALCIUM_HU.max(round_hu(above))
 }
 
 /// Attenuation of enhanced blood in heart and great vessels, HU: the brightest tenth of what is bright and thick between the
@@ -117,7 +118,7 @@ fn blood_hu(prepared: &Prepared) -> Option<f64> {
 
 /// Voxels of at least `least_hu` in and next to the network's region.
 fn calcium(volume: &Volume, region: &Region, least_hu: i16) -> Mask {
-    let pad = volume.geometry.spacing_mm.map(|s| (REACH_MM / s).ceil() as usize);
+    let pad = volume.geometry.spacing_mm.map(|s| ceil_index(REACH_MM / s));
     let dims = volume.geometry.dims;
     let low = [0, 1, 2].map(|a| region.mask.origin[a].saturating_sub(pad[a]));
     let size = [0, 1, 2].map(|a| (region.mask.origin[a] + region.mask.size[a] + pad[a]).min(dims[a]) - low[a]);

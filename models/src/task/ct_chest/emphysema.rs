@@ -7,6 +7,7 @@ use super::Scan;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
+use crate::cast::{floor_index, round_index};
 use crate::findings::{Lung, Mask, Region, Side};
 use crate::postprocess::patches::ONE;
 use crate::volume::Volume;
@@ -56,7 +57,7 @@ fn spread(volume: &Volume, air: &[[usize; 3]], radius: [usize; 3]) -> Option<f64
     let values = sampled(volume, air, radius)?;
     // Of a normal distribution, 84.13 % lie below one standard deviation above the middle. A wall among the samples
     // moves this little.
-    let at = |share: f64| values[(values.len() as f64 * share) as usize];
+    let at = |share: f64| values[floor_index(values.len() as f64 * share)];
     Some(at(0.8413) - at(0.5))
 }
 
@@ -86,7 +87,7 @@ fn cube_mean(volume: &Volume, at: [usize; 3], radius: [usize; 3]) -> f64 {
 
 /// Voxels on either side of the middle one, so that the cube's edge is nearest to `edge_mm`.
 fn radius(volume: &Volume, edge_mm: f64) -> [usize; 3] {
-    volume.geometry.spacing_mm.map(|s| ((edge_mm / s - 1.0) / 2.0).round().max(0.0) as usize)
+    volume.geometry.spacing_mm.map(|s| round_index((edge_mm / s - 1.0) / 2.0))
 }
 
 /// Attenuation of ordinary lung, HU: the median of the lungs' voxels.

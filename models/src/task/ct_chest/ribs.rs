@@ -6,6 +6,7 @@ use super::Scan;
 use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
+use crate::cast::{ceil_index, floor_index};
 use crate::findings::{Lung, Region, Side};
 use crate::grid::{self, Grid};
 use crate::postprocess::components;
@@ -89,8 +90,8 @@ impl Ribs {
     pub fn near(&self, at: [f64; 3], side: Side) -> Option<u8> {
         let reach = (NEAR_MM / self.grid.spacing_mm[0]).ceil();
         let range = |a: usize| {
-            let low = (at[a] - reach).floor().max(0.0) as usize;
-            low..((at[a] + reach).ceil().max(0.0) as usize + 1).min(self.grid.dims[a])
+            let low = floor_index(at[a] - reach);
+            low..ceil_index(at[a] + reach).saturating_add(1).min(self.grid.dims[a])
         };
         let mut best: Option<(f64, u8)> = None;
         for z in range(2) {
