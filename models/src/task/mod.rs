@@ -1,6 +1,7 @@
 //! One clinical task per file; each reads pre, infer, post in order.
 
 pub mod ct_chest;
+pub mod ct_quality;
 pub mod lungs;
 mod nodules;
 pub mod us_breast;
