@@ -279,7 +279,7 @@ fn lung_algorithm(context: &Context) -> Vec<Item> {
 }
 
 /// TID 4019.
-fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<Item> {
+pub fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<Item> {
     let texts = [(ALGORITHM_NAME, Some(name.to_owned())), (ALGORITHM_VERSION, Some(version.to_owned()))];
     let texts = texts.into_iter().chain([(ALGORITHM_PARAMETERS, parameters)]);
     texts.filter_map(|(name, text)| Some(Item::text(Relation::HasConceptMod, name, text?))).collect()

@@ -26,6 +26,7 @@ mod nine;
 mod object;
 mod pdf;
 mod picture;
+pub mod quality;
 mod regions;
 mod secondary;
 mod seg;
@@ -35,6 +36,7 @@ pub use pages::{KeyImage, key_images, refusal_page};
 pub use provenance::{ModelIdentity, NOT_FOR_DIAGNOSIS, Provenance};
 
 use dicom_core::Tag;
+use models::task::ct_quality::CtQuality;
 use models::{Findings, Volume};
 use rayon::prelude::*;
 
@@ -60,6 +62,10 @@ pub enum Content<'a> {
     Findings {
         findings: &'a Findings,
         volume: &'a Volume,
+    },
+    /// Image quality of a CT series.
+    Quality {
+        quality: &'a CtQuality,
     },
     /// Why the series was not processed, in plain words.
     Refused {
@@ -117,6 +123,7 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             let objects = seg.map(|s| s.object).into_iter();
             Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain(documents).chain([report]).collect())
         }
+        Content::Quality { quality } => Ok(vec![sr::quality(&context, quality)?]),
         Content::Refused { reason } => {
             let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;
             let report = sr::refusal(&context, reason, &page)?;

@@ -36,6 +36,7 @@ impl Uids {
                     field(&mut hash, &comparison.prior_study_uid);
                 }
             }
+            Content::Quality { .. } => field(&mut hash, "ct quality"),
             Content::Refused { reason } => {
                 field(&mut hash, "refused");
                 field(&mut hash, reason);
