@@ -26,7 +26,7 @@ pub use self::coronary::{CalciumScore, CoronaryCalcium};
 pub use self::effusion::PleuralEffusion;
 pub use self::emphysema::Emphysema;
 use self::gates::Series;
-pub use self::list::{Channel, ChestFinding, ChestFindings};
+pub use self::list::{Channel, ChestFinding, ChestFindings, Figure};
 pub use self::lymph_nodes::LymphNode;
 use self::network::Answer;
 use self::plan::Plan;

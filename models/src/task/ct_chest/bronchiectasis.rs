@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Scan;
+use super::list::Figure;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
@@ -20,6 +21,10 @@ pub struct Bronchiectasis {
 /// Widened bronchi of the whole scan.
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<Bronchiectasis> {
     find(scan.volume, scan.answer, scan.lungs, scan.lobes)
+}
+
+pub fn figure(all: &[Bronchiectasis]) -> Figure {
+    Figure::volume(all.iter().map(|one| &one.region))
 }
 
 pub fn find(volume: &Volume, answer: &Answer, lungs: &[Lung], lobes: &[Lobe]) -> Vec<Bronchiectasis> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Scan;
 use super::emphysema;
 use super::gates;
+use super::list::Figure;
 use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
@@ -53,6 +54,14 @@ const REACH_MM: f64 = 2.0;
 pub fn evaluate(scan: &mut Scan<'_>) -> CoronaryCalcium {
     let noise = emphysema::noise(scan.volume, scan.airway);
     find(scan.volume, scan.answer, scan.acquisition, noise)
+}
+
+pub fn figure(calcium: &CoronaryCalcium) -> Figure {
+    let score = match &calcium.score {
+        CalciumScore::Agatston(score) => *score,
+        CalciumScore::Ordinal { grade, .. } => f64::from(*grade),
+    };
+    Figure { count: Some(calcium.lesions.len()), number: Some(score) }
 }
 
 /// `noise_hu`: standard deviation of the scan's noise. A region of the network counts when it is large enough as a region, and

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Scan;
+use super::list::Figure;
 use crate::findings::{Region, Side};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,4 +17,8 @@ pub struct PleuralEffusion {
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<PleuralEffusion> {
     let fluid = std::mem::take(&mut scan.fluid);
     fluid.into_iter().map(|(side, region)| PleuralEffusion { region, side }).collect()
+}
+
+pub fn figure(all: &[PleuralEffusion]) -> Figure {
+    Figure::volume(all.iter().map(|one| &one.region))
 }

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Scan;
+use super::list::Figure;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
@@ -44,6 +45,10 @@ const SAMPLES: usize = 50;
 /// The emphysema index of both lungs.
 pub fn evaluate(scan: &mut Scan<'_>) -> Emphysema {
     measure(scan.volume, scan.answer, scan.lungs, scan.airway)
+}
+
+pub fn figure(emphysema: &Emphysema) -> Figure {
+    Figure { count: None, number: Some(emphysema.laa950_percent) }
 }
 
 /// Standard deviation of the attenuation at `air` (voxels well inside trachea and main bronchi), HU. From values

@@ -7,8 +7,29 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Scan, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax, ribs};
-use crate::findings::{Comparison, Evaluated, Lobe, Lung};
+use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
 use crate::task::nodules;
+
+/// One finding in two numbers, to compare packages by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figure {
+    /// How many there are; `None` where a finding is not counted.
+    pub count: Option<usize>,
+    /// See [`ChestFinding::figure_words`]; `None` when there is nothing to measure.
+    pub number: Option<f64>,
+}
+
+impl Figure {
+    /// So many, and the largest of these numbers.
+    pub(in crate::task) fn largest(count: usize, numbers: impl Iterator<Item = f64>) -> Self {
+        Self { count: Some(count), number: numbers.reduce(f64::max) }
+    }
+
+    /// So many, and their volume together, ml.
+    pub(in crate::task) fn volume<'a>(regions: impl ExactSizeIterator<Item = &'a Region>) -> Self {
+        Self { count: Some(regions.len()), number: Some(regions.map(|region| region.volume_ml).sum()) }
+    }
+}
 
 macro_rules! chest_findings {
     ($($name:ident {
@@ -16,6 +37,7 @@ macro_rules! chest_findings {
         words: $words:literal,
         channels: [$($channel:ident $channel_slug:literal),+],
         field: $field:ident: $value:ty = $evaluate:path,
+        figure: $unit:literal = $figure:path,
     })+) => {
         /// The findings of the chest CT task. The order is the order of reports.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +61,13 @@ macro_rules! chest_findings {
             pub fn words(self) -> &'static str {
                 match self {
                     $(Self::$name => $words,)+
+                }
+            }
+
+            /// What the number of its [`Figure`] is, with its unit.
+            pub fn figure_words(self) -> &'static str {
+                match self {
+                    $(Self::$name => $unit,)+
                 }
             }
 
@@ -108,6 +137,16 @@ macro_rules! chest_findings {
                 }
             }
 
+            /// How many, and the number that people look at; `None` when it is not evaluated.
+            pub fn figure(&self, finding: ChestFinding) -> Option<Figure> {
+                match finding {
+                    $(ChestFinding::$name => match &self.$field {
+                        Evaluated::Done(value) => Some($figure(value)),
+                        Evaluated::NotEvaluated(_) => None,
+                    },)+
+                }
+            }
+
             /// Measures one finding from the network's answer.
             pub(super) fn evaluate(&mut self, finding: ChestFinding, scan: &mut Scan<'_>) {
                 match finding {
@@ -124,54 +163,63 @@ chest_findings! {
         words: "nodules",
         channels: [Nodule "nodule"],
         field: nodules: Vec<nodules::Nodule> = nodules::evaluate,
+        figure: "largest diameter, mm" = nodules::figure,
     }
     Pneumonia {
         slug: "pneumonia",
         words: "pneumonia",
         channels: [GroundGlass "ground_glass", Consolidation "consolidation"],
         field: pneumonia: pneumonia::Pneumonia = pneumonia::evaluate,
+        figure: "opacity of both lungs, %" = pneumonia::figure,
     }
     RibFracture {
         slug: "rib_fracture",
         words: "rib fractures",
         channels: [RibFracture "rib_fracture"],
         field: rib_fractures: Vec<ribs::RibFracture> = ribs::evaluate,
+        figure: "highest confidence" = ribs::figure,
     }
     Emphysema {
         slug: "emphysema",
         words: "emphysema",
         channels: [Emphysema "emphysema"],
         field: emphysema: emphysema::Emphysema = emphysema::evaluate,
+        figure: "LAA-950, %" = emphysema::figure,
     }
     Bronchiectasis {
         slug: "bronchiectasis",
         words: "bronchiectasis",
         channels: [Bronchiectasis "bronchiectasis"],
         field: bronchiectasis: Vec<bronchiectasis::Bronchiectasis> = bronchiectasis::evaluate,
+        figure: "volume, ml" = bronchiectasis::figure,
     }
     PleuralEffusion {
         slug: "pleural_effusion",
         words: "pleural effusion",
         channels: [PleuralEffusion "pleural_effusion"],
         field: pleural_effusions: Vec<effusion::PleuralEffusion> = effusion::evaluate,
+        figure: "volume, ml" = effusion::figure,
     }
     Pneumothorax {
         slug: "pneumothorax",
         words: "pneumothorax",
         channels: [Pneumothorax "pneumothorax"],
         field: pneumothoraces: Vec<pneumothorax::Pneumothorax> = pneumothorax::evaluate,
+        figure: "volume, ml" = pneumothorax::figure,
     }
     CoronaryCalcification {
         slug: "coronary_calcification",
         words: "coronary artery calcification",
         channels: [CoronaryCalcification "coronary_calcification"],
         field: coronary_calcium: coronary::CoronaryCalcium = coronary::evaluate,
+        figure: "Agatston score, or grade" = coronary::figure,
     }
     LymphNode {
         slug: "lymph_node",
         words: "enlarged lymph nodes",
         channels: [LymphNode "lymph_node"],
         field: lymph_nodes: Vec<lymph_nodes::LymphNode> = lymph_nodes::evaluate,
+        figure: "largest short axis, mm" = lymph_nodes::figure,
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Scan;
+use super::list::Figure;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
@@ -25,6 +26,10 @@ const ENLARGED_MM: f64 = 10.0;
 /// Enlarged nodes of the whole scan.
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<LymphNode> {
     find(scan.volume, scan.answer)
+}
+
+pub fn figure(all: &[LymphNode]) -> Figure {
+    Figure::largest(all.len(), all.iter().map(|node| node.short_axis_mm))
 }
 
 /// Nodes with a short axis of at least 10 mm (and the package's `min_size`) on the axial slice of greatest extent.

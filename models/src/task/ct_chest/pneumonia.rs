@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Scan;
+use super::list::Figure;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
@@ -47,6 +48,14 @@ pub fn opacities(volume: &Volume, answer: &Answer) -> Opacities {
 /// Opacities as shares of the lungs and lobes that hold them.
 pub fn evaluate(scan: &mut Scan<'_>) -> Pneumonia {
     measure(scan.volume, std::mem::take(&mut scan.opacities), scan.lungs, scan.lobes)
+}
+
+pub fn figure(pneumonia: &Pneumonia) -> Figure {
+    let both = pneumonia.extents.iter().find(|extent| extent.part == LungPart::Both);
+    Figure {
+        count: Some(pneumonia.ground_glass.len() + pneumonia.consolidation.len()),
+        number: both.map(|extent| extent.ground_glass_percent + extent.consolidation_percent),
+    }
 }
 
 /// `lungs` and `lobes` hold the consolidated tissue: percentages are of the whole part, aerated or not. A voxel that

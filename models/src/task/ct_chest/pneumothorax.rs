@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Scan;
+use super::list::Figure;
 use crate::findings::{Region, Side};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,4 +25,8 @@ pub fn evaluate(scan: &mut Scan<'_>) -> Vec<Pneumothorax> {
         100.0 * own.volume_ml / (lung + fluid + own.volume_ml)
     };
     air.into_iter().map(|(side, region)| Pneumothorax { percent: percent(side, &region), region, side }).collect()
+}
+
+pub fn figure(all: &[Pneumothorax]) -> Figure {
+    Figure::volume(all.iter().map(|one| &one.region))
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Scan;
+use super::list::Figure;
 use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
@@ -40,6 +41,10 @@ const NEAR_MM: f64 = 14.0;
 /// Fractures, each with side and number of its rib.
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<RibFracture> {
     fractures(scan.volume, scan.answer, scan.lungs)
+}
+
+pub fn figure(all: &[RibFracture]) -> Figure {
+    Figure::largest(all.len(), all.iter().map(|fracture| fracture.region.confidence))
 }
 
 pub fn fractures(volume: &Volume, answer: &Answer, lungs: &[Lung]) -> Vec<RibFracture> {

@@ -5,7 +5,7 @@ mod locate;
 
 use serde::Serialize;
 
-use super::ct_chest::Scan;
+use super::ct_chest::{Figure, Scan};
 use crate::findings::{LobeName, Mask, Side};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,6 +50,10 @@ pub struct Nodule {
 /// Nodules of the whole scan.
 pub(super) fn evaluate(scan: &mut Scan<'_>) -> Vec<Nodule> {
     locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer)
+}
+
+pub(super) fn figure(all: &[Nodule]) -> Figure {
+    Figure::largest(all.len(), all.iter().map(|nodule| nodule.diameter_mm))
 }
 
 /// How far the nodule's edge may lie from the network's component, mm.
