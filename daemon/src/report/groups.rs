@@ -18,6 +18,7 @@ use super::codes::{
     TRACKING_ID, TRACKING_UID, VOLUME,
 };
 use super::content::{Item, Part, Relation, Value};
+use super::entry::entry;
 use super::object::{Context, SEG};
 use super::provenance::LUNG_ALGORITHM;
 use super::regions::{self, Site, Subject};
@@ -82,7 +83,7 @@ pub fn summary(findings: &Findings) -> Vec<Item> {
             State::NotFound => (ABSENT, format!("{name}: {}", line.text)),
             State::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
         };
-        items.push(Item::code(Relation::Contains, regions::finding_code(line.finding), presence));
+        items.push(Item::code(Relation::Contains, entry(line.finding).code, presence));
         items.push(comment(said));
     }
     items.extend(findings.comparison.as_ref().map(|c| comment(words::comparison(c, Language::English))));

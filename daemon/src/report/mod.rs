@@ -18,6 +18,7 @@ mod content;
 mod contour;
 mod dataset;
 mod encapsulated;
+mod entry;
 mod evidence;
 mod groups;
 mod identity;
