@@ -8,6 +8,7 @@
 pub mod root;
 pub mod clock;
 pub mod panic;
+pub mod urgency;
 pub mod urgency_ffi;
 pub mod capture;
 pub mod accel;

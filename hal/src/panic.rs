@@ -3,7 +3,7 @@
 use std::any::Any;
 
 /// The text that a panic carries; `no message` when it carries none.
-pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
@@ -16,7 +16,7 @@ mod tests {
     fn a_caught_panic_says_what_its_macro_said() {
         let caught = |body: fn()| {
             let panic = std::panic::catch_unwind(body).unwrap_err();
-            panic_text(panic.as_ref())
+            text(panic.as_ref())
         };
         assert_eq!(caught(|| panic!("a fixed text")), "a fixed text");
         assert_eq!(caught(|| panic!("{} of {}", 1, 2)), "1 of 2");

@@ -10,9 +10,9 @@ use std::process::Command;
 
 use hil_tests::phantom::ultrasound::layout::Name;
 use hil_tests::{deadline, tools};
+use live::screen::profile::{Area, Profile, Profiles};
 use live_support::{WITHIN, record, record_wide, refused, said, watching};
 use scanside_client::{Exam, Live, LiveProxy};
-use scansided::live::profile::{Area, Profile, Profiles};
 
 /// Intersection over union.
 fn overlap(a: Area, b: Area) -> f64 {

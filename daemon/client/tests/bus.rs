@@ -6,12 +6,12 @@ mod fixture;
 
 use std::collections::HashMap;
 
+use custody::event::Event;
+use custody::level::Level;
 use fixture::{Appliance, Bus, PATIENCE, ROWS, until};
 use futures_util::StreamExt;
 use scanside_client::{ERROR_PREFIX, ManagerProxy, Options, SeriesProxy, Status, connect, error_parts};
 use scansided::dbus::Error;
-use scansided::level::Level;
-use scansided::study::Event;
 use zbus::names::InterfaceName;
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {

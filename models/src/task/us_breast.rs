@@ -2,13 +2,12 @@
 //! of the BI-RADS lexicon. One picture at a time; what belongs together over time is the caller's matter.
 
 mod candidates;
-mod lesion;
+pub mod lesion;
 pub mod words;
 
 use hal::{LoadedModel, Tensor};
 
 pub use self::candidates::{Detection, Signs};
-pub use self::lesion::Lesion;
 use super::{Error, Kind};
 use crate::manifest::{Manifest, Picture};
 use crate::preprocess::letterbox::Letterbox;

@@ -1,0 +1,220 @@
+//! Every region of every finding in one list: what it is called, how it is coded, and its voxels. Segmentation, report
+//! and pages read it, so that they always speak of the same things.
+
+use models::Findings;
+use models::findings::{Evaluated, Finding, LobeName, Mask, Region, Side};
+
+use crate::codes::{
+    BOTH_SIDES, CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LEFT, LOWER_LOBE, LUNG, MIDDLE_LOBE, NODULE, RIGHT,
+    UPPER_LOBE,
+};
+use crate::entry::{entry, instances};
+use crate::measure;
+use crate::object::Context;
+
+/// What a segment or a measurement group is about. Numbers are those of the findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    Lung(Side),
+    Lobe(LobeName),
+    Nodule(usize),
+    /// All opacities of this kind together.
+    GroundGlass,
+    Consolidation,
+    /// Of one lung by its number.
+    Emphysema(usize),
+    /// All calcified lesions together.
+    CoronaryCalcium,
+    /// An instance of a finding that is a list of regions (`entry::instances`).
+    Instance(Finding, usize),
+}
+
+impl Subject {
+    /// Tracking identifier, and segment label.
+    pub fn label(self) -> String {
+        match self {
+            Self::Lung(side) => format!("{} lung", capital(measure::side(side))),
+            Self::Lobe(name) => capital(lobe(name)),
+            Self::GroundGlass => "Ground-glass opacities".into(),
+            Self::Consolidation => "Consolidations".into(),
+            Self::CoronaryCalcium => entry(Finding::CoronaryCalcification).label.into(),
+            Self::Nodule(number) => format!("{} {number}", entry(Finding::Nodule).label),
+            Self::Emphysema(number) => format!("{} {number}", entry(Finding::Emphysema).label),
+            Self::Instance(finding, number) => format!("{} {number}", entry(finding).label),
+        }
+    }
+
+    /// Tracking unique identifier: the same in every object of one result.
+    pub fn tracking_uid(self, context: &Context) -> String {
+        match self {
+            Self::Lung(side) => context.uids.of("track lung", usize::from(side == Side::Left)),
+            Self::Nodule(number) => context.uids.of("track nodule", number),
+            other => context.uids.of(&format!("track {}", other.label()), 0),
+        }
+    }
+
+    pub fn finding(self) -> Option<Finding> {
+        Some(match self {
+            Self::Lung(_) | Self::Lobe(_) => return None,
+            Self::Nodule(_) => Finding::Nodule,
+            Self::GroundGlass | Self::Consolidation => Finding::Pneumonia,
+            Self::Emphysema(_) => Finding::Emphysema,
+            Self::CoronaryCalcium => Finding::CoronaryCalcification,
+            Self::Instance(finding, _) => finding,
+        })
+    }
+
+    /// What was found.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Lung(_) => LUNG,
+            Self::Lobe(name) => lobe_code(name),
+            Self::GroundGlass => GROUND_GLASS,
+            Self::Consolidation => CONSOLIDATION,
+            other => other.finding().map_or(NODULE, |finding| entry(finding).code),
+        }
+    }
+}
+
+/// One segment: a subject, where it lies, its voxels.
+#[derive(Debug)]
+pub struct Segmented<'a> {
+    pub subject: Subject,
+    pub site: Site,
+    pub masks: Vec<&'a Mask>,
+}
+
+/// A place in the body, with its side where it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site {
+    pub place: Code,
+    pub side: Option<Code>,
+}
+
+impl Site {
+    pub fn lung(side: Side) -> Self {
+        Self { place: LUNG, side: Some(side_code(side)) }
+    }
+
+    pub fn lungs() -> Self {
+        Self { place: LUNG, side: Some(BOTH_SIDES) }
+    }
+
+    pub fn lobe(name: LobeName) -> Self {
+        Self { place: lobe_code(name), side: Some(side_code(name.side())) }
+    }
+
+    pub fn lobe_or_lung(name: Option<LobeName>, side: Side) -> Self {
+        name.map_or_else(|| Self::lung(side), Self::lobe)
+    }
+}
+
+/// Everything that has voxels: lungs, lobes, then the findings in the order of reports.
+pub fn all(findings: &Findings) -> Vec<Segmented<'_>> {
+    let mut all = Vec::new();
+    for lung in measure::lungs(findings) {
+        all.push(Segmented { subject: Subject::Lung(lung.side), site: Site::lung(lung.side), masks: vec![&lung.mask] });
+    }
+    for lobe in done(&findings.lobes) {
+        all.push(Segmented { subject: Subject::Lobe(lobe.name), site: Site::lobe(lobe.name), masks: vec![&lobe.mask] });
+    }
+    for finding in Finding::ALL {
+        all.extend(of_finding(findings, finding));
+    }
+    all.retain(|segmented| segmented.masks.iter().any(|mask| mask.voxels.contains(&1)));
+    all
+}
+
+fn of_finding(findings: &Findings, finding: Finding) -> Vec<Segmented<'_>> {
+    match finding {
+        Finding::Nodule => measure::nodules(findings)
+            .into_iter()
+            .map(|nodule| Segmented {
+                subject: Subject::Nodule(nodule.number),
+                site: Site::lobe_or_lung(nodule.lobe, nodule.side),
+                masks: vec![&nodule.mask],
+            })
+            .collect(),
+        Finding::Pneumonia => {
+            let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
+            let kinds =
+                [(Subject::GroundGlass, &pneumonia.ground_glass), (Subject::Consolidation, &pneumonia.consolidation)];
+            kinds
+                .into_iter()
+                .map(|(subject, regions)| Segmented {
+                    subject,
+                    site: Site::lungs(),
+                    masks: regions.iter().map(|r| &r.mask).collect(),
+                })
+                .collect()
+        }
+        Finding::Emphysema => {
+            let Evaluated::Done(emphysema) = &findings.emphysema else { return Vec::new() };
+            let site = |r: &Region| Site { place: LUNG, side: side_of(findings, r).map(side_code) };
+            emphysema.regions.iter().map(|r| single(Subject::Emphysema(r.number), site(r), r)).collect()
+        }
+        Finding::CoronaryCalcification => {
+            let Evaluated::Done(calcium) = &findings.coronary_calcium else { return Vec::new() };
+            let masks = calcium.lesions.iter().map(|l| &l.mask).collect();
+            vec![Segmented {
+                subject: Subject::CoronaryCalcium,
+                site: Site { place: CORONARY_ARTERY, side: None },
+                masks,
+            }]
+        }
+        listed => instances(findings, listed)
+            .into_iter()
+            .map(|one| single(Subject::Instance(listed, one.region.number), one.site, one.region))
+            .collect(),
+    }
+}
+
+fn single(subject: Subject, site: Site, region: &Region) -> Segmented<'_> {
+    Segmented { subject, site, masks: vec![&region.mask] }
+}
+
+/// The list, or an empty one when it was not evaluated.
+pub fn done<T>(evaluated: &Evaluated<Vec<T>>) -> &[T] {
+    match evaluated {
+        Evaluated::Done(values) => values,
+        Evaluated::NotEvaluated(_) => &[],
+    }
+}
+
+/// The lung whose box holds the middle of a region's box.
+pub fn side_of(findings: &Findings, region: &Region) -> Option<Side> {
+    let middle = [0, 1, 2].map(|a| region.mask.origin[a] + region.mask.size[a] / 2);
+    let inside = |mask: &Mask| (0..3).all(|a| middle[a] >= mask.origin[a] && middle[a] < mask.origin[a] + mask.size[a]);
+    measure::lungs(findings).into_iter().find(|lung| inside(&lung.mask)).map(|lung| lung.side)
+}
+
+pub fn side_code(side: Side) -> Code {
+    match side {
+        Side::Right => RIGHT,
+        Side::Left => LEFT,
+    }
+}
+
+fn lobe_code(name: LobeName) -> Code {
+    match name {
+        LobeName::RightUpper | LobeName::LeftUpper => UPPER_LOBE,
+        LobeName::RightMiddle => MIDDLE_LOBE,
+        LobeName::RightLower | LobeName::LeftLower => LOWER_LOBE,
+    }
+}
+
+pub fn lobe(name: LobeName) -> &'static str {
+    match name {
+        LobeName::RightUpper => "right upper lobe",
+        LobeName::RightMiddle => "right middle lobe",
+        LobeName::RightLower => "right lower lobe",
+        LobeName::LeftUpper => "left upper lobe",
+        LobeName::LeftLower => "left lower lobe",
+    }
+}
+
+/// With a capital letter, as a line begins.
+pub fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

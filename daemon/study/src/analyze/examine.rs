@@ -1,0 +1,106 @@
+//! One series in, findings and DICOM objects out. No queue, no database, no network.
+
+use std::time::Instant;
+
+use dicom::header::Header;
+use dicom::pixels::SliceRef;
+use dicom::scan::RawElement;
+use models::Volume;
+use models::task::Control;
+use report::settings::Device;
+use report::{self, ModelIdentity, Provenance, ResultObject, Source};
+
+use super::engine::{self, Engine, Used};
+use super::prior::Prior;
+use super::task::{Ran, StudyTask};
+
+/// A series ready to be examined.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// What is to be done with it, in order; at least one.
+    pub tasks: &'a [StudyTask],
+    /// Of the first instance.
+    pub header: &'a Header,
+    pub elements: &'a [RawElement],
+    /// The instances in volume order; as received when there is no volume.
+    pub instances: &'a [SliceRef],
+    /// The volume, or in plain words why there is none.
+    pub volume: Result<&'a Volume, String>,
+    /// When the series was complete: the time the results carry, so that a repetition makes the same objects.
+    pub created_utc: &'a str,
+    /// An earlier study of the same patient, to compare with.
+    pub prior: Option<&'a Prior>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Examined {
+    /// Of the first task: it decides the state of the series.
+    pub outcome: Outcome,
+    /// Of the other tasks, in their order.
+    pub more: Vec<Outcome>,
+    /// Of all tasks, one line.
+    pub verdict: String,
+    pub objects: Vec<ResultObject>,
+    /// Id and version of the package that was used, when one was.
+    pub package: Option<String>,
+    /// What its network ran on, when one had to run.
+    pub accelerator: Option<hal::accel::Description>,
+    /// Stage and milliseconds, in order.
+    pub timings_ms: Vec<(String, f64)>,
+}
+
+pub use super::task::Outcome;
+
+/// Failures that a repetition may mend; what the input cannot give is an [`Outcome::Refused`] instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Engine(#[from] engine::Error),
+    #[error("report: {0}")]
+    Report(#[from] report::Error),
+    #[error("cancelled")]
+    Cancelled,
+    #[error("no task is for this series")]
+    NoTask,
+}
+
+/// # Errors
+/// See [`Error`].
+pub fn examine(
+    engine: &mut Engine,
+    device: &Device,
+    subject: &Subject<'_>,
+    control: &dyn Control,
+) -> Result<Examined, Error> {
+    let mut ran = Vec::new();
+    for task in subject.tasks {
+        ran.push(task.run(engine, subject, control)?);
+    }
+    control.progress("report", 0.0);
+    let begun = Instant::now();
+    let source = Source { elements: subject.elements, header: subject.header, instances: subject.instances };
+    let mut objects = Vec::new();
+    for one in &ran {
+        let provenance = provenance(device, one.used.as_ref(), subject.created_utc);
+        objects.extend(report::write(&source, one.outcome.content(&subject.volume), &provenance)?);
+    }
+    let mut timings_ms: Vec<_> = ran.iter().flat_map(|one| one.timings_ms.iter().cloned()).collect();
+    timings_ms.push(("report".into(), begun.elapsed().as_secs_f64() * 1e3));
+    let verdict = ran.iter().map(|one| one.outcome.verdict()).collect::<Vec<_>>().join("; ");
+    let mut ran = ran.into_iter();
+    let Some(Ran { outcome, used, .. }) = ran.next() else { return Err(Error::NoTask) };
+    let package = used.as_ref().map(|used| format!("{} {}", used.manifest.id, used.manifest.version));
+    let accelerator = used.and_then(|used| used.accelerator);
+    let more = ran.map(|one| one.outcome).collect();
+    Ok(Examined { outcome, more, verdict, objects, package, accelerator, timings_ms })
+}
+
+fn provenance(device: &Device, used: Option<&Used>, created_utc: &str) -> Provenance {
+    let model = used.map(|used| ModelIdentity::new(&used.manifest, &used.sha256));
+    let accelerator = used.and_then(|used| used.accelerator.as_ref()).map_or_else(
+        || ("none".to_owned(), false),
+        |accelerator| (format!("{}, {}", accelerator.provider, accelerator.library), accelerator.simulated),
+    );
+    Provenance::new(device, model, accelerator, created_utc)
+}
