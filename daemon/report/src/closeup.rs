@@ -6,11 +6,12 @@ use models::findings::{Evaluated, Finding, Mask, Region};
 use models::{Findings, Volume};
 
 use crate::canvas::Canvas;
+use crate::entry::{entry, instances};
 use crate::pages::{
     AMBER, BACKGROUND, BLACK, DIM, KeyImage, MARGIN_MM, MIN_LUNG_PART, TEXT, WIDTH, footer, lung_colour, wrap,
 };
-use crate::picture::{BONE, LUNG, Plane, SOFT, View, Window};
-use crate::regions::{capital, done, lobe};
+use crate::picture::{Plane, View, Window};
+use crate::regions::{capital, lobe};
 use crate::words::{self, Language, Line};
 use crate::{Provenance, dataset, measure};
 
@@ -35,7 +36,7 @@ struct Shown<'a> {
 pub fn page(line: &Line, findings: &Findings, volume: &Volume, provenance: &Provenance) -> Option<KeyImage> {
     let shown = shown(line.finding, findings, volume);
     let best = shown.first()?;
-    let window = window(line.finding);
+    let window = entry(line.finding).window;
     let every: Vec<(&Mask, Rgb888)> = shown.iter().flat_map(|s| s.masks.iter().copied()).collect();
     let mut canvas = Canvas::new(WIDTH, crate::pages::HEIGHT, BACKGROUND);
     let name = words::name(line.finding, Language::English);
@@ -112,14 +113,6 @@ fn draw(canvas: &mut Canvas, view: &View, every: &[(&Mask, Rgb888)]) {
     }
 }
 
-fn window(finding: Finding) -> Window {
-    match finding {
-        Finding::RibFracture => BONE,
-        Finding::PleuralEffusion | Finding::CoronaryCalcification | Finding::LymphNode => SOFT,
-        _ => LUNG,
-    }
-}
-
 /// Instances, the one to show first first.
 fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<Shown<'a>> {
     let last = volume.geometry.dims[2].saturating_sub(1);
@@ -136,7 +129,6 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
         }
     };
     let region = |r: &'a Region, caption: String| at(&r.mask, r.centre_mm, r.key_slice, caption, AMBER);
-    let sure = |r: &Region| format!("{:.0} %", r.confidence * 100.0);
     let by_volume = |shown: &mut Vec<Shown>| {
         shown.sort_by_key(|s| std::cmp::Reverse(s.masks.iter().map(|m| m.0.count()).sum::<usize>()));
     };
@@ -159,16 +151,6 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
             by_volume(&mut all);
             all
         }
-        Finding::RibFracture => done(&findings.rib_fractures)
-            .iter()
-            .map(|f| {
-                let rib = f.rib.map_or_else(|| "number not known".into(), |rib| rib.to_string());
-                region(
-                    &f.region,
-                    format!("{}: {} rib {rib}, {}", f.region.number, measure::side(f.side), sure(&f.region)),
-                )
-            })
-            .collect(),
         Finding::Emphysema => {
             let Evaluated::Done(e) = &findings.emphysema else { return Vec::new() };
             let mut all: Vec<Shown> =
@@ -176,24 +158,6 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
             by_volume(&mut all);
             all
         }
-        Finding::Bronchiectasis => done(&findings.bronchiectasis)
-            .iter()
-            .map(|b| {
-                let place = b.lobe.map_or_else(|| measure::side(b.side), lobe);
-                region(&b.region, format!("{}: {place}, {}", b.region.number, sure(&b.region)))
-            })
-            .collect(),
-        Finding::PleuralEffusion => done(&findings.pleural_effusions)
-            .iter()
-            .map(|e| region(&e.region, format!("{}, {:.0} ml", measure::side(e.side), e.region.volume_ml)))
-            .collect(),
-        Finding::Pneumothorax => done(&findings.pneumothoraces)
-            .iter()
-            .map(|p| {
-                let side = measure::side(p.side);
-                region(&p.region, format!("{side}, {:.0} ml, {:.1} %", p.region.volume_ml, p.percent))
-            })
-            .collect(),
         Finding::CoronaryCalcification => {
             let Evaluated::Done(c) = &findings.coronary_calcium else { return Vec::new() };
             let mut all: Vec<Shown> =
@@ -201,13 +165,7 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
             by_volume(&mut all);
             all
         }
-        Finding::LymphNode => done(&findings.lymph_nodes)
-            .iter()
-            .map(|n| {
-                let axes = format!("{:.1} x {:.1} mm", n.long_axis_mm, n.short_axis_mm);
-                region(&n.region, format!("{}: {axes}", n.region.number))
-            })
-            .collect(),
+        listed => instances(findings, listed).into_iter().map(|one| region(one.region, one.caption)).collect(),
     };
     all.retain(|one| one.masks.iter().any(|(mask, _)| mask.voxels.contains(&1)));
     all

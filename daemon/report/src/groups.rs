@@ -18,6 +18,7 @@ use crate::codes::{
     TRACKING_ID, TRACKING_UID, VOLUME,
 };
 use crate::content::{Item, Part, Relation, Value};
+use crate::entry::entry;
 use crate::object::{Context, SEG};
 use crate::provenance::LUNG_ALGORITHM;
 use crate::regions::{self, Site, Subject};
@@ -82,7 +83,7 @@ pub fn summary(findings: &Findings) -> Vec<Item> {
             State::NotFound => (ABSENT, format!("{name}: {}", line.text)),
             State::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
         };
-        items.push(Item::code(Relation::Contains, regions::finding_code(line.finding), presence));
+        items.push(Item::code(Relation::Contains, entry(line.finding).code, presence));
         items.push(comment(said));
     }
     items.extend(findings.comparison.as_ref().map(|c| comment(words::comparison(c, Language::English))));
@@ -279,7 +280,7 @@ fn lung_algorithm(context: &Context) -> Vec<Item> {
 }
 
 /// TID 4019.
-fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<Item> {
+pub fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<Item> {
     let texts = [(ALGORITHM_NAME, Some(name.to_owned())), (ALGORITHM_VERSION, Some(version.to_owned()))];
     let texts = texts.into_iter().chain([(ALGORITHM_PARAMETERS, parameters)]);
     texts.filter_map(|(name, text)| Some(Item::text(Relation::HasConceptMod, name, text?))).collect()

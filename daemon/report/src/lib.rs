@@ -19,6 +19,7 @@ mod content;
 mod contour;
 mod dataset;
 mod encapsulated;
+mod entry;
 mod evidence;
 mod groups;
 mod identity;
@@ -27,6 +28,7 @@ mod nine;
 mod object;
 mod pdf;
 mod picture;
+pub mod quality;
 mod regions;
 mod secondary;
 mod seg;
@@ -39,6 +41,7 @@ use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
 use dicom_core::Tag;
+use models::task::ct_quality::CtQuality;
 use models::{Findings, Volume};
 use rayon::prelude::*;
 use uid::Uids;
@@ -60,6 +63,10 @@ pub enum Content<'a> {
     Findings {
         findings: &'a Findings,
         volume: &'a Volume,
+    },
+    /// Image quality of a CT series.
+    Quality {
+        quality: &'a CtQuality,
     },
     /// Why the series was not processed, in plain words.
     Refused {
@@ -117,6 +124,7 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             let objects = seg.map(|s| s.object).into_iter();
             Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain(documents).chain([report]).collect())
         }
+        Content::Quality { quality } => Ok(vec![sr::quality(&context, quality)?]),
         Content::Refused { reason } => {
             let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;
             let report = sr::refusal(&context, reason, &page)?;

@@ -2,48 +2,29 @@
 //! finding is a share of it. Each refers to its segment and shows its outline on its key slice.
 
 use models::Findings;
-use models::findings::{CalciumScore, Evaluated, Extent, LungPart, Region, Side};
+use models::findings::{CalciumScore, Evaluated, Extent, Finding, LungPart, Region, Side};
 
 use crate::codes::{
     AGATSTON, ATTENUATION, CALCIUM_SCORE, CERTAINTY_OF_FINDING, CONSOLIDATION, CONSOLIDATION_PERCENT, CORONARY_ARTERY,
-    Code, EMPHYSEMA, GROUND_GLASS, GROUND_GLASS_PERCENT, HOUNSFIELD, LAA_950_DENOISED, LONG_AXIS, LUNG,
-    MEASUREMENT_METHOD, MILD, MILLILITRE, MILLIMETRE, MODERATE, NO_UNITS, NONE, PART_VOLUME, PERCENT, PNEUMONIA,
-    PNEUMOTHORAX_PERCENT, RIB_NUMBER, SEVERE, SEVERITY, SHORT_AXIS, VOLUME,
+    Code, EMPHYSEMA, GROUND_GLASS, GROUND_GLASS_PERCENT, HOUNSFIELD, LAA_950_DENOISED, LUNG, MEASUREMENT_METHOD, MILD,
+    MILLILITRE, MODERATE, NO_UNITS, NONE, PART_VOLUME, PERCENT, PNEUMONIA, SEVERE, SEVERITY, VOLUME,
 };
 use crate::content::{Item, Relation};
+use crate::entry::instances;
 use crate::groups::{Parts, begin, closed, comment, illustration, mean, model, referenced, region, site, volumetric};
 use crate::measure;
-use crate::regions::{self, Segmented, Site, Subject, done};
+use crate::regions::{self, Segmented, Site, Subject};
 use crate::words::{self, Language};
 
 pub fn groups(parts: &Parts, findings: &Findings) -> Vec<Item> {
     let segmented = regions::all(findings);
     let mut groups = pneumonia(parts, findings, &segmented);
-    for one in &segmented {
-        let found: Option<(&Region, Vec<Item>)> = match one.subject {
-            Subject::RibFracture(n) => done(&findings.rib_fractures).iter().find(|f| f.region.number == n).map(|f| {
-                let rib = f.rib.map(|rib| Item::number(RIB_NUMBER, f64::from(rib), 0, NO_UNITS));
-                (&f.region, rib.into_iter().collect())
-            }),
-            Subject::Bronchiectasis(n) => {
-                done(&findings.bronchiectasis).iter().find(|b| b.region.number == n).map(|b| (&b.region, Vec::new()))
-            }
-            Subject::PleuralEffusion(n) => {
-                done(&findings.pleural_effusions).iter().find(|e| e.region.number == n).map(|e| (&e.region, Vec::new()))
-            }
-            Subject::Pneumothorax(n) => done(&findings.pneumothoraces)
-                .iter()
-                .find(|p| p.region.number == n)
-                .map(|p| (&p.region, vec![Item::number(PNEUMOTHORAX_PERCENT, p.percent, 1, PERCENT)])),
-            Subject::LymphNode(n) => done(&findings.lymph_nodes).iter().find(|l| l.region.number == n).map(|l| {
-                let axes = [(LONG_AXIS, l.long_axis_mm), (SHORT_AXIS, l.short_axis_mm)];
-                (&l.region, axes.into_iter().map(|(name, mm)| Item::number(name, mm, 1, MILLIMETRE)).collect())
-            }),
-            _ => None,
-        };
-        if let Some((found, more)) = found {
-            groups.push(instance(parts, one, found, more));
-            groups.extend(outline(parts, one.subject, found));
+    for finding in Finding::ALL {
+        for found in instances(findings, finding) {
+            let subject = Subject::Instance(finding, found.region.number);
+            let Some(one) = segmented.iter().find(|s| s.subject == subject) else { continue };
+            groups.push(instance(parts, one, found.region, found.more));
+            groups.extend(outline(parts, subject, found.region));
         }
     }
     groups.extend(emphysema(parts, findings, &segmented));

@@ -182,8 +182,9 @@ impl LoadedModel for LoadedSession {
 
 fn tensor(value: &ort::value::DynValue) -> Result<Tensor, Error> {
     let (shape, data) = value.try_extract_tensor::<f32>().map_err(|e| run_error(&e))?;
-    let shape = shape.iter().map(|n| usize::try_from(*n).unwrap_or(0)).collect();
-    Ok(Tensor { shape, data: data.to_vec() })
+    let extents: Result<Vec<usize>, _> = shape.iter().map(|n| usize::try_from(*n)).collect();
+    let negative = |_| Error::new(Kind::Device, format!("the network answered with a negative extent: {shape:?}"));
+    Ok(Tensor { shape: extents.map_err(negative)?, data: data.to_vec() })
 }
 
 fn device_error<R>(error: ort::Error<R>) -> Error {

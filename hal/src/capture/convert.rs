@@ -59,8 +59,8 @@ pub fn grey_part(frame: &Frame, part: Part, out: &mut Vec<u8>) -> Result<(), Err
             let weights = luma_weights(frame.shape.colour.matrix);
             part_rows(frame, part, 3, out, |row, out| {
                 for (out, pixel) in out.iter_mut().zip(row.chunks_exact(3)) {
-                    let sum: u32 = pixel.iter().zip(weights).map(|(v, w)| u32::from(luma[usize::from(*v)]) * w).sum();
-                    *out = clamp(i32::try_from(sum).unwrap_or(i32::MAX));
+                    let sum: i32 = pixel.iter().zip(weights).map(|(v, w)| i32::from(luma[usize::from(*v)]) * w).sum();
+                    *out = clamp(sum);
                 }
             })
         }
@@ -197,7 +197,7 @@ fn expansion(range: Range) -> [u8; 256] {
 }
 
 /// Kr, Kg, Kb of ITU-R BT.601-7 and BT.709-6 in 65536ths.
-fn luma_weights(matrix: Matrix) -> [u32; 3] {
+fn luma_weights(matrix: Matrix) -> [i32; 3] {
     match matrix {
         Matrix::Bt601 => [19_595, 38_470, 7_471],
         Matrix::Bt709 => [13_933, 46_871, 4_732],

@@ -6,7 +6,7 @@ use crate::signature::testing::Maker;
 use crate::specimen::Specimen;
 
 pub const TASK: &str = "ct_chest";
-const OTHER: &str = "another_task";
+const OTHER: &str = "us_breast";
 const CPU: &str = "cpu, a library";
 
 pub fn key(version: &str) -> Key {

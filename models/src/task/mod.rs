@@ -1,6 +1,7 @@
 //! One clinical task per file; each reads pre, infer, post in order.
 
 pub mod ct_chest;
+pub mod ct_quality;
 pub mod lungs;
 mod nodules;
 pub mod us_breast;
@@ -9,6 +10,24 @@ pub mod us_breast;
 pub const ALL: [&str; 2] = [CT_CHEST, US_BREAST];
 pub const CT_CHEST: &str = "ct_chest";
 pub const US_BREAST: &str = "us_breast";
+
+/// What the network of a task reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkInput {
+    /// Patches of a volume of Hounsfield units.
+    Volume,
+    /// One grey picture.
+    Picture,
+}
+
+/// What the network of `task` reads; `None` for a task that this software does not have.
+pub fn network(task: &str) -> Option<NetworkInput> {
+    match task {
+        CT_CHEST => Some(NetworkInput::Volume),
+        US_BREAST => Some(NetworkInput::Picture),
+        _ => None,
+    }
+}
 
 /// Does a network have the inputs and outputs of its task?
 ///

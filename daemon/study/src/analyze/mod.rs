@@ -12,6 +12,7 @@ pub mod folder;
 pub mod prior;
 pub mod results;
 pub mod shadow;
+pub mod task;
 pub mod worker;
 
 use models::Findings;
@@ -37,7 +38,7 @@ pub fn verdict(findings: &Findings) -> String {
         }
     }
     let missed = reasons.into_iter().map(|(why, names)| match names.len() {
-        9 => format!("nothing evaluated: {why}"),
+        all if all == lines.len() => format!("nothing evaluated: {why}"),
         _ => format!("not evaluated: {} ({why})", names.join(", ")),
     });
     parts.extend(missed);

@@ -4,6 +4,7 @@ use hal::{LoadedModel, Tensor};
 use rayon::prelude::*;
 
 use super::plan::{Channel, Plan, Thresholds};
+use crate::cast::round_hu_f32;
 use crate::findings::Lung;
 use crate::morphology;
 use crate::postprocess::patches::{self, Blend};
@@ -53,7 +54,7 @@ pub fn prepare(volume: &Volume, lungs: &[Lung], plan: &Plan) -> Prepared {
     let margin = if lungs_only(plan) { LUNG_MARGIN_MM } else { MARGIN_MM };
     let target = Target::cover(&volume.geometry, extent(lungs), margin, plan.spacing_mm, [w, h, d]);
     // Within i16: interpolated between values of that type.
-    let hu = resample::trilinear(volume, &target).into_par_iter().map(|v| v.round() as i16).collect();
+    let hu = resample::trilinear(volume, &target).into_par_iter().map(round_hu_f32).collect();
     let inside = on_target(&target, volume.geometry.dims, lungs);
     let lungs = morphology::dilate(&target.grid, &inside, OUTSIDE_LUNG_MM);
     Prepared { target, hu, lungs }

@@ -25,7 +25,7 @@ fn package() -> Package {
         clearance: Clearance::Research,
         intended_use: IntendedUse { modality: "CT".into(), body_part: "CHEST".into(), min_age_years: None },
         reads: Reads::Volume(manifest::Volume {
-            findings: [(Finding::Nodule, limits)].into(),
+            findings: [(ChestFinding::Nodule, limits)].into(),
             input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, windows_hu: vec![[-1000.0, 400.0]] },
             outputs: Outputs { channels: vec![Channel::Nodule] },
             thresholds: [(Channel::Nodule, Threshold { confidence: 0.5, mask: 0.4, min_size: 4.0 })].into(),
@@ -42,7 +42,7 @@ fn knows_nodules() -> Scripted {
     Scripted::each_voxel(|v| ((v - 0.75) * 9.0).clamp(0.0, 1.0))
 }
 
-fn run_with(chest: &Chest, script: &Scripted) -> Result<Findings, Error> {
+fn run_with(chest: &Chest, script: &Scripted) -> Result<ChestFindings, Error> {
     let mut model = script.load(b"network").unwrap();
     run(&chest.volume(), &Acquisition::default(), &package(), model.as_mut(), &Unattended)
 }
