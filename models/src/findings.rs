@@ -8,9 +8,6 @@ pub use crate::task::ct_chest::{
     NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, RibFracture,
 };
 
-// The names that the daemon still uses.
-pub use self::{ChestFinding as Finding, ChestFindings as Findings};
-
 /// A region on the volume's own voxel grid, stored for its bounding box only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mask {

@@ -27,7 +27,7 @@ mod testing;
 pub mod volume;
 
 pub use acquisition::Acquisition;
-pub use findings::{ChestFindings, Findings};
+pub use findings::ChestFindings;
 pub use identity::ModelIdentity;
 pub use package::Package;
 pub use volume::{Geometry, Volume};

@@ -2,8 +2,8 @@
 
 use embedded_graphics::mono_font::ascii::{FONT_7X13, FONT_9X18, FONT_9X18_BOLD, FONT_10X20};
 use embedded_graphics::pixelcolor::Rgb888;
-use models::findings::{Evaluated, Finding, Mask, Region};
-use models::{Findings, Volume};
+use models::findings::{ChestFinding, Evaluated, Mask, Region};
+use models::{ChestFindings, Volume};
 
 use crate::canvas::Canvas;
 use crate::entry::{entry, instances};
@@ -33,7 +33,7 @@ struct Shown<'a> {
 }
 
 /// None when the finding has no voxels to show.
-pub fn page(line: &Line, findings: &Findings, volume: &Volume, provenance: &Provenance) -> Option<KeyImage> {
+pub fn page(line: &Line, findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> Option<KeyImage> {
     let shown = shown(line.finding, findings, volume);
     let best = shown.first()?;
     let window = entry(line.finding).window;
@@ -75,7 +75,7 @@ pub fn page(line: &Line, findings: &Findings, volume: &Volume, provenance: &Prov
         let more = format!("and {} more: see the structured report", shown.len() - SHOWN);
         canvas.text_right(WIDTH - 24, 24, &more, &FONT_7X13, DIM);
     }
-    if line.finding == Finding::Pneumonia {
+    if line.finding == ChestFinding::Pneumonia {
         canvas.text_right(WIDTH - 24, 24, "amber: ground glass   red: consolidation", &FONT_7X13, DIM);
     }
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
@@ -114,7 +114,7 @@ fn draw(canvas: &mut Canvas, view: &View, every: &[(&Mask, Rgb888)]) {
 }
 
 /// Instances, the one to show first first.
-fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<Shown<'a>> {
+fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume) -> Vec<Shown<'a>> {
     let last = volume.geometry.dims[2].saturating_sub(1);
     let at = |mask: &'a Mask, centre_mm, key_slice: usize, caption: String, colour| {
         let [x, y, _] = measure::to_image(&volume.geometry, centre_mm);
@@ -133,7 +133,7 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
         shown.sort_by_key(|s| std::cmp::Reverse(s.masks.iter().map(|m| m.0.count()).sum::<usize>()));
     };
     let mut all: Vec<Shown<'a>> = match finding {
-        Finding::Nodule => measure::nodules(findings)
+        ChestFinding::Nodule => measure::nodules(findings)
             .into_iter()
             .map(|n| {
                 let place = n.lobe.map_or_else(|| measure::side(n.side), lobe);
@@ -141,7 +141,7 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
                 at(&n.mask, n.centre_mm, n.key_slice, caption, AMBER)
             })
             .collect(),
-        Finding::Pneumonia => {
+        ChestFinding::Pneumonia => {
             let Evaluated::Done(p) = &findings.pneumonia else { return Vec::new() };
             let mut all: Vec<Shown> =
                 p.ground_glass.iter().map(|r| region(r, format!("ground glass, {:.0} ml", r.volume_ml))).collect();
@@ -151,14 +151,14 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
             by_volume(&mut all);
             all
         }
-        Finding::Emphysema => {
+        ChestFinding::Emphysema => {
             let Evaluated::Done(e) = &findings.emphysema else { return Vec::new() };
             let mut all: Vec<Shown> =
                 e.regions.iter().map(|r| region(r, format!("below -950 HU: {:.0} ml", r.volume_ml))).collect();
             by_volume(&mut all);
             all
         }
-        Finding::CoronaryCalcification => {
+        ChestFinding::CoronaryCalcification => {
             let Evaluated::Done(c) = &findings.coronary_calcium else { return Vec::new() };
             let mut all: Vec<Shown> =
                 c.lesions.iter().map(|r| region(r, format!("{:.0} mm3", r.volume_ml * 1000.0))).collect();

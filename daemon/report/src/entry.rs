@@ -2,8 +2,8 @@
 //! a list of regions. Segmentation, structured report and close-ups read it; a finding that is missing here does not
 //! compile.
 
-use models::Findings;
-use models::findings::{Finding, Region};
+use models::ChestFindings;
+use models::findings::{ChestFinding, Region};
 
 use crate::codes::{
     BRONCHIECTASIS, CORONARY_CALCIFICATION, Code, EMPHYSEMA, LONG_AXIS, LYMPHADENOPATHY, MEDIASTINAL_LYMPH_NODE,
@@ -28,18 +28,20 @@ pub struct Entry {
     pub window: Window,
 }
 
-pub fn entry(finding: Finding) -> Entry {
+pub fn entry(finding: ChestFinding) -> Entry {
     let (code, label, colour, window) = match finding {
-        Finding::Nodule => (NODULE, "Nodule", [78, 20, 78], LUNG),
+        ChestFinding::Nodule => (NODULE, "Nodule", [78, 20, 78], LUNG),
         // Its two kinds of opacities have colours of their own.
-        Finding::Pneumonia => (PNEUMONIA, "Pneumonia", [88, -10, 60], LUNG),
-        Finding::RibFracture => (RIB_FRACTURE, "Rib fracture", [55, 75, 55], BONE),
-        Finding::Emphysema => (EMPHYSEMA, "Emphysema", [45, 30, -60], LUNG),
-        Finding::Bronchiectasis => (BRONCHIECTASIS, "Bronchiectasis", [70, 45, -25], LUNG),
-        Finding::PleuralEffusion => (PLEURAL_EFFUSION, "Pleural effusion", [65, -20, -40], SOFT),
-        Finding::Pneumothorax => (PNEUMOTHORAX, "Pneumothorax", [85, -35, -12], LUNG),
-        Finding::CoronaryCalcification => (CORONARY_CALCIFICATION, "Coronary artery calcification", [95, -5, 25], SOFT),
-        Finding::LymphNode => (LYMPHADENOPATHY, "Lymph node", [65, 65, 0], SOFT),
+        ChestFinding::Pneumonia => (PNEUMONIA, "Pneumonia", [88, -10, 60], LUNG),
+        ChestFinding::RibFracture => (RIB_FRACTURE, "Rib fracture", [55, 75, 55], BONE),
+        ChestFinding::Emphysema => (EMPHYSEMA, "Emphysema", [45, 30, -60], LUNG),
+        ChestFinding::Bronchiectasis => (BRONCHIECTASIS, "Bronchiectasis", [70, 45, -25], LUNG),
+        ChestFinding::PleuralEffusion => (PLEURAL_EFFUSION, "Pleural effusion", [65, -20, -40], SOFT),
+        ChestFinding::Pneumothorax => (PNEUMOTHORAX, "Pneumothorax", [85, -35, -12], LUNG),
+        ChestFinding::CoronaryCalcification => {
+            (CORONARY_CALCIFICATION, "Coronary artery calcification", [95, -5, 25], SOFT)
+        }
+        ChestFinding::LymphNode => (LYMPHADENOPATHY, "Lymph node", [65, 65, 0], SOFT),
     };
     Entry { code, label, colour, window }
 }
@@ -55,11 +57,14 @@ pub struct Instance<'a> {
 }
 
 /// The instances; none for a finding whose form is its own (see `regions` and `groups`), and where it is not evaluated.
-pub fn instances(findings: &Findings, finding: Finding) -> Vec<Instance<'_>> {
+pub fn instances(findings: &ChestFindings, finding: ChestFinding) -> Vec<Instance<'_>> {
     let sure = |r: &Region| format!("{:.0} %", r.confidence * 100.0);
     match finding {
-        Finding::Nodule | Finding::Pneumonia | Finding::Emphysema | Finding::CoronaryCalcification => Vec::new(),
-        Finding::RibFracture => done(&findings.rib_fractures)
+        ChestFinding::Nodule
+        | ChestFinding::Pneumonia
+        | ChestFinding::Emphysema
+        | ChestFinding::CoronaryCalcification => Vec::new(),
+        ChestFinding::RibFracture => done(&findings.rib_fractures)
             .iter()
             .map(|f| {
                 let (side, number) = (measure::side(f.side), f.region.number);
@@ -72,7 +77,7 @@ pub fn instances(findings: &Findings, finding: Finding) -> Vec<Instance<'_>> {
                 }
             })
             .collect(),
-        Finding::Bronchiectasis => done(&findings.bronchiectasis)
+        ChestFinding::Bronchiectasis => done(&findings.bronchiectasis)
             .iter()
             .map(|b| {
                 let place = b.lobe.map_or_else(|| measure::side(b.side), lobe);
@@ -84,7 +89,7 @@ pub fn instances(findings: &Findings, finding: Finding) -> Vec<Instance<'_>> {
                 }
             })
             .collect(),
-        Finding::PleuralEffusion => done(&findings.pleural_effusions)
+        ChestFinding::PleuralEffusion => done(&findings.pleural_effusions)
             .iter()
             .map(|e| Instance {
                 region: &e.region,
@@ -93,7 +98,7 @@ pub fn instances(findings: &Findings, finding: Finding) -> Vec<Instance<'_>> {
                 more: Vec::new(),
             })
             .collect(),
-        Finding::Pneumothorax => done(&findings.pneumothoraces)
+        ChestFinding::Pneumothorax => done(&findings.pneumothoraces)
             .iter()
             .map(|p| Instance {
                 region: &p.region,
@@ -102,7 +107,7 @@ pub fn instances(findings: &Findings, finding: Finding) -> Vec<Instance<'_>> {
                 more: vec![Item::number(PNEUMOTHORAX_PERCENT, p.percent, 1, PERCENT)],
             })
             .collect(),
-        Finding::LymphNode => done(&findings.lymph_nodes)
+        ChestFinding::LymphNode => done(&findings.lymph_nodes)
             .iter()
             .map(|n| {
                 let axes = [(LONG_AXIS, n.long_axis_mm), (SHORT_AXIS, n.short_axis_mm)];

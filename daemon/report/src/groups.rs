@@ -5,8 +5,8 @@
 //! segment. What has no region (negative, not evaluated) is stated in the qualitative evaluations; TID 1501 groups say
 //! it when there is no region at all.
 
-use models::findings::{Evaluated, Finding, Lung, Mask, Nodule, NoduleType};
-use models::{Findings, Volume};
+use models::findings::{ChestFinding, Evaluated, Lung, Mask, Nodule, NoduleType};
+use models::{ChestFindings, Volume};
 
 use crate::codes::{
     ABSENT, ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ATTENUATION, CERTAINTY_OF_FINDING, COMMENT,
@@ -40,7 +40,7 @@ pub struct Parts<'a> {
 }
 
 /// All groups, in reading order: each finding with its instances, then lungs and lobes.
-pub fn all(parts: &Parts, findings: &Findings) -> Vec<Item> {
+pub fn all(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
     let context = parts.context;
     let mut groups = Vec::new();
     for nodule in measure::nodules(findings) {
@@ -67,7 +67,7 @@ pub fn all(parts: &Parts, findings: &Findings) -> Vec<Item> {
 }
 
 /// How the search went: for each finding that it is there, that it is not, or why that is not known. In every report.
-pub fn summary(findings: &Findings) -> Vec<Item> {
+pub fn summary(findings: &ChestFindings) -> Vec<Item> {
     let lines = words::lines(findings, Language::English);
     let missed = lines.iter().filter(|l| l.state == State::NotEvaluated).count();
     let how = match missed {
@@ -91,7 +91,7 @@ pub fn summary(findings: &Findings) -> Vec<Item> {
 }
 
 /// How the lungs went: nothing to say beside their groups, or why they were not evaluated.
-pub fn lung_summary(findings: &Findings) -> Vec<Item> {
+pub fn lung_summary(findings: &ChestFindings) -> Vec<Item> {
     match &findings.lungs {
         Evaluated::Done(lungs) if lungs.is_empty() => vec![comment("No lung found.".into())],
         Evaluated::Done(_) => Vec::new(),
@@ -122,7 +122,7 @@ pub fn refusal(context: &Context, reason: &str, page: &Page) -> Item {
 fn nodule_volume(parts: &Parts, nodule: &Nodule) -> Item {
     let subject = Subject::Nodule(nodule.number);
     let mut group = volumetric(parts, subject, NODULE);
-    if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(Finding::Nodule)) {
+    if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(ChestFinding::Nodule)) {
         group = group.with(illustration(page));
     }
     let class = nodule.lung_rads.map(|class| comment(format!("Lung-RADS v2022 size class {class} (baseline)")));

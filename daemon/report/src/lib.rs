@@ -42,7 +42,7 @@ use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
 use dicom_core::Tag;
 use models::task::ct_quality::CtQuality;
-use models::{Findings, Volume};
+use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 use uid::Uids;
 
@@ -61,7 +61,7 @@ pub struct Source<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Content<'a> {
     Findings {
-        findings: &'a Findings,
+        findings: &'a ChestFindings,
         volume: &'a Volume,
     },
     /// Image quality of a CT series.
@@ -138,7 +138,11 @@ fn captures(context: &object::Context, drawn: &[KeyImage]) -> Result<Vec<seconda
 }
 
 /// The document in every language; the pictures are compressed once.
-fn documents(context: &object::Context, findings: &Findings, drawn: &[KeyImage]) -> Result<Vec<ResultObject>, Error> {
+fn documents(
+    context: &object::Context,
+    findings: &ChestFindings,
+    drawn: &[KeyImage],
+) -> Result<Vec<ResultObject>, Error> {
     let (pictures, patient) = (pdf::pictures(drawn), identity::Patient::of(context.source));
     let languages = [words::Language::English, words::Language::Chinese];
     let write = |(index, language): (usize, words::Language)| {
@@ -150,7 +154,7 @@ fn documents(context: &object::Context, findings: &Findings, drawn: &[KeyImage])
     languages.into_par_iter().enumerate().map(write).collect()
 }
 
-fn check(source: &Source, findings: &Findings, volume: &Volume) -> Result<(), Error> {
+fn check(source: &Source, findings: &ChestFindings, volume: &Volume) -> Result<(), Error> {
     let dims = volume.geometry.dims;
     if source.instances.len() != dims[2] || volume.slices.len() != dims[2] {
         return Err(Error::SliceCount { slices: dims[2], references: source.instances.len() });

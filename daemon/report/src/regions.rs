@@ -1,8 +1,8 @@
 //! Every region of every finding in one list: what it is called, how it is coded, and its voxels. Segmentation, report
 //! and pages read it, so that they always speak of the same things.
 
-use models::Findings;
-use models::findings::{Evaluated, Finding, LobeName, Mask, Region, Side};
+use models::ChestFindings;
+use models::findings::{ChestFinding, Evaluated, LobeName, Mask, Region, Side};
 
 use crate::codes::{
     BOTH_SIDES, CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LEFT, LOWER_LOBE, LUNG, MIDDLE_LOBE, NODULE, RIGHT,
@@ -26,7 +26,7 @@ pub enum Subject {
     /// All calcified lesions together.
     CoronaryCalcium,
     /// An instance of a finding that is a list of regions (`entry::instances`).
-    Instance(Finding, usize),
+    Instance(ChestFinding, usize),
 }
 
 impl Subject {
@@ -37,9 +37,9 @@ impl Subject {
             Self::Lobe(name) => capital(lobe(name)),
             Self::GroundGlass => "Ground-glass opacities".into(),
             Self::Consolidation => "Consolidations".into(),
-            Self::CoronaryCalcium => entry(Finding::CoronaryCalcification).label.into(),
-            Self::Nodule(number) => format!("{} {number}", entry(Finding::Nodule).label),
-            Self::Emphysema(number) => format!("{} {number}", entry(Finding::Emphysema).label),
+            Self::CoronaryCalcium => entry(ChestFinding::CoronaryCalcification).label.into(),
+            Self::Nodule(number) => format!("{} {number}", entry(ChestFinding::Nodule).label),
+            Self::Emphysema(number) => format!("{} {number}", entry(ChestFinding::Emphysema).label),
             Self::Instance(finding, number) => format!("{} {number}", entry(finding).label),
         }
     }
@@ -53,13 +53,13 @@ impl Subject {
         }
     }
 
-    pub fn finding(self) -> Option<Finding> {
+    pub fn finding(self) -> Option<ChestFinding> {
         Some(match self {
             Self::Lung(_) | Self::Lobe(_) => return None,
-            Self::Nodule(_) => Finding::Nodule,
-            Self::GroundGlass | Self::Consolidation => Finding::Pneumonia,
-            Self::Emphysema(_) => Finding::Emphysema,
-            Self::CoronaryCalcium => Finding::CoronaryCalcification,
+            Self::Nodule(_) => ChestFinding::Nodule,
+            Self::GroundGlass | Self::Consolidation => ChestFinding::Pneumonia,
+            Self::Emphysema(_) => ChestFinding::Emphysema,
+            Self::CoronaryCalcium => ChestFinding::CoronaryCalcification,
             Self::Instance(finding, _) => finding,
         })
     }
@@ -110,7 +110,7 @@ impl Site {
 }
 
 /// Everything that has voxels: lungs, lobes, then the findings in the order of reports.
-pub fn all(findings: &Findings) -> Vec<Segmented<'_>> {
+pub fn all(findings: &ChestFindings) -> Vec<Segmented<'_>> {
     let mut all = Vec::new();
     for lung in measure::lungs(findings) {
         all.push(Segmented { subject: Subject::Lung(lung.side), site: Site::lung(lung.side), masks: vec![&lung.mask] });
@@ -118,16 +118,16 @@ pub fn all(findings: &Findings) -> Vec<Segmented<'_>> {
     for lobe in done(&findings.lobes) {
         all.push(Segmented { subject: Subject::Lobe(lobe.name), site: Site::lobe(lobe.name), masks: vec![&lobe.mask] });
     }
-    for finding in Finding::ALL {
+    for finding in ChestFinding::ALL {
         all.extend(of_finding(findings, finding));
     }
     all.retain(|segmented| segmented.masks.iter().any(|mask| mask.voxels.contains(&1)));
     all
 }
 
-fn of_finding(findings: &Findings, finding: Finding) -> Vec<Segmented<'_>> {
+fn of_finding(findings: &ChestFindings, finding: ChestFinding) -> Vec<Segmented<'_>> {
     match finding {
-        Finding::Nodule => measure::nodules(findings)
+        ChestFinding::Nodule => measure::nodules(findings)
             .into_iter()
             .map(|nodule| Segmented {
                 subject: Subject::Nodule(nodule.number),
@@ -135,7 +135,7 @@ fn of_finding(findings: &Findings, finding: Finding) -> Vec<Segmented<'_>> {
                 masks: vec![&nodule.mask],
             })
             .collect(),
-        Finding::Pneumonia => {
+        ChestFinding::Pneumonia => {
             let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
             let kinds =
                 [(Subject::GroundGlass, &pneumonia.ground_glass), (Subject::Consolidation, &pneumonia.consolidation)];
@@ -148,12 +148,12 @@ fn of_finding(findings: &Findings, finding: Finding) -> Vec<Segmented<'_>> {
                 })
                 .collect()
         }
-        Finding::Emphysema => {
+        ChestFinding::Emphysema => {
             let Evaluated::Done(emphysema) = &findings.emphysema else { return Vec::new() };
             let site = |r: &Region| Site { place: LUNG, side: side_of(findings, r).map(side_code) };
             emphysema.regions.iter().map(|r| single(Subject::Emphysema(r.number), site(r), r)).collect()
         }
-        Finding::CoronaryCalcification => {
+        ChestFinding::CoronaryCalcification => {
             let Evaluated::Done(calcium) = &findings.coronary_calcium else { return Vec::new() };
             let masks = calcium.lesions.iter().map(|l| &l.mask).collect();
             vec![Segmented {
@@ -182,7 +182,7 @@ pub fn done<T>(evaluated: &Evaluated<Vec<T>>) -> &[T] {
 }
 
 /// The lung whose box holds the middle of a region's box.
-pub fn side_of(findings: &Findings, region: &Region) -> Option<Side> {
+pub fn side_of(findings: &ChestFindings, region: &Region) -> Option<Side> {
     let middle = [0, 1, 2].map(|a| region.mask.origin[a] + region.mask.size[a] / 2);
     let inside = |mask: &Mask| (0..3).all(|a| middle[a] >= mask.origin[a] && middle[a] < mask.origin[a] + mask.size[a]);
     measure::lungs(findings).into_iter().find(|lung| inside(&lung.mask)).map(|lung| lung.side)

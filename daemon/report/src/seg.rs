@@ -7,8 +7,8 @@
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
-use models::findings::{Finding, LobeName, Mask, Side};
-use models::{Findings, Volume};
+use models::findings::{ChestFinding, LobeName, Mask, Side};
+use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 
 use crate::codes::{
@@ -48,7 +48,7 @@ struct Segment<'a> {
 ///
 /// # Errors
 /// When the pixels or a copied value do not fit into an object.
-pub fn write(context: &Context, findings: &Findings, volume: &Volume) -> Result<Option<Written>, Error> {
+pub fn write(context: &Context, findings: &ChestFindings, volume: &Volume) -> Result<Option<Written>, Error> {
     let segments = segments(findings);
     if segments.is_empty() {
         return Ok(None);
@@ -112,7 +112,7 @@ pub fn head(context: &Context, set: &mut DataSet, what: &str, size: [u16; 2], fr
 }
 
 /// In the order of [`regions::all`], numbered 1..n without gaps (PS3.3 C.8.20.2).
-fn segments(findings: &Findings) -> Vec<Segment<'_>> {
+fn segments(findings: &ChestFindings) -> Vec<Segment<'_>> {
     let used = |masks: &[&Mask]| -> Vec<usize> {
         let mut slices: Vec<usize> = Vec::new();
         for mask in masks {
@@ -211,9 +211,9 @@ fn colour(subject: Subject) -> [u16; 3] {
         Subject::Lobe(LobeName::LeftLower) => cie_lab(60, -50, 20),
         Subject::GroundGlass => cie_lab(88, -10, 60),
         Subject::Consolidation => cie_lab(60, 55, 50),
-        Subject::Nodule(_) => of(Finding::Nodule),
-        Subject::Emphysema(_) => of(Finding::Emphysema),
-        Subject::CoronaryCalcium => of(Finding::CoronaryCalcification),
+        Subject::Nodule(_) => of(ChestFinding::Nodule),
+        Subject::Emphysema(_) => of(ChestFinding::Emphysema),
+        Subject::CoronaryCalcium => of(ChestFinding::CoronaryCalcification),
         Subject::Instance(finding, _) => of(finding),
     }
 }

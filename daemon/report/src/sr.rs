@@ -3,7 +3,7 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use models::task::ct_quality::CtQuality;
-use models::{Findings, Volume};
+use models::{ChestFindings, Volume};
 
 use crate::codes::{
     COMMENT, CT, CT_UNSPECIFIED, Code, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL,
@@ -24,7 +24,7 @@ use crate::{Error, ResultObject, evidence, groups, identity};
 /// When a value of the source does not fit into an object.
 pub fn findings(
     context: &Context,
-    findings: &Findings,
+    findings: &ChestFindings,
     volume: &Volume,
     seg: Option<&Written>,
     pages: &[Page],

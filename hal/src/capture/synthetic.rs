@@ -10,7 +10,7 @@ use super::frame::{Colour, Frame, PixelFormat, Shape};
 use super::pacing::Pacing;
 use super::pool::Pool;
 use super::{
-    Capture, Config, Description, Error, Kind, Offer, Rate, Validated, Validation, already_started, not_started,
+    Capture, CaptureFault, Config, Description, Error, Offer, Rate, Validated, Validation, already_started, not_started,
 };
 use crate::clock::Clock;
 
@@ -87,7 +87,7 @@ impl Capture for Synthetic {
         }
         let config = config.config();
         if !matches!(negotiate(&self.offers, config), Validation::Valid(_)) || config.format == PixelFormat::Mjpeg {
-            return Err(Error::new(Kind::BadInput, format!("{config} cannot be painted")));
+            return Err(Error::new(CaptureFault::BadInput, format!("{config} cannot be painted")));
         }
         let shape = Shape::tight(config.format, config.width, config.height, Colour::default());
         self.stream = Some(Stream {

@@ -45,7 +45,7 @@ use crate::volume::Volume;
 /// Runs the whole task. Each finding is evaluated, or says why it is not, on its own; lungs and lobes need no network.
 ///
 /// # Errors
-/// `Kind::Cancelled`, `Kind::BadModel`, `Kind::BadOutput`, `Kind::Accelerator`; never for what the images show: that
+/// `TaskFault::Cancelled`, `TaskFault::BadModel`, `TaskFault::BadOutput`, `TaskFault::Accelerator`; never for what the images show: that
 /// is a verdict inside [`ChestFindings`].
 pub fn run(
     volume: &Volume,
@@ -60,7 +60,7 @@ pub fn run(
 /// Lungs and lobes only, where the package can look for none of the findings; each says why.
 ///
 /// # Errors
-/// `Kind::Cancelled`; `Kind::BadModel` for a package of another task.
+/// `TaskFault::Cancelled`; `TaskFault::BadModel` for a package of another task.
 pub fn without_network(
     volume: &Volume,
     acquisition: &Acquisition,

@@ -1,7 +1,7 @@
 //! Where two packages differ on the same volume: for each finding how many, and the number that people look at.
 
-use models::Findings;
-use models::findings::Finding;
+use models::ChestFindings;
+use models::findings::ChestFinding;
 use serde::{Deserialize, Serialize};
 
 /// What one package says of one finding.
@@ -15,7 +15,7 @@ pub struct Said {
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct Compared {
-    pub finding: Finding,
+    pub finding: ChestFinding,
     /// What `number` is, with its unit.
     pub number: String,
     pub active: Said,
@@ -24,12 +24,12 @@ pub struct Compared {
 }
 
 /// One for each finding, in the order of reports.
-pub fn compare(active: &Findings, candidate: &Findings) -> Vec<Compared> {
-    let one = |finding: Finding| {
+pub fn compare(active: &ChestFindings, candidate: &ChestFindings) -> Vec<Compared> {
+    let one = |finding: ChestFinding| {
         let (a, b) = (said(active, finding), said(candidate, finding));
         Compared { finding, number: finding.figure_words().into(), differs: differ(&a, &b), active: a, candidate: b }
     };
-    Finding::ALL.map(one).into()
+    ChestFinding::ALL.map(one).into()
 }
 
 /// Numbers that a reader would see as one do not differ: within 1 %, or 0.05 of the unit.
@@ -41,7 +41,7 @@ fn differ(a: &Said, b: &Said) -> bool {
     a.evaluated != b.evaluated || a.count != b.count || far
 }
 
-fn said(findings: &Findings, finding: Finding) -> Said {
+fn said(findings: &ChestFindings, finding: ChestFinding) -> Said {
     match findings.figure(finding) {
         Some(figure) => Said { evaluated: true, count: figure.count, number: figure.number },
         None => Said { evaluated: false, count: None, number: None },
@@ -54,8 +54,8 @@ mod tests {
 
     use super::*;
 
-    fn with(percent: f64) -> Findings {
-        let mut findings = Findings::none("not looked for");
+    fn with(percent: f64) -> ChestFindings {
+        let mut findings = ChestFindings::none("not looked for");
         findings.nodules = Evaluated::Done(Vec::new());
         findings.emphysema = Evaluated::Done(Emphysema {
             laa950_percent: percent,
@@ -69,16 +69,16 @@ mod tests {
 
     #[test]
     fn what_a_reader_would_see_as_one_does_not_differ() {
-        let differing = |a: &Findings, b: &Findings| {
+        let differing = |a: &ChestFindings, b: &ChestFindings| {
             let compared = compare(a, b);
-            assert_eq!(compared.len(), Finding::COUNT);
+            assert_eq!(compared.len(), ChestFinding::COUNT);
             compared.into_iter().filter(|one| one.differs).map(|one| one.finding).collect::<Vec<_>>()
         };
         assert_eq!(differing(&with(10.0), &with(10.05)), []);
-        assert_eq!(differing(&with(10.0), &with(12.0)), [Finding::Emphysema]);
+        assert_eq!(differing(&with(10.0), &with(12.0)), [ChestFinding::Emphysema]);
         let mut blind = with(10.0);
         blind.nodules = Evaluated::NotEvaluated("no network".into());
-        assert_eq!(differing(&with(10.0), &blind), [Finding::Nodule]);
+        assert_eq!(differing(&with(10.0), &blind), [ChestFinding::Nodule]);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub struct SeriesReport {
     /// `processed` or `refused`.
     pub state: &'static str,
     pub verdict: String,
-    pub findings: Option<models::Findings>,
+    pub findings: Option<models::ChestFindings>,
     /// Absent unless `analyze.quality` is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<CtQuality>,

@@ -9,7 +9,7 @@ use dicom::kind::Kind;
 use models::findings::Evaluated;
 use models::task::ct_quality::{self, CtQuality};
 use models::task::{self, Control};
-use models::{Findings, Volume};
+use models::{ChestFindings, Volume};
 use report::words::{self, Language, State};
 use report::{Content, quality};
 
@@ -22,7 +22,7 @@ use crate::settings::Analyze;
 /// The tasks that work on received studies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StudyTask {
-    /// Findings of the chest, by a model package.
+    /// ChestFindings of the chest, by a model package.
     ChestCt,
     /// Image quality of any CT; needs no package.
     CtQuality,
@@ -116,7 +116,7 @@ impl Wants {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one for each job")]
 pub enum Outcome {
-    Processed(Findings),
+    Processed(ChestFindings),
     Quality(CtQuality),
     /// Refused, and why, in plain words.
     Refused(String),
@@ -194,7 +194,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
         }
     };
     let (mut findings, used) = match engine.chest_ct(volume, &acquisition(subject.header, subject.elements), control) {
-        Err(engine::Error::Task(error)) if error.kind() == task::Kind::Cancelled => return Err(Error::Cancelled),
+        Err(engine::Error::Task(error)) if error.kind() == task::TaskFault::Cancelled => return Err(Error::Cancelled),
         ran => ran?,
     };
     findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, prior));
@@ -204,7 +204,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
 }
 
 /// Why nothing at all was evaluated, if so: then the series is refused.
-fn nothing_evaluated(findings: &Findings) -> Option<String> {
+fn nothing_evaluated(findings: &ChestFindings) -> Option<String> {
     let Evaluated::NotEvaluated(lungs) = &findings.lungs else { return None };
     let none = words::lines(findings, Language::English).iter().all(|line| line.state == State::NotEvaluated);
     none.then(|| lungs.clone())

@@ -64,6 +64,13 @@ macro_rules! chest_findings {
                 }
             }
 
+            /// Its key in [`ChestFindings`] as JSON.
+            pub fn field(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($field),)+
+                }
+            }
+
             /// What the number of its [`Figure`] is, with its unit.
             pub fn figure_words(self) -> &'static str {
                 match self {
@@ -234,7 +241,9 @@ mod tests {
             assert_eq!(serde_json::to_value(finding).unwrap(), finding.as_str());
             assert_eq!(findings.refusal(finding), Some(&*format!("{} not evaluated: of a test", finding.words())));
         }
+        let json = serde_json::to_value(&findings).unwrap();
         for finding in ChestFinding::ALL {
+            assert!(json.get(finding.field()).is_some(), "{finding:?}");
             findings.refuse(finding, finding.as_str().to_owned());
         }
         for finding in ChestFinding::ALL {

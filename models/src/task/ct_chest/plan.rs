@@ -3,7 +3,7 @@
 use crate::findings::ChestFinding;
 pub use crate::manifest::{Channel, Contrast, Kernels, Limits, Threshold as Thresholds};
 use crate::manifest::{Manifest, Volume};
-use crate::task::{Error, Kind};
+use crate::task::{Error, TaskFault};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -23,10 +23,10 @@ pub struct Plan {
 
 impl Plan {
     /// # Errors
-    /// `Kind::BadModel` for a package of another kind of task.
+    /// `TaskFault::BadModel` for a package of another kind of task.
     pub fn of(manifest: &Manifest) -> Result<Self, Error> {
         let Manifest { id, version, intended_use, .. } = manifest;
-        let other = || Error::new(Kind::BadModel, format!("{id} {version} reads no volumes"));
+        let other = || Error::new(TaskFault::BadModel, format!("{id} {version} reads no volumes"));
         let Volume { findings, input, outputs, thresholds } = manifest.volume().ok_or_else(other)?;
         // A checked manifest has thresholds for each channel; one without never passes them.
         let never = Thresholds { confidence: 1.0, mask: 1.0, min_size: f64::INFINITY };

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hal::Accelerator;
 use hal::accel::scripted::Scripted;
-use hal::accel::{Kind as DeviceKind, Tensor};
+use hal::accel::{AccelFault, Tensor};
 
 use super::*;
 use crate::findings::{Nodule, Side};
 use crate::manifest::{self, Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Reads, Threshold};
-use crate::task::{Kind, Unattended};
+use crate::task::{TaskFault, Unattended};
 use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
 
 fn package() -> Package {
@@ -144,21 +144,21 @@ fn part_of_the_lungs_is_searched_though_it_is_not_measured() {
 fn answers_that_are_no_probabilities_are_errors_and_never_findings() {
     for value in [f32::NAN, f32::INFINITY, 2.0, -0.5] {
         let error = run_with(&Chest::default(), &Scripted::each_voxel(move |_| value)).unwrap_err();
-        assert_eq!(error.kind(), Kind::BadOutput, "{error}");
+        assert_eq!(error.kind(), TaskFault::BadOutput, "{error}");
     }
 }
 
 #[test]
 fn an_answer_of_another_shape_is_a_bad_model() {
     let script = Scripted::new(|_| Ok(vec![Tensor { shape: vec![1], data: vec![0.0] }]));
-    assert_eq!(run_with(&Chest::default(), &script).unwrap_err().kind(), Kind::BadModel);
+    assert_eq!(run_with(&Chest::default(), &script).unwrap_err().kind(), TaskFault::BadModel);
 }
 
 #[test]
 fn a_failure_of_the_accelerator_keeps_its_kind() {
-    let script = knows_nodules().failing_after(3, DeviceKind::OutOfMemory);
+    let script = knows_nodules().failing_after(3, AccelFault::OutOfMemory);
     let error = run_with(&Chest::default(), &script).unwrap_err();
-    assert_eq!(error.kind(), Kind::Accelerator(DeviceKind::OutOfMemory));
+    assert_eq!(error.kind(), TaskFault::Accelerator(AccelFault::OutOfMemory));
 }
 
 #[derive(Default)]
@@ -187,7 +187,7 @@ fn cancelling_stops_before_the_next_patch() {
     let control = CancelAfter { limit: 2, ..CancelAfter::default() };
     let error =
         run(&Chest::default().volume(), &Acquisition::default(), &package(), model.as_mut(), &control).unwrap_err();
-    assert_eq!((error.kind(), script.runs()), (Kind::Cancelled, 2));
+    assert_eq!((error.kind(), script.runs()), (TaskFault::Cancelled, 2));
 }
 
 #[test]
