@@ -5,35 +5,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use config::Settings;
+use custody::event::Event;
+use custody::level::{Gate, Level};
+use custody::spool::Spool;
+use custody::store::{self, Durability, Store, deliveries, jobs, series};
+use dicom::kind::Kind;
 use futures_util::future::BoxFuture;
 use hal::Clock;
+use hal::urgency::{self, Precedence};
+use live::screen::profile::Profiles;
+use live::source::device::Device;
+use live::view::View;
+use live::worklist::Worklist;
 use models::registry::Swept;
 use models::task::US_BREAST;
+use node::settings::Destination;
+use node::{Intake, send};
+use study::analyze::worker;
+use study::exam::hand_over::HandOver;
+use study::model::for_live::FromShelf;
+use study::model::{Models, Shelf};
+use study::outbox;
+use study::parts::Parts;
+use study::volume::ahead::DecodeAhead;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use crate::analyze::worker::{self, Parts};
-use crate::config::Settings;
-use crate::config::settings::Destination;
+use crate::console;
 use crate::dbus::{self, RerunOptions};
-use crate::dicom::{self, Intake, send};
 use crate::health::{self, notify};
-use crate::level::{Gate, Level};
-use crate::live::device::Device;
-use crate::live::precedence::{self, Precedence};
-use crate::live::profile::Profiles;
-use crate::live::record::hand_over::HandOver;
-use crate::live::supply::FromShelf;
-use crate::live::view::View;
-use crate::live::worklist::Worklist;
-use crate::model::{Models, Shelf};
-use crate::series::Kind;
-use crate::shutdown::{Shutdown, Trigger};
-use crate::spool::Spool;
-use crate::store::{self, Durability, Store, deliveries, jobs, series};
-use crate::study::Event;
-use crate::volume::ahead::DecodeAhead;
-use crate::{console, live, outbox, study};
 
 /// Arrivals that may wait for the study task before senders are held back.
 const ARRIVALS: usize = 1024;
@@ -45,25 +47,26 @@ const EVENTS: usize = 4096;
 ///
 /// # Errors
 /// When something durable cannot be opened, a port cannot be bound, or a task fails.
-pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, trigger: CancellationToken, shutdown: CancellationToken) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
+    let study_settings = Arc::new(settings.study());
     if settings.live.is_on() {
         // Before anybody uses the common pool.
-        let pool = rayon::ThreadPoolBuilder::new().start_handler(|_| precedence::step_back()).build_global();
+        let pool = rayon::ThreadPoolBuilder::new().start_handler(|_| urgency::step_back()).build_global();
         pool.unwrap_or_else(|error| tracing::warn!(%error, "study work keeps its priority"));
     }
     let directory = &settings.spool.directory;
     std::fs::create_dir_all(directory).with_context(|| format!("spool.directory {}", directory.display()))?;
     let store = Store::open(&directory.join("scanside.db"))?;
     // Receiving does not depend on it: without its directory the box works with what came with the software.
-    let (shelf, swept) = Shelf::open(&settings).unwrap_or_else(|error| {
+    let (shelf, swept) = Shelf::open(&study_settings).unwrap_or_else(|error| {
         tracing::error!(%error, "the model registry cannot be opened; installed packages are not used");
-        (Shelf::view(&settings), Swept::default())
+        (Shelf::view(&study_settings), Swept::default())
     });
     tell_packages(&shelf, &swept);
     let (spool, recovery) = Spool::open(&settings.spool, &store)?;
     tracing::info!(%recovery, "spool opened");
-    let listener = dicom::listener::bind(&settings.dicom).await?;
+    let listener = node::listener::bind(&settings.dicom).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "DICOM listener bound");
 
@@ -73,7 +76,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
     let ahead = DecodeAhead::new(spool.clone(), settings.series.decode_ahead_mib, settings.live.is_on())?;
     let parts = Parts {
-        settings: settings.clone(),
+        settings: study_settings,
         store: store.clone(),
         spool: spool.clone(),
         ahead,
@@ -91,7 +94,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     };
     let (reports, health_reports) = health::channel();
     let own = spool.clone();
-    let free: health::FreeBytes = Arc::new(move || own.free_bytes().map_err(|error| error.to_string()));
+    let free: custody::FreeBytes = Arc::new(move || own.free_bytes().map_err(|error| error.to_string()));
     let checks = health::Checks {
         store: store.clone(),
         free_bytes: free.clone(),
@@ -126,7 +129,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     tasks.spawn(async move { story.await.context("study").map(|()| "study") });
     let work = worker::run(parts.clone(), shutdown.clone());
     tasks.spawn(async move { work.await.context("analysis").map(|()| "analysis") });
-    let network = dicom::listener::run(listener, intake, shutdown.clone());
+    let network = node::listener::run(listener, intake, shutdown.clone());
     tasks.spawn(async move { network.await.context("DICOM").map(|()| "DICOM") });
     let delivery = outbox::run(
         store.clone(),
@@ -145,16 +148,16 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     let recorder = recorder(&settings, &parts, free.clone(), stage.recording.clone());
     let (recorded, record_shutdown) = (view.clone(), shutdown.clone());
     tasks.spawn(async move {
-        let mut ended = record_shutdown.clone();
+        let ended = record_shutdown.clone();
         if let (Some(view), Some(recorder)) = (recorded, recorder) {
             live::record::run(recorder, view, record_shutdown).await.context("recorder")?;
         }
-        ended.wait().await;
+        ended.cancelled().await;
         Ok("recorder")
     });
     if let Some(view) = view.clone().filter(|_| settings.live.auto_start) {
         let stop_after = Duration::from_secs(settings.live.auto_stop_secs);
-        let auto = live::auto::run(view, stop_after, shutdown.clone());
+        let auto = live::exam::auto::run(view, stop_after, shutdown.clone());
         tasks.spawn(async move {
             auto.await;
             Ok("automatic exams")
@@ -184,7 +187,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
     while let Some(ended) = tasks.join_next().await {
         let result = ended.map_err(anyhow::Error::from).and_then(|result| result);
         match result {
-            Ok(name) if shutdown.is_set() => tracing::debug!(name, "task ended"),
+            Ok(name) if shutdown.is_cancelled() => tracing::debug!(name, "task ended"),
             Ok(name) => outcome = outcome.and(Err(anyhow::anyhow!("task {name} ended by itself"))),
             Err(error) => {
                 tracing::error!("{error:#}");
@@ -192,7 +195,7 @@ pub async fn run(settings: Settings, trigger: Trigger, shutdown: Shutdown) -> an
             }
         }
         if outcome.is_err() {
-            trigger.fire();
+            trigger.cancel();
         }
     }
     notify::stopping();
@@ -206,21 +209,21 @@ async fn look_live(
     shelf: Shelf,
     precedence: Precedence,
     stage: live::view::Stage,
-    mut shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let own = &settings.live;
     let chosen = Device::parse(&own.device).and_then(|device| Ok((device, Profiles::load(&own.profile)?)));
     let (device, profiles) = match chosen {
         Ok((Some(device), profiles)) => (device, profiles),
         Ok((None, _)) => {
-            shutdown.wait().await;
+            shutdown.cancelled().await;
             return Ok(());
         }
         Err(reason) => {
             tracing::error!(reason, "the live path does not start");
             let sign = live::view::Sign::Failed { reason };
             stage.status.send_replace(Arc::new(live::view::Status { sign, ..Default::default() }));
-            shutdown.wait().await;
+            shutdown.cancelled().await;
             return Ok(());
         }
     };
@@ -242,7 +245,7 @@ async fn look_live(
 fn recorder(
     settings: &Settings,
     parts: &Parts,
-    free: health::FreeBytes,
+    free: custody::FreeBytes,
     told: watch::Sender<Arc<live::view::Recording>>,
 ) -> Option<live::record::Parts> {
     let profiles = Profiles::load(&settings.live.profile).ok().filter(|_| settings.record.enabled)?;
@@ -252,7 +255,11 @@ fn recorder(
         profiles,
         free,
         min_free_bytes: settings.spool.min_free_mib << 20,
-        hand_over: HandOver { store: parts.store.clone(), events: parts.events.clone(), wake: parts.wake.clone() },
+        hand_over: Box::new(HandOver {
+            store: parts.store.clone(),
+            events: parts.events.clone(),
+            wake: parts.wake.clone(),
+        }),
         told,
     })
 }
@@ -311,7 +318,7 @@ fn queue_again(
     study_uid: &str,
     urgent: bool,
 ) -> store::Result<Vec<series::SeriesRow>> {
-    use crate::series::State::{Complete, Processed, Refused};
+    use custody::series::State::{Complete, Processed, Refused};
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let now = store::now_utc();
     let mut queued = Vec::new();

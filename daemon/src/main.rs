@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use scansided::config::{self, Settings};
+use config::Settings;
 use scansided::health::notify;
-use scansided::shutdown::{self, Trigger};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// sysexits(3) `EX_CONFIG`; scansided.service does not start again on it.
 const WRONG_CONFIGURATION: u8 = 78;
@@ -26,7 +26,7 @@ struct Arguments {
     /// Print the effective configuration, or every mistake in it, and end.
     #[arg(long)]
     check_config: bool,
-    /// What to log, for example `debug` or `info,scansided::dicom=debug`; before RUST_LOG.
+    /// What to log, for example `debug` or `info,node=debug`; before RUST_LOG.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 }
@@ -62,7 +62,8 @@ fn serve(settings: Settings, filter: Option<&str>) -> anyhow::Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "scansided starts");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     let outcome = runtime.block_on(async {
-        let (trigger, shutdown) = shutdown::channel();
+        let trigger = CancellationToken::new();
+        let shutdown = trigger.clone();
         let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
         let [terminate, interrupt] = signals;
         tokio::spawn(obey(terminate.context("SIGTERM")?, interrupt.context("SIGINT")?, trigger.clone()));
@@ -75,11 +76,11 @@ fn serve(settings: Settings, filter: Option<&str>) -> anyhow::Result<()> {
 }
 
 /// The first signal asks for an orderly end, the second does not wait for it.
-async fn obey(mut terminate: Signal, mut interrupt: Signal, trigger: Trigger) {
+async fn obey(mut terminate: Signal, mut interrupt: Signal, trigger: CancellationToken) {
     either(&mut terminate, &mut interrupt).await;
     notify::stopping();
     tracing::info!("asked to stop");
-    trigger.fire();
+    trigger.cancel();
     either(&mut terminate, &mut interrupt).await;
     tracing::warn!("asked twice: ending at once");
     std::process::exit(1);

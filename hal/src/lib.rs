@@ -5,6 +5,8 @@
 
 pub mod root;
 pub mod clock;
+pub mod panic;
+pub mod urgency;
 pub mod urgency_ffi;
 pub mod capture;
 pub mod accel;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use live::jpeg::Compressor;
+use live::view::Picture;
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::message::{HEADER, header};
-use crate::live::jpeg::Compressor;
-use crate::live::view::Picture;
-use crate::shutdown::Shutdown;
 
 /// A picture as the pages get it.
 #[derive(Debug)]
@@ -36,7 +36,12 @@ impl Pictures {
     }
 
     /// Encodes what comes until shutdown, or until the live path ends.
-    pub async fn run(self, mut pictures: watch::Receiver<Option<Arc<Picture>>>, quality: u8, mut shutdown: Shutdown) {
+    pub async fn run(
+        self,
+        mut pictures: watch::Receiver<Option<Arc<Picture>>>,
+        quality: u8,
+        shutdown: CancellationToken,
+    ) {
         let mut encoder = Encoder::new(quality);
         let mut done = None;
         let mut complained = false;
@@ -44,7 +49,7 @@ impl Pictures {
             tokio::select! {
                 changed = pictures.changed() => if changed.is_err() { return },
                 () = self.joined.notified() => {}
-                () = shutdown.wait() => return,
+                () = shutdown.cancelled() => return,
             }
             if self.encoded.receiver_count() == 0 {
                 continue;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use live::view::{Overlay, Recording, Stats, Status};
 use serde::{Deserialize, Serialize};
-
-use crate::live::view::{Overlay, Recording, Stats, Status};
 
 /// Bytes before the JPEG: sequence and time of capture in microseconds, each 64 bits, little end first.
 pub const HEADER: usize = 16;
@@ -45,7 +44,8 @@ pub struct Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::view::{Lesion, Sign};
+    use live::view::Sign;
+    use models::task::us_breast::lesion::Lesion;
 
     #[test]
     fn texts_are_tagged_and_carry_the_value_as_it_is() {

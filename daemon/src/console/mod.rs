@@ -20,9 +20,9 @@ mod socket;
 
 use std::time::Duration;
 
-use crate::config::settings;
-use crate::live::view::View;
-use crate::shutdown::Shutdown;
+use config::settings;
+use live::view::View;
+use tokio_util::sync::CancellationToken;
 
 pub use message::HEADER;
 pub use server::{Error, Server};
@@ -33,13 +33,13 @@ const MOST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves the page until shutdown. Without a live path, or with `console.address = "off"`, it only waits. What is wrong
 /// with port or token is told and tried again for ever: the box does its other work without the page.
-pub async fn run(settings: settings::Console, view: Option<View>, mut shutdown: Shutdown) {
+pub async fn run(settings: settings::Console, view: Option<View>, shutdown: CancellationToken) {
     let (Some(view), Some(_)) = (view, settings.listen()) else {
-        shutdown.wait().await;
+        shutdown.cancelled().await;
         return;
     };
     let mut patience = PATIENCE;
-    while !shutdown.is_set() {
+    while !shutdown.is_cancelled() {
         match Server::bind(&settings).await {
             Ok(server) => {
                 tracing::info!("live page at http://{}/", server.address());
@@ -50,7 +50,7 @@ pub async fn run(settings: settings::Console, view: Option<View>, mut shutdown: 
         }
         tokio::select! {
             () = tokio::time::sleep(patience) => patience = (patience * 2).min(MOST_PATIENCE),
-            () = shutdown.wait() => {}
+            () = shutdown.cancelled() => {}
         }
     }
 }

@@ -12,18 +12,19 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use dicom::patient::Patient;
+use live::ask::{self, Refusal, ask};
+use live::view::{By, Command, View};
+use live::worklist::Listing;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::access::guard;
 use super::door::{Denied, Door};
 use super::encode::Pictures;
 use super::{assets, socket};
-use crate::ask::{self, Refusal, ask};
-use crate::live::view::{By, Command, Patient, View};
-use crate::live::worklist::Listing;
-use crate::shutdown::Shutdown;
 
 /// A request that takes longer has a peer that does not send.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -39,7 +40,7 @@ pub struct Site {
     pub pictures: Pictures,
     /// How many pages may look at once.
     pub viewers: Arc<Semaphore>,
-    pub shutdown: Shutdown,
+    pub shutdown: CancellationToken,
 }
 
 pub fn router(site: Site) -> Router {

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
+use config::settings;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use live::view::View;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::access::Peer;
 use super::door::Door;
 use super::encode::Pictures;
 use super::routes::{self, Site};
-use crate::config::settings;
-use crate::live::view::View;
-use crate::shutdown::Shutdown;
 
 /// Beyond this a connection is closed at once: file descriptors belong to the scanners first.
 const MOST_CONNECTIONS: usize = 128;
@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Until shutdown.
-    pub async fn serve(self, view: View, mut shutdown: Shutdown) {
+    pub async fn serve(self, view: View, shutdown: CancellationToken) {
         let pictures = Pictures::default();
         let encoding = tokio::spawn(pictures.clone().run(view.pictures.clone(), self.jpeg_quality, shutdown.clone()));
         let router = routes::router(Site {
@@ -92,7 +92,7 @@ impl Server {
                     }
                 },
                 Some(_) = connections.join_next() => {}
-                () = shutdown.wait() => break,
+                () = shutdown.cancelled() => break,
             }
         }
         let farewell = async { while connections.join_next().await.is_some() {} };
@@ -101,7 +101,7 @@ impl Server {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, mut shutdown: Shutdown) {
+async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
     // A picture is more than one packet; the last one must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
@@ -113,7 +113,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, mut shu
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
-        () = shutdown.wait() => {
+        () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

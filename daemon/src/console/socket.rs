@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use axum::Error;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use live::view::View;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::encode::{Encoded, Newest};
 use super::message::{Seen, Text};
-use crate::live::view::View;
-use crate::shutdown::Shutdown;
 
 /// One is on the way while the page shows the other.
 const WINDOW: usize = 2;
@@ -37,7 +37,7 @@ struct Page {
 type Ended = Result<&'static str, Error>;
 
 /// Until the page goes, is lost, or shutdown.
-pub async fn serve(socket: WebSocket, view: View, pictures: Newest, shutdown: Shutdown) {
+pub async fn serve(socket: WebSocket, view: View, pictures: Newest, shutdown: CancellationToken) {
     let mut page = Page { socket, on_the_way: VecDeque::new(), heard: Instant::now() };
     match page.run(view, pictures, shutdown).await {
         Ok(why) => tracing::debug!(why, "a page left"),
@@ -46,7 +46,7 @@ pub async fn serve(socket: WebSocket, view: View, pictures: Newest, shutdown: Sh
 }
 
 impl Page {
-    async fn run(&mut self, mut view: View, mut pictures: Newest, mut shutdown: Shutdown) -> Ended {
+    async fn run(&mut self, mut view: View, mut pictures: Newest, shutdown: CancellationToken) -> Ended {
         let mut alive = interval(ALIVE_EVERY);
         let mut stats = interval(STATS_EVERY);
         // A page that was slow is not told twice at once.
@@ -61,7 +61,7 @@ impl Page {
             let may_send = self.on_the_way.len() < WINDOW;
             tokio::select! {
                 biased;
-                () = shutdown.wait() => return self.close().await,
+                () = shutdown.cancelled() => return self.close().await,
                 Some(status) = next(&mut view.status) => self.tell(&Text::Status(&status)).await?,
                 Some(recording) = next(&mut view.recording) => self.tell(&Text::Recording(&recording)).await?,
                 message = self.socket.recv() => match message {

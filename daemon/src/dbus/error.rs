@@ -1,8 +1,7 @@
 //! What a call over the bus can fail with: the one table of D-Bus error names.
 
 use models::registry;
-
-use crate::model;
+use study::model;
 
 /// Each variant is the D-Bus error `org.scanside.Appliance1.Error.<variant>`; its text is for people.
 #[derive(Debug, Clone, zbus::DBusError)]
@@ -28,8 +27,8 @@ pub enum Error {
     Internal(String),
 }
 
-impl From<crate::store::Error> for Error {
-    fn from(error: crate::store::Error) -> Self {
+impl From<custody::store::Error> for Error {
+    fn from(error: custody::store::Error) -> Self {
         Self::Internal(error.to_string())
     }
 }

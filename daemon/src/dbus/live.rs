@@ -5,6 +5,10 @@ mod answer;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use dicom::patient::Patient;
+use live::ask::{self, Refusal, ask};
+use live::screen::lesson;
+use live::view::{By, Command, Recording, RecordingState, Sign, Stats, Status, View};
 use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::object_server::Interface;
@@ -13,9 +17,6 @@ use zbus::{Connection, OwnedVariant, interface};
 use super::auth::{self, Authority, Verb};
 use super::filter::Options;
 use super::{Error, filter, names, objects};
-use crate::ask::{self, Refusal, ask};
-use crate::live::lesson;
-use crate::live::view::{By, Command, Patient, Recording, RecordingState, Sign, Stats, Status, View};
 
 /// At most four changes a second are told.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -60,7 +61,7 @@ impl Live {
         verb: Verb,
         connection: &Connection,
         header: &Header<'_>,
-        command: impl FnOnce(crate::live::view::Reply) -> Command,
+        command: impl FnOnce(live::view::Reply) -> Command,
     ) -> Result<String, Error> {
         auth::require(self.authority, verb, connection, header).await?;
         Ok(ask(self.on()?, command).await?)
@@ -334,7 +335,7 @@ async fn changed<T>(values: &mut watch::Receiver<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::view::{Latency, channel};
+    use live::view::{Latency, channel};
 
     #[test]
     fn the_words_are_those_of_the_page() {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use custody::level::Gate;
 use models::registry::Change;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -14,7 +15,6 @@ use super::objects::show;
 use super::query::{self, Reader};
 use super::rows::{Counts, Delivery, Job, Model, Quarantined, Series, ShadowRun, Study};
 use super::{Error, Facts, RerunOptions, Verbs, names};
-use crate::level::Gate;
 
 /// Properties that change are read from where they live, so that no call ever waits for a writer.
 pub struct Manager {

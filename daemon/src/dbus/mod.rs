@@ -24,20 +24,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::live::view::View;
+use ::study::model::Models;
+use config::settings;
+use custody::event::Event;
+use custody::level::Gate;
+use custody::store::Store;
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
 use zbus::Connection;
 use zbus::connection::Builder;
 use zbus::fdo::RequestNameFlags;
 
-use crate::config::settings;
 use crate::health;
-use crate::level::Gate;
-use crate::live::view::View;
-use crate::model::Models;
-use crate::shutdown::Shutdown;
-use crate::store::Store;
-use crate::study::Event;
 
 pub use error::Error;
 
@@ -100,7 +100,7 @@ impl std::fmt::Debug for Verbs {
 async fn off_thread<T, F>(act: F) -> Result<T, Error>
 where
     T: Send + 'static,
-    F: FnOnce() -> Result<T, crate::model::Error> + Send + 'static,
+    F: FnOnce() -> Result<T, ::study::model::Error> + Send + 'static,
 {
     let done = tokio::task::spawn_blocking(act).await;
     Ok(done.map_err(|error| Error::Internal(error.to_string()))??)
@@ -122,15 +122,15 @@ pub async fn run(
     events: broadcast::Sender<Event>,
     gate: Gate,
     verbs: Verbs,
-    mut shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) -> Result<(), Error> {
     if settings.address == "none" {
-        shutdown.wait().await;
+        shutdown.cancelled().await;
         return Ok(());
     }
     let reader = query::Reader::new(store);
     let mut patience = PATIENCE;
-    while !shutdown.is_set() {
+    while !shutdown.is_cancelled() {
         let received = events.subscribe();
         let counts = Arc::default();
         let authority = if settings.address == "system" { auth::Authority::Polkit } else { auth::Authority::SameUser };
@@ -165,7 +165,7 @@ pub async fn run(
         }
         tokio::select! {
             () = tokio::time::sleep(patience) => patience = (patience * 2).min(MOST_PATIENCE),
-            () = shutdown.wait() => {}
+            () = shutdown.cancelled() => {}
         }
     }
     Ok(())
@@ -193,7 +193,7 @@ async fn serve(
     received: broadcast::Receiver<Event>,
     gate: &Gate,
     facts: &Facts,
-    shutdown: Shutdown,
+    shutdown: CancellationToken,
     patience: &mut Duration,
 ) -> Result<(), Error> {
     publisher.show_all().await?;

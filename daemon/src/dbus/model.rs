@@ -1,13 +1,13 @@
 //! `Model1`: a model package.
 
 use models::registry::{Change, Key};
+use study::model::Models;
 use zbus::message::Header;
 use zbus::{Connection, interface};
 
 use super::auth::{self, Authority, Verb};
 use super::objects::Exported;
 use super::{Error, rows};
-use crate::model::Models;
 
 /// What the object shows, and what it needs to act.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Model {
     async fn act<T, F>(&self, verb: Verb, connection: &Connection, header: &Header<'_>, act: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(Models, Key) -> Result<T, crate::model::Error> + Send + 'static,
+        F: FnOnce(Models, Key) -> Result<T, study::model::Error> + Send + 'static,
     {
         auth::require(self.0.authority, verb, connection, header).await?;
         let (models, key) = (self.0.models.clone(), Key::new(&self.0.row.id, &self.0.row.version));

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use custody::event::Event;
+use custody::level::Gate;
+use study::model::Models;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, object_server::Interface};
 
 use super::auth::Authority;
@@ -21,10 +25,6 @@ use super::rows::{self, Counts};
 use super::series::Series;
 use super::study::Study;
 use super::{Error, Facts};
-use crate::level::Gate;
-use crate::model::Models;
-use crate::shutdown::Shutdown;
-use crate::study::Event;
 
 const FLUSH: Duration = Duration::from_millis(200);
 /// The newest of each noun are objects; older ones are in the lists only, so that memory stays bounded.
@@ -114,7 +114,7 @@ impl Publisher {
         mut events: broadcast::Receiver<Event>,
         gate: &Gate,
         facts: &Facts,
-        mut shutdown: Shutdown,
+        shutdown: CancellationToken,
     ) -> Result<(), Error> {
         let mut levels = gate.subscribe();
         let mut health = facts.health.clone();
@@ -126,7 +126,7 @@ impl Publisher {
                 event = events.recv() => match event {
                     Ok(event) => pending.note(event),
                     Err(RecvError::Lagged(_)) => pending.all = true,
-                    Err(RecvError::Closed) => { shutdown.wait().await; return Ok(()) }
+                    Err(RecvError::Closed) => { shutdown.cancelled().await; return Ok(()) }
                 },
                 Ok(()) = levels.changed() => pending.level = true,
                 // A new look at free space is also the moment to count again.
@@ -138,7 +138,7 @@ impl Publisher {
                 () = self.connection.closed() => {
                     return Err(zbus::Error::Failure("the bus closed the connection".into()).into());
                 }
-                () = shutdown.wait() => return Ok(()),
+                () = shutdown.cancelled() => return Ok(()),
             }
             if due.is_none() && !pending.is_empty() {
                 due = Some(tokio::time::Instant::now() + FLUSH);

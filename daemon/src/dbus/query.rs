@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use custody::store::{Durability, Store, shadows};
+use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
 use super::filter::Filter;
 use super::names::Noun;
 use super::rows::{Counts, Delivery, Job, Quarantined, Series, ShadowRun, Study};
-use crate::dicom::header::Header;
-use crate::store::{Durability, Store, shadows};
 
 /// One connection, opened when first needed, used on blocking threads only.
 #[derive(Debug, Clone)]
@@ -290,7 +290,7 @@ pub fn shadow_runs(connection: &Connection, filter: &Filter) -> Result<Vec<Shado
         active_ms: row.active_ms,
         candidate_ms: row.candidate_ms,
         differing: row.differing,
-        differences: serde_json::to_string(&row.differences).unwrap_or_default(),
+        differences: row.differences,
         failure: row.failure,
     };
     Ok(rows.into_iter().map(row).collect())

@@ -2,10 +2,10 @@
 //! value are left out. Times are UTC, RFC 3339.
 
 use models::registry::Outcome;
+use study::model::service::Listed;
 use zbus::{OwnedObjectPath, SerializeDict, Type};
 
 use super::names::model_path;
-use crate::model::service::Listed;
 
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]

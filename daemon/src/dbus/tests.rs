@@ -1,10 +1,11 @@
 //! The interfaces are as checked in, and the rows say what the database says.
 
+use custody::store::{Durability, Store};
 use zbus::object_server::Interface;
 
 use super::filter::Filter;
-use super::{delivery, job, live, manager, model, objects::Exported, query, rows, series, study};
-use crate::store::{Durability, Store};
+use super::objects::Exported;
+use super::{delivery, job, live, manager, model, query, rows, series, study};
 
 /// Set `SCANSIDE_BLESS=1` to write the files anew after a wanted change.
 fn compare(interface: &dyn Interface, file: &str) {
@@ -20,15 +21,15 @@ fn compare(interface: &dyn Interface, file: &str) {
 }
 
 /// On a registry of one package, with a scripted accelerator.
-fn some_models(directory: &std::path::Path, store: &Store) -> crate::model::Models {
-    let mut settings = crate::config::Settings::default();
+fn some_models(directory: &std::path::Path, store: &Store) -> ::study::model::Models {
+    let mut settings = ::study::settings::Settings::default();
     settings.models.directory = Some(directory.join("models"));
     settings.analyze.packages = directory.join("packages");
     settings.accelerator.provider = "scripted".into();
     models::specimen::Specimen::default().write(&directory.join("packages/specimen")).unwrap();
-    let (shelf, _) = crate::model::Shelf::open(&settings).unwrap();
+    let (shelf, _) = ::study::model::Shelf::open(&settings).unwrap();
     let (events, _) = tokio::sync::broadcast::channel(64);
-    crate::model::Models::new(shelf, store.clone(), events, crate::level::Gate::default())
+    ::study::model::Models::new(shelf, store.clone(), events, custody::level::Gate::default())
 }
 
 struct NoCommands;
@@ -91,7 +92,7 @@ async fn the_interfaces_are_those_checked_in() {
     };
     let manager = manager::Manager {
         facts,
-        gate: crate::level::Gate::default(),
+        gate: custody::level::Gate::default(),
         reader: query::Reader::new(store.clone()),
         verbs: super::Verbs { commands: std::sync::Arc::new(NoCommands), models: models.clone(), live: None },
         authority: super::auth::Authority::SameUser,

@@ -3,21 +3,17 @@
 pub mod notify;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use custody::FreeBytes;
+use custody::level::{Gate, Level};
+use custody::store::{Durability, Store};
 use tokio::sync::watch;
-
-use crate::level::{Gate, Level};
-use crate::shutdown::Shutdown;
-use crate::store::{Durability, Store};
+use tokio_util::sync::CancellationToken;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 /// A database that does not answer within this time counts as not reachable.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(20);
-
-/// Bytes free for custody, or why that cannot be told.
-pub type FreeBytes = Arc<dyn Fn() -> Result<u64, String> + Send + Sync>;
 
 /// What is looked at.
 #[derive(Clone)]
@@ -49,7 +45,7 @@ pub fn channel() -> (watch::Sender<Report>, watch::Receiver<Report>) {
 
 /// Looks every 5 s (more often if the watchdog wants it) until shutdown. `WATCHDOG=1` is sent only while the database
 /// answers: a full disk is a state to report, not one that a restart mends.
-pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, mut shutdown: Shutdown) {
+pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, shutdown: CancellationToken) {
     let interval = notify::watchdog_interval().map_or(INTERVAL, |watchdog| watchdog.min(INTERVAL));
     loop {
         let (free, database) = look(&checks).await;
@@ -66,7 +62,7 @@ pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, mut
         }
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
-            () = shutdown.wait() => return,
+            () = shutdown.cancelled() => return,
         }
     }
 }
@@ -91,7 +87,7 @@ async fn look(checks: &Checks) -> (Result<u64, String>, Result<Option<u64>, Stri
     }
 }
 
-fn mean_study_bytes(store: &Store) -> crate::store::Result<Option<u64>> {
+fn mean_study_bytes(store: &Store) -> custody::store::Result<Option<u64>> {
     let connection = store.connect(Durability::Rebuildable)?;
     let (bytes, studies): (i64, i64) = connection.query_row(
         "SELECT COALESCE(SUM(length), 0), COUNT(DISTINCT study_uid)
@@ -129,6 +125,8 @@ fn status_line(level: Level, reason: &str, report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     const GIB: u64 = 1 << 30;
@@ -170,7 +168,8 @@ mod tests {
         let gate = Gate::default();
         for (bytes, level) in [(10, Level::NoNewStudies), (100, Level::Full)] {
             free.store(bytes, std::sync::atomic::Ordering::SeqCst);
-            let (trigger, shutdown) = crate::shutdown::channel();
+            let trigger = CancellationToken::new();
+            let shutdown = trigger.clone();
             let (reports, _) = channel();
             let task = tokio::spawn(run(checks.clone(), reports, gate.clone(), shutdown));
             let mut levels = gate.subscribe();
@@ -178,7 +177,7 @@ mod tests {
                 .await
                 .unwrap()
                 .unwrap();
-            trigger.fire();
+            trigger.cancel();
             task.await.unwrap();
         }
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::player::Player;
 use hil_tests::browser::Browser;
 use hil_tests::tools;
+use live::view::Sign;
+use live::worklist::Worklist;
 use needs::Lack;
-use scansided::live::view::Sign;
-use scansided::live::worklist::Worklist;
 
 /// What the page promises.
 const SHOWS_WITHIN: Duration = Duration::from_secs(2);

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use config::settings::Console;
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
-use scansided::config::settings::Console;
+use live::exam::identity;
+use live::view::{self, Command, Exam, Latency, Overlay, Picture, Sign, Stage, Stats, Status, View};
+use live::worklist::Worklist;
+use models::task::us_breast::lesion::Lesion;
 use scansided::console::Server;
-use scansided::live::identity;
-use scansided::live::view::{self, Command, Exam, Latency, Lesion, Overlay, Picture, Sign, Stage, Stats, Status, View};
-use scansided::live::worklist::Worklist;
-use scansided::shutdown::{self, Trigger};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 const WIDTH: usize = 1280;
 const HEIGHT: usize = 720;
@@ -36,7 +37,7 @@ pub struct Player {
     address: SocketAddr,
     status: watch::Sender<Arc<Status>>,
     switches: Arc<Switches>,
-    trigger: Trigger,
+    trigger: CancellationToken,
     server: JoinHandle<()>,
     playing: [JoinHandle<()>; 2],
 }
@@ -59,7 +60,8 @@ impl Player {
         let settings = Console { address: address.to_string(), ..Console::default() };
         let server = Server::bind(&settings).await.unwrap();
         let address = server.address();
-        let (trigger, shutdown) = shutdown::channel();
+        let trigger = CancellationToken::new();
+        let shutdown = trigger.clone();
         let (stage, view) = view::channel();
         let view = View { worklist, ..view };
         let Stage { pictures, overlay, status, stats, recording: _, commands } = stage;
@@ -117,7 +119,7 @@ impl Player {
 
     /// Returns the address, which is free then.
     pub async fn stop(self) -> SocketAddr {
-        self.trigger.fire();
+        self.trigger.cancel();
         self.server.await.unwrap();
         self.playing.iter().for_each(JoinHandle::abort);
         self.address

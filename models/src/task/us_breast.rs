@@ -2,6 +2,7 @@
 //! of the BI-RADS lexicon. One picture at a time; what belongs together over time is the caller's matter.
 
 mod candidates;
+pub mod lesion;
 pub mod words;
 
 use hal::{LoadedModel, Tensor};

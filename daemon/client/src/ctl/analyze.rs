@@ -5,8 +5,7 @@ use std::sync::Mutex;
 
 use comfy_table::Cell;
 use models::task::Control;
-use scansided::analyze::folder::{self, Options, Report, SeriesReport};
-use scansided::config;
+use study::analyze::folder::{self, Options, Report, SeriesReport};
 
 use super::args::AnalyzeOptions;
 use super::config::broken;
@@ -23,8 +22,9 @@ pub fn run(options: &AnalyzeOptions, output: &Output) -> Result<(), Failure> {
         settings.models.directory = Some(std::path::PathBuf::new());
     }
     let control = Progress(Mutex::new(Bars::new(output)));
-    let report = folder::run(&options.directory, &Options { settings, out: options.out.clone() }, &control)
-        .map_err(|error| failed(&error))?;
+    let report =
+        folder::run(&options.directory, &Options { settings: settings.study(), out: options.out.clone() }, &control)
+            .map_err(|error| failed(&error))?;
     control.end();
     if output.is_json() { output.json(&report) } else { print(&report, options.out.as_deref(), output) }
 }

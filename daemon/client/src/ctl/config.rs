@@ -1,6 +1,6 @@
 //! `config check`: the daemon's own reading of its files.
 
-use scansided::config::{self, Settings};
+use config::Settings;
 
 use super::args::ConfigCommand;
 use super::failure::Failure;

@@ -54,10 +54,7 @@ const NINE: [(&str, &str, Say); 9] = [
     }),
     ("emphysema", "Emphysema", |found| {
         let percent = found["laa950_percent"].as_f64().unwrap_or(0.0);
-        (
-            percent >= scansided::report::words::EMPHYSEMA_PERCENT,
-            format!("LAA-950 {percent:.1} % after noise reduction"),
-        )
+        (percent >= report::words::EMPHYSEMA_PERCENT, format!("LAA-950 {percent:.1} % after noise reduction"))
     }),
     ("bronchiectasis", "Bronchiectasis", |found| {
         listed(found, |one| match one["lobe"].as_str() {

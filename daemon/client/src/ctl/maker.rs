@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use models::package::{Package, SIGNATURE};
 use models::signature::Trust;
 use models::{archive, maker};
-use scansided::config;
 
 use super::config::broken;
 use super::failure::Failure;

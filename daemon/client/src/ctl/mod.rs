@@ -24,9 +24,8 @@ mod worklist;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-
 use args::{Arguments, Command, LiveCommand, ModelsCommand, OutboxCommand, QuarantineCommand, StudiesCommand};
+use clap::{CommandFactory, Parser};
 use failure::Failure;
 use output::Output;
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use comfy_table::Cell;
-use scansided::config;
-use scansided::live::device;
-use scansided::live::profile::Profiles;
-use scansided::live::rehearsal::{self, Seen};
-use scansided::live::supply::FromShelf;
-use scansided::live::view::{Lesion, Sign};
-use scansided::model::Shelf;
+use live::rehearsal::{self, Seen};
+use live::screen::profile::Profiles;
+use live::source::device;
+use live::view::Sign;
+use models::task::us_breast::lesion::Lesion;
+use study::model::Shelf;
+use study::model::for_live::FromShelf;
 
 use super::args::ReplayOptions;
 use super::config::broken;
@@ -27,7 +27,7 @@ pub fn run(options: &ReplayOptions, output: &Output) -> Result<(), Failure> {
     let profiles = Profiles::load(wanted)
         .map_err(|error| Failure::new(error, "--profile takes auto, the name of a profile, or a file"))?;
     let mut recording = device::recording(&options.file).map_err(|error| damaged(&error))?;
-    let supply = Box::new(FromShelf(Shelf::view(&settings).on_threads(settings.live.threads)));
+    let supply = Box::new(FromShelf(Shelf::view(&settings.study()).on_threads(settings.live.threads)));
     let mut told = Told::default();
     let mut broken_pipe = None;
     rehearsal::run(recording.as_mut(), profiles, supply, |_, seen| {

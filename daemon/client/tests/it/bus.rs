@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use crate::fixture::{Appliance, Bus, PATIENCE, ROWS, until};
+use custody::event::Event;
+use custody::level::Level;
 use futures_util::StreamExt;
 use scanside_client::{ERROR_PREFIX, ManagerProxy, Options, SeriesProxy, Status, connect, error_parts};
 use scansided::dbus::Error;
-use scansided::level::Level;
-use scansided::study::Event;
 use zbus::names::InterfaceName;
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -166,7 +166,7 @@ async fn a_watch_prints_one_json_value_for_each_event_and_ends_when_idle() {
         tokio::task::spawn_blocking(move || scansidectl(&["--bus", &address, "--json", "watch", "--until-idle"]));
     appliance.sql("UPDATE series SET state = 'processed'; UPDATE deliveries SET state = 'delivered';");
     // Told until heard: nobody knows when the watch has begun to listen.
-    let event = scansided::study::Event::Series {
+    let event = custody::event::Event::Series {
         id: 6,
         study_uid: "1.2.840.2".into(),
         series_uid: "1.2.840.2.1".into(),
@@ -174,7 +174,7 @@ async fn a_watch_prints_one_json_value_for_each_event_and_ends_when_idle() {
         instances: 3,
         verdict: Some("no nodule".into()),
     };
-    fixture::until("the watch ends", async || {
+    crate::fixture::until("the watch ends", async || {
         let _ = appliance.events.send(event.clone());
         watch.is_finished()
     })

@@ -7,20 +7,20 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use config::{Settings, settings};
+use custody::event::Event;
+use custody::level::Gate;
+use custody::store::{Durability, Store};
 use futures_util::future::BoxFuture;
+use live::view::View;
 use models::specimen::Specimen;
 use needs::Lack;
-use scansided::config::{Settings, settings};
 use scansided::dbus::{self, Commands, Error, Facts, RerunOptions, Verbs};
 use scansided::health;
-use scansided::level::Gate;
-use scansided::live::view::View;
-use scansided::model::{Models, Shelf};
-use scansided::shutdown::{self, Trigger};
-use scansided::store::{Durability, Store};
-use scansided::study::Event;
+use study::model::{Models, Shelf};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -107,10 +107,10 @@ pub struct Appliance {
     pub store: Store,
     pub events: broadcast::Sender<Event>,
     pub gate: Gate,
-    pub health: watch::Sender<health::Report>,
+    /// The appliance reads health as long as this is there.
+    _health: watch::Sender<health::Report>,
     pub script: Arc<Script>,
-    pub models: Models,
-    trigger: Trigger,
+    trigger: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
 }
 
@@ -144,7 +144,8 @@ impl Appliance {
         store.connect(Durability::Rebuildable).unwrap().execute_batch(rows).unwrap();
         let (events, _) = broadcast::channel(64);
         let gate = Gate::default();
-        let (trigger, shutdown) = shutdown::channel();
+        let trigger = CancellationToken::new();
+        let shutdown = trigger.clone();
         let (health, reports) = health::channel();
         let script = Arc::new(Script::default());
         let facts = Facts {
@@ -156,13 +157,13 @@ impl Appliance {
             health: reports,
         };
         let models = models(directory.path(), &store, &events, &gate);
-        let verbs = Verbs { commands: script.clone(), models: models.clone(), live };
+        let verbs = Verbs { commands: script.clone(), models, live };
         let bus = settings::Bus { address: address.to_owned() };
         let task = tokio::spawn({
             let (store, events, gate) = (store.clone(), events.clone(), gate.clone());
             async move { dbus::run(&bus, facts, store, events, gate, verbs, shutdown).await }
         });
-        Self { directory, store, events, gate, health, script, models, trigger, task }
+        Self { directory, store, events, gate, _health: health, script, trigger, task }
     }
 
     /// An archive of a specimen, signed with the development key, in the appliance's folder.
@@ -186,7 +187,7 @@ impl Appliance {
     }
 
     pub async fn stop(self) -> Result<(), Error> {
-        self.trigger.fire();
+        self.trigger.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap()
     }
 }
@@ -199,7 +200,7 @@ fn models(directory: &Path, store: &Store, events: &broadcast::Sender<Event>, ga
     settings.analyze.packages = directory.join("packages");
     settings.accelerator.provider = "scripted".into();
     Specimen::default().write(&directory.join("packages/specimen")).unwrap();
-    let (shelf, _) = Shelf::open(&settings).unwrap();
+    let (shelf, _) = Shelf::open(&settings.study()).unwrap();
     Models::new(shelf, store.clone(), events.clone(), gate.clone())
 }
 

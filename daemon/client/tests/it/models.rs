@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::fixture::{Appliance, Bus, ROWS, ask, scansidectl, text, until};
+use custody::level::Level;
 use futures_util::StreamExt;
 use scanside_client::{ERROR_PREFIX, ManagerProxy, Model, ModelProxy, Options, connect, error_parts};
-use scansided::level::Level;
 use serde_json::Value;
 
 fn kind<T: std::fmt::Debug>(answer: zbus::Result<T>) -> String {

@@ -1,14 +1,14 @@
 //! Values of the live path as dictionaries of the bus. Plain functions.
 
-use zbus::{OwnedVariant, Variant};
-
 use std::collections::HashMap;
 
+use live::screen::lesson::Proposal;
+use live::screen::profile::Area;
+use live::view::{Exam, Latency, Recording, Stats};
+use live::worklist::{Entry, Listing};
+use zbus::{OwnedVariant, Variant};
+
 use super::Dictionary;
-use crate::live::lesson::Proposal;
-use crate::live::profile::Area;
-use crate::live::view::{Exam, Latency, Recording, Stats};
-use crate::live::worklist::{Entry, Listing};
 
 fn dictionary<const N: usize>(entries: [(&str, OwnedVariant); N]) -> Dictionary {
     entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

@@ -232,8 +232,8 @@ fn the_letterbox_keeps_the_mean_and_leaves_the_rest_black() {
 fn the_scanner_profiles_that_are_shipped_describe_these_screens() {
     use super::layout::{Rect, Says};
     let shipped = [
-        (Name::A, include_str!("../../../../daemon/profiles/phantom-1280x720.toml")),
-        (Name::B, include_str!("../../../../daemon/profiles/phantom-1024x768.toml")),
+        (Name::A, include_str!("../../../../daemon/live/profiles/phantom-1280x720.toml")),
+        (Name::B, include_str!("../../../../daemon/live/profiles/phantom-1024x768.toml")),
     ];
     for (name, text) in shipped {
         let profile: toml::Table = toml::from_str(text).unwrap();

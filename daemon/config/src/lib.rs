@@ -1,0 +1,89 @@
+//! Configuration in three stages: fragments as people write them, merged by directory, validated into [`Settings`].
+//!
+//! Each fragment is a TOML file in which every key is optional. Directories later in [`SEARCH`] win over earlier ones,
+//! files are read in name order, and the last one to set a key wins. Lists are replaced whole.
+
+mod fragment;
+mod merge;
+pub mod settings;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use settings::Settings;
+
+/// Shipped, then made at run time, then the site's.
+pub const SEARCH: [&str; 3] = ["/usr/lib/scanside/config.d", "/run/scanside/config.d", "/etc/scanside/config.d"];
+
+/// One thing that is wrong, with where it was written as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub file: Option<PathBuf>,
+    /// From 1.
+    pub line: Option<usize>,
+    /// Dotted, for example `dicom.max_pdu`.
+    pub key: Option<String>,
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
+            (Some(file), None) => write!(f, "{}: ", file.display())?,
+            _ => {}
+        }
+        match &self.key {
+            Some(key) => write!(f, "{key}: {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+/// Every problem found, in the order of files and lines.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("configuration: {}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Error {
+    pub problems: Vec<Problem>,
+}
+
+/// Reads, merges and validates. `paths` (files, or directories of `*.toml`; later ones win) replace [`SEARCH`] unless
+/// empty. A path that was given must exist; a directory of the search path may be absent.
+///
+/// # Errors
+/// When a file cannot be read, is no TOML, has an unknown key, or a value does not fit.
+pub fn load(paths: &[PathBuf]) -> Result<Settings, Error> {
+    let files = if paths.is_empty() {
+        merge::files(&SEARCH.map(PathBuf::from), merge::Absent::Fine)
+    } else {
+        merge::files(paths, merge::Absent::Wrong)
+    };
+    let mut fragments = Vec::new();
+    let mut problems = Vec::new();
+    for file in files.map_err(|problem| Error { problems: vec![problem] })? {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => match fragment::parse(&file, &text) {
+                Ok(leaves) => fragments.push(leaves),
+                Err(mut found) => problems.append(&mut found),
+            },
+            Err(error) => {
+                problems.push(Problem { file: Some(file), line: None, key: None, reason: error.to_string() });
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Error { problems });
+    }
+    merge::settings(fragments).map_err(|problems| Error { problems })
+}
+
+/// The settings as TOML, every key written out.
+///
+/// # Errors
+/// Never in practice: every settings value has a TOML form.
+pub fn to_toml(settings: &Settings) -> Result<String, toml::ser::Error> {
+    toml::to_string_pretty(settings)
+}
+
+#[cfg(test)]
+mod tests;

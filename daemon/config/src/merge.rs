@@ -1,0 +1,120 @@
+//! Which files, in which order, and what they say together.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::fragment::Leaf;
+use crate::{Problem, Settings};
+
+/// What an absent path means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    Fine,
+    Wrong,
+}
+
+/// Files as they are, directories as their `*.toml` in name order.
+///
+/// # Errors
+/// When a path cannot be read, or is absent and must not be.
+pub fn files(paths: &[PathBuf], absent: Absent) -> Result<Vec<PathBuf>, Problem> {
+    let mut files = Vec::new();
+    for path in paths {
+        match list(path) {
+            Ok(mut found) => files.append(&mut found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && absent == Absent::Fine => {}
+            Err(error) => {
+                return Err(Problem { file: Some(path.clone()), line: None, key: None, reason: error.to_string() });
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !std::fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Puts a value at a dotted path, making tables on the way. A non-table in the way is replaced.
+pub fn insert(table: &mut toml::Table, path: &[String], value: toml::Value) {
+    let Some((key, rest)) = path.split_first() else { return };
+    if rest.is_empty() {
+        if let (Some(toml::Value::Table(_)), toml::Value::Table(empty)) = (table.get(key), &value)
+            && empty.is_empty()
+        {
+            return;
+        }
+        table.insert(key.clone(), value);
+        return;
+    }
+    let inner = table.entry(key.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if !inner.is_table() {
+        *inner = toml::Value::Table(toml::Table::new());
+    }
+    if let toml::Value::Table(inner) = inner {
+        insert(inner, rest, value);
+    }
+}
+
+/// Later fragments win, key by key.
+///
+/// # Errors
+/// Every key that is missing or whose value is out of range, with the file and line that set it.
+pub fn settings(fragments: Vec<Vec<Leaf>>) -> Result<Settings, Vec<Problem>> {
+    let mut winners: BTreeMap<String, Leaf> = BTreeMap::new();
+    let mut table = toml::Table::new();
+    for leaf in fragments.into_iter().flatten() {
+        insert(&mut table, &leaf.path, leaf.value.clone());
+        winners.insert(leaf.path.join("."), leaf);
+    }
+    let settings = match table.try_into::<Settings>() {
+        Ok(settings) => settings,
+        Err(error) => return Err(missing(&winners, &error)),
+    };
+    let problems: Vec<_> = settings
+        .check()
+        .into_iter()
+        .map(|(key, reason)| match blame(&winners, &key) {
+            Some(leaf) => Problem { key: Some(key), ..leaf.problem(reason) },
+            None => Problem { file: None, line: None, key: Some(key), reason },
+        })
+        .collect();
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+}
+
+/// The leaf that set the key, or one below or above it.
+fn blame<'a>(winners: &'a BTreeMap<String, Leaf>, key: &str) -> Option<&'a Leaf> {
+    let related = |other: &str| other.starts_with(&format!("{key}.")) || key.starts_with(&format!("{other}."));
+    winners.get(key).or_else(|| winners.values().find(|leaf| related(&leaf.path.join("."))))
+}
+
+/// Every leaf fits alone, so only a required key of a destination can be missing.
+fn missing(winners: &BTreeMap<String, Leaf>, error: &toml::de::Error) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for leaf in winners.values().filter(|leaf| leaf.path.first().is_some_and(|first| first == "destination")) {
+        let Some(name) = leaf.path.get(1) else { continue };
+        for key in ["address", "ae_title"] {
+            let full = format!("destination.{name}.{key}");
+            let told = problems.iter().any(|problem: &Problem| problem.key.as_deref() == Some(full.as_str()));
+            if !told && !winners.contains_key(&full) {
+                problems.push(Problem { key: Some(full), ..leaf.problem("must be set".into()) });
+            }
+        }
+    }
+    if problems.is_empty() {
+        problems.push(Problem { file: None, line: None, key: None, reason: error.message().to_owned() });
+    }
+    problems
+}

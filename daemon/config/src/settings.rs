@@ -1,0 +1,140 @@
+//! All settings, composed of those of each part. Validated, immutable; every key has a default that works on a bench.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use custody::settings::Spool;
+use dicom::check::Checker;
+use live::settings::{Live, Record};
+use node::settings::{Destination, Dicom};
+use report::settings::Device;
+use serde::{Deserialize, Serialize};
+use study::settings::{Accelerator, Analyze, Models, Series};
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub device: Device,
+    pub dicom: Dicom,
+    pub spool: Spool,
+    pub series: Series,
+    pub analyze: Analyze,
+    pub models: Models,
+    pub accelerator: Accelerator,
+    pub live: Live,
+    pub record: Record,
+    pub bus: Bus,
+    pub console: Console,
+    /// Where results go, by name.
+    pub destination: BTreeMap<String, Destination>,
+}
+
+impl Settings {
+    /// Those of the study story.
+    pub fn study(&self) -> study::settings::Settings {
+        study::settings::Settings {
+            device: self.device.clone(),
+            spool: self.spool.clone(),
+            series: self.series.clone(),
+            analyze: self.analyze.clone(),
+            models: self.models.clone(),
+            accelerator: self.accelerator.clone(),
+            live: self.live.clone(),
+            record: self.record.clone(),
+            destination: self.destination.clone(),
+        }
+    }
+
+    /// What is not acceptable, as (dotted key, reason).
+    pub fn check(&self) -> Vec<(String, String)> {
+        let mut checker = Checker::default();
+        self.device.check(&mut checker);
+        self.dicom.check(&mut checker);
+        self.spool.check(&mut checker);
+        self.series.check(&mut checker);
+        self.analyze.check(&mut checker);
+        self.accelerator.check(&mut checker);
+        self.live.check(&mut checker);
+        self.record.check(&mut checker);
+        self.bus.check(&mut checker);
+        self.console.check(&mut checker);
+        for (name, destination) in &self.destination {
+            destination.check(&mut checker, name);
+        }
+        checker.into_found()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bus {
+    /// `system`, `session`, `none`, or a D-Bus address such as `unix:path=...`.
+    pub address: String,
+}
+
+/// The live page.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Console {
+    /// Where it is served, `address:port`, or `off`. Port 0 takes any free one and the log says which.
+    pub address: String,
+    /// The first line of this file is what people at other machines log in with. Needed beyond loopback.
+    pub token_file: Option<PathBuf>,
+    /// Names that the page may be called by, besides addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Of the pictures, 30 (small) to 100 (exact).
+    pub jpeg_quality: u8,
+}
+
+impl Console {
+    /// None when it is off.
+    pub fn listen(&self) -> Option<SocketAddr> {
+        self.address.parse().ok()
+    }
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self { address: "system".into() }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { address: "127.0.0.1:8484".into(), token_file: None, hosts: Vec::new(), jpeg_quality: 85 }
+    }
+}
+
+impl Bus {
+    /// Says what cannot be used, under `bus.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        let bus = self.address.as_str();
+        if !["system", "session", "none"].contains(&bus)
+            && let Err(error) = zbus::Address::try_from(bus)
+        {
+            checker.refuse("bus.address", format!("not system, session, none or a D-Bus address: {error}"));
+        }
+    }
+}
+
+impl Console {
+    /// Says what cannot be used, under `console.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        let address = self.listen();
+        if address.is_none() && self.address != "off" {
+            let reason = format!("{:?} is neither off nor an address and port, such as 127.0.0.1:8484", self.address);
+            checker.refuse("console.address", reason);
+        }
+        if address.is_some_and(|address| !address.ip().is_loopback()) && self.token_file.is_none() {
+            let reason = format!("{} lets other machines in: console.token_file must be set", self.address);
+            checker.refuse("console.address", reason);
+        }
+        for host in &self.hosts {
+            if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)) {
+                checker.refuse("console.hosts", format!("{host:?} is not the name of a host (without a port)"));
+            }
+        }
+        checker.range("console.jpeg_quality", self.jpeg_quality, 30..=100, "");
+    }
+}

@@ -1,0 +1,139 @@
+//! What people see when a file is wrong, and who wins when several are right.
+
+use std::path::PathBuf;
+
+use crate::{Settings, load};
+
+/// Writes the files below a new directory and loads it.
+fn load_files(files: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
+    load(&[directory.path().to_owned()]).map_err(|error| {
+        let prefix = format!("{}/", directory.path().display());
+        error.problems.iter().map(|problem| problem.to_string().replace(&prefix, "")).collect()
+    })
+}
+
+#[test]
+fn no_files_give_the_defaults() {
+    assert_eq!(load_files(&[]).unwrap(), Settings::default());
+}
+
+#[test]
+fn every_mistake_names_file_line_key_and_reason() {
+    let cases = [
+        (
+            "[dicom]\nlisten = \"0.0.0.0:104\"\nmax_pduu = 5\n",
+            "a.toml:3: dicom.max_pduu: unknown key `max_pduu`, expected one of `listen`, `ae_titles`, `sender`, \
+             `max_associations`, `max_pdu`, `artim_secs`, `idle_secs`",
+        ),
+        ("[dicm]\n", "a.toml:1: dicm: unknown key `dicm`, expected one of "),
+        ("\n[dicom]\nmax_pdu = \"big\"\n", "a.toml:3: dicom.max_pdu: invalid type: string \"big\", expected u32"),
+        ("dicom.max_pdu = 1024\n", "a.toml:1: dicom.max_pdu: 1024 is out of range: 4096 to 1048576 bytes"),
+        ("dicom.max_pdu = 1048577\n", "a.toml:1: dicom.max_pdu: 1048577 is out of range: 4096 to 1048576 bytes"),
+        ("dicom.listen = \"0.0.0.0:99999\"\n", "a.toml:1: dicom.listen: invalid socket address syntax"),
+        (
+            "[dicom]\nae_titles = [\"OK\", \"SEVENTEEN_LETTERS\"]\n",
+            "a.toml:2: dicom.ae_titles: the AE title \"SEVENTEEN_LETTERS\" has 17 characters, at most 16 are allowed",
+        ),
+        ("dicom.ae_titles = [\" \"]\n", "a.toml:1: dicom.ae_titles: an AE title is not empty"),
+        (
+            "[[dicom.sender]]\nae_title = \"CT1\"\n[[dicom.sender]]\nae_title = \"CT2\"\nport = 4\n",
+            "a.toml:3: dicom.sender: unknown key `port`, expected `ae_title` or `address`",
+        ),
+        ("[dicom\n", "a.toml:1: "),
+        ("series.quiet_secs = nan\n", "a.toml:1: series.quiet_secs: NaN is out of range: 0.01 to 3600 seconds"),
+        ("accelerator.provider = \"tpu\"\n", "a.toml:1: accelerator.provider: \"tpu\" is not known; one of cpu, cuda"),
+        ("live.device = \"video0\"\n", "a.toml:1: live.device: \"video0\" is not off, a device's path, or replay:"),
+        ("live.profile = \"ge\"\n", "a.toml:1: live.profile: \"ge\" is not known; one of auto, phantom-"),
+        ("live.deadline_ms = 5.0\n", "a.toml:1: live.deadline_ms: 5 is out of range: 10 to 10000 ms"),
+        ("live.threads = 65\n", "a.toml:1: live.threads: 65 is out of range: 0 to 64 threads"),
+        ("live.worklist = \"list.csv\"\n", "a.toml:1: live.worklist: must be an absolute path"),
+        ("live.auto_stop_secs = 5\n", "a.toml:1: live.auto_stop_secs: 5 is out of range: 10 to 86400 seconds"),
+        ("bus.address = \"sistem\"\n", "a.toml:1: bus.address: not system, session, none or a D-Bus address"),
+        ("console.address = \"8484\"\n", "a.toml:1: console.address: \"8484\" is neither off nor an address and port"),
+        ("console.address = \"0.0.0.0:8484\"\n", "a.toml:1: console.address: 0.0.0.0:8484 lets other machines in: "),
+        ("console.hosts = [\"box:1\"]\n", "a.toml:1: console.hosts: \"box:1\" is not the name of a host"),
+        ("console.jpeg_quality = 101\n", "a.toml:1: console.jpeg_quality: 101 is out of range: 30 to 100"),
+        ("[spool]\nmin_free_mib = 20000\n", "spool.evict_below_mib: 10240 MiB is below spool.min_free_mib (20000 MiB)"),
+        ("[destination.pacs]\naddress = \"pacs:104\"\n", "a.toml:2: destination.pacs.ae_title: must be set"),
+        (
+            "[destination.pacs]\nae_title = \"PACS\"\naddress = \"pacs\"\n",
+            "a.toml:3: destination.pacs.address: \"pacs\" is not host:port",
+        ),
+        (
+            "[destination.\"a b\"]\nae_title = \"PACS\"\naddress = \"pacs:104\"\n",
+            "a.toml:3: destination.a b: a destination's name is 1 to 32 letters",
+        ),
+    ];
+    for (text, expected) in cases {
+        let problems = load_files(&[("a.toml", text)]).expect_err(text);
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert!(problems[0].starts_with(expected), "{text}\n  is: {}\nnot: {expected}", problems[0]);
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let problems = load_files(&[("a.toml", "x = 1\n[dicom]\ny = 2\n"), ("b.toml", "z = 3\n")]).unwrap_err();
+    let places: Vec<_> = problems.iter().map(|problem| problem.split(": ").next().unwrap().to_owned()).collect();
+    assert_eq!(places, ["a.toml:1", "a.toml:3", "b.toml:1"]);
+}
+
+#[test]
+fn the_last_file_to_set_a_key_wins_and_leaves_the_others_alone() {
+    let settings = load_files(&[
+        ("20-site.toml", "[dicom]\nmax_pdu = 65536\n[destination.pacs]\naddress = \"new:104\"\n"),
+        (
+            "10-base.toml",
+            "[dicom]\nmax_pdu = 4096\nidle_secs = 60\n[destination.pacs]\naddress = \"old:104\"\nae_title = \"A\"\n",
+        ),
+        ("readme.txt", "not toml"),
+    ])
+    .unwrap();
+    assert_eq!((settings.dicom.max_pdu, settings.dicom.idle_secs), (65536, 60));
+    assert_eq!(
+        (settings.destination["pacs"].address.as_str(), settings.destination["pacs"].ae_title.as_str()),
+        ("new:104", "A")
+    );
+}
+
+#[test]
+fn an_out_of_range_value_is_blamed_on_the_file_that_set_it_last() {
+    let problems =
+        load_files(&[("a.toml", "dicom.max_pdu = 4096\n"), ("b.toml", "\ndicom.max_pdu = 1\n")]).unwrap_err();
+    assert!(problems[0].starts_with("b.toml:2: "), "{problems:?}");
+}
+
+#[test]
+fn a_path_that_was_asked_for_must_exist() {
+    let error = load(&[PathBuf::from("/nonexistent/scanside.toml")]).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/scanside.toml: No such file"), "{error}");
+}
+
+#[test]
+fn what_check_config_prints_reads_back_the_same() {
+    let text = "[[dicom.sender]]\nae_title = \"CT1\"\naddress = \"10.0.0.1\"\n[destination.pacs]\naddress = \"p:1\"\nae_title = \"A\"\n";
+    let settings = load_files(&[("a.toml", text)]).unwrap();
+    let printed = crate::to_toml(&settings).unwrap();
+    assert_eq!(load_files(&[("a.toml", &printed)]).unwrap(), settings);
+}
+
+#[test]
+fn the_shipped_file_shows_the_defaults_and_changes_nothing() {
+    let shipped = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../systemd/config.d/10-defaults.toml");
+    assert_eq!(load(std::slice::from_ref(&shipped)).unwrap(), Settings::default());
+    // Every commented-out `#key = value` must be a real key with its default.
+    let text = std::fs::read_to_string(&shipped).unwrap();
+    let uncommented: String = text
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && !rest.is_empty()).unwrap_or(line))
+        .fold(String::new(), |all, line| all + line + "\n");
+    assert_ne!(uncommented, text);
+    let mut settings = load_files(&[("a.toml", &uncommented)]).unwrap();
+    settings.destination.clear();
+    settings.dicom.sender.clear();
+    assert_eq!(settings, Settings::default());
+}

@@ -1,0 +1,43 @@
+//! One instance in custody: what its header says, where its bytes lie, where it came from.
+
+use dicom::header::Header;
+use serde::{Deserialize, Serialize};
+
+/// Where an instance came from, as the association knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Origin {
+    pub calling_ae: String,
+    pub called_ae: String,
+    pub peer_address: String,
+    /// Number of the association since start.
+    pub association: u64,
+}
+
+/// Where the Part 10 bytes of an instance lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// In a segment of the custody log, at `offset`.
+    Log { segment: i64, offset: u64, length: u64 },
+    /// In a file of its own; `file` is a name of ours below the spool directory.
+    File { file: String, length: u64 },
+}
+
+impl Location {
+    /// Bytes of the Part 10 file.
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Log { length, .. } | Self::File { length, .. } => *length,
+        }
+    }
+}
+
+/// One instance in custody.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// Row in `instances`.
+    pub id: i64,
+    pub header: Header,
+    pub location: Location,
+    pub association: u64,
+    pub received_utc: String,
+}

@@ -1,0 +1,54 @@
+//! Where everything durable lies, and how much space it may take.
+
+use std::path::PathBuf;
+
+use dicom::check::Checker;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spool {
+    /// Everything durable lives below: custody log, database, results.
+    pub directory: PathBuf,
+    /// Instances are refused (0xA700) when less than this many MiB would stay free.
+    pub min_free_mib: u64,
+    /// Start evicting delivered studies, oldest first, below this many MiB free.
+    pub evict_below_mib: u64,
+    /// Delivered studies older than this are evicted anyway. 0 keeps them until space is short.
+    pub keep_days: u32,
+    /// Size of one custody log segment, MiB.
+    pub segment_mib: u64,
+    /// Segments of zeros that are kept ready, so that none need be written while studies arrive.
+    pub ready_segments: usize,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            directory: "/var/lib/scanside".into(),
+            min_free_mib: 2048,
+            evict_below_mib: 10 * 1024,
+            keep_days: 0,
+            segment_mib: 128,
+            ready_segments: 8,
+        }
+    }
+}
+
+impl Spool {
+    /// Says what cannot be used, under `spool.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        if self.directory.as_os_str().is_empty() {
+            checker.refuse("spool.directory", "must not be empty");
+        }
+        checker.range("spool.segment_mib", self.segment_mib, 1..=4096, "MiB");
+        checker.range("spool.ready_segments", self.ready_segments, 1..=64, "");
+        if self.evict_below_mib < self.min_free_mib {
+            let (evict, keep) = (self.evict_below_mib, self.min_free_mib);
+            checker.refuse(
+                "spool.evict_below_mib",
+                format!("{evict} MiB is below spool.min_free_mib ({keep} MiB): instances would be refused before anything is evicted"),
+            );
+        }
+    }
+}

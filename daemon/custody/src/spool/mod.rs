@@ -1,0 +1,202 @@
+//! Custody: what "durable" means here.
+//!
+//! An instance is in custody when its record is in the log, synced. `Incoming::commit` answers no earlier. The row in
+//! `instances` is an index: it is inserted before the answer, but not synced, because `sweep` makes it again from the
+//! log. Segments of the log are written full of zeros ahead of need, so that committing overwrites blocks in place.
+//!
+//! **The process is killed at any instant.** Everything written is in the page cache and stays. A record that is not
+//! whole fails its CRC and is dropped; it was never acknowledged. A record that is whole but has no row was perhaps not
+//! acknowledged either: it is synced and gets its row, and the sender, who tries again, hears `AlreadySo`. A large
+//! file without a record was never acknowledged and is removed.
+//!
+//! **The power goes at any instant.** What was synced is there: the names of segments (their directory is synced before
+//! the first record goes in), the bytes of acknowledged records (nothing shares a block with them, so a torn block
+//! cannot hurt them), large files (file, then name, then the record that names it). The database loses at most the
+//! newest rows, never the middle (WAL); `segments.indexed_to` is lost with them, in the same transaction, so the log is
+//! read again from there. Eviction is the one thing that goes the other way: its rows are synced before the bytes go.
+//!
+//! **A segment is used again.** It gets a new number and a new random epoch; older records in it carry another one.
+//! A place (segment, offset) names one record for ever.
+//!
+//! **Part of a group fails.** Nobody in it is acknowledged and the next group is written over it. Should its records be
+//! found after a crash, they are compared with what is known like any other arrival.
+//!
+//! `incoming` takes one instance in, `writer` commits groups, `record` and `segment` are the format, `large` the files
+//! of instances that are too large for the log, `keeper` works in the background, `quota` decides what may go, `reader`
+//! reads back, `sweep` reconciles at start, `part10` makes the file head.
+
+mod error;
+mod incoming;
+mod keeper;
+mod large;
+mod part10;
+mod quota;
+mod reader;
+mod record;
+mod segment;
+mod shared;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use error::{Error, Kind, Result};
+pub use incoming::Incoming;
+pub use reader::Reader;
+pub use sweep::Recovery;
+
+use std::fs::{self, File};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use error::At;
+use shared::Shared;
+use tokio::sync::mpsc;
+use writer::{Job, Writer};
+
+use crate::instance::{Instance, Location, Origin};
+use crate::settings;
+use crate::store::{Durability, Store};
+
+/// Below the spool directory.
+const LOG: &str = "log";
+const LARGE: &str = "large";
+/// Instances that wait for the writer; their number is bounded by that of the associations anyway.
+const QUEUE: usize = 64;
+
+/// The custody of every instance. Cheap to clone; the threads end with the last clone (and the last [`Incoming`]).
+#[derive(Debug, Clone)]
+pub struct Spool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    to_writer: Option<mpsc::Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Locked: one process has the spool. Released after the threads have ended.
+    _lock: File,
+}
+
+impl Inner {
+    fn to_writer(&self) -> Result<&mpsc::Sender<Job>> {
+        self.to_writer.as_ref().ok_or(Error::Closed)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.to_writer = None;
+        self.shared.shelf.stop();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the spool panicked");
+            }
+        }
+    }
+}
+
+/// What became of an instance, once that is durable.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    New(Arc<Instance>),
+    /// The same bytes were in custody before.
+    AlreadySo(Arc<Instance>),
+    /// Kept, beside different bytes with the same SOP Instance UID.
+    Conflict(Arc<Instance>),
+    /// The bytes are kept but cannot be read; `reason` is in plain words.
+    Quarantined {
+        reason: String,
+    },
+}
+
+impl Spool {
+    /// Opens (or makes) the spool and reconciles log, files and rows. Blocks; call before serving.
+    ///
+    /// # Errors
+    /// When the directory or the database cannot be used, or another process has the spool.
+    pub fn open(settings: &settings::Spool, store: &Store) -> Result<(Self, Recovery)> {
+        for folder in [settings.directory.join(LOG), settings.directory.join(LARGE)] {
+            fs::create_dir_all(&folder).at(&folder)?;
+        }
+        segment::sync_directory(&settings.directory)?;
+        let lock = lock(settings)?;
+        let mut connection = store.connect(Durability::Full)?;
+        let (resume, recovery) = sweep::sweep(&settings.directory, shared::segment_size(settings), &mut connection)?;
+        let shared = Arc::new(Shared::new(settings, store, resume.spares));
+
+        let connection = store.connect(Durability::Rebuildable)?;
+        let writer = Writer::new(shared.clone(), connection, resume.active, resume.next_number);
+        let (to_writer, jobs) = mpsc::channel(QUEUE);
+        let keeping = shared.clone();
+        let threads = [
+            thread::Builder::new().name("spool-writer".into()).spawn(move || writer.run(jobs)),
+            thread::Builder::new().name("spool-keeper".into()).spawn(move || keeper::run(&keeping)),
+        ];
+        let threads = threads.into_iter().collect::<std::io::Result<Vec<_>>>().at(&settings.directory)?;
+        Ok((Self(Arc::new(Inner { shared, to_writer: Some(to_writer), threads, _lock: lock })), recovery))
+    }
+
+    /// Begins to receive one instance.
+    ///
+    /// # Errors
+    /// `NoSpace` before any byte is kept; `Closed`.
+    pub fn begin(
+        &self,
+        origin: Origin,
+        sop_class_uid: &str,
+        sop_instance_uid: &str,
+        transfer_syntax_uid: &str,
+    ) -> Result<Incoming> {
+        self.0.shared.room_for(0)?;
+        Ok(Incoming::new(self.0.clone(), origin, sop_class_uid, sop_instance_uid, transfer_syntax_uid))
+    }
+
+    /// The whole Part 10 file. Blocks.
+    ///
+    /// # Errors
+    /// `Io`, also when the instance was evicted meanwhile.
+    pub fn read(&self, location: &Location) -> Result<Vec<u8>> {
+        reader::open(&self.0.shared, location)?.all().at(&self.0.shared.directory)
+    }
+
+    /// A reader that starts at the Part 10 preamble and ends with the file. Blocks. While it lives, the bytes stay.
+    ///
+    /// # Errors
+    /// `Io`, also when the instance was evicted meanwhile.
+    pub fn reader(&self, location: &Location) -> Result<Reader> {
+        reader::open(&self.0.shared, location)
+    }
+
+    /// Free bytes of the disk below the spool.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn free_bytes(&self) -> Result<u64> {
+        self.0.shared.free_bytes()
+    }
+
+    /// Applies the retention rules now (they are also applied in the background). Blocks.
+    ///
+    /// # Errors
+    /// `Io`, `Database`.
+    pub fn evict(&self) -> Result<Evicted> {
+        quota::evict(&self.0.shared)
+    }
+}
+
+fn lock(settings: &settings::Spool) -> Result<File> {
+    let path = settings.directory.join(LOG).join("lock");
+    let file = File::create(&path).at(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse { path: settings.directory.clone() }),
+        Err(fs::TryLockError::Error(error)) => Err(error).at(&path),
+    }
+}
+
+/// What retention removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evicted {
+    pub instances: u64,
+    pub bytes: u64,
+}

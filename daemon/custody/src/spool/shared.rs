@@ -1,0 +1,110 @@
+//! What the parts of the spool have in common: places, limits, and the disk's free space.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
+
+use super::error::{At, Error, Result};
+use super::keeper::Shelf;
+use super::reader::Leases;
+use super::{LOG, segment};
+use crate::settings;
+use crate::store::Store;
+
+/// Instances over this go to a file of their own, bytes.
+const LARGE_OVER: u64 = 8 << 20;
+const MIB: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) directory: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) store: Store,
+    pub(super) segment_size: u64,
+    pub(super) large_over: usize,
+    min_free: u64,
+    pub(super) evict_below: u64,
+    keep_days: u32,
+    /// Random for every start; part of the names of large files.
+    pub(super) session: u64,
+    pub(super) large_counter: AtomicU64,
+    pub(super) shelf: Shelf,
+    pub(super) leases: Leases,
+    pub(super) buffers: Buffers,
+    pub(super) evicting: Mutex<()>,
+}
+
+pub(super) fn segment_size(settings: &settings::Spool) -> u64 {
+    settings.segment_mib.max(1).saturating_mul(MIB)
+}
+
+impl Shared {
+    pub(super) fn new(settings: &settings::Spool, store: &Store, spares: Vec<PathBuf>) -> Self {
+        let segment_size = segment_size(settings);
+        Self {
+            directory: settings.directory.clone(),
+            log: settings.directory.join(LOG),
+            store: store.clone(),
+            segment_size,
+            large_over: usize::try_from(LARGE_OVER.min(segment_size / 4)).unwrap_or(usize::MAX),
+            min_free: settings.min_free_mib.saturating_mul(MIB),
+            evict_below: settings.evict_below_mib.saturating_mul(MIB),
+            keep_days: settings.keep_days,
+            session: segment::random(),
+            large_counter: AtomicU64::new(0),
+            shelf: Shelf::new(settings.ready_segments.max(1), spares),
+            leases: Leases::default(),
+            buffers: Buffers::default(),
+            evicting: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn free_bytes(&self) -> Result<u64> {
+        let disk = rustix::fs::statvfs(&self.directory).map_err(std::io::Error::from).at(&self.directory)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Whether `bytes` more can be taken from the disk. Wakes retention when space gets short.
+    pub(super) fn room_for(&self, bytes: u64) -> Result<()> {
+        let free = self.free_bytes()?;
+        if free < self.evict_below {
+            self.shelf.short_of_space();
+        }
+        if free.saturating_sub(bytes) < self.min_free {
+            return Err(Error::NoSpace { free_mib: free / MIB, needed_mib: (self.min_free + bytes).div_ceil(MIB) });
+        }
+        Ok(())
+    }
+
+    /// Content received before this may be evicted even when there is space.
+    pub(super) fn expired_before(&self) -> Option<String> {
+        let hours = i64::from(self.keep_days).checked_mul(24).filter(|hours| *hours > 0)?;
+        let before = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(hours)).ok()?;
+        Some(before.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+    }
+}
+
+/// Payload buffers that go round, so that not every instance costs fresh pages. A few small ones only: an idle box
+/// holds next to nothing.
+#[derive(Debug, Default)]
+pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    const NUMBER: usize = 4;
+    const LARGEST: usize = 1 << 20;
+
+    pub(super) fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub(super) fn give(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > Self::LARGEST {
+            return;
+        }
+        buffer.clear();
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < Self::NUMBER {
+            waiting.push(buffer);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Startup: reconcile log, files and rows.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use super::LARGE;
+use super::error::{At, Result};
+use super::record::{BLOCK, Entry};
+use super::segment::{self, Found, Segment};
+use super::writer::{Match, judge, note, store_indexed_to};
+use crate::instance::Location;
+use crate::store::instances::{self, State};
+use crate::store::{self, events};
+
+/// What was found at start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Rows made again from the log.
+    pub instances_recovered: u64,
+    /// Records that were being written when the power went: never acknowledged, dropped.
+    pub torn_records: u64,
+    /// Files that no row names (half-received large instances, evicted segments), removed.
+    pub orphans_removed: u64,
+    /// Rows whose bytes are not there any more. Each has an event.
+    pub bytes_missing: u64,
+    /// Segments whose head cannot be read. They are left alone.
+    pub damaged_segments: u64,
+}
+
+impl std::fmt::Display for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "recovered {} instances", self.instances_recovered)?;
+        for (number, what) in [
+            (self.torn_records, "torn records dropped"),
+            (self.orphans_removed, "orphan files removed"),
+            (self.bytes_missing, "instances whose bytes are missing"),
+            (self.damaged_segments, "damaged segments"),
+        ] {
+            if number > 0 {
+                write!(f, ", {number} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the writer goes on.
+#[derive(Debug)]
+pub(super) struct Resume {
+    pub(super) active: Option<(Segment, u64)>,
+    pub(super) next_number: i64,
+    pub(super) spares: Vec<PathBuf>,
+}
+
+/// What the database knows of a segment.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    indexed_to: u64,
+    sealed: bool,
+}
+
+pub(super) fn sweep(directory: &Path, segment_size: u64, connection: &mut Connection) -> Result<(Resume, Recovery)> {
+    let log = directory.join(super::LOG);
+    let mut recovery = Recovery::default();
+    let (files, spares) = log_files(&log, segment_size)?;
+    let known = known_segments(connection)?;
+    let next_number = next_number(connection, &files, &known)?;
+
+    let mut active = None;
+    let last = files.keys().next_back().copied();
+    for (number, path) in files {
+        let Some(segment) = Segment::open(path, number)? else {
+            recovery.damaged_segments += 1;
+            continue;
+        };
+        let known = known.get(&number).copied();
+        let end = match known {
+            Some(known) if known.sealed => known.indexed_to,
+            _ => replay(directory, &segment, known, connection, &mut recovery)?,
+        };
+        let open = Some(number) == last && known.is_none_or(|known| !known.sealed) && end < segment.head.size;
+        if open {
+            active = Some((segment, end));
+        } else if has_rows(connection, number)? {
+            connection.execute("UPDATE segments SET sealed = 1 WHERE id = ?1", [number])?;
+        } else {
+            remove(&segment.path, &mut recovery)?;
+            connection.execute("DELETE FROM segments WHERE id = ?1", [number])?;
+        }
+    }
+    missing_bytes(directory, connection, &mut recovery)?;
+    orphans(directory, connection, &mut recovery)?;
+    Ok((Resume { active, next_number, spares }, recovery))
+}
+
+fn log_files(log: &Path, segment_size: u64) -> Result<(BTreeMap<i64, PathBuf>, Vec<PathBuf>)> {
+    let (mut segments, mut spares) = (BTreeMap::new(), Vec::new());
+    for entry in fs::read_dir(log).at(log)? {
+        let entry = entry.at(log)?;
+        let path = entry.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("seg") => {
+                if let Ok(number) = stem.parse::<i64>() {
+                    segments.insert(number, path);
+                }
+            }
+            Some("spare") if entry.metadata().at(&path)?.len() == segment_size => spares.push(path),
+            // Half written, or of another size than is wanted now.
+            Some("spare" | "tmp") => fs::remove_file(&path).at(&path)?,
+            _ => {}
+        }
+    }
+    Ok((segments, spares))
+}
+
+fn known_segments(connection: &Connection) -> Result<BTreeMap<i64, Known>> {
+    let mut statement = connection.prepare("SELECT id, indexed_to, sealed FROM segments")?;
+    let rows = statement.query_map([], |row| {
+        let indexed_to = row.get::<_, i64>(1)?.cast_unsigned();
+        Ok((row.get(0)?, Known { indexed_to, sealed: row.get(2)? }))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Above every number that was ever used, so that a place names one record for ever.
+fn next_number(connection: &Connection, files: &BTreeMap<i64, PathBuf>, known: &BTreeMap<i64, Known>) -> Result<i64> {
+    let in_rows: i64 = connection.query_row("SELECT ifnull(max(segment), 0) FROM instances", [], |row| row.get(0))?;
+    let last = |number: Option<&i64>| number.copied().unwrap_or_default();
+    Ok(in_rows.max(last(files.keys().next_back())).max(last(known.keys().next_back())) + 1)
+}
+
+/// Makes the rows of records that have none. Answers where the next record can go.
+fn replay(
+    directory: &Path,
+    segment: &Segment,
+    known: Option<Known>,
+    connection: &mut Connection,
+    recovery: &mut Recovery,
+) -> Result<u64> {
+    let indexed_to = known.map_or(BLOCK, |known| known.indexed_to);
+    // What the last process wrote may be in the page cache only. It is about to be called custody.
+    segment.sync()?;
+    let transaction = connection.transaction()?;
+    let (mut at, mut end) = (indexed_to, indexed_to);
+    let mut torn = false;
+    while at + BLOCK <= segment.head.size {
+        let head = segment.head_at(at)?;
+        let whole = match head {
+            Some(head) => segment.record(head)?,
+            None => None,
+        };
+        if let Some(found) = whole {
+            recovery.instances_recovered += u64::from(insert(directory, segment.head.number, &found, &transaction)?);
+            at = found.head.end();
+            end = at;
+        } else {
+            // Torn, damaged, or never written. A whole record may follow a damaged one: look at every block.
+            torn |= head.is_some();
+            at += BLOCK;
+        }
+    }
+    recovery.torn_records += u64::from(torn);
+    store_indexed_to(&transaction, segment.head.number, end)?;
+    transaction.commit()?;
+    Ok(end)
+}
+
+/// Answers whether a row was made.
+fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection) -> Result<bool> {
+    let Entry { state, reason, received_utc, origin, sha256, file, length, header } = &found.entry;
+    let location = match file {
+        Some(file) => Location::File { file: file.clone(), length: *length },
+        None => Location::Log { segment: number, offset: found.head.payload_offset(), length: *length },
+    };
+    if instances::is_indexed(connection, &location)? {
+        return Ok(false);
+    }
+    if let Some(file) = file
+        && !fs::metadata(directory.join(file)).is_ok_and(|metadata| metadata.len() == *length)
+    {
+        tracing::warn!(file, "the log names a large instance whose file is gone");
+        return Ok(false);
+    }
+    // The same bytes may have come again after a group that failed: one row is enough.
+    let parsed = if *state == State::Conflict { State::Kept } else { *state };
+    let others = instances::by_sop_uid(connection, &header.sop_instance_uid)?;
+    let Match::Keep(state) = judge(&others, sha256, parsed) else { return Ok(false) };
+    let header_json = serde_json::to_string(header).map_err(store::Error::from)?;
+    let id = instances::insert(
+        connection,
+        &instances::New {
+            header,
+            header_json: &header_json,
+            location: &location,
+            sha256,
+            state,
+            reason: reason.as_deref(),
+            received_utc,
+            origin,
+        },
+    )?;
+    note(connection, id, state, reason.as_deref())?;
+    Ok(true)
+}
+
+fn has_rows(connection: &Connection, number: i64) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM instances WHERE segment = ?1 AND state <> 'evicted')";
+    Ok(connection.query_row(sql, [number], |row| row.get(0))?)
+}
+
+/// A row must not answer "already so" for bytes that are gone.
+fn missing_bytes(directory: &Path, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT segment, file, max(offset + length) FROM instances WHERE state <> 'evicted' GROUP BY segment, file",
+    )?;
+    let places: Vec<(Option<i64>, Option<String>, i64)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<rusqlite::Result<_>>()?;
+    for (number, file, end) in places {
+        let path = match (number, &file) {
+            (Some(number), _) => segment::path(&directory.join(super::LOG), number),
+            (None, Some(file)) => directory.join(file),
+            (None, None) => continue,
+        };
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= end.cast_unsigned()) {
+            continue;
+        }
+        let place = number.map_or_else(|| file.clone().unwrap_or_default(), |number| format!("segment/{number}"));
+        let rows = connection.execute(
+            "UPDATE instances SET state = 'evicted', reason = 'bytes missing at start' \
+             WHERE (segment IS ?1 AND file IS ?2) AND state <> 'evicted'",
+            params![number, file],
+        )?;
+        recovery.bytes_missing += rows as u64;
+        events::record(connection, &place, "bytes missing", &format!("{rows} instances"))?;
+        tracing::error!(place, instances = rows, "bytes in custody are missing");
+    }
+    Ok(())
+}
+
+/// Large files that were renamed but never acknowledged, and half-written ones. Nothing is removed while part of the
+/// log cannot be read: it might name them.
+fn orphans(directory: &Path, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
+    if recovery.damaged_segments > 0 {
+        return Ok(());
+    }
+    let mut statement =
+        connection.prepare("SELECT file FROM instances WHERE file IS NOT NULL AND state <> 'evicted'")?;
+    let named: HashSet<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let folder = directory.join(LARGE);
+    for entry in fs::read_dir(&folder).at(&folder)? {
+        let entry = entry.at(&folder)?;
+        let name = format!("{LARGE}/{}", entry.file_name().to_string_lossy());
+        if !named.contains(&name) {
+            remove(&entry.path(), recovery)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path, recovery: &mut Recovery) -> Result<()> {
+    fs::remove_file(path).at(path)?;
+    recovery.orphans_removed += 1;
+    Ok(())
+}

@@ -1,0 +1,437 @@
+//! The one thread that writes the custody log: group commit.
+//!
+//! It takes what waits, decides about duplicates, writes the records, syncs once, inserts the rows in one transaction,
+//! and only then answers. A group that fails anywhere is answered with the error and its space is written over.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use dicom::header::Header;
+use rusqlite::{Connection, TransactionBehavior, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::{Error, Result};
+use super::large::OwnFile;
+use super::record::{BLOCK, Entry, RECORD_HEAD, RecordHead, aligned};
+use super::segment::Segment;
+use super::{Outcome, Shared, segment};
+use crate::instance::{Instance, Location, Origin};
+use crate::store::instances::{self, Known, State};
+use crate::store::{self, events};
+
+/// A group is at most this much.
+const GROUP_BYTES: u64 = 32 << 20;
+const GROUP_JOBS: usize = 256;
+
+/// One instance, ready to be written.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) header: Header,
+    pub(super) header_json: String,
+    /// `Kept` or `Quarantined`: what reading it said.
+    pub(super) state: State,
+    pub(super) reason: Option<String>,
+    pub(super) received_utc: String,
+    pub(super) origin: Origin,
+    pub(super) sha256: String,
+    /// Of the Part 10 bytes, and their CRC-32.
+    pub(super) length: u64,
+    pub(super) payload_crc: u32,
+    pub(super) head: Vec<u8>,
+    pub(super) body: Vec<u8>,
+    pub(super) file: Option<OwnFile>,
+}
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) prepared: Prepared,
+    pub(super) answer: oneshot::Sender<Result<Outcome>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    connection: Connection,
+    active: Option<Segment>,
+    /// Where the next record goes in `active`.
+    position: u64,
+    next_number: i64,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        connection: Connection,
+        active: Option<(Segment, u64)>,
+        next_number: i64,
+    ) -> Self {
+        let (active, position) = active.map_or((None, 0), |(segment, position)| (Some(segment), position));
+        Self { shared, connection, active, position, next_number }
+    }
+
+    /// Ends when every sender is gone.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let mut bytes = first.prepared.length;
+            let mut waiting = VecDeque::from([first]);
+            while bytes < GROUP_BYTES
+                && waiting.len() < GROUP_JOBS
+                && let Ok(job) = jobs.try_recv()
+            {
+                bytes += job.prepared.length;
+                waiting.push_back(job);
+            }
+            while !waiting.is_empty() {
+                self.one_segment(&mut waiting);
+            }
+        }
+    }
+
+    /// Commits as many of `waiting` as fit the active segment.
+    fn one_segment(&mut self, waiting: &mut VecDeque<Job>) {
+        let mut group: Vec<(Draft, oneshot::Sender<Result<Outcome>>)> = Vec::new();
+        let mut end = self.position;
+        while let Some(job) = waiting.pop_front() {
+            let draft = match Draft::new(job.prepared) {
+                Ok(draft) => draft,
+                Err(error) => {
+                    let _ = job.answer.send(Err(error));
+                    continue;
+                }
+            };
+            if group.is_empty() {
+                if let Err(error) = self.make_room(draft.size()) {
+                    let _ = job.answer.send(Err(error));
+                    continue;
+                }
+                end = self.position;
+            } else if end + draft.size() > self.active.as_ref().map_or(0, |segment| segment.head.size) {
+                waiting.push_front(Job { prepared: draft.prepared, answer: job.answer });
+                break;
+            }
+            end += draft.size();
+            group.push((draft, job.answer));
+        }
+        let (mut drafts, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        match self.commit(&mut drafts) {
+            Ok(outcomes) => {
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    let _ = answer.send(Ok(outcome));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, instances = answers.len(), "custody failed");
+                for answer in answers {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+        self.shared.shelf.committed();
+        for draft in drafts {
+            self.shared.buffers.give(draft.prepared.body);
+        }
+    }
+
+    /// An active segment with `size` bytes left.
+    fn make_room(&mut self, size: u64) -> Result<()> {
+        if let Some(active) = &self.active {
+            if self.position + size <= active.head.size {
+                return Ok(());
+            }
+            self.connection
+                .prepare_cached("UPDATE segments SET sealed = 1 WHERE id = ?1")?
+                .execute([active.head.number])?;
+        }
+        let spare = self.shared.shelf.take()?;
+        let (number, bytes) = (self.next_number, self.shared.segment_size);
+        // The number is spent even when taking fails half-way: no two files may ever have had it.
+        self.next_number += 1;
+        self.active = None;
+        self.active = Some(Segment::take(&spare, &self.shared.log, number, bytes)?);
+        self.position = BLOCK;
+        if self.position + size > bytes {
+            return Err(Error::Io {
+                path: self.shared.log.clone(),
+                source: Arc::new(std::io::ErrorKind::FileTooLarge.into()),
+            });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, drafts: &mut [Draft]) -> Result<Vec<Outcome>> {
+        let verdicts = self.judge(drafts)?;
+        let Some(active) = &self.active else { return Err(Error::Closed) };
+        let mut position = self.position;
+        for (draft, verdict) in drafts.iter_mut().zip(&verdicts) {
+            if let Verdict::Keep(state) = verdict {
+                position = draft.write(active, position, *state)?;
+            }
+        }
+        if position > self.position
+            && let Err(error) = active.sync()
+        {
+            // What the disk holds of these blocks now is unknown: never write here again.
+            self.connection.execute(
+                "INSERT INTO segments (id, indexed_to, sealed) VALUES (?1, ?2, 1) \
+                 ON CONFLICT (id) DO UPDATE SET sealed = 1",
+                params![active.head.number, self.position.cast_signed()],
+            )?;
+            self.active = None;
+            return Err(error);
+        }
+        let outcomes = self.index(drafts, &verdicts, position)?;
+        self.position = position;
+        for (draft, verdict) in drafts.iter_mut().zip(&verdicts) {
+            if let (Verdict::Keep(_), Some(file)) = (verdict, draft.prepared.file.take()) {
+                file.keep();
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Compares each draft with what is known and with those before it in the group.
+    fn judge(&self, drafts: &[Draft]) -> Result<Vec<Verdict>> {
+        let mut verdicts = Vec::with_capacity(drafts.len());
+        let mut in_group: HashMap<&str, Vec<(usize, Known)>> = HashMap::new();
+        for (index, draft) in drafts.iter().enumerate() {
+            let prepared = &draft.prepared;
+            let uid = prepared.header.sop_instance_uid.as_str();
+            let before = in_group.entry(uid).or_default();
+            let mut known = instances::by_sop_uid(&self.connection, uid)?;
+            let stored = known.len();
+            known.extend(before.iter().map(|(_, known)| known.clone()));
+            let verdict = match judge(&known, &prepared.sha256, prepared.state) {
+                Match::Keep(state) => {
+                    let (sha256, reason) = (prepared.sha256.clone(), prepared.reason.clone());
+                    before.push((index, Known { id: 0, sha256, state, reason }));
+                    Verdict::Keep(state)
+                }
+                Match::Same(at) if at < stored => Verdict::Stored(known.swap_remove(at)),
+                Match::Same(at) => Verdict::InGroup(before[at - stored].0),
+            };
+            verdicts.push(verdict);
+        }
+        Ok(verdicts)
+    }
+
+    /// Rows and the mark how far the log is indexed, in one transaction.
+    fn index(&mut self, drafts: &mut [Draft], verdicts: &[Verdict], position: u64) -> Result<Vec<Outcome>> {
+        let number = self.active.as_ref().map_or(0, |segment| segment.head.number);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(drafts.len());
+        for (draft, verdict) in drafts.iter_mut().zip(verdicts) {
+            let outcome = match verdict {
+                Verdict::Keep(state) => draft.insert(&transaction, number, *state)?,
+                Verdict::InGroup(index) => already_so(&outcomes[*index]),
+                Verdict::Stored(known) if known.state == State::Quarantined => {
+                    Outcome::Quarantined { reason: known.reason.clone().unwrap_or_default() }
+                }
+                Verdict::Stored(known) => match instances::get_here(&transaction, known.id)? {
+                    Some(instance) => Outcome::AlreadySo(Arc::new(instance)),
+                    // Evicted since it was judged: the sender tries again and it is new.
+                    None => return Err(segment::gone(format!("instance {}", known.id))),
+                },
+            };
+            outcomes.push(outcome);
+        }
+        if position > self.position {
+            store_indexed_to(&transaction, number, position)?;
+        }
+        transaction.commit()?;
+        Ok(outcomes)
+    }
+}
+
+pub(super) fn store_indexed_to(connection: &Connection, segment: i64, position: u64) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO segments (id, indexed_to) VALUES (?1, ?2) \
+             ON CONFLICT (id) DO UPDATE SET indexed_to = excluded.indexed_to",
+        )?
+        .execute(params![segment, position.cast_signed()])?;
+    Ok(())
+}
+
+fn already_so(outcome: &Outcome) -> Outcome {
+    match outcome {
+        Outcome::New(instance) | Outcome::Conflict(instance) | Outcome::AlreadySo(instance) => {
+            Outcome::AlreadySo(instance.clone())
+        }
+        Outcome::Quarantined { reason } => Outcome::Quarantined { reason: reason.clone() },
+    }
+}
+
+enum Verdict {
+    Keep(State),
+    /// The same bytes have a row already.
+    Stored(Known),
+    /// The same bytes come earlier in the group.
+    InGroup(usize),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Match {
+    Keep(State),
+    /// Index into what is known.
+    Same(usize),
+}
+
+/// What to do with an instance, given everything still here under its SOP Instance UID. Pure. Quarantined bytes carry
+/// a UID only the command told: they are compared among themselves and hinder nobody.
+pub(super) fn judge(known: &[Known], sha256: &str, state: State) -> Match {
+    let quarantined = state == State::Quarantined;
+    let mut others =
+        known.iter().enumerate().filter(|(_, k)| (k.state == State::Quarantined) == quarantined).peekable();
+    let alone = others.peek().is_none();
+    match others.find(|(_, k)| k.sha256 == sha256) {
+        Some((index, _)) => Match::Same(index),
+        None if alone || quarantined => Match::Keep(state),
+        None => Match::Keep(State::Conflict),
+    }
+}
+
+/// An instance with the bytes of its record.
+#[derive(Debug)]
+struct Draft {
+    prepared: Prepared,
+    /// Space for the record head, then the entry, then the start of the payload.
+    front: Vec<u8>,
+    entry_length: u32,
+    payload_length: u64,
+    offset: u64,
+}
+
+impl Draft {
+    fn new(prepared: Prepared) -> Result<Self> {
+        // The longest state is planned for: the size must not change when the verdict is known.
+        let mut draft = Self { prepared, front: Vec::new(), entry_length: 0, payload_length: 0, offset: 0 };
+        draft.fill(State::Quarantined)?;
+        Ok(draft)
+    }
+
+    fn fill(&mut self, state: State) -> Result<()> {
+        let prepared = &self.prepared;
+        let entry = Entry {
+            state,
+            reason: prepared.reason.clone(),
+            received_utc: prepared.received_utc.clone(),
+            origin: prepared.origin.clone(),
+            sha256: prepared.sha256.clone(),
+            file: prepared.file.as_ref().map(|file| file.name.clone()),
+            length: prepared.length,
+            header: prepared.header.clone(),
+        };
+        self.front.clear();
+        self.front.resize(RECORD_HEAD, 0);
+        serde_json::to_writer(&mut self.front, &entry).map_err(store::Error::from)?;
+        self.entry_length = u32::try_from(self.front.len() - RECORD_HEAD).unwrap_or(u32::MAX);
+        if prepared.file.is_none() {
+            self.front.extend(&prepared.head);
+            self.payload_length = prepared.length;
+        }
+        Ok(())
+    }
+
+    /// Bytes in the log, whole blocks.
+    fn size(&self) -> u64 {
+        aligned(self.front.len() as u64 + self.body().len() as u64)
+    }
+
+    fn body(&self) -> &[u8] {
+        if self.prepared.file.is_some() { &[] } else { &self.prepared.body }
+    }
+
+    /// Answers where the next record begins.
+    fn write(&mut self, segment: &Segment, offset: u64, state: State) -> Result<u64> {
+        self.fill(state)?;
+        let entry_end = RECORD_HEAD + self.entry_length as usize;
+        let head = RecordHead {
+            epoch: segment.head.epoch,
+            offset,
+            payload_length: self.payload_length,
+            entry_length: self.entry_length,
+            entry_crc: crc32fast::hash(&self.front[RECORD_HEAD..entry_end]),
+            payload_crc: if self.payload_length == 0 { 0 } else { self.prepared.payload_crc },
+        };
+        self.front[..RECORD_HEAD].copy_from_slice(&head.encode());
+        segment.write(offset, &self.front, self.body())?;
+        self.offset = head.payload_offset();
+        Ok(head.end())
+    }
+
+    fn insert(&mut self, connection: &Connection, segment: i64, state: State) -> Result<Outcome> {
+        let prepared = &mut self.prepared;
+        let length = prepared.length;
+        let location = match &prepared.file {
+            Some(file) => Location::File { file: file.name.clone(), length },
+            None => Location::Log { segment, offset: self.offset, length },
+        };
+        let id = instances::insert(
+            connection,
+            &instances::New {
+                header: &prepared.header,
+                header_json: &prepared.header_json,
+                location: &location,
+                sha256: &prepared.sha256,
+                state,
+                reason: prepared.reason.as_deref(),
+                received_utc: &prepared.received_utc,
+                origin: &prepared.origin,
+            },
+        )?;
+        note(connection, id, state, prepared.reason.as_deref())?;
+        if state == State::Quarantined {
+            return Ok(Outcome::Quarantined { reason: prepared.reason.clone().unwrap_or_default() });
+        }
+        let instance = Arc::new(Instance {
+            id,
+            header: std::mem::take(&mut prepared.header),
+            location,
+            association: prepared.origin.association,
+            received_utc: prepared.received_utc.clone(),
+        });
+        Ok(if state == State::Conflict { Outcome::Conflict(instance) } else { Outcome::New(instance) })
+    }
+}
+
+/// Tells people about what is not simply kept.
+pub(super) fn note(connection: &Connection, id: i64, state: State, reason: Option<&str>) -> Result<()> {
+    let subject = format!("instance/{id}");
+    match state {
+        State::Conflict => {
+            let detail =
+                "another instance with the same SOP Instance UID and different bytes is in custody; both are kept";
+            events::record(connection, &subject, "conflict", detail)?;
+        }
+        State::Quarantined => events::record(connection, &subject, "quarantined", reason.unwrap_or_default())?,
+        State::Kept | State::Evicted => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(sha256: &str, state: State) -> Known {
+        Known { id: 1, sha256: sha256.into(), state, reason: None }
+    }
+
+    #[test]
+    fn same_bytes_are_already_so_and_other_bytes_a_conflict() {
+        let here = [known("a", State::Kept), known("b", State::Conflict), known("q", State::Quarantined)];
+        assert_eq!(judge(&here, "a", State::Kept), Match::Same(0));
+        assert_eq!(judge(&here, "b", State::Kept), Match::Same(1));
+        assert_eq!(judge(&here, "c", State::Kept), Match::Keep(State::Conflict));
+        assert_eq!(judge(&[], "a", State::Kept), Match::Keep(State::Kept));
+    }
+
+    #[test]
+    fn quarantined_bytes_hinder_nobody() {
+        let here = [known("q", State::Quarantined)];
+        assert_eq!(judge(&here, "a", State::Kept), Match::Keep(State::Kept));
+        assert_eq!(judge(&here, "q", State::Quarantined), Match::Same(0));
+        assert_eq!(judge(&here, "r", State::Quarantined), Match::Keep(State::Quarantined));
+        assert_eq!(judge(&[known("a", State::Kept)], "q", State::Quarantined), Match::Keep(State::Quarantined));
+    }
+}

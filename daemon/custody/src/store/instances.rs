@@ -1,0 +1,273 @@
+//! `instances`: one row per instance in custody. The custody log is the promise, the row is its index.
+
+use dicom::header::Header;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Error, Result};
+use crate::instance::{Instance, Location, Origin};
+
+/// What became of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Kept,
+    /// Kept, but another instance with the same SOP Instance UID and different bytes was there before.
+    Conflict,
+    /// The bytes are there, nobody could read them.
+    Quarantined,
+    /// The bytes are gone: delivered and expired, or lost.
+    Evicted,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Conflict => "conflict",
+            Self::Quarantined => "quarantined",
+            Self::Evicted => "evicted",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Kept, Self::Conflict, Self::Quarantined, Self::Evicted].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// What `insert` needs beside the header.
+#[derive(Debug)]
+pub struct New<'a> {
+    pub header: &'a Header,
+    /// `header` as JSON.
+    pub header_json: &'a str,
+    pub location: &'a Location,
+    /// Of the data set bytes as received, lower-case hex.
+    pub sha256: &'a str,
+    pub state: State,
+    pub reason: Option<&'a str>,
+    pub received_utc: &'a str,
+    pub origin: &'a Origin,
+}
+
+/// Answers the id of the new row.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert(connection: &Connection, new: &New<'_>) -> Result<i64> {
+    let (segment, file, offset) = match new.location {
+        Location::Log { segment, offset, .. } => (Some(*segment), None, *offset),
+        Location::File { file, .. } => (None, Some(file.as_str()), 0),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, segment, file, offset, length, sha256, \
+             state, reason, received_utc, calling_ae, called_ae, peer_address, association, header) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        )?
+        .execute(params![
+            new.header.sop_instance_uid,
+            new.header.sop_class_uid,
+            new.header.study_instance_uid,
+            new.header.series_instance_uid,
+            segment,
+            file,
+            signed(offset),
+            signed(new.location.length()),
+            new.sha256,
+            new.state.as_str(),
+            new.reason,
+            new.received_utc,
+            new.origin.calling_ae,
+            new.origin.called_ae,
+            new.origin.peer_address,
+            signed(new.origin.association),
+            new.header_json,
+        ])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// SQLite integers are signed; every number here is far below 2^63.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+const COLUMNS: &str = "id, header, segment, file, offset, length, association, received_utc";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<(Instance, String)> {
+    let unsigned = |column: usize| -> rusqlite::Result<u64> {
+        let value: i64 = row.get(column)?;
+        u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+    };
+    let (offset, length) = (unsigned(4)?, unsigned(5)?);
+    let location = match (row.get::<_, Option<i64>>(2)?, row.get::<_, Option<String>>(3)?) {
+        (Some(segment), _) => Location::Log { segment, offset, length },
+        (None, Some(file)) => Location::File { file, length },
+        (None, None) => {
+            return Err(rusqlite::Error::InvalidColumnType(3, "file".into(), rusqlite::types::Type::Null));
+        }
+    };
+    let instance = Instance {
+        id: row.get(0)?,
+        header: Header::default(),
+        location,
+        association: unsigned(6)?,
+        received_utc: row.get(7)?,
+    };
+    Ok((instance, row.get(1)?))
+}
+
+fn with_header((mut instance, json): (Instance, String)) -> Result<Instance> {
+    instance.header = serde_json::from_str(&json)?;
+    Ok(instance)
+}
+
+/// # Errors
+/// When the database fails.
+pub fn get(connection: &Connection, id: i64) -> Result<Option<Instance>> {
+    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1");
+    connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
+}
+
+/// Only while its bytes are still here.
+///
+/// # Errors
+/// When the database fails.
+pub fn get_here(connection: &Connection, id: i64) -> Result<Option<Instance>> {
+    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1 AND state <> 'evicted'");
+    connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
+}
+
+/// The kept instances of a series in the order of arrival (no conflicts, no evicted ones).
+///
+/// # Errors
+/// When the database fails.
+pub fn of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<Instance>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM instances WHERE series_uid = ?2 AND study_uid = ?1 AND state = 'kept' ORDER BY id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([study_uid, series_uid], read)?;
+    rows.map(|row| with_header(row?)).collect()
+}
+
+/// The ids of the kept instances of a series.
+///
+/// # Errors
+/// When the database fails.
+pub fn ids_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<i64>> {
+    let sql = "SELECT id FROM instances WHERE series_uid = ?2 AND study_uid = ?1 AND state = 'kept'";
+    let mut statement = connection.prepare_cached(sql)?;
+    let ids = statement.query_map([study_uid, series_uid], |row| row.get(0))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One instance that is still here under a SOP Instance UID.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub id: i64,
+    pub sha256: String,
+    pub state: State,
+    pub reason: Option<String>,
+}
+
+/// Every instance with this SOP Instance UID whose bytes are still here, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_sop_uid(connection: &Connection, sop_uid: &str) -> Result<Vec<Known>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, sha256, state, reason FROM instances WHERE sop_uid = ?1 AND state <> 'evicted' ORDER BY id",
+    )?;
+    let rows = statement.query_map([sop_uid], |row| {
+        let state = State::parse(&row.get::<_, String>(2)?).ok_or_else(|| unknown_state(2))?;
+        Ok(Known { id: row.get(0)?, sha256: row.get(1)?, state, reason: row.get(3)? })
+    })?;
+    rows.map(|row| row.map_err(Error::from)).collect()
+}
+
+fn unknown_state(column: usize) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(column, "state".into(), rusqlite::types::Type::Text)
+}
+
+/// Whether the record at this place has a row, in whatever state.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_indexed(connection: &Connection, location: &Location) -> Result<bool> {
+    let found: rusqlite::Result<bool> = match location {
+        Location::Log { segment, offset, .. } => connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM instances WHERE segment = ?1 AND offset = ?2)")?
+            .query_row(params![segment, signed(*offset)], |row| row.get(0)),
+        Location::File { file, .. } => connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM instances WHERE file = ?1)")?
+            .query_row([file], |row| row.get(0)),
+    };
+    Ok(found?)
+}
+
+/// How many instances there are by state, and the bytes of those still here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    pub kept: u64,
+    pub conflict: u64,
+    pub quarantined: u64,
+    pub evicted: u64,
+    /// Part 10 bytes of everything not evicted.
+    pub bytes: u64,
+}
+
+/// # Errors
+/// When the database fails.
+pub fn counts(connection: &Connection) -> Result<Counts> {
+    let mut statement =
+        connection.prepare_cached("SELECT state, count(*), sum(length) FROM instances GROUP BY state")?;
+    let mut rows = statement.query([])?;
+    let mut counts = Counts::default();
+    while let Some(row) = rows.next()? {
+        let state = State::parse(&row.get::<_, String>(0)?).ok_or_else(|| unknown_state(0))?;
+        let number = u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
+        match state {
+            State::Kept => counts.kept = number,
+            State::Conflict => counts.conflict = number,
+            State::Quarantined => counts.quarantined = number,
+            State::Evicted => counts.evicted = number,
+        }
+        if state != State::Evicted {
+            counts.bytes += u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
+        }
+    }
+    Ok(counts)
+}
+
+/// One quarantined instance, for people.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Quarantined {
+    pub id: i64,
+    pub sop_uid: String,
+    pub reason: String,
+    pub calling_ae: String,
+    pub peer_address: String,
+    pub received_utc: String,
+}
+
+/// The newest `limit` quarantined instances, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn quarantined(connection: &Connection, limit: u32) -> Result<Vec<Quarantined>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, sop_uid, ifnull(reason, ''), calling_ae, peer_address, received_utc FROM instances \
+         WHERE state = 'quarantined' ORDER BY id DESC LIMIT ?1",
+    )?;
+    let rows = statement.query_map([limit], |row| {
+        Ok(Quarantined {
+            id: row.get(0)?,
+            sop_uid: row.get(1)?,
+            reason: row.get(2)?,
+            calling_ae: row.get(3)?,
+            peer_address: row.get(4)?,
+            received_utc: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

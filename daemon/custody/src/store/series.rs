@@ -1,0 +1,156 @@
+//! `series`: one row per series of a study.
+
+use dicom::kind::Kind;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{Error, Result};
+use crate::series::state::{Event, Step};
+use crate::series::{SeriesKey, State};
+
+#[derive(Debug, Clone)]
+pub struct SeriesRow {
+    pub id: i64,
+    pub key: SeriesKey,
+    pub modality: String,
+    pub kind: Kind,
+    pub state: State,
+    pub verdict: Option<String>,
+    /// Counts completions; a job belongs to one of them.
+    pub version: i64,
+    pub instance_count: u32,
+    pub first_utc: String,
+    pub last_utc: String,
+    pub completed_by: Option<String>,
+    pub completed_utc: Option<String>,
+}
+
+const COLUMNS: &str = "id, study_uid, series_uid, modality, kind, state, verdict, version, instance_count, first_utc, \
+                       last_utc, completed_by, completed_utc";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<SeriesRow> {
+    let unknown =
+        |column: usize| rusqlite::Error::InvalidColumnType(column, "enum".into(), rusqlite::types::Type::Text);
+    Ok(SeriesRow {
+        id: row.get(0)?,
+        key: SeriesKey { study_uid: row.get(1)?, series_uid: row.get(2)? },
+        modality: row.get(3)?,
+        kind: Kind::parse(&row.get::<_, String>(4)?).ok_or_else(|| unknown(4))?,
+        state: State::parse(&row.get::<_, String>(5)?).ok_or_else(|| unknown(5))?,
+        verdict: row.get(6)?,
+        version: row.get(7)?,
+        instance_count: row.get(8)?,
+        first_utc: row.get(9)?,
+        last_utc: row.get(10)?,
+        completed_by: row.get(11)?,
+        completed_utc: row.get(12)?,
+    })
+}
+
+/// # Errors
+/// When the database fails.
+pub fn get(connection: &Connection, id: i64) -> Result<Option<SeriesRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM series WHERE id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
+}
+
+/// # Errors
+/// When the database fails.
+pub fn find(connection: &Connection, key: &SeriesKey) -> Result<Option<SeriesRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM series WHERE study_uid = ?1 AND series_uid = ?2");
+    Ok(connection.prepare_cached(&sql)?.query_row([&key.study_uid, &key.series_uid], read).optional()?)
+}
+
+/// # Errors
+/// When the database fails.
+pub fn of_study(connection: &Connection, study_uid: &str) -> Result<Vec<SeriesRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM series WHERE study_uid = ?1 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_map([study_uid], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Makes the row of a series, or reopens it for a late instance (then says `true`). `total` is the number of kept
+/// instances.
+///
+/// # Errors
+/// When the database fails.
+pub fn opened(
+    transaction: &Transaction<'_>,
+    key: &SeriesKey,
+    modality: &str,
+    kind: Kind,
+    total: u32,
+    now: &str,
+) -> Result<(SeriesRow, bool)> {
+    let reopened = find(transaction, key)?.is_some_and(|row| row.state != State::Receiving);
+    transaction
+        .prepare_cached(
+            "INSERT INTO series (study_uid, series_uid, modality, kind, state, instance_count, first_utc, last_utc) \
+             VALUES (?1, ?2, ?3, ?4, 'receiving', ?5, ?6, ?6) \
+             ON CONFLICT (study_uid, series_uid) DO UPDATE SET state = 'receiving', verdict = NULL, \
+             instance_count = ?5, last_utc = ?6",
+        )?
+        .execute(params![key.study_uid, key.series_uid, modality, kind.as_str(), total, now])?;
+    let row = find(transaction, key)?.ok_or(Error::Sqlite(rusqlite::Error::QueryReturnedNoRows))?;
+    Ok((row, reopened))
+}
+
+/// Brings the count of a growing series up to date.
+///
+/// # Errors
+/// When the database fails.
+pub fn counted(transaction: &Transaction<'_>, row: &SeriesRow) -> Result<()> {
+    transaction
+        .prepare_cached("UPDATE series SET instance_count = ?2, last_utc = max(last_utc, ?3) WHERE id = ?1")?
+        .execute(params![row.id, row.instance_count, row.last_utc])?;
+    Ok(())
+}
+
+/// Everything is there: a new version begins.
+///
+/// # Errors
+/// When the database fails.
+pub fn completed(transaction: &Transaction<'_>, id: i64, by: &str, now: &str) -> Result<i64> {
+    transaction.execute(
+        "UPDATE series SET state = 'complete', verdict = NULL, version = version + 1, completed_by = ?2, completed_utc = ?3 WHERE id = ?1",
+        params![id, by, now],
+    )?;
+    Ok(transaction.query_row("SELECT version FROM series WHERE id = ?1", [id], |row| row.get(0))?)
+}
+
+/// Moves the series by `event` and sets its verdict. An illegal transition changes nothing, is recorded as an event
+/// and answered `false`.
+///
+/// # Errors
+/// When the database fails.
+pub fn conclude(transaction: &Transaction<'_>, id: i64, event: Event, verdict: &str) -> Result<bool> {
+    let Some(row) = get(transaction, id)? else { return Ok(false) };
+    let state = match row.state.on(event) {
+        Ok(Step::Changed(state)) => state,
+        Ok(Step::Unchanged) => row.state,
+        Err(illegal) => {
+            super::events::record(transaction, &format!("series/{id}"), "illegal transition", &illegal.to_string())?;
+            return Ok(false);
+        }
+    };
+    transaction
+        .execute("UPDATE series SET state = ?2, verdict = ?3 WHERE id = ?1", params![id, state.as_str(), verdict])?;
+    Ok(true)
+}
+
+/// Series that must be assembled again after a restart: still receiving, without a row, or with more kept instances
+/// than their row knows (the row's last update did not reach the disk).
+///
+/// # Errors
+/// When the database fails.
+pub fn unfinished(connection: &Connection) -> Result<Vec<SeriesKey>> {
+    let mut statement = connection.prepare(
+        "SELECT i.study_uid, i.series_uid FROM instances i \
+         LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
+         WHERE i.state = 'kept' \
+         GROUP BY i.study_uid, i.series_uid \
+         HAVING s.id IS NULL OR s.state = 'receiving' \
+             OR (s.state <> 'evicted' AND s.instance_count < count(*))",
+    )?;
+    let keys = statement.query_map([], |row| Ok(SeriesKey { study_uid: row.get(0)?, series_uid: row.get(1)? }))?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,53 @@
+//! Checks of settings: values that are of the right type and still not acceptable. Pure. It is here, at the bottom, because
+//! each part of the daemon checks its own settings, and what DICOM allows in a title or a text is the same for all.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+/// Collects what is wrong, as (dotted key, reason).
+#[derive(Debug, Default)]
+pub struct Checker(Vec<(String, String)>);
+
+impl Checker {
+    pub fn refuse(&mut self, key: &str, reason: impl Into<String>) {
+        self.0.push((key.to_owned(), reason.into()));
+    }
+
+    pub fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>, unit: &str) {
+        // Written so that a NaN is refused too.
+        if !allowed.contains(&value) {
+            self.refuse(key, format!("{value} is out of range: {} to {} {unit}", allowed.start(), allowed.end()));
+        }
+    }
+
+    /// PS3.5 6.2, VR AE: at most 16 characters of the default repertoire without backslash and control characters,
+    /// not only spaces.
+    pub fn ae_title(&mut self, key: &str, title: &str) {
+        if title.trim().is_empty() {
+            self.refuse(key, "an AE title is not empty");
+        } else if title.len() > 16 {
+            self.refuse(key, format!("the AE title {title:?} has {} characters, at most 16 are allowed", title.len()));
+        } else if !printable(title) {
+            self.refuse(key, format!("the AE title {title:?} has a character that DICOM does not allow in it"));
+        }
+    }
+
+    /// Text that is copied into results: VR SH (16) or LO (64).
+    pub fn text(&mut self, key: &str, text: &str, most: usize) {
+        let count = text.chars().count();
+        if count > most {
+            self.refuse(key, format!("{count} characters, at most {most} are allowed"));
+        } else if text.chars().any(|c| c == '\\' || c.is_control()) {
+            self.refuse(key, "backslash and control characters are not allowed");
+        }
+    }
+
+    /// What is wrong, in the order in which it was found.
+    pub fn into_found(self) -> Vec<(String, String)> {
+        self.0
+    }
+}
+
+fn printable(text: &str) -> bool {
+    text.chars().all(|c| c == ' ' || (c.is_ascii_graphic() && c != '\\'))
+}

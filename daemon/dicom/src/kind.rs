@@ -1,0 +1,146 @@
+//! What a series is, and with that which work, if any, applies to it. Pure.
+//!
+//! Decided by SOP class and Image Type, never by Modality alone: scanners send localisers, screen shots and dose
+//! pages with Modality CT.
+
+use dicom_dictionary_std::uids;
+
+use crate::header::Header;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Cross-sectional CT: the chest CT package decides further.
+    Ct,
+    Localiser,
+    DoseReport,
+    SecondaryCapture,
+    /// Reformats, projections and other images computed from a series that came by itself.
+    Reformat,
+    Presentation,
+    /// An ultrasound exam that was recorded here: a job makes DICOM objects of it.
+    Exam,
+    /// Anything no installed package is for.
+    Other,
+}
+
+const REFORMATS: [&str; 7] = ["MPR", "CSA MPR", "REFORMATTED", "MIP", "PROJECTION IMAGE", "VRT", "MPVR"];
+
+impl Kind {
+    pub fn of(header: &Header) -> Self {
+        let class = header.sop_class_uid.as_str();
+        let says = |word: &str| header.image_type.iter().any(|value| value.eq_ignore_ascii_case(word));
+        match class {
+            uids::CT_IMAGE_STORAGE
+            | uids::ENHANCED_CT_IMAGE_STORAGE
+            | uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE => {
+                if says("LOCALIZER") || says("SCOUT") {
+                    Self::Localiser
+                } else if says("SCREEN SAVE") || says("DOSE_INFO") || header.samples_per_pixel > 1 {
+                    Self::SecondaryCapture
+                } else if REFORMATS.iter().any(|word| says(word)) {
+                    Self::Reformat
+                } else {
+                    Self::Ct
+                }
+            }
+            uids::X_RAY_RADIATION_DOSE_SR_STORAGE
+            | uids::ENHANCED_X_RAY_RADIATION_DOSE_SR_STORAGE
+            | uids::PATIENT_RADIATION_DOSE_SR_STORAGE => Self::DoseReport,
+            uids::SECONDARY_CAPTURE_IMAGE_STORAGE
+            | uids::MULTI_FRAME_GRAYSCALE_BYTE_SECONDARY_CAPTURE_IMAGE_STORAGE
+            | uids::MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE
+            | uids::MULTI_FRAME_SINGLE_BIT_SECONDARY_CAPTURE_IMAGE_STORAGE
+            | uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE => Self::SecondaryCapture,
+            _ if class.starts_with("1.2.840.10008.5.1.4.1.1.11.") => Self::Presentation,
+            _ => Self::Other,
+        }
+    }
+
+    /// Is this kind given to a model?
+    pub fn is_analysed(self) -> bool {
+        self == Self::Ct
+    }
+
+    /// Why a series of this kind is kept but not analysed.
+    pub fn verdict(self, modality: &str) -> String {
+        match self {
+            Self::Ct => "chest CT".into(),
+            Self::Localiser => "kept, not analysed: localiser".into(),
+            Self::DoseReport => "kept, not analysed: dose report".into(),
+            Self::SecondaryCapture => "kept, not analysed: secondary capture".into(),
+            Self::Reformat => {
+                "kept, not analysed: reformatted images; the series they were made from is analysed when it is sent"
+                    .into()
+            }
+            Self::Presentation => "kept, not analysed: presentation state".into(),
+            Self::Exam => "recorded ultrasound exam".into(),
+            Self::Other => {
+                let modality = if modality.is_empty() { "unknown" } else { modality };
+                format!("kept, not analysed: no model package for modality {modality}")
+            }
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ct => "ct",
+            Self::Localiser => "localiser",
+            Self::DoseReport => "dose_report",
+            Self::SecondaryCapture => "secondary_capture",
+            Self::Reformat => "reformat",
+            Self::Presentation => "presentation",
+            Self::Exam => "exam",
+            Self::Other => "other",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        use Kind::{Ct, DoseReport, Exam, Localiser, Other, Presentation, Reformat, SecondaryCapture};
+        [Ct, Localiser, DoseReport, SecondaryCapture, Reformat, Presentation, Exam, Other]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(class: &str, image_type: &str) -> Header {
+        Header {
+            sop_class_uid: class.into(),
+            modality: "CT".into(),
+            image_type: image_type.split('\\').map(str::to_owned).collect(),
+            samples_per_pixel: 1,
+            ..Header::default()
+        }
+    }
+
+    #[test]
+    fn modality_ct_alone_makes_nothing_a_ct() {
+        for (class, image_type, expected) in [
+            (uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\AXIAL", Kind::Ct),
+            (uids::CT_IMAGE_STORAGE, "DERIVED\\PRIMARY\\AXIAL", Kind::Ct),
+            (uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\LOCALIZER", Kind::Localiser),
+            (uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\REFORMATTED\\AVERAGE", Kind::Reformat),
+            (uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\SCREEN SAVE", Kind::SecondaryCapture),
+            (uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "DERIVED\\SECONDARY", Kind::SecondaryCapture),
+            (uids::X_RAY_RADIATION_DOSE_SR_STORAGE, "", Kind::DoseReport),
+            (uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE, "", Kind::Presentation),
+            (uids::MR_IMAGE_STORAGE, "ORIGINAL\\PRIMARY", Kind::Other),
+        ] {
+            assert_eq!(Kind::of(&header(class, image_type)), expected, "{class} {image_type}");
+        }
+    }
+
+    #[test]
+    fn every_kind_that_is_not_analysed_says_why() {
+        for kind in
+            [Kind::Localiser, Kind::DoseReport, Kind::SecondaryCapture, Kind::Reformat, Kind::Presentation, Kind::Other]
+        {
+            assert!(!kind.is_analysed());
+            assert!(kind.verdict("MR").starts_with("kept, not analysed: "));
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+        }
+    }
+}

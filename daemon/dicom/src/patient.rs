@@ -1,0 +1,15 @@
+//! The patient, as far as an exam names one.
+
+use serde::{Deserialize, Serialize};
+
+/// Values as DICOM has them (PS3.5 6.2): LO, PN, DA, SH.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patient {
+    pub id: String,
+    pub name: String,
+    /// YYYYMMDD, or empty.
+    #[serde(default)]
+    pub birth_date: String,
+    #[serde(default)]
+    pub accession_number: String,
+}

@@ -1,0 +1,67 @@
+//! A deflated data set, inflated in memory to a plain Part 10 file: rare, and then small.
+
+use std::io::{Cursor, Read};
+
+use dicom_dictionary_std::uids;
+use flate2::read::DeflateDecoder;
+
+use super::error::DecodeError;
+use crate::header::Header;
+use crate::scan;
+
+/// What may come out besides the announced pixels.
+const MAX_HEADER_BYTES: u64 = 64 << 20;
+
+/// The most pixels a deflated instance may announce.
+const MAX_PIXEL_BYTES: u64 = 2 << 30;
+
+/// The same instance in Explicit VR Little Endian, scanned again. The nesting is that of `part10`, which `scan` limited.
+pub fn inflated(header: &Header, part10: &[u8]) -> Result<(Header, Vec<u8>), DecodeError> {
+    let failed = |reason: String| DecodeError::DataSet { reason };
+    let start = data_set_start(part10).ok_or_else(|| failed("no file meta group".into()))?;
+    let pixels = u64::from(header.rows) * u64::from(header.columns) * u64::from(header.number_of_frames.max(1));
+    let limit = MAX_HEADER_BYTES + (pixels * u64::from(header.bits_allocated / 8)).min(MAX_PIXEL_BYTES);
+
+    let mut plain = file_meta();
+    let before = plain.len() as u64;
+    DeflateDecoder::new(&part10[start..])
+        .take(limit)
+        .read_to_end(&mut plain)
+        .map_err(|error| failed(format!("the deflated data are broken: {error}")))?;
+    if plain.len() as u64 - before == limit {
+        return Err(failed(format!("more than {limit} bytes come out of the deflated data set")));
+    }
+    let mut header = scan::scan(Cursor::new(&plain)).map_err(|error| failed(error.to_string()))?.header;
+    // The codec for deflate must not be chosen again.
+    header.transfer_syntax_uid = uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned();
+    Ok((header, plain))
+}
+
+/// The data set begins after the file meta group, whose length is its first element (PS3.10, 7.1).
+fn data_set_start(part10: &[u8]) -> Option<usize> {
+    const GROUP_LENGTH: [u8; 8] = [0x02, 0, 0, 0, b'U', b'L', 4, 0];
+    let meta = part10.get(132..)?;
+    if !meta.starts_with(&GROUP_LENGTH) {
+        return None;
+    }
+    let length = u32::from_le_bytes(meta.get(8..12)?.try_into().ok()?) as usize;
+    let start = 132 + 12 + length;
+    (start <= part10.len()).then_some(start)
+}
+
+fn file_meta() -> Vec<u8> {
+    let mut uid = uids::EXPLICIT_VR_LITTLE_ENDIAN.as_bytes().to_vec();
+    if !uid.len().is_multiple_of(2) {
+        uid.push(0);
+    }
+    let mut element = vec![0x02, 0, 0x10, 0, b'U', b'I'];
+    element.extend((uid.len() as u16).to_le_bytes());
+    element.extend(uid);
+
+    let mut out = vec![0; 128];
+    out.extend(b"DICM");
+    out.extend([0x02, 0, 0, 0, b'U', b'L', 4, 0]);
+    out.extend((element.len() as u32).to_le_bytes());
+    out.extend(element);
+    out
+}

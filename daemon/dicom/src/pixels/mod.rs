@@ -1,0 +1,24 @@
+//! The pixels of one instance: their layout, their frames, their codecs. Everything that can be checked is checked before a
+//! decoder sees the bytes, and a decoder that panics is an error of this one instance.
+
+pub mod codec;
+pub mod codestream;
+pub mod deflated;
+pub mod error;
+pub mod frames;
+pub mod parse;
+pub mod pictures;
+pub mod shape;
+
+pub use error::DecodeError;
+
+/// Which instance (and frame of it) a slice of the volume came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SliceRef {
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+    /// Frame number counted from 1, for multi-frame instances only.
+    pub frame: Option<u32>,
+    /// Centre of the first voxel of the slice, millimetres, LPS.
+    pub position_mm: [f64; 3],
+}

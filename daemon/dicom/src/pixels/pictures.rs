@@ -1,0 +1,117 @@
+//! The pictures of one instance as they are stored, of any colour: for whoever shows them instead of measuring in them.
+
+use std::io::Cursor;
+
+use dicom_encoding::{Codec, Endianness, TransferSyntax};
+use dicom_object::InMemDicomObject;
+
+use super::codec::{self, Decoded};
+use super::codestream::{self, Coding};
+use super::deflated;
+use super::error::DecodeError;
+use super::parse;
+use super::shape::{self, Shape};
+use crate::header::Header;
+use crate::scan;
+
+/// All pictures of one instance, compressed as they came; each is decoded when it is asked for.
+pub struct Pictures {
+    pub header: Header,
+    /// Everything before the pixels.
+    pub data_set: InMemDicomObject,
+    transfer_syntax: &'static TransferSyntax,
+    shape: Shape,
+    stored: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Pictures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pictures").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+/// The samples of one picture, little endian.
+#[derive(Debug)]
+pub struct Samples {
+    pub bytes: Vec<u8>,
+    /// 8 or 16.
+    pub bits_allocated: u16,
+    /// Of these, used, when the codestream says it.
+    pub precision: Option<u16>,
+    /// It was not compressed: planes may follow each other, and chroma may be shared. Otherwise pixel by pixel.
+    pub is_native: bool,
+    /// The decoder made red, green and blue of it, whatever the header says.
+    pub is_rgb: bool,
+}
+
+impl Pictures {
+    /// Takes a Part 10 file in.
+    ///
+    /// # Errors
+    /// When there are no pictures, or none of ours to decode, in words.
+    pub fn open(part10: &[u8]) -> Result<Self, DecodeError> {
+        let read = |part10: &[u8]| {
+            scan::scan(Cursor::new(part10)).map_err(|error| DecodeError::DataSet { reason: error.to_string() })
+        };
+        let header = read(part10)?.header;
+        let transfer_syntax = shape::transfer_syntax(&header)?;
+        if matches!(transfer_syntax.codec(), Codec::Dataset(Some(_))) {
+            let (_, plain) = deflated::inflated(&header, part10)?;
+            return Self::open(&plain);
+        }
+        if header.pixel_data.is_none() {
+            return Err(DecodeError::NoPixelData);
+        }
+        let samples = header.samples_per_pixel.max(1);
+        if !matches!(header.bits_allocated, 8 | 16) || !matches!(samples, 1 | 3) {
+            let (bits, colour) = (header.bits_allocated, &header.photometric);
+            return Err(DecodeError::NotAPicture { what: format!("{samples} samples of {bits} bits ({colour})") });
+        }
+        let shape = Shape::sized(&header, samples)?;
+        let native = match header.photometric.as_str() {
+            // Two samples of chroma for two pixels (PS3.3 C.7.6.3.1.2).
+            "YBR_FULL_422" => shape.pixels() * 2 * usize::from(shape.bits_allocated / 8),
+            _ => shape.frame_bytes(),
+        };
+        let stored = shape::stored(transfer_syntax, &header, part10, shape, native)?;
+        let stored = stored.into_iter().map(std::borrow::Cow::into_owned).collect();
+        let data_set = parse::data_set(part10)?;
+        Ok(Self { header, data_set, transfer_syntax, shape, stored })
+    }
+
+    /// How many there are; at least one.
+    pub fn count(&self) -> usize {
+        self.stored.len()
+    }
+
+    /// Decodes picture `index`, counted from 0; `None` after the last.
+    ///
+    /// # Errors
+    /// When its bytes are broken.
+    pub fn decode(&self, index: usize) -> Option<Result<Samples, DecodeError>> {
+        let stored = self.stored.get(index)?;
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let Codec::EncapsulatedPixelData(Some(codec), _) = self.transfer_syntax.codec() else {
+            return Some(Ok(self.native(stored)));
+        };
+        // The decoder of DCT makes red, green and blue of luma and chroma; the others give what was compressed.
+        let is_rgb = codestream::claims(stored).is_some_and(|c| c.components == 3 && c.coding == Coding::JpegDct);
+        let decoded = codec::decode(codec.as_ref(), self.transfer_syntax.uid(), stored, self.shape, number);
+        Some(decoded.map(|Decoded { bytes, bits_allocated, precision }| Samples {
+            bytes,
+            bits_allocated,
+            precision,
+            is_native: false,
+            is_rgb,
+        }))
+    }
+
+    fn native(&self, stored: &[u8]) -> Samples {
+        let bits_allocated = self.shape.bits_allocated;
+        let mut bytes = stored.to_vec();
+        if bits_allocated == 16 && self.transfer_syntax.endianness() == Endianness::Big {
+            bytes.chunks_exact_mut(2).for_each(|word| word.swap(0, 1));
+        }
+        Samples { bytes, bits_allocated, precision: None, is_native: true, is_rgb: false }
+    }
+}

@@ -1,0 +1,282 @@
+//! Keeps the few values that are wanted, then makes the header of them.
+
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
+
+use super::text::{self, Charset};
+use super::walk::Syntax;
+use super::{Meta, RawElement, Scan, ScanError};
+use crate::header::{Header, PixelData};
+
+/// Where an element was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Root,
+    /// Inside the functional groups of an enhanced multi-frame object: the first of each stands for all.
+    FunctionalGroups,
+    /// Inside the scheduled steps of a worklist item: the first of each.
+    ScheduledStep,
+    Elsewhere,
+}
+
+/// UIDs have at most 64 characters (PS3.5 9.1); some devices write a few more.
+const LONGEST_UID: usize = 128;
+
+/// What results copy: modules Patient, General Study, Patient Study, Clinical Trial, General Series, Frame of Reference,
+/// General Equipment (PS3.3 C.7), and what names the acquisition or says how it was made.
+const COPIED: &[Tag] = &[
+    tags::SPECIFIC_CHARACTER_SET,
+    tags::IMAGE_TYPE,
+    tags::INSTANCE_CREATION_DATE,
+    tags::INSTANCE_CREATION_TIME,
+    tags::SOP_CLASS_UID,
+    tags::SOP_INSTANCE_UID,
+    tags::STUDY_DATE,
+    tags::SERIES_DATE,
+    tags::ACQUISITION_DATE,
+    tags::CONTENT_DATE,
+    tags::STUDY_TIME,
+    tags::SERIES_TIME,
+    tags::ACQUISITION_TIME,
+    tags::CONTENT_TIME,
+    tags::ACCESSION_NUMBER,
+    tags::MODALITY,
+    tags::MANUFACTURER,
+    tags::INSTITUTION_NAME,
+    tags::INSTITUTION_ADDRESS,
+    tags::REFERRING_PHYSICIAN_NAME,
+    tags::TIMEZONE_OFFSET_FROM_UTC,
+    tags::STATION_NAME,
+    tags::STUDY_DESCRIPTION,
+    tags::SERIES_DESCRIPTION,
+    tags::INSTITUTIONAL_DEPARTMENT_NAME,
+    tags::PHYSICIANS_OF_RECORD,
+    tags::NAME_OF_PHYSICIANS_READING_STUDY,
+    tags::ADMITTING_DIAGNOSES_DESCRIPTION,
+    tags::MANUFACTURER_MODEL_NAME,
+    tags::PATIENT_NAME,
+    tags::PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID,
+    tags::TYPE_OF_PATIENT_ID,
+    tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_BIRTH_TIME,
+    tags::PATIENT_SEX,
+    tags::OTHER_PATIENT_NAMES,
+    tags::PATIENT_AGE,
+    tags::PATIENT_SIZE,
+    tags::PATIENT_WEIGHT,
+    tags::OCCUPATION,
+    tags::ADDITIONAL_PATIENT_HISTORY,
+    tags::PATIENT_SPECIES_DESCRIPTION,
+    tags::PATIENT_BREED_DESCRIPTION,
+    tags::RESPONSIBLE_PERSON,
+    tags::RESPONSIBLE_PERSON_ROLE,
+    tags::RESPONSIBLE_ORGANIZATION,
+    tags::PATIENT_COMMENTS,
+    tags::CLINICAL_TRIAL_SPONSOR_NAME,
+    tags::CLINICAL_TRIAL_PROTOCOL_ID,
+    tags::CLINICAL_TRIAL_PROTOCOL_NAME,
+    tags::CLINICAL_TRIAL_SITE_ID,
+    tags::CLINICAL_TRIAL_SITE_NAME,
+    tags::CLINICAL_TRIAL_SUBJECT_ID,
+    tags::CLINICAL_TRIAL_SUBJECT_READING_ID,
+    tags::CLINICAL_TRIAL_TIME_POINT_ID,
+    tags::CLINICAL_TRIAL_TIME_POINT_DESCRIPTION,
+    tags::CLINICAL_TRIAL_COORDINATING_CENTER_NAME,
+    tags::PATIENT_IDENTITY_REMOVED,
+    tags::DEIDENTIFICATION_METHOD,
+    tags::CONTRAST_BOLUS_AGENT,
+    tags::BODY_PART_EXAMINED,
+    tags::SCAN_OPTIONS,
+    tags::KVP,
+    tags::CARDIAC_SYNCHRONIZATION_TECHNIQUE,
+    tags::DEVICE_SERIAL_NUMBER,
+    tags::SOFTWARE_VERSIONS,
+    tags::PROTOCOL_NAME,
+    tags::PATIENT_POSITION,
+    tags::STUDY_INSTANCE_UID,
+    tags::SERIES_INSTANCE_UID,
+    tags::STUDY_ID,
+    tags::SERIES_NUMBER,
+    tags::ACQUISITION_NUMBER,
+    tags::INSTANCE_NUMBER,
+    tags::LATERALITY,
+    tags::FRAME_OF_REFERENCE_UID,
+    tags::POSITION_REFERENCE_INDICATOR,
+    tags::ADMISSION_ID,
+];
+
+/// Only for the header.
+const FACTS: &[Tag] = &[
+    tags::SLICE_THICKNESS,
+    tags::GANTRY_DETECTOR_TILT,
+    tags::CONVOLUTION_KERNEL,
+    tags::IMAGE_POSITION_PATIENT,
+    tags::IMAGE_ORIENTATION_PATIENT,
+    tags::IMAGES_IN_ACQUISITION,
+    tags::NUMBER_OF_SERIES_RELATED_INSTANCES,
+    tags::SAMPLES_PER_PIXEL,
+    tags::PHOTOMETRIC_INTERPRETATION,
+    tags::NUMBER_OF_FRAMES,
+    tags::ROWS,
+    tags::COLUMNS,
+    tags::PIXEL_SPACING,
+    tags::BITS_ALLOCATED,
+    tags::BITS_STORED,
+    tags::HIGH_BIT,
+    tags::PIXEL_REPRESENTATION,
+    tags::PIXEL_PADDING_VALUE,
+    tags::PIXEL_PADDING_RANGE_LIMIT,
+    tags::RESCALE_INTERCEPT,
+    tags::RESCALE_SLOPE,
+];
+
+/// Taken from functional groups where the root has none.
+const GROUPED: &[Tag] = &[
+    tags::SLICE_THICKNESS,
+    tags::CONVOLUTION_KERNEL,
+    tags::IMAGE_POSITION_PATIENT,
+    tags::IMAGE_ORIENTATION_PATIENT,
+    tags::PIXEL_SPACING,
+    tags::RESCALE_INTERCEPT,
+    tags::RESCALE_SLOPE,
+];
+
+/// Of a worklist item.
+const SCHEDULED: &[Tag] = &[
+    tags::MODALITY,
+    tags::SCHEDULED_PROCEDURE_STEP_START_DATE,
+    tags::SCHEDULED_PROCEDURE_STEP_START_TIME,
+    tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION,
+];
+
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    root: Vec<(RawElement, Syntax)>,
+    grouped: Vec<(RawElement, Syntax)>,
+    scheduled: Vec<(RawElement, Syntax)>,
+    pixel_data: Option<PixelData>,
+}
+
+impl Values {
+    /// The first one of each counts.
+    pub(super) fn wants(&self, place: Place, tag: Tag) -> bool {
+        match place {
+            Place::Root => (COPIED.contains(&tag) || FACTS.contains(&tag)) && find(&self.root, tag).is_none(),
+            Place::FunctionalGroups => GROUPED.contains(&tag) && find(&self.grouped, tag).is_none(),
+            Place::ScheduledStep => SCHEDULED.contains(&tag) && find(&self.scheduled, tag).is_none(),
+            Place::Elsewhere => false,
+        }
+    }
+
+    pub(super) fn take(&mut self, place: Place, tag: Tag, vr: VR, value: Vec<u8>, syntax: Syntax) {
+        let list = match place {
+            Place::Root => &mut self.root,
+            Place::ScheduledStep => &mut self.scheduled,
+            Place::FunctionalGroups | Place::Elsewhere => &mut self.grouped,
+        };
+        list.push((RawElement { tag, vr, value }, syntax));
+    }
+
+    pub(super) fn pixels(&mut self, offset: u64, length: u64, encapsulated: bool) {
+        self.pixel_data.get_or_insert(PixelData { offset, length, encapsulated });
+    }
+
+    pub(super) fn into_scan(self, meta: &Meta) -> Result<Scan, ScanError> {
+        let header = self.header(meta)?;
+        let elements = self.root.into_iter().map(|(element, _)| element).filter(|e| COPIED.contains(&e.tag)).collect();
+        Ok(Scan { header, elements })
+    }
+
+    fn header(&self, meta: &Meta) -> Result<Header, ScanError> {
+        let charset = Charset::of(self.bytes(tags::SPECIFIC_CHARACTER_SET));
+        let text = |tag| charset.decode(self.bytes(tag));
+        let floats = |tag| text::floats(self.bytes(tag));
+        let float = |tag| floats(tag).first().copied();
+        let integer = |tag| text::integer(self.bytes(tag));
+        let short = |tag| self.short(tag);
+        let signed = short(tags::PIXEL_REPRESENTATION) == Some(1);
+        let sample = |tag| short(tag).map(|bits| if signed { i64::from(bits.cast_signed()) } else { i64::from(bits) });
+        let sop_class_uid = match self.uid(tags::SOP_CLASS_UID, "SOP Class UID (0008,0016)") {
+            Err(ScanError::Missing(_)) => Ok(meta.sop_class_uid.clone()),
+            other => other,
+        }?;
+        let frame_of_reference = text::trimmed(self.bytes(tags::FRAME_OF_REFERENCE_UID));
+        Ok(Header {
+            sop_class_uid,
+            sop_instance_uid: self.uid(tags::SOP_INSTANCE_UID, "SOP Instance UID (0008,0018)")?,
+            transfer_syntax_uid: meta.transfer_syntax_uid.clone(),
+            study_instance_uid: self.uid(tags::STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")?,
+            series_instance_uid: self.uid(tags::SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")?,
+            frame_of_reference_uid: Some(frame_of_reference).filter(|uid| !uid.is_empty()),
+            modality: text(tags::MODALITY),
+            image_type: text(tags::IMAGE_TYPE).split('\\').map(|part| part.trim().to_owned()).collect(),
+            manufacturer: text(tags::MANUFACTURER),
+            model_name: text(tags::MANUFACTURER_MODEL_NAME),
+            body_part: text(tags::BODY_PART_EXAMINED),
+            study_description: text(tags::STUDY_DESCRIPTION),
+            series_description: text(tags::SERIES_DESCRIPTION),
+            study_date: text(tags::STUDY_DATE),
+            patient_name: text(tags::PATIENT_NAME),
+            patient_id: text(tags::PATIENT_ID),
+            accession_number: text(tags::ACCESSION_NUMBER),
+            series_number: integer(tags::SERIES_NUMBER),
+            acquisition_number: integer(tags::ACQUISITION_NUMBER),
+            instance_number: integer(tags::INSTANCE_NUMBER),
+            images_in_acquisition: integer(tags::IMAGES_IN_ACQUISITION),
+            number_of_series_related_instances: integer(tags::NUMBER_OF_SERIES_RELATED_INSTANCES),
+            kernel: text(tags::CONVOLUTION_KERNEL),
+            rows: short(tags::ROWS).map(u32::from).unwrap_or_default(),
+            columns: short(tags::COLUMNS).map(u32::from).unwrap_or_default(),
+            number_of_frames: integer(tags::NUMBER_OF_FRAMES).and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1),
+            samples_per_pixel: short(tags::SAMPLES_PER_PIXEL).unwrap_or(1),
+            photometric: text(tags::PHOTOMETRIC_INTERPRETATION),
+            bits_allocated: short(tags::BITS_ALLOCATED).unwrap_or_default(),
+            bits_stored: short(tags::BITS_STORED).unwrap_or_default(),
+            high_bit: short(tags::HIGH_BIT),
+            pixel_representation: short(tags::PIXEL_REPRESENTATION).unwrap_or_default(),
+            pixel_padding_value: sample(tags::PIXEL_PADDING_VALUE),
+            pixel_padding_range_limit: sample(tags::PIXEL_PADDING_RANGE_LIMIT),
+            rescale_slope: float(tags::RESCALE_SLOPE),
+            rescale_intercept: float(tags::RESCALE_INTERCEPT),
+            image_position: floats(tags::IMAGE_POSITION_PATIENT).try_into().ok(),
+            image_orientation: floats(tags::IMAGE_ORIENTATION_PATIENT).try_into().ok(),
+            pixel_spacing: floats(tags::PIXEL_SPACING).try_into().ok(),
+            slice_thickness: float(tags::SLICE_THICKNESS),
+            gantry_tilt: float(tags::GANTRY_DETECTOR_TILT),
+            pixel_data: self.pixel_data,
+        })
+    }
+
+    fn uid(&self, tag: Tag, what: &'static str) -> Result<String, ScanError> {
+        match text::trimmed(self.bytes(tag)) {
+            uid if uid.is_empty() => Err(ScanError::Missing(what)),
+            uid if uid.len() > LONGEST_UID => Err(ScanError::TooLong { what, limit: LONGEST_UID }),
+            uid => Ok(uid),
+        }
+    }
+
+    /// Empty when it was not met there.
+    pub(super) fn raw(&self, place: Place, tag: Tag) -> &[u8] {
+        let list = if place == Place::ScheduledStep { &self.scheduled } else { &self.root };
+        find(list, tag).map_or(&[], |(element, _)| &element.value)
+    }
+
+    fn bytes(&self, tag: Tag) -> &[u8] {
+        self.found(tag).map_or(&[], |(element, _)| &element.value)
+    }
+
+    fn found(&self, tag: Tag) -> Option<&(RawElement, Syntax)> {
+        find(&self.root, tag).or_else(|| find(&self.grouped, tag))
+    }
+
+    /// The first value of US or SS as its bits.
+    fn short(&self, tag: Tag) -> Option<u16> {
+        let (element, syntax) = self.found(tag)?;
+        Some(syntax.u16([*element.value.first()?, *element.value.get(1)?]))
+    }
+}
+
+fn find(list: &[(RawElement, Syntax)], tag: Tag) -> Option<&(RawElement, Syntax)> {
+    list.iter().find(|(element, _)| element.tag == tag)
+}

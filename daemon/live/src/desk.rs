@@ -1,0 +1,272 @@
+//! Where the threads of the live path meet: what is known now, and what of it is published. Each call is short and waits
+//! for nothing but another short call.
+
+pub mod budget;
+pub mod session;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dicom::patient::Patient;
+use hal::capture::{Description, Frame};
+use hal::clock::Clock;
+use tokio::sync::watch;
+
+use crate::desk::budget::{Budget, Stage as Measured};
+use crate::desk::session::{Event, State, Step};
+use crate::exam::{Done, Exams};
+use crate::view::{By, MadeBy, Overlay, Picture, Stats, Status};
+
+/// How often statistics are published, by the clock.
+const STATS_EVERY: Duration = Duration::from_secs(1);
+
+/// The senders of a view.
+#[derive(Debug)]
+pub struct Outlets {
+    pub pictures: watch::Sender<Option<Arc<Picture>>>,
+    pub overlay: watch::Sender<Arc<Overlay>>,
+    pub status: watch::Sender<Arc<Status>>,
+    pub stats: watch::Sender<Arc<Stats>>,
+}
+
+/// What infer knows of the model that is loaded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Model {
+    /// `us-breast 0.1.0`; empty without one.
+    pub name: String,
+    pub mark: Option<String>,
+    pub made_by: Option<MadeBy>,
+}
+
+#[derive(Debug)]
+pub struct Desk {
+    clock: Arc<dyn Clock>,
+    out: Outlets,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    state: State,
+    exams: Exams,
+    /// Rises with each exam: lesions are numbered anew.
+    exam_number: u64,
+    device: Option<Description>,
+    profile: String,
+    model: Model,
+    size: [usize; 2],
+    budget: Budget,
+    pictures: u64,
+    lost: u64,
+    inferred: u64,
+    /// Of the picture that came last.
+    sequence: Option<u64>,
+    /// When the model's run began that goes on.
+    running_since: Option<Duration>,
+    stats_at: Duration,
+}
+
+impl Desk {
+    pub fn new(clock: Arc<dyn Clock>, out: Outlets) -> Self {
+        let desk = Self { clock, out, now: Mutex::default() };
+        desk.publish(&desk.lock());
+        desk
+    }
+
+    /// A picture came: it goes to the page at once, unless that is frozen.
+    pub fn picture(&self, frame: Frame, device: Option<Description>) -> Arc<Picture> {
+        let picture = Arc::new(Picture { sequence: frame.sequence, captured: frame.timestamp, frame });
+        let mut now = self.lock();
+        let size = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
+        // The first one of an exam cannot tell what was lost before it.
+        now.lost += now.sequence.map_or(0, |last| picture.frame.dropped_since(last));
+        now.sequence = Some(picture.sequence);
+        if now.device != device {
+            now.device = device;
+        }
+        now.size = size;
+        let _ = now.state.on(Event::Picture);
+        if now.state.shows_pictures() {
+            self.out.pictures.send_replace(Some(picture.clone()));
+            now.pictures += 1;
+            let took = self.clock.now().saturating_sub(picture.captured);
+            now.budget.add(Measured::Present, took);
+        }
+        self.publish(&now);
+        self.publish_stats(&mut now, false);
+        picture
+    }
+
+    /// Something happened to the device, or to the model.
+    pub fn happened(&self, event: Event) {
+        let mut now = self.lock();
+        if now.state.on(event) != Ok(Step::Changed) {
+            return;
+        }
+        if !matches!(now.state, State::Ready) {
+            // No outline may stay on pictures that it was not made from. A frozen page keeps its own.
+            if !matches!(now.state, State::Frozen { .. } | State::Still) {
+                self.clear_overlay();
+            }
+            if matches!(now.state, State::Dark { .. } | State::Broken { .. }) {
+                self.out.pictures.send_replace(None);
+            }
+        }
+        match &now.state {
+            State::Blind { reason } | State::Broken { reason } => tracing::warn!(reason, "live: {}", now.state.words()),
+            state => tracing::info!("live: {}", state.words()),
+        }
+        self.publish(&now);
+    }
+
+    fn clear_overlay(&self) {
+        self.out.overlay.send_if_modified(|overlay| {
+            let any = !overlay.lesions.is_empty();
+            if any {
+                *overlay = Arc::new(Overlay { sequence: overlay.sequence, ..Overlay::default() });
+            }
+            any
+        });
+    }
+
+    /// The model's run begins, or has ended.
+    pub fn running(&self, since: Option<Duration>) {
+        self.lock().running_since = since;
+    }
+
+    /// For how long the model's run has gone on.
+    pub fn run_lasts(&self) -> Option<Duration> {
+        let since = self.lock().running_since?;
+        Some(self.clock.now().saturating_sub(since))
+    }
+
+    /// An overlay that is in time.
+    pub fn overlay(&self, overlay: Overlay, captured: Duration) {
+        let mut now = self.lock();
+        if matches!(now.state, State::Blind { .. } | State::Ready) {
+            let took = self.clock.now().saturating_sub(captured);
+            now.budget.add(Measured::Overlay, took);
+            self.out.overlay.send_replace(Arc::new(overlay));
+            let _ = now.state.on(Event::Answer);
+            self.publish(&now);
+        }
+    }
+
+    pub fn took(&self, stage: Measured, span: Duration) {
+        let mut now = self.lock();
+        now.budget.add(stage, span);
+        if stage == Measured::Infer {
+            now.inferred += 1;
+        }
+    }
+
+    /// The profile for the pictures that come now; empty for none.
+    pub fn profile(&self, name: &str) {
+        let mut now = self.lock();
+        if now.profile != name {
+            now.profile = name.to_owned();
+            self.publish(&now);
+        }
+    }
+
+    pub fn model(&self, model: Model) {
+        let mut now = self.lock();
+        if now.model != model {
+            now.model = model;
+            self.publish(&now);
+        }
+    }
+
+    pub fn exam_number(&self) -> u64 {
+        self.lock().exam_number
+    }
+
+    /// # Errors
+    /// In words, when another patient's exam runs or the patient is not identified.
+    pub fn start_exam(&self, patient: Patient, utc: &str, study_uid: &str) -> Result<String, String> {
+        let mut now = self.lock();
+        let done = now.exams.start(patient, utc, study_uid)?;
+        Ok(self.turned(&mut now, done))
+    }
+
+    pub fn stop_exam(&self) -> String {
+        let mut now = self.lock();
+        let done = now.exams.stop();
+        self.turned(&mut now, done)
+    }
+
+    /// An exam that has begun or ended begins the statistics and the numbers of lesions anew.
+    fn turned(&self, now: &mut Now, done: Done) -> String {
+        if matches!(done, Done::Changed(_)) {
+            now.exam_number += 1;
+            self.publish_stats(now, true);
+            (now.budget, now.pictures, now.lost, now.inferred) = (Budget::default(), 0, 0, 0);
+            self.publish(now);
+        }
+        if matches!(done, Done::Bound(_)) {
+            self.publish(now);
+        }
+        done.words()
+    }
+
+    /// # Errors
+    /// When no exam runs.
+    pub fn mark(&self) -> Result<String, String> {
+        let mut now = self.lock();
+        let done = now.exams.mark()?;
+        self.publish(&now);
+        Ok(done.words())
+    }
+
+    /// Freezes the page, or lets it go.
+    ///
+    /// # Errors
+    /// When there is nothing to freeze.
+    pub fn freeze(&self, on: bool, by: By) -> Result<String, String> {
+        let mut now = self.lock();
+        let step = now.state.on(if on { Event::Freeze(by) } else { Event::Thaw }).map_err(|error| error.to_string())?;
+        if !on && step == Step::Changed {
+            self.clear_overlay();
+        }
+        self.publish(&now);
+        let (done, already) =
+            if on { ("frozen", "already frozen") } else { ("live again", "the picture is live already") };
+        Ok(if step == Step::Changed { done } else { already }.to_owned())
+    }
+
+    fn publish(&self, now: &Now) {
+        let device = now.device.as_ref();
+        let status = Status {
+            sign: now.state.sign(),
+            source: device.map(|device| device.name.clone()).unwrap_or_default(),
+            profile: now.profile.clone(),
+            model: now.model.name.clone(),
+            made_by: now.model.made_by.clone(),
+            mark: now.model.mark.clone(),
+            simulated: device.is_some_and(|device| device.simulated),
+            size: now.size,
+            exam: now.exams.current().cloned(),
+        };
+        self.out.status.send_if_modified(|old| {
+            let news = **old != status;
+            if news {
+                *old = Arc::new(status);
+            }
+            news
+        });
+    }
+
+    fn publish_stats(&self, now: &mut Now, at_once: bool) {
+        let time = self.clock.now();
+        if at_once || time.saturating_sub(now.stats_at) >= STATS_EVERY {
+            now.stats_at = time;
+            let stages = now.budget.stages();
+            let stats = Stats { pictures: now.pictures, lost: now.lost, inferred: now.inferred, stages };
+            self.out.stats.send_replace(Arc::new(stats));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

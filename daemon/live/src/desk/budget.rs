@@ -1,0 +1,153 @@
+//! How long each stage takes: counted always, in constant memory, without waiting for anything.
+
+use std::time::Duration;
+
+use crate::view::Latency;
+
+/// Steps of each power of two: a value is known to 1/64 of itself.
+const STEPS: u64 = 64;
+/// 2^32 us are more than an hour.
+const MOST: u64 = 1 << 32;
+const BUCKETS: usize = (25 * STEPS + 2 * STEPS) as usize;
+
+/// Durations by microseconds, in buckets that grow with the value.
+#[derive(Debug, Clone)]
+pub struct Histogram {
+    counts: Vec<u64>,
+    count: u64,
+    /// Exact, us.
+    max: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { counts: vec![0; BUCKETS], count: 0, max: 0 }
+    }
+}
+
+impl Histogram {
+    pub fn add(&mut self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(MOST).min(MOST - 1);
+        if let Some(count) = self.counts.get_mut(bucket(micros)) {
+            *count += 1;
+        }
+        self.count += 1;
+        self.max = self.max.max(micros);
+    }
+
+    /// The value that `share` (0 to 1) of all do not exceed, us; never less than the true one, at most 1/64 more.
+    fn quantile(&self, share: f64) -> u64 {
+        let rank = ((share * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
+        let mut passed = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            passed += count;
+            if passed >= rank {
+                return last(index).min(self.max);
+            }
+        }
+        self.max
+    }
+
+    pub fn latency(&self) -> Latency {
+        if self.count == 0 {
+            return Latency::default();
+        }
+        let ms = |micros: u64| micros as f64 / 1000.0;
+        let at = |share| ms(self.quantile(share));
+        Latency { count: self.count, p50: at(0.5), p99: at(0.99), p999: at(0.999), max: ms(self.max) }
+    }
+}
+
+/// Values below 128 have a bucket each; each further power of two has 64.
+fn bucket(micros: u64) -> usize {
+    let power = (63 - (micros | 1).leading_zeros() as u64).saturating_sub(6);
+    (STEPS * power + (micros >> power)) as usize
+}
+
+/// The largest value of a bucket.
+fn last(index: usize) -> u64 {
+    let index = index as u64;
+    let power = (index / STEPS).saturating_sub(1);
+    let step = index - STEPS * power;
+    ((step + 1) << power) - 1
+}
+
+/// What is measured, in the order in which a picture passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// From capture to the page.
+    Present,
+    Roi,
+    Infer,
+    Track,
+    /// From capture to the overlay.
+    Overlay,
+}
+
+impl Stage {
+    pub const ALL: [Self; 5] = [Self::Present, Self::Roi, Self::Infer, Self::Track, Self::Overlay];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Roi => "roi",
+            Self::Infer => "infer",
+            Self::Track => "track",
+            Self::Overlay => "overlay",
+        }
+    }
+}
+
+/// One histogram for each stage.
+#[derive(Debug, Clone, Default)]
+pub struct Budget([Histogram; Stage::ALL.len()]);
+
+impl Budget {
+    pub fn add(&mut self, stage: Stage, took: Duration) {
+        self.0[stage as usize].add(took);
+    }
+
+    pub fn stages(&self) -> Vec<(String, Latency)> {
+        Stage::ALL.iter().map(|stage| (stage.name().to_owned(), self.0[*stage as usize].latency())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+
+    #[test]
+    fn buckets_follow_one_another_without_gap() {
+        let mut expected = 0;
+        for index in 0..BUCKETS {
+            assert_eq!(bucket(expected), index, "first of {index}");
+            assert_eq!(bucket(last(index)), index, "last of {index}");
+            expected = last(index) + 1;
+        }
+        assert_eq!(expected, MOST);
+    }
+
+    #[test]
+    fn nothing_measured_is_zero_and_the_absurd_is_the_largest() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.latency(), Latency::default());
+        histogram.add(Duration::MAX);
+        assert_eq!(histogram.latency().count, 1);
+        assert!(histogram.latency().max > 4_000_000.0);
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_those_of_the_sorted_values(mut values in prop::collection::vec(any::<u32>(), 1..400), share in 0.0f64..=1.0) {
+            let mut histogram = Histogram::default();
+            values.iter().for_each(|v| histogram.add(Duration::from_micros((*v).into())));
+            values.sort_unstable();
+            let rank = ((share * values.len() as f64).ceil() as usize).clamp(1, values.len());
+            let (want, have) = (u64::from(values[rank - 1]), histogram.quantile(share));
+            prop_assert!(have >= want && have <= want + want / 64 + 1, "{} {}", have, want);
+            prop_assert_eq!(histogram.quantile(1.0), u64::from(values[values.len() - 1]));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What the sign says, and what may happen to it. Pure.
+
+use crate::view::{By, Sign};
+
+/// The state of the live path while a device is configured.
+///
+/// Rows are states, columns events; `=` stays as it is, `-` is not allowed.
+///
+/// ```text
+///          Picture  Answer  Trouble  Still  Moved  Freeze  Thaw   Lost   Fault
+/// Dark     Blind    =       =        =      =      -       =      = (1)  Broken
+/// Broken   Blind    =       =        =      =      -       =      Dark   = (1)
+/// Blind    =        Ready   = (1)    Still  =      Frozen  =      Dark   Broken
+/// Ready    =        =       Blind    Still  =      Frozen  =      Dark   Broken
+/// Still    =        =       =        =      Blind  Frozen  =      Dark   Broken
+/// Frozen   =        =       =        =      =      =       Blind  Dark   Broken
+///
+/// (1) another reason replaces the old one.
+/// ```
+///
+/// A lost signal ends a freeze: what comes after it is live. After every return to pictures the state is Blind until the
+/// model has answered, so what is wrong with the model need not be remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// No pictures come.
+    Dark { reason: String },
+    /// The device refuses.
+    Broken { reason: String },
+    /// Pictures without overlay.
+    Blind { reason: String },
+    /// Pictures and overlay.
+    Ready,
+    /// The scanner's picture stands still.
+    Still,
+    /// The user froze the page, from there or by command.
+    Frozen { by: By },
+}
+
+/// What may happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A picture came.
+    Picture,
+    /// The model answered in time.
+    Answer,
+    /// There is no model, or it is slow, crashed or answered nonsense.
+    Trouble(String),
+    /// The scanner's picture stands still, or moves again.
+    Still,
+    Moved,
+    /// The user froze the page, or lets it go.
+    Freeze(By),
+    Thaw,
+    /// No pictures come, and why.
+    Lost(String),
+    /// The device refuses, and why.
+    Fault(String),
+}
+
+/// What an event did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Changed,
+    Unchanged,
+}
+
+/// An event that cannot happen in that state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not while {0}")]
+pub struct IllegalTransition(pub &'static str);
+
+/// Why there is no overlay before the model has answered.
+const NOT_YET: &str = "the model has not answered yet";
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Dark { reason: "no picture has come yet".into() }
+    }
+}
+
+impl State {
+    /// What is true then, in words.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Dark { .. } => "there is no signal",
+            Self::Broken { .. } => "the device does not work",
+            Self::Blind { .. } => "there is no overlay",
+            Self::Ready => "all is ready",
+            Self::Still => "the scanner's picture is frozen",
+            Self::Frozen { .. } => "the picture is frozen",
+        }
+    }
+
+    pub fn sign(&self) -> Sign {
+        match self {
+            Self::Dark { reason } => Sign::NoSignal { reason: reason.clone() },
+            Self::Broken { reason } => Sign::Failed { reason: reason.clone() },
+            Self::Blind { reason } => Sign::NoOverlay { reason: reason.clone() },
+            Self::Ready => Sign::Ready,
+            Self::Still => Sign::Paused { reason: "the scanner's picture is frozen".into() },
+            Self::Frozen { by } => Sign::Paused { reason: format!("frozen by the user, {}", by.words()) },
+        }
+    }
+
+    /// Whether new pictures go to the page.
+    pub fn shows_pictures(&self) -> bool {
+        matches!(self, Self::Blind { .. } | Self::Ready | Self::Still)
+    }
+
+    /// Lets `event` happen.
+    ///
+    /// # Errors
+    /// When it is not allowed here; the state stays.
+    pub fn on(&mut self, event: Event) -> Result<Step, IllegalTransition> {
+        let blind = || Self::Blind { reason: NOT_YET.into() };
+        let next = match (&*self, event) {
+            (_, Event::Lost(reason)) => Self::Dark { reason },
+            (_, Event::Fault(reason)) => Self::Broken { reason },
+            (Self::Dark { .. } | Self::Broken { .. }, Event::Picture) => blind(),
+            (Self::Dark { .. } | Self::Broken { .. }, Event::Freeze(_)) => return Err(IllegalTransition(self.words())),
+            (Self::Blind { .. }, Event::Answer) => Self::Ready,
+            (Self::Blind { .. } | Self::Ready, Event::Trouble(reason)) => Self::Blind { reason },
+            (Self::Blind { .. } | Self::Ready, Event::Still) => Self::Still,
+            (Self::Still, Event::Moved) | (Self::Frozen { .. }, Event::Thaw) => blind(),
+            // Whoever was first.
+            (Self::Blind { .. } | Self::Ready | Self::Still, Event::Freeze(by)) => Self::Frozen { by },
+            (same, _) => same.clone(),
+        };
+        if next == *self {
+            return Ok(Step::Unchanged);
+        }
+        *self = next;
+        Ok(Step::Changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHY: &str = "why";
+
+    fn states() -> [State; 6] {
+        let reason = || WHY.to_owned();
+        [
+            State::Dark { reason: reason() },
+            State::Broken { reason: reason() },
+            State::Blind { reason: reason() },
+            State::Ready,
+            State::Still,
+            State::Frozen { by: By::Page },
+        ]
+    }
+
+    fn events() -> [Event; 9] {
+        let reason = || WHY.to_owned();
+        [
+            Event::Picture,
+            Event::Answer,
+            Event::Trouble(reason()),
+            Event::Still,
+            Event::Moved,
+            Event::Freeze(By::Page),
+            Event::Thaw,
+            Event::Lost(reason()),
+            Event::Fault(reason()),
+        ]
+    }
+
+    /// The table of the documentation, as it stands there.
+    const TABLE: &str = "
+        Dark     Blind    =       =        =      =      -       =      =      Broken
+        Broken   Blind    =       =        =      =      -       =      Dark   =
+        Blind    =        Ready   =        Still  =      Frozen  =      Dark   Broken
+        Ready    =        =       Blind    Still  =      Frozen  =      Dark   Broken
+        Still    =        =       =        =      Blind  Frozen  =      Dark   Broken
+        Frozen   =        =       =        =      =      =       Blind  Dark   Broken";
+
+    #[test]
+    fn every_event_in_every_state_does_what_the_table_says() {
+        let mut visited = 0;
+        for (line, state) in TABLE.trim().lines().zip(states()) {
+            let mut cells = line.split_whitespace();
+            let name = cells.next().unwrap();
+            assert!(format!("{state:?}").starts_with(name), "{name} {state:?}");
+            for (cell, event) in cells.zip(events()) {
+                visited += 1;
+                let mut after = state.clone();
+                let step = after.on(event.clone());
+                match cell {
+                    "-" => {
+                        assert_eq!(step, Err(IllegalTransition(state.words())), "{name} {event:?}");
+                        assert_eq!(after, state);
+                    }
+                    "=" => assert_eq!((step, &after), (Ok(Step::Unchanged), &state), "{name} {event:?}"),
+                    cell => {
+                        assert_eq!(step, Ok(Step::Changed), "{name} {event:?}");
+                        assert!(format!("{after:?}").starts_with(cell), "{name} {event:?} {after:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(visited, 54);
+    }
+
+    #[test]
+    fn the_table_of_the_documentation_is_the_one_that_is_tested() {
+        let source = include_str!("session.rs");
+        for line in TABLE.trim().lines() {
+            let row: Vec<_> = line.split_whitespace().collect();
+            let documented = source
+                .lines()
+                .filter_map(|l| l.strip_prefix("/// "))
+                .any(|l| l.replace("= (1)", "=").split_whitespace().eq(row.iter().copied()));
+            assert!(documented, "{line}");
+        }
+    }
+
+    #[test]
+    fn another_reason_is_news() {
+        for (mut state, event) in [
+            (states()[0].clone(), Event::Lost("other".into())),
+            (states()[1].clone(), Event::Fault("other".into())),
+            (states()[2].clone(), Event::Trouble("other".into())),
+        ] {
+            assert_eq!(state.on(event), Ok(Step::Changed));
+            assert!(format!("{:?}", state.sign()).contains("other"));
+        }
+    }
+
+    #[test]
+    fn the_sign_says_who_froze_the_picture() {
+        for (by, words) in [(By::Page, "frozen by the user, on the page"), (By::Bus, "frozen by the user, by command")]
+        {
+            let mut state = State::Ready;
+            state.on(Event::Freeze(by)).unwrap();
+            assert_eq!(state.on(Event::Freeze(By::Page)), Ok(Step::Unchanged), "whoever was first");
+            assert_eq!(state.sign(), Sign::Paused { reason: words.into() });
+        }
+        assert_eq!(State::Still.sign(), Sign::Paused { reason: "the scanner's picture is frozen".into() });
+    }
+
+    #[test]
+    fn pictures_go_to_the_page_unless_it_is_frozen_or_none_come() {
+        let shown = states().map(|state| state.shows_pictures());
+        assert_eq!(shown, [false, false, true, true, true, false]);
+    }
+}

@@ -1,0 +1,199 @@
+//! The exam that runs: whose it is, since when, what was marked. Pure; `record` keeps what it shows.
+//!
+//! The wrong-patient guard: one exam belongs to one patient. Another one can begin only when the first has ended, and the
+//! same number with another name or birth date is taken for a mistake, not for the same patient. An exam that began of itself
+//! belongs to nobody: it is given to one patient, once, and stays the same exam.
+
+pub mod auto;
+pub mod identity;
+
+use dicom::patient::Patient;
+
+use crate::exam::identity::{is_nobody, same_name};
+use crate::view::Exam;
+
+/// The one exam, or none.
+#[derive(Debug, Clone, Default)]
+pub struct Exams {
+    current: Option<Exam>,
+}
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    Changed(String),
+    /// The exam that runs goes on, and is known to be this patient's from now on.
+    Bound(String),
+    Already(String),
+}
+
+impl Done {
+    pub fn words(self) -> String {
+        match self {
+            Self::Changed(words) | Self::Bound(words) | Self::Already(words) => words,
+        }
+    }
+}
+
+impl Exams {
+    pub fn current(&self) -> Option<&Exam> {
+        self.current.as_ref()
+    }
+
+    /// Begins an exam. `started_utc` is RFC 3339, `study_uid` a new UID; both are used only when one begins.
+    ///
+    /// # Errors
+    /// In words: when the patient is not identified, another one's exam runs, or the same number is given with other facts.
+    pub fn start(&mut self, patient: Patient, started_utc: &str, study_uid: &str) -> Result<Done, String> {
+        let patient = trimmed(patient);
+        check(&patient)?;
+        if let Some(exam) = &mut self.current {
+            if is_nobody(&exam.patient) && !is_nobody(&patient) {
+                exam.patient = patient;
+                return Ok(Done::Bound("the exam that runs is this patient's from now on".into()));
+            }
+            return guard(&exam.patient, &patient).map(|()| Done::Already("the exam of this patient runs".into()));
+        }
+        let exam = Exam { study_uid: study_uid.into(), patient, started_utc: started_utc.into(), marks: 0 };
+        self.current = Some(exam);
+        Ok(Done::Changed("the exam has begun".into()))
+    }
+
+    pub fn stop(&mut self) -> Done {
+        match self.current.take() {
+            Some(_) => Done::Changed("the exam has ended".into()),
+            None => Done::Already("no exam runs".into()),
+        }
+    }
+
+    /// Keeps this moment.
+    ///
+    /// # Errors
+    /// When no exam runs.
+    pub fn mark(&mut self) -> Result<Done, String> {
+        let exam = self.current.as_mut().ok_or("no exam runs: start one first")?;
+        exam.marks += 1;
+        Ok(Done::Changed(format!("marked, {} in this exam", exam.marks)))
+    }
+}
+
+fn trimmed(patient: Patient) -> Patient {
+    let of = |text: String| text.trim().to_owned();
+    let Patient { id, name, birth_date, accession_number } = patient;
+    Patient { id: of(id), name: of(name), birth_date: of(birth_date), accession_number: of(accession_number) }
+}
+
+/// What DICOM can carry: PS3.5 6.2, VR LO (64 characters), PN (64 a group), DA (8 digits), SH (16).
+fn check(patient: &Patient) -> Result<(), String> {
+    if patient.id.is_empty() || patient.name.is_empty() {
+        return Err("the patient needs a number and a name".into());
+    }
+    let fields =
+        [("number", &patient.id, 64), ("name", &patient.name, 64), ("accession number", &patient.accession_number, 16)];
+    for (what, text, most) in fields {
+        // A name may be written in three ways, PS3.5 6.2.1.
+        let groups = if what == "name" { 3 } else { 1 };
+        if text.splitn(groups, '=').any(|group| group.chars().count() > most) {
+            return Err(format!("the {what} has more than {most} characters"));
+        }
+        if text.chars().any(|c| c == '\\' || c.is_control()) {
+            return Err(format!("the {what} has a backslash or a control character"));
+        }
+    }
+    let date = &patient.birth_date;
+    let digits = date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit());
+    if date.is_empty() || digits { Ok(()) } else { Err("the birth date is not YYYYMMDD".into()) }
+}
+
+fn guard(bound: &Patient, given: &Patient) -> Result<(), String> {
+    if bound.id != given.id {
+        return Err("the exam of another patient runs: stop it first".into());
+    }
+    if !same_name(&bound.name, &given.name) {
+        return Err("the exam that runs has this number with another name: is this the right patient?".into());
+    }
+    let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
+    if differ(&bound.birth_date, &given.birth_date) {
+        return Err("the exam that runs has this number with another birth date: is this the right patient?".into());
+    }
+    if differ(&bound.accession_number, &given.accession_number) {
+        return Err("the exam that runs has another accession number: stop it first".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patient(id: &str, name: &str, birth_date: &str) -> Patient {
+        Patient { id: id.into(), name: name.into(), birth_date: birth_date.into(), accession_number: String::new() }
+    }
+
+    fn start(exams: &mut Exams, patient: Patient) -> Result<Done, String> {
+        exams.start(patient, "2026-01-01T10:00:00Z", "2.25.1")
+    }
+
+    #[test]
+    fn asking_twice_is_harmless() {
+        let mut exams = Exams::default();
+        assert!(matches!(exams.stop(), Done::Already(_)));
+        let eva = || patient("7", "PHANTOM^EVA", "19700101");
+        assert!(matches!(start(&mut exams, eva()), Ok(Done::Changed(_))));
+        assert!(matches!(start(&mut exams, eva()), Ok(Done::Already(_))));
+        assert!(matches!(start(&mut exams, patient(" 7 ", "phantom^eva", "")), Ok(Done::Already(_))));
+        exams.mark().unwrap();
+        exams.mark().unwrap();
+        assert_eq!(exams.current().map(|exam| exam.marks), Some(2));
+        assert!(matches!(exams.stop(), Done::Changed(_)));
+        assert!(exams.mark().is_err() && exams.current().is_none());
+    }
+
+    #[test]
+    fn another_patient_is_refused_while_an_exam_runs() {
+        let mut exams = Exams::default();
+        start(&mut exams, patient("7", "PHANTOM^EVA", "19700101")).unwrap();
+        for (other, word) in [
+            (patient("8", "PHANTOM^EVA", "19700101"), "another patient"),
+            (patient("7", "PHANTOM^ADA", "19700101"), "another name"),
+            (patient("7", "PHANTOM^EVA", "19700102"), "another birth date"),
+        ] {
+            let error = start(&mut exams, other).unwrap_err();
+            assert!(error.contains(word), "{error}");
+            assert_eq!(exams.current().unwrap().patient.name, "PHANTOM^EVA", "nothing changed");
+        }
+    }
+
+    #[test]
+    fn an_exam_of_nobody_is_given_to_one_patient_and_stays_the_same_exam() {
+        let mut exams = Exams::default();
+        let nobody = || crate::exam::identity::nobody("2026-01-31T09:30:00Z");
+        assert!(matches!(start(&mut exams, nobody()), Ok(Done::Changed(_))));
+        exams.mark().unwrap();
+        assert!(matches!(start(&mut exams, nobody()), Ok(Done::Already(_))));
+        assert!(start(&mut exams, patient("", "PHANTOM^EVA", "")).is_err(), "not to another nobody");
+        let eva = || patient("7", "PHANTOM^EVA", "19700101");
+        let done = exams.start(eva(), "2026-01-31T10:00:00Z", "2.25.2");
+        assert!(matches!(done, Ok(Done::Bound(_))), "{done:?}");
+        let exam = exams.current().unwrap();
+        assert_eq!((&exam.patient, exam.study_uid.as_str(), exam.marks), (&eva(), "2.25.1", 1));
+        assert_eq!(exam.started_utc, "2026-01-01T10:00:00Z");
+        assert!(start(&mut exams, patient("8", "PHANTOM^ADA", "")).unwrap_err().contains("another patient"));
+        assert!(start(&mut exams, nobody()).unwrap_err().contains("another patient"), "nor to nobody again");
+        assert!(matches!(start(&mut exams, eva()), Ok(Done::Already(_))));
+    }
+
+    #[test]
+    fn a_patient_without_number_or_name_is_nobody() {
+        for (nobody, word) in [
+            (patient("", "PHANTOM^EVA", ""), "number"),
+            (patient("7", " ", ""), "name"),
+            (patient("7", "A\\B", ""), "backslash"),
+            (patient("7", "EVA", "1970"), "YYYYMMDD"),
+            (patient(&"7".repeat(65), "EVA", ""), "64"),
+        ] {
+            let error = start(&mut Exams::default(), nobody).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

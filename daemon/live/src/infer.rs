@@ -1,0 +1,214 @@
+//! The model's side: the newest picture, its sector, the network, lesions over time. On a thread of its own; whatever goes
+//! wrong here ends as a sign and is tried again, and the pictures go on.
+
+mod backoff;
+mod still;
+pub mod supply;
+mod eye;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hal::clock::Clock;
+use hal::urgency::Precedence;
+
+use self::eye::Eye;
+use crate::desk::budget::Stage;
+use crate::desk::session::Event;
+use crate::desk::{Desk, Model};
+use crate::infer::backoff::Backoff;
+use crate::infer::supply::{Ready, Supply};
+use crate::screen::profile::{Profile, Profiles};
+use crate::source::newest::Newest;
+use crate::track::Tracker;
+use crate::view::{Overlay, Picture};
+
+/// So many late answers in a row are a slow model; one is a hiccup.
+const LATE: u32 = 3;
+/// How often it is asked whether another package was activated.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub struct Infer {
+    pub desk: Arc<Desk>,
+    pub newest: Newest<Arc<Picture>>,
+    pub clock: Arc<dyn Clock>,
+    pub supply: Box<dyn Supply>,
+    pub profiles: Profiles,
+    pub precedence: Precedence,
+    /// An overlay that is older is not shown.
+    pub deadline: Duration,
+    pub state: Working,
+}
+
+/// What is carried from picture to picture.
+#[derive(Debug, Default)]
+pub struct Working {
+    loaded: Option<Ready>,
+    /// For the model that is loaded and the screen that is shown.
+    eye: Option<Eye>,
+    tracker: Tracker,
+    exam_number: u64,
+    chosen: Option<Chosen>,
+    backoff: Backoff,
+    /// What went wrong last.
+    reason: String,
+    late: u32,
+    looked_at: Duration,
+}
+
+/// For screens of one size: the profile, or why there is none.
+#[derive(Debug)]
+struct Chosen {
+    screen: [usize; 2],
+    profile: Result<Arc<Profile>, String>,
+}
+
+impl Infer {
+    /// Looks at pictures until the place for them is closed.
+    pub fn run(&mut self) {
+        while let Some(picture) = self.newest.take() {
+            self.see(&picture);
+        }
+    }
+
+    /// Looks at one picture; what comes of it is on the desk.
+    pub fn see(&mut self, picture: &Picture) {
+        // A panic is a fault of the model like any other.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.look(picture)));
+        self.desk.running(None);
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => self.fault(reason),
+            Err(panic) => self.fault(format!("the model crashed: {}", hal::panic::text(panic.as_ref()))),
+        }
+    }
+
+    /// Whether a model looks at screens of this size: then each picture gets its answer.
+    pub fn is_looking(&self) -> bool {
+        self.state.eye.is_some() && self.state.loaded.is_some()
+    }
+
+    /// Pictures without overlay; the model is loaded anew after a pause.
+    fn fault(&mut self, reason: String) {
+        self.state.loaded = None;
+        self.state.eye = None;
+        self.state.backoff.failed(self.clock.now());
+        self.state.reason.clone_from(&reason);
+        self.desk.happened(Event::Trouble(reason));
+        self.desk.model(Model::default());
+    }
+
+    fn look(&mut self, picture: &Picture) -> Result<(), String> {
+        if !self.ready(picture)? {
+            return Ok(());
+        }
+        let (Some(eye), Some(ready)) = (&mut self.state.eye, &mut self.state.loaded) else { return Ok(()) };
+        let begun = self.clock.now();
+        let still = eye.take(picture)?;
+        let cut = self.clock.now();
+        self.desk.took(Stage::Roi, cut.saturating_sub(begun));
+        self.desk.happened(if still { Event::Still } else { Event::Moved });
+        if still {
+            return Ok(());
+        }
+        self.desk.running(Some(cut));
+        let claim = self.precedence.claim();
+        let map = eye.infer(ready.model.as_mut());
+        drop(claim);
+        let inferred = self.clock.now();
+        self.desk.running(None);
+        let map = map?;
+        self.desk.took(Stage::Infer, inferred.saturating_sub(cut));
+        let found = eye.lesions(&map);
+        let lesions = self.state.tracker.update(picture.sequence, picture.captured, found, eye.mm_per_pixel());
+        let now = self.clock.now();
+        self.desk.took(Stage::Track, now.saturating_sub(inferred));
+        self.state.backoff.succeeded();
+        let age = now.saturating_sub(picture.captured);
+        if age > self.deadline {
+            self.late(age);
+        } else {
+            self.state.late = 0;
+            let (age_ms, mm_per_pixel) = (age.as_secs_f64() * 1e3, eye.mm_per_pixel());
+            let overlay = Overlay { sequence: picture.sequence, age_ms, mm_per_pixel, lesions };
+            self.desk.overlay(overlay, picture.captured);
+        }
+        Ok(())
+    }
+
+    fn late(&mut self, age: Duration) {
+        self.state.late += 1;
+        if self.state.late >= LATE {
+            tracing::debug!(?age, "the overlay is late");
+            let most = self.deadline.as_millis();
+            self.desk.happened(Event::Trouble(format!("the model is slow: overlays come later than {most} ms")));
+        }
+    }
+
+    /// Whether there are a profile and a model for this picture, which are got if need be.
+    fn ready(&mut self, picture: &Picture) -> Result<bool, String> {
+        let exam = self.desk.exam_number();
+        if std::mem::replace(&mut self.state.exam_number, exam) != exam {
+            self.state.tracker = Tracker::default();
+        }
+        let profile = match self.profile(picture) {
+            Ok(profile) => profile.clone(),
+            Err(reason) => {
+                let reason = reason.clone();
+                self.desk.happened(Event::Trouble(reason));
+                return Ok(false);
+            }
+        };
+        if !self.model()? {
+            return Ok(false);
+        }
+        let (Some(ready), None) = (&mut self.state.loaded, &self.state.eye) else { return Ok(true) };
+        // The first run of a network is slow, and what came meanwhile is newer than this picture.
+        let eye = Eye::new(&ready.manifest, profile)?;
+        eye.infer(ready.model.as_mut())?;
+        self.state.eye = Some(eye);
+        Ok(false)
+    }
+
+    /// The profile for a screen of this size, or why there is none.
+    fn profile(&mut self, picture: &Picture) -> &Result<Arc<Profile>, String> {
+        let screen = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
+        if self.state.chosen.as_ref().is_none_or(|chosen| chosen.screen != screen) {
+            let profile = self.profiles.choose(screen).cloned().map(Arc::new);
+            self.desk.profile(profile.as_ref().map_or("", |profile| &profile.name));
+            (self.state.eye, self.state.tracker) = (None, Tracker::default());
+            self.state.chosen = Some(Chosen { screen, profile });
+        }
+        let none = const { &Err(String::new()) };
+        self.state.chosen.as_ref().map_or(none, |chosen| &chosen.profile)
+    }
+
+    /// Whether there is a model.
+    fn model(&mut self) -> Result<bool, String> {
+        let now = self.clock.now();
+        if now.saturating_sub(self.state.looked_at) >= LOOK_EVERY {
+            self.state.looked_at = now;
+            if self.state.loaded.as_ref().is_some_and(|loaded| self.supply.is_outdated(loaded)) {
+                tracing::info!("live: another model package is active");
+                (self.state.loaded, self.state.eye) = (None, None);
+            }
+        }
+        if self.state.loaded.is_some() {
+            return Ok(true);
+        }
+        if !self.state.backoff.due(now) {
+            self.desk.happened(Event::Trouble(self.state.reason.clone()));
+            return Ok(false);
+        }
+        if !self.state.backoff.has_failed() {
+            self.desk.happened(Event::Trouble("the model is being loaded".into()));
+        }
+        let ready = self.supply.load()?;
+        let name = format!("{} {}", ready.manifest.id, ready.manifest.version);
+        self.desk.model(Model { name, mark: ready.mark(), made_by: Some(ready.made_by()) });
+        self.state.loaded = Some(ready);
+        Ok(true)
+    }
+}

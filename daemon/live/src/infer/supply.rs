@@ -1,0 +1,46 @@
+//! Where the live path has its model from.
+
+use hal::LoadedModel;
+use models::manifest::{Clearance, Manifest};
+use report::ModelIdentity;
+
+use crate::view::MadeBy;
+
+/// A model that is ready to run.
+#[derive(Debug)]
+pub struct Ready {
+    pub manifest: Manifest,
+    /// Of the package: another one is another model.
+    pub sha256: String,
+    /// The accelerator is no real one.
+    pub simulated: bool,
+    /// `cpu, ONNX Runtime 1.32.0`.
+    pub accelerator: String,
+    pub model: Box<dyn LoadedModel>,
+}
+
+impl Ready {
+    /// Who makes what comes of it.
+    pub fn made_by(&self) -> MadeBy {
+        let (accelerator, simulated) = (self.accelerator.clone(), self.simulated);
+        MadeBy { model: ModelIdentity::new(&self.manifest, &self.sha256), accelerator, simulated }
+    }
+
+    /// What every result of it must carry.
+    pub fn mark(&self) -> Option<String> {
+        let cleared = self.manifest.clearance == Clearance::Cleared && !self.simulated;
+        (!cleared).then(|| "not for diagnosis".to_owned())
+    }
+}
+
+/// Loads the model that is to be used now.
+pub trait Supply: Send + std::fmt::Debug {
+    /// May take long: the first build of an engine takes minutes.
+    ///
+    /// # Errors
+    /// In words for the sign.
+    fn load(&mut self) -> Result<Ready, String>;
+
+    /// Whether another one is to be used by now. Asked now and then; quick.
+    fn is_outdated(&self, loaded: &Ready) -> bool;
+}

@@ -1,0 +1,174 @@
+//! THE LIVE STORY: source -> roi -> infer -> track -> overlay -> the view, from which page, bus and recording take.
+//!
+//! This file connects the stages and holds no detail.
+//!
+//! 1. `source` takes pictures from a supervised device and puts each on the view at once; the newest lies ready for
+//! 2. `infer`, which cuts the sector out (`profile` says where it is), asks the network, and gives what it found to
+//! 3. `track`, which makes lesions of it that keep their numbers; the overlay goes on the view beside the pictures.
+//! 4. `session` is the sign: ready, paused, no overlay, no signal, failed; `exam` is whose exam it is.
+//!
+//! Beside it, as users who look on: `lesson` proposes a profile, `worklist` says who is expected, `auto` begins and ends exams.
+//!
+//! The two threads meet at `desk` and nowhere else. The picture path never waits for the model path: a model that is
+//! missing, slow, crashed or talks nonsense costs the overlay, never the picture. Study work gives way (`hal::urgency`).
+//! `record` looks on like a page and keeps what was found; `study::exam` makes DICOM objects of that when the exam ends.
+
+pub mod source;
+pub mod cine;
+pub mod screen;
+pub mod infer;
+pub mod track;
+pub mod desk;
+pub mod exam;
+pub mod worklist;
+pub mod record;
+
+pub mod view;
+pub mod ask;
+pub mod jpeg;
+pub mod rehearsal;
+pub mod settings;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use custody::store::now_utc;
+use dicom::uid;
+use hal::Capture;
+use hal::capture::guard::Supervised;
+use hal::clock::Clock;
+use hal::urgency::Precedence;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::desk::session::Event;
+use crate::desk::{Desk, Outlets};
+use crate::infer::supply::Supply;
+use crate::infer::{Infer, Working};
+use crate::screen::profile::Profiles;
+use crate::source::Source;
+use crate::source::newest::Newest;
+use crate::view::{Command, Order, Stage};
+
+/// A run of the model that lasts so many deadlines is too slow, whatever comes of it.
+const PATIENCE: u32 = 3;
+/// How long a thread that crashed is left before it begins again.
+const AFTER_CRASH: Duration = Duration::from_secs(1);
+
+/// What the live path needs.
+pub struct Parts<C> {
+    pub device: Supervised<C>,
+    pub profiles: Profiles,
+    pub supply: Box<dyn Supply>,
+    pub precedence: Precedence,
+    /// The one by which the device stamps its pictures.
+    pub clock: Arc<dyn Clock>,
+    /// The oldest overlay that is shown, from capture on.
+    pub deadline: Duration,
+    /// Name of this box, for the UIDs of exams.
+    pub station: String,
+}
+
+impl<C> std::fmt::Debug for Parts<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("device", &self.device).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+/// Tells the story until shutdown.
+///
+/// # Errors
+/// When a thread cannot be started.
+pub async fn run<C: Capture + 'static>(
+    parts: Parts<C>,
+    stage: Stage,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let Stage { pictures, overlay, status, stats, mut commands, recording: _ } = stage;
+    let desk = Arc::new(Desk::new(parts.clock.clone(), Outlets { pictures, overlay, status, stats }));
+    let (newest, stop) = (Newest::default(), Arc::new(AtomicBool::new(false)));
+    let mut source = Source {
+        device: parts.device,
+        desk: desk.clone(),
+        newest: newest.clone(),
+        stop: stop.clone(),
+        patience: parts.deadline * PATIENCE,
+    };
+    let mut infer = Infer {
+        desk: desk.clone(),
+        newest: newest.clone(),
+        clock: parts.clock.clone(),
+        supply: parts.supply,
+        profiles: parts.profiles,
+        precedence: parts.precedence,
+        deadline: parts.deadline,
+        state: Working::default(),
+    };
+    let threads = [
+        kept_going("live-source", &desk, &parts.clock, &stop, hal::urgency::step_to_the_front, move || source.run())?,
+        kept_going("live-infer", &desk, &parts.clock, &stop, hal::urgency::step_forward, move || infer.run())?,
+    ];
+    loop {
+        tokio::select! {
+            command = next(&mut commands) => obey(&desk, command, &parts.station),
+            () = shutdown.cancelled() => break,
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    newest.close();
+    let ended = tokio::task::spawn_blocking(move || threads.map(JoinHandle::join)).await;
+    tracing::debug!(ended = ended.is_ok(), "live path ended");
+    Ok(())
+}
+
+/// The next command; for ever when nobody can ask any more.
+async fn next(commands: &mut mpsc::Receiver<Command>) -> Command {
+    match commands.recv().await {
+        Some(command) => command,
+        None => std::future::pending().await,
+    }
+}
+
+fn obey(desk: &Desk, command: Command, station: &str) {
+    let (reply, answer) = match command {
+        Command::StartExam(order, reply) => {
+            let utc = now_utc();
+            let Order { patient, study_uid } = order;
+            let own = || uid::from_name(&format!("live exam, {station}, {utc}, {}", patient.id));
+            let uid = study_uid.unwrap_or_else(own);
+            (reply, desk.start_exam(patient, &utc, &uid))
+        }
+        Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),
+        Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by)),
+        Command::Mark(reply) => (reply, desk.mark()),
+    };
+    // Who asked may be gone.
+    let _ = reply.send(answer);
+}
+
+/// A thread that begins again when it crashes, until the stop.
+fn kept_going(
+    name: &'static str,
+    desk: &Arc<Desk>,
+    clock: &Arc<dyn Clock>,
+    stop: &Arc<AtomicBool>,
+    urgency: fn(),
+    mut work: impl FnMut() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let (desk, clock, stop) = (desk.clone(), clock.clone(), stop.clone());
+    let thread = std::thread::Builder::new().name(name.into());
+    thread.spawn(move || {
+        urgency();
+        while catch_unwind(AssertUnwindSafe(&mut work)).is_err() && !stop.load(Ordering::Relaxed) {
+            tracing::error!(name, "a thread crashed and begins again");
+            desk.happened(Event::Fault(format!("{name} crashed; it begins again")));
+            clock.sleep(AFTER_CRASH);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,397 @@
+//! Records the exam that runs: takes pictures, overlay and exam from the view, like any page, and waits for nothing.
+//!
+//! ```text
+//! exams/<series>/journal.jsonl   whose exam, what was found best where, marks, figures     (record/journal)
+//! exams/<series>/00000012.pic    about a second of pictures as JPEG                        (record/pictures)
+//! ```
+//!
+//! Of the pictures the last minutes are kept, and the seconds around each finding and mark (record/ring). An exam that
+//! ends becomes a job (record/hand_over), which makes DICOM objects of it (`analyze/exam`). A kill costs the picture
+//! that was being written; a power cut at most the last second: files are brought to the disk once a second.
+//!
+//! A recorder that is slower than the scanner misses pictures and counts them; one that cannot write says so, and the
+//! pictures go on.
+
+mod files;
+pub mod journal;
+pub mod pictures;
+pub mod ring;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use custody::FreeBytes;
+use custody::store::now_utc;
+use models::task::us_breast::lesion::Lesion;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::files::{Files, Syncer};
+use self::journal::{Begun, Entry, Moment, Scene, Seen, Story};
+use self::pictures::Head;
+use self::ring::{Ring, Window};
+use crate::jpeg::Compressor;
+use crate::screen::profile::{Area, Profile, Profiles};
+use crate::settings;
+use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Stats, Status, View};
+
+/// How long the pictures of one file last, and how much a power cut costs at most.
+const PART: Duration = Duration::from_secs(1);
+/// How often the figures are noted.
+const STATS_EVERY: Duration = Duration::from_secs(10);
+/// After a failure it is tried again so much later.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A better picture of a lesion is better by so much, or it is not noted.
+const BETTER: f32 = 1.05;
+/// Pictures of which it is known that they were recorded: an overlay is not older.
+const REMEMBERED: usize = 64;
+
+/// Takes over the folder of a recording that has ended. Called on the recorder's thread; may block.
+pub trait HandOver: Send + Sync {
+    fn hand_over(&self, recording: &Path);
+}
+
+/// What the recorder needs.
+pub struct Parts {
+    pub settings: settings::Record,
+    /// `exams` below the spool.
+    pub directory: PathBuf,
+    pub profiles: Profiles,
+    /// Where recordings lie.
+    pub free: FreeBytes,
+    /// Recording stops where less stays free.
+    pub min_free_bytes: u64,
+    pub hand_over: Box<dyn HandOver>,
+    pub told: watch::Sender<Arc<Recording>>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// Records until shutdown, on a thread of its own. What an earlier run left unfinished is handed over first; an exam that
+/// runs at the end is left for the next run.
+///
+/// # Errors
+/// When there is no thread.
+pub async fn run(parts: Parts, view: View, shutdown: CancellationToken) -> std::io::Result<()> {
+    let (done, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new().name("live-record".into()).spawn(move || {
+        for recording in journal::left_over(&parts.directory) {
+            parts.hand_over.hand_over(&recording);
+        }
+        runtime.block_on(Recorder::new(parts).run(view, shutdown));
+        let _ = done.send(());
+    })?;
+    // A thread that crashed has dropped its end: exams are not recorded any more, and all else goes on.
+    if ended.await.is_err() {
+        tracing::error!("the recorder crashed");
+    }
+    Ok(())
+}
+
+struct Recorder {
+    parts: Parts,
+    compressor: Compressor,
+    syncer: Syncer,
+    open: Option<Open>,
+    failed_at: Option<Duration>,
+}
+
+/// The recording that is being made.
+struct Open {
+    story: Story,
+    files: Files,
+    ring: Ring,
+    /// When the file of pictures was begun that is being written.
+    since: Option<Duration>,
+    recent: VecDeque<Moment>,
+    marks: u32,
+    profile: Option<Profile>,
+    stats_at: Duration,
+    told: Recording,
+}
+
+impl Recorder {
+    fn new(parts: Parts) -> Self {
+        let compressor = Compressor::new(parts.settings.jpeg_quality);
+        Self { parts, compressor, syncer: Syncer::start(), open: None, failed_at: None }
+    }
+
+    async fn run(mut self, mut view: View, shutdown: CancellationToken) {
+        view.status.mark_changed();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Ok(()) = view.status.changed() => {
+                    let status = view.status.borrow_and_update().clone();
+                    let stats = view.stats.borrow().clone();
+                    self.status(&status, &stats);
+                }
+                Ok(()) = view.pictures.changed() => {}
+                Ok(()) = view.overlay.changed() => view.overlay.mark_changed(),
+                else => return,
+            }
+            // Each after the picture that it was made from.
+            let picture = view.pictures.borrow_and_update().clone();
+            if let Some(picture) = picture {
+                self.picture(&picture, &view.stats);
+            }
+            if view.overlay.has_changed().unwrap_or(false) {
+                let overlay = view.overlay.borrow_and_update().clone();
+                self.overlay(&overlay);
+            }
+        }
+    }
+
+    /// Another exam, or another fact about it.
+    fn status(&mut self, status: &Status, stats: &Stats) {
+        let same = |open: &Open| status.exam.as_ref().is_some_and(|exam| exam.is(&open.story.begun));
+        if self.open.as_ref().is_some_and(|open| !same(open)) {
+            self.end(stats);
+        }
+        let Some(exam) = &status.exam else { return };
+        if self.open.is_none() {
+            self.begin(exam);
+        }
+        let parts = &self.parts;
+        let Some(open) = &mut self.open else { return };
+        let noted = open.facts(status, exam, parts);
+        self.noted(noted);
+    }
+
+    fn begin(&mut self, exam: &Exam) {
+        let begun = Begun {
+            study_uid: exam.study_uid.clone(),
+            series_uid: exam.recording_uid(),
+            patient: exam.patient.clone(),
+            started_utc: exam.started_utc.clone(),
+        };
+        let files = Files::create(&self.parts.directory.join(&begun.series_uid));
+        let mut story = Story::new(begun.clone());
+        let begun = files.and_then(|mut files| files.note(&Entry::Begun(begun), &mut story).map(|()| files));
+        match begun {
+            Ok(files) => {
+                let told = Recording { state: RecordingState::On, ..Recording::default() };
+                self.open = Some(Open {
+                    story,
+                    files,
+                    ring: Ring::default(),
+                    since: None,
+                    recent: VecDeque::new(),
+                    marks: exam.marks,
+                    profile: None,
+                    stats_at: Duration::ZERO,
+                    told,
+                });
+                self.failed_at = None;
+                self.tell();
+                tracing::info!("live: the exam is recorded");
+            }
+            Err(reason) => self.fail(Duration::ZERO, reason),
+        }
+    }
+
+    /// The exam has ended: it becomes a job.
+    fn end(&mut self, stats: &Stats) {
+        let Some(mut open) = self.open.take() else { return };
+        let ended = Entry::Ended { utc: now_utc(), interrupted: false };
+        let noted = open.note(&Entry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
+        if let Err(reason) = noted.and_then(|()| open.files.finish()) {
+            // It is handed over all the same, with what is on the disk.
+            tracing::error!(reason, "the end of the recording was not written");
+        }
+        self.parts.told.send_replace(Arc::default());
+        self.parts.hand_over.hand_over(open.files.folder());
+    }
+
+    fn picture(&mut self, picture: &Picture, stats: &watch::Receiver<Arc<Stats>>) {
+        let Some(open) = &mut self.open else { return };
+        let moment = Moment { sequence: picture.sequence, captured: picture.captured };
+        if open.recent.back() == Some(&moment) {
+            return;
+        }
+        let again = |at: Duration| moment.captured >= at && moment.captured - at < AGAIN_AFTER;
+        if self.failed_at.is_some_and(again) {
+            return;
+        }
+        let recorded = open.picture(picture, &mut self.compressor);
+        if recorded.is_ok() && self.failed_at.take().is_some() {
+            open.told.state = RecordingState::On;
+        }
+        let recorded = recorded.and_then(|()| {
+            let since = *open.since.get_or_insert(moment.captured);
+            if moment.captured.saturating_sub(since) < PART && moment.captured >= since {
+                return Ok(());
+            }
+            let kept = Duration::from_secs(self.parts.settings.keep_secs);
+            open.next_part(Window { from: since, to: moment.captured }, kept, &self.syncer, self.parts.half())?;
+            if moment.captured.saturating_sub(open.stats_at) >= STATS_EVERY {
+                open.stats_at = moment.captured;
+                let stats = (**stats.borrow()).clone();
+                open.note(&Entry::Stats { stats })?;
+            }
+            room(&self.parts)
+        });
+        if let Err(reason) = recorded {
+            return self.fail(moment.captured, reason);
+        }
+        self.tell();
+    }
+
+    fn overlay(&mut self, overlay: &Overlay) {
+        let Some(open) = &mut self.open else { return };
+        let noted = open.overlay(overlay);
+        self.noted(noted);
+    }
+
+    fn noted(&mut self, noted: Result<(), String>) {
+        if let Err(reason) = noted {
+            let now = self.open.as_ref().and_then(|open| open.recent.back()).map_or(Duration::ZERO, |m| m.captured);
+            self.fail(now, reason);
+        }
+    }
+
+    /// It is told once and tried again later; the pictures go on.
+    fn fail(&mut self, now: Duration, reason: String) {
+        if self.failed_at.is_none() {
+            tracing::error!(reason, "the exam is not recorded");
+        }
+        self.failed_at = Some(now);
+        let old = self.open.as_ref().map(|open| open.told.clone()).unwrap_or_default();
+        let told = Recording { state: RecordingState::Failed { reason }, ..old };
+        if let Some(open) = &mut self.open {
+            open.told = told.clone();
+        }
+        self.parts.told.send_replace(Arc::new(told));
+    }
+
+    fn tell(&self) {
+        let Some(open) = &self.open else { return };
+        self.parts.told.send_if_modified(|told| {
+            // The counts alone are not worth a message for each picture.
+            let second = |recording: &Recording| (recording.state.clone(), recording.pictures / 30);
+            let news = second(told) != second(&open.told);
+            if news {
+                *told = Arc::new(open.told.clone());
+            }
+            news
+        });
+    }
+}
+
+fn room(parts: &Parts) -> Result<(), String> {
+    let free = (parts.free)()?;
+    if free >= parts.min_free_bytes {
+        return Ok(());
+    }
+    Err(format!("the disk is full: {} MiB free, {} must stay free", free >> 20, parts.min_free_bytes >> 20))
+}
+
+impl Parts {
+    /// Half of a clip.
+    fn half(&self) -> Duration {
+        Duration::from_secs_f64(self.settings.clip_secs / 2.0)
+    }
+}
+
+impl Open {
+    fn note(&mut self, entry: &Entry) -> Result<(), String> {
+        self.files.note(entry, &mut self.story)
+    }
+
+    /// Patient, marks and scene, where they are other ones than before.
+    fn facts(&mut self, status: &Status, exam: &Exam, parts: &Parts) -> Result<(), String> {
+        if self.story.begun.patient != exam.patient {
+            self.note(&Entry::Patient { patient: exam.patient.clone() })?;
+        }
+        if status.size != [0, 0] {
+            let profile = parts.profiles.choose(status.size).ok();
+            let masked = parts.settings.mask_text;
+            let scene = scene(status, profile, masked);
+            if self.story.scenes.last() != Some(&scene) {
+                self.profile = profile.cloned();
+                self.note(&Entry::Scene(scene))?;
+            }
+        }
+        while self.marks < exam.marks {
+            self.marks += 1;
+            if let Some(moment) = self.recent.back().copied() {
+                self.note(&Entry::Marked(moment))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn picture(&mut self, picture: &Picture, compressor: &mut Compressor) -> Result<(), String> {
+        let masked = self.story.scenes.last().is_some_and(|scene| scene.masked);
+        let texts = self.profile.iter().filter(|_| masked).flat_map(|profile| &profile.text);
+        let masks: Vec<Area> = texts.filter(|text| text.identifies).map(|text| text.area).collect();
+        let size = [picture.frame.shape.width, picture.frame.shape.height];
+        let size = size.map(|side| u16::try_from(side).unwrap_or(u16::MAX));
+        let colour = compressor.compress(&picture.frame, &masks, self.files.record())?;
+        let head = Head { sequence: picture.sequence, captured: picture.captured, size, colour };
+        self.files.picture(head)?;
+        if let Some(last) = self.recent.back() {
+            self.told.skipped += picture.sequence.saturating_sub(last.sequence).saturating_sub(1);
+        }
+        self.told.pictures += 1;
+        self.recent.push_back(Moment { sequence: picture.sequence, captured: picture.captured });
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The file of pictures is full: the next one begins, and those go that nobody needs any more.
+    fn next_part(&mut self, spans: Window, kept: Duration, syncer: &Syncer, half: Duration) -> Result<(), String> {
+        let number = self.files.next_part(syncer)?;
+        self.ring.add(number, spans);
+        self.since = None;
+        // What is found in the next seconds lies in the newest pictures; they are kept whatever the settings say.
+        let kept = kept.max(half + PART);
+        let gone = self.ring.expire(spans.to, kept, &self.story.windows(half));
+        gone.into_iter().try_for_each(|number| self.files.remove(number))
+    }
+
+    fn overlay(&mut self, overlay: &Overlay) -> Result<(), String> {
+        let Some(moment) = self.recent.iter().rev().find(|moment| moment.sequence == overlay.sequence).copied() else {
+            return Ok(());
+        };
+        for lesion in &overlay.lesions {
+            let score = lesion.confidence * area(lesion);
+            if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {
+                let (mm_per_pixel, lesion) = (overlay.mm_per_pixel, lesion.clone());
+                self.note(&Entry::Seen(Seen { scene: 0, moment, score, mm_per_pixel, lesion }))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
+    let size = status.size;
+    let whole = Area { x: 0, y: 0, width: size[0], height: size[1] };
+    let sector = profile.map_or(whole, |profile| profile.sector);
+    let [right, bottom] = sector.end();
+    Scene {
+        profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
+        size,
+        sector: [sector.x, sector.y, right, bottom].map(|side| u32::try_from(side).unwrap_or(u32::MAX)),
+        // Without a profile nobody knows where text is.
+        masked: mask_text && profile.is_some(),
+        made_by: status.made_by.clone(),
+    }
+}
+
+/// Of the outline, pixels (shoelace formula).
+fn area(lesion: &Lesion) -> f32 {
+    let next = lesion.outline.iter().cycle().skip(1);
+    let twice: f32 = lesion.outline.iter().zip(next).map(|([x, y], [to_x, to_y])| x * to_y - to_x * y).sum();
+    twice.abs() / 2.0
+}

@@ -1,0 +1,236 @@
+//! What is known of a recorded exam: lines of JSON, one after another, and the story that they tell. Pure.
+//!
+//! A line that was torn by a kill or a power cut is no line; the story is what the others say.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dicom::patient::Patient;
+use models::task::us_breast::lesion::Lesion;
+use serde::{Deserialize, Serialize};
+
+use super::files::JOURNAL;
+use super::ring::Window;
+use crate::view::{MadeBy, Stats};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Entry {
+    Begun(Begun),
+    /// The exam was given its patient after it had begun.
+    Patient {
+        patient: Patient,
+    },
+    Scene(Scene),
+    Seen(Seen),
+    Marked(Moment),
+    Stats {
+        stats: Stats,
+    },
+    Ended {
+        /// RFC 3339, UTC.
+        utc: String,
+        /// By a stop of the box, not by a user.
+        interrupted: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    pub study_uid: String,
+    /// Of this recording, and the name of its folder.
+    pub series_uid: String,
+    pub patient: Patient,
+    /// RFC 3339, UTC.
+    pub started_utc: String,
+}
+
+/// What holds from then on for the pictures: screen, profile and model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scene {
+    pub profile: String,
+    /// Of the pictures: columns and rows.
+    pub size: [usize; 2],
+    /// left, top, right, bottom of the image sector, pixels; right and bottom excluded.
+    pub sector: [u32; 4],
+    /// Burned-in text that identifies the patient is black.
+    pub masked: bool,
+    /// `None` while there is no model.
+    pub made_by: Option<MadeBy>,
+}
+
+/// A picture of the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    pub sequence: u64,
+    /// Driver's time, monotonic.
+    pub captured: Duration,
+}
+
+/// A lesion in the picture that shows it best so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Which of the scenes, from 0; filled in by the story.
+    #[serde(default)]
+    pub scene: usize,
+    pub moment: Moment,
+    /// Confidence times area, pixels.
+    pub score: f32,
+    pub mm_per_pixel: Option<f32>,
+    pub lesion: Lesion,
+}
+
+/// What the lines say so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Story {
+    pub begun: Begun,
+    pub scenes: Vec<Scene>,
+    /// One for each number in each scene, in the order in which they were found.
+    pub seen: Vec<Seen>,
+    pub marks: Vec<Moment>,
+    pub stats: Stats,
+    /// When, and whether it was interrupted.
+    pub ended: Option<(String, bool)>,
+}
+
+impl Story {
+    pub fn new(begun: Begun) -> Self {
+        let (scenes, seen, marks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { begun, scenes, seen, marks, stats: Stats::default(), ended: None }
+    }
+
+    /// `None` when the lines do not begin as a journal does.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut entries = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let Entry::Begun(begun) = entries.next()? else { return None };
+        let mut story = Self::new(begun);
+        entries.for_each(|entry| story.apply(&entry));
+        Some(story)
+    }
+
+    pub fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Begun(_) => {}
+            Entry::Patient { patient } => self.begun.patient = patient.clone(),
+            Entry::Scene(scene) => self.scenes.push(scene.clone()),
+            Entry::Seen(seen) => {
+                let seen = Seen { scene: self.scenes.len().saturating_sub(1), ..seen.clone() };
+                let same = |old: &&mut Seen| (old.scene, old.lesion.id) == (seen.scene, seen.lesion.id);
+                match self.seen.iter_mut().find(same) {
+                    Some(old) => *old = seen,
+                    None => self.seen.push(seen),
+                }
+            }
+            Entry::Marked(moment) => self.marks.push(*moment),
+            Entry::Stats { stats } => self.stats = stats.clone(),
+            Entry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
+        }
+    }
+
+    /// The best score of a lesion of the present scene so far.
+    pub fn best(&self, id: u32) -> Option<f32> {
+        let scene = self.scenes.len().checked_sub(1)?;
+        self.seen.iter().find(|seen| (seen.scene, seen.lesion.id) == (scene, id)).map(|seen| seen.score)
+    }
+
+    /// The times that are kept: `half` before and after each best picture and each mark.
+    pub fn windows(&self, half: Duration) -> Vec<Window> {
+        let moments = self.seen.iter().map(|seen| seen.moment).chain(self.marks.iter().copied());
+        moments.map(|moment| Window::around(moment.captured, half)).collect()
+    }
+}
+
+/// One line, with its end.
+pub fn line(entry: &Entry) -> String {
+    // Maps with keys that are no strings would fail; there are none.
+    serde_json::to_string(entry).map(|text| text + "\n").unwrap_or_default()
+}
+
+/// The recordings that an earlier run left.
+pub fn left_over(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut folders: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.join(JOURNAL).is_file()).collect();
+    folders.sort();
+    folders
+}
+
+/// What the journal of a recording says; `None` when it does not say whose exam it is.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn story(folder: &Path) -> std::io::Result<Option<Story>> {
+    let bytes = std::fs::read(folder.join(JOURNAL))?;
+    Ok(Story::read(&String::from_utf8_lossy(&bytes)))
+}
+
+/// Ends the journal of a recording that a restart interrupted.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn end(folder: &Path, utc: &str) -> std::io::Result<()> {
+    let line = line(&Entry::Ended { utc: utc.to_owned(), interrupted: true });
+    // A torn line before it must not take it along.
+    let mut journal = std::fs::OpenOptions::new().append(true).open(folder.join(JOURNAL))?;
+    journal.write_all(format!("\n{line}").as_bytes())?;
+    journal.sync_all()
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    pub fn begun() -> Begun {
+        let patient = Patient { id: "P7".into(), name: "PHANTOM^EVA".into(), ..Patient::default() };
+        let started_utc = "2026-11-24T03:00:00.000Z".into();
+        Begun { study_uid: "2.25.77".into(), series_uid: "2.25.78".into(), patient, started_utc }
+    }
+
+    pub fn seen(id: u32, sequence: u64, score: f32) -> Seen {
+        let lesion = Lesion {
+            id,
+            outline: vec![[10.0, 10.0], [40.0, 10.0], [25.0, 40.0]],
+            bounds: [10.0, 10.0, 40.0, 40.0],
+            confidence: 0.9,
+            malignant: 0.2,
+            descriptors: vec!["oval".into()],
+            size_mm: Some([3.0, 2.0]),
+        };
+        let moment = Moment { sequence, captured: Duration::from_millis(sequence * 33) };
+        Seen { scene: 0, moment, score, mm_per_pixel: Some(0.1), lesion }
+    }
+
+    pub fn scene() -> Scene {
+        Scene { profile: "p".into(), size: [64, 48], sector: [0, 0, 64, 48], masked: false, made_by: None }
+    }
+
+    #[test]
+    fn the_story_is_what_the_whole_lines_say() {
+        let entries = [
+            Entry::Begun(begun()),
+            Entry::Scene(scene()),
+            Entry::Seen(seen(1, 10, 5.0)),
+            Entry::Seen(seen(1, 12, 9.0)),
+            Entry::Marked(Moment { sequence: 20, captured: Duration::from_millis(660) }),
+            Entry::Scene(Scene { size: [100, 100], ..scene() }),
+            Entry::Seen(seen(1, 30, 2.0)),
+            Entry::Patient { patient: Patient { id: "P8".into(), ..Patient::default() } },
+            Entry::Ended { utc: "2026-11-24T03:09:00.000Z".into(), interrupted: false },
+        ];
+        let text: String = entries.iter().map(line).collect();
+        let story = Story::read(&text).unwrap();
+        let seen: Vec<_> = story.seen.iter().map(|seen| (seen.scene, seen.lesion.id, seen.moment.sequence)).collect();
+        assert_eq!(seen, [(0, 1, 12), (1, 1, 30)]);
+        assert_eq!((story.begun.patient.id.as_str(), story.marks.len()), ("P8", 1));
+        assert_eq!(story.windows(Duration::from_secs(1)).len(), 3);
+        assert!(story.ended.is_some() && story.best(1) == Some(2.0));
+        // A tear anywhere costs what comes after it.
+        for cut in 0..text.len() {
+            let torn = Story::read(&text[..cut]);
+            assert_eq!(torn.is_some(), cut >= line(&entries[0]).len() - 1, "{cut}");
+            assert!(torn.is_none_or(|torn| torn.ended.is_none() || cut >= text.len() - 1));
+        }
+        let hurt = text.replacen("\"seen\"", "\"se\u{0}n\"", 1);
+        assert_eq!(Story::read(&hurt).unwrap().seen.len(), 2, "one line less");
+    }
+}

@@ -1,0 +1,191 @@
+//! A lesson: some seconds of the captured video are looked at, and a scanner profile is proposed from them.
+//!
+//! It looks on as a page does: takes the newest picture when it is free, holds one at a time, and nobody waits for it. Grey
+//! values are compared on the threads for blocking work; it needs four bytes for each pixel of the screen.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use hal::capture::convert;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
+
+use super::learn::Learner;
+use super::profile::Profile;
+use crate::view::{Picture, Sign, View};
+
+/// How long it may look, seconds. Callers on D-Bus give up after 25.
+pub const SECONDS: RangeInclusive<u32> = 2..=20;
+pub const USUAL_SECONDS: u32 = 10;
+/// A picture more often than this teaches nothing new.
+const EVERY: Duration = Duration::from_millis(40);
+
+/// What is proposed, and what it was learnt from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    pub profile: Profile,
+    /// The profile as a file to be kept.
+    pub toml: String,
+    pub pictures: usize,
+    /// Of tissue, by the ticks of the last picture.
+    pub mm_per_pixel: Option<f32>,
+}
+
+/// Looks for `span` and proposes a profile called `name`; by the size of the screen when that is empty.
+///
+/// # Errors
+/// In words, with what helps: no signal, a frozen picture, nothing moves, or another lesson is going on.
+pub async fn learn(view: &View, name: &str, span: Duration) -> Result<Proposal, String> {
+    let alone = view.lessons.try_acquire();
+    let _alone = alone.map_err(|_| "a profile is being learnt already: wait until that is done")?;
+    can_be_learnt_from(&view.status.borrow().sign)?;
+    let (mut pictures, end) = (view.pictures.clone(), Instant::now() + span);
+    let mut pupil = Pupil::default();
+    loop {
+        tokio::select! {
+            changed = pictures.changed() => changed.map_err(|_| "the live path has ended: restart scansided")?,
+            () = sleep_until(end) => break,
+        }
+        let Some(picture) = pictures.borrow_and_update().clone() else { continue };
+        let rest = Instant::now() + EVERY;
+        pupil = away(move || pupil.take(&picture)).await?;
+        sleep_until(rest.min(end)).await;
+    }
+    let name = name.to_owned();
+    let proposal = away(move || pupil.propose(name)).await;
+    // Where nothing was learnt, the sign may know why.
+    proposal.or_else(|error| can_be_learnt_from(&view.status.borrow().sign).and(Err(error)))
+}
+
+/// Beside the threads that serve everybody.
+async fn away<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let done = spawn_blocking(work).await;
+    done.map_err(|_| "learning crashed; the daemon's log has more".to_owned())?
+}
+
+fn can_be_learnt_from(sign: &Sign) -> Result<(), String> {
+    match sign {
+        Sign::Ready | Sign::NoOverlay { .. } => Ok(()),
+        Sign::Paused { reason } => Err(format!("{reason}: let it go on, and scan while the profile is learnt")),
+        Sign::Off => Err("no picture has come yet: wait until the scanner's picture is on the live page".into()),
+        Sign::NoSignal { reason } | Sign::Failed { reason } => {
+            Err(format!("there is no picture to learn from ({reason}): check the cable and the scanner's video output"))
+        }
+    }
+}
+
+/// The learner for the size of screen that came first, and memory that is used again.
+#[derive(Debug, Default)]
+struct Pupil {
+    learner: Option<Learner>,
+    size: [usize; 2],
+    grey: Vec<u8>,
+    pictures: usize,
+}
+
+impl Pupil {
+    fn take(mut self, picture: &Picture) -> Result<Self, String> {
+        let size = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
+        if self.learner.is_some() && self.size != size {
+            return Err("the scanner changed its resolution meanwhile: ask again".into());
+        }
+        self.size = size;
+        let taken = convert::grey(&picture.frame, &mut self.grey);
+        taken.map_err(|error| format!("the picture cannot be read ({error}): see the daemon's log"))?;
+        self.learner.get_or_insert_with(|| Learner::new(size)).add(&self.grey)?;
+        self.pictures += 1;
+        Ok(self)
+    }
+
+    fn propose(self, name: String) -> Result<Proposal, String> {
+        let Some(learner) = self.learner else { return Err("no picture came meanwhile: ask again".into()) };
+        let [width, height] = self.size;
+        let name = if name.is_empty() { format!("learnt-{width}x{height}") } else { name };
+        let profile = learner.propose(&name)?;
+        let (toml, mm_per_pixel) = (profile.to_toml()?, learner.mm_per_pixel(&profile));
+        Ok(Proposal { profile, toml, pictures: self.pictures, mm_per_pixel })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hal::capture::frame::Shape;
+    use hal::capture::{Colour, Frame, PixelFormat};
+
+    use super::*;
+    use crate::screen::learn::tests::{SECTOR, SIZE, screen};
+    use crate::view::{Stage, Status, channel};
+
+    const SPAN: Duration = Duration::from_secs(10);
+
+    fn sign(stage: &Stage, sign: Sign) {
+        stage.status.send_replace(Arc::new(Status { sign, ..Status::default() }));
+    }
+
+    /// Thirty pictures a second, of the size that `size` says.
+    fn play(stage: &Stage, picture: impl Fn(u32) -> ([usize; 2], Vec<u8>) + Send + 'static) {
+        let pictures = stage.pictures.clone();
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_millis(33));
+            for number in 0.. {
+                tick.tick().await;
+                let ([width, height], grey) = picture(number);
+                let shape = Shape::tight(PixelFormat::Grey, width as u32, height as u32, Colour::default());
+                let (sequence, captured) = (u64::from(number), Duration::ZERO);
+                let frame = Frame::new(shape, sequence, captured, Arc::new(grey));
+                pictures.send_replace(Some(Arc::new(Picture { sequence, captured, frame })));
+            }
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sim_ten_seconds_of_a_moving_picture_give_a_profile() {
+        let (stage, view) = channel();
+        sign(&stage, Sign::Ready);
+        play(&stage, |number| (SIZE, screen(number)));
+        let proposal = learn(&view, "", SPAN).await.unwrap();
+        assert_eq!((proposal.profile.name.as_str(), proposal.profile.sector), ("learnt-320x240", SECTOR));
+        assert_eq!(Profile::parse(&proposal.toml).unwrap(), proposal.profile);
+        assert_eq!(proposal.mm_per_pixel, Some(0.25), "ticks of 5 mm, 20 pixels apart");
+        assert!((100..=260).contains(&proposal.pictures), "{}", proposal.pictures);
+        assert_eq!(learn(&view, "own", SPAN).await.unwrap().profile.name, "own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sim_what_cannot_be_learnt_from_is_said_with_what_helps() {
+        let reason = || "nothing arrives".to_owned();
+        let (stage, view) = channel();
+        for (now, word) in [
+            (Sign::Off, "no picture has come yet"),
+            (Sign::NoSignal { reason: reason() }, "check the cable"),
+            (Sign::Failed { reason: reason() }, "nothing arrives"),
+            (Sign::Paused { reason: "frozen by the user".into() }, "let it go on"),
+        ] {
+            sign(&stage, now);
+            let error = learn(&view, "", SPAN).await.unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+        sign(&stage, Sign::Ready);
+        assert!(learn(&view, "", SPAN).await.unwrap_err().contains("no picture came"));
+        play(&stage, |_| (SIZE, screen(1)));
+        assert!(learn(&view, "", SPAN).await.unwrap_err().contains("nothing moves"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sim_one_lesson_at_a_time_and_one_size_of_screen() {
+        let (stage, view) = channel();
+        sign(&stage, Sign::Ready);
+        play(&stage, |number| {
+            let lines = if number < 100 { SIZE[1] } else { SIZE[1] / 2 };
+            let mut grey = screen(number);
+            grey.truncate(SIZE[0] * lines);
+            ([SIZE[0], lines], grey)
+        });
+        let (first, second) = tokio::join!(learn(&view, "", SPAN), learn(&view, "", SPAN));
+        assert!(first.unwrap_err().contains("resolution"));
+        assert!(second.unwrap_err().contains("already"));
+        assert!(learn(&view, "", SPAN).await.is_ok(), "the next one may");
+    }
+}

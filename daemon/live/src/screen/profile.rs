@@ -1,0 +1,311 @@
+//! Scanner profiles: facts about a scanner's screen, as data. Which areas show the image, text that identifies the patient,
+//! the depth scale and the freeze icon.
+//!
+//! A new scanner is a new file: copy one of `daemon/live/profiles`, or let `learn` propose one.
+
+use std::path::Path;
+
+use hal::capture::convert::Part;
+use serde::{Deserialize, Serialize};
+
+/// The profiles that come with the software.
+const SHIPPED: [&str; 2] =
+    [include_str!("../../profiles/phantom-1280x720.toml"), include_str!("../../profiles/phantom-1024x768.toml")];
+
+/// Left, top, width, height in pixels of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(from = "[usize; 4]", into = "[usize; 4]")]
+pub struct Area {
+    pub x: usize,
+    pub y: usize,
+    pub width: usize,
+    pub height: usize,
+}
+
+impl From<[usize; 4]> for Area {
+    fn from([x, y, width, height]: [usize; 4]) -> Self {
+        Self { x, y, width, height }
+    }
+}
+
+impl From<Area> for [usize; 4] {
+    fn from(Area { x, y, width, height }: Area) -> Self {
+        [x, y, width, height]
+    }
+}
+
+impl From<Area> for Part {
+    fn from(Area { x, y, width, height }: Area) -> Self {
+        Self { x, y, width, height }
+    }
+}
+
+impl Area {
+    /// One past the last column, and the last row.
+    pub fn end(&self) -> [usize; 2] {
+        [self.x.saturating_add(self.width), self.y.saturating_add(self.height)]
+    }
+
+    fn lies_in(&self, [width, height]: [usize; 2]) -> bool {
+        let [right, bottom] = self.end();
+        self.width > 0 && self.height > 0 && right <= width && bottom <= height
+    }
+}
+
+/// One scanner's screen.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    pub name: String,
+    /// Width and height of the pictures, pixels.
+    pub screen: [usize; 2],
+    /// The image: what the network reads. No text but what the user writes into it.
+    pub sector: Area,
+    /// Where the scanner shows that its picture is frozen. A frozen picture is found by its standing still; the icon is for
+    /// those who configure and record.
+    pub freeze_icon: Option<Area>,
+    /// Width of a pixel by its height. Where it is not 1, no sizes are given.
+    #[serde(default = "square")]
+    pub pixel_aspect: f32,
+    /// Without it no sizes are given.
+    pub scale: Option<Scale>,
+    /// Burned-in text.
+    #[serde(default)]
+    pub text: Vec<Text>,
+}
+
+fn square() -> f32 {
+    1.0
+}
+
+/// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws at another depth.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    pub mm_per_pixel: Option<f32>,
+    pub ticks: Option<Area>,
+    /// From one tick to the next, short ones included.
+    pub mm_per_tick: Option<f32>,
+}
+
+/// An area of burned-in text.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    pub says: String,
+    pub area: Area,
+    /// Names the patient or the examination: masked in what leaves, where that is asked for.
+    #[serde(default)]
+    pub identifies: bool,
+}
+
+impl Profile {
+    /// # Errors
+    /// In words, with the line or the key.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let profile: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        profile.check()?;
+        Ok(profile)
+    }
+
+    /// As a file to be kept.
+    ///
+    /// # Errors
+    /// Never in practice: every profile has a TOML form.
+    pub fn to_toml(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
+    }
+
+    /// Each value that cannot be worked with is an error, by its key.
+    fn check(&self) -> Result<(), String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(plain) {
+            return Err(format!("name: {:?}: 1 to 64 letters, digits, '.', '_' and '-'", self.name));
+        }
+        if self.name == "auto" || self.name == "off" {
+            return Err(format!("name: {:?} means something else", self.name));
+        }
+        if !self.screen.iter().all(|side| (64..=16_384).contains(side)) {
+            return Err(format!("screen: {:?}: each side must be 64 to 16384 pixels", self.screen));
+        }
+        let scale = self.scale.and_then(|scale| scale.ticks);
+        let named = [("sector", Some(self.sector)), ("freeze_icon", self.freeze_icon), ("scale.ticks", scale)];
+        let areas = named.into_iter().filter_map(|(key, area)| Some((key, area?)));
+        for (key, area) in areas.chain(self.text.iter().map(|text| ("text.area", text.area))) {
+            if !area.lies_in(self.screen) {
+                return Err(format!(
+                    "{key}: {:?} does not lie on a screen of {:?}",
+                    <[usize; 4]>::from(area),
+                    self.screen
+                ));
+            }
+        }
+        if self.sector.width < 32 || self.sector.height < 32 {
+            return Err(format!("sector: {:?} is smaller than 32x32 pixels", <[usize; 4]>::from(self.sector)));
+        }
+        if !(0.25..=4.0).contains(&self.pixel_aspect) {
+            return Err(format!("pixel_aspect: {} is not within 0.25 to 4", self.pixel_aspect));
+        }
+        self.scale.map_or(Ok(()), |scale| scale.check())
+    }
+
+    /// Millimetres of tissue a pixel, where it is fixed.
+    pub fn fixed_scale(&self) -> Option<f32> {
+        self.scale.filter(|_| self.is_square()).and_then(|scale| scale.mm_per_pixel)
+    }
+
+    /// Where ticks are, and how many millimetres lie between two of them.
+    pub fn ticks(&self) -> Option<(Area, f32)> {
+        let scale = self.scale.filter(|_| self.is_square())?;
+        Some((scale.ticks?, scale.mm_per_tick?))
+    }
+
+    fn is_square(&self) -> bool {
+        (self.pixel_aspect - 1.0).abs() < 0.01
+    }
+}
+
+impl Scale {
+    fn check(&self) -> Result<(), String> {
+        let range = |key: &str, value: f32, low: f32, high: f32| {
+            let inside = (low..=high).contains(&value);
+            if inside { Ok(()) } else { Err(format!("scale.{key}: {value} mm is not within {low} to {high}")) }
+        };
+        match (self.mm_per_pixel, self.ticks, self.mm_per_tick) {
+            (Some(mm), None, None) => range("mm_per_pixel", mm, 0.005, 2.0),
+            (None, Some(_), Some(mm)) => range("mm_per_tick", mm, 0.5, 50.0),
+            _ => Err("scale: either mm_per_pixel, or ticks and mm_per_tick".into()),
+        }
+    }
+}
+
+/// The profiles at hand and which one is wanted.
+#[derive(Debug, Clone)]
+pub struct Profiles {
+    all: Vec<Profile>,
+    /// By the size of the screen when none was named.
+    wanted: Option<Profile>,
+}
+
+impl Profiles {
+    /// `wanted` is `auto`, the name of a shipped profile, or a path to a file.
+    ///
+    /// # Errors
+    /// In words, when there is no such profile or the file is none.
+    pub fn load(wanted: &str) -> Result<Self, String> {
+        let all = SHIPPED.iter().map(|text| Profile::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let wanted = match wanted {
+            "auto" => None,
+            path if is_path(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+                Some(Profile::parse(&text).map_err(|error| format!("{path}: {error}"))?)
+            }
+            name => {
+                let known = || all.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+                let found = all.iter().find(|profile| profile.name == name).cloned();
+                Some(found.ok_or_else(|| format!("{name:?} is not known; one of auto, {}", known()))?)
+            }
+        };
+        Ok(Self { all, wanted })
+    }
+
+    /// Of these only, chosen by the size of the screen.
+    pub fn of(all: Vec<Profile>) -> Self {
+        Self { all, wanted: None }
+    }
+
+    /// The one that was named, when one was.
+    pub fn wanted(&self) -> Option<&Profile> {
+        self.wanted.as_ref()
+    }
+
+    /// For a screen of this size.
+    ///
+    /// # Errors
+    /// In words, when none fits.
+    pub fn choose(&self, screen: [usize; 2]) -> Result<&Profile, String> {
+        let [width, height] = screen;
+        if let Some(wanted) = &self.wanted {
+            let [w, h] = wanted.screen;
+            let other = || format!("the profile {} is for {w}x{h}, the picture has {width}x{height}", wanted.name);
+            return if wanted.screen == screen { Ok(wanted) } else { Err(other()) };
+        }
+        let found = self.all.iter().find(|profile| profile.screen == screen);
+        found.ok_or_else(|| format!("no scanner profile for a screen of {width}x{height}"))
+    }
+}
+
+/// A path rather than a name.
+pub fn is_path(text: &str) -> bool {
+    text.contains('/') || Path::new(text).extension().is_some_and(|extension| extension == "toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "name = \"one\"\nscreen = [640, 480]\nsector = [10, 20, 600, 400]\n";
+
+    #[test]
+    fn shipped_profiles_are_good_and_chosen_by_the_size_of_the_screen() {
+        let profiles = Profiles::load("auto").unwrap();
+        for (screen, name) in [([1280, 720], "phantom-1280x720"), ([1024, 768], "phantom-1024x768")] {
+            let profile = profiles.choose(screen).unwrap();
+            assert_eq!(profile.name, name);
+            assert!(profile.ticks().is_some() && profile.text.iter().any(|text| text.identifies));
+            assert_eq!(Profile::parse(&profile.to_toml().unwrap()).unwrap(), *profile, "written and read again");
+        }
+        assert!(profiles.choose([800, 600]).unwrap_err().contains("800x600"));
+    }
+
+    #[test]
+    fn a_named_profile_is_used_for_its_own_screen_only() {
+        let profiles = Profiles::load("phantom-1024x768").unwrap();
+        assert!(profiles.choose([1024, 768]).is_ok());
+        assert!(profiles.choose([1280, 720]).unwrap_err().contains("1024x768"));
+        assert!(Profiles::load("siemens").unwrap_err().contains("phantom-1280x720"));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("own.toml");
+        std::fs::write(&path, GOOD).unwrap();
+        assert!(Profiles::load(path.to_str().unwrap()).unwrap().choose([640, 480]).is_ok());
+        std::fs::write(&path, "name = 1").unwrap();
+        let error = Profiles::load(path.to_str().unwrap()).unwrap_err();
+        assert!(error.contains("own.toml") && error.contains("line 1"), "{error}");
+        assert!(Profiles::load("/nonexistent/p.toml").unwrap_err().contains("/nonexistent/p.toml"));
+    }
+
+    #[test]
+    fn each_mistake_is_named_by_its_key() {
+        assert_eq!(Profile::parse(GOOD).unwrap().fixed_scale(), None);
+        for (more, key) in [
+            ("sectors = 1\n", "sectors"),
+            ("freeze_icon = [630, 0, 20, 20]\n", "freeze_icon"),
+            ("pixel_aspect = nan\n", "pixel_aspect"),
+            ("[scale]\nmm_per_pixel = 0.0\n", "scale.mm_per_pixel"),
+            ("[scale]\nticks = [0, 0, 10, 400]\n", "scale"),
+            ("[scale]\nmm_per_pixel = 0.1\nmm_per_tick = 5.0\n", "scale"),
+            ("[scale]\nticks = [0, 0, 10, 400]\nmm_per_tick = 500.0\n", "scale.mm_per_tick"),
+            ("[[text]]\nsays = \"x\"\narea = [0, 470, 10, 20]\n", "text.area"),
+        ] {
+            let error = Profile::parse(&format!("{GOOD}{more}")).unwrap_err();
+            assert!(error.contains(key), "{more}: {error}");
+        }
+        for (from, to, key) in [
+            ("\"one\"", "\"../one\"", "name"),
+            ("\"one\"", "\"auto\"", "name"),
+            ("[640, 480]", "[640, 0]", "screen"),
+            ("[10, 20, 600, 400]", "[10, 20, 640, 400]", "sector"),
+            ("[10, 20, 600, 400]", "[10, 20, 30, 400]", "sector"),
+        ] {
+            let error = Profile::parse(&GOOD.replace(from, to)).unwrap_err();
+            assert!(error.starts_with(key), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn pixels_that_are_not_square_give_no_size() {
+        let of = |aspect: &str| Profile::parse(&format!("{GOOD}{aspect}[scale]\nmm_per_pixel = 0.1\n")).unwrap();
+        assert_eq!(of("").fixed_scale(), Some(0.1));
+        assert_eq!(of("pixel_aspect = 1.2\n").fixed_scale(), None);
+    }
+}

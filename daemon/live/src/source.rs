@@ -1,0 +1,77 @@
+//! Captured pictures: to the page at once, and the newest to the model. Blocking, on a thread of its own; waits for nothing
+//! but the device.
+
+pub mod device;
+pub mod newest;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hal::Capture;
+use hal::capture::guard::{State as Device, Supervised, Watch};
+
+use crate::desk::Desk;
+use crate::desk::session::Event;
+use crate::source::newest::Newest;
+use crate::view::Picture;
+
+/// How long one wait for a picture may last: the stop is heard within it.
+const WAIT: Duration = Duration::from_millis(100);
+
+pub struct Source<C> {
+    pub device: Supervised<C>,
+    pub desk: Arc<Desk>,
+    pub newest: Newest<Arc<Picture>>,
+    pub stop: Arc<AtomicBool>,
+    /// A run of the model that lasts longer is too slow.
+    pub patience: Duration,
+}
+
+impl<C> std::fmt::Debug for Source<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("device", &self.device).finish_non_exhaustive()
+    }
+}
+
+impl<C: Capture> Source<C> {
+    /// Takes pictures until the stop.
+    pub fn run(&mut self) {
+        self.device.start();
+        let watch = self.device.watch();
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.device.next_frame(WAIT) {
+                Ok(frame) => {
+                    let picture = self.desk.picture(frame, watch.status().device);
+                    self.newest.put(picture);
+                    self.watch_model();
+                }
+                Err(_) => self.trouble(&watch),
+            }
+        }
+        self.device.stop();
+    }
+
+    /// The model's own thread cannot tell while it hangs in a run.
+    fn watch_model(&self) {
+        if let Some(lasts) = self.desk.run_lasts().filter(|lasts| *lasts > self.patience) {
+            tracing::debug!(?lasts, "the model runs on");
+            let reason = format!("the model is slow: no answer within {} ms", self.patience.as_millis());
+            self.desk.happened(Event::Trouble(reason));
+        }
+    }
+
+    /// A single picture that does not come is no news; the state of the device is.
+    fn trouble(&self, watch: &Watch) {
+        let lost = |why: &str| Event::Lost(why.to_owned());
+        let event = match watch.status().state {
+            Device::Idle | Device::Starting { .. } | Device::Streaming { .. } => return,
+            Device::NoSignal { .. } => lost("nothing arrives at the input"),
+            Device::Stuck { .. } => lost("the device delivers nothing"),
+            Device::Changed { .. } => lost("the scanner's resolution changes"),
+            Device::Unplugged { .. } => lost("the device is not connected"),
+            Device::Failed { reason, .. } => Event::Fault(reason),
+        };
+        self.desk.happened(event);
+    }
+}

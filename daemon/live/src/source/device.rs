@@ -1,0 +1,104 @@
+//! Which device the live path looks through: a word of the configuration becomes a supervised device.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hal::Capture;
+use hal::capture::guard::{Policy, Supervised};
+use hal::capture::replay::{Recording, Replay, Y4m};
+#[cfg(feature = "sim")]
+use hal::capture::synthetic::Synthetic;
+use hal::capture::v4l2::V4l2;
+use hal::capture::{Config, Error, PixelFormat, Rate};
+use hal::clock::Clock;
+
+use crate::cine::{self, Cine};
+
+/// What is asked of a device when no profile is named; a scanner with another screen is followed.
+const SCREEN: [usize; 2] = [1280, 720];
+/// Pictures in a second that are asked for.
+const RATE: u32 = 30;
+/// Buffers: one for the page, one it still encodes, one for the model, one that waits for it, the rest for the driver.
+const BUFFERS: u32 = 8;
+
+/// As configured in `live.device`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Device {
+    /// A V4L2 device file.
+    Video(PathBuf),
+    /// A recording, played again and again in its own time.
+    Replay(PathBuf),
+    /// Test bars; simulation builds only.
+    #[cfg(feature = "sim")]
+    Synthetic,
+}
+
+impl Device {
+    /// `None` for `off`.
+    ///
+    /// # Errors
+    /// In words, when it is none of what is known.
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        if let Some(file) = text.strip_prefix("replay:") {
+            let named = !file.is_empty();
+            return if named { Ok(Some(Self::Replay(file.into()))) } else { Err("replay: needs a file".into()) };
+        }
+        match text {
+            "off" => Ok(None),
+            #[cfg(feature = "sim")]
+            "synthetic" => Ok(Some(Self::Synthetic)),
+            path if path.starts_with('/') => Ok(Some(Self::Video(path.into()))),
+            other => Err(format!("{other:?} is not off, a device's path, or replay:FILE (.y4m, .dcm)")),
+        }
+    }
+
+    /// # Errors
+    /// As [`Capture`]: there is no such device, or it is none.
+    fn open(&self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Capture>, Error> {
+        Ok(match self {
+            Self::Video(path) => Box::new(V4l2::open(path)?),
+            Self::Replay(path) => Box::new(Replay::new(recording(path)?, clock.clone()).repeating()),
+            #[cfg(feature = "sim")]
+            Self::Synthetic => Box::new(Synthetic::bars(clock.clone())),
+        })
+    }
+
+    /// The device, kept going. `screen`: width and height that the profile is for.
+    pub fn supervised(self, screen: Option<[usize; 2]>, clock: Arc<dyn Clock>) -> Supervised<Box<dyn Capture>> {
+        let [width, height] = screen.unwrap_or(SCREEN).map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        let wanted = Config { buffers: BUFFERS, ..Config::new(PixelFormat::Yuyv, width, height, Rate::hertz(RATE)) };
+        let opening = clock.clone();
+        Supervised::new(move || self.open(&opening), wanted, Policy::default(), clock)
+    }
+}
+
+/// A recording in a file: a DICOM image, by what the file begins with, or a video.
+///
+/// # Errors
+/// `Kind::NotPresent` when it cannot be opened, `Kind::BadInput` when it is no recording.
+pub fn recording(path: &Path) -> Result<Box<dyn Recording>, Error> {
+    let mut start = [0; 132];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && cine::is_dicom(&start) {
+        return Ok(Box::new(Cine::open(path)?));
+    }
+    Ok(Box::new(Y4m::open(path)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_a_device_or_a_sentence() {
+        assert_eq!(Device::parse("off"), Ok(None));
+        assert_eq!(Device::parse("replay:a b.y4m"), Ok(Some(Device::Replay("a b.y4m".into()))));
+        assert_eq!(Device::parse("replay:clip.dcm"), Ok(Some(Device::Replay("clip.dcm".into()))));
+        assert_eq!(Device::parse("/x/video0"), Ok(Some(Device::Video("/x/video0".into()))));
+        for wrong in ["", "on", "video0", "replay:"] {
+            assert!(Device::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What the live path shows: the types between it and whoever looks on (page, bus, tests). Latest value wins everywhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dicom::patient::Patient;
+use dicom::uid;
+use hal::capture::Frame;
+use models::task::us_breast::lesion::Lesion;
+use report::ModelIdentity;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::record::journal::Begun;
+use crate::worklist::Worklist;
+
+/// A captured picture as it is to be shown; nothing is drawn into it.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Rises by one for each picture of the device; a gap is a picture that was lost.
+    pub sequence: u64,
+    /// Driver's time, monotonic.
+    pub captured: Duration,
+    pub frame: Frame,
+}
+
+/// What was found in one picture. Coordinates are pixels of the screen, x to the right, y down.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Overlay {
+    /// Of the picture it was made from.
+    pub sequence: u64,
+    /// From capture to this overlay, ms.
+    pub age_ms: f64,
+    /// Of the picture, where the scale is known.
+    pub mm_per_pixel: Option<f32>,
+    pub lesions: Vec<Lesion>,
+}
+
+/// The sign on the page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Sign {
+    /// No capture device is configured.
+    #[default]
+    Off,
+    /// Pictures and overlay.
+    Ready,
+    /// Frozen by the user, or the scanner's picture is frozen: no new overlay.
+    Paused {
+        reason: String,
+    },
+    /// Pictures without overlay: the model is missing, slow, crashed or answered nonsense.
+    NoOverlay {
+        reason: String,
+    },
+    NoSignal {
+        reason: String,
+    },
+    Failed {
+        reason: String,
+    },
+}
+
+/// Percentiles of one stage, ms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    pub count: u64,
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+/// Of the present exam, or since the start when there is none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Pictures shown, lost by the device, and looked at by the model.
+    pub pictures: u64,
+    pub lost: u64,
+    pub inferred: u64,
+    /// By stage, in order: `present` (capture to page), `roi`, `infer`, `track`, `overlay` (capture to overlay).
+    pub stages: Vec<(String, Latency)>,
+}
+
+/// An exam that is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Order {
+    pub patient: Patient,
+    /// As the worklist gives it; a new one when absent.
+    pub study_uid: Option<String>,
+}
+
+impl From<Patient> for Order {
+    fn from(patient: Patient) -> Self {
+        Self { patient, study_uid: None }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Status {
+    pub sign: Sign,
+    /// Name of the device and of the profile.
+    pub source: String,
+    pub profile: String,
+    /// `us-breast 0.1.0`; empty without one.
+    pub model: String,
+    /// The same in full, for what is recorded.
+    #[serde(skip)]
+    pub made_by: Option<MadeBy>,
+    /// Results of packages that are not cleared carry it: "not for diagnosis".
+    pub mark: Option<String>,
+    pub simulated: bool,
+    /// Of the screen, pixels.
+    pub size: [usize; 2],
+    pub exam: Option<Exam>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Exam {
+    pub study_uid: String,
+    pub patient: Patient,
+    /// RFC 3339, UTC.
+    pub started_utc: String,
+    /// Moments marked by the user.
+    pub marks: u32,
+}
+
+impl Exam {
+    /// Of its recording: another exam of the same study has another one.
+    pub fn recording_uid(&self) -> String {
+        uid::from_name(&format!("live recording, {}, {}", self.study_uid, self.started_utc))
+    }
+
+    /// Whether this is the exam that `begun` tells of.
+    pub fn is(&self, begun: &Begun) -> bool {
+        self.recording_uid() == begun.series_uid
+    }
+}
+
+/// The model that finds lesions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MadeBy {
+    pub model: ModelIdentity,
+    /// `cpu, ONNX Runtime 1.32.0`.
+    pub accelerator: String,
+    pub simulated: bool,
+}
+
+/// Whether the exam is recorded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Recording {
+    #[serde(flatten)]
+    pub state: RecordingState,
+    /// Recorded, and missed because the recorder was slow.
+    pub pictures: u64,
+    pub skipped: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum RecordingState {
+    /// No exam runs, or recording is off.
+    #[default]
+    Off,
+    On,
+    /// The pictures go on.
+    Failed {
+        reason: String,
+    },
+}
+
+/// From where a user asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Page,
+    /// `scansidectl`, or another program on D-Bus.
+    Bus,
+}
+
+impl By {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Page => "on the page",
+            Self::Bus => "by command",
+        }
+    }
+}
+
+/// What a user may ask of the live path. Each is answered once, and asking twice is harmless.
+#[derive(Debug)]
+pub enum Command {
+    /// Refused when another patient's exam runs.
+    StartExam(Order, Reply),
+    StopExam(Reply),
+    /// The picture stands still on the page; the device goes on.
+    Freeze(bool, By, Reply),
+    /// Keeps this moment.
+    Mark(Reply),
+}
+
+/// Ok: what changed, in words, or that it was already so. Err: why not.
+pub type Reply = oneshot::Sender<Result<String, String>>;
+
+/// The near end of the live path.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub pictures: watch::Receiver<Option<Arc<Picture>>>,
+    pub overlay: watch::Receiver<Arc<Overlay>>,
+    pub status: watch::Receiver<Arc<Status>>,
+    pub stats: watch::Receiver<Arc<Stats>>,
+    pub recording: watch::Receiver<Arc<Recording>>,
+    pub commands: mpsc::Sender<Command>,
+    /// Who is expected.
+    pub worklist: Worklist,
+    /// One profile is learnt at a time.
+    pub lessons: Arc<Semaphore>,
+}
+
+/// The far end.
+#[derive(Debug)]
+pub struct Stage {
+    pub pictures: watch::Sender<Option<Arc<Picture>>>,
+    pub overlay: watch::Sender<Arc<Overlay>>,
+    pub status: watch::Sender<Arc<Status>>,
+    pub stats: watch::Sender<Arc<Stats>>,
+    /// For the recorder.
+    pub recording: watch::Sender<Arc<Recording>>,
+    pub commands: mpsc::Receiver<Command>,
+}
+
+pub fn channel() -> (Stage, View) {
+    let (pictures, seen_pictures) = watch::channel(None);
+    let (overlay, seen_overlay) = watch::channel(Arc::default());
+    let (status, seen_status) = watch::channel(Arc::default());
+    let (stats, seen_stats) = watch::channel(Arc::default());
+    let (recording, seen_recording) = watch::channel(Arc::default());
+    let (ask, commands) = mpsc::channel(8);
+    (
+        Stage { pictures, overlay, status, stats, recording, commands },
+        View {
+            pictures: seen_pictures,
+            overlay: seen_overlay,
+            status: seen_status,
+            stats: seen_stats,
+            recording: seen_recording,
+            commands: ask,
+            worklist: Worklist::default(),
+            lessons: Arc::new(Semaphore::new(1)),
+        },
+    )
+}

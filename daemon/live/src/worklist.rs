@@ -1,0 +1,152 @@
+//! Who is expected: a worklist that another system writes, so that a patient is chosen and not typed.
+//!
+//! Either a folder of DICOM Modality Worklist items, `.wl` or `.dcm` (`folder`; what DCMTK's wlmscpfs serves from), or one
+//! CSV file (`csv`). It is read at each request: it changes all the time. What cannot be read costs its own entry only.
+
+mod csv;
+mod folder;
+pub mod matching;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dicom::patient::Patient;
+use serde::Serialize;
+
+use crate::ask;
+
+/// More entries than this are no list that anyone chooses from.
+const MOST_ENTRIES: usize = 1000;
+
+/// Where it is; none is configured by default.
+#[derive(Debug, Clone, Default)]
+pub struct Worklist(Option<PathBuf>);
+
+/// One order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    pub patient: Patient,
+    /// Empty when the worklist gives none.
+    pub study_uid: String,
+    /// YYYYMMDD and HHMMSS (or shorter), local time; may be empty.
+    pub date: String,
+    pub time: String,
+    pub modality: String,
+    pub description: String,
+}
+
+/// What was found, in the order of the appointments.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Listing {
+    pub entries: Vec<Entry>,
+    /// Why so many others were left out.
+    pub skipped: BTreeMap<String, usize>,
+}
+
+impl Worklist {
+    pub fn at(path: Option<PathBuf>) -> Self {
+        Self(path)
+    }
+
+    pub fn is_configured(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Beside the threads that serve everybody.
+    ///
+    /// # Errors
+    /// In words, with what helps: none is configured, or it is not there.
+    pub async fn read(&self) -> Result<Listing, String> {
+        let path = self.0.clone().ok_or("no worklist is configured: set live.worklist, or type the patient")?;
+        let read = tokio::task::spawn_blocking(move || {
+            let failed = |error: std::io::Error| format!("the worklist {} cannot be read: {error}", path.display());
+            let is_folder = std::fs::metadata(&path).map_err(failed)?.is_dir();
+            let mut listing = Listing::default();
+            if is_folder { folder::read(&path, &mut listing) } else { csv::read(&path, &mut listing) }
+                .map_err(failed)?;
+            listing.entries.sort_by(|a, b| key(a).cmp(&key(b)));
+            Ok::<_, String>(listing)
+        });
+        let listing =
+            read.await.map_err(|_| "reading the worklist crashed; the daemon's log has more".to_owned())??;
+        if !listing.skipped.is_empty() {
+            tracing::warn!(skipped = ?listing.skipped, "entries of the worklist");
+        }
+        Ok(listing)
+    }
+}
+
+fn key(entry: &Entry) -> (&str, &str, &str) {
+    (&entry.date, &entry.time, &entry.patient.name)
+}
+
+impl Listing {
+    fn skip(&mut self, reason: &str, count: usize) {
+        if count > 0 {
+            *self.skipped.entry(reason.to_owned()).or_default() += count;
+        }
+    }
+
+    /// Takes an entry in when results could carry its patient.
+    fn take(&mut self, mut entry: Entry) {
+        if self.entries.len() >= MOST_ENTRIES {
+            return self.skip("beyond the first 1000", 1);
+        }
+        let texts = [&entry.patient.id, &entry.patient.name, &entry.patient.accession_number];
+        if texts.iter().any(|text| text.contains('\u{FFFD}')) {
+            return self.skip("its text does not fit its character set", 1);
+        }
+        entry.patient.birth_date = digits(&entry.patient.birth_date);
+        entry.date = digits(&entry.date);
+        match ask::patient(entry.patient) {
+            Ok(patient) => self.entries.push(Entry { patient, study_uid: uid(&entry.study_uid), ..entry }),
+            // The words say what the patient is called.
+            Err(_) => self.skip("number, name, birth date or accession number is missing or no such value", 1),
+        }
+    }
+}
+
+/// `1970-01-31` and `1970.01.31` (as DICOM once had it) as YYYYMMDD; everything else as it is.
+fn digits(date: &str) -> String {
+    let date = date.trim();
+    let parts: Vec<&str> = date.split(['-', '.']).collect();
+    match parts.as_slice() {
+        [year, month, day] if (year.len(), month.len(), day.len()) == (4, 2, 2) => format!("{year}{month}{day}"),
+        _ => date.to_owned(),
+    }
+}
+
+/// PS3.5 9.1; what is none is left out.
+fn uid(text: &str) -> String {
+    let text = text.trim();
+    let component = |part: &str| {
+        let zero = part.len() > 1 && part.starts_with('0');
+        !part.is_empty() && !zero && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if text.len() <= 64 && text.split('.').all(component) { text.to_owned() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_uids_are_as_dicom_wants_them() {
+        for (from, to) in
+            [("1970-01-31", "19700131"), ("1970.01.31", "19700131"), (" 19700131 ", "19700131"), ("1970", "1970")]
+        {
+            assert_eq!(digits(from), to);
+        }
+        for (from, to) in [("1.2.840.1 ", "1.2.840.1"), ("1.02", ""), ("1..2", ""), ("a", ""), ("1.0", "1.0")] {
+            assert_eq!(uid(from), to, "{from}");
+        }
+        assert_eq!(uid(&format!("1.{}", "2".repeat(63))), "");
+    }
+
+    #[tokio::test]
+    async fn no_worklist_is_a_sentence() {
+        assert!(Worklist::default().read().await.unwrap_err().contains("live.worklist"));
+        let missing = Worklist::at(Some("/nonexistent/worklist".into()));
+        assert!(missing.read().await.unwrap_err().contains("/nonexistent/worklist"));
+    }
+}

@@ -1,0 +1,148 @@
+//! One CSV file (RFC 4180), UTF-8. CSV and not TOML: an information system or a spreadsheet can export it, and a line that
+//! is wrong costs one entry, not the file.
+//!
+//! ```text
+//! patient_id,patient_name,birth_date,accession_number,study_uid,date,time,modality,description
+//! P1,DOE^JANE,1970-01-31,A-1,,2026-01-31,0930,US,"breast, both"
+//! ```
+//!
+//! The first line names the columns, in any order; `patient_id` and `patient_name` are needed, others are optional, and
+//! unknown ones are ignored. Semicolon or tab instead of the comma are understood.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use dicom::patient::Patient;
+
+use super::{Entry, Listing};
+
+const MOST_BYTES: u64 = 4 << 20;
+
+/// # Errors
+/// When the file cannot be read, is too large, no UTF-8, or its first line names no patients.
+pub fn read(path: &Path, listing: &mut Listing) -> io::Result<()> {
+    let wrong = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words.to_owned());
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(wrong("it is larger than 4 MiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8: save it so"))?;
+    parse(text.strip_prefix('\u{FEFF}').unwrap_or(&text), listing).map_err(|words| wrong(&words))
+}
+
+fn parse(text: &str, listing: &mut Listing) -> Result<(), String> {
+    let first = text.lines().next().unwrap_or_default();
+    let separator = [',', ';', '\t'].into_iter().max_by_key(|separator| first.matches(*separator).count());
+    let (mut records, broken) = records(text, separator.unwrap_or(','));
+    let header: Vec<String> =
+        records.next().unwrap_or_default().iter().map(|name| name.trim().to_lowercase()).collect();
+    for needed in ["patient_id", "patient_name"] {
+        if !header.iter().any(|name| name == needed) {
+            return Err(format!("its first line names no column {needed}"));
+        }
+    }
+    for record in records.filter(|record| record.iter().any(|field| !field.trim().is_empty())) {
+        if record.len() != header.len() {
+            listing.skip("lines with another number of fields than the first", 1);
+            continue;
+        }
+        let of = |name: &str| {
+            let column = header.iter().position(|known| known == name);
+            column.map(|column| record[column].trim().to_owned()).unwrap_or_default()
+        };
+        listing.take(Entry {
+            patient: Patient {
+                id: of("patient_id"),
+                name: of("patient_name"),
+                birth_date: of("birth_date"),
+                accession_number: of("accession_number"),
+            },
+            study_uid: of("study_uid"),
+            date: of("date"),
+            time: of("time").replace(':', ""),
+            modality: of("modality"),
+            description: of("description"),
+        });
+    }
+    listing.skip("a quotation mark that nothing closes, and all after it", usize::from(broken));
+    Ok(())
+}
+
+/// The records, and whether the last one was left out because its quotation mark is not closed.
+fn records(text: &str, separator: char) -> (impl Iterator<Item = Vec<String>>, bool) {
+    let (mut records, mut record, mut field) = (Vec::new(), Vec::new(), String::new());
+    let (mut quoted, mut characters) = (false, text.chars().peekable());
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => field.extend(characters.next()),
+            '"' if quoted => quoted = false,
+            '"' if field.trim().is_empty() => {
+                field.clear();
+                quoted = true;
+            }
+            '\r' if !quoted && characters.peek() == Some(&'\n') => {}
+            '\n' if !quoted => {
+                record.push(std::mem::take(&mut field));
+                records.push(std::mem::take(&mut record));
+            }
+            character if !quoted && character == separator => record.push(std::mem::take(&mut field)),
+            character => field.push(character),
+        }
+    }
+    if !quoted && (!field.is_empty() || !record.is_empty()) {
+        record.push(field);
+        records.push(record);
+    }
+    (records.into_iter(), quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(text: &str) -> Result<Listing, String> {
+        let mut listing = Listing::default();
+        parse(text, &mut listing).map(|()| listing)
+    }
+
+    #[test]
+    fn columns_are_found_by_name_with_any_separator_and_quotes() {
+        for text in [
+            "patient_name,patient_id,accession_number,date,time,description,room\r\n\"DOE^JANE\",P1,A-1,2026-01-31,09:30,\"breast, \"\"both\"\"\",7\r\n",
+            "Patient_Name;PATIENT_ID;accession_number;date;time;description;room\nDOE^JANE; P1 ;A-1;20260131;0930;\"breast, \"\"both\"\"\";7",
+        ] {
+            let listing = listed(text).unwrap();
+            let [entry] = listing.entries.as_slice() else { panic!("{listing:?}") };
+            assert_eq!((entry.patient.id.as_str(), entry.patient.name.as_str()), ("P1", "DOE^JANE"));
+            assert_eq!((entry.date.as_str(), entry.time.as_str()), ("20260131", "0930"));
+            assert_eq!(entry.description, "breast, \"both\"");
+        }
+    }
+
+    #[test]
+    fn a_wrong_line_costs_one_entry() {
+        let text = "patient_id,patient_name,birth_date,study_uid\nP1,DOE^JANE,,x\nP2,\n\nP3,ROE,19700229,\nP4,王^小东,1970-01-31,1.2\nP5,\"A";
+        let listing = listed(text).unwrap();
+        let ids: Vec<_> = listing.entries.iter().map(|entry| entry.patient.id.as_str()).collect();
+        assert_eq!(ids, ["P1", "P4"]);
+        assert_eq!((listing.entries[0].study_uid.as_str(), listing.entries[1].study_uid.as_str()), ("", "1.2"));
+        assert_eq!(listing.entries[1].patient.birth_date, "19700131");
+        assert_eq!(listing.skipped.values().sum::<usize>(), 3, "{:?}", listing.skipped);
+    }
+
+    #[test]
+    fn a_file_without_patients_is_refused_in_words() {
+        assert!(listed("").unwrap_err().contains("patient_id"));
+        assert!(listed("patient_id;name\n").unwrap_err().contains("patient_name"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.csv");
+        std::fs::write(&path, b"patient_id,patient_name\nP1,M\xFCller\n").unwrap();
+        assert!(read(&path, &mut Listing::default()).unwrap_err().to_string().contains("UTF-8"));
+        std::fs::write(&path, "\u{FEFF}patient_id,patient_name\nP1,Müller\n").unwrap();
+        let mut listing = Listing::default();
+        read(&path, &mut listing).unwrap();
+        assert_eq!(listing.entries.len(), 1);
+    }
+}

@@ -1,0 +1,134 @@
+//! What was typed beside what the worklist says: complete it, or refuse it. Pure.
+
+use dicom::patient::Patient;
+
+use super::Entry;
+use crate::exam::identity::same_name;
+use crate::view::Order;
+
+/// The order that is meant. `listed`: it must be in the worklist, by its accession number; else the worklist only speaks
+/// where it knows the patient's number or the order.
+///
+/// # Errors
+/// In words, when the worklist says another patient, or does not know what must be listed.
+pub fn resolve(typed: Patient, listed: bool, entries: &[Entry]) -> Result<Order, String> {
+    let number = typed.accession_number.as_str();
+    let of_number = |entry: &&Entry| !number.is_empty() && entry.patient.accession_number == number;
+    let orders: Vec<&Entry> = entries.iter().filter(of_number).collect();
+    if let Some(first) = orders.first() {
+        if orders.iter().any(|other| !agree(&first.patient, &other.patient)) {
+            return Err("the worklist has this accession number for two patients: is this the right patient?".into());
+        }
+        return Ok(Order { patient: completed(&first.patient, &typed, "order")?, study_uid: study(&orders) });
+    }
+    if listed {
+        return Err("the worklist has no order with this accession number: type the patient".into());
+    }
+    let patients: Vec<&Entry> = entries.iter().filter(|entry| entry.patient.id == typed.id).collect();
+    for entry in &patients {
+        completed(&entry.patient, &typed, "patient id")?;
+    }
+    // Of an order without a number the patient's has to do.
+    match patients.as_slice() {
+        [only] if only.patient.accession_number == typed.accession_number => {
+            Ok(Order { patient: completed(&only.patient, &typed, "patient id")?, study_uid: study(&patients) })
+        }
+        _ => Ok(typed.into()),
+    }
+}
+
+fn agree(a: &Patient, b: &Patient) -> bool {
+    a.id == b.id && same_name(&a.name, &b.name) && same_if_known(&a.birth_date, &b.birth_date)
+}
+
+fn same_if_known(a: &str, b: &str) -> bool {
+    a.is_empty() || b.is_empty() || a == b
+}
+
+/// The worklist's patient, when nothing that was typed says another one. `by`: what both have in common.
+fn completed(listed: &Patient, typed: &Patient, by: &str) -> Result<Patient, String> {
+    let other = |what: &str| Err(format!("the worklist has this {by} with another {what}: is this the right patient?"));
+    if !typed.id.is_empty() && typed.id != listed.id {
+        return other("patient id");
+    }
+    if !typed.name.is_empty() && !same_name(&typed.name, &listed.name) {
+        return other("name");
+    }
+    if !same_if_known(&typed.birth_date, &listed.birth_date) {
+        return other("birth date");
+    }
+    let birth_date = if listed.birth_date.is_empty() { &typed.birth_date } else { &listed.birth_date };
+    Ok(Patient { birth_date: birth_date.clone(), ..listed.clone() })
+}
+
+/// The study's UID, when all say the same one.
+fn study(entries: &[&Entry]) -> Option<String> {
+    let first = entries.first()?.study_uid.as_str();
+    let same = !first.is_empty() && entries.iter().all(|entry| entry.study_uid == first);
+    same.then(|| first.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patient(id: &str, name: &str, birth_date: &str, number: &str) -> Patient {
+        Patient { id: id.into(), name: name.into(), birth_date: birth_date.into(), accession_number: number.into() }
+    }
+
+    fn entries() -> Vec<Entry> {
+        let entry = |patient, study_uid: &str| Entry { patient, study_uid: study_uid.into(), ..Entry::default() };
+        vec![
+            entry(patient("P1", "Wang^XiaoDong=王^小东", "19700131", "A-1"), "1.2.1"),
+            // Two steps of one order.
+            entry(patient("P1", "Wang^XiaoDong=王^小东", "", "A-1"), "1.2.1"),
+            entry(patient("P2", "DOE^JANE", "", "A-2"), ""),
+            entry(patient("P3", "ROE^EVA", "", ""), "1.2.3"),
+            entry(patient("P4", "ONE", "", "A-9"), "1.2.4"),
+            entry(patient("P5", "OTHER", "", "A-9"), "1.2.5"),
+        ]
+    }
+
+    #[test]
+    fn an_accession_number_alone_is_completed() {
+        let order = resolve(patient("", "", "", "A-1"), true, &entries()).unwrap();
+        assert_eq!(order.patient, patient("P1", "Wang^XiaoDong=王^小东", "19700131", "A-1"));
+        assert_eq!(order.study_uid.as_deref(), Some("1.2.1"));
+        let order = resolve(patient("", "", "19800101", "A-2"), true, &entries()).unwrap();
+        assert_eq!((order.patient.birth_date.as_str(), order.study_uid), ("19800101", None));
+        assert!(resolve(patient("", "", "", "A-7"), true, &entries()).unwrap_err().contains("no order"));
+        assert!(resolve(patient("", "", "", "A-9"), true, &entries()).unwrap_err().contains("two patients"));
+    }
+
+    #[test]
+    fn what_was_typed_and_the_worklist_must_be_the_same_patient() {
+        for (typed, word) in [
+            (patient("P2", "DOE^JANE", "", "A-1"), "this order with another patient id"),
+            (patient("P1", "DOE^JANE", "", "A-1"), "this order with another name"),
+            (patient("P1", "Wang^XiaoDong", "19700130", "A-1"), "this order with another birth date"),
+            (patient("P2", "DOE^JOHN", "", ""), "this patient id with another name"),
+            (patient("P1", "WANG^XIAODONG", "19700130", "A-8"), "this patient id with another birth date"),
+        ] {
+            let error = resolve(typed, false, &entries()).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn who_is_typed_need_not_be_listed() {
+        let stranger = patient("P7", "NEW", "", "A-7");
+        assert_eq!(resolve(stranger.clone(), false, &entries()), Ok(stranger.into()));
+        let typed = patient("P1", "王^小东", "", "A-1");
+        assert_eq!(resolve(typed, false, &entries()).unwrap().study_uid.as_deref(), Some("1.2.1"));
+        let without_order = patient("P1", "Wang^XiaoDong", "", "");
+        assert_eq!(
+            resolve(without_order.clone(), false, &entries()),
+            Ok(without_order.into()),
+            "which order is not said"
+        );
+        assert_eq!(
+            resolve(patient("P3", "Roe^Eva", "", ""), false, &entries()).unwrap().study_uid.as_deref(),
+            Some("1.2.3")
+        );
+    }
+}

@@ -1,0 +1,322 @@
+//! Association negotiation (PS3.8 sections 9.3.2 and 9.3.3). Reads A-ASSOCIATE-RQ and -AC leniently (unknown items are
+//! skipped, as the standard asks; a rejected context may lack its transfer syntax, as some archives send it) and
+//! decides which proposed contexts to accept.
+
+use dicom::implementation::{CLASS_UID, VERSION_NAME};
+use dicom::text::plain_text;
+use dicom_ul::pdu::{
+    AbortRQServiceProviderReason as Reason, AssociationAC, AssociationRQ, PresentationContextProposed,
+    PresentationContextResult, PresentationContextResultReason as Verdict, UserVariableItem,
+};
+
+use crate::wire::Fault;
+use crate::{APPLICATION_CONTEXT, VERIFICATION};
+use crate::{accepts_transfer_syntax, is_storage};
+
+/// Protocol version, reserved, two AE titles, reserved.
+const FIXED_FIELDS: usize = 2 + 2 + 16 + 16 + 32;
+
+/// A presentation context that both sides agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    pub id: u8,
+    pub abstract_syntax: String,
+    pub transfer_syntax: String,
+}
+
+/// What an A-ASSOCIATE-RQ said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) version: u16,
+    pub(super) called: String,
+    pub(super) calling: String,
+    pub(super) application_context: String,
+    pub(super) contexts: Vec<PresentationContextProposed>,
+    /// The largest PDU the peer takes, bytes; 0 is unlimited.
+    pub(super) max_pdu: u32,
+    pub(super) implementation: String,
+}
+
+/// What an A-ASSOCIATE-AC said: per context its verdict (0 accepted) and transfer syntax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Accept {
+    pub(super) contexts: Vec<(u8, u8, String)>,
+    pub(super) max_pdu: u32,
+}
+
+pub(super) fn read_request(body: &[u8]) -> Result<Request, Fault> {
+    let (fixed, items) = split(body)?;
+    let mut request = Request {
+        version: u16::from_be_bytes([fixed[0], fixed[1]]),
+        called: plain_text(&fixed[4..20]),
+        calling: plain_text(&fixed[20..36]),
+        application_context: String::new(),
+        contexts: Vec::new(),
+        max_pdu: 0,
+        implementation: String::new(),
+    };
+    for item in Items(items) {
+        match item? {
+            (0x10, value) => request.application_context = plain_text(value),
+            (0x20, value) => request.contexts.push(read_proposal(value)?),
+            (0x50, value) => (request.max_pdu, request.implementation) = read_user_information(value)?,
+            _ => {}
+        }
+    }
+    Ok(request)
+}
+
+pub(super) fn read_accept(body: &[u8]) -> Result<Accept, Fault> {
+    let (_, items) = split(body)?;
+    let mut accept = Accept { contexts: Vec::new(), max_pdu: 0 };
+    for item in Items(items) {
+        match item? {
+            (0x21, value) => accept.contexts.push(read_result(value)?),
+            (0x50, value) => accept.max_pdu = read_user_information(value)?.0,
+            _ => {}
+        }
+    }
+    Ok(accept)
+}
+
+/// The verdict on every proposed context, in the peer's order: of the transfer syntaxes that we can store, the one the
+/// peer lists first.
+pub(super) fn judge_contexts(
+    proposed: &[PresentationContextProposed],
+) -> (Vec<PresentationContextResult>, Vec<Context>) {
+    let mut accepted: Vec<Context> = Vec::new();
+    let results = proposed.iter().map(|proposal| {
+        let reject = |reason| PresentationContextResult {
+            id: proposal.id,
+            reason,
+            // Not significant, but some peers want one to be there.
+            transfer_syntax: "1.2.840.10008.1.2".into(),
+        };
+        if proposal.id.is_multiple_of(2) || accepted.iter().any(|context| context.id == proposal.id) {
+            return reject(Verdict::NoReason);
+        }
+        if proposal.abstract_syntax != VERIFICATION && !is_storage(&proposal.abstract_syntax) {
+            return reject(Verdict::AbstractSyntaxNotSupported);
+        }
+        let Some(syntax) = proposal.transfer_syntaxes.iter().find(|uid| accepts_transfer_syntax(uid)) else {
+            return reject(Verdict::TransferSyntaxesNotSupported);
+        };
+        accepted.push(Context {
+            id: proposal.id,
+            abstract_syntax: proposal.abstract_syntax.clone(),
+            transfer_syntax: syntax.clone(),
+        });
+        PresentationContextResult { id: proposal.id, reason: Verdict::Acceptance, transfer_syntax: syntax.clone() }
+    });
+    (results.collect(), accepted)
+}
+
+pub(super) fn acceptance(request: &Request, results: Vec<PresentationContextResult>, max_pdu: u32) -> AssociationAC {
+    AssociationAC {
+        protocol_version: 1,
+        calling_ae_title: request.calling.clone(),
+        called_ae_title: request.called.clone(),
+        application_context_name: APPLICATION_CONTEXT.into(),
+        presentation_contexts: results,
+        user_variables: our_user_information(max_pdu),
+    }
+}
+
+pub(super) fn proposal(
+    called: &str,
+    calling: &str,
+    contexts: Vec<PresentationContextProposed>,
+    max_pdu: u32,
+) -> AssociationRQ {
+    AssociationRQ {
+        protocol_version: 1,
+        calling_ae_title: calling.trim().to_owned(),
+        called_ae_title: called.trim().to_owned(),
+        application_context_name: APPLICATION_CONTEXT.into(),
+        presentation_contexts: contexts,
+        user_variables: our_user_information(max_pdu),
+    }
+}
+
+pub(super) fn is_dicom(application_context: &str) -> bool {
+    application_context == APPLICATION_CONTEXT
+}
+
+/// An A-ASSOCIATE-RJ in words (PS3.8 section 9.3.4).
+pub(super) fn reject_reason(body: &[u8]) -> String {
+    let &[_, result, source, reason, ..] = body else {
+        return "no reason given".into();
+    };
+    let words = match (source, reason) {
+        (1, 2) => "application context not supported",
+        (1, 3) => "our AE title is not known to the peer",
+        (1, 7) => "the peer does not answer to the AE title we called",
+        (2, 2) => "protocol version not supported",
+        (3, 1) => "temporary congestion",
+        (3, 2) => "local limit exceeded",
+        _ => "no reason given",
+    };
+    let lasting = if result == 2 { "transient" } else { "permanent" };
+    format!("{words} ({lasting}, source {source}, reason {reason})")
+}
+
+fn our_user_information(max_pdu: u32) -> Vec<UserVariableItem> {
+    vec![
+        UserVariableItem::MaxLength(max_pdu),
+        UserVariableItem::ImplementationClassUID(CLASS_UID.into()),
+        UserVariableItem::ImplementationVersionName(VERSION_NAME.into()),
+    ]
+}
+
+fn malformed(what: &str) -> Fault {
+    Fault::protocol(Reason::InvalidPduParameter, what)
+}
+
+fn split(body: &[u8]) -> Result<(&[u8; FIXED_FIELDS], &[u8]), Fault> {
+    body.split_first_chunk().ok_or_else(|| malformed("an association PDU shorter than its fixed fields"))
+}
+
+fn read_proposal(value: &[u8]) -> Result<PresentationContextProposed, Fault> {
+    let (&[id, _, _, _], items) =
+        value.split_first_chunk().ok_or_else(|| malformed("a presentation context shorter than its header"))?;
+    let mut proposal =
+        PresentationContextProposed { id, abstract_syntax: String::new(), transfer_syntaxes: Vec::new() };
+    for item in Items(items) {
+        match item? {
+            (0x30, uid) => proposal.abstract_syntax = plain_text(uid),
+            (0x40, uid) => proposal.transfer_syntaxes.push(plain_text(uid)),
+            _ => {}
+        }
+    }
+    Ok(proposal)
+}
+
+fn read_result(value: &[u8]) -> Result<(u8, u8, String), Fault> {
+    let (&[id, _, verdict, _], items) =
+        value.split_first_chunk().ok_or_else(|| malformed("a presentation context shorter than its header"))?;
+    let mut syntax = String::new();
+    for item in Items(items) {
+        if let (0x40, uid) = item? {
+            syntax = plain_text(uid);
+        }
+    }
+    Ok((id, verdict, syntax))
+}
+
+/// Maximum PDU length and implementation version name.
+fn read_user_information(value: &[u8]) -> Result<(u32, String), Fault> {
+    let (mut max_pdu, mut implementation) = (0, String::new());
+    for item in Items(value) {
+        match item? {
+            (0x51, value) => max_pdu = value.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
+            (0x55, value) => implementation = plain_text(value),
+            _ => {}
+        }
+    }
+    Ok((max_pdu, implementation))
+}
+
+/// Items and sub-items: type, reserved, 16-bit length, value.
+struct Items<'a>(&'a [u8]);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Result<(u8, &'a [u8]), Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let item = self.0.split_first_chunk().and_then(|(&[kind, _, high, low], rest)| {
+            let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
+            Some((kind, value, rest))
+        });
+        let Some((kind, value, rest)) = item else {
+            self.0 = &[];
+            return Some(Err(malformed("an item that does not fit its PDU")));
+        };
+        self.0 = rest;
+        Some(Ok((kind, value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_ul::pdu::{Pdu, write_pdu};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::PDU_HEADER;
+
+    const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+
+    fn context(id: u8, abstract_syntax: &str, syntaxes: &[&str]) -> PresentationContextProposed {
+        let transfer_syntaxes = syntaxes.iter().map(|&uid| uid.into()).collect();
+        PresentationContextProposed { id, abstract_syntax: abstract_syntax.into(), transfer_syntaxes }
+    }
+
+    fn request_bytes() -> Vec<u8> {
+        let contexts = vec![context(1, CT, &["1.2.840.10008.1.2"]), context(3, VERIFICATION, &["1.2.840.10008.1.2"])];
+        let mut bytes = Vec::new();
+        write_pdu(&mut bytes, &Pdu::AssociationRQ(proposal("SCANSIDE", "CT1", contexts, 16_384))).unwrap();
+        bytes.split_off(PDU_HEADER)
+    }
+
+    #[test]
+    fn a_request_is_read_as_the_library_writes_it() {
+        let request = read_request(&request_bytes()).unwrap();
+        assert_eq!((request.called.as_str(), request.calling.as_str()), ("SCANSIDE", "CT1"));
+        assert_eq!((request.version, request.max_pdu, request.contexts.len()), (1, 16_384, 2));
+        assert!(is_dicom(&request.application_context));
+    }
+
+    #[test]
+    fn the_peers_first_storable_transfer_syntax_is_taken() {
+        let proposed = [
+            context(1, CT, &["1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2"]),
+            context(3, CT, &["1.2.840.10008.1.2.4.94"]),
+            context(5, "1.2.840.10008.5.1.4.31", &["1.2.840.10008.1.2"]),
+            context(7, VERIFICATION, &["1.2.840.10008.1.2.2"]),
+        ];
+        let (results, accepted) = judge_contexts(&proposed);
+        let verdicts: Vec<_> = results.into_iter().map(|result| result.reason).collect();
+        let expected = [
+            Verdict::Acceptance,
+            Verdict::TransferSyntaxesNotSupported,
+            Verdict::AbstractSyntaxNotSupported,
+            Verdict::Acceptance,
+        ];
+        assert_eq!(verdicts, expected);
+        assert_eq!(accepted[0].transfer_syntax, "1.2.840.10008.1.2.4.70");
+        assert_eq!(accepted.len(), 2);
+    }
+
+    #[test]
+    fn a_rejected_context_without_a_transfer_syntax_does_not_spoil_the_answer() {
+        let mut body = vec![0; FIXED_FIELDS];
+        body.extend([0x21, 0, 0, 4, 1, 0, 3, 0]);
+        body.extend([0x21, 0, 0, 13, 3, 0, 0, 0, 0x40, 0, 0, 5]);
+        body.extend(b"1.2.3");
+        let accept = read_accept(&body).unwrap();
+        assert_eq!(accept.contexts, [(1, 3, String::new()), (3, 0, "1.2.3".into())]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_negotiation_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = read_request(&body);
+            let _ = read_accept(&body);
+        }
+
+        #[test]
+        fn no_change_to_a_good_request_makes_negotiation_panic(at in 0usize..200, value: u8, cut in 0usize..300) {
+            let mut body = request_bytes();
+            if let Some(byte) = body.get_mut(at) {
+                *byte = value;
+            }
+            body.truncate(cut);
+            if let Ok(request) = read_request(&body) {
+                let _ = judge_contexts(&request.contexts);
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Who may associate with us. Pure: titles and address in, a refusal in plain words out.
+
+use std::net::IpAddr;
+
+use dicom_ul::pdu::{
+    AssociationRJ, AssociationRJResult as Result_, AssociationRJServiceProviderASCEReason as Acse,
+    AssociationRJServiceProviderPresentationReason as Presentation, AssociationRJServiceUserReason as User,
+    AssociationRJSource as Source,
+};
+
+use crate::settings;
+
+/// Why an association is refused; the text is for the log and for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("it called \"{called}\", and this device answers to {ours}")]
+    CalledAe { called: String, ours: String },
+    #[error("\"{calling}\" is not in the list of senders")]
+    CallingAe { calling: String },
+    #[error("\"{calling}\" is in the list of senders, but not from {address}")]
+    Address { calling: String, address: IpAddr },
+    #[error("{limit} associations are open already, which is the limit")]
+    Limit { limit: usize },
+    #[error("it speaks another version of the upper layer protocol")]
+    Version,
+    #[error("it asked for the application context \"{context}\", not DICOM's")]
+    ApplicationContext { context: String },
+}
+
+impl Refusal {
+    /// What the peer is told (PS3.8 section 9.3.4).
+    pub fn reject(&self) -> AssociationRJ {
+        let source = match self {
+            Self::CalledAe { .. } => Source::ServiceUser(User::CalledAETitleNotRecognized),
+            Self::CallingAe { .. } | Self::Address { .. } => Source::ServiceUser(User::CallingAETitleNotRecognized),
+            Self::Limit { .. } => Source::ServiceProviderPresentation(Presentation::LocalLimitExceeded),
+            Self::Version => Source::ServiceProviderASCE(Acse::ProtocolVersionNotSupported),
+            Self::ApplicationContext { .. } => Source::ServiceUser(User::ApplicationContextNameNotSupported),
+        };
+        let result = if matches!(self, Self::Limit { .. }) { Result_::Transient } else { Result_::Permanent };
+        AssociationRJ { result, source }
+    }
+}
+
+/// Whether `calling`, at `address`, may associate with `called`. Titles are compared without outer spaces and, as DICOM
+/// wants it, with case.
+///
+/// # Errors
+/// The refusal, called AE title first.
+pub fn judge(settings: &settings::Dicom, called: &str, calling: &str, address: IpAddr) -> Result<(), Refusal> {
+    let ours = &settings.ae_titles;
+    if !ours.is_empty() && !ours.iter().any(|title| title.trim() == called.trim()) {
+        let ours = ours.iter().map(|title| format!("\"{}\"", title.trim())).collect::<Vec<_>>().join(", ");
+        return Err(Refusal::CalledAe { called: called.to_owned(), ours });
+    }
+    if settings.sender.is_empty() {
+        return Ok(());
+    }
+    let mut known = settings.sender.iter().filter(|sender| sender.ae_title.trim() == calling.trim()).peekable();
+    if known.peek().is_none() {
+        return Err(Refusal::CallingAe { calling: calling.to_owned() });
+    }
+    let address = address.to_canonical();
+    if known.any(|sender| sender.address.is_none_or(|allowed| allowed.to_canonical() == address)) {
+        Ok(())
+    } else {
+        Err(Refusal::Address { calling: calling.to_owned(), address })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Dicom, Sender};
+
+    const CT: &str = "192.0.2.7";
+
+    fn judge_as(settings: &Dicom, called: &str, calling: &str, address: &str) -> Result<(), Refusal> {
+        judge(settings, called, calling, address.parse().unwrap())
+    }
+
+    fn one_sender(address: Option<&str>) -> Dicom {
+        let address = address.map(|address| address.parse().unwrap());
+        Dicom { sender: vec![Sender { ae_title: "CT1".into(), address }], ..Dicom::default() }
+    }
+
+    #[test]
+    fn a_call_to_another_title_is_refused_and_both_titles_are_named() {
+        let refusal = judge_as(&Dicom::default(), "PACS", "CT1", CT).unwrap_err();
+        assert_eq!(refusal.to_string(), "it called \"PACS\", and this device answers to \"SCANSIDE\"");
+        assert_eq!(refusal.reject().source, Source::ServiceUser(User::CalledAETitleNotRecognized));
+        assert_eq!(refusal.reject().result, Result_::Permanent);
+    }
+
+    #[test]
+    fn no_title_configured_answers_to_any_and_no_sender_configured_takes_any() {
+        let settings = Dicom { ae_titles: vec![], ..Dicom::default() };
+        assert_eq!(judge_as(&settings, "WHATEVER", "ANYONE", CT), Ok(()));
+    }
+
+    #[test]
+    fn a_listed_sender_may_come_from_its_address_only() {
+        let settings = one_sender(Some(CT));
+        assert_eq!(judge_as(&settings, "SCANSIDE ", "CT1 ", CT), Ok(()));
+        assert_eq!(judge_as(&settings, "SCANSIDE", "CT1", "::ffff:192.0.2.7"), Ok(()), "the same address, mapped");
+        let refusal = judge_as(&settings, "SCANSIDE", "CT1", "192.0.2.8").unwrap_err();
+        assert!(matches!(refusal, Refusal::Address { .. }), "{refusal}");
+        assert_eq!(judge_as(&one_sender(None), "SCANSIDE", "CT1", "192.0.2.8"), Ok(()), "any address");
+    }
+
+    #[test]
+    fn an_unlisted_sender_is_refused_as_calling_title_not_recognised() {
+        let refusal = judge_as(&one_sender(None), "SCANSIDE", "ct1", CT).unwrap_err();
+        assert_eq!(refusal, Refusal::CallingAe { calling: "ct1".into() });
+        assert_eq!(refusal.reject().source, Source::ServiceUser(User::CallingAETitleNotRecognized));
+    }
+
+    #[test]
+    fn over_the_limit_the_peer_is_told_to_come_back() {
+        let reject = Refusal::Limit { limit: 32 }.reject();
+        assert_eq!(reject.result, Result_::Transient);
+        assert_eq!(reject.source, Source::ServiceProviderPresentation(Presentation::LocalLimitExceeded));
+    }
+}

@@ -1,0 +1,423 @@
+//! C-STORE and C-ECHO out: one association per batch, files as they are. A file goes in the presentation context of its own
+//! SOP class and transfer syntax or not at all.
+
+use std::io::SeekFrom;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dicom::file_meta;
+use dicom_ul::pdu::{AbortRQSource, Pdu, PresentationContextProposed};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+use crate::VERIFICATION;
+use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
+use crate::message::{self, SUCCESS};
+use crate::negotiate;
+use crate::settings::Destination;
+use crate::wire::{self, PduReader, PduWriter};
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// For negotiation, and for a PDU that has begun.
+const STALL: Duration = Duration::from_secs(30);
+/// For an answer: archives index before they answer.
+const ANSWER: Duration = Duration::from_secs(120);
+const RELEASE: Duration = Duration::from_secs(10);
+/// What we offer to receive; answers are small.
+const OUR_MAX_PDU: u32 = 64 * 1024;
+/// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
+const MAX_CONTEXTS: usize = 128;
+
+/// Whom to call, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `host:port`.
+    pub address: String,
+    pub called_ae: String,
+    pub calling_ae: String,
+}
+
+impl From<&Destination> for Target {
+    fn from(destination: &Destination) -> Self {
+        Self {
+            address: destination.address.clone(),
+            called_ae: destination.ae_title.clone(),
+            calling_ae: destination.calling_ae_title.clone(),
+        }
+    }
+}
+
+/// A Part 10 file to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    pub path: PathBuf,
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+    pub transfer_syntax_uid: String,
+    /// Bytes from the start of the file to the data set.
+    pub data_set_offset: u64,
+}
+
+impl File {
+    /// Reads the file meta information. Blocks.
+    ///
+    /// # Errors
+    /// `File`, when it cannot be read or is no Part 10 file.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let unreadable = |reason: String| Error::File { path: path.to_owned(), reason };
+        let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+        let meta =
+            file_meta::read(&mut std::io::BufReader::new(file)).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            sop_class_uid: meta.sop_class_uid,
+            sop_instance_uid: meta.sop_instance_uid,
+            transfer_syntax_uid: meta.transfer_syntax_uid,
+            data_set_offset: meta.data_set_offset,
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no connection to {address}: {reason}")]
+    Connect { address: String, reason: String },
+    #[error("association rejected: {0}")]
+    Rejected(String),
+    #[error("{0}")]
+    Association(#[from] Fault),
+    #[error("the peer does not accept SOP class {sop_class_uid} in transfer syntax {transfer_syntax_uid} ({why})")]
+    NotAccepted { sop_class_uid: String, transfer_syntax_uid: String, why: &'static str },
+    #[error("the peer answered {status:#06x}{}", colon(.comment))]
+    Refused { status: u16, comment: String },
+    #[error("{path}: {reason}")]
+    File { path: PathBuf, reason: String },
+}
+
+fn colon(comment: &str) -> String {
+    if comment.is_empty() { String::new() } else { format!(": {comment}") }
+}
+
+/// What callers branch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no association, or not any more. Another object would not have fared better.
+    Connection,
+    /// This object cannot be sent, or is not wanted; others may be.
+    Object,
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Connect { .. } | Self::Rejected(_) | Self::Association(_) => Kind::Connection,
+            Self::NotAccepted { .. } | Self::Refused { .. } | Self::File { .. } => Kind::Object,
+        }
+    }
+
+    /// The DIMSE status that the peer answered, if it did.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// Sends `files` in order over one association. `on_answer` gets the index of each and its status (success or a warning:
+/// the peer has it) or why it was not taken.
+///
+/// # Errors
+/// When the association fails; files not answered by then have not been taken.
+pub async fn store(
+    target: &Target,
+    files: &[File],
+    mut on_answer: impl FnMut(usize, Result<u16, Error>),
+) -> Result<(), Error> {
+    let mut association = Association::open(target, files).await?;
+    for (index, file) in files.iter().enumerate() {
+        match association.store(file).await {
+            Err(error) if error.kind() == Kind::Connection => return Err(error),
+            answer => on_answer(index, answer),
+        }
+    }
+    association.release().await;
+    Ok(())
+}
+
+/// # Errors
+/// When the peer cannot be reached or does not answer with success.
+pub async fn echo(target: &Target) -> Result<(), Error> {
+    let proposal = vec![(VERIFICATION.to_owned(), "1.2.840.10008.1.2".to_owned())];
+    let mut association = Association::negotiate(target, proposal).await?;
+    association.echo().await?;
+    association.release().await;
+    Ok(())
+}
+
+/// An association that we asked for. Dropping it closes the connection; [`Association::release`] is the polite way.
+#[derive(Debug)]
+pub struct Association {
+    messages: Messages<OwnedReadHalf>,
+    sender: Sender<OwnedWriteHalf>,
+    accepted: Vec<Context>,
+    /// SOP class, transfer syntax, and the peer's reason.
+    rejected: Vec<(String, String, &'static str)>,
+    next_message_id: u16,
+    over: bool,
+}
+
+impl Association {
+    /// Associates for sending `files`: one presentation context for each pair of SOP class and transfer syntax.
+    ///
+    /// # Errors
+    /// Of kind `Connection`.
+    pub async fn open(target: &Target, files: &[File]) -> Result<Self, Error> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for file in files {
+            let pair = (file.sop_class_uid.clone(), file.transfer_syntax_uid.clone());
+            if !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+        Self::negotiate(target, pairs).await
+    }
+
+    async fn negotiate(target: &Target, mut pairs: Vec<(String, String)>) -> Result<Self, Error> {
+        pairs.truncate(MAX_CONTEXTS);
+        let proposed: Vec<_> = (0..)
+            .zip(&pairs)
+            .map(|(index, (class, syntax)): (u8, _)| PresentationContextProposed {
+                id: 2 * index + 1,
+                abstract_syntax: class.clone(),
+                transfer_syntaxes: vec![syntax.clone()],
+            })
+            .collect();
+        let (reader, writer) = connect(&target.address).await?.into_split();
+        let (mut reader, mut writer) = (PduReader::new(reader), PduWriter::new(writer, STALL));
+        let request = negotiate::proposal(&target.called_ae, &target.calling_ae, proposed.clone(), OUR_MAX_PDU);
+        writer.send_pdu(&Pdu::AssociationRQ(request)).await?;
+        let accept = read_accept(&mut reader).await?;
+        let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
+        for context in proposed {
+            let syntax = context.transfer_syntaxes.into_iter().next().unwrap_or_default();
+            match accept.contexts.iter().find(|(id, ..)| *id == context.id) {
+                Some((id, 0, chosen)) if *chosen == syntax => {
+                    accepted.push(Context {
+                        id: *id,
+                        abstract_syntax: context.abstract_syntax,
+                        transfer_syntax: syntax,
+                    });
+                }
+                verdict => rejected.push((context.abstract_syntax, syntax, rejection(verdict.map(|found| found.1)))),
+            }
+        }
+        let timers = Timers { stall: STALL, idle: ANSWER };
+        Ok(Self {
+            messages: Messages::new(reader, accepted.clone(), timers),
+            sender: Sender::new(writer, accept.max_pdu),
+            accepted,
+            rejected,
+            next_message_id: 1,
+            over: false,
+        })
+    }
+
+    /// Sends one file; the status is success (0x0000) or a warning (0xBxxx), with which the peer has it too.
+    ///
+    /// # Errors
+    /// Of kind `Object`: the association goes on. Of kind `Connection`: it is over.
+    pub async fn store(&mut self, file: &File) -> Result<u16, Error> {
+        if self.over {
+            return Err(Fault::Closed.into());
+        }
+        let context = self.context_for(&file.sop_class_uid, &file.transfer_syntax_uid)?;
+        let mut data_set = DataSet::open(file).await?;
+        let message_id = self.take_message_id();
+        let command = message::store_request(message_id, &file.sop_class_uid, &file.sop_instance_uid);
+        let sent = async {
+            self.sender.command(context, &command).await?;
+            let mut buffer = vec![0; self.sender.data_per_pdu()];
+            loop {
+                let (bytes, last) = data_set.next(&mut buffer).await?;
+                self.sender.data(context, bytes, last).await?;
+                if last {
+                    return Ok(());
+                }
+            }
+        };
+        if let Err(error) = sent.await {
+            return Err(self.over(error).await);
+        }
+        let (status, comment) = self.answer(message_id).await?;
+        match status {
+            SUCCESS | 0xb000..=0xbfff => Ok(status),
+            _ => Err(Error::Refused { status, comment }),
+        }
+    }
+
+    /// Whether nothing can be sent any more: it failed, or a file could not be read to its end.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// # Errors
+    /// When the answer is not success, or the association fails.
+    pub async fn echo(&mut self) -> Result<(), Error> {
+        let context = self.context_for(VERIFICATION, "1.2.840.10008.1.2")?;
+        let message_id = self.take_message_id();
+        self.sender.command(context, &message::echo_request(message_id)).await?;
+        match self.answer(message_id).await? {
+            (SUCCESS, _) => Ok(()),
+            (status, comment) => Err(Error::Refused { status, comment }),
+        }
+    }
+
+    /// Releases the association. What fails now changes nothing about the answers.
+    pub async fn release(mut self) {
+        let response = async {
+            self.sender.pdus.send_pdu(&Pdu::ReleaseRQ).await?;
+            while !matches!(self.messages.next().await?, Inbound::ReleaseResponse) {}
+            Ok::<_, Fault>(())
+        };
+        let _ = timeout(RELEASE, response).await;
+        self.sender.pdus.close().await;
+    }
+
+    fn context_for(&self, class: &str, syntax: &str) -> Result<u8, Error> {
+        let matches = |context: &&Context| context.abstract_syntax == class && context.transfer_syntax == syntax;
+        if let Some(context) = self.accepted.iter().find(matches) {
+            return Ok(context.id);
+        }
+        let rejected = self.rejected.iter().find(|(c, s, _)| c == class && s == syntax);
+        Err(Error::NotAccepted {
+            sop_class_uid: class.to_owned(),
+            transfer_syntax_uid: syntax.to_owned(),
+            why: rejected.map_or("not proposed on this association", |(_, _, why)| why),
+        })
+    }
+
+    fn take_message_id(&mut self) -> u16 {
+        let id = self.next_message_id;
+        self.next_message_id = id.wrapping_add(1).max(1);
+        id
+    }
+
+    /// Status and comment of the response to `message_id`.
+    async fn answer(&mut self, message_id: u16) -> Result<(u16, String), Error> {
+        let unexpected = |what: String| {
+            Error::Association(Fault::protocol(dicom_ul::pdu::AbortRQServiceProviderReason::UnexpectedPdu, what))
+        };
+        let inbound = self.messages.next().await;
+        let error = match inbound {
+            Ok(Inbound::Command(response, _)) if response.is_response() && response.message_id == message_id => {
+                return Ok((response.status, response.comment));
+            }
+            Ok(Inbound::Command(command, _)) => {
+                unexpected(format!("message {} while the response to {message_id} is due", command.message_id))
+            }
+            Ok(Inbound::ReleaseRequest) => {
+                let _ = self.sender.pdus.send_pdu(&Pdu::ReleaseRP).await;
+                Error::Association(Fault::Closed)
+            }
+            Ok(_) => unexpected("something other than a response".into()),
+            Err(fault) => Error::Association(fault),
+        };
+        Err(self.over(error).await)
+    }
+
+    /// Ends the association after `error`, and finds out what the peer had to say about it.
+    async fn over(&mut self, error: Error) -> Error {
+        self.over = true;
+        if let Error::Association(Fault::Io(_)) = error {
+            // An A-ABORT that came while we were writing says more than a broken pipe.
+            let abort = timeout(Duration::from_secs(1), self.messages.next()).await;
+            return match abort {
+                Ok(Err(fault @ Fault::Aborted(_))) => Error::Association(fault),
+                _ => error,
+            };
+        }
+        let abort = match &error {
+            Error::Association(fault) => fault.abort(),
+            _ => Some(Pdu::AbortRQ { source: AbortRQSource::ServiceUser }),
+        };
+        if let Some(abort) = abort {
+            let _ = self.sender.pdus.send_pdu(&abort).await;
+        }
+        self.sender.pdus.close().await;
+        error
+    }
+}
+
+/// The bytes of a file from its data set on.
+struct DataSet<'a> {
+    file: tokio::fs::File,
+    path: &'a Path,
+    left: u64,
+}
+
+impl<'a> DataSet<'a> {
+    async fn open(file: &'a File) -> Result<Self, Error> {
+        let path = file.path.as_path();
+        let open = async {
+            let mut opened = tokio::fs::File::open(path).await?;
+            let length = opened.metadata().await?.len();
+            opened.seek(SeekFrom::Start(file.data_set_offset)).await?;
+            Ok::<_, std::io::Error>((opened, length))
+        };
+        let (opened, length) = open.await.map_err(|error| unreadable(path, error.to_string()))?;
+        let left = length.checked_sub(file.data_set_offset).filter(|left| *left > 0);
+        let left = left.ok_or_else(|| unreadable(path, "it has no data set".into()))?;
+        Ok(Self { file: opened, path, left })
+    }
+
+    /// As many bytes as `buffer` takes, and whether they are the last.
+    async fn next<'b>(&mut self, buffer: &'b mut [u8]) -> Result<(&'b [u8], bool), Error> {
+        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let part = &mut buffer[..count];
+        self.file.read_exact(part).await.map_err(|error| unreadable(self.path, error.to_string()))?;
+        self.left -= count as u64;
+        Ok((part, self.left == 0))
+    }
+}
+
+fn unreadable(path: &Path, reason: String) -> Error {
+    Error::File { path: path.to_owned(), reason }
+}
+
+async fn connect(address: &str) -> Result<TcpStream, Error> {
+    let failed = |reason: String| Error::Connect { address: address.to_owned(), reason };
+    let stream = timeout(CONNECT, TcpStream::connect(address))
+        .await
+        .map_err(|_| failed(format!("no answer within {} s", CONNECT.as_secs())))?
+        .map_err(|error| failed(error.to_string()))?;
+    stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+    Ok(stream)
+}
+
+async fn read_accept(reader: &mut PduReader<OwnedReadHalf>) -> Result<negotiate::Accept, Error> {
+    match reader.next(STALL, STALL).await? {
+        None => Err(Fault::Closed.into()),
+        Some(wire::ASSOCIATE_AC) => Ok(negotiate::read_accept(reader.body())?),
+        Some(wire::ASSOCIATE_RJ) => Err(Error::Rejected(negotiate::reject_reason(reader.body()))),
+        Some(wire::ABORT) => Err(Fault::Aborted(crate::association::abort_reason(reader.body())).into()),
+        Some(kind) => {
+            let reason = dicom_ul::pdu::AbortRQServiceProviderReason::UnexpectedPdu;
+            Err(Fault::protocol(reason, format!("PDU type {kind:#04x} instead of an acceptance")).into())
+        }
+    }
+}
+
+/// In words (PS3.8 section 9.3.3.2); `None`: the peer did not mention the context.
+fn rejection(verdict: Option<u8>) -> &'static str {
+    match verdict {
+        Some(0) => "it chose a transfer syntax that was not proposed",
+        Some(1) => "rejected by its user",
+        Some(3) => "SOP class not supported",
+        Some(4) => "transfer syntax not supported",
+        Some(_) => "no reason given",
+        None => "not answered",
+    }
+}

@@ -1,0 +1,276 @@
+//! The acceptor's side of one association: who is it, may it, then its messages one by one until it ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use custody::instance::Origin;
+use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, AssociationRJ, Pdu};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::association::{Inbound, Messages, Sender, Timers};
+use crate::message::{self, Command};
+use crate::negotiate::{self, Context};
+use crate::policy::{self, Refusal};
+use crate::receive::{Received, Reception};
+use crate::settings;
+use crate::status::{self, Answer};
+use crate::wire::{self, Fault, PduReader, PduWriter};
+use crate::{Arrival, Intake, echo};
+
+/// How long a peer may keep a connection open after the last thing we said on it.
+const LINGER: Duration = Duration::from_secs(5);
+/// How often the engine hears that data still comes.
+const TELL_IN_FLIGHT: Duration = Duration::from_secs(1);
+
+/// What a connection was given by the listener.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Number of the association since start.
+    pub(super) number: u64,
+    pub(super) peer: SocketAddr,
+    /// One permit per association that stands.
+    pub(super) places: Arc<Semaphore>,
+    /// Fires when this connection must make room; dropped as soon as it has asked for something.
+    pub(super) evicted: Arc<Notify>,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// Serves one connection to its end. Never fails: whatever the peer does is logged and ends here.
+pub(super) async fn serve<R, W>(reader: R, writer: W, connection: Connection, intake: &Intake)
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send,
+{
+    let artim = Duration::from_secs(intake.settings.artim_secs);
+    let mut reader = PduReader::new(reader);
+    let mut writer = PduWriter::new(writer, artim);
+    let Connection { number, peer, places, evicted, shutdown } = connection;
+    let request = tokio::select! {
+        request = read_request(&mut reader, artim) => request,
+        () = evicted.notified() => {
+            return info!(association = number, %peer, "closed to make room: it had not asked for an association");
+        }
+        () = shutdown.cancelled() => return,
+    };
+    drop(evicted);
+    let request = match request {
+        Ok(request) => request,
+        Err(fault) => {
+            info!(association = number, %peer, "no association: {fault}");
+            return say_goodbye(&mut reader, &mut writer, fault.abort()).await;
+        }
+    };
+    let place = match admit(&request, peer, &intake.settings, places) {
+        Ok(place) => place,
+        Err(refusal) => {
+            warn!(association = number, %peer, calling = request.calling, "association refused: {refusal}");
+            let reject: AssociationRJ = refusal.reject();
+            return say_goodbye(&mut reader, &mut writer, Some(Pdu::AssociationRJ(reject))).await;
+        }
+    };
+    let (results, contexts) = negotiate::judge_contexts(&request.contexts);
+    let accept = negotiate::acceptance(&request, results, intake.settings.max_pdu);
+    if let Err(fault) = writer.send_pdu(&Pdu::AssociationAC(accept)).await {
+        return info!(association = number, %peer, "no association: {fault}");
+    }
+    info!(
+        association = number, %peer, calling = request.calling, called = request.called, max_pdu = request.max_pdu,
+        implementation = request.implementation, contexts = contexts.len(), "association accepted"
+    );
+    let timers = Timers { stall: artim, idle: Duration::from_secs(intake.settings.idle_secs) };
+    let mut association = Association {
+        messages: Messages::new(reader, contexts, timers),
+        sender: Sender::new(writer, request.max_pdu),
+        origin: Origin {
+            calling_ae: request.calling,
+            called_ae: request.called,
+            peer_address: peer.ip().to_canonical().to_string(),
+            association: number,
+        },
+        tally: Tally::default(),
+    };
+    association.run_to_end(intake, shutdown, place).await;
+}
+
+async fn read_request<R>(reader: &mut PduReader<R>, artim: Duration) -> Result<negotiate::Request, Fault>
+where
+    R: AsyncRead + Unpin,
+{
+    match timeout(artim, reader.next(artim, artim)).await {
+        Err(_) | Ok(Err(Fault::Idle(_) | Fault::Stalled(_))) => Err(Fault::Silent(artim)),
+        Ok(Err(fault)) => Err(fault),
+        Ok(Ok(None)) => Err(Fault::Closed),
+        Ok(Ok(Some(wire::ASSOCIATE_RQ))) => negotiate::read_request(reader.body()),
+        Ok(Ok(Some(wire::ABORT))) => Err(Fault::Aborted(crate::association::abort_reason(reader.body()))),
+        Ok(Ok(Some(kind))) => {
+            Err(Fault::protocol(Reason::UnexpectedPdu, format!("PDU type {kind:#04x} before any association")))
+        }
+    }
+}
+
+/// A place for this association, or why not. Those who may not associate are told so even when all places are taken.
+fn admit(
+    request: &negotiate::Request,
+    peer: SocketAddr,
+    settings: &settings::Dicom,
+    places: Arc<Semaphore>,
+) -> Result<OwnedSemaphorePermit, Refusal> {
+    if request.version & 1 == 0 {
+        return Err(Refusal::Version);
+    }
+    if !negotiate::is_dicom(&request.application_context) {
+        return Err(Refusal::ApplicationContext { context: request.application_context.clone() });
+    }
+    policy::judge(settings, &request.called, &request.calling, peer.ip())?;
+    let limit = settings.max_associations;
+    places.try_acquire_owned().map_err(|_| Refusal::Limit { limit })
+}
+
+/// The last PDU, then time for the peer to read it and close.
+async fn say_goodbye<R, W>(reader: &mut PduReader<R>, writer: &mut PduWriter<W>, last: Option<Pdu>)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    if let Some(last) = last
+        && writer.send_pdu(&last).await.is_ok()
+    {
+        writer.close().await;
+        reader.drain(LINGER).await;
+    }
+}
+
+/// What one association brought, for its last log line.
+#[derive(Debug, Default)]
+struct Tally {
+    stored: u64,
+    resent: u64,
+    refused: u64,
+}
+
+/// One association that stands.
+struct Association<R, W> {
+    messages: Messages<R>,
+    sender: Sender<W>,
+    origin: Origin,
+    tally: Tally,
+}
+
+impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W> {
+    /// Gives `place` back as soon as the association is over, whatever the peer then does with its connection.
+    async fn run_to_end(&mut self, intake: &Intake, shutdown: CancellationToken, place: OwnedSemaphorePermit) {
+        let ended = self.run(intake, shutdown).await;
+        let association = self.origin.association;
+        let Tally { stored, resent, refused } = self.tally;
+        let last = match &ended {
+            Ok(()) => {
+                info!(association, stored, resent, refused, "association released");
+                Some(Pdu::ReleaseRP)
+            }
+            Err(fault) => {
+                warn!(association, stored, resent, refused, "association ended: {fault}");
+                fault.abort()
+            }
+        };
+        // Told before we linger: nothing more comes. Nobody listens only when the daemon is stopping.
+        let _ = intake.arrivals.send(Arrival::Released { association, clean: ended.is_ok() }).await;
+        drop(place);
+        if let Some(last) = last
+            && self.sender.pdus.send_pdu(&last).await.is_ok()
+        {
+            self.sender.pdus.close().await;
+            self.messages.drain(LINGER).await;
+        }
+    }
+
+    /// Ends with `Ok` when the peer asked for release.
+    async fn run(&mut self, intake: &Intake, shutdown: CancellationToken) -> Result<(), Fault> {
+        let mut arriving: Option<Reception> = None;
+        let mut told = Instant::now();
+        loop {
+            let in_message = self.messages.in_message();
+            let inbound = tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if !in_message => {
+                    return Err(Fault::Stopping);
+                }
+                inbound = self.messages.next() => inbound?,
+            };
+            match inbound {
+                Inbound::Command(request, context) => {
+                    arriving = self.begin(intake, request, context).await?;
+                }
+                Inbound::Data { bytes, last } => {
+                    if told.elapsed() >= TELL_IN_FLIGHT {
+                        told = Instant::now();
+                        let association = self.origin.association;
+                        let _ = intake.arrivals.send(Arrival::InFlight { association }).await;
+                    }
+                    if let Some(reception) = &mut arriving {
+                        reception.write(bytes).await;
+                    }
+                    if last && let Some(reception) = arriving.take() {
+                        self.finish(intake, reception).await?;
+                    }
+                }
+                Inbound::ReleaseRequest => return Ok(()),
+                Inbound::ReleaseResponse => {
+                    return Err(Fault::protocol(Reason::UnexpectedPdu, "a release response that nobody asked for"));
+                }
+            }
+        }
+    }
+
+    /// What is to be answered after the data set of `request`, if it has one; others are answered here.
+    async fn begin(&mut self, intake: &Intake, request: Command, context: Context) -> Result<Option<Reception>, Fault> {
+        let has_data_set = request.has_data_set;
+        let reception = match request.field {
+            message::C_STORE => Reception::begin(intake, &self.origin, request, context),
+            message::C_ECHO => Reception::answered(echo::answer(&request), request, context),
+            // Nothing is ever pending here, so there is nothing to cancel, and a cancel has no answer.
+            message::C_CANCEL => return Ok(None),
+            _ if request.is_response() => {
+                debug!(association = self.origin.association, field = request.field, "response that nobody asked for");
+                return Ok(None);
+            }
+            field => {
+                let reason = format!("operation {field:#06x} is not offered here");
+                let answer = Answer::new(status::of(status::Refusal::UnknownOperation), &reason);
+                Reception::answered(answer, request, context)
+            }
+        };
+        if has_data_set {
+            return Ok(Some(reception));
+        }
+        self.finish(intake, reception).await?;
+        Ok(None)
+    }
+
+    async fn finish(&mut self, intake: &Intake, reception: Reception) -> Result<(), Fault> {
+        let Received { request, context, answer, kept } = reception.finish().await;
+        if !answer.is_success() {
+            self.tally.refused += 1;
+            warn!(
+                association = self.origin.association,
+                calling = self.origin.calling_ae,
+                sop_class = request.sop_class_uid,
+                sop_instance = request.sop_instance_uid,
+                "answered {:#06x}: {}",
+                answer.status,
+                answer.reason
+            );
+        } else if let Some(instance) = kept {
+            self.tally.stored += 1;
+            // An engine that is gone does not change that the instance is kept.
+            let _ = intake.arrivals.send(Arrival::Kept(instance)).await;
+        } else if request.field == message::C_STORE {
+            self.tally.resent += 1;
+        }
+        self.sender.command(context.id, &request.response(&answer)).await
+    }
+}

@@ -1,0 +1,85 @@
+//! Why an instance was not kept -> DIMSE status (PS3.7 annex C, PS3.4 section B.2.3), one table.
+
+use custody::spool::Kind;
+
+/// What a response says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// In plain words, for the log; the peer gets the beginning. Empty for success.
+    pub(super) reason: String,
+}
+
+/// (0000,0902) has VR LO.
+const COMMENT_CHARACTERS: usize = 64;
+
+impl Answer {
+    pub(super) fn new(status: u16, reason: &str) -> Self {
+        Self { status, reason: reason.to_owned() }
+    }
+
+    /// (0000,0902): at most 64 ASCII characters.
+    pub(super) fn comment(&self) -> String {
+        let plain = |c: char| if c.is_ascii_graphic() && c != '\\' || c == ' ' { c } else { '?' };
+        self.reason.chars().map(plain).take(COMMENT_CHARACTERS).collect()
+    }
+
+    pub(super) fn success() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        self.status == crate::message::SUCCESS
+    }
+}
+
+/// A request that is refused before the spool is asked, or for what the spool said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Spool(Kind),
+    /// The level is `NoNewStudies` or worse.
+    Restricted,
+    /// Kept aside for a person to look at, because it cannot be parsed.
+    Quarantined,
+    NotStorage,
+    NoInstanceUid,
+    NoDataSet,
+    UnknownOperation,
+}
+
+/// The table. A sender repeats 0xA7xx later and gives up on the others, so only what a person can mend here (room, disk,
+/// restart) is 0xA700.
+pub(super) fn of(refusal: Refusal) -> u16 {
+    match refusal {
+        Refusal::Restricted => 0xa700,
+        Refusal::Spool(kind) => match kind {
+            Kind::NoSpace | Kind::Io | Kind::Database | Kind::Closed => 0xa700,
+            Kind::UidMismatch => 0xa900,
+        },
+        Refusal::Quarantined => 0xc000,
+        Refusal::NotStorage => 0x0122,
+        Refusal::NoInstanceUid => 0x0117,
+        Refusal::NoDataSet => 0x0115,
+        Refusal::UnknownOperation => 0x0211,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_64_plain_characters_whatever_it_was_made_of() {
+        let comment = Answer::new(0xc000, &format!("käse\\\n{}", "x".repeat(100))).comment();
+        assert_eq!(comment.len(), 64);
+        assert!(comment.starts_with("k?se??x"));
+    }
+
+    #[test]
+    fn no_room_asks_the_sender_to_try_again_and_a_wrong_uid_does_not() {
+        assert_eq!(of(Refusal::Spool(Kind::NoSpace)), 0xa700);
+        assert_eq!(of(Refusal::Restricted), 0xa700);
+        assert_eq!(of(Refusal::Spool(Kind::UidMismatch)), 0xa900);
+        assert_eq!(of(Refusal::Quarantined) & 0xf000, 0xc000);
+    }
+}

@@ -1,0 +1,13 @@
+//! The DICOM node over real sockets. One binary, so that the engine is linked once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod accept;
+mod corpus;
+mod dcmtk;
+mod fixtures;
+mod hostile;
+#[allow(dead_code, reason = "shared with the tests of the outbox")]
+mod pacs;
+mod peer;
+mod sending;

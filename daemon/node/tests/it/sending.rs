@@ -1,0 +1,132 @@
+//! C-STORE and C-ECHO out, against an archive that does as it is told and against DCMTK's storescp.
+
+use std::path::{Path, PathBuf};
+
+use node::send::{self, Error, File, Target};
+
+use super::dcmtk;
+use super::fixtures::{CT, IMPLICIT, Node, data_set, data_set_of, files_below, part10};
+use super::pacs::{Do, Pacs};
+
+const MR: &str = "1.2.840.10008.5.1.4.1.1.4";
+
+fn target(address: std::net::SocketAddr) -> Target {
+    Target { address: address.to_string(), called_ae: "PACS".into(), calling_ae: "SCANSIDE".into() }
+}
+
+fn write(directory: &Path, class: &str, uid: &str, bytes: usize) -> PathBuf {
+    let path = directory.join(format!("{uid}.dcm"));
+    std::fs::write(&path, part10(class, uid, IMPLICIT, &data_set(uid, bytes))).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_file_arrives_whole_in_pdus_the_archive_takes_whatever_maximum_it_offers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), CT, "1.2.3", 700_000);
+    let file = File::open(&path).unwrap();
+    for max in [0, 4096, 16_384, 131_072, 1 << 20] {
+        let pacs = Pacs::start_at("127.0.0.1:0".parse().unwrap(), max, |_| true, |_| Do::Answer(0)).await;
+        let mut answers = Vec::new();
+        send::store(&target(pacs.address), std::slice::from_ref(&file), |index, answer| {
+            answers.push((index, answer.unwrap()));
+        })
+        .await
+        .unwrap();
+        assert_eq!(answers, [(0, 0)]);
+        let (uid, bytes) = pacs.seen.lock().unwrap().pop().unwrap();
+        assert_eq!(uid, "1.2.3");
+        assert!(bytes == data_set("1.2.3", 700_000), "max {max}");
+        let largest = *pacs.largest_pdu.lock().unwrap();
+        assert!(max == 0 || largest <= max as usize, "{largest} > {max}");
+    }
+}
+
+#[tokio::test]
+async fn a_warning_is_delivered_and_a_failure_names_status_and_comment() {
+    let directory = tempfile::tempdir().unwrap();
+    let rule = |uid: &str| Do::Answer(if uid == "1.2.1" { 0xb007 } else { 0xa700 });
+    let pacs = Pacs::start(rule).await;
+    let files: Vec<_> =
+        ["1.2.1", "1.2.2"].map(|uid| File::open(&write(directory.path(), CT, uid, 100)).unwrap()).into();
+    let mut answers = Vec::new();
+    send::store(&target(pacs.address), &files, |_, answer| answers.push(answer)).await.unwrap();
+    assert!(matches!(answers[0], Ok(0xb007)));
+    assert_eq!(answers[1].as_ref().unwrap_err().to_string(), "the peer answered 0xa700: as told");
+}
+
+#[tokio::test]
+async fn a_rejected_context_fails_its_files_by_name_and_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let pacs = Pacs::start_at("127.0.0.1:0".parse().unwrap(), 0, |class| class != MR, |_| Do::Answer(0)).await;
+    let files = [(MR, "1.2.1"), (CT, "1.2.2"), (MR, "1.2.3")]
+        .map(|(class, uid)| File::open(&write(directory.path(), class, uid, 100)).unwrap());
+    let mut answers = Vec::new();
+    send::store(&target(pacs.address), &files, |_, answer| answers.push(answer)).await.unwrap();
+    let text = answers[0].as_ref().unwrap_err().to_string();
+    assert!(text.contains(MR) && text.contains("SOP class not supported"), "{text}");
+    assert!(matches!(answers[1], Ok(0)));
+    assert!(answers[2].is_err());
+    assert_eq!(pacs.uids(), ["1.2.2"]);
+}
+
+#[tokio::test]
+async fn nobody_there_and_a_rejection_are_named() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert!(matches!(send::echo(&target(free)).await, Err(Error::Connect { .. })));
+    let node = Node::start(|_| {}).await;
+    let error = send::echo(&target(node.address)).await.unwrap_err().to_string();
+    assert!(error.contains("does not answer to the AE title"), "{error}");
+    send::echo(&node.target()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_archive_that_hangs_up_is_a_failed_connection_not_a_failed_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let pacs = Pacs::start(|_| Do::HangUp).await;
+    let file = File::open(&write(directory.path(), CT, "1.2.1", 100_000)).unwrap();
+    let error = send::store(&target(pacs.address), &[file], |_, _| panic!()).await.unwrap_err();
+    assert_eq!(error.kind(), send::Kind::Connection);
+}
+
+#[tokio::test]
+async fn storescp_gets_what_we_send_bit_for_bit() {
+    if !dcmtk::installed("storescp") {
+        return;
+    }
+    let (source, sink) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (_storescp, port) = dcmtk::storescp(sink.path(), &["+xa"]).await;
+    let files: Vec<_> = (0..3).map(|index| write(source.path(), CT, &format!("1.2.{index}"), 300_000)).collect();
+    let files: Vec<_> = files.iter().map(|path| File::open(path).unwrap()).collect();
+    let target = target(([127, 0, 0, 1], port).into());
+    let mut delivered = 0;
+    send::store(&target, &files, |_, answer| delivered += usize::from(answer.unwrap() == 0)).await.unwrap();
+    send::echo(&target).await.unwrap();
+    assert_eq!(delivered, 3);
+    let sets = |directory| -> Vec<_> {
+        files_below(directory).into_iter().map(|path| data_set_of(std::fs::read(path).unwrap())).collect()
+    };
+    assert!(sets(sink.path()) == sets(source.path()));
+}
+
+#[tokio::test]
+async fn echoscu_is_answered_and_told_why_not() {
+    if !dcmtk::installed("echoscu") {
+        return;
+    }
+    let node = Node::start(|_| {}).await;
+    let port = node.address.port().to_string();
+    let good = dcmtk::run("echoscu", &["-aec", "SCANSIDE", "127.0.0.1", &port], &[]).await;
+    assert!(good.status.success());
+    let bad = dcmtk::run("echoscu", &["-aec", "ELSEWHERE", "127.0.0.1", &port], &[]).await;
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("Called AE Title Not Recognized"));
+}
+
+#[test]
+fn what_is_no_part_10_file_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("note.txt");
+    std::fs::write(&path, "hello").unwrap();
+    let error = File::open(&path).unwrap_err().to_string();
+    assert!(error.ends_with("no Part 10 file: the DICM prefix is missing"), "{error}");
+}

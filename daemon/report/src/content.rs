@@ -1,0 +1,180 @@
+//! The content tree of a structured report: items, relationships, and their encoding.
+
+use dicom_core::VR;
+use dicom_core::value::PrimitiveValue;
+use dicom_dictionary_std::tags;
+
+use crate::codes::Code;
+use crate::dataset::{self, DataSet};
+
+/// How an item belongs to its parent (PS3.3 C.17.3.2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    Contains,
+    HasConceptMod,
+    HasObsContext,
+    HasAcqContext,
+    SelectedFrom,
+}
+
+impl Relation {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Contains => "CONTAINS",
+            Self::HasConceptMod => "HAS CONCEPT MOD",
+            Self::HasObsContext => "HAS OBS CONTEXT",
+            Self::HasAcqContext => "HAS ACQ CONTEXT",
+            Self::SelectedFrom => "SELECTED FROM",
+        }
+    }
+}
+
+/// Part of an object that an IMAGE item means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Whole,
+    /// Frame number from 1.
+    Frame(u32),
+    /// Segment number from 1.
+    Segment(u16),
+}
+
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// With the template's number (DCMR) when it is the root of one.
+    Container(Option<&'static str>),
+    Code(Code),
+    Text(String),
+    Uid(String),
+    Number {
+        value: f64,
+        unit: Code,
+    },
+    Image {
+        sop_class_uid: String,
+        sop_uid: String,
+        part: Part,
+    },
+    /// Column and row pairs; (0, 0) is the top left corner of the top left pixel (PS3.3 C.18.6).
+    Coordinates {
+        kind: &'static str,
+        points: Vec<[f32; 2]>,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Item {
+    relation: Relation,
+    name: Option<Code>,
+    value: Value,
+    children: Vec<Item>,
+}
+
+impl Item {
+    pub fn new(relation: Relation, name: Code, value: Value) -> Self {
+        Self { relation, name: Some(name), value, children: Vec::new() }
+    }
+
+    /// An item without a concept name (an IMAGE of an image library).
+    pub fn nameless(relation: Relation, value: Value) -> Self {
+        Self { relation, name: None, value, children: Vec::new() }
+    }
+
+    pub fn container(name: Code, template: Option<&'static str>) -> Self {
+        Self::new(Relation::Contains, name, Value::Container(template))
+    }
+
+    pub fn code(relation: Relation, name: Code, value: Code) -> Self {
+        Self::new(relation, name, Value::Code(value))
+    }
+
+    pub fn text(relation: Relation, name: Code, value: impl Into<String>) -> Self {
+        Self::new(relation, name, Value::Text(value.into()))
+    }
+
+    pub fn uid(relation: Relation, name: Code, value: impl Into<String>) -> Self {
+        Self::new(relation, name, Value::Uid(value.into()))
+    }
+
+    /// A measurement, rounded to `digits` decimals: more would claim a precision that no CT has.
+    pub fn number(name: Code, value: f64, digits: i32, unit: Code) -> Self {
+        let scale = 10f64.powi(digits);
+        Self::new(Relation::Contains, name, Value::Number { value: (value * scale).round() / scale, unit })
+    }
+
+    pub fn with(mut self, child: Item) -> Self {
+        self.children.push(child);
+        self
+    }
+
+    pub fn with_all(mut self, children: impl IntoIterator<Item = Item>) -> Self {
+        self.children.extend(children);
+        self
+    }
+
+    /// The root: its attributes belong to the document's data set itself.
+    pub fn encode_root(self, set: &mut DataSet) {
+        self.encode_value(set);
+    }
+
+    fn encode(self) -> DataSet {
+        let mut set = DataSet::new();
+        set.text(tags::RELATIONSHIP_TYPE, VR::CS, self.relation.text());
+        self.encode_value(&mut set);
+        set
+    }
+
+    fn encode_value(self, set: &mut DataSet) {
+        let value_type = match &self.value {
+            Value::Container(_) => "CONTAINER",
+            Value::Code(_) => "CODE",
+            Value::Text(_) => "TEXT",
+            Value::Uid(_) => "UIDREF",
+            Value::Number { .. } => "NUM",
+            Value::Image { .. } => "IMAGE",
+            Value::Coordinates { .. } => "SCOORD",
+        };
+        set.text(tags::VALUE_TYPE, VR::CS, value_type);
+        if let Some(name) = self.name {
+            set.code(tags::CONCEPT_NAME_CODE_SEQUENCE, name);
+        }
+        match self.value {
+            Value::Container(template) => {
+                set.text(tags::CONTINUITY_OF_CONTENT, VR::CS, "CONTINUOUS");
+                if let Some(template) = template {
+                    let mut item = DataSet::new();
+                    item.text(tags::MAPPING_RESOURCE, VR::CS, "DCMR");
+                    item.text(tags::TEMPLATE_IDENTIFIER, VR::CS, template);
+                    set.sequence(tags::CONTENT_TEMPLATE_SEQUENCE, vec![item]);
+                }
+            }
+            Value::Code(code) => set.code(tags::CONCEPT_CODE_SEQUENCE, code),
+            Value::Text(text) => set.text(tags::TEXT_VALUE, VR::UT, &text),
+            Value::Uid(uid) => set.text(tags::UID, VR::UI, &uid),
+            Value::Number { value, unit } => {
+                let mut item = DataSet::new();
+                item.decimals(tags::NUMERIC_VALUE, &[value]);
+                item.code(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, unit);
+                set.sequence(tags::MEASURED_VALUE_SEQUENCE, vec![item]);
+            }
+            Value::Image { sop_class_uid, sop_uid, part } => {
+                let mut item = dataset::reference(&sop_class_uid, &sop_uid);
+                match part {
+                    Part::Whole => {}
+                    Part::Frame(n) => item.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &n.to_string()),
+                    Part::Segment(n) => item.shorts(tags::REFERENCED_SEGMENT_NUMBER, &[n]),
+                }
+                set.sequence(tags::REFERENCED_SOP_SEQUENCE, vec![item]);
+            }
+            Value::Coordinates { kind, points } => {
+                set.text(tags::GRAPHIC_TYPE, VR::CS, kind);
+                let flat = points.iter().flatten().copied().collect();
+                set.primitive(tags::GRAPHIC_DATA, VR::FL, PrimitiveValue::F32(flat));
+            }
+        }
+        if !self.children.is_empty() {
+            let children = self.children.into_iter().map(Item::encode).collect();
+            set.sequence(tags::CONTENT_SEQUENCE, children);
+        }
+    }
+}

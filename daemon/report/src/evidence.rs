@@ -1,0 +1,39 @@
+//! References to the instances that a result is about, each instance once.
+
+use std::collections::HashSet;
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+
+use crate::dataset::{self, DataSet};
+use crate::object::Context;
+use crate::{ResultObject, Source, identity};
+
+/// The source's instances, in order; a multi-frame instance once, not once a frame.
+pub fn instances(source: &Source) -> Vec<DataSet> {
+    let mut seen = HashSet::new();
+    let unique = source.instances.iter().filter(|i| seen.insert(i.sop_instance_uid.as_str()));
+    unique.map(|i| dataset::reference(&i.sop_class_uid, &i.sop_instance_uid)).collect()
+}
+
+/// Evidence of a structured report: the source series, and our own objects that it refers to.
+pub fn sequence(context: &Context, own: &[&ResultObject], set: &mut DataSet) {
+    let mut series = vec![(identity::series_uid(context.source, context.uids), instances(context.source))];
+    for object in own {
+        let reference = dataset::reference(&object.sop_class_uid, &object.sop_uid);
+        match series.iter_mut().find(|(uid, _)| *uid == object.series_uid) {
+            Some((_, items)) => items.push(reference),
+            None => series.push((object.series_uid.clone(), vec![reference])),
+        }
+    }
+    let series = series.into_iter().filter(|(_, items)| !items.is_empty()).map(|(uid, items)| {
+        let mut item = DataSet::new();
+        item.text(tags::SERIES_INSTANCE_UID, VR::UI, &uid);
+        item.sequence(tags::REFERENCED_SOP_SEQUENCE, items);
+        item
+    });
+    let mut study = DataSet::new();
+    study.sequence(tags::REFERENCED_SERIES_SEQUENCE, series.collect());
+    study.text(tags::STUDY_INSTANCE_UID, VR::UI, &identity::study_uid(context.source, context.uids));
+    set.sequence(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, vec![study]);
+}

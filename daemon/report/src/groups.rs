@@ -1,0 +1,286 @@
+//! Measurement groups: what was measured, where, how sure, by which algorithm.
+//!
+//! Each nodule has two TID 1411 groups with one tracking UID: one refers to its segment and carries the measurements, the
+//! other has its outlines as 2-D coordinates, because a common viewer shows nothing for groups that only refer to a
+//! segment. What has no region (negative, not evaluated) is stated in the qualitative evaluations; TID 1501 groups say
+//! it when there is no region at all.
+
+use models::findings::{Evaluated, Finding, Lung, Mask, Nodule, NoduleType};
+use models::{Findings, Volume};
+
+use crate::codes::{
+    ABSENT, ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ATTENUATION, CERTAINTY_OF_FINDING, COMMENT,
+    CUBIC_MILLIMETRE, Code, DERIVATION, DIAMETER, FINDING, FINDING_SITE, HOUNSFIELD, ILLUSTRATION_OF_ROI, IMAGE_REGION,
+    LAA_950, LATERALITY, LONG_AXIS, LUNG, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NODULE_CALCIFIED,
+    NODULE_GROUND_GLASS, NODULE_PART_SOLID, NODULE_SOLID, NODULE_TYPE, NOT_ATTEMPTED, ORIGINAL_SOURCE,
+    PARTIALLY_SUCCEEDED, PERCENT, PRESENCE_UNDETERMINED, PRESENT, REFERENCED_SEGMENT, SHORT_AXIS,
+    SOURCE_OF_MEASUREMENT, SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED, SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS,
+    TRACKING_ID, TRACKING_UID, VOLUME,
+};
+use crate::content::{Item, Part, Relation, Value};
+use crate::object::{Context, SEG};
+use crate::provenance::LUNG_ALGORITHM;
+use crate::regions::{self, Site, Subject};
+use crate::secondary::Page;
+use crate::seg::Written;
+use crate::words::{self, Language, State};
+use crate::{contour, identity, measure};
+
+/// Corners that fit into one GraphicData value: 16-bit length, two 32-bit floats a corner.
+const MAX_CORNERS: usize = 8000;
+
+/// What the groups refer to.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    pub context: &'a Context<'a>,
+    pub volume: &'a Volume,
+    pub seg: Option<&'a Written>,
+    pub pages: &'a [Page],
+}
+
+/// All groups, in reading order: each finding with its instances, then lungs and lobes.
+pub fn all(parts: &Parts, findings: &Findings) -> Vec<Item> {
+    let context = parts.context;
+    let mut groups = Vec::new();
+    for nodule in measure::nodules(findings) {
+        groups.push(nodule_volume(parts, nodule));
+        groups.push(nodule_outlines(parts, nodule));
+    }
+    groups.extend(crate::nine::groups(parts, findings));
+    groups.extend(measure::lungs(findings).into_iter().map(|l| lung(parts, l)));
+    groups.extend(regions::done(&findings.lobes).iter().map(|lobe| {
+        volumetric(parts, Subject::Lobe(lobe.name), Subject::Lobe(lobe.name).code())
+            .with_all(lung_algorithm(context))
+            .with(site(Site::lobe(lobe.name)))
+            .with(Item::number(VOLUME, lobe.volume_ml, 1, MILLILITRE))
+    }));
+    if groups.is_empty() {
+        let nodules = begin("1501", "Chest CT findings", context.uids.of("track nodules", 0), NODULE);
+        groups.push(
+            nodules.with_all(model(context)).with(site(Site { place: LUNG, side: None })).with_all(summary(findings)),
+        );
+        let lungs = begin("1501", "Lungs", context.uids.of("track lungs", 0), LUNG);
+        groups.push(lungs.with_all(lung_algorithm(context)).with_all(lung_summary(findings)));
+    }
+    groups
+}
+
+/// How the search went: for each finding that it is there, that it is not, or why that is not known. In every report.
+pub fn summary(findings: &Findings) -> Vec<Item> {
+    let lines = words::lines(findings, Language::English);
+    let missed = lines.iter().filter(|l| l.state == State::NotEvaluated).count();
+    let how = match missed {
+        0 => SUCCEEDED,
+        n if n == lines.len() => NOT_ATTEMPTED,
+        _ => PARTIALLY_SUCCEEDED,
+    };
+    let mut items = vec![Item::code(Relation::Contains, SUMMARY_OF_DETECTIONS, how)];
+    for line in lines {
+        let name = words::name(line.finding, Language::English);
+        let (presence, said) = match line.state {
+            State::Found => (PRESENT, format!("{name}: {}", line.text)),
+            State::NotFound => (ABSENT, format!("{name}: {}", line.text)),
+            State::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
+        };
+        items.push(Item::code(Relation::Contains, regions::finding_code(line.finding), presence));
+        items.push(comment(said));
+    }
+    items.extend(findings.comparison.as_ref().map(|c| comment(words::comparison(c, Language::English))));
+    items
+}
+
+/// How the lungs went: nothing to say beside their groups, or why they were not evaluated.
+pub fn lung_summary(findings: &Findings) -> Vec<Item> {
+    match &findings.lungs {
+        Evaluated::Done(lungs) if lungs.is_empty() => vec![comment("No lung found.".into())],
+        Evaluated::Done(_) => Vec::new(),
+        Evaluated::NotEvaluated(reason) => {
+            vec![Item::code(Relation::Contains, SUMMARY_OF_ANALYSES, NOT_ATTEMPTED), comment(reason.clone())]
+        }
+    }
+}
+
+/// A group for a series that was refused: which images, and why not.
+pub fn refusal(context: &Context, reason: &str, page: &Page) -> Item {
+    let mut group = head("1501", "Series not processed", context.uids.of("track refusal", 0));
+    let mut seen = std::collections::HashSet::new();
+    for image in context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid)) {
+        let value = Value::Image {
+            sop_class_uid: image.sop_class_uid.clone(),
+            sop_uid: image.sop_instance_uid.clone(),
+            part: Part::Whole,
+        };
+        group = group.with(Item::new(Relation::Contains, SOURCE_OF_MEASUREMENT, value));
+    }
+    group
+        .with(illustration(page))
+        .with(Item::code(Relation::Contains, SUMMARY_OF_ANALYSES, NOT_ATTEMPTED))
+        .with(comment(format!("Series not processed: {reason}")))
+}
+
+fn nodule_volume(parts: &Parts, nodule: &Nodule) -> Item {
+    let subject = Subject::Nodule(nodule.number);
+    let mut group = volumetric(parts, subject, NODULE);
+    if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(Finding::Nodule)) {
+        group = group.with(illustration(page));
+    }
+    let class = nodule.lung_rads.map(|class| comment(format!("Lung-RADS v2022 size class {class} (baseline)")));
+    group
+        .with_all(model(parts.context))
+        .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))
+        .with(Item::number(DIAMETER, nodule.diameter_mm, 1, MILLIMETRE).with(mean()))
+        .with(Item::number(LONG_AXIS, nodule.long_axis_mm, 1, MILLIMETRE))
+        .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
+        .with(Item::number(VOLUME, nodule.volume_mm3, 1, CUBIC_MILLIMETRE))
+        .with(Item::number(ATTENUATION, nodule.mean_hu, 1, HOUNSFIELD).with(mean()))
+        .with(Item::number(CERTAINTY_OF_FINDING, nodule.confidence * 100.0, 1, PERCENT))
+        .with_all(nodule.kind.map(|kind| Item::code(Relation::Contains, NODULE_TYPE, nodule_type(kind))))
+        .with_all(class)
+}
+
+fn nodule_type(kind: NoduleType) -> Code {
+    match kind {
+        NoduleType::Solid => NODULE_SOLID,
+        NoduleType::PartSolid => NODULE_PART_SOLID,
+        NoduleType::GroundGlass => NODULE_GROUND_GLASS,
+        NoduleType::Calcified => NODULE_CALCIFIED,
+    }
+}
+
+/// The same nodule (same tracking UID) as outlines on every slice that shows it, the key slice first.
+fn nodule_outlines(parts: &Parts, nodule: &Nodule) -> Item {
+    let subject = Subject::Nodule(nodule.number);
+    begin("1411", &subject.label(), subject.tracking_uid(parts.context), NODULE)
+        .with_all(regions(parts, nodule))
+        .with_all(model(parts.context))
+        .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))
+        .with(Item::number(LONG_AXIS, nodule.long_axis_mm, 1, MILLIMETRE))
+        .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
+}
+
+/// The largest part of the mask on each slice, as a closed line. A nodule on one slice gets its centre as well; one
+/// without any voxel a circle of its diameter.
+fn regions(parts: &Parts, nodule: &Nodule) -> Vec<Item> {
+    let key = nodule.key_slice;
+    let mut slices: Vec<usize> = (nodule.mask.origin[2]..nodule.mask.origin[2] + nodule.mask.size[2]).collect();
+    slices.sort_by_key(|k| (*k != key, *k));
+    let mut regions: Vec<Item> =
+        slices.into_iter().filter_map(|k| Some(region(parts, k, "POLYLINE", closed(&nodule.mask, k)?))).collect();
+    if regions.len() < 2 {
+        let [x, y, _] = measure::to_image(&parts.volume.geometry, nodule.centre_mm);
+        let radius = nodule.diameter_mm / 2.0 / parts.volume.geometry.spacing_mm[0];
+        let point = |x: f64| [x as f32, y as f32];
+        if regions.is_empty() {
+            regions.push(region(parts, key, "CIRCLE", vec![point(x), point(x + radius)]));
+        }
+        regions.push(region(parts, key, "POINT", vec![point(x)]));
+    }
+    regions
+}
+
+pub fn closed(mask: &Mask, slice: usize) -> Option<Vec<[f32; 2]>> {
+    let mut points = contour::largest(measure::outlines(mask, slice)).filter(|p| p.len() < MAX_CORNERS)?;
+    points.push(points[0]);
+    Some(points)
+}
+
+pub fn region(parts: &Parts, slice: usize, kind: &'static str, points: Vec<[f32; 2]>) -> Item {
+    let instances = parts.context.source.instances;
+    let slice = &instances[slice.min(instances.len() - 1)];
+    let image = Value::Image {
+        sop_class_uid: slice.sop_class_uid.clone(),
+        sop_uid: slice.sop_instance_uid.clone(),
+        part: slice.frame.map_or(Part::Whole, Part::Frame),
+    };
+    Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind, points }).with(Item::new(
+        Relation::SelectedFrom,
+        ORIGINAL_SOURCE,
+        image,
+    ))
+}
+
+fn lung(parts: &Parts, lung: &Lung) -> Item {
+    volumetric(parts, Subject::Lung(lung.side), LUNG)
+        .with_all(lung_algorithm(parts.context))
+        .with(site(Site::lung(lung.side)))
+        .with(Item::number(VOLUME, lung.volume_ml, 1, MILLILITRE))
+        .with(Item::number(ATTENUATION, lung.mean_hu, 1, HOUNSFIELD).with(mean()))
+        .with(Item::number(LAA_950, lung.laa950_percent, 2, PERCENT))
+}
+
+/// TID 1411 with its segment; TID 1501 when there is no segment to refer to.
+pub fn volumetric(parts: &Parts, subject: Subject, finding: Code) -> Item {
+    let uid = subject.tracking_uid(parts.context);
+    match referenced(parts, subject) {
+        Some(references) => begin("1411", &subject.label(), uid, finding).with_all(references),
+        None => begin("1501", &subject.label(), uid, finding),
+    }
+}
+
+/// The segment of a subject and its source series, when it has one.
+pub fn referenced(parts: &Parts, subject: Subject) -> Option<Vec<Item>> {
+    let (context, seg) = (parts.context, parts.seg?);
+    let segment = Value::Image {
+        sop_class_uid: SEG.sop_class_uid.into(),
+        sop_uid: seg.object.sop_uid.clone(),
+        part: Part::Segment(seg.segment(subject)?),
+    };
+    let series = identity::series_uid(context.source, context.uids);
+    Some(vec![
+        Item::new(Relation::Contains, REFERENCED_SEGMENT, segment),
+        Item::uid(Relation::Contains, SOURCE_SERIES_FOR_SEGMENTATION, series),
+    ])
+}
+
+fn head(template: &'static str, label: &str, uid: String) -> Item {
+    Item::container(MEASUREMENT_GROUP, Some(template))
+        .with(Item::text(Relation::HasObsContext, TRACKING_ID, label))
+        .with(Item::uid(Relation::HasObsContext, TRACKING_UID, uid))
+}
+
+pub fn begin(template: &'static str, label: &str, uid: String, finding: Code) -> Item {
+    head(template, label, uid).with(Item::code(Relation::Contains, FINDING, finding))
+}
+
+pub fn site(site: Site) -> Item {
+    let place = Item::code(Relation::HasConceptMod, FINDING_SITE, site.place);
+    match site.side {
+        Some(side) => place.with(Item::code(Relation::HasConceptMod, LATERALITY, side)),
+        None => place,
+    }
+}
+
+pub fn mean() -> Item {
+    Item::code(Relation::HasConceptMod, DERIVATION, MEAN)
+}
+
+pub fn comment(words: String) -> Item {
+    Item::text(Relation::Contains, COMMENT, words)
+}
+
+pub fn illustration(page: &Page) -> Item {
+    let value = Value::Image {
+        sop_class_uid: page.object.sop_class_uid.clone(),
+        sop_uid: page.object.sop_uid.clone(),
+        part: Part::Whole,
+    };
+    Item::new(Relation::Contains, ILLUSTRATION_OF_ROI, value)
+}
+
+/// TID 4019 for the model package.
+pub fn model(context: &Context) -> Vec<Item> {
+    let Some(model) = &context.provenance.model else { return Vec::new() };
+    let parameters = format!("{}; network sha256 {}", model.thresholds, model.sha256);
+    algorithm(&model.id, &model.version, Some(parameters))
+}
+
+fn lung_algorithm(context: &Context) -> Vec<Item> {
+    algorithm(LUNG_ALGORITHM, &context.provenance.software_version, None)
+}
+
+/// TID 4019.
+fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<Item> {
+    let texts = [(ALGORITHM_NAME, Some(name.to_owned())), (ALGORITHM_VERSION, Some(version.to_owned()))];
+    let texts = texts.into_iter().chain([(ALGORITHM_PARAMETERS, parameters)]);
+    texts.filter_map(|(name, text)| Some(Item::text(Relation::HasConceptMod, name, text?))).collect()
+}

@@ -1,0 +1,162 @@
+//! Report: findings in, DICOM objects out. A structured report (TID 1500), a segmentation,
+//! pages for plain viewers, and the same as a document.
+//!
+//! Identity is copied from the source series byte by byte; UIDs are derived from the inputs, so a retry makes the same
+//! objects again. This file names the parts and connects them; each object has a file of its own.
+
+pub mod codes;
+pub mod pages;
+pub mod provenance;
+pub mod settings;
+pub mod uid;
+pub mod ultrasound;
+mod ultrasound_seg;
+pub mod words;
+
+mod canvas;
+mod closeup;
+mod content;
+mod contour;
+mod dataset;
+mod encapsulated;
+mod evidence;
+mod groups;
+mod identity;
+mod measure;
+mod nine;
+mod object;
+mod pdf;
+mod picture;
+mod regions;
+mod secondary;
+mod seg;
+mod sr;
+
+pub use pages::{KeyImage, key_images, refusal_page};
+pub use provenance::{ModelIdentity, NOT_FOR_DIAGNOSIS, Provenance};
+
+use dicom::header::Header;
+use dicom::pixels::SliceRef;
+use dicom::scan::RawElement;
+use dicom_core::Tag;
+use models::{Findings, Volume};
+use rayon::prelude::*;
+use uid::Uids;
+
+/// The series that was analysed (or refused).
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Of the first slice in volume order.
+    pub elements: &'a [RawElement],
+    /// Of the same slice.
+    pub header: &'a Header,
+    /// Every slice in volume order; for a refusal, every instance in any order.
+    pub instances: &'a [SliceRef],
+}
+
+/// What is to be said about the series.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    Findings {
+        findings: &'a Findings,
+        volume: &'a Volume,
+    },
+    /// Why the series was not processed, in plain words.
+    Refused {
+        reason: &'a str,
+    },
+}
+
+/// One DICOM object, ready to store and to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultObject {
+    /// `sr`, `seg`, `sc`, `pdf`, `us` or `us-key`.
+    pub kind: &'static str,
+    pub sop_class_uid: String,
+    pub sop_uid: String,
+    pub series_uid: String,
+    pub study_uid: String,
+    /// Part 10 file.
+    pub part10: Vec<u8>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A volume without its slices, or the other way round.
+    #[error("{slices} slices in the volume, but {references} source references")]
+    SliceCount { slices: usize, references: usize },
+    #[error("{what} reaches outside the volume")]
+    OutsideVolume { what: String },
+    /// Explicit VR has 16-bit lengths for short VRs, 32-bit ones for pixels.
+    #[error("the value of {tag} is too long for an object ({length} bytes)")]
+    TooLong { tag: Tag, length: usize },
+    #[error("cannot encode the {kind} object: {source}")]
+    Encode { kind: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+/// Makes every object of one result: the segmentation (when anything was segmented), the pages, the documents, and
+/// the structured report, which comes last. Same input, same bytes.
+///
+/// # Errors
+/// When findings and volume do not belong together, or a value does not fit into an object.
+pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Result<Vec<ResultObject>, Error> {
+    let uids = Uids::new(source, &content, provenance);
+    let context = object::Context { source, provenance, uids: &uids };
+    match content {
+        Content::Findings { findings, volume } => {
+            check(source, findings, volume)?;
+            let (seg, (pages, documents)) = rayon::join(
+                || seg::write(&context, findings, volume),
+                || {
+                    let drawn = pages::key_images(findings, volume, provenance);
+                    rayon::join(|| captures(&context, &drawn), || documents(&context, findings, &drawn))
+                },
+            );
+            let (seg, pages, documents) = (seg?, pages?, documents?);
+            let report = sr::findings(&context, findings, volume, seg.as_ref(), &pages)?;
+            let objects = seg.map(|s| s.object).into_iter();
+            Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain(documents).chain([report]).collect())
+        }
+        Content::Refused { reason } => {
+            let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;
+            let report = sr::refusal(&context, reason, &page)?;
+            Ok(vec![page.object, report])
+        }
+    }
+}
+
+fn captures(context: &object::Context, drawn: &[KeyImage]) -> Result<Vec<secondary::Page>, Error> {
+    drawn.par_iter().enumerate().map(|(index, page)| secondary::write(context, page, index)).collect()
+}
+
+/// The document in every language; the pictures are compressed once.
+fn documents(context: &object::Context, findings: &Findings, drawn: &[KeyImage]) -> Result<Vec<ResultObject>, Error> {
+    let (pictures, patient) = (pdf::pictures(drawn), identity::Patient::of(context.source));
+    let languages = [words::Language::English, words::Language::Chinese];
+    let write = |(index, language): (usize, words::Language)| {
+        let draft =
+            pdf::Draft { patient: &patient, findings, provenance: context.provenance, pictures: &pictures, language };
+        let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
+        encapsulated::write(context, language, index, document)
+    };
+    languages.into_par_iter().enumerate().map(write).collect()
+}
+
+fn check(source: &Source, findings: &Findings, volume: &Volume) -> Result<(), Error> {
+    let dims = volume.geometry.dims;
+    if source.instances.len() != dims[2] || volume.slices.len() != dims[2] {
+        return Err(Error::SliceCount { slices: dims[2], references: source.instances.len() });
+    }
+    for (what, mask) in measure::masks(findings) {
+        let inside = (0..3).all(|a| mask.origin[a] + mask.size[a] <= dims[a]);
+        if !inside || mask.voxels.len() != mask.size.iter().product::<usize>() {
+            return Err(Error::OutsideVolume { what });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

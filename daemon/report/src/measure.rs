@@ -1,0 +1,79 @@
+//! Small facts about masks and geometry that several objects need. Pure.
+
+use models::findings::{Evaluated, Lung, Mask, Nodule, Side};
+use models::{Findings, Geometry};
+
+use crate::contour::{self, Outline};
+
+/// The lungs found, right one first; none when they were not evaluated.
+pub fn lungs(findings: &Findings) -> Vec<&Lung> {
+    let Evaluated::Done(lungs) = &findings.lungs else { return Vec::new() };
+    let mut lungs: Vec<&Lung> = lungs.iter().collect();
+    lungs.sort_by_key(|l| l.side == Side::Left);
+    lungs
+}
+
+/// The nodules found, in the order of their numbers.
+pub fn nodules(findings: &Findings) -> Vec<&Nodule> {
+    let Evaluated::Done(nodules) = &findings.nodules else { return Vec::new() };
+    let mut nodules: Vec<&Nodule> = nodules.iter().collect();
+    nodules.sort_by_key(|n| n.number);
+    nodules
+}
+
+/// Every region, with words for it.
+pub fn masks(findings: &Findings) -> Vec<(String, &Mask)> {
+    let regions = crate::regions::all(findings).into_iter();
+    regions.flat_map(|r| r.masks.into_iter().map(move |mask| (r.subject.label(), mask))).collect()
+}
+
+pub fn side(side: Side) -> &'static str {
+    match side {
+        Side::Right => "right",
+        Side::Left => "left",
+    }
+}
+
+/// One plane of a mask's box, row-major; empty when the slice is outside the box.
+pub fn plane(mask: &Mask, slice: usize) -> &[u8] {
+    let size = mask.size[0] * mask.size[1];
+    let inside = slice >= mask.origin[2] && slice < mask.origin[2] + mask.size[2];
+    if inside { &mask.voxels[(slice - mask.origin[2]) * size..][..size] } else { &[] }
+}
+
+/// Outlines of a mask in one slice, in pixel-edge coordinates of the whole slice.
+pub fn outlines(mask: &Mask, slice: usize) -> Vec<Outline> {
+    let plane = plane(mask, slice);
+    if plane.is_empty() {
+        return Vec::new();
+    }
+    let inside: Vec<bool> = plane.iter().map(|v| *v != 0).collect();
+    contour::trace(&inside, mask.size[0], mask.size[1], [mask.origin[0], mask.origin[1]])
+}
+
+/// Column and row (fractional, pixel-edge coordinates) and slice (fractional index) of a point in the patient.
+pub fn to_image(geometry: &Geometry, point_mm: [f64; 3]) -> [f64; 3] {
+    let d: Vec<f64> = (0..3).map(|i| point_mm[i] - geometry.origin_mm[i]).collect();
+    // The axes are unit vectors at right angles (a tilted gantry is refused), so the inverse is the transpose.
+    let along = |a: usize| (0..3).map(|i| d[i] * geometry.axes[a][i]).sum::<f64>() / geometry.spacing_mm[a];
+    [along(0) + 0.5, along(1) + 0.5, along(2)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voxel_centre_comes_back_as_its_own_pixel() {
+        let geometry = Geometry {
+            dims: [10, 10, 10],
+            spacing_mm: [0.7, 0.7, 2.5],
+            origin_mm: [-100.0, -90.0, 50.0],
+            axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, -1.0]],
+        };
+        let back = to_image(&geometry, geometry.to_patient([3.0, 4.0, 5.0]));
+        for (got, want) in back.iter().zip([3.5, 4.5, 5.0]) {
+            assert!((got - want).abs() < 1e-9);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Measurement groups of the findings beside nodules: one for each instance, or for each part of the lungs where the
+//! finding is a share of it. Each refers to its segment and shows its outline on its key slice.
+
+use models::Findings;
+use models::findings::{CalciumScore, Evaluated, Extent, LungPart, Region, Side};
+
+use crate::codes::{
+    AGATSTON, ATTENUATION, CALCIUM_SCORE, CERTAINTY_OF_FINDING, CONSOLIDATION, CONSOLIDATION_PERCENT, CORONARY_ARTERY,
+    Code, EMPHYSEMA, GROUND_GLASS, GROUND_GLASS_PERCENT, HOUNSFIELD, LAA_950_DENOISED, LONG_AXIS, LUNG,
+    MEASUREMENT_METHOD, MILD, MILLILITRE, MILLIMETRE, MODERATE, NO_UNITS, NONE, PART_VOLUME, PERCENT, PNEUMONIA,
+    PNEUMOTHORAX_PERCENT, RIB_NUMBER, SEVERE, SEVERITY, SHORT_AXIS, VOLUME,
+};
+use crate::content::{Item, Relation};
+use crate::groups::{Parts, begin, closed, comment, illustration, mean, model, referenced, region, site, volumetric};
+use crate::measure;
+use crate::regions::{self, Segmented, Site, Subject, done};
+use crate::words::{self, Language};
+
+pub fn groups(parts: &Parts, findings: &Findings) -> Vec<Item> {
+    let segmented = regions::all(findings);
+    let mut groups = pneumonia(parts, findings, &segmented);
+    for one in &segmented {
+        let found: Option<(&Region, Vec<Item>)> = match one.subject {
+            Subject::RibFracture(n) => done(&findings.rib_fractures).iter().find(|f| f.region.number == n).map(|f| {
+                let rib = f.rib.map(|rib| Item::number(RIB_NUMBER, f64::from(rib), 0, NO_UNITS));
+                (&f.region, rib.into_iter().collect())
+            }),
+            Subject::Bronchiectasis(n) => {
+                done(&findings.bronchiectasis).iter().find(|b| b.region.number == n).map(|b| (&b.region, Vec::new()))
+            }
+            Subject::PleuralEffusion(n) => {
+                done(&findings.pleural_effusions).iter().find(|e| e.region.number == n).map(|e| (&e.region, Vec::new()))
+            }
+            Subject::Pneumothorax(n) => done(&findings.pneumothoraces)
+                .iter()
+                .find(|p| p.region.number == n)
+                .map(|p| (&p.region, vec![Item::number(PNEUMOTHORAX_PERCENT, p.percent, 1, PERCENT)])),
+            Subject::LymphNode(n) => done(&findings.lymph_nodes).iter().find(|l| l.region.number == n).map(|l| {
+                let axes = [(LONG_AXIS, l.long_axis_mm), (SHORT_AXIS, l.short_axis_mm)];
+                (&l.region, axes.into_iter().map(|(name, mm)| Item::number(name, mm, 1, MILLIMETRE)).collect())
+            }),
+            _ => None,
+        };
+        if let Some((found, more)) = found {
+            groups.push(instance(parts, one, found, more));
+            groups.extend(outline(parts, one.subject, found));
+        }
+    }
+    groups.extend(emphysema(parts, findings, &segmented));
+    groups.extend(coronary(parts, findings));
+    groups
+}
+
+/// Volume, attenuation and confidence, and what only this finding has.
+fn instance(parts: &Parts, one: &Segmented, found: &Region, more: Vec<Item>) -> Item {
+    illustrated(parts, one.subject, volumetric(parts, one.subject, one.subject.code()))
+        .with_all(model(parts.context))
+        .with(site(one.site))
+        .with(Item::number(VOLUME, found.volume_ml, 2, MILLILITRE))
+        .with(Item::number(ATTENUATION, found.mean_hu, 1, HOUNSFIELD).with(mean()))
+        .with(Item::number(CERTAINTY_OF_FINDING, found.confidence * 100.0, 1, PERCENT))
+        .with_all(more)
+}
+
+/// The same thing (same tracking UID) as an outline on its key slice and its centre there: a common viewer shows no
+/// segment-only groups, and TID 1411 wants two regions or more.
+fn outline(parts: &Parts, subject: Subject, found: &Region) -> Option<Item> {
+    let points = closed(&found.mask, found.key_slice)?;
+    let [x, y, _] = measure::to_image(&parts.volume.geometry, found.centre_mm);
+    let group = begin("1411", &subject.label(), subject.tracking_uid(parts.context), subject.code());
+    Some(
+        group
+            .with(region(parts, found.key_slice, "POLYLINE", points))
+            .with(region(parts, found.key_slice, "POINT", vec![[x as f32, y as f32]]))
+            .with_all(model(parts.context))
+            .with(Item::number(CERTAINTY_OF_FINDING, found.confidence * 100.0, 1, PERCENT)),
+    )
+}
+
+/// A group about a part of the lungs. One lung or lobe refers to its segment, both lungs to an outline of each.
+fn of_part(parts: &Parts, findings: &Findings, part: LungPart, label: &str, finding: Code) -> Item {
+    let uid = parts.context.uids.of(&format!("track {label}"), 0);
+    let (subject, place) = match part {
+        LungPart::Both => (None, Site::lungs()),
+        LungPart::Lung(side) => (Some(Subject::Lung(side)), Site::lung(side)),
+        LungPart::Lobe(name) => (Some(Subject::Lobe(name)), Site::lobe(name)),
+    };
+    let whole = subject.and_then(|subject| referenced(parts, subject));
+    let outlines = || {
+        let lungs = measure::lungs(findings).into_iter();
+        let outlines = lungs.filter_map(|lung| {
+            let slice = lung.mask.origin[2] + lung.mask.size[2] / 2;
+            Some(region(parts, slice, "POLYLINE", closed(&lung.mask, slice)?))
+        });
+        Some(outlines.collect::<Vec<_>>()).filter(|regions| regions.len() > 1 && part == LungPart::Both)
+    };
+    let group = match whole.or_else(outlines) {
+        Some(regions) => begin("1411", label, uid, finding).with_all(regions),
+        None => begin("1501", label, uid, finding),
+    };
+    group.with_all(model(parts.context)).with(site(place))
+}
+
+fn illustrated(parts: &Parts, subject: Subject, group: Item) -> Item {
+    let page = subject.finding().and_then(|f| parts.pages.iter().find(|p| p.finding == Some(f)));
+    group.with_all(page.map(illustration))
+}
+
+/// The opacities with their volumes, and their share of each part of the lungs.
+fn pneumonia(parts: &Parts, findings: &Findings, segmented: &[Segmented]) -> Vec<Item> {
+    let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
+    let mut groups = Vec::new();
+    for (subject, code, regions) in [
+        (Subject::GroundGlass, GROUND_GLASS, &pneumonia.ground_glass),
+        (Subject::Consolidation, CONSOLIDATION, &pneumonia.consolidation),
+    ] {
+        let Some(one) = segmented.iter().find(|s| s.subject == subject) else { continue };
+        let volume: f64 = regions.iter().map(|r| r.volume_ml).sum();
+        groups.push(
+            illustrated(parts, subject, volumetric(parts, subject, code))
+                .with_all(model(parts.context))
+                .with(site(one.site))
+                .with(Item::number(VOLUME, volume, 1, MILLILITRE))
+                .with(Item::number(CERTAINTY_OF_FINDING, pneumonia.confidence * 100.0, 1, PERCENT)),
+        );
+    }
+    groups.extend(pneumonia.extents.iter().map(|extent| share(parts, findings, extent)));
+    groups
+}
+
+fn share(parts: &Parts, findings: &Findings, extent: &Extent) -> Item {
+    let label = format!("Pneumonia, {}", words::part(extent.part, Language::English));
+    of_part(parts, findings, extent.part, &label, PNEUMONIA)
+        .with(Item::number(PART_VOLUME, extent.volume_ml, 1, MILLILITRE))
+        .with(Item::number(GROUND_GLASS_PERCENT, extent.ground_glass_percent, 1, PERCENT))
+        .with(Item::number(CONSOLIDATION_PERCENT, extent.consolidation_percent, 1, PERCENT))
+        .with_all(change(findings, extent.part))
+}
+
+/// What the prior study had here, in words: a number would be taken for one of this study.
+fn change(findings: &Findings, part: LungPart) -> Option<Item> {
+    let comparison = findings.comparison.as_ref()?;
+    let change = comparison.changes.iter().find(|change| change.part == part)?;
+    let ([g0, g1], [c0, c1]) = (change.ground_glass_percent, change.consolidation_percent);
+    Some(comment(format!(
+        "Prior study {}: ground glass {g0:.1} %, consolidation {c0:.1} %; change {:+.1} and {:+.1} percentage points",
+        comparison.prior_study_date,
+        g1 - g0,
+        c1 - c0
+    )))
+}
+
+fn emphysema(parts: &Parts, findings: &Findings, segmented: &[Segmented]) -> Vec<Item> {
+    let Evaluated::Done(found) = &findings.emphysema else { return Vec::new() };
+    let noise = format!(
+        "Percent of lung voxels below -950 HU, airways excluded, after noise reduction; noise measured {:.1} HU.",
+        found.noise_hu
+    );
+    let shares = [
+        (LungPart::Both, Some(found.laa950_percent)),
+        (LungPart::Lung(Side::Right), found.right_percent),
+        (LungPart::Lung(Side::Left), found.left_percent),
+    ];
+    let mut groups: Vec<Item> = shares
+        .into_iter()
+        .filter_map(|(part, percent)| {
+            let percent = Item::number(LAA_950_DENOISED, percent?, 2, PERCENT);
+            let label = format!("Emphysema, {}", words::part(part, Language::English));
+            let group = of_part(parts, findings, part, &label, EMPHYSEMA);
+            Some(group.with(percent).with(comment(noise.clone())))
+        })
+        .collect();
+    for one in segmented.iter().filter(|s| matches!(s.subject, Subject::Emphysema(_))) {
+        let Some(region) = found.regions.iter().find(|r| one.subject == Subject::Emphysema(r.number)) else { continue };
+        groups.push(
+            illustrated(parts, one.subject, volumetric(parts, one.subject, EMPHYSEMA))
+                .with_all(model(parts.context))
+                .with(site(Site { place: LUNG, ..one.site }))
+                .with(Item::number(VOLUME, region.volume_ml, 1, MILLILITRE)),
+        );
+    }
+    groups
+}
+
+/// The score by Agatston's method where the protocol allows it; otherwise a grade that says it is none.
+fn coronary(parts: &Parts, findings: &Findings) -> Vec<Item> {
+    let Evaluated::Done(found) = &findings.coronary_calcium else { return Vec::new() };
+    let subject = Subject::CoronaryCalcium;
+    if found.lesions.is_empty() {
+        return Vec::new(); // nothing to refer to: the summary has the score
+    }
+    let group = illustrated(parts, subject, volumetric(parts, subject, subject.code()))
+        .with_all(model(parts.context))
+        .with(site(Site { place: CORONARY_ARTERY, side: None }));
+    let volume: f64 = found.lesions.iter().map(|l| l.volume_ml).sum();
+    let group = group.with(Item::number(VOLUME, volume, 3, MILLILITRE));
+    let group = match &found.score {
+        CalciumScore::Agatston(score) => group.with(Item::number(CALCIUM_SCORE, *score, 0, NO_UNITS).with(Item::code(
+            Relation::HasConceptMod,
+            MEASUREMENT_METHOD,
+            AGATSTON,
+        ))),
+        CalciumScore::Ordinal { grade, reason } => {
+            let severity = match grade {
+                0 => NONE,
+                1 => MILD,
+                2 => MODERATE,
+                _ => SEVERE,
+            };
+            group
+                .with(Item::code(Relation::Contains, SEVERITY, severity))
+                .with(comment(format!("Ordinal estimate, grade {grade} of 3; no Agatston score: {reason}")))
+        }
+    };
+    let mut groups = vec![group];
+    let largest = found.lesions.iter().max_by(|a, b| a.volume_ml.total_cmp(&b.volume_ml));
+    groups.extend(largest.and_then(|lesion| outline(parts, subject, lesion)));
+    groups
+}

@@ -1,0 +1,207 @@
+//! What all our objects have in common: identity, series, equipment, provenance.
+
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
+
+use crate::codes::{ACQUISITION_EQUIPMENT, OWN_SCHEME, PROCESSING_EQUIPMENT};
+use crate::dataset::{self, DataSet};
+use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
+use crate::uid::Uids;
+use crate::{Error, Provenance, ResultObject, Source, identity};
+
+/// What every writer needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub source: &'a Source<'a>,
+    pub provenance: &'a Provenance,
+    pub uids: &'a Uids,
+}
+
+/// A kind of object: a series of its own, numbered far above what scanners use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    pub name: &'static str,
+    pub sop_class_uid: &'static str,
+    pub modality: &'static str,
+    pub series_number: &'static str,
+    pub description: &'static str,
+}
+
+pub const SR: Kind = Kind {
+    name: "sr",
+    sop_class_uid: "1.2.840.10008.5.1.4.1.1.88.34",
+    modality: "SR",
+    series_number: "97001",
+    description: "Scanside measurements",
+};
+pub const SEG: Kind = Kind {
+    name: "seg",
+    sop_class_uid: "1.2.840.10008.5.1.4.1.1.66.4",
+    modality: "SEG",
+    series_number: "97002",
+    description: "Scanside segmentation",
+};
+pub const SC: Kind = Kind {
+    name: "sc",
+    sop_class_uid: "1.2.840.10008.5.1.4.1.1.7",
+    modality: "OT",
+    series_number: "97003",
+    description: "Scanside key images",
+};
+
+pub const PDF: Kind = Kind {
+    name: "pdf",
+    sop_class_uid: "1.2.840.10008.5.1.4.1.1.104.1",
+    modality: "DOC",
+    series_number: "97004",
+    description: "Scanside report draft",
+};
+
+impl Context<'_> {
+    pub fn series_uid(&self, kind: Kind) -> String {
+        self.uids.of(&format!("{} series", kind.name), 0)
+    }
+
+    pub fn sop_uid(&self, kind: Kind, index: usize) -> String {
+        self.uids.of(kind.name, index)
+    }
+
+    /// A data set with everything that does not depend on what the object shows. `index` counts from 0.
+    ///
+    /// # Errors
+    /// When a value of the source does not fit into an object.
+    pub fn begin(&self, kind: Kind, index: usize) -> Result<DataSet, Error> {
+        let (date, time) = date_and_time(&self.provenance.created_utc);
+        let mut set = DataSet::new();
+        identity::copy(self.source, self.uids, &mut set)?;
+        set.text(tags::SOP_CLASS_UID, VR::UI, kind.sop_class_uid);
+        set.text(tags::SOP_INSTANCE_UID, VR::UI, &self.sop_uid(kind, index));
+        set.text(tags::MODALITY, VR::CS, kind.modality);
+        set.text(tags::SERIES_INSTANCE_UID, VR::UI, &self.series_uid(kind));
+        set.text(tags::SERIES_NUMBER, VR::IS, kind.series_number);
+        set.text(tags::SERIES_DESCRIPTION, VR::LO, &self.series_description(kind));
+        set.text(tags::INSTANCE_NUMBER, VR::IS, &(index + 1).to_string());
+        for tag in [tags::INSTANCE_CREATION_DATE, tags::SERIES_DATE, tags::CONTENT_DATE] {
+            set.text(tag, VR::DA, &date);
+        }
+        for tag in [tags::INSTANCE_CREATION_TIME, tags::SERIES_TIME, tags::CONTENT_TIME] {
+            set.text(tag, VR::TM, &time);
+        }
+        self.equipment(&mut set);
+        self.contributing_equipment(&mut set);
+        Ok(set)
+    }
+
+    /// The mark is part of the series' name: every viewer shows that.
+    fn series_description(&self, kind: Kind) -> String {
+        let mark = if self.provenance.mark().is_some() { " - NOT FOR DIAGNOSIS" } else { "" };
+        format!("{}{mark}", kind.description)
+    }
+
+    fn equipment(&self, set: &mut DataSet) {
+        let p = self.provenance;
+        set.text(tags::MANUFACTURER, VR::LO, MANUFACTURER);
+        set.text(tags::MANUFACTURER_MODEL_NAME, VR::LO, DEVICE_MODEL);
+        set.text(tags::DEVICE_SERIAL_NUMBER, VR::LO, or_unknown(&p.serial_number));
+        let software = format!("scansided {}", p.software_version);
+        match &p.model {
+            Some(m) => {
+                set.texts(tags::SOFTWARE_VERSIONS, VR::LO, &[&software, &format!("{} {}", m.id, m.version)]);
+            }
+            None => set.text(tags::SOFTWARE_VERSIONS, VR::LO, &software),
+        }
+        // A name we cannot write in the source's character set is better left out than written as "????".
+        if !p.institution.is_empty() && p.institution.is_ascii() {
+            set.text(tags::INSTITUTION_NAME, VR::LO, &p.institution);
+        }
+        if !p.station_name.is_empty() {
+            set.text(tags::STATION_NAME, VR::SH, &p.station_name);
+        }
+    }
+
+    /// PS3.3 C.12.1: the scanner, and this box with everything that shaped the result.
+    fn contributing_equipment(&self, set: &mut DataSet) {
+        let p = self.provenance;
+        let mut items = Vec::new();
+        let header = self.source.header;
+        if !header.manufacturer.is_empty() {
+            let mut scanner = DataSet::new();
+            scanner.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, ACQUISITION_EQUIPMENT);
+            scanner.text(tags::MANUFACTURER, VR::LO, &header.manufacturer);
+            if !header.model_name.is_empty() {
+                scanner.text(tags::MANUFACTURER_MODEL_NAME, VR::LO, &header.model_name);
+            }
+            items.push(scanner);
+        }
+        let mut device = DataSet::new();
+        device.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, PROCESSING_EQUIPMENT);
+        self.equipment(&mut device);
+        device.text(tags::DEVICE_UID, VR::UI, &p.device_uid);
+        let (date, time) = date_and_time(&p.created_utc);
+        device.text(tags::CONTRIBUTION_DATE_TIME, VR::DT, &format!("{date}{time}+0000"));
+        device.text(tags::CONTRIBUTION_DESCRIPTION, VR::ST, &p.line());
+        items.push(device);
+        set.sequence(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, items);
+    }
+
+    /// Explicit VR Little Endian.
+    ///
+    /// # Errors
+    /// When the encoder refuses a value.
+    pub fn finish(&self, kind: Kind, index: usize, set: DataSet, capacity: usize) -> Result<ResultObject, Error> {
+        self.finish_as(kind, index, set, capacity, uids::EXPLICIT_VR_LITTLE_ENDIAN)
+    }
+
+    /// # Errors
+    /// When the encoder refuses a value.
+    pub fn finish_as(
+        &self,
+        kind: Kind,
+        index: usize,
+        set: DataSet,
+        capacity: usize,
+        transfer_syntax: &str,
+    ) -> Result<ResultObject, Error> {
+        let sop_uid = self.sop_uid(kind, index);
+        Ok(ResultObject {
+            kind: kind.name,
+            sop_class_uid: kind.sop_class_uid.into(),
+            part10: dataset::part10(set, kind.name, kind.sop_class_uid, &sop_uid, capacity, transfer_syntax)?,
+            sop_uid,
+            series_uid: self.series_uid(kind),
+            study_uid: identity::study_uid(self.source, self.uids),
+        })
+    }
+}
+
+/// Our private code scheme, for objects that use it (PS3.3 C.12.1.1.1).
+pub fn declare_own_codes(set: &mut DataSet) {
+    let mut item = DataSet::new();
+    item.text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, OWN_SCHEME);
+    item.text(tags::CODING_SCHEME_NAME, VR::ST, "Scanside private codes");
+    item.text(tags::CODING_SCHEME_RESPONSIBLE_ORGANIZATION, VR::ST, MANUFACTURER);
+    set.sequence(tags::CODING_SCHEME_IDENTIFICATION_SEQUENCE, vec![item]);
+}
+
+pub fn or_unknown(text: &str) -> &str {
+    if text.is_empty() { "unknown" } else { text }
+}
+
+/// `2026-11-24T03:00:01.250Z` as DA and TM. Times in our objects are UTC.
+pub fn date_and_time(utc: &str) -> (String, String) {
+    let digits = |text: &str| text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect::<String>();
+    let (date, time) = utc.split_once(['T', ' ']).unwrap_or((utc, ""));
+    let time = time.split(['Z', '+', '-']).next().unwrap_or_default();
+    (digits(date).replace('.', ""), digits(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_become_dicom_times() {
+        assert_eq!(date_and_time("2026-11-24T03:00:01.250Z"), ("20261124".into(), "030001.250".into()));
+        assert_eq!(date_and_time("2026-11-24T03:00:01+00:00"), ("20261124".into(), "030001".into()));
+    }
+}

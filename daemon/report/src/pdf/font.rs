@@ -1,0 +1,189 @@
+//! The one typeface of the document: Latin and GB 2312. Only the glyphs in use are embedded, with their characters, so
+//! that text can be searched and copied.
+
+use std::collections::BTreeMap;
+
+use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
+use pdf_writer::{Filter, Finish, Name, Pdf, Rect, Ref, Str};
+use subsetter::GlyphRemapper;
+use ttf_parser::{Face, Tag};
+
+use super::Error;
+
+/// Made by `assets/fonts/make.py`; SIL Open Font License 1.1.
+const SANS: &[u8] = include_bytes!("../../fonts/scanside-sans.otf");
+/// PDF wants six capital letters before the name of a subset.
+const NAME: &str = "SCNSDE+ScansideSans";
+/// Where a character has no glyph.
+const MISSING: char = '?';
+
+pub struct Font {
+    face: Face<'static>,
+    glyphs: GlyphRemapper,
+    used: BTreeMap<u16, (char, f32)>,
+}
+
+impl Font {
+    /// # Errors
+    /// When the font in the program is damaged.
+    pub fn new() -> Result<Self, Error> {
+        let face = Face::parse(SANS, 0).map_err(|e| Error::Font(e.to_string()))?;
+        Ok(Self { face, glyphs: GlyphRemapper::new(), used: BTreeMap::new() })
+    }
+
+    fn glyph(&self, c: char) -> Option<u16> {
+        let id = self.face.glyph_index(c).or_else(|| self.face.glyph_index(MISSING))?;
+        Some(id.0)
+    }
+
+    /// Thousandths of the font's size.
+    fn advance(&self, glyph: u16) -> f32 {
+        let units = f32::from(self.face.glyph_hor_advance(ttf_parser::GlyphId(glyph)).unwrap_or(0));
+        units * 1000.0 / f32::from(self.face.units_per_em())
+    }
+
+    /// In points.
+    pub fn width(&self, text: &str, size: f32) -> f32 {
+        text.chars().filter_map(|c| self.glyph(c)).map(|g| self.advance(g)).sum::<f32>() * size / 1000.0
+    }
+
+    /// The text as two-byte glyph numbers of the subset.
+    pub fn encode(&mut self, text: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(text.len() * 2);
+        for c in text.chars() {
+            let Some(glyph) = self.glyph(c) else { continue };
+            let id = self.glyphs.remap(glyph);
+            let shown = if self.face.glyph_index(c).is_some() { c } else { MISSING };
+            let advance = self.advance(glyph);
+            self.used.entry(id).or_insert((shown, advance));
+            bytes.extend(id.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Lines of at most `width` points: Latin breaks at spaces, Chinese between any two characters.
+    pub fn wrap(&self, text: &str, size: f32, width: f32) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        for word in words(text) {
+            let last = lines.last().map_or("", |l| l.as_str());
+            if !last.is_empty() && self.width(&format!("{last}{}", word.trim_end()), size) > width {
+                lines.push(String::new());
+            }
+            let mut rest = word;
+            while self.width(rest.trim_end(), size) > width {
+                let fits = rest.char_indices().map(|(i, c)| i + c.len_utf8());
+                let cut = fits.take_while(|i| self.width(&rest[..*i], size) <= width).last();
+                let cut = cut.unwrap_or_else(|| rest.chars().next().map_or(rest.len(), char::len_utf8));
+                if let Some(line) = lines.last_mut() {
+                    line.push_str(&rest[..cut]);
+                }
+                lines.push(String::new());
+                rest = &rest[cut..];
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push_str(rest);
+            }
+        }
+        lines.into_iter().map(|l| l.trim_end().to_owned()).filter(|l| !l.is_empty()).collect()
+    }
+
+    /// Type 0 font with a CID font of CFF outlines (ISO 32000-1, 9.7). `ids`: font, descendant, descriptor, map, file.
+    ///
+    /// # Errors
+    /// When the subset cannot be made.
+    pub fn write(&self, pdf: &mut Pdf, ids: [Ref; 5]) -> Result<(), Error> {
+        let subset = subsetter::subset(SANS, 0, &self.glyphs).map_err(|e| Error::Font(e.to_string()))?;
+        let outlines = ttf_parser::RawFace::parse(&subset, 0)
+            .ok()
+            .and_then(|face| face.table(Tag::from_bytes(b"CFF ")))
+            .ok_or_else(|| Error::Font("the subset has no outlines".into()))?;
+        let system = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
+        let [font, descendant, descriptor, map, file] = ids;
+        let name = Name(NAME.as_bytes());
+        pdf.type0_font(font)
+            .base_font(name)
+            .encoding_predefined(Name(b"Identity-H"))
+            .descendant_font(descendant)
+            .to_unicode(map);
+        let mut cid = pdf.cid_font(descendant);
+        cid.subtype(CidFontType::Type0).base_font(name).system_info(system).font_descriptor(descriptor);
+        cid.default_width(1000.0);
+        let mut widths = cid.widths();
+        for (id, (_, advance)) in &self.used {
+            widths.consecutive(*id, [*advance]);
+        }
+        widths.finish();
+        cid.finish();
+        let scale = 1000.0 / f32::from(self.face.units_per_em());
+        let b = self.face.global_bounding_box();
+        let bounds = [b.x_min, b.y_min, b.x_max, b.y_max].map(|v| f32::from(v) * scale);
+        pdf.font_descriptor(descriptor)
+            .name(name)
+            .flags(FontFlags::SYMBOLIC)
+            .bbox(Rect::new(bounds[0], bounds[1], bounds[2], bounds[3]))
+            .italic_angle(0.0)
+            .ascent(f32::from(self.face.ascender()) * scale)
+            .descent(f32::from(self.face.descender()) * scale)
+            .cap_height(f32::from(self.face.capital_height().unwrap_or(733)) * scale)
+            .stem_v(80.0)
+            .font_file3(file);
+        let mut unicode = UnicodeCmap::new(Name(b"Custom"), system);
+        for (id, (c, _)) in &self.used {
+            unicode.pair(*id, *c);
+        }
+        let unicode = unicode.finish();
+        pdf.cmap(map, &unicode);
+        let packed = super::deflate(outlines);
+        let mut stream = pdf.stream(file, &packed);
+        stream.filter(Filter::FlateDecode);
+        stream.pair(Name(b"Subtype"), Name(b"CIDFontType0C"));
+        stream.finish();
+        Ok(())
+    }
+}
+
+/// Pieces that may stand at the beginning of a line: words with the spaces after them, and single Chinese characters,
+/// to which closing punctuation stays attached.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let (mut start, mut before) = (0, None::<char>);
+    for (i, c) in text.char_indices() {
+        let closing = matches!(c, '，' | '。' | '；' | '：' | '）' | '、' | '！' | '？');
+        let broken = before.is_some_and(|b| (b == ' ' || wide(b)) && c != ' ' || wide(c));
+        if broken && !closing && i > start {
+            words.push(&text[start..i]);
+            start = i;
+        }
+        before = Some(c);
+    }
+    words.push(&text[start..]);
+    words
+}
+
+fn wide(c: char) -> bool {
+    c >= '\u{2e80}'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_fit_and_lose_nothing() {
+        let font = Font::new().unwrap();
+        let text = "Ground glass 12.4 % of both lungs，磨玻璃影占双肺百分之十二，实变百分之三。Averyveryverylongwordwithoutspaces";
+        let lines = font.wrap(text, 10.0, 90.0);
+        assert!(lines.iter().all(|l| font.width(l, 10.0) <= 100.0), "{lines:?}");
+        let without = |t: &str| t.replace(' ', "");
+        assert_eq!(without(&lines.concat()), without(text));
+    }
+
+    #[test]
+    fn latin_accents_and_all_of_gb2312_have_glyphs_and_others_become_question_marks() {
+        let mut font = Font::new().unwrap();
+        for c in "Jérôme 张三丰 诊断 鼹 ≤ ±".chars() {
+            assert!(font.face.glyph_index(c).is_some(), "{c}");
+        }
+        assert_eq!(font.encode("\u{1F600}"), font.encode("?"));
+    }
+}

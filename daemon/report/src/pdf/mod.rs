@@ -1,0 +1,320 @@
+//! The report draft as a document for people: who, the nine findings with numbers or reasons, key images, and who made
+//! it. In English and in Simplified Chinese; fonts are in the file, so it looks the same everywhere.
+
+mod font;
+mod layout;
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use font::Font;
+use layout::{AMBER, BROWN, Colour, GREEN, GREY, HEIGHT, INK, LEFT, RIGHT, RULE, Sheet, WIDTH};
+use models::Findings;
+use models::findings::{Evaluated, LungPart};
+use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
+use rayon::prelude::*;
+
+use crate::identity::Patient;
+use crate::words::{self, Language, State};
+use crate::{KeyImage, Provenance, measure, regions};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("font: {0}")]
+    Font(String),
+}
+
+/// A page picture, compressed once for every language.
+#[derive(Debug)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    deflated: Vec<u8>,
+    title: String,
+}
+
+/// The pages as pictures of a document.
+pub fn pictures(pages: &[KeyImage]) -> Vec<Picture> {
+    let picture = |page: &KeyImage| Picture {
+        width: page.width,
+        height: page.height,
+        deflated: deflate(&page.rgb),
+        title: page.title.clone(),
+    };
+    pages.par_iter().map(picture).collect()
+}
+
+fn deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
+}
+
+/// Everything that the document says.
+#[derive(Debug, Clone, Copy)]
+pub struct Draft<'a> {
+    pub patient: &'a Patient,
+    pub findings: &'a Findings,
+    pub provenance: &'a Provenance,
+    pub pictures: &'a [Picture],
+    pub language: Language,
+}
+
+/// The document's bytes; the same for the same input.
+///
+/// # Errors
+/// When the font cannot be embedded.
+pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
+    let mut font = Font::new()?;
+    let mut sheets = vec![first(draft, &mut font)];
+    for (index, pair) in draft.pictures.chunks(2).enumerate() {
+        let mut sheet = Sheet::new();
+        for (row, picture) in pair.iter().enumerate() {
+            let width = RIGHT - LEFT;
+            let height = width * picture.height as f32 / picture.width as f32;
+            let top = 64.0 + row as f32 * (height + 18.0);
+            sheet.picture(index * 2 + row, [LEFT, top], [width, height]);
+        }
+        sheets.push(sheet);
+    }
+    let count = sheets.len();
+    for (index, sheet) in sheets.iter_mut().enumerate() {
+        frame(draft, &mut font, sheet, index + 1, count);
+    }
+    assemble(draft, &font, sheets)
+}
+
+struct Words {
+    title: &'static str,
+    mark: &'static str,
+    head: &'static str,
+    comparison: &'static str,
+    extents: [&'static str; 4],
+    lungs: &'static str,
+    made: &'static str,
+    note: &'static str,
+    states: [&'static str; 3],
+    patient: [&'static str; 7],
+}
+
+const ENGLISH: Words = Words {
+    title: "Chest CT AI findings (draft)",
+    mark: "NOT FOR DIAGNOSIS - research and engineering use",
+    head: "Findings",
+    comparison: "Comparison",
+    extents: ["Pneumonia, part of the lungs", "Volume", "Ground glass", "Consolidation"],
+    lungs: "Lungs",
+    made: "Made by",
+    note: "Automated draft, not reviewed by a physician. Coordinates and masks are in the structured report and the segmentation.",
+    states: ["found", "none found", "not evaluated"],
+    patient: ["Patient", "Patient ID", "Born", "Sex", "Study date", "Accession", "Study"],
+};
+
+const CHINESE: Words = Words {
+    title: "胸部CT人工智能分析（草稿）",
+    mark: "不得用于诊断 - 仅供研究与工程使用",
+    head: "分析结果",
+    comparison: "对比",
+    extents: ["肺炎累及部位", "体积", "磨玻璃影", "实变"],
+    lungs: "肺",
+    made: "生成信息",
+    note: "自动生成的草稿，未经医师审核。坐标与掩膜见结构化报告和分割对象。",
+    states: ["发现", "未发现", "未评估"],
+    patient: ["姓名", "患者编号", "出生日期", "性别", "检查日期", "检查号", "检查"],
+};
+
+fn words_of(language: Language) -> &'static Words {
+    match language {
+        Language::English => &ENGLISH,
+        Language::Chinese => &CHINESE,
+    }
+}
+
+/// Patient, table, shares of pneumonia, lungs, provenance.
+fn first(draft: &Draft, font: &mut Font) -> Sheet {
+    let w = words_of(draft.language);
+    let mut sheet = Sheet::new();
+    let p = draft.patient;
+    let facts = [&p.name, &p.id, &p.birth_date, &p.sex, &p.study_date, &p.accession, &p.description];
+    let mut y = 78.0;
+    for (i, (name, fact)) in w.patient.iter().zip(facts).enumerate() {
+        let left = if i % 2 == 0 { LEFT } else { 310.0 };
+        sheet.text(font, [left, y], 8.5, false, GREY, name);
+        let room = if i + 1 == w.patient.len() { RIGHT - left - 74.0 } else { 190.0 };
+        let shown = font.wrap(if fact.is_empty() { "-" } else { fact }, 10.0, room);
+        if let Some(line) = shown.first() {
+            sheet.text(font, [left + 74.0, y], 10.0, i == 0, INK, line);
+        }
+        if i % 2 == 1 {
+            y += 16.0;
+        }
+    }
+    y += 14.0;
+    sheet.fill([LEFT, y], [RIGHT - LEFT, 0.8], RULE);
+    y += 20.0;
+    sheet.text(font, [LEFT, y], 12.0, true, INK, w.head);
+    y += 8.0;
+    for line in words::lines(draft.findings, draft.language) {
+        let (state, colour) = match line.state {
+            State::Found => (w.states[0], BROWN),
+            State::NotFound => (w.states[1], GREEN),
+            State::NotEvaluated => (w.states[2], GREY),
+        };
+        let lines = font.wrap(&line.text, 9.5, RIGHT - 250.0);
+        y += 15.0;
+        let name = words::name(line.finding, draft.language);
+        sheet.text(font, [LEFT + 8.0, y], 9.5, line.state == State::Found, INK, &name);
+        sheet.text(font, [182.0, y], 9.5, line.state == State::Found, colour, state);
+        for (i, text) in lines.iter().take(3).enumerate() {
+            let ink = if line.state == State::Found { INK } else { GREY };
+            sheet.text(font, [250.0, y + i as f32 * 12.0], 9.5, false, ink, text);
+        }
+        sheet.fill([LEFT, y - 10.0], [3.0, 12.0 * lines.len().clamp(1, 3) as f32 + 1.0], colour);
+        y += 12.0 * (lines.len().clamp(1, 3) - 1) as f32;
+        sheet.fill([LEFT, y + 5.0], [RIGHT - LEFT, 0.4], RULE);
+        y += 4.0;
+    }
+    y = extents(draft, font, &mut sheet, y + 22.0);
+    y = lungs(draft, font, &mut sheet, y);
+    if let Some(comparison) = &draft.findings.comparison {
+        let text = words::comparison(comparison, draft.language);
+        y = paragraph(font, &mut sheet, y, w.comparison, &text, INK);
+    }
+    y = paragraph(font, &mut sheet, y, w.made, &draft.provenance.line(), GREY);
+    for line in font.wrap(w.note, 8.5, RIGHT - LEFT) {
+        sheet.text(font, [LEFT, y], 8.5, false, GREY, &line);
+        y += 11.0;
+    }
+    sheet
+}
+
+fn paragraph(font: &mut Font, sheet: &mut Sheet, mut y: f32, title: &str, text: &str, colour: Colour) -> f32 {
+    sheet.text(font, [LEFT, y], 9.5, true, INK, title);
+    y += 13.0;
+    for line in font.wrap(text, 8.5, RIGHT - LEFT).iter().take(6) {
+        sheet.text(font, [LEFT, y], 8.5, false, colour, line);
+        y += 11.0;
+    }
+    y + 8.0
+}
+
+/// Share of each part of the lungs, when there is pneumonia.
+fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32 {
+    let Evaluated::Done(pneumonia) = &draft.findings.pneumonia else { return y };
+    if pneumonia.ground_glass.is_empty() && pneumonia.consolidation.is_empty() {
+        return y;
+    }
+    let w = words_of(draft.language);
+    let columns = [330.0, 430.0, RIGHT];
+    sheet.text(font, [LEFT, y], 9.5, true, INK, w.extents[0]);
+    for (right, name) in columns.into_iter().zip(&w.extents[1..]) {
+        sheet.text_right(font, [right, y], 8.5, GREY, name);
+    }
+    sheet.fill([LEFT, y + 4.0], [RIGHT - LEFT, 0.6], RULE);
+    y += 15.0;
+    for extent in &pneumonia.extents {
+        let indent = if matches!(extent.part, LungPart::Lobe(_)) { 16.0 } else { 8.0 };
+        let name = regions::capital(words::part(extent.part, draft.language));
+        sheet.text(font, [LEFT + indent, y], 9.0, false, INK, &name);
+        let values = [
+            format!("{:.0} ml", extent.volume_ml),
+            format!("{:.1} %", extent.ground_glass_percent),
+            format!("{:.1} %", extent.consolidation_percent),
+        ];
+        for (right, value) in columns.into_iter().zip(&values) {
+            sheet.text_right(font, [right, y], 9.0, INK, value);
+        }
+        y += 12.0;
+    }
+    y + 12.0
+}
+
+fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
+    let w = words_of(draft.language);
+    let text = match &draft.findings.lungs {
+        Evaluated::NotEvaluated(why) => why.clone(),
+        Evaluated::Done(_) => {
+            let one = |lung: &models::findings::Lung| {
+                let part = words::part(LungPart::Lung(lung.side), draft.language);
+                format!(
+                    "{part} {:.2} L, {:.0} HU, LAA-950 {:.1} %",
+                    lung.volume_ml / 1000.0,
+                    lung.mean_hu,
+                    lung.laa950_percent
+                )
+            };
+            measure::lungs(draft.findings).into_iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+    };
+    paragraph(font, sheet, y, w.lungs, &text, INK)
+}
+
+/// Title, patient, page number and the mark: on every page.
+fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: usize) {
+    let w = words_of(draft.language);
+    sheet.text(font, [LEFT, 42.0], if page == 1 { 17.0 } else { 11.0 }, true, INK, w.title);
+    if page > 1 {
+        let who = format!("{}   {}", draft.patient.name, draft.patient.id);
+        sheet.text_right(font, [RIGHT, 42.0], 9.0, GREY, &who);
+    }
+    sheet.fill([LEFT, 52.0], [RIGHT - LEFT, 1.2], INK);
+    if let Some(mark) = draft.provenance.mark() {
+        sheet.fill([0.0, HEIGHT - 40.0], [WIDTH, 22.0], AMBER);
+        let both = if draft.language == Language::English { mark.to_owned() } else { format!("{}   {mark}", w.mark) };
+        let width = font.width(&both, 9.5);
+        sheet.text(font, [(WIDTH - width) / 2.0, HEIGHT - 25.5], 9.5, true, INK, &both);
+    }
+    sheet.text_right(font, [RIGHT, HEIGHT - 48.0], 8.0, GREY, &format!("{page} / {count}"));
+    let utc: String = draft.provenance.created_utc.chars().take(16).collect();
+    sheet.text(font, [LEFT, HEIGHT - 48.0], 8.0, false, GREY, &format!("{} UTC", utc.replace('T', " ")));
+}
+
+fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, Error> {
+    let mut next = 0;
+    let mut id = || {
+        next += 1;
+        Ref::new(next)
+    };
+    let (catalog, tree, info) = (id(), id(), id());
+    let font_ids = [id(), id(), id(), id(), id()];
+    let pictures: Vec<Ref> = draft.pictures.iter().map(|_| id()).collect();
+    let pages: Vec<[Ref; 2]> = sheets.iter().map(|_| [id(), id()]).collect();
+    let size: usize = draft.pictures.iter().map(|p| p.deflated.len()).sum();
+    let mut pdf = Pdf::with_capacity(size + 128 * 1024);
+    let lang = if draft.language == Language::English { "en" } else { "zh-CN" };
+    let mut root = pdf.catalog(catalog);
+    root.pages(tree);
+    root.lang(TextStr(lang));
+    root.finish();
+    let title = words_of(draft.language).title;
+    pdf.document_info(info).title(TextStr(title)).creator(TextStr(crate::provenance::DEVICE_MODEL));
+    pdf.pages(tree).kids(pages.iter().map(|p| p[0])).count(i32::try_from(pages.len()).unwrap_or(i32::MAX));
+    for (sheet, [page, content]) in sheets.into_iter().zip(&pages) {
+        let mut written = pdf.page(*page);
+        written.media_box(Rect::new(0.0, 0.0, WIDTH, HEIGHT)).parent(tree).contents(*content);
+        let mut resources = written.resources();
+        resources.fonts().pair(Name(b"F1"), font_ids[0]);
+        let mut objects = resources.x_objects();
+        for number in &sheet.pictures {
+            objects.pair(Name(format!("P{number}").as_bytes()), pictures[*number]);
+        }
+        objects.finish();
+        resources.finish();
+        written.finish();
+        let packed = deflate(&Content::finish(sheet.content));
+        pdf.stream(*content, &packed).filter(Filter::FlateDecode);
+    }
+    for (picture, id) in draft.pictures.iter().zip(&pictures) {
+        let mut image = pdf.image_xobject(*id, &picture.deflated);
+        image.filter(Filter::FlateDecode);
+        image.width(i32::try_from(picture.width).unwrap_or(0)).height(i32::try_from(picture.height).unwrap_or(0));
+        image.color_space().device_rgb();
+        image.bits_per_component(8);
+        image.pair(Name(b"Alt"), TextStr(&picture.title));
+        image.finish();
+    }
+    font.write(&mut pdf, font_ids)?;
+    Ok(pdf.finish())
+}

@@ -1,0 +1,129 @@
+//! Provenance: which device, software and model made a result, and whether it must carry the mark.
+
+use dicom::uid;
+use models::manifest::{Clearance, Manifest};
+use serde::{Deserialize, Serialize};
+
+use crate::settings;
+
+/// The mark on everything that a package without clearance, or a simulated device, had a hand in.
+pub const NOT_FOR_DIAGNOSIS: &str = "NOT FOR DIAGNOSIS - research and engineering use";
+
+/// Manufacturer in every object of ours.
+pub const MANUFACTURER: &str = "Scanside";
+/// Manufacturer's model name in every object of ours.
+pub const DEVICE_MODEL: &str = "Scanside appliance";
+/// What finds the lungs: our own rules, no network.
+pub const LUNG_ALGORITHM: &str = "Scanside lung segmentation";
+
+/// Who made a result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provenance {
+    pub station_name: String,
+    pub institution: String,
+    pub serial_number: String,
+    pub software_version: String,
+    /// UID of this box, the same in every result.
+    pub device_uid: String,
+    /// None when no package was chosen (a refusal, for example).
+    pub model: Option<ModelIdentity>,
+    /// What the network ran on, for example `cpu, ONNX Runtime 1.32.0`.
+    pub accelerator: String,
+    pub simulated: bool,
+    /// `2026-11-24T03:00:00.000Z`.
+    pub created_utc: String,
+}
+
+/// The package a result comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelIdentity {
+    pub id: String,
+    pub version: String,
+    /// SHA-256 of the network, lower-case hexadecimal.
+    pub sha256: String,
+    pub clearance: Clearance,
+    /// For example `confidence 0.50, mask 0.30, min diameter 4.0 mm`.
+    pub thresholds: String,
+}
+
+impl ModelIdentity {
+    /// `sha256` is that of the package.
+    pub fn new(manifest: &Manifest, sha256: &str) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            version: manifest.version.clone(),
+            sha256: sha256.to_owned(),
+            clearance: manifest.clearance,
+            thresholds: manifest.parameters(),
+        }
+    }
+}
+
+impl Provenance {
+    /// Of this box, with what the network ran on and whether that was a simulated device.
+    pub fn new(
+        device: &settings::Device,
+        model: Option<ModelIdentity>,
+        accelerator: (String, bool),
+        created_utc: &str,
+    ) -> Self {
+        let (accelerator, simulated) = accelerator;
+        Self {
+            station_name: device.station_name.clone(),
+            institution: device.institution.clone(),
+            serial_number: device.serial_number.clone(),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            device_uid: uid::from_name(&format!("device {} {}", device.serial_number, device.station_name)),
+            model,
+            accelerator,
+            simulated,
+            created_utc: created_utc.to_owned(),
+        }
+    }
+
+    /// The mark that every object and page must carry, or None for a cleared package on a real device. No setting takes
+    /// part in this decision.
+    pub fn mark(&self) -> Option<&'static str> {
+        mark(self.model.as_ref().map(|m| m.clearance), self.simulated)
+    }
+
+    /// One line that names everything, for equipment descriptions.
+    pub fn line(&self) -> String {
+        let model = match &self.model {
+            Some(m) => format!("model {} {}, sha256 {}, thresholds: {}", m.id, m.version, m.sha256, m.thresholds),
+            None => "no model".into(),
+        };
+        let simulated = if self.simulated { "; simulated device" } else { "" };
+        let mark = self.mark().map(|m| format!("; {m}")).unwrap_or_default();
+        format!(
+            "scansided {}, device {} ({}); {model}; accelerator: {}{simulated}{mark}",
+            self.software_version, self.serial_number, self.station_name, self.accelerator
+        )
+    }
+}
+
+fn mark(clearance: Option<Clearance>, simulated: bool) -> Option<&'static str> {
+    match (clearance, simulated) {
+        (Some(Clearance::Cleared), false) => None,
+        _ => Some(NOT_FOR_DIAGNOSIS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_cleared_package_on_a_real_device_is_without_the_mark() {
+        assert_eq!(mark(Some(Clearance::Cleared), false), None);
+        for unmarked_never in [
+            (Some(Clearance::Cleared), true),
+            (Some(Clearance::Research), false),
+            (Some(Clearance::Research), true),
+            (None, false),
+            (None, true),
+        ] {
+            assert_eq!(mark(unmarked_never.0, unmarked_never.1), Some(NOT_FOR_DIAGNOSIS), "{unmarked_never:?}");
+        }
+    }
+}

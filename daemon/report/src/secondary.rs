@@ -1,0 +1,61 @@
+//! Secondary capture: a drawn page as an image that every viewer shows.
+
+use dicom_core::VR;
+use dicom_core::value::PrimitiveValue;
+use dicom_dictionary_std::tags;
+use models::findings::Finding;
+
+use crate::codes::SOURCE_IMAGE_FOR_PROCESSING;
+use crate::dataset;
+use crate::object::{Context, SC};
+use crate::{Error, KeyImage, ResultObject};
+
+/// A page that was written, for the report to refer to.
+#[derive(Debug)]
+pub struct Page {
+    pub object: ResultObject,
+    /// The finding it shows, when it shows one.
+    pub finding: Option<Finding>,
+}
+
+/// # Errors
+/// When the page is too large or a copied value does not fit into an object.
+pub fn write(context: &Context, page: &KeyImage, index: usize) -> Result<Page, Error> {
+    let (Ok(rows), Ok(columns)) = (u16::try_from(page.height), u16::try_from(page.width)) else {
+        return Err(Error::TooLong { tag: tags::ROWS, length: page.height.max(page.width) });
+    };
+    let mut set = context.begin(SC, index)?;
+    set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "SECONDARY"]);
+    set.text(tags::CONVERSION_TYPE, VR::CS, "WSD");
+    set.empty(tags::PATIENT_ORIENTATION, VR::CS);
+    set.empty(tags::LATERALITY, VR::CS);
+    // No name, no number of a patient is drawn.
+    set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
+    set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
+    set.text(tags::IMAGE_COMMENTS, VR::LT, &page.title);
+    let mark = context.provenance.mark().map(|m| format!(". {m}")).unwrap_or_default();
+    set.text(tags::DERIVATION_DESCRIPTION, VR::ST, &format!("{}{mark}", page.title));
+    if let Some(slice) = page.slice.and_then(|s| context.source.instances.get(s)) {
+        let mut image = dataset::reference(&slice.sop_class_uid, &slice.sop_instance_uid);
+        if let Some(frame) = slice.frame {
+            image.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &frame.to_string());
+        }
+        image.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE_IMAGE_FOR_PROCESSING);
+        set.sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![image]);
+    }
+    set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB");
+    for (tag, value) in [
+        (tags::SAMPLES_PER_PIXEL, 3),
+        (tags::PLANAR_CONFIGURATION, 0),
+        (tags::ROWS, rows),
+        (tags::COLUMNS, columns),
+        (tags::BITS_ALLOCATED, 8),
+        (tags::BITS_STORED, 8),
+        (tags::HIGH_BIT, 7),
+        (tags::PIXEL_REPRESENTATION, 0),
+    ] {
+        set.shorts(tag, &[value]);
+    }
+    set.primitive(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(page.rgb.clone().into()));
+    Ok(Page { object: context.finish(SC, index, set, page.rgb.len())?, finding: page.finding })
+}

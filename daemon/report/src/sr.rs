@@ -1,0 +1,128 @@
+//! Structured report: Comprehensive 3D SR with the Measurement Report template (TID 1500).
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use models::{Findings, Volume};
+
+use crate::codes::{
+    COMMENT, CT, CT_UNSPECIFIED, Code, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL,
+    DEVICE_OBSERVER_NAME, DEVICE_OBSERVER_SERIAL, DEVICE_OBSERVER_UID, ENGLISH, FRAME_OF_REFERENCE_UID, IMAGE_LIBRARY,
+    IMAGE_LIBRARY_GROUP, IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, LANGUAGE, MODALITY, OBSERVER_TYPE,
+    PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
+};
+use crate::content::{Item, Part, Relation, Value};
+use crate::object::{Context, SR, declare_own_codes, or_unknown};
+use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
+use crate::secondary::Page;
+use crate::seg::Written;
+use crate::{Error, ResultObject, evidence, groups, identity};
+
+/// The report of a processed series, also when nothing was found or not everything was evaluated.
+///
+/// # Errors
+/// When a value of the source does not fit into an object.
+pub fn findings(
+    context: &Context,
+    findings: &Findings,
+    volume: &Volume,
+    seg: Option<&Written>,
+    pages: &[Page],
+) -> Result<ResultObject, Error> {
+    let parts = groups::Parts { context, volume, seg, pages };
+    let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
+    let said = groups::summary(findings).into_iter().chain(groups::lung_summary(findings));
+    let root = head(context, CT_UNSPECIFIED)
+        .with(image_library(context))
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(groups::all(&parts, findings)))
+        .with(evaluations(context, said));
+    document(context, root, &own)
+}
+
+/// The report of a series that was not processed: which images, and why not, in words.
+///
+/// # Errors
+/// When a value of the source does not fit into an object.
+pub fn refusal(context: &Context, reason: &str, page: &Page) -> Result<ResultObject, Error> {
+    let group = groups::refusal(context, reason, page);
+    let root = head(context, CT_UNSPECIFIED)
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with(group))
+        .with(evaluations(context, []));
+    document(context, root, &[&page.object])
+}
+
+/// The report of an ultrasound exam; `lesions` are its measurement groups, at least one, and `images` our own.
+///
+/// # Errors
+/// When a value does not fit into an object.
+pub fn ultrasound(
+    context: &Context,
+    lesions: Vec<Item>,
+    images: &[&ResultObject],
+    modality: Code,
+    procedure: Code,
+) -> Result<ResultObject, Error> {
+    // Pictures of a hand-held probe lie in no frame of reference.
+    let group = Item::container(IMAGE_LIBRARY_GROUP, None)
+        .with(Item::code(Relation::HasAcqContext, MODALITY, modality))
+        .with_all(images.iter().map(|o| library_image(&o.sop_class_uid, &o.sop_uid)));
+    let root = head(context, procedure)
+        .with(Item::container(IMAGE_LIBRARY, Some("1600")).with(group))
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(lesions))
+        .with(evaluations(context, []));
+    document(context, root, images)
+}
+
+fn library_image(sop_class_uid: &str, sop_uid: &str) -> Item {
+    let (sop_class_uid, sop_uid) = (sop_class_uid.to_owned(), sop_uid.to_owned());
+    Item::nameless(Relation::Contains, Value::Image { sop_class_uid, sop_uid, part: Part::Whole })
+}
+
+/// Title, language, observer, procedure.
+fn head(context: &Context, procedure: Code) -> Item {
+    let p = context.provenance;
+    let text = |name, value: &str| Item::text(Relation::HasObsContext, name, value);
+    Item::container(IMAGING_MEASUREMENT_REPORT, Some("1500"))
+        .with(Item::code(Relation::HasConceptMod, LANGUAGE, ENGLISH))
+        .with(Item::code(Relation::HasObsContext, OBSERVER_TYPE, DEVICE))
+        .with(Item::uid(Relation::HasObsContext, DEVICE_OBSERVER_UID, p.device_uid.as_str()))
+        .with(text(DEVICE_OBSERVER_NAME, or_unknown(&p.station_name)))
+        .with(text(DEVICE_OBSERVER_MANUFACTURER, MANUFACTURER))
+        .with(text(DEVICE_OBSERVER_MODEL, DEVICE_MODEL))
+        .with(text(DEVICE_OBSERVER_SERIAL, or_unknown(&p.serial_number)))
+        .with(Item::code(Relation::HasConceptMod, PROCEDURE_REPORTED, procedure))
+}
+
+/// Every image that was analysed (TID 1600).
+fn image_library(context: &Context) -> Item {
+    let uid = identity::frame_of_reference_uid(context.source, context.uids);
+    let mut seen = std::collections::HashSet::new();
+    let images = context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid));
+    let group = Item::container(IMAGE_LIBRARY_GROUP, None)
+        .with(Item::code(Relation::HasAcqContext, MODALITY, CT))
+        .with(Item::uid(Relation::HasAcqContext, FRAME_OF_REFERENCE_UID, uid))
+        .with_all(images.map(|i| library_image(&i.sop_class_uid, &i.sop_instance_uid)));
+    Item::container(IMAGE_LIBRARY, Some("1600")).with(group)
+}
+
+/// What was said without a region, the mark, and who made this, in words that every SR viewer prints.
+fn evaluations(context: &Context, said: impl IntoIterator<Item = Item>) -> Item {
+    let mark = context.provenance.mark().map(|m| Item::text(Relation::Contains, COMMENT, m));
+    Item::container(QUALITATIVE_EVALUATIONS, None).with_all(said).with_all(mark).with(Item::text(
+        Relation::Contains,
+        COMMENT,
+        context.provenance.line(),
+    ))
+}
+
+fn document(context: &Context, root: Item, own: &[&ResultObject]) -> Result<ResultObject, Error> {
+    let mut set = context.begin(SR, 0)?;
+    set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
+    set.sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
+    set.text(tags::COMPLETION_FLAG, VR::CS, "COMPLETE");
+    set.text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
+    set.text(tags::PRELIMINARY_FLAG, VR::CS, "PRELIMINARY");
+    declare_own_codes(&mut set);
+    evidence::sequence(context, own, &mut set);
+    root.encode_root(&mut set);
+    context.finish(SR, 0, set, 64 * 1024)
+}

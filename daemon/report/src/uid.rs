@@ -1,0 +1,121 @@
+//! UIDs derived from the inputs, so that a retry makes the same objects and not a second set.
+
+use dicom::uid::from_hash;
+use sha2::{Digest, Sha256};
+
+use crate::{Content, Provenance, Source};
+
+/// All UIDs of one result.
+#[derive(Debug)]
+pub struct Uids {
+    seed: [u8; 32],
+}
+
+impl Uids {
+    /// Two results share UIDs only when inputs, device, software, model and what is said (findings, or a refusal with
+    /// this reason) are the same: then they are the same objects. The accelerator is left out on purpose: a job that
+    /// is tried again on the CPU after the GPU was lost replaces its result.
+    pub fn new(source: &Source, content: &Content, provenance: &Provenance) -> Self {
+        let mut inputs: Vec<&str> = source.instances.iter().map(|i| i.sop_instance_uid.as_str()).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        let mut hash = Sha256::new();
+        for uid in inputs {
+            field(&mut hash, uid);
+        }
+        field(&mut hash, &provenance.device_uid);
+        field(&mut hash, &provenance.software_version);
+        if let Some(model) = &provenance.model {
+            for text in [&model.id, &model.version, &model.sha256, &model.thresholds] {
+                field(&mut hash, text);
+            }
+        }
+        match content {
+            Content::Findings { findings, .. } => {
+                field(&mut hash, "findings");
+                if let Some(comparison) = &findings.comparison {
+                    field(&mut hash, &comparison.prior_study_uid);
+                }
+            }
+            Content::Refused { reason } => {
+                field(&mut hash, "refused");
+                field(&mut hash, reason);
+            }
+        }
+        Self { seed: hash.finalize().into() }
+    }
+
+    /// All UIDs of one exam: a retry makes the same objects, another device or model others.
+    pub fn of_exam(recording_uid: &str, provenance: &Provenance) -> Self {
+        let mut hash = Sha256::new();
+        field(&mut hash, "exam");
+        field(&mut hash, recording_uid);
+        field(&mut hash, &provenance.device_uid);
+        field(&mut hash, &provenance.software_version);
+        if let Some(model) = &provenance.model {
+            for text in [&model.id, &model.version, &model.sha256, &model.thresholds] {
+                field(&mut hash, text);
+            }
+        }
+        Self { seed: hash.finalize().into() }
+    }
+
+    /// The UID of the `index`th thing of this kind.
+    pub fn of(&self, kind: &str, index: usize) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.seed);
+        field(&mut hash, kind);
+        hash.update((index as u64).to_le_bytes());
+        from_hash(&hash.finalize().into())
+    }
+}
+
+/// Length first, so that no two lists of fields run together to the same bytes.
+fn field(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_le_bytes());
+    hash.update(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn same_inputs_in_another_order_give_the_same_uids() {
+        let case = testing::case(3);
+        let mut turned = case.instances.clone();
+        turned.reverse();
+        let content = Content::Refused { reason: "x" };
+        let one = Uids::new(&case.source(), &content, &case.provenance);
+        let two = Uids::new(&Source { instances: &turned, ..case.source() }, &content, &case.provenance);
+        assert_eq!(one.of("sr", 0), two.of("sr", 0));
+    }
+
+    #[test]
+    fn another_model_threshold_device_reason_kind_or_index_gives_another_uid() {
+        let case = testing::case(3);
+        let refused = |reason| Content::Refused { reason };
+        let base = Uids::new(&case.source(), &refused("x"), &case.provenance).of("sr", 0);
+        let mut seen = vec![base];
+        let mut add = |uid: String| {
+            assert!(!seen.contains(&uid));
+            assert!(uid.len() <= 64 && uid.starts_with("2.25."));
+            seen.push(uid);
+        };
+        add(Uids::new(&case.source(), &refused("y"), &case.provenance).of("sr", 0));
+        add(Uids::new(&case.source(), &refused("x"), &case.provenance).of("sr", 1));
+        add(Uids::new(&case.source(), &refused("x"), &case.provenance).of("sc", 0));
+        let mut other = case.provenance.clone();
+        other.device_uid = "2.25.9".into();
+        add(Uids::new(&case.source(), &refused("x"), &other).of("sr", 0));
+        let mut other = case.provenance.clone();
+        other.model.as_mut().unwrap().thresholds = "confidence 0.9".into();
+        add(Uids::new(&case.source(), &refused("x"), &other).of("sr", 0));
+        let mut other = case.provenance.clone();
+        other.model = None;
+        add(Uids::new(&case.source(), &refused("x"), &other).of("sr", 0));
+        add(Uids::new(&Source { instances: &case.instances[..2], ..case.source() }, &refused("x"), &case.provenance)
+            .of("sr", 0));
+    }
+}

@@ -1,0 +1,397 @@
+//! An ultrasound exam as DICOM: clips as Ultrasound Multi-frame Images, the best picture of each lesion as an Ultrasound
+//! Image, its outline as a segmentation, and a structured report about the lesions.
+//!
+//! There is no source series to copy from: the exam gives patient and study. Frames are the JPEG pictures that were shown;
+//! nothing is drawn into them, outlines are coordinates in the report (TID 1410).
+
+use std::time::Duration;
+
+use dicom::header::Header;
+use dicom::patient::Patient;
+use dicom::scan::RawElement;
+use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
+use dicom_core::{DataElement, Tag, VR};
+use dicom_dictionary_std::{tags, uids};
+use models::task::us_breast::lesion::Lesion;
+
+use crate::codes::{
+    BREAST, CERTAINTY_OF_FINDING, IMAGE_REGION, IMAGING_PROCEDURE, LONG_AXIS, MASS, MILLIMETRE, ORIGINAL_SOURCE,
+    PERCENT, SHORT_AXIS, US,
+};
+use crate::content::{Item, Part, Relation, Value};
+use crate::dataset::DataSet;
+use crate::object::{Context, Kind, date_and_time};
+use crate::regions::Site;
+use crate::uid::Uids;
+use crate::{Error, Provenance, ResultObject, Source, groups, sr};
+
+pub const CLIP: Kind = Kind {
+    name: "us",
+    sop_class_uid: uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE,
+    modality: "US",
+    series_number: "97005",
+    description: "Scanside ultrasound clips",
+};
+
+pub const KEY: Kind = Kind {
+    name: "us-key",
+    sop_class_uid: uids::ULTRASOUND_IMAGE_STORAGE,
+    modality: "US",
+    series_number: "97006",
+    description: "Scanside ultrasound key images",
+};
+
+/// Whose exam, when it began, and which recording of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Exam<'a> {
+    pub study_uid: &'a str,
+    /// Another recording in the same study has another one.
+    pub recording_uid: &'a str,
+    pub patient: &'a Patient,
+    /// RFC 3339, UTC.
+    pub started_utc: &'a str,
+}
+
+/// Pictures that follow each other, all of one size.
+#[derive(Debug, Clone)]
+pub struct Clip {
+    pub frames: Vec<Shown>,
+    pub columns: u16,
+    pub rows: u16,
+    pub colour: bool,
+    /// Of the screen, when the profile gives the scale.
+    pub mm_per_pixel: Option<f64>,
+    /// left, top, right, bottom of the image sector, pixels; right and bottom excluded.
+    pub sector: [u32; 4],
+    /// The scanner's own text was masked out.
+    pub masked: bool,
+}
+
+/// One picture of a clip.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Driver's time.
+    pub at: Duration,
+    /// A baseline JPEG file, grey or YCbCr.
+    pub jpeg: Vec<u8>,
+}
+
+/// A lesion at its best.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Index of its key image.
+    pub key: usize,
+    pub lesion: Lesion,
+}
+
+impl Seen {
+    pub fn label(&self) -> String {
+        format!("Lesion {}", self.lesion.id)
+    }
+
+    /// The same in report and segmentation. Numbers may repeat when the screen changed, key images do not.
+    pub fn tracking_uid(&self, context: &Context) -> String {
+        context.uids.of(&format!("track breast lesion {}", self.key), self.lesion.id as usize)
+    }
+}
+
+/// The objects of one exam, each made when it is asked for: clips are large. Same input, same bytes.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    provenance: &'a Provenance,
+    uids: Uids,
+    elements: Vec<RawElement>,
+    header: Header,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(exam: &Exam, provenance: &'a Provenance) -> Self {
+        let header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
+        Self { provenance, uids: Uids::of_exam(exam.recording_uid, provenance), elements: identity(exam), header }
+    }
+
+    fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
+        let source = Source { elements: &self.elements, header: &self.header, instances: &[] };
+        write(&Context { source: &source, provenance: self.provenance, uids: &self.uids })
+    }
+
+    /// Ultrasound Multi-frame Image; `index` counts from 0.
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn clip(&self, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
+        self.with(|context| image(context, CLIP, clip, index))
+    }
+
+    /// Ultrasound Image: the only frame of `key`.
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn key(&self, key: &Clip, index: usize) -> Result<ResultObject, Error> {
+        self.with(|context| image(context, KEY, key, index))
+    }
+
+    /// The lesions as segments of their key images, all of which have this size: one object for each size.
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn segmentation(
+        &self,
+        keys: &[ResultObject],
+        seen: &[&Seen],
+        size: [u16; 2],
+        index: usize,
+    ) -> Result<ResultObject, Error> {
+        self.with(|context| crate::ultrasound_seg::write(context, keys, seen, size, index))
+    }
+
+    /// The report (TID 1500), which refers to clips and key images; their bytes are not needed for it.
+    ///
+    /// # Errors
+    /// When a value does not fit into an object.
+    pub fn report(&self, clips: &[ResultObject], keys: &[ResultObject], seen: &[Seen]) -> Result<ResultObject, Error> {
+        self.with(|context| {
+            let of = |s: &Seen| keys.get(s.key).map(|key| lesion(context, s, key));
+            let mut groups: Vec<Item> = seen.iter().filter_map(of).collect();
+            if groups.is_empty() {
+                groups.push(nothing(context));
+            }
+            let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
+            sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE)
+        })
+    }
+}
+
+/// Patient and study as a scanner would have sent them, in UTF-8.
+fn identity(exam: &Exam) -> Vec<RawElement> {
+    let (date, time) = date_and_time(exam.started_utc);
+    let element = |tag: Tag, vr: VR, text: &str| RawElement { tag, vr, value: text.as_bytes().to_vec() };
+    vec![
+        element(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"),
+        element(tags::STUDY_DATE, VR::DA, &date),
+        element(tags::STUDY_TIME, VR::TM, &time),
+        element(tags::ACCESSION_NUMBER, VR::SH, &exam.patient.accession_number),
+        element(tags::PATIENT_NAME, VR::PN, &exam.patient.name),
+        element(tags::PATIENT_ID, VR::LO, &exam.patient.id),
+        element(tags::PATIENT_BIRTH_DATE, VR::DA, &exam.patient.birth_date),
+        element(tags::STUDY_INSTANCE_UID, VR::UI, exam.study_uid),
+    ]
+}
+
+/// PS3.3 A.6 and A.7.
+fn image(context: &Context, kind: Kind, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
+    let mut set = context.begin(kind, index)?;
+    set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
+    set.empty(tags::PATIENT_ORIENTATION, VR::CS);
+    // Which breast is not known here.
+    set.empty(tags::LATERALITY, VR::CS);
+    set.text(tags::BURNED_IN_ANNOTATION, VR::CS, if clip.masked { "NO" } else { "YES" });
+    if let Some(mark) = context.provenance.mark() {
+        set.text(tags::IMAGE_COMMENTS, VR::LT, mark);
+    }
+    if kind == CLIP {
+        set.text(tags::NUMBER_OF_FRAMES, VR::IS, &clip.frames.len().to_string());
+        // Real cameras do not keep time: each frame says how long after the one before it came (PS3.3 C.7.6.5).
+        let times: Vec<f64> = std::iter::once(0.0)
+            .chain(clip.frames.windows(2).map(|w| w[1].at.saturating_sub(w[0].at).as_micros() as f64 / 1000.0))
+            .take(clip.frames.len())
+            .collect();
+        set.decimals(tags::FRAME_TIME_VECTOR, &times);
+        set.primitive(tags::FRAME_INCREMENT_POINTER, VR::AT, PrimitiveValue::from(tags::FRAME_TIME_VECTOR));
+    }
+    set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, if clip.colour { "YBR_FULL_422" } else { "MONOCHROME2" });
+    let samples = if clip.colour { 3 } else { 1 };
+    for (tag, value) in [
+        (tags::SAMPLES_PER_PIXEL, samples),
+        (tags::ROWS, clip.rows),
+        (tags::COLUMNS, clip.columns),
+        (tags::BITS_ALLOCATED, 8),
+        (tags::BITS_STORED, 8),
+        (tags::HIGH_BIT, 7),
+        (tags::PIXEL_REPRESENTATION, 0),
+    ] {
+        set.shorts(tag, &[value]);
+    }
+    if clip.colour {
+        set.shorts(tags::PLANAR_CONFIGURATION, &[0]);
+    }
+    let compressed: usize = clip.frames.iter().map(|f| f.jpeg.len()).sum();
+    let raw = clip.frames.len() * usize::from(clip.rows) * usize::from(clip.columns) * usize::from(samples);
+    set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "01");
+    set.decimals(
+        tags::LOSSY_IMAGE_COMPRESSION_RATIO,
+        &[(100.0 * raw as f64 / compressed.max(1) as f64).round() / 100.0],
+    );
+    set.text(tags::LOSSY_IMAGE_COMPRESSION_METHOD, VR::CS, "ISO_10918_1");
+    if let Some(scale) = clip.mm_per_pixel {
+        set.sequence(tags::SEQUENCE_OF_ULTRASOUND_REGIONS, vec![region(clip, scale)]);
+    }
+    pixels(&clip.frames, &mut set);
+    context.finish_as(kind, index, set, compressed, uids::JPEG_BASELINE8_BIT)
+}
+
+/// What a pixel of the sector measures (PS3.3 C.8.5.5).
+fn region(clip: &Clip, mm_per_pixel: f64) -> DataSet {
+    let mut item = DataSet::new();
+    let [left, top, right, bottom] = clip.sector;
+    let long = |set: &mut DataSet, tag, value: u32| set.primitive(tag, VR::UL, PrimitiveValue::from(value));
+    long(&mut item, tags::REGION_LOCATION_MIN_X0, left);
+    long(&mut item, tags::REGION_LOCATION_MIN_Y0, top);
+    long(&mut item, tags::REGION_LOCATION_MAX_X1, right.saturating_sub(1));
+    long(&mut item, tags::REGION_LOCATION_MAX_Y1, bottom.saturating_sub(1));
+    // Centimetres along both axes; a two-dimensional picture of tissue; nothing else is known about the region.
+    const CENTIMETRES: u16 = 3;
+    item.shorts(tags::PHYSICAL_UNITS_X_DIRECTION, &[CENTIMETRES]);
+    item.shorts(tags::PHYSICAL_UNITS_Y_DIRECTION, &[CENTIMETRES]);
+    for tag in [tags::PHYSICAL_DELTA_X, tags::PHYSICAL_DELTA_Y] {
+        item.primitive(tag, VR::FD, PrimitiveValue::from(mm_per_pixel / 10.0));
+    }
+    item.shorts(tags::REGION_SPATIAL_FORMAT, &[1]);
+    item.shorts(tags::REGION_DATA_TYPE, &[1]);
+    long(&mut item, tags::REGION_FLAGS, 0);
+    item
+}
+
+/// One fragment a frame, and where each begins (PS3.5 A.4).
+fn pixels(frames: &[Shown], set: &mut DataSet) {
+    let mut offset = 0u32;
+    let mut offsets = Vec::with_capacity(frames.len());
+    let mut fragments = Vec::with_capacity(frames.len());
+    for frame in frames {
+        let mut bytes = frame.jpeg.clone();
+        if bytes.len() % 2 == 1 {
+            bytes.push(0);
+        }
+        offsets.push(offset);
+        offset = offset.saturating_add(u32::try_from(bytes.len() + 8).unwrap_or(u32::MAX));
+        fragments.push(bytes);
+    }
+    let sequence = PixelFragmentSequence::new(offsets, fragments);
+    set.0.put(DataElement::new(tags::PIXEL_DATA, VR::OB, sequence));
+}
+
+/// Planar ROI measurements and qualitative evaluations (TID 1410).
+fn lesion(context: &Context, seen: &Seen, key: &ResultObject) -> Item {
+    let lesion = &seen.lesion;
+    let mut points = lesion.outline.clone();
+    points.extend(lesion.outline.first().copied());
+    let image =
+        Value::Image { sop_class_uid: key.sop_class_uid.clone(), sop_uid: key.sop_uid.clone(), part: Part::Whole };
+    let region = Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind: "POLYLINE", points })
+        .with(Item::new(Relation::SelectedFrom, ORIGINAL_SOURCE, image));
+    let sizes = lesion.size_mm.map(|[long, short]| {
+        [
+            Item::number(LONG_AXIS, f64::from(long), 1, MILLIMETRE),
+            Item::number(SHORT_AXIS, f64::from(short), 1, MILLIMETRE),
+        ]
+    });
+    let described = (!lesion.descriptors.is_empty())
+        .then(|| groups::comment(format!("BI-RADS descriptors: {}", lesion.descriptors.join(", "))));
+    let score = format!("Benign (0) to malignant (1), not calibrated: {:.2}", lesion.malignant);
+    groups::begin("1410", &seen.label(), seen.tracking_uid(context), MASS)
+        .with(region)
+        .with_all(groups::model(context))
+        .with(groups::site(Site { place: BREAST, side: None }))
+        .with_all(sizes.into_iter().flatten())
+        .with(Item::number(CERTAINTY_OF_FINDING, f64::from(lesion.confidence) * 100.0, 1, PERCENT))
+        .with_all(described)
+        .with(groups::comment(score))
+}
+
+/// An exam without a lesion says so (TID 1501).
+fn nothing(context: &Context) -> Item {
+    groups::begin("1501", "Breast lesions", context.uids.of("track breast lesions", 0), MASS)
+        .with_all(groups::model(context))
+        .with(groups::site(Site { place: BREAST, side: None }))
+        .with(groups::comment("No lesion was seen.".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+    use dicom_object::InMemDicomObject;
+
+    fn clip(frames: usize) -> Clip {
+        let shown = |i: usize| Shown { at: Duration::from_millis(33 * i as u64), jpeg: vec![i as u8 + 1; 5 + i] };
+        Clip {
+            frames: (0..frames).map(shown).collect(),
+            columns: 64,
+            rows: 48,
+            colour: false,
+            mm_per_pixel: Some(0.08),
+            sector: [4, 2, 60, 46],
+            masked: true,
+        }
+    }
+
+    fn written(clips: &[Clip], seen: &[Seen]) -> Vec<(ResultObject, InMemDicomObject)> {
+        let patient = Patient { id: "P7".into(), name: "Wang^XiaoDong".into(), ..Patient::default() };
+        let started_utc = "2026-11-24T03:00:00.000Z";
+        let exam = Exam { study_uid: "2.25.77", recording_uid: "2.25.78", patient: &patient, started_utc };
+        let provenance = testing::case(1).provenance;
+        let writer = Writer::new(&exam, &provenance);
+        let mut objects: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.clip(clip, i).unwrap()).collect();
+        let first = |clip: &Clip| Clip { frames: clip.frames[..1].to_vec(), ..clip.clone() };
+        let keys: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.key(&first(clip), i).unwrap()).collect();
+        let report = writer.report(&objects, &keys, seen).unwrap();
+        if !seen.is_empty() {
+            let seen: Vec<_> = seen.iter().collect();
+            objects.push(writer.segmentation(&keys, &seen, [64, 48], 0).unwrap());
+        }
+        objects.extend(keys.into_iter().chain([report]));
+        let read = |object: ResultObject| {
+            let parsed = dicom_object::from_reader(object.part10.as_slice()).unwrap().into_inner();
+            (object, parsed)
+        };
+        objects.into_iter().map(read).collect()
+    }
+
+    fn text(object: &InMemDicomObject, tag: Tag) -> String {
+        object.element(tag).unwrap().to_str().unwrap().trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_clip_keeps_its_frames_byte_for_byte_and_says_when_each_came() {
+        let clip = clip(3);
+        let objects = written(std::slice::from_ref(&clip), &[]);
+        let (_, object) = &objects[0];
+        assert_eq!(text(object, tags::NUMBER_OF_FRAMES), "3");
+        assert_eq!(object.element(tags::FRAME_TIME_VECTOR).unwrap().to_multi_float64().unwrap(), [0.0, 33.0, 33.0]);
+        let fragments = object.element(tags::PIXEL_DATA).unwrap().value().fragments().unwrap().to_vec();
+        for (fragment, frame) in fragments.iter().zip(&clip.frames) {
+            assert_eq!(fragment[..frame.jpeg.len()], frame.jpeg);
+        }
+        assert_eq!(text(object, tags::PATIENT_ID), "P7");
+    }
+
+    #[test]
+    fn the_report_points_at_the_picture_where_the_lesion_was_seen_best() {
+        let lesion = Lesion {
+            id: 2,
+            outline: vec![[10.0, 10.0], [20.0, 10.0], [20.0, 20.0], [10.0, 20.0]],
+            bounds: [10.0, 10.0, 20.0, 20.0],
+            confidence: 0.9,
+            malignant: 0.25,
+            descriptors: vec!["oval".into()],
+            size_mm: Some([8.0, 6.5]),
+        };
+        let objects = written(&[clip(2), clip(2)], &[Seen { key: 1, lesion }]);
+        let kinds: Vec<_> = objects.iter().map(|(object, _)| object.kind).collect();
+        assert_eq!(kinds, ["us", "us", "seg", "us-key", "us-key", "sr"]);
+        let report = format!("{:?}", objects[5].1);
+        let segmentation = format!("{:?}", objects[2].1);
+        for text in [&report, &segmentation] {
+            assert!(text.contains(&objects[4].0.sop_uid), "the second key image is referred to");
+        }
+        assert!(report.contains(&objects[0].0.sop_uid), "clips are in the image library");
+        assert_eq!(text(&objects[5].1, tags::STUDY_INSTANCE_UID), "2.25.77");
+        assert_ne!(objects[0].0.sop_uid, objects[1].0.sop_uid);
+        assert_eq!(objects[0].0.series_uid, objects[1].0.series_uid);
+        assert_eq!(text(&objects[4].1, tags::SOP_CLASS_UID), uids::ULTRASOUND_IMAGE_STORAGE);
+        let bits = objects[2].1.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
+        assert_eq!(bits.iter().map(|byte| byte.count_ones()).sum::<u32>(), 100, "10 x 10 pixels");
+        let first = bits.iter().enumerate().find(|(_, byte)| **byte != 0).unwrap();
+        assert_eq!(first.0 * 8 + first.1.trailing_zeros() as usize, 10 * 64 + 10);
+    }
+}

@@ -1,0 +1,211 @@
+//! Results made from real CT slices, judged by tools that are not ours: dciodvfy, dcentvfy, PixelMed, dsrdump, highdicom.
+//!
+//! Skipped for each tool or folder that is not there. Objects and pages stay in `target/tmp/report` to look at.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+#[allow(dead_code, reason = "the unit tests beside the code use the rest")]
+#[path = "../../src/testing.rs"]
+mod testing;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use models::findings::{CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Pneumonia};
+use models::{Findings, Geometry};
+#[allow(unused_imports, reason = "the made-up chest takes them from here")]
+use report::{self, Content, ModelIdentity, Provenance, Source};
+use support::Series;
+
+fn source(series: &Series) -> Source<'_> {
+    Source { elements: &series.elements, header: &series.header, instances: &series.instances }
+}
+
+/// Writes the objects of one case and asserts that nobody complains.
+fn judge(name: &str, series: &Series, content: Content, shared: &Path) {
+    let provenance = testing::provenance();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report").join(name);
+    fs::create_dir_all(&directory).unwrap();
+    let objects = report::write(&source(series), content, &provenance).unwrap();
+    let mut complaints = Vec::new();
+    for (index, object) in objects.iter().enumerate() {
+        let file = directory.join(format!("{index:02}-{}.dcm", object.kind));
+        fs::write(&file, &object.part10).unwrap();
+        if let ("pdf", Some(at)) = (object.kind, object.part10.windows(5).position(|w| w == b"%PDF-")) {
+            fs::write(directory.join(format!("{index:02}.pdf")), &object.part10[at..]).unwrap();
+        }
+        complaints.extend(support::complaints(object.kind, &file, &series.files, shared));
+    }
+    if let Content::Findings { findings, volume } = content {
+        for (index, page) in report::key_images(findings, volume, &provenance).iter().enumerate() {
+            save(&directory, index, page);
+        }
+    }
+    if let Content::Refused { reason } = content {
+        save(&directory, 0, &report::refusal_page(reason, &source(series), &provenance));
+    }
+    assert!(complaints.is_empty(), "{name}:\n{}", complaints.join("\n"));
+}
+
+fn save(directory: &Path, index: usize, page: &report::KeyImage) {
+    let header = format!("P6 {} {} 255\n", page.width, page.height);
+    fs::write(directory.join(format!("{index:02}.ppm")), [header.as_bytes(), &page.rgb].concat()).unwrap();
+}
+
+fn fixtures(shared: &Path) -> Series {
+    let files = support::folder(&shared.join("validators/fixtures"), "dcm");
+    support::series(files)
+}
+
+fn with_shared(test: impl FnOnce(&Path)) {
+    match support::shared() {
+        Some(shared) => test(&shared),
+        None => needs::skip(needs::Lack::SharedData, "../shared/data not present"),
+    }
+}
+
+const THICK: &str = "nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
+
+#[test]
+fn lungs_and_nodules_on_a_whole_chest_conform() {
+    with_shared(|shared| {
+        let series = support::series(support::folder(&shared.join("data/ct-chest-philips-5mm"), "dcm"));
+        let findings = testing::findings(&series.volume.geometry);
+        judge("philips", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn a_single_nodule_on_a_single_slice_conforms() {
+    with_shared(|shared| {
+        let series = fixtures(shared);
+        let mut findings = testing::findings(&series.volume.geometry);
+        if let Evaluated::Done(nodules) = &mut findings.nodules {
+            nodules.truncate(1);
+            nodules[0].mask = testing::ball(series.volume.geometry.dims, [150, 240, 3], [6.0, 6.0, 0.9]);
+        }
+        judge("single", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn a_negative_result_conforms() {
+    with_shared(|shared| {
+        let series = fixtures(shared);
+        let planted = testing::findings(&series.volume.geometry);
+        let findings = Findings {
+            nodules: Evaluated::Done(Vec::new()),
+            pneumonia: Evaluated::Done(Pneumonia {
+                confidence: 0.0,
+                ground_glass: Vec::new(),
+                consolidation: Vec::new(),
+                extents: Vec::new(),
+            }),
+            rib_fractures: Evaluated::Done(Vec::new()),
+            emphysema: Evaluated::Done(Emphysema {
+                laa950_percent: 0.4,
+                right_percent: Some(0.3),
+                left_percent: None,
+                noise_hu: 17.0,
+                regions: Vec::new(),
+            }),
+            bronchiectasis: Evaluated::Done(Vec::new()),
+            pleural_effusions: Evaluated::Done(Vec::new()),
+            pneumothoraces: Evaluated::Done(Vec::new()),
+            coronary_calcium: Evaluated::Done(CoronaryCalcium {
+                score: CalciumScore::Agatston(0.0),
+                lesions: Vec::new(),
+            }),
+            lymph_nodes: Evaluated::Done(Vec::new()),
+            ..planted
+        };
+        judge("negative", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn nodules_not_evaluated_conform() {
+    with_shared(|shared| {
+        let series = support::series(support::folder(&shared.join("data/ct-chest-siemens-b40f"), "dcm"));
+        let mut findings =
+            Findings { nodules: Evaluated::NotEvaluated(THICK.into()), ..testing::findings(&series.volume.geometry) };
+        if let Evaluated::Done(calcium) = &mut findings.coronary_calcium {
+            calcium.score = CalciumScore::Ordinal { grade: 2, reason: "the scan is not gated".into() };
+        }
+        judge("not-evaluated", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn nothing_evaluated_makes_no_segmentation_and_conforms() {
+    with_shared(|shared| {
+        let series = fixtures(shared);
+        let findings = Findings {
+            lungs: Evaluated::NotEvaluated("lungs not evaluated: no air-filled region of adult size".into()),
+            nodules: Evaluated::NotEvaluated(THICK.into()),
+            ..Findings::none("nothing")
+        };
+        judge("nothing", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+#[test]
+fn a_refusal_conforms() {
+    with_shared(|shared| {
+        let reason = "2 slices are missing: after 1-17 (z = -259.0 mm) the next is 15.0 mm away, spacing is 5.0 mm";
+        judge("refused", &fixtures(shared), Content::Refused { reason }, shared);
+    });
+}
+
+#[test]
+fn a_chinese_patient_conforms() {
+    with_shared(|shared| {
+        let mut series = fixtures(shared);
+        for element in &mut series.elements {
+            match (element.tag.group(), element.tag.element()) {
+                (0x0008, 0x0005) => element.value = b"GB18030 ".to_vec(),
+                (0x0010, 0x0010) => element.value = b"Zhang^San=\xd5\xc5^\xc8\xfd ".to_vec(),
+                _ => {}
+            }
+        }
+        // The tools compare names with the sources, whose names differ: no sources for this one.
+        series.files = Vec::<PathBuf>::new();
+        let findings = testing::findings(&series.volume.geometry);
+        judge("gb18030", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+    });
+}
+
+/// Prints how long it took (`--nocapture`); what it asserts is that nothing is left out.
+#[test]
+fn a_chest_of_300_slices_is_written_whole() {
+    let geometry = Geometry {
+        dims: [512, 512, 300],
+        spacing_mm: [0.7, 0.7, 1.0],
+        origin_mm: [-180.0, -180.0, 0.0],
+        axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+    };
+    let case = testing::case(300);
+    let findings = testing::findings(&geometry);
+    let plane: Arc<[i16]> = (0..512 * 512).map(|i| (i % 977) as i16 - 1000).collect();
+    let volume = models::Volume { geometry, slices: vec![plane; 300] };
+    let start = std::time::Instant::now();
+    let content = Content::Findings { findings: &findings, volume: &volume };
+    let objects = report::write(&case.source(), content, &case.provenance).unwrap();
+    eprintln!("all objects of 300 slices of 512 x 512, lobes, nine findings: {:?}", start.elapsed());
+    let mut kinds: Vec<&str> = vec!["seg", "sc"];
+    kinds.extend(["sc"; 9]);
+    kinds.extend(["pdf", "pdf", "sr"]);
+    assert_eq!(objects.iter().map(|o| o.kind).collect::<Vec<_>>(), kinds);
+    let masks = report_masks(&findings);
+    let frames: usize = masks.iter().map(|m| m.size[2]).sum();
+    assert!(objects[0].part10.len() > (frames - 2 * masks.len()) * 512 * 512 / 8);
+}
+
+fn report_masks(findings: &Findings) -> Vec<&models::findings::Mask> {
+    let (Evaluated::Done(lungs), Evaluated::Done(nodules)) = (&findings.lungs, &findings.nodules) else {
+        return Vec::new();
+    };
+    lungs.iter().map(|l| &l.mask).chain(nodules.iter().map(|n| &n.mask)).collect()
+}

@@ -1,0 +1,190 @@
+//! Real CT slices as a source for reports, and the conformance tools that judge the objects.
+
+#![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be read ends the test")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use dicom::header::Header;
+use dicom::pixels::SliceRef;
+use dicom::scan::{RawElement, scan};
+use models::{Geometry, Volume};
+
+/// `SCANSIDE_SHARED`, or `shared` beside the workspace; None when absent.
+pub fn shared() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let path = std::env::var_os("SCANSIDE_SHARED").map_or(beside, PathBuf::from);
+    path.join("data").is_dir().then_some(path)
+}
+
+/// A series read from files.
+pub struct Series {
+    /// In volume order.
+    pub files: Vec<PathBuf>,
+    pub elements: Vec<RawElement>,
+    pub header: Header,
+    pub instances: Vec<SliceRef>,
+    pub volume: Volume,
+}
+
+/// Reads the axial, uncompressed 16-bit slices among `files`.
+pub fn series(files: impl IntoIterator<Item = PathBuf>) -> Series {
+    let mut slices: Vec<_> = files
+        .into_iter()
+        .map(|path| {
+            let found = scan(File::open(&path).unwrap()).unwrap();
+            (path, found.header, found.elements)
+        })
+        .collect();
+    let height = |h: &Header| h.image_position.unwrap()[2];
+    slices.sort_by(|a, b| height(&a.1).total_cmp(&height(&b.1)));
+    let first = slices[0].1.clone();
+    let [down, across] = first.pixel_spacing.unwrap();
+    let between = if slices.len() > 1 { height(&slices[1].1) - height(&first) } else { 5.0 };
+    let geometry = Geometry {
+        dims: [first.columns as usize, first.rows as usize, slices.len()],
+        spacing_mm: [across, down, between],
+        origin_mm: first.image_position.unwrap(),
+        axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+    };
+    let instances = slices
+        .iter()
+        .map(|(_, header, _)| SliceRef {
+            sop_class_uid: header.sop_class_uid.clone(),
+            sop_instance_uid: header.sop_instance_uid.clone(),
+            frame: None,
+            position_mm: header.image_position.unwrap(),
+        })
+        .collect();
+    let planes = slices.iter().map(|(path, header, _)| hounsfield(path, header)).collect();
+    Series {
+        files: slices.iter().map(|(path, ..)| path.clone()).collect(),
+        elements: slices[0].2.clone(),
+        header: first,
+        instances,
+        volume: Volume { geometry, slices: planes },
+    }
+}
+
+fn hounsfield(path: &Path, header: &Header) -> Arc<[i16]> {
+    let bytes = fs::read(path).unwrap();
+    let pixels = header.pixel_data.unwrap();
+    assert!(!pixels.encapsulated && header.bits_allocated == 16);
+    let (slope, intercept) = (header.rescale_slope.unwrap_or(1.0), header.rescale_intercept.unwrap_or(0.0));
+    let value = |pair: &[u8]| {
+        let stored = match header.pixel_representation {
+            0 => f64::from(u16::from_le_bytes([pair[0], pair[1]])),
+            _ => f64::from(i16::from_le_bytes([pair[0], pair[1]])),
+        };
+        (stored * slope + intercept) as i16
+    };
+    let start = pixels.offset as usize;
+    bytes[start..start + pixels.length as usize].chunks_exact(2).map(value).collect()
+}
+
+/// The files of a folder, by name.
+pub fn folder(path: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).unwrap().map(|e| e.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|p| p.extension().is_some_and(|e| e == extension)).collect();
+    files.sort();
+    files
+}
+
+/// What one tool says about one object: its complaints, or None when the tool is not installed.
+fn run(name: &str, command: &mut Command) -> Option<(bool, String)> {
+    match command.output() {
+        Ok(output) => {
+            let text = [output.stdout, output.stderr].concat();
+            Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+        }
+        Err(_) => {
+            needs::skip(needs::Lack::Software, format_args!("{name} not installed"));
+            None
+        }
+    }
+}
+
+fn errors(text: &str, prefix: &str) -> Vec<String> {
+    text.lines().filter(|l| l.starts_with(prefix)).map(str::to_owned).collect()
+}
+
+fn named(tool: &str, lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().map(|line| format!("{tool}: {line}")).collect()
+}
+
+/// Every complaint of every tool that is installed, each with the tool's name.
+pub fn complaints(kind: &str, file: &Path, sources: &[PathBuf], shared: &Path) -> Vec<String> {
+    let mut found = dciodvfy(file);
+    found.extend(dcentvfy(sources, file));
+    if kind == "sr" {
+        found.extend(sr_validators(file));
+    }
+    if kind == "sr" || kind == "seg" {
+        found.extend(named("xcheck", highdicom(file, sources, shared)));
+    }
+    found
+}
+
+/// Is it what its SOP class says?
+pub fn dciodvfy(file: &Path) -> Vec<String> {
+    let Some((ok, text)) = run("dciodvfy", Command::new("dciodvfy").arg("-new").arg(file)) else { return Vec::new() };
+    let lines = errors(&text, "Error");
+    named("dciodvfy", if ok && lines.is_empty() { lines } else { [vec!["failed".into()], lines].concat() })
+}
+
+/// Does it belong to its sources?
+pub fn dcentvfy(sources: &[PathBuf], file: &Path) -> Vec<String> {
+    let Some((ok, text)) = run("dcentvfy", Command::new("dcentvfy").args(sources).arg(file)) else { return Vec::new() };
+    named("dcentvfy", if ok { Vec::new() } else { [vec!["failed".into()], errors(&text, "Error")].concat() })
+}
+
+/// Is it a structured report by its template?
+pub fn sr_validators(file: &Path) -> Vec<String> {
+    let dump = run("dsrdump", Command::new("dsrdump").arg(file));
+    let mut found = dump.map_or_else(Vec::new, |(ok, text)| if ok { Vec::new() } else { errors(&text, "E:") });
+    found = named("dsrdump", found);
+    found.extend(named("DicomSRValidator", pixelmed(file)));
+    found
+}
+
+/// PixelMed checks the templates; its exit status is always 0.
+fn pixelmed(file: &Path) -> Vec<String> {
+    const JARS: [&str; 2] = ["/usr/share/java/pixelmed.jar", "/usr/share/java/commons-codec.jar"];
+    if JARS.iter().any(|jar| !Path::new(jar).exists()) {
+        needs::skip(needs::Lack::Software, "PixelMed DicomSRValidator not installed");
+        return Vec::new();
+    }
+    let mut command = Command::new("java");
+    command.args(["-Xss64m", "-Xmx6g"]);
+    for limit in ["TotalOp", "ExprOp", "ExprGrp"] {
+        command.arg(format!("-Djdk.xml.xpath{limit}Limit=0"));
+    }
+    command.args(["-cp", &JARS.join(":"), "com.pixelmed.validate.DicomSRValidator", "-checktemplateid"]).arg(file);
+    let Some((_, text)) = run("java", &mut command) else { return Vec::new() };
+    let mut found: Vec<String> =
+        text.lines().filter(|l| l.starts_with("Error") || l.contains("Exception")).map(str::to_owned).collect();
+    for expected in ["Found Root Template TID_1500", "IOD validation complete"] {
+        if !text.contains(expected) {
+            found.push(format!("does not say \"{expected}\""));
+        }
+    }
+    found
+}
+
+/// Strict readers, and cross checks against the sources.
+fn highdicom(file: &Path, sources: &[PathBuf], shared: &Path) -> Vec<String> {
+    let python = std::env::var("SCANSIDE_PYTHON").unwrap_or_else(|_| "python3".into());
+    let has = Command::new(&python).args(["-c", "import highdicom"]).output();
+    if !has.is_ok_and(|o| o.status.success()) {
+        needs::skip(needs::Lack::Software, format_args!("highdicom not installed for {python}"));
+        return Vec::new();
+    }
+    let script = shared.join("validators/xcheck.py");
+    match run(&python, Command::new(&python).arg(script).arg(file).args(sources)) {
+        Some((false, text)) => text.lines().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}

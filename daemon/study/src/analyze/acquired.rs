@@ -1,0 +1,109 @@
+//! How a series was acquired, read from the elements of its first slice.
+
+use dicom::header::Header;
+use dicom::scan::RawElement;
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use models::Acquisition;
+
+/// What the header does not say is `None`.
+pub fn acquisition(header: &Header, elements: &[RawElement]) -> Acquisition {
+    let text = |tag| ascii(elements, tag);
+    let filled = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
+    Acquisition {
+        body_part: filled(&header.body_part),
+        age_years: text(tags::PATIENT_AGE)
+            .as_deref()
+            .and_then(age)
+            .or_else(|| between(&text(tags::PATIENT_BIRTH_DATE)?, &text(tags::STUDY_DATE)?)),
+        contrast: text(tags::CONTRAST_BOLUS_AGENT).map(|agent| contrast(&agent)),
+        kernel: filled(&header.kernel),
+        kvp: text(tags::KVP).and_then(|kvp| kvp.parse().ok()).filter(|kvp: &f64| *kvp > 0.0),
+        slice_thickness_mm: header.slice_thickness.filter(|mm| *mm > 0.0),
+        cardiac_gated: gated(
+            text(tags::SCAN_OPTIONS).as_deref(),
+            text(tags::CARDIAC_SYNCHRONIZATION_TECHNIQUE).as_deref(),
+        ),
+        manufacturer: filled(&header.manufacturer),
+    }
+}
+
+fn ascii(elements: &[RawElement], tag: Tag) -> Option<String> {
+    let element = elements.iter().find(|element| element.tag == tag)?;
+    Some(String::from_utf8_lossy(&element.value).trim_matches(['\0', ' ']).to_owned())
+}
+
+/// An agent is named, or the field says that there was none.
+fn contrast(agent: &str) -> bool {
+    !matches!(agent.to_ascii_uppercase().as_str(), "" | "NONE" | "NO" | "N" | "WITHOUT" | "NATIVE")
+}
+
+/// Age String: `063Y`, `018M`, `010W`, `005D` (PS3.5 6.2), in years.
+fn age(text: &str) -> Option<f64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let days = match unit {
+        "Y" => 365.25,
+        "M" => 365.25 / 12.0,
+        "W" => 7.0,
+        "D" => 1.0,
+        _ => return None,
+    };
+    Some(number.trim().parse::<f64>().ok()? * days / 365.25)
+}
+
+/// Years between two dates as DA.
+fn between(birth: &str, study: &str) -> Option<f64> {
+    let date = |text: &str| jiff::civil::Date::strptime("%Y%m%d", text).ok();
+    let days = date(birth)?.until(date(study)?).ok()?.get_days();
+    (days >= 0).then(|| f64::from(days) / 365.25)
+}
+
+/// PS3.3 C.8.15.3: a technique other than NONE. Scan Options has no defined terms for CT; vendors write GATED, ECG,
+/// CARDIAC or TRIGGER in it.
+fn gated(options: Option<&str>, technique: Option<&str>) -> Option<bool> {
+    if let Some(technique) = technique.filter(|t| !t.is_empty()) {
+        return Some(!technique.eq_ignore_ascii_case("NONE"));
+    }
+    let options = options.filter(|o| !o.is_empty())?.to_ascii_uppercase();
+    Some(["GATED", "GATING", "ECG", "EKG", "CARDIAC", "TRIGGER"].iter().any(|word| options.contains(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::VR;
+
+    use super::*;
+
+    fn element(tag: Tag, value: &str) -> RawElement {
+        RawElement { tag, vr: VR::LO, value: value.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn facts_come_from_the_header_and_what_is_missing_stays_unknown() {
+        let elements = [
+            element(tags::PATIENT_AGE, "063Y"),
+            element(tags::CONTRAST_BOLUS_AGENT, "IOHEXOL "),
+            element(tags::KVP, "120 "),
+            element(tags::SCAN_OPTIONS, "HELICAL\\ECG GATED"),
+        ];
+        let found = acquisition(&Header { kernel: "B30f".into(), ..Header::default() }, &elements);
+        assert_eq!(found.age_years, Some(63.0));
+        assert_eq!((found.contrast, found.kvp, found.cardiac_gated), (Some(true), Some(120.0), Some(true)));
+        assert_eq!(found.kernel.as_deref(), Some("B30f"));
+        assert_eq!(acquisition(&Header::default(), &[]), Acquisition::default());
+    }
+
+    #[test]
+    fn an_age_comes_from_the_birth_date_when_it_is_not_given() {
+        let elements = [element(tags::PATIENT_BIRTH_DATE, "20100101"), element(tags::STUDY_DATE, "20260101")];
+        let age = acquisition(&Header::default(), &elements).age_years.unwrap();
+        assert!((age - 16.0).abs() < 0.01, "{age}");
+        assert!((super::age("018M").unwrap() - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_empty_agent_means_none_and_an_absent_one_means_unknown() {
+        let with = |agent| acquisition(&Header::default(), &[element(tags::CONTRAST_BOLUS_AGENT, agent)]).contrast;
+        assert_eq!((with(""), with("NONE "), with("ULTRAVIST")), (Some(false), Some(false), Some(true)));
+    }
+}

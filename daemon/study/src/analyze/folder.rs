@@ -1,0 +1,236 @@
+//! The engine on a folder of DICOM files: no daemon, no bus, no network. Every field bug can be replayed at a desk.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use custody::series::SeriesKey;
+use custody::store;
+use dicom::header::Header;
+use dicom::kind::Kind;
+use dicom::pixels::SliceRef;
+use dicom::pixels::error::DecodeError;
+use dicom::scan::{self, Scan};
+use models::task::Control;
+use serde::Serialize;
+
+use super::engine::Engine;
+use super::examine::{self, Outcome, Subject};
+use crate::model::Shelf;
+use crate::settings::Settings;
+use crate::volume::build;
+use crate::volume::decode::decode_part10;
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub settings: Settings,
+    /// Where DICOM objects and key images are written; nothing is written when absent.
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("no DICOM file below {0}")]
+    Nothing(PathBuf),
+    #[error("{0}")]
+    Examine(#[from] examine::Error),
+}
+
+/// What was found in the folder.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub series: Vec<SeriesReport>,
+    /// Files that are no DICOM instances, and why.
+    pub skipped: Vec<Skipped>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct SeriesReport {
+    pub study_uid: String,
+    pub series_uid: String,
+    pub description: String,
+    pub kind: &'static str,
+    pub instances: usize,
+    /// `processed` or `refused`.
+    pub state: &'static str,
+    pub verdict: String,
+    pub findings: Option<models::Findings>,
+    /// What the network ran on, when one had to run.
+    pub accelerator: Option<hal::accel::Description>,
+    pub timings_ms: Vec<(String, f64)>,
+    /// Files written.
+    pub objects: Vec<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Skipped {
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+struct Member {
+    path: PathBuf,
+    scan: Scan,
+}
+
+/// Analyses every series below `directory`, subfolders included.
+///
+/// # Errors
+/// When the folder cannot be read or holds no DICOM file, or the engine fails (not when a series is refused: that is
+/// its verdict).
+pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result<Report, Error> {
+    let (groups, skipped) = group(directory)?;
+    if groups.is_empty() {
+        return Err(Error::Nothing(directory.to_owned()));
+    }
+    let mut engine = Engine::new(Shelf::view(&options.settings));
+    let mut series = Vec::new();
+    for (number, (key, members)) in groups.into_iter().enumerate() {
+        series.push(one(&mut engine, options, number + 1, key, &members, control)?);
+    }
+    Ok(Report { series, skipped })
+}
+
+type Groups = BTreeMap<SeriesKey, Vec<Member>>;
+
+fn group(directory: &Path) -> Result<(Groups, Vec<Skipped>), Error> {
+    let mut paths = Vec::new();
+    walk(directory, &mut paths)?;
+    paths.sort();
+    let (mut groups, mut skipped) = (Groups::new(), Vec::new());
+    for path in paths {
+        let opened = File::open(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        match scan::scan(BufReader::new(opened)) {
+            Ok(scan) => {
+                let key = SeriesKey {
+                    study_uid: scan.header.study_instance_uid.clone(),
+                    series_uid: scan.header.series_instance_uid.clone(),
+                };
+                let members = groups.entry(key).or_default();
+                let same = |member: &Member| member.scan.header.sop_instance_uid == scan.header.sop_instance_uid;
+                if members.iter().any(same) {
+                    skipped.push(Skipped { path, reason: "a second copy of an instance".into() });
+                } else {
+                    members.push(Member { path, scan });
+                }
+            }
+            Err(error) => skipped.push(Skipped { path, reason: error.to_string() }),
+        }
+    }
+    Ok((groups, skipped))
+}
+
+fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let io = |source| Error::Io { path: directory.to_owned(), source };
+    for entry in std::fs::read_dir(directory).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let kind = entry.file_type().map_err(io)?;
+        if kind.is_dir() {
+            walk(&entry.path(), paths)?;
+        } else if kind.is_file() {
+            paths.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn one(
+    engine: &mut Engine,
+    options: &Options,
+    number: usize,
+    key: SeriesKey,
+    members: &[Member],
+    control: &dyn Control,
+) -> Result<SeriesReport, Error> {
+    let header = &members[0].scan.header;
+    let kind = Kind::of(header);
+    let mut report = SeriesReport {
+        study_uid: key.study_uid,
+        series_uid: key.series_uid,
+        description: header.series_description.clone(),
+        kind: kind.as_str(),
+        instances: members.len(),
+        state: "refused",
+        verdict: kind.verdict(&header.modality),
+        findings: None,
+        accelerator: None,
+        timings_ms: Vec::new(),
+        objects: Vec::new(),
+    };
+    if !kind.is_analysed() {
+        return Ok(report);
+    }
+    control.progress("volume", 0.0);
+    let begun = std::time::Instant::now();
+    let (volume, sources) = match volume(members) {
+        Ok((volume, sources)) => (Ok(volume), sources),
+        Err(reason) => (Err(reason), members.iter().map(|member| reference(&member.scan)).collect()),
+    };
+    report.timings_ms.push(("volume".into(), begun.elapsed().as_secs_f64() * 1e3));
+    let first = members
+        .iter()
+        .find(|member| sources.first().is_some_and(|s| s.sop_instance_uid == member.scan.header.sop_instance_uid))
+        .unwrap_or(&members[0]);
+    let subject = Subject {
+        header: &first.scan.header,
+        elements: &first.scan.elements,
+        instances: &sources,
+        volume: volume.as_ref().map_err(Clone::clone),
+        created_utc: &store::now_utc(),
+        prior: None,
+    };
+    let examined = examine::examine(engine, &options.settings.device, &subject, control)?;
+    report.timings_ms.extend(examined.timings_ms);
+    report.verdict = examined.outcome.verdict();
+    report.accelerator = examined.accelerator;
+    if let Some(out) = &options.out {
+        for (index, object) in examined.objects.iter().enumerate() {
+            let path = out.join(format!("series-{number}")).join(format!("{:02}-{}.dcm", index + 1, object.kind));
+            write(&path, &object.part10).map_err(|source| Error::Io { path: path.clone(), source })?;
+            report.objects.push(path);
+        }
+    }
+    if let Outcome::Processed(findings) = examined.outcome {
+        report.state = "processed";
+        report.findings = Some(findings);
+    }
+    Ok(report)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::write(path, bytes)
+}
+
+/// Which slice, for people.
+fn named(header: &Header, error: &DecodeError) -> String {
+    let number = header.instance_number.map_or_else(|| "without a number".into(), |number| number.to_string());
+    format!("slice {number} cannot be used: {error}")
+}
+
+/// Decodes and orders; the error is the refusal in plain words.
+fn volume(members: &[Member]) -> Result<(models::Volume, Vec<SliceRef>), String> {
+    use rayon::prelude::*;
+    let decoded: Vec<_> = members
+        .par_iter()
+        .map(|member| {
+            let bytes = std::fs::read(&member.path).map_err(|error| error.to_string())?;
+            decode_part10(&member.scan.header, &bytes).map_err(|error| named(&member.scan.header, &error))
+        })
+        .collect::<Result<_, String>>()?;
+    build::assemble(decoded.into_iter().flatten().collect()).map_err(|refusal| refusal.to_string())
+}
+
+fn reference(scan: &Scan) -> SliceRef {
+    SliceRef {
+        sop_class_uid: scan.header.sop_class_uid.clone(),
+        sop_instance_uid: scan.header.sop_instance_uid.clone(),
+        frame: None,
+        position_mm: scan.header.image_position.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,88 @@
+//! The folder of a job's results.
+
+use std::path::{Path, PathBuf};
+
+use custody::store::results::ResultRow;
+use report::ResultObject;
+use sha2::{Digest, Sha256};
+
+use super::worker::Error;
+
+/// The objects of a job, written durably below `results/<job>/`.
+#[derive(Debug)]
+pub struct Results {
+    job: i64,
+    root: PathBuf,
+    directory: PathBuf,
+    rows: Vec<ResultRow>,
+}
+
+impl Results {
+    /// What an interrupted attempt left there is replaced.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn begin(spool: &Path, job: i64) -> Result<Self, Error> {
+        let root = spool.join("results");
+        let directory = root.join(job.to_string());
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory).map_err(io("cannot clear", &directory))?;
+        }
+        std::fs::create_dir_all(&directory).map_err(io("cannot make", &directory))?;
+        Ok(Self { job, root, directory, rows: Vec::new() })
+    }
+
+    /// # Errors
+    /// `Io`.
+    pub fn put(&mut self, object: &ResultObject) -> Result<(), Error> {
+        let name = format!("{:02}-{}.dcm", self.rows.len() + 1, object.kind);
+        self.add(&name, &object.part10)?;
+        self.rows.push(ResultRow {
+            id: 0,
+            job_id: self.job,
+            kind: object.kind.to_owned(),
+            sop_class: object.sop_class_uid.clone(),
+            sop_uid: object.sop_uid.clone(),
+            study_uid: object.study_uid.clone(),
+            series_uid: object.series_uid.clone(),
+            file: format!("results/{}/{name}", self.job),
+            length: object.part10.len() as u64,
+            sha256: hex(&Sha256::digest(&object.part10)),
+        });
+        Ok(())
+    }
+
+    /// A file beside the objects.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn add(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.directory.join(name);
+        let write = || {
+            let mut file = std::fs::File::create(&path)?;
+            std::io::Write::write_all(&mut file, bytes)?;
+            file.sync_data()
+        };
+        write().map_err(io("cannot write", &path))
+    }
+
+    /// The rows of the objects, once all is on the disk.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn finish(self) -> Result<Vec<ResultRow>, Error> {
+        for directory in [&self.directory, &self.root] {
+            std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(io("cannot sync", directory))?;
+        }
+        Ok(self.rows)
+    }
+}
+
+fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { what, path, source }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,209 @@
+//! When is a series complete? Pure: time comes in as an argument, timers belong to `study`.
+//!
+//! An association is not a study: a scanner may send one series over many associations, or many over one. So the quiet
+//! time always decides in the end, and everything else (a declared count, a released association with closed geometry)
+//! only shortens the wait. A late slice opens the series again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use custody::series::SeriesKey;
+use dicom::header::Header;
+use dicom::kind::Kind;
+use tokio::time::Instant;
+
+use crate::settings;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompletedBy {
+    Quiet,
+    Released,
+    DeclaredCount,
+}
+
+impl CompletedBy {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Released => "released",
+            Self::DeclaredCount => "declared_count",
+        }
+    }
+}
+
+/// What is known of a series that is being received.
+#[derive(Debug)]
+struct Open {
+    kind: Kind,
+    instances: u32,
+    declared: Option<u32>,
+    /// Associations that brought instances and have not ended.
+    associations: BTreeSet<u64>,
+    last_instance: Instant,
+    released: Option<Instant>,
+}
+
+/// All series that are being received.
+#[derive(Debug)]
+pub struct Assembler {
+    quiet: Duration,
+    grace: Duration,
+    open: HashMap<SeriesKey, Open>,
+}
+
+impl Assembler {
+    pub fn new(settings: &settings::Series) -> Self {
+        Self {
+            quiet: Duration::from_secs_f64(settings.quiet_secs),
+            grace: Duration::from_secs_f64(settings.release_grace_secs),
+            open: HashMap::new(),
+        }
+    }
+
+    /// An instance of this series became durable; `total` counts all of the series, this one included. `association` is
+    /// `None` for a series found half received at start: whoever was sending it is gone.
+    pub fn instance(&mut self, key: SeriesKey, header: &Header, total: u32, association: Option<u64>, now: Instant) {
+        let open = self.open.entry(key).or_insert_with(|| Open {
+            kind: Kind::of(header),
+            instances: 0,
+            declared: None,
+            associations: BTreeSet::new(),
+            last_instance: now,
+            released: None,
+        });
+        open.instances = total;
+        open.declared = declared_count(header).or(open.declared);
+        open.last_instance = now;
+        open.released = None;
+        open.associations.extend(association);
+    }
+
+    /// An association is sending an instance of unknown series: whatever it brought before is not quiet.
+    pub fn in_flight(&mut self, association: u64, now: Instant) {
+        for open in self.open.values_mut().filter(|open| open.associations.contains(&association)) {
+            open.last_instance = now;
+        }
+    }
+
+    /// An association ended. A clean release hints that its series are complete; an abort hints nothing.
+    pub fn released(&mut self, association: u64, clean: bool, now: Instant) {
+        for open in self.open.values_mut() {
+            if open.associations.remove(&association) && open.associations.is_empty() && clean {
+                open.released = Some(now);
+            }
+        }
+    }
+
+    /// The series that are complete now, with the reason; they are forgotten here. `closed` tells whether the geometry
+    /// of a series has no gap (asked only after a release or at a declared count).
+    pub fn complete(&mut self, now: Instant, closed: impl Fn(&SeriesKey) -> bool) -> Vec<(SeriesKey, CompletedBy)> {
+        let mut done = Vec::new();
+        for (key, open) in &mut self.open {
+            let geometry_matters = open.kind.is_analysed();
+            let by = if now >= open.last_instance + self.quiet {
+                Some(CompletedBy::Quiet)
+            } else if open.declared == Some(open.instances) && (!geometry_matters || closed(key)) {
+                Some(CompletedBy::DeclaredCount)
+            } else if open.released.is_some_and(|at| now >= at + self.grace) {
+                // Asked once: if there is a gap now, only the quiet time (or a new slice) changes anything.
+                open.released = None;
+                (!geometry_matters || closed(key)).then_some(CompletedBy::Released)
+            } else {
+                None
+            };
+            done.extend(by.map(|by| (key.clone(), by)));
+        }
+        for (key, _) in &done {
+            self.open.remove(key);
+        }
+        done
+    }
+
+    /// When `complete` should be asked next, if nothing arrives until then.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.open
+            .values()
+            .map(|open| {
+                let quiet = open.last_instance + self.quiet;
+                open.released.map_or(quiet, |at| quiet.min(at + self.grace))
+            })
+            .min()
+    }
+}
+
+/// How many instances the scanner says the series has.
+fn declared_count(header: &Header) -> Option<u32> {
+    let count = header.number_of_series_related_instances?;
+    u32::try_from(count).ok().filter(|count| *count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CT: &str = dicom_dictionary_std::uids::CT_IMAGE_STORAGE;
+
+    fn assembler() -> Assembler {
+        Assembler::new(&settings::Series { quiet_secs: 10.0, release_grace_secs: 0.5, decode_ahead_mib: 1 })
+    }
+
+    fn key() -> SeriesKey {
+        SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() }
+    }
+
+    fn ct(declared: Option<i64>) -> Header {
+        Header { sop_class_uid: CT.into(), number_of_series_related_instances: declared, ..Header::default() }
+    }
+
+    #[test]
+    fn quiet_time_completes_whatever_else_is_unknown() {
+        let (mut assembler, start) = (assembler(), Instant::now());
+        assembler.instance(key(), &ct(None), 1, Some(1), start);
+        assert_eq!(assembler.next_deadline(), Some(start + Duration::from_secs(10)));
+        assert!(assembler.complete(start + Duration::from_millis(9_999), |_| true).is_empty());
+        let done = assembler.complete(start + Duration::from_secs(10), |_| false);
+        assert_eq!(done, [(key(), CompletedBy::Quiet)]);
+        assert_eq!(assembler.next_deadline(), None);
+    }
+
+    #[test]
+    fn data_in_flight_is_not_quiet() {
+        let (mut assembler, start) = (assembler(), Instant::now());
+        assembler.instance(key(), &ct(None), 1, Some(1), start);
+        assembler.in_flight(1, start + Duration::from_secs(9));
+        assembler.in_flight(2, start + Duration::from_secs(15));
+        assert!(assembler.complete(start + Duration::from_secs(18), |_| true).is_empty());
+        assert_eq!(assembler.complete(start + Duration::from_secs(19), |_| true).len(), 1);
+    }
+
+    #[test]
+    fn a_release_completes_only_closed_geometry() {
+        for (closed, expected) in [(true, 1), (false, 0)] {
+            let (mut assembler, start) = (assembler(), Instant::now());
+            assembler.instance(key(), &ct(None), 5, Some(1), start);
+            assembler.released(1, true, start);
+            assert_eq!(assembler.complete(start + Duration::from_millis(500), |_| closed).len(), expected);
+        }
+    }
+
+    #[test]
+    fn an_aborted_or_second_association_does_not_shorten_the_wait() {
+        let (mut assembler, start) = (assembler(), Instant::now());
+        let second = Duration::from_secs(1);
+        assembler.instance(key(), &ct(None), 1, Some(1), start);
+        assembler.instance(key(), &ct(None), 2, Some(2), start);
+        assembler.released(1, true, start);
+        assert!(assembler.complete(start + second, |_| true).is_empty(), "the second one still sends");
+        assembler.released(2, false, start);
+        assert!(assembler.complete(start + second, |_| true).is_empty(), "aborted");
+    }
+
+    #[test]
+    fn a_declared_count_completes_at_once() {
+        let (mut assembler, start) = (assembler(), Instant::now());
+        assembler.instance(key(), &ct(Some(2)), 1, Some(1), start);
+        assert!(assembler.complete(start, |_| true).is_empty());
+        assembler.instance(key(), &ct(Some(2)), 2, Some(1), start);
+        assert_eq!(assembler.complete(start, |_| true), [(key(), CompletedBy::DeclaredCount)]);
+    }
+}

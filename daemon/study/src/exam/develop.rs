@@ -1,0 +1,264 @@
+//! One recorded ultrasound exam in, DICOM objects out: a clip around each finding and mark, the picture that shows each
+//! lesion best, its outline, and the report. `live::record` made the recording.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use live::record::journal::{self, Moment, Story};
+use live::record::pictures::{self, Shot};
+use live::record::ring::{self, Window};
+use live::settings::Record;
+use models::task::Control;
+use report::settings::Device;
+use report::ultrasound::{Clip, Exam, Seen, Shown, Writer};
+use report::{self, Provenance, ResultObject};
+
+use crate::analyze::worker;
+
+/// A clip is no longer than so many single ones.
+const MOST_CLIPS_IN_ONE: f64 = 3.0;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the recording {path} cannot be read: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("the recording {0} does not say whose exam it is")]
+    Nobody(PathBuf),
+    #[error("report: {0}")]
+    Report(#[from] report::Error),
+}
+
+/// What came of it, besides the objects.
+#[derive(Debug)]
+pub struct Developed {
+    pub verdict: String,
+    /// The figures of the exam as JSON.
+    pub latency: String,
+}
+
+/// Where the recording of this name lies.
+pub fn folder(spool: &Path, recording_uid: &str) -> PathBuf {
+    spool.join("exams").join(recording_uid)
+}
+
+/// Makes the objects one after another and gives each to `put`: clips first, then key images, segmentations, and the
+/// report. Same recording, same objects.
+///
+/// # Errors
+/// When the recording cannot be read, or `put` fails.
+pub fn develop(
+    recording: &Path,
+    device: &Device,
+    record: &Record,
+    control: &dyn Control,
+    put: &mut dyn FnMut(&ResultObject) -> Result<(), worker::Error>,
+) -> Result<Developed, worker::Error> {
+    let failed = |source| Error::Io { path: recording.to_owned(), source };
+    let story = journal::story(recording).map_err(failed)?.ok_or_else(|| Error::Nobody(recording.to_owned()))?;
+    let parts = Parts::list(recording).map_err(failed)?;
+    let provenance = provenance(device, &story);
+    let begun = &story.begun;
+    let exam = Exam {
+        study_uid: &begun.study_uid,
+        recording_uid: &begun.series_uid,
+        patient: &begun.patient,
+        started_utc: &begun.started_utc,
+    };
+    let writer = Writer::new(&exam, &provenance);
+    let half = Duration::from_secs_f64(record.clip_secs / 2.0);
+    let most = Duration::from_secs_f64(record.clip_secs * MOST_CLIPS_IN_ONE);
+    let windows = ring::clips(story.windows(half), most);
+    let mut clips = Vec::new();
+    for (index, window) in windows.iter().enumerate() {
+        control.progress("report", 0.8 * index as f64 / windows.len() as f64);
+        for clip in parts.clips(*window, &story).map_err(failed)? {
+            let object = writer.clip(&clip, clips.len()).map_err(Error::from)?;
+            put(&object)?;
+            clips.push(without_bytes(object));
+        }
+    }
+    control.progress("report", 0.8);
+    let mut keys = Keys { writer: &writer, parts: &parts, story: &story, objects: Vec::new(), sizes: Vec::new() };
+    let mut seen = Vec::new();
+    for one in &story.seen {
+        if let Some(key) = keys.make(one.moment, put).map_err(|error| error.at(recording))? {
+            seen.push(Seen { key, lesion: one.lesion.clone() });
+        }
+    }
+    for mark in &story.marks {
+        keys.make(*mark, put).map_err(|error| error.at(recording))?;
+    }
+    // An exam without a finding leaves its last picture, for the report to stand on.
+    if let (true, Some(last)) = (keys.objects.is_empty(), parts.last().map_err(failed)?) {
+        keys.make(last, put).map_err(|error| error.at(recording))?;
+    }
+    let Keys { objects: keys, sizes, .. } = keys;
+    let mut used: Vec<[u16; 2]> = seen.iter().map(|one| sizes[one.key]).collect();
+    used.sort_unstable();
+    used.dedup();
+    for (index, size) in used.into_iter().enumerate() {
+        let of: Vec<&Seen> = seen.iter().filter(|one| sizes[one.key] == size).collect();
+        put(&writer.segmentation(&keys, &of, size, index).map_err(Error::from)?)?;
+    }
+    put(&writer.report(&clips, &keys, &seen).map_err(Error::from)?)?;
+    let latency = serde_json::json!({
+        "study_uid": begun.study_uid,
+        "started_utc": begun.started_utc,
+        "ended_utc": story.ended.as_ref().map(|(utc, _)| utc),
+        "unit": "ms",
+        "stats": story.stats,
+    });
+    let verdict = verdict(&story, seen.len(), clips.len());
+    Ok(Developed { verdict, latency: format!("{latency:#}\n") })
+}
+
+fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
+    let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    let found = if lesions == 0 { "no lesion".into() } else { count(lesions, "lesion") };
+    let marks = if story.marks.is_empty() { String::new() } else { format!(", {}", count(story.marks.len(), "mark")) };
+    let interrupted = story.ended.as_ref().is_some_and(|(_, interrupted)| *interrupted);
+    let why = if interrupted { "; the box was stopped or lost its power while the exam ran" } else { "" };
+    format!("breast ultrasound: {found}{marks}, {}{why}", count(clips, "clip"))
+}
+
+/// The last model of the exam; the time is that of its end, so that a repetition makes the same objects.
+fn provenance(device: &Device, story: &Story) -> Provenance {
+    let made_by = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref());
+    let accelerator = made_by.map_or_else(|| ("none".to_owned(), false), |by| (by.accelerator.clone(), by.simulated));
+    let created = story.ended.as_ref().map_or(&story.begun.started_utc, |(utc, _)| utc);
+    Provenance::new(device, made_by.map(|by| by.model.clone()), accelerator, created)
+}
+
+fn without_bytes(object: ResultObject) -> ResultObject {
+    ResultObject { part10: Vec::new(), ..object }
+}
+
+/// The files of pictures, in order, and from when to when each goes: each key image needs one of them, not all.
+struct Parts(Vec<(PathBuf, Window)>);
+
+impl Parts {
+    fn list(recording: &Path) -> std::io::Result<Self> {
+        let entries = std::fs::read_dir(recording)?;
+        let mut files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()?;
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "pic"));
+        files.sort();
+        let mut parts = Vec::new();
+        for path in files {
+            let bytes = std::fs::read(&path)?;
+            let times = || pictures::read(&bytes).into_iter().map(|shot| shot.head.captured);
+            if let (Some(from), Some(to)) = (times().min(), times().max()) {
+                parts.push((path, Window { from, to }));
+            }
+        }
+        Ok(Self(parts))
+    }
+
+    /// The pictures of a window; a new clip begins where size or colour change, and where a second and more is missing.
+    fn clips(&self, window: Window, story: &Story) -> std::io::Result<Vec<Clip>> {
+        let mut clips: Vec<Clip> = Vec::new();
+        self.each(window, |shot| {
+            let follows = |clip: &&mut Clip| {
+                let same =
+                    (clip.columns, clip.rows, clip.colour) == (shot.head.size[0], shot.head.size[1], shot.head.colour);
+                let last = clip.frames.last().map_or(Duration::ZERO, |frame| frame.at);
+                same && shot.head.captured >= last && shot.head.captured - last < Duration::from_secs(1)
+            };
+            match clips.last_mut().filter(follows) {
+                Some(clip) => clip.frames.push(shown(&shot)),
+                None => clips.push(clip(&shot, story)),
+            }
+        })?;
+        Ok(clips)
+    }
+
+    fn picture(&self, moment: Moment, story: &Story) -> std::io::Result<Option<Clip>> {
+        let mut found = None;
+        self.each(Window { from: moment.captured, to: moment.captured }, |shot| {
+            if shot.head.sequence == moment.sequence {
+                found = Some(clip(&shot, story));
+            }
+        })?;
+        Ok(found)
+    }
+
+    fn last(&self) -> std::io::Result<Option<Moment>> {
+        let Some((path, _)) = self.0.last() else { return Ok(None) };
+        let bytes = std::fs::read(path)?;
+        let shots = pictures::read(&bytes);
+        Ok(shots.last().map(|shot| Moment { sequence: shot.head.sequence, captured: shot.head.captured }))
+    }
+
+    /// One file after another in memory.
+    fn each(&self, window: Window, mut take: impl FnMut(Shot<'_>)) -> std::io::Result<()> {
+        for (path, _) in self.0.iter().filter(|(_, spans)| spans.overlaps(&window)) {
+            let bytes = std::fs::read(path)?;
+            let shots = pictures::read(&bytes);
+            shots.into_iter().filter(|shot| window.contains(shot.head.captured)).for_each(&mut take);
+        }
+        Ok(())
+    }
+}
+
+fn shown(shot: &Shot<'_>) -> Shown {
+    Shown { at: shot.head.captured, jpeg: shot.jpeg.to_vec() }
+}
+
+/// A clip that begins with this picture. Sector and scale are those of the scene with this screen.
+fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
+    let [columns, rows] = shot.head.size;
+    let size = [usize::from(columns), usize::from(rows)];
+    let of_size = |index: &usize| story.scenes.get(*index).is_some_and(|scene| scene.size == size);
+    let scene = story.scenes.iter().rfind(|scene| scene.size == size);
+    // The scale may change with the depth: that of the lesion that was seen nearest in time.
+    let near = story.seen.iter().filter(|seen| of_size(&seen.scene));
+    let near = near.min_by_key(|seen| seen.moment.captured.abs_diff(shot.head.captured));
+    Clip {
+        frames: vec![shown(shot)],
+        columns,
+        rows,
+        colour: shot.head.colour,
+        mm_per_pixel: near.and_then(|seen| seen.mm_per_pixel).map(f64::from),
+        sector: scene.map_or_else(|| [0, 0, u32::from(columns), u32::from(rows)], |scene| scene.sector),
+        masked: scene.is_some_and(|scene| scene.masked),
+    }
+}
+
+/// The key images so far.
+struct Keys<'a> {
+    writer: &'a Writer<'a>,
+    parts: &'a Parts,
+    story: &'a Story,
+    objects: Vec<ResultObject>,
+    sizes: Vec<[u16; 2]>,
+}
+
+enum KeyError {
+    Io(std::io::Error),
+    Other(worker::Error),
+}
+
+impl KeyError {
+    fn at(self, recording: &Path) -> worker::Error {
+        match self {
+            Self::Io(source) => Error::Io { path: recording.to_owned(), source }.into(),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+impl Keys<'_> {
+    /// The index of the key image; `None` when the picture is gone.
+    fn make(
+        &mut self,
+        moment: Moment,
+        put: &mut dyn FnMut(&ResultObject) -> Result<(), worker::Error>,
+    ) -> Result<Option<usize>, KeyError> {
+        let Some(picture) = self.parts.picture(moment, self.story).map_err(KeyError::Io)? else { return Ok(None) };
+        let index = self.objects.len();
+        let object = self.writer.key(&picture, index).map_err(|error| KeyError::Other(Error::from(error).into()))?;
+        put(&object).map_err(KeyError::Other)?;
+        self.objects.push(without_bytes(object));
+        self.sizes.push([picture.columns, picture.rows]);
+        Ok(Some(index))
+    }
+}

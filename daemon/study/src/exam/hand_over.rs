@@ -1,0 +1,74 @@
+//! A recording that has ended becomes a job: from then on it is carried like any study.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use custody::event::Event;
+use custody::series::SeriesKey;
+use custody::store::{self, Durability, Store, events, jobs, now_utc, series};
+use dicom::kind::Kind;
+use live::record::journal::{self, Story};
+use rusqlite::TransactionBehavior;
+use tokio::sync::{Notify, broadcast};
+
+/// Where jobs are queued.
+#[derive(Debug, Clone)]
+pub struct HandOver {
+    pub store: Store,
+    pub events: broadcast::Sender<Event>,
+    /// A job was queued.
+    pub wake: Arc<Notify>,
+}
+
+impl live::record::HandOver for HandOver {
+    /// Queues the recording, unless it is queued already. Failures are told and tried again at the next start.
+    fn hand_over(&self, folder: &Path) {
+        match self.try_hand_over(folder) {
+            Ok(Some(row)) => {
+                tracing::info!(series = %row.key.series_uid, "live: the recorded exam is queued");
+                let _ = self.events.send(Event::series(&row));
+                self.wake.notify_one();
+            }
+            Ok(None) => {}
+            Err(reason) => {
+                tracing::error!(reason, "a recorded exam was not queued; it is tried again at the next start")
+            }
+        }
+    }
+}
+
+impl HandOver {
+    fn try_hand_over(&self, folder: &Path) -> Result<Option<series::SeriesRow>, String> {
+        let told = |error: std::io::Error| format!("{}: {error}", folder.display());
+        let Some(story) = journal::story(folder).map_err(told)? else {
+            // Killed before its first line was written: nothing is known, and nothing was recorded.
+            std::fs::remove_dir_all(folder).map_err(told)?;
+            return Ok(None);
+        };
+        if story.ended.is_none() {
+            journal::end(folder, &now_utc()).map_err(told)?;
+            tracing::warn!("live: an exam was ended by a restart; what was recorded is kept");
+        }
+        self.queue(&story).map_err(|error| error.to_string())
+    }
+
+    fn queue(&self, story: &Story) -> store::Result<Option<series::SeriesRow>> {
+        let begun = &story.begun;
+        let key = SeriesKey { study_uid: begun.study_uid.clone(), series_uid: begun.series_uid.clone() };
+        let mut connection = self.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if series::find(&transaction, &key)?.is_some() {
+            return Ok(None);
+        }
+        let now = now_utc();
+        let (row, _) = series::opened(&transaction, &key, "US", Kind::Exam, 0, &begun.started_utc)?;
+        let version = series::completed(&transaction, row.id, "ended", &now)?;
+        let job = jobs::enqueue(&transaction, row.id, version, &now)?;
+        // Somebody has just looked and waits for it; it is short work.
+        jobs::make_urgent(&transaction, job)?;
+        events::record(&transaction, &format!("series/{}", row.id), "exam ended", "")?;
+        let row = series::get(&transaction, row.id)?;
+        transaction.commit()?;
+        Ok(row)
+    }
+}

@@ -1,0 +1,233 @@
+//! THE STUDY STORY: dicom -> spool -> series -> volume -> analyze -> report -> outbox.
+//!
+//! This file connects the stages and holds no detail. An instance enters at `dicom::receive`, is durable in `spool`
+//! before its sender hears "success", and appears here as an [`Arrival`]. From then on:
+//!
+//! 1. `series::select` says what it is, `series::assemble` when its series is complete;
+//! 2. `volume` decodes it while its neighbours still arrive;
+//! 3. a complete series becomes a row in `jobs`, which `analyze::worker` carries through `models` and `report`;
+//!    An ultrasound exam that was recorded joins here (`live::record::hand_over`);
+//! 4. the results become rows in `deliveries`, which `outbox` brings to every destination.
+//!
+//! Everything that must survive a power cut is a row before it is announced; [`resume`] picks up what was left.
+
+pub mod assemble;
+pub mod volume;
+pub mod analyze;
+pub mod model;
+pub mod exam;
+pub mod outbox;
+pub mod parts;
+pub mod settings;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use custody::event::Event;
+use custody::instance::Instance;
+use custody::series::{SeriesKey, state};
+use custody::store::series::SeriesRow;
+use custody::store::{self, Durability, events, instances, jobs, series};
+use dicom::kind::Kind;
+use node::Arrival;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::mpsc;
+use tokio::task::block_in_place;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::analyze::worker;
+use crate::assemble::{Assembler, CompletedBy};
+use crate::parts::Parts;
+use crate::volume::geometry::{self, SliceGeometry};
+
+/// How often the rows of growing series are brought up to date. A row per instance would take the database from the
+/// writer of the custody log, whom a sender waits for; after a power cut the count is taken from `instances` anyway.
+const COUNT_EVERY: Duration = Duration::from_millis(250);
+
+/// A series that is being received.
+struct Receiving {
+    row: SeriesRow,
+    instances: HashSet<i64>,
+    /// Where its slices lie.
+    places: Vec<SliceGeometry>,
+    /// The row on disk does not have the count yet.
+    grown: bool,
+}
+
+struct Story {
+    parts: Parts,
+    connection: Connection,
+    assembler: Assembler,
+    receiving: HashMap<SeriesKey, Receiving>,
+    count_at: Option<Instant>,
+}
+
+/// Tells the story until shutdown: arrivals in, jobs out.
+///
+/// # Errors
+/// When the database fails: without rows there is no custody, and the daemon must restart.
+pub async fn run(
+    parts: Parts,
+    mut arrivals: mpsc::Receiver<Arrival>,
+    shutdown: CancellationToken,
+) -> Result<(), store::Error> {
+    let connection = parts.store.connect(Durability::Rebuildable)?;
+    let assembler = Assembler::new(&parts.settings.series);
+    let mut story = Story { parts, connection, assembler, receiving: HashMap::new(), count_at: None };
+    // The story is told in small transactions; `block_in_place` keeps them off the threads that serve associations.
+    block_in_place(|| story.resume())?;
+    loop {
+        let deadline = [story.assembler.next_deadline(), story.count_at].into_iter().flatten().min();
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            arrival = arrivals.recv() => match arrival {
+                Some(arrival) => block_in_place(|| story.arrived(arrival))?,
+                None => return Ok(()),
+            },
+            () = tokio::time::sleep_until(deadline) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        block_in_place(|| story.count().and_then(|()| story.complete_series()))?;
+    }
+}
+
+impl Story {
+    fn arrived(&mut self, arrival: Arrival) -> Result<(), store::Error> {
+        match arrival {
+            Arrival::Kept(instance) => {
+                let association = instance.association;
+                self.instance(&instance, Some(association))
+            }
+            Arrival::InFlight { association } => {
+                self.assembler.in_flight(association, Instant::now());
+                Ok(())
+            }
+            Arrival::Released { association, clean } => {
+                self.assembler.released(association, clean, Instant::now());
+                Ok(())
+            }
+        }
+    }
+
+    /// One durable instance: count it, reopen its series if need be, start decoding it.
+    fn instance(&mut self, instance: &Arc<Instance>, association: Option<u64>) -> Result<(), store::Error> {
+        let header = &instance.header;
+        let key =
+            SeriesKey { study_uid: header.study_instance_uid.clone(), series_uid: header.series_instance_uid.clone() };
+        if !self.receiving.contains_key(&key) {
+            let opened = self.open(&key, instance)?;
+            self.receiving.insert(key.clone(), opened);
+        }
+        let Some(receiving) = self.receiving.get_mut(&key) else { return Ok(()) };
+        receiving.instances.insert(instance.id);
+        let total = u32::try_from(receiving.instances.len()).unwrap_or(u32::MAX);
+        if receiving.row.instance_count != total {
+            receiving.row.instance_count = total;
+            receiving.row.last_utc.clone_from(&instance.received_utc);
+            receiving.grown = true;
+            self.count_at.get_or_insert_with(|| Instant::now() + COUNT_EVERY);
+        }
+        if receiving.row.kind.is_analysed() {
+            self.parts.ahead.offer(&key, instance.clone());
+            receiving.places.push(SliceGeometry::from(header));
+        }
+        let _ = self.parts.events.send(Event::series(&receiving.row));
+        self.assembler.instance(key, header, total, association, Instant::now());
+        Ok(())
+    }
+
+    /// The first instance of a series, or a late one.
+    fn open(&mut self, key: &SeriesKey, instance: &Instance) -> Result<Receiving, store::Error> {
+        let kind = Kind::of(&instance.header);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let ids = instances::ids_of_series(&transaction, &key.study_uid, &key.series_uid)?;
+        let total = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let modality = &instance.header.modality;
+        let (row, reopened) = series::opened(&transaction, key, modality, kind, total, &store::now_utc())?;
+        if reopened {
+            events::record(&transaction, &format!("series/{}", row.id), "reopened", "a late instance arrived")?;
+        }
+        transaction.commit()?;
+        tracing::info!(series = %key.series_uid, kind = kind.as_str(), reopened, "series opened");
+        Ok(Receiving { row, instances: ids.into_iter().collect(), places: Vec::new(), grown: false })
+    }
+
+    /// Brings the rows of growing series up to date, when it is time.
+    fn count(&mut self) -> Result<(), store::Error> {
+        if self.count_at.is_none_or(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        self.count_at = None;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for receiving in self.receiving.values_mut().filter(|receiving| receiving.grown) {
+            series::counted(&transaction, &receiving.row)?;
+            receiving.grown = false;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn complete_series(&mut self) -> Result<(), store::Error> {
+        let receiving = &self.receiving;
+        let closed = |key: &SeriesKey| receiving.get(key).is_some_and(|r| geometry::arrange(&r.places).is_ok());
+        for (key, by) in self.assembler.complete(Instant::now(), closed) {
+            if let Some(receiving) = self.receiving.remove(&key) {
+                self.completed(&receiving.row, by)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A series is complete: it becomes a job, or gets its verdict at once.
+    fn completed(&self, row: &SeriesRow, by: CompletedBy) -> Result<(), store::Error> {
+        // The job's row is the promise that the series will be examined: it goes to the disk.
+        let mut connection = self.parts.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let now = store::now_utc();
+        series::counted(&transaction, row)?;
+        let version = series::completed(&transaction, row.id, by.as_str(), &now)?;
+        if row.kind.is_analysed() {
+            jobs::enqueue(&transaction, row.id, version, &now)?;
+        } else {
+            series::conclude(&transaction, row.id, state::Event::Refused, &row.kind.verdict(&row.modality))?;
+        }
+        let row = series::get(&transaction, row.id)?;
+        transaction.commit()?;
+        if let Some(row) = row {
+            tracing::info!(series = %row.key.series_uid, instances = row.instance_count, by = by.as_str(), state = %row.state, "series complete");
+            let _ = self.parts.events.send(Event::series(&row));
+        }
+        self.parts.wake.notify_one();
+        Ok(())
+    }
+
+    /// After a start: series that were being received are assembled again, jobs that ran are queued again.
+    fn resume(&mut self) -> Result<(), store::Error> {
+        let limit = self.parts.settings.analyze.max_interruptions;
+        let mut connection = self.parts.store.connect(Durability::Full)?;
+        let transaction = connection.transaction()?;
+        let (queued, hopeless) = jobs::recover(&transaction, limit)?;
+        for job in &hopeless {
+            worker::park(&transaction, job, &format!("the analysis was interrupted {} times", job.interruptions))?;
+        }
+        transaction.commit()?;
+
+        let open = series::unfinished(&self.connection)?;
+        for key in &open {
+            for instance in instances::of_series(&self.connection, &key.study_uid, &key.series_uid)? {
+                self.instance(&Arc::new(instance), None)?;
+            }
+        }
+        if !queued.is_empty() || !open.is_empty() || !hopeless.is_empty() {
+            tracing::info!(
+                jobs = queued.len(),
+                parked = hopeless.len(),
+                series = open.len(),
+                "resumed after a restart"
+            );
+        }
+        self.parts.wake.notify_one();
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! What people ask of model packages: install, build, activate, roll back, and so on. Every change is in the registry
+//! before it is told; a build runs beside the analysis and tells how far it is.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use custody::event::Event;
+use custody::level::{Gate, Level};
+use custody::store::{Durability, Store, events};
+use models::registry::{Change, Choice, Entry, Key, State};
+use tokio::sync::broadcast;
+
+use super::{Error, Shelf};
+
+/// Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub struct Models {
+    shelf: Shelf,
+    store: Store,
+    events: broadcast::Sender<Event>,
+    gate: Gate,
+    /// The builds that run or wait, and whether their package is to be activated in the end.
+    builds: Arc<Mutex<BTreeMap<Key, bool>>>,
+    /// Held by the build that runs: two at a time would only take memory from each other.
+    turn: Arc<Mutex<()>>,
+}
+
+/// One package as people see it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub entry: Entry,
+    pub state: State,
+    /// Stage and fraction of a build, also of one of the active package.
+    pub building: Option<(String, f64)>,
+    pub last_good: bool,
+    pub shadow: bool,
+}
+
+impl Models {
+    pub fn new(shelf: Shelf, store: Store, events: broadcast::Sender<Event>, gate: Gate) -> Self {
+        Self { shelf, store, events, gate, builds: Arc::default(), turn: Arc::default() }
+    }
+
+    /// A GPU builds its engines when the box starts, not when the first study waits for them: minutes for TensorRT after
+    /// a new driver. The CPU has nothing to build.
+    pub fn prepare(&self, provider: &str) {
+        if !matches!(provider, "cuda" | "tensorrt") {
+            return;
+        }
+        let active = models::task::ALL.into_iter().filter_map(|task| self.shelf.active(task).ok());
+        for entry in active {
+            if let Err(error) = self.build(&entry.key, false) {
+                tracing::warn!(package = %entry.key, %error, "not built at start");
+            }
+        }
+    }
+
+    pub fn list(&self) -> Vec<Listed> {
+        let registry = self.shelf.registry();
+        let listed = |entry: &Entry| {
+            let selection = registry.selection(entry.task());
+            let is = |choice: &Option<Choice>| choice.as_ref() == Some(&entry.choice());
+            Listed {
+                entry: entry.clone(),
+                state: registry.state(entry),
+                building: entry.building().map(|(stage, fraction)| (stage.to_owned(), fraction)),
+                last_good: is(&selection.last_good),
+                shadow: is(&selection.shadow),
+            }
+        };
+        registry.entries().map(listed).collect()
+    }
+
+    /// Installs an archive. Takes as long as unpacking and hashing it.
+    ///
+    /// # Errors
+    /// `Registry`: refused with the reason, or the disk; `Restricted`.
+    pub fn install(&self, archive: impl Read) -> Result<(Key, Change), Error> {
+        self.permit(Level::Full)?;
+        let installer = self.shelf.registry().installer();
+        let committed = installer.stage(archive).and_then(|staged| self.shelf.registry().commit(staged));
+        match committed {
+            Ok((key, change)) => {
+                self.tell(&key, if change == Change::Changed { "installed" } else { "is installed already" }, "");
+                Ok((key, change))
+            }
+            Err(error) => {
+                self.note("model", "an archive was refused", &error.to_string());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Begins to build a package; its state says how that goes. With `activate`, its task uses it as soon as it was
+    /// found good; the choice is not remembered over a restart.
+    ///
+    /// # Errors
+    /// `Registry`: not found, or unusable whatever a build would show; `Restricted`.
+    pub fn build(&self, key: &Key, activate: bool) -> Result<Change, Error> {
+        self.permit(Level::NoNewStudies)?;
+        let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = self.shelf.registry();
+        let entry = registry.get(key)?;
+        if activate && registry.is_active(entry) {
+            return Ok(Change::Already);
+        }
+        if let Some(wanted) = builds.get_mut(key) {
+            *wanted |= activate;
+            return Ok(Change::Already);
+        }
+        builds.insert(key.clone(), activate);
+        registry.building(key, "waiting", 0.0);
+        drop((builds, registry));
+        self.announce(key);
+        let (models, key) = (self.clone(), key.clone());
+        tokio::task::spawn_blocking(move || models.carry_out(&key));
+        Ok(Change::Changed)
+    }
+
+    /// One build from its turn to its end, whatever that is.
+    fn carry_out(&self, key: &Key) {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = self.watched(key).unwrap_or_else(|| Err(Error::Internal("the build panicked".into())));
+        let activate = self.builds.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or(false);
+        let done = built.and_then(|()| {
+            self.note(&subject(key), "built", "");
+            Ok(if activate { self.shelf.registry().activate(key)? } else { Change::Already })
+        });
+        let failure = match &done {
+            Ok(Change::Changed) => {
+                self.note(&subject(key), "activated", "");
+                None
+            }
+            Ok(Change::Already) => None,
+            Err(error) => {
+                tracing::error!(package = %key, %error, "model package not built");
+                self.note(&subject(key), "not built", &error.to_string());
+                (!matches!(error, Error::Refused { .. })).then(|| error.to_string())
+            }
+        };
+        self.shelf.registry().build_ended(key, failure);
+        drop(turn);
+        self.announce(key);
+    }
+
+    /// Loads the package and tells how far that is. While the accelerator is at work it says nothing: then the fraction
+    /// is a guess by the time, that slows down and never arrives. `None`: it panicked.
+    fn watched(&self, key: &Key) -> Option<Result<(), Error>> {
+        const TICK: Duration = Duration::from_millis(500);
+        const TYPICAL: Duration = Duration::from_secs(15);
+        let entry = match self.shelf.registry().get(key) {
+            Ok(entry) => entry.clone(),
+            Err(error) => return Some(Err(error.into())),
+        };
+        let (done, ended) = channel::<()>();
+        let stage = Mutex::new((String::new(), 0.0, Instant::now()));
+        let stage = &stage;
+        std::thread::scope(|scope| {
+            let build = scope.spawn(move || {
+                let progress = |name: &str, fraction: f64| {
+                    *stage.lock().unwrap_or_else(PoisonError::into_inner) = (name.to_owned(), fraction, Instant::now());
+                    self.progress(key, name, fraction);
+                };
+                let outcome = catch_unwind(AssertUnwindSafe(|| self.shelf.load(&entry, &progress).map(drop)));
+                drop(done);
+                outcome.ok()
+            });
+            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let (name, fraction, since) = stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if name == "engine" {
+                    let waited = since.elapsed().as_secs_f64() / TYPICAL.as_secs_f64();
+                    self.progress(key, &name, fraction + 0.65 * (1.0 - (-waited).exp()));
+                }
+            }
+            build.join().ok().flatten()
+        })
+    }
+
+    fn progress(&self, key: &Key, stage: &str, fraction: f64) {
+        self.shelf.registry().building(key, stage, fraction);
+        self.announce(key);
+    }
+
+    /// Back to what was last good, at once.
+    ///
+    /// # Errors
+    /// `Registry`: there is nothing to go back to; `Restricted`.
+    pub fn rollback(&self, task: &str) -> Result<Key, Error> {
+        self.permit(Level::NoNewStudies)?;
+        let key = self.shelf.registry().rollback(task)?;
+        self.tell(&key, "active again", "rolled back");
+        Ok(key)
+    }
+
+    /// # Errors
+    /// `Registry`; `Restricted`.
+    pub fn deactivate(&self, key: &Key) -> Result<Change, Error> {
+        self.permit(Level::NoNewStudies)?;
+        let change = self.shelf.registry().deactivate(key)?;
+        self.tell(key, "switched off", "");
+        Ok(change)
+    }
+
+    /// # Errors
+    /// `Registry`; `Restricted`.
+    pub fn remove(&self, key: &Key) -> Result<(), Error> {
+        self.permit(Level::NoNewStudies)?;
+        self.shelf.registry().remove(key)?;
+        self.tell(key, "removed", "");
+        Ok(())
+    }
+
+    /// # Errors
+    /// `Registry`; `Restricted`.
+    pub fn shadow(&self, key: &Key, on: bool) -> Result<Change, Error> {
+        self.permit(Level::NoNewStudies)?;
+        let change = self.shelf.registry().set_shadow(key, on)?;
+        self.tell(key, if on { "runs as shadow" } else { "runs as shadow no longer" }, "");
+        Ok(change)
+    }
+
+    /// Checks signature and every file again. One that is bad now is refused, and its task goes back to what was last
+    /// good.
+    ///
+    /// # Errors
+    /// `Refused` with the reason; `Registry`.
+    pub fn verify(&self, key: &Key) -> Result<(), Error> {
+        let entry = self.shelf.registry().get(key)?.clone();
+        let checked = self.shelf.check(&entry);
+        match &checked {
+            Ok(()) => self.note(&subject(key), "verified", ""),
+            Err(error) => self.tell(key, "found to be bad", &error.to_string()),
+        }
+        checked
+    }
+
+    fn permit(&self, needed: Level) -> Result<(), Error> {
+        let (level, reason) = self.gate.get();
+        if level <= needed { Ok(()) } else { Err(Error::Restricted(reason)) }
+    }
+
+    fn tell(&self, key: &Key, what: &str, detail: &str) {
+        tracing::info!(package = %key, detail, "model package {what}");
+        self.note(&subject(key), what, detail);
+        self.announce(key);
+    }
+
+    /// For people; that it cannot be written down must not undo what was done.
+    fn note(&self, subject: &str, what: &str, detail: &str) {
+        let written = self.store.connect(Durability::Rebuildable);
+        if let Err(error) = written.and_then(|connection| events::record(&connection, subject, what, detail)) {
+            tracing::warn!(%error, subject, what, "an event could not be recorded");
+        }
+    }
+
+    /// Whoever listens reads the list again.
+    fn announce(&self, key: &Key) {
+        let _ = self.events.send(Event::Model { id: key.id.clone(), version: key.version.clone() });
+    }
+}
+
+fn subject(key: &Key) -> String {
+    format!("model/{key}")
+}

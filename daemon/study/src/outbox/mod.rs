@@ -1,0 +1,91 @@
+//! What must reach which destination: one task per destination, in the order in which results were made, retried for ever.
+//!
+//! A connection that fails, or an archive that is full, holds the whole queue, so that order is kept. An object that the destination refuses waits by
+//! itself while the others go on.
+
+pub mod retry;
+mod sender;
+mod state;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use custody::event::Event;
+use custody::level::Gate;
+use custody::store::{self, Durability, Store, deliveries};
+use node::settings::Destination;
+use tokio::sync::{Notify, broadcast};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("outbox: a task was lost: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Delivers until shutdown. `wake` is notified (`notify_one`) after rows were added or made due. An answer that has come
+/// is noted before this returns.
+///
+/// # Errors
+/// When the database fails at start, or a task is lost.
+pub async fn run(
+    store: Store,
+    spool_directory: PathBuf,
+    destinations: BTreeMap<String, Destination>,
+    gate: Gate,
+    wake: Arc<Notify>,
+    events: broadcast::Sender<Event>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let names: Vec<String> = destinations.keys().cloned().collect();
+    let opened = store.clone();
+    tokio::task::spawn_blocking(move || start(&opened, &names)).await??;
+    let mut bells = Vec::new();
+    let mut senders = JoinSet::new();
+    for (name, destination) in destinations {
+        let bell = Arc::new(Notify::new());
+        bells.push(bell.clone());
+        let sender = sender::Sender {
+            name,
+            destination,
+            store: store.clone(),
+            spool_directory: spool_directory.clone(),
+            gate: gate.clone(),
+            bell,
+            events: events.clone(),
+        };
+        senders.spawn(sender.run(shutdown.clone()));
+    }
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = wake.notified() => bells.iter().for_each(|bell| bell.notify_one()),
+            Some(lost) = senders.join_next() => lost??,
+        }
+    }
+    while let Some(ended) = senders.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+/// A restart is rare and a good moment to try everything at once, which also restores the order that holds had made.
+fn start(store: &Store, names: &[String]) -> store::Result<()> {
+    let connection = store.connect(Durability::Full)?;
+    deliveries::retry_now(&connection, None, &store::now_utc())?;
+    for summary in deliveries::summary(&connection)? {
+        if summary.pending > 0 && !names.contains(&summary.destination) {
+            warn!(
+                destination = summary.destination,
+                pending = summary.pending,
+                "deliveries wait for a destination that is not configured"
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! One task per destination: takes what is due, sends it in order over one association, notes every answer.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use custody::event::Event;
+use custody::level::{Gate, Level};
+use custody::store::deliveries::{self, Delivery};
+use custody::store::{self, Durability, Store};
+use jiff::Timestamp;
+use node::send::{self, Association, File, Kind, Target};
+use node::settings::Destination;
+use rusqlite::Connection;
+use tokio::sync::{Notify, broadcast};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::Error;
+use super::retry::back_off;
+use super::state::{Line, Next};
+
+/// Deliveries per association: all objects of a few studies.
+const BATCH: usize = 64;
+/// Looks at the rows this often even when nothing rings, since the wall clock may have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+pub(super) struct Sender {
+    pub(super) name: String,
+    pub(super) destination: Destination,
+    pub(super) store: Store,
+    pub(super) spool_directory: PathBuf,
+    pub(super) gate: Gate,
+    pub(super) bell: Arc<Notify>,
+    pub(super) events: broadcast::Sender<Event>,
+}
+
+/// What there is to do: something now, or nothing before a time (`None`: before the bell rings).
+enum Work {
+    Now(Vec<Delivery>),
+    Later(Option<Duration>),
+}
+
+impl Sender {
+    /// Ends at shutdown. A database that fails is tried again: what is queued is not given up.
+    pub(super) async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let opened = self.store.clone();
+        let connection = tokio::task::spawn_blocking(move || opened.connect(Durability::Full)).await??;
+        let mut queue =
+            Queue { sender: &self, rows: Arc::new(Mutex::new(connection)), line: Line::default(), held: None };
+        let mut gate = self.gate.subscribe();
+        while !shutdown.is_cancelled() {
+            if gate.borrow_and_update().0 >= Level::NoOutput {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    _ = gate.changed() => {}
+                }
+                continue;
+            }
+            let wait = match queue.work().await {
+                Ok(Work::Now(batch)) => match queue.deliver(batch, &shutdown).await {
+                    Ok(()) => continue,
+                    Err(error) => self.database_failed(&error),
+                },
+                Ok(Work::Later(wait)) => wait.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN),
+                Err(error) => self.database_failed(&error),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                _ = timeout(wait, self.bell.notified()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn database_failed(&self, error: &Error) -> Duration {
+        error!(destination = self.name, "{error}");
+        self.first_wait()
+    }
+
+    fn first_wait(&self) -> Duration {
+        Duration::try_from_secs_f64(self.destination.retry_secs).unwrap_or(Duration::from_secs(5))
+    }
+
+    fn longest_wait(&self) -> Duration {
+        Duration::try_from_secs_f64(self.destination.retry_max_secs).unwrap_or(Duration::from_secs(600))
+    }
+
+    fn wait_after(&self, failures: u32) -> Duration {
+        back_off(failures, self.first_wait(), self.longest_wait())
+    }
+
+    fn tell(&self, delivery: &Delivery, state: &str, reason: Option<String>) {
+        // Nobody may be listening.
+        let _ = self.events.send(Event::Delivery {
+            id: delivery.id,
+            destination: self.name.clone(),
+            state: state.to_owned(),
+            reason,
+        });
+    }
+}
+
+/// The queue of one destination while its task runs.
+struct Queue<'a> {
+    sender: &'a Sender,
+    rows: Arc<Mutex<Connection>>,
+    line: Line,
+    /// The first delivery of those that wait together because the association failed.
+    held: Option<i64>,
+}
+
+impl Queue<'_> {
+    async fn rows<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> store::Result<T> + Send + 'static,
+    {
+        let rows = self.rows.clone();
+        let done = tokio::task::spawn_blocking(move || work(&rows.lock().unwrap_or_else(PoisonError::into_inner)));
+        Ok(done.await??)
+    }
+
+    async fn work(&self) -> Result<Work, Error> {
+        let (name, held, longest) = (self.sender.name.clone(), self.held, self.sender.longest_wait());
+        let work = move |rows: &Connection| {
+            let now = store::now_utc();
+            let horizon = utc_after(longest.saturating_mul(2));
+            if let Some(held) = held
+                && let Some(first) = deliveries::get(rows, held)?
+                && first.state == deliveries::PENDING
+                && (now.as_str()..=horizon.as_str()).contains(&first.next_utc.as_str())
+            {
+                return Ok(Work::Later(Some(time_to(&first.next_utc))));
+            }
+            let due = deliveries::due(rows, &name, &now, &horizon, BATCH)?;
+            if due.is_empty() {
+                return Ok(Work::Later(deliveries::next_due(rows, &name)?.as_deref().map(time_to)));
+            }
+            Ok(Work::Now(due))
+        };
+        self.rows(work).await
+    }
+
+    async fn deliver(&mut self, batch: Vec<Delivery>, shutdown: &CancellationToken) -> Result<(), Error> {
+        let (deliveries, files) = self.readable(batch).await?;
+        let Some(first) = deliveries.first() else {
+            return Ok(());
+        };
+        let destination = &self.sender.destination;
+        let target = Target::from(destination);
+        let opened = tokio::select! {
+            opened = Association::open(&target, &files) => opened,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        let mut association = match opened {
+            Ok(association) => association,
+            Err(error) => return self.broke(first, None, &error).await,
+        };
+        self.held = None;
+        let mut out_of_resources: Option<(&Delivery, send::Error)> = None;
+        for (delivery, file) in deliveries.iter().zip(&files) {
+            if self.sender.gate.get().0 >= Level::NoOutput || association.is_over() {
+                break;
+            }
+            let answer = tokio::select! {
+                answer = association.store(file) => answer,
+                // Not answered: it is sent again after the restart, which changes nothing at the destination.
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            match answer {
+                Ok(status) => {
+                    self.delivered(delivery, status).await?;
+                    if let Some((delivery, error)) = out_of_resources.take() {
+                        self.wait_alone(delivery, &error).await?;
+                    }
+                }
+                // One refusal may be about the object, two in a row are about the archive: it is full.
+                Err(error) if is_out_of_resources(&error) => {
+                    if out_of_resources.is_some() {
+                        break;
+                    }
+                    out_of_resources = Some((delivery, error));
+                }
+                Err(error) if error.kind() == Kind::Object => self.refused(delivery, &error).await?,
+                Err(error) => return self.broke(delivery, Some(delivery), &error).await,
+            }
+        }
+        association.release().await;
+        match out_of_resources {
+            Some((first, error)) => self.broke(first, None, &error).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Those whose files can be read; the others are noted.
+    async fn readable(&mut self, batch: Vec<Delivery>) -> Result<(Vec<Delivery>, Vec<File>), Error> {
+        let directory = self.sender.spool_directory.clone();
+        let open = move || {
+            let open = |delivery: Delivery| {
+                let file = File::open(&directory.join(&delivery.file));
+                (delivery, file)
+            };
+            batch.into_iter().map(open).collect::<Vec<_>>()
+        };
+        let (mut deliveries, mut files) = (Vec::new(), Vec::new());
+        for (delivery, file) in tokio::task::spawn_blocking(open).await? {
+            match file {
+                Ok(file) => {
+                    deliveries.push(delivery);
+                    files.push(file);
+                }
+                Err(error) => self.refused(&delivery, &error).await?,
+            }
+        }
+        Ok((deliveries, files))
+    }
+
+    async fn delivered(&mut self, delivery: &Delivery, status: u16) -> Result<(), Error> {
+        self.line.answered();
+        let id = delivery.id;
+        self.rows(move |rows| deliveries::delivered(rows, id, status, &store::now_utc())).await?;
+        info!(destination = self.sender.name, delivery = id, kind = delivery.kind, "delivered, answer {status:#06x}");
+        self.sender.tell(delivery, deliveries::DELIVERED, None);
+        Ok(())
+    }
+
+    async fn refused(&mut self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
+        if error.status().is_some() {
+            self.line.answered();
+        }
+        self.wait_alone(delivery, error).await
+    }
+
+    /// This object waits by itself.
+    async fn wait_alone(&self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
+        let (id, status, reason) = (delivery.id, error.status(), error.to_string());
+        let wait = self.sender.wait_after(delivery.attempts.saturating_add(1));
+        warn!(
+            destination = self.sender.name,
+            delivery = id,
+            kind = delivery.kind,
+            "not delivered, again in {wait:?}: {reason}"
+        );
+        let noted = reason.clone();
+        self.rows(move |rows| deliveries::failed(rows, id, status, &noted, &utc_after(wait))).await?;
+        self.sender.tell(delivery, deliveries::PENDING, Some(reason));
+        Ok(())
+    }
+
+    /// The association failed at `first`, which was on its way if it is `sending`.
+    async fn broke(&mut self, first: &Delivery, sending: Option<&Delivery>, error: &send::Error) -> Result<(), Error> {
+        let failures = match self.line.broke(sending.map(|delivery| delivery.id)) {
+            Next::SetAside { delivery } => {
+                debug!(destination = self.sender.name, delivery, "this object breaks the association: set aside");
+                return self.wait_alone(first, error).await;
+            }
+            Next::Hold { failures } => failures,
+        };
+        let (wait, reason, name) = (self.sender.wait_after(failures), error.to_string(), self.sender.name.clone());
+        warn!(destination = name, failures, "the queue waits for {wait:?}: {reason}");
+        self.held = Some(first.id);
+        let noted = reason.clone();
+        self.rows(move |rows| deliveries::hold(rows, &name, &noted, &utc_after(wait))).await?;
+        self.sender.tell(first, deliveries::PENDING, Some(reason));
+        Ok(())
+    }
+}
+
+/// "Refused: out of resources" (PS3.4 section B.2.3), which asks to be tried again later.
+fn is_out_of_resources(error: &send::Error) -> bool {
+    matches!(error.status(), Some(0xa700..=0xa7ff))
+}
+
+/// `wait` from now, as rows have it.
+fn utc_after(wait: Duration) -> String {
+    let then = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
+    then.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// From now until `utc`; a little more, so that it is due then in whole milliseconds.
+fn time_to(utc: &str) -> Duration {
+    let then = utc.parse::<Timestamp>().unwrap_or(Timestamp::MIN);
+    let wait = Duration::try_from(then.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
+    wait + Duration::from_millis(1)
+}

@@ -1,0 +1,30 @@
+//! What the stages of the study story share.
+
+use std::sync::Arc;
+
+use custody::event::Event;
+use custody::spool::Spool;
+use custody::store::Store;
+use hal::urgency::Precedence;
+use tokio::sync::{Notify, broadcast};
+
+use crate::model::Shelf;
+use crate::settings::Settings;
+use crate::volume::ahead::DecodeAhead;
+
+/// What a worker needs; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub settings: Arc<Settings>,
+    pub store: Store,
+    pub spool: Spool,
+    pub ahead: DecodeAhead,
+    pub shelf: Shelf,
+    pub events: broadcast::Sender<Event>,
+    /// A job was queued.
+    pub wake: Arc<Notify>,
+    /// Deliveries were queued.
+    pub outbox_wake: Arc<Notify>,
+    /// Live work goes first.
+    pub precedence: Precedence,
+}

@@ -1,0 +1,140 @@
+//! When a series is complete, and how it is analysed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use dicom::check::Checker;
+use live::settings::{Live, Record};
+use node::settings::Destination;
+use report::settings::Device;
+use serde::{Deserialize, Serialize};
+
+/// All settings that the study story takes part in; `config` composes them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    pub device: Device,
+    pub spool: custody::settings::Spool,
+    pub series: Series,
+    pub analyze: Analyze,
+    pub models: Models,
+    pub accelerator: Accelerator,
+    pub live: Live,
+    pub record: Record,
+    /// Where results go, by name.
+    pub destination: BTreeMap<String, Destination>,
+}
+
+impl Settings {
+    /// Where installed model packages are kept.
+    pub fn models_directory(&self) -> PathBuf {
+        self.models.directory.clone().unwrap_or_else(|| self.spool.directory.join("models"))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Series {
+    /// A series is complete after this many seconds without a new instance.
+    pub quiet_secs: f64,
+    /// ... or this long after its association was released, when its geometry has no gap.
+    pub release_grace_secs: f64,
+    /// Decoded slices kept in memory while studies arrive, MiB.
+    pub decode_ahead_mib: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Analyze {
+    /// The model packages that come with the software, one directory each.
+    pub packages: PathBuf,
+    /// A job that failed this often is parked.
+    pub max_attempts: u32,
+    /// A job that was interrupted (crash, power cut) this often is parked.
+    pub max_interruptions: u32,
+    /// First wait before a failed job is tried again, seconds; doubles each time.
+    pub retry_secs: f64,
+    /// Unload models after this many idle seconds.
+    pub unload_secs: u64,
+}
+
+/// Model packages that are installed on this box.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// Where they, and what was found out about them, are kept; `models` below `spool.directory` when absent.
+    pub directory: Option<PathBuf>,
+    /// Directories of trusted keys: minisign public keys, `*.pub`. A directory may be absent.
+    pub keys: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accelerator {
+    /// `cpu`, `cuda` or `tensorrt`; falls back to `cpu` and says why. (`scripted` in simulation builds.)
+    pub provider: String,
+    /// libonnxruntime.so; also `SCANSIDE_ONNXRUNTIME`.
+    pub library: PathBuf,
+    /// 0 takes all cores.
+    pub threads: usize,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self { quiet_secs: 10.0, release_grace_secs: 2.0, decode_ahead_mib: 1024 }
+    }
+}
+
+impl Default for Analyze {
+    fn default() -> Self {
+        Self {
+            packages: "/usr/share/scanside/packages".into(),
+            max_attempts: 3,
+            max_interruptions: 10,
+            retry_secs: 5.0,
+            unload_secs: 300,
+        }
+    }
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self { directory: None, keys: vec!["/usr/lib/scanside/keys".into(), "/etc/scanside/keys".into()] }
+    }
+}
+
+impl Default for Accelerator {
+    fn default() -> Self {
+        Self { provider: "cpu".into(), library: "libonnxruntime.so".into(), threads: 0 }
+    }
+}
+
+const PROVIDERS: &[&str] =
+    if cfg!(feature = "sim") { &["cpu", "cuda", "tensorrt", "scripted"] } else { &["cpu", "cuda", "tensorrt"] };
+
+impl Series {
+    /// Says what cannot be used, under `series.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        checker.range("series.quiet_secs", self.quiet_secs, 0.01..=3600.0, "seconds");
+        checker.range("series.release_grace_secs", self.release_grace_secs, 0.0..=600.0, "seconds");
+    }
+}
+
+impl Analyze {
+    /// Says what cannot be used, under `analyze.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        checker.range("analyze.max_attempts", self.max_attempts, 1..=100, "attempts");
+        checker.range("analyze.max_interruptions", self.max_interruptions, 1..=10_000, "interruptions");
+        checker.range("analyze.retry_secs", self.retry_secs, 0.0..=86_400.0, "seconds");
+    }
+}
+
+impl Accelerator {
+    /// Says what cannot be used, under `accelerator.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        if !PROVIDERS.contains(&self.provider.as_str()) {
+            let known = PROVIDERS.join(", ");
+            checker.refuse("accelerator.provider", format!("{:?} is not known; one of {known}", self.provider));
+        }
+        checker.range("accelerator.threads", self.threads, 0..=1024, "threads");
+    }
+}

@@ -1,0 +1,81 @@
+//! Slices -> `Volume`, or a reason why not.
+
+use custody::instance::Instance;
+use custody::spool::Spool;
+use dicom::pixels::SliceRef;
+use dicom::pixels::error::DecodeError;
+use models::Volume;
+
+use super::geometry::{self, Refusal};
+use super::{Slice, decode};
+
+/// Why a series is no volume.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VolumeError {
+    #[error("{} cannot be used: {source}", named(*number))]
+    Decode {
+        sop_instance_uid: String,
+        /// Instance number.
+        number: Option<i64>,
+        source: DecodeError,
+    },
+    #[error(transparent)]
+    Refused(Refusal),
+}
+
+impl VolumeError {
+    pub(super) fn decode(instance: &Instance, source: DecodeError) -> Self {
+        let header = &instance.header;
+        Self::Decode { sop_instance_uid: header.sop_instance_uid.clone(), number: header.instance_number, source }
+    }
+
+    /// A stable word for callers that branch, for the bus and for statistics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Decode { source, .. } => source.kind(),
+            Self::Refused(refusal) => refusal.kind(),
+        }
+    }
+
+    /// Whether trying again may help; otherwise the series is refused with this reason.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Decode { source, .. } if source.is_transient())
+    }
+}
+
+fn named(number: Option<i64>) -> String {
+    number.map_or_else(|| "a slice without a number".into(), |number| format!("slice {number}"))
+}
+
+/// The slices of one instance in the spool: one, or one per frame. Blocks.
+///
+/// # Errors
+/// `Read` when the spool cannot give the bytes; otherwise what is wrong with the pixels.
+pub fn decode(spool: &Spool, instance: &Instance) -> Result<Vec<Slice>, DecodeError> {
+    let part10 = spool.read(&instance.location).map_err(|error| DecodeError::Read { reason: error.to_string() })?;
+    decode::decode_part10(&instance.header, &part10)
+}
+
+/// Puts decoded slices in order. No voxel is copied: the volume shares the planes of the slices.
+/// The references are in volume order.
+///
+/// # Errors
+/// When the slices make no regular grid.
+pub fn assemble(slices: Vec<Slice>) -> Result<(Volume, Vec<SliceRef>), Refusal> {
+    let places: Vec<_> = slices.iter().map(|s| s.geometry.clone()).collect();
+    let arranged = geometry::arrange(&places)?;
+    let mut planes = Vec::with_capacity(slices.len());
+    let mut sources = Vec::with_capacity(slices.len());
+    for index in arranged.order {
+        let slice = &slices[index];
+        planes.push(slice.hu.clone());
+        sources.push(SliceRef {
+            sop_class_uid: slice.sop_class_uid.clone(),
+            sop_instance_uid: slice.sop_instance_uid.clone(),
+            frame: slice.frame,
+            position_mm: slice.geometry.position_mm.unwrap_or_default(),
+        });
+    }
+    Ok((Volume { geometry: arranged.geometry, slices: planes }, sources))
+}

@@ -1,0 +1,432 @@
+//! Where the slices of a series lie: their order and the grid they make, or why they make none. Pure.
+//!
+//! Only ImagePositionPatient and ImageOrientationPatient are believed. SliceLocation, SpacingBetweenSlices,
+//! SliceThickness and GantryDetectorTilt differ in meaning and in sign between vendors.
+
+use std::cmp::Ordering;
+
+use models::Geometry;
+
+pub use super::refusal::{Gap, Place, Refusal};
+use dicom::header::Header;
+
+/// Fewer slices cannot show whether their spacing is even.
+pub const MIN_SLICES: usize = 3;
+
+/// Slices closer than this along the normal are at the same place. Scanners write positions with one to three decimals,
+/// and no CT reconstructs slices at increments below 0.1 mm.
+pub const SAME_PLACE_MM: f64 = 0.05;
+
+/// How far a slice may be from its place on the regular grid, along the normal. Positions written with one decimal are
+/// off by up to 0.05 mm, and so are the two ends that define the grid.
+pub const POSITION_TOLERANCE_MM: f64 = 0.1;
+
+/// ... and the same for thick slices, whose tables and intervals are less exact, as a part of the spacing.
+pub const POSITION_TOLERANCE_RELATIVE: f64 = 0.02;
+
+/// ... but never more than this part of the spacing, so that half a slice is never taken for rounding.
+pub const POSITION_TOLERANCE_MAX_RELATIVE: f64 = 0.25;
+
+/// How far slices may be apart sideways: rounding of the positions ...
+pub const SIDEWAYS_TOLERANCE_MM: f64 = 0.2;
+
+/// ... and, per millimetre of stack, direction cosines written with three decimals (0.06 degrees).
+pub const SIDEWAYS_TOLERANCE_PER_MM: f64 = 0.001;
+
+/// Cosine of the angle up to which two directions are the same (0.1 degrees: half a pixel at the rim of a 500 mm field).
+pub const SAME_DIRECTION_COSINE: f64 = 0.999_998_5;
+
+/// How far an orientation may be from two perpendicular unit vectors: cosines written with two decimals.
+pub const ORIENTATION_TOLERANCE: f64 = 0.01;
+
+/// Pixel spacings this close, relatively, are the same: half a pixel over a matrix of 512.
+pub const PIXEL_SPACING_TOLERANCE: f64 = 0.001;
+
+/// What one slice says about its place.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SliceGeometry {
+    /// Centre of the first pixel, millimetres, LPS; (0020,0032).
+    pub position_mm: Option<[f64; 3]>,
+    /// Direction cosines of increasing column index, then of increasing row index; (0020,0037).
+    pub orientation: Option<[f64; 6]>,
+    /// Millimetres between rows, then between columns; (0028,0030).
+    pub pixel_spacing_mm: Option<[f64; 2]>,
+    pub rows: u32,
+    pub columns: u32,
+    pub frame_of_reference_uid: Option<String>,
+    /// Instance number (or frame number): how people find the slice. Never used to order.
+    pub number: Option<i64>,
+}
+
+impl From<&Header> for SliceGeometry {
+    /// For single-frame instances; the frames of a multi-frame one have their own places.
+    fn from(header: &Header) -> Self {
+        Self {
+            position_mm: header.image_position,
+            orientation: header.image_orientation,
+            pixel_spacing_mm: header.pixel_spacing,
+            rows: header.rows,
+            columns: header.columns,
+            frame_of_reference_uid: header.frame_of_reference_uid.clone(),
+            number: header.instance_number,
+        }
+    }
+}
+
+/// Slices that make a regular grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arranged {
+    /// Indices into the input, in the order of increasing slice index.
+    pub order: Vec<usize>,
+    pub geometry: Geometry,
+    /// What a careful reader should know although the volume was accepted.
+    pub notes: Vec<String>,
+}
+
+/// Orders `slices` along their common normal and returns the grid they lie on. The slice axis is the cross product of
+/// the row and the column direction, so the axes are right-handed; voxel (0, 0, 0) is the first slice along it.
+///
+/// The checks run from "these slices do not belong together" to "they do, but not evenly", so that the reason given is
+/// the one that a person has to deal with first.
+pub fn arrange(slices: &[SliceGeometry]) -> Result<Arranged, Refusal> {
+    if slices.len() < MIN_SLICES {
+        return Err(Refusal::TooFew { count: slices.len(), needed: MIN_SLICES });
+    }
+    let placed = placed(slices)?;
+    one_frame_of_reference(slices)?;
+    one_orientation(&placed)?;
+    one_matrix(&placed)?;
+    one_pixel_spacing(&placed)?;
+
+    let stack = Stack::new(placed);
+    stack.no_duplicates()?;
+    stack.straight()?;
+    let spacing = stack.evenly_spaced()?;
+    Ok(stack.arranged(slices, spacing))
+}
+
+/// A slice whose geometry is complete and finite.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    index: usize,
+    number: Option<i64>,
+    position: Vector,
+    row: Vector,
+    column: Vector,
+    /// Between columns, between rows.
+    pixel_spacing: [f64; 2],
+    /// Columns, rows.
+    matrix: [u32; 2],
+}
+
+fn placed(slices: &[SliceGeometry]) -> Result<Vec<Placed>, Refusal> {
+    type Lacks = fn(&SliceGeometry) -> bool;
+    let lacking = |missing: &'static str, lacks: Lacks| {
+        let without: Vec<_> = slices.iter().filter(|s| lacks(s)).collect();
+        let mut numbers: Vec<_> = without.iter().filter_map(|s| s.number).collect();
+        numbers.sort_unstable();
+        Refusal::NoGeometry { missing, count: without.len(), total: slices.len(), numbers }
+    };
+    let checks: [(&'static str, Lacks); 4] = [
+        ("a position (ImagePositionPatient)", |s| !s.position_mm.is_some_and(finite)),
+        ("a direction (ImageOrientationPatient of two perpendicular unit vectors)", |s| directions(s).is_none()),
+        ("a pixel spacing", |s| !s.pixel_spacing_mm.is_some_and(|p| finite(p) && p.iter().all(|v| *v > 0.0))),
+        ("pixels (Rows, Columns)", |s| s.rows == 0 || s.columns == 0),
+    ];
+    for (missing, lacks) in checks {
+        if slices.iter().any(lacks) {
+            return Err(lacking(missing, lacks));
+        }
+    }
+    let complete = slices.iter().enumerate().filter_map(|(index, s)| {
+        let [row, column] = directions(s)?;
+        let [between_rows, between_columns] = s.pixel_spacing_mm?;
+        Some(Placed {
+            index,
+            number: s.number,
+            position: s.position_mm?,
+            row,
+            column,
+            pixel_spacing: [between_columns, between_rows],
+            matrix: [s.columns, s.rows],
+        })
+    });
+    let mut placed: Vec<Placed> = complete.collect();
+    // The verdict must not depend on the order of arrival, so the slice that others are compared with must not either.
+    placed.sort_by(|a, b| {
+        let by_position = || (0..3).map(|i| a.position[i].total_cmp(&b.position[i])).find(|o| o.is_ne());
+        a.number.cmp(&b.number).then_with(|| by_position().unwrap_or(Ordering::Equal))
+    });
+    Ok(placed)
+}
+
+/// Row and column direction, made exactly perpendicular and of length one.
+fn directions(slice: &SliceGeometry) -> Option<[Vector; 2]> {
+    let o = slice.orientation.filter(|o| finite(*o))?;
+    let (row, column) = ([o[0], o[1], o[2]], [o[3], o[4], o[5]]);
+    let is_unit = |v: Vector| (norm(v) - 1.0).abs() <= ORIENTATION_TOLERANCE;
+    if !is_unit(row) || !is_unit(column) || dot(row, column).abs() > ORIENTATION_TOLERANCE {
+        return None;
+    }
+    let normal = unit(cross(row, column));
+    let row = unit(row);
+    Some([row, cross(normal, row)])
+}
+
+fn one_frame_of_reference(slices: &[SliceGeometry]) -> Result<(), Refusal> {
+    let mut uids: Vec<_> = slices.iter().map(|s| s.frame_of_reference_uid.as_deref()).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    if uids.len() > 1 { Err(Refusal::MixedFrameOfReference { count: uids.len() }) } else { Ok(()) }
+}
+
+fn one_orientation(placed: &[Placed]) -> Result<(), Refusal> {
+    let same = |a: &Placed, b: &Placed| {
+        dot(a.row, b.row) >= SAME_DIRECTION_COSINE && dot(a.column, b.column) >= SAME_DIRECTION_COSINE
+    };
+    let Some(Odd { usual, other, count, numbers }) = odd_ones(placed, same) else { return Ok(()) };
+    let (usual, other) = (plane(&usual), plane(&other));
+    Err(Refusal::MixedOrientation { count, total: placed.len(), usual, other, numbers })
+}
+
+fn one_matrix(placed: &[Placed]) -> Result<(), Refusal> {
+    let Some(odd) = odd_ones(placed, |a, b| a.matrix == b.matrix) else { return Ok(()) };
+    let (usual, other) = (odd.usual.matrix, odd.other.matrix);
+    Err(Refusal::MixedMatrix { count: odd.count, total: placed.len(), usual, other, numbers: odd.numbers })
+}
+
+fn one_pixel_spacing(placed: &[Placed]) -> Result<(), Refusal> {
+    let close = |a: f64, b: f64| (a - b).abs() <= PIXEL_SPACING_TOLERANCE * a.min(b);
+    let same = |a: &Placed, b: &Placed| (0..2).all(|i| close(a.pixel_spacing[i], b.pixel_spacing[i]));
+    let Some(odd) = odd_ones(placed, same) else { return Ok(()) };
+    let (usual, other) = (odd.usual.pixel_spacing, odd.other.pixel_spacing);
+    Err(Refusal::MixedPixelSpacing { count: odd.count, total: placed.len(), usual, other, numbers: odd.numbers })
+}
+
+/// The slices that differ from the largest group of equal ones.
+struct Odd {
+    usual: Placed,
+    other: Placed,
+    count: usize,
+    numbers: Vec<i64>,
+}
+
+fn odd_ones(placed: &[Placed], same: impl Fn(&Placed, &Placed) -> bool) -> Option<Odd> {
+    let mut groups: Vec<Vec<&Placed>> = Vec::new();
+    for slice in placed {
+        match groups.iter_mut().find(|group| same(group[0], slice)) {
+            Some(group) => group.push(slice),
+            None => groups.push(vec![slice]),
+        }
+    }
+    if groups.len() < 2 {
+        return None;
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+    let others: Vec<&Placed> = groups[1..].concat();
+    let mut numbers: Vec<_> = others.iter().filter_map(|s| s.number).collect();
+    numbers.sort_unstable();
+    Some(Odd { usual: *groups[0][0], other: *others[0], count: others.len(), numbers })
+}
+
+/// Slices of one direction and matrix, sorted along their normal.
+struct Stack {
+    slices: Vec<Placed>,
+    /// Millimetres along the normal, ascending, for each slice.
+    along: Vec<f64>,
+    row: Vector,
+    column: Vector,
+    normal: Vector,
+}
+
+impl Stack {
+    fn new(mut slices: Vec<Placed>) -> Self {
+        let Placed { row, column, .. } = slices[0];
+        let normal = cross(row, column);
+        slices
+            .sort_by(|a, b| dot(a.position, normal).total_cmp(&dot(b.position, normal)).then(a.number.cmp(&b.number)));
+        let along = slices.iter().map(|s| dot(s.position, normal)).collect();
+        Self { slices, along, row, column, normal }
+    }
+
+    fn steps(&self) -> Vec<f64> {
+        self.along.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    fn extent(&self) -> f64 {
+        self.along[self.along.len() - 1] - self.along[0]
+    }
+
+    fn no_duplicates(&self) -> Result<(), Refusal> {
+        let steps = self.steps();
+        let Some(first) = steps.iter().position(|step| *step < SAME_PLACE_MM) else { return Ok(()) };
+        // A run of equal positions counts as one place.
+        let places = (0..steps.len())
+            .filter(|i| steps[*i] < SAME_PLACE_MM && (*i == 0 || steps[*i - 1] >= SAME_PLACE_MM))
+            .count();
+        Err(Refusal::DuplicatePosition { places, first: self.place(first), second: self.place(first + 1) })
+    }
+
+    /// Straight on: no slice is displaced sideways against the first. The sign that a vendor gives to the tilt, or whether
+    /// it gives one at all, plays no part.
+    fn straight(&self) -> Result<(), Refusal> {
+        let last = self.slices.len() - 1;
+        let sideways: Vec<Vector> = (0..=last).map(|i| self.sideways(i)).collect();
+        let extent = self.extent();
+        let allowed = SIDEWAYS_TOLERANCE_MM + SIDEWAYS_TOLERANCE_PER_MM * extent;
+        if sideways.iter().all(|s| norm(*s) <= allowed) {
+            return Ok(());
+        }
+        // A steady drift is a tilt; anything else is a field of view that was moved.
+        let drift = sideways[last];
+        let off_drift = |i: usize| {
+            let part = (self.along[i] - self.along[0]) / extent;
+            norm(sub(sideways[i], scale(drift, part)))
+        };
+        if (0..=last).all(|i| off_drift(i) <= SIDEWAYS_TOLERANCE_MM) {
+            let drift_mm = norm(drift);
+            return Err(Refusal::Tilt {
+                degrees: (drift_mm / extent).atan().to_degrees(),
+                drift_mm,
+                extent_mm: extent,
+            });
+        }
+        let moved = (0..=last).find(|i| norm(sideways[*i]) > allowed).unwrap_or(last);
+        Err(Refusal::SidewaysShift { slice: self.place(moved), shift_mm: norm(sideways[moved]) })
+    }
+
+    /// Displacement of a slice against the first one within the plane of the slices.
+    fn sideways(&self, index: usize) -> Vector {
+        let from_first = sub(self.slices[index].position, self.slices[0].position);
+        sub(from_first, scale(self.normal, self.along[index] - self.along[0]))
+    }
+
+    /// The spacing, when every slice lies on its place of the grid that the first and the last one span.
+    fn evenly_spaced(&self) -> Result<f64, Refusal> {
+        let steps = self.steps();
+        let shortest = steps.iter().copied().fold(f64::INFINITY, f64::min);
+        // One spacing, give or take: anything shorter than half as much again.
+        let single: Vec<f64> = steps.iter().copied().filter(|step| *step < 1.5 * shortest).collect();
+        let single_mm = single.iter().sum::<f64>() / single.len() as f64;
+        if let Some(gaps) = self.gaps(&steps, single_mm) {
+            return Err(Refusal::MissingSlices { spacing_mm: single_mm, gaps });
+        }
+        let spacing = self.extent() / steps.len() as f64;
+        let off = |i: usize| (self.along[i] - self.along[0] - spacing * i as f64).abs();
+        if (0..self.along.len()).all(|i| off(i) <= position_tolerance(spacing)) {
+            return Ok(spacing);
+        }
+        Err(self.uneven(&steps))
+    }
+
+    /// Missing slices, when every step is a multiple of `single_mm` and gaps are not the rule.
+    fn gaps(&self, steps: &[f64], single_mm: f64) -> Option<Vec<Gap>> {
+        let multiple = |step: f64| (step / single_mm).round().max(1.0);
+        // Both ends of a step may be off.
+        let fits = |step: f64| (step - multiple(step) * single_mm).abs() <= 2.0 * position_tolerance(single_mm);
+        let gaps: Vec<Gap> = (0..steps.len())
+            .filter(|i| multiple(steps[*i]) > 1.0)
+            .map(|i| Gap { missing: multiple(steps[i]) as usize - 1, before: self.place(i), after: self.place(i + 1) })
+            .collect();
+        let gaps_are_rare = 2 * gaps.len() <= steps.len();
+        (!gaps.is_empty() && gaps_are_rare && steps.iter().all(|step| fits(*step))).then_some(gaps)
+    }
+
+    fn uneven(&self, steps: &[f64]) -> Refusal {
+        let (mut min_mm, mut max_mm) = (f64::INFINITY, 0.0_f64);
+        for step in steps {
+            min_mm = min_mm.min(*step);
+            max_mm = max_mm.max(*step);
+        }
+        let usual = median(steps);
+        let farthest = |a: &usize, b: &usize| (steps[*a] - usual).abs().total_cmp(&(steps[*b] - usual).abs());
+        // The first of the worst, so that the message does not depend on the order of arrival.
+        let at = (0..steps.len()).rev().max_by(farthest).unwrap_or(0);
+        Refusal::UnevenSpacing { min_mm, max_mm, at: [self.place(at), self.place(at + 1)] }
+    }
+
+    fn arranged(&self, slices: &[SliceGeometry], spacing: f64) -> Arranged {
+        let first = &self.slices[0];
+        let mut notes = Vec::new();
+        if slices[0].frame_of_reference_uid.is_none() {
+            notes.push("the slices name no frame of reference; they are taken to share one".to_owned());
+        }
+        Arranged {
+            order: self.slices.iter().map(|s| s.index).collect(),
+            geometry: Geometry {
+                dims: [first.matrix[0] as usize, first.matrix[1] as usize, self.slices.len()],
+                spacing_mm: [first.pixel_spacing[0], first.pixel_spacing[1], spacing],
+                origin_mm: first.position,
+                axes: [self.row, self.column, self.normal],
+            },
+            notes,
+        }
+    }
+
+    fn place(&self, index: usize) -> Place {
+        let slice = &self.slices[index];
+        let main = main_axis(self.normal);
+        Place { number: slice.number, axis: ['x', 'y', 'z'][main], mm: slice.position[main] }
+    }
+}
+
+/// How far a slice may be from its place on a grid of this spacing, millimetres.
+pub fn position_tolerance(spacing_mm: f64) -> f64 {
+    POSITION_TOLERANCE_MM
+        .max(POSITION_TOLERANCE_RELATIVE * spacing_mm)
+        .min(POSITION_TOLERANCE_MAX_RELATIVE * spacing_mm)
+}
+
+/// The word for the plane of a slice.
+fn plane(slice: &Placed) -> &'static str {
+    /// Cosine of 20 degrees: people call a slice oblique when it is turned further.
+    const OBLIQUE: f64 = 0.94;
+    let normal = cross(slice.row, slice.column);
+    let main = main_axis(normal);
+    if normal[main].abs() < OBLIQUE { "oblique" } else { ["sagittal", "coronal", "axial"][main] }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+type Vector = [f64; 3];
+
+fn finite<const N: usize>(v: [f64; N]) -> bool {
+    v.iter().all(|c| c.is_finite())
+}
+
+fn dot(a: Vector, b: Vector) -> f64 {
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+fn cross(a: Vector, b: Vector) -> Vector {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+}
+
+fn sub(a: Vector, b: Vector) -> Vector {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+}
+
+fn scale(v: Vector, by: f64) -> Vector {
+    v.map(|c| c * by)
+}
+
+fn norm(v: Vector) -> f64 {
+    dot(v, v).sqrt()
+}
+
+fn unit(v: Vector) -> Vector {
+    scale(v, 1.0 / norm(v))
+}
+
+/// Index of the largest component.
+fn main_axis(v: Vector) -> usize {
+    (0..3).max_by(|a, b| v[*a].abs().total_cmp(&v[*b].abs())).unwrap_or(2)
+}
+
+#[cfg(test)]
+#[path = "geometry_tests.rs"]
+mod tests;

@@ -1,0 +1,31 @@
+//! Volume: slices in, one CT volume in Hounsfield units out, or a named reason why not.
+//!
+//! One instance: `decode` (with `frames`, `codestream`, `codec`, `multiframe`, `deflated`) and `rescale` make slices of it.
+//! Pictures to be shown, of any colour: `pictures`.
+//! One series: `ahead` decodes while slices arrive, `geometry` orders them or refuses, `build` puts it together.
+
+pub mod ahead;
+pub mod build;
+pub mod decode;
+pub mod geometry;
+mod multiframe;
+pub mod refusal;
+pub mod rescale;
+
+use std::sync::Arc;
+
+use geometry::SliceGeometry;
+
+pub use refusal::Refusal;
+
+/// One decoded slice.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+    /// Frame number counted from 1, for multi-frame instances only.
+    pub frame: Option<u32>,
+    pub geometry: SliceGeometry,
+    /// Hounsfield units, row-major, `rows * columns` values.
+    pub hu: Arc<[i16]>,
+}

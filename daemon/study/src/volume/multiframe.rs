@@ -1,0 +1,78 @@
+//! Enhanced multi-frame CT: the place and the scale of each frame, out of the functional groups (PS3.3 C.7.6.16).
+
+use dicom::header::Header;
+use dicom::pixels::error::DecodeError;
+use dicom::pixels::parse;
+use dicom_core::Tag;
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+
+use super::geometry::SliceGeometry;
+use super::rescale::Scale;
+
+/// What the functional groups say of one frame.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub geometry: SliceGeometry,
+    pub scale: Scale,
+}
+
+/// Whether frames have places of their own. An enhanced instance may hold a single frame.
+pub(super) fn is_multiframe(header: &Header) -> bool {
+    header.number_of_frames > 1
+        || matches!(
+            header.sop_class_uid.as_str(),
+            uids::ENHANCED_CT_IMAGE_STORAGE | uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE
+        )
+}
+
+/// One entry per frame. What no functional group tells is taken from the top level, as older multi-frame objects have it.
+///
+/// The recursive parser is only called on instances whose nesting `scan` has limited.
+pub(super) fn facts(header: &Header, part10: &[u8]) -> Result<Vec<Facts>, DecodeError> {
+    let data_set = parse::data_set(part10)?;
+    let shared = items(&data_set, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).first();
+    let per_frame = items(&data_set, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+    let frame = |index: usize| {
+        let groups = Groups { frame: per_frame.get(index), shared };
+        let (number, top) = (index as i64 + 1, Scale::of(header));
+        let [slope, intercept] = [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT]
+            .map(|tag| groups.numbers::<1>(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tag).map(|[v]| v));
+        Facts {
+            geometry: SliceGeometry {
+                position_mm: groups
+                    .numbers(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT)
+                    .or(header.image_position),
+                orientation: groups
+                    .numbers(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT)
+                    .or(header.image_orientation),
+                pixel_spacing_mm: groups
+                    .numbers(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING)
+                    .or(header.pixel_spacing),
+                number: Some(number),
+                ..SliceGeometry::from(header)
+            },
+            scale: Scale { slope: slope.unwrap_or(top.slope), intercept: intercept.unwrap_or(top.intercept), ..top },
+        }
+    };
+    Ok((0..header.number_of_frames.max(1) as usize).map(frame).collect())
+}
+
+/// The functional groups that apply to one frame: its own before the shared ones.
+struct Groups<'a> {
+    frame: Option<&'a InMemDicomObject>,
+    shared: Option<&'a InMemDicomObject>,
+}
+
+impl Groups<'_> {
+    fn numbers<const N: usize>(&self, group: Tag, attribute: Tag) -> Option<[f64; N]> {
+        [self.frame, self.shared].into_iter().flatten().find_map(|groups| {
+            let value = items(groups, group).first()?.element_opt(attribute).ok()??;
+            value.to_multi_float64().ok()?.try_into().ok()
+        })
+    }
+}
+
+fn items(object: &InMemDicomObject, sequence: Tag) -> &[InMemDicomObject] {
+    object.element_opt(sequence).ok().flatten().and_then(|e| e.items()).unwrap_or_default()
+}

@@ -1,0 +1,196 @@
+//! An exam is recorded and becomes DICOM objects: what was found is kept, what was not goes, a kill costs little, nobody
+//! who reads the objects complains.
+
+use std::path::{Path, PathBuf};
+
+use custody::series::State;
+use dicom::kind::Kind;
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+use hal::capture::convert;
+use live::jpeg;
+use live::record::pictures;
+use live::settings::Record;
+use live::view::RecordingState;
+use report::ResultObject;
+
+use super::exam_support::{NAME, SIZE, Stand, others, until, write};
+
+fn settings() -> Record {
+    Record { keep_secs: 5, clip_secs: 2.0, ..Record::default() }
+}
+
+fn read(object: &ResultObject) -> InMemDicomObject {
+    dicom_object::from_reader(object.part10.as_slice()).unwrap().into_inner()
+}
+
+fn kinds(objects: &[ResultObject]) -> Vec<&str> {
+    objects.iter().map(|object| object.kind).collect()
+}
+
+/// Pixels of one frame, grey.
+fn pixels(object: &InMemDicomObject, frame: usize) -> Vec<u8> {
+    let fragments = object.element(tags::PIXEL_DATA).unwrap().value().fragments().unwrap();
+    let mut grey = Vec::new();
+    convert::grey(&jpeg::frame(fragments[frame].clone(), SIZE[0] as u16, SIZE[1] as u16), &mut grey).unwrap();
+    grey
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_found_and_marked_is_kept_and_everybody_can_read_it() {
+    let stand = Stand::start(settings());
+    stand.exam(0);
+    // 14 s; the lesion is seen best at 3 s, a mark is set at 8 s.
+    for n in 0..420 {
+        let sure = (60..120).contains(&n).then_some(if n == 90 { 0.9 } else { 0.6 });
+        stand.picture(n, sure).await;
+        match n {
+            90 => until("the best picture to be noted", || stand.journal().contains("\"sequence\":90,")).await,
+            240 => {
+                stand.exam(1);
+                until("the mark to be noted", || stand.journal().contains("marked")).await;
+            }
+            _ => {}
+        }
+    }
+    // Around 3 s, around 8 s, and the last 5 s; not the first second and not what lies between.
+    let parts = stand.files().iter().filter(|path| path.extension().is_some_and(|e| e == "pic")).count();
+    assert!((9..=12).contains(&parts), "{parts} files of a second");
+    stand.end_exam();
+    let row = stand.handed_over(1).await.remove(0);
+    assert_eq!((row.kind, row.state, row.modality.as_str()), (Kind::Exam, State::Complete, "US"));
+    let (objects, developed) = stand.developed(&row, &settings());
+    assert_eq!(developed.verdict, "breast ultrasound: 1 lesion, 1 mark, 2 clips");
+    assert!(developed.latency.contains("\"started_utc\": \"2026-11-24T03:00:00.000Z\""));
+    assert_eq!(kinds(&objects), ["us", "us", "us-key", "us-key", "seg", "sr"]);
+    let clip = read(&objects[0]);
+    let frames: usize = clip.element(tags::NUMBER_OF_FRAMES).unwrap().to_int().unwrap();
+    assert!((60..=61).contains(&frames), "{frames} frames are 2 s");
+    let again = stand.developed(&row, &settings()).0;
+    assert_eq!(again, objects, "a repetition makes the same objects");
+
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exam");
+    let paths = write(&folder, &objects);
+    let mut complaints = others(&paths);
+    let (images, results) = paths.split_at(4);
+    for path in &paths {
+        complaints.extend(super::report_support::dciodvfy(path));
+    }
+    complaints.extend(super::report_support::dcentvfy(images, &results[0]));
+    complaints.extend(super::report_support::dcentvfy(images, &results[1]));
+    complaints.extend(super::report_support::sr_validators(&results[1]));
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_on_the_screen_is_black_where_that_is_asked_for() {
+    for mask_text in [false, true] {
+        let settings = Record { mask_text, ..settings() };
+        let stand = Stand::start(settings.clone());
+        stand.exam(0);
+        for n in 0..40 {
+            stand.picture(n, Some(0.8)).await;
+        }
+        until("the lesion to be noted", || stand.journal().contains("seen")).await;
+        stand.end_exam();
+        let row = stand.handed_over(1).await.remove(0);
+        for object in stand.developed(&row, &settings).0.iter().filter(|object| object.kind.starts_with("us")) {
+            let image = read(object);
+            let says = image.element(tags::BURNED_IN_ANNOTATION).unwrap().to_str().unwrap();
+            assert_eq!(says.trim_end(), if mask_text { "NO" } else { "YES" });
+            let grey = pixels(&image, 0);
+            let [x, y, width, height] = NAME;
+            let brightest = (y..y + height).flat_map(|y| grey[y * SIZE[0] + x + 8..][..width - 8].to_vec()).max();
+            assert_eq!(brightest.unwrap() < 20, mask_text, "{brightest:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_costs_no_more_than_the_picture_that_was_being_written() {
+    let stand = Stand::start(settings());
+    stand.exam(0);
+    for n in 0..100 {
+        stand.picture(n, (n > 80).then(|| 0.04 * (n - 78) as f32)).await;
+    }
+    until("the lesion to be noted", || stand.journal().matches("seen").count() > 3).await;
+    let folder = stand.kill().await;
+    // What a kill in the middle of a write leaves.
+    let recording = std::fs::read_dir(folder.path().join("exams")).unwrap().next().unwrap().unwrap().path();
+    let mut parts: Vec<_> = std::fs::read_dir(&recording).unwrap().map(|e| e.unwrap().path()).collect();
+    parts.sort();
+    let last = parts.iter().rfind(|path| path.extension().is_some_and(|e| e == "pic")).unwrap();
+    for torn in [last, &recording.join("journal.jsonl")] {
+        let bytes = std::fs::read(torn).unwrap();
+        std::fs::write(torn, &bytes[..bytes.len() - 9]).unwrap();
+    }
+    let pictures = |path: &PathBuf| pictures::read(&std::fs::read(path).unwrap()).len();
+    let recorded: usize = parts.iter().filter(|path| path.extension().is_some_and(|e| e == "pic")).map(pictures).sum();
+
+    let stand = Stand::on(folder, settings());
+    let row = stand.handed_over(1).await.remove(0);
+    let (objects, developed) = stand.developed(&row, &settings());
+    assert_eq!(kinds(&objects), ["us", "us-key", "seg", "sr"]);
+    assert!(developed.verdict.contains("the box was stopped or lost its power"), "{}", developed.verdict);
+    let image = read(&objects[0]);
+    assert_eq!(image.element(tags::PATIENT_ID).unwrap().to_str().unwrap().trim_end(), "P7");
+    let times = image.element(tags::FRAME_TIME_VECTOR).unwrap().to_multi_float64().unwrap();
+    // From one second before the best picture that was noted whole up to the last but the torn one.
+    assert!((29..=34).contains(&times.len()), "{} pictures", times.len());
+    assert_eq!(recorded, 99, "all but the torn one");
+    // It is handed over once, however often the box starts.
+    let folder = stand.kill().await;
+    let stand = Stand::on(folder, settings());
+    assert_eq!(stand.handed_over(1).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_the_recording_and_not_the_exam_and_it_goes_on_by_itself() {
+    let stand = Stand::start(settings());
+    let state = || stand.view.recording.borrow().state.clone();
+    stand.exam(0);
+    for n in 0..10 {
+        stand.picture(n, None).await;
+    }
+    until("recording", || state() == RecordingState::On).await;
+    stand.free.store(0, std::sync::atomic::Ordering::Relaxed);
+    for n in 10..=31 {
+        stand.picture(n, None).await;
+    }
+    until("the reason", || matches!(state(), RecordingState::Failed { reason } if reason.contains("disk is full")))
+        .await;
+    stand.free.store(1 << 40, std::sync::atomic::Ordering::Relaxed);
+    // Five seconds later.
+    stand.picture(200, None).await;
+    until("recording", || state() == RecordingState::On).await;
+    stand.end_exam();
+    let row = stand.handed_over(1).await.remove(0);
+    let (objects, developed) = stand.developed(&row, &settings());
+    assert_eq!(kinds(&objects), ["us-key", "sr"], "the last picture, and that nothing was found");
+    assert_eq!(developed.verdict, "breast ultrasound: no lesion, 0 clips");
+    assert_eq!(
+        read(&objects[0]).element(tags::SOP_CLASS_UID).unwrap().to_str().unwrap().trim_end_matches('\0'),
+        uids::ULTRASOUND_IMAGE_STORAGE
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_exam_after_another_are_two_recordings() {
+    let stand = Stand::start(settings());
+    for (id, begin) in [("P7", 0), ("P12", 100)] {
+        stand.exam_of(id, 0);
+        until("the exam to be recorded", || stand.journal().contains(&format!("\"id\":\"{id}\""))).await;
+        for n in begin..begin + 40 {
+            stand.picture(n, Some(0.7)).await;
+        }
+        until("the lesion to be noted", || stand.journal().matches("seen").count() > usize::from(begin > 0)).await;
+    }
+    stand.end_exam();
+    let rows = stand.handed_over(2).await;
+    for (row, id) in rows.iter().zip(["P7", "P12"]) {
+        for object in stand.developed(row, &settings()).0 {
+            let patient = read(&object);
+            assert_eq!(patient.element(tags::PATIENT_ID).unwrap().to_str().unwrap().trim_end(), id);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The study story over its real parts: sockets, database, spool, accelerator. One binary, so that the crate is linked once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod exam;
+mod exam_support;
+mod golden_pixels;
+mod models;
+mod outbox;
+
+#[allow(dead_code, reason = "shared with the tests of the report")]
+#[path = "../../../report/tests/it/support/mod.rs"]
+mod report_support;
+
+#[allow(dead_code, reason = "shared with the tests of the node")]
+#[path = "../../../node/tests/it/fixtures.rs"]
+mod fixtures;
+#[allow(dead_code, reason = "shared with the tests of the node")]
+#[path = "../../../node/tests/it/pacs.rs"]
+mod pacs;
+#[allow(dead_code, reason = "shared with the tests of the node")]
+#[path = "../../../node/tests/it/peer.rs"]
+mod peer;

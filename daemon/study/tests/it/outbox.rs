@@ -1,0 +1,329 @@
+//! The outbox: everything reaches the archive, in order, whatever happens on the way.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use custody::event::Event;
+use custody::level::{Gate, Level};
+use custody::store::deliveries::{self, Delivery};
+use custody::store::{Durability, Store, now_utc};
+use node::settings::Destination;
+use rusqlite::Connection;
+use study::outbox;
+use tempfile::TempDir;
+use tokio::sync::{Notify, broadcast};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::fixtures::{CT, IMPLICIT, PATIENCE, data_set, part10};
+use super::pacs::{Do, Pacs};
+
+/// The database, the files, and an outbox that can be stopped and started again.
+struct Box_ {
+    directory: TempDir,
+    store: Store,
+    rows: Connection,
+    gate: Gate,
+    wake: Arc<Notify>,
+    events: broadcast::Sender<Event>,
+    running: Option<(CancellationToken, JoinHandle<Result<(), outbox::Error>>)>,
+    results: i64,
+    retry_secs: f64,
+}
+
+impl Box_ {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("scanside.db")).unwrap();
+        let rows = store.connect(Durability::Full).unwrap();
+        rows.execute_batch(
+            "INSERT INTO series (id, study_uid, series_uid, modality, kind, state, first_utc, last_utc) \
+             VALUES (1, '1.2', '1.2.3', 'CT', 'volume', 'complete', '2026-01-01', '2026-01-01'); \
+             INSERT INTO jobs (id, series_id, version, state, created_utc) VALUES (1, 1, 1, 'done', '2026-01-01');",
+        )
+        .unwrap();
+        let (events, _) = broadcast::channel(1000);
+        Self {
+            directory,
+            store,
+            rows,
+            gate: Gate::default(),
+            wake: Arc::default(),
+            events,
+            running: None,
+            results: 0,
+            retry_secs: 0.02,
+        }
+    }
+
+    /// Makes `count` results and queues them for "pacs"; their UIDs.
+    fn queue(&mut self, count: i64) -> Vec<String> {
+        let mut uids = Vec::new();
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            self.results += 1;
+            let (id, uid) = (self.results, format!("1.2.3.{}", self.results));
+            let file = format!("{id}.dcm");
+            write(self.directory.path(), &file, &uid);
+            self.rows
+                .execute(
+                    "INSERT INTO results (id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, \
+                     sha256) VALUES (?1, 1, 'sr', ?2, ?3, '1.2', '1.2.9', ?4, 0, '')",
+                    (id, CT, &uid, &file),
+                )
+                .unwrap();
+            ids.push(id);
+            uids.push(uid);
+        }
+        let transaction = self.rows.transaction().unwrap();
+        deliveries::enqueue(&transaction, &ids, &["pacs".into()], &now_utc()).unwrap();
+        transaction.commit().unwrap();
+        self.wake.notify_one();
+        uids
+    }
+
+    fn start(&mut self, address: SocketAddr) {
+        let trigger = CancellationToken::new();
+        let shutdown = trigger.clone();
+        let destination = Destination {
+            address: address.to_string(),
+            ae_title: "PACS".into(),
+            calling_ae_title: "SCANSIDE".into(),
+            retry_secs: self.retry_secs,
+            retry_max_secs: 5.0 * self.retry_secs,
+        };
+        let run = outbox::run(
+            self.store.clone(),
+            self.directory.path().to_owned(),
+            BTreeMap::from([("pacs".to_owned(), destination)]),
+            self.gate.clone(),
+            self.wake.clone(),
+            self.events.clone(),
+            shutdown,
+        );
+        self.running = Some((trigger, tokio::spawn(run)));
+    }
+
+    async fn stop(&mut self) {
+        let (trigger, task) = self.running.take().unwrap();
+        trigger.cancel();
+        tokio::time::timeout(PATIENCE, task).await.expect("it stops").unwrap().unwrap();
+    }
+
+    fn list(&self) -> Vec<Delivery> {
+        let mut list = deliveries::list(&self.rows, None, 1000).unwrap();
+        list.reverse();
+        list
+    }
+
+    fn pending(&self) -> usize {
+        self.list().iter().filter(|delivery| delivery.state == deliveries::PENDING).count()
+    }
+
+    /// Waits until so many are still pending; the row is written before the event is sent.
+    async fn until_pending(&self, count: usize) {
+        let mut events = self.events.subscribe();
+        let reached = async {
+            while self.pending() != count {
+                events.recv().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("deliveries go on");
+    }
+
+    /// Waits for an event that `matches`.
+    async fn until_told(&self, matches: impl Fn(&Event) -> bool) {
+        let mut events = self.events.subscribe();
+        let told = async { while !matches(&events.recv().await.unwrap()) {} };
+        tokio::time::timeout(PATIENCE, told).await.expect("an event");
+    }
+}
+
+fn write(directory: &Path, file: &str, uid: &str) {
+    std::fs::write(directory.join(file), part10(CT, uid, IMPLICIT, &data_set(uid, 5000))).unwrap();
+}
+
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+async fn pacs_at(address: SocketAddr) -> Pacs {
+    Pacs::start_at(address, 0, |_| true, |_| Do::Answer(0)).await
+}
+
+#[tokio::test]
+async fn results_are_delivered_in_order_with_status_and_time_as_proof() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    let mut uids = outbox.queue(70);
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    uids.extend(outbox.queue(3));
+    outbox.until_pending(0).await;
+    assert_eq!(pacs.uids(), uids);
+    for delivery in outbox.list() {
+        assert_eq!((delivery.state.as_str(), delivery.status, delivery.attempts), ("delivered", Some(0), 1));
+        assert!(delivery.delivered_utc.is_some());
+    }
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn an_archive_that_is_down_gets_everything_in_order_when_it_is_back() {
+    let mut outbox = Box_::new();
+    let address = free_address();
+    let mut uids = outbox.queue(3);
+    outbox.start(address);
+    let has_reason = |event: &Event| matches!(event, Event::Delivery { reason: Some(_), .. });
+    outbox.until_told(has_reason).await;
+    uids.extend(outbox.queue(3));
+    outbox.until_told(has_reason).await;
+    assert_eq!(outbox.pending(), 6);
+    let summary = deliveries::summary(&outbox.rows).unwrap().remove(0);
+    assert_eq!((summary.pending, summary.delivered), (6, 0));
+    assert!(summary.reason.unwrap().starts_with("no connection to"), "people can see why");
+    assert_eq!(summary.oldest_utc.as_deref(), Some("2026-01-01"));
+    let pacs = pacs_at(address).await;
+    outbox.until_pending(0).await;
+    assert_eq!(pacs.uids(), uids, "those that came while it was down do not overtake");
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_loses_nothing_and_keeps_the_order() {
+    let mut outbox = Box_::new();
+    let mut pacs = Pacs::start(|_| Do::Answer(0)).await;
+    let uids = outbox.queue(40);
+    outbox.start(pacs.address);
+    pacs.until_seen(5).await;
+    outbox.stop().await;
+    assert!(outbox.pending() > 0, "it was stopped in the middle");
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+    let mut seen = pacs.uids();
+    // The one that was on its way when we stopped may have come twice.
+    seen.dedup();
+    assert_eq!(seen, uids);
+}
+
+#[tokio::test]
+async fn an_object_that_is_refused_for_ever_does_not_keep_the_others_back() {
+    let mut outbox = Box_::new();
+    let rule = |uid: &str| Do::Answer(if uid == "1.2.3.2" { 0xc000 } else { 0 });
+    let pacs = Pacs::start(rule).await;
+    outbox.queue(4);
+    outbox.start(pacs.address);
+    outbox.until_pending(1).await;
+    let refused = outbox.list().remove(1);
+    assert_eq!(refused.status, Some(0xc000));
+    assert_eq!(refused.reason.as_deref(), Some("the peer answered 0xc000: as told"));
+    let again = |event: &Event| matches!(event, Event::Delivery { id, .. } if *id == refused.id);
+    outbox.until_told(again).await;
+    assert!(outbox.list()[1].attempts >= 2, "it is tried again");
+    outbox.queue(1);
+    outbox.until_pending(1).await;
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn an_object_that_breaks_the_association_every_time_is_set_aside() {
+    let mut outbox = Box_::new();
+    let rule = |uid: &str| if uid == "1.2.3.1" { Do::HangUp } else { Do::Answer(0) };
+    let pacs = Pacs::start(rule).await;
+    outbox.queue(4);
+    outbox.start(pacs.address);
+    outbox.until_pending(1).await;
+    assert_eq!(outbox.list()[0].state, deliveries::PENDING);
+    let tries = pacs.uids().iter().filter(|uid| *uid == "1.2.3.1").count();
+    assert!(tries >= 3, "{tries}");
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_file_waits_by_itself_and_names_the_file() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    outbox.queue(3);
+    std::fs::remove_file(outbox.directory.path().join("2.dcm")).unwrap();
+    outbox.start(pacs.address);
+    outbox.until_pending(1).await;
+    outbox.until_told(|event| matches!(event, Event::Delivery { reason: Some(_), .. })).await;
+    assert!(outbox.list()[1].reason.as_deref().unwrap().contains("2.dcm"));
+    write(outbox.directory.path(), "2.dcm", "1.2.3.2");
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_leaves_while_output_is_restricted() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    outbox.gate.set(Level::NoOutput, "simulated accelerator");
+    outbox.queue(2);
+    outbox.start(pacs.address);
+    outbox.stop().await;
+    assert_eq!((outbox.pending(), pacs.uids().len()), (2, 0));
+    outbox.start(pacs.address);
+    outbox.gate.set(Level::NoNewStudies, "no room");
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn retry_now_does_not_wait_for_the_back_off() {
+    let mut outbox = Box_::new();
+    outbox.retry_secs = 3600.0;
+    let address = free_address();
+    let uids = outbox.queue(2);
+    outbox.start(address);
+    outbox.until_told(|event| matches!(event, Event::Delivery { reason: Some(_), .. })).await;
+    let pacs = pacs_at(address).await;
+    assert_eq!(deliveries::retry_now(&outbox.rows, Some("pacs"), &now_utc()).unwrap(), 2);
+    outbox.wake.notify_one();
+    outbox.until_pending(0).await;
+    assert_eq!(pacs.uids(), uids);
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn an_archive_that_is_full_holds_the_queue_and_gets_it_in_order_when_it_has_room() {
+    let mut outbox = Box_::new();
+    let answers = AtomicU32::new(0);
+    let full_for_six = move |_: &str| Do::Answer(if answers.fetch_add(1, Ordering::Relaxed) < 6 { 0xa700 } else { 0 });
+    let pacs = Pacs::start(full_for_six).await;
+    let uids = outbox.queue(4);
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    let expected = [0, 1, 0, 1, 0, 1, 0, 1, 2, 3].map(|index| uids[index].clone());
+    assert_eq!(pacs.uids(), expected, "the second tells whether it is the archive or the object");
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn one_object_that_the_archive_has_no_room_for_waits_by_itself() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|uid| Do::Answer(if uid == "1.2.3.1" { 0xa700 } else { 0 })).await;
+    outbox.queue(3);
+    outbox.start(pacs.address);
+    outbox.until_pending(1).await;
+    assert_eq!(outbox.list()[0].state, deliveries::PENDING);
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_that_this_clock_cannot_have_set_is_not_waited_for() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    outbox.start(pacs.address);
+    outbox.queue(1);
+    outbox.until_pending(0).await;
+    let far = "2999-01-01T00:00:00.000Z";
+    outbox.rows.execute("UPDATE deliveries SET state = 'pending', next_utc = ?1", [far]).unwrap();
+    outbox.wake.notify_one();
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+}

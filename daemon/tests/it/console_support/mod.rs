@@ -1,0 +1,197 @@
+//! Nouns of the tests: a live path that is played, the page's server on a port of its own, a browser's requests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::settings;
+use futures_util::{SinkExt, StreamExt};
+use hal::capture::frame::Shape;
+use hal::capture::{Colour, Frame, PixelFormat};
+use live::view::{self, Picture, Stage, View};
+use live::worklist::Worklist;
+use scansided::console::{HEADER, Server};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
+/// The page on a free port of this machine, and the far end of its live path.
+pub struct Site {
+    pub stage: Stage,
+    pub address: SocketAddr,
+    trigger: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Site {
+    pub async fn start() -> Self {
+        Self::with(settings::Console { address: "127.0.0.1:0".into(), ..settings::Console::default() }).await
+    }
+
+    pub async fn with(settings: settings::Console) -> Self {
+        Self::expecting(settings, Worklist::default()).await
+    }
+
+    pub async fn expecting(settings: settings::Console, worklist: Worklist) -> Self {
+        let (stage, view) = view::channel();
+        let view = View { worklist, ..view };
+        let trigger = CancellationToken::new();
+        let shutdown = trigger.clone();
+        let server = Server::bind(&settings).await.unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
+        let task = tokio::spawn(server.serve(view, shutdown));
+        Self { stage, address, trigger, task }
+    }
+
+    pub fn show(&self, sequence: u64) {
+        self.stage.pictures.send_replace(Some(Arc::new(picture(sequence))));
+    }
+
+    pub async fn stop(self) {
+        self.trigger.cancel();
+        within("the server's end", self.task).await.unwrap();
+    }
+
+    /// Method and path, more header lines, body.
+    pub async fn ask(&self, what: &str, headers: &[&str], body: &str) -> Answer {
+        let host = format!("Host: {}", self.address);
+        let given = headers.iter().any(|line| line.starts_with("Host:"));
+        let host = if given { String::new() } else { format!("{host}\r\n") };
+        let lines = headers.iter().map(|line| format!("{line}\r\n")).collect::<String>();
+        let length = body.len();
+        let request =
+            format!("{what} HTTP/1.1\r\n{host}{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        within("an answer", stream.read_to_end(&mut answer)).await.unwrap();
+        Answer::of(&String::from_utf8_lossy(&answer))
+    }
+
+    /// As the page posts.
+    pub async fn post(&self, path: &str, body: &str) -> Answer {
+        let origin = format!("Origin: http://{}", self.address);
+        self.ask(&format!("POST {path}"), &[&origin, "Content-Type: application/json"], body).await
+    }
+
+    /// As the page opens it.
+    pub async fn open(&self) -> Page {
+        let origin = format!("http://{}", self.address);
+        Page(self.knock(&[("Origin", &origin)]).await.unwrap())
+    }
+
+    pub async fn knock(&self, headers: &[(&'static str, &str)]) -> Result<WebSocketStream<TcpStream>, Error> {
+        let mut request = format!("ws://{}/live", self.address).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    fn of(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// One open page, by its messages.
+pub struct Page(WebSocketStream<TcpStream>);
+
+impl Page {
+    async fn next(&mut self) -> Message {
+        within("a message", self.0.next()).await.unwrap().unwrap()
+    }
+
+    /// The next text of that kind; pictures on the way are acknowledged.
+    pub async fn text(&mut self, kind: &str) -> Value {
+        loop {
+            match self.next().await {
+                Message::Text(text) => {
+                    let json: Value = serde_json::from_str(&text).unwrap();
+                    if json["kind"] == kind {
+                        return json["value"].clone();
+                    }
+                }
+                Message::Binary(bytes) => self.seen(sequence_of(&bytes)).await,
+                _ => {}
+            }
+        }
+    }
+
+    /// Sequence and JPEG of the next picture; not acknowledged.
+    pub async fn picture(&mut self) -> (u64, Vec<u8>) {
+        loop {
+            if let Message::Binary(bytes) = self.next().await {
+                return (sequence_of(&bytes), bytes[HEADER..].to_vec());
+            }
+        }
+    }
+
+    /// Whether a picture comes within the time.
+    pub async fn gets_a_picture_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.picture()).await.is_ok()
+    }
+
+    pub async fn seen(&mut self, sequence: u64) {
+        self.say(&format!("{{\"seen\":{sequence}}}")).await;
+    }
+
+    pub async fn say(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// Why the box closed it.
+    pub async fn closed(&mut self) -> String {
+        loop {
+            match within("the end", self.0.next()).await {
+                Some(Ok(Message::Close(frame))) => return frame.map_or_else(String::new, |f| f.reason.to_string()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return String::new(),
+            }
+        }
+    }
+}
+
+fn sequence_of(message: &[u8]) -> u64 {
+    u64::from_le_bytes(message[..8].try_into().unwrap())
+}
+
+pub fn picture(sequence: u64) -> Picture {
+    let shape = Shape::tight(PixelFormat::Grey, 640, 480, Colour::default());
+    // Not compressible, so that buffers fill.
+    let mut noise = u32::try_from(sequence).unwrap() + 1;
+    let bytes = (0..640 * 480).map(|_| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (noise >> 24) as u8
+    });
+    let captured = Duration::from_millis(sequence * 33);
+    let frame = Frame::new(shape, sequence, captured, Arc::new(bytes.collect::<Vec<u8>>()));
+    Picture { sequence, captured, frame }
+}

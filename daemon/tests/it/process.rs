@@ -1,0 +1,116 @@
+//! `scansided` as systemd and an administrator see it: exit codes, notifications, an orderly end.
+
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn scansided() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scansided"));
+    command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM").env_remove("RUST_LOG");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A configuration that works anywhere, with `more` added.
+fn configuration(directory: &Path, more: &str) -> std::path::PathBuf {
+    let file = directory.join("site.toml");
+    let spool = directory.join("spool");
+    let text = format!(
+        "dicom.listen = \"127.0.0.1:0\"\nbus.address = \"none\"\n\
+         [spool]\ndirectory = {spool:?}\nsegment_mib = 8\nready_segments = 2\nmin_free_mib = 0\nevict_below_mib = 0\n{more}"
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+/// Ends it if the test does not.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Receives notifications until one has the line; returns all of them.
+fn hear(socket: &UnixDatagram, line: &str) -> Vec<String> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut heard = Vec::new();
+    let mut buffer = [0; 4096];
+    while Instant::now() < deadline {
+        if let Ok(length) = socket.recv(&mut buffer) {
+            heard.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
+        }
+        if heard.iter().any(|one| one == line) {
+            return heard;
+        }
+    }
+    panic!("{line} did not come; heard {heard:?}");
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_78_and_names_the_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = configuration(directory.path(), "segment_mb = 8\n");
+    let output = scansided().arg("--config").arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&format!("{}:9: spool.segment_mb: unknown key", file.display())), "{said}");
+}
+
+#[test]
+fn check_config_prints_every_key_and_starts_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let output =
+        scansided().arg("--check-config").arg("--config").arg(configuration(directory.path(), "")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("max_pdu = 131072") && said.contains("segment_mib = 8"), "{said}");
+    assert!(!directory.path().join("spool").exists());
+}
+
+#[test]
+fn a_spool_that_cannot_be_made_ends_with_1_and_one_line_of_reasons() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("spool"), "a file is in the way").unwrap();
+    let output = scansided().arg("--config").arg(configuration(directory.path(), "")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("scansided: ") && last.contains("spool"), "{said}");
+}
+
+#[test]
+fn systemd_hears_ready_watchdog_status_and_stopping_and_the_end_is_clean() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let child = scansided()
+        .arg("--config")
+        .arg(configuration(directory.path(), ""))
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "400000")
+        .env_remove("WATCHDOG_PID")
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    hear(&socket, "READY=1");
+    // Twice: it goes on.
+    hear(&socket, "WATCHDOG=1");
+    let heard = hear(&socket, "WATCHDOG=1");
+    assert!(heard.iter().any(|line| line.starts_with("STATUS=Ready; ")), "{heard:?}");
+    kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
+    hear(&socket, "STOPPING=1");
+    let status = running.0.wait().unwrap();
+    let mut said = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(status.success(), "{status}: {said}");
+    assert!(!said.contains('\x1b'), "no colours in a pipe: {said}");
+}
