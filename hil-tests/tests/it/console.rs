@@ -4,13 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::player::Player;
 use hil_tests::browser::Browser;
 use hil_tests::tools;
 use live::view::Sign;
 use live::worklist::Worklist;
 use needs::Lack;
-
-use crate::player::Player;
 
 /// What the page promises.
 const SHOWS_WITHIN: Duration = Duration::from_secs(2);

@@ -33,7 +33,6 @@ pub struct Series {
     pub kind: String,
     pub state: String,
     pub verdict: Option<String>,
-    pub version: i64,
     pub instances: i64,
 }
 
@@ -116,15 +115,14 @@ impl Records {
     pub fn series(&self) -> Result<Vec<Series>> {
         let mut statement = self
             .connection
-            .prepare("SELECT study_uid, kind, state, verdict, version, instance_count FROM series ORDER BY id")?;
+            .prepare("SELECT study_uid, kind, state, verdict, instance_count FROM series ORDER BY id")?;
         let rows = statement.query_map([], |row| {
             Ok(Series {
                 study_uid: row.get(0)?,
                 kind: row.get(1)?,
                 state: row.get(2)?,
                 verdict: row.get(3)?,
-                version: row.get(4)?,
-                instances: row.get(5)?,
+                instances: row.get(4)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

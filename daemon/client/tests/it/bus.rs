@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
+use crate::fixture::{Appliance, Bus, PATIENCE, ROWS, until};
 use custody::event::Event;
 use custody::level::Level;
 use futures_util::StreamExt;
 use scanside_client::{ERROR_PREFIX, ManagerProxy, Options, SeriesProxy, Status, connect, error_parts};
 use scansided::dbus::Error;
 use zbus::names::InterfaceName;
-
-use crate::fixture::{Appliance, Bus, PATIENCE, ROWS, until};
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))

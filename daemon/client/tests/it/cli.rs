@@ -175,7 +175,7 @@ async fn a_watch_prints_one_json_value_for_each_event_and_ends_when_idle() {
         instances: 3,
         verdict: Some("no nodule".into()),
     };
-    fixture::until("the watch ends", async || {
+    crate::fixture::until("the watch ends", async || {
         let _ = appliance.events.send(event.clone());
         watch.is_finished()
     })

@@ -107,9 +107,9 @@ pub struct Appliance {
     pub store: Store,
     pub events: broadcast::Sender<Event>,
     pub gate: Gate,
-    pub health: watch::Sender<health::Report>,
+    /// The appliance reads health as long as this is there.
+    _health: watch::Sender<health::Report>,
     pub script: Arc<Script>,
-    pub models: Models,
     trigger: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
 }
@@ -157,13 +157,13 @@ impl Appliance {
             health: reports,
         };
         let models = models(directory.path(), &store, &events, &gate);
-        let verbs = Verbs { commands: script.clone(), models: models.clone(), live };
+        let verbs = Verbs { commands: script.clone(), models, live };
         let bus = settings::Bus { address: address.to_owned() };
         let task = tokio::spawn({
             let (store, events, gate) = (store.clone(), events.clone(), gate.clone());
             async move { dbus::run(&bus, facts, store, events, gate, verbs, shutdown).await }
         });
-        Self { directory, store, events, gate, health, script, models, trigger, task }
+        Self { directory, store, events, gate, _health: health, script, trigger, task }
     }
 
     /// An archive of a specimen, signed with the development key, in the appliance's folder.

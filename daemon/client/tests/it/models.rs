@@ -4,12 +4,11 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use crate::fixture::{Appliance, Bus, ROWS, ask, scansidectl, text, until};
 use custody::level::Level;
 use futures_util::StreamExt;
 use scanside_client::{ERROR_PREFIX, ManagerProxy, Model, ModelProxy, Options, connect, error_parts};
 use serde_json::Value;
-
-use crate::fixture::{Appliance, Bus, ROWS, ask, scansidectl, text, until};
 
 fn kind<T: std::fmt::Debug>(answer: zbus::Result<T>) -> String {
     let (name, _) = error_parts(&answer.unwrap_err()).unwrap();
