@@ -24,7 +24,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// How the box is set up. The default answers fast and has nowhere to deliver to.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Name, AE title and address of each archive.
+    /// Name, AE title and address of each archive. All are of the bench, and accept what a simulated device made.
     pub destinations: Vec<(String, String, SocketAddr)>,
     /// Seconds of silence that complete a series.
     pub quiet_secs: f64,
@@ -276,7 +276,8 @@ impl Setup {
         for (name, ae_title, address) in &self.destinations {
             let _ = write!(
                 text,
-                "\n[destination.{name}]\naddress = \"{address}\"\nae_title = {}\nretry_secs = 0.2\nretry_max_secs = 2.0\n",
+                "\n[destination.{name}]\naddress = \"{address}\"\nae_title = {}\nretry_secs = 0.2\nretry_max_secs = 2.0\n\
+                 accepts_simulated = true\n",
                 quote(ae_title)
             );
         }

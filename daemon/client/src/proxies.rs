@@ -43,7 +43,7 @@ pub trait Manager {
 
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> zbus::Result<String>;
-    #[zbus(property(emits_changed_signal = "const"))]
+    #[zbus(property)]
     fn simulated(&self) -> zbus::Result<bool>;
     #[zbus(property(emits_changed_signal = "const"))]
     fn dicom_address(&self) -> zbus::Result<String>;
@@ -74,6 +74,8 @@ pub trait Manager {
     fn jobs_parked(&self) -> zbus::Result<u32>;
     #[zbus(property)]
     fn deliveries_pending(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn deliveries_held(&self) -> zbus::Result<u32>;
     /// Empty when none waits.
     #[zbus(property)]
     fn oldest_pending_utc(&self) -> zbus::Result<String>;

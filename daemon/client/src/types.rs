@@ -84,7 +84,7 @@ pub struct Job {
 pub struct Delivery {
     pub path: OwnedObjectPath,
     pub destination: String,
-    /// `pending`, `delivered` or `superseded`.
+    /// `pending`, `held`, `delivered` or `superseded`.
     pub state: String,
     pub kind: String,
     pub sop_uid: String,
@@ -180,6 +180,7 @@ pub struct Status {
     pub jobs_running: u32,
     pub jobs_parked: u32,
     pub deliveries_pending: u32,
+    pub deliveries_held: u32,
     pub oldest_pending_utc: Option<String>,
     pub quarantined: u32,
 }
@@ -205,6 +206,7 @@ impl Status {
             jobs_running: manager.jobs_running().await?,
             jobs_parked: manager.jobs_parked().await?,
             deliveries_pending: manager.deliveries_pending().await?,
+            deliveries_held: manager.deliveries_held().await?,
             oldest_pending_utc: Some(manager.oldest_pending_utc().await?).filter(|utc| !utc.is_empty()),
             quarantined: manager.quarantined().await?,
         })

@@ -310,6 +310,9 @@ impl Open {
         if self.story.begun.patient != exam.patient {
             self.note(&Entry::Patient { patient: exam.patient.clone() })?;
         }
+        if status.simulated && !self.story.simulated {
+            self.note(&Entry::Simulated)?;
+        }
         if status.size != [0, 0] {
             let profile = parts.profiles.choose(status.size).ok();
             let masked = parts.settings.mask_text;

@@ -45,6 +45,10 @@ pub struct Destination {
     pub retry_secs: f64,
     #[serde(default = "default_retry_max")]
     pub retry_max_secs: f64,
+    /// Whether results that were made with a simulated device or accelerator are sent there. Never set it for an archive
+    /// that clinicians read.
+    #[serde(default)]
+    pub accepts_simulated: bool,
 }
 
 fn default_calling() -> String {

@@ -28,7 +28,7 @@ impl Delivery {
         &self.0.destination
     }
 
-    /// pending, delivered or superseded.
+    /// pending, held, delivered or superseded.
     #[zbus(property)]
     fn state(&self) -> &str {
         &self.0.state
@@ -61,7 +61,7 @@ impl Delivery {
         self.0.status.unwrap_or(u32::MAX)
     }
 
-    /// Of the last failure.
+    /// Of the last failure, or why it is held.
     #[zbus(property)]
     fn reason(&self) -> &str {
         self.0.reason.as_deref().unwrap_or_default()

@@ -174,10 +174,12 @@ impl Manager {
         &self.facts.version
     }
 
-    /// A simulated accelerator or device is in use: nothing may be used clinically.
-    #[zbus(property(emits_changed_signal = "const"))]
+    /// A simulated accelerator or video device is in use: nothing may be used clinically, and results are sent only to
+    /// destinations that accept simulated ones.
+    #[zbus(property)]
     fn simulated(&self) -> bool {
-        self.facts.simulated
+        // Some devices say so only when they are open.
+        self.facts.simulated || self.verbs.live.as_ref().is_some_and(|view| view.status.borrow().simulated)
     }
 
     /// The address the DICOM listener is bound to.
@@ -254,6 +256,12 @@ impl Manager {
     #[zbus(property)]
     fn deliveries_pending(&self) -> u32 {
         self.counts().deliveries_pending
+    }
+
+    /// Results that a simulated device made, for destinations that do not accept them.
+    #[zbus(property)]
+    fn deliveries_held(&self) -> u32 {
+        self.counts().deliveries_held
     }
 
     /// When the oldest result that still waits was made; empty when none waits.

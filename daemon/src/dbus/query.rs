@@ -308,7 +308,8 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                     (SELECT count(*) FROM deliveries WHERE state = 'pending'),
                     (SELECT min(j.finished_utc) FROM deliveries d JOIN results r ON r.id = d.result_id
                                                 JOIN jobs j ON j.id = r.job_id WHERE d.state = 'pending'),
-                    (SELECT count(*) FROM instances WHERE state IN ('quarantined', 'conflict'))",
+                    (SELECT count(*) FROM instances WHERE state IN ('quarantined', 'conflict')),
+                    (SELECT count(*) FROM deliveries WHERE state = 'held')",
         )?
         .query_row([], |row| {
             Ok(Counts {
@@ -321,6 +322,7 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                 deliveries_pending: row.get(6)?,
                 oldest_pending_utc: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
                 quarantined: row.get(8)?,
+                deliveries_held: row.get(9)?,
             })
         })?;
     Ok(row)

@@ -82,7 +82,7 @@ pub struct Job {
 pub struct Delivery {
     pub path: OwnedObjectPath,
     pub destination: String,
-    /// `pending`, `delivered` or `superseded`.
+    /// `pending`, `held`, `delivered` or `superseded`.
     pub state: String,
     /// `sr`, `seg` or `sc`.
     pub kind: String,
@@ -214,6 +214,8 @@ pub struct Counts {
     pub jobs_running: u32,
     pub jobs_parked: u32,
     pub deliveries_pending: u32,
+    /// Made with a simulated device, for a destination that does not accept that.
+    pub deliveries_held: u32,
     /// When the oldest result that still waits was made; empty when none waits.
     pub oldest_pending_utc: String,
     pub quarantined: u32,

@@ -155,7 +155,7 @@ pub enum StudiesCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum OutboxCommand {
-    /// What waits to be sent, newest first.
+    /// Results that wait to be sent, newest first; then those that are held because a simulated device made them.
     List {
         /// At most this many.
         #[arg(long, default_value_t = 50)]

@@ -14,14 +14,18 @@ pub async fn list(
     destination: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut options = Options::from([("limit", limit.into())]);
-    if !all {
-        options.insert("state", "pending".into());
+    let states: &[Option<&str>] = if all { &[None] } else { &[Some("pending"), Some("held")] };
+    let mut deliveries = Vec::new();
+    for state in states {
+        let mut options = Options::from([("limit", limit.into())]);
+        if let Some(state) = *state {
+            options.insert("state", state.into());
+        }
+        if let Some(destination) = &destination {
+            options.insert("destination", destination.as_str().into());
+        }
+        deliveries.extend(manager.list_deliveries(options).await?);
     }
-    if let Some(destination) = &destination {
-        options.insert("destination", destination.as_str().into());
-    }
-    let deliveries = manager.list_deliveries(options).await?;
     if output.is_json() { output.json(&deliveries) } else { print(&deliveries, output) }
 }
 

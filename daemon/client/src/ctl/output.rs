@@ -110,7 +110,7 @@ fn painted(text: &str, tone: Tone) -> String {
 pub fn tone_of(state: &str) -> Tone {
     match state {
         "processed" | "done" | "delivered" | "full" | "active" | "ready" => Tone::Good,
-        "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" | "building" | "paused"
+        "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" | "held" | "building" | "paused"
         | "no_overlay" => Tone::Busy,
         "refused" | "parked" | "quarantined" | "conflict" | "no_new_studies" | "no_output" | "no_signal" | "failed" => {
             Tone::Bad

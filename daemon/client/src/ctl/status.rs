@@ -56,6 +56,12 @@ fn space(status: &Status) -> String {
 }
 
 fn outbox(status: &Status) -> String {
+    let held = status.deliveries_held;
+    let held = if held == 0 { String::new() } else { format!(", {held} held (made with a simulated device)") };
+    waiting(status) + &held
+}
+
+fn waiting(status: &Status) -> String {
     match &status.oldest_pending_utc {
         _ if status.deliveries_pending == 0 => "empty".into(),
         Some(oldest) => format!("{} waiting, the oldest for {}", status.deliveries_pending, time::age(oldest)),

@@ -109,6 +109,18 @@ async fn lists_are_tables_for_people_without_colour_in_a_pipe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_is_told_with_its_reason() {
+    let Some(bus) = Bus::start() else { return };
+    let held = "UPDATE deliveries SET state = 'held', reason = 'made with a simulated device';";
+    let appliance = Appliance::start(&bus.address, &format!("{ROWS}{held}")).await;
+    let status = text(&bus, &["status"]).await;
+    assert!(status.contains("empty, 1 held (made with a simulated device)"), "{status}");
+    let outbox = text(&bus, &["outbox", "list"]).await;
+    assert!(outbox.contains("held") && outbox.contains("made with a simulated device"), "{outbox}");
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_study_is_shown_with_findings_and_deliveries_however_it_is_named() {
     let Some(bus) = Bus::start() else { return };
     let appliance = Appliance::start(&bus.address, ROWS).await;

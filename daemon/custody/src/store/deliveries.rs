@@ -1,5 +1,6 @@
 //! `deliveries`: one result to one destination. A row stays `pending` until the destination has answered that it has the
-//! object; status and time of that answer are the proof.
+//! object; status and time of that answer are the proof. A row is `held` while its result was made with a simulated device
+//! and its destination is not marked for such results.
 
 use rusqlite::{Connection, Row, Transaction, named_params};
 use serde::Serialize;
@@ -8,6 +9,11 @@ use super::Result;
 
 pub const PENDING: &str = "pending";
 pub const DELIVERED: &str = "delivered";
+/// Made with a simulated device, for a destination that does not accept that: kept, and not sent.
+pub const HELD: &str = "held";
+/// Why a delivery is held.
+pub const HELD_BECAUSE: &str = "made with a simulated device or accelerator: not sent, since the destination does not have \
+                                accepts_simulated = true";
 /// A newer version of the result made this one pointless.
 pub const SUPERSEDED: &str = "superseded";
 
@@ -22,7 +28,7 @@ pub struct Delivery {
     pub attempts: u32,
     /// When it is tried next, UTC.
     pub next_utc: String,
-    /// Of the last failure, in plain words.
+    /// Of the last failure, or why it is held, in plain words.
     pub reason: Option<String>,
     /// DIMSE status of the last answer.
     pub status: Option<u16>,
@@ -71,21 +77,41 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 }
 
 /// Queues every result for every destination, results in the order given. Pairs that are queued or delivered already stay
-/// as they are.
+/// as they are. Simulated results begin as held, whatever the destination: see [`apply_simulated`].
 ///
 /// # Errors
 /// When the database fails.
 pub fn enqueue(transaction: &Transaction<'_>, result_ids: &[i64], destinations: &[String], now: &str) -> Result<()> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO deliveries (result_id, destination, state, next_utc) VALUES (?1, ?2, 'pending', ?3) \
-         ON CONFLICT (result_id, destination) DO NOTHING",
+        "INSERT INTO deliveries (result_id, destination, state, next_utc, reason) \
+         SELECT id, ?2, CASE WHEN simulated THEN 'held' ELSE 'pending' END, ?3, CASE WHEN simulated THEN ?4 END \
+         FROM results WHERE id = ?1 ON CONFLICT (result_id, destination) DO NOTHING",
     )?;
     for result_id in result_ids {
         for destination in destinations {
-            statement.execute((result_id, destination, now))?;
+            statement.execute((result_id, destination, now, HELD_BECAUSE))?;
         }
     }
     Ok(())
+}
+
+/// Applies what the configuration says of a destination: simulated results that wait for it are released when it accepts
+/// them, and held when it does not. Returns the deliveries that changed.
+///
+/// # Errors
+/// When the database fails.
+pub fn apply_simulated(connection: &Connection, destination: &str, accepts: bool, now: &str) -> Result<Vec<i64>> {
+    let sql = if accepts {
+        "UPDATE deliveries SET state = 'pending', reason = NULL, next_utc = :now \
+         WHERE destination = :destination AND state = 'held' AND :reason IS NOT NULL RETURNING id"
+    } else {
+        "UPDATE deliveries SET state = 'held', reason = :reason, next_utc = :now \
+         WHERE destination = :destination AND state = 'pending' \
+           AND result_id IN (SELECT id FROM results WHERE simulated) RETURNING id"
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let values = named_params! {":destination": destination, ":reason": HELD_BECAUSE, ":now": now};
+    Ok(statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Newest first; `state` narrows.

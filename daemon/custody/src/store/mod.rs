@@ -14,7 +14,11 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Forward only; the index is `PRAGMA user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_init.sql"), include_str!("migrations/0002_shadows.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_shadows.sql"),
+    include_str!("migrations/0003_simulated.sql"),
+];
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -17,6 +17,8 @@ pub struct ResultRow {
     pub file: String,
     pub length: u64,
     pub sha256: String,
+    /// A simulated device or accelerator had a part in it.
+    pub simulated: bool,
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
@@ -31,6 +33,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
         file: row.get(7)?,
         length: row.get::<_, i64>(8)?.unsigned_abs(),
         sha256: row.get(9)?,
+        simulated: row.get(10)?,
     })
 }
 
@@ -42,8 +45,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
 pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<Option<i64>> {
     let length = i64::try_from(row.length).unwrap_or(i64::MAX);
     let inserted = transaction.execute(
-        "INSERT INTO results (job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (sop_uid) DO NOTHING",
+        "INSERT INTO results (job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, \
+         simulated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (sop_uid) DO NOTHING",
         params![
             row.job_id,
             row.kind,
@@ -53,7 +56,8 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<Option<i
             row.series_uid,
             row.file,
             length,
-            row.sha256
+            row.sha256,
+            row.simulated
         ],
     )?;
     Ok((inserted == 1).then(|| transaction.last_insert_rowid()))
@@ -63,7 +67,7 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<Option<i
 /// When the database fails.
 pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256 \
+        "SELECT id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, simulated \
          FROM results WHERE job_id = ?1 ORDER BY id",
     )?;
     Ok(statement.query_map([job_id], read)?.collect::<rusqlite::Result<_>>()?)
@@ -75,7 +79,7 @@ pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
 /// When the database fails.
 pub fn supersede_older(transaction: &Transaction<'_>, series_id: i64, version: i64) -> Result<()> {
     transaction.execute(
-        "UPDATE deliveries SET state = 'superseded' WHERE state = 'pending' AND result_id IN \
+        "UPDATE deliveries SET state = 'superseded' WHERE state IN ('pending', 'held') AND result_id IN \
          (SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id WHERE j.series_id = ?1 AND j.version < ?2)",
         params![series_id, version],
     )?;

@@ -22,6 +22,8 @@ pub enum Entry {
     Patient {
         patient: Patient,
     },
+    /// The pictures come from a simulated device: a recording that is played, test bars.
+    Simulated,
     Scene(Scene),
     Seen(Seen),
     Marked(Moment),
@@ -85,6 +87,8 @@ pub struct Seen {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {
     pub begun: Begun,
+    /// Any of the pictures came from a simulated device.
+    pub simulated: bool,
     pub scenes: Vec<Scene>,
     /// One for each number in each scene, in the order in which they were found.
     pub seen: Vec<Seen>,
@@ -97,7 +101,7 @@ pub struct Story {
 impl Story {
     pub fn new(begun: Begun) -> Self {
         let (scenes, seen, marks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { begun, scenes, seen, marks, stats: Stats::default(), ended: None }
+        Self { begun, simulated: false, scenes, seen, marks, stats: Stats::default(), ended: None }
     }
 
     /// `None` when the lines do not begin as a journal does.
@@ -113,6 +117,7 @@ impl Story {
         match entry {
             Entry::Begun(_) => {}
             Entry::Patient { patient } => self.begun.patient = patient.clone(),
+            Entry::Simulated => self.simulated = true,
             Entry::Scene(scene) => self.scenes.push(scene.clone()),
             Entry::Seen(seen) => {
                 let seen = Seen { scene: self.scenes.len().saturating_sub(1), ..seen.clone() };

@@ -46,6 +46,8 @@ pub struct Examined {
     pub package: Option<String>,
     /// What its network ran on, when one had to run.
     pub accelerator: Option<hal::accel::Description>,
+    /// A simulated accelerator ran a network of any task.
+    pub simulated: bool,
     /// Stage and milliseconds, in order.
     pub timings_ms: Vec<(String, f64)>,
 }
@@ -87,13 +89,15 @@ pub fn examine(
     }
     let mut timings_ms: Vec<_> = ran.iter().flat_map(|one| one.timings_ms.iter().cloned()).collect();
     timings_ms.push(("report".into(), begun.elapsed().as_secs_f64() * 1e3));
+    let on = ran.iter().filter_map(|one| one.used.as_ref()?.accelerator.as_ref());
+    let simulated = on.into_iter().any(|accelerator| accelerator.simulated);
     let verdict = ran.iter().map(|one| one.outcome.verdict()).collect::<Vec<_>>().join("; ");
     let mut ran = ran.into_iter();
     let Some(Ran { outcome, used, .. }) = ran.next() else { return Err(Error::NoTask) };
     let package = used.as_ref().map(|used| format!("{} {}", used.manifest.id, used.manifest.version));
     let accelerator = used.and_then(|used| used.accelerator);
     let more = ran.map(|one| one.outcome).collect();
-    Ok(Examined { outcome, more, verdict, objects, package, accelerator, timings_ms })
+    Ok(Examined { outcome, more, verdict, objects, package, accelerator, simulated, timings_ms })
 }
 
 fn provenance(device: &Device, used: Option<&Used>, created_utc: &str) -> Provenance {

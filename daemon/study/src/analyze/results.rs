@@ -48,6 +48,7 @@ impl Results {
             file: format!("results/{}/{name}", self.job),
             length: object.part10.len() as u64,
             sha256: hex(&Sha256::digest(&object.part10)),
+            simulated: false,
         });
         Ok(())
     }
@@ -66,11 +67,13 @@ impl Results {
         write().map_err(io("cannot write", &path))
     }
 
-    /// The rows of the objects, once all is on the disk.
+    /// The rows of the objects, once all is on the disk. `simulated`: a simulated device or accelerator had a part in the
+    /// job. That goes for all its objects, since they refer to each other.
     ///
     /// # Errors
     /// `Io`.
-    pub fn finish(self) -> Result<Vec<ResultRow>, Error> {
+    pub fn finish(mut self, simulated: bool) -> Result<Vec<ResultRow>, Error> {
+        self.rows.iter_mut().for_each(|row| row.simulated = simulated);
         for directory in [&self.directory, &self.root] {
             std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(io("cannot sync", directory))?;
         }

@@ -201,7 +201,7 @@ fn carry_exam(parts: &Parts, job: &JobRow, row: &SeriesRow, control: &JobControl
     let (device, record) = (&parts.settings.device, &parts.settings.record);
     let developed = develop::develop(&recording, device, record, control, &mut |object| folder.put(object))?;
     folder.add("latency.json", developed.latency.as_bytes())?;
-    let rows = folder.finish()?;
+    let rows = folder.finish(developed.simulated)?;
     let timings = [("report".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
     let verdict = developed.verdict;
     conclude(
@@ -259,7 +259,7 @@ fn carry_series(
     let writing = Instant::now();
     let mut folder = Results::begin(&parts.settings.spool.directory, job.id)?;
     examined.objects.iter().try_for_each(|object| folder.put(object))?;
-    let rows = folder.finish()?;
+    let rows = folder.finish(examined.simulated)?;
     timings.push(("store".into(), writing.elapsed().as_secs_f64() * 1e3));
     timings.push(("total".into(), begun.elapsed().as_secs_f64() * 1e3));
     let findings = match &examined.outcome {
@@ -324,6 +324,9 @@ fn conclude(
     results::supersede_older(&transaction, job.series_id, job.version)?;
     let destinations: Vec<String> = parts.settings.destination.keys().cloned().collect();
     deliveries::enqueue(&transaction, &ids, &destinations, &now)?;
+    for (name, destination) in &parts.settings.destination {
+        deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
+    }
     let timings = serde_json::to_string(timings).map_err(store::Error::from)?;
     jobs::done(&transaction, job.id, conclusion.findings, &timings, &now)?;
     series::conclude(&transaction, job.series_id, conclusion.event, conclusion.verdict)?;

@@ -34,6 +34,8 @@ pub struct Developed {
     pub verdict: String,
     /// The figures of the exam as JSON.
     pub latency: String,
+    /// The pictures or the accelerator were simulated.
+    pub simulated: bool,
 }
 
 /// Where the recording of this name lies.
@@ -109,7 +111,7 @@ pub fn develop(
         "stats": story.stats,
     });
     let verdict = verdict(&story, seen.len(), clips.len());
-    Ok(Developed { verdict, latency: format!("{latency:#}\n") })
+    Ok(Developed { verdict, latency: format!("{latency:#}\n"), simulated: provenance.simulated })
 }
 
 fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
@@ -124,7 +126,9 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
 /// The last model of the exam; the time is that of its end, so that a repetition makes the same objects.
 fn provenance(device: &Device, story: &Story) -> Provenance {
     let made_by = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref());
-    let accelerator = made_by.map_or_else(|| ("none".to_owned(), false), |by| (by.accelerator.clone(), by.simulated));
+    let accelerator = made_by.map_or_else(|| "none".to_owned(), |by| by.accelerator.clone());
+    let on_simulated = story.scenes.iter().filter_map(|scene| scene.made_by.as_ref()).any(|by| by.simulated);
+    let accelerator = (accelerator, story.simulated || on_simulated);
     let created = story.ended.as_ref().map_or(&story.begun.started_utc, |(utc, _)| utc);
     Provenance::new(device, made_by.map(|by| by.model.clone()), accelerator, created)
 }

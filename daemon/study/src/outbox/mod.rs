@@ -18,7 +18,7 @@ use node::settings::Destination;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,9 +42,9 @@ pub async fn run(
     events: broadcast::Sender<Event>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let names: Vec<String> = destinations.keys().cloned().collect();
-    let opened = store.clone();
-    tokio::task::spawn_blocking(move || start(&opened, &names)).await??;
+    let (opened, configured) = (store.clone(), destinations.clone());
+    let told = events.clone();
+    tokio::task::spawn_blocking(move || start(&opened, &configured, &told)).await??;
     let mut bells = Vec::new();
     let mut senders = JoinSet::new();
     for (name, destination) in destinations {
@@ -74,12 +74,37 @@ pub async fn run(
     Ok(())
 }
 
-/// A restart is rare and a good moment to try everything at once, which also restores the order that holds had made.
-fn start(store: &Store, names: &[String]) -> store::Result<()> {
+/// A restart is rare and a good moment to try everything at once, which also restores the order that waiting had changed.
+/// The configuration may have changed since the last start: simulated results are held or released by what it says now.
+fn start(
+    store: &Store,
+    destinations: &BTreeMap<String, Destination>,
+    events: &broadcast::Sender<Event>,
+) -> store::Result<()> {
     let connection = store.connect(Durability::Full)?;
-    deliveries::retry_now(&connection, None, &store::now_utc())?;
+    let now = store::now_utc();
+    deliveries::retry_now(&connection, None, &now)?;
+    for (name, destination) in destinations {
+        let accepts = destination.accepts_simulated;
+        let changed = deliveries::apply_simulated(&connection, name, accepts, &now)?;
+        if !changed.is_empty() {
+            let what = if accepts { "released" } else { "held" };
+            info!(destination = name, deliveries = changed.len(), "results made with a simulated device are {what}");
+        }
+        for id in changed {
+            let (state, reason) =
+                if accepts { (deliveries::PENDING, None) } else { (deliveries::HELD, Some(deliveries::HELD_BECAUSE)) };
+            // Nobody may be listening.
+            let _ = events.send(Event::Delivery {
+                id,
+                destination: name.clone(),
+                state: state.to_owned(),
+                reason: reason.map(str::to_owned),
+            });
+        }
+    }
     for summary in deliveries::summary(&connection)? {
-        if summary.pending > 0 && !names.contains(&summary.destination) {
+        if summary.pending > 0 && !destinations.contains_key(&summary.destination) {
             warn!(
                 destination = summary.destination,
                 pending = summary.pending,

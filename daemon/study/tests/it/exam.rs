@@ -83,6 +83,25 @@ async fn what_was_found_and_marked_is_kept_and_everybody_can_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_simulated_video_device_showed_makes_simulated_results() {
+    for simulated in [false, true] {
+        let mut stand = Stand::start(settings());
+        stand.simulated = simulated;
+        stand.exam(0);
+        for n in 0..10 {
+            stand.picture(n, None).await;
+        }
+        stand.end_exam();
+        let row = stand.handed_over(1).await.remove(0);
+        let (objects, developed) = stand.developed(&row, &settings());
+        assert_eq!(developed.simulated, simulated);
+        let report = objects.iter().find(|object| object.kind == "sr").unwrap();
+        let says = report.part10.windows(16).any(|bytes| bytes == b"simulated device");
+        assert_eq!(says, simulated, "the report names it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_name_on_the_screen_is_black_where_that_is_asked_for() {
     for mask_text in [false, true] {
         let settings = Record { mask_text, ..settings() };

@@ -32,6 +32,9 @@ struct Box_ {
     running: Option<(CancellationToken, JoinHandle<Result<(), outbox::Error>>)>,
     results: i64,
     retry_secs: f64,
+    /// Of the results that are queued, and of the destination.
+    simulated: bool,
+    accepts_simulated: bool,
 }
 
 impl Box_ {
@@ -56,6 +59,8 @@ impl Box_ {
             running: None,
             results: 0,
             retry_secs: 0.02,
+            simulated: false,
+            accepts_simulated: false,
         }
     }
 
@@ -71,8 +76,8 @@ impl Box_ {
             self.rows
                 .execute(
                     "INSERT INTO results (id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, \
-                     sha256) VALUES (?1, 1, 'sr', ?2, ?3, '1.2', '1.2.9', ?4, 0, '')",
-                    (id, CT, &uid, &file),
+                     sha256, simulated) VALUES (?1, 1, 'sr', ?2, ?3, '1.2', '1.2.9', ?4, 0, '', ?5)",
+                    (id, CT, &uid, &file, self.simulated),
                 )
                 .unwrap();
             ids.push(id);
@@ -94,6 +99,7 @@ impl Box_ {
             calling_ae_title: "SCANSIDE".into(),
             retry_secs: self.retry_secs,
             retry_max_secs: 5.0 * self.retry_secs,
+            accepts_simulated: self.accepts_simulated,
         };
         let run = outbox::run(
             self.store.clone(),
@@ -128,6 +134,17 @@ impl Box_ {
         let mut events = self.events.subscribe();
         let reached = async {
             while self.pending() != count {
+                events.recv().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("deliveries go on");
+    }
+
+    /// Waits until every delivery is in this state.
+    async fn until_all_are(&self, state: &str) {
+        let mut events = self.events.subscribe();
+        let reached = async {
+            while self.list().iter().any(|delivery| delivery.state != state) {
                 events.recv().await.unwrap();
             }
         };
@@ -208,6 +225,41 @@ async fn a_restart_in_the_middle_loses_nothing_and_keeps_the_order() {
     // The one that was on its way when we stopped may have come twice.
     seen.dedup();
     assert_eq!(seen, uids);
+}
+
+#[tokio::test]
+async fn what_a_simulated_device_made_is_held_until_its_destination_accepts_that() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    let real = outbox.queue(1);
+    outbox.simulated = true;
+    let simulated = outbox.queue(2);
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    assert_eq!(pacs.uids(), real);
+    for held in &outbox.list()[1..] {
+        assert_eq!((held.state.as_str(), held.reason.as_deref()), (deliveries::HELD, Some(deliveries::HELD_BECAUSE)));
+    }
+    deliveries::retry_now(&outbox.rows, None, &now_utc()).unwrap();
+    assert_eq!(outbox.list()[1].state, deliveries::HELD, "a retry does not let it go");
+    outbox.stop().await;
+
+    outbox.accepts_simulated = true;
+    outbox.start(pacs.address);
+    outbox.until_all_are(deliveries::DELIVERED).await;
+    assert_eq!(pacs.uids(), [real, simulated].concat(), "held, not lost");
+    outbox.stop().await;
+
+    // The mark is taken away while something waits.
+    let rows = "UPDATE deliveries SET state = 'pending' WHERE id > 1";
+    outbox.rows.execute(rows, []).unwrap();
+    outbox.accepts_simulated = false;
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    let states: Vec<_> = outbox.list().into_iter().map(|delivery| delivery.state).collect();
+    assert_eq!(states, [deliveries::DELIVERED, deliveries::HELD, deliveries::HELD]);
+    outbox.stop().await;
+    assert_eq!(pacs.uids().len(), 3, "nothing was sent again");
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub struct Stand {
     pub view: view::View,
     pub folder: tempfile::TempDir,
     pub free: Arc<AtomicU64>,
+    /// Of the video device.
+    pub simulated: bool,
     store: Store,
     trigger: CancellationToken,
     task: JoinHandle<std::io::Result<()>>,
@@ -65,7 +67,7 @@ impl Stand {
             told: stage.recording.clone(),
         };
         let task = tokio::spawn(record::run(parts, view.clone(), stop));
-        Self { stage, view, folder, free, store, trigger, task }
+        Self { stage, view, folder, free, simulated: false, store, trigger, task }
     }
 
     pub fn exam(&self, marks: u32) {
@@ -92,7 +94,8 @@ impl Stand {
             thresholds: "lesion 0.50".into(),
         };
         let made_by = Some(MadeBy { model, accelerator: "cpu, ONNX Runtime".into(), simulated: false });
-        let status = Status { size: SIZE, made_by, profile: "small".into(), exam, ..Status::default() };
+        let simulated = self.simulated;
+        let status = Status { size: SIZE, made_by, profile: "small".into(), simulated, exam, ..Status::default() };
         self.stage.status.send_replace(Arc::new(status));
     }
 
