@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use dicom::check::Checker;
+use hal::accel::Provider;
 use live::settings::{Live, Record};
 use node::settings::Destination;
 use report::settings::Device;
@@ -108,12 +109,9 @@ impl Default for Models {
 
 impl Default for Accelerator {
     fn default() -> Self {
-        Self { provider: "cpu".into(), library: "libonnxruntime.so".into(), threads: 0 }
+        Self { provider: Provider::Cpu.name().into(), library: "libonnxruntime.so".into(), threads: 0 }
     }
 }
-
-const PROVIDERS: &[&str] =
-    if cfg!(feature = "sim") { &["cpu", "cuda", "tensorrt", "scripted"] } else { &["cpu", "cuda", "tensorrt"] };
 
 impl Series {
     /// Says what cannot be used, under `series.*`.
@@ -133,10 +131,16 @@ impl Analyze {
 }
 
 impl Accelerator {
+    /// What runs the networks; `None` for a name that this build does not know.
+    pub fn provider(&self) -> Option<Provider> {
+        Provider::parse(&self.provider).ok()
+    }
+
     /// Says what cannot be used, under `accelerator.*`.
     pub fn check(&self, checker: &mut Checker) {
-        if !PROVIDERS.contains(&self.provider.as_str()) {
-            let known = PROVIDERS.join(", ");
+        let names: Vec<&str> = Provider::KNOWN.iter().map(|known| known.name()).collect();
+        if !names.contains(&self.provider.as_str()) {
+            let known = names.join(", ");
             checker.refuse("accelerator.provider", format!("{:?} is not known; one of {known}", self.provider));
         }
         checker.range("accelerator.threads", self.threads, 0..=1024, "threads");

@@ -15,20 +15,36 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// Those that this build knows.
+    pub const KNOWN: &[Self] = if cfg!(any(test, feature = "sim")) {
+        &[Self::Cpu, Self::Cuda, Self::TensorRt, Self::Scripted]
+    } else {
+        &[Self::Cpu, Self::Cuda, Self::TensorRt]
+    };
+
+    /// By its name in the configuration; an empty one is the CPU.
+    ///
     /// # Errors
     /// `AccelFault::NotPresent` for a name that this build does not know.
     pub fn parse(name: &str) -> Result<Self, Error> {
-        match name {
-            "cpu" | "" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda),
-            "tensorrt" => Ok(Self::TensorRt),
-            #[cfg(any(test, feature = "sim"))]
-            "scripted" => Ok(Self::Scripted),
-            other => Err(Error::new(
-                AccelFault::NotPresent,
-                format!("accelerator.provider = \"{other}\": this build knows cpu, cuda and tensorrt"),
-            )),
+        if name.is_empty() {
+            return Ok(Self::Cpu);
         }
+        Self::KNOWN.iter().copied().find(|known| known.name() == name).ok_or_else(|| {
+            let known = Self::KNOWN.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
+            let message = format!("accelerator.provider = {name:?} is not known; one of {known}");
+            Error::new(AccelFault::NotPresent, message)
+        })
+    }
+
+    /// Canned answers: no result may be used clinically.
+    pub fn is_simulated(self) -> bool {
+        self == Self::Scripted
+    }
+
+    /// Builds an engine for the device before it runs a network, which may take minutes.
+    pub fn builds_engines(self) -> bool {
+        matches!(self, Self::Cuda | Self::TensorRt)
     }
 
     pub fn name(self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::{AccelFault, Accelerator, Description, Error, LoadedModel, Tensor};
+use super::{AccelFault, Accelerator, Description, Error, LoadedModel, Provider, Tensor};
 
 type Answer = dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, Error> + Send + Sync;
 
@@ -106,7 +106,12 @@ impl Scripted {
 
 impl Accelerator for Scripted {
     fn describe(&self) -> Description {
-        Description { provider: "scripted".into(), library: "scripted".into(), fallback: None, simulated: true }
+        Description {
+            provider: Provider::Scripted.name().into(),
+            library: Provider::Scripted.name().into(),
+            fallback: None,
+            simulated: Provider::Scripted.is_simulated(),
+        }
     }
 
     /// Any bytes that are not empty and do not begin with `garbage` are a network.

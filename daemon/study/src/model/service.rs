@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::{Durability, Store, events};
+use hal::accel::Provider;
 use models::registry::{Change, Choice, Entry, Key, PackageState};
 use tokio::sync::broadcast;
 
@@ -48,7 +49,7 @@ impl Models {
     /// A GPU builds its engines when the box starts, not when the first study waits for them: minutes for TensorRT after
     /// a new driver. The CPU has nothing to build.
     pub fn prepare(&self, provider: &str) {
-        if !matches!(provider, "cuda" | "tensorrt") {
+        if !Provider::parse(provider).is_ok_and(Provider::builds_engines) {
             return;
         }
         let active = models::task::ALL.into_iter().filter_map(|task| self.shelf.active(task).ok());

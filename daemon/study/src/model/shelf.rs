@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use custody::event::Event;
-use hal::accel::{self, AcceleratorConfig};
+use hal::accel::{self, AcceleratorConfig, Provider};
 use hal::{Accelerator, LoadedModel};
 use models::manifest::Variant;
 use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
@@ -218,7 +218,7 @@ impl Shelf {
     /// Where TensorRT keeps what it builds of this package on this device with this driver. Other devices' and drivers'
     /// engines would never be used again: they go.
     fn engine_cache(&self, entry: &Entry, accelerator: &dyn Accelerator, fingerprint: &str) -> Option<PathBuf> {
-        if accelerator.describe().provider != "tensorrt" {
+        if accelerator.describe().provider != Provider::TensorRt.name() {
             return None;
         }
         let engines = layout::engines(self.registry().directory());
