@@ -25,6 +25,8 @@ const STALL: Duration = Duration::from_secs(30);
 /// For an answer: archives index before they answer.
 const ANSWER: Duration = Duration::from_secs(120);
 const RELEASE: Duration = Duration::from_secs(10);
+/// For each answer to an echo: a person waits for it.
+const ECHO: Duration = Duration::from_secs(10);
 /// What we offer to receive; answers are small.
 const OUR_MAX_PDU: u32 = 64 * 1024;
 /// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
@@ -84,6 +86,8 @@ impl File {
 pub enum Error {
     #[error("no connection to {address}: {reason}")]
     Connect { address: String, reason: String },
+    #[error("{address} is connected, and did not {what} within {seconds} s")]
+    Silent { address: String, what: &'static str, seconds: f64 },
     #[error("association rejected: {0}")]
     Rejected(String),
     #[error("{0}")]
@@ -112,7 +116,7 @@ pub enum Kind {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Connect { .. } | Self::Rejected(_) | Self::Association(_) => Kind::Connection,
+            Self::Connect { .. } | Self::Silent { .. } | Self::Rejected(_) | Self::Association(_) => Kind::Connection,
             Self::NotAccepted { .. } | Self::Refused { .. } | Self::File { .. } => Kind::Object,
         }
     }
@@ -148,11 +152,26 @@ pub async fn store(
 }
 
 /// # Errors
-/// When the peer cannot be reached or does not answer with success.
+/// When the peer cannot be reached, is silent for 10 s, or does not answer with success.
 pub async fn echo(target: &Target) -> Result<(), Error> {
+    echo_within(target, ECHO).await
+}
+
+/// As [`echo`], with another patience for each answer.
+///
+/// # Errors
+/// As [`echo`].
+pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Error> {
+    let silent = |what| {
+        let (address, seconds) = (target.address.clone(), patience.as_secs_f64());
+        move |_| Error::Silent { address, what, seconds }
+    };
     let proposal = vec![(VERIFICATION.to_owned(), "1.2.840.10008.1.2".to_owned())];
-    let mut association = Association::negotiate(target, proposal).await?;
-    association.echo().await?;
+    // Not connected is told by a limit of its own.
+    let stream = connect(&target.address).await?;
+    let negotiated = Association::negotiate_on(stream, target, proposal);
+    let mut association = timeout(patience, negotiated).await.map_err(silent("answer the association request"))??;
+    timeout(patience, association.echo()).await.map_err(silent("answer the C-ECHO"))??;
     association.release().await;
     Ok(())
 }
@@ -185,7 +204,11 @@ impl Association {
         Self::negotiate(target, pairs).await
     }
 
-    async fn negotiate(target: &Target, mut pairs: Vec<(String, String)>) -> Result<Self, Error> {
+    async fn negotiate(target: &Target, pairs: Vec<(String, String)>) -> Result<Self, Error> {
+        Self::negotiate_on(connect(&target.address).await?, target, pairs).await
+    }
+
+    async fn negotiate_on(stream: TcpStream, target: &Target, mut pairs: Vec<(String, String)>) -> Result<Self, Error> {
         pairs.truncate(MAX_CONTEXTS);
         let proposed: Vec<_> = (0..)
             .zip(&pairs)
@@ -195,7 +218,7 @@ impl Association {
                 transfer_syntaxes: vec![syntax.clone()],
             })
             .collect();
-        let (reader, writer) = connect(&target.address).await?.into_split();
+        let (reader, writer) = stream.into_split();
         let (mut reader, mut writer) = (PduReader::new(reader), PduWriter::new(writer, STALL));
         let request = negotiate::proposal(&target.called_ae, &target.calling_ae, proposed.clone(), OUR_MAX_PDU);
         writer.send_pdu(&Pdu::AssociationRQ(request)).await?;

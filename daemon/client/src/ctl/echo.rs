@@ -5,6 +5,9 @@ use super::output::Output;
 use crate::ManagerProxy;
 
 pub async fn run(manager: &ManagerProxy<'_>, destination: &str, output: &Output) -> Result<(), Failure> {
+    if output.shows_progress() {
+        eprintln!("Waiting for {destination} to answer (half a minute at most).");
+    }
     let milliseconds = manager.echo(destination).await?;
     if output.is_json() {
         return output.json(&serde_json::json!({ "destination": destination, "milliseconds": milliseconds }));

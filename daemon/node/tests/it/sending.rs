@@ -1,6 +1,7 @@
 //! C-STORE and C-ECHO out, against an archive that does as it is told and against DCMTK's storescp.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use node::send::{self, Error, File, Target};
 
@@ -74,6 +75,11 @@ async fn a_rejected_context_fails_its_files_by_name_and_no_others() {
 async fn nobody_there_and_a_rejection_are_named() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(matches!(send::echo(&target(free)).await, Err(Error::Connect { .. })));
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let error = send::echo_within(&target(address), Duration::from_millis(50)).await.unwrap_err();
+    let says = format!("{address} is connected, and did not answer the association request within 0.05 s");
+    assert_eq!(error.to_string(), says, "one that is silent is not waited for long");
     let node = Node::start(|_| {}).await;
     let error = send::echo(&target(node.address)).await.unwrap_err().to_string();
     assert!(error.contains("does not answer to the AE title"), "{error}");
