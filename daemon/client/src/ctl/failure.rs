@@ -12,6 +12,7 @@ pub struct Failure {
     code: u8,
 }
 
+const DONE: u8 = 0;
 const GENERAL: u8 = 1;
 const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
@@ -19,6 +20,14 @@ const UNREACHABLE: u8 = 3;
 impl Failure {
     pub fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { message: message.into(), remedy: remedy.into(), code: GENERAL }
+    }
+
+    /// Standard output cannot be written. When its reader has ended (`| head`) it has what it wanted: nothing is said.
+    pub fn output(error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self { code: DONE, ..Self::new("", "") };
+        }
+        Self::new(format!("standard output: {error}"), "is there room on the disk?")
     }
 
     pub fn no_bus(bus: &str, error: &zbus::Error) -> Self {
@@ -32,7 +41,7 @@ impl Failure {
 
     /// The daemon was there and left the bus.
     pub fn gone() -> Self {
-        Self { code: UNREACHABLE, ..Self::new("scansided went away", "") }
+        Self { code: UNREACHABLE, ..Self::new("scansided has left the bus", "") }
     }
 
     pub fn from_call(bus: &str, error: zbus::Error) -> Self {
@@ -58,6 +67,9 @@ impl Failure {
 
     /// Two lines on standard error.
     pub fn print(&self, output: &Output) {
+        if self.code == DONE {
+            return;
+        }
         eprintln!("{} {}", output.paint_error("error:", Tone::Bad), self.message);
         if !self.remedy.is_empty() {
             eprintln!("{} {}", output.paint_error("remedy:", Tone::Strong), self.remedy);
@@ -76,7 +88,7 @@ impl From<zbus::Error> for Failure {
                     GENERAL,
                 ),
                 "PackageRefused" => {
-                    ("get the package again from its maker; the one that was good before stays in use", GENERAL)
+                    ("get the package again from its maker; the package that was used before stays in use", GENERAL)
                 }
                 "NotPossible" => {
                     ("see `scansidectl live status`, or `models list` for the state of each package", GENERAL)

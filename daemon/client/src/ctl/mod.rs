@@ -46,8 +46,9 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     let bus = arguments.bus;
     match arguments.command {
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "scansidectl", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "scansidectl", &mut script);
+            output.line(String::from_utf8_lossy(&script).trim_end())
         }
         Command::Config { command } => config::run(&command, output),
         Command::Analyze(options) => analyze::run(&options, output),

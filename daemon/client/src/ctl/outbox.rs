@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::failure::Failure;
-use super::output::{Output, count, state_cell};
+use super::output::{Output, count, one_more, state_cell};
 use super::time;
 use crate::{Delivery, ManagerProxy, Options};
 
@@ -17,21 +17,23 @@ pub async fn list(
     let states: &[Option<&str>] = if all { &[None] } else { &[Some("pending"), Some("held")] };
     let mut deliveries = Vec::new();
     for state in states {
-        let mut options = Options::from([("limit", limit.into())]);
+        let mut options = Options::from([("limit", one_more(limit).into())]);
         if let Some(state) = *state {
             options.insert("state", state.into());
         }
         if let Some(destination) = &destination {
             options.insert("destination", destination.as_str().into());
         }
-        deliveries.extend(manager.list_deliveries(options).await?);
+        let mut found = manager.list_deliveries(options).await?;
+        output.first(&mut found, limit);
+        deliveries.extend(found);
     }
     if output.is_json() { output.json(&deliveries) } else { print(&deliveries, output) }
 }
 
 pub fn print(deliveries: &[Delivery], output: &Output) -> Result<(), Failure> {
     if deliveries.is_empty() {
-        return output.line("Nothing waits.");
+        return output.line("No results are waiting.");
     }
     let mut table = output.table(&["No", "To", "Result", "State", "Attempts", "When", "Reason"]);
     for one in deliveries {

@@ -51,11 +51,21 @@ impl Output {
     }
 
     /// # Errors
-    /// When standard output is closed (a pipe's reader ended); nothing helps then.
+    /// When standard output cannot be written.
     #[allow(clippy::unused_self, reason = "all that is printed goes through the Output")]
     pub fn line(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::new(error.to_string(), ""))
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+    }
+
+    /// Shortens a list that was asked for with [`one_more`], and says on standard error that there is more.
+    #[allow(clippy::unused_self, reason = "all that is printed goes through the Output")]
+    pub fn first<T>(&self, rows: &mut Vec<T>, limit: u32) {
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        if most > 0 && rows.len() > most {
+            rows.truncate(most);
+            eprintln!("Only the newest {limit} are shown; --limit N shows more.");
+        }
     }
 
     pub fn table(&self, header: &[&str]) -> Table {
@@ -155,6 +165,11 @@ pub fn bytes(count: u64) -> String {
 pub fn count(number: impl Into<u64>, one: &str, many: &str) -> String {
     let number = number.into();
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The limit to ask for, so that a list knows whether there is more. 0 asks for all.
+pub fn one_more(limit: u32) -> u32 {
+    if limit == 0 { 0 } else { limit.saturating_add(1) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::failure::Failure;
-use super::output::{Output, state_cell};
+use super::output::{Output, one_more, state_cell};
 use super::studies;
 use crate::{ManagerProxy, Options, Series};
 
@@ -18,14 +18,15 @@ pub async fn list(
         Some(which) => Some(studies::find(manager, which).await?.study_uid),
         None => None,
     };
-    let mut options = Options::from([("limit", limit.into())]);
+    let mut options = Options::from([("limit", one_more(limit).into())]);
     if let Some(uid) = &study_uid {
         options.insert("study_uid", uid.as_str().into());
     }
     if let Some(state) = &state {
         options.insert("state", state.as_str().into());
     }
-    let series = manager.list_series(options).await?;
+    let mut series = manager.list_series(options).await?;
+    output.first(&mut series, limit);
     if output.is_json() { output.json(&series) } else { print(&series, output) }
 }
 

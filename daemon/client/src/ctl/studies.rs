@@ -4,7 +4,7 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::{Output, count, field, state_cell};
+use super::output::{Output, count, field, one_more, state_cell};
 use super::{findings, outbox, series, time, watch};
 use crate::{Delivery, Job, ManagerProxy, Options, Series, Study};
 
@@ -14,11 +14,12 @@ pub async fn list(
     state: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut options = Options::from([("limit", limit.into())]);
+    let mut options = Options::from([("limit", one_more(limit).into())]);
     if let Some(state) = &state {
         options.insert("state", state.as_str().into());
     }
-    let studies = manager.list_studies(options).await?;
+    let mut studies = manager.list_studies(options).await?;
+    output.first(&mut studies, limit);
     if output.is_json() {
         return output.json(&studies);
     }

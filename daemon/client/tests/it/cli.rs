@@ -200,3 +200,30 @@ async fn a_watch_prints_one_json_value_for_each_event_and_ends_when_idle() {
     }
     appliance.stop().await.unwrap();
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut scansidectl = std::process::Command::new(env!("CARGO_BIN_EXE_scansidectl"))
+        .args(["completions", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(scansidectl.stdout.take());
+    let ended = scansidectl.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_stops_says_so() {
+    let Some(bus) = Bus::start() else { return };
+    let appliance = Appliance::start(&bus.address, ROWS).await;
+    let some = ask(&bus, &["studies", "list", "--limit", "1"]).await;
+    assert_eq!(String::from_utf8_lossy(&some.stdout).lines().count(), 2);
+    assert!(String::from_utf8_lossy(&some.stderr).starts_with("Only the newest 1 are shown; --limit N shows more"));
+    for all in ["2", "0"] {
+        let all = ask(&bus, &["studies", "list", "--limit", all]).await;
+        assert_eq!((String::from_utf8_lossy(&all.stdout).lines().count(), all.stderr.len()), (3, 0));
+    }
+    appliance.stop().await.unwrap();
+}
