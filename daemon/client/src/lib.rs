@@ -1,5 +1,7 @@
 //! Typed proxies of the appliance's D-Bus interface, and (feature `ctl`) `scansidectl`. See `docs/dbus.md`.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 mod live;
 mod proxies;
 mod types;

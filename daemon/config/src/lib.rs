@@ -3,6 +3,8 @@
 //! Each fragment is a TOML file in which every key is optional. Directories later in [`SEARCH`] win over earlier ones,
 //! files are read in name order, and the last one to set a key wins. Lists are replaced whole.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 mod fragment;
 mod merge;
 pub mod settings;

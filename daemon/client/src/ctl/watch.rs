@@ -204,7 +204,7 @@ pub struct Bars {
 }
 
 /// Thousandths: a bar that moves visibly also for long jobs.
-const STEPS: f64 = 1000.0;
+const STEPS: u32 = 1000;
 
 impl Bars {
     pub fn new(output: &Output) -> Self {
@@ -228,7 +228,7 @@ impl Bars {
             return true;
         };
         let bar = self.of.entry(name.to_owned()).or_insert_with(|| {
-            let bar = all.add(ProgressBar::new(STEPS as u64));
+            let bar = all.add(ProgressBar::new(u64::from(STEPS)));
             if let Ok(style) = ProgressStyle::with_template("{prefix:>8} {wide_bar} {percent:>3} % {msg:<14}") {
                 bar.set_style(style.progress_chars("━╸─"));
             }
@@ -236,7 +236,8 @@ impl Bars {
             bar
         });
         bar.set_message(stage.to_owned());
-        bar.set_position((fraction.clamp(0.0, 1.0) * STEPS) as u64);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to STEPS")]
+        bar.set_position((fraction.clamp(0.0, 1.0) * f64::from(STEPS)) as u64);
         true
     }
 
