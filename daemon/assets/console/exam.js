@@ -55,7 +55,7 @@ export class Exam {
     if (date) facts.push(`born ${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}`);
     if (patient.accession_number) facts.push(patient.accession_number);
     facts.push(`since ${new Date(started_utc).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })}`);
-    if (marks) facts.push(`${marks} marked`);
+    if (marks) facts.push(`${marks} ${marks === 1 ? "mark" : "marks"}`);
     return facts;
   }
 

@@ -33,7 +33,7 @@ class Entry {
     this.scale.setAttribute("aria-valuenow", percent);
     this.score.textContent = `score ${lesion.malignant.toFixed(2)}`;
     this.size.textContent = lesion.size_mm ? lesion.size_mm.map((mm) => mm.toFixed(1)).join(" × ") + " mm" : "no scale";
-    this.words.textContent = [...lesion.descriptors, `found with ${lesion.confidence.toFixed(2)}`].join(", ");
+    this.words.textContent = [...lesion.descriptors, `confidence ${lesion.confidence.toFixed(2)}`].join(", ");
   }
 }
 
@@ -55,7 +55,7 @@ export class LesionList {
     if (this.#shown === overlay) return;
     this.#shown = overlay;
     const lesions = overlay ?? [];
-    this.#none.textContent = overlay ? "None found in the picture." : "No overlay is shown.";
+    this.#none.textContent = overlay ? "No lesion found in this picture." : "No overlay is shown.";
     for (const [id, entry] of this.#entries) {
       if (!lesions.some((lesion) => lesion.id === id)) {
         entry.root.remove();

@@ -73,7 +73,7 @@ function showStatus() {
   figures.source(status);
   const frozen = status.sign.state === "paused";
   by("freeze").setAttribute("aria-pressed", String(frozen));
-  by("freeze-word").textContent = frozen ? "Go on" : "Freeze";
+  by("freeze-word").textContent = frozen ? "Unfreeze" : "Freeze";
   refresh();
 }
 

@@ -32,7 +32,7 @@ export class Worklist {
     by("exam-expected").hidden = true;
     by("exam-skipped").textContent = "";
     this.#entries = [];
-    list.replaceChildren(new Option("Type the patient", ""));
+    list.replaceChildren(new Option("Enter the patient by hand", ""));
     const response = await fetch("/worklist").catch(() => null);
     if (!response?.ok) {
       by("exam-skipped").textContent = response ? await response.text() : "The box does not answer.";

@@ -22,7 +22,7 @@ pub struct Live {
     pub threads: usize,
     /// Folder of DICOM worklist items, or a CSV file; none when absent.
     pub worklist: Option<PathBuf>,
-    /// An exam begins of itself when a signal appears.
+    /// Starts an exam automatically when a video signal appears.
     pub auto_start: bool,
     /// With `auto_start` an exam ends when the signal has been gone for so many seconds.
     pub auto_stop_secs: u64,

@@ -48,10 +48,12 @@ pub async fn guard(
         Verdict::LoginFirst if page => Redirect::to("/login").into_response(),
         Verdict::LoginFirst => (StatusCode::UNAUTHORIZED, "log in first").into_response(),
         Verdict::WrongHost => {
-            let words = "this page is called by an address, by localhost, or by a name in console.hosts";
+            let words = "open this page by an IP address, as localhost, or by a name listed in console.hosts";
             (StatusCode::MISDIRECTED_REQUEST, words).into_response()
         }
-        Verdict::WrongOrigin => (StatusCode::FORBIDDEN, "another site's page may not ask this").into_response(),
+        Verdict::WrongOrigin => {
+            (StatusCode::FORBIDDEN, "requests from pages of other sites are refused").into_response()
+        }
     }
 }
 

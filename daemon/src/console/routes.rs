@@ -96,7 +96,7 @@ async fn asset(Path(name): Path<String>) -> Response {
 
 async fn live(State(site): State<Site>, upgrade: WebSocketUpgrade) -> Response {
     let Ok(place) = site.viewers.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many pages look at once").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many pages are open").into_response();
     };
     upgrade.max_message_size(socket::MOST_BYTES).on_upgrade(async move |socket| {
         let newest = site.pictures.subscribe();
@@ -118,10 +118,13 @@ async fn login(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Res
     };
     match site.door.enter(&token).await {
         Ok(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
-        Err(Denied::WrongToken) => (StatusCode::FORBIDDEN, "that is not the token").into_response(),
-        Err(Denied::Busy) => (StatusCode::TOO_MANY_REQUESTS, "others try at the moment; wait a little").into_response(),
+        Err(Denied::WrongToken) => (StatusCode::FORBIDDEN, "the token is wrong").into_response(),
+        Err(Denied::Busy) => {
+            (StatusCode::TOO_MANY_REQUESTS, "others are logging in; try again in a few seconds").into_response()
+        }
         Err(Denied::Closed) => {
-            (StatusCode::FORBIDDEN, "no token is configured: only this machine gets in").into_response()
+            (StatusCode::FORBIDDEN, "no token is configured: the page can only be opened on this machine")
+                .into_response()
         }
     }
 }
@@ -210,7 +213,7 @@ type Wrong = (StatusCode, String);
 fn posted<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Wrong> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") {
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "JSON is wanted".into()));
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "send JSON (Content-Type: application/json)".into()));
     }
     serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
 }

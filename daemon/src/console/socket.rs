@@ -121,7 +121,7 @@ impl Page {
     }
 
     async fn close(&mut self) -> Ended {
-        let reason = Utf8Bytes::from_static("the box shuts down");
+        let reason = Utf8Bytes::from_static("the box is shutting down");
         self.send(Message::Close(Some(CloseFrame { code: close_code::AWAY, reason }))).await?;
         Ok("shutdown")
     }

@@ -110,8 +110,8 @@ pub async fn require(
 fn decide(caller: u32, own: u32, answer: Answer) -> Result<(), &'static str> {
     match answer {
         Answer::Yes => Ok(()),
-        Answer::No => Err("polkit says no"),
-        Answer::AfterAuthentication => Err("polkit wants you to authenticate first"),
+        Answer::No => Err("polkit refuses it"),
+        Answer::AfterAuthentication => Err("polkit asks you to authenticate first"),
         Answer::NotThere if caller == 0 || caller == own => Ok(()),
         Answer::NotThere => Err("only root and the daemon's own user may do this on a bus without polkit"),
     }

@@ -122,7 +122,7 @@ impl Manager {
         Ok(all.filter(|model| wanted(&filter.task, &model.task) && wanted(&filter.state, &model.state)).collect())
     }
 
-    /// What candidate packages said beside the active ones, newest first. Options: limit u, study_uid s.
+    /// What candidate packages found, compared with the active ones, newest first. Options: limit u, study_uid s.
     #[zbus(out_args("runs"))]
     async fn list_shadow_runs(&self, options: Options) -> Result<Vec<ShadowRun>, Error> {
         let filter = Filter::parse(&options, &["limit", "study_uid"])?;
@@ -142,7 +142,7 @@ impl Manager {
         let archive = std::fs::File::from(std::os::fd::OwnedFd::from(archive));
         // A pipe could keep us waiting for ever.
         if !archive.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(Error::InvalidArgument("the archive is no regular file".into()));
+            return Err(Error::InvalidArgument("the archive is not a regular file".into()));
         }
         let models = self.verbs.models.clone();
         let (key, change) = super::off_thread(move || models.install(archive)).await?;
@@ -155,7 +155,7 @@ impl Manager {
         Ok((path, change == Change::Changed))
     }
 
-    /// Lets a task use again what it used before. Returns that package.
+    /// Goes back to the package that a task used before. Returns that package.
     #[zbus(out_args("model"))]
     async fn rollback_model(
         &self,
@@ -188,7 +188,7 @@ impl Manager {
         &self.facts.dicom_address
     }
 
-    /// What runs the networks, and why it is not what was configured, when it is not.
+    /// What the networks run on, and if it is not what was configured, why.
     #[zbus(property(emits_changed_signal = "const"))]
     fn accelerator(&self) -> &str {
         &self.facts.accelerator

@@ -160,7 +160,7 @@ pub async fn run(
             Ok(()) => return Ok(()),
             Err(error) if is_final(&error) => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, retry_secs = patience.as_secs(), "not on D-Bus; the work goes on without")
+                tracing::warn!(%error, retry_secs = patience.as_secs(), "D-Bus cannot be reached; the box works on without it and tries again")
             }
         }
         tokio::select! {

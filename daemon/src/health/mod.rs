@@ -102,7 +102,7 @@ fn mean_study_bytes(store: &Store) -> custody::store::Result<Option<u64>> {
 fn judge(free: &Result<u64, String>, min_free: u64, database: &Result<Option<u64>, String>) -> (Level, String) {
     match (database, free) {
         (Err(why), _) => (Level::NoNewStudies, format!("the database does not answer: {why}")),
-        (_, Err(why)) => (Level::NoNewStudies, format!("free space cannot be told: {why}")),
+        (_, Err(why)) => (Level::NoNewStudies, format!("free space cannot be read: {why}")),
         (_, Ok(free)) if *free < min_free => {
             (Level::NoNewStudies, format!("{} MiB free, {} MiB must stay free", free >> 20, min_free >> 20))
         }

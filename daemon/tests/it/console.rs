@@ -56,7 +56,7 @@ async fn a_page_gets_pictures_overlay_status_and_figures_as_they_are() {
     within("the figures", async { while page.text("stats").await != shown {} }).await;
     page.text("alive").await;
     site.stop().await;
-    assert_eq!(page.closed().await, "the box shuts down");
+    assert_eq!(page.closed().await, "the box is shutting down");
 }
 
 #[tokio::test(flavor = "multi_thread")]

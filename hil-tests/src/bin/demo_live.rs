@@ -124,7 +124,7 @@ async fn main() -> Result<()> {
     terminal.heading("Latency, ms");
     let stages: Vec<Vec<String>> = stats["stages"].as_array().into_iter().flatten().filter_map(stage_row).collect();
     terminal.table(&["stage", "count", "median", "99 %", "99.9 %", "most"], &stages);
-    println!("  {} pictures, {} lost, {} looked at by the model", stats["pictures"], stats["lost"], stats["inferred"]);
+    println!("  {} pictures, {} lost, {} analysed by the model", stats["pictures"], stats["lost"], stats["inferred"]);
     let ratios = beside(&stats);
     terminal.table(&["", "ms", "beside, ms", "ratio"], &ratios.iter().map(Beside::row).collect::<Vec<_>>());
     let quarters = memory.quarters();

@@ -169,7 +169,7 @@ async fn all_can_be_done_from_the_keyboard_with_a_visible_focus() {
     browser.wait("the exam", PATIENCE, begun).await.unwrap();
     browser.press("m").await.unwrap();
     browser
-        .wait("the mark", PATIENCE, "document.getElementById('patient').textContent.includes('1 marked')")
+        .wait("the mark", PATIENCE, "document.getElementById('patient').textContent.includes('1 mark')")
         .await
         .unwrap();
 

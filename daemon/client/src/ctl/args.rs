@@ -61,7 +61,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Is the appliance well, and what is it doing?
+    /// Whether the appliance is well, and what it is doing.
     Status,
     /// Studies that were received.
     Studies {
@@ -70,7 +70,7 @@ pub enum Command {
     },
     /// Series with their state and verdict, newest first.
     Series {
-        /// At most this many.
+        /// At most this many (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
         /// Only of this study.
@@ -102,15 +102,15 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
-    /// Analyse a folder of DICOM files, without a daemon.
+    /// Analyse a folder of DICOM files without the daemon.
     Analyze(AnalyzeOptions),
-    /// Show what happens, as it happens.
+    /// Show events as they happen.
     Watch {
         /// End when nothing is being received, analysed or sent.
         #[arg(long)]
         until_idle: bool,
     },
-    /// C-ECHO to a destination: is it there, and does it accept us?
+    /// Test a destination with C-ECHO: whether it answers and accepts us.
     Echo {
         /// Name of the destination in the configuration.
         destination: String,
@@ -128,7 +128,7 @@ pub enum Command {
 pub enum StudiesCommand {
     /// Newest first.
     List {
-        /// At most this many.
+        /// At most this many (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
         /// receiving, analyzing, processed, refused or evicted.
@@ -157,7 +157,7 @@ pub enum StudiesCommand {
 pub enum OutboxCommand {
     /// Results that wait to be sent, newest first; then those that are held because a simulated device made them.
     List {
-        /// At most this many.
+        /// At most this many (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
         /// Also what was delivered.
@@ -178,18 +178,18 @@ pub enum OutboxCommand {
 pub enum ModelsCommand {
     /// All packages, with their state.
     List,
-    /// One package: what it is for, who made it, what came of it here.
+    /// One package: what it is for, who signed it, how its build on this box went.
     Show { package: String },
     /// Install from a .scanside file, or from a signed directory (a USB stick, for example).
     Install {
         file: PathBuf,
-        /// Build it and use it from now on, if it is found good.
+        /// Build it, and use it from now on if all checks pass.
         #[arg(long)]
         activate: bool,
     },
-    /// Check, load and prove a package; it is not used yet.
+    /// Check and load a package and run its self-test; it is not used yet.
     Build { package: String },
-    /// Use this package from now on: checked, loaded and proved first. The one before stays at hand.
+    /// Use this package from now on, after the same checks as `build`. The one before is kept for `rollback`.
     Activate { package: String },
     /// Back to the package that was used before.
     Rollback {
@@ -208,14 +208,14 @@ pub enum ModelsCommand {
         #[arg(long, value_name = "DIR")]
         keys: Vec<PathBuf>,
     },
-    /// Run a package beside the active one on each study, and see where they differ.
+    /// Run a package beside the active one on each study, or list where they differed.
     Shadow {
-        /// Without one: what was seen so far.
+        /// Without one: lists the differences so far.
         package: Option<String>,
-        /// End it.
+        /// Stop running it.
         #[arg(long, requires = "package")]
         off: bool,
-        /// At most this many runs.
+        /// At most this many runs (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -240,13 +240,13 @@ pub enum ModelsCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum LiveCommand {
-    /// Sign, source, model, exam.
+    /// State, video source, model and exam.
     Status,
-    /// How long each stage takes, what was lost: of the exam, or since the start.
+    /// Time of each stage and lost pictures: of the exam, or since the start.
     Stats,
-    /// Who is expected, as the worklist says.
+    /// Patients on the worklist.
     Worklist,
-    /// Begin an exam, or say whose exam it is that began of itself.
+    /// Start an exam, or give the patient of an exam that started automatically.
     Start {
         #[arg(long, value_name = "ID", required_unless_present = "accession")]
         patient_id: Option<String>,
@@ -259,30 +259,30 @@ pub enum LiveCommand {
         #[arg(long, value_name = "NUMBER")]
         accession: Option<String>,
     },
-    /// End the exam: what was recorded is worked up and sent.
+    /// End the exam; its recording becomes clips, key images and a report, which are sent.
     Stop,
-    /// Let the shown picture stand still.
+    /// Freeze the picture on the page; the scanner is not affected.
     Freeze,
-    /// Let it go on.
+    /// Show live pictures again.
     Unfreeze,
     /// Keep this moment of the exam.
     Mark,
-    /// Show each change of sign and exam, as it happens.
+    /// Show each change of state and exam as it happens.
     Watch,
     /// Scanner profiles: where image, text and depth scale are on the screen.
     Profile {
         #[command(subcommand)]
         command: ProfileCommand,
     },
-    /// Send a recording through the live path, without a daemon: every picture is looked at, however long it takes.
+    /// Run a recording through the live path without the daemon: every picture is analysed, however long it takes.
     Replay(ReplayOptions),
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ProfileCommand {
-    /// Propose a profile from the scanner's picture. Scan something meanwhile; look at what is proposed before you use it.
+    /// Propose a profile from the scanner's picture. Scan meanwhile, and check the proposal before you use it.
     Learn {
-        /// Look for so long.
+        /// How long to look at the picture, seconds.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=20))]
         seconds: u32,
         /// What the profile is called; by the size of the screen when absent.
@@ -298,7 +298,7 @@ pub enum ProfileCommand {
 pub enum QuarantineCommand {
     /// Newest first, with reason and sender.
     List {
-        /// At most this many.
+        /// At most this many (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -315,9 +315,9 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub struct AnalyzeOptions {
-    /// Folder of DICOM files; searched to the bottom.
+    /// Folder of DICOM files; subfolders are searched too.
     pub directory: PathBuf,
-    /// Where DICOM results and pictures go.
+    /// Folder for DICOM results and pictures.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Configuration file or directory (repeatable); the usual places when absent.

@@ -50,7 +50,7 @@ pub fn verify(path: &Path, keys: Vec<PathBuf>, output: &Output) -> Result<(), Fa
     let keys = if keys.is_empty() { config::load(&[]).map_err(|error| broken(&error))?.models.keys } else { keys };
     let (trust, unreadable) = Trust::load(&keys);
     if let Some(error) = unreadable.first() {
-        return Err(Failure::new(error.to_string(), "mend or remove that key file"));
+        return Err(Failure::new(error.to_string(), "correct or remove that key file"));
     }
     let refused = |reason: String| {
         Failure::new(
@@ -82,7 +82,7 @@ pub fn verify(path: &Path, keys: Vec<PathBuf>, output: &Output) -> Result<(), Fa
         }));
     }
     let files = manifest.files.len();
-    output.line(&format!("{} {} is good: {signer}, {files} files as signed.", manifest.id, manifest.version))
+    output.line(&format!("{} {} is intact: {signer}, {files} files as signed.", manifest.id, manifest.version))
 }
 
 fn open(directory: &Path) -> Result<Package, Failure> {

@@ -66,7 +66,7 @@ pub async fn run(
             if output.is_json() {
                 return report(manager, &model, output).await;
             }
-            output.line(&format!("{} is good: signature and every file.", named(&model)))
+            output.line(&format!("{} is intact: signature and every file are right.", named(&model)))
         }
         ModelsCommand::Shadow { package: Some(package), off, .. } => {
             let (model, proxy) = on(&package).await?;
@@ -94,7 +94,7 @@ async fn list(manager: &ManagerProxy<'_>, output: &Output) -> Result<(), Failure
             Cell::new(&model.task),
             state_cell(&model.state),
             Cell::new(&model.origin),
-            Cell::new(model.signer.as_deref().unwrap_or("by nobody trusted")),
+            Cell::new(model.signer.as_deref().unwrap_or("not by a trusted key")),
             Cell::new(note(model)),
         ]);
     }
@@ -131,7 +131,7 @@ fn show(model: &Model, output: &Output) -> Result<(), Failure> {
         ("Clearance", model.clearance.clone().unwrap_or_default()),
         ("Licence", model.licence.clone().unwrap_or_default()),
         ("Origin", model.origin.clone()),
-        ("Signed", model.signer.clone().unwrap_or_else(|| "by nobody trusted".into())),
+        ("Signed", model.signer.clone().unwrap_or_else(|| "not by a trusted key".into())),
         ("SHA-256", model.sha256.clone()),
         ("Built on", model.accelerator.clone().unwrap_or_else(|| "not yet".into())),
         ("Golden run", model.golden_difference.map_or_else(String::new, |d| format!("differs by {d:.2e} at most"))),
@@ -155,7 +155,8 @@ async fn install(
     let (object, changed) = manager.install_model(std::os::fd::OwnedFd::from(archive).into()).await?;
     let all = manager.list_models(Options::new()).await?;
     let model = all.into_iter().find(|model| model.path == object);
-    let model = model.ok_or_else(|| Failure::new("the package went away again", "see `scansidectl models list`"))?;
+    let model =
+        model.ok_or_else(|| Failure::new("the package was removed meanwhile", "see `scansidectl models list`"))?;
     if !output.is_json() {
         let what = if changed { "installed" } else { "is installed already" };
         output.line(&format!("{} {what}: {}.", named(&model), model.signer.as_deref().unwrap_or("unsigned")))?;
@@ -246,7 +247,7 @@ async fn rollback(manager: &ManagerProxy<'_>, task: Option<String>, output: &Out
         (Some(task), _) => task.as_str(),
         (None, [task]) => task,
         (None, tasks) => {
-            let message = format!("which task? There are {}", tasks.join(", "));
+            let message = format!("say which task; there are {}", tasks.join(", "));
             return Err(Failure::new(message, "give one: `scansidectl models rollback TASK`"));
         }
     };
@@ -255,7 +256,7 @@ async fn rollback(manager: &ManagerProxy<'_>, task: Option<String>, output: &Out
     match all.iter().find(|model| model.path == object) {
         Some(model) if output.is_json() => output.json(model),
         Some(model) => output.line(&format!("{task} uses {} again.", named(model))),
-        None => Err(Failure::new("the package went away again", "see `scansidectl models list`")),
+        None => Err(Failure::new("the package was removed meanwhile", "see `scansidectl models list`")),
     }
 }
 
@@ -263,7 +264,7 @@ async fn rollback(manager: &ManagerProxy<'_>, task: Option<String>, output: &Out
 async fn again(manager: &ManagerProxy<'_>, model: &Model) -> Result<Model, Failure> {
     let all = manager.list_models(Options::new()).await?;
     let found = all.into_iter().find(|one| one.path == model.path);
-    found.ok_or_else(|| Failure::new("the package went away", "see `scansidectl models list`"))
+    found.ok_or_else(|| Failure::new("the package was removed meanwhile", "see `scansidectl models list`"))
 }
 
 async fn report(manager: &ManagerProxy<'_>, model: &Model, output: &Output) -> Result<(), Failure> {

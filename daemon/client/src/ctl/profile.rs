@@ -18,7 +18,7 @@ pub async fn run(live: &LiveProxy<'_>, command: ProfileCommand, output: &Output)
     let ProfileCommand::Learn { seconds, name, out } = command;
     // Before the time is spent.
     if let Some(out) = out.as_ref().filter(|out| out.exists()) {
-        return Err(Failure::new(format!("{} is there already", out.display()), "choose another name for --out"));
+        return Err(Failure::new(format!("{} is there already", out.display()), "choose another file for --out"));
     }
     let mut options = Options::from([("seconds", seconds.into())]);
     options.extend(name.map(|name| ("name", name.into())));
@@ -68,15 +68,18 @@ fn told(learnt: &Learnt, out: Option<&PathBuf>) -> Vec<String> {
     let area = |(x, y, width, height): Area| format!("{width}x{height} at {x},{y}");
     let scale = match (learnt.ticks, learnt.mm_per_tick, learnt.mm_per_pixel) {
         (Some(ticks), Some(mm), Some(pixel)) => {
-            format!("scale       ticks in {}, taken for {mm} mm each: {pixel:.4} mm a pixel now", area(ticks))
+            format!(
+                "scale       ticks in {}, taken to be {mm} mm apart: {pixel:.4} mm per pixel at this depth",
+                area(ticks)
+            )
         }
-        (Some(ticks), Some(mm), None) => format!("scale       ticks in {}, taken for {mm} mm each", area(ticks)),
+        (Some(ticks), Some(mm), None) => format!("scale       ticks in {}, taken to be {mm} mm apart", area(ticks)),
         _ => "scale       none found: no sizes are given until one is written into the profile".into(),
     };
     let texts = count(learnt.text_areas, "area", "areas");
     let path = out.map_or_else(|| "its path".to_owned(), |out| format!("{:?}", out.display().to_string()));
     vec![
-        format!("learnt from {} of {width}x{height}:", count(learnt.pictures, "picture", "pictures")),
+        format!("learned from {} of {width}x{height}:", count(learnt.pictures, "picture", "pictures")),
         format!("  image       {}", area(learnt.sector)),
         format!("  {scale}"),
         format!("  text        {texts}, all taken to identify the patient; the freeze icon is not looked for"),
@@ -100,7 +103,7 @@ mod tests {
             text_areas: 1,
         };
         let said = told(&learnt, None).join("\n");
-        for words in ["200 pictures of 1280x720", "800x616 at 236,64", "0.0625 mm a pixel", "1 area,"] {
+        for words in ["200 pictures of 1280x720", "800x616 at 236,64", "0.0625 mm per pixel", "1 area,"] {
             assert!(said.contains(words), "{words}: {said}");
         }
         (learnt.ticks, learnt.mm_per_tick, learnt.mm_per_pixel) = (None, None, None);

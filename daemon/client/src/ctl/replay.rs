@@ -74,7 +74,7 @@ impl Told {
 
     fn print(&self, output: &Output) -> Result<(), Failure> {
         let pictures = count(self.pictures, "picture", "pictures");
-        output.line(&format!("{pictures}, {} looked at.", self.looked_at))?;
+        output.line(&format!("{pictures}, {} analysed.", self.looked_at))?;
         if let Sign::NoOverlay { reason } | Sign::Paused { reason } = &self.sign {
             output.line(&output.paint(&format!("At the end: {reason}."), Tone::Busy))?;
         }

@@ -17,7 +17,7 @@ pub async fn list(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> 
         return output.json(&entries);
     }
     if entries.is_empty() {
-        return output.line("Nobody is expected.");
+        return output.line("No patient is on the worklist.");
     }
     let mut table = output.table(&["When", "Accession", "Patient", "Id", "Born", "Modality", "What"]);
     for entry in &entries {

@@ -188,7 +188,7 @@ async fn a_maker_signs_and_packs_and_the_file_is_verified_without_a_daemon() {
     assert_eq!((code, said.as_str()), (Some(0), "specimen 1.0.0 signed.\n"));
     assert_eq!(run(&["models", "pack", &package, "--out", &out]).0, Some(0));
     let (code, said) = run(&["models", "verify", &out, "--keys", &keys]);
-    assert!(code == Some(0) && said.contains("specimen 1.0.0 is good: signed with the development key"), "{said}");
+    assert!(code == Some(0) && said.contains("specimen 1.0.0 is intact: signed with the development key"), "{said}");
     assert_eq!(run(&["models", "verify", &package, "--keys", &keys]).0, Some(0));
     std::fs::write(Path::new(&package).join("CARD.md"), "# Better than it is").unwrap();
     let (code, said) = run(&["models", "verify", &package, "--keys", &keys]);
