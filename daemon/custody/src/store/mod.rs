@@ -4,7 +4,9 @@ pub mod deliveries;
 pub mod events;
 pub mod instances;
 pub mod jobs;
+pub mod places;
 pub mod results;
+pub mod segments;
 pub mod series;
 pub mod shadows;
 

@@ -54,6 +54,11 @@ impl Device {
         }
     }
 
+    /// Whether its pictures do not come from a scanner: a recording that is played, or test bars.
+    pub fn is_simulated(&self) -> bool {
+        !matches!(self, Self::Video(_))
+    }
+
     /// # Errors
     /// As [`Capture`]: there is no such device, or it is none.
     fn open(&self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Capture>, Error> {
