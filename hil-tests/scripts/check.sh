@@ -25,7 +25,7 @@ rules() { hil-tests/scripts/rules.sh; }
 architecture() {
   (cd hil-tests/scripts && python3 -B -m unittest -q) && python3 -B hil-tests/scripts/architecture.py
 }
-lints() { cargo clippy "${packages[@]}" --all-targets -- -D warnings; }
+lints() { cargo clippy "${packages[@]}" --all-targets --keep-going -- -D warnings; }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc "${packages[@]}" --no-deps; }
 
 # Bans, licences and sources need only what is here. Advisories and yanked versions need the database of RustSec, which a machine
