@@ -14,6 +14,8 @@ root=$PWD
 part=${1:-all}
 export PATH="$root/.cache/tools/bin:$PATH"
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+# Half a dozen builds of one commit have nothing to gain from it, and it costs.
+[ "${CI:-}" = true ] && export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 SCANSIDE_SKIPPED=$(mktemp)
 export SCANSIDE_SKIPPED
 trap 'rm -f "$SCANSIDE_SKIPPED"' EXIT
