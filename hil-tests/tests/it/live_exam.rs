@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::live_support::{WITHIN, record, record_wide, refused, said, watching};
 use hil_tests::{deadline, tools};
 use live::screen::profile::{Area, Profile, Profiles};
 use needs::Lack;
 use phantom::ultrasound::layout::Name;
 use scanside_client::{Exam, Live, LiveProxy};
+
+use crate::live_support::{WITHIN, record, record_wide, refused, said, watching};
 
 /// Intersection over union.
 fn overlap(a: Area, b: Area) -> f64 {

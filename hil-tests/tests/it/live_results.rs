@@ -4,12 +4,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::live_support::{WITHIN, proxy, record, said, watching_with};
 use hil_tests::appliance::Setup;
 use hil_tests::deadline;
 use hil_tests::pacs::{Pacs, Received};
 use phantom::ultrasound::layout::Name;
 use scanside_client::{Live, Options, Stats};
+
+use crate::live_support::{WITHIN, proxy, record, said, watching_with};
 
 const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.34";
 const MULTI_FRAME: &str = "1.2.840.10008.5.1.4.1.1.3.1";

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use crate::support::Records;
 use futures_util::future::join;
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::modality::Modality;
@@ -12,6 +11,8 @@ use hil_tests::part10::Instance;
 use hil_tests::{deadline, tools};
 use phantom::{Options, Phantom};
 use scanside_client::{Model, ModelProxy};
+
+use crate::support::Records;
 
 const WITHIN: Duration = Duration::from_secs(240);
 

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::Records;
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::modality::{Manners, Modality};
 use hil_tests::pacs::Pacs;
@@ -17,6 +16,8 @@ use hil_tests::{deadline, tools};
 use phantom::{Options, Phantom};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+
+use crate::support::Records;
 
 const SENT_WITHIN: Duration = Duration::from_secs(120);
 /// The longest job on a machine that does other things as well.

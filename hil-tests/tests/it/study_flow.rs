@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::Records;
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::demo::compare::Evaluated;
 use hil_tests::modality::Modality;
@@ -13,6 +12,8 @@ use hil_tests::pacs::{Conduct, Pacs};
 use hil_tests::part10::{Folder, Instance};
 use hil_tests::{deadline, tools};
 use phantom::{Options, Phantom};
+
+use crate::support::Records;
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 

@@ -2,8 +2,9 @@
 
 use std::process::Output;
 
-use crate::fixture::{Appliance, Bus, ROWS, ask, scansidectl, text};
 use serde_json::Value;
+
+use crate::fixture::{Appliance, Bus, ROWS, ask, scansidectl, text};
 
 async fn json(bus: &Bus, arguments: &[&str]) -> Value {
     serde_json::from_str(&text(bus, &[&["--json"], arguments].concat()).await).unwrap()

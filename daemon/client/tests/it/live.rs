@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::fixture::{Appliance, Bus, PATIENCE, ROWS, ask, text, until};
 use futures_util::StreamExt;
 use live::view::{self, Command, Exam, Latency, Sign, Status, View};
 use scanside_client::{ERROR_PREFIX, Live, LiveProxy, Options, Stats, connect, error_parts};
 use serde_json::Value;
 use tokio::sync::watch;
+
+use crate::fixture::{Appliance, Bus, PATIENCE, ROWS, ask, text, until};
 
 /// Does as it is told, and writes it down.
 struct Path {

@@ -8,7 +8,7 @@ use hal::Capture;
 use hal::capture::convert;
 use hal::capture::frame::Frame;
 use hal::capture::replay::Replay;
-use hal::capture::{Config, PixelFormat, Rate};
+use hal::capture::{CaptureFault, Config, PixelFormat, Rate};
 use hal::clock::Manual;
 
 use super::*;
@@ -156,9 +156,9 @@ fn what_is_no_picture_is_refused_in_words() {
     file.extend(b"DICM nothing that follows");
     std::fs::write(&path, &file).unwrap();
     let error = device::recording(&path).unwrap_err();
-    assert_eq!(error.kind(), Kind::BadInput);
+    assert_eq!(error.kind(), CaptureFault::BadInput);
     assert!(error.to_string().contains("x.dcm: "), "{error}");
     std::fs::write(&path, b"neither\n").unwrap();
     assert!(device::recording(&path).unwrap_err().to_string().contains("YUV4MPEG2"));
-    assert_eq!(device::recording(&folder.path().join("none")).unwrap_err().kind(), Kind::NotPresent);
+    assert_eq!(device::recording(&folder.path().join("none")).unwrap_err().kind(), CaptureFault::NotPresent);
 }
