@@ -8,6 +8,7 @@ use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
 use custody::store::{self, Durability, Store};
+use hal::clock::utc_after;
 use jiff::Timestamp;
 use node::send::{self, Association, File, Kind, Target};
 use node::settings::Destination;
@@ -271,12 +272,6 @@ impl Queue<'_> {
 /// "Refused: out of resources" (PS3.4 section B.2.3), which asks to be tried again later.
 fn is_out_of_resources(error: &send::Error) -> bool {
     matches!(error.status(), Some(0xa700..=0xa7ff))
-}
-
-/// `wait` from now, as rows have it.
-fn utc_after(wait: Duration) -> String {
-    let then = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
-    then.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// From now until `utc`; a little more, so that it is due then in whole milliseconds.

@@ -1,5 +1,5 @@
-//! Keeps a device delivering: opens, negotiates and starts it, and after each trouble does so again, with growing
-//! pauses, for ever. Who reads sees frames with rising numbers, or an error that says what is wrong just now.
+//! Supervises a device: opens, negotiates and starts it, and after each fault tries again without limit, with growing
+//! pauses. The reader gets frames with rising numbers, or an error that says what is wrong at present.
 
 pub mod state;
 
@@ -11,7 +11,7 @@ use crate::clock::Clock;
 
 pub use state::{DeviceEvent, DeviceState, IllegalTransition, Step};
 
-/// How patient the supervision is.
+/// Time limits and pauses of the supervision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// A device that delivers nothing for so long is stuck.
@@ -40,7 +40,7 @@ impl Policy {
     }
 }
 
-/// How often what happened, since the supervision was made.
+/// Event counts since the supervision was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Counters {
     /// Delivered to the reader.
