@@ -1,7 +1,6 @@
 //! The model's side: the newest picture, its sector, the network, lesions over time. On a thread of its own; whatever goes
 //! wrong here ends as a sign and is tried again, and the pictures go on.
 
-mod backoff;
 mod still;
 pub mod supply;
 mod eye;
@@ -10,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hal::backoff::{Backoff, Pauses};
 use hal::clock::Clock;
 use hal::urgency::Precedence;
 
@@ -17,7 +17,6 @@ use self::eye::Eye;
 use crate::desk::budget::Stage;
 use crate::desk::session::Event;
 use crate::desk::{Desk, Model};
-use crate::infer::backoff::Backoff;
 use crate::infer::supply::{Ready, Supply};
 use crate::screen::profile::{Profile, Profiles};
 use crate::source::newest::Newest;
@@ -26,6 +25,8 @@ use crate::view::{Overlay, Picture};
 
 /// So many late answers in a row are a slow model; one is a hiccup.
 const LATE: u32 = 3;
+/// Before a model that failed is loaded again.
+const PAUSES: Pauses = Pauses::new(Duration::from_millis(200), Duration::from_secs(10));
 /// How often it is asked whether another package was activated.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -43,7 +44,7 @@ pub struct Infer {
 }
 
 /// What is carried from picture to picture.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Working {
     loaded: Option<Ready>,
     /// For the model that is loaded and the screen that is shown.
@@ -56,6 +57,22 @@ pub struct Working {
     reason: String,
     late: u32,
     looked_at: Duration,
+}
+
+impl Default for Working {
+    fn default() -> Self {
+        Self {
+            loaded: None,
+            eye: None,
+            tracker: Tracker::default(),
+            exam_number: 0,
+            chosen: None,
+            backoff: Backoff::new(PAUSES),
+            reason: String::new(),
+            late: 0,
+            looked_at: Duration::ZERO,
+        }
+    }
 }
 
 /// For screens of one size: the profile, or why there is none.
@@ -198,7 +215,7 @@ impl Infer {
         if self.state.loaded.is_some() {
             return Ok(true);
         }
-        if !self.state.backoff.due(now) {
+        if !self.state.backoff.is_due(now) {
             self.desk.happened(Event::Trouble(self.state.reason.clone()));
             return Ok(false);
         }

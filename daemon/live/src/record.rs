@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use custody::FreeBytes;
 use custody::store::now_utc;
+use hal::backoff::{Backoff, Pauses};
 use models::task::us_breast::lesion::Lesion;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -41,8 +42,9 @@ use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Stats, Stat
 const PART: Duration = Duration::from_secs(1);
 /// How often the figures are noted.
 const STATS_EVERY: Duration = Duration::from_secs(10);
-/// After a failure it is tried again so much later.
-const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// From a failure to the next attempt, by the time of the pictures. It does not grow: a disk that has room again is to be
+/// used soon.
+const PAUSES: Pauses = Pauses::new(Duration::from_secs(5), Duration::from_secs(5));
 /// A better picture of a lesion is better by so much, or it is not noted.
 const BETTER: f32 = 1.05;
 /// Pictures of which it is known that they were recorded: an overlay is not older.
@@ -100,7 +102,7 @@ struct Recorder {
     compressor: Compressor,
     syncer: Syncer,
     open: Option<Open>,
-    failed_at: Option<Duration>,
+    backoff: Backoff,
 }
 
 /// The recording that is being made.
@@ -120,7 +122,7 @@ struct Open {
 impl Recorder {
     fn new(parts: Parts) -> Self {
         let compressor = Compressor::new(parts.settings.jpeg_quality);
-        Self { parts, compressor, syncer: Syncer::start(), open: None, failed_at: None }
+        Self { parts, compressor, syncer: Syncer::start(), open: None, backoff: Backoff::new(PAUSES) }
     }
 
     async fn run(mut self, mut view: View, shutdown: CancellationToken) {
@@ -189,7 +191,7 @@ impl Recorder {
                     stats_at: Duration::ZERO,
                     told,
                 });
-                self.failed_at = None;
+                self.backoff.succeeded();
                 self.tell();
                 tracing::info!("live: the exam is recorded");
             }
@@ -216,12 +218,12 @@ impl Recorder {
         if open.recent.back() == Some(&moment) {
             return;
         }
-        let again = |at: Duration| moment.captured >= at && moment.captured - at < AGAIN_AFTER;
-        if self.failed_at.is_some_and(again) {
+        if !self.backoff.is_due(moment.captured) {
             return;
         }
         let recorded = open.picture(picture, &mut self.compressor);
-        if recorded.is_ok() && self.failed_at.take().is_some() {
+        if recorded.is_ok() && self.backoff.has_failed() {
+            self.backoff.succeeded();
             open.told.state = RecordingState::On;
         }
         let recorded = recorded.and_then(|()| {
@@ -259,10 +261,10 @@ impl Recorder {
 
     /// It is told once and tried again later; the pictures go on.
     fn fail(&mut self, now: Duration, reason: String) {
-        if self.failed_at.is_none() {
+        if !self.backoff.has_failed() {
             tracing::error!(reason, "the exam is not recorded");
         }
-        self.failed_at = Some(now);
+        self.backoff.failed(now);
         let old = self.open.as_ref().map(|open| open.told.clone()).unwrap_or_default();
         let told = Recording { state: RecordingState::Failed { reason }, ..old };
         if let Some(open) = &mut self.open {
