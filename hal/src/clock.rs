@@ -1,4 +1,4 @@
-//! Monotonic time behind a trait, so that whatever waits can be tested without waiting.
+//! Monotonic time behind a trait, so that whatever waits can be tested without waiting; and UTC as text.
 
 use std::time::Duration;
 
@@ -18,13 +18,28 @@ pub struct System;
 impl Clock for System {
     fn now(&self) -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+        // The kernel gives seconds since boot, never negative, and nanoseconds below 10^9.
+        Duration::try_from(time).unwrap_or_default()
     }
 
     fn sleep(&self, span: Duration) {
         std::thread::sleep(span);
     }
+}
+
+/// Now in UTC, as every row and result has it: sortable text with milliseconds, `2026-11-24T03:00:00.000Z`.
+pub fn now_utc() -> String {
+    utc_text(jiff::Timestamp::now())
+}
+
+/// The moment `wait` from now, in the form of [`now_utc`]; the end of the calendar (year 9999) when it lies beyond.
+pub fn utc_after(wait: Duration) -> String {
+    let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
+    utc_text(jiff::Timestamp::now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX))
+}
+
+fn utc_text(moment: jiff::Timestamp) -> String {
+    moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// A clock that moves when it is told to, and by as much as somebody sleeps on it. Clones share the time.
@@ -62,6 +77,15 @@ mod tests {
         let before = System.now();
         System.sleep(Duration::ZERO);
         assert!(before > Duration::ZERO && System.now() >= before);
+    }
+
+    #[test]
+    fn utc_is_sortable_text_with_milliseconds() {
+        assert_eq!(utc_text(jiff::Timestamp::UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
+        let now = now_utc();
+        assert_eq!(now.len(), "2026-11-24T03:00:00.000Z".len());
+        assert!(now <= utc_after(Duration::ZERO) && now < utc_after(Duration::from_secs(1)));
+        assert!(utc_after(Duration::MAX).starts_with("9999-12-"), "far beyond the calendar");
     }
 
     #[test]

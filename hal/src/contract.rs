@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::accel::{Accelerator, Error, Kind, Tensor};
+use crate::accel::{AccelFault, Accelerator, Error, Tensor};
 use crate::capture::{self, Capture, Config, Frame, PixelFormat, Validation, convert};
 use crate::fault::{Fault, Faults};
 
@@ -25,8 +25,8 @@ pub fn accelerator(device: &dyn Accelerator, known: &Known<'_>) {
     assert_eq!(device.fingerprint(), device.fingerprint(), "and is the same when nothing changed");
 
     let garbage = device.load(b"garbage, not a network").expect_err("garbage must not load");
-    assert_eq!(garbage.kind(), Kind::BadModel, "{garbage}");
-    assert_eq!(device.load(&[]).expect_err("nothing must not load").kind(), Kind::BadModel);
+    assert_eq!(garbage.kind(), AccelFault::BadModel, "{garbage}");
+    assert_eq!(device.load(&[]).expect_err("nothing must not load").kind(), AccelFault::BadModel);
 
     let mut model = device.load(known.onnx).expect("the known network must load");
     assert_eq!((model.inputs().len(), model.outputs().len()), (1, 1), "one input, one output");
@@ -40,11 +40,11 @@ pub fn accelerator(device: &dyn Accelerator, known: &Known<'_>) {
     }
 
     let kind = |r: Result<Vec<Tensor>, Error>| r.expect_err("a wrong input must be refused").kind();
-    assert_eq!(kind(model.run(&[])), Kind::BadInput, "no input");
+    assert_eq!(kind(model.run(&[])), AccelFault::BadInput, "no input");
     let short = Tensor { shape: vec![1, 2], data: vec![0.0] };
-    assert_eq!(kind(model.run(&[short])), Kind::BadInput, "fewer values than the shape says");
+    assert_eq!(kind(model.run(&[short])), AccelFault::BadInput, "fewer values than the shape says");
     let two = Tensor { shape: vec![1, 2], data: vec![0.0, 1.0] };
-    assert_eq!(kind(model.run(&[two.clone(), two.clone()])), Kind::BadInput, "two inputs");
+    assert_eq!(kind(model.run(&[two.clone(), two.clone()])), AccelFault::BadInput, "two inputs");
     assert!(model.run(&[two]).is_ok(), "a refused input leaves the network usable");
 }
 
@@ -58,11 +58,11 @@ pub fn accelerator_checks_shapes(device: &dyn Accelerator, known: &Known<'_>) {
     for shape in [vec![1, 3], vec![2], vec![1, 1, 2]] {
         let data = vec![0.0; shape.iter().product()];
         let refused = model.run(&[Tensor { shape: shape.clone(), data }]).expect_err("a wrong shape must be refused");
-        assert_eq!(refused.kind(), Kind::BadInput, "{shape:?}: {refused}");
+        assert_eq!(refused.kind(), AccelFault::BadInput, "{shape:?}: {refused}");
     }
 }
 
-/// Failure on demand: `device` was asked to fail with `Kind::Device` after one run.
+/// Failure on demand: `device` was asked to fail with `AccelFault::Device` after one run.
 ///
 /// # Panics
 /// When the accelerator breaks the contract.
@@ -71,7 +71,7 @@ pub fn accelerator_fails_on_demand(device: &dyn Accelerator, known: &Known<'_>) 
     let mut model = device.load(known.onnx).expect("the known network must load");
     let input = Tensor { shape: vec![1, 2], data: vec![0.0, 1.0] };
     assert!(model.run(std::slice::from_ref(&input)).is_ok());
-    assert_eq!(model.run(&[input]).expect_err("the second run must fail").kind(), Kind::Device);
+    assert_eq!(model.run(&[input]).expect_err("the second run must fail").kind(), AccelFault::Device);
 }
 
 /// Longer than any device that works lets one wait for a frame.
@@ -92,7 +92,7 @@ pub fn capture(device: &mut dyn Capture, wanted: &Config) {
     }
 
     let unstarted = device.next_frame(Duration::ZERO).expect_err("no frame before the start");
-    assert_eq!(unstarted.kind(), capture::Kind::BadInput, "{unstarted}");
+    assert_eq!(unstarted.kind(), capture::CaptureFault::BadInput, "{unstarted}");
     device.stop();
     for nonsense in [Config { width: 0, ..wanted.clone() }, Config { buffers: 0, ..wanted.clone() }] {
         let answer = device.validate(&nonsense).unwrap();
@@ -110,7 +110,7 @@ pub fn capture(device: &mut dyn Capture, wanted: &Config) {
     for _ in 0..2 {
         device.start(config).expect("what was validated must start");
         let twice = device.start(config).expect_err("it is started already");
-        assert_eq!(twice.kind(), capture::Kind::Busy, "{twice}");
+        assert_eq!(twice.kind(), capture::CaptureFault::Busy, "{twice}");
         let mut last: Option<Frame> = None;
         for _ in 0..5 {
             let frame = device.next_frame(PATIENCE).expect("a started device must deliver");
@@ -129,7 +129,7 @@ pub fn capture(device: &mut dyn Capture, wanted: &Config) {
         device.stop();
         assert!(held.part(0) == bytes, "a frame that is held outlives its stream, unchanged");
         let stopped = device.next_frame(Duration::ZERO).expect_err("no frame after the end");
-        assert_eq!(stopped.kind(), capture::Kind::BadInput, "{stopped}");
+        assert_eq!(stopped.kind(), capture::CaptureFault::BadInput, "{stopped}");
     }
 }
 
@@ -157,7 +157,7 @@ fn buffers_are_bounded(device: &mut dyn Capture) {
         }
         assert!(held.len() <= 64, "there must be an end to its buffers");
     };
-    assert_eq!(full.kind(), capture::Kind::Busy, "{full}");
+    assert_eq!(full.kind(), capture::CaptureFault::Busy, "{full}");
     assert!(held.len() >= 2, "two at least: one to fill, one to read");
     held.clear();
     device.next_frame(PATIENCE).expect("dropped frames make room");
@@ -181,7 +181,9 @@ pub fn capture_fails_on_demand<C: Capture>(
     let mut device = open().unwrap();
     let config = begin(&mut device);
 
-    for (fault, kind) in [(Fault::NoSignal, capture::Kind::NoSignal), (Fault::Stuck, capture::Kind::TimedOut)] {
+    for (fault, kind) in
+        [(Fault::NoSignal, capture::CaptureFault::NoSignal), (Fault::Stuck, capture::CaptureFault::TimedOut)]
+    {
         faults.after(2, fault);
         assert!(device.next_frame(PATIENCE).is_ok() && device.next_frame(PATIENCE).is_ok(), "{fault:?} not yet");
         assert_eq!(device.next_frame(PATIENCE).unwrap_err().kind(), kind, "{fault:?}");
@@ -192,12 +194,12 @@ pub fn capture_fails_on_demand<C: Capture>(
     faults.now(Fault::ShortBuffer { bytes: 1 });
     let short = device.next_frame(PATIENCE).unwrap();
     assert!(!short.is_complete());
-    assert_eq!(convert::grey(&short, &mut Vec::new()).unwrap_err().kind(), capture::Kind::BadInput);
+    assert_eq!(convert::grey(&short, &mut Vec::new()).unwrap_err().kind(), capture::CaptureFault::BadInput);
     check_frame(&device.next_frame(PATIENCE).unwrap(), &config);
 
     faults.now(Fault::SourceChange { width: 96, height: 48 });
     for _ in 0..2 {
-        assert_eq!(device.next_frame(PATIENCE).unwrap_err().kind(), capture::Kind::SourceChanged);
+        assert_eq!(device.next_frame(PATIENCE).unwrap_err().kind(), capture::CaptureFault::SourceChanged);
     }
     device.stop();
     let config = begin(&mut device);
@@ -205,12 +207,12 @@ pub fn capture_fails_on_demand<C: Capture>(
     check_frame(&device.next_frame(PATIENCE).unwrap(), &config);
 
     faults.now(Fault::Unplug);
-    assert_eq!(device.next_frame(PATIENCE).unwrap_err().kind(), capture::Kind::Disconnected);
-    assert!(open().is_err_and(|error| error.kind() == capture::Kind::NotPresent), "nothing to open");
+    assert_eq!(device.next_frame(PATIENCE).unwrap_err().kind(), capture::CaptureFault::Disconnected);
+    assert!(open().is_err_and(|error| error.kind() == capture::CaptureFault::NotPresent), "nothing to open");
     faults.heal();
     assert_eq!(
         device.next_frame(PATIENCE).unwrap_err().kind(),
-        capture::Kind::Disconnected,
+        capture::CaptureFault::Disconnected,
         "what was open stays dead"
     );
     device.stop();
@@ -228,7 +230,7 @@ mod tests {
 
     use super::Known;
     use crate::accel::scripted::Scripted;
-    use crate::accel::{AcceleratorConfig, Kind, open};
+    use crate::accel::{AccelFault, AcceleratorConfig, open};
     use crate::capture::replay::{InMemory, Replay, Y4m};
     use crate::capture::synthetic::Synthetic;
     use crate::capture::{Capture, Colour, Config, PixelFormat, Rate, discover, frame::Shape, v4l2::V4l2};
@@ -266,7 +268,7 @@ mod tests {
     #[test]
     fn sim_accelerator_contract() {
         super::accelerator(&Scripted::each_voxel(|v| v + 1.0), &known());
-        super::accelerator_fails_on_demand(&Scripted::zeros().failing_after(1, Kind::Device), &known());
+        super::accelerator_fails_on_demand(&Scripted::zeros().failing_after(1, AccelFault::Device), &known());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::capture::{Capture, Config, Description, Error, Frame, Kind, Offer, Validated, Validation};
+use crate::capture::{Capture, CaptureFault, Config, Description, Error, Frame, Offer, Validated, Validation};
 use crate::clock::Clock;
 
 /// What goes wrong.
@@ -78,11 +78,11 @@ impl Faults {
     /// Opens `device` behind this switchboard.
     ///
     /// # Errors
-    /// `Kind::NotPresent` while it is unplugged.
+    /// `CaptureFault::NotPresent` while it is unplugged.
     pub fn wrap<C: Capture>(&self, device: C, clock: Arc<dyn Clock>) -> Result<Faulty<C>, Error> {
         let plan = self.lock();
         if plan.lasting == Some(Fault::Unplug) {
-            return Err(Error::new(Kind::NotPresent, "unplugged on demand"));
+            return Err(Error::new(CaptureFault::NotPresent, "unplugged on demand"));
         }
         Ok(Faulty { device, clock, faults: self.clone(), plugged: plan.plugged, size: None })
     }
@@ -107,7 +107,7 @@ impl<C> Faulty<C> {
     fn alive(&self, plan: &Plan) -> Result<(), Error> {
         match plan.plugged == self.plugged {
             true => Ok(()),
-            false => Err(Error::new(Kind::Disconnected, "unplugged on demand")),
+            false => Err(Error::new(CaptureFault::Disconnected, "unplugged on demand")),
         }
     }
 }
@@ -142,7 +142,7 @@ impl<C: Capture> Capture for Faulty<C> {
             let plan = self.faults.lock();
             self.alive(&plan)?;
             if plan.source.is_some_and(|source| source != size) {
-                return Err(Error::new(Kind::SourceChanged, "the source was changed on demand"));
+                return Err(Error::new(CaptureFault::SourceChanged, "the source was changed on demand"));
             }
         }
         self.device.start(config)?;
@@ -158,12 +158,12 @@ impl<C: Capture> Capture for Faulty<C> {
             (plan.lasting, self.size.is_some() && plan.source.is_some() && plan.source != self.size)
         };
         match lasting {
-            Some(Fault::NoSignal) => return Err(Error::new(Kind::NoSignal, "no signal, on demand")),
+            Some(Fault::NoSignal) => return Err(Error::new(CaptureFault::NoSignal, "no signal, on demand")),
             Some(Fault::Stuck) => {
                 self.clock.sleep(timeout);
-                return Err(Error::new(Kind::TimedOut, "stuck on demand"));
+                return Err(Error::new(CaptureFault::TimedOut, "stuck on demand"));
             }
-            _ if changed => return Err(Error::new(Kind::SourceChanged, "the source was changed on demand")),
+            _ if changed => return Err(Error::new(CaptureFault::SourceChanged, "the source was changed on demand")),
             _ => {}
         }
         let frame = self.device.next_frame(timeout)?;

@@ -3,6 +3,8 @@
 //! To add a device: one file here that implements the trait, one line where devices are chosen, and the contract
 //! tests in `contract` run on it.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod root;
 pub mod clock;
 pub mod backoff;

@@ -12,9 +12,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hal::capture::guard::{Policy, State, Supervised};
+use hal::capture::guard::{DeviceState, Policy, Supervised};
 use hal::capture::v4l2::V4l2;
-use hal::capture::{Config, Frame, Kind, PixelFormat, Rate};
+use hal::capture::{CaptureFault, Config, Frame, PixelFormat, Rate};
 use hal::clock::{Clock, System};
 use hal::{Capture, contract};
 
@@ -96,7 +96,7 @@ fn vivid_supervision_streams() {
         let frame = device.next_frame(PATIENCE).unwrap();
         assert!(frame.sequence >= number);
     }
-    assert!(matches!(device.state(), State::Streaming { .. }));
+    assert!(matches!(device.state(), DeviceState::Streaming { .. }));
     println!("{:?}", device.watch().status());
 }
 
@@ -107,7 +107,7 @@ fn set(path: &str, control: &str) {
 }
 
 /// Asks until a frame comes that is `right`; the kinds of errors on the way.
-fn until(device: &mut Supervised<V4l2>, right: impl Fn(&Frame) -> bool) -> Vec<Kind> {
+fn until(device: &mut Supervised<V4l2>, right: impl Fn(&Frame) -> bool) -> Vec<CaptureFault> {
     let deadline = System.now() + PATIENCE;
     let mut kinds = Vec::new();
     loop {
@@ -121,7 +121,7 @@ fn until(device: &mut Supervised<V4l2>, right: impl Fn(&Frame) -> bool) -> Vec<K
 }
 
 /// Asks until the device is in trouble of one kind.
-fn until_trouble(device: &mut Supervised<V4l2>, kind: Kind) {
+fn until_trouble(device: &mut Supervised<V4l2>, kind: CaptureFault) {
     let deadline = System.now() + PATIENCE;
     while !device.next_frame(Duration::from_millis(200)).is_err_and(|error| error.kind() == kind) {
         assert!(System.now() < deadline, "no {kind:?}: {:?}", device.watch().status());
@@ -139,8 +139,8 @@ fn vivid_a_lost_signal_and_another_resolution_heal() {
     until(&mut device, |_| true);
 
     set(&path, "dv_timings_signal_mode=1");
-    until_trouble(&mut device, Kind::NoSignal);
-    assert!(matches!(device.state(), State::NoSignal { .. }), "{:?}", device.state());
+    until_trouble(&mut device, CaptureFault::NoSignal);
+    assert!(matches!(device.state(), DeviceState::NoSignal { .. }), "{:?}", device.state());
     set(&path, "dv_timings_signal_mode=0");
     until(&mut device, |_| true);
 
@@ -154,8 +154,8 @@ fn vivid_a_lost_signal_and_another_resolution_heal() {
 
     // 720x576, interlaced.
     set(&path, "dv_timings=3");
-    until_trouble(&mut device, Kind::Other);
-    let State::Failed { reason, .. } = device.state() else { panic!("{:?}", device.state()) };
+    until_trouble(&mut device, CaptureFault::Other);
+    let DeviceState::Failed { reason, .. } = device.state() else { panic!("{:?}", device.state()) };
     assert!(reason.contains("interlaced"), "{reason}");
     set(&path, "dv_timings=9");
     until(&mut device, |frame| (frame.shape.width, frame.shape.height) == (1280, 720));
@@ -172,7 +172,10 @@ fn vivid_an_unplugged_device_is_opened_again() {
     set(&path, "disconnect=1");
     let watch = device.watch();
     let kinds = until(&mut device, |_| watch.status().counters.restarts == 1);
-    assert!(kinds.iter().all(|kind| matches!(kind, Kind::Disconnected | Kind::NotPresent)), "{kinds:?}");
+    assert!(
+        kinds.iter().all(|kind| matches!(kind, CaptureFault::Disconnected | CaptureFault::NotPresent)),
+        "{kinds:?}"
+    );
     let counters = device.counters();
     assert_eq!((counters.unplugged, counters.restarts), (1, 1), "{counters:?}");
 }

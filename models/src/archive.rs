@@ -33,7 +33,7 @@ const WINDOW_LOG: u32 = 27;
 
 /// Callers branch on this, and on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ArchiveFault {
     Io,
     NotAnArchive,
     Order,
@@ -59,16 +59,16 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    kind: Kind,
+    kind: ArchiveFault,
     message: String,
 }
 
 impl Error {
-    fn new(kind: Kind, message: impl Into<String>) -> Self {
+    fn new(kind: ArchiveFault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ArchiveFault {
         self.kind
     }
 }
@@ -76,11 +76,11 @@ impl Error {
 impl From<signature::Error> for Error {
     fn from(error: signature::Error) -> Self {
         let kind = match &error {
-            signature::Error::Unsigned => Kind::Unsigned,
-            signature::Error::Malformed(_) => Kind::SignatureMalformed,
-            signature::Error::UnknownKey => Kind::UnknownKey,
-            signature::Error::Wrong => Kind::SignatureWrong,
-            signature::Error::Key { .. } => Kind::Io,
+            signature::Error::Unsigned => ArchiveFault::Unsigned,
+            signature::Error::Malformed(_) => ArchiveFault::SignatureMalformed,
+            signature::Error::UnknownKey => ArchiveFault::UnknownKey,
+            signature::Error::Wrong => ArchiveFault::SignatureWrong,
+            signature::Error::Key { .. } => ArchiveFault::Io,
         };
         Self::new(kind, error.to_string())
     }
@@ -89,8 +89,8 @@ impl From<signature::Error> for Error {
 impl From<manifest::Error> for Error {
     fn from(error: manifest::Error) -> Self {
         let kind = match &error {
-            manifest::Error::Syntax(_) => Kind::ManifestSyntax,
-            manifest::Error::Value(_) => Kind::ManifestValue,
+            manifest::Error::Syntax(_) => ArchiveFault::ManifestSyntax,
+            manifest::Error::Value(_) => ArchiveFault::ManifestValue,
         };
         Self::new(kind, format!("{MANIFEST}: {error}"))
     }
@@ -99,9 +99,9 @@ impl From<manifest::Error> for Error {
 /// Unpacks an archive into an empty directory, file by file on the disk when this returns.
 ///
 /// # Errors
-/// See [`Kind`]. What was written before stays in `into`; the caller removes it.
+/// See [`ArchiveFault`]. What was written before stays in `into`; the caller removes it.
 pub fn unpack(archive: impl Read, into: &Path, trust: &Trust, limits: Limits) -> Result<(Manifest, Signer), Error> {
-    let not = |error: io::Error| Error::new(Kind::NotAnArchive, format!("not a .scanside archive: {error}"));
+    let not = |error: io::Error| Error::new(ArchiveFault::NotAnArchive, format!("not a .scanside archive: {error}"));
     let mut decoder = zstd::Decoder::new(archive).map_err(not)?.single_frame();
     decoder.window_log_max(WINDOW_LOG).map_err(not)?;
     let mut tar = tar::Archive::new(decoder);
@@ -116,8 +116,8 @@ pub fn unpack(archive: impl Read, into: &Path, trust: &Trust, limits: Limits) ->
 
 /// After the end of the tar only zeros may fill the frame, and nothing may follow the frame.
 fn nothing_follows<R: io::BufRead>(mut decoder: zstd::Decoder<'_, R>) -> Result<(), Error> {
-    let more = |_| Error::new(Kind::NotAnArchive, "not a .scanside archive: the end is damaged");
-    let trailing = || Error::new(Kind::TrailingData, "data follows the end of the archive");
+    let more = |_| Error::new(ArchiveFault::NotAnArchive, "not a .scanside archive: the end is damaged");
+    let trailing = || Error::new(ArchiveFault::TrailingData, "data follows the end of the archive");
     let mut block = [0; 8192];
     loop {
         let count = decoder.read(&mut block).map_err(more)?;
@@ -148,28 +148,31 @@ impl Unpacker<'_> {
     fn member<R: Read>(&mut self, mut entry: tar::Entry<'_, R>) -> Result<(), Error> {
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if !entry.header().entry_type().is_file() {
-            return Err(Error::new(Kind::NotRegular, format!("{name:?} is a link or a special file")));
+            return Err(Error::new(ArchiveFault::NotRegular, format!("{name:?} is a link or a special file")));
         }
         let own = name == MANIFEST || name == SIGNATURE;
         if !own && !manifest::path(&name) {
-            return Err(Error::new(Kind::UnsafePath, format!("{name:?} is not a plain path inside the package")));
+            return Err(Error::new(
+                ArchiveFault::UnsafePath,
+                format!("{name:?} is not a plain path inside the package"),
+            ));
         }
         if !self.seen.insert(name.clone()) {
-            return Err(Error::new(Kind::Duplicate, format!("{name:?} comes twice")));
+            return Err(Error::new(ArchiveFault::Duplicate, format!("{name:?} comes twice")));
         }
         if self.seen.len() > self.limits.members {
             let message = format!("more than {} files", self.limits.members);
-            return Err(Error::new(Kind::TooManyMembers, message));
+            return Err(Error::new(ArchiveFault::TooManyMembers, message));
         }
         let most = if own { LONGEST_TEXT } else { self.limits.member_bytes };
         if entry.size() > most {
             let message = format!("{name:?} has {} bytes; {most} are allowed", entry.size());
-            return Err(Error::new(Kind::MemberTooLarge, message));
+            return Err(Error::new(ArchiveFault::MemberTooLarge, message));
         }
         self.total = self.total.saturating_add(entry.size());
         if self.total > self.limits.total_bytes {
             let message = format!("the files together have more than {} bytes", self.limits.total_bytes);
-            return Err(Error::new(Kind::TotalTooLarge, message));
+            return Err(Error::new(ArchiveFault::TotalTooLarge, message));
         }
         match (&self.signed, &self.manifest) {
             (None, None) if name == MANIFEST => {
@@ -178,7 +181,7 @@ impl Unpacker<'_> {
                 self.signed = Some(text);
                 Ok(())
             }
-            (None, None) => Err(Error::new(Kind::Order, format!("the first file is {name:?}, not {MANIFEST}"))),
+            (None, None) => Err(Error::new(ArchiveFault::Order, format!("the first file is {name:?}, not {MANIFEST}"))),
             (Some(manifest), _) if name == SIGNATURE => {
                 let text = bytes(&mut entry, &name)?;
                 let signer = self.trust.verify(manifest, &String::from_utf8_lossy(&text))?;
@@ -190,10 +193,12 @@ impl Unpacker<'_> {
             }
             (_, None) => Err(signature::Error::Unsigned.into()),
             (_, Some((manifest, _))) => {
-                let unlisted = || Error::new(Kind::Unlisted, format!("{name:?} is not in [files] of {MANIFEST}"));
+                let unlisted =
+                    || Error::new(ArchiveFault::Unlisted, format!("{name:?} is not in [files] of {MANIFEST}"));
                 let expected = manifest.files.get(&name).ok_or_else(unlisted)?.clone();
                 let found = self.write(&name, &mut entry)?;
-                let wrong = || Error::new(Kind::Hash, format!("{name:?} is not the file {MANIFEST} was written for"));
+                let wrong =
+                    || Error::new(ArchiveFault::Hash, format!("{name:?} is not the file {MANIFEST} was written for"));
                 if found == expected { Ok(()) } else { Err(wrong()) }
             }
         }
@@ -204,7 +209,7 @@ impl Unpacker<'_> {
         let path = self.into.join(name);
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => truncated(name, &error),
-            _ => Error::new(Kind::Io, format!("{}: {error}", path.display())),
+            _ => Error::new(ArchiveFault::Io, format!("{}: {error}", path.display())),
         };
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(failed)?;
@@ -228,11 +233,17 @@ impl Unpacker<'_> {
         let Some((manifest, signer)) = self.manifest.take() else {
             let empty = self.seen.is_empty();
             let unsigned = || Error::from(signature::Error::Unsigned);
-            return Err(if empty { Error::new(Kind::NotAnArchive, "the archive is empty") } else { unsigned() });
+            return Err(if empty {
+                Error::new(ArchiveFault::NotAnArchive, "the archive is empty")
+            } else {
+                unsigned()
+            });
         };
         match manifest.files.keys().find(|name| !self.seen.contains(*name)) {
             None => Ok((manifest, signer)),
-            Some(name) => Err(Error::new(Kind::Missing, format!("{name:?} is in {MANIFEST} and not in the archive"))),
+            Some(name) => {
+                Err(Error::new(ArchiveFault::Missing, format!("{name:?} is in {MANIFEST} and not in the archive")))
+            }
         }
     }
 }
@@ -244,7 +255,7 @@ fn bytes(entry: &mut impl Read, name: &str) -> Result<Vec<u8>, Error> {
 }
 
 fn truncated(name: &str, error: &io::Error) -> Error {
-    Error::new(Kind::NotAnArchive, format!("not a .scanside archive: {name:?}: {error}"))
+    Error::new(ArchiveFault::NotAnArchive, format!("not a .scanside archive: {name:?}: {error}"))
 }
 
 /// Why a directory cannot be packed.

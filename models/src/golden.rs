@@ -136,7 +136,10 @@ mod tests {
         let narrow = |_: &[Tensor]| Ok(vec![Tensor { shape: vec![1], data: vec![0.0] }]);
         assert!(said(Scripted::new(narrow)).contains("shape [1]"));
         assert!(said(Scripted::new(|_| Ok(Vec::new()))).contains("shape []"));
-        assert!(said(Scripted::zeros().failing_after(0, hal::accel::Kind::Device)).contains("asked for by the script"));
+        assert!(
+            said(Scripted::zeros().failing_after(0, hal::accel::AccelFault::Device))
+                .contains("asked for by the script")
+        );
     }
 
     #[test]

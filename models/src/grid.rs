@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::cast::{floor_index, round_hu_f32};
 use crate::volume::{Geometry, Volume};
 
 /// Extents and spacing of a dense array, x fastest.
@@ -120,7 +121,7 @@ impl Coarse {
     /// Blocks of at most `target_mm` along each axis (one voxel where it is larger already).
     pub fn of(volume: &Volume, target_mm: f64) -> Self {
         let geometry = &volume.geometry;
-        let factors = geometry.spacing_mm.map(|s| ((target_mm / s).floor() as usize).clamp(1, 16));
+        let factors = geometry.spacing_mm.map(|s| floor_index(target_mm / s).clamp(1, 16));
         let dims = [0, 1, 2].map(|a| geometry.dims[a].div_ceil(factors[a]));
         let orientation = Orientation::of(geometry);
         let blocks = block_means(volume, factors, dims);
@@ -210,7 +211,7 @@ fn block_means(volume: &Volume, factors: [usize; 3], dims: [usize; 3]) -> Vec<i1
             for (mean, sums) in out.iter_mut().zip(sums.chunks(factors[0])) {
                 let count = (sums.len() * height * depth) as f32;
                 // A mean of values within i16 is within i16.
-                *mean = (sums.iter().sum::<i32>() as f32 / count).round() as i16;
+                *mean = round_hu_f32(sums.iter().sum::<i32>() as f32 / count);
             }
         }
     });

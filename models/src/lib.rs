@@ -1,10 +1,14 @@
 //! Clinical tasks: a volume in, findings out; and the packages they run with. No network, no bus.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod acquisition;
 pub mod archive;
+mod cast;
 pub mod findings;
 pub mod golden;
 pub mod grid;
+pub mod identity;
 #[cfg(any(test, feature = "maker"))]
 pub mod maker;
 pub mod manifest;
@@ -23,6 +27,7 @@ mod testing;
 pub mod volume;
 
 pub use acquisition::Acquisition;
-pub use findings::Findings;
+pub use findings::ChestFindings;
+pub use identity::ModelIdentity;
 pub use package::Package;
 pub use volume::{Geometry, Volume};

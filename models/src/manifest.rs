@@ -140,7 +140,7 @@ impl Manifest {
     /// # Errors
     /// See [`Error`].
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let manifest = sheet::parse(text).map_err(|e| Error::Syntax(e.to_string().trim_end().to_owned()))?;
+        let manifest = sheet::parse(text)?;
         check::manifest(&manifest)?;
         Ok(manifest)
     }

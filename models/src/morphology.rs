@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::cast::{ceil_index, floor_index, single};
 use crate::grid::Grid;
 
 /// Farther than anything; finite, so that adding to it stays exact.
@@ -11,10 +12,10 @@ const FAR: f32 = 1e12;
 pub fn distance_squared(grid: &Grid, mask: &[u8], reach_mm: f64) -> Vec<f32> {
     let [nx, ny, nz] = grid.dims;
     let plane = nx * ny;
-    let steps = grid.spacing_mm.map(|s| (reach_mm / s).floor() as usize);
+    let steps = grid.spacing_mm.map(|s| floor_index(reach_mm / s));
     let cost = |axis: usize, k: usize| {
         let d = grid.spacing_mm[axis] * k as f64;
-        (d * d) as f32
+        single(d * d)
     };
     let mut within: Vec<f32> = mask.par_iter().map(|m| if *m != 0 { 0.0 } else { FAR }).collect();
     // Along one row, then across rows, then across slices: the minimum of parabolas, each axis on its own.
@@ -55,21 +56,21 @@ fn lower(out: &mut [f32], from: &[f32], cost: f32) {
 
 /// Voxels within `radius_mm` of the mask.
 pub fn dilate(grid: &Grid, mask: &[u8], radius_mm: f64) -> Vec<u8> {
-    let limit = (radius_mm * radius_mm) as f32;
+    let limit = single(radius_mm * radius_mm);
     distance_squared(grid, mask, radius_mm).par_iter().map(|d| u8::from(*d <= limit)).collect()
 }
 
 /// Voxels of the mask farther than `radius_mm` from everything outside it. Beyond the grid nothing is outside.
 pub fn erode(grid: &Grid, mask: &[u8], radius_mm: f64) -> Vec<u8> {
     let outside: Vec<u8> = mask.par_iter().map(|m| u8::from(*m == 0)).collect();
-    let limit = (radius_mm * radius_mm) as f32;
+    let limit = single(radius_mm * radius_mm);
     distance_squared(grid, &outside, radius_mm).par_iter().map(|d| u8::from(*d > limit)).collect()
 }
 
 /// Fills every gap that a ball of `radius_mm` does not fit into; never removes a voxel.
 pub fn close(grid: &Grid, mask: &[u8], radius_mm: f64) -> Vec<u8> {
     // The ball may reach over the edge of the grid, so there must be room for it.
-    let pad = grid.spacing_mm.map(|s| (radius_mm / s).ceil() as usize + 1);
+    let pad = grid.spacing_mm.map(|s| ceil_index(radius_mm / s) + 1);
     let wide = Grid { dims: [0, 1, 2].map(|a| grid.dims[a] + 2 * pad[a]), spacing_mm: grid.spacing_mm };
     let mut padded = vec![0; wide.len()];
     for_rows(grid, &wide, pad, |inner, outer| padded[outer].copy_from_slice(&mask[inner]));

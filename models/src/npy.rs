@@ -45,7 +45,9 @@ pub fn write(tensor: &Tensor) -> Vec<u8> {
     }
     header.push('\n');
     let mut bytes = MAGIC.to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
+    // A header of a few axes is far shorter than 65,536 bytes.
+    let [low, high, ..] = header.len().to_le_bytes();
+    bytes.extend([low, high]);
     bytes.extend(header.bytes());
     bytes.extend(tensor.data.iter().flat_map(|v| v.to_le_bytes()));
     bytes

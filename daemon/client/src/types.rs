@@ -73,7 +73,7 @@ pub struct Job {
     pub created_utc: String,
     pub started_utc: Option<String>,
     pub finished_utc: Option<String>,
-    /// JSON text, of `models::Findings`.
+    /// JSON text, of `models::ChestFindings`.
     pub findings: Option<String>,
     /// JSON text: `[[stage, milliseconds], ...]`.
     pub timings: Option<String>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use dicom::pixels::pictures::Pictures;
 use hal::capture::frame::Shape;
 use hal::capture::replay::Recording;
-use hal::capture::{Colour, Error, Kind, PixelFormat, Rate};
+use hal::capture::{CaptureFault, Colour, Error, PixelFormat, Rate};
 
 use self::colour::Conversion;
 use self::timing::Timing;
@@ -28,19 +28,19 @@ pub struct Cine {
 
 impl Cine {
     /// # Errors
-    /// `Kind::NotPresent` when the file cannot be opened; `Kind::BadInput` when it holds no pictures that can be shown.
+    /// `CaptureFault::NotPresent` when the file cannot be opened; `CaptureFault::BadInput` when it holds no pictures that can be shown.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|e| Error::new(Kind::NotPresent, format!("{name}: {e}")))?;
+        let bytes = std::fs::read(path).map_err(|e| Error::new(CaptureFault::NotPresent, format!("{name}: {e}")))?;
         Self::read(name, &bytes)
     }
 
     /// The same of a Part 10 file in memory.
     ///
     /// # Errors
-    /// `Kind::BadInput` when it holds no pictures that can be shown.
+    /// `CaptureFault::BadInput` when it holds no pictures that can be shown.
     pub fn read(name: String, part10: &[u8]) -> Result<Self, Error> {
-        let bad = |reason: String| Error::new(Kind::BadInput, format!("{name}: {reason}"));
+        let bad = |reason: String| Error::new(CaptureFault::BadInput, format!("{name}: {reason}"));
         let pictures = Pictures::open(part10).map_err(|error| bad(error.to_string()))?;
         let conversion = Conversion::of(&pictures.header, &pictures.data_set).map_err(bad)?;
         let timing = Timing::of(&pictures.data_set, pictures.count());
@@ -71,7 +71,7 @@ impl Recording for Cine {
 
     fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Duration>, Error> {
         let Some(decoded) = self.pictures.decode(self.next) else { return Ok(None) };
-        let bad = |reason: String| Error::new(Kind::BadInput, format!("{}: {reason}", self.name));
+        let bad = |reason: String| Error::new(CaptureFault::BadInput, format!("{}: {reason}", self.name));
         let samples = decoded.map_err(|error| bad(error.to_string()))?;
         bytes.resize(self.shape.bytes(0), 0);
         self.conversion.convert(&samples, self.shape.width as usize, bytes);

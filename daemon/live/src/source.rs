@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hal::Capture;
-use hal::capture::guard::{State as Device, Supervised, Watch};
+use hal::capture::guard::{DeviceState as Device, Supervised, Watch};
 
 use crate::desk::Desk;
 use crate::desk::session::Event;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dicom::patient::Patient;
 use dicom::uid;
 use hal::capture::Frame;
+use models::identity::ModelIdentity;
 use models::task::us_breast::lesion::Lesion;
-use report::ModelIdentity;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 

@@ -2,15 +2,16 @@
 
 use embedded_graphics::mono_font::ascii::{FONT_7X13, FONT_9X18, FONT_9X18_BOLD, FONT_10X20};
 use embedded_graphics::pixelcolor::Rgb888;
-use models::findings::{Evaluated, Finding, Mask, Region};
-use models::{Findings, Volume};
+use models::findings::{ChestFinding, Evaluated, Mask, Region};
+use models::{ChestFindings, Volume};
 
 use crate::canvas::Canvas;
+use crate::entry::{entry, instances};
 use crate::pages::{
     AMBER, BACKGROUND, BLACK, DIM, KeyImage, MARGIN_MM, MIN_LUNG_PART, TEXT, WIDTH, footer, lung_colour, wrap,
 };
-use crate::picture::{BONE, LUNG, Plane, SOFT, View, Window};
-use crate::regions::{capital, done, lobe};
+use crate::picture::{Plane, View, Window};
+use crate::regions::{capital, lobe};
 use crate::words::{self, Language, Line};
 use crate::{Provenance, dataset, measure};
 
@@ -32,10 +33,10 @@ struct Shown<'a> {
 }
 
 /// None when the finding has no voxels to show.
-pub fn page(line: &Line, findings: &Findings, volume: &Volume, provenance: &Provenance) -> Option<KeyImage> {
+pub fn page(line: &Line, findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> Option<KeyImage> {
     let shown = shown(line.finding, findings, volume);
     let best = shown.first()?;
-    let window = window(line.finding);
+    let window = entry(line.finding).window;
     let every: Vec<(&Mask, Rgb888)> = shown.iter().flat_map(|s| s.masks.iter().copied()).collect();
     let mut canvas = Canvas::new(WIDTH, crate::pages::HEIGHT, BACKGROUND);
     let name = words::name(line.finding, Language::English);
@@ -74,7 +75,7 @@ pub fn page(line: &Line, findings: &Findings, volume: &Volume, provenance: &Prov
         let more = format!("and {} more: see the structured report", shown.len() - SHOWN);
         canvas.text_right(WIDTH - 24, 24, &more, &FONT_7X13, DIM);
     }
-    if line.finding == Finding::Pneumonia {
+    if line.finding == ChestFinding::Pneumonia {
         canvas.text_right(WIDTH - 24, 24, "amber: ground glass   red: consolidation", &FONT_7X13, DIM);
     }
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
@@ -112,16 +113,8 @@ fn draw(canvas: &mut Canvas, view: &View, every: &[(&Mask, Rgb888)]) {
     }
 }
 
-fn window(finding: Finding) -> Window {
-    match finding {
-        Finding::RibFracture => BONE,
-        Finding::PleuralEffusion | Finding::CoronaryCalcification | Finding::LymphNode => SOFT,
-        _ => LUNG,
-    }
-}
-
 /// Instances, the one to show first first.
-fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<Shown<'a>> {
+fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume) -> Vec<Shown<'a>> {
     let last = volume.geometry.dims[2].saturating_sub(1);
     let at = |mask: &'a Mask, centre_mm, key_slice: usize, caption: String, colour| {
         let [x, y, _] = measure::to_image(&volume.geometry, centre_mm);
@@ -136,12 +129,11 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
         }
     };
     let region = |r: &'a Region, caption: String| at(&r.mask, r.centre_mm, r.key_slice, caption, AMBER);
-    let sure = |r: &Region| format!("{:.0} %", r.confidence * 100.0);
     let by_volume = |shown: &mut Vec<Shown>| {
         shown.sort_by_key(|s| std::cmp::Reverse(s.masks.iter().map(|m| m.0.count()).sum::<usize>()));
     };
     let mut all: Vec<Shown<'a>> = match finding {
-        Finding::Nodule => measure::nodules(findings)
+        ChestFinding::Nodule => measure::nodules(findings)
             .into_iter()
             .map(|n| {
                 let place = n.lobe.map_or_else(|| measure::side(n.side), lobe);
@@ -149,7 +141,7 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
                 at(&n.mask, n.centre_mm, n.key_slice, caption, AMBER)
             })
             .collect(),
-        Finding::Pneumonia => {
+        ChestFinding::Pneumonia => {
             let Evaluated::Done(p) = &findings.pneumonia else { return Vec::new() };
             let mut all: Vec<Shown> =
                 p.ground_glass.iter().map(|r| region(r, format!("ground glass, {:.0} ml", r.volume_ml))).collect();
@@ -159,55 +151,21 @@ fn shown<'a>(finding: Finding, findings: &'a Findings, volume: &Volume) -> Vec<S
             by_volume(&mut all);
             all
         }
-        Finding::RibFracture => done(&findings.rib_fractures)
-            .iter()
-            .map(|f| {
-                let rib = f.rib.map_or_else(|| "number not known".into(), |rib| rib.to_string());
-                region(
-                    &f.region,
-                    format!("{}: {} rib {rib}, {}", f.region.number, measure::side(f.side), sure(&f.region)),
-                )
-            })
-            .collect(),
-        Finding::Emphysema => {
+        ChestFinding::Emphysema => {
             let Evaluated::Done(e) = &findings.emphysema else { return Vec::new() };
             let mut all: Vec<Shown> =
                 e.regions.iter().map(|r| region(r, format!("below -950 HU: {:.0} ml", r.volume_ml))).collect();
             by_volume(&mut all);
             all
         }
-        Finding::Bronchiectasis => done(&findings.bronchiectasis)
-            .iter()
-            .map(|b| {
-                let place = b.lobe.map_or_else(|| measure::side(b.side), lobe);
-                region(&b.region, format!("{}: {place}, {}", b.region.number, sure(&b.region)))
-            })
-            .collect(),
-        Finding::PleuralEffusion => done(&findings.pleural_effusions)
-            .iter()
-            .map(|e| region(&e.region, format!("{}, {:.0} ml", measure::side(e.side), e.region.volume_ml)))
-            .collect(),
-        Finding::Pneumothorax => done(&findings.pneumothoraces)
-            .iter()
-            .map(|p| {
-                let side = measure::side(p.side);
-                region(&p.region, format!("{side}, {:.0} ml, {:.1} %", p.region.volume_ml, p.percent))
-            })
-            .collect(),
-        Finding::CoronaryCalcification => {
+        ChestFinding::CoronaryCalcification => {
             let Evaluated::Done(c) = &findings.coronary_calcium else { return Vec::new() };
             let mut all: Vec<Shown> =
                 c.lesions.iter().map(|r| region(r, format!("{:.0} mm3", r.volume_ml * 1000.0))).collect();
             by_volume(&mut all);
             all
         }
-        Finding::LymphNode => done(&findings.lymph_nodes)
-            .iter()
-            .map(|n| {
-                let axes = format!("{:.1} x {:.1} mm", n.long_axis_mm, n.short_axis_mm);
-                region(&n.region, format!("{}: {axes}", n.region.number))
-            })
-            .collect(),
+        listed => instances(findings, listed).into_iter().map(|one| region(one.region, one.caption)).collect(),
     };
     all.retain(|one| one.masks.iter().any(|(mask, _)| mask.voxels.contains(&1)));
     all

@@ -140,6 +140,19 @@ pub const NODULE_GROUND_GLASS: Code = own("NODGGN", "Ground glass nodule");
 pub const NODULE_CALCIFIED: Code = own("NODCALC", "Calcified nodule");
 pub const PART_VOLUME: Code = own("PARTVOL", "Volume of the part, opacities included");
 
+// Image quality of a CT series: TID 1602, and our own where no standard code was found.
+pub const SLICE_THICKNESS: Code = dcm("112225", "Slice Thickness");
+pub const SLICE_SPACING: Code = dcm("112226", "Spacing between slices");
+pub const CT_QUALITY: Code = own("CTQUALITY", "CT image quality");
+pub const NOISE: Code = own("NOISE", "Global noise level in soft tissue");
+pub const NOISE_FREQUENCY: Code = own("NOISEFREQ", "Mean frequency of the noise within the slice");
+pub const KERNEL_CLASS: Code = own("KERNELCLASS", "Class of the reconstruction kernel, by noise texture");
+pub const KERNEL_SMOOTH: Code = own("KERNELSMOOTH", "Smooth kernel");
+pub const KERNEL_SHARP: Code = own("KERNELSHARP", "Sharp kernel");
+pub const MISSING_SLICES: Code = own("SLICESMISSING", "Slices missing between neighbours");
+pub const DOUBLED_SLICES: Code = own("SLICESDOUBLED", "Slices at a place where there is one already");
+pub const UNEVEN_SLICES: Code = own("SLICESUNEVEN", "Uneven distances of slices");
+
 // How it went: CID 6042, and presence of a property (PS3.16 Annex D).
 pub const SUMMARY_OF_DETECTIONS: Code = dcm("111064", "Summary of Detections");
 pub const SUMMARY_OF_ANALYSES: Code = dcm("111065", "Summary of Analyses");
@@ -163,4 +176,5 @@ pub const CUBIC_MILLIMETRE: Code = ucum("mm3", "cubic millimeter");
 pub const MILLILITRE: Code = ucum("ml", "milliliter");
 pub const HOUNSFIELD: Code = ucum("[hnsf'U]", "Hounsfield unit");
 pub const NO_UNITS: Code = ucum("1", "no units");
+pub const PER_MILLIMETRE: Code = ucum("/mm", "per millimeter");
 pub const PERCENT: Code = ucum("%", "Percent");

@@ -5,8 +5,8 @@
 //! segment. What has no region (negative, not evaluated) is stated in the qualitative evaluations; TID 1501 groups say
 //! it when there is no region at all.
 
-use models::findings::{Evaluated, Finding, Lung, Mask, Nodule, NoduleType};
-use models::{Findings, Volume};
+use models::findings::{ChestFinding, Evaluated, Lung, Mask, Nodule, NoduleType};
+use models::{ChestFindings, Volume};
 
 use crate::codes::{
     ABSENT, ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ATTENUATION, CERTAINTY_OF_FINDING, COMMENT,
@@ -18,6 +18,7 @@ use crate::codes::{
     TRACKING_ID, TRACKING_UID, VOLUME,
 };
 use crate::content::{Item, Part, Relation, Value};
+use crate::entry::entry;
 use crate::object::{Context, SEG};
 use crate::provenance::LUNG_ALGORITHM;
 use crate::regions::{self, Site, Subject};
@@ -39,7 +40,7 @@ pub struct Parts<'a> {
 }
 
 /// All groups, in reading order: each finding with its instances, then lungs and lobes.
-pub fn all(parts: &Parts, findings: &Findings) -> Vec<Item> {
+pub fn all(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
     let context = parts.context;
     let mut groups = Vec::new();
     for nodule in measure::nodules(findings) {
@@ -66,7 +67,7 @@ pub fn all(parts: &Parts, findings: &Findings) -> Vec<Item> {
 }
 
 /// How the search went: for each finding that it is there, that it is not, or why that is not known. In every report.
-pub fn summary(findings: &Findings) -> Vec<Item> {
+pub fn summary(findings: &ChestFindings) -> Vec<Item> {
     let lines = words::lines(findings, Language::English);
     let missed = lines.iter().filter(|l| l.state == State::NotEvaluated).count();
     let how = match missed {
@@ -82,7 +83,7 @@ pub fn summary(findings: &Findings) -> Vec<Item> {
             State::NotFound => (ABSENT, format!("{name}: {}", line.text)),
             State::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
         };
-        items.push(Item::code(Relation::Contains, regions::finding_code(line.finding), presence));
+        items.push(Item::code(Relation::Contains, entry(line.finding).code, presence));
         items.push(comment(said));
     }
     items.extend(findings.comparison.as_ref().map(|c| comment(words::comparison(c, Language::English))));
@@ -90,7 +91,7 @@ pub fn summary(findings: &Findings) -> Vec<Item> {
 }
 
 /// How the lungs went: nothing to say beside their groups, or why they were not evaluated.
-pub fn lung_summary(findings: &Findings) -> Vec<Item> {
+pub fn lung_summary(findings: &ChestFindings) -> Vec<Item> {
     match &findings.lungs {
         Evaluated::Done(lungs) if lungs.is_empty() => vec![comment("No lung found.".into())],
         Evaluated::Done(_) => Vec::new(),
@@ -121,7 +122,7 @@ pub fn refusal(context: &Context, reason: &str, page: &Page) -> Item {
 fn nodule_volume(parts: &Parts, nodule: &Nodule) -> Item {
     let subject = Subject::Nodule(nodule.number);
     let mut group = volumetric(parts, subject, NODULE);
-    if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(Finding::Nodule)) {
+    if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(ChestFinding::Nodule)) {
         group = group.with(illustration(page));
     }
     let class = nodule.lung_rads.map(|class| comment(format!("Lung-RADS v2022 size class {class} (baseline)")));
@@ -279,7 +280,7 @@ fn lung_algorithm(context: &Context) -> Vec<Item> {
 }
 
 /// TID 4019.
-fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<Item> {
+pub fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<Item> {
     let texts = [(ALGORITHM_NAME, Some(name.to_owned())), (ALGORITHM_VERSION, Some(version.to_owned()))];
     let texts = texts.into_iter().chain([(ALGORITHM_PARAMETERS, parameters)]);
     texts.filter_map(|(name, text)| Some(Item::text(Relation::HasConceptMod, name, text?))).collect()

@@ -19,6 +19,7 @@ mod content;
 mod contour;
 mod dataset;
 mod encapsulated;
+mod entry;
 mod evidence;
 mod groups;
 mod identity;
@@ -27,6 +28,7 @@ mod nine;
 mod object;
 mod pdf;
 mod picture;
+pub mod quality;
 mod regions;
 mod secondary;
 mod seg;
@@ -39,7 +41,8 @@ use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
 use dicom_core::Tag;
-use models::{Findings, Volume};
+use models::task::ct_quality::CtQuality;
+use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 use uid::Uids;
 
@@ -58,8 +61,12 @@ pub struct Source<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Content<'a> {
     Findings {
-        findings: &'a Findings,
+        findings: &'a ChestFindings,
         volume: &'a Volume,
+    },
+    /// Image quality of a CT series.
+    Quality {
+        quality: &'a CtQuality,
     },
     /// Why the series was not processed, in plain words.
     Refused {
@@ -117,6 +124,7 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             let objects = seg.map(|s| s.object).into_iter();
             Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain(documents).chain([report]).collect())
         }
+        Content::Quality { quality } => Ok(vec![sr::quality(&context, quality)?]),
         Content::Refused { reason } => {
             let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;
             let report = sr::refusal(&context, reason, &page)?;
@@ -130,7 +138,11 @@ fn captures(context: &object::Context, drawn: &[KeyImage]) -> Result<Vec<seconda
 }
 
 /// The document in every language; the pictures are compressed once.
-fn documents(context: &object::Context, findings: &Findings, drawn: &[KeyImage]) -> Result<Vec<ResultObject>, Error> {
+fn documents(
+    context: &object::Context,
+    findings: &ChestFindings,
+    drawn: &[KeyImage],
+) -> Result<Vec<ResultObject>, Error> {
     let (pictures, patient) = (pdf::pictures(drawn), identity::Patient::of(context.source));
     let languages = [words::Language::English, words::Language::Chinese];
     let write = |(index, language): (usize, words::Language)| {
@@ -142,7 +154,7 @@ fn documents(context: &object::Context, findings: &Findings, drawn: &[KeyImage])
     languages.into_par_iter().enumerate().map(write).collect()
 }
 
-fn check(source: &Source, findings: &Findings, volume: &Volume) -> Result<(), Error> {
+fn check(source: &Source, findings: &ChestFindings, volume: &Volume) -> Result<(), Error> {
     let dims = volume.geometry.dims;
     if source.instances.len() != dims[2] || volume.slices.len() != dims[2] {
         return Err(Error::SliceCount { slices: dims[2], references: source.instances.len() });

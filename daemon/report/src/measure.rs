@@ -1,12 +1,12 @@
 //! Small facts about masks and geometry that several objects need. Pure.
 
 use models::findings::{Evaluated, Lung, Mask, Nodule, Side};
-use models::{Findings, Geometry};
+use models::{ChestFindings, Geometry};
 
 use crate::contour::{self, Outline};
 
 /// The lungs found, right one first; none when they were not evaluated.
-pub fn lungs(findings: &Findings) -> Vec<&Lung> {
+pub fn lungs(findings: &ChestFindings) -> Vec<&Lung> {
     let Evaluated::Done(lungs) = &findings.lungs else { return Vec::new() };
     let mut lungs: Vec<&Lung> = lungs.iter().collect();
     lungs.sort_by_key(|l| l.side == Side::Left);
@@ -14,7 +14,7 @@ pub fn lungs(findings: &Findings) -> Vec<&Lung> {
 }
 
 /// The nodules found, in the order of their numbers.
-pub fn nodules(findings: &Findings) -> Vec<&Nodule> {
+pub fn nodules(findings: &ChestFindings) -> Vec<&Nodule> {
     let Evaluated::Done(nodules) = &findings.nodules else { return Vec::new() };
     let mut nodules: Vec<&Nodule> = nodules.iter().collect();
     nodules.sort_by_key(|n| n.number);
@@ -22,7 +22,7 @@ pub fn nodules(findings: &Findings) -> Vec<&Nodule> {
 }
 
 /// Every region, with words for it.
-pub fn masks(findings: &Findings) -> Vec<(String, &Mask)> {
+pub fn masks(findings: &ChestFindings) -> Vec<(String, &Mask)> {
     let regions = crate::regions::all(findings).into_iter();
     regions.flat_map(|r| r.masks.into_iter().map(move |mask| (r.subject.label(), mask))).collect()
 }

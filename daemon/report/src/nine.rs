@@ -1,49 +1,30 @@
 //! Measurement groups of the findings beside nodules: one for each instance, or for each part of the lungs where the
 //! finding is a share of it. Each refers to its segment and shows its outline on its key slice.
 
-use models::Findings;
-use models::findings::{CalciumScore, Evaluated, Extent, LungPart, Region, Side};
+use models::ChestFindings;
+use models::findings::{CalciumScore, ChestFinding, Evaluated, Extent, LungPart, Region, Side};
 
 use crate::codes::{
     AGATSTON, ATTENUATION, CALCIUM_SCORE, CERTAINTY_OF_FINDING, CONSOLIDATION, CONSOLIDATION_PERCENT, CORONARY_ARTERY,
-    Code, EMPHYSEMA, GROUND_GLASS, GROUND_GLASS_PERCENT, HOUNSFIELD, LAA_950_DENOISED, LONG_AXIS, LUNG,
-    MEASUREMENT_METHOD, MILD, MILLILITRE, MILLIMETRE, MODERATE, NO_UNITS, NONE, PART_VOLUME, PERCENT, PNEUMONIA,
-    PNEUMOTHORAX_PERCENT, RIB_NUMBER, SEVERE, SEVERITY, SHORT_AXIS, VOLUME,
+    Code, EMPHYSEMA, GROUND_GLASS, GROUND_GLASS_PERCENT, HOUNSFIELD, LAA_950_DENOISED, LUNG, MEASUREMENT_METHOD, MILD,
+    MILLILITRE, MODERATE, NO_UNITS, NONE, PART_VOLUME, PERCENT, PNEUMONIA, SEVERE, SEVERITY, VOLUME,
 };
 use crate::content::{Item, Relation};
+use crate::entry::instances;
 use crate::groups::{Parts, begin, closed, comment, illustration, mean, model, referenced, region, site, volumetric};
 use crate::measure;
-use crate::regions::{self, Segmented, Site, Subject, done};
+use crate::regions::{self, Segmented, Site, Subject};
 use crate::words::{self, Language};
 
-pub fn groups(parts: &Parts, findings: &Findings) -> Vec<Item> {
+pub fn groups(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
     let segmented = regions::all(findings);
     let mut groups = pneumonia(parts, findings, &segmented);
-    for one in &segmented {
-        let found: Option<(&Region, Vec<Item>)> = match one.subject {
-            Subject::RibFracture(n) => done(&findings.rib_fractures).iter().find(|f| f.region.number == n).map(|f| {
-                let rib = f.rib.map(|rib| Item::number(RIB_NUMBER, f64::from(rib), 0, NO_UNITS));
-                (&f.region, rib.into_iter().collect())
-            }),
-            Subject::Bronchiectasis(n) => {
-                done(&findings.bronchiectasis).iter().find(|b| b.region.number == n).map(|b| (&b.region, Vec::new()))
-            }
-            Subject::PleuralEffusion(n) => {
-                done(&findings.pleural_effusions).iter().find(|e| e.region.number == n).map(|e| (&e.region, Vec::new()))
-            }
-            Subject::Pneumothorax(n) => done(&findings.pneumothoraces)
-                .iter()
-                .find(|p| p.region.number == n)
-                .map(|p| (&p.region, vec![Item::number(PNEUMOTHORAX_PERCENT, p.percent, 1, PERCENT)])),
-            Subject::LymphNode(n) => done(&findings.lymph_nodes).iter().find(|l| l.region.number == n).map(|l| {
-                let axes = [(LONG_AXIS, l.long_axis_mm), (SHORT_AXIS, l.short_axis_mm)];
-                (&l.region, axes.into_iter().map(|(name, mm)| Item::number(name, mm, 1, MILLIMETRE)).collect())
-            }),
-            _ => None,
-        };
-        if let Some((found, more)) = found {
-            groups.push(instance(parts, one, found, more));
-            groups.extend(outline(parts, one.subject, found));
+    for finding in ChestFinding::ALL {
+        for found in instances(findings, finding) {
+            let subject = Subject::Instance(finding, found.region.number);
+            let Some(one) = segmented.iter().find(|s| s.subject == subject) else { continue };
+            groups.push(instance(parts, one, found.region, found.more));
+            groups.extend(outline(parts, subject, found.region));
         }
     }
     groups.extend(emphysema(parts, findings, &segmented));
@@ -78,7 +59,7 @@ fn outline(parts: &Parts, subject: Subject, found: &Region) -> Option<Item> {
 }
 
 /// A group about a part of the lungs. One lung or lobe refers to its segment, both lungs to an outline of each.
-fn of_part(parts: &Parts, findings: &Findings, part: LungPart, label: &str, finding: Code) -> Item {
+fn of_part(parts: &Parts, findings: &ChestFindings, part: LungPart, label: &str, finding: Code) -> Item {
     let uid = parts.context.uids.of(&format!("track {label}"), 0);
     let (subject, place) = match part {
         LungPart::Both => (None, Site::lungs()),
@@ -107,7 +88,7 @@ fn illustrated(parts: &Parts, subject: Subject, group: Item) -> Item {
 }
 
 /// The opacities with their volumes, and their share of each part of the lungs.
-fn pneumonia(parts: &Parts, findings: &Findings, segmented: &[Segmented]) -> Vec<Item> {
+fn pneumonia(parts: &Parts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
     let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
     let mut groups = Vec::new();
     for (subject, code, regions) in [
@@ -128,7 +109,7 @@ fn pneumonia(parts: &Parts, findings: &Findings, segmented: &[Segmented]) -> Vec
     groups
 }
 
-fn share(parts: &Parts, findings: &Findings, extent: &Extent) -> Item {
+fn share(parts: &Parts, findings: &ChestFindings, extent: &Extent) -> Item {
     let label = format!("Pneumonia, {}", words::part(extent.part, Language::English));
     of_part(parts, findings, extent.part, &label, PNEUMONIA)
         .with(Item::number(PART_VOLUME, extent.volume_ml, 1, MILLILITRE))
@@ -138,7 +119,7 @@ fn share(parts: &Parts, findings: &Findings, extent: &Extent) -> Item {
 }
 
 /// What the prior study had here, in words: a number would be taken for one of this study.
-fn change(findings: &Findings, part: LungPart) -> Option<Item> {
+fn change(findings: &ChestFindings, part: LungPart) -> Option<Item> {
     let comparison = findings.comparison.as_ref()?;
     let change = comparison.changes.iter().find(|change| change.part == part)?;
     let ([g0, g1], [c0, c1]) = (change.ground_glass_percent, change.consolidation_percent);
@@ -150,7 +131,7 @@ fn change(findings: &Findings, part: LungPart) -> Option<Item> {
     )))
 }
 
-fn emphysema(parts: &Parts, findings: &Findings, segmented: &[Segmented]) -> Vec<Item> {
+fn emphysema(parts: &Parts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
     let Evaluated::Done(found) = &findings.emphysema else { return Vec::new() };
     let noise = format!(
         "Percent of lung voxels below -950 HU, airways excluded, after noise reduction; noise measured {:.1} HU.",
@@ -183,7 +164,7 @@ fn emphysema(parts: &Parts, findings: &Findings, segmented: &[Segmented]) -> Vec
 }
 
 /// The score by Agatston's method where the protocol allows it; otherwise a grade that says it is none.
-fn coronary(parts: &Parts, findings: &Findings) -> Vec<Item> {
+fn coronary(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
     let Evaluated::Done(found) = &findings.coronary_calcium else { return Vec::new() };
     let subject = Subject::CoronaryCalcium;
     if found.lesions.is_empty() {

@@ -34,6 +34,8 @@ pub const SR: Kind = Kind {
     series_number: "97001",
     description: "Scanside measurements",
 };
+/// The report about the image quality of a CT series.
+pub const QUALITY: Kind = Kind { series_number: "97007", description: "Scanside CT image quality", ..SR };
 pub const SEG: Kind = Kind {
     name: "seg",
     sop_class_uid: "1.2.840.10008.5.1.4.1.1.66.4",

@@ -4,8 +4,8 @@
 use embedded_graphics::mono_font::MonoFont;
 use embedded_graphics::mono_font::ascii::{FONT_7X13, FONT_9X18, FONT_9X18_BOLD, FONT_10X20};
 use embedded_graphics::pixelcolor::Rgb888;
-use models::findings::{Evaluated, Finding, Mask, Side};
-use models::{Findings, Volume};
+use models::findings::{ChestFinding, Evaluated, Mask, Side};
+use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 
 use crate::canvas::Canvas;
@@ -40,7 +40,7 @@ pub struct KeyImage {
     /// Slice index in the volume that it shows, when it shows one.
     pub slice: Option<usize>,
     /// The finding that it shows, when it shows one.
-    pub finding: Option<Finding>,
+    pub finding: Option<ChestFinding>,
 }
 
 impl KeyImage {
@@ -50,7 +50,7 @@ impl KeyImage {
 }
 
 /// An overview, then one page for each finding that is there.
-pub fn key_images(findings: &Findings, volume: &Volume, provenance: &Provenance) -> Vec<KeyImage> {
+pub fn key_images(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> Vec<KeyImage> {
     let found = words::lines(findings, Language::English).into_iter().filter(|l| l.state == State::Found);
     let mut pages: Vec<Option<Line>> = vec![None];
     pages.extend(found.map(Some));
@@ -82,7 +82,7 @@ pub fn refusal_page(reason: &str, source: &Source, provenance: &Provenance) -> K
     KeyImage::new("Series not processed".into(), canvas)
 }
 
-fn overview(findings: &Findings, volume: &Volume, provenance: &Provenance) -> KeyImage {
+fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> KeyImage {
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
     canvas.heading([24, 14], "CT chest", &FONT_10X20, TEXT);
     canvas.text([206, 20], "nine findings, automated draft", &FONT_9X18, DIM);
@@ -112,7 +112,7 @@ fn overview(findings: &Findings, volume: &Volume, provenance: &Provenance) -> Ke
 }
 
 /// One row for each finding: its name, its state, and the numbers or the reason.
-fn nine_table(canvas: &mut Canvas, findings: &Findings, at: [usize; 2], right: usize) {
+fn nine_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], right: usize) {
     const ROW: usize = 67;
     for (index, line) in words::lines(findings, Language::English).into_iter().enumerate() {
         let y = at[1] + index * ROW;
@@ -146,7 +146,7 @@ pub(super) fn state_words(state: State) -> (&'static str, Rgb888) {
 }
 
 /// Row and slice where the lungs are largest; the middle when there are none.
-pub(super) fn widest(findings: &Findings, volume: &Volume) -> (usize, usize) {
+pub(super) fn widest(findings: &ChestFindings, volume: &Volume) -> (usize, usize) {
     let [_, rows, slices] = volume.geometry.dims;
     let (mut by_row, mut by_slice) = (vec![0usize; rows], vec![0usize; slices]);
     for lung in measure::lungs(findings) {
@@ -164,7 +164,7 @@ pub(super) fn widest(findings: &Findings, volume: &Volume) -> (usize, usize) {
     (largest(&by_row), largest(&by_slice))
 }
 
-fn lung_table(canvas: &mut Canvas, findings: &Findings, at: [usize; 2]) {
+fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2]) {
     let columns = [at[0] + 190, at[0] + 276, at[0] + 376];
     table_head(canvas, at, 376, "Lungs", &[(columns[0], "Volume"), (columns[1], "Mean"), (columns[2], "LAA-950")]);
     let mut y = at[1] + 32;

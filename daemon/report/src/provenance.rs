@@ -1,13 +1,9 @@
 //! Provenance: which device, software and model made a result, and whether it must carry the mark.
 
 use dicom::uid;
-use models::manifest::{Clearance, Manifest};
-use serde::{Deserialize, Serialize};
+pub use models::identity::{ModelIdentity, NOT_FOR_DIAGNOSIS};
 
 use crate::settings;
-
-/// The mark on everything that a package without clearance, or a simulated device, had a hand in.
-pub const NOT_FOR_DIAGNOSIS: &str = "NOT FOR DIAGNOSIS - research and engineering use";
 
 /// Manufacturer in every object of ours.
 pub const MANUFACTURER: &str = "Scanside";
@@ -34,31 +30,6 @@ pub struct Provenance {
     pub created_utc: String,
 }
 
-/// The package a result comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelIdentity {
-    pub id: String,
-    pub version: String,
-    /// SHA-256 of the network, lower-case hexadecimal.
-    pub sha256: String,
-    pub clearance: Clearance,
-    /// For example `confidence 0.50, mask 0.30, min diameter 4.0 mm`.
-    pub thresholds: String,
-}
-
-impl ModelIdentity {
-    /// `sha256` is that of the package.
-    pub fn new(manifest: &Manifest, sha256: &str) -> Self {
-        Self {
-            id: manifest.id.clone(),
-            version: manifest.version.clone(),
-            sha256: sha256.to_owned(),
-            clearance: manifest.clearance,
-            thresholds: manifest.parameters(),
-        }
-    }
-}
-
 impl Provenance {
     /// Of this box, with what the network ran on and whether that was a simulated device.
     pub fn new(
@@ -81,10 +52,11 @@ impl Provenance {
         }
     }
 
-    /// The mark that every object and page must carry, or None for a cleared package on a real device. No setting takes
-    /// part in this decision.
+    /// The mark that every object and page must carry; `None` for a cleared package on a real device.
+    /// `models::identity` decides.
     pub fn mark(&self) -> Option<&'static str> {
-        mark(self.model.as_ref().map(|m| m.clearance), self.simulated)
+        let clearance = self.model.as_ref().map(|m| m.clearance);
+        (!models::identity::for_diagnosis(clearance, self.simulated)).then_some(NOT_FOR_DIAGNOSIS)
     }
 
     /// One line that names everything, for equipment descriptions.
@@ -102,19 +74,24 @@ impl Provenance {
     }
 }
 
-fn mark(clearance: Option<Clearance>, simulated: bool) -> Option<&'static str> {
-    match (clearance, simulated) {
-        (Some(Clearance::Cleared), false) => None,
-        _ => Some(NOT_FOR_DIAGNOSIS),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use models::manifest::Clearance;
+
     use super::*;
+    use crate::testing;
 
     #[test]
     fn only_a_cleared_package_on_a_real_device_is_without_the_mark() {
+        let mark = |clearance: Option<Clearance>, simulated: bool| {
+            let mut provenance = testing::provenance();
+            provenance.simulated = simulated;
+            match clearance {
+                Some(clearance) => provenance.model.as_mut().unwrap().clearance = clearance,
+                None => provenance.model = None,
+            }
+            provenance.mark()
+        };
         assert_eq!(mark(Some(Clearance::Cleared), false), None);
         for unmarked_never in [
             (Some(Clearance::Cleared), true),

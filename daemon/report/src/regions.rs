@@ -1,14 +1,14 @@
 //! Every region of every finding in one list: what it is called, how it is coded, and its voxels. Segmentation, report
 //! and pages read it, so that they always speak of the same things.
 
-use models::Findings;
-use models::findings::{Evaluated, Finding, LobeName, Mask, Region, Side};
+use models::ChestFindings;
+use models::findings::{ChestFinding, Evaluated, LobeName, Mask, Region, Side};
 
 use crate::codes::{
-    BOTH_SIDES, BRONCHIECTASIS, CONSOLIDATION, CORONARY_ARTERY, CORONARY_CALCIFICATION, Code, EMPHYSEMA, GROUND_GLASS,
-    LEFT, LOWER_LOBE, LUNG, LYMPHADENOPATHY, MEDIASTINAL_LYMPH_NODE, MIDDLE_LOBE, NODULE, PLEURA, PLEURAL_EFFUSION,
-    PNEUMONIA, PNEUMOTHORAX, RIB, RIB_FRACTURE, RIGHT, UPPER_LOBE,
+    BOTH_SIDES, CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LEFT, LOWER_LOBE, LUNG, MIDDLE_LOBE, NODULE, RIGHT,
+    UPPER_LOBE,
 };
+use crate::entry::{entry, instances};
 use crate::measure;
 use crate::object::Context;
 
@@ -21,15 +21,12 @@ pub enum Subject {
     /// All opacities of this kind together.
     GroundGlass,
     Consolidation,
-    RibFracture(usize),
     /// Of one lung by its number.
     Emphysema(usize),
-    Bronchiectasis(usize),
-    PleuralEffusion(usize),
-    Pneumothorax(usize),
     /// All calcified lesions together.
     CoronaryCalcium,
-    LymphNode(usize),
+    /// An instance of a finding that is a list of regions (`entry::instances`).
+    Instance(ChestFinding, usize),
 }
 
 impl Subject {
@@ -38,16 +35,12 @@ impl Subject {
         match self {
             Self::Lung(side) => format!("{} lung", capital(measure::side(side))),
             Self::Lobe(name) => capital(lobe(name)),
-            Self::Nodule(number) => format!("Nodule {number}"),
             Self::GroundGlass => "Ground-glass opacities".into(),
             Self::Consolidation => "Consolidations".into(),
-            Self::RibFracture(number) => format!("Rib fracture {number}"),
-            Self::Emphysema(number) => format!("Emphysema {number}"),
-            Self::Bronchiectasis(number) => format!("Bronchiectasis {number}"),
-            Self::PleuralEffusion(number) => format!("Pleural effusion {number}"),
-            Self::Pneumothorax(number) => format!("Pneumothorax {number}"),
-            Self::CoronaryCalcium => "Coronary artery calcification".into(),
-            Self::LymphNode(number) => format!("Lymph node {number}"),
+            Self::CoronaryCalcium => entry(ChestFinding::CoronaryCalcification).label.into(),
+            Self::Nodule(number) => format!("{} {number}", entry(ChestFinding::Nodule).label),
+            Self::Emphysema(number) => format!("{} {number}", entry(ChestFinding::Emphysema).label),
+            Self::Instance(finding, number) => format!("{} {number}", entry(finding).label),
         }
     }
 
@@ -60,18 +53,14 @@ impl Subject {
         }
     }
 
-    pub fn finding(self) -> Option<Finding> {
+    pub fn finding(self) -> Option<ChestFinding> {
         Some(match self {
             Self::Lung(_) | Self::Lobe(_) => return None,
-            Self::Nodule(_) => Finding::Nodule,
-            Self::GroundGlass | Self::Consolidation => Finding::Pneumonia,
-            Self::RibFracture(_) => Finding::RibFracture,
-            Self::Emphysema(_) => Finding::Emphysema,
-            Self::Bronchiectasis(_) => Finding::Bronchiectasis,
-            Self::PleuralEffusion(_) => Finding::PleuralEffusion,
-            Self::Pneumothorax(_) => Finding::Pneumothorax,
-            Self::CoronaryCalcium => Finding::CoronaryCalcification,
-            Self::LymphNode(_) => Finding::LymphNode,
+            Self::Nodule(_) => ChestFinding::Nodule,
+            Self::GroundGlass | Self::Consolidation => ChestFinding::Pneumonia,
+            Self::Emphysema(_) => ChestFinding::Emphysema,
+            Self::CoronaryCalcium => ChestFinding::CoronaryCalcification,
+            Self::Instance(finding, _) => finding,
         })
     }
 
@@ -82,7 +71,7 @@ impl Subject {
             Self::Lobe(name) => lobe_code(name),
             Self::GroundGlass => GROUND_GLASS,
             Self::Consolidation => CONSOLIDATION,
-            other => other.finding().map_or(NODULE, finding_code),
+            other => other.finding().map_or(NODULE, |finding| entry(finding).code),
         }
     }
 }
@@ -121,7 +110,7 @@ impl Site {
 }
 
 /// Everything that has voxels: lungs, lobes, then the findings in the order of reports.
-pub fn all(findings: &Findings) -> Vec<Segmented<'_>> {
+pub fn all(findings: &ChestFindings) -> Vec<Segmented<'_>> {
     let mut all = Vec::new();
     for lung in measure::lungs(findings) {
         all.push(Segmented { subject: Subject::Lung(lung.side), site: Site::lung(lung.side), masks: vec![&lung.mask] });
@@ -129,52 +118,55 @@ pub fn all(findings: &Findings) -> Vec<Segmented<'_>> {
     for lobe in done(&findings.lobes) {
         all.push(Segmented { subject: Subject::Lobe(lobe.name), site: Site::lobe(lobe.name), masks: vec![&lobe.mask] });
     }
-    for nodule in measure::nodules(findings) {
-        let site = Site::lobe_or_lung(nodule.lobe, nodule.side);
-        all.push(Segmented { subject: Subject::Nodule(nodule.number), site, masks: vec![&nodule.mask] });
+    for finding in ChestFinding::ALL {
+        all.extend(of_finding(findings, finding));
     }
-    if let Evaluated::Done(pneumonia) = &findings.pneumonia {
-        for (subject, regions) in
-            [(Subject::GroundGlass, &pneumonia.ground_glass), (Subject::Consolidation, &pneumonia.consolidation)]
-        {
-            all.push(Segmented { subject, site: Site::lungs(), masks: regions.iter().map(|r| &r.mask).collect() });
-        }
-    }
-    all.extend(done(&findings.rib_fractures).iter().map(|f| {
-        single(Subject::RibFracture(f.region.number), Site { place: RIB, side: Some(side_code(f.side)) }, &f.region)
-    }));
-    if let Evaluated::Done(emphysema) = &findings.emphysema {
-        all.extend(emphysema.regions.iter().map(|r| {
-            single(Subject::Emphysema(r.number), Site { place: LUNG, side: side_of(findings, r).map(side_code) }, r)
-        }));
-    }
-    all.extend(
-        done(&findings.bronchiectasis)
-            .iter()
-            .map(|b| single(Subject::Bronchiectasis(b.region.number), Site::lobe_or_lung(b.lobe, b.side), &b.region)),
-    );
-    let pleura = |side| Site { place: PLEURA, side: Some(side_code(side)) };
-    all.extend(
-        done(&findings.pleural_effusions)
-            .iter()
-            .map(|e| single(Subject::PleuralEffusion(e.region.number), pleura(e.side), &e.region)),
-    );
-    all.extend(
-        done(&findings.pneumothoraces)
-            .iter()
-            .map(|p| single(Subject::Pneumothorax(p.region.number), pleura(p.side), &p.region)),
-    );
-    if let Evaluated::Done(calcium) = &findings.coronary_calcium {
-        let site = Site { place: CORONARY_ARTERY, side: None };
-        let masks = calcium.lesions.iter().map(|l| &l.mask).collect();
-        all.push(Segmented { subject: Subject::CoronaryCalcium, site, masks });
-    }
-    let node = Site { place: MEDIASTINAL_LYMPH_NODE, side: None };
-    all.extend(
-        done(&findings.lymph_nodes).iter().map(|n| single(Subject::LymphNode(n.region.number), node, &n.region)),
-    );
     all.retain(|segmented| segmented.masks.iter().any(|mask| mask.voxels.contains(&1)));
     all
+}
+
+fn of_finding(findings: &ChestFindings, finding: ChestFinding) -> Vec<Segmented<'_>> {
+    match finding {
+        ChestFinding::Nodule => measure::nodules(findings)
+            .into_iter()
+            .map(|nodule| Segmented {
+                subject: Subject::Nodule(nodule.number),
+                site: Site::lobe_or_lung(nodule.lobe, nodule.side),
+                masks: vec![&nodule.mask],
+            })
+            .collect(),
+        ChestFinding::Pneumonia => {
+            let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
+            let kinds =
+                [(Subject::GroundGlass, &pneumonia.ground_glass), (Subject::Consolidation, &pneumonia.consolidation)];
+            kinds
+                .into_iter()
+                .map(|(subject, regions)| Segmented {
+                    subject,
+                    site: Site::lungs(),
+                    masks: regions.iter().map(|r| &r.mask).collect(),
+                })
+                .collect()
+        }
+        ChestFinding::Emphysema => {
+            let Evaluated::Done(emphysema) = &findings.emphysema else { return Vec::new() };
+            let site = |r: &Region| Site { place: LUNG, side: side_of(findings, r).map(side_code) };
+            emphysema.regions.iter().map(|r| single(Subject::Emphysema(r.number), site(r), r)).collect()
+        }
+        ChestFinding::CoronaryCalcification => {
+            let Evaluated::Done(calcium) = &findings.coronary_calcium else { return Vec::new() };
+            let masks = calcium.lesions.iter().map(|l| &l.mask).collect();
+            vec![Segmented {
+                subject: Subject::CoronaryCalcium,
+                site: Site { place: CORONARY_ARTERY, side: None },
+                masks,
+            }]
+        }
+        listed => instances(findings, listed)
+            .into_iter()
+            .map(|one| single(Subject::Instance(listed, one.region.number), one.site, one.region))
+            .collect(),
+    }
 }
 
 fn single(subject: Subject, site: Site, region: &Region) -> Segmented<'_> {
@@ -190,24 +182,10 @@ pub fn done<T>(evaluated: &Evaluated<Vec<T>>) -> &[T] {
 }
 
 /// The lung whose box holds the middle of a region's box.
-pub fn side_of(findings: &Findings, region: &Region) -> Option<Side> {
+pub fn side_of(findings: &ChestFindings, region: &Region) -> Option<Side> {
     let middle = [0, 1, 2].map(|a| region.mask.origin[a] + region.mask.size[a] / 2);
     let inside = |mask: &Mask| (0..3).all(|a| middle[a] >= mask.origin[a] && middle[a] < mask.origin[a] + mask.size[a]);
     measure::lungs(findings).into_iter().find(|lung| inside(&lung.mask)).map(|lung| lung.side)
-}
-
-pub fn finding_code(finding: Finding) -> Code {
-    match finding {
-        Finding::Nodule => NODULE,
-        Finding::Pneumonia => PNEUMONIA,
-        Finding::RibFracture => RIB_FRACTURE,
-        Finding::Emphysema => EMPHYSEMA,
-        Finding::Bronchiectasis => BRONCHIECTASIS,
-        Finding::PleuralEffusion => PLEURAL_EFFUSION,
-        Finding::Pneumothorax => PNEUMOTHORAX,
-        Finding::CoronaryCalcification => CORONARY_CALCIFICATION,
-        Finding::LymphNode => LYMPHADENOPATHY,
-    }
 }
 
 pub fn side_code(side: Side) -> Code {

@@ -3,7 +3,7 @@
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
-use models::findings::Finding;
+use models::findings::ChestFinding;
 
 use crate::codes::SOURCE_IMAGE_FOR_PROCESSING;
 use crate::dataset;
@@ -15,7 +15,7 @@ use crate::{Error, KeyImage, ResultObject};
 pub struct Page {
     pub object: ResultObject,
     /// The finding it shows, when it shows one.
-    pub finding: Option<Finding>,
+    pub finding: Option<ChestFinding>,
 }
 
 /// # Errors

@@ -7,14 +7,15 @@
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
-use models::findings::{LobeName, Mask, Side};
-use models::{Findings, Volume};
+use models::findings::{ChestFinding, LobeName, Mask, Side};
+use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 
 use crate::codes::{
     ABNORMAL_STRUCTURE, ANATOMICAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, Code, SEGMENTATION, SOURCE_IMAGE_FOR_PROCESSING,
 };
 use crate::dataset::{self, DataSet, code_item};
+use crate::entry::entry;
 use crate::object::{Context, SEG};
 use crate::provenance::LUNG_ALGORITHM;
 use crate::regions::{self, Site, Subject};
@@ -47,7 +48,7 @@ struct Segment<'a> {
 ///
 /// # Errors
 /// When the pixels or a copied value do not fit into an object.
-pub fn write(context: &Context, findings: &Findings, volume: &Volume) -> Result<Option<Written>, Error> {
+pub fn write(context: &Context, findings: &ChestFindings, volume: &Volume) -> Result<Option<Written>, Error> {
     let segments = segments(findings);
     if segments.is_empty() {
         return Ok(None);
@@ -111,7 +112,7 @@ pub fn head(context: &Context, set: &mut DataSet, what: &str, size: [u16; 2], fr
 }
 
 /// In the order of [`regions::all`], numbered 1..n without gaps (PS3.3 C.8.20.2).
-fn segments(findings: &Findings) -> Vec<Segment<'_>> {
+fn segments(findings: &ChestFindings) -> Vec<Segment<'_>> {
     let used = |masks: &[&Mask]| -> Vec<usize> {
         let mut slices: Vec<usize> = Vec::new();
         for mask in masks {
@@ -196,6 +197,10 @@ fn describe(context: &Context, segment: &Segment) -> DataSet {
 }
 
 fn colour(subject: Subject) -> [u16; 3] {
+    let of = |finding| {
+        let [l, a, b] = entry(finding).colour;
+        cie_lab(l, a, b)
+    };
     match subject {
         Subject::Lung(Side::Right) => cie_lab(75, -8, -30),
         Subject::Lung(Side::Left) => cie_lab(82, -40, 25),
@@ -204,16 +209,12 @@ fn colour(subject: Subject) -> [u16; 3] {
         Subject::Lobe(LobeName::RightLower) => cie_lab(55, 20, -55),
         Subject::Lobe(LobeName::LeftUpper) => cie_lab(85, -45, 50),
         Subject::Lobe(LobeName::LeftLower) => cie_lab(60, -50, 20),
-        Subject::Nodule(_) => cie_lab(78, 20, 78),
         Subject::GroundGlass => cie_lab(88, -10, 60),
         Subject::Consolidation => cie_lab(60, 55, 50),
-        Subject::RibFracture(_) => cie_lab(55, 75, 55),
-        Subject::Emphysema(_) => cie_lab(45, 30, -60),
-        Subject::Bronchiectasis(_) => cie_lab(70, 45, -25),
-        Subject::PleuralEffusion(_) => cie_lab(65, -20, -40),
-        Subject::Pneumothorax(_) => cie_lab(85, -35, -12),
-        Subject::CoronaryCalcium => cie_lab(95, -5, 25),
-        Subject::LymphNode(_) => cie_lab(65, 65, 0),
+        Subject::Nodule(_) => of(ChestFinding::Nodule),
+        Subject::Emphysema(_) => of(ChestFinding::Emphysema),
+        Subject::CoronaryCalcium => of(ChestFinding::CoronaryCalcification),
+        Subject::Instance(finding, _) => of(finding),
     }
 }
 

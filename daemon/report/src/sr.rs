@@ -2,7 +2,8 @@
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use models::{Findings, Volume};
+use models::task::ct_quality::CtQuality;
+use models::{ChestFindings, Volume};
 
 use crate::codes::{
     COMMENT, CT, CT_UNSPECIFIED, Code, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL,
@@ -11,7 +12,7 @@ use crate::codes::{
     PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
 };
 use crate::content::{Item, Part, Relation, Value};
-use crate::object::{Context, SR, declare_own_codes, or_unknown};
+use crate::object::{Context, Kind, QUALITY, SR, declare_own_codes, or_unknown};
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::secondary::Page;
 use crate::seg::Written;
@@ -23,7 +24,7 @@ use crate::{Error, ResultObject, evidence, groups, identity};
 /// When a value of the source does not fit into an object.
 pub fn findings(
     context: &Context,
-    findings: &Findings,
+    findings: &ChestFindings,
     volume: &Volume,
     seg: Option<&Written>,
     pages: &[Page],
@@ -48,6 +49,18 @@ pub fn refusal(context: &Context, reason: &str, page: &Page) -> Result<ResultObj
         .with(Item::container(IMAGING_MEASUREMENTS, None).with(group))
         .with(evaluations(context, []));
     document(context, root, &[&page.object])
+}
+
+/// The report about the image quality of a CT series.
+///
+/// # Errors
+/// When a value of the source does not fit into an object.
+pub fn quality(context: &Context, quality: &CtQuality) -> Result<ResultObject, Error> {
+    let root = head(context, CT_UNSPECIFIED)
+        .with(image_library(context))
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with(crate::quality::group(context, quality)))
+        .with(evaluations(context, []));
+    kept_as(QUALITY, context, root, &[])
 }
 
 /// The report of an ultrasound exam; `lesions` are its measurement groups, at least one, and `images` our own.
@@ -115,7 +128,11 @@ fn evaluations(context: &Context, said: impl IntoIterator<Item = Item>) -> Item 
 }
 
 fn document(context: &Context, root: Item, own: &[&ResultObject]) -> Result<ResultObject, Error> {
-    let mut set = context.begin(SR, 0)?;
+    kept_as(SR, context, root, own)
+}
+
+fn kept_as(kind: Kind, context: &Context, root: Item, own: &[&ResultObject]) -> Result<ResultObject, Error> {
+    let mut set = context.begin(kind, 0)?;
     set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
     set.sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
     set.text(tags::COMPLETION_FLAG, VR::CS, "COMPLETE");
@@ -124,5 +141,5 @@ fn document(context: &Context, root: Item, own: &[&ResultObject]) -> Result<Resu
     declare_own_codes(&mut set);
     evidence::sequence(context, own, &mut set);
     root.encode_root(&mut set);
-    context.finish(SR, 0, set, 64 * 1024)
+    context.finish(kind, 0, set, 64 * 1024)
 }

@@ -12,7 +12,7 @@ use models::findings::{
     Side,
 };
 use models::manifest::Clearance;
-use models::{Findings, Geometry, Volume};
+use models::{ChestFindings, Geometry, Volume};
 
 use crate::{ModelIdentity, Provenance, Source};
 
@@ -22,7 +22,7 @@ pub struct Case {
     pub instances: Vec<SliceRef>,
     pub provenance: Provenance,
     pub volume: Volume,
-    pub findings: Findings,
+    pub findings: ChestFindings,
 }
 
 impl Case {
@@ -116,7 +116,7 @@ pub fn ball(dims: [usize; 3], centre: [usize; 3], radii: [f64; 3]) -> Mask {
 }
 
 /// Two lungs that take most of the grid, three nodules in them, for a grid of any size.
-pub fn findings(geometry: &Geometry) -> Findings {
+pub fn findings(geometry: &Geometry) -> ChestFindings {
     let dims = geometry.dims;
     let at = |x: f64, y: f64, z: f64| {
         let scaled = [x, y, z].iter().zip(dims).map(|(f, d)| (f * d as f64) as usize).collect::<Vec<_>>();
@@ -175,7 +175,7 @@ pub fn findings(geometry: &Geometry) -> Findings {
     };
     let parts = [LungPart::Both, LungPart::Lung(Side::Right), LungPart::Lung(Side::Left)];
     let parts = parts.into_iter().chain(LobeName::ALL.map(LungPart::Lobe));
-    Findings {
+    ChestFindings {
         lungs: Evaluated::Done(vec![lung(Side::Left, 0.7), lung(Side::Right, 0.3)]),
         lobes: Evaluated::Done(
             LobeName::ALL.into_iter().zip([0.7, 0.5, 0.3, 0.65, 0.35]).map(|(name, z)| lobe(name, z)).collect(),

@@ -7,8 +7,8 @@ use dicom::header::Header;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::mem::InMemDicomObject;
-use models::Findings;
-use models::findings::{Evaluated, Finding};
+use models::ChestFindings;
+use models::findings::{ChestFinding, Evaluated};
 use models::manifest::Clearance;
 
 use crate::testing::{self, Case};
@@ -255,7 +255,7 @@ fn not_evaluated_is_never_mistaken_for_nothing_found() {
     let words = "Nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
     assert!(has(&said, "111064", "111223") && has(&said, "27925004", "121059") && has(&said, "121106", words));
     assert!(!has(&said, "27925004", "121054"));
-    case.findings = Findings::none("no lungs");
+    case.findings = ChestFindings::none("no lungs");
     let objects = processed(&case);
     assert!(objects.iter().all(|o| o.kind != "seg"), "nothing segmented, no segmentation");
     assert!(has(&content(&open(find(&objects, "sr"))), "121106", "lungs not evaluated: no lungs"));
@@ -302,7 +302,7 @@ fn findings_of_another_volume_are_an_error() {
 fn pages_show_the_mark_and_every_finding_that_is_there() {
     let mut case = testing::case(9);
     let pages = crate::key_images(&case.findings, &case.volume, &case.provenance);
-    let all: Vec<Option<Finding>> = std::iter::once(None).chain(Finding::ALL.map(Some)).collect();
+    let all: Vec<Option<ChestFinding>> = std::iter::once(None).chain(ChestFinding::ALL.map(Some)).collect();
     assert_eq!(pages.iter().map(|p| p.finding).collect::<Vec<_>>(), all);
     let mut cleared = case.provenance.clone();
     cleared.model.as_mut().unwrap().clearance = Clearance::Cleared;
@@ -311,6 +311,6 @@ fn pages_show_the_mark_and_every_finding_that_is_there() {
         let banner = |rgb: &[u8]| rgb[rgb.len() - 3..] == [255, 186, 56];
         assert!(banner(&marked.rgb) && !banner(&plain.rgb), "{}", marked.title);
     }
-    case.findings = Findings { lungs: case.findings.lungs.clone(), ..Findings::none("not looked for") };
+    case.findings = ChestFindings { lungs: case.findings.lungs.clone(), ..ChestFindings::none("not looked for") };
     assert_eq!(crate::key_images(&case.findings, &case.volume, &case.provenance).len(), 1);
 }

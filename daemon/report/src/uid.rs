@@ -37,6 +37,7 @@ impl Uids {
                     field(&mut hash, &comparison.prior_study_uid);
                 }
             }
+            Content::Quality { .. } => field(&mut hash, "ct quality"),
             Content::Refused { reason } => {
                 field(&mut hash, "refused");
                 field(&mut hash, reason);

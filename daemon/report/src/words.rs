@@ -1,8 +1,10 @@
 //! The nine findings in words and numbers, one line each: what is found, that nothing is found, or why it is not known.
 //! Verdict, pages and document say the same because they all read these lines. Pure.
 
-use models::Findings;
-use models::findings::{CalciumScore, Comparison, Evaluated, Finding, LobeName, LungPart, NoduleType, Pneumonia, Side};
+use models::ChestFindings;
+use models::findings::{
+    CalciumScore, ChestFinding, Comparison, Evaluated, LobeName, LungPart, NoduleType, Pneumonia, Side,
+};
 
 use crate::measure;
 
@@ -23,7 +25,7 @@ pub enum Language {
 /// What is to be said about one finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    pub finding: Finding,
+    pub finding: ChestFinding,
     pub state: State,
     /// Numbers, or the reason; never empty.
     pub text: String,
@@ -34,15 +36,15 @@ pub struct Line {
 pub const EMPHYSEMA_PERCENT: f64 = 5.0;
 
 /// All nine, in the order of reports.
-pub fn lines(findings: &Findings, language: Language) -> Vec<Line> {
-    Finding::ALL.into_iter().map(|finding| line(findings, finding, language)).collect()
+pub fn lines(findings: &ChestFindings, language: Language) -> Vec<Line> {
+    ChestFinding::ALL.into_iter().map(|finding| line(findings, finding, language)).collect()
 }
 
-pub fn line(findings: &Findings, finding: Finding, language: Language) -> Line {
+pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language) -> Line {
     let said = match finding {
-        Finding::Nodule => said(&findings.nodules, |all| nodules(all, language)),
-        Finding::Pneumonia => said(&findings.pneumonia, |p| pneumonia(p, language)),
-        Finding::RibFracture => said(&findings.rib_fractures, |all| {
+        ChestFinding::Nodule => said(&findings.nodules, |all| nodules(all, language)),
+        ChestFinding::Pneumonia => said(&findings.pneumonia, |p| pneumonia(p, language)),
+        ChestFinding::RibFracture => said(&findings.rib_fractures, |all| {
             let one = |f: &models::findings::RibFracture| match (f.rib, language) {
                 (Some(rib), Language::English) => format!("{} rib {rib}", measure::side(f.side)),
                 (None, Language::English) => format!("{} rib, number not known", measure::side(f.side)),
@@ -51,7 +53,7 @@ pub fn line(findings: &Findings, finding: Finding, language: Language) -> Line {
             };
             listed(all.iter().map(one), language)
         }),
-        Finding::Emphysema => said(&findings.emphysema, |e| {
+        ChestFinding::Emphysema => said(&findings.emphysema, |e| {
             let by_side = |side: &str, value: Option<f64>| value.map(|v| format!("{side} {v:.1} %"));
             let (right, left, both) = match language {
                 Language::English => ("right", "left", "both lungs"),
@@ -69,23 +71,23 @@ pub fn line(findings: &Findings, finding: Finding, language: Language) -> Line {
             });
             (e.laa950_percent >= EMPHYSEMA_PERCENT, text)
         }),
-        Finding::Bronchiectasis => {
+        ChestFinding::Bronchiectasis => {
             said(&findings.bronchiectasis, |all| listed(all.iter().map(|b| place(b.lobe, b.side, language)), language))
         }
-        Finding::PleuralEffusion => said(&findings.pleural_effusions, |all| {
+        ChestFinding::PleuralEffusion => said(&findings.pleural_effusions, |all| {
             listed(
                 all.iter().map(|e| format!("{} {:.0} ml", side_word(e.side, language), e.region.volume_ml)),
                 language,
             )
         }),
-        Finding::Pneumothorax => said(&findings.pneumothoraces, |all| {
+        ChestFinding::Pneumothorax => said(&findings.pneumothoraces, |all| {
             let one = |p: &models::findings::Pneumothorax| {
                 let of = if language == Language::English { "of the hemithorax" } else { "（占一侧胸腔）" };
                 format!("{} {:.0} ml, {:.1} % {of}", side_word(p.side, language), p.region.volume_ml, p.percent)
             };
             listed(all.iter().map(one), language)
         }),
-        Finding::CoronaryCalcification => said(&findings.coronary_calcium, |c| {
+        ChestFinding::CoronaryCalcification => said(&findings.coronary_calcium, |c| {
             let found = !c.lesions.is_empty();
             let text = match (&c.score, language) {
                 (CalciumScore::Agatston(score), Language::English) => format!("Agatston score {score:.0}"),
@@ -103,7 +105,7 @@ pub fn line(findings: &Findings, finding: Finding, language: Language) -> Line {
             };
             (found || positive, text)
         }),
-        Finding::LymphNode => said(&findings.lymph_nodes, |all| {
+        ChestFinding::LymphNode => said(&findings.lymph_nodes, |all| {
             let largest = all.iter().max_by(|a, b| a.short_axis_mm.total_cmp(&b.short_axis_mm));
             let text = largest.map(|n| match language {
                 Language::English => {
@@ -139,7 +141,7 @@ fn said<T>(evaluated: &Evaluated<T>, say: impl FnOnce(&T) -> (bool, String)) -> 
 }
 
 /// The reason without the words `<finding> not evaluated: ` before it.
-pub fn reason(finding: Finding, why: &str) -> &str {
+pub fn reason(finding: ChestFinding, why: &str) -> &str {
     let rest = why.strip_prefix(finding.words()).and_then(|rest| rest.strip_prefix(" not evaluated: "));
     rest.unwrap_or(why)
 }
@@ -265,17 +267,17 @@ fn grade_zh(grade: u8) -> &'static str {
 }
 
 /// The finding's name at the beginning of a line.
-pub fn name(finding: Finding, language: Language) -> String {
+pub fn name(finding: ChestFinding, language: Language) -> String {
     let chinese = match finding {
-        Finding::Nodule => "肺结节",
-        Finding::Pneumonia => "肺炎",
-        Finding::RibFracture => "肋骨骨折",
-        Finding::Emphysema => "肺气肿",
-        Finding::Bronchiectasis => "支气管扩张",
-        Finding::PleuralEffusion => "胸腔积液",
-        Finding::Pneumothorax => "气胸",
-        Finding::CoronaryCalcification => "冠状动脉钙化",
-        Finding::LymphNode => "纵隔淋巴结肿大",
+        ChestFinding::Nodule => "肺结节",
+        ChestFinding::Pneumonia => "肺炎",
+        ChestFinding::RibFracture => "肋骨骨折",
+        ChestFinding::Emphysema => "肺气肿",
+        ChestFinding::Bronchiectasis => "支气管扩张",
+        ChestFinding::PleuralEffusion => "胸腔积液",
+        ChestFinding::Pneumothorax => "气胸",
+        ChestFinding::CoronaryCalcification => "冠状动脉钙化",
+        ChestFinding::LymphNode => "纵隔淋巴结肿大",
     };
     match language {
         Language::English => crate::regions::capital(finding.words()),
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_reason_loses_the_words_that_the_line_has_already() {
-        let findings = Findings::none("slices too thick");
+        let findings = ChestFindings::none("slices too thick");
         for line in lines(&findings, Language::English) {
             assert_eq!((line.state, line.text.as_str()), (State::NotEvaluated, "slices too thick"));
         }
@@ -319,12 +321,12 @@ mod tests {
 
     #[test]
     fn nothing_found_is_not_silence() {
-        let findings = Findings {
+        let findings = ChestFindings {
             nodules: Evaluated::Done(Vec::new()),
             lymph_nodes: Evaluated::Done(Vec::new()),
-            ..Findings::none("x")
+            ..ChestFindings::none("x")
         };
-        let line = line(&findings, Finding::Nodule, Language::English);
+        let line = line(&findings, ChestFinding::Nodule, Language::English);
         assert_eq!((line.state, line.text.as_str()), (State::NotFound, "none found"));
     }
 
@@ -334,7 +336,7 @@ mod tests {
         for language in [Language::English, Language::Chinese] {
             for line in lines(&case.findings, language) {
                 assert_eq!(line.state, State::Found, "{line:?}");
-                assert!(line.text.chars().any(|c| c.is_ascii_digit()) || line.finding == Finding::Bronchiectasis);
+                assert!(line.text.chars().any(|c| c.is_ascii_digit()) || line.finding == ChestFinding::Bronchiectasis);
             }
         }
     }

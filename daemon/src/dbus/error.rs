@@ -41,10 +41,10 @@ impl From<model::Error> for Error {
             model::Error::Restricted(_) => Self::Restricted(text),
             model::Error::NoPackage(_) => Self::NotPossible(text),
             model::Error::Registry(error) => match error.kind() {
-                registry::Kind::NotFound => Self::NotFound(text),
-                registry::Kind::Refused => Self::PackageRefused(text),
-                registry::Kind::NotPossible => Self::NotPossible(text),
-                registry::Kind::Io => Self::Internal(text),
+                registry::RegistryFault::NotFound => Self::NotFound(text),
+                registry::RegistryFault::Refused => Self::PackageRefused(text),
+                registry::RegistryFault::NotPossible => Self::NotPossible(text),
+                registry::RegistryFault::Io => Self::Internal(text),
             },
             model::Error::Accelerator(_) | model::Error::Internal(_) => Self::Internal(text),
         }

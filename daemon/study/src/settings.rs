@@ -55,6 +55,9 @@ pub struct Analyze {
     pub retry_secs: f64,
     /// Unload models after this many idle seconds.
     pub unload_secs: u64,
+    /// Reports the image quality of every CT series (noise, kernel, slices) in a structured report of its own. Off unless
+    /// asked for: it sends one more object for each CT to every destination, which an archive should not find unannounced.
+    pub quality: bool,
 }
 
 /// Model packages that are installed on this box.
@@ -92,6 +95,7 @@ impl Default for Analyze {
             max_interruptions: 10,
             retry_secs: 5.0,
             unload_secs: 300,
+            quality: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Callers branch on this and on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum AccelFault {
     /// The device or its library is not there.
     NotPresent,
     /// The bytes are no network this device can run.
@@ -17,16 +17,16 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    kind: Kind,
+    kind: AccelFault,
     message: String,
 }
 
 impl Error {
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: AccelFault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> AccelFault {
         self.kind
     }
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Kind};
+use super::{AccelFault, Error};
 
 /// Overrides the configured library path.
 pub const ENVIRONMENT_KEY: &str = "SCANSIDE_ONNXRUNTIME";
@@ -106,7 +106,7 @@ fn contains(bytes: &[u8], word: &[u8]) -> bool {
 }
 
 fn not_present(what: &str) -> Error {
-    Error::new(Kind::NotPresent, format!("{what}; {REMEDY}"))
+    Error::new(AccelFault::NotPresent, format!("{what}; {REMEDY}"))
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_missing_library_names_the_path_and_the_remedy() {
         let error = find_in("/nowhere/libonnxruntime.so");
-        assert_eq!(error.kind(), Kind::NotPresent);
+        assert_eq!(error.kind(), AccelFault::NotPresent);
         let text = error.to_string();
         assert!(text.contains("/nowhere/libonnxruntime.so") && text.contains("make setup"), "{text}");
         assert!(text.contains("accelerator.library"), "{text}");
@@ -156,7 +156,7 @@ mod tests {
             (elf(b"OrtGetApiBase\0VERS_1.17.3\0"), "1.17.3"),
         ] {
             let error = inspected(&bytes).unwrap_err();
-            assert_eq!(error.kind(), Kind::NotPresent);
+            assert_eq!(error.kind(), AccelFault::NotPresent);
             assert!(error.to_string().contains(word), "{error}");
         }
         let mut other = elf(b"OrtGetApiBase\0VERS_1.32.0\0");

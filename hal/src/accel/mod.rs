@@ -12,7 +12,7 @@ pub mod scripted;
 
 use std::path::PathBuf;
 
-pub use error::{Error, Kind};
+pub use error::{AccelFault, Error};
 pub use library::ENVIRONMENT_KEY;
 pub use provider::Provider;
 
@@ -50,7 +50,7 @@ pub trait Accelerator: Send + Sync + std::fmt::Debug {
     /// Loads a network from ONNX bytes. May take long (a first TensorRT build takes minutes).
     ///
     /// # Errors
-    /// `Kind::BadModel` when the bytes are no network this device can run, `Kind::OutOfMemory`, `Kind::NotPresent`
+    /// `AccelFault::BadModel` when the bytes are no network this device can run, `AccelFault::OutOfMemory`, `AccelFault::NotPresent`
     /// when the device or its library has gone.
     fn load(&self, onnx: &[u8]) -> Result<Box<dyn LoadedModel>, Error>;
 }
@@ -65,7 +65,7 @@ pub trait LoadedModel: Send + std::fmt::Debug {
     /// [`LoadedModel::outputs`].
     ///
     /// # Errors
-    /// `Kind::BadInput` when a shape does not fit, `Kind::Device` when the run failed, `Kind::OutOfMemory`.
+    /// `AccelFault::BadInput` when a shape does not fit, `AccelFault::Device` when the run failed, `AccelFault::OutOfMemory`.
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error>;
 }
 
@@ -90,7 +90,7 @@ pub struct AcceleratorConfig {
 /// device does not pay for it.
 ///
 /// # Errors
-/// `Kind::NotPresent`: no usable library (the message names path and remedy), or an unknown provider.
+/// `AccelFault::NotPresent`: no usable library (the message names path and remedy), or an unknown provider.
 pub fn open(config: &AcceleratorConfig) -> Result<Box<dyn Accelerator>, Error> {
     let wanted = Provider::parse(&config.provider)?;
     #[cfg(any(test, feature = "sim"))]

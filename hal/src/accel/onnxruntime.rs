@@ -5,7 +5,7 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use super::library::Library;
-use super::{Accelerator, AcceleratorConfig, Description, Error, Kind, LoadedModel, Provider, Tensor, runtime};
+use super::{AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, Provider, Tensor, runtime};
 
 /// A network of one addition (float `[N, 2]`, y = x + 1): if a provider runs this, its driver and device are there.
 const PROBE: &[u8] = include_bytes!("probe.onnx");
@@ -22,7 +22,7 @@ impl OnnxRuntime {
     /// Takes the first provider, from `wanted` downwards, that runs the probe network.
     ///
     /// # Errors
-    /// `Kind::NotPresent` when the library cannot be loaded.
+    /// `AccelFault::NotPresent` when the library cannot be loaded.
     pub(super) fn open(wanted: Provider, library: Library, config: &AcceleratorConfig) -> Result<Self, Error> {
         let mut reasons = Vec::new();
         let mut provider = wanted;
@@ -106,9 +106,9 @@ fn session(
         .map_err(device_error)?;
     let session = builder.commit_from_memory(onnx).map_err(|e| {
         let kind = match e.code() {
-            ErrorCode::ExecutionProviderFailure | ErrorCode::DeviceReset => Kind::Device,
-            _ if is_memory(e.message()) => Kind::OutOfMemory,
-            _ => Kind::BadModel,
+            ErrorCode::ExecutionProviderFailure | ErrorCode::DeviceReset => AccelFault::Device,
+            _ if is_memory(e.message()) => AccelFault::OutOfMemory,
+            _ => AccelFault::BadModel,
         };
         Error::new(kind, format!("network refused by {}: {}", library.name(), first_line(e.message())))
     })?;
@@ -128,7 +128,9 @@ impl LoadedSession {
     fn new(session: Session) -> Result<Self, Error> {
         let float_shape = |name: &str, kind: &ValueType| match kind {
             ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } => Ok(shape.to_vec()),
-            other => Err(Error::new(Kind::BadModel, format!("\"{name}\" is {other}, not a tensor of 32-bit floats"))),
+            other => {
+                Err(Error::new(AccelFault::BadModel, format!("\"{name}\" is {other}, not a tensor of 32-bit floats")))
+            }
         };
         let shapes =
             session.inputs().iter().map(|i| float_shape(i.name(), i.dtype())).collect::<Result<Vec<_>, _>>()?;
@@ -141,7 +143,7 @@ impl LoadedSession {
     }
 
     fn check(&self, inputs: &[Tensor]) -> Result<(), Error> {
-        let bad = |why: String| Err(Error::new(Kind::BadInput, why));
+        let bad = |why: String| Err(Error::new(AccelFault::BadInput, why));
         if inputs.len() != self.inputs.len() {
             return bad(format!("{} inputs given, the network has {}", inputs.len(), self.inputs.len()));
         }
@@ -174,7 +176,7 @@ impl LoadedModel for LoadedSession {
             .iter()
             .map(|t| TensorRef::from_array_view((t.shape.clone(), t.data.as_slice())).map(SessionInputValue::from))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| Error::new(Kind::BadInput, first_line(e.message())))?;
+            .map_err(|e| Error::new(AccelFault::BadInput, first_line(e.message())))?;
         let outputs = self.session.run(values.as_slice()).map_err(|e| run_error(&e))?;
         outputs.values().map(|value| tensor(&value)).collect()
     }
@@ -182,19 +184,21 @@ impl LoadedModel for LoadedSession {
 
 fn tensor(value: &ort::value::DynValue) -> Result<Tensor, Error> {
     let (shape, data) = value.try_extract_tensor::<f32>().map_err(|e| run_error(&e))?;
-    let shape = shape.iter().map(|n| usize::try_from(*n).unwrap_or(0)).collect();
-    Ok(Tensor { shape, data: data.to_vec() })
+    let extents: Result<Vec<usize>, _> = shape.iter().map(|n| usize::try_from(*n)).collect();
+    let negative =
+        |_| Error::new(AccelFault::Device, format!("the network answered with a negative extent: {shape:?}"));
+    Ok(Tensor { shape: extents.map_err(negative)?, data: data.to_vec() })
 }
 
 fn device_error<R>(error: ort::Error<R>) -> Error {
-    Error::new(Kind::Device, first_line(error.message()))
+    Error::new(AccelFault::Device, first_line(error.message()))
 }
 
 fn run_error(error: &ort::Error) -> Error {
     let kind = match error.code() {
-        ErrorCode::InvalidArgument => Kind::BadInput,
-        _ if is_memory(error.message()) => Kind::OutOfMemory,
-        _ => Kind::Device,
+        ErrorCode::InvalidArgument => AccelFault::BadInput,
+        _ if is_memory(error.message()) => AccelFault::OutOfMemory,
+        _ => AccelFault::Device,
     };
     Error::new(kind, format!("the network failed: {}", first_line(error.message())))
 }

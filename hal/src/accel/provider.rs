@@ -2,7 +2,7 @@
 
 use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 
-use super::{AcceleratorConfig, Error, Kind};
+use super::{AccelFault, AcceleratorConfig, Error};
 
 /// Who executes the operators of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Provider {
 
 impl Provider {
     /// # Errors
-    /// `Kind::NotPresent` for a name that this build does not know.
+    /// `AccelFault::NotPresent` for a name that this build does not know.
     pub fn parse(name: &str) -> Result<Self, Error> {
         match name {
             "cpu" | "" => Ok(Self::Cpu),
@@ -25,7 +25,7 @@ impl Provider {
             #[cfg(any(test, feature = "sim"))]
             "scripted" => Ok(Self::Scripted),
             other => Err(Error::new(
-                Kind::NotPresent,
+                AccelFault::NotPresent,
                 format!("accelerator.provider = \"{other}\": this build knows cpu, cuda and tensorrt"),
             )),
         }

@@ -8,7 +8,7 @@ use ort::environment::Environment;
 use ort::logging::LogLevel;
 
 use super::library::Library;
-use super::{Error, Kind};
+use super::{AccelFault, Error};
 
 /// The library that was mapped and its environment. Never dropped: ONNX Runtime allows one environment per process
 /// and `ort` refuses to make a second one after the first has gone.
@@ -17,7 +17,7 @@ static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 /// Maps the library and makes the environment the first time; afterwards returns the same one.
 ///
 /// # Errors
-/// `Kind::NotPresent`: the library cannot be loaded, or another one is in use already.
+/// `AccelFault::NotPresent`: the library cannot be loaded, or another one is in use already.
 pub(super) fn environment(library: &Library) -> Result<Environment, Error> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((path, environment)) = loaded.as_ref() {
@@ -25,7 +25,7 @@ pub(super) fn environment(library: &Library) -> Result<Environment, Error> {
             return Ok(environment.clone());
         }
         return Err(Error::new(
-            Kind::NotPresent,
+            AccelFault::NotPresent,
             format!(
                 "{} is in use by this process; {} takes effect after a restart",
                 path.display(),
@@ -40,7 +40,7 @@ pub(super) fn environment(library: &Library) -> Result<Environment, Error> {
 
 fn start(library: &Library) -> Result<Environment, Error> {
     let refuse = |why: String| {
-        Error::new(Kind::NotPresent, format!("ONNX Runtime at {} cannot be used: {why}", library.path.display()))
+        Error::new(AccelFault::NotPresent, format!("ONNX Runtime at {} cannot be used: {why}", library.path.display()))
     };
     // `ort` panics when the library answers with a null API table.
     let made = catch_unwind(AssertUnwindSafe(|| {

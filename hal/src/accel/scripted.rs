@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::{Accelerator, Description, Error, Kind, LoadedModel, Tensor};
+use super::{AccelFault, Accelerator, Description, Error, LoadedModel, Tensor};
 
 type Answer = dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, Error> + Send + Sync;
 
@@ -23,7 +23,7 @@ struct Control {
 struct State {
     runs: usize,
     /// Runs left before every further one fails.
-    fail_after: Option<(usize, Kind)>,
+    fail_after: Option<(usize, AccelFault)>,
     blocked: bool,
     waiting: usize,
 }
@@ -55,7 +55,7 @@ impl Scripted {
 
     /// After `runs` more runs each one fails with `kind`.
     #[must_use]
-    pub fn failing_after(self, runs: usize, kind: Kind) -> Self {
+    pub fn failing_after(self, runs: usize, kind: AccelFault) -> Self {
         self.lock().fail_after = Some((runs, kind));
         self
     }
@@ -112,7 +112,7 @@ impl Accelerator for Scripted {
     /// Any bytes that are not empty and do not begin with `garbage` are a network.
     fn load(&self, onnx: &[u8]) -> Result<Box<dyn LoadedModel>, Error> {
         if onnx.is_empty() || onnx.starts_with(b"garbage") {
-            return Err(Error::new(Kind::BadModel, "the script takes these bytes for no network"));
+            return Err(Error::new(AccelFault::BadModel, "the script takes these bytes for no network"));
         }
         Ok(Box::new(ScriptedModel {
             script: self.clone(),
@@ -141,7 +141,7 @@ impl LoadedModel for ScriptedModel {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         let fits = inputs.len() == 1 && inputs[0].shape.iter().product::<usize>() == inputs[0].data.len();
         if !fits {
-            return Err(Error::new(Kind::BadInput, "the script takes one tensor whose shape fits its values"));
+            return Err(Error::new(AccelFault::BadInput, "the script takes one tensor whose shape fits its values"));
         }
         self.script.admit()?;
         (self.script.answer)(inputs)
@@ -158,12 +158,12 @@ mod tests {
 
     #[test]
     fn sim_fails_after_the_asked_number_of_runs() {
-        let script = Scripted::zeros().failing_after(2, Kind::OutOfMemory);
+        let script = Scripted::zeros().failing_after(2, AccelFault::OutOfMemory);
         let mut model = script.load(b"x").unwrap();
         assert!(model.run(&[image()]).is_ok());
         assert!(model.run(&[image()]).is_ok());
         for _ in 0..2 {
-            assert_eq!(model.run(&[image()]).unwrap_err().kind(), Kind::OutOfMemory);
+            assert_eq!(model.run(&[image()]).unwrap_err().kind(), AccelFault::OutOfMemory);
         }
     }
 

@@ -44,6 +44,7 @@ impl Rate {
     /// When frame `index` is due, counted from frame 0; exact to the nanosecond, however long it runs.
     pub fn due(self, index: u64) -> Duration {
         let nanos = u128::from(index) * u128::from(self.seconds.get()) * 1_000_000_000 / u128::from(self.frames.get());
+        // 2^64 ns are 584 years: the end of every stream.
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 

@@ -2,7 +2,7 @@
 //! for every frame that does not hold together.
 
 use super::frame::{Colour, Frame, Matrix, PixelFormat, Range, plane_sizes};
-use super::{Error, Kind, jpeg};
+use super::{CaptureFault, Error, jpeg};
 
 /// A rectangle of a picture, pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Part {
 /// Luma, one byte for each pixel, 0 is black and 255 white, into `out` (its memory is used again).
 ///
 /// # Errors
-/// `Kind::BadInput` when a plane is shorter than its rows, or JPEG bytes are no such picture; what `out` holds then is
+/// `CaptureFault::BadInput` when a plane is shorter than its rows, or JPEG bytes are no such picture; what `out` holds then is
 /// not defined.
 pub fn grey(frame: &Frame, out: &mut Vec<u8>) -> Result<(), Error> {
     let (width, height) = (frame.shape.width as usize, frame.shape.height as usize);
@@ -31,7 +31,7 @@ pub fn grey_part(frame: &Frame, part: Part, out: &mut Vec<u8>) -> Result<(), Err
     let (width, height) = (frame.shape.width as usize, frame.shape.height as usize);
     let within = |start: usize, length: usize, whole: usize| start.checked_add(length).is_some_and(|end| end <= whole);
     if !within(part.x, part.width, width) || !within(part.y, part.height, height) {
-        return Err(Error::new(Kind::BadInput, format!("{part:?} reaches beyond {width}x{height}")));
+        return Err(Error::new(CaptureFault::BadInput, format!("{part:?} reaches beyond {width}x{height}")));
     }
     if frame.shape.format == PixelFormat::Mjpeg {
         out.resize(width * height, 0);
@@ -59,8 +59,8 @@ pub fn grey_part(frame: &Frame, part: Part, out: &mut Vec<u8>) -> Result<(), Err
             let weights = luma_weights(frame.shape.colour.matrix);
             part_rows(frame, part, 3, out, |row, out| {
                 for (out, pixel) in out.iter_mut().zip(row.chunks_exact(3)) {
-                    let sum: u32 = pixel.iter().zip(weights).map(|(v, w)| u32::from(luma[usize::from(*v)]) * w).sum();
-                    *out = clamp(i32::try_from(sum).unwrap_or(i32::MAX));
+                    let sum: i32 = pixel.iter().zip(weights).map(|(v, w)| i32::from(luma[usize::from(*v)]) * w).sum();
+                    *out = clamp(sum);
                 }
             })
         }
@@ -144,13 +144,13 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// # Errors
-    /// `Kind::BadInput` when rows overlap or are missing.
+    /// `CaptureFault::BadInput` when rows overlap or are missing.
     fn of(frame: &'a Frame, index: usize) -> Result<Self, Error> {
         let shape = &frame.shape;
         let (row, rows) = plane_sizes(shape.format, shape.width, shape.height).get(index).copied().unwrap_or((0, 0));
         let short = |have: usize| {
             let what = format!("{} {}x{}, plane {index}", shape.format, shape.width, shape.height);
-            Error::new(Kind::BadInput, format!("{what}: {have} bytes do not hold {rows} rows of {row}"))
+            Error::new(CaptureFault::BadInput, format!("{what}: {have} bytes do not hold {rows} rows of {row}"))
         };
         let plane = frame.plane(index).ok_or_else(|| short(0))?;
         let need = plane.stride.checked_mul(rows.saturating_sub(1)).and_then(|n| n.checked_add(row));
@@ -197,7 +197,7 @@ fn expansion(range: Range) -> [u8; 256] {
 }
 
 /// Kr, Kg, Kb of ITU-R BT.601-7 and BT.709-6 in 65536ths.
-fn luma_weights(matrix: Matrix) -> [u32; 3] {
+fn luma_weights(matrix: Matrix) -> [i32; 3] {
     match matrix {
         Matrix::Bt601 => [19_595, 38_470, 7_471],
         Matrix::Bt709 => [13_933, 46_871, 4_732],
@@ -306,7 +306,7 @@ mod tests {
     fn rows_that_overlap_are_refused() {
         let layout = Layout { part: 0, offset: 0, stride: 3, row: 4, rows: 2 };
         let shape = Shape::laid_out(PixelFormat::Grey, 4, 2, Colour::default(), vec![layout]);
-        assert_eq!(grey(&frame(shape, vec![0; 8]), &mut Vec::new()).unwrap_err().kind(), Kind::BadInput);
+        assert_eq!(grey(&frame(shape, vec![0; 8]), &mut Vec::new()).unwrap_err().kind(), CaptureFault::BadInput);
     }
 
     fn any_shape() -> impl Strategy<Value = Shape> {
@@ -354,7 +354,7 @@ mod tests {
             let part = Part { x: corner[0], y: corner[1], width: size[0], height: size[1] };
             let outcome = grey_part(&picture, part, &mut own);
             if part.x + part.width > width || part.y + part.height > height {
-                prop_assert_eq!(outcome.unwrap_err().kind(), Kind::BadInput);
+                prop_assert_eq!(outcome.unwrap_err().kind(), CaptureFault::BadInput);
             } else {
                 outcome.unwrap();
                 keep(part, width, &mut whole);
@@ -367,7 +367,7 @@ mod tests {
             let bytes = (shape.bytes(0) as f64 * part) as usize;
             let short = frame(shape, vec![0; bytes]);
             prop_assert!(!short.is_complete());
-            prop_assert_eq!(rgb(&short, &mut Vec::new()).unwrap_err().kind(), Kind::BadInput);
+            prop_assert_eq!(rgb(&short, &mut Vec::new()).unwrap_err().kind(), CaptureFault::BadInput);
         }
 
         #[test]

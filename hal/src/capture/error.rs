@@ -2,7 +2,7 @@
 
 /// Callers branch on this and on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum CaptureFault {
     /// There is no such device, or it is no video capture device.
     NotPresent,
     /// It was there and has gone: unplugged, or its driver gave up. Only opening it anew can help.
@@ -24,16 +24,16 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    kind: Kind,
+    kind: CaptureFault,
     message: String,
 }
 
 impl Error {
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: CaptureFault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> CaptureFault {
         self.kind
     }
 }

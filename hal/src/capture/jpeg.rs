@@ -6,7 +6,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::frame::Frame;
-use super::{Error, Kind};
+use super::{CaptureFault, Error};
 
 /// Luma of the picture into `out`, which holds exactly one byte for each pixel.
 pub(super) fn grey(frame: &Frame, out: &mut [u8]) -> Result<(), Error> {
@@ -20,7 +20,7 @@ pub(super) fn rgb(frame: &Frame, out: &mut [u8]) -> Result<(), Error> {
 
 fn decode(frame: &Frame, colours: ColorSpace, out: &mut [u8]) -> Result<(), Error> {
     let (width, height) = (frame.shape.width as usize, frame.shape.height as usize);
-    let bad = |what: String| Error::new(Kind::BadInput, format!("MJPEG {width}x{height}: {what}"));
+    let bad = |what: String| Error::new(CaptureFault::BadInput, format!("MJPEG {width}x{height}: {what}"));
     let bytes = frame.part(0);
     let with_tables = (!has_tables(bytes)).then(|| name_as_motion_jpeg(bytes)).flatten();
     let options = DecoderOptions::default()
@@ -98,7 +98,7 @@ mod tests {
     fn another_size_than_was_negotiated_is_refused() {
         for width in [32, 34] {
             let refused = convert::rgb(&frame(GRADIENT, width), &mut Vec::new()).unwrap_err();
-            assert_eq!(refused.kind(), Kind::BadInput, "{refused}");
+            assert_eq!(refused.kind(), CaptureFault::BadInput, "{refused}");
         }
     }
 

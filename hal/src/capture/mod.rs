@@ -24,7 +24,7 @@ pub mod guard;
 use std::time::Duration;
 
 pub use config::{Config, Offer, Rate, Validated, Validation};
-pub use error::{Error, Kind};
+pub use error::{CaptureFault, Error};
 pub use frame::{Colour, Frame, Matrix, PixelFormat, Range};
 
 /// What a capture device is; shown to people.
@@ -45,29 +45,29 @@ pub trait Capture: Send + std::fmt::Debug {
     /// What can be captured now, the device's favourite first. May be empty when the device does not say.
     ///
     /// # Errors
-    /// `Kind::Disconnected`, `Kind::NoSignal` (a device that follows its source has no format without one), `Other`.
+    /// `CaptureFault::Disconnected`, `CaptureFault::NoSignal` (a device that follows its source has no format without one), `Other`.
     fn formats(&mut self) -> Result<Vec<Offer>, Error>;
 
     /// What would become of `wanted`; changes nothing that a running stream would notice.
     ///
     /// # Errors
-    /// Only when the device cannot be asked: `Kind::Disconnected`, `Kind::NoSignal`, `Other`. A wish that cannot be met
+    /// Only when the device cannot be asked: `CaptureFault::Disconnected`, `CaptureFault::NoSignal`, `Other`. A wish that cannot be met
     /// is [`Validation::Invalid`].
     fn validate(&mut self, wanted: &Config) -> Result<Validation, Error>;
 
     /// Begins to capture. Sequence numbers begin anew.
     ///
     /// # Errors
-    /// `Kind::Busy`: already started, or another process captures; `Kind::SourceChanged`: what was validated is no
-    /// longer possible, validate again; `Kind::NoSignal`; `Kind::Disconnected`; `Kind::BadInput`: validated by another
+    /// `CaptureFault::Busy`: already started, or another process captures; `CaptureFault::SourceChanged`: what was validated is no
+    /// longer possible, validate again; `CaptureFault::NoSignal`; `CaptureFault::Disconnected`; `CaptureFault::BadInput`: validated by another
     /// device; `Other`.
     fn start(&mut self, config: &Validated) -> Result<(), Error>;
 
     /// The oldest frame not yet taken; waits at most `timeout` for it.
     ///
     /// # Errors
-    /// `Kind::TimedOut`: nothing came; `Kind::Busy`: the reader holds all buffers, drop some; `Kind::NoSignal`;
-    /// `Kind::SourceChanged`: stop, validate, start; `Kind::Disconnected`: open the device anew; `Kind::BadInput`: not
+    /// `CaptureFault::TimedOut`: nothing came; `CaptureFault::Busy`: the reader holds all buffers, drop some; `CaptureFault::NoSignal`;
+    /// `CaptureFault::SourceChanged`: stop, validate, start; `CaptureFault::Disconnected`: open the device anew; `CaptureFault::BadInput`: not
     /// started, or a recording is damaged; `Other`.
     fn next_frame(&mut self, timeout: Duration) -> Result<Frame, Error>;
 
@@ -103,10 +103,10 @@ impl<C: Capture + ?Sized> Capture for Box<C> {
 
 /// What every device answers when it is asked for a frame before it was started.
 fn not_started() -> Error {
-    Error::new(Kind::BadInput, "the device is not started")
+    Error::new(CaptureFault::BadInput, "the device is not started")
 }
 
 /// What every device answers when it is started twice.
 fn already_started() -> Error {
-    Error::new(Kind::Busy, "the device is already started")
+    Error::new(CaptureFault::Busy, "the device is already started")
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Error, Kind};
+use super::{CaptureFault, Error};
 use crate::clock::Clock;
 
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl Pacing {
     /// Waits for what is due `offset` after the start.
     ///
     /// # Errors
-    /// `Kind::TimedOut` when that is more than `timeout` away; `timeout` has passed then.
+    /// `CaptureFault::TimedOut` when that is more than `timeout` away; `timeout` has passed then.
     pub(super) fn wait(&self, offset: Duration, timeout: Duration) -> Result<(), Error> {
         let left = self.at(offset).saturating_sub(self.clock.now());
         self.clock.sleep(left.min(timeout));
@@ -42,5 +42,5 @@ impl Pacing {
 
 /// What every device answers when nothing came.
 pub(super) fn timed_out(timeout: Duration) -> Error {
-    Error::new(Kind::TimedOut, format!("no frame within {} ms", timeout.as_millis()))
+    Error::new(CaptureFault::TimedOut, format!("no frame within {} ms", timeout.as_millis()))
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::frame::Storage;
-use super::{Error, Kind};
+use super::{CaptureFault, Error};
 
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
@@ -20,7 +20,7 @@ impl Pool {
     }
 
     /// # Errors
-    /// `Kind::Busy` when the reader holds them all.
+    /// `CaptureFault::Busy` when the reader holds them all.
     pub(super) fn take(&self) -> Result<Pooled, Error> {
         let bytes = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match bytes {
@@ -32,7 +32,7 @@ impl Pool {
 
 /// What every device answers when it has no buffer to fill.
 pub(super) fn all_held(buffers: u32) -> Error {
-    Error::new(Kind::Busy, format!("all {buffers} buffers are held by the reader"))
+    Error::new(CaptureFault::Busy, format!("all {buffers} buffers are held by the reader"))
 }
 
 #[derive(Debug)]
@@ -62,7 +62,7 @@ mod tests {
     fn a_buffer_comes_back_when_it_is_dropped() {
         let pool = Pool::new(2, 3);
         let held = [pool.take().unwrap(), pool.take().unwrap()];
-        assert_eq!(pool.take().unwrap_err().kind(), Kind::Busy);
+        assert_eq!(pool.take().unwrap_err().kind(), CaptureFault::Busy);
         drop(held);
         assert_eq!(pool.take().unwrap().part(0).len(), 3);
     }

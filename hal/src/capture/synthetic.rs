@@ -10,7 +10,7 @@ use super::frame::{Colour, Frame, PixelFormat, Shape};
 use super::pacing::Pacing;
 use super::pool::Pool;
 use super::{
-    Capture, Config, Description, Error, Kind, Offer, Rate, Validated, Validation, already_started, not_started,
+    Capture, CaptureFault, Config, Description, Error, Offer, Rate, Validated, Validation, already_started, not_started,
 };
 use crate::clock::Clock;
 
@@ -87,7 +87,7 @@ impl Capture for Synthetic {
         }
         let config = config.config();
         if !matches!(negotiate(&self.offers, config), Validation::Valid(_)) || config.format == PixelFormat::Mjpeg {
-            return Err(Error::new(Kind::BadInput, format!("{config} cannot be painted")));
+            return Err(Error::new(CaptureFault::BadInput, format!("{config} cannot be painted")));
         }
         let shape = Shape::tight(config.format, config.width, config.height, Colour::default());
         self.stream = Some(Stream {
@@ -110,7 +110,7 @@ impl Capture for Synthetic {
         if late > stream.rate.due(stream.buffers.into()) {
             // The newest picture that is due: all others found no buffer.
             let periods = late.as_nanos() / stream.rate.period().as_nanos().max(1);
-            stream.index += u64::try_from(periods).unwrap_or(0);
+            stream.index = stream.index.saturating_add(u64::try_from(periods).unwrap_or(u64::MAX));
         }
         let index = stream.index;
         stream.index += 1;
@@ -130,13 +130,16 @@ impl Capture for Synthetic {
 }
 
 const BITS: usize = 32;
+/// Grey of the bars, from the left.
+const BARS: [u8; 8] = [0, 30, 60, 90, 120, 150, 180, 210];
 /// Height of the number, in pixels.
 const MARK: usize = 8;
 
 /// Eight bars from black to white; a disc that crosses them once in 64 frames; the number in the rows at the top.
 fn bars(index: u64, width: usize, height: usize, grey: &mut Vec<u8>) {
     grey.resize(width * height, 0);
-    let (radius, step) = (height / 8, usize::try_from(index % 64).unwrap_or(0));
+    // 64 divides 256: the lowest byte is enough.
+    let (radius, step) = (height / 8, usize::from(index.to_le_bytes()[0] % 64));
     let (centre_x, centre_y) = (width * step / 64, height / 2);
     let cell = width / BITS;
     for (y, row) in grey.chunks_exact_mut(width).enumerate() {
@@ -147,7 +150,7 @@ fn bars(index: u64, width: usize, height: usize, grey: &mut Vec<u8>) {
             } else if from_centre <= radius * radius {
                 255
             } else {
-                u8::try_from(x * 8 / width * 30).unwrap_or(u8::MAX)
+                BARS[x * BARS.len() / width]
             };
         }
     }

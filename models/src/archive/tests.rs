@@ -67,25 +67,29 @@ fn every_kind_of_tampering_is_refused_with_its_own_reason() {
         m[1].2 = maker.sign(&m[0].2).into_bytes();
     };
     let file = |name: &str, size: usize| (name.to_owned(), Type::Regular, vec![1; size]);
-    type Tamper<'a> = (Kind, &'a str, Box<dyn Fn(&mut Members) + 'a>);
+    type Tamper<'a> = (ArchiveFault, &'a str, Box<dyn Fn(&mut Members) + 'a>);
     let table: Vec<Tamper<'_>> = vec![
-        (Kind::SignatureWrong, "a claim changed in the manifest", Box::new(|m| m[0].2[10] ^= 1)),
-        (Kind::UnknownKey, "signed by a stranger", Box::new(|m| m[1].2 = stranger.sign(&m[0].2).into_bytes())),
-        (Kind::SignatureMalformed, "a signature of noise", Box::new(|m| m[1].2 = b"noise".to_vec())),
-        (Kind::Unsigned, "the signature left out", Box::new(|m| drop(m.remove(1)))),
-        (Kind::Order, "the network comes first", Box::new(|m| m.rotate_right(1))),
-        (Kind::Hash, "one bit of the network flipped", Box::new(|m| m.last_mut().unwrap().2[0] ^= 1)),
-        (Kind::Missing, "the network left out", Box::new(|m| drop(m.pop()))),
-        (Kind::Unlisted, "a file added", Box::new(|m| m.push(file("more.onnx", 1)))),
-        (Kind::Duplicate, "a file twice", Box::new(|m| m.push(m.last().unwrap().clone()))),
-        (Kind::UnsafePath, "a path that leads out", Box::new(|m| m.push(file("../../etc/cron.d/x", 1)))),
-        (Kind::UnsafePath, "an absolute path", Box::new(|m| m.push(file("/etc/passwd", 1)))),
-        (Kind::NotRegular, "a symbolic link", Box::new(|m| m.push(("nodules2.onnx".into(), Type::Symlink, vec![])))),
-        (Kind::NotRegular, "a device", Box::new(|m| m.push(("disk".into(), Type::Block, vec![])))),
-        (Kind::NotRegular, "a hard link", Box::new(|m| m.last_mut().unwrap().1 = Type::Link)),
-        (Kind::MemberTooLarge, "a file too large", Box::new(|m| m.push(file("a.onnx", (1 << 20) + 1)))),
+        (ArchiveFault::SignatureWrong, "a claim changed in the manifest", Box::new(|m| m[0].2[10] ^= 1)),
+        (ArchiveFault::UnknownKey, "signed by a stranger", Box::new(|m| m[1].2 = stranger.sign(&m[0].2).into_bytes())),
+        (ArchiveFault::SignatureMalformed, "a signature of noise", Box::new(|m| m[1].2 = b"noise".to_vec())),
+        (ArchiveFault::Unsigned, "the signature left out", Box::new(|m| drop(m.remove(1)))),
+        (ArchiveFault::Order, "the network comes first", Box::new(|m| m.rotate_right(1))),
+        (ArchiveFault::Hash, "one bit of the network flipped", Box::new(|m| m.last_mut().unwrap().2[0] ^= 1)),
+        (ArchiveFault::Missing, "the network left out", Box::new(|m| drop(m.pop()))),
+        (ArchiveFault::Unlisted, "a file added", Box::new(|m| m.push(file("more.onnx", 1)))),
+        (ArchiveFault::Duplicate, "a file twice", Box::new(|m| m.push(m.last().unwrap().clone()))),
+        (ArchiveFault::UnsafePath, "a path that leads out", Box::new(|m| m.push(file("../../etc/cron.d/x", 1)))),
+        (ArchiveFault::UnsafePath, "an absolute path", Box::new(|m| m.push(file("/etc/passwd", 1)))),
         (
-            Kind::TotalTooLarge,
+            ArchiveFault::NotRegular,
+            "a symbolic link",
+            Box::new(|m| m.push(("nodules2.onnx".into(), Type::Symlink, vec![]))),
+        ),
+        (ArchiveFault::NotRegular, "a device", Box::new(|m| m.push(("disk".into(), Type::Block, vec![])))),
+        (ArchiveFault::NotRegular, "a hard link", Box::new(|m| m.last_mut().unwrap().1 = Type::Link)),
+        (ArchiveFault::MemberTooLarge, "a file too large", Box::new(|m| m.push(file("a.onnx", (1 << 20) + 1)))),
+        (
+            ArchiveFault::TotalTooLarge,
             "too much together",
             Box::new(|m| {
                 for member in &mut m[2..4] {
@@ -101,7 +105,7 @@ fn every_kind_of_tampering_is_refused_with_its_own_reason() {
             }),
         ),
         (
-            Kind::TooManyMembers,
+            ArchiveFault::TooManyMembers,
             "too many files",
             Box::new(|m| {
                 let names: Vec<String> = (0..8).map(|n| format!("f{n}")).collect();
@@ -111,8 +115,8 @@ fn every_kind_of_tampering_is_refused_with_its_own_reason() {
                 m.extend(names.iter().map(|name| file(name, 1)));
             }),
         ),
-        (Kind::ManifestSyntax, "an unknown key", Box::new(|m| resigned(m, "overlap", "overlaps"))),
-        (Kind::ManifestValue, "a threshold of 2", Box::new(|m| resigned(m, "mask = 0.4", "mask = 2.0"))),
+        (ArchiveFault::ManifestSyntax, "an unknown key", Box::new(|m| resigned(m, "overlap", "overlaps"))),
+        (ArchiveFault::ManifestValue, "a threshold of 2", Box::new(|m| resigned(m, "mask = 0.4", "mask = 2.0"))),
     ];
     let mut reasons = BTreeSet::new();
     for (kind, what, tamper) in &table {
@@ -136,18 +140,22 @@ fn what_is_wrong_with_the_file_itself_is_refused() {
         error.kind()
     };
     assert!(unpacked(&compressed(&good), &maker.trust()).is_ok(), "untampered");
-    assert_eq!(kind(b"not an archive"), Kind::NotAnArchive);
-    assert_eq!(kind(b""), Kind::NotAnArchive);
+    assert_eq!(kind(b"not an archive"), ArchiveFault::NotAnArchive);
+    assert_eq!(kind(b""), ArchiveFault::NotAnArchive);
     let whole = compressed(&good);
-    assert_eq!(kind(&whole[..whole.len() / 2]), Kind::NotAnArchive, "cut off");
-    assert_eq!(kind(&[whole.clone(), b"more".to_vec()].concat()), Kind::TrailingData, "after the frame");
-    assert_eq!(kind(&[whole.clone(), whole].concat()), Kind::TrailingData, "a second archive");
-    assert_eq!(kind(&compressed(&[good.clone(), b"more".to_vec()].concat())), Kind::TrailingData, "after the tar");
+    assert_eq!(kind(&whole[..whole.len() / 2]), ArchiveFault::NotAnArchive, "cut off");
+    assert_eq!(kind(&[whole.clone(), b"more".to_vec()].concat()), ArchiveFault::TrailingData, "after the frame");
+    assert_eq!(kind(&[whole.clone(), whole].concat()), ArchiveFault::TrailingData, "a second archive");
+    assert_eq!(
+        kind(&compressed(&[good.clone(), b"more".to_vec()].concat())),
+        ArchiveFault::TrailingData,
+        "after the tar"
+    );
 }
 
 #[test]
 fn nobody_is_trusted_without_a_key() {
     let maker = Maker::new();
     let error = unpacked(&compressed(&tar_of(&members(&maker))), &Trust::default()).unwrap_err();
-    assert_eq!(error.kind(), Kind::UnknownKey);
+    assert_eq!(error.kind(), ArchiveFault::UnknownKey);
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Clearance, Golden, IntendedUse, Manifest, Reads, Variant, picture, volume};
-use crate::findings::Finding;
-use crate::task::US_BREAST;
+use super::{BadValue, Clearance, Error, Golden, IntendedUse, Manifest, Reads, Variant, picture, volume};
+use crate::findings::ChestFinding;
+use crate::task::{self, NetworkInput};
 
 /// The frame, with the findings' limits `F`, `[input]`, `[outputs]` and `[thresholds]` of a kind.
 #[derive(Debug, Deserialize)]
@@ -43,7 +43,7 @@ struct Task {
 }
 
 type OfVolumes = Sheet<
-    BTreeMap<Finding, volume::Limits>,
+    BTreeMap<ChestFinding, volume::Limits>,
     volume::Input,
     volume::Outputs,
     BTreeMap<volume::Channel, volume::Threshold>,
@@ -52,24 +52,39 @@ type OfPictures =
     Sheet<BTreeMap<picture::Finding, picture::Limits>, picture::Input, picture::Outputs, picture::Thresholds>;
 
 /// # Errors
-/// No TOML, an unknown or missing key, a wrong type.
-pub fn parse(text: &str) -> Result<Manifest, toml::de::Error> {
-    // A task that cannot be read is told by the whole sheet, among whatever else is wrong.
-    match toml::from_str::<Task>(text) {
-        Ok(Task { task }) if task == US_BREAST => {
-            let sheet: OfPictures = toml::from_str(text)?;
-            Ok(sheet.into_manifest(|findings, input, outputs, thresholds| {
-                let (lesion, malignant) = (thresholds.lesion, thresholds.malignant.confidence);
-                Reads::Picture(picture::Picture { findings, input, outputs, lesion, malignant })
-            }))
-        }
-        _ => {
-            let sheet: OfVolumes = toml::from_str(text)?;
-            Ok(sheet.into_manifest(|findings, input, outputs, thresholds| {
-                Reads::Volume(volume::Volume { findings, input, outputs, thresholds })
-            }))
-        }
+/// `Error::Syntax`: no TOML, an unknown or missing key, a wrong type. `Error::Value`: a task that this software does not
+/// have.
+pub fn parse(text: &str) -> Result<Manifest, Error> {
+    // When the task cannot be read, any sheet fails and names that fault with its line.
+    let network = match toml::from_str::<Task>(text) {
+        Ok(Task { task }) => task::network(&task).ok_or_else(|| unknown(&task))?,
+        Err(_) => NetworkInput::Volume,
+    };
+    match network {
+        NetworkInput::Volume => volumes(text),
+        NetworkInput::Picture => pictures(text),
     }
+    .map_err(|error| Error::Syntax(error.to_string().trim_end().to_owned()))
+}
+
+fn unknown(task: &str) -> Error {
+    let reason = format!("this software has no task {task:?}; it has {}", task::ALL.join(", "));
+    Error::Value(BadValue { key: "task".into(), reason })
+}
+
+fn volumes(text: &str) -> Result<Manifest, toml::de::Error> {
+    let sheet: OfVolumes = toml::from_str(text)?;
+    Ok(sheet.into_manifest(|findings, input, outputs, thresholds| {
+        Reads::Volume(volume::Volume { findings, input, outputs, thresholds })
+    }))
+}
+
+fn pictures(text: &str) -> Result<Manifest, toml::de::Error> {
+    let sheet: OfPictures = toml::from_str(text)?;
+    Ok(sheet.into_manifest(|findings, input, outputs, thresholds| {
+        let (lesion, malignant) = (thresholds.lesion, thresholds.malignant.confidence);
+        Reads::Picture(picture::Picture { findings, input, outputs, lesion, malignant })
+    }))
 }
 
 impl<F, I, O, T> Sheet<F, I, O, T> {

@@ -1,7 +1,7 @@
 //! Every value that a manifest may not have, refused by its key.
 
 use super::*;
-use crate::findings::Finding;
+use crate::findings::ChestFinding;
 
 /// Without `[files]` hashes that mean anything.
 fn text() -> String {
@@ -63,8 +63,8 @@ fn every_key_is_read() {
     let manifest = Manifest::parse(&text()).unwrap();
     let volume = manifest.volume().unwrap();
     assert_eq!((volume.channel(Channel::Nodule), volume.channel(Channel::LymphNode)), (Some(1), None));
-    assert_eq!(volume.findings[&Finding::Nodule].kernels, Kernels::Soft);
-    assert_eq!(volume.findings[&Finding::Emphysema], Limits::default());
+    assert_eq!(volume.findings[&ChestFinding::Nodule].kernels, Kernels::Soft);
+    assert_eq!(volume.findings[&ChestFinding::Emphysema], Limits::default());
     assert_eq!(manifest.findings(), ["nodule", "emphysema"]);
     assert!(manifest.picture().is_none());
     let network = |provider| manifest.variant(provider).map(|v| v.network.as_str());
@@ -122,6 +122,17 @@ fn a_value_out_of_range_is_refused_by_key() {
             other => panic!("{to}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn an_unknown_task_is_refused_by_name_and_never_read_as_another() {
+    for unknown in ["mr_knee", "CT_CHEST", "ct_chest ", ""] {
+        let text = text().replace("task = \"ct_chest\"", &format!("task = \"{unknown}\""));
+        let Err(Error::Value(bad)) = Manifest::parse(&text) else { panic!("{unknown:?} was taken") };
+        assert_eq!(bad.key, "task");
+        assert_eq!(bad.reason, format!("this software has no task {unknown:?}; it has ct_chest, us_breast"));
+    }
+    assert!(crate::task::ALL.iter().all(|task| crate::task::network(task).is_some()), "each task reads something");
 }
 
 /// As `models/training/ultrasound/manifest.py` writes it.

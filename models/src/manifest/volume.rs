@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::findings::Finding;
+use crate::findings::ChestFinding;
+pub use crate::task::ct_chest::Channel;
 
 /// A network that reads the patches of a volume.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Volume {
     /// The findings the package claims, each with its limits.
-    pub findings: BTreeMap<Finding, Limits>,
+    pub findings: BTreeMap<ChestFinding, Limits>,
     pub input: Input,
     pub outputs: Outputs,
     /// One for each channel.
@@ -21,53 +22,6 @@ impl Volume {
     /// The place of a channel in the network's output.
     pub fn channel(&self, channel: Channel) -> Option<usize> {
         self.outputs.channels.iter().position(|c| *c == channel)
-    }
-}
-
-/// What one output channel of the network shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    Nodule,
-    GroundGlass,
-    Consolidation,
-    RibFracture,
-    Emphysema,
-    Bronchiectasis,
-    PleuralEffusion,
-    Pneumothorax,
-    CoronaryCalcification,
-    LymphNode,
-}
-
-impl Channel {
-    pub const ALL: [Self; 10] = [
-        Self::Nodule,
-        Self::GroundGlass,
-        Self::Consolidation,
-        Self::RibFracture,
-        Self::Emphysema,
-        Self::Bronchiectasis,
-        Self::PleuralEffusion,
-        Self::Pneumothorax,
-        Self::CoronaryCalcification,
-        Self::LymphNode,
-    ];
-
-    /// As written in `model.toml`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Nodule => "nodule",
-            Self::GroundGlass => "ground_glass",
-            Self::Consolidation => "consolidation",
-            Self::RibFracture => "rib_fracture",
-            Self::Emphysema => "emphysema",
-            Self::Bronchiectasis => "bronchiectasis",
-            Self::PleuralEffusion => "pleural_effusion",
-            Self::Pneumothorax => "pneumothorax",
-            Self::CoronaryCalcification => "coronary_calcification",
-            Self::LymphNode => "lymph_node",
-        }
     }
 }
 

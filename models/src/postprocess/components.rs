@@ -29,6 +29,7 @@ pub fn label(grid: &Grid, mask: &[u8]) -> Components {
     let mut labels = vec![0u32; mask.len()];
     // parents[l] is a label of the same component, never larger than l.
     let mut parents: Vec<u32> = vec![0];
+    let mut next = 1;
     for start in (0..mask.len()).step_by(nx.max(1)) {
         let (y, z) = (start / nx % ny, start / (nx * ny));
         for x in 0..nx {
@@ -45,7 +46,8 @@ pub fn label(grid: &Grid, mask: &[u8]) -> Components {
                 }
             }
             if own == 0 {
-                own = parents.len() as u32;
+                own = next;
+                next += 1;
                 parents.push(own);
             }
             labels[i] = own;
@@ -73,7 +75,7 @@ fn join(parents: &mut [u32], a: u32, b: u32) -> u32 {
 fn flatten(mut labels: Vec<u32>, parents: &mut [u32]) -> Components {
     let mut finals = vec![0u32; parents.len()];
     let mut count = 0;
-    for label in 1..parents.len() as u32 {
+    for label in (1u32..).take(parents.len() - 1) {
         let root = root(parents, label);
         if root == label {
             count += 1;

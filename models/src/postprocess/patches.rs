@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::cast::round_u16;
 use crate::grid::Grid;
 use crate::preprocess::window;
 
@@ -79,7 +80,7 @@ impl Blend {
                 let across = sy[y] * sz[z] * f32::from(ONE);
                 let Some(values) = rows.next() else { return };
                 for ((sum, value), x) in channel[row].iter_mut().zip(values).zip(&sx) {
-                    *sum = sum.saturating_add((value * x * across).round() as u16);
+                    *sum = sum.saturating_add(round_u16(value * x * across));
                 }
             });
         });

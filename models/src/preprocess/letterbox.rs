@@ -1,6 +1,8 @@
 //! A picture of any size into a network's input: scaled alike in both directions so that the longer side fits, at the top
 //! left, black elsewhere. Each pixel is the mean of the area that it covers.
 
+use crate::cast::{ceil_index, floor_index};
+
 /// The way from one size of picture to one size of input; made once, used for every picture.
 #[derive(Debug, Clone)]
 pub struct Letterbox {
@@ -62,8 +64,8 @@ impl Letterbox {
 fn shares(length: usize, size: usize, scale: f32) -> Vec<Share> {
     let one = |i: usize| {
         let (low, high) = (i as f32 * scale, (i + 1) as f32 * scale);
-        let first = (low as usize).min(length);
-        let last = (high.ceil() as usize).min(length);
+        let first = floor_index(low.into()).min(length);
+        let last = ceil_index(high.into()).min(length);
         let covered = |s: usize| ((high.min(s as f32 + 1.0) - low.max(s as f32)) / scale).max(0.0);
         Share { first, weights: (first..last).map(covered).collect() }
     };

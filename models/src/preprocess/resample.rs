@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::cast::{ceil_index, floor_index, round_index, single};
 use crate::grid::{Grid, Orientation};
 use crate::volume::{Geometry, Volume};
 
@@ -34,7 +35,7 @@ impl Target {
             let end = geometry.dims[a].saturating_sub(1) as f64;
             let (first, last) = ((low[a] as f64 - margin).max(0.0), (high[a] as f64 + margin).min(end));
             // The tolerance keeps rounding from adding a point.
-            let count = (((last - first) / step - 1e-6).ceil() as usize + 1).max(minimum[p]);
+            let count = (ceil_index((last - first) / step - 1e-6) + 1).max(minimum[p]);
             (0..count)
                 .map(|i| if orientation.flipped[p] { last - i as f64 * step } else { first + i as f64 * step })
                 .collect::<Vec<f64>>()
@@ -46,7 +47,7 @@ impl Target {
     /// Nearest voxel of the volume below each grid index along patient axis `p`; `None` outside.
     pub fn nearest(&self, p: usize, dims: [usize; 3]) -> Vec<Option<usize>> {
         let n = dims[self.orientation.axis[p]];
-        let inside = |c: f64| (c > -0.5 && c < n as f64 - 0.5).then(|| (c.round().max(0.0) as usize).min(n - 1));
+        let inside = |c: f64| (c > -0.5 && c < n as f64 - 0.5).then(|| round_index(c).min(n - 1));
         self.coordinates[p].iter().map(|c| inside(*c)).collect()
     }
 }
@@ -58,8 +59,8 @@ fn taps(coordinates: &[f64], n: usize) -> Vec<Tap> {
     let last = n as f64 - 1.0;
     let tap = |c: f64| {
         let c = c.clamp(0.0, last);
-        let i = c.floor() as usize;
-        (i, (i + 1).min(n - 1), (c - i as f64) as f32)
+        let i = floor_index(c);
+        (i, (i + 1).min(n - 1), single(c - i as f64))
     };
     coordinates.iter().map(|c| tap(*c)).collect()
 }

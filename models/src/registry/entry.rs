@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::record::{Outcome, Record};
 use super::selection::Choice;
-use super::{Error, Key, Kind, State};
+use super::{Error, Key, PackageState, RegistryFault};
 use crate::manifest::Manifest;
 use crate::package::{self, Package};
 use crate::signature::{Signer, Trust};
@@ -121,16 +121,16 @@ impl Entry {
         self.unusable.is_none() && self.record.as_ref().is_some_and(found)
     }
 
-    pub(super) fn state(&self, active: bool, deactivated: bool) -> State {
+    pub(super) fn state(&self, active: bool, deactivated: bool) -> PackageState {
         if let (Some((stage, fraction)), false) = (&self.building, active) {
-            return State::Building { stage: stage.clone(), fraction: *fraction };
+            return PackageState::Building { stage: stage.clone(), fraction: *fraction };
         }
         match (self.refusal(), &self.record) {
-            (Some(reason), _) => State::Refused(reason.to_owned()),
-            _ if active => State::Active,
-            _ if deactivated => State::Deactivated,
-            (None, Some(_)) => State::Ready,
-            (None, None) => State::Installed,
+            (Some(reason), _) => PackageState::Refused(reason.to_owned()),
+            _ if active => PackageState::Active,
+            _ if deactivated => PackageState::Deactivated,
+            (None, Some(_)) => PackageState::Ready,
+            (None, None) => PackageState::Installed,
         }
     }
 
@@ -140,14 +140,14 @@ impl Entry {
     /// `Refused` in the words of the check that failed; `Io` when the disk does not let us look.
     pub fn open(&self, trust: &Trust) -> Result<Package, Error> {
         if let Some(unusable) = &self.unusable {
-            return Err(Error::new(Kind::Refused, unusable));
+            return Err(Error::new(RegistryFault::Refused, unusable));
         }
         if self.origin == Origin::Installed {
             trust.directory(&self.directory)?;
         }
         let package = Package::open(&self.directory)?;
         let same = package.sha256 == self.sha256;
-        if same { Ok(package) } else { Err(Error::new(Kind::Refused, "its model.toml was changed")) }
+        if same { Ok(package) } else { Err(Error::new(RegistryFault::Refused, "its model.toml was changed")) }
     }
 }
 

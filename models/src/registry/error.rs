@@ -8,7 +8,7 @@ use crate::{archive, package, signature};
 
 /// Callers branch on this, and on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RegistryFault {
     /// No such package, or no such task.
     NotFound,
     /// The package itself is to blame: tampered with, not trusted, not for this software, not good.
@@ -22,31 +22,31 @@ pub enum Kind {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    kind: Kind,
+    kind: RegistryFault,
     message: String,
 }
 
 impl Error {
-    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: RegistryFault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     pub(super) fn unknown(key: &Key) -> Self {
-        Self::new(Kind::NotFound, format!("no package {key} here"))
+        Self::new(RegistryFault::NotFound, format!("no package {key} here"))
     }
 
     pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |error| Self::new(Kind::Io, format!("{}: {error}", path.display()))
+        move |error| Self::new(RegistryFault::Io, format!("{}: {error}", path.display()))
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> RegistryFault {
         self.kind
     }
 }
 
 impl From<archive::Error> for Error {
     fn from(error: archive::Error) -> Self {
-        let kind = if error.kind() == archive::Kind::Io { Kind::Io } else { Kind::Refused };
+        let kind = if error.kind() == archive::ArchiveFault::Io { RegistryFault::Io } else { RegistryFault::Refused };
         Self::new(kind, error.to_string())
     }
 }
@@ -54,12 +54,12 @@ impl From<archive::Error> for Error {
 impl From<package::Error> for Error {
     fn from(error: package::Error) -> Self {
         let disk = matches!(&error, package::Error::Unreadable { source, .. } if source.kind() != ErrorKind::NotFound);
-        Self::new(if disk { Kind::Io } else { Kind::Refused }, error.to_string())
+        Self::new(if disk { RegistryFault::Io } else { RegistryFault::Refused }, error.to_string())
     }
 }
 
 impl From<signature::Error> for Error {
     fn from(error: signature::Error) -> Self {
-        Self::new(Kind::Refused, error.to_string())
+        Self::new(RegistryFault::Refused, error.to_string())
     }
 }

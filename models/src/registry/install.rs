@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{Entry, Origin, unknown_task};
-use super::error::{Error, Kind};
+use super::error::{Error, RegistryFault};
 use super::{Key, Registry, disk, layout};
 use crate::archive::{self, Limits};
 use crate::package::Package;
@@ -55,7 +55,7 @@ impl Installer {
         let mut staged = Staged { directory, key: Key::new("", ""), sha256: String::new() };
         let (manifest, _) = archive::unpack(archive, &staged.directory, &self.trust, self.limits)?;
         if !self.tasks.contains(&manifest.task) {
-            return Err(Error::new(Kind::Refused, unknown_task(&manifest.task)));
+            return Err(Error::new(RegistryFault::Refused, unknown_task(&manifest.task)));
         }
         // Once more, from the disk: what was written is what will be read.
         staged.sha256 = Package::open(&staged.directory)?.sha256;
@@ -105,7 +105,7 @@ impl Registry {
             if present.sha256 != staged.sha256 && present.unusable.is_none() {
                 let message =
                     format!("{} is here already with other content; a changed package needs a new version", staged.key);
-                return Err(Error::new(Kind::Refused, message));
+                return Err(Error::new(RegistryFault::Refused, message));
             }
             if present.open(&self.trust).is_ok() {
                 return Ok((staged.key.clone(), Change::Already));

@@ -25,13 +25,13 @@ use std::sync::Arc;
 
 pub(crate) use disk::step;
 pub use entry::{Entry, Origin};
-pub use error::{Error, Kind};
+pub use error::{Error, RegistryFault};
 pub use install::{Change, Installer, Staged};
 pub use key::Key;
 pub use open::Swept;
 pub use record::{Outcome, Record};
 pub use selection::{Choice, Selection};
-pub use state::State;
+pub use state::PackageState;
 
 use crate::signature::Trust;
 
@@ -71,7 +71,7 @@ impl Registry {
         self.selections.get(task).cloned().unwrap_or_default()
     }
 
-    pub fn state(&self, entry: &Entry) -> State {
+    pub fn state(&self, entry: &Entry) -> PackageState {
         let off = self.selection(entry.task()).deactivated.is_some_and(|off| off == entry.choice());
         entry.state(self.is_active(entry), off)
     }
@@ -88,7 +88,7 @@ impl Registry {
     pub fn active(&self, task: &str) -> Result<&Entry, Error> {
         let selection = self.selection(task);
         if let (None, Some(off)) = (&selection.active, &selection.deactivated) {
-            return Err(Error::new(Kind::NotPossible, format!("{} was switched off for {task}", off.key)));
+            return Err(Error::new(RegistryFault::NotPossible, format!("{} was switched off for {task}", off.key)));
         }
         let chosen = [&selection.active, &selection.last_good].into_iter().flatten();
         let found = chosen.filter_map(|choice| self.usable(choice)).next().or_else(|| self.shipped(task));
@@ -120,7 +120,7 @@ impl Registry {
         let of_task = |entry: &&Entry| entry.task() == task || entry.manifest.is_none();
         let reasons: Vec<String> = self.entries.values().filter(of_task).filter_map(refused).collect();
         let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
-        Error::new(Kind::NotPossible, format!("no usable model package for {task}{why}"))
+        Error::new(RegistryFault::NotPossible, format!("no usable model package for {task}{why}"))
     }
 
     /// Lets a task use a package. One rename decides. Whether it works here was found out before.
@@ -130,7 +130,7 @@ impl Registry {
     pub fn activate(&mut self, key: &Key) -> Result<Change, Error> {
         let entry = self.get(key)?;
         if let Some(reason) = entry.refusal() {
-            return Err(Error::new(Kind::Refused, format!("{key}: {reason}")));
+            return Err(Error::new(RegistryFault::Refused, format!("{key}: {reason}")));
         }
         let (task, choice) = (entry.task().to_owned(), entry.choice());
         let now = self.active(&task).ok().map(Entry::choice);
@@ -148,7 +148,7 @@ impl Registry {
         let last =
             selection.last_good.clone().filter(|last| self.usable(last).is_some() && active.as_ref() != Some(last));
         let shipped = || self.shipped(task).map(Entry::choice).filter(|shipped| active.as_ref() != Some(shipped));
-        let none = || Error::new(Kind::NotPossible, format!("there is no package to go back to for {task}"));
+        let none = || Error::new(RegistryFault::NotPossible, format!("there is no package to go back to for {task}"));
         let to = last.or_else(shipped).ok_or_else(none)?;
         let key = to.key.clone();
         self.select(task, selection.back(Some(to)))?;
@@ -167,7 +167,7 @@ impl Registry {
             return Ok(Change::Already);
         }
         if !self.is_active(entry) {
-            return Err(Error::new(Kind::NotPossible, format!("{key} is not active")));
+            return Err(Error::new(RegistryFault::NotPossible, format!("{key} is not active")));
         }
         self.select(&task, selection.deactivate(choice))
     }
@@ -185,10 +185,13 @@ impl Registry {
             return if is { self.select(&task, selection.shadow(None)) } else { Ok(Change::Already) };
         }
         if let Some(reason) = entry.refusal() {
-            return Err(Error::new(Kind::Refused, format!("{key}: {reason}")));
+            return Err(Error::new(RegistryFault::Refused, format!("{key}: {reason}")));
         }
         if self.is_active(entry) {
-            return Err(Error::new(Kind::NotPossible, format!("{key} is active: it cannot run beside itself")));
+            return Err(Error::new(
+                RegistryFault::NotPossible,
+                format!("{key} is active: it cannot run beside itself"),
+            ));
         }
         self.select(&task, selection.shadow(Some(choice)))
     }
@@ -201,7 +204,7 @@ impl Registry {
         let entry = self.get(key)?;
         let task = entry.task().to_owned();
         let selection = self.selection(&task);
-        let no = |why: &str| Err(Error::new(Kind::NotPossible, format!("{key} {why}")));
+        let no = |why: &str| Err(Error::new(RegistryFault::NotPossible, format!("{key} {why}")));
         if entry.origin == Origin::BuiltIn {
             return no("came with the software; it goes with the software");
         }
@@ -279,7 +282,7 @@ impl Registry {
         if self.read_only {
             return Ok(());
         }
-        let text = toml::to_string(value).map_err(|error| Error::new(Kind::Io, error.to_string()))?;
+        let text = toml::to_string(value).map_err(|error| Error::new(RegistryFault::Io, error.to_string()))?;
         disk::replace(path, &text).map_err(Error::io(path))
     }
 

@@ -6,7 +6,7 @@
 ///                    +---> refused <----+   (a later build may mend it)
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub enum State {
+pub enum PackageState {
     /// Its files and its signature are good; nothing is known of how it runs here.
     Installed,
     /// `fraction` of the whole build, 0 to 1.
@@ -21,7 +21,7 @@ pub enum State {
     Deactivated,
 }
 
-impl State {
+impl PackageState {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Installed => "installed",

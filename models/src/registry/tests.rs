@@ -6,7 +6,7 @@ use crate::signature::testing::Maker;
 use crate::specimen::Specimen;
 
 pub const TASK: &str = "ct_chest";
-const OTHER: &str = "another_task";
+const OTHER: &str = "us_breast";
 const CPU: &str = "cpu, a library";
 
 pub fn key(version: &str) -> Key {
@@ -122,7 +122,7 @@ fn installing_what_is_installed_says_so_and_other_content_of_the_same_version_is
     assert_eq!(Home::install(&mut registry, "1.0.0").unwrap().1, Change::Already);
     let other = Specimen { threshold: 0.6, ..Specimen::default() };
     let error = Home::put(&mut registry, &other).unwrap_err();
-    assert_eq!(error.kind(), Kind::Refused);
+    assert_eq!(error.kind(), RegistryFault::Refused);
     assert!(error.to_string().contains("needs a new version"), "{error}");
 }
 
@@ -161,7 +161,7 @@ fn what_fails_its_golden_run_is_refused_and_the_last_good_stays_or_becomes_activ
     }
     assert_eq!(Home::refused(&mut registry, "3.0.0", "differs by 0.3"), None, "it was not in use");
     let error = registry.activate(&key("3.0.0")).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().contains("differs by 0.3")), (Kind::Refused, true), "{error}");
+    assert_eq!((error.kind(), error.to_string().contains("differs by 0.3")), (RegistryFault::Refused, true), "{error}");
     assert_eq!(active(&registry).as_deref(), Some("2.0.0"));
     // The active one turns out bad, on another driver say.
     assert_eq!(Home::refused(&mut registry, "2.0.0", "does not load"), Some(key("1.0.0")));
@@ -209,7 +209,7 @@ fn rolling_back_goes_to_the_last_good_then_to_what_came_with_the_software_and_th
     assert_eq!(registry.rollback(TASK).unwrap(), key("1.0.0"));
     assert_eq!(registry.rollback(TASK).unwrap(), key("0.1.0"));
     let error = registry.rollback(TASK).unwrap_err();
-    assert_eq!((error.kind(), active(&registry).as_deref()), (Kind::NotPossible, Some("0.1.0")), "{error}");
+    assert_eq!((error.kind(), active(&registry).as_deref()), (RegistryFault::NotPossible, Some("0.1.0")), "{error}");
 }
 
 #[test]
@@ -257,9 +257,9 @@ fn what_is_in_use_cannot_be_removed_and_says_why() {
     registry.set_shadow(&key("2.0.0"), true).unwrap();
     for (version, why) in [("0.1.0", "came with the software"), ("1.0.0", "is active"), ("2.0.0", "runs as shadow")] {
         let error = registry.remove(&key(version)).unwrap_err();
-        assert!(error.kind() == Kind::NotPossible && error.to_string().contains(why), "{error}");
+        assert!(error.kind() == RegistryFault::NotPossible && error.to_string().contains(why), "{error}");
     }
-    assert_eq!(registry.remove(&key("7.0.0")).unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(registry.remove(&key("7.0.0")).unwrap_err().kind(), RegistryFault::NotFound);
     registry.set_shadow(&key("2.0.0"), false).unwrap();
     let directory = registry.get(&key("2.0.0")).unwrap().directory.clone();
     registry.remove(&key("2.0.0")).unwrap();
@@ -275,7 +275,7 @@ fn a_shadow_is_another_package_than_the_active_one() {
         Home::install(&mut registry, version).unwrap();
     }
     registry.activate(&key("1.0.0")).unwrap();
-    assert_eq!(registry.set_shadow(&key("1.0.0"), true).unwrap_err().kind(), Kind::NotPossible);
+    assert_eq!(registry.set_shadow(&key("1.0.0"), true).unwrap_err().kind(), RegistryFault::NotPossible);
     registry.set_shadow(&key("2.0.0"), true).unwrap();
     assert_eq!(home.open().shadow(TASK).unwrap().key, key("2.0.0"));
     Home::refused(&mut registry, "2.0.0", "bad");

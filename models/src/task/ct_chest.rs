@@ -1,9 +1,11 @@
-//! Chest CT: lungs, one pass of the network, then each of the nine findings on the original grid.
+//! Chest CT: lungs, one pass of the network, then each finding on the original grid. `list` names the findings.
 
 mod bronchiectasis;
 mod coronary;
+mod effusion;
 mod emphysema;
 mod gates;
+mod list;
 mod lobes;
 mod lungs;
 mod lymph_nodes;
@@ -11,6 +13,7 @@ pub(super) mod network;
 pub(super) mod plan;
 mod pleura;
 mod pneumonia;
+mod pneumothorax;
 pub(super) mod regions;
 mod ribs;
 
@@ -18,13 +21,23 @@ use std::time::Instant;
 
 use hal::LoadedModel;
 
+pub use self::bronchiectasis::Bronchiectasis;
+pub use self::coronary::{CalciumScore, CoronaryCalcium};
+pub use self::effusion::PleuralEffusion;
+pub use self::emphysema::Emphysema;
 use self::gates::Series;
+pub use self::list::{Channel, ChestFinding, ChestFindings, Figure};
+pub use self::lymph_nodes::LymphNode;
 use self::network::Answer;
-use self::plan::{Channel, Plan};
+use self::plan::Plan;
+pub use self::pneumonia::{Extent, Pneumonia};
+pub use self::pneumothorax::Pneumothorax;
+pub use self::ribs::RibFracture;
 use super::lungs::{self as segmentation, Examined};
-use super::{Control, Error, go_on, nodules};
+pub use super::nodules::{Nodule, NoduleType};
+use super::{Control, Error, go_on};
 use crate::acquisition::Acquisition;
-use crate::findings::{Evaluated, Finding, Findings, Lung};
+use crate::findings::{Evaluated, Lobe, Lung, Region, Side};
 use crate::manifest::Manifest;
 use crate::package::Package;
 use crate::volume::Volume;
@@ -32,28 +45,28 @@ use crate::volume::Volume;
 /// Runs the whole task. Each finding is evaluated, or says why it is not, on its own; lungs and lobes need no network.
 ///
 /// # Errors
-/// `Kind::Cancelled`, `Kind::BadModel`, `Kind::BadOutput`, `Kind::Accelerator`; never for what the images show: that
-/// is a verdict inside [`Findings`].
+/// `TaskFault::Cancelled`, `TaskFault::BadModel`, `TaskFault::BadOutput`, `TaskFault::Accelerator`; never for what the images show: that
+/// is a verdict inside [`ChestFindings`].
 pub fn run(
     volume: &Volume,
     acquisition: &Acquisition,
     package: &Package,
     model: &mut dyn LoadedModel,
     control: &dyn Control,
-) -> Result<Findings, Error> {
+) -> Result<ChestFindings, Error> {
     by_plan(volume, acquisition, &Plan::of(&package.manifest)?, model, control)
 }
 
 /// Lungs and lobes only, where the package can look for none of the findings; each says why.
 ///
 /// # Errors
-/// `Kind::Cancelled`; `Kind::BadModel` for a package of another task.
+/// `TaskFault::Cancelled`; `TaskFault::BadModel` for a package of another task.
 pub fn without_network(
     volume: &Volume,
     acquisition: &Acquisition,
     manifest: &Manifest,
     control: &dyn Control,
-) -> Result<Findings, Error> {
+) -> Result<ChestFindings, Error> {
     let plan = Plan::of(manifest)?;
     let (examined, mut findings) = examine(volume, control)?;
     refuse(&mut findings, &plan, &Series::new(volume, acquisition), examined.as_ref());
@@ -64,7 +77,7 @@ pub fn without_network(
 /// Can the package look for anything in this series? A caller that gets a no need not load the network.
 pub fn network_needed(volume: &Volume, acquisition: &Acquisition, manifest: &Manifest) -> bool {
     let looks = |plan: Plan| {
-        Finding::ALL.iter().any(|f| gates::refusal(&plan, *f, &Series::new(volume, acquisition)).is_none())
+        ChestFinding::ALL.iter().any(|f| gates::refusal(&plan, *f, &Series::new(volume, acquisition)).is_none())
     };
     Plan::of(manifest).is_ok_and(looks)
 }
@@ -75,7 +88,7 @@ fn by_plan(
     plan: &Plan,
     model: &mut dyn LoadedModel,
     control: &dyn Control,
-) -> Result<Findings, Error> {
+) -> Result<ChestFindings, Error> {
     let (examined, mut findings) = examine(volume, control)?;
     let mut series = Series::new(volume, acquisition);
     series.noise_hu = examined.as_ref().and_then(|e| emphysema::noise(volume, &e.airway));
@@ -86,7 +99,7 @@ fn by_plan(
     };
     network::check_names(model)?;
     let mut clock = Instant::now();
-    let mut lap = |stage: &str, findings: &mut Findings| {
+    let mut lap = |stage: &str, findings: &mut ChestFindings| {
         findings.timings_ms.push((stage.to_owned(), clock.elapsed().as_secs_f64() * 1000.0));
         clock = Instant::now();
         control.progress(stage, 1.0);
@@ -102,82 +115,77 @@ fn by_plan(
     Ok(findings)
 }
 
+/// What the findings are measured in.
+pub(super) struct Scan<'a> {
+    pub volume: &'a Volume,
+    pub acquisition: &'a Acquisition,
+    pub answer: &'a Answer,
+    /// With consolidated tissue, without the air of a pneumothorax.
+    pub lungs: &'a [Lung],
+    /// Empty when they are not known.
+    pub lobes: &'a [Lobe],
+    /// Voxels well inside trachea and main bronchi.
+    pub airway: &'a [[usize; 3]],
+    /// Found before the lungs were known for good, as they decide what is lung. The finding they belong to takes them.
+    pub opacities: pneumonia::Opacities,
+    pub air: Vec<(Side, Region)>,
+    pub fluid: Vec<(Side, Region)>,
+    pub fluid_ml: Vec<(Side, f64)>,
+}
+
 /// From the answer to the findings that are wanted. Air and opacities first: they decide what is lung.
 fn measure(
     volume: &Volume,
     acquisition: &Acquisition,
     answer: &Answer,
     examined: Examined,
-    wanted: &[Finding],
-    findings: &mut Findings,
+    wanted: &[ChestFinding],
+    findings: &mut ChestFindings,
 ) {
-    let want = |finding: Finding| wanted.contains(&finding);
-    let sides = |channel: Channel, finding: Finding| {
+    let want = |finding: ChestFinding| wanted.contains(&finding);
+    let sides = |channel: Channel, finding: ChestFinding| {
         if want(finding) { pleura::by_side(volume, answer, channel, &examined.lungs) } else { Vec::new() }
     };
-    let air = sides(Channel::Pneumothorax, Finding::Pneumothorax);
-    let fluid = sides(Channel::PleuralEffusion, Finding::PleuralEffusion);
-    let opacities = want(Finding::Pneumonia).then(|| pneumonia::opacities(volume, answer));
-    let tissue: Vec<_> = opacities
-        .iter()
-        .flat_map(|o| o.consolidation.iter().chain(&o.ground_glass))
-        .map(|r| (regions::side(volume, &examined.lungs, r), r))
-        .collect();
+    let air = sides(Channel::Pneumothorax, ChestFinding::Pneumothorax);
+    let fluid = sides(Channel::PleuralEffusion, ChestFinding::PleuralEffusion);
+    let opacities =
+        if want(ChestFinding::Pneumonia) { pneumonia::opacities(volume, answer) } else { Default::default() };
+    let tissue = opacities.consolidation.iter().chain(&opacities.ground_glass);
+    let tissue: Vec<_> = tissue.map(|r| (regions::side(volume, &examined.lungs, r), r)).collect();
     let beside: Vec<_> = air.iter().map(|(_, r)| r).collect();
     let lungs = lungs::corrected(volume, examined.lungs, &tissue, &beside);
-    drop(tissue);
     if matches!(findings.lungs, Evaluated::Done(_)) {
         findings.lungs = Evaluated::Done(lungs.clone());
     }
     findings.lobes = lobes_of(volume, &findings.lungs);
     let lobes = match &findings.lobes {
-        Evaluated::Done(lobes) => lobes.as_slice(),
-        Evaluated::NotEvaluated(_) => &[],
+        Evaluated::Done(lobes) => lobes.clone(),
+        Evaluated::NotEvaluated(_) => Vec::new(),
     };
-    if let Some(opacities) = opacities {
-        findings.pneumonia = Evaluated::Done(pneumonia::measure(volume, opacities, &lungs, lobes));
-    }
+    let mut scan = Scan {
+        volume,
+        acquisition,
+        answer,
+        lungs: &lungs,
+        lobes: &lobes,
+        airway: &examined.airway,
+        fluid_ml: fluid.iter().map(|(side, region)| (*side, region.volume_ml)).collect(),
+        opacities,
+        air,
+        fluid,
+    };
     for finding in wanted {
-        match finding {
-            Finding::Nodule => {
-                findings.nodules = Evaluated::Done(nodules::collect(volume, &lungs, lobes, answer));
-            }
-            Finding::RibFracture => {
-                findings.rib_fractures = Evaluated::Done(ribs::fractures(volume, answer, &lungs));
-            }
-            Finding::Emphysema => {
-                let measured = emphysema::measure(volume, answer, &lungs, &examined.airway);
-                findings.emphysema = Evaluated::Done(measured);
-            }
-            Finding::Bronchiectasis => {
-                let found = bronchiectasis::find(volume, answer, &lungs, lobes);
-                findings.bronchiectasis = Evaluated::Done(found);
-            }
-            Finding::CoronaryCalcification => {
-                let noise = emphysema::noise(volume, &examined.airway);
-                findings.coronary_calcium = Evaluated::Done(coronary::find(volume, answer, acquisition, noise));
-            }
-            Finding::LymphNode => {
-                findings.lymph_nodes = Evaluated::Done(lymph_nodes::find(volume, answer));
-            }
-            Finding::Pneumonia | Finding::PleuralEffusion | Finding::Pneumothorax => {}
-        }
-    }
-    if want(Finding::Pneumothorax) {
-        findings.pneumothoraces = Evaluated::Done(pleura::pneumothoraces(air, &lungs, &fluid));
-    }
-    if want(Finding::PleuralEffusion) {
-        findings.pleural_effusions = Evaluated::Done(pleura::effusions(fluid));
+        findings.evaluate(*finding, &mut scan);
     }
 }
 
 /// The lungs whose masks can be searched. Lungs that are not wholly in the volume are searched but not measured.
-fn examine(volume: &Volume, control: &dyn Control) -> Result<(Option<Examined>, Findings), Error> {
+fn examine(volume: &Volume, control: &dyn Control) -> Result<(Option<Examined>, ChestFindings), Error> {
     go_on(control)?;
     control.progress("lungs", 0.0);
     let started = Instant::now();
     let examined = segmentation::examine(volume);
-    let mut findings = Findings::none("no lungs were found");
+    let mut findings = ChestFindings::none("no lungs were found");
     findings.lungs = match &examined {
         Ok(Examined { lungs, incomplete: None, .. }) => Evaluated::Done(lungs.clone()),
         Ok(Examined { incomplete: Some(why), .. }) | Err(why) => Evaluated::NotEvaluated(why.to_string()),
@@ -189,9 +197,14 @@ fn examine(volume: &Volume, control: &dyn Control) -> Result<(Option<Examined>, 
 }
 
 /// Writes the gates' sentences into the findings; returns those that may be looked for.
-fn refuse(findings: &mut Findings, plan: &Plan, series: &Series, examined: Option<&Examined>) -> Vec<Finding> {
+fn refuse(
+    findings: &mut ChestFindings,
+    plan: &Plan,
+    series: &Series,
+    examined: Option<&Examined>,
+) -> Vec<ChestFinding> {
     let mut wanted = Vec::new();
-    for finding in Finding::ALL {
+    for finding in ChestFinding::ALL {
         match gates::refusal(plan, finding, series) {
             Some(sentence) => findings.refuse(finding, sentence),
             // `findings` says already that there are no lungs.
@@ -202,7 +215,7 @@ fn refuse(findings: &mut Findings, plan: &Plan, series: &Series, examined: Optio
     wanted
 }
 
-fn lobes_of(volume: &Volume, lungs: &Evaluated<Vec<Lung>>) -> Evaluated<Vec<crate::findings::Lobe>> {
+fn lobes_of(volume: &Volume, lungs: &Evaluated<Vec<Lung>>) -> Evaluated<Vec<Lobe>> {
     match lungs {
         Evaluated::Done(lungs) => Evaluated::Done(lobes::divide(volume, lungs)),
         Evaluated::NotEvaluated(why) => Evaluated::NotEvaluated(why.replacen("lungs", "lobes", 1)),

@@ -1,6 +1,7 @@
 //! One clinical task per file; each reads pre, infer, post in order.
 
 pub mod ct_chest;
+pub mod ct_quality;
 pub mod lungs;
 mod nodules;
 pub mod us_breast;
@@ -10,15 +11,33 @@ pub const ALL: [&str; 2] = [CT_CHEST, US_BREAST];
 pub const CT_CHEST: &str = "ct_chest";
 pub const US_BREAST: &str = "us_breast";
 
+/// What the network of a task reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkInput {
+    /// Patches of a volume of Hounsfield units.
+    Volume,
+    /// One grey picture.
+    Picture,
+}
+
+/// What the network of `task` reads; `None` for a task that this software does not have.
+pub fn network(task: &str) -> Option<NetworkInput> {
+    match task {
+        CT_CHEST => Some(NetworkInput::Volume),
+        US_BREAST => Some(NetworkInput::Picture),
+        _ => None,
+    }
+}
+
 /// Does a network have the inputs and outputs of its task?
 ///
 /// # Errors
-/// `Kind::BadModel`, also for a task that is none.
+/// `TaskFault::BadModel`, also for a task that is none.
 pub fn check(task: &str, model: &dyn hal::LoadedModel) -> Result<(), Error> {
     match task {
         CT_CHEST => ct_chest::network::check_names(model),
         US_BREAST => us_breast::check_names(model),
-        _ => Err(Error::new(Kind::BadModel, format!("no task {task}"))),
+        _ => Err(Error::new(TaskFault::BadModel, format!("no task {task}"))),
     }
 }
 
@@ -27,7 +46,7 @@ pub trait Control: Sync {
     /// `stage` is `lungs`, `resample`, `inference` or `postprocess`; `fraction` of that stage is done (0 to 1).
     fn progress(&self, stage: &str, fraction: f64);
 
-    /// Once true, the task returns an error of kind [`Kind::Cancelled`] before its next patch or stage.
+    /// Once true, the task returns an error of kind [`TaskFault::Cancelled`] before its next patch or stage.
     fn cancelled(&self) -> bool;
 }
 
@@ -45,7 +64,7 @@ impl Control for Unattended {
 
 /// Callers branch on this and on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TaskFault {
     /// [`Control::cancelled`] said so.
     Cancelled,
     /// The network does not fit the package's manifest (names, shapes).
@@ -53,35 +72,35 @@ pub enum Kind {
     /// The network answered something that is no probability.
     BadOutput,
     /// The accelerator failed; trying again may help.
-    Accelerator(hal::accel::Kind),
+    Accelerator(hal::accel::AccelFault),
 }
 
 /// Why a task gave no findings.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    kind: Kind,
+    kind: TaskFault,
     message: String,
 }
 
 impl Error {
-    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: TaskFault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> TaskFault {
         self.kind
     }
 }
 
 impl From<hal::accel::Error> for Error {
     fn from(error: hal::accel::Error) -> Self {
-        Self::new(Kind::Accelerator(error.kind()), error.to_string())
+        Self::new(TaskFault::Accelerator(error.kind()), error.to_string())
     }
 }
 
 /// # Errors
-/// `Kind::Cancelled` once the caller wants to stop.
+/// `TaskFault::Cancelled` once the caller wants to stop.
 pub(crate) fn go_on(control: &dyn Control) -> Result<(), Error> {
-    if control.cancelled() { Err(Error::new(Kind::Cancelled, "cancelled")) } else { Ok(()) }
+    if control.cancelled() { Err(Error::new(TaskFault::Cancelled, "cancelled")) } else { Ok(()) }
 }

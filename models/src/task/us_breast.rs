@@ -8,7 +8,7 @@ pub mod words;
 use hal::{LoadedModel, Tensor};
 
 pub use self::candidates::{Detection, Signs};
-use super::{Error, Kind};
+use super::{Error, TaskFault};
 use crate::manifest::{Manifest, Picture};
 use crate::preprocess::letterbox::Letterbox;
 
@@ -38,9 +38,10 @@ pub struct Map {
 
 impl Task {
     /// # Errors
-    /// `Kind::BadModel` for a package of another kind of task.
+    /// `TaskFault::BadModel` for a package of another kind of task.
     pub fn new(manifest: &Manifest, sector: Sector) -> Result<Self, Error> {
-        let other = || Error::new(Kind::BadModel, format!("{} {} reads no pictures", manifest.id, manifest.version));
+        let other =
+            || Error::new(TaskFault::BadModel, format!("{} {} reads no pictures", manifest.id, manifest.version));
         let plan = manifest.picture().ok_or_else(other)?.clone();
         let [width, height] = plan.input.size;
         let letterbox = Letterbox::new([sector.width, sector.height], [width, height]);
@@ -62,24 +63,24 @@ impl Task {
     /// Runs the network on what was prepared last.
     ///
     /// # Errors
-    /// `Kind::BadModel` when shapes do not fit; `Kind::BadOutput` when a value is not a probability;
-    /// `Kind::Accelerator`.
+    /// `TaskFault::BadModel` when shapes do not fit; `TaskFault::BadOutput` when a value is not a probability;
+    /// `TaskFault::Accelerator`.
     pub fn infer(&self, model: &mut dyn LoadedModel) -> Result<Map, Error> {
         let mut answer = model.run(std::slice::from_ref(&self.image))?;
         let [rows, columns] = self.plan.map();
         let due = [1, self.plan.outputs.channels.len(), rows, columns];
         let count = answer.len();
         let (Some(tensor), 1) = (answer.pop(), count) else {
-            return Err(Error::new(Kind::BadModel, format!("the network gave {count} answers instead of one")));
+            return Err(Error::new(TaskFault::BadModel, format!("the network gave {count} answers instead of one")));
         };
         if tensor.shape != due {
             let message = format!("the network answered {:?} where {due:?} was due", tensor.shape);
-            return Err(Error::new(Kind::BadModel, message));
+            return Err(Error::new(TaskFault::BadModel, message));
         }
         // A sigmoid may round to a hair above 1.
         match tensor.data.iter().find(|v| !(-1e-3..=1.001).contains(*v)) {
             Some(value) => {
-                Err(Error::new(Kind::BadOutput, format!("the network answered {value}, which is no probability")))
+                Err(Error::new(TaskFault::BadOutput, format!("the network answered {value}, which is no probability")))
             }
             None => Ok(Map { values: tensor.data }),
         }
@@ -93,12 +94,12 @@ impl Task {
 }
 
 /// # Errors
-/// `Kind::BadModel` when the network's names are not this task's.
+/// `TaskFault::BadModel` when the network's names are not this task's.
 pub fn check_names(model: &dyn LoadedModel) -> Result<(), Error> {
     let (inputs, outputs) = (model.inputs(), model.outputs());
     if inputs != ["image"] || outputs != ["map"] {
         let message = format!("the network has {inputs:?} -> {outputs:?}, this task needs [image] -> [map]");
-        return Err(Error::new(Kind::BadModel, message));
+        return Err(Error::new(TaskFault::BadModel, message));
     }
     Ok(())
 }

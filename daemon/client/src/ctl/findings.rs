@@ -1,6 +1,7 @@
 //! Findings as tables. Read from the same JSON that programs get, so that both always say the same.
 
 use comfy_table::Cell;
+use models::findings::ChestFinding;
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -28,10 +29,11 @@ pub fn print_job(job: &Job, series: &[Series], output: &Output) -> Result<(), Fa
     Ok(())
 }
 
-/// `models::Findings` as JSON: one line for each of the nine, then tables where they help.
+/// `models::ChestFindings` as JSON: one line for each finding, then tables where they help.
 pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
-    for (key, name, say) in NINE {
-        let (state, text, tone) = line(&findings[key], say);
+    for finding in ChestFinding::ALL {
+        let name = report::words::name(finding, report::words::Language::English);
+        let (state, text, tone) = line(&findings[finding.field()], say(finding));
         output.line(&format!("  {name:<30} {} {text}", output.paint(&format!("{state:<13}"), tone)))?;
     }
     comparison(&findings["comparison"], output)?;
@@ -42,36 +44,47 @@ pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
 
 type Say = fn(&Value) -> (bool, String);
 
-/// Field of the findings, name, and how it is said.
-const NINE: [(&str, &str, Say); 9] = [
-    ("nodules", "Nodules", say_nodules),
-    ("pneumonia", "Pneumonia", say_pneumonia),
-    ("rib_fractures", "Rib fractures", |found| {
+/// How a finding is said in one line; one that has no words here is counted.
+fn say(finding: ChestFinding) -> Say {
+    SAID.iter().find(|(own, _)| *own == finding).map_or(say_any, |(_, say)| *say)
+}
+
+fn say_any(found: &Value) -> (bool, String) {
+    match found.as_array() {
+        Some(all) => (!all.is_empty(), if all.is_empty() { String::new() } else { all.len().to_string() }),
+        None => (true, "see the report".to_owned()),
+    }
+}
+
+const SAID: &[(ChestFinding, Say)] = &[
+    (ChestFinding::Nodule, say_nodules),
+    (ChestFinding::Pneumonia, say_pneumonia),
+    (ChestFinding::RibFracture, |found| {
         listed(found, |one| match one["rib"].as_u64() {
             Some(rib) => format!("{} rib {rib}", side(one)),
             None => format!("{} rib, number not known", side(one)),
         })
     }),
-    ("emphysema", "Emphysema", |found| {
+    (ChestFinding::Emphysema, |found| {
         let percent = found["laa950_percent"].as_f64().unwrap_or(0.0);
         (percent >= report::words::EMPHYSEMA_PERCENT, format!("LAA-950 {percent:.1} % after noise reduction"))
     }),
-    ("bronchiectasis", "Bronchiectasis", |found| {
+    (ChestFinding::Bronchiectasis, |found| {
         listed(found, |one| match one["lobe"].as_str() {
             Some(lobe) => format!("{} lobe", lobe.replace('_', " ")),
             None => format!("{} lung", side(one)),
         })
     }),
-    ("pleural_effusions", "Pleural effusion", |found| {
+    (ChestFinding::PleuralEffusion, |found| {
         listed(found, |one| format!("{} {} ml", side(one), number(&one["volume_ml"], 0)))
     }),
-    ("pneumothoraces", "Pneumothorax", |found| {
+    (ChestFinding::Pneumothorax, |found| {
         listed(found, |one| {
             format!("{} {} ml, {} %", side(one), number(&one["volume_ml"], 0), number(&one["percent"], 1))
         })
     }),
-    ("coronary_calcium", "Coronary artery calcification", say_coronary),
-    ("lymph_nodes", "Enlarged lymph nodes", |found| {
+    (ChestFinding::CoronaryCalcification, say_coronary),
+    (ChestFinding::LymphNode, |found| {
         listed(found, |one| format!("{} x {} mm", number(&one["long_axis_mm"], 1), number(&one["short_axis_mm"], 1)))
     }),
 ];
@@ -260,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_nine_is_found_or_not_or_says_why_not() {
-        let said = |json: Value, at: usize| line(&json, NINE[at].2);
+    fn each_finding_is_found_or_not_or_says_why_not() {
+        let said = |json: Value, at: usize| line(&json, say(ChestFinding::ALL[at]));
         let found = said(serde_json::json!({ "done": [{ "side": "left", "rib": 6 }] }), 2);
         assert_eq!((found.0, found.1.as_str()), ("found", "left rib 6"));
         assert_eq!(said(serde_json::json!({ "done": [] }), 5).0, "none");
@@ -270,6 +283,13 @@ mod tests {
         let grade = serde_json::json!({ "done": { "score": { "ordinal": { "grade": 2, "reason": "not gated" } } } });
         assert_eq!(said(grade, 7).1, "grade 2 of 3 (estimate; no Agatston score: not gated)");
         assert_eq!(said(Value::Null, 0).0, "not evaluated");
+    }
+
+    #[test]
+    fn a_finding_without_words_here_is_counted_and_not_left_out() {
+        assert_eq!(say_any(&serde_json::json!([{}, {}])), (true, "2".into()));
+        assert_eq!(say_any(&serde_json::json!([])), (false, String::new()));
+        assert_eq!(say_any(&serde_json::json!({ "percent": 3 })), (true, "see the report".into()));
     }
 
     #[test]

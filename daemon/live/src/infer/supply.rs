@@ -1,8 +1,8 @@
 //! Where the live path has its model from.
 
 use hal::LoadedModel;
-use models::manifest::{Clearance, Manifest};
-use report::ModelIdentity;
+use models::identity::{self, ModelIdentity, NOT_FOR_DIAGNOSIS_SHORT};
+use models::manifest::Manifest;
 
 use crate::view::MadeBy;
 
@@ -28,8 +28,8 @@ impl Ready {
 
     /// What every result of it must carry.
     pub fn mark(&self) -> Option<String> {
-        let cleared = self.manifest.clearance == Clearance::Cleared && !self.simulated;
-        (!cleared).then(|| "not for diagnosis".to_owned())
+        let for_diagnosis = identity::for_diagnosis(Some(self.manifest.clearance), self.simulated);
+        (!for_diagnosis).then(|| NOT_FOR_DIAGNOSIS_SHORT.to_owned())
     }
 }
 

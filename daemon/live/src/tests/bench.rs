@@ -9,7 +9,9 @@ use hal::accel::scripted::Scripted;
 use hal::accel::{self, Tensor};
 use hal::capture::guard::{Policy, Supervised};
 use hal::capture::synthetic::Synthetic;
-use hal::capture::{Capture, Config, Description, Error, Frame, Kind, Offer, PixelFormat, Rate, Validated, Validation};
+use hal::capture::{
+    Capture, CaptureFault, Config, Description, Error, Frame, Offer, PixelFormat, Rate, Validated, Validation,
+};
 use hal::clock::Manual;
 use hal::fault::Faults;
 use hal::urgency::Precedence;
@@ -115,7 +117,7 @@ impl<C: Capture> Capture for Gated<C> {
     fn next_frame(&mut self, timeout: Duration) -> Result<Frame, Error> {
         match self.turnstile.pass() {
             true => self.device.next_frame(timeout),
-            false => Err(Error::new(Kind::Disconnected, "the test is over")),
+            false => Err(Error::new(CaptureFault::Disconnected, "the test is over")),
         }
     }
 
@@ -217,7 +219,7 @@ fn answer(script: Script, clock: &Manual) -> Result<Vec<Tensor>, accel::Error> {
         Script::Slow(span) => clock.advance(span),
         Script::Nan => tensor.data[5] = f32::NAN,
         Script::Panics => panic!("on demand"),
-        Script::Fails => return Err(accel::Error::new(accel::Kind::Device, "failed on demand")),
+        Script::Fails => return Err(accel::Error::new(accel::AccelFault::Device, "failed on demand")),
         Script::Misshapen => tensor.shape = vec![1, 9, 1024],
     }
     Ok(vec![tensor])
@@ -268,7 +270,7 @@ impl Bench {
             let (turnstile, faults, clock, frozen) = (turnstile.clone(), faults.clone(), clock.clone(), frozen.clone());
             move || {
                 if !turnstile.pass() {
-                    return Err(Error::new(Kind::NotPresent, "the test is over"));
+                    return Err(Error::new(CaptureFault::NotPresent, "the test is over"));
                 }
                 let shared: Arc<dyn Clock> = Arc::new(clock.clone());
                 let scanner = match bars {

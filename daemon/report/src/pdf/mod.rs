@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use font::Font;
 use layout::{AMBER, BROWN, Colour, GREEN, GREY, HEIGHT, INK, LEFT, RIGHT, RULE, Sheet, WIDTH};
-use models::Findings;
+use models::ChestFindings;
 use models::findings::{Evaluated, LungPart};
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
 use rayon::prelude::*;
@@ -56,7 +56,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
 #[derive(Debug, Clone, Copy)]
 pub struct Draft<'a> {
     pub patient: &'a Patient,
-    pub findings: &'a Findings,
+    pub findings: &'a ChestFindings,
     pub provenance: &'a Provenance,
     pub pictures: &'a [Picture],
     pub language: Language,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use models::findings::{CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Pneumonia};
-use models::{Findings, Geometry};
+use models::{ChestFindings, Geometry};
 #[allow(unused_imports, reason = "the made-up chest takes them from here")]
 use report::{self, Content, ModelIdentity, Provenance, Source};
 use support::Series;
@@ -95,7 +95,7 @@ fn a_negative_result_conforms() {
     with_shared(|shared| {
         let series = fixtures(shared);
         let planted = testing::findings(&series.volume.geometry);
-        let findings = Findings {
+        let findings = ChestFindings {
             nodules: Evaluated::Done(Vec::new()),
             pneumonia: Evaluated::Done(Pneumonia {
                 confidence: 0.0,
@@ -129,8 +129,10 @@ fn a_negative_result_conforms() {
 fn nodules_not_evaluated_conform() {
     with_shared(|shared| {
         let series = support::series(support::folder(&shared.join("data/ct-chest-siemens-b40f"), "dcm"));
-        let mut findings =
-            Findings { nodules: Evaluated::NotEvaluated(THICK.into()), ..testing::findings(&series.volume.geometry) };
+        let mut findings = ChestFindings {
+            nodules: Evaluated::NotEvaluated(THICK.into()),
+            ..testing::findings(&series.volume.geometry)
+        };
         if let Evaluated::Done(calcium) = &mut findings.coronary_calcium {
             calcium.score = CalciumScore::Ordinal { grade: 2, reason: "the scan is not gated".into() };
         }
@@ -142,10 +144,10 @@ fn nodules_not_evaluated_conform() {
 fn nothing_evaluated_makes_no_segmentation_and_conforms() {
     with_shared(|shared| {
         let series = fixtures(shared);
-        let findings = Findings {
+        let findings = ChestFindings {
             lungs: Evaluated::NotEvaluated("lungs not evaluated: no air-filled region of adult size".into()),
             nodules: Evaluated::NotEvaluated(THICK.into()),
-            ..Findings::none("nothing")
+            ..ChestFindings::none("nothing")
         };
         judge("nothing", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
     });
@@ -203,7 +205,7 @@ fn a_chest_of_300_slices_is_written_whole() {
     assert!(objects[0].part10.len() > (frames - 2 * masks.len()) * 512 * 512 / 8);
 }
 
-fn report_masks(findings: &Findings) -> Vec<&models::findings::Mask> {
+fn report_masks(findings: &ChestFindings) -> Vec<&models::findings::Mask> {
     let (Evaluated::Done(lungs), Evaluated::Done(nodules)) = (&findings.lungs, &findings.nodules) else {
         return Vec::new();
     };

@@ -7,7 +7,7 @@ use hal::accel::Description as Accelerated;
 use models::manifest::Manifest;
 use models::registry::Entry;
 use models::task::{self, CT_CHEST, Control};
-use models::{Acquisition, Findings, Volume};
+use models::{Acquisition, ChestFindings, Volume};
 
 use crate::model::{self, Loaded, Shelf};
 
@@ -53,7 +53,7 @@ impl Engine {
         volume: &Volume,
         acquisition: &Acquisition,
         control: &dyn Control,
-    ) -> Result<(Findings, Used), Error> {
+    ) -> Result<(ChestFindings, Used), Error> {
         control.progress("load", 0.0);
         let active = self.shelf.active(CT_CHEST)?;
         let mut loaded = match self.loaded.remove(CT_CHEST).filter(|loaded| loaded.is(&active)) {
@@ -92,7 +92,7 @@ impl Engine {
         volume: &Volume,
         acquisition: &Acquisition,
         control: &dyn Control,
-    ) -> Result<Findings, Error> {
+    ) -> Result<ChestFindings, Error> {
         if let Some(manifest) = not_needed(candidate, volume, acquisition) {
             return Ok(task::ct_chest::without_network(volume, acquisition, manifest, control)?);
         }

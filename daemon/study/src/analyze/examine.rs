@@ -5,20 +5,20 @@ use std::time::Instant;
 use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
-use models::findings::Evaluated;
-use models::task::{self, Control};
-use models::{Findings, Volume};
+use models::Volume;
+use models::task::Control;
 use report::settings::Device;
-use report::words::{self, Language, State};
 use report::{self, ModelIdentity, Provenance, ResultObject, Source};
 
-use super::acquired::acquisition;
 use super::engine::{self, Engine, Used};
-use super::prior::{self, Prior};
+use super::prior::Prior;
+use super::task::{Ran, StudyTask};
 
 /// A series ready to be examined.
 #[derive(Debug)]
 pub struct Subject<'a> {
+    /// What is to be done with it, in order; at least one.
+    pub tasks: &'a [StudyTask],
     /// Of the first instance.
     pub header: &'a Header,
     pub elements: &'a [RawElement],
@@ -35,7 +35,12 @@ pub struct Subject<'a> {
 /// What came of it.
 #[derive(Debug)]
 pub struct Examined {
+    /// Of the first task: it decides the state of the series.
     pub outcome: Outcome,
+    /// Of the other tasks, in their order.
+    pub more: Vec<Outcome>,
+    /// Of all tasks, one line.
+    pub verdict: String,
     pub objects: Vec<ResultObject>,
     /// Id and version of the package that was used, when one was.
     pub package: Option<String>,
@@ -45,22 +50,7 @@ pub struct Examined {
     pub timings_ms: Vec<(String, f64)>,
 }
 
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for each job")]
-pub enum Outcome {
-    Processed(Findings),
-    /// Refused, and why, in plain words.
-    Refused(String),
-}
-
-impl Outcome {
-    pub fn verdict(&self) -> String {
-        match self {
-            Self::Processed(findings) => super::verdict(findings),
-            Self::Refused(reason) => reason.clone(),
-        }
-    }
-}
+pub use super::task::Outcome;
 
 /// Failures that a repetition may mend; what the input cannot give is an [`Outcome::Refused`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +61,8 @@ pub enum Error {
     Report(#[from] report::Error),
     #[error("cancelled")]
     Cancelled,
+    #[error("no task is for this series")]
+    NoTask,
 }
 
 /// # Errors
@@ -81,42 +73,27 @@ pub fn examine(
     subject: &Subject<'_>,
     control: &dyn Control,
 ) -> Result<Examined, Error> {
-    let mut timings_ms = Vec::new();
-    let (outcome, used) = match &subject.volume {
-        Err(reason) => (Outcome::Refused(reason.clone()), None),
-        Ok(volume) => match engine.chest_ct(volume, &acquisition(subject.header, subject.elements), control) {
-            Ok((mut findings, used)) => {
-                findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, prior));
-                timings_ms.extend(findings.timings_ms.iter().cloned());
-                match nothing_evaluated(&findings) {
-                    Some(reason) => (Outcome::Refused(reason), Some(used)),
-                    None => (Outcome::Processed(findings), Some(used)),
-                }
-            }
-            Err(engine::Error::Task(error)) if error.kind() == task::Kind::Cancelled => return Err(Error::Cancelled),
-            Err(error) => return Err(error.into()),
-        },
-    };
-
+    let mut ran = Vec::new();
+    for task in subject.tasks {
+        ran.push(task.run(engine, subject, control)?);
+    }
     control.progress("report", 0.0);
     let begun = Instant::now();
     let source = Source { elements: subject.elements, header: subject.header, instances: subject.instances };
-    let content = match (&outcome, &subject.volume) {
-        (Outcome::Processed(findings), Ok(volume)) => report::Content::Findings { findings, volume },
-        (Outcome::Processed(_), Err(reason)) | (Outcome::Refused(reason), _) => report::Content::Refused { reason },
-    };
-    let objects = report::write(&source, content, &provenance(device, used.as_ref(), subject.created_utc))?;
+    let mut objects = Vec::new();
+    for one in &ran {
+        let provenance = provenance(device, one.used.as_ref(), subject.created_utc);
+        objects.extend(report::write(&source, one.outcome.content(&subject.volume), &provenance)?);
+    }
+    let mut timings_ms: Vec<_> = ran.iter().flat_map(|one| one.timings_ms.iter().cloned()).collect();
     timings_ms.push(("report".into(), begun.elapsed().as_secs_f64() * 1e3));
+    let verdict = ran.iter().map(|one| one.outcome.verdict()).collect::<Vec<_>>().join("; ");
+    let mut ran = ran.into_iter();
+    let Some(Ran { outcome, used, .. }) = ran.next() else { return Err(Error::NoTask) };
     let package = used.as_ref().map(|used| format!("{} {}", used.manifest.id, used.manifest.version));
     let accelerator = used.and_then(|used| used.accelerator);
-    Ok(Examined { outcome, objects, package, accelerator, timings_ms })
-}
-
-/// Why nothing at all was evaluated, if so: then the series is refused.
-fn nothing_evaluated(findings: &Findings) -> Option<String> {
-    let Evaluated::NotEvaluated(lungs) = &findings.lungs else { return None };
-    let none = words::lines(findings, Language::English).iter().all(|line| line.state == State::NotEvaluated);
-    none.then(|| lungs.clone())
+    let more = ran.map(|one| one.outcome).collect();
+    Ok(Examined { outcome, more, verdict, objects, package, accelerator, timings_ms })
 }
 
 fn provenance(device: &Device, used: Option<&Used>, created_utc: &str) -> Provenance {

@@ -13,10 +13,12 @@ use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::{self, Scan};
 use models::task::Control;
+use models::task::ct_quality::CtQuality;
 use serde::Serialize;
 
 use super::engine::Engine;
 use super::examine::{self, Outcome, Subject};
+use super::task::StudyTask;
 use crate::model::Shelf;
 use crate::settings::Settings;
 use crate::volume::build;
@@ -57,7 +59,10 @@ pub struct SeriesReport {
     /// `processed` or `refused`.
     pub state: &'static str,
     pub verdict: String,
-    pub findings: Option<models::Findings>,
+    pub findings: Option<models::ChestFindings>,
+    /// Absent unless `analyze.quality` is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<CtQuality>,
     /// What the network ran on, when one had to run.
     pub accelerator: Option<hal::accel::Description>,
     pub timings_ms: Vec<(String, f64)>,
@@ -156,6 +161,7 @@ fn one(
         state: "refused",
         verdict: kind.verdict(&header.modality),
         findings: None,
+        quality: None,
         accelerator: None,
         timings_ms: Vec::new(),
         objects: Vec::new(),
@@ -174,7 +180,9 @@ fn one(
         .iter()
         .find(|member| sources.first().is_some_and(|s| s.sop_instance_uid == member.scan.header.sop_instance_uid))
         .unwrap_or(&members[0]);
+    let tasks = StudyTask::of_series(&options.settings.analyze, kind);
     let subject = Subject {
+        tasks: &tasks,
         header: &first.scan.header,
         elements: &first.scan.elements,
         instances: &sources,
@@ -184,7 +192,7 @@ fn one(
     };
     let examined = examine::examine(engine, &options.settings.device, &subject, control)?;
     report.timings_ms.extend(examined.timings_ms);
-    report.verdict = examined.outcome.verdict();
+    report.verdict = examined.verdict;
     report.accelerator = examined.accelerator;
     if let Some(out) = &options.out {
         for (index, object) in examined.objects.iter().enumerate() {
@@ -193,6 +201,10 @@ fn one(
             report.objects.push(path);
         }
     }
+    report.quality = examined.more.into_iter().find_map(|outcome| match outcome {
+        Outcome::Quality(quality) => Some(quality),
+        Outcome::Processed(_) | Outcome::Refused(_) => None,
+    });
     if let Outcome::Processed(findings) = examined.outcome {
         report.state = "processed";
         report.findings = Some(findings);

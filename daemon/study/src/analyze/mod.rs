@@ -12,14 +12,15 @@ pub mod folder;
 pub mod prior;
 pub mod results;
 pub mod shadow;
+pub mod task;
 pub mod worker;
 
-use models::Findings;
+use models::ChestFindings;
 use report::words::{self, Language, State};
 
 /// The verdict in plain words: what was found first, then what is not there, then what was not evaluated and why. The
 /// same reason is said once.
-pub fn verdict(findings: &Findings) -> String {
+pub fn verdict(findings: &ChestFindings) -> String {
     let lines = words::lines(findings, Language::English);
     let of = |state: State| lines.iter().filter(move |line| line.state == state);
     let mut parts: Vec<String> =
@@ -37,7 +38,7 @@ pub fn verdict(findings: &Findings) -> String {
         }
     }
     let missed = reasons.into_iter().map(|(why, names)| match names.len() {
-        9 => format!("nothing evaluated: {why}"),
+        all if all == lines.len() => format!("nothing evaluated: {why}"),
         _ => format!("not evaluated: {} ({why})", names.join(", ")),
     });
     parts.extend(missed);
@@ -73,12 +74,12 @@ mod tests {
 
     #[test]
     fn the_verdict_groups_what_was_not_evaluated_by_its_reason() {
-        let mut findings = Findings::none("no network");
+        let mut findings = ChestFindings::none("no network");
         findings.rib_fractures = Evaluated::Done(Vec::new());
         findings.lymph_nodes = Evaluated::NotEvaluated("enlarged lymph nodes not evaluated: slices too thick".into());
         let said = verdict(&findings);
         assert!(said.starts_with("no rib fractures; not evaluated: nodules, pneumonia, "), "{said}");
         assert!(said.ends_with("(no network); not evaluated: enlarged lymph nodes (slices too thick)"), "{said}");
-        assert_eq!(verdict(&Findings::none("no lungs")), "nothing evaluated: no lungs");
+        assert_eq!(verdict(&ChestFindings::none("no lungs")), "nothing evaluated: no lungs");
     }
 }

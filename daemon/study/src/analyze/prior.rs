@@ -5,12 +5,12 @@
 
 use custody::store;
 use dicom::header::Header;
-use models::Findings;
+use models::ChestFindings;
 use models::findings::{Change, Comparison, Evaluated};
 use rusqlite::{Connection, params};
 use serde_json::Value;
 
-/// Findings of an earlier study, as they were stored.
+/// ChestFindings of an earlier study, as they were stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prior {
     pub study_uid: String,
@@ -49,7 +49,7 @@ pub fn find(connection: &Connection, header: &Header) -> Result<Option<Prior>, s
 }
 
 /// What both studies have evaluated; `None` when that is nothing.
-pub fn compare(findings: &Findings, prior: &Prior) -> Option<Comparison> {
+pub fn compare(findings: &ChestFindings, prior: &Prior) -> Option<Comparison> {
     let Evaluated::Done(now) = &findings.pneumonia else { return None };
     let before = prior.findings["pneumonia"]["done"]["extents"].as_array()?;
     let changes: Vec<Change> = now
@@ -79,21 +79,21 @@ mod tests {
 
     use super::*;
 
-    fn findings(percent: f64) -> Findings {
+    fn findings(percent: f64) -> ChestFindings {
         let extent = |part| Extent {
             part,
             volume_ml: 4000.0,
             ground_glass_percent: percent,
             consolidation_percent: percent / 2.0,
         };
-        Findings {
+        ChestFindings {
             pneumonia: Evaluated::Done(Pneumonia {
                 confidence: 0.9,
                 ground_glass: Vec::new(),
                 consolidation: Vec::new(),
                 extents: [LungPart::Both, LungPart::Lung(Side::Left)].map(extent).to_vec(),
             }),
-            ..Findings::none("not looked for")
+            ..ChestFindings::none("not looked for")
         }
     }
 
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(comparison.changes.len(), 2);
         assert_eq!(comparison.changes[1].part, LungPart::Lung(Side::Left));
         assert_eq!(comparison.changes[0].ground_glass_percent, [20.0, 5.0]);
-        assert_eq!(compare(&Findings::none("thick slices"), &prior), None);
+        assert_eq!(compare(&ChestFindings::none("thick slices"), &prior), None);
     }
 
     #[test]

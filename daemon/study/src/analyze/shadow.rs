@@ -11,7 +11,7 @@ use custody::store::shadows::{self, ShadowRow};
 use custody::store::{self, Durability, Store, jobs};
 use hal::urgency::{LONGEST_WAIT, Precedence};
 use models::task::{self, CT_CHEST, Control};
-use models::{Acquisition, Findings, Volume};
+use models::{Acquisition, ChestFindings, Volume};
 use rusqlite::Connection;
 
 use super::compare;
@@ -23,7 +23,7 @@ pub struct Subject {
     pub job_id: i64,
     pub volume: Volume,
     pub acquisition: Acquisition,
-    pub findings: Findings,
+    pub findings: ChestFindings,
     /// Id and version of the active package.
     pub active: String,
     /// How long its task took, ms.
@@ -48,7 +48,7 @@ pub fn run(engine: &mut Engine, store: &Store, subject: &Subject, stop: &AtomicB
     }));
     let (differences, failure) = match outcome {
         Ok(Ok(findings)) => (compare::compare(&subject.findings, &findings), None),
-        Ok(Err(engine::Error::Task(error))) if error.kind() == task::Kind::Cancelled => {
+        Ok(Err(engine::Error::Task(error))) if error.kind() == task::TaskFault::Cancelled => {
             if stop.load(Ordering::Relaxed) {
                 return;
             }

@@ -27,6 +27,7 @@ use super::engine::{self, Engine};
 use super::examine::{self, Outcome, Subject};
 use super::results::Results;
 use super::shadow;
+use super::task::StudyTask;
 use crate::exam::develop;
 use crate::model;
 use crate::parts::Parts;
@@ -243,7 +244,9 @@ fn carry_series(
         .map_err(|error| Error::Panicked(format!("instance {} cannot be read again: {error}", first.id)))?;
     let mut timings = vec![("volume".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
     let prior = super::prior::find(connection, &first.header)?;
+    let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
     let subject = Subject {
+        tasks: &tasks,
         header: &first.header,
         elements: &scanned.elements,
         instances: &sources,
@@ -262,10 +265,10 @@ fn carry_series(
     timings.push(("total".into(), begun.elapsed().as_secs_f64() * 1e3));
     let findings = match &examined.outcome {
         Outcome::Processed(findings) => Some(serde_json::to_string(findings).map_err(store::Error::from)?),
-        Outcome::Refused(_) => None,
+        Outcome::Quality(_) | Outcome::Refused(_) => None,
     };
     let event = if findings.is_some() { state::Event::Processed } else { state::Event::Refused };
-    let verdict = examined.outcome.verdict();
+    let verdict = examined.verdict;
     conclude(parts, job, Conclusion { verdict: &verdict, event, findings: findings.as_deref() }, &rows, &timings)?;
     let acquisition = acquisition(&first.header, &scanned.elements);
     let beside = match (examined.outcome, volume, examined.package) {

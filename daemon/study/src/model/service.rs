@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::{Durability, Store, events};
-use models::registry::{Change, Choice, Entry, Key, State};
+use models::registry::{Change, Choice, Entry, Key, PackageState};
 use tokio::sync::broadcast;
 
 use super::{Error, Shelf};
@@ -33,7 +33,7 @@ pub struct Models {
 #[derive(Debug, Clone)]
 pub struct Listed {
     pub entry: Entry,
-    pub state: State,
+    pub state: PackageState,
     /// Stage and fraction of a build, also of one of the active package.
     pub building: Option<(String, f64)>,
     pub last_good: bool,

@@ -8,7 +8,7 @@ use custody::event::Event;
 use hal::accel::{self, AcceleratorConfig};
 use hal::{Accelerator, LoadedModel};
 use models::manifest::Variant;
-use models::registry::{Entry, Key, Kind, Outcome, Record, Registry, Swept, layout};
+use models::registry::{Entry, Key, Outcome, Record, Registry, RegistryFault, Swept, layout};
 use models::signature::Trust;
 use models::{golden, package::Package, task};
 use sha2::{Digest, Sha256};
@@ -141,7 +141,7 @@ impl Shelf {
             .network(&description.provider)
             .map_err(|error| self.refuse(entry, &fingerprint, error.to_string()))?;
         let mut model = accelerator.load(&network).map_err(|error| match error.kind() {
-            accel::Kind::BadModel => self.refuse(entry, &fingerprint, error.to_string()),
+            accel::AccelFault::BadModel => self.refuse(entry, &fingerprint, error.to_string()),
             _ => error.into(),
         })?;
         drop(network);
@@ -172,7 +172,7 @@ impl Shelf {
     fn opened(&self, entry: &Entry) -> Result<Package, Error> {
         let trust = self.registry().trust();
         entry.open(&trust).map_err(|error| match error.kind() {
-            Kind::Refused => self.refuse(entry, "", error.to_string()),
+            RegistryFault::Refused => self.refuse(entry, "", error.to_string()),
             _ => error.into(),
         })
     }
@@ -187,7 +187,7 @@ impl Shelf {
     ) -> Result<golden::Passed, Error> {
         task::check(entry.task(), model).map_err(|error| self.refuse(entry, fingerprint, error.to_string()))?;
         golden::run(package, variant, model).map_err(|error| match error {
-            golden::Error::Run(error) if error.kind() != accel::Kind::BadInput => error.into(),
+            golden::Error::Run(error) if error.kind() != accel::AccelFault::BadInput => error.into(),
             error => self.refuse(entry, fingerprint, error.to_string()),
         })
     }
@@ -206,7 +206,7 @@ impl Shelf {
             Ok(Some(next)) => tracing::warn!(bad = %entry.key, package = %next, "back to the last good model package"),
             Ok(None) => {}
             // Removed meanwhile: there is nothing to be noted of it.
-            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) if error.kind() == RegistryFault::NotFound => {}
             Err(error) => return Err(error.into()),
         }
         if let Some(events) = &self.events {

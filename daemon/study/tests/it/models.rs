@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ::models::findings::Evaluated;
-use ::models::registry::{Key, State};
+use ::models::registry::{Key, PackageState};
 use ::models::specimen::Specimen;
 use ::models::task::CT_CHEST;
-use ::models::{Acquisition, Findings, Geometry, Package, Volume, golden};
+use ::models::{Acquisition, ChestFindings, Geometry, Package, Volume, golden};
 use custody::event::Event;
 use custody::level::Gate;
 use custody::store::{Durability, Store, events, shadows};
@@ -74,7 +74,7 @@ fn library() -> Option<PathBuf> {
     given.into_iter().chain([cached]).find(|path| path.exists())
 }
 
-fn state(models: &Models, version: &str) -> State {
+fn state(models: &Models, version: &str) -> PackageState {
     models.list().into_iter().find(|listed| listed.entry.key == key(version)).unwrap().state
 }
 
@@ -93,7 +93,7 @@ async fn real_a_package_is_proved_by_its_golden_run_before_it_is_used() {
     let (models, store, mut heard) = home.models(&shelf);
     models.install(home.archive(&Specimen::version("2.0.0"))).unwrap();
     models.build(&key("2.0.0"), true).unwrap();
-    until("it is active", || state(&models, "2.0.0") == State::Active).await;
+    until("it is active", || state(&models, "2.0.0") == PackageState::Active).await;
     let listed = models.list().into_iter().find(|listed| listed.entry.key == key("2.0.0")).unwrap();
     let record = listed.entry.record.unwrap();
     assert!(record.accelerator.starts_with("cpu, ONNX Runtime"), "{record:?}");
@@ -117,9 +117,9 @@ async fn real_what_gives_another_answer_or_does_not_load_is_refused_and_the_last
         let version = specimen.version.clone();
         models.install(home.archive(&specimen)).unwrap();
         models.build(&key(&version), true).unwrap();
-        until("it is refused", || matches!(state(&models, &version), State::Refused(_))).await;
+        until("it is refused", || matches!(state(&models, &version), PackageState::Refused(_))).await;
         assert!(state(&models, &version).reason().contains(why), "{:?}", state(&models, &version));
-        assert_eq!(state(&models, "1.0.0"), State::Active);
+        assert_eq!(state(&models, "1.0.0"), PackageState::Active);
     }
     assert_eq!(shelf.load_active(CT_CHEST).unwrap().key, key("1.0.0"));
 }
@@ -257,7 +257,7 @@ fn subject() -> shadow::Subject {
         axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
     };
     let slices = (0..32).map(|_| Arc::from(vec![0_i16; 32 * 32])).collect();
-    let mut findings = Findings::none("no lungs were found");
+    let mut findings = ChestFindings::none("no lungs were found");
     findings.nodules = Evaluated::Done(Vec::new());
     shadow::Subject {
         job_id: 1,
@@ -289,7 +289,7 @@ fn real_a_shadow_leaves_a_row_of_differences_and_a_bad_one_its_failure() {
     assert_eq!((study.as_str(), row.failure.clone(), row.differences.len()), ("1.2", None, 9));
     // The water has no lungs: the candidate evaluates nothing, the active one is made to have looked for nodules.
     assert_eq!(row.differing, 1);
-    assert_eq!(state(&models, "1.0.0"), State::Active);
+    assert_eq!(state(&models, "1.0.0"), PackageState::Active);
 
     let bad = Specimen { golden_error: 0.3, ..Specimen::version("3.0.0") };
     models.install(home.archive(&bad)).unwrap();
@@ -299,7 +299,7 @@ fn real_a_shadow_leaves_a_row_of_differences_and_a_bad_one_its_failure() {
     assert!(row.failure.as_deref().is_some_and(|why| why.contains("differs by 0.3")), "{row:?}");
     shadow::run(&mut engine, &store, &subject(), &stop, &Precedence::default());
     assert_eq!(rows().len(), 2, "what was refused runs no more");
-    assert_eq!(state(&models, "1.0.0"), State::Active, "and the active one goes on");
+    assert_eq!(state(&models, "1.0.0"), PackageState::Active, "and the active one goes on");
 }
 
 #[test]

@@ -6,11 +6,11 @@ pub mod state;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Capture, Config, Description, Error, Frame, Kind, Validation, not_started};
+use super::{Capture, CaptureFault, Config, Description, Error, Frame, Validation, not_started};
 use crate::backoff::Pauses;
 use crate::clock::Clock;
 
-pub use state::{Event, IllegalTransition, State, Step};
+pub use state::{DeviceEvent, DeviceState, IllegalTransition, Step};
 
 /// How patient the supervision is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +60,14 @@ pub struct Counters {
 }
 
 impl Counters {
-    fn note(&mut self, state: &State) {
+    fn note(&mut self, state: &DeviceState) {
         match state {
-            State::Idle | State::Starting { .. } | State::Streaming { .. } => {}
-            State::NoSignal { .. } => self.no_signal += 1,
-            State::Stuck { .. } => self.stuck += 1,
-            State::Changed { .. } => self.changed += 1,
-            State::Unplugged { .. } => self.unplugged += 1,
-            State::Failed { .. } => self.failed += 1,
+            DeviceState::Idle | DeviceState::Starting { .. } | DeviceState::Streaming { .. } => {}
+            DeviceState::NoSignal { .. } => self.no_signal += 1,
+            DeviceState::Stuck { .. } => self.stuck += 1,
+            DeviceState::Changed { .. } => self.changed += 1,
+            DeviceState::Unplugged { .. } => self.unplugged += 1,
+            DeviceState::Failed { .. } => self.failed += 1,
         }
     }
 }
@@ -75,7 +75,7 @@ impl Counters {
 /// What there is to see of a supervised device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
-    pub state: State,
+    pub state: DeviceState,
     pub counters: Counters,
     /// Of the device that was opened last.
     pub device: Option<Description>,
@@ -177,7 +177,7 @@ impl<C: Capture> Supervised<C> {
         self.watch.clone()
     }
 
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> DeviceState {
         self.watch.lock().state.clone()
     }
 
@@ -187,17 +187,17 @@ impl<C: Capture> Supervised<C> {
 
     /// From now on pictures are wanted. Started already: nothing changes.
     pub fn start(&mut self) {
-        if self.state() == State::Idle {
+        if self.state() == DeviceState::Idle {
             (self.attempt, self.not_before) = (0, Duration::ZERO);
         }
-        self.happen(Event::Start);
+        self.happen(DeviceEvent::Start);
     }
 
     /// Pictures are no longer wanted; the device is closed.
     pub fn stop(&mut self) {
         self.end_stream();
         self.device = None;
-        self.happen(Event::Stop);
+        self.happen(DeviceEvent::Stop);
     }
 
     /// The next whole frame; waits at most `timeout` and heals what it can meanwhile. Opening and negotiating take the
@@ -205,9 +205,9 @@ impl<C: Capture> Supervised<C> {
     ///
     /// # Errors
     /// What is wrong just now, in the kinds of [`Capture::next_frame`] and [`Capture::start`]; asking again is right after
-    /// each of them. `Kind::BadInput` before [`Supervised::start`].
+    /// each of them. `CaptureFault::BadInput` before [`Supervised::start`].
     pub fn next_frame(&mut self, timeout: Duration) -> Result<Frame, Error> {
-        if self.state() == State::Idle {
+        if self.state() == DeviceState::Idle {
             return Err(not_started());
         }
         let deadline = self.clock.now().saturating_add(timeout);
@@ -260,7 +260,7 @@ impl<C: Capture> Supervised<C> {
             Validation::Valid(config) => (config, Vec::new()),
             Validation::Adjusted(config, changes) => (config, changes),
             Validation::Invalid(reason) => {
-                return Err(Error::new(Kind::Other, format!("{} is not possible: {reason}", self.wanted)));
+                return Err(Error::new(CaptureFault::Other, format!("{} is not possible: {reason}", self.wanted)));
             }
         };
         device.start(&config)?;
@@ -279,7 +279,7 @@ impl<C: Capture> Supervised<C> {
     fn deliver(&mut self, frame: Frame) -> Frame {
         self.alive = self.clock.now();
         self.attempt = 0;
-        self.happen(Event::Frame);
+        self.happen(DeviceEvent::Frame);
         let (number, dropped) = self.numbers.next(frame.sequence);
         let mut status = self.watch.lock();
         status.counters.frames += 1;
@@ -293,7 +293,7 @@ impl<C: Capture> Supervised<C> {
         self.alive = self.clock.now();
         self.watch.lock().counters.short += 1;
         self.not_before = self.clock.now().saturating_add(BUSY_PAUSE);
-        Error::new(Kind::BadInput, format!("{frame:?} arrived damaged"))
+        Error::new(CaptureFault::BadInput, format!("{frame:?} arrived damaged"))
     }
 
     /// Takes the trouble in, and decides when and how it goes on.
@@ -304,32 +304,34 @@ impl<C: Capture> Supervised<C> {
         }
         match error.kind() {
             // Holding all buffers is the reader's doing, and a device without signal answers: neither is stuck.
-            Kind::Busy if self.running => self.alive = now,
-            Kind::NoSignal => self.alive = now,
+            CaptureFault::Busy if self.running => self.alive = now,
+            CaptureFault::NoSignal => self.alive = now,
             _ => {}
         }
         let silent = now.saturating_sub(self.alive) >= self.policy.stuck_after;
         let (event, reopen) = match error.kind() {
-            Kind::Busy | Kind::TimedOut if self.running && !silent => {
+            CaptureFault::Busy | CaptureFault::TimedOut if self.running && !silent => {
                 self.not_before = now.saturating_add(BUSY_PAUSE);
                 return;
             }
-            Kind::TimedOut => (Event::Silence, true),
-            Kind::NoSignal => (Event::NoSignal, false),
-            Kind::SourceChanged => (Event::SourceChanged, false),
-            Kind::NotPresent | Kind::Disconnected => (Event::Gone, true),
-            Kind::Busy | Kind::BadInput | Kind::Other => (Event::Refused(error.to_string()), true),
+            CaptureFault::TimedOut => (DeviceEvent::Silence, true),
+            CaptureFault::NoSignal => (DeviceEvent::NoSignal, false),
+            CaptureFault::SourceChanged => (DeviceEvent::SourceChanged, false),
+            CaptureFault::NotPresent | CaptureFault::Disconnected => (DeviceEvent::Gone, true),
+            CaptureFault::Busy | CaptureFault::BadInput | CaptureFault::Other => {
+                (DeviceEvent::Refused(error.to_string()), true)
+            }
         };
         let pause = match &event {
             // The source waits for nothing: negotiate at once, unless that was just tried.
-            Event::SourceChanged if self.attempt == 0 => Duration::ZERO,
-            Event::Refused(_) => self.policy.pause(u32::MAX),
+            DeviceEvent::SourceChanged if self.attempt == 0 => Duration::ZERO,
+            DeviceEvent::Refused(_) => self.policy.pause(u32::MAX),
             _ => self.policy.pause(self.attempt),
         };
         self.attempt = self.attempt.saturating_add(1);
         self.not_before = now.saturating_add(pause);
         // A stream without signal goes on when the signal comes back.
-        if event != Event::NoSignal {
+        if event != DeviceEvent::NoSignal {
             self.end_stream();
         }
         if reopen {
@@ -346,7 +348,7 @@ impl<C: Capture> Supervised<C> {
         }
     }
 
-    fn happen(&mut self, event: Event) {
+    fn happen(&mut self, event: DeviceEvent) {
         let mut status = self.watch.lock();
         match status.state.on(event, self.clock.now()) {
             Ok(Step::Unchanged) => {}
@@ -355,7 +357,7 @@ impl<C: Capture> Supervised<C> {
                 status.counters.note(&state);
                 drop(status);
                 match &state {
-                    State::Failed { reason, .. } => tracing::warn!(reason, "capture failed"),
+                    DeviceState::Failed { reason, .. } => tracing::warn!(reason, "capture failed"),
                     state => tracing::info!(state = state.name(), "capture"),
                 }
             }
@@ -367,11 +369,11 @@ impl<C: Capture> Supervised<C> {
     fn trouble(&self) -> Error {
         let status = self.watch.lock();
         let kind = match &status.state {
-            State::NoSignal { .. } => Kind::NoSignal,
-            State::Changed { .. } => Kind::SourceChanged,
-            State::Unplugged { .. } => Kind::Disconnected,
-            State::Failed { reason, .. } => return Error::new(Kind::Other, reason.clone()),
-            _ => Kind::TimedOut,
+            DeviceState::NoSignal { .. } => CaptureFault::NoSignal,
+            DeviceState::Changed { .. } => CaptureFault::SourceChanged,
+            DeviceState::Unplugged { .. } => CaptureFault::Disconnected,
+            DeviceState::Failed { reason, .. } => return Error::new(CaptureFault::Other, reason.clone()),
+            _ => CaptureFault::TimedOut,
         };
         Error::new(kind, format!("the device is {}", status.state.name()))
     }

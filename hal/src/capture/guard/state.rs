@@ -22,7 +22,7 @@ use std::time::Duration;
 ///
 /// No picture comes without a signal, so silence is no news there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum State {
+pub enum DeviceState {
     /// Nobody wants pictures.
     #[default]
     Idle,
@@ -44,7 +44,7 @@ pub enum State {
 
 /// What may happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum DeviceEvent {
     Start,
     Frame,
     NoSignal,
@@ -69,10 +69,10 @@ pub enum Step {
 #[error("{event:?} cannot happen while the device is {state}")]
 pub struct IllegalTransition {
     pub state: &'static str,
-    pub event: Event,
+    pub event: DeviceEvent,
 }
 
-impl State {
+impl DeviceState {
     /// One word for people and counters.
     pub fn name(&self) -> &'static str {
         match self {
@@ -105,20 +105,20 @@ impl State {
     ///
     /// # Errors
     /// When it is not allowed here; the state stays.
-    pub fn on(&mut self, event: Event, now: Duration) -> Result<Step, IllegalTransition> {
+    pub fn on(&mut self, event: DeviceEvent, now: Duration) -> Result<Step, IllegalTransition> {
         let next = match (&*self, event) {
-            (Self::Idle, Event::Start) => Self::Starting { since: now },
-            (Self::Idle, Event::Stop) => Self::Idle,
+            (Self::Idle, DeviceEvent::Start) => Self::Starting { since: now },
+            (Self::Idle, DeviceEvent::Stop) => Self::Idle,
             (Self::Idle, event) => return Err(IllegalTransition { state: self.name(), event }),
-            (_, Event::Stop) => Self::Idle,
-            (same, Event::Start) | (same @ Self::NoSignal { .. }, Event::Silence) => same.clone(),
-            (_, Event::Frame) => Self::Streaming { since: now },
-            (_, Event::NoSignal) => Self::NoSignal { since: now },
-            (_, Event::Silence) => Self::Stuck { since: now },
-            (_, Event::SourceChanged) => Self::Changed { since: now },
-            (_, Event::Gone) => Self::Unplugged { since: now },
-            (Self::Failed { since, .. }, Event::Refused(reason)) => Self::Failed { since: *since, reason },
-            (_, Event::Refused(reason)) => Self::Failed { since: now, reason },
+            (_, DeviceEvent::Stop) => Self::Idle,
+            (same, DeviceEvent::Start) | (same @ Self::NoSignal { .. }, DeviceEvent::Silence) => same.clone(),
+            (_, DeviceEvent::Frame) => Self::Streaming { since: now },
+            (_, DeviceEvent::NoSignal) => Self::NoSignal { since: now },
+            (_, DeviceEvent::Silence) => Self::Stuck { since: now },
+            (_, DeviceEvent::SourceChanged) => Self::Changed { since: now },
+            (_, DeviceEvent::Gone) => Self::Unplugged { since: now },
+            (Self::Failed { since, .. }, DeviceEvent::Refused(reason)) => Self::Failed { since: *since, reason },
+            (_, DeviceEvent::Refused(reason)) => Self::Failed { since: now, reason },
         };
         let same_kind = std::mem::discriminant(&next) == std::mem::discriminant(self);
         if same_kind && !matches!(next, Self::Failed { .. }) || next == *self {
@@ -136,29 +136,29 @@ mod tests {
     const THEN: Duration = Duration::from_secs(1);
     const NOW: Duration = Duration::from_secs(2);
 
-    fn states(since: Duration) -> [State; 8] {
+    fn states(since: Duration) -> [DeviceState; 8] {
         [
-            State::Idle,
-            State::Starting { since },
-            State::Streaming { since },
-            State::NoSignal { since },
-            State::Stuck { since },
-            State::Changed { since },
-            State::Unplugged { since },
-            State::Failed { since, reason: "busy".into() },
+            DeviceState::Idle,
+            DeviceState::Starting { since },
+            DeviceState::Streaming { since },
+            DeviceState::NoSignal { since },
+            DeviceState::Stuck { since },
+            DeviceState::Changed { since },
+            DeviceState::Unplugged { since },
+            DeviceState::Failed { since, reason: "busy".into() },
         ]
     }
 
-    fn events() -> [Event; 8] {
+    fn events() -> [DeviceEvent; 8] {
         [
-            Event::Start,
-            Event::Frame,
-            Event::NoSignal,
-            Event::Silence,
-            Event::SourceChanged,
-            Event::Gone,
-            Event::Refused("busy".into()),
-            Event::Stop,
+            DeviceEvent::Start,
+            DeviceEvent::Frame,
+            DeviceEvent::NoSignal,
+            DeviceEvent::Silence,
+            DeviceEvent::SourceChanged,
+            DeviceEvent::Gone,
+            DeviceEvent::Refused("busy".into()),
+            DeviceEvent::Stop,
         ]
     }
 
@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn another_reason_is_news_but_not_another_time() {
-        let mut state = State::Failed { since: THEN, reason: "busy".into() };
-        assert_eq!(state.on(Event::Refused("no memory".into()), NOW), Ok(Step::Changed));
-        assert_eq!(state, State::Failed { since: THEN, reason: "no memory".into() });
+        let mut state = DeviceState::Failed { since: THEN, reason: "busy".into() };
+        assert_eq!(state.on(DeviceEvent::Refused("no memory".into()), NOW), Ok(Step::Changed));
+        assert_eq!(state, DeviceState::Failed { since: THEN, reason: "no memory".into() });
     }
 }

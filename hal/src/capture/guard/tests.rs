@@ -34,14 +34,14 @@ impl Bench {
         for _ in 0..144_000 {
             match self.device.next_frame(TICK) {
                 Ok(frame) => return frame,
-                Err(error) => assert_ne!(error.kind(), Kind::BadInput, "{error}"),
+                Err(error) => assert_ne!(error.kind(), CaptureFault::BadInput, "{error}"),
             }
         }
         panic!("no frame: {:?}", self.device)
     }
 
     /// Errors for `span`, the kinds of them.
-    fn trouble(&mut self, span: Duration) -> Vec<Kind> {
+    fn trouble(&mut self, span: Duration) -> Vec<CaptureFault> {
         let end = self.clock.now() + span;
         let mut kinds = Vec::new();
         while self.clock.now() < end {
@@ -59,13 +59,13 @@ fn sim_an_unplugged_device_is_opened_again() {
     let before = bench.frame();
     bench.faults.now(Fault::Unplug);
     let kinds = bench.trouble(SECOND * 60);
-    assert!(kinds.iter().all(|k| matches!(k, Kind::Disconnected | Kind::NotPresent)), "{kinds:?}");
-    let State::Unplugged { since } = bench.device.state() else { panic!("{:?}", bench.device) };
+    assert!(kinds.iter().all(|k| matches!(k, CaptureFault::Disconnected | CaptureFault::NotPresent)), "{kinds:?}");
+    let DeviceState::Unplugged { since } = bench.device.state() else { panic!("{:?}", bench.device) };
     assert!(since <= SECOND, "the time it began is kept: {since:?}");
     bench.faults.heal();
     let after = bench.frame();
     assert_eq!(after.sequence, before.sequence + 1, "numbers go on");
-    assert!(matches!(bench.device.state(), State::Streaming { .. }));
+    assert!(matches!(bench.device.state(), DeviceState::Streaming { .. }));
     let counters = bench.device.counters();
     assert_eq!((counters.unplugged, counters.restarts, counters.frames), (1, 1, 2));
 }
@@ -76,8 +76,8 @@ fn sim_a_lost_signal_comes_back_within_the_longest_pause() {
     bench.frame();
     bench.faults.now(Fault::NoSignal);
     let kinds = bench.trouble(SECOND * 60);
-    assert!(kinds.iter().all(|k| *k == Kind::NoSignal) && !kinds.is_empty(), "{kinds:?}");
-    assert!(matches!(bench.device.state(), State::NoSignal { .. }));
+    assert!(kinds.iter().all(|k| *k == CaptureFault::NoSignal) && !kinds.is_empty(), "{kinds:?}");
+    assert!(matches!(bench.device.state(), DeviceState::NoSignal { .. }));
     bench.faults.heal();
     let healed = bench.clock.now();
     bench.frame();
@@ -93,9 +93,9 @@ fn sim_a_stuck_device_is_found_out_and_opened_anew() {
     bench.frame();
     bench.faults.now(Fault::Stuck);
     bench.trouble(Duration::from_millis(1900));
-    assert!(matches!(bench.device.state(), State::Streaming { .. }), "short silence is nothing");
+    assert!(matches!(bench.device.state(), DeviceState::Streaming { .. }), "short silence is nothing");
     bench.trouble(SECOND);
-    assert!(matches!(bench.device.state(), State::Stuck { .. }));
+    assert!(matches!(bench.device.state(), DeviceState::Stuck { .. }));
     bench.trouble(SECOND * 30);
     bench.faults.heal();
     bench.frame();
@@ -146,9 +146,9 @@ fn sim_a_device_that_cannot_do_it_fails_with_the_reason_and_is_tried_seldom() {
     let mut device = Supervised::new(open, wanted, Policy::default(), Arc::new(clock.clone()));
     device.start();
     while clock.now() < SECOND * 60 {
-        assert_eq!(device.next_frame(TICK).unwrap_err().kind(), Kind::Other);
+        assert_eq!(device.next_frame(TICK).unwrap_err().kind(), CaptureFault::Other);
     }
-    let State::Failed { since, reason } = device.state() else { panic!("{device:?}") };
+    let DeviceState::Failed { since, reason } = device.state() else { panic!("{device:?}") };
     assert_eq!((since, device.counters().failed), (Duration::ZERO, 1));
     assert!(reason.contains("width is 0"), "{reason}");
     assert!((25..=31).contains(&*opened.lock().unwrap()), "every two seconds: {opened:?}");
@@ -159,8 +159,8 @@ fn sim_a_reader_that_holds_everything_is_waited_for() {
     let mut bench = bench();
     let held: Vec<_> = (0..4).map(|_| bench.frame()).collect();
     let kinds = bench.trouble(SECOND * 10);
-    assert!(kinds.iter().all(|k| *k == Kind::Busy), "{kinds:?}");
-    assert!(matches!(bench.device.state(), State::Streaming { .. }), "it is not the device's fault");
+    assert!(kinds.iter().all(|k| *k == CaptureFault::Busy), "{kinds:?}");
+    assert!(matches!(bench.device.state(), DeviceState::Streaming { .. }), "it is not the device's fault");
     drop(held);
     bench.frame();
     assert_eq!(bench.device.counters().restarts, 0);
@@ -171,8 +171,8 @@ fn sim_idle_before_start_and_after_stop() {
     let mut bench = bench();
     bench.frame();
     bench.device.stop();
-    assert_eq!(bench.device.state(), State::Idle);
-    assert_eq!(bench.device.next_frame(TICK).unwrap_err().kind(), Kind::BadInput);
+    assert_eq!(bench.device.state(), DeviceState::Idle);
+    assert_eq!(bench.device.next_frame(TICK).unwrap_err().kind(), CaptureFault::BadInput);
     bench.device.stop();
     bench.device.start();
     bench.device.start();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Recording;
 use crate::capture::frame::{PixelFormat, Shape};
-use crate::capture::{Error, Kind, Rate};
+use crate::capture::{CaptureFault, Error, Rate};
 
 /// Pictures with their times.
 #[derive(Debug, Clone)]
@@ -21,10 +21,10 @@ impl InMemory {
     /// for [`PixelFormat::Mjpeg`].
     ///
     /// # Errors
-    /// `Kind::BadInput`: there are none, one has the wrong length, or times do not rise; the message names which.
+    /// `CaptureFault::BadInput`: there are none, one has the wrong length, or times do not rise; the message names which.
     pub fn new(name: impl Into<String>, shape: Shape, pictures: Vec<(Duration, Vec<u8>)>) -> Result<Self, Error> {
         let name = name.into();
-        let bad = |why: String| Error::new(Kind::BadInput, format!("{name}: {why}"));
+        let bad = |why: String| Error::new(CaptureFault::BadInput, format!("{name}: {why}"));
         let shape = Shape::tight(shape.format, shape.width, shape.height, shape.colour);
         let (want, varies) = (shape.bytes(0), shape.format == PixelFormat::Mjpeg);
         for (index, (_, bytes)) in pictures.iter().enumerate() {
@@ -96,7 +96,7 @@ mod tests {
             (vec![at(5, &[1, 2]), at(5, &[1, 2])], "picture 1 is not later"),
         ] {
             let error = InMemory::new("clip", shape(), pictures).unwrap_err();
-            assert_eq!(error.kind(), Kind::BadInput);
+            assert_eq!(error.kind(), CaptureFault::BadInput);
             assert!(error.to_string().contains(word), "{error}");
         }
         let clip = InMemory::new("clip", shape(), vec![at(5, &[1, 2]), at(45, &[3, 4])]).unwrap();

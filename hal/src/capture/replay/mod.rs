@@ -11,7 +11,7 @@ use super::frame::{Frame, Shape};
 use super::pacing::Pacing;
 use super::pool::Pool;
 use super::{
-    Capture, Config, Description, Error, Kind, Offer, Rate, Validated, Validation, already_started, not_started,
+    Capture, CaptureFault, Config, Description, Error, Offer, Rate, Validated, Validation, already_started, not_started,
 };
 use crate::clock::Clock;
 
@@ -33,13 +33,13 @@ pub trait Recording: Send + std::fmt::Debug {
     /// the kind has no fixed length. Its time since the first picture, or `None` after the last.
     ///
     /// # Errors
-    /// `Kind::BadInput` when the recording is damaged; `Kind::Other` when it cannot be read.
+    /// `CaptureFault::BadInput` when the recording is damaged; `CaptureFault::Other` when it cannot be read.
     fn read(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Duration>, Error>;
 
     /// Back to the first picture.
     ///
     /// # Errors
-    /// `Kind::Other` when it cannot be read again.
+    /// `CaptureFault::Other` when it cannot be read again.
     fn rewind(&mut self) -> Result<(), Error>;
 }
 
@@ -108,7 +108,7 @@ impl<R: Recording> Replay<R> {
 }
 
 impl Stream {
-    /// The next picture and its time after the start; `Kind::NoSignal` after the last.
+    /// The next picture and its time after the start; `CaptureFault::NoSignal` after the last.
     fn read(&mut self, recording: &mut impl Recording, repeat: bool) -> Result<(super::pool::Pooled, Duration), Error> {
         if let Some(waiting) = self.waiting.take() {
             return Ok(waiting);
@@ -121,7 +121,7 @@ impl Stream {
             offset = recording.read(&mut buffer.bytes)?;
         }
         self.ended = offset.is_none();
-        self.last = offset.ok_or_else(|| Error::new(Kind::NoSignal, "the recording has ended"))?;
+        self.last = offset.ok_or_else(|| Error::new(CaptureFault::NoSignal, "the recording has ended"))?;
         Ok((buffer, self.round + self.last))
     }
 }
@@ -145,7 +145,7 @@ impl<R: Recording> Capture for Replay<R> {
         }
         let config = config.config();
         if !matches!(negotiate(&self.offers(), config), Validation::Valid(_)) {
-            return Err(Error::new(Kind::BadInput, format!("{config} is not what the recording holds")));
+            return Err(Error::new(CaptureFault::BadInput, format!("{config} is not what the recording holds")));
         }
         self.recording.rewind()?;
         let buffers = config.buffers.clamp(*BUFFERS.start(), *BUFFERS.end());
@@ -217,7 +217,7 @@ mod tests {
             assert_eq!(clock.now(), frame.timestamp, "not before it is due");
         }
         for _ in 0..2 {
-            assert_eq!(device.next_frame(SECOND).unwrap_err().kind(), Kind::NoSignal);
+            assert_eq!(device.next_frame(SECOND).unwrap_err().kind(), CaptureFault::NoSignal);
         }
         device.stop();
         start(&mut device);
@@ -230,7 +230,7 @@ mod tests {
         let mut device = replay(&clock);
         start(&mut device);
         device.next_frame(SECOND).unwrap();
-        assert_eq!(device.next_frame(Duration::from_millis(40)).unwrap_err().kind(), Kind::TimedOut);
+        assert_eq!(device.next_frame(Duration::from_millis(40)).unwrap_err().kind(), CaptureFault::TimedOut);
         assert_eq!(clock.now(), Duration::from_millis(40));
         assert_eq!(device.next_frame(SECOND).unwrap().sequence, 1);
     }

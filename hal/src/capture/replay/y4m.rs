@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Recording;
 use crate::capture::config::MAX_SIDE;
 use crate::capture::frame::Shape;
-use crate::capture::{Colour, Error, Kind, Matrix, PixelFormat, Range, Rate};
+use crate::capture::{CaptureFault, Colour, Error, Matrix, PixelFormat, Range, Rate};
 
 const MAGIC: &str = "YUV4MPEG2";
 /// Longest line that is believed, in bytes.
@@ -40,9 +40,10 @@ impl Y4m {
     /// Opens a file and reads its first line.
     ///
     /// # Errors
-    /// `Kind::NotPresent` when it cannot be opened, `Kind::BadInput` when it is no such file; the message names the byte.
+    /// `CaptureFault::NotPresent` when it cannot be opened, `CaptureFault::BadInput` when it is no such file; the message names the byte.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|e| Error::new(Kind::NotPresent, format!("{}: {e}", path.display())))?;
+        let file =
+            File::open(path).map_err(|e| Error::new(CaptureFault::NotPresent, format!("{}: {e}", path.display())))?;
         Self::new(path.display().to_string(), BufReader::with_capacity(1 << 16, file))
     }
 }
@@ -51,17 +52,17 @@ impl<R: BufRead + Seek> Y4m<R> {
     /// Reads the first line of `input`.
     ///
     /// # Errors
-    /// `Kind::BadInput` when it is no such file; the message names the byte. `Kind::Other` when it cannot be read.
+    /// `CaptureFault::BadInput` when it is no such file; the message names the byte. `CaptureFault::Other` when it cannot be read.
     pub fn new(name: impl Into<String>, mut input: R) -> Result<Self, Error> {
         let name = name.into();
         let line = line(&mut input).map_err(|e| Error::new(e.0, format!("{name}: byte 0: {}", e.1)))?;
-        let header =
-            header(&line).map_err(|(at, why)| Error::new(Kind::BadInput, format!("{name}: byte {at}: {why}")))?;
+        let header = header(&line)
+            .map_err(|(at, why)| Error::new(CaptureFault::BadInput, format!("{name}: byte {at}: {why}")))?;
         let at = header.length;
         Ok(Self { name, input, header, at, index: 0, chroma: Vec::new() })
     }
 
-    fn error(&self, kind: Kind, why: impl std::fmt::Display) -> Error {
+    fn error(&self, kind: CaptureFault, why: impl std::fmt::Display) -> Error {
         Error::new(kind, format!("{}: byte {}: {why}", self.name, self.at))
     }
 
@@ -69,9 +70,9 @@ impl<R: BufRead + Seek> Y4m<R> {
         self.input.read_exact(bytes).map_err(|e| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => {
                 let why = format!("the file ends within the {which} of picture {}", self.index);
-                self.error(Kind::BadInput, why)
+                self.error(CaptureFault::BadInput, why)
             }
-            _ => self.error(Kind::Other, e),
+            _ => self.error(CaptureFault::Other, e),
         })?;
         self.at += bytes.len() as u64;
         Ok(())
@@ -111,7 +112,7 @@ impl<R: BufRead + Seek + Send + std::fmt::Debug> Recording for Y4m<R> {
         }
         // Parameters of a single picture (interlacing) change nothing here.
         if line != "FRAME\n" && !line.starts_with("FRAME ") {
-            return Err(self.error(Kind::BadInput, format!("picture {} does not begin with FRAME", self.index)));
+            return Err(self.error(CaptureFault::BadInput, format!("picture {} does not begin with FRAME", self.index)));
         }
         self.at += line.len() as u64;
         bytes.resize(self.header.shape.bytes(0), 0);
@@ -127,18 +128,18 @@ impl<R: BufRead + Seek + Send + std::fmt::Debug> Recording for Y4m<R> {
     fn rewind(&mut self) -> Result<(), Error> {
         self.at = self.header.length;
         self.index = 0;
-        self.input.seek(SeekFrom::Start(self.at)).map(|_| ()).map_err(|e| self.error(Kind::Other, e))
+        self.input.seek(SeekFrom::Start(self.at)).map(|_| ()).map_err(|e| self.error(CaptureFault::Other, e))
     }
 }
 
 /// One line with its end, empty at the end of the file.
-fn line(input: &mut impl BufRead) -> Result<String, (Kind, String)> {
+fn line(input: &mut impl BufRead) -> Result<String, (CaptureFault, String)> {
     let mut bytes = Vec::new();
-    input.take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(|e| (Kind::Other, e.to_string()))?;
+    input.take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(|e| (CaptureFault::Other, e.to_string()))?;
     match bytes.last() {
         None => Ok(String::new()),
         Some(b'\n') if bytes.is_ascii() => Ok(bytes.into_iter().map(char::from).collect()),
-        _ => Err((Kind::BadInput, format!("here must be a line of text of at most {MAX_LINE} bytes"))),
+        _ => Err((CaptureFault::BadInput, format!("here must be a line of text of at most {MAX_LINE} bytes"))),
     }
 }
 
@@ -258,10 +259,10 @@ mod tests {
             ("YUV4MPEG2 W2 H2 F1:1\nFRAME\nabcdU", "byte 31: the file ends within the chroma of picture 0"),
         ] {
             let error = all(file.as_bytes()).unwrap_err();
-            assert_eq!(error.kind(), Kind::BadInput, "{file}");
+            assert_eq!(error.kind(), CaptureFault::BadInput, "{file}");
             assert!(error.to_string().starts_with(&format!("clip.y4m: {words}")), "{file:?}: {error}");
         }
-        assert_eq!(Y4m::open(Path::new("nowhere.y4m")).unwrap_err().kind(), Kind::NotPresent);
+        assert_eq!(Y4m::open(Path::new("nowhere.y4m")).unwrap_err().kind(), CaptureFault::NotPresent);
     }
 
     proptest! {
@@ -289,7 +290,7 @@ mod tests {
                 file[at % length] = value;
             }
             if let Err(error) = all(&file) {
-                prop_assert_eq!(error.kind(), Kind::BadInput);
+                prop_assert_eq!(error.kind(), CaptureFault::BadInput);
                 prop_assert!(error.to_string().contains("byte "));
             }
         }

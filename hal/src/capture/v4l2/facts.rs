@@ -4,7 +4,7 @@ use rustix::io::Errno;
 
 use super::ioctl::{self, DvTimings, PlaneFormat};
 use crate::capture::frame::{Layout, Shape, plane_sizes};
-use crate::capture::{Colour, Error, Kind, Matrix, PixelFormat, Range, Rate};
+use crate::capture::{CaptureFault, Colour, Error, Matrix, PixelFormat, Range, Rate};
 
 /// The kernel's names of the formats we read, ours first; the second name of NV12 has a buffer for each plane.
 const NAMES: [(PixelFormat, [u8; 4]); 7] = [
@@ -159,14 +159,16 @@ pub(super) fn widen(previous: Option<u64>, sequence: u32) -> u64 {
 /// An error of the kernel in our kinds. `doing` says at what.
 pub(super) fn error(path: &str, doing: &str, errno: Errno) -> Error {
     let (kind, why) = match errno {
-        Errno::NOENT => (Kind::NotPresent, "there is no such device".to_owned()),
-        Errno::NOTTY => (Kind::NotPresent, "this is no video device".to_owned()),
-        Errno::NODEV | Errno::NXIO | Errno::IO | Errno::SHUTDOWN => (Kind::Disconnected, "the device has gone".into()),
-        Errno::NOLINK => (Kind::NoSignal, "no signal at the input".into()),
-        Errno::NOLCK => (Kind::NoSignal, "the signal at the input is not stable".into()),
-        Errno::PIPE => (Kind::SourceChanged, "the stream has ended".into()),
-        Errno::BUSY => (Kind::Busy, "another process uses the device".into()),
-        other => (Kind::Other, other.to_string()),
+        Errno::NOENT => (CaptureFault::NotPresent, "there is no such device".to_owned()),
+        Errno::NOTTY => (CaptureFault::NotPresent, "this is no video device".to_owned()),
+        Errno::NODEV | Errno::NXIO | Errno::IO | Errno::SHUTDOWN => {
+            (CaptureFault::Disconnected, "the device has gone".into())
+        }
+        Errno::NOLINK => (CaptureFault::NoSignal, "no signal at the input".into()),
+        Errno::NOLCK => (CaptureFault::NoSignal, "the signal at the input is not stable".into()),
+        Errno::PIPE => (CaptureFault::SourceChanged, "the stream has ended".into()),
+        Errno::BUSY => (CaptureFault::Busy, "another process uses the device".into()),
+        other => (CaptureFault::Other, other.to_string()),
     };
     Error::new(kind, format!("{path}: {doing}: {why}"))
 }
@@ -264,12 +266,12 @@ mod tests {
     #[test]
     fn errors_have_the_kind_that_helps() {
         for (errno, kind) in [
-            (Errno::NOENT, Kind::NotPresent),
-            (Errno::NODEV, Kind::Disconnected),
-            (Errno::NOLINK, Kind::NoSignal),
-            (Errno::BUSY, Kind::Busy),
-            (Errno::PIPE, Kind::SourceChanged),
-            (Errno::ACCESS, Kind::Other),
+            (Errno::NOENT, CaptureFault::NotPresent),
+            (Errno::NODEV, CaptureFault::Disconnected),
+            (Errno::NOLINK, CaptureFault::NoSignal),
+            (Errno::BUSY, CaptureFault::Busy),
+            (Errno::PIPE, CaptureFault::SourceChanged),
+            (Errno::ACCESS, CaptureFault::Other),
         ] {
             assert_eq!(error("video0", "opening", errno).kind(), kind);
         }

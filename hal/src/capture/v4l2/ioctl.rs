@@ -18,6 +18,9 @@ const _: () = assert!(size_of::<usize>() == 8);
 
 /// Most planes of one picture.
 pub(super) const MAX_PLANES: usize = 8;
+/// As the kernel takes it.
+const MAX_PLANES_U32: u32 = 8;
+const _: () = assert!(MAX_PLANES_U32 as usize == MAX_PLANES);
 
 pub(super) const CAP_CAPTURE: u32 = 0x1;
 pub(super) const CAP_CAPTURE_MULTI: u32 = 0x1000;
@@ -247,7 +250,7 @@ impl Node {
         let mut buffer = Buffer { index, queue: queue as u32, memory: MEMORY_MMAP, ..Buffer::zeroed() };
         if queue == Queue::Multi {
             buffer.place = planes.as_mut_ptr().expose_provenance() as u64;
-            buffer.length = MAX_PLANES as u32;
+            buffer.length = MAX_PLANES_U32;
         }
         self.call::<OPCODE, _>(&mut buffer)?;
         if queue == Queue::Single {

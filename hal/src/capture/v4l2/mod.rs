@@ -17,8 +17,8 @@ use self::ioctl::{Node, Queue};
 use super::config::BUFFERS;
 use super::frame::Shape;
 use super::{
-    Capture, Config, Description, Error, Frame, Kind, Offer, Rate, Validated, Validation, already_started, not_started,
-    pacing, pool,
+    Capture, CaptureFault, Config, Description, Error, Frame, Offer, Rate, Validated, Validation, already_started,
+    not_started, pacing, pool,
 };
 use crate::clock::{Clock, System};
 
@@ -67,7 +67,7 @@ impl V4l2 {
     /// Opens a device file.
     ///
     /// # Errors
-    /// `Kind::NotPresent`: there is none, or it captures no video; `Kind::Busy`; `Other` (no permission, for example).
+    /// `CaptureFault::NotPresent`: there is none, or it captures no video; `CaptureFault::Busy`; `Other` (no permission, for example).
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
         let failed = |doing: &'static str| {
@@ -83,7 +83,8 @@ impl V4l2 {
             has if has & ioctl::CAP_CAPTURE_MULTI != 0 => Some(Queue::Multi),
             _ => None,
         };
-        let queue = queue.ok_or_else(|| Error::new(Kind::NotPresent, format!("{name}: it does not stream video")))?;
+        let queue =
+            queue.ok_or_else(|| Error::new(CaptureFault::NotPresent, format!("{name}: it does not stream video")))?;
         // A device that cannot tell is asked for frames instead.
         let _ = node.subscribe();
         let driver = facts::text(&capability.driver);
@@ -94,7 +95,7 @@ impl V4l2 {
     /// What the device says of itself to the source (EDID); `None` when it is not that kind of device.
     ///
     /// # Errors
-    /// `Kind::Disconnected`, `Other`.
+    /// `CaptureFault::Disconnected`, `Other`.
     pub fn edid(&self) -> Result<Option<Vec<u8>>, Error> {
         match self.node.edid() {
             Ok(bytes) => Ok(Some(bytes)),
@@ -107,7 +108,7 @@ impl V4l2 {
     /// What arrives at the input; `None` when the device does not follow its source.
     ///
     /// # Errors
-    /// `Kind::NoSignal`, `Kind::Disconnected`, `Other` (a mode the device cannot capture).
+    /// `CaptureFault::NoSignal`, `CaptureFault::Disconnected`, `Other` (a mode the device cannot capture).
     pub fn source(&self) -> Result<Option<Source>, Error> {
         Ok(self.timings()?.map(Source::from))
     }
@@ -151,7 +152,7 @@ impl V4l2 {
     fn no_signal(&self) -> Result<(), Error> {
         match self.node.input() {
             Ok(input) => match facts::no_signal(input.status) {
-                Some(why) => Err(Error::new(Kind::NoSignal, format!("{}: {why}", self.path))),
+                Some(why) => Err(Error::new(CaptureFault::NoSignal, format!("{}: {why}", self.path))),
                 None => Ok(()),
             },
             Err(Errno::NOTTY | Errno::INVAL) => Ok(()),
@@ -214,12 +215,14 @@ impl Capture for V4l2 {
         let config = config.config();
         // What changed before now is in what was validated, or shows below.
         self.node.resolution_changed().map_err(|errno| self.error("reading its events", errno)).or_else(unless_gone)?;
-        let fourcc = self.fourcc_for(config.format)?.ok_or_else(|| Error::new(Kind::BadInput, "no such format"))?;
+        let fourcc =
+            self.fourcc_for(config.format)?.ok_or_else(|| Error::new(CaptureFault::BadInput, "no such format"))?;
         let picture = self.negotiate(fourcc, config.width, config.height, true)?;
         let shape = facts::shape(&picture)
             .filter(|shape| (shape.format, shape.width, shape.height) == (config.format, config.width, config.height));
-        let shape = shape
-            .ok_or_else(|| Error::new(Kind::SourceChanged, format!("{}: {config} is no longer possible", self.path)))?;
+        let shape = shape.ok_or_else(|| {
+            Error::new(CaptureFault::SourceChanged, format!("{}: {config} is no longer possible", self.path))
+        })?;
         self.set_rate(config.rate)?;
         let begun = Buffers::allocate(&self.node, self.queue, config.buffers)
             .and_then(|buffers| self.node.stream(self.queue, true).map(|()| buffers));
@@ -264,7 +267,7 @@ impl Capture for V4l2 {
 
 /// Events are a courtesy: only a device that has gone is an error.
 fn unless_gone(error: Error) -> Result<bool, Error> {
-    if error.kind() == Kind::Disconnected { Err(error) } else { Ok(false) }
+    if error.kind() == CaptureFault::Disconnected { Err(error) } else { Ok(false) }
 }
 
 impl V4l2 {
@@ -286,7 +289,8 @@ impl V4l2 {
     fn step(&mut self, deadline: Duration) -> Result<Option<Frame>, Error> {
         let stream = self.stream.as_mut().ok_or_else(not_started)?;
         let failed = |doing: &str, errno| facts::error(&self.path, doing, errno);
-        let changed = || Error::new(Kind::SourceChanged, format!("{}: the source has another resolution", self.path));
+        let changed =
+            || Error::new(CaptureFault::SourceChanged, format!("{}: the source has another resolution", self.path));
         if stream.changed {
             return Err(changed());
         }
@@ -313,7 +317,10 @@ impl V4l2 {
             // Says whether it is still there.
             self.node.capability().map_err(|e| failed("waiting", e))?;
             self.no_signal()?;
-            return Err(Error::new(Kind::Disconnected, format!("{}: the driver has given the stream up", self.path)));
+            return Err(Error::new(
+                CaptureFault::Disconnected,
+                format!("{}: the driver has given the stream up", self.path),
+            ));
         }
         if !ready.frame {
             return Ok(None);

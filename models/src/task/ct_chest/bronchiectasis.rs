@@ -1,10 +1,31 @@
 //! Bronchiectasis: widened bronchi, by side and lobe.
 
+use serde::Serialize;
+
+use super::Scan;
+use super::list::Figure;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
-use crate::findings::{Bronchiectasis, Lobe, Lung};
+use crate::findings::{Lobe, LobeName, Lung, Region, Side};
 use crate::volume::Volume;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bronchiectasis {
+    #[serde(flatten)]
+    pub region: Region,
+    pub side: Side,
+    pub lobe: Option<LobeName>,
+}
+
+/// Widened bronchi of the whole scan.
+pub fn evaluate(scan: &mut Scan<'_>) -> Vec<Bronchiectasis> {
+    find(scan.volume, scan.answer, scan.lungs, scan.lobes)
+}
+
+pub fn figure(all: &[Bronchiectasis]) -> Figure {
+    Figure::volume(all.iter().map(|one| &one.region))
+}
 
 pub fn find(volume: &Volume, answer: &Answer, lungs: &[Lung], lobes: &[Lobe]) -> Vec<Bronchiectasis> {
     let found = regions::by_volume(volume, answer, Channel::Bronchiectasis);

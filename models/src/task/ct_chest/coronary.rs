@@ -1,15 +1,37 @@
 //! Coronary artery calcium: Agatston score where the protocol allows it, an ordinal grade where it does not.
 
+use serde::Serialize;
+
+use super::Scan;
+use super::emphysema;
 use super::gates;
+use super::list::Figure;
 use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
 use crate::acquisition::Acquisition;
-use crate::findings::{CalciumScore, CoronaryCalcium, Mask, Region};
+use crate::cast::{ceil_index, round_hu};
+use crate::findings::{Mask, Region};
 use crate::grid::Grid;
 use crate::morphology;
 use crate::postprocess::components;
 use crate::volume::Volume;
+
+/// What may be said about coronary calcium under the protocol at hand.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CalciumScore {
+    /// Agatston score.
+    Agatston(f64),
+    /// 0 none, 1 mild, 2 moderate, 3 severe, and why it is no Agatston score.
+    Ordinal { grade: u8, reason: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CoronaryCalcium {
+    pub score: CalciumScore,
+    pub lesions: Vec<Region>,
+}
 
 /// Agatston et al., "Quantification of coronary artery calcium using ultrafast computed tomography", J Am Coll Cardiol
 /// 15 (1990) 827-832: lesions are voxels of at least 130 HU, in areas of at least 1 mm^2.
@@ -27,6 +49,20 @@ const BLOCK: usize = 4;
 const BLOOD_ML: f64 = 10.0;
 /// Around the network's region within which calcium may go on, mm: blur of its edge.
 const REACH_MM: f64 = 2.0;
+
+/// Coronary calcium of the whole scan.
+pub fn evaluate(scan: &mut Scan<'_>) -> CoronaryCalcium {
+    let noise = emphysema::noise(scan.volume, scan.airway);
+    find(scan.volume, scan.answer, scan.acquisition, noise)
+}
+
+pub fn figure(calcium: &CoronaryCalcium) -> Figure {
+    let score = match &calcium.score {
+        CalciumScore::Agatston(score) => *score,
+        CalciumScore::Ordinal { grade, .. } => f64::from(*grade),
+    };
+    Figure { count: Some(calcium.lesions.len()), number: Some(score) }
+}
 
 /// `noise_hu`: standard deviation of the scan's noise. A region of the network counts when it is large enough as a region, and
 /// when it holds calcium by Agatston's definition.
@@ -52,7 +88,7 @@ pub fn find(volume: &Volume, answer: &Answer, acquisition: &Acquisition, noise_h
 /// Radiology 223 (2002) 474-480; here blood is measured, as it is not equally bright in every phase.)
 fn least_hu(blood_hu: Option<f64>, noise_hu: Option<f64>) -> i16 {
     let above = blood_hu.map_or(0.0, |blood| blood + ABOVE_BLOOD * noise_hu.unwrap_or(0.0));
-    CALCIUM_HU.max(above.round() as i16)
+    CALCIUM_HU.max(round_hu(above))
 }
 
 /// Attenuation of enhanced blood in heart and great vessels, HU: the brightest tenth of what is bright and thick between the
@@ -91,7 +127,7 @@ fn blood_hu(prepared: &Prepared) -> Option<f64> {
 
 /// Voxels of at least `least_hu` in and next to the network's region.
 fn calcium(volume: &Volume, region: &Region, least_hu: i16) -> Mask {
-    let pad = volume.geometry.spacing_mm.map(|s| (REACH_MM / s).ceil() as usize);
+    let pad = volume.geometry.spacing_mm.map(|s| ceil_index(REACH_MM / s));
     let dims = volume.geometry.dims;
     let low = [0, 1, 2].map(|a| region.mask.origin[a].saturating_sub(pad[a]));
     let size = [0, 1, 2].map(|a| (region.mask.origin[a] + region.mask.size[a] + pad[a]).min(dims[a]) - low[a]);

@@ -1,13 +1,30 @@
 //! Emphysema: LAA-950 of the lungs after no more noise reduction than the noise of the scan asks for.
 
 use rayon::prelude::*;
+use serde::Serialize;
 
+use super::Scan;
+use super::list::Figure;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
-use crate::findings::{Emphysema, Lung, Mask, Region, Side};
+use crate::cast::{floor_index, round_index};
+use crate::findings::{Lung, Mask, Region, Side};
 use crate::postprocess::patches::ONE;
 use crate::volume::Volume;
+
+/// Emphysema. LAA-950 by its definition is in each [`Lung`] as well; here after noise reduction, with what was done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Emphysema {
+    /// Percent of the voxels of both lungs below -950 HU, airways left out, after noise reduction.
+    pub laa950_percent: f64,
+    pub right_percent: Option<f64>,
+    pub left_percent: Option<f64>,
+    /// Standard deviation of the noise as measured in the trachea or in air, HU.
+    pub noise_hu: f64,
+    /// Voxels below -950 HU, one region a lung.
+    pub regions: Vec<Region>,
+}
 
 /// Gevenois et al., Am J Respir Crit Care Med 152 (1995) 653-657.
 const LOW_HU: i16 = -950;
@@ -25,6 +42,15 @@ const HOLE_HU: f64 = -975.0;
 /// Fewer voxels of air than this say nothing about noise.
 const SAMPLES: usize = 50;
 
+/// The emphysema index of both lungs.
+pub fn evaluate(scan: &mut Scan<'_>) -> Emphysema {
+    measure(scan.volume, scan.answer, scan.lungs, scan.airway)
+}
+
+pub fn figure(emphysema: &Emphysema) -> Figure {
+    Figure { count: None, number: Some(emphysema.laa950_percent) }
+}
+
 /// Standard deviation of the attenuation at `air` (voxels well inside trachea and main bronchi), HU. From values
 /// above the median, because scanners cut values off at -1024. `None` without enough air.
 pub fn noise(volume: &Volume, air: &[[usize; 3]]) -> Option<f64> {
@@ -36,7 +62,7 @@ fn spread(volume: &Volume, air: &[[usize; 3]], radius: [usize; 3]) -> Option<f64
     let values = sampled(volume, air, radius)?;
     // Of a normal distribution, 84.13 % lie below one standard deviation above the middle. A wall among the samples
     // moves this little.
-    let at = |share: f64| values[(values.len() as f64 * share) as usize];
+    let at = |share: f64| values[floor_index(values.len() as f64 * share)];
     Some(at(0.8413) - at(0.5))
 }
 
@@ -66,7 +92,7 @@ fn cube_mean(volume: &Volume, at: [usize; 3], radius: [usize; 3]) -> f64 {
 
 /// Voxels on either side of the middle one, so that the cube's edge is nearest to `edge_mm`.
 fn radius(volume: &Volume, edge_mm: f64) -> [usize; 3] {
-    volume.geometry.spacing_mm.map(|s| ((edge_mm / s - 1.0) / 2.0).round().max(0.0) as usize)
+    volume.geometry.spacing_mm.map(|s| round_index((edge_mm / s - 1.0) / 2.0))
 }
 
 /// Attenuation of ordinary lung, HU: the median of the lungs' voxels.

@@ -2,7 +2,7 @@
 
 use super::plan::{Contrast, Kernels, Limits, Plan};
 use crate::acquisition::Acquisition;
-use crate::findings::Finding;
+use crate::findings::ChestFinding;
 use crate::volume::Volume;
 
 /// What the gates ask about a series.
@@ -21,7 +21,7 @@ impl<'a> Series<'a> {
 }
 
 /// The whole sentence why the finding is not evaluated; `None` when it may be.
-pub fn refusal(plan: &Plan, finding: Finding, series: &Series) -> Option<String> {
+pub fn refusal(plan: &Plan, finding: ChestFinding, series: &Series) -> Option<String> {
     let reason = match plan.limits(finding) {
         Some(limits) if plan.claims(finding) => whole(plan, series).or_else(|| single(limits, series)),
         _ => Some(format!("the package {} does not look for it", plan.package)),
@@ -29,7 +29,7 @@ pub fn refusal(plan: &Plan, finding: Finding, series: &Series) -> Option<String>
     reason.map(|reason| not_evaluated(finding, &reason))
 }
 
-pub fn not_evaluated(finding: Finding, reason: &str) -> String {
+pub fn not_evaluated(finding: ChestFinding, reason: &str) -> String {
     format!("{} not evaluated: {reason}", finding.words())
 }
 
@@ -121,7 +121,7 @@ mod tests {
         plan.limits.iter_mut().for_each(|(_, l)| change(l));
         let mut asked = Series { slice_spacing_mm: 1.0, noise_hu: Some(20.0), acquisition };
         series(&mut asked);
-        refusal(&plan, Finding::LymphNode, &asked)
+        refusal(&plan, ChestFinding::LymphNode, &asked)
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         less.channels.retain(|(c, _)| c.as_str() != "lymph_node");
         let acquisition = Acquisition::default();
         let series = Series { slice_spacing_mm: 1.0, noise_hu: None, acquisition: &acquisition };
-        let missing = refusal(&less, Finding::LymphNode, &series);
+        let missing = refusal(&less, ChestFinding::LymphNode, &series);
         assert_eq!(missing, say("the package test 1.0.0 does not look for it"));
     }
 

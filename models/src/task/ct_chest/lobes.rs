@@ -7,6 +7,7 @@
 
 use rayon::prelude::*;
 
+use crate::cast::floor_index;
 use crate::findings::{Lobe, LobeName, Lung, Mask, Side};
 use crate::grid::{Grid, Orientation, bounds, crop};
 use crate::volume::Volume;
@@ -194,7 +195,7 @@ fn layers(volume: &Volume, mask: &Mask, labels: &[u8], frame: &Frame, slope: f64
     const COUNT: usize = 1400;
     let [sx, sy, _] = mask.size;
     let levels = frame.levels(slope);
-    let index = |at: [usize; 3]| (((levels.at(at) + OFFSET_MM) / LAYER_MM).max(0.0) as usize).min(COUNT - 1);
+    let index = |at: [usize; 3]| floor_index((levels.at(at) + OFFSET_MM) / LAYER_MM).min(COUNT - 1);
     let add = |mut layers: Vec<Layer>, (z, plane): (usize, &[u8])| {
         // Every second row and column says enough.
         for y in (z % 2..sy).step_by(2) {
@@ -235,7 +236,7 @@ fn quantile(layers: &[Layer], share: f64) -> usize {
 /// The layer that stands out most from those 3 and 4 layers beside it, and by how much (HU, less the farther it is
 /// from the usual one).
 fn sheet(layers: &[Layer], usual: usize) -> Option<(usize, f64)> {
-    let reach = (REACH_MM / LAYER_MM) as usize;
+    let reach = floor_index(REACH_MM / LAYER_MM);
     let mean = |i: usize| {
         let layer = layers.get(i).filter(|l| l.parenchyma >= 200)?;
         Some(layer.hu as f64 / layer.parenchyma as f64)

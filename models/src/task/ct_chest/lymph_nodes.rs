@@ -1,15 +1,36 @@
 //! Enlarged mediastinal lymph nodes.
 
+use serde::Serialize;
+
+use super::Scan;
+use super::list::Figure;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
-use crate::findings::LymphNode;
+use crate::findings::Region;
 use crate::postprocess::diameter;
 use crate::volume::Volume;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LymphNode {
+    #[serde(flatten)]
+    pub region: Region,
+    pub short_axis_mm: f64,
+    pub long_axis_mm: f64,
+}
 
 /// A node whose short axis reaches this is enlarged, mm (Glazer et al., AJR 144 (1985) 261-265; stations of Mountain
 /// and Dresler, Chest 111 (1997) 1718-1723). RECIST 1.1 (Eur J Cancer 45 (2009) 228-247) measures the short axis.
 const ENLARGED_MM: f64 = 10.0;
+
+/// Enlarged nodes of the whole scan.
+pub fn evaluate(scan: &mut Scan<'_>) -> Vec<LymphNode> {
+    find(scan.volume, scan.answer)
+}
+
+pub fn figure(all: &[LymphNode]) -> Figure {
+    Figure::largest(all.len(), all.iter().map(|node| node.short_axis_mm))
+}
 
 /// Nodes with a short axis of at least 10 mm (and the package's `min_size`) on the axial slice of greatest extent.
 pub fn find(volume: &Volume, answer: &Answer) -> Vec<LymphNode> {

@@ -14,12 +14,12 @@ fn chest(spacing: f64) -> Chest {
 }
 
 /// All nine, measured from the answer.
-fn all(volume: &Volume, shapes: &[Shape<'_>], facts: &Acquisition) -> Findings {
+fn all(volume: &Volume, shapes: &[Shape<'_>], facts: &Acquisition) -> ChestFindings {
     let examined = examined(volume);
     let answer = perfect(volume, &examined.lungs, shapes);
-    let mut findings = Findings::none("test");
+    let mut findings = ChestFindings::none("test");
     findings.lungs = Evaluated::Done(examined.lungs.clone());
-    measure(volume, facts, &answer, examined, &Finding::ALL, &mut findings);
+    measure(volume, facts, &answer, examined, &ChestFinding::ALL, &mut findings);
     findings
 }
 

@@ -4,11 +4,12 @@ use hal::{LoadedModel, Tensor};
 use rayon::prelude::*;
 
 use super::plan::{Channel, Plan, Thresholds};
+use crate::cast::round_hu_f32;
 use crate::findings::Lung;
 use crate::morphology;
 use crate::postprocess::patches::{self, Blend};
 use crate::preprocess::resample::{self, Target};
-use crate::task::{Control, Error, Kind, go_on};
+use crate::task::{Control, Error, TaskFault, go_on};
 use crate::volume::Volume;
 
 /// Around the outermost lung voxel, mm: ribs, pleura and mediastinum.
@@ -53,7 +54,7 @@ pub fn prepare(volume: &Volume, lungs: &[Lung], plan: &Plan) -> Prepared {
     let margin = if lungs_only(plan) { LUNG_MARGIN_MM } else { MARGIN_MM };
     let target = Target::cover(&volume.geometry, extent(lungs), margin, plan.spacing_mm, [w, h, d]);
     // Within i16: interpolated between values of that type.
-    let hu = resample::trilinear(volume, &target).into_par_iter().map(|v| v.round() as i16).collect();
+    let hu = resample::trilinear(volume, &target).into_par_iter().map(round_hu_f32).collect();
     let inside = on_target(&target, volume.geometry.dims, lungs);
     let lungs = morphology::dilate(&target.grid, &inside, OUTSIDE_LUNG_MM);
     Prepared { target, hu, lungs }
@@ -97,8 +98,8 @@ fn on_target(target: &Target, dims: [usize; 3], lungs: &[Lung]) -> Vec<u8> {
 /// the left; HU clipped to the window and scaled to 0..1), and answers `probability`, f32 `[N, C, D, H, W']`.
 ///
 /// # Errors
-/// `Kind::Cancelled`; `Kind::BadModel` when names or shapes are not these; `Kind::BadOutput` when a value is not a
-/// probability; `Kind::Accelerator`.
+/// `TaskFault::Cancelled`; `TaskFault::BadModel` when names or shapes are not these; `TaskFault::BadOutput` when a value is not a
+/// probability; `TaskFault::Accelerator`.
 pub fn infer(
     prepared: Prepared,
     plan: &Plan,
@@ -137,12 +138,12 @@ pub fn infer(
 }
 
 /// # Errors
-/// `Kind::BadModel` when the network's names are not this task's.
+/// `TaskFault::BadModel` when the network's names are not this task's.
 pub fn check_names(model: &dyn LoadedModel) -> Result<(), Error> {
     let (inputs, outputs) = (model.inputs(), model.outputs());
     if inputs != ["image"] || outputs != ["probability"] {
         let message = format!("the network has {inputs:?} -> {outputs:?}, this task needs [image] -> [probability]");
-        return Err(Error::new(Kind::BadModel, message));
+        return Err(Error::new(TaskFault::BadModel, message));
     }
     Ok(())
 }
@@ -150,18 +151,21 @@ pub fn check_names(model: &dyn LoadedModel) -> Result<(), Error> {
 /// The values of the one answer, if they are probabilities.
 fn checked<'a>(answer: &'a [Tensor], shape: &[usize]) -> Result<&'a [f32], Error> {
     let [tensor] = answer else {
-        return Err(Error::new(Kind::BadModel, format!("the network gave {} answers instead of one", answer.len())));
+        return Err(Error::new(
+            TaskFault::BadModel,
+            format!("the network gave {} answers instead of one", answer.len()),
+        ));
     };
     if tensor.shape != shape {
         return Err(Error::new(
-            Kind::BadModel,
+            TaskFault::BadModel,
             format!("the network answered {:?} where {shape:?} was due", tensor.shape),
         ));
     }
     // A sigmoid may round to a hair above 1.
     match tensor.data.iter().find(|v| !(-1e-3..=1.001).contains(*v)) {
         Some(value) => {
-            Err(Error::new(Kind::BadOutput, format!("the network answered {value}, which is no probability")))
+            Err(Error::new(TaskFault::BadOutput, format!("the network answered {value}, which is no probability")))
         }
         None => Ok(&tensor.data),
     }

@@ -1,24 +1,9 @@
 //! What a package claims for this task, by channel and by finding, as the stages read it.
 
-use crate::findings::Finding;
+use crate::findings::ChestFinding;
 pub use crate::manifest::{Channel, Contrast, Kernels, Limits, Threshold as Thresholds};
 use crate::manifest::{Manifest, Volume};
-use crate::task::{Error, Kind};
-
-/// The channels a finding is made of; all of them are needed.
-fn needed_by(finding: Finding) -> &'static [Channel] {
-    match finding {
-        Finding::Nodule => &[Channel::Nodule],
-        Finding::Pneumonia => &[Channel::GroundGlass, Channel::Consolidation],
-        Finding::RibFracture => &[Channel::RibFracture],
-        Finding::Emphysema => &[Channel::Emphysema],
-        Finding::Bronchiectasis => &[Channel::Bronchiectasis],
-        Finding::PleuralEffusion => &[Channel::PleuralEffusion],
-        Finding::Pneumothorax => &[Channel::Pneumothorax],
-        Finding::CoronaryCalcification => &[Channel::CoronaryCalcification],
-        Finding::LymphNode => &[Channel::LymphNode],
-    }
-}
+use crate::task::{Error, TaskFault};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -33,15 +18,15 @@ pub struct Plan {
     pub windows_hu: Vec<[f32; 2]>,
     /// In the order of the network's output.
     pub channels: Vec<(Channel, Thresholds)>,
-    pub limits: Vec<(Finding, Limits)>,
+    pub limits: Vec<(ChestFinding, Limits)>,
 }
 
 impl Plan {
     /// # Errors
-    /// `Kind::BadModel` for a package of another kind of task.
+    /// `TaskFault::BadModel` for a package of another kind of task.
     pub fn of(manifest: &Manifest) -> Result<Self, Error> {
         let Manifest { id, version, intended_use, .. } = manifest;
-        let other = || Error::new(Kind::BadModel, format!("{id} {version} reads no volumes"));
+        let other = || Error::new(TaskFault::BadModel, format!("{id} {version} reads no volumes"));
         let Volume { findings, input, outputs, thresholds } = manifest.volume().ok_or_else(other)?;
         // A checked manifest has thresholds for each channel; one without never passes them.
         let never = Thresholds { confidence: 1.0, mask: 1.0, min_size: f64::INFINITY };
@@ -59,13 +44,13 @@ impl Plan {
         })
     }
 
-    pub fn limits(&self, finding: Finding) -> Option<&Limits> {
+    pub fn limits(&self, finding: ChestFinding) -> Option<&Limits> {
         self.limits.iter().find(|(f, _)| *f == finding).map(|(_, l)| l)
     }
 
     /// Does the package look for this finding?
-    pub fn claims(&self, finding: Finding) -> bool {
+    pub fn claims(&self, finding: ChestFinding) -> bool {
         let has = |channel: &Channel| self.channels.iter().any(|(c, _)| c == channel);
-        self.limits(finding).is_some() && needed_by(finding).iter().all(has)
+        self.limits(finding).is_some() && finding.channels().iter().all(has)
     }
 }

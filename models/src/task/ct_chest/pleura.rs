@@ -1,9 +1,9 @@
-//! Fluid and air in the pleural space: volume per side, and the air's share of the hemithorax.
+//! Fluid and air in the pleural space, one region a side.
 
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
-use crate::findings::{Lung, PleuralEffusion, Pneumothorax, Region, Side};
+use crate::findings::{Lung, Region, Side};
 use crate::volume::Volume;
 
 /// One region a side: what the network found there, taken together.
@@ -44,19 +44,4 @@ fn space(volume: &Volume, lungs: &[Lung], region: &Region) -> Side {
         }
         _ => regions::side(volume, lungs, region),
     }
-}
-
-pub fn effusions(regions: Vec<(Side, Region)>) -> Vec<PleuralEffusion> {
-    regions.into_iter().map(|(side, region)| PleuralEffusion { region, side }).collect()
-}
-
-/// Percent of the hemithorax: its lung, its fluid and its air together, by volume (Collins et al., AJR 165 (1995)
-/// 1127-1130 measure pneumothorax so on CT). `lungs` without the air.
-pub fn pneumothoraces(air: Vec<(Side, Region)>, lungs: &[Lung], fluid: &[(Side, Region)]) -> Vec<Pneumothorax> {
-    let percent = |side: Side, own: &Region| {
-        let lung: f64 = lungs.iter().filter(|l| l.side == side).map(|l| l.volume_ml).sum();
-        let fluid: f64 = fluid.iter().filter(|(s, _)| *s == side).map(|(_, r)| r.volume_ml).sum();
-        100.0 * own.volume_ml / (lung + fluid + own.volume_ml)
-    };
-    air.into_iter().map(|(side, region)| Pneumothorax { percent: percent(side, &region), region, side }).collect()
 }

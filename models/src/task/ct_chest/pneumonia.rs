@@ -1,12 +1,38 @@
 //! Pneumonia: ground-glass and consolidated regions, and their share of each lung and lobe.
 
+use serde::Serialize;
+
+use super::Scan;
+use super::list::Figure;
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
-use crate::findings::{Extent, Lobe, LobeName, Lung, LungPart, Mask, Pneumonia, Region, Side};
+use crate::findings::{Lobe, LobeName, Lung, LungPart, Mask, Region, Side};
 use crate::volume::Volume;
 
+/// Share of one lung or lobe that is ill.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Extent {
+    pub part: LungPart,
+    /// Of the whole part, consolidated tissue included.
+    pub volume_ml: f64,
+    pub ground_glass_percent: f64,
+    pub consolidation_percent: f64,
+}
+
+/// Pneumonia: its opacities and how much of each part of the lungs they fill.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pneumonia {
+    /// Highest probability of an opacity that was kept; 0 when there is none.
+    pub confidence: f64,
+    pub ground_glass: Vec<Region>,
+    pub consolidation: Vec<Region>,
+    /// Both lungs first, then each lung, then each lobe that is known.
+    pub extents: Vec<Extent>,
+}
+
 /// Opacities, before the lungs are known.
+#[derive(Default)]
 pub struct Opacities {
     pub ground_glass: Vec<Region>,
     pub consolidation: Vec<Region>,
@@ -16,6 +42,19 @@ pub fn opacities(volume: &Volume, answer: &Answer) -> Opacities {
     Opacities {
         ground_glass: regions::by_volume(volume, answer, Channel::GroundGlass),
         consolidation: regions::by_volume(volume, answer, Channel::Consolidation),
+    }
+}
+
+/// Opacities as shares of the lungs and lobes that hold them.
+pub fn evaluate(scan: &mut Scan<'_>) -> Pneumonia {
+    measure(scan.volume, std::mem::take(&mut scan.opacities), scan.lungs, scan.lobes)
+}
+
+pub fn figure(pneumonia: &Pneumonia) -> Figure {
+    let both = pneumonia.extents.iter().find(|extent| extent.part == LungPart::Both);
+    Figure {
+        count: Some(pneumonia.ground_glass.len() + pneumonia.consolidation.len()),
+        number: both.map(|extent| extent.ground_glass_percent + extent.consolidation_percent),
     }
 }
 

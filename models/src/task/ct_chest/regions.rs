@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::network::Answer;
 use super::plan::{Channel, Thresholds};
+use crate::cast::{ceil_index, floor_index, round_u16, single};
 use crate::findings::{Lobe, LobeName, Lung, Mask, Region, Side};
 use crate::grid::Grid;
 use crate::postprocess::components;
@@ -58,7 +59,7 @@ pub fn number(regions: &mut [Region]) {
 
 /// The whole number that stands for a probability.
 pub fn level(probability: f32) -> u16 {
-    (probability * f32::from(ONE)).round() as u16
+    round_u16(probability * f32::from(ONE))
 }
 
 /// One component on the network's grid.
@@ -107,8 +108,8 @@ fn to_original(
         let a = target.orientation.axis[p];
         let (first, last) = (target.coordinates[p][candidate.low[p]], target.coordinates[p][candidate.high[p]]);
         let step = grid.spacing_mm[p] / geometry.spacing_mm[a];
-        low[a] = (first.min(last) - step).floor().max(0.0) as usize;
-        let high = ((first.max(last) + step).ceil().max(0.0) as usize).min(geometry.dims[a] - 1);
+        low[a] = floor_index(first.min(last) - step);
+        let high = ceil_index(first.max(last) + step).min(geometry.dims[a] - 1);
         low[a] = low[a].min(high);
         size[a] = high + 1 - low[a];
         let start = target.coordinates[p][0];
@@ -117,8 +118,8 @@ fn to_original(
         *tap = (low[a]..=high)
             .map(|v| {
                 let at = ((v as f64 - start) * sign / step).clamp(0.0, end);
-                let i = at.floor() as usize;
-                (i, (i + 1).min(grid.dims[p] - 1), (at - i as f64) as f32)
+                let i = floor_index(at);
+                (i, (i + 1).min(grid.dims[p] - 1), single(at - i as f64))
             })
             .collect();
     }

@@ -1,13 +1,27 @@
 //! The ribs, counted from the head at the spine; and the fractures on them.
 
+use serde::Serialize;
+
+use super::Scan;
+use super::list::Figure;
 use super::network::{Answer, Prepared};
 use super::plan::Channel;
 use super::regions;
-use crate::findings::{Lung, RibFracture, Side};
+use crate::cast::{ceil_index, floor_index};
+use crate::findings::{Lung, Region, Side};
 use crate::grid::{self, Grid};
 use crate::postprocess::components;
 use crate::postprocess::diameter;
 use crate::volume::Volume;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RibFracture {
+    #[serde(flatten)]
+    pub region: Region,
+    pub side: Side,
+    /// 1 to 12 from the head; `None` when the ribs could not be counted.
+    pub rib: Option<u8>,
+}
 
 /// Bone, blurred to the network's grid, HU.
 const BONE_HU: i16 = 160;
@@ -23,6 +37,15 @@ const BELOW_APEX_MM: f64 = 18.0;
 const SAME_MM: f64 = 9.0;
 /// A fracture belongs to a rib at most this far from its centre, mm.
 const NEAR_MM: f64 = 14.0;
+
+/// Fractures, each with side and number of its rib.
+pub fn evaluate(scan: &mut Scan<'_>) -> Vec<RibFracture> {
+    fractures(scan.volume, scan.answer, scan.lungs)
+}
+
+pub fn figure(all: &[RibFracture]) -> Figure {
+    Figure::largest(all.len(), all.iter().map(|fracture| fracture.region.confidence))
+}
 
 pub fn fractures(volume: &Volume, answer: &Answer, lungs: &[Lung]) -> Vec<RibFracture> {
     let (mut found, thresholds) = regions::collect(volume, answer, Channel::RibFracture);
@@ -72,8 +95,8 @@ impl Ribs {
     pub fn near(&self, at: [f64; 3], side: Side) -> Option<u8> {
         let reach = (NEAR_MM / self.grid.spacing_mm[0]).ceil();
         let range = |a: usize| {
-            let low = (at[a] - reach).floor().max(0.0) as usize;
-            low..((at[a] + reach).ceil().max(0.0) as usize + 1).min(self.grid.dims[a])
+            let low = floor_index(at[a] - reach);
+            low..ceil_index(at[a] + reach).saturating_add(1).min(self.grid.dims[a])
         };
         let mut best: Option<(f64, u8)> = None;
         for z in range(2) {

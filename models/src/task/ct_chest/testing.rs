@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::network::{self, Answer};
 use super::plan::{Channel, Limits, Plan, Thresholds};
-use crate::findings::{Finding, Lung};
+use crate::findings::{ChestFinding, Lung};
 use crate::postprocess::patches::ONE;
 use crate::testing::Chest;
 use crate::volume::Volume;
@@ -20,7 +20,7 @@ pub fn plan() -> Plan {
         overlap: 16,
         windows_hu: vec![[-1000.0, 400.0]],
         channels: Channel::ALL.map(|c| (c, thresholds)).to_vec(),
-        limits: Finding::ALL.map(|f| (f, Limits::default())).to_vec(),
+        limits: ChestFinding::ALL.map(|f| (f, Limits::default())).to_vec(),
     }
 }
 

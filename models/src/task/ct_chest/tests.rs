@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hal::Accelerator;
 use hal::accel::scripted::Scripted;
-use hal::accel::{Kind as DeviceKind, Tensor};
+use hal::accel::{AccelFault, Tensor};
 
 use super::*;
 use crate::findings::{Nodule, Side};
 use crate::manifest::{self, Channel, Clearance, FORMAT, Input, IntendedUse, Limits, Outputs, Reads, Threshold};
-use crate::task::{Kind, Unattended};
+use crate::task::{TaskFault, Unattended};
 use crate::testing::{CORONAL, Chest, FEET_FIRST, PRONE, SUPINE};
 
 fn package() -> Package {
@@ -25,7 +25,7 @@ fn package() -> Package {
         clearance: Clearance::Research,
         intended_use: IntendedUse { modality: "CT".into(), body_part: "CHEST".into(), min_age_years: None },
         reads: Reads::Volume(manifest::Volume {
-            findings: [(Finding::Nodule, limits)].into(),
+            findings: [(ChestFinding::Nodule, limits)].into(),
             input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, windows_hu: vec![[-1000.0, 400.0]] },
             outputs: Outputs { channels: vec![Channel::Nodule] },
             thresholds: [(Channel::Nodule, Threshold { confidence: 0.5, mask: 0.4, min_size: 4.0 })].into(),
@@ -42,7 +42,7 @@ fn knows_nodules() -> Scripted {
     Scripted::each_voxel(|v| ((v - 0.75) * 9.0).clamp(0.0, 1.0))
 }
 
-fn run_with(chest: &Chest, script: &Scripted) -> Result<Findings, Error> {
+fn run_with(chest: &Chest, script: &Scripted) -> Result<ChestFindings, Error> {
     let mut model = script.load(b"network").unwrap();
     run(&chest.volume(), &Acquisition::default(), &package(), model.as_mut(), &Unattended)
 }
@@ -144,21 +144,21 @@ fn part_of_the_lungs_is_searched_though_it_is_not_measured() {
 fn answers_that_are_no_probabilities_are_errors_and_never_findings() {
     for value in [f32::NAN, f32::INFINITY, 2.0, -0.5] {
         let error = run_with(&Chest::default(), &Scripted::each_voxel(move |_| value)).unwrap_err();
-        assert_eq!(error.kind(), Kind::BadOutput, "{error}");
+        assert_eq!(error.kind(), TaskFault::BadOutput, "{error}");
     }
 }
 
 #[test]
 fn an_answer_of_another_shape_is_a_bad_model() {
     let script = Scripted::new(|_| Ok(vec![Tensor { shape: vec![1], data: vec![0.0] }]));
-    assert_eq!(run_with(&Chest::default(), &script).unwrap_err().kind(), Kind::BadModel);
+    assert_eq!(run_with(&Chest::default(), &script).unwrap_err().kind(), TaskFault::BadModel);
 }
 
 #[test]
 fn a_failure_of_the_accelerator_keeps_its_kind() {
-    let script = knows_nodules().failing_after(3, DeviceKind::OutOfMemory);
+    let script = knows_nodules().failing_after(3, AccelFault::OutOfMemory);
     let error = run_with(&Chest::default(), &script).unwrap_err();
-    assert_eq!(error.kind(), Kind::Accelerator(DeviceKind::OutOfMemory));
+    assert_eq!(error.kind(), TaskFault::Accelerator(AccelFault::OutOfMemory));
 }
 
 #[derive(Default)]
@@ -187,7 +187,7 @@ fn cancelling_stops_before_the_next_patch() {
     let control = CancelAfter { limit: 2, ..CancelAfter::default() };
     let error =
         run(&Chest::default().volume(), &Acquisition::default(), &package(), model.as_mut(), &control).unwrap_err();
-    assert_eq!((error.kind(), script.runs()), (Kind::Cancelled, 2));
+    assert_eq!((error.kind(), script.runs()), (TaskFault::Cancelled, 2));
 }
 
 #[test]

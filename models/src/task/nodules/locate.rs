@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::{EDGE_MM, kind};
+use crate::cast::{ceil_index, floor_index, round_index};
 use crate::findings::{Lobe, Lung, Mask, Nodule, NoduleType, Side};
 use crate::grid::Grid;
 use crate::morphology;
@@ -17,7 +18,7 @@ use crate::task::ct_chest::regions;
 use crate::volume::Volume;
 
 /// Nodules in order of falling confidence.
-pub(in crate::task) fn collect(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], answer: &Answer) -> Vec<Nodule> {
+pub fn collect(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], answer: &Answer) -> Vec<Nodule> {
     let Some((probability, thresholds)) = answer.channel(Channel::Nodule) else { return Vec::new() };
     let target = &answer.prepared.target;
     let grid = &target.grid;
@@ -91,14 +92,14 @@ fn region(
         let (first, last) = (target.coordinates[p][candidate.low[p]], target.coordinates[p][candidate.high[p]]);
         let step = target.grid.spacing_mm[p] / geometry.spacing_mm[a];
         let room = step + (EDGE_MM / geometry.spacing_mm[a]).ceil();
-        low[a] = (first.min(last) - room).floor().max(0.0) as usize;
-        high[a] = ((first.max(last) + room).ceil().max(0.0) as usize).min(geometry.dims[a] - 1);
+        low[a] = floor_index(first.min(last) - room);
+        high[a] = ceil_index(first.max(last) + room).min(geometry.dims[a] - 1);
         let start = target.coordinates[p][0];
         let sign = if target.orientation.flipped[p] { -1.0 } else { 1.0 };
         back[a] = (low[a]..=high[a])
             .map(|v| {
                 let i = ((v as f64 - start) * sign / step).round();
-                (i >= 0.0 && (i as usize) < target.grid.dims[p]).then_some(i as usize)
+                (i >= 0.0).then(|| round_index(i)).filter(|i| *i < target.grid.dims[p])
             })
             .collect();
     }

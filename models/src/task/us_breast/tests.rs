@@ -83,14 +83,14 @@ fn what_is_no_probability_or_has_another_shape_is_an_error() {
     for value in [f32::NAN, f32::INFINITY, -0.5, 1.5] {
         let mut bad = good.clone();
         bad.data[77] = value;
-        assert_eq!(kind(bad), Kind::BadOutput, "{value}");
+        assert_eq!(kind(bad), TaskFault::BadOutput, "{value}");
     }
-    assert_eq!(kind(Tensor { shape: vec![1, 9, 128 * 128], ..good }), Kind::BadModel);
+    assert_eq!(kind(Tensor { shape: vec![1, 9, 128 * 128], ..good }), TaskFault::BadModel);
     let none = Scripted::new(|_| Ok(Vec::new()));
-    assert_eq!(task(SECTOR).infer(none.load(b"n").unwrap().as_mut()).unwrap_err().kind(), Kind::BadModel);
-    let failing = Scripted::zeros().failing_after(0, hal::accel::Kind::Device);
+    assert_eq!(task(SECTOR).infer(none.load(b"n").unwrap().as_mut()).unwrap_err().kind(), TaskFault::BadModel);
+    let failing = Scripted::zeros().failing_after(0, hal::accel::AccelFault::Device);
     let error = task(SECTOR).infer(failing.load(b"n").unwrap().as_mut()).unwrap_err();
-    assert_eq!(error.kind(), Kind::Accelerator(hal::accel::Kind::Device));
+    assert_eq!(error.kind(), TaskFault::Accelerator(hal::accel::AccelFault::Device));
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! The report's entry of each chest finding: how it is coded, named, coloured and windowed, and its instances where it is
+//! a list of regions. Segmentation, structured report and close-ups read it; a finding that is missing here does not
+//! compile.
+
+use models::ChestFindings;
+use models::findings::{ChestFinding, Region};
+
+use crate::codes::{
+    BRONCHIECTASIS, CORONARY_CALCIFICATION, Code, EMPHYSEMA, LONG_AXIS, LYMPHADENOPATHY, MEDIASTINAL_LYMPH_NODE,
+    MILLIMETRE, NO_UNITS, NODULE, PERCENT, PLEURA, PLEURAL_EFFUSION, PNEUMONIA, PNEUMOTHORAX, PNEUMOTHORAX_PERCENT,
+    RIB, RIB_FRACTURE, RIB_NUMBER, SHORT_AXIS,
+};
+use crate::content::Item;
+use crate::measure;
+use crate::picture::{BONE, LUNG, SOFT, Window};
+use crate::regions::{Site, done, lobe, side_code};
+
+/// How one finding looks in every object.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What was found.
+    pub code: Code,
+    /// Singular; instances are `label 1`, `label 2`, ...
+    pub label: &'static str,
+    /// CIELab: lightness, red to green, yellow to blue.
+    pub colour: [i32; 3],
+    /// Of its close-ups.
+    pub window: Window,
+}
+
+pub fn entry(finding: ChestFinding) -> Entry {
+    let (code, label, colour, window) = match finding {
+        ChestFinding::Nodule => (NODULE, "Nodule", [78, 20, 78], LUNG),
+        // Its two kinds of opacities have colours of their own.
+        ChestFinding::Pneumonia => (PNEUMONIA, "Pneumonia", [88, -10, 60], LUNG),
+        ChestFinding::RibFracture => (RIB_FRACTURE, "Rib fracture", [55, 75, 55], BONE),
+        ChestFinding::Emphysema => (EMPHYSEMA, "Emphysema", [45, 30, -60], LUNG),
+        ChestFinding::Bronchiectasis => (BRONCHIECTASIS, "Bronchiectasis", [70, 45, -25], LUNG),
+        ChestFinding::PleuralEffusion => (PLEURAL_EFFUSION, "Pleural effusion", [65, -20, -40], SOFT),
+        ChestFinding::Pneumothorax => (PNEUMOTHORAX, "Pneumothorax", [85, -35, -12], LUNG),
+        ChestFinding::CoronaryCalcification => {
+            (CORONARY_CALCIFICATION, "Coronary artery calcification", [95, -5, 25], SOFT)
+        }
+        ChestFinding::LymphNode => (LYMPHADENOPATHY, "Lymph node", [65, 65, 0], SOFT),
+    };
+    Entry { code, label, colour, window }
+}
+
+/// One instance of a finding that is a list of regions.
+pub struct Instance<'a> {
+    pub region: &'a Region,
+    pub site: Site,
+    /// Under its close-up.
+    pub caption: String,
+    /// What only this finding has, for its measurement group.
+    pub more: Vec<Item>,
+}
+
+/// The instances; none for a finding whose form is its own (see `regions` and `groups`), and where it is not evaluated.
+pub fn instances(findings: &ChestFindings, finding: ChestFinding) -> Vec<Instance<'_>> {
+    let sure = |r: &Region| format!("{:.0} %", r.confidence * 100.0);
+    match finding {
+        ChestFinding::Nodule
+        | ChestFinding::Pneumonia
+        | ChestFinding::Emphysema
+        | ChestFinding::CoronaryCalcification => Vec::new(),
+        ChestFinding::RibFracture => done(&findings.rib_fractures)
+            .iter()
+            .map(|f| {
+                let (side, number) = (measure::side(f.side), f.region.number);
+                let rib = f.rib.map_or_else(|| "number not known".into(), |rib| rib.to_string());
+                Instance {
+                    region: &f.region,
+                    site: Site { place: RIB, side: Some(side_code(f.side)) },
+                    caption: format!("{number}: {side} rib {rib}, {}", sure(&f.region)),
+                    more: f.rib.map(|rib| Item::number(RIB_NUMBER, f64::from(rib), 0, NO_UNITS)).into_iter().collect(),
+                }
+            })
+            .collect(),
+        ChestFinding::Bronchiectasis => done(&findings.bronchiectasis)
+            .iter()
+            .map(|b| {
+                let place = b.lobe.map_or_else(|| measure::side(b.side), lobe);
+                Instance {
+                    region: &b.region,
+                    site: Site::lobe_or_lung(b.lobe, b.side),
+                    caption: format!("{}: {place}, {}", b.region.number, sure(&b.region)),
+                    more: Vec::new(),
+                }
+            })
+            .collect(),
+        ChestFinding::PleuralEffusion => done(&findings.pleural_effusions)
+            .iter()
+            .map(|e| Instance {
+                region: &e.region,
+                site: Site { place: PLEURA, side: Some(side_code(e.side)) },
+                caption: format!("{}, {:.0} ml", measure::side(e.side), e.region.volume_ml),
+                more: Vec::new(),
+            })
+            .collect(),
+        ChestFinding::Pneumothorax => done(&findings.pneumothoraces)
+            .iter()
+            .map(|p| Instance {
+                region: &p.region,
+                site: Site { place: PLEURA, side: Some(side_code(p.side)) },
+                caption: format!("{}, {:.0} ml, {:.1} %", measure::side(p.side), p.region.volume_ml, p.percent),
+                more: vec![Item::number(PNEUMOTHORAX_PERCENT, p.percent, 1, PERCENT)],
+            })
+            .collect(),
+        ChestFinding::LymphNode => done(&findings.lymph_nodes)
+            .iter()
+            .map(|n| {
+                let axes = [(LONG_AXIS, n.long_axis_mm), (SHORT_AXIS, n.short_axis_mm)];
+                Instance {
+                    region: &n.region,
+                    site: Site { place: MEDIASTINAL_LYMPH_NODE, side: None },
+                    caption: format!("{}: {:.1} x {:.1} mm", n.region.number, n.long_axis_mm, n.short_axis_mm),
+                    more: axes.into_iter().map(|(name, mm)| Item::number(name, mm, 1, MILLIMETRE)).collect(),
+                }
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,256 @@
+//! The list of the chest CT task's findings: the one place that names them all. Number, order, names, the channels of
+//! the network, the fields of [`ChestFindings`] and what measures each are taken from it.
+//!
+//! To add a finding: a file beside this one with its type and `evaluate`, its `mod` line in `ct_chest.rs`, and an entry
+//! below. Whoever matches on [`ChestFinding`] outside (words, report) is then told by the compiler.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Scan, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax, ribs};
+use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
+use crate::task::nodules;
+
+/// One finding in two numbers, to compare packages by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figure {
+    /// How many there are; `None` where a finding is not counted.
+    pub count: Option<usize>,
+    /// See [`ChestFinding::figure_words`]; `None` when there is nothing to measure.
+    pub number: Option<f64>,
+}
+
+impl Figure {
+    /// So many, and the largest of these numbers.
+    pub(in crate::task) fn largest(count: usize, numbers: impl Iterator<Item = f64>) -> Self {
+        Self { count: Some(count), number: numbers.reduce(f64::max) }
+    }
+
+    /// So many, and their volume together, ml.
+    pub(in crate::task) fn volume<'a>(regions: impl ExactSizeIterator<Item = &'a Region>) -> Self {
+        Self { count: Some(regions.len()), number: Some(regions.map(|region| region.volume_ml).sum()) }
+    }
+}
+
+macro_rules! chest_findings {
+    ($($name:ident {
+        slug: $slug:literal,
+        words: $words:literal,
+        channels: [$($channel:ident $channel_slug:literal),+],
+        field: $field:ident: $value:ty = $evaluate:path,
+        figure: $unit:literal = $figure:path,
+    })+) => {
+        /// The findings of the chest CT task. The order is the order of reports.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum ChestFinding {
+            $(#[serde(rename = $slug)] $name,)+
+        }
+
+        impl ChestFinding {
+            /// In the order of reports.
+            pub const ALL: [Self; Self::COUNT] = [$(Self::$name),+];
+            pub const COUNT: usize = [$($slug),+].len();
+
+            /// As written in `model.toml`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $slug,)+
+                }
+            }
+
+            /// Plain words, plural, lower case: `not evaluated` sentences begin with them.
+            pub fn words(self) -> &'static str {
+                match self {
+                    $(Self::$name => $words,)+
+                }
+            }
+
+            /// Its key in [`ChestFindings`] as JSON.
+            pub fn field(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($field),)+
+                }
+            }
+
+            /// What the number of its [`Figure`] is, with its unit.
+            pub fn figure_words(self) -> &'static str {
+                match self {
+                    $(Self::$name => $unit,)+
+                }
+            }
+
+            /// The channels of the network it is made of; all of them are needed.
+            pub fn channels(self) -> &'static [Channel] {
+                match self {
+                    $(Self::$name => &[$(Channel::$channel),+],)+
+                }
+            }
+        }
+
+        /// What one output channel of the network shows.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+        pub enum Channel {
+            $($(#[serde(rename = $channel_slug)] $channel,)+)+
+        }
+
+        impl Channel {
+            pub const ALL: [Self; Self::COUNT] = [$($(Self::$channel),+),+];
+            pub const COUNT: usize = [$($($channel_slug),+),+].len();
+
+            /// As written in `model.toml`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($(Self::$channel => $channel_slug,)+)+
+                }
+            }
+        }
+
+        /// What the chest CT task found. Each finding is a value or the reason why there is none.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        pub struct ChestFindings {
+            pub lungs: Evaluated<Vec<Lung>>,
+            pub lobes: Evaluated<Vec<Lobe>>,
+            $(pub $field: Evaluated<$value>,)+
+            /// With the last prior study of the patient that was analysed; `None` when there is none, or one was not
+            /// evaluated.
+            pub comparison: Option<Comparison>,
+            /// Time of each stage in milliseconds, in order: `lungs`, `resample`, `inference`, `postprocess`, ...
+            pub timings_ms: Vec<(String, f64)>,
+        }
+
+        impl ChestFindings {
+            /// Nothing evaluated, for one reason.
+            pub fn none(reason: &str) -> Self {
+                let not = |words: &str| format!("{words} not evaluated: {reason}");
+                Self {
+                    lungs: Evaluated::NotEvaluated(not("lungs")),
+                    lobes: Evaluated::NotEvaluated(not("lobes")),
+                    $($field: Evaluated::NotEvaluated(not($words)),)+
+                    comparison: None,
+                    timings_ms: Vec::new(),
+                }
+            }
+
+            /// The finding is not evaluated, as `sentence` says.
+            pub fn refuse(&mut self, finding: ChestFinding, sentence: String) {
+                match finding {
+                    $(ChestFinding::$name => self.$field = Evaluated::NotEvaluated(sentence),)+
+                }
+            }
+
+            /// The sentence why the finding is not evaluated; `None` when it is.
+            pub fn refusal(&self, finding: ChestFinding) -> Option<&str> {
+                match finding {
+                    $(ChestFinding::$name => self.$field.refusal(),)+
+                }
+            }
+
+            /// How many, and the number that people look at; `None` when it is not evaluated.
+            pub fn figure(&self, finding: ChestFinding) -> Option<Figure> {
+                match finding {
+                    $(ChestFinding::$name => match &self.$field {
+                        Evaluated::Done(value) => Some($figure(value)),
+                        Evaluated::NotEvaluated(_) => None,
+                    },)+
+                }
+            }
+
+            /// Measures one finding from the network's answer.
+            pub(super) fn evaluate(&mut self, finding: ChestFinding, scan: &mut Scan<'_>) {
+                match finding {
+                    $(ChestFinding::$name => self.$field = Evaluated::Done($evaluate(scan)),)+
+                }
+            }
+        }
+    };
+}
+
+chest_findings! {
+    Nodule {
+        slug: "nodule",
+        words: "nodules",
+        channels: [Nodule "nodule"],
+        field: nodules: Vec<nodules::Nodule> = nodules::evaluate,
+        figure: "largest diameter, mm" = nodules::figure,
+    }
+    Pneumonia {
+        slug: "pneumonia",
+        words: "pneumonia",
+        channels: [GroundGlass "ground_glass", Consolidation "consolidation"],
+        field: pneumonia: pneumonia::Pneumonia = pneumonia::evaluate,
+        figure: "opacity of both lungs, %" = pneumonia::figure,
+    }
+    RibFracture {
+        slug: "rib_fracture",
+        words: "rib fractures",
+        channels: [RibFracture "rib_fracture"],
+        field: rib_fractures: Vec<ribs::RibFracture> = ribs::evaluate,
+        figure: "highest confidence" = ribs::figure,
+    }
+    Emphysema {
+        slug: "emphysema",
+        words: "emphysema",
+        channels: [Emphysema "emphysema"],
+        field: emphysema: emphysema::Emphysema = emphysema::evaluate,
+        figure: "LAA-950, %" = emphysema::figure,
+    }
+    Bronchiectasis {
+        slug: "bronchiectasis",
+        words: "bronchiectasis",
+        channels: [Bronchiectasis "bronchiectasis"],
+        field: bronchiectasis: Vec<bronchiectasis::Bronchiectasis> = bronchiectasis::evaluate,
+        figure: "volume, ml" = bronchiectasis::figure,
+    }
+    PleuralEffusion {
+        slug: "pleural_effusion",
+        words: "pleural effusion",
+        channels: [PleuralEffusion "pleural_effusion"],
+        field: pleural_effusions: Vec<effusion::PleuralEffusion> = effusion::evaluate,
+        figure: "volume, ml" = effusion::figure,
+    }
+    Pneumothorax {
+        slug: "pneumothorax",
+        words: "pneumothorax",
+        channels: [Pneumothorax "pneumothorax"],
+        field: pneumothoraces: Vec<pneumothorax::Pneumothorax> = pneumothorax::evaluate,
+        figure: "volume, ml" = pneumothorax::figure,
+    }
+    CoronaryCalcification {
+        slug: "coronary_calcification",
+        words: "coronary artery calcification",
+        channels: [CoronaryCalcification "coronary_calcification"],
+        field: coronary_calcium: coronary::CoronaryCalcium = coronary::evaluate,
+        figure: "Agatston score, or grade" = coronary::figure,
+    }
+    LymphNode {
+        slug: "lymph_node",
+        words: "enlarged lymph nodes",
+        channels: [LymphNode "lymph_node"],
+        field: lymph_nodes: Vec<lymph_nodes::LymphNode> = lymph_nodes::evaluate,
+        figure: "largest short axis, mm" = lymph_nodes::figure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fields_and_channels_of_a_finding_are_its_own() {
+        let mut findings = ChestFindings::none("of a test");
+        for finding in ChestFinding::ALL {
+            assert_eq!(serde_json::to_value(finding).unwrap(), finding.as_str());
+            assert_eq!(findings.refusal(finding), Some(&*format!("{} not evaluated: of a test", finding.words())));
+        }
+        let json = serde_json::to_value(&findings).unwrap();
+        for finding in ChestFinding::ALL {
+            assert!(json.get(finding.field()).is_some(), "{finding:?}");
+            findings.refuse(finding, finding.as_str().to_owned());
+        }
+        for finding in ChestFinding::ALL {
+            assert_eq!(findings.refusal(finding), Some(finding.as_str()));
+        }
+        let channels: Vec<Channel> = ChestFinding::ALL.iter().flat_map(|f| f.channels()).copied().collect();
+        assert_eq!(channels, Channel::ALL);
+        assert!(Channel::ALL.iter().all(|c| serde_json::to_value(c).unwrap() == c.as_str()));
+    }
+}

@@ -1,0 +1,32 @@
+//! Pneumothorax: the air in the pleural space, and its share of the hemithorax.
+
+use serde::Serialize;
+
+use super::Scan;
+use super::list::Figure;
+use crate::findings::{Region, Side};
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pneumothorax {
+    #[serde(flatten)]
+    pub region: Region,
+    pub side: Side,
+    /// Of the volume of the hemithorax (lung, effusion and air together).
+    pub percent: f64,
+}
+
+/// The air of each side, and its percentage of the hemithorax: lung, fluid and air together, by volume (Collins et al.,
+/// AJR 165 (1995) 1127-1130 measure pneumothorax so on CT). The lungs of `scan` are without the air.
+pub fn evaluate(scan: &mut Scan<'_>) -> Vec<Pneumothorax> {
+    let air = std::mem::take(&mut scan.air);
+    let percent = |side: Side, own: &Region| {
+        let lung: f64 = scan.lungs.iter().filter(|l| l.side == side).map(|l| l.volume_ml).sum();
+        let fluid: f64 = scan.fluid_ml.iter().filter(|(s, _)| *s == side).map(|(_, ml)| ml).sum();
+        100.0 * own.volume_ml / (lung + fluid + own.volume_ml)
+    };
+    air.into_iter().map(|(side, region)| Pneumothorax { percent: percent(side, &region), region, side }).collect()
+}
+
+pub fn figure(all: &[Pneumothorax]) -> Figure {
+    Figure::volume(all.iter().map(|one| &one.region))
+}

@@ -1,0 +1,59 @@
+//! Image quality of one CT series of any body part: noise, noise texture (kernel), slices against spacing and header. No
+//! network, no package; the same input always gives the same numbers.
+//!
+//! Motion is not assessed: a measure that separates it from anatomy without a reference image was not found, and a
+//! number that nobody can rely on is worse than none. [`CtQuality`] has no field for it and reports say so.
+
+mod noise;
+mod slices;
+
+use serde::Serialize;
+
+pub use self::noise::{Kernel, Noise};
+pub use self::slices::{Cover, Slices};
+use crate::findings::Evaluated;
+use crate::volume::Volume;
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The voxels; without them, why there are none. Slices are judged all the same.
+    pub volume: Result<&'a Volume, &'a str>,
+    /// Centre of the first pixel of each slice, mm, LPS, in any order.
+    pub positions_mm: &'a [[f64; 3]],
+    /// Unit vector across the slices.
+    pub normal: [f64; 3],
+    /// Slice Thickness (0018,0050), mm.
+    pub thickness_mm: Option<f64>,
+}
+
+/// What was measured. Each part is a value or the reason why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CtQuality {
+    pub noise: Evaluated<Noise>,
+    pub slices: Evaluated<Slices>,
+}
+
+/// Measures one series.
+pub fn measure(input: &Input<'_>) -> CtQuality {
+    let noise = match input.volume {
+        Ok(volume) => noise::measure(volume),
+        Err(reason) => Err(reason.to_owned()),
+    };
+    CtQuality {
+        noise: noise
+            .map_or_else(|reason| Evaluated::NotEvaluated(format!("noise not evaluated: {reason}")), Evaluated::Done),
+        slices: slices::measure(input.positions_mm, input.normal, input.thickness_mm)
+            .map_or_else(|reason| Evaluated::NotEvaluated(format!("slices not evaluated: {reason}")), Evaluated::Done),
+    }
+}
+
+impl CtQuality {
+    /// Neither noise nor slices could be judged.
+    pub fn is_empty(&self) -> bool {
+        self.noise.refusal().is_some() && self.slices.refusal().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;
