@@ -212,7 +212,11 @@ async fn look_live(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let own = &settings.live;
-    let chosen = Device::parse(&own.device).and_then(|device| Ok((device, Profiles::load(&own.profile)?)));
+    let device = Device::parse(&own.device).map_err(|error| error.to_string());
+    let chosen = device.and_then(|device| {
+        let profiles = Profiles::load(&own.profile).map_err(|error| error.to_string())?;
+        Ok((device, profiles))
+    });
     let (device, profiles) = match chosen {
         Ok((Some(device), profiles)) => (device, profiles),
         Ok((None, _)) => {

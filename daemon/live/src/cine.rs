@@ -42,7 +42,8 @@ impl Cine {
     pub fn read(name: String, part10: &[u8]) -> Result<Self, Error> {
         let bad = |reason: String| Error::new(CaptureFault::BadInput, format!("{name}: {reason}"));
         let pictures = Pictures::open(part10).map_err(|error| bad(error.to_string()))?;
-        let conversion = Conversion::of(&pictures.header, &pictures.data_set).map_err(bad)?;
+        let conversion =
+            Conversion::of(&pictures.header, &pictures.data_set).map_err(|error| bad(error.to_string()))?;
         let timing = Timing::of(&pictures.data_set, pictures.count());
         let format = if conversion.is_grey() { PixelFormat::Grey } else { PixelFormat::Rgb24 };
         let (width, height) = (pictures.header.columns, pictures.header.rows);

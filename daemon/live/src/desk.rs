@@ -13,8 +13,8 @@ use hal::clock::Clock;
 use tokio::sync::watch;
 
 use crate::desk::budget::{Budget, Stage as Measured};
-use crate::desk::session::{Event, State, Step};
-use crate::exam::{Done, Exams};
+use crate::desk::session::{Event, IllegalTransition, State, Step};
+use crate::exam::{Done, ExamError, Exams};
 use crate::view::{By, MadeBy, Overlay, Picture, Stats, Status};
 
 /// How often statistics are published, by the clock.
@@ -113,7 +113,8 @@ impl Desk {
             }
         }
         match &now.state {
-            State::Blind { reason } | State::Broken { reason } => tracing::warn!(reason, "live: {}", now.state.words()),
+            State::Blind { trouble } => tracing::warn!(reason = %trouble, "live: {}", now.state.words()),
+            State::Broken { reason } => tracing::warn!(reason, "live: {}", now.state.words()),
             state => tracing::info!("live: {}", state.words()),
         }
         self.publish(&now);
@@ -182,8 +183,8 @@ impl Desk {
     }
 
     /// # Errors
-    /// In words, when another patient's exam runs or the patient is not identified.
-    pub fn start_exam(&self, patient: Patient, utc: &str, study_uid: &str) -> Result<String, String> {
+    /// When another patient's exam runs, or the patient is not identified.
+    pub fn start_exam(&self, patient: Patient, utc: &str, study_uid: &str) -> Result<String, ExamError> {
         let mut now = self.lock();
         let done = now.exams.start(patient, utc, study_uid)?;
         Ok(self.turned(&mut now, done))
@@ -211,7 +212,7 @@ impl Desk {
 
     /// # Errors
     /// When no exam runs.
-    pub fn mark(&self) -> Result<String, String> {
+    pub fn mark(&self) -> Result<String, ExamError> {
         let mut now = self.lock();
         let done = now.exams.mark()?;
         self.publish(&now);
@@ -222,9 +223,9 @@ impl Desk {
     ///
     /// # Errors
     /// When there is nothing to freeze.
-    pub fn freeze(&self, on: bool, by: By) -> Result<String, String> {
+    pub fn freeze(&self, on: bool, by: By) -> Result<String, IllegalTransition> {
         let mut now = self.lock();
-        let step = now.state.on(if on { Event::Freeze(by) } else { Event::Thaw }).map_err(|error| error.to_string())?;
+        let step = now.state.on(if on { Event::Freeze(by) } else { Event::Thaw })?;
         if !on && step == Step::Changed {
             self.clear_overlay();
         }

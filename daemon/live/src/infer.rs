@@ -3,6 +3,7 @@
 
 mod still;
 pub mod supply;
+pub mod trouble;
 mod eye;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +19,8 @@ use crate::desk::budget::Stage;
 use crate::desk::session::Event;
 use crate::desk::{Desk, Model};
 use crate::infer::supply::{Ready, Supply};
-use crate::screen::profile::{Profile, Profiles};
+use crate::infer::trouble::Trouble;
+use crate::screen::profile::{Profile, ProfileError, Profiles};
 use crate::source::newest::Newest;
 use crate::track::Tracker;
 use crate::view::{Overlay, Picture};
@@ -53,8 +55,8 @@ pub struct Working {
     exam_number: u64,
     chosen: Option<Chosen>,
     backoff: Backoff,
-    /// What went wrong last.
-    reason: String,
+    /// What went wrong last, while nothing is tried.
+    trouble: Trouble,
     late: u32,
     looked_at: Duration,
 }
@@ -68,7 +70,7 @@ impl Default for Working {
             exam_number: 0,
             chosen: None,
             backoff: Backoff::new(PAUSES),
-            reason: String::new(),
+            trouble: Trouble::NotYet,
             late: 0,
             looked_at: Duration::ZERO,
         }
@@ -79,7 +81,7 @@ impl Default for Working {
 #[derive(Debug)]
 struct Chosen {
     screen: [usize; 2],
-    profile: Result<Arc<Profile>, String>,
+    profile: Result<Arc<Profile>, ProfileError>,
 }
 
 impl Infer {
@@ -97,8 +99,8 @@ impl Infer {
         self.desk.running(None);
         match outcome {
             Ok(Ok(())) => {}
-            Ok(Err(reason)) => self.fault(reason),
-            Err(panic) => self.fault(format!("the model crashed: {}", hal::panic::text(panic.as_ref()))),
+            Ok(Err(trouble)) => self.fault(trouble),
+            Err(panic) => self.fault(Trouble::Crashed(hal::panic::text(panic.as_ref()))),
         }
     }
 
@@ -108,16 +110,16 @@ impl Infer {
     }
 
     /// Pictures without overlay; the model is loaded anew after a pause.
-    fn fault(&mut self, reason: String) {
+    fn fault(&mut self, trouble: Trouble) {
         self.state.loaded = None;
         self.state.eye = None;
         self.state.backoff.failed(self.clock.now());
-        self.state.reason.clone_from(&reason);
-        self.desk.happened(Event::Trouble(reason));
+        self.state.trouble.clone_from(&trouble);
+        self.desk.happened(Event::Trouble(trouble));
         self.desk.model(Model::default());
     }
 
-    fn look(&mut self, picture: &Picture) -> Result<(), String> {
+    fn look(&mut self, picture: &Picture) -> Result<(), Trouble> {
         if !self.ready(picture)? {
             return Ok(());
         }
@@ -159,22 +161,20 @@ impl Infer {
         self.state.late += 1;
         if self.state.late >= LATE {
             tracing::debug!(?age, "the overlay is late");
-            let most = self.deadline.as_millis();
-            self.desk.happened(Event::Trouble(format!("the model is slow: overlays come later than {most} ms")));
+            self.desk.happened(Event::Trouble(Trouble::Late(self.deadline)));
         }
     }
 
     /// Whether there are a profile and a model for this picture, which are got if need be.
-    fn ready(&mut self, picture: &Picture) -> Result<bool, String> {
+    fn ready(&mut self, picture: &Picture) -> Result<bool, Trouble> {
         let exam = self.desk.exam_number();
         if std::mem::replace(&mut self.state.exam_number, exam) != exam {
             self.state.tracker = Tracker::default();
         }
         let profile = match self.profile(picture) {
-            Ok(profile) => profile.clone(),
-            Err(reason) => {
-                let reason = reason.clone();
-                self.desk.happened(Event::Trouble(reason));
+            Ok(profile) => profile,
+            Err(error) => {
+                self.desk.happened(Event::Trouble(error.into()));
                 return Ok(false);
             }
         };
@@ -190,20 +190,21 @@ impl Infer {
     }
 
     /// The profile for a screen of this size, or why there is none.
-    fn profile(&mut self, picture: &Picture) -> &Result<Arc<Profile>, String> {
+    fn profile(&mut self, picture: &Picture) -> Result<Arc<Profile>, ProfileError> {
         let screen = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
-        if self.state.chosen.as_ref().is_none_or(|chosen| chosen.screen != screen) {
-            let profile = self.profiles.choose(screen).cloned().map(Arc::new);
-            self.desk.profile(profile.as_ref().map_or("", |profile| &profile.name));
-            (self.state.eye, self.state.tracker) = (None, Tracker::default());
-            self.state.chosen = Some(Chosen { screen, profile });
+        if let Some(chosen) = self.state.chosen.as_ref().filter(|chosen| chosen.screen == screen) {
+            return chosen.profile.clone();
         }
-        let none = const { &Err(String::new()) };
-        self.state.chosen.as_ref().map_or(none, |chosen| &chosen.profile)
+        let profile = self.profiles.choose(screen).cloned().map(Arc::new);
+        self.desk.profile(profile.as_ref().map_or("", |profile| &profile.name));
+        self.state.eye = None;
+        self.state.tracker = Tracker::default();
+        self.state.chosen = Some(Chosen { screen, profile: profile.clone() });
+        profile
     }
 
     /// Whether there is a model.
-    fn model(&mut self) -> Result<bool, String> {
+    fn model(&mut self) -> Result<bool, Trouble> {
         let now = self.clock.now();
         if now.saturating_sub(self.state.looked_at) >= LOOK_EVERY {
             self.state.looked_at = now;
@@ -216,11 +217,11 @@ impl Infer {
             return Ok(true);
         }
         if !self.state.backoff.is_due(now) {
-            self.desk.happened(Event::Trouble(self.state.reason.clone()));
+            self.desk.happened(Event::Trouble(self.state.trouble.clone()));
             return Ok(false);
         }
         if !self.state.backoff.has_failed() {
-            self.desk.happened(Event::Trouble("the model is being loaded".into()));
+            self.desk.happened(Event::Trouble(Trouble::Loading));
         }
         let ready = self.supply.load()?;
         let name = format!("{} {}", ready.manifest.id, ready.manifest.version);

@@ -2,9 +2,24 @@
 
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat, convert};
-use jpeg_encoder::{ColorType, SamplingFactor};
+use jpeg_encoder::{ColorType, EncodingError, SamplingFactor};
 
 use crate::screen::profile::Area;
+
+/// Why a picture did not become a JPEG file.
+#[derive(Debug, thiserror::Error)]
+pub enum JpegError {
+    #[error("an empty JPEG file")]
+    Empty,
+    /// A side in pixels.
+    #[error("{0} pixels are too many for JPEG")]
+    TooLarge(u32),
+    /// The frame is not whole, or what a camera compressed cannot be read.
+    #[error(transparent)]
+    Frame(#[from] hal::capture::Error),
+    #[error(transparent)]
+    Encoder(#[from] EncodingError),
+}
 
 /// Keeps its memory from one picture to the next.
 #[derive(Debug)]
@@ -23,12 +38,12 @@ impl Compressor {
     /// as it is where nothing is masked.
     ///
     /// # Errors
-    /// In words, when the frame is not whole or larger than JPEG knows.
-    pub fn compress(&mut self, frame: &Frame, masked: &[Area], into: &mut Vec<u8>) -> Result<bool, String> {
+    /// When the frame is not whole, or a side is longer than 65535 pixels.
+    pub fn compress(&mut self, frame: &Frame, masked: &[Area], into: &mut Vec<u8>) -> Result<bool, JpegError> {
         let own = frame.part(0);
         if frame.shape.format == PixelFormat::Mjpeg {
             if own.is_empty() {
-                return Err("an empty JPEG file".into());
+                return Err(JpegError::Empty);
             }
             if masked.is_empty() {
                 into.extend_from_slice(own);
@@ -36,19 +51,19 @@ impl Compressor {
             }
         }
         let [width, height] = [frame.shape.width, frame.shape.height];
-        let size = |pixels: u32| u16::try_from(pixels).map_err(|_| format!("{pixels} pixels are too many for JPEG"));
+        let size = |pixels: u32| u16::try_from(pixels).map_err(|_| JpegError::TooLarge(pixels));
         let (columns, rows) = (size(width)?, size(height)?);
         let coloured = !is_grey(frame);
         let samples = if coloured { 3 } else { 1 };
         let read = if coloured { convert::rgb } else { convert::grey };
-        read(frame, &mut self.pixels).map_err(|error| error.to_string())?;
+        read(frame, &mut self.pixels)?;
         for area in masked {
             blacken(&mut self.pixels, width as usize * samples, samples, *area);
         }
         let mut jpeg = jpeg_encoder::Encoder::new(into, self.quality);
         jpeg.set_sampling_factor(SamplingFactor::F_2_1);
         let colours = if coloured { ColorType::Rgb } else { ColorType::Luma };
-        jpeg.encode(&self.pixels, columns, rows, colours).map_err(|error| error.to_string())?;
+        jpeg.encode(&self.pixels, columns, rows, colours)?;
         Ok(coloured)
     }
 }
@@ -126,10 +141,10 @@ mod tests {
         let bright = of(PixelFormat::Rgb24, [200, 40, 40].repeat(64 * 48));
         let area = Area { x: 16, y: 8, width: 1000, height: 16 };
         let (mut jpeg, mut again) = (Vec::new(), Vec::new());
-        assert_eq!(Compressor::new(90).compress(&bright, &[area], &mut jpeg), Ok(true));
+        assert!(Compressor::new(90).compress(&bright, &[area], &mut jpeg).unwrap(), "it has colour");
         assert_eq!(components(&jpeg), Some(3));
         // A camera's own JPEG is masked as well.
-        assert_eq!(Compressor::new(90).compress(&frame(jpeg.clone(), 64, 48), &[area], &mut again), Ok(true));
+        assert!(Compressor::new(90).compress(&frame(jpeg.clone(), 64, 48), &[area], &mut again).unwrap());
         for jpeg in [jpeg, again] {
             let mut rgb = Vec::new();
             convert::rgb(&frame(jpeg, 64, 48), &mut rgb).unwrap();
@@ -142,11 +157,26 @@ mod tests {
     #[test]
     fn the_frame_header_says_how_many_components_there_are() {
         let mut jpeg = Vec::new();
-        assert_eq!(Compressor::new(50).compress(&of(PixelFormat::Grey, vec![9; 64 * 48]), &[], &mut jpeg), Ok(false));
+        let coloured = Compressor::new(50).compress(&of(PixelFormat::Grey, vec![9; 64 * 48]), &[], &mut jpeg).unwrap();
+        assert!(!coloured);
         assert_eq!(components(&jpeg), Some(1));
         for cut in 0..20 {
             let _ = components(&jpeg[..cut]);
         }
         assert_eq!(components(b"no JPEG at all"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_a_jpeg_is_told_apart() {
+        let compress = |frame: &Frame| Compressor::new(50).compress(frame, &[], &mut Vec::new());
+        assert!(matches!(compress(&frame(Vec::new(), 64, 48)), Err(JpegError::Empty)));
+        let wide = Frame::new(
+            Shape::tight(PixelFormat::Grey, 70_000, 1, Colour::default()),
+            0,
+            Duration::ZERO,
+            Arc::new(vec![0; 70_000]),
+        );
+        assert!(matches!(compress(&wide), Err(JpegError::TooLarge(70_000))));
+        assert!(matches!(compress(&of(PixelFormat::Grey, vec![9; 7])), Err(JpegError::Frame(_))), "bytes are missing");
     }
 }

@@ -51,7 +51,7 @@ use crate::infer::{Infer, Working};
 use crate::screen::profile::Profiles;
 use crate::source::Source;
 use crate::source::newest::Newest;
-use crate::view::{Command, Order, Stage};
+use crate::view::{Command, CommandError, Order, Stage};
 
 /// A run of the model that lasts so many deadlines is too slow, whatever comes of it.
 const PATIENCE: u32 = 3;
@@ -139,11 +139,11 @@ fn obey(desk: &Desk, command: Command, station: &str) {
             let Order { patient, study_uid } = order;
             let own = || uid::from_name(&format!("live exam, {station}, {utc}, {}", patient.id));
             let uid = study_uid.unwrap_or_else(own);
-            (reply, desk.start_exam(patient, &utc, &uid))
+            (reply, desk.start_exam(patient, &utc, &uid).map_err(CommandError::from))
         }
         Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),
-        Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by)),
-        Command::Mark(reply) => (reply, desk.mark()),
+        Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by).map_err(CommandError::from)),
+        Command::Mark(reply) => (reply, desk.mark().map_err(CommandError::from)),
     };
     // Who asked may be gone.
     let _ = reply.send(answer);

@@ -29,11 +29,11 @@ use models::task::us_breast::lesion::Lesion;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::files::{Files, Syncer};
+use self::files::{FileError, Files, Syncer};
 use self::journal::{Begun, Entry, Moment, Scene, Seen, Story};
 use self::pictures::Head;
 use self::ring::{Ring, Window};
-use crate::jpeg::Compressor;
+use crate::jpeg::{Compressor, JpegError};
 use crate::screen::profile::{Area, Profile, Profiles};
 use crate::settings;
 use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Stats, Status, View};
@@ -49,6 +49,21 @@ const PAUSES: Pauses = Pauses::new(Duration::from_secs(5), Duration::from_secs(5
 const BETTER: f32 = 1.05;
 /// Pictures of which it is known that they were recorded: an overlay is not older.
 const REMEMBERED: usize = 64;
+
+/// Why an exam is not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Jpeg(#[from] JpegError),
+    /// Bytes.
+    #[error("the disk is full: {} MiB free, {} must stay free", free >> 20, min_free >> 20)]
+    DiskFull { free: u64, min_free: u64 },
+    /// Nobody knows how much room there is.
+    #[error("{0}")]
+    FreeBytes(String),
+}
 
 /// Takes over the folder of a recording that has ended. Called on the recorder's thread; may block.
 pub trait HandOver: Send + Sync {
@@ -195,7 +210,7 @@ impl Recorder {
                 self.tell();
                 tracing::info!("live: the exam is recorded");
             }
-            Err(reason) => self.fail(Duration::ZERO, reason),
+            Err(error) => self.fail(Duration::ZERO, &error.into()),
         }
     }
 
@@ -204,9 +219,9 @@ impl Recorder {
         let Some(mut open) = self.open.take() else { return };
         let ended = Entry::Ended { utc: now_utc(), interrupted: false };
         let noted = open.note(&Entry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
-        if let Err(reason) = noted.and_then(|()| open.files.finish()) {
+        if let Err(error) = noted.and_then(|()| Ok(open.files.finish()?)) {
             // It is handed over all the same, with what is on the disk.
-            tracing::error!(reason, "the end of the recording was not written");
+            tracing::error!(%error, "the end of the recording was not written");
         }
         self.parts.told.send_replace(Arc::default());
         self.parts.hand_over.hand_over(open.files.folder());
@@ -240,8 +255,8 @@ impl Recorder {
             }
             room(&self.parts)
         });
-        if let Err(reason) = recorded {
-            return self.fail(moment.captured, reason);
+        if let Err(error) = recorded {
+            return self.fail(moment.captured, &error);
         }
         self.tell();
     }
@@ -252,21 +267,21 @@ impl Recorder {
         self.noted(noted);
     }
 
-    fn noted(&mut self, noted: Result<(), String>) {
-        if let Err(reason) = noted {
+    fn noted(&mut self, noted: Result<(), RecordError>) {
+        if let Err(error) = noted {
             let now = self.open.as_ref().and_then(|open| open.recent.back()).map_or(Duration::ZERO, |m| m.captured);
-            self.fail(now, reason);
+            self.fail(now, &error);
         }
     }
 
     /// It is told once and tried again later; the pictures go on.
-    fn fail(&mut self, now: Duration, reason: String) {
+    fn fail(&mut self, now: Duration, error: &RecordError) {
         if !self.backoff.has_failed() {
-            tracing::error!(reason, "the exam is not recorded");
+            tracing::error!(%error, "the exam is not recorded");
         }
         self.backoff.failed(now);
         let old = self.open.as_ref().map(|open| open.told.clone()).unwrap_or_default();
-        let told = Recording { state: RecordingState::Failed { reason }, ..old };
+        let told = Recording { state: RecordingState::Failed { reason: error.to_string() }, ..old };
         if let Some(open) = &mut self.open {
             open.told = told.clone();
         }
@@ -287,12 +302,10 @@ impl Recorder {
     }
 }
 
-fn room(parts: &Parts) -> Result<(), String> {
-    let free = (parts.free)()?;
-    if free >= parts.min_free_bytes {
-        return Ok(());
-    }
-    Err(format!("the disk is full: {} MiB free, {} must stay free", free >> 20, parts.min_free_bytes >> 20))
+/// Whether there is room for another file of pictures.
+fn room(parts: &Parts) -> Result<(), RecordError> {
+    let (free, min_free) = ((parts.free)().map_err(RecordError::FreeBytes)?, parts.min_free_bytes);
+    if free >= min_free { Ok(()) } else { Err(RecordError::DiskFull { free, min_free }) }
 }
 
 impl Parts {
@@ -303,12 +316,12 @@ impl Parts {
 }
 
 impl Open {
-    fn note(&mut self, entry: &Entry) -> Result<(), String> {
-        self.files.note(entry, &mut self.story)
+    fn note(&mut self, entry: &Entry) -> Result<(), RecordError> {
+        Ok(self.files.note(entry, &mut self.story)?)
     }
 
     /// Patient, marks and scene, where they are other ones than before.
-    fn facts(&mut self, status: &Status, exam: &Exam, parts: &Parts) -> Result<(), String> {
+    fn facts(&mut self, status: &Status, exam: &Exam, parts: &Parts) -> Result<(), RecordError> {
         if self.story.begun.patient != exam.patient {
             self.note(&Entry::Patient { patient: exam.patient.clone() })?;
         }
@@ -330,7 +343,7 @@ impl Open {
         Ok(())
     }
 
-    fn picture(&mut self, picture: &Picture, compressor: &mut Compressor) -> Result<(), String> {
+    fn picture(&mut self, picture: &Picture, compressor: &mut Compressor) -> Result<(), RecordError> {
         let masked = self.story.scenes.last().is_some_and(|scene| scene.masked);
         let texts = self.profile.iter().filter(|_| masked).flat_map(|profile| &profile.text);
         let masks: Vec<Area> = texts.filter(|text| text.identifies).map(|text| text.area).collect();
@@ -351,17 +364,17 @@ impl Open {
     }
 
     /// The file of pictures is full: the next one begins, and those go that nobody needs any more.
-    fn next_part(&mut self, spans: Window, kept: Duration, syncer: &Syncer, half: Duration) -> Result<(), String> {
+    fn next_part(&mut self, spans: Window, kept: Duration, syncer: &Syncer, half: Duration) -> Result<(), RecordError> {
         let number = self.files.next_part(syncer)?;
         self.ring.add(number, spans);
         self.since = None;
         // What is found in the next seconds lies in the newest pictures; they are kept whatever the settings say.
         let kept = kept.max(half + PART);
         let gone = self.ring.expire(spans.to, kept, &self.story.windows(half));
-        gone.into_iter().try_for_each(|number| self.files.remove(number))
+        Ok(gone.into_iter().try_for_each(|number| self.files.remove(number))?)
     }
 
-    fn overlay(&mut self, overlay: &Overlay) -> Result<(), String> {
+    fn overlay(&mut self, overlay: &Overlay) -> Result<(), RecordError> {
         let Some(moment) = self.recent.iter().rev().find(|moment| moment.sequence == overlay.sequence).copied() else {
             return Ok(());
         };

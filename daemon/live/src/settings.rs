@@ -75,13 +75,13 @@ impl Live {
     /// Says what cannot be used, under `live.*`.
     pub fn check(&self, checker: &mut Checker) {
         if let Err(reason) = Device::parse(&self.device) {
-            checker.refuse("live.device", reason);
+            checker.refuse("live.device", reason.to_string());
         }
         // A path is looked at when the live path starts: the file may be on a disk that is mounted by then.
         if !profile::is_path(&self.profile)
             && let Err(reason) = Profiles::load(&self.profile)
         {
-            checker.refuse("live.profile", reason);
+            checker.refuse("live.profile", reason.to_string());
         }
         checker.range("live.deadline_ms", self.deadline_ms, 10.0..=10_000.0, "ms");
         checker.range("live.threads", self.threads, 0..=64, "threads");

@@ -13,6 +13,7 @@ use hal::capture::guard::{DeviceState as Device, Supervised, Watch};
 
 use crate::desk::Desk;
 use crate::desk::session::Event;
+use crate::infer::trouble::Trouble;
 use crate::source::newest::Newest;
 use crate::view::Picture;
 
@@ -56,8 +57,7 @@ impl<C: Capture> Source<C> {
     fn watch_model(&self) {
         if let Some(lasts) = self.desk.run_lasts().filter(|lasts| *lasts > self.patience) {
             tracing::debug!(?lasts, "the model runs on");
-            let reason = format!("the model is slow: no answer within {} ms", self.patience.as_millis());
-            self.desk.happened(Event::Trouble(reason));
+            self.desk.happened(Event::Trouble(Trouble::NoAnswer(self.patience)));
         }
     }
 

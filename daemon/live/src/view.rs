@@ -11,6 +11,8 @@ use models::task::us_breast::lesion::Lesion;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::desk::session::IllegalTransition;
+use crate::exam::ExamError;
 use crate::record::journal::Begun;
 use crate::worklist::Worklist;
 
@@ -198,8 +200,18 @@ pub enum Command {
     Mark(Reply),
 }
 
-/// Ok: what changed, in words, or that it was already so. Err: why not.
-pub type Reply = oneshot::Sender<Result<String, String>>;
+/// Ok: what changed, in words, or that it was already so.
+pub type Reply = oneshot::Sender<Result<String, CommandError>>;
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Exam(#[from] ExamError),
+    /// There is no picture to freeze.
+    #[error(transparent)]
+    Freeze(#[from] IllegalTransition),
+}
 
 /// The near end of the live path.
 #[derive(Debug, Clone)]

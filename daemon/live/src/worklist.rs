@@ -8,15 +8,30 @@ mod folder;
 pub mod matching;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dicom::patient::Patient;
 use serde::Serialize;
 
 use crate::ask;
 
+pub use self::csv::CsvError;
+
 /// More entries than this are no list that anyone chooses from.
 const MOST_ENTRIES: usize = 1000;
+
+/// Why nobody can be listed, with what helps.
+#[derive(Debug, thiserror::Error)]
+pub enum WorklistError {
+    #[error("no worklist is configured: set live.worklist, or type the patient")]
+    NotConfigured,
+    #[error("the worklist {path} cannot be read: {source}")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error("the worklist {path} cannot be read: {source}")]
+    BadCsv { path: String, source: CsvError },
+    #[error("reading the worklist crashed; the daemon's log has more")]
+    Crashed,
+}
 
 /// Where it is; none is configured by default.
 #[derive(Debug, Clone, Default)]
@@ -55,25 +70,29 @@ impl Worklist {
     /// Beside the threads that serve everybody.
     ///
     /// # Errors
-    /// In words, with what helps: none is configured, or it is not there.
-    pub async fn read(&self) -> Result<Listing, String> {
-        let path = self.0.clone().ok_or("no worklist is configured: set live.worklist, or type the patient")?;
-        let read = tokio::task::spawn_blocking(move || {
-            let failed = |error: std::io::Error| format!("the worklist {} cannot be read: {error}", path.display());
-            let is_folder = std::fs::metadata(&path).map_err(failed)?.is_dir();
-            let mut listing = Listing::default();
-            if is_folder { folder::read(&path, &mut listing) } else { csv::read(&path, &mut listing) }
-                .map_err(failed)?;
-            listing.entries.sort_by(|a, b| key(a).cmp(&key(b)));
-            Ok::<_, String>(listing)
-        });
-        let listing =
-            read.await.map_err(|_| "reading the worklist crashed; the daemon's log has more".to_owned())??;
+    /// None is configured, it is not there, or it is not a worklist.
+    pub async fn read(&self) -> Result<Listing, WorklistError> {
+        let path = self.0.clone().ok_or(WorklistError::NotConfigured)?;
+        let listing = tokio::task::spawn_blocking(move || list(&path)).await.map_err(|_| WorklistError::Crashed)??;
         if !listing.skipped.is_empty() {
             tracing::warn!(skipped = ?listing.skipped, "entries of the worklist");
         }
         Ok(listing)
     }
+}
+
+/// Reads the folder or the file at `path`; the entries are in the order of the appointments.
+fn list(path: &Path) -> Result<Listing, WorklistError> {
+    let unreadable = |source| WorklistError::Unreadable { path: path.display().to_string(), source };
+    let mut listing = Listing::default();
+    if std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+        folder::read(path, &mut listing).map_err(unreadable)?;
+    } else {
+        let bad = |source| WorklistError::BadCsv { path: path.display().to_string(), source };
+        csv::read(path, &mut listing).map_err(bad)?;
+    }
+    listing.entries.sort_by(|a, b| key(a).cmp(&key(b)));
+    Ok(listing)
 }
 
 fn key(entry: &Entry) -> (&str, &str, &str) {
@@ -98,7 +117,7 @@ impl Listing {
         }
         entry.patient.birth_date = digits(&entry.patient.birth_date);
         entry.date = digits(&entry.date);
-        match ask::patient(entry.patient) {
+        match ask::patient(&entry.patient) {
             Ok(patient) => self.entries.push(Entry { patient, study_uid: uid(&entry.study_uid), ..entry }),
             // The words say what the patient is called.
             Err(_) => self.skip("number, name, birth date or accession number is missing or no such value", 1),
@@ -145,8 +164,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_worklist_is_a_sentence() {
-        assert!(Worklist::default().read().await.unwrap_err().contains("live.worklist"));
+        assert!(Worklist::default().read().await.unwrap_err().to_string().contains("live.worklist"));
         let missing = Worklist::at(Some("/nonexistent/worklist".into()));
-        assert!(missing.read().await.unwrap_err().contains("/nonexistent/worklist"));
+        assert!(missing.read().await.unwrap_err().to_string().contains("/nonexistent/worklist"));
     }
 }

@@ -6,7 +6,16 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::palette::Palette;
+use super::palette::{Palette, PaletteError};
+
+/// Why the pictures of a file cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ColourError {
+    #[error("{photometric:?} of {samples} samples cannot be shown")]
+    Unsupported { photometric: String, samples: u16 },
+    #[error(transparent)]
+    Palette(#[from] PaletteError),
+}
 
 /// How the pictures of one file become bytes that a page can show.
 #[derive(Debug)]
@@ -38,8 +47,8 @@ struct Grey {
 
 impl Conversion {
     /// # Errors
-    /// In words, when it is a colour space that cannot be shown.
-    pub fn of(header: &Header, data_set: &InMemDicomObject) -> Result<Self, String> {
+    /// When the colour space cannot be shown, or its palette is broken.
+    pub fn of(header: &Header, data_set: &InMemDicomObject) -> Result<Self, ColourError> {
         let model = match (header.photometric.as_str(), header.samples_per_pixel.max(1)) {
             ("MONOCHROME1", 1) => Model::Grey(grey(header, data_set, true)),
             ("MONOCHROME2" | "", 1) => Model::Grey(grey(header, data_set, false)),
@@ -47,7 +56,9 @@ impl Conversion {
             ("RGB" | "YBR_ICT" | "YBR_RCT" | "", 3) => Model::Rgb,
             ("YBR_FULL", 3) => Model::Ybr,
             ("YBR_FULL_422", 3) => Model::Ybr422,
-            (other, samples) => return Err(format!("{other:?} of {samples} samples cannot be shown")),
+            (other, samples) => {
+                return Err(ColourError::Unsupported { photometric: other.to_owned(), samples });
+            }
         };
         let bits_stored = header.bits_stored.clamp(1, header.bits_allocated);
         let planar = first(data_set, tags::PLANAR_CONFIGURATION) == Some(1.0);

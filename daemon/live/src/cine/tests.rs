@@ -12,7 +12,7 @@ use hal::capture::{Config, PixelFormat, Rate};
 use hal::clock::Manual;
 
 use super::*;
-use crate::infer::supply::{Ready, Supply};
+use crate::infer::supply::{Ready, Supply, SupplyError};
 use crate::rehearsal;
 use crate::screen::profile::Profiles;
 use crate::source::device;
@@ -23,8 +23,8 @@ use crate::view::Sign;
 struct Nothing;
 
 impl Supply for Nothing {
-    fn load(&mut self) -> Result<Ready, String> {
-        Err("no usable model package".into())
+    fn load(&mut self) -> Result<Ready, SupplyError> {
+        Err(SupplyError::NoPackage("no usable model package".into()))
     }
 
     fn is_outdated(&self, _loaded: &Ready) -> bool {
@@ -156,9 +156,9 @@ fn what_is_no_picture_is_refused_in_words() {
     file.extend(b"DICM nothing that follows");
     std::fs::write(&path, &file).unwrap();
     let error = device::recording(&path).unwrap_err();
-    assert_eq!(error.kind(), Kind::BadInput);
+    assert_eq!(error.kind(), CaptureFault::BadInput);
     assert!(error.to_string().contains("x.dcm: "), "{error}");
     std::fs::write(&path, b"neither\n").unwrap();
     assert!(device::recording(&path).unwrap_err().to_string().contains("YUV4MPEG2"));
-    assert_eq!(device::recording(&folder.path().join("none")).unwrap_err().kind(), Kind::NotPresent);
+    assert_eq!(device::recording(&folder.path().join("none")).unwrap_err().kind(), CaptureFault::NotPresent);
 }

@@ -1,5 +1,6 @@
 //! What the sign says, and what may happen to it. Pure.
 
+use crate::infer::trouble::Trouble;
 use crate::view::{By, Sign};
 
 /// The state of the live path while a device is configured.
@@ -27,7 +28,7 @@ pub enum State {
     /// The device refuses.
     Broken { reason: String },
     /// Pictures without overlay.
-    Blind { reason: String },
+    Blind { trouble: Trouble },
     /// Pictures and overlay.
     Ready,
     /// The scanner's picture stands still.
@@ -44,7 +45,7 @@ pub enum Event {
     /// The model answered in time.
     Answer,
     /// There is no model, or it is slow, crashed or answered nonsense.
-    Trouble(String),
+    Trouble(Trouble),
     /// The scanner's picture stands still, or moves again.
     Still,
     Moved,
@@ -69,9 +70,6 @@ pub enum Step {
 #[error("not while {0}")]
 pub struct IllegalTransition(pub &'static str);
 
-/// Why there is no overlay before the model has answered.
-const NOT_YET: &str = "the model has not answered yet";
-
 impl Default for State {
     fn default() -> Self {
         Self::Dark { reason: "no picture has come yet".into() }
@@ -95,7 +93,7 @@ impl State {
         match self {
             Self::Dark { reason } => Sign::NoSignal { reason: reason.clone() },
             Self::Broken { reason } => Sign::Failed { reason: reason.clone() },
-            Self::Blind { reason } => Sign::NoOverlay { reason: reason.clone() },
+            Self::Blind { trouble } => Sign::NoOverlay { reason: trouble.to_string() },
             Self::Ready => Sign::Ready,
             Self::Still => Sign::Paused { reason: "the scanner's picture is frozen".into() },
             Self::Frozen { by } => Sign::Paused { reason: format!("frozen by the user, {}", by.words()) },
@@ -112,14 +110,14 @@ impl State {
     /// # Errors
     /// When it is not allowed here; the state stays.
     pub fn on(&mut self, event: Event) -> Result<Step, IllegalTransition> {
-        let blind = || Self::Blind { reason: NOT_YET.into() };
+        let blind = || Self::Blind { trouble: Trouble::NotYet };
         let next = match (&*self, event) {
             (_, Event::Lost(reason)) => Self::Dark { reason },
             (_, Event::Fault(reason)) => Self::Broken { reason },
             (Self::Dark { .. } | Self::Broken { .. }, Event::Picture) => blind(),
             (Self::Dark { .. } | Self::Broken { .. }, Event::Freeze(_)) => return Err(IllegalTransition(self.words())),
             (Self::Blind { .. }, Event::Answer) => Self::Ready,
-            (Self::Blind { .. } | Self::Ready, Event::Trouble(reason)) => Self::Blind { reason },
+            (Self::Blind { .. } | Self::Ready, Event::Trouble(trouble)) => Self::Blind { trouble },
             (Self::Blind { .. } | Self::Ready, Event::Still) => Self::Still,
             (Self::Still, Event::Moved) | (Self::Frozen { .. }, Event::Thaw) => blind(),
             // Whoever was first.
@@ -140,12 +138,16 @@ mod tests {
 
     const WHY: &str = "why";
 
+    fn trouble(why: &str) -> Trouble {
+        Trouble::Crashed(why.into())
+    }
+
     fn states() -> [State; 6] {
         let reason = || WHY.to_owned();
         [
             State::Dark { reason: reason() },
             State::Broken { reason: reason() },
-            State::Blind { reason: reason() },
+            State::Blind { trouble: trouble(WHY) },
             State::Ready,
             State::Still,
             State::Frozen { by: By::Page },
@@ -157,7 +159,7 @@ mod tests {
         [
             Event::Picture,
             Event::Answer,
-            Event::Trouble(reason()),
+            Event::Trouble(trouble(WHY)),
             Event::Still,
             Event::Moved,
             Event::Freeze(By::Page),
@@ -221,7 +223,7 @@ mod tests {
         for (mut state, event) in [
             (states()[0].clone(), Event::Lost("other".into())),
             (states()[1].clone(), Event::Fault("other".into())),
-            (states()[2].clone(), Event::Trouble("other".into())),
+            (states()[2].clone(), Event::Trouble(trouble("other"))),
         ] {
             assert_eq!(state.on(event), Ok(Step::Changed));
             assert!(format!("{:?}", state.sign()).contains("other"));

@@ -9,6 +9,7 @@ use models::manifest::Manifest;
 use models::task::us_breast::{Detection, Map, Sector, Task};
 
 use super::still::Stillness;
+use super::trouble::Trouble;
 use crate::screen::profile::{Area, Profile};
 use crate::screen::ticks;
 use crate::view::Picture;
@@ -29,10 +30,10 @@ pub struct Eye {
 
 impl Eye {
     /// # Errors
-    /// In words, when the package is of another kind.
-    pub fn new(manifest: &Manifest, profile: Arc<Profile>) -> Result<Self, String> {
+    /// When the package is of another kind.
+    pub fn new(manifest: &Manifest, profile: Arc<Profile>) -> Result<Self, Trouble> {
         let Area { x, y, width, height } = profile.sector;
-        let task = Task::new(manifest, Sector { x, y, width, height }).map_err(|error| error.to_string())?;
+        let task = Task::new(manifest, Sector { x, y, width, height })?;
         let mm_per_pixel = profile.fixed_scale();
         Ok(Self { profile, task, stillness: Stillness::default(), grey: Vec::new(), mm_per_pixel, scaled_at: None })
     }
@@ -42,29 +43,27 @@ impl Eye {
         self.mm_per_pixel
     }
 
-    /// Takes a picture in; whether it is frozen.
+    /// Takes a picture in; says whether it is frozen.
     ///
     /// # Errors
-    /// In words, when its bytes do not hold together.
-    pub fn take(&mut self, picture: &Picture) -> Result<bool, String> {
+    /// [`Trouble::Picture`] when its bytes do not hold together.
+    pub fn take(&mut self, picture: &Picture) -> Result<bool, Trouble> {
         self.read_scale(picture)?;
-        let cut = convert::grey_part(&picture.frame, self.profile.sector.into(), &mut self.grey);
-        cut.map_err(|error| format!("the picture cannot be read: {error}"))?;
+        convert::grey_part(&picture.frame, self.profile.sector.into(), &mut self.grey)?;
         let image = self.task.prepare(&self.grey);
         Ok(self.stillness.observe(&image.data, picture.captured))
     }
 
     /// The scanner redraws its scale when the depth is changed. A scale that cannot be read gives no size rather than a
     /// wrong one.
-    fn read_scale(&mut self, picture: &Picture) -> Result<(), String> {
+    fn read_scale(&mut self, picture: &Picture) -> Result<(), Trouble> {
         let Some((area, mm_per_tick)) = self.profile.ticks() else { return Ok(()) };
         let fresh = |at: Duration| picture.captured.saturating_sub(at) < SCALE_EVERY && picture.captured >= at;
         if self.scaled_at.is_some_and(fresh) {
             return Ok(());
         }
         self.scaled_at = Some(picture.captured);
-        let cut = convert::grey_part(&picture.frame, area.into(), &mut self.grey);
-        cut.map_err(|error| format!("the picture cannot be read: {error}"))?;
+        convert::grey_part(&picture.frame, area.into(), &mut self.grey)?;
         self.mm_per_pixel = ticks::find(&self.grey, area.width).map(|ticks| mm_per_tick / ticks.spacing);
         Ok(())
     }
@@ -72,9 +71,9 @@ impl Eye {
     /// Asks the network about the picture that was taken in last.
     ///
     /// # Errors
-    /// In words: the accelerator failed, or what it answered is nonsense.
-    pub fn infer(&self, model: &mut dyn LoadedModel) -> Result<Map, String> {
-        self.task.infer(model).map_err(|error| error.to_string())
+    /// [`Trouble::Accelerator`] when that failed; [`Trouble::BadModel`] or [`Trouble::BadOutput`] when the answer makes no sense.
+    pub fn infer(&self, model: &mut dyn LoadedModel) -> Result<Map, Trouble> {
+        Ok(self.task.infer(model)?)
     }
 
     pub fn lesions(&self, map: &Map) -> Vec<Detection> {

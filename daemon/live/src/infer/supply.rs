@@ -33,13 +33,29 @@ impl Ready {
     }
 }
 
+/// Why there is no model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SupplyError {
+    /// There is no usable package; only people can change that.
+    #[error("{0}")]
+    NoPackage(String),
+    /// The package was found to be bad.
+    #[error("{0}")]
+    Refused(String),
+    /// The accelerator failed; trying again may help.
+    #[error("{0}")]
+    Accelerator(String),
+    #[error("{0}")]
+    Other(String),
+}
+
 /// Loads the model that is to be used now.
 pub trait Supply: Send + std::fmt::Debug {
     /// May take long: the first build of an engine takes minutes.
     ///
     /// # Errors
-    /// In words for the sign.
-    fn load(&mut self) -> Result<Ready, String>;
+    /// Its text is shown on the sign.
+    fn load(&mut self) -> Result<Ready, SupplyError>;
 
     /// Whether another one is to be used by now. Asked now and then; quick.
     fn is_outdated(&self, loaded: &Ready) -> bool;

@@ -15,6 +15,15 @@ pub fn part(number: u64) -> String {
     format!("{number:08}.pic")
 }
 
+/// What could not be done with a file or folder of a recording.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {path}: {source}")]
+pub struct FileError {
+    what: &'static str,
+    path: String,
+    source: io::Error,
+}
+
 #[derive(Debug)]
 pub struct Files {
     folder: PathBuf,
@@ -28,13 +37,13 @@ pub struct Files {
 
 impl Files {
     /// # Errors
-    /// In words.
-    pub fn create(folder: &Path) -> Result<Self, String> {
-        std::fs::create_dir_all(folder).map_err(words("cannot make", folder))?;
+    /// When folder or journal cannot be made.
+    pub fn create(folder: &Path) -> Result<Self, FileError> {
+        std::fs::create_dir_all(folder).map_err(failed("cannot make", folder))?;
         let path = folder.join(JOURNAL);
-        let journal = OpenOptions::new().create(true).append(true).open(&path).map_err(words("cannot make", &path))?;
+        let journal = OpenOptions::new().create(true).append(true).open(&path).map_err(failed("cannot make", &path))?;
         for directory in folder.ancestors().take(2) {
-            File::open(directory).and_then(|d| d.sync_all()).map_err(words("cannot sync", directory))?;
+            File::open(directory).and_then(|d| d.sync_all()).map_err(failed("cannot sync", directory))?;
         }
         Ok(Self { folder: folder.to_owned(), journal, part: None, number: 0, record: Vec::new() })
     }
@@ -46,10 +55,10 @@ impl Files {
     /// Adds a line to the journal, and to the story.
     ///
     /// # Errors
-    /// In words; the story stays as it is then.
-    pub fn note(&mut self, entry: &Entry, story: &mut Story) -> Result<(), String> {
+    /// When it cannot be written; the story stays as it is then.
+    pub fn note(&mut self, entry: &Entry, story: &mut Story) -> Result<(), FileError> {
         let line = journal::line(entry);
-        self.journal.write_all(line.as_bytes()).map_err(words("cannot write", &self.folder.join(JOURNAL)))?;
+        self.journal.write_all(line.as_bytes()).map_err(failed("cannot write", &self.folder.join(JOURNAL)))?;
         story.apply(entry);
         Ok(())
     }
@@ -64,12 +73,12 @@ impl Files {
     /// Writes the picture whose JPEG lies in the record.
     ///
     /// # Errors
-    /// In words.
-    pub fn picture(&mut self, head: Head) -> Result<(), String> {
+    /// When it cannot be written, or not whole.
+    pub fn picture(&mut self, head: Head) -> Result<(), FileError> {
         let path = self.folder.join(part(self.number));
         pictures::seal(head, &mut self.record);
         if self.part.is_none() {
-            self.part = Some(File::create_new(&path).map_err(words("cannot make", &path))?);
+            self.part = Some(File::create_new(&path).map_err(failed("cannot make", &path))?);
         }
         let Some(part) = &mut self.part else { return Ok(()) };
         let written = part.write_all(&self.record);
@@ -78,46 +87,48 @@ impl Files {
             self.part = None;
             self.number += 1;
         }
-        written.map_err(words("cannot write", &path))
+        written.map_err(failed("cannot write", &path))
     }
 
     /// Ends the file of pictures; says its number.
     ///
     /// # Errors
-    /// In words.
-    pub fn next_part(&mut self, syncer: &Syncer) -> Result<u64, String> {
+    /// When the system has no file handle left.
+    pub fn next_part(&mut self, syncer: &Syncer) -> Result<u64, FileError> {
         let number = self.number;
         self.number += 1;
-        let journal = self.journal.try_clone().map_err(words("cannot sync", &self.folder))?;
+        let journal = self.journal.try_clone().map_err(failed("cannot sync", &self.folder))?;
         self.part.take().into_iter().chain([journal]).for_each(|file| syncer.sync(file));
         Ok(number)
     }
 
+    /// Removes a file of pictures; one that is gone already is no error.
+    ///
     /// # Errors
-    /// In words.
-    pub fn remove(&self, number: u64) -> Result<(), String> {
+    /// When it cannot be removed.
+    pub fn remove(&self, number: u64) -> Result<(), FileError> {
         let path = self.folder.join(part(number));
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(words("cannot remove", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("cannot remove", &path)(error)),
             _ => Ok(()),
         }
     }
 
-    /// Everything to the disk.
+    /// Brings everything to the disk.
     ///
     /// # Errors
-    /// In words.
-    pub fn finish(&mut self) -> Result<(), String> {
+    /// When the disk fails.
+    pub fn finish(&mut self) -> Result<(), FileError> {
         let files = self.part.take();
         let synced = files.iter().chain([&self.journal]).try_for_each(File::sync_all);
         let synced = synced.and_then(|()| File::open(&self.folder)?.sync_all());
-        synced.map_err(words("cannot sync", &self.folder))
+        synced.map_err(failed("cannot sync", &self.folder))
     }
 }
 
-fn words(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> String {
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
     let path = path.display().to_string();
-    move |error| format!("{what} {path}: {error}")
+    move |source| FileError { what, path, source }
 }
 
 /// Brings files to the disk on a thread of its own: that may take longer than a picture lasts.

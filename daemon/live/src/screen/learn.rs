@@ -1,7 +1,7 @@
 //! Proposes a scanner profile from some seconds of pictures: what changes is the image, what stands beside it is text, even
 //! ticks are the scale. A proposal, to be looked at by a person before it is used. Pure.
 
-use super::profile::{Area, Profile, Scale, Text};
+use super::profile::{Area, Profile, ProfileError, Scale, Text};
 use super::ticks;
 
 /// Side of the squares in which the screen is judged, pixels.
@@ -18,6 +18,20 @@ const BESIDE: usize = 320;
 const SCALE_WIDTH: usize = 40;
 /// Fewer pictures show too little.
 const LEAST_PICTURES: usize = 30;
+
+/// Why no profile is proposed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LearnError {
+    #[error("a picture of {bytes} bytes among pictures of {expected}")]
+    OtherSize { bytes: usize, expected: usize },
+    #[error("{0} pictures are too few, {LEAST_PICTURES} are needed")]
+    TooFew(usize),
+    #[error("nothing moves: scan something while the profile is learnt")]
+    NothingMoves,
+    /// What was found is no usable profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+}
 
 /// Takes in pictures, one after another, in constant memory.
 #[derive(Debug)]
@@ -40,9 +54,9 @@ impl Learner {
     ///
     /// # Errors
     /// When it has another size.
-    pub fn add(&mut self, grey: &[u8]) -> Result<(), String> {
+    pub fn add(&mut self, grey: &[u8]) -> Result<(), LearnError> {
         if grey.len() != self.low.len() {
-            return Err(format!("a picture of {} bytes among pictures of {}", grey.len(), self.low.len()));
+            return Err(LearnError::OtherSize { bytes: grey.len(), expected: self.low.len() });
         }
         self.low.iter_mut().zip(grey).for_each(|(low, v)| *low = (*low).min(*v));
         self.high.iter_mut().zip(grey).for_each(|(high, v)| *high = (*high).max(*v));
@@ -55,12 +69,12 @@ impl Learner {
     /// The profile that the pictures speak for.
     ///
     /// # Errors
-    /// In words, when they show too little: too few, or nothing moves.
-    pub fn propose(&self, name: &str) -> Result<Profile, String> {
+    /// When the pictures are too few, when nothing moves in them, or when `name` cannot name a profile.
+    pub fn propose(&self, name: &str) -> Result<Profile, LearnError> {
         if self.pictures < LEAST_PICTURES {
-            return Err(format!("{} pictures are too few, {LEAST_PICTURES} are needed", self.pictures));
+            return Err(LearnError::TooFew(self.pictures));
         }
-        let sector = self.sector().ok_or("nothing moves: scan something while the profile is learnt")?;
+        let sector = self.sector().ok_or(LearnError::NothingMoves)?;
         let (scale, strip) = self.scale(sector).map_or((None, None), |(scale, strip)| (Some(scale), Some(strip)));
         let profile = Profile {
             name: name.to_owned(),
@@ -72,7 +86,7 @@ impl Learner {
             text: self.texts(sector, strip),
         };
         // The same checks as for a file.
-        Profile::parse(&profile.to_toml()?)
+        Ok(Profile::parse(&profile.to_toml()?)?)
     }
 
     /// Millimetres of tissue in a pixel of the last picture, by the ticks of `profile`.
@@ -286,10 +300,10 @@ pub(super) mod tests {
     fn too_few_or_still_pictures_teach_nothing() {
         let mut learner = Learner::new(SIZE);
         (0..29).for_each(|number| learner.add(&screen(number)).unwrap());
-        assert!(learner.propose("x").unwrap_err().contains("29 pictures"));
+        assert_eq!(learner.propose("x"), Err(LearnError::TooFew(29)));
         let mut still = Learner::new(SIZE);
         (0..60).for_each(|_| still.add(&screen(1)).unwrap());
-        assert!(still.propose("x").unwrap_err().contains("nothing moves"));
+        assert_eq!(still.propose("x"), Err(LearnError::NothingMoves));
         assert!(still.add(&[0; 7]).is_err());
     }
 }

@@ -8,6 +8,38 @@ use std::path::Path;
 use hal::capture::convert::Part;
 use serde::{Deserialize, Serialize};
 
+/// Why there is no scanner profile, or not the wanted one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// Not TOML, or an unknown or missing key; with the line.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value that cannot be used.
+    #[error("{key}: {reason}")]
+    Value { key: &'static str, reason: String },
+    #[error("the profile cannot be written as TOML: {0}")]
+    Unwritable(String),
+    #[error("{path}: {reason}")]
+    Unreadable { path: String, reason: String },
+    /// The file was read and is not a profile.
+    #[error("{path}: {source}")]
+    InFile { path: String, source: Box<Self> },
+    #[error("{name:?} is not known; one of auto, {known}")]
+    Unknown { name: String, known: String },
+    /// `wanted` and `screen` are width and height, pixels.
+    #[error("the profile {name} is for {}x{}, the picture has {}x{}", wanted[0], wanted[1], screen[0], screen[1])]
+    OtherScreen { name: String, wanted: [usize; 2], screen: [usize; 2] },
+    /// Width and height, pixels.
+    #[error("no scanner profile for a screen of {}x{}", .0[0], .0[1])]
+    NoneForScreen([usize; 2]),
+}
+
+impl ProfileError {
+    fn value(key: &'static str, reason: impl Into<String>) -> Self {
+        Self::Value { key, reason: reason.into() }
+    }
+}
+
 /// The profiles that come with the software.
 const SHIPPED: [&str; 2] =
     [include_str!("../../profiles/phantom-1280x720.toml"), include_str!("../../profiles/phantom-1024x768.toml")];
@@ -101,9 +133,10 @@ pub struct Text {
 
 impl Profile {
     /// # Errors
-    /// In words, with the line or the key.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let profile: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+    /// [`ProfileError::Syntax`] with the line, [`ProfileError::Value`] with the key.
+    pub fn parse(text: &str) -> Result<Self, ProfileError> {
+        let wrong = |error: toml::de::Error| ProfileError::Syntax(error.to_string().trim_end().to_owned());
+        let profile: Self = toml::from_str(text).map_err(wrong)?;
         profile.check()?;
         Ok(profile)
     }
@@ -112,39 +145,37 @@ impl Profile {
     ///
     /// # Errors
     /// Never in practice: every profile has a TOML form.
-    pub fn to_toml(&self) -> Result<String, String> {
-        toml::to_string(self).map_err(|error| error.to_string())
+    pub fn to_toml(&self) -> Result<String, ProfileError> {
+        toml::to_string(self).map_err(|error| ProfileError::Unwritable(error.to_string()))
     }
 
     /// Each value that cannot be worked with is an error, by its key.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), ProfileError> {
+        let wrong = |key, reason: String| Err(ProfileError::value(key, reason));
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(plain) {
-            return Err(format!("name: {:?}: 1 to 64 letters, digits, '.', '_' and '-'", self.name));
+            return wrong("name", format!("{:?}: 1 to 64 letters, digits, '.', '_' and '-'", self.name));
         }
         if self.name == "auto" || self.name == "off" {
-            return Err(format!("name: {:?} means something else", self.name));
+            return wrong("name", format!("{:?} has a meaning of its own and cannot name a profile", self.name));
         }
         if !self.screen.iter().all(|side| (64..=16_384).contains(side)) {
-            return Err(format!("screen: {:?}: each side must be 64 to 16384 pixels", self.screen));
+            return wrong("screen", format!("{:?}: each side must be 64 to 16384 pixels", self.screen));
         }
         let scale = self.scale.and_then(|scale| scale.ticks);
         let named = [("sector", Some(self.sector)), ("freeze_icon", self.freeze_icon), ("scale.ticks", scale)];
         let areas = named.into_iter().filter_map(|(key, area)| Some((key, area?)));
         for (key, area) in areas.chain(self.text.iter().map(|text| ("text.area", text.area))) {
             if !area.lies_in(self.screen) {
-                return Err(format!(
-                    "{key}: {:?} does not lie on a screen of {:?}",
-                    <[usize; 4]>::from(area),
-                    self.screen
-                ));
+                let corners = <[usize; 4]>::from(area);
+                return wrong(key, format!("{corners:?} does not lie on a screen of {:?}", self.screen));
             }
         }
         if self.sector.width < 32 || self.sector.height < 32 {
-            return Err(format!("sector: {:?} is smaller than 32x32 pixels", <[usize; 4]>::from(self.sector)));
+            return wrong("sector", format!("{:?} is smaller than 32x32 pixels", <[usize; 4]>::from(self.sector)));
         }
         if !(0.25..=4.0).contains(&self.pixel_aspect) {
-            return Err(format!("pixel_aspect: {} is not within 0.25 to 4", self.pixel_aspect));
+            return wrong("pixel_aspect", format!("{} is not within 0.25 to 4", self.pixel_aspect));
         }
         self.scale.map_or(Ok(()), |scale| scale.check())
     }
@@ -166,15 +197,16 @@ impl Profile {
 }
 
 impl Scale {
-    fn check(&self) -> Result<(), String> {
-        let range = |key: &str, value: f32, low: f32, high: f32| {
+    fn check(&self) -> Result<(), ProfileError> {
+        let range = |key: &'static str, value: f32, low: f32, high: f32| {
             let inside = (low..=high).contains(&value);
-            if inside { Ok(()) } else { Err(format!("scale.{key}: {value} mm is not within {low} to {high}")) }
+            let outside = || Err(ProfileError::value(key, format!("{value} mm is not within {low} to {high}")));
+            if inside { Ok(()) } else { outside() }
         };
         match (self.mm_per_pixel, self.ticks, self.mm_per_tick) {
-            (Some(mm), None, None) => range("mm_per_pixel", mm, 0.005, 2.0),
-            (None, Some(_), Some(mm)) => range("mm_per_tick", mm, 0.5, 50.0),
-            _ => Err("scale: either mm_per_pixel, or ticks and mm_per_tick".into()),
+            (Some(mm), None, None) => range("scale.mm_per_pixel", mm, 0.005, 2.0),
+            (None, Some(_), Some(mm)) => range("scale.mm_per_tick", mm, 0.5, 50.0),
+            _ => Err(ProfileError::value("scale", "give either mm_per_pixel, or ticks and mm_per_tick")),
         }
     }
 }
@@ -191,19 +223,24 @@ impl Profiles {
     /// `wanted` is `auto`, the name of a shipped profile, or a path to a file.
     ///
     /// # Errors
-    /// In words, when there is no such profile or the file is none.
-    pub fn load(wanted: &str) -> Result<Self, String> {
+    /// When there is no such profile, or the file is not a profile.
+    pub fn load(wanted: &str) -> Result<Self, ProfileError> {
         let all = SHIPPED.iter().map(|text| Profile::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let wanted = match wanted {
             "auto" => None,
             path if is_path(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-                Some(Profile::parse(&text).map_err(|error| format!("{path}: {error}"))?)
+                let unreadable = |error: std::io::Error| {
+                    let (path, reason) = (path.to_owned(), error.to_string());
+                    ProfileError::Unreadable { path, reason }
+                };
+                let text = std::fs::read_to_string(path).map_err(unreadable)?;
+                let wrong = |error| ProfileError::InFile { path: path.to_owned(), source: Box::new(error) };
+                Some(Profile::parse(&text).map_err(wrong)?)
             }
             name => {
                 let known = || all.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
                 let found = all.iter().find(|profile| profile.name == name).cloned();
-                Some(found.ok_or_else(|| format!("{name:?} is not known; one of auto, {}", known()))?)
+                Some(found.ok_or_else(|| ProfileError::Unknown { name: name.to_owned(), known: known() })?)
             }
         };
         Ok(Self { all, wanted })
@@ -222,16 +259,18 @@ impl Profiles {
     /// For a screen of this size.
     ///
     /// # Errors
-    /// In words, when none fits.
-    pub fn choose(&self, screen: [usize; 2]) -> Result<&Profile, String> {
-        let [width, height] = screen;
-        if let Some(wanted) = &self.wanted {
-            let [w, h] = wanted.screen;
-            let other = || format!("the profile {} is for {w}x{h}, the picture has {width}x{height}", wanted.name);
-            return if wanted.screen == screen { Ok(wanted) } else { Err(other()) };
+    /// [`ProfileError::OtherScreen`] when the named one does not fit, [`ProfileError::NoneForScreen`] when none does.
+    pub fn choose(&self, screen: [usize; 2]) -> Result<&Profile, ProfileError> {
+        match &self.wanted {
+            Some(wanted) if wanted.screen == screen => Ok(wanted),
+            Some(Profile { name, screen: wanted, .. }) => {
+                Err(ProfileError::OtherScreen { name: name.clone(), wanted: *wanted, screen })
+            }
+            None => {
+                let found = self.all.iter().find(|profile| profile.screen == screen);
+                found.ok_or(ProfileError::NoneForScreen(screen))
+            }
         }
-        let found = self.all.iter().find(|profile| profile.screen == screen);
-        found.ok_or_else(|| format!("no scanner profile for a screen of {width}x{height}"))
     }
 }
 
@@ -255,23 +294,23 @@ mod tests {
             assert!(profile.ticks().is_some() && profile.text.iter().any(|text| text.identifies));
             assert_eq!(Profile::parse(&profile.to_toml().unwrap()).unwrap(), *profile, "written and read again");
         }
-        assert!(profiles.choose([800, 600]).unwrap_err().contains("800x600"));
+        assert!(profiles.choose([800, 600]).unwrap_err().to_string().contains("800x600"));
     }
 
     #[test]
     fn a_named_profile_is_used_for_its_own_screen_only() {
         let profiles = Profiles::load("phantom-1024x768").unwrap();
         assert!(profiles.choose([1024, 768]).is_ok());
-        assert!(profiles.choose([1280, 720]).unwrap_err().contains("1024x768"));
-        assert!(Profiles::load("siemens").unwrap_err().contains("phantom-1280x720"));
+        assert!(profiles.choose([1280, 720]).unwrap_err().to_string().contains("1024x768"));
+        assert!(Profiles::load("siemens").unwrap_err().to_string().contains("phantom-1280x720"));
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("own.toml");
         std::fs::write(&path, GOOD).unwrap();
         assert!(Profiles::load(path.to_str().unwrap()).unwrap().choose([640, 480]).is_ok());
         std::fs::write(&path, "name = 1").unwrap();
-        let error = Profiles::load(path.to_str().unwrap()).unwrap_err();
+        let error = Profiles::load(path.to_str().unwrap()).unwrap_err().to_string();
         assert!(error.contains("own.toml") && error.contains("line 1"), "{error}");
-        assert!(Profiles::load("/nonexistent/p.toml").unwrap_err().contains("/nonexistent/p.toml"));
+        assert!(Profiles::load("/nonexistent/p.toml").unwrap_err().to_string().contains("/nonexistent/p.toml"));
     }
 
     #[test]
@@ -287,7 +326,7 @@ mod tests {
             ("[scale]\nticks = [0, 0, 10, 400]\nmm_per_tick = 500.0\n", "scale.mm_per_tick"),
             ("[[text]]\nsays = \"x\"\narea = [0, 470, 10, 20]\n", "text.area"),
         ] {
-            let error = Profile::parse(&format!("{GOOD}{more}")).unwrap_err();
+            let error = Profile::parse(&format!("{GOOD}{more}")).unwrap_err().to_string();
             assert!(error.contains(key), "{more}: {error}");
         }
         for (from, to, key) in [
@@ -297,7 +336,7 @@ mod tests {
             ("[10, 20, 600, 400]", "[10, 20, 640, 400]", "sector"),
             ("[10, 20, 600, 400]", "[10, 20, 30, 400]", "sector"),
         ] {
-            let error = Profile::parse(&GOOD.replace(from, to)).unwrap_err();
+            let error = Profile::parse(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(error.starts_with(key), "{to}: {error}");
         }
     }

@@ -23,6 +23,15 @@ const RATE: u32 = 30;
 /// Buffers: one for the page, one it still encodes, one for the model, one that waits for it, the rest for the driver.
 const BUFFERS: u32 = 8;
 
+/// Why `live.device` names no device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    #[error("replay: needs a file")]
+    NoFile,
+    #[error("{0:?} is not off, a device's path, or replay:FILE (.y4m, .dcm)")]
+    Unknown(String),
+}
+
 /// As configured in `live.device`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
@@ -39,18 +48,17 @@ impl Device {
     /// `None` for `off`.
     ///
     /// # Errors
-    /// In words, when it is none of what is known.
-    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+    /// When it is nothing that is known.
+    pub fn parse(text: &str) -> Result<Option<Self>, DeviceError> {
         if let Some(file) = text.strip_prefix("replay:") {
-            let named = !file.is_empty();
-            return if named { Ok(Some(Self::Replay(file.into()))) } else { Err("replay: needs a file".into()) };
+            return if file.is_empty() { Err(DeviceError::NoFile) } else { Ok(Some(Self::Replay(file.into()))) };
         }
         match text {
             "off" => Ok(None),
             #[cfg(feature = "sim")]
             "synthetic" => Ok(Some(Self::Synthetic)),
             path if path.starts_with('/') => Ok(Some(Self::Video(path.into()))),
-            other => Err(format!("{other:?} is not off, a device's path, or replay:FILE (.y4m, .dcm)")),
+            other => Err(DeviceError::Unknown(other.to_owned())),
         }
     }
 
@@ -100,5 +108,7 @@ mod tests {
         for wrong in ["", "on", "video0", "replay:"] {
             assert!(Device::parse(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(Device::parse("replay:"), Err(DeviceError::NoFile));
+        assert_eq!(Device::parse("on"), Err(DeviceError::Unknown("on".into())));
     }
 }

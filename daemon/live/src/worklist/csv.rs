@@ -19,20 +19,32 @@ use super::{Entry, Listing};
 
 const MOST_BYTES: u64 = 4 << 20;
 
+/// Why a file is not a worklist.
+#[derive(Debug, thiserror::Error)]
+pub enum CsvError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is larger than 4 MiB")]
+    TooLarge,
+    #[error("the file is not UTF-8; save it as UTF-8")]
+    NotUtf8,
+    #[error("its first line names no column {0}")]
+    NoColumn(&'static str),
+}
+
 /// # Errors
-/// When the file cannot be read, is too large, no UTF-8, or its first line names no patients.
-pub fn read(path: &Path, listing: &mut Listing) -> io::Result<()> {
-    let wrong = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words.to_owned());
+/// When the file cannot be read, is too large or not UTF-8, or when its first line does not name the columns that are needed.
+pub fn read(path: &Path, listing: &mut Listing) -> Result<(), CsvError> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(wrong("it is larger than 4 MiB"));
+        return Err(CsvError::TooLarge);
     }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8: save it so"))?;
-    parse(text.strip_prefix('\u{FEFF}').unwrap_or(&text), listing).map_err(|words| wrong(&words))
+    let text = String::from_utf8(bytes).map_err(|_| CsvError::NotUtf8)?;
+    parse(text.strip_prefix('\u{FEFF}').unwrap_or(&text), listing)
 }
 
-fn parse(text: &str, listing: &mut Listing) -> Result<(), String> {
+fn parse(text: &str, listing: &mut Listing) -> Result<(), CsvError> {
     let first = text.lines().next().unwrap_or_default();
     let separator = [',', ';', '\t'].into_iter().max_by_key(|separator| first.matches(*separator).count());
     let (mut records, broken) = records(text, separator.unwrap_or(','));
@@ -40,7 +52,7 @@ fn parse(text: &str, listing: &mut Listing) -> Result<(), String> {
         records.next().unwrap_or_default().iter().map(|name| name.trim().to_lowercase()).collect();
     for needed in ["patient_id", "patient_name"] {
         if !header.iter().any(|name| name == needed) {
-            return Err(format!("its first line names no column {needed}"));
+            return Err(CsvError::NoColumn(needed));
         }
     }
     for record in records.filter(|record| record.iter().any(|field| !field.trim().is_empty())) {
@@ -102,7 +114,7 @@ fn records(text: &str, separator: char) -> (impl Iterator<Item = Vec<String>>, b
 mod tests {
     use super::*;
 
-    fn listed(text: &str) -> Result<Listing, String> {
+    fn listed(text: &str) -> Result<Listing, CsvError> {
         let mut listing = Listing::default();
         parse(text, &mut listing).map(|()| listing)
     }
@@ -134,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_file_without_patients_is_refused_in_words() {
-        assert!(listed("").unwrap_err().contains("patient_id"));
-        assert!(listed("patient_id;name\n").unwrap_err().contains("patient_name"));
+        assert!(listed("").unwrap_err().to_string().contains("patient_id"));
+        assert!(listed("patient_id;name\n").unwrap_err().to_string().contains("patient_name"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list.csv");
         std::fs::write(&path, b"patient_id,patient_name\nP1,M\xFCller\n").unwrap();
