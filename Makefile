@@ -3,11 +3,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-live test bench hil soak lint fmt evaluate train train-smoke docs clean
+.PHONY: help setup build demo demo-live check test bench hil soak lint fmt evaluate train train-smoke docs clean
 
 export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
 SETUP := hil-tests/scripts/setup.sh
+CHECK := hil-tests/scripts/check.sh
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,20 +21,24 @@ build: setup ## everything, for development
 
 demo: setup ## a CT study arrives, is analysed, results come back; STUDY=folder takes your own DICOM files
 	@echo "building (the first time takes minutes)"
-	@cargo build --quiet --workspace --bins
+	@cargo build --quiet --bin demo --bin scansided
 	@target/debug/demo --out out/demo $(if $(STUDY),--study '$(STUDY)')
 
 demo-live: setup ## a breast phantom is scanned, the box outlines its lesions; the page, found beside planted and latency in out/demo-live
-	@cargo build --quiet --workspace --bins
+	@echo "building (the first time takes minutes)"
+	@cargo build --quiet --bin demo_live --bin scansided --bin scansidectl --bin phantom
 	@target/debug/demo_live --out out/demo-live $(LIVE)
 
+check: ## the gate: format, lints, dependencies, rules, architecture, tests, docs; PART=report checks that crate only, in seconds
+	@$(SETUP) check
+	@$(CHECK) $(PART)
+
 test: setup ## format check and all tests
-	cargo fmt --all --check
-	cargo test --workspace --no-fail-fast
+	@$(CHECK) test
 
 bench: ## release build, side by side with Orthanc and DCMTK; figures also in out/bench.json
 	@$(SETUP) bench
-	cargo build --release --workspace --bins
+	cargo build --release --bin bench --bin scansided --bin scansidectl
 	@target/release/bench --out out/bench.json
 
 hil: ## the capture contract on the kernel's pretend video devices, in a QEMU guest
@@ -41,19 +46,18 @@ hil: ## the capture contract on the kernel's pretend video devices, in a QEMU gu
 	GUEST=$(CURDIR)/.cache/guest hil-tests/scripts/vivid.sh
 
 soak: setup ## the power-loss test, 200 kills (ROUNDS=n)
-	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test --workspace --bins --test power_loss -- --nocapture
+	cargo build --bin scansided
+	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test --workspace --test it power_loss -- --nocapture
 
-lint: ## format, clippy, dependency policy, project rules
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "cargo-deny is not installed: deny.toml not checked (cargo install cargo-deny)"; fi
-	@hil-tests/scripts/rules.sh
+lint: ## the gate without the tests
+	@$(SETUP) check
+	@$(CHECK) lint
 
 fmt: ## format the code
 	cargo fmt --all
 
 evaluate: setup ## sensitivity and false positives of the model packages on held-out phantoms
-	@cargo build --release --workspace --bins
+	@cargo build --release --bin evaluate --bin evaluate_live --bin scansidectl
 	@target/release/evaluate --out out/evaluation.json
 	@target/release/evaluate_live --out out/evaluation-live.json
 

@@ -228,6 +228,8 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
 
+    use needs::Lack;
+
     use super::Known;
     use crate::accel::scripted::Scripted;
     use crate::accel::{AccelFault, AcceleratorConfig, open};
@@ -256,7 +258,7 @@ mod tests {
             .map(|e| e.path())
             .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("libonnxruntime.so")));
         if found.is_none() {
-            println!("skipped: ONNX Runtime not present");
+            needs::skip(Lack::Software, "ONNX Runtime not present");
         }
         found
     }
@@ -298,13 +300,13 @@ mod tests {
     #[test]
     fn real_cuda_accelerator_contract() {
         if !Root::default().has_cuda_device() {
-            println!("skipped: no CUDA device");
+            needs::skip(Lack::Gpu, "no CUDA device");
             return;
         }
         let Some(library) = library() else { return };
         let device = open(&config("cuda", library)).unwrap();
         if let Some(reason) = device.describe().fallback {
-            println!("skipped: {reason}");
+            needs::skip(Lack::Gpu, reason);
             return;
         }
         super::accelerator(device.as_ref(), &known());
@@ -358,11 +360,11 @@ mod tests {
     fn real_v4l2_capture_contract() {
         let found = discover::video_devices(&Root::default());
         let Some(mut device) = found.iter().find_map(|found| V4l2::open(&found.path).ok()) else {
-            println!("skipped: no video device");
+            needs::skip(Lack::CaptureDevice, "no video device");
             return;
         };
         if let Err(error) = device.formats() {
-            println!("skipped: no video device that delivers: {error}");
+            needs::skip(Lack::CaptureDevice, format_args!("no video device that delivers: {error}"));
             return;
         }
         super::capture(&mut device, &Config::new(PixelFormat::Yuyv, 640, 480, Rate::hertz(30)));

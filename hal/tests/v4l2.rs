@@ -17,6 +17,7 @@ use hal::capture::v4l2::V4l2;
 use hal::capture::{CaptureFault, Config, Frame, PixelFormat, Rate};
 use hal::clock::{Clock, System};
 use hal::{Capture, contract};
+use needs::Lack;
 
 /// No device that works lets one wait for longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,7 +29,7 @@ static DEVICE: Mutex<()> = Mutex::new(());
 fn device() -> Option<(String, MutexGuard<'static, ()>)> {
     let path = std::env::var("SCANSIDE_VIDEO").ok().filter(|path| !path.is_empty());
     if path.is_none() {
-        println!("skipped: no video device (SCANSIDE_VIDEO names none)");
+        needs::skip(Lack::CaptureDevice, "no video device (SCANSIDE_VIDEO names none)");
     }
     path.map(|path| (path, DEVICE.lock().unwrap_or_else(PoisonError::into_inner)))
 }
@@ -37,11 +38,11 @@ fn device() -> Option<(String, MutexGuard<'static, ()>)> {
 fn pretend_device() -> Option<(String, MutexGuard<'static, ()>)> {
     let (path, alone) = device()?;
     if !V4l2::open(Path::new(&path)).is_ok_and(|device| device.describe().driver == "vivid") {
-        println!("skipped: not the pretend device");
+        needs::skip(Lack::CaptureDevice, "not the pretend device");
         return None;
     }
     if Command::new("v4l2-ctl").arg("--version").output().is_err() {
-        println!("skipped: v4l2-ctl not present");
+        needs::skip(Lack::Software, "v4l2-ctl not present");
         return None;
     }
     Some((path, alone))
@@ -132,7 +133,7 @@ fn until_trouble(device: &mut Supervised<V4l2>, kind: CaptureFault) {
 fn vivid_a_lost_signal_and_another_resolution_heal() {
     let Some((path, _alone)) = pretend_device() else { return };
     if V4l2::open(Path::new(&path)).unwrap().source().unwrap().is_none() {
-        println!("skipped: a device that does not follow its source");
+        needs::skip(Lack::CaptureDevice, "a device that does not follow its source");
         return;
     }
     let mut device = supervised(&path, PixelFormat::Yuyv);

@@ -15,6 +15,10 @@ rule 'no unsafe outside ioctl and FFI files' "$(code | grep -vE 'ioctl|ffi' | xa
 rule 'a module opens by naming its responsibility (//!)' "$(code | grep '/src/' | while read -r f; do head -n 1 "$f" | grep -q '^//!' || echo "$f"; done)"
 rule 'hal knows no medicine, models knows no network' "$(code | grep '^hal/\|^models/' | xargs grep -nE '\buse (scansided|zbus|dicom_ul)\b')"
 rule 'model weights name their hash' "$(for m in models/packages/*/model.toml; do [ -f "$m" ] && { grep -q 'sha256' "$m" || echo "$m"; }; done)"
+# Every dependency of the programs with its features, as `cargo build --workspace` and as `cargo test --workspace` have it.
+built() { cargo tree --workspace --edges "$1" --prefix none --format '{p} {f}' 2>/dev/null | sed 's/ (\*)$//' | sort -u; }
+rule 'programs and tests share one build of every dependency: name these features in hil-tests/Cargo.toml' \
+  "$(comm -23 <(built normal,build) <(built normal,build,dev))"
 long=$(code | xargs wc -l | awk '$2 != "total" && $1 > 400 {print "  " $1 " " $2}' | sort -rn)
 [ -n "$long" ] && printf 'files over 400 lines, each worth a second look at its seams:\n%s\n' "$long"
 [ $broken = 0 ] && echo 'project rules: ok'

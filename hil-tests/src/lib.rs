@@ -1,7 +1,5 @@
 //! The bench: what stands around the box while it is tested. It speaks to the daemon over DICOM and D-Bus only.
 
-pub mod phantom;
-
 pub mod dimse;
 pub mod modality;
 pub mod pacs;

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use needs::Lack;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -61,14 +62,14 @@ pub fn workspace() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
-/// Test data and validators that are not part of the project. Says on the output when they are absent.
+/// Test data and validators that are not part of the project. Says that the test is skipped when they are absent.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("SCANSIDE_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);
     let path = root.join(name);
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: ../shared/{name} not present");
+    needs::skip(Lack::SharedData, format_args!("../shared/{name} not present"));
     None
 }
 

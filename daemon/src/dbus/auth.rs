@@ -232,7 +232,7 @@ mod tests {
             .stderr(std::process::Stdio::null())
             .spawn();
         let Ok(daemon) = daemon else {
-            eprintln!("skipped: dbus-daemon is not installed");
+            needs::skip(needs::Lack::Software, "dbus-daemon is not installed");
             return;
         };
         let mut daemon = Daemon(daemon);

@@ -220,7 +220,7 @@ fn elsewhere() -> Option<std::net::IpAddr> {
     // Nothing is sent: the kernel only says which address it would use.
     let address = socket.connect("192.0.2.1:9").ok().and_then(|()| socket.local_addr().ok()).map(|a| a.ip());
     if address.is_none_or(|address| address.is_loopback()) {
-        eprintln!("skipped: this machine has loopback only");
+        needs::skip(needs::Lack::Host, "this machine has loopback only");
         return None;
     }
     address

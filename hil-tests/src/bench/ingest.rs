@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::figures::{Goal, Wanted, median};
 use super::receiver::{Kind, Receiver, Sockets};
-use crate::phantom::{Options, Phantom, dicom};
 use crate::tools;
+use phantom::{Options, Phantom, dicom};
 
 /// One cell of the table.
 #[derive(Debug, Clone, Serialize)]

@@ -16,8 +16,8 @@ use hil_tests::evaluation::read::Planted;
 use hil_tests::modality::Modality;
 use hil_tests::pacs::{Pacs, Received};
 use hil_tests::part10::{Folder, Instance};
-use hil_tests::phantom::{Options, Phantom, Truth};
 use hil_tests::watch::{Heard, Outcome, Watch};
+use phantom::{Options, Phantom, Truth};
 use scanside_client::Job;
 
 /// Watch a CT study arrive, be analysed, and come back as DICOM results.

@@ -16,9 +16,9 @@ use hil_tests::live::{Audience, Planted, found};
 use hil_tests::modality::Modality;
 use hil_tests::pacs::{Pacs, Received};
 use hil_tests::part10::Folder;
-use hil_tests::phantom::{Options, Phantom};
 use hil_tests::watch::Watch;
 use hil_tests::{deadline, tools};
+use phantom::{Options, Phantom};
 use tokio::sync::watch;
 
 /// The phantom's 30 pictures a second, twice through would see everything twice.

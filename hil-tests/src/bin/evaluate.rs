@@ -8,9 +8,9 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use hil_tests::evaluation::analyse::analyse;
 use hil_tests::evaluation::{Card, Scan, dice, model_name, read, table};
-use hil_tests::phantom::scanner::Vendor;
-use hil_tests::phantom::visit::{Protocol, Visit};
-use hil_tests::phantom::{Options, Phantom, dicom};
+use phantom::scanner::Vendor;
+use phantom::visit::{Protocol, Visit};
+use phantom::{Options, Phantom, dicom};
 
 /// Seeds below belong to training and validation (models/training/phantoms.py).
 const EVALUATION_SEEDS: std::ops::Range<u64> = 2_000_000..3_000_000;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use hil_tests::evaluation::video::{Case, Scan, judge, replay, table};
 use hil_tests::evaluation::{Card, model_name};
-use hil_tests::phantom::ultrasound::seeds;
+use phantom::ultrasound::seeds;
 
 #[derive(Parser)]
 #[command(about = "Lesions on held-out phantom videos, through scansidectl live replay: found, missed, mixed up")]

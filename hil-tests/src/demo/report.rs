@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::compare::{Comparison, Evaluated, Findings, Found, Lung, Planted, distance};
 use super::terminal::{Terminal, duration};
-use crate::phantom::{Lungs, Truth};
+use phantom::{Lungs, Truth};
 
 /// Findings of the jobs that made some, in the order of the jobs.
 ///
@@ -73,7 +73,7 @@ pub fn comparison(terminal: Terminal, truth: &Truth, findings: &[Findings]) -> b
     missed.is_empty()
 }
 
-fn planted(nodule: &crate::phantom::PlantedNodule) -> Planted {
+fn planted(nodule: &phantom::PlantedNodule) -> Planted {
     let word = |value: serde_json::Value| value.as_str().unwrap_or_default().replace('_', " ");
     Planted {
         side: serde_json::to_value(nodule.side).map(word).unwrap_or_default(),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use crate::phantom::{Channel, Grid, Slice};
+use phantom::{Channel, Grid, Slice};
 
 /// How segments are labelled; several of one kind are numbered.
 const LABELS: [(Channel, &str); 10] = [

@@ -13,9 +13,9 @@ pub mod video;
 use serde::Serialize;
 
 use crate::demo::compare::Evaluated;
-use crate::phantom::Channel;
 pub use card::{Card, model_name};
 use cases::Case;
+use phantom::Channel;
 use read::{Findings, Planted};
 
 /// One analysed phantom.

@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::demo::compare::{Evaluated, Lung};
-use crate::phantom::Truth;
+use phantom::Truth;
 
 /// The nine findings as the engine reports them.
 #[derive(Debug, Clone, Deserialize)]

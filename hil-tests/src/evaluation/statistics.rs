@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use crate::phantom::random::Random;
+use phantom::random::Random;
 
 /// Standard normal quantile for 95 %.
 const Z: f64 = 1.959_964;

@@ -8,7 +8,7 @@ use super::cases::{Case, WRONG_RIB};
 use super::dice::label;
 use super::nodules::{LARGE_MM, Planted, share};
 use super::statistics::{Share, area, count_interval, median, median_interval};
-use crate::phantom::Channel;
+use phantom::Channel;
 
 /// All phantoms together, as Markdown: findings, measurements, nodules in detail.
 pub fn tables(scans: &[Scan], seeds: &Range<u64>, model: &str) -> String {

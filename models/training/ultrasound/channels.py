@@ -1,4 +1,4 @@
-"""The output channels, in the order of CHANNELS in hil-tests/src/phantom/ultrasound/descriptors.rs: channel i is bit i of a label.
+"""The output channels, in the order of CHANNELS in hil-tests/phantom/src/ultrasound/descriptors.rs: channel i is bit i of a label.
 
 `lesion` is supervised everywhere, the others inside lesions only; a lesion's value is the mean over its mask.
 """

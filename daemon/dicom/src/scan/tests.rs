@@ -343,7 +343,7 @@ fn files_below(folder: PathBuf) -> Vec<PathBuf> {
 
 #[test]
 fn every_file_of_the_corpus_is_read_or_refused_with_a_reason() {
-    let Some(folder) = shared() else { return println!("skipped: ../shared/data not present") };
+    let Some(folder) = shared() else { return needs::skip(needs::Lack::SharedData, "../shared/data not present") };
     let mut read = 0;
     for path in files_below(folder) {
         match scan(std::fs::File::open(&path).unwrap()) {
@@ -364,7 +364,7 @@ fn every_file_of_the_corpus_is_read_or_refused_with_a_reason() {
 
 #[test]
 fn the_reference_ct_slices_have_their_facts() {
-    let Some(folder) = shared() else { return println!("skipped: ../shared/data not present") };
+    let Some(folder) = shared() else { return needs::skip(needs::Lack::SharedData, "../shared/data not present") };
     for path in files_below(folder.join("ct-chest-siemens-b40f")) {
         let header = scan(std::fs::File::open(&path).unwrap()).unwrap().header;
         assert_eq!((header.modality.as_str(), header.rows, header.columns), ("CT", 512, 512));

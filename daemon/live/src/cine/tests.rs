@@ -8,7 +8,7 @@ use hal::Capture;
 use hal::capture::convert;
 use hal::capture::frame::Frame;
 use hal::capture::replay::Replay;
-use hal::capture::{Config, PixelFormat, Rate};
+use hal::capture::{CaptureFault, Config, PixelFormat, Rate};
 use hal::clock::Manual;
 
 use super::*;
@@ -38,7 +38,7 @@ fn corpus() -> Option<PathBuf> {
     let shared = std::env::var_os("SCANSIDE_SHARED").map_or_else(|| workspace.join("../shared"), PathBuf::from);
     let corpus = shared.join("data/corpus");
     if !corpus.is_dir() {
-        println!("skipped: ../shared/data/corpus not present");
+        needs::skip(needs::Lack::SharedData, "../shared/data/corpus not present");
     }
     corpus.is_dir().then_some(corpus)
 }

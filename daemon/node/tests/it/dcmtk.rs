@@ -10,7 +10,7 @@ pub fn installed(tool: &str) -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(tool).is_file()));
     if !found {
-        println!("skipped: {tool} not installed");
+        needs::skip(needs::Lack::Software, format_args!("{tool} not installed"));
     }
     found
 }

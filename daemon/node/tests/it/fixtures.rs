@@ -153,7 +153,7 @@ pub fn shared_data() -> Option<PathBuf> {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let data = shared.join("data");
     if !data.is_dir() {
-        println!("skipped: ../shared/data not present");
+        needs::skip(needs::Lack::SharedData, "../shared/data not present");
         return None;
     }
     Some(data)

@@ -1,6 +1,6 @@
 //! Results made from real CT slices, judged by tools that are not ours: dciodvfy, dcentvfy, PixelMed, dsrdump, highdicom.
 //!
-//! Says "skipped: ..." for each tool or folder that is not there. Objects and pages stay in `target/tmp/report` to look at.
+//! Skipped for each tool or folder that is not there. Objects and pages stay in `target/tmp/report` to look at.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -62,7 +62,7 @@ fn fixtures(shared: &Path) -> Series {
 fn with_shared(test: impl FnOnce(&Path)) {
     match support::shared() {
         Some(shared) => test(&shared),
-        None => eprintln!("skipped: ../shared/data not present"),
+        None => needs::skip(needs::Lack::SharedData, "../shared/data not present"),
     }
 }
 

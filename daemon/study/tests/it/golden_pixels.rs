@@ -18,7 +18,7 @@ fn shared_data() -> Option<PathBuf> {
     let shared = std::env::var_os("SCANSIDE_SHARED").map_or_else(|| workspace.join("../shared"), PathBuf::from);
     let data = shared.join("data");
     if !data.is_dir() {
-        println!("skipped: ../shared/data not present");
+        needs::skip(needs::Lack::SharedData, "../shared/data not present");
         return None;
     }
     Some(data)

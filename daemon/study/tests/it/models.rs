@@ -33,7 +33,7 @@ impl Home {
     /// With specimen 1.0.0 as what comes with the software; none (and says so) without ONNX Runtime.
     fn real() -> Option<Self> {
         if library().is_none() {
-            println!("skipped: ONNX Runtime not present");
+            needs::skip(needs::Lack::Software, "ONNX Runtime not present");
             return None;
         }
         let home = Self(tempfile::tempdir().unwrap());
@@ -194,7 +194,7 @@ fn real_progress_goes_through_the_stages_in_order() {
 #[test]
 fn real_shipped_packages_answer_the_same_in_any_batch_on_any_threads_and_after_a_restart() {
     if library().is_none() {
-        println!("skipped: ONNX Runtime not present");
+        needs::skip(needs::Lack::Software, "ONNX Runtime not present");
         return;
     }
     let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/packages");

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::phantom::ultrasound::canvas::Canvas;
-use crate::phantom::ultrasound::layout::Name;
-use crate::phantom::ultrasound::truth::VisibleLesion;
-use crate::phantom::ultrasound::{Options, Video, y4m};
+use phantom::ultrasound::canvas::Canvas;
+use phantom::ultrasound::layout::Name;
+use phantom::ultrasound::truth::VisibleLesion;
+use phantom::ultrasound::{Options, Video, y4m};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
@@ -106,8 +106,8 @@ fn shown(lesion: &VisibleLesion, labels: &Canvas) -> Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::phantom::ultrasound::descriptors::{Descriptors, EchoPattern, Margin, Orientation, Posterior, Shape};
-    use crate::phantom::ultrasound::layout::Rect;
+    use phantom::ultrasound::descriptors::{Descriptors, EchoPattern, Margin, Orientation, Posterior, Shape};
+    use phantom::ultrasound::layout::Rect;
 
     #[test]
     fn a_lesion_becomes_runs_of_its_own_pixels() {

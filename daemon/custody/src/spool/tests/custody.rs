@@ -157,7 +157,7 @@ async fn every_file_of_the_corpus_is_kept_as_received_or_refused_with_a_reason()
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), std::path::PathBuf::from);
     let mut folders = vec![shared.join("data/corpus")];
     if !folders[0].is_dir() {
-        return println!("skipped: ../shared/data not present");
+        return needs::skip(needs::Lack::SharedData, "../shared/data not present");
     }
     let mut place = Place::new();
     place.settings.segment_mib = 16;

@@ -101,7 +101,7 @@ fn run(name: &str, command: &mut Command) -> Option<(bool, String)> {
             Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
         }
         Err(_) => {
-            eprintln!("skipped: {name} not installed");
+            needs::skip(needs::Lack::Software, format_args!("{name} not installed"));
             None
         }
     }
@@ -154,7 +154,7 @@ pub fn sr_validators(file: &Path) -> Vec<String> {
 fn pixelmed(file: &Path) -> Vec<String> {
     const JARS: [&str; 2] = ["/usr/share/java/pixelmed.jar", "/usr/share/java/commons-codec.jar"];
     if JARS.iter().any(|jar| !Path::new(jar).exists()) {
-        eprintln!("skipped: PixelMed DicomSRValidator not installed");
+        needs::skip(needs::Lack::Software, "PixelMed DicomSRValidator not installed");
         return Vec::new();
     }
     let mut command = Command::new("java");
@@ -179,7 +179,7 @@ fn highdicom(file: &Path, sources: &[PathBuf], shared: &Path) -> Vec<String> {
     let python = std::env::var("SCANSIDE_PYTHON").unwrap_or_else(|_| "python3".into());
     let has = Command::new(&python).args(["-c", "import highdicom"]).output();
     if !has.is_ok_and(|o| o.status.success()) {
-        eprintln!("skipped: highdicom not installed for {python}");
+        needs::skip(needs::Lack::Software, format_args!("highdicom not installed for {python}"));
         return Vec::new();
     }
     let script = shared.join("validators/xcheck.py");

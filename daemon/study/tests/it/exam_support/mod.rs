@@ -223,14 +223,14 @@ pub fn others(paths: &[PathBuf]) -> Vec<String> {
         match Command::new("dcmdjpeg").arg(path).arg(&out).output() {
             Ok(done) if done.status.success() => {}
             Ok(done) => complaints.push(format!("dcmdjpeg: {}", String::from_utf8_lossy(&done.stderr))),
-            Err(_) => eprintln!("skipped: dcmdjpeg not installed"),
+            Err(_) => needs::skip(needs::Lack::Software, "dcmdjpeg not installed"),
         }
         let _ = std::fs::remove_file(out);
     }
     let python = std::env::var("SCANSIDE_PYTHON").unwrap_or_else(|_| "python3".into());
     let has = Command::new(&python).args(["-c", "import highdicom"]).output();
     if !has.is_ok_and(|done| done.status.success()) {
-        eprintln!("skipped: highdicom not installed for {python}");
+        needs::skip(needs::Lack::Software, format_args!("highdicom not installed for {python}"));
         return complaints;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/exam_support/check.py");

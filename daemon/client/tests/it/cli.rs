@@ -1,0 +1,190 @@
+//! `scansidectl` as people and scripts use it: what it prints, what it exits with.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::fixture::{Appliance, Bus, ROWS, ask, scansidectl, text};
+
+async fn json(bus: &Bus, arguments: &[&str]) -> Value {
+    serde_json::from_str(&text(bus, &[&["--json"], arguments].concat()).await).unwrap()
+}
+
+fn complaint(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn without_a_bus_the_exit_code_is_3_and_there_is_a_remedy() {
+    let (code, said) = complaint(&scansidectl(&["--bus", "unix:path=/nonexistent", "status"]));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.starts_with("error: no D-Bus at") && said.contains("\nremedy: "), "{said}");
+}
+
+#[test]
+fn without_a_daemon_the_exit_code_is_3_and_there_is_a_remedy() {
+    let Some(bus) = Bus::start() else { return };
+    for arguments in [&["status"][..], &["studies", "list"], &["watch"], &["outbox", "retry"]] {
+        let (code, said) = complaint(&scansidectl(&[&["--bus", &bus.address], arguments].concat()));
+        assert_eq!(code, Some(3), "{arguments:?}: {said}");
+        assert!(said.contains("scansided is not on this bus\nremedy: start scansided"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_2_and_help_shows_examples() {
+    assert_eq!(scansidectl(&["frobnicate"]).status.code(), Some(2));
+    assert_eq!(scansidectl(&["studies", "show"]).status.code(), Some(2));
+    let help = scansidectl(&["--help"]);
+    let help = String::from_utf8_lossy(&help.stdout);
+    assert!(
+        help.contains("Examples:\n  scansidectl status") && help.contains("3 the daemon cannot be reached"),
+        "{help}"
+    );
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let script = String::from_utf8(scansidectl(&["completions", "bash"]).stdout).unwrap();
+    assert!(script.contains("quarantine") && script.contains("rerun"));
+}
+
+#[test]
+fn config_check_prints_the_effective_configuration_or_every_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("site.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "[dicom]\nmax_pdu = 65536\n").unwrap();
+    let good = scansidectl(&["config", "check", path]);
+    assert!(String::from_utf8_lossy(&good.stdout).contains("max_pdu = 65536\n"));
+    let json: Value = serde_json::from_slice(&scansidectl(&["--json", "config", "check", path]).stdout).unwrap();
+    assert_eq!(json["dicom"]["max_pdu"], 65536);
+    std::fs::write(&file, "[dicom]\nmax_pdu = 65\nfoo = 1\n").unwrap();
+    let (code, said) = complaint(&scansidectl(&["config", "check", path]));
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("{path}:3: dicom.foo: unknown key `foo`")) && said.contains("\nremedy: "), "{said}");
+}
+
+#[test]
+fn analyze_of_a_folder_without_dicom_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("none.toml");
+    std::fs::write(&config, "").unwrap();
+    let folder = directory.path().join("empty");
+    std::fs::create_dir(&folder).unwrap();
+    let arguments = ["analyze", folder.to_str().unwrap(), "--config", config.to_str().unwrap()];
+    let (code, said) = complaint(&scansidectl(&arguments));
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("no DICOM file below") && said.contains("\nremedy: give a folder that holds DICOM"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_tables_for_people_without_colour_in_a_pipe() {
+    let Some(bus) = Bus::start() else { return };
+    let appliance = Appliance::start(&bus.address, ROWS).await;
+    let studies = text(&bus, &["studies", "list"]).await;
+    for word in ["Verdict", "2026-01-01", "P1  PHANTOM, ONE", "Chest CT", "processed", "Lung 1.0: 1 nodule"] {
+        assert!(studies.contains(word), "{word} is missing:\n{studies}");
+    }
+    assert!(!studies.contains('\x1b'), "{studies}");
+    assert_eq!(studies.lines().count(), 3, "{studies}");
+    assert!(text(&bus, &["studies", "list", "--state", "evicted"]).await.contains("No evicted studies."));
+    let outbox = text(&bus, &["outbox", "list"]).await;
+    assert!(
+        outbox.contains("the archive is full (status 0xA700)") && outbox.contains("next 2026-01-01 10:09"),
+        "{outbox}"
+    );
+    let quarantine = text(&bus, &["quarantine", "list"]).await;
+    assert!(quarantine.contains("no pixel data") && quarantine.contains("CT9 10.0.0.9:4000"), "{quarantine}");
+    let status = text(&bus, &["status"]).await;
+    for word in
+        ["9.9.9 (simulated", "full", "127.0.0.1:4242", "2 studies, 203 instances", "1 waiting, the oldest for", "PACS@"]
+    {
+        assert!(status.contains(word), "{word} is missing:\n{status}");
+    }
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_study_is_shown_with_findings_and_deliveries_however_it_is_named() {
+    let Some(bus) = Bus::start() else { return };
+    let appliance = Appliance::start(&bus.address, ROWS).await;
+    for name in ["4", "1.2.840.1"] {
+        let shown = text(&bus, &["studies", "show", name]).await;
+        for word in ["right", "2612 ml", "3.1 %", "8.0 mm", "0.93", "100", "inference 12.3 s", "pacs"] {
+            assert!(shown.contains(word), "{word} is missing:\n{shown}");
+        }
+    }
+    let (code, said) = complaint(&ask(&bus, &["studies", "show", "1.2.840"]).await);
+    assert!(code == Some(1) && said.contains("more than one study UID begins with"), "{said}");
+    let (code, said) = complaint(&ask(&bus, &["studies", "show", "77"]).await);
+    assert!(code == Some(1) && said.contains("there is no study \"77\"\nremedy: "), "{said}");
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_has_stable_names_and_utc_times() {
+    let Some(bus) = Bus::start() else { return };
+    let appliance = Appliance::start(&bus.address, ROWS).await;
+    let studies = json(&bus, &["studies", "list"]).await;
+    assert_eq!(studies[1]["study_uid"], "1.2.840.1");
+    assert_eq!(studies[1]["path"], "/org/scanside/Appliance1/study/4");
+    assert_eq!(studies[1]["last_utc"], "2026-01-01T10:05:00.000Z");
+    let whole = json(&bus, &["studies", "show", "4"]).await;
+    assert_eq!(whole["series"][0]["verdict"], "1 nodule");
+    assert_eq!(whole["series"][0]["completed_by"], Value::Null);
+    assert_eq!(whole["deliveries"][0]["status"], 0xA700);
+    let status = json(&bus, &["status"]).await;
+    assert_eq!((&status["level"], &status["studies_left"]), (&Value::from("full"), &Value::Null));
+    assert_eq!(json(&bus, &["quarantine", "list"]).await[0]["reason"], "no pixel data");
+    assert_eq!(json(&bus, &["series"]).await[0]["state"], "receiving");
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verbs_say_what_they_did_and_failures_what_helps() {
+    let Some(bus) = Bus::start() else { return };
+    let appliance = Appliance::start(&bus.address, ROWS).await;
+    assert_eq!(text(&bus, &["outbox", "retry", "pacs"]).await, "3 deliveries are tried now.\n");
+    assert_eq!(text(&bus, &["studies", "rerun", "4", "--urgent"]).await, "1 series queued again.\n");
+    assert_eq!(text(&bus, &["echo", "pacs"]).await, "pacs answered after 12 ms.\n");
+    assert_eq!(json(&bus, &["echo", "pacs"]).await["milliseconds"], 12.0);
+    assert_eq!(*appliance.script.asked.lock().unwrap(), ["retry Some(\"pacs\")", "rerun 1.2.840.1 urgent=true"]);
+    let (code, said) = complaint(&ask(&bus, &["echo", "dead"]).await);
+    assert_eq!((code, said.as_str().starts_with("error: connection refused\nremedy: ")), (Some(1), true), "{said}");
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_prints_one_json_value_for_each_event_and_ends_when_idle() {
+    let Some(bus) = Bus::start() else { return };
+    let appliance = Appliance::start(&bus.address, ROWS).await;
+    let address = bus.address.clone();
+    let watch =
+        tokio::task::spawn_blocking(move || scansidectl(&["--bus", &address, "--json", "watch", "--until-idle"]));
+    appliance.sql("UPDATE series SET state = 'processed'; UPDATE deliveries SET state = 'delivered';");
+    // Told until heard: nobody knows when the watch has begun to listen.
+    let event = custody::event::Event::Series {
+        id: 6,
+        study_uid: "1.2.840.2".into(),
+        series_uid: "1.2.840.2.1".into(),
+        state: "processed".into(),
+        instances: 3,
+        verdict: Some("no nodule".into()),
+    };
+    crate::fixture::until("the watch ends", async || {
+        let _ = appliance.events.send(event.clone());
+        watch.is_finished()
+    })
+    .await;
+    let output = watch.await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&event["event"], &event["verdict"]), (&Value::from("series"), &Value::from("no nodule")));
+    }
+    appliance.stop().await.unwrap();
+}

@@ -1,0 +1,82 @@
+//! How a test says that it was skipped.
+//!
+//! On a developer's machine a skipped test prints why and passes. With `CI=true` it fails, unless it needs what no set-up can
+//! install: hardware, or data that is not part of the project. So a broken set-up cannot make the gate green.
+
+use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+
+/// What a machine lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// An NVIDIA GPU with its driver and libraries.
+    Gpu,
+    /// Hardware virtualisation.
+    Kvm,
+    /// A video capture device, real or pretended by the kernel.
+    CaptureDevice,
+    /// The folder `../shared` with real images and the validators' scripts. A plain clone does not have it.
+    SharedData,
+    /// A right or a network interface that the machine's owner did not give, for example real-time priority in a container.
+    Host,
+    /// A program or a library that `make setup` installs.
+    Software,
+}
+
+impl Lack {
+    /// Whether a test may be skipped for this reason with `CI=true`.
+    pub const fn is_excused(self) -> bool {
+        !matches!(self, Self::Software)
+    }
+}
+
+/// Says on the output that the running test is skipped, and appends the same line to the file that `SCANSIDE_SKIPPED` names,
+/// which `make check` prints at its end. The caller returns from its test afterwards.
+///
+/// # Panics
+/// With `CI=true`, when the reason is not excused.
+pub fn skip(lack: Lack, why: impl Display) {
+    let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    assert!(!must_fail(lack, ci), "skipped, and with CI=true that is a failure: {why} (`make setup` installs it)");
+    println!("skipped: {why}");
+    if let Some(Err(error)) = std::env::var_os("SCANSIDE_SKIPPED").map(|file| note(&file, &why)) {
+        println!("the list of skipped tests cannot be written: {error}");
+    }
+}
+
+const fn must_fail(lack: Lack, ci: bool) -> bool {
+    ci && !lack.is_excused()
+}
+
+/// One line for each skipped test. A short line in append mode is written whole, also when several processes write.
+fn note(file: &std::ffi::OsStr, why: &impl Display) -> io::Result<()> {
+    let thread = std::thread::current();
+    let line = format!("{}: {why}\n", thread.name().unwrap_or("a test"));
+    OpenOptions::new().create(true).append(true).open(file)?.write_all(line.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_software_fails_the_gate_and_missing_hardware_does_not() {
+        assert!(must_fail(Lack::Software, true));
+        assert!(!must_fail(Lack::Software, false), "on a developer's machine a skipped test passes");
+        for lack in [Lack::Gpu, Lack::Kvm, Lack::CaptureDevice, Lack::SharedData, Lack::Host] {
+            assert!(!must_fail(lack, true), "{lack:?} cannot be installed");
+        }
+    }
+
+    #[test]
+    fn a_skipped_test_is_listed_by_its_name() {
+        let file = std::env::temp_dir().join(format!("needs-{}", std::process::id()));
+        note(file.as_os_str(), &"no such device").unwrap();
+        note(file.as_os_str(), &"no such device").unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.lines().all(|line| line.ends_with("is_listed_by_its_name: no such device")), "{text}");
+    }
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# The gate. All steps run, also after one has failed; the end says what failed and what each took.
+#
+#   check.sh               everything: format, rules, architecture, dependencies, clippy, tests, docs
+#   check.sh all           the same
+#   check.sh lint          everything but the tests
+#   check.sh test          format and tests only
+#   check.sh report        what concerns one crate (its name or its folder's): format, rules, architecture, clippy, its tests
+#
+# Tests run under cargo-nextest where that is installed.
+set -u -o pipefail
+cd "$(dirname "$0")/../.." || exit 1
+root=$PWD
+part=${1:-all}
+export PATH="$root/.cache/tools/bin:$PATH"
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+SCANSIDE_SKIPPED=$(mktemp)
+export SCANSIDE_SKIPPED
+trap 'rm -f "$SCANSIDE_SKIPPED"' EXIT
+
+# ---------------------------------------------------------------- steps
+
+format() { cargo fmt "${packages[@]/#--workspace/--all}" --check; }
+rules() { hil-tests/scripts/rules.sh; }
+architecture() {
+  (cd hil-tests/scripts && python3 -B -m unittest -q) && python3 -B hil-tests/scripts/architecture.py
+}
+lints() { cargo clippy "${packages[@]}" --all-targets -- -D warnings; }
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc "${packages[@]}" --no-deps; }
+
+# Bans, licences and sources need only what is here. Advisories and yanked versions need the database of RustSec, which a machine
+# in a clinic or behind a proxy may not reach: then they are not checked, and this is said.
+dependencies() {
+  cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is not installed: run \`make setup\`"; return 1; }
+  cargo fetch --locked --quiet || echo "some crates could not be downloaded; what is here is checked"
+  cargo deny --offline --log-level error check --hide-inclusion-graph bans licenses sources || return
+  if timeout 60 cargo deny --log-level off fetch db >/dev/null 2>&1; then
+    cargo deny --log-level error check --hide-inclusion-graph advisories
+  else
+    note "advisories not checked: the RustSec database cannot be reached from here"
+  fi
+}
+
+tests() {
+  # The tests start programs of the workspace beside them: all are built, with the features that the tests have.
+  if [ "$part" = "$bench" ]; then cargo build --workspace --bins || return; fi
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run "${packages[@]}" --no-fail-fast --no-tests=pass && cargo test "${packages[@]}" --doc --no-fail-fast
+  else
+    cargo test "${packages[@]}" --no-fail-fast
+  fi
+}
+
+# ---------------------------------------------------------------- which
+
+bench=hil-tests
+# The package that PART names, by its own name or that of its folder.
+package_of() {
+  cargo metadata --no-deps --format-version 1 | python3 -c '
+import json, os, sys
+packages = json.load(sys.stdin)["packages"]
+names = {os.path.basename(os.path.dirname(p["manifest_path"])): p["name"] for p in packages}
+names |= {p["name"]: p["name"] for p in packages}
+print(names.get(sys.argv[1], ""))' "$1"
+}
+case $part in
+  all) packages=(--workspace) steps=(format rules architecture dependencies lints tests docs) ;;
+  lint) packages=(--workspace) steps=(format rules architecture dependencies lints docs) ;;
+  test) packages=(--workspace) steps=(format tests) ;;
+  *)
+    package=$(package_of "$part")
+    [ -n "$package" ] || { echo "check: no crate is called $part" >&2; exit 2; }
+    part=$package packages=(-p "$package") steps=(format rules architecture lints tests)
+    ;;
+esac
+
+# ---------------------------------------------------------------- run
+
+notes="" failed=0 table=""
+note() { echo "$1"; notes+="note: $1"$'\n'; }
+for step in "${steps[@]}"; do
+  printf '\n== %s\n' "$step"
+  begun=$SECONDS
+  if "$step"; then verdict=ok; else verdict=FAILED failed=1; fi
+  table+=$(printf '  %-14s%-8s%5d s' "$step" "$verdict" $((SECONDS - begun)))$'\n'
+done
+printf '\n== summary of check %s\n%s%s' "$part" "$table" "$notes"
+if [ -s "$SCANSIDE_SKIPPED" ]; then
+  printf 'skipped tests, for want of what no set-up can install:\n'
+  sort "$SCANSIDE_SKIPPED" | uniq -c | sed 's/^ *\([0-9]*\) /  \1 x /'
+fi
+exit "$failed"

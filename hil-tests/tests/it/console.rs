@@ -1,0 +1,273 @@
+//! The live page in a real browser, with a live path that is played: it shows, it says what is wrong, it recovers, it can
+//! be used without a mouse, and it asks nobody but the box. Screenshots go to `out/console`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::player::Player;
+use hil_tests::browser::Browser;
+use hil_tests::tools;
+use live::view::Sign;
+use live::worklist::Worklist;
+use needs::Lack;
+
+/// What the page promises.
+const SHOWS_WITHIN: Duration = Duration::from_secs(2);
+/// For all else; a busy machine.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+fn screenshot(name: &str) -> PathBuf {
+    tools::workspace().join("out/console").join(name)
+}
+
+/// A browser and a page with a moving picture; None (and says so) where there is no Chromium.
+async fn watching(width: u32, height: u32) -> Option<(Browser, Player)> {
+    let Some(mut browser) = Browser::start(width, height).await.unwrap() else {
+        needs::skip(Lack::Software, "no chromium");
+        return None;
+    };
+    let player = Player::start().await;
+    browser.open(&player.url()).await.unwrap();
+    Some((browser, player))
+}
+
+const MOVING: &str = "Number(document.getElementById('picture').dataset.sequence ?? 0) > 5
+    && document.querySelectorAll('#overlay polygon.outline').length === 2";
+
+fn sign_says(state: &str, word: &str) -> String {
+    format!(
+        "document.getElementById('sign').dataset.state === '{state}'
+         && document.getElementById('sign').textContent.includes('{word}')"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_moving_video_with_overlay_within_two_seconds_and_asks_nobody_else() {
+    let Some((mut browser, player)) = watching(1280, 800).await else { return };
+    let took = browser.wait("video with overlay", SHOWS_WITHIN, MOVING).await.unwrap();
+    println!("video with overlay after {} ms", took.as_millis());
+    let at = "document.getElementById('picture').dataset.sequence";
+    let first = browser.evaluate(at).await.unwrap();
+    browser
+        .wait("the next pictures", PATIENCE, &format!("Number({at}) > {} + 10", first.as_str().unwrap()))
+        .await
+        .unwrap();
+
+    // The overlay is a layer of its own: the picture below it is as grey as it came.
+    let coloured = "(() => { const c = document.getElementById('picture');
+        const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let most = 0;
+        for (let i = 0; i < p.length; i += 4) most = Math.max(most, Math.abs(p[i] - p[i + 2])); return most; })()";
+    assert!(browser.evaluate(coloured).await.unwrap().as_u64().unwrap() <= 2, "something is drawn into the picture");
+    // ... and it lies where the lesion is.
+    let off = "(() => { const c = document.getElementById('picture').getBoundingClientRect();
+        const scale = Math.min(c.width / 1280, c.height / 720);
+        const box = document.querySelector('polygon.outline[data-id=\"1\"]').getBBox();
+        const shown = document.querySelector('polygon.outline[data-id=\"1\"]').getBoundingClientRect();
+        const x = c.left + (c.width - 1280 * scale) / 2 + (box.x + box.width / 2) * scale;
+        return Math.abs(x - (shown.left + shown.width / 2)); })()";
+    assert!(browser.evaluate(off).await.unwrap().as_f64().unwrap() < 2.0, "overlay and picture do not fit");
+    let text = |id: &str| format!("document.getElementById('{id}').textContent");
+    assert_eq!(browser.evaluate(&text("mark")).await.unwrap(), "not for diagnosis");
+    let listed = browser.evaluate(&text("lesions")).await.unwrap();
+    for word in ["Lesion 1", "Lesion 2", "14.2 × 9.0 mm", "score 0.12", "score 0.86", "irregular"] {
+        assert!(listed.as_str().unwrap().contains(word), "{word}: {listed}");
+    }
+    browser
+        .wait(
+            "the latency",
+            PATIENCE,
+            "/overlay \\d+ ms old.*capture to overlay/.test(document.getElementById('latency').textContent)",
+        )
+        .await
+        .unwrap();
+    browser.screenshot(&screenshot("ready.png")).await.unwrap();
+
+    let here = player.address();
+    assert!(browser.addresses().len() > 10, "{:?}", browser.addresses());
+    for address in browser.addresses() {
+        assert!(
+            [format!("http://{here}/"), format!("ws://{here}/")].iter().any(|ours| address.starts_with(ours)),
+            "{address} is asked for"
+        );
+    }
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    player.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_sign_has_words_and_a_shape_and_a_lost_signal_recovers_by_itself() {
+    let Some((mut browser, player)) = watching(1280, 800).await else { return };
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    let reason = |text: &str| text.to_owned();
+    let states = [
+        ("no_signal", "No signal", Sign::NoSignal { reason: reason("the cable is unplugged") }),
+        ("no_overlay", "No overlay", Sign::NoOverlay { reason: reason("the model is slow") }),
+        ("paused", "Paused", Sign::Paused { reason: reason("the scanner's picture is frozen") }),
+        ("failed", "Failed", Sign::Failed { reason: reason("the capture device does not answer") }),
+    ];
+    let mut shapes = std::collections::BTreeSet::new();
+    for (state, word, sign) in states {
+        let running = matches!(sign, Sign::NoOverlay { .. } | Sign::Paused { .. });
+        player.sign(sign, running);
+        browser.wait(word, PATIENCE, &sign_says(state, word)).await.unwrap();
+        // Longer than an overlay may be old.
+        browser.wait("no overlay", PATIENCE, "document.querySelectorAll('#overlay *').length === 0").await.unwrap();
+        let shape = browser.evaluate("document.getElementById('sign-shape').getAttribute('href')").await.unwrap();
+        shapes.insert(shape.as_str().unwrap().to_owned());
+        browser.screenshot(&screenshot(&format!("{state}.png"))).await.unwrap();
+        assert_eq!(browser.evaluate("document.getElementById('mark').hidden").await.unwrap(), false);
+    }
+    assert_eq!(shapes.len(), 4, "{shapes:?}");
+    player.sign(Sign::Ready, true);
+    browser.wait("recovery", SHOWS_WITHIN, &sign_says("ready", "Ready")).await.unwrap();
+    browser.wait("the overlay again", SHOWS_WITHIN, MOVING).await.unwrap();
+    player.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overlay_without_successors_goes_away_while_the_picture_goes_on() {
+    let Some((mut browser, player)) = watching(1280, 800).await else { return };
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    player.hold_overlay(true);
+    let gone = "document.querySelectorAll('#overlay polygon').length === 0";
+    let took = browser.wait("the overlay's end", PATIENCE, gone).await.unwrap();
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    let at = browser.evaluate("Number(document.getElementById('picture').dataset.sequence)").await.unwrap();
+    let on = format!("Number(document.getElementById('picture').dataset.sequence) > {at}");
+    browser.wait("the next picture", PATIENCE, &on).await.unwrap();
+    player.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_can_be_done_from_the_keyboard_with_a_visible_focus() {
+    let Some((mut browser, player)) = watching(1280, 800).await else { return };
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    browser.press(" ").await.unwrap();
+    browser.wait("the freeze", PATIENCE, &sign_says("paused", "Paused")).await.unwrap();
+    browser
+        .wait("the overlay of the frozen picture", PATIENCE, "document.querySelectorAll('#overlay polygon').length > 0")
+        .await
+        .unwrap();
+    browser.press(" ").await.unwrap();
+    browser.wait("to go on", PATIENCE, &sign_says("ready", "Ready")).await.unwrap();
+    browser.press("m").await.unwrap();
+    let refused = "document.getElementById('notice').textContent.includes('no exam runs')";
+    browser.wait("the refusal of a mark", PATIENCE, refused).await.unwrap();
+
+    // The form: opened, filled and sent without a mouse.
+    browser.press("e").await.unwrap();
+    browser.wait("the form", PATIENCE, "document.getElementById('exam-dialog').open").await.unwrap();
+    for text in ["P-4711", "Phantom", "Ada"] {
+        browser.type_text(text).await.unwrap();
+        browser.press("Tab").await.unwrap();
+    }
+    browser.screenshot(&screenshot("exam-form.png")).await.unwrap();
+    browser.press("Enter").await.unwrap();
+    let begun = "document.getElementById('patient').textContent.includes('Phantom, Ada')
+        && document.getElementById('patient').textContent.includes('P-4711')
+        && !document.getElementById('exam-dialog').open";
+    browser.wait("the exam", PATIENCE, begun).await.unwrap();
+    browser.press("m").await.unwrap();
+    browser
+        .wait("the mark", PATIENCE, "document.getElementById('patient').textContent.includes('1 marked')")
+        .await
+        .unwrap();
+
+    // Every control is reached by Tab, and one sees where one is.
+    let mut reached = std::collections::BTreeSet::new();
+    for step in 0..12 {
+        browser.press("Tab").await.unwrap();
+        let where_ = "document.activeElement.id || document.activeElement.tagName";
+        let id = browser.evaluate(where_).await.unwrap().as_str().unwrap().to_owned();
+        let outline = "getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth";
+        if id != "BODY" {
+            assert_eq!(browser.evaluate(outline).await.unwrap(), "solid3px", "{id}, step {step}");
+        }
+        if id == "keep" {
+            browser.screenshot(&screenshot("focus.png")).await.unwrap();
+        }
+        reached.insert(id);
+    }
+    for id in ["stage", "freeze", "keep", "exam", "sound", "SUMMARY"] {
+        assert!(reached.contains(id), "{id} is not among {reached:?}");
+    }
+    browser.press("e").await.unwrap();
+    browser
+        .wait("the end of the exam", PATIENCE, "document.getElementById('patient').textContent.includes('No exam')")
+        .await
+        .unwrap();
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    player.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patient_is_chosen_from_the_worklist_for_an_exam_that_began_of_itself() {
+    let Some(mut browser) = Browser::start(1280, 800).await.unwrap() else {
+        needs::skip(Lack::Software, "no chromium");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.csv");
+    let lines = "patient_id,patient_name,birth_date,accession_number,date,time\n\
+                 P1,Doe^Jane,1970-01-31,A-1,2026-01-31,0930\nP2,Wang^XiaoDong=王^小东,,A-2,2026-01-31,1000\nP3,x\n";
+    std::fs::write(&list, lines).unwrap();
+    let player = Player::expecting(Worklist::at(Some(list))).await;
+    browser.open(&player.url()).await.unwrap();
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    assert_eq!(browser.evaluate("document.getElementById('identify').hidden").await.unwrap(), true);
+    player.begin_for_nobody();
+    let says = |word: &str| format!("document.getElementById('patient').textContent.includes('{word}')");
+    browser.wait("the exam of nobody", PATIENCE, &says("Unidentified patient")).await.unwrap();
+    browser.press("p").await.unwrap();
+    let offered = "document.activeElement.id === 'exam-worklist' && document.activeElement.options.length === 3";
+    browser.wait("the worklist", PATIENCE, offered).await.unwrap();
+    let skipped = "document.getElementById('exam-skipped').textContent.includes('1: lines with another number')";
+    browser.wait("what was left out", PATIENCE, skipped).await.unwrap();
+    for _ in 0..2 {
+        browser.press("ArrowDown").await.unwrap();
+    }
+    let filled = "document.querySelector('[name=family]').value === 'Wang'
+        && document.querySelector('[name=accession]').value === 'A-2'";
+    browser.wait("the form, filled in", PATIENCE, filled).await.unwrap();
+    browser.screenshot(&screenshot("worklist.png")).await.unwrap();
+    browser.press("Tab").await.unwrap();
+    browser.press("Enter").await.unwrap();
+    browser.wait("the patient", PATIENCE, &says("P2")).await.unwrap();
+    assert_eq!(browser.evaluate("document.getElementById('identify').hidden").await.unwrap(), true);
+    let name = player.exam().unwrap().patient.name;
+    assert_eq!(name, "Wang^XiaoDong=王^小东", "as the worklist writes it");
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    player.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tablet_held_upright_has_it_all_and_targets_large_enough_for_fingers() {
+    let Some((mut browser, player)) = watching(800, 1180).await else { return };
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    browser.screenshot(&screenshot("tablet.png")).await.unwrap();
+    let small = "[...document.querySelectorAll('button, summary')].filter((e) => e.offsetParent)
+        .map((e) => [e.id, e.getBoundingClientRect().height]).filter(([, height]) => height < 44)";
+    assert_eq!(browser.evaluate(small).await.unwrap(), serde_json::json!([]));
+    let wide =
+        "document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight";
+    assert_eq!(browser.evaluate(wide).await.unwrap(), true, "the page is larger than the screen");
+    browser.resize(480, 800).await.unwrap();
+    assert_eq!(browser.evaluate(wide).await.unwrap(), true, "the page is larger than a small screen");
+    browser.screenshot(&screenshot("phone.png")).await.unwrap();
+    player.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_that_goes_away_is_said_and_found_again() {
+    let Some((mut browser, mut player)) = watching(1280, 800).await else { return };
+    browser.wait("video", PATIENCE, MOVING).await.unwrap();
+    let address = player.stop().await;
+    browser.wait("the loss", PATIENCE, &sign_says("failed", "No connection")).await.unwrap();
+    let trying = "document.getElementById('connection').textContent.includes('trying again')";
+    browser.wait("the words", PATIENCE, trying).await.unwrap();
+    browser.screenshot(&screenshot("no-connection.png")).await.unwrap();
+    player = Player::start_at(address).await;
+    browser.wait("the box again", PATIENCE, &sign_says("ready", "Ready")).await.unwrap();
+    browser.wait("video again", PATIENCE, MOVING).await.unwrap();
+    player.stop().await;
+}

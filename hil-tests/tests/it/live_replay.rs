@@ -1,0 +1,49 @@
+//! Recordings through the engine that ships, as people run it: `scansidectl live replay`.
+
+use std::process::Command;
+
+use hil_tests::evaluation::video::{Scan, judge, replay};
+use hil_tests::tools;
+use needs::Lack;
+use serde_json::Value;
+
+/// A validation phantom with one lesion, which comes back.
+const SEED: u64 = 1_900_019;
+
+#[test]
+fn real_a_phantoms_lesion_is_found_and_keeps_its_number() {
+    if !tools::onnxruntime().exists() {
+        needs::skip(Lack::Software, "ONNX Runtime not present");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let scan = Scan::of(SEED, 6.0, 30.0, folder.path()).unwrap();
+    let again = Scan::of(SEED, 6.0, 30.0, folder.path()).unwrap();
+    let runs = |scan: &Scan| scan.truth.frames.iter().flatten().map(|shown| shown.runs.clone()).collect::<Vec<_>>();
+    assert!(runs(&scan) == runs(&again), "what lies there is used");
+    let packages = tools::workspace().join("models/packages");
+    let seen = replay::replay(&scan.file, &packages).unwrap();
+    assert_eq!(seen.len(), scan.truth.frames.len(), "no picture is skipped");
+    let case = judge::judge(&scan.truth, &seen);
+    assert_eq!((case.wanted, case.found, case.false_alarms, case.switched, case.merged), (1, 1, 0, 0, 0), "{case:?}");
+    assert!(case.dice.iter().sum::<f64>() / case.dice.len() as f64 > 0.7, "{:?}", case.dice);
+}
+
+#[test]
+fn a_dicom_clip_of_an_unknown_scanner_is_played_and_the_sign_says_why_there_is_no_overlay() {
+    let Some(corpus) = tools::shared("data/corpus") else { return };
+    let clip = corpus.join("pydicom/examples_ybr_color.dcm");
+    let mut scansidectl = Command::new(tools::our_binary("scansidectl").unwrap());
+    let said = scansidectl.args(["--json", "live", "replay"]).arg(clip).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let lines: Vec<Value> =
+        String::from_utf8(said.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 30);
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(line["sequence"], number);
+        assert_eq!(line["sign"]["state"], "no_overlay");
+        assert_eq!(line["sign"]["reason"], "no scanner profile for a screen of 320x240");
+        assert!(line["overlay"].is_null());
+    }
+    assert!((lines[29]["time_s"].as_f64().unwrap() - 29.0 * 0.033_333).abs() < 1e-3, "in its own time");
+}

@@ -1,0 +1,17 @@
+//! Tests of the whole box from outside, in one program: it is linked once.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod live_support;
+mod player;
+mod support;
+
+mod console;
+mod live_exam;
+mod live_replay;
+mod live_results;
+mod models;
+mod peers;
+mod power_loss;
+mod real_ct;
+mod study_flow;

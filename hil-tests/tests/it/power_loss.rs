@@ -1,0 +1,182 @@
+//! Promise 1, custody: `kill -9` at random instants while two scanners send and jobs run. What was acknowledged is there
+//! once with equal bytes, each study has one result set, nothing is stuck.
+//!
+//! `SCANSIDE_SOAK_ROUNDS` kills (12 by default, 200 in `make soak`), `SCANSIDE_SOAK_SEED` repeats a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hil_tests::appliance::{Appliance, Setup};
+use hil_tests::modality::{Manners, Modality};
+use hil_tests::pacs::Pacs;
+use hil_tests::part10::Instance;
+use hil_tests::{deadline, tools};
+use phantom::{Options, Phantom};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::support::Records;
+
+const SENT_WITHIN: Duration = Duration::from_secs(120);
+/// The longest job on a machine that does other things as well.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
+/// Sending takes about half a second at this rate, then the series are complete, analysed and delivered: the kill may hit
+/// any of them.
+const KILL_WITHIN_MS: u64 = 3500;
+const LINK_BYTES_PER_SEC: u32 = 1_500_000;
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Thick slices, where only the lungs are analysed, and thin ones, where the network runs as well.
+fn study(seed: u64, thin: bool) -> Vec<Instance> {
+    let options = Options {
+        columns: 96,
+        rows: 96,
+        pixel_mm: 3.9,
+        slices: if thin { 24 } else { 36 },
+        slice_mm: if thin { 2.5 } else { 8.0 },
+        ..Options::default()
+    };
+    let (study, _) = Phantom::chest(seed, &options).unwrap();
+    study.instances.iter().map(|i| Instance::from_part10(&i.part10).unwrap()).collect()
+}
+
+/// Sends a study until all of it is acknowledged, and notes every acknowledgement as it comes.
+async fn send(
+    address: std::net::SocketAddr,
+    ae: &str,
+    seed: u64,
+    study: Vec<Instance>,
+    acknowledged: Arc<Mutex<Vec<Instance>>>,
+) {
+    let manners = Manners { seed, duplicate: 0.05, bytes_per_sec: Some(LINK_BYTES_PER_SEC), ..Manners::default() };
+    let modality = Modality::new(address, ae, Appliance::AE_TITLE).with(manners);
+    let note = |instance: &Instance, status: u16| {
+        if status == 0 {
+            acknowledged.lock().unwrap().push(instance.clone());
+        }
+    };
+    let sent = modality.send_until_acknowledged(&study, SENT_WITHIN, note).await.unwrap();
+    assert_eq!((sent.acknowledged(), sent.refused(), sent.not_accepted.len()), (study.len(), 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_leaves_nothing_stuck() {
+    let rounds = number("SCANSIDE_SOAK_ROUNDS", 12);
+    let seed = number("SCANSIDE_SOAK_SEED", 20_260);
+    println!("{rounds} rounds, seed {seed}");
+    let archive = tempfile::tempdir().unwrap();
+    let pacs = Pacs::start("PACS", archive.path()).await.unwrap();
+    let setup = Setup {
+        destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],
+        quiet_secs: 2.0,
+        // A job may be hit again and again here; in the field ten crashes in one job are reason enough to park it.
+        extra: "[analyze]\nmax_interruptions = 1000\n".into(),
+        ..Setup::default()
+    };
+    let mut appliance = Appliance::start(&setup).await.unwrap();
+    let mut random = SmallRng::seed_from_u64(seed);
+    let acknowledged: Arc<Mutex<Vec<Instance>>> = Arc::default();
+    let mut checked = 0;
+    let mut studies = 0;
+
+    for round in 0..rounds {
+        let scans: Vec<_> = tokio::task::spawn_blocking(move || {
+            [(2 * round, true), (2 * round + 1, false)].map(|(seed, thin)| study(seed, thin)).to_vec()
+        })
+        .await
+        .unwrap();
+        studies += scans.len();
+        let senders: Vec<_> = scans
+            .into_iter()
+            .enumerate()
+            .map(|(n, scan)| {
+                let ae = format!("CT{n}");
+                let (address, acknowledged) = (appliance.address, acknowledged.clone());
+                tokio::spawn(async move { send(address, &ae, seed ^ round, scan, acknowledged).await })
+            })
+            .collect();
+
+        // The random instant is what is tested, not waited for.
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..KILL_WITHIN_MS))).await;
+        appliance.kill().await.unwrap();
+        let at_the_kill = acknowledged.lock().unwrap().len();
+        appliance.restart().await.unwrap();
+
+        let records = Records::open(&appliance).unwrap();
+        for instance in &acknowledged.lock().unwrap()[checked..at_the_kill] {
+            records.check_custody(instance).unwrap_or_else(|e| panic!("round {round}, after the restart: {e:#}"));
+        }
+        checked = at_the_kill;
+        for sender in senders {
+            sender.await.unwrap();
+        }
+        println!("round {round}: {at_the_kill} acknowledged before the kill, all in custody after it");
+    }
+
+    let records = Records::open(&appliance).unwrap();
+    let waiting = || records.waiting().unwrap();
+    deadline::until_none("series, jobs and deliveries to end", STUCK_AFTER, waiting).await.unwrap();
+    println!("jobs hit at work: {}", records.interruptions().unwrap());
+    appliance.stop().await.unwrap();
+
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    for instance in &acknowledged {
+        records.check_custody(instance).unwrap();
+    }
+    check_verdicts(&records, studies);
+    check_result_sets(&records, &pacs, studies);
+    check_log(&appliance.log_file());
+}
+
+fn check_verdicts(records: &Records, studies: usize) {
+    let series = records.series().unwrap();
+    for one in &series {
+        assert!(matches!(one.state.as_str(), "processed" | "refused"), "stuck: {one:?}");
+        assert!(one.verdict.as_ref().is_some_and(|verdict| !verdict.is_empty()), "no verdict: {one:?}");
+    }
+    let chests: Vec<_> = series.iter().filter(|one| one.instances > 1).collect();
+    assert_eq!(chests.len(), studies);
+    assert!(chests.iter().all(|one| one.state == "processed"), "{chests:#?}");
+    for (state, reason) in records.jobs().unwrap() {
+        assert!(matches!(state.as_str(), "done" | "superseded"), "job {state}: {reason:?}");
+    }
+}
+
+/// One SR for each study and not more than one SEG, in the rows and at the archive, with equal bytes, however often they were sent.
+fn check_result_sets(records: &Records, pacs: &Pacs, studies: usize) {
+    let mut made: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut files = BTreeMap::new();
+    for result in records.results().unwrap() {
+        assert_eq!(result.deliveries, ["delivered"], "{result:?}");
+        made.entry((result.study_uid, result.kind)).or_default().insert(result.sop_uid.clone());
+        files.insert(result.sop_uid, result.file);
+    }
+    // A slab of thin slices in which no nodule is found has nothing to segment: its lungs are cut off.
+    for (kind, at_least) in [("sr", studies), ("seg", studies / 2)] {
+        let sets: Vec<_> = made.iter().filter(|((_, k), _)| k == kind).collect();
+        assert!((at_least..=studies).contains(&sets.len()), "{} studies with a {kind}", sets.len());
+        assert!(sets.iter().all(|(_, uids)| uids.len() == 1), "more than one {kind}: {sets:#?}");
+    }
+    let received = pacs.received();
+    let at_the_archive: BTreeSet<_> = received.iter().map(|r| r.sop_instance_uid.clone()).collect();
+    assert_eq!(at_the_archive, files.keys().cloned().collect(), "the archive has exactly the results that were made");
+    for object in received {
+        let ours = Instance::open(&files[&object.sop_instance_uid]).unwrap().unwrap();
+        assert_eq!(ours.sha256().unwrap(), object.sha256, "{} differs at the archive", object.sop_instance_uid);
+    }
+}
+
+fn check_log(log: &Path) {
+    let text = std::fs::read_to_string(log).unwrap();
+    assert!(!text.contains("panicked"), "a panic in {}", log.display());
+}
+
+#[test]
+fn the_daemon_under_test_is_built() {
+    tools::our_binary("scansided").unwrap();
+}

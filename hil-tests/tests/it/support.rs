@@ -1,0 +1,188 @@
+//! Looks into a stopped or running box: its database and the bytes in custody. Tests read them directly so that a mistake
+//! in the daemon's own reading cannot hide a mistake in its writing.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use hil_tests::appliance::Appliance;
+use hil_tests::demo::compare::Findings;
+use hil_tests::part10::Instance;
+use rusqlite::{Connection, OpenFlags};
+
+pub struct Records {
+    connection: Connection,
+    spool: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub struct Kept {
+    id: i64,
+    pub state: String,
+    reason: Option<String>,
+    segment: Option<i64>,
+    file: Option<String>,
+    offset: u64,
+    length: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Series {
+    pub study_uid: String,
+    pub kind: String,
+    pub state: String,
+    pub verdict: Option<String>,
+    pub instances: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub study_uid: String,
+    pub kind: String,
+    pub sop_uid: String,
+    pub file: PathBuf,
+    /// State of each delivery of it.
+    pub deliveries: Vec<String>,
+}
+
+impl Records {
+    pub fn open(appliance: &Appliance) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(appliance.database(), flags)?;
+        connection.pragma_update(None, "query_only", true)?;
+        connection.busy_timeout(std::time::Duration::from_secs(30))?;
+        Ok(Self { connection, spool: appliance.spool() })
+    }
+
+    /// Every row of a SOP instance UID.
+    pub fn kept(&self, sop_uid: &str) -> Result<Vec<Kept>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, state, reason, segment, file, offset, length FROM instances WHERE sop_uid = ?1",
+        )?;
+        let rows = statement.query_map([sop_uid], |row| {
+            Ok(Kept {
+                id: row.get(0)?,
+                state: row.get(1)?,
+                reason: row.get(2)?,
+                segment: row.get(3)?,
+                file: row.get(4)?,
+                offset: row.get::<_, i64>(5)?.unsigned_abs(),
+                length: row.get::<_, i64>(6)?.unsigned_abs(),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Why an instance was set aside, in plain words: in its row, or as an event.
+    pub fn reason(&self, kept: &Kept) -> Result<String> {
+        if let Some(reason) = &kept.reason {
+            return Ok(reason.clone());
+        }
+        let mut statement = self.connection.prepare_cached("SELECT detail FROM events WHERE subject = ?1")?;
+        let mut details = statement.query_map([format!("instance/{}", kept.id)], |row| row.get(0))?;
+        Ok(details.next().transpose()?.unwrap_or_default())
+    }
+
+    /// The Part 10 bytes at the place that the row names.
+    pub fn bytes(&self, kept: &Kept) -> Result<Vec<u8>> {
+        let path = match (&kept.file, kept.segment) {
+            (Some(file), _) => self.spool.join(file),
+            (None, Some(segment)) => self.spool.join(format!("log/{segment:08}.seg")),
+            (None, None) => anyhow::bail!("the row names no place"),
+        };
+        let mut file = File::open(&path).with_context(|| path.display().to_string())?;
+        file.seek(SeekFrom::Start(kept.offset))?;
+        let mut bytes = Vec::new();
+        file.take(kept.length).read_to_end(&mut bytes)?;
+        ensure!(bytes.len() as u64 == kept.length, "{}: ends early", path.display());
+        Ok(bytes)
+    }
+
+    /// The promise of custody for one instance: there, once, with the bytes that were sent.
+    pub fn check_custody(&self, sent: &Instance) -> Result<()> {
+        let uid = &sent.sop_instance_uid;
+        let rows = self.kept(uid)?;
+        ensure!(rows.len() == 1, "{uid}: {} rows {rows:?}", rows.len());
+        ensure!(rows[0].state == "kept", "{uid}: {rows:?}");
+        let stored = Instance::from_part10(&self.bytes(&rows[0])?)?;
+        ensure!(stored.sop_instance_uid == *uid, "{uid}: the bytes are those of {}", stored.sop_instance_uid);
+        ensure!(stored.transfer_syntax_uid == sent.transfer_syntax_uid, "{uid}: another transfer syntax");
+        ensure!(*stored.data_set()? == *sent.data_set()?, "{uid}: the bytes differ");
+        Ok(())
+    }
+
+    pub fn series(&self) -> Result<Vec<Series>> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT study_uid, kind, state, verdict, instance_count FROM series ORDER BY id")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Series {
+                study_uid: row.get(0)?,
+                kind: row.get(1)?,
+                state: row.get(2)?,
+                verdict: row.get(3)?,
+                instances: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// State and reason of every job.
+    pub fn jobs(&self) -> Result<Vec<(String, Option<String>)>> {
+        let mut statement = self.connection.prepare("SELECT state, reason FROM jobs ORDER BY id")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Findings of the finished jobs of a study, as stored.
+    pub fn findings(&self, study_uid: &str) -> Result<Vec<Findings>> {
+        let mut statement = self.connection.prepare(
+            "SELECT j.findings FROM jobs j JOIN series s ON s.id = j.series_id
+             WHERE s.study_uid = ?1 AND j.state = 'done' AND j.findings IS NOT NULL ORDER BY j.id",
+        )?;
+        let rows = statement.query_map([study_uid], |row| row.get::<_, String>(0))?;
+        rows.map(|json| Ok(serde_json::from_str(&json?)?)).collect()
+    }
+
+    /// Interruptions of all jobs together: how often a crash hit one at work.
+    pub fn interruptions(&self) -> Result<i64> {
+        Ok(self.connection.query_row("SELECT coalesce(sum(interruptions), 0) FROM jobs", [], |row| row.get(0))?)
+    }
+
+    /// Result objects with the state of their deliveries.
+    pub fn results(&self) -> Result<Vec<Made>> {
+        let mut statement = self.connection.prepare(
+            "SELECT r.study_uid, r.kind, r.sop_uid, r.file, coalesce(group_concat(d.state), '')
+             FROM results r LEFT JOIN deliveries d ON d.result_id = r.id GROUP BY r.id ORDER BY r.id",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let states: String = row.get(4)?;
+            Ok(Made {
+                study_uid: row.get(0)?,
+                kind: row.get(1)?,
+                sop_uid: row.get(2)?,
+                file: self.spool.join(row.get::<_, String>(3)?),
+                deliveries: states.split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Everything has an end: no series waits, no job waits, nothing waits to be delivered.
+    pub fn is_settled(&self) -> Result<bool> {
+        Ok(self.waiting()? == 0)
+    }
+
+    /// How many series, jobs and deliveries have not come to their end.
+    pub fn waiting(&self) -> Result<i64> {
+        let waiting = self.connection.query_row(
+            "SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'complete'))
+                  + (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running'))
+                  + (SELECT count(*) FROM deliveries WHERE state = 'pending')",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(waiting)
+    }
+}
