@@ -77,14 +77,13 @@ impl Desk {
     pub fn picture(&self, frame: Frame, device: Option<Description>) -> Arc<Picture> {
         let picture = Arc::new(Picture { sequence: frame.sequence, captured: frame.timestamp, frame });
         let mut now = self.lock();
-        let size = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
         // The first one of an exam cannot tell what was lost before it.
         now.lost += now.sequence.map_or(0, |last| picture.frame.dropped_since(last));
         now.sequence = Some(picture.sequence);
         if now.device != device {
             now.device = device;
         }
-        now.size = size;
+        now.size = picture.size();
         let _ = now.state.on(Event::Picture);
         if now.state.shows_pictures() {
             self.out.pictures.send_replace(Some(picture.clone()));

@@ -191,7 +191,7 @@ impl Infer {
 
     /// The profile for a screen of this size, or why there is none.
     fn profile(&mut self, picture: &Picture) -> Result<Arc<Profile>, ProfileError> {
-        let screen = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
+        let screen = picture.size();
         if let Some(chosen) = self.state.chosen.as_ref().filter(|chosen| chosen.screen == screen) {
             return chosen.profile.clone();
         }

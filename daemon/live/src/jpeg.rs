@@ -51,8 +51,7 @@ impl Compressor {
             }
         }
         let [width, height] = [frame.shape.width, frame.shape.height];
-        let size = |pixels: u32| u16::try_from(pixels).map_err(|_| JpegError::TooLarge(pixels));
-        let (columns, rows) = (size(width)?, size(height)?);
+        let (columns, rows) = (side(width)?, side(height)?);
         let coloured = !is_grey(frame);
         let samples = if coloured { 3 } else { 1 };
         let read = if coloured { convert::rgb } else { convert::grey };
@@ -66,6 +65,14 @@ impl Compressor {
         jpeg.encode(&self.pixels, columns, rows, colours)?;
         Ok(coloured)
     }
+}
+
+/// A side in pixels, as JPEG can say it.
+///
+/// # Errors
+/// [`JpegError::TooLarge`] above 65535.
+pub fn side(pixels: u32) -> Result<u16, JpegError> {
+    u16::try_from(pixels).map_err(|_| JpegError::TooLarge(pixels))
 }
 
 fn blacken(pixels: &mut [u8], stride: usize, samples: usize, area: Area) {

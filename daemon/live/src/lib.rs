@@ -13,6 +13,10 @@
 //! missing, slow, crashed or talks nonsense costs the overlay, never the picture. Study work gives way (`hal::urgency`).
 //! `record` looks on like a page and keeps what was found; `study::exam` makes DICOM objects of that when the exam ends.
 
+// Tests may convert as they like: there a wrong number is a failed assertion.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
+mod cast;
 pub mod source;
 pub mod cine;
 pub mod screen;

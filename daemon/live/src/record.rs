@@ -31,9 +31,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::files::{FileError, Files, Syncer};
 use self::journal::{Begun, Entry, Moment, Scene, Seen, Story};
-use self::pictures::Head;
+use self::pictures::{Head, SealError};
 use self::ring::{Ring, Window};
-use crate::jpeg::{Compressor, JpegError};
+use crate::cast;
+use crate::jpeg::{self, Compressor, JpegError};
 use crate::screen::profile::{Area, Profile, Profiles};
 use crate::settings;
 use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Stats, Status, View};
@@ -57,6 +58,8 @@ pub enum RecordError {
     File(#[from] FileError),
     #[error(transparent)]
     Jpeg(#[from] JpegError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// Bytes.
     #[error("the disk is full: {} MiB free, {} must stay free", free >> 20, min_free >> 20)]
     DiskFull { free: u64, min_free: u64 },
@@ -347,8 +350,7 @@ impl Open {
         let masked = self.story.scenes.last().is_some_and(|scene| scene.masked);
         let texts = self.profile.iter().filter(|_| masked).flat_map(|profile| &profile.text);
         let masks: Vec<Area> = texts.filter(|text| text.identifies).map(|text| text.area).collect();
-        let size = [picture.frame.shape.width, picture.frame.shape.height];
-        let size = size.map(|side| u16::try_from(side).unwrap_or(u16::MAX));
+        let size = [jpeg::side(picture.frame.shape.width)?, jpeg::side(picture.frame.shape.height)?];
         let colour = compressor.compress(&picture.frame, &masks, self.files.record())?;
         let head = Head { sequence: picture.sequence, captured: picture.captured, size, colour };
         self.files.picture(head)?;
@@ -397,7 +399,7 @@ fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
     Scene {
         profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
         size,
-        sector: [sector.x, sector.y, right, bottom].map(|side| u32::try_from(side).unwrap_or(u32::MAX)),
+        sector: [sector.x, sector.y, right, bottom].map(cast::pixels),
         // Without a profile nobody knows where text is.
         masked: mask_text && profile.is_some(),
         made_by: status.made_by.clone(),

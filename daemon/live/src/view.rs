@@ -26,6 +26,13 @@ pub struct Picture {
     pub frame: Frame,
 }
 
+impl Picture {
+    /// Width and height, pixels.
+    pub fn size(&self) -> [usize; 2] {
+        [self.frame.shape.width as usize, self.frame.shape.height as usize]
+    }
+}
+
 /// What was found in one picture. Coordinates are pixels of the screen, x to the right, y down.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Overlay {

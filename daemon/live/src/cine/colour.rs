@@ -7,6 +7,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::palette::{Palette, PaletteError};
+use crate::cast;
 
 /// Why the pictures of a file cannot be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +77,7 @@ impl Conversion {
             8 => samples.bytes.get(index).map_or(0, |byte| u16::from(*byte)),
             _ => samples.bytes.get(2 * index..2 * index + 2).map_or(0, |word| u16::from_le_bytes([word[0], word[1]])),
         };
-        let byte = |index: usize| (stored(index) >> bits.saturating_sub(8).min(8)).min(255) as u8;
+        let byte = |index: usize| cast::byte(stored(index) >> bits.saturating_sub(8).min(8));
         match &self.model {
             Model::Grey(grey) => {
                 let table = grey.table(bits);
@@ -122,7 +123,7 @@ impl Grey {
         };
         let one = |stored: usize| {
             let value = if stored >= count - half { stored as f64 - count as f64 } else { stored as f64 };
-            let level = ((value - low) / (high - low).max(1e-6) * 255.0).round().clamp(0.0, 255.0) as u8;
+            let level = cast::round_byte((value - low) / (high - low).max(1e-6) * 255.0);
             if self.inverted { 255 - level } else { level }
         };
         (0..count).map(one).collect()
@@ -144,8 +145,8 @@ fn first(data_set: &InMemDicomObject, tag: Tag) -> Option<f64> {
 
 /// Full range, BT.601 (C.7.6.3.1.2).
 fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
-    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
-    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| v.round().clamp(0.0, 255.0) as u8)
+    let (y, cb, cr) = (f64::from(y), f64::from(cb) - 128.0, f64::from(cr) - 128.0);
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(cast::round_byte)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use crate::cast;
+
 /// Why the colours of an image are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PaletteError {
@@ -62,7 +64,7 @@ impl Palette {
     }
 
     pub fn colour(&self, stored: u16) -> [u8; 3] {
-        let index = (i64::from(stored) - self.first).max(0) as usize;
+        let index = cast::index(i64::from(stored) - self.first);
         self.entries.get(index).or_else(|| self.entries.last()).copied().unwrap_or_default()
     }
 }
@@ -77,7 +79,7 @@ fn table(data_set: &InMemDicomObject, [descriptor, data, segments]: [Tag; 3]) ->
     // Zero stands for 65536; the value may have been taken for a signed one.
     let count = match count & 0xffff {
         0 => 1 << 16,
-        count => count as usize,
+        count => cast::index(count),
     };
     let bytes = |tag: Tag| {
         Some(match element(tag)?.value().primitive()? {
@@ -99,7 +101,7 @@ fn table(data_set: &InMemDicomObject, [descriptor, data, segments]: [Tag; 3]) ->
     let entries = words.get(..count).ok_or(PaletteError::Short { entries: count, bytes: 2 * words.len() })?;
     // Some writers say 16 bits and mean 8.
     let small = bits == 8 || entries.iter().all(|word| *word < 256);
-    Ok((first, entries.iter().map(|word| if small { (*word).min(255) as u8 } else { (word >> 8) as u8 }).collect()))
+    Ok((first, entries.iter().map(|word| if small { cast::byte(*word) } else { cast::byte(word >> 8) }).collect()))
 }
 
 fn words(bytes: &[u8]) -> Vec<u16> {
@@ -146,7 +148,7 @@ fn segment(segments: &[u16], at: usize, out: &mut Vec<u16>) -> Result<usize, Pal
             let end = f64::from(*segments.get(from).ok_or(PaletteError::BrokenSegments)?);
             let begin = f64::from(*out.last().ok_or(PaletteError::BrokenSegments)?);
             let step = (end - begin) / length.max(1) as f64;
-            out.extend((1..=length).map(|i| (begin + step * i as f64).round() as u16));
+            out.extend((1..=length).map(|i| cast::round_u16(begin + step * i as f64)));
             Ok(from + 1)
         }
         _ => Err(PaletteError::BrokenSegments),

@@ -6,6 +6,8 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use hal::capture::Rate;
 
+use crate::cast;
+
 /// Of an image that says nothing of its time, ms: 30 in a second, as scanners show them.
 const USUAL_MS: f64 = 1000.0 / 30.0;
 /// Steps shorter than this, or longer, are taken for mistakes, ms.
@@ -61,7 +63,7 @@ impl Timing {
             0 | 1 => Rate::hertz(1),
             count => {
                 let thousandths = (count - 1) as f64 * 1e6 / at.max(1.0);
-                Rate::new((thousandths.round() as u32).max(1), 1000).unwrap_or_else(|| Rate::hertz(30))
+                Rate::new(cast::round_u32(thousandths).max(1), 1000).unwrap_or_else(|| Rate::hertz(30))
             }
         };
         Self { rate, due }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
+use super::RecordError;
 use super::journal::{self, Entry, Story};
 use super::pictures::{self, Head};
 
@@ -73,10 +74,10 @@ impl Files {
     /// Writes the picture whose JPEG lies in the record.
     ///
     /// # Errors
-    /// When it cannot be written, or not whole.
-    pub fn picture(&mut self, head: Head) -> Result<(), FileError> {
+    /// When it has no valid head, or cannot be written whole.
+    pub fn picture(&mut self, head: Head) -> Result<(), RecordError> {
         let path = self.folder.join(part(self.number));
-        pictures::seal(head, &mut self.record);
+        pictures::seal(head, &mut self.record)?;
         if self.part.is_none() {
             self.part = Some(File::create_new(&path).map_err(failed("cannot make", &path))?);
         }
@@ -87,7 +88,7 @@ impl Files {
             self.part = None;
             self.number += 1;
         }
-        written.map_err(failed("cannot write", &path))
+        Ok(written.map_err(failed("cannot write", &path))?)
     }
 
     /// Ends the file of pictures; says its number.

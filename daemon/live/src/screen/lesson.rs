@@ -118,7 +118,7 @@ struct Pupil {
 
 impl Pupil {
     fn take(mut self, picture: &Picture) -> Result<Self, LessonError> {
-        let size = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
+        let size = picture.size();
         if self.learner.is_some() && self.size != size {
             return Err(LessonError::ResolutionChanged);
         }

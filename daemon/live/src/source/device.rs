@@ -14,6 +14,7 @@ use hal::capture::v4l2::V4l2;
 use hal::capture::{Config, Error, PixelFormat, Rate};
 use hal::clock::Clock;
 
+use crate::cast;
 use crate::cine::{self, Cine};
 
 /// What is asked of a device when no profile is named; a scanner with another screen is followed.
@@ -75,7 +76,7 @@ impl Device {
 
     /// The device, kept going. `screen`: width and height that the profile is for.
     pub fn supervised(self, screen: Option<[usize; 2]>, clock: Arc<dyn Clock>) -> Supervised<Box<dyn Capture>> {
-        let [width, height] = screen.unwrap_or(SCREEN).map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        let [width, height] = screen.unwrap_or(SCREEN).map(cast::pixels);
         let wanted = Config { buffers: BUFFERS, ..Config::new(PixelFormat::Yuyv, width, height, Rate::hertz(RATE)) };
         let opening = clock.clone();
         Supervised::new(move || self.open(&opening), wanted, Policy::default(), clock)
