@@ -107,21 +107,24 @@ impl Listing {
     }
 
     /// Takes an entry in when results could carry its patient.
-    fn take(&mut self, mut entry: Entry) {
+    ///
+    /// # Errors
+    /// Why it is left out.
+    fn take(&mut self, mut entry: Entry) -> Result<(), &'static str> {
         if self.entries.len() >= MOST_ENTRIES {
-            return self.skip("beyond the first 1000", 1);
+            return Err("beyond the first 1000");
         }
         let texts = [&entry.patient.id, &entry.patient.name, &entry.patient.accession_number];
         if texts.iter().any(|text| text.contains('\u{FFFD}')) {
-            return self.skip("its text does not fit its character set", 1);
+            return Err("its text does not fit its character set");
         }
         entry.patient.birth_date = digits(&entry.patient.birth_date);
         entry.date = digits(&entry.date);
-        match ask::patient(&entry.patient) {
-            Ok(patient) => self.entries.push(Entry { patient, study_uid: uid(&entry.study_uid), ..entry }),
-            // The words say what the patient is called.
-            Err(_) => self.skip("number, name, birth date or accession number is missing or no such value", 1),
-        }
+        // The error may name the patient, and what was left out is logged.
+        let unusable = |_| "patient ID, name, birth date or accession number is missing or no such value";
+        let patient = ask::patient(&entry.patient).map_err(unusable)?;
+        self.entries.push(Entry { patient, study_uid: uid(&entry.study_uid), ..entry });
+        Ok(())
     }
 }
 

@@ -32,9 +32,8 @@ pub fn read(folder: &Path, listing: &mut Listing) -> io::Result<()> {
     files.sort_by(|(a, path_a), (b, path_b)| b.cmp(a).then_with(|| path_a.cmp(path_b)));
     listing.skip("files older than the newest 1000", files.len().saturating_sub(MOST_ENTRIES));
     for (_, path) in files.into_iter().take(MOST_ENTRIES) {
-        match item(&path) {
-            Ok(item) => listing.take(Entry::from(item)),
-            Err(reason) => listing.skip(reason, 1),
+        if let Err(reason) = item(&path).and_then(|item| listing.take(Entry::from(item))) {
+            listing.skip(reason, 1);
         }
     }
     Ok(())
