@@ -233,7 +233,7 @@ async fn look_live(
     };
     let clock: Arc<dyn Clock> = Arc::new(hal::clock::System);
     let screen = profiles.wanted().map(|profile| profile.screen);
-    let parts = live::Parts {
+    let parts = live::LiveParts {
         device: device.supervised(screen, clock.clone()),
         profiles,
         supply: Box::new(FromShelf(shelf)),
@@ -251,9 +251,9 @@ fn recorder(
     parts: &Parts,
     free: custody::FreeBytes,
     told: watch::Sender<Arc<live::view::Recording>>,
-) -> Option<live::record::Parts> {
+) -> Option<live::record::RecorderParts> {
     let profiles = Profiles::load(&settings.live.profile).ok().filter(|_| settings.record.enabled)?;
-    Some(live::record::Parts {
+    Some(live::record::RecorderParts {
         settings: settings.record.clone(),
         directory: settings.spool.directory.join("exams"),
         profiles,

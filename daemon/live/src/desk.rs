@@ -12,8 +12,8 @@ use hal::capture::{Description, Frame};
 use hal::clock::Clock;
 use tokio::sync::watch;
 
-use crate::desk::budget::{Budget, Stage as Measured};
-use crate::desk::session::{Event, IllegalTransition, State, Step};
+use crate::desk::budget::{Budget, TimedStage};
+use crate::desk::session::{IllegalTransition, SignEvent, SignState, Step};
 use crate::exam::{Done, ExamError, Exams};
 use crate::view::{By, MadeBy, Overlay, Picture, Stats, Status};
 
@@ -47,7 +47,7 @@ pub struct Desk {
 
 #[derive(Debug, Default)]
 struct Now {
-    state: State,
+    state: SignState,
     exams: Exams,
     /// Rises with each exam: lesions are numbered anew.
     exam_number: u64,
@@ -84,12 +84,12 @@ impl Desk {
             now.device = device;
         }
         now.size = picture.size();
-        let _ = now.state.on(Event::Picture);
+        let _ = now.state.on(SignEvent::Picture);
         if now.state.shows_pictures() {
             self.out.pictures.send_replace(Some(picture.clone()));
             now.pictures += 1;
             let took = self.clock.now().saturating_sub(picture.captured);
-            now.budget.add(Measured::Present, took);
+            now.budget.add(TimedStage::Present, took);
         }
         self.publish(&now);
         self.publish_stats(&mut now, false);
@@ -97,23 +97,23 @@ impl Desk {
     }
 
     /// Something happened to the device, or to the model.
-    pub fn happened(&self, event: Event) {
+    pub fn happened(&self, event: SignEvent) {
         let mut now = self.lock();
         if now.state.on(event) != Ok(Step::Changed) {
             return;
         }
-        if !matches!(now.state, State::Ready) {
+        if !matches!(now.state, SignState::Ready) {
             // No outline may stay on pictures that it was not made from. A frozen page keeps its own.
-            if !matches!(now.state, State::Frozen { .. } | State::Still) {
+            if !matches!(now.state, SignState::Frozen { .. } | SignState::Still) {
                 self.clear_overlay();
             }
-            if matches!(now.state, State::Dark { .. } | State::Broken { .. }) {
+            if matches!(now.state, SignState::Dark { .. } | SignState::Broken { .. }) {
                 self.out.pictures.send_replace(None);
             }
         }
         match &now.state {
-            State::Blind { trouble } => tracing::warn!(reason = %trouble, "live: {}", now.state.words()),
-            State::Broken { reason } => tracing::warn!(reason, "live: {}", now.state.words()),
+            SignState::Blind { trouble } => tracing::warn!(reason = %trouble, "live: {}", now.state.words()),
+            SignState::Broken { reason } => tracing::warn!(reason, "live: {}", now.state.words()),
             state => tracing::info!("live: {}", state.words()),
         }
         self.publish(&now);
@@ -143,19 +143,19 @@ impl Desk {
     /// An overlay that is in time.
     pub fn overlay(&self, overlay: Overlay, captured: Duration) {
         let mut now = self.lock();
-        if matches!(now.state, State::Blind { .. } | State::Ready) {
+        if matches!(now.state, SignState::Blind { .. } | SignState::Ready) {
             let took = self.clock.now().saturating_sub(captured);
-            now.budget.add(Measured::Overlay, took);
+            now.budget.add(TimedStage::Overlay, took);
             self.out.overlay.send_replace(Arc::new(overlay));
-            let _ = now.state.on(Event::Answer);
+            let _ = now.state.on(SignEvent::Answer);
             self.publish(&now);
         }
     }
 
-    pub fn took(&self, stage: Measured, span: Duration) {
+    pub fn took(&self, stage: TimedStage, span: Duration) {
         let mut now = self.lock();
         now.budget.add(stage, span);
-        if stage == Measured::Infer {
+        if stage == TimedStage::Infer {
             now.inferred += 1;
         }
     }
@@ -224,7 +224,7 @@ impl Desk {
     /// When there is nothing to freeze.
     pub fn freeze(&self, on: bool, by: By) -> Result<String, IllegalTransition> {
         let mut now = self.lock();
-        let step = now.state.on(if on { Event::Freeze(by) } else { Event::Thaw })?;
+        let step = now.state.on(if on { SignEvent::Freeze(by) } else { SignEvent::Thaw })?;
         if !on && step == Step::Changed {
             self.clear_overlay();
         }

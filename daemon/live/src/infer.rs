@@ -15,8 +15,8 @@ use hal::clock::Clock;
 use hal::urgency::Precedence;
 
 use self::eye::Eye;
-use crate::desk::budget::Stage;
-use crate::desk::session::Event;
+use crate::desk::budget::TimedStage;
+use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Model};
 use crate::infer::supply::{Ready, Supply};
 use crate::infer::trouble::Trouble;
@@ -115,7 +115,7 @@ impl Infer {
         self.state.eye = None;
         self.state.backoff.failed(self.clock.now());
         self.state.trouble.clone_from(&trouble);
-        self.desk.happened(Event::Trouble(trouble));
+        self.desk.happened(SignEvent::Trouble(trouble));
         self.desk.model(Model::default());
     }
 
@@ -127,8 +127,8 @@ impl Infer {
         let begun = self.clock.now();
         let still = eye.take(picture)?;
         let cut = self.clock.now();
-        self.desk.took(Stage::Roi, cut.saturating_sub(begun));
-        self.desk.happened(if still { Event::Still } else { Event::Moved });
+        self.desk.took(TimedStage::Roi, cut.saturating_sub(begun));
+        self.desk.happened(if still { SignEvent::Still } else { SignEvent::Moved });
         if still {
             return Ok(());
         }
@@ -139,11 +139,11 @@ impl Infer {
         let inferred = self.clock.now();
         self.desk.running(None);
         let map = map?;
-        self.desk.took(Stage::Infer, inferred.saturating_sub(cut));
+        self.desk.took(TimedStage::Infer, inferred.saturating_sub(cut));
         let found = eye.lesions(&map);
         let lesions = self.state.tracker.update(picture.sequence, picture.captured, found, eye.mm_per_pixel());
         let now = self.clock.now();
-        self.desk.took(Stage::Track, now.saturating_sub(inferred));
+        self.desk.took(TimedStage::Track, now.saturating_sub(inferred));
         self.state.backoff.succeeded();
         let age = now.saturating_sub(picture.captured);
         if age > self.deadline {
@@ -161,7 +161,7 @@ impl Infer {
         self.state.late += 1;
         if self.state.late >= LATE {
             tracing::debug!(?age, "the overlay is late");
-            self.desk.happened(Event::Trouble(Trouble::Late(self.deadline)));
+            self.desk.happened(SignEvent::Trouble(Trouble::Late(self.deadline)));
         }
     }
 
@@ -174,7 +174,7 @@ impl Infer {
         let profile = match self.profile(picture) {
             Ok(profile) => profile,
             Err(error) => {
-                self.desk.happened(Event::Trouble(error.into()));
+                self.desk.happened(SignEvent::Trouble(error.into()));
                 return Ok(false);
             }
         };
@@ -217,11 +217,11 @@ impl Infer {
             return Ok(true);
         }
         if !self.state.backoff.is_due(now) {
-            self.desk.happened(Event::Trouble(self.state.trouble.clone()));
+            self.desk.happened(SignEvent::Trouble(self.state.trouble.clone()));
             return Ok(false);
         }
         if !self.state.backoff.has_failed() {
-            self.desk.happened(Event::Trouble(Trouble::Loading));
+            self.desk.happened(SignEvent::Trouble(Trouble::Loading));
         }
         let ready = self.supply.load()?;
         let name = format!("{} {}", ready.manifest.id, ready.manifest.version);

@@ -48,7 +48,7 @@ use hal::urgency::Precedence;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::session::Event;
+use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Outlets};
 use crate::infer::supply::Supply;
 use crate::infer::{Infer, Working};
@@ -63,7 +63,7 @@ const PATIENCE: u32 = 3;
 const AFTER_CRASH: Duration = Duration::from_secs(1);
 
 /// What the live path needs.
-pub struct Parts<C> {
+pub struct LiveParts<C> {
     pub device: Supervised<C>,
     pub profiles: Profiles,
     pub supply: Box<dyn Supply>,
@@ -76,9 +76,12 @@ pub struct Parts<C> {
     pub station: String,
 }
 
-impl<C> std::fmt::Debug for Parts<C> {
+impl<C> std::fmt::Debug for LiveParts<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("device", &self.device).field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("LiveParts")
+            .field("device", &self.device)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +90,7 @@ impl<C> std::fmt::Debug for Parts<C> {
 /// # Errors
 /// When a thread cannot be started.
 pub async fn run<C: Capture + 'static>(
-    parts: Parts<C>,
+    parts: LiveParts<C>,
     stage: Stage,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
@@ -168,7 +171,7 @@ fn kept_going(
         urgency();
         while catch_unwind(AssertUnwindSafe(&mut work)).is_err() && !stop.load(Ordering::Relaxed) {
             tracing::error!(name, "a thread crashed and begins again");
-            desk.happened(Event::Fault(format!("{name} crashed; it begins again")));
+            desk.happened(SignEvent::Fault(format!("{name} crashed; it begins again")));
             clock.sleep(AFTER_CRASH);
         }
     })

@@ -30,7 +30,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::files::{FileError, Files, Syncer};
-use self::journal::{Begun, Entry, Moment, Scene, Seen, Story};
+use self::journal::{Begun, JournalEntry, Moment, Scene, Seen, Story};
 use self::pictures::{Head, SealError};
 use self::ring::{Ring, Window};
 use crate::cast;
@@ -74,7 +74,7 @@ pub trait HandOver: Send + Sync {
 }
 
 /// What the recorder needs.
-pub struct Parts {
+pub struct RecorderParts {
     pub settings: settings::Record,
     /// `exams` below the spool.
     pub directory: PathBuf,
@@ -87,9 +87,9 @@ pub struct Parts {
     pub told: watch::Sender<Arc<Recording>>,
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for RecorderParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("RecorderParts").field("directory", &self.directory).finish_non_exhaustive()
     }
 }
 
@@ -98,7 +98,7 @@ impl std::fmt::Debug for Parts {
 ///
 /// # Errors
 /// When there is no thread.
-pub async fn run(parts: Parts, view: View, shutdown: CancellationToken) -> std::io::Result<()> {
+pub async fn run(parts: RecorderParts, view: View, shutdown: CancellationToken) -> std::io::Result<()> {
     let (done, ended) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("live-record".into()).spawn(move || {
@@ -116,7 +116,7 @@ pub async fn run(parts: Parts, view: View, shutdown: CancellationToken) -> std::
 }
 
 struct Recorder {
-    parts: Parts,
+    parts: RecorderParts,
     compressor: Compressor,
     syncer: Syncer,
     open: Option<Open>,
@@ -138,7 +138,7 @@ struct Open {
 }
 
 impl Recorder {
-    fn new(parts: Parts) -> Self {
+    fn new(parts: RecorderParts) -> Self {
         let compressor = Compressor::new(parts.settings.jpeg_quality);
         Self { parts, compressor, syncer: Syncer::start(), open: None, backoff: Backoff::new(PAUSES) }
     }
@@ -194,7 +194,7 @@ impl Recorder {
         };
         let files = Files::create(&self.parts.directory.join(&begun.series_uid));
         let mut story = Story::new(begun.clone());
-        let begun = files.and_then(|mut files| files.note(&Entry::Begun(begun), &mut story).map(|()| files));
+        let begun = files.and_then(|mut files| files.note(&JournalEntry::Begun(begun), &mut story).map(|()| files));
         match begun {
             Ok(files) => {
                 let told = Recording { state: RecordingState::On, ..Recording::default() };
@@ -220,8 +220,8 @@ impl Recorder {
     /// The exam has ended: it becomes a job.
     fn end(&mut self, stats: &Stats) {
         let Some(mut open) = self.open.take() else { return };
-        let ended = Entry::Ended { utc: now_utc(), interrupted: false };
-        let noted = open.note(&Entry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
+        let ended = JournalEntry::Ended { utc: now_utc(), interrupted: false };
+        let noted = open.note(&JournalEntry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
         if let Err(error) = noted.and_then(|()| Ok(open.files.finish()?)) {
             // It is handed over all the same, with what is on the disk.
             tracing::error!(%error, "the end of the recording was not written");
@@ -254,7 +254,7 @@ impl Recorder {
             if moment.captured.saturating_sub(open.stats_at) >= STATS_EVERY {
                 open.stats_at = moment.captured;
                 let stats = (**stats.borrow()).clone();
-                open.note(&Entry::Stats { stats })?;
+                open.note(&JournalEntry::Stats { stats })?;
             }
             room(&self.parts)
         });
@@ -306,12 +306,12 @@ impl Recorder {
 }
 
 /// Whether there is room for another file of pictures.
-fn room(parts: &Parts) -> Result<(), RecordError> {
+fn room(parts: &RecorderParts) -> Result<(), RecordError> {
     let (free, min_free) = ((parts.free)().map_err(RecordError::FreeBytes)?, parts.min_free_bytes);
     if free >= min_free { Ok(()) } else { Err(RecordError::DiskFull { free, min_free }) }
 }
 
-impl Parts {
+impl RecorderParts {
     /// Half of a clip.
     fn half(&self) -> Duration {
         Duration::from_secs_f64(self.settings.clip_secs / 2.0)
@@ -319,14 +319,14 @@ impl Parts {
 }
 
 impl Open {
-    fn note(&mut self, entry: &Entry) -> Result<(), RecordError> {
+    fn note(&mut self, entry: &JournalEntry) -> Result<(), RecordError> {
         Ok(self.files.note(entry, &mut self.story)?)
     }
 
     /// Patient, marks and scene, where they are other ones than before.
-    fn facts(&mut self, status: &Status, exam: &Exam, parts: &Parts) -> Result<(), RecordError> {
+    fn facts(&mut self, status: &Status, exam: &Exam, parts: &RecorderParts) -> Result<(), RecordError> {
         if self.story.begun.patient != exam.patient {
-            self.note(&Entry::Patient { patient: exam.patient.clone() })?;
+            self.note(&JournalEntry::Patient { patient: exam.patient.clone() })?;
         }
         if status.size != [0, 0] {
             let profile = parts.profiles.choose(status.size).ok();
@@ -334,13 +334,13 @@ impl Open {
             let scene = scene(status, profile, masked);
             if self.story.scenes.last() != Some(&scene) {
                 self.profile = profile.cloned();
-                self.note(&Entry::Scene(scene))?;
+                self.note(&JournalEntry::Scene(scene))?;
             }
         }
         while self.marks < exam.marks {
             self.marks += 1;
             if let Some(moment) = self.recent.back().copied() {
-                self.note(&Entry::Marked(moment))?;
+                self.note(&JournalEntry::Marked(moment))?;
             }
         }
         Ok(())
@@ -384,7 +384,7 @@ impl Open {
             let score = lesion.confidence * area(lesion);
             if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {
                 let (mm_per_pixel, lesion) = (overlay.mm_per_pixel, lesion.clone());
-                self.note(&Entry::Seen(Seen { scene: 0, moment, score, mm_per_pixel, lesion }))?;
+                self.note(&JournalEntry::Seen(Seen { scene: 0, moment, score, mm_per_pixel, lesion }))?;
             }
         }
         Ok(())

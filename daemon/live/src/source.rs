@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hal::Capture;
-use hal::capture::guard::{DeviceState as Device, Supervised, Watch};
+use hal::capture::guard::{DeviceState, Supervised, Watch};
 
 use crate::desk::Desk;
-use crate::desk::session::Event;
+use crate::desk::session::SignEvent;
 use crate::infer::trouble::Trouble;
 use crate::source::newest::Newest;
 use crate::view::Picture;
@@ -57,20 +57,20 @@ impl<C: Capture> Source<C> {
     fn watch_model(&self) {
         if let Some(lasts) = self.desk.run_lasts().filter(|lasts| *lasts > self.patience) {
             tracing::debug!(?lasts, "the model runs on");
-            self.desk.happened(Event::Trouble(Trouble::NoAnswer(self.patience)));
+            self.desk.happened(SignEvent::Trouble(Trouble::NoAnswer(self.patience)));
         }
     }
 
     /// A single picture that does not come is no news; the state of the device is.
     fn trouble(&self, watch: &Watch) {
-        let lost = |why: &str| Event::Lost(why.to_owned());
+        let lost = |why: &str| SignEvent::Lost(why.to_owned());
         let event = match watch.status().state {
-            Device::Idle | Device::Starting { .. } | Device::Streaming { .. } => return,
-            Device::NoSignal { .. } => lost("nothing arrives at the input"),
-            Device::Stuck { .. } => lost("the device delivers nothing"),
-            Device::Changed { .. } => lost("the scanner's resolution changes"),
-            Device::Unplugged { .. } => lost("the device is not connected"),
-            Device::Failed { reason, .. } => Event::Fault(reason),
+            DeviceState::Idle | DeviceState::Starting { .. } | DeviceState::Streaming { .. } => return,
+            DeviceState::NoSignal { .. } => lost("nothing arrives at the input"),
+            DeviceState::Stuck { .. } => lost("the device delivers nothing"),
+            DeviceState::Changed { .. } => lost("the scanner's resolution changes"),
+            DeviceState::Unplugged { .. } => lost("the device is not connected"),
+            DeviceState::Failed { reason, .. } => SignEvent::Fault(reason),
         };
         self.desk.happened(event);
     }

@@ -73,7 +73,7 @@ fn last(index: usize) -> u64 {
 
 /// What is measured, in the order in which a picture passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum TimedStage {
     /// From capture to the page.
     Present,
     Roi,
@@ -83,7 +83,7 @@ pub enum Stage {
     Overlay,
 }
 
-impl Stage {
+impl TimedStage {
     pub const ALL: [Self; 5] = [Self::Present, Self::Roi, Self::Infer, Self::Track, Self::Overlay];
 
     pub fn name(self) -> &'static str {
@@ -99,15 +99,15 @@ impl Stage {
 
 /// One histogram for each stage.
 #[derive(Debug, Clone, Default)]
-pub struct Budget([Histogram; Stage::ALL.len()]);
+pub struct Budget([Histogram; TimedStage::ALL.len()]);
 
 impl Budget {
-    pub fn add(&mut self, stage: Stage, took: Duration) {
+    pub fn add(&mut self, stage: TimedStage, took: Duration) {
         self.0[stage as usize].add(took);
     }
 
     pub fn stages(&self) -> Vec<(String, Latency)> {
-        Stage::ALL.iter().map(|stage| (stage.name().to_owned(), self.0[*stage as usize].latency())).collect()
+        TimedStage::ALL.iter().map(|stage| (stage.name().to_owned(), self.0[*stage as usize].latency())).collect()
     }
 }
 

@@ -22,7 +22,7 @@ use crate::view::{By, Sign};
 /// A lost signal ends a freeze: what comes after it is live. After every return to pictures the state is Blind until the
 /// model has answered, so what is wrong with the model need not be remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum SignState {
     /// No pictures come.
     Dark { reason: String },
     /// The device refuses.
@@ -39,7 +39,7 @@ pub enum State {
 
 /// What may happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum SignEvent {
     /// A picture came.
     Picture,
     /// The model answered in time.
@@ -70,13 +70,13 @@ pub enum Step {
 #[error("not while {0}")]
 pub struct IllegalTransition(pub &'static str);
 
-impl Default for State {
+impl Default for SignState {
     fn default() -> Self {
         Self::Dark { reason: "no picture has come yet".into() }
     }
 }
 
-impl State {
+impl SignState {
     /// What is true then, in words.
     pub fn words(&self) -> &'static str {
         match self {
@@ -109,19 +109,21 @@ impl State {
     ///
     /// # Errors
     /// When it is not allowed here; the state stays.
-    pub fn on(&mut self, event: Event) -> Result<Step, IllegalTransition> {
+    pub fn on(&mut self, event: SignEvent) -> Result<Step, IllegalTransition> {
         let blind = || Self::Blind { trouble: Trouble::NotYet };
         let next = match (&*self, event) {
-            (_, Event::Lost(reason)) => Self::Dark { reason },
-            (_, Event::Fault(reason)) => Self::Broken { reason },
-            (Self::Dark { .. } | Self::Broken { .. }, Event::Picture) => blind(),
-            (Self::Dark { .. } | Self::Broken { .. }, Event::Freeze(_)) => return Err(IllegalTransition(self.words())),
-            (Self::Blind { .. }, Event::Answer) => Self::Ready,
-            (Self::Blind { .. } | Self::Ready, Event::Trouble(trouble)) => Self::Blind { trouble },
-            (Self::Blind { .. } | Self::Ready, Event::Still) => Self::Still,
-            (Self::Still, Event::Moved) | (Self::Frozen { .. }, Event::Thaw) => blind(),
+            (_, SignEvent::Lost(reason)) => Self::Dark { reason },
+            (_, SignEvent::Fault(reason)) => Self::Broken { reason },
+            (Self::Dark { .. } | Self::Broken { .. }, SignEvent::Picture) => blind(),
+            (Self::Dark { .. } | Self::Broken { .. }, SignEvent::Freeze(_)) => {
+                return Err(IllegalTransition(self.words()));
+            }
+            (Self::Blind { .. }, SignEvent::Answer) => Self::Ready,
+            (Self::Blind { .. } | Self::Ready, SignEvent::Trouble(trouble)) => Self::Blind { trouble },
+            (Self::Blind { .. } | Self::Ready, SignEvent::Still) => Self::Still,
+            (Self::Still, SignEvent::Moved) | (Self::Frozen { .. }, SignEvent::Thaw) => blind(),
             // Whoever was first.
-            (Self::Blind { .. } | Self::Ready | Self::Still, Event::Freeze(by)) => Self::Frozen { by },
+            (Self::Blind { .. } | Self::Ready | Self::Still, SignEvent::Freeze(by)) => Self::Frozen { by },
             (same, _) => same.clone(),
         };
         if next == *self {
@@ -142,30 +144,30 @@ mod tests {
         Trouble::Crashed(why.into())
     }
 
-    fn states() -> [State; 6] {
+    fn states() -> [SignState; 6] {
         let reason = || WHY.to_owned();
         [
-            State::Dark { reason: reason() },
-            State::Broken { reason: reason() },
-            State::Blind { trouble: trouble(WHY) },
-            State::Ready,
-            State::Still,
-            State::Frozen { by: By::Page },
+            SignState::Dark { reason: reason() },
+            SignState::Broken { reason: reason() },
+            SignState::Blind { trouble: trouble(WHY) },
+            SignState::Ready,
+            SignState::Still,
+            SignState::Frozen { by: By::Page },
         ]
     }
 
-    fn events() -> [Event; 9] {
+    fn events() -> [SignEvent; 9] {
         let reason = || WHY.to_owned();
         [
-            Event::Picture,
-            Event::Answer,
-            Event::Trouble(trouble(WHY)),
-            Event::Still,
-            Event::Moved,
-            Event::Freeze(By::Page),
-            Event::Thaw,
-            Event::Lost(reason()),
-            Event::Fault(reason()),
+            SignEvent::Picture,
+            SignEvent::Answer,
+            SignEvent::Trouble(trouble(WHY)),
+            SignEvent::Still,
+            SignEvent::Moved,
+            SignEvent::Freeze(By::Page),
+            SignEvent::Thaw,
+            SignEvent::Lost(reason()),
+            SignEvent::Fault(reason()),
         ]
     }
 
@@ -221,9 +223,9 @@ mod tests {
     #[test]
     fn another_reason_is_news() {
         for (mut state, event) in [
-            (states()[0].clone(), Event::Lost("other".into())),
-            (states()[1].clone(), Event::Fault("other".into())),
-            (states()[2].clone(), Event::Trouble(trouble("other"))),
+            (states()[0].clone(), SignEvent::Lost("other".into())),
+            (states()[1].clone(), SignEvent::Fault("other".into())),
+            (states()[2].clone(), SignEvent::Trouble(trouble("other"))),
         ] {
             assert_eq!(state.on(event), Ok(Step::Changed));
             assert!(format!("{:?}", state.sign()).contains("other"));
@@ -234,12 +236,12 @@ mod tests {
     fn the_sign_says_who_froze_the_picture() {
         for (by, words) in [(By::Page, "frozen by the user, on the page"), (By::Bus, "frozen by the user, by command")]
         {
-            let mut state = State::Ready;
-            state.on(Event::Freeze(by)).unwrap();
-            assert_eq!(state.on(Event::Freeze(By::Page)), Ok(Step::Unchanged), "whoever was first");
+            let mut state = SignState::Ready;
+            state.on(SignEvent::Freeze(by)).unwrap();
+            assert_eq!(state.on(SignEvent::Freeze(By::Page)), Ok(Step::Unchanged), "whoever was first");
             assert_eq!(state.sign(), Sign::Paused { reason: words.into() });
         }
-        assert_eq!(State::Still.sign(), Sign::Paused { reason: "the scanner's picture is frozen".into() });
+        assert_eq!(SignState::Still.sign(), Sign::Paused { reason: "the scanner's picture is frozen".into() });
     }
 
     #[test]

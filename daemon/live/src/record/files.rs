@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use super::RecordError;
-use super::journal::{self, Entry, Story};
+use super::journal::{self, JournalEntry, Story};
 use super::pictures::{self, Head};
 
 pub const JOURNAL: &str = "journal.jsonl";
@@ -57,7 +57,7 @@ impl Files {
     ///
     /// # Errors
     /// When it cannot be written; the story stays as it is then.
-    pub fn note(&mut self, entry: &Entry, story: &mut Story) -> Result<(), FileError> {
+    pub fn note(&mut self, entry: &JournalEntry, story: &mut Story) -> Result<(), FileError> {
         let line = journal::line(entry);
         self.journal.write_all(line.as_bytes()).map_err(failed("cannot write", &self.folder.join(JOURNAL)))?;
         story.apply(entry);

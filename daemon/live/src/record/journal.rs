@@ -16,7 +16,7 @@ use crate::view::{MadeBy, Stats};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Entry {
+pub enum JournalEntry {
     Begun(Begun),
     /// The exam was given its patient after it had begun.
     Patient {
@@ -103,18 +103,18 @@ impl Story {
     /// `None` when the lines do not begin as a journal does.
     pub fn read(text: &str) -> Option<Self> {
         let mut entries = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-        let Entry::Begun(begun) = entries.next()? else { return None };
+        let JournalEntry::Begun(begun) = entries.next()? else { return None };
         let mut story = Self::new(begun);
         entries.for_each(|entry| story.apply(&entry));
         Some(story)
     }
 
-    pub fn apply(&mut self, entry: &Entry) {
+    pub fn apply(&mut self, entry: &JournalEntry) {
         match entry {
-            Entry::Begun(_) => {}
-            Entry::Patient { patient } => self.begun.patient = patient.clone(),
-            Entry::Scene(scene) => self.scenes.push(scene.clone()),
-            Entry::Seen(seen) => {
+            JournalEntry::Begun(_) => {}
+            JournalEntry::Patient { patient } => self.begun.patient = patient.clone(),
+            JournalEntry::Scene(scene) => self.scenes.push(scene.clone()),
+            JournalEntry::Seen(seen) => {
                 let seen = Seen { scene: self.scenes.len().saturating_sub(1), ..seen.clone() };
                 let same = |old: &&mut Seen| (old.scene, old.lesion.id) == (seen.scene, seen.lesion.id);
                 match self.seen.iter_mut().find(same) {
@@ -122,9 +122,9 @@ impl Story {
                     None => self.seen.push(seen),
                 }
             }
-            Entry::Marked(moment) => self.marks.push(*moment),
-            Entry::Stats { stats } => self.stats = stats.clone(),
-            Entry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
+            JournalEntry::Marked(moment) => self.marks.push(*moment),
+            JournalEntry::Stats { stats } => self.stats = stats.clone(),
+            JournalEntry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
         }
     }
 
@@ -142,7 +142,7 @@ impl Story {
 }
 
 /// One line, with its end.
-pub fn line(entry: &Entry) -> String {
+pub fn line(entry: &JournalEntry) -> String {
     // Maps with keys that are no strings would fail; there are none.
     serde_json::to_string(entry).map(|text| text + "\n").unwrap_or_default()
 }
@@ -169,7 +169,7 @@ pub fn story(folder: &Path) -> std::io::Result<Option<Story>> {
 /// # Errors
 /// When it cannot be written.
 pub fn end(folder: &Path, utc: &str) -> std::io::Result<()> {
-    let line = line(&Entry::Ended { utc: utc.to_owned(), interrupted: true });
+    let line = line(&JournalEntry::Ended { utc: utc.to_owned(), interrupted: true });
     // A torn line before it must not take it along.
     let mut journal = std::fs::OpenOptions::new().append(true).open(folder.join(JOURNAL))?;
     journal.write_all(format!("\n{line}").as_bytes())?;
@@ -207,15 +207,15 @@ pub mod tests {
     #[test]
     fn the_story_is_what_the_whole_lines_say() {
         let entries = [
-            Entry::Begun(begun()),
-            Entry::Scene(scene()),
-            Entry::Seen(seen(1, 10, 5.0)),
-            Entry::Seen(seen(1, 12, 9.0)),
-            Entry::Marked(Moment { sequence: 20, captured: Duration::from_millis(660) }),
-            Entry::Scene(Scene { size: [100, 100], ..scene() }),
-            Entry::Seen(seen(1, 30, 2.0)),
-            Entry::Patient { patient: Patient { id: "P8".into(), ..Patient::default() } },
-            Entry::Ended { utc: "2026-11-24T03:09:00.000Z".into(), interrupted: false },
+            JournalEntry::Begun(begun()),
+            JournalEntry::Scene(scene()),
+            JournalEntry::Seen(seen(1, 10, 5.0)),
+            JournalEntry::Seen(seen(1, 12, 9.0)),
+            JournalEntry::Marked(Moment { sequence: 20, captured: Duration::from_millis(660) }),
+            JournalEntry::Scene(Scene { size: [100, 100], ..scene() }),
+            JournalEntry::Seen(seen(1, 30, 2.0)),
+            JournalEntry::Patient { patient: Patient { id: "P8".into(), ..Patient::default() } },
+            JournalEntry::Ended { utc: "2026-11-24T03:09:00.000Z".into(), interrupted: false },
         ];
         let text: String = entries.iter().map(line).collect();
         let story = Story::read(&text).unwrap();

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::infer::supply::{Ready, Supply, SupplyError};
 use crate::screen::profile::{Profile, Profiles};
 use crate::view::{self, By, Command, CommandError, Overlay, Reply, Stats, Status, View};
-use crate::{Parts, run};
+use crate::{LiveParts, run};
 
 /// By the clock: thirty pictures, which come faster here than any model answers.
 pub const DEADLINE: Duration = Duration::from_secs(1);
@@ -282,7 +282,7 @@ impl Bench {
         };
         let wanted = Config { buffers: 8, ..Config::new(PixelFormat::Grey, 128, 96, Rate::hertz(30)) };
         let clock: Arc<dyn Clock> = Arc::new(clock);
-        let parts = Parts {
+        let parts = LiveParts {
             device: Supervised::new(device, wanted, Policy::default(), clock.clone()),
             profiles: profiles(),
             supply: Box::new(Scripts { script: script.clone(), model: model.clone() }),
