@@ -1,5 +1,5 @@
-//! A DICOM ultrasound image, with one or many frames, as a recording: its pictures in their own time. Each is decoded when it
-//! is due, so a long clip needs no more memory than its file.
+//! Plays a DICOM ultrasound image with one or many frames as a recording, at its own frame times. Each frame is decoded when it is
+//! due, so a long clip needs no more memory than its file.
 
 mod colour;
 mod palette;
@@ -35,7 +35,7 @@ impl Cine {
         Self::read(name, &bytes)
     }
 
-    /// The same of a Part 10 file in memory.
+    /// As [`Cine::open`], from a Part 10 file in memory.
     ///
     /// # Errors
     /// `CaptureFault::BadInput` when it holds no pictures that can be shown.

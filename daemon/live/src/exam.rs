@@ -1,8 +1,8 @@
-//! The exam that runs: whose it is, since when, what was marked. Pure; `record` keeps what it shows.
+//! The running exam: its patient, its start and the marked moments. Pure.
 //!
-//! The wrong-patient guard: one exam belongs to one patient. Another one can begin only when the first has ended, and the
-//! same number with another name or birth date is taken for a mistake, not for the same patient. An exam that began of itself
-//! belongs to nobody: it is given to one patient, once, and stays the same exam.
+//! This is the guard against exams of the wrong patient. An exam belongs to one patient. The exam of another patient can begin only
+//! when the first has ended, and the same patient ID with another name or birth date counts as a mistake, not as the same patient.
+//! An exam that began automatically belongs to nobody; it can be given to one patient, once, and stays the same exam.
 
 pub mod auto;
 pub mod identity;
@@ -17,19 +17,19 @@ use crate::view::Exam;
 pub enum ExamError {
     #[error(transparent)]
     Patient(#[from] PatientError),
-    #[error("the exam of another patient runs: stop it first")]
+    #[error("the exam of another patient is running: stop it first")]
     OtherPatient,
-    #[error("the exam that runs has this patient ID with another name: is this the right patient?")]
+    #[error("the running exam has this patient ID with another name: is this the right patient?")]
     OtherName,
-    #[error("the exam that runs has this patient ID with another birth date: is this the right patient?")]
+    #[error("the running exam has this patient ID with another birth date: is this the right patient?")]
     OtherBirthDate,
-    #[error("the exam that runs has another accession number: stop it first")]
+    #[error("the running exam has another accession number: stop it first")]
     OtherAccessionNumber,
-    #[error("no exam runs: start one first")]
+    #[error("no exam is running: start one first")]
     NoExam,
 }
 
-/// The one exam, or none.
+/// The running exam, if there is one.
 #[derive(Debug, Clone, Default)]
 pub struct Exams {
     current: Option<Exam>,
@@ -39,7 +39,7 @@ pub struct Exams {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
     Changed(String),
-    /// The exam that runs goes on, and is known to be this patient's from now on.
+    /// The running exam, which had no patient, now belongs to this one.
     Bound(String),
     Already(String),
 }
@@ -57,7 +57,7 @@ impl Exams {
         self.current.as_ref()
     }
 
-    /// Begins an exam. `started_utc` is RFC 3339, `study_uid` a new UID; both are used only when one begins.
+    /// Begins an exam. `started_utc` (RFC 3339) and `study_uid` are used only when a new exam begins.
     ///
     /// # Errors
     /// When ID or name is missing, when the exam of another patient runs, or when the same patient ID comes with another name,
@@ -67,9 +67,10 @@ impl Exams {
         if let Some(exam) = &mut self.current {
             if is_nobody(&exam.patient) && !is_nobody(&patient) {
                 exam.patient = patient;
-                return Ok(Done::Bound("the exam that runs is this patient's from now on".into()));
+                return Ok(Done::Bound("the running exam now belongs to this patient".into()));
             }
-            return guard(&exam.patient, &patient).map(|()| Done::Already("the exam of this patient runs".into()));
+            return guard(&exam.patient, &patient)
+                .map(|()| Done::Already("the exam of this patient is already running".into()));
         }
         let exam = Exam { study_uid: study_uid.into(), patient, started_utc: started_utc.into(), marks: 0 };
         self.current = Some(exam);
@@ -79,11 +80,11 @@ impl Exams {
     pub fn stop(&mut self) -> Done {
         match self.current.take() {
             Some(_) => Done::Changed("the exam has ended".into()),
-            None => Done::Already("no exam runs".into()),
+            None => Done::Already("no exam is running".into()),
         }
     }
 
-    /// Keeps this moment.
+    /// Marks this moment.
     ///
     /// # Errors
     /// When no exam runs.

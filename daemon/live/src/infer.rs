@@ -1,5 +1,5 @@
-//! The model's side: the newest picture, its sector, the network, lesions over time. On a thread of its own; whatever goes
-//! wrong here ends as a sign and is tried again, and the pictures go on.
+//! Runs the model: takes the newest picture, cuts out the sector, runs the network and follows lesions over time. Runs on its own
+//! thread. Whatever goes wrong here is shown as a sign and tried again, and the pictures go on.
 
 mod still;
 pub mod supply;
@@ -25,11 +25,11 @@ use crate::source::newest::Newest;
 use crate::track::Tracker;
 use crate::view::{Overlay, Picture};
 
-/// So many late answers in a row are a slow model; one is a hiccup.
+/// The model counts as slow after this many late answers in a row.
 const LATE: u32 = 3;
-/// Before a model that failed is loaded again.
+/// Pauses before a model that failed is loaded again.
 const PAUSES: Pauses = Pauses::new(Duration::from_millis(200), Duration::from_secs(10));
-/// How often it is asked whether another package was activated.
+/// How often to check whether another package was activated.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
@@ -40,22 +40,22 @@ pub struct Infer {
     pub supply: Box<dyn Supply>,
     pub profiles: Profiles,
     pub precedence: Precedence,
-    /// An overlay that is older is not shown.
+    /// An overlay that is older than this, counted from capture, is not shown.
     pub deadline: Duration,
     pub state: Working,
 }
 
-/// What is carried from picture to picture.
+/// What is kept from picture to picture.
 #[derive(Debug)]
 pub struct Working {
     loaded: Option<Ready>,
-    /// For the model that is loaded and the screen that is shown.
+    /// For the loaded model and the present screen.
     eye: Option<Eye>,
     tracker: Tracker,
     exam_number: u64,
     chosen: Option<Chosen>,
     backoff: Backoff,
-    /// What went wrong last, while nothing is tried.
+    /// What went wrong last; shown until the next attempt.
     trouble: Trouble,
     late: u32,
     looked_at: Duration,
@@ -77,7 +77,7 @@ impl Default for Working {
     }
 }
 
-/// For screens of one size: the profile, or why there is none.
+/// The profile for screens of one size, or why there is none.
 #[derive(Debug)]
 struct Chosen {
     screen: [usize; 2],
@@ -85,16 +85,16 @@ struct Chosen {
 }
 
 impl Infer {
-    /// Looks at pictures until the place for them is closed.
+    /// Analyses pictures until the slot that they come from is closed.
     pub fn run(&mut self) {
         while let Some(picture) = self.newest.take() {
             self.see(&picture);
         }
     }
 
-    /// Looks at one picture; what comes of it is on the desk.
+    /// Analyses one picture; the result goes to the desk.
     pub fn see(&mut self, picture: &Picture) {
-        // A panic is a fault of the model like any other.
+        // A panic is treated like any other fault of the model.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.look(picture)));
         self.desk.running(None);
         match outcome {
@@ -104,12 +104,12 @@ impl Infer {
         }
     }
 
-    /// Whether a model looks at screens of this size: then each picture gets its answer.
+    /// Whether model and profile are ready, so that each picture is analysed.
     pub fn is_looking(&self) -> bool {
         self.state.eye.is_some() && self.state.loaded.is_some()
     }
 
-    /// Pictures without overlay; the model is loaded anew after a pause.
+    /// The overlay is lost, and the model is loaded again after a pause.
     fn fault(&mut self, trouble: Trouble) {
         self.state.loaded = None;
         self.state.eye = None;
@@ -165,7 +165,7 @@ impl Infer {
         }
     }
 
-    /// Whether there are a profile and a model for this picture, which are got if need be.
+    /// Whether there are a profile and a model for this picture; chooses and loads them if necessary.
     fn ready(&mut self, picture: &Picture) -> Result<bool, Trouble> {
         let exam = self.desk.exam_number();
         if std::mem::replace(&mut self.state.exam_number, exam) != exam {
@@ -182,7 +182,7 @@ impl Infer {
             return Ok(false);
         }
         let (Some(ready), None) = (&mut self.state.loaded, &self.state.eye) else { return Ok(true) };
-        // The first run of a network is slow, and what came meanwhile is newer than this picture.
+        // The first run of a network is slow; afterwards there are newer pictures than this one.
         let eye = Eye::new(&ready.manifest, profile)?;
         eye.infer(ready.model.as_mut())?;
         self.state.eye = Some(eye);
@@ -203,7 +203,7 @@ impl Infer {
         profile
     }
 
-    /// Whether there is a model.
+    /// Whether there is a model; loads it if it is due.
     fn model(&mut self) -> Result<bool, Trouble> {
         let now = self.clock.now();
         if now.saturating_sub(self.state.looked_at) >= LOOK_EVERY {

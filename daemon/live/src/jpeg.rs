@@ -1,4 +1,4 @@
-//! A picture as a baseline JPEG file: for pages, and for what is recorded.
+//! Encodes a picture as a baseline JPEG file, for the web page and for recordings.
 
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat, convert};
@@ -21,7 +21,7 @@ pub enum JpegError {
     Encoder(#[from] EncodingError),
 }
 
-/// Keeps its memory from one picture to the next.
+/// Encodes pictures; reuses its memory from one picture to the next.
 #[derive(Debug)]
 pub struct Compressor {
     quality: u8,
@@ -34,8 +34,8 @@ impl Compressor {
         Self { quality, pixels: Vec::new() }
     }
 
-    /// Appends the picture with the `masked` areas black; says whether it has colour. What a camera compressed is passed on
-    /// as it is where nothing is masked.
+    /// Appends the picture to `into`, with the `masked` areas black; returns whether it has colour. A picture that the camera
+    /// compressed itself is copied unchanged when nothing is masked.
     ///
     /// # Errors
     /// When the frame is not whole, or a side is longer than 65535 pixels.
@@ -97,15 +97,15 @@ pub fn components(jpeg: &[u8]) -> Option<u8> {
     }
 }
 
-/// A JPEG file as a frame, to be converted like any other.
+/// A JPEG file as a frame, so that it can be converted like any other.
 pub fn frame(jpeg: Vec<u8>, columns: u16, rows: u16) -> Frame {
     let shape = Shape::laid_out(PixelFormat::Mjpeg, u32::from(columns), u32::from(rows), Colour::default(), Vec::new());
     Frame::new(shape, 0, std::time::Duration::ZERO, std::sync::Arc::new(jpeg))
 }
 
-/// Whether there is no colour in it: most of ultrasound is grey in a format with colours.
+/// Whether the picture has no colour. Most ultrasound is grey although its format has colours.
 fn is_grey(frame: &Frame) -> bool {
-    /// Steps of chroma that nobody sees: noise of a cable.
+    /// Chroma differences that are not visible: noise of the cable.
     const NOTHING: u8 = 4;
     let pale = |chroma: &u8| chroma.abs_diff(128) <= NOTHING;
     let width = frame.shape.width as usize;
@@ -119,7 +119,7 @@ fn is_grey(frame: &Frame) -> bool {
     match frame.shape.format {
         PixelFormat::Grey => true,
         PixelFormat::Mjpeg => components(frame.part(0)) == Some(1),
-        // A row at a time, without a way out in between: that is what the compiler makes wide instructions of.
+        // A whole row without an early exit, so that the compiler can use SIMD instructions.
         PixelFormat::Yuyv => rows(0, width.div_ceil(2) * 4, height)
             .all(|row| row.iter().skip(1).step_by(2).fold(true, |all, chroma| all & pale(chroma))),
         PixelFormat::Nv12 => rows(1, width.div_ceil(2) * 2, height.div_ceil(2))

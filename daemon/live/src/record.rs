@@ -1,16 +1,16 @@
-//! Records the exam that runs: takes pictures, overlay and exam from the view, like any page, and waits for nothing.
+//! Records the running exam: reads pictures, overlay and exam from the view as a page does; the live path never waits for it.
 //!
 //! ```text
-//! exams/<series>/journal.jsonl   whose exam, what was found best where, marks, figures     (record/journal)
+//! exams/<series>/journal.jsonl   patient, best picture of each lesion, marks, statistics    (record/journal)
 //! exams/<series>/00000012.pic    about a second of pictures as JPEG                        (record/pictures)
 //! ```
 //!
-//! Of the pictures the last minutes are kept, and the seconds around each finding and mark (record/ring). An exam that
-//! ends becomes a job (record/hand_over), which makes DICOM objects of it (`analyze/exam`). A kill costs the picture
-//! that was being written; a power cut at most the last second: files are brought to the disk once a second.
+//! Kept are the pictures of the last minutes, and those of the seconds around each finding and marked moment (record/ring). When the
+//! exam ends, the recording becomes a job ([`HandOver`]) that makes DICOM objects of it (`study::exam`). A kill loses the picture that
+//! was being written; a power cut loses at most the last second, since files are synced once a second.
 //!
-//! A recorder that is slower than the scanner misses pictures and counts them; one that cannot write says so, and the
-//! pictures go on.
+//! When the recorder is slower than the scanner, it skips pictures and counts them. When it cannot write, the page and D-Bus say so,
+//! and the live pictures go on.
 
 mod files;
 pub mod journal;
@@ -39,16 +39,16 @@ use crate::screen::profile::{Area, Profile, Profiles};
 use crate::settings;
 use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Stats, Status, View};
 
-/// How long the pictures of one file last, and how much a power cut costs at most.
+/// How much time the pictures of one file cover; a power cut loses at most this much.
 const PART: Duration = Duration::from_secs(1);
-/// How often the figures are noted.
+/// How often statistics are written to the journal.
 const STATS_EVERY: Duration = Duration::from_secs(10);
-/// From a failure to the next attempt, by the time of the pictures. It does not grow: a disk that has room again is to be
-/// used soon.
+/// From a failure to the next attempt, by the time of the pictures. The pause does not grow, so that a disk with room again is used
+/// soon.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(5), Duration::from_secs(5));
-/// A better picture of a lesion is better by so much, or it is not noted.
+/// A new best picture of a lesion is written to the journal only if its score exceeds the old one by this factor.
 const BETTER: f32 = 1.05;
-/// Pictures of which it is known that they were recorded: an overlay is not older.
+/// How many recent pictures are remembered to match an overlay to its picture.
 const REMEMBERED: usize = 64;
 
 /// Why an exam is not recorded.
@@ -79,11 +79,12 @@ pub struct RecorderParts {
     /// `exams` below the spool.
     pub directory: PathBuf,
     pub profiles: Profiles,
-    /// Where recordings lie.
+    /// Free bytes where recordings are kept.
     pub free: FreeBytes,
-    /// Recording stops where less stays free.
+    /// Recording stops when less than this is free.
     pub min_free_bytes: u64,
     pub hand_over: Box<dyn HandOver>,
+    /// Where the state of the recording is published.
     pub told: watch::Sender<Arc<Recording>>,
 }
 
@@ -93,11 +94,11 @@ impl std::fmt::Debug for RecorderParts {
     }
 }
 
-/// Records until shutdown, on a thread of its own. What an earlier run left unfinished is handed over first; an exam that
-/// runs at the end is left for the next run.
+/// Records until shutdown, on its own thread, because writing files blocks. Recordings that an earlier run left unfinished are handed
+/// over first; an exam that is running at shutdown is left for the next run.
 ///
 /// # Errors
-/// When there is no thread.
+/// When the thread cannot be started.
 pub async fn run(parts: RecorderParts, view: View, shutdown: CancellationToken) -> std::io::Result<()> {
     let (done, ended) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
@@ -108,9 +109,9 @@ pub async fn run(parts: RecorderParts, view: View, shutdown: CancellationToken) 
         runtime.block_on(Recorder::new(parts).run(view, shutdown));
         let _ = done.send(());
     })?;
-    // A thread that crashed has dropped its end: exams are not recorded any more, and all else goes on.
+    // A thread that crashed has dropped the sender. Exams are not recorded any more; everything else goes on.
     if ended.await.is_err() {
-        tracing::error!("the recorder crashed");
+        tracing::error!("the recorder crashed; exams are not recorded until the next start");
     }
     Ok(())
 }
@@ -123,12 +124,12 @@ struct Recorder {
     backoff: Backoff,
 }
 
-/// The recording that is being made.
+/// The recording in progress.
 struct Open {
     story: Story,
     files: Files,
     ring: Ring,
-    /// When the file of pictures was begun that is being written.
+    /// Capture time of the first picture in the present file.
     since: Option<Duration>,
     recent: VecDeque<Moment>,
     marks: u32,
@@ -157,7 +158,7 @@ impl Recorder {
                 Ok(()) = view.overlay.changed() => view.overlay.mark_changed(),
                 else => return,
             }
-            // Each after the picture that it was made from.
+            // The picture first: an overlay is recorded after the picture that it was made from.
             let picture = view.pictures.borrow_and_update().clone();
             if let Some(picture) = picture {
                 self.picture(&picture, &view.stats);
@@ -169,7 +170,7 @@ impl Recorder {
         }
     }
 
-    /// Another exam, or another fact about it.
+    /// Begins and ends recordings, and notes what has changed about the exam.
     fn status(&mut self, status: &Status, stats: &Stats) {
         let same = |open: &Open| status.exam.as_ref().is_some_and(|exam| exam.is(&open.story.begun));
         if self.open.as_ref().is_some_and(|open| !same(open)) {
@@ -217,13 +218,13 @@ impl Recorder {
         }
     }
 
-    /// The exam has ended: it becomes a job.
+    /// Ends the recording and hands it over.
     fn end(&mut self, stats: &Stats) {
         let Some(mut open) = self.open.take() else { return };
         let ended = JournalEntry::Ended { utc: now_utc(), interrupted: false };
         let noted = open.note(&JournalEntry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
         if let Err(error) = noted.and_then(|()| Ok(open.files.finish()?)) {
-            // It is handed over all the same, with what is on the disk.
+            // What is on the disk is handed over nevertheless.
             tracing::error!(%error, "the end of the recording was not written");
         }
         self.parts.told.send_replace(Arc::default());
@@ -277,7 +278,7 @@ impl Recorder {
         }
     }
 
-    /// It is told once and tried again later; the pictures go on.
+    /// Reports the failure; recording is tried again after a pause, and the live pictures go on.
     fn fail(&mut self, now: Duration, error: &RecordError) {
         if !self.backoff.has_failed() {
             tracing::error!(%error, "the exam is not recorded");
@@ -294,7 +295,7 @@ impl Recorder {
     fn tell(&self) {
         let Some(open) = &self.open else { return };
         self.parts.told.send_if_modified(|told| {
-            // The counts alone are not worth a message for each picture.
+            // Counts alone are published once in 30 pictures.
             let second = |recording: &Recording| (recording.state.clone(), recording.pictures / 30);
             let news = second(told) != second(&open.told);
             if news {
@@ -312,7 +313,7 @@ fn room(parts: &RecorderParts) -> Result<(), RecordError> {
 }
 
 impl RecorderParts {
-    /// Half of a clip.
+    /// Half the length of a clip.
     fn half(&self) -> Duration {
         Duration::from_secs_f64(self.settings.clip_secs / 2.0)
     }
@@ -323,7 +324,7 @@ impl Open {
         Ok(self.files.note(entry, &mut self.story)?)
     }
 
-    /// Patient, marks and scene, where they are other ones than before.
+    /// Notes patient, marks and scene when they have changed.
     fn facts(&mut self, status: &Status, exam: &Exam, parts: &RecorderParts) -> Result<(), RecordError> {
         if self.story.begun.patient != exam.patient {
             self.note(&JournalEntry::Patient { patient: exam.patient.clone() })?;
@@ -365,12 +366,12 @@ impl Open {
         Ok(())
     }
 
-    /// The file of pictures is full: the next one begins, and those go that nobody needs any more.
+    /// Ends the present file of pictures and removes files that are not needed any more.
     fn next_part(&mut self, spans: Window, kept: Duration, syncer: &Syncer, half: Duration) -> Result<(), RecordError> {
         let number = self.files.next_part(syncer)?;
         self.ring.add(number, spans);
         self.since = None;
-        // What is found in the next seconds lies in the newest pictures; they are kept whatever the settings say.
+        // The newest pictures are needed for what is found in the next seconds, whatever the settings say.
         let kept = kept.max(half + PART);
         let gone = self.ring.expire(spans.to, kept, &self.story.windows(half));
         Ok(gone.into_iter().try_for_each(|number| self.files.remove(number))?)
@@ -400,13 +401,13 @@ fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
         profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
         size,
         sector: [sector.x, sector.y, right, bottom].map(cast::pixels),
-        // Without a profile nobody knows where text is.
+        // Without a profile it is not known where the text is.
         masked: mask_text && profile.is_some(),
         made_by: status.made_by.clone(),
     }
 }
 
-/// Of the outline, pixels (shoelace formula).
+/// Area of the outline, square pixels (shoelace formula).
 fn area(lesion: &Lesion) -> f32 {
     let next = lesion.outline.iter().cycle().skip(1);
     let twice: f32 = lesion.outline.iter().zip(next).map(|([x, y], [to_x, to_y])| x * to_y - to_x * y).sum();

@@ -187,14 +187,14 @@ async fn sim_an_exam_belongs_to_one_patient_and_begins_numbers_anew() {
     (0..3).for_each(|_| bench.step());
     assert_eq!(bench.mark().await, Err(ExamError::NoExam.into()));
     assert_eq!(bench.start(patient("7")).await, Ok("the exam has begun".into()));
-    assert_eq!(bench.start(patient("7")).await, Ok("the exam of this patient runs".into()));
+    assert_eq!(bench.start(patient("7")).await, Ok("the exam of this patient is already running".into()));
     assert_eq!(bench.start(patient("8")).await, Err(ExamError::OtherPatient.into()));
     bench.mark().await.unwrap();
     let exam = bench.status().exam.clone().unwrap();
     assert_eq!((exam.patient.id.as_str(), exam.marks), ("7", 1));
     assert!(exam.study_uid.starts_with("2.25.") && !exam.started_utc.is_empty());
     assert_eq!(bench.stop().await, Ok("the exam has ended".into()));
-    assert_eq!(bench.stop().await, Ok("no exam runs".into()));
+    assert_eq!(bench.stop().await, Ok("no exam is running".into()));
     assert!(bench.status().exam.is_none());
     let mut shown = Vec::new();
     while shown.is_empty() {

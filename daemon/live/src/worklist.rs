@@ -1,7 +1,7 @@
-//! Who is expected: a worklist that another system writes, so that a patient is chosen and not typed.
+//! The worklist of expected patients, which another system writes, so that a patient can be chosen instead of typed.
 //!
-//! Either a folder of DICOM Modality Worklist items, `.wl` or `.dcm` (`folder`; what DCMTK's wlmscpfs serves from), or one
-//! CSV file (`csv`). It is read at each request: it changes all the time. What cannot be read costs its own entry only.
+//! Either a folder of DICOM Modality Worklist items, `.wl` or `.dcm` (`folder`; the format that DCMTK's wlmscpfs serves), or one
+//! CSV file (`csv`). It is read at each request, since it changes all the time. An entry that cannot be read is left out; the others are used.
 
 mod csv;
 mod folder;
@@ -17,10 +17,10 @@ use crate::ask;
 
 pub use self::csv::CsvError;
 
-/// More entries than this are no list that anyone chooses from.
+/// At most this many entries are listed; nobody chooses from a longer list.
 const MOST_ENTRIES: usize = 1000;
 
-/// Why nobody can be listed, with what helps.
+/// Why there is no list, with what helps.
 #[derive(Debug, thiserror::Error)]
 pub enum WorklistError {
     #[error("no worklist is configured: set live.worklist, or type the patient")]
@@ -33,11 +33,11 @@ pub enum WorklistError {
     Crashed,
 }
 
-/// Where it is; none is configured by default.
+/// Where the worklist is; by default none is configured.
 #[derive(Debug, Clone, Default)]
 pub struct Worklist(Option<PathBuf>);
 
-/// One order.
+/// One ordered exam.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Entry {
     pub patient: Patient,
@@ -50,11 +50,11 @@ pub struct Entry {
     pub description: String,
 }
 
-/// What was found, in the order of the appointments.
+/// The entries in the order of the appointments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Listing {
     pub entries: Vec<Entry>,
-    /// Why so many others were left out.
+    /// How many entries were left out, by reason.
     pub skipped: BTreeMap<String, usize>,
 }
 
@@ -67,7 +67,7 @@ impl Worklist {
         self.0.is_some()
     }
 
-    /// Beside the threads that serve everybody.
+    /// Reads the worklist on a thread for blocking work.
     ///
     /// # Errors
     /// None is configured, it is not there, or it is not a worklist.
@@ -75,7 +75,7 @@ impl Worklist {
         let path = self.0.clone().ok_or(WorklistError::NotConfigured)?;
         let listing = tokio::task::spawn_blocking(move || list(&path)).await.map_err(|_| WorklistError::Crashed)??;
         if !listing.skipped.is_empty() {
-            tracing::warn!(skipped = ?listing.skipped, "entries of the worklist");
+            tracing::warn!(skipped = ?listing.skipped, "entries of the worklist were left out");
         }
         Ok(listing)
     }
@@ -106,7 +106,7 @@ impl Listing {
         }
     }
 
-    /// Takes an entry in when results could carry its patient.
+    /// Adds an entry when results could carry its patient.
     ///
     /// # Errors
     /// Why it is left out.
@@ -128,7 +128,7 @@ impl Listing {
     }
 }
 
-/// `1970-01-31` and `1970.01.31` (as DICOM once had it) as YYYYMMDD; everything else as it is.
+/// `1970-01-31` and `1970.01.31` (as DICOM once had it) as YYYYMMDD; everything else is returned unchanged.
 fn digits(date: &str) -> String {
     let date = date.trim();
     let parts: Vec<&str> = date.split(['-', '.']).collect();
@@ -138,7 +138,7 @@ fn digits(date: &str) -> String {
     }
 }
 
-/// PS3.5 9.1; what is none is left out.
+/// The UID without blanks (PS3.5 9.1); empty when it is not a valid UID.
 fn uid(text: &str) -> String {
     let text = text.trim();
     let component = |part: &str| {

@@ -171,7 +171,7 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
     };
     let patient = r#"{"id":"P1","name":"DOE^JANE","birth_date":"19700101"}"#;
     assert_eq!(asked("/exam/start", patient).await, (200, "exam of DOE^JANE begun".into()));
-    assert_eq!(asked("/exam/stop", "").await, (409, "no exam runs: start one first".into()));
+    assert_eq!(asked("/exam/stop", "").await, (409, "no exam is running: start one first".into()));
     assert_eq!(asked("/freeze", r#"{"on":true}"#).await, (200, "frozen: true".into()));
     assert_eq!(asked("/mark", "").await, (200, "kept".into()));
     assert_eq!(asked("/exam/start", r#"{"id":"","name":"X"}"#).await, (422, "the patient ID is missing".into()));

@@ -224,7 +224,7 @@ async fn scansidectl_shows_and_asks() {
     assert_eq!(text(&bus, &["live", "stop"]).await, "exam ended\n");
     let refused = ask(&bus, &["live", "mark"]).await;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("no exam runs: start one first\nremedy: see `scansidectl live status`"), "{said}");
+    assert!(said.contains("no exam is running: start one first\nremedy: see `scansidectl live status`"), "{said}");
     let help = text(&bus, &["live", "--help"]).await;
     assert!(help.contains("Examples:\n  scansidectl live status") && help.contains("unfreeze"), "{help}");
     assert!(text(&bus, &["completions", "bash"]).await.contains("unfreeze"));

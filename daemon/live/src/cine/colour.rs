@@ -1,4 +1,4 @@
-//! Stored samples to grey or red, green and blue of one byte each: PS3.3 C.7.6.3 (image pixel), C.11.2 (window). Pure.
+//! Converts stored samples to grey or to red, green and blue of one byte each: PS3.3 C.7.6.3 (image pixel), C.11.2 (window). Pure.
 
 use dicom::header::Header;
 use dicom::pixels::pictures::Samples;
@@ -23,7 +23,7 @@ pub enum ColourError {
 pub struct Conversion {
     model: Model,
     bits_stored: u16,
-    /// Planes follow each other, in what is not compressed.
+    /// Colour planes follow each other; only in uncompressed pictures.
     planar: bool,
 }
 
@@ -34,7 +34,7 @@ enum Model {
     Rgb,
     /// Luma and chroma of full range, BT.601.
     Ybr,
-    /// The same, two pixels sharing their chroma, in what is not compressed.
+    /// The same with chroma shared by two pixels; only in uncompressed pictures.
     Ybr422,
 }
 
@@ -70,7 +70,7 @@ impl Conversion {
         matches!(self.model, Model::Grey(_))
     }
 
-    /// One byte for a grey pixel, three for others, into `out`; `width` pixels a row.
+    /// Writes one byte for each grey pixel, or three for each colour pixel, to `out`; `width` pixels per row.
     pub fn convert(&self, samples: &Samples, width: usize, out: &mut [u8]) {
         let bits = samples.precision.unwrap_or(self.bits_stored);
         let stored = |index: usize| match samples.bits_allocated {
@@ -90,7 +90,7 @@ impl Conversion {
                     .for_each(|(i, out)| out.copy_from_slice(&palette.colour(stored(i))));
             }
             Model::Ybr422 if samples.is_native && !samples.is_rgb => {
-                // Y Y Cb Cr for each two pixels; a row of odd length is padded by nobody.
+                // Y Y Cb Cr for each two pixels; rows of odd length are not padded.
                 for (i, out) in out.chunks_exact_mut(3).enumerate() {
                     let pair = (i / width.max(1)) * width + (i % width.max(1)) / 2 * 2;
                     let at = 2 * pair;
@@ -112,7 +112,7 @@ impl Conversion {
 }
 
 impl Grey {
-    /// The byte for each stored value of so many bits.
+    /// The grey level for each stored value of `bits` bits.
     fn table(&self, bits: u16) -> Vec<u8> {
         let count = 1usize << bits.clamp(1, 16);
         let half = if self.signed { count / 2 } else { 0 };

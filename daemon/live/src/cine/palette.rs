@@ -1,4 +1,4 @@
-//! Palettes: a colour for each stored value, whole or in segments: PS3.3 C.7.6.3.1.5 and C.7.9.2. Pure.
+//! Colour palettes, which give a colour for each stored value; plain or segmented tables: PS3.3 C.7.6.3.1.5 and C.7.9.2. Pure.
 
 use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
@@ -27,11 +27,11 @@ pub enum PaletteError {
 pub struct Palette {
     /// Red, green, blue of each entry.
     pub entries: Vec<[u8; 3]>,
-    /// The stored value that the first entry is for; lower ones get it too.
+    /// The stored value that the first entry belongs to; lower values get that entry too.
     pub first: i64,
 }
 
-/// Descriptor, data, data in segments, of red, green and blue.
+/// Tags of descriptor, plain data and segmented data, for red, green and blue.
 const TABLES: [[Tag; 3]; 3] = [
     [
         tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
@@ -76,7 +76,7 @@ fn table(data_set: &InMemDicomObject, [descriptor, data, segments]: [Tag; 3]) ->
     let &[count, first, bits] = described.as_slice() else {
         return Err(PaletteError::NotDescribed);
     };
-    // Zero stands for 65536; the value may have been taken for a signed one.
+    // Zero stands for 65536. The value may have been read as a signed one, hence the mask.
     let count = match count & 0xffff {
         0 => 1 << 16,
         count => cast::index(count),
@@ -99,7 +99,7 @@ fn table(data_set: &InMemDicomObject, [descriptor, data, segments]: [Tag; 3]) ->
         (None, None) => return Err(PaletteError::Missing),
     };
     let entries = words.get(..count).ok_or(PaletteError::Short { entries: count, bytes: 2 * words.len() })?;
-    // Some writers say 16 bits and mean 8.
+    // Some writers declare 16 bits and use 8.
     let small = bits == 8 || entries.iter().all(|word| *word < 256);
     Ok((first, entries.iter().map(|word| if small { cast::byte(*word) } else { cast::byte(word >> 8) }).collect()))
 }
@@ -108,7 +108,7 @@ fn words(bytes: &[u8]) -> Vec<u16> {
     bytes.chunks_exact(2).map(|w| u16::from_le_bytes([w[0], w[1]])).collect()
 }
 
-/// Segments to at least `count` entries: values as they are (0), a line to a value (1), earlier segments again (2).
+/// Expands segments to at least `count` entries: discrete values (0), a linear ramp to a value (1), earlier segments again (2).
 fn expanded(segments: &[u16], count: usize) -> Result<Vec<u16>, PaletteError> {
     let mut out = Vec::with_capacity(count);
     let mut at = 0;
@@ -120,7 +120,7 @@ fn expanded(segments: &[u16], count: usize) -> Result<Vec<u16>, PaletteError> {
         let &[_, number, low, high] = segments.get(at..at + 4).ok_or(PaletteError::BrokenSegments)? else {
             return Err(PaletteError::BrokenSegments);
         };
-        // Bytes from the beginning.
+        // Offset in bytes from the beginning.
         let mut from = (usize::from(high) << 16 | usize::from(low)) / 2;
         for _ in 0..number {
             if from >= at || out.len() >= count {
@@ -133,7 +133,7 @@ fn expanded(segments: &[u16], count: usize) -> Result<Vec<u16>, PaletteError> {
     Ok(out)
 }
 
-/// One segment that refers to no other; where the next begins.
+/// Expands one segment of type 0 or 1; returns where the next one begins.
 fn segment(segments: &[u16], at: usize, out: &mut Vec<u16>) -> Result<usize, PaletteError> {
     let &[kind, length] = segments.get(at..at + 2).ok_or(PaletteError::BrokenSegments)? else {
         return Err(PaletteError::BrokenSegments);

@@ -1,4 +1,4 @@
-//! How long each stage takes: counted always, in constant memory, without waiting for anything.
+//! How long each stage takes: measured for every picture, in constant memory.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ const STEPS: usize = 64;
 /// For all values of 32 bits; 2^32 us are 71 minutes.
 const BUCKETS: usize = 27 * STEPS;
 
-/// Durations by microseconds, in buckets that grow with the value.
+/// Counts durations in microseconds, in buckets that grow with the value.
 #[derive(Debug, Clone)]
 pub struct Histogram {
     counts: Vec<u64>,
     count: u64,
-    /// Exact, us.
+    /// The longest duration, exact, us.
     max: u64,
 }
 
@@ -35,7 +35,7 @@ impl Histogram {
         self.max = self.max.max(micros.into());
     }
 
-    /// The value that `share` (0 to 1) of all do not exceed, us; never less than the true one, at most 1/64 more.
+    /// The value that `share` (0 to 1) of all values do not exceed, us. Never less than the exact quantile, at most 1/64 more.
     fn quantile(&self, share: f64) -> u64 {
         let rank = cast::ceil_u64(share * self.count as f64).clamp(1, self.count.max(1));
         let mut passed = 0;
@@ -58,20 +58,20 @@ impl Histogram {
     }
 }
 
-/// Values below 128 have a bucket each; each further power of two has 64.
+/// Index of the bucket for a value. Values below 128 have a bucket each; each further power of two has 64.
 fn bucket(micros: u32) -> usize {
     let power = (micros | 1).ilog2().saturating_sub(6);
     STEPS * power as usize + (micros >> power) as usize
 }
 
-/// The largest value of a bucket.
+/// The largest value in a bucket.
 fn last(index: usize) -> u64 {
     let power = (index / STEPS).saturating_sub(1);
     let step = (index - STEPS * power) as u64;
     ((step + 1) << power) - 1
 }
 
-/// What is measured, in the order in which a picture passes.
+/// The stages that are timed, in the order in which a picture passes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimedStage {
     /// From capture to the page.

@@ -1,4 +1,4 @@
-//! What the sign says, and what may happen to it. Pure.
+//! The state behind the sign on the page, and its transitions. Pure.
 
 use crate::infer::trouble::Trouble;
 use crate::view::{By, Sign};
@@ -19,25 +19,25 @@ use crate::view::{By, Sign};
 /// (1) another reason replaces the old one.
 /// ```
 ///
-/// A lost signal ends a freeze: what comes after it is live. After every return to pictures the state is Blind until the
-/// model has answered, so what is wrong with the model need not be remembered.
+/// A lost signal ends a freeze: pictures that come after it are live. Whenever pictures come back, the state is Blind until the model
+/// has answered, so a fault of the model need not be remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignState {
     /// No pictures come.
     Dark { reason: String },
-    /// The device refuses.
+    /// The device does not work.
     Broken { reason: String },
     /// Pictures without overlay.
     Blind { trouble: Trouble },
     /// Pictures and overlay.
     Ready,
-    /// The scanner's picture stands still.
+    /// The scanner's picture is frozen.
     Still,
-    /// The user froze the page, from there or by command.
+    /// A user froze the page.
     Frozen { by: By },
 }
 
-/// What may happen.
+/// What may happen to the live path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignEvent {
     /// A picture came.
@@ -46,26 +46,26 @@ pub enum SignEvent {
     Answer,
     /// There is no model, or it is slow, crashed or answered nonsense.
     Trouble(Trouble),
-    /// The scanner's picture stands still, or moves again.
+    /// The scanner's picture is frozen, or moves again.
     Still,
     Moved,
-    /// The user froze the page, or lets it go.
+    /// A user freezes the page, or ends the freeze.
     Freeze(By),
     Thaw,
     /// No pictures come, and why.
     Lost(String),
-    /// The device refuses, and why.
+    /// The device does not work, and why.
     Fault(String),
 }
 
-/// What an event did.
+/// What an event did to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Changed,
     Unchanged,
 }
 
-/// An event that cannot happen in that state.
+/// The event is not allowed in this state, whose description is given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not while {0}")]
 pub struct IllegalTransition(pub &'static str);
@@ -77,7 +77,7 @@ impl Default for SignState {
 }
 
 impl SignState {
-    /// What is true then, in words.
+    /// The state in words.
     pub fn words(&self) -> &'static str {
         match self {
             Self::Dark { .. } => "there is no signal",
@@ -100,15 +100,15 @@ impl SignState {
         }
     }
 
-    /// Whether new pictures go to the page.
+    /// Whether new pictures are shown.
     pub fn shows_pictures(&self) -> bool {
         matches!(self, Self::Blind { .. } | Self::Ready | Self::Still)
     }
 
-    /// Lets `event` happen.
+    /// Applies `event`.
     ///
     /// # Errors
-    /// When it is not allowed here; the state stays.
+    /// When it is not allowed in this state, which stays as it is.
     pub fn on(&mut self, event: SignEvent) -> Result<Step, IllegalTransition> {
         let blind = || Self::Blind { trouble: Trouble::NotYet };
         let next = match (&*self, event) {
@@ -122,7 +122,7 @@ impl SignState {
             (Self::Blind { .. } | Self::Ready, SignEvent::Trouble(trouble)) => Self::Blind { trouble },
             (Self::Blind { .. } | Self::Ready, SignEvent::Still) => Self::Still,
             (Self::Still, SignEvent::Moved) | (Self::Frozen { .. }, SignEvent::Thaw) => blind(),
-            // Whoever was first.
+            // Who froze first stays the one who is named.
             (Self::Blind { .. } | Self::Ready | Self::Still, SignEvent::Freeze(by)) => Self::Frozen { by },
             (same, _) => same.clone(),
         };

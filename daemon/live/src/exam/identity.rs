@@ -69,22 +69,23 @@ pub fn text(what: &'static str, typed: &str, most: usize) -> Result<String, Pati
     Ok(typed.to_owned())
 }
 
-/// What the number of an exam that belongs to nobody begins with; no patient may have it.
+/// The patient ID of an exam without a patient begins with this; no patient may have such an ID.
 const NOBODY: &str = "UNIDENTIFIED-";
 
-/// For an exam that begins before anyone says whose it is: plainly no patient. `utc`: RFC 3339, when it begins.
+/// Stands in for the patient of an exam that begins before the patient is known. `utc`: when the exam begins, RFC 3339.
 pub fn nobody(utc: &str) -> Patient {
     let seconds = utc.split('.').next().unwrap_or_default();
     let stamp: String = seconds.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
     Patient { id: format!("{NOBODY}{stamp}Z"), name: "UNIDENTIFIED^EXAM".into(), ..Patient::default() }
 }
 
+/// Whether `patient` is such a stand-in.
 pub fn is_nobody(patient: &Patient) -> bool {
     patient.id.trim().get(..NOBODY.len()).is_some_and(|start| start.eq_ignore_ascii_case(NOBODY))
 }
 
-/// Names are the same when one way of writing them is (PS3.5 6.2.1: alphabetic, ideographic, phonetic, parted by `=`),
-/// whatever the case, and whether components that are empty at the end are written out.
+/// Whether two person names are the same: one of their representations must be equal (PS3.5 6.2.1: alphabetic, ideographic,
+/// phonetic, separated by `=`). Case and empty components at the end do not count.
 pub fn same_name(a: &str, b: &str) -> bool {
     let groups = |name: &str| name.split('=').map(plain).filter(|group| !group.is_empty()).collect::<Vec<_>>();
     let (a, b) = (groups(a), groups(b));

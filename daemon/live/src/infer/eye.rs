@@ -1,4 +1,4 @@
-//! One model looking at one screen: the sector cut out, the scale read, the network asked.
+//! One model for one screen: cuts out the sector, reads the depth scale, runs the network.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Eye {
     stillness: Stillness,
     grey: Vec<u8>,
     mm_per_pixel: Option<f32>,
-    /// When the scale was read last.
+    /// Capture time of the picture in which the scale was read last.
     scaled_at: Option<Duration>,
 }
 
@@ -38,12 +38,12 @@ impl Eye {
         Ok(Self { profile, task, stillness: Stillness::default(), grey: Vec::new(), mm_per_pixel, scaled_at: None })
     }
 
-    /// Millimetres of tissue in a pixel of the screen, where that is known.
+    /// Millimetres of tissue per pixel of the screen, where that is known.
     pub fn mm_per_pixel(&self) -> Option<f32> {
         self.mm_per_pixel
     }
 
-    /// Takes a picture in; says whether it is frozen.
+    /// Prepares a picture for the network; returns whether it is frozen.
     ///
     /// # Errors
     /// [`Trouble::Picture`] when its bytes do not hold together.
@@ -54,8 +54,8 @@ impl Eye {
         Ok(self.stillness.observe(&image.data, picture.captured))
     }
 
-    /// The scanner redraws its scale when the depth is changed. A scale that cannot be read gives no size rather than a
-    /// wrong one.
+    /// Reads the depth scale, which the scanner redraws when the depth changes. When it cannot be read, no sizes are given: better
+    /// none than wrong ones.
     fn read_scale(&mut self, picture: &Picture) -> Result<(), Trouble> {
         let Some((area, mm_per_tick)) = self.profile.ticks() else { return Ok(()) };
         let fresh = |at: Duration| picture.captured.saturating_sub(at) < SCALE_EVERY && picture.captured >= at;
@@ -68,7 +68,7 @@ impl Eye {
         Ok(())
     }
 
-    /// Asks the network about the picture that was taken in last.
+    /// Runs the network on the picture that was prepared last.
     ///
     /// # Errors
     /// [`Trouble::Accelerator`] when that failed; [`Trouble::BadModel`] or [`Trouble::BadOutput`] when the answer makes no sense.

@@ -1,4 +1,4 @@
-//! Where the live path has its model from.
+//! Where the live path gets its model from.
 
 use hal::LoadedModel;
 use models::identity::{self, ModelIdentity, NOT_FOR_DIAGNOSIS_SHORT};
@@ -10,23 +10,23 @@ use crate::view::MadeBy;
 #[derive(Debug)]
 pub struct Ready {
     pub manifest: Manifest,
-    /// Of the package: another one is another model.
+    /// Of the package; another checksum means another model.
     pub sha256: String,
-    /// The accelerator is no real one.
+    /// The accelerator is simulated.
     pub simulated: bool,
-    /// `cpu, ONNX Runtime 1.32.0`.
+    /// For example `cpu, ONNX Runtime 1.32.0`.
     pub accelerator: String,
     pub model: Box<dyn LoadedModel>,
 }
 
 impl Ready {
-    /// Who makes what comes of it.
+    /// The model as results name it.
     pub fn made_by(&self) -> MadeBy {
         let (accelerator, simulated) = (self.accelerator.clone(), self.simulated);
         MadeBy { model: ModelIdentity::new(&self.manifest, &self.sha256), accelerator, simulated }
     }
 
-    /// What every result of it must carry.
+    /// The mark that every result of it must carry, if any.
     pub fn mark(&self) -> Option<String> {
         let for_diagnosis = identity::for_diagnosis(Some(self.manifest.clearance), self.simulated);
         (!for_diagnosis).then(|| NOT_FOR_DIAGNOSIS_SHORT.to_owned())
@@ -51,12 +51,12 @@ pub enum SupplyError {
 
 /// Loads the model that is to be used now.
 pub trait Supply: Send + std::fmt::Debug {
-    /// May take long: the first build of an engine takes minutes.
+    /// May take minutes, when an engine has to be built first.
     ///
     /// # Errors
     /// Its text is shown on the sign.
     fn load(&mut self) -> Result<Ready, SupplyError>;
 
-    /// Whether another one is to be used by now. Asked now and then; quick.
+    /// Whether another model is to be used by now. Called every few seconds, so it must be fast.
     fn is_outdated(&self, loaded: &Ready) -> bool;
 }

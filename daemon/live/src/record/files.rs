@@ -1,4 +1,4 @@
-//! The files of one recording, written.
+//! Writes the files of one recording.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -29,10 +29,10 @@ pub struct FileError {
 pub struct Files {
     folder: PathBuf,
     journal: File,
-    /// The file of pictures that is being written, once there is one.
+    /// The present file of pictures, once there is one.
     part: Option<File>,
     number: u64,
-    /// The record that is being made.
+    /// The record that is being built.
     record: Vec<u8>,
 }
 
@@ -53,7 +53,7 @@ impl Files {
         &self.folder
     }
 
-    /// Adds a line to the journal, and to the story.
+    /// Appends a line to the journal and applies it to the story.
     ///
     /// # Errors
     /// When it cannot be written; the story stays as it is then.
@@ -64,14 +64,14 @@ impl Files {
         Ok(())
     }
 
-    /// Where the JPEG of the next picture is to be appended.
+    /// The buffer to which the JPEG of the next picture is appended.
     pub fn record(&mut self) -> &mut Vec<u8> {
         self.record.clear();
         self.record.extend(pictures::room());
         &mut self.record
     }
 
-    /// Writes the picture whose JPEG lies in the record.
+    /// Writes the picture whose JPEG is in the record.
     ///
     /// # Errors
     /// When it has no valid head, or cannot be written whole.
@@ -84,14 +84,14 @@ impl Files {
         let Some(part) = &mut self.part else { return Ok(()) };
         let written = part.write_all(&self.record);
         if written.is_err() {
-            // What was torn ends its file; the next picture begins another one.
+            // A torn record must be the last of its file; the next picture begins another file.
             self.part = None;
             self.number += 1;
         }
         Ok(written.map_err(failed("cannot write", &path))?)
     }
 
-    /// Ends the file of pictures; says its number.
+    /// Ends the present file of pictures; returns its number.
     ///
     /// # Errors
     /// When the system has no file handle left.
@@ -132,7 +132,7 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileErro
     move |source| FileError { what, path, source }
 }
 
-/// Brings files to the disk on a thread of its own: that may take longer than a picture lasts.
+/// Syncs files on its own thread, since that may take longer than one picture lasts.
 #[derive(Debug)]
 pub struct Syncer(SyncSender<File>);
 
@@ -142,12 +142,12 @@ impl Syncer {
         let thread = std::thread::Builder::new().name("live-record-disk".into()).spawn(move || {
             for file in files {
                 if let Err(error) = file.sync_data() {
-                    tracing::error!(%error, "a recording was not brought to the disk");
+                    tracing::error!(%error, "a recording was not synced to the disk");
                 }
             }
         });
         if let Err(error) = thread {
-            tracing::error!(%error, "recordings are not brought to the disk until the exam ends");
+            tracing::error!(%error, "recordings are not synced to the disk until the exam ends");
         }
         Self(send)
     }

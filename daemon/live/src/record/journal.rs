@@ -1,6 +1,6 @@
-//! What is known of a recorded exam: lines of JSON, one after another, and the story that they tell. Pure.
+//! The journal of a recorded exam: lines of JSON, and the [`Story`] that they add up to.
 //!
-//! A line that was torn by a kill or a power cut is no line; the story is what the others say.
+//! A line that was torn by a kill or a power cut is skipped; the story is built from the others.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::view::{MadeBy, Stats};
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum JournalEntry {
     Begun(Begun),
-    /// The exam was given its patient after it had begun.
+    /// An exam that began without a patient now has one.
     Patient {
         patient: Patient,
     },
@@ -31,7 +31,7 @@ pub enum JournalEntry {
     Ended {
         /// RFC 3339, UTC.
         utc: String,
-        /// By a stop of the box, not by a user.
+        /// The box stopped during the exam; no user ended it.
         interrupted: bool,
     },
 }
@@ -39,22 +39,22 @@ pub enum JournalEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
     pub study_uid: String,
-    /// Of this recording, and the name of its folder.
+    /// Series UID of this recording, and the name of its folder.
     pub series_uid: String,
     pub patient: Patient,
     /// RFC 3339, UTC.
     pub started_utc: String,
 }
 
-/// What holds from then on for the pictures: screen, profile and model.
+/// Screen, profile and model of the pictures from this entry on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
     pub profile: String,
-    /// Of the pictures: columns and rows.
+    /// Columns and rows of the pictures.
     pub size: [usize; 2],
-    /// left, top, right, bottom of the image sector, pixels; right and bottom excluded.
+    /// left, top, right, bottom of the image sector, pixels; right and bottom are exclusive.
     pub sector: [u32; 4],
-    /// Burned-in text that identifies the patient is black.
+    /// Burned-in text that identifies the patient is blacked out.
     pub masked: bool,
     /// `None` while there is no model.
     pub made_by: Option<MadeBy>,
@@ -71,26 +71,26 @@ pub struct Moment {
 /// A lesion in the picture that shows it best so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Which of the scenes, from 0; filled in by the story.
+    /// Index of the scene; filled in by the story.
     #[serde(default)]
     pub scene: usize,
     pub moment: Moment,
-    /// Confidence times area, pixels.
+    /// Confidence times area, square pixels.
     pub score: f32,
     pub mm_per_pixel: Option<f32>,
     pub lesion: Lesion,
 }
 
-/// What the lines say so far.
+/// What the lines of the journal say so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {
     pub begun: Begun,
     pub scenes: Vec<Scene>,
-    /// One for each number in each scene, in the order in which they were found.
+    /// One for each lesion number in each scene, in the order in which they were found.
     pub seen: Vec<Seen>,
     pub marks: Vec<Moment>,
     pub stats: Stats,
-    /// When, and whether it was interrupted.
+    /// When the exam ended (RFC 3339, UTC), and whether it was interrupted.
     pub ended: Option<(String, bool)>,
 }
 
@@ -100,7 +100,7 @@ impl Story {
         Self { begun, scenes, seen, marks, stats: Stats::default(), ended: None }
     }
 
-    /// `None` when the lines do not begin as a journal does.
+    /// Reads a journal; `None` when its first line is not [`JournalEntry::Begun`].
     pub fn read(text: &str) -> Option<Self> {
         let mut entries = text.lines().filter_map(|line| serde_json::from_str(line).ok());
         let JournalEntry::Begun(begun) = entries.next()? else { return None };
@@ -128,26 +128,26 @@ impl Story {
         }
     }
 
-    /// The best score of a lesion of the present scene so far.
+    /// The best score so far of a lesion in the present scene.
     pub fn best(&self, id: u32) -> Option<f32> {
         let scene = self.scenes.len().checked_sub(1)?;
         self.seen.iter().find(|seen| (seen.scene, seen.lesion.id) == (scene, id)).map(|seen| seen.score)
     }
 
-    /// The times that are kept: `half` before and after each best picture and each mark.
+    /// The times whose pictures are kept: `half` before and after each best picture and each mark.
     pub fn windows(&self, half: Duration) -> Vec<Window> {
         let moments = self.seen.iter().map(|seen| seen.moment).chain(self.marks.iter().copied());
         moments.map(|moment| Window::around(moment.captured, half)).collect()
     }
 }
 
-/// One line, with its end.
+/// The entry as one line, with its line end.
 pub fn line(entry: &JournalEntry) -> String {
-    // Maps with keys that are no strings would fail; there are none.
+    // This could fail only for maps whose keys are not strings; there are none.
     serde_json::to_string(entry).map(|text| text + "\n").unwrap_or_default()
 }
 
-/// The recordings that an earlier run left.
+/// Folders of recordings that an earlier run left.
 pub fn left_over(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut folders: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.join(JOURNAL).is_file()).collect();
@@ -155,7 +155,7 @@ pub fn left_over(directory: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// What the journal of a recording says; `None` when it does not say whose exam it is.
+/// Reads the journal of a recording; `None` when it does not say whose exam it is.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -170,7 +170,7 @@ pub fn story(folder: &Path) -> std::io::Result<Option<Story>> {
 /// When it cannot be written.
 pub fn end(folder: &Path, utc: &str) -> std::io::Result<()> {
     let line = line(&JournalEntry::Ended { utc: utc.to_owned(), interrupted: true });
-    // A torn line before it must not take it along.
+    // Starts a new line, in case the last one is torn.
     let mut journal = std::fs::OpenOptions::new().append(true).open(folder.join(JOURNAL))?;
     journal.write_all(format!("\n{line}").as_bytes())?;
     journal.sync_all()

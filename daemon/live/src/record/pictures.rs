@@ -1,7 +1,7 @@
-//! The bytes of recorded pictures: head and JPEG, one after another, in files of about a second. Pure.
+//! File format of recorded pictures: records of head and JPEG, one after another, about a second in each file. Pure.
 //!
-//! Each record is written whole with one call and carries its checksum: a kill or a power cut costs the last one, and
-//! what lies before it is believed.
+//! Each record is written with one call and carries its checksum. A kill or a power cut may damage the last record; those before it
+//! are intact.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub enum SealError {
     Time(Duration),
 }
 
-/// Puts the head in front of the JPEG file that lies behind [`room`] in `record`.
+/// Writes the head over [`room`] at the start of `record`; the JPEG file follows it there.
 ///
 /// # Errors
 /// When the record does not begin with [`room`], or a number does not fit into its field.
@@ -61,12 +61,12 @@ pub fn seal(head: Head, record: &mut [u8]) -> Result<(), SealError> {
     Ok(())
 }
 
-/// What a record begins with before its head is known.
+/// Placeholder for the head at the start of a record.
 pub fn room() -> [u8; HEAD] {
     [0; HEAD]
 }
 
-/// The pictures of a file in order, up to the first that does not hold together.
+/// The pictures of a file in order, up to the first damaged one.
 pub fn read(mut bytes: &[u8]) -> Vec<Shot<'_>> {
     let mut shots = Vec::new();
     while let Some((shot, rest)) = first(bytes) {

@@ -1,7 +1,7 @@
-//! A lesson: some seconds of the captured video are looked at, and a scanner profile is proposed from them.
+//! Learns a scanner profile: watches the captured video for some seconds and proposes a profile.
 //!
-//! It looks on as a page does: takes the newest picture when it is free, holds one at a time, and nobody waits for it. Grey
-//! values are compared on the threads for blocking work; it needs four bytes for each pixel of the screen.
+//! It reads the view as a page does: takes the newest picture, holds one at a time, and nothing waits for it. Grey levels are
+//! compared on the threads for blocking work; it needs four bytes for each pixel of the screen.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::learn::{LearnError, Learner};
 use super::profile::{Profile, ProfileError};
 use crate::view::{Picture, Sign, View};
 
-/// How long it may look, seconds. Callers on D-Bus give up after 25.
+/// How long it may watch, seconds. D-Bus callers give up after 25 s.
 pub const SECONDS: RangeInclusive<u32> = 2..=20;
 pub const USUAL_SECONDS: u32 = 10;
-/// A picture more often than this teaches nothing new.
+/// Shortest time between two pictures that are used; more pictures add nothing new.
 const EVERY: Duration = Duration::from_millis(40);
 
 /// Why no profile was learnt, with what helps.
@@ -58,11 +58,11 @@ pub struct Proposal {
     /// The profile as a file to be kept.
     pub toml: String,
     pub pictures: usize,
-    /// Of tissue, by the ticks of the last picture.
+    /// Millimetres of tissue per pixel, by the ticks of the last picture.
     pub mm_per_pixel: Option<f32>,
 }
 
-/// Looks for `span` and proposes a profile called `name`; by the size of the screen when that is empty.
+/// Watches for `span` and proposes a profile called `name`; an empty name becomes one made from the size of the screen.
 ///
 /// # Errors
 /// No signal, a frozen picture, nothing moves, or another lesson is going on.
@@ -84,11 +84,11 @@ pub async fn learn(view: &View, name: &str, span: Duration) -> Result<Proposal, 
     }
     let name = name.to_owned();
     let proposal = away(move || pupil.propose(name)).await;
-    // Where nothing was learnt, the sign may know why.
+    // If nothing was learnt, the sign may give a better reason.
     proposal.or_else(|error| can_be_learnt_from(&view.status.borrow().sign).and(Err(error)))
 }
 
-/// Beside the threads that serve everybody.
+/// Runs `work` on a thread for blocking work.
 async fn away<T, F>(work: F) -> Result<T, LessonError>
 where
     T: Send + 'static,
@@ -107,7 +107,7 @@ fn can_be_learnt_from(sign: &Sign) -> Result<(), LessonError> {
     }
 }
 
-/// The learner for the size of screen that came first, and memory that is used again.
+/// A learner for the screen size of the first picture, with memory that is reused.
 #[derive(Debug, Default)]
 struct Pupil {
     learner: Option<Learner>,

@@ -1,7 +1,7 @@
-//! Scanner profiles: facts about a scanner's screen, as data. Which areas show the image, text that identifies the patient,
+//! Scanner profiles: facts about a scanner's screen, as data. They say which areas show the image, text that identifies the patient,
 //! the depth scale and the freeze icon.
 //!
-//! A new scanner is a new file: copy one of `daemon/live/profiles`, or let `learn` propose one.
+//! To support a new scanner, copy a file of `daemon/live/profiles`, or let `learn` propose a profile.
 
 use std::path::Path;
 
@@ -44,7 +44,7 @@ impl ProfileError {
 const SHIPPED: [&str; 2] =
     [include_str!("../../profiles/phantom-1280x720.toml"), include_str!("../../profiles/phantom-1024x768.toml")];
 
-/// Left, top, width, height in pixels of the screen.
+/// A rectangle on the screen; as text [left, top, width, height], pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(from = "[usize; 4]", into = "[usize; 4]")]
 pub struct Area {
@@ -73,7 +73,7 @@ impl From<Area> for Part {
 }
 
 impl Area {
-    /// One past the last column, and the last row.
+    /// Column after the last one, and row after the last one.
     pub fn end(&self) -> [usize; 2] {
         [self.x.saturating_add(self.width), self.y.saturating_add(self.height)]
     }
@@ -91,15 +91,15 @@ pub struct Profile {
     pub name: String,
     /// Width and height of the pictures, pixels.
     pub screen: [usize; 2],
-    /// The image: what the network reads. No text but what the user writes into it.
+    /// The image sector, which the network reads. It holds no text except what a user writes into the image.
     pub sector: Area,
-    /// Where the scanner shows that its picture is frozen. A frozen picture is found by its standing still; the icon is for
-    /// those who configure and record.
+    /// Where the scanner shows that its picture is frozen. Not used to detect a freeze (see `infer::still`); it documents the
+    /// screen.
     pub freeze_icon: Option<Area>,
-    /// Width of a pixel by its height. Where it is not 1, no sizes are given.
+    /// Width of a pixel divided by its height. When it is not 1, no sizes are given.
     #[serde(default = "square")]
     pub pixel_aspect: f32,
-    /// Without it no sizes are given.
+    /// When absent, no sizes are given.
     pub scale: Option<Scale>,
     /// Burned-in text.
     #[serde(default)]
@@ -110,13 +110,13 @@ fn square() -> f32 {
     1.0
 }
 
-/// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws at another depth.
+/// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws when the depth changes.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     pub mm_per_pixel: Option<f32>,
     pub ticks: Option<Area>,
-    /// From one tick to the next, short ones included.
+    /// Distance of neighbouring ticks, short ones included.
     pub mm_per_tick: Option<f32>,
 }
 
@@ -126,7 +126,7 @@ pub struct Scale {
 pub struct Text {
     pub says: String,
     pub area: Area,
-    /// Names the patient or the examination: masked in what leaves, where that is asked for.
+    /// It identifies the patient or the examination: blacked out in recordings when `record.mask_text` is set.
     #[serde(default)]
     pub identifies: bool,
 }
@@ -141,15 +141,15 @@ impl Profile {
         Ok(profile)
     }
 
-    /// As a file to be kept.
+    /// The profile as the text of a TOML file.
     ///
     /// # Errors
-    /// Never in practice: every profile has a TOML form.
+    /// Not in practice: every profile has a TOML form.
     pub fn to_toml(&self) -> Result<String, ProfileError> {
         toml::to_string(self).map_err(|error| ProfileError::Unwritable(error.to_string()))
     }
 
-    /// Each value that cannot be worked with is an error, by its key.
+    /// Returns the first value that cannot be used, with its key.
     fn check(&self) -> Result<(), ProfileError> {
         let wrong = |key, reason: String| Err(ProfileError::value(key, reason));
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -180,12 +180,12 @@ impl Profile {
         self.scale.map_or(Ok(()), |scale| scale.check())
     }
 
-    /// Millimetres of tissue a pixel, where it is fixed.
+    /// Millimetres of tissue per pixel, where it is fixed.
     pub fn fixed_scale(&self) -> Option<f32> {
         self.scale.filter(|_| self.is_square()).and_then(|scale| scale.mm_per_pixel)
     }
 
-    /// Where ticks are, and how many millimetres lie between two of them.
+    /// Area of the ticks, and the distance of neighbouring ticks in millimetres.
     pub fn ticks(&self) -> Option<(Area, f32)> {
         let scale = self.scale.filter(|_| self.is_square())?;
         Some((scale.ticks?, scale.mm_per_tick?))
@@ -211,11 +211,11 @@ impl Scale {
     }
 }
 
-/// The profiles at hand and which one is wanted.
+/// The available profiles, and the one that the configuration names.
 #[derive(Debug, Clone)]
 pub struct Profiles {
     all: Vec<Profile>,
-    /// By the size of the screen when none was named.
+    /// `None`: chosen by the size of the screen.
     wanted: Option<Profile>,
 }
 
@@ -246,17 +246,17 @@ impl Profiles {
         Ok(Self { all, wanted })
     }
 
-    /// Of these only, chosen by the size of the screen.
+    /// Only these profiles, chosen by the size of the screen.
     pub fn of(all: Vec<Profile>) -> Self {
         Self { all, wanted: None }
     }
 
-    /// The one that was named, when one was.
+    /// The profile that the configuration names, if it names one.
     pub fn wanted(&self) -> Option<&Profile> {
         self.wanted.as_ref()
     }
 
-    /// For a screen of this size.
+    /// The profile for a screen of this width and height, pixels.
     ///
     /// # Errors
     /// [`ProfileError::OtherScreen`] when the named one does not fit, [`ProfileError::NoneForScreen`] when none does.
@@ -274,7 +274,7 @@ impl Profiles {
     }
 }
 
-/// A path rather than a name.
+/// Whether `text` is a path and not the name of a profile.
 pub fn is_path(text: &str) -> bool {
     text.contains('/') || Path::new(text).extension().is_some_and(|extension| extension == "toml")
 }

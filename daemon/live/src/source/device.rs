@@ -1,4 +1,4 @@
-//! Which device the live path looks through: a word of the configuration becomes a supervised device.
+//! Turns `live.device` of the configuration into a supervised capture device.
 
 use std::fs::File;
 use std::io::Read;
@@ -17,11 +17,12 @@ use hal::clock::Clock;
 use crate::cast;
 use crate::cine::{self, Cine};
 
-/// What is asked of a device when no profile is named; a scanner with another screen is followed.
+/// Width and height that are requested when no profile is named, pixels; the device may deliver another size.
 const SCREEN: [usize; 2] = [1280, 720];
-/// Pictures in a second that are asked for.
+/// Requested frame rate, pictures per second.
 const RATE: u32 = 30;
-/// Buffers: one for the page, one it still encodes, one for the model, one that waits for it, the rest for the driver.
+/// Capture buffers: one that the page shows, one that it still encodes, one that the model reads, one that waits for the model; the
+/// rest is for the driver.
 const BUFFERS: u32 = 8;
 
 /// Why `live.device` names no device.
@@ -38,7 +39,7 @@ pub enum DeviceError {
 pub enum Device {
     /// A V4L2 device file.
     Video(PathBuf),
-    /// A recording, played again and again in its own time.
+    /// A recording, repeated for ever at its own frame times.
     Replay(PathBuf),
     /// Test bars; simulation builds only.
     #[cfg(feature = "sim")]
@@ -64,7 +65,7 @@ impl Device {
     }
 
     /// # Errors
-    /// As [`Capture`]: there is no such device, or it is none.
+    /// When there is no such device, or it is not a capture device.
     fn open(&self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Capture>, Error> {
         Ok(match self {
             Self::Video(path) => Box::new(V4l2::open(path)?),
@@ -74,7 +75,7 @@ impl Device {
         })
     }
 
-    /// The device, kept going. `screen`: width and height that the profile is for.
+    /// The device under supervision, which reopens it after each fault. `screen`: width and height of the profile, pixels.
     pub fn supervised(self, screen: Option<[usize; 2]>, clock: Arc<dyn Clock>) -> Supervised<Box<dyn Capture>> {
         let [width, height] = screen.unwrap_or(SCREEN).map(cast::pixels);
         let wanted = Config { buffers: BUFFERS, ..Config::new(PixelFormat::Yuyv, width, height, Rate::hertz(RATE)) };
@@ -83,10 +84,10 @@ impl Device {
     }
 }
 
-/// A recording in a file: a DICOM image, by what the file begins with, or a video.
+/// Opens a recording: a DICOM image, recognised by its first bytes, or a YUV4MPEG2 video.
 ///
 /// # Errors
-/// `Kind::NotPresent` when it cannot be opened, `Kind::BadInput` when it is no recording.
+/// `Kind::NotPresent` when it cannot be opened, `Kind::BadInput` when it is not a recording.
 pub fn recording(path: &Path) -> Result<Box<dyn Recording>, Error> {
     let mut start = [0; 132];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));

@@ -1,13 +1,13 @@
-//! One CSV file (RFC 4180), UTF-8. CSV and not TOML: an information system or a spreadsheet can export it, and a line that
-//! is wrong costs one entry, not the file.
+//! Reads a worklist from one CSV file (RFC 4180) in UTF-8. Information systems and spreadsheets can export CSV, and a wrong line
+//! loses one entry, not the file.
 //!
 //! ```text
 //! patient_id,patient_name,birth_date,accession_number,study_uid,date,time,modality,description
 //! P1,DOE^JANE,1970-01-31,A-1,,2026-01-31,0930,US,"breast, both"
 //! ```
 //!
-//! The first line names the columns, in any order; `patient_id` and `patient_name` are needed, others are optional, and
-//! unknown ones are ignored. Semicolon or tab instead of the comma are understood.
+//! The first line names the columns, in any order; `patient_id` and `patient_name` are required, others are optional, and unknown
+//! ones are ignored. The separator may also be a semicolon or a tab.
 
 use std::collections::BTreeMap;
 use std::fs::File;

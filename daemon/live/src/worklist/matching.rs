@@ -1,4 +1,4 @@
-//! What was typed beside what the worklist says: complete it, or refuse it. Pure.
+//! Compares what was typed with the worklist, and completes or refuses it. Pure.
 
 use dicom::patient::Patient;
 
@@ -18,8 +18,8 @@ pub enum Mismatch {
     Other { by: &'static str, what: &'static str },
 }
 
-/// The order that is meant. `listed`: it must be in the worklist, by its accession number; else the worklist only speaks
-/// where it knows the patient's number or the order.
+/// The order that is meant. `listed`: its accession number must be in the worklist; otherwise the worklist only counts where it has
+/// the same patient ID or accession number.
 ///
 /// # Errors
 /// When the worklist names another patient, or does not know what must be listed.
@@ -40,7 +40,7 @@ pub fn resolve(typed: Patient, listed: bool, entries: &[Entry]) -> Result<Order,
     for entry in &patients {
         completed(&entry.patient, &typed, "patient ID")?;
     }
-    // Of an order without a number the patient's has to do.
+    // An order without accession number is found by its patient ID.
     match patients.as_slice() {
         [only] if only.patient.accession_number == typed.accession_number => {
             Ok(Order { patient: completed(&only.patient, &typed, "patient ID")?, study_uid: study(&patients) })
@@ -57,7 +57,7 @@ fn same_if_known(a: &str, b: &str) -> bool {
     a.is_empty() || b.is_empty() || a == b
 }
 
-/// The worklist's patient, when nothing that was typed says another one. `by`: what both have in common.
+/// The patient of the worklist entry, when nothing that was typed contradicts it. `by`: what both have in common.
 fn completed(listed: &Patient, typed: &Patient, by: &'static str) -> Result<Patient, Mismatch> {
     let other = |what| Err(Mismatch::Other { by, what });
     if !typed.id.is_empty() && typed.id != listed.id {
@@ -73,7 +73,7 @@ fn completed(listed: &Patient, typed: &Patient, by: &'static str) -> Result<Pati
     Ok(Patient { birth_date: birth_date.clone(), ..listed.clone() })
 }
 
-/// The study's UID, when all say the same one.
+/// The study UID, when all entries have the same one.
 fn study(entries: &[&Entry]) -> Option<String> {
     let first = entries.first()?.study_uid.as_str();
     let same = !first.is_empty() && entries.iter().all(|entry| entry.study_uid == first);
