@@ -38,8 +38,8 @@ impl Backoff {
         Self { pauses, failures: 0, failed_at: Duration::ZERO }
     }
 
-    /// Whether it may be tried at `now`, a reading of a clock. A reading before that of the last failure comes from a clock
-    /// that was started anew: then it may be tried at once.
+    /// Whether it may be tried at `now`, a reading of a clock. A reading before that of the last failure comes from a
+    /// clock that was started anew: then it may be tried at once.
     pub fn is_due(&self, now: Duration) -> bool {
         !self.has_failed() || now < self.failed_at || now - self.failed_at >= self.pause()
     }

@@ -1,5 +1,5 @@
-//! Commands to the live path (start and stop an exam, freeze, mark), shared by the web page and D-Bus. Checks the input, forwards it
-//! and waits for the answer.
+//! Commands to the live path (start and stop an exam, freeze, mark), shared by the web page and D-Bus. Checks the
+//! input, forwards it and waits for the answer.
 
 use std::time::Duration;
 
@@ -78,8 +78,8 @@ pub fn patient(typed: &Patient) -> Result<Patient, PatientError> {
     if is_nobody(&patient) { Err(PatientError::Reserved) } else { Ok(patient) }
 }
 
-/// The order that is meant: what was typed, checked against the worklist and completed from it. `chosen` is the accession number
-/// of the worklist entry that was chosen, or empty.
+/// The order that is meant: what was typed, checked against the worklist and completed from it. `chosen` is the
+/// accession number of the worklist entry that was chosen, or empty.
 ///
 /// # Errors
 /// As [`patient`], and when the worklist has another patient for this patient ID or accession number.

@@ -1,5 +1,5 @@
-//! Conversions between numbers that the type system cannot check. Each says what happens outside the range of the result; no other
-//! place of this crate converts in a way that may lose something.
+//! Conversions between numbers that the type system cannot check. Each says what happens outside the range of the
+//! result; no other place of this crate converts in a way that may lose something.
 
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the one place; see each function")]
 

@@ -1,5 +1,5 @@
-//! Plays a DICOM ultrasound image with one or many frames as a recording, at its own frame times. Each frame is decoded when it is
-//! due, so a long clip needs no more memory than its file.
+//! Plays a DICOM ultrasound image with one or many frames as a recording, at its own frame times. Each frame is decoded
+//! when it is due, so a long clip needs no more memory than its file.
 
 mod colour;
 mod palette;
@@ -28,7 +28,8 @@ pub struct Cine {
 
 impl Cine {
     /// # Errors
-    /// `CaptureFault::NotPresent` when the file cannot be opened; `CaptureFault::BadInput` when it holds no pictures that can be shown.
+    /// `CaptureFault::NotPresent` when the file cannot be opened; `CaptureFault::BadInput` when it holds no pictures
+    /// that can be shown.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|e| Error::new(CaptureFault::NotPresent, format!("{name}: {e}")))?;

@@ -1,5 +1,5 @@
-//! The state that the threads of the live path share, and its publication on the view. Each call is short; it waits for nothing but
-//! the lock, which is held only during such calls.
+//! The state that the threads of the live path share, and its publication on the view. Each call is short; it waits for
+//! nothing but the lock, which is held only during such calls.
 
 pub mod budget;
 pub mod session;

@@ -1,8 +1,9 @@
 //! The running exam: its patient, its start and the marked moments. Pure.
 //!
-//! This is the guard against exams of the wrong patient. An exam belongs to one patient. The exam of another patient can begin only
-//! when the first has ended, and the same patient ID with another name or birth date counts as a mistake, not as the same patient.
-//! An exam that began automatically belongs to nobody; it can be given to one patient, once, and stays the same exam.
+//! This is the guard against exams of the wrong patient. An exam belongs to one patient. The exam of another patient
+//! can begin only when the first has ended, and the same patient ID with another name or birth date counts as a
+//! mistake, not as the same patient. An exam that began automatically belongs to nobody; it can be given to one
+//! patient, once, and stays the same exam.
 
 pub mod auto;
 pub mod identity;
@@ -60,8 +61,8 @@ impl Exams {
     /// Begins an exam. `started_utc` (RFC 3339) and `study_uid` are used only when a new exam begins.
     ///
     /// # Errors
-    /// When ID or name is missing, when the exam of another patient runs, or when the same patient ID comes with another name,
-    /// birth date or accession number.
+    /// When ID or name is missing, when the exam of another patient runs, or when the same patient ID comes with
+    /// another name, birth date or accession number.
     pub fn start(&mut self, patient: Patient, started_utc: &str, study_uid: &str) -> Result<Done, ExamError> {
         let patient = identity::checked(&patient)?;
         if let Some(exam) = &mut self.current {

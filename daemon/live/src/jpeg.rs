@@ -34,8 +34,8 @@ impl Compressor {
         Self { quality, pixels: Vec::new() }
     }
 
-    /// Appends the picture to `into`, with the `masked` areas black; returns whether it has colour. A picture that the camera
-    /// compressed itself is copied unchanged when nothing is masked.
+    /// Appends the picture to `into`, with the `masked` areas black; returns whether it has colour. A picture that the
+    /// camera compressed itself is copied unchanged when nothing is masked.
     ///
     /// # Errors
     /// When the frame is not whole, or a side is longer than 65535 pixels.

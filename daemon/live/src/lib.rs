@@ -1,20 +1,24 @@
-//! THE LIVE STORY: source -> roi -> infer -> track -> overlay -> view. The web page, D-Bus and the recorder read the view.
+//! THE LIVE STORY: source -> roi -> infer -> track -> overlay -> view. The web page, D-Bus and the recorder read the
+//! view.
 //!
 //! This file connects the stages and holds no detail.
 //!
-//! 1. `source` takes pictures from a supervised device, puts each on the view at once and keeps the newest one ready for
-//! 2. `infer`, which cuts out the image sector (`profile` says where it is), runs the network and passes what was found to
-//! 3. `track`, which turns detections into lesions that keep their numbers. The overlay goes to the view beside the pictures.
-//! 4. `session` is the state that the page shows as a sign: ready, paused, no overlay, no signal, failed. `exam` knows whose exam
-//!    it is.
+//! 1. `source` takes pictures from a supervised device, puts each on the view at once and keeps the newest one ready
+//!    for
+//! 2. `infer`, which cuts out the image sector (`profile` says where it is), runs the network and passes what was found
+//!    to
+//! 3. `track`, which turns detections into lesions that keep their numbers. The overlay goes to the view beside the
+//!    pictures.
+//! 4. `session` is the state that the page shows as a sign: ready, paused, no overlay, no signal, failed. `exam` knows
+//!    whose exam it is.
 //!
-//! Three helpers read the view and send commands as a page does: `lesson` proposes a scanner profile, `worklist` lists the
-//! expected patients, `auto` begins and ends exams automatically.
+//! Three helpers read the view and send commands as a page does: `lesson` proposes a scanner profile, `worklist` lists
+//! the expected patients, `auto` begins and ends exams automatically.
 //!
-//! The two threads share state through `desk` and nowhere else. The picture path never waits for the model path: when the model
-//! is missing, slow, crashed or answers nonsense, the overlay is lost and the pictures go on. CT inference pauses for live work
-//! (`hal::urgency`). `record` reads the view too and keeps what was found; `study::exam` turns that into DICOM objects when the
-//! exam ends.
+//! The two threads share state through `desk` and nowhere else. The picture path never waits for the model path: when
+//! the model is missing, slow, crashed or answers nonsense, the overlay is lost and the pictures go on. CT inference
+//! pauses for live work (`hal::urgency`). `record` reads the view too and keeps what was found; `study::exam` turns
+//! that into DICOM objects when the exam ends.
 
 // Tests may convert as they like: there a wrong number is a failed assertion.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]

@@ -1,16 +1,18 @@
-//! Records the running exam: reads pictures, overlay and exam from the view as a page does; the live path never waits for it.
+//! Records the running exam: reads pictures, overlay and exam from the view as a page does; the live path never waits
+//! for it.
 //!
 //! ```text
 //! exams/<series>/journal.jsonl   patient, best picture of each lesion, marks, statistics    (record/journal)
 //! exams/<series>/00000012.pic    about a second of pictures as JPEG                        (record/pictures)
 //! ```
 //!
-//! Kept are the pictures of the last minutes, and those of the seconds around each finding and marked moment (record/ring). When the
-//! exam ends, the recording becomes a job ([`HandOver`]) that makes DICOM objects of it (`study::exam`). A kill loses the picture that
-//! was being written; a power cut loses at most the last second, since files are synced once a second.
+//! Kept are the pictures of the last minutes, and those of the seconds around each finding and marked moment
+//! (record/ring). When the exam ends, the recording becomes a job ([`HandOver`]) that makes DICOM objects of it
+//! (`study::exam`). A kill loses the picture that was being written; a power cut loses at most the last second, since
+//! files are synced once a second.
 //!
-//! When the recorder is slower than the scanner, it skips pictures and counts them. When it cannot write, the page and D-Bus say so,
-//! and the live pictures go on.
+//! When the recorder is slower than the scanner, it skips pictures and counts them. When it cannot write, the page and
+//! D-Bus say so, and the live pictures go on.
 
 mod files;
 pub mod journal;
@@ -43,8 +45,8 @@ use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Stats, Stat
 const PART: Duration = Duration::from_secs(1);
 /// How often statistics are written to the journal.
 const STATS_EVERY: Duration = Duration::from_secs(10);
-/// From a failure to the next attempt, by the time of the pictures. The pause does not grow, so that a disk with room again is used
-/// soon.
+/// From a failure to the next attempt, by the time of the pictures. The pause does not grow, so that a disk with room
+/// again is used soon.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(5), Duration::from_secs(5));
 /// A new best picture of a lesion is written to the journal only if its score exceeds the old one by this factor.
 const BETTER: f32 = 1.05;
@@ -94,8 +96,8 @@ impl std::fmt::Debug for RecorderParts {
     }
 }
 
-/// Records until shutdown, on its own thread, because writing files blocks. Recordings that an earlier run left unfinished are handed
-/// over first; an exam that is running at shutdown is left for the next run.
+/// Records until shutdown, on its own thread, because writing files blocks. Recordings that an earlier run left
+/// unfinished are handed over first; an exam that is running at shutdown is left for the next run.
 ///
 /// # Errors
 /// When the thread cannot be started.

@@ -1,5 +1,6 @@
-//! Runs a recording through the live path without a clock: each picture waits for the model's answer, so none is skipped, however
-//! slow the machine is. The same recording always gives the same overlays. Used for evaluation and for reproducing faults.
+//! Runs a recording through the live path without a clock: each picture waits for the model's answer, so none is
+//! skipped, however slow the machine is. The same recording always gives the same overlays. Used for evaluation and for
+//! reproducing faults.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,7 +48,8 @@ impl Clock for Recorded {
     fn sleep(&self, _span: Duration) {}
 }
 
-/// Runs the recording through model and tracker, picture by picture, and passes each result to `each` until that returns false.
+/// Runs the recording through model and tracker, picture by picture, and passes each result to `each` until that
+/// returns false.
 ///
 /// # Errors
 /// When the recording is damaged. A missing model or profile is not an error: the sign of each result says it.

@@ -1,5 +1,5 @@
-//! The scanner's screen: where image and text are (`profile`), reading the depth scale (`ticks`), and learning a profile from the
-//! video (`learn`, `lesson`).
+//! The scanner's screen: where image and text are (`profile`), reading the depth scale (`ticks`), and learning a
+//! profile from the video (`learn`, `lesson`).
 
 pub mod profile;
 pub mod ticks;

@@ -12,7 +12,8 @@ use crate::source::device::Device;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
-    /// `off`, a video device's path, or `replay:FILE`: a YUV4MPEG2 video or a DICOM image. (`synthetic` in simulation builds.)
+    /// `off`, a video device's path, or `replay:FILE`: a YUV4MPEG2 video or a DICOM image. (`synthetic` in simulation
+    /// builds.)
     pub device: String,
     /// `auto` (by the size of the screen), the name of a scanner profile, or a path to one.
     pub profile: String,
@@ -44,8 +45,8 @@ pub struct Record {
     pub keep_secs: u64,
     /// Length of the clip around a finding or a marked moment, seconds.
     pub clip_secs: f64,
-    /// Black out burned-in text that identifies the patient in everything that is recorded and sent. The scanner profile says
-    /// where the text is.
+    /// Black out burned-in text that identifies the patient in everything that is recorded and sent. The scanner
+    /// profile says where the text is.
     pub mask_text: bool,
     /// JPEG quality of the recorded pictures, 50 to 100 (nearly lossless).
     pub jpeg_quality: u8,

@@ -1,5 +1,5 @@
-//! Passes captured pictures to the page at once and the newest one to the model. Blocking, on its own thread; waits only for the
-//! device.
+//! Passes captured pictures to the page at once and the newest one to the model. Blocking, on its own thread; waits
+//! only for the device.
 
 pub mod device;
 pub mod newest;

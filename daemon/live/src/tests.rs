@@ -1,5 +1,5 @@
-//! The whole live path on a synthetic device, a scripted model and a clock that moves when told: each trouble, its sign,
-//! and the way back. Nothing waits for time to pass; timeouts only end a test that hangs.
+//! The whole live path on a synthetic device, a scripted model and a clock that moves when told: each trouble, its
+//! sign, and the way back. Nothing waits for time to pass; timeouts only end a test that hangs.
 
 mod bench;
 

@@ -1,10 +1,10 @@
 //! Follows lesions over time: detections in successive pictures become one lesion with one number. Pure.
 //!
-//! A lesion is shown once it was found in [`Policy::confirmed`] of the last [`Policy::window`] pictures, and stays visible for a few
-//! pictures in which it is not found. A lesion that left the picture keeps its number for some seconds, since a probe slides past a
-//! lesion and back. It gets that number again when it comes back looking the same (`likeness`) and no other lesion could be meant.
-//! Outline and size are smoothed. Its signs are the mean over all pictures; those that show it large and with high confidence count
-//! most.
+//! A lesion is shown once it was found in [`Policy::confirmed`] of the last [`Policy::window`] pictures, and stays
+//! visible for a few pictures in which it is not found. A lesion that left the picture keeps its number for some
+//! seconds, since a probe slides past a lesion and back. It gets that number again when it comes back looking the same
+//! (`likeness`) and no other lesion could be meant. Outline and size are smoothed. Its signs are the mean over all
+//! pictures; those that show it large and with high confidence count most.
 
 mod likeness;
 
@@ -177,7 +177,8 @@ impl Tracker {
         pairs
     }
 
-    /// Gives a number to each track that is confirmed by now: the number of the lesion that came back, or the next free one.
+    /// Gives a number to each track that is confirmed by now: the number of the lesion that came back, or the next free
+    /// one.
     fn number(&mut self) {
         let window = 1u32.checked_shl(self.policy.window).map_or(u32::MAX, |bit| bit - 1);
         let is_due = |track: &Track, confirmed| track.id.is_none() && (track.hits & window).count_ones() >= confirmed;
@@ -192,8 +193,8 @@ impl Tracker {
         }
     }
 
-    /// Index of the lost lesion that comes back as track `index`. `None` when no lost lesion is like it, when several are, or when
-    /// the lost lesion could as well be another new track.
+    /// Index of the lost lesion that comes back as track `index`. `None` when no lost lesion is like it, when several
+    /// are, or when the lost lesion could as well be another new track.
     fn lost_before(&self, index: usize) -> Option<usize> {
         let can_be = |lost: &Track, new: &Track| self.policy.back.allow(&lost.look(), &new.look());
         let new = self.tracks.get(index)?;

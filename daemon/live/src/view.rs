@@ -1,5 +1,5 @@
-//! What the live path shows: the types between it and its readers (web page, D-Bus, recorder, tests). Every channel keeps only the
-//! latest value.
+//! What the live path shows: the types between it and its readers (web page, D-Bus, recorder, tests). Every channel
+//! keeps only the latest value.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! The worklist of expected patients, which another system writes, so that a patient can be chosen instead of typed.
 //!
-//! Either a folder of DICOM Modality Worklist items, `.wl` or `.dcm` (`folder`; the format that DCMTK's wlmscpfs serves), or one
-//! CSV file (`csv`). It is read at each request, since it changes all the time. An entry that cannot be read is left out; the others are used.
+//! Either a folder of DICOM Modality Worklist items, `.wl` or `.dcm` (`folder`; the format that DCMTK's wlmscpfs
+//! serves), or one CSV file (`csv`). It is read at each request, since it changes all the time. An entry that cannot be
+//! read is left out; the others are used.
 
 mod csv;
 mod folder;

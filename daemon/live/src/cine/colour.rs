@@ -1,4 +1,5 @@
-//! Converts stored samples to grey or to red, green and blue of one byte each: PS3.3 C.7.6.3 (image pixel), C.11.2 (window). Pure.
+//! Converts stored samples to grey or to red, green and blue of one byte each: PS3.3 C.7.6.3 (image pixel), C.11.2
+//! (window). Pure.
 
 use dicom::header::Header;
 use dicom::pixels::pictures::Samples;

@@ -1,4 +1,5 @@
-//! Colour palettes, which give a colour for each stored value; plain or segmented tables: PS3.3 C.7.6.3.1.5 and C.7.9.2. Pure.
+//! Colour palettes, which give a colour for each stored value; plain or segmented tables: PS3.3 C.7.6.3.1.5 and
+//! C.7.9.2. Pure.
 
 use dicom_core::{PrimitiveValue, Tag};
 use dicom_dictionary_std::tags;
@@ -108,7 +109,8 @@ fn words(bytes: &[u8]) -> Vec<u16> {
     bytes.chunks_exact(2).map(|w| u16::from_le_bytes([w[0], w[1]])).collect()
 }
 
-/// Expands segments to at least `count` entries: discrete values (0), a linear ramp to a value (1), earlier segments again (2).
+/// Expands segments to at least `count` entries: discrete values (0), a linear ramp to a value (1), earlier segments
+/// again (2).
 fn expanded(segments: &[u16], count: usize) -> Result<Vec<u16>, PaletteError> {
     let mut out = Vec::with_capacity(count);
     let mut at = 0;

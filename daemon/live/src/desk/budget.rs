@@ -35,7 +35,8 @@ impl Histogram {
         self.max = self.max.max(micros.into());
     }
 
-    /// The value that `share` (0 to 1) of all values do not exceed, us. Never less than the exact quantile, at most 1/64 more.
+    /// The value that `share` (0 to 1) of all values do not exceed, us. Never less than the exact quantile, at most
+    /// 1/64 more.
     fn quantile(&self, share: f64) -> u64 {
         let rank = cast::ceil_u64(share * self.count as f64).clamp(1, self.count.max(1));
         let mut passed = 0;

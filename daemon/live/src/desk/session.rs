@@ -19,8 +19,8 @@ use crate::view::{By, Sign};
 /// (1) another reason replaces the old one.
 /// ```
 ///
-/// A lost signal ends a freeze: pictures that come after it are live. Whenever pictures come back, the state is Blind until the model
-/// has answered, so a fault of the model need not be remembered.
+/// A lost signal ends a freeze: pictures that come after it are live. Whenever pictures come back, the state is Blind
+/// until the model has answered, so a fault of the model need not be remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignState {
     /// No pictures come.

@@ -1,5 +1,5 @@
-//! Begins and ends exams automatically: an exam without a patient begins when a video signal appears, and an exam ends when the
-//! signal has been gone for some minutes. It reads the status and sends commands as a user does.
+//! Begins and ends exams automatically: an exam without a patient begins when a video signal appears, and an exam ends
+//! when the signal has been gone for some minutes. It reads the status and sends commands as a user does.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ enum Step {
     End,
 }
 
-/// Decides when exams begin and end. An exam that a user began ends automatically too, so that the next patient's pictures do not
-/// get into it. An exam that never had a signal goes on: a user is preparing it.
+/// Decides when exams begin and end. An exam that a user began ends automatically too, so that the next patient's
+/// pictures do not get into it. An exam that never had a signal goes on: a user is preparing it.
 #[derive(Debug)]
 struct Auto {
     stop_after: Duration,

@@ -1,5 +1,5 @@
-//! What results can carry of a patient, whether two entries name the same patient, and the stand-in for a patient who is not known
-//! yet. Pure.
+//! What results can carry of a patient, whether two entries name the same patient, and the stand-in for a patient who
+//! is not known yet. Pure.
 
 use dicom::patient::Patient;
 
@@ -31,7 +31,8 @@ pub fn trimmed(typed: &Patient) -> Result<Patient, PatientError> {
     })
 }
 
-/// As [`trimmed`], of a patient who is identified: ID and name are there, and the birth date, if there is one, is a date.
+/// As [`trimmed`], of a patient who is identified: ID and name are there, and the birth date, if there is one, is a
+/// date.
 ///
 /// # Errors
 /// What is missing or cannot be used.
@@ -84,8 +85,8 @@ pub fn is_nobody(patient: &Patient) -> bool {
     patient.id.trim().get(..NOBODY.len()).is_some_and(|start| start.eq_ignore_ascii_case(NOBODY))
 }
 
-/// Whether two person names are the same: one of their representations must be equal (PS3.5 6.2.1: alphabetic, ideographic,
-/// phonetic, separated by `=`). Case and empty components at the end do not count.
+/// Whether two person names are the same: one of their representations must be equal (PS3.5 6.2.1: alphabetic,
+/// ideographic, phonetic, separated by `=`). Case and empty components at the end do not count.
 pub fn same_name(a: &str, b: &str) -> bool {
     let groups = |name: &str| name.split('=').map(plain).filter(|group| !group.is_empty()).collect::<Vec<_>>();
     let (a, b) = (groups(a), groups(b));

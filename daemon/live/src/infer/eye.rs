@@ -54,8 +54,8 @@ impl Eye {
         Ok(self.stillness.observe(&image.data, picture.captured))
     }
 
-    /// Reads the depth scale, which the scanner redraws when the depth changes. When it cannot be read, no sizes are given: better
-    /// none than wrong ones.
+    /// Reads the depth scale, which the scanner redraws when the depth changes. When it cannot be read, no sizes are
+    /// given: better none than wrong ones.
     fn read_scale(&mut self, picture: &Picture) -> Result<(), Trouble> {
         let Some((area, mm_per_tick)) = self.profile.ticks() else { return Ok(()) };
         let fresh = |at: Duration| picture.captured.saturating_sub(at) < SCALE_EVERY && picture.captured >= at;
@@ -71,7 +71,8 @@ impl Eye {
     /// Runs the network on the picture that was prepared last.
     ///
     /// # Errors
-    /// [`Trouble::Accelerator`] when that failed; [`Trouble::BadModel`] or [`Trouble::BadOutput`] when the answer makes no sense.
+    /// [`Trouble::Accelerator`] when that failed; [`Trouble::BadModel`] or [`Trouble::BadOutput`] when the answer makes
+    /// no sense.
     pub fn infer(&self, model: &mut dyn LoadedModel) -> Result<Map, Trouble> {
         Ok(self.task.infer(model)?)
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 pub const FROZEN_AFTER: Duration = Duration::from_secs(1);
 /// A pixel has changed when it differs by more than this, on a scale of 0 to 1: two grey levels.
 const CHANGED: f32 = 2.5 / 255.0;
-/// The picture has not changed when at most this share of its pixels has. Electronic noise alone changes more; callipers that are
-/// drawn on a frozen picture change less.
+/// The picture has not changed when at most this share of its pixels has. Electronic noise alone changes more;
+/// callipers that are drawn on a frozen picture change less.
 const SAME: f32 = 0.005;
 /// One pixel in this many is compared.
 const EVERY: usize = 5;

@@ -1,13 +1,13 @@
 //! File format of recorded pictures: records of head and JPEG, one after another, about a second in each file. Pure.
 //!
-//! Each record is written with one call and carries its checksum. A kill or a power cut may damage the last record; those before it
-//! are intact.
+//! Each record is written with one call and carries its checksum. A kill or a power cut may damage the last record;
+//! those before it are intact.
 
 use std::time::Duration;
 
 const MAGIC: &[u8; 8] = b"SCANPIC1";
-/// Bytes of a head: magic, sequence, nanoseconds of capture, width, height, colour, checksum of the JPEG, its length, and
-/// the checksum of the head before it. All numbers little endian.
+/// Bytes of a head: magic, sequence, nanoseconds of capture, width, height, colour, checksum of the JPEG, its length,
+/// and the checksum of the head before it. All numbers little endian.
 const HEAD: usize = 44;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

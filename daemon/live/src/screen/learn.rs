@@ -1,5 +1,5 @@
-//! Proposes a scanner profile from a few seconds of pictures: the area that changes is the image, high contrast outside it is text,
-//! evenly spaced ticks are the depth scale. A person must check the proposal before it is used. Pure.
+//! Proposes a scanner profile from a few seconds of pictures: the area that changes is the image, high contrast outside
+//! it is text, evenly spaced ticks are the depth scale. A person must check the proposal before it is used. Pure.
 
 use super::profile::{Area, Profile, ProfileError, Scale, Text};
 use super::ticks;
@@ -159,7 +159,8 @@ impl Learner {
         rows.flat_map(|row| &row[area.x..area.x + area.width]).copied().collect()
     }
 
-    /// Areas of high contrast outside the sector. All of them are taken to identify the patient until a person says otherwise.
+    /// Areas of high contrast outside the sector. All of them are taken to identify the patient until a person says
+    /// otherwise.
     fn texts(&self, sector: Area, strip: Option<Area>) -> Vec<Text> {
         let blocks = Blocks::new(self.size, |pixels| {
             let (low, high) = pixels.fold((u8::MAX, 0), |(l, h), i| (l.min(self.low[i]), h.max(self.high[i])));
@@ -182,7 +183,8 @@ fn overlap(a: Area, b: Area) -> bool {
     a.x < b_right && b.x < a_right && a.y < b_bottom && b.y < a_bottom
 }
 
-/// How many columns apart two blocks may be and still be one region: they touch, or only a space between words lies between them.
+/// How many columns apart two blocks may be and still be one region: they touch, or only a space between words lies
+/// between them.
 const TOUCHING: usize = 1;
 const WORDS: usize = 3;
 

@@ -1,7 +1,7 @@
 //! Learns a scanner profile: watches the captured video for some seconds and proposes a profile.
 //!
-//! It reads the view as a page does: takes the newest picture, holds one at a time, and nothing waits for it. Grey levels are
-//! compared on the threads for blocking work; it needs four bytes for each pixel of the screen.
+//! It reads the view as a page does: takes the newest picture, holds one at a time, and nothing waits for it. Grey
+//! levels are compared on the threads for blocking work; it needs four bytes for each pixel of the screen.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

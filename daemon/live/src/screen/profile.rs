@@ -1,5 +1,5 @@
-//! Scanner profiles: facts about a scanner's screen, as data. They say which areas show the image, text that identifies the patient,
-//! the depth scale and the freeze icon.
+//! Scanner profiles: facts about a scanner's screen, as data. They say which areas show the image, text that identifies
+//! the patient, the depth scale and the freeze icon.
 //!
 //! To support a new scanner, copy a file of `daemon/live/profiles`, or let `learn` propose a profile.
 
@@ -93,8 +93,8 @@ pub struct Profile {
     pub screen: [usize; 2],
     /// The image sector, which the network reads. It holds no text except what a user writes into the image.
     pub sector: Area,
-    /// Where the scanner shows that its picture is frozen. Not used to detect a freeze (see `infer::still`); it documents the
-    /// screen.
+    /// Where the scanner shows that its picture is frozen. Not used to detect a freeze (see `infer::still`); it
+    /// documents the screen.
     pub freeze_icon: Option<Area>,
     /// Width of a pixel divided by its height. When it is not 1, no sizes are given.
     #[serde(default = "square")]
@@ -110,7 +110,8 @@ fn square() -> f32 {
     1.0
 }
 
-/// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws when the depth changes.
+/// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws when the depth
+/// changes.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {

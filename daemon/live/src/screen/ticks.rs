@@ -23,7 +23,8 @@ pub struct Ticks {
     pub spacing: f32,
 }
 
-/// The column with the most ticks in an area of grey levels, given row by row. `None` when no column has four evenly spaced ticks.
+/// The column with the most ticks in an area of grey levels, given row by row. `None` when no column has four evenly
+/// spaced ticks.
 pub fn find(grey: &[u8], width: usize) -> Option<Ticks> {
     let (low, high) = grey.iter().fold((u8::MAX, u8::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
     if width == 0 || high.saturating_sub(low) < CONTRAST {

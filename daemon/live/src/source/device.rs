@@ -21,8 +21,8 @@ use crate::cine::{self, Cine};
 const SCREEN: [usize; 2] = [1280, 720];
 /// Requested frame rate, pictures per second.
 const RATE: u32 = 30;
-/// Capture buffers: one that the page shows, one that it still encodes, one that the model reads, one that waits for the model; the
-/// rest is for the driver.
+/// Capture buffers: one that the page shows, one that it still encodes, one that the model reads, one that waits for
+/// the model; the rest is for the driver.
 const BUFFERS: u32 = 8;
 
 /// Why `live.device` names no device.
@@ -75,7 +75,8 @@ impl Device {
         })
     }
 
-    /// The device under supervision, which reopens it after each fault. `screen`: width and height of the profile, pixels.
+    /// The device under supervision, which reopens it after each fault. `screen`: width and height of the profile,
+    /// pixels.
     pub fn supervised(self, screen: Option<[usize; 2]>, clock: Arc<dyn Clock>) -> Supervised<Box<dyn Capture>> {
         let [width, height] = screen.unwrap_or(SCREEN).map(cast::pixels);
         let wanted = Config { buffers: BUFFERS, ..Config::new(PixelFormat::Yuyv, width, height, Rate::hertz(RATE)) };

@@ -5,9 +5,10 @@ use models::task::us_breast::{Detection, Signs};
 
 use super::middle;
 
-/// How much a lesion may differ between leaving the picture and coming back. It comes back across the same edge of the image, so it
-/// has the same size and depth and is only a little to the side. On 21 validation videos 56 of 57 returns lie within these limits.
-/// Of 49 other pairs nearby, four agree in place and size: in two of them one false alarm came back, the other two look different.
+/// How much a lesion may differ between leaving the picture and coming back. It comes back across the same edge of the
+/// image, so it has the same size and depth and is only a little to the side. On 21 validation videos 56 of 57 returns
+/// lie within these limits. Of 49 other pairs nearby, four agree in place and size: in two of them one false alarm came
+/// back, the other two look different.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Sideways distance of the centres, as a share of the mean size (diagonal of the box).
@@ -18,7 +19,8 @@ pub struct Limits {
     pub times: f32,
     /// Mean difference of the signs, 0 to 1.
     pub signs: f32,
-    /// Ratio of the scales, the larger by the smaller. When the depth of the picture has changed, positions cannot be compared.
+    /// Ratio of the scales, the larger by the smaller. When the depth of the picture has changed, positions cannot be
+    /// compared.
     pub scale: f32,
 }
 
@@ -74,9 +76,9 @@ fn unlike(one: &Signs, other: &Signs) -> f32 {
     sum / signs.count() as f32
 }
 
-/// How much alike two boxes of successive pictures are: 0 for different lesions, otherwise larger the more they are alike. Boxes
-/// that overlap too little (`same`, intersection over union) may still be one lesion that moved, when their centres are close
-/// compared with their size.
+/// How much alike two boxes of successive pictures are: 0 for different lesions, otherwise larger the more they are
+/// alike. Boxes that overlap too little (`same`, intersection over union) may still be one lesion that moved, when
+/// their centres are close compared with their size.
 pub fn of_boxes(a: [f32; 4], b: [f32; 4], same: f32) -> f32 {
     let area = |c: [f32; 4]| (c[2] - c[0]).max(0.0) * (c[3] - c[1]).max(0.0);
     let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);

@@ -1,13 +1,13 @@
-//! Reads a worklist from one CSV file (RFC 4180) in UTF-8. Information systems and spreadsheets can export CSV, and a wrong line
-//! loses one entry, not the file.
+//! Reads a worklist from one CSV file (RFC 4180) in UTF-8. Information systems and spreadsheets can export CSV, and a
+//! wrong line loses one entry, not the file.
 //!
 //! ```text
 //! patient_id,patient_name,birth_date,accession_number,study_uid,date,time,modality,description
 //! P1,DOE^JANE,1970-01-31,A-1,,2026-01-31,0930,US,"breast, both"
 //! ```
 //!
-//! The first line names the columns, in any order; `patient_id` and `patient_name` are required, others are optional, and unknown
-//! ones are ignored. The separator may also be a semicolon or a tab.
+//! The first line names the columns, in any order; `patient_id` and `patient_name` are required, others are optional,
+//! and unknown ones are ignored. The separator may also be a semicolon or a tab.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -36,7 +36,8 @@ pub enum CsvError {
 }
 
 /// # Errors
-/// When the file cannot be read, is too large or not UTF-8, or when its first line does not name the columns that are needed.
+/// When the file cannot be read, is too large or not UTF-8, or when its first line does not name the columns that are
+/// needed.
 pub fn read(path: &Path, listing: &mut Listing) -> Result<(), CsvError> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
@@ -81,7 +82,8 @@ fn parse(text: &str, listing: &mut Listing) -> Result<(), CsvError> {
     Ok(())
 }
 
-/// Stands behind the text as a line of its own, unless a quotation mark is not closed: then it belongs to the last field.
+/// Stands behind the text as a line of its own, unless a quotation mark is not closed: then it belongs to the last
+/// field.
 const LAST_LINE: &str = "\n\u{1}\n";
 
 fn count(line: &str, separator: u8) -> usize {

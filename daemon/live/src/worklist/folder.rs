@@ -1,4 +1,5 @@
-//! Reads a worklist from a folder of DICOM Modality Worklist items, one file each. Of a large folder only the newest files are used.
+//! Reads a worklist from a folder of DICOM Modality Worklist items, one file each. Of a large folder only the newest
+//! files are used.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};

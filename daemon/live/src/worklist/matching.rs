@@ -18,8 +18,8 @@ pub enum Mismatch {
     Other { by: &'static str, what: &'static str },
 }
 
-/// The order that is meant. `listed`: its accession number must be in the worklist; otherwise the worklist only counts where it has
-/// the same patient ID or accession number.
+/// The order that is meant. `listed`: its accession number must be in the worklist; otherwise the worklist only counts
+/// where it has the same patient ID or accession number.
 ///
 /// # Errors
 /// When the worklist names another patient, or does not know what must be listed.
