@@ -36,7 +36,11 @@ pub fn look(
     let precedence = parts.precedence.clone();
     async move {
         let own = &settings.live;
-        let chosen = Device::parse(&own.device).and_then(|device| Ok((device, Profiles::load(&own.profile)?)));
+        let device = Device::parse(&own.device).map_err(|error| error.to_string());
+        let chosen = device.and_then(|device| {
+            let profiles = Profiles::load(&own.profile).map_err(|error| error.to_string())?;
+            Ok((device, profiles))
+        });
         let (device, profiles) = match chosen {
             Ok((Some(device), profiles)) => (device, profiles),
             Ok((None, _)) => {
@@ -53,7 +57,7 @@ pub fn look(
         };
         let clock: Arc<dyn Clock> = Arc::new(hal::clock::System);
         let screen = profiles.wanted().map(|profile| profile.screen);
-        let parts = ::live::Parts {
+        let parts = ::live::LiveParts {
             device: device.supervised(screen, clock.clone()),
             profiles,
             supply: Box::new(FromShelf(shelf)),
@@ -72,9 +76,9 @@ pub fn recorder(
     parts: &Parts,
     free: custody::FreeBytes,
     told: watch::Sender<Arc<Recording>>,
-) -> Option<record::Parts> {
+) -> Option<record::RecorderParts> {
     let profiles = Profiles::load(&settings.live.profile).ok().filter(|_| settings.record.enabled)?;
-    Some(record::Parts {
+    Some(record::RecorderParts {
         settings: settings.record.clone(),
         directory: settings.spool.directory.join("exams"),
         profiles,
@@ -94,7 +98,7 @@ pub fn recorder(
 /// # Errors
 /// When the recorder has no thread.
 pub async fn record(
-    recorder: Option<record::Parts>,
+    recorder: Option<record::RecorderParts>,
     view: Option<View>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {

@@ -15,6 +15,7 @@ use custody::store::series::{self, SeriesRow};
 use custody::store::{self, Durability, deliveries, events, instances};
 use dicom::kind::Kind;
 use dicom::pixels::SliceRef;
+use hal::backoff::Pauses;
 use hal::urgency;
 use models::task::Control;
 use rusqlite::Connection;
@@ -353,9 +354,16 @@ fn failed(parts: &Parts, connection: &mut Connection, job: &JobRow, error: &Erro
         park(&transaction, job, reason)?;
         "parked"
     } else if attempts < settings.max_attempts {
-        let wait = settings.retry_secs * f64::from(2_u32.saturating_pow(attempts - 1));
-        tracing::warn!(job = job.id, attempts, reason, wait, "analysis failed, will be tried again");
-        jobs::retry(&transaction, job.id, reason, &store::utc_after(Duration::from_secs_f64(wait)))?;
+        let first = Duration::try_from_secs_f64(settings.retry_secs).unwrap_or_default();
+        let wait = Pauses::new(first, Duration::MAX).after(attempts);
+        tracing::warn!(
+            job = job.id,
+            attempts,
+            reason,
+            wait_secs = wait.as_secs_f64(),
+            "analysis failed, will be tried again"
+        );
+        jobs::retry(&transaction, job.id, reason, &store::utc_after(wait))?;
         events::record(&transaction, &subject, "failed, will be tried again", reason)?;
         "queued"
     } else {

@@ -8,6 +8,7 @@ use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
 use custody::store::{self, Durability, Store};
+use hal::backoff::Pauses;
 use hal::clock::utc_after;
 use jiff::Timestamp;
 use node::send::{self, Association, File, Kind, Target};
@@ -19,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::Error;
-use super::retry::back_off;
 use super::state::{Line, Next};
 
 /// Deliveries per association: all objects of a few studies.
@@ -89,7 +89,7 @@ impl Sender {
     }
 
     fn wait_after(&self, failures: u32) -> Duration {
-        back_off(failures, self.first_wait(), self.longest_wait())
+        Pauses::new(self.first_wait(), self.longest_wait()).after(failures)
     }
 
     fn tell(&self, delivery: &Delivery, state: &str, reason: Option<String>) {

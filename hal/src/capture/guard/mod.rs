@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Capture, CaptureFault, Config, Description, Error, Frame, Validation, not_started};
+use crate::backoff::Pauses;
 use crate::clock::Clock;
 
 pub use state::{DeviceEvent, DeviceState, IllegalTransition, Step};
@@ -35,8 +36,7 @@ impl Default for Policy {
 impl Policy {
     /// The pause before attempt `attempt`, counted from 0; a millisecond at least.
     pub fn pause(&self, attempt: u32) -> Duration {
-        let factor = 1u32.checked_shl(attempt).unwrap_or(u32::MAX);
-        self.first_pause.saturating_mul(factor).min(self.longest_pause).max(BUSY_PAUSE)
+        Pauses::new(self.first_pause, self.longest_pause).after(attempt.saturating_add(1)).max(BUSY_PAUSE)
     }
 }
 
