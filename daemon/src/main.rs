@@ -62,12 +62,11 @@ fn serve(settings: Settings, filter: Option<&str>) -> anyhow::Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "scansided starts");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     let outcome = runtime.block_on(async {
-        let trigger = CancellationToken::new();
-        let shutdown = trigger.clone();
+        let shutdown = CancellationToken::new();
         let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
         let [terminate, interrupt] = signals;
-        tokio::spawn(obey(terminate.context("SIGTERM")?, interrupt.context("SIGINT")?, trigger.clone()));
-        scansided::app::run(settings, trigger, shutdown).await
+        tokio::spawn(obey(terminate.context("SIGTERM")?, interrupt.context("SIGINT")?, shutdown.clone()));
+        scansided::app::run(settings, shutdown).await
     });
     // Blocking work that is cut off here is taken up again at the next start.
     runtime.shutdown_background();
@@ -76,11 +75,11 @@ fn serve(settings: Settings, filter: Option<&str>) -> anyhow::Result<()> {
 }
 
 /// The first signal asks for an orderly end, the second does not wait for it.
-async fn obey(mut terminate: Signal, mut interrupt: Signal, trigger: CancellationToken) {
+async fn obey(mut terminate: Signal, mut interrupt: Signal, shutdown: CancellationToken) {
     either(&mut terminate, &mut interrupt).await;
     notify::stopping();
     tracing::info!("asked to stop");
-    trigger.cancel();
+    shutdown.cancel();
     either(&mut terminate, &mut interrupt).await;
     tracing::warn!("asked twice: ending at once");
     std::process::exit(1);

@@ -1,4 +1,4 @@
-//! Monotonic time behind a trait, so that whatever waits can be tested without waiting; and UTC as text.
+//! Monotonic time behind a trait, so that code that waits can be tested without waiting; and UTC as text.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn utc_text(moment: jiff::Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// A clock that moves when it is told to, and by as much as somebody sleeps on it. Clones share the time.
+/// A clock for tests: it advances only by `advance` and by `sleep`. Clones share the time.
 #[cfg(any(test, feature = "sim"))]
 #[derive(Debug, Clone, Default)]
 pub struct Manual {

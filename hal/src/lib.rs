@@ -7,6 +7,7 @@
 
 pub mod root;
 pub mod clock;
+pub mod backoff;
 pub mod panic;
 pub mod urgency;
 pub mod urgency_ffi;

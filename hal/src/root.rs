@@ -1,4 +1,4 @@
-//! The only place that knows where `/dev` and `/sys` are; a test puts a tree of its own in their place.
+//! The only place that knows the paths of `/dev` and `/sys`; a test uses its own directory tree instead.
 
 use std::path::{Path, PathBuf};
 

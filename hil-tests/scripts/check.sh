@@ -14,6 +14,8 @@ root=$PWD
 part=${1:-all}
 export PATH="$root/.cache/tools/bin:$PATH"
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+# Half a dozen builds of one commit have nothing to gain from it, and it costs.
+[ "${CI:-}" = true ] && export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 SCANSIDE_SKIPPED=$(mktemp)
 export SCANSIDE_SKIPPED
 trap 'rm -f "$SCANSIDE_SKIPPED"' EXIT
@@ -25,7 +27,7 @@ rules() { hil-tests/scripts/rules.sh; }
 architecture() {
   (cd hil-tests/scripts && python3 -B -m unittest -q) && python3 -B hil-tests/scripts/architecture.py
 }
-lints() { cargo clippy "${packages[@]}" --all-targets -- -D warnings; }
+lints() { cargo clippy "${packages[@]}" --all-targets --keep-going -- -D warnings; }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc "${packages[@]}" --no-deps; }
 
 # Bans, licences and sources need only what is here. Advisories and yanked versions need the database of RustSec, which a machine

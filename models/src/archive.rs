@@ -12,7 +12,7 @@ use crate::manifest::{self, Manifest};
 use crate::package::{self, MANIFEST, SIGNATURE, hexadecimal};
 use crate::signature::{self, Signer, Trust};
 
-/// What an archive may be at most. The default is far above any package and far below a disk.
+/// Upper limits for an archive. The defaults exceed every real package and are far below the size of a disk.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub member_bytes: u64,
@@ -31,7 +31,7 @@ const LONGEST_TEXT: u64 = 256 << 10;
 /// zstd's own default limit, 128 MiB: a frame cannot ask for more memory.
 const WINDOW_LOG: u32 = 27;
 
-/// Callers branch on this, and on nothing else.
+/// Callers decide by this value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ArchiveFault {
     Io,

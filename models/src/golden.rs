@@ -1,4 +1,4 @@
-//! The golden run: a network is used only where it answers a known input as its maker saw it answer.
+//! The golden run: a network is used only where its output for a known input equals the output its maker recorded.
 
 use hal::{LoadedModel, Tensor};
 

@@ -12,7 +12,7 @@ use crate::manifest::{self, Manifest, Variant};
 pub const MANIFEST: &str = "model.toml";
 pub const SIGNATURE: &str = "model.toml.minisig";
 
-/// A manifest is short; a longer file is none.
+/// A longer file is refused as a manifest, bytes.
 const LONGEST_MANIFEST: u64 = 256 << 10;
 
 /// A package whose manifest makes sense and whose files are the ones the manifest was written for.

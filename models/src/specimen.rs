@@ -1,4 +1,4 @@
-//! A small package made on the spot, for tests: its network is one sigmoid, so that its golden answer is known.
+//! A small package generated for tests: its network is one sigmoid, so its golden output is known.
 
 use std::path::Path;
 

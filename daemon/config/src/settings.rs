@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use custody::settings::Spool;
 use dicom::check::Checker;
 use live::settings::{Live, Record};
+use live::source::device::Device as Video;
 use node::settings::{Destination, Dicom};
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,12 @@ impl Settings {
             record: self.record.clone(),
             destination: self.destination.clone(),
         }
+    }
+
+    /// Whether a simulated device or accelerator is configured.
+    pub fn is_simulated(&self) -> bool {
+        let video = Video::parse(&self.live.device).ok().flatten();
+        self.accelerator.provider == "scripted" || video.is_some_and(|device| device.is_simulated())
     }
 
     /// What is not acceptable, as (dotted key, reason).

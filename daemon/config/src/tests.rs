@@ -137,3 +137,16 @@ fn the_shipped_file_shows_the_defaults_and_changes_nothing() {
     settings.dicom.sender.clear();
     assert_eq!(settings, Settings::default());
 }
+
+#[test]
+fn a_simulated_video_device_or_accelerator_is_told() {
+    let simulated = |text: &str| load_files(&[("a.toml", text)]).unwrap().is_simulated();
+    assert!(!simulated(""));
+    assert!(!simulated("live.device = \"/x/video0\"\n"));
+    assert!(simulated("live.device = \"replay:exam.y4m\"\n"));
+    assert!(!simulated("accelerator.provider = \"cuda\"\n"));
+    if cfg!(feature = "sim") {
+        assert!(simulated("live.device = \"synthetic\"\n"));
+        assert!(simulated("accelerator.provider = \"scripted\"\n"));
+    }
+}

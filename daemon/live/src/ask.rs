@@ -1,31 +1,59 @@
-//! What people ask of the live path, the same from the page and over the bus: checked at the edge, answered once.
+//! Commands to the live path (start and stop an exam, freeze, mark), shared by the web page and D-Bus. Checks the
+//! input, forwards it and waits for the answer.
 
 use std::time::Duration;
 
 use dicom::patient::Patient;
 use tokio::sync::oneshot;
 
-use crate::exam::identity::is_nobody;
-use crate::view::{Command, Order, Reply, View};
-use crate::worklist::matching;
+use crate::exam::identity::{self, PatientError, is_nobody};
+use crate::view::{Command, CommandError, Order, Reply, View};
+use crate::worklist::WorklistError;
+use crate::worklist::matching::{self, Mismatch};
 
-/// Longer than the live path may take to turn a recording over; then something is wrong.
+/// Longer than the live path may take to hand a recording over; then something is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why it was not done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// What was typed is to blame.
-    #[error("{0}")]
-    Invalid(String),
-    /// The live path's own words.
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Patient(#[from] PatientError),
+    #[error("two accession numbers are given")]
+    TwoAccessionNumbers,
+    #[error(transparent)]
+    Worklist(#[from] WorklistError),
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The live path says no.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     #[error("the live path does not answer")]
     Silent,
 }
 
-/// What changed, in words, or that it was already so.
+/// What the page and the bus answer with: each has a status code and an error name for these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// What was typed cannot be used.
+    Invalid,
+    /// It is not possible now, or not for this patient.
+    NotPossible,
+    /// The live path is stuck or gone.
+    Silent,
+}
+
+impl Refusal {
+    pub fn kind(&self) -> RefusalKind {
+        match self {
+            Self::Patient(_) | Self::TwoAccessionNumbers => RefusalKind::Invalid,
+            Self::Worklist(_) | Self::Mismatch(_) | Self::Command(_) => RefusalKind::NotPossible,
+            Self::Silent => RefusalKind::Silent,
+        }
+    }
+}
+
+/// Sends a command; returns what changed, in words, or that it was already so.
 ///
 /// # Errors
 /// What the live path refuses; [`Refusal::Silent`] when it is stuck or gone.
@@ -36,7 +64,7 @@ pub async fn ask(view: &View, command: impl FnOnce(Reply) -> Command) -> Result<
         answer.await.map_err(|_| Refusal::Silent)
     };
     match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(answered) => answered?.map_err(Refusal::Refused),
+        Ok(answered) => Ok(answered??),
         Err(_) => Err(Refusal::Silent),
     }
 }
@@ -44,89 +72,49 @@ pub async fn ask(view: &View, command: impl FnOnce(Reply) -> Command) -> Result<
 /// The patient without blanks around what was typed.
 ///
 /// # Errors
-/// [`Refusal::Invalid`] when results could not carry it (PS3.5 6.2: LO, PN, DA, SH).
-pub fn patient(typed: Patient) -> Result<Patient, Refusal> {
-    let patient = Patient {
-        id: text("patient id", &typed.id, 64)?,
-        name: name(&typed.name)?,
-        birth_date: text("birth date", &typed.birth_date, 8)?,
-        accession_number: text("accession number", &typed.accession_number, 16)?,
-    };
-    for (what, value) in [("patient id", &patient.id), ("patient name", &patient.name)] {
-        if value.is_empty() {
-            return Err(Refusal::Invalid(format!("the {what} is missing")));
-        }
-    }
-    if is_nobody(&patient) {
-        return Err(Refusal::Invalid("this number is for exams of nobody: which patient is it?".into()));
-    }
-    let date = &patient.birth_date;
-    if !date.is_empty() && (date.len() != 8 || jiff::civil::Date::strptime("%Y%m%d", date).is_err()) {
-        return Err(Refusal::Invalid(format!("the birth date {date:?} is no date YYYYMMDD")));
-    }
-    Ok(patient)
+/// When results could not carry it, or the patient ID is one of those that stand for nobody.
+pub fn patient(typed: &Patient) -> Result<Patient, PatientError> {
+    let patient = identity::checked(typed)?;
+    if is_nobody(&patient) { Err(PatientError::Reserved) } else { Ok(patient) }
 }
 
-/// Who is meant: what was typed, checked against the worklist and completed from it. `chosen` is the accession number of
-/// its entry, or empty.
+/// The order that is meant: what was typed, checked against the worklist and completed from it. `chosen` is the
+/// accession number of the worklist entry that was chosen, or empty.
 ///
 /// # Errors
-/// As [`patient`], and when the worklist knows the patient, or the order, otherwise.
+/// As [`patient`], and when the worklist has another patient for this patient ID or accession number.
 pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, Refusal> {
-    let mut wanted = Patient {
-        id: text("patient id", &typed.id, 64)?,
-        name: name(&typed.name)?,
-        birth_date: text("birth date", &typed.birth_date, 8)?,
-        accession_number: text("accession number", &typed.accession_number, 16)?,
-    };
-    let chosen = text("accession number", chosen, 16)?;
+    let mut wanted = identity::trimmed(&typed)?;
+    let chosen = identity::text("accession number", chosen, 16)?;
     if !chosen.is_empty() {
         if !wanted.accession_number.is_empty() && wanted.accession_number != chosen {
-            return Err(Refusal::Invalid("two accession numbers are given".into()));
+            return Err(Refusal::TwoAccessionNumbers);
         }
         wanted.accession_number.clone_from(&chosen);
     }
-    // With a number and not all of the patient, its entry is meant.
+    // An accession number without patient ID or name stands for its worklist entry.
     let whole = !wanted.id.is_empty() && !wanted.name.is_empty();
-    let must = !chosen.is_empty() || (!whole && !wanted.accession_number.is_empty());
-    if !must {
-        wanted = patient(wanted)?;
+    let must_be_listed = !chosen.is_empty() || (!whole && !wanted.accession_number.is_empty());
+    if !must_be_listed {
+        wanted = patient(&wanted)?;
     }
     let listed = match view.worklist.read().await {
         Ok(listing) => listing.entries,
-        Err(reason) if must => return Err(Refusal::Refused(reason)),
-        // Whoever is typed need not be listed.
+        Err(error) if must_be_listed => return Err(error.into()),
+        // A patient who was typed need not be listed.
         Err(reason) => {
-            tracing::debug!(reason, "an exam without the worklist");
+            tracing::debug!(%reason, "the worklist cannot be read; the exam begins without it");
             Vec::new()
         }
     };
-    let order = matching::resolve(wanted, must, &listed).map_err(Refusal::Refused)?;
-    Ok(Order { patient: patient(order.patient)?, ..order })
-}
-
-/// Up to three ways of writing it (PS3.5 6.2.1), 64 characters each.
-fn name(typed: &str) -> Result<String, Refusal> {
-    for group in typed.splitn(3, '=') {
-        text("patient name", group, 64)?;
-    }
-    text("patient name", typed, 3 * 64 + 2)
-}
-
-fn text(what: &str, typed: &str, most: usize) -> Result<String, Refusal> {
-    let typed = typed.trim();
-    if typed.chars().count() > most {
-        return Err(Refusal::Invalid(format!("the {what} has more than {most} characters")));
-    }
-    if typed.chars().any(|c| c == '\\' || c.is_control()) {
-        return Err(Refusal::Invalid(format!("the {what} has a backslash or a control character")));
-    }
-    Ok(typed.to_owned())
+    let order = matching::resolve(wanted, must_be_listed, &listed)?;
+    Ok(Order { patient: patient(&order.patient)?, ..order })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exam::ExamError;
     use crate::view::channel;
 
     fn typed(id: &str, name: &str, birth_date: &str) -> Patient {
@@ -135,18 +123,19 @@ mod tests {
 
     #[test]
     fn a_patient_that_results_could_not_carry_is_refused_with_the_reason() {
-        assert_eq!(patient(typed(" P1 ", "DOE^JANE", "")).unwrap(), typed("P1", "DOE^JANE", ""));
-        assert!(patient(typed("P1", "DOE^JANE", "19700229")).is_err(), "not a leap year");
-        assert!(patient(typed("P1", "DOE^JANE", "20000229")).is_ok());
+        assert_eq!(patient(&typed(" P1 ", "DOE^JANE", "")).unwrap(), typed("P1", "DOE^JANE", ""));
+        assert!(patient(&typed("P1", "DOE^JANE", "19700229")).is_err(), "not a leap year");
+        assert!(patient(&typed("P1", "DOE^JANE", "20000229")).is_ok());
         for (id, name, date, reason) in [
-            ("", "DOE", "", "the patient id is missing"),
+            ("", "DOE", "", "the patient ID is missing"),
             ("P1", "  ", "", "the patient name is missing"),
-            ("P\\1", "DOE", "", "the patient id has a backslash or a control character"),
-            ("P1", "DOE", "1970", "the birth date \"1970\" is no date YYYYMMDD"),
+            ("P\\1", "DOE", "", "the patient ID has a backslash or a control character"),
+            ("P1", "DOE", "1970", "the birth date \"1970\" is not a date as YYYYMMDD"),
         ] {
-            assert_eq!(patient(typed(id, name, date)), Err(Refusal::Invalid(reason.into())));
+            assert_eq!(patient(&typed(id, name, date)).unwrap_err().to_string(), reason);
         }
-        assert!(patient(typed(&"x".repeat(65), "DOE", "")).is_err());
+        assert!(patient(&typed(&"x".repeat(65), "DOE", "")).is_err());
+        assert_eq!(patient(&typed("unidentified-7", "DOE", "")), Err(PatientError::Reserved));
     }
 
     #[tokio::test(start_paused = true)]
@@ -154,13 +143,17 @@ mod tests {
         let (mut stage, view) = channel();
         let answering = tokio::spawn(async move {
             let Some(Command::Mark(reply)) = stage.commands.recv().await else { panic!("another command") };
-            reply.send(Err("no exam runs".into())).unwrap();
+            reply.send(Err(ExamError::NoExam.into())).unwrap();
             stage
         });
-        assert_eq!(ask(&view, Command::Mark).await, Err(Refusal::Refused("no exam runs".into())));
+        let refused = ask(&view, Command::Mark).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Command(CommandError::Exam(ExamError::NoExam))), "{refused:?}");
+        assert_eq!(refused.kind(), RefusalKind::NotPossible);
         let stage = answering.await.unwrap();
-        assert_eq!(ask(&view, Command::Mark).await, Err(Refusal::Silent), "nobody answers");
+        let silent = ask(&view, Command::Mark).await.unwrap_err();
+        assert_eq!(silent.kind(), RefusalKind::Silent, "nobody answers");
         drop(stage);
-        assert_eq!(ask(&view, Command::StopExam).await, Err(Refusal::Silent), "nobody is there");
+        let silent = ask(&view, Command::StopExam).await.unwrap_err();
+        assert_eq!(silent.kind(), RefusalKind::Silent, "nobody is there");
     }
 }

@@ -1,5 +1,5 @@
-//! A DICOM ultrasound image, with one or many frames, as a recording: its pictures in their own time. Each is decoded when it
-//! is due, so a long clip needs no more memory than its file.
+//! Plays a DICOM ultrasound image with one or many frames as a recording, at its own frame times. Each frame is decoded
+//! when it is due, so a long clip needs no more memory than its file.
 
 mod colour;
 mod palette;
@@ -28,21 +28,23 @@ pub struct Cine {
 
 impl Cine {
     /// # Errors
-    /// `CaptureFault::NotPresent` when the file cannot be opened; `CaptureFault::BadInput` when it holds no pictures that can be shown.
+    /// `CaptureFault::NotPresent` when the file cannot be opened; `CaptureFault::BadInput` when it holds no pictures
+    /// that can be shown.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|e| Error::new(CaptureFault::NotPresent, format!("{name}: {e}")))?;
         Self::read(name, &bytes)
     }
 
-    /// The same of a Part 10 file in memory.
+    /// As [`Cine::open`], from a Part 10 file in memory.
     ///
     /// # Errors
     /// `CaptureFault::BadInput` when it holds no pictures that can be shown.
     pub fn read(name: String, part10: &[u8]) -> Result<Self, Error> {
         let bad = |reason: String| Error::new(CaptureFault::BadInput, format!("{name}: {reason}"));
         let pictures = Pictures::open(part10).map_err(|error| bad(error.to_string()))?;
-        let conversion = Conversion::of(&pictures.header, &pictures.data_set).map_err(bad)?;
+        let conversion =
+            Conversion::of(&pictures.header, &pictures.data_set).map_err(|error| bad(error.to_string()))?;
         let timing = Timing::of(&pictures.data_set, pictures.count());
         let format = if conversion.is_grey() { PixelFormat::Grey } else { PixelFormat::Rgb24 };
         let (width, height) = (pictures.header.columns, pictures.header.rows);

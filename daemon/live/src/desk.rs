@@ -1,5 +1,5 @@
-//! Where the threads of the live path meet: what is known now, and what of it is published. Each call is short and waits
-//! for nothing but another short call.
+//! The state that the threads of the live path share, and its publication on the view. Each call is short; it waits for
+//! nothing but the lock, which is held only during such calls.
 
 pub mod budget;
 pub mod session;
@@ -12,15 +12,15 @@ use hal::capture::{Description, Frame};
 use hal::clock::Clock;
 use tokio::sync::watch;
 
-use crate::desk::budget::{Budget, Stage as Measured};
-use crate::desk::session::{Event, State, Step};
-use crate::exam::{Done, Exams};
+use crate::desk::budget::{Budget, TimedStage};
+use crate::desk::session::{IllegalTransition, SignEvent, SignState, Step};
+use crate::exam::{Done, ExamError, Exams};
 use crate::view::{By, MadeBy, Overlay, Picture, Stats, Status};
 
 /// How often statistics are published, by the clock.
 const STATS_EVERY: Duration = Duration::from_secs(1);
 
-/// The senders of a view.
+/// The senders of a view that the desk publishes with.
 #[derive(Debug)]
 pub struct Outlets {
     pub pictures: watch::Sender<Option<Arc<Picture>>>,
@@ -29,10 +29,10 @@ pub struct Outlets {
     pub stats: watch::Sender<Arc<Stats>>,
 }
 
-/// What infer knows of the model that is loaded.
+/// Facts about the loaded model.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Model {
-    /// `us-breast 0.1.0`; empty without one.
+    /// For example `us-breast 0.1.0`; empty while there is no model.
     pub name: String,
     pub mark: Option<String>,
     pub made_by: Option<MadeBy>,
@@ -47,9 +47,9 @@ pub struct Desk {
 
 #[derive(Debug, Default)]
 struct Now {
-    state: State,
+    state: SignState,
     exams: Exams,
-    /// Rises with each exam: lesions are numbered anew.
+    /// Rises by one when an exam begins or ends; then lesions are numbered from 1 again.
     exam_number: u64,
     device: Option<Description>,
     profile: String,
@@ -59,9 +59,9 @@ struct Now {
     pictures: u64,
     lost: u64,
     inferred: u64,
-    /// Of the picture that came last.
+    /// Number of the last picture.
     sequence: Option<u64>,
-    /// When the model's run began that goes on.
+    /// When the model's present run began.
     running_since: Option<Duration>,
     stats_at: Duration,
 }
@@ -73,47 +73,47 @@ impl Desk {
         desk
     }
 
-    /// A picture came: it goes to the page at once, unless that is frozen.
+    /// Takes a new picture; shows it at once, unless the page is frozen.
     pub fn picture(&self, frame: Frame, device: Option<Description>) -> Arc<Picture> {
         let picture = Arc::new(Picture { sequence: frame.sequence, captured: frame.timestamp, frame });
         let mut now = self.lock();
-        let size = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
-        // The first one of an exam cannot tell what was lost before it.
+        // The first picture says nothing about losses before it.
         now.lost += now.sequence.map_or(0, |last| picture.frame.dropped_since(last));
         now.sequence = Some(picture.sequence);
         if now.device != device {
             now.device = device;
         }
-        now.size = size;
-        let _ = now.state.on(Event::Picture);
+        now.size = picture.size();
+        let _ = now.state.on(SignEvent::Picture);
         if now.state.shows_pictures() {
             self.out.pictures.send_replace(Some(picture.clone()));
             now.pictures += 1;
             let took = self.clock.now().saturating_sub(picture.captured);
-            now.budget.add(Measured::Present, took);
+            now.budget.add(TimedStage::Present, took);
         }
         self.publish(&now);
         self.publish_stats(&mut now, false);
         picture
     }
 
-    /// Something happened to the device, or to the model.
-    pub fn happened(&self, event: Event) {
+    /// Takes an event of the device or the model.
+    pub fn happened(&self, event: SignEvent) {
         let mut now = self.lock();
         if now.state.on(event) != Ok(Step::Changed) {
             return;
         }
-        if !matches!(now.state, State::Ready) {
-            // No outline may stay on pictures that it was not made from. A frozen page keeps its own.
-            if !matches!(now.state, State::Frozen { .. } | State::Still) {
+        if !matches!(now.state, SignState::Ready) {
+            // An outline must not stay on pictures that it was not made from. A frozen picture keeps its outlines.
+            if !matches!(now.state, SignState::Frozen { .. } | SignState::Still) {
                 self.clear_overlay();
             }
-            if matches!(now.state, State::Dark { .. } | State::Broken { .. }) {
+            if matches!(now.state, SignState::Dark { .. } | SignState::Broken { .. }) {
                 self.out.pictures.send_replace(None);
             }
         }
         match &now.state {
-            State::Blind { reason } | State::Broken { reason } => tracing::warn!(reason, "live: {}", now.state.words()),
+            SignState::Blind { trouble } => tracing::warn!(reason = %trouble, "live: {}", now.state.words()),
+            SignState::Broken { reason } => tracing::warn!(reason, "live: {}", now.state.words()),
             state => tracing::info!("live: {}", state.words()),
         }
         self.publish(&now);
@@ -129,38 +129,39 @@ impl Desk {
         });
     }
 
-    /// The model's run begins, or has ended.
+    /// A run of the model begins (its time), or has ended (`None`).
     pub fn running(&self, since: Option<Duration>) {
         self.lock().running_since = since;
     }
 
-    /// For how long the model's run has gone on.
+    /// How long the model's present run has lasted.
     pub fn run_lasts(&self) -> Option<Duration> {
         let since = self.lock().running_since?;
         Some(self.clock.now().saturating_sub(since))
     }
 
-    /// An overlay that is in time.
+    /// Publishes an overlay that is not too late.
     pub fn overlay(&self, overlay: Overlay, captured: Duration) {
         let mut now = self.lock();
-        if matches!(now.state, State::Blind { .. } | State::Ready) {
+        if matches!(now.state, SignState::Blind { .. } | SignState::Ready) {
             let took = self.clock.now().saturating_sub(captured);
-            now.budget.add(Measured::Overlay, took);
+            now.budget.add(TimedStage::Overlay, took);
             self.out.overlay.send_replace(Arc::new(overlay));
-            let _ = now.state.on(Event::Answer);
+            let _ = now.state.on(SignEvent::Answer);
             self.publish(&now);
         }
     }
 
-    pub fn took(&self, stage: Measured, span: Duration) {
+    /// Counts how long a stage took.
+    pub fn took(&self, stage: TimedStage, span: Duration) {
         let mut now = self.lock();
         now.budget.add(stage, span);
-        if stage == Measured::Infer {
+        if stage == TimedStage::Infer {
             now.inferred += 1;
         }
     }
 
-    /// The profile for the pictures that come now; empty for none.
+    /// Name of the profile for the present pictures; empty when there is none.
     pub fn profile(&self, name: &str) {
         let mut now = self.lock();
         if now.profile != name {
@@ -182,21 +183,21 @@ impl Desk {
     }
 
     /// # Errors
-    /// In words, when another patient's exam runs or the patient is not identified.
-    pub fn start_exam(&self, patient: Patient, utc: &str, study_uid: &str) -> Result<String, String> {
+    /// When another patient's exam runs, or the patient is not identified.
+    pub fn start_exam(&self, patient: Patient, utc: &str, study_uid: &str) -> Result<String, ExamError> {
         let mut now = self.lock();
         let done = now.exams.start(patient, utc, study_uid)?;
-        Ok(self.turned(&mut now, done))
+        Ok(self.exam_changed(&mut now, done))
     }
 
     pub fn stop_exam(&self) -> String {
         let mut now = self.lock();
         let done = now.exams.stop();
-        self.turned(&mut now, done)
+        self.exam_changed(&mut now, done)
     }
 
-    /// An exam that has begun or ended begins the statistics and the numbers of lesions anew.
-    fn turned(&self, now: &mut Now, done: Done) -> String {
+    /// After the begin or end of an exam, statistics and lesion numbers start again.
+    fn exam_changed(&self, now: &mut Now, done: Done) -> String {
         if matches!(done, Done::Changed(_)) {
             now.exam_number += 1;
             self.publish_stats(now, true);
@@ -211,20 +212,20 @@ impl Desk {
 
     /// # Errors
     /// When no exam runs.
-    pub fn mark(&self) -> Result<String, String> {
+    pub fn mark(&self) -> Result<String, ExamError> {
         let mut now = self.lock();
         let done = now.exams.mark()?;
         self.publish(&now);
         Ok(done.words())
     }
 
-    /// Freezes the page, or lets it go.
+    /// Freezes the page, or ends the freeze.
     ///
     /// # Errors
     /// When there is nothing to freeze.
-    pub fn freeze(&self, on: bool, by: By) -> Result<String, String> {
+    pub fn freeze(&self, on: bool, by: By) -> Result<String, IllegalTransition> {
         let mut now = self.lock();
-        let step = now.state.on(if on { Event::Freeze(by) } else { Event::Thaw }).map_err(|error| error.to_string())?;
+        let step = now.state.on(if on { SignEvent::Freeze(by) } else { SignEvent::Thaw })?;
         if !on && step == Step::Changed {
             self.clear_overlay();
         }

@@ -1,18 +1,36 @@
-//! The exam that runs: whose it is, since when, what was marked. Pure; `record` keeps what it shows.
+//! The running exam: its patient, its start and the marked moments. Pure.
 //!
-//! The wrong-patient guard: one exam belongs to one patient. Another one can begin only when the first has ended, and the
-//! same number with another name or birth date is taken for a mistake, not for the same patient. An exam that began of itself
-//! belongs to nobody: it is given to one patient, once, and stays the same exam.
+//! This is the guard against exams of the wrong patient. An exam belongs to one patient. The exam of another patient
+//! can begin only when the first has ended, and the same patient ID with another name or birth date counts as a
+//! mistake, not as the same patient. An exam that began automatically belongs to nobody; it can be given to one
+//! patient, once, and stays the same exam.
 
 pub mod auto;
 pub mod identity;
 
 use dicom::patient::Patient;
 
-use crate::exam::identity::{is_nobody, same_name};
+use crate::exam::identity::{PatientError, is_nobody, same_name};
 use crate::view::Exam;
 
-/// The one exam, or none.
+/// Why an exam is not begun, or a moment not marked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExamError {
+    #[error(transparent)]
+    Patient(#[from] PatientError),
+    #[error("the exam of another patient is running: stop it first")]
+    OtherPatient,
+    #[error("the running exam has this patient ID with another name: is this the right patient?")]
+    OtherName,
+    #[error("the running exam has this patient ID with another birth date: is this the right patient?")]
+    OtherBirthDate,
+    #[error("the running exam has another accession number: stop it first")]
+    OtherAccessionNumber,
+    #[error("no exam is running: start one first")]
+    NoExam,
+}
+
+/// The running exam, if there is one.
 #[derive(Debug, Clone, Default)]
 pub struct Exams {
     current: Option<Exam>,
@@ -22,7 +40,7 @@ pub struct Exams {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
     Changed(String),
-    /// The exam that runs goes on, and is known to be this patient's from now on.
+    /// The running exam, which had no patient, now belongs to this one.
     Bound(String),
     Already(String),
 }
@@ -40,19 +58,20 @@ impl Exams {
         self.current.as_ref()
     }
 
-    /// Begins an exam. `started_utc` is RFC 3339, `study_uid` a new UID; both are used only when one begins.
+    /// Begins an exam. `started_utc` (RFC 3339) and `study_uid` are used only when a new exam begins.
     ///
     /// # Errors
-    /// In words: when the patient is not identified, another one's exam runs, or the same number is given with other facts.
-    pub fn start(&mut self, patient: Patient, started_utc: &str, study_uid: &str) -> Result<Done, String> {
-        let patient = trimmed(patient);
-        check(&patient)?;
+    /// When ID or name is missing, when the exam of another patient runs, or when the same patient ID comes with
+    /// another name, birth date or accession number.
+    pub fn start(&mut self, patient: Patient, started_utc: &str, study_uid: &str) -> Result<Done, ExamError> {
+        let patient = identity::checked(&patient)?;
         if let Some(exam) = &mut self.current {
             if is_nobody(&exam.patient) && !is_nobody(&patient) {
                 exam.patient = patient;
-                return Ok(Done::Bound("the exam that runs is this patient's from now on".into()));
+                return Ok(Done::Bound("the running exam now belongs to this patient".into()));
             }
-            return guard(&exam.patient, &patient).map(|()| Done::Already("the exam of this patient runs".into()));
+            return guard(&exam.patient, &patient)
+                .map(|()| Done::Already("the exam of this patient is already running".into()));
         }
         let exam = Exam { study_uid: study_uid.into(), patient, started_utc: started_utc.into(), marks: 0 };
         self.current = Some(exam);
@@ -62,62 +81,35 @@ impl Exams {
     pub fn stop(&mut self) -> Done {
         match self.current.take() {
             Some(_) => Done::Changed("the exam has ended".into()),
-            None => Done::Already("no exam runs".into()),
+            None => Done::Already("no exam is running".into()),
         }
     }
 
-    /// Keeps this moment.
+    /// Marks this moment.
     ///
     /// # Errors
     /// When no exam runs.
-    pub fn mark(&mut self) -> Result<Done, String> {
-        let exam = self.current.as_mut().ok_or("no exam runs: start one first")?;
+    pub fn mark(&mut self) -> Result<Done, ExamError> {
+        let exam = self.current.as_mut().ok_or(ExamError::NoExam)?;
         exam.marks += 1;
         Ok(Done::Changed(format!("marked, {} in this exam", exam.marks)))
     }
 }
 
-fn trimmed(patient: Patient) -> Patient {
-    let of = |text: String| text.trim().to_owned();
-    let Patient { id, name, birth_date, accession_number } = patient;
-    Patient { id: of(id), name: of(name), birth_date: of(birth_date), accession_number: of(accession_number) }
-}
-
-/// What DICOM can carry: PS3.5 6.2, VR LO (64 characters), PN (64 a group), DA (8 digits), SH (16).
-fn check(patient: &Patient) -> Result<(), String> {
-    if patient.id.is_empty() || patient.name.is_empty() {
-        return Err("the patient needs a number and a name".into());
-    }
-    let fields =
-        [("number", &patient.id, 64), ("name", &patient.name, 64), ("accession number", &patient.accession_number, 16)];
-    for (what, text, most) in fields {
-        // A name may be written in three ways, PS3.5 6.2.1.
-        let groups = if what == "name" { 3 } else { 1 };
-        if text.splitn(groups, '=').any(|group| group.chars().count() > most) {
-            return Err(format!("the {what} has more than {most} characters"));
-        }
-        if text.chars().any(|c| c == '\\' || c.is_control()) {
-            return Err(format!("the {what} has a backslash or a control character"));
-        }
-    }
-    let date = &patient.birth_date;
-    let digits = date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit());
-    if date.is_empty() || digits { Ok(()) } else { Err("the birth date is not YYYYMMDD".into()) }
-}
-
-fn guard(bound: &Patient, given: &Patient) -> Result<(), String> {
+/// Whether `given` may be the patient whose exam runs.
+fn guard(bound: &Patient, given: &Patient) -> Result<(), ExamError> {
     if bound.id != given.id {
-        return Err("the exam of another patient runs: stop it first".into());
+        return Err(ExamError::OtherPatient);
     }
     if !same_name(&bound.name, &given.name) {
-        return Err("the exam that runs has this number with another name: is this the right patient?".into());
+        return Err(ExamError::OtherName);
     }
     let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
     if differ(&bound.birth_date, &given.birth_date) {
-        return Err("the exam that runs has this number with another birth date: is this the right patient?".into());
+        return Err(ExamError::OtherBirthDate);
     }
     if differ(&bound.accession_number, &given.accession_number) {
-        return Err("the exam that runs has another accession number: stop it first".into());
+        return Err(ExamError::OtherAccessionNumber);
     }
     Ok(())
 }
@@ -130,7 +122,7 @@ mod tests {
         Patient { id: id.into(), name: name.into(), birth_date: birth_date.into(), accession_number: String::new() }
     }
 
-    fn start(exams: &mut Exams, patient: Patient) -> Result<Done, String> {
+    fn start(exams: &mut Exams, patient: Patient) -> Result<Done, ExamError> {
         exams.start(patient, "2026-01-01T10:00:00Z", "2.25.1")
     }
 
@@ -158,7 +150,7 @@ mod tests {
             (patient("7", "PHANTOM^ADA", "19700101"), "another name"),
             (patient("7", "PHANTOM^EVA", "19700102"), "another birth date"),
         ] {
-            let error = start(&mut exams, other).unwrap_err();
+            let error = start(&mut exams, other).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
             assert_eq!(exams.current().unwrap().patient.name, "PHANTOM^EVA", "nothing changed");
         }
@@ -178,21 +170,21 @@ mod tests {
         let exam = exams.current().unwrap();
         assert_eq!((&exam.patient, exam.study_uid.as_str(), exam.marks), (&eva(), "2.25.1", 1));
         assert_eq!(exam.started_utc, "2026-01-01T10:00:00Z");
-        assert!(start(&mut exams, patient("8", "PHANTOM^ADA", "")).unwrap_err().contains("another patient"));
-        assert!(start(&mut exams, nobody()).unwrap_err().contains("another patient"), "nor to nobody again");
+        assert_eq!(start(&mut exams, patient("8", "PHANTOM^ADA", "")), Err(ExamError::OtherPatient));
+        assert_eq!(start(&mut exams, nobody()), Err(ExamError::OtherPatient), "nor to nobody again");
         assert!(matches!(start(&mut exams, eva()), Ok(Done::Already(_))));
     }
 
     #[test]
     fn a_patient_without_number_or_name_is_nobody() {
         for (nobody, word) in [
-            (patient("", "PHANTOM^EVA", ""), "number"),
+            (patient("", "PHANTOM^EVA", ""), "patient ID"),
             (patient("7", " ", ""), "name"),
             (patient("7", "A\\B", ""), "backslash"),
             (patient("7", "EVA", "1970"), "YYYYMMDD"),
             (patient(&"7".repeat(65), "EVA", ""), "64"),
         ] {
-            let error = start(&mut Exams::default(), nobody).unwrap_err();
+            let error = start(&mut Exams::default(), nobody).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
     }

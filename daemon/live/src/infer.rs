@@ -1,32 +1,35 @@
-//! The model's side: the newest picture, its sector, the network, lesions over time. On a thread of its own; whatever goes
-//! wrong here ends as a sign and is tried again, and the pictures go on.
+//! Runs the model: takes the newest picture, cuts out the sector, runs the network and follows lesions over time. Runs
+//! on its own thread. Whatever goes wrong here is shown as a sign and tried again, and the pictures go on.
 
-mod backoff;
 mod still;
 pub mod supply;
+pub mod trouble;
 mod eye;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hal::backoff::{Backoff, Pauses};
 use hal::clock::Clock;
 use hal::urgency::Precedence;
 
 use self::eye::Eye;
-use crate::desk::budget::Stage;
-use crate::desk::session::Event;
+use crate::desk::budget::TimedStage;
+use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Model};
-use crate::infer::backoff::Backoff;
 use crate::infer::supply::{Ready, Supply};
-use crate::screen::profile::{Profile, Profiles};
+use crate::infer::trouble::Trouble;
+use crate::screen::profile::{Profile, ProfileError, Profiles};
 use crate::source::newest::Newest;
 use crate::track::Tracker;
 use crate::view::{Overlay, Picture};
 
-/// So many late answers in a row are a slow model; one is a hiccup.
+/// The model counts as slow after this many late answers in a row.
 const LATE: u32 = 3;
-/// How often it is asked whether another package was activated.
+/// Pauses before a model that failed is loaded again.
+const PAUSES: Pauses = Pauses::new(Duration::from_millis(200), Duration::from_secs(10));
+/// How often to check whether another package was activated.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
@@ -37,70 +40,86 @@ pub struct Infer {
     pub supply: Box<dyn Supply>,
     pub profiles: Profiles,
     pub precedence: Precedence,
-    /// An overlay that is older is not shown.
+    /// An overlay that is older than this, counted from capture, is not shown.
     pub deadline: Duration,
     pub state: Working,
 }
 
-/// What is carried from picture to picture.
-#[derive(Debug, Default)]
+/// What is kept from picture to picture.
+#[derive(Debug)]
 pub struct Working {
     loaded: Option<Ready>,
-    /// For the model that is loaded and the screen that is shown.
+    /// For the loaded model and the present screen.
     eye: Option<Eye>,
     tracker: Tracker,
     exam_number: u64,
     chosen: Option<Chosen>,
     backoff: Backoff,
-    /// What went wrong last.
-    reason: String,
+    /// What went wrong last; shown until the next attempt.
+    trouble: Trouble,
     late: u32,
     looked_at: Duration,
 }
 
-/// For screens of one size: the profile, or why there is none.
+impl Default for Working {
+    fn default() -> Self {
+        Self {
+            loaded: None,
+            eye: None,
+            tracker: Tracker::default(),
+            exam_number: 0,
+            chosen: None,
+            backoff: Backoff::new(PAUSES),
+            trouble: Trouble::NotYet,
+            late: 0,
+            looked_at: Duration::ZERO,
+        }
+    }
+}
+
+/// The profile for screens of one size, or why there is none.
 #[derive(Debug)]
 struct Chosen {
     screen: [usize; 2],
-    profile: Result<Arc<Profile>, String>,
+    profile: Result<Arc<Profile>, ProfileError>,
 }
 
 impl Infer {
-    /// Looks at pictures until the place for them is closed.
+    /// Analyses pictures until the slot that they come from is closed.
     pub fn run(&mut self) {
         while let Some(picture) = self.newest.take() {
             self.see(&picture);
         }
     }
 
-    /// Looks at one picture; what comes of it is on the desk.
+    /// Analyses one picture; the result goes to the desk.
     pub fn see(&mut self, picture: &Picture) {
-        // A panic is a fault of the model like any other.
+        // A panic is treated like any other fault of the model.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.look(picture)));
         self.desk.running(None);
         match outcome {
             Ok(Ok(())) => {}
-            Ok(Err(reason)) => self.fault(reason),
-            Err(panic) => self.fault(format!("the model crashed: {}", hal::panic::text(panic.as_ref()))),
+            Ok(Err(trouble)) => self.fault(trouble),
+            Err(panic) => self.fault(Trouble::Crashed(hal::panic::text(panic.as_ref()))),
         }
     }
 
-    /// Whether a model looks at screens of this size: then each picture gets its answer.
+    /// Whether model and profile are ready, so that each picture is analysed.
     pub fn is_looking(&self) -> bool {
         self.state.eye.is_some() && self.state.loaded.is_some()
     }
 
-    /// Pictures without overlay; the model is loaded anew after a pause.
-    fn fault(&mut self, reason: String) {
+    /// The overlay is lost, and the model is loaded again after a pause.
+    fn fault(&mut self, trouble: Trouble) {
         self.state.loaded = None;
         self.state.eye = None;
         self.state.backoff.failed(self.clock.now());
-        self.state.reason.clone_from(&reason);
-        self.desk.happened(Event::Trouble(reason));
+        self.state.trouble.clone_from(&trouble);
+        self.desk.happened(SignEvent::Trouble(trouble));
         self.desk.model(Model::default());
     }
 
-    fn look(&mut self, picture: &Picture) -> Result<(), String> {
+    fn look(&mut self, picture: &Picture) -> Result<(), Trouble> {
         if !self.ready(picture)? {
             return Ok(());
         }
@@ -108,8 +127,8 @@ impl Infer {
         let begun = self.clock.now();
         let still = eye.take(picture)?;
         let cut = self.clock.now();
-        self.desk.took(Stage::Roi, cut.saturating_sub(begun));
-        self.desk.happened(if still { Event::Still } else { Event::Moved });
+        self.desk.took(TimedStage::Roi, cut.saturating_sub(begun));
+        self.desk.happened(if still { SignEvent::Still } else { SignEvent::Moved });
         if still {
             return Ok(());
         }
@@ -120,11 +139,11 @@ impl Infer {
         let inferred = self.clock.now();
         self.desk.running(None);
         let map = map?;
-        self.desk.took(Stage::Infer, inferred.saturating_sub(cut));
+        self.desk.took(TimedStage::Infer, inferred.saturating_sub(cut));
         let found = eye.lesions(&map);
         let lesions = self.state.tracker.update(picture.sequence, picture.captured, found, eye.mm_per_pixel());
         let now = self.clock.now();
-        self.desk.took(Stage::Track, now.saturating_sub(inferred));
+        self.desk.took(TimedStage::Track, now.saturating_sub(inferred));
         self.state.backoff.succeeded();
         let age = now.saturating_sub(picture.captured);
         if age > self.deadline {
@@ -142,22 +161,20 @@ impl Infer {
         self.state.late += 1;
         if self.state.late >= LATE {
             tracing::debug!(?age, "the overlay is late");
-            let most = self.deadline.as_millis();
-            self.desk.happened(Event::Trouble(format!("the model is slow: overlays come later than {most} ms")));
+            self.desk.happened(SignEvent::Trouble(Trouble::Late(self.deadline)));
         }
     }
 
-    /// Whether there are a profile and a model for this picture, which are got if need be.
-    fn ready(&mut self, picture: &Picture) -> Result<bool, String> {
+    /// Whether there are a profile and a model for this picture; chooses and loads them if necessary.
+    fn ready(&mut self, picture: &Picture) -> Result<bool, Trouble> {
         let exam = self.desk.exam_number();
         if std::mem::replace(&mut self.state.exam_number, exam) != exam {
             self.state.tracker = Tracker::default();
         }
         let profile = match self.profile(picture) {
-            Ok(profile) => profile.clone(),
-            Err(reason) => {
-                let reason = reason.clone();
-                self.desk.happened(Event::Trouble(reason));
+            Ok(profile) => profile,
+            Err(error) => {
+                self.desk.happened(SignEvent::Trouble(error.into()));
                 return Ok(false);
             }
         };
@@ -165,7 +182,7 @@ impl Infer {
             return Ok(false);
         }
         let (Some(ready), None) = (&mut self.state.loaded, &self.state.eye) else { return Ok(true) };
-        // The first run of a network is slow, and what came meanwhile is newer than this picture.
+        // The first run of a network is slow; afterwards there are newer pictures than this one.
         let eye = Eye::new(&ready.manifest, profile)?;
         eye.infer(ready.model.as_mut())?;
         self.state.eye = Some(eye);
@@ -173,20 +190,21 @@ impl Infer {
     }
 
     /// The profile for a screen of this size, or why there is none.
-    fn profile(&mut self, picture: &Picture) -> &Result<Arc<Profile>, String> {
-        let screen = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
-        if self.state.chosen.as_ref().is_none_or(|chosen| chosen.screen != screen) {
-            let profile = self.profiles.choose(screen).cloned().map(Arc::new);
-            self.desk.profile(profile.as_ref().map_or("", |profile| &profile.name));
-            (self.state.eye, self.state.tracker) = (None, Tracker::default());
-            self.state.chosen = Some(Chosen { screen, profile });
+    fn profile(&mut self, picture: &Picture) -> Result<Arc<Profile>, ProfileError> {
+        let screen = picture.size();
+        if let Some(chosen) = self.state.chosen.as_ref().filter(|chosen| chosen.screen == screen) {
+            return chosen.profile.clone();
         }
-        let none = const { &Err(String::new()) };
-        self.state.chosen.as_ref().map_or(none, |chosen| &chosen.profile)
+        let profile = self.profiles.choose(screen).cloned().map(Arc::new);
+        self.desk.profile(profile.as_ref().map_or("", |profile| &profile.name));
+        self.state.eye = None;
+        self.state.tracker = Tracker::default();
+        self.state.chosen = Some(Chosen { screen, profile: profile.clone() });
+        profile
     }
 
-    /// Whether there is a model.
-    fn model(&mut self) -> Result<bool, String> {
+    /// Whether there is a model; loads it if it is due.
+    fn model(&mut self) -> Result<bool, Trouble> {
         let now = self.clock.now();
         if now.saturating_sub(self.state.looked_at) >= LOOK_EVERY {
             self.state.looked_at = now;
@@ -198,12 +216,12 @@ impl Infer {
         if self.state.loaded.is_some() {
             return Ok(true);
         }
-        if !self.state.backoff.due(now) {
-            self.desk.happened(Event::Trouble(self.state.reason.clone()));
+        if !self.state.backoff.is_due(now) {
+            self.desk.happened(SignEvent::Trouble(self.state.trouble.clone()));
             return Ok(false);
         }
         if !self.state.backoff.has_failed() {
-            self.desk.happened(Event::Trouble("the model is being loaded".into()));
+            self.desk.happened(SignEvent::Trouble(Trouble::Loading));
         }
         let ready = self.supply.load()?;
         let name = format!("{} {}", ready.manifest.id, ready.manifest.version);

@@ -1,12 +1,27 @@
-//! A picture as a baseline JPEG file: for pages, and for what is recorded.
+//! Encodes a picture as a baseline JPEG file, for the web page and for recordings.
 
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat, convert};
-use jpeg_encoder::{ColorType, SamplingFactor};
+use jpeg_encoder::{ColorType, EncodingError, SamplingFactor};
 
 use crate::screen::profile::Area;
 
-/// Keeps its memory from one picture to the next.
+/// Why a picture did not become a JPEG file.
+#[derive(Debug, thiserror::Error)]
+pub enum JpegError {
+    #[error("an empty JPEG file")]
+    Empty,
+    /// A side in pixels.
+    #[error("{0} pixels are too many for JPEG")]
+    TooLarge(u32),
+    /// The frame is not whole, or what a camera compressed cannot be read.
+    #[error(transparent)]
+    Frame(#[from] hal::capture::Error),
+    #[error(transparent)]
+    Encoder(#[from] EncodingError),
+}
+
+/// Encodes pictures; reuses its memory from one picture to the next.
 #[derive(Debug)]
 pub struct Compressor {
     quality: u8,
@@ -19,16 +34,16 @@ impl Compressor {
         Self { quality, pixels: Vec::new() }
     }
 
-    /// Appends the picture with the `masked` areas black; says whether it has colour. What a camera compressed is passed on
-    /// as it is where nothing is masked.
+    /// Appends the picture to `into`, with the `masked` areas black; returns whether it has colour. A picture that the
+    /// camera compressed itself is copied unchanged when nothing is masked.
     ///
     /// # Errors
-    /// In words, when the frame is not whole or larger than JPEG knows.
-    pub fn compress(&mut self, frame: &Frame, masked: &[Area], into: &mut Vec<u8>) -> Result<bool, String> {
+    /// When the frame is not whole, or a side is longer than 65535 pixels.
+    pub fn compress(&mut self, frame: &Frame, masked: &[Area], into: &mut Vec<u8>) -> Result<bool, JpegError> {
         let own = frame.part(0);
         if frame.shape.format == PixelFormat::Mjpeg {
             if own.is_empty() {
-                return Err("an empty JPEG file".into());
+                return Err(JpegError::Empty);
             }
             if masked.is_empty() {
                 into.extend_from_slice(own);
@@ -36,21 +51,28 @@ impl Compressor {
             }
         }
         let [width, height] = [frame.shape.width, frame.shape.height];
-        let size = |pixels: u32| u16::try_from(pixels).map_err(|_| format!("{pixels} pixels are too many for JPEG"));
-        let (columns, rows) = (size(width)?, size(height)?);
+        let (columns, rows) = (side(width)?, side(height)?);
         let coloured = !is_grey(frame);
         let samples = if coloured { 3 } else { 1 };
         let read = if coloured { convert::rgb } else { convert::grey };
-        read(frame, &mut self.pixels).map_err(|error| error.to_string())?;
+        read(frame, &mut self.pixels)?;
         for area in masked {
             blacken(&mut self.pixels, width as usize * samples, samples, *area);
         }
         let mut jpeg = jpeg_encoder::Encoder::new(into, self.quality);
         jpeg.set_sampling_factor(SamplingFactor::F_2_1);
         let colours = if coloured { ColorType::Rgb } else { ColorType::Luma };
-        jpeg.encode(&self.pixels, columns, rows, colours).map_err(|error| error.to_string())?;
+        jpeg.encode(&self.pixels, columns, rows, colours)?;
         Ok(coloured)
     }
+}
+
+/// A side in pixels, as JPEG can say it.
+///
+/// # Errors
+/// [`JpegError::TooLarge`] above 65535.
+pub fn side(pixels: u32) -> Result<u16, JpegError> {
+    u16::try_from(pixels).map_err(|_| JpegError::TooLarge(pixels))
 }
 
 fn blacken(pixels: &mut [u8], stride: usize, samples: usize, area: Area) {
@@ -75,15 +97,15 @@ pub fn components(jpeg: &[u8]) -> Option<u8> {
     }
 }
 
-/// A JPEG file as a frame, to be converted like any other.
+/// A JPEG file as a frame, so that it can be converted like any other.
 pub fn frame(jpeg: Vec<u8>, columns: u16, rows: u16) -> Frame {
     let shape = Shape::laid_out(PixelFormat::Mjpeg, u32::from(columns), u32::from(rows), Colour::default(), Vec::new());
     Frame::new(shape, 0, std::time::Duration::ZERO, std::sync::Arc::new(jpeg))
 }
 
-/// Whether there is no colour in it: most of ultrasound is grey in a format with colours.
+/// Whether the picture has no colour. Most ultrasound is grey although its format has colours.
 fn is_grey(frame: &Frame) -> bool {
-    /// Steps of chroma that nobody sees: noise of a cable.
+    /// Chroma differences that are not visible: noise of the cable.
     const NOTHING: u8 = 4;
     let pale = |chroma: &u8| chroma.abs_diff(128) <= NOTHING;
     let width = frame.shape.width as usize;
@@ -97,7 +119,7 @@ fn is_grey(frame: &Frame) -> bool {
     match frame.shape.format {
         PixelFormat::Grey => true,
         PixelFormat::Mjpeg => components(frame.part(0)) == Some(1),
-        // A row at a time, without a way out in between: that is what the compiler makes wide instructions of.
+        // A whole row without an early exit, so that the compiler can use SIMD instructions.
         PixelFormat::Yuyv => rows(0, width.div_ceil(2) * 4, height)
             .all(|row| row.iter().skip(1).step_by(2).fold(true, |all, chroma| all & pale(chroma))),
         PixelFormat::Nv12 => rows(1, width.div_ceil(2) * 2, height.div_ceil(2))
@@ -126,10 +148,10 @@ mod tests {
         let bright = of(PixelFormat::Rgb24, [200, 40, 40].repeat(64 * 48));
         let area = Area { x: 16, y: 8, width: 1000, height: 16 };
         let (mut jpeg, mut again) = (Vec::new(), Vec::new());
-        assert_eq!(Compressor::new(90).compress(&bright, &[area], &mut jpeg), Ok(true));
+        assert!(Compressor::new(90).compress(&bright, &[area], &mut jpeg).unwrap(), "it has colour");
         assert_eq!(components(&jpeg), Some(3));
         // A camera's own JPEG is masked as well.
-        assert_eq!(Compressor::new(90).compress(&frame(jpeg.clone(), 64, 48), &[area], &mut again), Ok(true));
+        assert!(Compressor::new(90).compress(&frame(jpeg.clone(), 64, 48), &[area], &mut again).unwrap());
         for jpeg in [jpeg, again] {
             let mut rgb = Vec::new();
             convert::rgb(&frame(jpeg, 64, 48), &mut rgb).unwrap();
@@ -142,11 +164,26 @@ mod tests {
     #[test]
     fn the_frame_header_says_how_many_components_there_are() {
         let mut jpeg = Vec::new();
-        assert_eq!(Compressor::new(50).compress(&of(PixelFormat::Grey, vec![9; 64 * 48]), &[], &mut jpeg), Ok(false));
+        let coloured = Compressor::new(50).compress(&of(PixelFormat::Grey, vec![9; 64 * 48]), &[], &mut jpeg).unwrap();
+        assert!(!coloured);
         assert_eq!(components(&jpeg), Some(1));
         for cut in 0..20 {
             let _ = components(&jpeg[..cut]);
         }
         assert_eq!(components(b"no JPEG at all"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_a_jpeg_is_told_apart() {
+        let compress = |frame: &Frame| Compressor::new(50).compress(frame, &[], &mut Vec::new());
+        assert!(matches!(compress(&frame(Vec::new(), 64, 48)), Err(JpegError::Empty)));
+        let wide = Frame::new(
+            Shape::tight(PixelFormat::Grey, 70_000, 1, Colour::default()),
+            0,
+            Duration::ZERO,
+            Arc::new(vec![0; 70_000]),
+        );
+        assert!(matches!(compress(&wide), Err(JpegError::TooLarge(70_000))));
+        assert!(matches!(compress(&of(PixelFormat::Grey, vec![9; 7])), Err(JpegError::Frame(_))), "bytes are missing");
     }
 }

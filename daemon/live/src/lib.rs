@@ -1,18 +1,29 @@
-//! THE LIVE STORY: source -> roi -> infer -> track -> overlay -> the view, from which page, bus and recording take.
+//! THE LIVE STORY: source -> roi -> infer -> track -> overlay -> view. The web page, D-Bus and the recorder read the
+//! view.
 //!
 //! This file connects the stages and holds no detail.
 //!
-//! 1. `source` takes pictures from a supervised device and puts each on the view at once; the newest lies ready for
-//! 2. `infer`, which cuts the sector out (`profile` says where it is), asks the network, and gives what it found to
-//! 3. `track`, which makes lesions of it that keep their numbers; the overlay goes on the view beside the pictures.
-//! 4. `session` is the sign: ready, paused, no overlay, no signal, failed; `exam` is whose exam it is.
+//! 1. `source` takes pictures from a supervised device, puts each on the view at once and keeps the newest one ready
+//!    for
+//! 2. `infer`, which cuts out the image sector (`profile` says where it is), runs the network and passes what was found
+//!    to
+//! 3. `track`, which turns detections into lesions that keep their numbers. The overlay goes to the view beside the
+//!    pictures.
+//! 4. `session` is the state that the page shows as a sign: ready, paused, no overlay, no signal, failed. `exam` knows
+//!    whose exam it is.
 //!
-//! Beside it, as users who look on: `lesson` proposes a profile, `worklist` says who is expected, `auto` begins and ends exams.
+//! Three helpers read the view and send commands as a page does: `lesson` proposes a scanner profile, `worklist` lists
+//! the expected patients, `auto` begins and ends exams automatically.
 //!
-//! The two threads meet at `desk` and nowhere else. The picture path never waits for the model path: a model that is
-//! missing, slow, crashed or talks nonsense costs the overlay, never the picture. Study work gives way (`hal::urgency`).
-//! `record` looks on like a page and keeps what was found; `study::exam` makes DICOM objects of that when the exam ends.
+//! The two threads share state through `desk` and nowhere else. The picture path never waits for the model path: when
+//! the model is missing, slow, crashed or answers nonsense, the overlay is lost and the pictures go on. CT inference
+//! pauses for live work (`hal::urgency`). `record` reads the view too and keeps what was found; `study::exam` turns
+//! that into DICOM objects when the exam ends.
 
+// Tests may convert as they like: there a wrong number is a failed assertion.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
+mod cast;
 pub mod source;
 pub mod cine;
 pub mod screen;
@@ -44,46 +55,49 @@ use hal::urgency::Precedence;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::session::Event;
+use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Outlets};
 use crate::infer::supply::Supply;
 use crate::infer::{Infer, Working};
 use crate::screen::profile::Profiles;
 use crate::source::Source;
 use crate::source::newest::Newest;
-use crate::view::{Command, Order, Stage};
+use crate::view::{Command, CommandError, Order, Stage};
 
-/// A run of the model that lasts so many deadlines is too slow, whatever comes of it.
+/// A run of the model that lasts longer than this many deadlines is reported as too slow while it still goes on.
 const PATIENCE: u32 = 3;
-/// How long a thread that crashed is left before it begins again.
+/// Pause before a thread that crashed is started again.
 const AFTER_CRASH: Duration = Duration::from_secs(1);
 
 /// What the live path needs.
-pub struct Parts<C> {
+pub struct LiveParts<C> {
     pub device: Supervised<C>,
     pub profiles: Profiles,
     pub supply: Box<dyn Supply>,
     pub precedence: Precedence,
-    /// The one by which the device stamps its pictures.
+    /// The clock that the device stamps its pictures with.
     pub clock: Arc<dyn Clock>,
-    /// The oldest overlay that is shown, from capture on.
+    /// An overlay that is older than this, counted from the capture of its picture, is not shown.
     pub deadline: Duration,
-    /// Name of this box, for the UIDs of exams.
+    /// Name of this box; part of the name from which the UIDs of exams are made.
     pub station: String,
 }
 
-impl<C> std::fmt::Debug for Parts<C> {
+impl<C> std::fmt::Debug for LiveParts<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("device", &self.device).field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("LiveParts")
+            .field("device", &self.device)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }
 
-/// Tells the story until shutdown.
+/// Runs the live path until shutdown.
 ///
 /// # Errors
 /// When a thread cannot be started.
 pub async fn run<C: Capture + 'static>(
-    parts: Parts<C>,
+    parts: LiveParts<C>,
     stage: Stage,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
@@ -124,7 +138,7 @@ pub async fn run<C: Capture + 'static>(
     Ok(())
 }
 
-/// The next command; for ever when nobody can ask any more.
+/// The next command. Waits for ever when all senders are gone.
 async fn next(commands: &mut mpsc::Receiver<Command>) -> Command {
     match commands.recv().await {
         Some(command) => command,
@@ -139,17 +153,17 @@ fn obey(desk: &Desk, command: Command, station: &str) {
             let Order { patient, study_uid } = order;
             let own = || uid::from_name(&format!("live exam, {station}, {utc}, {}", patient.id));
             let uid = study_uid.unwrap_or_else(own);
-            (reply, desk.start_exam(patient, &utc, &uid))
+            (reply, desk.start_exam(patient, &utc, &uid).map_err(CommandError::from))
         }
         Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),
-        Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by)),
-        Command::Mark(reply) => (reply, desk.mark()),
+        Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by).map_err(CommandError::from)),
+        Command::Mark(reply) => (reply, desk.mark().map_err(CommandError::from)),
     };
-    // Who asked may be gone.
+    // The caller may have given up meanwhile.
     let _ = reply.send(answer);
 }
 
-/// A thread that begins again when it crashes, until the stop.
+/// Starts a thread that is started again after a crash, until `stop` is set.
 fn kept_going(
     name: &'static str,
     desk: &Arc<Desk>,
@@ -163,8 +177,8 @@ fn kept_going(
     thread.spawn(move || {
         urgency();
         while catch_unwind(AssertUnwindSafe(&mut work)).is_err() && !stop.load(Ordering::Relaxed) {
-            tracing::error!(name, "a thread crashed and begins again");
-            desk.happened(Event::Fault(format!("{name} crashed; it begins again")));
+            tracing::error!(name, "a thread crashed and is started again");
+            desk.happened(SignEvent::Fault(format!("{name} crashed; it is started again")));
             clock.sleep(AFTER_CRASH);
         }
     })

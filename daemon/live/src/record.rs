@@ -1,16 +1,18 @@
-//! Records the exam that runs: takes pictures, overlay and exam from the view, like any page, and waits for nothing.
+//! Records the running exam: reads pictures, overlay and exam from the view as a page does; the live path never waits
+//! for it.
 //!
 //! ```text
-//! exams/<series>/journal.jsonl   whose exam, what was found best where, marks, figures     (record/journal)
+//! exams/<series>/journal.jsonl   patient, best picture of each lesion, marks, statistics    (record/journal)
 //! exams/<series>/00000012.pic    about a second of pictures as JPEG                        (record/pictures)
 //! ```
 //!
-//! Of the pictures the last minutes are kept, and the seconds around each finding and mark (record/ring). An exam that
-//! ends becomes a job (record/hand_over), which makes DICOM objects of it (`analyze/exam`). A kill costs the picture
-//! that was being written; a power cut at most the last second: files are brought to the disk once a second.
+//! Kept are the pictures of the last minutes, and those of the seconds around each finding and marked moment
+//! (record/ring). When the exam ends, the recording becomes a job ([`HandOver`]) that makes DICOM objects of it
+//! (`study::exam`). A kill loses the picture that was being written; a power cut loses at most the last second, since
+//! files are synced once a second.
 //!
-//! A recorder that is slower than the scanner misses pictures and counts them; one that cannot write says so, and the
-//! pictures go on.
+//! When the recorder is slower than the scanner, it skips pictures and counts them. When it cannot write, the page and
+//! D-Bus say so, and the live pictures go on.
 
 mod files;
 pub mod journal;
@@ -24,29 +26,49 @@ use std::time::Duration;
 
 use custody::FreeBytes;
 use custody::store::now_utc;
+use hal::backoff::{Backoff, Pauses};
 use models::task::us_breast::lesion::Lesion;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::files::{Files, Syncer};
-use self::journal::{Begun, Entry, Moment, Scene, Seen, Story};
-use self::pictures::Head;
+use self::files::{FileError, Files, Syncer};
+use self::journal::{Begun, JournalEntry, Moment, Scene, Seen, Story};
+use self::pictures::{Head, SealError};
 use self::ring::{Ring, Window};
-use crate::jpeg::Compressor;
+use crate::cast;
+use crate::jpeg::{self, Compressor, JpegError};
 use crate::screen::profile::{Area, Profile, Profiles};
 use crate::settings;
 use crate::view::{Exam, Overlay, Picture, Recording, RecordingState, Stats, Status, View};
 
-/// How long the pictures of one file last, and how much a power cut costs at most.
+/// How much time the pictures of one file cover; a power cut loses at most this much.
 const PART: Duration = Duration::from_secs(1);
-/// How often the figures are noted.
+/// How often statistics are written to the journal.
 const STATS_EVERY: Duration = Duration::from_secs(10);
-/// After a failure it is tried again so much later.
-const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// A better picture of a lesion is better by so much, or it is not noted.
+/// From a failure to the next attempt, by the time of the pictures. The pause does not grow, so that a disk with room
+/// again is used soon.
+const PAUSES: Pauses = Pauses::new(Duration::from_secs(5), Duration::from_secs(5));
+/// A new best picture of a lesion is written to the journal only if its score exceeds the old one by this factor.
 const BETTER: f32 = 1.05;
-/// Pictures of which it is known that they were recorded: an overlay is not older.
+/// How many recent pictures are remembered to match an overlay to its picture.
 const REMEMBERED: usize = 64;
+
+/// Why an exam is not recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Jpeg(#[from] JpegError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Bytes.
+    #[error("the disk is full: {} MiB free, {} must stay free", free >> 20, min_free >> 20)]
+    DiskFull { free: u64, min_free: u64 },
+    /// Nobody knows how much room there is.
+    #[error("{0}")]
+    FreeBytes(String),
+}
 
 /// Takes over the folder of a recording that has ended. Called on the recorder's thread; may block.
 pub trait HandOver: Send + Sync {
@@ -54,31 +76,32 @@ pub trait HandOver: Send + Sync {
 }
 
 /// What the recorder needs.
-pub struct Parts {
+pub struct RecorderParts {
     pub settings: settings::Record,
     /// `exams` below the spool.
     pub directory: PathBuf,
     pub profiles: Profiles,
-    /// Where recordings lie.
+    /// Free bytes where recordings are kept.
     pub free: FreeBytes,
-    /// Recording stops where less stays free.
+    /// Recording stops when less than this is free.
     pub min_free_bytes: u64,
     pub hand_over: Box<dyn HandOver>,
+    /// Where the state of the recording is published.
     pub told: watch::Sender<Arc<Recording>>,
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for RecorderParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("RecorderParts").field("directory", &self.directory).finish_non_exhaustive()
     }
 }
 
-/// Records until shutdown, on a thread of its own. What an earlier run left unfinished is handed over first; an exam that
-/// runs at the end is left for the next run.
+/// Records until shutdown, on its own thread, because writing files blocks. Recordings that an earlier run left
+/// unfinished are handed over first; an exam that is running at shutdown is left for the next run.
 ///
 /// # Errors
-/// When there is no thread.
-pub async fn run(parts: Parts, view: View, shutdown: CancellationToken) -> std::io::Result<()> {
+/// When the thread cannot be started.
+pub async fn run(parts: RecorderParts, view: View, shutdown: CancellationToken) -> std::io::Result<()> {
     let (done, ended) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("live-record".into()).spawn(move || {
@@ -88,27 +111,27 @@ pub async fn run(parts: Parts, view: View, shutdown: CancellationToken) -> std::
         runtime.block_on(Recorder::new(parts).run(view, shutdown));
         let _ = done.send(());
     })?;
-    // A thread that crashed has dropped its end: exams are not recorded any more, and all else goes on.
+    // A thread that crashed has dropped the sender. Exams are not recorded any more; everything else goes on.
     if ended.await.is_err() {
-        tracing::error!("the recorder crashed");
+        tracing::error!("the recorder crashed; exams are not recorded until the next start");
     }
     Ok(())
 }
 
 struct Recorder {
-    parts: Parts,
+    parts: RecorderParts,
     compressor: Compressor,
     syncer: Syncer,
     open: Option<Open>,
-    failed_at: Option<Duration>,
+    backoff: Backoff,
 }
 
-/// The recording that is being made.
+/// The recording in progress.
 struct Open {
     story: Story,
     files: Files,
     ring: Ring,
-    /// When the file of pictures was begun that is being written.
+    /// Capture time of the first picture in the present file.
     since: Option<Duration>,
     recent: VecDeque<Moment>,
     marks: u32,
@@ -118,9 +141,9 @@ struct Open {
 }
 
 impl Recorder {
-    fn new(parts: Parts) -> Self {
+    fn new(parts: RecorderParts) -> Self {
         let compressor = Compressor::new(parts.settings.jpeg_quality);
-        Self { parts, compressor, syncer: Syncer::start(), open: None, failed_at: None }
+        Self { parts, compressor, syncer: Syncer::start(), open: None, backoff: Backoff::new(PAUSES) }
     }
 
     async fn run(mut self, mut view: View, shutdown: CancellationToken) {
@@ -137,7 +160,7 @@ impl Recorder {
                 Ok(()) = view.overlay.changed() => view.overlay.mark_changed(),
                 else => return,
             }
-            // Each after the picture that it was made from.
+            // The picture first: an overlay is recorded after the picture that it was made from.
             let picture = view.pictures.borrow_and_update().clone();
             if let Some(picture) = picture {
                 self.picture(&picture, &view.stats);
@@ -149,7 +172,7 @@ impl Recorder {
         }
     }
 
-    /// Another exam, or another fact about it.
+    /// Begins and ends recordings, and notes what has changed about the exam.
     fn status(&mut self, status: &Status, stats: &Stats) {
         let same = |open: &Open| status.exam.as_ref().is_some_and(|exam| exam.is(&open.story.begun));
         if self.open.as_ref().is_some_and(|open| !same(open)) {
@@ -174,7 +197,7 @@ impl Recorder {
         };
         let files = Files::create(&self.parts.directory.join(&begun.series_uid));
         let mut story = Story::new(begun.clone());
-        let begun = files.and_then(|mut files| files.note(&Entry::Begun(begun), &mut story).map(|()| files));
+        let begun = files.and_then(|mut files| files.note(&JournalEntry::Begun(begun), &mut story).map(|()| files));
         match begun {
             Ok(files) => {
                 let told = Recording { state: RecordingState::On, ..Recording::default() };
@@ -189,22 +212,22 @@ impl Recorder {
                     stats_at: Duration::ZERO,
                     told,
                 });
-                self.failed_at = None;
+                self.backoff.succeeded();
                 self.tell();
                 tracing::info!("live: the exam is recorded");
             }
-            Err(reason) => self.fail(Duration::ZERO, reason),
+            Err(error) => self.fail(Duration::ZERO, &error.into()),
         }
     }
 
-    /// The exam has ended: it becomes a job.
+    /// Ends the recording and hands it over.
     fn end(&mut self, stats: &Stats) {
         let Some(mut open) = self.open.take() else { return };
-        let ended = Entry::Ended { utc: now_utc(), interrupted: false };
-        let noted = open.note(&Entry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
-        if let Err(reason) = noted.and_then(|()| open.files.finish()) {
-            // It is handed over all the same, with what is on the disk.
-            tracing::error!(reason, "the end of the recording was not written");
+        let ended = JournalEntry::Ended { utc: now_utc(), interrupted: false };
+        let noted = open.note(&JournalEntry::Stats { stats: stats.clone() }).and_then(|()| open.note(&ended));
+        if let Err(error) = noted.and_then(|()| Ok(open.files.finish()?)) {
+            // What is on the disk is handed over nevertheless.
+            tracing::error!(%error, "the end of the recording was not written");
         }
         self.parts.told.send_replace(Arc::default());
         self.parts.hand_over.hand_over(open.files.folder());
@@ -216,12 +239,12 @@ impl Recorder {
         if open.recent.back() == Some(&moment) {
             return;
         }
-        let again = |at: Duration| moment.captured >= at && moment.captured - at < AGAIN_AFTER;
-        if self.failed_at.is_some_and(again) {
+        if !self.backoff.is_due(moment.captured) {
             return;
         }
         let recorded = open.picture(picture, &mut self.compressor);
-        if recorded.is_ok() && self.failed_at.take().is_some() {
+        if recorded.is_ok() && self.backoff.has_failed() {
+            self.backoff.succeeded();
             open.told.state = RecordingState::On;
         }
         let recorded = recorded.and_then(|()| {
@@ -234,12 +257,12 @@ impl Recorder {
             if moment.captured.saturating_sub(open.stats_at) >= STATS_EVERY {
                 open.stats_at = moment.captured;
                 let stats = (**stats.borrow()).clone();
-                open.note(&Entry::Stats { stats })?;
+                open.note(&JournalEntry::Stats { stats })?;
             }
             room(&self.parts)
         });
-        if let Err(reason) = recorded {
-            return self.fail(moment.captured, reason);
+        if let Err(error) = recorded {
+            return self.fail(moment.captured, &error);
         }
         self.tell();
     }
@@ -250,21 +273,21 @@ impl Recorder {
         self.noted(noted);
     }
 
-    fn noted(&mut self, noted: Result<(), String>) {
-        if let Err(reason) = noted {
+    fn noted(&mut self, noted: Result<(), RecordError>) {
+        if let Err(error) = noted {
             let now = self.open.as_ref().and_then(|open| open.recent.back()).map_or(Duration::ZERO, |m| m.captured);
-            self.fail(now, reason);
+            self.fail(now, &error);
         }
     }
 
-    /// It is told once and tried again later; the pictures go on.
-    fn fail(&mut self, now: Duration, reason: String) {
-        if self.failed_at.is_none() {
-            tracing::error!(reason, "the exam is not recorded");
+    /// Reports the failure; recording is tried again after a pause, and the live pictures go on.
+    fn fail(&mut self, now: Duration, error: &RecordError) {
+        if !self.backoff.has_failed() {
+            tracing::error!(%error, "the exam is not recorded");
         }
-        self.failed_at = Some(now);
+        self.backoff.failed(now);
         let old = self.open.as_ref().map(|open| open.told.clone()).unwrap_or_default();
-        let told = Recording { state: RecordingState::Failed { reason }, ..old };
+        let told = Recording { state: RecordingState::Failed { reason: error.to_string() }, ..old };
         if let Some(open) = &mut self.open {
             open.told = told.clone();
         }
@@ -274,7 +297,7 @@ impl Recorder {
     fn tell(&self) {
         let Some(open) = &self.open else { return };
         self.parts.told.send_if_modified(|told| {
-            // The counts alone are not worth a message for each picture.
+            // Counts alone are published once in 30 pictures.
             let second = |recording: &Recording| (recording.state.clone(), recording.pictures / 30);
             let news = second(told) != second(&open.told);
             if news {
@@ -285,33 +308,31 @@ impl Recorder {
     }
 }
 
-fn room(parts: &Parts) -> Result<(), String> {
-    let free = (parts.free)()?;
-    if free >= parts.min_free_bytes {
-        return Ok(());
-    }
-    Err(format!("the disk is full: {} MiB free, {} must stay free", free >> 20, parts.min_free_bytes >> 20))
+/// Whether there is room for another file of pictures.
+fn room(parts: &RecorderParts) -> Result<(), RecordError> {
+    let (free, min_free) = ((parts.free)().map_err(RecordError::FreeBytes)?, parts.min_free_bytes);
+    if free >= min_free { Ok(()) } else { Err(RecordError::DiskFull { free, min_free }) }
 }
 
-impl Parts {
-    /// Half of a clip.
+impl RecorderParts {
+    /// Half the length of a clip.
     fn half(&self) -> Duration {
         Duration::from_secs_f64(self.settings.clip_secs / 2.0)
     }
 }
 
 impl Open {
-    fn note(&mut self, entry: &Entry) -> Result<(), String> {
-        self.files.note(entry, &mut self.story)
+    fn note(&mut self, entry: &JournalEntry) -> Result<(), RecordError> {
+        Ok(self.files.note(entry, &mut self.story)?)
     }
 
-    /// Patient, marks and scene, where they are other ones than before.
-    fn facts(&mut self, status: &Status, exam: &Exam, parts: &Parts) -> Result<(), String> {
+    /// Notes patient, marks and scene when they have changed.
+    fn facts(&mut self, status: &Status, exam: &Exam, parts: &RecorderParts) -> Result<(), RecordError> {
         if self.story.begun.patient != exam.patient {
-            self.note(&Entry::Patient { patient: exam.patient.clone() })?;
+            self.note(&JournalEntry::Patient { patient: exam.patient.clone() })?;
         }
         if status.simulated && !self.story.simulated {
-            self.note(&Entry::Simulated)?;
+            self.note(&JournalEntry::Simulated)?;
         }
         if status.size != [0, 0] {
             let profile = parts.profiles.choose(status.size).ok();
@@ -319,24 +340,23 @@ impl Open {
             let scene = scene(status, profile, masked);
             if self.story.scenes.last() != Some(&scene) {
                 self.profile = profile.cloned();
-                self.note(&Entry::Scene(scene))?;
+                self.note(&JournalEntry::Scene(scene))?;
             }
         }
         while self.marks < exam.marks {
             self.marks += 1;
             if let Some(moment) = self.recent.back().copied() {
-                self.note(&Entry::Marked(moment))?;
+                self.note(&JournalEntry::Marked(moment))?;
             }
         }
         Ok(())
     }
 
-    fn picture(&mut self, picture: &Picture, compressor: &mut Compressor) -> Result<(), String> {
+    fn picture(&mut self, picture: &Picture, compressor: &mut Compressor) -> Result<(), RecordError> {
         let masked = self.story.scenes.last().is_some_and(|scene| scene.masked);
         let texts = self.profile.iter().filter(|_| masked).flat_map(|profile| &profile.text);
         let masks: Vec<Area> = texts.filter(|text| text.identifies).map(|text| text.area).collect();
-        let size = [picture.frame.shape.width, picture.frame.shape.height];
-        let size = size.map(|side| u16::try_from(side).unwrap_or(u16::MAX));
+        let size = [jpeg::side(picture.frame.shape.width)?, jpeg::side(picture.frame.shape.height)?];
         let colour = compressor.compress(&picture.frame, &masks, self.files.record())?;
         let head = Head { sequence: picture.sequence, captured: picture.captured, size, colour };
         self.files.picture(head)?;
@@ -351,18 +371,18 @@ impl Open {
         Ok(())
     }
 
-    /// The file of pictures is full: the next one begins, and those go that nobody needs any more.
-    fn next_part(&mut self, spans: Window, kept: Duration, syncer: &Syncer, half: Duration) -> Result<(), String> {
+    /// Ends the present file of pictures and removes files that are not needed any more.
+    fn next_part(&mut self, spans: Window, kept: Duration, syncer: &Syncer, half: Duration) -> Result<(), RecordError> {
         let number = self.files.next_part(syncer)?;
         self.ring.add(number, spans);
         self.since = None;
-        // What is found in the next seconds lies in the newest pictures; they are kept whatever the settings say.
+        // The newest pictures are needed for what is found in the next seconds, whatever the settings say.
         let kept = kept.max(half + PART);
         let gone = self.ring.expire(spans.to, kept, &self.story.windows(half));
-        gone.into_iter().try_for_each(|number| self.files.remove(number))
+        Ok(gone.into_iter().try_for_each(|number| self.files.remove(number))?)
     }
 
-    fn overlay(&mut self, overlay: &Overlay) -> Result<(), String> {
+    fn overlay(&mut self, overlay: &Overlay) -> Result<(), RecordError> {
         let Some(moment) = self.recent.iter().rev().find(|moment| moment.sequence == overlay.sequence).copied() else {
             return Ok(());
         };
@@ -370,7 +390,7 @@ impl Open {
             let score = lesion.confidence * area(lesion);
             if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {
                 let (mm_per_pixel, lesion) = (overlay.mm_per_pixel, lesion.clone());
-                self.note(&Entry::Seen(Seen { scene: 0, moment, score, mm_per_pixel, lesion }))?;
+                self.note(&JournalEntry::Seen(Seen { scene: 0, moment, score, mm_per_pixel, lesion }))?;
             }
         }
         Ok(())
@@ -385,14 +405,14 @@ fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
     Scene {
         profile: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
         size,
-        sector: [sector.x, sector.y, right, bottom].map(|side| u32::try_from(side).unwrap_or(u32::MAX)),
-        // Without a profile nobody knows where text is.
+        sector: [sector.x, sector.y, right, bottom].map(cast::pixels),
+        // Without a profile it is not known where the text is.
         masked: mask_text && profile.is_some(),
         made_by: status.made_by.clone(),
     }
 }
 
-/// Of the outline, pixels (shoelace formula).
+/// Area of the outline, square pixels (shoelace formula).
 fn area(lesion: &Lesion) -> f32 {
     let next = lesion.outline.iter().cycle().skip(1);
     let twice: f32 = lesion.outline.iter().zip(next).map(|([x, y], [to_x, to_y])| x * to_y - to_x * y).sum();

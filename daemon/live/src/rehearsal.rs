@@ -1,5 +1,6 @@
-//! A recording through the live path without a clock: each picture waits for its answer, so none is skipped, however slow the
-//! machine is. The same recording gives the same overlays. For measuring, and for replaying a field bug at a desk.
+//! Runs a recording through the live path without a clock: each picture waits for the model's answer, so none is
+//! skipped, however slow the machine is. The same recording always gives the same overlays. Used for evaluation and for
+//! reproducing faults.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,18 +19,18 @@ use crate::screen::profile::Profiles;
 use crate::source::newest::Newest;
 use crate::view::{self, Overlay, Sign};
 
-/// What came of one picture.
+/// The result for one picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Seen {
     pub sequence: u64,
-    /// Of the recording, from its first picture on, s.
+    /// Time since the first picture of the recording, s.
     pub time_s: f64,
     pub sign: Sign,
-    /// `None` when the picture was not looked at: it stands still, or there is no model for it.
+    /// `None` when the picture was not analysed: it is frozen, or there is no model.
     pub overlay: Option<Overlay>,
 }
 
-/// Time as the recording has it; nobody waits for it.
+/// A clock that shows the time of the recording; sleeping returns at once.
 #[derive(Debug, Default)]
 struct Recorded(Mutex<Duration>);
 
@@ -47,11 +48,11 @@ impl Clock for Recorded {
     fn sleep(&self, _span: Duration) {}
 }
 
-/// Takes the recording through source, model and tracker, picture by picture, and tells `each` what came of it until that
-/// says no.
+/// Runs the recording through model and tracker, picture by picture, and passes each result to `each` until that
+/// returns false.
 ///
 /// # Errors
-/// When the recording is damaged. A missing model or profile is no error: the sign says it.
+/// When the recording is damaged. A missing model or profile is not an error: the sign of each result says it.
 pub fn run(
     recording: &mut dyn Recording,
     profiles: Profiles,
@@ -82,7 +83,7 @@ pub fn run(
         let frame = Frame::new(shape.clone(), sequence, time, Arc::new(bytes));
         let picture = desk.picture(frame, Some(device.clone()));
         if !infer.is_looking() {
-            // The model is loaded; that costs the first picture's answer, as it does live.
+            // This call loads the model and gives no answer; the second one analyses the picture.
             infer.see(&picture);
         }
         view.overlay.mark_unchanged();

@@ -1,4 +1,5 @@
-//! The scanner's screen: where its picture and its text are (`profile`), and how a profile is learnt (`learn`, `lesson`).
+//! The scanner's screen: where image and text are (`profile`), reading the depth scale (`ticks`), and learning a
+//! profile from the video (`learn`, `lesson`).
 
 pub mod profile;
 pub mod ticks;

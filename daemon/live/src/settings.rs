@@ -1,4 +1,4 @@
-//! The live path, and what of an exam is recorded.
+//! Settings of the live path and of recording.
 
 use std::path::PathBuf;
 
@@ -12,19 +12,20 @@ use crate::source::device::Device;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Live {
-    /// `off`, a video device's path, or `replay:FILE`: a YUV4MPEG2 video or a DICOM image. (`synthetic` in simulation builds.)
+    /// `off`, a video device's path, or `replay:FILE`: a YUV4MPEG2 video or a DICOM image. (`synthetic` in simulation
+    /// builds.)
     pub device: String,
     /// `auto` (by the size of the screen), the name of a scanner profile, or a path to one.
     pub profile: String,
-    /// An overlay older than this is not shown, ms from capture on.
+    /// An overlay older than this is not shown; ms since the capture of its picture.
     pub deadline_ms: f64,
-    /// Threads of the model; 0 takes all cores.
+    /// Threads for the model; 0 means all cores.
     pub threads: usize,
-    /// Folder of DICOM worklist items, or a CSV file; none when absent.
+    /// Folder of DICOM worklist items, or a CSV file; absent: no worklist.
     pub worklist: Option<PathBuf>,
-    /// Starts an exam automatically when a video signal appears.
+    /// Begin an exam automatically when a video signal appears.
     pub auto_start: bool,
-    /// With `auto_start` an exam ends when the signal has been gone for so many seconds.
+    /// With `auto_start`, end the exam when there has been no video signal for this many seconds.
     pub auto_stop_secs: u64,
 }
 
@@ -38,16 +39,16 @@ impl Live {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Record {
-    /// Off: an exam leaves nothing.
+    /// When false, nothing of an exam is kept or sent.
     pub enabled: bool,
-    /// The last seconds that are kept whatever was found, while the exam runs.
+    /// While the exam runs, this many seconds are always kept, whatever was found in them.
     pub keep_secs: u64,
-    /// Length of the clip around a finding or a mark, seconds.
+    /// Length of the clip around a finding or a marked moment, seconds.
     pub clip_secs: f64,
-    /// Burned-in text that identifies the patient, as the scanner profile says where it is, is black in what is recorded
-    /// and sent.
+    /// Black out burned-in text that identifies the patient in everything that is recorded and sent. The scanner
+    /// profile says where the text is.
     pub mask_text: bool,
-    /// Of the pictures, 50 to 100 (exact).
+    /// JPEG quality of the recorded pictures, 50 to 100 (nearly lossless).
     pub jpeg_quality: u8,
 }
 
@@ -72,20 +73,20 @@ impl Default for Record {
 }
 
 impl Live {
-    /// Says what cannot be used, under `live.*`.
+    /// Reports values that cannot be used, under `live.*`.
     pub fn check(&self, checker: &mut Checker) {
         if let Err(reason) = Device::parse(&self.device) {
-            checker.refuse("live.device", reason);
+            checker.refuse("live.device", reason.to_string());
         }
-        // A path is looked at when the live path starts: the file may be on a disk that is mounted by then.
+        // A path is checked when the live path starts: its disk may not be mounted yet.
         if !profile::is_path(&self.profile)
             && let Err(reason) = Profiles::load(&self.profile)
         {
-            checker.refuse("live.profile", reason);
+            checker.refuse("live.profile", reason.to_string());
         }
         checker.range("live.deadline_ms", self.deadline_ms, 10.0..=10_000.0, "ms");
         checker.range("live.threads", self.threads, 0..=64, "threads");
-        // Whether it is there is looked at with each request: it may be on a disk of another machine.
+        // Whether the worklist exists is checked at each request: it may be on a network disk.
         if self.worklist.as_ref().is_some_and(|path| !path.is_absolute()) {
             checker.refuse("live.worklist", "must be an absolute path, to a folder of worklist items or to a CSV file");
         }
@@ -94,7 +95,7 @@ impl Live {
 }
 
 impl Record {
-    /// Says what cannot be used, under `record.*`.
+    /// Reports values that cannot be used, under `record.*`.
     pub fn check(&self, checker: &mut Checker) {
         checker.range("record.keep_secs", self.keep_secs, 5..=3600, "s");
         checker.range("record.clip_secs", self.clip_secs, 1.0..=60.0, "s");

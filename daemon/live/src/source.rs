@@ -1,5 +1,5 @@
-//! Captured pictures: to the page at once, and the newest to the model. Blocking, on a thread of its own; waits for nothing
-//! but the device.
+//! Passes captured pictures to the page at once and the newest one to the model. Blocking, on its own thread; waits
+//! only for the device.
 
 pub mod device;
 pub mod newest;
@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hal::Capture;
-use hal::capture::guard::{DeviceState as Device, Supervised, Watch};
+use hal::capture::guard::{DeviceState, Supervised, Watch};
 
 use crate::desk::Desk;
-use crate::desk::session::Event;
+use crate::desk::session::SignEvent;
+use crate::infer::trouble::Trouble;
 use crate::source::newest::Newest;
 use crate::view::Picture;
 
-/// How long one wait for a picture may last: the stop is heard within it.
+/// Longest wait for one picture; the stop flag is checked at least this often.
 const WAIT: Duration = Duration::from_millis(100);
 
 pub struct Source<C> {
@@ -24,7 +25,7 @@ pub struct Source<C> {
     pub desk: Arc<Desk>,
     pub newest: Newest<Arc<Picture>>,
     pub stop: Arc<AtomicBool>,
-    /// A run of the model that lasts longer is too slow.
+    /// A run of the model that lasts longer than this is reported as too slow.
     pub patience: Duration,
 }
 
@@ -35,7 +36,7 @@ impl<C> std::fmt::Debug for Source<C> {
 }
 
 impl<C: Capture> Source<C> {
-    /// Takes pictures until the stop.
+    /// Captures pictures until `stop` is set.
     pub fn run(&mut self) {
         self.device.start();
         let watch = self.device.watch();
@@ -52,25 +53,24 @@ impl<C: Capture> Source<C> {
         self.device.stop();
     }
 
-    /// The model's own thread cannot tell while it hangs in a run.
+    /// Reports a model that hangs: its own thread cannot report it while it waits for the run to end.
     fn watch_model(&self) {
         if let Some(lasts) = self.desk.run_lasts().filter(|lasts| *lasts > self.patience) {
-            tracing::debug!(?lasts, "the model runs on");
-            let reason = format!("the model is slow: no answer within {} ms", self.patience.as_millis());
-            self.desk.happened(Event::Trouble(reason));
+            tracing::debug!(?lasts, "the model is still running");
+            self.desk.happened(SignEvent::Trouble(Trouble::NoAnswer(self.patience)));
         }
     }
 
-    /// A single picture that does not come is no news; the state of the device is.
+    /// A single missing picture is not reported; a change in the state of the device is.
     fn trouble(&self, watch: &Watch) {
-        let lost = |why: &str| Event::Lost(why.to_owned());
+        let lost = |why: &str| SignEvent::Lost(why.to_owned());
         let event = match watch.status().state {
-            Device::Idle | Device::Starting { .. } | Device::Streaming { .. } => return,
-            Device::NoSignal { .. } => lost("nothing arrives at the input"),
-            Device::Stuck { .. } => lost("the device delivers nothing"),
-            Device::Changed { .. } => lost("the scanner's resolution changes"),
-            Device::Unplugged { .. } => lost("the device is not connected"),
-            Device::Failed { reason, .. } => Event::Fault(reason),
+            DeviceState::Idle | DeviceState::Starting { .. } | DeviceState::Streaming { .. } => return,
+            DeviceState::NoSignal { .. } => lost("nothing arrives at the input"),
+            DeviceState::Stuck { .. } => lost("the device delivers nothing"),
+            DeviceState::Changed { .. } => lost("the scanner's resolution changes"),
+            DeviceState::Unplugged { .. } => lost("the device is not connected"),
+            DeviceState::Failed { reason, .. } => SignEvent::Fault(reason),
         };
         self.desk.happened(event);
     }

@@ -1,5 +1,5 @@
-//! The whole live path on a synthetic device, a scripted model and a clock that moves when told: each trouble, its sign,
-//! and the way back. Nothing waits for time to pass; timeouts only end a test that hangs.
+//! The whole live path on a synthetic device, a scripted model and a clock that moves when told: each trouble, its
+//! sign, and the way back. Nothing waits for time to pass; timeouts only end a test that hangs.
 
 mod bench;
 
@@ -7,7 +7,8 @@ use dicom::patient::Patient;
 use hal::fault::Fault;
 
 use self::bench::{Bench, DEADLINE, Script};
-use crate::view::Sign;
+use crate::exam::ExamError;
+use crate::view::{CommandError, Sign};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sim_the_overlay_is_that_of_the_newest_picture() {
@@ -161,7 +162,9 @@ async fn sim_a_picture_that_stands_still_is_a_pause() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sim_a_user_freezes_the_page_and_the_device_goes_on() {
     let mut bench = Bench::new();
-    assert!(bench.freeze(true).await.unwrap_err().contains("no signal"), "there is nothing to freeze yet");
+    let refused = bench.freeze(true).await.unwrap_err();
+    assert!(matches!(refused, CommandError::Freeze(_)), "there is nothing to freeze yet");
+    assert!(refused.to_string().contains("no signal"), "{refused}");
     bench.until(|status| status.sign == Sign::Ready).await;
     assert_eq!(bench.freeze(true).await, Ok("frozen".into()));
     assert_eq!(bench.freeze(true).await, Ok("already frozen".into()));
@@ -182,16 +185,16 @@ async fn sim_an_exam_belongs_to_one_patient_and_begins_numbers_anew() {
     let mut bench = Bench::new();
     bench.until(|status| status.sign == Sign::Ready).await;
     (0..3).for_each(|_| bench.step());
-    assert!(bench.mark().await.is_err(), "no exam runs");
+    assert_eq!(bench.mark().await, Err(ExamError::NoExam.into()));
     assert_eq!(bench.start(patient("7")).await, Ok("the exam has begun".into()));
-    assert_eq!(bench.start(patient("7")).await, Ok("the exam of this patient runs".into()));
-    assert!(bench.start(patient("8")).await.unwrap_err().contains("another patient"));
+    assert_eq!(bench.start(patient("7")).await, Ok("the exam of this patient is already running".into()));
+    assert_eq!(bench.start(patient("8")).await, Err(ExamError::OtherPatient.into()));
     bench.mark().await.unwrap();
     let exam = bench.status().exam.clone().unwrap();
     assert_eq!((exam.patient.id.as_str(), exam.marks), ("7", 1));
     assert!(exam.study_uid.starts_with("2.25.") && !exam.started_utc.is_empty());
     assert_eq!(bench.stop().await, Ok("the exam has ended".into()));
-    assert_eq!(bench.stop().await, Ok("no exam runs".into()));
+    assert_eq!(bench.stop().await, Ok("no exam is running".into()));
     assert!(bench.status().exam.is_none());
     let mut shown = Vec::new();
     while shown.is_empty() {

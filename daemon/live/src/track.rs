@@ -1,9 +1,10 @@
-//! Lesions over time: what is found in one picture after another becomes one thing with one number. Pure.
+//! Follows lesions over time: detections in successive pictures become one lesion with one number. Pure.
 //!
-//! A lesion is shown once it was found in [`Policy::confirmed`] of the last [`Policy::window`] pictures, and stays for a few
-//! pictures without it. One that went keeps its number for seconds: a probe slides past a lesion and back. It gets it again
-//! when it comes back as it went (`likeness`), and when nothing else could be meant. Outline and size are smoothed; what it
-//! looks like is the mean of all pictures, those that show it sure and large counting most.
+//! A lesion is shown once it was found in [`Policy::confirmed`] of the last [`Policy::window`] pictures, and stays
+//! visible for a few pictures in which it is not found. A lesion that left the picture keeps its number for some
+//! seconds, since a probe slides past a lesion and back. It gets that number again when it comes back looking the same
+//! (`likeness`) and no other lesion could be meant. Outline and size are smoothed. Its signs are the mean over all
+//! pictures; those that show it large and with high confidence count most.
 
 mod likeness;
 
@@ -15,27 +16,27 @@ use models::task::us_breast::{Detection, Signs, words};
 
 use self::likeness::Look;
 
-/// Confirmation and likeness are those with which the package's thresholds were chosen
-/// (`models/training/ultrasound/detect.py`); what comes back was measured on validation phantoms.
+/// `confirmed`, `window` and `same` are the values with which the package's thresholds were chosen
+/// (`models/training/ultrasound/detect.py`); `back` was measured on validation phantoms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
-    /// Hits among the last `window` pictures before a lesion is shown.
+    /// A lesion is shown when it was found in this many of the last `window` pictures.
     pub confirmed: u32,
     /// At most 32.
     pub window: u32,
-    /// Pictures without it for which it is still shown.
+    /// For how many pictures in which it is not found it is still shown.
     pub shown_for: u32,
-    /// Pictures without it after which it must be confirmed anew when it comes back.
+    /// After this many pictures in which it is not found, it must be confirmed again when it comes back.
     pub sure_for: u32,
-    /// How long it is remembered, by the time that was looked at.
+    /// How long it is remembered; time without new pictures does not count.
     pub kept_for: Duration,
-    /// Two boxes this much alike (intersection over union) are one thing.
+    /// Two boxes whose intersection over union is larger than this are one lesion.
     pub same: f32,
-    /// How far confidence and size move towards what is new, 0 to 1.
+    /// How far confidence and size move towards a new detection, 0 to 1.
     pub score_step: f32,
     /// The same for the outline.
     pub outline_step: f32,
-    /// What may differ when a lesion comes back.
+    /// How much a lesion that comes back may differ.
     pub back: likeness::Limits,
 }
 
@@ -55,38 +56,39 @@ impl Default for Policy {
     }
 }
 
-/// The longest step that counts as time looked at: a frozen picture, or a pause, makes nobody forget.
+/// Longest time between two pictures that counts: a frozen picture or a pause does not make lesions expire.
 const LONGEST_STEP: Duration = Duration::from_millis(100);
-/// No more lesions that went are remembered; the oldest is forgotten first.
+/// At most this many lesions out of sight are remembered; the oldest is forgotten first.
 const MOST_LOST: usize = 32;
 
-/// The picture that shows a lesion best: surest and largest.
+/// The picture that shows a lesion best: with the highest product of confidence and area.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Best {
     pub sequence: u64,
     pub captured: Duration,
-    /// Confidence times area, pixels.
+    /// Confidence times area, square pixels.
     pub score: f32,
 }
 
 #[derive(Debug, Clone)]
 struct Track {
-    /// Given when it is first shown, so that numbers have no gaps.
+    /// Assigned when it is first shown, so that numbers have no gaps.
     id: Option<u32>,
-    /// One bit for each of the last pictures, the newest lowest.
+    /// Whether it was found: one bit for each of the last pictures, the newest is the lowest.
     hits: u32,
+    /// In how many pictures in a row it was not found.
     missed: u32,
-    /// When it was found last, by the time that was looked at.
+    /// When it was found last, by [`Tracker::now`].
     seen: Duration,
     outline: Vec<[f32; 2]>,
     bounds: [f32; 4],
     confidence: f32,
-    /// The mean of all pictures.
+    /// Mean over all pictures.
     signs: Signs,
-    /// Confidence times area of all of them, pixels.
+    /// Sum of confidence times area over all pictures, square pixels.
     weight: f32,
     axes: [f32; 2],
-    /// Of the screen, when it was found last.
+    /// Scale of the picture in which it was found last.
     mm_per_pixel: Option<f32>,
     best: Best,
 }
@@ -97,11 +99,11 @@ pub struct Tracker {
     policy: Policy,
     tracks: Vec<Track>,
     shown: u32,
-    /// Time that was looked at.
+    /// Time with new pictures: the sum of the steps between pictures, each at most [`LONGEST_STEP`].
     now: Duration,
-    /// When the last picture was taken.
+    /// When the last picture was captured.
     captured: Option<Duration>,
-    /// Of the lesions that were forgotten meanwhile.
+    /// Best pictures of the lesions that were forgotten.
     past: Vec<(u32, Best)>,
 }
 
@@ -110,7 +112,7 @@ impl Tracker {
         Self { policy, ..Self::default() }
     }
 
-    /// Takes in what was found in the next picture; returns what is to be shown, in the order of numbers.
+    /// Takes what was found in the next picture; returns the lesions to be shown, in the order of their numbers.
     pub fn update(
         &mut self,
         sequence: u64,
@@ -151,7 +153,7 @@ impl Tracker {
         all
     }
 
-    /// Which track is which detection: the most alike first, each used once.
+    /// Pairs of track and detection; the most alike are paired first, and each is used once.
     fn pairs(&self, found: &[Detection], mm_per_pixel: Option<f32>) -> Vec<(usize, usize)> {
         let policy = &self.policy;
         let alike = |track: &Track, one: &Detection| {
@@ -175,12 +177,13 @@ impl Tracker {
         pairs
     }
 
-    /// What is confirmed by now gets its number: that of the lesion which came back, or the next.
+    /// Gives a number to each track that is confirmed by now: the number of the lesion that came back, or the next free
+    /// one.
     fn number(&mut self) {
         let window = 1u32.checked_shl(self.policy.window).map_or(u32::MAX, |bit| bit - 1);
         let is_due = |track: &Track, confirmed| track.id.is_none() && (track.hits & window).count_ones() >= confirmed;
         while let Some(index) = self.tracks.iter().position(|track| is_due(track, self.policy.confirmed)) {
-            let Some(lost) = self.went(index) else {
+            let Some(lost) = self.lost_before(index) else {
                 self.shown += 1;
                 self.tracks[index].id = Some(self.shown);
                 continue;
@@ -190,19 +193,23 @@ impl Tracker {
         }
     }
 
-    /// The lesion that went and comes back as track `index`: the only one that it can be. Where there are two, or another
-    /// newcomer could be the same, nobody knows.
-    fn went(&self, index: usize) -> Option<usize> {
+    /// Index of the lost lesion that comes back as track `index`. `None` when no lost lesion is like it, when several
+    /// are, or when the lost lesion could as well be another new track.
+    fn lost_before(&self, index: usize) -> Option<usize> {
         let can_be = |lost: &Track, new: &Track| self.policy.back.allow(&lost.look(), &new.look());
         let new = self.tracks.get(index)?;
-        let is_lost = |track: &Track| track.is_lost(&self.policy) && can_be(track, new);
-        let mut all = self.tracks.iter().enumerate().filter(|(_, track)| is_lost(track));
-        let (found, lost) = all.next().filter(|_| all.next().is_none())?;
-        let mut newcomers = self.tracks.iter().filter(|track| track.id.is_none() && can_be(lost, track));
-        newcomers.nth(1).is_none().then_some(found)
+        let mut candidates = Vec::new();
+        for (at, track) in self.tracks.iter().enumerate() {
+            if track.is_lost(&self.policy) && can_be(track, new) {
+                candidates.push((at, track));
+            }
+        }
+        let [(found, lost)] = candidates[..] else { return None };
+        let others = self.tracks.iter().filter(|track| track.id.is_none() && can_be(lost, track)).count();
+        (others == 1).then_some(found)
     }
 
-    /// What was never shown is forgotten once it can no longer be confirmed by what was seen; a lesion, after a while.
+    /// Drops tracks that were never shown and can no longer be confirmed, and lesions that have been lost for too long.
     fn forget(&mut self) {
         let lost = self.tracks.iter().filter(|track| track.is_lost(&self.policy)).count();
         let mut surplus = lost.saturating_sub(MOST_LOST);
@@ -216,7 +223,7 @@ impl Tracker {
             surplus -= usize::from(is_surplus);
             !is_surplus && now.saturating_sub(track.seen) <= policy.kept_for
         };
-        // Lesions stand in the order in which they first came.
+        // Tracks are in the order in which they were first found.
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.tracks).into_iter().partition(stays);
         self.tracks = kept;
         self.past.extend(gone.into_iter().filter_map(|track: Track| Some((track.id?, track.best))));
@@ -249,7 +256,7 @@ impl Track {
         }
     }
 
-    /// It has a number, and is shown no more.
+    /// It has a number and is not shown any more.
     fn is_lost(&self, policy: &Policy) -> bool {
         self.id.is_some() && self.missed > policy.shown_for
     }
@@ -268,7 +275,7 @@ impl Track {
         self.confidence += step * (one.confidence - self.confidence);
         self.add(&one.signs, score);
         self.axes.iter_mut().zip(one.axes).for_each(|(own, new)| *own += step * (new - *own));
-        // Where it is, is new; what it looks like is smoothed.
+        // The position is that of the new detection; the shape is smoothed.
         let (from, to) = (middle(self.bounds), middle(one.bounds));
         let way = [to[0] - from[0], to[1] - from[1]];
         if self.outline.len() == one.outline.len() {
@@ -285,13 +292,13 @@ impl Track {
         self.bounds = one.bounds;
     }
 
-    /// Takes signs into the mean.
+    /// Adds signs to the mean.
     fn add(&mut self, signs: &Signs, weight: f32) {
         self.weight += weight;
         self.signs = self.signs.towards(signs, if self.weight > 0.0 { weight / self.weight } else { 1.0 });
     }
 
-    /// It is what went before: its number, its best picture, and what was seen of it then.
+    /// Continues the lost lesion: takes over its number, its best picture and its signs.
     fn goes_on(&mut self, went: Self) {
         self.id = went.id;
         if went.best.score > self.best.score {
@@ -300,7 +307,7 @@ impl Track {
         self.add(&went.signs, went.weight);
     }
 
-    /// `None` while it is not confirmed.
+    /// The lesion as it is shown; `None` while it is not confirmed.
     fn lesion(&self, mm_per_pixel: Option<f32>) -> Option<Lesion> {
         Some(Lesion {
             id: self.id?,

@@ -1,4 +1,5 @@
-//! What the live path shows: the types between it and whoever looks on (page, bus, tests). Latest value wins everywhere.
+//! What the live path shows: the types between it and its readers (web page, D-Bus, recorder, tests). Every channel
+//! keeps only the latest value.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,32 +12,41 @@ use models::task::us_breast::lesion::Lesion;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::desk::session::IllegalTransition;
+use crate::exam::ExamError;
 use crate::record::journal::Begun;
 use crate::worklist::Worklist;
 
-/// A captured picture as it is to be shown; nothing is drawn into it.
+/// A captured picture as it is shown. Nothing is drawn into it.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// Rises by one for each picture of the device; a gap is a picture that was lost.
+    /// Rises by one with each picture of the device; a gap means lost pictures.
     pub sequence: u64,
-    /// Driver's time, monotonic.
+    /// Time of capture by the driver's monotonic clock.
     pub captured: Duration,
     pub frame: Frame,
+}
+
+impl Picture {
+    /// Width and height, pixels.
+    pub fn size(&self) -> [usize; 2] {
+        [self.frame.shape.width as usize, self.frame.shape.height as usize]
+    }
 }
 
 /// What was found in one picture. Coordinates are pixels of the screen, x to the right, y down.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Overlay {
-    /// Of the picture it was made from.
+    /// Number of the picture that it was made from.
     pub sequence: u64,
-    /// From capture to this overlay, ms.
+    /// From the capture of that picture to this overlay, ms.
     pub age_ms: f64,
-    /// Of the picture, where the scale is known.
+    /// Millimetres of tissue per pixel, where the scale is known.
     pub mm_per_pixel: Option<f32>,
     pub lesions: Vec<Lesion>,
 }
 
-/// The sign on the page.
+/// The state of the live path as the page shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Sign {
@@ -45,11 +55,11 @@ pub enum Sign {
     Off,
     /// Pictures and overlay.
     Ready,
-    /// Frozen by the user, or the scanner's picture is frozen: no new overlay.
+    /// A user froze the page, or the scanner's picture is frozen: there is no new overlay.
     Paused {
         reason: String,
     },
-    /// Pictures without overlay: the model is missing, slow, crashed or answered nonsense.
+    /// Pictures without overlay: the model is missing, slow, has crashed or answered nonsense.
     NoOverlay {
         reason: String,
     },
@@ -61,7 +71,7 @@ pub enum Sign {
     },
 }
 
-/// Percentiles of one stage, ms.
+/// How long one stage takes: percentiles, ms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     pub count: u64,
@@ -71,22 +81,22 @@ pub struct Latency {
     pub max: f64,
 }
 
-/// Of the present exam, or since the start when there is none.
+/// Figures of the running exam; without one, figures since the start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Pictures shown, lost by the device, and looked at by the model.
+    /// Number of pictures shown, lost by the device, and analysed by the model.
     pub pictures: u64,
     pub lost: u64,
     pub inferred: u64,
-    /// By stage, in order: `present` (capture to page), `roi`, `infer`, `track`, `overlay` (capture to overlay).
+    /// Each stage in order: `present` (capture to page), `roi`, `infer`, `track`, `overlay` (capture to overlay).
     pub stages: Vec<(String, Latency)>,
 }
 
-/// An exam that is asked for.
+/// An exam that a user wants to begin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order {
     pub patient: Patient,
-    /// As the worklist gives it; a new one when absent.
+    /// Study UID from the worklist; when absent, a new one is made.
     pub study_uid: Option<String>,
 }
 
@@ -99,18 +109,18 @@ impl From<Patient> for Order {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Status {
     pub sign: Sign,
-    /// Name of the device and of the profile.
+    /// Name of the capture device, and of the scanner profile.
     pub source: String,
     pub profile: String,
-    /// `us-breast 0.1.0`; empty without one.
+    /// For example `us-breast 0.1.0`; empty while there is no model.
     pub model: String,
-    /// The same in full, for what is recorded.
+    /// The model in full, as recordings keep it.
     #[serde(skip)]
     pub made_by: Option<MadeBy>,
-    /// Results of packages that are not cleared carry it: "not for diagnosis".
+    /// "not for diagnosis", which results of a package without clearance must carry.
     pub mark: Option<String>,
     pub simulated: bool,
-    /// Of the screen, pixels.
+    /// Width and height of the scanner's screen, pixels.
     pub size: [usize; 2],
     pub exam: Option<Exam>,
 }
@@ -121,17 +131,17 @@ pub struct Exam {
     pub patient: Patient,
     /// RFC 3339, UTC.
     pub started_utc: String,
-    /// Moments marked by the user.
+    /// How many moments the user has marked.
     pub marks: u32,
 }
 
 impl Exam {
-    /// Of its recording: another exam of the same study has another one.
+    /// Series UID of its recording. A second exam of the same study gets another one.
     pub fn recording_uid(&self) -> String {
         uid::from_name(&format!("live recording, {}, {}", self.study_uid, self.started_utc))
     }
 
-    /// Whether this is the exam that `begun` tells of.
+    /// Whether `begun` is the first journal entry of this exam.
     pub fn is(&self, begun: &Begun) -> bool {
         self.recording_uid() == begun.series_uid
     }
@@ -141,7 +151,7 @@ impl Exam {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MadeBy {
     pub model: ModelIdentity,
-    /// `cpu, ONNX Runtime 1.32.0`.
+    /// For example `cpu, ONNX Runtime 1.32.0`.
     pub accelerator: String,
     pub simulated: bool,
 }
@@ -151,7 +161,7 @@ pub struct MadeBy {
 pub struct Recording {
     #[serde(flatten)]
     pub state: RecordingState,
-    /// Recorded, and missed because the recorder was slow.
+    /// Number of pictures recorded, and of those missed because the recorder was slow.
     pub pictures: u64,
     pub skipped: u64,
 }
@@ -163,13 +173,13 @@ pub enum RecordingState {
     #[default]
     Off,
     On,
-    /// The pictures go on.
+    /// The exam is not recorded; the pictures go on.
     Failed {
         reason: String,
     },
 }
 
-/// From where a user asks.
+/// Where a command comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     Page,
@@ -186,22 +196,32 @@ impl By {
     }
 }
 
-/// What a user may ask of the live path. Each is answered once, and asking twice is harmless.
+/// A command to the live path. Each is answered once, and sending it twice does no harm.
 #[derive(Debug)]
 pub enum Command {
     /// Refused when another patient's exam runs.
     StartExam(Order, Reply),
     StopExam(Reply),
-    /// The picture stands still on the page; the device goes on.
+    /// The page shows a still picture; the device goes on capturing.
     Freeze(bool, By, Reply),
-    /// Keeps this moment.
+    /// Marks this moment, so that its pictures are kept.
     Mark(Reply),
 }
 
-/// Ok: what changed, in words, or that it was already so. Err: why not.
-pub type Reply = oneshot::Sender<Result<String, String>>;
+/// Ok: what changed, in words, or that it was already so.
+pub type Reply = oneshot::Sender<Result<String, CommandError>>;
 
-/// The near end of the live path.
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Exam(#[from] ExamError),
+    /// There is no picture to freeze.
+    #[error(transparent)]
+    Freeze(#[from] IllegalTransition),
+}
+
+/// Consumer side: state receivers and the command sender.
 #[derive(Debug, Clone)]
 pub struct View {
     pub pictures: watch::Receiver<Option<Arc<Picture>>>,
@@ -210,20 +230,20 @@ pub struct View {
     pub stats: watch::Receiver<Arc<Stats>>,
     pub recording: watch::Receiver<Arc<Recording>>,
     pub commands: mpsc::Sender<Command>,
-    /// Who is expected.
+    /// The patients who are expected.
     pub worklist: Worklist,
-    /// One profile is learnt at a time.
+    /// Allows one scanner profile to be learnt at a time.
     pub lessons: Arc<Semaphore>,
 }
 
-/// The far end.
+/// Producer side: state senders and the command receiver.
 #[derive(Debug)]
 pub struct Stage {
     pub pictures: watch::Sender<Option<Arc<Picture>>>,
     pub overlay: watch::Sender<Arc<Overlay>>,
     pub status: watch::Sender<Arc<Status>>,
     pub stats: watch::Sender<Arc<Stats>>,
-    /// For the recorder.
+    /// Used by the recorder.
     pub recording: watch::Sender<Arc<Recording>>,
     pub commands: mpsc::Receiver<Command>,
 }

@@ -1,28 +1,44 @@
-//! Who is expected: a worklist that another system writes, so that a patient is chosen and not typed.
+//! The worklist of expected patients, which another system writes, so that a patient can be chosen instead of typed.
 //!
-//! Either a folder of DICOM Modality Worklist items, `.wl` or `.dcm` (`folder`; what DCMTK's wlmscpfs serves from), or one
-//! CSV file (`csv`). It is read at each request: it changes all the time. What cannot be read costs its own entry only.
+//! Either a folder of DICOM Modality Worklist items, `.wl` or `.dcm` (`folder`; the format that DCMTK's wlmscpfs
+//! serves), or one CSV file (`csv`). It is read at each request, since it changes all the time. An entry that cannot be
+//! read is left out; the others are used.
 
 mod csv;
 mod folder;
 pub mod matching;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dicom::patient::Patient;
 use serde::Serialize;
 
 use crate::ask;
 
-/// More entries than this are no list that anyone chooses from.
+pub use self::csv::CsvError;
+
+/// At most this many entries are listed; nobody chooses from a longer list.
 const MOST_ENTRIES: usize = 1000;
 
-/// Where it is; none is configured by default.
+/// Why there is no list, with what helps.
+#[derive(Debug, thiserror::Error)]
+pub enum WorklistError {
+    #[error("no worklist is configured: set live.worklist, or type the patient")]
+    NotConfigured,
+    #[error("the worklist {path} cannot be read: {source}")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error("the worklist {path} cannot be read: {source}")]
+    BadCsv { path: String, source: CsvError },
+    #[error("reading the worklist crashed; the daemon's log has more")]
+    Crashed,
+}
+
+/// Where the worklist is; by default none is configured.
 #[derive(Debug, Clone, Default)]
 pub struct Worklist(Option<PathBuf>);
 
-/// One order.
+/// One ordered exam.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Entry {
     pub patient: Patient,
@@ -35,11 +51,11 @@ pub struct Entry {
     pub description: String,
 }
 
-/// What was found, in the order of the appointments.
+/// The entries in the order of the appointments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Listing {
     pub entries: Vec<Entry>,
-    /// Why so many others were left out.
+    /// How many entries were left out, by reason.
     pub skipped: BTreeMap<String, usize>,
 }
 
@@ -52,28 +68,32 @@ impl Worklist {
         self.0.is_some()
     }
 
-    /// Beside the threads that serve everybody.
+    /// Reads the worklist on a thread for blocking work.
     ///
     /// # Errors
-    /// In words, with what helps: none is configured, or it is not there.
-    pub async fn read(&self) -> Result<Listing, String> {
-        let path = self.0.clone().ok_or("no worklist is configured: set live.worklist, or type the patient")?;
-        let read = tokio::task::spawn_blocking(move || {
-            let failed = |error: std::io::Error| format!("the worklist {} cannot be read: {error}", path.display());
-            let is_folder = std::fs::metadata(&path).map_err(failed)?.is_dir();
-            let mut listing = Listing::default();
-            if is_folder { folder::read(&path, &mut listing) } else { csv::read(&path, &mut listing) }
-                .map_err(failed)?;
-            listing.entries.sort_by(|a, b| key(a).cmp(&key(b)));
-            Ok::<_, String>(listing)
-        });
-        let listing =
-            read.await.map_err(|_| "reading the worklist crashed; the daemon's log has more".to_owned())??;
+    /// None is configured, it is not there, or it is not a worklist.
+    pub async fn read(&self) -> Result<Listing, WorklistError> {
+        let path = self.0.clone().ok_or(WorklistError::NotConfigured)?;
+        let listing = tokio::task::spawn_blocking(move || list(&path)).await.map_err(|_| WorklistError::Crashed)??;
         if !listing.skipped.is_empty() {
-            tracing::warn!(skipped = ?listing.skipped, "entries of the worklist");
+            tracing::warn!(skipped = ?listing.skipped, "entries of the worklist were left out");
         }
         Ok(listing)
     }
+}
+
+/// Reads the folder or the file at `path`; the entries are in the order of the appointments.
+fn list(path: &Path) -> Result<Listing, WorklistError> {
+    let unreadable = |source| WorklistError::Unreadable { path: path.display().to_string(), source };
+    let mut listing = Listing::default();
+    if std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+        folder::read(path, &mut listing).map_err(unreadable)?;
+    } else {
+        let bad = |source| WorklistError::BadCsv { path: path.display().to_string(), source };
+        csv::read(path, &mut listing).map_err(bad)?;
+    }
+    listing.entries.sort_by(|a, b| key(a).cmp(&key(b)));
+    Ok(listing)
 }
 
 fn key(entry: &Entry) -> (&str, &str, &str) {
@@ -87,26 +107,29 @@ impl Listing {
         }
     }
 
-    /// Takes an entry in when results could carry its patient.
-    fn take(&mut self, mut entry: Entry) {
+    /// Adds an entry when results could carry its patient.
+    ///
+    /// # Errors
+    /// Why it is left out.
+    fn take(&mut self, mut entry: Entry) -> Result<(), &'static str> {
         if self.entries.len() >= MOST_ENTRIES {
-            return self.skip("beyond the first 1000", 1);
+            return Err("beyond the first 1000");
         }
         let texts = [&entry.patient.id, &entry.patient.name, &entry.patient.accession_number];
         if texts.iter().any(|text| text.contains('\u{FFFD}')) {
-            return self.skip("its text does not fit its character set", 1);
+            return Err("its text does not fit its character set");
         }
         entry.patient.birth_date = digits(&entry.patient.birth_date);
         entry.date = digits(&entry.date);
-        match ask::patient(entry.patient) {
-            Ok(patient) => self.entries.push(Entry { patient, study_uid: uid(&entry.study_uid), ..entry }),
-            // The words say what the patient is called.
-            Err(_) => self.skip("number, name, birth date or accession number is missing or no such value", 1),
-        }
+        // The error may name the patient, and what was left out is logged.
+        let unusable = |_| "patient ID, name, birth date or accession number is missing or no such value";
+        let patient = ask::patient(&entry.patient).map_err(unusable)?;
+        self.entries.push(Entry { patient, study_uid: uid(&entry.study_uid), ..entry });
+        Ok(())
     }
 }
 
-/// `1970-01-31` and `1970.01.31` (as DICOM once had it) as YYYYMMDD; everything else as it is.
+/// `1970-01-31` and `1970.01.31` (as DICOM once had it) as YYYYMMDD; everything else is returned unchanged.
 fn digits(date: &str) -> String {
     let date = date.trim();
     let parts: Vec<&str> = date.split(['-', '.']).collect();
@@ -116,7 +139,7 @@ fn digits(date: &str) -> String {
     }
 }
 
-/// PS3.5 9.1; what is none is left out.
+/// The UID without blanks (PS3.5 9.1); empty when it is not a valid UID.
 fn uid(text: &str) -> String {
     let text = text.trim();
     let component = |part: &str| {
@@ -145,8 +168,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_worklist_is_a_sentence() {
-        assert!(Worklist::default().read().await.unwrap_err().contains("live.worklist"));
+        assert!(Worklist::default().read().await.unwrap_err().to_string().contains("live.worklist"));
         let missing = Worklist::at(Some("/nonexistent/worklist".into()));
-        assert!(missing.read().await.unwrap_err().contains("/nonexistent/worklist"));
+        assert!(missing.read().await.unwrap_err().to_string().contains("/nonexistent/worklist"));
     }
 }

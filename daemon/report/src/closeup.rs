@@ -1,14 +1,13 @@
 //! A page for one finding: the slice that shows it best, and its surest or largest instances beside it.
 
-use embedded_graphics::mono_font::ascii::{FONT_7X13, FONT_9X18, FONT_9X18_BOLD, FONT_10X20};
-use embedded_graphics::pixelcolor::Rgb888;
 use models::findings::{ChestFinding, Evaluated, Mask, Region};
 use models::{ChestFindings, Volume};
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, Colour, pixels, single};
 use crate::entry::{entry, instances};
 use crate::pages::{
-    AMBER, BACKGROUND, BLACK, DIM, KeyImage, MARGIN_MM, MIN_LUNG_PART, TEXT, WIDTH, footer, lung_colour, wrap,
+    AMBER, BACKGROUND, BLACK, BODY, DIM, KeyImage, MARGIN_MM, MIN_LUNG_PART, SMALL, STRONG, TEXT, TITLE, WIDTH, footer,
+    lung_colour, shortened,
 };
 use crate::picture::{Plane, View, Window};
 use crate::regions::{capital, lobe};
@@ -16,15 +15,19 @@ use crate::words::{self, Language, Line};
 use crate::{Provenance, dataset, measure};
 
 /// Consolidation beside ground glass.
-const SECOND: Rgb888 = Rgb888::new(255, 110, 96);
+const SECOND: Colour = Colour::new(255, 110, 96);
 /// Close-ups on a page; the structured report has all.
 const SHOWN: usize = 4;
+/// Top of the sentence and distance of its lines, pixels.
+const SENTENCE_TOP: usize = 54;
+const SENTENCE_LINE: usize = 21;
+const NOTE_LINE: usize = 18;
 /// Least width of a close-up, millimetres: some anatomy must be around to know the place.
 const LEAST_MM: f32 = 45.0;
 
 /// One instance as it is shown.
 struct Shown<'a> {
-    masks: Vec<(&'a Mask, Rgb888)>,
+    masks: Vec<(&'a Mask, Colour)>,
     key_slice: usize,
     /// Column and row of the middle of the close-up.
     centre: [f32; 2],
@@ -37,16 +40,21 @@ pub fn page(line: &Line, findings: &ChestFindings, volume: &Volume, provenance: 
     let shown = shown(line.finding, findings, volume);
     let best = shown.first()?;
     let window = entry(line.finding).window;
-    let every: Vec<(&Mask, Rgb888)> = shown.iter().flat_map(|s| s.masks.iter().copied()).collect();
+    let every: Vec<(&Mask, Colour)> = shown.iter().flat_map(|s| s.masks.iter().copied()).collect();
     let mut canvas = Canvas::new(WIDTH, crate::pages::HEIGHT, BACKGROUND);
     let name = words::name(line.finding, Language::English);
-    canvas.heading([24, 12], &name, &FONT_10X20, AMBER);
-    let text = dataset::ascii(&capital(&line.text), dicom_core::VR::UT);
-    for (i, words) in wrap(&text, (WIDTH - 48) / 9).iter().take(1).enumerate() {
-        canvas.text([26, 56 + i * 20], words, &FONT_9X18, TEXT);
+    canvas.text([24, 10], &name, TITLE, AMBER);
+    for (i, note) in notes(line.finding, shown.len()).iter().enumerate() {
+        canvas.text_right(WIDTH - 24, 10 + i * NOTE_LINE, note, SMALL, DIM);
+    }
+    let sentence = sentence(&line.text);
+    for (i, words) in sentence.iter().enumerate() {
+        canvas.text([24, SENTENCE_TOP + i * SENTENCE_LINE], words, BODY, TEXT);
     }
 
-    let area = [24, 86, 664, 676];
+    // The pictures begin below the sentence, however long it is.
+    let top = SENTENCE_TOP + sentence.len() * SENTENCE_LINE + 10;
+    let area = [24, top, 664, 676];
     let lungs = measure::lungs(findings);
     let bounds: Vec<&Mask> = lungs.iter().map(|l| &l.mask).chain(best.masks.iter().map(|m| m.0)).collect();
     let view = View::fit(volume, Plane::Slice(best.key_slice), area, &bounds, MARGIN_MM).windowed(window);
@@ -55,37 +63,42 @@ pub fn page(line: &Line, findings: &ChestFindings, volume: &Volume, provenance: 
         view.outline(&mut canvas, &lung.mask, MIN_LUNG_PART, 0.8, lung_colour(lung.side));
     }
     draw(&mut canvas, &view, &every);
-    view.orientation(&mut canvas, &FONT_9X18_BOLD, TEXT);
-    view.scale_bar(&mut canvas, 50.0, &FONT_7X13, TEXT);
+    view.orientation(&mut canvas, STRONG, TEXT);
+    view.scale_bar(&mut canvas, 50.0, SMALL, TEXT);
 
-    let cells = cells(shown.len().min(SHOWN));
+    let cells = cells(shown.len().min(SHOWN), top);
     for (one, cell) in shown.iter().zip(&cells) {
-        let picture = [cell[0], cell[1], cell[2], cell[3] - 20];
+        let picture = [cell[0], cell[1], cell[2], cell[3] - 22];
         let plane = Plane::Slice(one.key_slice);
-        let per_mm = (picture[2] - picture[0]).min(picture[3] - picture[1]) as f32 / one.size_mm.max(LEAST_MM);
+        let per_mm = pixels((picture[2] - picture[0]).min(picture[3] - picture[1])) / one.size_mm.max(LEAST_MM);
         let view = View::around(volume, plane, picture, one.centre, per_mm).windowed(window);
         frame(&mut canvas, &view, one.key_slice, volume, window);
         draw(&mut canvas, &view, &every);
-        view.scale_bar(&mut canvas, 10.0, &FONT_7X13, TEXT);
-        let columns = (cell[2] - cell[0]) / 7;
-        let caption: String = one.caption.chars().take(columns).collect();
-        canvas.text([cell[0], cell[3] - 15], &caption, &FONT_7X13, TEXT);
-    }
-    if shown.len() > SHOWN {
-        let more = format!("and {} more: see the structured report", shown.len() - SHOWN);
-        canvas.text_right(WIDTH - 24, 24, &more, &FONT_7X13, DIM);
-    }
-    if line.finding == ChestFinding::Pneumonia {
-        canvas.text_right(WIDTH - 24, 24, "amber: ground glass   red: consolidation", &FONT_7X13, DIM);
+        view.scale_bar(&mut canvas, 10.0, SMALL, TEXT);
+        let caption = shortened(SMALL.wrap(&one.caption, pixels(cell[2] - cell[0])), 1);
+        canvas.text([cell[0], cell[3] - 18], &caption.concat(), SMALL, TEXT);
     }
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
     let title = dataset::ascii(&format!("{name}: {}", line.text), dicom_core::VR::UT);
     Some(KeyImage { slice: Some(best.key_slice), finding: Some(line.finding), ..KeyImage::new(title, canvas) })
 }
 
-/// One large cell, two below each other, or four.
-fn cells(count: usize) -> Vec<[usize; 4]> {
-    let (left, top, right, bottom) = (676, 86, WIDTH - 24, 676);
+/// The sentence of a finding in lines of the page; four lines hold the longest that the gates write.
+fn sentence(text: &str) -> Vec<String> {
+    shortened(BODY.wrap(&capital(text), pixels(WIDTH - 48)), 4)
+}
+
+/// What stands at the top right, one line each, so that no note lies on another.
+fn notes(finding: ChestFinding, instances: usize) -> Vec<String> {
+    let colours = (finding == ChestFinding::Pneumonia).then(|| "amber: ground glass   red: consolidation".to_owned());
+    let more = instances.checked_sub(SHOWN).filter(|more| *more > 0);
+    let more = more.map(|more| format!("and {more} more: see the structured report"));
+    colours.into_iter().chain(more).collect()
+}
+
+/// One large cell, two below each other, or four; `top` in pixels.
+fn cells(count: usize, top: usize) -> Vec<[usize; 4]> {
+    let (left, right, bottom) = (676, WIDTH - 24, 676);
     let (middle_x, middle_y) = ((left + right) / 2, (top + bottom) / 2);
     match count {
         0 | 1 => vec![[left, top, right, bottom]],
@@ -103,11 +116,11 @@ fn frame(canvas: &mut Canvas, view: &View, slice: usize, volume: &Volume, window
     view.draw(canvas);
     let height_mm = volume.geometry.to_patient([0.0, 0.0, slice as f64])[2];
     let words = format!("Slice {} of {}, z {height_mm:.1} mm", slice + 1, volume.geometry.dims[2]);
-    canvas.label([left + 8, top + 6], &words, &FONT_7X13, TEXT);
-    canvas.label([left + 8, bottom - 18], window.name, &FONT_7X13, TEXT);
+    canvas.label([left + 8, top + 6], &words, SMALL, TEXT);
+    canvas.label([left + 8, bottom - 22], window.name, SMALL, TEXT);
 }
 
-fn draw(canvas: &mut Canvas, view: &View, every: &[(&Mask, Rgb888)]) {
+fn draw(canvas: &mut Canvas, view: &View, every: &[(&Mask, Colour)]) {
     for (mask, colour) in every {
         view.outline(canvas, mask, 1.0, 1.6, *colour);
     }
@@ -123,9 +136,9 @@ fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume
         Shown {
             masks: vec![(mask, colour)],
             key_slice: key_slice.min(last),
-            centre: [x as f32, y as f32],
-            size_mm: size as f32 * 1.8,
-            caption: dataset::ascii(&caption, dicom_core::VR::UT),
+            centre: [single(x), single(y)],
+            size_mm: single(size) * 1.8,
+            caption,
         }
     };
     let region = |r: &'a Region, caption: String| at(&r.mask, r.centre_mm, r.key_slice, caption, AMBER);
@@ -161,7 +174,7 @@ fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume
         ChestFinding::CoronaryCalcification => {
             let Evaluated::Done(c) = &findings.coronary_calcium else { return Vec::new() };
             let mut all: Vec<Shown> =
-                c.lesions.iter().map(|r| region(r, format!("{:.0} mm3", r.volume_ml * 1000.0))).collect();
+                c.lesions.iter().map(|r| region(r, format!("{:.0} mm\u{b3}", r.volume_ml * 1000.0))).collect();
             by_volume(&mut all);
             all
         }
@@ -169,4 +182,58 @@ fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume
     };
     all.retain(|one| one.masks.iter().any(|(mask, _)| mask.voxels.contains(&1)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ChestFindings, testing};
+    use models::findings::{CalciumScore, CoronaryCalcium};
+
+    #[test]
+    fn the_whole_coronary_sentence_is_on_its_page() {
+        let reason = "it is not known whether contrast agent was given, it is not known whether the scan was gated, the \
+                      tube voltage is not known, slice spacing 1.3 mm instead of 2.5 to 3 mm, sharp kernel Br64d\\3";
+        let score = CalciumScore::Ordinal { grade: 2, reason: reason.into() };
+        let findings = ChestFindings {
+            coronary_calcium: Evaluated::Done(CoronaryCalcium { score, lesions: Vec::new() }),
+            ..ChestFindings::none("x")
+        };
+        let line = words::line(&findings, ChestFinding::CoronaryCalcification, Language::English);
+        let shown = sentence(&line.text).join(" ");
+        assert_eq!(shown, capital(&line.text));
+        assert!(shown.contains("sharp kernel Br64d"));
+    }
+
+    #[test]
+    fn notes_of_a_pneumonia_with_many_regions_do_not_lie_on_each_other() {
+        let notes = notes(ChestFinding::Pneumonia, 9);
+        assert_eq!(notes, ["amber: ground glass   red: consolidation", "and 5 more: see the structured report"]);
+        assert!(pixels(NOTE_LINE) >= SMALL.size * 1.2 && 10 + notes.len() * NOTE_LINE <= SENTENCE_TOP);
+        assert!(super::notes(ChestFinding::Nodule, 4).is_empty());
+    }
+
+    #[test]
+    fn the_notes_leave_the_longest_heading_free() {
+        let left = |finding| pixels(WIDTH - 24) - notes(finding, 99).iter().map(|n| SMALL.width(n)).fold(0.0, f32::max);
+        for finding in ChestFinding::ALL {
+            let name = words::name(finding, Language::English);
+            assert!(24.0 + TITLE.width(&name) + 16.0 < left(finding), "{name}");
+        }
+    }
+
+    #[test]
+    fn pictures_lie_below_the_sentence_and_above_the_footer() {
+        for (count, top) in [(1, 85), (2, 85), (4, 148)] {
+            let cells = cells(count, top);
+            assert_eq!(cells.len(), count);
+            assert!(cells.iter().all(|c| c[1] >= top && c[3] <= 676 && c[0] < c[2] && c[1] + 60 < c[3]));
+        }
+        let case = testing::case(9);
+        let page = |finding| {
+            let line = words::line(&case.findings, finding, Language::English);
+            page(&line, &case.findings, &case.volume, &case.provenance)
+        };
+        assert!(ChestFinding::ALL.into_iter().all(|finding| page(finding).is_some()));
+    }
 }

@@ -1,5 +1,7 @@
 //! Outlines of a region in one plane, along the edges of its pixels. Pure.
 
+use crate::canvas::pixels;
+
 /// A closed outline: corners in pixel-edge coordinates, (0, 0) is the top left corner of the top left pixel. The first
 /// corner is not repeated at the end.
 pub type Outline = Vec<[f32; 2]>;
@@ -48,11 +50,18 @@ fn walk(leaving: &[u8], taken: &mut [u8], corners: usize, start: usize, origin: 
     loop {
         if turned {
             let (x, y) = (corner % corners + origin[0], corner / corners + origin[1]);
-            outline.push([x as f32, y as f32]);
+            outline.push([pixels(x), pixels(y)]);
         }
         taken[corner] |= 1 << direction;
         let (dx, dy) = STEPS[direction];
-        corner = corner.wrapping_add_signed(dx + dy * corners as isize);
+        let rows_away = if dy < 0 {
+            corner.saturating_sub(corners)
+        } else if dy > 0 {
+            corner + corners
+        } else {
+            corner
+        };
+        corner = rows_away.saturating_add_signed(dx);
         let turns = [(direction + 1) % 4, direction, (direction + 3) % 4];
         let next = turns.into_iter().find(|t| leaving[corner] & (1 << t) != 0).unwrap_or(direction);
         turned = next != direction;

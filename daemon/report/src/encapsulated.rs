@@ -30,14 +30,7 @@ pub fn write(
     set.empty(tags::ACQUISITION_DATE_TIME, VR::DT);
     // The patient's name is on the page.
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "YES");
-    set.text(
-        tags::DOCUMENT_TITLE,
-        VR::ST,
-        match language {
-            Language::English => "Chest CT AI findings (draft)",
-            Language::Chinese => "Chest CT AI findings (draft), in Chinese",
-        },
-    );
+    set.text(tags::DOCUMENT_TITLE, VR::ST, language.words().document().dicom_title);
     set.code(tags::CONCEPT_NAME_CODE_SEQUENCE, DIAGNOSTIC_IMAGING_REPORT);
     set.text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
     let mut seen = std::collections::HashSet::new();

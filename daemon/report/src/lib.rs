@@ -23,6 +23,7 @@ mod entry;
 mod evidence;
 mod groups;
 mod identity;
+mod letters;
 mod measure;
 mod nine;
 mod object;
@@ -144,14 +145,13 @@ fn documents(
     drawn: &[KeyImage],
 ) -> Result<Vec<ResultObject>, Error> {
     let (pictures, patient) = (pdf::pictures(drawn), identity::Patient::of(context.source));
-    let languages = [words::Language::English, words::Language::Chinese];
     let write = |(index, language): (usize, words::Language)| {
         let draft =
             pdf::Draft { patient: &patient, findings, provenance: context.provenance, pictures: &pictures, language };
         let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
         encapsulated::write(context, language, index, document)
     };
-    languages.into_par_iter().enumerate().map(write).collect()
+    words::Language::ALL.par_iter().copied().enumerate().map(write).collect()
 }
 
 fn check(source: &Source, findings: &ChestFindings, volume: &Volume) -> Result<(), Error> {

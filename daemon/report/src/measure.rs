@@ -4,6 +4,7 @@ use models::findings::{Evaluated, Lung, Mask, Nodule, Side};
 use models::{ChestFindings, Geometry};
 
 use crate::contour::{self, Outline};
+use crate::words::Language;
 
 /// The lungs found, right one first; none when they were not evaluated.
 pub fn lungs(findings: &ChestFindings) -> Vec<&Lung> {
@@ -27,11 +28,9 @@ pub fn masks(findings: &ChestFindings) -> Vec<(String, &Mask)> {
     regions.flat_map(|r| r.masks.into_iter().map(move |mask| (r.subject.label(), mask))).collect()
 }
 
+/// In English, as captions and codes' meanings have it.
 pub fn side(side: Side) -> &'static str {
-    match side {
-        Side::Right => "right",
-        Side::Left => "left",
-    }
+    Language::English.words().side(side)
 }
 
 /// One plane of a mask's box, row-major; empty when the slice is outside the box.

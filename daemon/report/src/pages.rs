@@ -1,17 +1,15 @@
-//! Pages for viewers that show neither segmentations nor structured reports: an overview of the nine
+//! Pages for viewers that show neither segmentations nor structured reports: an overview of the
 //! findings, one page for each that is there (`closeup`), and a page that says why a series was refused. No name or number of a patient is ever drawn.
 
-use embedded_graphics::mono_font::MonoFont;
-use embedded_graphics::mono_font::ascii::{FONT_7X13, FONT_9X18, FONT_9X18_BOLD, FONT_10X20};
-use embedded_graphics::pixelcolor::Rgb888;
 use models::findings::{ChestFinding, Evaluated, Mask, Side};
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, Colour, pixels, whole};
+use crate::letters::Type;
 use crate::picture::{self, Plane, View};
 use crate::words::{self, Language, Line, State};
-use crate::{Provenance, Source, closeup, dataset, measure, regions};
+use crate::{Provenance, Source, closeup, measure, regions};
 
 pub(super) const WIDTH: usize = 1152;
 pub(super) const HEIGHT: usize = 768;
@@ -20,15 +18,24 @@ pub(super) const MARGIN_MM: f32 = 35.0;
 /// Parts of a lung smaller than this (voxels in the plane) are not outlined.
 pub(super) const MIN_LUNG_PART: f32 = 20.0;
 
-pub(super) const BACKGROUND: Rgb888 = Rgb888::new(11, 14, 19);
-pub(super) const RULE: Rgb888 = Rgb888::new(52, 62, 76);
-pub(super) const TEXT: Rgb888 = Rgb888::new(232, 236, 240);
-pub(super) const DIM: Rgb888 = Rgb888::new(146, 157, 170);
-pub(super) const AMBER: Rgb888 = Rgb888::new(255, 186, 56);
-pub(super) const BLACK: Rgb888 = Rgb888::new(0, 0, 0);
-const DARK: Rgb888 = Rgb888::new(28, 20, 2);
-const RIGHT_LUNG: Rgb888 = Rgb888::new(96, 178, 255);
-const LEFT_LUNG: Rgb888 = Rgb888::new(112, 220, 160);
+pub(super) const BACKGROUND: Colour = Colour::new(11, 14, 19);
+pub(super) const RULE: Colour = Colour::new(52, 62, 76);
+pub(super) const TEXT: Colour = Colour::new(232, 236, 240);
+pub(super) const DIM: Colour = Colour::new(146, 157, 170);
+pub(super) const AMBER: Colour = Colour::new(255, 186, 56);
+pub(super) const BLACK: Colour = Colour::new(0, 0, 0);
+const DARK: Colour = Colour::new(28, 20, 2);
+const RIGHT_LUNG: Colour = Colour::new(96, 178, 255);
+const LEFT_LUNG: Colour = Colour::new(112, 220, 160);
+
+pub(super) const TITLE: Type = Type::plain(34.0);
+pub(super) const BODY: Type = Type::plain(17.0);
+pub(super) const STRONG: Type = Type::bold(17.0);
+pub(super) const SMALL: Type = Type::plain(14.0);
+const FOOT: Type = Type::plain(13.0);
+const FOOT_LINE: usize = 16;
+/// Distance of two lines of text, as a share of the letter size.
+const LINE: f32 = 1.25;
 
 /// One drawn page, 8-bit RGB, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,28 +72,28 @@ pub fn key_images(findings: &ChestFindings, volume: &Volume, provenance: &Proven
 pub fn refusal_page(reason: &str, source: &Source, provenance: &Provenance) -> KeyImage {
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
     canvas.fill([0, 0], [10, HEIGHT], AMBER);
-    canvas.heading([56, 64], "Series not processed", &FONT_10X20, TEXT);
-    canvas.text([58, 116], "This series was received and kept, but no measurement was made on it.", &FONT_9X18, DIM);
+    canvas.text([56, 64], "Series not processed", TITLE, TEXT);
+    canvas.text([56, 116], "This series was received and kept, but no measurement was made on it.", BODY, DIM);
     canvas.fill([56, 152], [WIDTH - 112, 2], RULE);
-    let mut y = 184;
-    for line in wrap(&dataset::ascii(reason, dicom_core::VR::UT), 51).into_iter().take(9) {
-        canvas.heading([56, y], &line, &FONT_10X20, AMBER);
-        y += 46;
+    let (style, lines) = refusal_lines(reason);
+    for (line, n) in lines.iter().zip(0u8..) {
+        canvas.text([56, 184 + whole(f32::from(n) * style.size * LINE)], line, style, AMBER);
     }
     let header = source.header;
     let mut facts = vec![format!("{} instances received", source.instances.len())];
     facts.extend((!header.modality.is_empty()).then(|| format!("modality {}", header.modality)));
     facts.extend(header.series_number.map(|n| format!("series number {n}")));
-    canvas.text([58, HEIGHT - 128], &dataset::ascii(&facts.join("   "), dicom_core::VR::UT), &FONT_9X18, TEXT);
+    canvas.text([56, HEIGHT - 128], &facts.join("   "), BODY, TEXT);
     footer(&mut canvas, provenance, [56, WIDTH - 56]);
     KeyImage::new("Series not processed".into(), canvas)
 }
 
 fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> KeyImage {
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
-    canvas.heading([24, 14], "CT chest", &FONT_10X20, TEXT);
-    canvas.text([206, 20], "nine findings, automated draft", &FONT_9X18, DIM);
-    canvas.text_right(WIDTH - 24, 20, &made(provenance), &FONT_9X18, DIM);
+    canvas.text([24, 12], "CT chest", TITLE, TEXT);
+    let beside = 24 + whole(TITLE.width("CT chest")) + 16;
+    canvas.text([beside, 25], "automated draft, not reviewed by a physician", BODY, DIM);
+    canvas.text_right(WIDTH - 24, 25, &made(provenance), BODY, DIM);
 
     let lungs: Vec<&Mask> = measure::lungs(findings).into_iter().map(|l| &l.mask).collect();
     let (row, _) = widest(findings, volume);
@@ -100,44 +107,116 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) 
     for lung in measure::lungs(findings) {
         view.outline(&mut canvas, &lung.mask, MIN_LUNG_PART, 1.8, lung_colour(lung.side));
     }
-    view.orientation(&mut canvas, &FONT_9X18_BOLD, TEXT);
-    view.scale_bar(&mut canvas, 50.0, &FONT_7X13, TEXT);
-    canvas.label([area[0] + 8, area[3] - 18], picture::LUNG.name, &FONT_7X13, TEXT);
+    view.orientation(&mut canvas, STRONG, TEXT);
+    view.scale_bar(&mut canvas, 50.0, SMALL, TEXT);
+    canvas.label([area[0] + 8, area[3] - 22], picture::LUNG.name, SMALL, TEXT);
     let lobes = if regions::done(&findings.lobes).is_empty() { "" } else { " and lobes" };
-    canvas.label([area[0] + 8, area[1] + 6], &format!("Coronal, lungs{lobes}"), &FONT_7X13, TEXT);
+    canvas.label([area[0] + 8, area[1] + 6], &format!("Coronal, lungs{lobes}"), SMALL, TEXT);
     lung_table(&mut canvas, findings, [24, 516]);
-    nine_table(&mut canvas, findings, [508, 60], WIDTH - 24);
+    findings_table(&mut canvas, findings, [508, 64], [WIDTH - 24, footer_top(provenance, [24, WIDTH - 24]) - 12]);
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
-    KeyImage::new("Overview: nine findings".into(), canvas)
+    KeyImage::new("Overview of the findings".into(), canvas)
 }
 
-/// One row for each finding: its name, its state, and the numbers or the reason.
-fn nine_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], right: usize) {
-    const ROW: usize = 67;
-    for (index, line) in words::lines(findings, Language::English).into_iter().enumerate() {
-        let y = at[1] + index * ROW;
-        let (state, colour) = state_words(line.state);
-        let bold = if line.state == State::Found { AMBER } else { TEXT };
-        canvas.fill([at[0], y + 2], [4, ROW - 12], colour);
-        canvas.text([at[0] + 14, y], &words::name(line.finding, Language::English), &FONT_9X18_BOLD, bold);
-        canvas.text_right(right, y, state, &FONT_9X18_BOLD, colour);
-        let text = dataset::ascii(&regions::capital(&line.text), dicom_core::VR::UT);
-        let lines = wrap(&text, (right - at[0] - 14) / 7);
-        for (i, words) in lines.iter().take(2).enumerate() {
-            canvas.text(
-                [at[0] + 14, y + 22 + i * 16],
-                words,
-                &FONT_7X13,
-                if line.state == State::Found { TEXT } else { DIM },
-            );
+/// What a row of the overview says.
+struct Row {
+    name: String,
+    state: State,
+    text: String,
+}
+
+/// Where a row lies, pixels from the top of the table.
+#[derive(Debug)]
+struct Placed {
+    top: usize,
+    height: usize,
+    style: Type,
+    lines: Vec<String>,
+}
+
+/// One row for each finding: its name, its state, and the numbers or the reason. `end` is the lower right corner.
+fn findings_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], end: [usize; 2]) {
+    let row = |line: Line| Row {
+        name: words::name(line.finding, Language::English),
+        state: line.state,
+        text: regions::capital(&line.text),
+    };
+    let rows: Vec<Row> = words::lines(findings, Language::English).into_iter().map(row).collect();
+    let placed = place(&rows, pixels(end[0] - at[0] - 14), end[1] - at[1]);
+    for (index, (row, placed)) in rows.iter().zip(&placed).enumerate() {
+        let y = at[1] + placed.top;
+        let (state, colour) = state_words(row.state);
+        let found = row.state == State::Found;
+        canvas.fill([at[0], y + 2], [4, placed.height.saturating_sub(ROW_GAP)], colour);
+        canvas.text([at[0] + 14, y], &row.name, STRONG, if found { AMBER } else { TEXT });
+        canvas.text_right(end[0], y, state, STRONG, colour);
+        for (line, n) in placed.lines.iter().zip(0u8..) {
+            let down = whole(f32::from(n) * placed.style.size * LINE);
+            canvas.text([at[0] + 14, y + ROW_HEAD + down], line, placed.style, if found { TEXT } else { DIM });
         }
-        if index < 8 {
-            canvas.fill([at[0], y + ROW - 7], [right - at[0], 1], RULE);
+        if index + 1 < rows.len() {
+            canvas.fill([at[0], y + placed.height - ROW_GAP / 2], [end[0] - at[0], 1], RULE);
         }
     }
 }
 
-pub(super) fn state_words(state: State) -> (&'static str, Rgb888) {
+/// Name and state of a row, pixels.
+const ROW_HEAD: usize = 22;
+/// Between the text of a row and the next one, pixels.
+const ROW_GAP: usize = 10;
+
+/// Rows for a table of this size (pixels), in the largest letters in which no sentence is cut. What is too long for the
+/// smallest letters ends with dots. Room that is left is shared out.
+fn place(rows: &[Row], width: f32, height: usize) -> Vec<Placed> {
+    const SIZES: [f32; 4] = [14.0, 13.0, 12.0, 11.0];
+    let count = rows.len().max(1);
+    let wrapped = |style: Type| rows.iter().map(|row| style.wrap(&row.text, width)).collect::<Vec<_>>();
+    let row_height = |style: Type, lines: usize| ROW_HEAD + ROW_GAP + whole((pixels(lines) * style.size * LINE).ceil());
+    let total = |style: Type, all: &[Vec<String>]| all.iter().map(|l| row_height(style, l.len())).sum::<usize>();
+    let fitting = SIZES.into_iter().map(Type::plain).map(|style| (style, wrapped(style)));
+    let (style, lines) = fitting.into_iter().find(|(style, all)| total(*style, all) <= height).unwrap_or_else(|| {
+        let style = Type::plain(SIZES[SIZES.len() - 1]);
+        let room = pixels((height / count).saturating_sub(ROW_HEAD + ROW_GAP));
+        let most = whole(room / (style.size * LINE)).max(1);
+        (style, wrapped(style).into_iter().map(|lines| shortened(lines, most)).collect())
+    });
+    let spare = (height.saturating_sub(total(style, &lines)) / count).min(24);
+    let mut top = 0;
+    let mut next = |lines: Vec<String>| {
+        let placed = Placed { top, height: row_height(style, lines.len()) + spare, style, lines };
+        top += placed.height;
+        placed
+    };
+    lines.into_iter().map(&mut next).collect()
+}
+
+/// At most `most` lines; dots say that more was there.
+pub(super) fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            // Room for the dots.
+            last.pop();
+            last.pop();
+            last.push('\u{2026}');
+        }
+    }
+    lines
+}
+
+/// The reason of a refusal, in the largest letters in which it fits on the page.
+fn refusal_lines(reason: &str) -> (Type, Vec<String>) {
+    const ROOM: f32 = 420.0;
+    let wrapped = |size| (Type::plain(size), Type::plain(size).wrap(reason, pixels(WIDTH - 112)));
+    let fits = |(style, lines): &(Type, Vec<String>)| pixels(lines.len()) * style.size * LINE <= ROOM;
+    let smallest = || {
+        let (style, lines) = wrapped(16.0);
+        (style, shortened(lines, whole(ROOM / (style.size * LINE))))
+    };
+    [32.0, 26.0, 20.0].into_iter().map(wrapped).find(fits).unwrap_or_else(smallest)
+}
+
+pub(super) fn state_words(state: State) -> (&'static str, Colour) {
     match state {
         State::Found => ("FOUND", AMBER),
         State::NotFound => ("none found", LEFT_LUNG),
@@ -169,64 +248,73 @@ fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2]) {
     table_head(canvas, at, 376, "Lungs", &[(columns[0], "Volume"), (columns[1], "Mean"), (columns[2], "LAA-950")]);
     let mut y = at[1] + 32;
     if let Evaluated::NotEvaluated(reason) = &findings.lungs {
-        return note(canvas, [at[0], y], reason, 40);
+        return note(canvas, [at[0], y], &regions::capital(reason), 460.0);
     }
     let lungs = measure::lungs(findings);
     for lung in &lungs {
         canvas.fill([at[0], y + 3], [12, 12], lung_colour(lung.side));
-        canvas.text([at[0] + 22, y], measure::side(lung.side), &FONT_9X18_BOLD, TEXT);
+        canvas.text([at[0] + 22, y], measure::side(lung.side), STRONG, TEXT);
         let values = [
             format!("{:.2} L", lung.volume_ml / 1000.0),
             format!("{:.0} HU", lung.mean_hu),
             percent(lung.laa950_percent),
         ];
         for (right, value) in columns.into_iter().zip(&values) {
-            canvas.text_right(right, y, value, &FONT_9X18, TEXT);
+            canvas.text_right(right, y, value, BODY, TEXT);
         }
         y += 26;
     }
     if lungs.len() > 1 {
         let total: f64 = lungs.iter().map(|l| l.volume_ml).sum();
-        canvas.text([at[0] + 22, y], "both", &FONT_9X18_BOLD, DIM);
-        canvas.text_right(columns[0], y, &format!("{:.2} L", total / 1000.0), &FONT_9X18, DIM);
+        canvas.text([at[0] + 22, y], "both", STRONG, DIM);
+        canvas.text_right(columns[0], y, &format!("{:.2} L", total / 1000.0), BODY, DIM);
         y += 26;
     }
-    canvas.text([at[0], y + 6], "LAA-950: lung voxels below -950 HU", &FONT_7X13, DIM);
+    canvas.text([at[0], y + 6], "LAA-950: lung voxels below -950 HU", SMALL, DIM);
 }
 
 fn table_head(canvas: &mut Canvas, at: [usize; 2], width: usize, title: &str, columns: &[(usize, &str)]) {
-    canvas.text(at, title, &FONT_9X18_BOLD, TEXT);
+    canvas.text(at, title, STRONG, TEXT);
     for (right, name) in columns {
-        canvas.text_right(*right, at[1] + 4, name, &FONT_7X13, DIM);
+        canvas.text_right(*right, at[1] + 4, name, SMALL, DIM);
     }
     canvas.fill([at[0], at[1] + 23], [width, 1], RULE);
 }
 
-fn note(canvas: &mut Canvas, at: [usize; 2], text: &str, columns: usize) {
-    for (i, line) in wrap(&dataset::ascii(text, dicom_core::VR::UT), columns).iter().enumerate().take(6) {
-        canvas.text([at[0], at[1] + i * 22], line, &FONT_9X18, AMBER);
+fn note(canvas: &mut Canvas, at: [usize; 2], text: &str, width: f32) {
+    for (i, line) in shortened(BODY.wrap(text, width), 6).iter().enumerate() {
+        canvas.text([at[0], at[1] + i * 22], line, BODY, AMBER);
     }
 }
 
 /// Who made this, and the mark.
 pub(super) fn footer(canvas: &mut Canvas, provenance: &Provenance, span: [usize; 2]) {
-    let columns = (span[1] - span[0]) / 7;
-    let lines: Vec<String> = provenance_lines(provenance).iter().flat_map(|l| wrap(l, columns)).take(4).collect();
-    let top = HEIGHT - 34 - lines.len() * 15;
-    canvas.fill([span[0], top - 8], [span[1] - span[0], 1], RULE);
-    for (i, line) in lines.iter().enumerate() {
-        canvas.text([span[0], top + i * 15], line, &FONT_7X13, DIM);
+    let top = footer_top(provenance, span);
+    canvas.fill([span[0], top], [span[1] - span[0], 1], RULE);
+    for (i, line) in footer_lines(provenance, span).iter().enumerate() {
+        canvas.text([span[0], top + 6 + i * FOOT_LINE], line, FOOT, DIM);
     }
     banner(canvas, provenance);
+}
+
+/// The rule above the lines of [`footer`], pixels from the top of the page.
+fn footer_top(provenance: &Provenance, span: [usize; 2]) -> usize {
+    HEIGHT - 40 - footer_lines(provenance, span).len() * FOOT_LINE
+}
+
+fn footer_lines(provenance: &Provenance, span: [usize; 2]) -> Vec<String> {
+    let width = pixels(span[1] - span[0]);
+    let lines = provenance_lines(provenance).iter().flat_map(|line| FOOT.wrap(line, width)).collect();
+    shortened(lines, 4)
 }
 
 /// The mark over the whole width of the page; nothing for a cleared package on a real device.
 fn banner(canvas: &mut Canvas, provenance: &Provenance) {
     let Some(mark) = provenance.mark() else { return };
     canvas.fill([0, HEIGHT - 28], [WIDTH, 28], AMBER);
-    let font: &MonoFont = &FONT_9X18_BOLD;
     let text = if provenance.simulated { format!("{mark} - SIMULATED DEVICE") } else { mark.to_owned() };
-    canvas.text([(WIDTH - text.len() * 9) / 2, HEIGHT - 23], &text, font, DARK);
+    let left = (pixels(WIDTH) - STRONG.width(&text)).max(0.0) / 2.0;
+    canvas.text([whole(left), HEIGHT - 23], &text, STRONG, DARK);
 }
 
 fn provenance_lines(provenance: &Provenance) -> Vec<String> {
@@ -238,7 +326,7 @@ fn provenance_lines(provenance: &Provenance) -> Vec<String> {
         // The thresholds of ten channels need a page of their own: they are in the header.
         lines.push(format!("model {} {}, sha256 {}", m.id, m.version, m.sha256));
     }
-    lines.iter().map(|l| dataset::ascii(l, dicom_core::VR::UT)).collect()
+    lines
 }
 
 pub(super) fn made(provenance: &Provenance) -> String {
@@ -250,43 +338,56 @@ fn percent(value: f64) -> String {
     format!("{value:.1} %")
 }
 
-pub(super) fn lung_colour(side: Side) -> Rgb888 {
+pub(super) fn lung_colour(side: Side) -> Colour {
     if side == Side::Right { RIGHT_LUNG } else { LEFT_LUNG }
-}
-
-/// Breaks at spaces into lines of at most `columns` characters; longer words are cut.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        loop {
-            let line = lines.last_mut();
-            let Some(line) = line else { break };
-            let gap = usize::from(!line.is_empty());
-            if line.len() + gap + word.len() <= columns {
-                if gap == 1 {
-                    line.push(' ');
-                }
-                line.extend(word);
-                break;
-            }
-            if line.is_empty() {
-                line.extend(word.drain(..columns.max(1).min(word.len())));
-            }
-            lines.push(String::new());
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
+
+    /// Text as long as the gates write it, for each finding.
+    fn table(count: usize, text: &str) -> Vec<Row> {
+        let row = |_| Row { name: "Coronary calcification".into(), state: State::NotEvaluated, text: text.into() };
+        (0..count).map(row).collect()
+    }
 
     #[test]
-    fn long_text_breaks_at_spaces_and_long_words_are_cut() {
-        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
-        assert_eq!(wrap("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
-        assert_eq!(wrap("", 4), [""]);
+    fn rows_of_the_overview_follow_the_number_of_findings_and_never_overlap() {
+        let long = "no Agatston score from this series: slice spacing 5.0 mm instead of 2.5 to 3 mm, not gated to the \
+                    heartbeat, it is not known whether contrast agent was given, sharp kernel Br64d";
+        for count in [1, 5, 9, 10] {
+            let placed = place(&table(count, long), 600.0, 610);
+            assert_eq!(placed.len(), count);
+            for (above, below) in placed.iter().zip(&placed[1..]) {
+                assert!(above.top + above.height <= below.top, "{count} rows");
+            }
+            assert!(placed.iter().all(|row| row.top + row.height <= 610), "{count} rows leave the page");
+            let whole = long.split_whitespace().count();
+            for row in &placed {
+                assert_eq!(row.lines.join(" ").split_whitespace().count(), whole, "{count} rows: a sentence is cut");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_fit_ends_with_dots() {
+        let placed = place(&table(9, &"very long sentence ".repeat(60)), 600.0, 610);
+        assert!(placed.iter().all(|row| row.lines.last().unwrap().ends_with('\u{2026}')));
+        assert!(placed.iter().all(|row| row.top + row.height <= 610));
+    }
+
+    #[test]
+    fn a_refusal_is_shown_to_its_last_word() {
+        let case = testing::case(3);
+        let reason =
+            "the slices are tilted by 12.3 degrees: they drift sideways by 24.1 mm over 300 mm (gantry tilt); \
+                      acquire without tilt, or let the scanner reconstruct straight slices; "
+                .repeat(4);
+        let (style, lines) = refusal_lines(&reason);
+        assert!(lines.len() as f32 * style.size * LINE <= 420.0);
+        assert_eq!(lines.join(" "), reason.trim_end());
+        assert_eq!(refusal_page(&reason, &case.source(), &case.provenance).width, WIDTH);
     }
 }

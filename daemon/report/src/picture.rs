@@ -1,12 +1,11 @@
 //! CT planes on a canvas: resampled to square millimetres, in the lung window, with outlines and orientation.
 
-use embedded_graphics::mono_font::MonoFont;
-use embedded_graphics::pixelcolor::Rgb888;
 use models::findings::Mask;
 use models::{Geometry, Volume};
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, Colour, pixels, single, whole};
 use crate::contour::{self, Outline};
+use crate::letters::Type;
 use crate::measure;
 
 /// How HU become grey: black at `low`, white `width` above it.
@@ -50,7 +49,7 @@ impl<'a> View<'a> {
     /// The whole plane, as large as it fits, centred.
     pub fn whole(volume: &'a Volume, plane: Plane, area: [usize; 4]) -> Self {
         let (size, spacing, _) = layout(&volume.geometry, plane);
-        let room = [(area[2] - area[0]) as f32, (area[3] - area[1]) as f32];
+        let room = [pixels(area[2] - area[0]), pixels(area[3] - area[1])];
         let per_mm = (room[0] / (size[0] * spacing[0])).min(room[1] / (size[1] * spacing[1]));
         Self::around(volume, plane, area, [size[0] / 2.0, size[1] / 2.0], per_mm)
     }
@@ -69,16 +68,16 @@ impl<'a> View<'a> {
             return Self::whole(volume, plane, area);
         };
         let (size, spacing, _) = layout(&volume.geometry, plane);
-        let room = [(area[2] - area[0]) as f32, (area[3] - area[1]) as f32];
+        let room = [pixels(area[2] - area[0]), pixels(area[3] - area[1])];
         let mm = [0, 1].map(|i| {
-            let wanted = (bounds[i].1 - bounds[i].0) as f32 * spacing[i] + 2.0 * margin_mm;
+            let wanted = pixels(bounds[i].1 - bounds[i].0) * spacing[i] + 2.0 * margin_mm;
             wanted.min(size[i] * spacing[i])
         });
         let per_mm = (room[0] / mm[0]).min(room[1] / mm[1]);
         // No empty border on one side while the other side is cut off.
         let centre = [0, 1].map(|i| {
             let half = (room[i] / per_mm / spacing[i] / 2.0).min(size[i] / 2.0);
-            ((bounds[i].0 + bounds[i].1) as f32 / 2.0).clamp(half, size[i] - half)
+            (pixels(bounds[i].0 + bounds[i].1) / 2.0).clamp(half, size[i] - half)
         });
         Self::around(volume, plane, area, centre, per_mm)
     }
@@ -87,7 +86,7 @@ impl<'a> View<'a> {
     pub fn around(volume: &'a Volume, plane: Plane, area: [usize; 4], centre: [f32; 2], per_mm: f32) -> Self {
         let (_, spacing, upside_down) = layout(&volume.geometry, plane);
         let scale = [per_mm * spacing[0], per_mm * spacing[1] * if upside_down { -1.0 } else { 1.0 }];
-        let middle = [(area[0] + area[2]) as f32 / 2.0, (area[1] + area[3]) as f32 / 2.0];
+        let middle = [pixels(area[0] + area[2]) / 2.0, pixels(area[1] + area[3]) / 2.0];
         let origin = [middle[0] - centre[0] * scale[0], middle[1] - centre[1] * scale[1]];
         Self { volume, plane, area, origin, scale, window: LUNG }
     }
@@ -107,11 +106,11 @@ impl<'a> View<'a> {
         let [left, top, right, bottom] = self.area;
         let size = layout(&self.volume.geometry, self.plane).0;
         let taps =
-            |page: usize, axis: usize| Taps::new((page as f32 + 0.5 - self.origin[axis]) / self.scale[axis] - 0.5);
+            |page: usize, axis: usize| Taps::new((pixels(page) + 0.5 - self.origin[axis]) / self.scale[axis] - 0.5);
         let columns: Vec<Taps> = (left..right).map(|x| taps(x, 0)).collect();
         let rows: Vec<Taps> = (top..bottom).map(|y| taps(y, 1)).collect();
-        let last = size[1] as usize - 1;
-        let clamp = |v: isize| v.clamp(0, last as isize) as usize;
+        let last = whole(size[1]).saturating_sub(1);
+        let clamp = |v: isize| usize::try_from(v).unwrap_or(0).min(last);
         let needed = rows.iter().filter(|r| !r.outside(size[1])).flat_map(|r| [clamp(r.first), clamp(r.first + 3)]);
         let (low, high) = needed.fold((last, 0), |(a, b), v| (a.min(v), b.max(v)));
         let lines: Vec<Vec<f32>> = (low..=high).map(|v| self.line(v, &columns)).collect();
@@ -120,7 +119,7 @@ impl<'a> View<'a> {
             for (x, _) in columns.iter().enumerate().filter(|(_, c)| !c.outside(size[0])) {
                 let hu: f32 = four.iter().zip(row.weight).map(|(line, w)| w * line[x]).sum();
                 let level = (hu - self.window.low_hu) / self.window.width_hu;
-                canvas.grey(left + x, top + y, (level * 255.0).clamp(0.0, 255.0) as u8);
+                canvas.grey(left + x, top + y, grey(level));
             }
         }
     }
@@ -132,13 +131,13 @@ impl<'a> View<'a> {
             Plane::Slice(k) => &self.volume.slices[k][v * width..][..width],
             Plane::Across(row) => &self.volume.slices[v][row * width..][..width],
         };
-        let last = width as isize - 1;
-        let at = |i: isize| f32::from(source[i.clamp(0, last) as usize]);
-        columns.iter().map(|c| (0..4).map(|i| c.weight[i] * at(c.first + i as isize)).sum()).collect()
+        // Beyond the first and the last voxel their values go on.
+        let at = |i: isize| f32::from(source[usize::try_from(i).unwrap_or(0).min(width - 1)]);
+        columns.iter().map(|c| (c.first..).zip(c.weight).take(4).map(|(i, weight)| weight * at(i)).sum()).collect()
     }
 
     /// Outlines of a mask where it cuts this plane; those around fewer than `min_area` voxels, and holes, are left out.
-    pub fn outline(&self, canvas: &mut Canvas, mask: &Mask, min_area: f32, width: f32, colour: Rgb888) {
+    pub fn outline(&self, canvas: &mut Canvas, mask: &Mask, min_area: f32, width: f32, colour: Colour) {
         for outline in outlines(mask, self.plane).into_iter().filter(|o| contour::area(o) >= min_area) {
             let points: Vec<[f32; 2]> = smooth(&outline).into_iter().map(|p| self.to_page(p)).collect();
             canvas.stroke(&points, true, width, colour, self.area);
@@ -146,7 +145,7 @@ impl<'a> View<'a> {
     }
 
     /// Letters at the edges: which side of the patient is there.
-    pub fn orientation(&self, canvas: &mut Canvas, font: &MonoFont, colour: Rgb888) {
+    pub fn orientation(&self, canvas: &mut Canvas, style: Type, colour: Colour) {
         let geometry = &self.volume.geometry;
         let down = match self.plane {
             Plane::Slice(_) => geometry.axes[1],
@@ -155,32 +154,32 @@ impl<'a> View<'a> {
         };
         let across = geometry.axes[0];
         let [left, top, right, bottom] = self.area;
-        let (w, h) = (font.character_size.width as usize, font.character_size.height as usize);
-        let middle = [(left + right - w) / 2, (top + bottom - h) / 2];
-        canvas.label([left + 8, middle[1]], letter(across.map(|c| -c)), font, colour);
-        canvas.label([right - w - 8, middle[1]], letter(across), font, colour);
-        canvas.label([middle[0], top + 6], letter(down.map(|c| -c)), font, colour);
-        canvas.label([middle[0], bottom - h - 6], letter(down), font, colour);
+        let (w, h) = (whole(style.width("H").ceil()), whole(style.size));
+        let middle = [(left + right).saturating_sub(w) / 2, (top + bottom).saturating_sub(h) / 2];
+        canvas.label([left + 8, middle[1]], letter(across.map(|c| -c)), style, colour);
+        canvas.label([right - w - 8, middle[1]], letter(across), style, colour);
+        canvas.label([middle[0], top + 6], letter(down.map(|c| -c)), style, colour);
+        canvas.label([middle[0], bottom - h - 6], letter(down), style, colour);
     }
 
     /// A bar of this many millimetres in the lower right corner.
-    pub fn scale_bar(&self, canvas: &mut Canvas, mm: f32, font: &MonoFont, colour: Rgb888) {
+    pub fn scale_bar(&self, canvas: &mut Canvas, mm: f32, style: Type, colour: Colour) {
         let (_, spacing, _) = layout(&self.volume.geometry, self.plane);
         let length = mm / spacing[0] * self.scale[0];
-        let (right, y) = (self.area[2] as f32 - 16.0, self.area[3] as f32 - 14.0);
+        let (right, y) = (pixels(self.area[2]) - 16.0, pixels(self.area[3]) - 14.0);
         let line = [[right - length, y - 5.0], [right - length, y], [right, y], [right, y - 5.0]];
-        canvas.stroke(&line, false, 3.6, Rgb888::new(0, 0, 0), self.area);
+        canvas.stroke(&line, false, 3.6, Colour::BLACK, self.area);
         canvas.stroke(&line, false, 1.6, colour, self.area);
-        let height = font.character_size.height as usize;
+        let height = whole(style.size);
         let text = format!("{mm:.0} mm");
-        let left = self.area[2] - 16 - text.len() * font.character_size.width as usize;
-        canvas.label([left, self.area[3] - 22 - height], &text, font, colour);
+        let left = (self.area[2] - 16).saturating_sub(whole(style.width(&text).ceil()));
+        canvas.label([left, self.area[3] - 22 - height], &text, style, colour);
     }
 }
 
 /// Size in voxels, millimetres per voxel, and whether the second axis must be turned to have the head up.
 fn layout(geometry: &Geometry, plane: Plane) -> ([f32; 2], [f32; 2], bool) {
-    let (d, s) = (geometry.dims.map(|d| d as f32), geometry.spacing_mm.map(|s| s as f32));
+    let (d, s) = (geometry.dims.map(pixels), geometry.spacing_mm.map(single));
     match plane {
         Plane::Slice(_) => ([d[0], d[1]], [s[0], s[1]], false),
         Plane::Across(_) => ([d[0], d[2]], [s[0], s[2]], geometry.axes[2][2] > 0.0),
@@ -214,15 +213,21 @@ fn outlines(mask: &Mask, plane: Plane) -> Vec<Outline> {
     }
 }
 
+/// A share of the window as a grey value; black below it, white above it.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn grey(level: f32) -> u8 {
+    (level * 255.0).clamp(0.0, 255.0) as u8
+}
+
 /// The staircase of voxel edges as a soft line: middles of the unit edges, averaged over five neighbours.
 fn smooth(outline: &[[f32; 2]]) -> Vec<[f32; 2]> {
     let mut middles = Vec::new();
     for (i, a) in outline.iter().enumerate() {
         let b = outline[(i + 1) % outline.len()];
         let length = (b[0] - a[0]).abs() + (b[1] - a[1]).abs();
-        let steps = length.round() as usize;
+        let steps = whole(length.round());
         for step in 0..steps {
-            let t = (step as f32 + 0.5) / length;
+            let t = (pixels(step) + 0.5) / length;
             middles.push([a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]);
         }
     }
@@ -232,6 +237,12 @@ fn smooth(outline: &[[f32; 2]]) -> Vec<[f32; 2]> {
         (0..5).map(|k| WEIGHTS[k] * middles[(i + n + k - 2) % n][c]).sum::<f32>() / WEIGHTS.iter().sum::<f32>()
     };
     if n < 8 { middles } else { (0..n).map(|i| [average(i, 0), average(i, 1)]).collect() }
+}
+
+/// The voxel before the one that holds `at`; places on a page are far below 2^31.
+#[allow(clippy::cast_possible_truncation)]
+fn first_tap(at: f32) -> isize {
+    at.floor() as isize - 1
 }
 
 /// Catmull-Rom weights of four neighbours.
@@ -251,7 +262,7 @@ impl Taps {
             (-3.0 * t3 + 4.0 * t2 + t) / 2.0,
             (t3 - t2) / 2.0,
         ];
-        Self { first: at.floor() as isize - 1, at, weight }
+        Self { first: first_tap(at), at, weight }
     }
 
     fn outside(&self, size: f32) -> bool {
@@ -263,7 +274,6 @@ impl Taps {
 mod tests {
     use super::*;
     use crate::testing;
-    use embedded_graphics::pixelcolor::RgbColor;
 
     #[test]
     fn millimetres_are_square_on_the_page_in_every_plane() {
@@ -290,8 +300,8 @@ mod tests {
         let case = testing::case(9);
         let mask = testing::ball([61, 47, 9], [40, 20, 4], [5.0, 5.0, 2.0]);
         let view = View::whole(&case.volume, Plane::Slice(4), [0, 0, 610, 470]);
-        let mut canvas = Canvas::new(610, 470, Rgb888::BLACK);
-        view.outline(&mut canvas, &mask, 1.0, 2.0, Rgb888::WHITE);
+        let mut canvas = Canvas::new(610, 470, Colour::BLACK);
+        view.outline(&mut canvas, &mask, 1.0, 2.0, Colour::WHITE);
         let lit: Vec<usize> = (0..610 * 470).filter(|i| canvas.rgb[i * 3] > 128).collect();
         let mean = |f: fn(usize) -> usize| lit.iter().map(|i| f(*i) as f32).sum::<f32>() / lit.len() as f32;
         assert!((mean(|i| i % 610) - 405.0).abs() < 2.0 && (mean(|i| i / 610) - 205.0).abs() < 2.0);

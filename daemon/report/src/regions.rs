@@ -2,7 +2,7 @@
 //! and pages read it, so that they always speak of the same things.
 
 use models::ChestFindings;
-use models::findings::{ChestFinding, Evaluated, LobeName, Mask, Region, Side};
+use models::findings::{ChestFinding, Evaluated, LobeName, LungPart, Mask, Region, Side};
 
 use crate::codes::{
     BOTH_SIDES, CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LEFT, LOWER_LOBE, LUNG, MIDDLE_LOBE, NODULE, RIGHT,
@@ -11,6 +11,7 @@ use crate::codes::{
 use crate::entry::{entry, instances};
 use crate::measure;
 use crate::object::Context;
+use crate::words::{self, Language};
 
 /// What a segment or a measurement group is about. Numbers are those of the findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,13 +205,7 @@ fn lobe_code(name: LobeName) -> Code {
 }
 
 pub fn lobe(name: LobeName) -> &'static str {
-    match name {
-        LobeName::RightUpper => "right upper lobe",
-        LobeName::RightMiddle => "right middle lobe",
-        LobeName::RightLower => "right lower lobe",
-        LobeName::LeftUpper => "left upper lobe",
-        LobeName::LeftLower => "left lower lobe",
-    }
+    words::part(LungPart::Lobe(name), Language::English)
 }
 
 /// With a capital letter, as a line begins.

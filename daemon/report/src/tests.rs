@@ -314,3 +314,15 @@ fn pages_show_the_mark_and_every_finding_that_is_there() {
     case.findings = ChestFindings { lungs: case.findings.lungs.clone(), ..ChestFindings::none("not looked for") };
     assert_eq!(crate::key_images(&case.findings, &case.volume, &case.provenance).len(), 1);
 }
+
+#[test]
+fn each_document_names_its_language_and_its_title() {
+    let objects = processed(&testing::case(3));
+    let documents: Vec<&ResultObject> = objects.iter().filter(|o| o.kind == "pdf").collect();
+    assert_eq!(documents.len(), crate::words::Language::ALL.len());
+    for (document, language) in documents.iter().zip(crate::words::Language::ALL) {
+        let has = |text: &str| document.part10.windows(text.len()).any(|w| w == text.as_bytes());
+        assert!(has(&format!("/Lang ({})", language.words().tag())), "{language:?}");
+        assert!(has("/DisplayDocTitle true") && has("/Title "), "{language:?}");
+    }
+}

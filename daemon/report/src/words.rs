@@ -1,12 +1,17 @@
-//! The nine findings in words and numbers, one line each: what is found, that nothing is found, or why it is not known.
+//! The chest findings in words and numbers, one line each: what is found, that nothing is found, or why it is not known.
 //! Verdict, pages and document say the same because they all read these lines. Pure.
+//!
+//! What is said is decided here; how a language says it is in one file each (`words/en.rs`, `words/zh.rs`). A further
+//! language is such a file and one row of [`Language`].
+
+mod en;
+pub mod reason;
+mod zh;
 
 use models::ChestFindings;
 use models::findings::{
-    CalciumScore, ChestFinding, Comparison, Evaluated, LobeName, LungPart, NoduleType, Pneumonia, Side,
+    CalciumScore, ChestFinding, Comparison, Evaluated, LobeName, LungPart, Nodule, NoduleType, Pneumonia, Side,
 };
-
-use crate::measure;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -15,11 +20,99 @@ pub enum State {
     NotEvaluated,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Language {
-    English,
+macro_rules! languages {
+    ($($(#[$about:meta])* $name:ident = $words:path;)+) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Language {
+            $($(#[$about])* $name,)+
+        }
+
+        impl Language {
+            /// In the order of the documents of a result.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            pub fn words(self) -> &'static dyn Words {
+                match self {
+                    $(Self::$name => &$words,)+
+                }
+            }
+        }
+    };
+}
+
+languages! {
+    English = en::English;
     /// Simplified Chinese.
-    Chinese,
+    Chinese = zh::Chinese;
+}
+
+/// How a language says things. Nothing has a default: a language that lacks a word does not compile.
+pub trait Words: Sync {
+    /// BCP 47.
+    fn tag(&self) -> &'static str;
+    fn document(&self) -> &'static Document;
+    fn reasons(&self) -> &'static reason::Reasons;
+    /// As within a sentence.
+    fn name(&self, finding: ChestFinding) -> &'static str;
+    fn side(&self, side: Side) -> &'static str;
+    fn part(&self, part: LungPart) -> &'static str;
+    fn nodule_type(&self, kind: NoduleType) -> &'static str;
+    /// Of coronary calcification, 0 to 3.
+    fn grade(&self, grade: u8) -> &'static str;
+    fn none_found(&self) -> &'static str;
+    /// Between the things of a list.
+    fn separator(&self) -> &'static str;
+    /// Between the parts of a sentence.
+    fn comma(&self) -> &'static str;
+    /// Things of a list that are not named.
+    fn more(&self, count: usize) -> String;
+    /// A thing of a list that is there `count` times.
+    fn repeated(&self, item: &str, count: usize) -> String;
+    fn rib(&self, side: Side, rib: Option<u8>) -> String;
+    /// Percent of both lungs, of the right and of the left lung below -950 HU.
+    fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String;
+    fn volume_on_side(&self, side: Side, ml: f64) -> String;
+    /// Percent of the hemithorax.
+    fn pneumothorax(&self, side: Side, ml: f64, percent: f64) -> String;
+    fn agatston(&self, score: f64) -> String;
+    /// `reason`: why there is no Agatston score, in this language.
+    fn calcium_estimate(&self, grade: u8, reason: &str) -> String;
+    /// Axes of the largest one.
+    fn lymph_nodes(&self, count: usize, long_mm: f64, short_mm: f64) -> String;
+    fn nodules(&self, count: usize, largest: &Largest) -> String;
+    /// Percent of both lungs.
+    fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String;
+    fn opacities(&self, count: usize) -> String;
+    /// Percent of ground glass and of consolidation, then and now.
+    fn comparison(&self, date: &str, place: &str, ground_glass: [f64; 2], consolidation: [f64; 2]) -> String;
+}
+
+/// The largest nodule.
+#[derive(Debug)]
+pub struct Largest {
+    pub diameter_mm: f64,
+    /// Type and Lung-RADS class, each with a comma before it; may be empty.
+    pub about: String,
+    pub place: &'static str,
+}
+
+/// Headings and fixed sentences of the document.
+#[derive(Debug)]
+pub struct Document {
+    pub title: &'static str,
+    /// Document Title (0042,0010): ASCII, whatever the character set of the source is.
+    pub dicom_title: &'static str,
+    /// Before the English mark; empty in English.
+    pub mark: &'static str,
+    pub head: &'static str,
+    pub comparison: &'static str,
+    pub extents: [&'static str; 4],
+    pub lungs: &'static str,
+    pub made: &'static str,
+    pub note: &'static str,
+    /// Found, none found, not evaluated.
+    pub states: [&'static str; 3],
+    pub patient: [&'static str; 7],
 }
 
 /// What is to be said about one finding.
@@ -35,99 +128,52 @@ pub struct Line {
 /// normal limit at full inspiration is about 5 % (Lynch et al., Radiology 2018;288:859).
 pub const EMPHYSEMA_PERCENT: f64 = 5.0;
 
-/// All nine, in the order of reports.
+/// All findings, in the order of reports.
 pub fn lines(findings: &ChestFindings, language: Language) -> Vec<Line> {
     ChestFinding::ALL.into_iter().map(|finding| line(findings, finding, language)).collect()
 }
 
 pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language) -> Line {
+    let w = language.words();
     let said = match finding {
-        ChestFinding::Nodule => said(&findings.nodules, |all| nodules(all, language)),
-        ChestFinding::Pneumonia => said(&findings.pneumonia, |p| pneumonia(p, language)),
-        ChestFinding::RibFracture => said(&findings.rib_fractures, |all| {
-            let one = |f: &models::findings::RibFracture| match (f.rib, language) {
-                (Some(rib), Language::English) => format!("{} rib {rib}", measure::side(f.side)),
-                (None, Language::English) => format!("{} rib, number not known", measure::side(f.side)),
-                (Some(rib), Language::Chinese) => format!("{}第{rib}肋", side_zh(f.side)),
-                (None, Language::Chinese) => format!("{}肋骨（序号未知）", side_zh(f.side)),
-            };
-            listed(all.iter().map(one), language)
-        }),
+        ChestFinding::Nodule => said(&findings.nodules, |all| nodules(all, w)),
+        ChestFinding::Pneumonia => said(&findings.pneumonia, |p| pneumonia(p, w)),
+        ChestFinding::RibFracture => {
+            said(&findings.rib_fractures, |all| listed(all.iter().map(|f| w.rib(f.side, f.rib)), w))
+        }
         ChestFinding::Emphysema => said(&findings.emphysema, |e| {
-            let by_side = |side: &str, value: Option<f64>| value.map(|v| format!("{side} {v:.1} %"));
-            let (right, left, both) = match language {
-                Language::English => ("right", "left", "both lungs"),
-                Language::Chinese => ("右肺", "左肺", "双肺"),
-            };
-            let sides = [by_side(right, e.right_percent), by_side(left, e.left_percent)];
-            let mut text = format!("LAA-950 {both} {:.1} %", e.laa950_percent);
-            for side in sides.into_iter().flatten() {
-                text.push_str(", ");
-                text.push_str(&side);
-            }
-            text.push_str(match language {
-                Language::English => " (after noise reduction)",
-                Language::Chinese => "（降噪后）",
-            });
+            let text = w.emphysema(e.laa950_percent, e.right_percent, e.left_percent);
             (e.laa950_percent >= EMPHYSEMA_PERCENT, text)
         }),
         ChestFinding::Bronchiectasis => {
-            said(&findings.bronchiectasis, |all| listed(all.iter().map(|b| place(b.lobe, b.side, language)), language))
+            said(&findings.bronchiectasis, |all| listed(all.iter().map(|b| place(b.lobe, b.side, w).to_owned()), w))
         }
         ChestFinding::PleuralEffusion => said(&findings.pleural_effusions, |all| {
-            listed(
-                all.iter().map(|e| format!("{} {:.0} ml", side_word(e.side, language), e.region.volume_ml)),
-                language,
-            )
+            listed(all.iter().map(|e| w.volume_on_side(e.side, e.region.volume_ml)), w)
         }),
         ChestFinding::Pneumothorax => said(&findings.pneumothoraces, |all| {
-            let one = |p: &models::findings::Pneumothorax| {
-                let of = if language == Language::English { "of the hemithorax" } else { "（占一侧胸腔）" };
-                format!("{} {:.0} ml, {:.1} % {of}", side_word(p.side, language), p.region.volume_ml, p.percent)
-            };
-            listed(all.iter().map(one), language)
+            listed(all.iter().map(|p| w.pneumothorax(p.side, p.region.volume_ml, p.percent)), w)
         }),
         ChestFinding::CoronaryCalcification => said(&findings.coronary_calcium, |c| {
-            let found = !c.lesions.is_empty();
-            let text = match (&c.score, language) {
-                (CalciumScore::Agatston(score), Language::English) => format!("Agatston score {score:.0}"),
-                (CalciumScore::Agatston(score), Language::Chinese) => format!("Agatston 积分 {score:.0}"),
-                (CalciumScore::Ordinal { grade, reason }, Language::English) => {
-                    format!("{} (estimate, grade {grade} of 3; no Agatston score: {reason})", grade_word(*grade))
-                }
-                (CalciumScore::Ordinal { grade, reason }, Language::Chinese) => {
-                    format!("{}（估计，{grade}/3 级；非 Agatston 积分：{reason}）", grade_zh(*grade))
+            let (positive, text) = match &c.score {
+                CalciumScore::Agatston(score) => (*score > 0.0, w.agatston(*score)),
+                CalciumScore::Ordinal { grade, reason } => {
+                    (*grade > 0, w.calcium_estimate(*grade, &reason::say(reason, w)))
                 }
             };
-            let positive = match c.score {
-                CalciumScore::Agatston(score) => score > 0.0,
-                CalciumScore::Ordinal { grade, .. } => grade > 0,
-            };
-            (found || positive, text)
+            (positive || !c.lesions.is_empty(), text)
         }),
         ChestFinding::LymphNode => said(&findings.lymph_nodes, |all| {
             let largest = all.iter().max_by(|a, b| a.short_axis_mm.total_cmp(&b.short_axis_mm));
-            let text = largest.map(|n| match language {
-                Language::English => {
-                    format!("{}, largest {:.1} x {:.1} mm", all.len(), n.long_axis_mm, n.short_axis_mm)
-                }
-                Language::Chinese => {
-                    format!("{} 枚，最大 {:.1} x {:.1} mm", all.len(), n.long_axis_mm, n.short_axis_mm)
-                }
-            });
+            let text = largest.map(|n| w.lymph_nodes(all.len(), n.long_axis_mm, n.short_axis_mm));
             (largest.is_some(), text.unwrap_or_default())
         }),
     };
     let (state, text) = match said {
         Ok((true, text)) => (State::Found, text),
-        Ok((false, text)) if text.is_empty() => {
-            (State::NotFound, if language == Language::English { "none found" } else { "未发现" }.to_owned())
-        }
-        Ok((false, text)) => match language {
-            Language::English => (State::NotFound, format!("none found; {text}")),
-            Language::Chinese => (State::NotFound, format!("未发现；{text}")),
-        },
-        Err(why) => (State::NotEvaluated, reason(finding, &why).to_owned()),
+        Ok((false, text)) if text.is_empty() => (State::NotFound, w.none_found().to_owned()),
+        Ok((false, text)) => (State::NotFound, format!("{}{}{text}", w.none_found(), w.separator())),
+        Err(why) => (State::NotEvaluated, reason::say(reason(finding, &why), w)),
     };
     Line { finding, state, text }
 }
@@ -146,163 +192,74 @@ pub fn reason(finding: ChestFinding, why: &str) -> &str {
     rest.unwrap_or(why)
 }
 
-/// At most four things are named; the report has all.
-fn listed(items: impl ExactSizeIterator<Item = String>, language: Language) -> (bool, String) {
+/// At most four things are named, equal ones once with their number; the report has all.
+fn listed(items: impl Iterator<Item = String>, w: &dyn Words) -> (bool, String) {
     const NAMED: usize = 4;
-    let count = items.len();
-    let comma = if language == Language::English { "; " } else { "；" };
-    let mut text = items.take(NAMED).collect::<Vec<_>>().join(comma);
-    if count > NAMED {
-        text.push_str(&match language {
-            Language::English => format!("{comma}{} more", count - NAMED),
-            Language::Chinese => format!("{comma}另有 {} 处", count - NAMED),
-        });
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for item in items {
+        match counted.iter_mut().find(|(known, _)| *known == item) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((item, 1)),
+        }
     }
-    (count > 0, text)
+    let left: usize = counted.iter().skip(NAMED).map(|(_, count)| count).sum();
+    let named = counted.iter().take(NAMED);
+    let named = named.map(|(item, count)| if *count > 1 { w.repeated(item, *count) } else { item.clone() });
+    let text: Vec<String> = named.chain((left > 0).then(|| w.more(left))).collect();
+    (!text.is_empty(), text.join(w.separator()))
 }
 
-fn nodules(all: &[models::findings::Nodule], language: Language) -> (bool, String) {
+fn nodules(all: &[Nodule], w: &dyn Words) -> (bool, String) {
     let Some(largest) = all.iter().max_by(|a, b| a.diameter_mm.total_cmp(&b.diameter_mm)) else {
         return (false, String::new());
     };
-    let kind = largest.kind.map(|kind| format!(", {}", nodule_type(kind, language))).unwrap_or_default();
-    let class = largest.lung_rads.map(|class| format!(", Lung-RADS {class}")).unwrap_or_default();
-    let place = place(largest.lobe, largest.side, language);
-    let text = match language {
-        Language::English => {
-            format!("{}, largest {:.1} mm{kind}{class}, {place}", all.len(), largest.diameter_mm)
-        }
-        Language::Chinese => format!("{} 枚，最大 {:.1} mm{kind}{class}，{place}", all.len(), largest.diameter_mm),
-    };
-    (true, text)
+    let kind = largest.kind.map(|kind| format!("{}{}", w.comma(), w.nodule_type(kind))).unwrap_or_default();
+    let class = largest.lung_rads.map(|class| format!("{}Lung-RADS {class}", w.comma())).unwrap_or_default();
+    let place = place(largest.lobe, largest.side, w);
+    let largest = Largest { diameter_mm: largest.diameter_mm, about: kind + &class, place };
+    (true, w.nodules(all.len(), &largest))
 }
 
-fn pneumonia(p: &Pneumonia, language: Language) -> (bool, String) {
-    let found = !p.ground_glass.is_empty() || !p.consolidation.is_empty();
-    let both = p.extents.iter().find(|e| e.part == LungPart::Both);
-    let text = both.filter(|_| found).map(|e| match language {
-        Language::English => format!(
-            "ground glass {:.1} %, consolidation {:.1} % of both lungs",
-            e.ground_glass_percent, e.consolidation_percent
-        ),
-        Language::Chinese => {
-            format!("磨玻璃影 {:.1} %，实变 {:.1} %（占双肺）", e.ground_glass_percent, e.consolidation_percent)
-        }
-    });
-    let fallback = || match (found, language) {
-        (false, _) => String::new(),
-        (true, Language::English) => format!("{} opacities", p.ground_glass.len() + p.consolidation.len()),
-        (true, Language::Chinese) => format!("{} 处", p.ground_glass.len() + p.consolidation.len()),
-    };
-    (found, text.unwrap_or_else(fallback))
-}
-
-pub fn nodule_type(kind: NoduleType, language: Language) -> &'static str {
-    match (kind, language) {
-        (NoduleType::Solid, Language::English) => "solid",
-        (NoduleType::PartSolid, Language::English) => "part-solid",
-        (NoduleType::GroundGlass, Language::English) => "ground glass",
-        (NoduleType::Calcified, Language::English) => "calcified",
-        (NoduleType::Solid, Language::Chinese) => "实性",
-        (NoduleType::PartSolid, Language::Chinese) => "部分实性",
-        (NoduleType::GroundGlass, Language::Chinese) => "磨玻璃",
-        (NoduleType::Calcified, Language::Chinese) => "钙化",
+fn pneumonia(p: &Pneumonia, w: &dyn Words) -> (bool, String) {
+    let count = p.ground_glass.len() + p.consolidation.len();
+    if count == 0 {
+        return (false, String::new());
     }
+    let both = p.extents.iter().find(|e| e.part == LungPart::Both);
+    let text = both.map(|e| w.pneumonia(e.ground_glass_percent, e.consolidation_percent));
+    (true, text.unwrap_or_else(|| w.opacities(count)))
 }
 
 pub fn part(part: LungPart, language: Language) -> &'static str {
-    match (part, language) {
-        (LungPart::Both, Language::English) => "both lungs",
-        (LungPart::Lung(Side::Right), Language::English) => "right lung",
-        (LungPart::Lung(Side::Left), Language::English) => "left lung",
-        (LungPart::Lobe(name), Language::English) => crate::regions::lobe(name),
-        (LungPart::Both, Language::Chinese) => "双肺",
-        (LungPart::Lung(Side::Right), Language::Chinese) => "右肺",
-        (LungPart::Lung(Side::Left), Language::Chinese) => "左肺",
-        (LungPart::Lobe(name), Language::Chinese) => lobe_zh(name),
-    }
+    language.words().part(part)
 }
 
-fn place(lobe: Option<LobeName>, side: Side, language: Language) -> String {
-    part(lobe.map_or(LungPart::Lung(side), LungPart::Lobe), language).to_owned()
-}
-
-fn lobe_zh(name: LobeName) -> &'static str {
-    match name {
-        LobeName::RightUpper => "右肺上叶",
-        LobeName::RightMiddle => "右肺中叶",
-        LobeName::RightLower => "右肺下叶",
-        LobeName::LeftUpper => "左肺上叶",
-        LobeName::LeftLower => "左肺下叶",
-    }
-}
-
-fn side_word(side: Side, language: Language) -> &'static str {
-    if language == Language::English { measure::side(side) } else { side_zh(side) }
-}
-
-fn side_zh(side: Side) -> &'static str {
-    match side {
-        Side::Right => "右侧",
-        Side::Left => "左侧",
-    }
-}
-
-pub fn grade_word(grade: u8) -> &'static str {
-    match grade {
-        0 => "none",
-        1 => "mild",
-        2 => "moderate",
-        _ => "severe",
-    }
-}
-
-fn grade_zh(grade: u8) -> &'static str {
-    match grade {
-        0 => "无",
-        1 => "轻度",
-        2 => "中度",
-        _ => "重度",
-    }
+fn place(lobe: Option<LobeName>, side: Side, w: &dyn Words) -> &'static str {
+    w.part(lobe.map_or(LungPart::Lung(side), LungPart::Lobe))
 }
 
 /// The finding's name at the beginning of a line.
 pub fn name(finding: ChestFinding, language: Language) -> String {
-    let chinese = match finding {
-        ChestFinding::Nodule => "肺结节",
-        ChestFinding::Pneumonia => "肺炎",
-        ChestFinding::RibFracture => "肋骨骨折",
-        ChestFinding::Emphysema => "肺气肿",
-        ChestFinding::Bronchiectasis => "支气管扩张",
-        ChestFinding::PleuralEffusion => "胸腔积液",
-        ChestFinding::Pneumothorax => "气胸",
-        ChestFinding::CoronaryCalcification => "冠状动脉钙化",
-        ChestFinding::LymphNode => "纵隔淋巴结肿大",
-    };
-    match language {
-        Language::English => crate::regions::capital(finding.words()),
-        Language::Chinese => chinese.to_owned(),
-    }
+    crate::regions::capital(language.words().name(finding))
 }
 
 /// Pneumonia then and now, one sentence; the parts of the lungs are in the findings.
 pub fn comparison(comparison: &Comparison, language: Language) -> String {
-    let date = &comparison.prior_study_date;
     let both = comparison.changes.iter().find(|c| c.part == LungPart::Both).or_else(|| comparison.changes.first());
     let Some(change) = both else { return String::new() };
-    let ([g0, g1], [c0, c1]) = (change.ground_glass_percent, change.consolidation_percent);
-    let where_ = part(change.part, language);
-    match language {
-        Language::English => format!(
-            "Pneumonia compared with {date}, {where_}: ground glass {g0:.1} -> {g1:.1} % ({:+.1}), consolidation {c0:.1} -> {c1:.1} % ({:+.1})",
-            g1 - g0,
-            c1 - c0
-        ),
-        Language::Chinese => format!(
-            "肺炎与 {date} 对比，{where_}：磨玻璃影 {g0:.1} → {g1:.1} %（{:+.1}），实变 {c0:.1} → {c1:.1} %（{:+.1}）",
-            g1 - g0,
-            c1 - c0
-        ),
+    let place = part(change.part, language);
+    let date = &comparison.prior_study_date;
+    language.words().comparison(date, place, change.ground_glass_percent, change.consolidation_percent)
+}
+
+/// Why the lungs were not measured, in a language.
+pub fn lungs_reason(why: &str, language: Language) -> String {
+    match why.strip_prefix("lungs not evaluated: ") {
+        Some(reason) if language != Language::English => {
+            let words = language.words();
+            format!("{}{}{}", words.document().states[2], words.comma(), reason::say(reason, words))
+        }
+        _ => why.to_owned(),
     }
 }
 
@@ -337,6 +294,59 @@ mod tests {
             for line in lines(&case.findings, language) {
                 assert_eq!(line.state, State::Found, "{line:?}");
                 assert!(line.text.chars().any(|c| c.is_ascii_digit()) || line.finding == ChestFinding::Bronchiectasis);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_place_is_named_once_with_its_number() {
+        let w = Language::English.words();
+        let lobes = |names: &[&str]| listed(names.iter().map(|n| (*n).to_owned()), w).1;
+        assert_eq!(lobes(&["left lower lobe", "left lower lobe"]), "left lower lobe (2 places)");
+        assert_eq!(lobes(&["a", "b", "c", "d", "e", "e", "a"]), "a (2 places); b; c; d; 2 more");
+        assert_eq!(listed(std::iter::empty(), w), (false, String::new()));
+    }
+
+    /// Names, states, headings and short words of a language.
+    fn fixed(language: Language) -> Vec<&'static str> {
+        let (w, d) = (language.words(), language.words().document());
+        let parts = [LungPart::Both, LungPart::Lung(Side::Right), LungPart::Lung(Side::Left)];
+        let parts = parts.into_iter().chain(LobeName::ALL.map(LungPart::Lobe)).map(|part| w.part(part));
+        let kinds = [NoduleType::Solid, NoduleType::PartSolid, NoduleType::GroundGlass, NoduleType::Calcified];
+        let mut all: Vec<&str> = ChestFinding::ALL.into_iter().map(|finding| w.name(finding)).chain(parts).collect();
+        all.extend(kinds.map(|kind| w.nodule_type(kind)));
+        all.extend([Side::Right, Side::Left].map(|side| w.side(side)));
+        all.extend([0, 1, 2, 3].map(|grade| w.grade(grade)));
+        all.extend([w.tag(), w.none_found(), w.separator(), w.comma()]);
+        all.extend([d.title, d.dicom_title, d.head, d.comparison, d.lungs, d.made, d.note]);
+        all.extend(d.extents);
+        all.extend(d.states);
+        all.extend(d.patient);
+        all
+    }
+
+    #[test]
+    fn no_word_of_a_language_is_empty_or_left_in_english() {
+        let english = fixed(Language::English);
+        for language in Language::ALL {
+            for (word, original) in fixed(*language).into_iter().zip(&english) {
+                assert!(!word.is_empty(), "{language:?}: {original}");
+                assert!(*language == Language::English || word != *original, "{language:?}: {original}");
+            }
+        }
+    }
+
+    #[test]
+    fn chinese_sentences_hold_no_english_words() {
+        // Names of measures and units that Chinese reports write in Latin letters.
+        const KEPT: [&str; 6] = ["LAA", "Agatston", "Lung", "RADS", "ml", "mm"];
+        let mut findings = testing::case(9).findings;
+        for reason in ["slice spacing 5.0 mm, package needs <= 2.5 mm", "no lungs were found"] {
+            findings.lymph_nodes = Evaluated::NotEvaluated(format!("enlarged lymph nodes not evaluated: {reason}"));
+            for line in lines(&findings, Language::Chinese) {
+                for word in line.text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 1) {
+                    assert!(KEPT.contains(&word), "{word} in {}", line.text);
+                }
             }
         }
     }

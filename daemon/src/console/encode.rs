@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use live::jpeg::Compressor;
+use live::jpeg::{Compressor, JpegError};
 use live::view::Picture;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ impl Pictures {
                 }
                 Err(reason) if !complained => {
                     complained = true;
-                    tracing::warn!(reason, "a picture cannot be shown on the page");
+                    tracing::warn!(%reason, "a picture cannot be shown on the page");
                 }
                 Err(_) => {}
             }
@@ -97,7 +97,7 @@ impl Encoder {
 
     /// # Errors
     /// When the frame is not whole, or larger than JPEG knows.
-    pub fn encode(&mut self, picture: &Picture) -> Result<Encoded, String> {
+    pub fn encode(&mut self, picture: &Picture) -> Result<Encoded, JpegError> {
         let mut message = Vec::with_capacity(HEADER + self.length + self.length / 4);
         message.extend(header(picture.sequence, picture.captured));
         self.compressor.compress(&picture.frame, &[], &mut message)?;

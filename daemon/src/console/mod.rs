@@ -21,15 +21,16 @@ mod socket;
 use std::time::Duration;
 
 use config::settings;
+use hal::backoff::{Backoff, Pauses};
 use live::view::View;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use message::HEADER;
 pub use server::{Error, Server};
 
-/// First wait before a port that is taken is tried again; doubles up to `MOST_PATIENCE`.
-const PATIENCE: Duration = Duration::from_secs(1);
-const MOST_PATIENCE: Duration = Duration::from_secs(30);
+/// Before a port that is taken is tried again.
+const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// Serves the page until shutdown. Without a live path, or with `console.address = "off"`, it only waits. What is wrong
 /// with port or token is told and tried again for ever: the box does its other work without the page.
@@ -38,18 +39,20 @@ pub async fn run(settings: settings::Console, view: Option<View>, shutdown: Canc
         shutdown.cancelled().await;
         return;
     };
-    let mut patience = PATIENCE;
+    let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
     while !shutdown.is_cancelled() {
-        match Server::bind(&settings).await {
+        let error = match Server::bind(&settings).await {
             Ok(server) => {
                 tracing::info!("live page at http://{}/", server.address());
                 server.serve(view, shutdown).await;
                 return;
             }
-            Err(error) => tracing::error!(%error, retry_secs = patience.as_secs(), "no live page; all else goes on"),
-        }
+            Err(error) => error,
+        };
+        let pause = backoff.failed(started.elapsed());
+        tracing::error!(%error, retry_secs = pause.as_secs(), "no live page; all else goes on");
         tokio::select! {
-            () = tokio::time::sleep(patience) => patience = (patience * 2).min(MOST_PATIENCE),
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => {}
         }
     }

@@ -13,7 +13,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use dicom::patient::Patient;
-use live::ask::{self, Refusal, ask};
+use live::ask::{self, Refusal, RefusalKind, ask};
 use live::view::{By, Command, View};
 use live::worklist::Listing;
 use serde::Deserialize;
@@ -135,6 +135,7 @@ async fn worklist(State(site): State<Site>) -> Response {
         true => site.view.worklist.read().await,
         false => Ok(Listing::default()),
     };
+    let listing = listing.map_err(|error| error.to_string());
     let json = listing.and_then(|listing| serde_json::to_string(&listing).map_err(|error| error.to_string()));
     match json {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
@@ -196,10 +197,10 @@ fn answer(answered: Result<String, Refusal>) -> Response {
     match answered {
         Ok(words) => words.into_response(),
         Err(refusal) => {
-            let status = match refusal {
-                Refusal::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                Refusal::Refused(_) => StatusCode::CONFLICT,
-                Refusal::Silent => StatusCode::SERVICE_UNAVAILABLE,
+            let status = match refusal.kind() {
+                RefusalKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+                RefusalKind::NotPossible => StatusCode::CONFLICT,
+                RefusalKind::Silent => StatusCode::SERVICE_UNAVAILABLE,
             };
             (status, refusal.to_string()).into_response()
         }

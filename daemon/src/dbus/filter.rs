@@ -57,7 +57,7 @@ impl Filter {
 
 impl RerunOptions {
     /// # Errors
-    /// `InvalidArgument` as for [`Filter::parse`].
+    /// `InvalidArgument` as for `Filter::parse`.
     pub fn parse(options: &Options) -> Result<Self, Error> {
         let mut parsed = Self::default();
         for (name, value) in options {

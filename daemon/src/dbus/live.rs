@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use dicom::patient::Patient;
-use live::ask::{self, Refusal, ask};
+use live::ask::{self, Refusal, RefusalKind, ask};
 use live::screen::lesson;
 use live::view::{By, Command, Recording, RecordingState, Sign, Stats, Status, View};
 use tokio::sync::watch;
@@ -71,10 +71,10 @@ impl Live {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let text = refusal.to_string();
-        match refusal {
-            Refusal::Invalid(_) => Self::InvalidArgument(text),
-            Refusal::Refused(_) => Self::NotPossible(text),
-            Refusal::Silent => Self::Internal(text),
+        match refusal.kind() {
+            RefusalKind::Invalid => Self::InvalidArgument(text),
+            RefusalKind::NotPossible => Self::NotPossible(text),
+            RefusalKind::Silent => Self::Internal(text),
         }
     }
 }
@@ -104,7 +104,7 @@ impl Live {
     /// out of it and why.
     #[zbus(out_args("entries", "skipped"))]
     async fn worklist(&self) -> Result<(Vec<Dictionary>, Vec<String>), Error> {
-        let listing = self.on()?.worklist.read().await.map_err(Error::NotPossible)?;
+        let listing = self.on()?.worklist.read().await.map_err(|error| Error::NotPossible(error.to_string()))?;
         Ok((listing.entries.iter().map(answer::entry).collect(), answer::skipped(&listing)))
     }
 
@@ -121,7 +121,8 @@ impl Live {
         let (name, seconds) = wish(&options)?;
         auth::require(self.authority, Verb::LearnProfile, connection, &header).await?;
         let span = Duration::from_secs(seconds.into());
-        let proposal = lesson::learn(self.on()?, &name, span).await.map_err(Error::NotPossible)?;
+        let learnt = lesson::learn(self.on()?, &name, span).await;
+        let proposal = learnt.map_err(|error| Error::NotPossible(error.to_string()))?;
         let summary = answer::proposal(&proposal);
         Ok((proposal.toml, summary))
     }

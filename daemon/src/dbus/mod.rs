@@ -31,7 +31,9 @@ use custody::event::Event;
 use custody::level::Gate;
 use custody::store::Store;
 use futures_util::future::BoxFuture;
+use hal::backoff::{Backoff, Pauses};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zbus::Connection;
 use zbus::connection::Builder;
@@ -106,9 +108,8 @@ where
     Ok(done.map_err(|error| Error::Internal(error.to_string()))??)
 }
 
-/// First wait before a bus that is not there is tried again; doubles up to `MOST_PATIENCE`.
-const PATIENCE: Duration = Duration::from_secs(1);
-const MOST_PATIENCE: Duration = Duration::from_secs(30);
+/// Before a bus that is not there is tried again.
+const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// Serves the appliance on the bus until shutdown. With `bus.address = "none"` it only waits. A bus that is not there
 /// (yet) is tried again for ever: the study path does not depend on it.
@@ -129,7 +130,7 @@ pub async fn run(
         return Ok(());
     }
     let reader = query::Reader::new(store);
-    let mut patience = PATIENCE;
+    let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
     while !shutdown.is_cancelled() {
         let received = events.subscribe();
         let counts = Arc::default();
@@ -148,7 +149,7 @@ pub async fn run(
                 let publisher =
                     publish::Publisher::new(connection.clone(), reader.clone(), counts, &verbs.models, authority);
                 let follow = live::follow(connection.clone(), verbs.live.clone());
-                let serve = serve(connection, publisher, received, &gate, &facts, shutdown.clone(), &mut patience);
+                let serve = serve(connection, publisher, received, &gate, &facts, shutdown.clone(), &mut backoff);
                 tokio::select! {
                     outcome = serve => outcome,
                     outcome = follow => outcome,
@@ -156,15 +157,16 @@ pub async fn run(
             }
             Err(error) => Err(error),
         };
+        let pause = backoff.failed(started.elapsed());
         match outcome {
             Ok(()) => return Ok(()),
             Err(error) if is_final(&error) => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, retry_secs = patience.as_secs(), "D-Bus cannot be reached; the box works on without it and tries again")
+                tracing::warn!(%error, retry_secs = pause.as_secs(), "D-Bus cannot be reached; the box works on without it and tries again")
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(patience) => patience = (patience * 2).min(MOST_PATIENCE),
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => {}
         }
     }
@@ -194,12 +196,12 @@ async fn serve(
     gate: &Gate,
     facts: &Facts,
     shutdown: CancellationToken,
-    patience: &mut Duration,
+    backoff: &mut Backoff,
 ) -> Result<(), Error> {
     publisher.show_all().await?;
     connection.request_name_with_flags(names::BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await?;
     tracing::info!(name = names::BUS_NAME, "on D-Bus");
-    *patience = PATIENCE;
+    backoff.succeeded();
     let outcome = publisher.run(received, gate, facts, shutdown).await;
     if outcome.is_ok() {
         // Sends what is still queued.

@@ -5,9 +5,9 @@ use models::registry::Key;
 use zbus::OwnedObjectPath;
 
 pub const BUS_NAME: &str = "org.scanside.Appliance1";
-/// Where [`super::manager::Manager`] and the ObjectManager are.
+/// Where `Manager` and the ObjectManager are.
 pub const ROOT: &str = "/org/scanside/Appliance1";
-/// Where [`super::live::Live`] is, whether the live path is on or off.
+/// Where `Live` is, whether the live path is on or off.
 pub const LIVE: &str = "/org/scanside/Appliance1/live";
 
 /// The nouns that are exported as objects.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use custody::FreeBytes;
 use custody::level::{Gate, Level};
-use custody::store::{Durability, Store};
+use custody::store::{Durability, Store, instances};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -89,13 +89,8 @@ async fn look(checks: &Checks) -> (Result<u64, String>, Result<Option<u64>, Stri
 
 fn mean_study_bytes(store: &Store) -> custody::store::Result<Option<u64>> {
     let connection = store.connect(Durability::Rebuildable)?;
-    let (bytes, studies): (i64, i64) = connection.query_row(
-        "SELECT COALESCE(SUM(length), 0), COUNT(DISTINCT study_uid)
-         FROM (SELECT length, study_uid FROM instances ORDER BY id DESC LIMIT 2000)",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    Ok(u64::try_from(bytes / studies.max(1)).ok().filter(|mean| *mean > 0))
+    let (bytes, studies) = instances::recent_size(&connection)?;
+    Ok(Some(bytes / studies.max(1)).filter(|mean| *mean > 0))
 }
 
 /// The level that fits what was seen, with the reason in plain words.

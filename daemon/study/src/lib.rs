@@ -9,7 +9,7 @@
 //!    An ultrasound exam that was recorded joins here (`live::record::hand_over`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination.
 //!
-//! Everything that must survive a power cut is a row before it is announced; [`resume`] picks up what was left.
+//! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left.
 
 pub mod assemble;
 pub mod volume;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::settings::Console;
+use live::desk::session::IllegalTransition;
+use live::exam::ExamError;
 use live::view::{self, By, Command, Overlay, Sign, Stats, Status};
 use live::worklist::Worklist;
 use models::task::us_breast::lesion::Lesion;
@@ -132,12 +134,12 @@ async fn the_worklist_is_shown_and_what_was_typed_is_compared_with_it() {
     assert_eq!(asked(typed).await, (200, "P1 19700131 1.2.3".into()), "completed");
     assert_eq!(asked(r#"{"worklist":"A-1"}"#).await, (200, "P1 19700131 1.2.3".into()), "chosen");
     for (body, status, word) in [
-        (r#"{"id":"P2","name":"DOE^JANE","accession_number":"A-1"}"#, 409, "another patient id"),
+        (r#"{"id":"P2","name":"DOE^JANE","accession_number":"A-1"}"#, 409, "another patient ID"),
         (r#"{"id":"P1","name":"ROE^JANE"}"#, 409, "another name"),
         (r#"{"worklist":"A-2"}"#, 409, "no order"),
         (r#"{"worklist":"A-1","accession_number":"A-2"}"#, 422, "two accession numbers"),
         (r#"{"id":"UNIDENTIFIED-1","name":"X"}"#, 422, "which patient"),
-        (r#"{"name":"X"}"#, 422, "the patient id is missing"),
+        (r#"{"name":"X"}"#, 422, "the patient ID is missing"),
         (r#"{"worklist":"A-1","study":"1"}"#, 400, "unknown field"),
     ] {
         let (answered, words) = asked(body).await;
@@ -155,9 +157,9 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
         while let Some(command) = commands.recv().await {
             let (reply, words) = match command {
                 Command::StartExam(order, reply) => (reply, Ok(format!("exam of {} begun", order.patient.name))),
-                Command::StopExam(reply) => (reply, Err("no exam runs".to_owned())),
+                Command::StopExam(reply) => (reply, Err(ExamError::NoExam.into())),
                 Command::Freeze(on, By::Page, reply) => (reply, Ok(format!("frozen: {on}"))),
-                Command::Freeze(_, By::Bus, reply) => (reply, Err("the page is not the bus".to_owned())),
+                Command::Freeze(_, By::Bus, reply) => (reply, Err(IllegalTransition("the page is not the bus").into())),
                 Command::Mark(reply) => (reply, Ok("kept".to_owned())),
             };
             let _ = reply.send(words);
@@ -169,10 +171,10 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
     };
     let patient = r#"{"id":"P1","name":"DOE^JANE","birth_date":"19700101"}"#;
     assert_eq!(asked("/exam/start", patient).await, (200, "exam of DOE^JANE begun".into()));
-    assert_eq!(asked("/exam/stop", "").await, (409, "no exam runs".into()));
+    assert_eq!(asked("/exam/stop", "").await, (409, "no exam is running: start one first".into()));
     assert_eq!(asked("/freeze", r#"{"on":true}"#).await, (200, "frozen: true".into()));
     assert_eq!(asked("/mark", "").await, (200, "kept".into()));
-    assert_eq!(asked("/exam/start", r#"{"id":"","name":"X"}"#).await, (422, "the patient id is missing".into()));
+    assert_eq!(asked("/exam/start", r#"{"id":"","name":"X"}"#).await, (422, "the patient ID is missing".into()));
     assert_eq!(asked("/freeze", "on").await.0, 400);
     assert_eq!(asked("/freeze", &"x".repeat(10_000)).await.0, 413);
     let form = ["Content-Type: application/x-www-form-urlencoded", &format!("Origin: http://{}", site.address)];

@@ -1,11 +1,11 @@
 //! What can go wrong with an accelerator.
 
-/// Callers branch on this and on nothing else.
+/// Callers decide by this value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccelFault {
     /// The device or its library is not there.
     NotPresent,
-    /// The bytes are no network this device can run.
+    /// The bytes are not a network that this device can run.
     BadModel,
     /// Number, shape or type of the inputs does not fit the network.
     BadInput,

@@ -1,12 +1,12 @@
-//! What a GPU engine is bound to, as far as this process can see: device, driver, and the libraries that build it.
+//! What a GPU engine depends on, as far as this process can read it: device, driver and the libraries that build it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Libraries whose version decides over an engine; the file name that is mapped has the full version in it.
+/// Libraries on whose version an engine depends; the name of the mapped file contains the full version.
 const LIBRARIES: [&str; 3] = ["libnvinfer.so.", "libcudnn.so.", "libcudart.so."];
 
-/// One word group for each fact; what cannot be found is left out. The libraries show once they are loaded.
+/// One entry for each fact; facts that cannot be read are left out. A library appears once it is loaded.
 pub fn facts() -> Vec<String> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let mut facts: Vec<String> = devices(Path::new("/proc/driver/nvidia/gpus"));

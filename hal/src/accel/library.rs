@@ -1,5 +1,5 @@
-//! Finds libonnxruntime and learns its version without loading it, so that a missing or unfit file is a sentence for
-//! the engineer and never a failed dlopen inside a running daemon.
+//! Finds libonnxruntime and reads its version without loading it, so that a missing or unsuitable file gives a clear
+//! message at start instead of a failed dlopen in a running daemon.
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Accelerators: load a network, run it. The seam is three calls wide, so that a direct TensorRT binding can stand
-//! beside ONNX Runtime without the callers noticing.
+//! Accelerators: load a network, run it. The interface has three calls, so that a direct TensorRT binding can be added
+//! beside ONNX Runtime without a change in its callers.
 
 mod error;
 mod gpu;
@@ -40,8 +40,8 @@ pub struct Description {
 pub trait Accelerator: Send + Sync + std::fmt::Debug {
     fn describe(&self) -> Description;
 
-    /// What a built engine is bound to: provider, library and, on a GPU, device, driver and TensorRT, each with its
-    /// version as far as it can be known. Where it is equal, what was found out before still holds.
+    /// What a built engine depends on: provider, library and, on a GPU, device, driver and TensorRT, each with its version
+    /// where it can be read. While this text is unchanged, the results of earlier checks remain valid.
     fn fingerprint(&self) -> String {
         let Description { provider, library, .. } = self.describe();
         format!("{provider}, {library}")

@@ -203,7 +203,7 @@ fn run_error(error: &ort::Error) -> Error {
     Error::new(kind, format!("the network failed: {}", first_line(error.message())))
 }
 
-/// ONNX Runtime has no code of its own for it.
+/// ONNX Runtime reports out-of-memory only in the message; there is no error code for it.
 fn is_memory(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["failed to allocate", "bad_alloc", "out of memory", "cudaerrormemoryallocation"]

@@ -4,13 +4,13 @@ use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 
 use super::{AccelFault, AcceleratorConfig, Error};
 
-/// Who executes the operators of a network.
+/// The ONNX Runtime execution provider that runs a network's operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     Cpu,
     Cuda,
     TensorRt,
-    /// Canned answers; simulation builds only.
+    /// Scripted answers; simulation builds only.
     Scripted,
 }
 
@@ -56,7 +56,7 @@ impl Provider {
         }
     }
 
-    /// The next one to try when this one cannot be used.
+    /// The provider to try next when this one cannot be used.
     pub(super) fn fallback(self) -> Option<Self> {
         match self {
             Self::TensorRt => Some(Self::Cuda),

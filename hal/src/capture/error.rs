@@ -1,21 +1,21 @@
 //! What can go wrong with a capture device.
 
-/// Callers branch on this and on nothing else.
+/// Callers decide by this value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CaptureFault {
-    /// There is no such device, or it is no video capture device.
+    /// There is no such device, or it is not a video capture device.
     NotPresent,
-    /// It was there and has gone: unplugged, or its driver gave up. Only opening it anew can help.
+    /// The device was present and is gone: unplugged, or its driver gave up. It must be opened again.
     Disconnected,
-    /// The device is well, nothing arrives at its input; or a recording has ended.
+    /// The device works, but no signal arrives at its input; or a recording has ended.
     NoSignal,
     /// The source has another resolution now: stop, validate, start.
     SourceChanged,
     /// No frame within the time allowed, and the device gives no reason.
     TimedOut,
-    /// Someone else uses the device, it is already started, or all its buffers are held by who reads it.
+    /// Another process uses the device, it is already started, or the reader holds all its buffers.
     Busy,
-    /// What the caller gave, or the data of a recording or frame, does not hold together.
+    /// The caller's arguments, or the data of a recording or frame, are inconsistent.
     BadInput,
     /// Anything else; the message says what.
     Other,

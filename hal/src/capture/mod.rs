@@ -34,7 +34,7 @@ pub struct Description {
     pub name: String,
     /// Who drives it: the kernel's driver, `replay`, `synthetic`.
     pub driver: String,
-    /// The pictures are not from a cable.
+    /// The frames do not come from a real video input.
     pub simulated: bool,
 }
 
@@ -101,12 +101,12 @@ impl<C: Capture + ?Sized> Capture for Box<C> {
     }
 }
 
-/// What every device answers when it is asked for a frame before it was started.
+/// The error of every device when a frame is requested before start.
 fn not_started() -> Error {
     Error::new(CaptureFault::BadInput, "the device is not started")
 }
 
-/// What every device answers when it is started twice.
+/// The error of every device when it is started twice.
 fn already_started() -> Error {
     Error::new(CaptureFault::Busy, "the device is already started")
 }

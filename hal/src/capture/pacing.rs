@@ -1,5 +1,5 @@
-//! When the pictures of a device without hardware are due: waits by the injected clock and, like a driver, loses what a
-//! slow reader left no room for.
+//! Timing for devices without hardware: waits on the injected clock until a frame is due and, like a driver, drops frames
+//! when a slow reader leaves no free buffer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Pacing {
     }
 }
 
-/// What every device answers when nothing came.
+/// The error of every device when no frame arrived in time.
 pub(super) fn timed_out(timeout: Duration) -> Error {
     Error::new(CaptureFault::TimedOut, format!("no frame within {} ms", timeout.as_millis()))
 }

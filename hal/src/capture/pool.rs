@@ -1,5 +1,5 @@
-//! A fixed number of buffers for devices that make their pictures in memory: a frame that is dropped gives its buffer
-//! back, and a reader that keeps all of them gets no more.
+//! A fixed pool of buffers for devices that produce frames in memory: dropping a frame returns its buffer, and a reader
+//! that holds all buffers gets no further frames.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,7 +30,7 @@ impl Pool {
     }
 }
 
-/// What every device answers when it has no buffer to fill.
+/// The error of every device when it has no free buffer.
 pub(super) fn all_held(buffers: u32) -> Error {
     Error::new(CaptureFault::Busy, format!("all {buffers} buffers are held by the reader"))
 }

@@ -1,5 +1,5 @@
 //! The chest without its vessels: body wall, spine, mediastinum, diaphragm and the outline of the lungs; the ribs are in
-//! [`super::ribs`].
+//! `ribs`.
 //!
 //! Everything here is in the *standard chest*: millimetres of an average adult, +x to the patient's left, +y to the
 //! back, +z to the head, origin between the hila. [`Chest`] scales and moves it to a patient of its own.

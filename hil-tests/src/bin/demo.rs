@@ -38,7 +38,7 @@ struct Arguments {
     /// Give up after this many seconds.
     #[arg(long, default_value_t = 1800)]
     within: u64,
-    /// Keep the box's spool and database in <out>/box.
+    /// Keep the box's spool and database in `OUT/box`.
     #[arg(long)]
     keep: bool,
 }

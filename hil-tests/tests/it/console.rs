@@ -151,7 +151,7 @@ async fn all_can_be_done_from_the_keyboard_with_a_visible_focus() {
     browser.press(" ").await.unwrap();
     browser.wait("to go on", PATIENCE, &sign_says("ready", "Ready")).await.unwrap();
     browser.press("m").await.unwrap();
-    let refused = "document.getElementById('notice').textContent.includes('no exam runs')";
+    let refused = "document.getElementById('notice').textContent.includes('no exam is running')";
     browser.wait("the refusal of a mark", PATIENCE, refused).await.unwrap();
 
     // The form: opened, filled and sent without a mouse.

@@ -98,7 +98,7 @@ async fn replay_an_exam_begins_of_itself_and_its_patient_comes_from_the_worklist
 
     // Given to a patient once; a mistake is refused.
     let other = refused(&appliance, &["live", "start", "--accession", "A-1", "--patient-id", "P2"]).await;
-    assert!(other.contains("another patient id"), "{other}");
+    assert!(other.contains("another patient ID"), "{other}");
     let typed = ["live", "start", "--patient-id", "P2", "--name", "Roe^Jane"];
     assert!(refused(&appliance, &typed).await.contains("another name"));
     let unknown = refused(&appliance, &["live", "start", "--accession", "A-7"]).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use config::settings::Console;
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
-use live::exam::identity;
+use live::exam::{ExamError, identity};
 use live::view::{self, Command, Exam, Latency, Overlay, Picture, Sign, Stage, Stats, Status, View};
 use live::worklist::Worklist;
 use models::task::us_breast::lesion::Lesion;
@@ -182,7 +182,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
                 change(&|status| status.sign = sign.clone());
                 (reply, Ok(if on { "Frozen." } else { "Goes on." }.to_owned()))
             }
-            Command::Mark(reply) if status.borrow().exam.is_none() => (reply, Err("no exam runs".to_owned())),
+            Command::Mark(reply) if status.borrow().exam.is_none() => (reply, Err(ExamError::NoExam.into())),
             Command::Mark(reply) => {
                 change(&|status| status.exam.iter_mut().for_each(|exam| exam.marks += 1));
                 (reply, Ok("Moment kept.".to_owned()))

@@ -1,4 +1,4 @@
-//! Values of a manifest that parse but cannot be worked with.
+//! Checks the values of a manifest after parsing: ranges, references and consistency.
 
 use super::{BadValue, FORMAT, Manifest, Picture, Reads, Threshold, Volume, picture};
 

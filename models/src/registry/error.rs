@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Key;
 use crate::{archive, package, signature};
 
-/// Callers branch on this, and on nothing else.
+/// Callers decide by this value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistryFault {
     /// No such package, or no such task.

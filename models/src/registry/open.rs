@@ -1,4 +1,4 @@
-//! Start: what is on the disk becomes the registry, and what a crash left half done goes.
+//! Start: reads the registry from the disk and removes what a crash left unfinished.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ impl Registry {
         Ok((registry, swept))
     }
 
-    /// Looks and changes nothing: for a second process, and for a desk without a registry. What cannot be read is left
-    /// out, and named in `unreadable`.
+    /// Opens the registry read-only: for a second process, and for `scansidectl analyze` without a registry. Entries that
+    /// cannot be read are left out and named in `unreadable`.
     pub fn view(
         directory: Option<&Path>,
         built_in: &Path,
@@ -82,7 +82,7 @@ impl Registry {
         self.entries.insert(entry.key.clone(), entry);
     }
 
-    /// A chosen package that is gone or bad is not waited for: what the task uses instead is written down.
+    /// When the chosen package is missing or refused, the package that the task uses instead is recorded.
     fn fall_back(&mut self, swept: &mut Swept) -> Result<(), Error> {
         for (task, selection) in self.selections.clone() {
             let Some(chosen) = &selection.active else { continue };
@@ -96,7 +96,7 @@ impl Registry {
     }
 }
 
-/// Clears what was not finished. Nothing below `staging` was ever named by anything.
+/// Removes unfinished installations. Nothing below `staging` is referenced anywhere.
 fn sweep(directory: &Path) -> Result<usize, Error> {
     let mut unfinished = 0;
     for (_, path) in directories(&layout::staging(directory)) {

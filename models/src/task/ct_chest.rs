@@ -74,7 +74,7 @@ pub fn without_network(
     Ok(findings)
 }
 
-/// Can the package look for anything in this series? A caller that gets a no need not load the network.
+/// Can the package look for anything in this series? When it is false, the caller need not load the network.
 pub fn network_needed(volume: &Volume, acquisition: &Acquisition, manifest: &Manifest) -> bool {
     let looks = |plan: Plan| {
         ChestFinding::ALL.iter().any(|f| gates::refusal(&plan, *f, &Series::new(volume, acquisition)).is_none())

@@ -41,7 +41,8 @@ pub fn check(task: &str, model: &dyn hal::LoadedModel) -> Result<(), Error> {
     }
 }
 
-/// How a caller watches a task and stops it. Called between patches, so a long inference yields within one patch.
+/// How a caller follows the progress of a task and cancels it. Called between patches, so a long inference stops within
+/// one patch.
 pub trait Control: Sync {
     /// `stage` is `lungs`, `resample`, `inference` or `postprocess`; `fraction` of that stage is done (0 to 1).
     fn progress(&self, stage: &str, fraction: f64);
@@ -50,7 +51,7 @@ pub trait Control: Sync {
     fn cancelled(&self) -> bool;
 }
 
-/// Nobody watches, nobody cancels.
+/// No progress reports, no cancellation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unattended;
 
@@ -62,14 +63,14 @@ impl Control for Unattended {
     }
 }
 
-/// Callers branch on this and on nothing else.
+/// Callers decide by this value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskFault {
     /// [`Control::cancelled`] said so.
     Cancelled,
     /// The network does not fit the package's manifest (names, shapes).
     BadModel,
-    /// The network answered something that is no probability.
+    /// A value of the network's output is not a probability.
     BadOutput,
     /// The accelerator failed; trying again may help.
     Accelerator(hal::accel::AccelFault),

@@ -1,5 +1,5 @@
 //! Breast ultrasound: the sector of a screen, one pass of the network, then each lesion with outline, score and the words
-//! of the BI-RADS lexicon. One picture at a time; what belongs together over time is the caller's matter.
+//! of the BI-RADS lexicon. One picture at a time; tracking over time is the caller's task.
 
 mod candidates;
 pub mod lesion;
@@ -12,7 +12,7 @@ use super::{Error, TaskFault};
 use crate::manifest::{Manifest, Picture};
 use crate::preprocess::letterbox::Letterbox;
 
-/// Where on a screen the image is, pixels.
+/// Position of the ultrasound image on the screen, pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sector {
     pub x: usize,
@@ -21,7 +21,7 @@ pub struct Sector {
     pub height: usize,
 }
 
-/// The way of pictures through one network; made once for a package and a sector.
+/// Prepares pictures, runs one network and reads its output; created once for a package and a sector.
 #[derive(Debug)]
 pub struct Task {
     plan: Picture,

@@ -25,7 +25,7 @@ pub fn run(options: &ReplayOptions, output: &Output) -> Result<(), Failure> {
     }
     let wanted = options.profile.as_ref().unwrap_or(&settings.live.profile);
     let profiles = Profiles::load(wanted)
-        .map_err(|error| Failure::new(error, "--profile takes auto, the name of a profile, or a file"))?;
+        .map_err(|error| Failure::new(error.to_string(), "--profile takes auto, the name of a profile, or a file"))?;
     let mut recording = device::recording(&options.file).map_err(|error| damaged(&error))?;
     let supply = Box::new(FromShelf(Shelf::view(&settings.study()).on_threads(settings.live.threads)));
     let mut told = Told::default();

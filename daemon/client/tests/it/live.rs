@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
+use live::exam::ExamError;
 use live::view::{self, Command, Exam, Latency, Sign, Status, View};
 use scanside_client::{ERROR_PREFIX, Live, LiveProxy, Options, Stats, connect, error_parts};
 use serde_json::Value;
@@ -49,7 +50,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
         Command::StartExam(order, reply) => {
             let patient = order.patient;
             let answer = match &status.borrow().exam {
-                Some(exam) if exam.patient != patient => Err("the exam of another patient runs".to_owned()),
+                Some(exam) if exam.patient != patient => Err(ExamError::OtherPatient.into()),
                 _ => Ok(format!("exam of {} begun", patient.id)),
             };
             if answer.is_ok() {
@@ -69,7 +70,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
             let _ = reply.send(Ok(if on { "frozen" } else { "goes on" }.into()));
         }
         Command::Mark(reply) => {
-            let _ = reply.send(Err("no exam runs".into()));
+            let _ = reply.send(Err(ExamError::NoExam.into()));
         }
     }
 }
@@ -223,7 +224,7 @@ async fn scansidectl_shows_and_asks() {
     assert_eq!(text(&bus, &["live", "stop"]).await, "exam ended\n");
     let refused = ask(&bus, &["live", "mark"]).await;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("no exam runs\nremedy: see `scansidectl live status`"), "{said}");
+    assert!(said.contains("no exam is running: start one first\nremedy: see `scansidectl live status`"), "{said}");
     let help = text(&bus, &["live", "--help"]).await;
     assert!(help.contains("Examples:\n  scansidectl live status") && help.contains("unfreeze"), "{help}");
     assert!(text(&bus, &["completions", "bash"]).await.contains("unfreeze"));

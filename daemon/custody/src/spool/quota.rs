@@ -4,34 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::error::{Error, Result};
+use super::error::Result;
 use super::{Evicted, Shared, segment};
 use crate::store::instances::State;
-use crate::store::{Durability, events};
-
-/// What is freed as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Segment(i64),
-    /// Below the spool directory.
-    File(String),
-}
-
-/// The instances of one series (and state) at one place, with what is known of the series.
-#[derive(Debug, Clone)]
-struct Content {
-    state: State,
-    /// `None`: not assembled yet.
-    series_state: Option<String>,
-    /// Jobs that are queued, running or parked.
-    open_jobs: u32,
-    /// Deliveries that are not delivered (or superseded).
-    undelivered: u32,
-    newest_utc: String,
-    bytes: u64,
-}
+use crate::store::places::{self, Content, Place};
+use crate::store::{Durability, events, segments};
 
 /// A place that could be freed.
 #[derive(Debug, Clone)]
@@ -107,7 +86,7 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     }
     let mut connection = shared.store.connect(Durability::Full)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut chosen = choose(candidates(contents(&transaction)?), &rules);
+    let mut chosen = choose(candidates(by_place(places::contents(&transaction)?)), &rules);
     chosen.retain(|candidate| match candidate.place {
         Place::Segment(number) => shared.leases.retire(number),
         Place::File(_) => true,
@@ -136,72 +115,24 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     Ok(Evicted { instances, bytes: chosen.iter().map(|candidate| candidate.bytes).sum() })
 }
 
-/// Everything that is not in the segment being written.
-fn contents(connection: &Connection) -> Result<BTreeMap<Place, Vec<Content>>> {
-    let mut statement = connection.prepare(
-        "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), \
-           (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state <> 'done'), \
-           (SELECT count(*) FROM jobs j JOIN results r ON r.job_id = j.id JOIN deliveries d ON d.result_id = r.id \
-            WHERE j.series_id = s.id AND d.state = 'pending') \
-         FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
-         LEFT JOIN segments g ON g.id = i.segment \
-         WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) \
-         GROUP BY i.segment, i.file, i.state, i.study_uid, i.series_uid",
-    )?;
-    let mut rows = statement.query([])?;
+fn by_place(contents: Vec<Content>) -> BTreeMap<Place, Vec<Content>> {
     let mut places: BTreeMap<Place, Vec<Content>> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let place = match (row.get::<_, Option<i64>>(0)?, row.get::<_, Option<String>>(1)?) {
-            (Some(number), _) => Place::Segment(number),
-            (None, Some(file)) => Place::File(file),
-            (None, None) => continue,
-        };
-        let state: String = row.get(2)?;
-        let unknown = || Error::from(rusqlite::Error::InvalidColumnName(state.clone()));
-        places.entry(place).or_default().push(Content {
-            state: State::parse(&state).ok_or_else(unknown)?,
-            series_state: row.get(3)?,
-            newest_utc: row.get(4)?,
-            bytes: u64::try_from(row.get::<_, i64>(5)?).unwrap_or_default(),
-            open_jobs: row.get(6)?,
-            undelivered: row.get(7)?,
-        });
+    for content in contents {
+        places.entry(content.place.clone()).or_default().push(content);
     }
-    Ok(places)
+    places
 }
 
 fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<u64> {
     let mut instances = 0;
     for candidate in chosen {
-        let (column, key) = match &candidate.place {
-            Place::Segment(number) => ("segment", rusqlite::types::Value::from(*number)),
-            Place::File(file) => ("file", rusqlite::types::Value::from(file.clone())),
-        };
-        // A series that lost a part cannot be analysed again.
-        connection.execute(
-            &format!(
-                "UPDATE series SET state = 'evicted' WHERE state IN ('processed', 'refused') AND EXISTS (\
-                 SELECT 1 FROM instances i WHERE i.{column} = ?1 AND i.state IN ('kept', 'conflict') \
-                 AND i.study_uid = series.study_uid AND i.series_uid = series.series_uid)"
-            ),
-            params![key],
-        )?;
-        let rows = connection.execute(
-            &format!(
-                "UPDATE instances SET state = 'evicted', reason = 'finished and delivered' \
-                 WHERE {column} = ?1 AND state <> 'evicted'"
-            ),
-            params![key],
-        )?;
+        let rows = places::evict(connection, &candidate.place)?;
         instances += rows as u64;
-        let subject = match &candidate.place {
-            Place::Segment(number) => {
-                connection.execute("DELETE FROM segments WHERE id = ?1", [number])?;
-                format!("segment/{number}")
-            }
-            Place::File(file) => file.clone(),
-        };
-        events::record(connection, &subject, "evicted", &format!("{rows} instances, {} bytes", candidate.bytes))?;
+        if let Place::Segment(number) = candidate.place {
+            segments::remove(connection, number)?;
+        }
+        let told = format!("{rows} instances, {} bytes", candidate.bytes);
+        events::record(connection, &candidate.place.subject(), "evicted", &told)?;
     }
     Ok(instances)
 }
@@ -225,6 +156,7 @@ mod tests {
 
     fn content() -> Content {
         Content {
+            place: Place::Segment(1),
             state: State::Kept,
             series_state: Some("processed".into()),
             open_jobs: 0,

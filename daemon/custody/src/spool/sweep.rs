@@ -1,18 +1,20 @@
 //! Startup: reconcile log, files and rows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::LARGE;
 use super::error::{At, Result};
 use super::record::{BLOCK, Entry};
 use super::segment::{self, Found, Segment};
-use super::writer::{Match, judge, note, store_indexed_to};
+use super::writer::{Match, judge, note};
 use crate::instance::Location;
 use crate::store::instances::{self, State};
+use crate::store::places::{self, Place};
+use crate::store::segments::{self, SegmentRow};
 use crate::store::{self, events};
 
 /// What was found at start.
@@ -55,13 +57,6 @@ pub(super) struct Resume {
     pub(super) spares: Vec<PathBuf>,
 }
 
-/// What the database knows of a segment.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    indexed_to: u64,
-    sealed: bool,
-}
-
 pub(super) fn sweep(directory: &Path, segment_size: u64, connection: &mut Connection) -> Result<(Resume, Recovery)> {
     let log = directory.join(super::LOG);
     let mut recovery = Recovery::default();
@@ -84,11 +79,11 @@ pub(super) fn sweep(directory: &Path, segment_size: u64, connection: &mut Connec
         let open = Some(number) == last && known.is_none_or(|known| !known.sealed) && end < segment.head.size;
         if open {
             active = Some((segment, end));
-        } else if has_rows(connection, number)? {
-            connection.execute("UPDATE segments SET sealed = 1 WHERE id = ?1", [number])?;
+        } else if places::segment_in_use(connection, number)? {
+            segments::seal(connection, number)?;
         } else {
             remove(&segment.path, &mut recovery)?;
-            connection.execute("DELETE FROM segments WHERE id = ?1", [number])?;
+            segments::remove(connection, number)?;
         }
     }
     missing_bytes(directory, connection, &mut recovery)?;
@@ -117,18 +112,17 @@ fn log_files(log: &Path, segment_size: u64) -> Result<(BTreeMap<i64, PathBuf>, V
     Ok((segments, spares))
 }
 
-fn known_segments(connection: &Connection) -> Result<BTreeMap<i64, Known>> {
-    let mut statement = connection.prepare("SELECT id, indexed_to, sealed FROM segments")?;
-    let rows = statement.query_map([], |row| {
-        let indexed_to = row.get::<_, i64>(1)?.cast_unsigned();
-        Ok((row.get(0)?, Known { indexed_to, sealed: row.get(2)? }))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+fn known_segments(connection: &Connection) -> Result<BTreeMap<i64, SegmentRow>> {
+    Ok(segments::all(connection)?.into_iter().map(|row| (row.id, row)).collect())
 }
 
 /// Above every number that was ever used, so that a place names one record for ever.
-fn next_number(connection: &Connection, files: &BTreeMap<i64, PathBuf>, known: &BTreeMap<i64, Known>) -> Result<i64> {
-    let in_rows: i64 = connection.query_row("SELECT ifnull(max(segment), 0) FROM instances", [], |row| row.get(0))?;
+fn next_number(
+    connection: &Connection,
+    files: &BTreeMap<i64, PathBuf>,
+    known: &BTreeMap<i64, SegmentRow>,
+) -> Result<i64> {
+    let in_rows = places::last_segment(connection)?;
     let last = |number: Option<&i64>| number.copied().unwrap_or_default();
     Ok(in_rows.max(last(files.keys().next_back())).max(last(known.keys().next_back())) + 1)
 }
@@ -137,7 +131,7 @@ fn next_number(connection: &Connection, files: &BTreeMap<i64, PathBuf>, known: &
 fn replay(
     directory: &Path,
     segment: &Segment,
-    known: Option<Known>,
+    known: Option<SegmentRow>,
     connection: &mut Connection,
     recovery: &mut Recovery,
 ) -> Result<u64> {
@@ -164,7 +158,7 @@ fn replay(
         }
     }
     recovery.torn_records += u64::from(torn);
-    store_indexed_to(&transaction, segment.head.number, end)?;
+    segments::indexed_to(&transaction, segment.head.number, end)?;
     transaction.commit()?;
     Ok(end)
 }
@@ -207,34 +201,19 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
     Ok(true)
 }
 
-fn has_rows(connection: &Connection, number: i64) -> Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM instances WHERE segment = ?1 AND state <> 'evicted')";
-    Ok(connection.query_row(sql, [number], |row| row.get(0))?)
-}
-
 /// A row must not answer "already so" for bytes that are gone.
 fn missing_bytes(directory: &Path, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
-    let mut statement = connection.prepare(
-        "SELECT segment, file, max(offset + length) FROM instances WHERE state <> 'evicted' GROUP BY segment, file",
-    )?;
-    let places: Vec<(Option<i64>, Option<String>, i64)> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<rusqlite::Result<_>>()?;
-    for (number, file, end) in places {
-        let path = match (number, &file) {
-            (Some(number), _) => segment::path(&directory.join(super::LOG), number),
-            (None, Some(file)) => directory.join(file),
-            (None, None) => continue,
+    for (place, bytes) in places::needed(connection)? {
+        let path = match &place {
+            Place::Segment(number) => segment::path(&directory.join(super::LOG), *number),
+            Place::File(file) => directory.join(file),
         };
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= end.cast_unsigned()) {
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() >= bytes) {
             continue;
         }
-        let place = number.map_or_else(|| file.clone().unwrap_or_default(), |number| format!("segment/{number}"));
-        let rows = connection.execute(
-            "UPDATE instances SET state = 'evicted', reason = 'bytes missing at start' \
-             WHERE (segment IS ?1 AND file IS ?2) AND state <> 'evicted'",
-            params![number, file],
-        )?;
+        let rows = places::gone(connection, &place, "bytes missing at start")?;
         recovery.bytes_missing += rows as u64;
+        let place = place.subject();
         events::record(connection, &place, "bytes missing", &format!("{rows} instances"))?;
         tracing::error!(place, instances = rows, "bytes in custody are missing");
     }
@@ -247,9 +226,7 @@ fn orphans(directory: &Path, connection: &Connection, recovery: &mut Recovery) -
     if recovery.damaged_segments > 0 {
         return Ok(());
     }
-    let mut statement =
-        connection.prepare("SELECT file FROM instances WHERE file IS NOT NULL AND state <> 'evicted'")?;
-    let named: HashSet<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let named = places::files(connection)?;
     let folder = directory.join(LARGE);
     for entry in fs::read_dir(&folder).at(&folder)? {
         let entry = entry.at(&folder)?;

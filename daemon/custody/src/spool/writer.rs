@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use dicom::header::Header;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Error, Result};
@@ -17,7 +17,7 @@ use super::segment::Segment;
 use super::{Outcome, Shared, segment};
 use crate::instance::{Instance, Location, Origin};
 use crate::store::instances::{self, Known, State};
-use crate::store::{self, events};
+use crate::store::{self, events, segments};
 
 /// A group is at most this much.
 const GROUP_BYTES: u64 = 32 << 20;
@@ -138,9 +138,7 @@ impl Writer {
             if self.position + size <= active.head.size {
                 return Ok(());
             }
-            self.connection
-                .prepare_cached("UPDATE segments SET sealed = 1 WHERE id = ?1")?
-                .execute([active.head.number])?;
+            segments::seal(&self.connection, active.head.number)?;
         }
         let spare = self.shared.shelf.take()?;
         let (number, bytes) = (self.next_number, self.shared.segment_size);
@@ -171,11 +169,7 @@ impl Writer {
             && let Err(error) = active.sync()
         {
             // What the disk holds of these blocks now is unknown: never write here again.
-            self.connection.execute(
-                "INSERT INTO segments (id, indexed_to, sealed) VALUES (?1, ?2, 1) \
-                 ON CONFLICT (id) DO UPDATE SET sealed = 1",
-                params![active.head.number, self.position.cast_signed()],
-            )?;
+            segments::seal_at(&self.connection, active.head.number, self.position)?;
             self.active = None;
             return Err(error);
         }
@@ -235,21 +229,11 @@ impl Writer {
             outcomes.push(outcome);
         }
         if position > self.position {
-            store_indexed_to(&transaction, number, position)?;
+            segments::indexed_to(&transaction, number, position)?;
         }
         transaction.commit()?;
         Ok(outcomes)
     }
-}
-
-pub(super) fn store_indexed_to(connection: &Connection, segment: i64, position: u64) -> Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO segments (id, indexed_to) VALUES (?1, ?2) \
-             ON CONFLICT (id) DO UPDATE SET indexed_to = excluded.indexed_to",
-        )?
-        .execute(params![segment, position.cast_signed()])?;
-    Ok(())
 }
 
 fn already_so(outcome: &Outcome) -> Outcome {

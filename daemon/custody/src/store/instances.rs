@@ -271,3 +271,17 @@ pub fn quarantined(connection: &Connection, limit: u32) -> Result<Vec<Quarantine
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
+
+/// Bytes and number of studies among the newest 2,000 instances.
+///
+/// # Errors
+/// When the database fails.
+pub fn recent_size(connection: &Connection) -> Result<(u64, u64)> {
+    let (bytes, studies): (i64, i64) = connection.query_row(
+        "SELECT COALESCE(SUM(length), 0), COUNT(DISTINCT study_uid)
+         FROM (SELECT length, study_uid FROM instances ORDER BY id DESC LIMIT 2000)",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok((bytes.unsigned_abs(), studies.unsigned_abs()))
+}

@@ -1,5 +1,6 @@
 //! `jobs`: one row per version of a series that is to be analysed.
 
+use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Result;
@@ -158,4 +159,76 @@ pub fn recover(transaction: &Transaction<'_>, limit: u32) -> Result<(Vec<JobRow>
 pub fn make_urgent(transaction: &Transaction<'_>, id: i64) -> Result<()> {
     transaction.execute("UPDATE jobs SET priority = 0 WHERE id = ?1", [id])?;
     Ok(())
+}
+
+/// Puts a running job back into the queue, not held against it: it was interrupted on purpose. Without effect on a job that
+/// has ended or was superseded meanwhile.
+///
+/// # Errors
+/// When the database fails.
+pub fn give_back(connection: &Connection, id: i64) -> Result<()> {
+    connection.execute("UPDATE jobs SET state = 'queued' WHERE id = ?1 AND state = 'running'", [id])?;
+    Ok(())
+}
+
+/// What an analysed study of a patient said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnalysedStudy {
+    pub study_uid: String,
+    /// DA.
+    pub study_date: String,
+    /// As JSON.
+    pub findings: String,
+}
+
+/// The analysed studies of the patient of `header` from days before its study, the newest first. A patient is the same when
+/// Patient ID and Patient's Name are.
+///
+/// # Errors
+/// When the database fails.
+pub fn analysed_before(connection: &Connection, header: &Header) -> Result<Vec<AnalysedStudy>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT s.study_uid, json_extract(i.header, '$.study_date') AS day, j.findings \
+         FROM jobs j JOIN series s ON s.id = j.series_id \
+         JOIN instances i ON i.id = (SELECT min(id) FROM instances WHERE series_uid = s.series_uid AND study_uid = s.study_uid) \
+         WHERE j.state = 'done' AND j.findings IS NOT NULL AND s.study_uid <> ?1 \
+         AND json_extract(i.header, '$.patient_id') = ?2 AND json_extract(i.header, '$.patient_name') = ?3 \
+         AND length(day) = 8 AND day < ?4 ORDER BY day DESC, j.id DESC",
+    )?;
+    let wanted = params![header.study_instance_uid, header.patient_id, header.patient_name, header.study_date];
+    let rows = statement.query_map(wanted, |row| {
+        Ok(AnalysedStudy { study_uid: row.get(0)?, study_date: row.get(1)?, findings: row.get(2)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::SeriesKey;
+    use crate::store::{Durability, Store, now_utc, series};
+
+    #[test]
+    fn a_job_that_is_given_back_runs_again_and_one_that_has_ended_stays_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() };
+        let (row, _) = series::opened(&transaction, &key, "CT", dicom::kind::Kind::Ct, 1, &now_utc()).unwrap();
+        let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+        let id = enqueue(&transaction, row.id, version, &now_utc()).unwrap();
+        transaction.commit().unwrap();
+
+        assert_eq!(claim(&mut connection, &now_utc()).unwrap().unwrap().id, id);
+        assert!(claim(&mut connection, &now_utc()).unwrap().is_none(), "it runs");
+        give_back(&connection, id).unwrap();
+        let again = claim(&mut connection, &now_utc()).unwrap().unwrap();
+        assert_eq!((again.id, again.attempts), (id, 0), "not held against it");
+        let transaction = connection.transaction().unwrap();
+        done(&transaction, id, None, "[]", &now_utc()).unwrap();
+        transaction.commit().unwrap();
+        give_back(&connection, id).unwrap();
+        assert!(claim(&mut connection, &now_utc()).unwrap().is_none(), "it has ended");
+    }
 }

@@ -4,13 +4,16 @@ pub mod deliveries;
 pub mod events;
 pub mod instances;
 pub mod jobs;
+pub mod places;
 pub mod results;
+pub mod segments;
 pub mod series;
 pub mod shadows;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use hal::clock::{now_utc, utc_after};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Forward only; the index is `PRAGMA user_version`.
@@ -91,16 +94,4 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Now, UTC, as every row has it: sortable text with milliseconds.
-pub fn now_utc() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
-
-/// A moment from now, in the form of [`now_utc`].
-pub fn utc_after(wait: std::time::Duration) -> String {
-    let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
-    let moment = jiff::Timestamp::now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX);
-    moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

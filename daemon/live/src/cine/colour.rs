@@ -1,4 +1,5 @@
-//! Stored samples to grey or red, green and blue of one byte each: PS3.3 C.7.6.3 (image pixel), C.11.2 (window). Pure.
+//! Converts stored samples to grey or to red, green and blue of one byte each: PS3.3 C.7.6.3 (image pixel), C.11.2
+//! (window). Pure.
 
 use dicom::header::Header;
 use dicom::pixels::pictures::Samples;
@@ -6,14 +7,24 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::palette::Palette;
+use super::palette::{Palette, PaletteError};
+use crate::cast;
+
+/// Why the pictures of a file cannot be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ColourError {
+    #[error("{photometric:?} of {samples} samples cannot be shown")]
+    Unsupported { photometric: String, samples: u16 },
+    #[error(transparent)]
+    Palette(#[from] PaletteError),
+}
 
 /// How the pictures of one file become bytes that a page can show.
 #[derive(Debug)]
 pub struct Conversion {
     model: Model,
     bits_stored: u16,
-    /// Planes follow each other, in what is not compressed.
+    /// Colour planes follow each other; only in uncompressed pictures.
     planar: bool,
 }
 
@@ -24,7 +35,7 @@ enum Model {
     Rgb,
     /// Luma and chroma of full range, BT.601.
     Ybr,
-    /// The same, two pixels sharing their chroma, in what is not compressed.
+    /// The same with chroma shared by two pixels; only in uncompressed pictures.
     Ybr422,
 }
 
@@ -38,8 +49,8 @@ struct Grey {
 
 impl Conversion {
     /// # Errors
-    /// In words, when it is a colour space that cannot be shown.
-    pub fn of(header: &Header, data_set: &InMemDicomObject) -> Result<Self, String> {
+    /// When the colour space cannot be shown, or its palette is broken.
+    pub fn of(header: &Header, data_set: &InMemDicomObject) -> Result<Self, ColourError> {
         let model = match (header.photometric.as_str(), header.samples_per_pixel.max(1)) {
             ("MONOCHROME1", 1) => Model::Grey(grey(header, data_set, true)),
             ("MONOCHROME2" | "", 1) => Model::Grey(grey(header, data_set, false)),
@@ -47,7 +58,9 @@ impl Conversion {
             ("RGB" | "YBR_ICT" | "YBR_RCT" | "", 3) => Model::Rgb,
             ("YBR_FULL", 3) => Model::Ybr,
             ("YBR_FULL_422", 3) => Model::Ybr422,
-            (other, samples) => return Err(format!("{other:?} of {samples} samples cannot be shown")),
+            (other, samples) => {
+                return Err(ColourError::Unsupported { photometric: other.to_owned(), samples });
+            }
         };
         let bits_stored = header.bits_stored.clamp(1, header.bits_allocated);
         let planar = first(data_set, tags::PLANAR_CONFIGURATION) == Some(1.0);
@@ -58,14 +71,14 @@ impl Conversion {
         matches!(self.model, Model::Grey(_))
     }
 
-    /// One byte for a grey pixel, three for others, into `out`; `width` pixels a row.
+    /// Writes one byte for each grey pixel, or three for each colour pixel, to `out`; `width` pixels per row.
     pub fn convert(&self, samples: &Samples, width: usize, out: &mut [u8]) {
         let bits = samples.precision.unwrap_or(self.bits_stored);
         let stored = |index: usize| match samples.bits_allocated {
             8 => samples.bytes.get(index).map_or(0, |byte| u16::from(*byte)),
             _ => samples.bytes.get(2 * index..2 * index + 2).map_or(0, |word| u16::from_le_bytes([word[0], word[1]])),
         };
-        let byte = |index: usize| (stored(index) >> bits.saturating_sub(8).min(8)).min(255) as u8;
+        let byte = |index: usize| cast::byte(stored(index) >> bits.saturating_sub(8).min(8));
         match &self.model {
             Model::Grey(grey) => {
                 let table = grey.table(bits);
@@ -78,7 +91,7 @@ impl Conversion {
                     .for_each(|(i, out)| out.copy_from_slice(&palette.colour(stored(i))));
             }
             Model::Ybr422 if samples.is_native && !samples.is_rgb => {
-                // Y Y Cb Cr for each two pixels; a row of odd length is padded by nobody.
+                // Y Y Cb Cr for each two pixels; rows of odd length are not padded.
                 for (i, out) in out.chunks_exact_mut(3).enumerate() {
                     let pair = (i / width.max(1)) * width + (i % width.max(1)) / 2 * 2;
                     let at = 2 * pair;
@@ -100,7 +113,7 @@ impl Conversion {
 }
 
 impl Grey {
-    /// The byte for each stored value of so many bits.
+    /// The grey level for each stored value of `bits` bits.
     fn table(&self, bits: u16) -> Vec<u8> {
         let count = 1usize << bits.clamp(1, 16);
         let half = if self.signed { count / 2 } else { 0 };
@@ -111,7 +124,7 @@ impl Grey {
         };
         let one = |stored: usize| {
             let value = if stored >= count - half { stored as f64 - count as f64 } else { stored as f64 };
-            let level = ((value - low) / (high - low).max(1e-6) * 255.0).round().clamp(0.0, 255.0) as u8;
+            let level = cast::round_byte((value - low) / (high - low).max(1e-6) * 255.0);
             if self.inverted { 255 - level } else { level }
         };
         (0..count).map(one).collect()
@@ -133,8 +146,8 @@ fn first(data_set: &InMemDicomObject, tag: Tag) -> Option<f64> {
 
 /// Full range, BT.601 (C.7.6.3.1.2).
 fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
-    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
-    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| v.round().clamp(0.0, 255.0) as u8)
+    let (y, cb, cr) = (f64::from(y), f64::from(cb) - 128.0, f64::from(cr) - 128.0);
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(cast::round_byte)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use hal::capture::{CaptureFault, Config, PixelFormat, Rate};
 use hal::clock::Manual;
 
 use super::*;
-use crate::infer::supply::{Ready, Supply};
+use crate::infer::supply::{Ready, Supply, SupplyError};
 use crate::rehearsal;
 use crate::screen::profile::Profiles;
 use crate::source::device;
@@ -23,8 +23,8 @@ use crate::view::Sign;
 struct Nothing;
 
 impl Supply for Nothing {
-    fn load(&mut self) -> Result<Ready, String> {
-        Err("no usable model package".into())
+    fn load(&mut self) -> Result<Ready, SupplyError> {
+        Err(SupplyError::NoPackage("no usable model package".into()))
     }
 
     fn is_outdated(&self, _loaded: &Ready) -> bool {

@@ -6,17 +6,19 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use hal::capture::Rate;
 
-/// Of an image that says nothing of its time, ms: 30 in a second, as scanners show them.
+use crate::cast;
+
+/// Time between frames when the image does not say it, ms: 30 per second, as scanners show them.
 const USUAL_MS: f64 = 1000.0 / 30.0;
-/// Steps shorter than this, or longer, are taken for mistakes, ms.
+/// Times between frames outside this range are taken for mistakes, ms.
 const STEP_MS: std::ops::RangeInclusive<f64> = 1.0..=10_000.0;
 
 /// The times of frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timing {
-    /// In the mean; one in a second where there is only one frame.
+    /// Mean frame rate; one per second when there is only one frame.
     pub rate: Rate,
-    /// Of each frame, from the first on.
+    /// When each frame is due, counted from the first.
     due: Vec<Duration>,
 }
 
@@ -29,7 +31,7 @@ impl Timing {
         let one = |tag| numbers(tag).first().copied();
         let per_second = |tag| one(tag).filter(|rate| *rate > 0.0).map(|rate| 1000.0 / rate);
         let vector = numbers(tags::FRAME_TIME_VECTOR);
-        // The pointer says which of the two counts, where both are there.
+        // When both are present, the frame increment pointer says which one counts.
         let pointed = data_set.element_opt(tags::FRAME_INCREMENT_POINTER).ok().flatten();
         let by_vector =
             pointed.and_then(|p| p.value().primitive()?.tag().ok()).is_some_and(|tag| tag == tags::FRAME_TIME_VECTOR);
@@ -44,10 +46,10 @@ impl Timing {
         Self::from_steps(std::iter::repeat_n(step, frames))
     }
 
-    /// `steps`: before each frame, ms; that of the first does not count.
+    /// `steps`: time before each frame, ms; the first is ignored.
     fn from_steps(steps: impl Iterator<Item = f64>) -> Self {
         let sane = |ms: f64| if STEP_MS.contains(&ms) { ms } else { ms.clamp(*STEP_MS.start(), USUAL_MS) };
-        // A number that is none stays none in the clamp.
+        // `clamp` would keep a NaN.
         let sane = |ms: f64| if ms.is_finite() { sane(ms) } else { USUAL_MS };
         let mut at = 0.0;
         let due: Vec<Duration> = steps
@@ -61,13 +63,13 @@ impl Timing {
             0 | 1 => Rate::hertz(1),
             count => {
                 let thousandths = (count - 1) as f64 * 1e6 / at.max(1.0);
-                Rate::new((thousandths.round() as u32).max(1), 1000).unwrap_or_else(|| Rate::hertz(30))
+                Rate::new(cast::round_u32(thousandths).max(1), 1000).unwrap_or_else(|| Rate::hertz(30))
             }
         };
         Self { rate, due }
     }
 
-    /// When frame `index` is due, from the first on.
+    /// When frame `index` is due, counted from the first.
     pub fn due(&self, index: usize) -> Duration {
         self.due.get(index).copied().unwrap_or_default()
     }

@@ -1,21 +1,21 @@
-//! How long each stage takes: counted always, in constant memory, without waiting for anything.
+//! How long each stage takes: measured for every picture, in constant memory.
 
 use std::time::Duration;
 
+use crate::cast;
 use crate::view::Latency;
 
-/// Steps of each power of two: a value is known to 1/64 of itself.
-const STEPS: u64 = 64;
-/// 2^32 us are more than an hour.
-const MOST: u64 = 1 << 32;
-const BUCKETS: usize = (25 * STEPS + 2 * STEPS) as usize;
+/// Buckets of each power of two: a value is known to 1/64 of itself.
+const STEPS: usize = 64;
+/// For all values of 32 bits; 2^32 us are 71 minutes.
+const BUCKETS: usize = 27 * STEPS;
 
-/// Durations by microseconds, in buckets that grow with the value.
+/// Counts durations in microseconds, in buckets that grow with the value.
 #[derive(Debug, Clone)]
 pub struct Histogram {
     counts: Vec<u64>,
     count: u64,
-    /// Exact, us.
+    /// The longest duration, exact, us.
     max: u64,
 }
 
@@ -27,17 +27,18 @@ impl Default for Histogram {
 
 impl Histogram {
     pub fn add(&mut self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(MOST).min(MOST - 1);
+        let micros = cast::micros(took);
         if let Some(count) = self.counts.get_mut(bucket(micros)) {
             *count += 1;
         }
         self.count += 1;
-        self.max = self.max.max(micros);
+        self.max = self.max.max(micros.into());
     }
 
-    /// The value that `share` (0 to 1) of all do not exceed, us; never less than the true one, at most 1/64 more.
+    /// The value that `share` (0 to 1) of all values do not exceed, us. Never less than the exact quantile, at most
+    /// 1/64 more.
     fn quantile(&self, share: f64) -> u64 {
-        let rank = ((share * self.count as f64).ceil() as u64).clamp(1, self.count.max(1));
+        let rank = cast::ceil_u64(share * self.count as f64).clamp(1, self.count.max(1));
         let mut passed = 0;
         for (index, count) in self.counts.iter().enumerate() {
             passed += count;
@@ -58,23 +59,22 @@ impl Histogram {
     }
 }
 
-/// Values below 128 have a bucket each; each further power of two has 64.
-fn bucket(micros: u64) -> usize {
-    let power = (63 - (micros | 1).leading_zeros() as u64).saturating_sub(6);
-    (STEPS * power + (micros >> power)) as usize
+/// Index of the bucket for a value. Values below 128 have a bucket each; each further power of two has 64.
+fn bucket(micros: u32) -> usize {
+    let power = (micros | 1).ilog2().saturating_sub(6);
+    STEPS * power as usize + (micros >> power) as usize
 }
 
-/// The largest value of a bucket.
+/// The largest value in a bucket.
 fn last(index: usize) -> u64 {
-    let index = index as u64;
     let power = (index / STEPS).saturating_sub(1);
-    let step = index - STEPS * power;
+    let step = (index - STEPS * power) as u64;
     ((step + 1) << power) - 1
 }
 
-/// What is measured, in the order in which a picture passes.
+/// The stages that are timed, in the order in which a picture passes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum TimedStage {
     /// From capture to the page.
     Present,
     Roi,
@@ -84,7 +84,7 @@ pub enum Stage {
     Overlay,
 }
 
-impl Stage {
+impl TimedStage {
     pub const ALL: [Self; 5] = [Self::Present, Self::Roi, Self::Infer, Self::Track, Self::Overlay];
 
     pub fn name(self) -> &'static str {
@@ -100,15 +100,15 @@ impl Stage {
 
 /// One histogram for each stage.
 #[derive(Debug, Clone, Default)]
-pub struct Budget([Histogram; Stage::ALL.len()]);
+pub struct Budget([Histogram; TimedStage::ALL.len()]);
 
 impl Budget {
-    pub fn add(&mut self, stage: Stage, took: Duration) {
+    pub fn add(&mut self, stage: TimedStage, took: Duration) {
         self.0[stage as usize].add(took);
     }
 
     pub fn stages(&self) -> Vec<(String, Latency)> {
-        Stage::ALL.iter().map(|stage| (stage.name().to_owned(), self.0[*stage as usize].latency())).collect()
+        TimedStage::ALL.iter().map(|stage| (stage.name().to_owned(), self.0[*stage as usize].latency())).collect()
     }
 }
 
@@ -120,13 +120,14 @@ mod tests {
 
     #[test]
     fn buckets_follow_one_another_without_gap() {
-        let mut expected = 0;
+        let mut expected = 0u64;
         for index in 0..BUCKETS {
-            assert_eq!(bucket(expected), index, "first of {index}");
-            assert_eq!(bucket(last(index)), index, "last of {index}");
-            expected = last(index) + 1;
+            let [first, last] = [expected, last(index)].map(|value| u32::try_from(value).unwrap());
+            assert_eq!(bucket(first), index, "first of {index}");
+            assert_eq!(bucket(last), index, "last of {index}");
+            expected = u64::from(last) + 1;
         }
-        assert_eq!(expected, MOST);
+        assert_eq!(expected, 1 << 32);
     }
 
     #[test]

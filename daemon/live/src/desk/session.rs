@@ -1,5 +1,6 @@
-//! What the sign says, and what may happen to it. Pure.
+//! The state behind the sign on the page, and its transitions. Pure.
 
+use crate::infer::trouble::Trouble;
 use crate::view::{By, Sign};
 
 /// The state of the live path while a device is configured.
@@ -18,68 +19,65 @@ use crate::view::{By, Sign};
 /// (1) another reason replaces the old one.
 /// ```
 ///
-/// A lost signal ends a freeze: what comes after it is live. After every return to pictures the state is Blind until the
-/// model has answered, so what is wrong with the model need not be remembered.
+/// A lost signal ends a freeze: pictures that come after it are live. Whenever pictures come back, the state is Blind
+/// until the model has answered, so a fault of the model need not be remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum SignState {
     /// No pictures come.
     Dark { reason: String },
-    /// The device refuses.
+    /// The device does not work.
     Broken { reason: String },
     /// Pictures without overlay.
-    Blind { reason: String },
+    Blind { trouble: Trouble },
     /// Pictures and overlay.
     Ready,
-    /// The scanner's picture stands still.
+    /// The scanner's picture is frozen.
     Still,
-    /// The user froze the page, from there or by command.
+    /// A user froze the page.
     Frozen { by: By },
 }
 
-/// What may happen.
+/// What may happen to the live path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum SignEvent {
     /// A picture came.
     Picture,
     /// The model answered in time.
     Answer,
     /// There is no model, or it is slow, crashed or answered nonsense.
-    Trouble(String),
-    /// The scanner's picture stands still, or moves again.
+    Trouble(Trouble),
+    /// The scanner's picture is frozen, or moves again.
     Still,
     Moved,
-    /// The user froze the page, or lets it go.
+    /// A user freezes the page, or ends the freeze.
     Freeze(By),
     Thaw,
     /// No pictures come, and why.
     Lost(String),
-    /// The device refuses, and why.
+    /// The device does not work, and why.
     Fault(String),
 }
 
-/// What an event did.
+/// What an event did to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Changed,
     Unchanged,
 }
 
-/// An event that cannot happen in that state.
+/// The event is not allowed in this state, whose description is given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not while {0}")]
 pub struct IllegalTransition(pub &'static str);
 
-/// Why there is no overlay before the model has answered.
-const NOT_YET: &str = "the model has not answered yet";
-
-impl Default for State {
+impl Default for SignState {
     fn default() -> Self {
         Self::Dark { reason: "no picture has come yet".into() }
     }
 }
 
-impl State {
-    /// What is true then, in words.
+impl SignState {
+    /// The state in words.
     pub fn words(&self) -> &'static str {
         match self {
             Self::Dark { .. } => "there is no signal",
@@ -95,35 +93,37 @@ impl State {
         match self {
             Self::Dark { reason } => Sign::NoSignal { reason: reason.clone() },
             Self::Broken { reason } => Sign::Failed { reason: reason.clone() },
-            Self::Blind { reason } => Sign::NoOverlay { reason: reason.clone() },
+            Self::Blind { trouble } => Sign::NoOverlay { reason: trouble.to_string() },
             Self::Ready => Sign::Ready,
             Self::Still => Sign::Paused { reason: "the scanner's picture is frozen".into() },
             Self::Frozen { by } => Sign::Paused { reason: format!("frozen by the user, {}", by.words()) },
         }
     }
 
-    /// Whether new pictures go to the page.
+    /// Whether new pictures are shown.
     pub fn shows_pictures(&self) -> bool {
         matches!(self, Self::Blind { .. } | Self::Ready | Self::Still)
     }
 
-    /// Lets `event` happen.
+    /// Applies `event`.
     ///
     /// # Errors
-    /// When it is not allowed here; the state stays.
-    pub fn on(&mut self, event: Event) -> Result<Step, IllegalTransition> {
-        let blind = || Self::Blind { reason: NOT_YET.into() };
+    /// When it is not allowed in this state, which stays as it is.
+    pub fn on(&mut self, event: SignEvent) -> Result<Step, IllegalTransition> {
+        let blind = || Self::Blind { trouble: Trouble::NotYet };
         let next = match (&*self, event) {
-            (_, Event::Lost(reason)) => Self::Dark { reason },
-            (_, Event::Fault(reason)) => Self::Broken { reason },
-            (Self::Dark { .. } | Self::Broken { .. }, Event::Picture) => blind(),
-            (Self::Dark { .. } | Self::Broken { .. }, Event::Freeze(_)) => return Err(IllegalTransition(self.words())),
-            (Self::Blind { .. }, Event::Answer) => Self::Ready,
-            (Self::Blind { .. } | Self::Ready, Event::Trouble(reason)) => Self::Blind { reason },
-            (Self::Blind { .. } | Self::Ready, Event::Still) => Self::Still,
-            (Self::Still, Event::Moved) | (Self::Frozen { .. }, Event::Thaw) => blind(),
-            // Whoever was first.
-            (Self::Blind { .. } | Self::Ready | Self::Still, Event::Freeze(by)) => Self::Frozen { by },
+            (_, SignEvent::Lost(reason)) => Self::Dark { reason },
+            (_, SignEvent::Fault(reason)) => Self::Broken { reason },
+            (Self::Dark { .. } | Self::Broken { .. }, SignEvent::Picture) => blind(),
+            (Self::Dark { .. } | Self::Broken { .. }, SignEvent::Freeze(_)) => {
+                return Err(IllegalTransition(self.words()));
+            }
+            (Self::Blind { .. }, SignEvent::Answer) => Self::Ready,
+            (Self::Blind { .. } | Self::Ready, SignEvent::Trouble(trouble)) => Self::Blind { trouble },
+            (Self::Blind { .. } | Self::Ready, SignEvent::Still) => Self::Still,
+            (Self::Still, SignEvent::Moved) | (Self::Frozen { .. }, SignEvent::Thaw) => blind(),
+            // Who froze first stays the one who is named.
+            (Self::Blind { .. } | Self::Ready | Self::Still, SignEvent::Freeze(by)) => Self::Frozen { by },
             (same, _) => same.clone(),
         };
         if next == *self {
@@ -140,30 +140,34 @@ mod tests {
 
     const WHY: &str = "why";
 
-    fn states() -> [State; 6] {
+    fn trouble(why: &str) -> Trouble {
+        Trouble::Crashed(why.into())
+    }
+
+    fn states() -> [SignState; 6] {
         let reason = || WHY.to_owned();
         [
-            State::Dark { reason: reason() },
-            State::Broken { reason: reason() },
-            State::Blind { reason: reason() },
-            State::Ready,
-            State::Still,
-            State::Frozen { by: By::Page },
+            SignState::Dark { reason: reason() },
+            SignState::Broken { reason: reason() },
+            SignState::Blind { trouble: trouble(WHY) },
+            SignState::Ready,
+            SignState::Still,
+            SignState::Frozen { by: By::Page },
         ]
     }
 
-    fn events() -> [Event; 9] {
+    fn events() -> [SignEvent; 9] {
         let reason = || WHY.to_owned();
         [
-            Event::Picture,
-            Event::Answer,
-            Event::Trouble(reason()),
-            Event::Still,
-            Event::Moved,
-            Event::Freeze(By::Page),
-            Event::Thaw,
-            Event::Lost(reason()),
-            Event::Fault(reason()),
+            SignEvent::Picture,
+            SignEvent::Answer,
+            SignEvent::Trouble(trouble(WHY)),
+            SignEvent::Still,
+            SignEvent::Moved,
+            SignEvent::Freeze(By::Page),
+            SignEvent::Thaw,
+            SignEvent::Lost(reason()),
+            SignEvent::Fault(reason()),
         ]
     }
 
@@ -219,9 +223,9 @@ mod tests {
     #[test]
     fn another_reason_is_news() {
         for (mut state, event) in [
-            (states()[0].clone(), Event::Lost("other".into())),
-            (states()[1].clone(), Event::Fault("other".into())),
-            (states()[2].clone(), Event::Trouble("other".into())),
+            (states()[0].clone(), SignEvent::Lost("other".into())),
+            (states()[1].clone(), SignEvent::Fault("other".into())),
+            (states()[2].clone(), SignEvent::Trouble(trouble("other"))),
         ] {
             assert_eq!(state.on(event), Ok(Step::Changed));
             assert!(format!("{:?}", state.sign()).contains("other"));
@@ -232,12 +236,12 @@ mod tests {
     fn the_sign_says_who_froze_the_picture() {
         for (by, words) in [(By::Page, "frozen by the user, on the page"), (By::Bus, "frozen by the user, by command")]
         {
-            let mut state = State::Ready;
-            state.on(Event::Freeze(by)).unwrap();
-            assert_eq!(state.on(Event::Freeze(By::Page)), Ok(Step::Unchanged), "whoever was first");
+            let mut state = SignState::Ready;
+            state.on(SignEvent::Freeze(by)).unwrap();
+            assert_eq!(state.on(SignEvent::Freeze(By::Page)), Ok(Step::Unchanged), "whoever was first");
             assert_eq!(state.sign(), Sign::Paused { reason: words.into() });
         }
-        assert_eq!(State::Still.sign(), Sign::Paused { reason: "the scanner's picture is frozen".into() });
+        assert_eq!(SignState::Still.sign(), Sign::Paused { reason: "the scanner's picture is frozen".into() });
     }
 
     #[test]

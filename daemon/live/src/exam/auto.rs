@@ -1,5 +1,5 @@
-//! Exams that begin and end of themselves: one begins, for nobody yet, when a signal appears, and ends when the signal has
-//! been gone for long. A user like others: it looks at the status and asks as they do.
+//! Begins and ends exams automatically: an exam without a patient begins when a video signal appears, and an exam ends
+//! when the signal has been gone for some minutes. It reads the status and sends commands as a user does.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::identity::nobody;
 use crate::ask::ask;
 use crate::view::{Command, Sign, Status, View};
 
-/// What is to be done now.
+/// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Nothing,
@@ -19,15 +19,15 @@ enum Step {
     End,
 }
 
-/// Decides. An exam that somebody began ends of itself too: the next patient must not get into it. One that never saw a
-/// signal stays: somebody prepares.
+/// Decides when exams begin and end. An exam that a user began ends automatically too, so that the next patient's
+/// pictures do not get into it. An exam that never had a signal goes on: a user is preparing it.
 #[derive(Debug)]
 struct Auto {
     stop_after: Duration,
     signal: bool,
-    /// Study UID of the exam that runs.
+    /// Study UID of the running exam.
     exam: Option<String>,
-    /// When the exam that runs lost its signal.
+    /// When the running exam lost its signal.
     dark_since: Option<Instant>,
 }
 
@@ -59,7 +59,7 @@ impl Auto {
         }
     }
 
-    /// When to look again, if nothing happens.
+    /// When to decide again, if nothing happens before.
     fn due(&self) -> Option<Instant> {
         self.dark_since.map(|since| since + self.stop_after)
     }
@@ -69,7 +69,7 @@ fn has_signal(status: &Status) -> bool {
     matches!(status.sign, Sign::Ready | Sign::Paused { .. } | Sign::NoOverlay { .. })
 }
 
-/// Until shutdown. `stop_after`: how long the signal must be gone before the exam ends.
+/// Runs until shutdown. `stop_after`: how long the signal must be gone before the exam ends.
 pub async fn run(view: View, stop_after: Duration, shutdown: CancellationToken) {
     let mut auto = Auto::new(stop_after);
     let mut changes = view.status.clone();
@@ -79,16 +79,16 @@ pub async fn run(view: View, stop_after: Duration, shutdown: CancellationToken) 
         let answered = match auto.look(Instant::now(), has_signal(&status), exam) {
             Step::Nothing => Ok(String::new()),
             Step::Begin => {
-                tracing::info!("a signal appeared: an exam begins of itself");
+                tracing::info!("video signal detected, starting an exam automatically");
                 ask(&view, |reply| Command::StartExam(nobody(&now_utc()).into(), reply)).await
             }
             Step::End => {
-                tracing::info!(secs = stop_after.as_secs(), "no signal for long: the exam ends of itself");
+                tracing::info!(secs = stop_after.as_secs(), "no video signal, ending the exam automatically");
                 ask(&view, Command::StopExam).await
             }
         };
         if let Err(refusal) = answered {
-            tracing::warn!(%refusal, "an exam could not begin or end of itself");
+            tracing::warn!(%refusal, "an exam could not be started or ended automatically");
         }
         let due = auto.due();
         tokio::select! {
@@ -99,6 +99,7 @@ pub async fn run(view: View, stop_after: Duration, shutdown: CancellationToken) 
     }
 }
 
+/// Sleeps until `due`; for ever when there is no such time.
 async fn at(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,

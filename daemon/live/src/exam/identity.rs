@@ -1,23 +1,92 @@
-//! Whether two say the same patient, and the patient that nobody is. Pure.
+//! What results can carry of a patient, whether two entries name the same patient, and the stand-in for a patient who
+//! is not known yet. Pure.
 
 use dicom::patient::Patient;
 
-/// What the number of an exam that belongs to nobody begins with; no patient may have it.
+/// Why an exam cannot be of this patient.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatientError {
+    #[error("the {0} is missing")]
+    Missing(&'static str),
+    #[error("the {what} has more than {most} characters")]
+    TooLong { what: &'static str, most: usize },
+    #[error("the {0} has a backslash or a control character")]
+    Characters(&'static str),
+    #[error("the birth date {0:?} is not a date as YYYYMMDD")]
+    BirthDate(String),
+    #[error("this patient ID is reserved for unidentified exams; enter the patient's ID")]
+    Reserved,
+}
+
+/// The patient without blanks around what was typed; anything may be missing.
+///
+/// # Errors
+/// When DICOM could not carry it, PS3.5 6.2: LO and each group of a PN have at most 64 characters, DA 8, SH 16.
+pub fn trimmed(typed: &Patient) -> Result<Patient, PatientError> {
+    Ok(Patient {
+        id: text("patient ID", &typed.id, 64)?,
+        name: name(&typed.name)?,
+        birth_date: text("birth date", &typed.birth_date, 8)?,
+        accession_number: text("accession number", &typed.accession_number, 16)?,
+    })
+}
+
+/// As [`trimmed`], of a patient who is identified: ID and name are there, and the birth date, if there is one, is a
+/// date.
+///
+/// # Errors
+/// What is missing or cannot be used.
+pub fn checked(typed: &Patient) -> Result<Patient, PatientError> {
+    let patient = trimmed(typed)?;
+    for (what, value) in [("patient ID", &patient.id), ("patient name", &patient.name)] {
+        if value.is_empty() {
+            return Err(PatientError::Missing(what));
+        }
+    }
+    let date = &patient.birth_date;
+    if !date.is_empty() && (date.len() != 8 || jiff::civil::Date::strptime("%Y%m%d", date).is_err()) {
+        return Err(PatientError::BirthDate(date.clone()));
+    }
+    Ok(patient)
+}
+
+/// Up to three ways of writing it (PS3.5 6.2.1), 64 characters each.
+fn name(typed: &str) -> Result<String, PatientError> {
+    for group in typed.splitn(3, '=') {
+        text("patient name", group, 64)?;
+    }
+    text("patient name", typed, 3 * 64 + 2)
+}
+
+/// Without blanks at its ends; at most `most` characters.
+pub fn text(what: &'static str, typed: &str, most: usize) -> Result<String, PatientError> {
+    let typed = typed.trim();
+    if typed.chars().count() > most {
+        return Err(PatientError::TooLong { what, most });
+    }
+    if typed.chars().any(|c| c == '\\' || c.is_control()) {
+        return Err(PatientError::Characters(what));
+    }
+    Ok(typed.to_owned())
+}
+
+/// The patient ID of an exam without a patient begins with this; no patient may have such an ID.
 const NOBODY: &str = "UNIDENTIFIED-";
 
-/// For an exam that begins before anyone says whose it is: plainly no patient. `utc`: RFC 3339, when it begins.
+/// Stands in for the patient of an exam that begins before the patient is known. `utc`: when the exam begins, RFC 3339.
 pub fn nobody(utc: &str) -> Patient {
     let seconds = utc.split('.').next().unwrap_or_default();
     let stamp: String = seconds.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
     Patient { id: format!("{NOBODY}{stamp}Z"), name: "UNIDENTIFIED^EXAM".into(), ..Patient::default() }
 }
 
+/// Whether `patient` is such a stand-in.
 pub fn is_nobody(patient: &Patient) -> bool {
     patient.id.trim().get(..NOBODY.len()).is_some_and(|start| start.eq_ignore_ascii_case(NOBODY))
 }
 
-/// Names are the same when one way of writing them is (PS3.5 6.2.1: alphabetic, ideographic, phonetic, parted by `=`),
-/// whatever the case, and whether components that are empty at the end are written out.
+/// Whether two person names are the same: one of their representations must be equal (PS3.5 6.2.1: alphabetic,
+/// ideographic, phonetic, separated by `=`). Case and empty components at the end do not count.
 pub fn same_name(a: &str, b: &str) -> bool {
     let groups = |name: &str| name.split('=').map(plain).filter(|group| !group.is_empty()).collect::<Vec<_>>();
     let (a, b) = (groups(a), groups(b));

@@ -1,4 +1,4 @@
-//! One model looking at one screen: the sector cut out, the scale read, the network asked.
+//! One model for one screen: cuts out the sector, reads the depth scale, runs the network.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use models::manifest::Manifest;
 use models::task::us_breast::{Detection, Map, Sector, Task};
 
 use super::still::Stillness;
+use super::trouble::Trouble;
 use crate::screen::profile::{Area, Profile};
 use crate::screen::ticks;
 use crate::view::Picture;
@@ -23,58 +24,57 @@ pub struct Eye {
     stillness: Stillness,
     grey: Vec<u8>,
     mm_per_pixel: Option<f32>,
-    /// When the scale was read last.
+    /// Capture time of the picture in which the scale was read last.
     scaled_at: Option<Duration>,
 }
 
 impl Eye {
     /// # Errors
-    /// In words, when the package is of another kind.
-    pub fn new(manifest: &Manifest, profile: Arc<Profile>) -> Result<Self, String> {
+    /// When the package is of another kind.
+    pub fn new(manifest: &Manifest, profile: Arc<Profile>) -> Result<Self, Trouble> {
         let Area { x, y, width, height } = profile.sector;
-        let task = Task::new(manifest, Sector { x, y, width, height }).map_err(|error| error.to_string())?;
+        let task = Task::new(manifest, Sector { x, y, width, height })?;
         let mm_per_pixel = profile.fixed_scale();
         Ok(Self { profile, task, stillness: Stillness::default(), grey: Vec::new(), mm_per_pixel, scaled_at: None })
     }
 
-    /// Millimetres of tissue in a pixel of the screen, where that is known.
+    /// Millimetres of tissue per pixel of the screen, where that is known.
     pub fn mm_per_pixel(&self) -> Option<f32> {
         self.mm_per_pixel
     }
 
-    /// Takes a picture in; whether it is frozen.
+    /// Prepares a picture for the network; returns whether it is frozen.
     ///
     /// # Errors
-    /// In words, when its bytes do not hold together.
-    pub fn take(&mut self, picture: &Picture) -> Result<bool, String> {
+    /// [`Trouble::Picture`] when its bytes do not hold together.
+    pub fn take(&mut self, picture: &Picture) -> Result<bool, Trouble> {
         self.read_scale(picture)?;
-        let cut = convert::grey_part(&picture.frame, self.profile.sector.into(), &mut self.grey);
-        cut.map_err(|error| format!("the picture cannot be read: {error}"))?;
+        convert::grey_part(&picture.frame, self.profile.sector.into(), &mut self.grey)?;
         let image = self.task.prepare(&self.grey);
         Ok(self.stillness.observe(&image.data, picture.captured))
     }
 
-    /// The scanner redraws its scale when the depth is changed. A scale that cannot be read gives no size rather than a
-    /// wrong one.
-    fn read_scale(&mut self, picture: &Picture) -> Result<(), String> {
+    /// Reads the depth scale, which the scanner redraws when the depth changes. When it cannot be read, no sizes are
+    /// given: better none than wrong ones.
+    fn read_scale(&mut self, picture: &Picture) -> Result<(), Trouble> {
         let Some((area, mm_per_tick)) = self.profile.ticks() else { return Ok(()) };
         let fresh = |at: Duration| picture.captured.saturating_sub(at) < SCALE_EVERY && picture.captured >= at;
         if self.scaled_at.is_some_and(fresh) {
             return Ok(());
         }
         self.scaled_at = Some(picture.captured);
-        let cut = convert::grey_part(&picture.frame, area.into(), &mut self.grey);
-        cut.map_err(|error| format!("the picture cannot be read: {error}"))?;
+        convert::grey_part(&picture.frame, area.into(), &mut self.grey)?;
         self.mm_per_pixel = ticks::find(&self.grey, area.width).map(|ticks| mm_per_tick / ticks.spacing);
         Ok(())
     }
 
-    /// Asks the network about the picture that was taken in last.
+    /// Runs the network on the picture that was prepared last.
     ///
     /// # Errors
-    /// In words: the accelerator failed, or what it answered is nonsense.
-    pub fn infer(&self, model: &mut dyn LoadedModel) -> Result<Map, String> {
-        self.task.infer(model).map_err(|error| error.to_string())
+    /// [`Trouble::Accelerator`] when that failed; [`Trouble::BadModel`] or [`Trouble::BadOutput`] when the answer makes
+    /// no sense.
+    pub fn infer(&self, model: &mut dyn LoadedModel) -> Result<Map, Trouble> {
+        Ok(self.task.infer(model)?)
     }
 
     pub fn lesions(&self, map: &Map) -> Vec<Detection> {

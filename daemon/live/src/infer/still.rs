@@ -1,27 +1,27 @@
-//! Whether the scanner's picture stands still: the sonographer froze it, or it hangs. Pure.
+//! Whether the scanner's picture is frozen: by the sonographer, or because the scanner hangs. Pure.
 
 use std::time::Duration;
 
-/// A picture that stood still for longer is frozen.
+/// A picture that has not changed for longer than this is frozen.
 pub const FROZEN_AFTER: Duration = Duration::from_secs(1);
-/// A pixel that differs by more has changed, of 0..1: two grey levels.
+/// A pixel has changed when it differs by more than this, on a scale of 0 to 1: two grey levels.
 const CHANGED: f32 = 2.5 / 255.0;
-/// Nothing moved when no more than this share of the pixels changed. Electronic noise alone changes more; callipers that
-/// somebody draws on a frozen picture change less.
+/// The picture has not changed when at most this share of its pixels has. Electronic noise alone changes more;
+/// callipers that are drawn on a frozen picture change less.
 const SAME: f32 = 0.005;
-/// Each so many pixels one is compared.
+/// One pixel in this many is compared.
 const EVERY: usize = 5;
 
 /// Compares each picture with the one before.
 #[derive(Debug, Clone, Default)]
 pub struct Stillness {
     last: Vec<f32>,
-    /// When the picture that has not changed since was taken.
+    /// Capture time of the first picture since which nothing has changed.
     since: Option<Duration>,
 }
 
 impl Stillness {
-    /// Is the picture that was taken at `captured` frozen? `image` is what the network sees, 0..1.
+    /// Whether the picture that was captured at `captured` is frozen. `image` is what the network sees, 0 to 1.
     pub fn observe(&mut self, image: &[f32], captured: Duration) -> bool {
         let sample = || image.iter().step_by(EVERY).copied();
         let count = image.len().div_ceil(EVERY);

@@ -1,4 +1,4 @@
-//! Where the live path has its model from.
+//! Where the live path gets its model from.
 
 use hal::LoadedModel;
 use models::identity::{self, ModelIdentity, NOT_FOR_DIAGNOSIS_SHORT};
@@ -10,37 +10,53 @@ use crate::view::MadeBy;
 #[derive(Debug)]
 pub struct Ready {
     pub manifest: Manifest,
-    /// Of the package: another one is another model.
+    /// Of the package; another checksum means another model.
     pub sha256: String,
-    /// The accelerator is no real one.
+    /// The accelerator is simulated.
     pub simulated: bool,
-    /// `cpu, ONNX Runtime 1.32.0`.
+    /// For example `cpu, ONNX Runtime 1.32.0`.
     pub accelerator: String,
     pub model: Box<dyn LoadedModel>,
 }
 
 impl Ready {
-    /// Who makes what comes of it.
+    /// The model as results name it.
     pub fn made_by(&self) -> MadeBy {
         let (accelerator, simulated) = (self.accelerator.clone(), self.simulated);
         MadeBy { model: ModelIdentity::new(&self.manifest, &self.sha256), accelerator, simulated }
     }
 
-    /// What every result of it must carry.
+    /// The mark that every result of it must carry, if any.
     pub fn mark(&self) -> Option<String> {
         let for_diagnosis = identity::for_diagnosis(Some(self.manifest.clearance), self.simulated);
         (!for_diagnosis).then(|| NOT_FOR_DIAGNOSIS_SHORT.to_owned())
     }
 }
 
+/// Why there is no model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SupplyError {
+    /// There is no usable package; only people can change that.
+    #[error("{0}")]
+    NoPackage(String),
+    /// The package was found to be bad.
+    #[error("{0}")]
+    Refused(String),
+    /// The accelerator failed; trying again may help.
+    #[error("{0}")]
+    Accelerator(String),
+    #[error("{0}")]
+    Other(String),
+}
+
 /// Loads the model that is to be used now.
 pub trait Supply: Send + std::fmt::Debug {
-    /// May take long: the first build of an engine takes minutes.
+    /// May take minutes, when an engine has to be built first.
     ///
     /// # Errors
-    /// In words for the sign.
-    fn load(&mut self) -> Result<Ready, String>;
+    /// Its text is shown on the sign.
+    fn load(&mut self) -> Result<Ready, SupplyError>;
 
-    /// Whether another one is to be used by now. Asked now and then; quick.
+    /// Whether another model is to be used by now. Called every few seconds, so it must be fast.
     fn is_outdated(&self, loaded: &Ready) -> bool;
 }

@@ -1,11 +1,12 @@
-//! The files of one recording, written.
+//! Writes the files of one recording.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
-use super::journal::{self, Entry, Story};
+use super::RecordError;
+use super::journal::{self, JournalEntry, Story};
 use super::pictures::{self, Head};
 
 pub const JOURNAL: &str = "journal.jsonl";
@@ -15,26 +16,35 @@ pub fn part(number: u64) -> String {
     format!("{number:08}.pic")
 }
 
+/// What could not be done with a file or folder of a recording.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {path}: {source}")]
+pub struct FileError {
+    what: &'static str,
+    path: String,
+    source: io::Error,
+}
+
 #[derive(Debug)]
 pub struct Files {
     folder: PathBuf,
     journal: File,
-    /// The file of pictures that is being written, once there is one.
+    /// The present file of pictures, once there is one.
     part: Option<File>,
     number: u64,
-    /// The record that is being made.
+    /// The record that is being built.
     record: Vec<u8>,
 }
 
 impl Files {
     /// # Errors
-    /// In words.
-    pub fn create(folder: &Path) -> Result<Self, String> {
-        std::fs::create_dir_all(folder).map_err(words("cannot make", folder))?;
+    /// When folder or journal cannot be made.
+    pub fn create(folder: &Path) -> Result<Self, FileError> {
+        std::fs::create_dir_all(folder).map_err(failed("cannot make", folder))?;
         let path = folder.join(JOURNAL);
-        let journal = OpenOptions::new().create(true).append(true).open(&path).map_err(words("cannot make", &path))?;
+        let journal = OpenOptions::new().create(true).append(true).open(&path).map_err(failed("cannot make", &path))?;
         for directory in folder.ancestors().take(2) {
-            File::open(directory).and_then(|d| d.sync_all()).map_err(words("cannot sync", directory))?;
+            File::open(directory).and_then(|d| d.sync_all()).map_err(failed("cannot sync", directory))?;
         }
         Ok(Self { folder: folder.to_owned(), journal, part: None, number: 0, record: Vec::new() })
     }
@@ -43,84 +53,86 @@ impl Files {
         &self.folder
     }
 
-    /// Adds a line to the journal, and to the story.
+    /// Appends a line to the journal and applies it to the story.
     ///
     /// # Errors
-    /// In words; the story stays as it is then.
-    pub fn note(&mut self, entry: &Entry, story: &mut Story) -> Result<(), String> {
+    /// When it cannot be written; the story stays as it is then.
+    pub fn note(&mut self, entry: &JournalEntry, story: &mut Story) -> Result<(), FileError> {
         let line = journal::line(entry);
-        self.journal.write_all(line.as_bytes()).map_err(words("cannot write", &self.folder.join(JOURNAL)))?;
+        self.journal.write_all(line.as_bytes()).map_err(failed("cannot write", &self.folder.join(JOURNAL)))?;
         story.apply(entry);
         Ok(())
     }
 
-    /// Where the JPEG of the next picture is to be appended.
+    /// The buffer to which the JPEG of the next picture is appended.
     pub fn record(&mut self) -> &mut Vec<u8> {
         self.record.clear();
         self.record.extend(pictures::room());
         &mut self.record
     }
 
-    /// Writes the picture whose JPEG lies in the record.
+    /// Writes the picture whose JPEG is in the record.
     ///
     /// # Errors
-    /// In words.
-    pub fn picture(&mut self, head: Head) -> Result<(), String> {
+    /// When it has no valid head, or cannot be written whole.
+    pub fn picture(&mut self, head: Head) -> Result<(), RecordError> {
         let path = self.folder.join(part(self.number));
-        pictures::seal(head, &mut self.record);
+        pictures::seal(head, &mut self.record)?;
         if self.part.is_none() {
-            self.part = Some(File::create_new(&path).map_err(words("cannot make", &path))?);
+            self.part = Some(File::create_new(&path).map_err(failed("cannot make", &path))?);
         }
         let Some(part) = &mut self.part else { return Ok(()) };
         let written = part.write_all(&self.record);
         if written.is_err() {
-            // What was torn ends its file; the next picture begins another one.
+            // A torn record must be the last of its file; the next picture begins another file.
             self.part = None;
             self.number += 1;
         }
-        written.map_err(words("cannot write", &path))
+        Ok(written.map_err(failed("cannot write", &path))?)
     }
 
-    /// Ends the file of pictures; says its number.
+    /// Ends the present file of pictures; returns its number.
     ///
     /// # Errors
-    /// In words.
-    pub fn next_part(&mut self, syncer: &Syncer) -> Result<u64, String> {
+    /// When the system has no file handle left.
+    pub fn next_part(&mut self, syncer: &Syncer) -> Result<u64, FileError> {
         let number = self.number;
         self.number += 1;
-        let journal = self.journal.try_clone().map_err(words("cannot sync", &self.folder))?;
+        let journal = self.journal.try_clone().map_err(failed("cannot sync", &self.folder))?;
         self.part.take().into_iter().chain([journal]).for_each(|file| syncer.sync(file));
         Ok(number)
     }
 
+    /// Removes a file of pictures; one that is gone already is no error.
+    ///
     /// # Errors
-    /// In words.
-    pub fn remove(&self, number: u64) -> Result<(), String> {
+    /// When it cannot be removed.
+    pub fn remove(&self, number: u64) -> Result<(), FileError> {
         let path = self.folder.join(part(number));
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(words("cannot remove", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("cannot remove", &path)(error)),
             _ => Ok(()),
         }
     }
 
-    /// Everything to the disk.
+    /// Brings everything to the disk.
     ///
     /// # Errors
-    /// In words.
-    pub fn finish(&mut self) -> Result<(), String> {
+    /// When the disk fails.
+    pub fn finish(&mut self) -> Result<(), FileError> {
         let files = self.part.take();
         let synced = files.iter().chain([&self.journal]).try_for_each(File::sync_all);
         let synced = synced.and_then(|()| File::open(&self.folder)?.sync_all());
-        synced.map_err(words("cannot sync", &self.folder))
+        synced.map_err(failed("cannot sync", &self.folder))
     }
 }
 
-fn words(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> String {
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
     let path = path.display().to_string();
-    move |error| format!("{what} {path}: {error}")
+    move |source| FileError { what, path, source }
 }
 
-/// Brings files to the disk on a thread of its own: that may take longer than a picture lasts.
+/// Syncs files on its own thread, since that may take longer than one picture lasts.
 #[derive(Debug)]
 pub struct Syncer(SyncSender<File>);
 
@@ -130,12 +142,12 @@ impl Syncer {
         let thread = std::thread::Builder::new().name("live-record-disk".into()).spawn(move || {
             for file in files {
                 if let Err(error) = file.sync_data() {
-                    tracing::error!(%error, "a recording was not brought to the disk");
+                    tracing::error!(%error, "a recording was not synced to the disk");
                 }
             }
         });
         if let Err(error) = thread {
-            tracing::error!(%error, "recordings are not brought to the disk until the exam ends");
+            tracing::error!(%error, "recordings are not synced to the disk until the exam ends");
         }
         Self(send)
     }

@@ -1,6 +1,6 @@
-//! What is known of a recorded exam: lines of JSON, one after another, and the story that they tell. Pure.
+//! The journal of a recorded exam: lines of JSON, and the [`Story`] that they add up to.
 //!
-//! A line that was torn by a kill or a power cut is no line; the story is what the others say.
+//! A line that was torn by a kill or a power cut is skipped; the story is built from the others.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::view::{MadeBy, Stats};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Entry {
+pub enum JournalEntry {
     Begun(Begun),
-    /// The exam was given its patient after it had begun.
+    /// An exam that began without a patient now has one.
     Patient {
         patient: Patient,
     },
@@ -33,7 +33,7 @@ pub enum Entry {
     Ended {
         /// RFC 3339, UTC.
         utc: String,
-        /// By a stop of the box, not by a user.
+        /// The box stopped during the exam; no user ended it.
         interrupted: bool,
     },
 }
@@ -41,22 +41,22 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
     pub study_uid: String,
-    /// Of this recording, and the name of its folder.
+    /// Series UID of this recording, and the name of its folder.
     pub series_uid: String,
     pub patient: Patient,
     /// RFC 3339, UTC.
     pub started_utc: String,
 }
 
-/// What holds from then on for the pictures: screen, profile and model.
+/// Screen, profile and model of the pictures from this entry on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
     pub profile: String,
-    /// Of the pictures: columns and rows.
+    /// Columns and rows of the pictures.
     pub size: [usize; 2],
-    /// left, top, right, bottom of the image sector, pixels; right and bottom excluded.
+    /// left, top, right, bottom of the image sector, pixels; right and bottom are exclusive.
     pub sector: [u32; 4],
-    /// Burned-in text that identifies the patient is black.
+    /// Burned-in text that identifies the patient is blacked out.
     pub masked: bool,
     /// `None` while there is no model.
     pub made_by: Option<MadeBy>,
@@ -73,28 +73,28 @@ pub struct Moment {
 /// A lesion in the picture that shows it best so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Which of the scenes, from 0; filled in by the story.
+    /// Index of the scene; filled in by the story.
     #[serde(default)]
     pub scene: usize,
     pub moment: Moment,
-    /// Confidence times area, pixels.
+    /// Confidence times area, square pixels.
     pub score: f32,
     pub mm_per_pixel: Option<f32>,
     pub lesion: Lesion,
 }
 
-/// What the lines say so far.
+/// What the lines of the journal say so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {
     pub begun: Begun,
     /// Any of the pictures came from a simulated device.
     pub simulated: bool,
     pub scenes: Vec<Scene>,
-    /// One for each number in each scene, in the order in which they were found.
+    /// One for each lesion number in each scene, in the order in which they were found.
     pub seen: Vec<Seen>,
     pub marks: Vec<Moment>,
     pub stats: Stats,
-    /// When, and whether it was interrupted.
+    /// When the exam ended (RFC 3339, UTC), and whether it was interrupted.
     pub ended: Option<(String, bool)>,
 }
 
@@ -104,22 +104,22 @@ impl Story {
         Self { begun, simulated: false, scenes, seen, marks, stats: Stats::default(), ended: None }
     }
 
-    /// `None` when the lines do not begin as a journal does.
+    /// Reads a journal; `None` when its first line is not [`JournalEntry::Begun`].
     pub fn read(text: &str) -> Option<Self> {
         let mut entries = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-        let Entry::Begun(begun) = entries.next()? else { return None };
+        let JournalEntry::Begun(begun) = entries.next()? else { return None };
         let mut story = Self::new(begun);
         entries.for_each(|entry| story.apply(&entry));
         Some(story)
     }
 
-    pub fn apply(&mut self, entry: &Entry) {
+    pub fn apply(&mut self, entry: &JournalEntry) {
         match entry {
-            Entry::Begun(_) => {}
-            Entry::Patient { patient } => self.begun.patient = patient.clone(),
-            Entry::Simulated => self.simulated = true,
-            Entry::Scene(scene) => self.scenes.push(scene.clone()),
-            Entry::Seen(seen) => {
+            JournalEntry::Begun(_) => {}
+            JournalEntry::Patient { patient } => self.begun.patient = patient.clone(),
+            JournalEntry::Simulated => self.simulated = true,
+            JournalEntry::Scene(scene) => self.scenes.push(scene.clone()),
+            JournalEntry::Seen(seen) => {
                 let seen = Seen { scene: self.scenes.len().saturating_sub(1), ..seen.clone() };
                 let same = |old: &&mut Seen| (old.scene, old.lesion.id) == (seen.scene, seen.lesion.id);
                 match self.seen.iter_mut().find(same) {
@@ -127,32 +127,32 @@ impl Story {
                     None => self.seen.push(seen),
                 }
             }
-            Entry::Marked(moment) => self.marks.push(*moment),
-            Entry::Stats { stats } => self.stats = stats.clone(),
-            Entry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
+            JournalEntry::Marked(moment) => self.marks.push(*moment),
+            JournalEntry::Stats { stats } => self.stats = stats.clone(),
+            JournalEntry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
         }
     }
 
-    /// The best score of a lesion of the present scene so far.
+    /// The best score so far of a lesion in the present scene.
     pub fn best(&self, id: u32) -> Option<f32> {
         let scene = self.scenes.len().checked_sub(1)?;
         self.seen.iter().find(|seen| (seen.scene, seen.lesion.id) == (scene, id)).map(|seen| seen.score)
     }
 
-    /// The times that are kept: `half` before and after each best picture and each mark.
+    /// The times whose pictures are kept: `half` before and after each best picture and each mark.
     pub fn windows(&self, half: Duration) -> Vec<Window> {
         let moments = self.seen.iter().map(|seen| seen.moment).chain(self.marks.iter().copied());
         moments.map(|moment| Window::around(moment.captured, half)).collect()
     }
 }
 
-/// One line, with its end.
-pub fn line(entry: &Entry) -> String {
-    // Maps with keys that are no strings would fail; there are none.
+/// The entry as one line, with its line end.
+pub fn line(entry: &JournalEntry) -> String {
+    // This could fail only for maps whose keys are not strings; there are none.
     serde_json::to_string(entry).map(|text| text + "\n").unwrap_or_default()
 }
 
-/// The recordings that an earlier run left.
+/// Folders of recordings that an earlier run left.
 pub fn left_over(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut folders: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.join(JOURNAL).is_file()).collect();
@@ -160,7 +160,7 @@ pub fn left_over(directory: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// What the journal of a recording says; `None` when it does not say whose exam it is.
+/// Reads the journal of a recording; `None` when it does not say whose exam it is.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -174,8 +174,8 @@ pub fn story(folder: &Path) -> std::io::Result<Option<Story>> {
 /// # Errors
 /// When it cannot be written.
 pub fn end(folder: &Path, utc: &str) -> std::io::Result<()> {
-    let line = line(&Entry::Ended { utc: utc.to_owned(), interrupted: true });
-    // A torn line before it must not take it along.
+    let line = line(&JournalEntry::Ended { utc: utc.to_owned(), interrupted: true });
+    // Starts a new line, in case the last one is torn.
     let mut journal = std::fs::OpenOptions::new().append(true).open(folder.join(JOURNAL))?;
     journal.write_all(format!("\n{line}").as_bytes())?;
     journal.sync_all()
@@ -212,15 +212,15 @@ pub mod tests {
     #[test]
     fn the_story_is_what_the_whole_lines_say() {
         let entries = [
-            Entry::Begun(begun()),
-            Entry::Scene(scene()),
-            Entry::Seen(seen(1, 10, 5.0)),
-            Entry::Seen(seen(1, 12, 9.0)),
-            Entry::Marked(Moment { sequence: 20, captured: Duration::from_millis(660) }),
-            Entry::Scene(Scene { size: [100, 100], ..scene() }),
-            Entry::Seen(seen(1, 30, 2.0)),
-            Entry::Patient { patient: Patient { id: "P8".into(), ..Patient::default() } },
-            Entry::Ended { utc: "2026-11-24T03:09:00.000Z".into(), interrupted: false },
+            JournalEntry::Begun(begun()),
+            JournalEntry::Scene(scene()),
+            JournalEntry::Seen(seen(1, 10, 5.0)),
+            JournalEntry::Seen(seen(1, 12, 9.0)),
+            JournalEntry::Marked(Moment { sequence: 20, captured: Duration::from_millis(660) }),
+            JournalEntry::Scene(Scene { size: [100, 100], ..scene() }),
+            JournalEntry::Seen(seen(1, 30, 2.0)),
+            JournalEntry::Patient { patient: Patient { id: "P8".into(), ..Patient::default() } },
+            JournalEntry::Ended { utc: "2026-11-24T03:09:00.000Z".into(), interrupted: false },
         ];
         let text: String = entries.iter().map(line).collect();
         let story = Story::read(&text).unwrap();

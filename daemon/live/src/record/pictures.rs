@@ -1,13 +1,13 @@
-//! The bytes of recorded pictures: head and JPEG, one after another, in files of about a second. Pure.
+//! File format of recorded pictures: records of head and JPEG, one after another, about a second in each file. Pure.
 //!
-//! Each record is written whole with one call and carries its checksum: a kill or a power cut costs the last one, and
-//! what lies before it is believed.
+//! Each record is written with one call and carries its checksum. A kill or a power cut may damage the last record;
+//! those before it are intact.
 
 use std::time::Duration;
 
 const MAGIC: &[u8; 8] = b"SCANPIC1";
-/// Bytes of a head: magic, sequence, nanoseconds of capture, width, height, colour, checksum of the JPEG, its length, and
-/// the checksum of the head before it. All numbers little endian.
+/// Bytes of a head: magic, sequence, nanoseconds of capture, width, height, colour, checksum of the JPEG, its length,
+/// and the checksum of the head before it. All numbers little endian.
 const HEAD: usize = 44;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,27 +27,46 @@ pub struct Shot<'a> {
     pub jpeg: &'a [u8],
 }
 
-/// Puts the head in front of the JPEG file that lies behind [`room`] in `record`.
-pub fn seal(head: Head, record: &mut [u8]) {
-    let Some((room, jpeg)) = record.split_at_mut_checked(HEAD) else { return };
+/// Why a record has no head.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    #[error("there is no room for the head of a picture")]
+    NoRoom,
+    /// Bytes.
+    #[error("a picture of {0} bytes is too large to be recorded")]
+    TooLarge(usize),
+    /// Of capture; more than 584 years.
+    #[error("the time of a picture cannot be recorded: {0:?}")]
+    Time(Duration),
+}
+
+/// Writes the head over [`room`] at the start of `record`; the JPEG file follows it there.
+///
+/// # Errors
+/// When the record does not begin with [`room`], or a number does not fit into its field.
+pub fn seal(head: Head, record: &mut [u8]) -> Result<(), SealError> {
+    let (room, jpeg) = record.split_at_mut_checked(HEAD).ok_or(SealError::NoRoom)?;
+    let captured = u64::try_from(head.captured.as_nanos()).map_err(|_| SealError::Time(head.captured))?;
+    let length = u32::try_from(jpeg.len()).map_err(|_| SealError::TooLarge(jpeg.len()))?;
     let mut bytes = Vec::with_capacity(HEAD);
     bytes.extend(MAGIC);
     bytes.extend(head.sequence.to_le_bytes());
-    bytes.extend(u64::try_from(head.captured.as_nanos()).unwrap_or(u64::MAX).to_le_bytes());
+    bytes.extend(captured.to_le_bytes());
     head.size.iter().for_each(|side| bytes.extend(side.to_le_bytes()));
     bytes.extend(u32::from(head.colour).to_le_bytes());
     bytes.extend(crc32fast::hash(jpeg).to_le_bytes());
-    bytes.extend(u32::try_from(jpeg.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend(length.to_le_bytes());
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     room.copy_from_slice(&bytes);
+    Ok(())
 }
 
-/// What a record begins with before its head is known.
+/// Placeholder for the head at the start of a record.
 pub fn room() -> [u8; HEAD] {
     [0; HEAD]
 }
 
-/// The pictures of a file in order, up to the first that does not hold together.
+/// The pictures of a file in order, up to the first damaged one.
 pub fn read(mut bytes: &[u8]) -> Vec<Shot<'_>> {
     let mut shots = Vec::new();
     while let Some((shot, rest)) = first(bytes) {
@@ -83,7 +102,7 @@ mod tests {
 
     fn record(sequence: u64, jpeg: &[u8]) -> Vec<u8> {
         let mut bytes = [&room()[..], jpeg].concat();
-        seal(head(sequence), &mut bytes);
+        seal(head(sequence), &mut bytes).unwrap();
         bytes
     }
 
@@ -97,6 +116,13 @@ mod tests {
         let shots = read(&file);
         assert_eq!(shots.iter().map(|shot| shot.head).collect::<Vec<_>>(), [head(1), head(2), head(3)]);
         assert_eq!((shots[0].jpeg, shots[2].jpeg), (&b"one"[..], &[7; 999][..]));
+    }
+
+    #[test]
+    fn what_does_not_fit_into_its_field_is_an_error_and_not_another_number() {
+        assert_eq!(seal(head(1), &mut [0; HEAD - 1]), Err(SealError::NoRoom));
+        let late = Head { captured: Duration::MAX, ..head(1) };
+        assert_eq!(seal(late, &mut room()), Err(SealError::Time(Duration::MAX)));
     }
 
     proptest! {

@@ -1,8 +1,8 @@
-//! Which parts of a recording are kept: the last minutes, and the seconds around what was found. Pure.
+//! Which parts of a recording are kept: the last minutes, and the seconds around each finding and mark. Pure.
 
 use std::time::Duration;
 
-/// From one time to another, by the driver's clock.
+/// A span of time by the driver's clock; both ends are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     pub from: Duration,
@@ -23,7 +23,7 @@ impl Window {
     }
 }
 
-/// The files of pictures that are finished.
+/// The finished files of pictures and the time that each covers.
 #[derive(Debug, Default)]
 pub struct Ring {
     parts: Vec<(u64, Window)>,
@@ -34,7 +34,7 @@ impl Ring {
         self.parts.push((number, spans));
     }
 
-    /// Takes out the files that are older than `kept` and lie in none of the `windows`.
+    /// Removes files that are older than `kept` and overlap none of the `windows`; returns their numbers.
     pub fn expire(&mut self, now: Duration, kept: Duration, windows: &[Window]) -> Vec<u64> {
         let oldest = now.saturating_sub(kept);
         let wanted = |spans: &Window| spans.to >= oldest || windows.iter().any(|window| window.overlaps(spans));
@@ -44,7 +44,7 @@ impl Ring {
     }
 }
 
-/// The clips that show all the windows, in order: windows that overlap are one clip, unless it becomes longer than `most`.
+/// Clips that cover all windows, in order. Windows that overlap share one clip, unless it would be longer than `most`.
 pub fn clips(mut windows: Vec<Window>, most: Duration) -> Vec<Window> {
     windows.sort_by_key(|window| (window.from, window.to));
     let mut clips: Vec<Window> = Vec::new();

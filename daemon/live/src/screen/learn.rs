@@ -1,25 +1,39 @@
-//! Proposes a scanner profile from some seconds of pictures: what changes is the image, what stands beside it is text, even
-//! ticks are the scale. A proposal, to be looked at by a person before it is used. Pure.
+//! Proposes a scanner profile from a few seconds of pictures: the area that changes is the image, high contrast outside
+//! it is text, evenly spaced ticks are the depth scale. A person must check the proposal before it is used. Pure.
 
-use super::profile::{Area, Profile, Scale, Text};
+use super::profile::{Area, Profile, ProfileError, Scale, Text};
 use super::ticks;
 
-/// Side of the squares in which the screen is judged, pixels.
+/// Side of the square blocks into which the screen is divided, pixels.
 const BLOCK: usize = 8;
-/// A pixel that varies by more than this over the pictures changes, grey levels.
+/// A pixel counts as changing when it varies by more than this over all pictures, grey levels.
 const CHANGES: u8 = 12;
-/// A block is of the image when so many of its pixels change.
+/// A block belongs to the image when at least this many of its pixels change.
 const SHARE: usize = BLOCK * BLOCK / 4;
-/// A block with so much contrast holds text, or what is drawn like it, grey levels.
+/// A block holds text, or something drawn like text, when its contrast is higher than this, grey levels.
 const TEXT_CONTRAST: u8 = 70;
-/// Ticks are looked for this near to the image, pixels.
+/// Ticks are searched within this distance of the image, pixels.
 const BESIDE: usize = 320;
-/// What is so near to the ticks belongs to the scale: long ticks, digits, the mark of the focus; pixels.
+/// What is within this distance of the ticks belongs to the scale (long ticks, digits, focus mark), pixels.
 const SCALE_WIDTH: usize = 40;
-/// Fewer pictures show too little.
+/// The fewest pictures from which a profile is proposed.
 const LEAST_PICTURES: usize = 30;
 
-/// Takes in pictures, one after another, in constant memory.
+/// Why no profile is proposed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LearnError {
+    #[error("a picture of {bytes} bytes among pictures of {expected}")]
+    OtherSize { bytes: usize, expected: usize },
+    #[error("{0} pictures are too few, {LEAST_PICTURES} are needed")]
+    TooFew(usize),
+    #[error("nothing moves: scan something while the profile is learnt")]
+    NothingMoves,
+    /// What was found is no usable profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+}
+
+/// Collects pictures one by one in constant memory.
 #[derive(Debug)]
 pub struct Learner {
     size: [usize; 2],
@@ -30,19 +44,19 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// For pictures of this width and height.
+    /// For pictures of this width and height, pixels.
     pub fn new(size: [usize; 2]) -> Self {
         let pixels = size[0] * size[1];
         Self { size, low: vec![u8::MAX; pixels], high: vec![0; pixels], last: Vec::new(), pictures: 0 }
     }
 
-    /// Another picture: grey, row by row.
+    /// Adds a picture: grey levels, row by row.
     ///
     /// # Errors
     /// When it has another size.
-    pub fn add(&mut self, grey: &[u8]) -> Result<(), String> {
+    pub fn add(&mut self, grey: &[u8]) -> Result<(), LearnError> {
         if grey.len() != self.low.len() {
-            return Err(format!("a picture of {} bytes among pictures of {}", grey.len(), self.low.len()));
+            return Err(LearnError::OtherSize { bytes: grey.len(), expected: self.low.len() });
         }
         self.low.iter_mut().zip(grey).for_each(|(low, v)| *low = (*low).min(*v));
         self.high.iter_mut().zip(grey).for_each(|(high, v)| *high = (*high).max(*v));
@@ -52,15 +66,15 @@ impl Learner {
         Ok(())
     }
 
-    /// The profile that the pictures speak for.
+    /// The profile that fits the pictures.
     ///
     /// # Errors
-    /// In words, when they show too little: too few, or nothing moves.
-    pub fn propose(&self, name: &str) -> Result<Profile, String> {
+    /// When the pictures are too few, when nothing moves in them, or when `name` cannot name a profile.
+    pub fn propose(&self, name: &str) -> Result<Profile, LearnError> {
         if self.pictures < LEAST_PICTURES {
-            return Err(format!("{} pictures are too few, {LEAST_PICTURES} are needed", self.pictures));
+            return Err(LearnError::TooFew(self.pictures));
         }
-        let sector = self.sector().ok_or("nothing moves: scan something while the profile is learnt")?;
+        let sector = self.sector().ok_or(LearnError::NothingMoves)?;
         let (scale, strip) = self.scale(sector).map_or((None, None), |(scale, strip)| (Some(scale), Some(strip)));
         let profile = Profile {
             name: name.to_owned(),
@@ -71,11 +85,11 @@ impl Learner {
             scale,
             text: self.texts(sector, strip),
         };
-        // The same checks as for a file.
-        Profile::parse(&profile.to_toml()?)
+        // Runs the same checks as for a file.
+        Ok(Profile::parse(&profile.to_toml()?)?)
     }
 
-    /// Millimetres of tissue in a pixel of the last picture, by the ticks of `profile`.
+    /// Millimetres of tissue per pixel in the last picture, by the ticks of `profile`.
     pub fn mm_per_pixel(&self, profile: &Profile) -> Option<f32> {
         let (area, mm_per_tick) = profile.ticks().filter(|_| profile.screen == self.size)?;
         Some(mm_per_tick / ticks::find(&self.cut(area), area.width)?.spacing)
@@ -91,7 +105,7 @@ impl Learner {
         (area.width >= 32 && area.height >= 32).then_some(area)
     }
 
-    /// Without the rows and columns at its rim in which nearly nothing changes.
+    /// The area without the outer rows and columns in which hardly anything changes.
     fn tightened(&self, area: Area) -> Area {
         let changes = |x: usize, y: usize| {
             let i = y * self.size[0] + x;
@@ -110,7 +124,7 @@ impl Learner {
         }
     }
 
-    /// Ticks beside the sector, on the side that has more of them.
+    /// The ticks beside the sector, on the side with more of them, and their area.
     fn scale(&self, sector: Area) -> Option<(Scale, Area)> {
         let left = sector.x.saturating_sub(BESIDE);
         let right = sector.end()[0];
@@ -133,7 +147,7 @@ impl Learner {
             let own: Vec<u8> = grey.iter().skip(column).step_by(strip.width).copied().collect();
             ticks::find(&own, 1).is_some_and(|own| (own.spacing / ticks.spacing - 2.0).abs() < 0.05)
         };
-        // Long ticks each centimetre and short ones between them, or centimetres only.
+        // Long ticks every centimetre with short ones between them, or centimetres only.
         let halves = longer(Some(ticks.column + columns)) || longer(ticks.column.checked_sub(1));
         let area = Area { x: strip.x + ticks.column, width: columns, ..sector };
         let mm_per_tick = Some(if halves { 5.0 } else { 10.0 });
@@ -145,7 +159,8 @@ impl Learner {
         rows.flat_map(|row| &row[area.x..area.x + area.width]).copied().collect()
     }
 
-    /// High contrast outside the sector. All of it may identify the patient until a person says otherwise.
+    /// Areas of high contrast outside the sector. All of them are taken to identify the patient until a person says
+    /// otherwise.
     fn texts(&self, sector: Area, strip: Option<Area>) -> Vec<Text> {
         let blocks = Blocks::new(self.size, |pixels| {
             let (low, high) = pixels.fold((u8::MAX, 0), |(l, h), i| (l.min(self.low[i]), h.max(self.high[i])));
@@ -168,11 +183,12 @@ fn overlap(a: Area, b: Area) -> bool {
     a.x < b_right && b.x < a_right && a.y < b_bottom && b.y < a_bottom
 }
 
-/// Columns of squares: those that touch, and those that no more than a space between two words parts.
+/// How many columns apart two blocks may be and still be one region: they touch, or only a space between words lies
+/// between them.
 const TOUCHING: usize = 1;
 const WORDS: usize = 3;
 
-/// The screen in squares, each of which has a property or not.
+/// The screen divided into blocks, each of which has a property or not.
 struct Blocks {
     size: [usize; 2],
     columns: usize,
@@ -185,7 +201,7 @@ struct Region {
 }
 
 impl Blocks {
-    /// `has` is given the pixels of each square.
+    /// `has` is called with the pixel indices of each block.
     fn new(size: [usize; 2], has: impl Fn(&mut dyn Iterator<Item = usize>) -> bool) -> Self {
         let [columns, rows] = size.map(|side| side.div_ceil(BLOCK));
         let pixels = |block: usize| {
@@ -197,7 +213,7 @@ impl Blocks {
         Self { size, columns, set }
     }
 
-    /// Squares that are within `reach` columns, and touch in height, are one region.
+    /// Blocks that lie within `reach` columns of each other, in the same or a neighbouring row, are one region.
     fn regions(&self, reach: usize) -> Vec<Region> {
         let mut left = self.set.clone();
         let mut regions = Vec::new();
@@ -286,10 +302,10 @@ pub(super) mod tests {
     fn too_few_or_still_pictures_teach_nothing() {
         let mut learner = Learner::new(SIZE);
         (0..29).for_each(|number| learner.add(&screen(number)).unwrap());
-        assert!(learner.propose("x").unwrap_err().contains("29 pictures"));
+        assert_eq!(learner.propose("x"), Err(LearnError::TooFew(29)));
         let mut still = Learner::new(SIZE);
         (0..60).for_each(|_| still.add(&screen(1)).unwrap());
-        assert!(still.propose("x").unwrap_err().contains("nothing moves"));
+        assert_eq!(still.propose("x"), Err(LearnError::NothingMoves));
         assert!(still.add(&[0; 7]).is_err());
     }
 }

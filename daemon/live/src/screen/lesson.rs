@@ -1,7 +1,7 @@
-//! A lesson: some seconds of the captured video are looked at, and a scanner profile is proposed from them.
+//! Learns a scanner profile: watches the captured video for some seconds and proposes a profile.
 //!
-//! It looks on as a page does: takes the newest picture when it is free, holds one at a time, and nobody waits for it. Grey
-//! values are compared on the threads for blocking work; it needs four bytes for each pixel of the screen.
+//! It reads the view as a page does: takes the newest picture, holds one at a time, and nothing waits for it. Grey
+//! levels are compared on the threads for blocking work; it needs four bytes for each pixel of the screen.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,15 +10,46 @@ use hal::capture::convert;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::learn::Learner;
-use super::profile::Profile;
+use super::learn::{LearnError, Learner};
+use super::profile::{Profile, ProfileError};
 use crate::view::{Picture, Sign, View};
 
-/// How long it may look, seconds. Callers on D-Bus give up after 25.
+/// How long it may watch, seconds. D-Bus callers give up after 25 s.
 pub const SECONDS: RangeInclusive<u32> = 2..=20;
 pub const USUAL_SECONDS: u32 = 10;
-/// A picture more often than this teaches nothing new.
+/// Shortest time between two pictures that are used; more pictures add nothing new.
 const EVERY: Duration = Duration::from_millis(40);
+
+/// Why no profile was learnt, with what helps.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LessonError {
+    #[error("a profile is being learnt already: wait until that is done")]
+    Busy,
+    #[error("the live path has ended: restart scansided")]
+    Ended,
+    #[error("no picture has come yet: wait until the scanner's picture is on the live page")]
+    NoPictureYet,
+    #[error("there is no picture to learn from ({0}): check the cable and the scanner's video output")]
+    NoPicture(String),
+    #[error("{0}: let it go on, and scan while the profile is learnt")]
+    Paused(String),
+    #[error("no picture came meanwhile: ask again")]
+    NoneCame,
+    #[error("the scanner changed its resolution meanwhile: ask again")]
+    ResolutionChanged,
+    #[error("the picture cannot be read ({0}): see the daemon's log")]
+    Unreadable(#[from] hal::capture::Error),
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    #[error("learning crashed; the daemon's log has more")]
+    Crashed,
+}
+
+impl From<ProfileError> for LessonError {
+    fn from(error: ProfileError) -> Self {
+        Self::Learn(error.into())
+    }
+}
 
 /// What is proposed, and what it was learnt from.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,23 +58,23 @@ pub struct Proposal {
     /// The profile as a file to be kept.
     pub toml: String,
     pub pictures: usize,
-    /// Of tissue, by the ticks of the last picture.
+    /// Millimetres of tissue per pixel, by the ticks of the last picture.
     pub mm_per_pixel: Option<f32>,
 }
 
-/// Looks for `span` and proposes a profile called `name`; by the size of the screen when that is empty.
+/// Watches for `span` and proposes a profile called `name`; an empty name becomes one made from the size of the screen.
 ///
 /// # Errors
-/// In words, with what helps: no signal, a frozen picture, nothing moves, or another lesson is going on.
-pub async fn learn(view: &View, name: &str, span: Duration) -> Result<Proposal, String> {
+/// No signal, a frozen picture, nothing moves, or another lesson is going on.
+pub async fn learn(view: &View, name: &str, span: Duration) -> Result<Proposal, LessonError> {
     let alone = view.lessons.try_acquire();
-    let _alone = alone.map_err(|_| "a profile is being learnt already: wait until that is done")?;
+    let _alone = alone.map_err(|_| LessonError::Busy)?;
     can_be_learnt_from(&view.status.borrow().sign)?;
     let (mut pictures, end) = (view.pictures.clone(), Instant::now() + span);
     let mut pupil = Pupil::default();
     loop {
         tokio::select! {
-            changed = pictures.changed() => changed.map_err(|_| "the live path has ended: restart scansided")?,
+            changed = pictures.changed() => changed.map_err(|_| LessonError::Ended)?,
             () = sleep_until(end) => break,
         }
         let Some(picture) = pictures.borrow_and_update().clone() else { continue };
@@ -53,28 +84,30 @@ pub async fn learn(view: &View, name: &str, span: Duration) -> Result<Proposal, 
     }
     let name = name.to_owned();
     let proposal = away(move || pupil.propose(name)).await;
-    // Where nothing was learnt, the sign may know why.
+    // If nothing was learnt, the sign may give a better reason.
     proposal.or_else(|error| can_be_learnt_from(&view.status.borrow().sign).and(Err(error)))
 }
 
-/// Beside the threads that serve everybody.
-async fn away<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+/// Runs `work` on a thread for blocking work.
+async fn away<T, F>(work: F) -> Result<T, LessonError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, LessonError> + Send + 'static,
+{
     let done = spawn_blocking(work).await;
-    done.map_err(|_| "learning crashed; the daemon's log has more".to_owned())?
+    done.map_err(|_| LessonError::Crashed)?
 }
 
-fn can_be_learnt_from(sign: &Sign) -> Result<(), String> {
+fn can_be_learnt_from(sign: &Sign) -> Result<(), LessonError> {
     match sign {
         Sign::Ready | Sign::NoOverlay { .. } => Ok(()),
-        Sign::Paused { reason } => Err(format!("{reason}: let it go on, and scan while the profile is learnt")),
-        Sign::Off => Err("no picture has come yet: wait until the scanner's picture is on the live page".into()),
-        Sign::NoSignal { reason } | Sign::Failed { reason } => {
-            Err(format!("there is no picture to learn from ({reason}): check the cable and the scanner's video output"))
-        }
+        Sign::Paused { reason } => Err(LessonError::Paused(reason.clone())),
+        Sign::Off => Err(LessonError::NoPictureYet),
+        Sign::NoSignal { reason } | Sign::Failed { reason } => Err(LessonError::NoPicture(reason.clone())),
     }
 }
 
-/// The learner for the size of screen that came first, and memory that is used again.
+/// A learner for the screen size of the first picture, with memory that is reused.
 #[derive(Debug, Default)]
 struct Pupil {
     learner: Option<Learner>,
@@ -84,21 +117,20 @@ struct Pupil {
 }
 
 impl Pupil {
-    fn take(mut self, picture: &Picture) -> Result<Self, String> {
-        let size = [picture.frame.shape.width as usize, picture.frame.shape.height as usize];
+    fn take(mut self, picture: &Picture) -> Result<Self, LessonError> {
+        let size = picture.size();
         if self.learner.is_some() && self.size != size {
-            return Err("the scanner changed its resolution meanwhile: ask again".into());
+            return Err(LessonError::ResolutionChanged);
         }
         self.size = size;
-        let taken = convert::grey(&picture.frame, &mut self.grey);
-        taken.map_err(|error| format!("the picture cannot be read ({error}): see the daemon's log"))?;
+        convert::grey(&picture.frame, &mut self.grey)?;
         self.learner.get_or_insert_with(|| Learner::new(size)).add(&self.grey)?;
         self.pictures += 1;
         Ok(self)
     }
 
-    fn propose(self, name: String) -> Result<Proposal, String> {
-        let Some(learner) = self.learner else { return Err("no picture came meanwhile: ask again".into()) };
+    fn propose(self, name: String) -> Result<Proposal, LessonError> {
+        let Some(learner) = self.learner else { return Err(LessonError::NoneCame) };
         let [width, height] = self.size;
         let name = if name.is_empty() { format!("learnt-{width}x{height}") } else { name };
         let profile = learner.propose(&name)?;
@@ -164,13 +196,13 @@ mod tests {
             (Sign::Paused { reason: "frozen by the user".into() }, "let it go on"),
         ] {
             sign(&stage, now);
-            let error = learn(&view, "", SPAN).await.unwrap_err();
+            let error = learn(&view, "", SPAN).await.unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
         sign(&stage, Sign::Ready);
-        assert!(learn(&view, "", SPAN).await.unwrap_err().contains("no picture came"));
+        assert_eq!(learn(&view, "", SPAN).await, Err(LessonError::NoneCame));
         play(&stage, |_| (SIZE, screen(1)));
-        assert!(learn(&view, "", SPAN).await.unwrap_err().contains("nothing moves"));
+        assert_eq!(learn(&view, "", SPAN).await, Err(LessonError::Learn(LearnError::NothingMoves)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -184,8 +216,8 @@ mod tests {
             ([SIZE[0], lines], grey)
         });
         let (first, second) = tokio::join!(learn(&view, "", SPAN), learn(&view, "", SPAN));
-        assert!(first.unwrap_err().contains("resolution"));
-        assert!(second.unwrap_err().contains("already"));
+        assert_eq!(first, Err(LessonError::ResolutionChanged));
+        assert_eq!(second, Err(LessonError::Busy));
         assert!(learn(&view, "", SPAN).await.is_ok(), "the next one may");
     }
 }

@@ -1,18 +1,50 @@
-//! Scanner profiles: facts about a scanner's screen, as data. Which areas show the image, text that identifies the patient,
-//! the depth scale and the freeze icon.
+//! Scanner profiles: facts about a scanner's screen, as data. They say which areas show the image, text that identifies
+//! the patient, the depth scale and the freeze icon.
 //!
-//! A new scanner is a new file: copy one of `daemon/live/profiles`, or let `learn` propose one.
+//! To support a new scanner, copy a file of `daemon/live/profiles`, or let `learn` propose a profile.
 
 use std::path::Path;
 
 use hal::capture::convert::Part;
 use serde::{Deserialize, Serialize};
 
+/// Why there is no scanner profile, or not the wanted one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// Not TOML, or an unknown or missing key; with the line.
+    #[error("{0}")]
+    Syntax(String),
+    /// A value that cannot be used.
+    #[error("{key}: {reason}")]
+    Value { key: &'static str, reason: String },
+    #[error("the profile cannot be written as TOML: {0}")]
+    Unwritable(String),
+    #[error("{path}: {reason}")]
+    Unreadable { path: String, reason: String },
+    /// The file was read and is not a profile.
+    #[error("{path}: {source}")]
+    InFile { path: String, source: Box<Self> },
+    #[error("{name:?} is not known; one of auto, {known}")]
+    Unknown { name: String, known: String },
+    /// `wanted` and `screen` are width and height, pixels.
+    #[error("the profile {name} is for {}x{}, the picture has {}x{}", wanted[0], wanted[1], screen[0], screen[1])]
+    OtherScreen { name: String, wanted: [usize; 2], screen: [usize; 2] },
+    /// Width and height, pixels.
+    #[error("no scanner profile for a screen of {}x{}", .0[0], .0[1])]
+    NoneForScreen([usize; 2]),
+}
+
+impl ProfileError {
+    fn value(key: &'static str, reason: impl Into<String>) -> Self {
+        Self::Value { key, reason: reason.into() }
+    }
+}
+
 /// The profiles that come with the software.
 const SHIPPED: [&str; 2] =
     [include_str!("../../profiles/phantom-1280x720.toml"), include_str!("../../profiles/phantom-1024x768.toml")];
 
-/// Left, top, width, height in pixels of the screen.
+/// A rectangle on the screen; as text [left, top, width, height], pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(from = "[usize; 4]", into = "[usize; 4]")]
 pub struct Area {
@@ -41,7 +73,7 @@ impl From<Area> for Part {
 }
 
 impl Area {
-    /// One past the last column, and the last row.
+    /// Column after the last one, and row after the last one.
     pub fn end(&self) -> [usize; 2] {
         [self.x.saturating_add(self.width), self.y.saturating_add(self.height)]
     }
@@ -59,15 +91,15 @@ pub struct Profile {
     pub name: String,
     /// Width and height of the pictures, pixels.
     pub screen: [usize; 2],
-    /// The image: what the network reads. No text but what the user writes into it.
+    /// The image sector, which the network reads. It holds no text except what a user writes into the image.
     pub sector: Area,
-    /// Where the scanner shows that its picture is frozen. A frozen picture is found by its standing still; the icon is for
-    /// those who configure and record.
+    /// Where the scanner shows that its picture is frozen. Not used to detect a freeze (see `infer::still`); it
+    /// documents the screen.
     pub freeze_icon: Option<Area>,
-    /// Width of a pixel by its height. Where it is not 1, no sizes are given.
+    /// Width of a pixel divided by its height. When it is not 1, no sizes are given.
     #[serde(default = "square")]
     pub pixel_aspect: f32,
-    /// Without it no sizes are given.
+    /// When absent, no sizes are given.
     pub scale: Option<Scale>,
     /// Burned-in text.
     #[serde(default)]
@@ -78,13 +110,14 @@ fn square() -> f32 {
     1.0
 }
 
-/// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws at another depth.
+/// How large a pixel is: fixed, or read from the ticks of the depth scale, which the scanner redraws when the depth
+/// changes.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     pub mm_per_pixel: Option<f32>,
     pub ticks: Option<Area>,
-    /// From one tick to the next, short ones included.
+    /// Distance of neighbouring ticks, short ones included.
     pub mm_per_tick: Option<f32>,
 }
 
@@ -94,67 +127,66 @@ pub struct Scale {
 pub struct Text {
     pub says: String,
     pub area: Area,
-    /// Names the patient or the examination: masked in what leaves, where that is asked for.
+    /// It identifies the patient or the examination: blacked out in recordings when `record.mask_text` is set.
     #[serde(default)]
     pub identifies: bool,
 }
 
 impl Profile {
     /// # Errors
-    /// In words, with the line or the key.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let profile: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+    /// [`ProfileError::Syntax`] with the line, [`ProfileError::Value`] with the key.
+    pub fn parse(text: &str) -> Result<Self, ProfileError> {
+        let wrong = |error: toml::de::Error| ProfileError::Syntax(error.to_string().trim_end().to_owned());
+        let profile: Self = toml::from_str(text).map_err(wrong)?;
         profile.check()?;
         Ok(profile)
     }
 
-    /// As a file to be kept.
+    /// The profile as the text of a TOML file.
     ///
     /// # Errors
-    /// Never in practice: every profile has a TOML form.
-    pub fn to_toml(&self) -> Result<String, String> {
-        toml::to_string(self).map_err(|error| error.to_string())
+    /// Not in practice: every profile has a TOML form.
+    pub fn to_toml(&self) -> Result<String, ProfileError> {
+        toml::to_string(self).map_err(|error| ProfileError::Unwritable(error.to_string()))
     }
 
-    /// Each value that cannot be worked with is an error, by its key.
-    fn check(&self) -> Result<(), String> {
+    /// Returns the first value that cannot be used, with its key.
+    fn check(&self) -> Result<(), ProfileError> {
+        let wrong = |key, reason: String| Err(ProfileError::value(key, reason));
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(plain) {
-            return Err(format!("name: {:?}: 1 to 64 letters, digits, '.', '_' and '-'", self.name));
+            return wrong("name", format!("{:?}: 1 to 64 letters, digits, '.', '_' and '-'", self.name));
         }
         if self.name == "auto" || self.name == "off" {
-            return Err(format!("name: {:?} means something else", self.name));
+            return wrong("name", format!("{:?} has a meaning of its own and cannot name a profile", self.name));
         }
         if !self.screen.iter().all(|side| (64..=16_384).contains(side)) {
-            return Err(format!("screen: {:?}: each side must be 64 to 16384 pixels", self.screen));
+            return wrong("screen", format!("{:?}: each side must be 64 to 16384 pixels", self.screen));
         }
         let scale = self.scale.and_then(|scale| scale.ticks);
         let named = [("sector", Some(self.sector)), ("freeze_icon", self.freeze_icon), ("scale.ticks", scale)];
         let areas = named.into_iter().filter_map(|(key, area)| Some((key, area?)));
         for (key, area) in areas.chain(self.text.iter().map(|text| ("text.area", text.area))) {
             if !area.lies_in(self.screen) {
-                return Err(format!(
-                    "{key}: {:?} does not lie on a screen of {:?}",
-                    <[usize; 4]>::from(area),
-                    self.screen
-                ));
+                let corners = <[usize; 4]>::from(area);
+                return wrong(key, format!("{corners:?} does not lie on a screen of {:?}", self.screen));
             }
         }
         if self.sector.width < 32 || self.sector.height < 32 {
-            return Err(format!("sector: {:?} is smaller than 32x32 pixels", <[usize; 4]>::from(self.sector)));
+            return wrong("sector", format!("{:?} is smaller than 32x32 pixels", <[usize; 4]>::from(self.sector)));
         }
         if !(0.25..=4.0).contains(&self.pixel_aspect) {
-            return Err(format!("pixel_aspect: {} is not within 0.25 to 4", self.pixel_aspect));
+            return wrong("pixel_aspect", format!("{} is not within 0.25 to 4", self.pixel_aspect));
         }
         self.scale.map_or(Ok(()), |scale| scale.check())
     }
 
-    /// Millimetres of tissue a pixel, where it is fixed.
+    /// Millimetres of tissue per pixel, where it is fixed.
     pub fn fixed_scale(&self) -> Option<f32> {
         self.scale.filter(|_| self.is_square()).and_then(|scale| scale.mm_per_pixel)
     }
 
-    /// Where ticks are, and how many millimetres lie between two of them.
+    /// Area of the ticks, and the distance of neighbouring ticks in millimetres.
     pub fn ticks(&self) -> Option<(Area, f32)> {
         let scale = self.scale.filter(|_| self.is_square())?;
         Some((scale.ticks?, scale.mm_per_tick?))
@@ -166,24 +198,25 @@ impl Profile {
 }
 
 impl Scale {
-    fn check(&self) -> Result<(), String> {
-        let range = |key: &str, value: f32, low: f32, high: f32| {
+    fn check(&self) -> Result<(), ProfileError> {
+        let range = |key: &'static str, value: f32, low: f32, high: f32| {
             let inside = (low..=high).contains(&value);
-            if inside { Ok(()) } else { Err(format!("scale.{key}: {value} mm is not within {low} to {high}")) }
+            let outside = || Err(ProfileError::value(key, format!("{value} mm is not within {low} to {high}")));
+            if inside { Ok(()) } else { outside() }
         };
         match (self.mm_per_pixel, self.ticks, self.mm_per_tick) {
-            (Some(mm), None, None) => range("mm_per_pixel", mm, 0.005, 2.0),
-            (None, Some(_), Some(mm)) => range("mm_per_tick", mm, 0.5, 50.0),
-            _ => Err("scale: either mm_per_pixel, or ticks and mm_per_tick".into()),
+            (Some(mm), None, None) => range("scale.mm_per_pixel", mm, 0.005, 2.0),
+            (None, Some(_), Some(mm)) => range("scale.mm_per_tick", mm, 0.5, 50.0),
+            _ => Err(ProfileError::value("scale", "give either mm_per_pixel, or ticks and mm_per_tick")),
         }
     }
 }
 
-/// The profiles at hand and which one is wanted.
+/// The available profiles, and the one that the configuration names.
 #[derive(Debug, Clone)]
 pub struct Profiles {
     all: Vec<Profile>,
-    /// By the size of the screen when none was named.
+    /// `None`: chosen by the size of the screen.
     wanted: Option<Profile>,
 }
 
@@ -191,51 +224,58 @@ impl Profiles {
     /// `wanted` is `auto`, the name of a shipped profile, or a path to a file.
     ///
     /// # Errors
-    /// In words, when there is no such profile or the file is none.
-    pub fn load(wanted: &str) -> Result<Self, String> {
+    /// When there is no such profile, or the file is not a profile.
+    pub fn load(wanted: &str) -> Result<Self, ProfileError> {
         let all = SHIPPED.iter().map(|text| Profile::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let wanted = match wanted {
             "auto" => None,
             path if is_path(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-                Some(Profile::parse(&text).map_err(|error| format!("{path}: {error}"))?)
+                let unreadable = |error: std::io::Error| {
+                    let (path, reason) = (path.to_owned(), error.to_string());
+                    ProfileError::Unreadable { path, reason }
+                };
+                let text = std::fs::read_to_string(path).map_err(unreadable)?;
+                let wrong = |error| ProfileError::InFile { path: path.to_owned(), source: Box::new(error) };
+                Some(Profile::parse(&text).map_err(wrong)?)
             }
             name => {
                 let known = || all.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
                 let found = all.iter().find(|profile| profile.name == name).cloned();
-                Some(found.ok_or_else(|| format!("{name:?} is not known; one of auto, {}", known()))?)
+                Some(found.ok_or_else(|| ProfileError::Unknown { name: name.to_owned(), known: known() })?)
             }
         };
         Ok(Self { all, wanted })
     }
 
-    /// Of these only, chosen by the size of the screen.
+    /// Only these profiles, chosen by the size of the screen.
     pub fn of(all: Vec<Profile>) -> Self {
         Self { all, wanted: None }
     }
 
-    /// The one that was named, when one was.
+    /// The profile that the configuration names, if it names one.
     pub fn wanted(&self) -> Option<&Profile> {
         self.wanted.as_ref()
     }
 
-    /// For a screen of this size.
+    /// The profile for a screen of this width and height, pixels.
     ///
     /// # Errors
-    /// In words, when none fits.
-    pub fn choose(&self, screen: [usize; 2]) -> Result<&Profile, String> {
-        let [width, height] = screen;
-        if let Some(wanted) = &self.wanted {
-            let [w, h] = wanted.screen;
-            let other = || format!("the profile {} is for {w}x{h}, the picture has {width}x{height}", wanted.name);
-            return if wanted.screen == screen { Ok(wanted) } else { Err(other()) };
+    /// [`ProfileError::OtherScreen`] when the named one does not fit, [`ProfileError::NoneForScreen`] when none does.
+    pub fn choose(&self, screen: [usize; 2]) -> Result<&Profile, ProfileError> {
+        match &self.wanted {
+            Some(wanted) if wanted.screen == screen => Ok(wanted),
+            Some(Profile { name, screen: wanted, .. }) => {
+                Err(ProfileError::OtherScreen { name: name.clone(), wanted: *wanted, screen })
+            }
+            None => {
+                let found = self.all.iter().find(|profile| profile.screen == screen);
+                found.ok_or(ProfileError::NoneForScreen(screen))
+            }
         }
-        let found = self.all.iter().find(|profile| profile.screen == screen);
-        found.ok_or_else(|| format!("no scanner profile for a screen of {width}x{height}"))
     }
 }
 
-/// A path rather than a name.
+/// Whether `text` is a path and not the name of a profile.
 pub fn is_path(text: &str) -> bool {
     text.contains('/') || Path::new(text).extension().is_some_and(|extension| extension == "toml")
 }
@@ -255,23 +295,23 @@ mod tests {
             assert!(profile.ticks().is_some() && profile.text.iter().any(|text| text.identifies));
             assert_eq!(Profile::parse(&profile.to_toml().unwrap()).unwrap(), *profile, "written and read again");
         }
-        assert!(profiles.choose([800, 600]).unwrap_err().contains("800x600"));
+        assert!(profiles.choose([800, 600]).unwrap_err().to_string().contains("800x600"));
     }
 
     #[test]
     fn a_named_profile_is_used_for_its_own_screen_only() {
         let profiles = Profiles::load("phantom-1024x768").unwrap();
         assert!(profiles.choose([1024, 768]).is_ok());
-        assert!(profiles.choose([1280, 720]).unwrap_err().contains("1024x768"));
-        assert!(Profiles::load("siemens").unwrap_err().contains("phantom-1280x720"));
+        assert!(profiles.choose([1280, 720]).unwrap_err().to_string().contains("1024x768"));
+        assert!(Profiles::load("siemens").unwrap_err().to_string().contains("phantom-1280x720"));
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("own.toml");
         std::fs::write(&path, GOOD).unwrap();
         assert!(Profiles::load(path.to_str().unwrap()).unwrap().choose([640, 480]).is_ok());
         std::fs::write(&path, "name = 1").unwrap();
-        let error = Profiles::load(path.to_str().unwrap()).unwrap_err();
+        let error = Profiles::load(path.to_str().unwrap()).unwrap_err().to_string();
         assert!(error.contains("own.toml") && error.contains("line 1"), "{error}");
-        assert!(Profiles::load("/nonexistent/p.toml").unwrap_err().contains("/nonexistent/p.toml"));
+        assert!(Profiles::load("/nonexistent/p.toml").unwrap_err().to_string().contains("/nonexistent/p.toml"));
     }
 
     #[test]
@@ -287,7 +327,7 @@ mod tests {
             ("[scale]\nticks = [0, 0, 10, 400]\nmm_per_tick = 500.0\n", "scale.mm_per_tick"),
             ("[[text]]\nsays = \"x\"\narea = [0, 470, 10, 20]\n", "text.area"),
         ] {
-            let error = Profile::parse(&format!("{GOOD}{more}")).unwrap_err();
+            let error = Profile::parse(&format!("{GOOD}{more}")).unwrap_err().to_string();
             assert!(error.contains(key), "{more}: {error}");
         }
         for (from, to, key) in [
@@ -297,7 +337,7 @@ mod tests {
             ("[10, 20, 600, 400]", "[10, 20, 640, 400]", "sector"),
             ("[10, 20, 600, 400]", "[10, 20, 30, 400]", "sector"),
         ] {
-            let error = Profile::parse(&GOOD.replace(from, to)).unwrap_err();
+            let error = Profile::parse(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(error.starts_with(key), "{to}: {error}");
         }
     }

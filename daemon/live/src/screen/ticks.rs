@@ -1,29 +1,30 @@
 //! Reads a depth scale: the distance of its ticks in pixels. Pure.
 
-/// Fewer are no scale.
+/// Fewer ticks are not taken for a scale.
 const LEAST_TICKS: usize = 4;
-/// Ticks are thin, pixels.
+/// The thickest tick, pixels.
 const THICKEST: usize = 4;
-/// Ticks lie at least so far apart, pixels.
+/// The smallest distance of neighbouring ticks, pixels.
 const NEAREST: f32 = 6.0;
-/// How far a tick may lie from where it is due, pixels: scanners round to whole ones.
+/// How far a tick may be from its expected row, pixels: scanners round to whole pixels.
 const OFF: f32 = 1.5;
-/// Less contrast than this between ink and ground is none, grey levels.
+/// The smallest contrast between tick and background, grey levels.
 const CONTRAST: u8 = 40;
 
 /// A column in which ticks were found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ticks {
-    /// In the area.
+    /// Column within the area.
     pub column: usize,
-    /// The first one's row.
+    /// Row of the first tick.
     pub first: f32,
     pub count: usize,
-    /// From one to the next, pixels.
+    /// Distance of neighbouring ticks, pixels.
     pub spacing: f32,
 }
 
-/// The column with most ticks of a grey area, row by row. `None` when no column has four at even distances.
+/// The column with the most ticks in an area of grey levels, given row by row. `None` when no column has four evenly
+/// spaced ticks.
 pub fn find(grey: &[u8], width: usize) -> Option<Ticks> {
     let (low, high) = grey.iter().fold((u8::MAX, u8::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
     if width == 0 || high.saturating_sub(low) < CONTRAST {
@@ -35,11 +36,11 @@ pub fn find(grey: &[u8], width: usize) -> Option<Ticks> {
         let (first, count, spacing) = regular(&runs(rows))?;
         Some(Ticks { column, first, count, spacing })
     });
-    // The first of equals.
+    // Of columns with equally many ticks, the first.
     columns.reduce(|best, next| if next.count > best.count { next } else { best })
 }
 
-/// Middles of the runs of ink; empty when one is too thick for a tick.
+/// Middle rows of the bright runs; empty when one run is too thick for a tick.
 fn runs(rows: impl Iterator<Item = bool>) -> Vec<f32> {
     let mut middles = Vec::new();
     let mut length = 0;
@@ -57,7 +58,7 @@ fn runs(rows: impl Iterator<Item = bool>) -> Vec<f32> {
     middles
 }
 
-/// The first, how many, and their distance, when all lie at even distances.
+/// First row, number and distance of the ticks, when all are evenly spaced.
 fn regular(middles: &[f32]) -> Option<(f32, usize, f32)> {
     let (first, last) = (middles.first()?, middles.last()?);
     let count = middles.len();

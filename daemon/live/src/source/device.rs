@@ -1,4 +1,4 @@
-//! Which device the live path looks through: a word of the configuration becomes a supervised device.
+//! Turns `live.device` of the configuration into a supervised capture device.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,21 +14,32 @@ use hal::capture::v4l2::V4l2;
 use hal::capture::{Config, Error, PixelFormat, Rate};
 use hal::clock::Clock;
 
+use crate::cast;
 use crate::cine::{self, Cine};
 
-/// What is asked of a device when no profile is named; a scanner with another screen is followed.
+/// Width and height that are requested when no profile is named, pixels; the device may deliver another size.
 const SCREEN: [usize; 2] = [1280, 720];
-/// Pictures in a second that are asked for.
+/// Requested frame rate, pictures per second.
 const RATE: u32 = 30;
-/// Buffers: one for the page, one it still encodes, one for the model, one that waits for it, the rest for the driver.
+/// Capture buffers: one that the page shows, one that it still encodes, one that the model reads, one that waits for
+/// the model; the rest is for the driver.
 const BUFFERS: u32 = 8;
+
+/// Why `live.device` names no device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    #[error("replay: needs a file")]
+    NoFile,
+    #[error("{0:?} is not off, a device's path, or replay:FILE (.y4m, .dcm)")]
+    Unknown(String),
+}
 
 /// As configured in `live.device`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
     /// A V4L2 device file.
     Video(PathBuf),
-    /// A recording, played again and again in its own time.
+    /// A recording, repeated for ever at its own frame times.
     Replay(PathBuf),
     /// Test bars; simulation builds only.
     #[cfg(feature = "sim")]
@@ -39,23 +50,27 @@ impl Device {
     /// `None` for `off`.
     ///
     /// # Errors
-    /// In words, when it is none of what is known.
-    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+    /// When it is nothing that is known.
+    pub fn parse(text: &str) -> Result<Option<Self>, DeviceError> {
         if let Some(file) = text.strip_prefix("replay:") {
-            let named = !file.is_empty();
-            return if named { Ok(Some(Self::Replay(file.into()))) } else { Err("replay: needs a file".into()) };
+            return if file.is_empty() { Err(DeviceError::NoFile) } else { Ok(Some(Self::Replay(file.into()))) };
         }
         match text {
             "off" => Ok(None),
             #[cfg(feature = "sim")]
             "synthetic" => Ok(Some(Self::Synthetic)),
             path if path.starts_with('/') => Ok(Some(Self::Video(path.into()))),
-            other => Err(format!("{other:?} is not off, a device's path, or replay:FILE (.y4m, .dcm)")),
+            other => Err(DeviceError::Unknown(other.to_owned())),
         }
     }
 
+    /// Whether its pictures do not come from a scanner: a recording that is played, or test bars.
+    pub fn is_simulated(&self) -> bool {
+        !matches!(self, Self::Video(_))
+    }
+
     /// # Errors
-    /// As [`Capture`]: there is no such device, or it is none.
+    /// When there is no such device, or it is not a capture device.
     fn open(&self, clock: &Arc<dyn Clock>) -> Result<Box<dyn Capture>, Error> {
         Ok(match self {
             Self::Video(path) => Box::new(V4l2::open(path)?),
@@ -65,19 +80,20 @@ impl Device {
         })
     }
 
-    /// The device, kept going. `screen`: width and height that the profile is for.
+    /// The device under supervision, which reopens it after each fault. `screen`: width and height of the profile,
+    /// pixels.
     pub fn supervised(self, screen: Option<[usize; 2]>, clock: Arc<dyn Clock>) -> Supervised<Box<dyn Capture>> {
-        let [width, height] = screen.unwrap_or(SCREEN).map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        let [width, height] = screen.unwrap_or(SCREEN).map(cast::pixels);
         let wanted = Config { buffers: BUFFERS, ..Config::new(PixelFormat::Yuyv, width, height, Rate::hertz(RATE)) };
         let opening = clock.clone();
         Supervised::new(move || self.open(&opening), wanted, Policy::default(), clock)
     }
 }
 
-/// A recording in a file: a DICOM image, by what the file begins with, or a video.
+/// Opens a recording: a DICOM image, recognised by its first bytes, or a YUV4MPEG2 video.
 ///
 /// # Errors
-/// `Kind::NotPresent` when it cannot be opened, `Kind::BadInput` when it is no recording.
+/// `Kind::NotPresent` when it cannot be opened, `Kind::BadInput` when it is not a recording.
 pub fn recording(path: &Path) -> Result<Box<dyn Recording>, Error> {
     let mut start = [0; 132];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
@@ -100,5 +116,7 @@ mod tests {
         for wrong in ["", "on", "video0", "replay:"] {
             assert!(Device::parse(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(Device::parse("replay:"), Err(DeviceError::NoFile));
+        assert_eq!(Device::parse("on"), Err(DeviceError::Unknown("on".into())));
     }
 }

@@ -1,8 +1,8 @@
-//! A place for one thing between two threads: the newest wins, and whoever is slow misses the others.
+//! Hands one value from thread to thread: a new value replaces one that was not taken yet.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Clones are the same place.
+/// Clones share the same slot.
 #[derive(Debug)]
 pub struct Newest<T>(Arc<(Mutex<Slot<T>>, Condvar)>);
 
@@ -25,15 +25,15 @@ impl<T> Default for Newest<T> {
 }
 
 impl<T> Newest<T> {
-    /// Never waits. What lay there is dropped.
+    /// Never waits. A value that was not taken is dropped.
     pub fn put(&self, value: T) {
         let old = self.slot().value.replace(value);
         self.0.1.notify_one();
-        // After the lock: dropping a picture gives its buffer back to the driver.
+        // After the lock is released: dropping a picture returns its buffer to the driver.
         drop(old);
     }
 
-    /// Waits for the next; `None` once it is closed.
+    /// Waits for the next value; `None` once the slot is closed.
     pub fn take(&self) -> Option<T> {
         let mut slot = self.slot();
         loop {
@@ -47,7 +47,7 @@ impl<T> Newest<T> {
         }
     }
 
-    /// Whoever waits, waits no longer; nothing is taken any more.
+    /// Ends all waiting; from now on nothing can be taken.
     pub fn close(&self) {
         self.slot().closed = true;
         self.0.1.notify_all();

@@ -21,10 +21,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::infer::supply::{Ready, Supply};
+use crate::infer::supply::{Ready, Supply, SupplyError};
 use crate::screen::profile::{Profile, Profiles};
-use crate::view::{self, By, Command, Overlay, Reply, Stats, Status, View};
-use crate::{Parts, run};
+use crate::view::{self, By, Command, CommandError, Overlay, Reply, Stats, Status, View};
+use crate::{LiveParts, run};
 
 /// By the clock: thirty pictures, which come faster here than any model answers.
 pub const DEADLINE: Duration = Duration::from_secs(1);
@@ -145,9 +145,9 @@ struct Scripts {
 }
 
 impl Supply for Scripts {
-    fn load(&mut self) -> Result<Ready, String> {
+    fn load(&mut self) -> Result<Ready, SupplyError> {
         if *self.script.lock().unwrap() == Script::Missing {
-            return Err("no usable model package for us_breast".into());
+            return Err(SupplyError::NoPackage("no usable model package for us_breast".into()));
         }
         let model = self.model.load(b"network").unwrap();
         Ok(Ready {
@@ -282,7 +282,7 @@ impl Bench {
         };
         let wanted = Config { buffers: 8, ..Config::new(PixelFormat::Grey, 128, 96, Rate::hertz(30)) };
         let clock: Arc<dyn Clock> = Arc::new(clock);
-        let parts = Parts {
+        let parts = LiveParts {
             device: Supervised::new(device, wanted, Policy::default(), clock.clone()),
             profiles: profiles(),
             supply: Box::new(Scripts { script: script.clone(), model: model.clone() }),
@@ -366,25 +366,25 @@ impl Bench {
         self.view.stats.borrow_and_update().clone()
     }
 
-    async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> Result<String, String> {
+    async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> Result<String, CommandError> {
         let (reply, answer) = oneshot::channel();
         self.view.commands.send(command(reply)).await.unwrap();
         tokio::time::timeout(HANGS, answer).await.unwrap().unwrap()
     }
 
-    pub async fn freeze(&self, on: bool) -> Result<String, String> {
+    pub async fn freeze(&self, on: bool) -> Result<String, CommandError> {
         self.ask(|reply| Command::Freeze(on, By::Page, reply)).await
     }
 
-    pub async fn start(&self, patient: Patient) -> Result<String, String> {
+    pub async fn start(&self, patient: Patient) -> Result<String, CommandError> {
         self.ask(|reply| Command::StartExam(patient.into(), reply)).await
     }
 
-    pub async fn stop(&self) -> Result<String, String> {
+    pub async fn stop(&self) -> Result<String, CommandError> {
         self.ask(Command::StopExam).await
     }
 
-    pub async fn mark(&self) -> Result<String, String> {
+    pub async fn mark(&self) -> Result<String, CommandError> {
         self.ask(Command::Mark).await
     }
 

@@ -1,23 +1,26 @@
-//! Whether two things that were seen at different times are one. Pure.
+//! Whether two detections at different times are the same lesion. Pure.
 
 use models::manifest::picture::Channel;
 use models::task::us_breast::{Detection, Signs};
 
 use super::middle;
 
-/// What may differ between a lesion as it went and as it comes back. It comes back the way it went: through the same rim, so in
-/// the same size, at the same depth, and only a little to the side. On 21 validation videos 56 of 57 returns lie within these
-/// limits. Of 49 other pairs nearby, four agree in place and size: two are one false alarm that came back, two look otherwise.
+/// How much a lesion may differ between leaving the picture and coming back. It comes back across the same edge of the
+/// image, so it has the same size and depth and is only a little to the side. On 21 validation videos 56 of 57 returns
+/// lie within these limits. Of 49 other pairs nearby, four agree in place and size: in two of them one false alarm came
+/// back, the other two look different.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Of the middles, as a share of the mean size (diagonal of the box).
+    /// Sideways distance of the centres, as a share of the mean size (diagonal of the box).
     pub beside: f32,
+    /// The same for the depth.
     pub deeper: f32,
-    /// Of the sizes: one by the other.
+    /// Ratio of the sizes, the larger by the smaller.
     pub times: f32,
-    /// Mean over the signs, 0 to 1.
+    /// Mean difference of the signs, 0 to 1.
     pub signs: f32,
-    /// Of the scale: one by the other. At another depth of the picture nothing is where it was.
+    /// Ratio of the scales, the larger by the smaller. When the depth of the picture has changed, positions cannot be
+    /// compared.
     pub scale: f32,
 }
 
@@ -27,10 +30,10 @@ impl Default for Limits {
     }
 }
 
-/// How a lesion looks at one time. Pixels of the screen.
+/// Place and signs of a lesion at one time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
-    /// left, top, right, bottom.
+    /// left, top, right, bottom, pixels of the screen.
     pub bounds: [f32; 4],
     pub signs: Signs,
     pub mm_per_pixel: Option<f32>,
@@ -43,7 +46,7 @@ impl From<&Detection> for Look {
 }
 
 impl Limits {
-    /// Whether what went can be what comes now.
+    /// Whether the lesion that left can be the one that comes now.
     pub fn allow(&self, went: &Look, comes: &Look) -> bool {
         let [from, to] = [went.bounds, comes.bounds].map(middle);
         let [one, other] = [went.bounds, comes.bounds].map(size);
@@ -57,7 +60,7 @@ impl Limits {
     }
 }
 
-/// The larger by the smaller.
+/// The larger value divided by the smaller.
 fn ratio(one: f32, other: f32) -> f32 {
     one.max(other) / one.min(other).max(1e-6)
 }
@@ -66,15 +69,16 @@ fn size(bounds: [f32; 4]) -> f32 {
     (bounds[2] - bounds[0]).hypot(bounds[3] - bounds[1])
 }
 
-/// The mean difference of all signs but the first, which says only that there is a lesion.
+/// Mean difference of all signs except the first, which only says that there is a lesion.
 fn unlike(one: &Signs, other: &Signs) -> f32 {
     let signs = Channel::ALL.iter().filter(|channel| **channel != Channel::Lesion);
     let sum: f32 = signs.clone().map(|channel| (one.of(*channel) - other.of(*channel)).abs()).sum();
     sum / signs.count() as f32
 }
 
-/// How much alike the boxes of two pictures in a row are: 0 for two things; more the more alike. Boxes that overlap too little
-/// (`same`, intersection over union) may still be one thing that moved: when their middles are near for their size.
+/// How much alike two boxes of successive pictures are: 0 for different lesions, otherwise larger the more they are
+/// alike. Boxes that overlap too little (`same`, intersection over union) may still be one lesion that moved, when
+/// their centres are close compared with their size.
 pub fn of_boxes(a: [f32; 4], b: [f32; 4], same: f32) -> f32 {
     let area = |c: [f32; 4]| (c[2] - c[0]).max(0.0) * (c[3] - c[1]).max(0.0);
     let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);

@@ -1,4 +1,5 @@
-//! A folder of DICOM Modality Worklist items, one file each. Large folders are bounded: the newest files count.
+//! Reads a worklist from a folder of DICOM Modality Worklist items, one file each. Of a large folder only the newest
+//! files are used.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
@@ -10,7 +11,7 @@ use dicom::scan::{self, Item, ScanError};
 
 use super::{Entry, Listing, MOST_ENTRIES};
 
-/// Names that are looked at, and bytes that one item may have.
+/// At most this many names are read, and an item may have at most this many bytes.
 const MOST_NAMES: usize = 20_000;
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -32,9 +33,8 @@ pub fn read(folder: &Path, listing: &mut Listing) -> io::Result<()> {
     files.sort_by(|(a, path_a), (b, path_b)| b.cmp(a).then_with(|| path_a.cmp(path_b)));
     listing.skip("files older than the newest 1000", files.len().saturating_sub(MOST_ENTRIES));
     for (_, path) in files.into_iter().take(MOST_ENTRIES) {
-        match item(&path) {
-            Ok(item) => listing.take(Entry::from(item)),
-            Err(reason) => listing.skip(reason, 1),
+        if let Err(reason) = item(&path).and_then(|item| listing.take(Entry::from(item))) {
+            listing.skip(reason, 1);
         }
     }
     Ok(())
@@ -45,7 +45,7 @@ fn is_item(path: &Path) -> bool {
     extension.eq_ignore_ascii_case("wl") || extension.eq_ignore_ascii_case("dcm")
 }
 
-/// None for what is no plain file: a pipe would never end.
+/// The path with its time of change; `None` for anything but a regular file, since a pipe would never end.
 fn dated(path: PathBuf) -> Option<(SystemTime, PathBuf)> {
     let facts = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
     Some((facts.modified().unwrap_or(SystemTime::UNIX_EPOCH), path))

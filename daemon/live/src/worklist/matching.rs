@@ -1,4 +1,4 @@
-//! What was typed beside what the worklist says: complete it, or refuse it. Pure.
+//! Compares what was typed with the worklist, and completes or refuses it. Pure.
 
 use dicom::patient::Patient;
 
@@ -6,32 +6,44 @@ use super::Entry;
 use crate::exam::identity::same_name;
 use crate::view::Order;
 
-/// The order that is meant. `listed`: it must be in the worklist, by its accession number; else the worklist only speaks
-/// where it knows the patient's number or the order.
+/// Why the worklist does not allow the order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    #[error("the worklist has this accession number for two patients: is this the right patient?")]
+    TwoPatients,
+    #[error("the worklist has no order with this accession number: type the patient")]
+    NotListed,
+    /// `by`: what both have in common; `what`: what differs.
+    #[error("the worklist has this {by} with another {what}: is this the right patient?")]
+    Other { by: &'static str, what: &'static str },
+}
+
+/// The order that is meant. `listed`: its accession number must be in the worklist; otherwise the worklist only counts
+/// where it has the same patient ID or accession number.
 ///
 /// # Errors
-/// In words, when the worklist says another patient, or does not know what must be listed.
-pub fn resolve(typed: Patient, listed: bool, entries: &[Entry]) -> Result<Order, String> {
+/// When the worklist names another patient, or does not know what must be listed.
+pub fn resolve(typed: Patient, listed: bool, entries: &[Entry]) -> Result<Order, Mismatch> {
     let number = typed.accession_number.as_str();
     let of_number = |entry: &&Entry| !number.is_empty() && entry.patient.accession_number == number;
     let orders: Vec<&Entry> = entries.iter().filter(of_number).collect();
     if let Some(first) = orders.first() {
         if orders.iter().any(|other| !agree(&first.patient, &other.patient)) {
-            return Err("the worklist has this accession number for two patients: is this the right patient?".into());
+            return Err(Mismatch::TwoPatients);
         }
         return Ok(Order { patient: completed(&first.patient, &typed, "order")?, study_uid: study(&orders) });
     }
     if listed {
-        return Err("the worklist has no order with this accession number: type the patient".into());
+        return Err(Mismatch::NotListed);
     }
     let patients: Vec<&Entry> = entries.iter().filter(|entry| entry.patient.id == typed.id).collect();
     for entry in &patients {
-        completed(&entry.patient, &typed, "patient id")?;
+        completed(&entry.patient, &typed, "patient ID")?;
     }
-    // Of an order without a number the patient's has to do.
+    // An order without accession number is found by its patient ID.
     match patients.as_slice() {
         [only] if only.patient.accession_number == typed.accession_number => {
-            Ok(Order { patient: completed(&only.patient, &typed, "patient id")?, study_uid: study(&patients) })
+            Ok(Order { patient: completed(&only.patient, &typed, "patient ID")?, study_uid: study(&patients) })
         }
         _ => Ok(typed.into()),
     }
@@ -45,11 +57,11 @@ fn same_if_known(a: &str, b: &str) -> bool {
     a.is_empty() || b.is_empty() || a == b
 }
 
-/// The worklist's patient, when nothing that was typed says another one. `by`: what both have in common.
-fn completed(listed: &Patient, typed: &Patient, by: &str) -> Result<Patient, String> {
-    let other = |what: &str| Err(format!("the worklist has this {by} with another {what}: is this the right patient?"));
+/// The patient of the worklist entry, when nothing that was typed contradicts it. `by`: what both have in common.
+fn completed(listed: &Patient, typed: &Patient, by: &'static str) -> Result<Patient, Mismatch> {
+    let other = |what| Err(Mismatch::Other { by, what });
     if !typed.id.is_empty() && typed.id != listed.id {
-        return other("patient id");
+        return other("patient ID");
     }
     if !typed.name.is_empty() && !same_name(&typed.name, &listed.name) {
         return other("name");
@@ -61,7 +73,7 @@ fn completed(listed: &Patient, typed: &Patient, by: &str) -> Result<Patient, Str
     Ok(Patient { birth_date: birth_date.clone(), ..listed.clone() })
 }
 
-/// The study's UID, when all say the same one.
+/// The study UID, when all entries have the same one.
 fn study(entries: &[&Entry]) -> Option<String> {
     let first = entries.first()?.study_uid.as_str();
     let same = !first.is_empty() && entries.iter().all(|entry| entry.study_uid == first);
@@ -96,20 +108,20 @@ mod tests {
         assert_eq!(order.study_uid.as_deref(), Some("1.2.1"));
         let order = resolve(patient("", "", "19800101", "A-2"), true, &entries()).unwrap();
         assert_eq!((order.patient.birth_date.as_str(), order.study_uid), ("19800101", None));
-        assert!(resolve(patient("", "", "", "A-7"), true, &entries()).unwrap_err().contains("no order"));
-        assert!(resolve(patient("", "", "", "A-9"), true, &entries()).unwrap_err().contains("two patients"));
+        assert_eq!(resolve(patient("", "", "", "A-7"), true, &entries()), Err(Mismatch::NotListed));
+        assert_eq!(resolve(patient("", "", "", "A-9"), true, &entries()), Err(Mismatch::TwoPatients));
     }
 
     #[test]
     fn what_was_typed_and_the_worklist_must_be_the_same_patient() {
         for (typed, word) in [
-            (patient("P2", "DOE^JANE", "", "A-1"), "this order with another patient id"),
+            (patient("P2", "DOE^JANE", "", "A-1"), "this order with another patient ID"),
             (patient("P1", "DOE^JANE", "", "A-1"), "this order with another name"),
             (patient("P1", "Wang^XiaoDong", "19700130", "A-1"), "this order with another birth date"),
-            (patient("P2", "DOE^JOHN", "", ""), "this patient id with another name"),
-            (patient("P1", "WANG^XIAODONG", "19700130", "A-8"), "this patient id with another birth date"),
+            (patient("P2", "DOE^JOHN", "", ""), "this patient ID with another name"),
+            (patient("P1", "WANG^XIAODONG", "19700130", "A-8"), "this patient ID with another birth date"),
         ] {
-            let error = resolve(typed, false, &entries()).unwrap_err();
+            let error = resolve(typed, false, &entries()).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
     }

@@ -9,13 +9,10 @@ use subsetter::GlyphRemapper;
 use ttf_parser::{Face, Tag};
 
 use super::Error;
+use crate::letters::{self, MISSING, SANS};
 
-/// Made by `assets/fonts/make.py`; SIL Open Font License 1.1.
-const SANS: &[u8] = include_bytes!("../../fonts/scanside-sans.otf");
 /// PDF wants six capital letters before the name of a subset.
 const NAME: &str = "SCNSDE+ScansideSans";
-/// Where a character has no glyph.
-const MISSING: char = '?';
 
 pub struct Font {
     face: Face<'static>,
@@ -63,28 +60,7 @@ impl Font {
 
     /// Lines of at most `width` points: Latin breaks at spaces, Chinese between any two characters.
     pub fn wrap(&self, text: &str, size: f32, width: f32) -> Vec<String> {
-        let mut lines = vec![String::new()];
-        for word in words(text) {
-            let last = lines.last().map_or("", |l| l.as_str());
-            if !last.is_empty() && self.width(&format!("{last}{}", word.trim_end()), size) > width {
-                lines.push(String::new());
-            }
-            let mut rest = word;
-            while self.width(rest.trim_end(), size) > width {
-                let fits = rest.char_indices().map(|(i, c)| i + c.len_utf8());
-                let cut = fits.take_while(|i| self.width(&rest[..*i], size) <= width).last();
-                let cut = cut.unwrap_or_else(|| rest.chars().next().map_or(rest.len(), char::len_utf8));
-                if let Some(line) = lines.last_mut() {
-                    line.push_str(&rest[..cut]);
-                }
-                lines.push(String::new());
-                rest = &rest[cut..];
-            }
-            if let Some(line) = lines.last_mut() {
-                line.push_str(rest);
-            }
-        }
-        lines.into_iter().map(|l| l.trim_end().to_owned()).filter(|l| !l.is_empty()).collect()
+        letters::wrap(text, width, |piece| self.width(piece, size))
     }
 
     /// Type 0 font with a CID font of CFF outlines (ISO 32000-1, 9.7). `ids`: font, descendant, descriptor, map, file.
@@ -140,28 +116,6 @@ impl Font {
         stream.finish();
         Ok(())
     }
-}
-
-/// Pieces that may stand at the beginning of a line: words with the spaces after them, and single Chinese characters,
-/// to which closing punctuation stays attached.
-fn words(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let (mut start, mut before) = (0, None::<char>);
-    for (i, c) in text.char_indices() {
-        let closing = matches!(c, '，' | '。' | '；' | '：' | '）' | '、' | '！' | '？');
-        let broken = before.is_some_and(|b| (b == ' ' || wide(b)) && c != ' ' || wide(c));
-        if broken && !closing && i > start {
-            words.push(&text[start..i]);
-            start = i;
-        }
-        before = Some(c);
-    }
-    words.push(&text[start..]);
-    words
-}
-
-fn wide(c: char) -> bool {
-    c >= '\u{2e80}'
 }
 
 #[cfg(test)]

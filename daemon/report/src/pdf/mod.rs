@@ -1,5 +1,5 @@
-//! The report draft as a document for people: who, the nine findings with numbers or reasons, key images, and who made
-//! it. In English and in Simplified Chinese; fonts are in the file, so it looks the same everywhere.
+//! The report draft as a document for people: who, the findings with numbers or reasons, key images, and who made
+//! it. One for each language; fonts are in the file, so it looks the same everywhere.
 
 mod font;
 mod layout;
@@ -23,6 +23,13 @@ use crate::{KeyImage, Provenance, measure, regions};
 pub enum Error {
     #[error("font: {0}")]
     Font(String),
+    #[error("{0} is too large for a PDF number")]
+    Number(usize),
+}
+
+/// A count or size as PDF writes it.
+fn number(n: usize) -> Result<i32, Error> {
+    i32::try_from(n).map_err(|_| Error::Number(n))
 }
 
 /// A page picture, compressed once for every language.
@@ -86,55 +93,9 @@ pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
     assemble(draft, &font, sheets)
 }
 
-struct Words {
-    title: &'static str,
-    mark: &'static str,
-    head: &'static str,
-    comparison: &'static str,
-    extents: [&'static str; 4],
-    lungs: &'static str,
-    made: &'static str,
-    note: &'static str,
-    states: [&'static str; 3],
-    patient: [&'static str; 7],
-}
-
-const ENGLISH: Words = Words {
-    title: "Chest CT AI findings (draft)",
-    mark: "NOT FOR DIAGNOSIS - research and engineering use",
-    head: "Findings",
-    comparison: "Comparison",
-    extents: ["Pneumonia, part of the lungs", "Volume", "Ground glass", "Consolidation"],
-    lungs: "Lungs",
-    made: "Made by",
-    note: "Automated draft, not reviewed by a physician. Coordinates and masks are in the structured report and the segmentation.",
-    states: ["found", "none found", "not evaluated"],
-    patient: ["Patient", "Patient ID", "Born", "Sex", "Study date", "Accession", "Study"],
-};
-
-const CHINESE: Words = Words {
-    title: "胸部CT人工智能分析（草稿）",
-    mark: "不得用于诊断 - 仅供研究与工程使用",
-    head: "分析结果",
-    comparison: "对比",
-    extents: ["肺炎累及部位", "体积", "磨玻璃影", "实变"],
-    lungs: "肺",
-    made: "生成信息",
-    note: "自动生成的草稿，未经医师审核。坐标与掩膜见结构化报告和分割对象。",
-    states: ["发现", "未发现", "未评估"],
-    patient: ["姓名", "患者编号", "出生日期", "性别", "检查日期", "检查号", "检查"],
-};
-
-fn words_of(language: Language) -> &'static Words {
-    match language {
-        Language::English => &ENGLISH,
-        Language::Chinese => &CHINESE,
-    }
-}
-
 /// Patient, table, shares of pneumonia, lungs, provenance.
 fn first(draft: &Draft, font: &mut Font) -> Sheet {
-    let w = words_of(draft.language);
+    let w = draft.language.words().document();
     let mut sheet = Sheet::new();
     let p = draft.patient;
     let facts = [&p.name, &p.id, &p.birth_date, &p.sex, &p.study_date, &p.accession, &p.description];
@@ -206,7 +167,7 @@ fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32
     if pneumonia.ground_glass.is_empty() && pneumonia.consolidation.is_empty() {
         return y;
     }
-    let w = words_of(draft.language);
+    let w = draft.language.words().document();
     let columns = [330.0, 430.0, RIGHT];
     sheet.text(font, [LEFT, y], 9.5, true, INK, w.extents[0]);
     for (right, name) in columns.into_iter().zip(&w.extents[1..]) {
@@ -232,9 +193,9 @@ fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32
 }
 
 fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
-    let w = words_of(draft.language);
+    let w = draft.language.words().document();
     let text = match &draft.findings.lungs {
-        Evaluated::NotEvaluated(why) => why.clone(),
+        Evaluated::NotEvaluated(why) => words::lungs_reason(why, draft.language),
         Evaluated::Done(_) => {
             let one = |lung: &models::findings::Lung| {
                 let part = words::part(LungPart::Lung(lung.side), draft.language);
@@ -245,7 +206,11 @@ fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
                     lung.laa950_percent
                 )
             };
-            measure::lungs(draft.findings).into_iter().map(one).collect::<Vec<_>>().join("; ")
+            measure::lungs(draft.findings)
+                .into_iter()
+                .map(one)
+                .collect::<Vec<_>>()
+                .join(draft.language.words().separator())
         }
     };
     paragraph(font, sheet, y, w.lungs, &text, INK)
@@ -253,7 +218,7 @@ fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
 
 /// Title, patient, page number and the mark: on every page.
 fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: usize) {
-    let w = words_of(draft.language);
+    let w = draft.language.words().document();
     sheet.text(font, [LEFT, 42.0], if page == 1 { 17.0 } else { 11.0 }, true, INK, w.title);
     if page > 1 {
         let who = format!("{}   {}", draft.patient.name, draft.patient.id);
@@ -262,7 +227,7 @@ fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: 
     sheet.fill([LEFT, 52.0], [RIGHT - LEFT, 1.2], INK);
     if let Some(mark) = draft.provenance.mark() {
         sheet.fill([0.0, HEIGHT - 40.0], [WIDTH, 22.0], AMBER);
-        let both = if draft.language == Language::English { mark.to_owned() } else { format!("{}   {mark}", w.mark) };
+        let both = if w.mark.is_empty() { mark.to_owned() } else { format!("{}   {mark}", w.mark) };
         let width = font.width(&both, 9.5);
         sheet.text(font, [(WIDTH - width) / 2.0, HEIGHT - 25.5], 9.5, true, INK, &both);
     }
@@ -283,14 +248,16 @@ fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, E
     let pages: Vec<[Ref; 2]> = sheets.iter().map(|_| [id(), id()]).collect();
     let size: usize = draft.pictures.iter().map(|p| p.deflated.len()).sum();
     let mut pdf = Pdf::with_capacity(size + 128 * 1024);
-    let lang = if draft.language == Language::English { "en" } else { "zh-CN" };
+    let lang = draft.language.words().tag();
     let mut root = pdf.catalog(catalog);
     root.pages(tree);
     root.lang(TextStr(lang));
+    // Viewers show the title instead of the file's name.
+    root.viewer_preferences().display_doc_title(true);
     root.finish();
-    let title = words_of(draft.language).title;
+    let title = draft.language.words().document().title;
     pdf.document_info(info).title(TextStr(title)).creator(TextStr(crate::provenance::DEVICE_MODEL));
-    pdf.pages(tree).kids(pages.iter().map(|p| p[0])).count(i32::try_from(pages.len()).unwrap_or(i32::MAX));
+    pdf.pages(tree).kids(pages.iter().map(|p| p[0])).count(number(pages.len())?);
     for (sheet, [page, content]) in sheets.into_iter().zip(&pages) {
         let mut written = pdf.page(*page);
         written.media_box(Rect::new(0.0, 0.0, WIDTH, HEIGHT)).parent(tree).contents(*content);
@@ -309,7 +276,7 @@ fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, E
     for (picture, id) in draft.pictures.iter().zip(&pictures) {
         let mut image = pdf.image_xobject(*id, &picture.deflated);
         image.filter(Filter::FlateDecode);
-        image.width(i32::try_from(picture.width).unwrap_or(0)).height(i32::try_from(picture.height).unwrap_or(0));
+        image.width(number(picture.width)?).height(number(picture.height)?);
         image.color_space().device_rgb();
         image.bits_per_component(8);
         image.pair(Name(b"Alt"), TextStr(&picture.title));

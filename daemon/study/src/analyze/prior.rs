@@ -3,11 +3,11 @@
 //! A wrong patient is worse than no comparison: Patient ID and name must both be there and both be equal. Issuer, birth
 //! date and sex are not in the rows of instances, so the name stands for them.
 
-use custody::store;
+use custody::store::{self, jobs};
 use dicom::header::Header;
 use models::ChestFindings;
 use models::findings::{Change, Comparison, Evaluated};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::Value;
 
 /// ChestFindings of an earlier study, as they were stored.
@@ -27,22 +27,10 @@ pub fn find(connection: &Connection, header: &Header) -> Result<Option<Prior>, s
     if header.patient_id.is_empty() || header.patient_name.is_empty() || header.study_date.len() != 8 {
         return Ok(None);
     }
-    let mut statement = connection.prepare_cached(
-        "SELECT s.study_uid, json_extract(i.header, '$.study_date') AS day, j.findings \
-         FROM jobs j JOIN series s ON s.id = j.series_id \
-         JOIN instances i ON i.id = (SELECT min(id) FROM instances WHERE series_uid = s.series_uid AND study_uid = s.study_uid) \
-         WHERE j.state = 'done' AND j.findings IS NOT NULL AND s.study_uid <> ?1 \
-         AND json_extract(i.header, '$.patient_id') = ?2 AND json_extract(i.header, '$.patient_name') = ?3 \
-         AND length(day) = 8 AND day < ?4 ORDER BY day DESC, j.id DESC",
-    )?;
-    let wanted = params![header.study_instance_uid, header.patient_id, header.patient_name, header.study_date];
-    let rows = statement
-        .query_map(wanted, |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))?;
-    for row in rows {
-        let (study_uid, study_date, findings) = row?;
-        let findings: Value = serde_json::from_str(&findings).unwrap_or_default();
+    for study in jobs::analysed_before(connection, header)? {
+        let findings: Value = serde_json::from_str(&study.findings).unwrap_or_default();
         if findings["pneumonia"]["done"].is_object() {
-            return Ok(Some(Prior { study_uid, study_date, findings }));
+            return Ok(Some(Prior { study_uid: study.study_uid, study_date: study.study_date, findings }));
         }
     }
     Ok(None)
@@ -76,6 +64,8 @@ pub fn compare(findings: &ChestFindings, prior: &Prior) -> Option<Comparison> {
 #[cfg(test)]
 mod tests {
     use models::findings::{Extent, LungPart, Pneumonia, Side};
+
+    use rusqlite::params;
 
     use super::*;
 

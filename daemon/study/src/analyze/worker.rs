@@ -15,6 +15,7 @@ use custody::store::series::{self, SeriesRow};
 use custody::store::{self, Durability, deliveries, events, instances};
 use dicom::kind::Kind;
 use dicom::pixels::SliceRef;
+use hal::backoff::Pauses;
 use hal::urgency;
 use models::task::Control;
 use rusqlite::Connection;
@@ -46,6 +47,14 @@ pub enum Error {
     Exam(#[from] develop::Error),
     #[error("{what} {path}: {source}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    /// The thread of the analysis could not be started, or was ended from outside.
+    #[error("the thread of the analysis ended")]
+    ThreadEnded,
+    #[error("the series has no instances")]
+    NoInstances,
+    /// It was read when it was received.
+    #[error("instance {instance} cannot be read again: {reason}")]
+    Unreadable { instance: i64, reason: String },
     #[error("the analysis panicked: {0}")]
     Panicked(String),
 }
@@ -79,7 +88,7 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<(), Error>
                 step.await
             }
         };
-        let (back, worked) = joined.map_err(|_| Error::Panicked("its thread ended".into()))?;
+        let (back, worked) = joined.map_err(|_| Error::ThreadEnded)?;
         engine = back;
         if shutdown.is_cancelled() {
             return Ok(());
@@ -154,9 +163,7 @@ fn work_once(parts: &Parts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Resu
         }
         Err(Error::Examine(examine::Error::Cancelled)) => {
             // Stopping: back into the queue, not held against the job. Superseded: the newer job does it.
-            connection
-                .execute("UPDATE jobs SET state = 'queued' WHERE id = ?1 AND state = 'running'", [job.id])
-                .map_err(store::Error::from)?;
+            jobs::give_back(&connection, job.id)?;
             control.announce("queued", "interrupted", 0.0);
             if stop.load(Ordering::Relaxed) {
                 return Ok(Next::Wait(None));
@@ -237,10 +244,10 @@ fn carry_series(
     let Some(first) =
         sources.first().and_then(|first| kept.iter().find(|i| i.header.sop_instance_uid == first.sop_instance_uid))
     else {
-        return Err(Error::Panicked("a job for a series without instances".into()));
+        return Err(Error::NoInstances);
     };
     let scanned = dicom::scan::scan(parts.spool.reader(&first.location)?)
-        .map_err(|error| Error::Panicked(format!("instance {} cannot be read again: {error}", first.id)))?;
+        .map_err(|error| Error::Unreadable { instance: first.id, reason: error.to_string() })?;
     let mut timings = vec![("volume".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
     let prior = super::prior::find(connection, &first.header)?;
     let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
@@ -350,9 +357,16 @@ fn failed(parts: &Parts, connection: &mut Connection, job: &JobRow, error: &Erro
         park(&transaction, job, reason)?;
         "parked"
     } else if attempts < settings.max_attempts {
-        let wait = settings.retry_secs * f64::from(2_u32.saturating_pow(attempts - 1));
-        tracing::warn!(job = job.id, attempts, reason, wait, "analysis failed, will be tried again");
-        jobs::retry(&transaction, job.id, reason, &store::utc_after(Duration::from_secs_f64(wait)))?;
+        let first = Duration::try_from_secs_f64(settings.retry_secs).unwrap_or_default();
+        let wait = Pauses::new(first, Duration::MAX).after(attempts);
+        tracing::warn!(
+            job = job.id,
+            attempts,
+            reason,
+            wait_secs = wait.as_secs_f64(),
+            "analysis failed, will be tried again"
+        );
+        jobs::retry(&transaction, job.id, reason, &store::utc_after(wait))?;
         events::record(&transaction, &subject, "failed, will be tried again", reason)?;
         "queued"
     } else {
@@ -442,4 +456,22 @@ fn until(utc: &str) -> Duration {
         .ok()
         .and_then(|due| Duration::try_from(due - jiff::Timestamp::now()).ok())
         .unwrap_or(Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_panic_is_called_a_panic() {
+        let ordinary = [
+            Error::ThreadEnded,
+            Error::NoInstances,
+            Error::Unreadable { instance: 7, reason: "the disk is gone".into() },
+        ];
+        for error in ordinary {
+            assert!(!error.to_string().contains("panic"), "{error}");
+        }
+        assert_eq!(Error::Panicked("index 3".into()).to_string(), "the analysis panicked: index 3");
+    }
 }

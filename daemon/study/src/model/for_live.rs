@@ -1,17 +1,27 @@
 //! The package that the live path uses: the one that is active for breast ultrasound.
 
-use live::infer::supply::{Ready, Supply};
+use live::infer::supply::{Ready, Supply, SupplyError};
 use models::task::US_BREAST;
 
-use super::Shelf;
+use super::{Error, Shelf};
 
 /// The package that is active for breast ultrasound.
 #[derive(Debug)]
 pub struct FromShelf(pub Shelf);
 
+fn why(error: &Error) -> SupplyError {
+    let text = error.to_string();
+    match error {
+        Error::NoPackage(_) => SupplyError::NoPackage(text),
+        Error::Refused { .. } => SupplyError::Refused(text),
+        Error::Accelerator(_) => SupplyError::Accelerator(text),
+        Error::Registry(_) | Error::Restricted(_) | Error::Internal(_) => SupplyError::Other(text),
+    }
+}
+
 impl Supply for FromShelf {
-    fn load(&mut self) -> Result<Ready, String> {
-        let loaded = self.0.load_active(US_BREAST).map_err(|error| error.to_string())?;
+    fn load(&mut self) -> Result<Ready, SupplyError> {
+        let loaded = self.0.load_active(US_BREAST).map_err(|error| why(&error))?;
         let on = loaded.accelerator.describe();
         Ok(Ready {
             manifest: loaded.package.manifest,

@@ -3,7 +3,6 @@
 //! A connection that fails, or an archive that is full, holds the whole queue, so that order is kept. An object that the destination refuses waits by
 //! itself while the others go on.
 
-pub mod retry;
 mod sender;
 mod state;
 

@@ -8,6 +8,8 @@ use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
 use custody::store::{self, Durability, Store};
+use hal::backoff::Pauses;
+use hal::clock::utc_after;
 use jiff::Timestamp;
 use node::send::{self, Association, File, Kind, Target};
 use node::settings::Destination;
@@ -18,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::Error;
-use super::retry::back_off;
 use super::state::{Line, Next};
 
 /// Deliveries per association: all objects of a few studies.
@@ -88,7 +89,7 @@ impl Sender {
     }
 
     fn wait_after(&self, failures: u32) -> Duration {
-        back_off(failures, self.first_wait(), self.longest_wait())
+        Pauses::new(self.first_wait(), self.longest_wait()).after(failures)
     }
 
     fn tell(&self, delivery: &Delivery, state: &str, reason: Option<String>) {
@@ -271,12 +272,6 @@ impl Queue<'_> {
 /// "Refused: out of resources" (PS3.4 section B.2.3), which asks to be tried again later.
 fn is_out_of_resources(error: &send::Error) -> bool {
     matches!(error.status(), Some(0xa700..=0xa7ff))
-}
-
-/// `wait` from now, as rows have it.
-fn utc_after(wait: Duration) -> String {
-    let then = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
-    then.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// From now until `utc`; a little more, so that it is due then in whole milliseconds.

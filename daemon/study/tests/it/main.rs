@@ -8,7 +8,6 @@ mod golden_pixels;
 mod models;
 mod outbox;
 
-#[allow(dead_code, reason = "shared with the tests of the report")]
 #[path = "../../../report/tests/it/support/mod.rs"]
 mod report_support;
 

@@ -1,5 +1,5 @@
-//! Keeps a device delivering: opens, negotiates and starts it, and after each trouble does so again, with growing
-//! pauses, for ever. Who reads sees frames with rising numbers, or an error that says what is wrong just now.
+//! Supervises a device: opens, negotiates and starts it, and after each fault tries again without limit, with growing
+//! pauses. The reader gets frames with rising numbers, or an error that says what is wrong at present.
 
 pub mod state;
 
@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Capture, CaptureFault, Config, Description, Error, Frame, Validation, not_started};
+use crate::backoff::Pauses;
 use crate::clock::Clock;
 
 pub use state::{DeviceEvent, DeviceState, IllegalTransition, Step};
 
-/// How patient the supervision is.
+/// Time limits and pauses of the supervision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// A device that delivers nothing for so long is stuck.
@@ -35,12 +36,11 @@ impl Default for Policy {
 impl Policy {
     /// The pause before attempt `attempt`, counted from 0; a millisecond at least.
     pub fn pause(&self, attempt: u32) -> Duration {
-        let factor = 1u32.checked_shl(attempt).unwrap_or(u32::MAX);
-        self.first_pause.saturating_mul(factor).min(self.longest_pause).max(BUSY_PAUSE)
+        Pauses::new(self.first_pause, self.longest_pause).after(attempt.saturating_add(1)).max(BUSY_PAUSE)
     }
 }
 
-/// How often what happened, since the supervision was made.
+/// Event counts since the supervision was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Counters {
     /// Delivered to the reader.

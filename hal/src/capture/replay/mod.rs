@@ -1,4 +1,4 @@
-//! Plays a recording as if it came from a cable: with its own timing, losing frames when the reader is slow.
+//! Plays a recording as a live source would: with its own timing, dropping frames when the reader is slow.
 
 pub mod y4m;
 pub mod memory;

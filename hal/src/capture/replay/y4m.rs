@@ -12,7 +12,7 @@ use crate::capture::frame::Shape;
 use crate::capture::{CaptureFault, Colour, Error, Matrix, PixelFormat, Range, Rate};
 
 const MAGIC: &str = "YUV4MPEG2";
-/// Longest line that is believed, in bytes.
+/// Longest line that is accepted, bytes.
 const MAX_LINE: u64 = 1024;
 
 /// A YUV4MPEG2 file: planar 4:2:0 (becomes NV12) or grey.

@@ -27,7 +27,7 @@ impl Slot {
     }
 }
 
-/// The buffers of a stream. Frames that outlive it keep their memory; its numbers are then of no use to anybody.
+/// The buffers of a stream. A frame may outlive the stream and keeps its memory; the buffer numbers are then invalid.
 #[derive(Debug)]
 pub(super) struct Buffers {
     queue: Queue,

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::clock::{Clock, System};
 
-/// How often the state of the input is asked for while frames come: some drivers fill up with noise or blue when the
-/// cable is pulled. On real cards the question travels over a slow bus.
+/// How often the input status is read while frames arrive: some drivers deliver noise or blue frames after the cable is
+/// pulled. On real cards the query uses a slow bus, so it is not sent for every frame.
 const SIGNAL_CHECK: Duration = Duration::from_millis(500);
 
 /// An open V4L2 device.
@@ -265,7 +265,7 @@ impl Capture for V4l2 {
     }
 }
 
-/// Events are a courtesy: only a device that has gone is an error.
+/// Events are optional; only a device that is gone is an error.
 fn unless_gone(error: Error) -> Result<bool, Error> {
     if error.kind() == CaptureFault::Disconnected { Err(error) } else { Ok(false) }
 }

@@ -1,6 +1,6 @@
 //! Rib fractures: one to five, as a fall leaves them: on one side, on neighbouring ribs, one below the other.
 //!
-//! The broken rib itself is part of the chest (see [`crate::ribs`]); here is decided where and how it broke.
+//! The broken rib itself is part of the chest (see `ribs`); here is decided where and how it broke.
 
 use std::sync::Arc;
 

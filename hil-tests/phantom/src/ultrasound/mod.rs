@@ -1,7 +1,7 @@
 //! Breast ultrasound videos built in code: a probe slides over a breast that never was, on the screen of a scanner that
 //! never was. The same seed gives the same bytes.
 //!
-//! Physics as plain as it can be: scatterers fixed in the tissue under a point-spread function ([`speckle`]), attenuation
+//! Physics as plain as it can be: scatterers fixed in the tissue under a point-spread function (`speckle`), attenuation
 //! along each beam, mirrors at walls and fasciae, envelope, log compression. No refraction, no multiple reflections but
 //! drawn ones, no Doppler, no elastography. What is planted is described in BI-RADS words ([`descriptors`]), and which of it
 //! is malignant is the phantom's own definition.

@@ -1,4 +1,4 @@
-//! May this finding be looked for in this series? Each refusal is a sentence for the report.
+//! Decides whether a finding may be evaluated in a series. Each refusal is a sentence for the report.
 
 use super::plan::{Contrast, Kernels, Limits, Plan};
 use crate::acquisition::Acquisition;

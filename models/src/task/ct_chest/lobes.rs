@@ -27,7 +27,7 @@ const USUAL_HORIZONTAL: usize = 1;
 const THIN_MM: f64 = 2.0;
 /// How far a fissure may lie from where it usually does, mm.
 const REACH_MM: f64 = 18.0;
-/// Brighter than the lung on either side by this much on average, HU: a fissure and no chance.
+/// A sheet this much brighter on average than the lung on both sides is a fissure and not noise, HU.
 const SEEN_HU: f64 = 6.0;
 /// Width of one layer parallel to a fissure, mm.
 const LAYER_MM: f64 = 1.0;

@@ -13,7 +13,7 @@ fn chest(spacing: f64) -> Chest {
     Chest { spacing_mm: [spacing; 3], ..Chest::default() }
 }
 
-/// All nine, measured from the answer.
+/// All findings, measured from the answer.
 fn all(volume: &Volume, shapes: &[Shape<'_>], facts: &Acquisition) -> ChestFindings {
     let examined = examined(volume);
     let answer = perfect(volume, &examined.lungs, shapes);

@@ -1,4 +1,4 @@
-//! The network over the chest, once for all findings: resampled once, patch by patch, blended as whole numbers.
+//! Runs the network once for all findings: resamples the volume, runs patch by patch, blends the outputs as integers.
 
 use hal::{LoadedModel, Tensor};
 use rayon::prelude::*;
@@ -12,11 +12,11 @@ use crate::preprocess::resample::{self, Target};
 use crate::task::{Control, Error, TaskFault, go_on};
 use crate::volume::Volume;
 
-/// Around the outermost lung voxel, mm: ribs, pleura and mediastinum.
+/// Margin around the lungs that is given to the network, mm: ribs, pleura and mediastinum.
 const MARGIN_MM: f64 = 30.0;
 /// The same for a package that looks into the lungs only.
 const LUNG_MARGIN_MM: f64 = 8.0;
-/// A network for nodules is believed this far outside the lungs' masks: pleural nodules, blurred edges; mm.
+/// Nodules are accepted up to this distance outside the lung masks, mm (pleural nodules, blurred edges).
 const OUTSIDE_LUNG_MM: f64 = 3.0;
 
 /// What the network reads.

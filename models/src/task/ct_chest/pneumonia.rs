@@ -10,7 +10,7 @@ use super::regions;
 use crate::findings::{Lobe, LobeName, Lung, LungPart, Mask, Region, Side};
 use crate::volume::Volume;
 
-/// Share of one lung or lobe that is ill.
+/// Share of one lung or lobe that is affected.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Extent {
     pub part: LungPart,

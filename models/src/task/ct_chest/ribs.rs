@@ -29,7 +29,7 @@ const BONE_HU: i16 = 160;
 const MIDDLE_MM: f64 = 32.0;
 /// A rib reaches the spine when it comes this close to what was cut away with it, mm.
 const HEAD_MM: f64 = 14.0;
-/// Smaller pieces are no ribs, ml.
+/// Smaller pieces are not counted as ribs, ml.
 const PIECE_ML: f64 = 0.5;
 /// The head of the first rib lies at most this far below the apex of the lungs, mm.
 const BELOW_APEX_MM: f64 = 18.0;

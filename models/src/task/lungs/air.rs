@@ -1,4 +1,4 @@
-//! Air inside the body: not the room, not the table, not the gap below an arm.
+//! Air inside the body, without the air of the room, in the table and below the arms.
 
 use rayon::prelude::*;
 

@@ -44,7 +44,7 @@ pub struct Refusal(String);
 pub struct Examined {
     /// Right lung first; one only, after the removal of the other.
     pub lungs: Vec<Lung>,
-    /// Why the lungs are not wholly in the volume, so that their measurements do not stand; the masks do.
+    /// Why the lungs are not completely inside the volume; their measurements are then invalid, their masks are valid.
     pub incomplete: Option<Refusal>,
     /// Voxels of the volume well inside trachea and main bronchi: air, to measure noise in.
     pub airway: Vec<[usize; 3]>,

@@ -20,7 +20,7 @@ const PIECE_MIN_ML: f64 = 8.0;
 /// A piece with this share on both sides of the midline is two lungs that touch.
 const SHARED: f64 = 0.15;
 
-/// What is known of one piece of air.
+/// Measurements of one connected piece of air.
 #[derive(Debug, Clone)]
 struct Piece {
     label: u32,

@@ -15,7 +15,7 @@ pub const POINTS: usize = 64;
 /// One lesion in one picture. Coordinates are pixels of the screen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
-    /// Closed, clockwise as seen, [`POINTS`] points at equal distances from the one on the right on.
+    /// Closed, clockwise as seen, `POINTS` points at equal distances from the one on the right on.
     pub outline: Vec<[f32; 2]>,
     /// left, top, right, bottom.
     pub bounds: [f32; 4],

@@ -4,7 +4,7 @@
 use super::Signs;
 use crate::manifest::picture::Channel;
 
-/// From here on a sign is said to be there.
+/// A sign is reported as present from this probability on.
 const SAID: f32 = 0.5;
 /// A lesion whose extent across is this share of its length is called round.
 const ROUND: f32 = 0.85;

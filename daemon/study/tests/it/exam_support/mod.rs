@@ -10,7 +10,7 @@ use custody::store::{Durability, Store, jobs, series};
 use dicom::patient::Patient;
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
-use live::record::{self, Parts};
+use live::record::{self, RecorderParts};
 use live::screen::profile::{Profile, Profiles};
 use live::settings::Record;
 use live::view::{self, Exam, MadeBy, Overlay, Picture, Stage, Status};
@@ -57,7 +57,7 @@ impl Stand {
         let free = Arc::new(AtomicU64::new(1 << 40));
         let asked = free.clone();
         let (events, _) = broadcast::channel(64);
-        let parts = Parts {
+        let parts = RecorderParts {
             settings,
             directory: folder.path().join("exams"),
             profiles: Profiles::of(vec![profile()]),

@@ -1,0 +1,161 @@
+//! Where the bytes of instances lie, by place: a segment of the custody log, or a file of its own.
+
+use std::collections::HashSet;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params};
+
+use super::Result;
+use super::instances::State;
+
+/// Holds the bytes of one or more instances.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    Segment(i64),
+    /// Its name below the spool directory.
+    File(String),
+}
+
+impl Place {
+    fn of(segment: Option<i64>, file: Option<String>) -> Option<Self> {
+        segment.map(Self::Segment).or_else(|| file.map(Self::File))
+    }
+
+    /// Column of `instances` and its value.
+    fn key(&self) -> (&'static str, Value) {
+        match self {
+            Self::Segment(number) => ("segment", Value::from(*number)),
+            Self::File(file) => ("file", Value::from(file.clone())),
+        }
+    }
+
+    /// As the log of events names it.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Segment(number) => format!("segment/{number}"),
+            Self::File(file) => file.clone(),
+        }
+    }
+}
+
+/// The instances of one series, in one state, at one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    pub place: Place,
+    pub state: State,
+    /// `None` when their series is unknown.
+    pub series_state: Option<String>,
+    pub newest_utc: String,
+    pub bytes: u64,
+    /// Jobs of the series that are not done.
+    pub open_jobs: u32,
+    /// Results of the series that have not reached a destination.
+    pub undelivered: u32,
+}
+
+/// Everything that is not in the segment being written.
+///
+/// # Errors
+/// When the database fails (as for all below).
+pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
+    let mut statement = connection.prepare(
+        "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), \
+           (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state <> 'done'), \
+           (SELECT count(*) FROM jobs j JOIN results r ON r.job_id = j.id JOIN deliveries d ON d.result_id = r.id \
+            WHERE j.series_id = s.id AND d.state = 'pending') \
+         FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
+         LEFT JOIN segments g ON g.id = i.segment \
+         WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) \
+         GROUP BY i.segment, i.file, i.state, i.study_uid, i.series_uid",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Some(place) = Place::of(row.get(0)?, row.get(1)?) else { continue };
+        let state: String = row.get(2)?;
+        let state = State::parse(&state).ok_or(rusqlite::Error::InvalidColumnName(state))?;
+        found.push(Content {
+            place,
+            state,
+            series_state: row.get(3)?,
+            newest_utc: row.get(4)?,
+            bytes: u64::try_from(row.get::<_, i64>(5)?).unwrap_or_default(),
+            open_jobs: row.get(6)?,
+            undelivered: row.get(7)?,
+        });
+    }
+    Ok(found)
+}
+
+/// The bytes at this place are about to go, because all of it is finished and delivered; how many instances that concerns.
+/// A series that loses a part cannot be analysed again.
+///
+/// # Errors
+/// When the database fails.
+pub fn evict(connection: &Connection, place: &Place) -> Result<usize> {
+    let (column, key) = place.key();
+    connection.execute(
+        &format!(
+            "UPDATE series SET state = 'evicted' WHERE state IN ('processed', 'refused') AND EXISTS (\
+             SELECT 1 FROM instances i WHERE i.{column} = ?1 AND i.state IN ('kept', 'conflict') \
+             AND i.study_uid = series.study_uid AND i.series_uid = series.series_uid)"
+        ),
+        params![key],
+    )?;
+    gone(connection, place, "finished and delivered")
+}
+
+/// The bytes at this place are gone; how many instances that concerns.
+///
+/// # Errors
+/// When the database fails.
+pub fn gone(connection: &Connection, place: &Place, reason: &str) -> Result<usize> {
+    let (column, key) = place.key();
+    let sql = format!("UPDATE instances SET state = 'evicted', reason = ?2 WHERE {column} = ?1 AND state <> 'evicted'");
+    Ok(connection.execute(&sql, params![key, reason])?)
+}
+
+/// Does a segment hold bytes of an instance?
+///
+/// # Errors
+/// When the database fails.
+pub fn segment_in_use(connection: &Connection, number: i64) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM instances WHERE segment = ?1 AND state <> 'evicted')";
+    Ok(connection.query_row(sql, [number], |row| row.get(0))?)
+}
+
+/// The highest number of a segment that an instance ever lay in; 0 when there is none.
+///
+/// # Errors
+/// When the database fails.
+pub fn last_segment(connection: &Connection) -> Result<i64> {
+    Ok(connection.query_row("SELECT ifnull(max(segment), 0) FROM instances", [], |row| row.get(0))?)
+}
+
+/// Every place in use, with the number of bytes that it must have at least.
+///
+/// # Errors
+/// When the database fails.
+pub fn needed(connection: &Connection) -> Result<Vec<(Place, u64)>> {
+    let mut statement = connection.prepare(
+        "SELECT segment, file, max(offset + length) FROM instances WHERE state <> 'evicted' GROUP BY segment, file",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Some(place) = Place::of(row.get(0)?, row.get(1)?) {
+            found.push((place, row.get::<_, i64>(2)?.cast_unsigned()));
+        }
+    }
+    Ok(found)
+}
+
+/// The files that instances lie in, by their names below the spool directory.
+///
+/// # Errors
+/// When the database fails.
+pub fn files(connection: &Connection) -> Result<HashSet<String>> {
+    let mut statement =
+        connection.prepare("SELECT file FROM instances WHERE file IS NOT NULL AND state <> 'evicted'")?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,110 @@
+//! The live path and its recorder, made of the configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::live::record;
+use ::live::screen::profile::Profiles;
+use ::live::source::device::Device;
+use ::live::view::{Recording, Sign, Stage, Status, View};
+use ::live::worklist::Worklist;
+use anyhow::Context;
+use config::Settings;
+use hal::Clock;
+use study::exam::hand_over::HandOver;
+use study::model::for_live::FromShelf;
+use study::parts::Parts;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Both ends of the live path; the view is for the page, the bus and the recorder, and absent when no device is configured.
+pub fn ends(settings: &Settings) -> (Stage, Option<View>) {
+    let (stage, view) = ::live::view::channel();
+    let view = View { worklist: Worklist::at(settings.live.worklist.clone()), ..view };
+    (stage, settings.live.is_on().then_some(view))
+}
+
+/// The live path, when a device is configured. What is wrong with its configuration is on its sign, and does not keep studies
+/// from being received.
+pub fn look(
+    settings: Arc<Settings>,
+    parts: &Parts,
+    stage: Stage,
+    shutdown: CancellationToken,
+) -> impl Future<Output = anyhow::Result<()>> + Send + 'static {
+    let shelf = parts.shelf.clone().on_threads(settings.live.threads);
+    let precedence = parts.precedence.clone();
+    async move {
+        let own = &settings.live;
+        let device = Device::parse(&own.device).map_err(|error| error.to_string());
+        let chosen = device.and_then(|device| {
+            let profiles = Profiles::load(&own.profile).map_err(|error| error.to_string())?;
+            Ok((device, profiles))
+        });
+        let (device, profiles) = match chosen {
+            Ok((Some(device), profiles)) => (device, profiles),
+            Ok((None, _)) => {
+                shutdown.cancelled().await;
+                return Ok(());
+            }
+            Err(reason) => {
+                tracing::error!(reason, "the live path does not start");
+                let sign = Sign::Failed { reason };
+                stage.status.send_replace(Arc::new(Status { sign, ..Default::default() }));
+                shutdown.cancelled().await;
+                return Ok(());
+            }
+        };
+        let clock: Arc<dyn Clock> = Arc::new(hal::clock::System);
+        let screen = profiles.wanted().map(|profile| profile.screen);
+        let parts = ::live::LiveParts {
+            device: device.supervised(screen, clock.clone()),
+            profiles,
+            supply: Box::new(FromShelf(shelf)),
+            precedence,
+            clock,
+            deadline: Duration::from_secs_f64(own.deadline_ms / 1e3),
+            station: settings.device.station_name.clone(),
+        };
+        Ok(::live::run(parts, stage, shutdown).await?)
+    }
+}
+
+/// `None` when nothing is to be recorded, or the profile cannot be read: the live path's sign says why.
+pub fn recorder(
+    settings: &Settings,
+    parts: &Parts,
+    free: custody::FreeBytes,
+    told: watch::Sender<Arc<Recording>>,
+) -> Option<record::RecorderParts> {
+    let profiles = Profiles::load(&settings.live.profile).ok().filter(|_| settings.record.enabled)?;
+    Some(record::RecorderParts {
+        settings: settings.record.clone(),
+        directory: settings.spool.directory.join("exams"),
+        profiles,
+        free,
+        min_free_bytes: settings.spool.min_free_mib << 20,
+        hand_over: Box::new(HandOver {
+            store: parts.store.clone(),
+            events: parts.events.clone(),
+            wake: parts.wake.clone(),
+        }),
+        told,
+    })
+}
+
+/// Records exams until shutdown, when there is a recorder.
+///
+/// # Errors
+/// When the recorder has no thread.
+pub async fn record(
+    recorder: Option<record::RecorderParts>,
+    view: Option<View>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    if let (Some(recorder), Some(view)) = (recorder, view) {
+        record::run(recorder, view, shutdown.clone()).await.context("no thread")?;
+    }
+    shutdown.cancelled().await;
+    Ok(())
+}

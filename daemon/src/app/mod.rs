@@ -1,0 +1,141 @@
+//! Composition root: opens what is durable, starts the tasks, waits for the end.
+
+mod live;
+mod opened;
+mod tasks;
+mod verbs;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::live::exam::auto;
+use config::Settings;
+use custody::FreeBytes;
+use custody::level::Gate;
+use node::Intake;
+use study::analyze::worker;
+use study::model::Models;
+use study::outbox;
+use study::parts::Parts;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::tasks::Tasks;
+use self::verbs::Verbs;
+use crate::health::notify;
+use crate::{console, dbus, health};
+
+/// Arrivals that may wait for the study task before senders are held back.
+const ARRIVALS: usize = 1024;
+
+/// Runs the appliance until shutdown. A task that ends early ends the appliance: systemd starts it again, and custody
+/// survives that by design.
+///
+/// # Errors
+/// When something durable cannot be opened, a port cannot be bound, or a task fails.
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let settings = Arc::new(settings);
+    let opened = opened::open(&settings).await?;
+    let (parts, gate) = (opened.parts, Gate::default());
+    let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
+    let (reports, health_reports) = health::channel();
+    let free = free_bytes(&parts);
+    let (stage, view) = live::ends(&settings);
+    let intake = Intake {
+        spool: parts.spool.clone(),
+        settings: Arc::new(settings.dicom.clone()),
+        gate: gate.clone(),
+        arrivals: arrivals_in,
+    };
+    let facts = facts(&settings, opened.address, health_reports);
+    let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone());
+    let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
+    let checks = health::Checks {
+        store: parts.store.clone(),
+        free_bytes: free,
+        min_free_bytes: settings.spool.min_free_mib << 20,
+    };
+
+    let mut tasks = Tasks::new(shutdown.clone());
+    let stop = || shutdown.clone();
+    tasks.start("study", study::run(parts.clone(), arrivals, stop()));
+    tasks.start("analysis", worker::run(parts.clone(), stop()));
+    tasks.start("DICOM", node::listener::run(opened.listener, intake, stop()));
+    tasks.start("outbox", deliver(&settings, &parts, &gate, stop()));
+    tasks.start("live", live::look(settings.clone(), &parts, stage, stop()));
+    tasks.start("recorder", live::record(recorder, view.clone(), stop()));
+    if let Some(view) = view.clone().filter(|_| settings.live.auto_start) {
+        let after = Duration::from_secs(settings.live.auto_stop_secs);
+        tasks.start_steady("automatic exams", auto::run(view, after, stop()));
+    }
+    tasks.start_steady("health", health::run(checks, reports, gate.clone(), stop()));
+    tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate, bus_verbs, stop()));
+    tasks.start_steady("live page", console::run(settings.console.clone(), view, stop()));
+    notify::ready();
+
+    let outcome = tasks.ended().await;
+    notify::stopping();
+    outcome
+}
+
+fn free_bytes(parts: &Parts) -> FreeBytes {
+    let spool = parts.spool.clone();
+    Arc::new(move || spool.free_bytes().map_err(|error| error.to_string()))
+}
+
+/// What does not change while the daemon runs, for the bus.
+fn facts(settings: &Settings, dicom_address: String, health: watch::Receiver<health::Report>) -> dbus::Facts {
+    let destinations = settings.destination.iter();
+    dbus::Facts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        simulated: settings.is_simulated(),
+        dicom_address,
+        accelerator: settings.accelerator.provider.clone(),
+        destinations: destinations
+            .map(|(name, destination)| (name.clone(), format!("{}@{}", destination.ae_title, destination.address)))
+            .collect(),
+        health,
+    }
+}
+
+fn bus_verbs(settings: &Settings, parts: &Parts, gate: &Gate, view: Option<::live::view::View>) -> dbus::Verbs {
+    let models = Models::new(parts.shelf.clone(), parts.store.clone(), parts.events.clone(), gate.clone());
+    models.prepare(&settings.accelerator.provider);
+    let commands = Arc::new(Verbs {
+        store: parts.store.clone(),
+        destinations: settings.destination.clone(),
+        events: parts.events.clone(),
+        gate: gate.clone(),
+        wake: parts.wake.clone(),
+        outbox_wake: parts.outbox_wake.clone(),
+    });
+    dbus::Verbs { commands, models, live: view }
+}
+
+fn deliver(
+    settings: &Settings,
+    parts: &Parts,
+    gate: &Gate,
+    shutdown: CancellationToken,
+) -> impl Future<Output = Result<(), outbox::Error>> + Send + 'static {
+    outbox::run(
+        parts.store.clone(),
+        settings.spool.directory.clone(),
+        settings.destination.clone(),
+        gate.clone(),
+        parts.outbox_wake.clone(),
+        parts.events.clone(),
+        shutdown,
+    )
+}
+
+async fn serve_bus(
+    settings: Arc<Settings>,
+    facts: dbus::Facts,
+    parts: Parts,
+    gate: Gate,
+    verbs: dbus::Verbs,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    Ok(dbus::run(&settings.bus, facts, parts.store, parts.events, gate, verbs, shutdown).await?)
+}

@@ -1,0 +1,110 @@
+//! The verbs of the bus that change something: rerun a study, retry deliveries, echo a destination.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use custody::event::Event;
+use custody::level::{Gate, Level};
+use custody::store::{self, Durability, Store, deliveries, jobs, series};
+use dicom::kind::Kind;
+use futures_util::future::BoxFuture;
+use node::send;
+use node::settings::Destination;
+use tokio::sync::{Notify, broadcast};
+
+use crate::dbus::{self, RerunOptions};
+
+/// The mutating verbs of the bus.
+pub struct Verbs {
+    pub store: Store,
+    pub destinations: BTreeMap<String, Destination>,
+    pub events: broadcast::Sender<Event>,
+    pub gate: Gate,
+    /// A job was queued.
+    pub wake: Arc<Notify>,
+    /// Deliveries are due.
+    pub outbox_wake: Arc<Notify>,
+}
+
+impl Verbs {
+    /// # Errors
+    /// `Restricted`, with the reason, when the box does less than `needed`.
+    fn permit(&self, needed: Level) -> Result<(), dbus::Error> {
+        let (level, reason) = self.gate.get();
+        if level <= needed { Ok(()) } else { Err(dbus::Error::Restricted(reason)) }
+    }
+
+    fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
+        self.permit(Level::Full)?;
+        let mut connection = self.store.connect(Durability::Full)?;
+        let queued = queue_again(&mut connection, study_uid, options.urgent)?;
+        if queued.is_empty() {
+            return Err(dbus::Error::NotFound(format!("no study {study_uid} with a series to analyse")));
+        }
+        for row in &queued {
+            let _ = self.events.send(Event::series(row));
+        }
+        self.wake.notify_one();
+        Ok(u32::try_from(queued.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// A new version of every analysable, finished series of the study.
+fn queue_again(
+    connection: &mut rusqlite::Connection,
+    study_uid: &str,
+    urgent: bool,
+) -> store::Result<Vec<series::SeriesRow>> {
+    use custody::series::State::{Complete, Processed, Refused};
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let now = store::now_utc();
+    let mut queued = Vec::new();
+    for row in series::of_study(&transaction, study_uid)? {
+        // An exam that could not be made into results is tried again; one that was has left nothing to try.
+        let exam = row.kind == Kind::Exam && row.state == Refused;
+        if exam || row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused) {
+            let version = series::completed(&transaction, row.id, "rerun", &now)?;
+            let job = jobs::enqueue(&transaction, row.id, version, &now)?;
+            if urgent {
+                jobs::make_urgent(&transaction, job)?;
+            }
+            queued.extend(series::get(&transaction, row.id)?);
+        }
+    }
+    transaction.commit()?;
+    Ok(queued)
+}
+
+impl dbus::Commands for Verbs {
+    fn rerun<'a>(&'a self, study_uid: &'a str, options: RerunOptions) -> BoxFuture<'a, Result<u32, dbus::Error>> {
+        Box::pin(async move { tokio::task::block_in_place(|| self.rerun(study_uid, options)) })
+    }
+
+    fn retry<'a>(&'a self, destination: Option<&'a str>) -> BoxFuture<'a, Result<u32, dbus::Error>> {
+        Box::pin(async move {
+            self.permit(Level::NoNewStudies)?;
+            if let Some(name) = destination.filter(|name| !self.destinations.contains_key(*name)) {
+                return Err(dbus::Error::NotFound(format!("no destination {name}")));
+            }
+            let connection = self.store.connect(Durability::Full)?;
+            let count =
+                tokio::task::block_in_place(|| deliveries::retry_now(&connection, destination, &store::now_utc()))?;
+            self.outbox_wake.notify_one();
+            Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        })
+    }
+
+    fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, dbus::Error>> {
+        Box::pin(async move {
+            let Some(settings) = self.destinations.get(destination) else {
+                return Err(dbus::Error::NotFound(format!("no destination {destination}")));
+            };
+            let begun = Instant::now();
+            send::echo(&send::Target::from(settings))
+                .await
+                .map_err(|error| dbus::Error::PeerFailed(error.to_string()))?;
+            Ok(begun.elapsed())
+        })
+    }
+}
