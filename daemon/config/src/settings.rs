@@ -50,7 +50,8 @@ impl Settings {
     /// Whether a simulated device or accelerator is configured.
     pub fn is_simulated(&self) -> bool {
         let video = Video::parse(&self.live.device).ok().flatten();
-        self.accelerator.provider == "scripted" || video.is_some_and(|device| device.is_simulated())
+        self.accelerator.provider().is_some_and(|provider| provider.is_simulated())
+            || video.is_some_and(|device| device.is_simulated())
     }
 
     /// What is not acceptable, as (dotted key, reason).
