@@ -3,12 +3,9 @@
 //!
 //! This file connects the stages and holds no detail.
 //!
-//! 1. `source` takes pictures from a supervised device, puts each on the view at once and keeps the newest one ready
-//!    for
-//! 2. `infer`, which cuts out the image sector (`profile` says where it is), runs the network and passes what was found
-//!    to
-//! 3. `track`, which turns detections into lesions that keep their numbers. The overlay goes to the view beside the
-//!    pictures.
+//! 1. `source` takes pictures from a supervised device, puts each on the view at once and keeps the newest one ready.
+//! 2. `infer` takes the newest one, cuts out the image sector (`profile` says where it is) and runs the network.
+//! 3. `track` turns detections into lesions that keep their numbers. The overlay goes to the view, beside the pictures.
 //! 4. `session` is the state that the page shows as a sign: ready, paused, no overlay, no signal, failed. `exam` knows
 //!    whose exam it is.
 //!
