@@ -25,7 +25,8 @@ pub enum Error {
     Missing(&'static str),
 }
 
-const PREAMBLE: u64 = 128;
+/// Bytes before the prefix (PS3.10 7.1).
+const PREAMBLE: usize = 128;
 /// Nothing legitimate in group 0002 comes near it.
 const MAX_ELEMENT: u32 = 1024 * 1024;
 
@@ -34,7 +35,7 @@ const MAX_ELEMENT: u32 = 1024 * 1024;
 /// # Errors
 /// When this is no Part 10 file, or it does not name what a C-STORE needs.
 pub fn read(source: &mut impl Read) -> Result<FileMeta, Error> {
-    let mut start = [0; PREAMBLE as usize + 4];
+    let mut start = [0; PREAMBLE + 4];
     if read_up_to(source, &mut start)? < start.len() || !start.ends_with(b"DICM") {
         return Err(Error::NoPrefix);
     }

@@ -3,6 +3,8 @@
 //! As SCP: Verification, and every storage SOP class in every transfer syntax that can be stored; bytes are kept as they
 //! came, decodable or not. As SCU: C-STORE of Part 10 files as they are, and C-ECHO.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod association;
 mod at_once;
 mod echo;

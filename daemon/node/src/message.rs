@@ -114,10 +114,11 @@ struct Elements(Vec<u8>);
 
 impl Elements {
     fn put(&mut self, element: u16, value: &[u8]) {
-        let length = u32::try_from(value.len()).unwrap_or(0);
+        // Values of commands are UIDs, titles and numbers: the low bytes of the length are all of it.
+        let length = &value.len().to_le_bytes()[..4];
         self.0.extend([0, 0]);
         self.0.extend(element.to_le_bytes());
-        self.0.extend(length.to_le_bytes());
+        self.0.extend(length);
         self.0.extend_from_slice(value);
     }
 
@@ -142,7 +143,7 @@ impl Elements {
     /// Puts the group length (0000,0000) in front.
     fn finish(self) -> Vec<u8> {
         let mut whole = Self::default();
-        whole.put(0, &u32::try_from(self.0.len()).unwrap_or(0).to_le_bytes());
+        whole.put(0, &self.0.len().to_le_bytes()[..4]);
         whole.0.extend(self.0);
         whole.0
     }

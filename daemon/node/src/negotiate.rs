@@ -249,6 +249,14 @@ mod tests {
 
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 
+    #[test]
+    fn an_association_names_the_implementation_that_results_name() {
+        let said = our_user_information(16_384);
+        let class = UserVariableItem::ImplementationClassUID(dicom::implementation::CLASS_UID.into());
+        let version = UserVariableItem::ImplementationVersionName(dicom::implementation::VERSION_NAME.into());
+        assert!(said.contains(&class) && said.contains(&version), "{said:?}");
+    }
+
     fn context(id: u8, abstract_syntax: &str, syntaxes: &[&str]) -> PresentationContextProposed {
         let transfer_syntaxes = syntaxes.iter().map(|&uid| uid.into()).collect();
         PresentationContextProposed { id, abstract_syntax: abstract_syntax.into(), transfer_syntaxes }

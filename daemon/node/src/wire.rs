@@ -222,6 +222,7 @@ pub(super) fn read_pdv(body: &[u8]) -> Result<(Pdv<'_>, usize), Fault> {
 
 /// Appends a P-DATA-TF PDU with one PDV.
 pub(super) fn put_data(out: &mut Vec<u8>, pdv: Pdv<'_>) {
+    // A PDV is shorter than the peer's maximum PDU, whose length has 32 bits.
     let length = u32::try_from(pdv.bytes.len()).unwrap_or(u32::MAX - 6) + 2;
     out.extend([DATA, 0]);
     out.extend((length + 4).to_be_bytes());

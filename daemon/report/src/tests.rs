@@ -32,6 +32,10 @@ fn both(case: &Case) -> Vec<ResultObject> {
 fn open(object: &ResultObject) -> InMemDicomObject {
     let file = dicom_object::from_reader(Cursor::new(&object.part10)).unwrap();
     assert_eq!(file.meta().media_storage_sop_instance_uid(), object.sop_uid);
+    // Results, associations and the files that we write name one implementation.
+    assert_eq!(file.meta().implementation_class_uid(), dicom::implementation::CLASS_UID);
+    let version = file.meta().implementation_version_name.as_deref().unwrap_or_default();
+    assert_eq!(version.trim_end(), dicom::implementation::VERSION_NAME);
     file.into_inner()
 }
 

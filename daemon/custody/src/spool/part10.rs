@@ -16,7 +16,7 @@ pub(super) fn head(sop_class: &str, sop_instance: &str, transfer_syntax: &str, c
     element(&mut group, 0x0016, *b"AE", calling_ae.as_bytes(), b' ');
     let mut head = vec![0; 128];
     head.extend(b"DICM");
-    element(&mut head, 0x0000, *b"UL", &u32::try_from(group.len()).unwrap_or_default().to_le_bytes(), 0);
+    element(&mut head, 0x0000, *b"UL", &group.len().to_le_bytes()[..4], 0);
     head.extend(group);
     head
 }
@@ -24,15 +24,17 @@ pub(super) fn head(sop_class: &str, sop_instance: &str, transfer_syntax: &str, c
 fn element(out: &mut Vec<u8>, element: u16, vr: [u8; 2], value: &[u8], padding: u8) {
     let value = &value[..value.len().min(LONGEST)];
     let length = value.len().next_multiple_of(2);
-    let short = u16::try_from(length).unwrap_or_default();
+    // Bounded by LONGEST: the low bytes of the length are all of it.
+    let short = [length.to_le_bytes()[0], length.to_le_bytes()[1]];
     out.extend(0x0002_u16.to_le_bytes());
     out.extend(element.to_le_bytes());
     out.extend(vr);
     if vr == *b"OB" {
         out.extend([0, 0]);
-        out.extend(u32::from(short).to_le_bytes());
+        out.extend(short);
+        out.extend([0, 0]);
     } else {
-        out.extend(short.to_le_bytes());
+        out.extend(short);
     }
     out.extend(value);
     out.resize(out.len() + length - value.len(), padding);
@@ -56,5 +58,8 @@ mod tests {
         assert_eq!(meta.sop_instance_uid, "1.2.3");
         assert_eq!(meta.transfer_syntax_uid, "1.2.840.10008.1.2.1");
         assert!(VERSION_NAME.len() <= 16);
+        let head = head("1.2.3", "1.2.4", "1.2.840.10008.1.2", "CT1");
+        let says = |text: &str| head.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        assert!(says(dicom::implementation::CLASS_UID) && says(dicom::implementation::VERSION_NAME));
     }
 }

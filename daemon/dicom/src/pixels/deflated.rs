@@ -55,13 +55,14 @@ fn file_meta() -> Vec<u8> {
         uid.push(0);
     }
     let mut element = vec![0x02, 0, 0x10, 0, b'U', b'I'];
-    element.extend((uid.len() as u16).to_le_bytes());
+    // A UID has at most 64 bytes (PS3.5 9.1): the low bytes of the length are all of it.
+    element.extend(&uid.len().to_le_bytes()[..2]);
     element.extend(uid);
 
     let mut out = vec![0; 128];
     out.extend(b"DICM");
     out.extend([0x02, 0, 0, 0, b'U', b'L', 4, 0]);
-    out.extend((element.len() as u32).to_le_bytes());
+    out.extend(&element.len().to_le_bytes()[..4]);
     out.extend(element);
     out
 }

@@ -66,7 +66,12 @@ impl Shape {
         if pixels == 0 || pixels > MAX_FRAME_PIXELS || bytes > MAX_DECODED_BYTES {
             return Err(DecodeError::Size { rows: header.rows, columns: header.columns, frames });
         }
-        Ok(Self { rows, columns, samples, bits_allocated: header.bits_allocated, frames: frames as usize })
+        let frames = usize::try_from(frames).map_err(|_| DecodeError::Size {
+            rows: header.rows,
+            columns: header.columns,
+            frames,
+        })?;
+        Ok(Self { rows, columns, samples, bits_allocated: header.bits_allocated, frames })
     }
 
     pub fn pixels(&self) -> usize {

@@ -264,7 +264,8 @@ fn check(position: u64, level: &Level, tag: Tag, needed: u64) -> Result<(), Scan
 
 /// Reads a value. The caller has bounded `length`.
 pub(super) fn value<R: Read + Seek>(source: &mut Source<R>, tag: Tag, length: u64) -> Result<Vec<u8>, ScanError> {
-    let mut value = vec![0; usize::try_from(length).unwrap_or_default()];
+    let size = usize::try_from(length).map_err(|_| ScanError::Truncated { tag, needed: length, remaining: 0 })?;
+    let mut value = vec![0; size];
     let got = source.fill(&mut value)? as u64;
     if got < length { Err(ScanError::Truncated { tag, needed: length, remaining: got }) } else { Ok(value) }
 }
