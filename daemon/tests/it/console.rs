@@ -138,7 +138,7 @@ async fn the_worklist_is_shown_and_what_was_typed_is_compared_with_it() {
         (r#"{"id":"P1","name":"ROE^JANE"}"#, 409, "another name"),
         (r#"{"worklist":"A-2"}"#, 409, "no order"),
         (r#"{"worklist":"A-1","accession_number":"A-2"}"#, 422, "two accession numbers"),
-        (r#"{"id":"UNIDENTIFIED-1","name":"X"}"#, 422, "which patient"),
+        (r#"{"id":"UNIDENTIFIED-1","name":"X"}"#, 422, "reserved for unidentified exams"),
         (r#"{"name":"X"}"#, 422, "the patient ID is missing"),
         (r#"{"worklist":"A-1","study":"1"}"#, 400, "unknown field"),
     ] {

@@ -286,7 +286,8 @@ fn real_a_shadow_leaves_a_row_of_differences_and_a_bad_one_its_failure() {
     shadow::run(&mut engine, &store, &subject(), &stop, &Precedence::default());
     let (row, study, _) = rows().remove(0);
     assert_eq!((row.active.as_str(), row.candidate.as_str()), ("specimen 1.0.0", "specimen 2.0.0"));
-    assert_eq!((study.as_str(), row.failure.clone(), row.differences.len()), ("1.2", None, 9));
+    let differences: Vec<serde_json::Value> = serde_json::from_str(&row.differences).unwrap();
+    assert_eq!((study.as_str(), row.failure.clone(), differences.len()), ("1.2", None, 9));
     // The water has no lungs: the candidate evaluates nothing, the active one is made to have looked for nodules.
     assert_eq!(row.differing, 1);
     assert_eq!(state(&models, "1.0.0"), PackageState::Active);
