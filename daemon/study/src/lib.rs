@@ -1,13 +1,14 @@
 //! THE STUDY STORY: dicom -> spool -> series -> volume -> analyze -> report -> outbox.
 //!
-//! This file connects the stages and holds no detail. An instance enters at `dicom::receive`, is durable in `spool`
+//! This file connects the stages and holds no detail. An instance enters at `node::receive`, is durable in `custody::spool`
 //! before its sender hears "success", and appears here as an [`Arrival`]. From then on:
 //!
-//! 1. `series::select` says what it is, `series::assemble` when its series is complete;
+//! 1. `dicom::kind` says what it is, `assemble` when its series is complete;
 //! 2. `volume` decodes it while its neighbours still arrive;
-//! 3. a complete series becomes a row in `jobs`, which `analyze::worker` carries through `models` and `report`;
-//!    An ultrasound exam that was recorded joins here (`live::record::hand_over`);
-//! 4. the results become rows in `deliveries`, which `outbox` brings to every destination.
+//! 3. a complete series becomes a row in `jobs`. `analyze::worker` carries it through every task that wants it
+//!    (`analyze::task`: the findings of a chest CT, the image quality of any CT) and through `report`;
+//!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`);
+//! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them.
 //!
 //! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left.
 
