@@ -8,7 +8,7 @@ use dicom_dictionary_std::uids;
 use crate::header::Header;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum SeriesKind {
     /// Cross-sectional CT: the chest CT package decides further.
     Ct,
     Localiser,
@@ -25,7 +25,7 @@ pub enum Kind {
 
 const REFORMATS: [&str; 7] = ["MPR", "CSA MPR", "REFORMATTED", "MIP", "PROJECTION IMAGE", "VRT", "MPVR"];
 
-impl Kind {
+impl SeriesKind {
     pub fn of(header: &Header) -> Self {
         let class = header.sop_class_uid.as_str();
         let says = |word: &str| header.image_type.iter().any(|value| value.eq_ignore_ascii_case(word));
@@ -95,7 +95,7 @@ impl Kind {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        use Kind::{Ct, DoseReport, Exam, Localiser, Other, Presentation, Reformat, SecondaryCapture};
+        use SeriesKind::{Ct, DoseReport, Exam, Localiser, Other, Presentation, Reformat, SecondaryCapture};
         [Ct, Localiser, DoseReport, SecondaryCapture, Reformat, Presentation, Exam, Other]
             .into_iter()
             .find(|kind| kind.as_str() == text)
@@ -119,28 +119,33 @@ mod tests {
     #[test]
     fn modality_ct_alone_makes_nothing_a_ct() {
         for (class, image_type, expected) in [
-            (uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\AXIAL", Kind::Ct),
-            (uids::CT_IMAGE_STORAGE, "DERIVED\\PRIMARY\\AXIAL", Kind::Ct),
-            (uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\LOCALIZER", Kind::Localiser),
-            (uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\REFORMATTED\\AVERAGE", Kind::Reformat),
-            (uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\SCREEN SAVE", Kind::SecondaryCapture),
-            (uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "DERIVED\\SECONDARY", Kind::SecondaryCapture),
-            (uids::X_RAY_RADIATION_DOSE_SR_STORAGE, "", Kind::DoseReport),
-            (uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE, "", Kind::Presentation),
-            (uids::MR_IMAGE_STORAGE, "ORIGINAL\\PRIMARY", Kind::Other),
+            (uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\AXIAL", SeriesKind::Ct),
+            (uids::CT_IMAGE_STORAGE, "DERIVED\\PRIMARY\\AXIAL", SeriesKind::Ct),
+            (uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\LOCALIZER", SeriesKind::Localiser),
+            (uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\REFORMATTED\\AVERAGE", SeriesKind::Reformat),
+            (uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\SCREEN SAVE", SeriesKind::SecondaryCapture),
+            (uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "DERIVED\\SECONDARY", SeriesKind::SecondaryCapture),
+            (uids::X_RAY_RADIATION_DOSE_SR_STORAGE, "", SeriesKind::DoseReport),
+            (uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE, "", SeriesKind::Presentation),
+            (uids::MR_IMAGE_STORAGE, "ORIGINAL\\PRIMARY", SeriesKind::Other),
         ] {
-            assert_eq!(Kind::of(&header(class, image_type)), expected, "{class} {image_type}");
+            assert_eq!(SeriesKind::of(&header(class, image_type)), expected, "{class} {image_type}");
         }
     }
 
     #[test]
     fn every_kind_that_is_not_analysed_says_why() {
-        for kind in
-            [Kind::Localiser, Kind::DoseReport, Kind::SecondaryCapture, Kind::Reformat, Kind::Presentation, Kind::Other]
-        {
+        for kind in [
+            SeriesKind::Localiser,
+            SeriesKind::DoseReport,
+            SeriesKind::SecondaryCapture,
+            SeriesKind::Reformat,
+            SeriesKind::Presentation,
+            SeriesKind::Other,
+        ] {
             assert!(!kind.is_analysed());
             assert!(kind.verdict("MR").starts_with("kept, not analysed: "));
-            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+            assert_eq!(SeriesKind::parse(kind.as_str()), Some(kind));
         }
     }
 }

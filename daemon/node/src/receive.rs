@@ -16,11 +16,11 @@ use crate::{Intake, accepts_transfer_syntax, is_storage};
 pub(super) struct Reception {
     request: Command,
     context: Context,
-    state: State,
+    state: InstanceState,
 }
 
 #[derive(Debug)]
-enum State {
+enum InstanceState {
     Keeping(Box<Incoming>),
     /// The answer is known; what still comes is read and dropped, because only then may we give it.
     Answered(Answer),
@@ -39,30 +39,30 @@ pub(super) struct Received {
 impl Reception {
     pub(super) fn begin(intake: &Intake, origin: &Origin, request: Command, context: Context) -> Self {
         let state = match admit(intake, origin, &request, &context) {
-            Ok(incoming) => State::Keeping(Box::new(incoming)),
-            Err(answer) => State::Answered(answer),
+            Ok(incoming) => InstanceState::Keeping(Box::new(incoming)),
+            Err(answer) => InstanceState::Answered(answer),
         };
         Self { request, context, state }
     }
 
     /// A request whose answer needs no look at its data set.
     pub(super) fn answered(answer: Answer, request: Command, context: Context) -> Self {
-        Self { request, context, state: State::Answered(answer) }
+        Self { request, context, state: InstanceState::Answered(answer) }
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) {
-        if let State::Keeping(incoming) = &mut self.state
+        if let InstanceState::Keeping(incoming) = &mut self.state
             && let Err(error) = incoming.write(bytes).await
         {
-            self.state = State::Answered(refused(&error));
+            self.state = InstanceState::Answered(refused(&error));
         }
     }
 
     pub(super) async fn finish(self) -> Received {
         let Self { request, context, state } = self;
         let (answer, kept) = match state {
-            State::Answered(answer) => (answer, None),
-            State::Keeping(incoming) => match incoming.commit().await {
+            InstanceState::Answered(answer) => (answer, None),
+            InstanceState::Keeping(incoming) => match incoming.commit().await {
                 Ok(Outcome::New(instance)) => (Answer::success(), Some(instance)),
                 Ok(Outcome::AlreadySo(_) | Outcome::Conflict(_)) => (Answer::success(), None),
                 Ok(Outcome::Quarantined { reason }) => (say(Refusal::Quarantined, &reason), None),

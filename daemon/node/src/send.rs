@@ -106,7 +106,7 @@ fn colon(comment: &str) -> String {
 
 /// What callers branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SendFault {
     /// There is no association, or not any more. Another object would not have fared better.
     Connection,
     /// This object cannot be sent, or is not wanted; others may be.
@@ -114,10 +114,12 @@ pub enum Kind {
 }
 
 impl Error {
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> SendFault {
         match self {
-            Self::Connect { .. } | Self::Silent { .. } | Self::Rejected(_) | Self::Association(_) => Kind::Connection,
-            Self::NotAccepted { .. } | Self::Refused { .. } | Self::File { .. } => Kind::Object,
+            Self::Connect { .. } | Self::Silent { .. } | Self::Rejected(_) | Self::Association(_) => {
+                SendFault::Connection
+            }
+            Self::NotAccepted { .. } | Self::Refused { .. } | Self::File { .. } => SendFault::Object,
         }
     }
 
@@ -143,7 +145,7 @@ pub async fn store(
     let mut association = Association::open(target, files).await?;
     for (index, file) in files.iter().enumerate() {
         match association.store(file).await {
-            Err(error) if error.kind() == Kind::Connection => return Err(error),
+            Err(error) if error.kind() == SendFault::Connection => return Err(error),
             answer => on_answer(index, answer),
         }
     }

@@ -1,6 +1,6 @@
 //! Why an instance was not kept -> DIMSE status (PS3.7 annex C, PS3.4 section B.2.3), one table.
 
-use custody::spool::Kind;
+use custody::spool::SpoolFault;
 
 /// What a response says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,7 +36,7 @@ impl Answer {
 /// A request that is refused before the spool is asked, or for what the spool said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    Spool(Kind),
+    Spool(SpoolFault),
     /// The level is `NoNewStudies` or worse.
     Restricted,
     /// Kept aside for a person to look at, because it cannot be parsed.
@@ -53,8 +53,8 @@ pub(super) fn of(refusal: Refusal) -> u16 {
     match refusal {
         Refusal::Restricted => 0xa700,
         Refusal::Spool(kind) => match kind {
-            Kind::NoSpace | Kind::Io | Kind::Database | Kind::Closed => 0xa700,
-            Kind::UidMismatch => 0xa900,
+            SpoolFault::NoSpace | SpoolFault::Io | SpoolFault::Database | SpoolFault::Closed => 0xa700,
+            SpoolFault::UidMismatch => 0xa900,
         },
         Refusal::Quarantined => 0xc000,
         Refusal::NotStorage => 0x0122,
@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn no_room_asks_the_sender_to_try_again_and_a_wrong_uid_does_not() {
-        assert_eq!(of(Refusal::Spool(Kind::NoSpace)), 0xa700);
+        assert_eq!(of(Refusal::Spool(SpoolFault::NoSpace)), 0xa700);
         assert_eq!(of(Refusal::Restricted), 0xa700);
-        assert_eq!(of(Refusal::Spool(Kind::UidMismatch)), 0xa900);
+        assert_eq!(of(Refusal::Spool(SpoolFault::UidMismatch)), 0xa900);
         assert_eq!(of(Refusal::Quarantined) & 0xf000, 0xc000);
     }
 }

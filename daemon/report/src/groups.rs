@@ -24,7 +24,7 @@ use crate::provenance::LUNG_ALGORITHM;
 use crate::regions::{self, Site, Subject};
 use crate::secondary::Page;
 use crate::seg::Written;
-use crate::words::{self, Language, State};
+use crate::words::{self, FindingState, Language};
 use crate::{contour, identity, measure};
 
 /// Corners that fit into one GraphicData value: 16-bit length, two 32-bit floats a corner.
@@ -32,7 +32,7 @@ const MAX_CORNERS: usize = 8000;
 
 /// What the groups refer to.
 #[derive(Debug, Clone, Copy)]
-pub struct Parts<'a> {
+pub struct GroupParts<'a> {
     pub context: &'a Context<'a>,
     pub volume: &'a Volume,
     pub seg: Option<&'a Written>,
@@ -40,7 +40,7 @@ pub struct Parts<'a> {
 }
 
 /// All groups, in reading order: each finding with its instances, then lungs and lobes.
-pub fn all(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
+pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     let context = parts.context;
     let mut groups = Vec::new();
     for nodule in measure::nodules(findings) {
@@ -69,7 +69,7 @@ pub fn all(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
 /// How the search went: for each finding that it is there, that it is not, or why that is not known. In every report.
 pub fn summary(findings: &ChestFindings) -> Vec<Item> {
     let lines = words::lines(findings, Language::English);
-    let missed = lines.iter().filter(|l| l.state == State::NotEvaluated).count();
+    let missed = lines.iter().filter(|l| l.state == FindingState::NotEvaluated).count();
     let how = match missed {
         0 => SUCCEEDED,
         n if n == lines.len() => NOT_ATTEMPTED,
@@ -79,9 +79,9 @@ pub fn summary(findings: &ChestFindings) -> Vec<Item> {
     for line in lines {
         let name = words::name(line.finding, Language::English);
         let (presence, said) = match line.state {
-            State::Found => (PRESENT, format!("{name}: {}", line.text)),
-            State::NotFound => (ABSENT, format!("{name}: {}", line.text)),
-            State::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
+            FindingState::Found => (PRESENT, format!("{name}: {}", line.text)),
+            FindingState::NotFound => (ABSENT, format!("{name}: {}", line.text)),
+            FindingState::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
         };
         items.push(Item::code(Relation::Contains, entry(line.finding).code, presence));
         items.push(comment(said));
@@ -119,7 +119,7 @@ pub fn refusal(context: &Context, reason: &str, page: &Page) -> Item {
         .with(comment(format!("Series not processed: {reason}")))
 }
 
-fn nodule_volume(parts: &Parts, nodule: &Nodule) -> Item {
+fn nodule_volume(parts: &GroupParts, nodule: &Nodule) -> Item {
     let subject = Subject::Nodule(nodule.number);
     let mut group = volumetric(parts, subject, NODULE);
     if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(ChestFinding::Nodule)) {
@@ -149,7 +149,7 @@ fn nodule_type(kind: NoduleType) -> Code {
 }
 
 /// The same nodule (same tracking UID) as outlines on every slice that shows it, the key slice first.
-fn nodule_outlines(parts: &Parts, nodule: &Nodule) -> Item {
+fn nodule_outlines(parts: &GroupParts, nodule: &Nodule) -> Item {
     let subject = Subject::Nodule(nodule.number);
     begin("1411", &subject.label(), subject.tracking_uid(parts.context), NODULE)
         .with_all(regions(parts, nodule))
@@ -161,7 +161,7 @@ fn nodule_outlines(parts: &Parts, nodule: &Nodule) -> Item {
 
 /// The largest part of the mask on each slice, as a closed line. A nodule on one slice gets its centre as well; one
 /// without any voxel a circle of its diameter.
-fn regions(parts: &Parts, nodule: &Nodule) -> Vec<Item> {
+fn regions(parts: &GroupParts, nodule: &Nodule) -> Vec<Item> {
     let key = nodule.key_slice;
     let mut slices: Vec<usize> = (nodule.mask.origin[2]..nodule.mask.origin[2] + nodule.mask.size[2]).collect();
     slices.sort_by_key(|k| (*k != key, *k));
@@ -185,7 +185,7 @@ pub fn closed(mask: &Mask, slice: usize) -> Option<Vec<[f32; 2]>> {
     Some(points)
 }
 
-pub fn region(parts: &Parts, slice: usize, kind: &'static str, points: Vec<[f32; 2]>) -> Item {
+pub fn region(parts: &GroupParts, slice: usize, kind: &'static str, points: Vec<[f32; 2]>) -> Item {
     let instances = parts.context.source.instances;
     let slice = &instances[slice.min(instances.len() - 1)];
     let image = Value::Image {
@@ -200,7 +200,7 @@ pub fn region(parts: &Parts, slice: usize, kind: &'static str, points: Vec<[f32;
     ))
 }
 
-fn lung(parts: &Parts, lung: &Lung) -> Item {
+fn lung(parts: &GroupParts, lung: &Lung) -> Item {
     volumetric(parts, Subject::Lung(lung.side), LUNG)
         .with_all(lung_algorithm(parts.context))
         .with(site(Site::lung(lung.side)))
@@ -210,7 +210,7 @@ fn lung(parts: &Parts, lung: &Lung) -> Item {
 }
 
 /// TID 1411 with its segment; TID 1501 when there is no segment to refer to.
-pub fn volumetric(parts: &Parts, subject: Subject, finding: Code) -> Item {
+pub fn volumetric(parts: &GroupParts, subject: Subject, finding: Code) -> Item {
     let uid = subject.tracking_uid(parts.context);
     match referenced(parts, subject) {
         Some(references) => begin("1411", &subject.label(), uid, finding).with_all(references),
@@ -219,7 +219,7 @@ pub fn volumetric(parts: &Parts, subject: Subject, finding: Code) -> Item {
 }
 
 /// The segment of a subject and its source series, when it has one.
-pub fn referenced(parts: &Parts, subject: Subject) -> Option<Vec<Item>> {
+pub fn referenced(parts: &GroupParts, subject: Subject) -> Option<Vec<Item>> {
     let (context, seg) = (parts.context, parts.seg?);
     let segment = Value::Image {
         sop_class_uid: SEG.sop_class_uid.into(),

@@ -11,12 +11,14 @@ use crate::codes::{
 };
 use crate::content::{Item, Relation};
 use crate::entry::instances;
-use crate::groups::{Parts, begin, closed, comment, illustration, mean, model, referenced, region, site, volumetric};
+use crate::groups::{
+    GroupParts, begin, closed, comment, illustration, mean, model, referenced, region, site, volumetric,
+};
 use crate::measure;
 use crate::regions::{self, Segmented, Site, Subject};
 use crate::words::{self, Language};
 
-pub fn groups(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
+pub fn groups(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     let segmented = regions::all(findings);
     let mut groups = pneumonia(parts, findings, &segmented);
     for finding in ChestFinding::ALL {
@@ -33,7 +35,7 @@ pub fn groups(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
 }
 
 /// Volume, attenuation and confidence, and what only this finding has.
-fn instance(parts: &Parts, one: &Segmented, found: &Region, more: Vec<Item>) -> Item {
+fn instance(parts: &GroupParts, one: &Segmented, found: &Region, more: Vec<Item>) -> Item {
     illustrated(parts, one.subject, volumetric(parts, one.subject, one.subject.code()))
         .with_all(model(parts.context))
         .with(site(one.site))
@@ -45,7 +47,7 @@ fn instance(parts: &Parts, one: &Segmented, found: &Region, more: Vec<Item>) -> 
 
 /// The same thing (same tracking UID) as an outline on its key slice and its centre there: a common viewer shows no
 /// segment-only groups, and TID 1411 wants two regions or more.
-fn outline(parts: &Parts, subject: Subject, found: &Region) -> Option<Item> {
+fn outline(parts: &GroupParts, subject: Subject, found: &Region) -> Option<Item> {
     let points = closed(&found.mask, found.key_slice)?;
     let [x, y, _] = measure::to_image(&parts.volume.geometry, found.centre_mm);
     let group = begin("1411", &subject.label(), subject.tracking_uid(parts.context), subject.code());
@@ -59,7 +61,7 @@ fn outline(parts: &Parts, subject: Subject, found: &Region) -> Option<Item> {
 }
 
 /// A group about a part of the lungs. One lung or lobe refers to its segment, both lungs to an outline of each.
-fn of_part(parts: &Parts, findings: &ChestFindings, part: LungPart, label: &str, finding: Code) -> Item {
+fn of_part(parts: &GroupParts, findings: &ChestFindings, part: LungPart, label: &str, finding: Code) -> Item {
     let uid = parts.context.uids.of(&format!("track {label}"), 0);
     let (subject, place) = match part {
         LungPart::Both => (None, Site::lungs()),
@@ -82,13 +84,13 @@ fn of_part(parts: &Parts, findings: &ChestFindings, part: LungPart, label: &str,
     group.with_all(model(parts.context)).with(site(place))
 }
 
-fn illustrated(parts: &Parts, subject: Subject, group: Item) -> Item {
+fn illustrated(parts: &GroupParts, subject: Subject, group: Item) -> Item {
     let page = subject.finding().and_then(|f| parts.pages.iter().find(|p| p.finding == Some(f)));
     group.with_all(page.map(illustration))
 }
 
 /// The opacities with their volumes, and their share of each part of the lungs.
-fn pneumonia(parts: &Parts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
+fn pneumonia(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
     let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
     let mut groups = Vec::new();
     for (subject, code, regions) in [
@@ -109,7 +111,7 @@ fn pneumonia(parts: &Parts, findings: &ChestFindings, segmented: &[Segmented]) -
     groups
 }
 
-fn share(parts: &Parts, findings: &ChestFindings, extent: &Extent) -> Item {
+fn share(parts: &GroupParts, findings: &ChestFindings, extent: &Extent) -> Item {
     let label = format!("Pneumonia, {}", words::part(extent.part, Language::English));
     of_part(parts, findings, extent.part, &label, PNEUMONIA)
         .with(Item::number(PART_VOLUME, extent.volume_ml, 1, MILLILITRE))
@@ -131,7 +133,7 @@ fn change(findings: &ChestFindings, part: LungPart) -> Option<Item> {
     )))
 }
 
-fn emphysema(parts: &Parts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
+fn emphysema(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
     let Evaluated::Done(found) = &findings.emphysema else { return Vec::new() };
     let noise = format!(
         "Percent of lung voxels below -950 HU, airways excluded, after noise reduction; noise measured {:.1} HU.",
@@ -164,7 +166,7 @@ fn emphysema(parts: &Parts, findings: &ChestFindings, segmented: &[Segmented]) -
 }
 
 /// The score by Agatston's method where the protocol allows it; otherwise a grade that says it is none.
-fn coronary(parts: &Parts, findings: &ChestFindings) -> Vec<Item> {
+fn coronary(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     let Evaluated::Done(found) = &findings.coronary_calcium else { return Vec::new() };
     let subject = Subject::CoronaryCalcium;
     if found.lesions.is_empty() {

@@ -19,7 +19,7 @@ pub struct Context<'a> {
 
 /// A kind of object: a series of its own, numbered far above what scanners use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
+pub struct ObjectKind {
     pub name: &'static str,
     pub sop_class_uid: &'static str,
     pub modality: &'static str,
@@ -27,7 +27,7 @@ pub struct Kind {
     pub description: &'static str,
 }
 
-pub const SR: Kind = Kind {
+pub const SR: ObjectKind = ObjectKind {
     name: "sr",
     sop_class_uid: "1.2.840.10008.5.1.4.1.1.88.34",
     modality: "SR",
@@ -35,15 +35,15 @@ pub const SR: Kind = Kind {
     description: "Scanside measurements",
 };
 /// The report about the image quality of a CT series.
-pub const QUALITY: Kind = Kind { series_number: "97007", description: "Scanside CT image quality", ..SR };
-pub const SEG: Kind = Kind {
+pub const QUALITY: ObjectKind = ObjectKind { series_number: "97007", description: "Scanside CT image quality", ..SR };
+pub const SEG: ObjectKind = ObjectKind {
     name: "seg",
     sop_class_uid: "1.2.840.10008.5.1.4.1.1.66.4",
     modality: "SEG",
     series_number: "97002",
     description: "Scanside segmentation",
 };
-pub const SC: Kind = Kind {
+pub const SC: ObjectKind = ObjectKind {
     name: "sc",
     sop_class_uid: "1.2.840.10008.5.1.4.1.1.7",
     modality: "OT",
@@ -51,7 +51,7 @@ pub const SC: Kind = Kind {
     description: "Scanside key images",
 };
 
-pub const PDF: Kind = Kind {
+pub const PDF: ObjectKind = ObjectKind {
     name: "pdf",
     sop_class_uid: "1.2.840.10008.5.1.4.1.1.104.1",
     modality: "DOC",
@@ -60,11 +60,11 @@ pub const PDF: Kind = Kind {
 };
 
 impl Context<'_> {
-    pub fn series_uid(&self, kind: Kind) -> String {
+    pub fn series_uid(&self, kind: ObjectKind) -> String {
         self.uids.of(&format!("{} series", kind.name), 0)
     }
 
-    pub fn sop_uid(&self, kind: Kind, index: usize) -> String {
+    pub fn sop_uid(&self, kind: ObjectKind, index: usize) -> String {
         self.uids.of(kind.name, index)
     }
 
@@ -72,7 +72,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When a value of the source does not fit into an object.
-    pub fn begin(&self, kind: Kind, index: usize) -> Result<DataSet, Error> {
+    pub fn begin(&self, kind: ObjectKind, index: usize) -> Result<DataSet, Error> {
         let (date, time) = date_and_time(&self.provenance.created_utc);
         let mut set = DataSet::new();
         identity::copy(self.source, self.uids, &mut set)?;
@@ -95,7 +95,7 @@ impl Context<'_> {
     }
 
     /// The mark is part of the series' name: every viewer shows that.
-    fn series_description(&self, kind: Kind) -> String {
+    fn series_description(&self, kind: ObjectKind) -> String {
         let mark = if self.provenance.mark().is_some() { " - NOT FOR DIAGNOSIS" } else { "" };
         format!("{}{mark}", kind.description)
     }
@@ -150,7 +150,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When the encoder refuses a value.
-    pub fn finish(&self, kind: Kind, index: usize, set: DataSet, capacity: usize) -> Result<ResultObject, Error> {
+    pub fn finish(&self, kind: ObjectKind, index: usize, set: DataSet, capacity: usize) -> Result<ResultObject, Error> {
         self.finish_as(kind, index, set, capacity, uids::EXPLICIT_VR_LITTLE_ENDIAN)
     }
 
@@ -158,7 +158,7 @@ impl Context<'_> {
     /// When the encoder refuses a value.
     pub fn finish_as(
         &self,
-        kind: Kind,
+        kind: ObjectKind,
         index: usize,
         set: DataSet,
         capacity: usize,

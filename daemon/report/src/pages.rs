@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::canvas::{Canvas, Colour, pixels, whole};
 use crate::letters::Type;
 use crate::picture::{self, Plane, View};
-use crate::words::{self, Language, Line, State};
+use crate::words::{self, FindingState, Language, Line};
 use crate::{Provenance, Source, closeup, measure, regions};
 
 pub(super) const WIDTH: usize = 1152;
@@ -58,7 +58,7 @@ impl KeyImage {
 
 /// An overview, then one page for each finding that is there.
 pub fn key_images(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> Vec<KeyImage> {
-    let found = words::lines(findings, Language::English).into_iter().filter(|l| l.state == State::Found);
+    let found = words::lines(findings, Language::English).into_iter().filter(|l| l.state == FindingState::Found);
     let mut pages: Vec<Option<Line>> = vec![None];
     pages.extend(found.map(Some));
     let draw = |line: Option<Line>| match line {
@@ -121,7 +121,7 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) 
 /// What a row of the overview says.
 struct Row {
     name: String,
-    state: State,
+    state: FindingState,
     text: String,
 }
 
@@ -146,7 +146,7 @@ fn findings_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2],
     for (index, (row, placed)) in rows.iter().zip(&placed).enumerate() {
         let y = at[1] + placed.top;
         let (state, colour) = state_words(row.state);
-        let found = row.state == State::Found;
+        let found = row.state == FindingState::Found;
         canvas.fill([at[0], y + 2], [4, placed.height.saturating_sub(ROW_GAP)], colour);
         canvas.text([at[0] + 14, y], &row.name, STRONG, if found { AMBER } else { TEXT });
         canvas.text_right(end[0], y, state, STRONG, colour);
@@ -216,11 +216,11 @@ fn refusal_lines(reason: &str) -> (Type, Vec<String>) {
     [32.0, 26.0, 20.0].into_iter().map(wrapped).find(fits).unwrap_or_else(smallest)
 }
 
-pub(super) fn state_words(state: State) -> (&'static str, Colour) {
+pub(super) fn state_words(state: FindingState) -> (&'static str, Colour) {
     match state {
-        State::Found => ("FOUND", AMBER),
-        State::NotFound => ("none found", LEFT_LUNG),
-        State::NotEvaluated => ("not evaluated", DIM),
+        FindingState::Found => ("FOUND", AMBER),
+        FindingState::NotFound => ("none found", LEFT_LUNG),
+        FindingState::NotEvaluated => ("not evaluated", DIM),
     }
 }
 
@@ -349,7 +349,8 @@ mod tests {
 
     /// Text as long as the gates write it, for each finding.
     fn table(count: usize, text: &str) -> Vec<Row> {
-        let row = |_| Row { name: "Coronary calcification".into(), state: State::NotEvaluated, text: text.into() };
+        let row =
+            |_| Row { name: "Coronary calcification".into(), state: FindingState::NotEvaluated, text: text.into() };
         (0..count).map(row).collect()
     }
 

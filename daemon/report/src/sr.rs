@@ -12,7 +12,7 @@ use crate::codes::{
     PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
 };
 use crate::content::{Item, Part, Relation, Value};
-use crate::object::{Context, Kind, QUALITY, SR, declare_own_codes, or_unknown};
+use crate::object::{Context, ObjectKind, QUALITY, SR, declare_own_codes, or_unknown};
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::secondary::Page;
 use crate::seg::Written;
@@ -29,7 +29,7 @@ pub fn findings(
     seg: Option<&Written>,
     pages: &[Page],
 ) -> Result<ResultObject, Error> {
-    let parts = groups::Parts { context, volume, seg, pages };
+    let parts = groups::GroupParts { context, volume, seg, pages };
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
     let said = groups::summary(findings).into_iter().chain(groups::lung_summary(findings));
     let root = head(context, CT_UNSPECIFIED)
@@ -131,7 +131,7 @@ fn document(context: &Context, root: Item, own: &[&ResultObject]) -> Result<Resu
     kept_as(SR, context, root, own)
 }
 
-fn kept_as(kind: Kind, context: &Context, root: Item, own: &[&ResultObject]) -> Result<ResultObject, Error> {
+fn kept_as(kind: ObjectKind, context: &Context, root: Item, own: &[&ResultObject]) -> Result<ResultObject, Error> {
     let mut set = context.begin(kind, 0)?;
     set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
     set.sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());

@@ -20,12 +20,12 @@ use crate::codes::{
 };
 use crate::content::{Item, Part, Relation, Value};
 use crate::dataset::DataSet;
-use crate::object::{Context, Kind, date_and_time};
+use crate::object::{Context, ObjectKind, date_and_time};
 use crate::regions::Site;
 use crate::uid::Uids;
 use crate::{Error, Provenance, ResultObject, Source, groups, sr};
 
-pub const CLIP: Kind = Kind {
+pub const CLIP: ObjectKind = ObjectKind {
     name: "us",
     sop_class_uid: uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE,
     modality: "US",
@@ -33,7 +33,7 @@ pub const CLIP: Kind = Kind {
     description: "Scanside ultrasound clips",
 };
 
-pub const KEY: Kind = Kind {
+pub const KEY: ObjectKind = ObjectKind {
     name: "us-key",
     sop_class_uid: uids::ULTRASOUND_IMAGE_STORAGE,
     modality: "US",
@@ -179,7 +179,7 @@ fn identity(exam: &Exam) -> Vec<RawElement> {
 }
 
 /// PS3.3 A.6 and A.7.
-fn image(context: &Context, kind: Kind, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
+fn image(context: &Context, kind: ObjectKind, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
     let mut set = context.begin(kind, index)?;
     set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);

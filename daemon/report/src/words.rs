@@ -14,7 +14,7 @@ use models::findings::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum FindingState {
     Found,
     NotFound,
     NotEvaluated,
@@ -119,7 +119,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub finding: ChestFinding,
-    pub state: State,
+    pub state: FindingState,
     /// Numbers, or the reason; never empty.
     pub text: String,
 }
@@ -170,10 +170,10 @@ pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language)
         }),
     };
     let (state, text) = match said {
-        Ok((true, text)) => (State::Found, text),
-        Ok((false, text)) if text.is_empty() => (State::NotFound, w.none_found().to_owned()),
-        Ok((false, text)) => (State::NotFound, format!("{}{}{text}", w.none_found(), w.separator())),
-        Err(why) => (State::NotEvaluated, reason::say(reason(finding, &why), w)),
+        Ok((true, text)) => (FindingState::Found, text),
+        Ok((false, text)) if text.is_empty() => (FindingState::NotFound, w.none_found().to_owned()),
+        Ok((false, text)) => (FindingState::NotFound, format!("{}{}{text}", w.none_found(), w.separator())),
+        Err(why) => (FindingState::NotEvaluated, reason::say(reason(finding, &why), w)),
     };
     Line { finding, state, text }
 }
@@ -272,7 +272,7 @@ mod tests {
     fn a_reason_loses_the_words_that_the_line_has_already() {
         let findings = ChestFindings::none("slices too thick");
         for line in lines(&findings, Language::English) {
-            assert_eq!((line.state, line.text.as_str()), (State::NotEvaluated, "slices too thick"));
+            assert_eq!((line.state, line.text.as_str()), (FindingState::NotEvaluated, "slices too thick"));
         }
     }
 
@@ -284,7 +284,7 @@ mod tests {
             ..ChestFindings::none("x")
         };
         let line = line(&findings, ChestFinding::Nodule, Language::English);
-        assert_eq!((line.state, line.text.as_str()), (State::NotFound, "none found"));
+        assert_eq!((line.state, line.text.as_str()), (FindingState::NotFound, "none found"));
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
         let case = testing::case(9);
         for language in [Language::English, Language::Chinese] {
             for line in lines(&case.findings, language) {
-                assert_eq!(line.state, State::Found, "{line:?}");
+                assert_eq!(line.state, FindingState::Found, "{line:?}");
                 assert!(line.text.chars().any(|c| c.is_ascii_digit()) || line.finding == ChestFinding::Bronchiectasis);
             }
         }

@@ -13,7 +13,7 @@ use config::Settings;
 use hal::Clock;
 use study::exam::hand_over::HandOver;
 use study::model::for_live::FromShelf;
-use study::parts::Parts;
+use study::parts::StudyParts;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ pub fn ends(settings: &Settings) -> (Stage, Option<View>) {
 /// from being received.
 pub fn look(
     settings: Arc<Settings>,
-    parts: &Parts,
+    parts: &StudyParts,
     stage: Stage,
     shutdown: CancellationToken,
 ) -> impl Future<Output = anyhow::Result<()>> + Send + 'static {
@@ -73,7 +73,7 @@ pub fn look(
 /// `None` when nothing is to be recorded, or the profile cannot be read: the live path's sign says why.
 pub fn recorder(
     settings: &Settings,
-    parts: &Parts,
+    parts: &StudyParts,
     free: custody::FreeBytes,
     told: watch::Sender<Arc<Recording>>,
 ) -> Option<record::RecorderParts> {

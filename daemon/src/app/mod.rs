@@ -16,7 +16,7 @@ use node::Intake;
 use study::analyze::worker;
 use study::model::Models;
 use study::outbox;
-use study::parts::Parts;
+use study::parts::StudyParts;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     outcome
 }
 
-fn free_bytes(parts: &Parts) -> FreeBytes {
+fn free_bytes(parts: &StudyParts) -> FreeBytes {
     let spool = parts.spool.clone();
     Arc::new(move || spool.free_bytes().map_err(|error| error.to_string()))
 }
@@ -98,7 +98,7 @@ fn facts(settings: &Settings, dicom_address: String, health: watch::Receiver<hea
     }
 }
 
-fn bus_verbs(settings: &Settings, parts: &Parts, gate: &Gate, view: Option<::live::view::View>) -> dbus::Verbs {
+fn bus_verbs(settings: &Settings, parts: &StudyParts, gate: &Gate, view: Option<::live::view::View>) -> dbus::Verbs {
     let models = Models::new(parts.shelf.clone(), parts.store.clone(), parts.events.clone(), gate.clone());
     models.prepare(&settings.accelerator.provider);
     let commands = Arc::new(Verbs {
@@ -114,7 +114,7 @@ fn bus_verbs(settings: &Settings, parts: &Parts, gate: &Gate, view: Option<::liv
 
 fn deliver(
     settings: &Settings,
-    parts: &Parts,
+    parts: &StudyParts,
     gate: &Gate,
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), outbox::Error>> + Send + 'static {
@@ -132,7 +132,7 @@ fn deliver(
 async fn serve_bus(
     settings: Arc<Settings>,
     facts: dbus::Facts,
-    parts: Parts,
+    parts: StudyParts,
     gate: Gate,
     verbs: dbus::Verbs,
     shutdown: CancellationToken,

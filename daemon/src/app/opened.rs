@@ -11,7 +11,7 @@ use hal::urgency::{self, Precedence};
 use models::registry::Swept;
 use models::task::US_BREAST;
 use study::model::Shelf;
-use study::parts::Parts;
+use study::parts::StudyParts;
 use study::volume::ahead::DecodeAhead;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast};
@@ -22,7 +22,7 @@ const EVENTS: usize = 4096;
 /// What is open, and what the stages of the study story share.
 #[derive(Debug)]
 pub struct Opened {
-    pub parts: Parts,
+    pub parts: StudyParts,
     pub listener: TcpListener,
     /// The address that the listener is bound to, `host:port`.
     pub address: String,
@@ -51,7 +51,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
 
     let (events, _) = broadcast::channel::<Event>(EVENTS);
     let ahead = DecodeAhead::new(spool.clone(), settings.series.decode_ahead_mib, settings.live.is_on())?;
-    let parts = Parts {
+    let parts = StudyParts {
         settings: of_study,
         store,
         spool,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::{self, Durability, Store, deliveries, jobs, series};
-use dicom::kind::Kind;
+use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
 use node::send;
 use node::settings::Destination;
@@ -56,13 +56,13 @@ fn queue_again(
     study_uid: &str,
     urgent: bool,
 ) -> store::Result<Vec<series::SeriesRow>> {
-    use custody::series::State::{Complete, Processed, Refused};
+    use custody::series::SeriesState::{Complete, Processed, Refused};
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let now = store::now_utc();
     let mut queued = Vec::new();
     for row in series::of_study(&transaction, study_uid)? {
         // An exam that could not be made into results is tried again; one that was has left nothing to try.
-        let exam = row.kind == Kind::Exam && row.state == Refused;
+        let exam = row.kind == SeriesKind::Exam && row.state == Refused;
         if exam || row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused) {
             let version = series::completed(&transaction, row.id, "rerun", &now)?;
             let job = jobs::enqueue(&transaction, row.id, version, &now)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use custody::series::SeriesKey;
 use dicom::header::Header;
-use dicom::kind::Kind;
+use dicom::kind::SeriesKind;
 use tokio::time::Instant;
 
 use crate::settings;
@@ -34,7 +34,7 @@ impl CompletedBy {
 /// What is known of a series that is being received.
 #[derive(Debug)]
 struct Open {
-    kind: Kind,
+    kind: SeriesKind,
     instances: u32,
     declared: Option<u32>,
     /// Associations that brought instances and have not ended.
@@ -64,7 +64,7 @@ impl Assembler {
     /// `None` for a series found half received at start: whoever was sending it is gone.
     pub fn instance(&mut self, key: SeriesKey, header: &Header, total: u32, association: Option<u64>, now: Instant) {
         let open = self.open.entry(key).or_insert_with(|| Open {
-            kind: Kind::of(header),
+            kind: SeriesKind::of(header),
             instances: 0,
             declared: None,
             associations: BTreeSet::new(),

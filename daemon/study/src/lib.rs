@@ -30,7 +30,7 @@ use custody::instance::Instance;
 use custody::series::{SeriesKey, state};
 use custody::store::series::SeriesRow;
 use custody::store::{self, Durability, events, instances, jobs, series};
-use dicom::kind::Kind;
+use dicom::kind::SeriesKind;
 use node::Arrival;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc;
@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::analyze::worker;
 use crate::assemble::{Assembler, CompletedBy};
-use crate::parts::Parts;
+use crate::parts::StudyParts;
 use crate::volume::geometry::{self, SliceGeometry};
 
 /// How often the rows of growing series are brought up to date. A row per instance would take the database from the
@@ -58,7 +58,7 @@ struct Receiving {
 }
 
 struct Story {
-    parts: Parts,
+    parts: StudyParts,
     connection: Connection,
     assembler: Assembler,
     receiving: HashMap<SeriesKey, Receiving>,
@@ -70,7 +70,7 @@ struct Story {
 /// # Errors
 /// When the database fails: without rows there is no custody, and the daemon must restart.
 pub async fn run(
-    parts: Parts,
+    parts: StudyParts,
     mut arrivals: mpsc::Receiver<Arrival>,
     shutdown: CancellationToken,
 ) -> Result<(), store::Error> {
@@ -141,7 +141,7 @@ impl Story {
 
     /// The first instance of a series, or a late one.
     fn open(&mut self, key: &SeriesKey, instance: &Instance) -> Result<Receiving, store::Error> {
-        let kind = Kind::of(&instance.header);
+        let kind = SeriesKind::of(&instance.header);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let ids = instances::ids_of_series(&transaction, &key.study_uid, &key.series_uid)?;
         let total = u32::try_from(ids.len()).unwrap_or(u32::MAX);
@@ -191,7 +191,7 @@ impl Story {
         if row.kind.is_analysed() {
             jobs::enqueue(&transaction, row.id, version, &now)?;
         } else {
-            series::conclude(&transaction, row.id, state::Event::Refused, &row.kind.verdict(&row.modality))?;
+            series::conclude(&transaction, row.id, state::SeriesEvent::Refused, &row.kind.verdict(&row.modality))?;
         }
         let row = series::get(&transaction, row.id)?;
         transaction.commit()?;

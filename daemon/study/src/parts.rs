@@ -14,7 +14,7 @@ use crate::volume::ahead::DecodeAhead;
 
 /// What a worker needs; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub struct StudyParts {
     pub settings: Arc<Settings>,
     pub store: Store,
     pub spool: Spool,

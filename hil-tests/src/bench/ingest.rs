@@ -8,14 +8,14 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use super::figures::{Goal, Wanted, median};
-use super::receiver::{Kind, Receiver, Sockets};
+use super::receiver::{Receiver, ReceiverKind, Sockets};
 use crate::tools;
 use phantom::{Options, Phantom, dicom};
 
 /// One cell of the table.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cell {
-    pub receiver: Kind,
+    pub receiver: ReceiverKind,
     pub sockets: Sockets,
     pub senders: usize,
     /// Seconds of each run.
@@ -54,7 +54,7 @@ pub fn studies(count: usize, slices: usize, folder: &Path) -> Result<Vec<PathBuf
 pub async fn measure(studies: &[PathBuf], runs: usize, work: &Path, mut say: impl FnMut(&str)) -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
     for senders in [1, studies.len()] {
-        for receiver in Kind::ALL {
+        for receiver in ReceiverKind::ALL {
             for sockets in Sockets::ALL {
                 cells.push(Cell { receiver, sockets, senders, seconds: Vec::new() });
             }
@@ -152,16 +152,17 @@ pub fn rows(cells: &[Cell], slices: usize) -> Vec<Vec<String>> {
 pub fn goals(cells: &[Cell]) -> Vec<Goal> {
     let mut senders: Vec<_> = cells.iter().map(|cell| cell.senders).collect();
     senders.dedup();
-    let pick =
-        |senders: usize, receiver: Kind| cells.iter().filter(move |c| c.senders == senders && c.receiver == receiver);
+    let pick = |senders: usize, receiver: ReceiverKind| {
+        cells.iter().filter(move |c| c.senders == senders && c.receiver == receiver)
+    };
     let best = |senders, receiver| pick(senders, receiver).map(Cell::median).fold(f64::MAX, f64::min);
     let default =
         |senders, receiver| pick(senders, receiver).find(|c| c.sockets == Sockets::Default).map_or(0.0, Cell::median);
     senders
         .into_iter()
         .flat_map(|n| {
-            let of_best = best(n, Kind::Orthanc) / best(n, Kind::Scansided);
-            let of_default = default(n, Kind::Orthanc) / default(n, Kind::Scansided);
+            let of_best = best(n, ReceiverKind::Orthanc) / best(n, ReceiverKind::Scansided);
+            let of_default = default(n, ReceiverKind::Orthanc) / default(n, ReceiverKind::Scansided);
             [
                 Goal::new(format!("ingest, {n} sender(s): times Orthanc's best"), "x", of_best, Wanted::AtLeast(2.0)),
                 Goal::new(
@@ -183,10 +184,10 @@ mod tests {
     fn ratios_compare_best_with_best_and_default_with_default() {
         let cell = |receiver, sockets, s: f64| Cell { receiver, sockets, senders: 1, seconds: vec![s] };
         let cells = [
-            cell(Kind::Scansided, Sockets::Default, 2.0),
-            cell(Kind::Scansided, Sockets::NoDelay, 1.0),
-            cell(Kind::Orthanc, Sockets::Default, 20.0),
-            cell(Kind::Orthanc, Sockets::NoDelay, 3.0),
+            cell(ReceiverKind::Scansided, Sockets::Default, 2.0),
+            cell(ReceiverKind::Scansided, Sockets::NoDelay, 1.0),
+            cell(ReceiverKind::Orthanc, Sockets::Default, 20.0),
+            cell(ReceiverKind::Orthanc, Sockets::NoDelay, 3.0),
         ];
         let goals: Vec<_> = goals(&cells).iter().map(|g| (g.measured, g.reached)).collect();
         assert_eq!(goals, [(3.0, true), (10.0, true)]);

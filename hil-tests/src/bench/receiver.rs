@@ -13,13 +13,13 @@ use crate::tools;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ReceiverKind {
     Scansided,
     Orthanc,
     Storescp,
 }
 
-impl Kind {
+impl ReceiverKind {
     pub const ALL: [Self; 3] = [Self::Scansided, Self::Orthanc, Self::Storescp];
 
     pub fn name(self) -> &'static str {
@@ -80,9 +80,9 @@ impl Receiver {
     ///
     /// # Errors
     /// When its program is missing or does not listen.
-    pub async fn start(kind: Kind, sockets: Sockets, folder: &Path) -> Result<Self> {
+    pub async fn start(kind: ReceiverKind, sockets: Sockets, folder: &Path) -> Result<Self> {
         match kind {
-            Kind::Scansided => {
+            ReceiverKind::Scansided => {
                 let setup = Setup {
                     folder: Some(folder.to_owned()),
                     // As delivered, but for the analysis: it begins when the study is there, and this is about receiving.
@@ -92,8 +92,8 @@ impl Receiver {
                 };
                 Ok(Self::Scansided(Box::new(Appliance::start(&setup).await?)))
             }
-            Kind::Orthanc => Self::orthanc(sockets, folder).await,
-            Kind::Storescp => {
+            ReceiverKind::Orthanc => Self::orthanc(sockets, folder).await,
+            ReceiverKind::Storescp => {
                 let address = tools::free_address()?;
                 let mut command = tools::command("storescp")?;
                 command.args(["--bit-preserving", "--fork", "-od"]).arg(folder).arg(address.port().to_string());

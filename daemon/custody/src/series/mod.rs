@@ -2,7 +2,7 @@
 
 pub mod state;
 
-pub use state::State;
+pub use state::SeriesState;
 
 /// A series is named by its study and its own UID: some devices reuse series UIDs across studies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,7 +9,7 @@
 
 /// Every accepted series ends as `Processed` or `Refused`, with a verdict in plain words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum SeriesState {
     Receiving,
     /// All there; a job exists.
     Complete,
@@ -20,7 +20,7 @@ pub enum State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum SeriesEvent {
     /// An instance arrived that was not there before.
     Instance,
     Completed,
@@ -33,30 +33,30 @@ pub enum Event {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    Changed(State),
+    Changed(SeriesState),
     Unchanged,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a series that is {from} cannot take {event:?}")]
 pub struct IllegalTransition {
-    pub from: State,
-    pub event: Event,
+    pub from: SeriesState,
+    pub event: SeriesEvent,
 }
 
-impl State {
+impl SeriesState {
     /// # Errors
     /// [`IllegalTransition`] when the event makes no sense in this state; the series stays as it is.
-    pub fn on(self, event: Event) -> Result<Step, IllegalTransition> {
-        use State::{Complete, Evicted, Processed, Receiving, Refused};
+    pub fn on(self, event: SeriesEvent) -> Result<Step, IllegalTransition> {
+        use SeriesState::{Complete, Evicted, Processed, Receiving, Refused};
         let next = match (self, event) {
             // A late slice reopens whatever was concluded without it, even when the rest has been evicted.
-            (_, Event::Instance) => Receiving,
-            (Receiving | Complete, Event::Completed) => Complete,
-            (Complete | Processed, Event::Processed) => Processed,
-            (Receiving | Complete | Refused, Event::Refused) => Refused,
-            (Processed | Refused | Evicted, Event::Evicted) => Evicted,
-            (Complete | Processed | Refused, Event::Rerun) => Complete,
+            (_, SeriesEvent::Instance) => Receiving,
+            (Receiving | Complete, SeriesEvent::Completed) => Complete,
+            (Complete | Processed, SeriesEvent::Processed) => Processed,
+            (Receiving | Complete | Refused, SeriesEvent::Refused) => Refused,
+            (Processed | Refused | Evicted, SeriesEvent::Evicted) => Evicted,
+            (Complete | Processed | Refused, SeriesEvent::Rerun) => Complete,
             (from, event) => return Err(IllegalTransition { from, event }),
         };
         Ok(if next == self { Step::Unchanged } else { Step::Changed(next) })
@@ -79,7 +79,7 @@ impl State {
     }
 }
 
-impl std::fmt::Display for State {
+impl std::fmt::Display for SeriesState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
@@ -87,11 +87,18 @@ impl std::fmt::Display for State {
 
 #[cfg(test)]
 mod tests {
-    use super::Event::{Completed, Instance, Rerun};
+    use super::SeriesEvent::{Completed, Instance, Rerun};
     use super::*;
 
-    const STATES: [State; 5] = [State::Receiving, State::Complete, State::Processed, State::Refused, State::Evicted];
-    const EVENTS: [Event; 6] = [Instance, Completed, Event::Processed, Event::Refused, Event::Evicted, Rerun];
+    const STATES: [SeriesState; 5] = [
+        SeriesState::Receiving,
+        SeriesState::Complete,
+        SeriesState::Processed,
+        SeriesState::Refused,
+        SeriesState::Evicted,
+    ];
+    const EVENTS: [SeriesEvent; 6] =
+        [Instance, Completed, SeriesEvent::Processed, SeriesEvent::Refused, SeriesEvent::Evicted, Rerun];
 
     /// One letter for each (state, event): `x` forbidden, `.` unchanged, else the next state's initial.
     const TABLE: [&str; 5] = [
@@ -109,11 +116,11 @@ mod tests {
                 let drawn = match TABLE[row].as_bytes()[column] {
                     b'x' => None,
                     b'.' => Some(Step::Unchanged),
-                    b'R' => Some(Step::Changed(State::Receiving)),
-                    b'C' => Some(Step::Changed(State::Complete)),
-                    b'P' => Some(Step::Changed(State::Processed)),
-                    b'f' => Some(Step::Changed(State::Refused)),
-                    _ => Some(Step::Changed(State::Evicted)),
+                    b'R' => Some(Step::Changed(SeriesState::Receiving)),
+                    b'C' => Some(Step::Changed(SeriesState::Complete)),
+                    b'P' => Some(Step::Changed(SeriesState::Processed)),
+                    b'f' => Some(Step::Changed(SeriesState::Refused)),
+                    _ => Some(Step::Changed(SeriesState::Evicted)),
                 };
                 assert_eq!(state.on(event).ok(), drawn, "{state} on {event:?}");
             }
@@ -123,7 +130,7 @@ mod tests {
     #[test]
     fn names_survive_the_database() {
         for state in STATES {
-            assert_eq!(State::parse(state.as_str()), Some(state));
+            assert_eq!(SeriesState::parse(state.as_str()), Some(state));
         }
     }
 }

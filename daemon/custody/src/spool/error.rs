@@ -8,7 +8,7 @@ use crate::store;
 
 /// What callers branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SpoolFault {
     /// Too little free space; nothing was kept. The sender may try again later (0xA700).
     NoSpace,
     Io,
@@ -42,13 +42,13 @@ pub enum Error {
 }
 
 impl Error {
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> SpoolFault {
         match self {
-            Self::NoSpace { .. } | Self::DiskFull => Kind::NoSpace,
-            Self::Io { .. } | Self::InUse { .. } | Self::Gone { .. } => Kind::Io,
-            Self::Database(_) => Kind::Database,
-            Self::UidMismatch { .. } => Kind::UidMismatch,
-            Self::Closed => Kind::Closed,
+            Self::NoSpace { .. } | Self::DiskFull => SpoolFault::NoSpace,
+            Self::Io { .. } | Self::InUse { .. } | Self::Gone { .. } => SpoolFault::Io,
+            Self::Database(_) => SpoolFault::Database,
+            Self::UidMismatch { .. } => SpoolFault::UidMismatch,
+            Self::Closed => SpoolFault::Closed,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::large::OwnFile;
 use super::writer::{Job, Prepared};
 use super::{Inner, Outcome, part10};
 use crate::instance::Origin;
-use crate::store::instances::State;
+use crate::store::instances::InstanceState;
 use crate::store::now_utc;
 
 /// What a large instance gathers in memory before it goes to its file, bytes.
@@ -136,11 +136,11 @@ impl Incoming {
             None => scan::scan(Joined::new(&self.head, &self.body)),
         };
         let (header, state, reason) = match scanned {
-            Ok(scan) => (scan.header, State::Kept, None),
+            Ok(scan) => (scan.header, InstanceState::Kept, None),
             Err(ScanError::Io(source)) => {
                 return Err(Error::Io { path: self.inner.shared.directory.clone(), source: Arc::new(source) });
             }
-            Err(reason) => (self.announced.header(), State::Quarantined, Some(reason.to_string())),
+            Err(reason) => (self.announced.header(), InstanceState::Quarantined, Some(reason.to_string())),
         };
         self.announced.compare(&header)?;
         if let Some(file) = &mut self.file {

@@ -18,12 +18,12 @@ const QUIET: Duration = Duration::from_millis(500);
 pub(super) struct Shelf {
     /// Segments that should wait.
     wanted: usize,
-    state: Mutex<State>,
+    state: Mutex<InstanceState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct InstanceState {
     spares: Vec<PathBuf>,
     /// When the writer last committed.
     last_commit: Option<Instant>,
@@ -38,10 +38,14 @@ struct State {
 
 impl Shelf {
     pub(super) fn new(wanted: usize, spares: Vec<PathBuf>) -> Self {
-        Self { wanted, state: Mutex::new(State { spares, ..State::default() }), changed: Condvar::new() }
+        Self {
+            wanted,
+            state: Mutex::new(InstanceState { spares, ..InstanceState::default() }),
+            changed: Condvar::new(),
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, InstanceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -114,7 +118,7 @@ impl Shelf {
     }
 }
 
-impl State {
+impl InstanceState {
     /// How long zeros should wait; `None` when they may be written now.
     fn pause(&self) -> Option<Duration> {
         if self.spares.is_empty() || self.urgent {

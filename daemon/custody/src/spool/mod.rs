@@ -40,7 +40,7 @@ mod sweep;
 mod tests;
 mod writer;
 
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Result, SpoolFault};
 pub use incoming::Incoming;
 pub use reader::Reader;
 pub use sweep::Recovery;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::Result;
 use super::{Evicted, Shared, segment};
-use crate::store::instances::State;
+use crate::store::instances::InstanceState;
 use crate::store::places::{self, Content, Place};
 use crate::store::{Durability, events, segments};
 
@@ -32,8 +32,8 @@ struct Rules<'a> {
 /// were refused to their sender and are kept for a look only.
 fn finished(content: &Content) -> bool {
     match content.state {
-        State::Evicted | State::Quarantined => true,
-        State::Kept | State::Conflict => {
+        InstanceState::Evicted | InstanceState::Quarantined => true,
+        InstanceState::Kept | InstanceState::Conflict => {
             let concluded = matches!(content.series_state.as_deref(), Some("processed" | "refused" | "evicted"));
             concluded && content.open_jobs == 0 && content.undelivered == 0
         }
@@ -157,7 +157,7 @@ mod tests {
     fn content() -> Content {
         Content {
             place: Place::Segment(1),
-            state: State::Kept,
+            state: InstanceState::Kept,
             series_state: Some("processed".into()),
             open_jobs: 0,
             undelivered: 0,
@@ -175,8 +175,8 @@ mod tests {
         }
         assert!(!finished(&Content { open_jobs: 1, ..content() }));
         assert!(!finished(&Content { undelivered: 1, ..content() }));
-        assert!(!finished(&Content { state: State::Conflict, series_state: None, ..content() }));
-        assert!(finished(&Content { state: State::Quarantined, series_state: None, ..content() }));
+        assert!(!finished(&Content { state: InstanceState::Conflict, series_state: None, ..content() }));
+        assert!(finished(&Content { state: InstanceState::Quarantined, series_state: None, ..content() }));
     }
 
     #[test]

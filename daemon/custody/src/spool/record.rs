@@ -8,7 +8,7 @@ use dicom::header::Header;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::Origin;
-use crate::store::instances::State;
+use crate::store::instances::InstanceState;
 
 pub(super) const BLOCK: u64 = 4096;
 const SEGMENT_MAGIC: &[u8; 8] = b"SCANSEG1";
@@ -115,7 +115,7 @@ fn number(fields: &[u8], at: usize) -> Option<u64> {
 /// Everything a row needs, so that the row can be made again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
-    pub(super) state: State,
+    pub(super) state: InstanceState,
     pub(super) reason: Option<String>,
     pub(super) received_utc: String,
     pub(super) origin: Origin,

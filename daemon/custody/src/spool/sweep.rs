@@ -12,7 +12,7 @@ use super::record::{BLOCK, Entry};
 use super::segment::{self, Found, Segment};
 use super::writer::{Match, judge, note};
 use crate::instance::Location;
-use crate::store::instances::{self, State};
+use crate::store::instances::{self, InstanceState};
 use crate::store::places::{self, Place};
 use crate::store::segments::{self, SegmentRow};
 use crate::store::{self, events};
@@ -180,7 +180,7 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
         return Ok(false);
     }
     // The same bytes may have come again after a group that failed: one row is enough.
-    let parsed = if *state == State::Conflict { State::Kept } else { *state };
+    let parsed = if *state == InstanceState::Conflict { InstanceState::Kept } else { *state };
     let others = instances::by_sop_uid(connection, &header.sop_instance_uid)?;
     let Match::Keep(state) = judge(&others, sha256, parsed) else { return Ok(false) };
     let header_json = serde_json::to_string(header).map_err(store::Error::from)?;

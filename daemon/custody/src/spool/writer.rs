@@ -16,7 +16,7 @@ use super::record::{BLOCK, Entry, RECORD_HEAD, RecordHead, aligned};
 use super::segment::Segment;
 use super::{Outcome, Shared, segment};
 use crate::instance::{Instance, Location, Origin};
-use crate::store::instances::{self, Known, State};
+use crate::store::instances::{self, InstanceState, Known};
 use crate::store::{self, events, segments};
 
 /// A group is at most this much.
@@ -29,7 +29,7 @@ pub(super) struct Prepared {
     pub(super) header: Header,
     pub(super) header_json: String,
     /// `Kept` or `Quarantined`: what reading it said.
-    pub(super) state: State,
+    pub(super) state: InstanceState,
     pub(super) reason: Option<String>,
     pub(super) received_utc: String,
     pub(super) origin: Origin,
@@ -217,7 +217,7 @@ impl Writer {
             let outcome = match verdict {
                 Verdict::Keep(state) => draft.insert(&transaction, number, *state)?,
                 Verdict::InGroup(index) => already_so(&outcomes[*index]),
-                Verdict::Stored(known) if known.state == State::Quarantined => {
+                Verdict::Stored(known) if known.state == InstanceState::Quarantined => {
                     Outcome::Quarantined { reason: known.reason.clone().unwrap_or_default() }
                 }
                 Verdict::Stored(known) => match instances::get_here(&transaction, known.id)? {
@@ -246,7 +246,7 @@ fn already_so(outcome: &Outcome) -> Outcome {
 }
 
 enum Verdict {
-    Keep(State),
+    Keep(InstanceState),
     /// The same bytes have a row already.
     Stored(Known),
     /// The same bytes come earlier in the group.
@@ -255,22 +255,22 @@ enum Verdict {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Match {
-    Keep(State),
+    Keep(InstanceState),
     /// Index into what is known.
     Same(usize),
 }
 
 /// What to do with an instance, given everything still here under its SOP Instance UID. Pure. Quarantined bytes carry
 /// a UID only the command told: they are compared among themselves and hinder nobody.
-pub(super) fn judge(known: &[Known], sha256: &str, state: State) -> Match {
-    let quarantined = state == State::Quarantined;
+pub(super) fn judge(known: &[Known], sha256: &str, state: InstanceState) -> Match {
+    let quarantined = state == InstanceState::Quarantined;
     let mut others =
-        known.iter().enumerate().filter(|(_, k)| (k.state == State::Quarantined) == quarantined).peekable();
+        known.iter().enumerate().filter(|(_, k)| (k.state == InstanceState::Quarantined) == quarantined).peekable();
     let alone = others.peek().is_none();
     match others.find(|(_, k)| k.sha256 == sha256) {
         Some((index, _)) => Match::Same(index),
         None if alone || quarantined => Match::Keep(state),
-        None => Match::Keep(State::Conflict),
+        None => Match::Keep(InstanceState::Conflict),
     }
 }
 
@@ -289,11 +289,11 @@ impl Draft {
     fn new(prepared: Prepared) -> Result<Self> {
         // The longest state is planned for: the size must not change when the verdict is known.
         let mut draft = Self { prepared, front: Vec::new(), entry_length: 0, payload_length: 0, offset: 0 };
-        draft.fill(State::Quarantined)?;
+        draft.fill(InstanceState::Quarantined)?;
         Ok(draft)
     }
 
-    fn fill(&mut self, state: State) -> Result<()> {
+    fn fill(&mut self, state: InstanceState) -> Result<()> {
         let prepared = &self.prepared;
         let entry = Entry {
             state,
@@ -326,7 +326,7 @@ impl Draft {
     }
 
     /// Answers where the next record begins.
-    fn write(&mut self, segment: &Segment, offset: u64, state: State) -> Result<u64> {
+    fn write(&mut self, segment: &Segment, offset: u64, state: InstanceState) -> Result<u64> {
         self.fill(state)?;
         let entry_end = RECORD_HEAD + self.entry_length as usize;
         let head = RecordHead {
@@ -343,7 +343,7 @@ impl Draft {
         Ok(head.end())
     }
 
-    fn insert(&mut self, connection: &Connection, segment: i64, state: State) -> Result<Outcome> {
+    fn insert(&mut self, connection: &Connection, segment: i64, state: InstanceState) -> Result<Outcome> {
         let prepared = &mut self.prepared;
         let length = prepared.length;
         let location = match &prepared.file {
@@ -364,7 +364,7 @@ impl Draft {
             },
         )?;
         note(connection, id, state, prepared.reason.as_deref())?;
-        if state == State::Quarantined {
+        if state == InstanceState::Quarantined {
             return Ok(Outcome::Quarantined { reason: prepared.reason.clone().unwrap_or_default() });
         }
         let instance = Arc::new(Instance {
@@ -374,21 +374,21 @@ impl Draft {
             association: prepared.origin.association,
             received_utc: prepared.received_utc.clone(),
         });
-        Ok(if state == State::Conflict { Outcome::Conflict(instance) } else { Outcome::New(instance) })
+        Ok(if state == InstanceState::Conflict { Outcome::Conflict(instance) } else { Outcome::New(instance) })
     }
 }
 
 /// Tells people about what is not simply kept.
-pub(super) fn note(connection: &Connection, id: i64, state: State, reason: Option<&str>) -> Result<()> {
+pub(super) fn note(connection: &Connection, id: i64, state: InstanceState, reason: Option<&str>) -> Result<()> {
     let subject = format!("instance/{id}");
     match state {
-        State::Conflict => {
+        InstanceState::Conflict => {
             let detail =
                 "another instance with the same SOP Instance UID and different bytes is in custody; both are kept";
             events::record(connection, &subject, "conflict", detail)?;
         }
-        State::Quarantined => events::record(connection, &subject, "quarantined", reason.unwrap_or_default())?,
-        State::Kept | State::Evicted => {}
+        InstanceState::Quarantined => events::record(connection, &subject, "quarantined", reason.unwrap_or_default())?,
+        InstanceState::Kept | InstanceState::Evicted => {}
     }
     Ok(())
 }
@@ -397,25 +397,32 @@ pub(super) fn note(connection: &Connection, id: i64, state: State, reason: Optio
 mod tests {
     use super::*;
 
-    fn known(sha256: &str, state: State) -> Known {
+    fn known(sha256: &str, state: InstanceState) -> Known {
         Known { id: 1, sha256: sha256.into(), state, reason: None }
     }
 
     #[test]
     fn same_bytes_are_already_so_and_other_bytes_a_conflict() {
-        let here = [known("a", State::Kept), known("b", State::Conflict), known("q", State::Quarantined)];
-        assert_eq!(judge(&here, "a", State::Kept), Match::Same(0));
-        assert_eq!(judge(&here, "b", State::Kept), Match::Same(1));
-        assert_eq!(judge(&here, "c", State::Kept), Match::Keep(State::Conflict));
-        assert_eq!(judge(&[], "a", State::Kept), Match::Keep(State::Kept));
+        let here = [
+            known("a", InstanceState::Kept),
+            known("b", InstanceState::Conflict),
+            known("q", InstanceState::Quarantined),
+        ];
+        assert_eq!(judge(&here, "a", InstanceState::Kept), Match::Same(0));
+        assert_eq!(judge(&here, "b", InstanceState::Kept), Match::Same(1));
+        assert_eq!(judge(&here, "c", InstanceState::Kept), Match::Keep(InstanceState::Conflict));
+        assert_eq!(judge(&[], "a", InstanceState::Kept), Match::Keep(InstanceState::Kept));
     }
 
     #[test]
     fn quarantined_bytes_hinder_nobody() {
-        let here = [known("q", State::Quarantined)];
-        assert_eq!(judge(&here, "a", State::Kept), Match::Keep(State::Kept));
-        assert_eq!(judge(&here, "q", State::Quarantined), Match::Same(0));
-        assert_eq!(judge(&here, "r", State::Quarantined), Match::Keep(State::Quarantined));
-        assert_eq!(judge(&[known("a", State::Kept)], "q", State::Quarantined), Match::Keep(State::Quarantined));
+        let here = [known("q", InstanceState::Quarantined)];
+        assert_eq!(judge(&here, "a", InstanceState::Kept), Match::Keep(InstanceState::Kept));
+        assert_eq!(judge(&here, "q", InstanceState::Quarantined), Match::Same(0));
+        assert_eq!(judge(&here, "r", InstanceState::Quarantined), Match::Keep(InstanceState::Quarantined));
+        assert_eq!(
+            judge(&[known("a", InstanceState::Kept)], "q", InstanceState::Quarantined),
+            Match::Keep(InstanceState::Quarantined)
+        );
     }
 }

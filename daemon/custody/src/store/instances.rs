@@ -9,7 +9,7 @@ use crate::instance::{Instance, Location, Origin};
 /// What became of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum InstanceState {
     Kept,
     /// Kept, but another instance with the same SOP Instance UID and different bytes was there before.
     Conflict,
@@ -19,7 +19,7 @@ pub enum State {
     Evicted,
 }
 
-impl State {
+impl InstanceState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kept => "kept",
@@ -43,7 +43,7 @@ pub struct New<'a> {
     pub location: &'a Location,
     /// Of the data set bytes as received, lower-case hex.
     pub sha256: &'a str,
-    pub state: State,
+    pub state: InstanceState,
     pub reason: Option<&'a str>,
     pub received_utc: &'a str,
     pub origin: &'a Origin,
@@ -166,7 +166,7 @@ pub fn ids_of_series(connection: &Connection, study_uid: &str, series_uid: &str)
 pub struct Known {
     pub id: i64,
     pub sha256: String,
-    pub state: State,
+    pub state: InstanceState,
     pub reason: Option<String>,
 }
 
@@ -179,7 +179,7 @@ pub fn by_sop_uid(connection: &Connection, sop_uid: &str) -> Result<Vec<Known>> 
         "SELECT id, sha256, state, reason FROM instances WHERE sop_uid = ?1 AND state <> 'evicted' ORDER BY id",
     )?;
     let rows = statement.query_map([sop_uid], |row| {
-        let state = State::parse(&row.get::<_, String>(2)?).ok_or_else(|| unknown_state(2))?;
+        let state = InstanceState::parse(&row.get::<_, String>(2)?).ok_or_else(|| unknown_state(2))?;
         Ok(Known { id: row.get(0)?, sha256: row.get(1)?, state, reason: row.get(3)? })
     })?;
     rows.map(|row| row.map_err(Error::from)).collect()
@@ -224,15 +224,15 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
     let mut rows = statement.query([])?;
     let mut counts = Counts::default();
     while let Some(row) = rows.next()? {
-        let state = State::parse(&row.get::<_, String>(0)?).ok_or_else(|| unknown_state(0))?;
+        let state = InstanceState::parse(&row.get::<_, String>(0)?).ok_or_else(|| unknown_state(0))?;
         let number = u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default();
         match state {
-            State::Kept => counts.kept = number,
-            State::Conflict => counts.conflict = number,
-            State::Quarantined => counts.quarantined = number,
-            State::Evicted => counts.evicted = number,
+            InstanceState::Kept => counts.kept = number,
+            InstanceState::Conflict => counts.conflict = number,
+            InstanceState::Quarantined => counts.quarantined = number,
+            InstanceState::Evicted => counts.evicted = number,
         }
-        if state != State::Evicted {
+        if state != InstanceState::Evicted {
             counts.bytes += u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
         }
     }

@@ -215,7 +215,7 @@ mod tests {
         let mut connection = store.connect(Durability::Full).unwrap();
         let transaction = connection.transaction().unwrap();
         let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() };
-        let (row, _) = series::opened(&transaction, &key, "CT", dicom::kind::Kind::Ct, 1, &now_utc()).unwrap();
+        let (row, _) = series::opened(&transaction, &key, "CT", dicom::kind::SeriesKind::Ct, 1, &now_utc()).unwrap();
         let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
         let id = enqueue(&transaction, row.id, version, &now_utc()).unwrap();
         transaction.commit().unwrap();

@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
 use super::Result;
-use super::instances::State;
+use super::instances::InstanceState;
 
 /// Holds the bytes of one or more instances.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     pub place: Place,
-    pub state: State,
+    pub state: InstanceState,
     /// `None` when their series is unknown.
     pub series_state: Option<String>,
     pub newest_utc: String,
@@ -73,7 +73,7 @@ pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
     while let Some(row) = rows.next()? {
         let Some(place) = Place::of(row.get(0)?, row.get(1)?) else { continue };
         let state: String = row.get(2)?;
-        let state = State::parse(&state).ok_or(rusqlite::Error::InvalidColumnName(state))?;
+        let state = InstanceState::parse(&state).ok_or(rusqlite::Error::InvalidColumnName(state))?;
         found.push(Content {
             place,
             state,

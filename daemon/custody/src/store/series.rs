@@ -1,19 +1,19 @@
 //! `series`: one row per series of a study.
 
-use dicom::kind::Kind;
+use dicom::kind::SeriesKind;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{Error, Result};
-use crate::series::state::{Event, Step};
-use crate::series::{SeriesKey, State};
+use crate::series::state::{SeriesEvent, Step};
+use crate::series::{SeriesKey, SeriesState};
 
 #[derive(Debug, Clone)]
 pub struct SeriesRow {
     pub id: i64,
     pub key: SeriesKey,
     pub modality: String,
-    pub kind: Kind,
-    pub state: State,
+    pub kind: SeriesKind,
+    pub state: SeriesState,
     pub verdict: Option<String>,
     /// Counts completions; a job belongs to one of them.
     pub version: i64,
@@ -34,8 +34,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SeriesRow> {
         id: row.get(0)?,
         key: SeriesKey { study_uid: row.get(1)?, series_uid: row.get(2)? },
         modality: row.get(3)?,
-        kind: Kind::parse(&row.get::<_, String>(4)?).ok_or_else(|| unknown(4))?,
-        state: State::parse(&row.get::<_, String>(5)?).ok_or_else(|| unknown(5))?,
+        kind: SeriesKind::parse(&row.get::<_, String>(4)?).ok_or_else(|| unknown(4))?,
+        state: SeriesState::parse(&row.get::<_, String>(5)?).ok_or_else(|| unknown(5))?,
         verdict: row.get(6)?,
         version: row.get(7)?,
         instance_count: row.get(8)?,
@@ -77,11 +77,11 @@ pub fn opened(
     transaction: &Transaction<'_>,
     key: &SeriesKey,
     modality: &str,
-    kind: Kind,
+    kind: SeriesKind,
     total: u32,
     now: &str,
 ) -> Result<(SeriesRow, bool)> {
-    let reopened = find(transaction, key)?.is_some_and(|row| row.state != State::Receiving);
+    let reopened = find(transaction, key)?.is_some_and(|row| row.state != SeriesState::Receiving);
     transaction
         .prepare_cached(
             "INSERT INTO series (study_uid, series_uid, modality, kind, state, instance_count, first_utc, last_utc) \
@@ -122,7 +122,7 @@ pub fn completed(transaction: &Transaction<'_>, id: i64, by: &str, now: &str) ->
 ///
 /// # Errors
 /// When the database fails.
-pub fn conclude(transaction: &Transaction<'_>, id: i64, event: Event, verdict: &str) -> Result<bool> {
+pub fn conclude(transaction: &Transaction<'_>, id: i64, event: SeriesEvent, verdict: &str) -> Result<bool> {
     let Some(row) = get(transaction, id)? else { return Ok(false) };
     let state = match row.state.on(event) {
         Ok(Step::Changed(state)) => state,

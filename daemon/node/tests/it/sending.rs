@@ -92,7 +92,7 @@ async fn an_archive_that_hangs_up_is_a_failed_connection_not_a_failed_file() {
     let pacs = Pacs::start(|_| Do::HangUp).await;
     let file = File::open(&write(directory.path(), CT, "1.2.1", 100_000)).unwrap();
     let error = send::store(&target(pacs.address), &[file], |_, _| panic!()).await.unwrap_err();
-    assert_eq!(error.kind(), send::Kind::Connection);
+    assert_eq!(error.kind(), send::SendFault::Connection);
 }
 
 #[tokio::test]

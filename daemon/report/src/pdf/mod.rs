@@ -16,7 +16,7 @@ use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
 use rayon::prelude::*;
 
 use crate::identity::Patient;
-use crate::words::{self, Language, State};
+use crate::words::{self, FindingState, Language};
 use crate::{KeyImage, Provenance, measure, regions};
 
 #[derive(Debug, thiserror::Error)]
@@ -119,17 +119,17 @@ fn first(draft: &Draft, font: &mut Font) -> Sheet {
     y += 8.0;
     for line in words::lines(draft.findings, draft.language) {
         let (state, colour) = match line.state {
-            State::Found => (w.states[0], BROWN),
-            State::NotFound => (w.states[1], GREEN),
-            State::NotEvaluated => (w.states[2], GREY),
+            FindingState::Found => (w.states[0], BROWN),
+            FindingState::NotFound => (w.states[1], GREEN),
+            FindingState::NotEvaluated => (w.states[2], GREY),
         };
         let lines = font.wrap(&line.text, 9.5, RIGHT - 250.0);
         y += 15.0;
         let name = words::name(line.finding, draft.language);
-        sheet.text(font, [LEFT + 8.0, y], 9.5, line.state == State::Found, INK, &name);
-        sheet.text(font, [182.0, y], 9.5, line.state == State::Found, colour, state);
+        sheet.text(font, [LEFT + 8.0, y], 9.5, line.state == FindingState::Found, INK, &name);
+        sheet.text(font, [182.0, y], 9.5, line.state == FindingState::Found, colour, state);
         for (i, text) in lines.iter().take(3).enumerate() {
-            let ink = if line.state == State::Found { INK } else { GREY };
+            let ink = if line.state == FindingState::Found { INK } else { GREY };
             sheet.text(font, [250.0, y + i as f32 * 12.0], 9.5, false, ink, text);
         }
         sheet.fill([LEFT, y - 10.0], [3.0, 12.0 * lines.len().clamp(1, 3) as f32 + 1.0], colour);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use custody::series::SeriesKey;
 use custody::store;
 use dicom::header::Header;
-use dicom::kind::Kind;
+use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::{self, Scan};
@@ -151,7 +151,7 @@ fn one(
     control: &dyn Control,
 ) -> Result<SeriesReport, Error> {
     let header = &members[0].scan.header;
-    let kind = Kind::of(header);
+    let kind = SeriesKind::of(header);
     let mut report = SeriesReport {
         study_uid: key.study_uid,
         series_uid: key.series_uid,

@@ -16,22 +16,22 @@ pub mod task;
 pub mod worker;
 
 use models::ChestFindings;
-use report::words::{self, Language, State};
+use report::words::{self, FindingState, Language};
 
 /// The verdict in plain words: what was found first, then what is not there, then what was not evaluated and why. The
 /// same reason is said once.
 pub fn verdict(findings: &ChestFindings) -> String {
     let lines = words::lines(findings, Language::English);
-    let of = |state: State| lines.iter().filter(move |line| line.state == state);
+    let of = |state: FindingState| lines.iter().filter(move |line| line.state == state);
     let mut parts: Vec<String> =
-        of(State::Found).map(|line| format!("{}: {}", line.finding.words(), line.text)).collect();
+        of(FindingState::Found).map(|line| format!("{}: {}", line.finding.words(), line.text)).collect();
     parts.extend(findings.comparison.as_ref().map(|c| words::comparison(c, Language::English)));
-    let absent: Vec<&str> = of(State::NotFound).map(|line| line.finding.words()).collect();
+    let absent: Vec<&str> = of(FindingState::NotFound).map(|line| line.finding.words()).collect();
     if !absent.is_empty() {
         parts.push(format!("no {}", absent.join(", no ")));
     }
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for line in of(State::NotEvaluated) {
+    for line in of(FindingState::NotEvaluated) {
         match reasons.iter_mut().find(|(why, _)| *why == line.text) {
             Some((_, names)) => names.push(line.finding.words()),
             None => reasons.push((&line.text, vec![line.finding.words()])),

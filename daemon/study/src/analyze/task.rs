@@ -5,12 +5,12 @@
 //! content in `report`. The compiler names every place.
 
 use dicom::header::Header;
-use dicom::kind::Kind;
+use dicom::kind::SeriesKind;
 use models::findings::Evaluated;
 use models::task::ct_quality::{self, CtQuality};
 use models::task::{self, Control};
 use models::{ChestFindings, Volume};
-use report::words::{self, Language, State};
+use report::words::{self, FindingState, Language};
 use report::{Content, quality};
 
 use super::acquired::acquisition;
@@ -32,7 +32,7 @@ pub enum StudyTask {
 #[derive(Debug, Clone, Copy)]
 pub enum Wants {
     /// Every series of this kind by itself: ready as soon as that series is complete.
-    EachSeries(Kind),
+    EachSeries(SeriesKind),
     /// One series for each view: ready once every view that is needed is complete.
     Views(&'static [View]),
 }
@@ -61,7 +61,7 @@ pub enum Pixels {
 /// A series of the study, as far as a task must know it to choose.
 #[derive(Debug, Clone, Copy)]
 pub struct Member<'a> {
-    pub kind: Kind,
+    pub kind: SeriesKind,
     /// Of its first instance.
     pub header: &'a Header,
     /// No more of it is expected.
@@ -166,12 +166,12 @@ impl StudyTask {
 
     pub fn wants(self) -> Wants {
         match self {
-            Self::ChestCt | Self::CtQuality => Wants::EachSeries(Kind::Ct),
+            Self::ChestCt | Self::CtQuality => Wants::EachSeries(SeriesKind::Ct),
         }
     }
 
     /// The tasks for one series that is complete.
-    pub fn of_series(settings: &Analyze, kind: Kind) -> Vec<Self> {
+    pub fn of_series(settings: &Analyze, kind: SeriesKind) -> Vec<Self> {
         let takes = |task: &Self| matches!(task.wants(), Wants::EachSeries(own) if own == kind);
         Self::ALL.into_iter().filter(|task| task.is_on(settings)).filter(takes).collect()
     }
@@ -206,7 +206,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
 /// Why nothing at all was evaluated, if so: then the series is refused.
 fn nothing_evaluated(findings: &ChestFindings) -> Option<String> {
     let Evaluated::NotEvaluated(lungs) = &findings.lungs else { return None };
-    let none = words::lines(findings, Language::English).iter().all(|line| line.state == State::NotEvaluated);
+    let none = words::lines(findings, Language::English).iter().all(|line| line.state == FindingState::NotEvaluated);
     none.then(|| lungs.clone())
 }
 

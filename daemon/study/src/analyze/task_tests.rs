@@ -12,7 +12,7 @@ fn header(modality: &str, view: &str) -> Header {
     Header { modality: modality.into(), series_description: view.into(), ..Header::default() }
 }
 
-fn member(header: &Header, kind: Kind, complete: bool) -> Member<'_> {
+fn member(header: &Header, kind: SeriesKind, complete: bool) -> Member<'_> {
     Member { kind, header, complete }
 }
 
@@ -28,8 +28,11 @@ const MAMMOGRAPHY: &[View] = &[
 #[test]
 fn each_complete_series_of_the_kind_is_a_run_of_its_own() {
     let header = header("CT", "");
-    let study =
-        [member(&header, Kind::Localiser, true), member(&header, Kind::Ct, true), member(&header, Kind::Ct, false)];
+    let study = [
+        member(&header, SeriesKind::Localiser, true),
+        member(&header, SeriesKind::Ct, true),
+        member(&header, SeriesKind::Ct, false),
+    ];
     let wants = StudyTask::ChestCt.wants();
     let waiting = Selection::Waiting { missing: vec!["the rest of the series"] };
     assert_eq!(wants.select(&study, false), [Selection::Ready(vec![Some(1)]), waiting]);
@@ -41,36 +44,36 @@ fn each_complete_series_of_the_kind_is_a_run_of_its_own() {
 #[test]
 fn a_set_of_views_waits_for_the_study_and_says_what_is_missing() {
     let views = ["R-CC", "L-CC", "R-MLO", "L-MLO"].map(|view| header("MG", view));
-    let all: Vec<Member<'_>> = views.iter().map(|header| member(header, Kind::Other, true)).collect();
+    let all: Vec<Member<'_>> = views.iter().map(|header| member(header, SeriesKind::Other, true)).collect();
     let wants = Wants::Views(MAMMOGRAPHY);
     assert_eq!(wants.select(&all, false), [Selection::Ready(vec![Some(0), Some(1), Some(2), Some(3), None])]);
     let missing = vec!["R-MLO", "L-MLO"];
     assert_eq!(wants.select(&all[..2], false), [Selection::Waiting { missing: missing.clone() }]);
     assert_eq!(wants.select(&all[..2], true), [Selection::Incomplete { missing }]);
     let other = header("CT", "axial");
-    assert!(wants.select(&[member(&other, Kind::Ct, true)], true).is_empty(), "nothing of it is there");
+    assert!(wants.select(&[member(&other, SeriesKind::Ct, true)], true).is_empty(), "nothing of it is there");
 }
 
 #[test]
 fn a_view_that_is_still_arriving_is_waited_for_and_the_last_of_two_is_taken() {
     let views = ["R-CC", "L-CC", "R-MLO", "L-MLO", "R-CC"].map(|view| header("MG", view));
-    let mut study: Vec<Member<'_>> = views.iter().map(|header| member(header, Kind::Other, true)).collect();
+    let mut study: Vec<Member<'_>> = views.iter().map(|header| member(header, SeriesKind::Other, true)).collect();
     let wants = Wants::Views(MAMMOGRAPHY);
     assert_eq!(wants.select(&study, false), [Selection::Ready(vec![Some(4), Some(1), Some(2), Some(3), None])]);
     study[4].complete = false;
     assert_eq!(wants.select(&study, false), [Selection::Waiting { missing: vec!["R-CC"] }]);
     let prior = header("MG", "prior");
-    study[4] = member(&prior, Kind::Other, false);
+    study[4] = member(&prior, SeriesKind::Other, false);
     assert_eq!(wants.select(&study, false), [Selection::Waiting { missing: Vec::new() }], "it is on its way");
 }
 
 #[test]
 fn quality_is_asked_for_and_never_takes_the_place_of_the_chest_task() {
     let mut settings = Analyze::default();
-    assert_eq!(StudyTask::of_series(&settings, Kind::Ct), [StudyTask::ChestCt]);
+    assert_eq!(StudyTask::of_series(&settings, SeriesKind::Ct), [StudyTask::ChestCt]);
     settings.quality = true;
-    assert_eq!(StudyTask::of_series(&settings, Kind::Ct), [StudyTask::ChestCt, StudyTask::CtQuality]);
-    assert!(StudyTask::of_series(&settings, Kind::Localiser).is_empty());
+    assert_eq!(StudyTask::of_series(&settings, SeriesKind::Ct), [StudyTask::ChestCt, StudyTask::CtQuality]);
+    assert!(StudyTask::of_series(&settings, SeriesKind::Localiser).is_empty());
 }
 
 /// Twelve slices of soft tissue with noise, 1 mm apart.

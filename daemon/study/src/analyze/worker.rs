@@ -13,7 +13,7 @@ use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
 use custody::store::series::{self, SeriesRow};
 use custody::store::{self, Durability, deliveries, events, instances};
-use dicom::kind::Kind;
+use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use hal::backoff::Pauses;
 use hal::urgency;
@@ -30,7 +30,7 @@ use super::shadow;
 use super::task::StudyTask;
 use crate::exam::develop;
 use crate::model;
-use crate::parts::Parts;
+use crate::parts::StudyParts;
 use crate::volume::build::VolumeError;
 
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ impl Error {
 ///
 /// # Errors
 /// When the queue cannot be read: without it nothing can be promised.
-pub async fn run(parts: Parts, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(parts: StudyParts, shutdown: CancellationToken) -> Result<(), Error> {
     let mut engine = Engine::new(parts.shelf.clone());
     let unload = Duration::from_secs(parts.settings.analyze.unload_secs.max(1));
     let stop = Arc::new(AtomicBool::new(false));
@@ -132,7 +132,7 @@ enum Next {
     Wait(Option<Duration>),
 }
 
-fn work_once(parts: &Parts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Result<Next, Error> {
+fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Result<Next, Error> {
     let mut connection = parts.store.connect(Durability::Full)?;
     let Some(job) = jobs::claim(&mut connection, &store::now_utc())? else {
         let due = jobs::next_not_before(&connection)?;
@@ -186,7 +186,7 @@ struct Carried {
 
 /// One job end to end.
 fn carry(
-    parts: &Parts,
+    parts: &StudyParts,
     engine: &mut Engine,
     connection: &Connection,
     job: &JobRow,
@@ -194,13 +194,13 @@ fn carry(
     control: &JobControl<'_>,
 ) -> Result<Carried, Error> {
     match row.kind {
-        Kind::Exam => carry_exam(parts, job, row, control),
+        SeriesKind::Exam => carry_exam(parts, job, row, control),
         _ => carry_series(parts, engine, connection, job, row, control),
     }
 }
 
 /// One job end to end, for an exam that was recorded here. Its recording goes when all is written.
-fn carry_exam(parts: &Parts, job: &JobRow, row: &SeriesRow, control: &JobControl<'_>) -> Result<Carried, Error> {
+fn carry_exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<'_>) -> Result<Carried, Error> {
     let begun = Instant::now();
     let spool = &parts.settings.spool.directory;
     let recording = develop::folder(spool, &row.key.series_uid);
@@ -214,7 +214,7 @@ fn carry_exam(parts: &Parts, job: &JobRow, row: &SeriesRow, control: &JobControl
     conclude(
         parts,
         job,
-        Conclusion { verdict: &verdict, event: state::Event::Processed, findings: None },
+        Conclusion { verdict: &verdict, event: state::SeriesEvent::Processed, findings: None },
         &rows,
         &timings,
     )?;
@@ -226,7 +226,7 @@ fn carry_exam(parts: &Parts, job: &JobRow, row: &SeriesRow, control: &JobControl
 
 /// One job end to end, for a series that was received.
 fn carry_series(
-    parts: &Parts,
+    parts: &StudyParts,
     engine: &mut Engine,
     connection: &Connection,
     job: &JobRow,
@@ -273,7 +273,7 @@ fn carry_series(
         Outcome::Processed(findings) => Some(serde_json::to_string(findings).map_err(store::Error::from)?),
         Outcome::Quality(_) | Outcome::Refused(_) => None,
     };
-    let event = if findings.is_some() { state::Event::Processed } else { state::Event::Refused };
+    let event = if findings.is_some() { state::SeriesEvent::Processed } else { state::SeriesEvent::Refused };
     let verdict = examined.verdict;
     conclude(parts, job, Conclusion { verdict: &verdict, event, findings: findings.as_deref() }, &rows, &timings)?;
     let acquisition = acquisition(&first.header, &scanned.elements);
@@ -304,14 +304,14 @@ fn as_received(kept: &[Arc<custody::instance::Instance>]) -> Vec<SliceRef> {
 struct Conclusion<'a> {
     verdict: &'a str,
     /// Of the series.
-    event: state::Event,
+    event: state::SeriesEvent,
     /// As JSON.
     findings: Option<&'a str>,
 }
 
 /// The one transaction that ends a job: results, deliveries, job and series, all or nothing.
 fn conclude(
-    parts: &Parts,
+    parts: &StudyParts,
     job: &JobRow,
     conclusion: Conclusion<'_>,
     rows: &[ResultRow],
@@ -343,7 +343,7 @@ fn conclude(
 }
 
 /// Retry with back-off; or park when it failed too often, or when only people can help.
-fn failed(parts: &Parts, connection: &mut Connection, job: &JobRow, error: &Error) -> Result<(), Error> {
+fn failed(parts: &StudyParts, connection: &mut Connection, job: &JobRow, error: &Error) -> Result<(), Error> {
     let settings = &parts.settings.analyze;
     let reason = &error.to_string();
     let attempts = job.attempts + 1;
@@ -393,11 +393,11 @@ pub fn park(transaction: &rusqlite::Transaction<'_>, job: &JobRow, reason: &str)
     tracing::error!(job = job.id, reason, "analysis parked");
     jobs::park(transaction, job.id, reason, &store::now_utc())?;
     let verdict = format!("not analysed: {reason}; try again with `scansidectl studies rerun`");
-    series::conclude(transaction, job.series_id, state::Event::Refused, &verdict)?;
+    series::conclude(transaction, job.series_id, state::SeriesEvent::Refused, &verdict)?;
     events::record(transaction, &format!("job/{}", job.id), "parked", reason)
 }
 
-fn series_event(parts: &Parts, connection: &Connection, id: i64) {
+fn series_event(parts: &StudyParts, connection: &Connection, id: i64) {
     if let Ok(Some(row)) = series::get(connection, id) {
         let _ = parts.events.send(Event::series(&row));
     }
@@ -405,7 +405,7 @@ fn series_event(parts: &Parts, connection: &Connection, id: i64) {
 
 /// Progress to the bus, and the question whether to go on.
 struct JobControl<'a> {
-    parts: &'a Parts,
+    parts: &'a StudyParts,
     job: &'a JobRow,
     stop: &'a Arc<AtomicBool>,
     /// A connection for questions, and when the last one was asked.

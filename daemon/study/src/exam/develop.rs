@@ -57,7 +57,7 @@ pub fn develop(
 ) -> Result<Developed, worker::Error> {
     let failed = |source| Error::Io { path: recording.to_owned(), source };
     let story = journal::story(recording).map_err(failed)?.ok_or_else(|| Error::Nobody(recording.to_owned()))?;
-    let parts = Parts::list(recording).map_err(failed)?;
+    let parts = StudyParts::list(recording).map_err(failed)?;
     let provenance = provenance(device, &story);
     let begun = &story.begun;
     let exam = Exam {
@@ -138,9 +138,9 @@ fn without_bytes(object: ResultObject) -> ResultObject {
 }
 
 /// The files of pictures, in order, and from when to when each goes: each key image needs one of them, not all.
-struct Parts(Vec<(PathBuf, Window)>);
+struct StudyParts(Vec<(PathBuf, Window)>);
 
-impl Parts {
+impl StudyParts {
     fn list(recording: &Path) -> std::io::Result<Self> {
         let entries = std::fs::read_dir(recording)?;
         let mut files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()?;
@@ -230,7 +230,7 @@ fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
 /// The key images so far.
 struct Keys<'a> {
     writer: &'a Writer<'a>,
-    parts: &'a Parts,
+    parts: &'a StudyParts,
     story: &'a Story,
     objects: Vec<ResultObject>,
     sizes: Vec<[u16; 2]>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use custody::event::Event;
 use custody::series::SeriesKey;
 use custody::store::{self, Durability, Store, events, jobs, now_utc, series};
-use dicom::kind::Kind;
+use dicom::kind::SeriesKind;
 use live::record::journal::{self, Story};
 use rusqlite::TransactionBehavior;
 use tokio::sync::{Notify, broadcast};
@@ -61,7 +61,7 @@ impl HandOver {
             return Ok(None);
         }
         let now = now_utc();
-        let (row, _) = series::opened(&transaction, &key, "US", Kind::Exam, 0, &begun.started_utc)?;
+        let (row, _) = series::opened(&transaction, &key, "US", SeriesKind::Exam, 0, &begun.started_utc)?;
         let version = series::completed(&transaction, row.id, "ended", &now)?;
         let job = jobs::enqueue(&transaction, row.id, version, &now)?;
         // Somebody has just looked and waits for it; it is short work.

@@ -11,7 +11,7 @@ use custody::store::{self, Durability, Store};
 use hal::backoff::Pauses;
 use hal::clock::utc_after;
 use jiff::Timestamp;
-use node::send::{self, Association, File, Kind, Target};
+use node::send::{self, Association, File, SendFault, Target};
 use node::settings::Destination;
 use rusqlite::Connection;
 use tokio::sync::{Notify, broadcast};
@@ -184,7 +184,7 @@ impl Queue<'_> {
                     }
                     out_of_resources = Some((delivery, error));
                 }
-                Err(error) if error.kind() == Kind::Object => self.refused(delivery, &error).await?,
+                Err(error) if error.kind() == SendFault::Object => self.refused(delivery, &error).await?,
                 Err(error) => return self.broke(delivery, Some(delivery), &error).await,
             }
         }

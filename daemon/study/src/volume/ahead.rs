@@ -32,13 +32,13 @@ struct Inner {
     decode: Box<Decode>,
     /// Threads of our own: a slice must not wait behind the analysis of another study, nor hinder reception.
     pool: rayon::ThreadPool,
-    state: Mutex<State>,
+    state: Mutex<AheadState>,
     /// An instance went from pending to done.
     settled: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct AheadState {
     /// Bytes held, and reserved by instances that are being decoded.
     bytes: u64,
     series: HashMap<SeriesKey, HashMap<i64, Entry>>,
@@ -165,7 +165,7 @@ impl DecodeAhead {
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, AheadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -205,7 +205,7 @@ impl Inner {
             waiting.extend(entries.extract_if(|_, entry| matches!(entry.progress, Progress::Waiting)));
         }
         state.bytes -= waiting.iter().map(|(_, entry)| entry.bytes).sum::<u64>();
-        let begun = |state: &mut State| {
+        let begun = |state: &mut AheadState| {
             let undone = |entry: &Entry| !matches!(entry.progress, Progress::Done(_));
             state.series.get(series).is_some_and(|entries| entries.values().any(undone))
         };
@@ -218,7 +218,7 @@ impl Inner {
     }
 }
 
-impl State {
+impl AheadState {
     fn remove(&mut self, series: &SeriesKey) -> HashMap<i64, Entry> {
         let entries = self.series.remove(series).unwrap_or_default();
         self.bytes -= entries.values().map(|entry| entry.bytes).sum::<u64>();

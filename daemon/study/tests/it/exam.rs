@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use custody::series::State;
-use dicom::kind::Kind;
+use custody::series::SeriesState;
+use dicom::kind::SeriesKind;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use hal::capture::convert;
@@ -58,7 +58,7 @@ async fn what_was_found_and_marked_is_kept_and_everybody_can_read_it() {
     assert!((9..=12).contains(&parts), "{parts} files of a second");
     stand.end_exam();
     let row = stand.handed_over(1).await.remove(0);
-    assert_eq!((row.kind, row.state, row.modality.as_str()), (Kind::Exam, State::Complete, "US"));
+    assert_eq!((row.kind, row.state, row.modality.as_str()), (SeriesKind::Exam, SeriesState::Complete, "US"));
     let (objects, developed) = stand.developed(&row, &settings());
     assert_eq!(developed.verdict, "breast ultrasound: 1 lesion, 1 mark, 2 clips");
     assert!(developed.latency.contains("\"started_utc\": \"2026-11-24T03:00:00.000Z\""));

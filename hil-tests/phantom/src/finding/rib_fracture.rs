@@ -16,7 +16,7 @@ const MARGIN_MM: f32 = 12.0;
 
 /// How a rib broke.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum FractureKind {
     /// The ends stand apart, hardly displaced.
     Gap,
     /// The front piece is displaced.
@@ -69,10 +69,18 @@ fn candidate(chest: &Chest, side: Side, number: u8, way: f32, random: &mut Rando
     let [front, back] = chest.shaft(number)?;
     let (centre, along) = chest.on_rib(side, number, front + (back - front) * way)?;
     let sign = |random: &mut Random| if random.chance(0.5) { 1.0 } else { -1.0 };
-    let kind = [Kind::Gap, Kind::Displaced, Kind::Displaced, Kind::Buckled, Kind::Healing][random.below(5)];
+    let kind = [
+        FractureKind::Gap,
+        FractureKind::Displaced,
+        FractureKind::Displaced,
+        FractureKind::Buckled,
+        FractureKind::Healing,
+    ][random.below(5)];
     let (gap, outward, upward, bow, callus, swelling) = match kind {
-        Kind::Gap => (random.between(1.4, 3.0), random.between(0.0, 1.0), 0.0, 0.0, 0.0, random.between(2.0, 5.0)),
-        Kind::Displaced => (
+        FractureKind::Gap => {
+            (random.between(1.4, 3.0), random.between(0.0, 1.0), 0.0, 0.0, 0.0, random.between(2.0, 5.0))
+        }
+        FractureKind::Displaced => (
             random.between(0.6, 2.0),
             random.between(1.5, 5.5),
             random.between(0.0, 2.5),
@@ -80,8 +88,10 @@ fn candidate(chest: &Chest, side: Side, number: u8, way: f32, random: &mut Rando
             0.0,
             5.0 * random.unit(),
         ),
-        Kind::Buckled => (1.0, random.between(1.0, 2.0), 0.0, random.between(2.0, 5.0), 0.0, random.between(2.0, 4.0)),
-        Kind::Healing => {
+        FractureKind::Buckled => {
+            (1.0, random.between(1.0, 2.0), 0.0, random.between(2.0, 5.0), 0.0, random.between(2.0, 4.0))
+        }
+        FractureKind::Healing => {
             let callus = random.between(1.8, 3.5);
             (random.between(0.8, 1.6), random.between(0.5, 2.5), 0.0, random.between(0.0, 2.0), callus, callus)
         }

@@ -100,7 +100,7 @@ async fn uids_that_differ_from_the_command_keep_nothing() {
     let place = Place::new();
     let (spool, _) = place.open();
     let error = send(&spool, "1.2.3.9", &data_set("1.2.3.1", 1, 1000)).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::UidMismatch);
+    assert_eq!(error.kind(), SpoolFault::UidMismatch);
     assert_eq!(place.counts(), Counts::default());
 }
 
@@ -110,7 +110,7 @@ async fn without_space_nothing_is_taken() {
     place.settings.min_free_mib = 1 << 40;
     let (spool, _) = place.open();
     let error = spool.begin(origin(), CT, "1.2", EXPLICIT).unwrap_err();
-    assert_eq!(error.kind(), Kind::NoSpace);
+    assert_eq!(error.kind(), SpoolFault::NoSpace);
     assert!(error.to_string().contains("must stay free"), "{error}");
     drop(spool);
     let files: Vec<_> = fs::read_dir(place.path().join(LOG)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -182,7 +182,7 @@ async fn every_file_of_the_corpus_is_kept_as_received_or_refused_with_a_reason()
                     kept += 1;
                 }
                 Ok(Outcome::Quarantined { reason }) => assert!(!reason.is_empty()),
-                Err(error) => assert_eq!(error.kind(), Kind::UidMismatch, "{}: {error}", path.display()),
+                Err(error) => assert_eq!(error.kind(), SpoolFault::UidMismatch, "{}: {error}", path.display()),
             }
         }
     }
