@@ -133,7 +133,7 @@ impl Shared {
             transfer_syntax_uid: context.transfer_syntax.clone(),
             calling_ae: association.peer_ae_title().to_owned(),
             path,
-            sha256: part10::hex(&Sha256::digest(&message.data)),
+            sha256: hex::encode(Sha256::digest(&message.data)),
             at: Instant::now(),
         });
         Ok(())

@@ -84,7 +84,7 @@ impl Instance {
     /// # Errors
     /// When the file cannot be read any more.
     pub fn sha256(&self) -> io::Result<String> {
-        Ok(hex(&Sha256::digest(self.data_set()?)))
+        Ok(hex::encode(&Sha256::digest(self.data_set()?)))
     }
 }
 
@@ -221,10 +221,6 @@ fn explicit(out: &mut Vec<u8>, element: u16, vr: &[u8; 2], value: &[u8]) {
     }
     out.extend(value);
     out.resize(out.len() + padded - value.len(), 0);
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::manifest::{self, Manifest};
-use crate::package::{self, MANIFEST, SIGNATURE, hexadecimal};
+use crate::package::{self, MANIFEST, SIGNATURE};
 use crate::signature::{self, Signer, Trust};
 
 /// Upper limits for an archive. The defaults exceed every real package and are far below the size of a disk.
@@ -226,7 +226,7 @@ impl Unpacker<'_> {
         }
         file.sync_all().map_err(failed)?;
         crate::registry::step("a file is unpacked");
-        Ok(hexadecimal(&hash.finalize()))
+        Ok(hex::encode(hash.finalize()))
     }
 
     fn finish(&mut self) -> Result<(Manifest, Signer), Error> {

@@ -1,7 +1,6 @@
 //! A model package: a directory with `model.toml` and the files it names. Opened means checked: every file is the one
 //! the manifest was written for, and there is no other.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -95,7 +94,7 @@ pub fn manifest(directory: &Path) -> Result<(Manifest, String), Error> {
         manifest::Error::Syntax(message) => Error::Syntax { path: path.clone(), message },
         manifest::Error::Value(bad) => Error::Value { path: path.clone(), bad },
     })?;
-    Ok((manifest, hexadecimal(&Sha256::digest(text.as_bytes()))))
+    Ok((manifest, hex::encode(Sha256::digest(text.as_bytes()))))
 }
 
 fn hashed(directory: &Path, name: &str, expected: &str) -> Result<Vec<u8>, Error> {
@@ -104,7 +103,7 @@ fn hashed(directory: &Path, name: &str, expected: &str) -> Result<Vec<u8>, Error
         return Err(Error::NotAFile { path });
     }
     let bytes = std::fs::read(&path).map_err(|source| unreadable(&path, source))?;
-    let found = hexadecimal(&Sha256::digest(&bytes));
+    let found = hex::encode(Sha256::digest(&bytes));
     if found == expected { Ok(bytes) } else { Err(Error::Hash { path, found, expected: expected.to_owned() }) }
 }
 
@@ -133,14 +132,6 @@ fn nothing_else(root: &Path, below: &Path, manifest: &Manifest) -> Result<(), Er
 
 fn unreadable(path: &Path, source: std::io::Error) -> Error {
     Error::Unreadable { path: path.to_path_buf(), source }
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, b| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{b:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -190,8 +181,8 @@ network = "nodules.onnx"
 "nodules.onnx" = "{}"
 "golden/note" = "{}"
 "#,
-            hexadecimal(&Sha256::digest(NETWORK)),
-            hexadecimal(&Sha256::digest(b""))
+            hex::encode(Sha256::digest(NETWORK)),
+            hex::encode(Sha256::digest(b""))
         )
     }
 

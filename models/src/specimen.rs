@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::manifest::Manifest;
 use crate::npy;
-use crate::package::{MANIFEST, Package, hexadecimal};
+use crate::package::{MANIFEST, Package};
 use crate::task::{self, CT_CHEST, NetworkInput};
 
 /// `image` -> sigmoid -> `probability`, any shape of five axes; opset 17.
@@ -71,7 +71,7 @@ impl Specimen {
         let mut manifest = self.manifest();
         for (name, bytes) in files {
             std::fs::write(directory.join(name), &bytes)?;
-            manifest.push_str(&format!("{name:?} = \"{}\"\n", hexadecimal(&Sha256::digest(&bytes))));
+            manifest.push_str(&format!("{name:?} = \"{}\"\n", hex::encode(Sha256::digest(&bytes))));
         }
         std::fs::write(directory.join(MANIFEST), manifest)
     }
@@ -175,7 +175,7 @@ confidence = 0.5
             return Package::open(directory).map_err(std::io::Error::other);
         }
         let text = std::fs::read_to_string(directory.join(MANIFEST))?;
-        let sha256 = hexadecimal(&Sha256::digest(text.as_bytes()));
+        let sha256 = hex::encode(Sha256::digest(text.as_bytes()));
         let known = text.replacen(&format!("task = {:?}", self.task), &format!("task = {CT_CHEST:?}"), 1);
         let manifest = Manifest::parse(&known).map_err(std::io::Error::other)?;
         Ok(Package { directory: directory.to_owned(), manifest, sha256 })

@@ -27,7 +27,7 @@ use std::time::Duration;
 use custody::FreeBytes;
 use custody::store::now_utc;
 use hal::backoff::{Backoff, Pauses};
-use models::task::us_breast::lesion::Lesion;
+use models::postprocess::contour::signed_area;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -387,7 +387,7 @@ impl Open {
             return Ok(());
         };
         for lesion in &overlay.lesions {
-            let score = lesion.confidence * area(lesion);
+            let score = lesion.confidence * signed_area(&lesion.outline).abs();
             if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {
                 let (mm_per_pixel, lesion) = (overlay.mm_per_pixel, lesion.clone());
                 self.note(&JournalEntry::Seen(Seen { scene: 0, moment, score, mm_per_pixel, lesion }))?;
@@ -410,11 +410,4 @@ fn scene(status: &Status, profile: Option<&Profile>, mask_text: bool) -> Scene {
         masked: mask_text && profile.is_some(),
         made_by: status.made_by.clone(),
     }
-}
-
-/// Area of the outline, square pixels (shoelace formula).
-fn area(lesion: &Lesion) -> f32 {
-    let next = lesion.outline.iter().cycle().skip(1);
-    let twice: f32 = lesion.outline.iter().zip(next).map(|([x, y], [to_x, to_y])| x * to_y - to_x * y).sum();
-    twice.abs() / 2.0
 }

@@ -1,5 +1,7 @@
 //! Outlines of a region in one plane, along the edges of its pixels. Pure.
 
+use models::postprocess::contour::signed_area;
+
 use crate::canvas::pixels;
 
 /// A closed outline: corners in pixel-edge coordinates, (0, 0) is the top left corner of the top left pixel. The first
@@ -72,15 +74,9 @@ fn walk(leaving: &[u8], taken: &mut [u8], corners: usize, start: usize, origin: 
     }
 }
 
-/// Enclosed area in pixels; negative for holes.
-pub fn area(outline: &[[f32; 2]]) -> f32 {
-    let next = outline.iter().cycle().skip(1);
-    outline.iter().zip(next).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f32>() / 2.0
-}
-
 /// The outline of the largest part of the region, without holes.
 pub fn largest(outlines: Vec<Outline>) -> Option<Outline> {
-    outlines.into_iter().max_by(|a, b| area(a).total_cmp(&area(b)))
+    outlines.into_iter().max_by(|a, b| signed_area(a).total_cmp(&signed_area(b)))
 }
 
 #[cfg(test)]
@@ -103,8 +99,8 @@ mod tests {
         let (inside, w, h) = grid(&["####..", "#..#..", "####..", "....##", "....#."]);
         let outlines = trace(&inside, w, h, [0, 0]);
         assert_eq!(outlines.len(), 3, "{outlines:?}");
-        assert_eq!(outlines.iter().map(|o| area(o)).sum::<f32>(), inside.iter().filter(|i| **i).count() as f32);
-        assert_eq!(area(&largest(outlines).unwrap()), 12.0);
+        assert_eq!(outlines.iter().map(|o| signed_area(o)).sum::<f32>(), inside.iter().filter(|i| **i).count() as f32);
+        assert_eq!(signed_area(&largest(outlines).unwrap()), 12.0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! CT planes on a canvas: resampled to square millimetres, in the lung window, with outlines and orientation.
 
 use models::findings::Mask;
+use models::postprocess::contour::signed_area;
 use models::{Geometry, Volume};
 
 use crate::canvas::{Canvas, Colour, pixels, single, whole};
@@ -138,7 +139,7 @@ impl<'a> View<'a> {
 
     /// Outlines of a mask where it cuts this plane; those around fewer than `min_area` voxels, and holes, are left out.
     pub fn outline(&self, canvas: &mut Canvas, mask: &Mask, min_area: f32, width: f32, colour: Colour) {
-        for outline in outlines(mask, self.plane).into_iter().filter(|o| contour::area(o) >= min_area) {
+        for outline in outlines(mask, self.plane).into_iter().filter(|o| signed_area(o) >= min_area) {
             let points: Vec<[f32; 2]> = smooth(&outline).into_iter().map(|p| self.to_page(p)).collect();
             canvas.stroke(&points, true, width, colour, self.area);
         }

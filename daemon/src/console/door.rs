@@ -67,7 +67,7 @@ impl Door {
         }
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| Denied::Closed)?;
-        let cookie = random.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let cookie = hex::encode(random);
         let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         logins.push_back((hash(&cookie), Instant::now() + LASTS));
         while logins.len() > MOST {

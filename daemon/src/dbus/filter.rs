@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use custody::store::lists::Wanted;
 use zbus::OwnedVariant;
 
 use super::{Error, RerunOptions};
@@ -15,17 +16,14 @@ pub type Options = HashMap<String, OwnedVariant>;
 /// Which rows. Newest come first, so that `limit` keeps the newest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    pub limit: u32,
-    pub study_uid: Option<String>,
-    pub series_uid: Option<String>,
-    pub state: Option<String>,
-    pub destination: Option<String>,
+    pub rows: Wanted,
+    /// Of model packages, which are not in the database.
     pub task: Option<String>,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { limit: DEFAULT_LIMIT, study_uid: None, series_uid: None, state: None, destination: None, task: None }
+        Self { rows: Wanted { limit: DEFAULT_LIMIT, ..Wanted::default() }, task: None }
     }
 }
 
@@ -41,13 +39,13 @@ impl Filter {
             match name.as_str() {
                 "limit" => {
                     let limit = u32::try_from(value).map_err(|_| wrong_type(name, "u"))?;
-                    filter.limit = if limit == 0 { MOST } else { limit.min(MOST) };
+                    filter.rows.limit = if limit == 0 { MOST } else { limit.min(MOST) };
                 }
-                "study_uid" => filter.study_uid = Some(text(name, value)?),
-                "series_uid" => filter.series_uid = Some(text(name, value)?),
-                "state" => filter.state = Some(text(name, value)?),
+                "study_uid" => filter.rows.study_uid = Some(text(name, value)?),
+                "series_uid" => filter.rows.series_uid = Some(text(name, value)?),
+                "state" => filter.rows.state = Some(text(name, value)?),
                 "task" => filter.task = Some(text(name, value)?),
-                "destination" => filter.destination = Some(text(name, value)?),
+                "destination" => filter.rows.destination = Some(text(name, value)?),
                 _ => return Err(unknown(name, known)),
             }
         }
@@ -104,8 +102,8 @@ mod tests {
 
     #[test]
     fn limits_are_bounded_and_zero_means_as_many_as_allowed() {
-        let limit = |n: u32| Filter::parse(&options(&[("limit", Variant::from(n))]), &["limit"]).unwrap().limit;
+        let limit = |n: u32| Filter::parse(&options(&[("limit", Variant::from(n))]), &["limit"]).unwrap().rows.limit;
         assert_eq!((limit(7), limit(0), limit(u32::MAX)), (7, MOST, MOST));
-        assert_eq!(Filter::parse(&Options::new(), &[]).unwrap().limit, DEFAULT_LIMIT);
+        assert_eq!(Filter::parse(&Options::new(), &[]).unwrap().rows.limit, DEFAULT_LIMIT);
     }
 }

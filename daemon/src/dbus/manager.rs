@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use custody::level::Gate;
+use custody::store::lists::Counts;
 use models::registry::Change;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -13,7 +14,7 @@ use super::filter::{Filter, Options};
 use super::model::Shown;
 use super::objects::show;
 use super::query::{self, Reader};
-use super::rows::{Counts, Delivery, Job, Model, Quarantined, Series, ShadowRun, Study};
+use super::rows::{Delivery, Job, Model, Quarantined, Series, ShadowRun, Study};
 use super::{Error, Facts, RerunOptions, Verbs, names};
 
 /// Properties that change are read from where they live, so that no call ever waits for a writer.
@@ -45,35 +46,35 @@ impl Manager {
     #[zbus(out_args("studies"))]
     async fn list_studies(&self, options: Options) -> Result<Vec<Study>, Error> {
         let filter = Filter::parse(&options, &["limit", "study_uid", "state"])?;
-        self.reader.read(move |connection| query::studies(connection, &filter)).await
+        self.reader.read(move |connection| query::studies(connection, &filter.rows)).await
     }
 
     /// Series, newest first. Options: limit u, study_uid s, series_uid s, state s.
     #[zbus(out_args("series"))]
     async fn list_series(&self, options: Options) -> Result<Vec<Series>, Error> {
         let filter = Filter::parse(&options, &["limit", "study_uid", "series_uid", "state"])?;
-        self.reader.read(move |connection| query::series(connection, &filter)).await
+        self.reader.read(move |connection| query::series(connection, &filter.rows)).await
     }
 
     /// Jobs, newest first. Options: limit u, study_uid s, series_uid s, state s.
     #[zbus(out_args("jobs"))]
     async fn list_jobs(&self, options: Options) -> Result<Vec<Job>, Error> {
         let filter = Filter::parse(&options, &["limit", "study_uid", "series_uid", "state"])?;
-        self.reader.read(move |connection| query::jobs(connection, &filter)).await
+        self.reader.read(move |connection| query::jobs(connection, &filter.rows)).await
     }
 
     /// Deliveries, newest first. Options: limit u, study_uid s, destination s, state s.
     #[zbus(out_args("deliveries"))]
     async fn list_deliveries(&self, options: Options) -> Result<Vec<Delivery>, Error> {
         let filter = Filter::parse(&options, &["limit", "study_uid", "destination", "state"])?;
-        self.reader.read(move |connection| query::deliveries(connection, &filter)).await
+        self.reader.read(move |connection| query::deliveries(connection, &filter.rows)).await
     }
 
     /// Instances that were set aside, newest first. Options: limit u, state s.
     #[zbus(out_args("instances"))]
     async fn list_quarantine(&self, options: Options) -> Result<Vec<Quarantined>, Error> {
         let filter = Filter::parse(&options, &["limit", "state"])?;
-        self.reader.read(move |connection| query::quarantine(connection, &filter)).await
+        self.reader.read(move |connection| query::quarantine(connection, &filter.rows)).await
     }
 
     /// Queues the analysable series of a study again. Options: urgent b. Returns how many series.
@@ -119,14 +120,14 @@ impl Manager {
         let filter = Filter::parse(&options, &["task", "state"])?;
         let wanted = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         let all = self.verbs.models.list().into_iter().map(Model::from);
-        Ok(all.filter(|model| wanted(&filter.task, &model.task) && wanted(&filter.state, &model.state)).collect())
+        Ok(all.filter(|model| wanted(&filter.task, &model.task) && wanted(&filter.rows.state, &model.state)).collect())
     }
 
     /// What candidate packages found, compared with the active ones, newest first. Options: limit u, study_uid s.
     #[zbus(out_args("runs"))]
     async fn list_shadow_runs(&self, options: Options) -> Result<Vec<ShadowRun>, Error> {
         let filter = Filter::parse(&options, &["limit", "study_uid"])?;
-        self.reader.read(move |connection| query::shadow_runs(connection, &filter)).await
+        self.reader.read(move |connection| query::shadow_runs(connection, &filter.rows)).await
     }
 
     /// Installs a model package from an archive (.scanside) that the caller has opened: it is unpacked, its signature

@@ -14,17 +14,17 @@ use zbus::{Connection, OwnedObjectPath, OwnedVariant, object_server::Interface};
 
 use super::auth::Authority;
 use super::delivery::Delivery;
-use super::filter::Filter;
 use super::job::Job;
 use super::manager::Manager;
 use super::model::{Model, Shown};
 use super::names::{self, Noun};
 use super::objects::{self, show};
 use super::query::{self, Reader};
-use super::rows::{self, Counts};
+use super::rows;
 use super::series::Series;
 use super::study::Study;
 use super::{Error, Facts};
+use custody::store::lists::{self, Counts, Wanted};
 
 const FLUSH: Duration = Duration::from_millis(200);
 /// The newest of each noun are objects; older ones are in the lists only, so that memory stays bounded.
@@ -151,7 +151,7 @@ impl Publisher {
     /// # Errors
     /// When the database or the connection fails.
     pub async fn show_all(&mut self) -> Result<(), Error> {
-        let newest = |most: usize| Filter { limit: u32::try_from(most).unwrap_or(u32::MAX), ..Filter::default() };
+        let newest = |most: usize| Wanted { limit: u32::try_from(most).unwrap_or(u32::MAX), ..Wanted::default() };
         // Oldest first, so that the bound keeps the newest.
         let studies = self.reader.read(move |db| query::studies(db, &newest(MOST_STUDIES))).await?;
         for study in studies.into_iter().rev() {
@@ -201,8 +201,8 @@ impl Publisher {
             self.series(event).await?;
         }
         for study_uid in pending.studies {
-            let filter = Filter { study_uid: Some(study_uid), ..Filter::default() };
-            for study in self.reader.read(move |db| query::studies(db, &filter)).await? {
+            let wanted = Wanted { limit: 1, study_uid: Some(study_uid), ..Wanted::default() };
+            for study in self.reader.read(move |db| query::studies(db, &wanted)).await? {
                 self.put::<Study>(Noun::Study, study.path.clone(), study).await?;
             }
         }
@@ -217,9 +217,9 @@ impl Publisher {
 
     async fn series(&mut self, event: Event) -> Result<(), Error> {
         let Event::Series { id, study_uid, series_uid, state, instances, verdict } = event else { return Ok(()) };
-        let filter =
-            Filter { study_uid: Some(study_uid.clone()), series_uid: Some(series_uid.clone()), ..Filter::default() };
-        for series in self.reader.read(move |db| query::series(db, &filter)).await? {
+        let (study, series) = (Some(study_uid.clone()), Some(series_uid.clone()));
+        let wanted = Wanted { limit: 1, study_uid: study, series_uid: series, ..Wanted::default() };
+        for series in self.reader.read(move |db| query::series(db, &wanted)).await? {
             self.put::<Series>(Noun::Series, series.path.clone(), series).await?;
         }
         let (path, verdict) = (Noun::Series.path(id), verdict.unwrap_or_default());
@@ -268,7 +268,7 @@ impl Publisher {
     }
 
     async fn tell_manager(&mut self) -> Result<(), Error> {
-        let counts = self.reader.read(query::counts).await?;
+        let counts = self.reader.read(|db| Ok(lists::counts(db)?)).await?;
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
         let server = self.connection.object_server();
         let manager = server.interface::<_, Manager>(names::ROOT).await?;

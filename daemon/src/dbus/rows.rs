@@ -203,20 +203,3 @@ pub struct Quarantined {
     pub calling_ae: String,
     pub peer_address: String,
 }
-
-/// How much of everything there is; properties of Manager1.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Counts {
-    pub studies: u32,
-    pub instances: u64,
-    pub series_receiving: u32,
-    pub jobs_queued: u32,
-    pub jobs_running: u32,
-    pub jobs_parked: u32,
-    pub deliveries_pending: u32,
-    /// Made with a simulated device, for a destination that does not accept that.
-    pub deliveries_held: u32,
-    /// When the oldest result that still waits was made; empty when none waits.
-    pub oldest_pending_utc: String,
-    pub quarantined: u32,
-}

@@ -3,9 +3,9 @@
 use custody::store::{Durability, Store};
 use zbus::object_server::Interface;
 
-use super::filter::Filter;
 use super::objects::Exported;
 use super::{delivery, job, live, manager, model, query, rows, series, study};
+use custody::store::lists::{Counts, Wanted};
 
 /// Set `SCANSIDE_BLESS=1` to write the files anew after a wanted change.
 fn compare(interface: &dyn Interface, file: &str) {
@@ -100,7 +100,7 @@ async fn the_interfaces_are_those_checked_in() {
     };
     compare(&manager, "org.scanside.Appliance1.Manager1.xml");
     let connection = store.connect(Durability::Rebuildable).unwrap();
-    let all = Filter::default();
+    let all = Wanted { limit: 100, ..Wanted::default() };
     let study = query::studies(&connection, &all).unwrap().remove(0);
     compare(&study::Study::new(study), "org.scanside.Appliance1.Study1.xml");
     let series = query::series(&connection, &all).unwrap().remove(0);
@@ -115,11 +115,15 @@ async fn the_interfaces_are_those_checked_in() {
     compare(&delivery::Delivery::new(delivery), "org.scanside.Appliance1.Delivery1.xml");
 }
 
+fn some(wanted: Wanted) -> Wanted {
+    Wanted { limit: 100, ..wanted }
+}
+
 #[test]
 fn a_study_is_as_far_as_its_least_finished_series_and_shows_what_the_files_say() {
     let (_directory, store) = some_store();
     let connection = store.connect(Durability::Rebuildable).unwrap();
-    let studies = query::studies(&connection, &Filter::default()).unwrap();
+    let studies = query::studies(&connection, &some(Wanted::default())).unwrap();
     let states: Vec<_> = studies.iter().map(|study| (study.study_uid.as_str(), study.state.as_str())).collect();
     assert_eq!(states, [("2", "receiving"), ("1", "processed")], "newest first");
     let study = &studies[1];
@@ -133,27 +137,27 @@ fn a_study_is_as_far_as_its_least_finished_series_and_shows_what_the_files_say()
 fn filters_choose_rows() {
     let (_directory, store) = some_store();
     let db = store.connect(Durability::Rebuildable).unwrap();
-    let study = |uid: &str| Filter { study_uid: Some(uid.into()), ..Filter::default() };
-    let state = |state: &str| Filter { state: Some(state.into()), ..Filter::default() };
+    let study = |uid: &str| some(Wanted { study_uid: Some(uid.into()), ..Wanted::default() });
+    let state = |state: &str| some(Wanted { state: Some(state.into()), ..Wanted::default() });
     assert_eq!(query::studies(&db, &study("2")).unwrap().len(), 1);
     assert_eq!(query::studies(&db, &state("processed")).unwrap()[0].study_uid, "1");
-    assert_eq!(query::studies(&db, &Filter { limit: 1, ..Filter::default() }).unwrap()[0].study_uid, "2");
+    assert_eq!(query::studies(&db, &Wanted { limit: 1, ..Wanted::default() }).unwrap()[0].study_uid, "2");
     assert_eq!(query::series(&db, &study("1")).unwrap().len(), 2);
     assert_eq!(query::series(&db, &state("receiving")).unwrap().len(), 1);
     assert_eq!(query::jobs(&db, &study("1")).unwrap()[0].fraction, 1.0);
     assert_eq!(query::deliveries(&db, &study("2")).unwrap(), []);
-    let elsewhere = Filter { destination: Some("elsewhere".into()), ..Filter::default() };
+    let elsewhere = some(Wanted { destination: Some("elsewhere".into()), ..Wanted::default() });
     assert_eq!(query::deliveries(&db, &elsewhere).unwrap(), []);
     assert_eq!(query::deliveries(&db, &state("pending")).unwrap()[0].kind, "sr");
-    let quarantined = query::quarantine(&db, &Filter::default()).unwrap();
+    let quarantined = query::quarantine(&db, &some(Wanted::default())).unwrap();
     assert_eq!((quarantined[0].reason.as_str(), quarantined[0].length), ("no pixel data", 99));
 }
 
 #[test]
 fn counts_are_those_of_the_tables() {
     let (_directory, store) = some_store();
-    let counts = query::counts(&store.connect(Durability::Rebuildable).unwrap()).unwrap();
-    let expected = rows::Counts {
+    let counts = custody::store::lists::counts(&store.connect(Durability::Rebuildable).unwrap()).unwrap();
+    let expected = Counts {
         studies: 2,
         instances: 204,
         series_receiving: 1,

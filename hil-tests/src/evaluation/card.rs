@@ -31,7 +31,7 @@ impl Card {
         let path = self.package.join("CARD.md");
         let card = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let card = with_table(&card, table).with_context(|| format!("{}: no marks", path.display()))?;
-        let hash: String = Sha256::digest(&card).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex::encode(Sha256::digest(&card));
         let manifest = with_hash(&self.manifest, "CARD.md", &hash).context("model.toml: no hash of CARD.md")?;
         std::fs::write(&path, card)?;
         std::fs::write(self.package.join("model.toml"), manifest)?;

@@ -96,7 +96,7 @@ fn every_kind_of_tampering_is_refused_with_its_own_reason() {
                     member.2 = vec![0; 1 << 20];
                 }
                 // Listed, and of the right hash: the size alone is to blame.
-                let hash = hexadecimal(&Sha256::digest(&m[2].2));
+                let hash = hex::encode(Sha256::digest(&m[2].2));
                 let text = String::from_utf8(m[0].2.clone()).unwrap();
                 let head = text.split("[files]").next().unwrap();
                 let names = m[2..4].iter().map(|member| format!("{:?} = \"{hash}\"\n", member.0)).collect::<String>();
@@ -109,7 +109,7 @@ fn every_kind_of_tampering_is_refused_with_its_own_reason() {
             "too many files",
             Box::new(|m| {
                 let names: Vec<String> = (0..8).map(|n| format!("f{n}")).collect();
-                let hash = hexadecimal(&Sha256::digest([1]));
+                let hash = hex::encode(Sha256::digest([1]));
                 let lines = names.iter().map(|name| format!("{name:?} = \"{hash}\"\n")).collect::<String>();
                 resigned(m, "[files]\n", &format!("[files]\n{lines}"));
                 m.extend(names.iter().map(|name| file(name, 1)));

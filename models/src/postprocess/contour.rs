@@ -69,6 +69,12 @@ fn crossing(own: [isize; 2], other: [isize; 2], map: Map<'_>, height: usize, lev
     [0, 1].map(|a| own[a] as f32 + 0.5 + part * (other[a] - own[a]) as f32)
 }
 
+/// Area that a closed line encloses, square pixels (shoelace formula): positive when it runs clockwise as seen (y down).
+pub fn signed_area(points: &[[f32; 2]]) -> f32 {
+    let next = points.iter().cycle().skip(1);
+    points.iter().zip(next).map(|(a, b)| a[0] * b[1] - b[0] * a[1]).sum::<f32>() / 2.0
+}
+
 /// The same closed line as `count` points at equal distances, beginning to the right of its middle: two outlines of one
 /// thing can then be compared point by point.
 pub fn resampled(points: &[[f32; 2]], count: usize) -> Vec<[f32; 2]> {
@@ -110,14 +116,6 @@ mod tests {
     use super::*;
     use crate::grid::Grid;
     use crate::postprocess::components;
-
-    /// Twice the area within a closed line; positive when clockwise with y down.
-    fn doubled_area(points: &[[f32; 2]]) -> f32 {
-        (0..points.len())
-            .map(|i| (points[i], points[(i + 1) % points.len()]))
-            .map(|(a, b)| a[0] * b[1] - b[0] * a[1])
-            .sum()
-    }
 
     fn traced(mask: &[u8], width: usize, label: u32) -> Vec<[f32; 2]> {
         let grid = Grid { dims: [width, mask.len() / width, 1], spacing_mm: [1.0; 3] };
@@ -170,12 +168,12 @@ mod tests {
             for label in 1..=found.sizes.len() as u32 {
                 let points = traced(&mask, width, label);
                 prop_assert!(points.len() >= 4 && points.len().is_multiple_of(2));
-                prop_assert!(doubled_area(&points) > 0.0, "{:?}", points);
+                prop_assert!(2.0 * signed_area(&points) > 0.0, "{:?}", points);
                 let reach = (width as f32, rows as f32);
                 prop_assert!(points.iter().all(|p| (0.0..=reach.0).contains(&p[0]) && (0.0..=reach.1).contains(&p[1])));
                 // Halving each pixel's rim loses no more than half a pixel a side.
                 let longest = points.len() as f32;
-                prop_assert!(doubled_area(&points) >= 2.0 * found.sizes[label as usize - 1] as f32 - longest);
+                prop_assert!(2.0 * signed_area(&points) >= 2.0 * found.sizes[label as usize - 1] as f32 - longest);
                 prop_assert!(resampled(&points, 64).len() == 64);
             }
         }

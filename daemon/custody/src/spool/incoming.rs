@@ -157,7 +157,7 @@ impl Incoming {
             reason,
             received_utc: now_utc(),
             origin: self.origin,
-            sha256: hex(&self.sha256.finalize()),
+            sha256: hex::encode(self.sha256.finalize()),
             length: self.head.len() as u64 + self.length,
             payload_crc: crc.finalize(),
             head: self.head,
@@ -194,11 +194,6 @@ impl Announced {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 /// Head and data set as one file, without copying.

@@ -4,6 +4,7 @@ pub mod deliveries;
 pub mod events;
 pub mod instances;
 pub mod jobs;
+pub mod lists;
 pub mod places;
 pub mod results;
 pub mod segments;

@@ -47,7 +47,7 @@ impl Results {
             series_uid: object.series_uid.clone(),
             file: format!("results/{}/{name}", self.job),
             length: object.part10.len() as u64,
-            sha256: hex(&Sha256::digest(&object.part10)),
+            sha256: hex::encode(Sha256::digest(&object.part10)),
             simulated: false,
         });
         Ok(())
@@ -84,8 +84,4 @@ impl Results {
 fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { what, path, source }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -222,7 +222,7 @@ impl Shelf {
             return None;
         }
         let engines = layout::engines(self.registry().directory());
-        let hash: String = Sha256::digest(fingerprint).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex::encode(&Sha256::digest(fingerprint)[..8]);
         let cache = engines.join(&hash).join(&entry.sha256);
         for old in std::fs::read_dir(&engines).into_iter().flatten().flatten() {
             if old.file_name() != *hash {
