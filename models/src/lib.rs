@@ -4,7 +4,7 @@
 
 pub mod acquisition;
 pub mod archive;
-mod cast;
+pub mod cast;
 pub mod findings;
 pub mod golden;
 pub mod grid;

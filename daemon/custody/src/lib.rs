@@ -1,6 +1,8 @@
 //! Custody: what survives a power cut. The log of received instances (`spool`), the database (`store`), and the state that
 //! every series is in.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod spool;
 pub mod store;
 pub mod series;

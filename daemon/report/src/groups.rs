@@ -8,6 +8,7 @@
 use models::findings::{ChestFinding, Evaluated, Lung, Mask, Nodule, NoduleType};
 use models::{ChestFindings, Volume};
 
+use crate::canvas::single;
 use crate::codes::{
     ABSENT, ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ATTENUATION, CERTAINTY_OF_FINDING, COMMENT,
     CUBIC_MILLIMETRE, Code, DERIVATION, DIAMETER, FINDING, FINDING_SITE, HOUNSFIELD, ILLUSTRATION_OF_ROI, IMAGE_REGION,
@@ -170,7 +171,7 @@ fn regions(parts: &GroupParts, nodule: &Nodule) -> Vec<Item> {
     if regions.len() < 2 {
         let [x, y, _] = measure::to_image(&parts.volume.geometry, nodule.centre_mm);
         let radius = nodule.diameter_mm / 2.0 / parts.volume.geometry.spacing_mm[0];
-        let point = |x: f64| [x as f32, y as f32];
+        let point = |x: f64| [single(x), single(y)];
         if regions.is_empty() {
             regions.push(region(parts, key, "CIRCLE", vec![point(x), point(x + radius)]));
         }

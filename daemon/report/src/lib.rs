@@ -4,6 +4,8 @@
 //! Identity is copied from the source series byte by byte; UIDs are derived from the inputs, so a retry makes the same
 //! objects again. This file names the parts and connects them; each object has a file of its own.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod codes;
 pub mod pages;
 pub mod provenance;

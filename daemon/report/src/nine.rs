@@ -4,6 +4,7 @@
 use models::ChestFindings;
 use models::findings::{CalciumScore, ChestFinding, Evaluated, Extent, LungPart, Region, Side};
 
+use crate::canvas::single;
 use crate::codes::{
     AGATSTON, ATTENUATION, CALCIUM_SCORE, CERTAINTY_OF_FINDING, CONSOLIDATION, CONSOLIDATION_PERCENT, CORONARY_ARTERY,
     Code, EMPHYSEMA, GROUND_GLASS, GROUND_GLASS_PERCENT, HOUNSFIELD, LAA_950_DENOISED, LUNG, MEASUREMENT_METHOD, MILD,
@@ -54,7 +55,7 @@ fn outline(parts: &GroupParts, subject: Subject, found: &Region) -> Option<Item>
     Some(
         group
             .with(region(parts, found.key_slice, "POLYLINE", points))
-            .with(region(parts, found.key_slice, "POINT", vec![[x as f32, y as f32]]))
+            .with(region(parts, found.key_slice, "POINT", vec![[single(x), single(y)]]))
             .with_all(model(parts.context))
             .with(Item::number(CERTAINTY_OF_FINDING, found.confidence * 100.0, 1, PERCENT)),
     )

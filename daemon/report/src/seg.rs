@@ -219,6 +219,7 @@ fn colour(subject: Subject) -> [u16; 3] {
 }
 
 // PS3.3 C.10.7.1.1: L* of 0..100 as 0..65535, a* and b* of -128..127 as 0..65535.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "const; all colours are within the ranges")]
 pub const fn cie_lab(l: i32, a: i32, b: i32) -> [u16; 3] {
     [(l * 65535 / 100) as u16, ((a + 128) * 257) as u16, ((b + 128) * 257) as u16]
 }

@@ -8,6 +8,7 @@ use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
 
+use crate::canvas::whole;
 use crate::codes::{ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BREAST, MASS};
 use crate::dataset::{DataSet, code_item, reference};
 use crate::object::{Context, SEG};
@@ -129,7 +130,7 @@ fn pack(seen: &[&Seen], columns: usize, rows: usize) -> Vec<u8> {
 
 /// Pixels whose middles lie from `from` to `to`.
 fn columns_between(from: f32, to: f32, columns: usize) -> std::ops::Range<usize> {
-    let first = |x: f32| ((x - 0.5).ceil().max(0.0) as usize).min(columns);
+    let first = |x: f32| whole((x - 0.5).ceil()).min(columns);
     first(from)..first(to)
 }
 

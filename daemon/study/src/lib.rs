@@ -12,6 +12,8 @@
 //!
 //! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
+
 pub mod assemble;
 pub mod volume;
 pub mod analyze;

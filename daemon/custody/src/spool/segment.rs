@@ -12,7 +12,9 @@ use super::record::{BLOCK, Entry, RECORD_HEAD, RecordHead, SegmentHead, aligned}
 
 /// Zeros go out in pieces that are synced one by one, so that they never pile up before a sender's record.
 const PIECE: usize = 4 << 20;
-const PADDING: [u8; BLOCK as usize] = [0; BLOCK as usize];
+const PADDING: [u8; PADDING_BYTES] = [0; PADDING_BYTES];
+#[expect(clippy::cast_possible_truncation, reason = "a block is 4096 bytes")]
+const PADDING_BYTES: usize = BLOCK as usize;
 
 #[derive(Debug)]
 pub(super) struct Segment {

@@ -66,7 +66,7 @@ pub fn run(engine: &mut Engine, store: &Store, subject: &Subject, stop: &AtomicB
         candidate: candidate.key.to_string(),
         active_ms: subject.active_ms,
         candidate_ms: begun.elapsed().as_secs_f64() * 1e3,
-        differing: differences.iter().filter(|one| one.differs).count() as u32,
+        differing: u32::try_from(differences.iter().filter(|one| one.differs).count()).unwrap_or(u32::MAX),
         differences: serde_json::to_string(&differences).unwrap_or_default(),
         failure,
     };

@@ -43,7 +43,7 @@ pub fn decode_part10(header: &Header, part10: &[u8]) -> Result<Vec<Slice>, Decod
     // Nearly always one table serves all frames.
     let shared = facts.first().map(|f| checked(f.scale)).transpose()?.map(Table::new);
     let decode = |(index, (frame, facts)): (usize, (&Cow<'_, [u8]>, multiframe::Facts))| {
-        let number = index as u32 + 1;
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         let hu = match &shared {
             Some(table) if *table.scale() == facts.scale => decoder.frame(frame, number, table),
             _ => decoder.frame(frame, number, &Table::new(checked(facts.scale)?)),

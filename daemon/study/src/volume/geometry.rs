@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 
 use models::Geometry;
+use models::cast::round_index;
 
 pub use super::refusal::{Gap, Place, Refusal};
 use dicom::header::Header;
@@ -326,7 +327,11 @@ impl Stack {
         let fits = |step: f64| (step - multiple(step) * single_mm).abs() <= 2.0 * position_tolerance(single_mm);
         let gaps: Vec<Gap> = (0..steps.len())
             .filter(|i| multiple(steps[*i]) > 1.0)
-            .map(|i| Gap { missing: multiple(steps[i]) as usize - 1, before: self.place(i), after: self.place(i + 1) })
+            .map(|i| Gap {
+                missing: round_index(multiple(steps[i])) - 1,
+                before: self.place(i),
+                after: self.place(i + 1),
+            })
             .collect();
         let gaps_are_rare = 2 * gaps.len() <= steps.len();
         (!gaps.is_empty() && gaps_are_rare && steps.iter().all(|step| fits(*step))).then_some(gaps)

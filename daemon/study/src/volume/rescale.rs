@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dicom::header::Header;
+use models::cast::round_hu;
 
 /// What padding (pixels outside the reconstructed circle) becomes: air, the lowest value of the 12-bit CT scale. Scanners
 /// pad with anything from -2000 to -32768 (or with 0, which is water when the intercept is 0); a threshold, a histogram or
@@ -57,6 +58,11 @@ impl Scale {
     /// compared as well. Its sign may be read either way: the attribute is ambiguous in implicit VR.
     fn is_padding(&self, word: u16) -> bool {
         let Some((a, b)) = self.padding else { return false };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the low 16 bits are what is compared"
+        )]
         let as_read = |v: i64| if self.signed { i64::from(v as i16) } else { i64::from(v as u16) };
         let (a, b) = (as_read(a), as_read(b));
         let padding = a.min(b)..=a.max(b);
@@ -67,8 +73,8 @@ impl Scale {
         if self.is_padding(word) {
             return PADDING_HU;
         }
-        // `as` saturates: metal beyond the 16-bit scale stays bright.
-        (self.slope * self.stored(word) as f64 + self.intercept).round() as i16
+        // Saturates: metal beyond the 16-bit scale stays bright.
+        round_hu(self.slope * self.stored(word) as f64 + self.intercept)
     }
 }
 
