@@ -5,7 +5,7 @@
 //!
 //! 1. `dicom::kind` says what it is, `assemble` when its series is complete;
 //! 2. `volume` decodes it while its neighbours still arrive;
-//! 3. a complete series becomes a row in `jobs`. `analyze::worker` carries it through every task that wants it
+//! 3. a complete series becomes a row in `jobs`. `analyze::worker` takes it, `analyze::carry` brings it through every task that wants it
 //!    (`analyze::task`: the findings of a chest CT, the image quality of any CT) and through `report`;
 //!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them.
@@ -40,7 +40,7 @@ use tokio::task::block_in_place;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::analyze::worker;
+use crate::analyze::conclude;
 use crate::assemble::{Assembler, CompletedBy};
 use crate::parts::StudyParts;
 use crate::volume::geometry::{self, SliceGeometry};
@@ -212,7 +212,7 @@ impl Story {
         let transaction = connection.transaction()?;
         let (queued, hopeless) = jobs::recover(&transaction, limit)?;
         for job in &hopeless {
-            worker::park(&transaction, job, &format!("the analysis was interrupted {} times", job.interruptions))?;
+            conclude::park(&transaction, job, &format!("the analysis was interrupted {} times", job.interruptions))?;
         }
         transaction.commit()?;
 

@@ -1,12 +1,16 @@
 //! Analysis: one series in, findings and DICOM objects out.
 //!
-//! `examine` does the work and knows neither queue nor network; `worker` feeds it from the durable queue, `folder` from
-//! a directory, so that any case from the field can be replayed at a desk. `exam` makes DICOM objects of a live exam that
-//! was recorded.
+//! `examine` does the work and knows neither queue nor network. `worker` takes jobs from the durable queue, `carry` does
+//! one of them, `conclude` writes down how it ended, `control` tells its progress and stops it. `folder` examines a
+//! directory instead, so that any case from the field can be replayed at a desk.
 
 pub mod acquired;
+mod carry;
 pub mod compare;
+pub(crate) mod conclude;
+mod control;
 pub mod engine;
+pub mod error;
 pub mod examine;
 pub mod folder;
 pub mod prior;

@@ -6,7 +6,7 @@ use custody::store::results::ResultRow;
 use report::ResultObject;
 use sha2::{Digest, Sha256};
 
-use super::worker::Error;
+use super::error::Error;
 
 /// The objects of a job, written durably below `results/<job>/`.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use report::settings::Device;
 use report::ultrasound::{Clip, Exam, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
 
-use crate::analyze::worker;
+use crate::analyze::error::Error as JobError;
 
 /// A clip is no longer than so many single ones.
 const MOST_CLIPS_IN_ONE: f64 = 3.0;
@@ -53,8 +53,8 @@ pub fn develop(
     device: &Device,
     record: &Record,
     control: &dyn Control,
-    put: &mut dyn FnMut(&ResultObject) -> Result<(), worker::Error>,
-) -> Result<Developed, worker::Error> {
+    put: &mut dyn FnMut(&ResultObject) -> Result<(), JobError>,
+) -> Result<Developed, JobError> {
     let failed = |source| Error::Io { path: recording.to_owned(), source };
     let story = journal::story(recording).map_err(failed)?.ok_or_else(|| Error::Nobody(recording.to_owned()))?;
     let parts = StudyParts::list(recording).map_err(failed)?;
@@ -238,11 +238,11 @@ struct Keys<'a> {
 
 enum KeyError {
     Io(std::io::Error),
-    Other(worker::Error),
+    Other(JobError),
 }
 
 impl KeyError {
-    fn at(self, recording: &Path) -> worker::Error {
+    fn at(self, recording: &Path) -> JobError {
         match self {
             Self::Io(source) => Error::Io { path: recording.to_owned(), source }.into(),
             Self::Other(error) => error,
@@ -255,7 +255,7 @@ impl Keys<'_> {
     fn make(
         &mut self,
         moment: Moment,
-        put: &mut dyn FnMut(&ResultObject) -> Result<(), worker::Error>,
+        put: &mut dyn FnMut(&ResultObject) -> Result<(), JobError>,
     ) -> Result<Option<usize>, KeyError> {
         let Some(picture) = self.parts.picture(moment, self.story).map_err(KeyError::Io)? else { return Ok(None) };
         let index = self.objects.len();

@@ -1,0 +1,186 @@
+//! One job from its row to its results: what was received is examined, a recorded exam is developed.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use custody::instance::Instance;
+use custody::series::state::SeriesEvent;
+use custody::store::jobs::JobRow;
+use custody::store::series::SeriesRow;
+use custody::store::{self, instances};
+use dicom::kind::SeriesKind;
+use dicom::pixels::SliceRef;
+use dicom::scan::Scan;
+use models::{Acquisition, Volume};
+use rusqlite::Connection;
+
+use super::acquired::acquisition;
+use super::conclude::{Conclusion, conclude};
+use super::control::JobControl;
+use super::engine::Engine;
+use super::error::Error;
+use super::examine::{self, Examined, Outcome, Subject};
+use super::results::Results;
+use super::task::StudyTask;
+use super::{prior, shadow};
+use crate::exam::develop;
+use crate::parts::StudyParts;
+
+/// What came of a job.
+pub(super) struct Carried {
+    pub(super) verdict: String,
+    /// For a candidate package, when the series was processed.
+    pub(super) beside: Option<shadow::Subject>,
+}
+
+/// One job end to end.
+///
+/// # Errors
+/// What a repetition may mend, and `Cancelled`.
+pub(super) fn job(
+    parts: &StudyParts,
+    engine: &mut Engine,
+    connection: &Connection,
+    job: &JobRow,
+    row: &SeriesRow,
+    control: &JobControl<'_>,
+) -> Result<Carried, Error> {
+    match row.kind {
+        SeriesKind::Exam => exam(parts, job, row, control),
+        _ => series(parts, engine, connection, job, row, control),
+    }
+}
+
+/// An exam that was recorded here. Its recording goes when all is written.
+fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<'_>) -> Result<Carried, Error> {
+    let begun = Instant::now();
+    let spool = &parts.settings.spool.directory;
+    let recording = develop::folder(spool, &row.key.series_uid);
+    let mut folder = Results::begin(spool, job.id)?;
+    let (device, record) = (&parts.settings.device, &parts.settings.record);
+    let developed = develop::develop(&recording, device, record, control, &mut |object| folder.put(object))?;
+    folder.add("latency.json", developed.latency.as_bytes())?;
+    let results = folder.finish(developed.simulated)?;
+    let verdict = developed.verdict;
+    let conclusion = Conclusion {
+        verdict: &verdict,
+        event: SeriesEvent::Processed,
+        findings: None,
+        results: &results,
+        timings_ms: &[("report".to_owned(), milliseconds(begun))],
+    };
+    conclude(parts, job, conclusion)?;
+    if let Err(error) = std::fs::remove_dir_all(&recording) {
+        tracing::warn!(%error, "a recording that is delivered was not removed");
+    }
+    Ok(Carried { verdict, beside: None })
+}
+
+/// A series that was received.
+fn series(
+    parts: &StudyParts,
+    engine: &mut Engine,
+    connection: &Connection,
+    job: &JobRow,
+    row: &SeriesRow,
+    control: &JobControl<'_>,
+) -> Result<Carried, Error> {
+    let begun = Instant::now();
+    let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+    let kept: Vec<Arc<Instance>> = kept.into_iter().map(Arc::new).collect();
+    let (volume, sources) = match parts.ahead.volume(&row.key, &kept) {
+        Ok((volume, sources)) => (Ok(volume), sources),
+        Err(error) if error.is_transient() => return Err(error.into()),
+        Err(error) => (Err(error.to_string()), kept.iter().map(|instance| reference(instance)).collect()),
+    };
+    let first = first(&kept, &sources).ok_or(Error::NoInstances)?;
+    let scanned = scan_again(parts, first)?;
+    let mut timings_ms = vec![("volume".to_owned(), milliseconds(begun))];
+    let prior = prior::find(connection, &first.header)?;
+    let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
+    let subject = Subject {
+        tasks: &tasks,
+        header: &first.header,
+        elements: &scanned.elements,
+        instances: &sources,
+        volume: volume.as_ref().map_err(Clone::clone),
+        created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
+        prior: prior.as_ref(),
+    };
+    let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
+    timings_ms.extend(examined.timings_ms.iter().cloned());
+    write(parts, job, &examined, begun, timings_ms)?;
+    let verdict = examined.verdict.clone();
+    let beside = beside(job, volume, acquisition(&first.header, &scanned.elements), examined);
+    Ok(Carried { verdict, beside })
+}
+
+/// The results go to the disk, then the job is concluded.
+fn write(
+    parts: &StudyParts,
+    job: &JobRow,
+    examined: &Examined,
+    begun: Instant,
+    mut timings_ms: Vec<(String, f64)>,
+) -> Result<(), Error> {
+    let writing = Instant::now();
+    let mut folder = Results::begin(&parts.settings.spool.directory, job.id)?;
+    for object in &examined.objects {
+        folder.put(object)?;
+    }
+    let results = folder.finish(examined.simulated)?;
+    timings_ms.push(("store".into(), milliseconds(writing)));
+    timings_ms.push(("total".into(), milliseconds(begun)));
+    let findings = match &examined.outcome {
+        Outcome::Processed(findings) => Some(serde_json::to_string(findings).map_err(store::Error::from)?),
+        Outcome::Quality(_) | Outcome::Refused(_) => None,
+    };
+    let event = if findings.is_some() { SeriesEvent::Processed } else { SeriesEvent::Refused };
+    let conclusion = Conclusion {
+        verdict: &examined.verdict,
+        event,
+        findings: findings.as_deref(),
+        results: &results,
+        timings_ms: &timings_ms,
+    };
+    conclude(parts, job, conclusion)
+}
+
+/// What a candidate package is given, when the active one processed the series.
+fn beside(
+    job: &JobRow,
+    volume: Result<Volume, String>,
+    acquisition: Acquisition,
+    examined: Examined,
+) -> Option<shadow::Subject> {
+    let Outcome::Processed(findings) = examined.outcome else { return None };
+    let active_ms = findings.timings_ms.iter().map(|(_, ms)| ms).sum();
+    let active = examined.package?;
+    Some(shadow::Subject { job_id: job.id, volume: volume.ok()?, acquisition, findings, active, active_ms })
+}
+
+/// The instance of the first reference.
+fn first<'a>(kept: &'a [Arc<Instance>], sources: &[SliceRef]) -> Option<&'a Instance> {
+    let uid = &sources.first()?.sop_instance_uid;
+    kept.iter().map(AsRef::as_ref).find(|instance| instance.header.sop_instance_uid == *uid)
+}
+
+/// The elements that results copy; they were not kept in the row.
+fn scan_again(parts: &StudyParts, instance: &Instance) -> Result<Scan, Error> {
+    dicom::scan::scan(parts.spool.reader(&instance.location)?)
+        .map_err(|error| Error::Unreadable { instance: instance.id, reason: error.to_string() })
+}
+
+/// A reference to a whole instance, for what makes no volume.
+fn reference(instance: &Instance) -> SliceRef {
+    SliceRef {
+        sop_class_uid: instance.header.sop_class_uid.clone(),
+        sop_instance_uid: instance.header.sop_instance_uid.clone(),
+        frame: None,
+        position_mm: instance.header.image_position.unwrap_or_default(),
+    }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}

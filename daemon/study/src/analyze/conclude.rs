@@ -1,0 +1,136 @@
+//! How a job ends in the database: concluded with its results, queued again after a wait, or parked with its reason.
+
+use std::time::Duration;
+
+use custody::event::Event;
+use custody::series::state::SeriesEvent;
+use custody::store::jobs::{self, JobRow};
+use custody::store::results::{self, ResultRow};
+use custody::store::{self, Durability, deliveries, events, series};
+use hal::backoff::Pauses;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::error::Error;
+use super::examine;
+use crate::parts::StudyParts;
+
+/// What a job that ran to its end comes to.
+#[derive(Clone, Copy)]
+pub(super) struct Conclusion<'a> {
+    pub(super) verdict: &'a str,
+    /// Of the series.
+    pub(super) event: SeriesEvent,
+    /// As JSON.
+    pub(super) findings: Option<&'a str>,
+    /// The objects, in the order in which they are delivered.
+    pub(super) results: &'a [ResultRow],
+    /// Stage and milliseconds, in order.
+    pub(super) timings_ms: &'a [(String, f64)],
+}
+
+/// The one transaction that ends a job: results, deliveries, job and series, all or nothing.
+///
+/// # Errors
+/// `Cancelled` when a newer job has taken the place of this one; otherwise when the database fails.
+pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<'_>) -> Result<(), Error> {
+    let mut connection = parts.store.connect(Durability::Full)?;
+    let transaction = begin(&mut connection)?;
+    if !jobs::is_current(&transaction, job.id)? {
+        return Err(examine::Error::Cancelled.into());
+    }
+    let now = store::now_utc();
+    let mut ids = Vec::new();
+    for row in conclusion.results {
+        ids.extend(results::insert(&transaction, row)?);
+    }
+    results::supersede_older(&transaction, job.series_id, job.version)?;
+    let destinations: Vec<String> = parts.settings.destination.keys().cloned().collect();
+    deliveries::enqueue(&transaction, &ids, &destinations, &now)?;
+    for (name, destination) in &parts.settings.destination {
+        deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
+    }
+    let timings = serde_json::to_string(conclusion.timings_ms).map_err(store::Error::from)?;
+    jobs::done(&transaction, job.id, conclusion.findings, &timings, &now)?;
+    series::conclude(&transaction, job.series_id, conclusion.event, conclusion.verdict)?;
+    events::record(&transaction, &format!("series/{}", job.series_id), "concluded", conclusion.verdict)?;
+    transaction.commit().map_err(store::Error::from)?;
+    Ok(())
+}
+
+fn begin(connection: &mut Connection) -> Result<Transaction<'_>, store::Error> {
+    Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+}
+
+/// Notes that a job failed: it is tried again after a growing wait, or parked when it failed too often or only people can
+/// help.
+///
+/// # Errors
+/// When the database fails.
+pub(super) fn failed(
+    parts: &StudyParts,
+    connection: &mut Connection,
+    job: &JobRow,
+    error: &Error,
+) -> Result<(), Error> {
+    let transaction = begin(connection)?;
+    if !jobs::is_current(&transaction, job.id)? {
+        return Ok(()); // a newer job does the work
+    }
+    let state = retry_or_park(parts, &transaction, job, error)?;
+    transaction.commit().map_err(store::Error::from)?;
+    let _ = parts.events.send(Event::Job {
+        id: job.id,
+        series_id: job.series_id,
+        state: state.into(),
+        stage: "failed".into(),
+        fraction: 0.0,
+    });
+    series_event(parts, connection, job.series_id);
+    Ok(())
+}
+
+/// The state that the job has then.
+fn retry_or_park(
+    parts: &StudyParts,
+    transaction: &Transaction<'_>,
+    job: &JobRow,
+    error: &Error,
+) -> Result<&'static str, store::Error> {
+    let settings = &parts.settings.analyze;
+    let reason = error.to_string();
+    let attempts = job.attempts + 1;
+    if error.needs_people() {
+        park(transaction, job, &reason)?;
+        return Ok("parked");
+    }
+    if attempts >= settings.max_attempts {
+        park(transaction, job, &format!("analysis failed {attempts} times: {reason}"))?;
+        return Ok("parked");
+    }
+    let first = Duration::try_from_secs_f64(settings.retry_secs).unwrap_or_default();
+    let wait = Pauses::new(first, Duration::MAX).after(attempts);
+    let wait_secs = wait.as_secs_f64();
+    tracing::warn!(job = job.id, attempts, reason, wait_secs, "analysis failed, will be tried again");
+    jobs::retry(transaction, job.id, &reason, &store::utc_after(wait))?;
+    events::record(transaction, &format!("job/{}", job.id), "failed, will be tried again", &reason)?;
+    Ok("queued")
+}
+
+/// Puts a job aside for good, with its reason, and gives its series a verdict: never silence.
+///
+/// # Errors
+/// When the database fails.
+pub fn park(transaction: &Transaction<'_>, job: &JobRow, reason: &str) -> Result<(), store::Error> {
+    tracing::error!(job = job.id, reason, "analysis parked");
+    jobs::park(transaction, job.id, reason, &store::now_utc())?;
+    let verdict = format!("not analysed: {reason}; try again with `scansidectl studies rerun`");
+    series::conclude(transaction, job.series_id, SeriesEvent::Refused, &verdict)?;
+    events::record(transaction, &format!("job/{}", job.id), "parked", reason)
+}
+
+/// Tells the row of a series as it is now.
+pub(super) fn series_event(parts: &StudyParts, connection: &Connection, id: i64) {
+    if let Ok(Some(row)) = series::get(connection, id) {
+        let _ = parts.events.send(Event::series(&row));
+    }
+}

@@ -1,0 +1,62 @@
+//! Why a job failed, each cause with its own words: they become the reason of the job and the verdict of its series.
+
+use std::path::PathBuf;
+
+use custody::store;
+
+use super::{engine, examine};
+use crate::exam::develop;
+use crate::model;
+use crate::volume::build::VolumeError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    #[error("{0}")]
+    Spool(#[from] custody::spool::Error),
+    #[error("{0}")]
+    Volume(#[from] VolumeError),
+    #[error("{0}")]
+    Examine(#[from] examine::Error),
+    #[error("{0}")]
+    Exam(#[from] develop::Error),
+    #[error("{what} {path}: {source}")]
+    Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    /// The thread of the analysis could not be started, or was ended from outside.
+    #[error("the thread of the analysis ended")]
+    ThreadEnded,
+    #[error("the series has no instances")]
+    NoInstances,
+    /// It was read when it was received.
+    #[error("instance {instance} cannot be read again: {reason}")]
+    Unreadable { instance: i64, reason: String },
+    #[error("the analysis panicked: {0}")]
+    Panicked(String),
+}
+
+impl Error {
+    /// Trying again is in vain: the task has no package.
+    pub(super) fn needs_people(&self) -> bool {
+        let Self::Examine(examine::Error::Engine(engine::Error::Model(error))) = self else { return false };
+        matches!(error, model::Error::NoPackage(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_panic_is_called_a_panic() {
+        let ordinary = [
+            Error::ThreadEnded,
+            Error::NoInstances,
+            Error::Unreadable { instance: 7, reason: "the disk is gone".into() },
+        ];
+        for error in ordinary {
+            assert!(!error.to_string().contains("panic"), "{error}");
+        }
+        assert_eq!(Error::Panicked("index 3".into()).to_string(), "the analysis panicked: index 3");
+    }
+}
