@@ -53,7 +53,30 @@ pub struct Header {
     pub pixel_spacing: Option<[f64; 2]>,
     pub slice_thickness: Option<f64>,
     pub gantry_tilt: Option<f64>,
+    /// Absent in rows that were written before it was read, and where the scanner says nothing.
+    #[serde(skip_serializing_if = "Projection::is_unknown")]
+    pub projection: Projection,
     pub pixel_data: Option<PixelData>,
+}
+
+/// How the beam went through the body, as a projection radiograph says it. Empty where it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Projection {
+    /// `L`, `R` or `B`: Image Laterality (0020,0062), else Laterality (0020,0060).
+    pub laterality: String,
+    /// View Position (0018,5101), for example `CC`.
+    pub position: String,
+    /// Code Value of the first item of the View Code Sequence (0054,0220).
+    pub code: String,
+    /// Code Values of the View Modifier Code Sequence (0054,0222) in that item.
+    pub modifiers: Vec<String>,
+}
+
+impl Projection {
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Where the pixel data lies in the Part 10 file.
@@ -91,5 +114,18 @@ impl Header {
         let needed = (values * u128::from(self.bits_allocated)).div_ceil(8);
         let needed = u64::try_from(needed).unwrap_or(u64::MAX);
         (needed > pixels.length).then_some(Shortfall { needed, present: pixels.length })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_without_a_projection_is_read_and_one_that_is_unknown_is_not_written() {
+        let old = r#"{"modality": "MG", "rows": 3}"#;
+        let header: Header = serde_json::from_str(old).unwrap();
+        assert!(header.projection.is_unknown());
+        assert!(!serde_json::to_string(&header).unwrap().contains("projection"));
     }
 }

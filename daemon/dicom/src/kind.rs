@@ -17,6 +17,8 @@ pub enum SeriesKind {
     /// Reformats, projections and other images computed from a series that came by itself.
     Reformat,
     Presentation,
+    /// Mammograms, for presentation or for processing.
+    Mammography,
     /// An ultrasound exam that was recorded here: a job makes DICOM objects of it.
     Exam,
     /// Anything no installed package is for.
@@ -51,17 +53,19 @@ impl SeriesKind {
             | uids::MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE
             | uids::MULTI_FRAME_SINGLE_BIT_SECONDARY_CAPTURE_IMAGE_STORAGE
             | uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE => Self::SecondaryCapture,
+            uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION
+            | uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING => Self::Mammography,
             _ if class.starts_with("1.2.840.10008.5.1.4.1.1.11.") => Self::Presentation,
             _ => Self::Other,
         }
     }
 
-    /// Is this kind given to a model?
+    /// Is each series of this kind given to a model by itself?
     pub fn is_analysed(self) -> bool {
         self == Self::Ct
     }
 
-    /// Why a series of this kind is kept but not analysed.
+    /// Why a series of this kind is kept but not analysed, when no task takes it.
     pub fn verdict(self, modality: &str) -> String {
         match self {
             Self::Ct => "chest CT".into(),
@@ -73,6 +77,7 @@ impl SeriesKind {
                     .into()
             }
             Self::Presentation => "kept, not analysed: presentation state".into(),
+            Self::Mammography => "kept, not analysed: no task for mammography is switched on".into(),
             Self::Exam => "recorded ultrasound exam".into(),
             Self::Other => {
                 let modality = if modality.is_empty() { "unknown" } else { modality };
@@ -89,14 +94,17 @@ impl SeriesKind {
             Self::SecondaryCapture => "secondary_capture",
             Self::Reformat => "reformat",
             Self::Presentation => "presentation",
+            Self::Mammography => "mammography",
             Self::Exam => "exam",
             Self::Other => "other",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        use SeriesKind::{Ct, DoseReport, Exam, Localiser, Other, Presentation, Reformat, SecondaryCapture};
-        [Ct, Localiser, DoseReport, SecondaryCapture, Reformat, Presentation, Exam, Other]
+        use SeriesKind::{
+            Ct, DoseReport, Exam, Localiser, Mammography, Other, Presentation, Reformat, SecondaryCapture,
+        };
+        [Ct, Localiser, DoseReport, SecondaryCapture, Reformat, Presentation, Mammography, Exam, Other]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }
@@ -127,6 +135,8 @@ mod tests {
             (uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "DERIVED\\SECONDARY", SeriesKind::SecondaryCapture),
             (uids::X_RAY_RADIATION_DOSE_SR_STORAGE, "", SeriesKind::DoseReport),
             (uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE, "", SeriesKind::Presentation),
+            (uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION, "", SeriesKind::Mammography),
+            (uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING, "", SeriesKind::Mammography),
             (uids::MR_IMAGE_STORAGE, "ORIGINAL\\PRIMARY", SeriesKind::Other),
         ] {
             assert_eq!(SeriesKind::of(&header(class, image_type)), expected, "{class} {image_type}");
@@ -141,6 +151,7 @@ mod tests {
             SeriesKind::SecondaryCapture,
             SeriesKind::Reformat,
             SeriesKind::Presentation,
+            SeriesKind::Mammography,
             SeriesKind::Other,
         ] {
             assert!(!kind.is_analysed());

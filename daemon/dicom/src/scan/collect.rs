@@ -6,7 +6,7 @@ use dicom_dictionary_std::tags;
 use super::text::{self, Charset};
 use super::walk::Syntax;
 use super::{Meta, RawElement, Scan, ScanError};
-use crate::header::{Header, PixelData};
+use crate::header::{Header, PixelData, Projection};
 
 /// Where an element was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub(super) enum Place {
     FunctionalGroups,
     /// Inside the scheduled steps of a worklist item: the first of each.
     ScheduledStep,
+    /// Inside the view code of a projection radiograph: the first of each.
+    ViewCode,
+    /// Inside a modifier of that view code.
+    ViewModifier,
     Elsewhere,
 }
 
@@ -129,6 +133,8 @@ const FACTS: &[Tag] = &[
     tags::PIXEL_PADDING_RANGE_LIMIT,
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
+    tags::VIEW_POSITION,
+    tags::IMAGE_LATERALITY,
 ];
 
 /// Taken from functional groups where the root has none.
@@ -150,21 +156,28 @@ const SCHEDULED: &[Tag] = &[
     tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION,
 ];
 
+/// No view has more modifiers (CID 4015 has 15 codes).
+const MOST_MODIFIERS: usize = 16;
+
 #[derive(Debug, Default)]
 pub(super) struct Values {
     root: Vec<(RawElement, Syntax)>,
     grouped: Vec<(RawElement, Syntax)>,
     scheduled: Vec<(RawElement, Syntax)>,
+    view_code: Vec<(RawElement, Syntax)>,
+    view_modifiers: Vec<(RawElement, Syntax)>,
     pixel_data: Option<PixelData>,
 }
 
 impl Values {
-    /// The first one of each counts.
+    /// The first one of each counts, but every modifier of a view.
     pub(super) fn wants(&self, place: Place, tag: Tag) -> bool {
         match place {
             Place::Root => (COPIED.contains(&tag) || FACTS.contains(&tag)) && find(&self.root, tag).is_none(),
             Place::FunctionalGroups => GROUPED.contains(&tag) && find(&self.grouped, tag).is_none(),
             Place::ScheduledStep => SCHEDULED.contains(&tag) && find(&self.scheduled, tag).is_none(),
+            Place::ViewCode => tag == tags::CODE_VALUE && self.view_code.is_empty(),
+            Place::ViewModifier => tag == tags::CODE_VALUE && self.view_modifiers.len() < MOST_MODIFIERS,
             Place::Elsewhere => false,
         }
     }
@@ -173,6 +186,8 @@ impl Values {
         let list = match place {
             Place::Root => &mut self.root,
             Place::ScheduledStep => &mut self.scheduled,
+            Place::ViewCode => &mut self.view_code,
+            Place::ViewModifier => &mut self.view_modifiers,
             Place::FunctionalGroups | Place::Elsewhere => &mut self.grouped,
         };
         list.push((RawElement { tag, vr, value }, syntax));
@@ -244,8 +259,22 @@ impl Values {
             pixel_spacing: floats(tags::PIXEL_SPACING).try_into().ok(),
             slice_thickness: float(tags::SLICE_THICKNESS),
             gantry_tilt: float(tags::GANTRY_DETECTOR_TILT),
+            projection: self.projection(),
             pixel_data: self.pixel_data,
         })
+    }
+
+    fn projection(&self) -> Projection {
+        let texts = |list: &[(RawElement, Syntax)]| -> Vec<String> {
+            list.iter().map(|(element, _)| text::trimmed(&element.value)).filter(|text| !text.is_empty()).collect()
+        };
+        let of_image = text::trimmed(self.bytes(tags::IMAGE_LATERALITY));
+        Projection {
+            laterality: if of_image.is_empty() { text::trimmed(self.bytes(tags::LATERALITY)) } else { of_image },
+            position: text::trimmed(self.bytes(tags::VIEW_POSITION)),
+            code: texts(&self.view_code).pop().unwrap_or_default(),
+            modifiers: texts(&self.view_modifiers),
+        }
     }
 
     fn uid(&self, tag: Tag, what: &'static str) -> Result<String, ScanError> {

@@ -375,6 +375,40 @@ fn the_reference_ct_slices_have_their_facts() {
     }
 }
 
+/// The View Code Sequence with its modifiers.
+fn view_code(builder: &mut Builder, code: &[u8], modifiers: &[&[u8]]) {
+    builder.head(0x0054, 0x0220, "SQ", u32::MAX).item(0xE000, u32::MAX);
+    builder.value(0x0008, 0x0100, "SH", code).value(0x0008, 0x0102, "SH", b"SCT ");
+    builder.head(0x0054, 0x0222, "SQ", u32::MAX);
+    for modifier in modifiers {
+        builder.item(0xE000, u32::MAX).value(0x0008, 0x0100, "SH", modifier).item(0xE00D, 0);
+    }
+    builder.item(0xE0DD, 0).item(0xE00D, 0).item(0xE0DD, 0);
+}
+
+#[test]
+fn a_mammogram_says_which_view_it_is() {
+    for syntax in [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED] {
+        let mut builder = Builder::new(syntax);
+        builder.value(0x0018, 0x5101, "CS", b"MLO ").identity();
+        builder.value(0x0020, 0x0060, "CS", b"R ").value(0x0020, 0x0062, "CS", b"L ").image();
+        view_code(&mut builder, b"399368009 ", &[b"399163009 ", b"399055006 "]);
+        builder.value(0x7FE0, 0x0010, "OW", &[7; 24]);
+        let projection = builder.scan(syntax).unwrap().header.projection;
+        assert_eq!((projection.laterality.as_str(), projection.position.as_str()), ("L", "MLO"), "{syntax}");
+        assert_eq!(projection.code, "399368009", "{syntax}");
+        assert_eq!(projection.modifiers, ["399163009", "399055006"], "{syntax}");
+    }
+}
+
+#[test]
+fn the_laterality_of_the_series_stands_in_and_a_ct_has_no_projection() {
+    let mut builder = Builder::new(EXPLICIT);
+    builder.identity().value(0x0020, 0x0060, "CS", b"R ").image().value(0x7FE0, 0x0010, "OW", &[7; 24]);
+    assert_eq!(builder.scan(EXPLICIT).unwrap().header.projection.laterality, "R");
+    assert!(slice(EXPLICIT).scan(EXPLICIT).unwrap().header.projection.is_unknown());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 

@@ -209,7 +209,17 @@ fn place(stack: &[Level]) -> Place {
             tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE | tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
         )) => Place::FunctionalGroups,
         Some(LevelKind::Sequence(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE)) => Place::ScheduledStep,
+        Some(LevelKind::Sequence(tags::VIEW_CODE_SEQUENCE)) => view_place(stack),
         Some(_) => Place::Elsewhere,
+    }
+}
+
+/// Where in the view code: in its item itself, or in an item of the modifiers inside it.
+fn view_place(stack: &[Level]) -> Place {
+    match (stack.len(), stack.get(2).map(|level| level.kind)) {
+        (2, _) => Place::ViewCode,
+        (4, Some(LevelKind::Sequence(tags::VIEW_MODIFIER_CODE_SEQUENCE))) => Place::ViewModifier,
+        _ => Place::Elsewhere,
     }
 }
 
