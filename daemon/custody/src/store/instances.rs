@@ -150,6 +150,21 @@ pub fn of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> 
     rows.map(|row| with_header(row?)).collect()
 }
 
+/// The instances of a series that were kept, in the order of arrival, also those whose bytes are gone meanwhile: enough for
+/// what is decided by headers.
+///
+/// # Errors
+/// When the database fails.
+pub fn ever_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<Instance>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM instances WHERE series_uid = ?2 AND study_uid = ?1 AND state IN ('kept', 'evicted') \
+         ORDER BY id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([study_uid, series_uid], read)?;
+    rows.map(|row| with_header(row?)).collect()
+}
+
 /// The ids of the kept instances of a series.
 ///
 /// # Errors

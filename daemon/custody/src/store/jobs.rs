@@ -1,9 +1,11 @@
-//! `jobs`: one row per version of a series that is to be analysed.
+//! `jobs`: one row per version of a series that is to be analysed. The job of a study task is anchored at one series and
+//! has its images in `members`.
 
 use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Result;
+use super::members::{self, MemberRow};
 
 #[derive(Debug, Clone)]
 pub struct JobRow {
@@ -16,9 +18,12 @@ pub struct JobRow {
     pub not_before_utc: Option<String>,
     pub reason: Option<String>,
     pub created_utc: String,
+    /// The study task that it is for; `None` for the tasks of its series.
+    pub task: Option<String>,
 }
 
-const COLUMNS: &str = "id, series_id, version, state, attempts, interruptions, not_before_utc, reason, created_utc";
+const COLUMNS: &str =
+    "id, series_id, version, state, attempts, interruptions, not_before_utc, reason, created_utc, task";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     Ok(JobRow {
@@ -31,6 +36,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         not_before_utc: row.get(6)?,
         reason: row.get(7)?,
         created_utc: row.get(8)?,
+        task: row.get(9)?,
     })
 }
 
@@ -48,6 +54,37 @@ pub fn enqueue(transaction: &Transaction<'_>, series_id: i64, version: i64, now:
         params![series_id, version, now],
     )?;
     Ok(transaction.last_insert_rowid())
+}
+
+/// Queues a study task on these images; the version is that of the series at which the job is anchored. Whatever is queued
+/// or running for older versions of that series is superseded.
+///
+/// # Errors
+/// When the database fails.
+pub fn enqueue_study(
+    transaction: &Transaction<'_>,
+    task: &str,
+    anchor: i64,
+    version: i64,
+    images: &[MemberRow],
+    now: &str,
+) -> Result<i64> {
+    let id = enqueue(transaction, anchor, version, now)?;
+    transaction.execute("UPDATE jobs SET task = ?2 WHERE id = ?1", params![id, task])?;
+    members::insert(transaction, id, images)?;
+    Ok(id)
+}
+
+/// The newest job of a study task on this study, in whatever state.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest_of_task(connection: &Connection, study_uid: &str, task: &str) -> Result<Option<JobRow>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM jobs WHERE task = ?2 AND series_id IN (SELECT id FROM series WHERE study_uid = ?1) \
+         ORDER BY id DESC LIMIT 1"
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row(params![study_uid, task], read).optional()?)
 }
 
 /// Takes the next job that may run now. The row says `running` on disk before the work begins, so that a crash is

@@ -5,6 +5,7 @@ pub mod events;
 pub mod instances;
 pub mod jobs;
 pub mod lists;
+pub mod members;
 pub mod places;
 pub mod results;
 pub mod segments;
@@ -22,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_shadows.sql"),
     include_str!("migrations/0003_simulated.sql"),
+    include_str!("migrations/0004_study_jobs.sql"),
 ];
 
 #[derive(Debug, thiserror::Error)]

@@ -47,9 +47,9 @@ pub struct Content {
     pub series_state: Option<String>,
     pub newest_utc: String,
     pub bytes: u64,
-    /// Jobs of the series that are not done.
+    /// Jobs of the series that are not done; those of study tasks that it is a member of count as one.
     pub open_jobs: u32,
-    /// Results of the series that have not reached a destination.
+    /// Results of the series that have not reached a destination; those of study tasks count as one.
     pub undelivered: u32,
 }
 
@@ -60,9 +60,14 @@ pub struct Content {
 pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
     let mut statement = connection.prepare(
         "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), \
-           (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state <> 'done'), \
+           (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state <> 'done') \
+           + EXISTS (SELECT 1 FROM job_members m JOIN jobs j ON j.id = m.job_id \
+                     WHERE m.series_id = s.id AND j.series_id <> s.id AND j.state <> 'done'), \
            (SELECT count(*) FROM jobs j JOIN results r ON r.job_id = j.id JOIN deliveries d ON d.result_id = r.id \
             WHERE j.series_id = s.id AND d.state = 'pending') \
+           + EXISTS (SELECT 1 FROM job_members m JOIN jobs j ON j.id = m.job_id JOIN results r ON r.job_id = j.id \
+                     JOIN deliveries d ON d.result_id = r.id \
+                     WHERE m.series_id = s.id AND j.series_id <> s.id AND d.state = 'pending') \
          FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
          LEFT JOIN segments g ON g.id = i.segment \
          WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) \

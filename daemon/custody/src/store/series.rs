@@ -68,6 +68,19 @@ pub fn of_study(connection: &Connection, study_uid: &str) -> Result<Vec<SeriesRo
     Ok(statement.query_map([study_uid], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The studies that have a complete series of this kind without a verdict.
+///
+/// # Errors
+/// When the database fails.
+pub fn studies_without_verdict(connection: &Connection, kind: SeriesKind) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT study_uid FROM series WHERE kind = ?1 AND state = 'complete' AND verdict IS NULL \
+         ORDER BY study_uid",
+    )?;
+    let studies = statement.query_map([kind.as_str()], |row| row.get(0))?;
+    Ok(studies.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Makes the row of a series, or reopens it for a late instance (then says `true`). `total` is the number of kept
 /// instances.
 ///
