@@ -153,6 +153,15 @@ pub const MISSING_SLICES: Code = own("SLICESMISSING", "Slices missing between ne
 pub const DOUBLED_SLICES: Code = own("SLICESDOUBLED", "Slices at a place where there is one already");
 pub const UNEVEN_SLICES: Code = own("SLICESUNEVEN", "Uneven distances of slices");
 
+// The standard views of a mammography. CID 4014 codes a projection, not one of the four images that are expected.
+pub const MG: Code = dcm("MG", "Mammography");
+pub const MAMMOGRAPHY_VIEWS: Code = own("MGVIEWS", "Standard views of a mammography");
+pub const VIEWS_PRESENT: Code = own("MGVIEWSPRESENT", "Standard views that are there");
+pub const VIEW_RIGHT_CC: Code = own("MGRCC", "Right cranio-caudal view");
+pub const VIEW_LEFT_CC: Code = own("MGLCC", "Left cranio-caudal view");
+pub const VIEW_RIGHT_MLO: Code = own("MGRMLO", "Right medio-lateral oblique view");
+pub const VIEW_LEFT_MLO: Code = own("MGLMLO", "Left medio-lateral oblique view");
+
 // How it went: CID 6042, and presence of a property (PS3.16 Annex D).
 pub const SUMMARY_OF_DETECTIONS: Code = dcm("111064", "Summary of Detections");
 pub const SUMMARY_OF_ANALYSES: Code = dcm("111065", "Summary of Analyses");

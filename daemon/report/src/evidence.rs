@@ -16,15 +16,31 @@ pub fn instances(source: &Source) -> Vec<DataSet> {
     unique.map(|i| dataset::reference(&i.sop_class_uid, &i.sop_instance_uid)).collect()
 }
 
-/// Evidence of a structured report: the source series, and our own objects that it refers to.
+/// The instances of a study below their series, in order.
+fn by_series(source: &Source) -> Vec<(String, Vec<DataSet>)> {
+    let mut series = Vec::new();
+    for (uid, image) in source.series_uids.iter().zip(source.instances) {
+        add(&mut series, uid, dataset::reference(&image.sop_class_uid, &image.sop_instance_uid));
+    }
+    series
+}
+
+fn add(series: &mut Vec<(String, Vec<DataSet>)>, uid: &str, reference: DataSet) {
+    match series.iter_mut().find(|(known, _)| known == uid) {
+        Some((_, items)) => items.push(reference),
+        None => series.push((uid.to_owned(), vec![reference])),
+    }
+}
+
+/// Evidence of a structured report: the source series (several, of a study), and our own objects that it refers to.
 pub fn sequence(context: &Context, own: &[&ResultObject], set: &mut DataSet) {
-    let mut series = vec![(identity::series_uid(context.source, context.uids), instances(context.source))];
+    let mut series = if context.source.series_uids.is_empty() {
+        vec![(identity::series_uid(context.source, context.uids), instances(context.source))]
+    } else {
+        by_series(context.source)
+    };
     for object in own {
-        let reference = dataset::reference(&object.sop_class_uid, &object.sop_uid);
-        match series.iter_mut().find(|(uid, _)| *uid == object.series_uid) {
-            Some((_, items)) => items.push(reference),
-            None => series.push((object.series_uid.clone(), vec![reference])),
-        }
+        add(&mut series, &object.series_uid, dataset::reference(&object.sop_class_uid, &object.sop_uid));
     }
     let series = series.into_iter().filter(|(_, items)| !items.is_empty()).map(|(uid, items)| {
         let mut item = DataSet::new();

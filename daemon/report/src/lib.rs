@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod codes;
+pub mod mammography;
 pub mod pages;
 pub mod provenance;
 pub mod settings;
@@ -45,11 +46,12 @@ use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
 use dicom_core::Tag;
 use models::task::ct_quality::CtQuality;
+use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 use uid::Uids;
 
-/// The series that was analysed (or refused).
+/// The series that was analysed (or refused), or the images of a study that were.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// Of the first slice in volume order.
@@ -58,6 +60,8 @@ pub struct Source<'a> {
     pub header: &'a Header,
     /// Every slice in volume order; for a refusal, every instance in any order.
     pub instances: &'a [SliceRef],
+    /// Of a study: the Series Instance UID of each instance. Empty when all are in the series of the header.
+    pub series_uids: &'a [String],
 }
 
 /// What is to be said about the series.
@@ -70,6 +74,10 @@ pub enum Content<'a> {
     /// Image quality of a CT series.
     Quality {
         quality: &'a CtQuality,
+    },
+    /// Which standard views a mammography has.
+    Views {
+        views: &'a MammographyViews,
     },
     /// Why the series was not processed, in plain words.
     Refused {
@@ -128,6 +136,7 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain(documents).chain([report]).collect())
         }
         Content::Quality { quality } => Ok(vec![sr::quality(&context, quality)?]),
+        Content::Views { views } => Ok(vec![sr::views(&context, views)?]),
         Content::Refused { reason } => {
             let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;
             let report = sr::refusal(&context, reason, &page)?;

@@ -36,6 +36,8 @@ pub const SR: ObjectKind = ObjectKind {
 };
 /// The report about the image quality of a CT series.
 pub const QUALITY: ObjectKind = ObjectKind { series_number: "97007", description: "Scanside CT image quality", ..SR };
+/// The report about the views of a mammography.
+pub const VIEWS: ObjectKind = ObjectKind { series_number: "97008", description: "Scanside mammography views", ..SR };
 pub const SEG: ObjectKind = ObjectKind {
     name: "seg",
     sop_class_uid: "1.2.840.10008.5.1.4.1.1.66.4",

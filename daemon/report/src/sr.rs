@@ -3,16 +3,17 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use models::task::ct_quality::CtQuality;
+use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
 
 use crate::codes::{
     COMMENT, CT, CT_UNSPECIFIED, Code, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL,
     DEVICE_OBSERVER_NAME, DEVICE_OBSERVER_SERIAL, DEVICE_OBSERVER_UID, ENGLISH, FRAME_OF_REFERENCE_UID, IMAGE_LIBRARY,
-    IMAGE_LIBRARY_GROUP, IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, LANGUAGE, MODALITY, OBSERVER_TYPE,
-    PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
+    IMAGE_LIBRARY_GROUP, IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, IMAGING_PROCEDURE, LANGUAGE, MG, MODALITY,
+    OBSERVER_TYPE, PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
 };
 use crate::content::{Item, Part, Relation, Value};
-use crate::object::{Context, ObjectKind, QUALITY, SR, declare_own_codes, or_unknown};
+use crate::object::{Context, ObjectKind, QUALITY, SR, VIEWS, declare_own_codes, or_unknown};
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::secondary::Page;
 use crate::seg::Written;
@@ -61,6 +62,22 @@ pub fn quality(context: &Context, quality: &CtQuality) -> Result<ResultObject, E
         .with(Item::container(IMAGING_MEASUREMENTS, None).with(crate::quality::group(context, quality)))
         .with(evaluations(context, []));
     kept_as(QUALITY, context, root, &[])
+}
+
+/// The report about the views of a mammography. Its images lie in no frame of reference.
+///
+/// # Errors
+/// When a value of the source does not fit into an object.
+pub fn views(context: &Context, views: &MammographyViews) -> Result<ResultObject, Error> {
+    let images = context.source.instances.iter();
+    let group = Item::container(IMAGE_LIBRARY_GROUP, None)
+        .with(Item::code(Relation::HasAcqContext, MODALITY, MG))
+        .with_all(images.map(|image| library_image(&image.sop_class_uid, &image.sop_instance_uid)));
+    let root = head(context, IMAGING_PROCEDURE)
+        .with(Item::container(IMAGE_LIBRARY, Some("1600")).with(group))
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with(crate::mammography::group(context, views)))
+        .with(evaluations(context, []));
+    kept_as(VIEWS, context, root, &[])
 }
 
 /// The report of an ultrasound exam; `lesions` are its measurement groups, at least one, and `images` our own.

@@ -27,7 +27,7 @@ pub struct Case {
 
 impl Case {
     pub fn source(&self) -> Source<'_> {
-        Source { elements: &self.elements, header: &self.header, instances: &self.instances }
+        Source { elements: &self.elements, header: &self.header, instances: &self.instances, series_uids: &[] }
     }
 }
 

@@ -38,6 +38,7 @@ impl Uids {
                 }
             }
             Content::Quality { .. } => field(&mut hash, "ct quality"),
+            Content::Views { .. } => field(&mut hash, "mammography views"),
             Content::Refused { reason } => {
                 field(&mut hash, "refused");
                 field(&mut hash, reason);

@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
     }
 
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
-        let source = Source { elements: &self.elements, header: &self.header, instances: &[] };
+        let source = Source { elements: &self.elements, header: &self.header, instances: &[], series_uids: &[] };
         write(&Context { source: &source, provenance: self.provenance, uids: &self.uids })
     }
 

@@ -3,6 +3,7 @@
 pub mod ct_chest;
 pub mod ct_quality;
 pub mod lungs;
+pub mod mammography_views;
 mod nodules;
 pub mod us_breast;
 

@@ -20,7 +20,7 @@ use report::{self, Content, ModelIdentity, Provenance, Source};
 use support::Series;
 
 fn source(series: &Series) -> Source<'_> {
-    Source { elements: &series.elements, header: &series.header, instances: &series.instances }
+    Source { elements: &series.elements, header: &series.header, instances: &series.instances, series_uids: &[] }
 }
 
 /// Writes the objects of one case and asserts that nobody complains.

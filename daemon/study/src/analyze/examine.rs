@@ -81,7 +81,8 @@ pub fn examine(
     }
     control.progress("report", 0.0);
     let begun = Instant::now();
-    let source = Source { elements: subject.elements, header: subject.header, instances: subject.instances };
+    let source =
+        Source { elements: subject.elements, header: subject.header, instances: subject.instances, series_uids: &[] };
     let mut objects = Vec::new();
     for one in &ran {
         let provenance = provenance(device, one.used.as_ref(), subject.created_utc);

@@ -1,0 +1,45 @@
+//! Are the four standard views of a mammography there? Decided by headers: no pixels, no network, no package.
+
+use serde::Serialize;
+
+/// A standard view of screening mammography: one breast, one projection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StandardView {
+    RightCc,
+    LeftCc,
+    RightMlo,
+    LeftMlo,
+}
+
+/// The image that stands for a view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ViewFound {
+    pub view: StandardView,
+    pub sop_instance_uid: String,
+    /// Made to be looked at; otherwise for processing only.
+    pub for_presentation: bool,
+    /// Images that could stand for the view, of which the last is taken.
+    pub candidates: usize,
+}
+
+/// Which standard views a study has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MammographyViews {
+    /// In the order of [`StandardView::ALL`].
+    pub found: Vec<ViewFound>,
+    pub missing: Vec<StandardView>,
+}
+
+impl StandardView {
+    pub const ALL: [Self; 4] = [Self::RightCc, Self::LeftCc, Self::RightMlo, Self::LeftMlo];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RightCc => "right CC",
+            Self::LeftCc => "left CC",
+            Self::RightMlo => "right MLO",
+            Self::LeftMlo => "left MLO",
+        }
+    }
+}
