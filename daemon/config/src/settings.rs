@@ -11,7 +11,7 @@ use live::source::device::Device as Video;
 use node::settings::{Destination, Dicom};
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
-use study::settings::{Accelerator, Analyze, Models, Series};
+use study::settings::{Accelerator, Analyze, Models, Series, Study};
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -20,6 +20,7 @@ pub struct Settings {
     pub dicom: Dicom,
     pub spool: Spool,
     pub series: Series,
+    pub study: Study,
     pub analyze: Analyze,
     pub models: Models,
     pub accelerator: Accelerator,
@@ -38,6 +39,7 @@ impl Settings {
             device: self.device.clone(),
             spool: self.spool.clone(),
             series: self.series.clone(),
+            study: self.study.clone(),
             analyze: self.analyze.clone(),
             models: self.models.clone(),
             accelerator: self.accelerator.clone(),
@@ -61,6 +63,7 @@ impl Settings {
         self.dicom.check(&mut checker);
         self.spool.check(&mut checker);
         self.series.check(&mut checker);
+        self.study.check(&mut checker);
         self.analyze.check(&mut checker);
         self.accelerator.check(&mut checker);
         self.live.check(&mut checker);

@@ -104,6 +104,7 @@ fn bus_verbs(settings: &Settings, parts: &StudyParts, gate: &Gate, view: Option<
     let commands = Arc::new(Verbs {
         store: parts.store.clone(),
         destinations: settings.destination.clone(),
+        analyze: settings.analyze.clone(),
         events: parts.events.clone(),
         gate: gate.clone(),
         wake: parts.wake.clone(),

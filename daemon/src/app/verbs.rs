@@ -11,6 +11,8 @@ use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
 use node::send;
 use node::settings::Destination;
+use study::gather;
+use study::settings::Analyze;
 use tokio::sync::{Notify, broadcast};
 
 use crate::dbus::{self, RerunOptions};
@@ -19,6 +21,8 @@ use crate::dbus::{self, RerunOptions};
 pub struct Verbs {
     pub store: Store,
     pub destinations: BTreeMap<String, Destination>,
+    /// Which tasks are switched on.
+    pub analyze: Analyze,
     pub events: broadcast::Sender<Event>,
     pub gate: Gate,
     /// A job was queued.
@@ -38,7 +42,7 @@ impl Verbs {
     fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
         self.permit(Level::Full)?;
         let mut connection = self.store.connect(Durability::Full)?;
-        let queued = queue_again(&mut connection, study_uid, options.urgent)?;
+        let queued = queue_again(&mut connection, &self.analyze, study_uid, options.urgent)?;
         if queued.is_empty() {
             return Err(dbus::Error::NotFound(format!("no study {study_uid} with a series to analyse")));
         }
@@ -50,9 +54,10 @@ impl Verbs {
     }
 }
 
-/// A new version of every analysable, finished series of the study.
+/// A new version of every analysable, finished series of the study, also of those that belong to a task of the whole study.
 fn queue_again(
     connection: &mut rusqlite::Connection,
+    analyze: &Analyze,
     study_uid: &str,
     urgent: bool,
 ) -> store::Result<Vec<series::SeriesRow>> {
@@ -71,6 +76,15 @@ fn queue_again(
             }
             queued.extend(series::get(&transaction, row.id)?);
         }
+    }
+    let of_study = gather::again(&transaction, analyze, study_uid)?;
+    if urgent {
+        for job in of_study.jobs {
+            jobs::make_urgent(&transaction, job)?;
+        }
+    }
+    for id in of_study.changed {
+        queued.extend(series::get(&transaction, id)?);
     }
     transaction.commit()?;
     Ok(queued)

@@ -5,7 +5,8 @@
 //!
 //! 1. `dicom::kind` says what it is, `assemble` when its series is complete;
 //! 2. `volume` decodes it while its neighbours still arrive;
-//! 3. a complete series becomes a row in `jobs`. `analyze::worker` takes it, `analyze::carry` brings it through every task that wants it
+//! 3. a complete series becomes a row in `jobs`; for a task of the whole study, `gather` makes one of its images once they
+//!    are all there or `closing` says that no more is expected. `analyze::worker` takes it, `analyze::carry` brings it through every task that wants it
 //!    (`analyze::task`: the findings of a chest CT, the image quality of any CT) and through `report`;
 //!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them.
@@ -15,6 +16,8 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod assemble;
+pub mod closing;
+pub mod gather;
 pub mod volume;
 pub mod analyze;
 pub mod model;
@@ -23,7 +26,7 @@ pub mod outbox;
 pub mod parts;
 pub mod settings;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +44,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::analyze::conclude;
+use crate::analyze::task::StudyTask;
 use crate::assemble::{Assembler, CompletedBy};
+use crate::closing::Closing;
 use crate::parts::StudyParts;
 use crate::volume::geometry::{self, SliceGeometry};
 
@@ -63,6 +68,7 @@ struct Story {
     parts: StudyParts,
     connection: Connection,
     assembler: Assembler,
+    closing: Closing,
     receiving: HashMap<SeriesKey, Receiving>,
     count_at: Option<Instant>,
 }
@@ -78,12 +84,12 @@ pub async fn run(
 ) -> Result<(), store::Error> {
     let connection = parts.store.connect(Durability::Rebuildable)?;
     let assembler = Assembler::new(&parts.settings.series);
-    let mut story = Story { parts, connection, assembler, receiving: HashMap::new(), count_at: None };
+    let closing = Closing::new(Duration::from_secs_f64(parts.settings.study.quiet_secs));
+    let mut story = Story { parts, connection, assembler, closing, receiving: HashMap::new(), count_at: None };
     // The story is told in small transactions; `block_in_place` keeps them off the threads that serve associations.
     block_in_place(|| story.resume())?;
     loop {
-        let deadline = [story.assembler.next_deadline(), story.count_at].into_iter().flatten().min();
-        let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        let deadline = story.next_deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             arrival = arrivals.recv() => match arrival {
                 Some(arrival) => block_in_place(|| story.arrived(arrival))?,
@@ -92,11 +98,23 @@ pub async fn run(
             () = tokio::time::sleep_until(deadline) => {}
             () = shutdown.cancelled() => return Ok(()),
         }
-        block_in_place(|| story.count().and_then(|()| story.complete_series()))?;
+        block_in_place(|| story.go_on())?;
     }
 }
 
 impl Story {
+    /// What time may have brought.
+    fn go_on(&mut self) -> Result<(), store::Error> {
+        self.count()?;
+        self.complete_series()?;
+        self.close_studies()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let closing = self.closing.next_deadline(|study_uid| is_receiving(&self.receiving, study_uid));
+        [self.assembler.next_deadline(), self.count_at, closing].into_iter().flatten().min()
+    }
+
     fn arrived(&mut self, arrival: Arrival) -> Result<(), store::Error> {
         match arrival {
             Arrival::Kept(instance) => {
@@ -137,6 +155,7 @@ impl Story {
             receiving.places.push(SliceGeometry::from(header));
         }
         let _ = self.parts.events.send(Event::series(&receiving.row));
+        self.closing.touched(&key.study_uid, Instant::now());
         self.assembler.instance(key, header, total, association, Instant::now());
         Ok(())
     }
@@ -174,15 +193,57 @@ impl Story {
     fn complete_series(&mut self) -> Result<(), store::Error> {
         let receiving = &self.receiving;
         let closed = |key: &SeriesKey| receiving.get(key).is_some_and(|r| geometry::arrange(&r.places).is_ok());
+        let mut studies = BTreeSet::new();
         for (key, by) in self.assembler.complete(Instant::now(), closed) {
-            if let Some(receiving) = self.receiving.remove(&key) {
-                self.completed(&receiving.row, by)?;
+            let Some(receiving) = self.receiving.remove(&key) else { continue };
+            self.completed(&receiving.row, by)?;
+            self.closing.touched(&key.study_uid, Instant::now());
+            if self.belongs_to_study_task(receiving.row.kind) {
+                studies.insert(key.study_uid);
             }
+        }
+        // After all of them: series that are complete together make one job, not one after the other.
+        for study_uid in studies {
+            self.decide(&study_uid, false)?;
         }
         Ok(())
     }
 
-    /// A series is complete: it becomes a job, or gets its verdict at once.
+    /// Tasks that wait for a study need not wait any more.
+    fn close_studies(&mut self) -> Result<(), store::Error> {
+        let receiving = &self.receiving;
+        for study_uid in self.closing.closed(Instant::now(), |study_uid| is_receiving(receiving, study_uid)) {
+            tracing::info!(study = study_uid, "study closed: nothing of it came for a while");
+            self.decide(&study_uid, true)?;
+        }
+        Ok(())
+    }
+
+    /// The tasks of the whole study: a job, a wait, or a verdict.
+    fn decide(&mut self, study_uid: &str, closed: bool) -> Result<(), store::Error> {
+        let mut connection = self.parts.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let decided = gather::decide(&transaction, &self.parts.settings.analyze, study_uid, closed)?;
+        transaction.commit()?;
+        if decided.waiting {
+            self.closing.wait(study_uid, Instant::now());
+        } else {
+            self.closing.settled(study_uid);
+        }
+        for id in decided.changed {
+            if let Some(row) = series::get(&connection, id)? {
+                let _ = self.parts.events.send(Event::series(&row));
+            }
+        }
+        self.parts.wake.notify_one();
+        Ok(())
+    }
+
+    fn belongs_to_study_task(&self, kind: SeriesKind) -> bool {
+        StudyTask::takes_studies_of(&self.parts.settings.analyze, kind)
+    }
+
+    /// A series is complete: it becomes a job, gets its verdict at once, or is left to a task of its study.
     fn completed(&self, row: &SeriesRow, by: CompletedBy) -> Result<(), store::Error> {
         // The job's row is the promise that the series will be examined: it goes to the disk.
         let mut connection = self.parts.store.connect(Durability::Full)?;
@@ -192,7 +253,7 @@ impl Story {
         let version = series::completed(&transaction, row.id, by.as_str(), &now)?;
         if row.kind.is_analysed() {
             jobs::enqueue(&transaction, row.id, version, &now)?;
-        } else {
+        } else if !self.belongs_to_study_task(row.kind) {
             series::conclude(&transaction, row.id, state::SeriesEvent::Refused, &row.kind.verdict(&row.modality))?;
         }
         let row = series::get(&transaction, row.id)?;
@@ -205,7 +266,8 @@ impl Story {
         Ok(())
     }
 
-    /// After a start: series that were being received are assembled again, jobs that ran are queued again.
+    /// After a start: series that were being received are assembled again, jobs that ran are queued again, studies that a
+    /// task waited for are decided again.
     fn resume(&mut self) -> Result<(), store::Error> {
         let limit = self.parts.settings.analyze.max_interruptions;
         let mut connection = self.parts.store.connect(Durability::Full)?;
@@ -222,15 +284,25 @@ impl Story {
                 self.instance(&Arc::new(instance), None)?;
             }
         }
+        let undecided = gather::undecided(&self.connection)?;
+        for study_uid in &undecided {
+            self.decide(study_uid, false)?;
+        }
         if !queued.is_empty() || !open.is_empty() || !hopeless.is_empty() {
             tracing::info!(
                 jobs = queued.len(),
                 parked = hopeless.len(),
                 series = open.len(),
+                studies = undecided.len(),
                 "resumed after a restart"
             );
         }
         self.parts.wake.notify_one();
         Ok(())
     }
+}
+
+/// Is a series of the study being received?
+fn is_receiving(receiving: &HashMap<SeriesKey, Receiving>, study_uid: &str) -> bool {
+    receiving.keys().any(|key| key.study_uid == study_uid)
 }

@@ -16,6 +16,7 @@ pub struct Settings {
     pub device: Device,
     pub spool: custody::settings::Spool,
     pub series: Series,
+    pub study: Study,
     pub analyze: Analyze,
     pub models: Models,
     pub accelerator: Accelerator,
@@ -43,6 +44,14 @@ pub struct Series {
     pub decode_ahead_mib: u64,
 }
 
+/// When a study is closed, for tasks that look at all of it.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Study {
+    /// A study is closed after this many seconds in which nothing of it came.
+    pub quiet_secs: f64,
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Analyze {
@@ -59,6 +68,9 @@ pub struct Analyze {
     /// Reports the image quality of every CT series (noise, kernel, slices) in a structured report of its own. Off unless
     /// asked for: it sends one more object for each CT to every destination, which an archive should not find unannounced.
     pub quality: bool,
+    /// Checks each mammography for its four standard views and reports it in a structured report of its own. Off unless
+    /// asked for, as `quality` is.
+    pub mammography_views: bool,
 }
 
 /// Model packages that are installed on this box.
@@ -88,6 +100,12 @@ impl Default for Series {
     }
 }
 
+impl Default for Study {
+    fn default() -> Self {
+        Self { quiet_secs: 60.0 }
+    }
+}
+
 impl Default for Analyze {
     fn default() -> Self {
         Self {
@@ -97,6 +115,7 @@ impl Default for Analyze {
             retry_secs: 5.0,
             unload_secs: 300,
             quality: false,
+            mammography_views: false,
         }
     }
 }
@@ -118,6 +137,13 @@ impl Series {
     pub fn check(&self, checker: &mut Checker) {
         checker.range("series.quiet_secs", self.quiet_secs, 0.01..=3600.0, "seconds");
         checker.range("series.release_grace_secs", self.release_grace_secs, 0.0..=600.0, "seconds");
+    }
+}
+
+impl Study {
+    /// Says what cannot be used, under `study.*`.
+    pub fn check(&self, checker: &mut Checker) {
+        checker.range("study.quiet_secs", self.quiet_secs, 0.01..=86_400.0, "seconds");
     }
 }
 

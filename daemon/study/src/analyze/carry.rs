@@ -1,4 +1,4 @@
-//! One job from its row to its results: what was received is examined, a recorded exam is developed.
+//! One job from its row to its results: a series or a study that was received is examined, a recorded exam is developed.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use custody::instance::Instance;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
 use custody::store::series::SeriesRow;
-use custody::store::{self, instances};
+use custody::store::{self, instances, members};
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::scan::Scan;
@@ -22,6 +22,7 @@ use super::error::Error;
 use super::examine::{self, Examined, Outcome, Subject};
 use super::results::Results;
 use super::task::StudyTask;
+use super::views::Image;
 use super::{prior, shadow};
 use crate::exam::develop;
 use crate::parts::StudyParts;
@@ -45,9 +46,10 @@ pub(super) fn job(
     row: &SeriesRow,
     control: &JobControl<'_>,
 ) -> Result<Carried, Error> {
-    match row.kind {
-        SeriesKind::Exam => exam(parts, job, row, control),
-        _ => series(parts, engine, connection, job, row, control),
+    match (&job.task, row.kind) {
+        (Some(name), _) => study(parts, engine, connection, job, name, control),
+        (None, SeriesKind::Exam) => exam(parts, job, row, control),
+        (None, _) => series(parts, engine, connection, job, row, control),
     }
 }
 
@@ -106,6 +108,7 @@ fn series(
         volume: volume.as_ref().map_err(Clone::clone),
         created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
         prior: prior.as_ref(),
+        study: &[],
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings_ms.extend(examined.timings_ms.iter().cloned());
@@ -113,6 +116,46 @@ fn series(
     let verdict = examined.verdict.clone();
     let beside = beside(job, volume, acquisition(&first.header, &scanned.elements), examined);
     Ok(Carried { verdict, beside })
+}
+
+/// The images of a study. Their headers decide; of the bytes only one image is read, for what results copy.
+fn study(
+    parts: &StudyParts,
+    engine: &mut Engine,
+    connection: &Connection,
+    job: &JobRow,
+    task: &str,
+    control: &JobControl<'_>,
+) -> Result<Carried, Error> {
+    let begun = Instant::now();
+    let task = StudyTask::parse(task).ok_or_else(|| Error::UnknownTask(task.to_owned()))?;
+    let mut kept = Vec::new();
+    let mut first = None;
+    for member in members::of_job(connection, job.id)? {
+        kept.extend(instances::get(connection, member.instance_id)?);
+        if first.is_none() {
+            first = instances::get_here(connection, member.instance_id)?;
+        }
+    }
+    let first = first.ok_or(Error::NoInstances)?;
+    let scanned = scan_again(parts, &first)?;
+    let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
+    let images: Vec<Image<'_>> =
+        kept.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
+    let subject = Subject {
+        tasks: &[task],
+        header: &first.header,
+        elements: &scanned.elements,
+        instances: &sources,
+        volume: Err("the images of a study make no volume".into()),
+        created_utc: &job.created_utc,
+        prior: None,
+        study: &images,
+    };
+    let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
+    let timings_ms = examined.timings_ms.clone();
+    write(parts, job, &examined, begun, timings_ms)?;
+    Ok(Carried { verdict: examined.verdict, beside: None })
 }
 
 /// The results go to the disk, then the job is concluded.
@@ -133,9 +176,10 @@ fn write(
     timings_ms.push(("total".into(), milliseconds(begun)));
     let findings = match &examined.outcome {
         Outcome::Processed(findings) => Some(serde_json::to_string(findings).map_err(store::Error::from)?),
-        Outcome::Quality(_) | Outcome::Refused(_) => None,
+        Outcome::Quality(_) | Outcome::Views(_) | Outcome::Refused(_) => None,
     };
-    let event = if findings.is_some() { SeriesEvent::Processed } else { SeriesEvent::Refused };
+    let processed = examined.outcome.is_processed();
+    let event = if processed { SeriesEvent::Processed } else { SeriesEvent::Refused };
     let conclusion = Conclusion {
         verdict: &examined.verdict,
         event,

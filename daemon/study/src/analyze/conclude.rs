@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use custody::event::Event;
+use custody::series::SeriesState;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
-use custody::store::{self, Durability, deliveries, events, series};
+use custody::store::{self, Durability, deliveries, events, members, series};
 use hal::backoff::Pauses;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -51,10 +52,29 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     }
     let timings = serde_json::to_string(conclusion.timings_ms).map_err(store::Error::from)?;
     jobs::done(&transaction, job.id, conclusion.findings, &timings, &now)?;
-    series::conclude(&transaction, job.series_id, conclusion.event, conclusion.verdict)?;
-    events::record(&transaction, &format!("series/{}", job.series_id), "concluded", conclusion.verdict)?;
+    for id in series_of(&transaction, job)? {
+        series::conclude(&transaction, id, conclusion.event, conclusion.verdict)?;
+        events::record(&transaction, &format!("series/{id}"), "concluded", conclusion.verdict)?;
+    }
     transaction.commit().map_err(store::Error::from)?;
     Ok(())
+}
+
+/// The series that get the verdict of a job: its own; of a study task those of its images, without any that has grown or
+/// was evicted since.
+fn series_of(connection: &Connection, job: &JobRow) -> Result<Vec<i64>, store::Error> {
+    if job.task.is_none() {
+        return Ok(vec![job.series_id]);
+    }
+    let mut ids = Vec::new();
+    for member in members::series_of_job(connection, job.id)? {
+        let Some(row) = series::get(connection, member.series_id)? else { continue };
+        let open = !matches!(row.state, SeriesState::Receiving | SeriesState::Evicted);
+        if open && row.version == member.version {
+            ids.push(row.id);
+        }
+    }
+    Ok(ids)
 }
 
 fn begin(connection: &mut Connection) -> Result<Transaction<'_>, store::Error> {
@@ -85,7 +105,7 @@ pub(super) fn failed(
         stage: "failed".into(),
         fraction: 0.0,
     });
-    series_event(parts, connection, job.series_id);
+    series_events(parts, connection, job);
     Ok(())
 }
 
@@ -124,13 +144,17 @@ pub fn park(transaction: &Transaction<'_>, job: &JobRow, reason: &str) -> Result
     tracing::error!(job = job.id, reason, "analysis parked");
     jobs::park(transaction, job.id, reason, &store::now_utc())?;
     let verdict = format!("not analysed: {reason}; try again with `scansidectl studies rerun`");
-    series::conclude(transaction, job.series_id, SeriesEvent::Refused, &verdict)?;
+    for id in series_of(transaction, job)? {
+        series::conclude(transaction, id, SeriesEvent::Refused, &verdict)?;
+    }
     events::record(transaction, &format!("job/{}", job.id), "parked", reason)
 }
 
-/// Tells the row of a series as it is now.
-pub(super) fn series_event(parts: &StudyParts, connection: &Connection, id: i64) {
-    if let Ok(Some(row)) = series::get(connection, id) {
-        let _ = parts.events.send(Event::series(&row));
+/// Tells the rows of the series of a job as they are now.
+pub(super) fn series_events(parts: &StudyParts, connection: &Connection, job: &JobRow) {
+    for id in series_of(connection, job).unwrap_or_default() {
+        if let Ok(Some(row)) = series::get(connection, id) {
+            let _ = parts.events.send(Event::series(&row));
+        }
     }
 }

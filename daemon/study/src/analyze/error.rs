@@ -31,13 +31,19 @@ pub enum Error {
     /// It was read when it was received.
     #[error("instance {instance} cannot be read again: {reason}")]
     Unreadable { instance: i64, reason: String },
+    /// A newer version of the software queued it.
+    #[error("this software has no task {0}")]
+    UnknownTask(String),
     #[error("the analysis panicked: {0}")]
     Panicked(String),
 }
 
 impl Error {
-    /// Trying again is in vain: the task has no package.
+    /// Trying again is in vain: the task has no package, or there is no such task.
     pub(super) fn needs_people(&self) -> bool {
+        if matches!(self, Self::UnknownTask(_)) {
+            return true;
+        }
         let Self::Examine(examine::Error::Engine(engine::Error::Model(error))) = self else { return false };
         matches!(error, model::Error::NoPackage(_))
     }

@@ -1,4 +1,4 @@
-//! One series in, findings and DICOM objects out. No queue, no database, no network.
+//! One series or study in, findings and DICOM objects out. No queue, no database, no network.
 
 use std::time::Instant;
 
@@ -13,8 +13,9 @@ use report::{self, ModelIdentity, Provenance, ResultObject, Source};
 use super::engine::{self, Engine, Used};
 use super::prior::Prior;
 use super::task::{Ran, StudyTask};
+use super::views::Image;
 
-/// A series ready to be examined.
+/// A series, or the images of a study, ready to be examined.
 #[derive(Debug)]
 pub struct Subject<'a> {
     /// What is to be done with it, in order; at least one.
@@ -30,6 +31,8 @@ pub struct Subject<'a> {
     pub created_utc: &'a str,
     /// An earlier study of the same patient, to compare with.
     pub prior: Option<&'a Prior>,
+    /// For a task of a whole study: its images in the order of `instances`. Empty for a series.
+    pub study: &'a [Image<'a>],
 }
 
 /// What came of it.
@@ -81,8 +84,13 @@ pub fn examine(
     }
     control.progress("report", 0.0);
     let begun = Instant::now();
-    let source =
-        Source { elements: subject.elements, header: subject.header, instances: subject.instances, series_uids: &[] };
+    let series_uids: Vec<String> = subject.study.iter().map(|image| image.header.series_instance_uid.clone()).collect();
+    let source = Source {
+        elements: subject.elements,
+        header: subject.header,
+        instances: subject.instances,
+        series_uids: &series_uids,
+    };
     let mut objects = Vec::new();
     for one in &ran {
         let provenance = provenance(device, one.used.as_ref(), subject.created_utc);

@@ -189,6 +189,7 @@ fn one(
         volume: volume.as_ref().map_err(Clone::clone),
         created_utc: &store::now_utc(),
         prior: None,
+        study: &[],
     };
     let examined = examine::examine(engine, &options.settings.device, &subject, control)?;
     report.timings_ms.extend(examined.timings_ms);
@@ -203,7 +204,7 @@ fn one(
     }
     report.quality = examined.more.into_iter().find_map(|outcome| match outcome {
         Outcome::Quality(quality) => Some(quality),
-        Outcome::Processed(_) | Outcome::Refused(_) => None,
+        Outcome::Processed(_) | Outcome::Views(_) | Outcome::Refused(_) => None,
     });
     if let Outcome::Processed(findings) = examined.outcome {
         report.state = "processed";

@@ -1,4 +1,4 @@
-//! Analysis: one series in, findings and DICOM objects out.
+//! Analysis: one series or study in, findings and DICOM objects out.
 //!
 //! `examine` does the work and knows neither queue nor network. `worker` takes jobs from the durable queue, `carry` does
 //! one of them, `conclude` writes down how it ended, `control` tells its progress and stops it. `folder` examines a
@@ -13,10 +13,12 @@ pub mod engine;
 pub mod error;
 pub mod examine;
 pub mod folder;
+mod mammography;
 pub mod prior;
 pub mod results;
 pub mod shadow;
 pub mod task;
+pub mod views;
 pub mod worker;
 
 use models::ChestFindings;

@@ -1,13 +1,13 @@
-//! The seam between studies and clinical tasks: which series, or set of series, of a study a task works on; whether they
-//! are all there; how it runs; and what is reported of it.
+//! The seam between studies and clinical tasks: which series, or which images of a study, a task works on; how it runs; and
+//! what is reported of it.
 //!
 //! To add a task: a variant of [`StudyTask`] and its arm in each method below, its measurement in `models::task`, and its
-//! content in `report`. The compiler names every place.
+//! content in `report`. The compiler names every place. Whether a task of a whole study may begin is decided in `views`.
 
-use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use models::findings::Evaluated;
 use models::task::ct_quality::{self, CtQuality};
+use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
 use models::{ChestFindings, Volume};
 use report::words::{self, FindingState, Language};
@@ -16,7 +16,8 @@ use report::{Content, quality};
 use super::acquired::acquisition;
 use super::engine::{self, Engine, Used};
 use super::examine::{Error, Subject};
-use super::prior;
+use super::views::View;
+use super::{mammography, prior};
 use crate::settings::Analyze;
 
 /// The tasks that work on received studies.
@@ -26,6 +27,8 @@ pub enum StudyTask {
     ChestCt,
     /// Image quality of any CT; needs no package.
     CtQuality,
+    /// Whether a mammography has its four standard views; needs no package.
+    MammographyViews,
 }
 
 /// What a task wants of one study.
@@ -33,83 +36,18 @@ pub enum StudyTask {
 pub enum Wants {
     /// Every series of this kind by itself: ready as soon as that series is complete.
     EachSeries(SeriesKind),
-    /// One series for each view: ready once every view that is needed is complete.
-    Views(&'static [View]),
+    /// Views that are shown by images of one or several series of this kind: decided for the study.
+    Views(ViewSet),
 }
 
-/// One view of a set, for example the left cranio-caudal one of a mammography, or the last CT before.
+/// The views that a task of a whole study wants.
 #[derive(Debug, Clone, Copy)]
-pub struct View {
-    /// For sentences about what is missing.
-    pub name: &'static str,
-    pub pixels: Pixels,
-    /// Without it the task cannot run.
-    pub needed: bool,
-    /// Does a series with this header show it?
-    pub shows: fn(&Header) -> bool,
-}
-
-/// What is loaded of a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pixels {
-    /// Single images.
-    Planes,
-    /// Slices on one grid.
-    Volume,
-}
-
-/// A series of the study, as far as a task must know it to choose.
-#[derive(Debug, Clone, Copy)]
-pub struct Member<'a> {
+pub struct ViewSet {
+    /// Every series of this kind belongs to the task and gets its verdict.
     pub kind: SeriesKind,
-    /// Of its first instance.
-    pub header: &'a Header,
-    /// No more of it is expected.
-    pub complete: bool,
-}
-
-/// Whether a task can run on a study. Numbers are places in the list of members.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
-    /// Run on these: one for each view, `None` where one that is not needed is absent.
-    Ready(Vec<Option<usize>>),
-    /// More of the study is expected; these are missing so far.
-    Waiting { missing: Vec<&'static str> },
-    /// Nothing more is expected and these are missing: the task refuses the study.
-    Incomplete { missing: Vec<&'static str> },
-}
-
-impl Wants {
-    /// Each entry is one run of the task; none when the study has nothing for it. `closed`: nothing more is expected of the
-    /// study. Of several series that show one view the last in the list is taken: it repeats the others.
-    pub fn select(self, study: &[Member<'_>], closed: bool) -> Vec<Selection> {
-        match self {
-            Self::EachSeries(kind) => {
-                let own = study.iter().enumerate().filter(|(_, member)| member.kind == kind);
-                own.map(|(place, member)| match member.complete || closed {
-                    true => Selection::Ready(vec![Some(place)]),
-                    false => Selection::Waiting { missing: vec!["the rest of the series"] },
-                })
-                .collect()
-            }
-            Self::Views(views) => {
-                let found: Vec<Option<usize>> =
-                    views.iter().map(|view| study.iter().rposition(|member| (view.shows)(member.header))).collect();
-                if found.iter().all(Option::is_none) {
-                    return Vec::new();
-                }
-                let there = |place: &Option<usize>| place.is_some_and(|place| study[place].complete || closed);
-                let missing: Vec<&'static str> =
-                    views.iter().zip(&found).filter(|(v, at)| v.needed && !there(at)).map(|(v, _)| v.name).collect();
-                let unsettled = found.iter().any(|at| at.is_some() && !there(at));
-                vec![match (missing.is_empty() && !unsettled, closed) {
-                    (true, _) => Selection::Ready(found),
-                    (false, false) => Selection::Waiting { missing },
-                    (false, true) => Selection::Incomplete { missing },
-                }]
-            }
-        }
-    }
+    pub views: &'static [View],
+    /// The verdict when a study is closed and shows none of the views.
+    pub none: &'static str,
 }
 
 /// What came of a task.
@@ -118,6 +56,7 @@ impl Wants {
 pub enum Outcome {
     Processed(ChestFindings),
     Quality(CtQuality),
+    Views(MammographyViews),
     /// Refused, and why, in plain words.
     Refused(String),
 }
@@ -128,7 +67,16 @@ impl Outcome {
         match self {
             Self::Processed(findings) => super::verdict(findings),
             Self::Quality(quality) => quality::verdict(quality),
+            Self::Views(views) => report::mammography::verdict(views),
             Self::Refused(reason) => reason.clone(),
+        }
+    }
+
+    /// Does it make its series a processed one?
+    pub fn is_processed(&self) -> bool {
+        match self {
+            Self::Processed(_) | Self::Views(_) => true,
+            Self::Quality(_) | Self::Refused(_) => false,
         }
     }
 
@@ -137,6 +85,7 @@ impl Outcome {
         match (self, volume) {
             (Self::Processed(findings), Ok(volume)) => Content::Findings { findings, volume },
             (Self::Quality(quality), _) => Content::Quality { quality },
+            (Self::Views(views), _) => Content::Views { views },
             (Self::Processed(_), Err(reason)) | (Self::Refused(reason), _) => Content::Refused { reason },
         }
     }
@@ -154,19 +103,38 @@ pub struct Ran {
 
 impl StudyTask {
     /// In the order in which they run and are reported: the first that takes a series decides its state.
-    pub const ALL: [Self; 2] = [Self::ChestCt, Self::CtQuality];
+    pub const ALL: [Self; 3] = [Self::ChestCt, Self::CtQuality, Self::MammographyViews];
+
+    /// As it is written in a row of `jobs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChestCt => "chest_ct",
+            Self::CtQuality => "ct_quality",
+            Self::MammographyViews => "mammography_views",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|task| task.name() == name)
+    }
 
     /// Do the settings ask for it?
     pub fn is_on(self, settings: &Analyze) -> bool {
         match self {
             Self::ChestCt => true,
             Self::CtQuality => settings.quality,
+            Self::MammographyViews => settings.mammography_views,
         }
     }
 
     pub fn wants(self) -> Wants {
         match self {
             Self::ChestCt | Self::CtQuality => Wants::EachSeries(SeriesKind::Ct),
+            Self::MammographyViews => Wants::Views(ViewSet {
+                kind: SeriesKind::Mammography,
+                views: mammography::VIEWS,
+                none: "kept, not analysed: no image shows a standard view of a mammography",
+            }),
         }
     }
 
@@ -176,12 +144,26 @@ impl StudyTask {
         Self::ALL.into_iter().filter(|task| task.is_on(settings)).filter(takes).collect()
     }
 
+    /// The tasks of whole studies, switched on or not, with what they want.
+    pub fn of_studies() -> impl Iterator<Item = (Self, ViewSet)> {
+        Self::ALL.into_iter().filter_map(|task| match task.wants() {
+            Wants::Views(set) => Some((task, set)),
+            Wants::EachSeries(_) => None,
+        })
+    }
+
+    /// Is there a task of whole studies, switched on, to which the series of this kind belong?
+    pub fn takes_studies_of(settings: &Analyze, kind: SeriesKind) -> bool {
+        Self::of_studies().any(|(task, set)| set.kind == kind && task.is_on(settings))
+    }
+
     /// # Errors
     /// What a repetition may mend; what the images do not allow is an [`Outcome::Refused`].
     pub fn run(self, engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
         match self {
             Self::ChestCt => chest_ct(engine, subject, control),
             Self::CtQuality => Ok(ct_quality(subject)),
+            Self::MammographyViews => Ok(mammography_views(subject)),
         }
     }
 }
@@ -221,6 +203,13 @@ fn ct_quality(subject: &Subject<'_>) -> Ran {
     });
     let timings_ms = vec![("quality".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
     Ran { outcome: Outcome::Quality(quality), used: None, timings_ms }
+}
+
+fn mammography_views(subject: &Subject<'_>) -> Ran {
+    let begun = std::time::Instant::now();
+    let views = mammography::judge(subject.study);
+    let timings_ms = vec![("views".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
+    Ran { outcome: Outcome::Views(views), used: None, timings_ms }
 }
 
 /// Unit vector across the slices: of the volume, else by the header, else along the patient.

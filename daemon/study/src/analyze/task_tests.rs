@@ -1,5 +1,6 @@
-//! Which series of a study a task works on, and when.
+//! Which tasks a series or a study gets, and what one of them makes.
 
+use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use report::settings::Device;
 
@@ -8,63 +9,29 @@ use crate::analyze::examine;
 use crate::model::Shelf;
 use crate::settings::Settings;
 
-fn header(modality: &str, view: &str) -> Header {
-    Header { modality: modality.into(), series_description: view.into(), ..Header::default() }
-}
-
-fn member(header: &Header, kind: SeriesKind, complete: bool) -> Member<'_> {
-    Member { kind, header, complete }
-}
-
-/// A set as mammography has it, with a prior that may be absent.
-const MAMMOGRAPHY: &[View] = &[
-    View { name: "R-CC", pixels: Pixels::Planes, needed: true, shows: |h| h.series_description == "R-CC" },
-    View { name: "L-CC", pixels: Pixels::Planes, needed: true, shows: |h| h.series_description == "L-CC" },
-    View { name: "R-MLO", pixels: Pixels::Planes, needed: true, shows: |h| h.series_description == "R-MLO" },
-    View { name: "L-MLO", pixels: Pixels::Planes, needed: true, shows: |h| h.series_description == "L-MLO" },
-    View { name: "prior", pixels: Pixels::Planes, needed: false, shows: |h| h.series_description == "prior" },
-];
-
 #[test]
-fn each_complete_series_of_the_kind_is_a_run_of_its_own() {
-    let header = header("CT", "");
-    let study = [
-        member(&header, SeriesKind::Localiser, true),
-        member(&header, SeriesKind::Ct, true),
-        member(&header, SeriesKind::Ct, false),
-    ];
-    let wants = StudyTask::ChestCt.wants();
-    let waiting = Selection::Waiting { missing: vec!["the rest of the series"] };
-    assert_eq!(wants.select(&study, false), [Selection::Ready(vec![Some(1)]), waiting]);
-    let ready = |place| Selection::Ready(vec![Some(place)]);
-    assert_eq!(wants.select(&study, true), [ready(1), ready(2)]);
-    assert!(wants.select(&study[..1], true).is_empty());
+fn each_series_of_a_kind_or_the_study_but_never_both() {
+    let each = |kind: SeriesKind| {
+        StudyTask::ALL.into_iter().any(|task| matches!(task.wants(), Wants::EachSeries(own) if own == kind))
+    };
+    for (task, set) in StudyTask::of_studies() {
+        assert!(!each(set.kind), "{task:?}: a series has one verdict");
+        assert!(!set.kind.is_analysed(), "{task:?}: no series of it is a job by itself");
+    }
+    for task in StudyTask::ALL {
+        assert_eq!(StudyTask::parse(task.name()), Some(task));
+    }
+    assert_eq!(StudyTask::parse("nonsense"), None);
 }
 
 #[test]
-fn a_set_of_views_waits_for_the_study_and_says_what_is_missing() {
-    let views = ["R-CC", "L-CC", "R-MLO", "L-MLO"].map(|view| header("MG", view));
-    let all: Vec<Member<'_>> = views.iter().map(|header| member(header, SeriesKind::Other, true)).collect();
-    let wants = Wants::Views(MAMMOGRAPHY);
-    assert_eq!(wants.select(&all, false), [Selection::Ready(vec![Some(0), Some(1), Some(2), Some(3), None])]);
-    let missing = vec!["R-MLO", "L-MLO"];
-    assert_eq!(wants.select(&all[..2], false), [Selection::Waiting { missing: missing.clone() }]);
-    assert_eq!(wants.select(&all[..2], true), [Selection::Incomplete { missing }]);
-    let other = header("CT", "axial");
-    assert!(wants.select(&[member(&other, SeriesKind::Ct, true)], true).is_empty(), "nothing of it is there");
-}
-
-#[test]
-fn a_view_that_is_still_arriving_is_waited_for_and_the_last_of_two_is_taken() {
-    let views = ["R-CC", "L-CC", "R-MLO", "L-MLO", "R-CC"].map(|view| header("MG", view));
-    let mut study: Vec<Member<'_>> = views.iter().map(|header| member(header, SeriesKind::Other, true)).collect();
-    let wants = Wants::Views(MAMMOGRAPHY);
-    assert_eq!(wants.select(&study, false), [Selection::Ready(vec![Some(4), Some(1), Some(2), Some(3), None])]);
-    study[4].complete = false;
-    assert_eq!(wants.select(&study, false), [Selection::Waiting { missing: vec!["R-CC"] }]);
-    let prior = header("MG", "prior");
-    study[4] = member(&prior, SeriesKind::Other, false);
-    assert_eq!(wants.select(&study, false), [Selection::Waiting { missing: Vec::new() }], "it is on its way");
+fn the_views_of_a_mammography_are_checked_when_asked_for() {
+    let mut settings = Analyze::default();
+    assert!(!StudyTask::takes_studies_of(&settings, SeriesKind::Mammography));
+    settings.mammography_views = true;
+    assert!(StudyTask::takes_studies_of(&settings, SeriesKind::Mammography));
+    assert!(!StudyTask::takes_studies_of(&settings, SeriesKind::Ct));
+    assert!(StudyTask::of_series(&settings, SeriesKind::Mammography).is_empty());
 }
 
 #[test]
@@ -120,6 +87,7 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
             volume,
             created_utc: "2026-11-24T03:00:00.000Z",
             prior: None,
+            study: &[],
         };
         let mut engine = Engine::new(Shelf::view(&Settings::default()));
         examine::examine(&mut engine, &Device::default(), &subject, &task::Unattended).unwrap()

@@ -104,7 +104,7 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
         Ok(Carried { verdict, beside }) => {
             tracing::info!(job = job.id, verdict, "analysis ended");
             control.announce("done", "done", 1.0);
-            conclude::series_event(parts, &connection, job.series_id);
+            conclude::series_events(parts, &connection, &job);
             parts.outbox_wake.notify_one();
             // The study is done and on its way: what a candidate does now cannot change it.
             if let Some(subject) = beside {

@@ -5,6 +5,8 @@
 mod exam;
 mod exam_support;
 mod golden_pixels;
+mod mammography;
+mod mammography_support;
 mod models;
 mod outbox;
 

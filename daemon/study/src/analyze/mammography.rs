@@ -1,0 +1,163 @@
+//! Which standard views of a mammography are there, by the headers of its images.
+
+use dicom::header::{Header, Projection};
+use dicom_dictionary_std::uids;
+use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
+
+use super::views::{self, Image, View};
+
+/// The set that the task wants.
+pub(super) const VIEWS: &[View] = &[
+    view(StandardView::RightCc, |header| standard_view(header) == Some(StandardView::RightCc)),
+    view(StandardView::LeftCc, |header| standard_view(header) == Some(StandardView::LeftCc)),
+    view(StandardView::RightMlo, |header| standard_view(header) == Some(StandardView::RightMlo)),
+    view(StandardView::LeftMlo, |header| standard_view(header) == Some(StandardView::LeftMlo)),
+];
+
+const fn view(view: StandardView, shows: fn(&Header) -> bool) -> View {
+    View { name: view.name(), needed: true, shows, preferred: for_presentation }
+}
+
+/// Which views there are. `images` are in the order of arrival.
+pub(super) fn judge(images: &[Image<'_>]) -> MammographyViews {
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    for (view, shown) in StandardView::ALL.into_iter().zip(views::find(VIEWS, images)) {
+        match shown {
+            Some(shown) => {
+                let header = images[shown.taken].header;
+                found.push(ViewFound {
+                    view,
+                    sop_instance_uid: header.sop_instance_uid.clone(),
+                    for_presentation: for_presentation(header),
+                    candidates: shown.candidates,
+                });
+            }
+            None => missing.push(view),
+        }
+    }
+    MammographyViews { found, missing }
+}
+
+/// The standard view that an image shows; `None` for additional views and for what is no mammogram.
+fn standard_view(header: &Header) -> Option<StandardView> {
+    if !for_presentation(header) && !for_processing(header) {
+        return None;
+    }
+    if header.projection.modifiers.iter().any(|modifier| !leaves_standard(modifier)) {
+        return None;
+    }
+    let right = match header.projection.laterality.as_str() {
+        "R" => true,
+        "L" => false,
+        // `B`, or nothing: which breast is not known.
+        _ => return None,
+    };
+    Some(match (cranio_caudal(&header.projection)?, right) {
+        (true, true) => StandardView::RightCc,
+        (true, false) => StandardView::LeftCc,
+        (false, true) => StandardView::RightMlo,
+        (false, false) => StandardView::LeftMlo,
+    })
+}
+
+/// True for cranio-caudal, false for medio-lateral oblique, `None` for other projections. The code (CID 4014, SCT or its
+/// older SRT form) decides; View Position only where there is no code.
+fn cranio_caudal(projection: &Projection) -> Option<bool> {
+    match projection.code.as_str() {
+        "399162004" | "R-10242" => Some(true),
+        "399368009" | "R-10226" => Some(false),
+        "" => match projection.position.as_str() {
+            "CC" => Some(true),
+            "MLO" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Modifiers (CID 4015) that do not make it an additional view: implant displaced, nipple in profile. Magnification, spot
+/// compression, cleavage and the others do.
+fn leaves_standard(modifier: &str) -> bool {
+    matches!(modifier, "399209000" | "R-102D5" | "442581004" | "R-40AB3")
+}
+
+fn for_presentation(header: &Header) -> bool {
+    header.sop_class_uid == uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION
+}
+
+fn for_processing(header: &Header) -> bool {
+    header.sop_class_uid == uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(laterality: &str, code: &str, position: &str) -> Header {
+        Header {
+            sop_class_uid: uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION.into(),
+            projection: Projection {
+                laterality: laterality.into(),
+                position: position.into(),
+                code: code.into(),
+                modifiers: Vec::new(),
+            },
+            ..Header::default()
+        }
+    }
+
+    #[test]
+    fn a_view_is_known_by_its_code_else_by_its_position() {
+        for (laterality, code, position, expected) in [
+            ("R", "399162004", "", Some(StandardView::RightCc)),
+            ("L", "R-10226", "", Some(StandardView::LeftMlo)),
+            ("R", "", "MLO", Some(StandardView::RightMlo)),
+            ("L", "", "CC", Some(StandardView::LeftCc)),
+            ("L", "399260004", "CC", None), // medio-lateral by its code
+            ("L", "", "ML", None),
+            ("", "399162004", "CC", None),
+            ("B", "399162004", "CC", None),
+        ] {
+            assert_eq!(standard_view(&header(laterality, code, position)), expected, "{laterality} {code} {position}");
+        }
+        let mut other = header("R", "399162004", "");
+        other.sop_class_uid = uids::SECONDARY_CAPTURE_IMAGE_STORAGE.into();
+        assert_eq!(standard_view(&other), None);
+    }
+
+    #[test]
+    fn a_magnified_or_spot_view_is_an_additional_one_and_a_displaced_implant_is_not() {
+        let mut header = header("R", "399162004", "CC");
+        for (modifier, standard) in
+            [("399163009", false), ("R-102D7", false), ("399161006", false), ("399209000", true), ("R-40AB3", true)]
+        {
+            header.projection.modifiers = vec![modifier.into()];
+            assert_eq!(standard_view(&header).is_some(), standard, "{modifier}");
+        }
+    }
+
+    #[test]
+    fn the_last_image_for_presentation_stands_for_a_view() {
+        let named = |uid: &str, header: Header| Header { sop_instance_uid: uid.into(), ..header };
+        let raw = |uid: &str, mut header: Header| {
+            header.sop_class_uid = uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING.into();
+            named(uid, header)
+        };
+        let headers = [
+            named("1", header("R", "", "CC")),
+            named("2", header("R", "", "CC")),
+            raw("3", header("R", "", "CC")),
+            raw("4", header("L", "", "CC")),
+        ];
+        let images: Vec<Image<'_>> = headers.iter().map(|header| Image { header, complete: true }).collect();
+        let judged = judge(&images);
+        let taken = |place: usize| {
+            let found: &ViewFound = &judged.found[place];
+            (found.view, found.sop_instance_uid.as_str(), found.for_presentation, found.candidates)
+        };
+        assert_eq!(taken(0), (StandardView::RightCc, "2", true, 2));
+        assert_eq!(taken(1), (StandardView::LeftCc, "4", false, 1));
+        assert_eq!(judged.missing, [StandardView::RightMlo, StandardView::LeftMlo]);
+    }
+}

@@ -1,0 +1,188 @@
+//! Tasks of a whole study: from the rows of its series to a decision and, when it is time, a job. All is decided by rows, so
+//! that asking again, also after a power cut, changes nothing twice.
+
+use custody::instance::Instance;
+use custody::series::SeriesState;
+use custody::series::state::SeriesEvent;
+use custody::store::members::{MemberRow, SeriesVersion};
+use custody::store::series::SeriesRow;
+use custody::store::{self, events, instances, jobs, members, series};
+use rusqlite::{Connection, Transaction};
+
+use crate::analyze::task::{StudyTask, ViewSet};
+use crate::analyze::views::{self, Image, Selection};
+use crate::settings::Analyze;
+
+/// What was decided for a study.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// A task waits until the study is closed.
+    pub waiting: bool,
+    /// Series whose row changed.
+    pub changed: Vec<i64>,
+    /// Jobs that were queued.
+    pub jobs: Vec<i64>,
+}
+
+/// Decides for every task of whole studies. `closed`: nothing more is expected of the study.
+///
+/// # Errors
+/// When the database fails.
+pub fn decide(
+    transaction: &Transaction<'_>,
+    settings: &Analyze,
+    study_uid: &str,
+    closed: bool,
+) -> store::Result<Decided> {
+    let mut decided = Decided::default();
+    for (task, set) in StudyTask::of_studies() {
+        let study = Study::load(transaction, task, set, study_uid)?;
+        if study.is_covered() {
+            continue;
+        }
+        if !task.is_on(settings) {
+            study.conclude(transaction, &set.kind.verdict(study.modality()), &mut decided)?;
+            continue;
+        }
+        match (views::select(set.views, &study.images(), closed), closed) {
+            (Some(Selection::Ready | Selection::Incomplete { .. }), _) => {
+                study.queue(transaction, "study", &mut decided)?;
+            }
+            (Some(Selection::Waiting { missing }), _) => {
+                tracing::info!(study = study_uid, task = task.name(), ?missing, "waiting for the rest of the study");
+                decided.waiting = true;
+            }
+            // None of the views is there yet.
+            (None, false) => decided.waiting = true,
+            (None, true) => study.conclude(transaction, set.none, &mut decided)?,
+        }
+    }
+    Ok(decided)
+}
+
+/// Queues every task of whole studies that is switched on once more, when the study has series for it and none of them is
+/// being received.
+///
+/// # Errors
+/// When the database fails.
+pub fn again(transaction: &Transaction<'_>, settings: &Analyze, study_uid: &str) -> store::Result<Decided> {
+    let mut decided = Decided::default();
+    for (task, set) in StudyTask::of_studies() {
+        let study = Study::load(transaction, task, set, study_uid)?;
+        let receiving = study.series.iter().any(|row| row.state == SeriesState::Receiving);
+        if task.is_on(settings) && !receiving && views::select(set.views, &study.images(), true).is_some() {
+            study.queue(transaction, "rerun", &mut decided)?;
+        }
+    }
+    Ok(decided)
+}
+
+/// The studies that lack a verdict of a task: after a start they must be decided again.
+///
+/// # Errors
+/// When the database fails.
+pub fn undecided(connection: &Connection) -> store::Result<Vec<String>> {
+    let mut studies = Vec::new();
+    for (_, set) in StudyTask::of_studies() {
+        studies.extend(series::studies_without_verdict(connection, set.kind)?);
+    }
+    studies.sort();
+    studies.dedup();
+    Ok(studies)
+}
+
+/// The part of a study that belongs to one task.
+struct Study {
+    task: StudyTask,
+    study_uid: String,
+    /// By id.
+    series: Vec<SeriesRow>,
+    /// With the place of their series in `series`, in the order of arrival.
+    instances: Vec<(usize, Instance)>,
+    /// What the newest job of the task works on.
+    covered: Vec<SeriesVersion>,
+}
+
+impl Study {
+    fn load(connection: &Connection, task: StudyTask, set: ViewSet, study_uid: &str) -> store::Result<Self> {
+        let mut series = series::of_study(connection, study_uid)?;
+        series.retain(|row| row.kind == set.kind);
+        let mut instances = Vec::new();
+        for (place, row) in series.iter().enumerate() {
+            for instance in instances::ever_of_series(connection, study_uid, &row.key.series_uid)? {
+                instances.push((place, instance));
+            }
+        }
+        instances.sort_by_key(|(_, instance)| instance.id);
+        let covered = match jobs::newest_of_task(connection, study_uid, task.name())? {
+            Some(job) => members::series_of_job(connection, job.id)?,
+            None => Vec::new(),
+        };
+        Ok(Self { task, study_uid: study_uid.to_owned(), series, instances, covered })
+    }
+
+    fn modality(&self) -> &str {
+        self.series.first().map_or("", |row| &row.modality)
+    }
+
+    /// Is everything that is there part of the newest job?
+    fn is_covered(&self) -> bool {
+        self.series.iter().all(|row| self.covers(row))
+    }
+
+    fn covers(&self, row: &SeriesRow) -> bool {
+        self.covered.contains(&SeriesVersion { series_id: row.id, version: row.version })
+    }
+
+    fn images(&self) -> Vec<Image<'_>> {
+        let mut images = Vec::new();
+        for (place, instance) in &self.instances {
+            let complete = self.series[*place].state != SeriesState::Receiving;
+            images.push(Image { header: &instance.header, complete });
+        }
+        images
+    }
+
+    /// A verdict without a job for every series that has none and is in none.
+    fn conclude(&self, transaction: &Transaction<'_>, verdict: &str, decided: &mut Decided) -> store::Result<()> {
+        for row in &self.series {
+            if row.state == SeriesState::Complete && row.verdict.is_none() && !self.covers(row) {
+                series::conclude(transaction, row.id, SeriesEvent::Refused, verdict)?;
+                decided.changed.push(row.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// A job on all images. It is anchored at the first series that is here; a series that had its verdict, or its job,
+    /// begins a new version.
+    fn queue(&self, transaction: &Transaction<'_>, by: &str, decided: &mut Decided) -> store::Result<()> {
+        let now = store::now_utc();
+        let mut anchor = None;
+        let mut versions = Vec::new();
+        for row in &self.series {
+            let mut version = row.version;
+            if row.state != SeriesState::Evicted {
+                if row.state != SeriesState::Complete || self.covers(row) {
+                    version = series::completed(transaction, row.id, by, &now)?;
+                }
+                anchor.get_or_insert(SeriesVersion { series_id: row.id, version });
+                decided.changed.push(row.id);
+            }
+            versions.push(version);
+        }
+        let Some(anchor) = anchor else { return Ok(()) }; // everything was evicted
+        let mut images = Vec::new();
+        for (place, instance) in &self.instances {
+            let (series_id, version) = (self.series[*place].id, versions[*place]);
+            images.push(MemberRow { series_id, version, instance_id: instance.id });
+        }
+        let task = self.task.name();
+        let id = jobs::enqueue_study(transaction, task, anchor.series_id, anchor.version, &images, &now)?;
+        let said = format!("{task} of {} images in {} series", images.len(), self.series.len());
+        events::record(transaction, &format!("job/{id}"), "queued", &said)?;
+        tracing::info!(job = id, study = self.study_uid, task, images = images.len(), "a task of the study is queued");
+        decided.jobs.push(id);
+        Ok(())
+    }
+}
