@@ -77,6 +77,8 @@ pub struct Job {
     pub findings: Option<String>,
     /// JSON text: `[[stage, milliseconds], ...]`.
     pub timings: Option<String>,
+    /// The task of a whole study that it is for; `series` is then the first of its series.
+    pub task: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]

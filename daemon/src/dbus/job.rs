@@ -113,4 +113,10 @@ impl Job {
     fn timings(&self) -> &str {
         self.0.timings.as_deref().unwrap_or_default()
     }
+
+    /// The task of a whole study that it is for, then `Series` is the first of its series; else empty.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn task(&self) -> &str {
+        self.0.task.as_deref().unwrap_or_default()
+    }
 }

@@ -146,6 +146,7 @@ impl From<lists::JobItem> for Job {
             finished_utc: item.finished_utc,
             findings: item.findings,
             timings: item.timings,
+            task: item.task,
         }
     }
 }

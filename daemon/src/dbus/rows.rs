@@ -75,6 +75,8 @@ pub struct Job {
     pub findings: Option<String>,
     /// JSON: `[[stage, milliseconds], ...]`.
     pub timings: Option<String>,
+    /// The task of a whole study that it is for; `series` is then the first of its series.
+    pub task: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]

@@ -14,7 +14,11 @@ pub fn print_job(job: &Job, series: &[Series], output: &Output) -> Result<(), Fa
     let number = job.path.as_str().rsplit('/').next().unwrap_or_default();
     let state = output.paint(&job.state, tone_of(&job.state));
     let attempts = if job.attempts > 1 { format!(", attempt {}", job.attempts) } else { String::new() };
-    let what = if description.is_empty() { String::new() } else { format!(" of {description}") };
+    let what = match &job.task {
+        Some(task) => format!(" of the study ({task})"),
+        None if description.is_empty() => String::new(),
+        None => format!(" of {description}"),
+    };
     output.line(&format!("Job {number}{what}: {state}{attempts}"))?;
     if let Some(reason) = &job.reason {
         output.line(&format!("  {reason}"))?;

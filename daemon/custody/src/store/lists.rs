@@ -73,6 +73,8 @@ pub struct JobItem {
     pub findings: Option<String>,
     /// JSON: `[[stage, milliseconds], ...]`.
     pub timings: Option<String>,
+    /// The task of the whole study that it is for; `None` for a job of its series.
+    pub task: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,7 +242,7 @@ fn job_rows(connection: &Connection, condition: &str, parameters: &[&dyn ToSql])
     let mut statement = connection.prepare_cached(&format!(
         "SELECT j.id, j.series_id, s.study_uid, s.series_uid, j.version, j.state, j.priority, j.attempts,
                 j.interruptions, j.not_before_utc, j.reason, j.created_utc, j.started_utc, j.finished_utc, j.findings,
-                j.timings
+                j.timings, j.task
          FROM jobs j JOIN series s ON s.id = j.series_id WHERE {condition}"
     ))?;
     let rows = statement.query_map(parameters, |row| {
@@ -261,6 +263,7 @@ fn job_rows(connection: &Connection, condition: &str, parameters: &[&dyn ToSql])
             finished_utc: row.get(13)?,
             findings: row.get(14)?,
             timings: row.get(15)?,
+            task: row.get(16)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
