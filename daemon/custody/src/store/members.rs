@@ -70,7 +70,7 @@ mod tests {
         let store = Store::open(&folder.path().join("scanside.db")).unwrap();
         let mut connection = store.connect(Durability::Full).unwrap();
         let transaction = connection.transaction().unwrap();
-        let mut open = |name: &str| {
+        let open = |name: &str| {
             let key = SeriesKey { study_uid: "1.2".into(), series_uid: name.into() };
             let now = now_utc();
             let (row, _) = series::opened(&transaction, &key, "MG", SeriesKind::Mammography, 1, &now).unwrap();
