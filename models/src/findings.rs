@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reason::NotEvaluated;
+
 pub use crate::task::ct_chest::{
     Bronchiectasis, CalciumScore, ChestFinding, ChestFindings, CoronaryCalcium, Emphysema, Extent, LymphNode, Nodule,
     NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, RibFracture,
@@ -103,19 +105,19 @@ impl Mask {
 }
 
 /// Either a value, or why there is none. "Nothing found" is a value.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evaluated<T> {
     Done(T),
-    NotEvaluated(String),
+    NotEvaluated(NotEvaluated),
 }
 
 impl<T> Evaluated<T> {
     /// Why there is no value; `None` when there is one.
-    pub fn refusal(&self) -> Option<&str> {
+    pub fn refusal(&self) -> Option<&NotEvaluated> {
         match self {
             Self::Done(_) => None,
-            Self::NotEvaluated(sentence) => Some(sentence),
+            Self::NotEvaluated(why) => Some(why),
         }
     }
 }

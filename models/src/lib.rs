@@ -17,6 +17,8 @@ mod npy;
 pub mod package;
 pub mod postprocess;
 pub mod preprocess;
+pub mod reason;
+pub mod refusal;
 pub mod registry;
 pub mod signature;
 #[cfg(any(test, feature = "development"))]
@@ -30,4 +32,6 @@ pub use acquisition::Acquisition;
 pub use findings::ChestFindings;
 pub use identity::ModelIdentity;
 pub use package::Package;
+pub use reason::{NotEvaluated, Reason, Reasons, Topic};
+pub use refusal::Refusal;
 pub use volume::{Geometry, Volume};

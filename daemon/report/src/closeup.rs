@@ -189,15 +189,21 @@ mod tests {
     use super::*;
     use crate::{ChestFindings, testing};
     use models::findings::{CalciumScore, CoronaryCalcium};
+    use models::{Reason, Reasons};
 
     #[test]
     fn the_whole_coronary_sentence_is_on_its_page() {
-        let reason = "it is not known whether contrast agent was given, it is not known whether the scan was gated, the \
-                      tube voltage is not known, slice spacing 1.3 mm instead of 2.5 to 3 mm, sharp kernel Br64d\\3";
-        let score = CalciumScore::Ordinal { grade: 2, reason: reason.into() };
+        let reason = Reasons(vec![
+            Reason::AgatstonContrastUnknown,
+            Reason::AgatstonGatingUnknown,
+            Reason::AgatstonVoltageUnknown,
+            Reason::AgatstonSpacing { mm: 1.3 },
+            Reason::AgatstonKernel { kernel: "Br64d\\3".into() },
+        ]);
+        let score = CalciumScore::Ordinal { grade: 2, reason };
         let findings = ChestFindings {
             coronary_calcium: Evaluated::Done(CoronaryCalcium { score, lesions: Vec::new() }),
-            ..ChestFindings::none("x")
+            ..ChestFindings::none(&Reason::stored("x"))
         };
         let line = words::line(&findings, ChestFinding::CoronaryCalcification, Language::English);
         let shown = sentence(&line.text).join(" ");

@@ -26,7 +26,7 @@ use crate::regions::{self, Site, Subject};
 use crate::secondary::Page;
 use crate::seg::Written;
 use crate::words::{self, FindingState, Language};
-use crate::{contour, identity, measure};
+use crate::{Refused, contour, identity, measure};
 
 /// Corners that fit into one GraphicData value: 16-bit length, two 32-bit floats a corner.
 const MAX_CORNERS: usize = 8000;
@@ -96,14 +96,14 @@ pub fn lung_summary(findings: &ChestFindings) -> Vec<Item> {
     match &findings.lungs {
         Evaluated::Done(lungs) if lungs.is_empty() => vec![comment("No lung found.".into())],
         Evaluated::Done(_) => Vec::new(),
-        Evaluated::NotEvaluated(reason) => {
-            vec![Item::code(Relation::Contains, SUMMARY_OF_ANALYSES, NOT_ATTEMPTED), comment(reason.clone())]
+        Evaluated::NotEvaluated(why) => {
+            vec![Item::code(Relation::Contains, SUMMARY_OF_ANALYSES, NOT_ATTEMPTED), comment(why.to_string())]
         }
     }
 }
 
 /// A group for a series that was refused: which images, and why not.
-pub fn refusal(context: &Context, reason: &str, page: &Page) -> Item {
+pub fn refusal(context: &Context, reason: &Refused, page: &Page) -> Item {
     let mut group = head("1501", "Series not processed", context.uids.of("track refusal", 0));
     let mut seen = std::collections::HashSet::new();
     for image in context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid)) {

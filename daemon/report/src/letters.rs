@@ -73,6 +73,12 @@ fn glyph(face: &Face, c: char) -> Option<GlyphId> {
     face.glyph_index(c).or_else(|| face.glyph_index(MISSING))
 }
 
+/// Has the font a glyph of its own for this character?
+#[cfg(test)]
+pub fn has(c: char) -> bool {
+    face().is_some_and(|face| face.glyph_index(c).is_some())
+}
+
 /// In font units.
 fn advance(face: &Face, glyph: GlyphId) -> f32 {
     f32::from(face.glyph_hor_advance(glyph).unwrap_or(0))

@@ -10,6 +10,8 @@ pub mod codes;
 pub mod mammography;
 pub mod pages;
 pub mod provenance;
+pub mod quality;
+pub mod refused;
 pub mod settings;
 pub mod uid;
 pub mod ultrasound;
@@ -32,7 +34,6 @@ mod nine;
 mod object;
 mod pdf;
 mod picture;
-pub mod quality;
 mod regions;
 mod secondary;
 mod seg;
@@ -40,6 +41,7 @@ mod sr;
 
 pub use pages::{KeyImage, key_images, refusal_page};
 pub use provenance::{ModelIdentity, NOT_FOR_DIAGNOSIS, Provenance};
+pub use refused::Refused;
 
 use dicom::header::Header;
 use dicom::pixels::SliceRef;
@@ -70,19 +72,15 @@ pub enum Content<'a> {
     Findings {
         findings: &'a ChestFindings,
         volume: &'a Volume,
+        /// For the documents, when it was measured, too.
+        quality: Option<&'a CtQuality>,
     },
     /// Image quality of a CT series.
-    Quality {
-        quality: &'a CtQuality,
-    },
+    Quality { quality: &'a CtQuality },
     /// Which standard views a mammography has.
-    Views {
-        views: &'a MammographyViews,
-    },
-    /// Why the series was not processed, in plain words.
-    Refused {
-        reason: &'a str,
-    },
+    Views { views: &'a MammographyViews },
+    /// Why the series was not processed.
+    Refused { reason: &'a Refused },
 }
 
 /// One DICOM object, ready to store and to send.
@@ -121,13 +119,13 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
     let uids = Uids::new(source, &content, provenance);
     let context = object::Context { source, provenance, uids: &uids };
     match content {
-        Content::Findings { findings, volume } => {
+        Content::Findings { findings, volume, quality } => {
             check(source, findings, volume)?;
             let (seg, (pages, documents)) = rayon::join(
                 || seg::write(&context, findings, volume),
                 || {
                     let drawn = pages::key_images(findings, volume, provenance);
-                    rayon::join(|| captures(&context, &drawn), || documents(&context, findings, &drawn))
+                    rayon::join(|| captures(&context, &drawn), || documents(&context, findings, quality, &drawn))
                 },
             );
             let (seg, pages, documents) = (seg?, pages?, documents?);
@@ -153,12 +151,13 @@ fn captures(context: &object::Context, drawn: &[KeyImage]) -> Result<Vec<seconda
 fn documents(
     context: &object::Context,
     findings: &ChestFindings,
+    quality: Option<&CtQuality>,
     drawn: &[KeyImage],
 ) -> Result<Vec<ResultObject>, Error> {
     let (pictures, patient) = (pdf::pictures(drawn), identity::Patient::of(context.source));
     let write = |(index, language): (usize, words::Language)| {
-        let draft =
-            pdf::Draft { patient: &patient, findings, provenance: context.provenance, pictures: &pictures, language };
+        let (patient, provenance, pictures) = (&patient, context.provenance, pictures.as_slice());
+        let draft = pdf::Draft { patient, findings, quality, provenance, pictures, language };
         let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
         encapsulated::write(context, language, index, document)
     };

@@ -9,7 +9,7 @@ use crate::canvas::{Canvas, Colour, pixels, whole};
 use crate::letters::Type;
 use crate::picture::{self, Plane, View};
 use crate::words::{self, FindingState, Language, Line};
-use crate::{Provenance, Source, closeup, measure, regions};
+use crate::{Provenance, Refused, Source, closeup, measure, regions};
 
 pub(super) const WIDTH: usize = 1152;
 pub(super) const HEIGHT: usize = 768;
@@ -68,25 +68,33 @@ pub fn key_images(findings: &ChestFindings, volume: &Volume, provenance: &Proven
     pages.into_par_iter().filter_map(draw).collect()
 }
 
-/// Says in plain words why a series was not processed.
-pub fn refusal_page(reason: &str, source: &Source, provenance: &Provenance) -> KeyImage {
+/// Says why a series was not processed, in every language one below the other: there is no document of such a series.
+pub fn refusal_page(reason: &Refused, source: &Source, provenance: &Provenance) -> KeyImage {
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
     canvas.fill([0, 0], [10, HEIGHT], AMBER);
-    canvas.text([56, 64], "Series not processed", TITLE, TEXT);
-    canvas.text([56, 116], "This series was received and kept, but no measurement was made on it.", BODY, DIM);
-    canvas.fill([56, 152], [WIDTH - 112, 2], RULE);
-    let (style, lines) = refusal_lines(reason);
-    for (line, n) in lines.iter().zip(0u8..) {
-        canvas.text([56, 184 + whole(f32::from(n) * style.size * LINE)], line, style, AMBER);
+    let height = (footer_top(provenance, [56, WIDTH - 56]) - 32) / Language::ALL.len();
+    for (language, place) in Language::ALL.iter().zip(0..) {
+        let top = 32 + place * height;
+        let w = language.words();
+        canvas.text([56, top], w.refusal_head()[0], TITLE, TEXT);
+        canvas.text([56, top + 44], w.refusal_head()[1], BODY, DIM);
+        canvas.fill([56, top + 72], [WIDTH - 112, 1], RULE);
+        let room = height - REFUSAL_HEAD - REFUSAL_FOOT;
+        let (style, lines) = refusal_lines(&words::refused(reason, *language), pixels(room));
+        for (line, n) in lines.iter().zip(0u8..) {
+            let down = whole(f32::from(n) * style.size * LINE);
+            canvas.text([56, top + REFUSAL_HEAD + down], line, style, AMBER);
+        }
+        let facts = w.received(source.instances.len(), &source.header.modality, source.header.series_number);
+        canvas.text([56, top + height - REFUSAL_FOOT], &facts, BODY, TEXT);
     }
-    let header = source.header;
-    let mut facts = vec![format!("{} instances received", source.instances.len())];
-    facts.extend((!header.modality.is_empty()).then(|| format!("modality {}", header.modality)));
-    facts.extend(header.series_number.map(|n| format!("series number {n}")));
-    canvas.text([56, HEIGHT - 128], &facts.join("   "), BODY, TEXT);
     footer(&mut canvas, provenance, [56, WIDTH - 56]);
     KeyImage::new("Series not processed".into(), canvas)
 }
+
+/// Above and below the reason in one language, pixels.
+const REFUSAL_HEAD: usize = 84;
+const REFUSAL_FOOT: usize = 40;
 
 fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> KeyImage {
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
@@ -204,14 +212,13 @@ pub(super) fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
     lines
 }
 
-/// The reason of a refusal, in the largest letters in which it fits on the page.
-fn refusal_lines(reason: &str) -> (Type, Vec<String>) {
-    const ROOM: f32 = 420.0;
+/// The reason of a refusal, in the largest letters in which it fits into `room` (pixels).
+fn refusal_lines(reason: &str, room: f32) -> (Type, Vec<String>) {
     let wrapped = |size| (Type::plain(size), Type::plain(size).wrap(reason, pixels(WIDTH - 112)));
-    let fits = |(style, lines): &(Type, Vec<String>)| pixels(lines.len()) * style.size * LINE <= ROOM;
+    let fits = |(style, lines): &(Type, Vec<String>)| pixels(lines.len()) * style.size * LINE <= room;
     let smallest = || {
         let (style, lines) = wrapped(16.0);
-        (style, shortened(lines, whole(ROOM / (style.size * LINE))))
+        (style, shortened(lines, whole(room / (style.size * LINE)).max(1)))
     };
     [32.0, 26.0, 20.0].into_iter().map(wrapped).find(fits).unwrap_or_else(smallest)
 }
@@ -247,8 +254,9 @@ fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2]) {
     let columns = [at[0] + 190, at[0] + 276, at[0] + 376];
     table_head(canvas, at, 376, "Lungs", &[(columns[0], "Volume"), (columns[1], "Mean"), (columns[2], "LAA-950")]);
     let mut y = at[1] + 32;
-    if let Evaluated::NotEvaluated(reason) = &findings.lungs {
-        return note(canvas, [at[0], y], &regions::capital(reason), 460.0);
+    if let Evaluated::NotEvaluated(why) = &findings.lungs {
+        let text = regions::capital(&words::not_evaluated(why, Language::English));
+        return note(canvas, [at[0], y], &text, 460.0);
     }
     let lungs = measure::lungs(findings);
     for lung in &lungs {
@@ -386,9 +394,19 @@ mod tests {
             "the slices are tilted by 12.3 degrees: they drift sideways by 24.1 mm over 300 mm (gantry tilt); \
                       acquire without tilt, or let the scanner reconstruct straight slices; "
                 .repeat(4);
-        let (style, lines) = refusal_lines(&reason);
+        let (style, lines) = refusal_lines(&reason, 420.0);
         assert!(lines.len() as f32 * style.size * LINE <= 420.0);
         assert_eq!(lines.join(" "), reason.trim_end());
-        assert_eq!(refusal_page(&reason, &case.source(), &case.provenance).width, WIDTH);
+        let room = pixels((footer_top(&case.provenance, [56, WIDTH - 56]) - 32) / 2 - REFUSAL_HEAD - REFUSAL_FOOT);
+        for reason in words::examples::refused() {
+            for language in Language::ALL {
+                let said = words::refused(&reason, *language);
+                let (style, lines) = refusal_lines(&said, room);
+                assert!(lines.len() as f32 * style.size * LINE <= room, "{said}");
+                let letters = |text: &str| text.chars().filter(|c| *c != ' ').collect::<String>();
+                assert_eq!(letters(&lines.concat()), letters(&said));
+            }
+            assert_eq!(refusal_page(&reason, &case.source(), &case.provenance).width, WIDTH);
+        }
     }
 }

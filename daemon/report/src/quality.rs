@@ -1,7 +1,7 @@
-//! Image quality of a CT series in words, and as a measurement group (TID 1501) of its structured report.
+//! Image quality of a CT series as one line, and as a measurement group (TID 1501) of its structured report.
 
 use models::findings::Evaluated;
-use models::task::ct_quality::{Cover, CtQuality, Kernel, Noise, Slices};
+use models::task::ct_quality::{CtQuality, Kernel, Noise, Slices};
 
 use crate::codes::{
     CT_QUALITY, DOUBLED_SLICES, HOUNSFIELD, KERNEL_CLASS, KERNEL_SHARP, KERNEL_SMOOTH, MILLIMETRE, MISSING_SLICES,
@@ -10,50 +10,14 @@ use crate::codes::{
 use crate::content::{Item, Relation};
 use crate::groups::{algorithm, begin, comment};
 use crate::object::Context;
+use crate::words::{self, Language};
 
 /// Our own rules, no network.
 const ALGORITHM: &str = "Scanside CT image quality";
 
-/// One line: noise, kernel, slices, and what was not assessed.
+/// One line in English, for bus, log and structured report: noise, kernel, slices, and what was not assessed.
 pub fn verdict(quality: &CtQuality) -> String {
-    let noise = match &quality.noise {
-        Evaluated::Done(noise) => noise_words(noise),
-        Evaluated::NotEvaluated(why) => why.clone(),
-    };
-    let slices = match &quality.slices {
-        Evaluated::Done(slices) => slice_words(slices),
-        Evaluated::NotEvaluated(why) => why.clone(),
-    };
-    format!("CT image quality: {noise}; {slices}; motion not assessed")
-}
-
-fn noise_words(noise: &Noise) -> String {
-    let kernel = match noise.kernel {
-        Kernel::Smooth => "smooth",
-        Kernel::Sharp => "sharp",
-    };
-    format!("noise {:.1} HU, {kernel} kernel (mean noise frequency {:.2} /mm)", noise.hu, noise.frequency_per_mm)
-}
-
-fn slice_words(slices: &Slices) -> String {
-    let thick = slices.thickness_mm.map(|mm| format!(", {mm:.2} mm thick")).unwrap_or_default();
-    let cover = match slices.cover {
-        None => ", thickness not in the header".to_owned(),
-        Some(Cover::Contiguous) => " (contiguous)".to_owned(),
-        Some(Cover::Overlap(mm)) => format!(" (overlap {mm:.2} mm)"),
-        Some(Cover::Gap(mm)) => format!(" (gap {mm:.2} mm)"),
-    };
-    let counted = |n: usize, what: &str| (n > 0).then(|| format!(", {n} {what}"));
-    let faults: String = [
-        counted(slices.missing, "missing"),
-        counted(slices.doubled, "at a place that is taken"),
-        counted(slices.uneven, "uneven distances"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let faults = if faults.is_empty() { ", none missing".to_owned() } else { faults };
-    format!("{} slices every {:.2} mm{thick}{cover}{faults}", slices.count, slices.spacing_mm)
+    format!("CT image quality: {}", words::quality(quality, Language::English))
 }
 
 /// What was measured, and the line of [`verdict`] as a comment.
@@ -100,6 +64,8 @@ fn slice_items(slices: &Slices) -> Vec<Item> {
 #[cfg(test)]
 mod tests {
     use dicom_dictionary_std::tags;
+    use models::task::ct_quality::Cover;
+    use models::{NotEvaluated, Reason, Topic};
 
     use super::*;
     use crate::{Content, NOT_FOR_DIAGNOSIS, testing, write};
@@ -127,7 +93,13 @@ mod tests {
             "CT image quality: noise 12.3 HU, smooth kernel (mean noise frequency 0.25 /mm); 38 slices every 1.00 mm, \
              1.50 mm thick (overlap 0.50 mm), 2 missing; motion not assessed"
         );
-        quality.noise = Evaluated::NotEvaluated("noise not evaluated: no soft tissue".into());
+        assert_eq!(
+            words::quality(&quality, Language::Chinese),
+            "噪声 12.3 HU，平滑重建核（噪声平均频率 0.25 /mm）；共 38 层，层间距 1.00 mm，层厚 1.50 mm（重叠 0.50 mm），\
+             缺少 2 层；未评估运动伪影"
+        );
+        let reason = Reason::stored("no soft tissue");
+        quality.noise = Evaluated::NotEvaluated(NotEvaluated { topic: Topic::Noise, reason });
         assert!(verdict(&quality).starts_with("CT image quality: noise not evaluated: no soft tissue; 38 slices"));
     }
 
@@ -141,7 +113,7 @@ mod tests {
         assert_eq!(objects, write(Content::Quality { quality: &quality }), "a retry makes the same bytes");
         let [report] = objects.as_slice() else { panic!("{} objects", objects.len()) };
         assert_eq!(report.kind, "sr");
-        let chest = write(Content::Findings { findings: &case.findings, volume: &case.volume });
+        let chest = write(Content::Findings { findings: &case.findings, volume: &case.volume, quality: None });
         assert!(chest.iter().all(|object| object.sop_uid != report.sop_uid && object.series_uid != report.series_uid));
         let bytes = |text: &str| report.part10.windows(text.len()).any(|window| window == text.as_bytes());
         for text in ["12.3", "0.25", "CT image quality", "Smooth kernel", "2 missing", NOT_FOR_DIAGNOSIS] {

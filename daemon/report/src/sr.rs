@@ -17,7 +17,7 @@ use crate::object::{Context, ObjectKind, QUALITY, SR, VIEWS, declare_own_codes, 
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::secondary::Page;
 use crate::seg::Written;
-use crate::{Error, ResultObject, evidence, groups, identity};
+use crate::{Error, Refused, ResultObject, evidence, groups, identity};
 
 /// The report of a processed series, also when nothing was found or not everything was evaluated.
 ///
@@ -44,7 +44,7 @@ pub fn findings(
 ///
 /// # Errors
 /// When a value of the source does not fit into an object.
-pub fn refusal(context: &Context, reason: &str, page: &Page) -> Result<ResultObject, Error> {
+pub fn refusal(context: &Context, reason: &Refused, page: &Page) -> Result<ResultObject, Error> {
     let group = groups::refusal(context, reason, page);
     let root = head(context, CT_UNSPECIFIED)
         .with(Item::container(IMAGING_MEASUREMENTS, None).with(group))

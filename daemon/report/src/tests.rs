@@ -7,22 +7,30 @@ use dicom::header::Header;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::mem::InMemDicomObject;
-use models::ChestFindings;
 use models::findings::{ChestFinding, Evaluated};
 use models::manifest::Clearance;
+use models::refusal::{Gap, Place};
+use models::{ChestFindings, NotEvaluated, Reason, Refusal};
 
 use crate::testing::{self, Case};
-use crate::{Content, Error, NOT_FOR_DIAGNOSIS, ResultObject, Source, write};
+use crate::{Content, Error, NOT_FOR_DIAGNOSIS, Refused, ResultObject, Source, write};
 
-const REASON: &str = "2 slices are missing between z = 10.0 and 30.0 mm";
+const REASON: &str = "2 slices are missing, at a spacing of 5.00 mm: 2 between slice 4 (z = 15.0 mm) and slice 5 (z = 30.0 mm); \
+                      send the series again";
+
+fn reason() -> Refused {
+    let place = |number, mm| Place { number: Some(number), axis: 'z', mm };
+    let gap = Gap { missing: 2, before: place(4, 15.0), after: place(5, 30.0) };
+    Refused::Volume(Refusal::MissingSlices { spacing_mm: 5.0, gaps: vec![gap] })
+}
 
 fn processed(case: &Case) -> Vec<ResultObject> {
-    let content = Content::Findings { findings: &case.findings, volume: &case.volume };
+    let content = Content::Findings { findings: &case.findings, volume: &case.volume, quality: None };
     write(&case.source(), content, &case.provenance).unwrap()
 }
 
 fn refused(case: &Case) -> Vec<ResultObject> {
-    write(&case.source(), Content::Refused { reason: REASON }, &case.provenance).unwrap()
+    write(&case.source(), Content::Refused { reason: &reason() }, &case.provenance).unwrap()
 }
 
 fn both(case: &Case) -> Vec<ResultObject> {
@@ -254,12 +262,12 @@ fn nothing_found_is_said_in_codes_and_words() {
 fn not_evaluated_is_never_mistaken_for_nothing_found() {
     let reason = "nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
     let mut case = testing::case(9);
-    case.findings.nodules = Evaluated::NotEvaluated(reason.into());
+    case.findings.nodules = Evaluated::NotEvaluated(NotEvaluated::stored(reason));
     let said = content(&open(find(&processed(&case), "sr")));
     let words = "Nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
     assert!(has(&said, "111064", "111223") && has(&said, "27925004", "121059") && has(&said, "121106", words));
     assert!(!has(&said, "27925004", "121054"));
-    case.findings = ChestFindings::none("no lungs");
+    case.findings = ChestFindings::none(&Reason::stored("no lungs"));
     let objects = processed(&case);
     assert!(objects.iter().all(|o| o.kind != "seg"), "nothing segmented, no segmentation");
     assert!(has(&content(&open(find(&objects, "sr"))), "121106", "lungs not evaluated: no lungs"));
@@ -295,10 +303,10 @@ fn a_frame_of_a_multi_frame_source_is_named_with_its_number() {
 fn findings_of_another_volume_are_an_error() {
     let mut case = testing::case(9);
     let short = Source { instances: &case.instances[..8], ..case.source() };
-    let content = Content::Findings { findings: &case.findings, volume: &case.volume };
+    let content = Content::Findings { findings: &case.findings, volume: &case.volume, quality: None };
     assert!(matches!(write(&short, content, &case.provenance), Err(Error::SliceCount { .. })));
     case.volume.geometry.dims[0] = 20;
-    let content = Content::Findings { findings: &case.findings, volume: &case.volume };
+    let content = Content::Findings { findings: &case.findings, volume: &case.volume, quality: None };
     assert!(matches!(write(&case.source(), content, &case.provenance), Err(Error::OutsideVolume { .. })));
 }
 
@@ -315,7 +323,8 @@ fn pages_show_the_mark_and_every_finding_that_is_there() {
         let banner = |rgb: &[u8]| rgb[rgb.len() - 3..] == [255, 186, 56];
         assert!(banner(&marked.rgb) && !banner(&plain.rgb), "{}", marked.title);
     }
-    case.findings = ChestFindings { lungs: case.findings.lungs.clone(), ..ChestFindings::none("not looked for") };
+    case.findings =
+        ChestFindings { lungs: case.findings.lungs.clone(), ..ChestFindings::none(&Reason::stored("not looked for")) };
     assert_eq!(crate::key_images(&case.findings, &case.volume, &case.provenance).len(), 1);
 }
 

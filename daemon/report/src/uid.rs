@@ -31,17 +31,21 @@ impl Uids {
             }
         }
         match content {
-            Content::Findings { findings, .. } => {
+            Content::Findings { findings, quality, .. } => {
                 field(&mut hash, "findings");
                 if let Some(comparison) = &findings.comparison {
                     field(&mut hash, &comparison.prior_study_uid);
+                }
+                // The documents say it, too.
+                if quality.is_some() {
+                    field(&mut hash, "with ct quality");
                 }
             }
             Content::Quality { .. } => field(&mut hash, "ct quality"),
             Content::Views { .. } => field(&mut hash, "mammography views"),
             Content::Refused { reason } => {
                 field(&mut hash, "refused");
-                field(&mut hash, reason);
+                field(&mut hash, &reason.to_string());
             }
         }
         Self { seed: hash.finalize().into() }
@@ -80,15 +84,21 @@ fn field(hash: &mut Sha256, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use models::Refusal;
+
     use super::*;
-    use crate::testing;
+    use crate::{Refused, testing};
+
+    fn refused(count: usize) -> Refused {
+        Refused::Volume(Refusal::TooFew { count, needed: 3 })
+    }
 
     #[test]
     fn same_inputs_in_another_order_give_the_same_uids() {
         let case = testing::case(3);
         let mut turned = case.instances.clone();
         turned.reverse();
-        let content = Content::Refused { reason: "x" };
+        let content = Content::Refused { reason: &refused(1) };
         let one = Uids::new(&case.source(), &content, &case.provenance);
         let two = Uids::new(&Source { instances: &turned, ..case.source() }, &content, &case.provenance);
         assert_eq!(one.of("sr", 0), two.of("sr", 0));
@@ -97,27 +107,28 @@ mod tests {
     #[test]
     fn another_model_threshold_device_reason_kind_or_index_gives_another_uid() {
         let case = testing::case(3);
+        let (x, y) = (&refused(1), &refused(2));
         let refused = |reason| Content::Refused { reason };
-        let base = Uids::new(&case.source(), &refused("x"), &case.provenance).of("sr", 0);
+        let base = Uids::new(&case.source(), &refused(x), &case.provenance).of("sr", 0);
         let mut seen = vec![base];
         let mut add = |uid: String| {
             assert!(!seen.contains(&uid));
             assert!(uid.len() <= 64 && uid.starts_with("2.25."));
             seen.push(uid);
         };
-        add(Uids::new(&case.source(), &refused("y"), &case.provenance).of("sr", 0));
-        add(Uids::new(&case.source(), &refused("x"), &case.provenance).of("sr", 1));
-        add(Uids::new(&case.source(), &refused("x"), &case.provenance).of("sc", 0));
+        add(Uids::new(&case.source(), &refused(y), &case.provenance).of("sr", 0));
+        add(Uids::new(&case.source(), &refused(x), &case.provenance).of("sr", 1));
+        add(Uids::new(&case.source(), &refused(x), &case.provenance).of("sc", 0));
         let mut other = case.provenance.clone();
         other.device_uid = "2.25.9".into();
-        add(Uids::new(&case.source(), &refused("x"), &other).of("sr", 0));
+        add(Uids::new(&case.source(), &refused(x), &other).of("sr", 0));
         let mut other = case.provenance.clone();
         other.model.as_mut().unwrap().thresholds = "confidence 0.9".into();
-        add(Uids::new(&case.source(), &refused("x"), &other).of("sr", 0));
+        add(Uids::new(&case.source(), &refused(x), &other).of("sr", 0));
         let mut other = case.provenance.clone();
         other.model = None;
-        add(Uids::new(&case.source(), &refused("x"), &other).of("sr", 0));
-        add(Uids::new(&Source { instances: &case.instances[..2], ..case.source() }, &refused("x"), &case.provenance)
+        add(Uids::new(&case.source(), &refused(x), &other).of("sr", 0));
+        add(Uids::new(&Source { instances: &case.instances[..2], ..case.source() }, &refused(x), &case.provenance)
             .of("sr", 0));
     }
 }

@@ -5,13 +5,19 @@
 //! language is such a file and one row of [`Language`].
 
 mod en;
-pub mod reason;
 mod zh;
 
-use models::ChestFindings;
+#[cfg(test)]
+pub mod examples;
+
+use dicom::pixels::error::DecodeError;
 use models::findings::{
     CalciumScore, ChestFinding, Comparison, Evaluated, LobeName, LungPart, Nodule, NoduleType, Pneumonia, Side,
 };
+use models::task::ct_quality::{CtQuality, Noise, Slices};
+use models::{ChestFindings, NotEvaluated, Reason, Refusal, Topic};
+
+use crate::Refused;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingState {
@@ -51,7 +57,6 @@ pub trait Words: Sync {
     /// BCP 47.
     fn tag(&self) -> &'static str;
     fn document(&self) -> &'static Document;
-    fn reasons(&self) -> &'static reason::Reasons;
     /// As within a sentence.
     fn name(&self, finding: ChestFinding) -> &'static str;
     fn side(&self, side: Side) -> &'static str;
@@ -85,6 +90,22 @@ pub trait Words: Sync {
     fn opacities(&self, count: usize) -> String;
     /// Percent of ground glass and of consolidation, then and now.
     fn comparison(&self, date: &str, place: &str, ground_glass: [f64; 2], consolidation: [f64; 2]) -> String;
+    /// Why something was not evaluated, without what it is.
+    fn reason(&self, reason: &Reason) -> String;
+    /// The same with what it is; `reason` in this language.
+    fn not_evaluated(&self, topic: Topic, reason: &str) -> String;
+    /// Why slices make no volume, and what to do about it.
+    fn refusal(&self, refusal: &Refusal) -> String;
+    /// Why the pixels of one slice cannot be used. `number`: its instance number.
+    fn slice_fault(&self, number: Option<i64>, fault: &DecodeError) -> String;
+    fn noise(&self, noise: &Noise) -> String;
+    /// Their spacing, thickness and faults.
+    fn slices(&self, slices: &Slices) -> String;
+    fn motion_not_assessed(&self) -> &'static str;
+    /// Head of the page of a series that was not processed, and the sentence below it.
+    fn refusal_head(&self) -> [&'static str; 2];
+    /// What was received of such a series. `modality` may be empty.
+    fn received(&self, instances: usize, modality: &str, series_number: Option<i64>) -> String;
 }
 
 /// The largest nodule.
@@ -108,6 +129,7 @@ pub struct Document {
     pub comparison: &'static str,
     pub extents: [&'static str; 4],
     pub lungs: &'static str,
+    pub quality: &'static str,
     pub made: &'static str,
     pub note: &'static str,
     /// Found, none found, not evaluated.
@@ -158,7 +180,7 @@ pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language)
             let (positive, text) = match &c.score {
                 CalciumScore::Agatston(score) => (*score > 0.0, w.agatston(*score)),
                 CalciumScore::Ordinal { grade, reason } => {
-                    (*grade > 0, w.calcium_estimate(*grade, &reason::say(reason, w)))
+                    (*grade > 0, w.calcium_estimate(*grade, &reasons(&reason.0, w)))
                 }
             };
             (positive || !c.lesions.is_empty(), text)
@@ -173,23 +195,21 @@ pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language)
         Ok((true, text)) => (FindingState::Found, text),
         Ok((false, text)) if text.is_empty() => (FindingState::NotFound, w.none_found().to_owned()),
         Ok((false, text)) => (FindingState::NotFound, format!("{}{}{text}", w.none_found(), w.separator())),
-        Err(why) => (FindingState::NotEvaluated, reason::say(reason(finding, &why), w)),
+        Err(why) => (FindingState::NotEvaluated, w.reason(&why.reason)),
     };
     Line { finding, state, text }
 }
 
 /// Found or not, with its text; or why it was not evaluated.
-fn said<T>(evaluated: &Evaluated<T>, say: impl FnOnce(&T) -> (bool, String)) -> Result<(bool, String), String> {
+fn said<T>(evaluated: &Evaluated<T>, say: impl FnOnce(&T) -> (bool, String)) -> Result<(bool, String), &NotEvaluated> {
     match evaluated {
         Evaluated::Done(value) => Ok(say(value)),
-        Evaluated::NotEvaluated(why) => Err(why.clone()),
+        Evaluated::NotEvaluated(why) => Err(why),
     }
 }
 
-/// The reason without the words `<finding> not evaluated: ` before it.
-pub fn reason(finding: ChestFinding, why: &str) -> &str {
-    let rest = why.strip_prefix(finding.words()).and_then(|rest| rest.strip_prefix(" not evaluated: "));
-    rest.unwrap_or(why)
+fn reasons(all: &[Reason], w: &dyn Words) -> String {
+    all.iter().map(|reason| w.reason(reason)).collect::<Vec<_>>().join(w.comma())
 }
 
 /// At most four things are named, equal ones once with their number; the report has all.
@@ -252,102 +272,34 @@ pub fn comparison(comparison: &Comparison, language: Language) -> String {
     language.words().comparison(date, place, change.ground_glass_percent, change.consolidation_percent)
 }
 
-/// Why the lungs were not measured, in a language.
-pub fn lungs_reason(why: &str, language: Language) -> String {
-    match why.strip_prefix("lungs not evaluated: ") {
-        Some(reason) if language != Language::English => {
-            let words = language.words();
-            format!("{}{}{}", words.document().states[2], words.comma(), reason::say(reason, words))
-        }
-        _ => why.to_owned(),
+/// That something was not evaluated, and why.
+pub fn not_evaluated(why: &NotEvaluated, language: Language) -> String {
+    let w = language.words();
+    w.not_evaluated(why.topic, &w.reason(&why.reason))
+}
+
+/// Why a series was not processed.
+pub fn refused(refused: &Refused, language: Language) -> String {
+    match refused {
+        Refused::Volume(refusal) => language.words().refusal(refusal),
+        Refused::Slice { number, fault } => language.words().slice_fault(*number, fault),
+        Refused::Nothing(why) => not_evaluated(why, language),
     }
+}
+
+/// Noise, kernel, slices, and what was not assessed.
+pub fn quality(quality: &CtQuality, language: Language) -> String {
+    let w = language.words();
+    let noise = match &quality.noise {
+        Evaluated::Done(noise) => w.noise(noise),
+        Evaluated::NotEvaluated(why) => not_evaluated(why, language),
+    };
+    let slices = match &quality.slices {
+        Evaluated::Done(slices) => w.slices(slices),
+        Evaluated::NotEvaluated(why) => not_evaluated(why, language),
+    };
+    [noise.as_str(), &slices, w.motion_not_assessed()].join(w.separator())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing;
-
-    #[test]
-    fn a_reason_loses_the_words_that_the_line_has_already() {
-        let findings = ChestFindings::none("slices too thick");
-        for line in lines(&findings, Language::English) {
-            assert_eq!((line.state, line.text.as_str()), (FindingState::NotEvaluated, "slices too thick"));
-        }
-    }
-
-    #[test]
-    fn nothing_found_is_not_silence() {
-        let findings = ChestFindings {
-            nodules: Evaluated::Done(Vec::new()),
-            lymph_nodes: Evaluated::Done(Vec::new()),
-            ..ChestFindings::none("x")
-        };
-        let line = line(&findings, ChestFinding::Nodule, Language::English);
-        assert_eq!((line.state, line.text.as_str()), (FindingState::NotFound, "none found"));
-    }
-
-    #[test]
-    fn all_nine_have_numbers_in_both_languages() {
-        let case = testing::case(9);
-        for language in [Language::English, Language::Chinese] {
-            for line in lines(&case.findings, language) {
-                assert_eq!(line.state, FindingState::Found, "{line:?}");
-                assert!(line.text.chars().any(|c| c.is_ascii_digit()) || line.finding == ChestFinding::Bronchiectasis);
-            }
-        }
-    }
-
-    #[test]
-    fn the_same_place_is_named_once_with_its_number() {
-        let w = Language::English.words();
-        let lobes = |names: &[&str]| listed(names.iter().map(|n| (*n).to_owned()), w).1;
-        assert_eq!(lobes(&["left lower lobe", "left lower lobe"]), "left lower lobe (2 places)");
-        assert_eq!(lobes(&["a", "b", "c", "d", "e", "e", "a"]), "a (2 places); b; c; d; 2 more");
-        assert_eq!(listed(std::iter::empty(), w), (false, String::new()));
-    }
-
-    /// Names, states, headings and short words of a language.
-    fn fixed(language: Language) -> Vec<&'static str> {
-        let (w, d) = (language.words(), language.words().document());
-        let parts = [LungPart::Both, LungPart::Lung(Side::Right), LungPart::Lung(Side::Left)];
-        let parts = parts.into_iter().chain(LobeName::ALL.map(LungPart::Lobe)).map(|part| w.part(part));
-        let kinds = [NoduleType::Solid, NoduleType::PartSolid, NoduleType::GroundGlass, NoduleType::Calcified];
-        let mut all: Vec<&str> = ChestFinding::ALL.into_iter().map(|finding| w.name(finding)).chain(parts).collect();
-        all.extend(kinds.map(|kind| w.nodule_type(kind)));
-        all.extend([Side::Right, Side::Left].map(|side| w.side(side)));
-        all.extend([0, 1, 2, 3].map(|grade| w.grade(grade)));
-        all.extend([w.tag(), w.none_found(), w.separator(), w.comma()]);
-        all.extend([d.title, d.dicom_title, d.head, d.comparison, d.lungs, d.made, d.note]);
-        all.extend(d.extents);
-        all.extend(d.states);
-        all.extend(d.patient);
-        all
-    }
-
-    #[test]
-    fn no_word_of_a_language_is_empty_or_left_in_english() {
-        let english = fixed(Language::English);
-        for language in Language::ALL {
-            for (word, original) in fixed(*language).into_iter().zip(&english) {
-                assert!(!word.is_empty(), "{language:?}: {original}");
-                assert!(*language == Language::English || word != *original, "{language:?}: {original}");
-            }
-        }
-    }
-
-    #[test]
-    fn chinese_sentences_hold_no_english_words() {
-        // Names of measures and units that Chinese reports write in Latin letters.
-        const KEPT: [&str; 6] = ["LAA", "Agatston", "Lung", "RADS", "ml", "mm"];
-        let mut findings = testing::case(9).findings;
-        for reason in ["slice spacing 5.0 mm, package needs <= 2.5 mm", "no lungs were found"] {
-            findings.lymph_nodes = Evaluated::NotEvaluated(format!("enlarged lymph nodes not evaluated: {reason}"));
-            for line in lines(&findings, Language::Chinese) {
-                for word in line.text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 1) {
-                    assert!(KEPT.contains(&word), "{word} in {}", line.text);
-                }
-            }
-        }
-    }
-}
+mod tests;

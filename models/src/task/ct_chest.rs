@@ -40,6 +40,7 @@ use crate::acquisition::Acquisition;
 use crate::findings::{Evaluated, Lobe, Lung, Region, Side};
 use crate::manifest::Manifest;
 use crate::package::Package;
+use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::volume::Volume;
 
 /// Runs the whole task. Each finding is evaluated, or says why it is not, on its own; lungs and lobes need no network.
@@ -185,10 +186,10 @@ fn examine(volume: &Volume, control: &dyn Control) -> Result<(Option<Examined>, 
     control.progress("lungs", 0.0);
     let started = Instant::now();
     let examined = segmentation::examine(volume);
-    let mut findings = ChestFindings::none("no lungs were found");
+    let mut findings = ChestFindings::none(&Reason::NoLungs);
     findings.lungs = match &examined {
         Ok(Examined { lungs, incomplete: None, .. }) => Evaluated::Done(lungs.clone()),
-        Ok(Examined { incomplete: Some(why), .. }) | Err(why) => Evaluated::NotEvaluated(why.to_string()),
+        Ok(Examined { incomplete: Some(why), .. }) | Err(why) => Evaluated::NotEvaluated(why.clone()),
     };
     findings.timings_ms.push(("lungs".to_owned(), started.elapsed().as_secs_f64() * 1000.0));
     control.progress("lungs", 1.0);
@@ -196,7 +197,7 @@ fn examine(volume: &Volume, control: &dyn Control) -> Result<(Option<Examined>, 
     Ok((examined.ok(), findings))
 }
 
-/// Writes the gates' sentences into the findings; returns those that may be looked for.
+/// Writes the gates' reasons into the findings; returns those that may be looked for.
 fn refuse(
     findings: &mut ChestFindings,
     plan: &Plan,
@@ -206,7 +207,7 @@ fn refuse(
     let mut wanted = Vec::new();
     for finding in ChestFinding::ALL {
         match gates::refusal(plan, finding, series) {
-            Some(sentence) => findings.refuse(finding, sentence),
+            Some(reason) => findings.refuse(finding, reason),
             // `findings` says already that there are no lungs.
             None if examined.is_some() => wanted.push(finding),
             None => {}
@@ -218,7 +219,7 @@ fn refuse(
 fn lobes_of(volume: &Volume, lungs: &Evaluated<Vec<Lung>>) -> Evaluated<Vec<Lobe>> {
     match lungs {
         Evaluated::Done(lungs) => Evaluated::Done(lobes::divide(volume, lungs)),
-        Evaluated::NotEvaluated(why) => Evaluated::NotEvaluated(why.replacen("lungs", "lobes", 1)),
+        Evaluated::NotEvaluated(why) => Evaluated::NotEvaluated(NotEvaluated { topic: Topic::Lobes, ..why.clone() }),
     }
 }
 

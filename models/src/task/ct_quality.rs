@@ -12,6 +12,7 @@ use serde::Serialize;
 pub use self::noise::{Kernel, Noise};
 pub use self::slices::{Cover, Slices};
 use crate::findings::Evaluated;
+use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::volume::Volume;
 
 /// What is looked at.
@@ -38,14 +39,14 @@ pub struct CtQuality {
 pub fn measure(input: &Input<'_>) -> CtQuality {
     let noise = match input.volume {
         Ok(volume) => noise::measure(volume),
-        Err(reason) => Err(reason.to_owned()),
+        Err(why) => Err(Reason::NoVolume { why: why.to_owned() }),
     };
-    CtQuality {
-        noise: noise
-            .map_or_else(|reason| Evaluated::NotEvaluated(format!("noise not evaluated: {reason}")), Evaluated::Done),
-        slices: slices::measure(input.positions_mm, input.normal, input.thickness_mm)
-            .map_or_else(|reason| Evaluated::NotEvaluated(format!("slices not evaluated: {reason}")), Evaluated::Done),
-    }
+    let slices = slices::measure(input.positions_mm, input.normal, input.thickness_mm);
+    CtQuality { noise: evaluated(Topic::Noise, noise), slices: evaluated(Topic::Slices, slices) }
+}
+
+fn evaluated<T>(topic: Topic, measured: Result<T, Reason>) -> Evaluated<T> {
+    measured.map_or_else(|reason| Evaluated::NotEvaluated(NotEvaluated { topic, reason }), Evaluated::Done)
 }
 
 impl CtQuality {

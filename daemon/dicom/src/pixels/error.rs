@@ -1,7 +1,6 @@
 //! Why an instance has no Hounsfield units, in plain words.
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum DecodeError {
     #[error("the instance has no pixel data")]
     NoPixelData,

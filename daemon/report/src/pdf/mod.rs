@@ -12,6 +12,7 @@ use font::Font;
 use layout::{AMBER, BROWN, Colour, GREEN, GREY, HEIGHT, INK, LEFT, RIGHT, RULE, Sheet, WIDTH};
 use models::ChestFindings;
 use models::findings::{Evaluated, LungPart};
+use models::task::ct_quality::CtQuality;
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
 use rayon::prelude::*;
 
@@ -64,6 +65,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
 pub struct Draft<'a> {
     pub patient: &'a Patient,
     pub findings: &'a ChestFindings,
+    pub quality: Option<&'a CtQuality>,
     pub provenance: &'a Provenance,
     pub pictures: &'a [Picture],
     pub language: Language,
@@ -93,7 +95,7 @@ pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
     assemble(draft, &font, sheets)
 }
 
-/// Patient, table, shares of pneumonia, lungs, provenance.
+/// Patient, table, shares of pneumonia, lungs, image quality, provenance.
 fn first(draft: &Draft, font: &mut Font) -> Sheet {
     let w = draft.language.words().document();
     let mut sheet = Sheet::new();
@@ -142,6 +144,9 @@ fn first(draft: &Draft, font: &mut Font) -> Sheet {
     if let Some(comparison) = &draft.findings.comparison {
         let text = words::comparison(comparison, draft.language);
         y = paragraph(font, &mut sheet, y, w.comparison, &text, INK);
+    }
+    if let Some(quality) = draft.quality {
+        y = paragraph(font, &mut sheet, y, w.quality, &words::quality(quality, draft.language), INK);
     }
     y = paragraph(font, &mut sheet, y, w.made, &draft.provenance.line(), GREY);
     for line in font.wrap(w.note, 8.5, RIGHT - LEFT) {
@@ -195,7 +200,7 @@ fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32
 fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
     let w = draft.language.words().document();
     let text = match &draft.findings.lungs {
-        Evaluated::NotEvaluated(why) => words::lungs_reason(why, draft.language),
+        Evaluated::NotEvaluated(why) => words::not_evaluated(why, draft.language),
         Evaluated::Done(_) => {
             let one = |lung: &models::findings::Lung| {
                 let part = words::part(LungPart::Lung(lung.side), draft.language);

@@ -1,9 +1,12 @@
-//! English.
+//! English. The sentences of reasons and refusals stand beside their variants, as logs and the bus use them, too.
 
+use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, LobeName, LungPart, NoduleType, Side};
+use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
+use models::{Reason, Refusal, Topic};
 
-use super::reason::Reasons;
 use super::{Document, Largest, Words};
+use crate::refused;
 
 #[derive(Debug)]
 pub struct English;
@@ -15,10 +18,6 @@ impl Words for English {
 
     fn document(&self) -> &'static Document {
         &DOCUMENT
-    }
-
-    fn reasons(&self) -> &'static Reasons {
-        &REASONS
     }
 
     fn name(&self, finding: ChestFinding) -> &'static str {
@@ -134,6 +133,60 @@ impl Words for English {
             c1 - c0
         )
     }
+
+    fn reason(&self, reason: &Reason) -> String {
+        reason.to_string()
+    }
+
+    fn not_evaluated(&self, topic: Topic, reason: &str) -> String {
+        if topic == Topic::Unnamed { reason.to_owned() } else { format!("{} not evaluated: {reason}", topic.words()) }
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> String {
+        refusal.to_string()
+    }
+
+    fn slice_fault(&self, number: Option<i64>, fault: &DecodeError) -> String {
+        format!("{} cannot be used: {fault}", refused::named(number))
+    }
+
+    fn noise(&self, noise: &Noise) -> String {
+        let kernel = match noise.kernel {
+            Kernel::Smooth => "smooth",
+            Kernel::Sharp => "sharp",
+        };
+        format!("noise {:.1} HU, {kernel} kernel (mean noise frequency {:.2} /mm)", noise.hu, noise.frequency_per_mm)
+    }
+
+    fn slices(&self, slices: &Slices) -> String {
+        let thick = slices.thickness_mm.map(|mm| format!(", {mm:.2} mm thick")).unwrap_or_default();
+        let cover = match slices.cover {
+            None => ", thickness not in the header".to_owned(),
+            Some(Cover::Contiguous) => " (contiguous)".to_owned(),
+            Some(Cover::Overlap(mm)) => format!(" (overlap {mm:.2} mm)"),
+            Some(Cover::Gap(mm)) => format!(" (gap {mm:.2} mm)"),
+        };
+        let counted = |n: usize, what: &str| if n > 0 { format!(", {n} {what}") } else { String::new() };
+        let mut faults = counted(slices.missing, "missing");
+        faults += &counted(slices.doubled, "at a place that is taken");
+        faults += &counted(slices.uneven, "uneven distances");
+        let faults = if faults.is_empty() { ", none missing" } else { &faults };
+        format!("{} slices every {:.2} mm{thick}{cover}{faults}", slices.count, slices.spacing_mm)
+    }
+
+    fn motion_not_assessed(&self) -> &'static str {
+        "motion not assessed"
+    }
+
+    fn refusal_head(&self) -> [&'static str; 2] {
+        ["Series not processed", "This series was received and kept, but no measurement was made on it."]
+    }
+
+    fn received(&self, instances: usize, modality: &str, series_number: Option<i64>) -> String {
+        let modality = if modality.is_empty() { String::new() } else { format!("   modality {modality}") };
+        let number = series_number.map(|n| format!("   series number {n}")).unwrap_or_default();
+        format!("{instances} instances received{modality}{number}")
+    }
 }
 
 const DOCUMENT: Document = Document {
@@ -144,40 +197,9 @@ const DOCUMENT: Document = Document {
     comparison: "Comparison",
     extents: ["Pneumonia, part of the lungs", "Volume", "Ground glass", "Consolidation"],
     lungs: "Lungs",
+    quality: "Image quality",
     made: "Made by",
     note: "Automated draft, not reviewed by a physician. Coordinates and masks are in the structured report and the segmentation.",
     states: ["found", "none found", "not evaluated"],
     patient: ["Patient", "Patient ID", "Date of birth", "Sex", "Study date", "Accession no.", "Study"],
-};
-
-/// The sentences of the gates and measurements in `models`. They are matched word for word; `{}` stands for a value.
-pub const REASONS: Reasons = Reasons {
-    not_in_package: "the package {} does not look for it",
-    too_young: "the patient is {} years old, package needs >= {}",
-    body_part: "body part {}, package is for {}",
-    spacing_too_large: "slice spacing {} mm, package needs <= {} mm",
-    spacing_too_small: "slice spacing {} mm, package needs >= {} mm",
-    noise: "noise {} HU, package needs <= {} HU",
-    contrast_given: "contrast agent was given, package needs a series without",
-    contrast_missing: "no contrast agent was given, package needs a series with",
-    contrast_unknown: "the header does not say whether contrast agent was given, package needs to know",
-    kernel_unnamed: "the header does not name the kernel, package needs a soft one",
-    kernel_sharp: "kernel {} is sharp, package needs a soft one",
-    no_lungs: "no lungs were found",
-    no_volume: "{} slices are no volume",
-    no_air: "no air inside the body",
-    implausible_air: "the air inside the body measures {} ml, no plausible lung volume",
-    no_lung_in_scan: "no lungs in this scan (the largest air space inside the body measures {} ml)",
-    lungs_at_edge: "the lungs reach the edge of the image",
-    scan_ends_above: "the scan ends inside the lungs, at its upper end",
-    scan_ends_below: "the scan ends inside the lungs, at its lower end",
-    agatston_contrast: "contrast agent was given",
-    agatston_contrast_unknown: "it is not known whether contrast agent was given",
-    agatston_not_gated: "not gated to the heartbeat",
-    agatston_gating_unknown: "it is not known whether the scan was gated",
-    agatston_voltage: "{} kV instead of 120 kV",
-    agatston_voltage_unknown: "the tube voltage is not known",
-    agatston_spacing: "slice spacing {} mm instead of 2.5 to 3 mm",
-    agatston_kernel: "sharp kernel {}",
-    agatston_kernel_unknown: "the kernel is not known",
 };

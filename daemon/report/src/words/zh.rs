@@ -1,8 +1,11 @@
 //! Simplified Chinese.
 
+use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, LobeName, LungPart, NoduleType, Side};
+use models::refusal::{Fact, Gap, LISTED, Place, SlicePlane};
+use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
+use models::{Reason, Refusal, Topic};
 
-use super::reason::Reasons;
 use super::{Document, Largest, Words};
 
 #[derive(Debug)]
@@ -15,10 +18,6 @@ impl Words for Chinese {
 
     fn document(&self) -> &'static Document {
         &DOCUMENT
-    }
-
-    fn reasons(&self) -> &'static Reasons {
-        &REASONS
     }
 
     fn name(&self, finding: ChestFinding) -> &'static str {
@@ -144,6 +143,169 @@ impl Words for Chinese {
             c1 - c0
         )
     }
+
+    fn reason(&self, reason: &Reason) -> String {
+        match reason {
+            Reason::NotInPackage { package } => format!("模型包 {package} 不包含此项"),
+            Reason::TooYoung { years, least } => format!("患者年龄 {years:.0} 岁，模型包要求不小于 {least:.0} 岁"),
+            Reason::BodyPart { part, package } => format!("检查部位为 {part}，模型包适用于 {package}"),
+            Reason::SpacingTooLarge { mm, most_mm } => {
+                format!("层间距 {mm:.1} mm，模型包要求不大于 {most_mm:.1} mm")
+            }
+            Reason::SpacingTooSmall { mm, least_mm } => {
+                format!("层间距 {mm:.1} mm，模型包要求不小于 {least_mm:.1} mm")
+            }
+            Reason::Noisy { hu, most_hu } => format!("噪声 {hu:.0} HU，模型包要求不大于 {most_hu:.0} HU"),
+            Reason::ContrastGiven => "使用了对比剂，模型包要求平扫序列".into(),
+            Reason::ContrastMissing => "未使用对比剂，模型包要求增强序列".into(),
+            Reason::ContrastUnknown => "图像信息未说明是否使用对比剂，模型包要求明确".into(),
+            Reason::KernelUnnamed => "图像信息未注明重建核，模型包要求软组织核".into(),
+            Reason::KernelSharp { kernel } => format!("重建核 {kernel} 为锐利核，模型包要求软组织核"),
+            Reason::NoLungs => "未找到肺".into(),
+            Reason::FewSlices { slices } => format!("{slices} 层图像不足以构成容积数据"),
+            Reason::NoAir => "体内未见含气区域".into(),
+            Reason::ImplausibleAir { ml } => format!("体内含气体积 {ml:.0} ml，不符合肺容积"),
+            Reason::NoLungInScan { ml } => format!("扫描范围内未见肺（体内最大含气区域为 {ml:.0} ml）"),
+            Reason::LungsAtEdge => "肺超出图像边缘".into(),
+            Reason::ScanEndsAbove => "扫描上端未包全肺".into(),
+            Reason::ScanEndsBelow => "扫描下端未包全肺".into(),
+            Reason::AgatstonContrast => "使用了对比剂".into(),
+            Reason::AgatstonContrastUnknown => "不明确是否使用对比剂".into(),
+            Reason::AgatstonNotGated => "无心电门控".into(),
+            Reason::AgatstonGatingUnknown => "不明确是否使用心电门控".into(),
+            Reason::AgatstonVoltage { kv } => format!("管电压 {kv:.0} kV（应为 120 kV）"),
+            Reason::AgatstonVoltageUnknown => "管电压未知".into(),
+            Reason::AgatstonSpacing { mm } => format!("层间距 {mm:.1} mm（应为 2.5 至 3 mm）"),
+            Reason::AgatstonKernel { kernel } => format!("锐利重建核 {kernel}"),
+            Reason::AgatstonKernelUnknown => "重建核未知".into(),
+            Reason::LittleSoftTissue { patches, needed } => {
+                format!("可用于测量的软组织区仅 {patches} 处，至少需要 {needed} 处")
+            }
+            Reason::NoNoise => "软组织各处数值完全相同，并非扫描图像".into(),
+            Reason::OnePlace { slices } => format!("{slices} 层图像位于同一位置，至少需要两个位置"),
+            Reason::NoVolume { .. } => "该序列无法构成容积数据".into(),
+            Reason::Stored(sentence) => sentence.clone(),
+        }
+    }
+
+    fn not_evaluated(&self, topic: Topic, reason: &str) -> String {
+        let what = match topic {
+            Topic::Lungs => "肺",
+            Topic::Lobes => "肺叶",
+            Topic::Finding(finding) => self.name(finding),
+            Topic::Noise => "噪声",
+            Topic::Slices => "层面",
+            Topic::Unnamed => return reason.to_owned(),
+        };
+        format!("{what}未评估：{reason}")
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> String {
+        match refusal {
+            Refusal::TooFew { count, needed } => {
+                format!("仅有 {count} 层图像：构成容积数据至少需要 {needed} 层；请发送完整序列")
+            }
+            Refusal::NoGeometry { missing, count, total, numbers } => format!(
+                "{}缺少{}：无法确定其在患者体内的位置；请导出原始序列，不要使用经转换或重组的图像",
+                some(*count, *total, numbers),
+                fact(*missing)
+            ),
+            Refusal::MixedFrameOfReference { count } => format!(
+                "图像分属 {count} 个不同的参考坐标系：位置无法相互比较；请将每次采集作为单独的序列，采集之间不要重新摆位"
+            ),
+            Refusal::MixedOrientation { count, total, usual, other, numbers } => format!(
+                "{}方向不同（{}，其余为{}）：序列中混有定位像或重组图像；请将其作为单独的序列发送",
+                some(*count, *total, numbers),
+                plane(*other),
+                plane(*usual)
+            ),
+            Refusal::MixedMatrix { count, total, usual, other, numbers } => format!(
+                "{}的矩阵为 {} x {}，其余为 {} x {}：请用同一矩阵重建整个序列",
+                some(*count, *total, numbers),
+                other[0],
+                other[1],
+                usual[0],
+                usual[1]
+            ),
+            Refusal::MixedPixelSpacing { count, total, usual, other, numbers } => format!(
+                "{}的像素大小为 {:.3} x {:.3} mm，其余为 {:.3} x {:.3} mm：请用同一视野重建整个序列",
+                some(*count, *total, numbers),
+                other[0],
+                other[1],
+                usual[0],
+                usual[1]
+            ),
+            Refusal::DuplicatePosition { places, first, second } => format!(
+                "{places} 个位置上有不止一层图像，例如{}与{}：同一序列中含有两个期相、两次采集或两种重建，或同一图像以两个名称发送；\
+                 请分别作为单独的序列发送",
+                place(first),
+                place(second)
+            ),
+            Refusal::Tilt { degrees, drift_mm, extent_mm } => format!(
+                "层面倾斜 {degrees:.1} 度：在 {extent_mm:.0} mm 范围内横向偏移 {drift_mm:.1} mm（机架倾斜）；\
+                 请勿倾斜机架扫描，或由扫描设备重建为无倾斜的层面"
+            ),
+            Refusal::SidewaysShift { slice, shift_mm } => format!(
+                "{}相对其他层面横向偏移 {shift_mm:.1} mm：序列中途视野发生移动；请用同一中心重建整个序列",
+                place(slice)
+            ),
+            Refusal::MissingSlices { spacing_mm, gaps } => missing_slices(gaps, *spacing_mm),
+            Refusal::UnevenSpacing { min_mm, max_mm, at } => format!(
+                "层间距不均匀：相邻层面相距 {min_mm:.2} 至 {max_mm:.2} mm，首处位于{}与{}之间；请用同一层间距重建整个序列",
+                place(&at[0]),
+                place(&at[1])
+            ),
+        }
+    }
+
+    fn slice_fault(&self, number: Option<i64>, fault: &DecodeError) -> String {
+        let slice = number.map_or_else(|| "一层无编号的图像".to_owned(), |number| format!("图像 {number} "));
+        format!("{slice}无法使用：{}", pixels(fault))
+    }
+
+    fn noise(&self, noise: &Noise) -> String {
+        let kernel = match noise.kernel {
+            Kernel::Smooth => "平滑",
+            Kernel::Sharp => "锐利",
+        };
+        format!("噪声 {:.1} HU，{kernel}重建核（噪声平均频率 {:.2} /mm）", noise.hu, noise.frequency_per_mm)
+    }
+
+    fn slices(&self, slices: &Slices) -> String {
+        let thick = slices.thickness_mm.map(|mm| format!("，层厚 {mm:.2} mm")).unwrap_or_default();
+        let cover = match slices.cover {
+            None => "，图像信息未注明层厚".to_owned(),
+            Some(Cover::Contiguous) => "（层面连续）".to_owned(),
+            Some(Cover::Overlap(mm)) => format!("（重叠 {mm:.2} mm）"),
+            Some(Cover::Gap(mm)) => format!("（间隔 {mm:.2} mm）"),
+        };
+        let mut faults = String::new();
+        if slices.missing > 0 {
+            faults += &format!("，缺少 {} 层", slices.missing);
+        }
+        if slices.doubled > 0 {
+            faults += &format!("，{} 层位置重复", slices.doubled);
+        }
+        if slices.uneven > 0 {
+            faults += &format!("，{} 处间距不均匀", slices.uneven);
+        }
+        let faults = if faults.is_empty() { "，无缺层" } else { &faults };
+        format!("共 {} 层，层间距 {:.2} mm{thick}{cover}{faults}", slices.count, slices.spacing_mm)
+    }
+
+    fn motion_not_assessed(&self) -> &'static str {
+        "未评估运动伪影"
+    }
+
+    fn refusal_head(&self) -> [&'static str; 2] {
+        ["该序列未处理", "该序列已接收并保存，但未进行任何测量。"]
+    }
+
+    fn received(&self, instances: usize, modality: &str, series_number: Option<i64>) -> String {
+        let modality = if modality.is_empty() { String::new() } else { format!("   设备类型 {modality}") };
+        let number = series_number.map(|n| format!("   序列号 {n}")).unwrap_or_default();
+        format!("已接收 {instances} 幅图像{modality}{number}")
+    }
 }
 
 const DOCUMENT: Document = Document {
@@ -154,39 +316,84 @@ const DOCUMENT: Document = Document {
     comparison: "与既往检查对比",
     extents: ["肺炎累及部位", "体积", "磨玻璃影", "实变"],
     lungs: "肺",
+    quality: "图像质量",
     made: "生成信息",
     note: "自动生成的草稿，未经医师审核。坐标与轮廓见结构化报告和分割对象。",
     states: ["发现", "未发现", "未评估"],
     patient: ["姓名", "患者编号", "出生日期", "性别", "检查日期", "检查号", "检查描述"],
 };
 
-const REASONS: Reasons = Reasons {
-    not_in_package: "模型包 {} 不包含此项",
-    too_young: "患者年龄 {} 岁，模型包要求不小于 {} 岁",
-    body_part: "检查部位为 {}，模型包适用于 {}",
-    spacing_too_large: "层间距 {} mm，模型包要求不大于 {} mm",
-    spacing_too_small: "层间距 {} mm，模型包要求不小于 {} mm",
-    noise: "噪声 {} HU，模型包要求不大于 {} HU",
-    contrast_given: "使用了对比剂，模型包要求平扫序列",
-    contrast_missing: "未使用对比剂，模型包要求增强序列",
-    contrast_unknown: "图像信息未说明是否使用对比剂，模型包要求明确",
-    kernel_unnamed: "图像信息未注明重建核，模型包要求软组织核",
-    kernel_sharp: "重建核 {} 为锐利核，模型包要求软组织核",
-    no_lungs: "未找到肺",
-    no_volume: "{} 层图像不足以构成容积数据",
-    no_air: "体内未见含气区域",
-    implausible_air: "体内含气体积 {} ml，不符合肺容积",
-    no_lung_in_scan: "扫描范围内未见肺（体内最大含气区域为 {} ml）",
-    lungs_at_edge: "肺超出图像边缘",
-    scan_ends_above: "扫描上端未包全肺",
-    scan_ends_below: "扫描下端未包全肺",
-    agatston_contrast: "使用了对比剂",
-    agatston_contrast_unknown: "不明确是否使用对比剂",
-    agatston_not_gated: "无心电门控",
-    agatston_gating_unknown: "不明确是否使用心电门控",
-    agatston_voltage: "管电压 {} kV（应为 120 kV）",
-    agatston_voltage_unknown: "管电压未知",
-    agatston_spacing: "层间距 {} mm（应为 2.5 至 3 mm）",
-    agatston_kernel: "锐利重建核 {}",
-    agatston_kernel_unknown: "重建核未知",
-};
+/// A part of the slices, with their numbers where they have any.
+fn some(count: usize, total: usize, numbers: &[i64]) -> String {
+    let listed: Vec<String> = numbers.iter().take(LISTED).map(i64::to_string).collect();
+    let more = numbers.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!("，另有 {more} 层") } else { String::new() };
+    let numbers = if listed.is_empty() { String::new() } else { format!("（编号 {}{more}）", listed.join("、")) };
+    format!("{total} 层图像中有 {count} 层{numbers}")
+}
+
+fn place(place: &Place) -> String {
+    match place.number {
+        Some(number) => format!("图像 {number}（{} = {:.1} mm）", place.axis, place.mm),
+        None => format!(" {} = {:.1} mm 处的图像", place.axis, place.mm),
+    }
+}
+
+fn fact(fact: Fact) -> &'static str {
+    match fact {
+        Fact::Position => "位置信息（ImagePositionPatient）",
+        Fact::Direction => "方向信息（ImageOrientationPatient，应为两个相互垂直的单位向量）",
+        Fact::PixelSpacing => "像素间距（PixelSpacing）",
+        Fact::Pixels => "图像矩阵（Rows、Columns）",
+    }
+}
+
+fn plane(plane: SlicePlane) -> &'static str {
+    match plane {
+        SlicePlane::Sagittal => "矢状位",
+        SlicePlane::Coronal => "冠状位",
+        SlicePlane::Axial => "横断位",
+        SlicePlane::Oblique => "斜位",
+    }
+}
+
+fn missing_slices(gaps: &[Gap], spacing_mm: f64) -> String {
+    let missing: usize = gaps.iter().map(|gap| gap.missing).sum();
+    let one = |gap: &Gap| format!("{}与{}之间缺 {} 层", place(&gap.before), place(&gap.after), gap.missing);
+    let listed: Vec<String> = gaps.iter().take(LISTED).map(one).collect();
+    let more = gaps.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!("，另有 {more} 处") } else { String::new() };
+    format!("缺少 {missing} 层图像（层间距 {spacing_mm:.2} mm）：{}{more}；请重新发送该序列", listed.join("，"))
+}
+
+/// Details that come from a decoder or are values of the header stay as they are, in brackets.
+fn pixels(fault: &DecodeError) -> String {
+    match fault {
+        DecodeError::NoPixelData => "没有像素数据".into(),
+        DecodeError::Read { reason } => format!("无法从存储中读取（{reason}）"),
+        DecodeError::NotGrey { what } => format!("像素不是 8 位或 16 位灰度值（{what}）"),
+        DecodeError::NotAPicture { what } => format!("像素不是 1 或 3 个通道的 8 位或 16 位图像（{what}）"),
+        DecodeError::Size { rows, columns, frames } => {
+            format!("{columns} x {rows} 像素、{frames} 帧的尺寸无法解码")
+        }
+        DecodeError::Truncated { needed, present } => format!(
+            "像素数据缺少 {} 字节：图像信息注明 {needed} 字节，实际为 {present} 字节",
+            needed.saturating_sub(*present)
+        ),
+        DecodeError::TransferSyntax { uid, name } => {
+            format!("本机无法解码传输语法 {name}（{uid}）：请发送未压缩或无损压缩的图像")
+        }
+        DecodeError::JpegExtended { precision } => {
+            format!("本机无法解码 {precision} 位 JPEG（扩展过程）：请发送无损压缩的图像")
+        }
+        DecodeError::Fragments { reason } => format!("压缩的像素数据已损坏（{reason}）"),
+        DecodeError::Disagrees { frame, found, expected } => {
+            format!("第 {frame} 帧：压缩图像为 {found}，图像信息注明 {expected}")
+        }
+        DecodeError::Codec { frame, reason } => format!("第 {frame} 帧无法解码（{reason}）"),
+        DecodeError::Scale { slope, intercept } => {
+            format!("斜率（RescaleSlope）{slope} 与截距（RescaleIntercept）{intercept} 无法换算为 HU")
+        }
+        DecodeError::DataSet { reason } => format!("无法读取数据集（{reason}）"),
+    }
+}

@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use models::findings::{CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Pneumonia};
-use models::{ChestFindings, Geometry};
+use models::refusal::{Gap, Place};
+use models::{ChestFindings, Geometry, NotEvaluated, Reason, Reasons, Refusal};
 #[allow(unused_imports, reason = "the made-up chest takes them from here")]
-use report::{self, Content, ModelIdentity, Provenance, Source};
+use report::{self, Content, ModelIdentity, Provenance, Refused, Source};
 use support::Series;
 
 fn source(series: &Series) -> Source<'_> {
@@ -38,7 +39,7 @@ fn judge(name: &str, series: &Series, content: Content, shared: &Path) {
         }
         complaints.extend(support::complaints(object.kind, &file, &series.files, shared));
     }
-    if let Content::Findings { findings, volume } = content {
+    if let Content::Findings { findings, volume, .. } = content {
         for (index, page) in report::key_images(findings, volume, &provenance).iter().enumerate() {
             save(&directory, index, page);
         }
@@ -73,7 +74,12 @@ fn lungs_and_nodules_on_a_whole_chest_conform() {
     with_shared(|shared| {
         let series = support::series(support::folder(&shared.join("data/ct-chest-philips-5mm"), "dcm"));
         let findings = testing::findings(&series.volume.geometry);
-        judge("philips", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+        judge(
+            "philips",
+            &series,
+            Content::Findings { findings: &findings, volume: &series.volume, quality: None },
+            shared,
+        );
     });
 }
 
@@ -86,7 +92,12 @@ fn a_single_nodule_on_a_single_slice_conforms() {
             nodules.truncate(1);
             nodules[0].mask = testing::ball(series.volume.geometry.dims, [150, 240, 3], [6.0, 6.0, 0.9]);
         }
-        judge("single", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+        judge(
+            "single",
+            &series,
+            Content::Findings { findings: &findings, volume: &series.volume, quality: None },
+            shared,
+        );
     });
 }
 
@@ -121,7 +132,12 @@ fn a_negative_result_conforms() {
             lymph_nodes: Evaluated::Done(Vec::new()),
             ..planted
         };
-        judge("negative", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+        judge(
+            "negative",
+            &series,
+            Content::Findings { findings: &findings, volume: &series.volume, quality: None },
+            shared,
+        );
     });
 }
 
@@ -130,13 +146,18 @@ fn nodules_not_evaluated_conform() {
     with_shared(|shared| {
         let series = support::series(support::folder(&shared.join("data/ct-chest-siemens-b40f"), "dcm"));
         let mut findings = ChestFindings {
-            nodules: Evaluated::NotEvaluated(THICK.into()),
+            nodules: Evaluated::NotEvaluated(NotEvaluated::stored(THICK)),
             ..testing::findings(&series.volume.geometry)
         };
         if let Evaluated::Done(calcium) = &mut findings.coronary_calcium {
-            calcium.score = CalciumScore::Ordinal { grade: 2, reason: "the scan is not gated".into() };
+            calcium.score = CalciumScore::Ordinal { grade: 2, reason: Reasons(vec![Reason::AgatstonNotGated]) };
         }
-        judge("not-evaluated", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+        judge(
+            "not-evaluated",
+            &series,
+            Content::Findings { findings: &findings, volume: &series.volume, quality: None },
+            shared,
+        );
     });
 }
 
@@ -145,19 +166,28 @@ fn nothing_evaluated_makes_no_segmentation_and_conforms() {
     with_shared(|shared| {
         let series = fixtures(shared);
         let findings = ChestFindings {
-            lungs: Evaluated::NotEvaluated("lungs not evaluated: no air-filled region of adult size".into()),
-            nodules: Evaluated::NotEvaluated(THICK.into()),
-            ..ChestFindings::none("nothing")
+            lungs: Evaluated::NotEvaluated(NotEvaluated::stored(
+                "lungs not evaluated: no air-filled region of adult size",
+            )),
+            nodules: Evaluated::NotEvaluated(NotEvaluated::stored(THICK)),
+            ..ChestFindings::none(&Reason::stored("nothing"))
         };
-        judge("nothing", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+        judge(
+            "nothing",
+            &series,
+            Content::Findings { findings: &findings, volume: &series.volume, quality: None },
+            shared,
+        );
     });
 }
 
 #[test]
 fn a_refusal_conforms() {
     with_shared(|shared| {
-        let reason = "2 slices are missing: after 1-17 (z = -259.0 mm) the next is 15.0 mm away, spacing is 5.0 mm";
-        judge("refused", &fixtures(shared), Content::Refused { reason }, shared);
+        let place = |number, mm| Place { number: Some(number), axis: 'z', mm };
+        let gap = Gap { missing: 2, before: place(17, -259.0), after: place(18, -244.0) };
+        let reason = Refused::Volume(Refusal::MissingSlices { spacing_mm: 5.0, gaps: vec![gap] });
+        judge("refused", &fixtures(shared), Content::Refused { reason: &reason }, shared);
     });
 }
 
@@ -175,7 +205,12 @@ fn a_chinese_patient_conforms() {
         // The tools compare names with the sources, whose names differ: no sources for this one.
         series.files = Vec::<PathBuf>::new();
         let findings = testing::findings(&series.volume.geometry);
-        judge("gb18030", &series, Content::Findings { findings: &findings, volume: &series.volume }, shared);
+        judge(
+            "gb18030",
+            &series,
+            Content::Findings { findings: &findings, volume: &series.volume, quality: None },
+            shared,
+        );
     });
 }
 
@@ -193,7 +228,7 @@ fn a_chest_of_300_slices_is_written_whole() {
     let plane: Arc<[i16]> = (0..512 * 512).map(|i| (i % 977) as i16 - 1000).collect();
     let volume = models::Volume { geometry, slices: vec![plane; 300] };
     let start = std::time::Instant::now();
-    let content = Content::Findings { findings: &findings, volume: &volume };
+    let content = Content::Findings { findings: &findings, volume: &volume, quality: None };
     let objects = report::write(&case.source(), content, &case.provenance).unwrap();
     eprintln!("all objects of 300 slices of 512 x 512, lobes, nine findings: {:?}", start.elapsed());
     let mut kinds: Vec<&str> = vec!["seg", "sc"];

@@ -11,7 +11,8 @@ use custody::store::{self, instances, members};
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::scan::Scan;
-use models::{Acquisition, Volume};
+use models::{Acquisition, Refusal, Volume};
+use report::Refused;
 use rusqlite::Connection;
 
 use super::acquired::acquisition;
@@ -26,6 +27,7 @@ use super::views::Image;
 use super::{prior, shadow};
 use crate::exam::develop;
 use crate::parts::StudyParts;
+use crate::volume::geometry::MIN_SLICES;
 
 /// What came of a job.
 pub(super) struct Carried {
@@ -93,7 +95,7 @@ fn series(
     let (volume, sources) = match parts.ahead.volume(&row.key, &kept) {
         Ok((volume, sources)) => (Ok(volume), sources),
         Err(error) if error.is_transient() => return Err(error.into()),
-        Err(error) => (Err(error.to_string()), kept.iter().map(|instance| reference(instance)).collect()),
+        Err(error) => (Err(Refused::from(error)), kept.iter().map(|instance| reference(instance)).collect()),
     };
     let first = first(&kept, &sources).ok_or(Error::NoInstances)?;
     let scanned = scan_again(parts, first)?;
@@ -147,7 +149,8 @@ fn study(
         header: &first.header,
         elements: &scanned.elements,
         instances: &sources,
-        volume: Err("the images of a study make no volume".into()),
+        // Tasks of a whole study look at single images.
+        volume: Err(Refused::Volume(Refusal::TooFew { count: kept.len(), needed: MIN_SLICES })),
         created_utc: &job.created_utc,
         prior: None,
         study: &images,
@@ -193,7 +196,7 @@ fn write(
 /// What a candidate package is given, when the active one processed the series.
 fn beside(
     job: &JobRow,
-    volume: Result<Volume, String>,
+    volume: Result<Volume, Refused>,
     acquisition: Acquisition,
     examined: Examined,
 ) -> Option<shadow::Subject> {

@@ -50,12 +50,13 @@ fn said(findings: &ChestFindings, finding: ChestFinding) -> Said {
 
 #[cfg(test)]
 mod tests {
+    use models::Reason;
     use models::findings::{Emphysema, Evaluated};
 
     use super::*;
 
     fn with(percent: f64) -> ChestFindings {
-        let mut findings = ChestFindings::none("not looked for");
+        let mut findings = ChestFindings::none(&Reason::stored("not looked for"));
         findings.nodules = Evaluated::Done(Vec::new());
         findings.emphysema = Evaluated::Done(Emphysema {
             laa950_percent: percent,
@@ -77,7 +78,7 @@ mod tests {
         assert_eq!(differing(&with(10.0), &with(10.05)), []);
         assert_eq!(differing(&with(10.0), &with(12.0)), [ChestFinding::Emphysema]);
         let mut blind = with(10.0);
-        blind.nodules = Evaluated::NotEvaluated("no network".into());
+        blind.refuse(ChestFinding::Nodule, Reason::stored("no network"));
         assert_eq!(differing(&with(10.0), &blind), [ChestFinding::Nodule]);
     }
 

@@ -8,7 +8,7 @@ use dicom::scan::RawElement;
 use models::Volume;
 use models::task::Control;
 use report::settings::Device;
-use report::{self, ModelIdentity, Provenance, ResultObject, Source};
+use report::{self, Content, ModelIdentity, Provenance, Refused, ResultObject, Source};
 
 use super::engine::{self, Engine, Used};
 use super::prior::Prior;
@@ -25,8 +25,8 @@ pub struct Subject<'a> {
     pub elements: &'a [RawElement],
     /// The instances in volume order; as received when there is no volume.
     pub instances: &'a [SliceRef],
-    /// The volume, or in plain words why there is none.
-    pub volume: Result<&'a Volume, String>,
+    /// The volume, or why there is none.
+    pub volume: Result<&'a Volume, Refused>,
     /// When the series was complete: the time the results carry, so that a repetition makes the same objects.
     pub created_utc: &'a str,
     /// An earlier study of the same patient, to compare with.
@@ -91,10 +91,19 @@ pub fn examine(
         instances: subject.instances,
         series_uids: &series_uids,
     };
+    let quality = ran.iter().find_map(|one| match &one.outcome {
+        Outcome::Quality(quality) => Some(quality),
+        Outcome::Processed(_) | Outcome::Views(_) | Outcome::Refused(_) => None,
+    });
     let mut objects = Vec::new();
     for one in &ran {
         let provenance = provenance(device, one.used.as_ref(), subject.created_utc);
-        objects.extend(report::write(&source, one.outcome.content(&subject.volume), &provenance)?);
+        let content = match one.outcome.content(&subject.volume) {
+            // The documents of the findings tell the quality of the series as well.
+            Content::Findings { findings, volume, .. } => Content::Findings { findings, volume, quality },
+            other => other,
+        };
+        objects.extend(report::write(&source, content, &provenance)?);
     }
     let mut timings_ms: Vec<_> = ran.iter().flat_map(|one| one.timings_ms.iter().cloned()).collect();
     timings_ms.push(("report".into(), begun.elapsed().as_secs_f64() * 1e3));

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 
 use custody::series::SeriesKey;
 use custody::store;
-use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
-use dicom::pixels::error::DecodeError;
 use dicom::scan::{self, Scan};
 use models::task::Control;
 use models::task::ct_quality::CtQuality;
+use report::Refused;
 use serde::Serialize;
 
 use super::engine::Engine;
@@ -21,8 +20,8 @@ use super::examine::{self, Outcome, Subject};
 use super::task::StudyTask;
 use crate::model::Shelf;
 use crate::settings::Settings;
-use crate::volume::build;
 use crate::volume::decode::decode_part10;
+use crate::volume::{Slice, build};
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -171,7 +170,7 @@ fn one(
     }
     control.progress("volume", 0.0);
     let begun = std::time::Instant::now();
-    let (volume, sources) = match volume(members) {
+    let (volume, sources) = match volume(members)? {
         Ok((volume, sources)) => (Ok(volume), sources),
         Err(reason) => (Err(reason), members.iter().map(|member| reference(&member.scan)).collect()),
     };
@@ -221,22 +220,21 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Which slice, for people.
-fn named(header: &Header, error: &DecodeError) -> String {
-    let number = header.instance_number.map_or_else(|| "without a number".into(), |number| number.to_string());
-    format!("slice {number} cannot be used: {error}")
-}
-
-/// Decodes and orders; the error is the refusal in plain words.
-fn volume(members: &[Member]) -> Result<(models::Volume, Vec<SliceRef>), String> {
+/// Decodes and orders; the inner error is the refusal.
+fn volume(members: &[Member]) -> Result<Result<(models::Volume, Vec<SliceRef>), Refused>, Error> {
     use rayon::prelude::*;
-    let decoded: Vec<_> = members
+    let decoded: Vec<Result<Vec<Slice>, Refused>> = members
         .par_iter()
         .map(|member| {
-            let bytes = std::fs::read(&member.path).map_err(|error| error.to_string())?;
-            decode_part10(&member.scan.header, &bytes).map_err(|error| named(&member.scan.header, &error))
+            let bytes =
+                std::fs::read(&member.path).map_err(|source| Error::Io { path: member.path.clone(), source })?;
+            let header = &member.scan.header;
+            let refused = |fault| Refused::Slice { number: header.instance_number, fault };
+            Ok(decode_part10(header, &bytes).map_err(refused))
         })
-        .collect::<Result<_, String>>()?;
-    build::assemble(decoded.into_iter().flatten().collect()).map_err(|refusal| refusal.to_string())
+        .collect::<Result<_, Error>>()?;
+    let slices = decoded.into_iter().collect::<Result<Vec<_>, Refused>>();
+    Ok(slices.and_then(|slices| build::assemble(slices.into_iter().flatten().collect()).map_err(Refused::Volume)))
 }
 
 fn reference(scan: &Scan) -> SliceRef {

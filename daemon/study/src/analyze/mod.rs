@@ -74,18 +74,19 @@ fn overall(stage: &str, fraction: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use models::findings::Evaluated;
+    use models::Reason;
+    use models::findings::{ChestFinding, Evaluated};
 
     use super::*;
 
     #[test]
     fn the_verdict_groups_what_was_not_evaluated_by_its_reason() {
-        let mut findings = ChestFindings::none("no network");
+        let mut findings = ChestFindings::none(&Reason::stored("no network"));
         findings.rib_fractures = Evaluated::Done(Vec::new());
-        findings.lymph_nodes = Evaluated::NotEvaluated("enlarged lymph nodes not evaluated: slices too thick".into());
+        findings.refuse(ChestFinding::LymphNode, Reason::stored("slices too thick"));
         let said = verdict(&findings);
         assert!(said.starts_with("no rib fractures; not evaluated: nodules, pneumonia, "), "{said}");
         assert!(said.ends_with("(no network); not evaluated: enlarged lymph nodes (slices too thick)"), "{said}");
-        assert_eq!(verdict(&ChestFindings::none("no lungs")), "nothing evaluated: no lungs");
+        assert_eq!(verdict(&ChestFindings::none(&Reason::stored("no lungs"))), "nothing evaluated: no lungs");
     }
 }

@@ -63,6 +63,7 @@ pub fn compare(findings: &ChestFindings, prior: &Prior) -> Option<Comparison> {
 
 #[cfg(test)]
 mod tests {
+    use models::Reason;
     use models::findings::{Extent, LungPart, Pneumonia, Side};
 
     use rusqlite::params;
@@ -83,7 +84,7 @@ mod tests {
                 consolidation: Vec::new(),
                 extents: [LungPart::Both, LungPart::Lung(Side::Left)].map(extent).to_vec(),
             }),
-            ..ChestFindings::none("not looked for")
+            ..ChestFindings::none(&Reason::stored("not looked for"))
         }
     }
 
@@ -109,7 +110,7 @@ mod tests {
         assert_eq!(comparison.changes.len(), 2);
         assert_eq!(comparison.changes[1].part, LungPart::Lung(Side::Left));
         assert_eq!(comparison.changes[0].ground_glass_percent, [20.0, 5.0]);
-        assert_eq!(compare(&ChestFindings::none("thick slices"), &prior), None);
+        assert_eq!(compare(&ChestFindings::none(&Reason::stored("thick slices")), &prior), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
 use models::{ChestFindings, Volume};
 use report::words::{self, FindingState, Language};
-use report::{Content, quality};
+use report::{Content, Refused, quality};
 
 use super::acquired::acquisition;
 use super::engine::{self, Engine, Used};
@@ -57,8 +57,8 @@ pub enum Outcome {
     Processed(ChestFindings),
     Quality(CtQuality),
     Views(MammographyViews),
-    /// Refused, and why, in plain words.
-    Refused(String),
+    /// Refused, and why.
+    Refused(Refused),
 }
 
 impl Outcome {
@@ -68,7 +68,7 @@ impl Outcome {
             Self::Processed(findings) => super::verdict(findings),
             Self::Quality(quality) => quality::verdict(quality),
             Self::Views(views) => report::mammography::verdict(views),
-            Self::Refused(reason) => reason.clone(),
+            Self::Refused(reason) => reason.to_string(),
         }
     }
 
@@ -81,9 +81,9 @@ impl Outcome {
     }
 
     /// What is to be written about it.
-    pub fn content<'a>(&'a self, volume: &'a Result<&'a Volume, String>) -> Content<'a> {
+    pub fn content<'a>(&'a self, volume: &'a Result<&'a Volume, Refused>) -> Content<'a> {
         match (self, volume) {
-            (Self::Processed(findings), Ok(volume)) => Content::Findings { findings, volume },
+            (Self::Processed(findings), Ok(volume)) => Content::Findings { findings, volume, quality: None },
             (Self::Quality(quality), _) => Content::Quality { quality },
             (Self::Views(views), _) => Content::Views { views },
             (Self::Processed(_), Err(reason)) | (Self::Refused(reason), _) => Content::Refused { reason },
@@ -186,17 +186,18 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
 }
 
 /// Why nothing at all was evaluated, if so: then the series is refused.
-fn nothing_evaluated(findings: &ChestFindings) -> Option<String> {
+fn nothing_evaluated(findings: &ChestFindings) -> Option<Refused> {
     let Evaluated::NotEvaluated(lungs) = &findings.lungs else { return None };
     let none = words::lines(findings, Language::English).iter().all(|line| line.state == FindingState::NotEvaluated);
-    none.then(|| lungs.clone())
+    none.then(|| Refused::Nothing(lungs.clone()))
 }
 
 fn ct_quality(subject: &Subject<'_>) -> Ran {
     let begun = std::time::Instant::now();
     let positions_mm: Vec<[f64; 3]> = subject.instances.iter().map(|slice| slice.position_mm).collect();
+    let volume = subject.volume.as_ref().map(|volume| *volume).map_err(ToString::to_string);
     let quality = ct_quality::measure(&ct_quality::Input {
-        volume: subject.volume.as_ref().map(|volume| *volume).map_err(String::as_str),
+        volume: volume.as_ref().map(|volume| *volume).map_err(String::as_str),
         positions_mm: &positions_mm,
         normal: across(subject),
         thickness_mm: acquisition(subject.header, subject.elements).slice_thickness_mm,

@@ -2,6 +2,8 @@
 
 use dicom::header::Header;
 use dicom::pixels::SliceRef;
+use models::Refusal;
+use models::refusal::{Gap, Place};
 use report::settings::Device;
 
 use super::*;
@@ -78,7 +80,7 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
         frame: None,
         position_mm: [0.0, 0.0, f64::from(z)],
     };
-    let examined = |volume: Result<&Volume, String>, instances: &[SliceRef]| {
+    let examined = |volume: Result<&Volume, Refused>, instances: &[SliceRef]| {
         let subject = Subject {
             tasks: &[StudyTask::CtQuality],
             header: &header,
@@ -101,7 +103,10 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
     assert_eq!((whole.package, whole.accelerator), (None, None));
 
     let holes: Vec<SliceRef> = (0..12).filter(|z| *z != 5).map(slice).collect();
-    let refused = examined(Err("1 slice is missing".into()), &holes);
+    let place = |number: i64| Place { number: Some(number), axis: 'z', mm: number as f64 };
+    let gaps = vec![Gap { missing: 1, before: place(4), after: place(6) }];
+    let missing = Refused::Volume(Refusal::MissingSlices { spacing_mm: 1.0, gaps });
+    let refused = examined(Err(missing), &holes);
     assert!(matches!(refused.outcome, Outcome::Quality(_)), "a series that makes no volume is still judged");
     assert!(refused.verdict.contains("noise not evaluated: 1 slice is missing"), "{}", refused.verdict);
     assert!(refused.verdict.contains("1 missing"), "{}", refused.verdict);

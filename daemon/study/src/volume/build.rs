@@ -4,16 +4,16 @@ use custody::instance::Instance;
 use custody::spool::Spool;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
-use models::Volume;
+use models::{Refusal, Volume};
+use report::Refused;
 
-use super::geometry::{self, Refusal};
-use super::{Slice, decode};
+use super::{Slice, decode, geometry};
 
 /// Why a series is no volume.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VolumeError {
-    #[error("{} cannot be used: {source}", named(*number))]
+    #[error("{} cannot be used: {source}", report::refused::named(*number))]
     Decode {
         sop_instance_uid: String,
         /// Instance number.
@@ -44,8 +44,13 @@ impl VolumeError {
     }
 }
 
-fn named(number: Option<i64>) -> String {
-    number.map_or_else(|| "a slice without a number".into(), |number| format!("slice {number}"))
+impl From<VolumeError> for Refused {
+    fn from(error: VolumeError) -> Self {
+        match error {
+            VolumeError::Decode { number, source, .. } => Self::Slice { number, fault: source },
+            VolumeError::Refused(refusal) => Self::Volume(refusal),
+        }
+    }
 }
 
 /// The slices of one instance in the spool: one, or one per frame. Blocks.

@@ -5,11 +5,10 @@
 
 use std::cmp::Ordering;
 
+use dicom::header::Header;
 use models::Geometry;
 use models::cast::round_index;
-
-pub use super::refusal::{Gap, Place, Refusal};
-use dicom::header::Header;
+use models::refusal::{Fact, Gap, Place, Refusal, SlicePlane};
 
 /// Fewer slices cannot show whether their spacing is even.
 pub const MIN_SLICES: usize = 3;
@@ -122,17 +121,17 @@ struct Placed {
 
 fn placed(slices: &[SliceGeometry]) -> Result<Vec<Placed>, Refusal> {
     type Lacks = fn(&SliceGeometry) -> bool;
-    let lacking = |missing: &'static str, lacks: Lacks| {
+    let lacking = |missing: Fact, lacks: Lacks| {
         let without: Vec<_> = slices.iter().filter(|s| lacks(s)).collect();
         let mut numbers: Vec<_> = without.iter().filter_map(|s| s.number).collect();
         numbers.sort_unstable();
         Refusal::NoGeometry { missing, count: without.len(), total: slices.len(), numbers }
     };
-    let checks: [(&'static str, Lacks); 4] = [
-        ("a position (ImagePositionPatient)", |s| !s.position_mm.is_some_and(finite)),
-        ("a direction (ImageOrientationPatient of two perpendicular unit vectors)", |s| directions(s).is_none()),
-        ("a pixel spacing", |s| !s.pixel_spacing_mm.is_some_and(|p| finite(p) && p.iter().all(|v| *v > 0.0))),
-        ("pixels (Rows, Columns)", |s| s.rows == 0 || s.columns == 0),
+    let checks: [(Fact, Lacks); 4] = [
+        (Fact::Position, |s| !s.position_mm.is_some_and(finite)),
+        (Fact::Direction, |s| directions(s).is_none()),
+        (Fact::PixelSpacing, |s| !s.pixel_spacing_mm.is_some_and(|p| finite(p) && p.iter().all(|v| *v > 0.0))),
+        (Fact::Pixels, |s| s.rows == 0 || s.columns == 0),
     ];
     for (missing, lacks) in checks {
         if slices.iter().any(lacks) {
@@ -382,13 +381,14 @@ pub fn position_tolerance(spacing_mm: f64) -> f64 {
         .min(POSITION_TOLERANCE_MAX_RELATIVE * spacing_mm)
 }
 
-/// The word for the plane of a slice.
-fn plane(slice: &Placed) -> &'static str {
+/// What people call the plane of a slice.
+fn plane(slice: &Placed) -> SlicePlane {
     /// Cosine of 20 degrees: people call a slice oblique when it is turned further.
     const OBLIQUE: f64 = 0.94;
     let normal = cross(slice.row, slice.column);
     let main = main_axis(normal);
-    if normal[main].abs() < OBLIQUE { "oblique" } else { ["sagittal", "coronal", "axial"][main] }
+    let straight = [SlicePlane::Sagittal, SlicePlane::Coronal, SlicePlane::Axial];
+    if normal[main].abs() < OBLIQUE { SlicePlane::Oblique } else { straight[main] }
 }
 
 fn median(values: &[f64]) -> f64 {

@@ -1,4 +1,4 @@
-//! Volume: slices in, one CT volume in Hounsfield units out, or a named reason why not.
+//! Volume: slices in, one CT volume in Hounsfield units out, or a named reason why not (`models::refusal`).
 //!
 //! One instance: `decode` (with `frames`, `codestream`, `codec`, `multiframe`, `deflated`) and `rescale` make slices of it.
 //! Pictures to be shown, of any colour: `pictures`.
@@ -9,14 +9,11 @@ pub mod build;
 pub mod decode;
 pub mod geometry;
 mod multiframe;
-pub mod refusal;
 pub mod rescale;
 
 use std::sync::Arc;
 
 use geometry::SliceGeometry;
-
-pub use refusal::Refusal;
 
 /// One decoded slice.
 #[derive(Debug, Clone)]

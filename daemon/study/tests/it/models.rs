@@ -257,7 +257,7 @@ fn subject() -> shadow::Subject {
         axes: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
     };
     let slices = (0..32).map(|_| Arc::from(vec![0_i16; 32 * 32])).collect();
-    let mut findings = ChestFindings::none("no lungs were found");
+    let mut findings = ChestFindings::none(&models::Reason::NoLungs);
     findings.nodules = Evaluated::Done(Vec::new());
     shadow::Subject {
         job_id: 1,

@@ -15,6 +15,7 @@ use crate::findings::{Mask, Region};
 use crate::grid::Grid;
 use crate::morphology;
 use crate::postprocess::components;
+use crate::reason::{Reason, Reasons};
 use crate::volume::Volume;
 
 /// What may be said about coronary calcium under the protocol at hand.
@@ -24,7 +25,7 @@ pub enum CalciumScore {
     /// Agatston score.
     Agatston(f64),
     /// 0 none, 1 mild, 2 moderate, 3 severe, and why it is no Agatston score.
-    Ordinal { grade: u8, reason: String },
+    Ordinal { grade: u8, reason: Reasons },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -201,31 +202,31 @@ fn grade(agatston: f64) -> u8 {
 /// Why the number would be no Agatston score; `None` when the protocol is the one it is defined for: without contrast,
 /// ECG-gated, 120 kV, slices of 2.5 to 3 mm, soft kernel (SCCT guideline, Hecht et al., J Cardiovasc Comput Tomogr 11
 /// (2017) 74-84).
-fn forbids_agatston(volume: &Volume, acquisition: &Acquisition) -> Option<String> {
-    let spacing = volume.geometry.spacing_mm[2];
+fn forbids_agatston(volume: &Volume, acquisition: &Acquisition) -> Option<Reasons> {
+    let mm = volume.geometry.spacing_mm[2];
     let mut reasons = Vec::new();
     match acquisition.contrast {
         Some(false) => {}
-        Some(true) => reasons.push("contrast agent was given".to_owned()),
-        None => reasons.push("it is not known whether contrast agent was given".to_owned()),
+        Some(true) => reasons.push(Reason::AgatstonContrast),
+        None => reasons.push(Reason::AgatstonContrastUnknown),
     }
     match acquisition.cardiac_gated {
         Some(true) => {}
-        Some(false) => reasons.push("not gated to the heartbeat".to_owned()),
-        None => reasons.push("it is not known whether the scan was gated".to_owned()),
+        Some(false) => reasons.push(Reason::AgatstonNotGated),
+        None => reasons.push(Reason::AgatstonGatingUnknown),
     }
     match acquisition.kvp {
-        Some(kvp) if (kvp - 120.0).abs() < 1.0 => {}
-        Some(kvp) => reasons.push(format!("{kvp:.0} kV instead of 120 kV")),
-        None => reasons.push("the tube voltage is not known".to_owned()),
+        Some(kv) if (kv - 120.0).abs() < 1.0 => {}
+        Some(kv) => reasons.push(Reason::AgatstonVoltage { kv }),
+        None => reasons.push(Reason::AgatstonVoltageUnknown),
     }
-    if !(2.49..=3.01).contains(&spacing) {
-        reasons.push(format!("slice spacing {spacing:.1} mm instead of 2.5 to 3 mm"));
+    if !(2.49..=3.01).contains(&mm) {
+        reasons.push(Reason::AgatstonSpacing { mm });
     }
     match acquisition.kernel.as_deref() {
-        Some(kernel) if gates::sharp(kernel) => reasons.push(format!("sharp kernel {kernel}")),
+        Some(kernel) if gates::sharp(kernel) => reasons.push(Reason::AgatstonKernel { kernel: kernel.to_owned() }),
         Some(_) => {}
-        None => reasons.push("the kernel is not known".to_owned()),
+        None => reasons.push(Reason::AgatstonKernelUnknown),
     }
-    (!reasons.is_empty()).then(|| reasons.join(", "))
+    (!reasons.is_empty()).then_some(Reasons(reasons))
 }

@@ -1,8 +1,9 @@
-//! Decides whether a finding may be evaluated in a series. Each refusal is a sentence for the report.
+//! Decides whether a finding may be evaluated in a series. Each refusal is a [`Reason`] for the report.
 
 use super::plan::{Contrast, Kernels, Limits, Plan};
 use crate::acquisition::Acquisition;
 use crate::findings::ChestFinding;
+use crate::reason::Reason;
 use crate::volume::Volume;
 
 /// What the gates ask about a series.
@@ -20,30 +21,25 @@ impl<'a> Series<'a> {
     }
 }
 
-/// The whole sentence why the finding is not evaluated; `None` when it may be.
-pub fn refusal(plan: &Plan, finding: ChestFinding, series: &Series) -> Option<String> {
-    let reason = match plan.limits(finding) {
+/// Why the finding is not evaluated; `None` when it may be.
+pub fn refusal(plan: &Plan, finding: ChestFinding, series: &Series) -> Option<Reason> {
+    match plan.limits(finding) {
         Some(limits) if plan.claims(finding) => whole(plan, series).or_else(|| single(limits, series)),
-        _ => Some(format!("the package {} does not look for it", plan.package)),
-    };
-    reason.map(|reason| not_evaluated(finding, &reason))
-}
-
-pub fn not_evaluated(finding: ChestFinding, reason: &str) -> String {
-    format!("{} not evaluated: {reason}", finding.words())
+        _ => Some(Reason::NotInPackage { package: plan.package.clone() }),
+    }
 }
 
 /// Limits of the whole package.
-fn whole(plan: &Plan, series: &Series) -> Option<String> {
+fn whole(plan: &Plan, series: &Series) -> Option<Reason> {
     let acquisition = series.acquisition;
-    if let (Some(age), Some(least)) = (acquisition.age_years, plan.min_age_years)
-        && age < least
+    if let (Some(years), Some(least)) = (acquisition.age_years, plan.min_age_years)
+        && years < least
     {
-        return Some(format!("the patient is {age:.0} years old, package needs >= {least:.0}"));
+        return Some(Reason::TooYoung { years, least });
     }
     let part = acquisition.body_part.as_deref().map(str::trim).filter(|p| !p.is_empty())?;
     (plan.body_part == "CHEST" && !shows_chest(part))
-        .then(|| format!("body part {part}, package is for {}", plan.body_part))
+        .then(|| Reason::BodyPart { part: part.to_owned(), package: plan.body_part.clone() })
 }
 
 /// Defined terms of Body Part Examined (PS3.16 Annex L) that hold a chest, and what scanners write for it.
@@ -55,38 +51,33 @@ fn shows_chest(part: &str) -> bool {
 }
 
 /// Limits of one finding.
-fn single(limits: &Limits, series: &Series) -> Option<String> {
-    let spacing = series.slice_spacing_mm;
+fn single(limits: &Limits, series: &Series) -> Option<Reason> {
+    let mm = series.slice_spacing_mm;
     // Positions are stored as decimal text: 2.5 mm may read 2.5000001.
     const SLACK_MM: f64 = 1e-3;
-    if let Some(most) = limits.max_slice_spacing_mm.filter(|m| spacing > m + SLACK_MM) {
-        return Some(format!("slice spacing {spacing:.1} mm, package needs <= {most:.1} mm"));
+    if let Some(most_mm) = limits.max_slice_spacing_mm.filter(|most| mm > most + SLACK_MM) {
+        return Some(Reason::SpacingTooLarge { mm, most_mm });
     }
-    if let Some(least) = limits.min_slice_spacing_mm.filter(|m| spacing < m - SLACK_MM) {
-        return Some(format!("slice spacing {spacing:.1} mm, package needs >= {least:.1} mm"));
+    if let Some(least_mm) = limits.min_slice_spacing_mm.filter(|least| mm < least - SLACK_MM) {
+        return Some(Reason::SpacingTooSmall { mm, least_mm });
     }
-    if let (Some(noise), Some(most)) = (series.noise_hu, limits.max_noise_hu)
-        && noise > most
+    if let (Some(hu), Some(most_hu)) = (series.noise_hu, limits.max_noise_hu)
+        && hu > most_hu
     {
-        return Some(format!("noise {noise:.0} HU, package needs <= {most:.0} HU"));
+        return Some(Reason::Noisy { hu, most_hu });
     }
-    let contrast = match (limits.contrast, series.acquisition.contrast) {
-        (Contrast::Without, Some(true)) => Some("contrast agent was given, package needs a series without"),
-        (Contrast::With, Some(false)) => Some("no contrast agent was given, package needs a series with"),
-        (Contrast::Without | Contrast::With, None) => {
-            Some("the header does not say whether contrast agent was given, package needs to know")
-        }
-        _ => None,
-    };
-    if let Some(reason) = contrast {
-        return Some(reason.into());
+    match (limits.contrast, series.acquisition.contrast) {
+        (Contrast::Without, Some(true)) => return Some(Reason::ContrastGiven),
+        (Contrast::With, Some(false)) => return Some(Reason::ContrastMissing),
+        (Contrast::Without | Contrast::With, None) => return Some(Reason::ContrastUnknown),
+        _ => {}
     }
     if limits.kernels == Kernels::Soft {
         let Some(kernel) = series.acquisition.kernel.as_deref().map(str::trim).filter(|k| !k.is_empty()) else {
-            return Some("the header does not name the kernel, package needs a soft one".into());
+            return Some(Reason::KernelUnnamed);
         };
         if sharp(kernel) {
-            return Some(format!("kernel {kernel} is sharp, package needs a soft one"));
+            return Some(Reason::KernelSharp { kernel: kernel.to_owned() });
         }
     }
     None
@@ -114,6 +105,7 @@ pub fn sharp(kernel: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::{NotEvaluated, Topic};
     use crate::task::ct_chest::testing::plan;
 
     fn reason(change: impl Fn(&mut Limits), acquisition: &Acquisition, series: impl Fn(&mut Series)) -> Option<String> {
@@ -121,7 +113,12 @@ mod tests {
         plan.limits.iter_mut().for_each(|(_, l)| change(l));
         let mut asked = Series { slice_spacing_mm: 1.0, noise_hu: Some(20.0), acquisition };
         series(&mut asked);
-        refusal(&plan, ChestFinding::LymphNode, &asked)
+        refusal(&plan, ChestFinding::LymphNode, &asked).map(sentence)
+    }
+
+    /// As it stands in the findings.
+    fn sentence(reason: Reason) -> String {
+        NotEvaluated { topic: Topic::Finding(ChestFinding::LymphNode), reason }.to_string()
     }
 
     #[test]
@@ -172,7 +169,7 @@ mod tests {
         less.channels.retain(|(c, _)| c.as_str() != "lymph_node");
         let acquisition = Acquisition::default();
         let series = Series { slice_spacing_mm: 1.0, noise_hu: None, acquisition: &acquisition };
-        let missing = refusal(&less, ChestFinding::LymphNode, &series);
+        let missing = refusal(&less, ChestFinding::LymphNode, &series).map(sentence);
         assert_eq!(missing, say("the package test 1.0.0 does not look for it"));
     }
 

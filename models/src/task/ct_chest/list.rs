@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Scan, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax, ribs};
 use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
+use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::task::nodules;
 
 /// One finding in two numbers, to compare packages by.
@@ -119,26 +120,27 @@ macro_rules! chest_findings {
 
         impl ChestFindings {
             /// Nothing evaluated, for one reason.
-            pub fn none(reason: &str) -> Self {
-                let not = |words: &str| format!("{words} not evaluated: {reason}");
+            pub fn none(reason: &Reason) -> Self {
+                let not = |topic| NotEvaluated { topic, reason: reason.clone() };
                 Self {
-                    lungs: Evaluated::NotEvaluated(not("lungs")),
-                    lobes: Evaluated::NotEvaluated(not("lobes")),
-                    $($field: Evaluated::NotEvaluated(not($words)),)+
+                    lungs: Evaluated::NotEvaluated(not(Topic::Lungs)),
+                    lobes: Evaluated::NotEvaluated(not(Topic::Lobes)),
+                    $($field: Evaluated::NotEvaluated(not(Topic::Finding(ChestFinding::$name))),)+
                     comparison: None,
                     timings_ms: Vec::new(),
                 }
             }
 
-            /// The finding is not evaluated, as `sentence` says.
-            pub fn refuse(&mut self, finding: ChestFinding, sentence: String) {
+            /// The finding is not evaluated, for this reason.
+            pub fn refuse(&mut self, finding: ChestFinding, reason: Reason) {
+                let why = NotEvaluated { topic: Topic::Finding(finding), reason };
                 match finding {
-                    $(ChestFinding::$name => self.$field = Evaluated::NotEvaluated(sentence),)+
+                    $(ChestFinding::$name => self.$field = Evaluated::NotEvaluated(why),)+
                 }
             }
 
-            /// The sentence why the finding is not evaluated; `None` when it is.
-            pub fn refusal(&self, finding: ChestFinding) -> Option<&str> {
+            /// Why the finding is not evaluated; `None` when it is.
+            pub fn refusal(&self, finding: ChestFinding) -> Option<&NotEvaluated> {
                 match finding {
                     $(ChestFinding::$name => self.$field.refusal(),)+
                 }
@@ -236,18 +238,20 @@ mod tests {
 
     #[test]
     fn names_fields_and_channels_of_a_finding_are_its_own() {
-        let mut findings = ChestFindings::none("of a test");
+        let mut findings = ChestFindings::none(&Reason::stored("of a test"));
+        let said = |findings: &ChestFindings, finding| findings.refusal(finding).map(ToString::to_string);
         for finding in ChestFinding::ALL {
             assert_eq!(serde_json::to_value(finding).unwrap(), finding.as_str());
-            assert_eq!(findings.refusal(finding), Some(&*format!("{} not evaluated: of a test", finding.words())));
+            assert_eq!(said(&findings, finding), Some(format!("{} not evaluated: of a test", finding.words())));
         }
         let json = serde_json::to_value(&findings).unwrap();
         for finding in ChestFinding::ALL {
             assert!(json.get(finding.field()).is_some(), "{finding:?}");
-            findings.refuse(finding, finding.as_str().to_owned());
+            findings.refuse(finding, Reason::stored(finding.as_str()));
         }
         for finding in ChestFinding::ALL {
-            assert_eq!(findings.refusal(finding), Some(finding.as_str()));
+            let sentence = format!("{} not evaluated: {}", finding.words(), finding.as_str());
+            assert_eq!(said(&findings, finding), Some(sentence));
         }
         let channels: Vec<Channel> = ChestFinding::ALL.iter().flat_map(|f| f.channels()).copied().collect();
         assert_eq!(channels, Channel::ALL);

@@ -3,6 +3,7 @@
 use super::testing::{Shape, ball, ball_ml, perfect, planted};
 use super::*;
 use crate::findings::{CalciumScore, LobeName, LungPart, Side};
+use crate::reason::Reasons;
 use crate::testing::Chest;
 
 fn examined(volume: &Volume) -> Examined {
@@ -17,7 +18,7 @@ fn chest(spacing: f64) -> Chest {
 fn all(volume: &Volume, shapes: &[Shape<'_>], facts: &Acquisition) -> ChestFindings {
     let examined = examined(volume);
     let answer = perfect(volume, &examined.lungs, shapes);
-    let mut findings = ChestFindings::none("test");
+    let mut findings = ChestFindings::none(&Reason::stored("test"));
     findings.lungs = Evaluated::Done(examined.lungs.clone());
     measure(volume, facts, &answer, examined, &ChestFinding::ALL, &mut findings);
     findings
@@ -152,7 +153,7 @@ fn the_agatston_score_of_a_cylinder_is_its_area_times_its_weight() {
 
     let ungated = Acquisition { cardiac_gated: Some(false), ..calcium_scan() };
     let found = done(all(&volume, &shapes, &ungated).coronary_calcium);
-    let reason = "not gated to the heartbeat".to_owned();
+    let reason = Reasons(vec![Reason::AgatstonNotGated]);
     assert_eq!(found.score, CalciumScore::Ordinal { grade: 3, reason });
 }
 

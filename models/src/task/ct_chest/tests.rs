@@ -115,10 +115,10 @@ fn thick_slices_give_lungs_and_a_named_verdict_without_running_the_network() {
     let script = knows_nodules();
     let findings = run_with(&Chest { spacing_mm: [2.0, 2.0, 5.0], ..Chest::default() }, &script).unwrap();
     let verdict = "nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
-    assert_eq!(findings.nodules, Evaluated::NotEvaluated(verdict.into()));
+    assert_eq!(findings.nodules.refusal().unwrap().to_string(), verdict);
     assert!(matches!(findings.lungs, Evaluated::Done(_)));
     let verdict = "pleural effusion not evaluated: the package test 1.0.0 does not look for it";
-    assert_eq!(findings.pleural_effusions, Evaluated::NotEvaluated(verdict.into()));
+    assert_eq!(findings.pleural_effusions.refusal().unwrap().to_string(), verdict);
     assert!(matches!(&findings.lobes, Evaluated::Done(lobes) if lobes.len() == 5));
     assert_eq!(script.runs(), 0);
 }
@@ -129,7 +129,7 @@ fn a_volume_without_lungs_gives_reasons_for_both() {
     let mut model = knows_nodules().load(b"network").unwrap();
     let findings = run(&volume, &Acquisition::default(), &package(), model.as_mut(), &Unattended).unwrap();
     assert!(matches!(findings.lungs, Evaluated::NotEvaluated(_)));
-    assert_eq!(findings.nodules, Evaluated::NotEvaluated("nodules not evaluated: no lungs were found".into()));
+    assert_eq!(findings.nodules.refusal().unwrap().to_string(), "nodules not evaluated: no lungs were found");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use crate::cast::{floor_index, round_index};
+use crate::reason::Reason;
 use crate::volume::Volume;
 
 /// Mean attenuation of soft tissue, HU.
@@ -50,15 +51,15 @@ pub enum Kernel {
 }
 
 /// # Errors
-/// In plain words, when there is too little soft tissue, or no noise at all (a drawing, not a scan).
-pub fn measure(volume: &Volume) -> Result<Noise, String> {
+/// When there is too little soft tissue, or no noise at all (a drawing, not a scan).
+pub fn measure(volume: &Volume) -> Result<Noise, Reason> {
     let patches = soft_patches(volume);
     if patches.len() < LEAST_PATCHES {
-        return Err(format!("{} patches of soft tissue were found, {LEAST_PATCHES} are needed", patches.len()));
+        return Err(Reason::LittleSoftTissue { patches: patches.len(), needed: LEAST_PATCHES });
     }
     let hu = most_frequent(patches.iter().map(|p| p.variance.sqrt()).collect());
     if hu <= 0.0 {
-        return Err("soft tissue has one value everywhere: this is no scan".into());
+        return Err(Reason::NoNoise);
     }
     let typical = || patches.iter().filter(|p| TYPICAL.contains(&(p.variance.sqrt() / hu)));
     let count = typical().count().max(1) as f64;

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::cast::round_index;
+use crate::reason::Reason;
 
 /// Positions are stored as decimal text: nearer than this is the same place, mm.
 const SAME_MM: f64 = 0.01;
@@ -50,15 +51,15 @@ impl Slices {
 }
 
 /// # Errors
-/// In plain words, for fewer than two places.
-pub fn measure(positions_mm: &[[f64; 3]], normal: [f64; 3], thickness_mm: Option<f64>) -> Result<Slices, String> {
+/// For fewer than two places.
+pub fn measure(positions_mm: &[[f64; 3]], normal: [f64; 3], thickness_mm: Option<f64>) -> Result<Slices, Reason> {
     let along = |p: &[f64; 3]| p.iter().zip(normal).map(|(p, n)| p * n).sum::<f64>();
     let mut places: Vec<f64> = positions_mm.iter().map(along).filter(|place| place.is_finite()).collect();
     places.sort_by(f64::total_cmp);
     let steps: Vec<f64> = places.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let mut apart: Vec<f64> = steps.iter().copied().filter(|step| *step > SAME_MM).collect();
     if apart.is_empty() {
-        return Err(format!("{} slices at one place; two places are needed", positions_mm.len()));
+        return Err(Reason::OnePlace { slices: positions_mm.len() });
     }
     let doubled = steps.len() - apart.len();
     apart.sort_by(f64::total_cmp);

@@ -94,12 +94,15 @@ fn noise_that_alternates_between_neighbours_is_a_sharp_kernel() {
 fn without_soft_tissue_or_noise_the_reason_is_given() {
     let (mut volume, _) = body(10.0, 1);
     volume.slices.iter_mut().for_each(|slice| *slice = vec![-1000; SIDE * SIDE].into());
-    assert_eq!(noise::measure(&volume).unwrap_err(), "0 patches of soft tissue were found, 100 are needed");
+    assert_eq!(noise::measure(&volume).unwrap_err().to_string(), "0 patches of soft tissue were found, 100 are needed");
     volume.slices.iter_mut().for_each(|slice| *slice = vec![40; SIDE * SIDE].into());
-    assert_eq!(noise::measure(&volume).unwrap_err(), "soft tissue has one value everywhere: this is no scan");
+    assert_eq!(
+        noise::measure(&volume).unwrap_err().to_string(),
+        "soft tissue has one value everywhere: this is no scan"
+    );
 }
 
-fn stack(places: impl IntoIterator<Item = f64>, thickness_mm: Option<f64>) -> Result<Slices, String> {
+fn stack(places: impl IntoIterator<Item = f64>, thickness_mm: Option<f64>) -> Result<Slices, Reason> {
     let positions: Vec<[f64; 3]> = places.into_iter().map(|z| [-120.0, -90.0, z]).collect();
     slices::measure(&positions, [0.0, 0.0, 1.0], thickness_mm)
 }
@@ -138,6 +141,6 @@ fn a_series_without_a_volume_still_has_its_slices_judged() {
         thickness_mm: None,
     };
     let quality = measure(&input);
-    assert_eq!(quality.noise.refusal(), Some("noise not evaluated: 2 slices are missing"));
+    assert_eq!(quality.noise.refusal().unwrap().to_string(), "noise not evaluated: 2 slices are missing");
     assert!(matches!(&quality.slices, Evaluated::Done(slices) if slices.missing == 2) && !quality.is_empty());
 }

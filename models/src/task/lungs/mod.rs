@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use crate::findings::{Lung, Mask, Side};
 use crate::grid::{self, Coarse, Grid, Orientation};
 use crate::morphology;
+use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::volume::Volume;
 
 /// Air and lung below, soft tissue above, HU (Hu et al. 2001 find -300 to -500 by iteration on their scans).
@@ -34,18 +35,13 @@ const CUT_SHARE: f64 = 0.5;
 /// Share of the lungs that may reach the edge of the image. (Pillows and blankets look like lung, but less of it.)
 const LOST_SHARE: f64 = 0.05;
 
-/// Why no lungs are reported, in plain words for the report.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("lungs not evaluated: {0}")]
-pub struct Refusal(String);
-
 /// What the volume shows of the lungs.
 #[derive(Debug, Clone)]
 pub struct Examined {
     /// Right lung first; one only, after the removal of the other.
     pub lungs: Vec<Lung>,
     /// Why the lungs are not completely inside the volume; their measurements are then invalid, their masks are valid.
-    pub incomplete: Option<Refusal>,
+    pub incomplete: Option<NotEvaluated>,
     /// Voxels of the volume well inside trachea and main bronchi: air, to measure noise in.
     pub airway: Vec<[usize; 3]>,
 }
@@ -53,8 +49,8 @@ pub struct Examined {
 /// Both lungs, wholly in the volume. Deterministic, whatever the number of threads.
 ///
 /// # Errors
-/// A [`Refusal`] when the volume shows no plausible lungs, or only a part of them; nothing is guessed.
-pub fn segment(volume: &Volume) -> Result<Vec<Lung>, Refusal> {
+/// The reason when the volume shows no plausible lungs, or only a part of them; nothing is guessed.
+pub fn segment(volume: &Volume) -> Result<Vec<Lung>, NotEvaluated> {
     let examined = examine(volume)?;
     match examined.incomplete {
         Some(reason) => Err(reason),
@@ -65,18 +61,18 @@ pub fn segment(volume: &Volume) -> Result<Vec<Lung>, Refusal> {
 /// As [`segment`], but what is there of incomplete lungs is returned too: nodules can be looked for in it.
 ///
 /// # Errors
-/// A [`Refusal`] when the volume shows no plausible lungs.
-pub fn examine(volume: &Volume) -> Result<Examined, Refusal> {
+/// The reason when the volume shows no plausible lungs.
+pub fn examine(volume: &Volume) -> Result<Examined, NotEvaluated> {
     let dims = volume.geometry.dims;
     if dims.iter().any(|n| *n < 2) || volume.slices.len() != dims[2] {
-        return Err(Refusal(format!("{} slices are no volume", volume.slices.len())));
+        return Err(not_evaluated(Reason::FewSlices { slices: volume.slices.len() }));
     }
     let whole = Coarse::of(volume, WORKING_MM);
     let body = air::Body::find(&whole);
     let air = air::inside_body(&whole, &body);
     let lost_ml = air::lost_at_edge_ml(&whole, &body, &air);
     let Some((low, high)) = grid::bounds(&whole.grid, &air, 3) else {
-        return Err(Refusal("no air inside the body".into()));
+        return Err(not_evaluated(Reason::NoAir));
     };
     let coarse = whole.cropped(low, high);
     let air = grid::crop(&whole.grid, &air, low, high);
@@ -94,12 +90,16 @@ pub fn examine(volume: &Volume) -> Result<Examined, Refusal> {
         .map(|(side, mask)| measure(volume, side, mask))
         .filter(|lung| lung.volume_ml >= LUNG_MIN_ML)
         .collect();
-    let total: f64 = lungs.iter().map(|l| l.volume_ml).sum();
-    let incomplete = incomplete(volume, &lungs, lost_ml / (total + lost_ml)).map(Refusal);
-    if !TOTAL_ML.contains(&total) {
-        return Err(Refusal(format!("the air inside the body measures {total:.0} ml, no plausible lung volume")));
+    let ml: f64 = lungs.iter().map(|l| l.volume_ml).sum();
+    let incomplete = incomplete(volume, &lungs, lost_ml / (ml + lost_ml)).map(not_evaluated);
+    if !TOTAL_ML.contains(&ml) {
+        return Err(not_evaluated(Reason::ImplausibleAir { ml }));
     }
     Ok(Examined { lungs, incomplete, airway: inner_air(volume, &coarse, &airway.main) })
+}
+
+fn not_evaluated(reason: Reason) -> NotEvaluated {
+    NotEvaluated { topic: Topic::Lungs, reason }
 }
 
 /// Voxels of trachea and main bronchi at least this far from the outside of their wall, mm.
@@ -117,9 +117,9 @@ fn inner_air(volume: &Volume, coarse: &Coarse, main_airway: &[u8]) -> Vec<[usize
 }
 
 /// Do the lungs go on beyond the volume?
-fn incomplete(volume: &Volume, lungs: &[Lung], lost: f64) -> Option<String> {
+fn incomplete(volume: &Volume, lungs: &[Lung], lost: f64) -> Option<Reason> {
     if lost > LOST_SHARE {
-        return Some("the lungs reach the edge of the image".into());
+        return Some(Reason::LungsAtEdge);
     }
     let orientation = Orientation::of(&volume.geometry);
     let axis = orientation.axis[2];
@@ -133,8 +133,7 @@ fn incomplete(volume: &Volume, lungs: &[Lung], lost: f64) -> Option<String> {
         };
         for (index, at_head) in [(0, orientation.flipped[2]), (last, !orientation.flipped[2])] {
             if at(index) > CUT_SHARE * largest {
-                let end = if at_head { "upper" } else { "lower" };
-                return Some(format!("the scan ends inside the lungs, at its {end} end"));
+                return Some(if at_head { Reason::ScanEndsAbove } else { Reason::ScanEndsBelow });
             }
         }
     }

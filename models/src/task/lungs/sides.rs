@@ -1,10 +1,11 @@
 //! Which air is the right lung and which the left.
 
 use super::airway::Airway;
-use super::{LUNG_MIN_ML, Refusal};
+use super::{LUNG_MIN_ML, not_evaluated};
 use crate::grid::{Coarse, Grid};
 use crate::morphology;
 use crate::postprocess::components::{self, Components};
+use crate::reason::{NotEvaluated, Reason};
 
 pub(super) const RIGHT: u8 = 1;
 pub(super) const LEFT: u8 = 2;
@@ -35,7 +36,7 @@ struct Piece {
 }
 
 /// `middle` is the middle of the body along x, voxels; the trachea, where it was found, is a better one.
-pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -> Result<Sides, Refusal> {
+pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -> Result<Sides, NotEvaluated> {
     let grid = &coarse.grid;
     let mut lung: Vec<u8> = air.iter().zip(&airway.all).map(|(a, w)| u8::from(*a != 0 && *w == 0)).collect();
     remove_gas(coarse, &mut lung);
@@ -44,13 +45,11 @@ pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -
     let mut pieces: Vec<Piece> =
         describe(coarse, &found, middle).into_iter().filter(|p| p.ml >= PIECE_MIN_ML).collect();
     pieces.sort_by(|a, b| b.ml.total_cmp(&a.ml));
-    let largest = pieces.first().map_or(0.0, |p| p.ml);
+    let ml = pieces.first().map_or(0.0, |p| p.ml);
     // Stomach and bowel hold nothing but gas; even an emphysematous lung has vessels and walls.
     pieces.retain(|p| p.gas < 0.7);
     let Some(first) = pieces.first().cloned().filter(|p| p.ml >= LUNG_MIN_ML) else {
-        return Err(Refusal(format!(
-            "no lungs in this scan (the largest air space inside the body measures {largest:.0} ml)"
-        )));
+        return Err(not_evaluated(Reason::NoLungInScan { ml }));
     };
     let mut labels = vec![0u8; grid.len()];
     if first.right.min(1.0 - first.right) > SHARED {

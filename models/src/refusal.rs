@@ -1,4 +1,7 @@
-//! Why slices make no volume, in words for the person who has to do something about it.
+//! Why slices make no volume. Pure.
+//!
+//! `Display` says it in English, for the person who has to do something about it; other languages say it in
+//! `report::words`.
 
 use std::fmt;
 
@@ -22,6 +25,46 @@ impl fmt::Display for Place {
     }
 }
 
+/// What a slice must say of itself to have a place in a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    Position,
+    Direction,
+    PixelSpacing,
+    Pixels,
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Position => "a position (ImagePositionPatient)",
+            Self::Direction => "a direction (ImageOrientationPatient of two perpendicular unit vectors)",
+            Self::PixelSpacing => "a pixel spacing",
+            Self::Pixels => "pixels (Rows, Columns)",
+        })
+    }
+}
+
+/// The plane of a slice, as people call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlicePlane {
+    Sagittal,
+    Coronal,
+    Axial,
+    Oblique,
+}
+
+impl fmt::Display for SlicePlane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sagittal => "sagittal",
+            Self::Coronal => "coronal",
+            Self::Axial => "axial",
+            Self::Oblique => "oblique",
+        })
+    }
+}
+
 /// Slices that should lie between two neighbours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gap {
@@ -32,7 +75,6 @@ pub struct Gap {
 
 /// Why slices do not make a volume. `Display` says what, where, and what to do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Refusal {
     #[error(
         "{}: a volume needs at least {needed}; send the whole series",
@@ -46,7 +88,7 @@ pub enum Refusal {
         count,
         numbered(numbers)
     )]
-    NoGeometry { missing: &'static str, count: usize, total: usize, numbers: Vec<i64> },
+    NoGeometry { missing: Fact, count: usize, total: usize, numbers: Vec<i64> },
 
     #[error(
         "the slices have {count} different frames of reference: their positions cannot be compared; send one \
@@ -59,7 +101,7 @@ pub enum Refusal {
          is mixed into the series; send it as a series of its own",
         numbered(numbers)
     )]
-    MixedOrientation { count: usize, total: usize, usual: &'static str, other: &'static str, numbers: Vec<i64> },
+    MixedOrientation { count: usize, total: usize, usual: SlicePlane, other: SlicePlane, numbers: Vec<i64> },
 
     #[error(
         "{count} of {total} slices{} have {} x {} pixels, the rest {} x {}: reconstruct the series with one matrix",
@@ -124,7 +166,7 @@ impl Refusal {
 }
 
 /// The most places or numbers a message lists before it says "and N more".
-const LISTED: usize = 3;
+pub const LISTED: usize = 3;
 
 fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })

@@ -1,0 +1,202 @@
+//! One example of every reason, refusal and fault, for tests that every language has to pass.
+
+use dicom::pixels::error::DecodeError;
+use models::findings::{ChestFinding, Evaluated};
+use models::refusal::{Fact, Gap, Place, SlicePlane};
+use models::task::ct_quality::{Cover, CtQuality, Kernel, Noise, Slices};
+use models::{NotEvaluated, Reason, Refusal, Topic};
+
+use crate::Refused;
+
+/// Each pattern with an example of it. A variant that is in no pattern does not compile.
+macro_rules! each {
+    ($type:ty: $($pattern:pat => [$($example:expr),+ $(,)?],)+) => {{
+        fn named(example: &$type) {
+            match example {
+                $($pattern => {})+
+            }
+        }
+        let examples = vec![$({
+            let of_one = vec![$($example),+];
+            assert!(of_one.iter().all(|example| matches!(example, $pattern)));
+            of_one
+        }),+].concat();
+        examples.iter().for_each(named);
+        examples
+    }};
+}
+
+/// All but what was stored: that has no words of its own.
+pub fn reasons() -> Vec<Reason> {
+    let kernel = || "Br64d".to_owned();
+    let all = each! { Reason:
+        Reason::NotInPackage { .. } => [Reason::NotInPackage { package: "pkg 4.1".into() }],
+        Reason::TooYoung { .. } => [Reason::TooYoung { years: 7.0, least: 18.0 }],
+        Reason::BodyPart { .. } => [Reason::BodyPart { part: "HEAD".into(), package: "CHEST".into() }],
+        Reason::SpacingTooLarge { .. } => [Reason::SpacingTooLarge { mm: 5.25, most_mm: 2.5 }],
+        Reason::SpacingTooSmall { .. } => [Reason::SpacingTooSmall { mm: 0.61, least_mm: 2.4 }],
+        Reason::Noisy { .. } => [Reason::Noisy { hu: 44.4, most_hu: 30.0 }],
+        Reason::ContrastGiven => [Reason::ContrastGiven],
+        Reason::ContrastMissing => [Reason::ContrastMissing],
+        Reason::ContrastUnknown => [Reason::ContrastUnknown],
+        Reason::KernelUnnamed => [Reason::KernelUnnamed],
+        Reason::KernelSharp { .. } => [Reason::KernelSharp { kernel: kernel() }],
+        Reason::NoLungs => [Reason::NoLungs],
+        Reason::FewSlices { .. } => [Reason::FewSlices { slices: 1 }],
+        Reason::NoAir => [Reason::NoAir],
+        Reason::ImplausibleAir { .. } => [Reason::ImplausibleAir { ml: 123.4 }],
+        Reason::NoLungInScan { .. } => [Reason::NoLungInScan { ml: 12.6 }],
+        Reason::LungsAtEdge => [Reason::LungsAtEdge],
+        Reason::ScanEndsAbove => [Reason::ScanEndsAbove],
+        Reason::ScanEndsBelow => [Reason::ScanEndsBelow],
+        Reason::AgatstonContrast => [Reason::AgatstonContrast],
+        Reason::AgatstonContrastUnknown => [Reason::AgatstonContrastUnknown],
+        Reason::AgatstonNotGated => [Reason::AgatstonNotGated],
+        Reason::AgatstonGatingUnknown => [Reason::AgatstonGatingUnknown],
+        Reason::AgatstonVoltage { .. } => [Reason::AgatstonVoltage { kv: 99.6 }],
+        Reason::AgatstonVoltageUnknown => [Reason::AgatstonVoltageUnknown],
+        Reason::AgatstonSpacing { .. } => [Reason::AgatstonSpacing { mm: 1.25 }],
+        Reason::AgatstonKernel { .. } => [Reason::AgatstonKernel { kernel: kernel() }],
+        Reason::AgatstonKernelUnknown => [Reason::AgatstonKernelUnknown],
+        Reason::LittleSoftTissue { .. } => [Reason::LittleSoftTissue { patches: 7, needed: 100 }],
+        Reason::NoNoise => [Reason::NoNoise],
+        Reason::OnePlace { .. } => [Reason::OnePlace { slices: 9 }],
+        Reason::NoVolume { .. } => [Reason::NoVolume { why: "value".into() }],
+        Reason::Stored(_) => [Reason::stored("value")],
+    };
+    all.into_iter().filter(|reason| !matches!(reason, Reason::Stored(_))).collect()
+}
+
+pub fn topics() -> Vec<Topic> {
+    let findings = ChestFinding::ALL.into_iter().map(Topic::Finding);
+    let others = each! { Topic:
+        Topic::Lungs => [Topic::Lungs],
+        Topic::Lobes => [Topic::Lobes],
+        Topic::Finding(_) => [Topic::Finding(ChestFinding::Nodule)],
+        Topic::Noise => [Topic::Noise],
+        Topic::Slices => [Topic::Slices],
+        Topic::Unnamed => [Topic::Unnamed],
+    };
+    findings.chain(others).collect()
+}
+
+pub fn refused() -> Vec<Refused> {
+    let nothing = NotEvaluated { topic: Topic::Lungs, reason: Reason::NoLungInScan { ml: 3.4 } };
+    each! { Refused:
+        Refused::Volume(_) => [Refused::Volume(Refusal::TooFew { count: 1, needed: 3 })],
+        Refused::Slice { .. } => [
+            Refused::Slice { number: None, fault: DecodeError::NoPixelData },
+            Refused::Slice { number: Some(12), fault: DecodeError::NoPixelData },
+        ],
+        Refused::Nothing(_) => [Refused::Nothing(nothing)],
+    }
+    .into_iter()
+    .chain(refusals().into_iter().map(Refused::Volume))
+    .chain(faults().into_iter().map(|fault| Refused::Slice { number: Some(31), fault }))
+    .collect()
+}
+
+fn place(number: i64) -> Place {
+    Place { number: Some(number), axis: 'z', mm: -5.25 * number as f64 }
+}
+
+fn refusals() -> Vec<Refusal> {
+    let nameless = Place { number: None, axis: 'y', mm: 7.5 };
+    let (count, total) = (5, 40);
+    let numbers = || vec![4, 8, 15, 16, 23];
+    let lacks = |missing| Refusal::NoGeometry { missing, count, total, numbers: numbers() };
+    let turned = |usual, other| Refusal::MixedOrientation { count, total, usual, other, numbers: numbers() };
+    let gap = |missing: usize, number| Gap { missing, before: place(number), after: place(number + 6) };
+    each! { Refusal:
+        Refusal::TooFew { .. } => [
+            Refusal::TooFew { count: 1, needed: 3 },
+            Refusal::TooFew { count: 2, needed: 3 },
+        ],
+        Refusal::NoGeometry { .. } => [
+            lacks(Fact::Position), lacks(Fact::Direction), lacks(Fact::PixelSpacing), lacks(Fact::Pixels),
+            Refusal::NoGeometry { missing: Fact::Position, count, total, numbers: Vec::new() },
+        ],
+        Refusal::MixedFrameOfReference { .. } => [Refusal::MixedFrameOfReference { count: 2 }],
+        Refusal::MixedOrientation { .. } => [
+            turned(SlicePlane::Axial, SlicePlane::Coronal),
+            turned(SlicePlane::Sagittal, SlicePlane::Oblique),
+        ],
+        Refusal::MixedMatrix { .. } => [
+            Refusal::MixedMatrix { count, total, usual: [512, 500], other: [256, 250], numbers: vec![4] },
+        ],
+        Refusal::MixedPixelSpacing { .. } => [
+            Refusal::MixedPixelSpacing { count, total, usual: [0.7, 0.71], other: [0.9, 0.91], numbers: numbers() },
+        ],
+        Refusal::DuplicatePosition { .. } => [
+            Refusal::DuplicatePosition { places: 1, first: place(3), second: nameless },
+            Refusal::DuplicatePosition { places: 20, first: place(3), second: place(4) },
+        ],
+        Refusal::Tilt { .. } => [Refusal::Tilt { degrees: 12.3, drift_mm: 24.1, extent_mm: 301.0 }],
+        Refusal::SidewaysShift { .. } => [
+            Refusal::SidewaysShift { slice: place(6), shift_mm: 4.5 },
+            Refusal::SidewaysShift { slice: nameless, shift_mm: 4.5 },
+        ],
+        Refusal::MissingSlices { .. } => [
+            Refusal::MissingSlices { spacing_mm: 5.0, gaps: vec![gap(1, 10)] },
+            Refusal::MissingSlices { spacing_mm: 5.0, gaps: vec![gap(1, 10), gap(2, 20), gap(3, 30), gap(4, 40)] },
+        ],
+        Refusal::UnevenSpacing { .. } => [
+            Refusal::UnevenSpacing { min_mm: 1.0, max_mm: 1.6, at: [place(10), place(11)] },
+        ],
+    }
+}
+
+fn faults() -> Vec<DecodeError> {
+    let value = || "value".to_owned();
+    each! { DecodeError:
+        DecodeError::NoPixelData => [DecodeError::NoPixelData],
+        DecodeError::Read { .. } => [DecodeError::Read { reason: value() }],
+        DecodeError::NotGrey { .. } => [DecodeError::NotGrey { what: value() }],
+        DecodeError::NotAPicture { .. } => [DecodeError::NotAPicture { what: value() }],
+        DecodeError::Size { .. } => [DecodeError::Size { rows: 70_000, columns: 60_000, frames: 2 }],
+        DecodeError::Truncated { .. } => [DecodeError::Truncated { needed: 900, present: 17 }],
+        DecodeError::TransferSyntax { .. } => [
+            DecodeError::TransferSyntax { uid: "1.2.840".into(), name: value() },
+        ],
+        DecodeError::JpegExtended { .. } => [DecodeError::JpegExtended { precision: 12 }],
+        DecodeError::Fragments { .. } => [DecodeError::Fragments { reason: value() }],
+        DecodeError::Disagrees { .. } => [
+            DecodeError::Disagrees { frame: 7, found: "512 x 500".into(), expected: "512 x 512".into() },
+        ],
+        DecodeError::Codec { .. } => [DecodeError::Codec { frame: 7, reason: value() }],
+        DecodeError::Scale { .. } => [DecodeError::Scale { slope: 0.5, intercept: -3.25 }],
+        DecodeError::DataSet { .. } => [DecodeError::DataSet { reason: value() }],
+    }
+}
+
+/// Image quality: with and without faults, and not evaluated.
+pub fn qualities() -> Vec<CtQuality> {
+    let covers = each! { Cover:
+        Cover::Contiguous => [Cover::Contiguous],
+        Cover::Overlap(_) => [Cover::Overlap(0.5)],
+        Cover::Gap(_) => [Cover::Gap(1.25)],
+    };
+    let kernels = each! { Kernel:
+        Kernel::Smooth => [Kernel::Smooth],
+        Kernel::Sharp => [Kernel::Sharp],
+    };
+    let covers = [None].into_iter().chain(covers.into_iter().map(Some));
+    let measured = covers.zip(kernels.into_iter().cycle()).enumerate().map(|(faults, (cover, kernel))| {
+        let slices = Slices {
+            count: 38,
+            spacing_mm: 1.0,
+            thickness_mm: cover.map(|_| 1.5),
+            cover,
+            missing: faults,
+            doubled: 2 * faults,
+            uneven: 3 * faults,
+        };
+        let noise = Noise { hu: 12.34, frequency_per_mm: 0.251, kernel, patches: 4000 };
+        CtQuality { noise: Evaluated::Done(noise), slices: Evaluated::Done(slices) }
+    });
+    let none = CtQuality {
+        noise: Evaluated::NotEvaluated(NotEvaluated { topic: Topic::Noise, reason: Reason::NoNoise }),
+        slices: Evaluated::NotEvaluated(NotEvaluated { topic: Topic::Slices, reason: Reason::OnePlace { slices: 4 } }),
+    };
+    measured.chain([none]).collect()
+}

@@ -1,0 +1,203 @@
+//! What every language has to say.
+
+use super::*;
+use crate::testing;
+
+#[test]
+fn a_reason_loses_the_words_that_the_line_has_already() {
+    let findings = ChestFindings::none(&Reason::stored("slices too thick"));
+    for line in lines(&findings, Language::English) {
+        assert_eq!((line.state, line.text.as_str()), (FindingState::NotEvaluated, "slices too thick"));
+    }
+}
+
+#[test]
+fn nothing_found_is_not_silence() {
+    let findings = ChestFindings {
+        nodules: Evaluated::Done(Vec::new()),
+        lymph_nodes: Evaluated::Done(Vec::new()),
+        ..ChestFindings::none(&Reason::stored("x"))
+    };
+    let line = line(&findings, ChestFinding::Nodule, Language::English);
+    assert_eq!((line.state, line.text.as_str()), (FindingState::NotFound, "none found"));
+}
+
+#[test]
+fn all_nine_have_numbers_in_both_languages() {
+    let case = testing::case(9);
+    for language in [Language::English, Language::Chinese] {
+        for line in lines(&case.findings, language) {
+            assert_eq!(line.state, FindingState::Found, "{line:?}");
+            assert!(line.text.chars().any(|c| c.is_ascii_digit()) || line.finding == ChestFinding::Bronchiectasis);
+        }
+    }
+}
+
+#[test]
+fn the_same_place_is_named_once_with_its_number() {
+    let w = Language::English.words();
+    let lobes = |names: &[&str]| listed(names.iter().map(|n| (*n).to_owned()), w).1;
+    assert_eq!(lobes(&["left lower lobe", "left lower lobe"]), "left lower lobe (2 places)");
+    assert_eq!(lobes(&["a", "b", "c", "d", "e", "e", "a"]), "a (2 places); b; c; d; 2 more");
+    assert_eq!(listed(std::iter::empty(), w), (false, String::new()));
+}
+
+/// Names, states, headings and short words of a language.
+fn fixed(language: Language) -> Vec<&'static str> {
+    let (w, d) = (language.words(), language.words().document());
+    let parts = [LungPart::Both, LungPart::Lung(Side::Right), LungPart::Lung(Side::Left)];
+    let parts = parts.into_iter().chain(LobeName::ALL.map(LungPart::Lobe)).map(|part| w.part(part));
+    let kinds = [NoduleType::Solid, NoduleType::PartSolid, NoduleType::GroundGlass, NoduleType::Calcified];
+    let mut all: Vec<&str> = ChestFinding::ALL.into_iter().map(|finding| w.name(finding)).chain(parts).collect();
+    all.extend(kinds.map(|kind| w.nodule_type(kind)));
+    all.extend([Side::Right, Side::Left].map(|side| w.side(side)));
+    all.extend([0, 1, 2, 3].map(|grade| w.grade(grade)));
+    all.extend([w.tag(), w.none_found(), w.separator(), w.comma(), w.motion_not_assessed()]);
+    all.extend(w.refusal_head());
+    all.extend([d.title, d.dicom_title, d.head, d.comparison, d.lungs, d.quality, d.made, d.note]);
+    all.extend(d.extents);
+    all.extend(d.states);
+    all.extend(d.patient);
+    all
+}
+
+#[test]
+fn no_word_of_a_language_is_empty_or_left_in_english() {
+    let english = fixed(Language::English);
+    for language in Language::ALL {
+        for (word, original) in fixed(*language).into_iter().zip(&english) {
+            assert!(!word.is_empty(), "{language:?}: {original}");
+            assert!(*language == Language::English || word != *original, "{language:?}: {original}");
+        }
+    }
+}
+
+/// Sentences of a language about every example, in the same order for all.
+fn sentences(language: Language) -> Vec<(String, String)> {
+    let w = language.words();
+    let reasons = examples::reasons().into_iter().map(|r| (format!("{r:?}"), w.reason(&r)));
+    let refused = examples::refused().into_iter().map(|r| (format!("{r:?}"), super::refused(&r, language)));
+    let quality = examples::qualities().into_iter().map(|q| (format!("{q:?}"), super::quality(&q, language)));
+    let received = [("CT", Some(3)), ("", None)].map(|(m, n)| ("received".to_owned(), w.received(9, m, n)));
+    reasons.chain(refused).chain(quality).chain(received).collect()
+}
+
+/// Numbers in the order of their digits, as a language may turn a sentence round.
+fn numbers(sentence: &str) -> Vec<&str> {
+    let mut all: Vec<&str> = sentence.split(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').collect();
+    all.retain(|piece| piece.contains(|c: char| c.is_ascii_digit()));
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn every_language_says_every_reason_and_refusal_with_the_same_values() {
+    for language in Language::ALL {
+        for ((what, said), (_, english)) in sentences(*language).into_iter().zip(sentences(Language::English)) {
+            assert!(!said.trim().is_empty(), "{language:?}: {what}");
+            assert_eq!(numbers(&said), numbers(&english), "{language:?}: {what}");
+            assert!(*language == Language::English || said != english, "{language:?}: {what} is still English");
+        }
+    }
+}
+
+#[test]
+fn english_is_what_bus_log_and_database_say() {
+    for reason in examples::reasons() {
+        assert_eq!(Language::English.words().reason(&reason), reason.to_string());
+    }
+    for one in examples::refused() {
+        assert_eq!(refused(&one, Language::English), one.to_string());
+    }
+    for topic in examples::topics() {
+        let why = NotEvaluated { topic, reason: Reason::NoLungs };
+        assert_eq!(not_evaluated(&why, Language::English), why.to_string());
+    }
+}
+
+#[test]
+fn the_font_has_every_character_of_every_sentence() {
+    for language in Language::ALL {
+        let fixed = fixed(*language).into_iter().map(|word| (word.to_owned(), word.to_owned()));
+        for (what, said) in sentences(*language).into_iter().chain(fixed) {
+            let missing = said.chars().find(|c| !crate::letters::has(*c));
+            assert_eq!(missing, None, "{language:?}: {what}");
+        }
+    }
+}
+
+#[test]
+fn a_stored_reason_is_said_as_it_is() {
+    let stored = Reason::stored("something new, package needs more");
+    assert_eq!(Language::Chinese.words().reason(&stored), "something new, package needs more");
+}
+
+#[test]
+fn a_language_names_what_was_not_evaluated() {
+    for language in Language::ALL {
+        for topic in examples::topics() {
+            let said = language.words().not_evaluated(topic, "7.5");
+            assert!(said.ends_with("7.5") && (topic == Topic::Unnamed) == (said == "7.5"), "{said}");
+            let english = Language::English.words().not_evaluated(topic, "7.5");
+            assert!(*language == Language::English || topic == Topic::Unnamed || said != english, "{said}");
+        }
+    }
+}
+
+#[test]
+fn each_limit_refuses_with_its_own_sentence_in_chinese() {
+    let said = |reason: Reason| Language::Chinese.words().reason(&reason);
+    let thick = said(Reason::SpacingTooLarge { mm: 5.0, most_mm: 2.5 });
+    assert_eq!(thick, "层间距 5.0 mm，模型包要求不大于 2.5 mm");
+    let sharp = said(Reason::KernelSharp { kernel: "B70f".into() });
+    assert_eq!(sharp, "重建核 B70f 为锐利核，模型包要求软组织核");
+    let kernel = "Br64d".into();
+    let protocol = [Reason::AgatstonNotGated, Reason::AgatstonVoltage { kv: 100.0 }, Reason::AgatstonKernel { kernel }];
+    let joined = reasons(&protocol, Language::Chinese.words());
+    assert_eq!(joined, "无心电门控，管电压 100 kV（应为 120 kV），锐利重建核 Br64d");
+    let all: std::collections::BTreeSet<String> =
+        examples::reasons().into_iter().filter(|r| !matches!(r, Reason::AgatstonContrast)).map(said).collect();
+    assert_eq!(all.len() + 1, examples::reasons().len(), "two reasons have one sentence");
+}
+
+#[test]
+fn chinese_sentences_hold_no_english_words() {
+    // Names of measures, units, attributes and formats that Chinese reports write in Latin letters, and the values
+    // of the examples.
+    const KEPT: [&str; 22] = [
+        "LAA",
+        "Agatston",
+        "Lung",
+        "RADS",
+        "ml",
+        "mm",
+        "HU",
+        "kV",
+        "CT",
+        "JPEG",
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "Rows",
+        "Columns",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "value",
+        "pkg",
+        "Br",
+        "HEAD",
+        "CHEST",
+    ];
+    let plain = |what: &str, text: &str| {
+        for word in text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 1) {
+            assert!(KEPT.contains(&word), "{word} in {text} ({what})");
+        }
+    };
+    let findings = testing::case(9).findings;
+    for line in lines(&findings, Language::Chinese) {
+        plain(line.finding.words(), &line.text);
+    }
+    for (what, said) in sentences(Language::Chinese) {
+        plain(&what, &said);
+    }
+}
