@@ -1,6 +1,6 @@
 //! A page for one finding: the slice that shows it best, and its surest or largest instances beside it.
 
-use models::findings::{ChestFinding, Evaluated, Mask, Region};
+use models::findings::{ChestFinding, Evaluated, LungPart, Mask, Region};
 use models::{ChestFindings, Volume};
 
 use crate::canvas::{Canvas, Colour, pixels, single};
@@ -10,8 +10,8 @@ use crate::pages::{
     lung_colour, shortened,
 };
 use crate::picture::{Plane, View, Window};
-use crate::regions::{capital, lobe};
-use crate::words::{self, Language, Line};
+use crate::regions::capital;
+use crate::words::{self, Language, Words};
 use crate::{Provenance, dataset, measure};
 
 /// Consolidation beside ground glass.
@@ -36,15 +36,23 @@ struct Shown<'a> {
 }
 
 /// None when the finding has no voxels to show.
-pub fn page(line: &Line, findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> Option<KeyImage> {
-    let shown = shown(line.finding, findings, volume);
+pub fn page(
+    finding: ChestFinding,
+    findings: &ChestFindings,
+    volume: &Volume,
+    provenance: &Provenance,
+    language: Language,
+) -> Option<KeyImage> {
+    let line = words::line(findings, finding, language);
+    let w = language.words();
+    let shown = shown(finding, findings, volume, language);
     let best = shown.first()?;
-    let window = entry(line.finding).window;
+    let window = entry(finding).window;
     let every: Vec<(&Mask, Colour)> = shown.iter().flat_map(|s| s.masks.iter().copied()).collect();
     let mut canvas = Canvas::new(WIDTH, crate::pages::HEIGHT, BACKGROUND);
-    let name = words::name(line.finding, Language::English);
+    let name = words::name(finding, language);
     canvas.text([24, 10], &name, TITLE, AMBER);
-    for (i, note) in notes(line.finding, shown.len()).iter().enumerate() {
+    for (i, note) in notes(finding, shown.len(), w).iter().enumerate() {
         canvas.text_right(WIDTH - 24, 10 + i * NOTE_LINE, note, SMALL, DIM);
     }
     let sentence = sentence(&line.text);
@@ -58,7 +66,7 @@ pub fn page(line: &Line, findings: &ChestFindings, volume: &Volume, provenance: 
     let lungs = measure::lungs(findings);
     let bounds: Vec<&Mask> = lungs.iter().map(|l| &l.mask).chain(best.masks.iter().map(|m| m.0)).collect();
     let view = View::fit(volume, Plane::Slice(best.key_slice), area, &bounds, MARGIN_MM).windowed(window);
-    frame(&mut canvas, &view, best.key_slice, volume, window);
+    frame(&mut canvas, &view, best.key_slice, window, w);
     for lung in &lungs {
         view.outline(&mut canvas, &lung.mask, MIN_LUNG_PART, 0.8, lung_colour(lung.side));
     }
@@ -72,15 +80,18 @@ pub fn page(line: &Line, findings: &ChestFindings, volume: &Volume, provenance: 
         let plane = Plane::Slice(one.key_slice);
         let per_mm = pixels((picture[2] - picture[0]).min(picture[3] - picture[1])) / one.size_mm.max(LEAST_MM);
         let view = View::around(volume, plane, picture, one.centre, per_mm).windowed(window);
-        frame(&mut canvas, &view, one.key_slice, volume, window);
+        frame(&mut canvas, &view, one.key_slice, window, w);
         draw(&mut canvas, &view, &every);
         view.scale_bar(&mut canvas, 10.0, SMALL, TEXT);
         let caption = shortened(SMALL.wrap(&one.caption, pixels(cell[2] - cell[0])), 1);
         canvas.text([cell[0], cell[3] - 18], &caption.concat(), SMALL, TEXT);
     }
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
-    let title = dataset::ascii(&format!("{name}: {}", line.text), dicom_core::VR::UT);
-    Some(KeyImage { slice: Some(best.key_slice), finding: Some(line.finding), ..KeyImage::new(title, canvas) })
+    // The title goes into text of DICOM, which is plain ASCII in every object.
+    let english = words::line(findings, finding, Language::English);
+    let title = format!("{}: {}", words::name(finding, Language::English), english.text);
+    let title = dataset::ascii(&title, dicom_core::VR::UT);
+    Some(KeyImage { slice: Some(best.key_slice), finding: Some(finding), ..KeyImage::new(title, canvas) })
 }
 
 /// The sentence of a finding in lines of the page; four lines hold the longest that the gates write.
@@ -89,10 +100,10 @@ fn sentence(text: &str) -> Vec<String> {
 }
 
 /// What stands at the top right, one line each, so that no note lies on another.
-fn notes(finding: ChestFinding, instances: usize) -> Vec<String> {
-    let colours = (finding == ChestFinding::Pneumonia).then(|| "amber: ground glass   red: consolidation".to_owned());
+fn notes(finding: ChestFinding, instances: usize, w: &dyn Words) -> Vec<String> {
+    let colours = (finding == ChestFinding::Pneumonia).then(|| w.page().colours.to_owned());
     let more = instances.checked_sub(SHOWN).filter(|more| *more > 0);
-    let more = more.map(|more| format!("and {more} more: see the structured report"));
+    let more = more.map(|more| w.more_in_report(more));
     colours.into_iter().chain(more).collect()
 }
 
@@ -110,12 +121,13 @@ fn cells(count: usize, top: usize) -> Vec<[usize; 4]> {
     }
 }
 
-fn frame(canvas: &mut Canvas, view: &View, slice: usize, volume: &Volume, window: Window) {
+fn frame(canvas: &mut Canvas, view: &View, slice: usize, window: Window, w: &dyn Words) {
+    let geometry = &view.volume.geometry;
     let [left, top, right, bottom] = view.area;
     canvas.fill([left, top], [right - left, bottom - top], BLACK);
     view.draw(canvas);
-    let height_mm = volume.geometry.to_patient([0.0, 0.0, slice as f64])[2];
-    let words = format!("Slice {} of {}, z {height_mm:.1} mm", slice + 1, volume.geometry.dims[2]);
+    let height_mm = geometry.to_patient([0.0, 0.0, slice as f64])[2];
+    let words = w.slice(slice + 1, geometry.dims[2], height_mm);
     canvas.label([left + 8, top + 6], &words, SMALL, TEXT);
     canvas.label([left + 8, bottom - 22], window.name, SMALL, TEXT);
 }
@@ -127,7 +139,14 @@ fn draw(canvas: &mut Canvas, view: &View, every: &[(&Mask, Colour)]) {
 }
 
 /// Instances, the one to show first first.
-fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume) -> Vec<Shown<'a>> {
+fn shown<'a>(
+    finding: ChestFinding,
+    findings: &'a ChestFindings,
+    volume: &Volume,
+    language: Language,
+) -> Vec<Shown<'a>> {
+    let (w, fixed) = (language.words(), language.words().page());
+    let comma = w.comma();
     let last = volume.geometry.dims[2].saturating_sub(1);
     let at = |mask: &'a Mask, centre_mm, key_slice: usize, caption: String, colour| {
         let [x, y, _] = measure::to_image(&volume.geometry, centre_mm);
@@ -149,17 +168,26 @@ fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume
         ChestFinding::Nodule => measure::nodules(findings)
             .into_iter()
             .map(|n| {
-                let place = n.lobe.map_or_else(|| measure::side(n.side), lobe);
-                let caption = format!("{}: {:.1} mm, {place}", n.number, n.diameter_mm);
+                let place = n.lobe.map_or_else(|| w.side(n.side), |lobe| w.part(LungPart::Lobe(lobe)));
+                let caption = format!("{}: {:.1} mm{comma}{place}", n.number, n.diameter_mm);
                 at(&n.mask, n.centre_mm, n.key_slice, caption, AMBER)
             })
             .collect(),
         ChestFinding::Pneumonia => {
             let Evaluated::Done(p) = &findings.pneumonia else { return Vec::new() };
-            let mut all: Vec<Shown> =
-                p.ground_glass.iter().map(|r| region(r, format!("ground glass, {:.0} ml", r.volume_ml))).collect();
+            let mut all: Vec<Shown> = p
+                .ground_glass
+                .iter()
+                .map(|r| region(r, format!("{}{comma}{:.0} ml", fixed.ground_glass, r.volume_ml)))
+                .collect();
             all.extend(p.consolidation.iter().map(|r| {
-                at(&r.mask, r.centre_mm, r.key_slice, format!("consolidation, {:.0} ml", r.volume_ml), SECOND)
+                at(
+                    &r.mask,
+                    r.centre_mm,
+                    r.key_slice,
+                    format!("{}{comma}{:.0} ml", fixed.consolidation, r.volume_ml),
+                    SECOND,
+                )
             }));
             by_volume(&mut all);
             all
@@ -167,7 +195,7 @@ fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume
         ChestFinding::Emphysema => {
             let Evaluated::Done(e) = &findings.emphysema else { return Vec::new() };
             let mut all: Vec<Shown> =
-                e.regions.iter().map(|r| region(r, format!("below -950 HU: {:.0} ml", r.volume_ml))).collect();
+                e.regions.iter().map(|r| region(r, format!("{}: {:.0} ml", fixed.emphysema, r.volume_ml))).collect();
             by_volume(&mut all);
             all
         }
@@ -178,7 +206,9 @@ fn shown<'a>(finding: ChestFinding, findings: &'a ChestFindings, volume: &Volume
             by_volume(&mut all);
             all
         }
-        listed => instances(findings, listed).into_iter().map(|one| region(one.region, one.caption)).collect(),
+        listed => {
+            instances(findings, listed, language).into_iter().map(|one| region(one.region, one.caption)).collect()
+        }
     };
     all.retain(|one| one.masks.iter().any(|(mask, _)| mask.voxels.contains(&1)));
     all
@@ -213,18 +243,22 @@ mod tests {
 
     #[test]
     fn notes_of_a_pneumonia_with_many_regions_do_not_lie_on_each_other() {
-        let notes = notes(ChestFinding::Pneumonia, 9);
+        let w = Language::English.words();
+        let notes = notes(ChestFinding::Pneumonia, 9, w);
         assert_eq!(notes, ["amber: ground glass   red: consolidation", "and 5 more: see the structured report"]);
         assert!(pixels(NOTE_LINE) >= SMALL.size * 1.2 && 10 + notes.len() * NOTE_LINE <= SENTENCE_TOP);
-        assert!(super::notes(ChestFinding::Nodule, 4).is_empty());
+        assert!(super::notes(ChestFinding::Nodule, 4, w).is_empty());
     }
 
     #[test]
     fn the_notes_leave_the_longest_heading_free() {
-        let left = |finding| pixels(WIDTH - 24) - notes(finding, 99).iter().map(|n| SMALL.width(n)).fold(0.0, f32::max);
-        for finding in ChestFinding::ALL {
-            let name = words::name(finding, Language::English);
-            assert!(24.0 + TITLE.width(&name) + 16.0 < left(finding), "{name}");
+        for language in Language::ALL {
+            let width = |note: &String| SMALL.width(note);
+            let widest = |f| notes(f, 99, language.words()).iter().map(width).fold(0.0, f32::max);
+            for finding in ChestFinding::ALL {
+                let name = words::name(finding, *language);
+                assert!(24.0 + TITLE.width(&name) + 16.0 < pixels(WIDTH - 24) - widest(finding), "{name}");
+            }
         }
     }
 
@@ -235,11 +269,12 @@ mod tests {
             assert_eq!(cells.len(), count);
             assert!(cells.iter().all(|c| c[1] >= top && c[3] <= 676 && c[0] < c[2] && c[1] + 60 < c[3]));
         }
-        let case = testing::case(9);
+        let case = &testing::case(9);
         let page = |finding| {
-            let line = words::line(&case.findings, finding, Language::English);
-            page(&line, &case.findings, &case.volume, &case.provenance)
+            Language::ALL
+                .iter()
+                .map(move |language| super::page(finding, &case.findings, &case.volume, &case.provenance, *language))
         };
-        assert!(ChestFinding::ALL.into_iter().all(|finding| page(finding).is_some()));
+        assert!(ChestFinding::ALL.into_iter().flat_map(page).all(|page| page.is_some()));
     }
 }

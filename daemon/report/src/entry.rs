@@ -3,7 +3,7 @@
 //! compile.
 
 use models::ChestFindings;
-use models::findings::{ChestFinding, Region};
+use models::findings::{ChestFinding, LobeName, LungPart, Region};
 
 use crate::codes::{
     BRONCHIECTASIS, CORONARY_CALCIFICATION, Code, EMPHYSEMA, LONG_AXIS, LYMPHADENOPATHY, MEDIASTINAL_LYMPH_NODE,
@@ -11,9 +11,9 @@ use crate::codes::{
     RIB, RIB_FRACTURE, RIB_NUMBER, SHORT_AXIS,
 };
 use crate::content::Item;
-use crate::measure;
 use crate::picture::{BONE, LUNG, SOFT, Window};
-use crate::regions::{Site, done, lobe, side_code};
+use crate::regions::{Site, done, side_code};
+use crate::words::Language;
 
 /// How one finding looks in every object.
 #[derive(Debug, Clone, Copy)]
@@ -50,14 +50,17 @@ pub fn entry(finding: ChestFinding) -> Entry {
 pub struct Instance<'a> {
     pub region: &'a Region,
     pub site: Site,
-    /// Under its close-up.
+    /// Under its close-up, in the language that was asked for.
     pub caption: String,
     /// What only this finding has, for its measurement group.
     pub more: Vec<Item>,
 }
 
 /// The instances; none for a finding whose form is its own (see `regions` and `groups`), and where it is not evaluated.
-pub fn instances(findings: &ChestFindings, finding: ChestFinding) -> Vec<Instance<'_>> {
+pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Language) -> Vec<Instance<'_>> {
+    let w = language.words();
+    let comma = w.comma();
+    let place = |lobe: Option<LobeName>, side| lobe.map_or_else(|| w.side(side), |lobe| w.part(LungPart::Lobe(lobe)));
     let sure = |r: &Region| format!("{:.0} %", r.confidence * 100.0);
     match finding {
         ChestFinding::Nodule
@@ -66,25 +69,21 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding) -> Vec<Instanc
         | ChestFinding::CoronaryCalcification => Vec::new(),
         ChestFinding::RibFracture => done(&findings.rib_fractures)
             .iter()
-            .map(|f| {
-                let (side, number) = (measure::side(f.side), f.region.number);
-                let rib = f.rib.map_or_else(|| "number not known".into(), |rib| rib.to_string());
-                Instance {
-                    region: &f.region,
-                    site: Site { place: RIB, side: Some(side_code(f.side)) },
-                    caption: format!("{number}: {side} rib {rib}, {}", sure(&f.region)),
-                    more: f.rib.map(|rib| Item::number(RIB_NUMBER, f64::from(rib), 0, NO_UNITS)).into_iter().collect(),
-                }
+            .map(|f| Instance {
+                region: &f.region,
+                site: Site { place: RIB, side: Some(side_code(f.side)) },
+                caption: format!("{}: {}{comma}{}", f.region.number, w.rib(f.side, f.rib), sure(&f.region)),
+                more: f.rib.map(|rib| Item::number(RIB_NUMBER, f64::from(rib), 0, NO_UNITS)).into_iter().collect(),
             })
             .collect(),
         ChestFinding::Bronchiectasis => done(&findings.bronchiectasis)
             .iter()
             .map(|b| {
-                let place = b.lobe.map_or_else(|| measure::side(b.side), lobe);
+                let place = place(b.lobe, b.side);
                 Instance {
                     region: &b.region,
                     site: Site::lobe_or_lung(b.lobe, b.side),
-                    caption: format!("{}: {place}, {}", b.region.number, sure(&b.region)),
+                    caption: format!("{}: {place}{comma}{}", b.region.number, sure(&b.region)),
                     more: Vec::new(),
                 }
             })
@@ -94,7 +93,7 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding) -> Vec<Instanc
             .map(|e| Instance {
                 region: &e.region,
                 site: Site { place: PLEURA, side: Some(side_code(e.side)) },
-                caption: format!("{}, {:.0} ml", measure::side(e.side), e.region.volume_ml),
+                caption: format!("{}{comma}{:.0} ml", w.side(e.side), e.region.volume_ml),
                 more: Vec::new(),
             })
             .collect(),
@@ -103,7 +102,7 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding) -> Vec<Instanc
             .map(|p| Instance {
                 region: &p.region,
                 site: Site { place: PLEURA, side: Some(side_code(p.side)) },
-                caption: format!("{}, {:.0} ml, {:.1} %", measure::side(p.side), p.region.volume_ml, p.percent),
+                caption: format!("{}{comma}{:.0} ml{comma}{:.1} %", w.side(p.side), p.region.volume_ml, p.percent),
                 more: vec![Item::number(PNEUMOTHORAX_PERCENT, p.percent, 1, PERCENT)],
             })
             .collect(),

@@ -52,6 +52,7 @@ use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 use uid::Uids;
+use words::Language;
 
 /// The series that was analysed (or refused), or the images of a study that were.
 #[derive(Debug, Clone, Copy)]
@@ -124,8 +125,12 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             let (seg, (pages, documents)) = rayon::join(
                 || seg::write(&context, findings, volume),
                 || {
-                    let drawn = pages::key_images(findings, volume, provenance);
-                    rayon::join(|| captures(&context, &drawn), || documents(&context, findings, quality, &drawn))
+                    let draw =
+                        |language: &Language| (*language, pages::key_images(findings, volume, provenance, *language));
+                    let drawn: Vec<Drawn> = Language::ALL.par_iter().map(draw).collect();
+                    let pages = drawn.iter().find(|(language, _)| *language == provenance.language);
+                    let pages = pages.map_or(&[][..], |(_, pages)| pages);
+                    rayon::join(|| captures(&context, pages), || documents(&context, findings, quality, &drawn))
                 },
             );
             let (seg, pages, documents) = (seg?, pages?, documents?);
@@ -147,21 +152,25 @@ fn captures(context: &object::Context, drawn: &[KeyImage]) -> Result<Vec<seconda
     drawn.par_iter().enumerate().map(|(index, page)| secondary::write(context, page, index)).collect()
 }
 
-/// The document in every language; the pictures are compressed once.
+/// The pages in one language.
+type Drawn = (Language, Vec<KeyImage>);
+
+/// The document in every language, with the pages in the same.
 fn documents(
     context: &object::Context,
     findings: &ChestFindings,
     quality: Option<&CtQuality>,
-    drawn: &[KeyImage],
+    drawn: &[Drawn],
 ) -> Result<Vec<ResultObject>, Error> {
-    let (pictures, patient) = (pdf::pictures(drawn), identity::Patient::of(context.source));
-    let write = |(index, language): (usize, words::Language)| {
+    let patient = identity::Patient::of(context.source);
+    let write = |(index, (language, pages)): (usize, &Drawn)| {
+        let (language, pictures) = (*language, pdf::pictures(pages));
         let (patient, provenance, pictures) = (&patient, context.provenance, pictures.as_slice());
         let draft = pdf::Draft { patient, findings, quality, provenance, pictures, language };
         let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
         encapsulated::write(context, language, index, document)
     };
-    words::Language::ALL.par_iter().copied().enumerate().map(write).collect()
+    drawn.par_iter().enumerate().map(write).collect()
 }
 
 fn check(source: &Source, findings: &ChestFindings, volume: &Volume) -> Result<(), Error> {

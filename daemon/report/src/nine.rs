@@ -23,7 +23,7 @@ pub fn groups(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     let segmented = regions::all(findings);
     let mut groups = pneumonia(parts, findings, &segmented);
     for finding in ChestFinding::ALL {
-        for found in instances(findings, finding) {
+        for found in instances(findings, finding, Language::English) {
             let subject = Subject::Instance(finding, found.region.number);
             let Some(one) = segmented.iter().find(|s| s.subject == subject) else { continue };
             groups.push(instance(parts, one, found.region, found.more));

@@ -56,14 +56,20 @@ impl KeyImage {
     }
 }
 
-/// An overview, then one page for each finding that is there.
-pub fn key_images(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> Vec<KeyImage> {
-    let found = words::lines(findings, Language::English).into_iter().filter(|l| l.state == FindingState::Found);
-    let mut pages: Vec<Option<Line>> = vec![None];
-    pages.extend(found.map(Some));
-    let draw = |line: Option<Line>| match line {
-        None => Some(overview(findings, volume, provenance)),
-        Some(line) => closeup::page(&line, findings, volume, provenance),
+/// An overview, then one page for each finding that is there, in one language. Titles are English: they go into plain
+/// text of DICOM.
+pub fn key_images(
+    findings: &ChestFindings,
+    volume: &Volume,
+    provenance: &Provenance,
+    language: Language,
+) -> Vec<KeyImage> {
+    let found = words::lines(findings, language).into_iter().filter(|l| l.state == FindingState::Found);
+    let mut pages: Vec<Option<ChestFinding>> = vec![None];
+    pages.extend(found.map(|line| Some(line.finding)));
+    let draw = |finding: Option<ChestFinding>| match finding {
+        None => Some(overview(findings, volume, provenance, language)),
+        Some(finding) => closeup::page(finding, findings, volume, provenance, language),
     };
     pages.into_par_iter().filter_map(draw).collect()
 }
@@ -96,11 +102,12 @@ pub fn refusal_page(reason: &Refused, source: &Source, provenance: &Provenance) 
 const REFUSAL_HEAD: usize = 84;
 const REFUSAL_FOOT: usize = 40;
 
-fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) -> KeyImage {
+fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, language: Language) -> KeyImage {
+    let p = language.words().page();
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
-    canvas.text([24, 12], "CT chest", TITLE, TEXT);
-    let beside = 24 + whole(TITLE.width("CT chest")) + 16;
-    canvas.text([beside, 25], "automated draft, not reviewed by a physician", BODY, DIM);
+    canvas.text([24, 12], p.title, TITLE, TEXT);
+    let beside = 24 + whole(TITLE.width(p.title)) + 16;
+    canvas.text([beside, 25], p.draft, BODY, DIM);
     canvas.text_right(WIDTH - 24, 25, &made(provenance), BODY, DIM);
 
     let lungs: Vec<&Mask> = measure::lungs(findings).into_iter().map(|l| &l.mask).collect();
@@ -118,10 +125,11 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance) 
     view.orientation(&mut canvas, STRONG, TEXT);
     view.scale_bar(&mut canvas, 50.0, SMALL, TEXT);
     canvas.label([area[0] + 8, area[3] - 22], picture::LUNG.name, SMALL, TEXT);
-    let lobes = if regions::done(&findings.lobes).is_empty() { "" } else { " and lobes" };
-    canvas.label([area[0] + 8, area[1] + 6], &format!("Coronal, lungs{lobes}"), SMALL, TEXT);
-    lung_table(&mut canvas, findings, [24, 516]);
-    findings_table(&mut canvas, findings, [508, 64], [WIDTH - 24, footer_top(provenance, [24, WIDTH - 24]) - 12]);
+    let shows = if regions::done(&findings.lobes).is_empty() { p.coronal } else { p.coronal_lobes };
+    canvas.label([area[0] + 8, area[1] + 6], shows, SMALL, TEXT);
+    lung_table(&mut canvas, findings, [24, 516], language);
+    let end = [WIDTH - 24, footer_top(provenance, [24, WIDTH - 24]) - 12];
+    findings_table(&mut canvas, &words::lines(findings, language), [508, 64], end, language);
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
     KeyImage::new("Overview of the findings".into(), canvas)
 }
@@ -143,17 +151,17 @@ struct Placed {
 }
 
 /// One row for each finding: its name, its state, and the numbers or the reason. `end` is the lower right corner.
-fn findings_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], end: [usize; 2]) {
-    let row = |line: Line| Row {
-        name: words::name(line.finding, Language::English),
+fn findings_table(canvas: &mut Canvas, lines: &[Line], at: [usize; 2], end: [usize; 2], language: Language) {
+    let row = |line: &Line| Row {
+        name: words::name(line.finding, language),
         state: line.state,
         text: regions::capital(&line.text),
     };
-    let rows: Vec<Row> = words::lines(findings, Language::English).into_iter().map(row).collect();
+    let rows: Vec<Row> = lines.iter().map(row).collect();
     let placed = place(&rows, pixels(end[0] - at[0] - 14), end[1] - at[1]);
     for (index, (row, placed)) in rows.iter().zip(&placed).enumerate() {
         let y = at[1] + placed.top;
-        let (state, colour) = state_words(row.state);
+        let (state, colour) = state_words(row.state, language);
         let found = row.state == FindingState::Found;
         canvas.fill([at[0], y + 2], [4, placed.height.saturating_sub(ROW_GAP)], colour);
         canvas.text([at[0] + 14, y], &row.name, STRONG, if found { AMBER } else { TEXT });
@@ -223,11 +231,12 @@ fn refusal_lines(reason: &str, room: f32) -> (Type, Vec<String>) {
     [32.0, 26.0, 20.0].into_iter().map(wrapped).find(fits).unwrap_or_else(smallest)
 }
 
-pub(super) fn state_words(state: FindingState) -> (&'static str, Colour) {
+fn state_words(state: FindingState, language: Language) -> (&'static str, Colour) {
+    let [found, none, not_evaluated] = language.words().page().states;
     match state {
-        FindingState::Found => ("FOUND", AMBER),
-        FindingState::NotFound => ("none found", LEFT_LUNG),
-        FindingState::NotEvaluated => ("not evaluated", DIM),
+        FindingState::Found => (found, AMBER),
+        FindingState::NotFound => (none, LEFT_LUNG),
+        FindingState::NotEvaluated => (not_evaluated, DIM),
     }
 }
 
@@ -250,18 +259,20 @@ pub(super) fn widest(findings: &ChestFindings, volume: &Volume) -> (usize, usize
     (largest(&by_row), largest(&by_slice))
 }
 
-fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2]) {
+fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], language: Language) {
+    let p = language.words().page();
+    let [title, volume, mean] = p.lungs;
     let columns = [at[0] + 190, at[0] + 276, at[0] + 376];
-    table_head(canvas, at, 376, "Lungs", &[(columns[0], "Volume"), (columns[1], "Mean"), (columns[2], "LAA-950")]);
+    table_head(canvas, at, 376, title, &[(columns[0], volume), (columns[1], mean), (columns[2], "LAA-950")]);
     let mut y = at[1] + 32;
     if let Evaluated::NotEvaluated(why) = &findings.lungs {
-        let text = regions::capital(&words::not_evaluated(why, Language::English));
+        let text = regions::capital(&words::not_evaluated(why, language));
         return note(canvas, [at[0], y], &text, 460.0);
     }
     let lungs = measure::lungs(findings);
     for lung in &lungs {
         canvas.fill([at[0], y + 3], [12, 12], lung_colour(lung.side));
-        canvas.text([at[0] + 22, y], measure::side(lung.side), STRONG, TEXT);
+        canvas.text([at[0] + 22, y], language.words().side(lung.side), STRONG, TEXT);
         let values = [
             format!("{:.2} L", lung.volume_ml / 1000.0),
             format!("{:.0} HU", lung.mean_hu),
@@ -274,11 +285,11 @@ fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2]) {
     }
     if lungs.len() > 1 {
         let total: f64 = lungs.iter().map(|l| l.volume_ml).sum();
-        canvas.text([at[0] + 22, y], "both", STRONG, DIM);
+        canvas.text([at[0] + 22, y], p.both, STRONG, DIM);
         canvas.text_right(columns[0], y, &format!("{:.2} L", total / 1000.0), BODY, DIM);
         y += 26;
     }
-    canvas.text([at[0], y + 6], "LAA-950: lung voxels below -950 HU", SMALL, DIM);
+    canvas.text([at[0], y + 6], p.laa_950, SMALL, DIM);
 }
 
 fn table_head(canvas: &mut Canvas, at: [usize; 2], width: usize, title: &str, columns: &[(usize, &str)]) {

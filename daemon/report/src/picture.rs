@@ -36,7 +36,7 @@ pub enum Plane {
 /// Places a plane in a box of the page, keeping millimetres square.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
-    volume: &'a Volume,
+    pub volume: &'a Volume,
     plane: Plane,
     /// Left, top, right, bottom on the page.
     pub area: [usize; 4],

@@ -4,6 +4,7 @@ use dicom::uid;
 pub use models::identity::{ModelIdentity, NOT_FOR_DIAGNOSIS};
 
 use crate::settings;
+use crate::words::Language;
 
 /// Manufacturer in every object of ours.
 pub const MANUFACTURER: &str = "Scanside";
@@ -26,6 +27,8 @@ pub struct Provenance {
     /// What the network ran on, for example `cpu, ONNX Runtime 1.32.0`.
     pub accelerator: String,
     pub simulated: bool,
+    /// Of the key images.
+    pub language: Language,
     /// `2026-11-24T03:00:00.000Z`.
     pub created_utc: String,
 }
@@ -48,6 +51,7 @@ impl Provenance {
             model,
             accelerator,
             simulated,
+            language: device.language(),
             created_utc: created_utc.to_owned(),
         }
     }

@@ -163,7 +163,7 @@ fn of_finding(findings: &ChestFindings, finding: ChestFinding) -> Vec<Segmented<
                 masks,
             }]
         }
-        listed => instances(findings, listed)
+        listed => instances(findings, listed, Language::English)
             .into_iter()
             .map(|one| single(Subject::Instance(listed, one.region.number), one.site, one.region))
             .collect(),

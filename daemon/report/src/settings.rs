@@ -3,6 +3,8 @@
 use dicom::check::Checker;
 use serde::{Deserialize, Serialize};
 
+use crate::words::Language;
+
 /// How the box names itself in results.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -10,11 +12,18 @@ pub struct Device {
     pub station_name: String,
     pub institution: String,
     pub serial_number: String,
+    /// Language of the key images, as BCP 47 writes it.
+    pub key_image_language: String,
 }
 
 impl Default for Device {
     fn default() -> Self {
-        Self { station_name: "SCANSIDE".into(), institution: String::new(), serial_number: "bench".into() }
+        Self {
+            station_name: "SCANSIDE".into(),
+            institution: String::new(),
+            serial_number: "bench".into(),
+            key_image_language: Language::English.words().tag().into(),
+        }
     }
 }
 
@@ -27,5 +36,15 @@ impl Device {
         checker.text("device.station_name", &self.station_name, 16);
         checker.text("device.institution", &self.institution, 64);
         checker.text("device.serial_number", &self.serial_number, 64);
+        if Language::of_tag(&self.key_image_language).is_none() {
+            let known: Vec<&str> = Language::ALL.iter().map(|language| language.words().tag()).collect();
+            let reason = format!("{:?} is not known; one of {}", self.key_image_language, known.join(", "));
+            checker.refuse("device.key_image_language", reason);
+        }
+    }
+
+    /// Of the key images. Settings that were checked always name one.
+    pub fn language(&self) -> Language {
+        Language::of_tag(&self.key_image_language).unwrap_or(Language::English)
     }
 }

@@ -47,6 +47,7 @@ pub fn provenance() -> Provenance {
         }),
         accelerator: "cpu, ONNX Runtime 1.32.0".into(),
         simulated: false,
+        language: crate::words::Language::English,
         created_utc: "2026-11-24T03:00:01.250Z".into(),
     }
 }

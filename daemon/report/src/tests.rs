@@ -13,6 +13,7 @@ use models::refusal::{Gap, Place};
 use models::{ChestFindings, NotEvaluated, Reason, Refusal};
 
 use crate::testing::{self, Case};
+use crate::words::Language;
 use crate::{Content, Error, NOT_FOR_DIAGNOSIS, Refused, ResultObject, Source, write};
 
 const REASON: &str = "2 slices are missing, at a spacing of 5.00 mm: 2 between slice 4 (z = 15.0 mm) and slice 5 (z = 30.0 mm); \
@@ -313,27 +314,45 @@ fn findings_of_another_volume_are_an_error() {
 #[test]
 fn pages_show_the_mark_and_every_finding_that_is_there() {
     let mut case = testing::case(9);
-    let pages = crate::key_images(&case.findings, &case.volume, &case.provenance);
+    let pages = crate::key_images(&case.findings, &case.volume, &case.provenance, Language::English);
     let all: Vec<Option<ChestFinding>> = std::iter::once(None).chain(ChestFinding::ALL.map(Some)).collect();
     assert_eq!(pages.iter().map(|p| p.finding).collect::<Vec<_>>(), all);
     let mut cleared = case.provenance.clone();
     cleared.model.as_mut().unwrap().clearance = Clearance::Cleared;
-    for (marked, plain) in pages.iter().zip(crate::key_images(&case.findings, &case.volume, &cleared)) {
+    for (marked, plain) in
+        pages.iter().zip(crate::key_images(&case.findings, &case.volume, &cleared, Language::English))
+    {
         assert_eq!(marked.rgb.len(), marked.width * marked.height * 3);
         let banner = |rgb: &[u8]| rgb[rgb.len() - 3..] == [255, 186, 56];
         assert!(banner(&marked.rgb) && !banner(&plain.rgb), "{}", marked.title);
     }
     case.findings =
         ChestFindings { lungs: case.findings.lungs.clone(), ..ChestFindings::none(&Reason::stored("not looked for")) };
-    assert_eq!(crate::key_images(&case.findings, &case.volume, &case.provenance).len(), 1);
+    assert_eq!(crate::key_images(&case.findings, &case.volume, &case.provenance, Language::English).len(), 1);
+}
+
+#[test]
+fn key_images_are_in_the_language_that_is_asked_for() {
+    let mut case = testing::case(9);
+    let captures = |case: &Case| processed(case).into_iter().filter(|o| o.kind == "sc").collect::<Vec<_>>();
+    let english = captures(&case);
+    case.provenance.language = Language::Chinese;
+    let chinese = captures(&case);
+    assert_eq!(english.len(), chinese.len());
+    for (english, chinese) in english.iter().zip(&chinese) {
+        let pixels = |object: &ResultObject| bytes(&open(object), tags::PIXEL_DATA).unwrap();
+        assert!(pixels(english) != pixels(chinese) && english.sop_uid != chinese.sop_uid);
+        let title = |object: &ResultObject| text(&open(object), tags::IMAGE_COMMENTS);
+        assert_eq!(title(english), title(chinese), "plain text of DICOM stays English");
+    }
 }
 
 #[test]
 fn each_document_names_its_language_and_its_title() {
     let objects = processed(&testing::case(3));
     let documents: Vec<&ResultObject> = objects.iter().filter(|o| o.kind == "pdf").collect();
-    assert_eq!(documents.len(), crate::words::Language::ALL.len());
-    for (document, language) in documents.iter().zip(crate::words::Language::ALL) {
+    assert_eq!(documents.len(), Language::ALL.len());
+    for (document, language) in documents.iter().zip(Language::ALL) {
         let has = |text: &str| document.part10.windows(text.len()).any(|w| w == text.as_bytes());
         assert!(has(&format!("/Lang ({})", language.words().tag())), "{language:?}");
         assert!(has("/DisplayDocTitle true") && has("/Title "), "{language:?}");

@@ -3,6 +3,7 @@
 use dicom::uid::from_hash;
 use sha2::{Digest, Sha256};
 
+use crate::words::Language;
 use crate::{Content, Provenance, Source};
 
 /// All UIDs of one result.
@@ -35,6 +36,9 @@ impl Uids {
                 field(&mut hash, "findings");
                 if let Some(comparison) = &findings.comparison {
                     field(&mut hash, &comparison.prior_study_uid);
+                }
+                if provenance.language != Language::English {
+                    field(&mut hash, provenance.language.words().tag());
                 }
                 // The documents say it, too.
                 if quality.is_some() {

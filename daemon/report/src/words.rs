@@ -37,6 +37,11 @@ macro_rules! languages {
             /// In the order of the documents of a result.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
+            /// By its tag; `None` for a language that we do not have.
+            pub fn of_tag(tag: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|language| language.words().tag() == tag)
+            }
+
             pub fn words(self) -> &'static dyn Words {
                 match self {
                     $(Self::$name => &$words,)+
@@ -102,6 +107,12 @@ pub trait Words: Sync {
     /// Their spacing, thickness and faults.
     fn slices(&self, slices: &Slices) -> String;
     fn motion_not_assessed(&self) -> &'static str;
+    /// Words on key images.
+    fn page(&self) -> &'static Page;
+    /// `count` instances are not on the page.
+    fn more_in_report(&self, count: usize) -> String;
+    /// Which slice a picture shows, counted from 1, and its height in the patient (mm).
+    fn slice(&self, number: usize, of: usize, mm: f64) -> String;
     /// Head of the page of a series that was not processed, and the sentence below it.
     fn refusal_head(&self) -> [&'static str; 2];
     /// What was received of such a series. `modality` may be empty.
@@ -135,6 +146,28 @@ pub struct Document {
     /// Found, none found, not evaluated.
     pub states: [&'static str; 3],
     pub patient: [&'static str; 7],
+}
+
+/// Fixed words on key images.
+#[derive(Debug)]
+pub struct Page {
+    pub title: &'static str,
+    pub draft: &'static str,
+    pub coronal: &'static str,
+    /// With the outlines of the lobes.
+    pub coronal_lobes: &'static str,
+    /// Lungs, volume, mean.
+    pub lungs: [&'static str; 3],
+    pub both: &'static str,
+    /// What LAA-950 is.
+    pub laa_950: &'static str,
+    /// Found, none found, not evaluated.
+    pub states: [&'static str; 3],
+    /// Of ground glass and of consolidation.
+    pub colours: &'static str,
+    pub ground_glass: &'static str,
+    pub consolidation: &'static str,
+    pub emphysema: &'static str,
 }
 
 /// What is to be said about one finding.

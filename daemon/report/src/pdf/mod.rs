@@ -33,7 +33,7 @@ fn number(n: usize) -> Result<i32, Error> {
     i32::try_from(n).map_err(|_| Error::Number(n))
 }
 
-/// A page picture, compressed once for every language.
+/// A page picture, compressed.
 #[derive(Debug)]
 pub struct Picture {
     width: usize,

@@ -5,7 +5,7 @@ use models::findings::{ChestFinding, LobeName, LungPart, NoduleType, Side};
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
-use super::{Document, Largest, Words};
+use super::{Document, Largest, Page, Words};
 use crate::refused;
 
 #[derive(Debug)]
@@ -178,6 +178,18 @@ impl Words for English {
         "motion not assessed"
     }
 
+    fn page(&self) -> &'static Page {
+        &PAGE
+    }
+
+    fn more_in_report(&self, count: usize) -> String {
+        format!("and {count} more: see the structured report")
+    }
+
+    fn slice(&self, number: usize, of: usize, mm: f64) -> String {
+        format!("Slice {number} of {of}, z {mm:.1} mm")
+    }
+
     fn refusal_head(&self) -> [&'static str; 2] {
         ["Series not processed", "This series was received and kept, but no measurement was made on it."]
     }
@@ -188,6 +200,21 @@ impl Words for English {
         format!("{instances} instances received{modality}{number}")
     }
 }
+
+const PAGE: Page = Page {
+    title: "CT chest",
+    draft: "automated draft, not reviewed by a physician",
+    coronal: "Coronal, lungs",
+    coronal_lobes: "Coronal, lungs and lobes",
+    lungs: ["Lungs", "Volume", "Mean"],
+    both: "both",
+    laa_950: "LAA-950: lung voxels below -950 HU",
+    states: ["FOUND", "none found", "not evaluated"],
+    colours: "amber: ground glass   red: consolidation",
+    ground_glass: "ground glass",
+    consolidation: "consolidation",
+    emphysema: "below -950 HU",
+};
 
 const DOCUMENT: Document = Document {
     title: "Chest CT AI findings (draft)",

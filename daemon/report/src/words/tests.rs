@@ -54,6 +54,11 @@ fn fixed(language: Language) -> Vec<&'static str> {
     all.extend([0, 1, 2, 3].map(|grade| w.grade(grade)));
     all.extend([w.tag(), w.none_found(), w.separator(), w.comma(), w.motion_not_assessed()]);
     all.extend(w.refusal_head());
+    let p = w.page();
+    all.extend([p.title, p.draft, p.coronal, p.coronal_lobes, p.both, p.laa_950, p.colours, p.ground_glass]);
+    all.extend([p.consolidation, p.emphysema]);
+    all.extend(p.lungs);
+    all.extend(p.states);
     all.extend([d.title, d.dicom_title, d.head, d.comparison, d.lungs, d.quality, d.made, d.note]);
     all.extend(d.extents);
     all.extend(d.states);
@@ -79,7 +84,8 @@ fn sentences(language: Language) -> Vec<(String, String)> {
     let refused = examples::refused().into_iter().map(|r| (format!("{r:?}"), super::refused(&r, language)));
     let quality = examples::qualities().into_iter().map(|q| (format!("{q:?}"), super::quality(&q, language)));
     let received = [("CT", Some(3)), ("", None)].map(|(m, n)| ("received".to_owned(), w.received(9, m, n)));
-    reasons.chain(refused).chain(quality).chain(received).collect()
+    let page = [w.more_in_report(5), w.slice(7, 40, -12.34)].map(|said| ("page".to_owned(), said));
+    reasons.chain(refused).chain(quality).chain(received).chain(page).collect()
 }
 
 /// Numbers in the order of their digits, as a language may turn a sentence round.

@@ -6,7 +6,7 @@ use models::refusal::{Fact, Gap, LISTED, Place, SlicePlane};
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
-use super::{Document, Largest, Words};
+use super::{Document, Largest, Page, Words};
 
 #[derive(Debug)]
 pub struct Chinese;
@@ -297,6 +297,18 @@ impl Words for Chinese {
         "未评估运动伪影"
     }
 
+    fn page(&self) -> &'static Page {
+        &PAGE
+    }
+
+    fn more_in_report(&self, count: usize) -> String {
+        format!("另有 {count} 处：见结构化报告")
+    }
+
+    fn slice(&self, number: usize, of: usize, mm: f64) -> String {
+        format!("第 {number} 层，共 {of} 层，z {mm:.1} mm")
+    }
+
     fn refusal_head(&self) -> [&'static str; 2] {
         ["该序列未处理", "该序列已接收并保存，但未进行任何测量。"]
     }
@@ -307,6 +319,21 @@ impl Words for Chinese {
         format!("已接收 {instances} 幅图像{modality}{number}")
     }
 }
+
+const PAGE: Page = Page {
+    title: "胸部CT",
+    draft: "自动生成的草稿，未经医师审核",
+    coronal: "冠状位，肺",
+    coronal_lobes: "冠状位，肺与肺叶",
+    lungs: ["肺", "体积", "平均值"],
+    both: "双肺",
+    laa_950: "LAA-950：低于 -950 HU 的肺体素",
+    states: ["发现", "未发现", "未评估"],
+    colours: "琥珀色：磨玻璃影   红色：实变",
+    ground_glass: "磨玻璃影",
+    consolidation: "实变",
+    emphysema: "低于 -950 HU",
+};
 
 const DOCUMENT: Document = Document {
     title: "胸部CT人工智能分析（草稿）",

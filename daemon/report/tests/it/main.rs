@@ -17,7 +17,7 @@ use models::findings::{CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Pneu
 use models::refusal::{Gap, Place};
 use models::{ChestFindings, Geometry, NotEvaluated, Reason, Reasons, Refusal};
 #[allow(unused_imports, reason = "the made-up chest takes them from here")]
-use report::{self, Content, ModelIdentity, Provenance, Refused, Source};
+use report::{self, Content, ModelIdentity, Provenance, Refused, Source, words};
 use support::Series;
 
 fn source(series: &Series) -> Source<'_> {
@@ -40,7 +40,9 @@ fn judge(name: &str, series: &Series, content: Content, shared: &Path) {
         complaints.extend(support::complaints(object.kind, &file, &series.files, shared));
     }
     if let Content::Findings { findings, volume, .. } = content {
-        for (index, page) in report::key_images(findings, volume, &provenance).iter().enumerate() {
+        for (index, page) in
+            report::key_images(findings, volume, &provenance, words::Language::English).iter().enumerate()
+        {
             save(&directory, index, page);
         }
     }
