@@ -17,6 +17,10 @@ rule 'hal knows no medicine, models knows no network' "$(code | grep '^hal/\|^mo
 sql=$(code | grep '^daemon/' | grep -vE '^daemon/custody/src/store/|/tests|tests\.rs$' | while read -r f; do
   awk '/^#\[cfg\(test\)\]/ {exit} {print FILENAME ":" FNR ": " $0}' "$f"; done | grep -E '"(SELECT|INSERT|UPDATE|DELETE) ')
 rule 'SQL belongs to custody/src/store' "$sql"
+# What languages cannot translate must not be made anew; tests may.
+stored=$(code | grep -vE '^models/src/reason.rs|^daemon/report/src/words/|/tests/|tests\.rs$|/measured.rs$' | while read -r f; do
+  awk '/^#\[cfg\(test\)\]/ {exit} {print FILENAME ":" FNR ": " $0}' "$f"; done | grep -E '(Reason|NotEvaluated)::[sS]tored')
+rule 'a new reason is a variant of models::Reason, not a stored sentence' "$stored"
 rule 'model weights name their hash' "$(for m in models/packages/*/model.toml; do [ -f "$m" ] && { grep -q 'sha256' "$m" || echo "$m"; }; done)"
 # Every dependency of the programs with its features, as `cargo build --workspace` and as `cargo test --workspace` have it.
 built() { cargo tree --workspace --edges "$1" --prefix none --format '{p} {f}' 2>/dev/null | sed 's/ (\*)$//' | sort -u; }

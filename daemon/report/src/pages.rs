@@ -408,7 +408,8 @@ mod tests {
         let (style, lines) = refusal_lines(&reason, 420.0);
         assert!(lines.len() as f32 * style.size * LINE <= 420.0);
         assert_eq!(lines.join(" "), reason.trim_end());
-        let room = pixels((footer_top(&case.provenance, [56, WIDTH - 56]) - 32) / 2 - REFUSAL_HEAD - REFUSAL_FOOT);
+        let height = (footer_top(&case.provenance, [56, WIDTH - 56]) - 32) / Language::ALL.len();
+        let room = pixels(height - REFUSAL_HEAD - REFUSAL_FOOT);
         for reason in words::examples::refused() {
             for language in Language::ALL {
                 let said = words::refused(&reason, *language);
