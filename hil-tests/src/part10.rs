@@ -84,7 +84,7 @@ impl Instance {
     /// # Errors
     /// When the file cannot be read any more.
     pub fn sha256(&self) -> io::Result<String> {
-        Ok(hex::encode(&Sha256::digest(self.data_set()?)))
+        Ok(hex::encode(Sha256::digest(self.data_set()?)))
     }
 }
 
