@@ -153,6 +153,15 @@ impl Coarse {
         [0, 1, 2].map(|a| voxel[a] * self.factors[a])
     }
 
+    /// As [`working`](Self::working); `None` outside this grid.
+    pub fn checked(&self, voxel: [usize; 3]) -> Option<[usize; 3]> {
+        let blocks = [0, 1, 2].map(|a| voxel[a] / self.factors[a]);
+        let whole = self.orientation.to_patient(self.whole, blocks);
+        let at = [0, 1, 2].map(|a| whole[a].checked_sub(self.offset[a]).filter(|i| *i < self.grid.dims[a]));
+        let [Some(x), Some(y), Some(z)] = at else { return None };
+        Some([x, y, z])
+    }
+
     /// Working voxel of a voxel of the original volume that lies within this grid.
     pub fn working(&self, voxel: [usize; 3]) -> [usize; 3] {
         let blocks = [0, 1, 2].map(|a| voxel[a] / self.factors[a]);

@@ -38,6 +38,10 @@ pub enum Reason {
 
     #[error("no lungs were found")]
     NoLungs,
+    #[error("the spine was not found")]
+    NoSpine,
+    #[error("only one lung was found")]
+    OneLung,
     #[error("{slices} slices are no volume")]
     FewSlices { slices: usize },
     #[error("no air inside the body")]

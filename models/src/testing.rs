@@ -14,6 +14,11 @@ pub const CORONAL: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0
 /// Half axes of each lung, mm.
 pub const LUNG_MM: [f64; 3] = [52.0, 80.0, 105.0];
 
+/// Radius of the spine, mm, its distance behind the middle, and its attenuation, HU.
+pub const SPINE_MM: f64 = 14.0;
+pub const SPINE_Y_MM: f64 = 80.0;
+const SPINE_HU: i16 = 120;
+
 #[derive(Debug, Clone)]
 pub struct Chest {
     pub axes: [[f64; 3]; 3],
@@ -74,6 +79,8 @@ impl Chest {
             -1000
         } else if self.in_lung(p).is_some() {
             -850
+        } else if p[0].hypot(p[1] - SPINE_Y_MM) < SPINE_MM {
+            SPINE_HU
         } else if within([p[0], p[1], 0.0], [0.0; 3], [150.0, 105.0, 1.0]) {
             40
         } else {

@@ -4,5 +4,6 @@ pub mod contour;
 pub mod components;
 pub mod diameter;
 pub mod extent;
+pub mod hull;
 pub mod outline;
 pub mod patches;

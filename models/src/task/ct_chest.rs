@@ -13,6 +13,7 @@ pub(super) mod network;
 pub(super) mod plan;
 mod pleura;
 mod pneumonia;
+pub mod places;
 mod pneumothorax;
 pub(super) mod regions;
 mod ribs;
@@ -29,6 +30,7 @@ use self::gates::Series;
 pub use self::list::{Channel, ChestFinding, ChestFindings, Figure};
 pub use self::lymph_nodes::LymphNode;
 use self::network::Answer;
+use self::places::Places;
 use self::plan::Plan;
 pub use self::pneumonia::{Extent, Pneumonia};
 pub use self::pneumothorax::Pneumothorax;
@@ -121,6 +123,8 @@ pub(super) struct Scan<'a> {
     pub volume: &'a Volume,
     pub acquisition: &'a Acquisition,
     pub answer: &'a Answer,
+    /// Where findings may lie.
+    pub places: &'a Places,
     /// With consolidated tissue, without the air of a pneumothorax.
     pub lungs: &'a [Lung],
     /// Empty when they are not known.
@@ -143,14 +147,16 @@ fn measure(
     wanted: &[ChestFinding],
     findings: &mut ChestFindings,
 ) {
+    let places = Places::of(examined.ground);
     let want = |finding: ChestFinding| wanted.contains(&finding);
-    let sides = |channel: Channel, finding: ChestFinding| {
-        if want(finding) { pleura::by_side(volume, answer, channel, &examined.lungs) } else { Vec::new() }
+    let sides = |channel: Channel, finding: ChestFinding, rule: places::Rule| {
+        let look = || pleura::by_side(volume, answer, channel, &examined.lungs, &|mask| places.holds(rule, mask));
+        if want(finding) { look() } else { Vec::new() }
     };
-    let air = sides(Channel::Pneumothorax, ChestFinding::Pneumothorax);
-    let fluid = sides(Channel::PleuralEffusion, ChestFinding::PleuralEffusion);
+    let air = sides(Channel::Pneumothorax, ChestFinding::Pneumothorax, places::PNEUMOTHORAX);
+    let fluid = sides(Channel::PleuralEffusion, ChestFinding::PleuralEffusion, places::EFFUSION);
     let opacities =
-        if want(ChestFinding::Pneumonia) { pneumonia::opacities(volume, answer) } else { Default::default() };
+        if want(ChestFinding::Pneumonia) { pneumonia::opacities(volume, answer, &places) } else { Default::default() };
     let tissue = opacities.consolidation.iter().chain(&opacities.ground_glass);
     let tissue: Vec<_> = tissue.map(|r| (regions::side(volume, &examined.lungs, r), r)).collect();
     let beside: Vec<_> = air.iter().map(|(_, r)| r).collect();
@@ -167,6 +173,7 @@ fn measure(
         volume,
         acquisition,
         answer,
+        places: &places,
         lungs: &lungs,
         lobes: &lobes,
         airway: &examined.airway,
@@ -176,7 +183,10 @@ fn measure(
         fluid,
     };
     for finding in wanted {
-        findings.evaluate(*finding, &mut scan);
+        match places.missing(*finding) {
+            Some(reason) => findings.refuse(*finding, reason),
+            None => findings.evaluate(*finding, &mut scan),
+        }
     }
 }
 

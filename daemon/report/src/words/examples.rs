@@ -42,6 +42,8 @@ pub fn reasons() -> Vec<Reason> {
         Reason::KernelUnnamed => [Reason::KernelUnnamed],
         Reason::KernelSharp { .. } => [Reason::KernelSharp { kernel: kernel() }],
         Reason::NoLungs => [Reason::NoLungs],
+        Reason::NoSpine => [Reason::NoSpine],
+        Reason::OneLung => [Reason::OneLung],
         Reason::FewSlices { .. } => [Reason::FewSlices { slices: 1 }],
         Reason::NoAir => [Reason::NoAir],
         Reason::ImplausibleAir { .. } => [Reason::ImplausibleAir { ml: 123.4 }],

@@ -162,6 +162,8 @@ impl Words for Chinese {
             Reason::KernelUnnamed => "图像信息未注明重建核，模型包要求软组织核".into(),
             Reason::KernelSharp { kernel } => format!("重建核 {kernel} 为锐利核，模型包要求软组织核"),
             Reason::NoLungs => "未找到肺".into(),
+            Reason::NoSpine => "未找到脊柱".into(),
+            Reason::OneLung => "仅找到一侧肺".into(),
             Reason::FewSlices { slices } => format!("{slices} 层图像不足以构成容积数据"),
             Reason::NoAir => "体内未见含气区域".into(),
             Reason::ImplausibleAir { ml } => format!("体内含气体积 {ml:.0} ml，不符合肺容积"),

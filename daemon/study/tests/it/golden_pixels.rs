@@ -13,7 +13,7 @@ use study::volume::{Slice, build, decode};
 const GOLDEN: &str = include_str!("../golden/pixels.tsv");
 
 /// `../shared/data` beside the workspace, where it is present.
-fn shared_data() -> Option<PathBuf> {
+pub fn shared_data() -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let shared = std::env::var_os("SCANSIDE_SHARED").map_or_else(|| workspace.join("../shared"), PathBuf::from);
     let data = shared.join("data");
@@ -29,7 +29,7 @@ fn golden(kind: &str) -> impl Iterator<Item = Vec<&'static str>> {
 }
 
 /// What the engine makes of one file.
-fn decoded(path: &Path) -> Result<(Header, Result<Vec<Slice>, DecodeError>), ScanError> {
+pub fn decoded(path: &Path) -> Result<(Header, Result<Vec<Slice>, DecodeError>), ScanError> {
     let part10 = fs::read(path).unwrap();
     let header = scan(Cursor::new(&part10))?.header;
     let slices = decode::decode_part10(&header, &part10);

@@ -9,6 +9,7 @@ mod mammography;
 mod mammography_support;
 mod models;
 mod outbox;
+mod places;
 
 #[path = "../../../report/tests/it/support/mod.rs"]
 mod report_support;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Scan;
 use super::list::Figure;
 use super::network::Answer;
+use super::places::{self, Places};
 use super::plan::Channel;
 use super::regions;
 use crate::findings::{Lobe, LobeName, Lung, Region, Side};
@@ -20,15 +21,17 @@ pub struct Bronchiectasis {
 
 /// Widened bronchi of the whole scan.
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<Bronchiectasis> {
-    find(scan.volume, scan.answer, scan.lungs, scan.lobes)
+    find(scan.volume, scan.answer, scan.lungs, scan.lobes, scan.places)
 }
 
 pub fn figure(all: &[Bronchiectasis]) -> Figure {
     Figure::volume(all.iter().map(|one| &one.region))
 }
 
-pub fn find(volume: &Volume, answer: &Answer, lungs: &[Lung], lobes: &[Lobe]) -> Vec<Bronchiectasis> {
-    let found = regions::by_volume(volume, answer, Channel::Bronchiectasis);
+pub fn find(volume: &Volume, answer: &Answer, lungs: &[Lung], lobes: &[Lobe], places: &Places) -> Vec<Bronchiectasis> {
+    let mut found = regions::by_volume(volume, answer, Channel::Bronchiectasis);
+    places.keep(places::BRONCHUS, &mut found);
+    regions::number(&mut found);
     found
         .into_iter()
         .map(|region| {

@@ -7,6 +7,7 @@ use super::emphysema;
 use super::gates;
 use super::list::Figure;
 use super::network::{Answer, Prepared};
+use super::places::{self, Places};
 use super::plan::Channel;
 use super::regions;
 use crate::acquisition::Acquisition;
@@ -54,7 +55,7 @@ const REACH_MM: f64 = 2.0;
 /// Coronary calcium of the whole scan.
 pub fn evaluate(scan: &mut Scan<'_>) -> CoronaryCalcium {
     let noise = emphysema::noise(scan.volume, scan.airway);
-    find(scan.volume, scan.answer, scan.acquisition, noise)
+    find(scan.volume, scan.answer, scan.acquisition, noise, scan.places)
 }
 
 pub fn figure(calcium: &CoronaryCalcium) -> Figure {
@@ -67,8 +68,15 @@ pub fn figure(calcium: &CoronaryCalcium) -> Figure {
 
 /// `noise_hu`: standard deviation of the scan's noise. A region of the network counts when it is large enough as a region, and
 /// when it holds calcium by Agatston's definition.
-pub fn find(volume: &Volume, answer: &Answer, acquisition: &Acquisition, noise_hu: Option<f64>) -> CoronaryCalcium {
-    let (found, thresholds) = regions::collect(volume, answer, Channel::CoronaryCalcification);
+pub fn find(
+    volume: &Volume,
+    answer: &Answer,
+    acquisition: &Acquisition,
+    noise_hu: Option<f64>,
+    places: &Places,
+) -> CoronaryCalcium {
+    let (mut found, thresholds) = regions::collect(volume, answer, Channel::CoronaryCalcification);
+    places.keep(places::CORONARY, &mut found);
     let least_hu = least_hu(blood_hu(&answer.prepared), noise_hu);
     let mut lesions: Vec<Region> = found
         .into_iter()

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Scan;
 use super::list::Figure;
 use super::network::Answer;
+use super::places::{self, Places};
 use super::plan::Channel;
 use super::regions;
 use crate::findings::Region;
@@ -25,7 +26,7 @@ const ENLARGED_MM: f64 = 10.0;
 
 /// Enlarged nodes of the whole scan.
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<LymphNode> {
-    find(scan.volume, scan.answer)
+    find(scan.volume, scan.answer, scan.places)
 }
 
 pub fn figure(all: &[LymphNode]) -> Figure {
@@ -33,8 +34,9 @@ pub fn figure(all: &[LymphNode]) -> Figure {
 }
 
 /// Nodes with a short axis of at least 10 mm (and the package's `min_size`) on the axial slice of greatest extent.
-pub fn find(volume: &Volume, answer: &Answer) -> Vec<LymphNode> {
-    let (found, thresholds) = regions::collect(volume, answer, Channel::LymphNode);
+pub fn find(volume: &Volume, answer: &Answer, places: &Places) -> Vec<LymphNode> {
+    let (mut found, thresholds) = regions::collect(volume, answer, Channel::LymphNode);
+    places.keep(places::LYMPH_NODE, &mut found);
     let spacing = volume.geometry.spacing_mm;
     let mut nodes: Vec<LymphNode> = found
         .into_iter()

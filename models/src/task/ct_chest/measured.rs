@@ -92,6 +92,48 @@ fn an_effusion_is_measured_on_its_own_side() {
     near(found[0].region.volume_ml, ball_ml(18.0), 0.05);
 }
 
+/// Gas of the stomach below the left lung, and what a network that knows no anatomy makes of chest and abdomen.
+#[test]
+fn what_lies_outside_its_place_does_not_exist() {
+    let stomach = ball([70.0, -62.0, -95.0], 14.0);
+    let volume = planted(&chest(2.0), |p, hu| if stomach(p) <= 0.0 { -980 } else { hu });
+    let lungs = examined(&volume);
+    let left = lungs.lungs.iter().find(|lung| lung.side == Side::Left).unwrap();
+    near(left.volume_ml, Chest::lung_ml(), 0.03);
+
+    let (wall, fluid) = (ball([70.0, -44.0, -100.0], 5.0), ball([70.0, -40.0, -104.0], 9.0));
+    let (process, skin) = (ball([0.0, 95.0, 0.0], 6.0), ball([-140.0, 30.0, 0.0], 6.0));
+    let (aorta, couch) = (ball([12.0, 20.0, -20.0], 12.0), ball([0.0, 112.0, 10.0], 9.0));
+    let rib_process = |p: [f64; 3]| process(p);
+    let shapes: [Shape<'_>; 7] = [
+        (Channel::Nodule, &wall),
+        (Channel::Pneumothorax, &stomach),
+        (Channel::PleuralEffusion, &fluid),
+        (Channel::RibFracture, &rib_process),
+        (Channel::Bronchiectasis, &skin),
+        (Channel::Consolidation, &aorta),
+        (Channel::GroundGlass, &couch),
+    ];
+    let findings = all(&volume, &shapes, &Acquisition::default());
+    assert!(done(findings.nodules).is_empty());
+    assert!(done(findings.pneumothoraces).is_empty());
+    assert!(done(findings.pleural_effusions).is_empty());
+    assert!(done(findings.rib_fractures).is_empty());
+    assert!(done(findings.bronchiectasis).is_empty());
+    let pneumonia = done(findings.pneumonia);
+    assert!(pneumonia.consolidation.is_empty() && pneumonia.ground_glass.is_empty());
+}
+
+#[test]
+fn without_a_spine_ribs_and_coronaries_have_no_place() {
+    let volume = planted(&chest(2.0), |_, hu| if hu > 100 { 40 } else { hu });
+    let findings = all(&volume, &[], &Acquisition::default());
+    for finding in [ChestFinding::RibFracture, ChestFinding::CoronaryCalcification] {
+        assert_eq!(findings.refusal(finding).map(|why| why.reason.clone()), Some(Reason::NoSpine));
+    }
+    assert!(done(findings.pneumothoraces).is_empty());
+}
+
 /// White noise by position, so that it is the same in every run; standard deviation 1.
 fn noise(p: [f64; 3]) -> f64 {
     let mut h = p

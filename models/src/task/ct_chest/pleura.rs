@@ -3,12 +3,19 @@
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
-use crate::findings::{Lung, Region, Side};
+use crate::findings::{Lung, Mask, Region, Side};
 use crate::volume::Volume;
 
-/// One region a side: what the network found there, taken together.
-pub fn by_side(volume: &Volume, answer: &Answer, channel: Channel, lungs: &[Lung]) -> Vec<(Side, Region)> {
-    let (parts, thresholds) = regions::collect(volume, answer, channel);
+/// One region a side: what the network found there and `in_place` says lies where it may lie, taken together.
+pub fn by_side(
+    volume: &Volume,
+    answer: &Answer,
+    channel: Channel,
+    lungs: &[Lung],
+    in_place: &dyn Fn(&Mask) -> bool,
+) -> Vec<(Side, Region)> {
+    let (mut parts, thresholds) = regions::collect(volume, answer, channel);
+    parts.retain(|part| in_place(&part.mask));
     let mut sides: Vec<(Side, Region)> = Vec::new();
     for part in parts {
         let side = space(volume, lungs, &part);

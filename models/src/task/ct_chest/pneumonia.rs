@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Scan;
 use super::list::Figure;
 use super::network::Answer;
+use super::places::{self, Places};
 use super::plan::Channel;
 use super::regions;
 use crate::findings::{Lobe, LobeName, Lung, LungPart, Mask, Region, Side};
@@ -38,11 +39,20 @@ pub struct Opacities {
     pub consolidation: Vec<Region>,
 }
 
-pub fn opacities(volume: &Volume, answer: &Answer) -> Opacities {
-    Opacities {
-        ground_glass: regions::by_volume(volume, answer, Channel::GroundGlass),
-        consolidation: regions::by_volume(volume, answer, Channel::Consolidation),
-    }
+pub fn opacities(volume: &Volume, answer: &Answer, places: &Places) -> Opacities {
+    let of = |channel: Channel| {
+        let (regions, thresholds) = regions::collect(volume, answer, channel);
+        let held = regions.into_iter().filter(|region| places.holds_opacity(&region.mask));
+        let mut within: Vec<Region> = held
+            .filter_map(|r| {
+                regions::measure(volume, places.clipped(r.mask, places::PLEURA, places::SPINE), r.confidence)
+            })
+            .filter(|region| region.volume_ml >= thresholds.min_size)
+            .collect();
+        regions::number(&mut within);
+        within
+    };
+    Opacities { ground_glass: of(Channel::GroundGlass), consolidation: of(Channel::Consolidation) }
 }
 
 /// Opacities as shares of the lungs and lobes that hold them.

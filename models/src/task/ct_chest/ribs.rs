@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Scan;
 use super::list::Figure;
 use super::network::{Answer, Prepared};
+use super::places::{self, Places};
 use super::plan::Channel;
 use super::regions;
 use crate::cast::{ceil_index, floor_index};
@@ -40,15 +41,16 @@ const NEAR_MM: f64 = 14.0;
 
 /// Fractures, each with side and number of its rib.
 pub fn evaluate(scan: &mut Scan<'_>) -> Vec<RibFracture> {
-    fractures(scan.volume, scan.answer, scan.lungs)
+    fractures(scan.volume, scan.answer, scan.lungs, scan.places)
 }
 
 pub fn figure(all: &[RibFracture]) -> Figure {
     Figure::largest(all.len(), all.iter().map(|fracture| fracture.region.confidence))
 }
 
-pub fn fractures(volume: &Volume, answer: &Answer, lungs: &[Lung]) -> Vec<RibFracture> {
+pub fn fractures(volume: &Volume, answer: &Answer, lungs: &[Lung], places: &Places) -> Vec<RibFracture> {
     let (mut found, thresholds) = regions::collect(volume, answer, Channel::RibFracture);
+    places.keep(places::RIB_FRACTURE, &mut found);
     let spacing = volume.geometry.spacing_mm;
     found.retain(|r| {
         let axes = diameter::axes(&regions::pixels(&r.mask, r.key_slice), [spacing[0], spacing[1]]);

@@ -7,6 +7,7 @@
 
 mod air;
 mod airway;
+mod gas;
 mod refine;
 mod sides;
 
@@ -44,7 +45,27 @@ pub struct Examined {
     pub incomplete: Option<NotEvaluated>,
     /// Voxels of the volume well inside trachea and main bronchi: air, to measure noise in.
     pub airway: Vec<[usize; 3]>,
+    /// What the places of findings are derived from.
+    pub ground: Ground,
 }
+
+/// The chest on the working grid: 0 or 1 for each voxel, but for the lungs.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The lungs and what lies within 30 mm of them.
+    pub coarse: Coarse,
+    /// [`RIGHT`] or [`LEFT`] lung with its vessels and nodules; 0 elsewhere.
+    pub lungs: Vec<u8>,
+    /// Trachea and main bronchi with their wall.
+    pub airway: Vec<u8>,
+    /// Gas of stomach and bowel.
+    pub gas: Vec<u8>,
+}
+
+pub use self::sides::{LEFT, RIGHT};
+
+/// What is kept around the air of the body, voxels of the working grid: room for ribs and spine.
+const ROOM: usize = 12;
 
 /// Both lungs, wholly in the volume. Deterministic, whatever the number of threads.
 ///
@@ -71,7 +92,7 @@ pub fn examine(volume: &Volume) -> Result<Examined, NotEvaluated> {
     let body = air::Body::find(&whole);
     let air = air::inside_body(&whole, &body);
     let lost_ml = air::lost_at_edge_ml(&whole, &body, &air);
-    let Some((low, high)) = grid::bounds(&whole.grid, &air, 3) else {
+    let Some((low, high)) = grid::bounds(&whole.grid, &air, ROOM) else {
         return Err(not_evaluated(Reason::NoAir));
     };
     let coarse = whole.cropped(low, high);
@@ -81,7 +102,7 @@ pub fn examine(volume: &Volume) -> Result<Examined, NotEvaluated> {
     let sides = sides::split(&coarse, &air, &airway, middle)?;
     let (from, to) = grid::bounds(&coarse.grid, &sides.labels, 0).unwrap_or_default();
     let lost_ml: f64 = lost_ml[low[2] + from[2]..=low[2] + to[2]].iter().sum();
-    let closed: Vec<(Side, Vec<u8>)> = [(Side::Right, sides::RIGHT), (Side::Left, sides::LEFT)]
+    let closed: Vec<(Side, Vec<u8>)> = [(Side::Right, RIGHT), (Side::Left, LEFT)]
         .into_par_iter()
         .filter_map(|(side, label)| Some((side, close(&coarse, &sides.labels, label, &airway.main)?)))
         .collect();
@@ -95,7 +116,14 @@ pub fn examine(volume: &Volume) -> Result<Examined, NotEvaluated> {
     if !TOTAL_ML.contains(&ml) {
         return Err(not_evaluated(Reason::ImplausibleAir { ml }));
     }
-    Ok(Examined { lungs, incomplete, airway: inner_air(volume, &coarse, &airway.main) })
+    let airway_air = inner_air(volume, &coarse, &airway.main);
+    let mut both = vec![0u8; coarse.grid.len()];
+    for (side, mask) in &closed {
+        let label = if *side == Side::Right { RIGHT } else { LEFT };
+        both.iter_mut().zip(mask).filter(|(_, m)| **m != 0).for_each(|(b, _)| *b = label);
+    }
+    let ground = Ground { coarse, lungs: both, airway: airway.main, gas: sides.gas };
+    Ok(Examined { lungs, incomplete, airway: airway_air, ground })
 }
 
 fn not_evaluated(reason: Reason) -> NotEvaluated {

@@ -1,19 +1,21 @@
 //! Which air is the right lung and which the left.
 
 use super::airway::Airway;
-use super::{LUNG_MIN_ML, not_evaluated};
+use super::{LUNG_MIN_ML, gas, not_evaluated};
 use crate::grid::{Coarse, Grid};
 use crate::morphology;
 use crate::postprocess::components::{self, Components};
 use crate::reason::{NotEvaluated, Reason};
 
-pub(super) const RIGHT: u8 = 1;
-pub(super) const LEFT: u8 = 2;
+pub const RIGHT: u8 = 1;
+pub const LEFT: u8 = 2;
 
 /// [`RIGHT`], [`LEFT`] or 0 for each voxel of the working grid.
 #[derive(Debug)]
 pub(super) struct Sides {
     pub labels: Vec<u8>,
+    /// 1 for gas of stomach and bowel.
+    pub gas: Vec<u8>,
 }
 
 /// Pieces of lung smaller than this are noise, ml.
@@ -39,7 +41,8 @@ struct Piece {
 pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -> Result<Sides, NotEvaluated> {
     let grid = &coarse.grid;
     let mut lung: Vec<u8> = air.iter().zip(&airway.all).map(|(a, w)| u8::from(*a != 0 && *w == 0)).collect();
-    remove_gas(coarse, &mut lung);
+    let gas = gas::find(coarse, &lung);
+    lung.iter_mut().zip(&gas).for_each(|(lung, gas)| *lung &= 1 - gas);
     let middle = airway.x.unwrap_or(middle);
     let found = components::label(grid, &lung);
     let mut pieces: Vec<Piece> =
@@ -64,42 +67,7 @@ pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -
         }
     }
     adopt(&pieces, &found, grid, &mut labels);
-    Ok(Sides { labels })
-}
-
-/// Removes gas of stomach and bowel that touches the lung where the diaphragm is thinner than a slice: nothing but
-/// gas, and walled by tissue. (A bulla or an emphysematous lobe lies in lung.)
-fn remove_gas(coarse: &Coarse, lung: &mut [u8]) {
-    const GAS_HU: i16 = -955;
-    const GAS_MIN_ML: f64 = 3.0;
-    const WALLED: f64 = 0.55;
-    let grid = &coarse.grid;
-    let gas: Vec<u8> = lung.iter().zip(&coarse.hu).map(|(l, hu)| u8::from(*l != 0 && *hu < GAS_HU)).collect();
-    let found = components::label(grid, &gas);
-    let mut voxels: Vec<Vec<usize>> = found.sizes.iter().map(|_| Vec::new()).collect();
-    for (i, label) in found.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
-        if found.size(*label) as f64 * grid.voxel_ml() >= GAS_MIN_ML {
-            voxels[*label as usize - 1].push(i);
-        }
-    }
-    for body in voxels.into_iter().filter(|v| !v.is_empty()) {
-        // The first ring is blurred between gas and wall; the second one shows what the wall is.
-        let blurred = ring(grid, &body, &body);
-        let inner: Vec<usize> = body.iter().chain(&blurred).copied().collect();
-        let wall = ring(grid, &blurred, &inner);
-        let tissue = wall.iter().filter(|i| coarse.hu[**i] > super::AIR_HU).count();
-        if tissue as f64 > WALLED * wall.len() as f64 {
-            inner.iter().for_each(|i| lung[*i] = 0);
-        }
-    }
-}
-
-/// Neighbours of `of` that are not in `inner`, each once, in order.
-fn ring(grid: &Grid, of: &[usize], inner: &[usize]) -> Vec<usize> {
-    let inner: std::collections::BTreeSet<usize> = inner.iter().copied().collect();
-    let near: std::collections::BTreeSet<usize> =
-        of.iter().flat_map(|i| grid.neighbours(*i)).filter(|n| !inner.contains(n)).collect();
-    near.into_iter().collect()
+    Ok(Sides { labels, gas })
 }
 
 fn side_of(piece: &Piece) -> u8 {

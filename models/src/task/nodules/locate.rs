@@ -18,7 +18,13 @@ use crate::task::ct_chest::regions;
 use crate::volume::Volume;
 
 /// Nodules in order of falling confidence.
-pub fn collect(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], answer: &Answer) -> Vec<Nodule> {
+pub fn collect(
+    volume: &Volume,
+    lungs: &[Lung],
+    lobes: &[Lobe],
+    answer: &Answer,
+    in_place: &(dyn Fn(&Mask) -> bool + Sync),
+) -> Vec<Nodule> {
     let Some((probability, thresholds)) = answer.channel(Channel::Nodule) else { return Vec::new() };
     let target = &answer.prepared.target;
     let grid = &target.grid;
@@ -38,7 +44,7 @@ pub fn collect(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], answer: &Answer)
             let region = region(volume, lungs, target, &found.labels, label, &c);
             measure(volume, lungs, lobes, outline::outline(volume, &region), f64::from(c.score) / f64::from(ONE))
         })
-        .filter(|n| n.diameter_mm >= thresholds.min_size)
+        .filter(|n| n.diameter_mm >= thresholds.min_size && in_place(&n.mask))
         .collect();
     nodules.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(b.diameter_mm.total_cmp(&a.diameter_mm)));
     for (number, nodule) in (1..).zip(&mut nodules) {

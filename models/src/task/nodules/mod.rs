@@ -5,7 +5,7 @@ mod locate;
 
 use serde::Serialize;
 
-use super::ct_chest::{Figure, Scan};
+use super::ct_chest::{Figure, Scan, places};
 use crate::findings::{LobeName, Mask, Side};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,7 +49,7 @@ pub struct Nodule {
 
 /// Nodules of the whole scan.
 pub(super) fn evaluate(scan: &mut Scan<'_>) -> Vec<Nodule> {
-    locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer)
+    locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer, &|mask| scan.places.holds(places::NODULE, mask))
 }
 
 pub(super) fn figure(all: &[Nodule]) -> Figure {
