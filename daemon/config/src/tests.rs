@@ -36,9 +36,9 @@ fn every_mistake_names_file_line_key_and_reason() {
         ("dicom.listen = \"0.0.0.0:99999\"\n", "a.toml:1: dicom.listen: invalid socket address syntax"),
         (
             "[dicom]\nae_titles = [\"OK\", \"SEVENTEEN_LETTERS\"]\n",
-            "a.toml:2: dicom.ae_titles: the AE title \"SEVENTEEN_LETTERS\" has 17 characters, at most 16 are allowed",
+            "a.toml:2: dicom.ae_titles: the AE title \"SEVENTEEN_LETTERS\" has 17 characters; at most 16 are allowed",
         ),
-        ("dicom.ae_titles = [\" \"]\n", "a.toml:1: dicom.ae_titles: an AE title is not empty"),
+        ("dicom.ae_titles = [\" \"]\n", "a.toml:1: dicom.ae_titles: an AE title must not be empty"),
         (
             "[[dicom.sender]]\nae_title = \"CT1\"\n[[dicom.sender]]\nae_title = \"CT2\"\nport = 4\n",
             "a.toml:3: dicom.sender: unknown key `port`, expected `ae_title` or `address`",

@@ -1,10 +1,10 @@
-//! Checks of settings: values that are of the right type and still not acceptable. Pure. It is here, at the bottom, because
-//! each part of the daemon checks its own settings, and what DICOM allows in a title or a text is the same for all.
+//! Checks of setting values that have the right type but are not acceptable. It is in this crate because every part of
+//! the daemon checks its own settings, and the limits of DICOM for titles and texts apply to all of them.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-/// Collects what is wrong, as (dotted key, reason).
+/// Collects invalid settings as (dotted key, reason).
 #[derive(Debug, Default)]
 pub struct Checker(Vec<(String, String)>);
 
@@ -20,29 +20,32 @@ impl Checker {
         }
     }
 
-    /// PS3.5 6.2, VR AE: at most 16 characters of the default repertoire without backslash and control characters,
-    /// not only spaces.
+    /// Checks a value of VR AE (PS3.5 section 6.2): 1 to 16 characters of the default repertoire, no backslash or
+    /// control characters, not only spaces.
     pub fn ae_title(&mut self, key: &str, title: &str) {
         if title.trim().is_empty() {
-            self.refuse(key, "an AE title is not empty");
+            self.refuse(key, "an AE title must not be empty");
         } else if title.len() > 16 {
-            self.refuse(key, format!("the AE title {title:?} has {} characters, at most 16 are allowed", title.len()));
+            self.refuse(key, format!("the AE title {title:?} has {} characters; at most 16 are allowed", title.len()));
         } else if !printable(title) {
-            self.refuse(key, format!("the AE title {title:?} has a character that DICOM does not allow in it"));
+            self.refuse(
+                key,
+                format!("the AE title {title:?} contains a character that DICOM does not allow in AE titles"),
+            );
         }
     }
 
-    /// Text that is copied into results: VR SH (16) or LO (64).
+    /// Checks a text that is copied into results: VR SH (`most` is 16) or LO (64).
     pub fn text(&mut self, key: &str, text: &str, most: usize) {
         let count = text.chars().count();
         if count > most {
-            self.refuse(key, format!("{count} characters, at most {most} are allowed"));
+            self.refuse(key, format!("has {count} characters; at most {most} are allowed"));
         } else if text.chars().any(|c| c == '\\' || c.is_control()) {
             self.refuse(key, "backslash and control characters are not allowed");
         }
     }
 
-    /// What is wrong, in the order in which it was found.
+    /// The invalid settings, in the order in which they were found.
     pub fn into_found(self) -> Vec<(String, String)> {
         self.0
     }

@@ -1,9 +1,9 @@
-//! The file meta information of a Part 10 file, as far as sending it needs (PS3.10 section 7.1). The data set itself is not
-//! looked at: it is sent as it is.
+//! The part of a Part 10 file's meta information that is needed to send the file (PS3.10 section 7.1). The data set is
+//! not parsed: it is sent unchanged.
 
 use std::io::{self, Read};
 
-/// What stands in front of the data set.
+/// What precedes the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileMeta {
     pub sop_class_uid: String,
@@ -17,32 +17,35 @@ pub struct FileMeta {
 pub enum Error {
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("no Part 10 file: the DICM prefix is missing")]
+    #[error("not a Part 10 file: the DICM prefix is missing")]
     NoPrefix,
-    #[error("the file meta information is broken")]
+    #[error("the file meta information is malformed")]
     Broken,
     #[error("the file meta information does not name the {0}")]
     Missing(&'static str),
 }
 
-/// Bytes before the prefix (PS3.10 7.1).
+/// Bytes before the DICM prefix (PS3.10 section 7.1).
 const PREAMBLE: usize = 128;
-/// Nothing legitimate in group 0002 comes near it.
+/// Longest value that is accepted, bytes; real values in group 0002 are far shorter.
 const MAX_ELEMENT: u32 = 1024 * 1024;
 
-/// Reads from the start of a file up to, at most, a few bytes into its data set.
+/// Reads the file meta information; may read a few bytes of the data set.
 ///
 /// # Errors
-/// When this is no Part 10 file, or it does not name what a C-STORE needs.
+/// When this is not a Part 10 file, or a UID that C-STORE needs is missing.
 pub fn read(source: &mut impl Read) -> Result<FileMeta, Error> {
     let mut start = [0; PREAMBLE + 4];
     if read_up_to(source, &mut start)? < start.len() || !start.ends_with(b"DICM") {
         return Err(Error::NoPrefix);
     }
     let mut offset = start.len() as u64;
-    // From (0002,0000): bytes that look like another element of the group may be compressed data set.
+    // End of the group according to its length (0002,0000). After it, bytes that look like group 0002 belong to a
+    // deflated data set.
     let mut end = None;
-    let (mut class, mut instance, mut syntax) = (String::new(), String::new(), String::new());
+    let mut class = String::new();
+    let mut instance = String::new();
+    let mut syntax = String::new();
     while end.is_none_or(|end| offset < end) {
         let mut head = [0; 8];
         if read_up_to(source, &mut head)? < head.len() {

@@ -1,9 +1,9 @@
-//! The facts of one instance that the rest of the engine decides on, as read by `scan`. Stored as JSON in the row,
-//! so that nothing has to be read again to assemble a series.
+//! The attributes of one instance that the engine bases decisions on, read by `scan`. Stored as JSON in the instance's
+//! row, so that no file has to be read again to assemble a series.
 
 use serde::{Deserialize, Serialize};
 
-/// Text values are for comparison and display; what results copy (names, identifiers) is copied as raw bytes.
+/// Text values are for comparison and display. Results copy names and identifiers from the raw bytes instead.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Header {
@@ -41,7 +41,7 @@ pub struct Header {
     pub high_bit: Option<u16>,
     pub pixel_representation: u16,
     pub pixel_padding_value: Option<i64>,
-    /// Other end of the range of padding values; (0028,0121).
+    /// The other limit of the range of padding values; (0028,0121).
     pub pixel_padding_range_limit: Option<i64>,
     pub rescale_slope: Option<f64>,
     pub rescale_intercept: Option<f64>,
@@ -84,12 +84,12 @@ impl Projection {
 pub struct PixelData {
     /// Byte offset of the value from the start of the file.
     pub offset: u64,
-    /// Bytes; for encapsulated data, up to and including the sequence delimiter.
+    /// Length in bytes; for encapsulated data up to and including the sequence delimiter.
     pub length: u64,
     pub encapsulated: bool,
 }
 
-/// Native pixel data that is shorter than the image it should hold.
+/// Native pixel data that is too short for its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortfall {
     pub needed: u64,
@@ -103,8 +103,8 @@ impl std::fmt::Display for Shortfall {
 }
 
 impl Header {
-    /// Whether the native pixel data cannot hold rows x columns x samples x bits x frames. `None` for encapsulated
-    /// data, whose length says nothing, and for objects without an image.
+    /// The difference if native pixel data is shorter than rows x columns x samples x bits x frames. `None` for
+    /// encapsulated data, whose length does not depend on the image size, and for objects without an image.
     pub fn pixel_shortfall(&self) -> Option<Shortfall> {
         let pixels = self.pixel_data.filter(|pixels| !pixels.encapsulated)?;
         // YBR_FULL_422 stores two chroma samples for two pixels (PS3.3 C.7.6.3.1.2).

@@ -1,7 +1,7 @@
-//! What a series is, and with that which work, if any, applies to it. Pure.
+//! The kind of a series, which decides whether and how it is analysed.
 //!
-//! Decided by SOP class and Image Type, never by Modality alone: scanners send localisers, screen shots and dose
-//! pages with Modality CT.
+//! The kind follows from SOP class and Image Type, never from Modality alone: scanners send localisers, screenshots and
+//! dose reports with Modality CT.
 
 use dicom_dictionary_std::uids;
 
@@ -9,19 +9,19 @@ use crate::header::Header;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SeriesKind {
-    /// Cross-sectional CT: the chest CT package decides further.
+    /// Cross-sectional CT. The task decides whether it can use the series.
     Ct,
     Localiser,
     DoseReport,
     SecondaryCapture,
-    /// Reformats, projections and other images computed from a series that came by itself.
+    /// Reformats, projections and other images computed from a series that is sent as well.
     Reformat,
     Presentation,
     /// Mammograms, for presentation or for processing.
     Mammography,
     /// An ultrasound exam that was recorded here: a job makes DICOM objects of it.
     Exam,
-    /// Anything no installed package is for.
+    /// Anything that no installed package can analyse.
     Other,
 }
 

@@ -1,5 +1,5 @@
-//! What one DICOM object says: its header, its text, its pixels. Reads bytes (`Read` and `Seek`) and knows no network, no
-//! database and no place on a disk.
+//! Reads one DICOM object: header, text and pixels. Works on bytes (`Read` and `Seek`) and uses no network, database or
+//! file path.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 

@@ -1,8 +1,8 @@
-//! The patient, as far as an exam names one.
+//! Patient data of an exam.
 
 use serde::{Deserialize, Serialize};
 
-/// Values as DICOM has them (PS3.5 6.2): LO, PN, DA, SH.
+/// Values in DICOM form (PS3.5 section 6.2): LO, PN, DA, SH.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Patient {
     pub id: String,

@@ -1,8 +1,9 @@
-//! Reads the facts of one Part 10 file without reading its pixels: iterative, bounded in depth, time and memory, for
-//! bytes from anybody.
+//! Reads the header of one Part 10 file without its pixels. Iterative and bounded in depth, time and memory, because
+//! the bytes may come from an untrusted peer.
 //!
-//! `source` reads and skips (inflating where needed), `meta` reads the file meta group, `walk` goes through the
-//! structure with a stack of its own, `collect` keeps the few values that are wanted, `text` decodes for display.
+//! `source` reads and skips bytes (and inflates them where needed), `meta` reads the file meta group, `walk` traverses
+//! the structure with an explicit stack, `collect` keeps the few values that are wanted, `text` decodes text for
+//! display.
 
 mod collect;
 mod item;
@@ -22,14 +23,15 @@ pub use item::Item;
 pub use meta::{Meta, is_deflated};
 use source::Source;
 
-/// Sequences may nest this deep. Readers that recurse (ours for pixels does) are safe with anything that passes.
+/// Greatest nesting depth of sequences. It is low enough for recursive parsers, such as the one in `pixels::parse`.
 pub const MAX_DEPTH: usize = 64;
 /// A deflated data set may inflate to this many bytes.
 pub const MAX_INFLATED: u64 = 1 << 30;
-/// Values longer than this are not collected: no attribute that results copy may be longer (LT: 10240 characters).
+/// Values longer than this many bytes are not collected: no attribute that results copy may be longer (LT: 10,240
+/// characters).
 const MAX_VALUE: u64 = 16 * 1024;
 
-/// What one pass over a file found.
+/// The result of one pass over a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
     pub header: Header,
@@ -37,7 +39,7 @@ pub struct Scan {
     pub elements: Vec<RawElement>,
 }
 
-/// One element as it is in the file: bytes, padding included, in the character set of (0008,0005).
+/// One element as it is in the file: its bytes, padding included, in the character set of (0008,0005).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawElement {
     pub tag: Tag,
@@ -45,15 +47,15 @@ pub struct RawElement {
     pub value: Vec<u8>,
 }
 
-/// Why a file cannot be read, in plain words.
+/// Why a file cannot be parsed, in plain words.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScanError {
     #[error("not a DICOM file: no DICM at byte 128")]
     NotPart10,
-    #[error("the file meta group names no transfer syntax")]
+    #[error("the file meta group does not name a transfer syntax")]
     NoTransferSyntax,
-    #[error("truncated: {tag} says {needed} bytes, {remaining} remain")]
+    #[error("truncated: {tag} has a length of {needed} bytes, but only {remaining} remain")]
     Truncated { tag: Tag, needed: u64, remaining: u64 },
     #[error("truncated: the data ends inside an element header, sequence or item at byte {offset}")]
     EndsInside { offset: u64 },
@@ -69,15 +71,15 @@ pub enum ScanError {
     Missing(&'static str),
     #[error("{what} is longer than {limit} characters")]
     TooLong { what: &'static str, limit: usize },
-    /// The disk, not the file.
+    /// An error of the disk, not of the file's content.
     #[error("cannot be read: {0}")]
     Io(io::Error),
 }
 
-/// One pass over the whole file. Pixel data is skipped.
+/// Reads the header and the copied attributes in one pass over the whole file. Pixel data is skipped.
 ///
 /// # Errors
-/// When the file is not well-formed enough to keep as an instance; the reason is in plain words.
+/// When the file is too malformed to be accepted as an instance; the reason is in plain words.
 pub fn scan<R: Read + Seek>(part10: R) -> Result<Scan, ScanError> {
     let mut source = Source::open(part10)?;
     let meta = meta::read(&mut source)?;
@@ -90,10 +92,10 @@ pub fn scan<R: Read + Seek>(part10: R) -> Result<Scan, ScanError> {
     values.into_scan(&meta)
 }
 
-/// A Modality Worklist item: no instance, so that neither SOP nor series UID is needed.
+/// Reads a Modality Worklist item. It is not an instance, so it needs neither SOP nor series UID.
 ///
 /// # Errors
-/// As [`scan`]; a deflated item is refused.
+/// As [`scan`]; also when the item is deflated.
 pub fn item<R: Read + Seek>(part10: R) -> Result<Item, ScanError> {
     let mut source = Source::open(part10)?;
     let meta = meta::read(&mut source)?;
@@ -106,7 +108,7 @@ pub fn item<R: Read + Seek>(part10: R) -> Result<Item, ScanError> {
     Ok(values.into_item())
 }
 
-/// The file meta group alone: transfer syntax, SOP UIDs, and where the data set begins.
+/// Reads only the file meta group: transfer syntax, SOP UIDs, and where the data set begins.
 ///
 /// # Errors
 /// When this is not a Part 10 file.

@@ -1,13 +1,13 @@
-//! UIDs that are derived from what they name, so that the same input gives the same UID.
+//! Derives UIDs from a name or a hash, so that the same input always gives the same UID.
 
 use sha2::{Digest, Sha256};
 
-/// A UID that stays the same for a name, for example for a device without a configured UID.
+/// The UID for a name, for example of a device without a configured UID.
 pub fn from_name(name: &str) -> String {
     from_hash(&Sha256::digest(name.as_bytes()).into())
 }
 
-/// PS3.5 B.2: `2.25.` and a UUID as a decimal number; the UUID is of version 8 (RFC 9562: our own hash).
+/// `2.25.` and a UUID as a decimal number (PS3.5 section B.2). The UUID has version 8 (RFC 9562: own content).
 pub fn from_hash(hash: &[u8; 32]) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);

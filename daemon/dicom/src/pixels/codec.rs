@@ -1,4 +1,5 @@
-//! One compressed frame -> stored values, through the codecs of the transfer syntax registry, guarded on both sides.
+//! Decodes one compressed frame with the codecs of the transfer syntax registry. Its input is checked before and its
+//! output after decoding.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,11 +16,11 @@ use super::shape::Shape;
 pub struct Decoded {
     pub bytes: Vec<u8>,
     pub bits_allocated: u16,
-    /// Bits per sample where the codestream is the better witness than the header.
+    /// Bits per sample according to the codestream, where that is more reliable than the header.
     pub precision: Option<u16>,
 }
 
-/// Decodes `frame` (all its fragments joined); `number` counts from 1.
+/// Decodes `frame`, which is all its fragments joined. `number` counts from 1.
 pub fn decode(
     codec: &(dyn PixelDataReader + Send + Sync),
     transfer_syntax_uid: &str,
@@ -33,12 +34,12 @@ pub fn decode(
     let expected = shape.samples() * usize::from(guard.bits_allocated / 8);
     let mut bytes = Vec::new();
     let failed = |reason: String| DecodeError::Codec { frame: number, reason };
-    // The codecs index what the codestream leads them to. A panic here must not end more than this instance.
+    // The codecs index memory by values from the codestream. A panic here must affect this instance only.
     catch_unwind(AssertUnwindSafe(|| codec.decode_frame(&one, 0, &mut bytes)))
         .map_err(|_| failed("the decoder failed on malformed data".into()))?
         .map_err(|error| failed(error.to_string()))?;
     if bytes.len() != expected {
-        return Err(failed(format!("{} bytes came out, {expected} are needed", bytes.len())));
+        return Err(failed(format!("the decoder returned {} bytes instead of {expected}", bytes.len())));
     }
     Ok(Decoded { bytes, bits_allocated: guard.bits_allocated, precision: guard.precision })
 }
@@ -46,22 +47,22 @@ pub fn decode(
 struct Guard {
     bits_allocated: u16,
     precision: Option<u16>,
-    /// The codec must meet an end marker.
+    /// The codec needs an end-of-image marker.
     needs_end: bool,
 }
 
-/// With an end-of-image marker, whatever was cut off: on JPEG-LS data that just stop, CharLS 2.4.5 counts two thousand
-/// million zero bits before it gives up; at a marker it stops at once.
+/// Appends an end-of-image marker if the frame has none: without one, CharLS 2.4.5 reads two thousand million zero bits
+/// after truncated JPEG-LS data before it gives up.
 fn ended(frame: &[u8]) -> Cow<'_, [u8]> {
     const END: [u8; 2] = [0xff, 0xd9];
-    // A fragment of odd length is padded with a zero byte.
+    // A frame of odd length is padded with a zero byte.
     let unpadded = frame.strip_suffix(&[0]).unwrap_or(frame);
     if unpadded.ends_with(&END) { Cow::Borrowed(frame) } else { Cow::Owned([frame, &END].concat()) }
 }
 
-/// Compares what the compressed frame says of itself with the header.
+/// Compares the image header of the compressed frame with the header of the instance.
 fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> Result<Guard, DecodeError> {
-    /// All JPEG families; the other codecs of the registry have no header of their own.
+    /// All JPEG families. The other codecs of the registry have no image header.
     const JPEG_FAMILY: &str = "1.2.840.10008.1.2.4.";
     let as_header = Guard { bits_allocated: shape.bits_allocated, precision: None, needs_end: false };
     if transfer_syntax_uid == uids::RLE_LOSSLESS {
@@ -72,8 +73,10 @@ fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> 
     if !transfer_syntax_uid.starts_with(JPEG_FAMILY) {
         return Ok(as_header);
     }
-    let claims = codestream::claims(frame)
-        .ok_or_else(|| DecodeError::Codec { frame: number, reason: "it has no readable image header".into() })?;
+    let claims = codestream::claims(frame).ok_or_else(|| DecodeError::Codec {
+        frame: number,
+        reason: "the compressed frame has no readable image header".into(),
+    })?;
     let (rows, columns, samples) = (u32::from(shape.rows), u32::from(shape.columns), u32::from(shape.samples));
     if (claims.rows, claims.columns, claims.components) != (rows, columns, samples) {
         return Err(DecodeError::Disagrees {
@@ -92,26 +95,26 @@ fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> 
             Err(DecodeError::Codec { frame: number, reason: format!("{} bits per sample", claims.precision) })
         }
         coding => Ok(Guard {
-            // The codecs give one byte per sample up to 8 bits, two above, whatever the header says.
+            // The codecs return one byte per sample up to 8 bits and two bytes above, independently of Bits Allocated.
             bits_allocated: if claims.precision <= 8 { 8 } else { 16 },
-            // JPEG 2000 and JPEG-LS encoders are known to write more or fewer bits than BitsStored; the sign bit is where
-            // the codestream has it. JPEG lossless carries 16-bit words of which BitsStored are used.
+            // Some JPEG 2000 and JPEG-LS encoders write more or fewer bits than Bits Stored, and the sign bit is the
+            // top bit of the codestream. JPEG lossless has 16-bit words of which Bits Stored are used.
             precision: matches!(coding, Coding::Jpeg2000 | Coding::JpegLs).then_some(claims.precision),
             needs_end: coding == Coding::JpegLs,
         }),
     }
 }
 
-/// An RLE frame (PS3.5 annex G) is a header of the number of segments and 15 offsets, and one segment per byte of a
-/// sample. The codec panics when a segment holds fewer bytes than the frame needs, so that is counted first.
+/// Checks an RLE frame (PS3.5 annex G): a header with the number of segments and 15 offsets, then one segment per byte
+/// of a sample. The codec panics when a segment holds too few bytes, so they are counted first.
 fn run_lengths(frame: &[u8], shape: Shape) -> Result<(), String> {
     const HEADER: usize = 64;
-    let Some(header) = frame.get(..HEADER) else { return Err("it is shorter than its RLE header".into()) };
+    let Some(header) = frame.get(..HEADER) else { return Err("the frame is shorter than its RLE header".into()) };
     let numbers: Vec<usize> =
         header.chunks_exact(4).map(|n| u32::from_le_bytes([n[0], n[1], n[2], n[3]]) as usize).collect();
     let segments = usize::from(shape.samples) * usize::from(shape.bits_allocated / 8);
     if numbers[0] != segments {
-        return Err(format!("{} RLE segments, {segments} are needed", numbers[0]));
+        return Err(format!("the frame has {} RLE segments instead of {segments}", numbers[0]));
     }
     for (number, start) in (1..).zip(&numbers[1..=segments]) {
         let end = if number == segments { frame.len() } else { numbers[number + 1] };
@@ -125,9 +128,11 @@ fn run_lengths(frame: &[u8], shape: Shape) -> Result<(), String> {
     Ok(())
 }
 
-/// How many bytes a PackBits segment (PS3.5 G.3.2) holds. A padding byte at its end may look like a run of nothing.
+/// The number of bytes that a PackBits segment (PS3.5 section G.3.2) unpacks to. A padding byte at its end may look
+/// like the start of a run and is ignored.
 fn unpacked_length(segment: &[u8]) -> usize {
-    let (mut at, mut length) = (0, 0);
+    let mut at = 0;
+    let mut length = 0;
     while at < segment.len() {
         let control = usize::from(segment[at]);
         at += 1;
@@ -142,7 +147,7 @@ fn unpacked_length(segment: &[u8]) -> usize {
     length
 }
 
-/// The view that the codecs want: an instance of one frame in one fragment.
+/// Presents a frame as the codecs expect it: as an instance with one frame in one fragment.
 struct OneFrame<'a> {
     transfer_syntax_uid: &'a str,
     frame: &'a [u8],

@@ -1,9 +1,9 @@
-//! What a JPEG, JPEG-LS or JPEG 2000 codestream says of itself, read before any decoder sees it.
+//! Reads the image header of a JPEG, JPEG-LS or JPEG 2000 codestream before it is decoded.
 //!
-//! Decoders allocate what the codestream claims, and some fill only part of the output when it disagrees with the header
-//! of the instance; so both are compared first. Only the first frame or size marker is read.
+//! Decoders allocate memory for the size in the codestream, and some fill only part of their output when it differs
+//! from the header of the instance. Therefore both are compared first. Only the first frame or size marker is read.
 
-/// The claims of a codestream.
+/// Size and coding according to a codestream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
     pub columns: u32,
@@ -33,11 +33,12 @@ pub fn claims(codestream: &[u8]) -> Option<Claims> {
     jpeg(codestream)
 }
 
-/// Offset of the SOC marker followed by SIZ: at once, or inside a JP2 file, which DICOM forbids and some devices send.
+/// Offset of the SOC marker followed by SIZ: at the start, or inside a JP2 file, which some devices send although DICOM
+/// forbids it.
 fn jpeg2000_start(bytes: &[u8]) -> Option<usize> {
     const SOC_SIZ: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
     const JP2_SIGNATURE: [u8; 8] = [0, 0, 0, 12, b'j', b'P', b' ', b' '];
-    /// The boxes before the codestream are small.
+    /// Bytes to search; the boxes before the codestream are small.
     const LOOK_AHEAD: usize = 64 * 1024;
     if bytes.starts_with(&SOC_SIZ) {
         return Some(0);
@@ -51,11 +52,14 @@ fn jpeg2000_start(bytes: &[u8]) -> Option<usize> {
 /// The SIZ marker segment: ISO/IEC 15444-1, A.5.1.
 fn jpeg2000(bytes: &[u8]) -> Option<Claims> {
     let size = bytes.get(4..)?;
-    let (right, bottom) = (be32(size, 4)?, be32(size, 8)?);
-    let (left, top) = (be32(size, 12)?, be32(size, 16)?);
+    let right = be32(size, 4)?;
+    let bottom = be32(size, 8)?;
+    let left = be32(size, 12)?;
+    let top = be32(size, 16)?;
     let components = be16(size, 36)?;
     let depth = *size.get(38)?;
-    let (step_x, step_y) = (*size.get(39)?, *size.get(40)?);
+    let step_x = *size.get(39)?;
+    let step_y = *size.get(40)?;
     // Subsampled components have fewer samples than the image has pixels.
     if step_x != 1 || step_y != 1 {
         return None;
@@ -76,7 +80,7 @@ fn jpeg(bytes: &[u8]) -> Option<Claims> {
     }
     let mut at = 2;
     loop {
-        // Fill bytes may stand before a marker.
+        // Fill bytes may precede a marker.
         while *bytes.get(at)? == 0xff && *bytes.get(at + 1)? == 0xff {
             at += 1;
         }
@@ -91,7 +95,7 @@ fn jpeg(bytes: &[u8]) -> Option<Claims> {
             // DHT, JPG and DAC share the range of the frame markers.
             0xc4 | 0xc8 | 0xcc => None,
             0xc5..=0xcf => Some(Coding::JpegRetired),
-            // Data or the end before any frame header.
+            // Scan data or the end of the image before any frame header.
             0xd9 | 0xda => return None,
             _ => None,
         };

@@ -1,4 +1,4 @@
-//! A deflated data set, inflated in memory to a plain Part 10 file: rare, and then small.
+//! Inflates a deflated data set in memory to a Part 10 file. Such instances are rare and small.
 
 use std::io::{Cursor, Read};
 
@@ -9,16 +9,17 @@ use super::error::DecodeError;
 use crate::header::Header;
 use crate::scan;
 
-/// What may come out besides the announced pixels.
+/// Inflated bytes that are allowed besides the announced pixels.
 const MAX_HEADER_BYTES: u64 = 64 << 20;
 
-/// The most pixels a deflated instance may announce.
+/// The most bytes of pixels that a deflated instance may announce.
 const MAX_PIXEL_BYTES: u64 = 2 << 30;
 
-/// The same instance in Explicit VR Little Endian, scanned again. The nesting is that of `part10`, which `scan` limited.
+/// Returns the instance in Explicit VR Little Endian and its header, scanned again. `scan` has limited its nesting
+/// already.
 pub fn inflated(header: &Header, part10: &[u8]) -> Result<(Header, Vec<u8>), DecodeError> {
     let failed = |reason: String| DecodeError::DataSet { reason };
-    let start = data_set_start(part10).ok_or_else(|| failed("no file meta group".into()))?;
+    let start = data_set_start(part10).ok_or_else(|| failed("there is no file meta group".into()))?;
     let pixels = u64::from(header.rows) * u64::from(header.columns) * u64::from(header.number_of_frames.max(1));
     let limit = MAX_HEADER_BYTES + (pixels * u64::from(header.bits_allocated / 8)).min(MAX_PIXEL_BYTES);
 
@@ -27,12 +28,12 @@ pub fn inflated(header: &Header, part10: &[u8]) -> Result<(Header, Vec<u8>), Dec
     DeflateDecoder::new(&part10[start..])
         .take(limit)
         .read_to_end(&mut plain)
-        .map_err(|error| failed(format!("the deflated data are broken: {error}")))?;
+        .map_err(|error| failed(format!("the deflated data set is corrupt: {error}")))?;
     if plain.len() as u64 - before == limit {
-        return Err(failed(format!("more than {limit} bytes come out of the deflated data set")));
+        return Err(failed(format!("the deflated data set inflates to more than {limit} bytes")));
     }
     let mut header = scan::scan(Cursor::new(&plain)).map_err(|error| failed(error.to_string()))?.header;
-    // The codec for deflate must not be chosen again.
+    // Otherwise the deflate codec would be chosen again.
     header.transfer_syntax_uid = uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned();
     Ok((header, plain))
 }
@@ -55,7 +56,7 @@ fn file_meta() -> Vec<u8> {
         uid.push(0);
     }
     let mut element = vec![0x02, 0, 0x10, 0, b'U', b'I'];
-    // A UID has at most 64 bytes (PS3.5 9.1): the low bytes of the length are all of it.
+    // A UID has at most 64 bytes (PS3.5 section 9.1), so its length fits the two low bytes.
     element.extend(&uid.len().to_le_bytes()[..2]);
     element.extend(uid);
 

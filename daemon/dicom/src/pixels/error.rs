@@ -1,4 +1,4 @@
-//! Why an instance has no Hounsfield units, in plain words.
+//! Why the pixels of an instance cannot be decoded, in plain words.
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DecodeError {
@@ -8,16 +8,16 @@ pub enum DecodeError {
     #[error("the instance could not be read from the spool: {reason}")]
     Read { reason: String },
 
-    #[error("the pixels are not grey values of 8 or 16 bits: {what}")]
+    #[error("the pixels are not greyscale with 8 or 16 bits: {what}")]
     NotGrey { what: String },
 
-    #[error("the pixels are no picture of 1 or 3 samples of 8 or 16 bits: {what}")]
+    #[error("the pixels are not an image with 1 or 3 samples of 8 or 16 bits: {what}")]
     NotAPicture { what: String },
 
-    #[error("{columns} x {rows} pixels in {frames} frame(s) are not a size that can be decoded")]
+    #[error("an image of {columns} x {rows} pixels in {frames} frame(s) cannot be decoded: unsupported size")]
     Size { rows: u32, columns: u32, frames: u64 },
 
-    #[error("{} bytes of pixels are missing: the header announces {needed}, there are {present}", needed - present)]
+    #[error("{} bytes of pixel data are missing: the header announces {needed}, the instance has {present}", needed - present)]
     Truncated { needed: u64, present: u64 },
 
     #[error(
@@ -28,7 +28,7 @@ pub enum DecodeError {
     #[error("JPEG with {precision} bits (extended process) cannot be decoded here: send lossless images")]
     JpegExtended { precision: u16 },
 
-    #[error("the compressed pixels are broken: {reason}")]
+    #[error("the compressed pixel data is malformed: {reason}")]
     Fragments { reason: String },
 
     #[error("frame {frame}: the compressed image is {found}, the header says {expected}")]
@@ -37,15 +37,15 @@ pub enum DecodeError {
     #[error("frame {frame} cannot be decoded: {reason}")]
     Codec { frame: u32, reason: String },
 
-    #[error("a rescale slope of {slope} with intercept {intercept} gives no Hounsfield units")]
+    #[error("rescale slope {slope} with intercept {intercept} does not give Hounsfield units")]
     Scale { slope: f64, intercept: f64 },
 
-    #[error("the data set cannot be read: {reason}")]
+    #[error("the data set cannot be parsed: {reason}")]
     DataSet { reason: String },
 }
 
 impl DecodeError {
-    /// A stable word for callers that branch, for the bus and for statistics.
+    /// A stable word for each kind of error, for callers, D-Bus and statistics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NoPixelData => "no-pixel-data",
@@ -64,7 +64,7 @@ impl DecodeError {
         }
     }
 
-    /// Whether trying again may help: the bytes may be readable later, everything else stays as it is.
+    /// Whether trying again may help. Only reading from the spool may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Read { .. })
     }

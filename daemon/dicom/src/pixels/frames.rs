@@ -1,10 +1,10 @@
-//! Where each frame lies in the value of the pixel data element. Pure.
+//! Finds each frame in the value of the pixel data element.
 
 use std::borrow::Cow;
 
 use super::error::DecodeError;
 
-/// Native frames follow each other without a gap.
+/// The frames of native pixel data, which follow each other without gaps.
 pub(super) fn native(value: &[u8], frame_bytes: usize, frames: usize) -> Result<Vec<Cow<'_, [u8]>>, DecodeError> {
     let needed = frame_bytes as u64 * frames as u64;
     if (value.len() as u64) < needed {
@@ -13,17 +13,17 @@ pub(super) fn native(value: &[u8], frame_bytes: usize, frames: usize) -> Result<
     Ok(value.chunks_exact(frame_bytes).take(frames).map(Cow::Borrowed).collect())
 }
 
-/// Whether the value at `start` is of VR OW: then big-endian bytes of 8-bit pixels are swapped in pairs. Only asked in
-/// explicit VR, where tag, VR, two reserved bytes and the length stand before the value.
+/// Whether the value at `start` has VR OW; in big-endian data sets, 8-bit pixels are then swapped in pairs. Only for
+/// explicit VR, where tag, VR, two reserved bytes and the length precede the value.
 pub(super) fn is_word_value(part10: &[u8], start: usize) -> bool {
     start.checked_sub(8).and_then(|at| part10.get(at..at + 2)) == Some(b"OW".as_slice())
 }
 
-/// Frames out of encapsulated pixel data: an offset table item, fragment items, a delimiter (PS3.5 A.4).
+/// The frames of encapsulated pixel data: an offset table item, fragment items, a delimiter (PS3.5 section A.4).
 pub(super) fn encapsulated(value: &[u8], frames: usize) -> Result<Vec<Cow<'_, [u8]>>, DecodeError> {
     let mut items = items(value)?;
     if items.is_empty() {
-        return Err(broken("there is not even an offset table"));
+        return Err(broken("the item of the basic offset table is missing"));
     }
     let table = items.remove(0);
     let fragments = items;
@@ -36,9 +36,10 @@ pub(super) fn encapsulated(value: &[u8], frames: usize) -> Result<Vec<Cow<'_, [u
     if fragments.len() == frames {
         return Ok(fragments.into_iter().map(|fragment| Cow::Borrowed(fragment.bytes)).collect());
     }
-    let starts = starts_by_table(table.bytes, &fragments, frames)
-        .or_else(|| starts_by_marker(&fragments, frames))
-        .ok_or_else(|| broken(&format!("{} fragments hold {frames} frames in an unclear way", fragments.len())))?;
+    let starts =
+        starts_by_table(table.bytes, &fragments, frames).or_else(|| starts_by_marker(&fragments, frames)).ok_or_else(
+            || broken(&format!("it is not clear how {} fragments are divided into {frames} frames", fragments.len())),
+        )?;
     let ends = starts.iter().skip(1).copied().chain([fragments.len()]);
     Ok(starts.iter().zip(ends).map(|(start, end)| joined(&fragments[*start..end])).collect())
 }
@@ -55,14 +56,14 @@ fn items(value: &[u8]) -> Result<Vec<Item<'_>>, DecodeError> {
     const DELIMITER: [u8; 4] = [0xfe, 0xff, 0xdd, 0xe0];
     let mut items = Vec::new();
     let mut at = 0;
-    // Some writers forget the delimiter at the end of the file.
+    // Some writers omit the delimiter at the end of the file.
     while at + 8 <= value.len() {
         let tag = &value[at..at + 4];
         if tag == DELIMITER {
             break;
         }
         if tag != ITEM {
-            return Err(broken(&format!("no item where one must begin, {at} bytes into the pixel data")));
+            return Err(broken(&format!("an item should begin {at} bytes into the pixel data, but does not")));
         }
         let length = u32::from_le_bytes([value[at + 4], value[at + 5], value[at + 6], value[at + 7]]) as usize;
         let bytes = value.get(at + 8..).and_then(|rest| rest.get(..length));
@@ -74,8 +75,8 @@ fn items(value: &[u8]) -> Result<Vec<Item<'_>>, DecodeError> {
     Ok(items)
 }
 
-/// The index of the first fragment of each frame, from the basic offset table: offsets of the fragments' item tags,
-/// counted from the first one.
+/// The index of the first fragment of each frame, from the basic offset table. It holds offsets of item tags, relative
+/// to the first fragment.
 fn starts_by_table(table: &[u8], fragments: &[Item<'_>], frames: usize) -> Option<Vec<usize>> {
     let offsets: Vec<usize> =
         table.chunks_exact(4).map(|o| u32::from_le_bytes([o[0], o[1], o[2], o[3]]) as usize).collect();
@@ -86,7 +87,8 @@ fn starts_by_table(table: &[u8], fragments: &[Item<'_>], frames: usize) -> Optio
     offsets.iter().map(|offset| fragments.binary_search_by_key(&(origin + offset), |f| f.at).ok()).collect()
 }
 
-/// The same without a table: a frame begins where a fragment begins with the start marker of JPEG or JPEG 2000.
+/// The index of the first fragment of each frame without a table: a frame begins where a fragment begins with the start
+/// marker of JPEG or JPEG 2000.
 fn starts_by_marker(fragments: &[Item<'_>], frames: usize) -> Option<Vec<usize>> {
     let begins =
         |f: &Item<'_>| f.bytes.starts_with(&[0xff, 0xd8, 0xff]) || f.bytes.starts_with(&[0xff, 0x4f, 0xff, 0x51]);

@@ -1,5 +1,5 @@
-//! The pixels of one instance: their layout, their frames, their codecs. Everything that can be checked is checked before a
-//! decoder sees the bytes, and a decoder that panics is an error of this one instance.
+//! The pixels of one instance: layout, frames, codecs. Everything that can be checked is checked before the bytes are
+//! decoded, and a panic in a decoder is an error of this one instance.
 
 pub mod codec;
 pub mod codestream;
@@ -12,7 +12,7 @@ pub mod shape;
 
 pub use error::DecodeError;
 
-/// Which instance (and frame of it) a slice of the volume came from.
+/// The instance, and the frame in it, that a slice of the volume comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SliceRef {
     pub sop_class_uid: String,

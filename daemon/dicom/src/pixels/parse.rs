@@ -1,4 +1,4 @@
-//! The data set of an instance, by the recursive parser. Only for instances whose nesting `scan` has limited.
+//! Parses the data set of an instance with a recursive parser. Only for instances whose nesting `scan` has limited.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,7 +8,7 @@ use dicom_object::{InMemDicomObject, OpenFileOptions};
 
 use super::error::DecodeError;
 
-/// Everything before the pixel data.
+/// Returns all elements before the pixel data.
 pub fn data_set(part10: &[u8]) -> Result<InMemDicomObject, DecodeError> {
     let failed = |reason: String| DecodeError::DataSet { reason };
     let options = OpenFileOptions::new().read_preamble(ReadPreamble::Always).read_until(tags::PIXEL_DATA);

@@ -1,4 +1,4 @@
-//! The pictures of one instance as they are stored, of any colour: for whoever shows them instead of measuring in them.
+//! Decodes the images of one instance, greyscale or colour, for display instead of measurement.
 
 use std::io::Cursor;
 
@@ -14,10 +14,10 @@ use super::shape::{self, Shape};
 use crate::header::Header;
 use crate::scan;
 
-/// All pictures of one instance, compressed as they came; each is decoded when it is asked for.
+/// All images of one instance, still compressed; each is decoded on request.
 pub struct Pictures {
     pub header: Header,
-    /// Everything before the pixels.
+    /// All elements before the pixel data.
     pub data_set: InMemDicomObject,
     transfer_syntax: &'static TransferSyntax,
     shape: Shape,
@@ -30,25 +30,26 @@ impl std::fmt::Debug for Pictures {
     }
 }
 
-/// The samples of one picture, little endian.
+/// The samples of one image, little endian.
 #[derive(Debug)]
 pub struct Samples {
     pub bytes: Vec<u8>,
     /// 8 or 16.
     pub bits_allocated: u16,
-    /// Of these, used, when the codestream says it.
+    /// How many of these bits are used, if the codestream says so.
     pub precision: Option<u16>,
-    /// It was not compressed: planes may follow each other, and chroma may be shared. Otherwise pixel by pixel.
+    /// The image was not compressed: its samples may be stored by plane, and chroma may be shared by two pixels.
+    /// Otherwise they are stored by pixel.
     pub is_native: bool,
-    /// The decoder made red, green and blue of it, whatever the header says.
+    /// The decoder converted the colours to RGB, whatever Photometric Interpretation says.
     pub is_rgb: bool,
 }
 
 impl Pictures {
-    /// Takes a Part 10 file in.
+    /// Reads a Part 10 file.
     ///
     /// # Errors
-    /// When there are no pictures, or none of ours to decode, in words.
+    /// When it has no images or they cannot be decoded.
     pub fn open(part10: &[u8]) -> Result<Self, DecodeError> {
         let read = |part10: &[u8]| {
             scan::scan(Cursor::new(part10)).map_err(|error| DecodeError::DataSet { reason: error.to_string() })
@@ -65,11 +66,11 @@ impl Pictures {
         let samples = header.samples_per_pixel.max(1);
         if !matches!(header.bits_allocated, 8 | 16) || !matches!(samples, 1 | 3) {
             let (bits, colour) = (header.bits_allocated, &header.photometric);
-            return Err(DecodeError::NotAPicture { what: format!("{samples} samples of {bits} bits ({colour})") });
+            return Err(DecodeError::NotAPicture { what: format!("{samples} samples with {bits} bits ({colour})") });
         }
         let shape = Shape::sized(&header, samples)?;
         let native = match header.photometric.as_str() {
-            // Two samples of chroma for two pixels (PS3.3 C.7.6.3.1.2).
+            // Two pixels share two chroma samples (PS3.3 section C.7.6.3.1.2).
             "YBR_FULL_422" => shape.pixels() * 2 * usize::from(shape.bits_allocated / 8),
             _ => shape.frame_bytes(),
         };
@@ -79,22 +80,22 @@ impl Pictures {
         Ok(Self { header, data_set, transfer_syntax, shape, stored })
     }
 
-    /// How many there are; at least one.
+    /// Number of images, at least 1.
     pub fn count(&self) -> usize {
         self.stored.len()
     }
 
-    /// Decodes picture `index`, counted from 0; `None` after the last.
+    /// Decodes the image `index`, counted from 0; `None` after the last.
     ///
     /// # Errors
-    /// When its bytes are broken.
+    /// When its bytes are malformed.
     pub fn decode(&self, index: usize) -> Option<Result<Samples, DecodeError>> {
         let stored = self.stored.get(index)?;
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         let Codec::EncapsulatedPixelData(Some(codec), _) = self.transfer_syntax.codec() else {
             return Some(Ok(self.native(stored)));
         };
-        // The decoder of DCT makes red, green and blue of luma and chroma; the others give what was compressed.
+        // The decoder for DCT processes converts luma and chroma to RGB; the other decoders do not convert colours.
         let is_rgb = codestream::claims(stored).is_some_and(|c| c.components == 3 && c.coding == Coding::JpegDct);
         let decoded = codec::decode(codec.as_ref(), self.transfer_syntax.uid(), stored, self.shape, number);
         Some(decoded.map(|Decoded { bytes, bits_allocated, precision }| Samples {

@@ -1,4 +1,4 @@
-//! The layout of the pixels of one instance, checked before a decoder sees them, and where each frame is stored.
+//! Checks the pixel layout of one instance before it is decoded, and finds the bytes of each frame.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,11 @@ use super::error::DecodeError;
 use super::frames;
 use crate::header::Header;
 
-/// The most pixels of one frame, far above any CT (2048 x 2048): what a hostile header may make us allocate.
+/// The most pixels of one frame. Far above any CT (2048 x 2048); it limits the memory that a malicious header can make
+/// us allocate.
 const MAX_FRAME_PIXELS: u64 = 64 << 20;
 
-/// The most bytes that the frames of one instance may become.
+/// The most bytes that the decoded frames of one instance may have.
 const MAX_DECODED_BYTES: u64 = 8 << 30;
 
 pub fn transfer_syntax(header: &Header) -> Result<&'static TransferSyntax, DecodeError> {
@@ -27,7 +28,7 @@ pub fn transfer_syntax(header: &Header) -> Result<&'static TransferSyntax, Decod
 pub struct Shape {
     pub rows: u16,
     pub columns: u16,
-    /// Of each pixel: 1 grey, 3 colour.
+    /// Samples per pixel: 1 for greyscale, 3 for colour.
     pub samples: u16,
     /// 8 or 16.
     pub bits_allocated: u16,
@@ -44,7 +45,7 @@ impl Shape {
             return not_ct(format!("photometric interpretation {}", header.photometric));
         }
         if !matches!(header.bits_allocated, 8 | 16) {
-            return not_ct(format!("{} bits allocated per pixel", header.bits_allocated));
+            return not_ct(format!("{} bits allocated per sample", header.bits_allocated));
         }
         let high_bit = header.high_bit.unwrap_or_else(|| header.bits_stored.saturating_sub(1));
         if header.bits_stored == 0 || high_bit >= header.bits_allocated || high_bit + 1 < header.bits_stored {
@@ -54,14 +55,14 @@ impl Shape {
         Self::sized(header, 1)
     }
 
-    /// As the header has it, when that is a size that can be decoded.
+    /// The layout according to the header, if its size can be decoded.
     pub fn sized(header: &Header, samples: u16) -> Result<Self, DecodeError> {
         let frames = u64::from(header.number_of_frames.max(1));
         let pixels = u64::from(header.rows) * u64::from(header.columns);
         let (Ok(rows), Ok(columns)) = (u16::try_from(header.rows), u16::try_from(header.columns)) else {
             return Err(DecodeError::Size { rows: header.rows, columns: header.columns, frames });
         };
-        // HU take two bytes per pixel whatever the stored size.
+        // Hounsfield units need two bytes per pixel, whatever the stored size.
         let bytes = pixels.saturating_mul(2).saturating_mul(frames);
         if pixels == 0 || pixels > MAX_FRAME_PIXELS || bytes > MAX_DECODED_BYTES {
             return Err(DecodeError::Size { rows: header.rows, columns: header.columns, frames });
@@ -89,7 +90,7 @@ impl Shape {
     }
 }
 
-/// The bytes of each frame, as stored. `native` is what a frame takes that is not compressed, bytes.
+/// The bytes of each frame as stored. `native` is the number of bytes in an uncompressed frame.
 pub fn stored<'a>(
     transfer_syntax: &TransferSyntax,
     header: &Header,

@@ -1,4 +1,4 @@
-//! Keeps the few values that are wanted, then makes the header of them.
+//! Collects the few values that are wanted and builds the header from them.
 
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
@@ -8,13 +8,14 @@ use super::walk::Syntax;
 use super::{Meta, RawElement, Scan, ScanError};
 use crate::header::{Header, PixelData, Projection};
 
-/// Where an element was met.
+/// The part of the data set in which an element was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Root,
-    /// Inside the functional groups of an enhanced multi-frame object: the first of each stands for all.
+    /// Inside the functional groups of an enhanced multi-frame object. The first value of an element is used for all
+    /// frames.
     FunctionalGroups,
-    /// Inside the scheduled steps of a worklist item: the first of each.
+    /// Inside the scheduled procedure steps of a worklist item. The first value of an element is used.
     ScheduledStep,
     /// Inside the view code of a projection radiograph: the first of each.
     ViewCode,
@@ -23,11 +24,11 @@ pub(super) enum Place {
     Elsewhere,
 }
 
-/// UIDs have at most 64 characters (PS3.5 9.1); some devices write a few more.
+/// UIDs have at most 64 characters (PS3.5 section 9.1), but some devices write a few more.
 const LONGEST_UID: usize = 128;
 
-/// What results copy: modules Patient, General Study, Patient Study, Clinical Trial, General Series, Frame of Reference,
-/// General Equipment (PS3.3 C.7), and what names the acquisition or says how it was made.
+/// Attributes that results copy: modules Patient, General Study, Patient Study, Clinical Trial, General Series, Frame
+/// of Reference, General Equipment (PS3.3 section C.7), and attributes that describe the acquisition.
 const COPIED: &[Tag] = &[
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
@@ -110,7 +111,7 @@ const COPIED: &[Tag] = &[
     tags::ADMISSION_ID,
 ];
 
-/// Only for the header.
+/// Attributes that are needed only for the header.
 const FACTS: &[Tag] = &[
     tags::SLICE_THICKNESS,
     tags::GANTRY_DETECTOR_TILT,
@@ -137,7 +138,7 @@ const FACTS: &[Tag] = &[
     tags::IMAGE_LATERALITY,
 ];
 
-/// Taken from functional groups where the root has none.
+/// Attributes that are taken from the functional groups if the top level has none.
 const GROUPED: &[Tag] = &[
     tags::SLICE_THICKNESS,
     tags::CONVOLUTION_KERNEL,
@@ -148,7 +149,7 @@ const GROUPED: &[Tag] = &[
     tags::RESCALE_SLOPE,
 ];
 
-/// Of a worklist item.
+/// Attributes of a worklist item.
 const SCHEDULED: &[Tag] = &[
     tags::MODALITY,
     tags::SCHEDULED_PROCEDURE_STEP_START_DATE,
@@ -285,7 +286,7 @@ impl Values {
         }
     }
 
-    /// Empty when it was not met there.
+    /// The bytes of an element; empty when it was not found there.
     pub(super) fn raw(&self, place: Place, tag: Tag) -> &[u8] {
         let list = if place == Place::ScheduledStep { &self.scheduled } else { &self.root };
         find(list, tag).map_or(&[], |(element, _)| &element.value)
@@ -299,7 +300,7 @@ impl Values {
         find(&self.root, tag).or_else(|| find(&self.grouped, tag))
     }
 
-    /// The first value of US or SS as its bits.
+    /// The bits of the first value of an element of VR US or SS.
     fn short(&self, tag: Tag) -> Option<u16> {
         let (element, syntax) = self.found(tag)?;
         Some(syntax.u16([*element.value.first()?, *element.value.get(1)?]))

@@ -1,11 +1,11 @@
-//! A Modality Worklist item (PS3.4 K.6.1.2) in a file: who is expected, for what, when.
+//! A Modality Worklist item (PS3.4 section K.6.1.2) in a file: patient, procedure and scheduled time.
 
 use dicom_dictionary_std::tags;
 
 use super::collect::{Place, Values};
 use super::text::Charset;
 
-/// What is read of it; empty where the item has nothing. The first scheduled step counts.
+/// The values that are used; empty where the item has none. Of several scheduled procedure steps the first is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Item {
     pub patient_name: String,
@@ -39,8 +39,8 @@ impl Values {
     }
 }
 
-/// A patient is taken from it, so nothing is guessed: text beyond ASCII without a declared character set is read when it is
-/// UTF-8, and is marked as unreadable (U+FFFD) otherwise.
+/// The character set of an item. Because it identifies a patient, nothing is guessed: without a declared character set,
+/// text that is not ASCII is read as UTF-8, and bytes that are not UTF-8 become U+FFFD.
 struct Declared(Option<Charset>);
 
 impl Declared {

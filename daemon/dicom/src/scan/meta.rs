@@ -1,4 +1,4 @@
-//! The file meta group (PS3.10 7.1): always explicit VR little endian, its group length is not trusted.
+//! The file meta group (PS3.10 section 7.1). It is always explicit VR little endian; its group length is not trusted.
 
 use std::io::{Read, Seek};
 

@@ -1,4 +1,4 @@
-//! Forward reading with cheap skips and a known end, plain or inflated.
+//! Reads forward through a file, plain or inflated, with fast skips and a known end.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
@@ -6,13 +6,13 @@ use flate2::read::DeflateDecoder;
 
 use super::{MAX_INFLATED, ScanError};
 
-/// Enough for the header of a CT slice in one read.
+/// Bytes; one read of this size covers the header of a CT slice.
 const BUFFER: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Source<R> {
     bytes: Bytes<R>,
-    /// From the start of the file, as if nothing were deflated.
+    /// Bytes from the start of the file; deflated data is counted as inflated.
     position: u64,
     /// Where the data ends; unknown while inflating.
     end: Option<u64>,
@@ -32,7 +32,7 @@ impl<R: Read + Seek> Source<R> {
         Ok(Self { bytes, position: 0, end: Some(end) })
     }
 
-    /// From here on the bytes are deflated.
+    /// Inflates all bytes from here on.
     pub(super) fn inflated(self) -> Result<Self, ScanError> {
         let Bytes::Plain(reader) = self.bytes else { return Ok(self) };
         let decoder = Box::new(DeflateDecoder::new(reader));
@@ -47,7 +47,7 @@ impl<R: Read + Seek> Source<R> {
         self.end
     }
 
-    /// Fills as much of `buffer` as there is; less only at the end.
+    /// Fills `buffer`. Returns the number of bytes, which is smaller only at the end of the data.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ScanError> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -68,7 +68,7 @@ impl<R: Read + Seek> Source<R> {
         }
     }
 
-    /// Steps back over what was just read; only before the data set.
+    /// Steps back by `count` bytes that were just read. Only possible before the data set.
     pub(super) fn back(&mut self, count: u32) -> Result<(), ScanError> {
         if let Bytes::Plain(reader) = &mut self.bytes {
             reader.seek_relative(-i64::from(count)).map_err(ScanError::Io)?;
@@ -77,7 +77,7 @@ impl<R: Read + Seek> Source<R> {
         Ok(())
     }
 
-    /// Answers how many bytes could be skipped; fewer only at the end.
+    /// Skips `count` bytes. Returns how many were skipped, which is fewer only at the end of the data.
     pub(super) fn skip(&mut self, count: u64) -> Result<u64, ScanError> {
         if let (Bytes::Plain(reader), Some(end)) = (&mut self.bytes, self.end) {
             let count = count.min(end.saturating_sub(self.position));

@@ -1,4 +1,4 @@
-//! What the scanner promises about bytes from anybody.
+//! Tests of the scanner with valid, malformed and malicious bytes.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 
-/// Builds data sets byte by byte, so that nothing hides what is on the wire.
+/// Builds data sets byte by byte, so that the tests control every byte.
 #[derive(Clone)]
 struct Builder {
     explicit: bool,
@@ -223,7 +223,7 @@ fn a_length_beyond_the_end_is_named() {
     let mut builder = Builder::new(EXPLICIT);
     builder.identity().head(0x7FE0, 0x0010, "OW", 1000).bytes.extend([0; 10]);
     let reason = builder.scan(EXPLICIT).unwrap_err().to_string();
-    assert_eq!(reason, "truncated: (7FE0,0010) says 1000 bytes, 10 remain");
+    assert_eq!(reason, "truncated: (7FE0,0010) has a length of 1000 bytes, but only 10 remain");
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn deep_nesting_of_defined_lengths_is_refused_too() {
 
 #[test]
 fn a_deflate_bomb_is_stopped() {
-    // A long run of zeros deflates a thousandfold; the element that holds it claims all of it.
+    // Zeros deflate to a thousandth of their size. The element that holds them has their full length.
     let mut head = Builder::new(EXPLICIT);
     head.bytes.resize(128, 0);
     head.bytes.extend(b"DICM");
@@ -298,7 +298,7 @@ fn corrupt_deflate_is_named() {
     assert!(scan(Cursor::new(file)).is_err());
 }
 
-/// Counts what is read, to show that pixels are not.
+/// Counts the bytes that are read.
 struct Counting(Cursor<Vec<u8>>, u64);
 impl Read for &mut Counting {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

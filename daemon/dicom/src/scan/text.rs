@@ -1,17 +1,18 @@
-//! Text for display and comparison: decoded where the character set is known, lossy otherwise. Copies use the bytes.
+//! Decodes text for display and comparison; text in an unknown character set is decoded lossily. Results copy the bytes
+//! instead.
 
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
-/// Display text is cut here, characters.
+/// Text for display is cut after this many characters.
 const LONGEST: usize = 1024;
 
-/// The repertoire of one data set, (0008,0005).
+/// Specific Character Set (0008,0005) of one data set.
 #[derive(Debug)]
 pub(super) struct Charset(SpecificCharacterSet);
 
 impl Charset {
-    /// With code extensions (several values, ISO 2022) the last known one counts: its decoder reads ASCII too, and
-    /// the escape sequences of the Korean and Chinese sets can be left out because their bytes are above 0x80.
+    /// With code extensions (several values, ISO 2022) the last known character set is used: its decoder reads ASCII
+    /// too, and the escape sequences of the Korean and Chinese sets can be removed because their bytes are above 0x80.
     pub(super) fn of(value: &[u8]) -> Self {
         let codes = trimmed(value);
         let known = codes.split('\\').filter_map(|code| SpecificCharacterSet::from_code(code.trim())).next_back();
@@ -32,7 +33,7 @@ impl Charset {
 
 const ESCAPE: u8 = 0x1B;
 
-/// Drops `ESC $ ) x` (designates a set to G1: Korean, Chinese); leaves the Japanese escapes to their decoder.
+/// Removes `ESC $ ) x` (selects a Korean or Chinese set as G1). The Japanese escape sequences stay for their decoder.
 fn without_designations(value: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(value.len());
     let mut rest = value;
@@ -52,7 +53,7 @@ fn tidy(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
-/// Plain ASCII values (UI, CS): without NUL and space around them.
+/// Removes NUL and spaces around a value of VR UI or CS.
 pub(super) fn trimmed(value: &[u8]) -> String {
     String::from_utf8_lossy(value).trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
 }

@@ -1,5 +1,5 @@
-//! Through the structure of a data set (PS3.5 chapter 7) with a stack of our own: nothing recurses, every length is
-//! checked against what remains, every step consumes bytes or closes a level.
+//! Traverses the structure of a data set (PS3.5 chapter 7) with an explicit stack instead of recursion. Every length is
+//! checked against the remaining bytes, and every step consumes bytes or closes a level.
 
 use std::io::{Read, Seek};
 
@@ -25,7 +25,7 @@ pub(super) struct Syntax {
 impl Syntax {
     const IMPLICIT: Self = Self { explicit: false, big_endian: false };
 
-    /// Everything that is not listed, private ones included, is explicit little endian (PS3.5 A.4).
+    /// All other transfer syntaxes, private ones included, are explicit little endian (PS3.5 section A.4).
     pub(super) fn of(transfer_syntax_uid: &str) -> Self {
         #[allow(deprecated)] // retired, still sent
         match transfer_syntax_uid {
@@ -57,9 +57,9 @@ impl Syntax {
 #[derive(Debug, Clone, Copy)]
 struct Level {
     kind: LevelKind,
-    /// Where it ends; `None` means at its delimiter.
+    /// Offset of its end; `None`: it ends with a delimiter.
     end: Option<u64>,
-    /// No element inside may reach beyond this; `None` only while inflating.
+    /// Offset beyond which no element inside may extend; `None` only while inflating.
     limit: Option<u64>,
     syntax: Syntax,
 }
@@ -76,7 +76,7 @@ struct Element {
     length: u32,
 }
 
-/// Visits every element of the data set and shows the wanted ones to `values`.
+/// Visits every element of the data set and passes the wanted ones to `values`.
 pub(super) fn walk<R: Read + Seek>(
     source: &mut Source<R>,
     syntax: Syntax,
@@ -96,7 +96,7 @@ pub(super) fn walk<R: Read + Seek>(
         let mut head = [0; 8];
         let got = source.fill(&mut head)?;
         if got < head.len() {
-            // Up to seven zero bytes after the last element are padding of the file.
+            // Up to seven zero bytes after the last element are padding.
             let padding = stack.is_empty() && head[..got].iter().all(|byte| *byte == 0);
             return if padding { Ok(()) } else { Err(ScanError::EndsInside { offset }) };
         }
@@ -114,7 +114,7 @@ pub(super) fn walk<R: Read + Seek>(
             (LevelKind::Sequence(sequence), _) => {
                 return Err(malformed(offset, format!("{tag} where an item of {sequence} should be")));
             }
-            // Delimiters that close nothing are written by some devices after items of defined length.
+            // Some devices write a superfluous delimiter after items of defined length.
             (LevelKind::Item, ITEM_DELIMITER) => {
                 if !stack.is_empty() && level.end.is_none() {
                     stack.pop();
@@ -124,7 +124,7 @@ pub(super) fn walk<R: Read + Seek>(
             (LevelKind::Item, ITEM | SEQUENCE_DELIMITER) => {
                 return Err(malformed(offset, format!("{tag} where an element should be")));
             }
-            // Zeros to the end: padding of the file.
+            // Zeros up to the end of the file are padding.
             (LevelKind::Item, Tag(0, 0)) if stack.is_empty() && head == [0; 8] => return only_zeros(source, offset),
             (LevelKind::Item, _) => {
                 let element = element(source, level.syntax, head, offset)?;
@@ -143,7 +143,7 @@ fn malformed(offset: u64, what: String) -> ScanError {
     ScanError::Malformed { offset, what }
 }
 
-/// The rest of an element header.
+/// Reads the rest of an element header.
 fn element<R: Read + Seek>(
     source: &mut Source<R>,
     syntax: Syntax,
@@ -162,7 +162,7 @@ fn element<R: Read + Seek>(
     Ok(Element { tag, vr: VR::from_binary(letters).unwrap_or(VR::UN), length })
 }
 
-/// Looks at one element. Answers the level to enter when it is a sequence; otherwise its value has been passed.
+/// Handles one element. Returns the level to enter when it is a sequence; otherwise its value has been read or skipped.
 fn visit<R: Read + Seek>(
     source: &mut Source<R>,
     level: &Level,
@@ -182,7 +182,7 @@ fn visit<R: Read + Seek>(
     }
     if undefined || vr == VR::SQ {
         let end = defined_end(source, level, tag, length)?;
-        // What hides in UN of undefined length is implicit little endian (PS3.5 6.2.2 note 2).
+        // The content of UN with undefined length is implicit little endian (PS3.5 section 6.2.2 note 2).
         let syntax = if vr == VR::UN { Syntax::IMPLICIT } else { level.syntax };
         return Ok(Some(Level { kind: LevelKind::Sequence(tag), end, limit: end.or(level.limit), syntax }));
     }
@@ -285,7 +285,7 @@ pub(super) fn skip_value<R: Read + Seek>(source: &mut Source<R>, tag: Tag, lengt
     if skipped < length { Err(ScanError::Truncated { tag, needed: length, remaining: skipped }) } else { Ok(()) }
 }
 
-/// Value representations with a 32-bit length in explicit encodings: all but the old short ones (PS3.5 7.1.2).
+/// Whether a value representation has a 32-bit length in explicit encodings (PS3.5 section 7.1.2).
 pub(super) fn is_long(letters: [u8; 2]) -> bool {
     const SHORT: [&[u8; 2]; 21] = [
         b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",

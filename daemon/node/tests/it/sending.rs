@@ -1,4 +1,4 @@
-//! C-STORE and C-ECHO out, against an archive that does as it is told and against DCMTK's storescp.
+//! Sending C-STORE and C-ECHO to a test archive and to DCMTK's storescp.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -134,5 +134,5 @@ fn what_is_no_part_10_file_is_named() {
     let path = directory.path().join("note.txt");
     std::fs::write(&path, "hello").unwrap();
     let error = File::open(&path).unwrap_err().to_string();
-    assert!(error.ends_with("no Part 10 file: the DICM prefix is missing"), "{error}");
+    assert!(error.ends_with("not a Part 10 file: the DICM prefix is missing"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Receiving: new, again, different, unreadable, mismatched, no space, many at once.
+//! Receiving instances: new, repeated, conflicting, unreadable, with wrong UIDs, without space, many at once.
 
 use super::*;
 use crate::store::events;
@@ -84,14 +84,14 @@ async fn what_cannot_be_read_is_quarantined_with_its_reason_and_bytes() {
     for _ in 0..2 {
         let outcome = send(&spool, "1.2.3.1.1", &truncated).await.unwrap();
         let Outcome::Quarantined { reason } = outcome else { panic!("{outcome:?}") };
-        assert!(reason.starts_with("truncated: (7FE0,0010) says 1000 bytes"), "{reason}");
+        assert!(reason.starts_with("truncated: (7FE0,0010) has a length of 1000 bytes"), "{reason}");
     }
     let connection = place.store().connect(Durability::Full).unwrap();
     let rows = instances::quarantined(&connection, 10).unwrap();
     assert_eq!(rows.len(), 1, "the same bytes are kept once");
     let row = instances::get(&connection, rows[0].id).unwrap().unwrap();
     assert!(spool.read(&row.location).unwrap().ends_with(&truncated));
-    // The whole instance, sent later, is not hindered.
+    // The complete instance can still be sent later.
     keep(&spool, 1, 1000).await;
 }
 
