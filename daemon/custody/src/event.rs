@@ -1,20 +1,20 @@
-//! What happened, told to whoever listens.
+//! Events about series, jobs, deliveries and models.
 
 use serde::Serialize;
 
 use crate::store::series::SeriesRow;
 
-/// What happened, for whoever wants to know: the bus, the log, a progress bar. Never carries identifying data.
+/// An event for subscribers: D-Bus, the log, a progress bar. It never carries identifying data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// A row of `series` changed state.
     Series { id: i64, study_uid: String, series_uid: String, state: String, instances: u32, verdict: Option<String> },
-    /// A job moved on: `fraction` of the whole job, 0 to 1.
+    /// A job made progress. `fraction` is the completed part of the whole job, 0 to 1.
     Job { id: i64, series_id: i64, state: String, stage: String, fraction: f64 },
-    /// A delivery was answered, or failed and will be tried again.
+    /// The destination answered, or the delivery failed and will be tried again.
     Delivery { id: i64, destination: String, state: String, reason: Option<String> },
-    /// A model package came, went, or changed its state; others of its task may have, too.
+    /// A model package was added or removed or changed its state; other packages of the same task may have changed too.
     Model { id: String, version: String },
 }
 

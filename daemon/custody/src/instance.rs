@@ -1,4 +1,4 @@
-//! One instance in custody: what its header says, where its bytes lie, where it came from.
+//! One instance in custody: its header, where its bytes are stored, and who sent it.
 
 use dicom::header::Header;
 use serde::{Deserialize, Serialize};
@@ -9,16 +9,16 @@ pub struct Origin {
     pub calling_ae: String,
     pub called_ae: String,
     pub peer_address: String,
-    /// Number of the association since start.
+    /// Number of the association, counted since the daemon started.
     pub association: u64,
 }
 
-/// Where the Part 10 bytes of an instance lie.
+/// Where the Part 10 bytes of an instance are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// In a segment of the custody log, at `offset`.
     Log { segment: i64, offset: u64, length: u64 },
-    /// In a file of its own; `file` is a name of ours below the spool directory.
+    /// In a file of its own. `file` is relative to the spool directory and contains nothing that the sender chose.
     File { file: String, length: u64 },
 }
 

@@ -1,15 +1,15 @@
-//! The ordered restriction level and its one gate.
+//! The restriction level, and the gate that holds it.
 
 use tokio::sync::watch;
 
-/// What the box still does. Later levels do less.
+/// What the box may still do. The levels are ordered: a later one allows less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     Full,
     /// Instances are refused with 0xA700: the spool has no room, or custody cannot be kept.
     NoNewStudies,
-    /// Nothing leaves the box either.
+    /// As `NoNewStudies`, and nothing is sent either.
     NoOutput,
 }
 
@@ -23,7 +23,7 @@ impl Level {
     }
 }
 
-/// Level and reason, readable by everyone, raised and lowered by `health`.
+/// The present level and its reason. `health` sets it; every part can read it or wait for a change.
 #[derive(Debug, Clone)]
 pub struct Gate(watch::Sender<(Level, String)>);
 

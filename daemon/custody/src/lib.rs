@@ -1,5 +1,5 @@
-//! Custody: what survives a power cut. The log of received instances (`spool`), the database (`store`), and the state that
-//! every series is in.
+//! Custody: everything that must survive a power cut. The log of received instances (`spool`), the database (`store`),
+//! and the state of every series (`series`).
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -13,5 +13,5 @@ pub mod settings;
 
 use std::sync::Arc;
 
-/// Bytes free for custody, or why that cannot be told.
+/// Returns the free bytes of the disk that holds the spool, or why they cannot be determined.
 pub type FreeBytes = Arc<dyn Fn() -> Result<u64, String> + Send + Sync>;

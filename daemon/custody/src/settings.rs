@@ -1,4 +1,4 @@
-//! Where everything durable lies, and how much space it may take.
+//! Where received objects, database and results are stored, and how much disk space they may take.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spool {
-    /// Everything durable lives below: custody log, database, results.
+    /// Directory of the custody log, the database and the results.
     pub directory: PathBuf,
     /// Instances are refused (0xA700) when less than this many MiB would stay free.
     pub min_free_mib: u64,
@@ -18,7 +18,7 @@ pub struct Spool {
     pub keep_days: u32,
     /// Size of one custody log segment, MiB.
     pub segment_mib: u64,
-    /// Segments of zeros that are kept ready, so that none need be written while studies arrive.
+    /// How many zero-filled segments are kept ready, so that none has to be written while studies arrive.
     pub ready_segments: usize,
 }
 
@@ -36,7 +36,7 @@ impl Default for Spool {
 }
 
 impl Spool {
-    /// Says what cannot be used, under `spool.*`.
+    /// Reports each invalid value under its key, `spool.*`.
     pub fn check(&self, checker: &mut Checker) {
         if self.directory.as_os_str().is_empty() {
             checker.refuse("spool.directory", "must not be empty");

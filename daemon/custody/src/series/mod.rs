@@ -1,10 +1,10 @@
-//! Series: how one is named, and which state it is in.
+//! The key and the state of a series.
 
 pub mod state;
 
 pub use state::SeriesState;
 
-/// A series is named by its study and its own UID: some devices reuse series UIDs across studies.
+/// Study UID and series UID together: some devices use the same series UID in several studies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesKey {
     pub study_uid: String,

@@ -1,4 +1,4 @@
-//! The life of a series.
+//! The states of a series and the transitions between them.
 //!
 //! ```text
 //!              instance                       results made
@@ -11,23 +11,23 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeriesState {
     Receiving,
-    /// All there; a job exists.
+    /// All instances have arrived and a job exists.
     Complete,
     Processed,
     Refused,
-    /// Its bytes were removed after everything was delivered.
+    /// The bytes of its instances were removed, after its results had been delivered.
     Evicted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeriesEvent {
-    /// An instance arrived that was not there before.
+    /// A new instance arrived (not a repetition).
     Instance,
     Completed,
     Processed,
     Refused,
     Evicted,
-    /// Someone asked for the work to be done again.
+    /// A user requested a new analysis.
     Rerun,
 }
 
@@ -38,7 +38,7 @@ pub enum Step {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a series that is {from} cannot take {event:?}")]
+#[error("event {event:?} is not allowed for a series that is {from}")]
 pub struct IllegalTransition {
     pub from: SeriesState,
     pub event: SeriesEvent,
@@ -46,11 +46,12 @@ pub struct IllegalTransition {
 
 impl SeriesState {
     /// # Errors
-    /// [`IllegalTransition`] when the event makes no sense in this state; the series stays as it is.
+    /// [`IllegalTransition`] when the event is not allowed in this state; the series stays as it is.
     pub fn on(self, event: SeriesEvent) -> Result<Step, IllegalTransition> {
         use SeriesState::{Complete, Evicted, Processed, Receiving, Refused};
         let next = match (self, event) {
-            // A late slice reopens whatever was concluded without it, even when the rest has been evicted.
+            // A late slice reopens a series that was concluded without it, even when its other slices have been
+            // evicted.
             (_, SeriesEvent::Instance) => Receiving,
             (Receiving | Complete, SeriesEvent::Completed) => Complete,
             (Complete | Processed, SeriesEvent::Processed) => Processed,
@@ -100,7 +101,8 @@ mod tests {
     const EVENTS: [SeriesEvent; 6] =
         [Instance, Completed, SeriesEvent::Processed, SeriesEvent::Refused, SeriesEvent::Evicted, Rerun];
 
-    /// One letter for each (state, event): `x` forbidden, `.` unchanged, else the next state's initial.
+    /// One letter for each (state, event): `x` forbidden, `.` unchanged, `f` refused, otherwise the initial of the next
+    /// state.
     const TABLE: [&str; 5] = [
         ".Cxfxx", // receiving
         "R.Pfx.", // complete

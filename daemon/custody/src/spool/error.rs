@@ -1,4 +1,4 @@
-//! What can go wrong with custody.
+//! Errors of the spool.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use crate::store;
 
-/// What callers branch on.
+/// The kinds of error that callers distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpoolFault {
     /// Too little free space; nothing was kept. The sender may try again later (0xA700).
     NoSpace,
     Io,
     Database,
-    /// The SOP UIDs of the command are not those of the data set; nothing was kept.
+    /// The SOP UIDs of the C-STORE command differ from those of the data set; nothing was kept.
     UidMismatch,
-    /// The spool has been closed, or cannot keep custody any more.
+    /// The spool was closed, or its writer thread has ended.
     Closed,
 }
 
-/// Cheap to clone: one failed batch is answered to every sender in it.
+/// Cheap to clone: every sender in a failed group receives the same error.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,7 +33,7 @@ pub enum Error {
     InUse { path: PathBuf },
     #[error("spool: {0}")]
     Database(Arc<store::Error>),
-    #[error("the command says {what} {command:?}, the data set says {data_set:?}")]
+    #[error("{what} differs: {command:?} in the C-STORE command, {data_set:?} in the data set")]
     UidMismatch { what: &'static str, command: String, data_set: String },
     #[error("the instance is no longer kept here: {place}")]
     Gone { place: String },
@@ -67,7 +67,7 @@ impl From<rusqlite::Error> for Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Names the file in an I/O error. A full disk is `NoSpace` wherever it shows.
+/// Adds the path to an I/O error. A full disk becomes [`Error::DiskFull`] wherever it is noticed.
 pub(super) trait At<T> {
     fn at(self, path: &Path) -> Result<T>;
 }

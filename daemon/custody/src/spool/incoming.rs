@@ -1,4 +1,5 @@
-//! One instance on its way in: in memory while it is small, streamed to a file of its own when it is not.
+//! One instance that is being received: kept in memory while it is small, streamed to a file of its own once it is
+//! large.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -16,10 +17,10 @@ use crate::instance::Origin;
 use crate::store::instances::InstanceState;
 use crate::store::now_utc;
 
-/// What a large instance gathers in memory before it goes to its file, bytes.
+/// Bytes of a large instance that are collected in memory before they are written to its file.
 const PIECE: usize = 1 << 20;
 
-/// The SOP UIDs and the transfer syntax as the command and the presentation context say them.
+/// SOP UIDs from the C-STORE command and transfer syntax from the presentation context.
 #[derive(Debug)]
 struct Announced {
     sop_class_uid: String,
@@ -27,7 +28,7 @@ struct Announced {
     transfer_syntax_uid: String,
 }
 
-/// Dropping it abandons the instance: nothing of it remains.
+/// An instance that is being received. Dropping it discards the instance and its file.
 #[derive(Debug)]
 pub struct Incoming {
     inner: Arc<Inner>,
@@ -35,10 +36,10 @@ pub struct Incoming {
     announced: Announced,
     /// Preamble, DICM and file meta group.
     head: Vec<u8>,
-    /// Data set bytes; of a large instance those not in the file yet.
+    /// Data set bytes; for a large instance only those not yet in its file.
     body: Vec<u8>,
     file: Option<OwnFile>,
-    /// Of the data set so far.
+    /// Bytes of the data set received so far.
     length: u64,
     sha256: Sha256,
     crc: crc32fast::Hasher,
@@ -85,10 +86,12 @@ impl Incoming {
         self.inner.shared.large_over
     }
 
-    /// Moves what is in memory to the file, which is made now if there is none.
+    /// Moves the bytes in memory to the instance's file, which is created first if needed.
     async fn spill(&mut self) -> Result<()> {
-        let (shared, file) = (self.inner.shared.clone(), self.file.take());
-        let (mut body, head) = (std::mem::take(&mut self.body), self.head.clone());
+        let shared = self.inner.shared.clone();
+        let file = self.file.take();
+        let head = self.head.clone();
+        let mut body = std::mem::take(&mut self.body);
         let (file, body) = blocking(move || {
             let mut file = match file {
                 Some(file) => file,
@@ -104,14 +107,15 @@ impl Incoming {
             Ok((file, body))
         })
         .await?;
-        (self.file, self.body) = (Some(file), body);
+        self.file = Some(file);
+        self.body = body;
         Ok(())
     }
 
-    /// Returns when the instance is durable, or the reason why not.
+    /// Returns once the instance is durable.
     ///
     /// # Errors
-    /// `UidMismatch`, `NoSpace`, `Io`, `Database`, `Closed`: nothing is kept.
+    /// `UidMismatch`, `NoSpace`, `Io`, `Database`, `Closed`: the instance was not taken into custody.
     pub async fn commit(mut self) -> Result<Outcome> {
         if self.file.is_some() && !self.body.is_empty() {
             self.spill().await?;
@@ -123,13 +127,13 @@ impl Incoming {
         answered.await.map_err(|_| Error::Closed)?
     }
 
-    /// Whether `prepare` takes some tens of microseconds (a millisecond or two for hostile bytes): then a trip to
-    /// another thread and back costs more, with every one of thousands of slices.
+    /// Whether `prepare` takes only tens of microseconds (one or two milliseconds for malicious input). It then runs on
+    /// the caller's thread, because handing each of thousands of slices to another thread costs more.
     fn is_quick(&self) -> bool {
         self.file.is_none() && self.body.len() <= PIECE && !scan::is_deflated(&self.announced.transfer_syntax_uid)
     }
 
-    /// Reads the header, compares the UIDs, makes the bytes of a large instance durable. Blocks.
+    /// Reads the header, compares the UIDs, and syncs the file of a large instance. Blocks.
     fn prepare(mut self) -> Result<Prepared> {
         let scanned = match &self.file {
             Some(file) => scan::scan(file.file()),

@@ -1,4 +1,4 @@
-//! The background thread: prepares segments ahead of need and applies retention.
+//! The background thread: prepares segments in advance and applies the retention rules.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,29 +7,29 @@ use std::time::{Duration, Instant};
 use super::error::{Error, Result};
 use super::{Shared, quota, segment};
 
-/// Retention is applied at least this often, and at most this often when space is short.
+/// Interval between two applications of the retention rules: normally, and while space is short.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 const RETENTION_PAUSE: Duration = Duration::from_secs(10);
-/// While instances arrived within this time, zeros are written only when no segment waits at all.
+/// If an instance arrived within this time, a new segment is prepared only when none is ready.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Segments that wait to be used.
+/// The segments that are ready to be used.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    /// Segments that should wait.
+    /// How many segments should be ready.
     wanted: usize,
-    state: Mutex<InstanceState>,
+    state: Mutex<ShelfState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct InstanceState {
+struct ShelfState {
     spares: Vec<PathBuf>,
     /// When the writer last committed.
     last_commit: Option<Instant>,
-    /// The writer waits for one.
+    /// The writer is waiting for a segment.
     urgent: bool,
-    /// Why the last one could not be made.
+    /// Why the last segment could not be created.
     failure: Option<Error>,
     short_of_space: bool,
     stop: bool,
@@ -38,18 +38,14 @@ struct InstanceState {
 
 impl Shelf {
     pub(super) fn new(wanted: usize, spares: Vec<PathBuf>) -> Self {
-        Self {
-            wanted,
-            state: Mutex::new(InstanceState { spares, ..InstanceState::default() }),
-            changed: Condvar::new(),
-        }
+        Self { wanted, state: Mutex::new(ShelfState { spares, ..ShelfState::default() }), changed: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, InstanceState> {
+    fn lock(&self) -> MutexGuard<'_, ShelfState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Blocks until there is one, or until it cannot be made.
+    /// Blocks until a segment is ready or could not be created.
     pub(super) fn take(&self) -> Result<PathBuf> {
         let mut state = self.lock();
         state.failure = None;
@@ -72,8 +68,8 @@ impl Shelf {
         }
     }
 
-    /// Puts back a segment that retention emptied. Its blocks are written already, old records have another epoch.
-    /// Answers false when there are enough.
+    /// Puts back a segment that retention emptied. It need not be filled with zeros again: its old records carry
+    /// another epoch. Returns false when enough segments are ready.
     pub(super) fn give(&self, log: &Path, freed: &Path) -> bool {
         let mut state = self.lock();
         if state.spares.len() >= self.wanted {
@@ -106,7 +102,8 @@ impl Shelf {
         self.lock().last_commit = Some(Instant::now());
     }
 
-    /// Lets arriving instances have the disk for themselves. False when the spool closes.
+    /// Waits while instances are arriving, so that they have the disk for themselves. Returns false when the spool
+    /// closes.
     fn wait_for_the_disk(&self) -> bool {
         let mut state = self.lock();
         while !state.stop
@@ -118,8 +115,8 @@ impl Shelf {
     }
 }
 
-impl InstanceState {
-    /// How long zeros should wait; `None` when they may be written now.
+impl ShelfState {
+    /// How long to wait before zeros are written; `None` when they may be written now.
     fn pause(&self) -> Option<Duration> {
         if self.spares.is_empty() || self.urgent {
             return None;
@@ -170,7 +167,7 @@ fn next(shelf: &Shelf, last_retention: Instant) -> Work {
         let waited = last_retention.elapsed();
         if waited >= due {
             state.short_of_space = false;
-            // Space may have come back: try the spare again.
+            // Retention may have freed space: try to create a segment again.
             state.failure = None;
             return Work::Retention;
         }
@@ -190,7 +187,7 @@ fn make(shared: &Shared, name: &str) {
         Ok(Some(spare)) => state.spares.push(spare),
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(%error, "no new segment of the custody log");
+            tracing::warn!(%error, "cannot create a new segment of the custody log");
             state.failure = Some(error);
         }
     }

@@ -1,4 +1,4 @@
-//! Instances too large for the log: each streams to a file of its own, which the log then names.
+//! Instances that are too large for the log: each is streamed to a file of its own, and a record in the log names it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,10 +9,11 @@ use std::sync::atomic::Ordering;
 use super::error::{At, Result};
 use super::{LARGE, Shared, segment};
 
-/// Dirty bytes are pushed to the disk this often, so that the last sync is short and a full disk shows early.
+/// Bytes after which the file is synced while it is received: the last sync is then short, and a full disk is noticed
+/// early.
 const SYNC_EVERY: u64 = 64 << 20;
 
-/// A file that is being written. Dropping it before [`OwnFile::keep`] removes it.
+/// A file that is being written. Dropping it before [`OwnFile::keep`] deletes the file.
 #[derive(Debug)]
 pub(super) struct OwnFile {
     shared: Arc<Shared>,
@@ -34,7 +35,7 @@ impl OwnFile {
         Ok(Self { shared, file, path, name, unsynced: 0, kept: false })
     }
 
-    /// Blocks. Checks the free space again every now and then: 2 GiB may be on their way.
+    /// Blocks. Checks the free space again at every sync, because an instance may be as large as 2 GiB.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).at(&self.path)?;
         self.unsynced += bytes.len() as u64;
@@ -46,7 +47,7 @@ impl OwnFile {
         Ok(())
     }
 
-    /// Bytes durable, name final and durable. Blocks.
+    /// Syncs the bytes, gives the file its final name and makes that name durable. Blocks.
     pub(super) fn finish(&mut self) -> Result<()> {
         self.file.sync_all().at(&self.path)?;
         let path = self.shared.directory.join(&self.name);
@@ -59,7 +60,7 @@ impl OwnFile {
         &self.file
     }
 
-    /// The log names it now.
+    /// A record in the log names the file now: dropping no longer deletes it.
     pub(super) fn keep(mut self) {
         self.kept = true;
     }
@@ -71,11 +72,12 @@ impl Drop for OwnFile {
             return;
         }
         let path = std::mem::take(&mut self.path);
-        // The blocks go when the last handle closes; 2 GiB of them take a while, which an async thread has not.
+        // The file system frees the blocks when the last handle closes. For 2 GiB that takes too long for an async
+        // thread, so both the removal and the last handle go to a blocking thread.
         let last_handle = self.file.try_clone();
         let remove = move || {
             if let Err(error) = fs::remove_file(&path) {
-                tracing::warn!(path = %path.display(), %error, "an abandoned file stays until the next start");
+                tracing::warn!(path = %path.display(), %error, "cannot remove the file of a discarded instance; it will be removed at the next start");
             }
             drop(last_handle);
         };

@@ -1,29 +1,31 @@
-//! Custody: what "durable" means here.
+//! The spool: takes instances into custody and keeps them. This text says what "durable" means here.
 //!
-//! An instance is in custody when its record is in the log, synced. `Incoming::commit` answers no earlier. The row in
-//! `instances` is an index: it is inserted before the answer, but not synced, because `sweep` makes it again from the
-//! log. Segments of the log are written full of zeros ahead of need, so that committing overwrites blocks in place.
+//! An instance is in custody once its record is in the log and synced. `Incoming::commit` does not return earlier. The
+//! row in `instances` is an index: it is inserted before the answer but not synced, because `sweep` can restore it from
+//! the log. Segments of the log are filled with zeros in advance, so that committing overwrites blocks in place.
 //!
-//! **The process is killed at any instant.** Everything written is in the page cache and stays. A record that is not
-//! whole fails its CRC and is dropped; it was never acknowledged. A record that is whole but has no row was perhaps not
-//! acknowledged either: it is synced and gets its row, and the sender, who tries again, hears `AlreadySo`. A large
-//! file without a record was never acknowledged and is removed.
+//! **The process is killed at any instant.** Everything written is in the page cache and stays. An incomplete record
+//! fails its CRC and is dropped; it was never acknowledged. A complete record without a row was perhaps not
+//! acknowledged either: it is synced and gets its row, and a sender that tries again receives `AlreadySo`. A large file
+//! without a record was never acknowledged and is removed.
 //!
-//! **The power goes at any instant.** What was synced is there: the names of segments (their directory is synced before
-//! the first record goes in), the bytes of acknowledged records (nothing shares a block with them, so a torn block
-//! cannot hurt them), large files (file, then name, then the record that names it). The database loses at most the
-//! newest rows, never the middle (WAL); `segments.indexed_to` is lost with them, in the same transaction, so the log is
-//! read again from there. Eviction is the one thing that goes the other way: its rows are synced before the bytes go.
+//! **The power fails at any instant.** What was synced is there: the names of segments (their directory is synced
+//! before the first record is written), the bytes of acknowledged records (no other record shares a block with them, so
+//! a torn block cannot damage them), large files (synced in this order: file, name, the record that names it). The
+//! database loses at most its newest rows (WAL). It then also loses the matching `segments.indexed_to`, which is set in
+//! the same transaction, so the log is read again from the right place. Eviction works in the opposite order: its rows
+//! are synced before the bytes are removed.
 //!
-//! **A segment is used again.** It gets a new number and a new random epoch; older records in it carry another one.
-//! A place (segment, offset) names one record for ever.
+//! **A segment is used again.** It gets a new number and a new random epoch; records of its earlier use carry the
+//! earlier epoch. A location (segment, offset) therefore never means two different records.
 //!
-//! **Part of a group fails.** Nobody in it is acknowledged and the next group is written over it. Should its records be
-//! found after a crash, they are compared with what is known like any other arrival.
+//! **Part of a group fails.** No instance of the group is acknowledged and the next group overwrites it. If its records
+//! are found after a crash, they are compared with the known instances like any other arrival.
 //!
-//! `incoming` takes one instance in, `writer` commits groups, `record` and `segment` are the format, `large` the files
-//! of instances that are too large for the log, `keeper` works in the background, `quota` decides what may go, `reader`
-//! reads back, `sweep` reconciles at start, `part10` makes the file head.
+//! `incoming` receives one instance, `writer` commits groups, `record` and `segment` define the format, `large` holds
+//! the files of instances that are too large for the log, `keeper` works in the background, `quota` decides what may be
+//! evicted, `reader` reads instances back, `sweep` compares log, files and rows at start, `part10` writes the file
+//! header.
 
 mod error;
 mod incoming;
@@ -58,13 +60,14 @@ use crate::instance::{Instance, Location, Origin};
 use crate::settings;
 use crate::store::{Durability, Store};
 
-/// Below the spool directory.
+/// Subdirectory of the spool directory for the segments of the custody log.
 const LOG: &str = "log";
 const LARGE: &str = "large";
-/// Instances that wait for the writer; their number is bounded by that of the associations anyway.
+/// How many instances may wait for the writer. The limit on associations bounds their number too.
 const QUEUE: usize = 64;
 
-/// The custody of every instance. Cheap to clone; the threads end with the last clone (and the last [`Incoming`]).
+/// Takes instances into custody and reads them back. Cheap to clone; its threads end with the last clone and the last
+/// [`Incoming`].
 #[derive(Debug, Clone)]
 pub struct Spool(Arc<Inner>);
 
@@ -73,7 +76,7 @@ struct Inner {
     shared: Arc<Shared>,
     to_writer: Option<mpsc::Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
-    /// Locked: one process has the spool. Released after the threads have ended.
+    /// The lock that lets only one process use the spool. Released after the threads have ended.
     _lock: File,
 }
 
@@ -95,13 +98,13 @@ impl Drop for Inner {
     }
 }
 
-/// What became of an instance, once that is durable.
+/// Result of receiving an instance; it is durable when the caller gets it.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     New(Arc<Instance>),
-    /// The same bytes were in custody before.
+    /// The same bytes were in custody already.
     AlreadySo(Arc<Instance>),
-    /// Kept, beside different bytes with the same SOP Instance UID.
+    /// Kept in addition to an instance with the same SOP Instance UID and different bytes.
     Conflict(Arc<Instance>),
     /// The bytes are kept but cannot be read; `reason` is in plain words.
     Quarantined {
@@ -110,10 +113,11 @@ pub enum Outcome {
 }
 
 impl Spool {
-    /// Opens (or makes) the spool and reconciles log, files and rows. Blocks; call before serving.
+    /// Opens or creates the spool and repairs differences between log, files and rows. Blocks; call it before
+    /// associations are accepted.
     ///
     /// # Errors
-    /// When the directory or the database cannot be used, or another process has the spool.
+    /// When the directory or the database cannot be used, or another process uses the spool.
     pub fn open(settings: &settings::Spool, store: &Store) -> Result<(Self, Recovery)> {
         for folder in [settings.directory.join(LOG), settings.directory.join(LARGE)] {
             fs::create_dir_all(&folder).at(&folder)?;
@@ -136,7 +140,7 @@ impl Spool {
         Ok((Self(Arc::new(Inner { shared, to_writer: Some(to_writer), threads, _lock: lock })), recovery))
     }
 
-    /// Begins to receive one instance.
+    /// Starts to receive one instance.
     ///
     /// # Errors
     /// `NoSpace` before any byte is kept; `Closed`.
@@ -159,7 +163,8 @@ impl Spool {
         reader::open(&self.0.shared, location)?.all().at(&self.0.shared.directory)
     }
 
-    /// A reader that starts at the Part 10 preamble and ends with the file. Blocks. While it lives, the bytes stay.
+    /// A reader from the Part 10 preamble to the end of the file. Blocks. The bytes are not evicted while the reader
+    /// exists.
     ///
     /// # Errors
     /// `Io`, also when the instance was evicted meanwhile.
@@ -167,7 +172,7 @@ impl Spool {
         reader::open(&self.0.shared, location)
     }
 
-    /// Free bytes of the disk below the spool.
+    /// Free bytes of the disk that holds the spool.
     ///
     /// # Errors
     /// `Io`.
@@ -194,7 +199,7 @@ fn lock(settings: &settings::Spool) -> Result<File> {
     }
 }
 
-/// What retention removed.
+/// What the retention rules removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evicted {
     pub instances: u64,

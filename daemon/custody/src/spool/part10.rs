@@ -1,8 +1,8 @@
-//! The head we put before every data set: preamble, DICM, file meta group (PS3.10 7.1).
+//! The file header that precedes every data set: preamble, DICM, file meta information (PS3.10 7.1).
 
 use dicom::implementation::{CLASS_UID, VERSION_NAME};
 
-/// Values come from the peer: each is cut to what its length field can say with room to spare.
+/// Longest value, bytes. Values come from the peer; each is cut to a length that its 16-bit length field can hold.
 const LONGEST: usize = 256;
 
 pub(super) fn head(sop_class: &str, sop_instance: &str, transfer_syntax: &str, calling_ae: &str) -> Vec<u8> {
@@ -24,7 +24,7 @@ pub(super) fn head(sop_class: &str, sop_instance: &str, transfer_syntax: &str, c
 fn element(out: &mut Vec<u8>, element: u16, vr: [u8; 2], value: &[u8], padding: u8) {
     let value = &value[..value.len().min(LONGEST)];
     let length = value.len().next_multiple_of(2);
-    // Bounded by LONGEST: the low bytes of the length are all of it.
+    // The length is at most LONGEST, so its two low bytes hold it.
     let short = [length.to_le_bytes()[0], length.to_le_bytes()[1]];
     out.extend(0x0002_u16.to_le_bytes());
     out.extend(element.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Retention: what may go, oldest first, and only what nobody waits for any more.
+//! Retention: which bytes may be evicted. Oldest first, and only instances whose series is concluded and delivered.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,12 +24,12 @@ struct Candidate {
 struct Rules<'a> {
     free: u64,
     evict_below: u64,
-    /// Content not newer than this goes anyway.
+    /// Content not newer than this is evicted even when there is enough space.
     expired_before: Option<&'a str>,
 }
 
-/// Whether nobody waits for these instances: the verdict stands, every result is where it must go. Quarantined ones
-/// were refused to their sender and are kept for a look only.
+/// Whether these instances are no longer needed: their series has a verdict and every result was delivered. Quarantined
+/// instances were refused to their sender and are kept for inspection only.
 fn finished(content: &Content) -> bool {
     match content.state {
         InstanceState::Evicted | InstanceState::Quarantined => true,
@@ -55,7 +55,7 @@ fn candidates(places: BTreeMap<Place, Vec<Content>>) -> Vec<Candidate> {
     candidates
 }
 
-/// The expired ones, and as many more as it takes to have `evict_below` free again.
+/// All expired candidates, and as many others as are needed until `evict_below` bytes are free.
 fn choose(candidates: Vec<Candidate>, rules: &Rules<'_>) -> Vec<Candidate> {
     let mut free = rules.free;
     let mut chosen = Vec::new();
@@ -69,8 +69,8 @@ fn choose(candidates: Vec<Candidate>, rules: &Rules<'_>) -> Vec<Candidate> {
     chosen
 }
 
-/// Applies the rules. Rows first, durably; then the bytes: a power cut between the two leaves a segment without rows,
-/// which the next start removes.
+/// Applies the rules. The rows are changed and synced first, then the bytes are removed: a power cut between the two
+/// leaves a segment without rows, which the next start removes.
 pub(super) fn evict(shared: &Arc<Shared>) -> Result<Evicted> {
     apply(shared, shared.evict_below)
 }
@@ -146,7 +146,7 @@ fn remove(shared: &Shared, place: &Place) {
         && fs::metadata(&path).is_ok_and(|metadata| metadata.len() == shared.segment_size)
         && shared.shelf.give(&shared.log, &path);
     if !reused && let Err(error) = fs::remove_file(&path) {
-        tracing::warn!(path = %path.display(), %error, "evicted bytes stay until the next start");
+        tracing::warn!(path = %path.display(), %error, "cannot remove evicted bytes; they will be removed at the next start");
     }
 }
 

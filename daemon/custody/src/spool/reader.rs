@@ -1,4 +1,4 @@
-//! Reading instances back, and keeping retention away from what is being read.
+//! Reads instances back, and prevents the eviction of a segment that is being read.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -11,8 +11,8 @@ use super::error::{At, Result};
 use super::{Shared, segment};
 use crate::instance::Location;
 
-/// Which segments are being read and which are on their way out. A segment that is reused holds other patients' bytes:
-/// nobody may still be reading then.
+/// Which segments are being read and which are being evicted. A segment that is used again holds other patients' bytes,
+/// so nobody may be reading it by then.
 #[derive(Debug, Default)]
 pub(super) struct Leases(Mutex<Held>);
 
@@ -42,19 +42,20 @@ impl Leases {
         }
     }
 
-    /// From now on nobody can begin to read this segment. False when somebody is reading it.
+    /// Prevents new readers of this segment. Returns false, and changes nothing, when it is being read.
     pub(super) fn retire(&self, segment: i64) -> bool {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         !held.readers.contains_key(&segment) && held.retired.insert(segment)
     }
 
-    /// Takes `retire` back.
+    /// Undoes `retire`.
     pub(super) fn keep(&self, segment: i64) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retired.remove(&segment);
     }
 }
 
-/// Reads one Part 10 file, wherever it lies: starts at the preamble, ends with the file. While it lives, the bytes stay.
+/// Reads one Part 10 file from the custody log or from its own file, from the preamble to the end. The bytes are not
+/// evicted while the reader exists.
 #[derive(Debug)]
 pub struct Reader {
     file: File,

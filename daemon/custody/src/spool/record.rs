@@ -1,8 +1,9 @@
-//! The bytes of the custody log: one head per segment, one head per record. Pure.
+//! The byte format of the custody log: one head per segment, one head per record. No I/O.
 //!
-//! A segment is a head block and then records, each on a block boundary of its own: a record never shares a block with
-//! an acknowledged one, so tearing it cannot hurt what was acknowledged. A record is its head, its [`Entry`] as JSON,
-//! and the Part 10 bytes (none when the instance has a file of its own). All numbers are little endian.
+//! A segment consists of a head block and records. Each record starts at a block boundary and never shares a block with
+//! an acknowledged one, so that a torn write cannot damage what was acknowledged. A record consists of its head, its
+//! [`Entry`] as JSON, and the Part 10 bytes (none when the instance has a file of its own). All numbers are little
+//! endian.
 
 use dicom::header::Header;
 use serde::{Deserialize, Serialize};
@@ -14,13 +15,13 @@ pub(super) const BLOCK: u64 = 4096;
 const SEGMENT_MAGIC: &[u8; 8] = b"SCANSEG1";
 const RECORD_MAGIC: &[u8; 8] = b"SCANREC1";
 pub(super) const RECORD_HEAD: usize = 48;
-/// An entry is a few KiB; a length beyond this is damage.
+/// Bytes. An entry has a few KiB; a greater length means that the record is damaged.
 pub(super) const MAX_ENTRY: u32 = 1 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SegmentHead {
     pub(super) number: i64,
-    /// Random for every use of a file; records of an earlier use carry another one and are not seen.
+    /// A random number for each use of a file. Records of an earlier use carry another one and are ignored.
     pub(super) epoch: u64,
     pub(super) size: u64,
 }
@@ -51,7 +52,7 @@ impl SegmentHead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RecordHead {
     pub(super) epoch: u64,
-    /// Of the record itself in the segment, so that a block written to the wrong place is not believed.
+    /// Offset of the record in its segment, bytes. It reveals a block that was written to the wrong place.
     pub(super) offset: u64,
     pub(super) payload_length: u64,
     pub(super) entry_length: u32,
@@ -74,7 +75,7 @@ impl RecordHead {
         head
     }
 
-    /// `None` when these bytes are not the head of a record at `offset` of this use of the segment.
+    /// `None` when these bytes are not the head of a record at `offset` with this `epoch`.
     pub(super) fn decode(bytes: &[u8], epoch: u64, offset: u64) -> Option<Self> {
         let fields = bytes.get(..44)?;
         let crc = u32::from_le_bytes(bytes.get(44..48)?.try_into().ok()?);
@@ -112,7 +113,7 @@ fn number(fields: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(fields.get(at..at + 8)?.try_into().ok()?))
 }
 
-/// Everything a row needs, so that the row can be made again.
+/// Everything that is needed to restore the row in `instances`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) state: InstanceState,
@@ -120,9 +121,9 @@ pub(super) struct Entry {
     pub(super) received_utc: String,
     pub(super) origin: Origin,
     pub(super) sha256: String,
-    /// Below the spool directory, for an instance with a file of its own.
+    /// Path relative to the spool directory, for an instance with a file of its own.
     pub(super) file: Option<String>,
-    /// Of the Part 10 bytes.
+    /// Number of Part 10 bytes.
     pub(super) length: u64,
     pub(super) header: Header,
 }

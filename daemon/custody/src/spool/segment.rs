@@ -1,5 +1,5 @@
-//! One file of the custody log. Blocks that were written before are overwritten in place: the disk then syncs ten times
-//! faster than when it must also allocate them.
+//! One file of the custody log. Its blocks are allocated in advance and overwritten in place, because a disk syncs them
+//! ten times faster than blocks that it must allocate first.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::error::{At, Error, Result};
 use super::record::{BLOCK, Entry, RECORD_HEAD, RecordHead, SegmentHead, aligned};
 
-/// Zeros go out in pieces that are synced one by one, so that they never pile up before a sender's record.
+/// Zeros are written and synced in pieces of this many bytes, so that a record never waits behind a long queue of them.
 const PIECE: usize = 4 << 20;
 const PADDING: [u8; PADDING_BYTES] = [0; PADDING_BYTES];
 #[expect(clippy::cast_possible_truncation, reason = "a block is 4096 bytes")]
@@ -34,18 +34,18 @@ pub(super) fn path(log: &Path, number: i64) -> PathBuf {
     log.join(format!("{number:08}.seg"))
 }
 
-/// Makes names in a directory durable.
+/// Makes the names in a directory durable.
 pub(super) fn sync_directory(directory: &Path) -> Result<()> {
     File::open(directory).and_then(|file| file.sync_all()).at(directory)
 }
 
-/// A random number without a crate: the seed of a hash map.
+/// A random number from the seed of a hash map, so that no crate is needed.
 pub(super) fn random() -> u64 {
     RandomState::new().hash_one(std::time::SystemTime::now())
 }
 
-/// Writes a file full of zeros under a temporary name, then calls it `name`. Stops early, leaving nothing, when
-/// `go_on` says no.
+/// Writes a file of zeros under a temporary name and renames it to `name`. Stops and removes it when `go_on` returns
+/// false.
 pub(super) fn make_spare(log: &Path, name: &str, size: u64, go_on: impl Fn() -> bool) -> Result<Option<PathBuf>> {
     let temporary = log.join(format!("{name}.tmp"));
     let written = fill(&temporary, size, go_on);
@@ -78,7 +78,7 @@ fn fill(path: &Path, size: u64, go_on: impl Fn() -> bool) -> Result<bool> {
 }
 
 impl Segment {
-    /// Takes a spare file into use. Its name and head are durable when this returns.
+    /// Turns a spare file into segment `number`. Its name and head are durable when this returns.
     pub(super) fn take(spare: &Path, log: &Path, number: i64, size: u64) -> Result<Self> {
         let head = SegmentHead { number, epoch: random(), size };
         let file = File::options().read(true).write(true).open(spare).at(spare)?;
@@ -102,8 +102,9 @@ impl Segment {
         Ok(head.map(|head| Self { head, path, file }))
     }
 
-    /// Writes one record at `offset`; not durable before [`Segment::sync`]. `front` is head, entry and the start of the
-    /// payload, `body` the rest of it. The last block is filled up, so that the disk need not be read.
+    /// Writes one record at `offset`; it is durable after [`Segment::sync`]. `front` is the head, the entry and the
+    /// start of the payload, `body` the rest of the payload. The last block is padded, so that the kernel need not read
+    /// it first.
     pub(super) fn write(&self, offset: u64, front: &[u8], body: &[u8]) -> Result<()> {
         let end = offset + (front.len() + body.len()) as u64;
         let padding = usize::try_from(aligned(end) - end).unwrap_or_default();
@@ -138,7 +139,7 @@ impl Segment {
         Ok(RecordHead::decode(&bytes, self.head.epoch, offset).filter(|head| head.end() <= self.head.size))
     }
 
-    /// The whole record, if it is right to its last byte.
+    /// The whole record, if all of its checksums match.
     pub(super) fn record(&self, head: RecordHead) -> Result<Option<Found>> {
         let mut json = vec![0; head.entry_length as usize];
         let payload = match self.file.read_exact_at(&mut json, head.offset + RECORD_HEAD as u64) {
@@ -170,7 +171,7 @@ impl Segment {
     }
 }
 
-/// Where a location was that is no longer there.
+/// The error for a location that was evicted.
 pub(super) fn gone(place: impl Into<String>) -> Error {
     Error::Gone { place: place.into() }
 }

@@ -1,4 +1,4 @@
-//! What the parts of the spool have in common: places, limits, and the disk's free space.
+//! State that the parts of the spool share: directories, limits, and the disk's free space.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -11,7 +11,7 @@ use super::{LOG, segment};
 use crate::settings;
 use crate::store::Store;
 
-/// Instances over this go to a file of their own, bytes.
+/// Bytes above which an instance gets a file of its own.
 const LARGE_OVER: u64 = 8 << 20;
 const MIB: u64 = 1 << 20;
 
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     min_free: u64,
     pub(super) evict_below: u64,
     keep_days: u32,
-    /// Random for every start; part of the names of large files.
+    /// A random number for each start; part of the names of large files.
     pub(super) session: u64,
     pub(super) large_counter: AtomicU64,
     pub(super) shelf: Shelf,
@@ -64,7 +64,7 @@ impl Shared {
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Whether `bytes` more can be taken from the disk. Wakes retention when space gets short.
+    /// Checks that `bytes` more fit on the disk. Starts retention when space is short.
     pub(super) fn room_for(&self, bytes: u64) -> Result<()> {
         let free = self.free_bytes()?;
         if free < self.evict_below {
@@ -76,7 +76,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Content received before this may be evicted even when there is space.
+    /// Content received before this time is evicted even when there is enough space.
     pub(super) fn expired_before(&self) -> Option<String> {
         let hours = i64::from(self.keep_days).checked_mul(24).filter(|hours| *hours > 0)?;
         let before = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(hours)).ok()?;
@@ -84,8 +84,8 @@ impl Shared {
     }
 }
 
-/// Payload buffers that go round, so that not every instance costs fresh pages. A few small ones only: an idle box
-/// holds next to nothing.
+/// Payload buffers that are used again, so that not every instance needs new memory pages. Only a few small ones are
+/// kept: an idle daemon holds little memory.
 #[derive(Debug, Default)]
 pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Startup: reconcile log, files and rows.
+//! Compares log, files and rows at start, and repairs differences.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,15 +20,16 @@ use crate::store::{self, events};
 /// What was found at start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Rows made again from the log.
+    /// Rows that were restored from the log.
     pub instances_recovered: u64,
-    /// Records that were being written when the power went: never acknowledged, dropped.
+    /// Segments with records that were being written when the process or the power ended. These records were never
+    /// acknowledged and are dropped.
     pub torn_records: u64,
-    /// Files that no row names (half-received large instances, evicted segments), removed.
+    /// Removed files that no row names: partly received large instances, evicted segments.
     pub orphans_removed: u64,
-    /// Rows whose bytes are not there any more. Each has an event.
+    /// Instances whose bytes no longer exist. An event was recorded for each file.
     pub bytes_missing: u64,
-    /// Segments whose head cannot be read. They are left alone.
+    /// Segments whose head cannot be read. They are neither used nor removed.
     pub damaged_segments: u64,
 }
 
@@ -49,7 +50,7 @@ impl std::fmt::Display for Recovery {
     }
 }
 
-/// Where the writer goes on.
+/// Where the writer continues.
 #[derive(Debug)]
 pub(super) struct Resume {
     pub(super) active: Option<(Segment, u64)>,
@@ -104,7 +105,7 @@ fn log_files(log: &Path, segment_size: u64) -> Result<(BTreeMap<i64, PathBuf>, V
                 }
             }
             Some("spare") if entry.metadata().at(&path)?.len() == segment_size => spares.push(path),
-            // Half written, or of another size than is wanted now.
+            // Incomplete, or not of the size that is configured now.
             Some("spare" | "tmp") => fs::remove_file(&path).at(&path)?,
             _ => {}
         }
@@ -116,7 +117,7 @@ fn known_segments(connection: &Connection) -> Result<BTreeMap<i64, SegmentRow>> 
     Ok(segments::all(connection)?.into_iter().map(|row| (row.id, row)).collect())
 }
 
-/// Above every number that was ever used, so that a place names one record for ever.
+/// Higher than every number that was ever used, so that a location never means two different records.
 fn next_number(
     connection: &Connection,
     files: &BTreeMap<i64, PathBuf>,
@@ -127,7 +128,7 @@ fn next_number(
     Ok(in_rows.max(last(files.keys().next_back())).max(last(known.keys().next_back())) + 1)
 }
 
-/// Makes the rows of records that have none. Answers where the next record can go.
+/// Restores missing rows from the records of a segment. Returns the offset for the next record.
 fn replay(
     directory: &Path,
     segment: &Segment,
@@ -136,7 +137,7 @@ fn replay(
     recovery: &mut Recovery,
 ) -> Result<u64> {
     let indexed_to = known.map_or(BLOCK, |known| known.indexed_to);
-    // What the last process wrote may be in the page cache only. It is about to be called custody.
+    // What the last process wrote may be only in the page cache. It must be durable before it counts as custody.
     segment.sync()?;
     let transaction = connection.transaction()?;
     let (mut at, mut end) = (indexed_to, indexed_to);
@@ -152,7 +153,7 @@ fn replay(
             at = found.head.end();
             end = at;
         } else {
-            // Torn, damaged, or never written. A whole record may follow a damaged one: look at every block.
+            // Torn, damaged, or never written. A complete record may follow a damaged one, so every block is examined.
             torn |= head.is_some();
             at += BLOCK;
         }
@@ -163,7 +164,7 @@ fn replay(
     Ok(end)
 }
 
-/// Answers whether a row was made.
+/// Returns whether a row was inserted.
 fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection) -> Result<bool> {
     let Entry { state, reason, received_utc, origin, sha256, file, length, header } = &found.entry;
     let location = match file {
@@ -176,10 +177,10 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
     if let Some(file) = file
         && !fs::metadata(directory.join(file)).is_ok_and(|metadata| metadata.len() == *length)
     {
-        tracing::warn!(file, "the log names a large instance whose file is gone");
+        tracing::warn!(file, "the file of a large instance that the custody log names is missing");
         return Ok(false);
     }
-    // The same bytes may have come again after a group that failed: one row is enough.
+    // After a failed group the sender may have sent the same bytes again: one row is enough.
     let parsed = if *state == InstanceState::Conflict { InstanceState::Kept } else { *state };
     let others = instances::by_sop_uid(connection, &header.sop_instance_uid)?;
     let Match::Keep(state) = judge(&others, sha256, parsed) else { return Ok(false) };
@@ -201,7 +202,7 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
     Ok(true)
 }
 
-/// A row must not answer "already so" for bytes that are gone.
+/// Marks instances whose bytes are missing as evicted: otherwise a sender that tries again would receive `AlreadySo`.
 fn missing_bytes(directory: &Path, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
     for (place, bytes) in places::needed(connection)? {
         let path = match &place {
@@ -220,8 +221,8 @@ fn missing_bytes(directory: &Path, connection: &Connection, recovery: &mut Recov
     Ok(())
 }
 
-/// Large files that were renamed but never acknowledged, and half-written ones. Nothing is removed while part of the
-/// log cannot be read: it might name them.
+/// Removes large files that are incomplete or were never acknowledged. Nothing is removed while part of the log cannot
+/// be read, because that part might name them.
 fn orphans(directory: &Path, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
     if recovery.damaged_segments > 0 {
         return Ok(());

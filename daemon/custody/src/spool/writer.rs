@@ -1,7 +1,8 @@
-//! The one thread that writes the custody log: group commit.
+//! The only thread that writes the custody log (group commit).
 //!
-//! It takes what waits, decides about duplicates, writes the records, syncs once, inserts the rows in one transaction,
-//! and only then answers. A group that fails anywhere is answered with the error and its space is written over.
+//! It takes all waiting instances as one group, decides about duplicates, writes the records, syncs once, inserts the
+//! rows in one transaction, and only then answers. If any step fails, every sender of the group receives the error and
+//! the next group overwrites the space.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::instance::{Instance, Location, Origin};
 use crate::store::instances::{self, InstanceState, Known};
 use crate::store::{self, events, segments};
 
-/// A group is at most this much.
+/// A group takes no further instance after this many bytes.
 const GROUP_BYTES: u64 = 32 << 20;
 const GROUP_JOBS: usize = 256;
 
@@ -28,13 +29,13 @@ const GROUP_JOBS: usize = 256;
 pub(super) struct Prepared {
     pub(super) header: Header,
     pub(super) header_json: String,
-    /// `Kept` or `Quarantined`: what reading it said.
+    /// `Kept`, or `Quarantined` when the header could not be read.
     pub(super) state: InstanceState,
     pub(super) reason: Option<String>,
     pub(super) received_utc: String,
     pub(super) origin: Origin,
     pub(super) sha256: String,
-    /// Of the Part 10 bytes, and their CRC-32.
+    /// Number of Part 10 bytes, and their CRC-32.
     pub(super) length: u64,
     pub(super) payload_crc: u32,
     pub(super) head: Vec<u8>,
@@ -53,7 +54,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     connection: Connection,
     active: Option<Segment>,
-    /// Where the next record goes in `active`.
+    /// Offset in `active` of the next record.
     position: u64,
     next_number: i64,
 }
@@ -87,7 +88,7 @@ impl Writer {
         }
     }
 
-    /// Commits as many of `waiting` as fit the active segment.
+    /// Commits as many of `waiting` as fit into the active segment.
     fn one_segment(&mut self, waiting: &mut VecDeque<Job>) {
         let mut group: Vec<(Draft, oneshot::Sender<Result<Outcome>>)> = Vec::new();
         let mut end = self.position;
@@ -120,7 +121,7 @@ impl Writer {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, instances = answers.len(), "custody failed");
+                tracing::error!(%error, instances = answers.len(), "cannot write to the custody log; the senders will receive a failure");
                 for answer in answers {
                     let _ = answer.send(Err(error.clone()));
                 }
@@ -132,7 +133,7 @@ impl Writer {
         }
     }
 
-    /// An active segment with `size` bytes left.
+    /// Ensures that the active segment has `size` bytes left; starts a new one if not.
     fn make_room(&mut self, size: u64) -> Result<()> {
         if let Some(active) = &self.active {
             if self.position + size <= active.head.size {
@@ -142,7 +143,7 @@ impl Writer {
         }
         let spare = self.shared.shelf.take()?;
         let (number, bytes) = (self.next_number, self.shared.segment_size);
-        // The number is spent even when taking fails half-way: no two files may ever have had it.
+        // The number counts as used even when `take` fails half-way: no two files may ever have the same number.
         self.next_number += 1;
         self.active = None;
         self.active = Some(Segment::take(&spare, &self.shared.log, number, bytes)?);
@@ -168,7 +169,7 @@ impl Writer {
         if position > self.position
             && let Err(error) = active.sync()
         {
-            // What the disk holds of these blocks now is unknown: never write here again.
+            // After a failed sync it is unknown what the disk holds in these blocks: never write to this segment again.
             segments::seal_at(&self.connection, active.head.number, self.position)?;
             self.active = None;
             return Err(error);
@@ -183,7 +184,7 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// Compares each draft with what is known and with those before it in the group.
+    /// Compares each draft with the known instances and with earlier drafts of the group.
     fn judge(&self, drafts: &[Draft]) -> Result<Vec<Verdict>> {
         let mut verdicts = Vec::with_capacity(drafts.len());
         let mut in_group: HashMap<&str, Vec<(usize, Known)>> = HashMap::new();
@@ -208,7 +209,7 @@ impl Writer {
         Ok(verdicts)
     }
 
-    /// Rows and the mark how far the log is indexed, in one transaction.
+    /// Inserts the rows and updates `segments.indexed_to`, in one transaction.
     fn index(&mut self, drafts: &mut [Draft], verdicts: &[Verdict], position: u64) -> Result<Vec<Outcome>> {
         let number = self.active.as_ref().map_or(0, |segment| segment.head.number);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -222,7 +223,7 @@ impl Writer {
                 }
                 Verdict::Stored(known) => match instances::get_here(&transaction, known.id)? {
                     Some(instance) => Outcome::AlreadySo(Arc::new(instance)),
-                    // Evicted since it was judged: the sender tries again and it is new.
+                    // Evicted since it was judged: the sender tries again, and then it is a new instance.
                     None => return Err(segment::gone(format!("instance {}", known.id))),
                 },
             };
@@ -249,19 +250,20 @@ enum Verdict {
     Keep(InstanceState),
     /// The same bytes have a row already.
     Stored(Known),
-    /// The same bytes come earlier in the group.
+    /// The same bytes occur earlier in the group, at this index.
     InGroup(usize),
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Match {
     Keep(InstanceState),
-    /// Index into what is known.
+    /// The same bytes are known, at this index.
     Same(usize),
 }
 
-/// What to do with an instance, given everything still here under its SOP Instance UID. Pure. Quarantined bytes carry
-/// a UID only the command told: they are compared among themselves and hinder nobody.
+/// What to do with an instance, given all known instances with its SOP Instance UID. Pure. The UID of a quarantined
+/// instance comes only from the C-STORE command: quarantined data is matched only against other quarantined data and
+/// never causes a conflict.
 pub(super) fn judge(known: &[Known], sha256: &str, state: InstanceState) -> Match {
     let quarantined = state == InstanceState::Quarantined;
     let mut others =
@@ -274,11 +276,11 @@ pub(super) fn judge(known: &[Known], sha256: &str, state: InstanceState) -> Matc
     }
 }
 
-/// An instance with the bytes of its record.
+/// An instance together with the bytes of its record.
 #[derive(Debug)]
 struct Draft {
     prepared: Prepared,
-    /// Space for the record head, then the entry, then the start of the payload.
+    /// Space for the record head, the entry, and the start of the payload.
     front: Vec<u8>,
     entry_length: u32,
     payload_length: u64,
@@ -287,7 +289,7 @@ struct Draft {
 
 impl Draft {
     fn new(prepared: Prepared) -> Result<Self> {
-        // The longest state is planned for: the size must not change when the verdict is known.
+        // Encoded with the longest state name, because the size must not change once the verdict is known.
         let mut draft = Self { prepared, front: Vec::new(), entry_length: 0, payload_length: 0, offset: 0 };
         draft.fill(InstanceState::Quarantined)?;
         Ok(draft)
@@ -316,7 +318,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Bytes in the log, whole blocks.
+    /// Bytes that the record takes in the log, whole blocks.
     fn size(&self) -> u64 {
         aligned(self.front.len() as u64 + self.body().len() as u64)
     }
@@ -325,7 +327,7 @@ impl Draft {
         if self.prepared.file.is_some() { &[] } else { &self.prepared.body }
     }
 
-    /// Answers where the next record begins.
+    /// Returns the offset of the next record.
     fn write(&mut self, segment: &Segment, offset: u64, state: InstanceState) -> Result<u64> {
         self.fill(state)?;
         let entry_end = RECORD_HEAD + self.entry_length as usize;
@@ -378,7 +380,7 @@ impl Draft {
     }
 }
 
-/// Tells people about what is not simply kept.
+/// Records an event for an instance in conflict or in quarantine.
 pub(super) fn note(connection: &Connection, id: i64, state: InstanceState, reason: Option<&str>) -> Result<()> {
     let subject = format!("instance/{id}");
     match state {

@@ -1,6 +1,6 @@
-//! `deliveries`: one result to one destination. A row stays `pending` until the destination has answered that it has the
-//! object; status and time of that answer are the proof. A row is `held` while its result was made with a simulated device
-//! and its destination is not marked for such results.
+//! `deliveries`: one result for one destination. A row stays `pending` until the destination has confirmed that it has
+//! the object; status and time of that answer are the proof. A row is `held` while its result was made with a simulated
+//! device and its destination does not accept such results.
 
 use rusqlite::{Connection, Row, Transaction, named_params};
 use serde::Serialize;
@@ -9,12 +9,12 @@ use super::Result;
 
 pub const PENDING: &str = "pending";
 pub const DELIVERED: &str = "delivered";
-/// Made with a simulated device, for a destination that does not accept that: kept, and not sent.
+/// Made with a simulated device, for a destination that does not accept such results: kept and not sent.
 pub const HELD: &str = "held";
 /// Why a delivery is held.
 pub const HELD_BECAUSE: &str = "made with a simulated device or accelerator: not sent, since the destination does not have \
                                 accepts_simulated = true";
-/// A newer version of the result made this one pointless.
+/// A newer version of the result replaces this one.
 pub const SUPERSEDED: &str = "superseded";
 
 /// One delivery, with what it delivers.
@@ -26,9 +26,9 @@ pub struct Delivery {
     pub state: String,
     /// Failed attempts, and the one that succeeded.
     pub attempts: u32,
-    /// When it is tried next, UTC.
+    /// Time of the next attempt, UTC.
     pub next_utc: String,
-    /// Of the last failure, or why it is held, in plain words.
+    /// Why the last attempt failed or why the delivery is held, in plain words.
     pub reason: Option<String>,
     /// DIMSE status of the last answer.
     pub status: Option<u16>,
@@ -37,20 +37,20 @@ pub struct Delivery {
     pub kind: String,
     pub sop_uid: String,
     pub study_uid: String,
-    /// Below the spool directory.
+    /// Path relative to the spool directory.
     #[serde(skip)]
     pub file: String,
 }
 
-/// How a destination stands.
+/// The state of one destination's queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
     pub destination: String,
     pub pending: u64,
     pub delivered: u64,
-    /// When the oldest pending object was made, UTC.
+    /// When the oldest pending object was created, UTC.
     pub oldest_utc: Option<String>,
-    /// Why the first pending object is not delivered yet, when it was tried.
+    /// Why the last attempt for the first pending object failed; `None` when it was not tried yet.
     pub reason: Option<String>,
 }
 
@@ -76,8 +76,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-/// Queues every result for every destination, results in the order given. Pairs that are queued or delivered already stay
-/// as they are. Simulated results begin as held, whatever the destination: see [`apply_simulated`].
+/// Queues every result for every destination, in the order of `result_ids`. Pairs that are queued or delivered already
+/// stay as they are. Simulated results start as held for every destination; [`apply_simulated`] releases them.
 ///
 /// # Errors
 /// When the database fails.
@@ -95,8 +95,8 @@ pub fn enqueue(transaction: &Transaction<'_>, result_ids: &[i64], destinations: 
     Ok(())
 }
 
-/// Applies what the configuration says of a destination: simulated results that wait for it are released when it accepts
-/// them, and held when it does not. Returns the deliveries that changed.
+/// Applies the configuration of a destination to its simulated results: releases them when it accepts such results,
+/// holds them when it does not. Returns the deliveries that changed.
 ///
 /// # Errors
 /// When the database fails.
@@ -114,7 +114,7 @@ pub fn apply_simulated(connection: &Connection, destination: &str, accepts: bool
     Ok(statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Newest first; `state` narrows.
+/// Newest first; with `state`, only deliveries in that state.
 ///
 /// # Errors
 /// When the database fails.
@@ -166,7 +166,7 @@ pub fn summary(connection: &Connection) -> Result<Vec<Summary>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Makes everything pending due at once, for one destination or all; wake the outbox afterwards. Returns how many.
+/// Makes all pending deliveries due now, for one destination or all. Returns how many; the caller wakes the outbox.
 ///
 /// # Errors
 /// When the database fails.
@@ -178,8 +178,8 @@ pub fn retry_now(connection: &Connection, destination: Option<&str>, now: &str) 
     )?)
 }
 
-/// What may be sent to `destination` now, in order. A time later than `horizon` cannot have been set by this clock: it was
-/// wrong then, and the delivery is due.
+/// What may be sent to `destination` now, in order. A time later than `horizon` was set while the system clock was
+/// wrong, so such a delivery is due too.
 ///
 /// # Errors
 /// When the database fails.
@@ -212,7 +212,7 @@ pub fn next_due(connection: &Connection, destination: &str) -> Result<Option<Str
     )?)
 }
 
-/// Notes the proof. `false`: the row is not pending any more.
+/// Records the confirmation. Returns `false` when the row is no longer pending.
 ///
 /// # Errors
 /// When the database fails.
@@ -225,7 +225,8 @@ pub fn delivered(connection: &Connection, id: i64, status: u16, now: &str) -> Re
     Ok(changed == 1)
 }
 
-/// Notes why this object was not taken, and when it is tried again. `false`: the row is not pending any more.
+/// Records why the destination did not take this object, and when it is tried again. Returns `false` when the row is no
+/// longer pending.
 ///
 /// # Errors
 /// When the database fails.
@@ -238,7 +239,7 @@ pub fn failed(connection: &Connection, id: i64, status: Option<u16>, reason: &st
     Ok(changed == 1)
 }
 
-/// Nothing can be sent to `destination` before `until`: notes that on everything that would have been due earlier.
+/// Postpones all deliveries to `destination` that would be due before `until`.
 ///
 /// # Errors
 /// When the database fails.

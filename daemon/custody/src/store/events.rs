@@ -1,4 +1,4 @@
-//! `events`: what happened and why, for people. No identifying data.
+//! `events`: what happened and why, in plain words for operators. No identifying data.
 
 use rusqlite::{Connection, params};
 

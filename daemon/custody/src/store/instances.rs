@@ -1,4 +1,4 @@
-//! `instances`: one row per instance in custody. The custody log is the promise, the row is its index.
+//! `instances`: one row per instance in custody. The rows are an index of the custody log and can be restored from it.
 
 use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -6,16 +6,16 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Error, Result};
 use crate::instance::{Instance, Location, Origin};
 
-/// What became of an instance.
+/// The state of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InstanceState {
     Kept,
-    /// Kept, but another instance with the same SOP Instance UID and different bytes was there before.
+    /// Kept, although another instance with the same SOP Instance UID and different bytes was kept before.
     Conflict,
-    /// The bytes are there, nobody could read them.
+    /// The bytes are kept but cannot be parsed.
     Quarantined,
-    /// The bytes are gone: delivered and expired, or lost.
+    /// The bytes no longer exist: evicted after delivery, or lost.
     Evicted,
 }
 
@@ -41,7 +41,7 @@ pub struct New<'a> {
     /// `header` as JSON.
     pub header_json: &'a str,
     pub location: &'a Location,
-    /// Of the data set bytes as received, lower-case hex.
+    /// SHA-256 of the data set bytes as received, lower-case hex.
     pub sha256: &'a str,
     pub state: InstanceState,
     pub reason: Option<&'a str>,
@@ -49,7 +49,7 @@ pub struct New<'a> {
     pub origin: &'a Origin,
 }
 
-/// Answers the id of the new row.
+/// Returns the id of the new row.
 ///
 /// # Errors
 /// When the database fails.
@@ -128,7 +128,7 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<Instance>> {
     connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
 }
 
-/// Only while its bytes are still here.
+/// As [`get`], but `None` when the instance was evicted.
 ///
 /// # Errors
 /// When the database fails.
@@ -176,7 +176,7 @@ pub fn ids_of_series(connection: &Connection, study_uid: &str, series_uid: &str)
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
-/// One instance that is still here under a SOP Instance UID.
+/// One instance with a given SOP Instance UID that is not evicted.
 #[derive(Debug, Clone)]
 pub struct Known {
     pub id: i64,
@@ -185,7 +185,7 @@ pub struct Known {
     pub reason: Option<String>,
 }
 
-/// Every instance with this SOP Instance UID whose bytes are still here, oldest first.
+/// Every instance with this SOP Instance UID that is not evicted, oldest first.
 ///
 /// # Errors
 /// When the database fails.
@@ -204,7 +204,7 @@ fn unknown_state(column: usize) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnType(column, "state".into(), rusqlite::types::Type::Text)
 }
 
-/// Whether the record at this place has a row, in whatever state.
+/// Whether the record at this location has a row, in any state.
 ///
 /// # Errors
 /// When the database fails.
@@ -220,7 +220,7 @@ pub fn is_indexed(connection: &Connection, location: &Location) -> Result<bool> 
     Ok(found?)
 }
 
-/// How many instances there are by state, and the bytes of those still here.
+/// Number of instances by state, and the bytes of those not evicted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     pub kept: u64,
@@ -254,7 +254,7 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
     Ok(counts)
 }
 
-/// One quarantined instance, for people.
+/// One quarantined instance, as shown to an operator.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Quarantined {
     pub id: i64,
@@ -287,7 +287,7 @@ pub fn quarantined(connection: &Connection, limit: u32) -> Result<Vec<Quarantine
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Bytes and number of studies among the newest 2,000 instances.
+/// Total bytes and number of studies of the newest 2,000 instances.
 ///
 /// # Errors
 /// When the database fails.

@@ -40,7 +40,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
     })
 }
 
-/// Queues the work for one version; whatever is queued or running for older versions is superseded.
+/// Queues the job for one version of a series. Queued, running and parked jobs of older versions are superseded.
 ///
 /// # Errors
 /// When the database fails.
@@ -126,7 +126,7 @@ pub fn next_not_before(connection: &Connection) -> Result<Option<String>> {
     )?)
 }
 
-/// Does an urgent job wait?
+/// Whether an urgent job is queued.
 ///
 /// # Errors
 /// When the database fails.
@@ -135,7 +135,7 @@ pub fn urgent_waits(connection: &Connection) -> Result<bool> {
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// Is the job still wanted? It is not when a late slice or a rerun made a newer one.
+/// Whether the job is still needed. It is not when a late slice or a rerun created a newer one.
 ///
 /// # Errors
 /// When the database fails.
@@ -166,7 +166,7 @@ pub fn retry(transaction: &Transaction<'_>, id: i64, reason: &str, not_before: &
     Ok(())
 }
 
-/// The job will not be tried again unless someone asks.
+/// The job will not be tried again until a user asks for it.
 ///
 /// # Errors
 /// When the database fails.
@@ -178,7 +178,7 @@ pub fn park(transaction: &Transaction<'_>, id: i64, reason: &str, now: &str) -> 
     Ok(())
 }
 
-/// After a restart: what was running was interrupted. Returns the jobs that are queued again, and those that were
+/// After a restart: queues the jobs that were interrupted while running. Returns all queued jobs, and those that were
 /// interrupted `limit` times and must be parked.
 ///
 /// # Errors
@@ -198,8 +198,8 @@ pub fn make_urgent(transaction: &Transaction<'_>, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// Puts a running job back into the queue, not held against it: it was interrupted on purpose. Without effect on a job that
-/// has ended or was superseded meanwhile.
+/// Puts a running job back into the queue without counting an interruption, because it was interrupted on purpose. Has
+/// no effect on a job that has ended or was superseded meanwhile.
 ///
 /// # Errors
 /// When the database fails.
@@ -208,18 +208,18 @@ pub fn give_back(connection: &Connection, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// What an analysed study of a patient said.
+/// An earlier analysed study of a patient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnalysedStudy {
     pub study_uid: String,
-    /// DA.
+    /// Study Date as in DICOM (DA), YYYYMMDD.
     pub study_date: String,
-    /// As JSON.
+    /// Findings as JSON.
     pub findings: String,
 }
 
-/// The analysed studies of the patient of `header` from days before its study, the newest first. A patient is the same when
-/// Patient ID and Patient's Name are.
+/// The analysed studies of the patient in `header` from days before its Study Date, newest first. Studies belong to the
+/// same patient when Patient ID and Patient's Name are equal.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,4 @@
-//! SQLite: one table, one file. Opens the database, runs migrations, hands out connections.
+//! The SQLite database: opens it, runs migrations, makes connections. Each table has a file of its own.
 
 pub mod deliveries;
 pub mod events;
@@ -18,7 +18,7 @@ use std::time::Duration;
 pub use hal::clock::{now_utc, utc_after};
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Forward only; the index is `PRAGMA user_version`.
+/// Forward only; `PRAGMA user_version` counts the migrations that were applied.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_init.sql"),
     include_str!("migrations/0002_shadows.sql"),
@@ -30,7 +30,9 @@ const MIGRATIONS: &[&str] = &[
 pub enum Error {
     #[error("database {path}: {source}")]
     Open { path: PathBuf, source: rusqlite::Error },
-    #[error("database {path} has schema {found}, this software knows {known}: install the newer version")]
+    #[error(
+        "database {path} has schema {found}, but this software supports schemas up to {known}: install the newer version"
+    )]
     FromTheFuture { path: PathBuf, found: usize, known: usize },
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -40,23 +42,23 @@ pub enum Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// How far a commit on this connection must have gone before it returns.
+/// What a commit on this connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// To the disk: the row is the promise.
+    /// For the disk: the row exists nowhere else.
     Full,
-    /// To the operating system: the row can be made again from the custody log.
+    /// For the operating system only: the row can be restored from the custody log.
     Rebuildable,
 }
 
-/// Where the database is. Cheap to clone; every thread opens a connection of its own.
+/// The path of the database. Cheap to clone; every thread opens its own connection.
 #[derive(Debug, Clone)]
 pub struct Store {
     path: PathBuf,
 }
 
 impl Store {
-    /// Opens (or makes) the database and brings its schema up to date.
+    /// Opens or creates the database and brings its schema up to date.
     ///
     /// # Errors
     /// When the file cannot be opened, a migration fails, or the schema is newer than this software.
@@ -71,8 +73,8 @@ impl Store {
     pub fn connect(&self, durability: Durability) -> Result<Connection> {
         let open = || {
             let mut connection = Connection::open(&self.path)?;
-            // A transaction that reads before it writes cannot wait for another writer (SQLITE_BUSY_SNAPSHOT): take the
-            // write lock at its beginning, where waiting is possible.
+            // A transaction that reads before it writes cannot wait for another writer (SQLITE_BUSY_SNAPSHOT). It
+            // therefore takes the write lock at its beginning, where it can wait.
             connection.set_transaction_behavior(TransactionBehavior::Immediate);
             connection.busy_timeout(Duration::from_secs(30))?;
             connection.pragma_update(None, "journal_mode", "WAL")?;

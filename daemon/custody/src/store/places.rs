@@ -1,4 +1,4 @@
-//! Where the bytes of instances lie, by place: a segment of the custody log, or a file of its own.
+//! Where the bytes of instances are stored, by place: a segment of the custody log, or a file of its own.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use super::instances::InstanceState;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     Segment(i64),
-    /// Its name below the spool directory.
+    /// Path relative to the spool directory.
     File(String),
 }
 
@@ -29,7 +29,7 @@ impl Place {
         }
     }
 
-    /// As the log of events names it.
+    /// Its name in the table `events`.
     pub fn subject(&self) -> String {
         match self {
             Self::Segment(number) => format!("segment/{number}"),
@@ -53,7 +53,7 @@ pub struct Content {
     pub undelivered: u32,
 }
 
-/// Everything that is not in the segment being written.
+/// The content of every place except the segment that is being written.
 ///
 /// # Errors
 /// When the database fails (as for all below).
@@ -92,8 +92,8 @@ pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
     Ok(found)
 }
 
-/// The bytes at this place are about to go, because all of it is finished and delivered; how many instances that concerns.
-/// A series that loses a part cannot be analysed again.
+/// Marks the instances at this place as evicted, because they are all finished and delivered; their bytes are removed
+/// next. Returns their number. Their series become evicted too: without these bytes they cannot be analysed again.
 ///
 /// # Errors
 /// When the database fails.
@@ -110,7 +110,7 @@ pub fn evict(connection: &Connection, place: &Place) -> Result<usize> {
     gone(connection, place, "finished and delivered")
 }
 
-/// The bytes at this place are gone; how many instances that concerns.
+/// Marks the instances at this place as evicted. Returns their number.
 ///
 /// # Errors
 /// When the database fails.
@@ -120,7 +120,7 @@ pub fn gone(connection: &Connection, place: &Place, reason: &str) -> Result<usiz
     Ok(connection.execute(&sql, params![key, reason])?)
 }
 
-/// Does a segment hold bytes of an instance?
+/// Whether a segment holds bytes of an instance that is not evicted.
 ///
 /// # Errors
 /// When the database fails.
@@ -129,7 +129,7 @@ pub fn segment_in_use(connection: &Connection, number: i64) -> Result<bool> {
     Ok(connection.query_row(sql, [number], |row| row.get(0))?)
 }
 
-/// The highest number of a segment that an instance ever lay in; 0 when there is none.
+/// The highest number of a segment that ever held an instance; 0 when there is none.
 ///
 /// # Errors
 /// When the database fails.
@@ -137,7 +137,7 @@ pub fn last_segment(connection: &Connection) -> Result<i64> {
     Ok(connection.query_row("SELECT ifnull(max(segment), 0) FROM instances", [], |row| row.get(0))?)
 }
 
-/// Every place in use, with the number of bytes that it must have at least.
+/// Every place in use, with the least size in bytes that its file must have.
 ///
 /// # Errors
 /// When the database fails.
@@ -155,7 +155,7 @@ pub fn needed(connection: &Connection) -> Result<Vec<(Place, u64)>> {
     Ok(found)
 }
 
-/// The files that instances lie in, by their names below the spool directory.
+/// The files of large instances, as paths relative to the spool directory.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,4 @@
-//! `results`: the DICOM objects we made.
+//! `results`: the DICOM objects that this daemon created.
 
 use rusqlite::{Connection, Row, Transaction, params};
 
@@ -13,7 +13,7 @@ pub struct ResultRow {
     pub sop_uid: String,
     pub study_uid: String,
     pub series_uid: String,
-    /// Below the spool directory.
+    /// Path relative to the spool directory.
     pub file: String,
     pub length: u64,
     pub sha256: String,
@@ -37,8 +37,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
     })
 }
 
-/// Notes an object; the id in `row` is ignored. An object with this UID (a rerun made the same one) is kept as it is:
-/// `None` tells so.
+/// Inserts an object and returns its id; the id in `row` is ignored. An object with this UID that exists already (a
+/// rerun makes the same one) stays as it is; then returns `None`.
 ///
 /// # Errors
 /// When the database fails.
@@ -73,7 +73,7 @@ pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
     Ok(statement.query_map([job_id], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Results of older versions of this series that have not left yet need not leave any more.
+/// Marks undelivered results of older versions of this series as superseded.
 ///
 /// # Errors
 /// When the database fails.

@@ -8,13 +8,13 @@ use super::Result;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentRow {
     pub id: i64,
-    /// Every record before this offset, bytes, has its row in `instances`.
+    /// Every record before this offset in bytes has a row in `instances`.
     pub indexed_to: u64,
     /// Nothing more is written to it.
     pub sealed: bool,
 }
 
-/// All that are known.
+/// All segments in the database.
 ///
 /// # Errors
 /// When the database fails (as for all below).
@@ -27,7 +27,7 @@ pub fn all(connection: &Connection) -> Result<Vec<SegmentRow>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Every record before `position` has its row.
+/// Notes that every record before `position` has a row.
 ///
 /// # Errors
 /// When the database fails.
@@ -50,7 +50,7 @@ pub fn seal(connection: &Connection, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// Nothing more is written to it, and what lies behind `position` is unknown. It need not have a row yet.
+/// Seals a segment whose content after `position` is unknown. It need not have a row yet.
 ///
 /// # Errors
 /// When the database fails.
@@ -62,7 +62,7 @@ pub fn seal_at(connection: &Connection, id: i64, position: u64) -> Result<()> {
     Ok(())
 }
 
-/// Forgets it.
+/// Removes the row of a segment.
 ///
 /// # Errors
 /// When the database fails.

@@ -15,7 +15,7 @@ pub struct SeriesRow {
     pub kind: SeriesKind,
     pub state: SeriesState,
     pub verdict: Option<String>,
-    /// Counts completions; a job belongs to one of them.
+    /// Number of completions; a job belongs to one of them.
     pub version: i64,
     pub instance_count: u32,
     pub first_utc: String,
@@ -107,7 +107,7 @@ pub fn opened(
     Ok((row, reopened))
 }
 
-/// Brings the count of a growing series up to date.
+/// Updates the number of instances of a series that is being received.
 ///
 /// # Errors
 /// When the database fails.
@@ -118,7 +118,7 @@ pub fn counted(transaction: &Transaction<'_>, row: &SeriesRow) -> Result<()> {
     Ok(())
 }
 
-/// Everything is there: a new version begins.
+/// Marks the series as complete and starts a new version.
 ///
 /// # Errors
 /// When the database fails.
@@ -130,8 +130,8 @@ pub fn completed(transaction: &Transaction<'_>, id: i64, by: &str, now: &str) ->
     Ok(transaction.query_row("SELECT version FROM series WHERE id = ?1", [id], |row| row.get(0))?)
 }
 
-/// Moves the series by `event` and sets its verdict. An illegal transition changes nothing, is recorded as an event
-/// and answered `false`.
+/// Applies `event` to the series and sets its verdict. An illegal transition changes nothing, is recorded in `events`,
+/// and returns `false`.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,5 @@
-//! `shadows`: a candidate package beside the active one, on one job. Never part of a result.
+//! `shadows`: shadow runs, in which a candidate package analysed a job in addition to the active one. Never part of a
+//! result.
 
 use rusqlite::{Connection, Row, params};
 
@@ -10,16 +11,16 @@ pub struct ShadowRow {
     pub job_id: i64,
     pub utc: String,
     pub task: String,
-    /// Id and version.
+    /// Package id and version.
     pub active: String,
     pub candidate: String,
     pub active_ms: f64,
     pub candidate_ms: f64,
-    /// Findings that differ.
+    /// Number of findings that differ.
     pub differing: u32,
-    /// As JSON: what differs is the matter of the analysis.
+    /// As JSON, in the form that `study::analyze` writes.
     pub differences: String,
-    /// Why the candidate came to nothing.
+    /// Why the candidate gave no result.
     pub failure: Option<String>,
 }
 
@@ -40,7 +41,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(ShadowRow, String, String)> {
     Ok((shadow, row.get(11)?, row.get(12)?))
 }
 
-/// The id in `row` is ignored.
+/// Inserts a shadow run; the id in `row` is ignored.
 ///
 /// # Errors
 /// When the database fails.
@@ -64,7 +65,7 @@ pub fn insert(connection: &Connection, row: &ShadowRow) -> Result<()> {
     Ok(())
 }
 
-/// The newest `limit`, newest first, each with the UIDs of its study and series.
+/// The newest `limit` shadow runs, newest first, each with the UIDs of its study and series.
 ///
 /// # Errors
 /// When the database fails.

@@ -10,8 +10,8 @@ use rand::{Rng, SeedableRng};
 use super::*;
 use crate::spool::record::{BLOCK, RECORD_HEAD};
 
-/// A place with three acknowledged instances and a fourth that is in the log but in no row: what a power cut can leave.
-/// Answers where the fourth record begins and how long its used part is.
+/// A spool after a power cut: three acknowledged instances, and a fourth that is in the log but has no row. Returns the
+/// segment file, the offset of the fourth record and its length without padding.
 async fn log_ahead_of_rows() -> (Place, PathBuf, u64, usize) {
     let place = Place::new();
     let (spool, _) = place.open();
@@ -31,7 +31,7 @@ async fn log_ahead_of_rows() -> (Place, PathBuf, u64, usize) {
     (before, path, start, usize::try_from(offset + length - start).unwrap())
 }
 
-/// Reconciles without starting threads: hundreds of variants have to be quick.
+/// Runs `sweep` without starting the spool's threads, because hundreds of variants must be fast.
 fn recover(place: &Place) -> Recovery {
     let mut connection = place.store().connect(Durability::Rebuildable).unwrap();
     sweep::sweep(place.path(), 1 << 20, &mut connection).unwrap().1
@@ -56,7 +56,7 @@ async fn a_record_cut_at_any_byte_is_dropped_and_nothing_else() {
     let (place, segment, start, used) = log_ahead_of_rows().await;
     let whole = fs::read(place.path().join(&segment)).unwrap();
     let start = usize::try_from(start).unwrap();
-    // Every byte of the head and of the end, every 13th between: a variant takes some milliseconds.
+    // Every byte of the head and of the end, and every 13th between: each variant takes some milliseconds.
     let cuts = (0..used).filter(|cut| *cut < RECORD_HEAD + 4 || *cut + 16 > used || cut % 13 == 0);
     for cut in cuts.chain([used]) {
         let variant = place.copy();
@@ -64,7 +64,7 @@ async fn a_record_cut_at_any_byte_is_dropped_and_nothing_else() {
         log[start + cut..].fill(0);
         fs::write(variant.path().join(&segment), log).unwrap();
         let recovery = recover(&variant);
-        // The last byte of the pixel data may be zero itself: then cutting it changes nothing.
+        // If all bytes that are cut off are zero, the segment's own zeros replace them and nothing is lost.
         let complete = whole[start + cut..start + used].iter().all(|byte| *byte == 0);
         assert_eq!(recovery.instances_recovered, u64::from(complete), "cut at {cut} of {used}");
         assert_whole(&variant, if complete { &[1, 2, 3, 4] } else { &[1, 2, 3] });
@@ -181,7 +181,7 @@ async fn a_damaged_segment_head_is_reported_and_left_alone() {
 
 const CHILD: &str = "SCANSIDE_SPOOL_CHILD";
 
-/// Not a test of its own: the process that is killed. Prints the number of every acknowledged instance.
+/// Not a test itself: the child process that the next test kills. Prints the number of every acknowledged instance.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_that_is_killed() {
     let Some(directory) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
@@ -199,7 +199,7 @@ async fn child_that_is_killed() {
         let spool = spool.clone();
         async move {
             for number in (from..).step_by(2) {
-                // Some large enough for a file of their own.
+                // Some are large enough for a file of their own.
                 let size = if number % 10 == 0 { 300_000 } else { 30_000 };
                 let outcome = send(&spool, &uid(number), &data_set(&uid(number), number as u8, size)).await.unwrap();
                 assert!(matches!(outcome, Outcome::New(_) | Outcome::AlreadySo(_)), "{outcome:?}");

@@ -1,4 +1,4 @@
-//! Instances too large for the log.
+//! Instances that are too large for the log.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ fn large_files(place: &Place) -> Vec<String> {
     folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Removal goes on in the background.
+/// Files are removed in the background.
 async fn until_empty(place: &Place) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !large_files(place).is_empty() {
@@ -39,7 +39,7 @@ async fn a_large_instance_streams_to_a_file_of_its_own() {
     drop(spool);
     assert_eq!(large_files(&place).len(), 1, "the second copy is gone");
 
-    // Without its database the log names it still.
+    // The log names the file even when the database is lost.
     place.forget_database();
     let (spool, recovery) = place.open();
     assert_eq!(recovery.instances_recovered, 2);

@@ -1,4 +1,4 @@
-//! What custody promises, tried on a real directory.
+//! Tests of what custody promises, in a real directory.
 
 mod crash;
 mod custody;
@@ -14,7 +14,7 @@ use crate::store::instances::{self, Counts};
 pub(super) const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 pub(super) const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 
-/// A directory with a spool's settings; the spool itself is opened and closed by the test.
+/// A directory and settings for a spool. The test opens and closes the spool itself.
 pub(super) struct Place {
     directory: tempfile::TempDir,
     pub(super) settings: settings::Spool,
@@ -34,7 +34,7 @@ impl Place {
         Self { directory, settings }
     }
 
-    /// What a killed process leaves behind: the files as they are now.
+    /// A copy of the files as they are now, as a killed process leaves them.
     pub(super) fn copy(&self) -> Self {
         let mut copy = Self::new();
         copy.settings = settings::Spool { directory: copy.settings.directory, ..self.settings.clone() };
@@ -58,7 +58,7 @@ impl Place {
         instances::counts(&self.store().connect(Durability::Rebuildable).unwrap()).unwrap()
     }
 
-    /// Everything kept, as (SOP Instance UID, Part 10 bytes).
+    /// All kept instances, as (SOP Instance UID, Part 10 bytes).
     pub(super) fn all(&self, spool: &Spool) -> Vec<(String, Vec<u8>)> {
         let connection = self.store().connect(Durability::Rebuildable).unwrap();
         let kept = instances::of_series(&connection, "1.2.3", "1.2.3.1").unwrap();

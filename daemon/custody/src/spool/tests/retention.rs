@@ -1,8 +1,8 @@
-//! What goes, what stays, and what a reused segment may never show again.
+//! Retention: what is evicted, what stays, and that a segment used again never shows its earlier content.
 
 use super::*;
 
-/// The series of all test instances, as the rest of the engine would have left it.
+/// Marks the series of all test instances as processed, with one result that is delivered or still pending.
 fn conclude(place: &Place, undelivered: bool) {
     let connection = place.store().connect(Durability::Full).unwrap();
     let state = if undelivered { "pending" } else { "delivered" };
@@ -19,7 +19,8 @@ fn conclude(place: &Place, undelivered: bool) {
         .unwrap();
 }
 
-/// Retention as if space were always short. In the background it never is, so that nothing goes unasked.
+/// Applies the retention rules as if space were short. The background thread never finds it short, so only this call
+/// evicts.
 fn evict(spool: &Spool) -> Evicted {
     quota::apply(&spool.0.shared, u64::MAX).unwrap()
 }
@@ -85,7 +86,7 @@ async fn a_reused_segment_never_shows_what_it_held_before() {
     fill(&spool, 30..60).await;
     let all = place.all(&spool);
     drop(spool);
-    // Even without rows to compare with.
+    // Also when the database is lost.
     place.forget_database();
     let (spool, _) = place.open();
     assert!(place.all(&spool) == all);
@@ -101,7 +102,7 @@ async fn a_power_cut_between_rows_and_bytes_leaves_nothing_behind() {
     evict(&spool);
     drop(spool);
     let (live, survivors) = (place.counts(), segments(&place));
-    // The rows are evicted, the files are back.
+    // The rows say evicted, but the files are back.
     copy_folder(&saved.path().join(LOG), &place.path().join(LOG));
     let (_spool, recovery) = place.open();
     assert_eq!(place.counts(), live);

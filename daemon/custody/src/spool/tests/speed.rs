@@ -1,4 +1,5 @@
-//! How fast custody is. Run by hand: `cargo test --release -p scansided --lib spool::tests::speed -- --ignored --nocapture`
+//! Measures how many instances per second become durable. Run by hand: `cargo test --release -p custody --lib
+//! spool::tests::speed -- --ignored --nocapture`
 
 use std::time::{Duration, Instant};
 
