@@ -1,5 +1,6 @@
-//! One association that stands: PDUs to typed messages, for both roles. Fragments of a data set are handed out as slices
-//! of the read buffer; a command set is collected whole. Whatever breaks the order of PS3.8 annex E is a [`Fault`].
+//! An established association, for both roles: turns PDUs into typed messages. Fragments of a data set are returned as
+//! slices of the read buffer; a command set is collected completely first. Any violation of PS3.8 annex E is a
+//! [`Fault`].
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,13 +13,13 @@ pub use crate::negotiate::Context;
 pub use crate::wire::Fault;
 use crate::wire::{self, PduReader, PduWriter, Pdv};
 
-/// A command set is some hundred bytes; this bounds what a peer can make us collect.
+/// Bytes. A command set has a few hundred; the limit bounds the memory that a peer can make us use.
 const MAX_COMMAND: usize = 64 * 1024;
 
 /// Time limits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timers {
-    /// For negotiation, for a PDU that has begun, and between the PDUs of one message.
+    /// During negotiation, within a PDU, and between the PDUs of one message.
     pub(super) stall: Duration,
     /// Between messages.
     pub(super) idle: Duration,
@@ -29,7 +30,7 @@ pub(super) struct Timers {
 pub(super) enum Inbound<'a> {
     /// The command, and the presentation context it came in.
     Command(Command, Context),
-    /// Part of the data set that the last command announced.
+    /// A fragment of the data set that the last command announced.
     Data {
         bytes: &'a [u8],
         last: bool,
@@ -40,7 +41,7 @@ pub(super) enum Inbound<'a> {
 
 #[derive(Debug)]
 enum Expect {
-    /// A command, some fragments of which may be here, in one context.
+    /// A command set. `Some`: its first fragments have arrived, in this presentation context.
     Command(Option<u8>),
     Data(u8),
 }
@@ -51,7 +52,7 @@ pub(super) struct Messages<R> {
     pdus: PduReader<R>,
     timers: Timers,
     contexts: Vec<Context>,
-    /// The part of the current PDU's body that was not looked at.
+    /// The part of the current PDU's body that has not been parsed yet.
     rest: Range<usize>,
     command: Vec<u8>,
     expect: Expect,
@@ -63,12 +64,12 @@ impl<R: AsyncRead + Unpin> Messages<R> {
         Self { pdus, timers, contexts, rest: 0..0, command: Vec::new(), expect: Expect::Command(None) }
     }
 
-    /// Whether a message has begun and its end has not been seen.
+    /// Whether a message has begun and is not complete yet.
     pub(super) fn in_message(&self) -> bool {
         !matches!(self.expect, Expect::Command(None))
     }
 
-    /// Safe to drop and call again.
+    /// Returns the next command or data fragment. Cancel safe.
     pub(super) async fn next(&mut self) -> Result<Inbound<'_>, Fault> {
         loop {
             if self.rest.is_empty() {
@@ -86,7 +87,7 @@ impl<R: AsyncRead + Unpin> Messages<R> {
         }
     }
 
-    /// Lets the peer close first.
+    /// Reads and discards what still arrives until the peer closes or `limit` has passed.
     pub(super) async fn drain(&mut self, limit: Duration) {
         self.pdus.drain(limit).await;
     }
@@ -104,13 +105,13 @@ impl<R: AsyncRead + Unpin> Messages<R> {
                 Ok(None)
             }
             Some(wire::RELEASE_RQ | wire::RELEASE_RP) if self.in_message() => {
-                Err(Fault::protocol(Reason::UnexpectedPdu, "a release in the middle of a message"))
+                Err(Fault::protocol(Reason::UnexpectedPdu, "an A-RELEASE-RQ in the middle of a message"))
             }
             Some(wire::RELEASE_RQ) => Ok(Some(Inbound::ReleaseRequest)),
             Some(wire::RELEASE_RP) => Ok(Some(Inbound::ReleaseResponse)),
             Some(wire::ABORT) => Err(Fault::Aborted(abort_reason(self.pdus.body()))),
             Some(kind) => {
-                let what = format!("PDU type {kind:#04x} while the association stands");
+                let what = format!("PDU type {kind:#04x} on an established association");
                 Err(Fault::protocol(Reason::UnexpectedPdu, what))
             }
         }
@@ -125,25 +126,25 @@ impl<R: AsyncRead + Unpin> Messages<R> {
         };
         let fragment = match self.expect {
             Expect::Data(id) if id != pdv.context => return broken("a message that changes its presentation context"),
-            Expect::Data(_) if pdv.is_command => return broken("a command while a data set is due"),
+            Expect::Data(_) if pdv.is_command => return broken("a command where a data set was expected"),
             Expect::Data(_) => {
                 if pdv.is_last {
                     self.expect = Expect::Command(None);
                 }
                 Fragment::Data { range, last: pdv.is_last }
             }
-            Expect::Command(_) if !pdv.is_command => return broken("a data set that no command announced"),
+            Expect::Command(_) if !pdv.is_command => return broken("a data set without a command that announced it"),
             Expect::Command(Some(id)) if id != pdv.context => {
                 return broken("a message that changes its presentation context");
             }
             Expect::Command(_) if self.command.len() + pdv.bytes.len() > MAX_COMMAND => {
-                return broken("a command set without end");
+                return broken("a command set that is too long");
             }
             Expect::Command(_) => {
                 self.command.extend_from_slice(pdv.bytes);
                 if pdv.is_last {
                     let Some(command) = Command::parse(&self.command) else {
-                        return broken("a command set that cannot be read");
+                        return broken("a malformed command set");
                     };
                     self.command.clear();
                     self.expect = if command.has_data_set { Expect::Data(pdv.context) } else { Expect::Command(None) };
@@ -169,13 +170,13 @@ enum Fragment {
 #[derive(Debug)]
 pub(super) struct Sender<W> {
     pub(super) pdus: PduWriter<W>,
-    /// Message bytes per PDU.
+    /// Data bytes per PDU.
     per_pdu: usize,
     out: Vec<u8>,
 }
 
 impl<W: AsyncWrite + Unpin> Sender<W> {
-    /// `peer_max`: the largest PDU the peer takes, 0 for any.
+    /// `peer_max`: the largest PDU that the peer accepts, bytes; 0 means no limit.
     pub(super) fn new(pdus: PduWriter<W>, peer_max: u32) -> Self {
         Self { pdus, per_pdu: wire::data_per_pdu(peer_max), out: Vec::new() }
     }
@@ -184,7 +185,7 @@ impl<W: AsyncWrite + Unpin> Sender<W> {
         self.per_pdu
     }
 
-    /// A whole command set, in one write.
+    /// Sends a whole command set in one write.
     pub(super) async fn command(&mut self, context: u8, bytes: &[u8]) -> Result<(), Fault> {
         self.out.clear();
         let mut parts = bytes.chunks(self.per_pdu).peekable();
@@ -195,7 +196,7 @@ impl<W: AsyncWrite + Unpin> Sender<W> {
         self.pdus.send(&self.out).await
     }
 
-    /// The next fragment of a data set: at most [`Self::data_per_pdu`] bytes.
+    /// Sends the next fragment of a data set, at most [`Self::data_per_pdu`] bytes.
     pub(super) async fn data(&mut self, context: u8, bytes: &[u8], is_last: bool) -> Result<(), Fault> {
         self.out.clear();
         wire::put_data(&mut self.out, Pdv { context, is_command: false, is_last, bytes });
@@ -203,7 +204,7 @@ impl<W: AsyncWrite + Unpin> Sender<W> {
     }
 }
 
-/// In words (PS3.8 section 9.3.8).
+/// The reason of an A-ABORT in words (PS3.8 section 9.3.8).
 pub(super) fn abort_reason(body: &[u8]) -> String {
     match body {
         [_, _, 0, _, ..] => "by its user".into(),
@@ -234,7 +235,7 @@ mod tests {
         wire::put_data(out, Pdv { context, is_command, is_last, bytes });
     }
 
-    /// The fault that `bytes` end in, after what came before it.
+    /// The fault that reading `bytes` ends with.
     async fn fault_of(bytes: Vec<u8>) -> Fault {
         let (mut peer, ours) = tokio::io::duplex(1 << 20);
         peer.write_all(&bytes).await.unwrap();

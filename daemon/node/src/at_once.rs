@@ -1,8 +1,8 @@
-//! A socket that acknowledges at once.
+//! A socket that sends TCP acknowledgements immediately.
 //!
-//! A sender with default sockets holds the end of a message back until what it sent before is acknowledged (Nagle),
-//! and a receiver with default sockets holds acknowledgements back: together they stall on every instance, and the
-//! sender's settings are not ours to change. TCP_QUICKACK does not last, so it is set again after every read.
+//! With default settings, a sender delays the end of a message until its earlier data is acknowledged (Nagle), and a
+//! receiver delays acknowledgements: together they stall on every instance, and we cannot change the sender's settings.
+//! The kernel resets TCP_QUICKACK by itself, so it is set again after every read.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -24,7 +24,7 @@ impl AsyncRead for AtOnce {
         let polled = Pin::new(&mut self.0).poll_read(context, buffer);
         if polled.is_ready() {
             let stream: &TcpStream = self.0.as_ref();
-            // Only speed depends on it.
+            // A failure only costs speed.
             let _ = set_tcp_quickack(stream, true);
         }
         polled

@@ -1,4 +1,4 @@
-//! C-ECHO in: "are you there" (PS3.4 annex A).
+//! Answers C-ECHO requests (Verification, PS3.4 annex A).
 
 use crate::message::Command;
 use crate::status::Answer;

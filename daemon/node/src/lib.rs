@@ -1,7 +1,7 @@
-//! The DICOM node: what we accept and offer. The conformance statement in one place.
+//! The DICOM node. This file lists what it accepts; `docs/dicom-conformance.md` is the statement.
 //!
-//! As SCP: Verification, and every storage SOP class in every transfer syntax that can be stored; bytes are kept as they
-//! came, decodable or not. As SCU: C-STORE of Part 10 files as they are, and C-ECHO.
+//! As SCP: Verification, and every storage SOP class in every transfer syntax that can be stored. Data sets are kept
+//! unchanged, whether or not they can be decoded. As SCU: C-STORE of Part 10 files without conversion, and C-ECHO.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -29,30 +29,30 @@ use tokio::sync::mpsc;
 
 pub const VERIFICATION: &str = uids::VERIFICATION;
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
-/// What the network side tells the engine, in the order in which it happened.
+/// What the node reports to the engine, in the order in which it happened.
 #[derive(Debug, Clone)]
 pub enum Arrival {
-    /// An instance is durable. Not sent for resends of bytes that we have, nor for other bytes under a UID that
-    /// we have: those are kept aside and no series changes by them.
+    /// A new instance is durable. Not sent when the same bytes arrive again, nor for different bytes with a known SOP
+    /// Instance UID: that conflict is kept in custody but changes no series.
     Kept(Arc<Instance>),
-    /// Data came over this association within the last second: its series are not quiet.
+    /// Data arrived on this association within the last second, so its series are not complete yet.
     InFlight { association: u64 },
-    /// An association ended: nothing more comes over it. `clean` when it was released, not cut or aborted.
+    /// An association ended. `clean`: it was released, not aborted or disconnected.
     Released { association: u64, clean: bool },
 }
 
-/// What every association needs.
+/// What every incoming association needs.
 #[derive(Debug, Clone)]
 pub struct Intake {
     pub spool: Spool,
     pub settings: Arc<settings::Dicom>,
     pub gate: Gate,
-    /// Bounded: when the engine is behind, senders wait.
+    /// Bounded: when the engine falls behind, senders wait.
     pub arrivals: mpsc::Sender<Arrival>,
 }
 
-/// Transfer syntaxes that an instance can be stored in. Left out: JPIP (the pixels are elsewhere), SMPTE streams, and
-/// the retired MIME, XML and Papyrus encodings.
+/// Transfer syntaxes in which an instance can be stored. Left out: JPIP (the pixels are on another server), SMPTE
+/// streams, and the retired MIME, XML and Papyrus encodings.
 const TRANSFER_SYNTAXES: &[&str] = &[
     uids::IMPLICIT_VR_LITTLE_ENDIAN,
     uids::EXPLICIT_VR_LITTLE_ENDIAN,
@@ -109,7 +109,7 @@ const TRANSFER_SYNTAXES: &[&str] = &[
     uids::DEFLATED_IMAGE_FRAME_COMPRESSION,
 ];
 
-/// Storage classes whose UIDs are not below the storage root.
+/// Storage SOP classes whose UIDs do not start with the storage root.
 const STORAGE_ELSEWHERE: &[&str] = &[
     "1.2.840.10008.5.1.1.27",   // stored print (retired)
     "1.2.840.10008.5.1.1.29",   // hardcopy grayscale image (retired)
@@ -129,8 +129,8 @@ pub fn accepts_transfer_syntax(uid: &str) -> bool {
     TRANSFER_SYNTAXES.contains(&uid)
 }
 
-/// Whether C-STORE of this SOP class is accepted: the standard's storage classes (those to come have the same prefix) and
-/// any private one, since a device may keep its raw data in a class that only its vendor knows.
+/// Whether C-STORE of this SOP class is accepted: the storage classes of the standard (future ones have the same
+/// prefix) and all private ones, because a device may store raw data in a class that only its vendor knows.
 pub fn is_storage(sop_class_uid: &str) -> bool {
     const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
     const STANDARD_ROOT: &str = "1.2.840.10008.";

@@ -1,5 +1,5 @@
-//! The accept loop: connections to tasks. Only associations count against the limit; connections that have not asked for
-//! one have a limit of their own, where the oldest makes room.
+//! The accept loop: starts a task for each connection. Only associations count against the configured limit.
+//! Connections that have not requested one have a limit of their own; above it the oldest is closed.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -20,9 +20,11 @@ use crate::serve::{Connection, serve};
 use crate::settings;
 use crate::{Arrival, Intake};
 
-/// Connections without an association request; far more than scanners open at once, far fewer than file descriptors.
+/// Most connections without an association request: far more than scanners open at the same time, far fewer than the
+/// limit on file descriptors.
 const MAX_WAITING: usize = 256;
-/// For messages in flight when we stop; they are answered or never were.
+/// Time to finish messages in flight when the daemon stops. An instance that is not finished by then is not
+/// acknowledged.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
@@ -32,16 +34,17 @@ pub enum Error {
 }
 
 /// # Errors
-/// When the address cannot be listened on.
+/// When it cannot listen on the address.
 pub async fn bind(settings: &settings::Dicom) -> Result<TcpListener, Error> {
     let address = settings.listen;
     TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
 }
 
-/// Serves associations until shutdown: no new ones then, messages in flight are finished, the rest is aborted.
+/// Serves associations until shutdown. Then it accepts no new ones, finishes messages in flight, and aborts the
+/// remaining associations.
 ///
 /// # Errors
-/// None today: whatever one peer does must not stop the others.
+/// None at present: no peer may stop the service for the others.
 pub async fn run(listener: TcpListener, intake: Intake, shutdown: CancellationToken) -> Result<(), Error> {
     let places = Arc::new(Semaphore::new(intake.settings.max_associations));
     let mut connections = JoinSet::new();
@@ -54,8 +57,8 @@ pub async fn run(listener: TcpListener, intake: Intake, shutdown: CancellationTo
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Mostly too many open files: accepting again at once would only spin.
-                    warn!("a connection could not be accepted: {error}");
+                    // Usually too many open files: without a pause this loop would use a whole CPU core.
+                    warn!("cannot accept a connection: {error}");
                     sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -69,25 +72,26 @@ pub async fn run(listener: TcpListener, intake: Intake, shutdown: CancellationTo
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout(STOP_GRACE, all_ended).await.is_err() {
-        info!("associations cut off at shutdown: {}", connections.len());
+        info!("connections aborted at shutdown: {}", connections.len());
     }
     Ok(())
 }
 
 async fn serve_tcp(stream: TcpStream, connection: Connection, intake: Intake) {
     let (number, peer) = (connection.number, connection.peer);
-    // A response must not wait for the acknowledgement of the one before.
+    // A response must not wait until the previous one is acknowledged.
     if let Err(error) = stream.set_nodelay(true) {
-        return info!(association = number, %peer, "connection lost at once: {error}");
+        return info!(association = number, %peer, "connection failed immediately: {error}");
     }
     let (reader, writer) = stream.into_split();
     if AssertUnwindSafe(serve(AtOnce(reader), writer, connection, &intake)).catch_unwind().await.is_err() {
-        error!(association = number, %peer, "association lost to a fault of this software");
+        error!(association = number, %peer, "association ended by a panic in this software");
         let _ = intake.arrivals.send(Arrival::Released { association: number, clean: false }).await;
     }
 }
 
-/// Connections that have not asked for an association, oldest first. A connection drops its handle when it asks or ends.
+/// Connections that have not requested an association, oldest first. A connection drops its handle when it requests one
+/// or ends.
 #[derive(Debug, Default)]
 struct Waiting(VecDeque<Weak<Notify>>);
 

@@ -1,10 +1,10 @@
-//! DIMSE messages: command sets to typed values and back (PS3.7 sections 6.3, 9.3 and annex E). Command sets are always
-//! implicit VR little endian.
+//! Parses and encodes DIMSE command sets (PS3.7 sections 6.3, 9.3 and annex E). They are always implicit VR little
+//! endian.
 
 use crate::status::Answer;
 
 pub(super) const SUCCESS: u16 = 0x0000;
-/// (0000,0800) when no data set follows; any other value announces one.
+/// Command Data Set Type (0000,0800) when no data set follows; any other value announces one.
 const NO_DATA_SET: u16 = 0x0101;
 const RESPONSE: u16 = 0x8000;
 
@@ -12,26 +12,26 @@ pub(super) const C_STORE: u16 = 0x0001;
 pub(super) const C_ECHO: u16 = 0x0030;
 pub(super) const C_CANCEL: u16 = 0x0fff;
 
-/// A command set with the elements we know; the others are skipped.
+/// A command set. Elements without a field here are skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Command {
-    /// (0000,0100)
+    /// Command Field (0000,0100).
     pub(super) field: u16,
-    /// (0000,0110) of a request, (0000,0120) of a response.
+    /// Message ID (0000,0110) of a request, Message ID Being Responded To (0000,0120) of a response.
     pub(super) message_id: u16,
-    /// (0000,0002), or (0000,0003) where a request has only that.
+    /// Affected SOP Class UID (0000,0002), or Requested SOP Class UID (0000,0003) if a request has only that.
     pub(super) sop_class_uid: String,
-    /// (0000,1000), or (0000,1001).
+    /// Affected SOP Instance UID (0000,1000), or Requested SOP Instance UID (0000,1001).
     pub(super) sop_instance_uid: String,
     pub(super) has_data_set: bool,
-    /// (0000,0900)
+    /// Status (0000,0900).
     pub(super) status: u16,
-    /// (0000,0902)
+    /// Error Comment (0000,0902).
     pub(super) comment: String,
 }
 
 impl Command {
-    /// `None` when the bytes are no command set.
+    /// `None` when the bytes are not a command set.
     pub(super) fn parse(mut bytes: &[u8]) -> Option<Self> {
         let mut command = Self { has_data_set: true, ..Self::default() };
         let mut seen_field = false;
@@ -96,25 +96,25 @@ pub(super) fn store_request(message_id: u16, sop_class_uid: &str, sop_instance_u
     set.uid(0x0002, sop_class_uid);
     set.number(0x0100, C_STORE);
     set.number(0x0110, message_id);
-    // Priority medium: the only one every archive treats alike.
+    // Priority medium: the only one that all archives treat in the same way.
     set.number(0x0700, 0);
     set.number(0x0800, 0x0001);
     set.uid(0x1000, sop_instance_uid);
     set.finish()
 }
 
-/// Peers pad UIDs with NUL, with spaces, or not at all.
+/// Peers pad UIDs with NUL or spaces or not at all.
 fn text(value: &[u8]) -> String {
     dicom::text::plain_text(value)
 }
 
-/// Elements of group 0000 in the order they are added, which must be ascending.
+/// Elements of group 0000. They must be added in ascending order.
 #[derive(Debug, Default)]
 struct Elements(Vec<u8>);
 
 impl Elements {
     fn put(&mut self, element: u16, value: &[u8]) {
-        // Values of commands are UIDs, titles and numbers: the low bytes of the length are all of it.
+        // The values are UIDs, titles and numbers, so the length fits its four low bytes.
         let length = &value.len().to_le_bytes()[..4];
         self.0.extend([0, 0]);
         self.0.extend(element.to_le_bytes());
@@ -140,7 +140,7 @@ impl Elements {
         self.put(element, &value);
     }
 
-    /// Puts the group length (0000,0000) in front.
+    /// Prepends the group length (0000,0000).
     fn finish(self) -> Vec<u8> {
         let mut whole = Self::default();
         whole.put(0, &self.0.len().to_le_bytes()[..4]);

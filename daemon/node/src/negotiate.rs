@@ -1,6 +1,6 @@
-//! Association negotiation (PS3.8 sections 9.3.2 and 9.3.3). Reads A-ASSOCIATE-RQ and -AC leniently (unknown items are
-//! skipped, as the standard asks; a rejected context may lack its transfer syntax, as some archives send it) and
-//! decides which proposed contexts to accept.
+//! Association negotiation (PS3.8 sections 9.3.2 and 9.3.3). Parses A-ASSOCIATE-RQ and A-ASSOCIATE-AC and decides which
+//! proposed presentation contexts are accepted. Unknown items are skipped, as the standard requires. A rejected context
+//! may lack its transfer syntax, because some archives send it so.
 
 use dicom::implementation::{CLASS_UID, VERSION_NAME};
 use dicom::text::plain_text;
@@ -16,7 +16,7 @@ use crate::{accepts_transfer_syntax, is_storage};
 /// Protocol version, reserved, two AE titles, reserved.
 const FIXED_FIELDS: usize = 2 + 2 + 16 + 16 + 32;
 
-/// A presentation context that both sides agreed on.
+/// An accepted presentation context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
     pub id: u8,
@@ -24,7 +24,7 @@ pub struct Context {
     pub transfer_syntax: String,
 }
 
-/// What an A-ASSOCIATE-RQ said.
+/// The content of an A-ASSOCIATE-RQ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) version: u16,
@@ -32,12 +32,12 @@ pub(super) struct Request {
     pub(super) calling: String,
     pub(super) application_context: String,
     pub(super) contexts: Vec<PresentationContextProposed>,
-    /// The largest PDU the peer takes, bytes; 0 is unlimited.
+    /// The largest PDU that the peer accepts, bytes; 0 means no limit.
     pub(super) max_pdu: u32,
     pub(super) implementation: String,
 }
 
-/// What an A-ASSOCIATE-AC said: per context its verdict (0 accepted) and transfer syntax.
+/// The content of an A-ASSOCIATE-AC: for each presentation context its id, result (0 is accepted) and transfer syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Accept {
     pub(super) contexts: Vec<(u8, u8, String)>,
@@ -79,8 +79,8 @@ pub(super) fn read_accept(body: &[u8]) -> Result<Accept, Fault> {
     Ok(accept)
 }
 
-/// The verdict on every proposed context, in the peer's order: of the transfer syntaxes that we can store, the one the
-/// peer lists first.
+/// The result for each proposed presentation context, in the peer's order. Of the transfer syntaxes that can be stored,
+/// the one that the peer lists first is accepted.
 pub(super) fn judge_contexts(
     proposed: &[PresentationContextProposed],
 ) -> (Vec<PresentationContextResult>, Vec<Context>) {
@@ -89,7 +89,7 @@ pub(super) fn judge_contexts(
         let reject = |reason| PresentationContextResult {
             id: proposal.id,
             reason,
-            // Not significant, but some peers want one to be there.
+            // Not significant in a rejection, but some peers require it.
             transfer_syntax: "1.2.840.10008.1.2".into(),
         };
         if proposal.id.is_multiple_of(2) || accepted.iter().any(|context| context.id == proposal.id) {
@@ -142,7 +142,7 @@ pub(super) fn is_dicom(application_context: &str) -> bool {
     application_context == APPLICATION_CONTEXT
 }
 
-/// An A-ASSOCIATE-RJ in words (PS3.8 section 9.3.4).
+/// The reason of an A-ASSOCIATE-RJ in words (PS3.8 section 9.3.4).
 pub(super) fn reject_reason(body: &[u8]) -> String {
     let &[_, result, source, reason, ..] = body else {
         return "no reason given".into();
@@ -205,7 +205,8 @@ fn read_result(value: &[u8]) -> Result<(u8, u8, String), Fault> {
 
 /// Maximum PDU length and implementation version name.
 fn read_user_information(value: &[u8]) -> Result<(u32, String), Fault> {
-    let (mut max_pdu, mut implementation) = (0, String::new());
+    let mut max_pdu = 0;
+    let mut implementation = String::new();
     for item in Items(value) {
         match item? {
             (0x51, value) => max_pdu = value.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
@@ -216,7 +217,7 @@ fn read_user_information(value: &[u8]) -> Result<(u32, String), Fault> {
     Ok((max_pdu, implementation))
 }
 
-/// Items and sub-items: type, reserved, 16-bit length, value.
+/// Iterates over items or sub-items: type, reserved byte, 16-bit length, value.
 struct Items<'a>(&'a [u8]);
 
 impl<'a> Iterator for Items<'a> {

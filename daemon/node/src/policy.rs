@@ -1,4 +1,4 @@
-//! Who may associate with us. Pure: titles and address in, a refusal in plain words out.
+//! Which peers may associate, by AE titles and address. No I/O.
 
 use std::net::IpAddr;
 
@@ -10,25 +10,25 @@ use dicom_ul::pdu::{
 
 use crate::settings;
 
-/// Why an association is refused; the text is for the log and for people.
+/// Why an association is refused. The text is written to the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("it called \"{called}\", and this device answers to {ours}")]
+    #[error("the peer called the AE title \"{called}\", but this device answers to {ours}")]
     CalledAe { called: String, ours: String },
-    #[error("\"{calling}\" is not in the list of senders")]
+    #[error("the AE title \"{calling}\" is not in the list of senders")]
     CallingAe { calling: String },
-    #[error("\"{calling}\" is in the list of senders, but not from {address}")]
+    #[error("the AE title \"{calling}\" is in the list of senders, but with another address than {address}")]
     Address { calling: String, address: IpAddr },
-    #[error("{limit} associations are open already, which is the limit")]
+    #[error("{limit} associations are open, which is the configured limit")]
     Limit { limit: usize },
-    #[error("it speaks another version of the upper layer protocol")]
+    #[error("the peer uses another version of the DICOM upper layer protocol")]
     Version,
-    #[error("it asked for the application context \"{context}\", not DICOM's")]
+    #[error("the peer proposed the application context \"{context}\" instead of DICOM's")]
     ApplicationContext { context: String },
 }
 
 impl Refusal {
-    /// What the peer is told (PS3.8 section 9.3.4).
+    /// The A-ASSOCIATE-RJ for this refusal (PS3.8 section 9.3.4).
     pub fn reject(&self) -> AssociationRJ {
         let source = match self {
             Self::CalledAe { .. } => Source::ServiceUser(User::CalledAETitleNotRecognized),
@@ -42,11 +42,11 @@ impl Refusal {
     }
 }
 
-/// Whether `calling`, at `address`, may associate with `called`. Titles are compared without outer spaces and, as DICOM
-/// wants it, with case.
+/// Whether `calling`, at `address`, may associate with `called`. AE titles are compared without leading and trailing
+/// spaces; case matters, as in DICOM.
 ///
 /// # Errors
-/// The refusal, called AE title first.
+/// Why not. The called AE title is checked first.
 pub fn judge(settings: &settings::Dicom, called: &str, calling: &str, address: IpAddr) -> Result<(), Refusal> {
     let ours = &settings.ae_titles;
     if !ours.is_empty() && !ours.iter().any(|title| title.trim() == called.trim()) {
@@ -87,7 +87,10 @@ mod tests {
     #[test]
     fn a_call_to_another_title_is_refused_and_both_titles_are_named() {
         let refusal = judge_as(&Dicom::default(), "PACS", "CT1", CT).unwrap_err();
-        assert_eq!(refusal.to_string(), "it called \"PACS\", and this device answers to \"SCANSIDE\"");
+        assert_eq!(
+            refusal.to_string(),
+            "the peer called the AE title \"PACS\", but this device answers to \"SCANSIDE\""
+        );
         assert_eq!(refusal.reject().source, Source::ServiceUser(User::CalledAETitleNotRecognized));
         assert_eq!(refusal.reject().result, Result_::Permanent);
     }

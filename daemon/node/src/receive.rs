@@ -1,4 +1,4 @@
-//! C-STORE in: the data set streams to the spool, and success is answered only when it is durable there.
+//! Answers C-STORE requests: streams the data set to the spool and answers success only once it is durable there.
 
 use std::sync::Arc;
 
@@ -11,58 +11,59 @@ use crate::negotiate::Context;
 use crate::status::{self, Answer, Refusal};
 use crate::{Intake, accepts_transfer_syntax, is_storage};
 
-/// One request whose data set is arriving.
+/// A request whose data set is being received.
 #[derive(Debug)]
 pub(super) struct Reception {
     request: Command,
     context: Context,
-    state: InstanceState,
+    state: Progress,
 }
 
 #[derive(Debug)]
-enum InstanceState {
+enum Progress {
     Keeping(Box<Incoming>),
-    /// The answer is known; what still comes is read and dropped, because only then may we give it.
+    /// The answer is known already. The rest of the data set is read and discarded, because the answer may be sent only
+    /// after it.
     Answered(Answer),
 }
 
-/// How a request ended.
+/// The result of a request.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) request: Command,
     pub(super) context: Context,
     pub(super) answer: Answer,
-    /// What the engine has to hear of: nothing, when it was refused, a resend or a conflict.
+    /// The instance to report to the engine; `None` after a refusal, a repetition or a conflict.
     pub(super) kept: Option<Arc<Instance>>,
 }
 
 impl Reception {
     pub(super) fn begin(intake: &Intake, origin: &Origin, request: Command, context: Context) -> Self {
         let state = match admit(intake, origin, &request, &context) {
-            Ok(incoming) => InstanceState::Keeping(Box::new(incoming)),
-            Err(answer) => InstanceState::Answered(answer),
+            Ok(incoming) => Progress::Keeping(Box::new(incoming)),
+            Err(answer) => Progress::Answered(answer),
         };
         Self { request, context, state }
     }
 
-    /// A request whose answer needs no look at its data set.
+    /// A request whose answer does not depend on its data set.
     pub(super) fn answered(answer: Answer, request: Command, context: Context) -> Self {
-        Self { request, context, state: InstanceState::Answered(answer) }
+        Self { request, context, state: Progress::Answered(answer) }
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) {
-        if let InstanceState::Keeping(incoming) = &mut self.state
+        if let Progress::Keeping(incoming) = &mut self.state
             && let Err(error) = incoming.write(bytes).await
         {
-            self.state = InstanceState::Answered(refused(&error));
+            self.state = Progress::Answered(refused(&error));
         }
     }
 
     pub(super) async fn finish(self) -> Received {
         let Self { request, context, state } = self;
         let (answer, kept) = match state {
-            InstanceState::Answered(answer) => (answer, None),
-            InstanceState::Keeping(incoming) => match incoming.commit().await {
+            Progress::Answered(answer) => (answer, None),
+            Progress::Keeping(incoming) => match incoming.commit().await {
                 Ok(Outcome::New(instance)) => (Answer::success(), Some(instance)),
                 Ok(Outcome::AlreadySo(_) | Outcome::Conflict(_)) => (Answer::success(), None),
                 Ok(Outcome::Quarantined { reason }) => (say(Refusal::Quarantined, &reason), None),
@@ -73,15 +74,15 @@ impl Reception {
     }
 }
 
-/// What can be refused before any byte is kept.
+/// Refuses what can be refused before any byte is written.
 fn admit(intake: &Intake, origin: &Origin, request: &Command, context: &Context) -> Result<Incoming, Answer> {
     let class = &request.sop_class_uid;
     if !is_storage(class) || !accepts_transfer_syntax(&context.transfer_syntax) {
-        return Err(say(Refusal::NotStorage, "this SOP class is not for storage"));
+        return Err(say(Refusal::NotStorage, "this SOP class is not a storage SOP class"));
     }
     let instance = &request.sop_instance_uid;
     if instance.is_empty() || instance.len() > 64 {
-        return Err(say(Refusal::NoInstanceUid, "the command has no usable SOP Instance UID"));
+        return Err(say(Refusal::NoInstanceUid, "the command has no valid SOP Instance UID"));
     }
     if !request.has_data_set {
         return Err(say(Refusal::NoDataSet, "the command came without a data set"));

@@ -1,5 +1,5 @@
-//! C-STORE and C-ECHO out: one association per batch, files as they are. A file goes in the presentation context of its own
-//! SOP class and transfer syntax or not at all.
+//! Sends C-STORE and C-ECHO requests: one association per batch, files without conversion. A file is sent only in a
+//! presentation context of its own SOP class and transfer syntax.
 
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
@@ -20,19 +20,19 @@ use crate::settings::Destination;
 use crate::wire::{self, PduReader, PduWriter};
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// For negotiation, and for a PDU that has begun.
+/// Time limit during negotiation and within a PDU.
 const STALL: Duration = Duration::from_secs(30);
-/// For an answer: archives index before they answer.
+/// Time limit for a response: archives index an object before they answer.
 const ANSWER: Duration = Duration::from_secs(120);
 const RELEASE: Duration = Duration::from_secs(10);
-/// For each answer to an echo: a person waits for it.
+/// Time limit for each answer during an echo, which a user is waiting for.
 const ECHO: Duration = Duration::from_secs(10);
-/// What we offer to receive; answers are small.
+/// The largest PDU that we accept, bytes; responses are small.
 const OUR_MAX_PDU: u32 = 64 * 1024;
-/// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
+/// Presentation context IDs are odd numbers from 1 to 255 (PS3.8 section 9.3.2.2).
 const MAX_CONTEXTS: usize = 128;
 
-/// Whom to call, and as whom.
+/// The peer to associate with, and the AE titles to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// `host:port`.
@@ -66,7 +66,7 @@ impl File {
     /// Reads the file meta information. Blocks.
     ///
     /// # Errors
-    /// `File`, when it cannot be read or is no Part 10 file.
+    /// `File`, when it cannot be read or is not a Part 10 file.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let unreadable = |reason: String| Error::File { path: path.to_owned(), reason };
         let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
@@ -104,12 +104,12 @@ fn colon(comment: &str) -> String {
     if comment.is_empty() { String::new() } else { format!(": {comment}") }
 }
 
-/// What callers branch on.
+/// The kinds of error that callers distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendFault {
-    /// There is no association, or not any more. Another object would not have fared better.
+    /// There is no association, or it has ended. Other objects would have failed too.
     Connection,
-    /// This object cannot be sent, or is not wanted; others may be.
+    /// This object cannot be sent or was not accepted; others may succeed.
     Object,
 }
 
@@ -123,7 +123,7 @@ impl Error {
         }
     }
 
-    /// The DIMSE status that the peer answered, if it did.
+    /// The DIMSE status in the peer's response, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
@@ -132,11 +132,11 @@ impl Error {
     }
 }
 
-/// Sends `files` in order over one association. `on_answer` gets the index of each and its status (success or a warning:
-/// the peer has it) or why it was not taken.
+/// Sends `files` in order over one association. `on_answer` receives the index of each file and either its status
+/// (success or a warning: the peer has the object) or why the peer did not take it.
 ///
 /// # Errors
-/// When the association fails; files not answered by then have not been taken.
+/// When the association fails; the peer has not confirmed the files without an answer.
 pub async fn store(
     target: &Target,
     files: &[File],
@@ -153,13 +153,15 @@ pub async fn store(
     Ok(())
 }
 
+/// Sends a C-ECHO over an association of its own.
+///
 /// # Errors
-/// When the peer cannot be reached, is silent for 10 s, or does not answer with success.
+/// When the peer cannot be reached, does not answer within 10 s, or does not answer with success.
 pub async fn echo(target: &Target) -> Result<(), Error> {
     echo_within(target, ECHO).await
 }
 
-/// As [`echo`], with another patience for each answer.
+/// As [`echo`], with `patience` as the time limit for each answer.
 ///
 /// # Errors
 /// As [`echo`].
@@ -169,7 +171,7 @@ pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Erro
         move |_| Error::Silent { address, what, seconds }
     };
     let proposal = vec![(VERIFICATION.to_owned(), "1.2.840.10008.1.2".to_owned())];
-    // Not connected is told by a limit of its own.
+    // Connecting has its own time limit and error.
     let stream = connect(&target.address).await?;
     let negotiated = Association::negotiate_on(stream, target, proposal);
     let mut association = timeout(patience, negotiated).await.map_err(silent("answer the association request"))??;
@@ -178,20 +180,21 @@ pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Erro
     Ok(())
 }
 
-/// An association that we asked for. Dropping it closes the connection; [`Association::release`] is the polite way.
+/// An association that we requested. Dropping it closes the connection; [`Association::release`] releases it properly.
 #[derive(Debug)]
 pub struct Association {
     messages: Messages<OwnedReadHalf>,
     sender: Sender<OwnedWriteHalf>,
     accepted: Vec<Context>,
-    /// SOP class, transfer syntax, and the peer's reason.
+    /// Rejected presentation contexts: SOP class, transfer syntax, and the peer's reason.
     rejected: Vec<(String, String, &'static str)>,
     next_message_id: u16,
     over: bool,
 }
 
 impl Association {
-    /// Associates for sending `files`: one presentation context for each pair of SOP class and transfer syntax.
+    /// Opens an association for sending `files`, with one presentation context for each pair of SOP class and transfer
+    /// syntax.
     ///
     /// # Errors
     /// Of kind `Connection`.
@@ -250,10 +253,10 @@ impl Association {
         })
     }
 
-    /// Sends one file; the status is success (0x0000) or a warning (0xBxxx), with which the peer has it too.
+    /// Sends one file. Returns success (0x0000) or a warning (0xBxxx); in both cases the peer has the object.
     ///
     /// # Errors
-    /// Of kind `Object`: the association goes on. Of kind `Connection`: it is over.
+    /// Of kind `Object`: the association can still be used. Of kind `Connection`: it has ended.
     pub async fn store(&mut self, file: &File) -> Result<u16, Error> {
         if self.over {
             return Err(Fault::Closed.into());
@@ -283,7 +286,7 @@ impl Association {
         }
     }
 
-    /// Whether nothing can be sent any more: it failed, or a file could not be read to its end.
+    /// Whether the association has ended, because it failed or a file could not be read completely.
     pub fn is_over(&self) -> bool {
         self.over
     }
@@ -300,7 +303,7 @@ impl Association {
         }
     }
 
-    /// Releases the association. What fails now changes nothing about the answers.
+    /// Releases the association. An error is ignored: it does not change the answers that were received.
     pub async fn release(mut self) {
         let response = async {
             self.sender.pdus.send_pdu(&Pdu::ReleaseRQ).await?;
@@ -341,7 +344,7 @@ impl Association {
                 return Ok((response.status, response.comment));
             }
             Ok(Inbound::Command(command, _)) => {
-                unexpected(format!("message {} while the response to {message_id} is due", command.message_id))
+                unexpected(format!("message {} instead of the response to message {message_id}", command.message_id))
             }
             Ok(Inbound::ReleaseRequest) => {
                 let _ = self.sender.pdus.send_pdu(&Pdu::ReleaseRP).await;
@@ -353,11 +356,11 @@ impl Association {
         Err(self.over(error).await)
     }
 
-    /// Ends the association after `error`, and finds out what the peer had to say about it.
+    /// Ends the association after `error`. If the peer sent an A-ABORT, its reason replaces `error`.
     async fn over(&mut self, error: Error) -> Error {
         self.over = true;
         if let Error::Association(Fault::Io(_)) = error {
-            // An A-ABORT that came while we were writing says more than a broken pipe.
+            // An A-ABORT that arrived while we were writing explains more than a broken pipe.
             let abort = timeout(Duration::from_secs(1), self.messages.next()).await;
             return match abort {
                 Ok(Err(fault @ Fault::Aborted(_))) => Error::Association(fault),
@@ -376,7 +379,7 @@ impl Association {
     }
 }
 
-/// The bytes of a file from its data set on.
+/// Reads the data set of a file.
 struct DataSet<'a> {
     file: tokio::fs::File,
     path: &'a Path,
@@ -398,7 +401,7 @@ impl<'a> DataSet<'a> {
         Ok(Self { file: opened, path, left })
     }
 
-    /// As many bytes as `buffer` takes, and whether they are the last.
+    /// Fills `buffer` as far as possible. Returns the bytes and whether they are the last.
     async fn next<'b>(&mut self, buffer: &'b mut [u8]) -> Result<(&'b [u8], bool), Error> {
         let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let part = &mut buffer[..count];
@@ -435,11 +438,12 @@ async fn read_accept(reader: &mut PduReader<OwnedReadHalf>) -> Result<negotiate:
     }
 }
 
-/// In words (PS3.8 section 9.3.3.2); `None`: the peer did not mention the context.
+/// The result of a presentation context in words (PS3.8 section 9.3.3.2). `None`: the peer's answer does not contain
+/// it.
 fn rejection(verdict: Option<u8>) -> &'static str {
     match verdict {
-        Some(0) => "it chose a transfer syntax that was not proposed",
-        Some(1) => "rejected by its user",
+        Some(0) => "the peer chose a transfer syntax that was not proposed",
+        Some(1) => "rejected by the peer's user",
         Some(3) => "SOP class not supported",
         Some(4) => "transfer syntax not supported",
         Some(_) => "no reason given",

@@ -1,4 +1,4 @@
-//! The acceptor's side of one association: who is it, may it, then its messages one by one until it ends.
+//! The acceptor's side of one association: negotiates it, checks the peer, and answers its messages until it ends.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,25 +22,25 @@ use crate::status::{self, Answer};
 use crate::wire::{self, Fault, PduReader, PduWriter};
 use crate::{Arrival, Intake, echo};
 
-/// How long a peer may keep a connection open after the last thing we said on it.
+/// How long a peer may keep the connection open after our last PDU.
 const LINGER: Duration = Duration::from_secs(5);
-/// How often the engine hears that data still comes.
+/// How often the engine is told that data is arriving.
 const TELL_IN_FLIGHT: Duration = Duration::from_secs(1);
 
-/// What a connection was given by the listener.
+/// What the listener gives to a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Number of the association since start.
+    /// Number of the association, counted since the daemon started.
     pub(super) number: u64,
     pub(super) peer: SocketAddr,
-    /// One permit per association that stands.
+    /// One permit for each established association.
     pub(super) places: Arc<Semaphore>,
-    /// Fires when this connection must make room; dropped as soon as it has asked for something.
+    /// Notified when this connection must close to make room; dropped once it has requested an association.
     pub(super) evicted: Arc<Notify>,
     pub(super) shutdown: CancellationToken,
 }
 
-/// Serves one connection to its end. Never fails: whatever the peer does is logged and ends here.
+/// Serves one connection until it ends. Never fails: errors of the peer are logged and affect no other connection.
 pub(super) async fn serve<R, W>(reader: R, writer: W, connection: Connection, intake: &Intake)
 where
     R: AsyncRead + Unpin + Send,
@@ -53,7 +53,7 @@ where
     let request = tokio::select! {
         request = read_request(&mut reader, artim) => request,
         () = evicted.notified() => {
-            return info!(association = number, %peer, "closed to make room: it had not asked for an association");
+            return info!(association = number, %peer, "connection closed to make room for new ones: it had not requested an association");
         }
         () = shutdown.cancelled() => return,
     };
@@ -113,7 +113,8 @@ where
     }
 }
 
-/// A place for this association, or why not. Those who may not associate are told so even when all places are taken.
+/// Returns a permit for this association, or why it is refused. A peer that may not associate gets that reason even
+/// when the limit is reached.
 fn admit(
     request: &negotiate::Request,
     peer: SocketAddr,
@@ -131,7 +132,7 @@ fn admit(
     places.try_acquire_owned().map_err(|_| Refusal::Limit { limit })
 }
 
-/// The last PDU, then time for the peer to read it and close.
+/// Sends the last PDU and gives the peer time to read it and close.
 async fn say_goodbye<R, W>(reader: &mut PduReader<R>, writer: &mut PduWriter<W>, last: Option<Pdu>)
 where
     R: AsyncRead + Unpin,
@@ -145,7 +146,7 @@ where
     }
 }
 
-/// What one association brought, for its last log line.
+/// Counts for the last log line of an association.
 #[derive(Debug, Default)]
 struct Tally {
     stored: u64,
@@ -153,7 +154,7 @@ struct Tally {
     refused: u64,
 }
 
-/// One association that stands.
+/// An established association.
 struct Association<R, W> {
     messages: Messages<R>,
     sender: Sender<W>,
@@ -162,7 +163,7 @@ struct Association<R, W> {
 }
 
 impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W> {
-    /// Gives `place` back as soon as the association is over, whatever the peer then does with its connection.
+    /// Returns `place` as soon as the association is over, even if the peer keeps the connection open.
     async fn run_to_end(&mut self, intake: &Intake, shutdown: CancellationToken, place: OwnedSemaphorePermit) {
         let ended = self.run(intake, shutdown).await;
         let association = self.origin.association;
@@ -177,7 +178,7 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
                 fault.abort()
             }
         };
-        // Told before we linger: nothing more comes. Nobody listens only when the daemon is stopping.
+        // Reported before we wait for the peer to close. The receiver is gone only when the daemon is stopping.
         let _ = intake.arrivals.send(Arrival::Released { association, clean: ended.is_ok() }).await;
         drop(place);
         if let Some(last) = last
@@ -220,26 +221,27 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
                 }
                 Inbound::ReleaseRequest => return Ok(()),
                 Inbound::ReleaseResponse => {
-                    return Err(Fault::protocol(Reason::UnexpectedPdu, "a release response that nobody asked for"));
+                    return Err(Fault::protocol(Reason::UnexpectedPdu, "an A-RELEASE-RP without a request"));
                 }
             }
         }
     }
 
-    /// What is to be answered after the data set of `request`, if it has one; others are answered here.
+    /// Starts to handle `request`. A request with a data set is answered after that; a request without one is answered
+    /// here.
     async fn begin(&mut self, intake: &Intake, request: Command, context: Context) -> Result<Option<Reception>, Fault> {
         let has_data_set = request.has_data_set;
         let reception = match request.field {
             message::C_STORE => Reception::begin(intake, &self.origin, request, context),
             message::C_ECHO => Reception::answered(echo::answer(&request), request, context),
-            // Nothing is ever pending here, so there is nothing to cancel, and a cancel has no answer.
+            // There is nothing to cancel, because no operation has pending responses; and C-CANCEL has no response.
             message::C_CANCEL => return Ok(None),
             _ if request.is_response() => {
-                debug!(association = self.origin.association, field = request.field, "response that nobody asked for");
+                debug!(association = self.origin.association, field = request.field, "response without a request");
                 return Ok(None);
             }
             field => {
-                let reason = format!("operation {field:#06x} is not offered here");
+                let reason = format!("DIMSE operation {field:#06x} is not supported");
                 let answer = Answer::new(status::of(status::Refusal::UnknownOperation), &reason);
                 Reception::answered(answer, request, context)
             }
@@ -266,7 +268,7 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
             );
         } else if let Some(instance) = kept {
             self.tally.stored += 1;
-            // An engine that is gone does not change that the instance is kept.
+            // The instance stays in custody even if the engine has ended.
             let _ = intake.arrivals.send(Arrival::Kept(instance)).await;
         } else if request.field == message::C_STORE {
             self.tally.resent += 1;

@@ -1,4 +1,4 @@
-//! Who may send, what we offer, and where results go.
+//! Settings of the DICOM node: who may send, limits, and the destinations of results.
 
 use std::net::SocketAddr;
 
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dicom {
-    /// Port 0 takes any free one and prints it.
+    /// Address and port to listen on. Port 0 takes a free port and prints it.
     pub listen: SocketAddr,
-    /// Our AE title(s): a call to another one is refused. Empty accepts any.
+    /// Our AE titles: an association that calls another title is refused. Empty accepts any.
     pub ae_titles: Vec<String>,
     /// Who may send. Empty accepts anyone.
     pub sender: Vec<Sender>,
     pub max_associations: usize,
-    /// The largest PDU we offer to receive, bytes (4096 to 1 MiB).
+    /// The largest PDU that we offer to receive, bytes (4096 to 1 MiB).
     pub max_pdu: u32,
-    /// Seconds for the peer's A-ASSOCIATE-RQ, and for a PDU that has begun.
+    /// Seconds until the A-ASSOCIATE-RQ must have arrived, and until a PDU must be complete.
     pub artim_secs: u64,
     /// Seconds an association may be silent between messages.
     pub idle_secs: u64,
@@ -27,7 +27,7 @@ pub struct Dicom {
 #[serde(deny_unknown_fields)]
 pub struct Sender {
     pub ae_title: String,
-    /// Any address when absent.
+    /// Absent: any address.
     pub address: Option<std::net::IpAddr>,
 }
 
@@ -37,7 +37,7 @@ pub struct Destination {
     /// `host:port`.
     pub address: String,
     pub ae_title: String,
-    /// AE title we call with.
+    /// Our AE title on this association.
     #[serde(default = "default_calling")]
     pub calling_ae_title: String,
     /// Seconds before the first retry; doubles up to `retry_max_secs`, for ever.
@@ -45,8 +45,8 @@ pub struct Destination {
     pub retry_secs: f64,
     #[serde(default = "default_retry_max")]
     pub retry_max_secs: f64,
-    /// Whether results that were made with a simulated device or accelerator are sent there. Never set it for an archive
-    /// that clinicians read.
+    /// Whether results that were made with a simulated device or accelerator are sent to this destination. Never set it
+    /// for an archive that clinicians use.
     #[serde(default)]
     pub accepts_simulated: bool,
 }
@@ -76,7 +76,7 @@ impl Default for Dicom {
 }
 
 impl Dicom {
-    /// Says what cannot be used, under `dicom.*`.
+    /// Reports each invalid value under its key, `dicom.*`.
     pub fn check(&self, checker: &mut Checker) {
         for title in &self.ae_titles {
             checker.ae_title("dicom.ae_titles", title);
@@ -92,11 +92,11 @@ impl Dicom {
 }
 
 impl Destination {
-    /// Says what cannot be used, under `destination.<name>.*`.
+    /// Reports each invalid value under its key, `destination.<name>.*`.
     pub fn check(&self, checker: &mut Checker, name: &str) {
         let key = |of: &str| format!("destination.{name}.{of}");
         if name.is_empty() || name.len() > 32 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
-            let reason = "a destination's name is 1 to 32 letters, digits, '-' or '_'";
+            let reason = "the name of a destination must consist of 1 to 32 letters, digits, '-' or '_'";
             checker.refuse(&format!("destination.{name}"), reason);
         }
         match self.address.rsplit_once(':') {

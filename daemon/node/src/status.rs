@@ -1,16 +1,16 @@
-//! Why an instance was not kept -> DIMSE status (PS3.7 annex C, PS3.4 section B.2.3), one table.
+//! The table from the reason of a refusal to its DIMSE status (PS3.7 annex C, PS3.4 section B.2.3).
 
 use custody::spool::SpoolFault;
 
-/// What a response says.
+/// Status and reason of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// In plain words, for the log; the peer gets the beginning. Empty for success.
+    /// In plain words, for the log; the peer receives the first 64 characters. Empty for success.
     pub(super) reason: String,
 }
 
-/// (0000,0902) has VR LO.
+/// Error Comment (0000,0902) has VR LO.
 const COMMENT_CHARACTERS: usize = 64;
 
 impl Answer {
@@ -18,7 +18,7 @@ impl Answer {
         Self { status, reason: reason.to_owned() }
     }
 
-    /// (0000,0902): at most 64 ASCII characters.
+    /// Error Comment (0000,0902): at most 64 ASCII characters.
     pub(super) fn comment(&self) -> String {
         let plain = |c: char| if c.is_ascii_graphic() && c != '\\' || c == ' ' { c } else { '?' };
         self.reason.chars().map(plain).take(COMMENT_CHARACTERS).collect()
@@ -33,13 +33,13 @@ impl Answer {
     }
 }
 
-/// A request that is refused before the spool is asked, or for what the spool said.
+/// Why a request is refused, by the node or by the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     Spool(SpoolFault),
-    /// The level is `NoNewStudies` or worse.
+    /// The level is `NoNewStudies` or stricter.
     Restricted,
-    /// Kept aside for a person to look at, because it cannot be parsed.
+    /// The instance was quarantined, because it cannot be parsed.
     Quarantined,
     NotStorage,
     NoInstanceUid,
@@ -47,8 +47,8 @@ pub(super) enum Refusal {
     UnknownOperation,
 }
 
-/// The table. A sender repeats 0xA7xx later and gives up on the others, so only what a person can mend here (room, disk,
-/// restart) is 0xA700.
+/// A sender tries again after 0xA7xx and gives up after any other failure. Therefore only what can be corrected on this
+/// device (space, disk, restart) is 0xA700.
 pub(super) fn of(refusal: Refusal) -> u16 {
     match refusal {
         Refusal::Restricted => 0xa700,

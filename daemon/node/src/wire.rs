@@ -1,5 +1,5 @@
-//! PDUs on a byte stream: framing, size limits and time limits (PS3.8 section 9.3). Bodies are handed out as slices of
-//! the one read buffer; nothing is copied.
+//! PDUs on a byte stream: framing, size limits and time limits (PS3.8 section 9.3). Bodies are returned as slices of
+//! the read buffer, without copying.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -20,14 +20,15 @@ pub(super) const ABORT: u8 = 7;
 pub(super) const PDU_HEADER: usize = 6;
 /// PDV length, presentation context, message control header.
 pub(super) const PDV_HEADER: usize = 6;
-/// 128 contexts with 50 transfer syntaxes each need less.
+/// Bytes; enough for 128 presentation contexts with 50 transfer syntaxes each.
 pub(super) const MAX_NEGOTIATION_PDU: usize = 256 * 1024;
-/// The largest data PDU we take, whatever we offered: some devices ignore the offer, and this is what bounds memory.
+/// The largest data PDU that we accept, bytes, even when we offered less: some devices ignore the offer. Bounds the
+/// memory.
 pub(super) const MAX_DATA_PDU: usize = 1024 * 1024;
-/// Two PDUs of the default offer, so that one system call usually brings at least one.
+/// Bytes of two PDUs of the default size, so that one system call usually reads at least one whole PDU.
 const READ_AHEAD: usize = 256 * 1024;
 
-/// Why an association ended other than by release.
+/// Why an association ended without a release.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error("the peer closed the connection without releasing the association")]
@@ -38,15 +39,15 @@ pub enum Fault {
     Io(#[from] std::io::Error),
     #[error("no association request came within {} s", .0.as_secs())]
     Silent(Duration),
-    #[error("nothing was heard for {} s", .0.as_secs())]
+    #[error("the peer sent nothing for {} s", .0.as_secs())]
     Idle(Duration),
     #[error("the peer stopped in the middle of a message for {} s", .0.as_secs())]
     Stalled(Duration),
-    #[error("the peer did not take what we sent for {} s", .0.as_secs())]
+    #[error("the peer did not read our data for {} s", .0.as_secs())]
     Deaf(Duration),
     #[error("this device is stopping")]
     Stopping,
-    #[error("the peer broke the protocol: {what}")]
+    #[error("the peer violated the DICOM protocol: {what}")]
     Protocol { what: String, reason: Reason },
 }
 
@@ -55,7 +56,7 @@ impl Fault {
         Self::Protocol { what: what.into(), reason }
     }
 
-    /// The A-ABORT to send, when there is still someone to send it to (PS3.8 section 9.3.8).
+    /// The A-ABORT to send (PS3.8 section 9.3.8); `None` when the connection is gone.
     pub(super) fn abort(&self) -> Option<Pdu> {
         let reason = match self {
             Self::Closed | Self::Aborted(_) | Self::Io(_) | Self::Deaf(_) | Self::Silent(_) => return None,
@@ -71,14 +72,14 @@ impl Fault {
 pub(super) struct PduReader<R> {
     source: R,
     buffer: Vec<u8>,
-    /// Where unread bytes begin; the current PDU, if any, lies just before.
+    /// Where unread bytes begin. The current PDU, if any, ends here.
     next: usize,
     body: Range<usize>,
     limit: usize,
 }
 
 impl<R: AsyncRead + Unpin> PduReader<R> {
-    /// Takes negotiation PDUs only, until [`Self::established`].
+    /// Accepts PDUs up to [`MAX_NEGOTIATION_PDU`], until [`Self::established`] is called.
     pub(super) fn new(source: R) -> Self {
         Self { source, buffer: Vec::with_capacity(4096), next: 0, body: 0..0, limit: MAX_NEGOTIATION_PDU }
     }
@@ -88,13 +89,13 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
         self.buffer.reserve(READ_AHEAD);
     }
 
-    /// Bytes of the current PDU after its header.
+    /// The current PDU without its header.
     pub(super) fn body(&self) -> &[u8] {
         self.buffer.get(self.body.clone()).unwrap_or(&[])
     }
 
-    /// The type of the next PDU, whose body is then [`Self::body`]. `None`: the peer closed between PDUs. The first byte
-    /// may take `quiet`, the rest `stall` from then on. Safe to drop and call again.
+    /// Reads the next PDU and returns its type; [`Self::body`] is then its body. `None`: the peer closed the connection
+    /// between PDUs. The first byte must arrive within `quiet`, the rest within `stall` after it. Cancel safe.
     pub(super) async fn next(&mut self, quiet: Duration, stall: Duration) -> Result<Option<u8>, Fault> {
         self.body = 0..0;
         if self.unread() == 0 {
@@ -111,11 +112,11 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
             _ => return Err(Fault::Closed),
         };
         if !(ASSOCIATE_RQ..=ABORT).contains(&kind) {
-            return Err(Fault::protocol(Reason::UnrecognizedPdu, format!("PDU type {kind:#04x} does not exist")));
+            return Err(Fault::protocol(Reason::UnrecognizedPdu, format!("unknown PDU type {kind:#04x}")));
         }
         let limit = if kind == DATA || kind <= ASSOCIATE_AC { self.limit } else { MAX_NEGOTIATION_PDU };
         if length > limit {
-            let what = format!("a PDU of {length} bytes, at most {limit} are taken");
+            let what = format!("a PDU of {length} bytes; the limit is {limit} bytes");
             return Err(Fault::protocol(Reason::InvalidPduParameter, what));
         }
         self.need(PDU_HEADER + length, deadline, stall).await?;
@@ -135,7 +136,7 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
         Ok(())
     }
 
-    /// One read, with room for `bytes` unread ones.
+    /// Reads once from the source, into a buffer with space for `bytes` unread bytes.
     async fn fill(&mut self, bytes: usize) -> Result<(), Fault> {
         if self.next == self.buffer.len() {
             self.buffer.clear();
@@ -144,7 +145,7 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
         if self.next + bytes > self.buffer.capacity() {
             self.buffer.drain(..self.next);
             self.next = 0;
-            // Room grows with what has really come, not with what a length field promises.
+            // The buffer grows with the bytes that have arrived, not with the length that the peer claims.
             let wanted = bytes.min((2 * self.buffer.len()).max(4096));
             self.buffer.reserve_exact(wanted.saturating_sub(self.buffer.len()));
         }
@@ -154,7 +155,7 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
         }
     }
 
-    /// Reads away what still comes until the peer closes, so that the last PDU we sent is not lost to a reset
+    /// Reads and discards what still arrives until the peer closes, so that a TCP reset does not destroy our last PDU
     /// (PS3.8 section 9.2, state 13).
     pub(super) async fn drain(&mut self, limit: Duration) {
         let until_closed = async {
@@ -169,7 +170,7 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
 #[derive(Debug)]
 pub(super) struct PduWriter<W> {
     sink: W,
-    /// The longest a peer may take to read what we send.
+    /// How long the peer may take to read what we send.
     patience: Duration,
 }
 
@@ -178,7 +179,7 @@ impl<W: AsyncWrite + Unpin> PduWriter<W> {
         Self { sink, patience }
     }
 
-    /// Everything in one write: two small ones would wait for a delayed acknowledgement (about 40 ms each).
+    /// Sends `bytes` in one write: a second small write would wait for a delayed acknowledgement (about 40 ms).
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let write = async {
             self.sink.write_all(bytes).await?;
@@ -207,7 +208,7 @@ pub(super) struct Pdv<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// The first PDV of `body` and how many bytes it took.
+/// The first PDV of `body` and its length in bytes, header included.
 pub(super) fn read_pdv(body: &[u8]) -> Result<(Pdv<'_>, usize), Fault> {
     let malformed = |what| Fault::protocol(Reason::InvalidPduParameter, what);
     let Some((&[a, b, c, d, context, control], rest)) = body.split_first_chunk::<PDV_HEADER>() else {
@@ -231,8 +232,8 @@ pub(super) fn put_data(out: &mut Vec<u8>, pdv: Pdv<'_>) {
     out.extend_from_slice(pdv.bytes);
 }
 
-/// Data bytes per PDU for a peer that takes `peer_max` bytes (0: any number). Headers count, as some peers count them;
-/// even, because every fragment of an even data set then is.
+/// Data bytes per PDU for a peer that accepts `peer_max` bytes (0: no limit). The headers count as well, because some
+/// peers count them. The result is even, so that every fragment of a data set has an even length.
 pub(super) fn data_per_pdu(peer_max: u32) -> usize {
     const OURS: usize = 256 * 1024;
     let whole = if peer_max == 0 { OURS } else { (peer_max as usize).min(OURS) };

@@ -1,4 +1,5 @@
-//! A big instance streams to the disk. A binary of its own, because what is measured is this process's peak memory.
+//! A large instance is streamed to the disk. This test has a program of its own because it measures the peak memory of
+//! its process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -17,7 +18,7 @@ const MIB: usize = 1024 * 1024;
 const INSTANCE: usize = 256 * MIB;
 const UID: &str = "1.2.3.4.5.6";
 
-/// Peak resident memory of this process, bytes; `None` where the kernel does not tell.
+/// Peak resident memory of this process, bytes; `None` if the kernel does not report it.
 fn peak() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

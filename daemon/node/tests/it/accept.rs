@@ -1,4 +1,4 @@
-//! Who gets in, what is answered, and in which order the engine hears of it.
+//! Which associations are accepted, how requests are answered, and in which order the engine is told.
 
 use custody::level::Level;
 use dicom_ul::pdu::{

@@ -1,4 +1,4 @@
-//! Every file of the shared data is stored byte for byte, or refused with a status and a reason.
+//! Every file of the shared data is stored unchanged, or refused with a status and a reason.
 
 use std::path::Path;
 
@@ -51,7 +51,8 @@ async fn every_file_is_stored_byte_exact_or_refused_with_a_reason() {
     assert!(tally.stored > 200, "{tally:?}");
 }
 
-/// What a DCMTK client sends it has encoded anew, so the reference is what DCMTK's own storescp gets of it, bit for bit.
+/// A DCMTK client encodes a file again before it sends it. The reference is therefore the file that DCMTK's own
+/// storescp receives from it, bit for bit.
 async fn sent_by(tool: &str, arguments: fn(&File) -> Vec<&'static str>) {
     let Some(data) = shared_data() else { return };
     if !dcmtk::installed(tool) || !dcmtk::installed("storescp") {
@@ -93,7 +94,7 @@ async fn send_with(tool: &str, arguments: &[&str], port: u16, path: &Path) -> St
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
-/// storescu proposes one compressed transfer syntax at most, which has to be named.
+/// storescu proposes at most one compressed transfer syntax, which must be named.
 fn storescu_arguments(file: &File) -> Vec<&'static str> {
     let propose = match file.transfer_syntax_uid.as_str() {
         "1.2.840.10008.1.2" => "-xi",

@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use tokio::process::{Child, Command};
 
-/// Whether `tool` is installed; says so when not.
+/// Whether `tool` is installed; reports a skipped test if not.
 pub fn installed(tool: &str) -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(tool).is_file()));
@@ -15,7 +15,7 @@ pub fn installed(tool: &str) -> bool {
     found
 }
 
-/// Runs a DCMTK client to its end.
+/// Runs a DCMTK client and waits until it ends.
 pub async fn run(tool: &str, arguments: &[&str], files: &[&Path]) -> Output {
     Command::new(tool)
         .args(arguments)
@@ -28,9 +28,9 @@ pub async fn run(tool: &str, arguments: &[&str], files: &[&Path]) -> Output {
         .unwrap()
 }
 
-/// A `storescp` that keeps what it gets, bit for bit, in `directory`, and its port.
+/// Starts a `storescp` that writes what it receives, unchanged, to `directory`. Returns it and its port.
 pub async fn storescp(directory: &Path, arguments: &[&str]) -> (Child, u16) {
-    // storescp cannot take a free port by itself: this one was free a moment ago.
+    // storescp cannot choose a free port. This one was free a moment ago; if another process took it, try the next.
     for _ in 0..20 {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut child = Command::new("storescp")
@@ -55,5 +55,5 @@ pub async fn storescp(directory: &Path, arguments: &[&str]) -> (Child, u16) {
             tokio::task::yield_now().await;
         }
     }
-    panic!("storescp finds no port");
+    panic!("storescp found no free port");
 }

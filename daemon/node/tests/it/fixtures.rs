@@ -1,4 +1,4 @@
-//! `Node`: the listener with a spool of its own on a free port. Data sets made in code.
+//! `Node`: the listener on a free port, with its own spool. Data sets that are made in code.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ impl Node {
         known.iter().map(|known| self.data_set(&instances::get(&rows, known.id).unwrap().unwrap())).collect()
     }
 
-    /// Waits for the end of an association; what was kept until then.
+    /// Waits for the end of an association. Returns the instances that were kept until then.
     pub async fn until_released(&mut self) -> (Vec<Arc<Instance>>, bool) {
         let mut kept = Vec::new();
         loop {
@@ -88,7 +88,7 @@ impl Node {
         }
     }
 
-    /// The data set of an instance in custody, as it lies there.
+    /// The data set of an instance in custody, unchanged.
     pub fn data_set(&self, instance: &Instance) -> Vec<u8> {
         data_set_of(self.spool.read(&instance.location).unwrap())
     }
@@ -127,7 +127,7 @@ pub fn data_set(instance: &str, pixel_bytes: usize) -> Vec<u8> {
     out
 }
 
-/// A Part 10 file around `data_set`.
+/// A Part 10 file that contains `data_set`.
 pub fn part10(class: &str, instance: &str, syntax: &str, data_set: &[u8]) -> Vec<u8> {
     let mut meta = Vec::new();
     for (number, uid) in [(0x02u16, class), (0x03, instance), (0x10, syntax)] {
@@ -147,7 +147,7 @@ pub fn part10(class: &str, instance: &str, syntax: &str, data_set: &[u8]) -> Vec
     out
 }
 
-/// `../shared` next to the workspace, or `SCANSIDE_SHARED`; says so when it is absent.
+/// `../shared` next to the workspace, or `SCANSIDE_SHARED`; reports a skipped test when it is absent.
 pub fn shared_data() -> Option<PathBuf> {
     let shared = std::env::var_os("SCANSIDE_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);

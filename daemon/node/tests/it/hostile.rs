@@ -1,4 +1,4 @@
-//! Peers that are broken or mean. Whatever they do ends their own association and no other.
+//! Broken and malicious peers. They can end their own association but no other.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use super::fixtures::{Node, data_set};
 use super::peer::{Peer, request, store_command};
 
-/// Everything a well-behaved sender says, as bytes.
+/// Everything that a correct sender sends, as bytes.
 fn conversation() -> Vec<u8> {
     let mut bytes = Vec::new();
     let pdv = |value_type, data: Vec<u8>| Pdu::PData {
@@ -31,7 +31,7 @@ fn conversation() -> Vec<u8> {
 /// Sends `bytes`, hangs up, and waits until the node has closed too.
 async fn throw(node: &Node, bytes: &[u8]) {
     let mut peer = Peer::connect(node.address).await;
-    // The node may close before it has read all of it.
+    // The node may close before it has read everything, so an error is ignored.
     let _ = peer.stream.write_all(bytes).await;
     let _ = peer.stream.shutdown().await;
     let mut scrap = Vec::new();

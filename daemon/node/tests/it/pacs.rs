@@ -1,4 +1,4 @@
-//! `Pacs`: an archive that does as it is told. Speaks PDUs through dicom-ul, not through the code under test.
+//! `Pacs`: an archive whose answers the test chooses. It uses dicom-ul for PDUs, not the code under test.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::peer::{command, number, text};
 
-/// What happens to one object.
+/// What the archive does with one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Do {
     Answer(u16),
@@ -27,9 +27,9 @@ type Rule = Box<dyn Fn(&str) -> Do + Send + Sync>;
 
 pub struct Pacs {
     pub address: SocketAddr,
-    /// SOP Instance UID and data set of every object, whatever was done to it, in order of arrival.
+    /// SOP Instance UID and data set of every object, stored or refused, in order of arrival.
     pub seen: Arc<Mutex<Vec<Seen>>>,
-    /// The largest PDU that came, header included.
+    /// The largest PDU that was received, bytes, header included.
     pub largest_pdu: Arc<Mutex<usize>>,
     changed: watch::Receiver<usize>,
     task: JoinHandle<()>,
@@ -46,7 +46,7 @@ impl Pacs {
         Self::start_at("127.0.0.1:0".parse().unwrap(), 16_384, |_| true, rule).await
     }
 
-    /// `max_pdu` is offered; `accepts` is asked for each abstract syntax.
+    /// Offers `max_pdu`; `accepts` decides about each abstract syntax.
     pub async fn start_at(
         address: SocketAddr,
         max_pdu: u32,
@@ -72,7 +72,7 @@ impl Pacs {
                     largest: &their_largest,
                     sender: &sender,
                 };
-                // One at a time: an archive in tests has one caller.
+                // One association at a time: only one test uses this archive.
                 association.run().await;
             }
         });
@@ -83,7 +83,7 @@ impl Pacs {
         self.seen.lock().unwrap().iter().map(|(uid, _)| uid.clone()).collect()
     }
 
-    /// Waits until `count` objects have come.
+    /// Waits until `count` objects have arrived.
     pub async fn until_seen(&mut self, count: usize) {
         let enough = self.changed.wait_for(|seen| *seen >= count);
         tokio::time::timeout(super::fixtures::PATIENCE, enough).await.expect("objects come").unwrap();

@@ -1,4 +1,4 @@
-//! `Peer`: a scanner that may misbehave. Speaks PDUs through dicom-ul, not through the code under test.
+//! `Peer`: a scanner that may violate the protocol. It uses dicom-ul for PDUs, not the code under test.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Peer {
         tokio::time::timeout(limit, read).await.expect("the node answers or closes")
     }
 
-    /// Waits until the node closes; what it said before that.
+    /// Waits until the node closes the connection. Returns the PDUs that it sent before.
     pub async fn until_closed(&mut self) -> Vec<Pdu> {
         let mut said = Vec::new();
         while let Some(pdu) = self.read().await {
@@ -66,7 +66,7 @@ impl Peer {
         said
     }
 
-    /// C-STORE as a scanner does it; the status.
+    /// Sends a C-STORE as a scanner does. Returns the status.
     pub async fn store(&mut self, message_id: u16, instance: &str, data_set: &[u8]) -> u16 {
         self.send_pdv(1, PDataValueType::Command, true, &store_command(message_id, instance)).await;
         let mut parts = data_set.chunks(16_000).peekable();
@@ -84,7 +84,7 @@ impl Peer {
         self.status(message_id).await
     }
 
-    /// The status of the response to `message_id`, which must come in one PDU.
+    /// Waits for the response to `message_id`, which must fit one PDU. Returns its status.
     pub async fn status(&mut self, message_id: u16) -> u16 {
         let Some(Pdu::PData { data }) = self.read().await else { panic!("no response") };
         assert!(data[0].is_last && data[0].value_type == PDataValueType::Command);
@@ -156,12 +156,12 @@ fn value(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     None
 }
 
-/// A 16-bit number of a command set.
+/// The value of a 16-bit number in a command set.
 pub fn number(bytes: &[u8], wanted: u16) -> Option<u16> {
     value(bytes, wanted).map(|value| u16::from_le_bytes(value.try_into().unwrap()))
 }
 
-/// A text of a command set.
+/// The value of a text in a command set.
 pub fn text(bytes: &[u8], wanted: u16) -> Option<String> {
     value(bytes, wanted).map(|value| String::from_utf8_lossy(value).trim_end_matches(['\0', ' ']).to_owned())
 }
