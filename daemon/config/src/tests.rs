@@ -65,7 +65,7 @@ fn every_mistake_names_file_line_key_and_reason() {
         ),
         (
             "[destination.\"a b\"]\nae_title = \"PACS\"\naddress = \"pacs:104\"\n",
-            "a.toml:3: destination.a b: a destination's name is 1 to 32 letters",
+            "a.toml:3: destination.a b: the name of a destination must consist of 1 to 32 letters",
         ),
     ];
     for (text, expected) in cases {
