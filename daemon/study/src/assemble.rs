@@ -1,8 +1,8 @@
-//! When is a series complete? Pure: time comes in as an argument, timers belong to `study`.
+//! Decides when a series is complete. Pure: the time is an argument, and `study` has the timers.
 //!
-//! An association is not a study: a scanner may send one series over many associations, or many over one. So the quiet
-//! time always decides in the end, and everything else (a declared count, a released association with closed geometry)
-//! only shortens the wait. A late slice opens the series again.
+//! An association is not a study: a scanner may send one series over many associations, or many series over one. So the
+//! quiet time decides in the end, and everything else (a declared number of instances, a released association and
+//! slices without a gap) only shortens the wait. A late slice reopens the series.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -31,13 +31,13 @@ impl CompletedBy {
     }
 }
 
-/// What is known of a series that is being received.
+/// What is known about a series that is being received.
 #[derive(Debug)]
 struct Open {
     kind: SeriesKind,
     instances: u32,
     declared: Option<u32>,
-    /// Associations that brought instances and have not ended.
+    /// Open associations that sent instances of this series.
     associations: BTreeSet<u64>,
     last_instance: Instant,
     released: Option<Instant>,
@@ -60,8 +60,8 @@ impl Assembler {
         }
     }
 
-    /// An instance of this series became durable; `total` counts all of the series, this one included. `association` is
-    /// `None` for a series found half received at start: whoever was sending it is gone.
+    /// Notes a durable instance of this series; `total` is the number of instances of the series so far. `association`
+    /// is `None` for a series that was incomplete at start, whose association no longer exists.
     pub fn instance(&mut self, key: SeriesKey, header: &Header, total: u32, association: Option<u64>, now: Instant) {
         let open = self.open.entry(key).or_insert_with(|| Open {
             kind: SeriesKind::of(header),
@@ -78,14 +78,15 @@ impl Assembler {
         open.associations.extend(association);
     }
 
-    /// An association is sending an instance of unknown series: whatever it brought before is not quiet.
+    /// Notes that an association is sending an instance whose series is not known yet: the quiet time of all its series
+    /// starts again.
     pub fn in_flight(&mut self, association: u64, now: Instant) {
         for open in self.open.values_mut().filter(|open| open.associations.contains(&association)) {
             open.last_instance = now;
         }
     }
 
-    /// An association ended. A clean release hints that its series are complete; an abort hints nothing.
+    /// Notes the end of an association. A clean release suggests that its series are complete; an abort does not.
     pub fn released(&mut self, association: u64, clean: bool, now: Instant) {
         for open in self.open.values_mut() {
             if open.associations.remove(&association) && open.associations.is_empty() && clean {
@@ -94,8 +95,8 @@ impl Assembler {
         }
     }
 
-    /// The series that are complete now, with the reason; they are forgotten here. `closed` tells whether the geometry
-    /// of a series has no gap (asked only after a release or at a declared count).
+    /// Removes and returns the series that are complete now, with the reason. `closed` returns whether the slices of a
+    /// series have no gap; it is called only after a release or at the declared number of instances.
     pub fn complete(&mut self, now: Instant, closed: impl Fn(&SeriesKey) -> bool) -> Vec<(SeriesKey, CompletedBy)> {
         let mut done = Vec::new();
         for (key, open) in &mut self.open {
@@ -105,7 +106,7 @@ impl Assembler {
             } else if open.declared == Some(open.instances) && (!geometry_matters || closed(key)) {
                 Some(CompletedBy::DeclaredCount)
             } else if open.released.is_some_and(|at| now >= at + self.grace) {
-                // Asked once: if there is a gap now, only the quiet time (or a new slice) changes anything.
+                // `closed` is called once: after a gap, only the quiet time or a new slice can complete the series.
                 open.released = None;
                 (!geometry_matters || closed(key)).then_some(CompletedBy::Released)
             } else {
@@ -119,7 +120,7 @@ impl Assembler {
         done
     }
 
-    /// When `complete` should be asked next, if nothing arrives until then.
+    /// When `complete` must be called next if nothing arrives until then.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.open
             .values()
@@ -131,7 +132,7 @@ impl Assembler {
     }
 }
 
-/// How many instances the scanner says the series has.
+/// The number of instances in the series according to the scanner.
 fn declared_count(header: &Header) -> Option<u32> {
     let count = header.number_of_series_related_instances?;
     u32::try_from(count).ok().filter(|count| *count > 0)

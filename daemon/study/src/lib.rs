@@ -1,7 +1,7 @@
 //! THE STUDY STORY: dicom -> spool -> series -> volume -> analyze -> report -> outbox.
 //!
-//! This file connects the stages and holds no detail. An instance enters at `node::receive`, is durable in `custody::spool`
-//! before its sender hears "success", and appears here as an [`Arrival`]. From then on:
+//! This file connects the stages and contains no details. An instance enters at `node::receive`, is durable in
+//! `custody::spool` before its sender receives "success", and appears here as an [`Arrival`]. From then on:
 //!
 //! 1. `dicom::kind` says what it is, `assemble` when its series is complete;
 //! 2. `volume` decodes it while its neighbours still arrive;
@@ -50,17 +50,18 @@ use crate::closing::Closing;
 use crate::parts::StudyParts;
 use crate::volume::geometry::{self, SliceGeometry};
 
-/// How often the rows of growing series are brought up to date. A row per instance would take the database from the
-/// writer of the custody log, whom a sender waits for; after a power cut the count is taken from `instances` anyway.
+/// How often the rows of series that are being received are updated. An update for each instance would block the
+/// database for the writer of the custody log, on which a sender waits. After a power cut the count is taken from
+/// `instances` anyway.
 const COUNT_EVERY: Duration = Duration::from_millis(250);
 
 /// A series that is being received.
 struct Receiving {
     row: SeriesRow,
     instances: HashSet<i64>,
-    /// Where its slices lie.
+    /// Position and orientation of its slices.
     places: Vec<SliceGeometry>,
-    /// The row on disk does not have the count yet.
+    /// The row does not have the present count yet.
     grown: bool,
 }
 
@@ -73,10 +74,10 @@ struct Story {
     count_at: Option<Instant>,
 }
 
-/// Tells the story until shutdown: arrivals in, jobs out.
+/// Runs until shutdown: receives arrivals and queues jobs.
 ///
 /// # Errors
-/// When the database fails: without rows there is no custody, and the daemon must restart.
+/// When the database fails. The daemon must then restart, because it cannot keep custody without rows.
 pub async fn run(
     parts: StudyParts,
     mut arrivals: mpsc::Receiver<Arrival>,
@@ -132,7 +133,7 @@ impl Story {
         }
     }
 
-    /// One durable instance: count it, reopen its series if need be, start decoding it.
+    /// Handles one durable instance: counts it, reopens its series if necessary, starts to decode it.
     fn instance(&mut self, instance: &Arc<Instance>, association: Option<u64>) -> Result<(), store::Error> {
         let header = &instance.header;
         let key =
@@ -160,7 +161,7 @@ impl Story {
         Ok(())
     }
 
-    /// The first instance of a series, or a late one.
+    /// Opens a series for its first instance, or reopens it for a late one.
     fn open(&mut self, key: &SeriesKey, instance: &Instance) -> Result<Receiving, store::Error> {
         let kind = SeriesKind::of(&instance.header);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -176,7 +177,7 @@ impl Story {
         Ok(Receiving { row, instances: ids.into_iter().collect(), places: Vec::new(), grown: false })
     }
 
-    /// Brings the rows of growing series up to date, when it is time.
+    /// Updates the rows of series that are being received, at most every [`COUNT_EVERY`].
     fn count(&mut self) -> Result<(), store::Error> {
         if self.count_at.is_none_or(|at| Instant::now() < at) {
             return Ok(());
@@ -245,7 +246,7 @@ impl Story {
 
     /// A series is complete: it becomes a job, gets its verdict at once, or is left to a task of its study.
     fn completed(&self, row: &SeriesRow, by: CompletedBy) -> Result<(), store::Error> {
-        // The job's row is the promise that the series will be examined: it goes to the disk.
+        // The row of the job guarantees that the series will be analysed, so it must be on disk.
         let mut connection = self.parts.store.connect(Durability::Full)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let now = store::now_utc();

@@ -1,4 +1,4 @@
-//! What the stages of the study story share.
+//! What the stages of the study path share.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::model::Shelf;
 use crate::settings::Settings;
 use crate::volume::ahead::DecodeAhead;
 
-/// What a worker needs; cheap to clone.
+/// What a stage needs to work; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StudyParts {
     pub settings: Arc<Settings>,
@@ -21,10 +21,10 @@ pub struct StudyParts {
     pub ahead: DecodeAhead,
     pub shelf: Shelf,
     pub events: broadcast::Sender<Event>,
-    /// A job was queued.
+    /// Notified when a job was queued.
     pub wake: Arc<Notify>,
-    /// Deliveries were queued.
+    /// Notified when deliveries were queued.
     pub outbox_wake: Arc<Notify>,
-    /// Live work goes first.
+    /// Gives live work precedence over CT inference.
     pub precedence: Precedence,
 }

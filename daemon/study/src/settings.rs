@@ -1,4 +1,4 @@
-//! When a series is complete, and how it is analysed.
+//! Settings of the study path: when a series is complete, and how it is analysed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use node::settings::Destination;
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
 
-/// All settings that the study story takes part in; `config` composes them.
+/// All settings that the study path uses; the crate `config` builds them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
     pub device: Device,
@@ -22,7 +22,7 @@ pub struct Settings {
     pub accelerator: Accelerator,
     pub live: Live,
     pub record: Record,
-    /// Where results go, by name.
+    /// Destinations of results, by name.
     pub destination: BTreeMap<String, Destination>,
 }
 
@@ -38,9 +38,9 @@ impl Settings {
 pub struct Series {
     /// A series is complete after this many seconds without a new instance.
     pub quiet_secs: f64,
-    /// ... or this long after its association was released, when its geometry has no gap.
+    /// A series without a gap is complete this many seconds after its association was released.
     pub release_grace_secs: f64,
-    /// Decoded slices kept in memory while studies arrive, MiB.
+    /// Memory for slices that are decoded while their series arrives, MiB.
     pub decode_ahead_mib: u64,
 }
 
@@ -57,27 +57,27 @@ pub struct Study {
 pub struct Analyze {
     /// The model packages that come with the software, one directory each.
     pub packages: PathBuf,
-    /// A job that failed this often is parked.
+    /// A job is parked after this many failures.
     pub max_attempts: u32,
-    /// A job that was interrupted (crash, power cut) this often is parked.
+    /// A job is parked after this many interruptions (crash, power cut).
     pub max_interruptions: u32,
-    /// First wait before a failed job is tried again, seconds; doubles each time.
+    /// Seconds before a failed job is tried again; doubles after each failure.
     pub retry_secs: f64,
-    /// Unload models after this many idle seconds.
+    /// Models are unloaded after this many idle seconds.
     pub unload_secs: u64,
-    /// Reports the image quality of every CT series (noise, kernel, slices) in a structured report of its own. Off unless
-    /// asked for: it sends one more object for each CT to every destination, which an archive should not find unannounced.
+    /// Reports the image quality of every CT series (noise, kernel, slices) in a separate structured report. Off by
+    /// default, because it sends an additional object for each CT to every destination.
     pub quality: bool,
     /// Checks each mammography for its four standard views and reports it in a structured report of its own. Off unless
     /// asked for, as `quality` is.
     pub mammography_views: bool,
 }
 
-/// Model packages that are installed on this box.
+/// Settings of model packages that are installed on this box.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Models {
-    /// Where they, and what was found out about them, are kept; `models` below `spool.directory` when absent.
+    /// Directory of the packages and of their recorded checks. Absent: `models` below `spool.directory`.
     pub directory: Option<PathBuf>,
     /// Directories of trusted keys: minisign public keys, `*.pub`. A directory may be absent.
     pub keys: Vec<PathBuf>,
@@ -86,11 +86,12 @@ pub struct Models {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Accelerator {
-    /// `cpu`, `cuda` or `tensorrt`; falls back to `cpu` and says why. (`scripted` in simulation builds.)
+    /// `cpu`, `cuda` or `tensorrt` (`scripted` in simulation builds). If a GPU provider is not available, `cpu` is used
+    /// and the reason is logged.
     pub provider: String,
-    /// libonnxruntime.so; also `SCANSIDE_ONNXRUNTIME`.
+    /// Path of libonnxruntime.so; the environment variable `SCANSIDE_ONNXRUNTIME` overrides it.
     pub library: PathBuf,
-    /// 0 takes all cores.
+    /// Number of threads; 0 uses all cores.
     pub threads: usize,
 }
 
@@ -133,7 +134,7 @@ impl Default for Accelerator {
 }
 
 impl Series {
-    /// Says what cannot be used, under `series.*`.
+    /// Reports each invalid value under its key, `series.*`.
     pub fn check(&self, checker: &mut Checker) {
         checker.range("series.quiet_secs", self.quiet_secs, 0.01..=3600.0, "seconds");
         checker.range("series.release_grace_secs", self.release_grace_secs, 0.0..=600.0, "seconds");
@@ -148,7 +149,7 @@ impl Study {
 }
 
 impl Analyze {
-    /// Says what cannot be used, under `analyze.*`.
+    /// Reports each invalid value under its key, `analyze.*`.
     pub fn check(&self, checker: &mut Checker) {
         checker.range("analyze.max_attempts", self.max_attempts, 1..=100, "attempts");
         checker.range("analyze.max_interruptions", self.max_interruptions, 1..=10_000, "interruptions");
@@ -157,12 +158,12 @@ impl Analyze {
 }
 
 impl Accelerator {
-    /// What runs the networks; `None` for a name that this build does not know.
+    /// The provider that runs the networks; `None` for a name that this build does not know.
     pub fn provider(&self) -> Option<Provider> {
         Provider::parse(&self.provider).ok()
     }
 
-    /// Says what cannot be used, under `accelerator.*`.
+    /// Reports each invalid value under its key, `accelerator.*`.
     pub fn check(&self, checker: &mut Checker) {
         let names: Vec<&str> = Provider::KNOWN.iter().map(|known| known.name()).collect();
         if !names.contains(&self.provider.as_str()) {

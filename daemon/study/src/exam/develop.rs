@@ -1,5 +1,5 @@
-//! One recorded ultrasound exam in, DICOM objects out: a clip around each finding and mark, the picture that shows each
-//! lesion best, its outline, and the report. `live::record` made the recording.
+//! Makes DICOM objects from one recorded ultrasound exam: a clip around each finding and mark, the picture that shows
+//! each lesion best, its outline, and the report. `live::record` made the recording.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,36 +15,36 @@ use report::{self, Provenance, ResultObject};
 
 use crate::analyze::error::Error as JobError;
 
-/// A clip is no longer than so many single ones.
+/// Overlapping clips are merged up to this many times the length of a single one.
 const MOST_CLIPS_IN_ONE: f64 = 3.0;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the recording {path} cannot be read: {source}")]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("the recording {0} does not say whose exam it is")]
+    #[error("the recording {0} does not name a patient or exam")]
     Nobody(PathBuf),
     #[error("report: {0}")]
     Report(#[from] report::Error),
 }
 
-/// What came of it, besides the objects.
+/// What [`develop`] returns besides the objects.
 #[derive(Debug)]
 pub struct Developed {
     pub verdict: String,
-    /// The figures of the exam as JSON.
+    /// Latency figures of the exam as JSON.
     pub latency: String,
-    /// The pictures or the accelerator were simulated.
+    /// The video device or the accelerator was simulated.
     pub simulated: bool,
 }
 
-/// Where the recording of this name lies.
+/// The directory of this recording.
 pub fn folder(spool: &Path, recording_uid: &str) -> PathBuf {
     spool.join("exams").join(recording_uid)
 }
 
-/// Makes the objects one after another and gives each to `put`: clips first, then key images, segmentations, and the
-/// report. Same recording, same objects.
+/// Makes the objects one after another and passes each to `put`: clips first, then key images, segmentations, and the
+/// report. The same recording always gives the same objects.
 ///
 /// # Errors
 /// When the recording cannot be read, or `put` fails.
@@ -57,7 +57,7 @@ pub fn develop(
 ) -> Result<Developed, JobError> {
     let failed = |source| Error::Io { path: recording.to_owned(), source };
     let story = journal::story(recording).map_err(failed)?.ok_or_else(|| Error::Nobody(recording.to_owned()))?;
-    let parts = StudyParts::list(recording).map_err(failed)?;
+    let parts = PictureFiles::list(recording).map_err(failed)?;
     let provenance = provenance(device, &story);
     let begun = &story.begun;
     let exam = Exam {
@@ -90,7 +90,7 @@ pub fn develop(
     for mark in &story.marks {
         keys.make(*mark, put).map_err(|error| error.at(recording))?;
     }
-    // An exam without a finding leaves its last picture, for the report to stand on.
+    // An exam without a finding keeps its last picture, because the report must refer to an image.
     if let (true, Some(last)) = (keys.objects.is_empty(), parts.last().map_err(failed)?) {
         keys.make(last, put).map_err(|error| error.at(recording))?;
     }
@@ -123,7 +123,8 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
     format!("breast ultrasound: {found}{marks}, {}{why}", count(clips, "clip"))
 }
 
-/// The last model of the exam; the time is that of its end, so that a repetition makes the same objects.
+/// The last model that was used in the exam. The creation time is the end of the exam, so that a repetition makes the
+/// same objects.
 fn provenance(device: &Device, story: &Story) -> Provenance {
     let made_by = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref());
     let accelerator = made_by.map_or_else(|| "none".to_owned(), |by| by.accelerator.clone());
@@ -137,10 +138,11 @@ fn without_bytes(object: ResultObject) -> ResultObject {
     ResultObject { part10: Vec::new(), ..object }
 }
 
-/// The files of pictures, in order, and from when to when each goes: each key image needs one of them, not all.
-struct StudyParts(Vec<(PathBuf, Window)>);
+/// The picture files of a recording in order, each with the time that it covers, so that a key image needs only one of
+/// them.
+struct PictureFiles(Vec<(PathBuf, Window)>);
 
-impl StudyParts {
+impl PictureFiles {
     fn list(recording: &Path) -> std::io::Result<Self> {
         let entries = std::fs::read_dir(recording)?;
         let mut files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()?;
@@ -157,7 +159,8 @@ impl StudyParts {
         Ok(Self(parts))
     }
 
-    /// The pictures of a window; a new clip begins where size or colour change, and where a second and more is missing.
+    /// The pictures of a window. A new clip begins where size or colour format changes, or after a gap of a second or
+    /// more.
     fn clips(&self, window: Window, story: &Story) -> std::io::Result<Vec<Clip>> {
         let mut clips: Vec<Clip> = Vec::new();
         self.each(window, |shot| {
@@ -192,7 +195,7 @@ impl StudyParts {
         Ok(shots.last().map(|shot| Moment { sequence: shot.head.sequence, captured: shot.head.captured }))
     }
 
-    /// One file after another in memory.
+    /// Calls `take` for each picture of a window; only one file at a time is in memory.
     fn each(&self, window: Window, mut take: impl FnMut(Shot<'_>)) -> std::io::Result<()> {
         for (path, _) in self.0.iter().filter(|(_, spans)| spans.overlaps(&window)) {
             let bytes = std::fs::read(path)?;
@@ -207,13 +210,13 @@ fn shown(shot: &Shot<'_>) -> Shown {
     Shown { at: shot.head.captured, jpeg: shot.jpeg.to_vec() }
 }
 
-/// A clip that begins with this picture. Sector and scale are those of the scene with this screen.
+/// A clip that begins with this picture. Sector and scale come from the scene with this screen.
 fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
     let [columns, rows] = shot.head.size;
     let size = [usize::from(columns), usize::from(rows)];
     let of_size = |index: &usize| story.scenes.get(*index).is_some_and(|scene| scene.size == size);
     let scene = story.scenes.iter().rfind(|scene| scene.size == size);
-    // The scale may change with the depth: that of the lesion that was seen nearest in time.
+    // The scale changes with the depth, so the one of the lesion that was seen nearest in time is used.
     let near = story.seen.iter().filter(|seen| of_size(&seen.scene));
     let near = near.min_by_key(|seen| seen.moment.captured.abs_diff(shot.head.captured));
     Clip {
@@ -227,10 +230,10 @@ fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
     }
 }
 
-/// The key images so far.
+/// The key images made so far.
 struct Keys<'a> {
     writer: &'a Writer<'a>,
-    parts: &'a StudyParts,
+    parts: &'a PictureFiles,
     story: &'a Story,
     objects: Vec<ResultObject>,
     sizes: Vec<[u16; 2]>,
@@ -251,7 +254,7 @@ impl KeyError {
 }
 
 impl Keys<'_> {
-    /// The index of the key image; `None` when the picture is gone.
+    /// Makes a key image and returns its index; `None` when the recording no longer has the picture.
     fn make(
         &mut self,
         moment: Moment,

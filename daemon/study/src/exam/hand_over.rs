@@ -1,4 +1,4 @@
-//! A recording that has ended becomes a job: from then on it is carried like any study.
+//! Turns a recording that has ended into a series and a job; from then on it is treated like any study.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,17 +11,18 @@ use live::record::journal::{self, Story};
 use rusqlite::TransactionBehavior;
 use tokio::sync::{Notify, broadcast};
 
-/// Where jobs are queued.
+/// Queues jobs for recordings.
 #[derive(Debug, Clone)]
 pub struct HandOver {
     pub store: Store,
     pub events: broadcast::Sender<Event>,
-    /// A job was queued.
+    /// Notified when a job was queued.
     pub wake: Arc<Notify>,
 }
 
 impl live::record::HandOver for HandOver {
-    /// Queues the recording, unless it is queued already. Failures are told and tried again at the next start.
+    /// Queues the recording unless it is queued already. A failure is logged, and the recording is tried again at the
+    /// next start.
     fn hand_over(&self, folder: &Path) {
         match self.try_hand_over(folder) {
             Ok(Some(row)) => {
@@ -31,7 +32,7 @@ impl live::record::HandOver for HandOver {
             }
             Ok(None) => {}
             Err(reason) => {
-                tracing::error!(reason, "a recorded exam was not queued; it is tried again at the next start")
+                tracing::error!(reason, "cannot queue a recorded exam; it will be tried again at the next start")
             }
         }
     }
@@ -41,13 +42,13 @@ impl HandOver {
     fn try_hand_over(&self, folder: &Path) -> Result<Option<series::SeriesRow>, String> {
         let told = |error: std::io::Error| format!("{}: {error}", folder.display());
         let Some(story) = journal::story(folder).map_err(told)? else {
-            // Killed before its first line was written: nothing is known, and nothing was recorded.
+            // The daemon was killed before the first line of the journal was written, so nothing was recorded.
             std::fs::remove_dir_all(folder).map_err(told)?;
             return Ok(None);
         };
         if story.ended.is_none() {
             journal::end(folder, &now_utc()).map_err(told)?;
-            tracing::warn!("live: an exam was ended by a restart; what was recorded is kept");
+            tracing::warn!("live: a restart ended an exam; its recording is kept");
         }
         self.queue(&story).map_err(|error| error.to_string())
     }
@@ -64,7 +65,7 @@ impl HandOver {
         let (row, _) = series::opened(&transaction, &key, "US", SeriesKind::Exam, 0, &begun.started_utc)?;
         let version = series::completed(&transaction, row.id, "ended", &now)?;
         let job = jobs::enqueue(&transaction, row.id, version, &now)?;
-        // Somebody has just looked and waits for it; it is short work.
+        // The examiner is waiting for the result, and the job is short.
         jobs::make_urgent(&transaction, job)?;
         events::record(&transaction, &format!("series/{}", row.id), "exam ended", "")?;
         let row = series::get(&transaction, row.id)?;

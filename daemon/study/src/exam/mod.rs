@@ -1,4 +1,4 @@
-//! An ultrasound exam that was recorded: from its recording to DICOM objects, carried like any study.
+//! Recorded ultrasound exams: from the recording to DICOM objects, treated like any study.
 
 pub mod develop;
 pub mod hand_over;

@@ -1,22 +1,22 @@
-//! Why a package cannot be had.
+//! Why a package cannot be loaded.
 
 use hal::accel;
 use models::registry::{self, Key};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The task has no package that could be used; nothing changes that but people.
+    /// The task has no usable package; an operator must install or activate one.
     #[error("{0}")]
     NoPackage(String),
-    /// The package was found to be bad, and the registry knows it by now.
+    /// The package failed its checks; the registry has recorded that.
     #[error("model package {key} refused: {reason}")]
     Refused { key: Key, reason: String },
-    /// Not the package's fault; trying again may help.
+    /// The accelerator failed, not the package; trying again may help.
     #[error("accelerator: {0}")]
     Accelerator(#[from] accel::Error),
     #[error("{0}")]
     Registry(#[from] registry::Error),
-    /// The appliance is restricted (see `level`) and does not do this now.
+    /// The present restriction level (see `level`) does not allow this.
     #[error("{0}")]
     Restricted(String),
     #[error("{0}")]

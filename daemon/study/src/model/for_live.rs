@@ -1,11 +1,11 @@
-//! The package that the live path uses: the one that is active for breast ultrasound.
+//! Gives the live path its model: the package that is active for breast ultrasound.
 
 use live::infer::supply::{Ready, Supply, SupplyError};
 use models::task::US_BREAST;
 
 use super::{Error, Shelf};
 
-/// The package that is active for breast ultrasound.
+/// Supplies the package that is active for breast ultrasound.
 #[derive(Debug)]
 pub struct FromShelf(pub Shelf);
 

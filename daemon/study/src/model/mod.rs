@@ -1,7 +1,8 @@
-//! Model packages in the daemon: which one a task uses, how it is loaded and found good, and the verbs that change it.
+//! Model packages in the daemon: which package a task uses, how it is loaded and checked, and the operations that
+//! change it.
 //!
-//! `models::registry` keeps the packages on the disk; `shelf` loads them; `service` carries out what people ask for;
-//! `shadow` runs a candidate beside the active package and `compare` says where the two differ.
+//! `models::registry` keeps the packages on disk; `shelf` loads them; `service` carries out commands of operators.
+//! Shadow runs are in `analyze::shadow` and `analyze::compare`.
 
 mod error;
 pub mod for_live;

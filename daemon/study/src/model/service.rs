@@ -1,5 +1,5 @@
-//! What people ask of model packages: install, build, activate, roll back, and so on. Every change is in the registry
-//! before it is told; a build runs beside the analysis and tells how far it is.
+//! Operations on model packages: install, build, activate, roll back, and so on. Every change is in the registry before
+//! it is announced. A build runs in parallel with the analysis and reports its progress.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -17,25 +17,25 @@ use tokio::sync::broadcast;
 
 use super::{Error, Shelf};
 
-/// Cheap to clone; all clones are one.
+/// Cheap to clone; all clones share one state.
 #[derive(Debug, Clone)]
 pub struct Models {
     shelf: Shelf,
     store: Store,
     events: broadcast::Sender<Event>,
     gate: Gate,
-    /// The builds that run or wait, and whether their package is to be activated in the end.
+    /// Builds that run or wait, and whether their package is activated afterwards.
     builds: Arc<Mutex<BTreeMap<Key, bool>>>,
-    /// Held by the build that runs: two at a time would only take memory from each other.
+    /// Held by the build that runs: two builds at the same time would compete for memory.
     turn: Arc<Mutex<()>>,
 }
 
-/// One package as people see it.
+/// One package as shown to an operator.
 #[derive(Debug, Clone)]
 pub struct Listed {
     pub entry: Entry,
     pub state: PackageState,
-    /// Stage and fraction of a build, also of one of the active package.
+    /// Stage and completed fraction of a running build; the active package may be built again too.
     pub building: Option<(String, f64)>,
     pub last_good: bool,
     pub shadow: bool,
@@ -46,8 +46,8 @@ impl Models {
         Self { shelf, store, events, gate, builds: Arc::default(), turn: Arc::default() }
     }
 
-    /// A GPU builds its engines when the box starts, not when the first study waits for them: minutes for TensorRT after
-    /// a new driver. The CPU has nothing to build.
+    /// Builds the engines of a GPU at start, so that the first study does not wait for them: TensorRT takes minutes
+    /// after a driver update. The CPU needs no build.
     pub fn prepare(&self, provider: &str) {
         if !Provider::parse(provider).is_ok_and(Provider::builds_engines) {
             return;
@@ -55,7 +55,7 @@ impl Models {
         let active = models::task::ALL.into_iter().filter_map(|task| self.shelf.active(task).ok());
         for entry in active {
             if let Err(error) = self.build(&entry.key, false) {
-                tracing::warn!(package = %entry.key, %error, "not built at start");
+                tracing::warn!(package = %entry.key, %error, "model package cannot be built at start");
             }
         }
     }
@@ -76,10 +76,10 @@ impl Models {
         registry.entries().map(listed).collect()
     }
 
-    /// Installs an archive. Takes as long as unpacking and hashing it.
+    /// Installs an archive. Blocks while it is unpacked and hashed.
     ///
     /// # Errors
-    /// `Registry`: refused with the reason, or the disk; `Restricted`.
+    /// `Registry`: the archive was refused, or the disk failed; `Restricted`.
     pub fn install(&self, archive: impl Read) -> Result<(Key, Change), Error> {
         self.permit(Level::Full)?;
         let installer = self.shelf.registry().installer();
@@ -96,11 +96,11 @@ impl Models {
         }
     }
 
-    /// Begins to build a package; its state says how that goes. With `activate`, its task uses it as soon as it was
-    /// found good; the choice is not remembered over a restart.
+    /// Starts to build a package; its state shows the progress. With `activate`, its task uses it once it has passed
+    /// its checks. A restart during the build cancels this activation.
     ///
     /// # Errors
-    /// `Registry`: not found, or unusable whatever a build would show; `Restricted`.
+    /// `Registry`: not found, or refused already; `Restricted`.
     pub fn build(&self, key: &Key, activate: bool) -> Result<Change, Error> {
         self.permit(Level::NoNewStudies)?;
         let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +122,7 @@ impl Models {
         Ok(Change::Changed)
     }
 
-    /// One build from its turn to its end, whatever that is.
+    /// Runs one build, after waiting for its turn.
     fn carry_out(&self, key: &Key) {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let built = self.watched(key).unwrap_or_else(|| Err(Error::Internal("the build panicked".into())));
@@ -138,7 +138,7 @@ impl Models {
             }
             Ok(Change::Already) => None,
             Err(error) => {
-                tracing::error!(package = %key, %error, "model package not built");
+                tracing::error!(package = %key, %error, "cannot build the model package");
                 self.note(&subject(key), "not built", &error.to_string());
                 (!matches!(error, Error::Refused { .. })).then(|| error.to_string())
             }
@@ -148,8 +148,8 @@ impl Models {
         self.announce(key);
     }
 
-    /// Loads the package and tells how far that is. While the accelerator is at work it says nothing: then the fraction
-    /// is a guess by the time, that slows down and never arrives. `None`: it panicked.
+    /// Loads the package and reports progress. The accelerator reports none while it builds, so the fraction is then
+    /// estimated from the elapsed time and stays below 1. `None`: the build panicked.
     fn watched(&self, key: &Key) -> Option<Result<(), Error>> {
         const TICK: Duration = Duration::from_millis(500);
         const TYPICAL: Duration = Duration::from_secs(15);
@@ -186,10 +186,10 @@ impl Models {
         self.announce(key);
     }
 
-    /// Back to what was last good, at once.
+    /// Activates the last good package again.
     ///
     /// # Errors
-    /// `Registry`: there is nothing to go back to; `Restricted`.
+    /// `Registry`: there is no last good package; `Restricted`.
     pub fn rollback(&self, task: &str) -> Result<Key, Error> {
         self.permit(Level::NoNewStudies)?;
         let key = self.shelf.registry().rollback(task)?;
@@ -202,7 +202,7 @@ impl Models {
     pub fn deactivate(&self, key: &Key) -> Result<Change, Error> {
         self.permit(Level::NoNewStudies)?;
         let change = self.shelf.registry().deactivate(key)?;
-        self.tell(key, "switched off", "");
+        self.tell(key, "deactivated", "");
         Ok(change)
     }
 
@@ -224,8 +224,8 @@ impl Models {
         Ok(change)
     }
 
-    /// Checks signature and every file again. One that is bad now is refused, and its task goes back to what was last
-    /// good.
+    /// Checks the signature and every file again. A package that fails is refused, and its task returns to the last
+    /// good package.
     ///
     /// # Errors
     /// `Refused` with the reason; `Registry`.
@@ -234,7 +234,7 @@ impl Models {
         let checked = self.shelf.check(&entry);
         match &checked {
             Ok(()) => self.note(&subject(key), "verified", ""),
-            Err(error) => self.tell(key, "found to be bad", &error.to_string()),
+            Err(error) => self.tell(key, "failed verification", &error.to_string()),
         }
         checked
     }
@@ -250,15 +250,15 @@ impl Models {
         self.announce(key);
     }
 
-    /// For people; that it cannot be written down must not undo what was done.
+    /// Records an event. If that fails, the operation itself stays valid.
     fn note(&self, subject: &str, what: &str, detail: &str) {
         let written = self.store.connect(Durability::Rebuildable);
         if let Err(error) = written.and_then(|connection| events::record(&connection, subject, what, detail)) {
-            tracing::warn!(%error, subject, what, "an event could not be recorded");
+            tracing::warn!(%error, subject, what, "cannot record an event");
         }
     }
 
-    /// Whoever listens reads the list again.
+    /// Tells subscribers to read the list again.
     fn announce(&self, key: &Key) {
         let _ = self.events.send(Event::Model { id: key.id.clone(), version: key.version.clone() });
     }

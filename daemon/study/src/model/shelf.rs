@@ -1,5 +1,5 @@
-//! The packages at hand, and how one is loaded: checked, built by the accelerator, and run on its golden input once for
-//! each content and accelerator.
+//! The shelf: loads installed packages. A package is checked, built by the accelerator, and run on its golden input,
+//! which is done once for each content and accelerator.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,16 +17,16 @@ use tokio::sync::broadcast;
 use super::Error;
 use crate::settings::Settings;
 
-/// Cheap to clone; all clones are one.
+/// Cheap to clone; all clones share one registry.
 #[derive(Debug, Clone)]
 pub struct Shelf {
     registry: Arc<Mutex<Registry>>,
     config: AcceleratorConfig,
-    /// Hears what a load showed, which may change what a task uses.
+    /// Receives an event after each load; a failed load may change the active package.
     events: Option<broadcast::Sender<Event>>,
 }
 
-/// A package that is ready to be run.
+/// A loaded package, ready to run.
 #[derive(Debug)]
 pub struct Loaded {
     pub key: Key,
@@ -41,11 +41,11 @@ impl Loaded {
     }
 }
 
-/// Hears stage and fraction of a load.
+/// Called with stage and completed fraction during a load.
 pub type Progress<'a> = &'a dyn Fn(&str, f64);
 
 impl Shelf {
-    /// The daemon's: opens the registry and sweeps it.
+    /// The shelf of the daemon: opens the registry and removes leftovers.
     ///
     /// # Errors
     /// When the registry's directory cannot be used.
@@ -56,14 +56,14 @@ impl Shelf {
         Ok((Self::new(registry, settings), swept))
     }
 
-    /// For a desk: looks at the registry, if it may, and changes nothing.
+    /// A read-only shelf for analysis from the command line. Works without a registry if it cannot be read.
     pub fn view(settings: &Settings) -> Self {
         let mut unreadable = Vec::new();
         let directory = Some(settings.models_directory()).filter(|directory| directory.is_dir());
         let packages = &settings.analyze.packages;
         let registry = Registry::view(directory.as_deref(), packages, trust(settings), &task::ALL, &mut unreadable);
         for reason in unreadable {
-            tracing::warn!(reason, "a file of the model registry is left out");
+            tracing::warn!(reason, "a file of the model registry is ignored");
         }
         Self::new(registry, settings)
     }
@@ -79,25 +79,25 @@ impl Shelf {
         Self { registry: Arc::new(Mutex::new(registry)), config, events: None }
     }
 
-    /// Tells `events` whenever a load showed something new.
+    /// Sends an event to `events` when a load has a new result.
     #[must_use]
     pub fn telling(self, events: broadcast::Sender<Event>) -> Self {
         Self { events: Some(events), ..self }
     }
 
-    /// Networks loaded from it run on so many threads, 0 for all cores.
+    /// Sets the number of threads for networks that it loads; 0 for all cores.
     #[must_use]
     pub fn on_threads(mut self, threads: usize) -> Self {
         self.config.threads = threads;
         self
     }
 
-    /// Held for moments only: never while a network is loaded or run, or an archive unpacked.
+    /// Locks the registry. Hold it only briefly, never while a network is loaded or run or an archive is unpacked.
     pub fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the task uses now.
+    /// The package that is active for the task.
     ///
     /// # Errors
     /// `NoPackage`.
@@ -105,7 +105,8 @@ impl Shelf {
         self.registry().active(task).cloned().map_err(|error| Error::NoPackage(error.to_string()))
     }
 
-    /// Loads what the task uses. A package that turns out bad is refused, and what was last good is loaded instead.
+    /// Loads the active package of the task. If it fails its checks, it is refused and the last good package is loaded
+    /// instead.
     ///
     /// # Errors
     /// `NoPackage` when none is left; `Accelerator`; `Registry`.
@@ -113,7 +114,8 @@ impl Shelf {
         loop {
             let entry = self.active(task)?;
             match self.load(&entry, &|_, _| {}) {
-                // The registry has fallen back by now; each turn leaves one package fewer.
+                // The registry has returned to the last good package. The loop ends, because each refusal leaves one
+                // package fewer.
                 Err(Error::Refused { key, reason }) => {
                     tracing::error!(package = %key, reason, task, "active model package refused");
                 }
@@ -122,10 +124,10 @@ impl Shelf {
         }
     }
 
-    /// Checks, builds and proves a package. What came of it is recorded.
+    /// Checks a package, builds it and runs its golden input. The result is recorded.
     ///
     /// # Errors
-    /// `Refused` when the package is to blame; `Accelerator` when it is not; `Registry`.
+    /// `Refused` when the package is at fault; `Accelerator` when it is not; `Registry`.
     pub fn load(&self, entry: &Entry, progress: Progress<'_>) -> Result<Loaded, Error> {
         progress("verify", 0.0);
         let package = self.opened(entry)?;
@@ -148,7 +150,8 @@ impl Shelf {
         let variant = variant.clone();
         if !entry.is_ready_on(&fingerprint) {
             progress("golden", 0.85);
-            // A simulated accelerator answers from a script: there is nothing to prove, and it is said so everywhere.
+            // A simulated accelerator returns scripted answers, so comparing them with the golden output is pointless.
+            // All results are marked as simulated.
             let difference = if description.simulated {
                 None
             } else {
@@ -164,7 +167,7 @@ impl Shelf {
     /// Checks the signature and every file.
     ///
     /// # Errors
-    /// `Refused`; `Registry` when the disk does not let us look.
+    /// `Refused`; `Registry` when the files cannot be read.
     pub fn check(&self, entry: &Entry) -> Result<(), Error> {
         self.opened(entry).map(drop)
     }
@@ -192,7 +195,7 @@ impl Shelf {
         })
     }
 
-    /// Notes the refusal; what is answered is the refusal itself, or why it could not be noted.
+    /// Records the refusal. Returns it as an error, or why it could not be recorded.
     fn refuse(&self, entry: &Entry, fingerprint: &str, reason: String) -> Error {
         match self.record(entry, fingerprint.to_owned(), Outcome::Refused { reason: reason.clone() }) {
             Ok(()) => Error::Refused { key: entry.key.clone(), reason },
@@ -203,9 +206,11 @@ impl Shelf {
     fn record(&self, entry: &Entry, accelerator: String, outcome: Outcome) -> Result<(), Error> {
         let record = Record { sha256: entry.sha256.clone(), accelerator, outcome };
         match self.registry().built(&entry.key, record) {
-            Ok(Some(next)) => tracing::warn!(bad = %entry.key, package = %next, "back to the last good model package"),
+            Ok(Some(next)) => {
+                tracing::warn!(bad = %entry.key, package = %next, "returned to the last good model package")
+            }
             Ok(None) => {}
-            // Removed meanwhile: there is nothing to be noted of it.
+            // The package was removed meanwhile: there is nothing to record.
             Err(error) if error.kind() == RegistryFault::NotFound => {}
             Err(error) => return Err(error.into()),
         }
@@ -215,8 +220,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// Where TensorRT keeps what it builds of this package on this device with this driver. Other devices' and drivers'
-    /// engines would never be used again: they go.
+    /// Directory in which TensorRT keeps its engines for this package, device and driver. Engines for other devices and
+    /// drivers are removed, because they would never be used again.
     fn engine_cache(&self, entry: &Entry, accelerator: &dyn Accelerator, fingerprint: &str) -> Option<PathBuf> {
         if accelerator.describe().provider != Provider::TensorRt.name() {
             return None;
@@ -232,18 +237,18 @@ impl Shelf {
         match std::fs::create_dir_all(&cache) {
             Ok(()) => Some(cache),
             Err(error) => {
-                tracing::warn!(%error, cache = %cache.display(), "no engine cache: each load builds anew");
+                tracing::warn!(%error, cache = %cache.display(), "no engine cache: the engines are built again at each load");
                 None
             }
         }
     }
 }
 
-/// A key that cannot be read must not keep the box from receiving: the packages it signed are refused.
+/// An unreadable key must not prevent the daemon from starting; packages that it signed are refused.
 fn trust(settings: &Settings) -> Trust {
     let (trust, unreadable) = Trust::load(&settings.models.keys);
     for error in unreadable {
-        tracing::error!(%error, "a key of models.keys is left out");
+        tracing::error!(%error, "a key in models.keys is ignored");
     }
     trust
 }

@@ -1,7 +1,7 @@
-//! What must reach which destination: one task per destination, in the order in which results were made, retried for ever.
+//! Delivers results: one task per destination, in the order in which results were made, with retries for ever.
 //!
-//! A connection that fails, or an archive that is full, holds the whole queue, so that order is kept. An object that the destination refuses waits by
-//! itself while the others go on.
+//! If the association fails or the archive is full, the whole queue waits, so that the order is kept. If the
+//! destination refuses one object, only that object waits and the others are sent.
 
 mod sender;
 mod state;
@@ -23,15 +23,15 @@ use tracing::{info, warn};
 pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error("outbox: a task was lost: {0}")]
+    #[error("outbox: a task panicked: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Delivers until shutdown. `wake` is notified (`notify_one`) after rows were added or made due. An answer that has come
-/// is noted before this returns.
+/// Delivers until shutdown. The caller notifies `wake` (`notify_one`) after rows were added or made due. Answers that
+/// were received are recorded before this returns.
 ///
 /// # Errors
-/// When the database fails at start, or a task is lost.
+/// When the database fails at start, or a task panics.
 pub async fn run(
     store: Store,
     spool_directory: PathBuf,
@@ -73,8 +73,8 @@ pub async fn run(
     Ok(())
 }
 
-/// A restart is rare and a good moment to try everything at once, which also restores the order that waiting had changed.
-/// The configuration may have changed since the last start: simulated results are held or released by what it says now.
+/// Makes all deliveries due: restarts are rare, and this restores the order that waiting has changed. Holds or releases
+/// simulated results according to the configuration, which may have changed since the last start.
 fn start(
     store: &Store,
     destinations: &BTreeMap<String, Destination>,
@@ -93,7 +93,7 @@ fn start(
         for id in changed {
             let (state, reason) =
                 if accepts { (deliveries::PENDING, None) } else { (deliveries::HELD, Some(deliveries::HELD_BECAUSE)) };
-            // Nobody may be listening.
+            // Fails only when there are no subscribers.
             let _ = events.send(Event::Delivery {
                 id,
                 destination: name.clone(),
@@ -107,7 +107,7 @@ fn start(
             warn!(
                 destination = summary.destination,
                 pending = summary.pending,
-                "deliveries wait for a destination that is not configured"
+                "deliveries are pending for a destination that is not configured"
             );
         }
     }

@@ -1,4 +1,5 @@
-//! One task per destination: takes what is due, sends it in order over one association, notes every answer.
+//! The task of one destination: sends the deliveries that are due, in order, over one association, and records every
+//! answer.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +25,7 @@ use super::state::{Line, Next};
 
 /// Deliveries per association: all objects of a few studies.
 const BATCH: usize = 64;
-/// Looks at the rows this often even when nothing rings, since the wall clock may have been set.
+/// The rows are checked this often even without a notification, because the wall clock may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 pub(super) struct Sender {
@@ -37,14 +38,14 @@ pub(super) struct Sender {
     pub(super) events: broadcast::Sender<Event>,
 }
 
-/// What there is to do: something now, or nothing before a time (`None`: before the bell rings).
+/// What to do next: send a batch now, or wait until a time (`None`: until the bell rings).
 enum Work {
     Now(Vec<Delivery>),
     Later(Option<Duration>),
 }
 
 impl Sender {
-    /// Ends at shutdown. A database that fails is tried again: what is queued is not given up.
+    /// Runs until shutdown. After a database error it tries again, because queued deliveries must not be lost.
     pub(super) async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let opened = self.store.clone();
         let connection = tokio::task::spawn_blocking(move || opened.connect(Durability::Full)).await??;
@@ -108,7 +109,7 @@ struct Queue<'a> {
     sender: &'a Sender,
     rows: Arc<Mutex<Connection>>,
     line: Line,
-    /// The first delivery of those that wait together because the association failed.
+    /// After the association failed: the first of the deliveries that wait together.
     held: Option<i64>,
 }
 
@@ -167,7 +168,8 @@ impl Queue<'_> {
             }
             let answer = tokio::select! {
                 answer = association.store(file) => answer,
-                // Not answered: it is sent again after the restart, which changes nothing at the destination.
+                // Without an answer it is sent again after the restart; the destination then receives the same object
+                // twice, which is harmless.
                 () = shutdown.cancelled() => return Ok(()),
             };
             match answer {
@@ -177,7 +179,7 @@ impl Queue<'_> {
                         self.wait_alone(delivery, &error).await?;
                     }
                 }
-                // One refusal may be about the object, two in a row are about the archive: it is full.
+                // One "out of resources" may concern only this object; two in a row mean that the archive is full.
                 Err(error) if is_out_of_resources(&error) => {
                     if out_of_resources.is_some() {
                         break;
@@ -195,7 +197,7 @@ impl Queue<'_> {
         }
     }
 
-    /// Those whose files can be read; the others are noted.
+    /// Returns the deliveries whose files can be read; records a failure for the others.
     async fn readable(&mut self, batch: Vec<Delivery>) -> Result<(Vec<Delivery>, Vec<File>), Error> {
         let directory = self.sender.spool_directory.clone();
         let open = move || {
@@ -222,7 +224,7 @@ impl Queue<'_> {
         self.line.answered();
         let id = delivery.id;
         self.rows(move |rows| deliveries::delivered(rows, id, status, &store::now_utc())).await?;
-        info!(destination = self.sender.name, delivery = id, kind = delivery.kind, "delivered, answer {status:#06x}");
+        info!(destination = self.sender.name, delivery = id, kind = delivery.kind, "delivered, status {status:#06x}");
         self.sender.tell(delivery, deliveries::DELIVERED, None);
         Ok(())
     }
@@ -234,7 +236,7 @@ impl Queue<'_> {
         self.wait_alone(delivery, error).await
     }
 
-    /// This object waits by itself.
+    /// Postpones this delivery only.
     async fn wait_alone(&self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
         let (id, status, reason) = (delivery.id, error.status(), error.to_string());
         let wait = self.sender.wait_after(delivery.attempts.saturating_add(1));
@@ -242,7 +244,7 @@ impl Queue<'_> {
             destination = self.sender.name,
             delivery = id,
             kind = delivery.kind,
-            "not delivered, again in {wait:?}: {reason}"
+            "not delivered, next attempt in {wait:?}: {reason}"
         );
         let noted = reason.clone();
         self.rows(move |rows| deliveries::failed(rows, id, status, &noted, &utc_after(wait))).await?;
@@ -250,17 +252,21 @@ impl Queue<'_> {
         Ok(())
     }
 
-    /// The association failed at `first`, which was on its way if it is `sending`.
+    /// Handles the failure of the association. `first` is the first delivery without an answer; `sending` is the one
+    /// that was being sent.
     async fn broke(&mut self, first: &Delivery, sending: Option<&Delivery>, error: &send::Error) -> Result<(), Error> {
         let failures = match self.line.broke(sending.map(|delivery| delivery.id)) {
             Next::SetAside { delivery } => {
-                debug!(destination = self.sender.name, delivery, "this object breaks the association: set aside");
+                debug!(
+                    destination = self.sender.name,
+                    delivery, "the association failed repeatedly at this object: it waits while the others are sent"
+                );
                 return self.wait_alone(first, error).await;
             }
             Next::Hold { failures } => failures,
         };
         let (wait, reason, name) = (self.sender.wait_after(failures), error.to_string(), self.sender.name.clone());
-        warn!(destination = name, failures, "the queue waits for {wait:?}: {reason}");
+        warn!(destination = name, failures, "the association failed, next attempt in {wait:?}: {reason}");
         self.held = Some(first.id);
         let noted = reason.clone();
         self.rows(move |rows| deliveries::hold(rows, &name, &noted, &utc_after(wait))).await?;
@@ -269,12 +275,12 @@ impl Queue<'_> {
     }
 }
 
-/// "Refused: out of resources" (PS3.4 section B.2.3), which asks to be tried again later.
+/// Whether the status is "Refused: out of resources" (PS3.4 section B.2.3), which means: try again later.
 fn is_out_of_resources(error: &send::Error) -> bool {
     matches!(error.status(), Some(0xa700..=0xa7ff))
 }
 
-/// From now until `utc`; a little more, so that it is due then in whole milliseconds.
+/// Time from now until `utc`, plus a millisecond, because times in rows are rounded to milliseconds.
 fn time_to(utc: &str) -> Duration {
     let then = utc.parse::<Timestamp>().unwrap_or(Timestamp::MIN);
     let wait = Duration::try_from(then.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);

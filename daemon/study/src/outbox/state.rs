@@ -1,4 +1,4 @@
-//! What a broken association means for the queue. Pure.
+//! Decides what the failure of an association means for the queue. Pure.
 //!
 //! ```text
 //! association broke before or between objects  -> the queue is held
@@ -6,22 +6,22 @@
 //! ... three times running on the same object   -> that object waits by itself, the others go on
 //! ```
 
-/// An archive may fall over one object; then it must not be the one that everything waits for.
+/// One object may crash the archive. After this many failures the queue no longer waits for that object.
 const BREAKS_BEFORE_SET_ASIDE: u32 = 3;
 
-/// What failed in a row on the way to one destination.
+/// Consecutive failures of one destination.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Line {
     failures: u32,
-    /// The delivery that was on its way at the last failures, and how many they were.
+    /// The delivery that was being sent at the last failures, and the number of these failures.
     suspect: Option<(i64, u32)>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Try nothing for the wait after this many failures in a row.
+    /// Hold the whole queue; the back-off depends on the number of failures in a row.
     Hold { failures: u32 },
-    /// Let this delivery wait by itself.
+    /// Postpone this delivery only.
     SetAside { delivery: i64 },
 }
 
@@ -31,7 +31,7 @@ impl Line {
         *self = Self::default();
     }
 
-    /// The association failed; `sending` was on its way then.
+    /// The association failed; `sending` was being sent.
     pub(super) fn broke(&mut self, sending: Option<i64>) -> Next {
         if let Some(delivery) = sending {
             let breaks = match self.suspect {

@@ -1,5 +1,5 @@
-//! Decoding ahead: slices are decoded while their series still arrives, within a limit of memory, so that after the last
-//! slice only the ordering is left. Nothing depends on it: what was not decoded ahead is decoded when it is needed.
+//! Decoding ahead: decodes slices while their series still arrives, within a memory limit, so that after the last slice
+//! they only have to be ordered. Slices that were not decoded ahead are decoded when the volume is needed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,16 +30,16 @@ pub struct DecodeAhead {
 struct Inner {
     limit_bytes: u64,
     decode: Box<Decode>,
-    /// Threads of our own: a slice must not wait behind the analysis of another study, nor hinder reception.
+    /// Own threads: a slice must neither wait for the analysis of another study nor delay reception.
     pool: rayon::ThreadPool,
     state: Mutex<AheadState>,
-    /// An instance went from pending to done.
+    /// Notified when the decoding of an instance has finished.
     settled: Condvar,
 }
 
 #[derive(Default)]
 struct AheadState {
-    /// Bytes held, and reserved by instances that are being decoded.
+    /// Bytes of decoded slices, and bytes reserved for instances that are being decoded.
     bytes: u64,
     series: HashMap<SeriesKey, HashMap<i64, Entry>>,
     last_offer: Option<Instant>,
@@ -57,22 +57,23 @@ enum Progress {
     Done(Result<Vec<Slice>, DecodeError>),
 }
 
-/// Reception comes first: slices are decoded in its pauses. A scanner that reconstructs leaves many; what an archive
-/// sends in one rush is decoded after it, still before quiet time or release grace are over.
+/// Decoding waits until no instance has arrived for this long, because reception has precedence. A scanner pauses while
+/// it reconstructs. An archive sends without pauses; its slices are decoded afterwards, during the quiet time.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What became of an instance offered for decoding.
+/// What happens to an instance that is offered for decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offered {
     Taken,
-    /// It was taken before.
+    /// It was offered and taken before.
     AlreadySo,
-    /// The limit is reached; it will be decoded when its series is complete.
+    /// The memory limit is reached; it will be decoded when its series is complete.
     Full,
 }
 
 impl DecodeAhead {
-    /// Decodes what is in the spool and holds up to `limit_mib`; on threads that step back behind live work, if so wanted.
+    /// Decodes instances from `spool` and holds up to `limit_mib` of slices. With `step_back`, its threads run at lower
+    /// priority than live work.
     ///
     /// # Errors
     /// When the threads cannot be started.
@@ -96,7 +97,7 @@ impl DecodeAhead {
         Ok(Self { inner: Arc::new(Inner { limit_bytes, decode: Box::new(decode), pool, state, settled }) })
     }
 
-    /// Starts to decode `instance` in the background, if there is room. Returns at once.
+    /// Starts to decode `instance` in the background if the memory limit allows it. Does not block.
     pub fn offer(&self, series: &SeriesKey, instance: Arc<Instance>) -> Offered {
         let bytes = decoded_bytes(&instance);
         {
@@ -118,7 +119,7 @@ impl DecodeAhead {
         let (inner, series) = (self.inner.clone(), series.clone());
         self.inner.pool.spawn(move || {
             inner.wait_for_a_pause();
-            // The series may have been taken or forgotten while this one waited its turn.
+            // The series may have been taken or forgotten while this instance was waiting.
             if inner.begin(&series, instance.id) {
                 let decoded = inner.decode(&instance);
                 inner.settle(&series, instance.id, decoded);
@@ -127,11 +128,11 @@ impl DecodeAhead {
         Offered::Taken
     }
 
-    /// The volume of a complete series: what was decoded ahead, and the rest now. The series is forgotten here.
-    /// Blocks; never call it from a thread of an async runtime.
+    /// Builds the volume of a complete series from the slices decoded ahead; decodes the others now. Frees the series.
+    /// Blocks; must not be called from a thread of an async runtime.
     ///
     /// # Errors
-    /// When an instance cannot be decoded, or the slices make no volume.
+    /// When an instance cannot be decoded, or the slices do not form a volume.
     pub fn volume(
         &self,
         series: &SeriesKey,
@@ -151,14 +152,14 @@ impl DecodeAhead {
         build::assemble(slices).map_err(VolumeError::Refused)
     }
 
-    /// Drops what was decoded of a series that will not be analysed.
+    /// Frees the decoded slices of a series that will not be analysed.
     pub fn forget(&self, series: &SeriesKey) {
         let mut state = self.inner.lock();
         state.remove(series);
         self.inner.settled.notify_all();
     }
 
-    /// Bytes held and reserved.
+    /// Bytes of decoded slices plus reserved bytes.
     pub fn bytes(&self) -> u64 {
         self.inner.lock().bytes
     }
@@ -170,7 +171,7 @@ impl Inner {
     }
 
     fn decode(&self, instance: &Instance) -> Result<Vec<Slice>, DecodeError> {
-        // Whatever goes wrong, the instance must be settled: `take` waits for it.
+        // Decoding must always end with `settle`, even after a panic, because `take` waits for it.
         catch_unwind(AssertUnwindSafe(|| (self.decode)(instance)))
             .unwrap_or_else(|_| Err(DecodeError::DataSet { reason: "decoding failed unexpectedly".into() }))
     }
@@ -182,7 +183,7 @@ impl Inner {
         }
     }
 
-    /// False when it is no longer wanted.
+    /// Marks an instance as being decoded. Returns false when it is no longer needed.
     fn begin(&self, series: &SeriesKey, id: i64) -> bool {
         let mut state = self.lock();
         let entry = state.series.get_mut(series).and_then(|entries| entries.get_mut(&id));
@@ -197,7 +198,8 @@ impl Inner {
         self.settled.notify_all();
     }
 
-    /// Everything decoded of a series, once what was begun is done. What still waits is left to the caller.
+    /// Waits for decoding that has begun, then removes and returns all decoded slices of a series. The caller decodes
+    /// the instances that are still waiting.
     fn take(&self, series: &SeriesKey) -> HashMap<i64, Result<Vec<Slice>, DecodeError>> {
         let mut state = self.lock();
         let mut waiting = Vec::new();
@@ -226,7 +228,7 @@ impl AheadState {
     }
 }
 
-/// Two bytes per pixel, whatever is stored.
+/// Size of a decoded instance: two bytes per pixel, whatever is stored.
 fn decoded_bytes(instance: &Instance) -> u64 {
     let header = &instance.header;
     let pixels = u64::from(header.rows) * u64::from(header.columns);

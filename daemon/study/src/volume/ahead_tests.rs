@@ -1,4 +1,4 @@
-//! What `ahead` promises: bounded memory, nothing decoded twice, nothing lost, nothing that hangs.
+//! Tests of `ahead`: memory is bounded, nothing is decoded twice, nothing is lost, nothing hangs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant as Clock;
@@ -9,7 +9,7 @@ use dicom::header::Header;
 use super::*;
 use crate::volume::geometry::SliceGeometry;
 
-/// Each plane holds its instance number.
+/// All pixels of an instance have its instance number as value.
 fn instance(number: i64) -> Arc<Instance> {
     let header = Header {
         sop_instance_uid: format!("1.2.{number}"),
@@ -160,7 +160,7 @@ fn what_was_not_begun_is_decoded_by_whoever_wants_the_volume() {
         Ok(slices(instance))
     })
     .unwrap();
-    // More than there are threads: every one of them is held.
+    // More instances than threads, so that all threads are busy.
     for number in 1000..1000 + 64 {
         ahead.offer(&series("1.2.busy"), instance(number));
     }

@@ -1,4 +1,4 @@
-//! Slices -> `Volume`, or a reason why not.
+//! Builds a `Volume` from slices, or says why not.
 
 use custody::instance::Instance;
 use custody::spool::Spool;
@@ -9,7 +9,7 @@ use report::Refused;
 
 use super::{Slice, decode, geometry};
 
-/// Why a series is no volume.
+/// Why a series does not give a volume.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VolumeError {
@@ -30,7 +30,7 @@ impl VolumeError {
         Self::Decode { sop_instance_uid: header.sop_instance_uid.clone(), number: header.instance_number, source }
     }
 
-    /// A stable word for callers that branch, for the bus and for statistics.
+    /// A stable word for each kind of error, for callers, D-Bus and statistics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Decode { source, .. } => source.kind(),
@@ -53,20 +53,20 @@ impl From<VolumeError> for Refused {
     }
 }
 
-/// The slices of one instance in the spool: one, or one per frame. Blocks.
+/// Decodes one instance in the spool: one slice, or one per frame. Blocks.
 ///
 /// # Errors
-/// `Read` when the spool cannot give the bytes; otherwise what is wrong with the pixels.
+/// `Read` when the spool cannot read the bytes; otherwise why the pixels cannot be decoded.
 pub fn decode(spool: &Spool, instance: &Instance) -> Result<Vec<Slice>, DecodeError> {
     let part10 = spool.read(&instance.location).map_err(|error| DecodeError::Read { reason: error.to_string() })?;
     decode::decode_part10(&instance.header, &part10)
 }
 
-/// Puts decoded slices in order. No voxel is copied: the volume shares the planes of the slices.
+/// Orders decoded slices and makes a volume of them. No voxel is copied: the volume shares the planes of the slices.
 /// The references are in volume order.
 ///
 /// # Errors
-/// When the slices make no regular grid.
+/// When the slices do not form a regular grid.
 pub fn assemble(slices: Vec<Slice>) -> Result<(Volume, Vec<SliceRef>), Refusal> {
     let places: Vec<_> = slices.iter().map(|s| s.geometry.clone()).collect();
     let arranged = geometry::arrange(&places)?;

@@ -1,5 +1,5 @@
-//! The bytes of one instance -> slices in Hounsfield units. Everything that can be checked is checked before a decoder
-//! sees the bytes, and a decoder that panics is an error of this one instance.
+//! Decodes the bytes of one instance to slices in Hounsfield units. Everything that can be checked is checked before
+//! decoding, and a panic in a decoder is an error of this one instance.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use super::geometry::SliceGeometry;
 use super::rescale::{Scale, Table};
 use super::{Slice, multiframe};
 
-/// One slice for a single-frame instance, one per frame for a multi-frame one. `part10` is the whole file, `header` what
-/// `scan` found in it. Blocks; call it on a thread that may.
+/// Returns one slice for a single-frame instance, one per frame for a multi-frame instance. `part10` is the whole file,
+/// `header` the result of `scan` on it. Blocks.
 ///
 /// # Errors
-/// When the pixels are no Hounsfield units (colour, bit masks), cannot be decoded here, or disagree with the header.
+/// When the pixels are not Hounsfield units (colour, bit masks), cannot be decoded, or differ from the header.
 pub fn decode_part10(header: &Header, part10: &[u8]) -> Result<Vec<Slice>, DecodeError> {
     if header.pixel_data.is_none() {
         return Err(DecodeError::NoPixelData);
@@ -40,7 +40,7 @@ pub fn decode_part10(header: &Header, part10: &[u8]) -> Result<Vec<Slice>, Decod
     }
     let facts = multiframe::facts(header, part10)?;
     let frames = decoder.frames(header, part10)?;
-    // Nearly always one table serves all frames.
+    // Usually all frames have the same scale and can share one table.
     let shared = facts.first().map(|f| checked(f.scale)).transpose()?.map(Table::new);
     let decode = |(index, (frame, facts)): (usize, (&Cow<'_, [u8]>, multiframe::Facts))| {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
@@ -63,7 +63,7 @@ fn slice(header: &Header, frame: Option<u32>, geometry: SliceGeometry, hu: Arc<[
     }
 }
 
-/// A slope of zero, or one that is no number, would give every pixel the same value.
+/// Refuses a slope of zero or NaN, which would give all pixels the same value.
 fn checked(scale: Scale) -> Result<Scale, DecodeError> {
     let usable = scale.slope.is_finite() && scale.slope != 0.0 && scale.intercept.is_finite();
     if usable { Ok(scale) } else { Err(DecodeError::Scale { slope: scale.slope, intercept: scale.intercept }) }
@@ -79,7 +79,7 @@ impl Decoder {
         stored(self.transfer_syntax, header, part10, self.shape, self.shape.frame_bytes())
     }
 
-    /// The Hounsfield units of one frame; `number` counts from 1.
+    /// Decodes one frame to Hounsfield units; `number` counts from 1.
     fn frame(&self, stored: &[u8], number: u32, table: &Table) -> Result<Arc<[i16]>, DecodeError> {
         let Codec::EncapsulatedPixelData(Some(codec), _) = self.transfer_syntax.codec() else {
             let endianness = self.transfer_syntax.endianness();
@@ -87,7 +87,7 @@ impl Decoder {
         };
         let decoded = codec::decode(codec.as_ref(), self.transfer_syntax.uid(), stored, self.shape, number)?;
         let Decoded { bytes, bits_allocated, precision } = decoded;
-        // The codestream knows better than the header how many bits it holds.
+        // The codestream is more reliable than the header about its number of bits.
         let by_codestream = precision.map(|bits| Scale { bits_stored: bits, high_bit: bits - 1, ..*table.scale() });
         match by_codestream.filter(|scale| scale != table.scale()) {
             Some(scale) => Ok(plane(&Table::new(scale), &bytes, bits_allocated, Endianness::Little)),

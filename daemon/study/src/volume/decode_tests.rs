@@ -1,4 +1,4 @@
-//! What `decode` promises, on small files made in code and read by the engine's own scanner.
+//! Tests of `decode`, on small files that are made in code and scanned by `dicom::scan`.
 
 use std::io::Cursor;
 
@@ -15,7 +15,7 @@ use super::*;
 use crate::volume::build;
 use crate::volume::rescale::PADDING_HU;
 
-/// Retired, and still in archives.
+/// Retired, but still found in archives.
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 const ROWS: u16 = 3;
 const COLUMNS: u16 = 4;
@@ -93,7 +93,7 @@ fn compressed(mut object: InMemDicomObject, transfer_syntax: &str, frames: Vec<V
     part10(object, transfer_syntax)
 }
 
-/// Little-endian bytes of 16-bit words as RLE of literal runs (PS3.5 G.3): high bytes first.
+/// Encodes 16-bit words as RLE with literal runs (PS3.5 section G.3): first the segment of high bytes.
 fn run_lengths(words: &[u16]) -> Vec<u8> {
     let plane = |bytes: Vec<u8>| {
         let mut segment: Vec<u8> = bytes.chunks(128).flat_map(|run| [&[run.len() as u8 - 1], run].concat()).collect();
@@ -107,7 +107,7 @@ fn run_lengths(words: &[u16]) -> Vec<u8> {
     [header.into_iter().flat_map(u32::to_le_bytes).collect(), high, low].concat()
 }
 
-/// A JPEG-LS codestream of `words`, by the encoder of the registry.
+/// A JPEG-LS codestream of `words`, made by the encoder of the transfer syntax registry.
 fn jpeg_ls(words: &[u16]) -> Vec<u8> {
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
     let frame = part10(image(words), uids::EXPLICIT_VR_LITTLE_ENDIAN);
@@ -158,7 +158,8 @@ fn a_compressed_frame_in_several_fragments_is_whole() {
 
 #[test]
 fn an_empty_slice_of_full_size_survives_run_length_coding() {
-    // 512 x 512 zeros are 2 x 2048 runs of 128: the best ratio that RLE reaches, near the limit of a suspicious decoder.
+    // 512 x 512 zeros are 2 x 2048 runs of 128, the highest compression that RLE reaches. A decoder must not refuse it
+    // as suspicious.
     let segment = [0x81, 0].repeat(2048);
     let mut header = vec![2_u32, 64, 64 + segment.len() as u32];
     header.resize(16, 0);
@@ -213,7 +214,7 @@ fn pixels_of_8_bits_are_read_in_either_byte_order() {
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(bytes.into())));
     let expected: Vec<i16> = (1..=12).map(|v| v - 1024).collect();
     assert_eq!(hu(&native(object.clone()).unwrap()), expected);
-    // As words in big endian the bytes of each pair stand swapped in the file; the writer swaps U16 values.
+    // In big endian the bytes of each word are swapped in the file; the writer swaps U16 values.
     let words = (0..6).map(|i| u16::from_le_bytes([2 * i + 1, 2 * i + 2])).collect();
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words)));
     assert_eq!(hu(&decode(&part10(object, BIG_ENDIAN)).unwrap()), expected);
@@ -290,13 +291,13 @@ fn video_is_named_as_what_cannot_be_decoded() {
     assert!(error.to_string().contains(uids::MPEG4HP41), "{error}");
 }
 
-/// An item with one sequence of one item.
+/// A sequence with one item.
 fn group(sequence: Tag, elements: Vec<DataElement<InMemDicomObject>>) -> DataElement<InMemDicomObject> {
     let item = InMemDicomObject::from_element_iter(elements);
     DataElement::new(sequence, VR::SQ, Value::from(DataSetSequence::from(vec![item])))
 }
 
-/// Enhanced CT of three frames in falling order of position, each with its own intercept.
+/// Enhanced CT with three frames in descending order of position, each with its own intercept.
 fn enhanced() -> InMemDicomObject {
     let words: Vec<u16> = (0..3).flat_map(|_| ramp()).collect();
     let mut object = image(&words);
@@ -363,7 +364,7 @@ fn frames_without_a_place_have_no_geometry_and_not_a_wrong_one() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Codecs may panic, refuse or decode nonsense; none of it leaves `decode`.
+    /// Codecs may panic, fail or return nonsense; `decode` must return an error and never panic.
     #[test]
     fn damaged_codestreams_are_errors_of_their_instance(
         rle: bool, damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), cut in 0.2f64..1.0,

@@ -1,7 +1,7 @@
-//! Where the slices of a series lie: their order and the grid they make, or why they make none. Pure.
+//! Orders the slices of a series and finds the regular grid that they form, or says why they do not form one.
 //!
-//! Only ImagePositionPatient and ImageOrientationPatient are believed. SliceLocation, SpacingBetweenSlices,
-//! SliceThickness and GantryDetectorTilt differ in meaning and in sign between vendors.
+//! Only ImagePositionPatient and ImageOrientationPatient are used. The meaning or sign of SliceLocation,
+//! SpacingBetweenSlices, SliceThickness and GantryDetectorTilt differs between vendors.
 
 use std::cmp::Ordering;
 
@@ -10,39 +10,42 @@ use models::Geometry;
 use models::cast::round_index;
 use models::refusal::{Fact, Gap, Place, Refusal, SlicePlane};
 
-/// Fewer slices cannot show whether their spacing is even.
+/// The fewest slices of a volume; fewer do not show whether the spacing is even.
 pub const MIN_SLICES: usize = 3;
 
-/// Slices closer than this along the normal are at the same place. Scanners write positions with one to three decimals,
-/// and no CT reconstructs slices at increments below 0.1 mm.
+/// Slices closer than this along the normal are at the same position. Scanners write positions with one to three
+/// decimals, and no CT reconstructs slices at increments below 0.1 mm.
 pub const SAME_PLACE_MM: f64 = 0.05;
 
-/// How far a slice may be from its place on the regular grid, along the normal. Positions written with one decimal are
-/// off by up to 0.05 mm, and so are the two ends that define the grid.
+/// How far a slice may be from its position on the regular grid, along the normal. Positions with one decimal are wrong
+/// by up to 0.05 mm, and so are the two ends that define the grid.
 pub const POSITION_TOLERANCE_MM: f64 = 0.1;
 
-/// ... and the same for thick slices, whose tables and intervals are less exact, as a part of the spacing.
+/// The same limit for thick slices, whose positions are less exact, as a fraction of the spacing.
 pub const POSITION_TOLERANCE_RELATIVE: f64 = 0.02;
 
-/// ... but never more than this part of the spacing, so that half a slice is never taken for rounding.
+/// Upper bound of both limits as a fraction of the spacing, so that an offset of half a slice is never accepted as
+/// rounding.
 pub const POSITION_TOLERANCE_MAX_RELATIVE: f64 = 0.25;
 
-/// How far slices may be apart sideways: rounding of the positions ...
+/// How far a slice may be displaced sideways because of rounded positions.
 pub const SIDEWAYS_TOLERANCE_MM: f64 = 0.2;
 
-/// ... and, per millimetre of stack, direction cosines written with three decimals (0.06 degrees).
+/// Additional sideways displacement per millimetre of the stack, because of direction cosines with three decimals (0.06
+/// degrees).
 pub const SIDEWAYS_TOLERANCE_PER_MM: f64 = 0.001;
 
-/// Cosine of the angle up to which two directions are the same (0.1 degrees: half a pixel at the rim of a 500 mm field).
+/// Cosine of the angle up to which two directions count as equal (0.1 degrees: half a pixel at the edge of a field of
+/// 500 mm).
 pub const SAME_DIRECTION_COSINE: f64 = 0.999_998_5;
 
-/// How far an orientation may be from two perpendicular unit vectors: cosines written with two decimals.
+/// How far an orientation may be from two perpendicular unit vectors, because of cosines with two decimals.
 pub const ORIENTATION_TOLERANCE: f64 = 0.01;
 
-/// Pixel spacings this close, relatively, are the same: half a pixel over a matrix of 512.
+/// Relative difference up to which pixel spacings count as equal: half a pixel over a matrix of 512.
 pub const PIXEL_SPACING_TOLERANCE: f64 = 0.001;
 
-/// What one slice says about its place.
+/// Position, orientation and size of one slice according to its header.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SliceGeometry {
     /// Centre of the first pixel, millimetres, LPS; (0020,0032).
@@ -54,12 +57,12 @@ pub struct SliceGeometry {
     pub rows: u32,
     pub columns: u32,
     pub frame_of_reference_uid: Option<String>,
-    /// Instance number (or frame number): how people find the slice. Never used to order.
+    /// Instance Number, or the frame number. It identifies the slice in messages and is never used to order slices.
     pub number: Option<i64>,
 }
 
 impl From<&Header> for SliceGeometry {
-    /// For single-frame instances; the frames of a multi-frame one have their own places.
+    /// For single-frame instances. Each frame of a multi-frame instance has its own position.
     fn from(header: &Header) -> Self {
         Self {
             position_mm: header.image_position,
@@ -73,21 +76,21 @@ impl From<&Header> for SliceGeometry {
     }
 }
 
-/// Slices that make a regular grid.
+/// Slices that form a regular grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arranged {
     /// Indices into the input, in the order of increasing slice index.
     pub order: Vec<usize>,
     pub geometry: Geometry,
-    /// What a careful reader should know although the volume was accepted.
+    /// Remarks about the geometry that did not prevent a volume.
     pub notes: Vec<String>,
 }
 
-/// Orders `slices` along their common normal and returns the grid they lie on. The slice axis is the cross product of
-/// the row and the column direction, so the axes are right-handed; voxel (0, 0, 0) is the first slice along it.
+/// Orders `slices` along their common normal and returns their grid. The slice axis is the cross product of row and
+/// column direction, so the axes are right-handed; voxel (0, 0, 0) is in the first slice along it.
 ///
-/// The checks run from "these slices do not belong together" to "they do, but not evenly", so that the reason given is
-/// the one that a person has to deal with first.
+/// First come the checks whether the slices belong together, then the checks of their spacing, so that the reported
+/// reason is the one to be solved first.
 pub fn arrange(slices: &[SliceGeometry]) -> Result<Arranged, Refusal> {
     if slices.len() < MIN_SLICES {
         return Err(Refusal::TooFew { count: slices.len(), needed: MIN_SLICES });
@@ -152,7 +155,7 @@ fn placed(slices: &[SliceGeometry]) -> Result<Vec<Placed>, Refusal> {
         })
     });
     let mut placed: Vec<Placed> = complete.collect();
-    // The verdict must not depend on the order of arrival, so the slice that others are compared with must not either.
+    // The result must not depend on the order of arrival, so neither may the slice with which the others are compared.
     placed.sort_by(|a, b| {
         let by_position = || (0..3).map(|i| a.position[i].total_cmp(&b.position[i])).find(|o| o.is_ne());
         a.number.cmp(&b.number).then_with(|| by_position().unwrap_or(Ordering::Equal))
@@ -160,7 +163,7 @@ fn placed(slices: &[SliceGeometry]) -> Result<Vec<Placed>, Refusal> {
     Ok(placed)
 }
 
-/// Row and column direction, made exactly perpendicular and of length one.
+/// Row and column direction, corrected to perpendicular unit vectors.
 fn directions(slice: &SliceGeometry) -> Option<[Vector; 2]> {
     let o = slice.orientation.filter(|o| finite(*o))?;
     let (row, column) = ([o[0], o[1], o[2]], [o[3], o[4], o[5]]);
@@ -232,7 +235,7 @@ fn odd_ones(placed: &[Placed], same: impl Fn(&Placed, &Placed) -> bool) -> Optio
 /// Slices of one direction and matrix, sorted along their normal.
 struct Stack {
     slices: Vec<Placed>,
-    /// Millimetres along the normal, ascending, for each slice.
+    /// Position of each slice along the normal, millimetres, ascending.
     along: Vec<f64>,
     row: Vector,
     column: Vector,
@@ -260,15 +263,15 @@ impl Stack {
     fn no_duplicates(&self) -> Result<(), Refusal> {
         let steps = self.steps();
         let Some(first) = steps.iter().position(|step| *step < SAME_PLACE_MM) else { return Ok(()) };
-        // A run of equal positions counts as one place.
+        // Several slices at one position count as one place.
         let places = (0..steps.len())
             .filter(|i| steps[*i] < SAME_PLACE_MM && (*i == 0 || steps[*i - 1] >= SAME_PLACE_MM))
             .count();
         Err(Refusal::DuplicatePosition { places, first: self.place(first), second: self.place(first + 1) })
     }
 
-    /// Straight on: no slice is displaced sideways against the first. The sign that a vendor gives to the tilt, or whether
-    /// it gives one at all, plays no part.
+    /// Checks that no slice is displaced sideways relative to the first. The header's gantry tilt is not used, because
+    /// its sign differs between vendors and it may be missing.
     fn straight(&self) -> Result<(), Refusal> {
         let last = self.slices.len() - 1;
         let sideways: Vec<Vector> = (0..=last).map(|i| self.sideways(i)).collect();
@@ -277,7 +280,7 @@ impl Stack {
         if sideways.iter().all(|s| norm(*s) <= allowed) {
             return Ok(());
         }
-        // A steady drift is a tilt; anything else is a field of view that was moved.
+        // A steady displacement is a gantry tilt; any other means that the field of view was moved.
         let drift = sideways[last];
         let off_drift = |i: usize| {
             let part = (self.along[i] - self.along[0]) / extent;
@@ -295,17 +298,17 @@ impl Stack {
         Err(Refusal::SidewaysShift { slice: self.place(moved), shift_mm: norm(sideways[moved]) })
     }
 
-    /// Displacement of a slice against the first one within the plane of the slices.
+    /// Displacement of a slice relative to the first one, within the plane of the slices.
     fn sideways(&self, index: usize) -> Vector {
         let from_first = sub(self.slices[index].position, self.slices[0].position);
         sub(from_first, scale(self.normal, self.along[index] - self.along[0]))
     }
 
-    /// The spacing, when every slice lies on its place of the grid that the first and the last one span.
+    /// The spacing, if every slice is at its position on the grid between the first and the last slice.
     fn evenly_spaced(&self) -> Result<f64, Refusal> {
         let steps = self.steps();
         let shortest = steps.iter().copied().fold(f64::INFINITY, f64::min);
-        // One spacing, give or take: anything shorter than half as much again.
+        // Steps of a single spacing: those shorter than 1.5 times the shortest.
         let single: Vec<f64> = steps.iter().copied().filter(|step| *step < 1.5 * shortest).collect();
         let single_mm = single.iter().sum::<f64>() / single.len() as f64;
         if let Some(gaps) = self.gaps(&steps, single_mm) {
@@ -319,10 +322,10 @@ impl Stack {
         Err(self.uneven(&steps))
     }
 
-    /// Missing slices, when every step is a multiple of `single_mm` and gaps are not the rule.
+    /// The gaps with missing slices, if every step is a multiple of `single_mm` and most steps have no gap.
     fn gaps(&self, steps: &[f64], single_mm: f64) -> Option<Vec<Gap>> {
         let multiple = |step: f64| (step / single_mm).round().max(1.0);
-        // Both ends of a step may be off.
+        // Both ends of a step may be inexact.
         let fits = |step: f64| (step - multiple(step) * single_mm).abs() <= 2.0 * position_tolerance(single_mm);
         let gaps: Vec<Gap> = (0..steps.len())
             .filter(|i| multiple(steps[*i]) > 1.0)
@@ -344,7 +347,7 @@ impl Stack {
         }
         let usual = median(steps);
         let farthest = |a: &usize, b: &usize| (steps[*a] - usual).abs().total_cmp(&(steps[*b] - usual).abs());
-        // The first of the worst, so that the message does not depend on the order of arrival.
+        // Of equally bad steps the first, so that the message does not depend on the order of arrival.
         let at = (0..steps.len()).rev().max_by(farthest).unwrap_or(0);
         Refusal::UnevenSpacing { min_mm, max_mm, at: [self.place(at), self.place(at + 1)] }
     }
@@ -353,7 +356,7 @@ impl Stack {
         let first = &self.slices[0];
         let mut notes = Vec::new();
         if slices[0].frame_of_reference_uid.is_none() {
-            notes.push("the slices name no frame of reference; they are taken to share one".to_owned());
+            notes.push("the slices do not name a frame of reference; they are assumed to have the same one".to_owned());
         }
         Arranged {
             order: self.slices.iter().map(|s| s.index).collect(),
@@ -374,7 +377,7 @@ impl Stack {
     }
 }
 
-/// How far a slice may be from its place on a grid of this spacing, millimetres.
+/// How far a slice may be from its position on a grid of this spacing, millimetres.
 pub fn position_tolerance(spacing_mm: f64) -> f64 {
     POSITION_TOLERANCE_MM
         .max(POSITION_TOLERANCE_RELATIVE * spacing_mm)

@@ -1,4 +1,4 @@
-//! What `geometry` promises, on stacks made in code and on randomly turned, shuffled and damaged ones.
+//! Tests of `geometry`, on stacks made in code, which are also randomly rotated, shuffled and damaged.
 
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -11,7 +11,7 @@ const AXIAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 const FEET_FIRST_PRONE: [f64; 6] = [-1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
 const CORONAL: [f64; 6] = [1.0, 0.0, 0.0, 0.0, 0.0, -1.0];
 
-/// Slices whose first pixels lie `spacing` apart along `step` (a unit vector).
+/// Slices whose first pixels are `spacing` apart along `step` (a unit vector).
 fn stack(count: usize, spacing: f64, orientation: [f64; 6], step: Vector) -> Vec<SliceGeometry> {
     let origin = [-180.0, -200.5, -612.3];
     (0..count)
@@ -227,7 +227,7 @@ fn slices_that_name_no_frame_of_reference_make_a_volume_with_a_note() {
 }
 
 prop_compose! {
-    /// A regular stack in any direction, not in order.
+    /// A regular stack in any direction, in random order.
     fn any_stack()(
         count in 4usize..60, spacing in 0.4f64..10.0, a in -3.1f64..3.1, b in -1.5f64..1.5, c in -3.1f64..3.1,
         backwards: bool, seed: u64,
@@ -293,7 +293,7 @@ proptest! {
 
     #[test]
     fn jitter_within_the_tolerance_is_accepted((mut slices, spacing, seed) in any_stack()) {
-        // The two ends define the grid, so what a slice is off its place is at most twice the jitter.
+        // The two ends define the grid, so a slice is off its position by at most twice the jitter.
         let amplitude = 0.5 * position_tolerance(spacing);
         let normal = normal_of(slices[0].orientation.unwrap());
         let mut random = StdRng::seed_from_u64(seed);
@@ -307,9 +307,9 @@ proptest! {
     fn a_slice_off_its_place_by_more_than_the_tolerance_is_refused(
         (mut slices, spacing, _) in any_stack(), which: prop::sample::Index, over in 1.1f64..1.8, up: bool,
     ) {
-        // At the thinnest increments such an offset is the better part of a step, and has other names.
+        // At very small spacing such an offset is most of a step and is reported for another reason.
         prop_assume!(spacing > 1.0);
-        // An end slice moves the grid with it and shows half of its offset or more, on its neighbours.
+        // Moving an end slice moves the grid too, so that at least half of the offset is found at its neighbours.
         let off = over * position_tolerance(spacing) * 2.0 * if up { 1.0 } else { -1.0 };
         let normal = normal_of(slices[0].orientation.unwrap());
         let chosen = which.index(slices.len());
@@ -328,7 +328,7 @@ proptest! {
         for slice in &mut slices {
             shift(slice, scale(sideways, rate * slice.number.unwrap() as f64));
         }
-        // A short thin stack drifts less than the rounding of positions: nothing to refuse.
+        // In a short thin stack the displacement is smaller than the rounding of positions and is not refused.
         let extent = spacing * (slices.len() - 1) as f64;
         prop_assume!(rate.abs() * (slices.len() - 1) as f64 > SIDEWAYS_TOLERANCE_MM + SIDEWAYS_TOLERANCE_PER_MM * extent);
         let refusal = refused(&slices);

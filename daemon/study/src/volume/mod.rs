@@ -1,8 +1,7 @@
 //! Volume: slices in, one CT volume in Hounsfield units out, or a named reason why not (`models::refusal`).
 //!
-//! One instance: `decode` (with `frames`, `codestream`, `codec`, `multiframe`, `deflated`) and `rescale` make slices of it.
-//! Pictures to be shown, of any colour: `pictures`.
-//! One series: `ahead` decodes while slices arrive, `geometry` orders them or refuses, `build` puts it together.
+//! For one instance, `decode` (with `multiframe` and the crate `dicom`) and `rescale` make its slices. For one series,
+//! `ahead` decodes slices while they arrive, `geometry` orders or refuses them, and `build` makes the volume.
 
 pub mod ahead;
 pub mod build;

@@ -1,4 +1,5 @@
-//! Enhanced multi-frame CT: the place and the scale of each frame, out of the functional groups (PS3.3 C.7.6.16).
+//! Enhanced multi-frame CT: position and rescale values of each frame, from the functional groups (PS3.3 section
+//! C.7.6.16).
 
 use dicom::header::Header;
 use dicom::pixels::error::DecodeError;
@@ -10,14 +11,14 @@ use dicom_object::InMemDicomObject;
 use super::geometry::SliceGeometry;
 use super::rescale::Scale;
 
-/// What the functional groups say of one frame.
+/// The values for one frame.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub geometry: SliceGeometry,
     pub scale: Scale,
 }
 
-/// Whether frames have places of their own. An enhanced instance may hold a single frame.
+/// Whether frames have their own positions. An enhanced instance may consist of a single frame.
 pub(super) fn is_multiframe(header: &Header) -> bool {
     header.number_of_frames > 1
         || matches!(
@@ -26,9 +27,10 @@ pub(super) fn is_multiframe(header: &Header) -> bool {
         )
 }
 
-/// One entry per frame. What no functional group tells is taken from the top level, as older multi-frame objects have it.
+/// Returns one entry per frame. Values that no functional group has are taken from the top level, where older
+/// multi-frame objects have them.
 ///
-/// The recursive parser is only called on instances whose nesting `scan` has limited.
+/// Uses the recursive parser, so `scan` must have limited the nesting of the instance.
 pub(super) fn facts(header: &Header, part10: &[u8]) -> Result<Vec<Facts>, DecodeError> {
     let data_set = parse::data_set(part10)?;
     let shared = items(&data_set, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).first();

@@ -1,35 +1,35 @@
-//! Stored pixel values -> Hounsfield units. Pure.
+//! Converts stored pixel values to Hounsfield units.
 
 use std::sync::Arc;
 
 use dicom::header::Header;
 use models::cast::round_hu;
 
-/// What padding (pixels outside the reconstructed circle) becomes: air, the lowest value of the 12-bit CT scale. Scanners
-/// pad with anything from -2000 to -32768 (or with 0, which is water when the intercept is 0); a threshold, a histogram or
-/// a network must never meet values that no tissue has.
+/// Value for padding (pixels outside the reconstructed circle): air, the lowest value of the 12-bit CT scale. Scanners
+/// pad with values from -2000 to -32768, or with 0, which is water when the intercept is 0. Thresholds, histograms and
+/// networks must not get values that no tissue has.
 pub const PADDING_HU: i16 = -1024;
 
-/// How the stored values of one frame are to be read; see PS3.3 C.7.6.3 and C.7.6.16.2.9.
+/// How to interpret the stored values of one frame; see PS3.3 sections C.7.6.3 and C.7.6.16.2.9.
 ///
-/// The photometric interpretation plays no part: MONOCHROME1 only asks a display to show low values bright, the
+/// Photometric Interpretation is not used: MONOCHROME1 only means that a display shows low values bright; the
 /// Hounsfield units are the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
     /// Bits in use, 1 to 16.
     pub bits_stored: u16,
-    /// The most significant of them, counted from 0.
+    /// The most significant bit in use, counted from 0.
     pub high_bit: u16,
     pub signed: bool,
     pub slope: f64,
     pub intercept: f64,
-    /// Stored values from the first to the second are padding.
+    /// Range of stored values that are padding.
     pub padding: Option<(i64, i64)>,
 }
 
 impl Scale {
-    /// From the top level of an instance. A missing slope is 1, a missing intercept 0: some scanners leave both out when
-    /// the stored values are Hounsfield units already.
+    /// The values at the top level of an instance. A missing slope is 1, a missing intercept 0: some scanners omit both
+    /// when the stored values are Hounsfield units already.
     pub fn of(header: &Header) -> Self {
         let padding = header.pixel_padding_value.map(|value| {
             let limit = header.pixel_padding_range_limit.unwrap_or(value);
@@ -45,8 +45,8 @@ impl Scale {
         }
     }
 
-    /// The stored value in a 16-bit word: its bits taken out of the word, which may hold an overlay or noise above or
-    /// below, and sign-extended.
+    /// Extracts the stored value from a 16-bit word and extends its sign. The other bits of the word may contain an
+    /// overlay or noise.
     fn stored(&self, word: u16) -> i64 {
         let bits = u32::from(self.bits_stored.clamp(1, 16));
         let below = (u32::from(self.high_bit) + 1).saturating_sub(bits);
@@ -54,8 +54,8 @@ impl Scale {
         if self.signed && value >= 1 << (bits - 1) { value - (1 << bits) } else { value }
     }
 
-    /// Padding may use values that the stored bits cannot hold (-2000 in an unsigned 12-bit image), so the whole word is
-    /// compared as well. Its sign may be read either way: the attribute is ambiguous in implicit VR.
+    /// Padding may use values that do not fit the stored bits (-2000 in an unsigned 12-bit image), so the whole word is
+    /// compared as well, both signed and unsigned, because the VR of the attribute is ambiguous in implicit VR.
     fn is_padding(&self, word: u16) -> bool {
         let Some((a, b)) = self.padding else { return false };
         #[expect(
@@ -78,8 +78,8 @@ impl Scale {
     }
 }
 
-/// The Hounsfield units of every possible word: 65,536 of them are quicker to compute once than 262,144 pixels one by one,
-/// and one table serves all slices with the same scale.
+/// The Hounsfield units of all 65,536 words. Computing them once is faster than computing 262,144 pixels one by one,
+/// and all slices with the same scale share one table.
 #[derive(Debug)]
 pub struct Table {
     scale: Scale,
@@ -95,7 +95,7 @@ impl Table {
         &self.scale
     }
 
-    /// One plane out of words in row-major order.
+    /// Converts the words of one plane in row-major order.
     pub fn plane(&self, words: impl ExactSizeIterator<Item = u16>) -> Arc<[i16]> {
         words.map(|word| self.hu[usize::from(word)]).collect()
     }

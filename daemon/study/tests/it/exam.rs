@@ -1,5 +1,5 @@
-//! An exam is recorded and becomes DICOM objects: what was found is kept, what was not goes, a kill costs little, nobody
-//! who reads the objects complains.
+//! An exam is recorded and becomes DICOM objects: pictures with findings are kept, others are deleted, a kill loses
+//! little, and other DICOM software accepts the objects.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ fn kinds(objects: &[ResultObject]) -> Vec<&str> {
     objects.iter().map(|object| object.kind).collect()
 }
 
-/// Pixels of one frame, grey.
+/// Pixels of one frame as greyscale.
 fn pixels(object: &InMemDicomObject, frame: usize) -> Vec<u8> {
     let fragments = object.element(tags::PIXEL_DATA).unwrap().value().fragments().unwrap();
     let mut grey = Vec::new();
@@ -53,7 +53,7 @@ async fn what_was_found_and_marked_is_kept_and_everybody_can_read_it() {
             _ => {}
         }
     }
-    // Around 3 s, around 8 s, and the last 5 s; not the first second and not what lies between.
+    // Kept: around 3 s, around 8 s, and the last 5 s. Deleted: the first second and the pictures between.
     let parts = stand.files().iter().filter(|path| path.extension().is_some_and(|e| e == "pic")).count();
     assert!((9..=12).contains(&parts), "{parts} files of a second");
     stand.end_exam();
@@ -134,7 +134,7 @@ async fn a_kill_costs_no_more_than_the_picture_that_was_being_written() {
     }
     until("the lesion to be noted", || stand.journal().matches("seen").count() > 3).await;
     let folder = stand.kill().await;
-    // What a kill in the middle of a write leaves.
+    // What a kill during a write leaves.
     let recording = std::fs::read_dir(folder.path().join("exams")).unwrap().next().unwrap().unwrap().path();
     let mut parts: Vec<_> = std::fs::read_dir(&recording).unwrap().map(|e| e.unwrap().path()).collect();
     parts.sort();
@@ -154,10 +154,10 @@ async fn a_kill_costs_no_more_than_the_picture_that_was_being_written() {
     let image = read(&objects[0]);
     assert_eq!(image.element(tags::PATIENT_ID).unwrap().to_str().unwrap().trim_end(), "P7");
     let times = image.element(tags::FRAME_TIME_VECTOR).unwrap().to_multi_float64().unwrap();
-    // From one second before the best picture that was noted whole up to the last but the torn one.
+    // From one second before the best picture in the journal up to the last complete picture.
     assert!((29..=34).contains(&times.len()), "{} pictures", times.len());
     assert_eq!(recorded, 99, "all but the torn one");
-    // It is handed over once, however often the box starts.
+    // It is handed over only once, even after several restarts.
     let folder = stand.kill().await;
     let stand = Stand::on(folder, settings());
     assert_eq!(stand.handed_over(1).await.len(), 1);

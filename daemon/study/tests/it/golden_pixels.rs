@@ -1,4 +1,5 @@
-//! Hounsfield units and volumes of the shared images against pydicom; `golden/pixels.py` made the numbers.
+//! Compares Hounsfield units and volumes of the shared images with pydicom; `golden/pixels.py` made the reference
+//! values.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,7 +54,7 @@ fn hounsfield_units_equal_those_of_pydicom() {
         let [_, path, frames, rows, columns, expected, min, max, sum] = fields[..] else { panic!("{fields:?}") };
         let (header, slices) = match decoded(&data.join(path)) {
             Ok(decoded) => decoded,
-            // Such a file never comes so far: the spool quarantines it.
+            // The spool quarantines such a file, so it is never decoded.
             Err(ScanError::Missing(_)) => continue,
             Err(error) => {
                 wrong.push(format!("{path}: {error}"));
@@ -62,7 +63,7 @@ fn hounsfield_units_equal_those_of_pydicom() {
         };
         let slices = match slices {
             Ok(slices) => slices,
-            // The one difference in what is decodable: pydicom has a 12-bit JPEG decoder.
+            // The only known difference: pydicom has a 12-bit JPEG decoder.
             Err(error) if error.kind() == "jpeg-extended" => continue,
             Err(error) => {
                 wrong.push(format!("{path}: {error}"));
@@ -90,7 +91,7 @@ fn both_chest_cts_become_volumes_with_the_geometry_that_pydicom_reads() {
         let path = fields[1];
         let mut files: Vec<_> = fs::read_dir(data.join(path)).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
-        // Not in any order that helps.
+        // An order that does not match the volume.
         files.reverse();
         let slices: Vec<Slice> = files.iter().flat_map(|file| decoded(file).unwrap().1.unwrap()).collect();
         let by_uid: BTreeMap<_, _> = slices.iter().map(|s| (s.sop_instance_uid.clone(), s.clone())).collect();

@@ -1,4 +1,5 @@
-//! The study story over its real parts: sockets, database, spool, accelerator. One binary, so that the crate is linked once.
+//! The study path with its real parts: sockets, database, spool, accelerator. One program, so that the crate is linked
+//! once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 

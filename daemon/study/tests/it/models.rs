@@ -1,4 +1,5 @@
-//! Packages on the real CPU accelerator, where ONNX Runtime is at hand: what loads, what is refused, what is then used.
+//! Packages on the real CPU accelerator, if ONNX Runtime is installed: which packages load, which are refused, which
+//! are used then.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -30,7 +31,8 @@ fn key(version: &str) -> Key {
 struct Home(tempfile::TempDir);
 
 impl Home {
-    /// With specimen 1.0.0 as what comes with the software; none (and says so) without ONNX Runtime.
+    /// With specimen 1.0.0 as the package that comes with the software. `None`, reported as skipped, without ONNX
+    /// Runtime.
     fn real() -> Option<Self> {
         if library().is_none() {
             needs::skip(needs::Lack::Software, "ONNX Runtime not present");
@@ -135,7 +137,7 @@ fn real_an_active_package_that_rots_on_the_disk_gives_way_to_the_last_good() {
     std::fs::write(home.0.path().join("models/packages/specimen/2.0.0/network.onnx"), b"rot").unwrap();
     assert_eq!(shelf.load_active(CT_CHEST).unwrap().key, key("1.0.0"));
     assert!(state(&models, "2.0.0").reason().contains("sha256"));
-    // The same once more for what came with the software: then there is nothing, and it says why.
+    // If the package that came with the software fails as well, none is left, and the error says why.
     std::fs::write(home.0.path().join("packages/specimen/network.onnx"), b"rot").unwrap();
     let none = shelf.load_active(CT_CHEST).unwrap_err();
     assert!(matches!(&none, Error::NoPackage(why) if why.contains("specimen 1.0.0: ")), "{none}");
@@ -189,8 +191,8 @@ fn real_progress_goes_through_the_stages_in_order() {
     assert_eq!(load().len(), 3, "what was proved on this accelerator is not proved again");
 }
 
-/// Every package of the repository: the same input gives the same answer, within golden tolerance, on any number of
-/// threads, at any place in a batch, and after loading it again.
+/// Every package of the repository gives the same answer to the same input, within golden tolerance, on any number of
+/// threads, at any position in a batch, and after loading it again.
 #[test]
 fn real_shipped_packages_answer_the_same_in_any_batch_on_any_threads_and_after_a_restart() {
     if library().is_none() {
@@ -248,7 +250,7 @@ fn job(store: &Store) -> rusqlite::Connection {
     connection
 }
 
-/// A box of water: no lungs, and nothing else.
+/// A volume of water without lungs.
 fn subject() -> shadow::Subject {
     let geometry = Geometry {
         dims: [32, 32, 32],
@@ -288,7 +290,7 @@ fn real_a_shadow_leaves_a_row_of_differences_and_a_bad_one_its_failure() {
     assert_eq!((row.active.as_str(), row.candidate.as_str()), ("specimen 1.0.0", "specimen 2.0.0"));
     let differences: Vec<serde_json::Value> = serde_json::from_str(&row.differences).unwrap();
     assert_eq!((study.as_str(), row.failure.clone(), differences.len()), ("1.2", None, 9));
-    // The water has no lungs: the candidate evaluates nothing, the active one is made to have looked for nodules.
+    // Water has no lungs, so the candidate evaluates nothing; the active package is made to have evaluated nodules.
     assert_eq!(row.differing, 1);
     assert_eq!(state(&models, "1.0.0"), PackageState::Active);
 

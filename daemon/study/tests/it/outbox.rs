@@ -1,4 +1,4 @@
-//! The outbox: everything reaches the archive, in order, whatever happens on the way.
+//! The outbox delivers everything to the archive, in order, despite failures.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ struct Box_ {
     running: Option<(CancellationToken, JoinHandle<Result<(), outbox::Error>>)>,
     results: i64,
     retry_secs: f64,
-    /// Of the results that are queued, and of the destination.
+    /// Whether queued results are simulated.
     simulated: bool,
     accepts_simulated: bool,
 }
@@ -64,7 +64,7 @@ impl Box_ {
         }
     }
 
-    /// Makes `count` results and queues them for "pacs"; their UIDs.
+    /// Makes `count` results and queues them for "pacs". Returns their UIDs.
     fn queue(&mut self, count: i64) -> Vec<String> {
         let mut uids = Vec::new();
         let mut ids = Vec::new();
@@ -129,7 +129,7 @@ impl Box_ {
         self.list().iter().filter(|delivery| delivery.state == deliveries::PENDING).count()
     }
 
-    /// Waits until so many are still pending; the row is written before the event is sent.
+    /// Waits until `count` deliveries are pending.
     async fn until_pending(&self, count: usize) {
         let mut events = self.events.subscribe();
         let reached = async {
@@ -222,7 +222,7 @@ async fn a_restart_in_the_middle_loses_nothing_and_keeps_the_order() {
     outbox.until_pending(0).await;
     outbox.stop().await;
     let mut seen = pacs.uids();
-    // The one that was on its way when we stopped may have come twice.
+    // The object that was being sent when the outbox stopped may arrive twice.
     seen.dedup();
     assert_eq!(seen, uids);
 }
@@ -250,7 +250,7 @@ async fn what_a_simulated_device_made_is_held_until_its_destination_accepts_that
     assert_eq!(pacs.uids(), [real, simulated].concat(), "held, not lost");
     outbox.stop().await;
 
-    // The mark is taken away while something waits.
+    // The destination no longer accepts simulated results while some are pending.
     let rows = "UPDATE deliveries SET state = 'pending' WHERE id > 1";
     outbox.rows.execute(rows, []).unwrap();
     outbox.accepts_simulated = false;

@@ -1,4 +1,5 @@
-//! A live path that is played: an exam, pictures with a dark lesion, its outline; and who judges what becomes of it.
+//! A scripted live path: an exam, pictures with a dark lesion and its outline; and other programs that check the
+//! results.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,7 +37,7 @@ pub struct Stand {
     pub view: view::View,
     pub folder: tempfile::TempDir,
     pub free: Arc<AtomicU64>,
-    /// Of the video device.
+    /// Whether the video device counts as simulated.
     pub simulated: bool,
     store: Store,
     trigger: CancellationToken,
@@ -48,7 +49,7 @@ impl Stand {
         Self::on(tempfile::tempdir().unwrap(), settings)
     }
 
-    /// On what an earlier one left.
+    /// Starts on the files that an earlier one left.
     pub fn on(folder: tempfile::TempDir, settings: Record) -> Self {
         let store = Store::open(&folder.path().join("scanside.db")).unwrap();
         let (stage, view) = view::channel();
@@ -99,7 +100,7 @@ impl Stand {
         self.stage.status.send_replace(Arc::new(status));
     }
 
-    /// The `n`th picture at 30 a second, and when it is recorded, what was found in it.
+    /// Sends picture `n` (30 per second) and, once it is recorded, its findings.
     pub async fn picture(&self, n: u64, sure: Option<f32>) {
         let before = self.bytes();
         let captured = Duration::from_micros(n * 33_333);
@@ -113,7 +114,7 @@ impl Stand {
         }
     }
 
-    /// Of all files of the recordings.
+    /// Total bytes of all files of the recordings.
     pub fn bytes(&self) -> u64 {
         self.files().iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum()
     }
@@ -131,14 +132,14 @@ impl Stand {
         journals.map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect()
     }
 
-    /// Like a kill: nothing is ended.
+    /// Stops like a killed process, without ending anything properly.
     pub async fn kill(self) -> tempfile::TempDir {
         self.trigger.cancel();
         self.task.await.unwrap().unwrap();
         self.folder
     }
 
-    /// The series rows of the exams that were handed over, once there are so many.
+    /// Waits until `count` exams are handed over. Returns their series rows.
     pub async fn handed_over(&self, count: usize) -> Vec<series::SeriesRow> {
         let connection = self.store.connect(Durability::Full).unwrap();
         let queued = || {
@@ -193,7 +194,7 @@ fn frame(n: u64, captured: Duration) -> Frame {
     };
     fill(LESION.map(|side| side as usize), 30);
     fill([NAME[0], NAME[1], NAME[0] + NAME[2], NAME[1] + NAME[3]], 250);
-    // Steps of two pixels: JPEG blurs.
+    // Two pixels per picture, because JPEG blurs.
     fill([0, 0, ((n as usize * 2) % 190).max(1), 8], 255);
     let shape = Shape::tight(PixelFormat::Grey, width as u32, height as u32, Colour::default());
     Frame::new(shape, n, captured, Arc::new(bytes))
@@ -207,7 +208,7 @@ pub async fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-/// Writes the objects into `folder`; their paths.
+/// Writes the objects into `folder`. Returns their paths.
 pub fn write(folder: &Path, objects: &[ResultObject]) -> Vec<PathBuf> {
     std::fs::create_dir_all(folder).unwrap();
     let write = |(index, object): (usize, &ResultObject)| {
@@ -218,7 +219,7 @@ pub fn write(folder: &Path, objects: &[ResultObject]) -> Vec<PathBuf> {
     objects.iter().enumerate().map(write).collect()
 }
 
-/// What DCMTK, pydicom and highdicom say; nothing is good.
+/// Complaints of DCMTK, pydicom and highdicom about these files.
 pub fn others(paths: &[PathBuf]) -> Vec<String> {
     let mut complaints = Vec::new();
     for path in paths.iter().filter(|path| path.to_string_lossy().contains("-us")) {
