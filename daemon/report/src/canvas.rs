@@ -33,7 +33,7 @@ impl Canvas {
         Self { width, height, rgb: background.0.repeat(width * height) }
     }
 
-    /// A box; what lies outside the canvas is left out.
+    /// Fills a rectangle; parts outside the canvas are ignored.
     pub fn fill(&mut self, at: [usize; 2], size: [usize; 2], colour: Colour) {
         let right = (at[0] + size[0]).min(self.width);
         let left = at[0].min(right);
@@ -48,18 +48,18 @@ impl Canvas {
         self.rgb[at..at + 3].fill(value);
     }
 
-    /// One line of text; `at` is its top left corner.
+    /// Draws one line of text; `at` is its top left corner.
     pub fn text(&mut self, at: [usize; 2], text: &str, style: Type, colour: Colour) {
         self.letters(at.map(pixels), text, style, style.edge(), colour);
     }
 
-    /// Text on a picture: with a dark edge, so that it can be read on bright tissue.
+    /// Draws text on an image, with a dark edge so that it is readable on bright tissue.
     pub fn label(&mut self, at: [usize; 2], text: &str, style: Type, colour: Colour) {
         self.letters(at.map(pixels), text, style, Some(style.edge().unwrap_or(0.0) + 3.0), Colour::BLACK);
         self.text(at, text, style, colour);
     }
 
-    /// One line of text that ends at `right`.
+    /// Draws one line of text that ends at `right`.
     pub fn text_right(&mut self, right: usize, y: usize, text: &str, style: Type, colour: Colour) {
         let left = (pixels(right) - style.width(text)).max(0.0);
         self.letters([left, pixels(y)], text, style, style.edge(), colour);
@@ -72,7 +72,7 @@ impl Canvas {
         self.paint(&all, colour, [0, 0, self.width, self.height]);
     }
 
-    /// A line through `points` (page pixels), `width` pixels thick, drawn only inside `clip` (left, top, right, bottom).
+    /// Draws a line through `points` (page pixels), `width` pixels wide, only inside `clip` (left, top, right, bottom).
     pub fn stroke(&mut self, points: &[[f32; 2]], closed: bool, width: f32, colour: Colour, clip: [usize; 4]) {
         let Some((first, rest)) = points.split_first() else { return };
         let mut line = PathBuilder::new();
@@ -100,7 +100,7 @@ impl Canvas {
         else {
             return;
         };
-        // None when nothing lies inside.
+        // `None` when the clip is empty.
         let Some(mut cover) = Mask::new(width, height) else { return };
         let shift = Transform::from_translate(-pixels(left), -pixels(top));
         for shape in shapes {
@@ -113,24 +113,24 @@ impl Canvas {
         }
     }
 
-    /// Mixes a colour in; `cover` 0 leaves the pixel, 255 replaces it.
+    /// Blends a colour into a pixel; `cover` 0 keeps the pixel, 255 replaces it.
     fn blend(&mut self, x: usize, y: usize, colour: Colour, cover: u8) {
         let at = (y * self.width + x) * 3;
         for (old, new) in self.rgb[at..at + 3].iter_mut().zip(colour.0) {
             let mixed = u16::from(*old) * u16::from(255 - cover) + u16::from(new) * u16::from(cover);
-            // A mean of two bytes is a byte.
+            // The weighted mean of two bytes fits a byte.
             *old = u8::try_from((mixed + 127) / 255).unwrap_or(u8::MAX);
         }
     }
 }
 
-/// The outline of a line along `path`, `width` pixels thick.
+/// The outline of a line along `path`, `width` pixels wide.
 fn edge_of(path: &Path, width: f32) -> Option<Path> {
     let stroke = Stroke { width, line_cap: LineCap::Round, line_join: LineJoin::Round, ..Stroke::default() };
     path.stroke(&stroke, 1.0)
 }
 
-/// Whole pixels that hold `low..high`, between `least` and `most`.
+/// The whole pixels that cover `low..high`, limited to `least..most`.
 fn span(low: f32, high: f32, least: usize, most: usize) -> (usize, usize) {
     (whole(low.floor()).clamp(least, most.max(least)), whole(high.ceil()).clamp(least, most.max(least)))
 }
@@ -141,13 +141,13 @@ pub fn pixels(n: usize) -> f32 {
     n as f32
 }
 
-/// A length in the precision of drawing: seven digits.
+/// A length in single precision (seven digits), which is enough for drawing.
 #[allow(clippy::cast_possible_truncation)]
 pub fn single(value: f64) -> f32 {
     value as f32
 }
 
-/// A coordinate as a pixel number; 0 when it is negative or no number, the largest one when it is too large.
+/// A coordinate as a pixel number: 0 if it is negative or NaN, the largest number if it is too large.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 pub fn whole(at: f32) -> usize {
     at as usize

@@ -1,7 +1,7 @@
-//! Every coded concept and unit that our objects use, in one table, with where it comes from.
+//! All coded concepts and units in result objects, with their sources.
 //!
-//! DCM: PS3.16 Annex D. SCT: SNOMED CT concepts of the DICOM set (PS3.16 Annex O). LN: LOINC. UCUM: units.
-//! `99SCANSIDE` is our own and is declared in the Coding Scheme Identification Sequence of every object that uses it.
+//! DCM: PS3.16 Annex D. SCT: SNOMED CT concepts of the DICOM set (PS3.16 Annex O). LN: LOINC. UCUM: units. `99SCANSIDE`
+//! is our private scheme and is declared in the Coding Scheme Identification Sequence of every object that uses it.
 
 /// A coded concept: value, scheme, meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,10 @@ pub const DEVICE_OBSERVER_MANUFACTURER: Code = dcm("121014", "Device Observer Ma
 pub const DEVICE_OBSERVER_MODEL: Code = dcm("121015", "Device Observer Model Name");
 pub const DEVICE_OBSERVER_SERIAL: Code = dcm("121016", "Device Observer Serial Number");
 pub const PROCEDURE_REPORTED: Code = dcm("121058", "Procedure reported");
-/// CID 100 has no CT of the chest; where we looked is said by the finding sites.
+/// CID 100 has no code for CT of the chest; the finding sites give the anatomy.
 pub const CT_UNSPECIFIED: Code = Code { value: "25045-6", scheme: "LN", meaning: "CT unspecified body region" };
-/// Nor an ultrasound examination; that it is one, and of the breast, is said by the image library and the finding sites.
+/// CID 100 has no code for ultrasound examinations either; the image library gives the modality, the finding sites the
+/// anatomy.
 pub const IMAGING_PROCEDURE: Code = sct("363679005", "Imaging procedure");
 /// CID 7020.
 pub const DIAGNOSTIC_IMAGING_REPORT: Code =

@@ -7,7 +7,7 @@ use dicom_dictionary_std::tags;
 use crate::codes::Code;
 use crate::dataset::{self, DataSet};
 
-/// How an item belongs to its parent (PS3.3 C.17.3.2.4).
+/// The relationship of an item to its parent (PS3.3 section C.17.3.2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     Contains,
@@ -29,7 +29,7 @@ impl Relation {
     }
 }
 
-/// Part of an object that an IMAGE item means.
+/// The part of an object that an IMAGE item refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Whole,
@@ -41,7 +41,7 @@ pub enum Part {
 
 #[derive(Debug, Clone)]
 pub enum Value {
-    /// With the template's number (DCMR) when it is the root of one.
+    /// With the template number (DCMR) if it is the root of a template.
     Container(Option<&'static str>),
     Code(Code),
     Text(String),
@@ -55,7 +55,7 @@ pub enum Value {
         sop_uid: String,
         part: Part,
     },
-    /// Column and row pairs; (0, 0) is the top left corner of the top left pixel (PS3.3 C.18.6).
+    /// Pairs of column and row; (0, 0) is the top left corner of the top left pixel (PS3.3 section C.18.6).
     Coordinates {
         kind: &'static str,
         points: Vec<[f32; 2]>,
@@ -96,7 +96,7 @@ impl Item {
         Self::new(relation, name, Value::Uid(value.into()))
     }
 
-    /// A measurement, rounded to `digits` decimals: more would claim a precision that no CT has.
+    /// A measurement, rounded to `digits` decimals, because CT measurements are not more precise.
     pub fn number(name: Code, value: f64, digits: i32, unit: Code) -> Self {
         let scale = 10f64.powi(digits);
         Self::new(Relation::Contains, name, Value::Number { value: (value * scale).round() / scale, unit })
@@ -112,7 +112,7 @@ impl Item {
         self
     }
 
-    /// The root: its attributes belong to the document's data set itself.
+    /// Encodes the root item. Its attributes go directly into the data set of the document.
     pub fn encode_root(self, set: &mut DataSet) {
         self.encode_value(set);
     }

@@ -1,14 +1,15 @@
-//! Outlines of a region in one plane, along the edges of its pixels. Pure.
+//! Traces outlines of a region in one plane along the edges of its pixels.
 
 use models::postprocess::contour::signed_area;
 
 use crate::canvas::pixels;
 
-/// A closed outline: corners in pixel-edge coordinates, (0, 0) is the top left corner of the top left pixel. The first
-/// corner is not repeated at the end.
+/// The corners of a closed outline in pixel-edge coordinates; (0, 0) is the top left corner of the top left pixel. The
+/// first corner is not repeated at the end.
 pub type Outline = Vec<[f32; 2]>;
 
-/// Bits of the directions that leave a grid corner: right, down, left, up. The region lies to the right hand.
+/// The directions in which an edge can leave a grid corner, by bit number: right, down, left, up. The region is on the
+/// right-hand side.
 const STEPS: [(isize, isize); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 
 /// All outlines of the region, outer ones and those of holes, offset by `origin` (column, row). `inside` is row-major.
@@ -42,8 +43,8 @@ pub fn trace(inside: &[bool], width: usize, height: usize, origin: [usize; 2]) -
     outlines
 }
 
-/// Follows edges from `start` until the first one comes again. Where two pixels touch only at a corner the right turn
-/// is taken: they stay apart.
+/// Follows edges from `start` until the first edge is reached again. Where two pixels touch only at a corner it turns
+/// right, so that they stay separate.
 fn walk(leaving: &[u8], taken: &mut [u8], corners: usize, start: usize, origin: [usize; 2]) -> Outline {
     let first = (leaving[start] & !taken[start]).trailing_zeros() as usize;
     let (mut corner, mut direction) = (start, first);
@@ -69,7 +70,7 @@ fn walk(leaving: &[u8], taken: &mut [u8], corners: usize, start: usize, origin: 
         turned = next != direction;
         direction = next;
         if taken[corner] & (1 << direction) != 0 {
-            return outline; // tracing goes row by row, so `start` is a corner of the outline
+            return outline; // tracing proceeds row by row, so `start` is a corner of the outline
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Small helpers to fill a DICOM data set, and the one way to write it as a Part 10 file.
+//! Helpers to fill a DICOM data set and to write it as a Part 10 file.
 
 use dicom_core::value::{C, DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
@@ -9,7 +9,7 @@ use dicom_object::meta::FileMetaTableBuilder;
 use crate::Error;
 use crate::codes::Code;
 
-/// A data set being filled. Text is cut to plain ASCII here, so our own words are right in every character set.
+/// A data set that is being filled. Our own text is limited to ASCII, so it is correct in every character set.
 #[derive(Debug)]
 pub struct DataSet(pub InMemDicomObject);
 
@@ -18,13 +18,13 @@ impl DataSet {
         Self(InMemDicomObject::new_empty())
     }
 
-    /// One text value of ours.
+    /// Sets one text value that is not copied from the source.
     pub fn text(&mut self, tag: Tag, vr: VR, value: &str) {
         let value = ascii(value, vr);
         self.primitive(tag, vr, if value.is_empty() { PrimitiveValue::Empty } else { value.into() });
     }
 
-    /// Several text values of ours.
+    /// Sets several text values that are not copied from the source.
     pub fn texts(&mut self, tag: Tag, vr: VR, values: &[&str]) {
         let values: Vec<String> = values.iter().map(|v| ascii(v, vr)).collect();
         self.primitive(tag, vr, PrimitiveValue::Strs(values.into()));
@@ -57,7 +57,7 @@ impl DataSet {
     }
 }
 
-/// A code sequence item, with modifiers in the anatomic region modifier sequence when there are any.
+/// An item of a code sequence; `modifiers`, if any, go into its Anatomic Region Modifier Sequence.
 pub fn code_item(code: Code, modifiers: &[Code]) -> DataSet {
     let mut item = DataSet::new();
     item.text(tags::CODE_VALUE, VR::SH, code.value);
@@ -70,7 +70,7 @@ pub fn code_item(code: Code, modifiers: &[Code]) -> DataSet {
     item
 }
 
-/// SOP class and instance, as every reference begins.
+/// A reference to an object: SOP class and SOP instance UID.
 pub fn reference(sop_class_uid: &str, sop_instance_uid: &str) -> DataSet {
     let mut item = DataSet::new();
     item.text(tags::REFERENCED_SOP_CLASS_UID, VR::UI, sop_class_uid);
@@ -102,7 +102,7 @@ pub fn part10(
     Ok(bytes)
 }
 
-/// A number as a DS value: at most 16 characters (PS3.5 6.2), as exact as they allow.
+/// A number as a DS value: at most 16 characters (PS3.5 section 6.2), as precise as possible.
 pub fn decimal(value: f64) -> String {
     if !value.is_finite() {
         return String::new();
@@ -119,7 +119,8 @@ pub fn decimal(value: f64) -> String {
         .unwrap_or_else(|| format!("{value:.8e}"))
 }
 
-/// Printable ASCII; what is longer than the VR allows is cut. Our text never contains the value separator.
+/// Reduces text to printable ASCII and to the longest length that the VR allows. Our text never contains a backslash,
+/// the value separator.
 pub fn ascii(text: &str, vr: VR) -> String {
     let limit = match vr {
         VR::SH | VR::CS => 16,

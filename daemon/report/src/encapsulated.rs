@@ -1,4 +1,4 @@
-//! Encapsulated PDF object (PS3.3 A.45.1): the document in an archive that keeps only DICOM.
+//! The Encapsulated PDF object (PS3.3 section A.45.1), for archives that store only DICOM.
 
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;

@@ -1,6 +1,5 @@
-//! The report's entry of each chest finding: how it is coded, named, coloured and windowed, and its instances where it is
-//! a list of regions. Segmentation, structured report and close-ups read it; a finding that is missing here does not
-//! compile.
+//! Code, label, colour and window of each chest finding, and the instances of findings that are lists of regions.
+//! Segmentation, structured report and close-ups use it. The compiler reports a finding that is missing here.
 
 use models::ChestFindings;
 use models::findings::{ChestFinding, LobeName, LungPart, Region};
@@ -15,23 +14,23 @@ use crate::picture::{BONE, LUNG, SOFT, Window};
 use crate::regions::{Site, done, side_code};
 use crate::words::Language;
 
-/// How one finding looks in every object.
+/// Presentation of one finding, the same in every object.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// What was found.
+    /// Code of the finding.
     pub code: Code,
     /// Singular; instances are `label 1`, `label 2`, ...
     pub label: &'static str,
     /// CIELab: lightness, red to green, yellow to blue.
     pub colour: [i32; 3],
-    /// Of its close-ups.
+    /// Window of its close-ups.
     pub window: Window,
 }
 
 pub fn entry(finding: ChestFinding) -> Entry {
     let (code, label, colour, window) = match finding {
         ChestFinding::Nodule => (NODULE, "Nodule", [78, 20, 78], LUNG),
-        // Its two kinds of opacities have colours of their own.
+        // Its two kinds of opacities have their own colours.
         ChestFinding::Pneumonia => (PNEUMONIA, "Pneumonia", [88, -10, 60], LUNG),
         ChestFinding::RibFracture => (RIB_FRACTURE, "Rib fracture", [55, 75, 55], BONE),
         ChestFinding::Emphysema => (EMPHYSEMA, "Emphysema", [45, 30, -60], LUNG),
@@ -52,7 +51,7 @@ pub struct Instance<'a> {
     pub site: Site,
     /// Under its close-up, in the language that was asked for.
     pub caption: String,
-    /// What only this finding has, for its measurement group.
+    /// Items of the measurement group that only this finding has.
     pub more: Vec<Item>,
 }
 

@@ -1,4 +1,4 @@
-//! References to the instances that a result is about, each instance once.
+//! References to the instances on which a result is based, each instance once.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use crate::dataset::{self, DataSet};
 use crate::object::Context;
 use crate::{ResultObject, Source, identity};
 
-/// The source's instances, in order; a multi-frame instance once, not once a frame.
+/// The instances of the source in order; a multi-frame instance only once.
 pub fn instances(source: &Source) -> Vec<DataSet> {
     let mut seen = HashSet::new();
     let unique = source.instances.iter().filter(|i| seen.insert(i.sop_instance_uid.as_str()));

@@ -1,9 +1,9 @@
-//! Measurement groups: what was measured, where, how sure, by which algorithm.
+//! Measurement groups: measurements with finding site, certainty and algorithm.
 //!
-//! Each nodule has two TID 1411 groups with one tracking UID: one refers to its segment and carries the measurements, the
-//! other has its outlines as 2-D coordinates, because a common viewer shows nothing for groups that only refer to a
-//! segment. What has no region (negative, not evaluated) is stated in the qualitative evaluations; TID 1501 groups say
-//! it when there is no region at all.
+//! Each nodule has two TID 1411 groups with the same tracking UID. One refers to its segment and has the measurements;
+//! the other has its outlines as 2-D coordinates, because a common viewer shows nothing for groups that only refer to a
+//! segment. Findings without a region (negative, not evaluated) are in the qualitative evaluations; if there is no
+//! region at all, TID 1501 groups state them.
 
 use models::findings::{ChestFinding, Evaluated, Lung, Mask, Nodule, NoduleType};
 use models::{ChestFindings, Volume};
@@ -28,7 +28,7 @@ use crate::seg::Written;
 use crate::words::{self, FindingState, Language};
 use crate::{Refused, contour, identity, measure};
 
-/// Corners that fit into one GraphicData value: 16-bit length, two 32-bit floats a corner.
+/// The most corners in one Graphic Data value: 16-bit length, two 32-bit floats per corner.
 const MAX_CORNERS: usize = 8000;
 
 /// What the groups refer to.
@@ -67,7 +67,8 @@ pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     groups
 }
 
-/// How the search went: for each finding that it is there, that it is not, or why that is not known. In every report.
+/// The qualitative evaluation of each finding: present, absent, or why it was not evaluated. It is part of every
+/// report.
 pub fn summary(findings: &ChestFindings) -> Vec<Item> {
     let lines = words::lines(findings, Language::English);
     let missed = lines.iter().filter(|l| l.state == FindingState::NotEvaluated).count();
@@ -91,7 +92,8 @@ pub fn summary(findings: &ChestFindings) -> Vec<Item> {
     items
 }
 
-/// How the lungs went: nothing to say beside their groups, or why they were not evaluated.
+/// The qualitative evaluation of the lungs: that none was found or why they were not evaluated; empty if they have
+/// groups.
 pub fn lung_summary(findings: &ChestFindings) -> Vec<Item> {
     match &findings.lungs {
         Evaluated::Done(lungs) if lungs.is_empty() => vec![comment("No lung found.".into())],
@@ -149,7 +151,7 @@ fn nodule_type(kind: NoduleType) -> Code {
     }
 }
 
-/// The same nodule (same tracking UID) as outlines on every slice that shows it, the key slice first.
+/// The second group of a nodule, with the same tracking UID: its outlines on all slices, the key slice first.
 fn nodule_outlines(parts: &GroupParts, nodule: &Nodule) -> Item {
     let subject = Subject::Nodule(nodule.number);
     begin("1411", &subject.label(), subject.tracking_uid(parts.context), NODULE)
@@ -160,8 +162,8 @@ fn nodule_outlines(parts: &GroupParts, nodule: &Nodule) -> Item {
         .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
 }
 
-/// The largest part of the mask on each slice, as a closed line. A nodule on one slice gets its centre as well; one
-/// without any voxel a circle of its diameter.
+/// The outline of the largest part of the mask on each slice. A nodule on a single slice also gets its centre; a nodule
+/// without voxels gets a circle of its diameter.
 fn regions(parts: &GroupParts, nodule: &Nodule) -> Vec<Item> {
     let key = nodule.key_slice;
     let mut slices: Vec<usize> = (nodule.mask.origin[2]..nodule.mask.origin[2] + nodule.mask.size[2]).collect();
@@ -210,7 +212,7 @@ fn lung(parts: &GroupParts, lung: &Lung) -> Item {
         .with(Item::number(LAA_950, lung.laa950_percent, 2, PERCENT))
 }
 
-/// TID 1411 with its segment; TID 1501 when there is no segment to refer to.
+/// A TID 1411 group that refers to the segment, or a TID 1501 group if there is no segment.
 pub fn volumetric(parts: &GroupParts, subject: Subject, finding: Code) -> Item {
     let uid = subject.tracking_uid(parts.context);
     match referenced(parts, subject) {
@@ -219,7 +221,7 @@ pub fn volumetric(parts: &GroupParts, subject: Subject, finding: Code) -> Item {
     }
 }
 
-/// The segment of a subject and its source series, when it has one.
+/// References to the segment of a subject and to its source series; `None` without a segment.
 pub fn referenced(parts: &GroupParts, subject: Subject) -> Option<Vec<Item>> {
     let (context, seg) = (parts.context, parts.seg?);
     let segment = Value::Image {
@@ -269,7 +271,7 @@ pub fn illustration(page: &Page) -> Item {
     Item::new(Relation::Contains, ILLUSTRATION_OF_ROI, value)
 }
 
-/// TID 4019 for the model package.
+/// The algorithm identification (TID 4019) of the model package.
 pub fn model(context: &Context) -> Vec<Item> {
     let Some(model) = &context.provenance.model else { return Vec::new() };
     let parameters = format!("{}; network sha256 {}", model.thresholds, model.sha256);
@@ -280,7 +282,7 @@ fn lung_algorithm(context: &Context) -> Vec<Item> {
     algorithm(LUNG_ALGORITHM, &context.provenance.software_version, None)
 }
 
-/// TID 4019.
+/// Algorithm identification (TID 4019).
 pub fn algorithm(name: &str, version: &str, parameters: Option<String>) -> Vec<Item> {
     let texts = [(ALGORITHM_NAME, Some(name.to_owned())), (ALGORITHM_VERSION, Some(version.to_owned()))];
     let texts = texts.into_iter().chain([(ALGORITHM_PARAMETERS, parameters)]);

@@ -1,7 +1,7 @@
-//! Identity: patient, study and frame of reference, copied from the source as bytes.
+//! Copies patient, study and frame of reference from the source, as bytes.
 //!
-//! Values keep their bytes and (0008,0005) comes with them, so a name in GB18030, UTF-8 or ISO 2022 stays what it was,
-//! whether or not we could read it.
+//! Values keep their bytes, and Specific Character Set (0008,0005) is copied with them. So a name in GB18030, UTF-8 or
+//! ISO 2022 stays correct even if this software cannot decode it.
 
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{Tag, VR};
@@ -11,7 +11,7 @@ use crate::dataset::DataSet;
 use crate::uid::Uids;
 use crate::{Error, Source};
 
-/// Type 1 or 2 in the patient and study modules: written empty when the source has none.
+/// Attributes of type 1 or 2 in the patient and study modules; written empty if the source has no value.
 const REQUIRED: &[(Tag, VR)] = &[
     (tags::STUDY_DATE, VR::DA),
     (tags::STUDY_TIME, VR::TM),
@@ -24,7 +24,7 @@ const REQUIRED: &[(Tag, VR)] = &[
     (tags::STUDY_ID, VR::SH),
 ];
 
-/// Copied when the source has them.
+/// Attributes that are copied if the source has them.
 const OPTIONAL: &[(Tag, VR)] = &[
     (tags::SPECIFIC_CHARACTER_SET, VR::CS),
     (tags::STUDY_DESCRIPTION, VR::LO),
@@ -35,20 +35,20 @@ const OPTIONAL: &[(Tag, VR)] = &[
     (tags::PATIENT_WEIGHT, VR::DS),
 ];
 
-/// The longest value of a VR with a 16-bit length (PS3.5 7.1.2).
+/// Bytes of the longest value of a VR with a 16-bit length (PS3.5 section 7.1.2).
 const MAX_SHORT: usize = 65534;
 
-/// The study's UID: the source's, or one derived from the inputs when the source has none.
+/// Study Instance UID of the source, or one derived from the inputs if it has none.
 pub fn study_uid(source: &Source, uids: &Uids) -> String {
     known(&source.header.study_instance_uid).unwrap_or_else(|| uids.of("study", 0))
 }
 
-/// The source series' UID, as evidence needs it.
+/// Series Instance UID of the source, for evidence references.
 pub fn series_uid(source: &Source, uids: &Uids) -> String {
     known(&source.header.series_instance_uid).unwrap_or_else(|| uids.of("source series", 0))
 }
 
-/// The frame of reference's UID: the source's, or one derived from the inputs when the source has none.
+/// Frame of Reference UID of the source, or one derived from the inputs if it has none.
 pub fn frame_of_reference_uid(source: &Source, uids: &Uids) -> String {
     let uid = source.header.frame_of_reference_uid.as_deref();
     uid.and_then(known).unwrap_or_else(|| uids.of("frame of reference", 0))
@@ -59,7 +59,7 @@ fn known(uid: &str) -> Option<String> {
     (!uid.is_empty()).then(|| uid.to_owned())
 }
 
-/// Patient and study modules.
+/// Copies the patient and study modules.
 ///
 /// # Errors
 /// `TooLong` when a value of the source does not fit into an object.
@@ -72,7 +72,7 @@ pub fn copy(source: &Source, uids: &Uids, set: &mut DataSet) -> Result<(), Error
     for (tag, vr) in OPTIONAL {
         copy_one(source, *tag, *vr, set)?;
     }
-    // PS3.3 C.7.1.1: "identity removed" is only valid together with the method.
+    // Patient Identity Removed is valid only together with the method (PS3.3 section C.7.1.1).
     if raw(source, tags::PATIENT_IDENTITY_REMOVED).is_some()
         && copy_one(source, tags::DEIDENTIFICATION_METHOD, VR::LO, set)?
     {
@@ -84,7 +84,7 @@ pub fn copy(source: &Source, uids: &Uids, set: &mut DataSet) -> Result<(), Error
     Ok(())
 }
 
-/// Frame of reference module, of a segmentation.
+/// Copies the frame of reference module for a segmentation.
 ///
 /// # Errors
 /// `TooLong` when a value of the source does not fit into an object.
@@ -98,7 +98,7 @@ pub fn copy_frame_of_reference(source: &Source, uids: &Uids, set: &mut DataSet) 
     Ok(())
 }
 
-/// The patient as a page shows it: decoded, and dates with dashes.
+/// Patient data as shown on a page: decoded, dates with hyphens.
 #[derive(Debug, Clone, Default)]
 pub struct Patient {
     pub name: String,
@@ -133,7 +133,7 @@ impl Patient {
     }
 }
 
-/// `Zhang^San=张^三` as `张三 (Zhang San)`: the written form first, the Latin one beside it (PS3.5 6.2.1).
+/// Formats `Zhang^San=张^三` as `张三 (Zhang San)`: the ideographic form, then the Latin one (PS3.5 section 6.2.1).
 fn name(pn: &str) -> String {
     let mut groups = pn.split('=');
     let latin = groups.next().unwrap_or_default();
@@ -152,14 +152,15 @@ fn raw<'a>(source: &Source<'a>, tag: Tag) -> Option<&'a [u8]> {
     (!blank).then_some(&element.value)
 }
 
-/// True when the source has a value.
+/// Copies one attribute. Returns whether the source has a value.
 fn copy_one(source: &Source, tag: Tag, vr: VR, set: &mut DataSet) -> Result<bool, Error> {
     let Some(value) = raw(source, tag) else { return Ok(false) };
     if value.len() > MAX_SHORT {
         return Err(Error::TooLong { tag, length: value.len() });
     }
     if vr == VR::DS {
-        // The encoder prints bytes of a DS as numbers; a decimal string is ASCII, so text keeps its bytes.
+        // The encoder would write the bytes of a DS value as numbers. A decimal string is ASCII, so passing it as text
+        // keeps its bytes.
         if let Ok(text) = std::str::from_utf8(value) {
             set.primitive(tag, vr, PrimitiveValue::Str(text.to_owned()));
         }

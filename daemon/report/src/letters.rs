@@ -1,7 +1,7 @@
-//! The typeface of pages and documents: outlines, widths and line breaks. Pure.
+//! The typeface of pages and documents: outlines, widths and line breaks.
 //!
-//! One font file, Latin and GB 2312, serves pictures and PDF. It has one weight: bold letters are the same outlines with
-//! an edge.
+//! Images and PDF use the same font file (Latin and GB 2312). It has one weight; bold letters are drawn with an
+//! additional edge.
 
 use std::sync::OnceLock;
 
@@ -10,16 +10,16 @@ use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
 /// Made by `daemon/report/fonts/make.py`; SIL Open Font License 1.1.
 pub const SANS: &[u8] = include_bytes!("../fonts/scanside-sans.otf");
-/// Drawn where the font has no glyph for a character.
+/// Drawn instead of characters for which the font has no glyph.
 pub const MISSING: char = '?';
 
-/// Distance from the top of a line to its baseline, as a share of the letter size (top of the ideographic em box).
+/// Distance from the top of a line to its baseline, as a fraction of the letter size (top of the ideographic em box).
 const ASCENT: f32 = 0.88;
 
 /// Size and weight of letters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Type {
-    /// Of the em box, pixels.
+    /// Size of the em box, pixels.
     pub size: f32,
     pub bold: bool,
 }
@@ -63,7 +63,7 @@ impl Type {
     }
 }
 
-/// `None` when the font in the program is damaged; a test reads it.
+/// `None` if the built-in font is damaged, which a test excludes.
 fn face() -> Option<&'static Face<'static>> {
     static FACE: OnceLock<Option<Face<'static>>> = OnceLock::new();
     FACE.get_or_init(|| Face::parse(SANS, 0).ok()).as_ref()
@@ -84,7 +84,7 @@ fn advance(face: &Face, glyph: GlyphId) -> f32 {
     f32::from(face.glyph_hor_advance(glyph).unwrap_or(0))
 }
 
-/// Turns font units (y upwards) into pixels (y downwards).
+/// Converts font units (y upwards) to pixels (y downwards).
 struct Pen {
     path: PathBuilder,
     left: f32,
@@ -124,8 +124,8 @@ impl OutlineBuilder for Pen {
     }
 }
 
-/// Lines that are at most `width` wide by `measure`, at least one. Latin text breaks at spaces, Chinese text between any
-/// two characters; a word that is wider than a line is cut.
+/// Breaks text into lines of at most `width` according to `measure`; at least one line. Latin text breaks at spaces,
+/// Chinese text between any two characters. A word that is wider than a line is cut.
 pub fn wrap(text: &str, width: f32, measure: impl Fn(&str) -> f32) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut line = String::new();
@@ -137,7 +137,7 @@ pub fn wrap(text: &str, width: f32, measure: impl Fn(&str) -> f32) -> Vec<String
         while measure(rest.trim_end()) > width {
             let ends = rest.char_indices().map(|(i, c)| i + c.len_utf8());
             let cut = ends.take_while(|end| measure(&rest[..*end]) <= width).last();
-            // A line takes one character, however narrow it is.
+            // Every line takes at least one character, even if it is too wide.
             let cut = cut.unwrap_or_else(|| rest.chars().next().map_or(rest.len(), char::len_utf8));
             line.push_str(&rest[..cut]);
             lines.push(std::mem::take(&mut line));
@@ -151,11 +151,12 @@ pub fn wrap(text: &str, width: f32, measure: impl Fn(&str) -> f32) -> Vec<String
     if lines.is_empty() { vec![String::new()] } else { lines }
 }
 
-/// Pieces that may stand at the beginning of a line: words with the spaces after them, and single Chinese characters,
-/// to which closing punctuation stays attached.
+/// Splits text into pieces between which a line may break: words with their trailing spaces, and single Chinese
+/// characters with the closing punctuation after them.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
-    let (mut start, mut before) = (0, None::<char>);
+    let mut start = 0;
+    let mut before = None::<char>;
     for (i, c) in text.char_indices() {
         let closing = matches!(c, '，' | '。' | '；' | '：' | '）' | '、' | '！' | '？');
         let broken = before.is_some_and(|b| (b == ' ' || wide(b)) && c != ' ' || wide(c));

@@ -1,8 +1,8 @@
-//! Report: findings in, DICOM objects out. A structured report (TID 1500), a segmentation,
-//! pages for plain viewers, and the same as a document.
+//! Makes DICOM objects from findings: a structured report (TID 1500), a segmentation, pages as secondary captures for
+//! viewers without SR support, and the pages as a PDF document.
 //!
-//! Identity is copied from the source series byte by byte; UIDs are derived from the inputs, so a retry makes the same
-//! objects again. This file names the parts and connects them; each object has a file of its own.
+//! Identity is copied from the source series byte by byte. UIDs are derived from the inputs, so a retry makes the same
+//! objects again. This file connects the parts; each object has its own file.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -57,9 +57,9 @@ use words::Language;
 /// The series that was analysed (or refused), or the images of a study that were.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
-    /// Of the first slice in volume order.
+    /// Attributes of the first slice in volume order.
     pub elements: &'a [RawElement],
-    /// Of the same slice.
+    /// Header of the same slice.
     pub header: &'a Header,
     /// Every slice in volume order; for a refusal, every instance in any order.
     pub instances: &'a [SliceRef],
@@ -67,7 +67,7 @@ pub struct Source<'a> {
     pub series_uids: &'a [String],
 }
 
-/// What is to be said about the series.
+/// The content of a result.
 #[derive(Debug, Clone, Copy)]
 pub enum Content<'a> {
     Findings {
@@ -84,7 +84,7 @@ pub enum Content<'a> {
     Refused { reason: &'a Refused },
 }
 
-/// One DICOM object, ready to store and to send.
+/// One DICOM object, ready to be stored and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultObject {
     /// `sr`, `seg`, `sc`, `pdf`, `us` or `us-key`.
@@ -99,20 +99,20 @@ pub struct ResultObject {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A volume without its slices, or the other way round.
+    /// The number of references differs from the number of slices in the volume.
     #[error("{slices} slices in the volume, but {references} source references")]
     SliceCount { slices: usize, references: usize },
-    #[error("{what} reaches outside the volume")]
+    #[error("{what} extends beyond the volume")]
     OutsideVolume { what: String },
-    /// Explicit VR has 16-bit lengths for short VRs, 32-bit ones for pixels.
+    /// The value does not fit its length field: 16 bits for most VRs, 32 bits for pixel data.
     #[error("the value of {tag} is too long for an object ({length} bytes)")]
     TooLong { tag: Tag, length: usize },
     #[error("cannot encode the {kind} object: {source}")]
     Encode { kind: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
-/// Makes every object of one result: the segmentation (when anything was segmented), the pages, the documents, and
-/// the structured report, which comes last. Same input, same bytes.
+/// Makes all objects of one result: the segmentation (if anything was segmented), the pages, the documents, and last
+/// the structured report. The same input gives the same bytes.
 ///
 /// # Errors
 /// When findings and volume do not belong together, or a value does not fit into an object.

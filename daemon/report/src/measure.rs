@@ -1,4 +1,4 @@
-//! Small facts about masks and geometry that several objects need. Pure.
+//! Helpers for masks and geometry that several objects use.
 
 use models::findings::{Evaluated, Lung, Mask, Nodule, Side};
 use models::{ChestFindings, Geometry};
@@ -6,7 +6,7 @@ use models::{ChestFindings, Geometry};
 use crate::contour::{self, Outline};
 use crate::words::Language;
 
-/// The lungs found, right one first; none when they were not evaluated.
+/// The lungs, right one first; empty if they were not evaluated.
 pub fn lungs(findings: &ChestFindings) -> Vec<&Lung> {
     let Evaluated::Done(lungs) = &findings.lungs else { return Vec::new() };
     let mut lungs: Vec<&Lung> = lungs.iter().collect();
@@ -14,7 +14,7 @@ pub fn lungs(findings: &ChestFindings) -> Vec<&Lung> {
     lungs
 }
 
-/// The nodules found, in the order of their numbers.
+/// The nodules in the order of their numbers; empty if they were not evaluated.
 pub fn nodules(findings: &ChestFindings) -> Vec<&Nodule> {
     let Evaluated::Done(nodules) = &findings.nodules else { return Vec::new() };
     let mut nodules: Vec<&Nodule> = nodules.iter().collect();
@@ -22,13 +22,13 @@ pub fn nodules(findings: &ChestFindings) -> Vec<&Nodule> {
     nodules
 }
 
-/// Every region, with words for it.
+/// The masks of all regions, with their labels.
 pub fn masks(findings: &ChestFindings) -> Vec<(String, &Mask)> {
     let regions = crate::regions::all(findings).into_iter();
     regions.flat_map(|r| r.masks.into_iter().map(move |mask| (r.subject.label(), mask))).collect()
 }
 
-/// In English, as captions and codes' meanings have it.
+/// The side in English, as used in captions and code meanings.
 pub fn side(side: Side) -> &'static str {
     Language::English.words().side(side)
 }
@@ -50,10 +50,11 @@ pub fn outlines(mask: &Mask, slice: usize) -> Vec<Outline> {
     contour::trace(&inside, mask.size[0], mask.size[1], [mask.origin[0], mask.origin[1]])
 }
 
-/// Column and row (fractional, pixel-edge coordinates) and slice (fractional index) of a point in the patient.
+/// Converts a point in patient coordinates to column and row (fractional, pixel-edge coordinates) and slice (fractional
+/// index).
 pub fn to_image(geometry: &Geometry, point_mm: [f64; 3]) -> [f64; 3] {
     let d: Vec<f64> = (0..3).map(|i| point_mm[i] - geometry.origin_mm[i]).collect();
-    // The axes are unit vectors at right angles (a tilted gantry is refused), so the inverse is the transpose.
+    // The axes are perpendicular unit vectors (a tilted gantry is refused), so the inverse matrix is the transpose.
     let along = |a: usize| (0..3).map(|i| d[i] * geometry.axes[a][i]).sum::<f64>() / geometry.spacing_mm[a];
     [along(0) + 0.5, along(1) + 0.5, along(2)]
 }

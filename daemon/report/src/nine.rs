@@ -1,5 +1,5 @@
-//! Measurement groups of the findings beside nodules: one for each instance, or for each part of the lungs where the
-//! finding is a share of it. Each refers to its segment and shows its outline on its key slice.
+//! Measurement groups of the findings other than nodules: one for each instance, or one for each part of the lungs if
+//! the finding is a percentage of it. Each refers to its segment and shows its outline on its key slice.
 
 use models::ChestFindings;
 use models::findings::{CalciumScore, ChestFinding, Evaluated, Extent, LungPart, Region, Side};
@@ -35,7 +35,7 @@ pub fn groups(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     groups
 }
 
-/// Volume, attenuation and confidence, and what only this finding has.
+/// The group of one instance: volume, attenuation, confidence, and `more` items of this finding.
 fn instance(parts: &GroupParts, one: &Segmented, found: &Region, more: Vec<Item>) -> Item {
     illustrated(parts, one.subject, volumetric(parts, one.subject, one.subject.code()))
         .with_all(model(parts.context))
@@ -46,8 +46,8 @@ fn instance(parts: &GroupParts, one: &Segmented, found: &Region, more: Vec<Item>
         .with_all(more)
 }
 
-/// The same thing (same tracking UID) as an outline on its key slice and its centre there: a common viewer shows no
-/// segment-only groups, and TID 1411 wants two regions or more.
+/// A second group with the same tracking UID: the outline on the key slice and its centre. It is needed because a
+/// common viewer does not show groups that only refer to a segment. TID 1411 requires at least two regions.
 fn outline(parts: &GroupParts, subject: Subject, found: &Region) -> Option<Item> {
     let points = closed(&found.mask, found.key_slice)?;
     let [x, y, _] = measure::to_image(&parts.volume.geometry, found.centre_mm);
@@ -61,7 +61,8 @@ fn outline(parts: &GroupParts, subject: Subject, found: &Region) -> Option<Item>
     )
 }
 
-/// A group about a part of the lungs. One lung or lobe refers to its segment, both lungs to an outline of each.
+/// A group for a part of the lungs. For one lung or lobe it refers to the segment, for both lungs to an outline of
+/// each.
 fn of_part(parts: &GroupParts, findings: &ChestFindings, part: LungPart, label: &str, finding: Code) -> Item {
     let uid = parts.context.uids.of(&format!("track {label}"), 0);
     let (subject, place) = match part {
@@ -90,7 +91,7 @@ fn illustrated(parts: &GroupParts, subject: Subject, group: Item) -> Item {
     group.with_all(page.map(illustration))
 }
 
-/// The opacities with their volumes, and their share of each part of the lungs.
+/// The opacities with their volumes and their percentage of each part of the lungs.
 fn pneumonia(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
     let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
     let mut groups = Vec::new();
@@ -121,7 +122,7 @@ fn share(parts: &GroupParts, findings: &ChestFindings, extent: &Extent) -> Item 
         .with_all(change(findings, extent.part))
 }
 
-/// What the prior study had here, in words: a number would be taken for one of this study.
+/// The values of the prior study as text, because a measurement item would be read as a value of this study.
 fn change(findings: &ChestFindings, part: LungPart) -> Option<Item> {
     let comparison = findings.comparison.as_ref()?;
     let change = comparison.changes.iter().find(|change| change.part == part)?;
@@ -166,12 +167,12 @@ fn emphysema(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmente
     groups
 }
 
-/// The score by Agatston's method where the protocol allows it; otherwise a grade that says it is none.
+/// The Agatston score if the scan protocol allows it; otherwise a grade, with the reason why there is no score.
 fn coronary(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     let Evaluated::Done(found) = &findings.coronary_calcium else { return Vec::new() };
     let subject = Subject::CoronaryCalcium;
     if found.lesions.is_empty() {
-        return Vec::new(); // nothing to refer to: the summary has the score
+        return Vec::new(); // without calcification there is nothing to refer to; the summary has the score
     }
     let group = illustrated(parts, subject, volumetric(parts, subject, subject.code()))
         .with_all(model(parts.context))

@@ -1,4 +1,4 @@
-//! What all our objects have in common: identity, series, equipment, provenance.
+//! What all result objects have in common: identity, series, equipment, provenance.
 
 use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
@@ -17,7 +17,7 @@ pub struct Context<'a> {
     pub uids: &'a Uids,
 }
 
-/// A kind of object: a series of its own, numbered far above what scanners use.
+/// A kind of result object. Each kind has its own series, with a series number far above those of scanners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectKind {
     pub name: &'static str,
@@ -70,7 +70,7 @@ impl Context<'_> {
         self.uids.of(kind.name, index)
     }
 
-    /// A data set with everything that does not depend on what the object shows. `index` counts from 0.
+    /// A data set with all attributes that do not depend on the content of the object. `index` counts from 0.
     ///
     /// # Errors
     /// When a value of the source does not fit into an object.
@@ -96,7 +96,7 @@ impl Context<'_> {
         Ok(set)
     }
 
-    /// The mark is part of the series' name: every viewer shows that.
+    /// The series description includes the mark, because every viewer shows it.
     fn series_description(&self, kind: ObjectKind) -> String {
         let mark = if self.provenance.mark().is_some() { " - NOT FOR DIAGNOSIS" } else { "" };
         format!("{}{mark}", kind.description)
@@ -114,7 +114,7 @@ impl Context<'_> {
             }
             None => set.text(tags::SOFTWARE_VERSIONS, VR::LO, &software),
         }
-        // A name we cannot write in the source's character set is better left out than written as "????".
+        // The name is omitted if it cannot be written in the character set of the source.
         if !p.institution.is_empty() && p.institution.is_ascii() {
             set.text(tags::INSTITUTION_NAME, VR::LO, &p.institution);
         }
@@ -123,7 +123,7 @@ impl Context<'_> {
         }
     }
 
-    /// PS3.3 C.12.1: the scanner, and this box with everything that shaped the result.
+    /// Contributing equipment (PS3.3 section C.12.1): the scanner, and this box with software, model and accelerator.
     fn contributing_equipment(&self, set: &mut DataSet) {
         let p = self.provenance;
         let mut items = Vec::new();
@@ -148,7 +148,7 @@ impl Context<'_> {
         set.sequence(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, items);
     }
 
-    /// Explicit VR Little Endian.
+    /// Writes the object as a Part 10 file in Explicit VR Little Endian.
     ///
     /// # Errors
     /// When the encoder refuses a value.
@@ -178,7 +178,7 @@ impl Context<'_> {
     }
 }
 
-/// Our private code scheme, for objects that use it (PS3.3 C.12.1.1.1).
+/// Declares our private coding scheme, for objects that use it (PS3.3 section C.12.1.1.1).
 pub fn declare_own_codes(set: &mut DataSet) {
     let mut item = DataSet::new();
     item.text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, OWN_SCHEME);
@@ -191,7 +191,7 @@ pub fn or_unknown(text: &str) -> &str {
     if text.is_empty() { "unknown" } else { text }
 }
 
-/// `2026-11-24T03:00:01.250Z` as DA and TM. Times in our objects are UTC.
+/// Converts `2026-11-24T03:00:01.250Z` to DA and TM. Times in result objects are UTC.
 pub fn date_and_time(utc: &str) -> (String, String) {
     let digits = |text: &str| text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect::<String>();
     let (date, time) = utc.split_once(['T', ' ']).unwrap_or((utc, ""));

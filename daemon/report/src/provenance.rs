@@ -6,25 +6,25 @@ pub use models::identity::{ModelIdentity, NOT_FOR_DIAGNOSIS};
 use crate::settings;
 use crate::words::Language;
 
-/// Manufacturer in every object of ours.
+/// Manufacturer in all result objects.
 pub const MANUFACTURER: &str = "Scanside";
-/// Manufacturer's model name in every object of ours.
+/// Manufacturer's Model Name in all result objects.
 pub const DEVICE_MODEL: &str = "Scanside appliance";
-/// What finds the lungs: our own rules, no network.
+/// Name of the lung segmentation, which uses rules and no network.
 pub const LUNG_ALGORITHM: &str = "Scanside lung segmentation";
 
-/// Who made a result.
+/// The device, software, model and accelerator that made a result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Provenance {
     pub station_name: String,
     pub institution: String,
     pub serial_number: String,
     pub software_version: String,
-    /// UID of this box, the same in every result.
+    /// UID of this device, the same in all results.
     pub device_uid: String,
-    /// None when no package was chosen (a refusal, for example).
+    /// `None` when no package was used, for example in a refusal.
     pub model: Option<ModelIdentity>,
-    /// What the network ran on, for example `cpu, ONNX Runtime 1.32.0`.
+    /// The accelerator that ran the network, for example `cpu, ONNX Runtime 1.32.0`.
     pub accelerator: String,
     pub simulated: bool,
     /// Of the key images.
@@ -34,7 +34,7 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Of this box, with what the network ran on and whether that was a simulated device.
+    /// Provenance for this device. `accelerator`: its description, and whether it or another device was simulated.
     pub fn new(
         device: &settings::Device,
         model: Option<ModelIdentity>,
@@ -63,7 +63,7 @@ impl Provenance {
         (!models::identity::for_diagnosis(clearance, self.simulated)).then_some(NOT_FOR_DIAGNOSIS)
     }
 
-    /// One line that names everything, for equipment descriptions.
+    /// All of it in one line, for equipment descriptions.
     pub fn line(&self) -> String {
         let model = match &self.model {
             Some(m) => format!("model {} {}, sha256 {}, thresholds: {}", m.id, m.version, m.sha256, m.thresholds),

@@ -1,4 +1,4 @@
-//! Secondary capture: a drawn page as an image that every viewer shows.
+//! The secondary capture object: a drawn page as an image that every viewer can show.
 
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
@@ -10,11 +10,11 @@ use crate::dataset;
 use crate::object::{Context, SC};
 use crate::{Error, KeyImage, ResultObject};
 
-/// A page that was written, for the report to refer to.
+/// A page object to which the report refers.
 #[derive(Debug)]
 pub struct Page {
     pub object: ResultObject,
-    /// The finding it shows, when it shows one.
+    /// The finding that it shows, if any.
     pub finding: Option<ChestFinding>,
 }
 
@@ -29,7 +29,7 @@ pub fn write(context: &Context, page: &KeyImage, index: usize) -> Result<Page, E
     set.text(tags::CONVERSION_TYPE, VR::CS, "WSD");
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
     set.empty(tags::LATERALITY, VR::CS);
-    // No name, no number of a patient is drawn.
+    // The page shows no patient name or ID.
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
     set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
     set.text(tags::IMAGE_COMMENTS, VR::LT, &page.title);

@@ -1,8 +1,8 @@
-//! Segmentation object: one, binary, with a segment for each lung, each lobe and each region of the nine findings.
-//! Segments overlap (a nodule lies in a lobe, a lobe in a lung); the object says so.
+//! The segmentation object: one binary object with a segment for each lung, each lobe and each region of the nine
+//! findings. Segments overlap (a nodule is part of a lobe, a lobe is part of a lung), which the object declares.
 //!
-//! Frames exist only where a segment has voxels. Bits are packed across frames without padding (PS3.5 8.1.1), on the
-//! grid of the source, so every frame lies exactly on a source slice and refers to it.
+//! Frames exist only where a segment has voxels. Bits are packed across frames without padding (PS3.5 section 8.1.1).
+//! The grid is that of the source, so every frame matches one source slice and refers to it.
 
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
@@ -21,7 +21,7 @@ use crate::provenance::LUNG_ALGORITHM;
 use crate::regions::{self, Site, Subject};
 use crate::{Error, ResultObject, identity, measure};
 
-/// The object, and the number of each segment in it.
+/// The object and the segment numbers in it.
 #[derive(Debug)]
 pub struct Written {
     pub object: ResultObject,
@@ -38,13 +38,13 @@ struct Segment<'a> {
     number: u16,
     subject: Subject,
     site: Site,
-    /// Their union is the segment.
+    /// The segment is the union of these masks.
     masks: Vec<&'a Mask>,
-    /// Slices where it has voxels.
+    /// Slices in which the segment has voxels.
     slices: Vec<usize>,
 }
 
-/// None when nothing was segmented: an object without frames is not allowed.
+/// `None` when nothing was segmented, because an object without frames is not allowed.
 ///
 /// # Errors
 /// When the pixels or a copied value do not fit into an object.
@@ -72,7 +72,7 @@ pub fn write(context: &Context, findings: &ChestFindings, volume: &Volume) -> Re
     referenced_series(context, &mut set);
     set.sequence(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared(context, volume)]);
 
-    // Position indices count the positions in use, from 1 (PS3.3 C.7.6.17).
+    // Position indices count the positions in use, from 1 (PS3.3 section C.7.6.17).
     let mut used: Vec<usize> = frames.iter().map(|(_, k)| *k).collect();
     used.sort_unstable();
     used.dedup();
@@ -86,7 +86,8 @@ pub fn write(context: &Context, findings: &ChestFindings, volume: &Volume) -> Re
     Ok(Some(Written { object: context.finish(SEG, 0, set, bytes + 2048 * frames.len())?, numbers }))
 }
 
-/// What every binary segmentation of ours says of itself; `what` when no mark has to stand there. `size`: columns and rows.
+/// Sets the attributes that all our binary segmentations share. Content Description is the mark, or `what` without a
+/// mark. `size`: columns and rows.
 pub fn head(context: &Context, set: &mut DataSet, what: &str, size: [u16; 2], frames: usize) {
     let [columns, rows] = size;
     set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
@@ -111,25 +112,30 @@ pub fn head(context: &Context, set: &mut DataSet, what: &str, size: [u16; 2], fr
     set.text(tags::SEGMENTATION_TYPE, VR::CS, "BINARY");
 }
 
-/// In the order of [`regions::all`], numbered 1..n without gaps (PS3.3 C.8.20.2).
+/// The segments in the order of [`regions::all`], numbered from 1 without gaps (PS3.3 section C.8.20.2).
 fn segments(findings: &ChestFindings) -> Vec<Segment<'_>> {
-    let used = |masks: &[&Mask]| -> Vec<usize> {
-        let mut slices: Vec<usize> = Vec::new();
-        for mask in masks {
-            let all = mask.origin[2]..mask.origin[2] + mask.size[2];
-            slices.extend(all.filter(|k| measure::plane(mask, *k).iter().any(|v| *v != 0)));
+    let mut segments = Vec::new();
+    let mut number = 1;
+    for region in regions::all(findings) {
+        let slices = slices_with_voxels(&region.masks);
+        if slices.is_empty() {
+            continue;
         }
-        slices.sort_unstable();
-        slices.dedup();
-        slices
-    };
-    regions::all(findings)
-        .into_iter()
-        .map(|s| (used(&s.masks), s))
-        .filter(|(slices, _)| !slices.is_empty())
-        .zip(1..)
-        .map(|((slices, s), number)| Segment { number, subject: s.subject, site: s.site, masks: s.masks, slices })
-        .collect()
+        segments.push(Segment { number, subject: region.subject, site: region.site, masks: region.masks, slices });
+        number += 1;
+    }
+    segments
+}
+
+fn slices_with_voxels(masks: &[&Mask]) -> Vec<usize> {
+    let mut slices: Vec<usize> = Vec::new();
+    for mask in masks {
+        let all = mask.origin[2]..mask.origin[2] + mask.size[2];
+        slices.extend(all.filter(|k| measure::plane(mask, *k).iter().any(|v| *v != 0)));
+    }
+    slices.sort_unstable();
+    slices.dedup();
+    slices
 }
 
 fn overlap(segments: &[Segment]) -> bool {
@@ -247,7 +253,7 @@ fn dimensions(context: &Context, set: &mut DataSet) {
     );
 }
 
-/// Common Instance Reference module: the series that was segmented, each instance once.
+/// Common Instance Reference module: the segmented series with each of its instances once.
 fn referenced_series(context: &Context, set: &mut DataSet) {
     let mut series = DataSet::new();
     series.text(tags::SERIES_INSTANCE_UID, VR::UI, &identity::series_uid(context.source, context.uids));
@@ -293,7 +299,7 @@ fn frame(context: &Context, segment: u16, slice: usize, position: usize) -> Data
     groups
 }
 
-/// Segmented from this image (or frame of one), pixel for pixel.
+/// Declares that a frame was segmented from this image (or frame), pixel for pixel.
 pub fn derived_from(mut image: DataSet) -> DataSet {
     image.text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
     image.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE_IMAGE_FOR_PROCESSING);
@@ -303,7 +309,7 @@ pub fn derived_from(mut image: DataSet) -> DataSet {
     derivation
 }
 
-/// One bit per pixel, first pixel in the lowest bit, frames without padding between them.
+/// Packs one bit per pixel, first pixel in the lowest bit, without padding between frames.
 fn pack(planes: &[(&[&Mask], usize)], rows: usize, columns: usize) -> Vec<u8> {
     let frame_bits = rows * columns;
     let mut bytes = vec![0u8; (planes.len() * frame_bits).div_ceil(8)];

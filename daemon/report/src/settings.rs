@@ -1,4 +1,4 @@
-//! How the box names itself in results.
+//! Settings of the device description in results.
 
 use dicom::check::Checker;
 use serde::{Deserialize, Serialize};
@@ -28,10 +28,10 @@ impl Default for Device {
 }
 
 impl Device {
-    /// Says what cannot be used, under `device.*`.
+    /// Reports each invalid value under its key, `device.*`.
     pub fn check(&self, checker: &mut Checker) {
         if self.station_name.trim().is_empty() {
-            checker.refuse("device.station_name", "must not be empty: results name the station");
+            checker.refuse("device.station_name", "must not be empty: results contain the station name");
         }
         checker.text("device.station_name", &self.station_name, 16);
         checker.text("device.institution", &self.institution, 64);

@@ -1,4 +1,4 @@
-//! Structured report: Comprehensive 3D SR with the Measurement Report template (TID 1500).
+//! The structured report: Comprehensive 3D SR with the template Measurement Report (TID 1500).
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
@@ -19,7 +19,7 @@ use crate::secondary::Page;
 use crate::seg::Written;
 use crate::{Error, Refused, ResultObject, evidence, groups, identity};
 
-/// The report of a processed series, also when nothing was found or not everything was evaluated.
+/// The report of a processed series, also if nothing was found or not everything was evaluated.
 ///
 /// # Errors
 /// When a value of the source does not fit into an object.
@@ -40,7 +40,7 @@ pub fn findings(
     document(context, root, &own)
 }
 
-/// The report of a series that was not processed: which images, and why not, in words.
+/// The report of a series that was not processed: which images, and why, in words.
 ///
 /// # Errors
 /// When a value of the source does not fit into an object.
@@ -91,7 +91,7 @@ pub fn ultrasound(
     modality: Code,
     procedure: Code,
 ) -> Result<ResultObject, Error> {
-    // Pictures of a hand-held probe lie in no frame of reference.
+    // Pictures from a hand-held probe have no frame of reference.
     let group = Item::container(IMAGE_LIBRARY_GROUP, None)
         .with(Item::code(Relation::HasAcqContext, MODALITY, modality))
         .with_all(images.iter().map(|o| library_image(&o.sop_class_uid, &o.sop_uid)));
@@ -107,7 +107,7 @@ fn library_image(sop_class_uid: &str, sop_uid: &str) -> Item {
     Item::nameless(Relation::Contains, Value::Image { sop_class_uid, sop_uid, part: Part::Whole })
 }
 
-/// Title, language, observer, procedure.
+/// The root with title, language, observer and procedure.
 fn head(context: &Context, procedure: Code) -> Item {
     let p = context.provenance;
     let text = |name, value: &str| Item::text(Relation::HasObsContext, name, value);
@@ -134,7 +134,7 @@ fn image_library(context: &Context) -> Item {
     Item::container(IMAGE_LIBRARY, Some("1600")).with(group)
 }
 
-/// What was said without a region, the mark, and who made this, in words that every SR viewer prints.
+/// Qualitative evaluations without a region, the mark and the provenance, as text that every SR viewer shows.
 fn evaluations(context: &Context, said: impl IntoIterator<Item = Item>) -> Item {
     let mark = context.provenance.mark().map(|m| Item::text(Relation::Contains, COMMENT, m));
     Item::container(QUALITATIVE_EVALUATIONS, None).with_all(said).with_all(mark).with(Item::text(

@@ -1,4 +1,4 @@
-//! A made-up chest for the tests of this module: two lungs, five lobes, all nine findings, no patient.
+//! A synthetic chest for tests: two lungs, five lobes, all nine findings, no patient data.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub fn element(tag: (u16, u16), vr: VR, value: &[u8]) -> RawElement {
     RawElement { tag: Tag(tag.0, tag.1), vr, value: value.to_vec() }
 }
 
-/// A 61 x 47 grid (no multiple of 8, so frames begin inside a byte) of `slices` slices.
+/// A grid of 61 x 47 pixels and `slices` slices. The size is not a multiple of 8, so that frames begin inside a byte.
 pub fn case(slices: usize) -> Case {
     let dims = [61, 47, slices];
     let geometry = Geometry {
@@ -99,7 +99,7 @@ pub fn case(slices: usize) -> Case {
     }
 }
 
-/// A ball (or, cut by the volume's border, part of one) on the voxel grid; radii in voxels.
+/// A ball on the voxel grid, cut at the border of the volume; radii in voxels.
 pub fn ball(dims: [usize; 3], centre: [usize; 3], radii: [f64; 3]) -> Mask {
     let low: Vec<usize> = (0..3).map(|a| centre[a].saturating_sub(radii[a] as usize + 1)).collect();
     let high: Vec<usize> = (0..3).map(|a| (centre[a] + radii[a] as usize + 2).min(dims[a])).collect();
@@ -116,7 +116,7 @@ pub fn ball(dims: [usize; 3], centre: [usize; 3], radii: [f64; 3]) -> Mask {
     Mask { origin: [low[0], low[1], low[2]], size: [high[0] - low[0], high[1] - low[1], high[2] - low[2]], voxels }
 }
 
-/// Two lungs that take most of the grid, three nodules in them, for a grid of any size.
+/// Findings for a grid of any size: two lungs that fill most of it, three nodules in them, and the other findings.
 pub fn findings(geometry: &Geometry) -> ChestFindings {
     let dims = geometry.dims;
     let at = |x: f64, y: f64, z: f64| {

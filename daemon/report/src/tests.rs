@@ -1,4 +1,4 @@
-//! What every result promises, whatever the validators say.
+//! Tests of what every result must contain, beyond the checks of DICOM validators.
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
@@ -41,7 +41,7 @@ fn both(case: &Case) -> Vec<ResultObject> {
 fn open(object: &ResultObject) -> InMemDicomObject {
     let file = dicom_object::from_reader(Cursor::new(&object.part10)).unwrap();
     assert_eq!(file.meta().media_storage_sop_instance_uid(), object.sop_uid);
-    // Results, associations and the files that we write name one implementation.
+    // Results, associations and received files carry the same implementation UID.
     assert_eq!(file.meta().implementation_class_uid(), dicom::implementation::CLASS_UID);
     let version = file.meta().implementation_version_name.as_deref().unwrap_or_default();
     assert_eq!(version.trim_end(), dicom::implementation::VERSION_NAME);
@@ -91,7 +91,7 @@ fn identity_is_the_sources_byte_for_byte_in_every_object() {
         let read = open(&object);
         let frame_of_reference = Tag(0x0020, 0x0052);
         for element in case.elements.iter().filter(|e| object.kind == "seg" || e.tag != frame_of_reference) {
-            // The file itself is searched: no reader's idea of a character set comes between.
+            // Searches the bytes of the file, so that no character set conversion takes place.
             let at = object.part10.windows(element.value.len()).position(|w| w == element.value);
             assert!(at.is_some(), "{} in {}", element.tag, object.kind);
         }

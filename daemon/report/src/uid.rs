@@ -1,4 +1,4 @@
-//! UIDs derived from the inputs, so that a retry makes the same objects and not a second set.
+//! Derives UIDs from the inputs, so that a retry makes the same objects and not a second set.
 
 use dicom::uid::from_hash;
 use sha2::{Digest, Sha256};
@@ -13,9 +13,9 @@ pub struct Uids {
 }
 
 impl Uids {
-    /// Two results share UIDs only when inputs, device, software, model and what is said (findings, or a refusal with
-    /// this reason) are the same: then they are the same objects. The accelerator is left out on purpose: a job that
-    /// is tried again on the CPU after the GPU was lost replaces its result.
+    /// Two results have the same UIDs only if inputs, device, software, model and content (findings, or the reason of a
+    /// refusal) are the same. The accelerator is left out on purpose: a job that is repeated on the CPU after the GPU
+    /// failed makes the same objects.
     pub fn new(source: &Source, content: &Content, provenance: &Provenance) -> Self {
         let mut inputs: Vec<&str> = source.instances.iter().map(|i| i.sop_instance_uid.as_str()).collect();
         inputs.sort_unstable();
@@ -55,7 +55,7 @@ impl Uids {
         Self { seed: hash.finalize().into() }
     }
 
-    /// All UIDs of one exam: a retry makes the same objects, another device or model others.
+    /// All UIDs of one exam. A retry gives the same UIDs, another device or model gives others.
     pub fn of_exam(recording_uid: &str, provenance: &Provenance) -> Self {
         let mut hash = Sha256::new();
         field(&mut hash, "exam");
@@ -70,7 +70,7 @@ impl Uids {
         Self { seed: hash.finalize().into() }
     }
 
-    /// The UID of the `index`th thing of this kind.
+    /// The UID of item `index` of this kind.
     pub fn of(&self, kind: &str, index: usize) -> String {
         let mut hash = Sha256::new();
         hash.update(self.seed);
@@ -80,7 +80,7 @@ impl Uids {
     }
 }
 
-/// Length first, so that no two lists of fields run together to the same bytes.
+/// Hashes the length first, so that two different lists of fields never give the same bytes.
 fn field(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_le_bytes());
     hash.update(text.as_bytes());

@@ -1,8 +1,8 @@
-//! An ultrasound exam as DICOM: clips as Ultrasound Multi-frame Images, the best picture of each lesion as an Ultrasound
-//! Image, its outline as a segmentation, and a structured report about the lesions.
+//! DICOM objects of an ultrasound exam: clips as Ultrasound Multi-frame Images, the best picture of each lesion as an
+//! Ultrasound Image, its outline as a segmentation, and a structured report about the lesions.
 //!
-//! There is no source series to copy from: the exam gives patient and study. Frames are the JPEG pictures that were shown;
-//! nothing is drawn into them, outlines are coordinates in the report (TID 1410).
+//! There is no source series, so patient and study come from the exam. The frames are the JPEG pictures of the live
+//! path without drawings; outlines are coordinates in the report (TID 1410).
 
 use std::time::Duration;
 
@@ -41,42 +41,42 @@ pub const KEY: ObjectKind = ObjectKind {
     description: "Scanside ultrasound key images",
 };
 
-/// Whose exam, when it began, and which recording of it.
+/// Patient, start time and recording of an exam.
 #[derive(Debug, Clone, Copy)]
 pub struct Exam<'a> {
     pub study_uid: &'a str,
-    /// Another recording in the same study has another one.
+    /// Unique for each recording, also within a study.
     pub recording_uid: &'a str,
     pub patient: &'a Patient,
-    /// RFC 3339, UTC.
+    /// Start of the exam, RFC 3339, UTC.
     pub started_utc: &'a str,
 }
 
-/// Pictures that follow each other, all of one size.
+/// Consecutive pictures of one size.
 #[derive(Debug, Clone)]
 pub struct Clip {
     pub frames: Vec<Shown>,
     pub columns: u16,
     pub rows: u16,
     pub colour: bool,
-    /// Of the screen, when the profile gives the scale.
+    /// Scale of the pictures, if the profile contains it.
     pub mm_per_pixel: Option<f64>,
     /// left, top, right, bottom of the image sector, pixels; right and bottom excluded.
     pub sector: [u32; 4],
-    /// The scanner's own text was masked out.
+    /// The scanner's burned-in text was masked.
     pub masked: bool,
 }
 
 /// One picture of a clip.
 #[derive(Debug, Clone)]
 pub struct Shown {
-    /// Driver's time.
+    /// Capture time according to the video driver.
     pub at: Duration,
-    /// A baseline JPEG file, grey or YCbCr.
+    /// A baseline JPEG file, greyscale or YCbCr.
     pub jpeg: Vec<u8>,
 }
 
-/// A lesion at its best.
+/// A lesion in the picture that shows it best.
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// Index of its key image.
@@ -89,13 +89,14 @@ impl Seen {
         format!("Lesion {}", self.lesion.id)
     }
 
-    /// The same in report and segmentation. Numbers may repeat when the screen changed, key images do not.
+    /// The tracking UID, the same in report and segmentation. It contains the key image, because lesion numbers may
+    /// repeat after the screen has changed.
     pub fn tracking_uid(&self, context: &Context) -> String {
         context.uids.of(&format!("track breast lesion {}", self.key), self.lesion.id as usize)
     }
 }
 
-/// The objects of one exam, each made when it is asked for: clips are large. Same input, same bytes.
+/// Makes the objects of one exam, one at a time because clips are large. The same input gives the same bytes.
 #[derive(Debug)]
 pub struct Writer<'a> {
     provenance: &'a Provenance,
@@ -115,7 +116,7 @@ impl<'a> Writer<'a> {
         write(&Context { source: &source, provenance: self.provenance, uids: &self.uids })
     }
 
-    /// Ultrasound Multi-frame Image; `index` counts from 0.
+    /// The Ultrasound Multi-frame Image of a clip; `index` counts from 0.
     ///
     /// # Errors
     /// When a value does not fit into an object.
@@ -123,7 +124,7 @@ impl<'a> Writer<'a> {
         self.with(|context| image(context, CLIP, clip, index))
     }
 
-    /// Ultrasound Image: the only frame of `key`.
+    /// The Ultrasound Image with the only frame of `key`.
     ///
     /// # Errors
     /// When a value does not fit into an object.
@@ -131,7 +132,7 @@ impl<'a> Writer<'a> {
         self.with(|context| image(context, KEY, key, index))
     }
 
-    /// The lesions as segments of their key images, all of which have this size: one object for each size.
+    /// The segmentation of the lesions whose key images have this size; one object for each size.
     ///
     /// # Errors
     /// When a value does not fit into an object.
@@ -145,7 +146,7 @@ impl<'a> Writer<'a> {
         self.with(|context| crate::ultrasound_seg::write(context, keys, seen, size, index))
     }
 
-    /// The report (TID 1500), which refers to clips and key images; their bytes are not needed for it.
+    /// The report (TID 1500). It refers to clips and key images but does not need their bytes.
     ///
     /// # Errors
     /// When a value does not fit into an object.
@@ -162,7 +163,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Patient and study as a scanner would have sent them, in UTF-8.
+/// Patient and study attributes as a scanner would send them, in UTF-8.
 fn identity(exam: &Exam) -> Vec<RawElement> {
     let (date, time) = date_and_time(exam.started_utc);
     let element = |tag: Tag, vr: VR, text: &str| RawElement { tag, vr, value: text.as_bytes().to_vec() };
@@ -178,12 +179,12 @@ fn identity(exam: &Exam) -> Vec<RawElement> {
     ]
 }
 
-/// PS3.3 A.6 and A.7.
+/// An Ultrasound Image or Ultrasound Multi-frame Image (PS3.3 sections A.6 and A.7).
 fn image(context: &Context, kind: ObjectKind, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
     let mut set = context.begin(kind, index)?;
     set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
-    // Which breast is not known here.
+    // It is not known which breast is shown.
     set.empty(tags::LATERALITY, VR::CS);
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, if clip.masked { "NO" } else { "YES" });
     if let Some(mark) = context.provenance.mark() {
@@ -191,7 +192,8 @@ fn image(context: &Context, kind: ObjectKind, clip: &Clip, index: usize) -> Resu
     }
     if kind == CLIP {
         set.text(tags::NUMBER_OF_FRAMES, VR::IS, &clip.frames.len().to_string());
-        // Real cameras do not keep time: each frame says how long after the one before it came (PS3.3 C.7.6.5).
+        // Cameras have no constant frame rate, so each frame has its time since the previous one, in ms (PS3.3 section
+        // C.7.6.5).
         let times: Vec<f64> = std::iter::once(0.0)
             .chain(clip.frames.windows(2).map(|w| w[1].at.saturating_sub(w[0].at).as_micros() as f64 / 1000.0))
             .take(clip.frames.len())
@@ -230,7 +232,7 @@ fn image(context: &Context, kind: ObjectKind, clip: &Clip, index: usize) -> Resu
     context.finish_as(kind, index, set, compressed, uids::JPEG_BASELINE8_BIT)
 }
 
-/// What a pixel of the sector measures (PS3.3 C.8.5.5).
+/// The physical size of a pixel in the image sector (PS3.3 section C.8.5.5).
 fn region(clip: &Clip, mm_per_pixel: f64) -> DataSet {
     let mut item = DataSet::new();
     let [left, top, right, bottom] = clip.sector;
@@ -239,7 +241,7 @@ fn region(clip: &Clip, mm_per_pixel: f64) -> DataSet {
     long(&mut item, tags::REGION_LOCATION_MIN_Y0, top);
     long(&mut item, tags::REGION_LOCATION_MAX_X1, right.saturating_sub(1));
     long(&mut item, tags::REGION_LOCATION_MAX_Y1, bottom.saturating_sub(1));
-    // Centimetres along both axes; a two-dimensional picture of tissue; nothing else is known about the region.
+    // Units of both axes are centimetres; the region is a two-dimensional tissue image. Nothing else is known about it.
     const CENTIMETRES: u16 = 3;
     item.shorts(tags::PHYSICAL_UNITS_X_DIRECTION, &[CENTIMETRES]);
     item.shorts(tags::PHYSICAL_UNITS_Y_DIRECTION, &[CENTIMETRES]);
@@ -252,7 +254,7 @@ fn region(clip: &Clip, mm_per_pixel: f64) -> DataSet {
     item
 }
 
-/// One fragment a frame, and where each begins (PS3.5 A.4).
+/// Encapsulated pixel data: one fragment per frame, and the table of their offsets (PS3.5 section A.4).
 fn pixels(frames: &[Shown], set: &mut DataSet) {
     let mut offset = 0u32;
     let mut offsets = Vec::with_capacity(frames.len());
@@ -298,7 +300,7 @@ fn lesion(context: &Context, seen: &Seen, key: &ResultObject) -> Item {
         .with(groups::comment(score))
 }
 
-/// An exam without a lesion says so (TID 1501).
+/// The group that says that no lesion was found (TID 1501).
 fn nothing(context: &Context) -> Item {
     groups::begin("1501", "Breast lesions", context.uids.of("track breast lesions", 0), MASS)
         .with_all(groups::model(context))

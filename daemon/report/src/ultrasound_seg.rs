@@ -1,8 +1,8 @@
-//! The lesions of an ultrasound exam as a segmentation: binary, one segment and one frame a lesion, on the grid of its key
-//! image.
+//! The segmentation of the lesions of an ultrasound exam: binary, one segment and one frame per lesion, on the grid of
+//! its key image.
 //!
-//! Pictures of a hand-held probe lie in no frame of reference: each frame says from which image it was derived, pixel for
-//! pixel, and no positions are given (PS3.3 A.51).
+//! Pictures from a hand-held probe have no frame of reference. Each frame refers to the image from which it was
+//! derived, pixel for pixel, and has no position (PS3.3 section A.51).
 
 use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
@@ -30,7 +30,7 @@ pub fn write(
     let mut set = context.begin(SEG, index)?;
     seg::head(context, &mut set, "Breast lesions", size, seen.len());
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
-    // Each frame is of a picture of its own.
+    // Segments do not overlap, because each belongs to a different image.
     set.text(tags::SEGMENTS_OVERLAP, VR::CS, "NO");
     let numbered = || seen.iter().copied().zip(1u16..);
     set.sequence(tags::SEGMENT_SEQUENCE, numbered().map(|(s, number)| segment(context, s, number)).collect());
@@ -85,7 +85,7 @@ fn dimensions(context: &Context, set: &mut DataSet) {
     set.sequence(tags::DIMENSION_INDEX_SEQUENCE, vec![index]);
 }
 
-/// The key images that were segmented, each once.
+/// References to the segmented key images, each once.
 fn referenced(keys: &[ResultObject], seen: &[&Seen], set: &mut DataSet) {
     let mut used: Vec<usize> = seen.iter().map(|s| s.key).collect();
     used.sort_unstable();
@@ -112,7 +112,7 @@ fn frame(key: &ResultObject, number: u16) -> DataSet {
     groups
 }
 
-/// One bit per pixel, first pixel in the lowest bit, frames without padding between them (PS3.5 8.1.1).
+/// Packs one bit per pixel, first pixel in the lowest bit, without padding between frames (PS3.5 section 8.1.1).
 fn pack(seen: &[&Seen], columns: usize, rows: usize) -> Vec<u8> {
     let mut bits = vec![0u8; (seen.len() * rows * columns).div_ceil(8)];
     for (frame, one) in seen.iter().enumerate() {
@@ -128,13 +128,13 @@ fn pack(seen: &[&Seen], columns: usize, rows: usize) -> Vec<u8> {
     bits
 }
 
-/// Pixels whose middles lie from `from` to `to`.
+/// The pixels whose centres are between `from` and `to`.
 fn columns_between(from: f32, to: f32, columns: usize) -> std::ops::Range<usize> {
     let first = |x: f32| whole((x - 0.5).ceil()).min(columns);
     first(from)..first(to)
 }
 
-/// Where the line at height `y` lies in the closed outline: even and odd crossings.
+/// The parts of the line at height `y` inside the closed outline, by the even-odd rule: sorted pairs of crossings.
 fn inside(outline: &[[f32; 2]], y: f32) -> Vec<[f32; 2]> {
     let next = outline.iter().cycle().skip(1);
     let mut crossings: Vec<f32> = outline

@@ -1,5 +1,5 @@
-//! The one typeface of the document: Latin and GB 2312. Only the glyphs in use are embedded, with their characters, so
-//! that text can be searched and copied.
+//! The typeface of the document: Latin and GB 2312. Only the glyphs in use are embedded, with their characters, so that
+//! text can be searched and copied.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use ttf_parser::{Face, Tag};
 use super::Error;
 use crate::letters::{self, MISSING, SANS};
 
-/// PDF wants six capital letters before the name of a subset.
+/// Name of the subset; PDF requires six capital letters before it.
 const NAME: &str = "SCNSDE+ScansideSans";
 
 pub struct Font {
@@ -22,7 +22,7 @@ pub struct Font {
 
 impl Font {
     /// # Errors
-    /// When the font in the program is damaged.
+    /// When the built-in font is damaged.
     pub fn new() -> Result<Self, Error> {
         let face = Face::parse(SANS, 0).map_err(|e| Error::Font(e.to_string()))?;
         Ok(Self { face, glyphs: GlyphRemapper::new(), used: BTreeMap::new() })
@@ -33,18 +33,18 @@ impl Font {
         Some(id.0)
     }
 
-    /// Thousandths of the font's size.
+    /// Advance width in thousandths of the font size.
     fn advance(&self, glyph: u16) -> f32 {
         let units = f32::from(self.face.glyph_hor_advance(ttf_parser::GlyphId(glyph)).unwrap_or(0));
         units * 1000.0 / f32::from(self.face.units_per_em())
     }
 
-    /// In points.
+    /// Width of a text in points.
     pub fn width(&self, text: &str, size: f32) -> f32 {
         text.chars().filter_map(|c| self.glyph(c)).map(|g| self.advance(g)).sum::<f32>() * size / 1000.0
     }
 
-    /// The text as two-byte glyph numbers of the subset.
+    /// Encodes text as two-byte glyph numbers of the subset.
     pub fn encode(&mut self, text: &str) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(text.len() * 2);
         for c in text.chars() {
@@ -58,12 +58,13 @@ impl Font {
         bytes
     }
 
-    /// Lines of at most `width` points: Latin breaks at spaces, Chinese between any two characters.
+    /// Breaks text into lines of at most `width` points.
     pub fn wrap(&self, text: &str, size: f32, width: f32) -> Vec<String> {
         letters::wrap(text, width, |piece| self.width(piece, size))
     }
 
-    /// Type 0 font with a CID font of CFF outlines (ISO 32000-1, 9.7). `ids`: font, descendant, descriptor, map, file.
+    /// Writes a Type 0 font with a CID font of CFF outlines (ISO 32000-1, section 9.7). `ids`: font, descendant,
+    /// descriptor, map, file.
     ///
     /// # Errors
     /// When the subset cannot be made.

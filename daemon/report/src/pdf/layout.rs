@@ -1,4 +1,4 @@
-//! A4 pages: a cursor that runs down, text, rules and boxes in points from the top left corner.
+//! Draws text, boxes and images on A4 pages. Coordinates are in points from the top left corner.
 
 use pdf_writer::types::TextRenderingMode;
 use pdf_writer::{Content, Name, Str};
@@ -18,10 +18,10 @@ pub const AMBER: Colour = [1.0, 0.73, 0.22];
 pub const BROWN: Colour = [0.6, 0.3, 0.0];
 pub const GREEN: Colour = [0.1, 0.45, 0.3];
 
-/// One page being filled.
+/// One page that is being filled.
 pub struct Sheet {
     pub content: Content,
-    /// Pictures on it, by number.
+    /// Numbers of the images on the page.
     pub pictures: Vec<usize>,
 }
 
@@ -30,7 +30,8 @@ impl Sheet {
         Self { content: Content::new(), pictures: Vec::new() }
     }
 
-    /// One line; `y` is its baseline from the top. Bold is drawn with an edge: one font file serves both.
+    /// Draws one line of text; `y` is the distance of its baseline from the top. Bold letters get an additional edge,
+    /// because the font has one weight.
     pub fn text(&mut self, font: &mut Font, at: [f32; 2], size: f32, bold: bool, colour: Colour, text: &str) {
         let bytes = font.encode(text);
         let content = &mut self.content;
@@ -49,7 +50,7 @@ impl Sheet {
         content.restore_state();
     }
 
-    /// Plain text that ends at `at`.
+    /// Draws text in regular weight that ends at `at`.
     pub fn text_right(&mut self, font: &mut Font, at: [f32; 2], size: f32, colour: Colour, text: &str) {
         let left = at[0] - font.width(text, size);
         self.text(font, [left, at[1]], size, false, colour, text);

@@ -1,5 +1,5 @@
-//! The report draft as a document for people: who, the findings with numbers or reasons, key images, and who made
-//! it. One for each language; fonts are in the file, so it looks the same everywhere.
+//! The report draft as a PDF document: patient, findings with values or reasons, key images, provenance. One document
+//! per language; the font is embedded, so it looks the same everywhere.
 
 mod font;
 mod layout;
@@ -28,7 +28,7 @@ pub enum Error {
     Number(usize),
 }
 
-/// A count or size as PDF writes it.
+/// A count or size as a PDF integer.
 fn number(n: usize) -> Result<i32, Error> {
     i32::try_from(n).map_err(|_| Error::Number(n))
 }
@@ -42,7 +42,7 @@ pub struct Picture {
     title: String,
 }
 
-/// The pages as pictures of a document.
+/// The pages as images for a document.
 pub fn pictures(pages: &[KeyImage]) -> Vec<Picture> {
     let picture = |page: &KeyImage| Picture {
         width: page.width,
@@ -60,7 +60,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-/// Everything that the document says.
+/// The content of the document.
 #[derive(Debug, Clone, Copy)]
 pub struct Draft<'a> {
     pub patient: &'a Patient,
@@ -71,7 +71,7 @@ pub struct Draft<'a> {
     pub language: Language,
 }
 
-/// The document's bytes; the same for the same input.
+/// Writes the document. The same input gives the same bytes.
 ///
 /// # Errors
 /// When the font cannot be embedded.
@@ -166,7 +166,7 @@ fn paragraph(font: &mut Font, sheet: &mut Sheet, mut y: f32, title: &str, text: 
     y + 8.0
 }
 
-/// Share of each part of the lungs, when there is pneumonia.
+/// The percentages for each part of the lungs, if there is pneumonia.
 fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32 {
     let Evaluated::Done(pneumonia) = &draft.findings.pneumonia else { return y };
     if pneumonia.ground_glass.is_empty() && pneumonia.consolidation.is_empty() {
@@ -221,7 +221,7 @@ fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
     paragraph(font, sheet, y, w.lungs, &text, INK)
 }
 
-/// Title, patient, page number and the mark: on every page.
+/// Draws title, patient, page number and mark on a page.
 fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: usize) {
     let w = draft.language.words().document();
     sheet.text(font, [LEFT, 42.0], if page == 1 { 17.0 } else { 11.0 }, true, INK, w.title);
@@ -257,7 +257,7 @@ fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, E
     let mut root = pdf.catalog(catalog);
     root.pages(tree);
     root.lang(TextStr(lang));
-    // Viewers show the title instead of the file's name.
+    // Makes viewers show the title instead of the file name.
     root.viewer_preferences().display_doc_title(true);
     root.finish();
     let title = draft.language.words().document().title;

@@ -1,6 +1,7 @@
-//! Results made from real CT slices, judged by tools that are not ours: dciodvfy, dcentvfy, PixelMed, dsrdump, highdicom.
+//! Results made from real CT slices, checked by third-party tools: dciodvfy, dcentvfy, PixelMed, dsrdump, highdicom.
 //!
-//! Skipped for each tool or folder that is not there. Objects and pages stay in `target/tmp/report` to look at.
+//! Checks are skipped for tools and folders that are missing. Objects and pages stay in `target/tmp/report` for
+//! inspection.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -24,7 +25,7 @@ fn source(series: &Series) -> Source<'_> {
     Source { elements: &series.elements, header: &series.header, instances: &series.instances, series_uids: &[] }
 }
 
-/// Writes the objects of one case and asserts that nobody complains.
+/// Writes the objects of one case and asserts that no tool complains.
 fn judge(name: &str, series: &Series, content: Content, shared: &Path) {
     let provenance = testing::provenance();
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report").join(name);
@@ -204,7 +205,8 @@ fn a_chinese_patient_conforms() {
                 _ => {}
             }
         }
-        // The tools compare names with the sources, whose names differ: no sources for this one.
+        // The tools would compare the name with the source files, which have another one, so this case has no source
+        // files.
         series.files = Vec::<PathBuf>::new();
         let findings = testing::findings(&series.volume.geometry);
         judge(
@@ -216,7 +218,7 @@ fn a_chinese_patient_conforms() {
     });
 }
 
-/// Prints how long it took (`--nocapture`); what it asserts is that nothing is left out.
+/// Asserts that all segments are written, and prints how long it took (`--nocapture`).
 #[test]
 fn a_chest_of_300_slices_is_written_whole() {
     let geometry = Geometry {

@@ -1,4 +1,4 @@
-//! Real CT slices as a source for reports, and the conformance tools that judge the objects.
+//! Real CT slices as a source for reports, and the conformance tools that check the objects.
 
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be read ends the test")]
@@ -13,7 +13,7 @@ use dicom::pixels::SliceRef;
 use dicom::scan::{RawElement, scan};
 use models::{Geometry, Volume};
 
-/// `SCANSIDE_SHARED`, or `shared` beside the workspace; None when absent.
+/// `SCANSIDE_SHARED`, or `shared` next to the workspace; `None` when absent.
 pub fn shared() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let path = std::env::var_os("SCANSIDE_SHARED").map_or(beside, PathBuf::from);
@@ -93,7 +93,7 @@ pub fn folder(path: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What one tool says about one object: its complaints, or None when the tool is not installed.
+/// Runs one tool. Returns whether it succeeded and its output, or `None` when it is not installed.
 fn run(name: &str, command: &mut Command) -> Option<(bool, String)> {
     match command.output() {
         Ok(output) => {
@@ -115,7 +115,7 @@ fn named(tool: &str, lines: Vec<String>) -> Vec<String> {
     lines.into_iter().map(|line| format!("{tool}: {line}")).collect()
 }
 
-/// Every complaint of every tool that is installed, each with the tool's name.
+/// All complaints of all installed tools, each with the name of the tool.
 pub fn complaints(kind: &str, file: &Path, sources: &[PathBuf], shared: &Path) -> Vec<String> {
     let mut found = dciodvfy(file);
     found.extend(dcentvfy(sources, file));
@@ -128,20 +128,20 @@ pub fn complaints(kind: &str, file: &Path, sources: &[PathBuf], shared: &Path) -
     found
 }
 
-/// Is it what its SOP class says?
+/// Checks that the object conforms to its SOP class.
 pub fn dciodvfy(file: &Path) -> Vec<String> {
     let Some((ok, text)) = run("dciodvfy", Command::new("dciodvfy").arg("-new").arg(file)) else { return Vec::new() };
     let lines = errors(&text, "Error");
     named("dciodvfy", if ok && lines.is_empty() { lines } else { [vec!["failed".into()], lines].concat() })
 }
 
-/// Does it belong to its sources?
+/// Checks that the object is consistent with its sources.
 pub fn dcentvfy(sources: &[PathBuf], file: &Path) -> Vec<String> {
     let Some((ok, text)) = run("dcentvfy", Command::new("dcentvfy").args(sources).arg(file)) else { return Vec::new() };
     named("dcentvfy", if ok { Vec::new() } else { [vec!["failed".into()], errors(&text, "Error")].concat() })
 }
 
-/// Is it a structured report by its template?
+/// Checks that a structured report conforms to its template.
 pub fn sr_validators(file: &Path) -> Vec<String> {
     let dump = run("dsrdump", Command::new("dsrdump").arg(file));
     let mut found = dump.map_or_else(Vec::new, |(ok, text)| if ok { Vec::new() } else { errors(&text, "E:") });
@@ -150,7 +150,7 @@ pub fn sr_validators(file: &Path) -> Vec<String> {
     found
 }
 
-/// PixelMed checks the templates; its exit status is always 0.
+/// PixelMed checks templates. Its exit status is always 0, so its output is examined.
 fn pixelmed(file: &Path) -> Vec<String> {
     const JARS: [&str; 2] = ["/usr/share/java/pixelmed.jar", "/usr/share/java/commons-codec.jar"];
     if JARS.iter().any(|jar| !Path::new(jar).exists()) {
@@ -174,7 +174,7 @@ fn pixelmed(file: &Path) -> Vec<String> {
     found
 }
 
-/// Strict readers, and cross checks against the sources.
+/// Reads the object with highdicom and compares it with the sources.
 fn highdicom(file: &Path, sources: &[PathBuf], shared: &Path) -> Vec<String> {
     let python = std::env::var("SCANSIDE_PYTHON").unwrap_or_else(|_| "python3".into());
     let has = Command::new(&python).args(["-c", "import highdicom"]).output();
