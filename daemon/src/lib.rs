@@ -1,4 +1,4 @@
-//! The Scanside daemon: what composes the parts, and its front ends. The stories themselves are told in `study` and `live`.
+//! The Scanside daemon: composes the parts and contains the front ends. The crates `study` and `live` do the work.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 

@@ -1,4 +1,4 @@
-//! Where the log goes: to the journal when standard error is it, otherwise to standard error in a form for people.
+//! Sets up the log: to the journal if standard error is connected to it, otherwise as readable lines to standard error.
 
 use std::io::{self, IsTerminal};
 
@@ -6,11 +6,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// `--log` before `RUST_LOG` before `info`. Libraries below a warning say nothing that helps an operator.
+/// The filter if neither `--log` nor `RUST_LOG` is given. Messages of libraries below warnings do not help an operator.
 const DEFAULT: &str = "warn,scansided=info,hal=info,models=info";
 
 /// # Errors
-/// When the filter cannot be understood.
+/// When the filter cannot be parsed.
 pub fn start(filter: Option<&str>) -> anyhow::Result<()> {
     let from_environment = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
     let filter = filter.or(from_environment.as_deref()).unwrap_or(DEFAULT);
@@ -27,8 +27,8 @@ pub fn start(filter: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `JOURNAL_STREAM` names device and inode of the journal's socket, systemd.exec(5); standard error may have been
-/// sent elsewhere since, so they are compared.
+/// Whether standard error is the journal. `JOURNAL_STREAM` has device and inode of the journal's socket, see
+/// systemd.exec(5). They are compared, because standard error may have been redirected since.
 fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     rustix::fs::fstat(io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))

@@ -1,4 +1,4 @@
-//! `scansided`: arguments -> settings -> logging -> [`scansided::app::run`]. The only place that exits.
+//! `scansided`: reads arguments and settings, starts logging and [`scansided::app::run`]. The only place that exits.
 
 mod logging;
 
@@ -12,10 +12,10 @@ use scansided::health::notify;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// sysexits(3) `EX_CONFIG`; scansided.service does not start again on it.
+/// `EX_CONFIG` of sysexits(3); scansided.service does not restart after this exit code.
 const WRONG_CONFIGURATION: u8 = 78;
 
-/// The Scanside imaging appliance: receives studies, analyses them, sends the results on.
+/// The Scanside imaging appliance: receives studies, analyses them and sends the results.
 #[derive(Debug, Parser)]
 #[command(name = "scansided", version, max_term_width = 100)]
 struct Arguments {
@@ -23,10 +23,10 @@ struct Arguments {
     /// /usr/lib/scanside, /run/scanside and /etc/scanside.
     #[arg(long, value_name = "PATH")]
     config: Vec<PathBuf>,
-    /// Print the effective configuration, or every mistake in it, and end.
+    /// Print the effective configuration, or all errors in it, and exit.
     #[arg(long)]
     check_config: bool,
-    /// What to log, for example `debug` or `info,node=debug`; before RUST_LOG.
+    /// What to log, for example `debug` or `info,node=debug`; overrides RUST_LOG.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 }
@@ -68,20 +68,20 @@ fn serve(settings: Settings, filter: Option<&str>) -> anyhow::Result<()> {
         tokio::spawn(obey(terminate.context("SIGTERM")?, interrupt.context("SIGINT")?, shutdown.clone()));
         scansided::app::run(settings, shutdown).await
     });
-    // Blocking work that is cut off here is taken up again at the next start.
+    // Blocking work that is interrupted here continues after the next start.
     runtime.shutdown_background();
     tracing::info!("scansided ends");
     outcome
 }
 
-/// The first signal asks for an orderly end, the second does not wait for it.
+/// The first signal starts an orderly shutdown, the second exits immediately.
 async fn obey(mut terminate: Signal, mut interrupt: Signal, shutdown: CancellationToken) {
     either(&mut terminate, &mut interrupt).await;
     notify::stopping();
-    tracing::info!("asked to stop");
+    tracing::info!("signal received: shutting down");
     shutdown.cancel();
     either(&mut terminate, &mut interrupt).await;
-    tracing::warn!("asked twice: ending at once");
+    tracing::warn!("second signal received: exiting immediately");
     std::process::exit(1);
 }
 

@@ -1,4 +1,4 @@
-//! The live path and its recorder, made of the configuration.
+//! Creates the live path and its recorder from the configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use study::parts::StudyParts;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Both ends of the live path; the view is for the page, the bus and the recorder, and absent when no device is configured.
+/// Both ends of the live path. Page, bus and recorder use the view; it is absent if no device is configured.
 pub fn ends(settings: &Settings) -> (Stage, Option<View>) {
     let (stage, view) = ::live::view::channel();
     let view = View { worklist: Worklist::at(settings.live.worklist.clone()), ..view };
     (stage, settings.live.is_on().then_some(view))
 }
 
-/// The live path, when a device is configured. What is wrong with its configuration is on its sign, and does not keep studies
-/// from being received.
+/// Runs the live path if a device is configured. An error in its configuration is shown by its sign and does not
+/// prevent studies from being received.
 pub fn look(
     settings: Arc<Settings>,
     parts: &StudyParts,
@@ -48,7 +48,7 @@ pub fn look(
                 return Ok(());
             }
             Err(reason) => {
-                tracing::error!(reason, "the live path does not start");
+                tracing::error!(reason, "the live path cannot start");
                 let sign = Sign::Failed { reason };
                 stage.status.send_replace(Arc::new(Status { sign, ..Default::default() }));
                 shutdown.cancelled().await;
@@ -70,7 +70,7 @@ pub fn look(
     }
 }
 
-/// `None` when nothing is to be recorded, or the profile cannot be read: the live path's sign says why.
+/// The recorder; `None` if recording is off, or if the profile cannot be read, which the sign of the live path reports.
 pub fn recorder(
     settings: &Settings,
     parts: &StudyParts,
@@ -93,17 +93,17 @@ pub fn recorder(
     })
 }
 
-/// Records exams until shutdown, when there is a recorder.
+/// Records exams until shutdown, if there is a recorder.
 ///
 /// # Errors
-/// When the recorder has no thread.
+/// When the recorder's thread cannot be started.
 pub async fn record(
     recorder: Option<record::RecorderParts>,
     view: Option<View>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if let (Some(recorder), Some(view)) = (recorder, view) {
-        record::run(recorder, view, shutdown.clone()).await.context("no thread")?;
+        record::run(recorder, view, shutdown.clone()).await.context("cannot start the recorder's thread")?;
     }
     shutdown.cancelled().await;
     Ok(())

@@ -1,4 +1,4 @@
-//! Composition root: opens what is durable, starts the tasks, waits for the end.
+//! The composition root: opens spool, database and ports, starts the tasks, waits for their end.
 
 mod live;
 mod opened;
@@ -25,14 +25,14 @@ use self::verbs::Verbs;
 use crate::health::notify;
 use crate::{console, dbus, health};
 
-/// Arrivals that may wait for the study task before senders are held back.
+/// Arrivals that may wait for the study task; when there are more, senders must wait.
 const ARRIVALS: usize = 1024;
 
-/// Runs the appliance until shutdown. A task that ends early ends the appliance: systemd starts it again, and custody
-/// survives that by design.
+/// Runs the daemon until shutdown. If a task ends early, the daemon ends and systemd restarts it; instances in custody
+/// survive that.
 ///
 /// # Errors
-/// When something durable cannot be opened, a port cannot be bound, or a task fails.
+/// When the spool or the database cannot be opened, the DICOM port cannot be bound, or a task fails.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
     let opened = opened::open(&settings).await?;
@@ -83,7 +83,7 @@ fn free_bytes(parts: &StudyParts) -> FreeBytes {
     Arc::new(move || spool.free_bytes().map_err(|error| error.to_string()))
 }
 
-/// What does not change while the daemon runs, for the bus.
+/// Properties for D-Bus that do not change while the daemon runs.
 fn facts(settings: &Settings, dicom_address: String, health: watch::Receiver<health::Report>) -> dbus::Facts {
     let destinations = settings.destination.iter();
     dbus::Facts {

@@ -1,4 +1,4 @@
-//! What must be open before anything runs: the database, the custody log, the model registry, the DICOM port.
+//! Opens what the tasks need: the database, the custody log, the model registry, the DICOM port.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use study::volume::ahead::DecodeAhead;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast};
 
-/// Events a slow listener may lag behind before it loses the oldest.
+/// Events that are kept for a slow subscriber before it loses the oldest.
 const EVENTS: usize = 4096;
 
-/// What is open, and what the stages of the study story share.
+/// The opened parts.
 #[derive(Debug)]
 pub struct Opened {
     pub parts: StudyParts,
@@ -28,15 +28,15 @@ pub struct Opened {
     pub address: String,
 }
 
-/// Opens all of it, in the order in which later parts need earlier ones.
+/// Opens all parts, each after those that it needs.
 ///
 /// # Errors
 /// When the spool or the database cannot be opened, or the port cannot be bound.
 pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
     if settings.live.is_on() {
-        // Before anybody uses the common pool.
+        // Must come before the first use of rayon's global pool.
         let pool = rayon::ThreadPoolBuilder::new().start_handler(|_| urgency::step_back()).build_global();
-        pool.unwrap_or_else(|error| tracing::warn!(%error, "study work keeps its priority"));
+        pool.unwrap_or_else(|error| tracing::warn!(%error, "cannot lower the priority of study work"));
     }
     let directory = &settings.spool.directory;
     std::fs::create_dir_all(directory).with_context(|| format!("spool.directory {}", directory.display()))?;
@@ -65,7 +65,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
     Ok(Opened { parts, listener, address: address.to_string() })
 }
 
-/// Receiving does not depend on it: without its directory the box works with the packages that came with the software.
+/// Opens the model registry. If its directory cannot be used, only the packages that came with the software are used,
+/// so that studies are still received.
 fn registry(settings: &study::settings::Settings) -> Shelf {
     let (shelf, swept) = Shelf::open(settings).unwrap_or_else(|error| {
         tracing::error!(%error, "the model registry cannot be opened; installed packages are not used");
@@ -75,17 +76,19 @@ fn registry(settings: &study::settings::Settings) -> Shelf {
     shelf
 }
 
-/// What each task uses, for whoever reads the log.
+/// Logs the active package of each task.
 fn tell_packages(shelf: &Shelf, swept: &Swept) {
     if *swept != Swept::default() {
-        tracing::warn!(?swept, "model registry mended");
+        tracing::warn!(?swept, "model registry: leftovers removed");
     }
     for task in models::task::ALL {
         match shelf.active(task) {
-            // Without a device nobody misses it.
-            Err(error) if task == US_BREAST => tracing::info!(task, %error, "no overlay on live pictures"),
+            // Not an error, because a box without a video device does not need this package.
+            Err(error) if task == US_BREAST => {
+                tracing::info!(task, %error, "no model package: live pictures have no overlay")
+            }
             Ok(entry) => tracing::info!(task, package = %entry.key, "model package"),
-            Err(error) => tracing::error!(task, %error, "its jobs will be parked"),
+            Err(error) => tracing::error!(task, %error, "no model package: jobs of this task will be parked"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The long-running tasks, all of one shape: a name, and a future that ends when shutdown was asked for.
+//! The long-running tasks. Each has a name and a future that ends after a shutdown request.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Tasks that run until `shutdown`. One that ends earlier, in whatever way, ends all.
+/// Tasks that run until `shutdown`. If one ends earlier, for any reason, all are ended.
 #[derive(Debug)]
 pub struct Tasks {
     running: JoinSet<(&'static str, anyhow::Result<()>)>,
@@ -37,10 +37,10 @@ impl Tasks {
         });
     }
 
-    /// Waits until every task has ended, and asks all to end as soon as one ends by itself.
+    /// Waits until all tasks have ended. If one ends early, requests the shutdown of all.
     ///
     /// # Errors
-    /// The first failure; a task that ended although nobody asked it to is one.
+    /// The first failure. A task that ends without a shutdown request counts as a failure.
     pub async fn ended(mut self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         while let Some(ended) = self.running.join_next().await {
@@ -49,7 +49,7 @@ impl Tasks {
                     tracing::debug!(name, "task ended");
                     continue;
                 }
-                Ok((name, Ok(()))) => anyhow::anyhow!("task {name} ended by itself"),
+                Ok((name, Ok(()))) => anyhow::anyhow!("task {name} ended unexpectedly"),
                 Ok((_, Err(error))) => error,
                 Err(panicked) => anyhow::Error::from(panicked),
             };
@@ -93,6 +93,6 @@ mod tests {
     async fn one_that_ends_unasked_is_a_failure() {
         let mut tasks = Tasks::new(CancellationToken::new());
         tasks.start_steady("one", async {});
-        assert_eq!(tasks.ended().await.unwrap_err().to_string(), "task one ended by itself");
+        assert_eq!(tasks.ended().await.unwrap_err().to_string(), "task one ended unexpectedly");
     }
 }

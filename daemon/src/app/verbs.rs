@@ -1,4 +1,4 @@
-//! The verbs of the bus that change something: rerun a study, retry deliveries, echo a destination.
+//! Commands of D-Bus: rerun a study, retry deliveries, echo a destination.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::dbus::{self, RerunOptions};
 
-/// The mutating verbs of the bus.
+/// Implements the commands of Manager1.
 pub struct Verbs {
     pub store: Store,
     pub destinations: BTreeMap<String, Destination>,
@@ -25,15 +25,15 @@ pub struct Verbs {
     pub analyze: Analyze,
     pub events: broadcast::Sender<Event>,
     pub gate: Gate,
-    /// A job was queued.
+    /// Notified when a job was queued.
     pub wake: Arc<Notify>,
-    /// Deliveries are due.
+    /// Notified when deliveries are due.
     pub outbox_wake: Arc<Notify>,
 }
 
 impl Verbs {
     /// # Errors
-    /// `Restricted`, with the reason, when the box does less than `needed`.
+    /// `Restricted`, with the reason, when the present level does not allow it.
     fn permit(&self, needed: Level) -> Result<(), dbus::Error> {
         let (level, reason) = self.gate.get();
         if level <= needed { Ok(()) } else { Err(dbus::Error::Restricted(reason)) }
@@ -44,7 +44,9 @@ impl Verbs {
         let mut connection = self.store.connect(Durability::Full)?;
         let queued = queue_again(&mut connection, &self.analyze, study_uid, options.urgent)?;
         if queued.is_empty() {
-            return Err(dbus::Error::NotFound(format!("no study {study_uid} with a series to analyse")));
+            return Err(dbus::Error::NotFound(format!(
+                "there is no study {study_uid} with a series that can be analysed"
+            )));
         }
         for row in &queued {
             let _ = self.events.send(Event::series(row));
@@ -66,7 +68,7 @@ fn queue_again(
     let now = store::now_utc();
     let mut queued = Vec::new();
     for row in series::of_study(&transaction, study_uid)? {
-        // An exam that could not be made into results is tried again; one that was has left nothing to try.
+        // A refused exam can be tried again. After a success it cannot, because its recording was deleted.
         let exam = row.kind == SeriesKind::Exam && row.state == Refused;
         if exam || row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused) {
             let version = series::completed(&transaction, row.id, "rerun", &now)?;
@@ -99,7 +101,7 @@ impl dbus::Commands for Verbs {
         Box::pin(async move {
             self.permit(Level::NoNewStudies)?;
             if let Some(name) = destination.filter(|name| !self.destinations.contains_key(*name)) {
-                return Err(dbus::Error::NotFound(format!("no destination {name}")));
+                return Err(dbus::Error::NotFound(format!("there is no destination {name}")));
             }
             let connection = self.store.connect(Durability::Full)?;
             let count =
@@ -112,7 +114,7 @@ impl dbus::Commands for Verbs {
     fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, dbus::Error>> {
         Box::pin(async move {
             let Some(settings) = self.destinations.get(destination) else {
-                return Err(dbus::Error::NotFound(format!("no destination {destination}")));
+                return Err(dbus::Error::NotFound(format!("there is no destination {destination}")));
             };
             let begun = Instant::now();
             send::echo(&send::Target::from(settings))

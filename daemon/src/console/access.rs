@@ -1,10 +1,10 @@
-//! Who gets in. Three questions to every request, each against another attack:
+//! Decides which requests are allowed. Each of three checks prevents another attack:
 //!
-//! - `Host`: is the page called by an address, `localhost` or a configured name? A name that a stranger's DNS answers for
-//!   (DNS rebinding) is none of these.
-//! - `Origin`, where something is changed or the WebSocket is opened: is it a page of ours that asks? Browsers let any page
-//!   open a WebSocket to anywhere, so this holds on loopback too.
-//! - The cookie of a login, unless the browser runs on this machine.
+//! - `Host` must be an IP address, `localhost` or a configured name. This prevents DNS rebinding, where an attacker's
+//!   domain name resolves to this machine.
+//! - `Origin` must be our own page for requests that change something and for the WebSocket. Browsers let any page open
+//!   a WebSocket to any host, so this is checked on loopback too.
+//! - The cookie of a login is required, unless the browser runs on this machine.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::routes::Site;
 
-/// Where the request came from.
+/// The address from which a request came.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
@@ -28,10 +28,10 @@ enum Verdict {
     LoginFirst,
 }
 
-/// Open to everyone who may see the login page.
+/// Paths that need no login.
 const BEFORE_LOGIN: [&str; 2] = ["/login", "/assets/"];
 
-/// Answers instead of the routes when the caller may not.
+/// Rejects requests that are not allowed, before they reach the routes.
 pub async fn guard(
     State(site): State<Site>,
     Extension(Peer(peer)): Extension<Peer>,
@@ -77,7 +77,7 @@ fn judge(
     if here || known() { Verdict::Welcome } else { Verdict::LoginFirst }
 }
 
-/// `[::1]:8484` -> `::1`, `box:8484` -> `box`.
+/// The host without port and brackets: `[::1]:8484` -> `::1`, `box:8484` -> `box`.
 fn name_of(host: &str) -> &str {
     match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
@@ -95,7 +95,7 @@ fn is_loopback(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// https too: something that speaks TLS may stand in front.
+/// https is accepted too, because there may be a TLS proxy.
 fn is_same(origin: &str, host: &str) -> bool {
     let of = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     of.is_some_and(|of| of.eq_ignore_ascii_case(host))

@@ -1,4 +1,4 @@
-//! The files of the page, embedded. `daemon/assets/console` holds them as they are.
+//! The files of the page, embedded from `daemon/assets/console`.
 
 /// Name, media type, content.
 pub type Asset = (&'static str, &'static str, &'static [u8]);
@@ -51,7 +51,7 @@ mod tests {
             for address in ["://", "\"//", "'//", "url(", "@import", "data:"] {
                 assert!(!outside.contains(address), "{name}: {address}");
             }
-            // The content security policy would refuse these.
+            // The content security policy forbids these.
             for inline in ["<style", " style=", " onclick=", " onload=", "eval(", "javascript:"] {
                 assert!(!text.contains(inline), "{name}: {inline}");
             }

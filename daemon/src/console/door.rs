@@ -1,4 +1,4 @@
-//! The login of people at other machines: one token for the site, a random cookie for each browser.
+//! The login for other machines: one token for the site, a random cookie for each browser.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -12,11 +12,12 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 const COOKIE: &str = "scanside";
-/// A working day, and then again.
+/// How long a login lasts: a working day.
 const LASTS: Duration = Duration::from_secs(12 * 3600);
-/// The oldest login ends when there are more.
+/// The most logins; above it the oldest ends.
 const MOST: usize = 64;
-/// After a wrong token, so that guessing is hopeless; while so many wait, others are told to wait.
+/// Delay after a wrong token, which makes guessing impractical. The number of delayed attempts is limited; further ones
+/// are rejected.
 const PENALTY: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 4;
 const SHORTEST: usize = 16;
@@ -30,13 +31,13 @@ fn hash(text: &str) -> Hash {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
     WrongToken,
-    /// Too many try.
+    /// Too many attempts at the same time.
     Busy,
-    /// No token is configured, or the system gives no random numbers.
+    /// No token is configured, or the system has no random numbers.
     Closed,
 }
 
-/// Holds hashes only, so that neither token nor cookies can be printed.
+/// The logins. It has only hashes, so that neither token nor cookies can appear in a log.
 #[derive(Debug)]
 pub struct Door {
     token: Option<Hash>,
@@ -45,7 +46,7 @@ pub struct Door {
 }
 
 impl Door {
-    /// Without a file nobody can log in, and nobody has to.
+    /// Without a token file no login is possible, and only this machine has access.
     ///
     /// # Errors
     /// When the file cannot be read or its first line is too short.
@@ -54,10 +55,10 @@ impl Door {
         Ok(Self { token, logins: Mutex::default(), attempts: Semaphore::new(AT_ONCE) })
     }
 
-    /// The value of `Set-Cookie`.
+    /// Checks a token. Returns the value of `Set-Cookie`.
     ///
     /// # Errors
-    /// [`Denied`], after a while when the token is wrong.
+    /// [`Denied`]; after a delay if the token is wrong.
     pub async fn enter(&self, token: &str) -> Result<String, Denied> {
         let _attempt = self.attempts.try_acquire().map_err(|_| Denied::Busy)?;
         let wanted = self.token.ok_or(Denied::Closed)?;
@@ -73,7 +74,7 @@ impl Door {
         while logins.len() > MOST {
             logins.pop_front();
         }
-        // Not `Secure`: the page is served without TLS.
+        // Without `Secure`, because the page is served without TLS.
         Ok(format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", LASTS.as_secs()))
     }
 
@@ -96,7 +97,7 @@ fn read(file: &Path) -> Result<Hash, String> {
         return Err(format!("console.token_file {}: fewer than {SHORTEST} characters", file.display()));
     }
     if std::fs::metadata(file).map_err(told)?.permissions().mode() & 0o007 != 0 {
-        tracing::warn!(file = %file.display(), "every user of this machine can read the console's token");
+        tracing::warn!(file = %file.display(), "all users of this machine can read console.token_file; restrict its permissions");
     }
     Ok(hash(token))
 }

@@ -1,4 +1,4 @@
-//! Pictures to JPEG, once for all pages, beside the async threads, and only while somebody looks.
+//! Encodes pictures as JPEG: once for all pages, not on async threads, and only while a page is open.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::message::{HEADER, header};
 
-/// A picture as the pages get it.
+/// A picture as it is sent to the pages.
 #[derive(Debug)]
 pub struct Encoded {
     pub sequence: u64,
@@ -20,7 +20,7 @@ pub struct Encoded {
 
 pub type Newest = watch::Receiver<Option<Arc<Encoded>>>;
 
-/// Where a page gets its pictures from.
+/// The source of pictures for the pages.
 #[derive(Debug, Clone, Default)]
 pub struct Pictures {
     encoded: watch::Sender<Option<Arc<Encoded>>>,
@@ -28,14 +28,14 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// The newest picture comes by itself, also when the live path stands still.
+    /// Subscribes to new pictures. The newest one is delivered at once, even if no new picture arrives.
     pub fn subscribe(&self) -> Newest {
         let newest = self.encoded.subscribe();
         self.joined.notify_one();
         newest
     }
 
-    /// Encodes what comes until shutdown, or until the live path ends.
+    /// Encodes pictures until shutdown, or until the live path ends.
     pub async fn run(
         self,
         mut pictures: watch::Receiver<Option<Arc<Picture>>>,
@@ -55,7 +55,7 @@ impl Pictures {
                 continue;
             }
             let Some(picture) = pictures.borrow_and_update().clone() else { continue };
-            // The device may begin again with the same numbers, but not at the same time.
+            // A restarted device may repeat sequence numbers, but not capture times.
             let this = (picture.sequence, picture.captured);
             if done == Some(this) {
                 continue;
@@ -74,7 +74,7 @@ impl Pictures {
                 }
                 Err(reason) if !complained => {
                     complained = true;
-                    tracing::warn!(%reason, "a picture cannot be shown on the page");
+                    tracing::warn!(%reason, "cannot encode a picture for the page");
                 }
                 Err(_) => {}
             }
@@ -82,11 +82,11 @@ impl Pictures {
     }
 }
 
-/// Keeps its memory from one picture to the next.
+/// The encoder; it uses its buffers again for each picture.
 #[derive(Debug)]
 pub struct Encoder {
     compressor: Compressor,
-    /// Length of the last message.
+    /// Length of the last message, bytes.
     length: usize,
 }
 
@@ -96,7 +96,7 @@ impl Encoder {
     }
 
     /// # Errors
-    /// When the frame is not whole, or larger than JPEG knows.
+    /// When the frame is incomplete, or too large for JPEG.
     pub fn encode(&mut self, picture: &Picture) -> Result<Encoded, JpegError> {
         let mut message = Vec::with_capacity(HEADER + self.length + self.length / 4);
         message.extend(header(picture.sequence, picture.captured));
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Bright and dark speckle in a fan, as large as a scanner's screen.
+    /// A sector of speckle on a picture as large as a scanner's screen.
     fn picture(format: PixelFormat, width: u32, height: u32, chroma: u8) -> Picture {
         let shape = Shape::tight(format, width, height, Colour::default());
         let mut bytes = vec![0; shape.bytes(0)];
@@ -168,7 +168,7 @@ mod tests {
             let encoded = encoder.encode(&picture).unwrap();
             assert_eq!(encoded.message[..HEADER], header(7, Duration::from_millis(5)));
             let (difference, colour) = decoded(&picture, &encoded.message[HEADER..]);
-            // Colours that no screen has are cut off, and luma with them.
+            // Colours outside the RGB range are clipped, which changes luma as well.
             assert!(coloured || difference < 4.0, "{format}: {difference}");
             assert_eq!(colour > 20, coloured, "{format} {chroma}: {colour}");
         }

@@ -1,11 +1,11 @@
-//! What goes over the WebSocket. Binary: a picture. Text: JSON, `{"kind": ..., "value": ...}`.
+//! Messages on the WebSocket. Binary messages are pictures, text messages are JSON: `{"kind": ..., "value": ...}`.
 
 use std::time::Duration;
 
 use live::view::{Overlay, Recording, Stats, Status};
 use serde::{Deserialize, Serialize};
 
-/// Bytes before the JPEG: sequence and time of capture in microseconds, each 64 bits, little end first.
+/// Bytes before the JPEG: sequence number and capture time in microseconds, 64 bits each, little endian.
 pub const HEADER: usize = 16;
 
 pub fn header(sequence: u64, captured: Duration) -> [u8; HEADER] {
@@ -23,18 +23,18 @@ pub enum Text<'a> {
     Overlay(&'a Overlay),
     Stats(&'a Stats),
     Recording(&'a Recording),
-    /// At least once a second something comes; who hears nothing has lost us.
+    /// Sent once a second, so that the page notices a lost connection.
     Alive,
 }
 
 impl Text<'_> {
     pub fn json(&self) -> String {
-        // Maps with keys that are no strings would fail; there are none.
+        // Serialising fails only for maps whose keys are not strings; there are none.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// From the page: this picture has arrived, another may come.
+/// Sent by the page: this picture has arrived, the next may be sent.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
@@ -70,7 +70,7 @@ mod tests {
             }],
         };
         let json: serde_json::Value = serde_json::from_str(&Text::Overlay(&overlay).json()).unwrap();
-        // By way of text: a 32-bit fraction is written shorter than it is as 64 bits.
+        // Compared as text, because a 32-bit float is written with fewer digits than as 64 bits.
         let sent = serde_json::to_string(&overlay).unwrap();
         assert_eq!(json["value"], serde_json::from_str::<serde_json::Value>(&sent).unwrap());
     }

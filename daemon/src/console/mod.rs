@@ -1,4 +1,4 @@
-//! The live page: plain HTTP and one WebSocket, every byte of it embedded here.
+//! The live page: plain HTTP and one WebSocket; all its files are embedded.
 //!
 //! ```text
 //! View.pictures -> encode (JPEG, once for all) -> watch -> socket (one for each page) -> browser: canvas
@@ -6,8 +6,8 @@
 //! browser -> routes -> ask -> the live path
 //! ```
 //!
-//! Newest wins: a page that is slow misses pictures and holds nobody up. `access` decides who gets in. Why WebSocket
-//! and JPEG: `docs/decisions/0010-live-page.md`.
+//! A slow page misses pictures and delays no other. `access` decides which requests are allowed.
+//! `docs/decisions/0010-live-page.md` explains why WebSocket and JPEG.
 
 mod access;
 mod assets;
@@ -29,11 +29,11 @@ use tokio_util::sync::CancellationToken;
 pub use message::HEADER;
 pub use server::{Error, Server};
 
-/// Before a port that is taken is tried again.
+/// Pauses before an occupied port is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs(30));
 
-/// Serves the page until shutdown. Without a live path, or with `console.address = "off"`, it only waits. What is wrong
-/// with port or token is told and tried again for ever: the box does its other work without the page.
+/// Serves the page until shutdown. Without a live path, or with `console.address = "off"`, it only waits. Errors of
+/// port or token are logged and tried again for ever, because everything else works without the page.
 pub async fn run(settings: settings::Console, view: Option<View>, shutdown: CancellationToken) {
     let (Some(view), Some(_)) = (view, settings.listen()) else {
         shutdown.cancelled().await;
@@ -50,7 +50,7 @@ pub async fn run(settings: settings::Console, view: Option<View>, shutdown: Canc
             Err(error) => error,
         };
         let pause = backoff.failed(started.elapsed());
-        tracing::error!(%error, retry_secs = pause.as_secs(), "no live page; all else goes on");
+        tracing::error!(%error, retry_secs = pause.as_secs(), "cannot serve the live page, will try again; everything else works");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => {}

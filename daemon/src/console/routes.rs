@@ -1,4 +1,4 @@
-//! What the page may ask over HTTP. Whoever gets here was let in by `access`.
+//! HTTP routes of the page. `access` has allowed the request already.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,19 +26,19 @@ use super::door::{Denied, Door};
 use super::encode::Pictures;
 use super::{assets, socket};
 
-/// A request that takes longer has a peer that does not send.
+/// Time limit of a request, for clients that stop sending.
 const WITHIN: Duration = Duration::from_secs(30);
-/// All that is posted is short.
+/// The largest request body; all of them are short.
 const MOST_BYTES: usize = 4096;
 
-/// What the handlers share.
+/// State that the handlers share.
 #[derive(Debug, Clone)]
 pub struct Site {
     pub door: Arc<Door>,
     pub hosts: Arc<[String]>,
     pub view: View,
     pub pictures: Pictures,
-    /// How many pages may look at once.
+    /// Limits how many pages can be open at the same time.
     pub viewers: Arc<Semaphore>,
     pub shutdown: CancellationToken,
 }
@@ -61,7 +61,8 @@ pub fn router(site: Site) -> Router {
         .with_state(site)
 }
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame, kept nowhere: pictures of patients.
+/// Security headers, because the page shows patient images: no content from other sites, no inline scripts, no
+/// embedding in frames, no caching.
 const HEADERS: [(HeaderName, &str); 8] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -129,7 +130,7 @@ async fn login(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Res
     }
 }
 
-/// Who is expected; an empty list when no worklist is configured.
+/// The worklist; empty if none is configured.
 async fn worklist(State(site): State<Site>) -> Response {
     let listing = match site.view.worklist.is_configured() {
         true => site.view.worklist.read().await,
@@ -143,7 +144,7 @@ async fn worklist(State(site): State<Site>) -> Response {
     }
 }
 
-/// What is typed, or the accession number of the worklist's entry that was chosen.
+/// The patient as typed, or the accession number of the chosen worklist entry.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StartExam {
@@ -192,7 +193,7 @@ async fn mark(State(site): State<Site>) -> Response {
     answer(ask(&site.view, Command::Mark).await)
 }
 
-/// The live path's own words, as plain text.
+/// The answer of the live path as plain text.
 fn answer(answered: Result<String, Refusal>) -> Response {
     match answered {
         Ok(words) => words.into_response(),
@@ -207,10 +208,11 @@ fn answer(answered: Result<String, Refusal>) -> Response {
     }
 }
 
-/// What is wrong with what was posted.
+/// Status and text for an invalid request body.
 type Wrong = (StatusCode, String);
 
-/// JSON only: another site's form cannot send that without being asked first.
+/// Parses a JSON body. Requiring JSON prevents requests from forms on other sites, for which browsers would first send
+/// a preflight request.
 fn posted<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Wrong> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") {

@@ -1,4 +1,4 @@
-//! The port: a bounded number of connections, each with a bounded time for its request.
+//! The HTTP server, with limits on the number of connections and on the time of each request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use super::door::Door;
 use super::encode::Pictures;
 use super::routes::{self, Site};
 
-/// Beyond this a connection is closed at once: file descriptors belong to the scanners first.
+/// Further connections are closed immediately, so that file descriptors remain for scanners.
 const MOST_CONNECTIONS: usize = 128;
 const MOST_VIEWERS: usize = 16;
-/// For the head of a request.
+/// Time limit for the header of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// Open requests get so long to end when the daemon does.
+/// Time for open requests to end at shutdown.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Before the next connection is accepted after a failure, such as no file descriptors left.
+/// Pause after a failed accept, for example when no file descriptors are left.
 const BREATH: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum Error {
     Token(String),
 }
 
-/// A port that is bound and not yet served.
+/// A server with a bound port that does not serve yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -52,7 +52,7 @@ pub struct Server {
 
 impl Server {
     /// # Errors
-    /// When the port cannot be had or the token cannot be read.
+    /// When the port cannot be bound or the token cannot be read.
     pub async fn bind(settings: &settings::Console) -> Result<Self, Error> {
         let address = settings.listen().ok_or(Error::Off)?;
         let door = Door::new(settings.token_file.as_deref()).map_err(Error::Token)?;
@@ -66,7 +66,7 @@ impl Server {
         self.address
     }
 
-    /// Until shutdown.
+    /// Serves until shutdown.
     pub async fn serve(self, view: View, shutdown: CancellationToken) {
         let pictures = Pictures::default();
         let encoding = tokio::spawn(pictures.clone().run(view.pictures.clone(), self.jpeg_quality, shutdown.clone()));
@@ -87,7 +87,7 @@ impl Server {
                     }
                     Ok((_, peer)) => tracing::debug!(%peer, "too many connections to the page"),
                     Err(error) => {
-                        tracing::warn!(%error, "live page: accept");
+                        tracing::warn!(%error, "live page: cannot accept a connection");
                         tokio::time::sleep(BREATH).await;
                     }
                 },
@@ -102,7 +102,7 @@ impl Server {
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
-    // A picture is more than one packet; the last one must not wait for an acknowledgement.
+    // A picture has several packets; without this the last one would wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
     let connection = http1::Builder::new()

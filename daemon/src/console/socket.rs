@@ -1,5 +1,6 @@
-//! One page's WebSocket. It has at most [`WINDOW`] pictures on the way: the page says which have arrived, so what waits in
-//! buffers between us is never more than that, and the next one is the newest. Who says nothing for a while is let go.
+//! The WebSocket of one page. At most [`WINDOW`] pictures are on the way, because the page acknowledges each one. So
+//! buffers on the network never hold more, and the next picture sent is always the newest. A page that stays silent is
+//! disconnected.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,28 +16,28 @@ use tokio_util::sync::CancellationToken;
 use super::encode::{Encoded, Newest};
 use super::message::{Seen, Text};
 
-/// One is on the way while the page shows the other.
+/// One picture is on the way while the page shows the other.
 const WINDOW: usize = 2;
-/// The page takes 3 s of silence for a lost connection.
+/// The page treats 3 s without a message as a lost connection.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
 const STATS_EVERY: Duration = Duration::from_millis(500);
-/// A message that does not get out, or a page that does not answer, for so long ends the connection.
+/// The connection ends when a message cannot be sent, or the page does not answer, for this long.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// All that a page sends is short.
+/// The largest message from a page; all of them are short.
 pub const MOST_BYTES: usize = 1024;
 
-/// What one page has been told.
+/// The connection to one page.
 struct Page {
     socket: WebSocket,
-    /// Sequences on the way, oldest first.
+    /// Sequence numbers of pictures that are not acknowledged yet, oldest first.
     on_the_way: VecDeque<u64>,
     heard: Instant,
 }
 
-/// Why it ended, for the log.
+/// Why the connection ended, for the log.
 type Ended = Result<&'static str, Error>;
 
-/// Until the page goes, is lost, or shutdown.
+/// Serves one page until it closes, the connection is lost, or shutdown.
 pub async fn serve(socket: WebSocket, view: View, pictures: Newest, shutdown: CancellationToken) {
     let mut page = Page { socket, on_the_way: VecDeque::new(), heard: Instant::now() };
     match page.run(view, pictures, shutdown).await {
@@ -49,7 +50,7 @@ impl Page {
     async fn run(&mut self, mut view: View, mut pictures: Newest, shutdown: CancellationToken) -> Ended {
         let mut alive = interval(ALIVE_EVERY);
         let mut stats = interval(STATS_EVERY);
-        // A page that was slow is not told twice at once.
+        // After a delay, do not send several messages at once.
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         stats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         view.status.mark_changed();
@@ -65,8 +66,8 @@ impl Page {
                 Some(status) = next(&mut view.status) => self.tell(&Text::Status(&status)).await?,
                 Some(recording) = next(&mut view.recording) => self.tell(&Text::Recording(&recording)).await?,
                 message = self.socket.recv() => match message {
-                    Some(message) => if !self.hear(&message?) { return Ok("it closed") },
-                    None => return Ok("it is gone"),
+                    Some(message) => if !self.hear(&message?) { return Ok("the page closed the connection") },
+                    None => return Ok("the connection was lost"),
                 },
                 Some(overlay) = next(&mut view.overlay) => self.tell(&Text::Overlay(&overlay)).await?,
                 Some(picture) = next(&mut pictures), if may_send => if let Some(picture) = picture {
@@ -78,9 +79,9 @@ impl Page {
                 },
                 _ = alive.tick() => {
                     if self.heard.elapsed() > PATIENCE {
-                        return Ok("it says nothing");
+                        return Ok("the page did not answer");
                     }
-                    // Browsers answer a ping by themselves, also when the page is in the background.
+                    // Browsers answer a ping automatically, even if the page is in the background.
                     self.send(Message::Ping(Default::default())).await?;
                     self.tell(&Text::Alive).await?;
                 }
@@ -101,13 +102,13 @@ impl Page {
         timeout(PATIENCE, self.socket.send(message)).await.map_err(Error::new)?
     }
 
-    /// False when the page says goodbye, or something that no page of ours says.
+    /// Handles a message from the page. Returns false when the page closes, or sends something that is not valid.
     fn hear(&mut self, message: &Message) -> bool {
         self.heard = Instant::now();
         match message {
             Message::Text(text) => match serde_json::from_str(text) {
                 Ok(Seen { seen }) => {
-                    // Up to the last that has this number: a device that begins again repeats numbers.
+                    // The last one with this number counts, because a restarted device repeats numbers.
                     if let Some(place) = self.on_the_way.iter().rposition(|sequence| *sequence == seen) {
                         self.on_the_way.drain(..=place);
                     }
@@ -127,7 +128,7 @@ impl Page {
     }
 }
 
-/// The next value; None for ever when there will be none, so that the other branches go on.
+/// Waits for the next value. Waits for ever when there will be none, so that the other branches of `select!` continue.
 async fn next<T: Clone>(values: &mut watch::Receiver<T>) -> Option<T> {
     if values.changed().await.is_err() {
         std::future::pending::<()>().await;

@@ -1,5 +1,5 @@
-//! Who may change things. On the system bus polkit decides, per verb; on a private bus the daemon's own user (and
-//! root) may. Who may read at all is the bus policy's matter (`systemd/dbus-1/system.d`).
+//! Decides who may change something. On the system bus polkit decides for each command; on a private bus the daemon's
+//! own user and root are allowed. The bus policy decides who may read (`systemd/dbus-1/system.d`).
 
 use std::collections::HashMap;
 
@@ -9,17 +9,17 @@ use zbus::{Connection, Variant, fdo};
 
 use super::Error;
 
-/// The mutating verbs, each a polkit action.
+/// The commands that change something. Each is a polkit action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Rerun,
     RetryDeliveries,
     Echo,
     InstallModel,
-    /// Also rollback and deactivate: what decides which package is used.
+    /// Also rollback and deactivate: commands that decide which package is used.
     ActivateModel,
     RemoveModel,
-    /// Build, verify and shadow: what changes no result.
+    /// Build, verify and shadow: commands that do not change results.
     ExamineModel,
     StartExam,
     StopExam,
@@ -47,7 +47,7 @@ impl Verb {
 }
 
 impl Verb {
-    /// As in `systemd/polkit-1/actions/org.scanside.Appliance1.policy`.
+    /// The action as named in `systemd/polkit-1/actions/org.scanside.Appliance1.policy`.
     pub fn action(self) -> &'static str {
         match self {
             Self::Rerun => "org.scanside.Appliance1.rerun",
@@ -66,36 +66,36 @@ impl Verb {
     }
 }
 
-/// Chosen once, from the bus the daemon is on.
+/// What decides; chosen once, according to the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authority {
     Polkit,
     SameUser,
 }
 
-/// What polkit said.
+/// The answer of polkit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Yes,
     No,
-    /// Yes, if the caller proved who they are and had allowed that question.
+    /// Allowed after authentication, but the caller did not allow an authentication dialog.
     AfterAuthentication,
-    /// polkit is not on this bus.
+    /// polkit is not available on this bus.
     NotThere,
 }
 
 /// # Errors
-/// `NotAuthorized` with what would help.
+/// `NotAuthorized`, with a hint.
 pub async fn require(
     authority: Authority,
     verb: Verb,
     connection: &Connection,
     header: &Header<'_>,
 ) -> Result<(), Error> {
-    let sender = header.sender().ok_or_else(|| Error::NotAuthorized("the caller has no name on the bus".into()))?;
+    let sender = header.sender().ok_or_else(|| Error::NotAuthorized("the caller has no bus name".into()))?;
     let caller = caller_uid(connection, sender).await?;
     let answer = match authority {
-        // No question for root: polkit would say yes, and it may not be running yet (or any more).
+        // Root is always allowed: polkit would say yes, but it may not be running.
         Authority::Polkit if caller != 0 => {
             let interactive = header.primary().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH);
             ask_polkit(connection, verb, sender, interactive).await
@@ -106,12 +106,12 @@ pub async fn require(
     decide(caller, own, answer).map_err(|why| Error::NotAuthorized(format!("{}: {why}", verb.action())))
 }
 
-/// Pure: may they, and if not, why.
+/// Whether the caller is allowed, and if not, why. Pure.
 fn decide(caller: u32, own: u32, answer: Answer) -> Result<(), &'static str> {
     match answer {
         Answer::Yes => Ok(()),
-        Answer::No => Err("polkit refuses it"),
-        Answer::AfterAuthentication => Err("polkit asks you to authenticate first"),
+        Answer::No => Err("polkit does not allow it"),
+        Answer::AfterAuthentication => Err("polkit requires authentication"),
         Answer::NotThere if caller == 0 || caller == own => Ok(()),
         Answer::NotThere => Err("only root and the daemon's own user may do this on a bus without polkit"),
     }
@@ -121,7 +121,7 @@ async fn caller_uid(connection: &Connection, sender: &UniqueName<'_>) -> Result<
     let bus = fdo::DBusProxy::new(connection).await?;
     bus.get_connection_unix_user(BusName::from(sender.to_owned()))
         .await
-        .map_err(|error| Error::NotAuthorized(format!("the bus does not say who the caller is: {error}")))
+        .map_err(|error| Error::NotAuthorized(format!("the bus cannot identify the caller: {error}")))
 }
 
 async fn ask_polkit(connection: &Connection, verb: Verb, sender: &UniqueName<'_>, interactive: bool) -> Answer {
@@ -151,7 +151,7 @@ async fn ask_polkit(connection: &Connection, verb: Verb, sender: &UniqueName<'_>
     }
 }
 
-/// Nobody has polkit's name, and nobody can be started for it.
+/// Whether the error means that polkit neither runs nor can be started.
 fn is_absent(error: &zbus::Error) -> bool {
     match error {
         zbus::Error::FDO(error) => matches!(**error, fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_)),
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// Answers as polkit does, by the name of the action; checks that it is asked as polkit wants to be asked.
+    /// Answers like polkit, depending on the action; checks that the request has the form that polkit expects.
     struct Polkit;
 
     #[allow(clippy::unused_self, reason = "an interface has no functions without")]

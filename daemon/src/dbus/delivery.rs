@@ -1,4 +1,4 @@
-//! `Delivery1`: one result on its way to one destination.
+//! `Delivery1`: the delivery of one result to one destination.
 
 use zbus::interface;
 
@@ -20,7 +20,7 @@ impl Exported for Delivery {
     }
 }
 
-/// One result on its way to one destination.
+/// The delivery of one result to one destination.
 #[interface(name = "org.scanside.Appliance1.Delivery1")]
 impl Delivery {
     #[zbus(property(emits_changed_signal = "const"))]
@@ -61,7 +61,7 @@ impl Delivery {
         self.0.status.unwrap_or(u32::MAX)
     }
 
-    /// Of the last failure, or why it is held.
+    /// Why the last attempt failed, or why the delivery is held.
     #[zbus(property)]
     fn reason(&self) -> &str {
         self.0.reason.as_deref().unwrap_or_default()

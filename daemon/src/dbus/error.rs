@@ -1,29 +1,29 @@
-//! What a call over the bus can fail with: the one table of D-Bus error names.
+//! The table of D-Bus error names.
 
 use models::registry;
 use study::model;
 
-/// Each variant is the D-Bus error `org.scanside.Appliance1.Error.<variant>`; its text is for people.
+/// Each variant is the D-Bus error `org.scanside.Appliance1.Error.<variant>`, with a text in plain words.
 #[derive(Debug, Clone, zbus::DBusError)]
 #[zbus(prefix = "org.scanside.Appliance1.Error")]
 pub enum Error {
     #[zbus(error)]
     ZBus(zbus::Error),
-    /// The study, series, package or destination is not known here.
+    /// There is no such study, series, package or destination.
     NotFound(String),
     /// An option is unknown or has the wrong type or value.
     InvalidArgument(String),
     /// The caller may not do this.
     NotAuthorized(String),
-    /// The appliance is restricted (see `Level`) and does not do this now.
+    /// The present restriction level (see `Level`) does not allow this.
     Restricted(String),
-    /// The model package is to blame; the text says what is wrong with it.
+    /// The model package failed its checks; the text says why.
     PackageRefused(String),
-    /// Not in the state that it is in; the text says what would have to be done first.
+    /// Not possible in the present state; the text says what must be done first.
     NotPossible(String),
-    /// The destination did not answer, or refused.
+    /// The destination did not answer or refused.
     PeerFailed(String),
-    /// Nothing is wrong with the call; the appliance could not do it. Details are in its log.
+    /// An error inside the daemon, not in the call. Details are in its log.
     Internal(String),
 }
 

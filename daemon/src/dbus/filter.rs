@@ -1,4 +1,4 @@
-//! Options of the list methods (`a{sv}`) -> [`Filter`]. An option that a list does not know is an error, not ignored.
+//! Parses the options of the list methods (`a{sv}`) to a [`Filter`]. An unknown option is an error.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use zbus::OwnedVariant;
 
 use super::{Error, RerunOptions};
 
-/// How many rows a list returns unless told, and at most.
+/// How many rows a list returns by default, and at most.
 const DEFAULT_LIMIT: u32 = 100;
 const MOST: u32 = 10_000;
 
 pub type Options = HashMap<String, OwnedVariant>;
 
-/// Which rows. Newest come first, so that `limit` keeps the newest.
+/// Which rows a list returns. Newest come first, so `limit` keeps the newest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     pub rows: Wanted,

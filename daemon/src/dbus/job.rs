@@ -54,7 +54,7 @@ impl Job {
         &self.0.stage
     }
 
-    /// 0 to 1 of the whole job.
+    /// Completed fraction of the whole job, 0 to 1.
     #[zbus(property)]
     fn fraction(&self) -> f64 {
         self.0.fraction
@@ -75,13 +75,13 @@ impl Job {
         self.0.interruptions
     }
 
-    /// When it is tried again, after a failure.
+    /// After a failure: when it is tried again.
     #[zbus(property)]
     fn not_before_utc(&self) -> &str {
         self.0.not_before_utc.as_deref().unwrap_or_default()
     }
 
-    /// Of the last failure.
+    /// Why the last attempt failed.
     #[zbus(property)]
     fn reason(&self) -> &str {
         self.0.reason.as_deref().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `Live1`: the live path; its state, its figures and its verbs. `answer` says values as dictionaries.
+//! `Live1`: state, figures and commands of the live path. `answer` converts values to dictionaries.
 
 mod answer;
 
@@ -18,12 +18,12 @@ use super::auth::{self, Authority, Verb};
 use super::filter::Options;
 use super::{Error, filter, names, objects};
 
-/// At most four changes a second are told.
+/// Shortest time between two change signals.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
 type Dictionary = HashMap<String, OwnedVariant>;
 
-/// Reads what it shows where the live path puts it. Without a live path all is empty and `Sign` is off.
+/// Reads its properties from the view of the live path. Without a live path they are empty and `Sign` is off.
 #[derive(Debug)]
 pub struct Live {
     view: Option<View>,
@@ -49,13 +49,13 @@ impl Live {
         }
     }
 
-    /// The live path, when it is on.
+    /// The view of the live path, if it is on.
     fn on(&self) -> Result<&View, Error> {
         let view = self.view.as_ref();
         view.ok_or_else(|| Error::NotFound("no capture device is configured: the live path is off".into()))
     }
 
-    /// Authorises, then asks the live path.
+    /// Authorises the caller, then passes the command to the live path.
     async fn ask(
         &self,
         verb: Verb,
@@ -82,10 +82,11 @@ impl From<Refusal> for Error {
 /// The live path.
 #[interface(name = "org.scanside.Appliance1.Live1")]
 impl Live {
-    /// Begins an exam. patient: id s, name s, birth_date s (YYYYMMDD), accession_number s. Id and name are needed,
-    /// unless the accession number is given alone, or as worklist s: then the worklist says who it is. An exam that
-    /// began of itself is given to this patient, once. Refused while the exam of another patient runs, and when the
-    /// worklist knows the number as another patient's. Returns what changed, in words.
+    /// Starts an exam. patient: id s, name s, birth_date s (YYYYMMDD), accession_number s. Id and name are required,
+    /// unless the accession number is given alone, or as worklist s: then the patient is taken from the worklist. An
+    /// unidentified exam that runs is assigned to this patient; this is possible once. Refused while the exam of
+    /// another patient runs, or if the accession number belongs to another patient in the worklist. Returns what
+    /// changed, in words.
     #[zbus(out_args("change"))]
     async fn start_exam(
         &self,
@@ -99,18 +100,18 @@ impl Live {
         Ok(ask(self.on()?, |reply| Command::StartExam(order, reply)).await?)
     }
 
-    /// Who is expected, in the order of the appointments: PatientId s, PatientName s, BirthDate s, AccessionNumber s,
-    /// StudyUid s, Date s (YYYYMMDD), Time s (HHMMSS or shorter), Modality s, Description s; and, in words, what was left
-    /// out of it and why.
+    /// The worklist in the order of the appointments: PatientId s, PatientName s, BirthDate s, AccessionNumber s,
+    /// StudyUid s, Date s (YYYYMMDD), Time s (HHMMSS or shorter), Modality s, Description s; and, in words, which
+    /// entries were skipped and why.
     #[zbus(out_args("entries", "skipped"))]
     async fn worklist(&self) -> Result<(Vec<Dictionary>, Vec<String>), Error> {
         let listing = self.on()?.worklist.read().await.map_err(|error| Error::NotPossible(error.to_string()))?;
         Ok((listing.entries.iter().map(answer::entry).collect(), answer::skipped(&listing)))
     }
 
-    /// Looks at the picture and proposes a scanner profile. options: seconds u (2 to 20, 10 when absent), name s. Answers
-    /// when that time has passed: the profile as TOML, and Pictures u, Screen (uu), Sector (uuuu) (left, top, width,
-    /// height, pixels), Ticks (uuuu) and MmPerTick d and MmPerPixel d where a scale was found, TextAreas u.
+    /// Watches the video and proposes a scanner profile. options: seconds u (2 to 20, 10 when absent), name s. Returns
+    /// after this time: the profile as TOML, and Pictures u, Screen (uu), Sector (uuuu) (left, top, width, height,
+    /// pixels), Ticks (uuuu) and MmPerTick d and MmPerPixel d if a scale was found, TextAreas u.
     #[zbus(out_args("toml", "summary"))]
     async fn learn_profile(
         &self,
@@ -137,7 +138,7 @@ impl Live {
         self.ask(Verb::StopExam, connection, &header, Command::StopExam).await
     }
 
-    /// Lets the shown picture stand still, or go on; the device goes on. Returns what changed, in words.
+    /// Freezes or unfreezes the displayed picture; capture continues. Returns what changed, in words.
     #[zbus(out_args("change"))]
     async fn freeze(
         &self,
@@ -148,7 +149,7 @@ impl Live {
         self.ask(Verb::Freeze, connection, &header, |reply| Command::Freeze(on, By::Bus, reply)).await
     }
 
-    /// Keeps this moment of the exam. Returns what changed, in words.
+    /// Sets a mark at the present moment of the exam. Returns what changed, in words.
     #[zbus(name = "Mark", out_args("change"))]
     async fn keep(
         &self,
@@ -188,27 +189,27 @@ impl Live {
         self.status(|status| status.model.clone())
     }
 
-    /// What stands on every result, such as "not for diagnosis"; empty when the package is cleared.
+    /// The mark on every result, such as "not for diagnosis"; empty when the package is cleared.
     #[zbus(property)]
     fn label(&self) -> String {
         self.status(|status| status.mark.clone().unwrap_or_default())
     }
 
-    /// The pictures are not from a cable: nothing may be used clinically.
+    /// The video device is simulated: nothing may be used clinically.
     #[zbus(property)]
     fn simulated(&self) -> bool {
         self.status(|status| status.simulated)
     }
 
-    /// Of the screen: width and height in pixels.
+    /// Width and height of the screen, pixels.
     #[zbus(property)]
     fn size(&self) -> (u32, u32) {
         let pixels = |count| u32::try_from(count).unwrap_or(u32::MAX);
         self.status(|status| (pixels(status.size[0]), pixels(status.size[1])))
     }
 
-    /// The exam that runs; empty when none does. StudyUid s, PatientId s, PatientName s, BirthDate s,
-    /// AccessionNumber s, StartedUtc s, Marks u.
+    /// The running exam; empty when none runs. StudyUid s, PatientId s, PatientName s, BirthDate s, AccessionNumber s,
+    /// StartedUtc s, Marks u.
     #[zbus(property)]
     fn exam(&self) -> Dictionary {
         self.status(|status| status.exam.as_ref().map(answer::exam).unwrap_or_default())
@@ -233,9 +234,9 @@ impl Live {
         }
     }
 
-    /// Of the exam, or since the start when there is none. Pictures t, Lost t, Inferred t, Recorded t, Skipped t (pictures
-    /// that the recorder took and missed), Stages aa{sv}: Stage s,
-    /// Count t, P50 d, P99 d, P999 d, Max d (milliseconds). Told at most four times a second.
+    /// Figures of the running exam, or since the start when none runs. Pictures t, Lost t, Inferred t, Recorded t,
+    /// Skipped t (pictures that the recorder stored and missed), Stages aa{sv}: Stage s, Count t, P50 d, P99 d, P999 d,
+    /// Max d (milliseconds). Changes are signalled at most four times a second.
     #[zbus(property)]
     fn stats(&self) -> Dictionary {
         match &self.view {
@@ -297,11 +298,11 @@ fn wish(options: &Options) -> Result<(String, u32), Error> {
     let (least, most) = (lesson::SECONDS.start(), lesson::SECONDS.end());
     match lesson::SECONDS.contains(&seconds) {
         true => Ok((wanted, seconds)),
-        false => Err(Error::InvalidArgument(format!("{seconds} seconds: {least} to {most} are possible"))),
+        false => Err(Error::InvalidArgument(format!("{seconds} seconds is out of range: {least} to {most}"))),
     }
 }
 
-/// Tells changes for as long as the connection lasts.
+/// Signals changes for as long as the connection lasts.
 ///
 /// # Errors
 /// When the connection is lost.
@@ -326,7 +327,7 @@ pub async fn follow(connection: Connection, view: Option<View>) -> Result<(), Er
     }
 }
 
-/// Never, when there will be no change any more.
+/// Waits for a change; for ever when there will be no more changes.
 async fn changed<T>(values: &mut watch::Receiver<T>) {
     if values.changed().await.is_err() {
         std::future::pending::<()>().await;

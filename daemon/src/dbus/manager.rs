@@ -1,4 +1,4 @@
-//! `Manager1`: the appliance as a whole; its lists, its counts and its mutating verbs.
+//! `Manager1`: the appliance as a whole; lists, counts and commands.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ use super::query::{self, Reader};
 use super::rows::{Delivery, Job, Model, Quarantined, Series, ShadowRun, Study};
 use super::{Error, Facts, RerunOptions, Verbs, names};
 
-/// Properties that change are read from where they live, so that no call ever waits for a writer.
+/// Reads changing properties directly from their source, so that no call waits for a writer.
 pub struct Manager {
     pub facts: Facts,
     pub gate: Gate,
@@ -70,14 +70,14 @@ impl Manager {
         self.reader.read(move |connection| query::deliveries(connection, &filter.rows)).await
     }
 
-    /// Instances that were set aside, newest first. Options: limit u, state s.
+    /// Quarantined and conflicting instances, newest first. Options: limit u, state s.
     #[zbus(out_args("instances"))]
     async fn list_quarantine(&self, options: Options) -> Result<Vec<Quarantined>, Error> {
         let filter = Filter::parse(&options, &["limit", "state"])?;
         self.reader.read(move |connection| query::quarantine(connection, &filter.rows)).await
     }
 
-    /// Queues the analysable series of a study again. Options: urgent b. Returns how many series.
+    /// Queues all series of a study that can be analysed again. Options: urgent b. Returns how many series.
     #[zbus(out_args("series"))]
     async fn rerun(
         &self,
@@ -90,7 +90,7 @@ impl Manager {
         self.verbs.commands.rerun(study_uid, RerunOptions::parse(&options)?).await
     }
 
-    /// Makes pending deliveries due now: of one destination, or of all when it is empty. Returns how many.
+    /// Makes pending deliveries due now, for one destination or for all if it is empty. Returns how many.
     #[zbus(out_args("deliveries"))]
     async fn retry_deliveries(
         &self,
@@ -102,7 +102,7 @@ impl Manager {
         self.verbs.commands.retry((!destination.is_empty()).then_some(destination)).await
     }
 
-    /// C-ECHO to a destination. Returns milliseconds from association request to the answer.
+    /// Sends a C-ECHO to a destination. Returns milliseconds from the association request to the answer.
     #[zbus(out_args("milliseconds"))]
     async fn echo(
         &self,
@@ -123,15 +123,16 @@ impl Manager {
         Ok(all.filter(|model| wanted(&filter.task, &model.task) && wanted(&filter.rows.state, &model.state)).collect())
     }
 
-    /// What candidate packages found, compared with the active ones, newest first. Options: limit u, study_uid s.
+    /// Shadow runs: results of candidate packages compared with the active ones, newest first. Options: limit u,
+    /// study_uid s.
     #[zbus(out_args("runs"))]
     async fn list_shadow_runs(&self, options: Options) -> Result<Vec<ShadowRun>, Error> {
         let filter = Filter::parse(&options, &["limit", "study_uid"])?;
         self.reader.read(move |connection| query::shadow_runs(connection, &filter.rows)).await
     }
 
-    /// Installs a model package from an archive (.scanside) that the caller has opened: it is unpacked, its signature
-    /// and hashes are checked. Returns the package, and false when it was here already.
+    /// Installs a model package from an archive (.scanside) that the caller has opened, after checking its signature
+    /// and hashes. Returns the package, and false when it was installed already.
     #[zbus(out_args("model", "changed"))]
     async fn install_model(
         &self,
@@ -141,13 +142,13 @@ impl Manager {
     ) -> Result<(OwnedObjectPath, bool), Error> {
         auth::require(self.authority, Verb::InstallModel, connection, &header).await?;
         let archive = std::fs::File::from(std::os::fd::OwnedFd::from(archive));
-        // A pipe could keep us waiting for ever.
+        // Reading from a pipe could block for ever.
         if !archive.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Err(Error::InvalidArgument("the archive is not a regular file".into()));
         }
         let models = self.verbs.models.clone();
         let (key, change) = super::off_thread(move || models.install(archive)).await?;
-        // Whoever is given the path finds the object there, and need not wait for the next flush.
+        // Exports the object before its path is returned, so that the caller finds it at once.
         let path = names::model_path(&key);
         if let Some(listed) = self.verbs.models.list().into_iter().find(|listed| listed.entry.key == key) {
             let shown = Shown { row: listed.into(), models: self.verbs.models.clone(), authority: self.authority };
@@ -156,7 +157,7 @@ impl Manager {
         Ok((path, change == Change::Changed))
     }
 
-    /// Goes back to the package that a task used before. Returns that package.
+    /// Activates the last good package of a task again. Returns that package.
     #[zbus(out_args("model"))]
     async fn rollback_model(
         &self,
@@ -179,7 +180,7 @@ impl Manager {
     /// destinations that accept simulated ones.
     #[zbus(property)]
     fn simulated(&self) -> bool {
-        // Some devices say so only when they are open.
+        // Some devices report this only after they have been opened.
         self.facts.simulated || self.verbs.live.as_ref().is_some_and(|view| view.status.borrow().simulated)
     }
 
@@ -189,7 +190,7 @@ impl Manager {
         &self.facts.dicom_address
     }
 
-    /// What the networks run on, and if it is not what was configured, why.
+    /// The accelerator that runs the networks, and if it is not the configured one, why.
     #[zbus(property(emits_changed_signal = "const"))]
     fn accelerator(&self) -> &str {
         &self.facts.accelerator
@@ -207,7 +208,7 @@ impl Manager {
         self.gate.get().0.as_str()
     }
 
-    /// In plain words; empty when nothing is restricted.
+    /// Why the level is restricted, in plain words; empty when it is not.
     #[zbus(property)]
     fn level_reason(&self) -> String {
         self.gate.get().1
@@ -218,7 +219,7 @@ impl Manager {
         self.facts.health.borrow().free_bytes
     }
 
-    /// How many more studies like the recent ones fit; -1 before the first.
+    /// How many more studies of recent size fit on the disk; -1 before the first study.
     #[zbus(property(emits_changed_signal = "false"))]
     fn studies_left(&self) -> i64 {
         self.facts.health.borrow().studies_left.map_or(-1, |left| i64::try_from(left).unwrap_or(i64::MAX))
@@ -259,13 +260,13 @@ impl Manager {
         self.counts().deliveries_pending
     }
 
-    /// Results that a simulated device made, for destinations that do not accept them.
+    /// Number of results made with a simulated device that wait because their destination does not accept such results.
     #[zbus(property)]
     fn deliveries_held(&self) -> u32 {
         self.counts().deliveries_held
     }
 
-    /// When the oldest result that still waits was made; empty when none waits.
+    /// When the oldest pending result was created; empty when none is pending.
     #[zbus(property)]
     fn oldest_pending_utc(&self) -> String {
         self.counts().oldest_pending_utc
@@ -276,7 +277,7 @@ impl Manager {
         self.counts().quarantined
     }
 
-    /// A series changed state or grew. At most a few times a second for each series.
+    /// A series changed its state or received instances. At most a few times a second for each series.
     #[zbus(signal)]
     pub async fn series_changed(
         emitter: &SignalEmitter<'_>,
@@ -288,7 +289,7 @@ impl Manager {
         verdict: &str,
     ) -> zbus::Result<()>;
 
-    /// A job moved on. fraction is of the whole job, 0 to 1.
+    /// A job made progress. fraction is the completed part of the whole job, 0 to 1.
     #[zbus(signal)]
     pub async fn job_progress(
         emitter: &SignalEmitter<'_>,
@@ -299,7 +300,7 @@ impl Manager {
         fraction: f64,
     ) -> zbus::Result<()>;
 
-    /// A delivery was answered, or failed and will be tried again.
+    /// The destination answered, or the delivery failed and will be tried again.
     #[zbus(signal)]
     pub async fn delivery_changed(
         emitter: &SignalEmitter<'_>,

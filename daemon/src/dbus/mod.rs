@@ -1,4 +1,5 @@
-//! The D-Bus front end: parse, authorise, call a plain function, translate the answer. No decision lives here.
+//! The D-Bus front end: parses and authorises a call, calls a plain function, translates its answer. It makes no
+//! decisions.
 //!
 //! One interface per noun. Lists and properties are read from the store; signals follow [`Event`]s.
 
@@ -43,7 +44,7 @@ use crate::health;
 
 pub use error::Error;
 
-/// What does not change while the daemon runs (`health` excepted), shown on Manager1.
+/// Properties of Manager1 that do not change while the daemon runs, except `health`.
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub version: String,
@@ -51,7 +52,7 @@ pub struct Facts {
     pub simulated: bool,
     /// The address the DICOM listener is bound to, `host:port`.
     pub dicom_address: String,
-    /// Provider, library and (when it applies) the fallback, in words.
+    /// Provider, library and, if there was one, the reason of the fallback, in words.
     pub accelerator: String,
     /// Name of each destination -> `AE_TITLE@host:port`.
     pub destinations: BTreeMap<String, String>,
@@ -61,34 +62,34 @@ pub struct Facts {
 /// Options of `Rerun`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RerunOptions {
-    /// Before all other waiting jobs.
+    /// Run before all other queued jobs.
     pub urgent: bool,
 }
 
-/// The mutating verbs. Callers were authorised already; the implementation asks the gate.
+/// Commands that change something. The caller is authorised already; the implementation checks the gate.
 pub trait Commands: Send + Sync + 'static {
-    /// Queues every analysable series of the study again, whatever its last verdict was. Returns how many.
+    /// Queues all series of the study that can be analysed again, whatever their verdict. Returns how many.
     ///
     /// Errors: `NotFound` (no such study), `Restricted`, `Internal`.
     fn rerun<'a>(&'a self, study_uid: &'a str, options: RerunOptions) -> BoxFuture<'a, Result<u32, Error>>;
 
-    /// Makes pending deliveries due now, of one destination or (None) of all. Returns how many.
+    /// Makes pending deliveries due now, for one destination or for all (`None`). Returns how many.
     ///
     /// Errors: `NotFound` (no such destination), `Internal`.
     fn retry<'a>(&'a self, destination: Option<&'a str>) -> BoxFuture<'a, Result<u32, Error>>;
 
-    /// C-ECHO to the destination. Returns the time from association request to the answer.
+    /// Sends a C-ECHO to the destination. Returns the time from the association request to the answer.
     ///
     /// Errors: `NotFound`, `PeerFailed`.
     fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, Error>>;
 }
 
-/// Whom the verbs go to.
+/// The receivers of commands.
 #[derive(Clone)]
 pub struct Verbs {
     pub commands: Arc<dyn Commands>,
     pub models: Models,
-    /// None when the live path is off.
+    /// `None` when the live path is off.
     pub live: Option<View>,
 }
 
@@ -98,7 +99,7 @@ impl std::fmt::Debug for Verbs {
     }
 }
 
-/// Plain functions that may wait for the disk run beside the threads that serve the bus.
+/// Runs a function that may wait for the disk on a blocking thread, so that it does not delay the bus.
 async fn off_thread<T, F>(act: F) -> Result<T, Error>
 where
     T: Send + 'static,
@@ -108,11 +109,11 @@ where
     Ok(done.map_err(|error| Error::Internal(error.to_string()))??)
 }
 
-/// Before a bus that is not there is tried again.
+/// Pauses before an unreachable bus is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs(30));
 
-/// Serves the appliance on the bus until shutdown. With `bus.address = "none"` it only waits. A bus that is not there
-/// (yet) is tried again for ever: the study path does not depend on it.
+/// Serves the appliance on the bus until shutdown. With `bus.address = "none"` it only waits. An unreachable bus is
+/// tried again for ever, because the study path does not depend on it.
 ///
 /// # Errors
 /// When the address is malformed, or another process owns the name.
@@ -162,7 +163,7 @@ pub async fn run(
             Ok(()) => return Ok(()),
             Err(error) if is_final(&error) => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, retry_secs = pause.as_secs(), "D-Bus cannot be reached; the box works on without it and tries again")
+                tracing::warn!(%error, retry_secs = pause.as_secs(), "cannot connect to D-Bus, will try again; everything else works")
             }
         }
         tokio::select! {
@@ -173,7 +174,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Waiting does not help with these.
+/// Errors that cannot be solved by trying again.
 fn is_final(error: &Error) -> bool {
     matches!(error, Error::ZBus(zbus::Error::NameTaken | zbus::Error::Address(_)))
 }
@@ -188,7 +189,7 @@ async fn connect(address: &str, manager: manager::Manager, live: live::Live) -> 
     Ok(builder.serve_at(names::LIVE, live).build().await?)
 }
 
-/// The name comes last: whoever sees it finds all objects.
+/// The bus name is requested last, so that all objects exist when clients see it.
 async fn serve(
     connection: Connection,
     mut publisher: publish::Publisher,
@@ -204,7 +205,7 @@ async fn serve(
     backoff.succeeded();
     let outcome = publisher.run(received, gate, facts, shutdown).await;
     if outcome.is_ok() {
-        // Sends what is still queued.
+        // Sends the messages that are still queued.
         connection.close().await?;
     }
     outcome

@@ -9,7 +9,7 @@ use super::auth::{self, Authority, Verb};
 use super::objects::Exported;
 use super::{Error, rows};
 
-/// What the object shows, and what it needs to act.
+/// The row that the object shows, and what its methods need.
 #[derive(Debug)]
 pub struct Shown {
     pub row: rows::Model,
@@ -33,7 +33,7 @@ impl Exported for Model {
 }
 
 impl Model {
-    /// Authorises, then acts on a thread that may wait for the disk.
+    /// Authorises the caller, then runs the operation on a blocking thread.
     async fn act<T, F>(&self, verb: Verb, connection: &Connection, header: &Header<'_>, act: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -52,8 +52,8 @@ fn changed(change: Change) -> bool {
 /// A model package.
 #[interface(name = "org.scanside.Appliance1.Model1")]
 impl Model {
-    /// Begins to check, load and prove it (State is building, then ready or refused). Returns false when that runs
-    /// already.
+    /// Starts to check and load it and to run its golden input (State is building, then ready or refused). Returns
+    /// false when a build is running already.
     #[zbus(out_args("changed"))]
     async fn build(
         &self,
@@ -63,7 +63,7 @@ impl Model {
         self.act(Verb::ExamineModel, connection, &header, |models, key| models.build(&key, false)).await.map(changed)
     }
 
-    /// As Build; in the end its task uses it (State is building, then active or refused). Returns false when it is
+    /// As Build; afterwards its task uses it (State is building, then active or refused). Returns false when it is
     /// active already.
     #[zbus(out_args("changed"))]
     async fn activate(
@@ -74,7 +74,7 @@ impl Model {
         self.act(Verb::ActivateModel, connection, &header, |models, key| models.build(&key, true)).await.map(changed)
     }
 
-    /// Switches it off; its task uses nothing then, and parks its jobs.
+    /// Deactivates it. Its task then has no package and parks its jobs.
     #[zbus(out_args("changed"))]
     async fn deactivate(
         &self,
@@ -84,7 +84,7 @@ impl Model {
         self.act(Verb::ActivateModel, connection, &header, |models, key| models.deactivate(&key)).await.map(changed)
     }
 
-    /// Removes it from the disk; not while it is in use.
+    /// Removes it from the disk. Not possible while it is in use.
     async fn remove(
         &self,
         #[zbus(connection)] connection: &Connection,
@@ -102,7 +102,8 @@ impl Model {
         self.act(Verb::ExamineModel, connection, &header, |models, key| models.verify(&key)).await
     }
 
-    /// Runs it beside the active package of its task on each study, or no longer; see Manager1.ListShadowRuns.
+    /// Starts or stops shadow runs: it analyses each study in addition to the active package of its task; see
+    /// Manager1.ListShadowRuns.
     #[zbus(name = "SetShadow", out_args("changed"))]
     async fn run_as_shadow(
         &self,
@@ -118,13 +119,13 @@ impl Model {
         &self.0.row.id
     }
 
-    /// Semantic.
+    /// Semantic version.
     #[zbus(property(emits_changed_signal = "const"))]
     fn version(&self) -> &str {
         &self.0.row.version
     }
 
-    /// What it is for, for example ct_chest; empty when its manifest cannot be read.
+    /// Its task, for example ct_chest; empty when its manifest cannot be read.
     #[zbus(property)]
     fn task(&self) -> &str {
         &self.0.row.task
@@ -142,19 +143,19 @@ impl Model {
         &self.0.row.state
     }
 
-    /// Why it is refused, or why the last build came to nothing; empty otherwise.
+    /// Why it is refused, or why the last build failed; empty otherwise.
     #[zbus(property)]
     fn reason(&self) -> &str {
         self.0.row.reason.as_deref().unwrap_or_default()
     }
 
-    /// 0 to 1 of the build that runs; 1 when none runs.
+    /// Completed fraction of the running build, 0 to 1; 1 when none runs.
     #[zbus(property)]
     fn progress(&self) -> f64 {
         self.0.row.progress
     }
 
-    /// What the build that runs does now: waiting, verify, accelerator, engine or golden; empty when none runs.
+    /// Stage of the running build: waiting, verify, accelerator, engine or golden; empty when none runs.
     #[zbus(property)]
     fn stage(&self) -> &str {
         &self.0.row.stage
@@ -177,37 +178,37 @@ impl Model {
         self.0.row.licence.as_deref().unwrap_or_default()
     }
 
-    /// What it looks for.
+    /// The findings that it detects.
     #[zbus(property)]
     fn findings(&self) -> &[String] {
         &self.0.row.findings
     }
 
-    /// Of model.toml, which names every other file by hash; results carry it.
+    /// SHA-256 of model.toml, which contains the hashes of all other files; results contain it.
     #[zbus(property)]
     fn sha256(&self) -> &str {
         &self.0.row.sha256
     }
 
-    /// What it was built on; empty before the first build.
+    /// The accelerator for which it was built; empty before the first build.
     #[zbus(property)]
     fn accelerator(&self) -> &str {
         self.0.row.accelerator.as_deref().unwrap_or_default()
     }
 
-    /// How far its golden answer was off, at most; -1 when that is not known.
+    /// Largest difference from the expected golden output; -1 when it is not known.
     #[zbus(property)]
     fn golden_difference(&self) -> f64 {
         self.0.row.golden_difference.unwrap_or(-1.0)
     }
 
-    /// A rollback goes to it.
+    /// It is the last good package, to which a rollback returns.
     #[zbus(property)]
     fn last_good(&self) -> bool {
         self.0.row.last_good
     }
 
-    /// It runs beside the active package.
+    /// It is a candidate with shadow runs.
     #[zbus(property)]
     fn shadow(&self) -> bool {
         self.0.row.shadow

@@ -1,19 +1,19 @@
-//! Bus name, interface names and object paths. A peer's string never becomes a path: objects are named by row id,
-//! model packages by their escaped name.
+//! Bus name, interface names and object paths. Text from a peer is never used as a path: paths contain row ids, or the
+//! escaped names of model packages.
 
 use models::registry::Key;
 use zbus::OwnedObjectPath;
 
 pub const BUS_NAME: &str = "org.scanside.Appliance1";
-/// Where `Manager` and the ObjectManager are.
+/// Path of `Manager1` and the ObjectManager.
 pub const ROOT: &str = "/org/scanside/Appliance1";
-/// Where `Live` is, whether the live path is on or off.
+/// Path of `Live1`, which exists even if the live path is off.
 pub const LIVE: &str = "/org/scanside/Appliance1/live";
 
-/// The nouns that are exported as objects.
+/// The kinds of objects that are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
-    /// By the lowest id of its rows in `series`.
+    /// Its id is the lowest id of its rows in `series`.
     Study,
     Series,
     Job,
@@ -44,7 +44,8 @@ pub fn model_path(key: &Key) -> OwnedObjectPath {
     OwnedObjectPath::try_from(path).unwrap_or_default()
 }
 
-/// As systemd does it: what may not be in a path is an underscore and two hexadecimal digits.
+/// Escapes text for a path as systemd does: a character that is not allowed becomes an underscore and two hexadecimal
+/// digits.
 fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |path, byte| {
         if byte.is_ascii_alphanumeric() { path + &char::from(byte).to_string() } else { format!("{path}_{byte:02x}") }

@@ -1,4 +1,4 @@
-//! What the objects have in common: made from a row, replaced by a newer row, and the difference told.
+//! What the objects have in common: they show a row, can be updated with a newer row, and signal the differences.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,10 +13,10 @@ pub trait Exported: Interface {
     fn replace(&mut self, row: Self::Row);
 }
 
-/// Exports the row, or brings the object up to date and emits PropertiesChanged with what is different.
+/// Exports the row as an object, or updates the object and emits PropertiesChanged for the differences.
 ///
 /// # Errors
-/// When the connection is gone.
+/// When the connection is lost.
 pub async fn show<I: Exported>(connection: &Connection, path: &OwnedObjectPath, row: I::Row) -> zbus::Result<()> {
     let server = connection.object_server();
     let Ok(object) = server.interface::<_, I>(path).await else {
@@ -33,10 +33,10 @@ pub async fn show<I: Exported>(connection: &Connection, path: &OwnedObjectPath, 
     tell::<I>(emitter, &before, &after).await
 }
 
-/// One PropertiesChanged for all properties that differ; none when nothing does.
+/// Emits one PropertiesChanged for all properties that differ, or none if nothing differs.
 ///
 /// # Errors
-/// When the connection is gone.
+/// When the connection is lost.
 pub async fn tell<I: Interface>(
     emitter: &SignalEmitter<'_>,
     before: &HashMap<String, OwnedVariant>,

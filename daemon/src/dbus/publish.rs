@@ -1,5 +1,5 @@
-//! Events -> objects and signals. Changes are gathered for [`FLUSH`] and told once, so that a scanner that sends 500
-//! instances a second does not become 500 signals a second.
+//! Turns events into objects and signals. Changes are collected for [`FLUSH`] and signalled once, so that a scanner
+//! that sends 500 instances a second does not cause 500 signals a second.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,11 +27,11 @@ use super::{Error, Facts};
 use custody::store::lists::{self, Counts, Wanted};
 
 const FLUSH: Duration = Duration::from_millis(200);
-/// The newest of each noun are objects; older ones are in the lists only, so that memory stays bounded.
+/// Only the newest rows are exported as objects; older ones appear only in the lists. This bounds the memory.
 const MOST_STUDIES: usize = 200;
 const MOST_OTHERS: usize = 500;
 
-/// What happened since the last flush, newest word per object.
+/// Changes since the last flush; only the newest for each object.
 #[derive(Debug, Default)]
 struct Pending {
     studies: BTreeSet<String>,
@@ -40,7 +40,7 @@ struct Pending {
     deliveries: BTreeMap<i64, Event>,
     models: bool,
     level: bool,
-    /// Events were lost: everything is read again.
+    /// Events were lost, so everything must be read again.
     all: bool,
 }
 
@@ -71,7 +71,7 @@ pub struct Publisher {
     connection: Connection,
     reader: Reader,
     counts: Arc<Mutex<Counts>>,
-    /// Manager1's properties as last told.
+    /// Properties of Manager1 as signalled last.
     told: HashMap<String, OwnedVariant>,
     exported: HashMap<&'static str, BTreeSet<i64>>,
     models: Models,
@@ -105,7 +105,7 @@ impl Publisher {
         }
     }
 
-    /// Until shutdown, or until the connection is lost.
+    /// Runs until shutdown, or until the connection is lost.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -129,7 +129,7 @@ impl Publisher {
                     Err(RecvError::Closed) => { shutdown.cancelled().await; return Ok(()) }
                 },
                 Ok(()) = levels.changed() => pending.level = true,
-                // A new look at free space is also the moment to count again.
+                // The counts are updated together with the free space.
                 Ok(()) = health.changed() => pending.level = true,
                 () = tokio::time::sleep_until(wake) => {
                     due = None;
@@ -146,7 +146,7 @@ impl Publisher {
         }
     }
 
-    /// Shows what the database has now.
+    /// Exports the present content of the database.
     ///
     /// # Errors
     /// When the database or the connection fails.
@@ -173,7 +173,7 @@ impl Publisher {
         self.tell_manager().await
     }
 
-    /// All packages, however many are new or gone: there are few.
+    /// Updates all packages, because there are few.
     async fn show_models(&mut self) -> Result<(), Error> {
         let mut gone = std::mem::take(&mut self.packages);
         for row in self.models.list().into_iter().map(rows::Model::from) {
@@ -189,7 +189,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// The rows first, the announcement after: whoever hears a signal finds the object up to date.
+    /// Updates the objects before it sends signals, so that a client that receives a signal finds the object up to
+    /// date.
     async fn flush(&mut self, pending: Pending) -> Result<(), Error> {
         if pending.all {
             self.show_all().await?;
@@ -254,7 +255,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Shows the row and takes the oldest object of its noun away when there are too many.
+    /// Exports the row. Removes the oldest object of this kind if there are too many.
     async fn put<I: objects::Exported>(&mut self, noun: Noun, path: OwnedObjectPath, row: I::Row) -> Result<(), Error> {
         show::<I>(&self.connection, &path, row).await?;
         let most = if noun == Noun::Study { MOST_STUDIES } else { MOST_OTHERS };

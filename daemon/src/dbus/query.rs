@@ -10,7 +10,7 @@ use super::Error;
 use super::names::Noun;
 use super::rows::{Delivery, Job, Quarantined, Series, ShadowRun, Study};
 
-/// One connection, opened when first needed, used on blocking threads only.
+/// A database connection that is opened on first use and used only on blocking threads.
 #[derive(Debug, Clone)]
 pub struct Reader {
     store: Store,
@@ -37,7 +37,7 @@ impl Reader {
                 connection.pragma_update(None, "query_only", true)?;
                 *slot = Some(connection);
             }
-            slot.as_ref().map_or_else(|| Err(Error::Internal("no database".into())), query)
+            slot.as_ref().map_or_else(|| Err(Error::Internal("the database is not open".into())), query)
         })
         .await
         .map_err(|error| Error::Internal(error.to_string()))?

@@ -1,5 +1,5 @@
-//! What the lists return: one dictionary (`a{sv}`) per row, keys as the properties of the objects. Keys without a
-//! value are left out. Times are UTC, RFC 3339.
+//! What the lists return: one dictionary (`a{sv}`) per row, with the properties of the objects as keys. Keys without a
+//! value are omitted. Times are UTC, RFC 3339.
 
 use models::registry::Outcome;
 use study::model::service::Listed;
@@ -14,16 +14,16 @@ pub struct Study {
     pub study_uid: String,
     pub patient_id: String,
     pub patient_name: String,
-    /// As in DICOM: YYYYMMDD.
+    /// Study Date as in DICOM: YYYYMMDD.
     pub study_date: String,
     pub description: String,
     pub accession_number: String,
     pub modalities: Vec<String>,
     pub series_count: u32,
     pub instance_count: u32,
-    /// `receiving`, `analyzing`, `processed`, `refused` or `evicted`; the first of these that any series is in.
+    /// `receiving`, `analyzing`, `processed`, `refused` or `evicted`: the first of these that applies to any series.
     pub state: String,
-    /// One for each series that has a verdict, analysed ones first.
+    /// The verdicts of the series that have one, analysed series first.
     pub verdicts: Vec<String>,
     pub first_utc: String,
     pub last_utc: String,
@@ -59,9 +59,9 @@ pub struct Job {
     pub version: u32,
     /// `queued`, `running`, `done`, `parked` or `superseded`.
     pub state: String,
-    /// What it is doing, while running.
+    /// The present stage while it is running.
     pub stage: String,
-    /// 0 to 1 of the whole job.
+    /// Completed fraction of the whole job, 0 to 1.
     pub fraction: f64,
     pub priority: u32,
     pub attempts: u32,
@@ -111,9 +111,9 @@ pub struct Model {
     /// `installed`, `building`, `ready`, `active`, `refused` or `deactivated`.
     pub state: String,
     pub reason: Option<String>,
-    /// 0 to 1 of the build that runs; 1 when none runs.
+    /// Completed fraction of the running build, 0 to 1; 1 when none runs.
     pub progress: f64,
-    /// What the build that runs does now.
+    /// Stage of the running build.
     pub stage: String,
     /// Who signed it, in words.
     pub signer: Option<String>,
@@ -122,7 +122,7 @@ pub struct Model {
     pub licence: Option<String>,
     pub findings: Vec<String>,
     pub sha256: String,
-    /// What it was built on.
+    /// The accelerator for which it was built.
     pub accelerator: Option<String>,
     pub golden_difference: Option<f64>,
     pub last_good: bool,
@@ -162,12 +162,12 @@ impl From<Listed> for Model {
     }
 }
 
-/// An enum as it is written in `model.toml`.
+/// The name of an enum value as written in `model.toml`.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Not an object on the bus: a candidate package beside the active one, on one series.
+/// A shadow run of a candidate package on one series. It is not an object on the bus.
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 pub struct ShadowRun {
@@ -176,25 +176,25 @@ pub struct ShadowRun {
     pub series_uid: String,
     pub utc: String,
     pub task: String,
-    /// Id and version.
+    /// Package id and version.
     pub active: String,
     pub candidate: String,
     pub active_ms: f64,
     pub candidate_ms: f64,
-    /// How many findings differ.
+    /// Number of findings that differ.
     pub differing: u32,
-    /// JSON: for each finding what both said.
+    /// JSON: the results of both packages for each finding.
     pub differences: String,
-    /// Why the candidate came to nothing.
+    /// Why the candidate gave no result.
     pub failure: Option<String>,
 }
 
-/// Not an object on the bus: an instance that was kept but is not part of any series' work.
+/// An instance that is kept but not analysed with its series. It is not an object on the bus.
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 pub struct Quarantined {
     pub id: i64,
-    /// `quarantined` (could not be understood) or `conflict` (same SOP instance UID, other content).
+    /// `quarantined` (cannot be parsed) or `conflict` (same SOP Instance UID, different content).
     pub state: String,
     pub reason: String,
     pub sop_class: String,

@@ -1,4 +1,4 @@
-//! `Series1`: a series and what became of it.
+//! `Series1`: a series and its verdict.
 
 use zbus::interface;
 
@@ -20,7 +20,7 @@ impl Exported for Series {
     }
 }
 
-/// A series and what became of it.
+/// A series and its verdict.
 #[interface(name = "org.scanside.Appliance1.Series1")]
 impl Series {
     #[zbus(property(emits_changed_signal = "const"))]
@@ -33,7 +33,7 @@ impl Series {
         &self.0.series_uid
     }
 
-    /// -1 when the device gave none.
+    /// Series Number; -1 when the device gave none.
     #[zbus(property)]
     fn series_number(&self) -> i64 {
         self.0.series_number.unwrap_or(-1)
@@ -60,19 +60,19 @@ impl Series {
         &self.0.state
     }
 
-    /// In plain words; empty until there is one.
+    /// The verdict in plain words; empty until there is one.
     #[zbus(property)]
     fn verdict(&self) -> &str {
         self.0.verdict.as_deref().unwrap_or_default()
     }
 
-    /// Counts completions: a late slice makes a new version.
+    /// Number of completions; a late slice leads to a new version.
     #[zbus(property)]
     fn version(&self) -> u32 {
         self.0.version
     }
 
-    /// quiet, released or declared_count.
+    /// Why the series was complete: quiet, released or declared_count.
     #[zbus(property)]
     fn completed_by(&self) -> &str {
         self.0.completed_by.as_deref().unwrap_or_default()

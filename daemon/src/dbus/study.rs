@@ -1,4 +1,4 @@
-//! `Study1`: a study, as far as it was received.
+//! `Study1`: a study with the series received so far.
 
 use zbus::interface;
 
@@ -20,7 +20,7 @@ impl Exported for Study {
     }
 }
 
-/// A study, as far as it was received.
+/// A study with the series received so far.
 #[interface(name = "org.scanside.Appliance1.Study1")]
 impl Study {
     #[zbus(property(emits_changed_signal = "const"))]
@@ -38,7 +38,7 @@ impl Study {
         &self.0.patient_name
     }
 
-    /// As in DICOM: YYYYMMDD.
+    /// Study Date as in DICOM: YYYYMMDD.
     #[zbus(property)]
     fn study_date(&self) -> &str {
         &self.0.study_date

@@ -1,4 +1,4 @@
-//! The interfaces are as checked in, and the rows say what the database says.
+//! The interfaces match the checked-in XML, and the rows match the database.
 
 use custody::store::{Durability, Store};
 use zbus::object_server::Interface;
@@ -7,7 +7,7 @@ use super::objects::Exported;
 use super::{delivery, job, live, manager, model, query, rows, series, study};
 use custody::store::lists::{Counts, Wanted};
 
-/// Set `SCANSIDE_BLESS=1` to write the files anew after a wanted change.
+/// Set `SCANSIDE_BLESS=1` to write the files again after an intended change.
 fn compare(interface: &dyn Interface, file: &str) {
     let mut xml = String::from("<node>\n");
     interface.introspect_to_writer(&mut xml, 2);
@@ -17,10 +17,13 @@ fn compare(interface: &dyn Interface, file: &str) {
         std::fs::write(&path, &xml).unwrap();
     }
     let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(xml == checked_in, "{file} is not what is served; was that change wanted? Then SCANSIDE_BLESS=1.\n{xml}");
+    assert!(
+        xml == checked_in,
+        "{file} differs from the interface that is served; if this change is intended, run with SCANSIDE_BLESS=1.\n{xml}"
+    );
 }
 
-/// On a registry of one package, with a scripted accelerator.
+/// Model operations on a registry with one package and a scripted accelerator.
 fn some_models(directory: &std::path::Path, store: &Store) -> ::study::model::Models {
     let mut settings = ::study::settings::Settings::default();
     settings.models.directory = Some(directory.join("models"));

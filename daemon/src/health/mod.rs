@@ -1,4 +1,4 @@
-//! Is the box fit to work? Looks at free space and the database, sets the one [`Gate`], feeds the watchdog.
+//! Checks free space and the database, sets the level of the [`Gate`], and notifies the watchdog of systemd.
 
 pub mod notify;
 
@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A database that does not answer within this time counts as not reachable.
+/// A database that does not answer within this time counts as failed.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is looked at.
+/// What is checked.
 #[derive(Clone)]
 pub struct Checks {
     pub store: Store,
@@ -31,11 +31,11 @@ impl fmt::Debug for Checks {
     }
 }
 
-/// The last look.
+/// The result of the last check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     pub free_bytes: u64,
-    /// How many more studies like the recent ones fit above the reserve. None before the first study.
+    /// How many more studies of recent size fit above the reserve. `None` before the first study.
     pub studies_left: Option<u64>,
 }
 
@@ -43,8 +43,8 @@ pub fn channel() -> (watch::Sender<Report>, watch::Receiver<Report>) {
     watch::channel(Report::default())
 }
 
-/// Looks every 5 s (more often if the watchdog wants it) until shutdown. `WATCHDOG=1` is sent only while the database
-/// answers: a full disk is a state to report, not one that a restart mends.
+/// Checks every 5 s, or more often if the watchdog requires it, until shutdown. `WATCHDOG=1` is sent only while the
+/// database answers. It is also sent when the disk is full, because a restart does not help then.
 pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, shutdown: CancellationToken) {
     let interval = notify::watchdog_interval().map_or(INTERVAL, |watchdog| watchdog.min(INTERVAL));
     loop {
@@ -75,7 +75,7 @@ fn announce(level: Level, reason: &str) {
     }
 }
 
-/// Free bytes, and mean bytes of a recent study (None: no study yet) when the database answers.
+/// Returns the free bytes, and the mean bytes of recent studies (`None`: no study yet) from the database.
 async fn look(checks: &Checks) -> (Result<u64, String>, Result<Option<u64>, String>) {
     let (store, free_bytes) = (checks.store.clone(), checks.free_bytes.clone());
     let looked =
@@ -93,11 +93,11 @@ fn mean_study_bytes(store: &Store) -> custody::store::Result<Option<u64>> {
     Ok(Some(bytes / studies.max(1)).filter(|mean| *mean > 0))
 }
 
-/// The level that fits what was seen, with the reason in plain words.
+/// The level for these results, with the reason in plain words.
 fn judge(free: &Result<u64, String>, min_free: u64, database: &Result<Option<u64>, String>) -> (Level, String) {
     match (database, free) {
         (Err(why), _) => (Level::NoNewStudies, format!("the database does not answer: {why}")),
-        (_, Err(why)) => (Level::NoNewStudies, format!("free space cannot be read: {why}")),
+        (_, Err(why)) => (Level::NoNewStudies, format!("cannot determine the free space: {why}")),
         (_, Ok(free)) if *free < min_free => {
             (Level::NoNewStudies, format!("{} MiB free, {} MiB must stay free", free >> 20, min_free >> 20))
         }

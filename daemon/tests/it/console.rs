@@ -1,4 +1,4 @@
-//! The live page's server as browsers, tablets and strangers meet it: real sockets, a live path that is played.
+//! The server of the live page with real sockets and a scripted live path: browsers, tablets and attackers.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ async fn a_page_gets_pictures_overlay_status_and_figures_as_they_are() {
     loop {
         let shown = page.text("overlay").await;
         if shown["sequence"] == 1 {
-            // By way of text: a 32-bit fraction is written shorter than it is as 64 bits.
+            // Compared as text, because a 32-bit float is written with fewer digits than as 64 bits.
             let sent = serde_json::to_string(&overlay(1)).unwrap();
             assert_eq!(shown, serde_json::from_str::<serde_json::Value>(&sent).unwrap());
             break;
@@ -214,10 +214,10 @@ async fn every_answer_forbids_what_the_page_does_not_need() {
     site.stop().await;
 }
 
-/// From an address of this machine that is not loopback; None (and says so) where there is none.
+/// An address of this machine that is not loopback; `None`, reported as skipped, if there is none.
 fn elsewhere() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    // Nothing is sent: the kernel only says which address it would use.
+    // Nothing is sent: the kernel only chooses the address that it would use.
     let address = socket.connect("192.0.2.1:9").ok().and_then(|()| socket.local_addr().ok()).map(|a| a.ip());
     if address.is_none_or(|address| address.is_loopback()) {
         needs::skip(needs::Lack::Host, "this machine has loopback only");

@@ -1,4 +1,4 @@
-//! `scansided` as systemd and an administrator see it: exit codes, notifications, an orderly end.
+//! The process `scansided` as seen by systemd and an administrator: exit codes, notifications, orderly shutdown.
 
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
@@ -17,7 +17,7 @@ fn scansided() -> Command {
     command
 }
 
-/// A configuration that works anywhere, with `more` added.
+/// A configuration that works on any machine, with `more` added.
 fn configuration(directory: &Path, more: &str) -> std::path::PathBuf {
     let file = directory.join("site.toml");
     let spool = directory.join("spool");
@@ -29,7 +29,7 @@ fn configuration(directory: &Path, more: &str) -> std::path::PathBuf {
     file
 }
 
-/// Ends it if the test does not.
+/// Kills the process if the test does not end it.
 struct Running(Child);
 
 impl Drop for Running {
@@ -39,7 +39,7 @@ impl Drop for Running {
     }
 }
 
-/// Receives notifications until one has the line; returns all of them.
+/// Receives notifications until one contains the line. Returns all of them.
 fn hear(socket: &UnixDatagram, line: &str) -> Vec<String> {
     let deadline = Instant::now() + PATIENCE;
     let mut heard = Vec::new();
@@ -52,7 +52,7 @@ fn hear(socket: &UnixDatagram, line: &str) -> Vec<String> {
             return heard;
         }
     }
-    panic!("{line} did not come; heard {heard:?}");
+    panic!("{line} did not arrive; received {heard:?}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn systemd_hears_ready_watchdog_status_and_stopping_and_the_end_is_clean() {
         .unwrap();
     let mut running = Running(child);
     hear(&socket, "READY=1");
-    // Twice: it goes on.
+    // Twice, to show that it is repeated.
     hear(&socket, "WATCHDOG=1");
     let heard = hear(&socket, "WATCHDOG=1");
     assert!(heard.iter().any(|line| line.starts_with("STATUS=Ready; ")), "{heard:?}");

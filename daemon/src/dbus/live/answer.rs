@@ -1,4 +1,4 @@
-//! Values of the live path as dictionaries of the bus. Plain functions.
+//! Converts values of the live path to D-Bus dictionaries.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ fn dictionary<const N: usize>(entries: [(&str, OwnedVariant); N]) -> Dictionary 
     entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Only values without file descriptors come here, and those always have an owned form.
+/// Only values without file descriptors are passed here, and these can always be owned.
 fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
     OwnedVariant::try_from(value.into()).unwrap_or_else(|_| OwnedVariant::from(false))
 }
@@ -66,7 +66,7 @@ pub fn entry(entry: &Entry) -> Dictionary {
     ])
 }
 
-/// `3: damaged DICOM files`.
+/// Skipped entries as text, for example `3: damaged DICOM files`.
 pub fn skipped(listing: &Listing) -> Vec<String> {
     listing.skipped.iter().map(|(reason, count)| format!("{count}: {reason}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Nouns of the tests: a live path that is played, the page's server on a port of its own, a browser's requests.
+//! Fixtures: a scripted live path, the server of the page on its own port, requests of a browser.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
-/// The page on a free port of this machine, and the far end of its live path.
+/// The page on a free port of this machine, and the stage of its live path.
 pub struct Site {
     pub stage: Stage,
     pub address: SocketAddr,
@@ -63,7 +63,7 @@ impl Site {
         within("the server's end", self.task).await.unwrap();
     }
 
-    /// Method and path, more header lines, body.
+    /// Sends a request: method and path, more header lines, body.
     pub async fn ask(&self, what: &str, headers: &[&str], body: &str) -> Answer {
         let host = format!("Host: {}", self.address);
         let given = headers.iter().any(|line| line.starts_with("Host:"));
@@ -79,13 +79,13 @@ impl Site {
         Answer::of(&String::from_utf8_lossy(&answer))
     }
 
-    /// As the page posts.
+    /// Sends a POST as the page does.
     pub async fn post(&self, path: &str, body: &str) -> Answer {
         let origin = format!("Origin: http://{}", self.address);
         self.ask(&format!("POST {path}"), &[&origin, "Content-Type: application/json"], body).await
     }
 
-    /// As the page opens it.
+    /// Opens the WebSocket as the page does.
     pub async fn open(&self) -> Page {
         let origin = format!("http://{}", self.address);
         Page(self.knock(&[("Origin", &origin)]).await.unwrap())
@@ -121,7 +121,7 @@ impl Answer {
     }
 }
 
-/// One open page, by its messages.
+/// The WebSocket of one open page.
 pub struct Page(WebSocketStream<TcpStream>);
 
 impl Page {
@@ -129,7 +129,7 @@ impl Page {
         within("a message", self.0.next()).await.unwrap().unwrap()
     }
 
-    /// The next text of that kind; pictures on the way are acknowledged.
+    /// Waits for the next text of this kind; acknowledges pictures before it.
     pub async fn text(&mut self, kind: &str) -> Value {
         loop {
             match self.next().await {
@@ -145,7 +145,7 @@ impl Page {
         }
     }
 
-    /// Sequence and JPEG of the next picture; not acknowledged.
+    /// Waits for the next picture; returns sequence number and JPEG without acknowledging it.
     pub async fn picture(&mut self) -> (u64, Vec<u8>) {
         loop {
             if let Message::Binary(bytes) = self.next().await {
@@ -154,7 +154,7 @@ impl Page {
         }
     }
 
-    /// Whether a picture comes within the time.
+    /// Whether a picture arrives within this time.
     pub async fn gets_a_picture_within(&mut self, time: Duration) -> bool {
         tokio::time::timeout(time, self.picture()).await.is_ok()
     }
@@ -167,7 +167,7 @@ impl Page {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    /// Why the box closed it.
+    /// Waits until the server closes the connection. Returns its reason.
     pub async fn closed(&mut self) -> String {
         loop {
             match within("the end", self.0.next()).await {
@@ -185,7 +185,7 @@ fn sequence_of(message: &[u8]) -> u64 {
 
 pub fn picture(sequence: u64) -> Picture {
     let shape = Shape::tight(PixelFormat::Grey, 640, 480, Colour::default());
-    // Not compressible, so that buffers fill.
+    // Noise cannot be compressed, so buffers fill.
     let mut noise = u32::try_from(sequence).unwrap() + 1;
     let bytes = (0..640 * 480).map(|_| {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
