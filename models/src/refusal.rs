@@ -144,6 +144,32 @@ pub enum Refusal {
         at[0], at[1]
     )]
     UnevenSpacing { min_mm: f64, max_mm: f64, at: [Place; 2] },
+
+    #[error(
+        "{count} of {total} slices{} have no rescale slope and intercept: their values are no Hounsfield units; export the \
+         original series (a Modality LUT is not supported)",
+        numbered(numbers)
+    )]
+    NoRescale { count: usize, total: usize, numbers: Vec<i64> },
+
+    #[error(
+        "slices that show nothing, or do not belong to those beside them: {count} of {total}, first {first}; send the series again"
+    )]
+    BlankSlices { count: usize, total: usize, first: Place },
+
+    /// `by_hu`: mean difference of the first one from either neighbour; `usual_hu`: of its neighbours from each other.
+    #[error(
+        "slices that do not belong to those beside them: {count} of {total}, first {first}: it differs from both by \
+         {by_hu:.0} HU on average, they from each other by {usual_hu:.0} HU (cut off, another scale, reconstruction or \
+         patient); send the series again"
+    )]
+    OddSlices { count: usize, total: usize, first: Place, by_hu: f64, usual_hu: f64 },
+
+    #[error(
+        "two parts that do not belong together: between {before} and {after} the image changes by {by_hu:.0} HU on \
+         average, beside them by {usual_hu:.0} HU; send each part as a series of its own"
+    )]
+    TwoParts { before: Place, after: Place, by_hu: f64, usual_hu: f64 },
 }
 
 impl Refusal {
@@ -161,6 +187,10 @@ impl Refusal {
             Self::SidewaysShift { .. } => "sideways-shift",
             Self::MissingSlices { .. } => "missing-slices",
             Self::UnevenSpacing { .. } => "uneven-spacing",
+            Self::NoRescale { .. } => "no-rescale",
+            Self::BlankSlices { .. } => "blank-slices",
+            Self::OddSlices { .. } => "odd-slices",
+            Self::TwoParts { .. } => "two-parts",
         }
     }
 }

@@ -145,6 +145,18 @@ fn refusals() -> Vec<Refusal> {
         Refusal::UnevenSpacing { .. } => [
             Refusal::UnevenSpacing { min_mm: 1.0, max_mm: 1.6, at: [place(10), place(11)] },
         ],
+        Refusal::NoRescale { .. } => [Refusal::NoRescale { count, total, numbers: numbers() }],
+        Refusal::BlankSlices { .. } => [
+            Refusal::BlankSlices { count: 1, total, first: place(11) },
+            Refusal::BlankSlices { count, total, first: nameless },
+        ],
+        Refusal::OddSlices { .. } => [
+            Refusal::OddSlices { count: 1, total, first: place(11), by_hu: 512.0, usual_hu: 21.0 },
+            Refusal::OddSlices { count, total, first: nameless, by_hu: 512.0, usual_hu: 21.0 },
+        ],
+        Refusal::TwoParts { .. } => [
+            Refusal::TwoParts { before: place(11), after: place(12), by_hu: 512.0, usual_hu: 21.0 },
+        ],
     }
 }
 

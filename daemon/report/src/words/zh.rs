@@ -257,6 +257,24 @@ impl Words for Chinese {
                 place(&at[0]),
                 place(&at[1])
             ),
+            Refusal::NoRescale { count, total, numbers } => format!(
+                "{}没有重缩放斜率和截距：其数值不是 HU 值；请导出原始序列（不支持模态查找表）",
+                some(*count, *total, numbers)
+            ),
+            Refusal::BlankSlices { count, total, first } => {
+                format!("{total} 层图像中有 {count} 层无图像内容或异常，首处为{}；请重新发送该序列", place(first))
+            }
+            Refusal::OddSlices { count, total, first, by_hu, usual_hu } => format!(
+                "{total} 层图像中有 {count} 层与相邻层面不符，首处为{}：与两侧相邻层面平均相差 {by_hu:.0} HU，\
+                 而两侧之间仅相差 {usual_hu:.0} HU（图像截断、重缩放或重建不同，或属于其他患者）；请重新发送该序列",
+                place(first)
+            ),
+            Refusal::TwoParts { before, after, by_hu, usual_hu } => format!(
+                "序列由不相符的两部分组成：{}与{}之间图像平均变化 {by_hu:.0} HU，相邻处仅为 {usual_hu:.0} HU；\
+                 请将每一部分作为单独的序列发送",
+                place(before),
+                place(after)
+            ),
         }
     }
 

@@ -30,6 +30,7 @@ const BYTES: u64 = 4 * 4 * 2;
 
 fn slices(instance: &Instance) -> Vec<Slice> {
     vec![Slice {
+        is_rescaled: true,
         sop_class_uid: String::new(),
         sop_instance_uid: instance.header.sop_instance_uid.clone(),
         frame: None,

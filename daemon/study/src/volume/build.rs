@@ -4,9 +4,11 @@ use custody::instance::Instance;
 use custody::spool::Spool;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
+use models::refusal::Place;
 use models::{Refusal, Volume};
 use report::Refused;
 
+use super::judge::{self, Fault};
 use super::{Slice, decode, geometry};
 
 /// Why a series does not give a volume.
@@ -70,9 +72,11 @@ pub fn decode(spool: &Spool, instance: &Instance) -> Result<Vec<Slice>, DecodeEr
 pub fn assemble(slices: Vec<Slice>) -> Result<(Volume, Vec<SliceRef>), Refusal> {
     let places: Vec<_> = slices.iter().map(|s| s.geometry.clone()).collect();
     let arranged = geometry::arrange(&places)?;
+    refuse_raw(&slices)?;
     let mut planes = Vec::with_capacity(slices.len());
     let mut sources = Vec::with_capacity(slices.len());
-    for index in arranged.order {
+    let order = arranged.order;
+    for index in order.iter().copied() {
         let slice = &slices[index];
         planes.push(slice.hu.clone());
         sources.push(SliceRef {
@@ -82,5 +86,42 @@ pub fn assemble(slices: Vec<Slice>) -> Result<(Volume, Vec<SliceRef>), Refusal> 
             position_mm: slice.geometry.position_mm.unwrap_or_default(),
         });
     }
-    Ok((Volume { geometry: arranged.geometry, slices: planes }, sources))
+    let volume = Volume { geometry: arranged.geometry, slices: planes };
+    let numbers: Vec<Option<i64>> = order.iter().map(|index| places[*index].number).collect();
+    match refuse_odd(&volume, &numbers) {
+        Some(refusal) => Err(refusal),
+        None => Ok((volume, sources)),
+    }
+}
+
+/// Raw values must not be read as Hounsfield units.
+fn refuse_raw(slices: &[Slice]) -> Result<(), Refusal> {
+    let raw: Vec<&Slice> = slices.iter().filter(|slice| !slice.is_rescaled).collect();
+    if raw.is_empty() {
+        return Ok(());
+    }
+    let mut numbers: Vec<i64> = raw.iter().filter_map(|slice| slice.geometry.number).collect();
+    numbers.sort_unstable();
+    Err(Refusal::NoRescale { count: raw.len(), total: slices.len(), numbers })
+}
+
+/// The first slice that does not belong to its neighbours, and how many there are.
+fn refuse_odd(volume: &Volume, numbers: &[Option<i64>]) -> Option<Refusal> {
+    let faults = judge::judge(&volume.slices, volume.geometry.dims[0]);
+    let (count, total) = (faults.len(), volume.slices.len());
+    let place = |slice: usize| {
+        let along = volume.geometry.axes[2];
+        let axis = (0..3).max_by(|a, b| along[*a].abs().total_cmp(&along[*b].abs())).unwrap_or(2);
+        let mm = volume.geometry.to_patient([0.0, 0.0, slice as f64])[axis];
+        Place { number: numbers[slice], axis: ['x', 'y', 'z'][axis], mm }
+    };
+    Some(match *faults.first()? {
+        Fault::Blank { slice } => Refusal::BlankSlices { count, total, first: place(slice) },
+        Fault::Odd { slice, by_hu, usual_hu } => {
+            Refusal::OddSlices { count, total, first: place(slice), by_hu, usual_hu }
+        }
+        Fault::Step { before, by_hu, usual_hu } => {
+            Refusal::TwoParts { before: place(before), after: place(before + 1), by_hu, usual_hu }
+        }
+    })
 }

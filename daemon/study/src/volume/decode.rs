@@ -57,6 +57,8 @@ fn slice(header: &Header, frame: Option<u32>, geometry: SliceGeometry, hu: Arc<[
     Slice {
         sop_class_uid: header.sop_class_uid.clone(),
         sop_instance_uid: header.sop_instance_uid.clone(),
+        // Those of a multi-frame object are in its functional groups, which were read.
+        is_rescaled: frame.is_some() || (header.rescale_slope.is_some() && header.rescale_intercept.is_some()),
         frame,
         geometry,
         hu,

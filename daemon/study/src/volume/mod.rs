@@ -1,12 +1,14 @@
 //! Volume: slices in, one CT volume in Hounsfield units out, or a named reason why not (`models::refusal`).
 //!
 //! For one instance, `decode` (with `multiframe` and the crate `dicom`) and `rescale` make its slices. For one series,
-//! `ahead` decodes slices while they arrive, `geometry` orders or refuses them, and `build` makes the volume.
+//! `ahead` decodes slices while they arrive, `geometry` orders or refuses them, `judge` finds slices that do not belong to
+//! their neighbours, and `build` makes the volume.
 
 pub mod ahead;
 pub mod build;
 pub mod decode;
 pub mod geometry;
+mod judge;
 mod multiframe;
 pub mod rescale;
 
@@ -22,6 +24,8 @@ pub struct Slice {
     /// Frame number counted from 1, for multi-frame instances only.
     pub frame: Option<u32>,
     pub geometry: SliceGeometry,
+    /// Has the object a Rescale Slope and Intercept? Without them its values are no Hounsfield units.
+    pub is_rescaled: bool,
     /// Hounsfield units, row-major, `rows * columns` values.
     pub hu: Arc<[i16]>,
 }
