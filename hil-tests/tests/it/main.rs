@@ -6,6 +6,7 @@ mod live_support;
 mod player;
 mod support;
 
+mod bad_slice;
 mod console;
 mod live_exam;
 mod live_replay;

@@ -1,0 +1,115 @@
+//! A bad slice among good ones is named, never silent: it changes no volume by more than 2 % and loses no lesion.
+
+use std::path::Path;
+
+use dicom_core::value::PrimitiveValue;
+use dicom_core::{DataElement, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::{DefaultDicomObject, open_file};
+use hil_tests::demo::compare::Evaluated;
+use hil_tests::evaluation::analyse::{Series, analyse};
+use hil_tests::tools;
+use phantom::{Options, Phantom};
+
+/// Columns and rows: half of the usual, so that thirteen scans are quick.
+const WIDE: usize = 256;
+/// The slice that is spoilt, from the feet.
+const BAD: usize = 110;
+
+/// Stored values of a slice; its object.
+type Spoil = fn(&mut Vec<i16>, &mut DefaultDicomObject, &Path);
+
+const KINDS: [(&str, Spoil); 12] = [
+    ("zero", |pixels, _, _| pixels.fill(0)),
+    ("nothing but padding", |pixels, _, _| {
+        let least = pixels.iter().copied().min().unwrap();
+        pixels.fill(least);
+    }),
+    ("no rescale", |_, object, _| {
+        object.remove_element(tags::RESCALE_SLOPE);
+        object.remove_element(tags::RESCALE_INTERCEPT);
+    }),
+    ("intercept twice", |pixels, _, _| pixels.iter_mut().for_each(|v| *v -= 1024)),
+    ("another slope", |_, object, _| put(object, tags::RESCALE_SLOPE, "1.4")),
+    ("cut off", |pixels, _, _| pixels[WIDE * WIDE / 2..].fill(0)),
+    ("of another place", |pixels, _, folder| *pixels = stored(&open_file(file(folder, BAD + 60)).unwrap())),
+    ("upside down", |pixels, _, _| pixels.reverse()),
+    ("table moved", |pixels, _, _| pixels.rotate_right(WIDE * 12)),
+    ("another exposure", |pixels, _, _| {
+        let mut state = 7u64;
+        for value in pixels.iter_mut() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *value += ((state >> 33) % 500) as i16 - 250;
+        }
+    }),
+    ("shown in a window", |pixels, _, _| {
+        let soft = pixels[WIDE * WIDE / 2 + WIDE / 8];
+        pixels.iter_mut().for_each(|v| *v = (*v).clamp(soft - 200, soft + 200));
+    }),
+    ("text burnt in", |pixels, _, _| {
+        for line in 0..6 {
+            for y in 0..9 {
+                for x in (0..200).filter(|x| x % 5 < 3) {
+                    pixels[(20 + line * 14 + y) * WIDE + 20 + x] = 3000;
+                }
+            }
+        }
+    }),
+];
+
+fn put(object: &mut DefaultDicomObject, tag: dicom_core::Tag, value: &str) {
+    object.put(DataElement::new(tag, VR::DS, PrimitiveValue::from(value)));
+}
+
+fn file(folder: &Path, slice: usize) -> std::path::PathBuf {
+    folder.join(format!("CT/{:05}.dcm", slice + 1))
+}
+
+fn stored(object: &DefaultDicomObject) -> Vec<i16> {
+    let bytes = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
+    bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}
+
+fn lungs_ml(series: &Series) -> Option<f64> {
+    match &series.findings.as_ref()?.lungs {
+        Evaluated::Done(lungs) => Some(lungs.iter().map(|lung| lung.volume_ml).sum()),
+        Evaluated::NotEvaluated(_) => None,
+    }
+}
+
+#[test]
+fn a_phantom_with_each_of_twelve_kinds_of_bad_slice_is_refused_with_the_slice_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { columns: WIDE, rows: WIDE, pixel_mm: 1.48, ..Options::default() };
+    let (study, _) = Phantom::chest(7, &options).unwrap();
+    study.write_to(folder.path()).unwrap();
+    let packages = tools::workspace().join("models/packages");
+    let good = analyse(folder.path(), &packages, None).unwrap();
+    println!("good: {}", good.verdict);
+    let whole_ml = lungs_ml(&good).unwrap_or_else(|| panic!("no lungs: {}", good.verdict));
+
+    let path = file(folder.path(), BAD);
+    let before = std::fs::read(&path).unwrap();
+    let mut wrong = Vec::new();
+    for (kind, spoil) in KINDS {
+        let mut object = open_file(&path).unwrap();
+        let number = object.element(tags::INSTANCE_NUMBER).unwrap().to_str().unwrap().trim().to_owned();
+        let mut pixels = stored(&object);
+        spoil(&mut pixels, &mut object, folder.path());
+        let bytes: Vec<u8> = pixels.iter().flat_map(|value| value.to_le_bytes()).collect();
+        object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::from(bytes)));
+        object.write_to_file(&path).unwrap();
+        let series = analyse(folder.path(), &packages, None).unwrap();
+        std::fs::write(&path, &before).unwrap();
+        println!("{kind}: {}", series.verdict);
+        let named = series.verdict.contains(&format!("slice {number} "))
+            || series.verdict.contains(&format!("number {number})"));
+        let refused = series.findings.is_none();
+        let unchanged =
+            lungs_ml(&series).is_some_and(|ml| (ml / whole_ml - 1.0).abs() <= 0.02) && series.verdict == good.verdict;
+        if !(refused && named || unchanged) {
+            wrong.push(format!("{kind}: {} ({whole_ml:.0} ml, {:?} ml)", series.verdict, lungs_ml(&series)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
