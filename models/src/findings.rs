@@ -175,8 +175,9 @@ pub struct Lung {
     pub volume_ml: f64,
     /// Mean attenuation, HU.
     pub mean_hu: f64,
-    /// Emphysema index LAA-950: percent of the lung's voxels below -950 HU.
-    pub laa950_percent: f64,
+    /// Emphysema index LAA-950: percent of the lung's voxels below -950 HU. `None` when emphysema was not evaluated:
+    /// what forbids that (a sharp kernel, noise, thick slices) makes this number wrong as well.
+    pub laa950_percent: Option<f64>,
     #[serde(skip)]
     pub mask: Mask,
 }

@@ -209,7 +209,7 @@ fn lung(parts: &GroupParts, lung: &Lung) -> Item {
         .with(site(Site::lung(lung.side)))
         .with(Item::number(VOLUME, lung.volume_ml, 1, MILLILITRE))
         .with(Item::number(ATTENUATION, lung.mean_hu, 1, HOUNSFIELD).with(mean()))
-        .with(Item::number(LAA_950, lung.laa950_percent, 2, PERCENT))
+        .with_all(lung.laa950_percent.map(|percent| Item::number(LAA_950, percent, 2, PERCENT)))
 }
 
 /// A TID 1411 group that refers to the segment, or a TID 1501 group if there is no segment.

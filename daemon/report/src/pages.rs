@@ -276,7 +276,7 @@ fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], lan
         let values = [
             format!("{:.2} L", lung.volume_ml / 1000.0),
             format!("{:.0} HU", lung.mean_hu),
-            percent(lung.laa950_percent),
+            lung.laa950_percent.map_or_else(|| "-".into(), percent),
         ];
         for (right, value) in columns.into_iter().zip(&values) {
             canvas.text_right(right, y, value, BODY, TEXT);

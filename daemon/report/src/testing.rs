@@ -127,7 +127,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
         let radii = [dims[0] as f64 * 0.16, dims[1] as f64 * 0.3, dims[2] as f64 * 0.45];
         let mask = ball(dims, at(x, 0.5, 0.5), radii);
         let volume_ml = mask.count() as f64 * geometry.voxel_ml();
-        Lung { side, volume_ml, mean_hu: -842.4, laa950_percent: 3.21, mask }
+        Lung { side, volume_ml, mean_hu: -842.4, laa950_percent: Some(3.21), mask }
     };
     let nodule = |number, side, x, y, z, radius_mm: f64| {
         let centre = at(x, y, z);

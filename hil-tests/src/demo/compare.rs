@@ -21,7 +21,8 @@ pub struct Lung {
     pub side: String,
     pub volume_ml: f64,
     pub mean_hu: f64,
-    pub laa950_percent: f64,
+    /// Absent where emphysema was not evaluated.
+    pub laa950_percent: Option<f64>,
 }
 
 /// `Evaluated` of the findings: a value, or why there is none.

@@ -140,7 +140,7 @@ fn lung_row(lung: &Lung, truth: Option<Lungs>) -> Vec<String> {
         lung.side.clone(),
         format!("{:.0}", lung.volume_ml),
         format!("{:.0}", lung.mean_hu),
-        format!("{:.1}", lung.laa950_percent),
+        lung.laa950_percent.map_or_else(|| "-".into(), |percent| format!("{percent:.1}")),
     ];
     if let Some(truth) = truth {
         let ml = if lung.side == "right" { truth.right_ml } else { truth.left_ml };

@@ -210,7 +210,8 @@ fn lungs(found: &Value, output: &Output) -> Result<(), Failure> {
             Cell::new(lung["side"].as_str().unwrap_or_default()),
             Cell::new(format!("{} ml", number(&lung["volume_ml"], 0))),
             Cell::new(format!("{} HU", number(&lung["mean_hu"], 0))),
-            Cell::new(format!("{} %", number(&lung["laa950_percent"], 1))),
+            // Absent where emphysema was not evaluated.
+            Cell::new(lung["laa950_percent"].as_f64().map_or_else(|| "-".into(), |percent| format!("{percent:.1} %"))),
         ]);
     }
     output.print(table)

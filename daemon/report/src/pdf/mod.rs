@@ -204,12 +204,8 @@ fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
         Evaluated::Done(_) => {
             let one = |lung: &models::findings::Lung| {
                 let part = words::part(LungPart::Lung(lung.side), draft.language);
-                format!(
-                    "{part} {:.2} L, {:.0} HU, LAA-950 {:.1} %",
-                    lung.volume_ml / 1000.0,
-                    lung.mean_hu,
-                    lung.laa950_percent
-                )
+                let laa = lung.laa950_percent.map(|percent| format!(", LAA-950 {percent:.1} %")).unwrap_or_default();
+                format!("{part} {:.2} L, {:.0} HU{laa}", lung.volume_ml / 1000.0, lung.mean_hu)
             };
             measure::lungs(draft.findings)
                 .into_iter()

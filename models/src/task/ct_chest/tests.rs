@@ -116,7 +116,8 @@ fn thick_slices_give_lungs_and_a_named_verdict_without_running_the_network() {
     let findings = run_with(&Chest { spacing_mm: [2.0, 2.0, 5.0], ..Chest::default() }, &script).unwrap();
     let verdict = "nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
     assert_eq!(findings.nodules.refusal().unwrap().to_string(), verdict);
-    assert!(matches!(findings.lungs, Evaluated::Done(_)));
+    let Evaluated::Done(lungs) = &findings.lungs else { panic!() };
+    assert!(lungs.iter().all(|lung| lung.laa950_percent.is_none()), "no number without its gate");
     let verdict = "pleural effusion not evaluated: the package test 1.0.0 does not look for it";
     assert_eq!(findings.pleural_effusions.refusal().unwrap().to_string(), verdict);
     assert!(matches!(&findings.lobes, Evaluated::Done(lobes) if lobes.len() == 5));
