@@ -69,6 +69,8 @@ pub enum ScanError {
     CorruptDeflate,
     #[error("{0} is missing or empty")]
     Missing(&'static str),
+    #[error("{0} holds a character that no UID may hold (only digits and dots, PS3.5 section 9.1)")]
+    NoUid(&'static str),
     #[error("{what} is longer than {limit} characters")]
     TooLong { what: &'static str, limit: usize },
     /// An error of the disk, not of the file's content.

@@ -15,3 +15,9 @@ pub fn from_hash(hash: &[u8; 32]) -> String {
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     format!("2.25.{}", u128::from_be_bytes(bytes))
 }
+
+/// Whether a text holds only what a UID may hold: digits and dots. (Leading zeros and empty components, which old devices
+/// write, are let through: they harm nobody.)
+pub fn is_uid(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}

@@ -223,7 +223,8 @@ impl Publisher {
         for series in self.reader.read(move |db| query::series(db, &wanted)).await? {
             self.put::<Series>(Noun::Series, series.path.clone(), series).await?;
         }
-        let (path, verdict) = (Noun::Series.path(id), verdict.unwrap_or_default());
+        let (path, verdict) = (Noun::Series.path(id), query::shown(verdict.unwrap_or_default()));
+        let (study_uid, series_uid) = (query::shown(study_uid), query::shown(series_uid));
         let emitter = self.connection.object_server().interface::<_, Manager>(names::ROOT).await?;
         let emitter = emitter.signal_emitter();
         Manager::series_changed(emitter, path.as_ref(), &study_uid, &series_uid, &state, instances, &verdict).await?;
@@ -249,7 +250,7 @@ impl Publisher {
         if let Some(delivery) = self.reader.read(move |db| query::delivery(db, id)).await? {
             self.put::<Delivery>(Noun::Delivery, delivery.path.clone(), delivery).await?;
         }
-        let (path, reason) = (Noun::Delivery.path(id), reason.unwrap_or_default());
+        let (path, reason) = (Noun::Delivery.path(id), query::shown(reason.unwrap_or_default()));
         let emitter = self.connection.object_server().interface::<_, Manager>(names::ROOT).await?;
         Manager::delivery_changed(emitter.signal_emitter(), path.as_ref(), &destination, &state, &reason).await?;
         Ok(())

@@ -81,21 +81,27 @@ pub fn shadow_runs(connection: &Connection, wanted: &Wanted) -> Result<Vec<Shado
     Ok(rows.into_iter().map(|(row, study_uid, series_uid)| ShadowRun::new(row, study_uid, series_uid)).collect())
 }
 
+/// Text as the bus can carry it. A string of D-Bus holds no NUL: one that did would end the connection, and the next one as
+/// long as its row exists.
+pub fn shown(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text }
+}
+
 impl From<lists::StudyItem> for Study {
     fn from(item: lists::StudyItem) -> Self {
         Self {
             path: Noun::Study.path(item.id),
-            study_uid: item.study_uid,
-            patient_id: item.header.patient_id,
-            patient_name: item.header.patient_name,
-            study_date: item.header.study_date,
-            description: item.header.study_description,
-            accession_number: item.header.accession_number,
-            modalities: item.modalities,
+            study_uid: shown(item.study_uid),
+            patient_id: shown(item.header.patient_id),
+            patient_name: shown(item.header.patient_name),
+            study_date: shown(item.header.study_date),
+            description: shown(item.header.study_description),
+            accession_number: shown(item.header.accession_number),
+            modalities: item.modalities.into_iter().map(shown).collect(),
             series_count: item.series_count,
             instance_count: item.instance_count,
             state: item.state.to_owned(),
-            verdicts: item.verdicts,
+            verdicts: item.verdicts.into_iter().map(shown).collect(),
             first_utc: item.first_utc,
             last_utc: item.last_utc,
         }
@@ -106,14 +112,14 @@ impl From<lists::SeriesItem> for Series {
     fn from(item: lists::SeriesItem) -> Self {
         Self {
             path: Noun::Series.path(item.id),
-            study_uid: item.study_uid,
-            series_uid: item.series_uid,
+            study_uid: shown(item.study_uid),
+            series_uid: shown(item.series_uid),
             series_number: item.header.series_number,
-            description: item.header.series_description,
-            modality: item.modality,
+            description: shown(item.header.series_description),
+            modality: shown(item.modality),
             kind: item.kind,
             state: item.state,
-            verdict: item.verdict,
+            verdict: item.verdict.map(shown),
             version: item.version,
             completed_by: item.completed_by,
             instance_count: item.instance_count,
@@ -129,8 +135,8 @@ impl From<lists::JobItem> for Job {
         Self {
             path: Noun::Job.path(item.id),
             series: Noun::Series.path(item.series_id),
-            study_uid: item.study_uid,
-            series_uid: item.series_uid,
+            study_uid: shown(item.study_uid),
+            series_uid: shown(item.series_uid),
             version: item.version,
             // Stage and fraction of a job that runs are known from its events only.
             stage: String::new(),
@@ -140,7 +146,7 @@ impl From<lists::JobItem> for Job {
             attempts: item.attempts,
             interruptions: item.interruptions,
             not_before_utc: item.not_before_utc,
-            reason: item.reason,
+            reason: item.reason.map(shown),
             created_utc: item.created_utc,
             started_utc: item.started_utc,
             finished_utc: item.finished_utc,
@@ -155,14 +161,14 @@ impl From<lists::DeliveryItem> for Delivery {
     fn from(item: lists::DeliveryItem) -> Self {
         Self {
             path: Noun::Delivery.path(item.id),
-            destination: item.destination,
+            destination: shown(item.destination),
             state: item.state,
             kind: item.kind,
-            sop_uid: item.sop_uid,
-            study_uid: item.study_uid,
+            sop_uid: shown(item.sop_uid),
+            study_uid: shown(item.study_uid),
             attempts: item.attempts,
             status: item.status,
-            reason: item.reason,
+            reason: item.reason.map(shown),
             next_utc: item.next_utc,
             delivered_utc: item.delivered_utc,
         }
@@ -174,14 +180,14 @@ impl From<lists::SetAside> for Quarantined {
         Self {
             id: item.id,
             state: item.state,
-            reason: item.reason,
-            sop_class: item.sop_class,
-            sop_uid: item.sop_uid,
-            study_uid: item.study_uid,
+            reason: shown(item.reason),
+            sop_class: shown(item.sop_class),
+            sop_uid: shown(item.sop_uid),
+            study_uid: shown(item.study_uid),
             length: item.length,
             received_utc: item.received_utc,
-            calling_ae: item.calling_ae,
-            peer_address: item.peer_address,
+            calling_ae: shown(item.calling_ae),
+            peer_address: shown(item.peer_address),
         }
     }
 }

@@ -136,6 +136,34 @@ fn a_study_is_as_far_as_its_least_finished_series_and_shows_what_the_files_say()
     assert_eq!(study.path.as_str(), "/org/scanside/Appliance1/study/4");
 }
 
+/// A NUL in a UID took the box off the bus for good: every reconnect failed while the row existed.
+#[test]
+fn no_text_of_any_row_can_break_the_bus() {
+    let (_directory, store) = some_store();
+    let db = store.connect(Durability::Full).unwrap();
+    db.execute_batch(
+        "UPDATE series SET study_uid = '1' || char(0) || '2', series_uid = series_uid || char(0), verdict = char(0) || 'v';
+         UPDATE instances SET study_uid = '1' || char(0) || '2', series_uid = series_uid || char(0), sop_uid = 's' || char(0) || id,
+                              sop_class = char(0), reason = char(0), calling_ae = char(0), peer_address = char(0),
+                              header = '{\"patient_name\":\"A\\u0000B\",\"series_description\":\"\\u0000\"}';
+         UPDATE jobs SET reason = 'r' || char(0);
+         UPDATE results SET study_uid = '1' || char(0) || '2', sop_uid = 'x' || char(0);
+         UPDATE deliveries SET reason = char(0);",
+    )
+    .unwrap();
+    let all = some(Wanted::default());
+    let rows = format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        query::studies(&db, &all).unwrap(),
+        query::series(&db, &all).unwrap(),
+        query::jobs(&db, &all).unwrap(),
+        query::deliveries(&db, &all).unwrap(),
+        query::quarantine(&db, &all).unwrap()
+    );
+    assert!(rows.contains("A\u{FFFD}B"), "{rows}");
+    assert!(!rows.contains("\\0"), "{rows}");
+}
+
 #[test]
 fn filters_choose_rows() {
     let (_directory, store) = some_store();

@@ -7,6 +7,7 @@ use super::text::{self, Charset};
 use super::walk::Syntax;
 use super::{Meta, RawElement, Scan, ScanError};
 use crate::header::{Header, PixelData, Projection};
+use crate::uid::is_uid;
 
 /// The part of the data set in which an element was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +225,7 @@ impl Values {
             transfer_syntax_uid: meta.transfer_syntax_uid.clone(),
             study_instance_uid: self.uid(tags::STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")?,
             series_instance_uid: self.uid(tags::SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")?,
-            frame_of_reference_uid: Some(frame_of_reference).filter(|uid| !uid.is_empty()),
+            frame_of_reference_uid: Some(frame_of_reference).filter(|uid| !uid.is_empty() && is_uid(uid)),
             modality: text(tags::MODALITY),
             image_type: text(tags::IMAGE_TYPE).split('\\').map(|part| part.trim().to_owned()).collect(),
             manufacturer: text(tags::MANUFACTURER),
@@ -282,6 +283,7 @@ impl Values {
         match text::trimmed(self.bytes(tag)) {
             uid if uid.is_empty() => Err(ScanError::Missing(what)),
             uid if uid.len() > LONGEST_UID => Err(ScanError::TooLong { what, limit: LONGEST_UID }),
+            uid if !is_uid(&uid) => Err(ScanError::NoUid(what)),
             uid => Ok(uid),
         }
     }

@@ -211,6 +211,19 @@ fn functional_groups_fill_what_the_root_does_not_say() {
 }
 
 #[test]
+fn what_no_uid_may_hold_is_named_and_never_taken_for_one() {
+    for uid in [&b"1.2\x003"[..], b"../../../x", b"<script>", b"1.2\n3", b"1.2 3", "1.２".as_bytes()] {
+        let mut builder = Builder::new(EXPLICIT);
+        builder.value(0x0008, 0x0018, "UI", b"1.2").value(0x0020, 0x000D, "UI", uid);
+        let reason = builder.scan(EXPLICIT).unwrap_err().to_string();
+        assert!(
+            reason.starts_with("Study Instance UID (0020,000D) holds a character that no UID may hold"),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
 fn a_missing_uid_is_named() {
     let mut builder = Builder::new(EXPLICIT);
     builder.value(0x0008, 0x0018, "UI", b"1.2").value(0x0020, 0x000D, "UI", b"\0 ");
