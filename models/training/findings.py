@@ -21,7 +21,7 @@ class Channel:
     reach_mm: float = 0.0
 
 
-# Bit i of a label voxel is channel i; the order of `models/src/manifest.rs`, Channel::ALL.
+# Bit i of a label voxel is channel i; the order of `models/src/task/ct_chest/list.rs`, Channel::ALL.
 CHANNELS = (
     Channel("nodule", LESION, (3.0, 4.0), "nodules", 4.0),
     Channel("ground_glass", SIDE, (0.5, 1.0, 2.0)),

@@ -41,8 +41,8 @@ impl ProfileError {
 }
 
 /// The profiles that come with the software.
-const SHIPPED: [&str; 2] =
-    [include_str!("../../profiles/phantom-1280x720.toml"), include_str!("../../profiles/phantom-1024x768.toml")];
+const SHIPPED: &[&str] =
+    &[include_str!("../../profiles/phantom-1280x720.toml"), include_str!("../../profiles/phantom-1024x768.toml")];
 
 /// A rectangle on the screen; as text [left, top, width, height], pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -285,6 +285,12 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "name = \"one\"\nscreen = [640, 480]\nsector = [10, 20, 600, 400]\n";
+
+    #[test]
+    fn every_profile_of_the_folder_is_shipped() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), SHIPPED.len());
+    }
 
     #[test]
     fn shipped_profiles_are_good_and_chosen_by_the_size_of_the_screen() {

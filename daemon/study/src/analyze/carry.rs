@@ -177,10 +177,7 @@ fn write(
     let results = folder.finish(examined.simulated)?;
     timings_ms.push(("store".into(), milliseconds(writing)));
     timings_ms.push(("total".into(), milliseconds(begun)));
-    let findings = match &examined.outcome {
-        Outcome::Processed(findings) => Some(serde_json::to_string(findings).map_err(store::Error::from)?),
-        Outcome::Quality(_) | Outcome::Views(_) | Outcome::Refused(_) => None,
-    };
+    let findings = examined.outcome.findings().map(serde_json::to_string).transpose().map_err(store::Error::from)?;
     let processed = examined.outcome.is_processed();
     let event = if processed { SeriesEvent::Processed } else { SeriesEvent::Refused };
     let conclusion = Conclusion {

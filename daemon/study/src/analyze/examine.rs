@@ -91,10 +91,7 @@ pub fn examine(
         instances: subject.instances,
         series_uids: &series_uids,
     };
-    let quality = ran.iter().find_map(|one| match &one.outcome {
-        Outcome::Quality(quality) => Some(quality),
-        Outcome::Processed(_) | Outcome::Views(_) | Outcome::Refused(_) => None,
-    });
+    let quality = ran.iter().find_map(|one| one.outcome.quality());
     let mut objects = Vec::new();
     for one in &ran {
         let provenance = provenance(device, one.used.as_ref(), subject.created_utc);

@@ -201,10 +201,7 @@ fn one(
             report.objects.push(path);
         }
     }
-    report.quality = examined.more.into_iter().find_map(|outcome| match outcome {
-        Outcome::Quality(quality) => Some(quality),
-        Outcome::Processed(_) | Outcome::Views(_) | Outcome::Refused(_) => None,
-    });
+    report.quality = examined.more.iter().find_map(Outcome::quality).cloned();
     if let Outcome::Processed(findings) = examined.outcome {
         report.state = "processed";
         report.findings = Some(findings);

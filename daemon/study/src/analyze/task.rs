@@ -72,6 +72,14 @@ impl Outcome {
         }
     }
 
+    pub fn findings(&self) -> Option<&ChestFindings> {
+        if let Self::Processed(findings) = self { Some(findings) } else { None }
+    }
+
+    pub fn quality(&self) -> Option<&CtQuality> {
+        if let Self::Quality(quality) = self { Some(quality) } else { None }
+    }
+
     /// Does it make its series a processed one?
     pub fn is_processed(&self) -> bool {
         match self {

@@ -11,6 +11,17 @@ use crate::analyze::examine;
 use crate::model::Shelf;
 use crate::settings::Settings;
 
+/// A task that `ALL` lacks would compile and never run.
+#[test]
+fn every_task_is_in_the_list_of_all() {
+    let place = |task: StudyTask| match task {
+        StudyTask::ChestCt => 0,
+        StudyTask::CtQuality => 1,
+        StudyTask::MammographyViews => 2,
+    };
+    assert_eq!(StudyTask::ALL.map(place), [0, 1, 2]);
+}
+
 #[test]
 fn each_series_of_a_kind_or_the_study_but_never_both() {
     let each = |kind: SeriesKind| {
