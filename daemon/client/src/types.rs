@@ -86,7 +86,7 @@ pub struct Job {
 pub struct Delivery {
     pub path: OwnedObjectPath,
     pub destination: String,
-    /// `pending`, `held`, `delivered` or `superseded`.
+    /// `pending`, `held`, `parked`, `delivered` or `superseded`.
     pub state: String,
     pub kind: String,
     pub sop_uid: String,

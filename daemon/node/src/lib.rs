@@ -11,6 +11,7 @@ mod echo;
 pub mod listener;
 mod message;
 mod negotiate;
+pub mod outcome;
 pub mod policy;
 mod receive;
 pub mod send;

@@ -1,6 +1,7 @@
 //! Sends C-STORE and C-ECHO requests: one association per batch, files without conversion. A file is sent only in a
 //! presentation context of its own SOP class and transfer syntax.
 
+use std::fmt;
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::VERIFICATION;
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
 use crate::message::{self, SUCCESS};
 use crate::negotiate;
+use crate::outcome::{self, Outcome};
 use crate::settings::Destination;
 use crate::wire::{self, PduReader, PduWriter};
 
@@ -93,8 +95,8 @@ pub enum Error {
     #[error("{0}")]
     Association(#[from] Fault),
     #[error("the peer does not accept SOP class {sop_class_uid} in transfer syntax {transfer_syntax_uid} ({why})")]
-    NotAccepted { sop_class_uid: String, transfer_syntax_uid: String, why: &'static str },
-    #[error("the peer answered {status:#06x}{}", colon(.comment))]
+    NotAccepted { sop_class_uid: String, transfer_syntax_uid: String, why: Rejection },
+    #[error("the peer answered {status:#06x} ({}){}", outcome::words(*.status), colon(.comment))]
     Refused { status: u16, comment: String },
     #[error("{path}: {reason}")]
     File { path: PathBuf, reason: String },
@@ -109,8 +111,51 @@ fn colon(comment: &str) -> String {
 pub enum SendFault {
     /// There is no association, or it has ended. Other objects would have failed too.
     Connection,
-    /// This object cannot be sent or was not accepted; others may succeed.
+    /// This object cannot be sent now, or is not taken now; others may be.
     Object,
+    /// This object would not be taken at another time either; others may be.
+    ObjectForGood,
+}
+
+/// Why there is no presentation context for an object (PS3.8 section 9.3.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    NotProposed,
+    NotAnswered,
+    /// The peer chose a transfer syntax that was not proposed.
+    AnotherSyntax,
+    ByUser,
+    NoReason,
+    SopClass,
+    TransferSyntax,
+}
+
+impl Rejection {
+    /// `None`: the peer did not mention the context.
+    fn of(verdict: Option<u8>) -> Self {
+        match verdict {
+            Some(0) => Self::AnotherSyntax,
+            Some(1) => Self::ByUser,
+            Some(3) => Self::SopClass,
+            Some(4) => Self::TransferSyntax,
+            Some(_) => Self::NoReason,
+            None => Self::NotAnswered,
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotProposed => "not proposed on this association",
+            Self::NotAnswered => "not answered",
+            Self::AnotherSyntax => "it chose a transfer syntax that was not proposed",
+            Self::ByUser => "rejected by its user",
+            Self::NoReason => "no reason given",
+            Self::SopClass => "SOP class not supported",
+            Self::TransferSyntax => "transfer syntax not supported",
+        })
+    }
 }
 
 impl Error {
@@ -119,6 +164,8 @@ impl Error {
             Self::Connect { .. } | Self::Silent { .. } | Self::Rejected(_) | Self::Association(_) => {
                 SendFault::Connection
             }
+            Self::NotAccepted { why: Rejection::SopClass | Rejection::TransferSyntax, .. } => SendFault::ObjectForGood,
+            Self::Refused { status, .. } if outcome::of(*status) == Outcome::GivenUp => SendFault::ObjectForGood,
             Self::NotAccepted { .. } | Self::Refused { .. } | Self::File { .. } => SendFault::Object,
         }
     }
@@ -186,8 +233,8 @@ pub struct Association {
     messages: Messages<OwnedReadHalf>,
     sender: Sender<OwnedWriteHalf>,
     accepted: Vec<Context>,
-    /// Rejected presentation contexts: SOP class, transfer syntax, and the peer's reason.
-    rejected: Vec<(String, String, &'static str)>,
+    /// SOP class, transfer syntax, and the peer's reason.
+    rejected: Vec<(String, String, Rejection)>,
     next_message_id: u16,
     over: bool,
 }
@@ -239,7 +286,9 @@ impl Association {
                         transfer_syntax: syntax,
                     });
                 }
-                verdict => rejected.push((context.abstract_syntax, syntax, rejection(verdict.map(|found| found.1)))),
+                verdict => {
+                    rejected.push((context.abstract_syntax, syntax, Rejection::of(verdict.map(|found| found.1))))
+                }
             }
         }
         let timers = Timers { stall: STALL, idle: ANSWER };
@@ -253,10 +302,10 @@ impl Association {
         })
     }
 
-    /// Sends one file. Returns success (0x0000) or a warning (0xBxxx); in both cases the peer has the object.
+    /// Sends one file; the status is one with which the peer has it: [`outcome::of`] says which.
     ///
     /// # Errors
-    /// Of kind `Object`: the association can still be used. Of kind `Connection`: it has ended.
+    /// Of kind `Object` or `ObjectForGood`: the association goes on. Of kind `Connection`: it is over.
     pub async fn store(&mut self, file: &File) -> Result<u16, Error> {
         if self.over {
             return Err(Fault::Closed.into());
@@ -280,9 +329,9 @@ impl Association {
             return Err(self.over(error).await);
         }
         let (status, comment) = self.answer(message_id).await?;
-        match status {
-            SUCCESS | 0xb000..=0xbfff => Ok(status),
-            _ => Err(Error::Refused { status, comment }),
+        match outcome::of(status) {
+            Outcome::Stored | Outcome::Warned => Ok(status),
+            Outcome::Full | Outcome::Again | Outcome::GivenUp => Err(Error::Refused { status, comment }),
         }
     }
 
@@ -323,7 +372,7 @@ impl Association {
         Err(Error::NotAccepted {
             sop_class_uid: class.to_owned(),
             transfer_syntax_uid: syntax.to_owned(),
-            why: rejected.map_or("not proposed on this association", |(_, _, why)| why),
+            why: rejected.map_or(Rejection::NotProposed, |(_, _, why)| *why),
         })
     }
 
@@ -435,18 +484,5 @@ async fn read_accept(reader: &mut PduReader<OwnedReadHalf>) -> Result<negotiate:
             let reason = dicom_ul::pdu::AbortRQServiceProviderReason::UnexpectedPdu;
             Err(Fault::protocol(reason, format!("PDU type {kind:#04x} instead of an acceptance")).into())
         }
-    }
-}
-
-/// The result of a presentation context in words (PS3.8 section 9.3.3.2). `None`: the peer's answer does not contain
-/// it.
-fn rejection(verdict: Option<u8>) -> &'static str {
-    match verdict {
-        Some(0) => "the peer chose a transfer syntax that was not proposed",
-        Some(1) => "rejected by the peer's user",
-        Some(3) => "SOP class not supported",
-        Some(4) => "transfer syntax not supported",
-        Some(_) => "no reason given",
-        None => "not answered",
     }
 }

@@ -90,7 +90,7 @@ impl Manager {
         self.verbs.commands.rerun(study_uid, RerunOptions::parse(&options)?).await
     }
 
-    /// Makes pending deliveries due now, for one destination or for all if it is empty. Returns how many.
+    /// Makes pending and parked deliveries due now: of one destination, or of all when it is empty. Returns how many.
     #[zbus(out_args("deliveries"))]
     async fn retry_deliveries(
         &self,

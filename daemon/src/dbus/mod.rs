@@ -73,7 +73,7 @@ pub trait Commands: Send + Sync + 'static {
     /// Errors: `NotFound` (no such study), `Restricted`, `Internal`.
     fn rerun<'a>(&'a self, study_uid: &'a str, options: RerunOptions) -> BoxFuture<'a, Result<u32, Error>>;
 
-    /// Makes pending deliveries due now, for one destination or for all (`None`). Returns how many.
+    /// Makes pending and parked deliveries due now, of one destination or (None) of all. Returns how many.
     ///
     /// Errors: `NotFound` (no such destination), `Internal`.
     fn retry<'a>(&'a self, destination: Option<&'a str>) -> BoxFuture<'a, Result<u32, Error>>;

@@ -84,7 +84,7 @@ pub struct Job {
 pub struct Delivery {
     pub path: OwnedObjectPath,
     pub destination: String,
-    /// `pending`, `held`, `delivered` or `superseded`.
+    /// `pending`, `held`, `parked`, `delivered` or `superseded`.
     pub state: String,
     /// `sr`, `seg` or `sc`.
     pub kind: String,

@@ -14,7 +14,7 @@ pub async fn list(
     destination: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let states: &[Option<&str>] = if all { &[None] } else { &[Some("pending"), Some("held")] };
+    let states: &[Option<&str>] = if all { &[None] } else { &[Some("pending"), Some("held"), Some("parked")] };
     let mut deliveries = Vec::new();
     for state in states {
         let mut options = Options::from([("limit", one_more(limit).into())]);

@@ -1,6 +1,7 @@
-//! `deliveries`: one result for one destination. A row stays `pending` until the destination has confirmed that it has
-//! the object; status and time of that answer are the proof. A row is `held` while its result was made with a simulated
-//! device and its destination does not accept such results.
+//! `deliveries`: one result to one destination. A row stays `pending` until the destination has answered that it has the
+//! object; status and time of that answer are the proof. A row is `held` while its result was made with a simulated device
+//! and its destination is not marked for such results. A row is `parked` when its destination gave an answer that the same
+//! object would get again: nothing is tried until a person asks for it.
 
 use rusqlite::{Connection, Row, Transaction, named_params};
 use serde::Serialize;
@@ -14,7 +15,9 @@ pub const HELD: &str = "held";
 /// Why a delivery is held.
 pub const HELD_BECAUSE: &str = "made with a simulated device or accelerator: not sent, since the destination does not have \
                                 accepts_simulated = true";
-/// A newer version of the result replaces this one.
+/// Refused for good by its destination: not tried again unless a person asks for it.
+pub const PARKED: &str = "parked";
+/// A newer version of the result made this one pointless.
 pub const SUPERSEDED: &str = "superseded";
 
 /// One delivery, with what it delivers.
@@ -28,7 +31,7 @@ pub struct Delivery {
     pub attempts: u32,
     /// Time of the next attempt, UTC.
     pub next_utc: String,
-    /// Why the last attempt failed or why the delivery is held, in plain words.
+    /// Of the last failure, why it is held or parked, or what the destination remarked, in plain words.
     pub reason: Option<String>,
     /// DIMSE status of the last answer.
     pub status: Option<u16>,
@@ -166,14 +169,22 @@ pub fn summary(connection: &Connection) -> Result<Vec<Summary>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Makes all pending deliveries due now, for one destination or all. Returns how many; the caller wakes the outbox.
+/// Makes everything pending due at once, for all destinations; wake the outbox afterwards. Returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn due_now(connection: &Connection, now: &str) -> Result<usize> {
+    Ok(connection.execute("UPDATE deliveries SET next_utc = ?1 WHERE state = 'pending'", [now])?)
+}
+
+/// As [`due_now`], for one destination or all, and parked ones become pending again: a person asks for it.
 ///
 /// # Errors
 /// When the database fails.
 pub fn retry_now(connection: &Connection, destination: Option<&str>, now: &str) -> Result<usize> {
     Ok(connection.execute(
-        "UPDATE deliveries SET next_utc = :now \
-         WHERE state = 'pending' AND (:destination IS NULL OR destination = :destination)",
+        "UPDATE deliveries SET state = 'pending', next_utc = :now \
+         WHERE state IN ('pending', 'parked') AND (:destination IS NULL OR destination = :destination)",
         named_params! {":now": now, ":destination": destination},
     )?)
 }
@@ -212,15 +223,15 @@ pub fn next_due(connection: &Connection, destination: &str) -> Result<Option<Str
     )?)
 }
 
-/// Records the confirmation. Returns `false` when the row is no longer pending.
+/// Notes the proof, and what the destination remarked. `false`: the row is not pending any more.
 ///
 /// # Errors
 /// When the database fails.
-pub fn delivered(connection: &Connection, id: i64, status: u16, now: &str) -> Result<bool> {
+pub fn delivered(connection: &Connection, id: i64, status: u16, remark: Option<&str>, now: &str) -> Result<bool> {
     let changed = connection.execute(
-        "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, reason = NULL, status = ?2, \
-         delivered_utc = ?3 WHERE id = ?1 AND state = 'pending'",
-        (id, status, now),
+        "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, reason = ?3, status = ?2, \
+         delivered_utc = ?4 WHERE id = ?1 AND state = 'pending'",
+        (id, status, remark, now),
     )?;
     Ok(changed == 1)
 }
@@ -239,7 +250,20 @@ pub fn failed(connection: &Connection, id: i64, status: Option<u16>, reason: &st
     Ok(changed == 1)
 }
 
-/// Postpones all deliveries to `destination` that would be due before `until`.
+/// Notes why the destination will never take this object. `false`: the row is not pending any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn parked(connection: &Connection, id: i64, status: Option<u16>, reason: &str, now: &str) -> Result<bool> {
+    let changed = connection.execute(
+        "UPDATE deliveries SET state = 'parked', attempts = attempts + 1, reason = ?2, status = ?3, next_utc = ?4 \
+         WHERE id = ?1 AND state = 'pending'",
+        (id, reason, status, now),
+    )?;
+    Ok(changed == 1)
+}
+
+/// Nothing can be sent to `destination` before `until`: notes that on everything that would have been due earlier.
 ///
 /// # Errors
 /// When the database fails.

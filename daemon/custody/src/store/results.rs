@@ -79,7 +79,7 @@ pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
 /// When the database fails.
 pub fn supersede_older(transaction: &Transaction<'_>, series_id: i64, version: i64) -> Result<()> {
     transaction.execute(
-        "UPDATE deliveries SET state = 'superseded' WHERE state IN ('pending', 'held') AND result_id IN \
+        "UPDATE deliveries SET state = 'superseded' WHERE state IN ('pending', 'held', 'parked') AND result_id IN \
          (SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id WHERE j.series_id = ?1 AND j.version < ?2)",
         params![series_id, version],
     )?;

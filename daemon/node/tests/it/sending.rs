@@ -53,7 +53,7 @@ async fn a_warning_is_delivered_and_a_failure_names_status_and_comment() {
     let mut answers = Vec::new();
     send::store(&target(pacs.address), &files, |_, answer| answers.push(answer)).await.unwrap();
     assert!(matches!(answers[0], Ok(0xb007)));
-    assert_eq!(answers[1].as_ref().unwrap_err().to_string(), "the peer answered 0xa700: as told");
+    assert_eq!(answers[1].as_ref().unwrap_err().to_string(), "the peer answered 0xa700 (out of resources): as told");
 }
 
 #[tokio::test]

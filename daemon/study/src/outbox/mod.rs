@@ -1,7 +1,7 @@
-//! Delivers results: one task per destination, in the order in which results were made, with retries for ever.
+//! What must reach which destination: one task per destination, in the order in which results were made, tried again for ever unless parked.
 //!
-//! If the association fails or the archive is full, the whole queue waits, so that the order is kept. If the
-//! destination refuses one object, only that object waits and the others are sent.
+//! A connection that fails, or an archive that is full, holds the whole queue, so that order is kept. An object that the destination does not take
+//! now waits by itself while the others go on; one that it will never take is parked with the reason (`node::outcome`).
 
 mod sender;
 mod state;
@@ -82,7 +82,7 @@ fn start(
 ) -> store::Result<()> {
     let connection = store.connect(Durability::Full)?;
     let now = store::now_utc();
-    deliveries::retry_now(&connection, None, &now)?;
+    deliveries::due_now(&connection, &now)?;
     for (name, destination) in destinations {
         let accepts = destination.accepts_simulated;
         let changed = deliveries::apply_simulated(&connection, name, accepts, &now)?;

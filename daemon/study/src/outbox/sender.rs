@@ -12,6 +12,7 @@ use custody::store::{self, Durability, Store};
 use hal::backoff::Pauses;
 use hal::clock::utc_after;
 use jiff::Timestamp;
+use node::outcome::{self, Outcome};
 use node::send::{self, Association, File, SendFault, Target};
 use node::settings::Destination;
 use rusqlite::Connection;
@@ -186,8 +187,11 @@ impl Queue<'_> {
                     }
                     out_of_resources = Some((delivery, error));
                 }
-                Err(error) if error.kind() == SendFault::Object => self.refused(delivery, &error).await?,
-                Err(error) => return self.broke(delivery, Some(delivery), &error).await,
+                Err(error) => match error.kind() {
+                    SendFault::Object => self.refused(delivery, &error).await?,
+                    SendFault::ObjectForGood => self.park(delivery, &error).await?,
+                    SendFault::Connection => return self.broke(delivery, Some(delivery), &error).await,
+                },
             }
         }
         association.release().await;
@@ -222,10 +226,17 @@ impl Queue<'_> {
 
     async fn delivered(&mut self, delivery: &Delivery, status: u16) -> Result<(), Error> {
         self.line.answered();
-        let id = delivery.id;
-        self.rows(move |rows| deliveries::delivered(rows, id, status, &store::now_utc())).await?;
-        info!(destination = self.sender.name, delivery = id, kind = delivery.kind, "delivered, status {status:#06x}");
-        self.sender.tell(delivery, deliveries::DELIVERED, None);
+        let (id, words) = (delivery.id, outcome::words(status));
+        // 0x0000 says nothing beyond "delivered".
+        let remark = (status != 0).then_some(words);
+        self.rows(move |rows| deliveries::delivered(rows, id, status, remark, &store::now_utc())).await?;
+        let (destination, kind) = (&self.sender.name, &delivery.kind);
+        if outcome::of(status) == Outcome::Warned {
+            warn!(destination, delivery = id, kind, "delivered, answer {status:#06x}: {words}");
+        } else {
+            info!(destination, delivery = id, kind, "delivered, answer {status:#06x}: {words}");
+        }
+        self.sender.tell(delivery, deliveries::DELIVERED, remark.map(str::to_owned));
         Ok(())
     }
 
@@ -236,7 +247,18 @@ impl Queue<'_> {
         self.wait_alone(delivery, error).await
     }
 
-    /// Postpones this delivery only.
+    /// The destination will not take this object at another time either.
+    async fn park(&mut self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
+        self.line.answered();
+        let (id, status, reason) = (delivery.id, error.status(), error.to_string());
+        warn!(destination = self.sender.name, delivery = id, kind = delivery.kind, "parked, not tried again: {reason}");
+        let noted = reason.clone();
+        self.rows(move |rows| deliveries::parked(rows, id, status, &noted, &store::now_utc())).await?;
+        self.sender.tell(delivery, deliveries::PARKED, Some(reason));
+        Ok(())
+    }
+
+    /// This object waits by itself.
     async fn wait_alone(&self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
         let (id, status, reason) = (delivery.id, error.status(), error.to_string());
         let wait = self.sender.wait_after(delivery.attempts.saturating_add(1));
@@ -275,9 +297,8 @@ impl Queue<'_> {
     }
 }
 
-/// Whether the status is "Refused: out of resources" (PS3.4 section B.2.3), which means: try again later.
 fn is_out_of_resources(error: &send::Error) -> bool {
-    matches!(error.status(), Some(0xa700..=0xa7ff))
+    error.status().is_some_and(|status| outcome::of(status) == Outcome::Full)
 }
 
 /// Time from now until `utc`, plus a millisecond, because times in rows are rounded to milliseconds.

@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::fixtures::{CT, IMPLICIT, PATIENCE, data_set, part10};
 use super::pacs::{Do, Pacs};
 
+const MR: &str = "1.2.840.10008.5.1.4.1.1.4";
+
 /// The database, the files, and an outbox that can be stopped and started again.
 struct Box_ {
     directory: TempDir,
@@ -263,21 +265,94 @@ async fn what_a_simulated_device_made_is_held_until_its_destination_accepts_that
 }
 
 #[tokio::test]
-async fn an_object_that_is_refused_for_ever_does_not_keep_the_others_back() {
+async fn an_object_that_the_archive_has_already_is_delivered() {
     let mut outbox = Box_::new();
-    let rule = |uid: &str| Do::Answer(if uid == "1.2.3.2" { 0xc000 } else { 0 });
-    let pacs = Pacs::start(rule).await;
-    outbox.queue(4);
+    let pacs = Pacs::start(|_| Do::Answer(0x0111)).await;
+    let uids = outbox.queue(1);
     outbox.start(pacs.address);
-    outbox.until_pending(1).await;
-    let refused = outbox.list().remove(1);
-    assert_eq!(refused.status, Some(0xc000));
-    assert_eq!(refused.reason.as_deref(), Some("the peer answered 0xc000: as told"));
-    let again = |event: &Event| matches!(event, Event::Delivery { id, .. } if *id == refused.id);
-    outbox.until_told(again).await;
-    assert!(outbox.list()[1].attempts >= 2, "it is tried again");
+    outbox.until_told(|event| matches!(event, Event::Delivery { .. })).await;
+    outbox.stop().await;
+    let row = outbox.list().remove(0);
+    assert_eq!((row.state.as_str(), row.status, row.attempts), (deliveries::DELIVERED, Some(0x0111), 1), "{row:?}");
+    assert_eq!(pacs.uids(), uids, "it was sent once");
+}
+
+/// The second of four objects gets `status`; its row when nothing more is waiting but `left`.
+async fn second_of_four(outbox: &mut Box_, status: u16, left: usize) -> Delivery {
+    let pacs = Pacs::start(move |uid| Do::Answer(if uid == "1.2.3.2" { status } else { 0 })).await;
+    let uids = outbox.queue(4);
+    outbox.start(pacs.address);
+    outbox.until_pending(left).await;
+    // A batch is done with when the association is released; what comes later would be a second try.
     outbox.queue(1);
-    outbox.until_pending(1).await;
+    outbox.until_pending(left).await;
+    outbox.stop().await;
+    let (seen, rows) = (pacs.uids(), outbox.list());
+    assert!(uids.iter().all(|uid| seen.contains(uid)), "{status:#06x}: {seen:?}");
+    let others = rows.iter().filter(|row| row.sop_uid != "1.2.3.2");
+    assert!(others.clone().all(|row| row.state == deliveries::DELIVERED), "{status:#06x}: the rest goes on");
+    let tries = seen.iter().filter(|uid| *uid == "1.2.3.2").count();
+    let second = rows[1].clone();
+    assert!(second.state == deliveries::PENDING || tries == 1, "{status:#06x} was sent {tries} times");
+    second
+}
+
+#[tokio::test]
+async fn every_kind_of_answer_ends_in_its_state_and_the_rest_of_the_study_goes_on() {
+    use deliveries::{DELIVERED, PARKED, PENDING};
+    for (status, state, words) in [
+        (0x0111, DELIVERED, "the archive had this object already"),
+        (0xb000, DELIVERED, "stored, with values changed by the archive"),
+        (0xb006, DELIVERED, "stored, with elements left out by the archive"),
+        (0xb007, DELIVERED, "stored, although the archive finds that the data set does not match its SOP class"),
+        (0xa700, PENDING, "the peer answered 0xa700 (out of resources): as told"),
+        (0x0110, PENDING, "the peer answered 0x0110 (processing failure): as told"),
+        (0x0124, PENDING, "the peer answered 0x0124 (not authorised): as told"),
+        (0x0210, PENDING, "the peer answered 0x0210 (duplicate invocation): as told"),
+        (0x0999, PENDING, "the peer answered 0x0999 (a status that the standard does not name): as told"),
+        (0xa900, PARKED, "the peer answered 0xa900 (the data set does not match its SOP class): as told"),
+        (0xc000, PARKED, "the peer answered 0xc000 (cannot understand the object): as told"),
+        (0x0117, PARKED, "the peer answered 0x0117 (invalid SOP instance): as told"),
+        (0x0122, PARKED, "the peer answered 0x0122 (SOP class not supported): as told"),
+    ] {
+        let mut outbox = Box_::new();
+        let row = second_of_four(&mut outbox, status, usize::from(state == PENDING)).await;
+        let is = (row.state.as_str(), row.status, row.reason.as_deref());
+        assert_eq!(is, (state, Some(status), Some(words)), "{status:#06x}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_parked_is_not_tried_again_until_a_person_asks_for_it() {
+    let mut outbox = Box_::new();
+    let row = second_of_four(&mut outbox, 0xc000, 0).await;
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    outbox.start(pacs.address);
+    let new = outbox.queue(1);
+    outbox.until_pending(0).await;
+    assert_eq!(pacs.uids(), new, "neither a restart nor new results try it again");
+    assert_eq!(outbox.list()[1].state, deliveries::PARKED);
+    assert_eq!(deliveries::retry_now(&outbox.rows, Some("pacs"), &now_utc()).unwrap(), 1);
+    outbox.wake.notify_one();
+    outbox.until_all_are(deliveries::DELIVERED).await;
+    assert_eq!(pacs.uids(), [new, vec![row.sop_uid]].concat());
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn an_archive_that_does_not_take_a_sop_class_gets_the_rest() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start_at(free_address(), 0, |class| class != MR, |_| Do::Answer(0)).await;
+    let uids = outbox.queue(3);
+    let mr = part10(MR, &uids[1], IMPLICIT, &data_set(&uids[1], 5000));
+    std::fs::write(outbox.directory.path().join("2.dcm"), mr).unwrap();
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    let row = outbox.list().remove(1);
+    assert_eq!((row.state.as_str(), row.status), (deliveries::PARKED, None));
+    let reason = row.reason.unwrap();
+    assert!(reason.contains(MR) && reason.contains("SOP class not supported"), "{reason}");
+    assert_eq!(pacs.uids(), [uids[0].clone(), uids[2].clone()]);
     outbox.stop().await;
 }
 
