@@ -6,6 +6,7 @@
 pub mod scan;
 pub mod header;
 pub mod file_meta;
+pub mod implicit;
 pub mod kind;
 pub mod pixels;
 

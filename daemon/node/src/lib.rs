@@ -1,12 +1,14 @@
 //! The DICOM node. This file lists what it accepts; `docs/dicom-conformance.md` is the statement.
 //!
-//! As SCP: Verification, and every storage SOP class in every transfer syntax that can be stored. Data sets are kept
-//! unchanged, whether or not they can be decoded. As SCU: C-STORE of Part 10 files without conversion, and C-ECHO.
+//! As SCP: Verification, and every storage SOP class in every transfer syntax that can be stored; bytes are kept as they
+//! came, decodable or not. As SCU: C-STORE of Part 10 files as they are or, for a peer that
+//! takes nothing else, in Implicit VR Little Endian; and C-ECHO.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod association;
 mod at_once;
+mod data_set;
 mod echo;
 pub mod listener;
 mod message;

@@ -1,20 +1,21 @@
-//! Sends C-STORE and C-ECHO requests: one association per batch, files without conversion. A file is sent only in a
-//! presentation context of its own SOP class and transfer syntax.
+//! C-STORE and C-ECHO out: one association per batch. A file goes in the presentation context of its own SOP class and
+//! transfer syntax, as it is. What is stored in Explicit VR Little Endian goes in Implicit VR Little Endian to a peer that
+//! takes only that; compressed objects go as they are or not at all.
 
 use std::fmt;
-use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dicom::file_meta;
+use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{AbortRQSource, Pdu, PresentationContextProposed};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 use crate::VERIFICATION;
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
+use crate::data_set::{DataSet, Encoding};
 use crate::message::{self, SUCCESS};
 use crate::negotiate;
 use crate::outcome::{self, Outcome};
@@ -31,7 +32,11 @@ const RELEASE: Duration = Duration::from_secs(10);
 const ECHO: Duration = Duration::from_secs(10);
 /// The largest PDU that we accept, bytes; responses are small.
 const OUR_MAX_PDU: u32 = 64 * 1024;
-/// Presentation context IDs are odd numbers from 1 to 255 (PS3.8 section 9.3.2.2).
+const IMPLICIT: &str = uids::IMPLICIT_VR_LITTLE_ENDIAN;
+const EXPLICIT: &str = uids::EXPLICIT_VR_LITTLE_ENDIAN;
+/// The last one: Explicit VR Big Endian (retired).
+const UNCOMPRESSED: [&str; 3] = [IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.2"];
+/// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
 const MAX_CONTEXTS: usize = 128;
 
 /// The peer to associate with, and the AE titles to use.
@@ -128,6 +133,8 @@ pub enum Rejection {
     NoReason,
     SopClass,
     TransferSyntax,
+    /// As `TransferSyntax`, of an object that we do not decompress.
+    Compressed,
 }
 
 impl Rejection {
@@ -154,6 +161,7 @@ impl fmt::Display for Rejection {
             Self::NoReason => "no reason given",
             Self::SopClass => "SOP class not supported",
             Self::TransferSyntax => "transfer syntax not supported",
+            Self::Compressed => "transfer syntax not supported; the object is compressed and is sent only as it is",
         })
     }
 }
@@ -164,7 +172,9 @@ impl Error {
             Self::Connect { .. } | Self::Silent { .. } | Self::Rejected(_) | Self::Association(_) => {
                 SendFault::Connection
             }
-            Self::NotAccepted { why: Rejection::SopClass | Rejection::TransferSyntax, .. } => SendFault::ObjectForGood,
+            Self::NotAccepted {
+                why: Rejection::SopClass | Rejection::TransferSyntax | Rejection::Compressed, ..
+            } => SendFault::ObjectForGood,
             Self::Refused { status, .. } if outcome::of(*status) == Outcome::GivenUp => SendFault::ObjectForGood,
             Self::NotAccepted { .. } | Self::Refused { .. } | Self::File { .. } => SendFault::Object,
         }
@@ -217,8 +227,8 @@ pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Erro
         let (address, seconds) = (target.address.clone(), patience.as_secs_f64());
         move |_| Error::Silent { address, what, seconds }
     };
-    let proposal = vec![(VERIFICATION.to_owned(), "1.2.840.10008.1.2".to_owned())];
-    // Connecting has its own time limit and error.
+    let proposal = vec![(VERIFICATION.to_owned(), IMPLICIT.to_owned())];
+    // Not connected is told by a limit of its own.
     let stream = connect(&target.address).await?;
     let negotiated = Association::negotiate_on(stream, target, proposal);
     let mut association = timeout(patience, negotiated).await.map_err(silent("answer the association request"))??;
@@ -240,8 +250,9 @@ pub struct Association {
 }
 
 impl Association {
-    /// Opens an association for sending `files`, with one presentation context for each pair of SOP class and transfer
-    /// syntax.
+    /// Associates for sending `files`: one presentation context for each pair of SOP class and transfer syntax, and one
+    /// in Implicit VR Little Endian for each class that is stored in Explicit VR Little Endian. One syntax each: a peer that takes
+    /// both gets the file as it is.
     ///
     /// # Errors
     /// Of kind `Connection`.
@@ -253,6 +264,11 @@ impl Association {
                 pairs.push(pair);
             }
         }
+        // Last: these are for want of something better.
+        let explicit = pairs.iter().filter(|(_, syntax)| syntax == EXPLICIT);
+        let fallback: Vec<_> = explicit.map(|(class, _)| (class.clone(), IMPLICIT.to_owned())).collect();
+        let new: Vec<_> = fallback.into_iter().filter(|pair| !pairs.contains(pair)).collect();
+        pairs.extend(new);
         Self::negotiate(target, pairs).await
     }
 
@@ -310,8 +326,8 @@ impl Association {
         if self.over {
             return Err(Fault::Closed.into());
         }
-        let context = self.context_for(&file.sop_class_uid, &file.transfer_syntax_uid)?;
-        let mut data_set = DataSet::open(file).await?;
+        let (context, encoding) = self.context_for(&file.sop_class_uid, &file.transfer_syntax_uid)?;
+        let mut data_set = DataSet::open(file, encoding).await?;
         let message_id = self.take_message_id();
         let command = message::store_request(message_id, &file.sop_class_uid, &file.sop_instance_uid);
         let sent = async {
@@ -343,7 +359,7 @@ impl Association {
     /// # Errors
     /// When the answer is not success, or the association fails.
     pub async fn echo(&mut self) -> Result<(), Error> {
-        let context = self.context_for(VERIFICATION, "1.2.840.10008.1.2")?;
+        let context = self.context_for(VERIFICATION, IMPLICIT)?.0;
         let message_id = self.take_message_id();
         self.sender.command(context, &message::echo_request(message_id)).await?;
         match self.answer(message_id).await? {
@@ -363,17 +379,26 @@ impl Association {
         self.sender.pdus.close().await;
     }
 
-    fn context_for(&self, class: &str, syntax: &str) -> Result<u8, Error> {
-        let matches = |context: &&Context| context.abstract_syntax == class && context.transfer_syntax == syntax;
-        if let Some(context) = self.accepted.iter().find(matches) {
-            return Ok(context.id);
+    /// The presentation context for an object stored in `syntax`, and how its data set goes in it.
+    fn context_for(&self, class: &str, syntax: &str) -> Result<(u8, Encoding), Error> {
+        let accepted = |syntax: &str| {
+            let matches = |context: &&Context| context.abstract_syntax == class && context.transfer_syntax == syntax;
+            self.accepted.iter().find(matches).map(|context| context.id)
+        };
+        if let Some(id) = accepted(syntax) {
+            return Ok((id, Encoding::AsStored));
+        }
+        if syntax == EXPLICIT
+            && let Some(id) = accepted(IMPLICIT)
+        {
+            return Ok((id, Encoding::Implicit));
         }
         let rejected = self.rejected.iter().find(|(c, s, _)| c == class && s == syntax);
-        Err(Error::NotAccepted {
-            sop_class_uid: class.to_owned(),
-            transfer_syntax_uid: syntax.to_owned(),
-            why: rejected.map_or(Rejection::NotProposed, |(_, _, why)| *why),
-        })
+        let why = match rejected.map_or(Rejection::NotProposed, |(_, _, why)| *why) {
+            Rejection::TransferSyntax if !UNCOMPRESSED.contains(&syntax) => Rejection::Compressed,
+            why => why,
+        };
+        Err(Error::NotAccepted { sop_class_uid: class.to_owned(), transfer_syntax_uid: syntax.to_owned(), why })
     }
 
     fn take_message_id(&mut self) -> u16 {
@@ -426,42 +451,6 @@ impl Association {
         self.sender.pdus.close().await;
         error
     }
-}
-
-/// Reads the data set of a file.
-struct DataSet<'a> {
-    file: tokio::fs::File,
-    path: &'a Path,
-    left: u64,
-}
-
-impl<'a> DataSet<'a> {
-    async fn open(file: &'a File) -> Result<Self, Error> {
-        let path = file.path.as_path();
-        let open = async {
-            let mut opened = tokio::fs::File::open(path).await?;
-            let length = opened.metadata().await?.len();
-            opened.seek(SeekFrom::Start(file.data_set_offset)).await?;
-            Ok::<_, std::io::Error>((opened, length))
-        };
-        let (opened, length) = open.await.map_err(|error| unreadable(path, error.to_string()))?;
-        let left = length.checked_sub(file.data_set_offset).filter(|left| *left > 0);
-        let left = left.ok_or_else(|| unreadable(path, "it has no data set".into()))?;
-        Ok(Self { file: opened, path, left })
-    }
-
-    /// Fills `buffer` as far as possible. Returns the bytes and whether they are the last.
-    async fn next<'b>(&mut self, buffer: &'b mut [u8]) -> Result<(&'b [u8], bool), Error> {
-        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let part = &mut buffer[..count];
-        self.file.read_exact(part).await.map_err(|error| unreadable(self.path, error.to_string()))?;
-        self.left -= count as u64;
-        Ok((part, self.left == 0))
-    }
-}
-
-fn unreadable(path: &Path, reason: String) -> Error {
-    Error::File { path: path.to_owned(), reason }
 }
 
 async fn connect(address: &str) -> Result<TcpStream, Error> {

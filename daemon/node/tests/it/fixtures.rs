@@ -127,7 +127,26 @@ pub fn data_set(instance: &str, pixel_bytes: usize) -> Vec<u8> {
     out
 }
 
-/// A Part 10 file that contains `data_set`.
+/// As [`data_set`], explicit VR little endian: the pixels are OW.
+pub fn data_set_explicit(instance: &str, pixel_bytes: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let values = [(0x0008, 0x0016, b"UI", CT), (0x0008, 0x0018, b"UI", instance), (0x0008, 0x0060, b"CS", "CT")];
+    let values = values.into_iter().chain([(0x0020, 0x000d, b"UI", "1.2.3.4"), (0x0020, 0x000e, b"UI", "1.2.3.4.5")]);
+    for (group, number, vr, value) in values {
+        let mut implicit = Vec::new();
+        element(&mut implicit, group, number, value.as_bytes());
+        out.extend(&implicit[..4]);
+        out.extend(vr);
+        out.extend(u16::try_from(implicit.len() - 8).unwrap().to_le_bytes());
+        out.extend(&implicit[8..]);
+    }
+    out.extend(b"\xe0\x7f\x10\0OW\0\0");
+    out.extend(u32::try_from(pixel_bytes).unwrap().to_le_bytes());
+    out.extend((0..pixel_bytes).map(|index| (index % 251) as u8));
+    out
+}
+
+/// A Part 10 file around `data_set`.
 pub fn part10(class: &str, instance: &str, syntax: &str, data_set: &[u8]) -> Vec<u8> {
     let mut meta = Vec::new();
     for (number, uid) in [(0x02u16, class), (0x03, instance), (0x10, syntax)] {

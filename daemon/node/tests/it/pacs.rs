@@ -46,11 +46,26 @@ impl Pacs {
         Self::start_at("127.0.0.1:0".parse().unwrap(), 16_384, |_| true, rule).await
     }
 
-    /// Offers `max_pdu`; `accepts` decides about each abstract syntax.
+    /// Takes every class in this transfer syntax only.
+    pub async fn start_taking(only: &'static str, rule: impl Fn(&str) -> Do + Send + Sync + 'static) -> Self {
+        Self::start_with("127.0.0.1:0".parse().unwrap(), 16_384, |_| true, Some(only), rule).await
+    }
+
+    /// `max_pdu` is offered; `accepts` is asked for each abstract syntax.
     pub async fn start_at(
         address: SocketAddr,
         max_pdu: u32,
         accepts: fn(&str) -> bool,
+        rule: impl Fn(&str) -> Do + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(address, max_pdu, accepts, None, rule).await
+    }
+
+    async fn start_with(
+        address: SocketAddr,
+        max_pdu: u32,
+        accepts: fn(&str) -> bool,
+        only: Option<&'static str>,
         rule: impl Fn(&str) -> Do + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
@@ -67,6 +82,7 @@ impl Pacs {
                     stream,
                     max_pdu,
                     accepts,
+                    only,
                     rule: &rule,
                     seen: &their_seen,
                     largest: &their_largest,
@@ -94,6 +110,7 @@ struct Serving<'a> {
     stream: TcpStream,
     max_pdu: u32,
     accepts: fn(&str) -> bool,
+    only: Option<&'static str>,
     rule: &'a Rule,
     seen: &'a Mutex<Vec<Seen>>,
     largest: &'a Mutex<usize>,
@@ -108,10 +125,12 @@ impl Serving<'_> {
                 Pdu::AssociationRQ(request) => {
                     let contexts = request.presentation_contexts.iter().map(|context| PresentationContextResult {
                         id: context.id,
-                        reason: if (self.accepts)(&context.abstract_syntax) {
-                            PresentationContextResultReason::Acceptance
-                        } else {
+                        reason: if !(self.accepts)(&context.abstract_syntax) {
                             PresentationContextResultReason::AbstractSyntaxNotSupported
+                        } else if self.only.is_some_and(|only| context.transfer_syntaxes[0] != only) {
+                            PresentationContextResultReason::TransferSyntaxesNotSupported
+                        } else {
+                            PresentationContextResultReason::Acceptance
                         },
                         transfer_syntax: context.transfer_syntaxes[0].clone(),
                     });

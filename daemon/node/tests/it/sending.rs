@@ -6,10 +6,12 @@ use std::time::Duration;
 use node::send::{self, Error, File, Target};
 
 use super::dcmtk;
-use super::fixtures::{CT, IMPLICIT, Node, data_set, data_set_of, files_below, part10};
+use super::fixtures::{CT, IMPLICIT, Node, data_set, data_set_explicit, data_set_of, files_below, part10};
 use super::pacs::{Do, Pacs};
 
 const MR: &str = "1.2.840.10008.5.1.4.1.1.4";
+const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+const JPEG: &str = "1.2.840.10008.1.2.4.50";
 
 fn target(address: std::net::SocketAddr) -> Target {
     Target { address: address.to_string(), called_ae: "PACS".into(), calling_ae: "SCANSIDE".into() }
@@ -69,6 +71,92 @@ async fn a_rejected_context_fails_its_files_by_name_and_no_others() {
     assert!(matches!(answers[1], Ok(0)));
     assert!(answers[2].is_err());
     assert_eq!(pacs.uids(), ["1.2.2"]);
+}
+
+/// A file in explicit VR little endian.
+fn write_explicit(directory: &Path, uid: &str, bytes: usize) -> File {
+    let path = directory.join(format!("{uid}.dcm"));
+    std::fs::write(&path, part10(CT, uid, EXPLICIT, &data_set_explicit(uid, bytes))).unwrap();
+    File::open(&path).unwrap()
+}
+
+#[tokio::test]
+async fn an_archive_that_takes_implicit_vr_only_gets_explicit_objects_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let pacs = Pacs::start_taking(IMPLICIT, |_| Do::Answer(0)).await;
+    // Around one and several chunks and PDUs, so that the last part is recognised as the last.
+    let sizes = [2, 16_000, 16_384, 65_536, 65_536 * 2 - 200, 700_000];
+    let named: Vec<_> = (0..).zip(sizes).map(|(index, bytes)| (format!("1.2.{index}"), bytes)).collect();
+    let files: Vec<_> = named.iter().map(|(uid, bytes)| write_explicit(directory.path(), uid, *bytes)).collect();
+    let mut answers = Vec::new();
+    send::store(&target(pacs.address), &files, |_, answer| answers.push(answer.unwrap())).await.unwrap();
+    assert_eq!(answers, vec![0; sizes.len()]);
+    for ((uid, bytes), (seen, came)) in named.iter().zip(pacs.seen.lock().unwrap().iter()) {
+        assert_eq!(uid, seen);
+        assert!(*came == data_set(uid, *bytes), "{uid}: the same data set, written in implicit VR");
+    }
+    assert!(*pacs.largest_pdu.lock().unwrap() <= 16_384);
+}
+
+#[tokio::test]
+async fn an_archive_that_takes_both_gets_the_object_as_it_is_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write_explicit(directory.path(), "1.2.3", 5000);
+    for pacs in [Pacs::start(|_| Do::Answer(0)).await, Pacs::start_taking(EXPLICIT, |_| Do::Answer(0)).await] {
+        send::store(&target(pacs.address), std::slice::from_ref(&file), |_, answer| assert_eq!(answer.unwrap(), 0))
+            .await
+            .unwrap();
+        assert!(pacs.seen.lock().unwrap()[0].1 == data_set_explicit("1.2.3", 5000));
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_object_is_not_taken_by_an_archive_without_its_syntax_and_the_reason_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("clip.dcm");
+    std::fs::write(&path, part10(CT, "1.2.3", JPEG, &data_set_explicit("1.2.3", 100))).unwrap();
+    let files = [File::open(&path).unwrap(), write_explicit(directory.path(), "1.2.4", 100)];
+    let pacs = Pacs::start_taking(IMPLICIT, |_| Do::Answer(0)).await;
+    let mut answers = Vec::new();
+    send::store(&target(pacs.address), &files, |_, answer| answers.push(answer)).await.unwrap();
+    let error = answers[0].as_ref().unwrap_err();
+    assert!(error.to_string().contains("compressed and is sent only as it is"), "{error}");
+    assert_eq!(error.kind(), send::SendFault::ObjectForGood);
+    assert!(matches!(answers[1], Ok(0)));
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_transcoded_names_file_and_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cut.dcm");
+    let mut cut = data_set_explicit("1.2.3", 5000);
+    cut.truncate(3000);
+    std::fs::write(&path, part10(CT, "1.2.3", EXPLICIT, &cut)).unwrap();
+    let pacs = Pacs::start_taking(IMPLICIT, |_| Do::Answer(0)).await;
+    let mut answers = Vec::new();
+    send::store(&target(pacs.address), &[File::open(&path).unwrap()], |_, answer| answers.push(answer)).await.unwrap();
+    let error = answers[0].as_ref().unwrap_err().to_string();
+    assert!(error.contains("cut.dcm: truncated at byte"), "{error}");
+    assert!(pacs.uids().is_empty(), "no part of it counts as an object");
+}
+
+#[tokio::test]
+async fn storescp_that_takes_implicit_vr_only_gets_the_same_elements() {
+    if !dcmtk::installed("storescp") || !dcmtk::installed("dcmdump") {
+        return;
+    }
+    let (source, sink) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (_storescp, port) = dcmtk::storescp(sink.path(), &["+xi"]).await;
+    let file = write_explicit(source.path(), "1.2.3", 300_000);
+    let mut answers = Vec::new();
+    let target = target(([127, 0, 0, 1], port).into());
+    send::store(&target, &[file], |_, answer| answers.push(answer.unwrap())).await.unwrap();
+    assert_eq!(answers, [0]);
+    let kept = files_below(sink.path()).remove(0);
+    assert!(data_set_of(std::fs::read(&kept).unwrap()) == data_set("1.2.3", 300_000));
+    let dump = dcmtk::run("dcmdump", &["+P", "0002,0010", "+P", "0020,000e", kept.to_str().unwrap()], &[]).await;
+    let dump = String::from_utf8_lossy(&dump.stdout).into_owned();
+    assert!(dump.contains("LittleEndianImplicit") && dump.contains("[1.2.3.4.5]"), "{dump}");
 }
 
 #[tokio::test]

@@ -10,6 +10,12 @@ use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
 use custody::store::{Durability, Store, now_utc};
+use dicom_core::value::{DataSetSequence, PrimitiveValue};
+use dicom_core::{DataElement, Length, VR};
+use dicom_dictionary_std::tags;
+use dicom_encoding::TransferSyntax;
+use dicom_object::InMemDicomObject;
+use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN};
 use node::settings::Destination;
 use rusqlite::Connection;
 use study::outbox;
@@ -354,6 +360,58 @@ async fn an_archive_that_does_not_take_a_sop_class_gets_the_rest() {
     assert!(reason.contains(MR) && reason.contains("SOP class not supported"), "{reason}");
     assert_eq!(pacs.uids(), [uids[0].clone(), uids[2].clone()]);
     outbox.stop().await;
+}
+
+/// A segmentation of many frames, in little: nested sequences, packed bits, a document.
+fn explicit_object(uid: &str) -> InMemDicomObject {
+    let bytes = |tag, value: Vec<u8>| DataElement::new(tag, VR::OB, PrimitiveValue::U8(value.into()));
+    let sequence = |tag, items: Vec<_>| DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED));
+    let frame = |number: u32| {
+        let index = DataElement::new(tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::from(number));
+        let content = InMemDicomObject::from_element_iter([index]);
+        InMemDicomObject::from_element_iter([sequence(tags::FRAME_CONTENT_SEQUENCE, vec![content])])
+    };
+    InMemDicomObject::from_element_iter([
+        DataElement::new(tags::SOP_INSTANCE_UID, VR::UI, uid),
+        DataElement::new(tags::PATIENT_ID, VR::LO, "PHANTOM"),
+        DataElement::new(tags::BITS_ALLOCATED, VR::US, PrimitiveValue::from(1_u16)),
+        bytes(tags::ENCAPSULATED_DOCUMENT, b"%PDF".repeat(20_000)),
+        sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, (1..200).map(frame).collect()),
+        bytes(tags::PIXEL_DATA, (0..150_000_u32).map(|index| (index % 251) as u8).collect()),
+    ])
+}
+
+fn assert_same(was: &InMemDicomObject, is: &InMemDicomObject) {
+    assert_eq!(was.tags().collect::<Vec<_>>(), is.tags().collect::<Vec<_>>());
+    for (was, is) in was.iter().zip(is.iter()) {
+        match (was.items(), is.items()) {
+            (Some(were), Some(are)) => {
+                assert_eq!(were.len(), are.len());
+                were.iter().zip(are).for_each(|(was, is)| assert_same(was, is));
+            }
+            (None, None) => assert!(was.to_bytes().unwrap() == is.to_bytes().unwrap(), "{}", was.header().tag),
+            _ => panic!("a sequence became a value, or the reverse"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_takes_implicit_vr_only_gets_every_element() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start_taking(IMPLICIT, |_| Do::Answer(0)).await;
+    let uid = outbox.queue(1).remove(0);
+    let mut explicit = Vec::new();
+    explicit_object(&uid).write_dataset_with_ts(&mut explicit, &EXPLICIT_VR_LITTLE_ENDIAN.erased()).unwrap();
+    let file = part10(CT, &uid, EXPLICIT_VR_LITTLE_ENDIAN.uid(), &explicit);
+    std::fs::write(outbox.directory.path().join("1.dcm"), file).unwrap();
+    outbox.start(pacs.address);
+    outbox.until_all_are(deliveries::DELIVERED).await;
+    outbox.stop().await;
+    let (_, came) = pacs.seen.lock().unwrap().pop().unwrap();
+    // Read back, too: writing pads values to an even length.
+    let read = |bytes: &[u8], syntax: &TransferSyntax| InMemDicomObject::read_dataset_with_ts(bytes, syntax).unwrap();
+    let was = read(&explicit, &EXPLICIT_VR_LITTLE_ENDIAN.erased());
+    assert_same(&was, &read(&came, &IMPLICIT_VR_LITTLE_ENDIAN.erased()));
 }
 
 #[tokio::test]
