@@ -76,6 +76,8 @@ pub trait Manager {
     fn deliveries_pending(&self) -> zbus::Result<u32>;
     #[zbus(property)]
     fn deliveries_held(&self) -> zbus::Result<u32>;
+    #[zbus(property)]
+    fn deliveries_parked(&self) -> zbus::Result<u32>;
     /// Empty when none waits.
     #[zbus(property)]
     fn oldest_pending_utc(&self) -> zbus::Result<String>;

@@ -183,6 +183,7 @@ pub struct Status {
     pub jobs_parked: u32,
     pub deliveries_pending: u32,
     pub deliveries_held: u32,
+    pub deliveries_parked: u32,
     pub oldest_pending_utc: Option<String>,
     pub quarantined: u32,
 }
@@ -209,6 +210,7 @@ impl Status {
             jobs_parked: manager.jobs_parked().await?,
             deliveries_pending: manager.deliveries_pending().await?,
             deliveries_held: manager.deliveries_held().await?,
+            deliveries_parked: manager.deliveries_parked().await?,
             oldest_pending_utc: Some(manager.oldest_pending_utc().await?).filter(|utc| !utc.is_empty()),
             quarantined: manager.quarantined().await?,
         })

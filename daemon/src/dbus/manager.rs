@@ -266,7 +266,13 @@ impl Manager {
         self.counts().deliveries_held
     }
 
-    /// When the oldest pending result was created; empty when none is pending.
+    /// Results that their destination will never take.
+    #[zbus(property)]
+    fn deliveries_parked(&self) -> u32 {
+        self.counts().deliveries_parked
+    }
+
+    /// When the oldest result that still waits was made; empty when none waits.
     #[zbus(property)]
     fn oldest_pending_utc(&self) -> String {
         self.counts().oldest_pending_utc

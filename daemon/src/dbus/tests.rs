@@ -197,6 +197,7 @@ fn counts_are_those_of_the_tables() {
         jobs_parked: 1,
         deliveries_pending: 1,
         deliveries_held: 0,
+        deliveries_parked: 0,
         oldest_pending_utc: "2026-01-02T08:00:00.000Z".into(),
         quarantined: 1,
     };

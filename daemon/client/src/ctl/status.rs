@@ -58,7 +58,9 @@ fn space(status: &Status) -> String {
 fn outbox(status: &Status) -> String {
     let held = status.deliveries_held;
     let held = if held == 0 { String::new() } else { format!(", {held} held (made with a simulated device)") };
-    waiting(status) + &held
+    let parked = status.deliveries_parked;
+    let parked = if parked == 0 { String::new() } else { format!(", {parked} parked (refused by the destination)") };
+    waiting(status) + &held + &parked
 }
 
 fn waiting(status: &Status) -> String {

@@ -121,6 +121,18 @@ async fn what_is_held_is_told_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_is_told_with_its_reason() {
+    let Some(bus) = Bus::start() else { return };
+    let parked = "UPDATE deliveries SET state = 'parked', status = 290, reason = 'SOP class not supported';";
+    let appliance = Appliance::start(&bus.address, &format!("{ROWS}{parked}")).await;
+    let status = text(&bus, &["status"]).await;
+    assert!(status.contains("empty, 1 parked (refused by the destination)"), "{status}");
+    let outbox = text(&bus, &["outbox", "list"]).await;
+    assert!(outbox.contains("parked") && outbox.contains("SOP class not supported (status 0x0122)"), "{outbox}");
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_study_is_shown_with_findings_and_deliveries_however_it_is_named() {
     let Some(bus) = Bus::start() else { return };
     let appliance = Appliance::start(&bus.address, ROWS).await;

@@ -341,6 +341,8 @@ pub struct Counts {
     pub deliveries_pending: u32,
     /// Made with a simulated device, for a destination that does not accept that.
     pub deliveries_held: u32,
+    /// Refused for good by their destination.
+    pub deliveries_parked: u32,
     /// When the oldest result that still waits was made; empty when none waits.
     pub oldest_pending_utc: String,
     pub quarantined: u32,
@@ -359,7 +361,8 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                     (SELECT min(j.finished_utc) FROM deliveries d JOIN results r ON r.id = d.result_id
                                                 JOIN jobs j ON j.id = r.job_id WHERE d.state = 'pending'),
                     (SELECT count(*) FROM instances WHERE state IN ('quarantined', 'conflict')),
-                    (SELECT count(*) FROM deliveries WHERE state = 'held')",
+                    (SELECT count(*) FROM deliveries WHERE state = 'held'),
+                    (SELECT count(*) FROM deliveries WHERE state = 'parked')",
         )?
         .query_row([], |row| {
             Ok(Counts {
@@ -373,6 +376,7 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                 oldest_pending_utc: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
                 quarantined: row.get(8)?,
                 deliveries_held: row.get(9)?,
+                deliveries_parked: row.get(10)?,
             })
         })?;
     Ok(row)
