@@ -75,10 +75,10 @@ const SEEN: [Seen; 3] = [
             ([340, 170, 14], places::GAS, places::LUNG | places::FILLED_LUNG),
             ([340, 170, 2], places::GAS, places::LUNG | places::FILLED_LUNG),
             ([390, 192, 43], places::GAS, places::LUNG),
-            // Left lung beside the heart, right lung, consolidated lung at the right base.
+            // Left lung beside the heart, right lung, consolidated lung at the right base, which air does not show.
             ([440, 250, 86], places::LUNG, places::GAS),
             ([100, 250, 86], places::LUNG, places::GAS),
-            ([130, 314, 87], places::FILLED_LUNG, places::GAS),
+            ([130, 314, 87], places::PLEURA, places::GAS | places::RIB),
         ],
     },
     Seen {

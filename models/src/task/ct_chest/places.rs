@@ -16,7 +16,7 @@ use crate::task::lungs::{Ground, LEFT, RIGHT};
 
 /// One bit for each place; they overlap.
 pub type Bits = u16;
-/// Lung with vessels and nodules, and [`RIM_MM`] around it.
+/// Lung with vessels and nodules, and its blurred rim.
 pub const LUNG: Bits = 1;
 /// Lung, and tissue that lung surrounds or leaves as a bay: consolidation and masses too.
 pub const FILLED_LUNG: Bits = 1 << 1;

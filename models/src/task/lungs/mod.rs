@@ -54,7 +54,7 @@ pub struct Examined {
 pub struct Ground {
     /// The lungs and what lies within 30 mm of them.
     pub coarse: Coarse,
-    /// [`RIGHT`] or [`LEFT`] lung with its vessels and nodules; 0 elsewhere.
+    /// `RIGHT` or `LEFT` lung with its vessels and nodules; 0 elsewhere.
     pub lungs: Vec<u8>,
     /// Trachea and main bronchi with their wall.
     pub airway: Vec<u8>,
