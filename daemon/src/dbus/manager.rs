@@ -272,7 +272,7 @@ impl Manager {
         self.counts().deliveries_parked
     }
 
-    /// When the oldest result that still waits was made; empty when none waits.
+    /// When the oldest pending result was created; empty when none is pending.
     #[zbus(property)]
     fn oldest_pending_utc(&self) -> String {
         self.counts().oldest_pending_utc

@@ -4,10 +4,12 @@
 //! `custody::spool` before its sender receives "success", and appears here as an [`Arrival`]. From then on:
 //!
 //! 1. `dicom::kind` says what it is, `assemble` when its series is complete;
-//! 2. `volume` decodes it while its neighbours still arrive;
+//! 2. `volume` decodes it while its neighbours still arrive, and refuses a series whose slices do not belong together
+//!    (`volume::judge`);
 //! 3. a complete series becomes a row in `jobs`; for a task of the whole study, `gather` makes one of its images once they
-//!    are all there or `closing` says that no more is expected. `analyze::worker` takes it, `analyze::carry` brings it through every task that wants it
-//!    (`analyze::task`: the findings of a chest CT, the image quality of any CT) and through `report`;
+//!    are all there or `closing` says that no more is expected. `analyze::worker` takes it, `analyze::carry` brings it
+//!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, the views
+//!    of a mammography) and through `report`;
 //!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them.
 //!

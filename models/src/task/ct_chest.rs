@@ -1,4 +1,5 @@
-//! Chest CT: lungs, one pass of the network, then each finding on the original grid. `list` names the findings.
+//! Chest CT: lungs, one pass of the network, then each finding on the original grid, if it lies in its place (`places`).
+//! `list` names the findings.
 
 mod bronchiectasis;
 mod coronary;

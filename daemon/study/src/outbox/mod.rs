@@ -1,7 +1,9 @@
-//! What must reach which destination: one task per destination, in the order in which results were made, tried again for ever unless parked.
+//! Delivers results: one task per destination, in the order in which results were made, with retries for ever unless an
+//! object is parked.
 //!
-//! A connection that fails, or an archive that is full, holds the whole queue, so that order is kept. An object that the destination does not take
-//! now waits by itself while the others go on; one that it will never take is parked with the reason (`node::outcome`).
+//! If the association fails or the archive is full, the whole queue waits, so that the order is kept. An object that the
+//! destination does not take now waits by itself while the others are sent; one that it will never take is parked with
+//! the reason (`node::outcome`).
 
 mod sender;
 mod state;

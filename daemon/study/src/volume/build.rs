@@ -110,8 +110,7 @@ fn refuse_odd(volume: &Volume, numbers: &[Option<i64>]) -> Option<Refusal> {
     let faults = judge::judge(&volume.slices, volume.geometry.dims[0]);
     let (count, total) = (faults.len(), volume.slices.len());
     let place = |slice: usize| {
-        let along = volume.geometry.axes[2];
-        let axis = (0..3).max_by(|a, b| along[*a].abs().total_cmp(&along[*b].abs())).unwrap_or(2);
+        let axis = geometry::main_axis(volume.geometry.axes[2]);
         let mm = volume.geometry.to_patient([0.0, 0.0, slice as f64])[axis];
         Place { number: numbers[slice], axis: ['x', 'y', 'z'][axis], mm }
     };

@@ -394,7 +394,7 @@ fn plane(slice: &Placed) -> SlicePlane {
     if normal[main].abs() < OBLIQUE { SlicePlane::Oblique } else { straight[main] }
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
@@ -431,7 +431,7 @@ fn unit(v: Vector) -> Vector {
 }
 
 /// Index of the largest component.
-fn main_axis(v: Vector) -> usize {
+pub(super) fn main_axis(v: Vector) -> usize {
     (0..3).max_by(|a, b| v[*a].abs().total_cmp(&v[*b].abs())).unwrap_or(2)
 }
 

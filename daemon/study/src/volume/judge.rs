@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::geometry;
+
 /// Every second column and row is compared: enough, and four times as fast.
 const STRIDE: usize = 2;
 /// Differences are between values within this range: air of the room and metal would drown everything else, HU.
@@ -43,7 +45,7 @@ pub fn judge(slices: &[Arc<[i16]>], columns: usize) -> Vec<Fault> {
     let next: Vec<f64> = (0..last).into_par_iter().map(|i| differ(&slices[i], &slices[i + 1], columns)).collect();
     let across: Vec<f64> = (0..last - 1).into_par_iter().map(|i| differ(&slices[i], &slices[i + 2], columns)).collect();
     let share = |i: usize| next[i - 1].min(next[i]) / across[i - 1].max(1.0);
-    let usual_share = median((1..last).map(share).collect());
+    let usual_share = geometry::median(&(1..last).map(share).collect::<Vec<_>>());
     let odd = |i: usize| {
         let by_hu = match i {
             0 => next[0],
@@ -101,11 +103,6 @@ fn differ(a: &[i16], b: &[i16], columns: usize) -> f64 {
         .flat_map(|(a, b)| a.iter().zip(b).step_by(STRIDE))
         .fold((0i64, 0i64), |(sum, count), (a, b)| (sum + (clip(a) - clip(b)).abs(), count + 1));
     if count == 0 { 0.0 } else { sum as f64 / count as f64 }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub fn figure(all: &[Bronchiectasis]) -> Figure {
 
 pub fn find(volume: &Volume, answer: &Answer, lungs: &[Lung], lobes: &[Lobe], places: &Places) -> Vec<Bronchiectasis> {
     let mut found = regions::by_volume(volume, answer, Channel::Bronchiectasis);
-    places.keep(places::BRONCHUS, &mut found);
+    places.keep(places::IN_LUNG, &mut found);
     regions::number(&mut found);
     found
         .into_iter()

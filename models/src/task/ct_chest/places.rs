@@ -38,6 +38,8 @@ pub const GAS: Bits = 1 << 7;
 pub const BESIDE_GAS: Bits = 1 << 8;
 /// Trachea and main bronchi.
 pub const AIRWAY: Bits = 1 << 9;
+/// How many places there are.
+const PLACES: usize = 11;
 
 /// Blurred surface of the lung, mm.
 const RIM_MM: f64 = 4.0;
@@ -91,8 +93,8 @@ const fn rule(inside: Bits, least: f64, outside: &'static [(Bits, f64)]) -> Rule
     Rule { inside, least, outside }
 }
 
-pub const NODULE: Rule = rule(LUNG, 0.5, &[(BESIDE_GAS, 0.5)]);
-pub const BRONCHUS: Rule = rule(LUNG, 0.5, &[(BESIDE_GAS, 0.5)]);
+/// Nodules and bronchi.
+pub const IN_LUNG: Rule = rule(LUNG, 0.5, &[(BESIDE_GAS, 0.5)]);
 /// An opacity that lung surrounds.
 const OPACITY: Rule = rule(FILLED_LUNG, 0.35, NO_OPACITY);
 /// An opacity at the edge of the lung, as large as a lobe: its surface is in the filled lung, all of it within reach.
@@ -113,29 +115,29 @@ impl Places {
         let mut set = |mask: &[u8], bit: Bits| {
             bits.par_iter_mut().zip(mask).filter(|(_, m)| **m != 0).for_each(|(b, _)| *b |= bit);
         };
-        let both: Vec<u8> = lungs.iter().map(|l| u8::from(*l != 0)).collect();
-        let filled = filled(&grid, &lungs);
-        let from_lung = morphology::distance_squared(&grid, &both, RIB_MM);
-        let within = |mm: f64| -> Vec<u8> { from_lung.iter().map(|d| u8::from(f64::from(*d) <= mm * mm)).collect() };
-        let between = between(&grid, &lungs);
-        let middle = Midline::find(&coarse, &lungs);
-        let spine = middle.as_ref().map(|middle| middle.spine(&grid)).unwrap_or_default();
-        let ribs = match &middle {
-            Some(middle) => ribs(&coarse, &from_lung, &both, &[&spine, &between], middle),
-            None => Vec::new(),
+        let within = |distance: &[f32], mm: f64| -> Vec<u8> {
+            distance.iter().map(|d| u8::from(f64::from(*d) <= mm * mm)).collect()
         };
-        let heart = middle.as_ref().map(|middle| heart(&grid, &lungs, &between, middle)).unwrap_or_default();
-        set(&within(RIM_MM), LUNG);
-        set(&morphology::dilate(&grid, &filled, RIM_MM), FILLED_LUNG);
-        set(&morphology::dilate(&grid, &filled, PLEURA_MM), PLEURA);
-        set(&morphology::dilate(&grid, &ribs_or_none(&grid, ribs), BESIDE_RIB_MM), RIB);
-        set(&spine, SPINE);
+        let both: Vec<u8> = lungs.iter().map(|l| u8::from(*l != 0)).collect();
+        let from_lung = morphology::distance_squared(&grid, &both, RIB_MM);
+        let from_filled = morphology::distance_squared(&grid, &filled(&grid, &lungs), PLEURA_MM);
+        let between = between(&grid, &lungs);
+        set(&within(&from_lung, RIM_MM), LUNG);
+        set(&within(&from_filled, RIM_MM), FILLED_LUNG);
+        set(&within(&from_filled, PLEURA_MM), PLEURA);
         set(&between, BETWEEN);
-        set(&heart, HEART);
-        set(&middle.as_ref().map(|middle| mediastinum(&grid, &between, middle)).unwrap_or_default(), MEDIASTINUM);
         set(&gas, GAS);
         set(&morphology::dilate(&grid, &gas, BESIDE_GAS_MM), BESIDE_GAS);
         set(&airway, AIRWAY);
+        let middle = Midline::find(&coarse, &lungs);
+        if let Some(middle) = &middle {
+            let spine = middle.spine(&grid);
+            let ribs = ribs(&coarse, &from_lung, &both, &[&spine, &between], middle);
+            set(&spine, SPINE);
+            set(&morphology::dilate(&grid, &ribs, BESIDE_RIB_MM), RIB);
+            set(&heart(&grid, &lungs, &between, middle), HEART);
+            set(&mediastinum(&grid, &between, middle), MEDIASTINUM);
+        }
         let both_lungs = [RIGHT, LEFT].iter().all(|side| lungs.contains(side));
         Self { coarse, bits, spine_found: middle.is_some(), both_lungs }
     }
@@ -155,28 +157,25 @@ impl Places {
         self.coarse.checked(voxel).map_or(0, |at| self.bits[self.coarse.grid.index(at)])
     }
 
-    /// Share of the mask (0 to 1) that lies in any of `places`.
-    pub fn share(&self, mask: &Mask, places: Bits) -> f64 {
-        let (mut all, mut inside) = (0usize, 0usize);
-        for ([x, y, z], row) in mask.rows() {
-            for (i, _) in row.iter().enumerate().filter(|(_, v)| **v != 0) {
-                all += 1;
-                inside += usize::from(self.at([x + i, y, z]) & places != 0);
-            }
-        }
-        if all == 0 { 0.0 } else { inside as f64 / all as f64 }
-    }
-
     /// Does the region lie in its place?
     pub fn holds(&self, rule: Rule, mask: &Mask) -> bool {
-        let outside = rule.outside.iter().all(|(places, most)| self.share(mask, *places) <= *most);
-        outside && self.share(mask, rule.inside) >= rule.least
+        self.shares(mask).satisfy(rule)
     }
 
     /// Does the region lie where consolidated or hazy lung may lie?
     pub fn holds_opacity(&self, mask: &Mask) -> bool {
-        let large = || self.holds(LARGE_OPACITY, mask) && self.share(mask, PLEURA) >= LARGE_WITHIN;
-        self.holds(OPACITY, mask) || large()
+        let shares = self.shares(mask);
+        shares.satisfy(OPACITY) || (shares.satisfy(LARGE_OPACITY) && shares.of(PLEURA) >= LARGE_WITHIN)
+    }
+
+    fn shares(&self, mask: &Mask) -> Shares {
+        let mut counts = vec![0usize; 1 << PLACES];
+        for ([x, y, z], row) in mask.rows() {
+            for (i, _) in row.iter().enumerate().filter(|(_, v)| **v != 0) {
+                counts[usize::from(self.at([x + i, y, z]))] += 1;
+            }
+        }
+        Shares(counts)
     }
 
     /// The regions that lie in their place.
@@ -199,8 +198,20 @@ impl Places {
     }
 }
 
-fn ribs_or_none(grid: &Grid, ribs: Vec<u8>) -> Vec<u8> {
-    if ribs.is_empty() { vec![0; grid.len()] } else { ribs }
+/// How many voxels of a region lie in each combination of places, by their bits.
+struct Shares(Vec<usize>);
+
+impl Shares {
+    /// Share of the region (0 to 1) that lies in any of `places`; 0 of an empty one.
+    fn of(&self, places: Bits) -> f64 {
+        let all: usize = self.0.iter().sum();
+        let inside: usize = (0..).zip(&self.0).filter(|(bits, _): &(Bits, _)| bits & places != 0).map(|(_, n)| n).sum();
+        if all == 0 { 0.0 } else { inside as f64 / all as f64 }
+    }
+
+    fn satisfy(&self, rule: Rule) -> bool {
+        rule.outside.iter().all(|(places, most)| self.of(*places) <= *most) && self.of(rule.inside) >= rule.least
+    }
 }
 
 /// Each lung closed over bays of up to twice [`BAY_MM`]; never over the other lung.
@@ -248,8 +259,8 @@ struct Midline {
     x: Vec<f64>,
     /// Row of the front of the spine in each slice.
     front: Vec<f64>,
-    /// Row of the middle of the lungs in each slice.
-    middle_y: Vec<f64>,
+    /// Row of the middle of the lungs.
+    middle_y: f64,
 }
 
 impl Midline {
@@ -309,7 +320,7 @@ impl Midline {
                 })
                 .collect()
         };
-        Some(Self { x: smooth(0), front: smooth(1), middle_y: vec![half_y; nz] })
+        Some(Self { x: smooth(0), front: smooth(1), middle_y: half_y })
     }
 
     fn spine(&self, grid: &Grid) -> Vec<u8> {
@@ -336,7 +347,7 @@ fn ribs(coarse: &Coarse, from_lung: &[f32], lungs: &[u8], not: &[&[u8]], middle:
         .into_par_iter()
         .map(|i| {
             let [x, y, z] = grid.at(i);
-            let in_sternum = (x as f64 - middle.x[z]).abs() < sternum && (y as f64) < middle.middle_y[z];
+            let in_sternum = (x as f64 - middle.x[z]).abs() < sternum && (y as f64) < middle.middle_y;
             let near = lungs[i] == 0 && f64::from(from_lung[i]) <= far;
             u8::from(near && coarse.hu[i] >= BONE_HU && not.iter().all(|place| place[i] == 0) && !in_sternum)
         })

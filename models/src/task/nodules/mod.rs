@@ -49,7 +49,7 @@ pub struct Nodule {
 
 /// Nodules of the whole scan.
 pub(super) fn evaluate(scan: &mut Scan<'_>) -> Vec<Nodule> {
-    locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer, &|mask| scan.places.holds(places::NODULE, mask))
+    locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer, &|mask| scan.places.holds(places::IN_LUNG, mask))
 }
 
 pub(super) fn figure(all: &[Nodule]) -> Figure {
