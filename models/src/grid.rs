@@ -155,8 +155,7 @@ impl Coarse {
 
     /// As [`working`](Self::working); `None` outside this grid.
     pub fn checked(&self, voxel: [usize; 3]) -> Option<[usize; 3]> {
-        let blocks = [0, 1, 2].map(|a| voxel[a] / self.factors[a]);
-        let whole = self.orientation.to_patient(self.whole, blocks);
+        let whole = self.in_whole(voxel);
         let at = [0, 1, 2].map(|a| whole[a].checked_sub(self.offset[a]).filter(|i| *i < self.grid.dims[a]));
         let [Some(x), Some(y), Some(z)] = at else { return None };
         Some([x, y, z])
@@ -164,9 +163,13 @@ impl Coarse {
 
     /// Working voxel of a voxel of the original volume that lies within this grid.
     pub fn working(&self, voxel: [usize; 3]) -> [usize; 3] {
-        let blocks = [0, 1, 2].map(|a| voxel[a] / self.factors[a]);
-        let whole = self.orientation.to_patient(self.whole, blocks);
+        let whole = self.in_whole(voxel);
         [0, 1, 2].map(|a| whole[a] - self.offset[a])
+    }
+
+    /// Voxel of the uncropped grid, in patient order.
+    fn in_whole(&self, voxel: [usize; 3]) -> [usize; 3] {
+        self.orientation.to_patient(self.whole, [0, 1, 2].map(|a| voxel[a] / self.factors[a]))
     }
 }
 
@@ -180,6 +183,16 @@ pub fn crop<T: Copy>(grid: &Grid, values: &[T], low: [usize; 3], high: [usize; 3
         }
     }
     part
+}
+
+/// The inverse of [`crop`] for a mask of `part`, which begins at `low`: 0 elsewhere.
+pub fn uncrop(grid: &Grid, part: &Grid, mask: &[u8], low: [usize; 3]) -> Vec<u8> {
+    let mut whole = vec![0; grid.len()];
+    for (line, row) in mask.chunks(part.dims[0].max(1)).enumerate() {
+        let start = grid.index([low[0], low[1] + line % part.dims[1], low[2] + line / part.dims[1]]);
+        whole[start..start + row.len()].copy_from_slice(row);
+    }
+    whole
 }
 
 /// First and last voxel of what is not 0, widened by `margin` where there is room; `None` when everything is 0.
@@ -269,6 +282,19 @@ mod tests {
         let dims = [4, 6, 3];
         for voxel in [[0, 0, 0], [3, 5, 2], [1, 4, 0]] {
             assert_eq!(orientation.to_voxel(dims, orientation.to_patient(dims, voxel)), voxel);
+        }
+    }
+
+    #[test]
+    fn what_was_cropped_goes_back_to_its_place() {
+        let grid = Grid { dims: [5, 4, 3], spacing_mm: [1.0; 3] };
+        let mask: Vec<u8> = (0..60).map(|i| u8::from(i % 7 == 0)).collect();
+        let (low, high) = ([1, 0, 1], [3, 2, 2]);
+        let part = Grid { dims: [3, 3, 2], spacing_mm: grid.spacing_mm };
+        let back = uncrop(&grid, &part, &crop(&grid, &mask, low, high), low);
+        for (i, value) in back.iter().enumerate() {
+            let inside = (0..3).all(|a| (low[a]..=high[a]).contains(&grid.at(i)[a]));
+            assert_eq!(*value, if inside { mask[i] } else { 0 }, "{:?}", grid.at(i));
         }
     }
 

@@ -207,6 +207,10 @@ fn ended(error: io::Error, offset: u64) -> Error {
 }
 
 #[cfg(test)]
+#[path = "../tests/support/same.rs"]
+mod same;
+
+#[cfg(test)]
 mod tests {
     use dicom_core::value::{DataSetSequence, PrimitiveValue};
     use dicom_core::{DataElement, Length, Tag, VR};
@@ -215,6 +219,7 @@ mod tests {
     use dicom_object::InMemDicomObject;
     use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN};
 
+    use super::same::assert_same;
     use super::*;
 
     const ODD_TEXT: &[u8] = b"Wang^XiaoDong=\x1b$)A\xcd\xf5^\xd0\xa1\xb6\xab=";
@@ -253,21 +258,6 @@ mod tests {
         let mut explicit = Vec::new();
         object.write_dataset_with_ts(&mut explicit, &EXPLICIT_VR_LITTLE_ENDIAN.erased()).unwrap();
         explicit
-    }
-
-    /// Tags, structure and bytes; a VR that the dictionary does not say alone may differ.
-    fn assert_same(was: &InMemDicomObject, is: &InMemDicomObject) {
-        assert_eq!(was.tags().collect::<Vec<_>>(), is.tags().collect::<Vec<_>>());
-        for (was, is) in was.iter().zip(is.iter()) {
-            match (was.items(), is.items()) {
-                (Some(were), Some(are)) => {
-                    assert_eq!(were.len(), are.len());
-                    were.iter().zip(are).for_each(|(was, is)| assert_same(was, is));
-                }
-                (None, None) => assert_eq!(was.to_bytes().unwrap(), is.to_bytes().unwrap()),
-                _ => panic!("a sequence became a value, or the reverse"),
-            }
-        }
     }
 
     #[test]

@@ -99,7 +99,8 @@ pub fn data_set_of(part10: Vec<u8>) -> Vec<u8> {
     part10[usize::try_from(meta.data_set_offset).unwrap()..].to_vec()
 }
 
-fn element(out: &mut Vec<u8>, group: u16, number: u16, value: &[u8]) {
+/// One element, implicit VR little endian, padded to an even length.
+pub fn element(out: &mut Vec<u8>, group: u16, number: u16, value: &[u8]) {
     let padded = value.len() + value.len() % 2;
     out.extend(group.to_le_bytes());
     out.extend(number.to_le_bytes());

@@ -10,7 +10,11 @@ mod mammography;
 mod mammography_support;
 mod models;
 mod outbox;
+mod outbox_support;
 mod places;
+
+#[path = "../../../dicom/tests/support/same.rs"]
+mod same;
 
 #[path = "../../../report/tests/it/support/mod.rs"]
 mod report_support;

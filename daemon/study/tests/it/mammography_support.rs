@@ -26,7 +26,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::fixtures::{IMPLICIT, PATIENCE};
+use super::fixtures::{IMPLICIT, PATIENCE, element};
 use super::peer::{Peer, command, request};
 
 pub const FOR_PRESENTATION: &str = "1.2.840.10008.5.1.4.1.1.1.2";
@@ -89,15 +89,6 @@ impl Mammogram {
         element(&mut out, 0x7fe0, 0x0010, &[7, 0]);
         out
     }
-}
-
-fn element(out: &mut Vec<u8>, group: u16, number: u16, value: &[u8]) {
-    let padded = value.len() + value.len() % 2;
-    out.extend(group.to_le_bytes());
-    out.extend(number.to_le_bytes());
-    out.extend(u32::try_from(padded).unwrap().to_le_bytes());
-    out.extend(value);
-    out.resize(out.len() + padded - value.len(), 0);
 }
 
 struct Running {

@@ -223,14 +223,12 @@ fn filled(grid: &Grid, lungs: &[u8]) -> Vec<u8> {
             let own: Vec<u8> = lungs.iter().map(|l| u8::from(*l == side)).collect();
             let (low, high) = grid::bounds(grid, &own, 0)?;
             let part = Grid { dims: [0, 1, 2].map(|a| high[a] + 1 - low[a]), spacing_mm: grid.spacing_mm };
-            Some((part, low, morphology::close(&part, &grid::crop(grid, &own, low, high), BAY_MM)))
+            let closed = morphology::close(&part, &grid::crop(grid, &own, low, high), BAY_MM);
+            Some(grid::uncrop(grid, &part, &closed, low))
         })
         .collect();
-    for (part, low, closed) in sides {
-        for (i, _) in closed.iter().enumerate().filter(|(_, c)| **c != 0) {
-            let at = part.at(i);
-            filled[grid.index([0, 1, 2].map(|a| at[a] + low[a]))] = 1;
-        }
+    for side in sides {
+        filled.iter_mut().zip(side).for_each(|(filled, side)| *filled |= side);
     }
     filled
 }

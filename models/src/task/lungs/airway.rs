@@ -38,14 +38,7 @@ pub(super) fn find(coarse: &Coarse, air: &[u8], middle: f64) -> Airway {
     // Airways are a small part of the chest: work on their box only.
     let part = Grid { dims: [0, 1, 2].map(|a| high[a] + 1 - low[a]), spacing_mm: grid.spacing_mm };
     let boxed = |mask: &[u8]| grid::crop(grid, mask, low, high);
-    let whole = |mask: &[u8]| {
-        let mut all = vec![0; grid.len()];
-        for (i, _) in mask.iter().enumerate().filter(|(_, m)| **m != 0) {
-            let at = part.at(i);
-            all[grid.index([0, 1, 2].map(|a| at[a] + low[a]))] = 1;
-        }
-        all
-    };
+    let whole = |mask: &[u8]| grid::uncrop(grid, &part, mask, low);
     let lumen = boxed(&lumen);
     let core = morphology::erode(&part, &lumen, MAIN_RADIUS_MM);
     let mut main = morphology::dilate(&part, &core, MAIN_RADIUS_MM + WALL_MM);

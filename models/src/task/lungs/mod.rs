@@ -189,14 +189,10 @@ fn close(coarse: &Coarse, labels: &[u8], label: u8, main_airway: &[u8]) -> Optio
     let (low, high) = grid::bounds(&coarse.grid, &own, 1)?;
     let part = Grid { dims: [0, 1, 2].map(|a| high[a] + 1 - low[a]), spacing_mm: coarse.grid.spacing_mm };
     let closed = morphology::close(&part, &grid::crop(&coarse.grid, &own, low, high), CLOSING_MM);
-    let filled = air::fill_holes(&part, &closed);
-    let mut result = vec![0; coarse.grid.len()];
-    for (i, _) in filled.iter().enumerate().filter(|(_, f)| **f != 0) {
-        let at = part.at(i);
-        let i = coarse.grid.index([0, 1, 2].map(|a| at[a] + low[a]));
-        // What is the other lung's, or the trachea's, stays theirs.
-        result[i] = u8::from((labels[i] == 0 || labels[i] == label) && main_airway[i] == 0);
-    }
+    let filled = grid::uncrop(&coarse.grid, &part, &air::fill_holes(&part, &closed), low);
+    // What is the other lung's, or the trachea's, stays theirs.
+    let own_or_free = |i: usize| (labels[i] == 0 || labels[i] == label) && main_airway[i] == 0;
+    let result = filled.iter().enumerate().map(|(i, f)| u8::from(*f != 0 && own_or_free(i))).collect();
     Some(result)
 }
 

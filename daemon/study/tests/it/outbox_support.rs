@@ -1,0 +1,171 @@
+//! For the tests of the outbox: an outbox that can be stopped and started again, and an archive to send to.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use custody::event::Event;
+use custody::level::Gate;
+use custody::store::deliveries::{self, Delivery};
+use custody::store::{Durability, Store, now_utc};
+use node::settings::Destination;
+use rusqlite::Connection;
+use study::outbox;
+use tempfile::TempDir;
+use tokio::sync::{Notify, broadcast};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::fixtures::{CT, IMPLICIT, PATIENCE, data_set, part10};
+use super::pacs::{Do, Pacs};
+
+/// The database, the files, and an outbox that can be stopped and started again.
+pub struct Box_ {
+    pub directory: TempDir,
+    pub store: Store,
+    pub rows: Connection,
+    pub gate: Gate,
+    pub wake: Arc<Notify>,
+    pub events: broadcast::Sender<Event>,
+    pub running: Option<(CancellationToken, JoinHandle<Result<(), outbox::Error>>)>,
+    pub results: i64,
+    pub retry_secs: f64,
+    /// Whether queued results are simulated.
+    pub simulated: bool,
+    pub accepts_simulated: bool,
+}
+
+impl Box_ {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("scanside.db")).unwrap();
+        let rows = store.connect(Durability::Full).unwrap();
+        rows.execute_batch(
+            "INSERT INTO series (id, study_uid, series_uid, modality, kind, state, first_utc, last_utc) \
+             VALUES (1, '1.2', '1.2.3', 'CT', 'volume', 'complete', '2026-01-01', '2026-01-01'); \
+             INSERT INTO jobs (id, series_id, version, state, created_utc) VALUES (1, 1, 1, 'done', '2026-01-01');",
+        )
+        .unwrap();
+        let (events, _) = broadcast::channel(1000);
+        Self {
+            directory,
+            store,
+            rows,
+            gate: Gate::default(),
+            wake: Arc::default(),
+            events,
+            running: None,
+            results: 0,
+            retry_secs: 0.02,
+            simulated: false,
+            accepts_simulated: false,
+        }
+    }
+
+    /// Makes `count` results and queues them for "pacs". Returns their UIDs.
+    pub fn queue(&mut self, count: i64) -> Vec<String> {
+        let mut uids = Vec::new();
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            self.results += 1;
+            let (id, uid) = (self.results, format!("1.2.3.{}", self.results));
+            let file = format!("{id}.dcm");
+            write(self.directory.path(), &file, &uid);
+            self.rows
+                .execute(
+                    "INSERT INTO results (id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, \
+                     sha256, simulated) VALUES (?1, 1, 'sr', ?2, ?3, '1.2', '1.2.9', ?4, 0, '', ?5)",
+                    (id, CT, &uid, &file, self.simulated),
+                )
+                .unwrap();
+            ids.push(id);
+            uids.push(uid);
+        }
+        let transaction = self.rows.transaction().unwrap();
+        deliveries::enqueue(&transaction, &ids, &["pacs".into()], &now_utc()).unwrap();
+        transaction.commit().unwrap();
+        self.wake.notify_one();
+        uids
+    }
+
+    pub fn start(&mut self, address: SocketAddr) {
+        let trigger = CancellationToken::new();
+        let shutdown = trigger.clone();
+        let destination = Destination {
+            address: address.to_string(),
+            ae_title: "PACS".into(),
+            calling_ae_title: "SCANSIDE".into(),
+            retry_secs: self.retry_secs,
+            retry_max_secs: 5.0 * self.retry_secs,
+            accepts_simulated: self.accepts_simulated,
+        };
+        let run = outbox::run(
+            self.store.clone(),
+            self.directory.path().to_owned(),
+            BTreeMap::from([("pacs".to_owned(), destination)]),
+            self.gate.clone(),
+            self.wake.clone(),
+            self.events.clone(),
+            shutdown,
+        );
+        self.running = Some((trigger, tokio::spawn(run)));
+    }
+
+    pub async fn stop(&mut self) {
+        let (trigger, task) = self.running.take().unwrap();
+        trigger.cancel();
+        tokio::time::timeout(PATIENCE, task).await.expect("it stops").unwrap().unwrap();
+    }
+
+    pub fn list(&self) -> Vec<Delivery> {
+        let mut list = deliveries::list(&self.rows, None, 1000).unwrap();
+        list.reverse();
+        list
+    }
+
+    pub fn pending(&self) -> usize {
+        self.list().iter().filter(|delivery| delivery.state == deliveries::PENDING).count()
+    }
+
+    /// Waits until `count` deliveries are pending.
+    pub async fn until_pending(&self, count: usize) {
+        let mut events = self.events.subscribe();
+        let reached = async {
+            while self.pending() != count {
+                events.recv().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("deliveries go on");
+    }
+
+    /// Waits until every delivery is in this state.
+    pub async fn until_all_are(&self, state: &str) {
+        let mut events = self.events.subscribe();
+        let reached = async {
+            while self.list().iter().any(|delivery| delivery.state != state) {
+                events.recv().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("deliveries go on");
+    }
+
+    /// Waits for an event that `matches`.
+    pub async fn until_told(&self, matches: impl Fn(&Event) -> bool) {
+        let mut events = self.events.subscribe();
+        let told = async { while !matches(&events.recv().await.unwrap()) {} };
+        tokio::time::timeout(PATIENCE, told).await.expect("an event");
+    }
+}
+
+pub fn write(directory: &Path, file: &str, uid: &str) {
+    std::fs::write(directory.join(file), part10(CT, uid, IMPLICIT, &data_set(uid, 5000))).unwrap();
+}
+
+pub fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+pub async fn pacs_at(address: SocketAddr) -> Pacs {
+    Pacs::start_at(address, 0, |_| true, |_| Do::Answer(0)).await
+}
