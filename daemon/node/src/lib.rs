@@ -8,7 +8,6 @@
 
 pub mod association;
 mod at_once;
-mod data_set;
 mod echo;
 pub mod listener;
 mod message;

@@ -2,6 +2,8 @@
 //! transfer syntax, as it is. What is stored in Explicit VR Little Endian goes in Implicit VR Little Endian to a peer that
 //! takes only that; compressed objects go as they are or not at all.
 
+mod data_set;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +15,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
+use self::data_set::{DataSet, Encoding};
 use crate::VERIFICATION;
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
-use crate::data_set::{DataSet, Encoding};
 use crate::message::{self, SUCCESS};
 use crate::negotiate;
 use crate::outcome::{self, Outcome};

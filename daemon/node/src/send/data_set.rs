@@ -8,20 +8,20 @@ use dicom::implicit;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::mpsc;
 
-use crate::send::{Error, File};
+use super::{Error, File};
 
 /// Bytes that the transcoder hands over at once, and how often it may before it waits: an object is never in memory whole.
 const CHUNK: usize = 64 * 1024;
 const CHUNKS_AHEAD: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub(super) enum Encoding {
     AsStored,
     /// Of a file in Explicit VR Little Endian.
     Implicit,
 }
 
-pub(crate) struct DataSet<'a> {
+pub(super) struct DataSet<'a> {
     path: &'a Path,
     source: Source,
 }
@@ -39,7 +39,7 @@ enum Chunk {
 }
 
 impl<'a> DataSet<'a> {
-    pub(crate) async fn open(file: &'a File, encoding: Encoding) -> Result<Self, Error> {
+    pub(super) async fn open(file: &'a File, encoding: Encoding) -> Result<Self, Error> {
         let path = file.path.as_path();
         let open = async {
             let mut opened = tokio::fs::File::open(path).await?;
@@ -63,7 +63,7 @@ impl<'a> DataSet<'a> {
     }
 
     /// As many bytes as `buffer` takes, and whether they are the last.
-    pub(crate) async fn next<'b>(&mut self, buffer: &'b mut [u8]) -> Result<(&'b [u8], bool), Error> {
+    pub(super) async fn next<'b>(&mut self, buffer: &'b mut [u8]) -> Result<(&'b [u8], bool), Error> {
         let path = self.path;
         match &mut self.source {
             Source::AsStored { file, left } => {
