@@ -3,7 +3,7 @@
 //! A lesion is shown once it was found in [`Policy::confirmed`] of the last [`Policy::window`] pictures, and stays
 //! visible for a few pictures in which it is not found. A lesion that left the picture keeps its number for some
 //! seconds, since a probe slides past a lesion and back. It gets that number again when it comes back looking the same
-//! (`likeness`) and no other lesion could be meant. Outline and size are smoothed. Its signs are the mean over all
+//! (`likeness`) and no other lesion could be meant, not even one that has been forgotten. Outline and size are smoothed. Its signs are the mean over all
 //! pictures; those that show it large and with high confidence count most.
 
 mod likeness;
@@ -91,6 +91,8 @@ struct Track {
     /// Scale of the picture in which it was found last.
     mm_per_pixel: Option<f32>,
     best: Best,
+    /// A lesion like it has been forgotten: what comes back looking like this one may be the other.
+    doubtful: bool,
 }
 
 /// All lesions of an exam.
@@ -194,7 +196,7 @@ impl Tracker {
     }
 
     /// Index of the lost lesion that comes back as track `index`. `None` when no lost lesion is like it, when several
-    /// are, or when the lost lesion could as well be another new track.
+    /// are, when the lost lesion could as well be another new track, or when one like it has been forgotten.
     fn lost_before(&self, index: usize) -> Option<usize> {
         let can_be = |lost: &Track, new: &Track| self.policy.back.allow(&lost.look(), &new.look());
         let new = self.tracks.get(index)?;
@@ -206,7 +208,7 @@ impl Tracker {
         }
         let [(found, lost)] = candidates[..] else { return None };
         let others = self.tracks.iter().filter(|track| track.id.is_none() && can_be(lost, track)).count();
-        (others == 1).then_some(found)
+        (others == 1 && !lost.doubtful).then_some(found)
     }
 
     /// Drops tracks that were never shown and can no longer be confirmed, and lesions that have been lost for too long.
@@ -224,7 +226,11 @@ impl Tracker {
             !is_surplus && now.saturating_sub(track.seen) <= policy.kept_for
         };
         // Tracks are in the order in which they were first found.
-        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.tracks).into_iter().partition(stays);
+        let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.tracks).into_iter().partition(stays);
+        let numbered = || gone.iter().filter(|track| track.id.is_some());
+        for track in &mut kept {
+            track.doubtful |= numbered().any(|gone| policy.back.allow(&gone.look(), &track.look()));
+        }
         self.tracks = kept;
         self.past.extend(gone.into_iter().filter_map(|track: Track| Some((track.id?, track.best))));
     }
@@ -253,6 +259,7 @@ impl Track {
             axes,
             mm_per_pixel,
             best,
+            doubtful: false,
         }
     }
 

@@ -159,6 +159,26 @@ fn a_freeze_makes_nobody_forget_and_another_depth_does() {
     }
 }
 
+/// Two lesions that look alike, side by side; the smaller one is forgotten before the larger one.
+#[test]
+fn a_lesion_never_gets_the_number_of_one_that_outlived_it_in_memory() {
+    let [large, small] = [square(156.0, 145.6, 54.7, 0.9), square(113.3, 138.8, 27.4, 0.9)];
+    // How long the large one is seen alone, and then none; the large one is back in between where `returns` says so.
+    for (alone, returns, away) in [(50, false, 265), (6, true, 230)] {
+        let mut tracker = Tracker::default();
+        let mut number = 0;
+        assert_eq!(look(&mut tracker, &mut number, 6, &[large.clone(), small.clone()]), [1, 2]);
+        if returns {
+            look(&mut tracker, &mut number, 65, &[]);
+        }
+        look(&mut tracker, &mut number, alone, std::slice::from_ref(&large));
+        look(&mut tracker, &mut number, away, &[]);
+        let shown = look(&mut tracker, &mut number, 6, std::slice::from_ref(&small));
+        let expected = if returns { 4 } else { 3 };
+        assert_eq!(shown, [expected], "alone for {alone} pictures");
+    }
+}
+
 proptest! {
     #[test]
     fn numbers_rise_are_never_shared_and_memory_is_bounded(
