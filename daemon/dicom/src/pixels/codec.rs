@@ -9,6 +9,7 @@ use dicom_encoding::adapters::{PixelDataObject, PixelDataReader, RawPixelData};
 
 use super::codestream::{self, Coding};
 use super::error::DecodeError;
+use super::jpeg2000;
 use super::shape::Shape;
 
 /// A decoded frame: little-endian samples of `bits_allocated`.
@@ -84,6 +85,13 @@ fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> 
             found: format!("{} x {} with {} component(s)", claims.columns, claims.rows, claims.components),
             expected: format!("{columns} x {rows} with {samples}"),
         });
+    }
+    if claims.coding == Coding::Jpeg2000 {
+        let start = codestream::jpeg2000_start(frame).unwrap_or(0);
+        jpeg2000::check(&frame[start..]).map_err(|excess| DecodeError::Codec {
+            frame: number,
+            reason: format!("the headers of the JPEG 2000 codestream are refused: {excess}"),
+        })?;
     }
     match claims.coding {
         Coding::JpegDct if claims.precision != 8 => Err(DecodeError::JpegExtended { precision: claims.precision }),

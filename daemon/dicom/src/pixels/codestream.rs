@@ -35,7 +35,7 @@ pub fn claims(codestream: &[u8]) -> Option<Claims> {
 
 /// Offset of the SOC marker followed by SIZ: at the start, or inside a JP2 file, which some devices send although DICOM
 /// forbids it.
-fn jpeg2000_start(bytes: &[u8]) -> Option<usize> {
+pub(super) fn jpeg2000_start(bytes: &[u8]) -> Option<usize> {
     const SOC_SIZ: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
     const JP2_SIGNATURE: [u8; 8] = [0, 0, 0, 12, b'j', b'P', b' ', b' '];
     /// Bytes to search; the boxes before the codestream are small.

@@ -15,13 +15,19 @@ const MAX_HEADER_BYTES: u64 = 64 << 20;
 /// The most bytes of pixels that a deflated instance may announce.
 const MAX_PIXEL_BYTES: u64 = 2 << 30;
 
+/// The most bytes that a deflated instance may inflate to, by its header.
+pub fn most_bytes(header: &Header) -> u64 {
+    let pixels = u64::from(header.rows) * u64::from(header.columns);
+    let pixels = pixels.saturating_mul(u64::from(header.number_of_frames.max(1)));
+    MAX_HEADER_BYTES + pixels.saturating_mul(u64::from(header.bits_allocated / 8)).min(MAX_PIXEL_BYTES)
+}
+
 /// Returns the instance in Explicit VR Little Endian and its header, scanned again. `scan` has limited its nesting
 /// already.
 pub fn inflated(header: &Header, part10: &[u8]) -> Result<(Header, Vec<u8>), DecodeError> {
     let failed = |reason: String| DecodeError::DataSet { reason };
     let start = data_set_start(part10).ok_or_else(|| failed("there is no file meta group".into()))?;
-    let pixels = u64::from(header.rows) * u64::from(header.columns) * u64::from(header.number_of_frames.max(1));
-    let limit = MAX_HEADER_BYTES + (pixels * u64::from(header.bits_allocated / 8)).min(MAX_PIXEL_BYTES);
+    let limit = most_bytes(header);
 
     let mut plain = file_meta();
     let before = plain.len() as u64;

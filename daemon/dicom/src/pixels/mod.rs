@@ -6,6 +6,7 @@ pub mod codestream;
 pub mod deflated;
 pub mod error;
 pub mod frames;
+pub mod jpeg2000;
 pub mod parse;
 pub mod pictures;
 pub mod shape;
