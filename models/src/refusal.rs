@@ -166,6 +166,12 @@ pub enum Refusal {
     OddSlices { count: usize, total: usize, first: Place, by_hu: f64, usual_hu: f64 },
 
     #[error(
+        "too large for this device: decoding and analysis need {needed_mib} MiB of memory, {limit_mib} MiB are allowed; \
+         send a reconstruction with fewer or smaller slices, or raise `analyze.memory_mib`"
+    )]
+    TooLarge { needed_mib: u64, limit_mib: u64 },
+
+    #[error(
         "two parts that do not belong together: between {before} and {after} the image changes by {by_hu:.0} HU on \
          average, beside them by {usual_hu:.0} HU; send each part as a series of its own"
     )]
@@ -191,6 +197,7 @@ impl Refusal {
             Self::BlankSlices { .. } => "blank-slices",
             Self::OddSlices { .. } => "odd-slices",
             Self::TwoParts { .. } => "two-parts",
+            Self::TooLarge { .. } => "too-large",
         }
     }
 }

@@ -12,7 +12,7 @@ use models::registry::Swept;
 use models::task::US_BREAST;
 use study::model::Shelf;
 use study::parts::StudyParts;
-use study::volume::ahead::DecodeAhead;
+use study::volume::ahead::{DecodeAhead, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast};
 
@@ -50,7 +50,8 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
     tracing::info!(%address, "DICOM listener bound");
 
     let (events, _) = broadcast::channel::<Event>(EVENTS);
-    let ahead = DecodeAhead::new(spool.clone(), settings.series.decode_ahead_mib, settings.live.is_on())?;
+    let limits = Limits::of_mib(settings.series.decode_ahead_mib, settings.analyze.memory_mib);
+    let ahead = DecodeAhead::new(spool.clone(), limits, settings.live.is_on())?;
     let parts = StudyParts {
         settings: of_study,
         store,

@@ -277,7 +277,14 @@ impl Story {
         let transaction = connection.transaction()?;
         let (queued, hopeless) = jobs::recover(&transaction, limit)?;
         for job in &hopeless {
-            conclude::park(&transaction, job, &format!("the analysis was interrupted {} times", job.interruptions))?;
+            conclude::park(
+                &transaction,
+                job,
+                &format!(
+                    "the process died {} times while this was in work; `scansidectl studies rerun` tries again",
+                    job.interruptions
+                ),
+            )?;
         }
         transaction.commit()?;
 

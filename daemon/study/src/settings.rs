@@ -63,6 +63,9 @@ pub struct Analyze {
     pub max_interruptions: u32,
     /// Seconds before a failed job is tried again; doubles after each failure.
     pub retry_secs: f64,
+    /// Memory for decoding and analysis, MiB, `series.decode_ahead_mib` included. A series that needs more is refused before
+    /// anything of it is decoded.
+    pub memory_mib: u64,
     /// Models are unloaded after this many idle seconds.
     pub unload_secs: u64,
     /// Reports the image quality of every CT series (noise, kernel, slices) in a separate structured report. Off by
@@ -112,8 +115,9 @@ impl Default for Analyze {
         Self {
             packages: "/usr/share/scanside/packages".into(),
             max_attempts: 3,
-            max_interruptions: 10,
+            max_interruptions: 2,
             retry_secs: 5.0,
+            memory_mib: 4096,
             unload_secs: 300,
             quality: false,
             mammography_views: false,
@@ -153,6 +157,7 @@ impl Analyze {
     pub fn check(&self, checker: &mut Checker) {
         checker.range("analyze.max_attempts", self.max_attempts, 1..=100, "attempts");
         checker.range("analyze.max_interruptions", self.max_interruptions, 1..=10_000, "interruptions");
+        checker.range("analyze.memory_mib", self.memory_mib, 64..=1 << 20, "MiB");
         checker.range("analyze.retry_secs", self.retry_secs, 0.0..=86_400.0, "seconds");
     }
 }

@@ -154,6 +154,7 @@ fn refusals() -> Vec<Refusal> {
             Refusal::OddSlices { count: 1, total, first: place(11), by_hu: 512.0, usual_hu: 21.0 },
             Refusal::OddSlices { count, total, first: nameless, by_hu: 512.0, usual_hu: 21.0 },
         ],
+        Refusal::TooLarge { .. } => [Refusal::TooLarge { needed_mib: 9000, limit_mib: 4096 }],
         Refusal::TwoParts { .. } => [
             Refusal::TwoParts { before: place(11), after: place(12), by_hu: 512.0, usual_hu: 21.0 },
         ],

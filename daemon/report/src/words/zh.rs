@@ -269,6 +269,10 @@ impl Words for Chinese {
                  而两侧之间仅相差 {usual_hu:.0} HU（图像截断、重缩放或重建不同，或属于其他患者）；请重新发送该序列",
                 place(first)
             ),
+            Refusal::TooLarge { needed_mib, limit_mib } => format!(
+                "数据量超出本设备的处理能力：解码和分析需要 {needed_mib} MiB 内存，上限为 {limit_mib} MiB；\
+                 请发送层数较少或矩阵较小的重建，或调高 `analyze.memory_mib`"
+            ),
             Refusal::TwoParts { before, after, by_hu, usual_hu } => format!(
                 "序列由不相符的两部分组成：{}与{}之间图像平均变化 {by_hu:.0} HU，相邻处仅为 {usual_hu:.0} HU；\
                  请将每一部分作为单独的序列发送",

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use super::Slice;
 use super::build::{self, VolumeError};
+use super::memory::{self, Need};
 
 type Decode = dyn Fn(&Instance) -> Result<Vec<Slice>, DecodeError> + Send + Sync;
 
@@ -28,7 +29,7 @@ pub struct DecodeAhead {
 }
 
 struct Inner {
-    limit_bytes: u64,
+    limits: Limits,
     decode: Box<Decode>,
     /// Own threads: a slice must neither wait for the analysis of another study nor delay reception.
     pool: rayon::ThreadPool,
@@ -57,6 +58,25 @@ enum Progress {
     Done(Result<Vec<Slice>, DecodeError>),
 }
 
+/// How much memory decoding and analysis may use, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For slices that are decoded ahead; a part of `all`.
+    pub ahead: u64,
+    /// For everything: slices decoded ahead, the series in work, what decoding and analysing it needs.
+    pub all: u64,
+}
+
+impl Limits {
+    /// From MiB; what is decoded ahead never takes more than half of all.
+    pub fn of_mib(ahead: u64, all: u64) -> Self {
+        Self { ahead: ahead.min(all / 2) << 20, all: all << 20 }
+    }
+}
+
+/// What needs more than this beside its own slices is not decoded ahead: bytes for each thread are not in the limit.
+const MOST_BESIDE: u64 = 64 << 20;
+
 /// Decoding waits until no instance has arrived for this long, because reception has precedence. A scanner pauses while
 /// it reconstructs. An archive sends without pauses; its slices are decoded afterwards, during the quiet time.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -72,17 +92,16 @@ pub enum Offered {
 }
 
 impl DecodeAhead {
-    /// Decodes instances from `spool` and holds up to `limit_mib` of slices. With `step_back`, its threads run at lower
-    /// priority than live work.
+    /// Decodes instances from `spool` within `limits`. With `step_back`, its threads run at lower priority than live work.
     ///
     /// # Errors
     /// When the threads cannot be started.
-    pub fn new(spool: Spool, limit_mib: u64, step_back: bool) -> Result<Self, rayon::ThreadPoolBuildError> {
-        Self::with(limit_mib << 20, step_back, move |instance| build::decode(&spool, instance))
+    pub fn new(spool: Spool, limits: Limits, step_back: bool) -> Result<Self, rayon::ThreadPoolBuildError> {
+        Self::with(limits, step_back, move |instance| build::decode(&spool, instance))
     }
 
     fn with(
-        limit_bytes: u64,
+        limits: Limits,
         step_back: bool,
         decode: impl Fn(&Instance) -> Result<Vec<Slice>, DecodeError> + Send + Sync + 'static,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
@@ -94,19 +113,20 @@ impl DecodeAhead {
         let pool =
             rayon::ThreadPoolBuilder::new().thread_name(|i| format!("decode-{i}")).start_handler(start).build()?;
         let (state, settled) = (Mutex::default(), Condvar::new());
-        Ok(Self { inner: Arc::new(Inner { limit_bytes, decode: Box::new(decode), pool, state, settled }) })
+        Ok(Self { inner: Arc::new(Inner { limits, decode: Box::new(decode), pool, state, settled }) })
     }
 
     /// Starts to decode `instance` in the background if the memory limit allows it. Does not block.
     pub fn offer(&self, series: &SeriesKey, instance: Arc<Instance>) -> Offered {
-        let bytes = decoded_bytes(&instance);
+        let need = Need::of(&instance, self.inner.pool.current_num_threads());
+        let bytes = need.planes;
         {
             let mut state = self.inner.lock();
             state.last_offer = Some(Instant::now());
             if state.series.get(series).is_some_and(|entries| entries.contains_key(&instance.id)) {
                 return Offered::AlreadySo;
             }
-            if state.bytes.saturating_add(bytes) > self.inner.limit_bytes {
+            if need.beside > MOST_BESIDE || state.bytes.saturating_add(bytes) > self.inner.limits.ahead {
                 return Offered::Full;
             }
             state.bytes += bytes;
@@ -132,22 +152,36 @@ impl DecodeAhead {
     /// Blocks; must not be called from a thread of an async runtime.
     ///
     /// # Errors
-    /// When an instance cannot be decoded, or the slices do not form a volume.
+    /// When the series does not fit into the memory that is allowed, an instance cannot be decoded, or the slices do not
+    /// form a volume.
     pub fn volume(
         &self,
         series: &SeriesKey,
         instances: &[Arc<Instance>],
     ) -> Result<(Volume, Vec<SliceRef>), VolumeError> {
         let mut ahead = self.inner.take(series);
+        // The other series that are decoded ahead keep what they have.
+        let limit = self.inner.limits.all.saturating_sub(self.bytes());
+        let all = instances.iter().map(AsRef::as_ref);
+        let threads = rayon::current_num_threads();
+        let at_once = match memory::plan(all, limit, threads).map_err(VolumeError::Refused)? {
+            // Nothing has to wait for the slowest of a few.
+            all if all == threads => instances.len(),
+            few => few,
+        };
         let parts: Vec<_> = instances.iter().map(|instance| (instance, ahead.remove(&instance.id))).collect();
         let decode = |(instance, ahead): (&Arc<Instance>, Option<_>)| {
             let decoded = ahead.unwrap_or_else(|| self.inner.decode(instance));
             decoded.map_err(|source| VolumeError::decode(instance, source))
         };
-        let decoded: Vec<_> = parts.into_par_iter().map(decode).collect();
         let mut slices = Vec::with_capacity(instances.len());
-        for part in decoded {
-            slices.extend(part?);
+        let mut parts = parts.into_iter().peekable();
+        while parts.peek().is_some() {
+            let some: Vec<_> = parts.by_ref().take(at_once).collect();
+            let decoded: Vec<_> = some.into_par_iter().map(decode).collect();
+            for part in decoded {
+                slices.extend(part?);
+            }
         }
         build::assemble(slices).map_err(VolumeError::Refused)
     }
@@ -228,16 +262,9 @@ impl AheadState {
     }
 }
 
-/// Size of a decoded instance: two bytes per pixel, whatever is stored.
-fn decoded_bytes(instance: &Instance) -> u64 {
-    let header = &instance.header;
-    let pixels = u64::from(header.rows) * u64::from(header.columns);
-    pixels.saturating_mul(2).saturating_mul(u64::from(header.number_of_frames.max(1)))
-}
-
 impl fmt::Debug for DecodeAhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DecodeAhead").field("limit_bytes", &self.inner.limit_bytes).finish_non_exhaustive()
+        f.debug_struct("DecodeAhead").field("limits", &self.inner.limits).finish_non_exhaustive()
     }
 }
 

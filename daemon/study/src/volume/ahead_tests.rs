@@ -42,7 +42,7 @@ fn slices(instance: &Instance) -> Vec<Slice> {
 fn counting(limit_bytes: u64) -> (DecodeAhead, Arc<AtomicUsize>) {
     let decoded = Arc::new(AtomicUsize::new(0));
     let count = decoded.clone();
-    let ahead = DecodeAhead::with(limit_bytes, false, move |instance| {
+    let ahead = DecodeAhead::with(ahead_only(limit_bytes), false, move |instance| {
         count.fetch_add(1, Ordering::SeqCst);
         Ok(slices(instance))
     });
@@ -114,7 +114,7 @@ fn a_slice_that_cannot_be_decoded_names_itself_whether_ahead_or_later() {
     };
     let instances: Vec<_> = (1..=3).map(instance).collect();
     for limit in [0, u64::MAX] {
-        let ahead = DecodeAhead::with(limit, false, broken).unwrap();
+        let ahead = DecodeAhead::with(ahead_only(limit), false, broken).unwrap();
         for instance in &instances {
             ahead.offer(&series("a"), instance.clone());
         }
@@ -125,7 +125,7 @@ fn a_slice_that_cannot_be_decoded_names_itself_whether_ahead_or_later() {
 
 #[test]
 fn a_panic_while_decoding_is_an_error_of_that_slice_and_nothing_hangs() {
-    let ahead = DecodeAhead::with(u64::MAX, false, |instance| match instance.id {
+    let ahead = DecodeAhead::with(ahead_only(u64::MAX), false, |instance| match instance.id {
         2 => panic!("as a decoder might"),
         _ => Ok(slices(instance)),
     });
@@ -153,7 +153,7 @@ fn what_was_not_begun_is_decoded_by_whoever_wants_the_volume() {
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let held = gate.clone();
     let busy = 1000..2000;
-    let ahead = DecodeAhead::with(u64::MAX, false, move |instance| {
+    let ahead = DecodeAhead::with(ahead_only(u64::MAX), false, move |instance| {
         if busy.contains(&instance.id) {
             let (open, opened) = &*held;
             drop(opened.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
@@ -173,4 +173,60 @@ fn what_was_not_begun_is_decoded_by_whoever_wants_the_volume() {
     assert_eq!(values(&volume), [1, 2, 3]);
     *gate.0.lock().unwrap() = true;
     gate.1.notify_all();
+}
+
+/// Little for what is decoded ahead, all the memory in the world otherwise.
+fn ahead_only(bytes: u64) -> Limits {
+    Limits { ahead: bytes, all: u64::MAX }
+}
+
+#[test]
+fn a_series_that_does_not_fit_is_refused_before_anything_is_decoded() {
+    let decoded = Arc::new(AtomicUsize::new(0));
+    let count = decoded.clone();
+    let limits = Limits { ahead: 0, all: 20 * BYTES };
+    let ahead = DecodeAhead::with(limits, false, move |instance| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(slices(instance))
+    });
+    let all: Vec<_> = (0..30).map(instance).collect();
+    let refused = ahead.unwrap().volume(&series("a"), &all).unwrap_err();
+    assert_eq!(refused.kind(), "too-large");
+    assert!(!refused.is_transient(), "trying again would not help");
+    assert_eq!(decoded.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn no_more_instances_are_decoded_at_once_than_the_memory_allows() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (current, highest) = (now.clone(), most.clone());
+    // Each file needs a mebibyte beside its slices, and there is room for one.
+    let with_file = |number| {
+        let one = instance(number);
+        let location = Location::File { file: String::new(), length: 1 << 19 };
+        Arc::new(Instance { location, ..(*one).clone() })
+    };
+    let all: Vec<_> = (0..12).map(with_file).collect();
+    let need = memory::Need::of(&all[0], 1);
+    let limits = Limits { ahead: 0, all: 12 * need.planes + need.beside + need.beside / 2 };
+    let ahead = DecodeAhead::with(limits, false, move |instance| {
+        highest.fetch_max(current.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::yield_now();
+        current.fetch_sub(1, Ordering::SeqCst);
+        Ok(slices(instance))
+    });
+    let (volume, _) = ahead.unwrap().volume(&series("a"), &all).unwrap();
+    assert_eq!(volume.slices.len(), 12);
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn what_needs_much_beside_its_slices_is_not_decoded_ahead() {
+    let (ahead, decoded) = counting(u64::MAX);
+    let mut large = (*instance(1)).clone();
+    large.header.bits_allocated = 16;
+    large.header.transfer_syntax_uid = "1.2.840.10008.1.2.1.99".into();
+    assert_eq!(ahead.offer(&series("a"), Arc::new(large)), Offered::Full, "a deflated file may inflate to anything");
+    assert_eq!(ahead.bytes(), 0);
+    assert_eq!(decoded.load(Ordering::SeqCst), 0);
 }

@@ -2,13 +2,14 @@
 //!
 //! For one instance, `decode` (with `multiframe` and the crate `dicom`) and `rescale` make its slices. For one series,
 //! `ahead` decodes slices while they arrive, `geometry` orders or refuses them, `judge` finds slices that do not belong to
-//! their neighbours, and `build` makes the volume.
+//! their neighbours, and `build` makes the volume. `memory` refuses what would not fit before anything is decoded.
 
 pub mod ahead;
 pub mod build;
 pub mod decode;
 pub mod geometry;
 mod judge;
+mod memory;
 mod multiframe;
 pub mod rescale;
 

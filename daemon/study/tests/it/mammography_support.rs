@@ -20,7 +20,7 @@ use study::analyze::worker;
 use study::model::Shelf;
 use study::parts::StudyParts;
 use study::settings::{Analyze, Series, Settings, Study};
-use study::volume::ahead::DecodeAhead;
+use study::volume::ahead::{DecodeAhead, Limits};
 use tempfile::TempDir;
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinHandle;
@@ -140,7 +140,7 @@ impl Unit {
             Intake { spool: spool.clone(), settings: Arc::new(dicom), gate: Gate::default(), arrivals: sender };
         let (events, _) = broadcast::channel(1000);
         let parts = StudyParts {
-            ahead: DecodeAhead::new(spool.clone(), 16, false).unwrap(),
+            ahead: DecodeAhead::new(spool.clone(), Limits::of_mib(16, 64), false).unwrap(),
             shelf: Shelf::view(&settings),
             settings,
             store,
