@@ -1,4 +1,4 @@
-# One gate, three callers: people, .ci/run and the release all use these targets.
+# People, continuous integration (.ci/run) and releases all use these targets, so they all check the same.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -10,53 +10,53 @@ export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
 SETUP := hil-tests/scripts/setup.sh
 CHECK := hil-tests/scripts/check.sh
 
-help: ## this list
+help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing need (asks for root only when something is missing)
 	@$(SETUP)
 
-build: setup ## everything, for development
+build: setup ## build everything, for development
 	cargo build --workspace
 
-demo: setup ## a CT study arrives, is analysed, results come back; STUDY=folder takes your own DICOM files
+demo: setup ## a phantom CT study is sent, analysed, and its results arrive; STUDY=folder uses your own DICOM files
 	@echo "building (the first time takes minutes)"
 	@cargo build --quiet --bin demo --bin scansided
 	@target/debug/demo --out out/demo $(if $(STUDY),--study '$(STUDY)')
 
-demo-live: setup ## a breast phantom is scanned, the box outlines its lesions; the page, found beside planted and latency in out/demo-live
+demo-live: setup ## a simulated ultrasound exam; the live page, found and planted lesions and the latency are in out/demo-live
 	@echo "building (the first time takes minutes)"
 	@cargo build --quiet --bin demo_live --bin scansided --bin scansidectl --bin phantom
 	@target/debug/demo_live --out out/demo-live $(LIVE)
 
-check: ## the gate: format, lints, dependencies, rules, architecture, tests, docs; PART=report checks that crate only, in seconds
+check: ## all checks: format, rules, architecture, dependencies, lints, tests, docs; PART=report checks only that crate
 	@$(SETUP) check
 	@$(CHECK) $(PART)
 
-test: setup ## format check and all tests
+test: setup ## check the format and run all tests
 	@$(CHECK) test
 
-bench: ## release build, side by side with Orthanc and DCMTK; figures also in out/bench.json
+bench: ## measure a release build and compare it with Orthanc and DCMTK; figures also in out/bench.json
 	@$(SETUP) bench
 	cargo build --release --bin bench --bin scansided --bin scansidectl
 	@target/release/bench --out out/bench.json
 
-hil: ## the capture contract on the kernel's pretend video devices, in a QEMU guest
+hil: ## test video capture on the kernel's virtual video devices, in a QEMU guest
 	@$(SETUP) hil
 	GUEST=$(CURDIR)/.cache/guest hil-tests/scripts/vivid.sh
 
-soak: setup ## the power-loss test, 200 kills (ROUNDS=n)
+soak: setup ## run the power-loss test with 200 kills (ROUNDS=n)
 	cargo build --bin scansided
 	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test --workspace --test it power_loss -- --nocapture
 
-lint: ## the gate without the tests
+lint: ## all checks without the tests
 	@$(SETUP) check
 	@$(CHECK) lint
 
 fmt: ## format the code
 	cargo fmt --all
 
-evaluate: setup ## sensitivity and false positives of the model packages on held-out phantoms
+evaluate: setup ## measure sensitivity and false positives of the model packages on held-out phantoms
 	@cargo build --release --bin evaluate --bin evaluate_live --bin scansidectl
 	@target/release/evaluate --out out/evaluation.json
 	@target/release/evaluate_live --out out/evaluation-live.json
@@ -65,10 +65,10 @@ train: ## train both networks on phantoms (downloads PyTorch; minutes with a GPU
 	models/training/train.sh
 	models/training/ultrasound/train.sh
 
-train-smoke: ## the way from phantoms to a package in minutes: the loss falls, the ONNX file equals PyTorch
+train-smoke: ## all steps from phantoms to a package in minutes, as a test of the training code
 	models/training/train.sh --smoke
 
-docs: ## API documentation in target/doc
+docs: ## make the API documentation in target/doc
 	cargo doc --workspace --no-deps
 
 clean: ## remove build outputs and caches
