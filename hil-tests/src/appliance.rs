@@ -1,5 +1,6 @@
-//! The device under test: a `scansided` process of its own with a private bus and a folder. It can be killed like a box
-//! that loses power, and started again on what is left. When a test fails, log, database and spool stay for a look.
+//! The device under test: a separate `scansided` process with a private bus and a folder. It can be killed, like a box
+//! that loses power, and started again on what is left on the disk. When a test fails, log, database and spool are
+//! kept.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -17,22 +18,24 @@ use tokio::time::timeout;
 use crate::bus::Bus;
 use crate::{deadline, tools};
 
-/// From the start of the process to the answer on the bus. Generous: the custody log is checked in between, on a busy machine.
+/// Longest time from the start of the process to its answer on the bus. It is long because the daemon checks the
+/// custody log first and the machine may be busy.
 const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-/// How the box is set up. The default answers fast and has nowhere to deliver to.
+/// How the box is set up. By default series are complete after a short time, and there are no destinations.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Name, AE title and address of each archive. All are of the bench, and accept what a simulated device made.
+    /// Name, AE title and address of each archive. All are simulated archives, so they accept results of simulated
+    /// devices.
     pub destinations: Vec<(String, String, SocketAddr)>,
     /// Seconds of silence that complete a series.
     pub quiet_secs: f64,
     /// Directory of model packages.
     pub packages: PathBuf,
-    /// A configuration fragment that wins over everything above.
+    /// A configuration fragment that overrides everything above.
     pub extra: String,
-    /// Where to live; a temporary folder when absent.
+    /// Folder of the box; a temporary one when absent.
     pub folder: Option<PathBuf>,
 }
 
@@ -82,7 +85,7 @@ impl Appliance {
         fs::write(folder.join("config.d/20-extra.toml"), &setup.extra)?;
         let mut appliance = Self { bus, address: SocketAddr::from(([127, 0, 0, 1], 0)), home, process: None };
         appliance.restart().await?;
-        // A box keeps its port over a restart, as the scanners that know it expect.
+        // The port stays the same after a restart, because scanners are configured with it.
         let fragment = format!("[dicom]\nlisten = \"{}\"\n", appliance.address);
         fs::write(appliance.folder().join("config.d/30-port.toml"), fragment)?;
         Ok(appliance)
@@ -111,7 +114,7 @@ impl Appliance {
             .arg(self.folder().join("config.d"))
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()))
             .env("SCANSIDE_ONNXRUNTIME", tools::onnxruntime())
-            // As the unit has it.
+            // As in scansided.service.
             .env("MALLOC_MMAP_THRESHOLD_", "262144")
             .stdin(Stdio::null())
             .stdout(log()?)
@@ -152,7 +155,7 @@ impl Appliance {
         }
     }
 
-    /// The root object on the bus. Nothing is cached: what it says is asked for.
+    /// The root object on the bus. Properties are not cached: each read asks the daemon.
     ///
     /// # Errors
     /// When the bus does not answer.
@@ -161,7 +164,7 @@ impl Appliance {
         Ok(ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await?)
     }
 
-    /// SIGKILL, as near to a power cut as a process gets: nothing of it runs any more when this returns.
+    /// SIGKILL, the closest thing to a power cut for a process. When this returns, the process has ended.
     ///
     /// # Errors
     /// When there is no process to kill.
@@ -285,7 +288,7 @@ impl Setup {
     }
 }
 
-/// Makes sure a folder is there and empty, for output that a person looks at.
+/// Creates a folder, or empties it, for output that a person will look at.
 ///
 /// # Errors
 /// When it cannot be emptied or made.
@@ -294,7 +297,7 @@ pub fn fresh_folder(path: &Path) -> Result<()> {
         fs::remove_dir_all(path).with_context(|| path.display().to_string())?;
     }
     fs::create_dir_all(path).with_context(|| path.display().to_string())?;
-    // A folder that cannot be written to is better found out now than after the study.
+    // Better to find out now that the folder cannot be written to than after the study.
     File::create(path.join(".probe")).and_then(|_| fs::remove_file(path.join(".probe")))?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A headless Chromium of our own, asked over the DevTools protocol: open a page, press keys, look, take a screenshot.
-//! Writes down every address that the page asked for.
+//! Runs a headless Chromium and controls it over the DevTools protocol: opens a page, presses keys, evaluates
+//! JavaScript, takes a screenshot. Records every address that the page requested.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -20,7 +20,7 @@ const START_WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const NAMES: [&str; 2] = ["chromium", "chromium-browser"];
 
-/// Nothing that a browser does of its own accord, and no name but this machine's is resolved.
+/// Switches off what a browser does on its own, and the resolution of names other than this machine's.
 const ARGUMENTS: [&str; 14] = [
     "--headless",
     "--no-sandbox",
@@ -38,7 +38,7 @@ const ARGUMENTS: [&str; 14] = [
     "--remote-debugging-port=0",
 ];
 
-/// Ends when it is dropped.
+/// The browser ends when this is dropped.
 #[derive(Debug)]
 pub struct Browser {
     _process: Child,
@@ -51,16 +51,16 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// With one empty page; None where there is no Chromium.
+    /// Starts Chromium with one empty page; `None` where it is not installed.
     ///
     /// # Errors
-    /// When it is there and does not start.
+    /// When it is installed and does not start.
     pub async fn start(width: u32, height: u32) -> Result<Option<Self>> {
         let profile = tempfile::Builder::new().prefix("scanside-browser-").tempdir()?;
         let Some(mut process) = NAMES.iter().find_map(|name| spawn(name, profile.path()).ok()) else {
             return Ok(None);
         };
-        let address = timeout(START_WITHIN, listening(&mut process)).await.context("Chromium says nothing")??;
+        let address = timeout(START_WITHIN, listening(&mut process)).await.context("Chromium does not start")??;
         let (socket, _) = tokio_tungstenite::connect_async(&address).await.context("DevTools")?;
         let (asked, addresses, complaints) = (0, Vec::new(), Vec::new());
         let session = String::new();
@@ -77,7 +77,7 @@ impl Browser {
     }
 
     /// # Errors
-    /// As for all below: when Chromium is gone or refuses.
+    /// When Chromium has ended or refuses the command, as for all methods below.
     pub async fn resize(&mut self, width: u32, height: u32) -> Result<()> {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", metrics).await.map(drop)
@@ -91,7 +91,7 @@ impl Browser {
         }
     }
 
-    /// The value of a JavaScript expression; promises are waited for.
+    /// Returns the value of a JavaScript expression; waits for promises.
     pub async fn evaluate(&mut self, expression: &str) -> Result<Value> {
         let ask = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let answer = self.call("Runtime.evaluate", ask).await?;
@@ -101,10 +101,10 @@ impl Browser {
         }
     }
 
-    /// Until the expression is true.
+    /// Waits until the expression is true.
     ///
     /// # Errors
-    /// When it does not become true within the time; names what was waited for.
+    /// When it does not become true in time; the error names `what`.
     pub async fn wait(&mut self, what: &str, within: Duration, expression: &str) -> Result<Duration> {
         const LOOK_EVERY: Duration = Duration::from_millis(20);
         let begun = tokio::time::Instant::now();
@@ -142,7 +142,7 @@ impl Browser {
         self.call("Input.insertText", json!({ "text": text })).await.map(drop)
     }
 
-    /// A PNG of what is seen.
+    /// Writes a screenshot as PNG.
     pub async fn screenshot(&mut self, file: &Path) -> Result<()> {
         let answer = self.call("Page.captureScreenshot", json!({ "format": "png" })).await?;
         let png = decoded(answer["data"].as_str().context("no picture")?)?;
@@ -152,12 +152,12 @@ impl Browser {
         std::fs::write(file, png).with_context(|| file.display().to_string())
     }
 
-    /// All that the page asked for so far, WebSockets included.
+    /// All addresses that the page has requested so far, WebSockets included.
     pub fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
-    /// What the page's console says is wrong: exceptions, refusals of the content security policy.
+    /// Errors in the page's console: exceptions, and violations of the content security policy.
     pub fn complaints(&self) -> &[String] {
         &self.complaints
     }
@@ -195,7 +195,7 @@ impl Browser {
             }
             Some("Network.webSocketCreated") => self.addresses.extend(event["url"].as_str().map(Into::into)),
             Some("Runtime.exceptionThrown") => self.complaints.push(event["exceptionDetails"].to_string()),
-            // A refusal by the box is an answer; the console calls it an error of the network.
+            // When the box refuses a request, the console reports a network error; for us that is a normal answer.
             Some("Log.entryAdded") if event["entry"]["level"] == "error" && event["entry"]["source"] != "network" => {
                 self.complaints.push(event["entry"].to_string());
             }
@@ -216,14 +216,14 @@ fn spawn(name: &str, profile: &Path) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// The address that it says it listens at.
+/// Returns the DevTools address, which Chromium prints at its start.
 async fn listening(process: &mut Child) -> Result<String> {
     let mut lines = BufReader::new(process.stderr.take().context("no standard error")?).lines();
     let mut said = String::new();
     while let Some(line) = lines.next_line().await? {
         if let Some(address) = line.strip_prefix("DevTools listening on ") {
             let address = address.to_owned();
-            // It must not stand still on a full pipe.
+            // Read on, or Chromium would block on a full pipe.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
             return Ok(address);
         }

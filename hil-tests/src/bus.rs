@@ -1,4 +1,4 @@
-//! A message bus of our own, so that tests and the demo need neither root nor a desktop session.
+//! A private D-Bus daemon, so that tests and the demo need neither root nor a desktop session.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::process::Child;
 
 use crate::{deadline, tools};
 
-/// Everybody on this bus may do everything: it lives in a folder that only we can enter.
+/// On this bus everything is allowed, because its socket is in a folder that only our user can enter.
 const CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
   "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -28,13 +28,13 @@ pub struct Bus {
     /// D-Bus address, `unix:path=...`.
     pub address: String,
     _daemon: Child,
-    /// A short path of its own: the name of a socket has at most 107 characters.
+    /// A short path in a separate folder: the path of a socket has at most 107 characters.
     _folder: TempDir,
 }
 
 impl Bus {
     /// # Errors
-    /// When dbus-daemon is missing or does not come up.
+    /// When dbus-daemon is missing or does not start.
     pub async fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("scanside-bus-").tempdir()?;
         let socket = folder.path().join("bus");

@@ -1,16 +1,16 @@
-//! Waiting for something to become true, with a deadline instead of a hopeful sleep.
+//! Waits for a condition with a deadline. Tests use this instead of sleeping for a time that is hopefully long enough.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How often a condition is looked at. Short against everything that is waited for, long against looking.
+/// Time between two checks of a condition: short compared with what is waited for, long compared with a check.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Asks until the answer is `Some`.
+/// Calls `ask` until the answer is `Some`.
 ///
 /// # Errors
-/// When the deadline passes; names what was waited for.
+/// When the deadline passes; the error names `what`.
 pub async fn until<T, A>(what: &str, within: Duration, mut ask: impl FnMut() -> A) -> anyhow::Result<T>
 where
     A: Future<Output = Option<T>>,
@@ -39,11 +39,11 @@ pub async fn until_true(what: &str, within: Duration, mut ask: impl FnMut() -> b
     .await
 }
 
-/// Waits for a count to reach 0, however long that takes on a slow machine: the deadline starts anew whenever the count
-/// changes.
+/// Waits until a count reaches 0. The deadline starts again whenever the count changes, so that a slow machine may take
+/// as long as it needs while it makes progress.
 ///
 /// # Errors
-/// When the count stays the same until the deadline; names it.
+/// When the count does not change until the deadline; the error gives the count.
 pub async fn until_none(what: &str, unchanged_within: Duration, mut count: impl FnMut() -> i64) -> anyhow::Result<()> {
     let mut left = count();
     while left > 0 {

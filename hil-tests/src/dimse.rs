@@ -1,5 +1,5 @@
-//! Command sets (PS3.7 section 6.3.1 and annex E): always implicit VR little endian. Shared by the simulated peers and
-//! deliberately independent of the daemon's code, so that one misreading of the standard cannot hide in both.
+//! Command sets (PS3.7 section 6.3.1 and annex E): always implicit VR little endian. Shared by the simulated peers, and
+//! written independently of the daemon's code: a misunderstanding of the standard in shared code would not be noticed.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ const DATA_SET_TYPE: u16 = 0x0800;
 const STATUS: u16 = 0x0900;
 const AFFECTED_SOP_INSTANCE: u16 = 0x1000;
 
-/// One command set, element number to value bytes.
+/// One command set: a map from element number to the bytes of the value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command(BTreeMap<u16, Vec<u8>>);
 
@@ -51,7 +51,7 @@ impl Command {
             .number(DATA_SET_TYPE, NO_DATA_SET)
     }
 
-    /// The response to `request`, with its ids repeated.
+    /// The response to `request`, with the message ID and UIDs of the request.
     pub fn response(request: &Command, status: u16) -> Self {
         let mut response = Self::default()
             .number(COMMAND_FIELD, request.field().unwrap_or_default() | 0x8000)

@@ -1,4 +1,4 @@
-//! The bench: what stands around the box while it is tested. It speaks to the daemon over DICOM and D-Bus only.
+//! The bench: what surrounds the box in a test. It talks to the daemon over DICOM and D-Bus only.
 
 pub mod dimse;
 pub mod modality;

@@ -1,4 +1,4 @@
-//! Looking on like a page does, and what was found beside what a phantom's video shows.
+//! Watches the live path as a page does, and compares what was found with what a phantom's video shows.
 
 pub mod figures;
 
@@ -15,19 +15,19 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// Bytes before the picture of a binary message.
+/// Bytes before the JPEG in a binary message: sequence number and time.
 const HEADER: usize = 16;
-/// A lesion that shows so much of itself for so long is to be found.
+/// A lesion of which at least this area is visible for at least this time must be found.
 pub const SEEN_MM2: f64 = 10.0;
 pub const SEEN_S: f64 = 0.5;
 
-/// Someone who looks on.
+/// A client of the live page.
 #[derive(Debug)]
 pub struct Audience {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// Of all overlays heard.
+    /// All overlays that were received.
     pub overlays: Vec<Value>,
-    /// The latest.
+    /// The latest status.
     pub status: Value,
     pub stats: Value,
     pub pictures: u64,
@@ -35,11 +35,11 @@ pub struct Audience {
 
 impl Audience {
     /// # Errors
-    /// When nobody listens at the port.
+    /// When nothing listens on the port.
     pub async fn join(port: u16) -> Result<Self> {
         let url = format!("ws://127.0.0.1:{port}/live");
         let mut request = url.as_str().into_client_request()?;
-        // As a page of the box says it.
+        // The origin that a page of the box has.
         request.headers_mut().insert("Origin", format!("http://127.0.0.1:{port}").parse()?);
         let (socket, _) = tokio_tungstenite::connect_async(request).await.with_context(|| url.clone())?;
         let (status, stats) = (Value::Null, Value::Null);
@@ -57,7 +57,7 @@ impl Audience {
     }
 
     /// # Errors
-    /// When the sign does not come within the time; with the sign that is there.
+    /// When the sign is not shown in time; the error gives the sign that is shown.
     pub async fn wait_for_sign(&mut self, wanted: &str, within: Duration) -> Result<()> {
         let end = Instant::now() + within;
         while self.status["sign"]["state"] != wanted {
@@ -103,12 +103,12 @@ impl Audience {
 pub struct Planted {
     pub id: u64,
     pub malignant: bool,
-    /// Shows enough of itself for long enough.
+    /// It is visible enough, for long enough.
     pub expected: bool,
     pub found: bool,
     /// From its first picture to the first overlay on it, s of video.
     pub after_s: Option<f64>,
-    /// Benign (0) to malignant (1), the last one given.
+    /// Last score: 0 benign to 1 malignant.
     pub score: Option<f64>,
     /// Largest extent in any picture, planted and found, mm.
     pub size_mm: f64,
@@ -139,14 +139,15 @@ impl Planted {
 #[derive(Debug, Serialize)]
 pub struct Found {
     pub planted: Vec<Planted>,
-    /// Lesions of the overlay that mostly lay on nothing.
+    /// Lesions of the overlay that mostly were on no planted lesion.
     pub false_alarms: usize,
 }
 
-/// Compares by picture: an overlay's sequence names the video's frame, also when the video begins again.
+/// Compares picture by picture. The sequence number of an overlay gives the frame of the video, also after the video
+/// has begun again.
 ///
 /// # Errors
-/// When the truth is not that of a video.
+/// When the truth is not the truth of a video.
 pub fn found(truth: &Value, overlays: &[Value]) -> Result<Found> {
     let frames = truth["frames"].as_array().filter(|f| !f.is_empty()).context("the truth has no frames")?;
     let fps = truth["fps"].as_f64().context("the truth has no frame rate")?;

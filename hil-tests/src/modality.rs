@@ -1,5 +1,5 @@
-//! The simulated scanner: a C-STORE SCU with a scanner's manners. It sends in any order, loses and doubles instances, is
-//! slow, hangs up, and goes on until everything is acknowledged.
+//! The simulated scanner: a C-STORE SCU that behaves as scanners do. It sends in any order, loses and repeats
+//! instances, is slow, drops connections, and continues until everything is acknowledged.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,29 +23,29 @@ const MOST_CONTEXTS: usize = 128;
 /// Bytes of a P-DATA-TF PDU before the fragment: item length, context id, message control header.
 const FRAGMENT_OVERHEAD: usize = 6;
 const LARGEST_FRAGMENT: usize = 128 * 1024;
-/// A peer that says nothing for this long is gone.
+/// A peer that is silent for this long counts as lost.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two attempts to reach a box that is not there.
+/// Pause between two attempts to reach a box that does not answer.
 const REDIAL: Duration = Duration::from_millis(50);
 
 type Association = AsyncClientAssociation<TcpStream>;
 
-/// How a scanner behaves. The default is the well-behaved one.
+/// How a scanner behaves. By default it behaves well.
 #[derive(Debug, Clone, Default)]
 pub struct Manners {
-    /// Seed of everything random below.
+    /// Seed of the random numbers for the fields below.
     pub seed: u64,
     /// Sends in a random order.
     pub shuffle: bool,
-    /// Share of instances that are never sent, 0 to 1.
+    /// Fraction of instances that are never sent, 0 to 1.
     pub lose: f64,
-    /// Share of instances that are sent twice, 0 to 1.
+    /// Fraction of instances that are sent twice, 0 to 1.
     pub duplicate: f64,
     /// Bytes per second of the link.
     pub bytes_per_sec: Option<u32>,
-    /// A new association after this many instances.
+    /// Opens a new association after this many instances.
     pub per_association: Option<usize>,
-    /// Cuts the connection in the middle of the n-th data set instead of sending it to its end.
+    /// Cuts the connection in the middle of the n-th data set.
     pub cut_at: Option<usize>,
 }
 
@@ -57,20 +57,20 @@ pub struct Modality {
     pub manners: Manners,
 }
 
-/// How one run of sending went.
+/// The result of sending.
 #[derive(Debug, Clone, Default)]
 pub struct Sent {
     /// DIMSE status of the last answer for each SOP instance UID.
     pub answers: BTreeMap<String, u16>,
     /// SOP instance UIDs whose presentation context the peer did not accept.
     pub not_accepted: Vec<String>,
-    /// Data set bytes that were answered.
+    /// Bytes of the data sets that were answered.
     pub bytes: u64,
     pub elapsed: Duration,
 }
 
 impl Sent {
-    /// Success, or a warning (Bxxx): the peer keeps the instance.
+    /// Number of instances answered with success or a warning (Bxxx): the peer has stored them.
     pub fn acknowledged(&self) -> usize {
         self.answers.values().filter(|&&status| is_kept(status)).count()
     }
@@ -84,7 +84,8 @@ fn is_kept(status: u16) -> bool {
     status == SUCCESS || status & 0xF000 == 0xB000
 }
 
-/// 0xA7xx is "out of resources": a scanner tries again later. Anything else will not get better.
+/// Whether a scanner tries again: after 0xA7xx (out of resources) it does; after any other failure a repetition would
+/// not help.
 fn is_worth_a_retry(status: u16) -> bool {
     status & 0xFF00 == 0xA700
 }
@@ -100,7 +101,7 @@ impl Modality {
         self
     }
 
-    /// C-ECHO on an association of its own.
+    /// Sends a C-ECHO on a separate association.
     ///
     /// # Errors
     /// When the peer cannot be reached, refuses, or answers anything but success.
@@ -115,10 +116,11 @@ impl Modality {
         Ok(())
     }
 
-    /// Sends once, as the manners say, and ends at the first broken association. `on_answer` hears every answer as it comes.
+    /// Sends once, with the configured behaviour, and ends at the first broken association. Calls `on_answer` for each
+    /// answer.
     ///
     /// # Errors
-    /// When an association cannot be made or breaks; what was answered before has been told to `on_answer`.
+    /// When an association cannot be made or breaks; `on_answer` was called for the answers before.
     pub async fn send(&self, instances: &[Instance], mut on_answer: impl FnMut(&Instance, u16)) -> Result<Sent> {
         let begun = Instant::now();
         let mut sent = Sent::default();
@@ -139,7 +141,7 @@ impl Modality {
         Ok(sent)
     }
 
-    /// Sends, and comes back with what was not acknowledged, until everything is acknowledged or refused for good.
+    /// Sends, and sends again what was not acknowledged, until everything is acknowledged or refused for good.
     ///
     /// # Errors
     /// When the time is up.
@@ -170,7 +172,7 @@ impl Modality {
                 !total.not_accepted.contains(&instance.sop_instance_uid)
                     && total.answers.get(&instance.sop_instance_uid).is_none_or(|&status| is_worth_a_retry(status))
             });
-            // What was lost on purpose stays lost.
+            // Instances that were lost on purpose are not sent later.
             if pending.is_empty() || (result.is_ok() && self.manners.lose > 0.0) {
                 total.elapsed = begun.elapsed();
                 return Ok(total);
@@ -185,7 +187,7 @@ impl Modality {
         }
     }
 
-    /// Indices in the order of sending, with losses and duplicates.
+    /// Indices of the instances in the order of sending, with losses and duplicates.
     fn order(&self, count: usize) -> Vec<usize> {
         let mut random = SmallRng::seed_from_u64(self.manners.seed);
         let mut order = Vec::with_capacity(count);
@@ -216,7 +218,7 @@ impl Modality {
         Ok(association)
     }
 
-    /// One C-STORE. False: the connection was cut on purpose.
+    /// Sends one C-STORE. Returns false when the connection was cut on purpose.
     async fn store(
         &self,
         association: &mut Association,
@@ -298,7 +300,8 @@ async fn receive_command(association: &mut Association) -> Result<Command> {
     }
 }
 
-/// Distinct (SOP class, transfer syntax) pairs: one presentation context each, so that every instance goes as it is.
+/// Distinct pairs of SOP class and transfer syntax. Each gets a presentation context, so that no instance has to be
+/// converted.
 fn pairs(batch: &[&Instance]) -> Vec<(String, String)> {
     let mut pairs: Vec<_> = batch.iter().map(|i| (i.sop_class_uid.clone(), i.transfer_syntax_uid.clone())).collect();
     pairs.sort();
@@ -306,7 +309,7 @@ fn pairs(batch: &[&Instance]) -> Vec<(String, String)> {
     pairs
 }
 
-/// Splits the order into associations: not more contexts, and not more instances, than one may carry.
+/// Splits the order into associations, each with at most the allowed number of contexts and instances.
 fn batches<'a>(order: &[usize], instances: &'a [Instance], limit: Option<usize>) -> Vec<Vec<&'a Instance>> {
     let mut batches: Vec<Vec<&Instance>> = Vec::new();
     let mut open: Vec<&Instance> = Vec::new();

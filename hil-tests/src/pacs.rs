@@ -1,5 +1,5 @@
-//! The simulated archive: a C-ECHO and C-STORE SCP that accepts, refuses, stalls or vanishes on demand, and keeps what it
-//! was given, bit for bit, in a folder.
+//! The simulated archive: a C-ECHO and C-STORE SCP that can accept, refuse, stop answering or disappear, and stores
+//! what it receives, bit for bit, in a folder.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,11 +25,11 @@ use crate::part10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conduct {
     Accept,
-    /// Answers this DIMSE status and keeps nothing.
+    /// Answers with this DIMSE status and stores nothing.
     Refuse(u16),
-    /// Takes everything and never answers.
+    /// Reads everything and never answers.
     Stall,
-    /// Not there: the port is closed and every connection is cut.
+    /// The port is closed and every connection is cut.
     Vanish,
 }
 
@@ -41,7 +41,7 @@ pub struct Received {
     pub transfer_syntax_uid: String,
     pub calling_ae: String,
     pub path: PathBuf,
-    /// Of the data set bytes, lower-case hex.
+    /// SHA-256 of the data set bytes, lower-case hex.
     pub sha256: String,
     pub at: Instant,
 }
@@ -62,7 +62,7 @@ struct Shared {
 }
 
 impl Pacs {
-    /// Listens on a free port of this machine and writes what comes into `folder`.
+    /// Listens on a free port of this machine and writes what it receives to `folder`.
     ///
     /// # Errors
     /// When the folder cannot be made or no port can be had.
@@ -70,7 +70,7 @@ impl Pacs {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), ae_title, folder).await
     }
 
-    /// The same on a given address.
+    /// The same, on a given address.
     ///
     /// # Errors
     /// When the folder cannot be made or the address is taken.
@@ -87,7 +87,7 @@ impl Pacs {
         Ok(Self { address, ae_title: ae_title.to_owned(), shared, task })
     }
 
-    /// Changes the conduct from the next message on; `Vanish` at once.
+    /// Changes the behaviour from the next message on; `Vanish` takes effect at once.
     pub fn behave(&self, conduct: Conduct) {
         self.shared.conduct.send_replace(conduct);
     }
@@ -140,7 +140,7 @@ impl Shared {
     }
 }
 
-/// The word in the file name: what a person looks for in the folder.
+/// The kind of object, for the file name, so that a person finds the file in the folder.
 fn kind(sop_class: &str) -> &'static str {
     match sop_class {
         "1.2.840.10008.5.1.4.1.1.2" | "1.2.840.10008.5.1.4.1.1.2.1" => "ct",
@@ -185,7 +185,7 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    // A peer that hangs up is none of the archive's business.
+    // That a peer drops the connection is not an error of the archive.
     let _ = associate(stream, &shared).await;
 }
 
@@ -240,7 +240,7 @@ struct Message {
     data: Vec<u8>,
 }
 
-/// Puts the fragments of one context together: a command, then its data set if the command announces one.
+/// Joins the fragments of one context: a command, then its data set if the command announces one.
 #[derive(Default)]
 struct Messages {
     command: Vec<u8>,

@@ -1,4 +1,4 @@
-//! DICOM files as a scanner holds them: the identity from the file meta group, and the data set bytes untouched.
+//! DICOM files as a scanner has them: the identity from the file meta group, and the bytes of the data set unchanged.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,9 +8,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-/// The preamble and the magic word.
+/// Length of the preamble and of "DICM".
 const PREFIX: usize = 132;
-/// No real file meta group is longer; a longer one is a damaged file.
+/// Real file meta groups are shorter; when one is longer, the file is damaged.
 const LONGEST_META: u64 = 64 * 1024;
 
 /// One SOP instance, ready to be sent. The bytes stay on disk until they are needed.
@@ -52,7 +52,7 @@ impl Instance {
         Ok(meta.instance(Bytes::Memory(part10[offset..].into())))
     }
 
-    /// An instance that says it is this, whatever the bytes are. For hostile senders.
+    /// An instance that claims this identity, whatever its bytes are. For tests with hostile senders.
     pub fn claimed(sop_class: &str, sop_instance: &str, transfer_syntax: &str, data_set: &[u8]) -> Self {
         Self {
             sop_class_uid: sop_class.to_owned(),
@@ -62,7 +62,7 @@ impl Instance {
         }
     }
 
-    /// The data set, exactly as it stands in the file.
+    /// The bytes of the data set, exactly as in the file.
     ///
     /// # Errors
     /// When the file cannot be read any more.
@@ -96,7 +96,7 @@ struct Meta {
 }
 
 impl Meta {
-    /// PS3.10 section 7.1: group 0002, explicit VR little endian. Gives the offset of the data set behind it.
+    /// PS3.10 section 7.1: group 0002, explicit VR little endian. Also returns the offset of the data set after it.
     fn read(file: &[u8]) -> Result<(Self, usize)> {
         let mut meta = Self::default();
         let mut at = PREFIX;
@@ -137,7 +137,7 @@ impl Meta {
     }
 }
 
-/// What a folder holds.
+/// The files of a folder.
 #[derive(Debug, Default)]
 pub struct Folder {
     pub instances: Vec<Instance>,
@@ -146,8 +146,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Every DICOM file below `root`, nested folders included, in name order. DICOMDIR is a directory, not an image, and is
-    /// passed over without a word.
+    /// All DICOM files below `root`, subfolders included, in the order of their names. DICOMDIR is not an image and is
+    /// left out without a message.
     ///
     /// # Errors
     /// When `root` itself cannot be listed.
@@ -190,7 +190,7 @@ fn list(directory: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// A whole Part 10 file around a data set, as an archive writes it.
+/// A complete Part 10 file with this data set, as an archive writes it.
 pub fn part10(sop_class: &str, sop_instance: &str, transfer_syntax: &str, data_set: &[u8]) -> Vec<u8> {
     let mut group = Vec::new();
     explicit(&mut group, 0x0001, b"OB", &[0, 1]);

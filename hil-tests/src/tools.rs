@@ -1,4 +1,4 @@
-//! Programs of others that the tests call: DCMTK's peers, the validators, our own binaries.
+//! Programs that the tests start: those of DCMTK, the validators, and our own binaries.
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::deadline;
 
-/// A program of the system.
+/// A command for an installed program.
 ///
 /// # Errors
 /// When it is not on the PATH: `make setup` installs it.
@@ -26,7 +26,7 @@ pub fn command(name: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Scripts that say `python3` get the one with the validators' packages (`SCANSIDE_PYTHON`).
+/// Scripts that call `python3` get the Python that has the validators' packages (`SCANSIDE_PYTHON`).
 fn validators_path() -> OsString {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let python = std::env::var_os("SCANSIDE_PYTHON").map_or_else(
@@ -36,7 +36,7 @@ fn validators_path() -> OsString {
     std::env::join_paths(std::iter::once(python).chain(std::env::split_paths(&path))).unwrap_or(path)
 }
 
-/// One of the workspace's own binaries, beside the running test or program.
+/// The path of one of our own binaries, in the target folder of the running test or program.
 ///
 /// # Errors
 /// When it has not been built.
@@ -50,7 +50,7 @@ pub fn our_binary(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is not built: run `cargo build --workspace` first (`make test` does)"))
 }
 
-/// The ONNX Runtime that `make setup` fetched, unless the environment names another.
+/// The ONNX Runtime that the environment names, or the one that `make setup` installed.
 pub fn onnxruntime() -> PathBuf {
     let fetched = || workspace().join(".cache/onnxruntime/libonnxruntime.so");
     std::env::var_os("SCANSIDE_ONNXRUNTIME").map_or_else(fetched, PathBuf::from)
@@ -62,7 +62,7 @@ pub fn workspace() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
-/// Test data and validators that are not part of the project. Says that the test is skipped when they are absent.
+/// Test data that is not part of the project. When it is absent, reports that the test is skipped.
 pub fn shared(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("SCANSIDE_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);
     let path = root.join(name);
@@ -81,7 +81,7 @@ pub struct Storescp {
 }
 
 impl Storescp {
-    /// Writes what it receives into `folder`.
+    /// Writes what it receives to `folder`.
     ///
     /// # Errors
     /// When storescp is missing or does not begin to listen.
@@ -104,7 +104,7 @@ impl Storescp {
     }
 }
 
-/// A port that was free a moment ago, for programs that cannot say which one they took.
+/// A port that was free a moment ago, for programs that cannot choose a free port and tell us which.
 ///
 /// # Errors
 /// When no port can be had.
@@ -112,10 +112,10 @@ pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
-/// Waits until somebody accepts connections there.
+/// Waits until a program accepts connections there.
 ///
 /// # Errors
-/// When nobody does within ten seconds.
+/// When none does within ten seconds.
 pub async fn listening(address: SocketAddr) -> Result<()> {
     deadline::until(&format!("a listener on {address}"), Duration::from_secs(10), || async move {
         TcpStream::connect(address).await.ok().map(|_| ())

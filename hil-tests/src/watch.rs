@@ -1,4 +1,5 @@
-//! Follows the box over D-Bus from the first instance to the last delivery: signals for the eye, lists for the verdict.
+//! Watches the box over D-Bus from the first instance to the last delivery. Signals are used to show progress, the
+//! lists to decide whether everything is finished.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,12 +9,12 @@ use futures_util::stream::{self, Stream, StreamExt};
 use scanside_client::{Delivery, Job, ManagerProxy, Options, Series};
 use tokio::time::{Instant, timeout};
 
-/// How often the lists are asked when no signal comes.
+/// How often the lists are read when no signal comes.
 const ASK_EVERY: Duration = Duration::from_millis(250);
-/// Everything must look finished for this long: a series begins a moment after its first instance is acknowledged.
+/// Everything must be finished for this long, because a series begins slightly after its first instance was acknowledged.
 const CALM: Duration = Duration::from_millis(750);
 
-/// What the box said.
+/// A signal of the box.
 #[derive(Debug, Clone)]
 pub enum Heard {
     Series { state: String, instances: u32 },
@@ -21,7 +22,7 @@ pub enum Heard {
     Delivery { state: String, reason: String },
 }
 
-/// Everything on the box when all was done.
+/// Series, jobs and deliveries of the box when all work was done.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub series: Vec<Series>,
@@ -37,7 +38,7 @@ impl Outcome {
             jobs: manager.list_jobs(all()).await?,
             deliveries: manager.list_deliveries(all()).await?,
         };
-        // The lists give the newest first; people read from the beginning.
+        // The lists have the newest first; people want to read from the beginning.
         outcome.series.reverse();
         outcome.jobs.reverse();
         outcome.deliveries.reverse();
@@ -51,7 +52,7 @@ impl Outcome {
             && !self.deliveries.iter().any(|d| d.state == "pending")
     }
 
-    /// Jobs that were given up, with their reason.
+    /// Parked jobs, with their reason.
     pub fn parked(&self) -> impl Iterator<Item = &Job> {
         self.jobs.iter().filter(|job| job.state == "parked")
     }
@@ -69,7 +70,7 @@ impl std::fmt::Debug for Watch {
 }
 
 impl Watch {
-    /// Listens from now on.
+    /// Listens to signals from now on.
     ///
     /// # Errors
     /// When the box is not on the bus.
@@ -90,10 +91,10 @@ impl Watch {
         Ok(Self { manager, signals })
     }
 
-    /// Waits until every series has its verdict and every result is delivered. `on` hears each signal.
+    /// Waits until every series has its verdict and every result is delivered. Calls `on` for each signal.
     ///
     /// # Errors
-    /// When the time is up or the box has gone from the bus.
+    /// When the time is over or the box has left the bus.
     pub async fn until_settled(&mut self, within: Duration, mut on: impl FnMut(&Heard)) -> Result<Outcome> {
         let begun = Instant::now();
         let mut settled_since = None;

@@ -1,24 +1,25 @@
-//! How a test says that it was skipped.
+//! The way in which a test reports that it was skipped.
 //!
-//! On a developer's machine a skipped test prints why and passes. With `CI=true` it fails, unless it needs what no set-up can
-//! install: hardware, or data that is not part of the project. So a broken set-up cannot make the gate green.
+//! On a developer's machine a skipped test prints the reason and passes. With `CI=true` it fails, unless it needs
+//! something that `make setup` cannot install: hardware, a right on the host, or data that is not part of the project.
+//! So `make check` is not green when the set-up is broken.
 
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 
-/// What a machine lacks.
+/// What a machine may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
     /// An NVIDIA GPU with its driver and libraries.
     Gpu,
     /// Hardware virtualisation.
     Kvm,
-    /// A video capture device, real or pretended by the kernel.
+    /// A video capture device, real or virtual (the kernel's `vivid`).
     CaptureDevice,
     /// The folder `../shared` with real images and the validators' scripts. A plain clone does not have it.
     SharedData,
-    /// A right or a network interface that the machine's owner did not give, for example real-time priority in a container.
+    /// A right or a network interface that the machine does not give, for example real-time priority in a container.
     Host,
     /// A program or a library that `make setup` installs.
     Software,
@@ -31,8 +32,8 @@ impl Lack {
     }
 }
 
-/// Says on the output that the running test is skipped, and appends the same line to the file that `SCANSIDE_SKIPPED` names,
-/// which `make check` prints at its end. The caller returns from its test afterwards.
+/// Prints that the running test is skipped, and appends the same line to the file that `SCANSIDE_SKIPPED` names, which
+/// `make check` prints at its end. Call this and then return from the test.
 ///
 /// # Panics
 /// With `CI=true`, when the reason is not excused.
@@ -49,7 +50,8 @@ const fn must_fail(lack: Lack, ci: bool) -> bool {
     ci && !lack.is_excused()
 }
 
-/// One line for each skipped test. A short line in append mode is written whole, also when several processes write.
+/// Appends one line for a skipped test. A short line in append mode is written as a whole, also when several processes
+/// write.
 fn note(file: &std::ffi::OsStr, why: &impl Display) -> io::Result<()> {
     let thread = std::thread::current();
     let line = format!("{}: {why}\n", thread.name().unwrap_or("a test"));

@@ -20,7 +20,7 @@ pub enum Wanted {
     AtMost(f64),
 }
 
-/// One figure beside its goal. Reported whether reached or not.
+/// One figure and its goal. It is reported whether the goal was reached or not.
 #[derive(Debug, Clone, Serialize)]
 pub struct Goal {
     pub what: String,

@@ -1,4 +1,5 @@
-//! How long until the scanner has its last answer: DCMTK storescu into each receiver, on the same machine, in turn.
+//! Measures the time until the scanner has its last answer: DCMTK's storescu sends to each receiver in turn, on the
+//! same machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -28,7 +29,8 @@ impl Cell {
     }
 }
 
-/// The same images as several studies, one folder each, with UIDs of their own: a resend would cost nothing.
+/// Writes the same images as several studies, one folder each, with different UIDs, because a receiver may answer
+/// repeated instances without work.
 ///
 /// # Errors
 /// When they cannot be written.
@@ -40,14 +42,15 @@ pub fn studies(count: usize, slices: usize, folder: &Path) -> Result<Vec<PathBuf
             let study = dicom::study(&Phantom::new(1 + n as u64, &options), &pixels)?;
             let path = folder.join(format!("study{n}"));
             study.write_to(&path)?;
-            // Exactly the slices: the figures are quoted per slice.
+            // Only the slices, because the figures are per slice.
             std::fs::remove_dir_all(path.join("LOCALIZER"))?;
             Ok(path)
         })
         .collect()
 }
 
-/// Measures every cell `runs` times; the runs go around the cells, so that a slow minute of the machine hits all alike.
+/// Measures every cell `runs` times. Each round measures all cells once, so that a slow minute of the machine affects
+/// all of them.
 ///
 /// # Errors
 /// When a receiver cannot be started or a sender fails.
@@ -100,7 +103,7 @@ async fn once(cell: &Cell, studies: &[PathBuf], folder: &Path) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// Lets the receiver finish its preparations and the disk what the run before left to write.
+/// Waits until the receiver has finished its preparations and the disk has written what the run before left.
 async fn rest(folder: &Path) -> Result<()> {
     let status = tokio::process::Command::new("sync").arg("-f").arg(folder).status().await.context("sync")?;
     ensure!(status.success(), "sync {status}");
@@ -148,7 +151,7 @@ pub fn rows(cells: &[Cell], slices: usize) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Against Orthanc: its best cell, and the one it has by default.
+/// Compares with Orthanc: with its fastest configuration, and with its default one.
 pub fn goals(cells: &[Cell]) -> Vec<Goal> {
     let mut senders: Vec<_> = cells.iter().map(|cell| cell.senders).collect();
     senders.dedup();

@@ -1,4 +1,5 @@
-//! What `make bench` is made of: receivers side by side, the timings of whole studies, the peer in Python, and the figures.
+//! The parts of `make bench`: comparison of receivers, timings of whole studies, comparison with a Python program, and
+//! the figures.
 
 pub mod figures;
 pub mod ingest;

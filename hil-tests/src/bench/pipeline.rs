@@ -1,5 +1,5 @@
-//! The whole analysis of one series beside a plain Python program with the same network and as many threads: time and
-//! peak memory, in turns, so that a slow minute of the machine hits both alike.
+//! Compares the whole analysis of one series with a plain Python program that uses the same network and as many
+//! threads: time and peak memory. Both run in turn, so that a slow minute of the machine affects both.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +13,8 @@ use super::figures::{Goal, Wanted, median};
 use crate::appliance::fresh_folder;
 use crate::tools;
 
-/// How often the memory of a running program is looked at. The kernel keeps the peak; only the last moments are missed.
+/// How often the memory of a running program is read. The kernel keeps the peak, so only a peak in the last moments is
+/// missed.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Seconds and peak resident memory (VmHWM, MB) of every run.
@@ -27,7 +28,7 @@ pub struct Runs {
 pub struct Measured {
     pub ours: Runs,
     pub python: Runs,
-    /// Seconds of the Python program's stages in its last run, as it says itself.
+    /// Seconds of the stages of the Python program in its last run, as it reports them.
     pub python_stages: serde_json::Value,
 }
 
@@ -43,7 +44,7 @@ pub async fn measure(
     mut say: impl FnMut(&str),
 ) -> Result<Measured> {
     let threads = std::thread::available_parallelism()?.get();
-    let packages = package.parent().context("the package lies in no folder")?;
+    let packages = package.parent().context("the package is not in a folder")?;
     let mut measured = Measured::default();
     for run in 1..=runs {
         let out = work.join("pipeline");
@@ -58,7 +59,7 @@ pub async fn measure(
         python.arg(tools::workspace().join("hil-tests/scripts/peer_pipeline.py")).arg("--series").arg(series);
         python.arg("--package").arg(package).arg("--out").arg(&out).arg("--threads").arg(threads.to_string());
         let said = watched(python, &mut measured.python).await.context("the Python pipeline")?;
-        measured.python_stages = serde_json::from_slice(&said).context("what the Python pipeline says")?;
+        measured.python_stages = serde_json::from_slice(&said).context("output of the Python pipeline")?;
         let last = |runs: &Runs| runs.seconds.last().copied().unwrap_or_default();
         say(&format!(
             "run {run} of {runs}: ours {:.1} s, Python {:.1} s",
@@ -69,13 +70,13 @@ pub async fn measure(
     Ok(measured)
 }
 
-/// The environment that `setup.sh bench` makes; `SCANSIDE_PEER_PYTHON` names another.
+/// The Python environment that `setup.sh bench` creates, unless `SCANSIDE_PEER_PYTHON` names another.
 fn python() -> PathBuf {
     let made = || tools::workspace().join(".cache/peer/bin/python");
     std::env::var_os("SCANSIDE_PEER_PYTHON").map_or_else(made, PathBuf::from)
 }
 
-/// Runs a program to its end; answers what it printed.
+/// Runs a program to its end and returns what it printed.
 async fn watched(mut command: Command, runs: &mut Runs) -> Result<Vec<u8>> {
     let begun = Instant::now();
     let child =

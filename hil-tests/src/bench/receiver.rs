@@ -1,4 +1,5 @@
-//! The receivers that are compared, each fresh and empty for every measurement: a resend must not be answered from memory.
+//! The receivers that are compared. Each one starts empty for every measurement, so that no instance is known to it
+//! already.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,7 +31,7 @@ impl ReceiverKind {
         }
     }
 
-    /// What success means: what is on the disk when the sender has its answer.
+    /// What the answer "success" means: what is safe on the disk by then.
     pub fn durability(self) -> &'static str {
         match self {
             Self::Scansided => "durable",
@@ -40,7 +41,7 @@ impl ReceiverKind {
     }
 }
 
-/// How the sockets of both sides are set. DCMTK and Orthanc (which is built on it) read the environment.
+/// Socket options of sender and receiver. DCMTK, and Orthanc, which uses it, read them from the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sockets {
@@ -66,7 +67,7 @@ impl Sockets {
     }
 }
 
-/// A receiver that listens. Dropping it ends it.
+/// A running receiver. It ends when this is dropped.
 #[derive(Debug)]
 pub enum Receiver {
     Scansided(Box<Appliance>),
@@ -76,16 +77,16 @@ pub enum Receiver {
 impl Receiver {
     pub const AE_TITLE: &str = Appliance::AE_TITLE;
 
-    /// Starts a receiver that keeps everything below `folder`.
+    /// Starts a receiver that stores everything below `folder`.
     ///
     /// # Errors
-    /// When its program is missing or does not listen.
+    /// When its program is missing or does not start to listen.
     pub async fn start(kind: ReceiverKind, sockets: Sockets, folder: &Path) -> Result<Self> {
         match kind {
             ReceiverKind::Scansided => {
                 let setup = Setup {
                     folder: Some(folder.to_owned()),
-                    // As delivered, but for the analysis: it begins when the study is there, and this is about receiving.
+                    // Default settings, except that no analysis starts: only receiving is measured.
                     extra: "[series]\nquiet_secs = 600.0\nrelease_grace_secs = 600.0\n[spool]\nsegment_mib = 128\nready_segments = 8\n"
                         .into(),
                     ..Setup::default()

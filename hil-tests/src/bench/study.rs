@@ -1,4 +1,5 @@
-//! Whole studies through the box: the timings that it stores with every job, and its memory before it loads a model.
+//! Sends whole studies to the box and collects the timings that it stores with every job, and its memory before it
+//! loads a model.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::watch::Watch;
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(900);
 
-/// Milliseconds of every stage in the order of the work, one value per run.
+/// Milliseconds of every stage, in the order of the stages, one value for each run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Stages(pub Vec<(String, Vec<f64>)>);
 
@@ -37,14 +38,14 @@ impl Stages {
         }
     }
 
-    /// Sum of the medians, ms. NaN, which reaches no goal, when the daemon does not report one of them.
+    /// Sum of the medians, ms. NaN, which reaches no goal, when the daemon does not report one of the stages.
     fn sum(&self, stages: &[&str]) -> f64 {
         let one = |stage: &&str| self.0.iter().find(|(name, _)| name == stage).map_or(f64::NAN, |(_, v)| median(v));
         stages.iter().map(one).sum()
     }
 }
 
-/// Sends the study to a fresh box, `runs` times.
+/// Sends the study `runs` times, each time to a new box.
 ///
 /// # Errors
 /// When the box does not start, refuses, or does not finish.
@@ -87,7 +88,7 @@ async fn once(study: &Path, folder: &Path, measured: &mut Measured) -> Result<()
     appliance.stop().await
 }
 
-/// Memory after the start has calmed down: when it has not changed for a second.
+/// Memory of the idle daemon: the value once it has not changed for a second.
 async fn idle_bytes(appliance: &Appliance) -> Result<u64> {
     let mut seen = (0, Instant::now());
     deadline::until("steady memory", Duration::from_secs(20), || {
@@ -101,8 +102,8 @@ async fn idle_bytes(appliance: &Appliance) -> Result<u64> {
     .await
 }
 
-/// The stages are those of `Job1.Timings`. The volume is timed from the moment the series is complete: when that is, is
-/// the site's choice (`series.release_grace_secs`, `series.quiet_secs`).
+/// The stages are those of `Job1.Timings`. The time of the volume starts when the series is complete. How long the box
+/// waits until then is configurable (`series.release_grace_secs`, `series.quiet_secs`) and not measured.
 pub fn goals(measured: &Measured) -> Vec<Goal> {
     let sum = |stages: &[&str]| measured.stages.sum(stages);
     let inference = sum(&["inference"]);

@@ -1,5 +1,5 @@
-//! `make bench`: durable ingest side by side with Orthanc and DCMTK, and the stages of whole studies. Every figure is
-//! printed beside its goal, reached or not.
+//! `make bench`: compares durable receiving with Orthanc and DCMTK, and measures the stages of whole studies. Prints
+//! every figure with its goal, whether it was reached or not.
 
 use std::path::PathBuf;
 
@@ -10,19 +10,19 @@ use hil_tests::bench::figures::Goal;
 use hil_tests::bench::{ingest, pipeline, study};
 use hil_tests::demo::terminal::Terminal;
 
-/// Measures the box beside its peers, on this machine, in one go.
+/// Measures the box and compares it with other programs on this machine.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// All raw values, as JSON.
+    /// File for all raw values, JSON.
     #[arg(long, default_value = "out/bench.json")]
     out: PathBuf,
-    /// Runs of every measurement; medians are reported.
+    /// How often each measurement is repeated; medians are reported.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// CT slices of 512x512 in a study.
+    /// Number of CT slices (512x512) in a study.
     #[arg(long, default_value_t = 300)]
     slices: usize,
-    /// Senders at once in the second half of the ingest measurement.
+    /// Number of parallel senders in the second half of the receiving measurement.
     #[arg(long, default_value_t = 4)]
     senders: usize,
     /// Skip the comparison of receivers.
@@ -34,10 +34,10 @@ struct Arguments {
     /// Skip the comparison with a plain Python pipeline.
     #[arg(long)]
     no_pipeline: bool,
-    /// The model package that both run.
+    /// The model package that both programs use.
     #[arg(long, default_value = "models/packages/ct-chest")]
     package: PathBuf,
-    /// Where spools and archives live: on the disk that is to be measured. Emptied first, removed afterwards.
+    /// Folder for spools and archives; it must be on the disk that is to be measured. Emptied first, removed afterwards.
     #[arg(long, default_value = "out/bench")]
     work: PathBuf,
 }

@@ -1,6 +1,6 @@
-//! `make demo`: a scanner sends a chest CT, the box analyses it, the results arrive at an archive. Everything is real but
-//! the patient: DICOM associations, a `scansided` process, D-Bus. Ends with 1 when a planted nodule of 6 mm or more was
-//! missed or a stage failed.
+//! `make demo`: a scanner sends a chest CT, the box analyses it, the results arrive at an archive. Only the patient and
+//! the two peers are simulated; the DICOM associations, the `scansided` process and D-Bus are real. The exit code is 1
+//! when a planted nodule of 6 mm or more was missed or a stage failed.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,19 +20,19 @@ use hil_tests::watch::{Heard, Outcome, Watch};
 use phantom::{Options, Phantom, Truth};
 use scanside_client::Job;
 
-/// Watch a CT study arrive, be analysed, and come back as DICOM results.
+/// Sends a CT study to a box, shows how it is analysed, and collects the DICOM results.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Your own DICOM files (a file, or a folder with anything in it) instead of a phantom.
+    /// Your own DICOM files (one file or a folder; other files in it are ignored) instead of a phantom.
     #[arg(long)]
     study: Option<PathBuf>,
-    /// Where results and pictures go. Emptied first.
+    /// Folder for results and pictures. Emptied first.
     #[arg(long, default_value = "out/demo")]
     out: PathBuf,
     /// Seed of the phantom.
     #[arg(long, default_value_t = 2026)]
     seed: u64,
-    /// Nodules in the phantom.
+    /// Number of nodules in the phantom.
     #[arg(long, default_value_t = 4)]
     nodules: usize,
     /// Give up after this many seconds.
@@ -43,7 +43,7 @@ struct Arguments {
     keep: bool,
 }
 
-/// What is sent, and the truth about it where somebody knows it.
+/// What is sent, and the truth about it when it is a phantom.
 struct Input {
     instances: Vec<Instance>,
     truth: Option<Truth>,
@@ -85,11 +85,11 @@ async fn run(arguments: &Arguments, terminal: Terminal) -> Result<bool> {
     let good = result.with_context(|| format!("see {}", log.display()))?;
     stopped?;
     println!();
-    println!("{}", if good { terminal.good("The demo went well.") } else { terminal.bad("The demo failed.") });
+    println!("{}", if good { terminal.good("The demo succeeded.") } else { terminal.bad("The demo failed.") });
     Ok(good)
 }
 
-/// From the first instance to the last picture.
+/// Runs the demo. False: a nodule that had to be found was missed, or a job was parked.
 async fn story(
     arguments: &Arguments,
     terminal: Terminal,
@@ -120,21 +120,21 @@ async fn story(
     ];
     report::times(terminal, &outcome.jobs, &outside);
 
-    terminal.heading("To look at");
+    terminal.heading("Files");
     println!("  DICOM results  {}", relative(&out.join("results")));
     for picture in written {
         let what = if picture.extension().is_some_and(|e| e == "pdf") { "document" } else { "picture" };
         println!("  {what:<14} {}", relative(&picture));
     }
     for job in outcome.parked() {
-        println!("  {} {}", terminal.bad("job given up:"), job.reason.as_deref().unwrap_or_default());
+        println!("  {} {}", terminal.bad("job parked:"), job.reason.as_deref().unwrap_or_default());
     }
     Ok(good && outcome.parked().next().is_none())
 }
 
 async fn from_phantom(terminal: Terminal, seed: u64, nodules: usize) -> Result<Input> {
     let options = Options { nodules: Some(nodules), ..Options::everything() };
-    let stage = terminal.stage("phantom", "a chest CT with nine findings is made", 0);
+    let stage = terminal.stage("phantom", "making a chest CT with nine findings", 0);
     let about = format!("{} slices of {}x{}, {} mm", options.slices, options.columns, options.rows, options.slice_mm);
     let (study, truth) = tokio::task::spawn_blocking(move || Phantom::chest(seed, &options)).await??;
     let instances: Result<Vec<_>> = study.instances.iter().map(|i| Instance::from_part10(&i.part10)).collect();
@@ -144,7 +144,7 @@ async fn from_phantom(terminal: Terminal, seed: u64, nodules: usize) -> Result<I
 }
 
 fn from_folder(terminal: Terminal, path: &Path) -> Result<Input> {
-    let stage = terminal.stage("study", "files are read", 0);
+    let stage = terminal.stage("study", "reading the files", 0);
     let folder = Folder::scan(path)?;
     ensure!(!folder.instances.is_empty(), "no DICOM file in {}", path.display());
     stage.done(&format!("{} DICOM files; {} other files ignored", folder.instances.len(), folder.ignored.len()));
@@ -193,7 +193,7 @@ async fn send(terminal: Terminal, appliance: &Appliance, instances: &[Instance])
         text += &format!("; {count} answered {status:04X}");
     }
     if !sent.not_accepted.is_empty() {
-        text += &format!("; {} of a kind that was not accepted", sent.not_accepted.len());
+        text += &format!("; {} of a kind that the box does not accept", sent.not_accepted.len());
     }
     stage.done(&text);
     ensure!(sent.acknowledged() > 0, "nothing was accepted");
@@ -202,7 +202,7 @@ async fn send(terminal: Terminal, appliance: &Appliance, instances: &[Instance])
 
 async fn analyse(terminal: Terminal, watch: &mut Watch, within: Duration) -> Result<Outcome> {
     const STEPS: f64 = 1000.0;
-    let stage = terminal.stage("analysing", "waits for the series to be complete", STEPS as u64);
+    let stage = terminal.stage("analysing", "waiting until the series is complete", STEPS as u64);
     let mut delivered = 0;
     let outcome = watch
         .until_settled(within, |heard| match heard {
@@ -231,7 +231,7 @@ fn arrived(terminal: Terminal, outcome: &Outcome, received: &[Received]) -> Resu
     let delivered = outcome.deliveries.iter().filter(|d| d.state == "delivered").count();
     ensure!(
         received.len() >= delivered,
-        "{delivered} results count as delivered, {} are at the archive",
+        "{delivered} results count as delivered, but {} are at the archive",
         received.len()
     );
     let analysed = outcome.jobs.iter().any(|job| job.state == "done");
@@ -246,7 +246,7 @@ fn arrived(terminal: Terminal, outcome: &Outcome, received: &[Received]) -> Resu
     Ok(())
 }
 
-/// The secondary captures that arrived, as PNG.
+/// Writes the secondary captures that arrived as PNG.
 fn draw(received: &[Received], folder: &Path) -> Result<Vec<PathBuf>> {
     const SECONDARY_CAPTURES: &str = "1.2.840.10008.5.1.4.1.1.7";
     fresh_folder(folder)?;

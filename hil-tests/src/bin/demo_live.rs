@@ -1,6 +1,6 @@
-//! `make demo-live`: a phantom is scanned, the box looks on, the page shows it. Prints found beside planted and the latency of
-//! every stage; the exam's clips and reports reach an archive. Fails when a planted lesion is missed, a picture is lost or the
-//! report does not arrive.
+//! `make demo-live`: the box analyses a video of a breast phantom and shows it on the live page; clips and report of
+//! the exam are sent to an archive. Prints the planted lesions with what was found, and the latency of every stage.
+//! Fails when a planted lesion is missed, a picture is lost or the report does not arrive.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,32 +21,32 @@ use hil_tests::{deadline, tools};
 use phantom::{Options, Phantom};
 use tokio::sync::watch;
 
-/// The phantom's 30 pictures a second, twice through would see everything twice.
+/// Longest time until the live path is ready: the model is loaded first.
 const WARM_UP: Duration = Duration::from_secs(20);
 const PAGE_WITHIN: Duration = Duration::from_secs(15);
-/// One chest CT, while the live path goes first.
+/// Longest time to read one chest CT while the live path runs.
 const READ_WITHIN: Duration = Duration::from_secs(600);
 const DELIVERED_WITHIN: Duration = Duration::from_secs(120);
 const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.34";
 
-/// Scans a breast phantom through the box.
+/// Runs an ultrasound exam of a breast phantom through the box.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where pictures, truth and figures go. Emptied first.
+    /// Folder for pictures, truth and figures. Emptied first.
     #[arg(long, default_value = "out/demo-live")]
     out: PathBuf,
-    /// Of the phantom; 2000000 and up were never trained on.
+    /// Seed of the phantom; 2000000 and above were never used for training.
     #[arg(long, default_value_t = 2_000_001)]
     seed: u64,
     #[arg(long, default_value_t = 20)]
     seconds: u32,
-    /// How many lesions it has.
+    /// Number of lesions in the phantom.
     #[arg(long, default_value_t = 3)]
     lesions: u32,
-    /// Look on for so long; the video begins again when it ends. Once through when absent.
+    /// Seconds to watch; the video starts again when it ends. Without it the video is watched once.
     #[arg(long)]
     minutes: Option<f64>,
-    /// Have the box read chest CTs all the while.
+    /// Let the box analyse chest CTs at the same time.
     #[arg(long)]
     load: bool,
 }
@@ -97,12 +97,12 @@ async fn main() -> Result<()> {
         };
         browser.screenshot(&out.join("page.png")).await?;
         if !seen {
-            println!("  no lesion was outlined on the page while it was looked at");
+            println!("  no lesion was outlined on the page while it was watched");
         }
     }
     listen(&mut audience, half + Duration::from_secs(2), &appliance, &mut memory).await?;
     let read = match load {
-        Some(load) => format!(", {} chest CTs read meanwhile", load.end().await?),
+        Some(load) => format!(", {} chest CTs analysed meanwhile", load.end().await?),
         None => String::new(),
     };
     let stats = audience.stats.clone();
@@ -110,16 +110,16 @@ async fn main() -> Result<()> {
     let page = if browser.is_some() { ", page.png" } else { " (no Chromium: no picture of the page)" };
     stage.done(&format!("{} overlays heard{read}{page}", audience.overlays.len()));
 
-    let stage = terminal.stage("results", "reach the archive", 0);
+    let stage = terminal.stage("results", "sending to the archive", 0);
     let mine = || archive.received().iter().any(is_exam_report);
     deadline::until_true("the exam's report at the archive", DELIVERED_WITHIN, mine).await?;
     stage.done(&delivered(&archive.received()));
 
     let lesions = found(&truth, &audience.overlays)?;
-    terminal.heading("Found beside planted");
+    terminal.heading("Planted lesions and what was found");
     let rows: Vec<Vec<String>> = lesions.planted.iter().map(Planted::row).collect();
     terminal.table(&["lesion", "planted", "found", "after s", "score", "planted mm", "found mm"], &rows);
-    println!("  {} outlines that lie on nothing planted", lesions.false_alarms);
+    println!("  {} outlines that are on no planted lesion", lesions.false_alarms);
 
     terminal.heading("Latency, ms");
     let stages: Vec<Vec<String>> = stats["stages"].as_array().into_iter().flatten().filter_map(stage_row).collect();
@@ -129,14 +129,14 @@ async fn main() -> Result<()> {
     terminal.table(&["", "ms", "beside, ms", "ratio"], &ratios.iter().map(Beside::row).collect::<Vec<_>>());
     let quarters = memory.quarters();
     println!(
-        "  memory of the box in the quarters of the exam, most: {} MB",
+        "  largest memory of the box in each quarter of the exam: {} MB",
         quarters.map(|mb| mb.to_string()).join(", ")
     );
     let figures = serde_json::json!({
         "lesions": lesions, "stats": stats, "beside": ratios, "memory_mb_by_quarter": quarters, "load": arguments.load,
     });
     std::fs::write(out.join("figures.json"), serde_json::to_string_pretty(&figures)?)?;
-    println!("\n  everything is in {}", arguments.out.display());
+    println!("\n  all files are in {}", arguments.out.display());
 
     let missed = lesions.planted.iter().filter(|p| p.expected && !p.found).count();
     ensure!(missed == 0, "{missed} planted lesions were missed");
@@ -144,7 +144,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// A report about a breast: CTs have theirs.
+/// Whether it is the report of the exam, and not that of a CT.
 fn is_exam_report(one: &Received) -> bool {
     let says = |word: &[u8]| std::fs::read(&one.path).is_ok_and(|bytes| bytes.windows(word.len()).any(|w| w == word));
     one.sop_class_uid == REPORT && says(b"Breast")
@@ -162,7 +162,7 @@ fn delivered(received: &[Received]) -> String {
     )
 }
 
-/// Listens, and looks at the memory of the box now and then.
+/// Receives from the page's connection and measures the memory of the box from time to time.
 async fn listen(audience: &mut Audience, time: Duration, box_: &Appliance, memory: &mut Memory) -> Result<()> {
     let mut left = time;
     while left > Duration::ZERO {
@@ -197,7 +197,7 @@ fn scansidectl(appliance: &Appliance, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// One chest CT, sent once and read again and again.
+/// One chest CT, sent once and analysed again and again.
 struct Load {
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<Result<usize>>,
@@ -235,7 +235,7 @@ impl Load {
     }
 }
 
-/// A port that nobody has; the box needs to be told one that we can find.
+/// A free port. The box must get a fixed one, because we could not find out which free port it chose.
 fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

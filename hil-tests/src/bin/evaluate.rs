@@ -1,4 +1,4 @@
-//! Measures a model package on phantoms it was never trained on, through the engine that ships, and writes the table of
+//! Measures a model package on phantoms that it was never trained on, with `scansidectl analyze`, and writes the table of
 //! the model card.
 
 use std::ops::Range;
@@ -21,10 +21,11 @@ struct Arguments {
     /// How many phantoms
     #[arg(long, default_value_t = 100)]
     count: u64,
-    /// How many more, scanned as for calcium scoring: a chest scan gives no Agatston score. A quarter of --count when absent
+    /// How many additional phantoms, scanned as for calcium scoring, because a chest scan gives no Agatston score. A
+    /// quarter of --count when absent
     #[arg(long)]
     calcium: Option<u64>,
-    /// First seed; 2000000 and up are kept for evaluation
+    /// First seed; 2000000 and above are reserved for evaluation
     #[arg(long, default_value_t = EVALUATION_SEEDS.start)]
     seed: u64,
     /// The package that scansidectl uses; its CARD.md gets the table
@@ -44,11 +45,11 @@ fn main() -> anyhow::Result<()> {
     let calcium = seeds.end..seeds.end + arguments.calcium.unwrap_or(arguments.count / 4);
     ensure!(
         EVALUATION_SEEDS.contains(&seeds.start) && calcium.end <= EVALUATION_SEEDS.end,
-        "seeds {seeds:?} and {calcium:?} are not all kept for evaluation ({EVALUATION_SEEDS:?})"
+        "seeds {seeds:?} and {calcium:?} are not all reserved for evaluation ({EVALUATION_SEEDS:?})"
     );
     let card = Card::of(&arguments.package)?;
     let model = model_name(&card.manifest)?;
-    let packages = arguments.package.parent().context("the package lies in no folder")?;
+    let packages = arguments.package.parent().context("the package is not in a folder")?;
     let all = |seeds: &Range<u64>, protocol| {
         let mut scans = Vec::new();
         for seed in seeds.clone() {
@@ -74,7 +75,7 @@ fn evaluate(seed: u64, protocol: Protocol, packages: &Path) -> anyhow::Result<Sc
     let results = tempfile::tempdir()?;
     let (options, visit) = match protocol {
         Protocol::Chest => (Options::varied(seed), Visit::default()),
-        // Whether a scan was gated is said by headers that only real scanners' have.
+        // Only headers as real scanners write them say whether a scan was gated.
         Protocol::Calcium => {
             let vendor = Some(Vendor::by_seed(seed));
             (Options::varied(seed).calcium(), Visit { vendor, protocol, ..Visit::default() })

@@ -1,5 +1,5 @@
-//! Measures the ultrasound package on phantom videos it was never trained on, through the engine that ships, and writes the
-//! table of the model card.
+//! Measures the ultrasound package on phantom videos that it was never trained on, with `scansidectl live replay`, and
+//! writes the table of the model card.
 
 use std::path::PathBuf;
 
@@ -15,18 +15,18 @@ struct Arguments {
     /// How many videos
     #[arg(long, default_value_t = 40)]
     count: u64,
-    /// First seed; 2000000 and up are kept for evaluation, others need --dry-run
+    /// First seed; 2000000 and above are reserved for evaluation, others need --dry-run
     #[arg(long, default_value_t = seeds::EVALUATION.start)]
     seed: u64,
     #[arg(long, default_value_t = 10.0)]
     seconds: f32,
-    /// Pictures in a second
+    /// Pictures per second
     #[arg(long, default_value_t = 30.0)]
     fps: f32,
     /// The package that is used; its CARD.md gets the table
     #[arg(long, default_value = "models/packages/us-breast")]
     package: PathBuf,
-    /// Keep the videos here, 280 MB each, and use those that are there
+    /// Keep the videos in this folder (280 MB each), and use those that are already there
     #[arg(long)]
     videos: Option<PathBuf>,
     /// Only print; leave the card as it is
@@ -41,14 +41,14 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let range = arguments.seed..arguments.seed + arguments.count;
     let kept = seeds::EVALUATION.contains(&range.start) && range.end <= seeds::EVALUATION.end;
-    ensure!(kept || arguments.dry_run, "seeds {range:?} are not all kept for evaluation ({:?})", seeds::EVALUATION);
+    ensure!(kept || arguments.dry_run, "seeds {range:?} are not all reserved for evaluation ({:?})", seeds::EVALUATION);
     let card = Card::of(&arguments.package)?;
     let model = model_name(&card.manifest)?;
     let mut cases = Vec::new();
     for seed in range.clone() {
         let case = evaluate(seed, &arguments).with_context(|| format!("video {seed}"))?;
         println!(
-            "{seed}: {} of {} lesions, {} false, {} switched, {} of {} came back as they were, {} merged",
+            "{seed}: {} of {} lesions, {} false, {} switched, {} of {} kept their number when they came back, {} merged",
             case.found,
             case.wanted,
             case.false_alarms,
@@ -68,13 +68,13 @@ fn main() -> Result<()> {
     if arguments.dry_run { Ok(()) } else { card.write(&table) }
 }
 
-/// One video: made, sent through the engine, compared.
+/// Makes one video, replays it, and compares the result with the truth.
 fn evaluate(seed: u64, arguments: &Arguments) -> Result<Case> {
     let temporary = tempfile::tempdir()?;
     let folder = arguments.videos.as_deref().unwrap_or_else(|| temporary.path());
     std::fs::create_dir_all(folder)?;
     let scan = Scan::of(seed, arguments.seconds, arguments.fps, folder)?;
-    let packages = arguments.package.parent().context("the package lies in no folder")?;
+    let packages = arguments.package.parent().context("the package is not in a folder")?;
     let seen = replay::replay(&scan.file, packages)?;
     Ok(judge::judge(&scan.truth, &seen))
 }

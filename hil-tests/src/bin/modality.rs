@@ -1,4 +1,4 @@
-//! A simulated scanner on the command line: sends a folder of DICOM files, with a scanner's manners.
+//! A simulated scanner on the command line: sends a folder of DICOM files as a scanner does.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use hil_tests::part10::Folder;
 struct Arguments {
     /// Address of the receiver, for example 127.0.0.1:11112.
     address: SocketAddr,
-    /// File or folder to send; nested folders too.
+    /// File or folder to send; subfolders are searched too.
     path: PathBuf,
     #[arg(long, default_value = "SIMULATED_CT")]
     calling: String,
@@ -22,22 +22,22 @@ struct Arguments {
     /// Send in a random order.
     #[arg(long)]
     shuffle: bool,
-    /// Share of instances that are never sent, 0 to 1.
+    /// Fraction of instances that are never sent, 0 to 1.
     #[arg(long, default_value_t = 0.0)]
     lose: f64,
-    /// Share of instances that are sent twice, 0 to 1.
+    /// Fraction of instances that are sent twice, 0 to 1.
     #[arg(long, default_value_t = 0.0)]
     duplicate: f64,
     /// Bytes per second of the link.
     #[arg(long)]
     bytes_per_sec: Option<u32>,
-    /// A new association after this many instances.
+    /// Open a new association after this many instances.
     #[arg(long)]
     per_association: Option<usize>,
-    /// Seed of everything random.
+    /// Seed of the random numbers.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Senders at once, each sending everything.
+    /// Number of parallel senders; each one sends everything.
     #[arg(long, default_value_t = 1)]
     senders: usize,
     /// Give up after this many seconds.

@@ -1,4 +1,4 @@
-//! A simulated archive on the command line: keeps what it is sent, or misbehaves as told.
+//! A simulated archive on the command line: stores what it receives, or behaves badly in a chosen way.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
         Choice::Refuse => Conduct::Refuse(0xC000),
         Choice::Stall => Conduct::Stall,
     });
-    println!("{} listens on {}, objects go to {}", pacs.ae_title, pacs.address, arguments.folder.display());
+    println!("{} listens on {} and writes objects to {}", pacs.ae_title, pacs.address, arguments.folder.display());
     let mut shown = 0;
     loop {
         let received = pacs.wait_for(shown + 1, Duration::from_secs(u64::from(u32::MAX))).await?;

@@ -1,4 +1,4 @@
-//! Found against planted: which finding is which nodule, and what was missed. Pure.
+//! Compares found with planted: which finding belongs to which nodule, and what was missed. Pure.
 
 use serde::Deserialize;
 
@@ -21,11 +21,11 @@ pub struct Lung {
     pub side: String,
     pub volume_ml: f64,
     pub mean_hu: f64,
-    /// Absent where emphysema was not evaluated.
+    /// Absent when emphysema was not evaluated.
     pub laa950_percent: Option<f64>,
 }
 
-/// `Evaluated` of the findings: a value, or why there is none.
+/// As `models::findings::Evaluated`: a value, or why there is none.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evaluated<T> {
@@ -33,14 +33,14 @@ pub enum Evaluated<T> {
     NotEvaluated(String),
 }
 
-/// What a job found, as far as the demo shows it.
+/// The findings of a job, as far as the demo shows them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Findings {
     pub lungs: Evaluated<Vec<Lung>>,
     pub nodules: Evaluated<Vec<Found>>,
 }
 
-/// What was put there.
+/// A planted nodule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planted {
     pub side: String,
@@ -53,20 +53,20 @@ pub struct Planted {
 /// Planted nodules of at least this diameter must be found.
 pub const MUST_BE_FOUND_MM: f64 = 6.0;
 
-/// A finding belongs to a nodule when its centre lies inside it. Small nodules get this much room: half a voxel of error
-/// is much to them.
+/// A finding belongs to a nodule when its centre is inside the nodule. For small nodules the distance may be this
+/// large, because an error of half a voxel is large compared with them.
 const LEAST_REACH_MM: f64 = 4.0;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// Each planted nodule, largest first, and the finding that is it.
+    /// Each planted nodule, largest first, and the finding that belongs to it.
     pub planted: Vec<(Planted, Option<Found>)>,
     /// Findings where nothing was planted.
     pub extra: Vec<Found>,
 }
 
 impl Comparison {
-    /// Nearest pairs first, each finding and each nodule once.
+    /// Assigns the nearest pairs first; each finding and each nodule is used once.
     pub fn new(planted: &[Planted], found: &[Found]) -> Self {
         let places: Vec<_> = planted.iter().map(|p| (p.centre_mm, (p.diameter_mm / 2.0).max(LEAST_REACH_MM))).collect();
         let mut of_planted = vec![None; planted.len()];
@@ -91,7 +91,8 @@ impl Comparison {
     }
 }
 
-/// Indices of planted (centre, reach in mm) and found (centre) that belong together: nearest first, each once.
+/// Indices of planted (centre, largest distance in mm) and found (centre) that belong together: nearest first, each
+/// used once.
 pub fn nearest_pairs(planted: &[([f64; 3], f64)], found: &[[f64; 3]]) -> Vec<(usize, usize)> {
     let mut near: Vec<(f64, usize, usize)> = Vec::new();
     for (p, (centre, reach)) in planted.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Encapsulated PDF objects to PDF files that anybody can open.
+//! Extracts PDF files from Encapsulated PDF objects.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::pacs::Received;
 /// Writes the document of each encapsulated PDF as `report-N.pdf`.
 ///
 /// # Errors
-/// When an object is no PDF, or a file cannot be written.
+/// When an object contains no PDF, or a file cannot be written.
 pub fn write(received: &[Received], folder: &Path) -> Result<Vec<PathBuf>> {
     let documents = received.iter().filter(|object| object.sop_class_uid == uids::ENCAPSULATED_PDF_STORAGE);
     documents.enumerate().map(|(n, object)| extract(&object.path, n + 1, folder)).collect()

@@ -1,4 +1,4 @@
-//! What `make demo` is made of: the comparison with what was planted, the pictures, the printed report, the terminal.
+//! The parts of `make demo`: comparison with what was planted, pictures, printed report, terminal.
 
 pub mod compare;
 pub mod documents;

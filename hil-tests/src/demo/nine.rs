@@ -1,4 +1,4 @@
-//! The nine findings of one study, planted beside found, a row each.
+//! A table of the nine findings of one study: planted and found, one row each.
 
 use super::compare::Evaluated;
 use super::terminal::Terminal;
@@ -8,7 +8,7 @@ use crate::evaluation::read::{Findings, Lesion, Part, Planted, Score};
 const NONE: &str = "none";
 
 pub fn table(terminal: Terminal, planted: &Planted, found: &Findings) {
-    terminal.heading("Nine findings: found against planted");
+    terminal.heading("Nine findings: planted and found");
     let words = planted_words(planted).into_iter().zip(found_words(found));
     let rows: Vec<_> = cases::all(planted, found).iter().zip(words).map(|(case, (p, f))| row(case, p, f)).collect();
     terminal.table(&["finding", "planted", "found", "too many", ""], &rows);
@@ -29,7 +29,7 @@ fn planted_words(planted: &Planted) -> [String; 9] {
     let pneumonia = planted.pneumonia.as_ref();
     let emphysema = planted.emphysema.as_ref();
     let coronary = planted.coronary.as_ref();
-    // Everybody has normal nodes.
+    // Only enlarged nodes count: everybody has normal ones.
     let enlarged: Vec<_> = planted.lymph_nodes.iter().filter(|node| cases::is_enlarged(node)).cloned().collect();
     [
         list(&planted.nodules, diameter),
@@ -60,7 +60,7 @@ fn found_words(found: &Findings) -> [String; 9] {
         }),
         said(&found.rib_fractures, |f| list(f, rib)),
         said(&found.emphysema, |e| {
-            // Measured by its definition in any case; a finding when the network sees it, too.
+            // The value is always measured; it is a finding only when the network marks it, too.
             let seen = if e.regions.is_empty() { ", not marked" } else { "" };
             laa950(e.laa950_percent) + seen
         }),

@@ -1,4 +1,4 @@
-//! Secondary captures, as they arrived at the archive, to PNG files that anybody can open.
+//! Converts the secondary captures that arrived at the archive to PNG files.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use dicom_dictionary_std::tags;
 
-/// Writes the picture beside the others as `NN-title.png`; the title is the object's own description of the image.
+/// Writes the picture as `NN-title.png`; the title is the Image Comments of the object.
 ///
 /// # Errors
 /// When the object is not an uncompressed 8-bit picture, or the file cannot be written.
@@ -37,7 +37,7 @@ pub fn write(object: &Path, number: usize, folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Letters and digits of a title, for a file name. Nothing else of an object's content gets into a path.
+/// The letters and digits of a title, for a file name. No other content of an object gets into a path.
 fn file_word(title: &str) -> String {
     let mut word = String::new();
     for c in title.chars().take(48) {

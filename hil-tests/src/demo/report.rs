@@ -1,4 +1,4 @@
-//! What the demo prints when all is done: the verdicts, found against planted, the time of every stage.
+//! What the demo prints at the end: the verdicts, planted and found, the time of every stage.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use phantom::{Lungs, Truth};
 /// Findings of the jobs that made some, in the order of the jobs.
 ///
 /// # Errors
-/// When the box wrote something else than findings.
+/// When the box wrote something other than findings.
 pub fn findings<T: DeserializeOwned>(jobs: &[Job]) -> Result<Vec<T>> {
     let texts = jobs.iter().filter(|job| job.state == "done").filter_map(|job| job.findings.as_deref());
     texts.map(|json| serde_json::from_str(json).context("findings on the bus")).collect()
 }
 
-/// One row for each series and what became of it.
+/// One row for each series with its verdict.
 pub fn verdicts(terminal: Terminal, series: &[Series]) {
     terminal.heading("Verdicts");
     let rows: Vec<_> = series
@@ -38,7 +38,7 @@ pub fn verdicts(terminal: Terminal, series: &[Series]) {
     terminal.table(&["series", "kind", "images", "state", "verdict"], &rows);
 }
 
-/// Found against planted. True: nothing that had to be found was missed.
+/// Prints planted and found nodules. True: nothing that had to be found was missed.
 pub fn comparison(terminal: Terminal, truth: &Truth, findings: &[Findings]) -> bool {
     let planted: Vec<_> = truth.nodules.iter().map(planted).collect();
     let found: Vec<Found> = findings
@@ -49,7 +49,7 @@ pub fn comparison(terminal: Terminal, truth: &Truth, findings: &[Findings]) -> b
         })
         .collect();
     let comparison = Comparison::new(&planted, &found);
-    terminal.heading("Nodules: found against planted");
+    terminal.heading("Nodules: planted and found");
     let rows: Vec<_> = comparison.planted.iter().map(|(p, f)| nodule_row(p, f.as_ref())).collect();
     terminal.table(&["planted mm", "kind", "lung", "found mm", "mean HU", "off mm", "confidence", ""], &rows);
     if !comparison.extra.is_empty() {
@@ -101,7 +101,7 @@ fn nodule_row(planted: &Planted, found: Option<&Found>) -> Vec<String> {
     row
 }
 
-/// Findings as a table, for studies where nobody knows the truth.
+/// Prints the findings as a table, for studies whose truth is not known.
 pub fn nodules(terminal: Terminal, found: &[Found]) {
     let rows: Vec<_> = found
         .iter()
@@ -120,7 +120,7 @@ pub fn nodules(terminal: Terminal, found: &[Found]) {
     terminal.table(&["nodule", "lung", "mm", "mm3", "mean HU", "confidence", "centre LPS mm"], &rows);
 }
 
-/// Lungs, beside the truth where it is known.
+/// Prints the lungs, with the truth where it is known.
 pub fn lungs(terminal: Terminal, findings: &Findings, truth: Option<Lungs>) {
     terminal.heading("Lungs");
     let lungs = match &findings.lungs {
@@ -149,7 +149,7 @@ fn lung_row(lung: &Lung, truth: Option<Lungs>) -> Vec<String> {
     row
 }
 
-/// The stages as the box measured them, then what a person at the scanner waited for.
+/// Prints the stages as the box measured them, then the waiting times as a person at the scanner has them.
 pub fn times(terminal: Terminal, jobs: &[Job], outside: &[(&str, Duration)]) {
     terminal.heading("Time of every stage");
     let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! What the demo looks like: one line per stage, a bar while it runs, plain text when the output is no terminal.
+//! Output of the demo: one line for each stage, a progress bar while it runs, plain text when the output is no terminal.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const NAME_WIDTH: usize = 11;
 
-/// Where the demo prints. Colours and bars only where a person sees them (and has not set NO_COLOR).
+/// Prints the output of the demo. Colours and bars are used only on a terminal, and colours not when NO_COLOR is set.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     colour: bool,
@@ -42,7 +42,7 @@ impl Terminal {
         println!("\n{}", self.bold(text));
     }
 
-    /// Begins a stage. `length` 0: it is not known how much there is to do.
+    /// Begins a stage. `length` is the number of steps; 0 when it is not known.
     pub fn stage(self, name: &'static str, doing: &str, length: u64) -> Stage {
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
         let template = if length == 0 {
@@ -57,7 +57,7 @@ impl Terminal {
         Stage { terminal: self, name, bar, begun: Instant::now() }
     }
 
-    /// A table with aligned columns, those of numbers to the right.
+    /// Prints a table with aligned columns; columns of numbers are aligned to the right.
     pub fn table(self, head: &[&str], rows: &[Vec<String>]) {
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -81,7 +81,7 @@ impl Terminal {
     }
 }
 
-/// Digits with or without a unit ("4.1 s"), or the dash that stands for none.
+/// Whether a cell is a number with or without a unit ("4.1 s"), or the dash for "none".
 fn is_number(cell: &str) -> bool {
     let mut words = cell.split(' ');
     let number = words.next().is_some_and(|word| {
@@ -90,7 +90,7 @@ fn is_number(cell: &str) -> bool {
     number && words.all(|word| matches!(word, "ms" | "s" | "min") || word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// One stage while it runs.
+/// A running stage.
 #[derive(Debug)]
 pub struct Stage {
     terminal: Terminal,
@@ -105,7 +105,7 @@ impl Stage {
         self.bar.set_message(message);
     }
 
-    /// Ends the stage with what it did; returns how long it took.
+    /// Ends the stage and prints what it did; returns how long it took.
     pub fn done(self, what: &str) -> Duration {
         let took = self.begun.elapsed();
         self.bar.finish_and_clear();
@@ -133,7 +133,7 @@ impl Drop for Stage {
     }
 }
 
-/// For people: 12 ms, 3.4 s, 2 min 05 s.
+/// A duration as text: 12 ms, 3.4 s, 2 min 05 s.
 pub fn duration(d: Duration) -> String {
     let seconds = d.as_secs_f64();
     if seconds < 1.0 {

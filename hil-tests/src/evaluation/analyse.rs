@@ -1,4 +1,4 @@
-//! The engine that ships, on a folder: `scansidectl --json analyze`.
+//! Runs `scansidectl --json analyze` on a folder: the same code as on the box.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ struct Report {
     series: Vec<Series>,
 }
 
-/// One series as the engine sees it.
+/// One series in the output of `scansidectl`.
 #[derive(Debug, Deserialize)]
 pub struct Series {
     pub kind: String,
@@ -22,11 +22,11 @@ pub struct Series {
     /// `None` when the series was refused.
     pub findings: Option<Findings>,
     pub timings_ms: Vec<(String, f64)>,
-    /// Files written.
+    /// Files that were written.
     pub objects: Vec<PathBuf>,
 }
 
-/// The CT series of the folder, with the packages of `packages`; DICOM results go to `out`.
+/// Analyses the CT series of the folder with the packages in `packages`; writes DICOM results to `out`.
 ///
 /// # Errors
 /// When `scansidectl` is not built or fails, or there is no CT series.

@@ -1,4 +1,4 @@
-//! The card of a package and the manifest that holds its hash: the table goes into one, the hash into the other.
+//! Writes the table into the card of a package, and the hash of the card into the manifest.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ impl Card {
         Ok(Self { package: package.to_owned(), manifest })
     }
 
-    /// Puts the table between the marks of `CARD.md`.
+    /// Writes the table between the two marks in `CARD.md`.
     ///
     /// # Errors
     /// When there are no marks, or the files cannot be written.
@@ -42,8 +42,8 @@ impl Card {
     }
 }
 
-/// Id, version and hash of the network that runs on any machine, as the card names it. Not the manifest's own hash: it holds
-/// that of the card.
+/// ID, version and hash of the network that runs on any machine, as the card names it. The hash of the manifest cannot
+/// be used, because the manifest contains the hash of the card.
 ///
 /// # Errors
 /// When the manifest lacks one of them.
@@ -54,7 +54,7 @@ pub fn model_name(manifest: &str) -> Result<String> {
     };
     let id = value(&|key| key == "id").context("model.toml: no id")?;
     let version = value(&|key| key == "version").context("model.toml: no version")?;
-    // The variants are tables of their own; the one for any accelerator names its network.
+    // Each variant is a separate table; the one for any accelerator names its network.
     let any = manifest.split("[[variants]]").find(|part| part.contains("accelerator = \"any\""));
     let file = any.and_then(|part| part.lines().find_map(|line| line.strip_prefix("network = ")));
     let file = file.context("model.toml: no network for any accelerator")?.trim();

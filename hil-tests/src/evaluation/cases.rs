@@ -1,7 +1,8 @@
-//! One finding in one phantom: what was planted, what of it was found, what else was reported, how far the numbers are off.
+//! One finding in one phantom: what was planted, what of it was found, what else was reported, and the errors of the
+//! measurements.
 //!
-//! What counts: each lesion for nodules, rib fractures and lymph nodes; each side for pneumonia, bronchiectasis, effusion and
-//! pneumothorax; the phantom for emphysema and coronary calcification.
+//! Unit of counting: each lesion for nodules, rib fractures and lymph nodes; each side for pneumonia, bronchiectasis,
+//! effusion and pneumothorax; the phantom for emphysema and coronary calcification.
 
 use serde::Serialize;
 
@@ -9,9 +10,9 @@ use super::nodules::{LARGE_MM, reach_mm};
 use super::read::{CoronaryCalcium, Emphysema, Findings, Lesion, Part, Planted, PlantedPneumonia, Pneumonia, Score};
 use crate::demo::compare::{Evaluated, nearest_pairs};
 
-/// Reach of a rib fracture, mm: a rib's width.
+/// Largest distance of a finding from a planted rib fracture, mm: the width of a rib.
 const FRACTURE_REACH_MM: f64 = 15.0;
-/// Least reach of a lymph node, mm.
+/// The same for lymph nodes, mm; for large nodes it is larger.
 const NODE_REACH_MM: f64 = 5.0;
 /// A mediastinal node is enlarged from this short axis on, mm (RECIST 1.1, Eisenhauer 2009).
 const ENLARGED_MM: f64 = 10.0;
@@ -19,15 +20,15 @@ const ENLARGED_MM: f64 = 10.0;
 #[derive(Debug, Clone, Serialize)]
 pub struct Case {
     pub finding: &'static str,
-    /// Why the engine gave no answer; nothing else counts then.
+    /// Why the finding was not evaluated; then nothing else counts.
     pub not_evaluated: Option<String>,
-    /// Does the phantom hold any of it, however small?
+    /// Whether the phantom contains this finding, however small.
     pub positive: bool,
     pub planted: usize,
     pub hit: usize,
     /// Reported where nothing was planted.
     pub extra: usize,
-    /// What the ROC curve orders phantoms by; 0 when nothing was reported.
+    /// The score by which the ROC curve sorts phantoms; 0 when nothing was reported.
     pub score: f64,
     /// Measured minus planted, by name of the measurement.
     pub errors: Vec<(&'static str, f64)>,
@@ -73,7 +74,8 @@ fn highest(found: &[Lesion]) -> f64 {
     found.iter().map(|f| f.confidence).fold(0.0, f64::max)
 }
 
-/// Lesion by lesion. Those that `counts` leaves out need not be found; `forgives` says whether finding them is no error.
+/// Counts lesion by lesion. Lesions for which `counts` is false need not be found; `forgives` says that finding them is
+/// no error.
 fn lesions(
     planted: &[Lesion],
     found: &[Lesion],
@@ -129,7 +131,8 @@ fn rib_fractures(planted: &[Lesion], found: &[Lesion]) -> Case {
     )
 }
 
-/// 1 where a fracture was found but given to another rib or to none, 0 where side and number are right.
+/// Name of a measurement: 1 when a fracture was found but assigned to a wrong rib or none, 0 when side and number are
+/// right.
 pub const WRONG_RIB: &str = "wrong side or number of rib";
 
 pub fn is_enlarged(node: &Lesion) -> bool {
@@ -144,7 +147,7 @@ fn lymph_nodes(planted: &[Lesion], found: &[Lesion]) -> Case {
     })
 }
 
-/// Side by side: what lies on one side belongs together.
+/// Counts by side: everything on one side belongs together.
 fn sides(planted: &[Lesion], found: &[Lesion]) -> Case {
     let mut case = Case::new("");
     case.positive = !planted.is_empty();
@@ -158,7 +161,7 @@ fn sides(planted: &[Lesion], found: &[Lesion]) -> Case {
         if planted.is_empty() || found.is_empty() {
             continue;
         }
-        // Absent when any part lacks it.
+        // Absent when any part does not have it.
         let sum = |all: &[Lesion], of: fn(&Lesion) -> Option<f64>| all.iter().map(of).sum::<Option<f64>>();
         let off = percent_off(sum(&planted, |l| l.volume_ml), sum(&found, |l| l.volume_ml));
         case.errors.extend(off.map(|off| ("volume, %", off)));
@@ -206,7 +209,7 @@ fn emphysema(planted: &Planted, found: &Emphysema) -> Case {
     case.positive = positive;
     case.score = found.laa950_percent;
     count(&mut case, positive, !found.regions.is_empty());
-    // None planted: none of the lung is below -950 HU but for noise.
+    // Without planted emphysema only noise is below -950 HU.
     let truth = planted.emphysema.as_ref().map_or(0.0, |e| e.laa950_percent);
     let name = if positive { "LAA-950, points" } else { "LAA-950 where none is planted, points" };
     case.errors.push((name, found.laa950_percent - truth));

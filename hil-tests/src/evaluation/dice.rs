@@ -1,5 +1,5 @@
-//! How well the segments of a result cover what was planted: the Dice coefficient (Dice, "Measures of the amount of ecologic
-//! association between species", 1945) on the grid of the scan.
+//! How well the segments of a result cover what was planted: the Dice coefficient (Dice, "Measures of the amount of
+//! ecologic association between species", 1945) on the grid of the scan.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use dicom_object::InMemDicomObject;
 
 use phantom::{Channel, Grid, Slice};
 
-/// How segments are labelled; several of one kind are numbered.
+/// Labels of the segments; several of one kind are numbered.
 const LABELS: [(Channel, &str); 10] = [
     (Channel::Nodule, "Nodule"),
     (Channel::GroundGlass, "Ground-glass opacities"),
@@ -26,7 +26,7 @@ const LABELS: [(Channel, &str); 10] = [
 /// 0 to 1 for each channel that has planted voxels; all regions of one channel count together.
 ///
 /// # Errors
-/// When the segmentation cannot be read or does not lie on `grid`.
+/// When the segmentation cannot be read or is not on `grid`.
 pub fn of(segmentation: Option<&Path>, grid: &Grid, planted: &[Slice]) -> Result<Vec<(Channel, f64)>> {
     let mut found: Vec<Vec<u16>> = planted.iter().map(|slice| vec![0; slice.labels.len()]).collect();
     if let Some(path) = segmentation {
@@ -91,12 +91,12 @@ fn number(item: &InMemDicomObject, tag: dicom_core::Tag) -> Result<u16> {
     Ok(item.element(tag)?.to_int()?)
 }
 
-/// As a segment is labelled, without its number.
+/// The channel of a segment, by its label without the number.
 pub fn label(channel: Channel) -> &'static str {
     LABELS.iter().find(|(c, _)| *c == channel).map_or("", |(_, name)| name)
 }
 
-/// None for lungs and lobes.
+/// `None` for lungs and lobes.
 fn channel(label: &str) -> Option<Channel> {
     let kind = label.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end();
     LABELS.iter().find(|(_, name)| *name == kind).map(|(channel, _)| *channel)

@@ -1,4 +1,5 @@
-//! Figures of a model evaluation: each of the nine findings counted over many phantoms, the table for the card. Pure.
+//! Figures of a model evaluation: counts of each of the nine findings over many phantoms, and the table for the card.
+//! Pure.
 
 pub mod analyse;
 pub mod card;
@@ -27,7 +28,7 @@ pub struct Scan {
     pub nodules: Vec<nodules::Planted>,
     /// Right, left: planted and measured lung volume, ml; empty when the lungs were not evaluated.
     pub lungs_ml: Vec<(f64, f64)>,
-    /// Of each channel that was planted and evaluated.
+    /// Dice of each channel that was planted and evaluated.
     pub dice: Vec<(Channel, f64)>,
     pub timings_ms: Vec<(String, f64)>,
 }
@@ -52,7 +53,7 @@ impl Scan {
             Evaluated::NotEvaluated(_) => Vec::new(),
         };
         let cases = cases::all(planted, found);
-        // Cases stand in the order of the channels, and pneumonia has two.
+        // Cases are in the order of the channels; pneumonia has two channels.
         let case = |channel: Channel| {
             cases.get((channel as usize).saturating_sub(usize::from(channel > Channel::GroundGlass)))
         };
@@ -78,7 +79,7 @@ impl std::fmt::Display for Scan {
     }
 }
 
-/// The card with what stands between its two marks replaced by `table`; `None` when the marks are not there.
+/// Returns the card with the text between its two marks replaced by `table`; `None` when the marks are missing.
 pub fn with_table(card: &str, table: &str) -> Option<String> {
     const BEGIN: &str = "<!-- evaluation: written by `make evaluate` -->\n";
     const END: &str = "<!-- end of evaluation -->";
@@ -87,7 +88,7 @@ pub fn with_table(card: &str, table: &str) -> Option<String> {
     Some(format!("{}{table}{}", &card[..begin], &card[end..]))
 }
 
-/// The manifest with another hash for `file`; `None` when it names no such file.
+/// Returns the manifest with another hash for `file`; `None` when it does not name that file.
 pub fn with_hash(manifest: &str, file: &str, hash: &str) -> Option<String> {
     let key = format!("\"{file}\" =");
     let begin = manifest.lines().position(|line| line.starts_with(&key))?;

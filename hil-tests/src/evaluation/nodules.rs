@@ -1,4 +1,4 @@
-//! What is told of nodules beyond the common figures: each planted one with its make, place and size.
+//! Additional figures about nodules: each planted nodule with its type, place and size.
 
 use serde::Serialize;
 
@@ -6,10 +6,10 @@ use super::read::Lesion;
 use super::statistics::Share;
 use crate::demo::compare::{distance, nearest_pairs};
 
-/// Nodules from this diameter on are the ones that must be found.
+/// Nodules of this diameter and above must be found.
 pub const LARGE_MM: f64 = 6.0;
 
-/// Half a voxel of error is much to a small nodule: it gets this much room.
+/// Largest distance for small nodules, because an error of half a voxel is large compared with them.
 pub const LEAST_REACH_MM: f64 = 4.0;
 
 #[derive(Debug, Clone, Serialize)]

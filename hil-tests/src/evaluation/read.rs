@@ -1,5 +1,5 @@
-//! What the evaluation reads: the findings of `scansidectl --json analyze`, and what the phantom says was planted. Both
-//! name things alike; what is not compared is not read.
+//! Input of the evaluation: the findings of `scansidectl --json analyze`, and the truth of the phantom. Both use the
+//! same names. Fields that are not compared are not read.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::demo::compare::{Evaluated, Lung};
 use phantom::Truth;
 
-/// The nine findings as the engine reports them.
+/// The nine findings as `scansidectl` reports them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Findings {
     pub lungs: Evaluated<Vec<Lung>>,
@@ -57,7 +57,7 @@ impl Findings {
     }
 }
 
-/// Something with a place, planted or found. Measurements that a finding does not have are absent.
+/// Something planted or found that has a place. Measurements that a finding does not have are absent.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct Lesion {
     /// Centroid, mm, LPS.
@@ -65,7 +65,7 @@ pub struct Lesion {
     pub side: Option<String>,
     /// 1 to 12.
     pub rib: Option<u8>,
-    /// 0 to 1; planted things have none.
+    /// 0 to 1; absent for planted things.
     #[serde(default)]
     pub confidence: f64,
     pub volume_ml: Option<f64>,
@@ -73,7 +73,7 @@ pub struct Lesion {
     pub diameter_mm: Option<f64>,
     pub short_axis_mm: Option<f64>,
     pub long_axis_mm: Option<f64>,
-    /// Of the hemithorax.
+    /// Percent of the hemithorax.
     pub percent: Option<f64>,
     /// Planted nodules: solid, ground_glass, ...
     pub make: Option<String>,
@@ -123,7 +123,7 @@ pub enum Score {
     Ordinal { grade: u8 },
 }
 
-/// What a phantom holds. Findings that its generator does not plant are absent.
+/// What was planted in a phantom. Findings that its generator does not plant are absent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Planted {
@@ -141,7 +141,7 @@ pub struct Planted {
 
 impl Planted {
     /// # Errors
-    /// When the phantom names things otherwise than it is read here.
+    /// When the fields of the phantom's truth have other names than here.
     pub fn of(truth: &Truth) -> anyhow::Result<Self> {
         serde_json::from_value(serde_json::to_value(truth)?).context("the truth cannot be read")
     }

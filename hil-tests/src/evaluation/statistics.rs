@@ -7,7 +7,7 @@ use phantom::random::Random;
 /// Standard normal quantile for 95 %.
 const Z: f64 = 1.959_964;
 
-/// So many of so many.
+/// A share: a number out of a total.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share {
     pub hit: usize,
@@ -46,8 +46,8 @@ pub fn count_interval(count: usize) -> [f64; 2] {
     [low, bound(count as f64 + 1.0, Z)]
 }
 
-/// Area under the ROC curve with its interval: the chance that a positive scores higher than a negative, ties counting
-/// half (Hanley and McNeil 1982, also for the standard error). `None` without positives or negatives.
+/// Area under the ROC curve with its interval: the probability that a positive has a higher score than a negative, ties
+/// counting half (Hanley and McNeil 1982, also for the standard error). `None` without positives or negatives.
 pub fn area(positive: &[f64], negative: &[f64]) -> Option<[f64; 3]> {
     if positive.is_empty() || negative.is_empty() {
         return None;
@@ -74,7 +74,7 @@ pub fn area(positive: &[f64], negative: &[f64]) -> Option<[f64; 3]> {
     Some([a, (a - half).max(0.0), (a + half).min(1.0)])
 }
 
-/// Median; NaN of nothing. Of an even number the upper of the middle two.
+/// Median; NaN for no values. For an even number the upper one of the two in the middle.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

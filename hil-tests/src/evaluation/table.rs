@@ -45,7 +45,7 @@ pub fn tables(scans: &[Scan], seeds: &Range<u64>, model: &str) -> String {
     text
 }
 
-/// Calcium once more, on scans made to score it.
+/// Calcium again, on scans made for calcium scoring.
 pub fn calcium(scans: &[Scan], seeds: &Range<u64>) -> String {
     let name = "coronary artery calcification";
     let cases = cases(scans, name);
@@ -65,7 +65,7 @@ fn cases<'a>(scans: &'a [Scan], name: &str) -> Vec<&'a Case> {
     scans.iter().flat_map(|s| &s.cases).filter(|c| c.finding == name).collect()
 }
 
-/// One row; phantoms in which the finding was not evaluated count nowhere, but are told.
+/// One row. Phantoms in which the finding was not evaluated are not counted, but their number is given.
 fn finding(name: &str, cases: &[&Case]) -> String {
     let done: Vec<_> = cases.iter().filter(|c| c.not_evaluated.is_none()).collect();
     let mut label = name.to_owned();
@@ -123,7 +123,7 @@ fn lungs(scans: &[Scan]) -> String {
     row("lungs: volume of one, %", &errors)
 }
 
-/// All regions of a channel in a phantom count as one.
+/// Dice: all regions of a channel in a phantom are taken together.
 fn overlaps(scans: &[Scan]) -> String {
     let row = |channel: Channel| {
         let values: Vec<f64> =

@@ -1,4 +1,4 @@
-//! Figures of the live path on phantom videos: what the overlay said of each picture beside what was planted. Pure, but for
+//! Figures of the live path on phantom videos: compares the overlay of each picture with what was planted. Pure, except
 //! [`replay`] and [`scan::Scan::of`].
 
 pub mod judge;

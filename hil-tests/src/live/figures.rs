@@ -1,4 +1,4 @@
-//! The figures of a run of the live path: memory over time, and latency beside what it is held against.
+//! Figures of a run of the live path: memory over time, and latency compared with its limits.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// The best published figure for capture to overlay at 99.9 %: on the GPU of an Orin with nothing else to do, ms.
+/// The best published latency from capture to overlay at 99.9 %, ms; measured on the GPU of an Orin without other work.
 const PUBLISHED_OVERLAY: f64 = 54.6;
-/// What the picture path may add at 99 %, ms.
+/// Longest latency that the path from capture to page may add, at 99 %, ms.
 const PRESENT: f64 = 5.75;
-/// One picture at 30 a second: an overlay on each, ms.
+/// Duration of one picture at 30 pictures a second, ms: an overlay that is faster is ready for each picture.
 const ONE_PICTURE: f64 = 33.0;
 
 /// Memory of the box over time.
@@ -28,7 +28,8 @@ impl Memory {
         self.samples.push((begun.elapsed().as_secs_f64(), bytes));
     }
 
-    /// Largest of each quarter of the time, MB; 0 where nobody looked. What grows, grows from the second to the last.
+    /// The largest value in each quarter of the time, MB; 0 when none was measured in it. If memory leaks, the values
+    /// grow from the second to the last.
     pub fn quarters(&self) -> [u64; 4] {
         let end = self.samples.last().map_or(1.0, |(at, _)| at.max(1e-9));
         let of = |quarter: usize| {
@@ -39,10 +40,10 @@ impl Memory {
     }
 }
 
-/// How long to listen before the next look at the memory.
+/// Time between two measurements of the memory.
 pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// One figure beside what it is held against.
+/// One figure and the limit with which it is compared.
 #[derive(Debug, Serialize)]
 pub struct Beside {
     pub what: &'static str,
@@ -59,7 +60,7 @@ impl Beside {
     }
 }
 
-/// `stats` as the page gets them.
+/// Compares the latencies with their limits. `stats`: the statistics as the page receives them.
 pub fn beside(stats: &Value) -> Vec<Beside> {
     let of = |stage: &str, key: &str| {
         let stages = stats["stages"].as_array().into_iter().flatten();

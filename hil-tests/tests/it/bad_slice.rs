@@ -1,4 +1,5 @@
-//! A bad slice among good ones is named, never silent: it changes no volume by more than 2 % and loses no lesion.
+//! When one slice of a series is bad, the series is refused and the slice is named, or the bad slice has hardly any
+//! effect: no volume changes by more than 2 % and no lesion is lost.
 
 use std::path::Path;
 
@@ -11,12 +12,12 @@ use hil_tests::evaluation::analyse::{Series, analyse};
 use hil_tests::tools;
 use phantom::{Options, Phantom};
 
-/// Columns and rows: half of the usual, so that thirteen scans are quick.
+/// Columns and rows: half of the usual number, so that thirteen scans take little time.
 const WIDE: usize = 256;
-/// The slice that is spoilt, from the feet.
+/// The slice that is made bad, counted from the feet.
 const BAD: usize = 110;
 
-/// Stored values of a slice; its object.
+/// Changes a slice: its stored values and its object.
 type Spoil = fn(&mut Vec<i16>, &mut DefaultDicomObject, &Path);
 
 const KINDS: [(&str, Spoil); 12] = [

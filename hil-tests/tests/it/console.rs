@@ -1,5 +1,6 @@
-//! The live page in a real browser, with a live path that is played: it shows, it says what is wrong, it recovers, it can
-//! be used without a mouse, and it asks nobody but the box. Screenshots go to `out/console`.
+//! The live page in a real browser, with a simulated live path. The page shows the video, says what is wrong, recovers,
+//! can be used without a mouse, and requests nothing from other hosts than the box. Screenshots are written to
+//! `out/console`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,16 +12,16 @@ use live::view::Sign;
 use live::worklist::Worklist;
 use needs::Lack;
 
-/// What the page promises.
+/// The time that the page promises until it shows video with overlay.
 const SHOWS_WITHIN: Duration = Duration::from_secs(2);
-/// For all else; a busy machine.
+/// For everything else; long, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 fn screenshot(name: &str) -> PathBuf {
     tools::workspace().join("out/console").join(name)
 }
 
-/// A browser and a page with a moving picture; None (and says so) where there is no Chromium.
+/// A browser and a page with moving video; `None`, and the test is skipped, where there is no Chromium.
 async fn watching(width: u32, height: u32) -> Option<(Browser, Player)> {
     let Some(mut browser) = Browser::start(width, height).await.unwrap() else {
         needs::skip(Lack::Software, "no chromium");
@@ -53,12 +54,12 @@ async fn the_page_shows_moving_video_with_overlay_within_two_seconds_and_asks_no
         .await
         .unwrap();
 
-    // The overlay is a layer of its own: the picture below it is as grey as it came.
+    // The overlay is a separate layer: the picture below it is still grey.
     let coloured = "(() => { const c = document.getElementById('picture');
         const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let most = 0;
         for (let i = 0; i < p.length; i += 4) most = Math.max(most, Math.abs(p[i] - p[i + 2])); return most; })()";
     assert!(browser.evaluate(coloured).await.unwrap().as_u64().unwrap() <= 2, "something is drawn into the picture");
-    // ... and it lies where the lesion is.
+    // ... and it is where the lesion is.
     let off = "(() => { const c = document.getElementById('picture').getBoundingClientRect();
         const scale = Math.min(c.width / 1280, c.height / 720);
         const box = document.querySelector('polygon.outline[data-id=\"1\"]').getBBox();
@@ -110,7 +111,7 @@ async fn each_sign_has_words_and_a_shape_and_a_lost_signal_recovers_by_itself() 
         let running = matches!(sign, Sign::NoOverlay { .. } | Sign::Paused { .. });
         player.sign(sign, running);
         browser.wait(word, PATIENCE, &sign_says(state, word)).await.unwrap();
-        // Longer than an overlay may be old.
+        // Longer than an overlay is shown.
         browser.wait("no overlay", PATIENCE, "document.querySelectorAll('#overlay *').length === 0").await.unwrap();
         let shape = browser.evaluate("document.getElementById('sign-shape').getAttribute('href')").await.unwrap();
         shapes.insert(shape.as_str().unwrap().to_owned());
@@ -173,7 +174,7 @@ async fn all_can_be_done_from_the_keyboard_with_a_visible_focus() {
         .await
         .unwrap();
 
-    // Every control is reached by Tab, and one sees where one is.
+    // Tab reaches every control, and the focus is visible.
     let mut reached = std::collections::BTreeSet::new();
     for step in 0..12 {
         browser.press("Tab").await.unwrap();

@@ -1,5 +1,5 @@
-//! The live path as whoever installs and uses it asks: a profile is learnt from the phantom's screens, a patient comes from the
-//! worklist, an exam begins of itself. Over a private bus, with `scansidectl`, against a daemon of its own.
+//! The live path as installers and users use it: a profile is learnt from the phantom's screens, the patient is taken
+//! from the worklist, an exam begins automatically. With `scansidectl` over a private bus and a separate daemon.
 
 use std::path::Path;
 use std::process::Command;
@@ -52,7 +52,7 @@ async fn replay_a_profile_that_is_learnt_from_the_phantoms_screens_is_the_shippe
     }
 }
 
-/// An item as `dump2dcm` makes it of a text, which is how sites that serve it with wlmscpfs do.
+/// A worklist item, made from text by `dump2dcm`, as sites that use wlmscpfs make them.
 fn order(folder: &Path, id: &str, name: &str, number: &str, study: &str) {
     let text = format!(
         "(0008,0005) CS [ISO_IR 192]\n(0008,0050) SH [{number}]\n(0010,0010) PN [{name}]\n(0010,0020) LO [{id}]\n\
@@ -85,7 +85,7 @@ async fn replay_an_exam_begins_of_itself_and_its_patient_comes_from_the_worklist
     let more = format!("worklist = {:?}\nauto_start = true", worklist.display().to_string());
     let (mut appliance, live) = watching(&video, &more).await;
 
-    let begun = deadline::until("an exam that begins of itself", WITHIN, async || exam(&live).await).await.unwrap();
+    let begun = deadline::until("an exam that begins automatically", WITHIN, async || exam(&live).await).await.unwrap();
     assert!(begun.patient.id.starts_with("UNIDENTIFIED-"), "{begun:?}");
     assert_eq!(begun.patient.name, "UNIDENTIFIED^EXAM");
     let listed = said(&appliance, &["live", "worklist"]).await;
@@ -96,7 +96,7 @@ async fn replay_an_exam_begins_of_itself_and_its_patient_comes_from_the_worklist
     assert_eq!((entries.len(), entries[1].study_uid.as_str()), (2, "1.2.840.99.1"));
     assert_eq!(skipped, ["1: no DICOM files"]);
 
-    // Given to a patient once; a mistake is refused.
+    // An exam can be given to a patient once; a second patient is refused.
     let other = refused(&appliance, &["live", "start", "--accession", "A-1", "--patient-id", "P2"]).await;
     assert!(other.contains("another patient ID"), "{other}");
     let typed = ["live", "start", "--patient-id", "P2", "--name", "Roe^Jane"];
@@ -110,7 +110,7 @@ async fn replay_an_exam_begins_of_itself_and_its_patient_comes_from_the_worklist
     let second = refused(&appliance, &["live", "start", "--accession", "A-2"]).await;
     assert!(second.contains("another patient"), "{second}");
 
-    // An exam that is begun by hand takes the worklist's study.
+    // An exam that is started by hand gets the study UID of the worklist.
     said(&appliance, &["live", "stop"]).await;
     said(&appliance, &["live", "start", "--accession", "A-2"]).await;
     let chosen = exam(&live).await.unwrap();

@@ -1,4 +1,4 @@
-//! Recordings through the engine that ships, as people run it: `scansidectl live replay`.
+//! `scansidectl live replay` on recordings, as people run it.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use hil_tests::tools;
 use needs::Lack;
 use serde_json::Value;
 
-/// A validation phantom with one lesion, which comes back.
+/// A validation phantom with one lesion, which goes out of view and comes back.
 const SEED: u64 = 1_900_019;
 
 #[test]

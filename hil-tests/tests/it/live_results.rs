@@ -1,5 +1,5 @@
-//! An exam, from its first picture to the archive: clips, key images, segmentation and report arrive, once, also when the box
-//! was killed in the middle.
+//! An exam from its first picture to the archive: clips, key images, segmentation and report arrive exactly once, also
+//! when the box was killed in the middle.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,13 +23,13 @@ fn patient(id: &'static str) -> Options<'static> {
     Options::from([("id", id.into()), ("name", "PHANTOM^EVA".into())])
 }
 
-/// What the journals of the exams say so far.
+/// The journals of the exams so far.
 fn journal(spool: &Path) -> String {
     let folders = std::fs::read_dir(spool.join("exams")).into_iter().flatten().flatten();
     folders.map(|folder| std::fs::read_to_string(folder.path().join("journal.jsonl")).unwrap_or_default()).collect()
 }
 
-/// With the report, which comes last.
+/// Waits until the report, which is sent last, is at the archive.
 async fn delivered(pacs: &Pacs) -> Vec<Received> {
     let report = || pacs.received().iter().any(|one| one.sop_class_uid == REPORT);
     deadline::until_true("the report at the archive", DELIVERED_WITHIN, report).await.unwrap();
@@ -91,7 +91,7 @@ async fn replay_an_exam_that_was_killed_reaches_the_archive_once() {
 
     let received = delivered(&pacs).await;
     assert!(of(&received, MULTI_FRAME) >= 1 && of(&received, SEGMENTATION) == 1, "{received:?}");
-    // Nobody's exam runs on after that, and another start sends nothing again.
+    // No exam runs after that, and another start sends nothing again.
     let live = proxy(&appliance).await;
     assert!(Live::read(&live).await.unwrap().exam.is_none());
     appliance.kill().await.unwrap();

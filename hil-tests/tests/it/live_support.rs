@@ -1,4 +1,4 @@
-//! A box that sees a phantom's video, and who asks it.
+//! A box whose video source is a phantom's video, and the questions that tests ask it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,13 +12,13 @@ use scanside_client::LiveProxy;
 
 pub const WITHIN: Duration = Duration::from_secs(60);
 
-/// Four seconds of a phantom's video, of a seed that nothing was trained on; and its millimetres in a pixel.
+/// Four seconds of a phantom's video, with a seed that was not used for training; and its millimetres per pixel.
 pub fn record(layout: Name, folder: &Path) -> (PathBuf, f64) {
     write(&Video::new(2_000_003, &options(layout)), folder)
 }
 
-/// The same, at a depth at which the picture is about as wide as the layout has room for: nothing can be learnt of room that
-/// stays black.
+/// The same, at a depth at which the image is about as wide as the sector of the layout: a profile cannot be learnt
+/// from parts that stay black.
 pub fn record_wide(layout: Name, folder: &Path) -> (PathBuf, f64) {
     let wide = |video: &Video| {
         let mm_per_pixel = video.settings.depth_mm / video.layout.sector.height as f32;
@@ -40,12 +40,12 @@ fn write(video: &Video, folder: &Path) -> (PathBuf, f64) {
     (path, video.truth(Vec::new()).mm_per_pixel.into())
 }
 
-/// A box that sees the video, and a proxy that caches nothing.
+/// A box with this video, and a proxy that caches nothing.
 pub async fn watching(video: &Path, more: &str) -> (Appliance, LiveProxy<'static>) {
     watching_with(video, more, Setup::default()).await
 }
 
-/// The same, set up otherwise.
+/// The same with another set-up.
 pub async fn watching_with(video: &Path, more: &str, setup: Setup) -> (Appliance, LiveProxy<'static>) {
     let extra = format!("[live]\ndevice = \"replay:{}\"\n{more}\n[console]\naddress = \"off\"\n", video.display());
     let appliance = Appliance::start(&Setup { extra, ..setup }).await.unwrap();
@@ -53,12 +53,12 @@ pub async fn watching_with(video: &Path, more: &str, setup: Setup) -> (Appliance
     (appliance, live)
 }
 
-/// Once pictures come that move.
+/// Waits until pictures come that move.
 pub async fn proxy(appliance: &Appliance) -> LiveProxy<'static> {
     let connection = appliance.bus.connect().await.unwrap();
     let builder = LiveProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No);
     let live = builder.build().await.unwrap();
-    // The phantom's own freeze passes.
+    // The phantom's video contains a frozen part, which passes.
     deadline::until("a picture that moves", WITHIN, async || {
         let sign = live.sign().await.unwrap();
         ["ready", "no_overlay"].contains(&sign.as_str()).then_some(())

@@ -1,4 +1,4 @@
-//! Tests of the whole box from outside, in one program: it is linked once.
+//! Tests of the whole box from outside. They are one program, so that it is linked only once.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,4 @@
-//! Model packages on a whole box: killed while one is installed or activated, without any, and with a shadow.
+//! Model packages on a whole box: a kill while one is installed or activated, a box without packages, and a shadow run.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -16,7 +16,7 @@ use crate::support::Records;
 
 const WITHIN: Duration = Duration::from_secs(240);
 
-/// Archives of the shipped chest package under other versions, signed with the development key.
+/// Archives of the shipped chest package with other version numbers, signed with the development key.
 struct Maker(tempfile::TempDir);
 
 impl Maker {
@@ -24,7 +24,7 @@ impl Maker {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// Id of the package, and the archive.
+    /// ID of the package, and its archive.
     fn archive(&self, version: &str) -> (String, PathBuf) {
         let shipped = tools::workspace().join("models/packages");
         let mut packages: Vec<_> = std::fs::read_dir(shipped).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -80,7 +80,7 @@ async fn done(appliance: &Appliance, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Those of chest CT; the packages of other tasks are none of this test's business.
+/// The packages of chest CT; those of other tasks do not matter here.
 async fn list(appliance: &Appliance) -> Vec<Model> {
     let all = appliance.manager().await.unwrap().list_models(scanside_client::Options::new()).await.unwrap();
     all.into_iter().filter(|model| model.task == "ct_chest").collect()
@@ -91,11 +91,11 @@ async fn active(appliance: &Appliance) -> Option<String> {
     active.map(|model| model.version)
 }
 
-/// An archive is being unpacked: the moment to pull the plug.
+/// Waits until an archive is being unpacked: the moment for a kill.
 async fn unpacking(appliance: &Appliance) {
     let staging = appliance.spool().join("models/staging");
     let begun = || std::fs::read_dir(&staging).is_ok_and(|mut entries| entries.next().is_some());
-    // It may be over before it was seen: then the plug is pulled a little later.
+    // Unpacking may be over before it was noticed: then the kill comes a little later.
     let _ = deadline::until_true("an archive to be unpacked", Duration::from_secs(5), begun).await;
 }
 
@@ -107,10 +107,10 @@ async fn killed_while_a_package_is_installed_or_activated_the_box_comes_back_wit
     let shipped = active(&appliance).await.unwrap();
     let archive = archive.to_str().unwrap();
     let package = format!("{id}@9.0.0");
-    // Killed under the caller, who hears that the daemon went away.
+    // The daemon is killed during the call, and the caller gets an error.
     join(scansidectl(&appliance, &["install", archive]), unpacking(&appliance)).await;
     back_with_a_good_one(&mut appliance, "unpacking").await;
-    // A build takes some tens of milliseconds: each of these hits it at another place, the last ones after its end.
+    // A build takes some tens of milliseconds: each of these kills comes at another stage, the last ones after its end.
     for after in [0, 5, 10, 20, 40, 80, 160] {
         fresh(&appliance, archive, &package).await;
         let path = list(&appliance).await.into_iter().find(|model| model.version == "9.0.0").unwrap().path;
@@ -130,7 +130,7 @@ async fn killed_while_a_package_is_installed_or_activated_the_box_comes_back_wit
     appliance.stop().await.unwrap();
 }
 
-/// Kills the daemon, starts it again and looks at what it has.
+/// Kills the daemon, starts it again and checks its packages.
 async fn back_with_a_good_one(appliance: &mut Appliance, moment: &str) {
     appliance.kill().await.unwrap();
     appliance.restart().await.unwrap();
@@ -143,7 +143,7 @@ async fn back_with_a_good_one(appliance: &mut Appliance, moment: &str) {
     assert_eq!(std::fs::read_dir(staging).map_or(0, Iterator::count), 0, "the start swept");
 }
 
-/// Installed, not active, and nothing known of it yet.
+/// Installed, not active, and not built yet.
 async fn fresh(appliance: &Appliance, archive: &str, package: &str) {
     if active(appliance).await.as_deref() == Some("9.0.0") {
         done(appliance, &["rollback", "ct_chest"]).await;
@@ -154,7 +154,7 @@ async fn fresh(appliance: &Appliance, archive: &str, package: &str) {
     done(appliance, &["install", archive]).await;
 }
 
-/// Thin slices, so that the network runs; few, so that it is quick.
+/// Thin slices, so that the network runs; few of them, so that it takes little time.
 fn slab() -> Vec<Instance> {
     let options = Options { columns: 96, rows: 96, pixel_mm: 3.9, slices: 48, slice_mm: 2.0, ..Options::default() };
     let (study, _) = Phantom::chest(7, &options).unwrap();

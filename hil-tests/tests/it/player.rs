@@ -1,4 +1,5 @@
-//! A live path that is played: a fan of speckle with two lesions that move, 30 pictures a second, and the page's server.
+//! A simulated live path: a sector of speckle with two moving lesions, 30 pictures a second, and the real server of the
+//! page.
 
 use std::f32::consts::TAU;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const WIDTH: usize = 1280;
 const HEIGHT: usize = 720;
 const PERIOD: Duration = Duration::from_nanos(33_366_667);
-/// As a model would need.
+/// The time that a model would need.
 const LATE_MS: f64 = 22.0;
 
 #[derive(Debug, Default)]
@@ -47,7 +48,7 @@ impl Player {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
-    /// On a box that has a worklist.
+    /// The same on a box with a worklist.
     pub async fn expecting(worklist: Worklist) -> Self {
         Self::with(SocketAddr::from(([127, 0, 0, 1], 0)), worklist).await
     }
@@ -93,7 +94,7 @@ impl Player {
         format!("http://{}/", self.address)
     }
 
-    /// The sign, and whether pictures come.
+    /// Sets the sign, and whether pictures come.
     pub fn sign(&self, sign: Sign, pictures: bool) {
         let blind = sign != Sign::Ready;
         self.switches.dark.store(!pictures, Ordering::Relaxed);
@@ -101,7 +102,7 @@ impl Player {
         self.status.send_modify(|status| Arc::make_mut(status).sign = sign);
     }
 
-    /// An exam begins of itself.
+    /// An exam begins automatically.
     pub fn begin_for_nobody(&self) {
         let started_utc = "2026-01-31T09:30:00Z".to_owned();
         let patient = identity::nobody(&started_utc);
@@ -117,7 +118,7 @@ impl Player {
         self.switches.blind.store(hold, Ordering::Relaxed);
     }
 
-    /// Returns the address, which is free then.
+    /// Stops the server and returns its address, which is free then.
     pub async fn stop(self) -> SocketAddr {
         self.trigger.cancel();
         self.server.await.unwrap();
@@ -192,7 +193,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
     }
 }
 
-/// Twice as wide as the picture, so that it can slide.
+/// Speckle twice as wide as the picture, so that the picture can move over it.
 fn tissue() -> Vec<u8> {
     let mut noise = 7u32;
     let mut row_of = |y: usize| {
@@ -238,7 +239,7 @@ fn lesions(sequence: u64) -> Vec<Lesion> {
     ]
 }
 
-/// A fan on black; lesions are dark.
+/// A sector on black; lesions are dark.
 fn frame(tissue: &[u8], lesions: &[Lesion], sequence: u64, captured: Duration) -> Frame {
     let slide = usize::try_from(sequence).unwrap_or(0) % WIDTH;
     let mut bytes = vec![0u8; WIDTH * HEIGHT];

@@ -1,7 +1,8 @@
-//! Promise 1, custody: `kill -9` at random instants while two scanners send and jobs run. What was acknowledged is there
-//! once with equal bytes, each study has one result set, nothing is stuck.
+//! Promise 1, custody: `kill -9` at random moments while two scanners send and jobs run. Afterwards everything that was
+//! acknowledged is stored once with the same bytes, each study has one set of results, and nothing is stuck.
 //!
-//! `SCANSIDE_SOAK_ROUNDS` kills (12 by default, 200 in `make soak`), `SCANSIDE_SOAK_SEED` repeats a run.
+//! `SCANSIDE_SOAK_ROUNDS` is the number of kills (12 by default, 200 in `make soak`); with the `SCANSIDE_SOAK_SEED` of
+//! a run it is repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,10 +21,10 @@ use rand::{Rng, SeedableRng};
 use crate::support::Records;
 
 const SENT_WITHIN: Duration = Duration::from_secs(120);
-/// The longest job on a machine that does other things as well.
+/// Longest time without progress: longer than the longest job on a busy machine.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
-/// Sending takes about half a second at this rate, then the series are complete, analysed and delivered: the kill may hit
-/// any of them.
+/// At this rate sending takes about half a second; then the series become complete, are analysed and delivered. The
+/// kill may come in any of these phases.
 const KILL_WITHIN_MS: u64 = 3500;
 const LINK_BYTES_PER_SEC: u32 = 1_500_000;
 
@@ -31,7 +32,7 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Thick slices, where only the lungs are analysed, and thin ones, where the network runs as well.
+/// Thick slices, for which only the lungs are analysed, and thin ones, for which the network runs as well.
 fn study(seed: u64, thin: bool) -> Vec<Instance> {
     let options = Options {
         columns: 96,
@@ -45,7 +46,7 @@ fn study(seed: u64, thin: bool) -> Vec<Instance> {
     study.instances.iter().map(|i| Instance::from_part10(&i.part10).unwrap()).collect()
 }
 
-/// Sends a study until all of it is acknowledged, and notes every acknowledgement as it comes.
+/// Sends a study until all of it is acknowledged, and records every acknowledgement.
 async fn send(
     address: std::net::SocketAddr,
     ae: &str,
@@ -74,7 +75,7 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
     let setup = Setup {
         destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],
         quiet_secs: 2.0,
-        // A job may be hit again and again here; in the field ten crashes in one job are reason enough to park it.
+        // Here a job may be interrupted many times; with the default it would be parked after ten.
         extra: "[analyze]\nmax_interruptions = 1000\n".into(),
         ..Setup::default()
     };
@@ -101,7 +102,7 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
             })
             .collect();
 
-        // The random instant is what is tested, not waited for.
+        // This sleep is no synchronisation: the random moment of the kill is what is tested.
         tokio::time::sleep(Duration::from_millis(random.random_range(0..KILL_WITHIN_MS))).await;
         appliance.kill().await.unwrap();
         let at_the_kill = acknowledged.lock().unwrap().len();
@@ -147,7 +148,8 @@ fn check_verdicts(records: &Records, studies: usize) {
     }
 }
 
-/// One SR for each study and not more than one SEG, in the rows and at the archive, with equal bytes, however often they were sent.
+/// One SR for each study and at most one SEG, in the database and at the archive, with the same bytes, however often
+/// they were sent.
 fn check_result_sets(records: &Records, pacs: &Pacs, studies: usize) {
     let mut made: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     let mut files = BTreeMap::new();
@@ -156,7 +158,7 @@ fn check_result_sets(records: &Records, pacs: &Pacs, studies: usize) {
         made.entry((result.study_uid, result.kind)).or_default().insert(result.sop_uid.clone());
         files.insert(result.sop_uid, result.file);
     }
-    // A slab of thin slices in which no nodule is found has nothing to segment: its lungs are cut off.
+    // A slab of thin slices without a nodule has no segmentation, because its lungs are cut off.
     for (kind, at_least) in [("sr", studies), ("seg", studies / 2)] {
         let sets: Vec<_> = made.iter().filter(|((_, k), _)| k == kind).collect();
         assert!((at_least..=studies).contains(&sets.len()), "{} studies with a {kind}", sets.len());

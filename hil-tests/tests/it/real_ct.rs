@@ -1,5 +1,6 @@
-//! Promise 2, verdict, on real chests: each of the nine findings is evaluated or says why it is not. Whether the network,
-//! which knows phantoms only, hits the radiologists' tumour boxes is printed and not judged.
+//! Promise 2, verdict, on real chests: each of the nine findings is evaluated or says why it is not. Whether the
+//! network finds the tumours that radiologists marked is printed but not tested, because it was trained on phantoms
+//! only.
 
 use std::path::Path;
 
@@ -43,7 +44,8 @@ fn judge(series: &Series) {
     assert!(lungs.len() == 2 && lungs.iter().all(|l| (1000.0..4000.0).contains(&l.volume_ml)), "{lungs:?}");
     let Evaluated::Done(lobes) = &findings.lobes else { panic!("no lobes: {}", series.verdict) };
     let whole: f64 = lobes.iter().map(|l| l.volume_ml).sum();
-    // Of both lungs: the middle lobe holds about 8 to 10 %, each of the others 15 to 30 % (Yamada, Radiol Res Pract 2020).
+    // Percent of both lungs: the middle lobe has about 8 to 10 %, each of the others 15 to 30 % (Yamada, Radiol Res
+    // Pract 2020).
     let share = |name: &str| lobes.iter().find(|l| l.name == name).unwrap().volume_ml / whole;
     assert!((0.03..0.20).contains(&share("right_middle")), "{lobes:?}");
     for name in ["right_upper", "right_lower", "left_upper", "left_lower"] {
@@ -86,7 +88,7 @@ fn tumours(series: &Path, boxes: &Path) -> Vec<Tumour> {
                 let start = text.find(&format!("<{name}>"))? + name.len() + 2;
                 text[start..].split('<').next()?.trim().parse::<f64>().ok()
             };
-            // Both scans lie flat: columns along x, rows along y.
+            // In both scans columns run along x and rows along y.
             let corner = |x: f64, y: f64| [origin[0] + x * spacing[1], origin[1] + y * spacing[0]];
             let (low, high) = (corner(edge("xmin")?, edge("ymin")?), corner(edge("xmax")?, edge("ymax")?));
             Some(Tumour { low, high, z: origin[2], slice_mm })

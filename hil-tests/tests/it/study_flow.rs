@@ -30,7 +30,7 @@ async fn settled(records: &Records, series: usize) {
         .unwrap();
 }
 
-/// Both real chest CTs through the whole box: `send` is the peer that brings a folder.
+/// Sends both real chest CTs through the whole box; `send` is the peer that sends a folder.
 async fn real_cts(send: impl AsyncFn(&Path, &Appliance), judge: bool) {
     let Some(data) = tools::shared("data") else { return };
     let archive = tempfile::tempdir().unwrap();
@@ -88,7 +88,7 @@ fn holds_study(folder: &Path, study_uid: &str) -> bool {
     first.data_set().unwrap().windows(study_uid.len()).any(|window| window == study_uid.as_bytes())
 }
 
-/// The judges' own scripts, which are not part of the project.
+/// Scripts of the validators, which are not part of the project.
 async fn validate(script: &str, result: &Path, source: &Path) {
     let Some(script) = tools::shared(&format!("validators/{script}")) else { return };
     let sources = std::fs::read_dir(source).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some());
@@ -130,7 +130,7 @@ async fn real_cts_from_dcmsend_are_processed_and_results_reach_storescp() {
             .await
             .unwrap();
         assert!(status.success(), "dcmsend: {status}");
-        // dcmsend exits 0 even when it was refused: the report knows.
+        // dcmsend exits with 0 even when it was refused, so its report is read.
         let text = std::fs::read_to_string(report).unwrap();
         let count = |word: &str| text.lines().filter(|line| line.contains(word)).count();
         assert_eq!(count("0x0000"), count("DIMSE Status"), "{text}");
@@ -139,7 +139,8 @@ async fn real_cts_from_dcmsend_are_processed_and_results_reach_storescp() {
     real_cts(send, false).await;
 }
 
-/// Files as a hostile or broken scanner would send them: whatever is no DICOM file goes as a data set that claims to be.
+/// Files as a hostile or broken scanner would send them: a file that is not DICOM is sent as a data set that claims to
+/// be one.
 fn corpus(root: &Path) -> Vec<(PathBuf, Instance)> {
     fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -190,7 +191,7 @@ async fn every_corpus_file_is_kept_byte_exact_or_refused_in_words_and_nobody_els
         let answer = modality.send(std::slice::from_ref(instance), |_, _| {}).await;
         assert!(appliance.is_running(), "{}: the daemon is gone", path.display());
         let Ok(sent) = answer else {
-            // The association was rejected or aborted: refused, too.
+            // The association was rejected or aborted, which also counts as refused.
             refused += 1;
             continue;
         };

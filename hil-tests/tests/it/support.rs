@@ -1,5 +1,5 @@
-//! Looks into a stopped or running box: its database and the bytes in custody. Tests read them directly so that a mistake
-//! in the daemon's own reading cannot hide a mistake in its writing.
+//! Reads the database and the stored bytes of a stopped or running box. Tests read them directly: if they used the
+//! daemon's own code to read, a mistake in it could hide a mistake in what it has written.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -42,7 +42,7 @@ pub struct Made {
     pub kind: String,
     pub sop_uid: String,
     pub file: PathBuf,
-    /// State of each delivery of it.
+    /// State of each delivery of this result.
     pub deliveries: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl Records {
         Ok(Self { connection, spool: appliance.spool() })
     }
 
-    /// Every row of a SOP instance UID.
+    /// All rows with a SOP Instance UID.
     pub fn kept(&self, sop_uid: &str) -> Result<Vec<Kept>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT id, state, reason, segment, file, offset, length FROM instances WHERE sop_uid = ?1",
@@ -74,7 +74,7 @@ impl Records {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Why an instance was set aside, in plain words: in its row, or as an event.
+    /// Why an instance was quarantined or is a conflict, in plain words: from its row, or from an event.
     pub fn reason(&self, kept: &Kept) -> Result<String> {
         if let Some(reason) = &kept.reason {
             return Ok(reason.clone());
@@ -99,7 +99,7 @@ impl Records {
         Ok(bytes)
     }
 
-    /// The promise of custody for one instance: there, once, with the bytes that were sent.
+    /// Checks the promise of custody for one instance: it is stored once, with the bytes that were sent.
     pub fn check_custody(&self, sent: &Instance) -> Result<()> {
         let uid = &sent.sop_instance_uid;
         let rows = self.kept(uid)?;
@@ -145,7 +145,7 @@ impl Records {
         rows.map(|json| Ok(serde_json::from_str(&json?)?)).collect()
     }
 
-    /// Interruptions of all jobs together: how often a crash hit one at work.
+    /// Sum of the interruptions of all jobs: how often a crash interrupted one.
     pub fn interruptions(&self) -> Result<i64> {
         Ok(self.connection.query_row("SELECT coalesce(sum(interruptions), 0) FROM jobs", [], |row| row.get(0))?)
     }
@@ -169,12 +169,12 @@ impl Records {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Everything has an end: no series waits, no job waits, nothing waits to be delivered.
+    /// Whether everything is finished: no series, job or delivery waits.
     pub fn is_settled(&self) -> Result<bool> {
         Ok(self.waiting()? == 0)
     }
 
-    /// How many series, jobs and deliveries have not come to their end.
+    /// How many series, jobs and deliveries are not finished.
     pub fn waiting(&self) -> Result<i64> {
         let waiting = self.connection.query_row(
             "SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'complete'))

@@ -1,4 +1,4 @@
-//! One video's overlays against what was planted. Pure.
+//! Compares the overlays of one video with what was planted. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,39 +9,40 @@ use super::replay::{Lesion, Seen};
 use super::scan::{Shown, Truth};
 use crate::live::{SEEN_MM2, SEEN_S};
 
-/// Two boxes this much alike (intersection over union) are one thing; as in `models/training/ultrasound/detect.py`.
+/// Two boxes with at least this intersection over union are the same lesion; as in
+/// `models/training/ultrasound/detect.py`.
 const SAME: f32 = 0.2;
-/// A number that lay on two lesions for so many pictures each has merged them.
+/// A number that was on two lesions for at least this many pictures each has merged them.
 const MERGED: usize = 3;
 
-/// What came of one video.
+/// The result of one video.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Case {
     pub seed: u64,
     pub seconds: f64,
-    /// Pictures, and those the model looked at.
+    /// Pictures, and those that the model analysed.
     pub pictures: usize,
     pub looked_at: usize,
-    /// Planted lesions that show enough for long enough.
+    /// Planted lesions that are visible enough, for long enough.
     pub wanted: usize,
     pub found: usize,
-    /// Numbers that mostly lay on nothing planted.
+    /// Numbers that mostly were on no planted lesion.
     pub false_alarms: usize,
-    /// Numbers that lay on two planted lesions.
+    /// Numbers that were on two planted lesions.
     pub merged: usize,
-    /// Lesions that had a number, wanted or not.
+    /// Lesions that had a number, whether they had to be found or not.
     pub numbered: usize,
-    /// Another number for a lesion that stayed in view.
+    /// How often a lesion that stayed in view got another number.
     pub switched: usize,
-    /// How often a lesion that had a number went and had one again, and how often it was the same.
+    /// How often a lesion that had a number went away and got a number again, and how often it was the same one.
     pub returned: usize,
     pub returned_the_same: usize,
-    /// Of the pictures that show a lesion and were looked at.
+    /// Dice of the pictures that show a lesion and were analysed.
     pub dice: Vec<f64>,
     pub scores: Vec<Score>,
 }
 
-/// What the overlay said of one planted lesion.
+/// The scores that the overlay gave one planted lesion.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
     pub id: u8,
@@ -49,7 +50,7 @@ pub struct Score {
     /// Benign (0) to malignant (1).
     pub first: f64,
     pub last: f64,
-    /// Pictures that showed the score, and those where it was on the right side of a half.
+    /// Pictures that showed the score, and those in which it was on the right side of 0.5.
     pub pictures: usize,
     pub right: usize,
 }
@@ -66,7 +67,7 @@ impl Score {
     }
 }
 
-/// On which planted lesion a number lay, and in how many pictures; `None`: on nothing.
+/// On which planted lesions a number was, and in how many pictures; `None`: on no lesion.
 type Places = BTreeMap<Option<u8>, usize>;
 
 pub fn judge(truth: &Truth, seen: &[Seen]) -> Case {
@@ -78,7 +79,7 @@ pub fn judge(truth: &Truth, seen: &[Seen]) -> Case {
     };
     let mut sheet = Sheet::new(truth.screen);
     let mut numbers: BTreeMap<u32, Places> = BTreeMap::new();
-    // By planted lesion: picture and number.
+    // For each planted lesion: picture and number.
     let mut hits: BTreeMap<u8, Vec<(usize, u32)>> = BTreeMap::new();
     let mut scores: BTreeMap<u8, Score> = BTreeMap::new();
     for (shown, one) in seen.iter().filter_map(|one| Some((truth.frames.get(one.sequence)?, one))) {
@@ -129,7 +130,7 @@ pub fn judge(truth: &Truth, seen: &[Seen]) -> Case {
     case
 }
 
-/// The lesion that more than half of a number's pictures lay on.
+/// The lesion on which a number was in more than half of its pictures.
 fn mostly(places: &Places) -> Option<u8> {
     let all: usize = places.values().sum();
     let on: usize = places.iter().filter(|(on, _)| on.is_some()).map(|(_, n)| n).sum();
@@ -142,7 +143,7 @@ fn is_wanted(truth: &Truth, id: u8) -> bool {
     truth.frames.iter().filter(|shown| shows(shown)).count() as f64 / truth.fps >= SEEN_S
 }
 
-/// The planted lesion whose box is most alike, of those that are alike at all or hold the middle.
+/// The planted lesion whose box overlaps most, of those that overlap enough or contain the centre.
 fn on(bounds: [f32; 4], shown: &[Shown]) -> Option<(f32, u8)> {
     let middle = [f32::midpoint(bounds[0], bounds[2]), f32::midpoint(bounds[1], bounds[3])];
     let alike = |b: [f32; 4]| {

@@ -1,9 +1,9 @@
-//! How much two areas of a screen have in common. Pure.
+//! Measures how much two areas of a screen overlap. Pure.
 
 use super::replay::Lesion;
 use super::scan::Shown;
 
-/// Marks of two painters on one screen, used again and again.
+/// A bitmap of the screen for both areas; it is reused for each picture.
 #[derive(Debug)]
 pub struct Sheet {
     width: usize,
@@ -16,8 +16,8 @@ impl Sheet {
         Self { width, marks: vec![0; width * height] }
     }
 
-    /// Dice's coefficient of all that is planted and all that is outlined: twice what both have, of what each has. `None`
-    /// when there is neither.
+    /// Dice coefficient of everything planted and everything outlined: twice the overlap divided by the sum of both
+    /// areas. `None` when there is neither.
     pub fn dice(&mut self, planted: &[Shown], outlined: &[Lesion]) -> Option<f64> {
         self.marks.fill(0);
         for [y, from, to] in planted.iter().flat_map(|shown| &shown.runs) {
@@ -29,7 +29,7 @@ impl Sheet {
         (each > 0.0).then(|| 2.0 * count(3) / each)
     }
 
-    /// What lies inside a closed line, by pixels' middles.
+    /// Marks the pixels whose centres are inside a closed line.
     fn outline(&mut self, line: &[[f32; 2]]) {
         let rows = self.marks.len() / self.width.max(1);
         let low = line.iter().map(|p| p[1]).fold(f32::INFINITY, f32::min).max(0.0) as usize;
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(sheet.dice(&[square(4, 10)], &[outlined(4.0, 10.0)]), Some(1.0));
         assert_eq!(sheet.dice(&[square(4, 10)], &[outlined(9.0, 10.0)]), Some(0.5));
         assert_eq!(sheet.dice(&[square(4, 10)], &[]), Some(0.0));
-        // What reaches beyond the screen does not count.
+        // Parts outside the screen do not count.
         assert_eq!(sheet.dice(&[square(30, 10)], &[outlined(30.0, 60.0)]).map(|d| d > 0.5), Some(true));
     }
 }

@@ -1,4 +1,4 @@
-//! The engine that ships, on a video: `scansidectl --json live replay`.
+//! Runs `scansidectl --json live replay` on a video: the same code as on the box.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,12 +9,12 @@ use serde::Deserialize;
 
 use crate::tools;
 
-/// What came of one picture.
+/// The result of one picture.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Seen {
     pub sequence: usize,
     pub sign: Sign,
-    /// `None` when the picture was not looked at.
+    /// `None` when the picture was not analysed.
     pub overlay: Option<Overlay>,
 }
 
@@ -29,7 +29,7 @@ pub struct Overlay {
     pub lesions: Vec<Lesion>,
 }
 
-/// A lesion as the page outlines it, pixels of the screen.
+/// A lesion as the page outlines it, in pixels of the screen.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Lesion {
     pub id: u32,
@@ -38,10 +38,10 @@ pub struct Lesion {
     pub malignant: f64,
 }
 
-/// Every picture of the video, with the packages of `packages`.
+/// Analyses every picture of the video with the packages in `packages`.
 ///
 /// # Errors
-/// When `scansidectl` is not built or fails, or a picture was neither looked at nor still.
+/// When `scansidectl` is not built or fails, or when a picture was neither analysed nor frozen.
 pub fn replay(video: &Path, packages: &Path) -> Result<Vec<Seen>> {
     let mut child = Command::new(tools::our_binary("scansidectl")?)
         .args(["--json", "live", "replay", "--packages"])

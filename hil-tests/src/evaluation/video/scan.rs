@@ -1,4 +1,4 @@
-//! A phantom's video as a file, and what is true of each of its pictures.
+//! A phantom's video as a file, and the truth of each of its pictures.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,12 @@ use phantom::ultrasound::{Options, Video, y4m};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
     pub seed: u64,
-    /// Pictures in a second.
+    /// Pictures per second.
     pub fps: f64,
     /// Width and height of the screen, pixels.
     pub screen: [usize; 2],
     pub lesions: Vec<Planted>,
-    /// What each picture shows.
+    /// The truth of each picture.
     pub frames: Vec<Vec<Shown>>,
 }
 
@@ -35,11 +35,11 @@ pub struct Shown {
     /// Left, top, right, bottom.
     pub bounds: [f32; 4],
     pub area_mm2: f64,
-    /// Row, first column, one past the last.
+    /// Row, first column, last column plus one.
     pub runs: Vec<[u16; 3]>,
 }
 
-/// A video that lies in a file.
+/// A video in a file.
 #[derive(Debug)]
 pub struct Scan {
     pub file: PathBuf,
@@ -47,7 +47,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Makes the video in `folder`, unless it lies there already.
+    /// Makes the video in `folder`, unless it is there already.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -59,7 +59,7 @@ impl Scan {
             return Ok(Self { file, truth });
         }
         let truth = record(seed, seconds, fps, &file)?;
-        // Last, so that a video whose truth is there is whole.
+        // The truth is written last, so that a video that has its truth is complete.
         std::fs::write(&beside, serde_json::to_vec(&truth)?)?;
         Ok(Self { file, truth })
     }

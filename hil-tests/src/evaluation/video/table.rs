@@ -49,7 +49,7 @@ pub fn table(cases: &[Case], seeds: &Range<u64>, fps: f32, model: &str) -> Strin
         hit: scores.iter().map(|score| score.right).sum(),
         of: scores.iter().map(|score| score.pictures).sum(),
     };
-    // Pictures of one lesion are no independent samples: no interval.
+    // Pictures of one lesion are not independent samples, so there is no interval.
     row(
         "pictures that showed the score on the right side",
         format!("{:.3}, {} pictures", pictures.value(), pictures.of),
