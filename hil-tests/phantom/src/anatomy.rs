@@ -2,7 +2,7 @@
 //! `ribs`.
 //!
 //! Everything here is in the *standard chest*: millimetres of an average adult, +x to the patient's left, +y to the
-//! back, +z to the head, origin between the hila. [`Chest`] scales and moves it to a patient of its own.
+//! back, +z to the head, origin between the hila. [`Chest`] scales and moves it to one patient.
 
 use super::breasts::Breasts;
 use super::pleura::{Contents, Space};
@@ -54,7 +54,7 @@ pub struct Chest {
     /// HU of flowing blood: about 40 without, 120 to 300 with contrast medium.
     pub blood_hu: f32,
     pub parenchyma_hu: f32,
-    /// HU gained from the front of the lung to its back by lying on it.
+    /// HU by which the back of the lung is denser than the front, because the patient lies on the back.
     gravity_hu: f32,
     /// Right and left, where something lies between chest wall and lung.
     pleura: [Option<Space>; 2],
@@ -87,17 +87,17 @@ impl Side {
     }
 }
 
-/// What a voxel holds before vessels and nodules.
+/// Content of a voxel before vessels and nodules are added.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     pub hu: f32,
-    /// Part of the voxel that is lung, 0 to 1.
+    /// Fraction of the voxel that is lung, 0 to 1.
     pub lung: f32,
-    /// Part of it that is fluid or air in the pleural space.
+    /// Fraction of it that is fluid or air in the pleural space.
     pub pleura: f32,
 }
 
-/// Thickness of the visceral pleura where air sets it off from the wall, mm.
+/// Thickness of the visceral pleura where air separates it from the wall, mm.
 const PLEURA_MM: f32 = 1.0;
 
 impl Chest {
@@ -123,7 +123,7 @@ impl Chest {
         }
     }
 
-    /// Contrast medium in the blood or none, whatever this patient had.
+    /// Sets whether there is contrast medium in the blood, instead of what the seed says.
     pub fn give_contrast(&mut self, given: bool, random: &mut Random) {
         if given != (self.blood_hu > 90.0) {
             self.blood_hu = if given { random.between(120.0, 300.0) } else { random.between(35.0, 50.0) };
@@ -161,8 +161,8 @@ impl Chest {
         self.heart_distance(self.to_standard(patient)) * self.scale
     }
 
-    /// Patient mm of the point `above` (standard mm) the heart's surface in a direction (unit vector) from its middle:
-    /// towards the apex, to the left and back, up.
+    /// The point (patient mm) that is `above` (standard mm) the heart's surface, in a direction (unit vector) from the
+    /// heart's centre; axes of the direction: towards the apex, to the left and back, up.
     pub fn on_heart(&self, direction: Point, above: f32) -> Point {
         let [u, v, w] = std::array::from_fn(|a| direction[a] * (self.heart_radii[a] + above));
         let (c, s) = HEART_TURN;
@@ -194,7 +194,7 @@ impl Chest {
         self.hemithorax_in_section(side, p, cavity, section.back)
     }
 
-    /// Distance to the parietal pleura, standard mm: where the lung reaches when nothing lies beside it.
+    /// Distance to the parietal pleura, standard mm: the surface of the lung when nothing is in the pleural space.
     fn hemithorax_in_section(&self, side: Side, p: Point, cavity: f32, back: f32) -> f32 {
         let [x, y, z] = p;
         let outward = x * side.sign();
@@ -225,7 +225,7 @@ impl Chest {
         (dome - 62.0 * (u * u + v * v) - z) / (1.0 + slope * slope).sqrt()
     }
 
-    /// Everything that is the same over one slice at the standard height `z`.
+    /// All values that are the same in the whole slice at the standard height `z`.
     pub(super) fn section(&self, z: f32) -> Section {
         let shoulders = ramp(z, 70.0, 150.0);
         let narrow = ramp(z, 20.0, 135.0);
@@ -253,7 +253,7 @@ pub(super) struct Section {
     body: [f32; 2],
     /// Half axes of the inside of the rib cage.
     pub(super) cavity: [f32; 2],
-    /// How far this patient's spine lies behind the standard one.
+    /// How far this patient's spine is behind the standard one.
     pub(super) back: f32,
     /// See [`ribs::vertebra`].
     vertebra: (f32, f32),
@@ -347,7 +347,7 @@ impl Plane<'_> {
         value
     }
 
-    /// Ribs, breastbone and spine over what is there.
+    /// Adds ribs, breastbone and spine to what is there.
     #[inline]
     fn bones(&self, value: f32, x: f32, y: f32, w: f32, cavity: f32) -> Painted {
         let z = self.section.z;
@@ -408,7 +408,7 @@ impl Plane<'_> {
             (lung, pleura) = (coverage(surface, w), lung);
             value = over(value, space.contents.hu(), pleura);
             if space.contents == Contents::Air {
-                // The visceral pleura, only where there is air to set it off.
+                // The visceral pleura is visible only where there is air beside it.
                 let line = coverage((surface - 0.5 * PLEURA_MM).abs() - 0.5 * PLEURA_MM, w);
                 value = over(value, hu::PLEURA, line * coverage(whole - surface + 1.5, 1.0));
             }
@@ -432,7 +432,7 @@ impl Plane<'_> {
     }
 }
 
-/// Compact shell 1.6 mm thick over marrow.
+/// Bone: a compact shell 1.6 mm thick around marrow.
 #[inline]
 pub(super) fn bone(under: f32, sd: f32, w: f32, marrow: f32) -> f32 {
     if sd > w {

@@ -1,4 +1,4 @@
-//! Breasts: mounds of fat with glandular tissue on the front of the chest, flattened by lying on the back.
+//! Breasts: fat with glandular tissue on the front of the chest, flattened because the patient lies on the back.
 
 use super::random::Random;
 use super::shape::{Point, ellipsoid, smooth_min};
@@ -6,10 +6,10 @@ use super::shape::{Point, ellipsoid, smooth_min};
 /// Standard mm; a point is given as x, y from the front of the trunk, z.
 #[derive(Debug, Clone)]
 pub struct Breasts {
-    /// Middle of the left one; the right one mirrors it.
+    /// Centre of the left one; the right one is its mirror image.
     middle: Point,
     half: Point,
-    /// Share of glandular tissue where it is densest, 0 to 1.
+    /// Fraction of glandular tissue where it is densest, 0 to 1.
     pub density: f32,
 }
 
@@ -27,7 +27,7 @@ impl Breasts {
         [p[0].abs() - self.middle[0], p[1] - self.middle[1], p[2] - self.middle[2]]
     }
 
-    /// Distance to the skin of trunk and breasts, given that to the trunk.
+    /// Distance to the skin of trunk and breasts, computed from the distance to the trunk.
     pub fn with_trunk(&self, p: Point, trunk: f32) -> f32 {
         smooth_min(trunk, ellipsoid(self.relative(p), self.half), 18.0)
     }

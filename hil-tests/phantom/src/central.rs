@@ -1,4 +1,4 @@
-//! What the mediastinum holds besides fat: great vessels, oesophagus, trachea and the bronchi up to the lobes.
+//! What is in the mediastinum besides fat: great vessels, oesophagus, trachea and the bronchi up to the lobes.
 
 use super::anatomy::Chest;
 use super::render::Tube;
@@ -11,7 +11,7 @@ pub fn tubes(chest: &Chest) -> Vec<Tube> {
         .into_iter()
         .map(|(rod, hu)| Tube { rod, hu, wall: None, central: true, lesion: None })
         .collect();
-    // The walls first, then the air, or each bronchus would close its neighbour's mouth.
+    // All walls are painted before the air. Otherwise the wall of a bronchus would close the opening of its neighbour.
     let airways = chest.airways();
     for rod in &airways {
         let wide = Rod { from_radius: rod.from_radius + 1.3, to_radius: rod.to_radius + 1.2, ..*rod };
@@ -61,7 +61,7 @@ impl Chest {
         rods
     }
 
-    /// Arch and descending aorta as far as a chest shows them.
+    /// Arch and descending aorta, as far as they are in a chest scan.
     pub fn aortic_wall(&self) -> [Rod; 3] {
         [
             self.rod([-15., -16., 55., 15.], [2., 6., 69., 14.]),
@@ -85,7 +85,7 @@ impl Chest {
         stations.iter().map(|[a, b]| self.rod(*a, *b)).collect()
     }
 
-    /// Standard (x, y, z, radius) at both ends to a rod in the patient.
+    /// Makes a rod in the patient from standard (x, y, z, radius) at both ends.
     fn rod(&self, a: [f32; 4], b: [f32; 4]) -> Rod {
         Rod {
             from: self.to_patient([a[0], a[1], a[2]]),

@@ -1,5 +1,5 @@
-//! A phantom as a DICOM study in Explicit VR Little Endian: the CT series, localisers, and with a vendor's headers also
-//! a dose report and, where wanted, thick slices and coronal reformats.
+//! A phantom as a DICOM study in Explicit VR Little Endian: the CT series and localisers. With a vendor's headers it
+//! also has a dose report and, if wanted, thick slices and coronal reformats.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub struct Instance {
     pub sop_class_uid: String,
     pub sop_instance_uid: String,
     pub transfer_syntax_uid: String,
-    /// The whole Part 10 file.
+    /// The bytes of the Part 10 file.
     pub part10: Vec<u8>,
 }
 
@@ -57,7 +57,7 @@ impl Study {
     }
 }
 
-/// Encodes the sampled `slices` (feet to head) of `phantom` as the bench's own scanner would.
+/// Encodes the sampled `slices` (feet to head) of `phantom` with the headers of a generic scanner.
 ///
 /// # Errors
 /// When an instance cannot be encoded, which no valid options cause.
@@ -65,7 +65,7 @@ pub fn study(phantom: &Phantom, slices: &[Slice]) -> anyhow::Result<Study> {
     study_of(phantom, slices, &Visit::default())
 }
 
-/// Encodes the sampled `slices` (feet to head) of `phantom` as they came from one visit to one scanner.
+/// Encodes the sampled `slices` (feet to head) of `phantom` with the headers of one visit to one scanner.
 ///
 /// # Errors
 /// When an instance cannot be encoded, which no valid options cause.
@@ -87,7 +87,7 @@ pub fn study_of(phantom: &Phantom, slices: &[Slice], visit: &Visit) -> anyhow::R
     Ok(Study { study_instance_uid: scan.names.study, ct_series_instance_uid: scan.names.ct, instances })
 }
 
-/// What is to be encoded, under which names.
+/// What is to be encoded, and its UIDs.
 pub(super) struct Scan<'a> {
     pub phantom: &'a Phantom,
     /// From the feet to the head.
@@ -96,7 +96,8 @@ pub(super) struct Scan<'a> {
     pub names: Names,
 }
 
-/// UIDs of one scan: from seed, options and visit, so that the same scan has the same names and another has others.
+/// UIDs of one scan, derived from seed, options and visit: the same scan always has the same UIDs, and different scans
+/// have different ones.
 pub(super) struct Names {
     pub root: String,
     pub study: String,
@@ -206,13 +207,13 @@ impl Scan<'_> {
     fn axial(&self, index: usize) -> anyhow::Result<Instance> {
         let Self { phantom, slices, names, .. } = self;
         let grid = &phantom.grid;
-        // Instance 1 is nearest to the head; slices are kept from the feet.
+        // Instance 1 is nearest to the head, but `slices` begins at the feet.
         let k = slices.len() - 1 - index;
         let instance = uid(&names.root, &format!("ct/{index}"));
         let mut o = common(phantom, names, &instance, grid.rows, grid.columns);
         let pixel = format!("{:.3}\\{:.3}", grid.pixel_mm, grid.pixel_mm);
         let [x, y, _] = grid.origin_mm;
-        // Decimal strings are computed from decimal inputs, so that positions are as even as a scanner's.
+        // Decimal strings are computed from decimal inputs, so that distances are as even as those of a scanner.
         let z = f64::from((grid.origin_mm[2] * 100.0).round() as i32) / 100.0
             + k as f64 * f64::from((grid.slice_mm * 1000.0).round() as i32) / 1000.0;
         put(&mut o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL");
@@ -243,7 +244,7 @@ impl Scan<'_> {
         self.finish(o, Series::Thin, index, z, &slices[k].hu, instance)
     }
 
-    /// Dresses the object as the vendor would, adds the pixels and encodes the file.
+    /// Adds the vendor's headers and the pixels, and encodes the file.
     pub(super) fn finish(
         &self,
         mut o: InMemDicomObject,
@@ -275,7 +276,7 @@ pub(super) fn tube_current(noise_hu: f32) -> u32 {
     (200.0 * (15.0 / noise_hu.max(1.0)).powi(2)).clamp(10.0, 800.0) as u32
 }
 
-/// Overwrites what lies outside the circle that touches the sides of the image.
+/// Overwrites the pixels outside the circle that touches the sides of the image.
 fn pad(stored: &mut [u16], columns: usize, padding: u16) {
     let rows = stored.len() / columns;
     let middle = |count: usize| (count as f32 - 1.0) / 2.0;

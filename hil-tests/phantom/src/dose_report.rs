@@ -15,7 +15,7 @@ type Item = InMemDicomObject;
 pub(super) type Code = (&'static str, &'static str, &'static str);
 
 const CONTAINS: &str = "CONTAINS";
-/// What CTDIvol refers to.
+/// The CT dosimetry phantom to which CTDIvol refers.
 pub(super) const BODY_PHANTOM: Code = ("113691", "DCM", "IEC Body Dosimetry Phantom");
 const SCOUT_SECONDS: f64 = 3.0;
 /// CTDIvol of a scout, mGy.

@@ -1,4 +1,4 @@
-//! The scanner's signature: resolution of the reconstruction kernel, and noise with the kernel's texture.
+//! Image quality of the scanner: resolution of the reconstruction kernel, and noise with the texture of that kernel.
 
 use super::random::Random;
 
@@ -14,7 +14,7 @@ pub enum Kernel {
 impl Kernel {
     pub const ALL: [Self; 3] = [Self::Smooth, Self::Medium, Self::Sharp];
 
-    /// The name a scanner would write into Convolution Kernel (0018,1210).
+    /// The name that a scanner would write into Convolution Kernel (0018,1210).
     pub fn name(self) -> &'static str {
         match self {
             Self::Smooth => "B30f",
@@ -23,7 +23,8 @@ impl Kernel {
         }
     }
 
-    /// Standard deviations (mm) of the blur and of the wider blur that is taken away from it, and how much of that.
+    /// Standard deviations (mm) of the blur and of the wider blur that is subtracted from it, and the weight of the
+    /// subtraction.
     fn response(self) -> (f32, f32, f32) {
         match self {
             Self::Smooth => (0.80, 1.0, 0.0),
@@ -39,7 +40,7 @@ pub struct Filter {
     narrow: Vec<f32>,
     wide: Vec<f32>,
     enhance: f32,
-    /// Standard deviation that white noise of 1 keeps after the filter.
+    /// Standard deviation after the filter of white noise with standard deviation 1.
     gain: f32,
 }
 
@@ -80,7 +81,7 @@ impl Filter {
     }
 }
 
-/// Half of a symmetric kernel: the middle tap first; the whole sums to 1.
+/// Half of a symmetric kernel, the middle tap first; the sum of the whole kernel is 1.
 fn gaussian(sigma: f32) -> Vec<f32> {
     let reach = ((sigma * 2.5).ceil() as usize).clamp(1, 6);
     let taps: Vec<f32> = (0..=reach).map(|i| (-((i * i) as f32) / (2.0 * sigma * sigma)).exp()).collect();

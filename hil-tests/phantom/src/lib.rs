@@ -1,7 +1,7 @@
-//! Phantoms: chest CTs built in code, so that no patient data is ever needed. The same seed gives the same bytes.
+//! Phantoms: computed chest CTs, so that no patient data is ever needed. The same seed gives the same bytes.
 //!
-//! A [`Phantom`] is an analytic scene; [`Phantom::render`] samples it on a grid and returns what was planted beside the
-//! voxels; [`Phantom::chest`] writes both as a DICOM study.
+//! A [`Phantom`] is an analytic scene. [`Phantom::render`] samples it on a grid and returns the voxels and what was
+//! planted; [`Phantom::chest`] makes a DICOM study of them.
 
 pub mod anatomy;
 mod breasts;
@@ -53,11 +53,11 @@ pub struct Options {
     /// Standard deviation of the noise, HU.
     pub noise_hu: f32,
     pub kernel: Kernel,
-    /// With contrast medium or without; by the seed when absent.
+    /// With contrast medium or without; chosen by the seed when absent.
     pub contrast: Option<bool>,
     /// Which findings are planted.
     pub findings: Wanted,
-    /// Number of nodules, where they are not ruled out; by the seed (0 to 5) when absent.
+    /// Number of nodules, unless they are excluded; chosen by the seed (0 to 5) when absent.
     pub nodules: Option<usize>,
     /// Smallest and largest diameter, mm.
     pub diameters_mm: [f32; 2],
@@ -83,7 +83,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A slab that is quick to make and to send: 40 slices of 128 x 128, still a chest with nodules.
+    /// A slab that takes little time to make and to send: 40 slices of 128 x 128, still part of a chest with nodules.
     pub fn small() -> Self {
         Self { columns: 128, rows: 128, slices: 40, pixel_mm: 2.96, slice_mm: 2.5, ..Self::default() }
     }
@@ -99,7 +99,7 @@ impl Options {
         Self { slices, slice_mm: 3.0, kernel: Kernel::Smooth, noise_hu: 18.0, contrast: Some(false), ..self }
     }
 
-    /// Spacing, dose and kernel as they differ between scanners, and which findings there are, chosen by the seed.
+    /// Spacing, dose and kernel, which differ between scanners, and the findings, all chosen by the seed.
     pub fn varied(seed: u64) -> Self {
         let mut random = Random::new(seed, 7);
         let slice_mm = [1.0, 1.25, 1.35, 1.5, 2.0, 2.5][random.below(6)];
@@ -162,7 +162,7 @@ fn range(low: f32, high: f32, origin: f32, step: f32, count: usize) -> std::ops:
     if last < 0.0 { 0..0 } else { first..(last as usize + 1).min(count).max(first) }
 }
 
-/// A patient who never was, ready to be scanned.
+/// A simulated patient, ready to be scanned.
 #[derive(Debug)]
 pub struct Phantom {
     pub seed: u64,
@@ -213,7 +213,7 @@ impl Phantom {
         self.grid.rows = rows.len();
     }
 
-    /// The sampled slices, from the feet to the head, and what was planted.
+    /// Returns the sampled slices, from the feet to the head, and what was planted.
     pub fn render(&self) -> (Vec<Slice>, Truth) {
         self.sampled(false)
     }
@@ -229,7 +229,7 @@ impl Phantom {
         (slices, truth)
     }
 
-    /// A whole study (CT series and localiser) as DICOM instances in memory, and what was planted.
+    /// Makes a whole study (CT series and localiser) as DICOM instances in memory; also returns what was planted.
     ///
     /// # Errors
     /// When an instance cannot be encoded, which no valid `options` cause.
@@ -257,11 +257,11 @@ fn nodule_count(options: &Options, random: &mut Random) -> usize {
     }
 }
 
-/// The grid with the middle of the lungs in its middle.
+/// The grid, centred on the lungs.
 fn centred_grid(chest: &Chest, options: &Options) -> Grid {
     let (bottom, top) = chest.lung_range();
     let half = |count: usize, step: f32| count.saturating_sub(1) as f32 * step / 2.0;
-    // Two decimals are what scanners write, and survive the way through decimal strings unchanged.
+    // Scanners write two decimals, and two decimals do not change when they are written as decimal strings.
     let tidy = |v: f32| (v * 100.0).round() / 100.0;
     Grid {
         columns: options.columns,

@@ -1,4 +1,4 @@
-//! Localisers: overviews from the front and from the side, as every scanner sends before the slices.
+//! Localisers: overview images from the front and from the side, which every scanner sends before the slices.
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
@@ -6,14 +6,14 @@ use dicom_dictionary_std::tags;
 use super::dicom::{Instance, Scan, common, put, uid};
 use super::scanner::Series;
 
-/// From where the localiser is taken.
+/// The direction from which the localiser is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
     Front,
     Side,
 }
 
-/// An overview: the mean of each line of sight, from front to back or from right to left.
+/// Makes a localiser: each pixel is the mean along its line of sight, from front to back or from right to left.
 pub(super) fn localiser(scan: &Scan<'_>, look: Look) -> anyhow::Result<Instance> {
     let Scan { phantom, slices, names, .. } = scan;
     let grid = &phantom.grid;
@@ -38,7 +38,7 @@ pub(super) fn localiser(scan: &Scan<'_>, look: Look) -> anyhow::Result<Instance>
     }
     let mut o = common(phantom, names, &instance, rows, columns);
     put(&mut o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
-    // Lines of sight are no Hounsfield units (PS3.3 C.8.2.1).
+    // Means along lines of sight are not Hounsfield units (PS3.3 C.8.2.1).
     put(&mut o, tags::RESCALE_TYPE, VR::LO, "US");
     put(&mut o, tags::SERIES_DESCRIPTION, VR::LO, "Topogram");
     put(&mut o, tags::SLICE_THICKNESS, VR::DS, "0.6");

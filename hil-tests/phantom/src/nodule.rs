@@ -1,4 +1,4 @@
-//! Nodules: how many, where, how large, of what make; and the planted truth about them.
+//! Nodules: their number, place, size and type, and the truth about them.
 
 use serde::Serialize;
 
@@ -88,7 +88,7 @@ impl Nodule {
         }
     }
 
-    /// No part of the nodule is farther from its centre than this, mm.
+    /// Largest distance of any part of the nodule from its centre, mm.
     pub fn reach(&self) -> f32 {
         let body = self.radii.iter().copied().fold(0.0, f32::max);
         self.lobes.iter().map(|(at, r)| length(*at) + r).fold(body, f32::max) + 0.5
@@ -104,8 +104,8 @@ pub struct Plan {
     pub slab: [f32; 2],
 }
 
-/// What a nodule may touch: the vessels of the right and the left lung; and what it must not: the tubes of the
-/// mediastinum and other findings, in which nobody could tell it from them.
+/// What a nodule may touch: the vessels of the right and the left lung; and what it must not touch: the tubes of the
+/// mediastinum and other findings, because nobody could distinguish it from them.
 #[derive(Debug)]
 pub struct Around<'a> {
     pub chest: &'a Chest,
@@ -114,7 +114,7 @@ pub struct Around<'a> {
     pub findings: &'a [Placed],
 }
 
-/// Plants up to `plan.count` nodules; fewer only where the slab holds no room for them.
+/// Plants up to `plan.count` nodules; fewer only when the slab has no room for them.
 pub fn plant(around: &Around<'_>, plan: Plan, random: &mut Random) -> Vec<Nodule> {
     let mut planted: Vec<Nodule> = Vec::new();
     for _ in 0..plan.count * 8 {
@@ -130,10 +130,11 @@ pub fn plant(around: &Around<'_>, plan: Plan, random: &mut Random) -> Vec<Nodule
     planted
 }
 
-/// Decides what it shall be, then looks for a place that fits: otherwise rare places would be rarer than meant.
+/// Chooses the kind of place first and then looks for one that fits. The other way round, rare places would be even
+/// rarer.
 fn candidate(around: &Around<'_>, plan: Plan, random: &mut Random) -> Option<Nodule> {
     let [low, high] = plan.diameters_mm;
-    // Even in the logarithm: small ones are more frequent, as in life.
+    // Uniform in the logarithm: small nodules are more frequent, as in reality.
     let diameter = random.logarithmic(low, high);
     let side = Side::BOTH[random.below(2)];
     let place = match random.below(10) {
@@ -171,13 +172,13 @@ fn fits(around: &Around<'_>, side: Side, place: Place, centre: Point, radius: f3
         Place::Pleura => (radius * 0.55..radius * 0.95).contains(&depth),
     };
     let inside = centre[2] - radius * 1.5 > plan.slab[0] && centre[2] + radius * 1.5 < plan.slab[1];
-    // Near the hilum nobody can tell a nodule from a vessel or a node, and no truth would be fair.
+    // Near the hilum nobody can distinguish a nodule from a vessel or a lymph node.
     let hilum = around.chest.to_patient([36.0 * side.sign(), 8.0, 12.0]);
     deep_enough
         && inside
         && length(sub(centre, hilum)) > 30.0 + radius
         && around.central.iter().all(|rod| rod.distance(centre).0 > radius + 2.0)
-        // Holes of emphysema are everywhere, and a nodule among them shows.
+        // Nodules may touch emphysema: it is everywhere, and nodules are visible in it.
         && around.findings.iter().all(|f| f.lesion.is_none() || f.body.fill(centre, 2.0 * radius + 4.0) <= 0.0)
 }
 

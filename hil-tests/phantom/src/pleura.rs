@@ -1,8 +1,8 @@
-//! The pleural space of one side: fluid or air between chest wall and lung, which gives way to it.
+//! The pleural space of one side: fluid or air between the chest wall and the lung, which is displaced.
 //!
 //! Its surface is where a *height* passes a level. The height rises in one direction (fluid lies at the back, air in
 //! front and above, because the patient lies supine), rises near the walls of the cavity (the meniscus of a fluid, the
-//! rim of air around a lung that falls together), and sinks at the hilum, which holds the lung.
+//! rim of air around a collapsed lung), and sinks at the hilum, where the lung is attached.
 //! Standard millimetres, like `anatomy.rs`.
 
 use super::anatomy::Side;
@@ -27,28 +27,28 @@ impl Contents {
 #[derive(Debug, Clone)]
 pub struct Space {
     pub contents: Contents,
-    /// The lesion that it is measured as.
+    /// Number of the lesion to which it belongs.
     pub lesion: usize,
     side: Side,
-    /// Where the contents gather: a direction.
+    /// Direction in which the contents collect.
     toward: Point,
-    /// How much higher the surface stands at a wall, mm, and how far from it that is felt.
+    /// How much higher the surface is at a wall, mm, and up to which distance from the wall.
     rise: f32,
     reach: f32,
     level: f32,
 }
 
-/// How far the lung is held around its hilum, mm.
+/// Radius around the hilum in which the lung stays in place, mm.
 const HELD_MM: f32 = 30.0;
 
 impl Space {
-    /// A space that takes about `ml` of the cavity, whose signed distance (mm) is `cavity`; `ml` in standard size.
+    /// A space of about `ml` in the cavity whose signed distance (mm) is `cavity`; `ml` in standard size.
     pub fn new(side: Side, contents: Contents, meniscus: [f32; 2], toward: Point, lesion: usize) -> Self {
         let toward = scaled(toward, 1.0 / length(toward));
         Self { contents, lesion, side, toward, rise: meniscus[0], reach: meniscus[1], level: f32::MAX }
     }
 
-    /// Sets the level so that `ml` of the cavity lie above it, at most `share` of it.
+    /// Sets the level so that `ml` of the cavity are above it, but at most the fraction `share` of the cavity.
     pub fn fill(&mut self, ml: f32, share: f32, box_: (Point, Point), cavity: impl Fn(Point) -> f32) {
         const STEP: f32 = 5.0;
         let (low, high) = box_;
@@ -77,7 +77,7 @@ impl Space {
         dot(self.toward, p) + self.rise * (cavity.min(0.0) / self.reach).exp() - 90.0 * (-away * away).exp()
     }
 
-    /// Distance to the surface of the displaced lung; `cavity` is that to the wall.
+    /// Distance to the surface of the displaced lung; `cavity` is the distance to the wall.
     pub fn lung(&self, p: Point, cavity: f32) -> f32 {
         // The height changes faster than the distance where the meniscus is steep.
         let steep = self.rise / self.reach * (cavity.min(0.0) / self.reach).exp();

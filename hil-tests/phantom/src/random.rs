@@ -1,13 +1,13 @@
-//! Random numbers that stay the same for a seed on every machine and with every library version.
+//! Random numbers that are the same for a seed on every machine and with every version of the libraries.
 
 use super::shape::{dot, length, scaled, sub};
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): one word of state, good enough for pictures, never for secrets.
+/// SplitMix64 (Steele, Lea and Flood, 2014): one word of state. Good enough for images, not for cryptography.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// `stream` keeps uses of one seed apart, so that a change to one does not move the others.
+    /// `stream` separates the uses of one seed, so that a change to one use does not change the numbers of the others.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut start = Self(seed ^ stream.wrapping_mul(0xD6E8_FEB8_6659_FD93));
         Self(start.word())
@@ -39,15 +39,15 @@ impl Random {
         self.unit() < probability
     }
 
-    /// Mean 0, standard deviation 1, never beyond 3.5: the sum of four 16-bit uniforms, a tenth of the cost of a true
-    /// Gaussian, and filtering makes it one.
+    /// Mean 0, standard deviation 1, always within 3.5: the sum of four uniform 16-bit numbers. It takes a tenth of the
+    /// time of a true Gaussian, and it becomes nearly Gaussian when the noise is filtered.
     pub fn normal(&mut self) -> f32 {
         let w = self.word();
         let sum = (w & 0xffff) + ((w >> 16) & 0xffff) + ((w >> 32) & 0xffff) + (w >> 48);
         (sum as f32 / 65536.0 - 2.0) * 1.732_050_8
     }
 
-    /// A direction, evenly over the sphere.
+    /// A random direction, uniform over the sphere.
     pub fn direction(&mut self) -> [f32; 3] {
         loop {
             let v = [self.between(-1.0, 1.0), self.between(-1.0, 1.0), self.between(-1.0, 1.0)];
@@ -58,7 +58,7 @@ impl Random {
         }
     }
 
-    /// From `low` to `high`, even in the logarithm: small values are more frequent.
+    /// From `low` to `high`, uniform in the logarithm: small values are more frequent.
     pub fn logarithmic(&mut self, low: f32, high: f32) -> f32 {
         low * (high / low).powf(self.unit())
     }

@@ -1,4 +1,5 @@
-//! What consoles reconstruct besides the thin series: thick slices and coronal reformats, made from its voxels.
+//! Series that scanners reconstruct besides the thin one: thick slices and coronal reformats, made from the voxels of
+//! the thin series.
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
@@ -8,7 +9,7 @@ use rayon::prelude::*;
 use super::dicom::{Instance, Scan, common, put, uid};
 use super::scanner::Series;
 
-/// Distance of coronal planes, and the thickness that thick slices come nearest to, mm.
+/// Distance of coronal planes, and the thickness that thick slices should have, mm.
 const CORONAL_MM: f32 = 10.0;
 const THICK_MM: f32 = 5.0;
 
@@ -22,7 +23,7 @@ pub(super) fn thick_mm(slice_mm: f32) -> f32 {
     slices_per_thick(slice_mm) as f32 * slice_mm
 }
 
-/// Means of adjacent thin slices, head to feet; what does not fill a thick slice is left out.
+/// Means of adjacent thin slices, head to feet; thin slices that do not fill a thick slice are left out.
 pub(super) fn thick(scan: &Scan<'_>) -> anyhow::Result<Vec<Instance>> {
     let grid = &scan.phantom.grid;
     let per = slices_per_thick(grid.slice_mm);

@@ -1,5 +1,5 @@
-//! Samples the scene on a voxel grid, slice by slice: tissue, parenchymal findings, vessels and airways, what lies over
-//! them, nodules; then kernel and noise.
+//! Samples the scene on a voxel grid, slice by slice: tissue, parenchymal findings, vessels and airways, findings that
+//! cover them, nodules; then kernel and noise.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ pub struct Slice {
 pub struct Tally {
     /// Voxels of right and left lung.
     pub lung: [f64; 2],
-    /// Voxels of parenchyma, right and left, and those of them that are [`LOW_HU`] or less.
+    /// Voxels of parenchyma, right and left, and how many of them are [`LOW_HU`] or less.
     pub parenchyma: [f64; 2],
     pub low: [f64; 2],
     pub nodules: Vec<Amount>,
@@ -39,7 +39,7 @@ pub struct Tally {
     pub agatston: f64,
 }
 
-/// Voxels of one thing, and their sums of position (mm) and of HU before kernel and noise.
+/// Number of voxels of one thing, and sums of their position (mm) and of their HU before kernel and noise.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Amount {
     pub voxels: f64,
@@ -113,13 +113,14 @@ fn slice(phantom: &Phantom, filter: &Filter, k: usize, labels: bool) -> Slice {
 /// A slice in the making.
 struct Canvas {
     hu: Vec<f32>,
-    /// Part of each voxel that is lung; vessels and nodules inside a lung count as lung.
+    /// Fraction of each voxel that is lung; vessels and nodules inside a lung count as lung.
     lung: Vec<f32>,
-    /// Part of each voxel that is fluid or air in the pleural space.
+    /// Fraction of each voxel that is fluid or air in the pleural space.
     pleura: Vec<f32>,
     /// Airways, their walls included: no parenchyma.
     airway: Vec<bool>,
-    /// Per lesion: voxels and the part that it fills, in the order of painting. A voxel may occur more than once.
+    /// For each lesion: its voxels and the fraction that it fills of each, in the order of painting. A voxel may occur
+    /// more than once.
     filled: Vec<Vec<(usize, f32)>>,
 }
 
@@ -167,7 +168,7 @@ impl Canvas {
                 let share = (2.0 * (radius + wall) / width).min(1.0);
                 let mut outer = coverage(sd - wall, width) * share;
                 if !tube.central {
-                    // What the lung left behind where it gave way.
+                    // Vessels and airways end where the pleural space has displaced the lung.
                     outer *= 1.0 - self.pleura[at];
                 }
                 let v = &mut self.hu[at];
@@ -225,7 +226,7 @@ impl Canvas {
         }
     }
 
-    /// Notes what lies in the pleural spaces of the chest.
+    /// Records the contents of the pleural spaces of the chest.
     fn pleural(&mut self, phantom: &Phantom) {
         let (grid, chest) = (&phantom.grid, &phantom.chest);
         for side in Side::BOTH {
@@ -239,7 +240,7 @@ impl Canvas {
         }
     }
 
-    /// Keeps of each plaque what is calcium once the kernel has blurred it, and scores it.
+    /// Keeps the voxels of each plaque that are calcium after the blur of the kernel, and computes their score.
     fn calcium(&mut self, grid: &Grid, lesions: &[Lesion], filter: &Filter) -> f64 {
         let plaques: Vec<usize> =
             (0..lesions.len()).filter(|i| lesions[*i].channel == Channel::CoronaryCalcification).collect();
@@ -256,8 +257,8 @@ impl Canvas {
         coronary::slice_score(&voxels, &hu, grid.columns, f64::from(grid.pixel_mm).powi(2))
     }
 
-    /// How much each lesion fills once everything is painted. No voxel counts twice within one channel, and what is
-    /// consolidated is not ground glass as well.
+    /// How much each lesion fills after everything is painted. Within one channel no voxel counts twice, and
+    /// consolidated voxels do not count as ground glass.
     fn measure(&self, grid: &Grid, lesions: &[Lesion], z: f32, marks: &mut [u16]) -> Vec<Amount> {
         let mut amounts = vec![Amount::default(); lesions.len()];
         let mut taken: BTreeMap<(Channel, usize), f32> = BTreeMap::new();
@@ -295,7 +296,8 @@ impl Canvas {
         amounts
     }
 
-    /// Counts the parenchyma below [`LOW_HU`], once the kernel has been at work: small holes are not as dark as their air.
+    /// Counts the parenchyma below [`LOW_HU`] after the kernel was applied, because the blur makes small holes brighter
+    /// than air.
     fn low_attenuation(&self, phantom: &Phantom, z: f32, tally: &mut Tally, marks: &mut [u16]) {
         let (grid, middle) = (&phantom.grid, phantom.chest.offset[0]);
         for (at, hu) in self.hu.iter().enumerate() {
@@ -337,7 +339,7 @@ impl Canvas {
                 let at = row * grid.columns + column;
                 let hu = nodule.hu_at(p);
                 let v = &mut self.hu[at];
-                // Ground glass veils, it does not hide the vessels inside.
+                // Ground glass does not hide the vessels inside it.
                 *v = v.max(*v + (hu - *v) * part);
                 if part >= 0.5
                     && let Some(m) = marks.get_mut(at)
@@ -351,7 +353,7 @@ impl Canvas {
     }
 }
 
-/// Part of the voxel at `p` that the nodule fills, within the lung: two samples along each axis.
+/// Fraction of the voxel at `p` that the nodule fills, within the lung: two samples along each axis.
 fn filled(phantom: &Phantom, number: usize, p: [f32; 3], width: f32) -> f32 {
     let (grid, nodule) = (&phantom.grid, &phantom.nodules[number]);
     let near = nodule.distance(p);

@@ -1,20 +1,20 @@
-//! The twelve pairs of ribs, each with its side and number, and how a fracture bends and parts one.
+//! The twelve pairs of ribs, each with its side and number, and how a fracture bends and separates one.
 //!
-//! Coordinates are those of the standard chest (see [`super::anatomy`]). A rib lies on the outside of the rib cage;
-//! where it is along its way is told by `turn`: +1 at the back, 0 at the side, -1 at the front.
+//! Coordinates are those of the standard chest (see [`super::anatomy`]). A rib is on the outside of the rib cage.
+//! `turn` gives the position along a rib: +1 at the back, 0 at the side, -1 at the front.
 
 use std::f32::consts::FRAC_PI_2;
 
 use super::anatomy::{Chest, Section, Side, bone, hu, over};
 use super::shape::{Point, Rod, coverage, dot, ellipse, ellipsoid, length, ramp, scaled, smooth_max, sub};
 
-/// The middle of a rib lies this far outside the pleura, mm.
+/// Distance of the middle of a rib from the pleura, mm.
 const OUTSIDE_MM: f32 = 6.0;
 /// From here to the spine a rib leaves the wall and runs forward to its vertebra, mm from the middle.
 const NECK_MM: f32 = 35.0;
-/// No bone, callus or swelling is farther from the middle of an unbroken rib than this, mm.
+/// Largest distance of bone, callus or swelling from the middle of an unbroken rib, mm.
 pub const REACH_MM: f32 = 15.0;
-/// What a reader would mark: bone so far along the rib from the break, mm.
+/// What a reader would mark as the fracture: bone up to this distance along the rib from the break, mm.
 const MARKED_MM: f32 = 6.0;
 
 /// The way of one rib, the same on both sides.
@@ -24,7 +24,7 @@ pub struct Course {
     pub number: u8,
     /// Height of the head above that of the first rib, mm; negative.
     below_first: f32,
-    /// How far it falls from the spine to the front, and how far its cartilage rises again, mm.
+    /// How far it descends from the spine to the front, and how far its cartilage rises again, mm.
     fall: f32,
     rise: f32,
     /// The turn where bone ends and where cartilage ends.
@@ -36,7 +36,7 @@ pub struct Course {
     inset: f32,
 }
 
-/// Vertebrae grow from 18 mm at the first rib by 0.6 mm each.
+/// Vertebrae are 18 mm high at the first rib; each further one is 0.6 mm higher.
 fn below_first(number: u8) -> f32 {
     let m = f32::from(number) - 1.0;
     -(17.7 * m + 0.3 * m * m)
@@ -93,7 +93,7 @@ impl Course {
     }
 }
 
-/// A point as the ribs see it.
+/// A point in the coordinates of the ribs.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     /// Distance to the pleura of the rib cage, mm.
@@ -142,7 +142,7 @@ impl Break {
     }
 }
 
-/// What the ribs put at a point: its HU and how much of it is not what was there before.
+/// What the ribs add at a point: HU, and the fraction of the voxel that they fill.
 #[derive(Debug, Clone, Copy)]
 pub struct Painted {
     pub hu: f32,
@@ -150,7 +150,7 @@ pub struct Painted {
 }
 
 impl Chest {
-    /// The ribs over `value` at a point of a section; `w` is the width of the voxel.
+    /// Paints the ribs over `value` at a point of a section; `w` is the width of the voxel.
     #[inline]
     pub(super) fn paint_ribs(&self, section: &Section, value: f32, [x, y]: [f32; 2], w: f32, cavity: f32) -> Painted {
         let mut painted = Painted { hu: value, part: 0.0 };
@@ -196,7 +196,7 @@ impl Chest {
         let at = |angle: f32| {
             let mut z = self.first_rib + course.height(angle.sin());
             let mut p = [0.0; 3];
-            // The cage narrows with height, and the height follows from the turn: three rounds settle it.
+            // The cage narrows with height, and the height depends on the turn: three iterations are enough.
             for _ in 0..3 {
                 let section = self.section(z);
                 let outside = course.outside(angle.sin());
@@ -217,7 +217,7 @@ impl Chest {
         Some([(course.bone_to + 0.10).asin(), 0.62 * FRAC_PI_2])
     }
 
-    /// Part of a voxel (patient mm, `width` mm wide) that a reader would mark as the fracture: the bone about it.
+    /// Fraction of a voxel (patient mm, `width` mm wide) that a reader would mark as the fracture: the bone around it.
     pub fn fracture_part(&self, number: usize, patient: Point, width: f32) -> f32 {
         let Some(broken) = self.breaks.get(number) else { return 0.0 };
         let p = self.to_standard(patient);

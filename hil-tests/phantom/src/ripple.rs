@@ -1,4 +1,4 @@
-//! Smooth noise: what keeps outlines from being ellipsoids and densities from being even.
+//! Smooth noise, which makes outlines irregular and densities uneven.
 
 use super::random::Random;
 use super::shape::{Point, dot, scaled};
@@ -27,7 +27,7 @@ impl Ripple {
         self.amplitude * sum
     }
 
-    /// No value is larger.
+    /// Upper bound of all values.
     pub fn height(&self) -> f32 {
         6.0 * self.amplitude
     }

@@ -1,4 +1,4 @@
-//! Signed distances (mm, negative inside) of the simple bodies the scene is made of, and how they blend.
+//! Signed distances (mm, negative inside) of the simple bodies of which the scene consists, and how they blend.
 
 pub type Point = [f32; 3];
 
@@ -22,7 +22,7 @@ pub fn length(a: Point) -> f32 {
     dot(a, a).sqrt()
 }
 
-/// Part of a voxel that lies inside a surface at distance `sd`, when the voxel is `width` mm wide.
+/// Fraction of a voxel that is inside a surface at distance `sd`, when the voxel is `width` mm wide.
 #[inline]
 pub fn coverage(sd: f32, width: f32) -> f32 {
     (0.5 - sd / width).clamp(0.0, 1.0)

@@ -1,4 +1,5 @@
-//! Volumes for training: a phantom scanned like a real study, then resampled to the network's grid as the engine does.
+//! Volumes for training: a phantom is scanned like a real study and then resampled to the network's grid as in the
+//! daemon.
 
 use rayon::prelude::*;
 
@@ -16,10 +17,10 @@ pub struct Resampled {
     pub origin_mm: [f32; 3],
 }
 
-/// What the engine reads around the lungs, mm.
+/// Margin that the daemon reads around the lungs, mm.
 const AROUND_MM: f32 = 30.0;
 
-/// Scans the lungs of a phantom with ribs, pleura and mediastinum about them, and resamples to `spacing_mm`.
+/// Scans the lungs of a phantom with ribs, pleura and mediastinum around them, and resamples to `spacing_mm`.
 pub fn volume(phantom: &mut Phantom, spacing_mm: f32) -> (Resampled, Truth) {
     let [reach_x, reach_y] = phantom.chest.cavity().map(|half| half + AROUND_MM);
     let [x, y, _] = phantom.chest.offset;
@@ -28,7 +29,7 @@ pub fn volume(phantom: &mut Phantom, spacing_mm: f32) -> (Resampled, Truth) {
     (resample(phantom, &slices, spacing_mm), truth)
 }
 
-/// Trilinear, like the engine's own resampling.
+/// Trilinear, like the resampling in the daemon.
 fn resample(phantom: &Phantom, slices: &[Slice], spacing_mm: f32) -> Resampled {
     let grid = &phantom.grid;
     let extent = |count: usize, step: f32| ((count.saturating_sub(1)) as f32 * step / spacing_mm) as usize + 1;
@@ -67,9 +68,9 @@ fn resample(phantom: &Phantom, slices: &[Slice], spacing_mm: f32) -> Resampled {
     out
 }
 
-/// The label where eight voxels meet. A bit is set when the voxels that have it weigh half or more, so that volumes stay
-/// what they are. Calcium is set when any has it: plaques are thinner than a voxel of the network and would vanish, and
-/// their score is taken from the density within the region, not from the region's size.
+/// The label between eight voxels. A bit is set when the voxels that have it have at least half of the weight, so that
+/// volumes do not change. The bit of calcium is set when any voxel has it: plaques are thinner than a voxel of the
+/// network and would vanish, and their score depends on the density within the region, not on the size of the region.
 fn label(corners: [(u16, f32); 8]) -> u16 {
     let (all, any) = corners.iter().fold((u16::MAX, 0), |(all, any), (bits, _)| (all & bits, any | bits));
     if all == any {

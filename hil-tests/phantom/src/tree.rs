@@ -1,14 +1,14 @@
 //! Trees that fill the lungs: arteries, veins and bronchi, branching and tapering outward.
 //!
-//! Leaves are spread over the lung; each, nearest to the root first, joins the tree where the way is shortest. Radii
-//! then follow from the leaves upward by Murray's law. That gives many generations, branches that fill the lung
-//! evenly, and the junctions that look most like nodules.
+//! Leaves are spread over the lung. Each of them, nearest to the root first, is joined to the tree where the path is
+//! shortest. Then the radii are computed from the leaves to the root by Murray's law. That gives many generations of
+//! branches, which fill the lung evenly, and junctions that look similar to nodules.
 
 use super::anatomy::{Chest, Side};
 use super::random::Random;
 use super::shape::{Point, Rod, add, length, scaled, sub};
 
-/// What one tree looks like.
+/// Shape of one tree.
 #[derive(Debug, Clone, Copy)]
 pub struct Habit {
     /// Branch ends per lung.
@@ -26,9 +26,9 @@ pub struct Habit {
 struct Node {
     at: Point,
     parent: usize,
-    /// Length of the way from the root, mm.
+    /// Length of the path from the root, mm.
     way: f32,
-    /// Sum over the leaves beyond of leaf_radius^exponent.
+    /// Sum of leaf_radius^exponent over all leaves of this branch.
     load: f32,
 }
 
@@ -54,7 +54,7 @@ pub fn grow(chest: &Chest, side: Side, root: Point, habit: Habit, random: &mut R
         .map(|n| {
             let parent = &nodes[n.parent];
             let end = radius(n);
-            // A branch starts little wider than it ends, however wide its parent is.
+            // A branch starts only slightly wider than it ends, even if its parent is wide.
             let start = radius(parent).min(end * 1.25);
             Rod { from: parent.at, to: n.at, from_radius: start, to_radius: end }
         })
@@ -64,7 +64,7 @@ pub fn grow(chest: &Chest, side: Side, root: Point, habit: Habit, random: &mut R
 fn leaves(chest: &Chest, side: Side, habit: Habit, random: &mut Random) -> Vec<Point> {
     let (bottom, top) = chest.lung_range();
     let mut leaves = Vec::with_capacity(habit.leaves);
-    // Some proportions leave little lung; the bound keeps a strange patient from looping for ever.
+    // Some proportions leave little lung; the limit prevents an endless loop then.
     for _ in 0..habit.leaves * 40 {
         if leaves.len() == habit.leaves {
             break;
@@ -78,7 +78,7 @@ fn leaves(chest: &Chest, side: Side, habit: Habit, random: &mut Random) -> Vec<P
     leaves
 }
 
-/// The node where joining costs least: the new stretch, and a little for a detour on the way there.
+/// The node where joining costs least: the length of the new branch, and a little for a detour of the path.
 fn nearest(nodes: &[Node], leaf: Point) -> usize {
     let cost = |n: &Node| length(sub(leaf, n.at)) + 0.35 * n.way;
     let mut best = (0, f32::MAX);
@@ -91,7 +91,7 @@ fn nearest(nodes: &[Node], leaf: Point) -> usize {
     best.0
 }
 
-/// A gently bent way of short stretches from `joint` to `leaf`, so that later branches can leave from its middle.
+/// A slightly bent path of short pieces from `joint` to `leaf`, so that later branches can start in its middle.
 fn extend(nodes: &mut Vec<Node>, joint: usize, leaf: Point, habit: Habit, random: &mut Random) {
     let start = nodes[joint].at;
     let total = length(sub(leaf, start));

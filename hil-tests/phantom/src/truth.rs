@@ -1,4 +1,4 @@
-//! What was planted, measured on the sampled grid before noise: the answers that findings are compared with.
+//! What was planted, measured on the sampled grid before noise: the truth with which findings are compared.
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub struct Truth {
     pub pneumothoraces: Vec<PlantedLesion>,
     pub rib_fractures: Vec<PlantedLesion>,
     pub coronary: Option<PlantedCalcium>,
-    /// Normal ones too.
+    /// All lymph nodes, normal ones included.
     pub lymph_nodes: Vec<PlantedNode>,
 }
 
@@ -42,7 +42,7 @@ pub struct PlantedNodule {
     pub place: Place,
 }
 
-/// One thing of any other finding. Measurements that its finding does not have are absent.
+/// One lesion of any other finding. Measurements that the finding does not have are absent.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct PlantedLesion {
     /// Centroid, mm, LPS.
@@ -54,13 +54,13 @@ pub struct PlantedLesion {
     /// 1 to 12.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rib: Option<u8>,
-    /// Of the hemithorax.
+    /// Percent of the hemithorax.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percent: Option<f64>,
 }
 
-/// Lung volumes including vessels, nodules and consolidated tissue, without trachea, main bronchi, hila and what lies in
-/// the pleural space; millilitres.
+/// Lung volumes including vessels, nodules and consolidated tissue, without trachea, main bronchi, hila and the
+/// contents of the pleural space; millilitres.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Lungs {
     pub right_ml: f64,
@@ -69,7 +69,7 @@ pub struct Lungs {
     pub laa950_percent: f64,
 }
 
-/// Sums over all slices, in millilitres and mm: what the findings write their truth from.
+/// Sums over all slices, in millilitres and mm, from which the findings compute their truth.
 #[derive(Debug)]
 pub struct Measured<'a> {
     lesions: &'a [Lesion],
@@ -83,13 +83,13 @@ pub struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// The lesions of one channel that the scan shows anything of.
+    /// The lesions of one channel that are at least partly in the scan.
     pub fn of(&self, channel: Channel) -> impl Iterator<Item = PlantedLesion> {
         let all = (0..self.lesions.len()).filter(move |i| self.lesions[*i].channel == channel);
         all.filter_map(|i| self.lesion(i))
     }
 
-    /// One lesion, if the scan shows anything of it.
+    /// One lesion, if it is at least partly in the scan.
     pub fn lesion(&self, number: usize) -> Option<PlantedLesion> {
         let (lesion, amount) = (self.lesions.get(number)?, self.amounts.get(number)?);
         (amount.voxels > 0.0).then(|| PlantedLesion {

@@ -1,4 +1,4 @@
-//! Dresses an image of the bench's scanner as one of a vendor's: who, when, on what, and with how much dose.
+//! Changes the headers of a generic image to those of a vendor: patient, dates, scanner, dose.
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
@@ -12,7 +12,7 @@ use super::visit::{Patient, Protocol, Script, Visit};
 /// Blood brighter than this (HU) has contrast medium in it.
 const ENHANCED_HU: f32 = 90.0;
 
-/// Replaces and adds what the visit says; leaves everything about geometry alone.
+/// Replaces and adds the attributes of the visit; does not change the geometry.
 pub(super) fn dress(o: &mut InMemDicomObject, scan: &Scan<'_>, series: Series, index: usize, z: f64) {
     person_and_day(o, scan);
     contrast(o, scan, series);
@@ -37,7 +37,8 @@ pub(super) fn dose(scan: &Scan<'_>, facts: &Facts) -> Dose {
     if scan.visit.protocol == Protocol::Calcium { dose.at(120) } else { dose }
 }
 
-/// What the blood shows. Calcium scoring says by an empty agent that none was given; other protocols leave it out.
+/// Contrast medium, from the HU of the blood. Without contrast medium, calcium scoring has an empty Contrast/Bolus
+/// Agent; other protocols leave the attribute out.
 fn contrast(o: &mut InMemDicomObject, scan: &Scan<'_>, series: Series) {
     if series == Series::Localiser {
         return;
@@ -169,7 +170,7 @@ mod tests {
     use super::super::{Kernel, Options, Phantom};
     use super::*;
 
-    /// Big enough to be read back, small enough to be quick.
+    /// Large enough to be read back, small enough to take little time.
     fn tiny() -> Options {
         Options { columns: 64, rows: 64, slices: 6, pixel_mm: 5.0, nodules: Some(0), ..Options::small() }
     }
@@ -237,7 +238,7 @@ mod tests {
                 let o = &read(&study, "CT/")[0];
                 assert_eq!(text(o, tags::SPECIFIC_CHARACTER_SET), script.term());
                 if script == Script::Gb18030 && name.ends_with('錦') {
-                    // dicom-rs splits values at backslashes before it decodes them: only the bytes can tell.
+                    // dicom-rs splits values at backslashes before it decodes them, so the test has to look at the bytes.
                     let written = [0xD0, 0xE9, 0xE5, 0x5C];
                     assert!(study.instances[1].part10.windows(4).any(|w| w == written), "seed {seed}");
                 } else {

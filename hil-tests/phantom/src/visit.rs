@@ -8,15 +8,15 @@ use std::str::FromStr;
 use super::random::Random;
 use super::scanner::Vendor;
 
-/// What the headers of a study say besides the image. [`Visit::default`] is the bench's own scanner and nobody's name.
+/// What the headers of a study say besides the image. [`Visit::default`] is a generic scanner and the name PHANTOM^CHEST.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Visit {
-    /// None: the bench's own scanner.
+    /// None: a generic scanner.
     pub vendor: Option<Vendor>,
     /// None: `PHANTOM^CHEST`, born on 29 February 1960.
     pub script: Option<Script>,
     pub day: Day,
-    /// Adds what vendors reconstruct besides the thin series: 5 mm slices and coronal reformats.
+    /// Adds the other series that vendors reconstruct: 5 mm slices and coronal reformats.
     pub reformats: bool,
     pub protocol: Protocol,
 }
@@ -28,7 +28,7 @@ impl Visit {
     }
 }
 
-/// What the scan was for. [`super::Options::calcium`] samples what the second one's headers say.
+/// The purpose of the scan. [`super::Options::calcium`] samples a scan that fits the headers of the second one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Protocol {
     #[default]
@@ -95,7 +95,7 @@ impl FromStr for Day {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let refused = || anyhow::anyhow!("\"{text}\" is no day such as 2026-01-05");
+        let refused = || anyhow::anyhow!("\"{text}\" is not a date such as 2026-01-05");
         let parts: Vec<&str> = text.split('-').collect();
         let [year, month, day] = parts[..] else { return Err(refused()) };
         if (year.len(), month.len(), day.len()) != (4, 2, 2) {
@@ -117,7 +117,7 @@ impl FromStr for Day {
     }
 }
 
-/// Who the phantom of one seed is, as the headers say it.
+/// Identity of the phantom of one seed, as in the headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patient {
     pub name: String,
@@ -144,7 +144,7 @@ impl Patient {
     }
 }
 
-/// Patient's Sex of a seed, from a stream of its own, so that the anatomy can agree with it.
+/// Patient's Sex of a seed, from a separate stream of random numbers, so that the anatomy can agree with it.
 pub fn is_female(seed: u64) -> bool {
     Random::new(seed, 60).chance(0.5)
 }
@@ -167,7 +167,7 @@ fn name(script: Script, female: bool, random: &mut Random) -> String {
         ["Moni", "模拟"],
         ["Jiaxiang", "假想"],
         ["Ceshi", "测试"],
-        // The last byte of 錦 in GB18030 is a backslash, which readers that split values before decoding trip over.
+        // The last byte of 錦 in GB18030 is a backslash: readers that split values before they decode them fail on it.
         ["Xujin", "虚錦"],
     ];
     const LATIN: [&str; 4] = ["Phantom", "Nobody", "Sampleton", "Muster"];
@@ -177,7 +177,7 @@ fn name(script: Script, female: bool, random: &mut Random) -> String {
     match script {
         Script::Latin if female => format!("{latin}^Renée"),
         Script::Latin => format!("{latin}^Jérôme"),
-        // Both habits are met: Chinese as the ideographic group after pinyin, and alone in the first group.
+        // Both ways exist in practice: Chinese in the ideographic group after pinyin, and alone in the first group.
         _ if random.chance(0.6) => format!("{family}^{given}={family_in_chinese}^{given_in_chinese}"),
         _ => format!("{family_in_chinese}{given_in_chinese}"),
     }

@@ -12,13 +12,13 @@ use crate::truth::{Measured, PlantedLesion};
 enum Shape {
     Cylindrical,
     Varicose,
-    /// Ends in a bag.
+    /// Cystic: ends in a sac.
     Cystic,
 }
 
 /// The wall's HU: mucosa and a little fluid.
 const WALL_HU: f32 = 20.0;
-/// Bronchi end this far from the pleura, mm; healthy ones cannot be seen within 20 mm of it.
+/// Distance from the pleura at which widened bronchi end, mm; healthy ones cannot be seen within 20 mm of it.
 const MARGIN_MM: f32 = 7.0;
 
 /// Widens the bronchi of one or two regions and lets more of them reach the periphery.
@@ -74,7 +74,7 @@ fn cluster(site: &Site<'_>, side: Side, centre: Point, lesion: usize, tubes: &mu
         let artery = beside(rod, wall, random);
         tubes.push(Tube { rod: artery, hu: site.chest.blood_hu, wall: None, central: false, lesion: None });
     }
-    // The walls first, then the air, or each bronchus would close its neighbour's mouth.
+    // All walls are painted before the air. Otherwise the wall of a bronchus would close the opening of its neighbour.
     for rod in &lumens {
         let wide = Rod { from_radius: rod.from_radius + wall, to_radius: rod.to_radius + wall, ..*rod };
         tubes.push(Tube { rod: wide, hu: WALL_HU, wall: None, central: false, lesion: Some(lesion) });
@@ -112,7 +112,7 @@ fn branch(site: &Site<'_>, side: Side, from: Point, radius: f32, shape: Shape, r
     rods
 }
 
-/// The artery that goes with a bronchus, two thirds as wide or less: the signet ring.
+/// The artery beside a bronchus, at most two thirds as wide: the signet ring sign.
 fn beside(bronchus: &Rod, wall: f32, random: &mut Random) -> Rod {
     let radius = bronchus.to_radius / random.between(1.5, 2.2);
     let axis = unit(sub(bronchus.to, bronchus.from));

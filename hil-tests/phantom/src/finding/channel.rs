@@ -1,4 +1,4 @@
-//! The channels of the network's answer, and the bit of each in a voxel's label.
+//! The channels of the network's output, and the bit of each channel in the label of a voxel.
 
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ impl Channel {
         1 << self as u16
     }
 
-    /// Lies inside the lungs by definition: what reaches beyond them is cut off.
+    /// Whether the finding is inside the lungs by definition: parts outside are cut off.
     pub(crate) fn is_within_lung(self) -> bool {
         matches!(self, Self::GroundGlass | Self::Consolidation)
     }

@@ -1,5 +1,5 @@
-//! Coronary arteries on the heart of everybody, calcium in them where it is asked for, and calcium in the wall of the
-//! aorta as something it must not be mistaken for.
+//! Coronary arteries, which every phantom has; calcium in them when it is wanted; and calcium in the wall of the aorta,
+//! which must not be mistaken for coronary calcium.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +16,11 @@ use crate::truth::Measured;
 pub const CALCIUM_HU: f32 = 130.0;
 const AREA_MM2: f64 = 1.0;
 const REFERENCE_MM: f64 = 3.0;
-/// Blur carries calcium this far beyond its plaque, mm.
+/// Distance from its plaque up to which blurred calcium may be seen, mm.
 const BLUR_MM: f32 = 1.0;
 
-/// Ways on the heart in directions from its middle, before normalisation: towards the apex, to the left and back, up.
-/// Radii (mm) at both ends.
+/// Courses of the arteries on the heart, as directions from its centre before normalisation: towards the apex, to the
+/// left and back, up. Radii (mm) at both ends.
 const ARTERIES: [(&[Point], [f32; 2]); 4] = [
     // Left main, left anterior descending, left circumflex, right coronary artery.
     (&[[0.02, 0.10, 1.00], [0.20, 0.16, 0.97]], [2.1, 2.0]),
@@ -81,7 +81,7 @@ fn arteries(chest: &Chest) -> Vec<Vec<Rod>> {
     ARTERIES.iter().map(course).collect()
 }
 
-/// A stretch of artery, or of the fat about it, over what was there.
+/// Paints a piece of artery, or of the fat around it.
 #[derive(Debug)]
 struct Stretch {
     rod: Rod,
@@ -131,7 +131,7 @@ impl Body for Plaque {
     }
 
     fn fill(&self, p: Point, width: f32) -> f32 {
-        // What is thinner than the voxel fills only part of it.
+        // A plaque that is thinner than the voxel fills only part of it.
         let share = self.half.iter().map(|h| (2.0 * h / width).min(1.0)).fold(1.0, f32::min);
         coverage(self.distance(p), width) * share
     }
@@ -141,7 +141,7 @@ impl Body for Plaque {
     }
 }
 
-/// Where voxels of at least 130 HU are the plaque's: itself, and what it is blurred to.
+/// The region in which voxels of at least 130 HU belong to the plaque: the plaque itself, and its blur.
 #[derive(Debug)]
 struct Zone {
     plaque: Plaque,
@@ -182,7 +182,7 @@ pub fn plant(site: &Site<'_>, calcified: bool, planted: &mut Planted, random: &m
     if calcified {
         for plaque in plaques(site, &arteries, random) {
             let lesion = planted.lesion(Lesion::new(Channel::CoronaryCalcification, None));
-            // Enhanced blood is as bright as calcium: there only the plaque itself is marked.
+            // Enhanced blood is as bright as calcium, so with contrast medium only the plaque itself is marked.
             let margin = if chest.blood_hu < CALCIUM_HU - 30.0 { BLUR_MM } else { 0.0 };
             planted.body(plaque, Layer::Under, None);
             planted.body(Zone { plaque, margin }, Layer::Mark, Some(lesion));
@@ -190,7 +190,7 @@ pub fn plant(site: &Site<'_>, calcified: bool, planted: &mut Planted, random: &m
     }
 }
 
-/// One to twelve plaques, more of them and larger ones where the disease is severe; most near the origins.
+/// One to twelve plaques, more and larger ones when the disease is severe; most of them near the origins.
 fn plaques(site: &Site<'_>, arteries: &[Vec<Rod>], random: &mut Random) -> Vec<Plaque> {
     let severity = random.unit();
     let count = 1 + (severity * 11.0) as usize;
@@ -206,7 +206,7 @@ fn plaques(site: &Site<'_>, arteries: &[Vec<Rod>], random: &mut Random) -> Vec<P
         let plaque = plaque(rod, severity, random);
         let [low, high] = site.slab;
         let inside = plaque.centre[2] - 4.0 > low && plaque.centre[2] + 4.0 < high;
-        // Beside the great vessels and outside the fat nobody could say which wall it is in.
+        // Beside the great vessels and outside the fat nobody could say in which wall a plaque is.
         let apart = vessels.iter().all(|v| v.distance(plaque.centre).0 > plaque.half[0] + 1.5);
         let alone = plaques.iter().all(|o| length(sub(o.centre, plaque.centre)) > o.half[0] + plaque.half[0]);
         if inside && apart && alone {
@@ -216,7 +216,7 @@ fn plaques(site: &Site<'_>, arteries: &[Vec<Rod>], random: &mut Random) -> Vec<P
     plaques
 }
 
-/// In the wall of a stretch of artery, 1 to 6 mm long.
+/// A plaque in the wall of a piece of artery, 1 to 6 mm long.
 fn plaque(rod: &Rod, severity: f32, random: &mut Random) -> Plaque {
     let along = sub(rod.to, rod.from);
     let along = scaled(along, 1.0 / length(along).max(1e-6));
@@ -300,7 +300,7 @@ fn weight(peak_hu: f32) -> f64 {
     }
 }
 
-/// Voxels of one slice that are calcium, per plaque: at least 130 HU after the kernel, before noise.
+/// For each plaque, the voxels of one slice that are calcium: at least 130 HU after the kernel, before noise.
 pub fn calcium(filled: &mut Vec<(usize, f32)>, hu: &[f32]) {
     let mut parts: BTreeMap<usize, f32> = BTreeMap::new();
     for (at, part) in filled.drain(..) {
@@ -320,7 +320,7 @@ pub struct PlantedCalcium {
     pub plaques: usize,
 }
 
-/// `scores` are the sums over all slices; none where no plaque shows.
+/// `scores` are the sums over all slices; empty when no plaque is visible.
 pub fn truth(measured: &Measured<'_>, score: f64, slice_mm: f32) -> Option<PlantedCalcium> {
     let volumes: Vec<f64> = measured.of(Channel::CoronaryCalcification).map(|l| l.volume_ml).collect();
     (!volumes.is_empty()).then(|| PlantedCalcium {

@@ -28,7 +28,7 @@ impl Body for Hole {
     }
 
     fn fill(&self, p: Point, width: f32) -> f32 {
-        // No wall of its own: the density falls over a millimetre and more.
+        // It has no wall: the density changes over a millimetre or more.
         coverage(length(sub(p, self.centre)) - self.radius + self.outline.at(p), width.max(1.2))
     }
 
@@ -37,10 +37,10 @@ impl Body for Hole {
     }
 }
 
-/// Lung of an adult, ml: the scale that severity is meant on.
+/// Lung volume of an adult, ml, for which the severities are defined.
 const BOTH_LUNGS_ML: f32 = 4000.0;
 
-/// Plants holes until they fill the share of the lungs that the severity asks for.
+/// Plants holes until they fill the fraction of the lungs that the severity requires.
 pub fn plant(site: &Site<'_>, planted: &mut Planted, random: &mut Random) {
     for side in Side::BOTH {
         // Measured by density, not by these bodies.
@@ -52,9 +52,9 @@ pub fn plant(site: &Site<'_>, planted: &mut Planted, random: &mut Random) {
     let mut left = BOTH_LUNGS_ML * slab_share * random.logarithmic(0.04, 0.8);
     let largest = random.between(3.0, 6.5);
     let bullous = random.chance(0.5);
-    // Where the lung is worst: from both lungs alike to nearly all in the upper third.
+    // Distribution: from equal everywhere to nearly all in the upper third.
     let upper = random.between(0.3, 1.0);
-    // The bound is for slabs that hold hardly any lung.
+    // The limit is for slabs that contain hardly any lung.
     for _ in 0..60_000 {
         if left <= 0.0 {
             break;

@@ -1,4 +1,4 @@
-//! Lymph nodes of the mediastinum: normal ones in everybody, enlarged ones where they are asked for.
+//! Lymph nodes of the mediastinum: every phantom has normal ones; enlarged ones are planted when they are wanted.
 //!
 //! Stations are those of Mountain and Dresler, Chest 111 (1997) 1718-1723; a node is enlarged when its short axis in the
 //! axial plane reaches 10 mm (Glazer et al., AJR 144 (1985) 261-265).
@@ -11,11 +11,12 @@ use crate::random::Random;
 use crate::shape::{Point, Rod, add, coverage, ellipsoid, length, scaled, sub};
 use crate::truth::Measured;
 
-/// Short axis from which a node is enlarged, mm.
+/// Short axis from which on a node is enlarged, mm.
 pub const ENLARGED_MM: f32 = 10.0;
 /// Fat that stays between a node and the lung it bulges into, mm.
 const CUSHION_MM: f32 = 2.5;
-/// This part of a node's surface must lie free of vessels, heart and spine, or nobody could tell it from them.
+/// This fraction of a node's surface must not touch vessels, heart or spine, or nobody could distinguish the node from
+/// them.
 const FREE: f32 = 0.85;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,7 +41,7 @@ pub enum Station {
     HilarLeft,
 }
 
-/// Where each station has its fat, standard mm; and how far about it nodes lie.
+/// Centre of the fat of each station, standard mm, and the distances from it within which nodes may be.
 const STATIONS: [(Station, Point, Point); 9] = [
     (Station::UpperRight, [-19.0, 12.0, 88.0], [5.0, 6.0, 9.0]),
     (Station::UpperLeft, [17.0, 18.0, 92.0], [4.0, 6.0, 9.0]),
@@ -53,7 +54,7 @@ const STATIONS: [(Station, Point, Point); 9] = [
     (Station::HilarLeft, [31.0, 5.0, 4.0], [4.0, 5.0, 6.0]),
 ];
 
-/// An ellipsoid that leans: each axial section is an ellipse, the one through the centre the greatest.
+/// A tilted ellipsoid: each axial section is an ellipse; the one through the centre is the largest.
 #[derive(Debug, Clone, Copy)]
 pub struct Node {
     pub station: Station,
@@ -112,7 +113,7 @@ impl Body for Node {
     }
 }
 
-/// The fat about a node: where it bulges into the lung, the lung gives way.
+/// The fat around a node: where it bulges into the lung, it displaces the lung.
 #[derive(Debug)]
 struct Cushion(Node);
 
@@ -130,7 +131,7 @@ impl Body for Cushion {
     }
 }
 
-/// Plants up to four enlarged nodes when asked to, then normal ones in most stations that are left.
+/// Plants up to four enlarged nodes when they are wanted, then normal ones in most of the other stations.
 pub fn plant(site: &Site<'_>, enlarged: bool, planted: &mut Planted, random: &mut Random) {
     let obstacles = Obstacles::of(site.chest);
     let mut nodes: Vec<Node> = Vec::new();
@@ -219,13 +220,13 @@ fn place(
     None
 }
 
-/// Soft tissue a little above muscle; with contrast medium it takes some up.
+/// HU of a node: slightly above muscle, higher with contrast medium.
 fn density(chest: &Chest, random: &mut Random) -> f32 {
     let plain = random.between(32.0, 58.0);
     if chest.blood_hu > 90.0 { plain + random.between(20.0, 45.0) } else { plain }
 }
 
-/// Mostly in fat, and bulging into the lung no more than half.
+/// Whether a node fits: mostly in fat, and at most half of it bulging into the lung.
 fn fits(chest: &Chest, obstacles: &Obstacles, node: &Node) -> bool {
     const RAYS: usize = 48;
     if obstacles.blocks(chest, node.centre) || in_lung(chest, node.centre) > 0.0 {

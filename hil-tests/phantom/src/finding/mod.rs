@@ -1,7 +1,7 @@
-//! The findings that a chest can have besides nodules: one file each, which plants the bodies and says afterwards what
-//! was planted.
+//! The findings that a chest can have besides nodules. Each has a file, which plants its bodies and afterwards measures
+//! what was planted.
 //!
-//! A [`Lesion`] is what is measured and compared; the [`Body`]s and tubes that carry its number are what is painted.
+//! A [`Lesion`] is what is measured and compared. It is painted as one or more [`Body`]s and tubes that have its number.
 //! To add a finding: a file here with `plant` and `truth`, one line in [`plant`] and one in `truth.rs`.
 
 pub mod bronchiectasis;
@@ -27,7 +27,7 @@ use super::random::Random;
 use super::render::Tube;
 use super::shape::Point;
 
-/// Something planted that is measured as one: what its bodies and tubes fill together.
+/// One planted lesion: everything that its bodies and tubes fill together is measured as one.
 #[derive(Debug, Clone, Copy)]
 pub struct Lesion {
     pub channel: Channel,
@@ -45,13 +45,13 @@ impl Lesion {
 /// When a body is painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
-    /// Under vessels and airways, lung or not; what it fills is no lung.
+    /// Under vessels and airways, inside or outside the lung; what it fills is not lung.
     Under,
     /// Under vessels and airways, which stay visible, and only where there is lung.
     Parenchyma,
-    /// Over everything; what it fills is no lung.
+    /// Over everything; what it fills is not lung.
     Over,
-    /// Paints nothing: says which voxels belong to a lesion that is painted elsewhere.
+    /// Paints nothing, but marks the voxels of a lesion that is painted elsewhere.
     Mark,
 }
 
@@ -59,7 +59,7 @@ pub enum Layer {
 pub trait Body: Debug + Send + Sync {
     /// Lower and upper corner of a box around it, patient mm.
     fn bounds(&self) -> (Point, Point);
-    /// Part that it fills of a voxel `width` mm wide at `p`, 0 to 1.
+    /// Fraction that it fills of a voxel `width` mm wide at `p`, 0 to 1.
     fn fill(&self, p: Point, width: f32) -> f32;
     /// HU of a voxel at `p` with `under` HU once the body fills `part` of it.
     fn paint(&self, p: Point, under: f32, part: f32) -> f32;
@@ -69,16 +69,16 @@ pub trait Body: Debug + Send + Sync {
 pub struct Placed {
     pub body: Box<dyn Body>,
     pub layer: Layer,
-    /// The lesion it is part of; none for what changes the picture but is not measured by its shape.
+    /// The lesion to which it belongs; none for bodies that change the image but are not measured by their shape.
     pub lesion: Option<usize>,
 }
 
-/// What was planted, growing finding by finding.
+/// Everything that has been planted so far.
 #[derive(Debug, Default)]
 pub struct Planted {
     pub lesions: Vec<Lesion>,
     pub bodies: Vec<Placed>,
-    /// All lymph nodes, the enlarged ones with their lesion.
+    /// All lymph nodes; the enlarged ones have a lesion.
     pub nodes: Vec<(lymph_node::Node, Option<usize>)>,
 }
 
@@ -115,8 +115,8 @@ impl Site<'_> {
     }
 }
 
-/// Plants the bodies of every finding that `options` or the seed ask for. In the order in which they are painted.
-/// The pleural spaces are filled before, by [`pleura::plant`].
+/// Plants the bodies of every finding that `options` or the seed require, in the order in which they are painted.
+/// [`pleura::plant`] has filled the pleural spaces before.
 pub fn plant(seed: u64, options: &Options, site: &Site<'_>, tubes: &mut Vec<Tube>, planted: &mut Planted) {
     let has = |finding: Finding| options.findings.has(finding, seed);
     let calcified = has(Finding::CoronaryCalcification);

@@ -7,7 +7,8 @@ use crate::pleura::{Contents, Space};
 use crate::random::Random;
 use crate::truth::{Measured, PlantedLesion};
 
-/// Fills the pleural spaces of the chest. Comes first: the lungs must have given way before anything grows in them.
+/// Fills the pleural spaces of the chest. This is done first, because the lungs must have their final shape before
+/// anything is planted in them.
 pub fn plant(seed: u64, options: &Options, chest: &mut Chest, planted: &mut Planted) {
     let has = |finding: Finding| options.findings.has(finding, seed);
     let (fluid, air) = (has(Finding::PleuralEffusion), has(Finding::Pneumothorax));
@@ -26,7 +27,7 @@ pub fn plant(seed: u64, options: &Options, chest: &mut Chest, planted: &mut Plan
     }
 }
 
-/// Free fluid lies at the back of a supine patient and runs out in a meniscus.
+/// Free fluid collects at the back of a supine patient and ends in a meniscus.
 fn effusion(chest: &mut Chest, side: Side, planted: &mut Planted, random: &mut Random) {
     let lesion = planted.lesion(Lesion::new(Channel::PleuralEffusion, Some(side)));
     let toward = [0.0, 1.0, -random.between(0.1, 0.4)];
@@ -35,7 +36,7 @@ fn effusion(chest: &mut Chest, side: Side, planted: &mut Planted, random: &mut R
     chest.open_pleura(side, space, random.logarithmic(20.0, 900.0), 0.6);
 }
 
-/// Air lies in front and at the apex; the more of it, the wider the rim all around.
+/// Air collects in front and at the apex; the more air, the wider the rim around the lung.
 fn pneumothorax(chest: &mut Chest, side: Side, planted: &mut Planted, random: &mut Random) {
     let lesion = planted.lesion(Lesion::new(Channel::Pneumothorax, Some(side)));
     let toward = [0.0, -1.0, random.between(0.2, 0.7)];
@@ -48,8 +49,8 @@ pub fn effusions(measured: &Measured<'_>) -> Vec<PlantedLesion> {
     measured.of(Channel::PleuralEffusion).collect()
 }
 
-/// With the air's percent of the hemithorax: of lung, fluid and air together, by volume (Collins et al., AJR 165
-/// (1995) 1127-1130).
+/// With the volume of the air as percent of the hemithorax, that is of lung, fluid and air together (Collins et al.,
+/// AJR 165 (1995) 1127-1130).
 pub fn pneumothoraces(measured: &Measured<'_>) -> Vec<PlantedLesion> {
     let percent = |air: &PlantedLesion| {
         let side = air.side?;
@@ -74,7 +75,7 @@ mod tests {
             assert_ne!(fluid.side, air.side, "seed {seed}");
             assert!(fluid.centre_mm[1] > air.centre_mm[1] + 20.0, "seed {seed}: {fluid:?} {air:?}");
             let (water, gas) = (scan.mean_hu(Channel::PleuralEffusion), scan.mean_hu(Channel::Pneumothorax));
-            // Layers as thin as two voxels share them with lung and wall.
+            // In layers of only two voxels, the voxels also contain lung and wall.
             assert!((-40.0..50.0).contains(&water) && gas < -700.0, "seed {seed}: {water} and {gas} HU");
             assert!(air.percent.is_some_and(|p| (0.3..80.0).contains(&p)), "seed {seed}: {air:?}");
             for (channel, lesion) in [(Channel::PleuralEffusion, fluid), (Channel::Pneumothorax, air)] {

@@ -27,9 +27,9 @@ struct Opacity {
 
 #[derive(Debug, Clone, Copy)]
 enum Density {
-    /// Ground glass: HU of parenchyma under it. What is denser stays as it is.
+    /// Ground glass: changes the HU of parenchyma; denser tissue stays as it is.
     Veil(f32),
-    /// Consolidation: HU, whatever lay there.
+    /// Consolidation: sets the HU, whatever was there.
     Filled(f32),
 }
 
@@ -75,7 +75,7 @@ enum Pattern {
     Mixed,
 }
 
-/// Plants one kind of pneumonia, of a severity of its own.
+/// Plants one kind of pneumonia with a random severity.
 pub fn plant(site: &Site<'_>, tubes: &mut Vec<Tube>, planted: &mut Planted, random: &mut Random) {
     let pattern = [Pattern::Peripheral, Pattern::Diffuse, Pattern::Lobar, Pattern::Mixed][random.below(4)];
     let favourite = Side::BOTH[random.below(2)];
@@ -100,7 +100,7 @@ pub fn plant(site: &Site<'_>, tubes: &mut Vec<Tube>, planted: &mut Planted, rand
         let ml = random.logarithmic(3.0, 120.0);
         let Some(centre) = place(site, favourite, ml, true, random) else { continue };
         if random.chance(0.5) {
-            // Consolidation that is on its way: a rim of ground glass about it.
+            // Beginning consolidation: a rim of ground glass around it.
             let density = veil(site, random);
             put(planted, favourite, opacity(centre, ml * random.between(1.8, 3.0), density, random));
         }
@@ -140,7 +140,8 @@ fn put(planted: &mut Planted, side: Side, opacity: Opacity) {
     planted.body(opacity, Layer::Parenchyma, Some(lesion));
 }
 
-/// A place in the slab for a patch of `ml`; one `at_pleura` touches it. More often low and at the back than not.
+/// A place in the slab for a patch of `ml`. A patch `at_pleura` touches the pleura. Low places and places at the back
+/// are more frequent.
 fn place(site: &Site<'_>, side: Side, ml: f32, at_pleura: bool, random: &mut Random) -> Option<Point> {
     let radius = radius_of(ml);
     let hilum = site.hilum(side);
@@ -152,7 +153,7 @@ fn place(site: &Site<'_>, side: Side, ml: f32, at_pleura: bool, random: &mut Ran
         if !wanted.contains(&depth) {
             continue;
         }
-        // Of those that fit, one of the first few lowest; the pleura that faces the hilum is not where it starts.
+        // Takes one of the lowest places that fit, but not at the pleura that faces the hilum.
         let facing = 400.0 / (10.0 + length(sub(p, hilum)));
         let cost = 0.25 * p[2] - 0.25 * p[1] + facing + random.between(0.0, 60.0);
         if cost < least {

@@ -1,6 +1,6 @@
-//! Rib fractures: one to five, as a fall leaves them: on one side, on neighbouring ribs, one below the other.
+//! Rib fractures: one to five, as after a fall: on one side, on neighbouring ribs, one below the other.
 //!
-//! The broken rib itself is part of the chest (see `ribs`); here is decided where and how it broke.
+//! The broken rib itself is part of the chest (see `ribs`); this file decides where and how it is broken.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::ribs::{Break, REACH_MM};
 use crate::shape::{Point, add, sub};
 use crate::truth::{Measured, PlantedLesion};
 
-/// No fracture closer to the ends of the scanned slab than this, mm.
+/// Smallest distance of a fracture from the ends of the scanned slab, mm.
 const MARGIN_MM: f32 = 12.0;
 
 /// How a rib broke.
 #[derive(Debug, Clone, Copy)]
 enum FractureKind {
-    /// The ends stand apart, hardly displaced.
+    /// There is a gap between the ends, which are hardly displaced.
     Gap,
     /// The front piece is displaced.
     Displaced,
@@ -32,7 +32,7 @@ pub fn breaks(chest: &Chest, slab: [f32; 2], random: &mut Random) -> Vec<Break> 
     let count = 1 + random.below(5).min(random.below(5));
     let mut side = Side::BOTH[random.below(2)];
     let mut found: Vec<Break> = Vec::new();
-    // A slab may hold few ribs: other ribs and other places are tried before fewer fractures are planted.
+    // A slab may contain few ribs: other ribs and places are tried before fewer fractures are planted.
     for attempt in 0..60 {
         if attempt == 30 {
             side = Side::BOTH[usize::from(side == Side::Right)];
@@ -64,7 +64,7 @@ fn within(chest: &Chest, broken: &Break, slab: [f32; 2]) -> bool {
     z > slab[0] + MARGIN_MM && z < slab[1] - MARGIN_MM
 }
 
-/// A break at `way` (0 to 1) of the bony shaft from front to back.
+/// A break at the fraction `way` (0 to 1) of the bony shaft, from front to back.
 fn candidate(chest: &Chest, side: Side, number: u8, way: f32, random: &mut Random) -> Option<Break> {
     let [front, back] = chest.shaft(number)?;
     let (centre, along) = chest.on_rib(side, number, front + (back - front) * way)?;

@@ -1,4 +1,4 @@
-//! What the tests of the findings share: a coarse scan of a whole chest with its labels.
+//! Shared by the tests of the findings: a coarse scan of a whole chest with its labels.
 
 use super::{Channel, Finding, LUNG, Wanted};
 use crate::render::Slice;
@@ -50,7 +50,7 @@ impl Scan {
     }
 }
 
-/// Within a share of `expected`, or within `slack`.
+/// Asserts that `value` is within the fraction `share` of `expected`, or within `slack`.
 #[track_caller]
 pub fn assert_close(value: f64, expected: f64, share: f64, slack: f64) {
     assert!((value - expected).abs() <= (share * expected).max(slack), "{value} is not near {expected}");

@@ -1,4 +1,4 @@
-//! Which of the nine findings a phantom shall have: asked for, ruled out, or left to the seed.
+//! Which of the nine findings a phantom has: wanted, excluded, or chosen by the seed.
 
 use std::str::FromStr;
 
@@ -48,26 +48,26 @@ impl Finding {
         }
     }
 
-    /// The random numbers of one finding do not move when another is planted or not.
+    /// Each finding has its own random numbers, so that they do not depend on whether another finding is planted.
     pub(crate) fn random(self, seed: u64) -> Random {
         Random::new(seed, 20 + self as u64)
     }
 }
 
-/// How often the seed plants a finding that is left to it.
+/// Probability of a finding that is chosen by the seed.
 const PROBABILITY: f32 = 0.4;
 
-/// Yes, no, or by the seed, in the order of [`Finding::ALL`]. Nodules have a count of their own: "yes" asks for at
-/// least one.
+/// Yes, no, or chosen by the seed, in the order of [`Finding::ALL`]. The number of nodules is a separate option: "yes"
+/// means at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Wanted([Option<bool>; 9]);
 
 impl Wanted {
-    /// Each by the seed.
+    /// Each finding is chosen by the seed.
     pub const VARIED: Self = Self([None; 9]);
     pub const NONE: Self = Self([Some(false); 9]);
     pub const ALL: Self = Self([Some(true); 9]);
-    /// Nodules, as many as the seed says, and nothing else.
+    /// Only nodules; the seed chooses their number.
     pub const NODULES: Self = Self::NONE.but(Finding::Nodule, None);
 
     pub const fn but(mut self, finding: Finding, wanted: Option<bool>) -> Self {
@@ -91,7 +91,7 @@ impl Wanted {
 impl FromStr for Wanted {
     type Err = anyhow::Error;
 
-    /// `varied`, `all`, `none`, or the names of findings with commas between.
+    /// Parses `varied`, `all`, `none`, or names of findings separated by commas.
     fn from_str(text: &str) -> anyhow::Result<Self> {
         match text {
             "varied" => Ok(Self::VARIED),

@@ -1,4 +1,4 @@
-//! Canon, whose private blocks still say TOSHIBA: 16 signed bits that are Hounsfield units as they stand.
+//! Canon, whose private blocks still say TOSHIBA: 16 signed bits, stored as Hounsfield units without rescaling.
 
 use dicom_core::VR;
 use dicom_object::InMemDicomObject;

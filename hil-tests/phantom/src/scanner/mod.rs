@@ -1,7 +1,7 @@
 //! What scanners of five vendors write into their headers, as far as readers depend on it.
 //!
 //! Names, kernels, image types, the coding of stored values and private blocks follow published conformance statements
-//! and public example files. UIDs stay under `2.25`: the vendors' own roots are theirs.
+//! and public example files. UIDs are under `2.25`, because the roots of the vendors belong to them.
 
 mod canon;
 mod ge;
@@ -73,7 +73,7 @@ impl Series {
     }
 }
 
-/// What private elements tell about one image.
+/// The values in the private elements of one image.
 #[derive(Debug, Clone, Copy)]
 pub struct Image {
     pub series: Series,
@@ -85,7 +85,7 @@ pub struct Image {
     pub dose: Dose,
 }
 
-/// How much radiation the spiral took, consistent over images and dose report.
+/// Dose of the spiral, consistent between images and dose report.
 #[derive(Debug, Clone, Copy)]
 pub struct Dose {
     pub kvp: u16,
@@ -117,7 +117,7 @@ impl Dose {
     }
 }
 
-/// How stored values stand for Hounsfield units.
+/// How stored values are converted to Hounsfield units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Coding {
     pub intercept: i32,
@@ -157,7 +157,7 @@ pub struct Facts {
     pub study_in_chinese: &'static str,
     pub protocol: &'static str,
     pub localiser: &'static str,
-    /// Localisers from the front, and also from the side?
+    /// Whether there is a localiser from the side besides the one from the front.
     pub lateral_too: bool,
     /// Scan Options (0018,0022) of spiral and localiser.
     pub scan_options: [&'static str; 2],

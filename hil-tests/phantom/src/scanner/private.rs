@@ -3,7 +3,7 @@
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_object::InMemDicomObject;
 
-/// One reserved block of a group: its creator is written, then elements are put into it.
+/// One reserved block of a group: the creator is written first, then the elements.
 #[derive(Debug)]
 pub struct Block<'a> {
     object: &'a mut InMemDicomObject,

@@ -15,7 +15,7 @@ pub const FACTS: Facts = Facts {
     localiser_kernel: Some("T20f"),
     axial_type: "ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM5 SPI",
     localiser_type: "ORIGINAL\\PRIMARY\\LOCALIZER\\CT_SOM5 TOP",
-    // The fifth value is empty, as these reformats have it.
+    // The fifth value is empty, as in reformats of this vendor.
     coronal_type: "DERIVED\\SECONDARY\\OTHER\\CSA MPR\\\\CSAPARALLEL",
     study: "Thorax^01_ThoraxRoutine (Adult)",
     study_in_chinese: "胸部^平扫 (成人)",

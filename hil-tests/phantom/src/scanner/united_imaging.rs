@@ -30,7 +30,7 @@ pub const FACTS: Facts = Facts {
     dose_series: 9001,
 };
 
-/// Names of the block and its elements are in no public dictionary: readers must only get past them.
+/// The names of the block and its elements are not in public dictionaries; readers only have to skip them.
 pub fn add_private(object: &mut InMemDicomObject, image: &Image) {
     Block::new(object, 0x0065, 0x10, "Image Private Header")
         .put(0x01, VR::LO, "CT")

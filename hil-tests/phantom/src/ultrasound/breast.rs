@@ -9,7 +9,7 @@ use crate::random::Random;
 
 pub type Point = [f32; 3];
 
-/// Mean depths and habits of one breast. Layers as in Stavros, "Breast Ultrasound" (2004), chapter 3.
+/// Mean depths and other properties of one breast. Layers as in Stavros, "Breast Ultrasound" (2004), chapter 3.
 #[derive(Debug, Clone)]
 pub struct Breast {
     seed: u64,
@@ -25,9 +25,9 @@ pub struct Breast {
     pub rib: f32,
     /// Size of a fat lobule along each axis, mm.
     pub lobule_mm: Point,
-    /// Share of lobules within the gland that are fat.
+    /// Fraction of lobules within the gland that are fat.
     pub fat_in_gland: f32,
-    /// Direction across the ribs (cosine, sine in lateral and elevation) and where the first lies, mm.
+    /// Direction across the ribs (cosine, sine in lateral and elevation) and position of the first rib, mm.
     rib_axis: [f32; 2],
     rib_phase: f32,
 }

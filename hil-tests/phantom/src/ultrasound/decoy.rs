@@ -1,6 +1,6 @@
-//! What looks like a lesion and is none: ducts and vessels, the nipple's shadow, lost contact.
+//! Things that look like a lesion and are none: ducts and vessels, the shadow of the nipple, lost contact.
 //!
-//! Fat lobules within the gland, shadowing ligaments and ribs come with the tissue itself.
+//! Fat lobules within the gland, shadowing ligaments and ribs are part of the tissue itself.
 
 use super::breast::{Breast, Point};
 use super::plane::Plane;
@@ -15,7 +15,7 @@ pub struct Decoys {
     contact: Option<Contact>,
 }
 
-/// Shadows a disc of the skin.
+/// A disc of the skin that casts a shadow.
 #[derive(Debug, Clone, Copy)]
 struct Nipple {
     lateral: f32,
@@ -81,7 +81,7 @@ impl Decoys {
             });
         }
         if let Some(c) = &self.contact {
-            // The probe carries the gap along: its edge is counted from the middle of the plane.
+            // The gap moves with the probe, so its edge is relative to the middle of the plane.
             let grid = plane.grid;
             let middle = grid.lateral(grid.columns / 2);
             let rows = (1.0 / grid.step_mm[1]) as usize;

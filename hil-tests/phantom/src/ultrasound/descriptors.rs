@@ -1,4 +1,4 @@
-//! What a lesion looks like in the words of the BI-RADS ultrasound lexicon (ACR BI-RADS Atlas, 5th edition, 2013), and which
+//! Descriptors of a lesion from the BI-RADS ultrasound lexicon (ACR BI-RADS Atlas, 5th edition, 2013), and which
 //! lesions this phantom calls malignant.
 
 use serde::Serialize;
@@ -56,7 +56,7 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// The phantom's own definition, not medicine: a lesion is malignant when it is not anechoic and shows at least two
+    /// A definition for phantoms, not a medical one: a lesion is malignant when it is not anechoic and shows at least two
     /// of irregular shape, orientation not parallel, margin not circumscribed, posterior shadowing.
     pub fn malignant(&self) -> bool {
         let signs = [

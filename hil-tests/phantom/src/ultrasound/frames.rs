@@ -9,9 +9,9 @@ use super::video::{Frame, Video};
 /// Which frames of a video are taken.
 #[derive(Debug, Clone, Copy)]
 pub enum Pick {
-    /// So many, evenly spread.
+    /// This many frames, evenly distributed.
     Spread(usize),
-    /// Each so many.
+    /// Every n-th frame.
     Every(usize),
 }
 
@@ -46,7 +46,7 @@ pub fn take(video: &Video, pick: Pick, size: usize) -> Frames {
     frames
 }
 
-/// Pixels of the screen for one pixel of the network.
+/// Number of screen pixels for one pixel of the network.
 pub fn scale(sector: Rect, size: usize) -> f32 {
     sector.width.max(sector.height) as f32 / size as f32
 }
@@ -78,7 +78,7 @@ pub fn letterboxed(screen: &Canvas, sector: Rect, size: usize) -> Vec<u8> {
     out
 }
 
-/// For each output pixel the source pixels that it covers and their shares; none beyond the source.
+/// For each output pixel: the source pixels that it covers, and the fraction of each; none outside the source.
 fn shares(length: usize, size: usize, scale: f32) -> Vec<Vec<(usize, f32)>> {
     let one = |i: usize| {
         let (low, high) = (i as f32 * scale, (i + 1) as f32 * scale);

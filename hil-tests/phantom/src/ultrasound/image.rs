@@ -7,12 +7,12 @@ use super::plane::{Grid, Outline};
 use super::settings::Settings;
 use super::speckle::DB;
 
-/// Grey of fat in a well set picture, as a share of white.
+/// Grey value of fat in a well adjusted picture; 1 is white.
 const FAT: f32 = 0.36;
 /// Steps of the grey map.
 const MAP: usize = 1024;
 
-/// Where the image lies on the screen and how it maps to tissue.
+/// Position of the image on the screen, and how pixels map to tissue.
 #[derive(Debug, Clone, Copy)]
 pub struct View {
     /// The pixels that show the image.
@@ -21,7 +21,7 @@ pub struct View {
 }
 
 impl View {
-    /// As large as fits: the whole depth from top to bottom of the sector, as much of the probe's width as there is room.
+    /// As large as possible: the whole depth from top to bottom of the sector, and as much of the probe's width as fits.
     pub fn new(sector: Rect, settings: &Settings) -> Self {
         let mm_per_pixel = settings.depth_mm / sector.height as f32;
         let width = ((settings.width_mm / mm_per_pixel) as usize).min(sector.width);
@@ -51,7 +51,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// The sample before a pixel, and how far towards the next it lies.
+    /// The sample before a pixel, and the fraction towards the next sample.
     fn sample(&self, pixel: usize, count: usize) -> (usize, f32) {
         let at = (self.origin + self.pixel * pixel as f32).clamp(0.0, count as f32 - 1.001);
         (at as usize, at.fract())

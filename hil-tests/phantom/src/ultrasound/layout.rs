@@ -41,7 +41,7 @@ pub enum Name {
     B,
 }
 
-/// What a text area says.
+/// Content of a text area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Says {
@@ -51,7 +51,7 @@ pub enum Says {
     /// Date and time, which identify the examination.
     Date,
     Probe,
-    /// Frequency, gain, depth, dynamic range and so on, one a line.
+    /// Frequency, gain, depth, dynamic range and so on, one on each line.
     Settings,
     /// Mechanical and thermal index.
     Output,
@@ -70,10 +70,11 @@ pub struct Layout {
     pub name: Name,
     pub width: usize,
     pub height: usize,
-    /// The image of the linear probe lies in here, centred; black beside it where the probe is narrower.
+    /// The area for the image of the linear probe. The image is centred; beside it the area is black when the probe is
+    /// narrower.
     pub sector: Rect,
     pub texts: &'static [TextArea],
-    /// Long ticks each centimetre, short ones each half; starts at the top of the sector.
+    /// A long tick every centimetre, a short one every half; starts at the top of the sector.
     pub depth_scale: Rect,
     pub ticks_point_left: bool,
     pub grey_bar: Rect,

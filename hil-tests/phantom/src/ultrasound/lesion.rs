@@ -1,4 +1,4 @@
-//! One lesion: a body with half axes, bumps and spicules, and what is inside it.
+//! One lesion: a body with half axes, bumps and spicules, and its interior.
 
 use super::breast::Point;
 use super::descriptors::{Descriptors, EchoPattern, Margin, Orientation, Posterior, Shape};
@@ -14,7 +14,7 @@ pub struct Lesion {
     pub centre: Point,
     /// Half axes (lateral, depth, elevation) before bumps, mm.
     pub half: Point,
-    /// Cosine and sine of the turn within the image plane.
+    /// Cosine and sine of the rotation in the image plane.
     turn: [f32; 2],
     bumps: Vec<Bump>,
     spicules: Vec<Spicule>,
@@ -32,14 +32,14 @@ pub struct Lesion {
 #[derive(Debug, Clone, Copy)]
 pub struct Inside {
     pub echo_db: f32,
-    /// Half range of its unevenness, dB, and the size of the patches, mm.
+    /// Half range of the variation, dB, and the size of the patches, mm.
     pub uneven_db: f32,
     pub patch_mm: f32,
-    /// There and back, beyond that of the tissue around; negative enhances what lies behind.
+    /// Loss there and back, beyond that of the surrounding tissue; negative: enhancement behind the lesion.
     pub attenuation_db_mm: f32,
 }
 
-/// A part of the surface around `direction` lies higher by `height` of the radius.
+/// A bump: around `direction` the surface is higher by `height` times the radius.
 #[derive(Debug, Clone, Copy)]
 struct Bump {
     direction: Point,
@@ -55,7 +55,7 @@ struct Spicule {
     echo_db: f32,
 }
 
-/// Where a point lies with regard to the surface.
+/// Position of a point relative to the surface.
 #[derive(Debug, Clone, Copy)]
 pub struct Surface {
     /// Negative inside, mm; exact near the surface only.
@@ -104,14 +104,14 @@ impl Lesion {
         lesion
     }
 
-    /// Nothing of the lesion lies farther than this from its centre along an axis, mm; spicules and halo included.
+    /// Largest distance of any part of the lesion from its centre along an axis, mm; spicules and halo included.
     pub fn reach(&self) -> Point {
         let widest = self.half[0].max(self.half[1]);
         let rest = self.halo.0 + self.edge_mm + if self.spicules.is_empty() { 0.5 } else { 7.0 };
         [1.6 * widest + rest, 1.6 * widest + rest, 1.6 * self.half[2] + rest]
     }
 
-    /// Where `p` (mm) lies; first-order like [`crate::shape::ellipsoid`].
+    /// Position of `p` (mm); first-order like [`crate::shape::ellipsoid`].
     pub fn surface(&self, p: Point) -> Surface {
         let d: Point = std::array::from_fn(|a| p[a] - self.centre[a]);
         let turned = [self.turn[0] * d[0] + self.turn[1] * d[1], self.turn[0] * d[1] - self.turn[1] * d[0], d[2]];
@@ -150,7 +150,7 @@ impl Lesion {
 }
 
 fn inside(descriptors: &Descriptors, half: Point, random: &mut Random) -> Inside {
-    // Of the whole way through the middle.
+    // Attenuation of the whole path through the middle.
     let effect_db = match descriptors.posterior_features {
         Posterior::None => random.between(-0.8, 0.8),
         Posterior::Enhancement => -random.between(4.5, 8.0),
@@ -176,7 +176,7 @@ fn bumps(descriptors: &Descriptors, random: &mut Random) -> Vec<Bump> {
         }
     };
     match descriptors.shape {
-        // Two or three gentle lobulations are still oval.
+        // A shape with two or three gentle lobulations still counts as oval.
         Shape::Oval => add(3, 0.02, 0.07, [2.0, 5.0], random),
         Shape::Round => {}
         Shape::Irregular => add(11, -0.14, 0.40, [3.0, 10.0], random),

@@ -1,7 +1,7 @@
 //! Fat lobules and the Cooper ligaments between them: a Voronoi diagram of jittered lattice points.
 //!
-//! A lobule is fat or fibroglandular by where its seed lies, so that the border between the layers is scalloped as it is
-//! in a breast, and a few lobules of fat lie within the gland.
+//! Whether a lobule is fat or fibroglandular depends on the position of its seed. So the border between the layers is
+//! scalloped as in a real breast, and a few lobules of fat are within the gland.
 
 use super::breast::{Breast, Point};
 use super::noise;
@@ -15,7 +15,7 @@ struct Lobule {
     id: u64,
 }
 
-/// All lobules that a plane may meet.
+/// All lobules that a plane may cut.
 #[derive(Debug)]
 pub struct Lobules {
     size_mm: Point,
@@ -31,7 +31,7 @@ pub struct Near {
     count: usize,
 }
 
-/// What a point of the diagram is.
+/// What is at a point of the diagram.
 #[derive(Debug, Clone, Copy)]
 pub struct Spot {
     pub fat: bool,

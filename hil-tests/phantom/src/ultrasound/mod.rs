@@ -1,10 +1,10 @@
-//! Breast ultrasound videos built in code: a probe slides over a breast that never was, on the screen of a scanner that
-//! never was. The same seed gives the same bytes.
+//! Computed breast ultrasound videos: a probe slides over a simulated breast, shown on the screen of a simulated
+//! scanner. The same seed gives the same bytes.
 //!
-//! Physics as plain as it can be: scatterers fixed in the tissue under a point-spread function (`speckle`), attenuation
-//! along each beam, mirrors at walls and fasciae, envelope, log compression. No refraction, no multiple reflections but
-//! drawn ones, no Doppler, no elastography. What is planted is described in BI-RADS words ([`descriptors`]), and which of it
-//! is malignant is the phantom's own definition.
+//! The physics is simple: scatterers fixed in the tissue under a point-spread function (`speckle`), attenuation along
+//! each beam, mirrors at walls and fasciae, envelope, log compression. No refraction, no multiple reflections except
+//! drawn ones, no Doppler, no elastography. Lesions have BI-RADS descriptors ([`descriptors`]); which of them are
+//! malignant is a definition of this phantom.
 
 pub mod breast;
 pub mod canvas;

@@ -1,5 +1,5 @@
-//! How the probe moves: it slides to and fro across its plane, drifts sideways, trembles, presses, and the picture is
-//! frozen now and then.
+//! Motion of the probe: it slides to and fro across its plane, drifts sideways, trembles and presses; now and then the
+//! picture is frozen.
 
 use serde::Serialize;
 
@@ -7,13 +7,13 @@ use super::lesion::Lesion;
 use super::noise;
 use crate::random::Random;
 
-/// Where the image plane is at one frame.
+/// Position of the image plane at one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Pose {
     /// Middle of the probe, mm.
     pub lateral_mm: f32,
     pub elevation_mm: f32,
-    /// Depths are this share of what they are without pressure.
+    /// Factor by which pressure reduces all depths.
     pub pressed: f32,
     /// The frame whose picture is shown: its own number, or that of the last live frame while frozen.
     pub live_frame: usize,
@@ -25,7 +25,7 @@ impl Pose {
     }
 }
 
-/// Fastest that the probe is slid, mm/s.
+/// Highest speed of the probe, mm/s.
 pub const FASTEST_MM_S: f32 = 16.0;
 
 /// One pose for each frame. `travel` is the range of elevations, mm.

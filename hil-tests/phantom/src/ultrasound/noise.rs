@@ -1,5 +1,5 @@
-//! Smooth random fields over the whole of space, from a hashed lattice: no table, no edge, the same for a seed wherever
-//! one looks first.
+//! Smooth random fields over all of space, from a hashed lattice. They need no table, have no edge, and depend only on
+//! the seed, not on the order in which points are read.
 
 /// 64 random bits for a point of an integer lattice.
 #[inline]

@@ -1,5 +1,5 @@
-//! The tissue that one image plane cuts: for each acoustic sample how strongly it scatters, how it mirrors, and how much
-//! sound it takes away.
+//! The tissue in one image plane: for each acoustic sample how strongly it scatters, how it reflects like a mirror, and
+//! how much sound it absorbs.
 
 use super::breast::{Breast, Layers, Point};
 use super::decoy::Decoys;
@@ -38,7 +38,7 @@ pub struct Plane {
     pub grid: Grid,
     /// Of the scatterers, relative to fat.
     pub echo_db: Vec<f32>,
-    /// Amplitude of mirrors: skin, fasciae, walls; 1 is the scattering of fat.
+    /// Amplitude of mirror-like reflections: skin, fasciae, walls; 1 is the scattering of fat.
     pub mirror: Vec<f32>,
     /// There and back, beyond what the time gain compensation expects, dB/mm.
     pub loss_db_mm: Vec<f32>,
@@ -59,7 +59,7 @@ pub struct Outline {
 /// Samples that share their Voronoi candidates and between whose corners slow fields are interpolated.
 pub const BLOCK: [usize; 2] = [4, 6];
 
-/// A person's breast with all that is in it.
+/// One breast with everything in it.
 #[derive(Debug)]
 pub struct Scene {
     pub seed: u64,
@@ -187,7 +187,7 @@ impl Plane {
     }
 }
 
-/// Puts a lesion over the tissue and notes its outline.
+/// Paints a lesion over the tissue and records its outline.
 fn put(lesion: &Lesion, index: usize, plane: &mut Plane) {
     let Some((low, size)) = plane.window(lesion.centre, lesion.reach()) else { return };
     let mut outline = Outline { lesion: index, low, size, distance_mm: Vec::with_capacity(size[0] * size[1]) };
@@ -222,7 +222,8 @@ fn put_sample(lesion: &Lesion, at: &Surface, p: Point, plane: &mut Plane, [colum
         plane.mirror[index] += 9.0 * lesion.calcifications.iter().map(spot).sum::<f32>();
     }
     if circumscribed {
-        // A smooth wall mirrors where it lies across the beam and refracts the beam away where it lies along it.
+        // A smooth wall reflects where it is perpendicular to the beam, and refracts the beam away where it is parallel
+        // to it.
         plane.mirror[index] += 1.8 * line(away, 0.16) * at.level.powi(6);
         plane.loss_db_mm[index] += 0.5 * line(away, 0.4) * (1.0 - at.level).powi(2);
     }

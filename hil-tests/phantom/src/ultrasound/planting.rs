@@ -1,14 +1,15 @@
-//! Which lesions a breast has and where: kinds in about the shares of a diagnostic clinic, none touching another.
+//! Which lesions a breast has and where: the kinds are about as frequent as in a diagnostic clinic, and no two lesions
+//! touch.
 
 use super::breast::Breast;
 use super::descriptors::{Descriptors, EchoPattern, Margin, Orientation, Posterior, Shape};
 use super::lesion::Lesion;
 use crate::random::Random;
 
-/// Where lesions may lie, mm.
+/// Limits for the position of lesions, mm.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
-    /// Either side of the middle.
+    /// Largest lateral distance from the middle.
     pub lateral: f32,
     pub elevation: [f32; 2],
     /// Deepest point that the picture shows.
@@ -23,7 +24,7 @@ pub fn plant(breast: &Breast, room: &Room, count: usize, random: &mut Random) ->
     for _ in 0..count {
         let descriptors = descriptors(random);
         for attempt in 0..TRIES {
-            // What does not fit is tried smaller.
+            // A lesion that does not fit is made smaller and tried again.
             let half = half_axes(&descriptors, 1.0 - 0.5 * attempt as f32 / TRIES as f32, random);
             if let Some(centre) = place(breast, room, half, &planted, random) {
                 planted.push(Lesion::new(planted.len() as u8 + 1, descriptors, centre, half, random));
@@ -34,7 +35,7 @@ pub fn plant(breast: &Breast, room: &Room, count: usize, random: &mut Random) ->
     planted
 }
 
-/// Cysts, benign masses, malignant masses, and masses between them with one sign too many or too few.
+/// Cysts, benign masses, malignant masses, and masses in between with one sign more or fewer.
 fn descriptors(random: &mut Random) -> Descriptors {
     let kind = random.unit();
     let smooth_shape = if random.chance(0.3) { Shape::Round } else { Shape::Oval };

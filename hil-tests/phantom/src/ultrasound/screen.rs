@@ -1,4 +1,4 @@
-//! The scanner's screen around and over the image: text, scale, grey bar, freeze icon, callipers.
+//! Everything on the scanner's screen besides the image: text, scale, grey bar, freeze icon, callipers.
 
 use super::canvas::Canvas;
 use super::image::View;
@@ -7,13 +7,13 @@ use super::settings::Settings;
 use super::truth::VisibleLesion;
 use crate::random::Random;
 
-/// What the operator has written or measured; the same through a video.
+/// What the operator has typed or measured; the same for the whole video.
 #[derive(Debug, Clone)]
 pub struct Operator {
     seed: u64,
     /// Site of the breast, written into the sector.
     note: Option<String>,
-    /// In live pictures too, where no lesion need be: somebody measures something.
+    /// Callipers also in live pictures, at places without a lesion.
     stray_callipers: bool,
     patient: String,
 }
@@ -33,7 +33,7 @@ impl Operator {
     }
 }
 
-/// All that does not change from frame to frame.
+/// Everything that does not change from frame to frame.
 pub fn still(layout: &Layout, settings: &Settings, operator: &Operator) -> Canvas {
     let mut screen = Canvas::new(layout.width, layout.height);
     screen.grey.fill(layout.background);
@@ -104,7 +104,7 @@ pub struct Now<'a> {
     pub visible: &'a [VisibleLesion],
 }
 
-/// Draws what changes; says whether callipers are in the sector.
+/// Draws what changes; returns whether callipers are in the sector.
 pub fn moving(layout: &Layout, view: &View, operator: &Operator, now: &Now<'_>, screen: &mut Canvas) -> bool {
     let clock = now.seconds as usize;
     for area in layout.texts {

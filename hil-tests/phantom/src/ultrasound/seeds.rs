@@ -1,4 +1,5 @@
-//! Which seeds serve which purpose; the same ranges as those of the CT phantoms and of `models/training/ultrasound/clips.py`.
+//! Which seeds are used for which purpose; the same ranges as those of the CT phantoms and of
+//! `models/training/ultrasound/clips.py`.
 
 use std::ops::Range;
 
@@ -6,7 +7,7 @@ use std::ops::Range;
 pub const TRAINING: Range<u64> = 1_000_000..1_900_000;
 /// Thresholds are chosen on these.
 pub const VALIDATION: Range<u64> = 1_900_000..2_000_000;
-/// The figures of the card are measured on these and on nothing else.
+/// The figures of the card are measured on these only.
 pub const EVALUATION: Range<u64> = 2_000_000..3_000_000;
 
 #[cfg(test)]

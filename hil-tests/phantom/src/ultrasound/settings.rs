@@ -1,4 +1,4 @@
-//! How the scanner is set: frequency, depth, gain and what belongs to them.
+//! Settings of the scanner: frequency, depth, gain and so on.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ pub struct Settings {
     pub width_mm: f32,
     /// Depth of the lateral focus, mm.
     pub focus_mm: f32,
-    /// Relative to a well set picture, dB.
+    /// Gain relative to a well adjusted picture, dB.
     pub gain_db: f32,
     /// Error of the time gain compensation at the bottom of the picture, dB.
     pub tgc_error_db: f32,
@@ -22,14 +22,14 @@ pub struct Settings {
     pub dynamic_range_db: f32,
     /// Exponent of the grey map.
     pub gamma: f32,
-    /// Looks averaged by spatial compounding.
+    /// Number of looks that spatial compounding averages.
     pub looks: usize,
     /// Electronic noise at the bottom of the picture relative to fat, dB.
     pub noise_db: f32,
 }
 
 impl Settings {
-    /// Chosen by the seed, fit to show a breast whose muscle begins at `muscle_mm`.
+    /// Chosen by the seed, suitable for a breast whose muscle begins at `muscle_mm`.
     pub fn varied(seed: u64, muscle_mm: f32) -> Self {
         let mut random = Random::new(seed, 42);
         let wanted = muscle_mm + random.between(3.0, 14.0);

@@ -1,10 +1,11 @@
-//! Speckle: scatterers fixed in the tissue, summed under the scanner's point-spread function, and the envelope of the sum.
+//! Speckle: scatterers fixed in the tissue, summed under the scanner's point-spread function, and the envelope of the
+//! sum.
 //!
-//! Scatterers are complex Gaussian (many per resolution cell, their depth within the wavelength unknown), so the envelope
-//! of even tissue is Rayleigh distributed (Wagner et al., "Statistics of speckle in ultrasound B-scans", IEEE Trans. Sonics
-//! Ultrason. 30, 1983). The point-spread function is a Gaussian pulse along depth times a lateral Gaussian that is
-//! narrowest at the focus. Along elevation, planes of scatterers lie one resolution cell apart; what lies between two is
-//! their mixture at constant power, so that speckle decorrelates over about that distance.
+//! Scatterers are complex Gaussian (many per resolution cell, their depth within the wavelength unknown), so the
+//! envelope of even tissue is Rayleigh distributed (Wagner et al., "Statistics of speckle in ultrasound B-scans", IEEE
+//! Trans. Sonics Ultrason. 30, 1983). The point-spread function is a Gaussian pulse along depth times a lateral
+//! Gaussian that is narrowest at the focus. Along elevation, planes of scatterers are one resolution cell apart;
+//! between two planes they are mixed at constant power, so that speckle decorrelates over about that distance.
 
 use super::noise::hash;
 use super::plane::Plane;
@@ -77,7 +78,7 @@ fn gaussian(sigma: f32) -> Vec<f32> {
     taps.iter().map(|t| t / energy).collect()
 }
 
-/// Amplitudes of scatterers and mirrors with what the sound lost on its way.
+/// Amplitudes of scatterers and mirrors after the loss of sound on its path.
 pub fn amplitudes(plane: &Plane) -> (Vec<f32>, Vec<f32>) {
     let (columns, step) = (plane.grid.columns, plane.grid.step_mm[1]);
     let mut lost = vec![0.0f32; columns];
@@ -108,10 +109,10 @@ pub fn amplitudes(plane: &Plane) -> (Vec<f32>, Vec<f32>) {
 /// Natural logarithm of the amplitude of one decibel.
 pub const DB: f32 = std::f32::consts::LN_10 / 20.0;
 
-/// What is added to the echoes before detection.
+/// Noise that is added to the echoes before detection.
 #[derive(Debug, Clone, Copy)]
 pub struct Electronics {
-    /// Another number, another noise.
+    /// Number of the noise pattern.
     pub frame: i32,
     /// Amplitude at the top and at the bottom.
     pub amplitude: [f32; 2],
@@ -152,7 +153,8 @@ pub fn envelope(plane: &Plane, beam: &Beam, seed: u64, looks: usize, electronics
     total
 }
 
-/// Two numbers of mean 0 and variance 1/2 each: sums of two 16-bit uniforms; the point-spread function makes them Gaussian.
+/// Two numbers of mean 0 and variance 1/2 each: sums of two 16-bit uniforms; the point-spread function makes them
+/// Gaussian.
 #[inline]
 fn normal(word: u64) -> [f32; 2] {
     let part = |shift: u32| ((word >> shift) & 0xffff) as i32;

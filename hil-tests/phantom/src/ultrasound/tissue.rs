@@ -1,8 +1,8 @@
-//! How each tissue scatters, mirrors and swallows sound.
+//! How each tissue scatters, reflects and absorbs sound.
 //!
-//! Echogenicities are relative to fat, by eye after Stavros, "Breast Ultrasound" (2004): skin and fibroglandular tissue are
-//! brighter, muscle a little darker with bright fibres. Losses are there and back, beyond what the time gain compensation
-//! expects.
+//! Echogenicities are relative to fat, by eye after Stavros, "Breast Ultrasound" (2004): skin and fibroglandular tissue
+//! are brighter, muscle a little darker with bright fibres. Losses are there and back, beyond what the time gain
+//! compensation expects.
 
 use super::breast::Layers;
 use super::lobules::Spot;
@@ -38,7 +38,7 @@ pub fn line(distance: f32, width: f32) -> f32 {
     if t > 2.5 { 0.0 } else { (-t * t).exp() }
 }
 
-/// Mirrors are never even: amplitude along them.
+/// Amplitude along a mirror, which is never uniform.
 fn patchy(fields: &[f32; FIELDS]) -> f32 {
     (0.75 + 0.55 * fields[3] + 0.35 * fields[0]).clamp(0.15, 1.5)
 }

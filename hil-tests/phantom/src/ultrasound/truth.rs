@@ -1,4 +1,4 @@
-//! What was planted and what of it each frame shows.
+//! What was planted, and which parts of it each frame shows.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::lesion::Lesion;
 use super::motion::Pose;
 use super::settings::Settings;
 
-/// Less of a lesion than this in the plane is not called visible, mm².
+/// A lesion with a smaller area than this in the plane does not count as visible, mm².
 pub const VISIBLE_MM2: f32 = 3.0;
 
 #[derive(Debug, Clone, Serialize)]
@@ -32,7 +32,7 @@ pub struct PlantedLesion {
     pub malignant: bool,
     #[serde(flatten)]
     pub descriptors: Descriptors,
-    /// Lateral (0 is the middle of the probe's way), depth, elevation, mm.
+    /// Lateral (0 is the middle of the probe's path), depth, elevation, mm.
     pub centre_mm: [f32; 3],
     /// Lateral, depth, elevation before bumps, mm.
     pub axes_mm: [f32; 3],
@@ -55,7 +55,7 @@ pub struct VisibleLesion {
     pub malignant: bool,
     #[serde(flatten)]
     pub descriptors: Descriptors,
-    /// Tight, in pixels of the screen, and relative to the sector's corner.
+    /// Bounding box in pixels of the screen, and relative to the corner of the sector.
     pub screen_box: Rect,
     pub sector_box: Rect,
     /// Lateral and in depth, as displayed.
@@ -75,7 +75,7 @@ impl PlantedLesion {
     }
 }
 
-/// Measures every lesion on the label image of a screen; what is too small is wiped from it.
+/// Measures every lesion on the label image of a screen; lesions that are too small are removed from the image.
 pub fn visible(labels: &mut Canvas, lesions: &[Lesion], view: &View, sector: Rect) -> Vec<VisibleLesion> {
     let mut found = vec![([usize::MAX; 2], [0usize; 2], 0usize); lesions.len()];
     for y in view.rect.y..view.rect.bottom() {

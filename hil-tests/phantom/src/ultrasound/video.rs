@@ -1,4 +1,4 @@
-//! One video: a scene, a way of the probe, a scanner; any frame of it can be made alone.
+//! One video: a scene, a path of the probe, a scanner. Any frame can be made without the others.
 
 use super::breast::Breast;
 use super::canvas::Canvas;
@@ -19,7 +19,7 @@ pub struct Options {
     pub layout: Name,
     pub seconds: f32,
     pub fps: f32,
-    /// By the seed (0 to 4) when absent.
+    /// Number of lesions; chosen by the seed (0 to 4) when absent.
     pub lesions: Option<usize>,
 }
 
@@ -60,7 +60,7 @@ impl Video {
         let by_seed = [0, 1, 1, 2, 2, 3, 4][random.below(7)];
         let count = options.lesions.unwrap_or(by_seed);
         let travel = [0.0, random.between(24.0, 40.0).min(4.0 + 8.0 * options.seconds)];
-        // Seen whole at least once, also in a picture narrower than the probe.
+        // It must be seen completely at least once, also when the picture is narrower than the probe.
         let view = View::new(options.layout.layout().sector, &settings);
         let shown = view.mm_per_pixel * view.rect.width as f32;
         let room = Room {
@@ -102,7 +102,7 @@ impl Video {
         self.draw_tissue(&pose, &mut screen, &mut labels);
         let visible = truth::visible(&mut labels, &self.scene.lesions, &self.view, self.layout.sector);
         let now = Now {
-            // The clock stands while the picture does.
+            // The clock on the screen stops while the picture is frozen.
             seconds: pose.live_frame as f32 / self.fps,
             fps: self.fps,
             frozen: pose.frozen(number),
@@ -131,7 +131,7 @@ impl Video {
         }
     }
 
-    /// What is true of the whole video; `frames` as they were made.
+    /// The truth of the whole video; `frames` are the truths of its frames.
     pub fn truth(&self, frames: Vec<FrameTruth>) -> VideoTruth {
         VideoTruth {
             seed: self.seed,
@@ -156,7 +156,7 @@ fn grid(settings: &Settings, view: &View, pose: &Pose) -> Grid {
     Grid {
         first: ((left / step_mm[0]).floor() as i32 - MARGIN as i32).div_euclid(block) * block,
         columns: (width / step_mm[0]).ceil() as usize + 2 + 2 * MARGIN + BLOCK[0],
-        // Pressure shows up to a twentieth more.
+        // With pressure up to a twentieth more depth is visible.
         rows: (settings.depth_mm * 1.05 / step_mm[1]).ceil() as usize + 2,
         step_mm,
         elevation_mm: pose.elevation_mm,

@@ -1,4 +1,4 @@
-//! Makes phantoms: DICOM studies for the bench, volumes for training, pictures for a look, ultrasound videos.
+//! Makes phantoms: DICOM studies for tests, volumes for training, pictures to look at, ultrasound videos.
 
 mod ultrasound;
 
@@ -11,7 +11,7 @@ use phantom::visit::{Day, Protocol, Script, Visit};
 use phantom::{Kernel, LUNG, Options, Phantom, Slice, Wanted, npy, training};
 
 #[derive(Parser)]
-#[command(about = "Makes chest CT and breast ultrasound phantoms: no patient, same seed, same bytes", after_help = EXAMPLES)]
+#[command(about = "Makes chest CT and breast ultrasound phantoms. No patient data; the same seed gives the same bytes", after_help = EXAMPLES)]
 struct Command {
     #[command(subcommand)]
     what: What,
@@ -31,28 +31,28 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Subcommand)]
 enum What {
-    /// A DICOM study in a folder, with truth.json
+    /// Make a DICOM study in a folder, with truth.json
     Study {
         #[command(flatten)]
         scan: Scan,
         #[command(flatten)]
         headers: Headers,
-        /// Folder to write to; made when it does not exist
+        /// Folder to write to; created when it does not exist
         #[arg(long)]
         out: PathBuf,
     },
-    /// Isotropic volumes for training: SEED.npy (HU), SEED-labels.npy, SEED.json
+    /// Make isotropic volumes for training: SEED.npy (HU), SEED-labels.npy, SEED.json
     Volume {
-        /// First seed; spacing, noise and kernel of each scan are chosen by its seed
+        /// First seed; it also determines spacing, noise and kernel of the scan
         #[arg(long)]
         seed: u64,
-        /// How many seeds, counting up
+        /// Number of volumes; seeds are counted up
         #[arg(long, default_value_t = 1)]
         count: u64,
-        /// Grid of the network, mm
+        /// Voxel size, mm
         #[arg(long, default_value_t = 1.5)]
         spacing: f32,
-        /// Number of nodules in each; by the seed when absent
+        /// Number of nodules in each volume; chosen by the seed when absent
         #[arg(long)]
         nodules: Option<usize>,
         #[command(flatten)]
@@ -60,10 +60,10 @@ enum What {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Breast ultrasound videos, frames for training, pictures
+    /// Make breast ultrasound videos, frames for training, pictures
     #[command(subcommand)]
     Ultrasound(ultrasound::What),
-    /// PNGs of eight slices
+    /// Make PNGs of eight slices
     Picture {
         #[command(flatten)]
         scan: Scan,
@@ -74,7 +74,7 @@ enum What {
 
 #[derive(Args)]
 struct Findings {
-    /// varied (each by the seed), all, none, or names such as nodule,pneumonia,emphysema
+    /// varied (each chosen by the seed), all, none, or names such as nodule,pneumonia,emphysema
     #[arg(long)]
     findings: Option<Wanted>,
 }
@@ -105,26 +105,26 @@ struct Scan {
     noise: Option<f32>,
     #[arg(long)]
     kernel: Option<KernelName>,
-    /// Number of nodules; by the seed (0 to 5) when absent
+    /// Number of nodules; chosen by the seed (0 to 5) when absent
     #[arg(long)]
     nodules: Option<usize>,
     #[command(flatten)]
     findings: Findings,
 }
 
-/// Nothing given: the bench's own scanner, nobody's name, no dose report.
+/// Without any of these options: a generic scanner, the name PHANTOM^CHEST, no dose report.
 #[derive(Args)]
 struct Headers {
-    /// Whose scanner the headers come from
+    /// Vendor whose headers are imitated
     #[arg(long)]
     vendor: Option<VendorName>,
-    /// How the patient's name is written; by the seed when a vendor is given
+    /// How the patient's name is written; chosen by the seed when a vendor is given
     #[arg(long)]
     names: Option<ScriptName>,
-    /// Day of the study, such as 2026-01-05; the same seed on another day is the same patient
+    /// Date of the study, such as 2026-01-05; the same seed with another date is the same patient
     #[arg(long)]
     date: Option<Day>,
-    /// Adds 5 mm slices and coronal reformats as series of their own
+    /// Add 5 mm slices and coronal reformats as separate series
     #[arg(long)]
     reformats: bool,
     /// Calcium scoring: slices of 3 mm, soft kernel, no contrast medium, triggered by the ECG, 120 kV

@@ -13,28 +13,28 @@ use phantom::ultrasound::{Options, Video};
 
 #[derive(Subcommand)]
 pub enum What {
-    /// The scanner's screen as grey YUV4MPEG2, with its truth as .json beside it
+    /// Make a video of the scanner's screen (grey YUV4MPEG2), with its truth in a .json file beside it
     Video {
         #[command(flatten)]
         scan: Scan,
-        /// Also writes NAME-masks.y4m: the id of the lesion at each pixel
+        /// Also write NAME-masks.y4m: the id of the lesion at each pixel
         #[arg(long)]
         masks: bool,
         /// File to write, ending in .y4m
         #[arg(long)]
         out: PathBuf,
     },
-    /// For each clip SEED-images.npy (uint8), SEED-labels.npy (uint16, one bit a channel), SEED.json
+    /// Make training clips: SEED-images.npy (uint8), SEED-labels.npy (uint16, one bit for each channel), SEED.json
     Frames {
         #[command(flatten)]
         scan: Scan,
-        /// Clips: seeds, counting up
+        /// Number of clips; seeds are counted up
         #[arg(long, default_value_t = 1)]
         clips: u64,
-        /// Frames of each clip, evenly spread
+        /// Number of frames of each clip, evenly distributed
         #[arg(long, default_value_t = 24)]
         count: usize,
-        /// Instead: each so many frames
+        /// Take every n-th frame instead
         #[arg(long, conflicts_with = "count")]
         every: Option<usize>,
         /// Edge of the frames, pixels
@@ -43,11 +43,11 @@ pub enum What {
         #[arg(long)]
         out: PathBuf,
     },
-    /// PNGs of some frames; lesions are ringed in the second of each pair
+    /// Make PNGs of some frames, in pairs; the second of each pair has the lesions circled
     Picture {
         #[command(flatten)]
         scan: Scan,
-        /// How many, evenly spread
+        /// Number of frames, evenly distributed
         #[arg(long, default_value_t = 4)]
         count: usize,
         #[arg(long)]
@@ -59,14 +59,14 @@ pub enum What {
 pub struct Scan {
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// The scanner's screen; by the seed when absent
+    /// Layout of the scanner's screen; chosen by the seed when absent
     #[arg(long)]
     layout: Option<Name>,
     #[arg(long, default_value_t = 10.0)]
     seconds: f32,
     #[arg(long, default_value_t = 30.0)]
     fps: f32,
-    /// Number of lesions; by the seed (0 to 4) when absent
+    /// Number of lesions; chosen by the seed (0 to 4) when absent
     #[arg(long)]
     lesions: Option<usize>,
 }
