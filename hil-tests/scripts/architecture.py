@@ -3,8 +3,8 @@
 
 Reads the Cargo.toml of every workspace member and the paths in its source files. Needs Python 3.11 and nothing else.
 
-A crate may depend only on crates of a lower floor (FLOORS below). Dev-dependencies are listed and not judged: a test may
-look at anything. Inside a crate, top-level modules that import each other in a circle are reported.
+A crate may depend only on crates of a lower layer (LAYERS below). Dev-dependencies are printed but not restricted: a test may
+use any crate. Inside a crate, top-level modules that import each other in a cycle are reported.
 
     architecture.py [WORKSPACE]
 """
@@ -15,8 +15,8 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
-# From the top down. A crate that is not listed here is an error: give it a floor.
-FLOORS = [
+# From the top down. A crate that is not listed here is an error: add it to a layer.
+LAYERS = [
     ["hil-tests"],
     ["scansided", "scanside-client"],
     ["config"],
@@ -30,7 +30,7 @@ FLOORS = [
 ]
 
 
-# The bench judges the daemon from outside: it speaks to it as any client does.
+# The bench tests the daemon from outside, as any client would use it.
 BENCH, BENCH_MAY_NEED = "hil-tests", {"scanside-client", "phantom", "needs"}
 
 
@@ -46,7 +46,7 @@ class Crate(NamedTuple):
 # ---------------------------------------------------------------- graphs
 
 
-def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+def cycles_in(arrows: dict[str, set[str]]) -> list[list[str]]:
     """Groups of nodes that reach each other (strongly connected components of two or more), each sorted."""
 
     def reached(start: str) -> set[str]:
@@ -68,9 +68,9 @@ def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
     return sorted(list(group) for group in groups if len(group) > 1)
 
 
-def not_downward(arrows: dict[str, set[str]], floors: list[list[str]]) -> list[tuple[str, str]]:
-    """Arrows whose end is not on a lower floor than their start."""
-    depth = {name: number for number, names in enumerate(floors) for name in names}
+def not_downward(arrows: dict[str, set[str]], layers: list[list[str]]) -> list[tuple[str, str]]:
+    """Dependencies on a crate that is not on a lower layer."""
+    depth = {name: number for number, names in enumerate(layers) for name in names}
     return sorted((a, b) for a, ends in arrows.items() for b in ends if depth[b] <= depth[a])
 
 
@@ -175,7 +175,7 @@ def module_of(file: Path, source: Path) -> tuple[str, ...]:
 
 
 class Sources(NamedTuple):
-    """What the files under `src/` of a crate say, without tests."""
+    """The imports in the files under `src/` of a crate, without tests."""
 
     modules: dict[str, set[str]]  # top-level module -> top-level modules it names
     crates: set[str]  # every identifier that begins a path
@@ -193,7 +193,7 @@ def read_sources(crate: Crate) -> Sources:
     }
     top = {path[0] for file in texts if (path := module_of(file, source)) and path[0] not in ("bin", "main")}
     root = "\n".join(text for file, text in texts.items() if not module_of(file, source))
-    # A name that the root re-exports stands for its module: `pub use settings::Settings;`
+    # A name that the root re-exports counts as its module: `pub use settings::Settings;`
     homes = {
         path[-1]: module
         for statement in re.findall(r"\bpub use ([^;]+);", root)
@@ -220,47 +220,47 @@ def main(root: Path) -> int:
     crates = members(root)
     read = {crate.name: read_sources(crate) for crate in crates}
     names = {crate.name for crate in crates}
-    floors = [present for floor in FLOORS if (present := [name for name in floor if name in names])]
-    unplaced = sorted(names - {name for floor in FLOORS for name in floor})
+    layers = [present for layer in LAYERS if (present := [name for name in layer if name in names])]
+    unplaced = sorted(names - {name for layer in LAYERS for name in layer})
     arrows = {crate.name: crate.needs for crate in crates}
     by_name = {crate.name: crate for crate in crates}
 
-    print("floors, from the top down (lines of source; -> what it depends on; tests also look at):")
-    for number, floor in zip(range(len(floors), 0, -1), floors):
-        for name in floor:
+    print("layers, from the top down (lines of source; -> dependencies; further crates that tests use):")
+    for number, layer in zip(range(len(layers), 0, -1), layers):
+        for name in layer:
             crate = by_name[name]
             tests = sorted(crate.tests_need - crate.needs)
             line = f"  {number:2}  {name:16}{read[name].lines:7}  -> {', '.join(sorted(crate.needs)) or '(nothing)'}"
             print(line + (f"; tests: {', '.join(tests)}" if tests else ""))
 
     placed = {a: {b for b in ends if b not in unplaced} for a, ends in arrows.items() if a not in unplaced}
-    upward = not_downward(placed, FLOORS)
-    rounds = circles(arrows)
+    upward = not_downward(placed, LAYERS)
+    cycles = cycles_in(arrows)
     intruders = sorted(arrows.get(BENCH, set()) - BENCH_MAY_NEED)
     unused = sorted((a, b) for a, ends in arrows.items() for b in ends if b.replace("-", "_") not in read[a].crates)
-    inner = {name: circles(sources.modules) for name, sources in sorted(read.items()) if circles(sources.modules)}
+    inner = {name: cycles_in(sources.modules) for name, sources in sorted(read.items()) if cycles_in(sources.modules)}
 
     for name in unplaced:
-        print(f"rule broken: {name} has no floor in hil-tests/scripts/architecture.py")
+        print(f"rule broken: {name} has no layer in hil-tests/scripts/architecture.py")
     for a, b in upward:
-        print(f"rule broken: {a} -> {b} does not point to a lower floor")
+        print(f"rule broken: {a} -> {b} does not point to a lower layer")
     for name in intruders:
         print(f"rule broken: {BENCH} -> {name}: the bench may depend on {', '.join(sorted(BENCH_MAY_NEED))} only")
-    for group in rounds:
-        print(f"rule broken: a circle of crates: {', '.join(group)}")
+    for group in cycles:
+        print(f"rule broken: a cycle of crates: {', '.join(group)}")
     for a, b in unused:
         print(f"rule broken: {a} declares a dependency on {b} and does not use it")
     for name, groups in inner.items():
         for group in groups:
-            print(f"a circle of modules inside {name}: {', '.join(group)}")
+            print(f"a cycle of modules inside {name}: {', '.join(group)}")
 
     inside = sum(len(ends) for sources in read.values() for ends in sources.modules.values())
     print(
-        f"architecture: {len(crates)} rooms on {len(floors)} floors, {sum(map(len, arrows.values()))} arrows, "
-        f"{len(upward)} upward, {len(rounds)} circles between rooms; inside the rooms {inside} arrows, "
-        f"{sum(map(len, inner.values()))} circles"
+        f"architecture: {len(crates)} crates on {len(layers)} layers, {sum(map(len, arrows.values()))} dependencies, "
+        f"{len(upward)} upward, {len(cycles)} cycles between crates; inside the crates {inside} imports between modules, "
+        f"{sum(map(len, inner.values()))} cycles"
     )
-    return 1 if unplaced or upward or intruders or rounds or unused else 0
+    return 1 if unplaced or upward or intruders or cycles or unused else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The gate. All steps run, also after one has failed; the end says what failed and what each took.
+# `make check`: runs all steps, also after one has failed. The summary at the end says what failed and how long each step took.
 #
 #   check.sh               everything: format, rules, architecture, dependencies, clippy, tests, docs
 #   check.sh all           the same
 #   check.sh lint          everything but the tests
 #   check.sh test          format and tests only
-#   check.sh report        what concerns one crate (its name or its folder's): format, rules, architecture, clippy, its tests
+#   check.sh report        one crate (by its name or its folder's): format, rules, architecture, clippy, its tests
 #
 # Tests run under cargo-nextest where that is installed.
 set -u -o pipefail
@@ -14,7 +14,7 @@ root=$PWD
 part=${1:-all}
 export PATH="$root/.cache/tools/bin:$PATH"
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
-# Half a dozen builds of one commit have nothing to gain from it, and it costs.
+# Incremental compilation does not help when one commit is built, and it takes time and space.
 [ "${CI:-}" = true ] && export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 SCANSIDE_SKIPPED=$(mktemp)
 export SCANSIDE_SKIPPED
@@ -30,11 +30,11 @@ architecture() {
 lints() { cargo clippy "${packages[@]}" --all-targets --keep-going -- -D warnings; }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc "${packages[@]}" --no-deps; }
 
-# Bans, licences and sources need only what is here. Advisories and yanked versions need the database of RustSec, which a machine
-# in a clinic or behind a proxy may not reach: then they are not checked, and this is said.
+# Bans, licences and sources can be checked offline. Advisories and yanked versions need the RustSec database, which a machine in a clinic or
+# behind a proxy may not reach. Then they are not checked, and the summary says so.
 dependencies() {
   cargo deny --version >/dev/null 2>&1 || { echo "cargo-deny is not installed: run \`make setup\`"; return 1; }
-  cargo fetch --locked --quiet || echo "some crates could not be downloaded; what is here is checked"
+  cargo fetch --locked --quiet || echo "some crates could not be downloaded; only those that are here are checked"
   cargo deny --offline --log-level error check --hide-inclusion-graph bans licenses sources || return
   if timeout 60 cargo deny --log-level off fetch db >/dev/null 2>&1; then
     cargo deny --log-level error check --hide-inclusion-graph advisories
@@ -44,7 +44,7 @@ dependencies() {
 }
 
 tests() {
-  # The tests start programs of the workspace beside them: all are built, with the features that the tests have.
+  # These tests start programs of the workspace, so all programs are built first, with the same features as the tests.
   if [ "$part" = "$bench" ]; then cargo build --workspace --bins || return; fi
   if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run "${packages[@]}" --no-fail-fast --no-tests=pass && cargo test "${packages[@]}" --doc --no-fail-fast
@@ -56,7 +56,7 @@ tests() {
 # ---------------------------------------------------------------- which
 
 bench=hil-tests
-# The package that PART names, by its own name or that of its folder.
+# The package whose name, or whose folder's name, is $1.
 package_of() {
   cargo metadata --no-deps --format-version 1 | python3 -c '
 import json, os, sys
@@ -88,7 +88,7 @@ for step in "${steps[@]}"; do
 done
 printf '\n== summary of check %s\n%s%s' "$part" "$table" "$notes"
 if [ -s "$SCANSIDE_SKIPPED" ]; then
-  printf 'skipped tests, for want of what no set-up can install:\n'
+  printf 'skipped tests (what they need is not here):\n'
   sort "$SCANSIDE_SKIPPED" | uniq -c | sed 's/^ *\([0-9]*\) /  \1 x /'
 fi
 exit "$failed"

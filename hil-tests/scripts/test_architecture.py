@@ -28,16 +28,16 @@ def judged(crates: dict[str, tuple[list[str], dict[str, str]]]) -> tuple[int, st
 
 
 class Architecture(unittest.TestCase):
-    def test_arrows_that_point_down_are_accepted_and_counted(self):
+    def test_dependencies_that_point_down_are_accepted_and_counted(self):
         status, said = judged({
             "study": (["report", "dicom"], {"lib.rs": "use report::Page; use dicom::Uid;"}),
             "report": (["dicom"], {"lib.rs": "fn f() { dicom::read() }"}),
             "dicom": ([], {"lib.rs": ""}),
         })
         self.assertEqual(status, 0, said)
-        self.assertIn("3 rooms on 3 floors, 3 arrows, 0 upward, 0 circles between rooms", said)
+        self.assertIn("3 crates on 3 layers, 3 dependencies, 0 upward, 0 cycles between crates", said)
 
-    def test_an_upward_arrow_a_sideways_arrow_and_a_crate_without_a_floor_are_refused(self):
+    def test_an_upward_dependency_a_sideways_one_and_a_crate_without_a_layer_are_refused(self):
         status, said = judged({
             "dicom": (["report"], {"lib.rs": "use report::Page;"}),
             "report": (["custody"], {"lib.rs": "use custody::Row;"}),
@@ -45,19 +45,19 @@ class Architecture(unittest.TestCase):
             "attic": ([], {"lib.rs": ""}),
         })
         self.assertEqual(status, 1)
-        self.assertIn("dicom -> report does not point to a lower floor", said)
-        self.assertIn("report -> custody does not point to a lower floor", said)
-        self.assertIn("attic has no floor", said)
+        self.assertIn("dicom -> report does not point to a lower layer", said)
+        self.assertIn("report -> custody does not point to a lower layer", said)
+        self.assertIn("attic has no layer", said)
 
-    def test_a_circle_of_crates_is_refused(self):
+    def test_a_cycle_of_crates_is_refused(self):
         status, said = judged({
             "live": (["node"], {"lib.rs": "use node::A;"}),
             "node": (["live"], {"lib.rs": "use live::B;"}),
         })
         self.assertEqual(status, 1)
-        self.assertIn("a circle of crates: live, node", said)
+        self.assertIn("a cycle of crates: live, node", said)
 
-    def test_the_bench_may_not_look_inside_the_daemon(self):
+    def test_the_bench_may_not_depend_on_the_inside_of_the_daemon(self):
         status, said = judged({
             "hil-tests": (["study"], {"lib.rs": "use study::Job;"}),
             "study": ([], {"lib.rs": ""}),
@@ -70,7 +70,7 @@ class Architecture(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("report declares a dependency on dicom and does not use it", said)
 
-    def test_a_circle_of_modules_is_reported_and_imports_of_tests_do_not_make_one(self):
+    def test_a_cycle_of_modules_is_reported_and_imports_of_tests_do_not_make_one(self):
         crate = {
             "lib.rs": "mod a; mod b; mod c; pub use b::Thing;",
             "a.rs": "use crate::Thing;",
@@ -81,7 +81,7 @@ class Architecture(unittest.TestCase):
         }
         status, said = judged({"dicom": ([], crate)})
         self.assertEqual(status, 0)
-        self.assertIn("a circle of modules inside dicom: a, b\n", said)
+        self.assertIn("a cycle of modules inside dicom: a, b\n", said)
 
     def test_comments_and_strings_are_not_imports(self):
         text = 'let a = "crate::x"; // crate::y\n/* crate::z */ let b = r#"crate::"w""#; crate::v()'

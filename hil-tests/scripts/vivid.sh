@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The capture contract on the kernel's pretend video device, in a QEMU guest: as a webcam, then as an HDMI input.
+# Runs the capture contract on the kernel's virtual video device (vivid), in a QEMU guest: as a webcam, then as an HDMI input.
 #
 #   GUEST=folder hil-tests/scripts/vivid.sh
 #
-# GUEST holds what `dpkg -x` makes of Debian's linux-image (a kernel with vivid as a module). On the PATH: cargo,
-# qemu-system-x86_64, cpio, depmod, a static busybox, and, for the tests that play tricks on the source, v4l2-ctl.
+# GUEST is a folder with the files of Debian's linux-image package, unpacked with `dpkg -x` (its kernel has vivid as a module). Needs on the
+# PATH: cargo, qemu-system-x86_64, cpio, depmod, a static busybox and, for the tests that change or remove the source, v4l2-ctl.
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 for tool in cargo qemu-system-x86_64 cpio depmod busybox; do
@@ -20,7 +20,7 @@ mkdir -p "$root"/{bin,dev,proc,sys,tmp,lib64,"$modules"/kernel/drivers}
 cp -r "$GUEST/$modules/kernel/drivers/media" "$root/$modules/kernel/drivers/"
 cp "$GUEST/$modules"/modules.{order,builtin} "$root/$modules/"
 depmod -b "$root" "$version" 2>/dev/null
-put() { # a program and the libraries it needs, where the loader looks for them
+put() { # copies a program, and the libraries that it needs to where the loader looks for them
   cp -L "$(command -v "$1")" "$root/bin/$2"
   { ldd "$(command -v "$1")" 2>/dev/null || true; } | { grep -o '/[^ ]*' || true; } | while read -r library; do
     case $library in */ld-linux*) cp -L "$library" "$root/lib64/" ;; *) cp -L "$library" "$root/lib/" ;; esac
@@ -48,7 +48,7 @@ GUEST
 chmod +x "$root/init"
 (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) > "$root.initrd"
 trap 'rm -rf "$root" "$root.initrd"' EXIT
-# Without KVM: the guest is small, and it runs wherever tests run.
+# Without KVM, so that it runs on every machine; the guest is small enough for that.
 timeout "${LIMIT:-300}" qemu-system-x86_64 ${QEMU_ARGS:-} -accel tcg -cpu max -m 1024 -nographic -nodefaults -serial stdio -no-reboot \
   -kernel "$kernel" -initrd "$root.initrd" -append 'console=ttyS0 loglevel=4 panic=-1' | tr -d '\r' | tee "$root/log"
 grep -q '^vivid: failed=0' "$root/log"
