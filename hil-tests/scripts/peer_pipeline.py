@@ -3,7 +3,7 @@
     peer_pipeline.py --series FOLDER --package DIRECTORY --out FOLDER [--threads 2]
 
 Reads with pydicom, resamples and labels with SciPy, infers with ONNX Runtime, writes SR and SEG with highdicom. It
-measures each component's volume and mean and nothing more: less work than the engine does, never more. Prints seconds
+measures only the volume and mean of each component, which is less work than the daemon does. Prints seconds
 of every stage as one line of JSON.
 """
 

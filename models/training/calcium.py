@@ -1,4 +1,4 @@
-"""What is bright enough to be calcium, as the engine decides it (models/src/task/ct_chest/coronary.rs)."""
+"""Which voxels are bright enough to be calcium, decided as in the daemon (models/src/task/ct_chest/coronary.rs)."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,11 +7,11 @@ import detect
 from findings import SPACING_MM
 
 CALCIUM_HU = 130.0
-# Blood brighter than this holds contrast medium; calcium in it is brighter by so many standard deviations of the noise.
+# Blood brighter than this contains contrast medium; then calcium must be brighter by this many standard deviations of the noise.
 ENHANCED_HU, ABOVE_BLOOD = 100.0, 3.0
-# Edge of the blocks that blood is measured in, voxels; less enhanced blood is none, ml.
+# Edge of the blocks in which blood is measured, voxels; a smaller volume of enhanced blood than this counts as none, ml.
 BLOCK, BLOOD_ML = 4, 10.0
-# Calcium may go on around the network's region: voxels.
+# Calcium may extend this far beyond the network's region, voxels.
 REACH = round(2.0 / SPACING_MM)
 
 
@@ -21,7 +21,7 @@ def least_hu(phantom):
 
 
 def blood_hu(phantom):
-    """The brightest tenth of what is bright and thick between the lungs in their front half; None without contrast medium."""
+    """HU of enhanced blood: the brightest tenth of the bright and thick parts between the lungs, in their front half; None without contrast medium."""
     lungs = detect.lung_rim(phantom.labels)
     rows = np.flatnonzero(lungs.any((0, 2)))
     columns = np.arange(lungs.shape[2])
@@ -40,12 +40,12 @@ def blood_hu(phantom):
 
 
 def blocks(values):
-    """Sums over blocks; what is left over at the ends is left out."""
+    """Sums over blocks; voxels at the ends that do not fill a block are left out."""
     d, h, w = (n // BLOCK for n in values.shape)
     parts = values[: d * BLOCK, : h * BLOCK, : w * BLOCK].reshape(d, BLOCK, h, BLOCK, w, BLOCK)
     return parts.sum((1, 3, 5))
 
 
 def brightest(hu):
-    """Of each voxel and those around it: what a region may reach."""
+    """Maximum over each voxel and those around it: how far a region may extend."""
     return ndimage.maximum_filter(hu, 2 * REACH + 1)

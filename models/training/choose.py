@@ -19,16 +19,16 @@ from findings import CHANNELS, LESION, LUNG, SCAN, SIDE, SPACING_MM
 
 FALSE_PER_SCAN = 0.5
 MASKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-# Even steps of the logit: confidences crowd near 1.
+# Uniform steps of the logit, because most confidences are close to 1.
 CONFIDENCES = np.round(1 / (1 + np.exp(-np.arange(-1.0, 6.6, 0.25))), 3)
-# Planted things that count: nodules and nodes as in hil-tests/src/evaluation/cases.rs; less than this on a side does not.
+# Which planted things count: nodules and nodes as in hil-tests/src/evaluation/cases.rs; on a side, smaller volumes than this do not count.
 NODULE_MM, NODE_MM, LEAST_ML = 6.0, 10.0, 0.05
-# Both make up pneumonia: one seen as the other is no false finding.
+# Both are pneumonia, so taking one for the other is not a false finding.
 PNEUMONIA = ("ground_glass", "consolidation")
 
 
 def best_mask(probabilities, found, index):
-    """The threshold of greatest Dice over all phantoms that hold the finding, its Dice and its volume over the planted one."""
+    """The threshold with the greatest Dice over all phantoms that have the finding; also its Dice, and its volume divided by the planted one."""
     rows = []
     for mask in MASKS:
         both = either = planted = 0
@@ -53,7 +53,7 @@ def size(channel, candidate):
 
 
 def planted(channel, index, phantom):
-    """What is to be found (keys), and a function from a candidate to the keys it hits; None where it is false."""
+    """What must be found (keys), and a function from a candidate to the keys that it hits; None when the candidate is false."""
     if channel.counts == LESION:
         lesions = phantom.truth[channel.listed]
         centres = [phantom.to_voxel(l["centre_mm"]) for l in lesions]
@@ -115,12 +115,12 @@ def choose(channel, index, probabilities, found):
                 kept = [hits(c) for c in candidates if c.peak >= confidence and size(channel, c) >= least]
                 hit += len(set().union(*(k for k in kept if k is not None)))
                 wrong = sum(k is None for k in kept)
-                # A side or a scan is wrong once, however many parts it has.
+                # A side or a scan counts as wrong once, however many parts it has.
                 false += wrong if channel.counts == LESION else min(wrong, 2 if channel.counts == SIDE else 1)
             rate = false / len(scans)
             rows.append(((rate <= FALSE_PER_SCAN, hit if rate <= FALSE_PER_SCAN else -rate, -rate), float(confidence), least))
     best = max(row[0] for row in rows)
-    # The middle of those that are equally good.
+    # The middle one of those that are equally good.
     equal = [row for row in rows if row[0] == best]
     _, confidence, least = equal[len(equal) // 2]
     hit = next(r for r in rows if r[0] == best)[0][1]

@@ -1,5 +1,5 @@
-"""Finding things in a volume the way the engine does: patches, blend, mask, components. Used to choose thresholds only; the
-figures in the card come from the engine itself.
+"""Finds candidates in a volume as the daemon does: patches, blend, mask, components. Used only to choose thresholds; the figures of
+the card are measured with scansidectl.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from findings import CHANNELS, LUNG, SPACING_MM
 
 PATCH, OVERLAP = 96, 24
 OUTSIDE_LUNG_MM = 3.0
-# Of the candidates of one channel.
+# Largest number of candidates of one channel.
 MOST, LEAST_PEAK = 200, 0.25
 VOXEL_ML = SPACING_MM**3 / 1000
 
@@ -47,7 +47,7 @@ def probability(net, hu):
 
 
 def lung_rim(labels):
-    """As the engine: nodules are believed in the lungs and a little around them."""
+    """As in the daemon: nodules are accepted in the lungs and slightly around them."""
     return ndimage.binary_dilation((labels & LUNG) > 0, iterations=round(OUTSIDE_LUNG_MM / SPACING_MM))
 
 
@@ -57,7 +57,7 @@ class Candidate:
     # Highest probability.
     peak: float
     volume_ml: float
-    # Of the slice of greatest extent, mm: axes of the ellipse with the same moments.
+    # On the slice of greatest extent, mm: axes of the ellipse with the same moments.
     long_mm: float
     short_mm: float
     # Highest of the values that `components` was given.
@@ -69,7 +69,7 @@ class Candidate:
 
 
 def components(probability, mask, values=None):
-    """Candidates whose voxels reach `mask`; those that no threshold could let pass, and the faintest of very many, left out."""
+    """Candidates whose voxels reach `mask`, without those that no threshold accepts, and without the faintest ones when there are very many."""
     marks, count = ndimage.label(probability >= mask)
     peaks = ndimage.maximum(probability, marks, np.arange(1, count + 1)) if count else np.zeros(0)
     boxes = ndimage.find_objects(marks)
@@ -88,7 +88,7 @@ def components(probability, mask, values=None):
 
 
 def axes(pixels):
-    # A pixel has an extent of its own: 1/12 is the variance of a uniform unit.
+    # A pixel has an extent itself: 1/12 is the variance of a uniform distribution of width 1.
     spread = np.cov(pixels.T, bias=True).reshape(2, 2) + np.eye(2) / 12
     short, long = np.sqrt(np.linalg.eigvalsh(spread)) * 4 * SPACING_MM
     return long, short

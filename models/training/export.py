@@ -23,7 +23,7 @@ import sampler
 
 # Edge of the golden cube, voxels.
 GOLDEN = 16
-# Largest difference of probabilities: the file from PyTorch, half precision from single.
+# Largest allowed difference of probabilities: ONNX from PyTorch, half precision from single precision.
 SAME, HALF = 1e-4, 0.02
 
 
@@ -57,7 +57,7 @@ def main():
     golden(model, found[0], a.package / "golden")
     if a.calibration:
         calibration(found, a.calibration)
-    # The manifest is signed anew, with another tool.
+    # The old signature is not valid for the new manifest. Another tool signs it.
     (a.package / "model.toml.minisig").unlink(missing_ok=True)
     files = sorted(f for f in a.package.rglob("*") if f.is_file() and f.name != "model.toml")
     hashes = {f.relative_to(a.package).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
@@ -88,7 +88,7 @@ def run(path, image):
 
 
 def compare(model, path, patches):
-    """The file gives what the network gives, for other sizes and batches too."""
+    """Checks that the ONNX file gives the results of the network, also for other sizes and batches."""
     windows = len(network.WINDOWS_HU)
     for image in [*patches, np.concatenate(patches[:1] * 2), np.random.rand(2, windows, 32, 48, 64).astype(np.float32)]:
         with torch.no_grad():
@@ -100,7 +100,7 @@ def compare(model, path, patches):
 
 
 def halve(single, half, patches):
-    """Weights and sums in half precision; input and output stay single. For GPUs: a CPU computes it in single again."""
+    """Weights and sums in half precision; input and output stay in single precision. For GPUs; a CPU computes in single precision."""
     onnx.save(convert_float_to_float16(onnx.load(single), keep_io_types=True), half)
     worst = max(float(np.abs(run(single, p) - run(half, p)).max()) for p in patches)
     print(f"half precision differs by {worst:.4f}")
@@ -108,7 +108,7 @@ def halve(single, half, patches):
 
 
 def golden(model, phantom, folder):
-    """A small cube of a phantom, around a lesion where there is one, and what the network says of it."""
+    """The golden pair: a small cube of a phantom, around a lesion if there is one, and the network's answer to it."""
     image = patch(phantom, GOLDEN)
     with torch.no_grad():
         expected = model(torch.from_numpy(image)).numpy()
@@ -118,7 +118,7 @@ def golden(model, phantom, folder):
 
 
 def calibration(found, folder):
-    """Patches as the engine cuts them, one file a phantom: what static quantisation needs to see."""
+    """Patches as the daemon cuts them, one file for each phantom, for static quantisation."""
     folder.mkdir(parents=True, exist_ok=True)
     for phantom in found:
         np.savez_compressed(folder / f"{phantom.seed}.npz", image=patch(phantom, detect.PATCH))

@@ -1,11 +1,11 @@
-"""The ten output channels: names, how their components count, and the limits that the package claims."""
+"""The ten output channels: names, how their components are counted, and the limits that the package states."""
 
 from dataclasses import dataclass
 
 LUNG = 1 << 15
 # Grid of the network.
 SPACING_MM = 1.5
-# What one candidate is compared with: a planted lesion, everything on one side of the chest, the whole scan.
+# With what a candidate is compared: a planted lesion, everything on one side of the chest, the whole scan.
 LESION, SIDE, SCAN = "lesion", "side", "scan"
 
 
@@ -16,7 +16,7 @@ class Channel:
     name: str
     counts: str
     sizes: tuple
-    # Where the truth lists the lesions, and how near a candidate must be, mm, at least.
+    # Where the truth lists the lesions, and the largest distance of a candidate, mm (larger for large lesions).
     listed: str = ""
     reach_mm: float = 0.0
 
@@ -36,8 +36,8 @@ CHANNELS = (
 )
 NAMES = tuple(c.name for c in CHANNELS)
 
-# Largest slice spacing, mm. Training scans end at 2.5 mm: nothing thicker was learnt. Calcium is the exception: its protocols
-# have slices of 2.5 to 3 mm, and its score is defined on 3 mm.
+# Largest slice spacing, mm. Training scans have at most 2.5 mm, so the network has not learnt thicker slices. Calcium is an exception: its
+# protocols have slices of 2.5 to 3 mm, and its score is defined for 3 mm.
 LIMITS = {
     "nodule": 2.5,
     "pneumonia": 2.5,

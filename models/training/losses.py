@@ -9,15 +9,15 @@ average of the network (Mean Teacher, Tarvainen and Valpola, NeurIPS 2017) is su
 import torch
 from torch.nn import functional
 
-# Below and above these the teacher is believed.
+# The teacher is used where its probability is below or above these.
 SURE_EMPTY, SURE_LESION = 0.1, 0.8
-# Voxels that weigh against the hardest background: a crop without mistakes costs nothing.
+# Weight that is added to the hardest background, in voxels, so that a crop without mistakes costs nothing.
 CALM = 50.0
 AXES = (0, 2, 3, 4)
 
 
 class Entropy(torch.autograd.Function):
-    """Sum of the weighted cross-entropies. Written out: autograd would walk over these large arrays many times more."""
+    """Sum of the weighted cross-entropies. Its gradient is written by hand, because autograd would go through these large arrays more often."""
 
     @staticmethod
     def forward(context, logits, lesion, weight, probability):
@@ -31,10 +31,10 @@ class Entropy(torch.autograd.Function):
 
 
 def known(logits, batch, probability):
-    """Of voxels whose label is known. `probability` without gradient."""
+    """Loss of the voxels whose label is known. `probability` without gradient."""
     lesion = batch.lesion.float()
     empty = batch.empty.float()
-    # Each channel's lesions, its hardest background and all its background weigh the same, however large they are.
+    # In each channel the lesions, the hardest background and the whole background have the same weight, however large they are.
     weight = probability.square().mul_(empty)
     weight.div_(sums(weight) + CALM).add_(empty.div_(sums(empty).clamp(min=1.0)))
     weight.add_(batch.weight / sums(batch.weight).clamp(min=1.0))
@@ -54,7 +54,7 @@ def sums(values):
 
 
 def boxed(logits, boxes):
-    """Of slices through boxes: the brightest voxel of each is lesion."""
+    """Loss of slices through boxes: the voxel with the highest probability in each slice is lesion."""
     terms = []
     for n, channel, low, high in boxes:
         part = logits[(n, channel, *(slice(a, b) for a, b in zip(low, high)))]
@@ -64,7 +64,7 @@ def boxed(logits, boxes):
 
 
 def taught(logits, teacher, unknown):
-    """Of voxels that are not known: the teacher's sure answers, lesion and empty in balance. `teacher` are probabilities."""
+    """Loss of the voxels without a known label: where the teacher is sure, with equal weight for lesion and background. `teacher`: probabilities."""
     lesion = (unknown & (teacher > SURE_LESION)).float()
     empty = (unknown & (teacher < SURE_EMPTY)).float()
     weight = lesion / (sums(lesion) + CALM) + empty / (sums(empty) + CALM)

@@ -14,7 +14,7 @@ from findings import CHANNELS
 # Lung, soft tissue, bone.
 WINDOWS_HU = ((-1000.0, 400.0), (-160.0, 240.0), (0.0, 1000.0))
 WIDTHS = (24, 48, 64, 96)
-# Of each head.
+# Features of each head.
 FEATURES = 8
 
 
@@ -40,7 +40,7 @@ class Residual(nn.Module):
 
 
 class Up(nn.Module):
-    """Each voxel becomes 2x2x2: a transposed convolution with kernel and stride 2, written as one that runs fast."""
+    """Each voxel becomes 2x2x2: the same as a transposed convolution with kernel and stride 2, written in a way that runs faster."""
 
     def __init__(self, inputs, outputs, groups=1):
         super().__init__()
@@ -54,7 +54,7 @@ class Up(nn.Module):
 
 
 class Heads(nn.Module):
-    """For each channel its own features (1x1x1) and its own 2x2x2 voxels out of them."""
+    """Each channel has its own features (1x1x1), from which its 2x2x2 voxels are computed."""
 
     def __init__(self, inputs, channels):
         super().__init__()
@@ -95,12 +95,12 @@ class ChestNet(nn.Module):
 
 
 def scaled(hu):
-    """HU [N, 1, D, H, W] (any float tensor) to the network's input."""
+    """Converts HU [N, 1, D, H, W] (any float tensor) to the network's input."""
     return torch.cat([(hu.clamp(low, high) - low) / (high - low) for low, high in WINDOWS_HU], 1)
 
 
 def load(path):
-    """A network with the weights of a file, as wide as they are."""
+    """A network with the weights of a file; its widths follow from them."""
     weights = torch.load(path, weights_only=True, map_location="cpu")
     wide = lambda name: weights[name].shape[0]
     net = ChestNet((wide("stem.0.weight"), wide("middle.0.0.weight"), wide("coarse.0.0.weight"), wide("context.0.0.weight")))

@@ -12,11 +12,11 @@ from scipy import ndimage
 
 from findings import CHANNELS, SPACING_MM
 
-# Seeds below are disjoint by construction; `check` refuses a folder that mixes them.
+# These ranges are disjoint; `check` asserts that, and refuses a folder with seeds of another range.
 TRAINING_SEEDS = range(1_000_000, 1_900_000)
 VALIDATION_SEEDS = range(1_900_000, 2_000_000)
 EVALUATION_SEEDS = range(2_000_000, 3_000_000)
-# Parts of one channel within twice this of each other are one lesion: emphysema is thousands of holes.
+# Parts of one channel whose distance is at most twice this are one lesion, because emphysema consists of thousands of holes.
 MERGE_VOXELS = 2
 
 
@@ -29,13 +29,13 @@ class Phantom:
         self.truth = facts["truth"]
         self.seed = self.truth["seed"]
         self.origin_mm = facts["origin_mm"]
-        # Copied where written to; nobody does.
+        # Copy on write: nothing writes to it.
         self.hu = np.load(path.with_suffix(".npy"), mmap_mode="c")
         self.labels = np.load(path.with_name(f"{self.seed}-labels.npy"), mmap_mode="c")
         self.lesions = self.listed(path.with_name(f"{self.seed}-lesions.npy"))
 
     def listed(self, path):
-        """Every lesion: channel, voxels, then its box: low and high (excluded) depth, row, column. Kept beside the volume."""
+        """Every lesion: channel, voxels, then its box: low and high (excluded) depth, row, column. Stored in a file beside the volume."""
         if not path.exists():
             found = [(c, *lesion) for c in range(len(CHANNELS)) for lesion in lesions(self.labels, c)]
             np.save(path, np.array(found, np.int64).reshape(-1, 8))
@@ -56,7 +56,7 @@ class Phantom:
 
 
 def lesions(labels, channel):
-    """(voxels, low depth, row, column, high depth, row, column) of each, high excluded."""
+    """(voxels, low depth, row, column, high depth, row, column) of each lesion, high excluded."""
     mask = (labels >> channel & 1).astype(bool)
     outer = ndimage.find_objects(mask.astype(np.uint8))
     if not outer:
@@ -72,7 +72,7 @@ def lesions(labels, channel):
 
 
 def load(folder, seeds, known=()):
-    """Every phantom of a folder, in the order of seeds; those that are `known` are not read again."""
+    """All phantoms of a folder, in the order of seeds; those in `known` are not read again."""
     known = {p.seed: p for p in known}
     paths = sorted(pathlib.Path(folder).glob("*.json"))
     found = [known.get(int(p.stem)) or Phantom(p) for p in paths]

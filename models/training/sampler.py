@@ -1,4 +1,4 @@
-"""Draws crops: around lesions of each channel in turn, anywhere, and where the network was wrong before."""
+"""Draws crops: around lesions of each channel in turn, at random places, and where the network was wrong before."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,21 @@ import supervision
 from findings import CHANNELS
 
 CROP = 64
-# Voxels at each face that are only seen, not judged: at the edge the network lacks context, and the loss costs as much as it.
+# Voxels at each face that are input only and not part of the loss: at the edge the network lacks context, and computing the loss takes as
+# much time as the network.
 RIM = 8
 INNER = CROP - 2 * RIM
-# Of each four crops of a batch two lie around lesions and one elsewhere, all with masks; one has boxes or a study label only.
+# Of four crops in a batch, two are around lesions and one is elsewhere, all three with masks; one has only boxes or a study label.
 FOUR = 4
-# Largest distance of a crop's centre from the place it is drawn for, voxels.
+# Largest distance of a crop's centre from the place for which it is drawn, voxels.
 JITTER = 16
-# Points of a box that are tried: a crescent fills little of its own.
+# How many points of a box are tried: a crescent fills only a small part of its box.
 TRIES = 50
-# How often each channel's turn comes; once where nothing is said. Broken ribs look most like what they are not.
+# How often a channel is drawn in each round; once when not listed. Rib fractures more often, because they are the hardest to
+# distinguish from other things.
 OFTEN = {"rib_fracture": 9, "nodule": 3, "coronary_calcification": 3, "consolidation": 2, "pneumothorax": 2}
 TURNS = tuple(i for i, c in enumerate(CHANNELS) for _ in range(OFTEN.get(c.name, 1)))
-# Has no divisor in common with their number: equal ones do not follow each other.
+# Has no common divisor with their number, so that the same channel is not drawn twice in a row.
 STRIDE = 7
 # Edge of the blocks in which the network's worst mistakes are remembered, and how many mistakes.
 BLOCK, REMEMBERED = 4, 2000
@@ -43,7 +45,7 @@ class Batch:
     boxes: list
     # (phantom, first voxel within the rim, mirrored) of each crop.
     places: list
-    # Of each crop: whether all of its voxels are known.
+    # For each crop: whether the labels of all of its voxels are known.
     whole: list
 
 
@@ -72,7 +74,7 @@ class Sampler:
         self.take(found)
 
     def take(self, found):
-        """The phantoms to draw from, from now on."""
+        """Sets the phantoms from which crops are drawn from now on."""
         for p in found:
             if p.seed not in self.volumes:
                 arrays = p.hu, p.labels.view(np.int16)
@@ -113,7 +115,7 @@ class Sampler:
         )
 
     def varied(self, hu):
-        """Calibration and dose differ between scanners."""
+        """Random shift and noise, because calibration and dose differ between scanners."""
         shift, noise = self.rng.normal(0, 6), self.rng.uniform(0, 12)
         return hu + shift + noise * torch.randn(hu.shape, generator=self.noise, device=self.device)
 
@@ -133,7 +135,7 @@ class Sampler:
         return self.rng.integers(-JITTER, JITTER + 1, 3)
 
     def around(self, kind, channel):
-        """Near a random point of a random lesion; of its box, where there are no masks."""
+        """A place near a random point of a random lesion, or of its box when there are no masks."""
         some = self.by_channel[kind][channel]
         if not some:
             return self.anywhere(self.by_kind[kind])
@@ -152,7 +154,7 @@ class Sampler:
         return phantom, self.rng.integers(0, phantom.hu.shape)
 
     def learn(self, batch, probability):
-        """Remembers where a block that is known to be empty, and its neighbours too, came out brighter than 0.3."""
+        """Remembers blocks that are known to be empty, with empty neighbours, in which the probability exceeds 0.3."""
         pool = functional.max_pool3d
         taken = pool((batch.lesion | ~batch.known).float(), BLOCK)
         taken = pool(taken, 3, stride=1, padding=1)

@@ -1,5 +1,5 @@
-"""What a training phantom tells of itself: some give masks, some boxes, some only which findings they have, because that
-is how real data comes. The loader hides the rest.
+"""Which labels a training phantom gives: some give masks, some boxes, some only the list of their findings, because real data is like that.
+The loader hides the rest.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ import torch
 from findings import CHANNELS
 
 MASKS, BOXES, STUDY = "masks", "boxes", "study"
-# By seed: half of the phantoms, a quarter, a quarter.
+# Chosen by the seed: half of the phantoms, a quarter, a quarter.
 KINDS = (MASKS, MASKS, BOXES, STUDY)
-# A lesion of so many voxels weighs as much as the background; no voxel weighs more than those of a lesion of LEAST.
+# A lesion with this many voxels has the same weight as the background; no voxel has more weight than one of a lesion with LEAST voxels.
 AVERAGE, LEAST = 400, 8
 
 
@@ -21,18 +21,18 @@ def kind(phantom):
 
 @dataclass
 class Labels:
-    """Of one crop. Tensors are [channels, D, H, W]; what is not `known` may be anything."""
+    """Labels of one crop. Tensors are [channels, D, H, W]; where `known` is false, labels may have any value."""
 
     lesion: torch.Tensor
     known: torch.Tensor
-    # Of lesion voxels: a small lesion counts nearly as much as a large one.
+    # Weight of lesion voxels: a small lesion counts nearly as much as a large one.
     weight: torch.Tensor
-    # (channel, low, high) of the boxes that lie wholly in the crop: each of their slices holds some of the lesion.
+    # (channel, low, high) of the boxes that are completely inside the crop: each of their slices contains part of the lesion.
     boxes: list
 
 
 def labels(phantom, start, size, bits):
-    """What is known of the crop at `start`; `bits` are the labels of its voxels and read for masks only."""
+    """The known labels of the crop at `start`; `bits` are the labels of its voxels, which are used for masks only."""
     shape = (len(CHANNELS),) + (size,) * 3
     how = kind(phantom)
     known = torch.ones(shape, dtype=torch.bool, device=bits.device)
@@ -61,7 +61,7 @@ def labels(phantom, start, size, bits):
 
 
 def mirrored(found):
-    """Left and right exchanged. Not the other axes: fluid sinks to the back, air rises to the front."""
+    """Exchanges left and right. No other axis is flipped, because fluid sinks to the back and air rises to the front."""
     size = found.lesion.shape[-1]
     flip = lambda corner, other: [corner[0], corner[1], size - other[2]]
     boxes = [(c, flip(low, high), flip(high, low)) for c, low, high in found.boxes]

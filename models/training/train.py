@@ -15,14 +15,14 @@ import network
 import phantoms
 from sampler import Sampler, inner
 
-# Of the slow average that teaches and that is saved.
+# Decay of the slow average of the network, which is the teacher and is saved.
 MEMORY = 0.995
 TAUGHT, BOXED = 0.5, 0.3
 WARM_UP = 0.05
 
 
 def rate(progress):
-    """Share of the highest learning rate at a share of the way: a short rise, then a cosine down to 1 %."""
+    """Fraction of the highest learning rate at a fraction of the training: a short rise, then a cosine down to 1 %."""
     if progress < WARM_UP:
         return 0.05 + 0.95 * progress / WARM_UP
     return 0.01 + 0.99 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
@@ -30,7 +30,7 @@ def rate(progress):
 
 @torch.no_grad()
 def follow(teacher, net, step):
-    """Moves the teacher a little towards the network; faster in the beginning."""
+    """Moves the teacher a little towards the network; faster at the beginning."""
     floats = lambda some: [t for t in some.state_dict().values() if t.dtype.is_floating_point]
     torch._foreach_lerp_(floats(teacher), floats(net), 1 - min(MEMORY, 1 - 1 / step))
 
@@ -42,7 +42,7 @@ def seen(net, image):
 
 
 def loss(net, teacher, batch, heard):
-    """The whole loss of a batch, and the probabilities (without gradient). `heard`: how much the teacher counts, 0 to 1."""
+    """The total loss of a batch, and the probabilities (without gradient). `heard`: weight of the teacher, 0 to 1."""
     logits = seen(net, batch.image)
     probability = torch.sigmoid(logits.detach())
     value = losses.known(logits, batch, probability) + BOXED * losses.boxed(logits, batch.boxes)
@@ -59,17 +59,17 @@ def main():
     arguments.add_argument("--phantoms", required=True)
     arguments.add_argument("--out", required=True)
     arguments.add_argument("--steps", type=int, default=2500)
-    arguments.add_argument("--minutes", type=float, help="stop after these instead; other weights on another machine")
+    arguments.add_argument("--minutes", type=float, help="stop after this time instead; gives other weights on another machine")
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--device", default="cpu", help="cpu or cuda")
-    arguments.add_argument("--batch", type=int, default=4, help="crops a step, a multiple of four")
+    arguments.add_argument("--batch", type=int, default=4, help="crops for each step, a multiple of four")
     arguments.add_argument("--widths", type=int, nargs=4, default=network.WIDTHS, help="channels at each level")
     arguments.add_argument("--start", help="weights to begin with")
     arguments.add_argument("--rate", type=float, default=3e-3)
-    arguments.add_argument("--teach", type=int, nargs=2, default=(200, 600), help="steps before the teacher is heard, and until fully")
+    arguments.add_argument("--teach", type=int, nargs=2, default=(200, 600), help="step from which on the teacher is used, and step from which on with full weight")
     arguments.add_argument("--seed", type=int, default=20260105)
-    arguments.add_argument("--growing", action="store_true", help="look for further phantoms in the folder now and then")
-    arguments.add_argument("--must-fall", action="store_true", help="fail when the loss of the first crops did not fall")
+    arguments.add_argument("--growing", action="store_true", help="look for new phantoms in the folder from time to time")
+    arguments.add_argument("--must-fall", action="store_true", help="fail when the loss on the first crops does not fall")
     a = arguments.parse_args()
 
     torch.manual_seed(a.seed)
@@ -97,7 +97,7 @@ def main():
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         follow(teacher, net, step)
-        # Before the mistakes are looked at: that waits for the GPU.
+        # Done before the mistakes are read, because reading them waits for the GPU.
         following = sampler.draw(a.batch)
         sampler.learn(batch, probability)
         passed = time.time() - began
@@ -113,7 +113,7 @@ def main():
         batch, before = first
         with torch.no_grad():
             after = loss(net, teacher, batch, 0)[0].item()
-        print(f"loss of the first crops: {before:.4f} at first, {after:.4f} in the end")
+        print(f"loss on the first crops: {before:.4f} at the beginning, {after:.4f} at the end")
         if not after < before:
             raise SystemExit("the loss did not fall")
 

@@ -1,4 +1,4 @@
-"""Changes of training frames on the device: what another scanner, another hand or another setting would do."""
+"""Random changes of training frames, computed on the device: as another scanner, another operator or another setting would give."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from channels import CHANNELS
 
-# Scale and stretch keep shapes and speckle near what they are; up and down are never exchanged.
+# Scale and stretch are small, so that shapes and speckle stay realistic; frames are never flipped upside down.
 SCALE, STRETCH, SHIFT = 1.25, 1.06, 0.12
 GAMMA, GAIN, NOISE = 1.4, 1.3, 0.025
 BLURRED = 0.25
@@ -20,12 +20,12 @@ def unpacked(labels):
 
 
 def targets(labels):
-    """Share of each output pixel that is lesion, malignant lesion and so on."""
+    """Fraction of each output pixel that is lesion, malignant lesion and so on."""
     return functional.avg_pool2d(unpacked(labels), 2)
 
 
 def changed(image, labels, random):
-    """Image [N, 1, 256, 256] 0..1 and labels int16 [N, 256, 256], both moved alike."""
+    """Image [N, 1, 256, 256] 0..1 and labels int16 [N, 256, 256], both transformed in the same way."""
     n, device = len(image), image.device
 
     def draw(low, high):

@@ -18,15 +18,15 @@ from channels import CHANNELS, LESION, MALIGNANT
 
 FALSE_PER_SECOND = 0.1
 MASKS = (0.3, 0.4, 0.5, 0.6, 0.7)
-# Even steps of the logit: confidences crowd near 1.
+# Uniform steps of the logit, because most confidences are close to 1.
 CONFIDENCES = np.round(1 / (1 + np.exp(-np.arange(0.0, 6.6, 0.5))), 3)
 AREAS_MM2 = (2.0, 4.0, 6.0, 9.0, 12.0)
-# A lesion is to be found when it is seen for so long with so much of it.
+# A lesion must be found when at least this area of it is visible for at least this time.
 SEEN_S, SEEN_MM2 = 0.5, 10.0
 
 
 def frame_dice(probabilities, found, mask):
-    """Of each frame that shows a lesion."""
+    """Dice of each frame that shows a lesion."""
     scores = []
     for probability, clip in zip(probabilities, found):
         wanted = clip.labels[:, 1::2, 1::2] & 1
@@ -38,7 +38,7 @@ def frame_dice(probabilities, found, mask):
 
 
 def best_mask(probabilities, found):
-    """The threshold of greatest mean Dice over all frames that show a lesion, and that Dice."""
+    """The threshold with the greatest mean Dice over all frames that show a lesion, and that Dice."""
     return max((float(frame_dice(probabilities, found, mask).mean()), mask) for mask in MASKS)
 
 
@@ -48,13 +48,13 @@ def seconds_per_frame(clip):
 
 
 def wanted(clip):
-    """Ids of the lesions that are to be found."""
+    """IDs of the lesions that must be found."""
     shown = [l["id"] for f in clip.truth["frames"] for l in f["lesions"] if l["area_mm2"] >= SEEN_MM2]
     return {i for i in set(shown) if shown.count(i) * seconds_per_frame(clip) >= SEEN_S}
 
 
 def run(found, candidates, confidence, least):
-    """Lesions found, lesions wanted, false alarms, seconds; and the true alarms' tracks with their clip."""
+    """Lesions found, lesions that must be found, false alarms, seconds; and the tracks of the true alarms with their clip."""
     hit = total = false = 0
     seconds, true = 0.0, []
     for clip, frames in zip(found, candidates):
@@ -92,7 +92,7 @@ def truth_bits(clip, lesion):
 
 
 def area_under_curve(values, truth):
-    """Share of pairs in the right order; None without both kinds."""
+    """Area under the ROC curve: fraction of pairs in the right order; None without both kinds."""
     yes, no = values[truth == 1], values[truth == 0]
     if not len(yes) or not len(no):
         return None
@@ -125,7 +125,7 @@ def main():
             within = false / seconds <= FALSE_PER_SECOND
             rows.append(((within, hit if within else -false, -false), float(confidence), least))
     best = max(row[0] for row in rows)
-    # The middle of those that are equally good.
+    # The middle one of those that are equally good.
     equal = [row for row in rows if row[0] == best]
     _, confidence, least = equal[len(equal) // 2]
     hit, total, false, seconds, true = run(found, candidates, confidence, least)

@@ -41,10 +41,10 @@ class Clip:
 
 
 def load(folder, seeds):
-    """Every clip of a folder, in the order of seeds."""
+    """All clips of a folder, in the order of seeds."""
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(Clip, sorted(pathlib.Path(folder).glob("*.json"))))
-    assert found, f"{folder} holds no clips"
+    assert found, f"{folder} contains no clips"
     check(found, seeds)
     return found
 
@@ -64,5 +64,5 @@ def tensors(found, device):
 
 
 def scaled(images):
-    """uint8 [N, 256, 256] to the network's input."""
+    """Converts uint8 [N, 256, 256] to the network's input."""
     return images[:, None].float() / 255

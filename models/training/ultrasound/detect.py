@@ -1,4 +1,4 @@
-"""From the network's map to lesions and alarms, about as the engine does: mask, components, tracks. Used to choose thresholds
+"""From the network's map to lesions and alarms, nearly as in the daemon: mask, components, tracks. Used to choose thresholds
 only.
 """
 
@@ -13,9 +13,9 @@ from channels import LESION
 
 # Components smaller than this are noise, pixels of the map.
 LEAST_PIXELS = 4
-# A track goes on over so many missing frames, and raises its alarm with CONFIRMED hits of the last WINDOW frames.
+# A track continues over this many missing frames, and raises an alarm after CONFIRMED hits in the last WINDOW frames.
 GAP, CONFIRMED, WINDOW = 2, 3, 5
-# Two boxes this much alike (intersection over union) are one thing.
+# Two boxes with at least this intersection over union are the same lesion.
 SAME = 0.2
 
 
@@ -36,7 +36,7 @@ class Candidate:
     area_mm2: float
     # Mean of each channel over the mask.
     means: np.ndarray
-    # Id of the lesion that it lies on, or None.
+    # ID of the planted lesion at this place, or None.
     lesion: int | None
 
 
@@ -51,7 +51,7 @@ class Track:
 
     @property
     def lesions(self):
-        """Those that more than half of the hits lie on; empty for a false alarm."""
+        """The lesions on which more than half of the hits are; empty for a false alarm."""
         on = [h.lesion for h in self.hits if h.lesion is not None]
         return set(on) if 2 * len(on) > len(self.hits) else set()
 
@@ -73,7 +73,7 @@ def candidates(clip, frame, probability, mask):
 
 
 def on(clip, frame, box):
-    """The lesion whose box is most alike, of those that are alike at all or hold the candidate's middle."""
+    """The lesion whose box overlaps most, of those that overlap enough or contain the centre of the candidate."""
     best = (0.0, None)
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
     for lesion in clip.truth["frames"][frame]["lesions"]:
@@ -93,7 +93,7 @@ def overlap(a, b):
 
 
 def tracks(frames):
-    """Links the candidates of frame after frame, the most alike first."""
+    """Links the candidates of successive frames; pairs with the largest overlap first."""
     open_, done = [], []
     for number, found in enumerate(frames):
         done += [t for t in open_ if number - t.hits[-1].frame > GAP + 1]

@@ -3,7 +3,7 @@
     phantom ultrasound frames --seed N --every 3 --out FOLDER    for each N from 2000000 on
     python evaluate.py --clips FOLDER --package ../../packages/us-breast
 
-Candidates and tracks are those of detect.py, not of the engine.
+Candidates and tracks are computed by detect.py, not by the daemon.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def maps(session, clip):
 
 
 def switches(true):
-    """How often a lesion got another track while it stayed in view, how often when it came back, and how many had one."""
+    """How often a lesion got another track while it stayed in view, how often when it came back, and how many lesions had a track."""
     by_lesion = {}
     for clip, track in true:
         for lesion in track.lesions:

@@ -21,9 +21,9 @@ import manifest
 import network
 import train
 
-# Largest difference of probabilities: the file from PyTorch, half precision from single.
+# Largest allowed difference of probabilities: ONNX from PyTorch, half precision from single precision.
 SAME, HALF = 1e-4, 0.02
-# Frames that the comparison and the golden pair are made of.
+# Number of frames for the comparison and the golden pair.
 FRAMES = 4
 
 
@@ -39,7 +39,7 @@ class WithSigmoid(torch.nn.Module):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--fast", required=True)
-    arguments.add_argument("--large", help="without it the fast network in half precision takes its place")
+    arguments.add_argument("--large", help="weights of the large network; without it the fast network in half precision is used instead")
     arguments.add_argument("--thresholds", required=True, type=pathlib.Path)
     arguments.add_argument("--clips", required=True, help="validation clips; a frame of the first with a lesion is the golden input")
     arguments.add_argument("--package", required=True, type=pathlib.Path)
@@ -63,7 +63,7 @@ def main():
     np.save(folder / "input.npy", images[:1])
     golden(fast, images[:1], folder / "expected.npy")
     golden(large, images[:1], folder / "expected-large.npy")
-    # The manifest is signed anew, with another tool.
+    # The old signature is not valid for the new manifest. Another tool signs it.
     (a.package / "model.toml.minisig").unlink(missing_ok=True)
     files = sorted(f for f in a.package.rglob("*") if f.is_file() and f.name != "model.toml")
     hashes = {f.relative_to(a.package).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
@@ -96,7 +96,7 @@ def run(path, image):
 
 
 def compare(model, path, images):
-    """The file gives what the network gives, for other batches too."""
+    """Checks that the ONNX file gives the results of the network, also for other batches."""
     for image in (images[:1], images):
         with torch.no_grad():
             wanted = model(torch.from_numpy(image)).numpy()
@@ -107,7 +107,7 @@ def compare(model, path, images):
 
 
 def halve(single, half, images):
-    """Weights and sums in half precision; input and output stay single. For GPUs: a CPU computes it in single again."""
+    """Weights and sums in half precision; input and output stay in single precision. For GPUs; a CPU computes in single precision."""
     onnx.save(convert_float_to_float16(onnx.load(single), keep_io_types=True), half)
     worst = float(np.abs(run(single, images) - run(half, images)).max())
     print(f"half precision differs by {worst:.4f}")
@@ -115,7 +115,7 @@ def halve(single, half, images):
 
 
 def milliseconds(path, runs=50):
-    """Median of one frame."""
+    """Median time of one frame, milliseconds."""
     opened, image = session(path), np.zeros((1, 1, network.SIZE, network.SIZE), np.float32)
     times = []
     for _ in range(runs):
@@ -126,7 +126,7 @@ def milliseconds(path, runs=50):
 
 
 def golden(model, image, path):
-    """What the network says of the golden input."""
+    """The answer of the network to the golden input."""
     with torch.no_grad():
         np.save(path, model(torch.from_numpy(image)).numpy())
 

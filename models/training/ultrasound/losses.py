@@ -18,14 +18,14 @@ def value(logits, target):
     area = inside.sum((2, 3))
     described = (entropy[:, 1:] * inside).sum((2, 3)) / area.clamp(min=1)
     described = described.mean(1).sum() / (area > 0).sum().clamp(min=1)
-    # Half of the weight of the entropy is the lesions', so that small ones are not drowned.
+    # Lesions have half of the weight of the entropy, so that small ones have an effect.
     weight = 1 + 4 * lesion
     located = (entropy[:, :1] * weight).sum() / weight.sum()
     return located + DICE * dice(logits[:, :1], lesion) + DESCRIPTORS * described
 
 
 def dice(logits, lesion):
-    """Frame by frame; a frame without a lesion wants nothing found."""
+    """Frame by frame; in a frame without a lesion nothing should be found."""
     probability = torch.sigmoid(logits)
     both = (probability * lesion).sum((1, 2, 3))
     either = (probability + lesion).sum((1, 2, 3))

@@ -41,7 +41,7 @@ class Down(nn.Sequential):
 
 
 class Up(nn.Module):
-    """Coarse features join the finer ones of half the stride."""
+    """Joins coarse features with the finer ones of half the stride."""
 
     def __init__(self, inputs, outputs):
         super().__init__()
@@ -58,7 +58,7 @@ class LesionNet(nn.Module):
         widths, depths = WIDTHS[variant], DEPTHS[variant]
         stem = nn.Conv2d(1, widths[0], 3, stride=2, padding=1, bias=False)
         self.stem = nn.Sequential(stem, nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
-        # Shadows are long: the coarsest level looks far.
+        # Shadows are long, so the coarsest level needs a large field of view.
         levels = [nn.Sequential(*(Block(w, 5 if w == widths[-1] else 3) for _ in range(d))) for w, d in zip(widths, depths)]
         self.levels = nn.ModuleList(levels)
         self.downs = nn.ModuleList(Down(a, b) for a, b in zip(widths, widths[1:]))

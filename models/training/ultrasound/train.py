@@ -16,20 +16,20 @@ import clips
 import losses
 import network
 
-# Of the slow average, which is what is saved.
+# Decay of the slow average of the network, which is saved.
 MEMORY = 0.998
 WARM_UP = 0.05
 
 
 def rate(progress):
-    """Share of the highest learning rate at a share of the way: a short rise, then a cosine down to 1 %."""
+    """Fraction of the highest learning rate at a fraction of the training: a short rise, then a cosine down to 1 %."""
     if progress < WARM_UP:
         return 0.05 + 0.95 * progress / WARM_UP
     return 0.01 + 0.99 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 class Average:
-    """A copy of the network that follows it slowly; faster in the beginning."""
+    """A copy of the network that follows it slowly; faster at the beginning."""
 
     def __init__(self, net):
         self.net = copy.deepcopy(net).eval()
@@ -48,12 +48,12 @@ def main():
     arguments.add_argument("--variant", choices=network.WIDTHS, default="fast")
     arguments.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments.add_argument("--steps", type=int, default=6000)
-    arguments.add_argument("--minutes", type=float, help="stop after these instead; other weights on another machine")
+    arguments.add_argument("--minutes", type=float, help="stop after this time instead; gives other weights on another machine")
     arguments.add_argument("--batch", type=int, default=16)
     arguments.add_argument("--rate", type=float, default=4e-3)
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--seed", type=int, default=20260105)
-    arguments.add_argument("--must-fall", action="store_true", help="fail when the loss of the first frames did not fall")
+    arguments.add_argument("--must-fall", action="store_true", help="fail when the loss on the first frames does not fall")
     a = arguments.parse_args()
 
     torch.manual_seed(a.seed)
@@ -98,13 +98,13 @@ def main():
     if a.must_fall:
         with torch.no_grad():
             after = loss(*first[:2]).item()
-        print(f"loss of the first frames: {first[2]:.4f} at first, {after:.4f} in the end")
+        print(f"loss on the first frames: {first[2]:.4f} at the beginning, {after:.4f} at the end")
         if not after < first[2]:
             raise SystemExit("the loss did not fall")
 
 
 def load(path):
-    """The trained network, on the CPU, ready to be asked; and the name of its variant."""
+    """The trained network, on the CPU and in evaluation mode, and the name of its variant."""
     saved = torch.load(path, weights_only=True, map_location="cpu")
     net = network.LesionNet(saved["variant"])
     net.load_state_dict(saved["weights"])

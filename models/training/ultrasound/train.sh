@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Phantom videos -> weights of both variants -> thresholds -> package, with fixed seeds.
 #   train.sh                          everything on the CPU, one thread: many hours
-#   train.sh --smoke                  the same way in minutes on few clips; the loss must fall, its package is good for nothing else
+#   train.sh --smoke                  the same in minutes on few clips, as a test: the loss must fall; the package is of no other use
 #   train.sh --device cuda --minutes 3.5 --weights-to DIR
-#                                     clips, weights and thresholds only (both variants at once), left in DIR: for a machine
-#                                     with a GPU and nothing else
-#   train.sh --weights-from DIR       thresholds and package from weights that are there
-# SCANSIDE_TRAINING names another work folder than .cache/training/ultrasound, SCANSIDE_PHANTOM a generator that is built,
-# SCANSIDE_PYTHON a Python that has what requirements.txt lists.
+#                                     only clips, weights and thresholds (both variants at once), written to DIR; for a machine that has
+#                                     a GPU but not the rest of the tools
+#   train.sh --weights-from DIR       thresholds and package from the weights in DIR
+# SCANSIDE_TRAINING names a work folder instead of .cache/training/ultrasound, SCANSIDE_PHANTOM a `phantom` program that is built already,
+# SCANSIDE_PYTHON a Python that has the packages of requirements.txt.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,7 +15,7 @@ root=$(cd "$here/../../.." && pwd)
 work=${SCANSIDE_TRAINING:-$root/.cache/training/ultrasound}
 package=$root/models/packages/us-breast
 
-# Inside TRAINING_SEEDS and VALIDATION_SEEDS of clips.py, which refuses any other.
+# Within TRAINING_SEEDS and VALIDATION_SEEDS of clips.py, which refuses other seeds.
 training_seed=1000000 training_clips=480 frames=32
 validation_seed=1900000 validation_clips=48 every=3
 device=cpu batch=16 rate=4e-3 stop=(--steps 12000) variants="fast large" weights_to="" weights_from="" fall=()
@@ -64,7 +64,7 @@ weights=${weights_from:-${weights_to:-$work}}
 mkdir -p "$weights"
 say "clips"
 clips "$work/validation" $validation_seed $validation_clips --every $every
-# One thread: sums in another order would give other weights.
+# One thread, because sums in another order would give other weights.
 export OMP_NUM_THREADS=1
 if [ -z "$weights_from" ]; then
   clips "$work/training" $training_seed $training_clips --count $frames
