@@ -17,8 +17,8 @@ Examples:
   scansidectl analyze /media/usb/CT --out results
   scansidectl --json studies list | jq '.[].verdicts'
 
-Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 the daemon cannot be reached.
-Times are local for people, UTC in JSON.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached.
+Times are in local time, in JSON in UTC.";
 
 const MODELS_HELP: &str = "\
 Examples:
@@ -30,7 +30,7 @@ Examples:
   scansidectl models verify ct-chest-1.2.0.scanside
   scansidectl models pack my-package --key maker.key
 
-PACKAGE is an id, or id@version where there are several versions.";
+PACKAGE is an id, or id@version when there are several versions.";
 
 const LIVE_HELP: &str = "\
 Examples:
@@ -49,7 +49,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "scansidectl", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Arguments {
-    /// Print JSON (one value; `watch` and `live watch`: one value a line).
+    /// Print JSON (one value; `watch` and `live watch`: one value per line).
     #[arg(long, global = true)]
     pub json: bool,
     /// `system`, `session`, or a D-Bus address.
@@ -61,7 +61,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Whether the appliance is well, and what it is doing.
+    /// Whether the appliance works, and what it is doing.
     Status,
     /// Studies that were received.
     Studies {
@@ -70,10 +70,10 @@ pub enum Command {
     },
     /// Series with their state and verdict, newest first.
     Series {
-        /// At most this many (10000 at most).
+        /// Number of rows (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Only of this study.
+        /// Only series of this study.
         #[arg(long)]
         study: Option<String>,
         /// receiving, complete, processed, refused or evicted.
@@ -91,13 +91,13 @@ pub enum Command {
         #[command(subcommand)]
         command: ModelsCommand,
     },
-    /// The live path beside an ultrasound scanner: its state, its figures, the exam.
+    /// The live path for ultrasound video: its state, its figures, the exam.
     #[command(after_help = LIVE_HELP)]
     Live {
         #[command(subcommand)]
         command: LiveCommand,
     },
-    /// Objects that could not be understood, or that contradict what is already here.
+    /// Objects that cannot be parsed, or that have the UID of another object.
     Quarantine {
         #[command(subcommand)]
         command: QuarantineCommand,
@@ -110,7 +110,7 @@ pub enum Command {
         #[arg(long)]
         until_idle: bool,
     },
-    /// Test a destination with C-ECHO: whether it answers and accepts us.
+    /// Test with C-ECHO whether a destination answers and accepts the box.
     Echo {
         /// Name of the destination in the configuration.
         destination: String,
@@ -120,15 +120,15 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Shell completions, to standard output.
+    /// Print shell completions.
     Completions { shell: Shell },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum StudiesCommand {
-    /// Newest first.
+    /// All studies, newest first.
     List {
-        /// At most this many (10000 at most).
+        /// Number of rows (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
         /// receiving, analyzing, processed, refused or evicted.
@@ -144,7 +144,7 @@ pub enum StudiesCommand {
     Rerun {
         /// Number as in `studies list`, study instance UID, or the beginning of one.
         study: String,
-        /// Before all other waiting work.
+        /// Do it before all other waiting work.
         #[arg(long)]
         urgent: bool,
         /// Show progress and end when it is done.
@@ -155,15 +155,15 @@ pub enum StudiesCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum OutboxCommand {
-    /// Results that wait to be sent, newest first; then those that are held because a simulated device made them.
+    /// Results that wait, newest first: those to be sent, those held because a simulated device made them, those parked.
     List {
-        /// At most this many (10000 at most).
+        /// Number of rows (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Also what was delivered.
+        /// Also results that were delivered.
         #[arg(long)]
         all: bool,
-        /// Only to this destination.
+        /// Only results for this destination.
         #[arg(long)]
         destination: Option<String>,
     },
@@ -191,9 +191,9 @@ pub enum ModelsCommand {
     Build { package: String },
     /// Use this package from now on, after the same checks as `build`. The one before is kept for `rollback`.
     Activate { package: String },
-    /// Back to the package that was used before.
+    /// Go back to the package that was used before.
     Rollback {
-        /// As in `models list`; not needed where there is one task only.
+        /// Task as in `models list`; not needed when there is only one.
         task: Option<String>,
     },
     /// Switch the active package off: its task analyses nothing until another is activated.
@@ -208,21 +208,21 @@ pub enum ModelsCommand {
         #[arg(long, value_name = "DIR")]
         keys: Vec<PathBuf>,
     },
-    /// Run a package beside the active one on each study, or list where they differed.
+    /// Run a package beside the active one on each study, or list where their results differed.
     Shadow {
-        /// Without one: lists the differences so far.
+        /// Without it, lists the differences so far.
         package: Option<String>,
         /// Stop running it.
         #[arg(long, requires = "package")]
         off: bool,
-        /// At most this many runs (10000 at most).
+        /// Number of runs (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
     /// Sign a package directory (writes model.toml.minisig), for those who make packages.
     Sign {
         directory: PathBuf,
-        /// minisign secret key; an encrypted one asks for its password.
+        /// minisign secret key; if it is encrypted, its password is asked for.
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
     },
@@ -232,7 +232,7 @@ pub enum ModelsCommand {
         /// minisign secret key; without it the directory must be signed already.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
-        /// ID-VERSION.scanside here, when absent.
+        /// Output file; without it, ID-VERSION.scanside in the current directory.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -242,11 +242,11 @@ pub enum ModelsCommand {
 pub enum LiveCommand {
     /// State, video source, model and exam.
     Status,
-    /// Time of each stage and lost pictures: of the exam, or since the start.
+    /// Latency of each stage and lost pictures: of the exam, or since the start of the daemon.
     Stats,
     /// Patients on the worklist.
     Worklist,
-    /// Start an exam, or give the patient of an exam that started automatically.
+    /// Start an exam, or name the patient of an exam that started automatically.
     Start {
         #[arg(long, value_name = "ID", required_unless_present = "accession")]
         patient_id: Option<String>,
@@ -255,7 +255,7 @@ pub enum LiveCommand {
         name: Option<String>,
         #[arg(long, value_name = "YYYYMMDD")]
         birth_date: Option<String>,
-        /// Accession number of the order; alone, the worklist says whose it is.
+        /// Accession number of the order; without ID and name, the patient is taken from the worklist.
         #[arg(long, value_name = "NUMBER")]
         accession: Option<String>,
     },
@@ -285,7 +285,7 @@ pub enum ProfileCommand {
         /// How long to look at the picture, seconds.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=20))]
         seconds: u32,
-        /// What the profile is called; by the size of the screen when absent.
+        /// Name of the profile; made from the size of the screen when absent.
         #[arg(long)]
         name: Option<String>,
         /// Write the profile here instead of to standard output; the file must not exist.
@@ -296,9 +296,9 @@ pub enum ProfileCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum QuarantineCommand {
-    /// Newest first, with reason and sender.
+    /// All objects in quarantine, newest first, with reason and sender.
     List {
-        /// At most this many (10000 at most).
+        /// Number of rows (10000 at most).
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
@@ -306,9 +306,9 @@ pub enum QuarantineCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Read and validate; print the effective configuration or every mistake.
+    /// Read and validate the configuration; print what is in effect, or every mistake.
     Check {
-        /// Files or directories instead of the usual places.
+        /// Files or directories instead of the usual ones.
         paths: Vec<PathBuf>,
     },
 }
@@ -320,7 +320,7 @@ pub struct AnalyzeOptions {
     /// Folder for DICOM results and pictures.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Configuration file or directory (repeatable); the usual places when absent.
+    /// Configuration file or directory (repeatable); the usual ones when absent.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<PathBuf>,
     /// Directory of model packages instead of the configured one.
@@ -335,7 +335,7 @@ pub struct ReplayOptions {
     /// Scanner profile instead of the configured one.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Configuration file or directory (repeatable); the usual places when absent.
+    /// Configuration file or directory (repeatable); the usual ones when absent.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<PathBuf>,
     /// Directory of model packages instead of the configured one.
