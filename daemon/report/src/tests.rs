@@ -348,6 +348,23 @@ fn key_images_are_in_the_language_that_is_asked_for() {
 }
 
 #[test]
+fn alternative_texts_of_pictures_are_in_the_language_of_the_document() {
+    let objects = processed(&testing::case(9));
+    let documents: Vec<&ResultObject> = objects.iter().filter(|o| o.kind == "pdf").collect();
+    assert_eq!(documents.len(), Language::ALL.len());
+    for (document, language) in documents.iter().zip(Language::ALL) {
+        let has = |bytes: &[u8]| document.part10.windows(bytes.len()).any(|w| w == bytes);
+        for finding in ChestFinding::ALL {
+            let name = crate::words::name(finding, *language);
+            // A text string of PDF is written as it is when it is ASCII, else as UTF-16 in hexadecimal digits.
+            let utf16: String = name.encode_utf16().map(|unit| format!("{unit:04X}")).collect();
+            let written = if name.is_ascii() { format!("/Alt ({name}") } else { format!("/Alt <FEFF{utf16}") };
+            assert!(has(written.as_bytes()), "{language:?}: {name}");
+        }
+    }
+}
+
+#[test]
 fn each_document_names_its_language_and_its_title() {
     let objects = processed(&testing::case(3));
     let documents: Vec<&ResultObject> = objects.iter().filter(|o| o.kind == "pdf").collect();

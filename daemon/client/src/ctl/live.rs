@@ -85,7 +85,7 @@ fn exam(exam: &Exam) -> String {
     let order = patient.accession_number.as_deref().map(|number| format!(", order {number}")).unwrap_or_default();
     let marks = count(exam.marks, "mark", "marks");
     let nobody = patient.id.starts_with("UNIDENTIFIED-");
-    let hint = if nobody { "; `scansidectl live start` says whose it is" } else { "" };
+    let hint = if nobody { "; name the patient with `scansidectl live start`" } else { "" };
     format!("{} ({}{born}{order}), for {}, {marks}{hint}", patient.name, patient.id, time::age(&exam.started_utc))
 }
 

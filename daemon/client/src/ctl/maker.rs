@@ -55,7 +55,7 @@ pub fn verify(path: &Path, keys: Vec<PathBuf>, output: &Output) -> Result<(), Fa
     let refused = |reason: String| {
         Failure::new(
             format!("{} is refused: {reason}", path.display()),
-            "get the package again from its maker; whose packages are accepted is in models.keys of the configuration",
+            "get the package again from its maker; keys of accepted makers are in the directories of models.keys (configuration)",
         )
     };
     let (package, signer) = if path.is_dir() {

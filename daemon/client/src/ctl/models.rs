@@ -66,7 +66,7 @@ pub async fn run(
             if output.is_json() {
                 return report(manager, &model, output).await;
             }
-            output.line(&format!("{} is intact: signature and every file are right.", named(&model)))
+            output.line(&format!("{} is intact: the signature and all files are correct.", named(&model)))
         }
         ModelsCommand::Shadow { package: Some(package), off, .. } => {
             let (model, proxy) = on(&package).await?;
