@@ -89,9 +89,10 @@ pub fn page(
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
     // The title goes into text of DICOM, which is plain ASCII in every object.
     let english = words::line(findings, finding, Language::English);
-    let title = format!("{}: {}", words::name(finding, Language::English), english.text);
+    let title = Language::English.words().titled(&words::name(finding, Language::English), &english.text);
     let title = dataset::ascii(&title, dicom_core::VR::UT);
-    Some(KeyImage { slice: Some(best.key_slice), finding: Some(finding), ..KeyImage::new(title, canvas) })
+    let alternative = w.titled(&name, &line.text);
+    Some(KeyImage { slice: Some(best.key_slice), finding: Some(finding), ..KeyImage::new(title, alternative, canvas) })
 }
 
 /// The sentence of a finding in lines of the page; four lines hold the longest that the gates write.

@@ -40,7 +40,10 @@ const LINE: f32 = 1.25;
 /// One drawn page, 8-bit RGB, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyImage {
+    /// English, for attributes of DICOM, whose text is plain ASCII.
     pub title: String,
+    /// What the page shows, in its language: the alternative text of the picture in a document.
+    pub alternative: String,
     pub rgb: Vec<u8>,
     pub width: usize,
     pub height: usize,
@@ -51,13 +54,13 @@ pub struct KeyImage {
 }
 
 impl KeyImage {
-    pub(super) fn new(title: String, canvas: Canvas) -> Self {
-        Self { title, width: canvas.width, height: canvas.height, rgb: canvas.rgb, slice: None, finding: None }
+    pub(super) fn new(title: String, alternative: String, canvas: Canvas) -> Self {
+        let Canvas { width, height, rgb } = canvas;
+        Self { title, alternative, width, height, rgb, slice: None, finding: None }
     }
 }
 
-/// An overview, then one page for each finding that is there, in one language. Titles are English: they go into plain
-/// text of DICOM.
+/// An overview, then one page for each finding that is there, in one language.
 pub fn key_images(
     findings: &ChestFindings,
     volume: &Volume,
@@ -95,7 +98,9 @@ pub fn refusal_page(reason: &Refused, source: &Source, provenance: &Provenance) 
         canvas.text([56, top + height - REFUSAL_FOOT], &facts, BODY, TEXT);
     }
     footer(&mut canvas, provenance, [56, WIDTH - 56]);
-    KeyImage::new("Series not processed".into(), canvas)
+    // It has text in every language and is part of no document.
+    let title = "Series not processed";
+    KeyImage::new(title.into(), title.into(), canvas)
 }
 
 /// Above and below the reason in one language, pixels.
@@ -131,7 +136,8 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, 
     let end = [WIDTH - 24, footer_top(provenance, [24, WIDTH - 24]) - 12];
     findings_table(&mut canvas, &words::lines(findings, language), [508, 64], end, language);
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
-    KeyImage::new("Overview of the findings".into(), canvas)
+    let title = Language::English.words().page().overview;
+    KeyImage::new(title.into(), p.overview.into(), canvas)
 }
 
 /// What a row of the overview says.

@@ -74,6 +74,8 @@ pub trait Words: Sync {
     fn separator(&self) -> &'static str;
     /// Between the parts of a sentence.
     fn comma(&self) -> &'static str;
+    /// A heading and the text that belongs to it, in one line.
+    fn titled(&self, heading: &str, text: &str) -> String;
     /// Things of a list that are not named.
     fn more(&self, count: usize) -> String;
     /// A thing of a list that is there `count` times.
@@ -152,6 +154,8 @@ pub struct Document {
 #[derive(Debug)]
 pub struct Page {
     pub title: &'static str,
+    /// What the overview page shows.
+    pub overview: &'static str,
     pub draft: &'static str,
     pub coronal: &'static str,
     /// With the outlines of the lobes.

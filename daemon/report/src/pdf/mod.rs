@@ -39,7 +39,7 @@ pub struct Picture {
     width: usize,
     height: usize,
     deflated: Vec<u8>,
-    title: String,
+    alternative: String,
 }
 
 /// The pages as images for a document.
@@ -48,7 +48,7 @@ pub fn pictures(pages: &[KeyImage]) -> Vec<Picture> {
         width: page.width,
         height: page.height,
         deflated: deflate(&page.rgb),
-        title: page.title.clone(),
+        alternative: page.alternative.clone(),
     };
     pages.par_iter().map(picture).collect()
 }
@@ -280,7 +280,7 @@ fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, E
         image.width(number(picture.width)?).height(number(picture.height)?);
         image.color_space().device_rgb();
         image.bits_per_component(8);
-        image.pair(Name(b"Alt"), TextStr(&picture.title));
+        image.pair(Name(b"Alt"), TextStr(&picture.alternative));
         image.finish();
     }
     font.write(&mut pdf, font_ids)?;

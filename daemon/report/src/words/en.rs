@@ -74,6 +74,10 @@ impl Words for English {
         ", "
     }
 
+    fn titled(&self, heading: &str, text: &str) -> String {
+        format!("{heading}: {text}")
+    }
+
     fn more(&self, count: usize) -> String {
         format!("{count} more")
     }
@@ -203,6 +207,7 @@ impl Words for English {
 
 const PAGE: Page = Page {
     title: "CT chest",
+    overview: "Overview of the findings",
     draft: "automated draft, not reviewed by a physician",
     coronal: "Coronal, lungs",
     coronal_lobes: "Coronal, lungs and lobes",

@@ -55,7 +55,17 @@ fn fixed(language: Language) -> Vec<&'static str> {
     all.extend([w.tag(), w.none_found(), w.separator(), w.comma(), w.motion_not_assessed()]);
     all.extend(w.refusal_head());
     let p = w.page();
-    all.extend([p.title, p.draft, p.coronal, p.coronal_lobes, p.both, p.laa_950, p.colours, p.ground_glass]);
+    all.extend([
+        p.title,
+        p.overview,
+        p.draft,
+        p.coronal,
+        p.coronal_lobes,
+        p.both,
+        p.laa_950,
+        p.colours,
+        p.ground_glass,
+    ]);
     all.extend([p.consolidation, p.emphysema]);
     all.extend(p.lungs);
     all.extend(p.states);

@@ -84,6 +84,10 @@ impl Words for Chinese {
         "，"
     }
 
+    fn titled(&self, heading: &str, text: &str) -> String {
+        format!("{heading}：{text}")
+    }
+
     fn more(&self, count: usize) -> String {
         format!("另有 {count} 处")
     }
@@ -158,7 +162,7 @@ impl Words for Chinese {
             Reason::Noisy { hu, most_hu } => format!("噪声 {hu:.0} HU，模型包要求不大于 {most_hu:.0} HU"),
             Reason::ContrastGiven => "使用了对比剂，模型包要求平扫序列".into(),
             Reason::ContrastMissing => "未使用对比剂，模型包要求增强序列".into(),
-            Reason::ContrastUnknown => "图像信息未说明是否使用对比剂，模型包要求明确".into(),
+            Reason::ContrastUnknown => "图像信息未说明是否使用对比剂，模型包要求明确说明".into(),
             Reason::KernelUnnamed => "图像信息未注明重建核，模型包要求软组织核".into(),
             Reason::KernelSharp { kernel } => format!("重建核 {kernel} 为锐利核，模型包要求软组织核"),
             Reason::NoLungs => "未找到肺".into(),
@@ -169,8 +173,8 @@ impl Words for Chinese {
             Reason::ImplausibleAir { ml } => format!("体内含气体积 {ml:.0} ml，不符合肺容积"),
             Reason::NoLungInScan { ml } => format!("扫描范围内未见肺（体内最大含气区域为 {ml:.0} ml）"),
             Reason::LungsAtEdge => "肺超出图像边缘".into(),
-            Reason::ScanEndsAbove => "扫描上端未包全肺".into(),
-            Reason::ScanEndsBelow => "扫描下端未包全肺".into(),
+            Reason::ScanEndsAbove => "扫描范围上端未包括全部肺组织".into(),
+            Reason::ScanEndsBelow => "扫描范围下端未包括全部肺组织".into(),
             Reason::AgatstonContrast => "使用了对比剂".into(),
             Reason::AgatstonContrastUnknown => "不明确是否使用对比剂".into(),
             Reason::AgatstonNotGated => "无心电门控".into(),
@@ -183,7 +187,7 @@ impl Words for Chinese {
             Reason::LittleSoftTissue { patches, needed } => {
                 format!("可用于测量的软组织区仅 {patches} 处，至少需要 {needed} 处")
             }
-            Reason::NoNoise => "软组织各处数值完全相同，并非扫描图像".into(),
+            Reason::NoNoise => "软组织各处数值完全相同，不是真实的扫描图像".into(),
             Reason::OnePlace { slices } => format!("{slices} 层图像位于同一位置，至少需要两个位置"),
             Reason::NoVolume { .. } => "该序列无法构成容积数据".into(),
             Reason::Stored(sentence) => sentence.clone(),
@@ -238,7 +242,7 @@ impl Words for Chinese {
                 usual[1]
             ),
             Refusal::DuplicatePosition { places, first, second } => format!(
-                "{places} 个位置上有不止一层图像，例如{}与{}：同一序列中含有两个期相、两次采集或两种重建，或同一图像以两个名称发送；\
+                "{places} 个位置上有不止一层图像，例如{}与{}：同一序列中含有两个期相、两次采集或两种重建，或同一图像以两个不同的标识符发送；\
                  请分别作为单独的序列发送",
                 place(first),
                 place(second)
@@ -262,11 +266,11 @@ impl Words for Chinese {
                 some(*count, *total, numbers)
             ),
             Refusal::BlankSlices { count, total, first } => {
-                format!("{total} 层图像中有 {count} 层无图像内容或异常，首处为{}；请重新发送该序列", place(first))
+                format!("{total} 层图像中有 {count} 层没有图像内容或内容异常，首处为{}；请重新发送该序列", place(first))
             }
             Refusal::OddSlices { count, total, first, by_hu, usual_hu } => format!(
                 "{total} 层图像中有 {count} 层与相邻层面不符，首处为{}：与两侧相邻层面平均相差 {by_hu:.0} HU，\
-                 而两侧之间仅相差 {usual_hu:.0} HU（图像截断、重缩放或重建不同，或属于其他患者）；请重新发送该序列",
+                 而两侧层面之间仅相差 {usual_hu:.0} HU（图像截断、重缩放或重建不同，或属于其他患者）；请重新发送该序列",
                 place(first)
             ),
             Refusal::TooLarge { needed_mib, limit_mib } => format!(
@@ -274,7 +278,7 @@ impl Words for Chinese {
                  请发送层数较少或矩阵较小的重建，或调高 `analyze.memory_mib`"
             ),
             Refusal::TwoParts { before, after, by_hu, usual_hu } => format!(
-                "序列由不相符的两部分组成：{}与{}之间图像平均变化 {by_hu:.0} HU，相邻处仅为 {usual_hu:.0} HU；\
+                "序列由不相符的两部分组成：{}与{}之间图像平均变化 {by_hu:.0} HU，附近层面之间仅为 {usual_hu:.0} HU；\
                  请将每一部分作为单独的序列发送",
                 place(before),
                 place(after)
@@ -339,13 +343,14 @@ impl Words for Chinese {
 
     fn received(&self, instances: usize, modality: &str, series_number: Option<i64>) -> String {
         let modality = if modality.is_empty() { String::new() } else { format!("   设备类型 {modality}") };
-        let number = series_number.map(|n| format!("   序列号 {n}")).unwrap_or_default();
+        let number = series_number.map(|n| format!("   序列编号 {n}")).unwrap_or_default();
         format!("已接收 {instances} 幅图像{modality}{number}")
     }
 }
 
 const PAGE: Page = Page {
     title: "胸部CT",
+    overview: "分析结果总览",
     draft: "自动生成的草稿，未经医师审核",
     coronal: "冠状位，肺",
     coronal_lobes: "冠状位，肺与肺叶",
