@@ -220,8 +220,19 @@ impl Appliance {
     /// # Errors
     /// When there is no such process.
     pub fn resident_bytes(&self) -> Result<u64> {
-        let id = self.process.as_ref().and_then(Child::id).context("scansided is not running")?;
-        resident_bytes(id)
+        resident_bytes(self.process_id()?)
+    }
+
+    /// The most memory that the process ever held (VmHWM), bytes.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn peak_resident_bytes(&self) -> Result<u64> {
+        status_bytes(self.process_id()?, "VmHWM:")
+    }
+
+    fn process_id(&self) -> Result<u32> {
+        self.process.as_ref().and_then(Child::id).context("scansided is not running")
     }
 }
 
@@ -230,9 +241,13 @@ impl Appliance {
 /// # Errors
 /// When there is no such process.
 pub fn resident_bytes(process: u32) -> Result<u64> {
+    status_bytes(process, "VmRSS:")
+}
+
+fn status_bytes(process: u32, field: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-    let kib: u64 = line.split_whitespace().nth(1).context("no VmRSS")?.parse()?;
+    let line = status.lines().find(|line| line.starts_with(field)).context("no such field")?;
+    let kib: u64 = line.split_whitespace().nth(1).context("no value")?.parse()?;
     Ok(kib * 1024)
 }
 

@@ -7,6 +7,7 @@ mod player;
 mod support;
 
 mod bad_slice;
+mod bombs;
 mod console;
 mod live_exam;
 mod live_replay;
