@@ -8,6 +8,7 @@ mod support;
 
 mod bad_slice;
 mod console;
+mod cut_scan;
 mod live_exam;
 mod live_replay;
 mod live_results;

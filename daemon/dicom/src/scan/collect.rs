@@ -184,9 +184,7 @@ impl Values {
             Place::Root => (COPIED.contains(&tag) || FACTS.contains(&tag)) && find(&self.root, tag).is_none(),
             Place::FunctionalGroups => GROUPED.contains(&tag) && find(&self.grouped, tag).is_none(),
             Place::ScheduledStep => SCHEDULED.contains(&tag) && find(&self.scheduled, tag).is_none(),
-            Place::MultiEnergy => {
-                tag == tags::MONOENERGETIC_ENERGY_EQUIVALENT && find(&self.grouped, tag).is_none()
-            }
+            Place::MultiEnergy => tag == tags::MONOENERGETIC_ENERGY_EQUIVALENT && find(&self.grouped, tag).is_none(),
             Place::ViewCode => tag == tags::CODE_VALUE && self.view_code.is_empty(),
             Place::ViewModifier => tag == tags::CODE_VALUE && self.view_modifiers.len() < MOST_MODIFIERS,
             Place::Elsewhere => false,
