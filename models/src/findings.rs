@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::reason::NotEvaluated;
 
 pub use crate::task::ct_chest::{
-    Bronchiectasis, CalciumScore, ChestFinding, ChestFindings, CoronaryCalcium, Emphysema, Extent, LymphNode, Nodule,
-    NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, RibFracture,
+    Bronchiectasis, CalciumScore, ChestFinding, ChestFindings, CoronaryCalcium, EMPHYSEMA_PERCENT, Emphysema, Extent,
+    LymphNode, Nodule, NoduleType, PartlySeen, PleuralEffusion, Pneumonia, Pneumothorax, RibFracture,
 };
 
 /// A region on the volume's own voxel grid, stored for its bounding box only.

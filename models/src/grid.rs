@@ -146,6 +146,11 @@ impl Coarse {
         Self { hu: crop(&self.grid, &self.hu, low, high), grid, offset, ..*self }
     }
 
+    /// First voxel of this grid within the uncropped one, and the extents of that; both in patient order.
+    pub fn within(&self) -> ([usize; 3], [usize; 3]) {
+        (self.offset, self.orientation.permute(self.whole))
+    }
+
     /// First voxel, in voxel order, of the block of the original volume below a working voxel.
     pub fn block(&self, at: [usize; 3]) -> [usize; 3] {
         let whole = [0, 1, 2].map(|a| at[a] + self.offset[a]);

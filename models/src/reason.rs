@@ -8,23 +8,27 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::findings::ChestFinding;
+use crate::number::Number;
 
 /// One reason. To add one: a variant here, and a sentence in each language; the compiler names the places.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Reason {
     #[error("the package {package} does not look for it")]
     NotInPackage { package: String },
-    #[error("the patient is {years:.0} years old, package needs >= {least:.0}")]
+    #[error("the patient is {years:.0} years old, package needs >= {least:.0}", years = Number::from(years), least = Number::from(least))]
     TooYoung { years: f64, least: f64 },
     /// `package`: the body part that it is for.
     #[error("body part {part}, package is for {package}")]
     BodyPart { part: String, package: String },
-    #[error("slice spacing {mm:.1} mm, package needs <= {most_mm:.1} mm")]
+    #[error("slice spacing {mm:.1} mm, package needs <= {most_mm:.1} mm", mm = Number::from(mm), most_mm = Number::from(most_mm))]
     SpacingTooLarge { mm: f64, most_mm: f64 },
-    #[error("slice spacing {mm:.1} mm, package needs >= {least_mm:.1} mm")]
+    #[error("slice spacing {mm:.1} mm, package needs >= {least_mm:.1} mm", mm = Number::from(mm), least_mm = Number::from(least_mm))]
     SpacingTooSmall { mm: f64, least_mm: f64 },
-    #[error("noise {hu:.0} HU, package needs <= {most_hu:.0} HU")]
+    #[error("noise {hu:.0} HU, package needs <= {most_hu:.0} HU", hu = Number::from(hu), most_hu = Number::from(most_hu))]
     Noisy { hu: f64, most_hu: f64 },
+    /// Of a pixel, along rows and along columns.
+    #[error("pixels of {x_mm:.1} x {y_mm:.1} mm, at most {most_mm:.1} mm are needed", x_mm = Number::from(x_mm), y_mm = Number::from(y_mm), most_mm = Number::from(most_mm))]
+    PixelsTooLarge { x_mm: f64, y_mm: f64, most_mm: f64 },
     #[error("contrast agent was given, package needs a series without")]
     ContrastGiven,
     #[error("no contrast agent was given, package needs a series with")]
@@ -46,10 +50,10 @@ pub enum Reason {
     FewSlices { slices: usize },
     #[error("no air inside the body")]
     NoAir,
-    #[error("the air inside the body measures {ml:.0} ml, no plausible lung volume")]
+    #[error("the air inside the body measures {ml:.0} ml, no plausible lung volume", ml = Number::from(ml))]
     ImplausibleAir { ml: f64 },
     /// Of the largest air space.
-    #[error("no lungs in this scan (the largest air space inside the body measures {ml:.0} ml)")]
+    #[error("no lungs in this scan (the largest air space inside the body measures {ml:.0} ml)", ml = Number::from(ml))]
     NoLungInScan { ml: f64 },
     #[error("the lungs reach the edge of the image")]
     LungsAtEdge,
@@ -57,6 +61,17 @@ pub enum Reason {
     ScanEndsAbove,
     #[error("the scan ends inside the lungs, at its lower end")]
     ScanEndsBelow,
+
+    #[error("the scan ends inside the lungs, at both ends")]
+    ScanEndsBoth,
+    #[error("only the bases of the lungs are in this scan (as in a scan of the abdomen)")]
+    OnlyBases,
+    #[error("only the tops of the lungs are in this scan (as in a scan of the head or the neck)")]
+    OnlyApices,
+    #[error("the lowest part of the lungs is not in this scan")]
+    BaseCut,
+    #[error("the image does not show the whole chest wall")]
+    ChestWallCut,
 
     #[error("contrast agent was given")]
     AgatstonContrast,
@@ -66,11 +81,11 @@ pub enum Reason {
     AgatstonNotGated,
     #[error("it is not known whether the scan was gated")]
     AgatstonGatingUnknown,
-    #[error("{kv:.0} kV instead of 120 kV")]
+    #[error("{kv:.0} kV instead of 120 kV", kv = Number::from(kv))]
     AgatstonVoltage { kv: f64 },
     #[error("the tube voltage is not known")]
     AgatstonVoltageUnknown,
-    #[error("slice spacing {mm:.1} mm instead of 2.5 to 3 mm")]
+    #[error("slice spacing {mm:.1} mm instead of 2.5 to 3 mm", mm = Number::from(mm))]
     AgatstonSpacing { mm: f64 },
     #[error("sharp kernel {kernel}")]
     AgatstonKernel { kernel: String },
@@ -93,6 +108,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Does it forbid every finding of a series, whatever is in the images?
+    pub fn is_of_the_series(&self) -> bool {
+        matches!(self, Self::TooYoung { .. } | Self::BodyPart { .. } | Self::PixelsTooLarge { .. })
+    }
+
     /// A sentence from a database or a file. Not for new reasons: they are variants.
     pub fn stored(sentence: impl Into<String>) -> Self {
         Self::Stored(sentence.into())
@@ -183,6 +203,12 @@ impl Serialize for NotEvaluated {
 impl<'de> Deserialize<'de> for NotEvaluated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|sentence| Self::stored(&sentence))
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::number::Number;
+
 /// A slice as people find it: by its number, and by its position along the stack.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Place {
@@ -19,8 +21,8 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number {
-            Some(number) => write!(f, "slice {number} ({} = {:.1} mm)", self.axis, self.mm),
-            None => write!(f, "the slice at {} = {:.1} mm", self.axis, self.mm),
+            Some(number) => write!(f, "slice {number} ({} = {:.1} mm)", self.axis, Number(self.mm)),
+            None => write!(f, "the slice at {} = {:.1} mm", self.axis, Number(self.mm)),
         }
     }
 }
@@ -61,6 +63,53 @@ impl fmt::Display for SlicePlane {
             Self::Coronal => "coronal",
             Self::Axial => "axial",
             Self::Oblique => "oblique",
+        })
+    }
+}
+
+/// What the values of an image are, if no Hounsfield units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Of iodine or another material.
+    Concentration,
+    AtomicNumber,
+    ElectronDensity,
+    /// Hounsfield units of which the part of a material was taken away or changed.
+    Modified,
+    /// Perfusion and the like.
+    Map,
+    /// Computed from other images; what of them is not said.
+    Derived,
+    /// The header says that they are no Hounsfield units, and not what they are.
+    Unknown,
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Concentration => "concentration of a material",
+            Self::AtomicNumber => "effective atomic number",
+            Self::ElectronDensity => "electron density",
+            Self::Modified => "attenuation with a material taken away or changed",
+            Self::Map => "map of a parameter",
+            Self::Derived => "computed from other images",
+            Self::Unknown => "other units",
+        })
+    }
+}
+
+/// How the rescale went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shift {
+    Twice,
+    NotAtAll,
+}
+
+impl fmt::Display for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Twice => "the intercept was applied twice",
+            Self::NotAtAll => "the intercept was not applied",
         })
     }
 }
@@ -112,7 +161,7 @@ pub enum Refusal {
     #[error(
         "{count} of {total} slices{} have pixels of {:.3} x {:.3} mm, the rest of {:.3} x {:.3} mm: reconstruct the series \
          with one field of view",
-        numbered(numbers), other[0], other[1], usual[0], usual[1]
+        numbered(numbers), Number(other[0]), Number(other[1]), Number(usual[0]), Number(usual[1])
     )]
     MixedPixelSpacing { count: usize, total: usize, usual: [f64; 2], other: [f64; 2], numbers: Vec<i64> },
 
@@ -125,13 +174,13 @@ pub enum Refusal {
 
     #[error(
         "the slices are tilted by {degrees:.1} degrees: they drift sideways by {drift_mm:.1} mm over {extent_mm:.0} mm \
-         (gantry tilt); acquire without tilt, or let the scanner reconstruct straight slices"
+         (gantry tilt); acquire without tilt, or let the scanner reconstruct straight slices", degrees = Number::from(degrees), drift_mm = Number::from(drift_mm), extent_mm = Number::from(extent_mm)
     )]
     Tilt { degrees: f64, drift_mm: f64, extent_mm: f64 },
 
     #[error(
         "{slice} is shifted sideways by {shift_mm:.1} mm against the others: the field of view was moved within the series; \
-         reconstruct the series with one centre"
+         reconstruct the series with one centre", shift_mm = Number::from(shift_mm)
     )]
     SidewaysShift { slice: Place, shift_mm: f64 },
 
@@ -141,16 +190,50 @@ pub enum Refusal {
     #[error(
         "the slices are unevenly spaced: neighbours are between {min_mm:.2} and {max_mm:.2} mm apart, first between {} and {}; \
          reconstruct the series with one increment",
-        at[0], at[1]
+        at[0], at[1], min_mm = Number::from(min_mm), max_mm = Number::from(max_mm)
     )]
     UnevenSpacing { min_mm: f64, max_mm: f64, at: [Place; 2] },
 
     #[error(
         "{count} of {total} slices{} have no rescale slope and intercept: their values are no Hounsfield units; export the \
-         original series (a Modality LUT is not supported)",
+         original series",
         numbered(numbers)
     )]
     NoRescale { count: usize, total: usize, numbers: Vec<i64> },
+
+    #[error(
+        "{count} of {total} slices have a Modality LUT, which is not supported, instead of a rescale slope and intercept; \
+         export the original series"
+    )]
+    ModalityLut { count: usize, total: usize },
+
+    /// `said`: the value of Image Type or Rescale Type.
+    #[error(
+        "the values of {count} of {total} slices are no Hounsfield units: {quantity} ({said}); send the original series"
+    )]
+    OtherQuantity { quantity: Quantity, said: String, count: usize, total: usize },
+
+    /// Lung and fat, contrast agent and calcium measure otherwise than at 120 kV. `kev`: where the header says it.
+    #[error(
+        "virtual monoenergetic images {}: Hounsfield units like those of 120 kV have {} to {} keV only; send the usual \
+         series",
+        kev.map_or_else(|| "of unknown energy".to_owned(), |kev| format!("of {} keV", Number(kev))), Number(*least), Number(*most)
+    )]
+    Monoenergetic { kev: Option<f64>, least: f64, most: f64 },
+
+    #[error(
+        "the values are no Hounsfield units: air measures {:.0} HU and soft tissue {:.0} HU instead of about -1000 and 40 \
+         ({shift}); export the original series",
+        Number(*air_hu), Number(*tissue_hu)
+    )]
+    OffScale { shift: Shift, air_hu: f64, tissue_hu: f64 },
+
+    #[error(
+        "the values are no Hounsfield units: nothing measures like air, the background {:.0} HU (a map?); send the original \
+         series",
+        Number(*background_hu)
+    )]
+    NoAirScale { background_hu: f64 },
 
     #[error(
         "slices that show nothing, or do not belong to those beside them: {count} of {total}, first {first}; send the series again"
@@ -161,7 +244,7 @@ pub enum Refusal {
     #[error(
         "slices that do not belong to those beside them: {count} of {total}, first {first}: it differs from both by \
          {by_hu:.0} HU on average, they from each other by {usual_hu:.0} HU (cut off, another scale, reconstruction or \
-         patient); send the series again"
+         patient); send the series again", by_hu = Number::from(by_hu), usual_hu = Number::from(usual_hu)
     )]
     OddSlices { count: usize, total: usize, first: Place, by_hu: f64, usual_hu: f64 },
 
@@ -173,7 +256,7 @@ pub enum Refusal {
 
     #[error(
         "two parts that do not belong together: between {before} and {after} the image changes by {by_hu:.0} HU on \
-         average, beside them by {usual_hu:.0} HU; send each part as a series of its own"
+         average, beside them by {usual_hu:.0} HU; send each part as a series of its own", by_hu = Number::from(by_hu), usual_hu = Number::from(usual_hu)
     )]
     TwoParts { before: Place, after: Place, by_hu: f64, usual_hu: f64 },
 }
@@ -194,6 +277,10 @@ impl Refusal {
             Self::MissingSlices { .. } => "missing-slices",
             Self::UnevenSpacing { .. } => "uneven-spacing",
             Self::NoRescale { .. } => "no-rescale",
+            Self::ModalityLut { .. } => "modality-lut",
+            Self::OtherQuantity { .. } => "other-quantity",
+            Self::Monoenergetic { .. } => "monoenergetic",
+            Self::OffScale { .. } | Self::NoAirScale { .. } => "off-scale",
             Self::BlankSlices { .. } => "blank-slices",
             Self::OddSlices { .. } => "odd-slices",
             Self::TwoParts { .. } => "two-parts",
@@ -231,6 +318,7 @@ fn missing_slices(gaps: &[Gap], spacing_mm: f64) -> String {
     format!(
         "{}, at a spacing of {spacing_mm:.2} mm: {}{more}; send the series again",
         counted(missing, "slice is missing", "slices are missing"),
-        listed.join(", ")
+        listed.join(", "),
+        spacing_mm = Number::from(spacing_mm)
     )
 }

@@ -45,6 +45,18 @@ pub struct Header {
     pub pixel_padding_range_limit: Option<i64>,
     pub rescale_slope: Option<f64>,
     pub rescale_intercept: Option<f64>,
+    /// What the rescaled values are, as written; (0028,1054). Empty where the scanner does not say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rescale_type: String,
+    /// Is there a Modality LUT Sequence (0028,3000)?
+    #[serde(skip_serializing_if = "is_false")]
+    pub has_modality_lut: bool,
+    /// Of a virtual monoenergetic image, keV; (0018,937C).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monoenergetic_kev: Option<f64>,
+    /// How the patient lies in the scanner, such as `HFS`; (0018,5100). Empty where the scanner does not say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub patient_position: String,
     /// Position (mm, LPS) of the centre of the first pixel; (0020,0032).
     pub image_position: Option<[f64; 3]>,
     /// Direction cosines of rows, then columns; (0020,0037).
@@ -57,6 +69,11 @@ pub struct Header {
     #[serde(skip_serializing_if = "Projection::is_unknown")]
     pub projection: Projection,
     pub pixel_data: Option<PixelData>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// How the beam went through the body, as a projection radiograph says it. Empty where it does not.

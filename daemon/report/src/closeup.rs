@@ -1,6 +1,7 @@
 //! A page for one finding: the slice that shows it best, and its surest or largest instances beside it.
 
 use models::findings::{ChestFinding, Evaluated, LungPart, Mask, Region};
+use models::number::Number;
 use models::{ChestFindings, Volume};
 
 use crate::canvas::{Canvas, Colour, pixels, single};
@@ -170,7 +171,7 @@ fn shown<'a>(
             .into_iter()
             .map(|n| {
                 let place = n.lobe.map_or_else(|| w.side(n.side), |lobe| w.part(LungPart::Lobe(lobe)));
-                let caption = format!("{}: {:.1} mm{comma}{place}", n.number, n.diameter_mm);
+                let caption = format!("{}: {:.1} mm{comma}{place}", n.number, Number(n.diameter_mm));
                 at(&n.mask, n.centre_mm, n.key_slice, caption, AMBER)
             })
             .collect(),
@@ -179,14 +180,14 @@ fn shown<'a>(
             let mut all: Vec<Shown> = p
                 .ground_glass
                 .iter()
-                .map(|r| region(r, format!("{}{comma}{:.0} ml", fixed.ground_glass, r.volume_ml)))
+                .map(|r| region(r, format!("{}{comma}{:.0} ml", fixed.ground_glass, Number(r.volume_ml))))
                 .collect();
             all.extend(p.consolidation.iter().map(|r| {
                 at(
                     &r.mask,
                     r.centre_mm,
                     r.key_slice,
-                    format!("{}{comma}{:.0} ml", fixed.consolidation, r.volume_ml),
+                    format!("{}{comma}{:.0} ml", fixed.consolidation, Number(r.volume_ml)),
                     SECOND,
                 )
             }));
@@ -195,15 +196,18 @@ fn shown<'a>(
         }
         ChestFinding::Emphysema => {
             let Evaluated::Done(e) = &findings.emphysema else { return Vec::new() };
-            let mut all: Vec<Shown> =
-                e.regions.iter().map(|r| region(r, format!("{}: {:.0} ml", fixed.emphysema, r.volume_ml))).collect();
+            let mut all: Vec<Shown> = e
+                .regions
+                .iter()
+                .map(|r| region(r, format!("{}: {:.0} ml", fixed.emphysema, Number(r.volume_ml))))
+                .collect();
             by_volume(&mut all);
             all
         }
         ChestFinding::CoronaryCalcification => {
             let Evaluated::Done(c) = &findings.coronary_calcium else { return Vec::new() };
             let mut all: Vec<Shown> =
-                c.lesions.iter().map(|r| region(r, format!("{:.0} mm\u{b3}", r.volume_ml * 1000.0))).collect();
+                c.lesions.iter().map(|r| region(r, format!("{:.0} mm\u{b3}", Number(r.volume_ml * 1000.0)))).collect();
             by_volume(&mut all);
             all
         }

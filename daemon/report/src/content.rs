@@ -96,10 +96,10 @@ impl Item {
         Self::new(relation, name, Value::Uid(value.into()))
     }
 
-    /// A measurement, rounded to `digits` decimals, because CT measurements are not more precise.
+    /// A measurement, rounded to `digits` decimals, because CT measurements are not more precise. Never -0.
     pub fn number(name: Code, value: f64, digits: i32, unit: Code) -> Self {
         let scale = 10f64.powi(digits);
-        Self::new(Relation::Contains, name, Value::Number { value: (value * scale).round() / scale, unit })
+        Self::new(Relation::Contains, name, Value::Number { value: (value * scale).round() / scale + 0.0, unit })
     }
 
     pub fn with(mut self, child: Item) -> Self {

@@ -3,6 +3,7 @@
 
 use models::ChestFindings;
 use models::findings::{ChestFinding, LobeName, LungPart, Region};
+use models::number::Number;
 
 use crate::codes::{
     BRONCHIECTASIS, CORONARY_CALCIFICATION, Code, EMPHYSEMA, LONG_AXIS, LYMPHADENOPATHY, MEDIASTINAL_LYMPH_NODE,
@@ -92,7 +93,7 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Lang
             .map(|e| Instance {
                 region: &e.region,
                 site: Site { place: PLEURA, side: Some(side_code(e.side)) },
-                caption: format!("{}{comma}{:.0} ml", w.side(e.side), e.region.volume_ml),
+                caption: format!("{}{comma}{:.0} ml", w.side(e.side), Number(e.region.volume_ml)),
                 more: Vec::new(),
             })
             .collect(),
@@ -101,7 +102,12 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Lang
             .map(|p| Instance {
                 region: &p.region,
                 site: Site { place: PLEURA, side: Some(side_code(p.side)) },
-                caption: format!("{}{comma}{:.0} ml{comma}{:.1} %", w.side(p.side), p.region.volume_ml, p.percent),
+                caption: format!(
+                    "{}{comma}{:.0} ml{comma}{:.1} %",
+                    w.side(p.side),
+                    Number(p.region.volume_ml),
+                    Number(p.percent)
+                ),
                 more: vec![Item::number(PNEUMOTHORAX_PERCENT, p.percent, 1, PERCENT)],
             })
             .collect(),
@@ -112,7 +118,12 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Lang
                 Instance {
                     region: &n.region,
                     site: Site { place: MEDIASTINAL_LYMPH_NODE, side: None },
-                    caption: format!("{}: {:.1} x {:.1} mm", n.region.number, n.long_axis_mm, n.short_axis_mm),
+                    caption: format!(
+                        "{}: {:.1} x {:.1} mm",
+                        n.region.number,
+                        Number(n.long_axis_mm),
+                        Number(n.short_axis_mm)
+                    ),
                     more: axes.into_iter().map(|(name, mm)| Item::number(name, mm, 1, MILLIMETRE)).collect(),
                 }
             })

@@ -3,6 +3,7 @@
 
 use models::ChestFindings;
 use models::findings::{CalciumScore, ChestFinding, Evaluated, Extent, LungPart, Region, Side};
+use models::number::Number;
 
 use crate::canvas::single;
 use crate::codes::{
@@ -130,8 +131,8 @@ fn change(findings: &ChestFindings, part: LungPart) -> Option<Item> {
     Some(comment(format!(
         "Prior study {}: ground glass {g0:.1} %, consolidation {c0:.1} %; change {:+.1} and {:+.1} percentage points",
         comparison.prior_study_date,
-        g1 - g0,
-        c1 - c0
+        Number(g1 - g0),
+        Number(c1 - c0)
     )))
 }
 

@@ -2,6 +2,7 @@
 //! findings, one page for each that is there (`closeup`), and a page that says why a series was refused. No name or number of a patient is ever drawn.
 
 use models::findings::{ChestFinding, Evaluated, Mask, Side};
+use models::number::Number;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 
@@ -280,8 +281,8 @@ fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], lan
         canvas.fill([at[0], y + 3], [12, 12], lung_colour(lung.side));
         canvas.text([at[0] + 22, y], language.words().side(lung.side), STRONG, TEXT);
         let values = [
-            format!("{:.2} L", lung.volume_ml / 1000.0),
-            format!("{:.0} HU", lung.mean_hu),
+            format!("{:.2} L", Number(lung.volume_ml / 1000.0)),
+            format!("{:.0} HU", Number(lung.mean_hu)),
             lung.laa950_percent.map_or_else(|| "-".into(), percent),
         ];
         for (right, value) in columns.into_iter().zip(&values) {
@@ -292,7 +293,7 @@ fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], lan
     if lungs.len() > 1 {
         let total: f64 = lungs.iter().map(|l| l.volume_ml).sum();
         canvas.text([at[0] + 22, y], p.both, STRONG, DIM);
-        canvas.text_right(columns[0], y, &format!("{:.2} L", total / 1000.0), BODY, DIM);
+        canvas.text_right(columns[0], y, &format!("{:.2} L", Number(total / 1000.0)), BODY, DIM);
         y += 26;
     }
     canvas.text([at[0], y + 6], p.laa_950, SMALL, DIM);
@@ -360,7 +361,7 @@ pub(super) fn made(provenance: &Provenance) -> String {
 }
 
 fn percent(value: f64) -> String {
-    format!("{value:.1} %")
+    format!("{:.1} %", Number(value))
 }
 
 pub(super) fn lung_colour(side: Side) -> Colour {

@@ -226,6 +226,8 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
             short_axis_mm: 11.4,
             long_axis_mm: 15.2,
         }]),
+        partly_seen: Vec::new(),
+        remarks: Vec::new(),
         comparison: Some(Comparison {
             prior_study_uid: "1.2.3.99".into(),
             prior_study_date: "20251201".into(),

@@ -14,6 +14,7 @@ use dicom::pixels::error::DecodeError;
 use models::findings::{
     CalciumScore, ChestFinding, Comparison, Evaluated, LobeName, LungPart, Nodule, NoduleType, Pneumonia, Side,
 };
+use models::remark::Remark;
 use models::task::ct_quality::{CtQuality, Noise, Slices};
 use models::{ChestFindings, NotEvaluated, Reason, Refusal, Topic};
 
@@ -101,6 +102,10 @@ pub trait Words: Sync {
     fn reason(&self, reason: &Reason) -> String;
     /// The same with what it is; `reason` in this language.
     fn not_evaluated(&self, topic: Topic, reason: &str) -> String;
+    /// That what was found is so in the part that was seen; `reason` in this language.
+    fn seen_in_part(&self, reason: &str) -> String;
+    /// What a reader should know about the images.
+    fn remark(&self, remark: &Remark) -> String;
     /// Why slices make no volume, and what to do about it.
     fn refusal(&self, refusal: &Refusal) -> String;
     /// Why the pixels of one slice cannot be used. `number`: its instance number.
@@ -183,10 +188,6 @@ pub struct Line {
     pub text: String,
 }
 
-/// Percent of the lungs below -950 HU from which emphysema counts as found. Below it healthy lungs are seen too: the
-/// normal limit at full inspiration is about 5 % (Lynch et al., Radiology 2018;288:859).
-pub const EMPHYSEMA_PERCENT: f64 = 5.0;
-
 /// All findings, in the order of reports.
 pub fn lines(findings: &ChestFindings, language: Language) -> Vec<Line> {
     ChestFinding::ALL.into_iter().map(|finding| line(findings, finding, language)).collect()
@@ -200,10 +201,9 @@ pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language)
         ChestFinding::RibFracture => {
             said(&findings.rib_fractures, |all| listed(all.iter().map(|f| w.rib(f.side, f.rib)), w))
         }
-        ChestFinding::Emphysema => said(&findings.emphysema, |e| {
-            let text = w.emphysema(e.laa950_percent, e.right_percent, e.left_percent);
-            (e.laa950_percent >= EMPHYSEMA_PERCENT, text)
-        }),
+        ChestFinding::Emphysema => {
+            said(&findings.emphysema, |e| w.emphysema(e.laa950_percent, e.right_percent, e.left_percent))
+        }
         ChestFinding::Bronchiectasis => {
             said(&findings.bronchiectasis, |all| listed(all.iter().map(|b| place(b.lobe, b.side, w).to_owned()), w))
         }
@@ -213,32 +213,29 @@ pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language)
         ChestFinding::Pneumothorax => said(&findings.pneumothoraces, |all| {
             listed(all.iter().map(|p| w.pneumothorax(p.side, p.region.volume_ml, p.percent)), w)
         }),
-        ChestFinding::CoronaryCalcification => said(&findings.coronary_calcium, |c| {
-            let (positive, text) = match &c.score {
-                CalciumScore::Agatston(score) => (*score > 0.0, w.agatston(*score)),
-                CalciumScore::Ordinal { grade, reason } => {
-                    (*grade > 0, w.calcium_estimate(*grade, &reasons(&reason.0, w)))
-                }
-            };
-            (positive || !c.lesions.is_empty(), text)
+        ChestFinding::CoronaryCalcification => said(&findings.coronary_calcium, |c| match &c.score {
+            CalciumScore::Agatston(score) => w.agatston(*score),
+            CalciumScore::Ordinal { grade, reason } => w.calcium_estimate(*grade, &reasons(&reason.0, w)),
         }),
         ChestFinding::LymphNode => said(&findings.lymph_nodes, |all| {
             let largest = all.iter().max_by(|a, b| a.short_axis_mm.total_cmp(&b.short_axis_mm));
-            let text = largest.map(|n| w.lymph_nodes(all.len(), n.long_axis_mm, n.short_axis_mm));
-            (largest.is_some(), text.unwrap_or_default())
+            largest.map(|n| w.lymph_nodes(all.len(), n.long_axis_mm, n.short_axis_mm)).unwrap_or_default()
         }),
     };
+    let in_part = findings.part_missing(finding).map(|why| w.seen_in_part(&w.reason(why)));
     let (state, text) = match said {
-        Ok((true, text)) => (FindingState::Found, text),
-        Ok((false, text)) if text.is_empty() => (FindingState::NotFound, w.none_found().to_owned()),
-        Ok((false, text)) => (FindingState::NotFound, format!("{}{}{text}", w.none_found(), w.separator())),
+        Ok(text) if findings.is_found(finding) == Some(true) => {
+            (FindingState::Found, [Some(text), in_part].into_iter().flatten().collect::<Vec<_>>().join(w.separator()))
+        }
+        Ok(text) if text.is_empty() => (FindingState::NotFound, w.none_found().to_owned()),
+        Ok(text) => (FindingState::NotFound, format!("{}{}{text}", w.none_found(), w.separator())),
         Err(why) => (FindingState::NotEvaluated, w.reason(&why.reason)),
     };
     Line { finding, state, text }
 }
 
-/// Found or not, with its text; or why it was not evaluated.
-fn said<T>(evaluated: &Evaluated<T>, say: impl FnOnce(&T) -> (bool, String)) -> Result<(bool, String), &NotEvaluated> {
+/// The text of a finding, empty when there is nothing to say; or why it was not evaluated.
+fn said<T>(evaluated: &Evaluated<T>, say: impl FnOnce(&T) -> String) -> Result<String, &NotEvaluated> {
     match evaluated {
         Evaluated::Done(value) => Ok(say(value)),
         Evaluated::NotEvaluated(why) => Err(why),
@@ -250,7 +247,7 @@ fn reasons(all: &[Reason], w: &dyn Words) -> String {
 }
 
 /// At most four things are named, equal ones once with their number; the report has all.
-fn listed(items: impl Iterator<Item = String>, w: &dyn Words) -> (bool, String) {
+fn listed(items: impl Iterator<Item = String>, w: &dyn Words) -> String {
     const NAMED: usize = 4;
     let mut counted: Vec<(String, usize)> = Vec::new();
     for item in items {
@@ -263,28 +260,28 @@ fn listed(items: impl Iterator<Item = String>, w: &dyn Words) -> (bool, String) 
     let named = counted.iter().take(NAMED);
     let named = named.map(|(item, count)| if *count > 1 { w.repeated(item, *count) } else { item.clone() });
     let text: Vec<String> = named.chain((left > 0).then(|| w.more(left))).collect();
-    (!text.is_empty(), text.join(w.separator()))
+    text.join(w.separator())
 }
 
-fn nodules(all: &[Nodule], w: &dyn Words) -> (bool, String) {
+fn nodules(all: &[Nodule], w: &dyn Words) -> String {
     let Some(largest) = all.iter().max_by(|a, b| a.diameter_mm.total_cmp(&b.diameter_mm)) else {
-        return (false, String::new());
+        return String::new();
     };
     let kind = largest.kind.map(|kind| format!("{}{}", w.comma(), w.nodule_type(kind))).unwrap_or_default();
     let class = largest.lung_rads.map(|class| format!("{}Lung-RADS {class}", w.comma())).unwrap_or_default();
     let place = place(largest.lobe, largest.side, w);
     let largest = Largest { diameter_mm: largest.diameter_mm, about: kind + &class, place };
-    (true, w.nodules(all.len(), &largest))
+    w.nodules(all.len(), &largest)
 }
 
-fn pneumonia(p: &Pneumonia, w: &dyn Words) -> (bool, String) {
+fn pneumonia(p: &Pneumonia, w: &dyn Words) -> String {
     let count = p.ground_glass.len() + p.consolidation.len();
     if count == 0 {
-        return (false, String::new());
+        return String::new();
     }
     let both = p.extents.iter().find(|e| e.part == LungPart::Both);
     let text = both.map(|e| w.pneumonia(e.ground_glass_percent, e.consolidation_percent));
-    (true, text.unwrap_or_else(|| w.opacities(count)))
+    text.unwrap_or_else(|| w.opacities(count))
 }
 
 pub fn part(part: LungPart, language: Language) -> &'static str {
@@ -307,6 +304,12 @@ pub fn comparison(comparison: &Comparison, language: Language) -> String {
     let place = part(change.part, language);
     let date = &comparison.prior_study_date;
     language.words().comparison(date, place, change.ground_glass_percent, change.consolidation_percent)
+}
+
+/// What a reader should know about the images; empty when that is nothing.
+pub fn remarks(findings: &ChestFindings, language: Language) -> String {
+    let w = language.words();
+    findings.remarks.iter().map(|remark| w.remark(remark)).collect::<Vec<_>>().join(w.separator())
 }
 
 /// That something was not evaluated, and why.

@@ -9,6 +9,7 @@ mod support;
 mod bad_slice;
 mod bombs;
 mod console;
+mod cut_scan;
 mod live_exam;
 mod live_replay;
 mod live_results;

@@ -18,6 +18,7 @@ pub mod places;
 mod pneumothorax;
 pub(super) mod regions;
 mod ribs;
+mod seen;
 
 use std::time::Instant;
 
@@ -26,9 +27,9 @@ use hal::LoadedModel;
 pub use self::bronchiectasis::Bronchiectasis;
 pub use self::coronary::{CalciumScore, CoronaryCalcium};
 pub use self::effusion::PleuralEffusion;
-pub use self::emphysema::Emphysema;
+pub use self::emphysema::{EMPHYSEMA_PERCENT, Emphysema};
 use self::gates::Series;
-pub use self::list::{Channel, ChestFinding, ChestFindings, Figure};
+pub use self::list::{Channel, ChestFinding, ChestFindings, Figure, PartlySeen};
 pub use self::lymph_nodes::LymphNode;
 use self::network::Answer;
 use self::places::Places;
@@ -36,6 +37,7 @@ use self::plan::Plan;
 pub use self::pneumonia::{Extent, Pneumonia};
 pub use self::pneumothorax::Pneumothorax;
 pub use self::ribs::RibFracture;
+use self::seen::Seen;
 use super::lungs::{self as segmentation, Examined};
 pub use super::nodules::{Nodule, NoduleType};
 use super::{Control, Error, go_on};
@@ -162,6 +164,7 @@ fn measure(
     wanted: &[ChestFinding],
     findings: &mut ChestFindings,
 ) {
+    let seen = Seen::of(&examined);
     let places = Places::of(examined.ground);
     let want = |finding: ChestFinding| wanted.contains(&finding);
     let sides = |channel: Channel, finding: ChestFinding, rule: places::Rule| {
@@ -198,9 +201,13 @@ fn measure(
         fluid,
     };
     for finding in wanted {
-        match places.missing(*finding) {
-            Some(reason) => findings.refuse(*finding, reason),
-            None => findings.evaluate(*finding, &mut scan),
+        if let Some(reason) = places.missing(*finding) {
+            findings.refuse(*finding, reason);
+            continue;
+        }
+        findings.evaluate(*finding, &mut scan);
+        if let Some(reason) = seen.missing(*finding, acquisition) {
+            findings.seen_in_part(*finding, reason);
         }
     }
 }

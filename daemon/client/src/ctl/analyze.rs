@@ -26,13 +26,27 @@ pub fn run(options: &AnalyzeOptions, output: &Output) -> Result<(), Failure> {
         folder::run(&options.directory, &Options { settings: settings.study(), out: options.out.clone() }, &control)
             .map_err(|error| failed(&error))?;
     control.end();
-    if output.is_json() { output.json(&report) } else { print(&report, options.out.as_deref(), output) }
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        print(&report, options.out.as_deref(), output)?;
+    }
+    let failed = report.series.iter().filter(|series| series.state == "failed").count();
+    if failed == 0 {
+        return Ok(());
+    }
+    let what =
+        format!("{} not analysed: no model package can be used", count(failed as u64, "series was", "series were"));
+    Err(Failure::new(what, "check --packages; `scansidectl config check` shows where packages are looked for"))
 }
 
 fn failed(error: &folder::Error) -> Failure {
     let remedy = match error {
         folder::Error::Io { .. } => "check that the folder exists and may be read (and --out written)",
         folder::Error::Nothing(_) => "give a folder that holds DICOM files (also without the ending .dcm)",
+        folder::Error::Unusable { .. } => {
+            "export the series again from the scanner or the archive, with the identifiers it has there"
+        }
         folder::Error::Examine(_) => "check --packages and accelerator.library; `scansidectl config check` shows both",
     };
     Failure::new(error.to_string(), remedy)

@@ -2,6 +2,7 @@
 
 use comfy_table::Cell;
 use models::findings::ChestFinding;
+use models::number::Number;
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -38,9 +39,13 @@ pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
     for finding in ChestFinding::ALL {
         let name = report::words::name(finding, report::words::Language::English);
         let (state, text, tone) = line(&findings[finding.field()], say(finding));
+        let text = part_of(findings, finding, text);
         output.line(&format!("  {name:<30} {} {text}", output.paint(&format!("{state:<13}"), tone)))?;
     }
     comparison(&findings["comparison"], output)?;
+    for remark in findings["remarks"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        output.line(&format!("  {}", sentence(remark.as_str().unwrap_or_default())))?;
+    }
     lungs(&findings["lungs"], output)?;
     nodules(&findings["nodules"], output)?;
     parts(&findings["pneumonia"], output)
@@ -71,11 +76,11 @@ const SAID: &[(ChestFinding, Say)] = &[
     }),
     (ChestFinding::Emphysema, |found| {
         let percent = found["laa950_percent"].as_f64().unwrap_or(0.0);
-        (percent >= report::words::EMPHYSEMA_PERCENT, format!("LAA-950 {percent:.1} % after noise reduction"))
+        (percent >= models::findings::EMPHYSEMA_PERCENT, format!("LAA-950 {percent:.1} % after noise reduction"))
     }),
     (ChestFinding::Bronchiectasis, |found| {
         listed(found, |one| match one["lobe"].as_str() {
-            Some(lobe) => format!("{} lobe", lobe.replace('_', " ")),
+            Some(lobe) => format!("{} lobe (estimated)", lobe.replace('_', " ")),
             None => format!("{} lung", side(one)),
         })
     }),
@@ -92,6 +97,15 @@ const SAID: &[(ChestFinding, Say)] = &[
         listed(found, |one| format!("{} x {} mm", number(&one["long_axis_mm"], 1), number(&one["short_axis_mm"], 1)))
     }),
 ];
+
+/// With what of its organ was not seen.
+fn part_of(findings: &Value, finding: ChestFinding, text: String) -> String {
+    let parts = findings["partly_seen"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match parts.iter().find(|part| part["finding"] == finding.as_str()) {
+        Some(part) => format!("{text}; in the part that was seen ({})", part["reason"].as_str().unwrap_or_default()),
+        None => text,
+    }
+}
 
 /// State, text and colour of one finding.
 fn line(evaluated: &Value, say: Say) -> (&'static str, String, Tone) {
@@ -119,6 +133,9 @@ fn say_pneumonia(found: &Value) -> (bool, String) {
         return (false, String::new());
     }
     let both = &found["extents"][0];
+    if both.is_null() {
+        return (true, "shares of the lungs are not known".to_owned());
+    }
     let text = format!(
         "ground glass {} %, consolidation {} % of both lungs",
         number(&both["ground_glass_percent"], 1),
@@ -179,7 +196,7 @@ fn parts(pneumonia: &Value, output: &Output) -> Result<(), Failure> {
         let part = match &extent["part"] {
             Value::String(both) => format!("{both} lungs"),
             part if part["lung"].is_string() => format!("{} lung", part["lung"].as_str().unwrap_or_default()),
-            part => format!("{} lobe", part["lobe"].as_str().unwrap_or_default().replace('_', " ")),
+            part => format!("{} lobe (estimated)", part["lobe"].as_str().unwrap_or_default().replace('_', " ")),
         };
         table.add_row(vec![
             Cell::new(part),
@@ -246,7 +263,7 @@ fn sentence(why: &str) -> String {
 }
 
 fn number(value: &Value, decimals: usize) -> String {
-    value.as_f64().map_or_else(|| "-".into(), |value| format!("{value:.decimals$}"))
+    value.as_f64().map_or_else(|| "-".into(), |value| format!("{:.decimals$}", Number(value)))
 }
 
 /// `[[stage, ms], ...]` as `lungs 0.8 s, inference 12.3 s`.

@@ -18,6 +18,8 @@ pub(super) enum Place {
     FunctionalGroups,
     /// Inside the scheduled procedure steps of a worklist item. The first value of an element is used.
     ScheduledStep,
+    /// Inside the characteristics of a multi-energy CT image.
+    MultiEnergy,
     /// Inside the view code of a projection radiograph: the first of each.
     ViewCode,
     /// Inside a modifier of that view code.
@@ -135,6 +137,7 @@ const FACTS: &[Tag] = &[
     tags::PIXEL_PADDING_RANGE_LIMIT,
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
+    tags::RESCALE_TYPE,
     tags::VIEW_POSITION,
     tags::IMAGE_LATERALITY,
 ];
@@ -148,6 +151,8 @@ const GROUPED: &[Tag] = &[
     tags::PIXEL_SPACING,
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
+    tags::RESCALE_TYPE,
+    tags::MONOENERGETIC_ENERGY_EQUIVALENT,
 ];
 
 /// Attributes of a worklist item.
@@ -169,6 +174,7 @@ pub(super) struct Values {
     view_code: Vec<(RawElement, Syntax)>,
     view_modifiers: Vec<(RawElement, Syntax)>,
     pixel_data: Option<PixelData>,
+    has_modality_lut: bool,
 }
 
 impl Values {
@@ -178,6 +184,7 @@ impl Values {
             Place::Root => (COPIED.contains(&tag) || FACTS.contains(&tag)) && find(&self.root, tag).is_none(),
             Place::FunctionalGroups => GROUPED.contains(&tag) && find(&self.grouped, tag).is_none(),
             Place::ScheduledStep => SCHEDULED.contains(&tag) && find(&self.scheduled, tag).is_none(),
+            Place::MultiEnergy => tag == tags::MONOENERGETIC_ENERGY_EQUIVALENT && find(&self.grouped, tag).is_none(),
             Place::ViewCode => tag == tags::CODE_VALUE && self.view_code.is_empty(),
             Place::ViewModifier => tag == tags::CODE_VALUE && self.view_modifiers.len() < MOST_MODIFIERS,
             Place::Elsewhere => false,
@@ -190,13 +197,18 @@ impl Values {
             Place::ScheduledStep => &mut self.scheduled,
             Place::ViewCode => &mut self.view_code,
             Place::ViewModifier => &mut self.view_modifiers,
-            Place::FunctionalGroups | Place::Elsewhere => &mut self.grouped,
+            Place::FunctionalGroups | Place::MultiEnergy | Place::Elsewhere => &mut self.grouped,
         };
         list.push((RawElement { tag, vr, value }, syntax));
     }
 
     pub(super) fn pixels(&mut self, offset: u64, length: u64, encapsulated: bool) {
         self.pixel_data.get_or_insert(PixelData { offset, length, encapsulated });
+    }
+
+    /// Notes that the data set itself has this sequence.
+    pub(super) fn sequence(&mut self, tag: Tag) {
+        self.has_modality_lut |= tag == tags::MODALITY_LUT_SEQUENCE;
     }
 
     pub(super) fn into_scan(self, meta: &Meta) -> Result<Scan, ScanError> {
@@ -256,6 +268,10 @@ impl Values {
             pixel_padding_range_limit: sample(tags::PIXEL_PADDING_RANGE_LIMIT),
             rescale_slope: float(tags::RESCALE_SLOPE),
             rescale_intercept: float(tags::RESCALE_INTERCEPT),
+            rescale_type: text(tags::RESCALE_TYPE),
+            has_modality_lut: self.has_modality_lut,
+            monoenergetic_kev: self.double(tags::MONOENERGETIC_ENERGY_EQUIVALENT),
+            patient_position: text(tags::PATIENT_POSITION),
             image_position: floats(tags::IMAGE_POSITION_PATIENT).try_into().ok(),
             image_orientation: floats(tags::IMAGE_ORIENTATION_PATIENT).try_into().ok(),
             pixel_spacing: floats(tags::PIXEL_SPACING).try_into().ok(),
@@ -306,6 +322,13 @@ impl Values {
     fn short(&self, tag: Tag) -> Option<u16> {
         let (element, syntax) = self.found(tag)?;
         Some(syntax.u16([*element.value.first()?, *element.value.get(1)?]))
+    }
+
+    /// The value of an element of VR FD.
+    fn double(&self, tag: Tag) -> Option<f64> {
+        let (element, syntax) = self.found(tag)?;
+        let bytes: [u8; 8] = element.value.get(..8)?.try_into().ok()?;
+        Some(if syntax.big_endian { f64::from_be_bytes(bytes) } else { f64::from_le_bytes(bytes) })
     }
 }
 

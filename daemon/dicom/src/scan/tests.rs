@@ -388,6 +388,30 @@ fn the_reference_ct_slices_have_their_facts() {
     }
 }
 
+#[test]
+fn what_the_values_of_a_ct_are_is_read_wherever_it_stands() {
+    for syntax in [IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED] {
+        let kev = if syntax == BIG_ENDIAN { 70.0f64.to_be_bytes() } else { 70.0f64.to_le_bytes() };
+        let mut builder = Builder::new(syntax);
+        builder.identity().head(0x0018, 0x9364, "SQ", u32::MAX).item(0xE000, u32::MAX);
+        builder.value(0x0018, 0x937C, "FD", &kev).item(0xE00D, 0).item(0xE0DD, 0).image();
+        builder.value(0x0018, 0x5100, "CS", b"HFP ").value(0x0028, 0x1054, "LO", b"MGML");
+        builder.head(0x0028, 0x3000, "SQ", u32::MAX).item(0xE000, u32::MAX);
+        builder.value(0x0028, 0x3004, "LO", b"HU").item(0xE00D, 0).item(0xE0DD, 0);
+        let header = builder.value(0x7FE0, 0x0010, "OW", &[7; 24]).scan(syntax).unwrap().header;
+        assert_eq!((header.rescale_type.as_str(), header.patient_position.as_str()), ("MGML", "HFP"), "{syntax}");
+        assert!(header.has_modality_lut && header.monoenergetic_kev == Some(70.0), "{syntax}: {header:?}");
+
+        let mut grouped = Builder::new(syntax);
+        grouped.identity().image().head(0x5200, 0x9229, "SQ", u32::MAX).item(0xE000, u32::MAX);
+        grouped.head(0x0028, 0x9145, "SQ", u32::MAX).item(0xE000, u32::MAX);
+        grouped.value(0x0028, 0x1054, "LO", b"Z_EFF ").item(0xE00D, 0).item(0xE0DD, 0);
+        grouped.item(0xE00D, 0).item(0xE0DD, 0);
+        let header = grouped.value(0x7FE0, 0x0010, "OW", &[7; 24]).scan(syntax).unwrap().header;
+        assert_eq!((header.rescale_type.as_str(), header.has_modality_lut), ("Z_EFF", false), "{syntax}");
+    }
+}
+
 /// The View Code Sequence with its modifiers.
 fn view_code(builder: &mut Builder, code: &[u8], modifiers: &[&[u8]]) {
     builder.head(0x0054, 0x0220, "SQ", u32::MAX).item(0xE000, u32::MAX);

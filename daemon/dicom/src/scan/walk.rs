@@ -181,6 +181,9 @@ fn visit<R: Read + Seek>(
         return Ok(None);
     }
     if undefined || vr == VR::SQ {
+        if stack.is_empty() {
+            values.sequence(tag);
+        }
         let end = defined_end(source, level, tag, length)?;
         // The content of UN with undefined length is implicit little endian (PS3.5 section 6.2.2 note 2).
         let syntax = if vr == VR::UN { Syntax::IMPLICIT } else { level.syntax };
@@ -209,6 +212,7 @@ fn place(stack: &[Level]) -> Place {
             tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE | tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
         )) => Place::FunctionalGroups,
         Some(LevelKind::Sequence(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE)) => Place::ScheduledStep,
+        Some(LevelKind::Sequence(tags::MULTIENERGY_CT_CHARACTERISTICS_SEQUENCE)) => Place::MultiEnergy,
         Some(LevelKind::Sequence(tags::VIEW_CODE_SEQUENCE)) => view_place(stack),
         Some(_) => Place::Elsewhere,
     }

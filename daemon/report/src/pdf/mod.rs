@@ -11,7 +11,8 @@ use flate2::write::ZlibEncoder;
 use font::Font;
 use layout::{AMBER, BROWN, Colour, GREEN, GREY, HEIGHT, INK, LEFT, RIGHT, RULE, Sheet, WIDTH};
 use models::ChestFindings;
-use models::findings::{Evaluated, LungPart};
+use models::findings::{ChestFinding, Evaluated, LungPart};
+use models::number::Number;
 use models::task::ct_quality::CtQuality;
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
 use rayon::prelude::*;
@@ -169,7 +170,8 @@ fn paragraph(font: &mut Font, sheet: &mut Sheet, mut y: f32, title: &str, text: 
 /// The percentages for each part of the lungs, if there is pneumonia.
 fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32 {
     let Evaluated::Done(pneumonia) = &draft.findings.pneumonia else { return y };
-    if pneumonia.ground_glass.is_empty() && pneumonia.consolidation.is_empty() {
+    let is_found = draft.findings.is_found(ChestFinding::Pneumonia) == Some(true);
+    if !is_found || pneumonia.extents.is_empty() {
         return y;
     }
     let w = draft.language.words().document();
@@ -185,9 +187,9 @@ fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32
         let name = regions::capital(words::part(extent.part, draft.language));
         sheet.text(font, [LEFT + indent, y], 9.0, false, INK, &name);
         let values = [
-            format!("{:.0} ml", extent.volume_ml),
-            format!("{:.1} %", extent.ground_glass_percent),
-            format!("{:.1} %", extent.consolidation_percent),
+            format!("{:.0} ml", Number(extent.volume_ml)),
+            format!("{:.1} %", Number(extent.ground_glass_percent)),
+            format!("{:.1} %", Number(extent.consolidation_percent)),
         ];
         for (right, value) in columns.into_iter().zip(&values) {
             sheet.text_right(font, [right, y], 9.0, INK, value);
@@ -205,7 +207,7 @@ fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
             let one = |lung: &models::findings::Lung| {
                 let part = words::part(LungPart::Lung(lung.side), draft.language);
                 let laa = lung.laa950_percent.map(|percent| format!(", LAA-950 {percent:.1} %")).unwrap_or_default();
-                format!("{part} {:.2} L, {:.0} HU{laa}", lung.volume_ml / 1000.0, lung.mean_hu)
+                format!("{part} {:.2} L, {:.0} HU{laa}", Number(lung.volume_ml / 1000.0), Number(lung.mean_hu))
             };
             measure::lungs(draft.findings)
                 .into_iter()
@@ -214,6 +216,8 @@ fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
                 .join(draft.language.words().separator())
         }
     };
+    let remarks = Some(words::remarks(draft.findings, draft.language)).filter(|said| !said.is_empty());
+    let text = std::iter::once(text).chain(remarks).collect::<Vec<_>>().join(draft.language.words().separator());
     paragraph(font, sheet, y, w.lungs, &text, INK)
 }
 

@@ -2,6 +2,8 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, LobeName, LungPart, NoduleType, Side};
+use models::number::Number;
+use models::remark::Remark;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
@@ -36,11 +38,11 @@ impl Words for English {
             LungPart::Both => "both lungs",
             LungPart::Lung(Side::Right) => "right lung",
             LungPart::Lung(Side::Left) => "left lung",
-            LungPart::Lobe(LobeName::RightUpper) => "right upper lobe",
-            LungPart::Lobe(LobeName::RightMiddle) => "right middle lobe",
-            LungPart::Lobe(LobeName::RightLower) => "right lower lobe",
-            LungPart::Lobe(LobeName::LeftUpper) => "left upper lobe",
-            LungPart::Lobe(LobeName::LeftLower) => "left lower lobe",
+            LungPart::Lobe(LobeName::RightUpper) => "right upper lobe (estimated)",
+            LungPart::Lobe(LobeName::RightMiddle) => "right middle lobe (estimated)",
+            LungPart::Lobe(LobeName::RightLower) => "right lower lobe (estimated)",
+            LungPart::Lobe(LobeName::LeftUpper) => "left upper lobe (estimated)",
+            LungPart::Lobe(LobeName::LeftLower) => "left lower lobe (estimated)",
         }
     }
 
@@ -92,21 +94,26 @@ impl Words for English {
     }
 
     fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String {
-        let right = right.map(|v| format!(", right {v:.1} %")).unwrap_or_default();
-        let left = left.map(|v| format!(", left {v:.1} %")).unwrap_or_default();
-        format!("LAA-950 both lungs {both:.1} %{right}{left} (after noise reduction)")
+        let right = right.map(|v| format!(", right {v:.1} %", v = Number::from(v))).unwrap_or_default();
+        let left = left.map(|v| format!(", left {v:.1} %", v = Number::from(v))).unwrap_or_default();
+        format!("LAA-950 both lungs {both:.1} %{right}{left} (after noise reduction)", both = Number::from(both))
     }
 
     fn volume_on_side(&self, side: Side, ml: f64) -> String {
-        format!("{} {ml:.0} ml", self.side(side))
+        format!("{} {ml:.0} ml", self.side(side), ml = Number::from(ml))
     }
 
     fn pneumothorax(&self, side: Side, ml: f64, percent: f64) -> String {
-        format!("{} {ml:.0} ml, {percent:.1} % of the hemithorax", self.side(side))
+        format!(
+            "{} {ml:.0} ml, {percent:.1} % of the hemithorax",
+            self.side(side),
+            ml = Number::from(ml),
+            percent = Number::from(percent)
+        )
     }
 
     fn agatston(&self, score: f64) -> String {
-        format!("Agatston score {score:.0}")
+        format!("Agatston score {score:.0}", score = Number::from(score))
     }
 
     fn calcium_estimate(&self, grade: u8, reason: &str) -> String {
@@ -114,16 +121,24 @@ impl Words for English {
     }
 
     fn lymph_nodes(&self, count: usize, long_mm: f64, short_mm: f64) -> String {
-        format!("{count}, largest {long_mm:.1} x {short_mm:.1} mm")
+        format!(
+            "{count}, largest {long_mm:.1} x {short_mm:.1} mm",
+            long_mm = Number::from(long_mm),
+            short_mm = Number::from(short_mm)
+        )
     }
 
     fn nodules(&self, count: usize, largest: &Largest) -> String {
         let Largest { diameter_mm, about, place } = largest;
-        format!("{count}, largest {diameter_mm:.1} mm{about}, {place}")
+        format!("{count}, largest {diameter_mm:.1} mm{about}, {place}", diameter_mm = Number::from(diameter_mm))
     }
 
     fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String {
-        format!("ground glass {ground_glass:.1} %, consolidation {consolidation:.1} % of both lungs")
+        format!(
+            "ground glass {ground_glass:.1} %, consolidation {consolidation:.1} % of both lungs",
+            ground_glass = Number::from(ground_glass),
+            consolidation = Number::from(consolidation)
+        )
     }
 
     fn opacities(&self, count: usize) -> String {
@@ -133,8 +148,12 @@ impl Words for English {
     fn comparison(&self, date: &str, place: &str, [g0, g1]: [f64; 2], [c0, c1]: [f64; 2]) -> String {
         format!(
             "Pneumonia compared with {date}, {place}: ground glass {g0:.1} -> {g1:.1} % ({:+.1}), consolidation {c0:.1} -> {c1:.1} % ({:+.1})",
-            g1 - g0,
-            c1 - c0
+            Number(g1 - g0),
+            Number(c1 - c0),
+            g0 = Number::from(g0),
+            g1 = Number::from(g1),
+            c0 = Number::from(c0),
+            c1 = Number::from(c1)
         )
     }
 
@@ -144,6 +163,14 @@ impl Words for English {
 
     fn not_evaluated(&self, topic: Topic, reason: &str) -> String {
         if topic == Topic::Unnamed { reason.to_owned() } else { format!("{} not evaluated: {reason}", topic.words()) }
+    }
+
+    fn seen_in_part(&self, reason: &str) -> String {
+        format!("in the part that was seen ({reason})")
+    }
+
+    fn remark(&self, remark: &Remark) -> String {
+        remark.to_string()
     }
 
     fn refusal(&self, refusal: &Refusal) -> String {
@@ -159,23 +186,28 @@ impl Words for English {
             Kernel::Smooth => "smooth",
             Kernel::Sharp => "sharp",
         };
-        format!("noise {:.1} HU, {kernel} kernel (mean noise frequency {:.2} /mm)", noise.hu, noise.frequency_per_mm)
+        format!(
+            "noise {:.1} HU, {kernel} kernel (mean noise frequency {:.2} /mm)",
+            Number(noise.hu),
+            Number(noise.frequency_per_mm)
+        )
     }
 
     fn slices(&self, slices: &Slices) -> String {
-        let thick = slices.thickness_mm.map(|mm| format!(", {mm:.2} mm thick")).unwrap_or_default();
+        let thick =
+            slices.thickness_mm.map(|mm| format!(", {mm:.2} mm thick", mm = Number::from(mm))).unwrap_or_default();
         let cover = match slices.cover {
             None => ", thickness not in the header".to_owned(),
             Some(Cover::Contiguous) => " (contiguous)".to_owned(),
-            Some(Cover::Overlap(mm)) => format!(" (overlap {mm:.2} mm)"),
-            Some(Cover::Gap(mm)) => format!(" (gap {mm:.2} mm)"),
+            Some(Cover::Overlap(mm)) => format!(" (overlap {mm:.2} mm)", mm = Number::from(mm)),
+            Some(Cover::Gap(mm)) => format!(" (gap {mm:.2} mm)", mm = Number::from(mm)),
         };
         let counted = |n: usize, what: &str| if n > 0 { format!(", {n} {what}") } else { String::new() };
         let mut faults = counted(slices.missing, "missing");
         faults += &counted(slices.doubled, "at a place that is taken");
         faults += &counted(slices.uneven, "uneven distances");
         let faults = if faults.is_empty() { ", none missing" } else { &faults };
-        format!("{} slices every {:.2} mm{thick}{cover}{faults}", slices.count, slices.spacing_mm)
+        format!("{} slices every {:.2} mm{thick}{cover}{faults}", slices.count, Number(slices.spacing_mm))
     }
 
     fn motion_not_assessed(&self) -> &'static str {
@@ -191,7 +223,7 @@ impl Words for English {
     }
 
     fn slice(&self, number: usize, of: usize, mm: f64) -> String {
-        format!("Slice {number} of {of}, z {mm:.1} mm")
+        format!("Slice {number} of {of}, z {mm:.1} mm", mm = Number::from(mm))
     }
 
     fn refusal_head(&self) -> [&'static str; 2] {
@@ -210,7 +242,7 @@ const PAGE: Page = Page {
     overview: "Overview of the findings",
     draft: "automated draft, not reviewed by a physician",
     coronal: "Coronal, lungs",
-    coronal_lobes: "Coronal, lungs and lobes",
+    coronal_lobes: "Coronal, lungs and lobes (estimated)",
     lungs: ["Lungs", "Volume", "Mean"],
     both: "both",
     laa_950: "LAA-950: lung voxels below -950 HU",

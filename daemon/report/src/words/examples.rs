@@ -2,7 +2,8 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Evaluated};
-use models::refusal::{Fact, Gap, Place, SlicePlane};
+use models::refusal::{Fact, Gap, Place, Quantity, Shift, SlicePlane};
+use models::remark::{Lying, Remark};
 use models::task::ct_quality::{Cover, CtQuality, Kernel, Noise, Slices};
 use models::{NotEvaluated, Reason, Refusal, Topic};
 
@@ -36,6 +37,7 @@ pub fn reasons() -> Vec<Reason> {
         Reason::SpacingTooLarge { .. } => [Reason::SpacingTooLarge { mm: 5.25, most_mm: 2.5 }],
         Reason::SpacingTooSmall { .. } => [Reason::SpacingTooSmall { mm: 0.61, least_mm: 2.4 }],
         Reason::Noisy { .. } => [Reason::Noisy { hu: 44.4, most_hu: 30.0 }],
+        Reason::PixelsTooLarge { .. } => [Reason::PixelsTooLarge { x_mm: 6.0, y_mm: 3.5, most_mm: 3.0 }],
         Reason::ContrastGiven => [Reason::ContrastGiven],
         Reason::ContrastMissing => [Reason::ContrastMissing],
         Reason::ContrastUnknown => [Reason::ContrastUnknown],
@@ -51,6 +53,11 @@ pub fn reasons() -> Vec<Reason> {
         Reason::LungsAtEdge => [Reason::LungsAtEdge],
         Reason::ScanEndsAbove => [Reason::ScanEndsAbove],
         Reason::ScanEndsBelow => [Reason::ScanEndsBelow],
+        Reason::ScanEndsBoth => [Reason::ScanEndsBoth],
+        Reason::OnlyBases => [Reason::OnlyBases],
+        Reason::OnlyApices => [Reason::OnlyApices],
+        Reason::BaseCut => [Reason::BaseCut],
+        Reason::ChestWallCut => [Reason::ChestWallCut],
         Reason::AgatstonContrast => [Reason::AgatstonContrast],
         Reason::AgatstonContrastUnknown => [Reason::AgatstonContrastUnknown],
         Reason::AgatstonNotGated => [Reason::AgatstonNotGated],
@@ -67,6 +74,14 @@ pub fn reasons() -> Vec<Reason> {
         Reason::Stored(_) => [Reason::stored("value")],
     };
     all.into_iter().filter(|reason| !matches!(reason, Reason::Stored(_))).collect()
+}
+
+pub fn remarks() -> Vec<Remark> {
+    let turned = |said, drawn| Remark::Position { position: "HFP".into(), said, drawn };
+    each! { Remark:
+        Remark::Position { .. } => [turned(Lying::Prone, Lying::Supine), turned(Lying::Side, Lying::Prone)],
+        Remark::PixelsNotSquare { .. } => [Remark::PixelsNotSquare { x_mm: 6.0, y_mm: 3.25 }],
+    }
 }
 
 pub fn topics() -> Vec<Topic> {
@@ -108,6 +123,7 @@ fn refusals() -> Vec<Refusal> {
     let numbers = || vec![4, 8, 15, 16, 23];
     let lacks = |missing| Refusal::NoGeometry { missing, count, total, numbers: numbers() };
     let turned = |usual, other| Refusal::MixedOrientation { count, total, usual, other, numbers: numbers() };
+    let other = |quantity| Refusal::OtherQuantity { quantity, said: "value".into(), count, total };
     let gap = |missing: usize, number| Gap { missing, before: place(number), after: place(number + 6) };
     each! { Refusal:
         Refusal::TooFew { .. } => [
@@ -146,6 +162,20 @@ fn refusals() -> Vec<Refusal> {
             Refusal::UnevenSpacing { min_mm: 1.0, max_mm: 1.6, at: [place(10), place(11)] },
         ],
         Refusal::NoRescale { .. } => [Refusal::NoRescale { count, total, numbers: numbers() }],
+        Refusal::ModalityLut { .. } => [Refusal::ModalityLut { count, total }],
+        Refusal::OtherQuantity { .. } => [
+            other(Quantity::Concentration), other(Quantity::AtomicNumber), other(Quantity::ElectronDensity),
+            other(Quantity::Modified), other(Quantity::Map), other(Quantity::Derived), other(Quantity::Unknown),
+        ],
+        Refusal::Monoenergetic { .. } => [
+            Refusal::Monoenergetic { kev: Some(40.0), least: 60.0, most: 80.0 },
+            Refusal::Monoenergetic { kev: None, least: 60.0, most: 80.0 },
+        ],
+        Refusal::OffScale { .. } => [
+            Refusal::OffScale { shift: Shift::Twice, air_hu: -2024.0, tissue_hu: -984.0 },
+            Refusal::OffScale { shift: Shift::NotAtAll, air_hu: 24.0, tissue_hu: 1064.0 },
+        ],
+        Refusal::NoAirScale { .. } => [Refusal::NoAirScale { background_hu: -0.0 }],
         Refusal::BlankSlices { .. } => [
             Refusal::BlankSlices { count: 1, total, first: place(11) },
             Refusal::BlankSlices { count, total, first: nameless },

@@ -1,5 +1,8 @@
 //! What every language has to say.
 
+use models::findings::PartlySeen;
+use models::refusal::Place;
+
 use super::*;
 use crate::testing;
 
@@ -36,10 +39,10 @@ fn all_nine_have_numbers_in_both_languages() {
 #[test]
 fn the_same_place_is_named_once_with_its_number() {
     let w = Language::English.words();
-    let lobes = |names: &[&str]| listed(names.iter().map(|n| (*n).to_owned()), w).1;
+    let lobes = |names: &[&str]| listed(names.iter().map(|n| (*n).to_owned()), w);
     assert_eq!(lobes(&["left lower lobe", "left lower lobe"]), "left lower lobe (2 places)");
     assert_eq!(lobes(&["a", "b", "c", "d", "e", "e", "a"]), "a (2 places); b; c; d; 2 more");
-    assert_eq!(listed(std::iter::empty(), w), (false, String::new()));
+    assert_eq!(listed(std::iter::empty(), w), "");
 }
 
 /// Names, states, headings and short words of a language.
@@ -91,11 +94,12 @@ fn no_word_of_a_language_is_empty_or_left_in_english() {
 fn sentences(language: Language) -> Vec<(String, String)> {
     let w = language.words();
     let reasons = examples::reasons().into_iter().map(|r| (format!("{r:?}"), w.reason(&r)));
+    let remarks = examples::remarks().into_iter().map(|r| (format!("{r:?}"), w.remark(&r)));
     let refused = examples::refused().into_iter().map(|r| (format!("{r:?}"), super::refused(&r, language)));
     let quality = examples::qualities().into_iter().map(|q| (format!("{q:?}"), super::quality(&q, language)));
     let received = [("CT", Some(3)), ("", None)].map(|(m, n)| ("received".to_owned(), w.received(9, m, n)));
     let page = [w.more_in_report(5), w.slice(7, 40, -12.34)].map(|said| ("page".to_owned(), said));
-    reasons.chain(refused).chain(quality).chain(received).chain(page).collect()
+    reasons.chain(remarks).chain(refused).chain(quality).chain(received).chain(page).collect()
 }
 
 /// Numbers in the order of their digits, as a language may turn a sentence round.
@@ -180,7 +184,7 @@ fn each_limit_refuses_with_its_own_sentence_in_chinese() {
 fn chinese_sentences_hold_no_english_words() {
     // Names of measures, units, attributes and formats that Chinese reports write in Latin letters, and the values
     // of the examples.
-    const KEPT: [&str; 22] = [
+    const KEPT: [&str; 24] = [
         "LAA",
         "Agatston",
         "Lung",
@@ -189,6 +193,8 @@ fn chinese_sentences_hold_no_english_words() {
         "mm",
         "HU",
         "kV",
+        "keV",
+        "HFP",
         "CT",
         "JPEG",
         "ImagePositionPatient",
@@ -215,5 +221,65 @@ fn chinese_sentences_hold_no_english_words() {
     }
     for (what, said) in sentences(Language::Chinese) {
         plain(&what, &said);
+    }
+}
+
+#[test]
+fn what_was_found_in_a_part_says_so_and_why() {
+    let mut findings = testing::case(9).findings;
+    let part = PartlySeen { finding: ChestFinding::PleuralEffusion, reason: Reason::LungsAtEdge };
+    findings.partly_seen.push(part);
+    let said = |language| line(&findings, ChestFinding::PleuralEffusion, language).text;
+    let english = said(Language::English);
+    assert!(english.ends_with("; in the part that was seen (the lungs reach the edge of the image)"), "{english}");
+    assert!(said(Language::Chinese).ends_with("；仅限扫描所见部分（肺超出图像边缘）"));
+    let whole = line(&findings, ChestFinding::Pneumothorax, Language::English).text;
+    assert!(!whole.contains("part that was seen"), "{whole}");
+}
+
+#[test]
+fn a_lobe_is_called_estimated_wherever_it_is_named() {
+    for (language, word) in [(Language::English, "(estimated)"), (Language::Chinese, "（估算）")] {
+        for lobe in LobeName::ALL {
+            assert!(part(LungPart::Lobe(lobe), language).ends_with(word));
+        }
+        assert!(!part(LungPart::Lung(Side::Left), language).contains(word));
+        assert!(language.words().page().coronal_lobes.contains(word));
+    }
+}
+
+/// Sentences of a language about numbers that are nothing, or less.
+fn about_nothing(language: Language) -> Vec<String> {
+    let (w, nothing) = (language.words(), -0.0);
+    let reasons = [
+        Reason::ImplausibleAir { ml: nothing },
+        Reason::NoLungInScan { ml: -0.4 },
+        Reason::Noisy { hu: nothing, most_hu: nothing },
+    ];
+    let mut all: Vec<String> = reasons.iter().map(|reason| w.reason(reason)).collect();
+    all.push(w.emphysema(nothing, Some(-0.04), Some(nothing)));
+    all.push(w.volume_on_side(Side::Right, nothing));
+    all.push(w.pneumothorax(Side::Left, -0.3, nothing));
+    all.push(w.agatston(nothing));
+    all.push(w.pneumonia(nothing, -0.01));
+    all.push(w.slice(1, 9, -0.04));
+    all.push(w.comparison("20260101", "x", [1.0, 0.96], [nothing, nothing]));
+    let place = Place { number: None, axis: 'z', mm: -0.03 };
+    all.push(w.refusal(&Refusal::SidewaysShift { slice: place, shift_mm: nothing }));
+    all.push(w.refusal(&Refusal::NoAirScale { background_hu: nothing }));
+    all
+}
+
+#[test]
+fn nothing_is_never_written_as_less_than_nothing() {
+    for language in Language::ALL {
+        for said in about_nothing(*language) {
+            let number = |text: &str| {
+                text.starts_with("-0")
+                    && !text[1..].trim_start_matches(['0', '.']).starts_with(|c: char| c.is_ascii_digit())
+            };
+            let less = said.match_indices('-').find(|(at, _)| number(&said[*at..]));
+            assert_eq!(less, None, "{language:?}: {said}");
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, LobeName, LungPart, NoduleType, Side};
-use models::refusal::{Fact, Gap, LISTED, Place, SlicePlane};
+use models::number::Number;
+use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
+use models::remark::{Lying, Remark};
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
@@ -46,11 +48,11 @@ impl Words for Chinese {
             LungPart::Both => "双肺",
             LungPart::Lung(Side::Right) => "右肺",
             LungPart::Lung(Side::Left) => "左肺",
-            LungPart::Lobe(LobeName::RightUpper) => "右肺上叶",
-            LungPart::Lobe(LobeName::RightMiddle) => "右肺中叶",
-            LungPart::Lobe(LobeName::RightLower) => "右肺下叶",
-            LungPart::Lobe(LobeName::LeftUpper) => "左肺上叶",
-            LungPart::Lobe(LobeName::LeftLower) => "左肺下叶",
+            LungPart::Lobe(LobeName::RightUpper) => "右肺上叶（估算）",
+            LungPart::Lobe(LobeName::RightMiddle) => "右肺中叶（估算）",
+            LungPart::Lobe(LobeName::RightLower) => "右肺下叶（估算）",
+            LungPart::Lobe(LobeName::LeftUpper) => "左肺上叶（估算）",
+            LungPart::Lobe(LobeName::LeftLower) => "左肺下叶（估算）",
         }
     }
 
@@ -102,21 +104,26 @@ impl Words for Chinese {
     }
 
     fn emphysema(&self, both: f64, right: Option<f64>, left: Option<f64>) -> String {
-        let right = right.map(|v| format!("，右肺 {v:.1} %")).unwrap_or_default();
-        let left = left.map(|v| format!("，左肺 {v:.1} %")).unwrap_or_default();
-        format!("LAA-950 双肺 {both:.1} %{right}{left}（降噪后）")
+        let right = right.map(|v| format!("，右肺 {v:.1} %", v = Number::from(v))).unwrap_or_default();
+        let left = left.map(|v| format!("，左肺 {v:.1} %", v = Number::from(v))).unwrap_or_default();
+        format!("LAA-950 双肺 {both:.1} %{right}{left}（降噪后）", both = Number::from(both))
     }
 
     fn volume_on_side(&self, side: Side, ml: f64) -> String {
-        format!("{} {ml:.0} ml", self.side(side))
+        format!("{} {ml:.0} ml", self.side(side), ml = Number::from(ml))
     }
 
     fn pneumothorax(&self, side: Side, ml: f64, percent: f64) -> String {
-        format!("{} {ml:.0} ml，占同侧胸腔的 {percent:.1} %", self.side(side))
+        format!(
+            "{} {ml:.0} ml，占同侧胸腔的 {percent:.1} %",
+            self.side(side),
+            ml = Number::from(ml),
+            percent = Number::from(percent)
+        )
     }
 
     fn agatston(&self, score: f64) -> String {
-        format!("Agatston 积分 {score:.0}")
+        format!("Agatston 积分 {score:.0}", score = Number::from(score))
     }
 
     fn calcium_estimate(&self, grade: u8, reason: &str) -> String {
@@ -124,16 +131,24 @@ impl Words for Chinese {
     }
 
     fn lymph_nodes(&self, count: usize, long_mm: f64, short_mm: f64) -> String {
-        format!("{count} 枚，最大 {long_mm:.1} x {short_mm:.1} mm")
+        format!(
+            "{count} 枚，最大 {long_mm:.1} x {short_mm:.1} mm",
+            long_mm = Number::from(long_mm),
+            short_mm = Number::from(short_mm)
+        )
     }
 
     fn nodules(&self, count: usize, largest: &Largest) -> String {
         let Largest { diameter_mm, about, place } = largest;
-        format!("{count} 枚，最大 {diameter_mm:.1} mm{about}，位于{place}")
+        format!("{count} 枚，最大 {diameter_mm:.1} mm{about}，位于{place}", diameter_mm = Number::from(diameter_mm))
     }
 
     fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String {
-        format!("磨玻璃影占双肺 {ground_glass:.1} %，实变占双肺 {consolidation:.1} %")
+        format!(
+            "磨玻璃影占双肺 {ground_glass:.1} %，实变占双肺 {consolidation:.1} %",
+            ground_glass = Number::from(ground_glass),
+            consolidation = Number::from(consolidation)
+        )
     }
 
     fn opacities(&self, count: usize) -> String {
@@ -143,23 +158,49 @@ impl Words for Chinese {
     fn comparison(&self, date: &str, place: &str, [g0, g1]: [f64; 2], [c0, c1]: [f64; 2]) -> String {
         format!(
             "肺炎与 {date} 对比，{place}：磨玻璃影 {g0:.1} → {g1:.1} %（{:+.1}），实变 {c0:.1} → {c1:.1} %（{:+.1}）",
-            g1 - g0,
-            c1 - c0
+            Number(g1 - g0),
+            Number(c1 - c0),
+            g0 = Number::from(g0),
+            g1 = Number::from(g1),
+            c0 = Number::from(c0),
+            c1 = Number::from(c1)
         )
     }
 
     fn reason(&self, reason: &Reason) -> String {
         match reason {
             Reason::NotInPackage { package } => format!("模型包 {package} 不包含此项"),
-            Reason::TooYoung { years, least } => format!("患者年龄 {years:.0} 岁，模型包要求不小于 {least:.0} 岁"),
+            Reason::TooYoung { years, least } => format!(
+                "患者年龄 {years:.0} 岁，模型包要求不小于 {least:.0} 岁",
+                years = Number::from(years),
+                least = Number::from(least)
+            ),
             Reason::BodyPart { part, package } => format!("检查部位为 {part}，模型包适用于 {package}"),
             Reason::SpacingTooLarge { mm, most_mm } => {
-                format!("层间距 {mm:.1} mm，模型包要求不大于 {most_mm:.1} mm")
+                format!(
+                    "层间距 {mm:.1} mm，模型包要求不大于 {most_mm:.1} mm",
+                    mm = Number::from(mm),
+                    most_mm = Number::from(most_mm)
+                )
             }
             Reason::SpacingTooSmall { mm, least_mm } => {
-                format!("层间距 {mm:.1} mm，模型包要求不小于 {least_mm:.1} mm")
+                format!(
+                    "层间距 {mm:.1} mm，模型包要求不小于 {least_mm:.1} mm",
+                    mm = Number::from(mm),
+                    least_mm = Number::from(least_mm)
+                )
             }
-            Reason::Noisy { hu, most_hu } => format!("噪声 {hu:.0} HU，模型包要求不大于 {most_hu:.0} HU"),
+            Reason::Noisy { hu, most_hu } => format!(
+                "噪声 {hu:.0} HU，模型包要求不大于 {most_hu:.0} HU",
+                hu = Number::from(hu),
+                most_hu = Number::from(most_hu)
+            ),
+            Reason::PixelsTooLarge { x_mm, y_mm, most_mm } => format!(
+                "像素大小为 {:.1} x {:.1} mm，要求不大于 {:.1} mm",
+                Number::from(x_mm),
+                Number::from(y_mm),
+                Number::from(most_mm)
+            ),
             Reason::ContrastGiven => "使用了对比剂，模型包要求平扫序列".into(),
             Reason::ContrastMissing => "未使用对比剂，模型包要求增强序列".into(),
             Reason::ContrastUnknown => "图像信息未说明是否使用对比剂，模型包要求明确说明".into(),
@@ -170,18 +211,25 @@ impl Words for Chinese {
             Reason::OneLung => "仅找到一侧肺".into(),
             Reason::FewSlices { slices } => format!("{slices} 层图像不足以构成容积数据"),
             Reason::NoAir => "体内未见含气区域".into(),
-            Reason::ImplausibleAir { ml } => format!("体内含气体积 {ml:.0} ml，不符合肺容积"),
-            Reason::NoLungInScan { ml } => format!("扫描范围内未见肺（体内最大含气区域为 {ml:.0} ml）"),
+            Reason::ImplausibleAir { ml } => format!("体内含气体积 {ml:.0} ml，不符合肺容积", ml = Number::from(ml)),
+            Reason::NoLungInScan { ml } => {
+                format!("扫描范围内未见肺（体内最大含气区域为 {ml:.0} ml）", ml = Number::from(ml))
+            }
             Reason::LungsAtEdge => "肺超出图像边缘".into(),
             Reason::ScanEndsAbove => "扫描范围上端未包括全部肺组织".into(),
             Reason::ScanEndsBelow => "扫描范围下端未包括全部肺组织".into(),
+            Reason::ScanEndsBoth => "扫描范围上下两端均未包括全部肺组织".into(),
+            Reason::OnlyBases => "扫描范围内仅见肺底（如腹部扫描）".into(),
+            Reason::OnlyApices => "扫描范围内仅见肺尖（如头颈部扫描）".into(),
+            Reason::BaseCut => "扫描未包括肺的最低部分".into(),
+            Reason::ChestWallCut => "图像未包括全部胸壁".into(),
             Reason::AgatstonContrast => "使用了对比剂".into(),
             Reason::AgatstonContrastUnknown => "不明确是否使用对比剂".into(),
             Reason::AgatstonNotGated => "无心电门控".into(),
             Reason::AgatstonGatingUnknown => "不明确是否使用心电门控".into(),
-            Reason::AgatstonVoltage { kv } => format!("管电压 {kv:.0} kV（应为 120 kV）"),
+            Reason::AgatstonVoltage { kv } => format!("管电压 {kv:.0} kV（应为 120 kV）", kv = Number::from(kv)),
             Reason::AgatstonVoltageUnknown => "管电压未知".into(),
-            Reason::AgatstonSpacing { mm } => format!("层间距 {mm:.1} mm（应为 2.5 至 3 mm）"),
+            Reason::AgatstonSpacing { mm } => format!("层间距 {mm:.1} mm（应为 2.5 至 3 mm）", mm = Number::from(mm)),
             Reason::AgatstonKernel { kernel } => format!("锐利重建核 {kernel}"),
             Reason::AgatstonKernelUnknown => "重建核未知".into(),
             Reason::LittleSoftTissue { patches, needed } => {
@@ -204,6 +252,23 @@ impl Words for Chinese {
             Topic::Unnamed => return reason.to_owned(),
         };
         format!("{what}未评估：{reason}")
+    }
+
+    fn seen_in_part(&self, reason: &str) -> String {
+        format!("仅限扫描所见部分（{reason}）")
+    }
+
+    fn remark(&self, remark: &Remark) -> String {
+        match remark {
+            Remark::Position { position, said, drawn } => format!(
+                "图像信息自相矛盾：检查体位为{}（{position}），而图像方向显示为{}；左右可能有误",
+                lying(*said),
+                lying(*drawn)
+            ),
+            Remark::PixelsNotSquare { x_mm, y_mm } => {
+                format!("像素不是正方形（{:.2} x {:.2} mm）", Number::from(x_mm), Number::from(y_mm))
+            }
+        }
     }
 
     fn refusal(&self, refusal: &Refusal) -> String {
@@ -249,21 +314,52 @@ impl Words for Chinese {
             ),
             Refusal::Tilt { degrees, drift_mm, extent_mm } => format!(
                 "层面倾斜 {degrees:.1} 度：在 {extent_mm:.0} mm 范围内横向偏移 {drift_mm:.1} mm（机架倾斜）；\
-                 请勿倾斜机架扫描，或由扫描设备重建为无倾斜的层面"
+                 请勿倾斜机架扫描，或由扫描设备重建为无倾斜的层面",
+                degrees = Number::from(degrees),
+                extent_mm = Number::from(extent_mm),
+                drift_mm = Number::from(drift_mm)
             ),
             Refusal::SidewaysShift { slice, shift_mm } => format!(
                 "{}相对其他层面横向偏移 {shift_mm:.1} mm：序列中途视野发生移动；请用同一中心重建整个序列",
-                place(slice)
+                place(slice),
+                shift_mm = Number::from(shift_mm)
             ),
             Refusal::MissingSlices { spacing_mm, gaps } => missing_slices(gaps, *spacing_mm),
             Refusal::UnevenSpacing { min_mm, max_mm, at } => format!(
                 "层间距不均匀：相邻层面相距 {min_mm:.2} 至 {max_mm:.2} mm，首处位于{}与{}之间；请用同一层间距重建整个序列",
                 place(&at[0]),
-                place(&at[1])
+                place(&at[1]),
+                min_mm = Number::from(min_mm),
+                max_mm = Number::from(max_mm)
             ),
-            Refusal::NoRescale { count, total, numbers } => format!(
-                "{}没有重缩放斜率和截距：其数值不是 HU 值；请导出原始序列（不支持模态查找表）",
-                some(*count, *total, numbers)
+            Refusal::NoRescale { count, total, numbers } => {
+                format!("{}没有重缩放斜率和截距：其数值不是 HU 值；请导出原始序列", some(*count, *total, numbers))
+            }
+            Refusal::ModalityLut { count, total } => {
+                format!("{total} 层图像中有 {count} 层使用模态查找表（不支持），没有重缩放斜率和截距；请导出原始序列")
+            }
+            Refusal::OtherQuantity { quantity: what, said, count, total } => format!(
+                "{total} 层图像中有 {count} 层的数值不是 HU 值，而是{}（{said}）；请发送原始序列",
+                quantity(*what)
+            ),
+            Refusal::Monoenergetic { kev, least, most } => format!(
+                "虚拟单能量图像（{}）：只有 {:.0} 至 {:.0} keV 的 HU 值与 120 kV 时相近；请发送常规序列",
+                kev.map_or_else(|| "能量未知".to_owned(), |kev| format!("{:.0} keV", Number(kev))),
+                Number::from(least),
+                Number::from(most)
+            ),
+            Refusal::OffScale { shift, air_hu, tissue_hu } => format!(
+                "其数值不是 HU 值：空气测得 {:.0} HU，软组织测得 {:.0} HU，应分别约为 -1000 和 40（{}）；请导出原始序列",
+                Number::from(air_hu),
+                Number::from(tissue_hu),
+                match shift {
+                    Shift::Twice => "截距被应用了两次",
+                    Shift::NotAtAll => "截距未被应用",
+                }
+            ),
+            Refusal::NoAirScale { background_hu } => format!(
+                "其数值不是 HU 值：没有与空气相符的数值，背景为 {:.0} HU（可能是参数图）；请发送原始序列",
+                Number::from(background_hu)
             ),
             Refusal::BlankSlices { count, total, first } => {
                 format!("{total} 层图像中有 {count} 层没有图像内容或内容异常，首处为{}；请重新发送该序列", place(first))
@@ -271,7 +367,9 @@ impl Words for Chinese {
             Refusal::OddSlices { count, total, first, by_hu, usual_hu } => format!(
                 "{total} 层图像中有 {count} 层与相邻层面不符，首处为{}：与两侧相邻层面平均相差 {by_hu:.0} HU，\
                  而两侧层面之间仅相差 {usual_hu:.0} HU（图像截断、重缩放或重建不同，或属于其他患者）；请重新发送该序列",
-                place(first)
+                place(first),
+                by_hu = Number::from(by_hu),
+                usual_hu = Number::from(usual_hu)
             ),
             Refusal::TooLarge { needed_mib, limit_mib } => format!(
                 "数据量超出本设备的处理能力：解码和分析需要 {needed_mib} MiB 内存，上限为 {limit_mib} MiB；\
@@ -281,7 +379,9 @@ impl Words for Chinese {
                 "序列由不相符的两部分组成：{}与{}之间图像平均变化 {by_hu:.0} HU，附近层面之间仅为 {usual_hu:.0} HU；\
                  请将每一部分作为单独的序列发送",
                 place(before),
-                place(after)
+                place(after),
+                by_hu = Number::from(by_hu),
+                usual_hu = Number::from(usual_hu)
             ),
         }
     }
@@ -296,16 +396,21 @@ impl Words for Chinese {
             Kernel::Smooth => "平滑",
             Kernel::Sharp => "锐利",
         };
-        format!("噪声 {:.1} HU，{kernel}重建核（噪声平均频率 {:.2} /mm）", noise.hu, noise.frequency_per_mm)
+        format!(
+            "噪声 {:.1} HU，{kernel}重建核（噪声平均频率 {:.2} /mm）",
+            Number(noise.hu),
+            Number(noise.frequency_per_mm)
+        )
     }
 
     fn slices(&self, slices: &Slices) -> String {
-        let thick = slices.thickness_mm.map(|mm| format!("，层厚 {mm:.2} mm")).unwrap_or_default();
+        let thick =
+            slices.thickness_mm.map(|mm| format!("，层厚 {mm:.2} mm", mm = Number::from(mm))).unwrap_or_default();
         let cover = match slices.cover {
             None => "，图像信息未注明层厚".to_owned(),
             Some(Cover::Contiguous) => "（层面连续）".to_owned(),
-            Some(Cover::Overlap(mm)) => format!("（重叠 {mm:.2} mm）"),
-            Some(Cover::Gap(mm)) => format!("（间隔 {mm:.2} mm）"),
+            Some(Cover::Overlap(mm)) => format!("（重叠 {mm:.2} mm）", mm = Number::from(mm)),
+            Some(Cover::Gap(mm)) => format!("（间隔 {mm:.2} mm）", mm = Number::from(mm)),
         };
         let mut faults = String::new();
         if slices.missing > 0 {
@@ -318,7 +423,7 @@ impl Words for Chinese {
             faults += &format!("，{} 处间距不均匀", slices.uneven);
         }
         let faults = if faults.is_empty() { "，无缺层" } else { &faults };
-        format!("共 {} 层，层间距 {:.2} mm{thick}{cover}{faults}", slices.count, slices.spacing_mm)
+        format!("共 {} 层，层间距 {:.2} mm{thick}{cover}{faults}", slices.count, Number(slices.spacing_mm))
     }
 
     fn motion_not_assessed(&self) -> &'static str {
@@ -334,7 +439,7 @@ impl Words for Chinese {
     }
 
     fn slice(&self, number: usize, of: usize, mm: f64) -> String {
-        format!("第 {number} 层，共 {of} 层，z {mm:.1} mm")
+        format!("第 {number} 层，共 {of} 层，z {mm:.1} mm", mm = Number::from(mm))
     }
 
     fn refusal_head(&self) -> [&'static str; 2] {
@@ -353,7 +458,7 @@ const PAGE: Page = Page {
     overview: "分析结果总览",
     draft: "自动生成的草稿，未经医师审核",
     coronal: "冠状位，肺",
-    coronal_lobes: "冠状位，肺与肺叶",
+    coronal_lobes: "冠状位，肺与肺叶（估算）",
     lungs: ["肺", "体积", "平均值"],
     both: "双肺",
     laa_950: "LAA-950：低于 -950 HU 的肺体素",
@@ -390,8 +495,28 @@ fn some(count: usize, total: usize, numbers: &[i64]) -> String {
 
 fn place(place: &Place) -> String {
     match place.number {
-        Some(number) => format!("图像 {number}（{} = {:.1} mm）", place.axis, place.mm),
-        None => format!(" {} = {:.1} mm 处的图像", place.axis, place.mm),
+        Some(number) => format!("图像 {number}（{} = {:.1} mm）", place.axis, Number(place.mm)),
+        None => format!(" {} = {:.1} mm 处的图像", place.axis, Number(place.mm)),
+    }
+}
+
+fn lying(lying: Lying) -> &'static str {
+    match lying {
+        Lying::Supine => "仰卧",
+        Lying::Prone => "俯卧",
+        Lying::Side => "侧卧",
+    }
+}
+
+fn quantity(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::Concentration => "某种物质的浓度",
+        Quantity::AtomicNumber => "有效原子序数",
+        Quantity::ElectronDensity => "电子密度",
+        Quantity::Modified => "去除或改变了某种物质后的衰减值",
+        Quantity::Map => "参数图",
+        Quantity::Derived => "由其他图像计算得出的数值",
+        Quantity::Unknown => "其他单位",
     }
 }
 
@@ -419,7 +544,11 @@ fn missing_slices(gaps: &[Gap], spacing_mm: f64) -> String {
     let listed: Vec<String> = gaps.iter().take(LISTED).map(one).collect();
     let more = gaps.len().saturating_sub(LISTED);
     let more = if more > 0 { format!("，另有 {more} 处") } else { String::new() };
-    format!("缺少 {missing} 层图像（层间距 {spacing_mm:.2} mm）：{}{more}；请重新发送该序列", listed.join("，"))
+    format!(
+        "缺少 {missing} 层图像（层间距 {spacing_mm:.2} mm）：{}{more}；请重新发送该序列",
+        listed.join("，"),
+        spacing_mm = Number::from(spacing_mm)
+    )
 }
 
 /// Details that come from a decoder or are values of the header stay as they are, in brackets.

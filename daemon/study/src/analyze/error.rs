@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use custody::store;
 
-use super::{engine, examine};
+use super::examine;
 use crate::exam::develop;
-use crate::model;
 use crate::volume::build::VolumeError;
 
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +43,7 @@ impl Error {
         if matches!(self, Self::UnknownTask(_)) {
             return true;
         }
-        let Self::Examine(examine::Error::Engine(engine::Error::Model(error))) = self else { return false };
-        matches!(error, model::Error::NoPackage(_))
+        matches!(self, Self::Examine(error) if error.lacks_package())
     }
 }
 

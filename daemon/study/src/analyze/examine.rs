@@ -14,6 +14,7 @@ use super::engine::{self, Engine, Used};
 use super::prior::Prior;
 use super::task::{Ran, StudyTask};
 use super::views::Image;
+use crate::model;
 
 /// A series, or the images of a study, ready to be examined.
 #[derive(Debug)]
@@ -68,6 +69,13 @@ pub enum Error {
     Cancelled,
     #[error("no task is for this series")]
     NoTask,
+}
+
+impl Error {
+    /// Is there no package for the task? Then a repetition is in vain until somebody installs one.
+    pub fn lacks_package(&self) -> bool {
+        matches!(self, Self::Engine(engine::Error::Model(model::Error::NoPackage(_))))
+    }
 }
 
 /// # Errors

@@ -9,7 +9,7 @@ use custody::series::SeriesKey;
 use custody::store;
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
-use dicom::scan::{self, Scan};
+use dicom::scan::{self, Scan, ScanError};
 use models::task::Control;
 use models::task::ct_quality::CtQuality;
 use report::Refused;
@@ -36,6 +36,9 @@ pub enum Error {
     Io { path: PathBuf, source: std::io::Error },
     #[error("no DICOM file below {0}")]
     Nothing(PathBuf),
+    /// Each reason with how many files have it.
+    #[error("no DICOM file below {directory} can be used: {}", listed(reasons))]
+    Unusable { directory: PathBuf, reasons: Vec<(String, usize)> },
     #[error("{0}")]
     Examine(#[from] examine::Error),
 }
@@ -55,7 +58,7 @@ pub struct SeriesReport {
     pub description: String,
     pub kind: &'static str,
     pub instances: usize,
-    /// `processed` or `refused`.
+    /// `processed` or `refused`; `failed` when there is no package to look at it with.
     pub state: &'static str,
     pub verdict: String,
     pub findings: Option<models::ChestFindings>,
@@ -73,6 +76,9 @@ pub struct SeriesReport {
 pub struct Skipped {
     pub path: PathBuf,
     pub reason: String,
+    /// It begins as a DICOM file does.
+    #[serde(skip)]
+    is_dicom: bool,
 }
 
 struct Member {
@@ -88,7 +94,7 @@ struct Member {
 pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result<Report, Error> {
     let (groups, skipped) = group(directory)?;
     if groups.is_empty() {
-        return Err(Error::Nothing(directory.to_owned()));
+        return Err(nothing(directory, &skipped));
     }
     let mut engine = Engine::new(Shelf::view(&options.settings));
     let mut series = Vec::new();
@@ -98,6 +104,37 @@ pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result
     Ok(Report { series, skipped })
 }
 
+/// What a folder lacks that gives no series: DICOM files, or in those what names their series.
+fn nothing(directory: &Path, skipped: &[Skipped]) -> Error {
+    let mut reasons: Vec<(String, usize)> = Vec::new();
+    for file in skipped.iter().filter(|file| file.is_dicom) {
+        match reasons.iter_mut().find(|(reason, _)| *reason == file.reason) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((file.reason.clone(), 1)),
+        }
+    }
+    let directory = directory.to_owned();
+    if reasons.is_empty() { Error::Nothing(directory) } else { Error::Unusable { directory, reasons } }
+}
+
+/// At most three reasons, those of most files first.
+fn listed(reasons: &[(String, usize)]) -> String {
+    let mut by_count: Vec<&(String, usize)> = reasons.iter().collect();
+    by_count.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let one = |(reason, count): &&(String, usize)| {
+        format!("{reason} ({count} {})", if *count == 1 { "file" } else { "files" })
+    };
+    let named: Vec<String> = by_count.iter().take(3).map(one).collect();
+    named.join("; ")
+}
+
+/// Files that list what is on a medium or in a folder, and hold no image: DICOMDIR (PS3.10 section 8.6), and DIRFILE beside
+/// the exports of Philips scanners.
+fn is_directory_file(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    ["DICOMDIR", "DIRFILE"].iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
 type Groups = BTreeMap<SeriesKey, Vec<Member>>;
 
 fn group(directory: &Path) -> Result<(Groups, Vec<Skipped>), Error> {
@@ -105,7 +142,7 @@ fn group(directory: &Path) -> Result<(Groups, Vec<Skipped>), Error> {
     walk(directory, &mut paths)?;
     paths.sort();
     let (mut groups, mut skipped) = (Groups::new(), Vec::new());
-    for path in paths {
+    for path in paths.into_iter().filter(|path| !is_directory_file(path)) {
         let opened = File::open(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
         match scan::scan(BufReader::new(opened)) {
             Ok(scan) => {
@@ -116,12 +153,15 @@ fn group(directory: &Path) -> Result<(Groups, Vec<Skipped>), Error> {
                 let members = groups.entry(key).or_default();
                 let same = |member: &Member| member.scan.header.sop_instance_uid == scan.header.sop_instance_uid;
                 if members.iter().any(same) {
-                    skipped.push(Skipped { path, reason: "a second copy of an instance".into() });
+                    skipped.push(Skipped { path, reason: "a second copy of an instance".into(), is_dicom: true });
                 } else {
                     members.push(Member { path, scan });
                 }
             }
-            Err(error) => skipped.push(Skipped { path, reason: error.to_string() }),
+            Err(error) => {
+                let is_dicom = !matches!(error, ScanError::NotPart10);
+                skipped.push(Skipped { path, reason: error.to_string(), is_dicom });
+            }
         }
     }
     Ok((groups, skipped))
@@ -190,7 +230,15 @@ fn one(
         prior: None,
         study: &[],
     };
-    let examined = examine::examine(engine, &options.settings.device, &subject, control)?;
+    let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
+        Err(error) if error.lacks_package() => {
+            // The other series are looked at all the same.
+            report.state = "failed";
+            report.verdict = format!("not analysed: {error}");
+            return Ok(report);
+        }
+        examined => examined?,
+    };
     report.timings_ms.extend(examined.timings_ms);
     report.verdict = examined.verdict;
     report.accelerator = examined.accelerator;
@@ -216,7 +264,6 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::write(path, bytes)
 }
 
-/// Which slice, for people.
 /// Decodes and orders; the inner error is the refusal.
 fn volume(members: &[Member]) -> Result<Result<(models::Volume, Vec<SliceRef>), Refused>, Error> {
     use rayon::prelude::*;
@@ -242,3 +289,7 @@ fn reference(scan: &Scan) -> SliceRef {
         position_mm: scan.header.image_position.unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

@@ -15,6 +15,7 @@ pub mod examine;
 pub mod folder;
 mod mammography;
 pub mod prior;
+mod remarks;
 pub mod results;
 pub mod shadow;
 pub mod task;
@@ -48,6 +49,7 @@ pub fn verdict(findings: &ChestFindings) -> String {
         _ => format!("not evaluated: {} ({why})", names.join(", ")),
     });
     parts.extend(missed);
+    parts.extend(Some(words::remarks(findings, Language::English)).filter(|said| !said.is_empty()));
     parts.join("; ")
 }
 

@@ -5,19 +5,18 @@
 //! content in `report`. The compiler names every place. Whether a task of a whole study may begin is decided in `views`.
 
 use dicom::kind::SeriesKind;
-use models::findings::Evaluated;
+use models::findings::{ChestFinding, Evaluated};
 use models::task::ct_quality::{self, CtQuality};
 use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
-use models::{ChestFindings, Volume};
-use report::words::{self, FindingState, Language};
+use models::{ChestFindings, NotEvaluated, Reason, Topic, Volume};
 use report::{Content, Refused, quality};
 
 use super::acquired::acquisition;
 use super::engine::{self, Engine, Used};
 use super::examine::{Error, Subject};
 use super::views::View;
-use super::{mammography, prior};
+use super::{mammography, prior, remarks};
 use crate::settings::Analyze;
 
 /// The tasks that work on received studies.
@@ -187,17 +186,26 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
         Err(engine::Error::Task(error)) if error.kind() == task::TaskFault::Cancelled => return Err(Error::Cancelled),
         ran => ran?,
     };
+    findings.remarks = remarks::of(subject.header, volume);
     findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, prior));
     let timings_ms = findings.timings_ms.clone();
     let outcome = nothing_evaluated(&findings).map_or(Outcome::Processed(findings), Outcome::Refused);
     Ok(Ran { outcome, used: Some(used), timings_ms })
 }
 
-/// Why nothing at all was evaluated, if so: then the series is refused.
+/// Why nothing at all was evaluated, if so: then the series is refused. What forbids every finding (a child, another part of
+/// the body) is what a person would say first; what was seen of the lungs comes after it.
 fn nothing_evaluated(findings: &ChestFindings) -> Option<Refused> {
     let Evaluated::NotEvaluated(lungs) = &findings.lungs else { return None };
-    let none = words::lines(findings, Language::English).iter().all(|line| line.state == FindingState::NotEvaluated);
-    none.then(|| Refused::Nothing(lungs.clone()))
+    let reasons: Vec<&Reason> =
+        ChestFinding::ALL.iter().filter_map(|f| findings.refusal(*f)).map(|why| &why.reason).collect();
+    if reasons.len() < ChestFinding::COUNT {
+        return None;
+    }
+    let about_all = reasons[0].is_of_the_series() && reasons.iter().all(|reason| *reason == reasons[0]);
+    let why =
+        if about_all { NotEvaluated { topic: Topic::Unnamed, reason: reasons[0].clone() } } else { lungs.clone() };
+    Some(Refused::Nothing(why))
 }
 
 fn ct_quality(subject: &Subject<'_>) -> Ran {

@@ -30,7 +30,7 @@ const BYTES: u64 = 4 * 4 * 2;
 
 fn slices(instance: &Instance) -> Vec<Slice> {
     vec![Slice {
-        is_rescaled: true,
+        units: crate::volume::units::Units::Hounsfield,
         sop_class_uid: String::new(),
         sop_instance_uid: instance.header.sop_instance_uid.clone(),
         frame: None,

@@ -9,7 +9,7 @@ use models::{Refusal, Volume};
 use report::Refused;
 
 use super::judge::{self, Fault};
-use super::{Slice, decode, geometry};
+use super::{Slice, decode, geometry, units};
 
 /// Why a series does not give a volume.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -72,7 +72,10 @@ pub fn decode(spool: &Spool, instance: &Instance) -> Result<Vec<Slice>, DecodeEr
 pub fn assemble(slices: Vec<Slice>) -> Result<(Volume, Vec<SliceRef>), Refusal> {
     let places: Vec<_> = slices.iter().map(|s| s.geometry.clone()).collect();
     let arranged = geometry::arrange(&places)?;
-    refuse_raw(&slices)?;
+    // Raw values, and those of other quantities, must not be read as Hounsfield units.
+    if let Some(refusal) = units::refusal(slices.iter().map(|slice| (&slice.units, slice.geometry.number))) {
+        return Err(refusal);
+    }
     let mut planes = Vec::with_capacity(slices.len());
     let mut sources = Vec::with_capacity(slices.len());
     let order = arranged.order;
@@ -88,21 +91,10 @@ pub fn assemble(slices: Vec<Slice>) -> Result<(Volume, Vec<SliceRef>), Refusal> 
     }
     let volume = Volume { geometry: arranged.geometry, slices: planes };
     let numbers: Vec<Option<i64>> = order.iter().map(|index| places[*index].number).collect();
-    match refuse_odd(&volume, &numbers) {
+    match units::off_scale(&volume).or_else(|| refuse_odd(&volume, &numbers)) {
         Some(refusal) => Err(refusal),
         None => Ok((volume, sources)),
     }
-}
-
-/// Raw values must not be read as Hounsfield units.
-fn refuse_raw(slices: &[Slice]) -> Result<(), Refusal> {
-    let raw: Vec<&Slice> = slices.iter().filter(|slice| !slice.is_rescaled).collect();
-    if raw.is_empty() {
-        return Ok(());
-    }
-    let mut numbers: Vec<i64> = raw.iter().filter_map(|slice| slice.geometry.number).collect();
-    numbers.sort_unstable();
-    Err(Refusal::NoRescale { count: raw.len(), total: slices.len(), numbers })
 }
 
 /// The first slice that does not belong to its neighbours, and how many there are.

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 
 use super::geometry::SliceGeometry;
 use super::rescale::{Scale, Table};
+use super::units::{Said, Units, units};
 use super::{Slice, multiframe};
 
 /// Returns one slice for a single-frame instance, one per frame for a multi-frame instance. `part10` is the whole file,
@@ -36,7 +37,7 @@ pub fn decode_part10(header: &Header, part10: &[u8]) -> Result<Vec<Slice>, Decod
         let frames = decoder.frames(header, part10)?;
         let scale = checked(Scale::of(header))?;
         let hu = decoder.frame(&frames[0], 1, &Table::new(scale))?;
-        return Ok(vec![slice(header, None, SliceGeometry::from(header), hu)]);
+        return Ok(vec![slice(header, None, SliceGeometry::from(header), units(&Said::from(header)), hu)]);
     }
     let facts = multiframe::facts(header, part10)?;
     let frames = decoder.frames(header, part10)?;
@@ -48,17 +49,16 @@ pub fn decode_part10(header: &Header, part10: &[u8]) -> Result<Vec<Slice>, Decod
             Some(table) if *table.scale() == facts.scale => decoder.frame(frame, number, table),
             _ => decoder.frame(frame, number, &Table::new(checked(facts.scale)?)),
         }?;
-        Ok(slice(header, Some(number), facts.geometry, hu))
+        Ok(slice(header, Some(number), facts.geometry, facts.units, hu))
     };
     frames.par_iter().zip(facts).enumerate().map(decode).collect()
 }
 
-fn slice(header: &Header, frame: Option<u32>, geometry: SliceGeometry, hu: Arc<[i16]>) -> Slice {
+fn slice(header: &Header, frame: Option<u32>, geometry: SliceGeometry, units: Units, hu: Arc<[i16]>) -> Slice {
     Slice {
         sop_class_uid: header.sop_class_uid.clone(),
         sop_instance_uid: header.sop_instance_uid.clone(),
-        // Those of a multi-frame object are in its functional groups, which were read.
-        is_rescaled: frame.is_some() || (header.rescale_slope.is_some() && header.rescale_intercept.is_some()),
+        units,
         frame,
         geometry,
         hu,

@@ -2,7 +2,8 @@
 //!
 //! For one instance, `decode` (with `multiframe` and the crate `dicom`) and `rescale` make its slices. For one series,
 //! `ahead` decodes slices while they arrive, `geometry` orders or refuses them, `judge` finds slices that do not belong to
-//! their neighbours, and `build` makes the volume. `memory` refuses what would not fit before anything is decoded.
+//! their neighbours, `units` tells whether the values are Hounsfield units, and `build` makes the volume. `memory` refuses
+//! what would not fit before anything is decoded.
 
 pub mod ahead;
 pub mod build;
@@ -12,10 +13,12 @@ mod judge;
 mod memory;
 mod multiframe;
 pub mod rescale;
+pub mod units;
 
 use std::sync::Arc;
 
 use geometry::SliceGeometry;
+use units::Units;
 
 /// One decoded slice.
 #[derive(Debug, Clone)]
@@ -25,8 +28,8 @@ pub struct Slice {
     /// Frame number counted from 1, for multi-frame instances only.
     pub frame: Option<u32>,
     pub geometry: SliceGeometry,
-    /// Has the object a Rescale Slope and Intercept? Without them its values are no Hounsfield units.
-    pub is_rescaled: bool,
+    /// What its values are, as the header says.
+    pub units: Units,
     /// Hounsfield units, row-major, `rows * columns` values.
     pub hu: Arc<[i16]>,
 }

@@ -1,4 +1,4 @@
-//! Enhanced multi-frame CT: position and rescale values of each frame, from the functional groups (PS3.3 section
+//! Enhanced multi-frame CT: position, rescale values and their units of each frame, from the functional groups (PS3.3 section
 //! C.7.6.16).
 
 use dicom::header::Header;
@@ -10,12 +10,14 @@ use dicom_object::InMemDicomObject;
 
 use super::geometry::SliceGeometry;
 use super::rescale::Scale;
+use super::units::{Said, Units, units};
 
 /// The values for one frame.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub geometry: SliceGeometry,
     pub scale: Scale,
+    pub units: Units,
 }
 
 /// Whether frames have their own positions. An enhanced instance may consist of a single frame.
@@ -54,6 +56,7 @@ pub(super) fn facts(header: &Header, part10: &[u8]) -> Result<Vec<Facts>, Decode
                 number: Some(number),
                 ..SliceGeometry::from(header)
             },
+            units: units(&groups.said(header, slope.is_some() && intercept.is_some())),
             scale: Scale { slope: slope.unwrap_or(top.slope), intercept: intercept.unwrap_or(top.intercept), ..top },
         }
     };
@@ -67,6 +70,29 @@ struct Groups<'a> {
 }
 
 impl Groups<'_> {
+    /// What the groups say of the values, and where they are silent the top level.
+    fn said(&self, header: &Header, has_rescale: bool) -> Said {
+        let top = Said::from(header);
+        let text = |group, attribute| self.text(group, attribute).filter(|text| !text.is_empty());
+        let frame_type = text(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, tags::FRAME_TYPE);
+        let energy = tags::MONOENERGETIC_ENERGY_EQUIVALENT;
+        Said {
+            image_type: frame_type.map_or(top.image_type, |text| text.split('\\').map(str::to_owned).collect()),
+            rescale_type: text(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tags::RESCALE_TYPE)
+                .unwrap_or(top.rescale_type),
+            has_rescale: has_rescale || top.has_rescale,
+            kev: self.numbers(tags::MULTIENERGY_CT_CHARACTERISTICS_SEQUENCE, energy).map_or(top.kev, |[kev]| Some(kev)),
+            ..top
+        }
+    }
+
+    fn text(&self, group: Tag, attribute: Tag) -> Option<String> {
+        [self.frame, self.shared].into_iter().flatten().find_map(|groups| {
+            let value = items(groups, group).first()?.element_opt(attribute).ok()??;
+            Some(value.to_str().ok()?.trim().to_owned())
+        })
+    }
+
     fn numbers<const N: usize>(&self, group: Tag, attribute: Tag) -> Option<[f64; N]> {
         [self.frame, self.shared].into_iter().flatten().find_map(|groups| {
             let value = items(groups, group).first()?.element_opt(attribute).ok()??;

@@ -66,6 +66,14 @@ pub fn figure(calcium: &CoronaryCalcium) -> Figure {
     Figure { count: Some(calcium.lesions.len()), number: Some(score) }
 }
 
+pub fn is_found(calcium: &CoronaryCalcium) -> bool {
+    let positive = match &calcium.score {
+        CalciumScore::Agatston(score) => *score > 0.0,
+        CalciumScore::Ordinal { grade, .. } => *grade > 0,
+    };
+    positive || !calcium.lesions.is_empty()
+}
+
 /// `noise_hu`: standard deviation of the scan's noise. A region of the network counts when it is large enough as a region, and
 /// when it holds calcium by Agatston's definition.
 pub fn find(

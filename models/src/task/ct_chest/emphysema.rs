@@ -51,6 +51,14 @@ pub fn figure(emphysema: &Emphysema) -> Figure {
     Figure { count: None, number: Some(emphysema.laa950_percent) }
 }
 
+/// Percent of the lungs below -950 HU from which emphysema counts as found. Below it healthy lungs are seen too: the
+/// normal limit at full inspiration is about 5 % (Lynch et al., Radiology 2018;288:859).
+pub const EMPHYSEMA_PERCENT: f64 = 5.0;
+
+pub fn is_found(emphysema: &Emphysema) -> bool {
+    emphysema.laa950_percent >= EMPHYSEMA_PERCENT
+}
+
 /// Standard deviation of the attenuation at `air` (voxels well inside trachea and main bronchi), HU. From values
 /// above the median, because scanners cut values off at -1024. `None` without enough air.
 pub fn noise(volume: &Volume, air: &[[usize; 3]]) -> Option<f64> {

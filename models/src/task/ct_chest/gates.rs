@@ -6,10 +6,15 @@ use crate::findings::ChestFinding;
 use crate::reason::Reason;
 use crate::volume::Volume;
 
+/// Pixels beyond this hide what is looked for, mm: a nodule of 6 mm, a rib. No chest is reconstructed so.
+const MOST_PIXEL_MM: f64 = 3.0;
+
 /// What the gates ask about a series.
 #[derive(Debug, Clone, Copy)]
 pub struct Series<'a> {
     pub slice_spacing_mm: f64,
+    /// Between columns and between rows.
+    pub pixel_mm: [f64; 2],
     /// Standard deviation, HU; `None` when it was not measured (yet): the gate lets it pass.
     pub noise_hu: Option<f64>,
     pub acquisition: &'a Acquisition,
@@ -17,7 +22,8 @@ pub struct Series<'a> {
 
 impl<'a> Series<'a> {
     pub fn new(volume: &Volume, acquisition: &'a Acquisition) -> Self {
-        Self { slice_spacing_mm: volume.geometry.spacing_mm[2], noise_hu: None, acquisition }
+        let [x, y, z] = volume.geometry.spacing_mm;
+        Self { slice_spacing_mm: z, pixel_mm: [x, y], noise_hu: None, acquisition }
     }
 }
 
@@ -37,9 +43,12 @@ fn whole(plan: &Plan, series: &Series) -> Option<Reason> {
     {
         return Some(Reason::TooYoung { years, least });
     }
-    let part = acquisition.body_part.as_deref().map(str::trim).filter(|p| !p.is_empty())?;
-    (plan.body_part == "CHEST" && !shows_chest(part))
-        .then(|| Reason::BodyPart { part: part.to_owned(), package: plan.body_part.clone() })
+    let part = acquisition.body_part.as_deref().map(str::trim).filter(|p| !p.is_empty());
+    if let Some(part) = part.filter(|part| plan.body_part == "CHEST" && !shows_chest(part)) {
+        return Some(Reason::BodyPart { part: part.to_owned(), package: plan.body_part.clone() });
+    }
+    let [x_mm, y_mm] = series.pixel_mm;
+    (x_mm.max(y_mm) > MOST_PIXEL_MM).then_some(Reason::PixelsTooLarge { x_mm, y_mm, most_mm: MOST_PIXEL_MM })
 }
 
 /// Defined terms of Body Part Examined (PS3.16 Annex L) that hold a chest, and what scanners write for it.
@@ -111,7 +120,7 @@ mod tests {
     fn reason(change: impl Fn(&mut Limits), acquisition: &Acquisition, series: impl Fn(&mut Series)) -> Option<String> {
         let mut plan = plan();
         plan.limits.iter_mut().for_each(|(_, l)| change(l));
-        let mut asked = Series { slice_spacing_mm: 1.0, noise_hu: Some(20.0), acquisition };
+        let mut asked = Series { slice_spacing_mm: 1.0, pixel_mm: [0.7; 2], noise_hu: Some(20.0), acquisition };
         series(&mut asked);
         refusal(&plan, ChestFinding::LymphNode, &asked).map(sentence)
     }
@@ -119,6 +128,15 @@ mod tests {
     /// As it stands in the findings.
     fn sentence(reason: Reason) -> String {
         NotEvaluated { topic: Topic::Finding(ChestFinding::LymphNode), reason }.to_string()
+    }
+
+    #[test]
+    fn pixels_as_large_as_a_nodule_are_refused() {
+        let with = |pixel_mm| reason(|_| (), &Acquisition::default(), |s| s.pixel_mm = pixel_mm);
+        assert_eq!(with([3.0, 3.0]), None);
+        let said = "enlarged lymph nodes not evaluated: pixels of 6.0 x 3.0 mm, at most 3.0 mm are needed";
+        assert_eq!(with([6.0, 3.0]).as_deref(), Some(said));
+        assert!(with([0.7, 3.1]).is_some());
     }
 
     #[test]
@@ -168,7 +186,7 @@ mod tests {
         let mut less = plan();
         less.channels.retain(|(c, _)| c.as_str() != "lymph_node");
         let acquisition = Acquisition::default();
-        let series = Series { slice_spacing_mm: 1.0, noise_hu: None, acquisition: &acquisition };
+        let series = Series { slice_spacing_mm: 1.0, pixel_mm: [0.7; 2], noise_hu: None, acquisition: &acquisition };
         let missing = refusal(&less, ChestFinding::LymphNode, &series).map(sentence);
         assert_eq!(missing, say("the package test 1.0.0 does not look for it"));
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Scan, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax, ribs};
 use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
 use crate::reason::{NotEvaluated, Reason, Topic};
+use crate::remark::Remark;
 use crate::task::nodules;
 
 /// One finding in two numbers, to compare packages by.
@@ -39,6 +40,7 @@ macro_rules! chest_findings {
         channels: [$($channel:ident $channel_slug:literal),+],
         field: $field:ident: $value:ty = $evaluate:path,
         figure: $unit:literal = $figure:path,
+        found: $found:path,
     })+) => {
         /// The findings of the chest CT task. The order is the order of reports.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -114,6 +116,13 @@ macro_rules! chest_findings {
             /// With the last prior study of the patient that was analysed; `None` when there is none, or one was not
             /// evaluated.
             pub comparison: Option<Comparison>,
+            /// Findings that are there, of organs that were not seen whole: there may be more. What was not found in such
+            /// an organ is not evaluated.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub partly_seen: Vec<PartlySeen>,
+            /// What a reader should know about the images.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub remarks: Vec<Remark>,
             /// Time of each stage in milliseconds, in order: `lungs`, `resample`, `inference`, `postprocess`, ...
             pub timings_ms: Vec<(String, f64)>,
         }
@@ -127,6 +136,8 @@ macro_rules! chest_findings {
                     lobes: Evaluated::NotEvaluated(not(Topic::Lobes)),
                     $($field: Evaluated::NotEvaluated(not(Topic::Finding(ChestFinding::$name))),)+
                     comparison: None,
+                    partly_seen: Vec::new(),
+                    remarks: Vec::new(),
                     timings_ms: Vec::new(),
                 }
             }
@@ -156,6 +167,16 @@ macro_rules! chest_findings {
                 }
             }
 
+            /// Is it there? `None` when it is not evaluated.
+            pub fn is_found(&self, finding: ChestFinding) -> Option<bool> {
+                match finding {
+                    $(ChestFinding::$name => match &self.$field {
+                        Evaluated::Done(value) => Some($found(value)),
+                        Evaluated::NotEvaluated(_) => None,
+                    },)+
+                }
+            }
+
             /// Measures one finding from the network's answer.
             pub(super) fn evaluate(&mut self, finding: ChestFinding, scan: &mut Scan<'_>) {
                 match finding {
@@ -166,6 +187,40 @@ macro_rules! chest_findings {
     };
 }
 
+/// A finding that is there, though its organ was not seen whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartlySeen {
+    pub finding: ChestFinding,
+    /// What was not seen.
+    pub reason: Reason,
+}
+
+impl ChestFindings {
+    /// The organ of the finding was not seen whole: what was found stays, with the reason; nothing is called absent.
+    pub(super) fn seen_in_part(&mut self, finding: ChestFinding, reason: Reason) {
+        let is_share = finding == ChestFinding::Emphysema;
+        match self.is_found(finding) {
+            Some(true) if !is_share => {
+                if let (ChestFinding::Pneumonia, Evaluated::Done(pneumonia)) = (finding, &mut self.pneumonia) {
+                    pneumonia.extents.clear();
+                }
+                self.partly_seen.push(PartlySeen { finding, reason });
+            }
+            Some(_) => self.refuse(finding, reason),
+            None => {}
+        }
+    }
+
+    /// What of the organ of a finding was not seen; `None` when it was seen whole.
+    pub fn part_missing(&self, finding: ChestFinding) -> Option<&Reason> {
+        self.partly_seen.iter().find(|part| part.finding == finding).map(|part| &part.reason)
+    }
+}
+
+fn any<T>(all: &[T]) -> bool {
+    !all.is_empty()
+}
+
 chest_findings! {
     Nodule {
         slug: "nodule",
@@ -173,6 +228,7 @@ chest_findings! {
         channels: [Nodule "nodule"],
         field: nodules: Vec<nodules::Nodule> = nodules::evaluate,
         figure: "largest diameter, mm" = nodules::figure,
+        found: any,
     }
     Pneumonia {
         slug: "pneumonia",
@@ -180,6 +236,7 @@ chest_findings! {
         channels: [GroundGlass "ground_glass", Consolidation "consolidation"],
         field: pneumonia: pneumonia::Pneumonia = pneumonia::evaluate,
         figure: "opacity of both lungs, %" = pneumonia::figure,
+        found: pneumonia::is_found,
     }
     RibFracture {
         slug: "rib_fracture",
@@ -187,6 +244,7 @@ chest_findings! {
         channels: [RibFracture "rib_fracture"],
         field: rib_fractures: Vec<ribs::RibFracture> = ribs::evaluate,
         figure: "highest confidence" = ribs::figure,
+        found: any,
     }
     Emphysema {
         slug: "emphysema",
@@ -194,6 +252,7 @@ chest_findings! {
         channels: [Emphysema "emphysema"],
         field: emphysema: emphysema::Emphysema = emphysema::evaluate,
         figure: "LAA-950, %" = emphysema::figure,
+        found: emphysema::is_found,
     }
     Bronchiectasis {
         slug: "bronchiectasis",
@@ -201,6 +260,7 @@ chest_findings! {
         channels: [Bronchiectasis "bronchiectasis"],
         field: bronchiectasis: Vec<bronchiectasis::Bronchiectasis> = bronchiectasis::evaluate,
         figure: "volume, ml" = bronchiectasis::figure,
+        found: any,
     }
     PleuralEffusion {
         slug: "pleural_effusion",
@@ -208,6 +268,7 @@ chest_findings! {
         channels: [PleuralEffusion "pleural_effusion"],
         field: pleural_effusions: Vec<effusion::PleuralEffusion> = effusion::evaluate,
         figure: "volume, ml" = effusion::figure,
+        found: any,
     }
     Pneumothorax {
         slug: "pneumothorax",
@@ -215,6 +276,7 @@ chest_findings! {
         channels: [Pneumothorax "pneumothorax"],
         field: pneumothoraces: Vec<pneumothorax::Pneumothorax> = pneumothorax::evaluate,
         figure: "volume, ml" = pneumothorax::figure,
+        found: any,
     }
     CoronaryCalcification {
         slug: "coronary_calcification",
@@ -222,6 +284,7 @@ chest_findings! {
         channels: [CoronaryCalcification "coronary_calcification"],
         field: coronary_calcium: coronary::CoronaryCalcium = coronary::evaluate,
         figure: "Agatston score, or grade" = coronary::figure,
+        found: coronary::is_found,
     }
     LymphNode {
         slug: "lymph_node",
@@ -229,6 +292,7 @@ chest_findings! {
         channels: [LymphNode "lymph_node"],
         field: lymph_nodes: Vec<lymph_nodes::LymphNode> = lymph_nodes::evaluate,
         figure: "largest short axis, mm" = lymph_nodes::figure,
+        found: any,
     }
 }
 

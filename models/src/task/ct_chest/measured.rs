@@ -324,3 +324,73 @@ fn a_fissure_that_shows_decides_where_the_lobe_ends() {
     assert!(truth < 0.02, "{truth:.3} of the lower lobe lies beyond the fissure");
     assert_ne!(usual[4].volume_ml.round(), moved[4].volume_ml.round());
 }
+
+/// Why each finding is not evaluated when the network sees nothing; `None` for one that is absent.
+fn absent(chest: &Chest, facts: &Acquisition) -> Vec<(ChestFinding, Option<Reason>)> {
+    let findings = all(&chest.volume(), &[], facts);
+    assert_eq!(findings.partly_seen, [], "nothing was found");
+    ChestFinding::ALL.map(|f| (f, findings.refusal(f).map(|why| why.reason.clone()))).to_vec()
+}
+
+#[test]
+fn nothing_is_called_absent_of_an_organ_that_was_not_seen_whole() {
+    use ChestFinding::{CoronaryCalcification, LymphNode, PleuralEffusion, RibFracture};
+    let scanned = |z_mm| Chest { z_mm, ..chest(2.0) };
+    let wide = |half_width_mm| Chest { half_width_mm, ..chest(2.0) };
+    // What may still be called absent, and why the rest may not.
+    let cases: [(Chest, Option<Reason>, &[ChestFinding]); 6] = [
+        (wide(116.0), Some(Reason::LungsAtEdge), &[]),
+        (scanned([0.0, 126.0]), Some(Reason::ScanEndsBelow), &[]),
+        // The bases and the heart are there.
+        (scanned([-120.0, 40.0]), Some(Reason::ScanEndsAbove), &[PleuralEffusion, CoronaryCalcification]),
+        (scanned([-90.0, 60.0]), Some(Reason::ScanEndsBoth), &[]),
+        (scanned([-200.0, -60.0]), Some(Reason::OnlyBases), &[PleuralEffusion]),
+        (scanned([60.0, 200.0]), Some(Reason::OnlyApices), &[]),
+    ];
+    for (chest, why, still) in cases {
+        for (finding, reason) in absent(&chest, &Acquisition::default()) {
+            match reason {
+                None => assert!(still.contains(&finding), "{finding:?} is called absent: {why:?}"),
+                // The places themselves need both lungs and the spine.
+                Some(Reason::NoSpine | Reason::OneLung) => {}
+                Some(_) => assert!(!still.contains(&finding) && reason == why, "{finding:?}: {reason:?}, not {why:?}"),
+            }
+        }
+    }
+    assert!(absent(&chest(2.0), &Acquisition::default()).iter().all(|(_, reason)| reason.is_none()));
+    let only =
+        |all: Vec<(ChestFinding, Option<Reason>)>| all.into_iter().filter(|(_, r)| r.is_some()).collect::<Vec<_>>();
+    let base = only(absent(&scanned([-98.0, 126.0]), &Acquisition::default()));
+    assert_eq!(base, [(PleuralEffusion, Some(Reason::BaseCut))], "fluid gathers in the lowest place");
+    let wall = only(absent(&wide(130.0), &Acquisition::default()));
+    assert_eq!(wall, [(RibFracture, Some(Reason::ChestWallCut))], "the lungs are whole, the ribs are not");
+    // A gated scan is planned on the heart.
+    let gated = Acquisition { cardiac_gated: Some(true), ..Acquisition::default() };
+    let heart = only(absent(&scanned([-60.0, 60.0]), &gated));
+    assert!(heart.iter().all(|(finding, _)| *finding != CoronaryCalcification), "{heart:?}");
+    assert!(heart.iter().any(|(finding, _)| *finding == LymphNode));
+}
+
+#[test]
+fn what_is_found_in_a_part_stays_and_says_that_it_is_a_part() {
+    let air = ball([70.0, -45.0, 40.0], 18.0);
+    let haze = ball([-70.0, 0.0, 50.0], 16.0);
+    let cut = Chest { z_mm: [0.0, 126.0], ..chest(2.0) };
+    let volume = planted(&cut, |p, hu| match () {
+        () if air(p) <= 0.0 && hu == -850 => -1000,
+        () if haze(p) <= 0.0 => -600,
+        () => hu,
+    });
+    let inside = |p: [f64; 3]| air(p).max(if cut.in_lung(p).is_some() { -1.0 } else { 1.0 });
+    let shapes: [Shape<'_>; 2] = [(Channel::Pneumothorax, &inside), (Channel::GroundGlass, &haze)];
+    let findings = all(&volume, &shapes, &Acquisition::default());
+    let parts: Vec<(ChestFinding, &Reason)> = findings.partly_seen.iter().map(|p| (p.finding, &p.reason)).collect();
+    let why = &Reason::ScanEndsBelow;
+    assert_eq!(parts, [(ChestFinding::Pneumonia, why), (ChestFinding::Pneumothorax, why)]);
+    assert_eq!(findings.part_missing(ChestFinding::Pneumothorax), Some(why));
+    let pneumonia = done(findings.pneumonia);
+    near(pneumonia.ground_glass[0].volume_ml, ball_ml(16.0), 0.05);
+    assert!(pneumonia.extents.is_empty(), "no share of lungs that were not seen whole");
+    assert_eq!(done(findings.pneumothoraces).len(), 1);
+    assert!(matches!(findings.emphysema, Evaluated::NotEvaluated(_)), "a percentage of a part is none of the lungs");
+}

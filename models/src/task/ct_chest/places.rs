@@ -38,8 +38,10 @@ pub const GAS: Bits = 1 << 7;
 pub const BESIDE_GAS: Bits = 1 << 8;
 /// Trachea and main bronchi.
 pub const AIRWAY: Bits = 1 << 9;
+/// Next to lung that is not in the image: what the edge cuts looks like a nodule.
+pub const BESIDE_CUT: Bits = 1 << 11;
 /// How many places there are.
-const PLACES: usize = 11;
+const PLACES: usize = 12;
 
 /// Blurred surface of the lung, mm.
 const RIM_MM: f64 = 4.0;
@@ -48,7 +50,7 @@ const BAY_MM: f64 = 25.0;
 /// How far pleural fluid and consolidated lung reach from the filled lung, mm.
 const PLEURA_MM: f64 = 30.0;
 /// From the lung's surface to the outside of a rib, mm. Scapula and clavicle lie farther out.
-const RIB_MM: f64 = 20.0;
+pub(super) const RIB_MM: f64 = 20.0;
 /// A fracture may lie in the blurred surface of its rib, mm.
 const BESIDE_RIB_MM: f64 = 4.0;
 /// Bone on the working grid, HU: means of blocks, so that ribs are dimmer than on the original grid.
@@ -67,6 +69,8 @@ const SPINE_SEEN: f64 = 0.6;
 const HEART_HEIGHT: f64 = 0.75;
 /// Wall of the stomach and what lies in it next to the gas, mm.
 const BESIDE_GAS_MM: f64 = 12.0;
+/// A vessel that the edge of the image cuts is bright so far from it, mm.
+const BESIDE_CUT_MM: f64 = 5.0;
 
 /// The places of one chest.
 #[derive(Debug)]
@@ -94,7 +98,7 @@ const fn rule(inside: Bits, least: f64, outside: &'static [(Bits, f64)]) -> Rule
 }
 
 /// Nodules and bronchi.
-pub const IN_LUNG: Rule = rule(LUNG, 0.5, &[(BESIDE_GAS, 0.5)]);
+pub const IN_LUNG: Rule = rule(LUNG, 0.5, &[(BESIDE_GAS, 0.5), (BESIDE_CUT, 0.0)]);
 /// An opacity that lung surrounds.
 const OPACITY: Rule = rule(FILLED_LUNG, 0.35, NO_OPACITY);
 /// An opacity at the edge of the lung, as large as a lobe: its surface is in the filled lung, all of it within reach.
@@ -109,7 +113,7 @@ pub const LYMPH_NODE: Rule = rule(BETWEEN, 0.5, &[(SPINE, 0.25), (BESIDE_GAS, 0.
 
 impl Places {
     pub fn of(ground: Ground) -> Self {
-        let Ground { coarse, lungs, airway, gas } = ground;
+        let Ground { coarse, lungs, airway, gas, lost } = ground;
         let grid = coarse.grid;
         let mut bits = vec![0; grid.len()];
         let mut set = |mask: &[u8], bit: Bits| {
@@ -129,6 +133,7 @@ impl Places {
         set(&gas, GAS);
         set(&morphology::dilate(&grid, &gas, BESIDE_GAS_MM), BESIDE_GAS);
         set(&airway, AIRWAY);
+        set(&morphology::dilate(&grid, &lost, BESIDE_CUT_MM), BESIDE_CUT);
         let middle = Midline::find(&coarse, &lungs);
         if let Some(middle) = &middle {
             let spine = middle.spine(&grid);

@@ -55,6 +55,10 @@ pub fn opacities(volume: &Volume, answer: &Answer, places: &Places) -> Opacities
     Opacities { ground_glass: of(Channel::GroundGlass), consolidation: of(Channel::Consolidation) }
 }
 
+pub fn is_found(pneumonia: &Pneumonia) -> bool {
+    !(pneumonia.ground_glass.is_empty() && pneumonia.consolidation.is_empty())
+}
+
 /// Opacities as shares of the lungs and lobes that hold them.
 pub fn evaluate(scan: &mut Scan<'_>) -> Pneumonia {
     measure(scan.volume, std::mem::take(&mut scan.opacities), scan.lungs, scan.lobes)

@@ -142,6 +142,17 @@ fn part_of_the_lungs_is_searched_though_it_is_not_measured() {
 }
 
 #[test]
+fn what_the_end_of_the_scan_cuts_is_no_nodule() {
+    let at = |z: f64| ([-70.0, 20.0, z], 6.0);
+    let chest = Chest { z_mm: [-20.0, 126.0], nodules: vec![at(-19.0), at(20.0)], ..Chest::default() };
+    let found = nodules(&chest);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!((found[0].centre_mm[2] - 20.0).abs() < 1.0);
+    let alone = run_with(&Chest { nodules: vec![at(-19.0)], ..chest }, &knows_nodules()).unwrap();
+    assert_eq!(alone.nodules.refusal().unwrap().reason, Reason::ScanEndsBelow, "and none is called absent");
+}
+
+#[test]
 fn answers_that_are_no_probabilities_are_errors_and_never_findings() {
     for value in [f32::NAN, f32::INFINITY, 2.0, -0.5] {
         let error = run_with(&Chest::default(), &Scripted::each_voxel(move |_| value)).unwrap_err();

@@ -129,26 +129,29 @@ fn keep_within(grid: &Grid, air: &mut [u8], boxes: &Boxes) {
     });
 }
 
-/// Lung that was taken for room air because it reaches the edge of the image, ml in each slice: within the body's box, of lung's
+/// 1 for lung that was taken for room air because it reaches the edge of the image: within the body's box, of lung's
 /// attenuation together with its neighbours (skin and blankets are lung-like for one blurred voxel only).
-pub(super) fn lost_at_edge_ml(coarse: &Coarse, body: &Body, air: &[u8]) -> Vec<f64> {
+pub(super) fn lost_at_edge(coarse: &Coarse, body: &Body, air: &[u8]) -> Vec<u8> {
     let [nx, ny, _] = coarse.grid.dims;
     let plane = nx * ny;
     let lung_like = |hu: i16| (-900..-600).contains(&hu);
-    air.par_chunks(plane.max(1))
+    let mut found = vec![0u8; air.len()];
+    found
+        .par_chunks_mut(plane.max(1))
+        .zip(air.par_chunks(plane.max(1)))
         .zip(coarse.hu.par_chunks(plane.max(1)))
         .zip(&body.boxes)
-        .map(|((air, hu), bounds)| {
-            let Some([xs, ys]) = *bounds else { return 0usize };
-            let lost = |x: usize, y: usize| {
-                let i = y * nx + x;
-                air[i] == 0 && [i, i - 1, i + 1, i - nx, i + nx].iter().all(|n| lung_like(hu[*n]))
-            };
-            let rows = ys[0].max(1)..(ys[1] + 1).min(ny - 1);
-            rows.map(|y| (xs[0].max(1)..(xs[1] + 1).min(nx - 1)).filter(|x| lost(*x, y)).count()).sum()
-        })
-        .map(|count: usize| count as f64 * coarse.grid.voxel_ml())
-        .collect()
+        .for_each(|(((found, air), hu), bounds)| {
+            let Some([xs, ys]) = *bounds else { return };
+            for y in ys[0].max(1)..(ys[1] + 1).min(ny - 1) {
+                for x in xs[0].max(1)..(xs[1] + 1).min(nx - 1) {
+                    let i = y * nx + x;
+                    let lost = air[i] == 0 && [i, i - 1, i + 1, i - nx, i + nx].iter().all(|n| lung_like(hu[*n]));
+                    found[i] = u8::from(lost);
+                }
+            }
+        });
+    found
 }
 
 /// Adds every hole: what does not reach the border of the grid except through the mask.

@@ -7,14 +7,16 @@
 
 mod air;
 mod airway;
+mod cuts;
 mod gas;
 mod refine;
 mod sides;
 
 use rayon::prelude::*;
 
+pub use self::cuts::Cuts;
 use crate::findings::{Lung, Mask, Side};
-use crate::grid::{self, Coarse, Grid, Orientation};
+use crate::grid::{self, Coarse, Grid};
 use crate::morphology;
 use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::volume::Volume;
@@ -33,6 +35,9 @@ const TOTAL_ML: std::ops::RangeInclusive<f64> = 300.0..=12_000.0;
 /// A lung whose section at the end of the scan is more than this share of its largest one goes on beyond it. (The
 /// costophrenic recess alone, cut in many routine scans, is below a third.)
 const CUT_SHARE: f64 = 0.5;
+/// The lowest part of a lung is missing when its section at the lower end is more than this share of its largest one. (Noise
+/// and the blurred last slice are less.)
+const BASE_SHARE: f64 = 0.1;
 /// Share of the lungs that may reach the edge of the image. (Pillows and blankets look like lung, but less of it.)
 const LOST_SHARE: f64 = 0.05;
 
@@ -43,6 +48,8 @@ pub struct Examined {
     pub lungs: Vec<Lung>,
     /// Why the lungs are not completely inside the volume; their measurements are then invalid, their masks are valid.
     pub incomplete: Option<NotEvaluated>,
+    /// Where they go on beyond it.
+    pub cuts: Cuts,
     /// Voxels of the volume well inside trachea and main bronchi: air, to measure noise in.
     pub airway: Vec<[usize; 3]>,
     /// What the places of findings are derived from.
@@ -60,6 +67,8 @@ pub struct Ground {
     pub airway: Vec<u8>,
     /// Gas of stomach and bowel.
     pub gas: Vec<u8>,
+    /// Lung that was taken for the air of the room, because it reaches the edge of the image.
+    pub lost: Vec<u8>,
 }
 
 pub use self::sides::{LEFT, RIGHT};
@@ -91,17 +100,20 @@ pub fn examine(volume: &Volume) -> Result<Examined, NotEvaluated> {
     let whole = Coarse::of(volume, WORKING_MM);
     let body = air::Body::find(&whole);
     let air = air::inside_body(&whole, &body);
-    let lost_ml = air::lost_at_edge_ml(&whole, &body, &air);
-    let Some((low, high)) = grid::bounds(&whole.grid, &air, ROOM) else {
-        return Err(not_evaluated(Reason::NoAir));
-    };
+    let lost = air::lost_at_edge(&whole, &body, &air);
+    let ml_of = |voxels: &[u8]| voxels.iter().filter(|v| **v != 0).count() as f64 * whole.grid.voxel_ml();
+    // Where nearly all of the lungs is beyond the edge, what is left is no lung.
+    let none =
+        |reason: Reason| not_evaluated(if ml_of(&lost) >= *TOTAL_ML.start() { Reason::LungsAtEdge } else { reason });
+    let Some((low, high)) = grid::bounds(&whole.grid, &air, ROOM) else { return Err(none(Reason::NoAir)) };
     let coarse = whole.cropped(low, high);
     let air = grid::crop(&whole.grid, &air, low, high);
     let middle = body.middle_x - low[0] as f64;
     let airway = airway::find(&coarse, &air, middle);
-    let sides = sides::split(&coarse, &air, &airway, middle)?;
-    let (from, to) = grid::bounds(&coarse.grid, &sides.labels, 0).unwrap_or_default();
-    let lost_ml: f64 = lost_ml[low[2] + from[2]..=low[2] + to[2]].iter().sum();
+    let sides = sides::split(&coarse, &air, &airway, middle).map_err(none)?;
+    let plane = whole.grid.dims[0] * whole.grid.dims[1];
+    let beside = beside_lungs(&coarse.grid, &sides.labels, low[2], |z| lost[z * plane..][..plane].contains(&1));
+    let lost_ml = ml_of(&lost[beside.start * plane..beside.end * plane]);
     let closed: Vec<(Side, Vec<u8>)> = [(Side::Right, RIGHT), (Side::Left, LEFT)]
         .into_par_iter()
         .filter_map(|(side, label)| Some((side, close(&coarse, &sides.labels, label, &airway.main)?)))
@@ -112,18 +124,43 @@ pub fn examine(volume: &Volume) -> Result<Examined, NotEvaluated> {
         .filter(|lung| lung.volume_ml >= LUNG_MIN_ML)
         .collect();
     let ml: f64 = lungs.iter().map(|l| l.volume_ml).sum();
-    let incomplete = incomplete(volume, &lungs, lost_ml / (ml + lost_ml)).map(not_evaluated);
-    if !TOTAL_ML.contains(&ml) {
-        return Err(not_evaluated(Reason::ImplausibleAir { ml }));
+    if lungs.is_empty() {
+        return Err(none(Reason::NoLungInScan { ml: ml_of(&sides.labels) }));
     }
+    let cuts = Cuts::find(volume, &lungs, lost_ml / (ml + lost_ml));
+    if !TOTAL_ML.contains(&ml) {
+        return Err(not_evaluated(cuts.reason().unwrap_or(Reason::ImplausibleAir { ml })));
+    }
+    let incomplete = cuts.reason().map(not_evaluated);
+    let lost = if cuts.edge { grid::crop(&whole.grid, &lost, low, high) } else { vec![0; coarse.grid.len()] };
     let airway_air = inner_air(volume, &coarse, &airway.main);
     let mut both = vec![0u8; coarse.grid.len()];
     for (side, mask) in &closed {
         let label = if *side == Side::Right { RIGHT } else { LEFT };
         both.iter_mut().zip(mask).filter(|(_, m)| **m != 0).for_each(|(b, _)| *b = label);
     }
-    let ground = Ground { coarse, lungs: both, airway: airway.main, gas: sides.gas };
-    Ok(Examined { lungs, incomplete, airway: airway_air, ground })
+    let ground = Ground { coarse, lungs: both, airway: airway.main, gas: sides.gas, lost };
+    Ok(Examined { lungs, incomplete, cuts, airway: airway_air, ground })
+}
+
+/// The slices of the whole grid with lung, and beyond a place where the lungs end at once those in which lung was lost: a lung
+/// ends gently, in its apex or its recess. (Farther away what looks like lung is a pillow.) `low`: the first slice of `grid`.
+fn beside_lungs(grid: &Grid, labels: &[u8], low: usize, is_lost: impl Fn(usize) -> bool) -> std::ops::Range<usize> {
+    let plane = (grid.dims[0] * grid.dims[1]).max(1);
+    let sections: Vec<usize> = labels.chunks(plane).map(|slice| slice.iter().filter(|l| **l != 0).count()).collect();
+    let largest = sections.iter().copied().max().unwrap_or(0) as f64;
+    let Some(first) = sections.iter().position(|n| *n > 0) else { return 0..0 };
+    let last = sections.iter().rposition(|n| *n > 0).unwrap_or(first);
+    let at_once = |z: usize| sections[z] as f64 > CUT_SHARE * largest;
+    let mut start = low + first;
+    while at_once(first) && start > low && is_lost(start - 1) {
+        start -= 1;
+    }
+    let mut end = low + last + 1;
+    while at_once(last) && end < low + sections.len() && is_lost(end) {
+        end += 1;
+    }
+    start..end
 }
 
 fn not_evaluated(reason: Reason) -> NotEvaluated {
@@ -142,45 +179,6 @@ fn inner_air(volume: &Volume, coarse: &Coarse, main_airway: &[u8]) -> Vec<[usize
         (z..z + fz).flat_map(move |z| (y..y + fy).flat_map(move |y| (x..x + fx).map(move |x| [x, y, z])))
     });
     voxels.filter(|at| (0..3).all(|a| at[a] < dims[a])).collect()
-}
-
-/// Do the lungs go on beyond the volume?
-fn incomplete(volume: &Volume, lungs: &[Lung], lost: f64) -> Option<Reason> {
-    if lost > LOST_SHARE {
-        return Some(Reason::LungsAtEdge);
-    }
-    let orientation = Orientation::of(&volume.geometry);
-    let axis = orientation.axis[2];
-    let last = volume.geometry.dims[axis] - 1;
-    for lung in lungs {
-        let sections = sections(&lung.mask, axis);
-        let largest = sections.iter().copied().max().unwrap_or(0) as f64;
-        let at = |index: usize| {
-            let i = index.checked_sub(lung.mask.origin[axis]);
-            i.and_then(|i| sections.get(i)).map_or(0.0, |n| *n as f64)
-        };
-        for (index, at_head) in [(0, orientation.flipped[2]), (last, !orientation.flipped[2])] {
-            if at(index) > CUT_SHARE * largest {
-                return Some(if at_head { Reason::ScanEndsAbove } else { Reason::ScanEndsBelow });
-            }
-        }
-    }
-    None
-}
-
-/// Voxels of each section of the mask across `axis`.
-fn sections(mask: &Mask, axis: usize) -> Vec<usize> {
-    let [nx, ny, _] = mask.size;
-    let mut counts = vec![0; mask.size[axis]];
-    for (line, row) in mask.voxels.chunks(nx.max(1)).enumerate() {
-        if axis == 0 {
-            row.iter().zip(&mut counts).for_each(|(v, n)| *n += usize::from(*v));
-        } else {
-            let index = if axis == 1 { line % ny } else { line / ny };
-            counts[index] += row.iter().map(|v| usize::from(*v)).sum::<usize>();
-        }
-    }
-    counts
 }
 
 /// One side on the working grid, closed and without holes; `None` when it has no voxels.

@@ -1,11 +1,11 @@
 //! Which air is the right lung and which the left.
 
 use super::airway::Airway;
-use super::{LUNG_MIN_ML, gas, not_evaluated};
+use super::{LUNG_MIN_ML, gas};
 use crate::grid::{Coarse, Grid};
 use crate::morphology;
 use crate::postprocess::components::{self, Components};
-use crate::reason::{NotEvaluated, Reason};
+use crate::reason::Reason;
 
 pub const RIGHT: u8 = 1;
 pub const LEFT: u8 = 2;
@@ -38,7 +38,7 @@ struct Piece {
 }
 
 /// `middle` is the middle of the body along x, voxels; the trachea, where it was found, is a better one.
-pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -> Result<Sides, NotEvaluated> {
+pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -> Result<Sides, Reason> {
     let grid = &coarse.grid;
     let mut lung: Vec<u8> = air.iter().zip(&airway.all).map(|(a, w)| u8::from(*a != 0 && *w == 0)).collect();
     let gas = gas::find(coarse, &lung);
@@ -52,7 +52,7 @@ pub(super) fn split(coarse: &Coarse, air: &[u8], airway: &Airway, middle: f64) -
     // Stomach and bowel hold nothing but gas; even an emphysematous lung has vessels and walls.
     pieces.retain(|p| p.gas < 0.7);
     let Some(first) = pieces.first().cloned().filter(|p| p.ml >= LUNG_MIN_ML) else {
-        return Err(not_evaluated(Reason::NoLungInScan { ml }));
+        return Err(Reason::NoLungInScan { ml });
     };
     let mut labels = vec![0u8; grid.len()];
     if first.right.min(1.0 - first.right) > SHARED {

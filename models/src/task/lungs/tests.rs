@@ -119,11 +119,35 @@ fn lungs_that_go_on_beyond_the_scan_are_not_measured_but_masked() {
     }
 }
 
+/// A head with its sinuses and throat, a scan of the abdomen that shows the bases.
+#[test]
+fn the_reason_is_what_a_person_sees_first() {
+    let why = |chest: &Chest| segment(&chest.volume()).unwrap_err().reason;
+    assert_eq!(why(&Chest { z_mm: [-220.0, -60.0], ..Chest::default() }), Reason::OnlyBases);
+    assert_eq!(why(&Chest { z_mm: [60.0, 220.0], ..Chest::default() }), Reason::OnlyApices);
+    assert_eq!(why(&Chest { z_mm: [-60.0, 60.0], ..Chest::default() }), Reason::ScanEndsBoth);
+    let mut head = Chest { z_mm: [110.0, 260.0], ..Chest::default() }.volume();
+    let geometry = head.geometry.clone();
+    let [nx, ..] = geometry.dims;
+    for (z, slice) in head.slices.iter_mut().enumerate() {
+        let sinus = |i: usize| {
+            let p = geometry.to_patient([(i % nx) as f64, (i / nx) as f64, z as f64]);
+            [-20.0, 20.0].iter().any(|x| ((p[0] - x) / 15.0).powi(2) + ((p[1] + 60.0) / 15.0).powi(2) < 1.0)
+                && p[2] > 200.0
+        };
+        *slice = slice.iter().enumerate().map(|(i, hu)| if sinus(i) { -900 } else { *hu }).collect();
+    }
+    let said = segment(&head).unwrap_err();
+    assert!(said.to_string().starts_with("lungs not evaluated: no lungs in this scan ("), "{said}");
+}
+
 #[test]
 fn lungs_cut_by_the_edge_of_the_image_are_refused() {
     // The lateral third of both lungs is outside the field of view in some slices.
-    let result = segment(&Chest { half_width_mm: 100.0, ..Chest::default() }.volume());
-    assert!(result.is_err());
+    for half_width_mm in [100.0, 116.0] {
+        let cut = segment(&Chest { half_width_mm, ..Chest::default() }.volume());
+        assert_eq!(cut.unwrap_err().reason, Reason::LungsAtEdge, "{half_width_mm}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Pulmonary nodules: the network's components, outlined and measured on the original grid.
 
+mod ends;
 mod kind;
 mod locate;
 
@@ -49,7 +50,9 @@ pub struct Nodule {
 
 /// Nodules of the whole scan.
 pub(super) fn evaluate(scan: &mut Scan<'_>) -> Vec<Nodule> {
-    locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer, &|mask| scan.places.holds(places::IN_LUNG, mask))
+    let in_place =
+        |mask: &Mask| scan.places.holds(places::IN_LUNG, mask) && !ends::reaches_end(&scan.volume.geometry, mask);
+    locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer, &in_place)
 }
 
 pub(super) fn figure(all: &[Nodule]) -> Figure {

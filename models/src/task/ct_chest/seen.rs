@@ -1,0 +1,74 @@
+//! May a finding be called absent? Only where its organ was seen whole: "no effusion" needs the bases of the lungs, "no
+//! rib fracture" the chest wall. What was found is reported all the same, as found in the part that was seen. Pure.
+
+use super::places::RIB_MM;
+use crate::acquisition::Acquisition;
+use crate::findings::ChestFinding;
+use crate::grid;
+use crate::reason::Reason;
+use crate::task::lungs::{Cuts, Examined, Ground};
+
+/// A heart is no higher than this, mm: lungs of that height above the diaphragm hold it.
+const HEART_MM: f64 = 120.0;
+/// Share of the slices with lung in which the chest wall may reach beyond the image. (An elbow of it does no harm.)
+const WALL_SHARE: f64 = 0.05;
+
+/// What was seen of the chest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    cuts: Cuts,
+    /// The image ends within the chest wall.
+    wall_cut: bool,
+    one_lung: bool,
+}
+
+impl Seen {
+    pub fn of(examined: &Examined) -> Self {
+        let wall_cut = wall_cut(&examined.ground);
+        Self { cuts: examined.cuts, wall_cut, one_lung: examined.lungs.len() < 2 }
+    }
+
+    /// Why the finding cannot be called absent; `None` when it can.
+    pub fn missing(&self, finding: ChestFinding, acquisition: &Acquisition) -> Option<Reason> {
+        let cuts = &self.cuts;
+        match finding {
+            ChestFinding::Nodule
+            | ChestFinding::Pneumonia
+            | ChestFinding::Emphysema
+            | ChestFinding::Bronchiectasis
+            | ChestFinding::Pneumothorax
+            | ChestFinding::LymphNode => cuts.reason(),
+            // Fluid gathers at the lowest place of either side. What lies above it need not be seen.
+            ChestFinding::PleuralEffusion if cuts.edge || cuts.below => cuts.reason(),
+            ChestFinding::PleuralEffusion if self.one_lung => Some(Reason::OneLung),
+            ChestFinding::PleuralEffusion => cuts.base.then_some(Reason::BaseCut),
+            ChestFinding::RibFracture => cuts.reason().or(self.wall_cut.then_some(Reason::ChestWallCut)),
+            // A gated scan is planned on the heart, and ends where the heart ends.
+            ChestFinding::CoronaryCalcification if !cuts.edge && acquisition.cardiac_gated == Some(true) => None,
+            ChestFinding::CoronaryCalcification if cuts.edge || cuts.below || cuts.height_mm < HEART_MM => {
+                cuts.reason()
+            }
+            ChestFinding::CoronaryCalcification => None,
+        }
+    }
+}
+
+/// Does the image end less than the thickness of the chest wall beside the lungs, in more slices than a few?
+fn wall_cut(ground: &Ground) -> bool {
+    let grid = &ground.coarse.grid;
+    let [nx, ny, _] = grid.dims;
+    let room = [0, 1].map(|a| RIB_MM / grid.spacing_mm[a]);
+    let (low, whole) = ground.coarse.within();
+    let (mut with_lung, mut cut) = (0usize, 0usize);
+    for slice in ground.lungs.chunks((nx * ny).max(1)) {
+        let plane = grid::Grid { dims: [nx, ny, 1], spacing_mm: grid.spacing_mm };
+        let Some((first, last)) = grid::bounds(&plane, slice, 0) else { continue };
+        with_lung += 1;
+        let beyond = |a: usize| {
+            let (first, last) = ((low[a] + first[a]) as f64, (low[a] + last[a]) as f64);
+            first < room[a] || last + room[a] > whole[a] as f64 - 1.0
+        };
+        cut += usize::from(beyond(0) || beyond(1));
+    }
+    cut as f64 > WALL_SHARE * with_lung as f64
+}
