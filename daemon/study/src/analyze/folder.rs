@@ -13,6 +13,7 @@ use dicom::scan::{self, Scan};
 use models::task::Control;
 use models::task::ct_quality::CtQuality;
 use report::Refused;
+use report::refused::Mixed;
 use serde::Serialize;
 
 use super::engine::Engine;
@@ -165,6 +166,11 @@ fn one(
         timings_ms: Vec::new(),
         objects: Vec::new(),
     };
+    let headers = members.iter().map(|member| &member.scan.header);
+    if let Some(mixed) = Refused::mixed(Mixed::Series, &report.series_uid, headers) {
+        report.verdict = mixed.to_string();
+        return Ok(report);
+    }
     if !kind.is_analysed() {
         return Ok(report);
     }
@@ -189,6 +195,7 @@ fn one(
         created_utc: &store::now_utc(),
         prior: None,
         study: &[],
+        revision: "",
     };
     let examined = examine::examine(engine, &options.settings.device, &subject, control)?;
     report.timings_ms.extend(examined.timings_ms);
