@@ -20,9 +20,9 @@ pub enum Refused {
     },
     /// Its objects are of different patients: nothing may be said under the name of any of them.
     #[error(
-        "{} {what}: nothing was analysed under any of their names (marks, not IDs: {}); correct the \
+        "{} patients {what}: nothing was analysed under any of their names (marks, not IDs: {}); correct the \
          identity where the images come from, and send each patient by itself",
-        patients(marks.len()), marks.join(", ")
+        marks.len(), marks.join(", ")
     )]
     Patients {
         what: Mixed,
@@ -57,11 +57,6 @@ impl Refused {
         let marks = || persons.iter().map(|person| person.mark(place)).collect();
         (persons.len() > 1).then(|| Self::Patients { what, marks: marks() })
     }
-}
-
-/// `two patients`, in English.
-fn patients(count: usize) -> String {
-    if count == 2 { "two patients".into() } else { format!("{count} patients") }
 }
 
 /// A slice in English, by its instance number.

@@ -287,10 +287,10 @@ impl Words for Chinese {
     fn patients(&self, what: Mixed, marks: &[String]) -> String {
         let what = match what {
             Mixed::Series => "同一序列",
-            Mixed::Study => "同一检查实例 UID",
+            Mixed::Study => "同一检查",
         };
         format!(
-            "{what}中含有 {} 名患者的图像：未以其中任何一名患者的名义进行分析（标记，并非患者 ID：{}）；\
+            "{what}中含有 {} 名患者的图像：未以其中任何一名患者的名义进行分析（以标记代替患者编号：{}）；\
              请在图像来源处更正患者身份，并将每名患者的图像分别发送",
             marks.len(),
             marks.join("、")

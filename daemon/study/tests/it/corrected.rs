@@ -65,12 +65,12 @@ async fn two_patients_in_one_series_are_put_right_by_a_corrected_re_send() {
     unit.start().await;
     unit.send(&slices(1, &[EVA, EVA, ADA])).await;
     unit.until_done(1).await;
-    assert!(unit.verdict().starts_with("two patients in one series"), "{}", unit.verdict());
+    assert!(unit.verdict().starts_with("2 patients in one series"), "{}", unit.verdict());
     unit.send(&slices(1, &[EVA, EVA, EVA])).await;
     assert_eq!(decide(&mut unit, Choice::TakeNew).await.objects, 1);
     let jobs = unit.until_done(2).await;
     assert!(!unit.verdict().contains("patients"), "{}", unit.verdict());
-    assert_eq!(unit.results(jobs[1].id).len(), 1);
+    assert!(!unit.results(jobs[1].id).is_empty());
     unit.kill().await;
 }
 
@@ -139,9 +139,13 @@ async fn a_series_with_a_damaged_slice_is_refused_with_the_reason_until_it_is_se
     let series = unit.series().remove(0);
     let verdict = series.verdict.unwrap();
     assert!(series.state == SeriesState::Refused && verdict.contains("damaged on this box's disk"), "{verdict}");
-    let report = unit.results(jobs[0].id).remove(0);
-    let names = |uid: &str| unit.object(&report).windows(uid.len()).any(|window| window == uid.as_bytes());
-    assert!(names(&images[1].instance) && !names(&images[0].instance), "what is damaged is no evidence");
+    let reports = unit.results(jobs[0].id);
+    let names = |uid: &str| {
+        let in_one = |row| unit.object(row).windows(uid.len()).any(|window| window == uid.as_bytes());
+        reports.iter().any(in_one)
+    };
+    assert!(names(&images[1].instance), "the others are evidence");
+    assert!(!names(&images[0].instance), "what is damaged is none");
     let said = verdicts(&unit).remove(0);
     assert!(said.starts_with("1 object damaged on this box's disk"), "{said}");
 
