@@ -43,7 +43,8 @@ fn open_to_others(directory: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
-        let facts = entry.metadata().unwrap();
+        // Segments get their final names meanwhile.
+        let Ok(facts) = entry.metadata() else { continue };
         if facts.permissions().mode() & 0o077 != 0 {
             found.push(entry.path());
         }

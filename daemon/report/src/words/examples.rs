@@ -92,8 +92,8 @@ pub fn refused() -> Vec<Refused> {
             Refused::Slice { number: Some(12), fault: DecodeError::NoPixelData },
         ],
         Refused::Patients { .. } => [
-            Refused::Patients { what: Mixed::Series, marks: vec!["01ab23cd".into(), "9f8e7d6c".into()] },
-            Refused::Patients { what: Mixed::Study, marks: vec!["01ab".into(), "9f8e".into(), "77c0".into()] },
+            Refused::Patients { what: Mixed::Series, marks: vec!["0a1b2c3d".into(), "9f8e7d6c".into()] },
+            Refused::Patients { what: Mixed::Study, marks: vec!["0a1b".into(), "9f8e".into(), "7c0d".into()] },
         ],
         Refused::Nothing(_) => [Refused::Nothing(nothing)],
     }
