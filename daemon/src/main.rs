@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use config::Settings;
+use rustix::fs::Mode;
 use scansided::health::notify;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -59,6 +60,8 @@ fn print(settings: &Settings) -> anyhow::Result<()> {
 
 fn serve(settings: Settings, filter: Option<&str>) -> anyhow::Result<()> {
     logging::start(filter)?;
+    // What is kept names patients: nobody else may read it, whoever starts the program. (The unit says the same.)
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "scansided starts");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     let outcome = runtime.block_on(async {

@@ -27,6 +27,52 @@ impl Clock for System {
     }
 }
 
+/// The wall clock. People and time servers set it, so it can jump by years in either direction: nothing may wait for a
+/// moment on it without a bound. Cheap to clone; clones share what a test sets.
+#[derive(Debug, Clone, Default)]
+pub struct Wall {
+    /// Milliseconds by which a test has set it ahead.
+    #[cfg(any(test, feature = "sim"))]
+    ahead: std::sync::Arc<std::sync::atomic::AtomicI64>,
+}
+
+impl Wall {
+    #[cfg(not(any(test, feature = "sim")))]
+    fn moment(&self) -> jiff::Timestamp {
+        let Self {} = self;
+        jiff::Timestamp::now()
+    }
+
+    #[cfg(any(test, feature = "sim"))]
+    fn moment(&self) -> jiff::Timestamp {
+        let ahead = self.ahead.load(std::sync::atomic::Ordering::Relaxed);
+        let now = jiff::Timestamp::now();
+        now.checked_add(jiff::SignedDuration::from_millis(ahead)).unwrap_or(now)
+    }
+
+    /// As [`now_utc`].
+    pub fn now_utc(&self) -> String {
+        utc_text(self.moment())
+    }
+
+    /// As [`utc_after`].
+    pub fn utc_after(&self, wait: Duration) -> String {
+        text_after(self.moment(), wait)
+    }
+
+    /// From now until `utc`; zero when that is past or unreadable.
+    pub fn until(&self, utc: &str) -> Duration {
+        let Ok(then) = utc.parse::<jiff::Timestamp>() else { return Duration::ZERO };
+        Duration::try_from(then.duration_since(self.moment())).unwrap_or(Duration::ZERO)
+    }
+
+    /// Sets it by so many days against the right time.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn set_days(&self, days: i64) {
+        self.ahead.store(days * 86_400_000, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 /// Now in UTC, as every row and result has it: sortable text with milliseconds, `2026-11-24T03:00:00.000Z`.
 pub fn now_utc() -> String {
     utc_text(jiff::Timestamp::now())
@@ -34,8 +80,12 @@ pub fn now_utc() -> String {
 
 /// The moment `wait` from now, in the form of [`now_utc`]; the end of the calendar (year 9999) when it lies beyond.
 pub fn utc_after(wait: Duration) -> String {
+    text_after(jiff::Timestamp::now(), wait)
+}
+
+fn text_after(moment: jiff::Timestamp, wait: Duration) -> String {
     let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
-    utc_text(jiff::Timestamp::now().checked_add(wait).unwrap_or(jiff::Timestamp::MAX))
+    utc_text(moment.checked_add(wait).unwrap_or(jiff::Timestamp::MAX))
 }
 
 fn utc_text(moment: jiff::Timestamp) -> String {
@@ -86,6 +136,18 @@ mod tests {
         assert_eq!(now.len(), "2026-11-24T03:00:00.000Z".len());
         assert!(now <= utc_after(Duration::ZERO) && now < utc_after(Duration::from_secs(1)));
         assert!(utc_after(Duration::MAX).starts_with("9999-12-"), "far beyond the calendar");
+    }
+
+    #[test]
+    fn the_wall_clock_can_be_set_by_years_and_spans_stay_right() {
+        let wall = Wall::default();
+        for days in [0, 4000, -3650] {
+            wall.set_days(days);
+            let then = wall.utc_after(Duration::from_secs(60));
+            assert!(wall.until(&then) > Duration::from_secs(58) && wall.until(&then) <= Duration::from_secs(60));
+            assert_eq!(wall.now_utc() > now_utc(), days > 0);
+        }
+        assert_eq!(wall.until("yesterday"), Duration::ZERO);
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub trait Manager {
     /// Of one destination; of all when empty. Returns how many are due now.
     #[zbus(allow_interactive_auth)]
     fn retry_deliveries(&self, destination: &str) -> zbus::Result<u32>;
+    /// By the number of a delivery: `retry`, `park` or `drop`.
+    #[zbus(allow_interactive_auth)]
+    fn change_delivery(&self, delivery: i64, change: &str) -> zbus::Result<()>;
+    /// `take-new` or `keep-old`. Returns how many objects were in conflict and how many series changed.
+    #[zbus(allow_interactive_auth)]
+    fn resolve_study(&self, study_uid: &str, choice: &str) -> zbus::Result<(u32, u32)>;
     /// Milliseconds to the answer.
     #[zbus(allow_interactive_auth)]
     fn echo(&self, destination: &str) -> zbus::Result<f64>;

@@ -18,6 +18,8 @@ pub struct Study {
     pub study_uid: String,
     pub patient_id: String,
     pub patient_name: String,
+    /// Different patients among its series; ID and name are those of the first.
+    pub patients: u32,
     /// YYYYMMDD.
     pub study_date: String,
     pub description: String,
@@ -40,6 +42,8 @@ pub struct Series {
     pub series_uid: String,
     pub series_number: Option<i64>,
     pub description: String,
+    pub patient_id: String,
+    pub patient_name: String,
     pub modality: String,
     pub kind: String,
     /// `receiving`, `complete`, `processed`, `refused` or `evicted`.
@@ -86,7 +90,7 @@ pub struct Job {
 pub struct Delivery {
     pub path: OwnedObjectPath,
     pub destination: String,
-    /// `pending`, `held`, `parked`, `delivered` or `superseded`.
+    /// `pending`, `held`, `parked`, `dropped`, `delivered` or `superseded`.
     pub state: String,
     pub kind: String,
     pub sop_uid: String,

@@ -38,6 +38,8 @@ pub struct Instance {
     pub id: i64,
     pub header: Header,
     pub location: Location,
+    /// SHA-256 of the data set bytes as received, lower-case hex.
+    pub sha256: String,
     pub association: u64,
     pub received_utc: String,
 }

@@ -18,6 +18,9 @@ pub struct Spool {
     pub keep_days: u32,
     /// Size of one custody log segment, MiB.
     pub segment_mib: u64,
+    /// Everything that is kept is compared with its hash in the background, over and over, at this rate; 0 switches that
+    /// off. At 4 MiB/s a TiB takes three days.
+    pub check_mib_per_second: u64,
     /// How many zero-filled segments are kept ready, so that none has to be written while studies arrive.
     pub ready_segments: usize,
 }
@@ -30,6 +33,7 @@ impl Default for Spool {
             evict_below_mib: 10 * 1024,
             keep_days: 0,
             segment_mib: 128,
+            check_mib_per_second: 4,
             ready_segments: 8,
         }
     }
@@ -42,6 +46,7 @@ impl Spool {
             checker.refuse("spool.directory", "must not be empty");
         }
         checker.range("spool.segment_mib", self.segment_mib, 1..=4096, "MiB");
+        checker.range("spool.check_mib_per_second", self.check_mib_per_second, 0..=1000, "MiB/s");
         checker.range("spool.ready_segments", self.ready_segments, 1..=64, "");
         if self.evict_below_mib < self.min_free_mib {
             let (evict, keep) = (self.evict_below_mib, self.min_free_mib);

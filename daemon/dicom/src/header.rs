@@ -23,6 +23,15 @@ pub struct Header {
     pub study_date: String,
     pub patient_name: String,
     pub patient_id: String,
+    /// (0010,0021). This and the next two are absent in rows that were written before they were read.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub issuer_of_patient_id: String,
+    /// Patient's Birth Date as in DICOM: YYYYMMDD.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub birth_date: String,
+    /// Patient's Sex: `M`, `F` or `O`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sex: String,
     pub accession_number: String,
     pub series_number: Option<i64>,
     pub acquisition_number: Option<i64>,

@@ -65,6 +65,9 @@ pub struct Source<'a> {
     pub instances: &'a [SliceRef],
     /// Of a study: the Series Instance UID of each instance. Empty when all are in the series of the header.
     pub series_uids: &'a [String],
+    /// Names the content, when instances took the place of others with the same UIDs: else results of the corrected
+    /// images would have the UIDs of those that they replace. Empty otherwise.
+    pub revision: &'a str,
 }
 
 /// The content of a result.

@@ -1,5 +1,7 @@
 //! Why a series was not processed. Pure.
 
+use dicom::header::Header;
+use dicom::patient;
 use dicom::pixels::error::DecodeError;
 use models::{NotEvaluated, Refusal};
 
@@ -16,9 +18,45 @@ pub enum Refused {
         number: Option<i64>,
         fault: DecodeError,
     },
+    /// Its objects are of different patients: nothing may be said under the name of any of them.
+    #[error(
+        "{} patients {what}: nothing was analysed under any of their names (marks, not IDs: {}); correct the \
+         identity where the images come from, and send each patient by itself",
+        marks.len(), marks.join(", ")
+    )]
+    Patients {
+        what: Mixed,
+        /// One for each patient (`dicom::patient::Identity::mark`).
+        marks: Vec<String>,
+    },
     /// There is a volume, and nothing in it could be evaluated.
     #[error(transparent)]
     Nothing(NotEvaluated),
+}
+
+/// What holds objects of different patients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mixed {
+    Series,
+    Study,
+}
+
+impl std::fmt::Display for Mixed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Series => "in one series",
+            Self::Study => "under one Study Instance UID",
+        })
+    }
+}
+
+impl Refused {
+    /// That these objects are of different patients; `None` when they are of one. `place`: the UID of the series or study.
+    pub fn mixed<'a>(what: Mixed, place: &str, headers: impl IntoIterator<Item = &'a Header>) -> Option<Self> {
+        let persons = patient::persons(headers);
+        let marks = || persons.iter().map(|person| person.mark(place)).collect();
+        (persons.len() > 1).then(|| Self::Patients { what, marks: marks() })
+    }
 }
 
 /// A slice in English, by its instance number.

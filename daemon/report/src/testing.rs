@@ -27,7 +27,13 @@ pub struct Case {
 
 impl Case {
     pub fn source(&self) -> Source<'_> {
-        Source { elements: &self.elements, header: &self.header, instances: &self.instances, series_uids: &[] }
+        Source {
+            elements: &self.elements,
+            header: &self.header,
+            instances: &self.instances,
+            series_uids: &[],
+            revision: "",
+        }
     }
 }
 

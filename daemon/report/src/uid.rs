@@ -24,6 +24,10 @@ impl Uids {
         for uid in inputs {
             field(&mut hash, uid);
         }
+        if !source.revision.is_empty() {
+            field(&mut hash, "corrected");
+            field(&mut hash, source.revision);
+        }
         field(&mut hash, &provenance.device_uid);
         field(&mut hash, &provenance.software_version);
         if let Some(model) = &provenance.model {
@@ -123,6 +127,8 @@ mod tests {
         add(Uids::new(&case.source(), &refused(y), &case.provenance).of("sr", 0));
         add(Uids::new(&case.source(), &refused(x), &case.provenance).of("sr", 1));
         add(Uids::new(&case.source(), &refused(x), &case.provenance).of("sc", 0));
+        let corrected = Source { revision: "ab12", ..case.source() };
+        add(Uids::new(&corrected, &refused(x), &case.provenance).of("sr", 0));
         let mut other = case.provenance.clone();
         other.device_uid = "2.25.9".into();
         add(Uids::new(&case.source(), &refused(x), &other).of("sr", 0));

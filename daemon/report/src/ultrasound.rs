@@ -112,7 +112,8 @@ impl<'a> Writer<'a> {
     }
 
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
-        let source = Source { elements: &self.elements, header: &self.header, instances: &[], series_uids: &[] };
+        let source =
+            Source { elements: &self.elements, header: &self.header, instances: &[], series_uids: &[], revision: "" };
         write(&Context { source: &source, provenance: self.provenance, uids: &self.uids })
     }
 

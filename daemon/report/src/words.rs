@@ -19,6 +19,7 @@ use models::task::ct_quality::{CtQuality, Noise, Slices};
 use models::{ChestFindings, NotEvaluated, Reason, Refusal, Topic};
 
 use crate::Refused;
+use crate::refused::Mixed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingState {
@@ -110,6 +111,8 @@ pub trait Words: Sync {
     fn refusal(&self, refusal: &Refusal) -> String;
     /// Why the pixels of one slice cannot be used. `number`: its instance number.
     fn slice_fault(&self, number: Option<i64>, fault: &DecodeError) -> String;
+    /// That a series or study holds objects of different patients, who are named by marks.
+    fn patients(&self, what: Mixed, marks: &[String]) -> String;
     fn noise(&self, noise: &Noise) -> String;
     /// Their spacing, thickness and faults.
     fn slices(&self, slices: &Slices) -> String;
@@ -323,6 +326,7 @@ pub fn refused(refused: &Refused, language: Language) -> String {
     match refused {
         Refused::Volume(refusal) => language.words().refusal(refusal),
         Refused::Slice { number, fault } => language.words().slice_fault(*number, fault),
+        Refused::Patients { what, marks } => language.words().patients(*what, marks),
         Refused::Nothing(why) => not_evaluated(why, language),
     }
 }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use custody::event::Event;
 use custody::level::{Gate, Level};
-use custody::store::{self, Durability, Store, deliveries, jobs, series};
+use custody::store::deliveries::Delivery;
+use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, series};
 use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
 use node::send;
 use node::settings::Destination;
 use study::gather;
+use study::resolve;
 use study::settings::Analyze;
 use tokio::sync::{Notify, broadcast};
 
@@ -37,6 +39,46 @@ impl Verbs {
     fn permit(&self, needed: Level) -> Result<(), dbus::Error> {
         let (level, reason) = self.gate.get();
         if level <= needed { Ok(()) } else { Err(dbus::Error::Restricted(reason)) }
+    }
+
+    fn change_delivery(&self, id: i64, order: deliveries::Order) -> Result<(), dbus::Error> {
+        self.permit(Level::NoNewStudies)?;
+        let connection = self.store.connect(Durability::Full)?;
+        let Some(row) = deliveries::get(&connection, id)? else {
+            return Err(dbus::Error::NotFound(format!("there is no delivery {id}")));
+        };
+        if !deliveries::by_hand(&connection, id, order, &store::now_utc())? {
+            return Err(dbus::Error::NotPossible(format!("delivery {id} is {}", row.state)));
+        }
+        if let Some(row) = deliveries::get(&connection, id)? {
+            tracing::info!(delivery = id, state = row.state, "changed by hand");
+            let Delivery { destination, state, reason, .. } = row;
+            let _ = self.events.send(Event::Delivery { id, destination, state, reason });
+        }
+        self.outbox_wake.notify_one();
+        Ok(())
+    }
+
+    fn resolve(&self, study_uid: &str, choice: conflicts::Choice) -> Result<(u32, u32), dbus::Error> {
+        self.permit(Level::Full)?;
+        let mut connection = self.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let Some(resolved) = resolve::resolve(&transaction, &self.analyze, study_uid, choice)? else {
+            let text = "a series of it is being received: wait until it is complete";
+            return Err(dbus::Error::NotPossible(text.into()));
+        };
+        if resolved.objects == 0 {
+            return Err(dbus::Error::NotFound(format!("nothing of study {study_uid} is in conflict")));
+        }
+        transaction.commit().map_err(store::Error::from)?;
+        tracing::info!(objects = resolved.objects, series = resolved.changed.len(), ?choice, "conflicts resolved");
+        for id in &resolved.changed {
+            if let Some(row) = series::get(&connection, *id)? {
+                let _ = self.events.send(Event::series(&row));
+            }
+        }
+        self.wake.notify_one();
+        Ok((resolved.objects, u32::try_from(resolved.changed.len()).unwrap_or(u32::MAX)))
     }
 
     fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
@@ -109,6 +151,22 @@ impl dbus::Commands for Verbs {
             self.outbox_wake.notify_one();
             Ok(u32::try_from(count).unwrap_or(u32::MAX))
         })
+    }
+
+    fn change_delivery<'a>(
+        &'a self,
+        delivery: i64,
+        order: deliveries::Order,
+    ) -> BoxFuture<'a, Result<(), dbus::Error>> {
+        Box::pin(async move { tokio::task::block_in_place(|| self.change_delivery(delivery, order)) })
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        study_uid: &'a str,
+        choice: conflicts::Choice,
+    ) -> BoxFuture<'a, Result<(u32, u32), dbus::Error>> {
+        Box::pin(async move { tokio::task::block_in_place(|| self.resolve(study_uid, choice)) })
     }
 
     fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, dbus::Error>> {

@@ -14,6 +14,8 @@ use super::Error;
 pub enum Verb {
     Rerun,
     RetryDeliveries,
+    DropDelivery,
+    ResolveStudy,
     Echo,
     InstallModel,
     /// Also rollback and deactivate: commands that decide which package is used.
@@ -30,9 +32,11 @@ pub enum Verb {
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Rerun,
         Self::RetryDeliveries,
+        Self::DropDelivery,
+        Self::ResolveStudy,
         Self::Echo,
         Self::InstallModel,
         Self::ActivateModel,
@@ -52,6 +56,8 @@ impl Verb {
         match self {
             Self::Rerun => "org.scanside.Appliance1.rerun",
             Self::RetryDeliveries => "org.scanside.Appliance1.retry-deliveries",
+            Self::DropDelivery => "org.scanside.Appliance1.drop-delivery",
+            Self::ResolveStudy => "org.scanside.Appliance1.resolve-study",
             Self::Echo => "org.scanside.Appliance1.echo",
             Self::InstallModel => "org.scanside.Appliance1.install-model",
             Self::ActivateModel => "org.scanside.Appliance1.activate-model",

@@ -28,7 +28,7 @@ impl Delivery {
         &self.0.destination
     }
 
-    /// pending, held, parked, delivered or superseded.
+    /// pending, held, parked, dropped, delivered or superseded.
     #[zbus(property)]
     fn state(&self) -> &str {
         &self.0.state

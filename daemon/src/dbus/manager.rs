@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use custody::level::Gate;
+use custody::store::conflicts::Choice;
+use custody::store::deliveries::Order;
 use custody::store::lists::Counts;
 use models::registry::Change;
 use zbus::message::Header;
@@ -100,6 +102,45 @@ impl Manager {
     ) -> Result<u32, Error> {
         auth::require(self.authority, Verb::RetryDeliveries, connection, &header).await?;
         self.verbs.commands.retry((!destination.is_empty()).then_some(destination)).await
+    }
+
+    /// Changes one delivery, by its number (the last element of its path): retry (now, also a dropped one), park (until
+    /// somebody asks for it) or drop (it is never sent).
+    async fn change_delivery(
+        &self,
+        delivery: i64,
+        change: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Error> {
+        let order = match change {
+            "retry" => Order::Retry,
+            "park" => Order::Park,
+            "drop" => Order::Drop,
+            other => return Err(Error::InvalidArgument(format!("{other:?} is none of retry, park, drop"))),
+        };
+        let verb = if order == Order::Drop { Verb::DropDelivery } else { Verb::RetryDeliveries };
+        auth::require(self.authority, verb, connection, &header).await?;
+        self.verbs.commands.change_delivery(delivery, order).await
+    }
+
+    /// Decides which content counts of the objects of a study that were sent again with other content: take-new or
+    /// keep-old. Series that this changes are analysed again. Returns how many objects and series.
+    #[zbus(out_args("objects", "series"))]
+    async fn resolve_study(
+        &self,
+        study_uid: &str,
+        choice: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(u32, u32), Error> {
+        let choice = match choice {
+            "take-new" => Choice::TakeNew,
+            "keep-old" => Choice::KeepOld,
+            other => return Err(Error::InvalidArgument(format!("{other:?} is neither take-new nor keep-old"))),
+        };
+        auth::require(self.authority, Verb::ResolveStudy, connection, &header).await?;
+        self.verbs.commands.resolve(study_uid, choice).await
     }
 
     /// Sends a C-ECHO to a destination. Returns milliseconds from the association request to the answer.

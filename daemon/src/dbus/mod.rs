@@ -31,6 +31,8 @@ use config::settings;
 use custody::event::Event;
 use custody::level::Gate;
 use custody::store::Store;
+use custody::store::conflicts::Choice;
+use custody::store::deliveries::Order;
 use futures_util::future::BoxFuture;
 use hal::backoff::{Backoff, Pauses};
 use tokio::sync::{broadcast, watch};
@@ -77,6 +79,17 @@ pub trait Commands: Send + Sync + 'static {
     ///
     /// Errors: `NotFound` (no such destination), `Internal`.
     fn retry<'a>(&'a self, destination: Option<&'a str>) -> BoxFuture<'a, Result<u32, Error>>;
+
+    /// Tries, parks or drops one delivery, by number.
+    ///
+    /// Errors: `NotFound`, `NotPossible` (not in its state), `Restricted`, `Internal`.
+    fn change_delivery<'a>(&'a self, delivery: i64, order: Order) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Decides which content of the objects of a study counts that were sent again with other content. Returns how many
+    /// objects and how many series that changes.
+    ///
+    /// Errors: `NotFound` (nothing is in conflict), `NotPossible` (it is being received), `Restricted`, `Internal`.
+    fn resolve<'a>(&'a self, study_uid: &'a str, choice: Choice) -> BoxFuture<'a, Result<(u32, u32), Error>>;
 
     /// Sends a C-ECHO to the destination. Returns the time from the association request to the answer.
     ///

@@ -14,6 +14,8 @@ pub struct Study {
     pub study_uid: String,
     pub patient_id: String,
     pub patient_name: String,
+    /// Different patients among its series; `patient_id` and `patient_name` are those of the first.
+    pub patients: u32,
     /// Study Date as in DICOM: YYYYMMDD.
     pub study_date: String,
     pub description: String,
@@ -37,6 +39,8 @@ pub struct Series {
     pub series_uid: String,
     pub series_number: Option<i64>,
     pub description: String,
+    pub patient_id: String,
+    pub patient_name: String,
     pub modality: String,
     pub kind: String,
     pub state: String,
@@ -84,7 +88,7 @@ pub struct Job {
 pub struct Delivery {
     pub path: OwnedObjectPath,
     pub destination: String,
-    /// `pending`, `held`, `parked`, `delivered` or `superseded`.
+    /// `pending`, `held`, `parked`, `dropped`, `delivered` or `superseded`.
     pub state: String,
     /// `sr`, `seg` or `sc`.
     pub kind: String,
@@ -194,7 +198,8 @@ pub struct ShadowRun {
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 pub struct Quarantined {
     pub id: i64,
-    /// `quarantined` (cannot be parsed) or `conflict` (same SOP Instance UID, different content).
+    /// `quarantined` (cannot be parsed), `conflict` (same SOP Instance UID, different content), `damaged` (on the disk) or
+    /// `replaced` (a person chose another content).
     pub state: String,
     pub reason: String,
     pub sop_class: String,

@@ -45,6 +45,16 @@ impl Series {
     }
 
     #[zbus(property)]
+    fn patient_id(&self) -> &str {
+        &self.0.patient_id
+    }
+
+    #[zbus(property)]
+    fn patient_name(&self) -> &str {
+        &self.0.patient_name
+    }
+
+    #[zbus(property)]
     fn modality(&self) -> &str {
         &self.0.modality
     }

@@ -38,6 +38,13 @@ impl Study {
         &self.0.patient_name
     }
 
+    /// Different patients among its series: more than one is a fault of whoever sent it. PatientId and PatientName are
+    /// those of the first.
+    #[zbus(property)]
+    fn patients(&self) -> u32 {
+        self.0.patients
+    }
+
     /// Study Date as in DICOM: YYYYMMDD.
     #[zbus(property)]
     fn study_date(&self) -> &str {

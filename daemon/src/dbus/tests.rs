@@ -44,6 +44,12 @@ impl super::Commands for NoCommands {
     fn retry<'a>(&'a self, _: Option<&'a str>) -> super::BoxFuture<'a, Result<u32, super::Error>> {
         Box::pin(async { Ok(0) })
     }
+    fn change_delivery<'a>(&'a self, _: i64, _: super::Order) -> super::BoxFuture<'a, Result<(), super::Error>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn resolve<'a>(&'a self, _: &'a str, _: super::Choice) -> super::BoxFuture<'a, Result<(u32, u32), super::Error>> {
+        Box::pin(async { Ok((0, 0)) })
+    }
     fn echo<'a>(&'a self, _: &'a str) -> super::BoxFuture<'a, Result<std::time::Duration, super::Error>> {
         Box::pin(async { Ok(std::time::Duration::ZERO) })
     }

@@ -25,6 +25,7 @@ pub mod analyze;
 pub mod model;
 pub mod exam;
 pub mod outbox;
+pub mod resolve;
 pub mod parts;
 pub mod settings;
 
@@ -39,6 +40,8 @@ use custody::store::series::SeriesRow;
 use custody::store::{self, Durability, events, instances, jobs, series};
 use dicom::kind::SeriesKind;
 use node::Arrival;
+use report::Refused;
+use report::refused::Mixed;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
@@ -257,7 +260,11 @@ impl Story {
         if row.kind.is_analysed() {
             jobs::enqueue(&transaction, row.id, version, &now)?;
         } else if !self.belongs_to_study_task(row.kind) {
-            series::conclude(&transaction, row.id, state::SeriesEvent::Refused, &row.kind.verdict(&row.modality))?;
+            let verdict = match mixed_series(&transaction, &row.key)? {
+                Some(mixed) => mixed.to_string(),
+                None => row.kind.verdict(&row.modality),
+            };
+            series::conclude(&transaction, row.id, state::SeriesEvent::Refused, &verdict)?;
         }
         let row = series::get(&transaction, row.id)?;
         transaction.commit()?;
@@ -310,6 +317,12 @@ impl Story {
         self.parts.wake.notify_one();
         Ok(())
     }
+}
+
+/// Whether the objects of a series are of different patients.
+fn mixed_series(connection: &Connection, key: &SeriesKey) -> Result<Option<Refused>, store::Error> {
+    let kept = instances::of_series(connection, &key.study_uid, &key.series_uid)?;
+    Ok(Refused::mixed(Mixed::Series, &key.series_uid, kept.iter().map(|instance| &instance.header)))
 }
 
 /// Is a series of the study being received?

@@ -17,6 +17,14 @@ fn scansided() -> Command {
     command
 }
 
+fn scansided_with_umask_022() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 022; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_scansided")]);
+    command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM").env_remove("RUST_LOG");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 /// A configuration that works on any machine, with `more` added.
 fn configuration(directory: &Path, more: &str) -> std::path::PathBuf {
     let file = directory.join("site.toml");
@@ -27,6 +35,24 @@ fn configuration(directory: &Path, more: &str) -> std::path::PathBuf {
     );
     std::fs::write(&file, text).unwrap();
     file
+}
+
+/// Every file and directory below `directory` that others may read, write or enter.
+fn open_to_others(directory: &Path) -> Vec<std::path::PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        // Segments get their final names meanwhile.
+        let Ok(facts) = entry.metadata() else { continue };
+        if facts.permissions().mode() & 0o077 != 0 {
+            found.push(entry.path());
+        }
+        if facts.is_dir() {
+            found.extend(open_to_others(&entry.path()));
+        }
+    }
+    found
 }
 
 /// Kills the process if the test does not end it.
@@ -92,7 +118,8 @@ fn systemd_hears_ready_watchdog_status_and_stopping_and_the_end_is_clean() {
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    let child = scansided()
+    // As it is started outside its unit: files would be readable for all.
+    let child = scansided_with_umask_022()
         .arg("--config")
         .arg(configuration(directory.path(), ""))
         .env("NOTIFY_SOCKET", &path)
@@ -106,6 +133,9 @@ fn systemd_hears_ready_watchdog_status_and_stopping_and_the_end_is_clean() {
     hear(&socket, "WATCHDOG=1");
     let heard = hear(&socket, "WATCHDOG=1");
     assert!(heard.iter().any(|line| line.starts_with("STATUS=Ready; ")), "{heard:?}");
+    let spool = directory.path().join("spool");
+    assert!(spool.join("log").exists());
+    assert_eq!(open_to_others(&spool), Vec::<std::path::PathBuf>::new(), "only its own user may read what it keeps");
     kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
     hear(&socket, "STOPPING=1");
     let status = running.0.wait().unwrap();

@@ -140,6 +140,17 @@ pub enum StudiesCommand {
         /// Number as in `studies list`, study instance UID, or the beginning of one.
         study: String,
     },
+    /// Decide about objects that were sent again under the same UIDs with other content.
+    Resolve {
+        /// Number as in `studies list`, study instance UID, or the beginning of one.
+        study: String,
+        /// What came last counts: its series are analysed again, and reported under what it says.
+        #[arg(long, conflicts_with = "keep_old", required_unless_present = "keep_old")]
+        take_new: bool,
+        /// What is used now stays.
+        #[arg(long)]
+        keep_old: bool,
+    },
     /// Analyse a study again.
     Rerun {
         /// Number as in `studies list`, study instance UID, or the beginning of one.
@@ -171,6 +182,19 @@ pub enum OutboxCommand {
     Retry {
         /// Only this destination.
         destination: Option<String>,
+        /// Only this delivery, by its number in `outbox list`; also one that is parked or dropped.
+        #[arg(long, value_name = "NO", conflicts_with = "destination")]
+        only: Option<i64>,
+    },
+    /// Do not try a delivery any more until somebody asks for it.
+    Park {
+        /// Number as in `outbox list`.
+        delivery: i64,
+    },
+    /// Never send a result to this destination.
+    Drop {
+        /// Number as in `outbox list`.
+        delivery: i64,
     },
 }
 

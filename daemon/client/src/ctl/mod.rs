@@ -51,8 +51,14 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             output.line(String::from_utf8_lossy(&script).trim_end())
         }
         Command::Config { command } => config::run(&command, output),
-        Command::Analyze(options) => analyze::run(&options, output),
-        Command::Live { command: LiveCommand::Replay(options) } => replay::run(&options, output),
+        Command::Analyze(options) => {
+            keep_private();
+            analyze::run(&options, output)
+        }
+        Command::Live { command: LiveCommand::Replay(options) } => {
+            keep_private();
+            replay::run(&options, output)
+        }
         Command::Models { command: ModelsCommand::Sign { directory, key } } => maker::sign(&directory, &key, output),
         Command::Models { command: ModelsCommand::Pack { directory, key, out } } => {
             maker::pack(&directory, key.as_deref(), out, output)
@@ -70,6 +76,11 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     }
 }
 
+/// What these commands write names patients: only who runs them may read it.
+fn keep_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
 /// The commands that need a daemon.
 async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failure> {
     let connection = crate::connect(bus).await.map_err(|error| Failure::no_bus(bus, &error))?;
@@ -84,6 +95,9 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
             studies::list(&manager, limit, state, output).await
         }
         Command::Studies { command: StudiesCommand::Show { study } } => studies::show(&manager, &study, output).await,
+        Command::Studies { command: StudiesCommand::Resolve { study, take_new, .. } } => {
+            studies::resolve(&manager, &study, take_new, output).await
+        }
         Command::Studies { command: StudiesCommand::Rerun { study, urgent, wait } } => {
             studies::rerun(&manager, &study, urgent, wait, output).await
         }
@@ -91,8 +105,17 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         Command::Outbox { command: OutboxCommand::List { limit, all, destination } } => {
             outbox::list(&manager, limit, all, destination, output).await
         }
-        Command::Outbox { command: OutboxCommand::Retry { destination } } => {
+        Command::Outbox { command: OutboxCommand::Retry { only: Some(delivery), .. } } => {
+            outbox::change(&manager, delivery, "retry", output).await
+        }
+        Command::Outbox { command: OutboxCommand::Retry { destination, only: None } } => {
             outbox::retry(&manager, destination.as_deref(), output).await
+        }
+        Command::Outbox { command: OutboxCommand::Park { delivery } } => {
+            outbox::change(&manager, delivery, "park", output).await
+        }
+        Command::Outbox { command: OutboxCommand::Drop { delivery } } => {
+            outbox::change(&manager, delivery, "drop", output).await
         }
         Command::Models { command } => models::run(&connection, &manager, command, output).await,
         Command::Live { command } => live::run(&connection, command, output).await,

@@ -1,4 +1,4 @@
-//! `outbox list` and `retry`, and the deliveries of `studies show`.
+//! `outbox list`, `retry`, `park` and `drop`, and the deliveries of `studies show`.
 
 use comfy_table::Cell;
 
@@ -72,4 +72,17 @@ pub async fn retry(manager: &ManagerProxy<'_>, destination: Option<&str>, output
     }
     let now = if deliveries == 1 { "is tried now" } else { "are tried now" };
     output.line(&format!("{} {now}.", count(deliveries, "delivery", "deliveries")))
+}
+
+/// Retries, parks or drops one delivery.
+pub async fn change(manager: &ManagerProxy<'_>, delivery: i64, change: &str, output: &Output) -> Result<(), Failure> {
+    manager.change_delivery(delivery, change).await?;
+    if output.is_json() {
+        return output.json(&serde_json::json!({ "delivery": delivery, "change": change }));
+    }
+    output.line(&match change {
+        "retry" => format!("Delivery {delivery} is tried now."),
+        "park" => format!("Delivery {delivery} is parked: it waits until you ask for it."),
+        _ => format!("Delivery {delivery} is dropped: it is never sent."),
+    })
 }

@@ -27,23 +27,32 @@ pub async fn list(
     }
     let mut series = manager.list_series(options).await?;
     output.first(&mut series, limit);
-    if output.is_json() { output.json(&series) } else { print(&series, output) }
+    if output.is_json() { output.json(&series) } else { print(&series, false, output) }
 }
 
-pub fn print(series: &[Series], output: &Output) -> Result<(), Failure> {
+/// `patients`: with the patient of each series, where a study holds more than one.
+pub fn print(series: &[Series], patients: bool, output: &Output) -> Result<(), Failure> {
     if series.is_empty() {
         return output.line("No series.");
     }
-    let mut table = output.table(&["Series", "Description", "Kind", "Images", "State", "Verdict"]);
+    let mut heads = vec!["Series", "Description", "Kind", "Images", "State", "Verdict"];
+    if patients {
+        heads.insert(1, "Patient");
+    }
+    let mut table = output.table(&heads);
     for one in series {
-        table.add_row(vec![
+        let mut cells = vec![
             Cell::new(one.series_number.map_or_else(|| "-".to_owned(), |number| number.to_string())),
             Cell::new(&one.description),
             Cell::new(one.kind.replace('_', " ")),
             Cell::new(one.instance_count),
             state_cell(&one.state),
             Cell::new(one.verdict.as_deref().unwrap_or_default()),
-        ]);
+        ];
+        if patients {
+            cells.insert(1, Cell::new(studies::patient(&one.patient_id, &one.patient_name)));
+        }
+        table.add_row(cells);
     }
     output.print(table)
 }

@@ -1,4 +1,4 @@
-//! `studies list`, `show`, `rerun`.
+//! `studies list`, `show`, `resolve`, `rerun`.
 
 use comfy_table::Cell;
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub async fn list(
         table.add_row(vec![
             Cell::new(number(study)),
             Cell::new(time::date(&study.study_date)),
-            Cell::new(patient(study)),
+            Cell::new(patients(study)),
             Cell::new(&study.description),
             Cell::new(study.instance_count),
             state_cell(&study.state),
@@ -71,7 +71,7 @@ fn print(whole: &Whole, output: &Output) -> Result<(), Failure> {
     let mut table = output.table(&[]);
     field(&mut table, "Study", format!("{}  {}", number(study), study.description));
     field(&mut table, "State", state_cell(&study.state));
-    field(&mut table, "Patient", patient(study));
+    field(&mut table, "Patient", patients(study));
     field(&mut table, "Date", time::date(&study.study_date));
     if !study.accession_number.is_empty() {
         field(&mut table, "Accession", study.accession_number.as_str());
@@ -80,7 +80,7 @@ fn print(whole: &Whole, output: &Output) -> Result<(), Failure> {
     field(&mut table, "Received", format!("{} to {}", time::local(&study.first_utc), time::local(&study.last_utc)));
     output.print(table)?;
     output.line("")?;
-    series::print(&whole.series, output)?;
+    series::print(&whole.series, study.patients > 1, output)?;
     for job in whole.jobs.iter().filter(|job| job.state != "superseded") {
         output.line("")?;
         findings::print_job(job, &whole.series, output)?;
@@ -113,6 +113,27 @@ pub async fn rerun(
     output.line(&format!("{} queued again.", count(series, "series", "series")))
 }
 
+pub async fn resolve(manager: &ManagerProxy<'_>, which: &str, take_new: bool, output: &Output) -> Result<(), Failure> {
+    let study = find(manager, which).await?;
+    let choice = if take_new { "take-new" } else { "keep-old" };
+    let (objects, series) = manager.resolve_study(&study.study_uid, choice).await?;
+    if output.is_json() {
+        return output.json(&serde_json::json!({ "study_uid": study.study_uid, "objects": objects, "series": series }));
+    }
+    let objects = count(objects, "object", "objects");
+    if !take_new {
+        return output.line(&format!("{objects}: the older content stays in use."));
+    }
+    output.line(&format!(
+        "{objects}: the newer content is used; {} analysed again.",
+        count(series, "series", "series")
+    ))?;
+    output.line(
+        "Results of the older content that were delivered stay at their destinations: have them rejected there \
+         (`scansidectl outbox list --all` names them).",
+    )
+}
+
 /// By UID, by number, or by the beginning of a UID that only one study has.
 pub async fn find(manager: &ManagerProxy<'_>, which: &str) -> Result<Study, Failure> {
     let remedy = "see the numbers in `scansidectl studies list`";
@@ -137,9 +158,18 @@ fn number(study: &Study) -> &str {
     study.path.as_str().rsplit('/').next().unwrap_or_default()
 }
 
+/// The first patient of a study, and how many others there are.
+fn patients(study: &Study) -> String {
+    let first = patient(&study.patient_id, &study.patient_name);
+    match study.patients.saturating_sub(1) {
+        0 => first,
+        others => format!("{first} (and {})", count(others, "other patient", "other patients")),
+    }
+}
+
 /// `P123  DOE, JANE`: DICOM separates the components of a name by `^`.
-fn patient(study: &Study) -> String {
-    let parts: Vec<&str> = study.patient_name.split('^').filter(|part| !part.is_empty()).collect();
+pub fn patient(id: &str, name: &str) -> String {
+    let parts: Vec<&str> = name.split('^').filter(|part| !part.is_empty()).collect();
     let name = parts.join(", ");
-    if study.patient_id.is_empty() || study.patient_id == name { name } else { format!("{}  {name}", study.patient_id) }
+    if id.is_empty() || id == name { name } else { format!("{id}  {name}") }
 }

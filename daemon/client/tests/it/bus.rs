@@ -201,8 +201,15 @@ async fn verbs_reach_the_engine_and_failures_have_their_names() {
     assert_eq!(manager.retry_deliveries("").await.unwrap(), 3);
     assert_eq!(manager.retry_deliveries("pacs").await.unwrap(), 3);
     assert_eq!(manager.echo("pacs").await.unwrap(), 12.0);
+    manager.change_delivery(1, "drop").await.unwrap();
+    assert_eq!(manager.resolve_study("1.2.840.1", "take-new").await.unwrap(), (3, 1));
+    assert_eq!(kind(manager.change_delivery(9, "park").await), "NotFound");
+    assert_eq!(kind(manager.change_delivery(1, "burn").await), "InvalidArgument");
+    assert_eq!(kind(manager.resolve_study("1.2.840.1", "either").await), "InvalidArgument");
     let asked = appliance.script.asked.lock().unwrap().clone();
-    assert_eq!(asked, ["rerun 1.2.840.1 urgent=true", "retry None", "retry Some(\"pacs\")"]);
+    let scripted =
+        ["rerun 1.2.840.1 urgent=true", "retry None", "retry Some(\"pacs\")", "Drop 1", "TakeNew 1.2.840.1", "Park 9"];
+    assert_eq!(asked, scripted);
 
     assert_eq!(kind(manager.rerun("9.9", Options::new()).await), "NotFound");
     assert_eq!(kind(manager.rerun("1.2.840.1", Options::from([("urgnt", true.into())])).await), "InvalidArgument");

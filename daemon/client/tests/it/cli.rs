@@ -81,6 +81,60 @@ fn analyze_of_a_folder_without_dicom_says_so() {
     );
 }
 
+/// A CT image without pixels, implicit VR little endian.
+fn image() -> Vec<u8> {
+    fn element(out: &mut Vec<u8>, tag: [u16; 2], value: &str) {
+        let length = value.len().next_multiple_of(2);
+        tag.iter().for_each(|half| out.extend(half.to_le_bytes()));
+        out.extend(u32::try_from(length).unwrap().to_le_bytes());
+        out.extend(value.as_bytes());
+        out.resize(out.len() + length - value.len(), 0);
+    }
+    let mut file = vec![0; 128];
+    file.extend(b"DICM");
+    let syntax = b"1.2.840.10008.1.2\0";
+    for (tag, value) in [([2u16, 0u16], &26u32.to_le_bytes()[..]), ([2, 0x10], syntax)] {
+        tag.iter().for_each(|half| file.extend(half.to_le_bytes()));
+        file.extend(if tag[1] == 0 { b"UL" } else { b"UI" });
+        file.extend(u16::try_from(value.len()).unwrap().to_le_bytes());
+        file.extend(value);
+    }
+    for (tag, value) in [
+        ([0x0008, 0x0016], "1.2.840.10008.5.1.4.1.1.2"),
+        ([0x0008, 0x0018], "1.2.3.1"),
+        ([0x0008, 0x0060], "CT"),
+        ([0x0010, 0x0010], "PHANTOM^EVA"),
+        ([0x0020, 0x000d], "1.2.3"),
+        ([0x0020, 0x000e], "1.2.3.0"),
+    ] {
+        element(&mut file, tag, value);
+    }
+    file
+}
+
+#[test]
+fn what_analyze_writes_is_for_its_own_user_only_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("none.toml"), "").unwrap();
+    std::fs::create_dir(path("study")).unwrap();
+    std::fs::write(path("study/1.dcm"), image()).unwrap();
+    let run = ["analyze", &path("study"), "--config", &path("none.toml"), "--out", &path("out")].map(str::to_owned);
+    let output = std::process::Command::new("sh")
+        .args(["-c", "umask 022; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_scansidectl")])
+        .args(run)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let series = path("out/series-1");
+    assert_eq!((mode(&path("out")), mode(&series)), (0o700, 0o700));
+    let written: Vec<_> = std::fs::read_dir(&series).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!written.is_empty());
+    assert!(written.iter().all(|file| mode(file.to_str().unwrap()) == 0o600), "{written:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_tables_for_people_without_colour_in_a_pipe() {
     let Some(bus) = Bus::start() else { return };

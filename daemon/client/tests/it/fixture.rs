@@ -10,6 +10,8 @@ use std::time::Duration;
 use config::{Settings, settings};
 use custody::event::Event;
 use custody::level::Gate;
+use custody::store::conflicts::Choice;
+use custody::store::deliveries::Order;
 use custody::store::{Durability, Store};
 use futures_util::future::BoxFuture;
 use live::view::View;
@@ -88,6 +90,20 @@ impl Commands for Script {
         Box::pin(async move {
             self.note(format!("retry {destination:?}"));
             Ok(3)
+        })
+    }
+
+    fn change_delivery<'a>(&'a self, delivery: i64, order: Order) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            self.note(format!("{order:?} {delivery}"));
+            if delivery == 1 { Ok(()) } else { Err(Error::NotFound(format!("there is no delivery {delivery}"))) }
+        })
+    }
+
+    fn resolve<'a>(&'a self, study_uid: &'a str, choice: Choice) -> BoxFuture<'a, Result<(u32, u32), Error>> {
+        Box::pin(async move {
+            self.note(format!("{choice:?} {study_uid}"));
+            Ok((3, 1))
         })
     }
 

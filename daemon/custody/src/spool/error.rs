@@ -37,6 +37,9 @@ pub enum Error {
     UidMismatch { what: &'static str, command: String, data_set: String },
     #[error("the instance is no longer kept here: {place}")]
     Gone { place: String },
+    /// It was set aside, and its row says so.
+    #[error("instance {instance} is damaged: {what}")]
+    Damaged { instance: i64, what: &'static str },
     #[error("the spool is closed")]
     Closed,
 }
@@ -45,7 +48,7 @@ impl Error {
     pub fn kind(&self) -> SpoolFault {
         match self {
             Self::NoSpace { .. } | Self::DiskFull => SpoolFault::NoSpace,
-            Self::Io { .. } | Self::InUse { .. } | Self::Gone { .. } => SpoolFault::Io,
+            Self::Io { .. } | Self::InUse { .. } | Self::Gone { .. } | Self::Damaged { .. } => SpoolFault::Io,
             Self::Database(_) => SpoolFault::Database,
             Self::UidMismatch { .. } => SpoolFault::UidMismatch,
             Self::Closed => SpoolFault::Closed,

@@ -98,6 +98,22 @@ impl Shelf {
         self.changed.notify_all();
     }
 
+    pub(super) fn is_stopped(&self) -> bool {
+        self.lock().stop
+    }
+
+    /// Waits for so long, or until the spool closes: then `false`.
+    pub(super) fn sleep(&self, span: Duration) -> bool {
+        let until = Instant::now() + span;
+        let mut state = self.lock();
+        while !state.stop
+            && let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        {
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        !state.stop
+    }
+
     pub(super) fn committed(&self) {
         self.lock().last_commit = Some(Instant::now());
     }

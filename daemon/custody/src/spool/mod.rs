@@ -24,9 +24,10 @@
 //!
 //! `incoming` receives one instance, `writer` commits groups, `record` and `segment` define the format, `large` holds
 //! the files of instances that are too large for the log, `keeper` works in the background, `quota` decides what may be
-//! evicted, `reader` reads instances back, `sweep` compares log, files and rows at start, `part10` writes the file
+//! evicted, `reader` reads instances back, `check` compares them with their hash, `sweep` compares log, files and rows at start, `part10` writes the file
 //! header.
 
+mod check;
 mod error;
 mod incoming;
 mod keeper;
@@ -131,10 +132,11 @@ impl Spool {
         let connection = store.connect(Durability::Rebuildable)?;
         let writer = Writer::new(shared.clone(), connection, resume.active, resume.next_number);
         let (to_writer, jobs) = mpsc::channel(QUEUE);
-        let keeping = shared.clone();
+        let (keeping, checking) = (shared.clone(), shared.clone());
         let threads = [
             thread::Builder::new().name("spool-writer".into()).spawn(move || writer.run(jobs)),
             thread::Builder::new().name("spool-keeper".into()).spawn(move || keeper::run(&keeping)),
+            thread::Builder::new().name("spool-check".into()).spawn(move || check::run(&checking)),
         ];
         let threads = threads.into_iter().collect::<std::io::Result<Vec<_>>>().at(&settings.directory)?;
         Ok((Self(Arc::new(Inner { shared, to_writer: Some(to_writer), threads, _lock: lock })), recovery))
@@ -161,6 +163,23 @@ impl Spool {
     /// `Io`, also when the instance was evicted meanwhile.
     pub fn read(&self, location: &Location) -> Result<Vec<u8>> {
         reader::open(&self.0.shared, location)?.all().at(&self.0.shared.directory)
+    }
+
+    /// As [`Spool::read`], of bytes that are those that were received. Blocks.
+    ///
+    /// # Errors
+    /// `Damaged`, after the instance was set aside; otherwise as [`Spool::read`].
+    pub fn read_checked(&self, instance: &Instance) -> Result<Vec<u8>> {
+        self.check(instance)?;
+        self.read(&instance.location)
+    }
+
+    /// Whether the bytes of an instance are those that were received. Blocks.
+    ///
+    /// # Errors
+    /// `Damaged`, after the instance was set aside; `Gone`, `Io`, `Database`.
+    pub fn check(&self, instance: &Instance) -> Result<()> {
+        check::check(&self.0.shared, instance, |_| true)
     }
 
     /// A reader from the Part 10 preamble to the end of the file. Blocks. The bytes are not evicted while the reader

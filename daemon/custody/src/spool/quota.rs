@@ -10,12 +10,14 @@ use super::error::Result;
 use super::{Evicted, Shared, segment};
 use crate::store::instances::InstanceState;
 use crate::store::places::{self, Content, Place};
-use crate::store::{Durability, events, segments};
+use crate::store::{self, Durability, events, segments};
 
 /// A place that could be freed.
 #[derive(Debug, Clone)]
 struct Candidate {
     place: Place,
+    /// Of its newest instance. Ids are in the order of arrival, whatever the clock said.
+    newest_id: i64,
     newest_utc: String,
     bytes: u64,
 }
@@ -32,8 +34,8 @@ struct Rules<'a> {
 /// instances were refused to their sender and are kept for inspection only.
 fn finished(content: &Content) -> bool {
     match content.state {
-        InstanceState::Evicted | InstanceState::Quarantined => true,
-        InstanceState::Kept | InstanceState::Conflict => {
+        InstanceState::Evicted | InstanceState::Quarantined | InstanceState::Replaced => true,
+        InstanceState::Kept | InstanceState::Conflict | InstanceState::Damaged => {
             let concluded = matches!(content.series_state.as_deref(), Some("processed" | "refused" | "evicted"));
             concluded && content.open_jobs == 0 && content.undelivered == 0
         }
@@ -47,11 +49,12 @@ fn candidates(places: BTreeMap<Place, Vec<Content>>) -> Vec<Candidate> {
         .filter(|(_, contents)| contents.iter().all(finished))
         .map(|(place, contents)| Candidate {
             place,
+            newest_id: contents.iter().map(|content| content.newest_id).max().unwrap_or_default(),
             newest_utc: contents.iter().map(|content| content.newest_utc.clone()).max().unwrap_or_default(),
             bytes: contents.iter().map(|content| content.bytes).sum(),
         })
         .collect();
-    candidates.sort_by(|a, b| a.newest_utc.cmp(&b.newest_utc));
+    candidates.sort_by_key(|candidate| candidate.newest_id);
     candidates
 }
 
@@ -86,7 +89,9 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     }
     let mut connection = shared.store.connect(Durability::Full)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut chosen = choose(candidates(by_place(places::contents(&transaction)?)), &rules);
+    let mut contents = places::contents(&transaction)?;
+    arrivals(&mut contents, &store::now_utc());
+    let mut chosen = choose(candidates(by_place(contents)), &rules);
     chosen.retain(|candidate| match candidate.place {
         Place::Segment(number) => shared.leases.retire(number),
         Place::File(_) => true,
@@ -113,6 +118,30 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
         segment::sync_directory(&shared.log)?;
     }
     Ok(Evicted { instances, bytes: chosen.iter().map(|candidate| candidate.bytes).sum() })
+}
+
+/// No clock of a box showed an earlier time and was right.
+const FIRST_UTC: &str = "2026-01-01T00:00:00.000Z";
+
+/// Mends times of arrival that were put down while the clock was wrong, by the order of arrival: a time in the future, or
+/// from before this software was made, becomes that of the next arrival (`now` when there is none); then nothing came
+/// before what came earlier. So an age is rather too small than too great.
+fn arrivals(contents: &mut [Content], now: &str) {
+    contents.sort_by_key(|content| content.newest_id);
+    let mut next = now.to_owned();
+    for content in contents.iter_mut().rev() {
+        if content.newest_utc.as_str() > now || content.newest_utc.as_str() < FIRST_UTC {
+            content.newest_utc.clone_from(&next);
+        }
+        next.clone_from(&content.newest_utc);
+    }
+    let mut before = String::new();
+    for content in contents {
+        if content.newest_utc < before {
+            content.newest_utc.clone_from(&before);
+        }
+        before.clone_from(&content.newest_utc);
+    }
 }
 
 fn by_place(contents: Vec<Content>) -> BTreeMap<Place, Vec<Content>> {
@@ -162,6 +191,7 @@ mod tests {
             open_jobs: 0,
             undelivered: 0,
             newest_utc: "2026-01-01".into(),
+            newest_id: 1,
             bytes: 10,
         }
     }
@@ -180,6 +210,31 @@ mod tests {
     }
 
     #[test]
+    fn times_that_a_wrong_clock_put_down_are_mended_by_the_order_of_arrival() {
+        let mended = |times: &[&str], now: &str| -> Vec<String> {
+            let content = |(id, utc): (i64, &&str)| Content { newest_id: id, newest_utc: (*utc).into(), ..content() };
+            let mut contents: Vec<Content> = (1..).zip(times).map(content).collect();
+            contents.reverse();
+            arrivals(&mut contents, now);
+            contents.into_iter().map(|content| content.newest_utc).collect()
+        };
+        let now = "2026-11-27";
+        let right = ["2026-02-01", "2026-03-01", "2026-04-01"];
+        assert_eq!(mended(&right, now), right);
+        assert_eq!(
+            mended(&["2026-02-01", "2037-11-01", "2026-04-01"], now),
+            ["2026-02-01", "2026-04-01", "2026-04-01"]
+        );
+        assert_eq!(
+            mended(&["2026-02-01", "1970-01-01", "2026-04-01"], now),
+            ["2026-02-01", "2026-04-01", "2026-04-01"]
+        );
+        assert_eq!(mended(&["2026-02-01", "2037-11-01"], now), ["2026-02-01", now]);
+        assert_eq!(mended(&["1970-01-01", "1970-01-02"], now), [now, now], "not 56 years old");
+        assert_eq!(mended(&["2026-04-01", "2026-02-01"], now), ["2026-04-01", "2026-04-01"], "it was slow for a while");
+    }
+
+    #[test]
     fn one_unfinished_series_keeps_the_whole_segment() {
         let unfinished = Content { undelivered: 1, ..content() };
         let places = BTreeMap::from([
@@ -192,8 +247,12 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_only_as_many_as_needed() {
-        let candidate =
-            |number, newest: &str| Candidate { place: Place::Segment(number), newest_utc: newest.into(), bytes: 100 };
+        let candidate = |number, newest: &str| Candidate {
+            place: Place::Segment(number),
+            newest_id: 1,
+            newest_utc: newest.into(),
+            bytes: 100,
+        };
         let all = vec![candidate(3, "2026-01-01"), candidate(1, "2026-01-02"), candidate(2, "2026-01-03")];
         let chosen = |free, expired_before| -> Vec<Place> {
             let rules = Rules { free, evict_below: 1000, expired_before };

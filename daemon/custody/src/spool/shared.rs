@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hal::clock::{Clock, System};
 
 use super::error::{At, Error, Result};
 use super::keeper::Shelf;
@@ -25,6 +28,9 @@ pub(super) struct Shared {
     min_free: u64,
     pub(super) evict_below: u64,
     keep_days: u32,
+    /// Bytes per second of the background check; `None`: there is none.
+    pub(super) check_rate: Option<u64>,
+    steady: Mutex<Steady>,
     /// A random number for each start; part of the names of large files.
     pub(super) session: u64,
     pub(super) large_counter: AtomicU64,
@@ -50,6 +56,8 @@ impl Shared {
             min_free: settings.min_free_mib.saturating_mul(MIB),
             evict_below: settings.evict_below_mib.saturating_mul(MIB),
             keep_days: settings.keep_days,
+            check_rate: settings.check_mib_per_second.checked_mul(MIB).filter(|rate| *rate > 0),
+            steady: Mutex::default(),
             session: segment::random(),
             large_counter: AtomicU64::new(0),
             shelf: Shelf::new(settings.ready_segments.max(1), spares),
@@ -76,11 +84,40 @@ impl Shared {
         Ok(())
     }
 
-    /// Content received before this time is evicted even when there is enough space.
+    /// Content received before this time is evicted even when there is enough space. `None` while the clock cannot be
+    /// believed: one that is wrong for a minute must not empty the spool.
     pub(super) fn expired_before(&self) -> Option<String> {
         let hours = i64::from(self.keep_days).checked_mul(24).filter(|hours| *hours > 0)?;
-        let before = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(hours)).ok()?;
+        let now = jiff::Timestamp::now();
+        let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        if !steady.observe(System.now(), now) {
+            return None;
+        }
+        let before = now.checked_sub(jiff::SignedDuration::from_hours(hours)).ok()?;
         Some(before.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+    }
+}
+
+/// The wall clock must go along with the monotonic one for this long before ages by it count.
+const STEADY_FOR: Duration = Duration::from_secs(3600);
+/// By how much the two may differ: time servers slew by less in an hour.
+const DRIFT: Duration = Duration::from_secs(60);
+
+/// Whether the wall clock has gone without a jump. Pure.
+#[derive(Debug, Default)]
+pub(super) struct Steady(Option<(Duration, jiff::Timestamp)>);
+
+impl Steady {
+    /// Notes a reading of both clocks; whether they have gone along for long enough.
+    pub(super) fn observe(&mut self, monotonic: Duration, wall: jiff::Timestamp) -> bool {
+        let (then, wall_then) = *self.0.get_or_insert((monotonic, wall));
+        let passed = monotonic.saturating_sub(then);
+        let differ = wall.duration_since(wall_then).unsigned_abs().abs_diff(passed);
+        if wall < wall_then || differ > DRIFT {
+            self.0 = Some((monotonic, wall));
+            return false;
+        }
+        passed >= STEADY_FOR
     }
 }
 
@@ -106,5 +143,30 @@ impl Buffers {
         if waiting.len() < Self::NUMBER {
             waiting.push(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn ages_count_only_after_an_hour_in_which_the_clock_did_not_jump() {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let begun: Timestamp = "2026-11-27T12:00:00Z".parse().unwrap();
+        let wall =
+            |count: i64, days: i64| begun + SignedDuration::from_mins(count) + SignedDuration::from_hours(24 * days);
+        let mut steady = Steady::default();
+        assert!(!steady.observe(minutes(0), wall(0, 0)), "just started");
+        assert!(!steady.observe(minutes(59), wall(59, 0)));
+        assert!(steady.observe(minutes(60), wall(60, 0)));
+        assert!(!steady.observe(minutes(61), wall(61, 4000)), "it jumped ahead");
+        assert!(!steady.observe(minutes(62), wall(62, 0)), "and was set right");
+        assert!(!steady.observe(minutes(121), wall(121, 0)));
+        assert!(steady.observe(minutes(122), wall(122, 0)));
+        assert!(!steady.observe(minutes(123), wall(123, -3650)), "it was set back");
+        assert!(steady.observe(minutes(183), wall(183, -3650)), "that is the time now");
     }
 }

@@ -10,7 +10,7 @@ use super::LARGE;
 use super::error::{At, Result};
 use super::record::{BLOCK, Entry};
 use super::segment::{self, Found, Segment};
-use super::writer::{Match, judge, note};
+use super::writer::{Match, judge, note, reason as reason_of};
 use crate::instance::Location;
 use crate::store::instances::{self, InstanceState};
 use crate::store::places::{self, Place};
@@ -193,7 +193,7 @@ fn insert(directory: &Path, number: i64, found: &Found, connection: &Connection)
             location: &location,
             sha256,
             state,
-            reason: reason.as_deref(),
+            reason: reason_of(state, reason.as_deref()),
             received_utc,
             origin,
         },

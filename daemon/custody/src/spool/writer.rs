@@ -266,9 +266,10 @@ pub(super) enum Match {
 /// never causes a conflict.
 pub(super) fn judge(known: &[Known], sha256: &str, state: InstanceState) -> Match {
     let quarantined = state == InstanceState::Quarantined;
-    let mut others =
-        known.iter().enumerate().filter(|(_, k)| (k.state == InstanceState::Quarantined) == quarantined).peekable();
-    let alone = others.peek().is_none();
+    let mut others = known.iter().enumerate().filter(|(_, k)| (k.state == InstanceState::Quarantined) == quarantined);
+    let alone = known
+        .iter()
+        .all(|k| (k.state == InstanceState::Quarantined) != quarantined || k.state == InstanceState::Replaced);
     match others.find(|(_, k)| k.sha256 == sha256) {
         Some((index, _)) => Match::Same(index),
         None if alone || quarantined => Match::Keep(state),
@@ -360,7 +361,7 @@ impl Draft {
                 location: &location,
                 sha256: &prepared.sha256,
                 state,
-                reason: prepared.reason.as_deref(),
+                reason: reason(state, prepared.reason.as_deref()),
                 received_utc: &prepared.received_utc,
                 origin: &prepared.origin,
             },
@@ -373,6 +374,7 @@ impl Draft {
             id,
             header: std::mem::take(&mut prepared.header),
             location,
+            sha256: prepared.sha256.clone(),
             association: prepared.origin.association,
             received_utc: prepared.received_utc.clone(),
         });
@@ -380,17 +382,25 @@ impl Draft {
     }
 }
 
+/// Why an instance is in conflict, and what to do about it.
+const CONFLICT_BECAUSE: &str = "sent again under the same SOP Instance UID with other content; the first one is used, both \
+                                are kept: decide with `scansidectl studies resolve`";
+
+/// The reason that the row of an instance has in this state.
+pub(super) fn reason(state: InstanceState, given: Option<&str>) -> Option<&str> {
+    if state == InstanceState::Conflict { given.or(Some(CONFLICT_BECAUSE)) } else { given }
+}
+
 /// Records an event for an instance in conflict or in quarantine.
 pub(super) fn note(connection: &Connection, id: i64, state: InstanceState, reason: Option<&str>) -> Result<()> {
     let subject = format!("instance/{id}");
     match state {
         InstanceState::Conflict => {
-            let detail =
-                "another instance with the same SOP Instance UID and different bytes is in custody; both are kept";
-            events::record(connection, &subject, "conflict", detail)?;
+            tracing::warn!(instance = id, "an object was sent again with other content: {CONFLICT_BECAUSE}");
+            events::record(connection, &subject, "conflict", CONFLICT_BECAUSE)?;
         }
         InstanceState::Quarantined => events::record(connection, &subject, "quarantined", reason.unwrap_or_default())?,
-        InstanceState::Kept | InstanceState::Evicted => {}
+        InstanceState::Kept | InstanceState::Evicted | InstanceState::Damaged | InstanceState::Replaced => {}
     }
     Ok(())
 }
@@ -414,6 +424,10 @@ mod tests {
         assert_eq!(judge(&here, "b", InstanceState::Kept), Match::Same(1));
         assert_eq!(judge(&here, "c", InstanceState::Kept), Match::Keep(InstanceState::Conflict));
         assert_eq!(judge(&[], "a", InstanceState::Kept), Match::Keep(InstanceState::Kept));
+        let decided = [known("a", InstanceState::Replaced), known("b", InstanceState::Kept)];
+        assert_eq!(judge(&decided, "a", InstanceState::Kept), Match::Same(0), "a person has decided about it");
+        assert_eq!(judge(&decided, "c", InstanceState::Kept), Match::Keep(InstanceState::Conflict));
+        assert_eq!(judge(&decided[..1], "c", InstanceState::Kept), Match::Keep(InstanceState::Kept));
     }
 
     #[test]

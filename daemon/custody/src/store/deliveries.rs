@@ -19,6 +19,8 @@ pub const HELD_BECAUSE: &str = "made with a simulated device or accelerator: not
 pub const PARKED: &str = "parked";
 /// A newer version of the result made this one pointless.
 pub const SUPERSEDED: &str = "superseded";
+/// A person decided that it is never sent.
+pub const DROPPED: &str = "dropped";
 
 /// One delivery, with what it delivers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +45,9 @@ pub struct Delivery {
     /// Path relative to the spool directory.
     #[serde(skip)]
     pub file: String,
+    /// Of the file, lower-case hex.
+    #[serde(skip)]
+    pub sha256: String,
 }
 
 /// The state of one destination's queue.
@@ -58,7 +63,7 @@ pub struct Summary {
 }
 
 const SELECT: &str = "SELECT d.id, d.result_id, d.destination, d.state, d.attempts, d.next_utc, d.reason, d.status, \
-                      d.delivered_utc, r.kind, r.sop_uid, r.study_uid, r.file \
+                      d.delivered_utc, r.kind, r.sop_uid, r.study_uid, r.file, r.sha256 \
                       FROM deliveries d JOIN results r ON r.id = d.result_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -76,11 +81,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         sop_uid: row.get(10)?,
         study_uid: row.get(11)?,
         file: row.get(12)?,
+        sha256: row.get(13)?,
     })
 }
 
 /// Queues every result for every destination, in the order of `result_ids`. Pairs that are queued or delivered already
-/// stay as they are. Simulated results start as held for every destination; [`apply_simulated`] releases them.
+/// stay as they are; one that was superseded meanwhile is wanted again. Simulated results start as held for every destination; [`apply_simulated`] releases them.
 ///
 /// # Errors
 /// When the database fails.
@@ -88,7 +94,8 @@ pub fn enqueue(transaction: &Transaction<'_>, result_ids: &[i64], destinations: 
     let mut statement = transaction.prepare_cached(
         "INSERT INTO deliveries (result_id, destination, state, next_utc, reason) \
          SELECT id, ?2, CASE WHEN simulated THEN 'held' ELSE 'pending' END, ?3, CASE WHEN simulated THEN ?4 END \
-         FROM results WHERE id = ?1 ON CONFLICT (result_id, destination) DO NOTHING",
+         FROM results WHERE id = ?1 ON CONFLICT (result_id, destination) DO UPDATE \
+         SET state = excluded.state, next_utc = excluded.next_utc, reason = excluded.reason WHERE state = 'superseded'",
     )?;
     for result_id in result_ids {
         for destination in destinations {
@@ -189,25 +196,78 @@ pub fn retry_now(connection: &Connection, destination: Option<&str>, now: &str) 
     )?)
 }
 
-/// What may be sent to `destination` now, in order. A time later than `horizon` was set while the system clock was
-/// wrong, so such a delivery is due too.
+/// No pause leads beyond `latest`: a later time was put down while the clock was ahead, or the clock has been set back
+/// since. Such deliveries wait until `latest` instead, neither for years nor not at all. Returns how many.
 ///
 /// # Errors
 /// When the database fails.
-pub fn due(
-    connection: &Connection,
-    destination: &str,
-    now: &str,
-    horizon: &str,
-    limit: usize,
-) -> Result<Vec<Delivery>> {
+pub fn not_after(connection: &Connection, destination: &str, latest: &str) -> Result<usize> {
+    let far = "destination = ?1 AND state = 'pending' AND next_utc > ?2";
+    // Asked first, since an update takes the lock for writing even if it changes nothing.
+    let any: bool = connection
+        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM deliveries WHERE {far})"))?
+        .query_row((destination, latest), |row| row.get(0))?;
+    if !any {
+        return Ok(0);
+    }
+    Ok(connection.execute(&format!("UPDATE deliveries SET next_utc = ?2 WHERE {far}"), (destination, latest))?)
+}
+
+/// What a person may do with one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Try it now, whatever became of it before.
+    Retry,
+    /// Do not try it until somebody asks for it.
+    Park,
+    /// Never send it.
+    Drop,
+}
+
+impl Order {
+    /// The states that it applies to, for SQL, and the state that it leads to.
+    fn states(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Retry => ("'pending', 'parked', 'dropped'", PENDING),
+            Self::Park => ("'pending'", PARKED),
+            Self::Drop => ("'pending', 'parked', 'held'", DROPPED),
+        }
+    }
+}
+
+/// Carries out what a person asked for one delivery; wake the outbox afterwards. `false`: it is not in a state for that.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_hand(connection: &Connection, id: i64, order: Order, now: &str) -> Result<bool> {
+    let (from, to) = order.states();
+    let reason = match order {
+        Order::Retry => None,
+        Order::Park => Some("parked by hand"),
+        Order::Drop => Some("dropped by hand: it is never sent"),
+    };
     let sql = format!(
-        "{SELECT} WHERE d.destination = :destination AND d.state = 'pending' \
-         AND (d.next_utc <= :now OR d.next_utc > :horizon) ORDER BY d.id LIMIT :limit"
+        "UPDATE deliveries SET state = ?2, next_utc = ?3, reason = coalesce(?4, reason) WHERE id = ?1 AND state IN ({from})"
+    );
+    let changed = connection.execute(&sql, (id, to, now, reason))?;
+    if changed == 1 {
+        super::events::record(connection, &format!("delivery/{id}"), to, reason.unwrap_or("to be tried now, by hand"))?;
+    }
+    Ok(changed == 1)
+}
+
+/// What may be sent to `destination` now, in order.
+///
+/// # Errors
+/// When the database fails.
+pub fn due(connection: &Connection, destination: &str, now: &str, limit: usize) -> Result<Vec<Delivery>> {
+    let sql = format!(
+        "{SELECT} WHERE d.destination = :destination AND d.state = 'pending' AND d.next_utc <= :now \
+         ORDER BY d.id LIMIT :limit"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = named_params! {":destination": destination, ":now": now, ":horizon": horizon, ":limit": limit};
+    let values = named_params! {":destination": destination, ":now": now, ":limit": limit};
     Ok(statement.query_map(values, read)?.collect::<rusqlite::Result<_>>()?)
 }
 

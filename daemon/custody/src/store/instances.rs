@@ -17,6 +17,10 @@ pub enum InstanceState {
     Quarantined,
     /// The bytes no longer exist: evicted after delivery, or lost.
     Evicted,
+    /// The bytes are no longer those that were received. Sent again, they are taken as new.
+    Damaged,
+    /// A person has decided that another content of the same object counts.
+    Replaced,
 }
 
 impl InstanceState {
@@ -26,11 +30,15 @@ impl InstanceState {
             Self::Conflict => "conflict",
             Self::Quarantined => "quarantined",
             Self::Evicted => "evicted",
+            Self::Damaged => "damaged",
+            Self::Replaced => "replaced",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Kept, Self::Conflict, Self::Quarantined, Self::Evicted].into_iter().find(|state| state.as_str() == text)
+        [Self::Kept, Self::Conflict, Self::Quarantined, Self::Evicted, Self::Damaged, Self::Replaced]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 }
 
@@ -91,7 +99,7 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-const COLUMNS: &str = "id, header, segment, file, offset, length, association, received_utc";
+const COLUMNS: &str = "id, header, segment, file, offset, length, association, received_utc, sha256";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(Instance, String)> {
     let unsigned = |column: usize| -> rusqlite::Result<u64> {
@@ -112,6 +120,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Instance, String)> {
         location,
         association: unsigned(6)?,
         received_utc: row.get(7)?,
+        sha256: row.get(8)?,
     };
     Ok((instance, row.get(1)?))
 }
@@ -128,12 +137,12 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<Instance>> {
     connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
 }
 
-/// As [`get`], but `None` when the instance was evicted.
+/// As [`get`], but `None` when the instance was evicted or is damaged.
 ///
 /// # Errors
 /// When the database fails.
 pub fn get_here(connection: &Connection, id: i64) -> Result<Option<Instance>> {
-    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1 AND state <> 'evicted'");
+    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1 AND state NOT IN ('evicted', 'damaged')");
     connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
 }
 
@@ -157,11 +166,47 @@ pub fn of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> 
 /// When the database fails.
 pub fn ever_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<Instance>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM instances WHERE series_uid = ?2 AND study_uid = ?1 AND state IN ('kept', 'evicted') \
+        "SELECT {COLUMNS} FROM instances WHERE series_uid = ?2 AND study_uid = ?1 \
+         AND state IN ('kept', 'evicted', 'damaged') ORDER BY id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([study_uid, series_uid], read)?;
+    rows.map(|row| with_header(row?)).collect()
+}
+
+/// Sets an instance aside whose bytes are no longer those that were received. `false`: it is not in use any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_damaged(connection: &Connection, id: i64, reason: &str) -> Result<bool> {
+    let sql = "UPDATE instances SET state = 'damaged', reason = ?2 WHERE id = ?1 AND state IN ('kept', 'conflict')";
+    Ok(connection.execute(sql, params![id, reason])? == 1)
+}
+
+/// The damaged instances of a series that were not sent again since, in the order of arrival.
+///
+/// # Errors
+/// When the database fails.
+pub fn damaged_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<Instance>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM instances i WHERE series_uid = ?2 AND study_uid = ?1 AND state = 'damaged' \
+         AND NOT EXISTS (SELECT 1 FROM instances k WHERE k.sop_uid = i.sop_uid AND k.id > i.id AND k.state = 'kept') \
          ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([study_uid, series_uid], read)?;
+    rows.map(|row| with_header(row?)).collect()
+}
+
+/// The first `limit` instances after `id` whose bytes are in use.
+///
+/// # Errors
+/// When the database fails.
+pub fn in_use_after(connection: &Connection, id: i64, limit: u32) -> Result<Vec<Instance>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM instances WHERE id > ?1 AND state IN ('kept', 'conflict') ORDER BY id LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![id, limit], read)?;
     rows.map(|row| with_header(row?)).collect()
 }
 
@@ -176,7 +221,7 @@ pub fn ids_of_series(connection: &Connection, study_uid: &str, series_uid: &str)
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
-/// One instance with a given SOP Instance UID that is not evicted.
+/// One instance with a given SOP Instance UID whose bytes are here as they were received.
 #[derive(Debug, Clone)]
 pub struct Known {
     pub id: i64,
@@ -185,13 +230,13 @@ pub struct Known {
     pub reason: Option<String>,
 }
 
-/// Every instance with this SOP Instance UID that is not evicted, oldest first.
+/// Every instance with this SOP Instance UID that is neither evicted nor damaged, oldest first.
 ///
 /// # Errors
 /// When the database fails.
 pub fn by_sop_uid(connection: &Connection, sop_uid: &str) -> Result<Vec<Known>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, sha256, state, reason FROM instances WHERE sop_uid = ?1 AND state <> 'evicted' ORDER BY id",
+        "SELECT id, sha256, state, reason FROM instances WHERE sop_uid = ?1 AND state NOT IN ('evicted', 'damaged') ORDER BY id",
     )?;
     let rows = statement.query_map([sop_uid], |row| {
         let state = InstanceState::parse(&row.get::<_, String>(2)?).ok_or_else(|| unknown_state(2))?;
@@ -227,6 +272,8 @@ pub struct Counts {
     pub conflict: u64,
     pub quarantined: u64,
     pub evicted: u64,
+    pub damaged: u64,
+    pub replaced: u64,
     /// Part 10 bytes of everything not evicted.
     pub bytes: u64,
 }
@@ -246,6 +293,8 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
             InstanceState::Conflict => counts.conflict = number,
             InstanceState::Quarantined => counts.quarantined = number,
             InstanceState::Evicted => counts.evicted = number,
+            InstanceState::Damaged => counts.damaged = number,
+            InstanceState::Replaced => counts.replaced = number,
         }
         if state != InstanceState::Evicted {
             counts.bytes += u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();

@@ -45,15 +45,24 @@ fn read(row: &Row<'_>) -> rusqlite::Result<JobRow> {
 /// # Errors
 /// When the database fails.
 pub fn enqueue(transaction: &Transaction<'_>, series_id: i64, version: i64, now: &str) -> Result<i64> {
-    transaction.execute(
-        "UPDATE jobs SET state = 'superseded' WHERE series_id = ?1 AND version < ?2 AND state IN ('queued', 'running', 'parked')",
-        params![series_id, version],
-    )?;
+    supersede_older(transaction, series_id, version)?;
     transaction.execute(
         "INSERT INTO jobs (series_id, version, state, created_utc) VALUES (?1, ?2, 'queued', ?3)",
         params![series_id, version, now],
     )?;
     Ok(transaction.last_insert_rowid())
+}
+
+/// Queued, running and parked jobs of older versions of a series need not be done any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn supersede_older(transaction: &Transaction<'_>, series_id: i64, version: i64) -> Result<()> {
+    transaction.execute(
+        "UPDATE jobs SET state = 'superseded' WHERE series_id = ?1 AND version < ?2 AND state IN ('queued', 'running', 'parked')",
+        params![series_id, version],
+    )?;
+    Ok(())
 }
 
 /// Queues a study task on these images; the version is that of the series at which the job is anchored. Whatever is queued
@@ -112,6 +121,23 @@ pub fn claim(connection: &mut Connection, now: &str) -> Result<Option<JobRow>> {
 pub fn get(connection: &Connection, id: i64) -> Result<Option<JobRow>> {
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1");
     Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
+}
+
+/// No job waits beyond `latest`: a later time was put down while the clock was ahead, or the clock has been set back
+/// since. Returns how many were moved to it.
+///
+/// # Errors
+/// When the database fails.
+pub fn not_after(connection: &Connection, latest: &str) -> Result<usize> {
+    let far = "state = 'queued' AND not_before_utc > ?1";
+    // Asked first, since an update takes the lock for writing even if it changes nothing.
+    let any: bool = connection
+        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM jobs WHERE {far})"))?
+        .query_row([latest], |row| row.get(0))?;
+    if !any {
+        return Ok(0);
+    }
+    Ok(connection.execute(&format!("UPDATE jobs SET not_before_utc = ?1 WHERE {far}"), [latest])?)
 }
 
 /// When the earliest waiting job may run; `None` when none waits.
@@ -209,34 +235,39 @@ pub fn give_back(connection: &Connection, id: i64) -> Result<()> {
 }
 
 /// An earlier analysed study of a patient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AnalysedStudy {
     pub study_uid: String,
     /// Study Date as in DICOM (DA), YYYYMMDD.
     pub study_date: String,
     /// Findings as JSON.
     pub findings: String,
+    /// Of one instance of the analysed series.
+    pub header: Header,
 }
 
-/// The analysed studies of the patient in `header` from days before its Study Date, newest first. Studies belong to the
-/// same patient when Patient ID and Patient's Name are equal.
+/// The analysed studies with the Patient ID of `header` from days before its Study Date, newest first. Whether they are of
+/// the same person is for the caller to judge (`dicom::patient`): an ID alone does not say it.
 ///
 /// # Errors
 /// When the database fails.
 pub fn analysed_before(connection: &Connection, header: &Header) -> Result<Vec<AnalysedStudy>> {
     let mut statement = connection.prepare_cached(
-        "SELECT s.study_uid, json_extract(i.header, '$.study_date') AS day, j.findings \
+        "SELECT s.study_uid, json_extract(i.header, '$.study_date') AS day, j.findings, i.header \
          FROM jobs j JOIN series s ON s.id = j.series_id \
-         JOIN instances i ON i.id = (SELECT min(id) FROM instances WHERE series_uid = s.series_uid AND study_uid = s.study_uid) \
+         JOIN instances i ON i.id = (SELECT min(id) FROM instances WHERE series_uid = s.series_uid \
+           AND study_uid = s.study_uid AND state IN ('kept', 'evicted')) \
          WHERE j.state = 'done' AND j.findings IS NOT NULL AND s.study_uid <> ?1 \
-         AND json_extract(i.header, '$.patient_id') = ?2 AND json_extract(i.header, '$.patient_name') = ?3 \
-         AND length(day) = 8 AND day < ?4 ORDER BY day DESC, j.id DESC",
+         AND lower(json_extract(i.header, '$.patient_id')) = lower(?2) \
+         AND length(day) = 8 AND day < ?3 ORDER BY day DESC, j.id DESC",
     )?;
-    let wanted = params![header.study_instance_uid, header.patient_id, header.patient_name, header.study_date];
-    let rows = statement.query_map(wanted, |row| {
-        Ok(AnalysedStudy { study_uid: row.get(0)?, study_date: row.get(1)?, findings: row.get(2)? })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut rows = statement.query(params![header.study_instance_uid, header.patient_id, header.study_date])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let header = serde_json::from_str(&row.get::<_, String>(3)?)?;
+        found.push(AnalysedStudy { study_uid: row.get(0)?, study_date: row.get(1)?, findings: row.get(2)?, header });
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -267,5 +298,25 @@ mod tests {
         transaction.commit().unwrap();
         give_back(&connection, id).unwrap();
         assert!(claim(&mut connection, &now_utc()).unwrap().is_none(), "it has ended");
+    }
+
+    #[test]
+    fn a_retry_that_was_put_down_while_the_clock_was_wrong_waits_for_one_pause_and_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() };
+        let (row, _) = series::opened(&transaction, &key, "CT", dicom::kind::SeriesKind::Ct, 1, &now_utc()).unwrap();
+        let id = enqueue(&transaction, row.id, 1, &now_utc()).unwrap();
+        // The clock was 4,000 days ahead.
+        retry(&transaction, id, "no accelerator", "2037-11-10T12:00:00.000Z").unwrap();
+        transaction.commit().unwrap();
+        let (now, latest) = ("2026-11-27T12:00:00.000Z", "2026-11-27T13:00:00.000Z");
+        assert_eq!(not_after(&connection, latest).unwrap(), 1);
+        assert!(claim(&mut connection, now).unwrap().is_none(), "not at once: that would be a storm");
+        assert_eq!(next_not_before(&connection).unwrap().as_deref(), Some(latest));
+        assert_eq!(not_after(&connection, latest).unwrap(), 0);
+        assert_eq!(claim(&mut connection, latest).unwrap().unwrap().id, id);
     }
 }

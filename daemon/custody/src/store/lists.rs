@@ -1,6 +1,9 @@
 //! Read-only lists over the tables, for whoever shows them: newest first.
 
+use std::collections::BTreeMap;
+
 use dicom::header::Header;
+use dicom::patient::persons;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::Result;
@@ -23,6 +26,8 @@ pub struct StudyItem {
     pub id: i64,
     pub study_uid: String,
     pub header: Header,
+    /// Different patients among its series: more than one is a fault of whoever sent it.
+    pub patients: u32,
     pub modalities: Vec<String>,
     pub series_count: u32,
     pub instance_count: u32,
@@ -153,23 +158,31 @@ fn study(connection: &Connection, row: &Row<'_>, state: &'static str) -> Result<
     let study_uid: String = row.get(0)?;
     let modalities: Option<String> = row.get(7)?;
     let id: i64 = row.get(1)?;
-    let header = header_of_series(connection, id)?;
-    let mut statement = connection.prepare_cached(
-        "SELECT id, kind, verdict FROM series WHERE study_uid = ?1 AND verdict IS NOT NULL
-         ORDER BY kind <> 'ct', id",
-    )?;
-    let verdicts = statement.query_map([&study_uid], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(2)?)))?;
-    let verdicts = verdicts
-        .map(|row| {
-            let (id, verdict) = row?;
-            let name = header_of_series(connection, id)?.series_description;
-            Ok(if name.is_empty() { verdict } else { format!("{name}: {verdict}") })
-        })
-        .collect::<Result<_>>()?;
+    let mut statement =
+        connection.prepare_cached("SELECT id, verdict FROM series WHERE study_uid = ?1 ORDER BY kind <> 'ct', id")?;
+    let mut series = statement.query([&study_uid])?;
+    let (mut verdicts, mut headers) = (Vec::new(), BTreeMap::new());
+    while let Some(row) = series.next()? {
+        let series_id: i64 = row.get(0)?;
+        let header = header_of_series(connection, series_id)?;
+        let name = &header.series_description;
+        let verdict = row.get::<_, Option<String>>(1)?;
+        verdicts.extend(verdict.map(|verdict| if name.is_empty() { verdict } else { format!("{name}: {verdict}") }));
+        headers.insert(series_id, header);
+    }
+    let patients = u32::try_from(persons(headers.values()).len()).unwrap_or(u32::MAX);
+    if patients > 1 {
+        let said = format!("{patients} patients under one Study Instance UID: each series is reported under its own");
+        verdicts.insert(0, said);
+    }
+    for said in set_aside(connection, &study_uid)? {
+        verdicts.insert(0, said);
+    }
     Ok(StudyItem {
+        header: headers.remove(&id).unwrap_or_default(),
         id,
         study_uid,
-        header,
+        patients,
         modalities: modalities.unwrap_or_default().split(',').map(str::to_owned).collect(),
         series_count: row.get(2)?,
         instance_count: row.get(3)?,
@@ -180,15 +193,41 @@ fn study(connection: &Connection, row: &Row<'_>, state: &'static str) -> Result<
     })
 }
 
-/// Of any instance of the series; empty when there is none.
+/// What of a study is kept and not used, in words.
+fn set_aside(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT state, count(*) FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced')
+         AND study_uid = ?1 GROUP BY state ORDER BY state DESC",
+    )?;
+    let mut rows = statement.query([study_uid])?;
+    let mut said = Vec::new();
+    while let Some(row) = rows.next()? {
+        let count: i64 = row.get(1)?;
+        let objects = if count == 1 { "1 object".to_owned() } else { format!("{count} objects") };
+        match row.get::<_, String>(0)?.as_str() {
+            "conflict" => said.push(format!(
+                "{objects} sent again with other content, not used: decide with `scansidectl studies resolve`"
+            )),
+            "damaged" => said.push(format!("{objects} damaged on this box's disk: send the study again")),
+            _ => {}
+        }
+    }
+    Ok(said)
+}
+
+/// Of the first kept instance of the series, or of any; empty when there is none.
 fn header_of_series(connection: &Connection, series_id: i64) -> Result<Header> {
-    let json: Option<String> = connection
-        .prepare_cached(
+    let of = |condition: &str| {
+        let sql = format!(
             "SELECT i.header FROM series s JOIN instances i ON i.series_uid = s.series_uid AND i.study_uid = s.study_uid
-             WHERE s.id = ?1 LIMIT 1",
-        )?
-        .query_row([series_id], |row| row.get(0))
-        .optional()?;
+             WHERE s.id = ?1 {condition} LIMIT 1"
+        );
+        connection.prepare_cached(&sql)?.query_row([series_id], |row| row.get::<_, String>(0)).optional()
+    };
+    let json = match of("AND i.state = 'kept'")? {
+        Some(json) => Some(json),
+        None => of("")?,
+    };
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
 }
 
@@ -309,7 +348,8 @@ fn delivery_rows(connection: &Connection, condition: &str, parameters: &[&dyn To
 pub fn quarantine(connection: &Connection, wanted: &Wanted) -> Result<Vec<SetAside>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, state, reason, sop_class, sop_uid, study_uid, length, received_utc, calling_ae, peer_address
-         FROM instances WHERE state IN ('quarantined', 'conflict') AND (?1 IS NULL OR state = ?1)
+         FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced')
+           AND (?1 IS NULL OR state = ?1)
          ORDER BY id DESC LIMIT ?2",
     )?;
     let rows = statement.query_map(params![wanted.state, wanted.limit], |row| {
@@ -360,7 +400,8 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                     (SELECT count(*) FROM deliveries WHERE state = 'pending'),
                     (SELECT min(j.finished_utc) FROM deliveries d JOIN results r ON r.id = d.result_id
                                                 JOIN jobs j ON j.id = r.job_id WHERE d.state = 'pending'),
-                    (SELECT count(*) FROM instances WHERE state IN ('quarantined', 'conflict')),
+                    (SELECT count(*) FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced')
+                       AND state <> 'replaced'),
                     (SELECT count(*) FROM deliveries WHERE state = 'held'),
                     (SELECT count(*) FROM deliveries WHERE state = 'parked')",
         )?

@@ -1,5 +1,6 @@
 //! The SQLite database: opens it, runs migrations, makes connections. Each table has a file of its own.
 
+pub mod conflicts;
 pub mod deliveries;
 pub mod events;
 pub mod instances;
@@ -7,6 +8,7 @@ pub mod jobs;
 pub mod lists;
 pub mod members;
 pub mod places;
+pub mod progress;
 pub mod results;
 pub mod segments;
 pub mod series;
@@ -24,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_shadows.sql"),
     include_str!("migrations/0003_simulated.sql"),
     include_str!("migrations/0004_study_jobs.sql"),
+    include_str!("migrations/0005_damage.sql"),
 ];
 
 #[derive(Debug, thiserror::Error)]

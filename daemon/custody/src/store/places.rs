@@ -46,10 +46,12 @@ pub struct Content {
     /// `None` when their series is unknown.
     pub series_state: Option<String>,
     pub newest_utc: String,
+    /// Of the newest instance. Ids are in the order of arrival, whatever the clock said.
+    pub newest_id: i64,
     pub bytes: u64,
-    /// Jobs of the series that are not done; those of study tasks that it is a member of count as one.
+    /// Jobs of the series that are neither done nor superseded; those of study tasks that it is a member of count as one.
     pub open_jobs: u32,
-    /// Results of the series that have not reached a destination; those of study tasks count as one.
+    /// Results of the series that wait for a destination (not those that it will never take); those of study tasks count as one.
     pub undelivered: u32,
 }
 
@@ -59,10 +61,10 @@ pub struct Content {
 /// When the database fails (as for all below).
 pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
     let mut statement = connection.prepare(
-        "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), \
-           (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state <> 'done') \
+        "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), max(i.id), \
+           (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state NOT IN ('done', 'superseded')) \
            + EXISTS (SELECT 1 FROM job_members m JOIN jobs j ON j.id = m.job_id \
-                     WHERE m.series_id = s.id AND j.series_id <> s.id AND j.state <> 'done'), \
+                     WHERE m.series_id = s.id AND j.series_id <> s.id AND j.state NOT IN ('done', 'superseded')), \
            (SELECT count(*) FROM jobs j JOIN results r ON r.job_id = j.id JOIN deliveries d ON d.result_id = r.id \
             WHERE j.series_id = s.id AND d.state = 'pending') \
            + EXISTS (SELECT 1 FROM job_members m JOIN jobs j ON j.id = m.job_id JOIN results r ON r.job_id = j.id \
@@ -85,8 +87,9 @@ pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
             series_state: row.get(3)?,
             newest_utc: row.get(4)?,
             bytes: u64::try_from(row.get::<_, i64>(5)?).unwrap_or_default(),
-            open_jobs: row.get(6)?,
-            undelivered: row.get(7)?,
+            newest_id: row.get(6)?,
+            open_jobs: row.get(7)?,
+            undelivered: row.get(8)?,
         });
     }
     Ok(found)

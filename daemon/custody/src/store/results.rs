@@ -38,15 +38,17 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
 }
 
 /// Inserts an object and returns its id; the id in `row` is ignored. An object with this UID that exists already (a
-/// rerun makes the same one) stays as it is; then returns `None`.
+/// rerun makes the same one) stays as it is, but belongs to this job from now on: otherwise [`supersede_older`] would take
+/// its deliveries for those of an older version.
 ///
 /// # Errors
 /// When the database fails.
-pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<Option<i64>> {
+pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<i64> {
     let length = i64::try_from(row.length).unwrap_or(i64::MAX);
-    let inserted = transaction.execute(
+    let id = transaction.query_row(
         "INSERT INTO results (job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, \
-         simulated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (sop_uid) DO NOTHING",
+         simulated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+         ON CONFLICT (sop_uid) DO UPDATE SET job_id = excluded.job_id RETURNING id",
         params![
             row.job_id,
             row.kind,
@@ -59,8 +61,9 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<Option<i
             row.sha256,
             row.simulated
         ],
+        |row| row.get(0),
     )?;
-    Ok((inserted == 1).then(|| transaction.last_insert_rowid()))
+    Ok(id)
 }
 
 /// # Errors

@@ -8,6 +8,9 @@ pub enum DecodeError {
     #[error("the instance could not be read from the spool: {reason}")]
     Read { reason: String },
 
+    #[error("its bytes were damaged on this box's disk after it was received; send it again")]
+    Damaged,
+
     #[error("the pixels are not greyscale with 8 or 16 bits: {what}")]
     NotGrey { what: String },
 
@@ -50,6 +53,7 @@ impl DecodeError {
         match self {
             Self::NoPixelData => "no-pixel-data",
             Self::Read { .. } => "read",
+            Self::Damaged => "damaged",
             Self::NotGrey { .. } => "not-grey",
             Self::NotAPicture { .. } => "not-a-picture",
             Self::Size { .. } => "size",

@@ -46,6 +46,7 @@ impl Node {
             keep_days: 0,
             segment_mib: 32,
             ready_segments: 2,
+            check_mib_per_second: 0,
         };
         let store = Store::open(&directory.path().join("scanside.db")).unwrap();
         let (spool, _) = Spool::open(&spool_settings, &store).unwrap();

@@ -8,7 +8,7 @@ use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
 use super::{Document, Largest, Page, Words};
-use crate::refused;
+use crate::refused::{self, Mixed, Refused};
 
 #[derive(Debug)]
 pub struct English;
@@ -179,6 +179,10 @@ impl Words for English {
 
     fn slice_fault(&self, number: Option<i64>, fault: &DecodeError) -> String {
         format!("{} cannot be used: {fault}", refused::named(number))
+    }
+
+    fn patients(&self, what: Mixed, marks: &[String]) -> String {
+        Refused::Patients { what, marks: marks.to_vec() }.to_string()
     }
 
     fn noise(&self, noise: &Noise) -> String {

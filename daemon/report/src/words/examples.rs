@@ -8,6 +8,7 @@ use models::task::ct_quality::{Cover, CtQuality, Kernel, Noise, Slices};
 use models::{NotEvaluated, Reason, Refusal, Topic};
 
 use crate::Refused;
+use crate::refused::Mixed;
 
 /// Each pattern with an example of it. A variant that is in no pattern does not compile.
 macro_rules! each {
@@ -105,6 +106,10 @@ pub fn refused() -> Vec<Refused> {
             Refused::Slice { number: None, fault: DecodeError::NoPixelData },
             Refused::Slice { number: Some(12), fault: DecodeError::NoPixelData },
         ],
+        Refused::Patients { .. } => [
+            Refused::Patients { what: Mixed::Series, marks: vec!["0a1b2c3d".into(), "9f8e7d6c".into()] },
+            Refused::Patients { what: Mixed::Study, marks: vec!["0a1b".into(), "9f8e".into(), "7c0d".into()] },
+        ],
         Refused::Nothing(_) => [Refused::Nothing(nothing)],
     }
     .into_iter()
@@ -196,6 +201,7 @@ fn faults() -> Vec<DecodeError> {
     each! { DecodeError:
         DecodeError::NoPixelData => [DecodeError::NoPixelData],
         DecodeError::Read { .. } => [DecodeError::Read { reason: value() }],
+        DecodeError::Damaged => [DecodeError::Damaged],
         DecodeError::NotGrey { .. } => [DecodeError::NotGrey { what: value() }],
         DecodeError::NotAPicture { .. } => [DecodeError::NotAPicture { what: value() }],
         DecodeError::Size { .. } => [DecodeError::Size { rows: 70_000, columns: 60_000, frames: 2 }],

@@ -9,6 +9,7 @@ use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
 use super::{Document, Largest, Page, Words};
+use crate::refused::Mixed;
 
 #[derive(Debug)]
 pub struct Chinese;
@@ -391,6 +392,19 @@ impl Words for Chinese {
         format!("{slice}无法使用：{}", pixels(fault))
     }
 
+    fn patients(&self, what: Mixed, marks: &[String]) -> String {
+        let what = match what {
+            Mixed::Series => "同一序列",
+            Mixed::Study => "同一检查",
+        };
+        format!(
+            "{what}中含有 {} 名患者的图像：未以其中任何一名患者的名义进行分析（以标记代替患者编号：{}）；\
+             请在图像来源处更正患者身份，并将每名患者的图像分别发送",
+            marks.len(),
+            marks.join("、")
+        )
+    }
+
     fn noise(&self, noise: &Noise) -> String {
         let kernel = match noise.kernel {
             Kernel::Smooth => "平滑",
@@ -556,6 +570,7 @@ fn pixels(fault: &DecodeError) -> String {
     match fault {
         DecodeError::NoPixelData => "没有像素数据".into(),
         DecodeError::Read { reason } => format!("无法从存储中读取（{reason}）"),
+        DecodeError::Damaged => "图像接收后在本机磁盘上损坏；请重新发送".into(),
         DecodeError::NotGrey { what } => format!("像素不是 8 位或 16 位灰度值（{what}）"),
         DecodeError::NotAPicture { what } => format!("像素不是 1 或 3 个通道的 8 位或 16 位图像（{what}）"),
         DecodeError::Size { rows, columns, frames } => {

@@ -22,7 +22,13 @@ use report::{self, Content, ModelIdentity, Provenance, Refused, Source, words};
 use support::Series;
 
 fn source(series: &Series) -> Source<'_> {
-    Source { elements: &series.elements, header: &series.header, instances: &series.instances, series_uids: &[] }
+    Source {
+        elements: &series.elements,
+        header: &series.header,
+        instances: &series.instances,
+        series_uids: &[],
+        revision: "",
+    }
 }
 
 /// Writes the objects of one case and asserts that no tool complains.

@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use custody::instance::Instance;
+use custody::series::SeriesKey;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
 use custody::store::series::SeriesRow;
-use custody::store::{self, instances, members};
+use custody::store::{self, conflicts, instances, members};
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
+use dicom::pixels::error::DecodeError;
 use dicom::scan::Scan;
 use models::{Acquisition, Refusal, Volume};
 use report::Refused;
+use report::refused::Mixed;
 use rusqlite::Connection;
+use sha2::{Digest, Sha256};
 
 use super::acquired::acquisition;
 use super::conclude::{Conclusion, conclude};
@@ -92,10 +96,23 @@ fn series(
     let begun = Instant::now();
     let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     let kept: Vec<Arc<Instance>> = kept.into_iter().map(Arc::new).collect();
-    let (volume, sources) = match parts.ahead.volume(&row.key, &kept) {
-        Ok((volume, sources)) => (Ok(volume), sources),
-        Err(error) if error.is_transient() => return Err(error.into()),
-        Err(error) => (Err(Refused::from(error)), kept.iter().map(|instance| reference(instance)).collect()),
+    let headers = kept.iter().map(|instance| &instance.header);
+    if let Some(mixed) = Refused::mixed(Mixed::Series, &row.key.series_uid, headers) {
+        parts.ahead.forget(&row.key);
+        return withheld(parts, job, &mixed);
+    }
+    let (volume, kept, sources) = match volume(parts, connection, row, kept)? {
+        Ok((volume, kept, sources)) => (Ok(volume), kept, sources),
+        // What is damaged is no source of a result.
+        Err(refused) => {
+            let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+            if kept.is_empty() {
+                return withheld(parts, job, &refused);
+            }
+            let kept: Vec<Arc<Instance>> = kept.into_iter().map(Arc::new).collect();
+            let sources = kept.iter().map(|instance| reference(instance)).collect();
+            (Err(refused), kept, sources)
+        }
     };
     let first = first(&kept, &sources).ok_or(Error::NoInstances)?;
     let scanned = scan_again(parts, first)?;
@@ -111,6 +128,7 @@ fn series(
         created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
         prior: prior.as_ref(),
         study: &[],
+        revision: &revision(connection, std::slice::from_ref(&row.key))?,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings_ms.extend(examined.timings_ms.iter().cloned());
@@ -118,6 +136,28 @@ fn series(
     let verdict = examined.verdict.clone();
     let beside = beside(job, volume, acquisition(&first.header, &scanned.elements), examined);
     Ok(Carried { verdict, beside })
+}
+
+/// The volume with its instances and their order, or why there is none. A series of which an instance is damaged gives
+/// none: the missing slice would only be noticed as a gap, and at its ends not at all.
+type Built = Result<(Volume, Vec<Arc<Instance>>, Vec<SliceRef>), Refused>;
+
+fn volume(
+    parts: &StudyParts,
+    connection: &Connection,
+    row: &SeriesRow,
+    kept: Vec<Arc<Instance>>,
+) -> Result<Built, Error> {
+    let damaged = instances::damaged_of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+    if let Some(first) = damaged.first() {
+        parts.ahead.forget(&row.key);
+        return Ok(Err(Refused::Slice { number: first.header.instance_number, fault: DecodeError::Damaged }));
+    }
+    match parts.ahead.volume(&row.key, &kept) {
+        Ok((volume, sources)) => Ok(Ok((volume, kept, sources))),
+        Err(error) if error.is_transient() => Err(error.into()),
+        Err(error) => Ok(Err(error.into())),
+    }
 }
 
 /// The images of a study. Their headers decide; of the bytes only one image is read, for what results copy.
@@ -140,7 +180,19 @@ fn study(
         }
     }
     let first = first.ok_or(Error::NoInstances)?;
+    if let Some(mixed) = mixed_study(connection, &first.header.study_instance_uid)? {
+        return withheld(parts, job, &mixed);
+    }
     let scanned = scan_again(parts, &first)?;
+    let mut series: Vec<SeriesKey> = kept
+        .iter()
+        .map(|instance| SeriesKey {
+            study_uid: instance.header.study_instance_uid.clone(),
+            series_uid: instance.header.series_instance_uid.clone(),
+        })
+        .collect();
+    series.sort();
+    series.dedup();
     let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
     let images: Vec<Image<'_>> =
         kept.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
@@ -154,11 +206,44 @@ fn study(
         created_utc: &job.created_utc,
         prior: None,
         study: &images,
+        revision: &revision(connection, &series)?,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
     write(parts, job, &examined, begun, timings_ms)?;
     Ok(Carried { verdict: examined.verdict, beside: None })
+}
+
+/// Names the content of series in which instances took the place of others; empty when none did.
+fn revision(connection: &Connection, series: &[SeriesKey]) -> Result<String, store::Error> {
+    let mut hash = Sha256::new();
+    let mut any = false;
+    for key in series {
+        for corrected in conflicts::corrected(connection, key)? {
+            hash.update(corrected);
+            any = true;
+        }
+    }
+    Ok(if any { hex::encode(hash.finalize()) } else { String::new() })
+}
+
+/// Whether a study holds images of different patients, in whatever series: then nothing is said of it as a whole.
+fn mixed_study(connection: &Connection, study_uid: &str) -> Result<Option<Refused>, store::Error> {
+    let mut headers = Vec::new();
+    for row in store::series::of_study(connection, study_uid)? {
+        let ever = instances::ever_of_series(connection, study_uid, &row.key.series_uid)?;
+        headers.extend(ever.into_iter().map(|instance| instance.header));
+    }
+    Ok(Refused::mixed(Mixed::Study, study_uid, &headers))
+}
+
+/// A verdict and no results: an object would have to bear the name of one of the patients.
+fn withheld(parts: &StudyParts, job: &JobRow, refused: &Refused) -> Result<Carried, Error> {
+    let verdict = refused.to_string();
+    tracing::warn!(job = job.id, "nothing is sent: {verdict}");
+    let event = SeriesEvent::Refused;
+    conclude(parts, job, Conclusion { verdict: &verdict, event, findings: None, results: &[], timings_ms: &[] })?;
+    Ok(Carried { verdict, beside: None })
 }
 
 /// The results go to the disk, then the job is concluded.
@@ -211,6 +296,7 @@ fn first<'a>(kept: &'a [Arc<Instance>], sources: &[SliceRef]) -> Option<&'a Inst
 
 /// The elements that results copy; they were not kept in the row.
 fn scan_again(parts: &StudyParts, instance: &Instance) -> Result<Scan, Error> {
+    parts.spool.check(instance)?;
     dicom::scan::scan(parts.spool.reader(&instance.location)?)
         .map_err(|error| Error::Unreadable { instance: instance.id, reason: error.to_string() })
 }

@@ -14,6 +14,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::error::Error;
 use super::examine;
 use crate::parts::StudyParts;
+use crate::settings::Analyze;
+
+/// A failed job waits no longer than this, unless the first pause is longer already.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What a job that ran to its end comes to.
 #[derive(Clone, Copy)]
@@ -42,7 +46,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     let now = store::now_utc();
     let mut ids = Vec::new();
     for row in conclusion.results {
-        ids.extend(results::insert(&transaction, row)?);
+        ids.push(results::insert(&transaction, row)?);
     }
     results::supersede_older(&transaction, job.series_id, job.version)?;
     let destinations: Vec<String> = parts.settings.destination.keys().cloned().collect();
@@ -127,13 +131,18 @@ fn retry_or_park(
         park(transaction, job, &format!("analysis failed {attempts} times: {reason}"))?;
         return Ok("parked");
     }
-    let first = Duration::try_from_secs_f64(settings.retry_secs).unwrap_or_default();
-    let wait = Pauses::new(first, Duration::MAX).after(attempts);
+    let wait = pauses(settings).after(attempts);
     let wait_secs = wait.as_secs_f64();
     tracing::warn!(job = job.id, attempts, reason, wait_secs, "analysis failed, will be tried again");
     jobs::retry(transaction, job.id, &reason, &store::utc_after(wait))?;
     events::record(transaction, &format!("job/{}", job.id), "failed, will be tried again", &reason)?;
     Ok("queued")
+}
+
+/// The pauses before a failed job is tried again.
+pub(super) fn pauses(settings: &Analyze) -> Pauses {
+    let first = Duration::try_from_secs_f64(settings.retry_secs).unwrap_or_default();
+    Pauses::new(first, first.max(LONGEST_PAUSE))
 }
 
 /// Puts a job aside for good, with its reason, and gives its series a verdict: never silence.

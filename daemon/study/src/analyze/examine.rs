@@ -34,6 +34,8 @@ pub struct Subject<'a> {
     pub prior: Option<&'a Prior>,
     /// For a task of a whole study: its images in the order of `instances`. Empty for a series.
     pub study: &'a [Image<'a>],
+    /// See `report::Source`.
+    pub revision: &'a str,
 }
 
 /// What came of it.
@@ -98,6 +100,7 @@ pub fn examine(
         header: subject.header,
         instances: subject.instances,
         series_uids: &series_uids,
+        revision: subject.revision,
     };
     let quality = ran.iter().find_map(|one| one.outcome.quality());
     let mut objects = Vec::new();

@@ -13,6 +13,7 @@ use dicom::scan::{self, Scan, ScanError};
 use models::task::Control;
 use models::task::ct_quality::CtQuality;
 use report::Refused;
+use report::refused::Mixed;
 use serde::Serialize;
 
 use super::engine::Engine;
@@ -205,6 +206,11 @@ fn one(
         timings_ms: Vec::new(),
         objects: Vec::new(),
     };
+    let headers = members.iter().map(|member| &member.scan.header);
+    if let Some(mixed) = Refused::mixed(Mixed::Series, &report.series_uid, headers) {
+        report.verdict = mixed.to_string();
+        return Ok(report);
+    }
     if !kind.is_analysed() {
         return Ok(report);
     }
@@ -229,6 +235,7 @@ fn one(
         created_utc: &store::now_utc(),
         prior: None,
         study: &[],
+        revision: "",
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
         Err(error) if error.lacks_package() => {

@@ -1,10 +1,11 @@
 //! Comparison with a prior study of the same patient: pneumonia then and now, part by part.
 //!
-//! A wrong patient is worse than no comparison: Patient ID and name must both be there and both be equal. Issuer, birth
-//! date and sex are not in the rows of instances, so the name stands for them.
+//! A wrong patient is worse than no comparison: ID, issuer, name, birth date and sex decide together
+//! (`dicom::patient::Identity::is_same_person`).
 
 use custody::store::{self, jobs};
 use dicom::header::Header;
+use dicom::patient::{Identity, is_placeholder_id};
 use models::ChestFindings;
 use models::findings::{Change, Comparison, Evaluated};
 use rusqlite::Connection;
@@ -24,10 +25,14 @@ pub struct Prior {
 /// # Errors
 /// When the database fails.
 pub fn find(connection: &Connection, header: &Header) -> Result<Option<Prior>, store::Error> {
-    if header.patient_id.is_empty() || header.patient_name.is_empty() || header.study_date.len() != 8 {
+    if is_placeholder_id(&header.patient_id) || header.study_date.len() != 8 {
         return Ok(None);
     }
+    let patient = Identity::of(header);
     for study in jobs::analysed_before(connection, header)? {
+        if !patient.is_same_person(&Identity::of(&study.header)) {
+            continue;
+        }
         let findings: Value = serde_json::from_str(&study.findings).unwrap_or_default();
         if findings["pneumonia"]["done"].is_object() {
             return Ok(Some(Prior { study_uid: study.study_uid, study_date: study.study_date, findings }));
@@ -92,6 +97,8 @@ mod tests {
         Header {
             patient_id: id.into(),
             patient_name: name.into(),
+            birth_date: "19700101".into(),
+            sex: "F".into(),
             study_date: date.into(),
             study_instance_uid: study.into(),
             series_instance_uid: format!("{study}.1"),
@@ -120,11 +127,16 @@ mod tests {
             .execute_batch(
                 "CREATE TABLE series (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT);
                  CREATE TABLE jobs (id INTEGER PRIMARY KEY, series_id INTEGER, state TEXT, findings TEXT);
-                 CREATE TABLE instances (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT, header TEXT);",
+                 CREATE TABLE instances (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT, header TEXT,
+                   state TEXT DEFAULT 'kept');",
             )
             .unwrap();
         let json = serde_json::to_string(&findings(20.0)).unwrap();
+        let other = Header { birth_date: "19900101".into(), ..header("P1", "Zhang^San", "20251001", "1.6") };
+        let nobody = header("0", "ANONYMOUS", "20250101", "1.7");
         let studies = [
+            other,
+            nobody,
             header("P1", "Zhang^San", "20250101", "1.1"),
             header("P1", "Zhang^San", "20250601", "1.2"),
             header("P1", "Li^Si", "20251001", "1.3"),
@@ -137,11 +149,16 @@ mod tests {
             connection.execute("INSERT INTO series VALUES (?1, ?2, ?3)", uids).unwrap();
             connection.execute("INSERT INTO jobs VALUES (?1, ?1, 'done', ?2)", params![id, json]).unwrap();
             let row = params![id, h.study_instance_uid, h.series_instance_uid, text];
-            connection.execute("INSERT INTO instances VALUES (?1, ?2, ?3, ?4)", row).unwrap();
+            let sql = "INSERT INTO instances (id, study_uid, series_uid, header) VALUES (?1, ?2, ?3, ?4)";
+            connection.execute(sql, row).unwrap();
         }
-        let found = find(&connection, &header("P1", "Zhang^San", "20260101", "1.9")).unwrap().unwrap();
+        let found = find(&connection, &header("P1", "ZHANG^SAN^^", "20260101", "1.9")).unwrap().unwrap();
         assert_eq!((found.study_uid.as_str(), found.study_date.as_str()), ("1.2", "20250601"));
         assert_eq!(find(&connection, &header("", "Zhang^San", "20260101", "1.9")).unwrap(), None);
         assert_eq!(find(&connection, &header("P1", "", "20260101", "1.9")).unwrap(), None);
+        let placeholder = header("0", "ANONYMOUS", "20260101", "1.9");
+        assert_eq!(find(&connection, &placeholder).unwrap(), None, "a placeholder binds nobody");
+        let silent = Header { birth_date: String::new(), ..header("P1", "Zhang^San", "20260101", "1.9") };
+        assert_eq!(find(&connection, &silent).unwrap(), None, "ID and name alone are not enough");
     }
 }

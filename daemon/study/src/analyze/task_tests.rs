@@ -101,6 +101,7 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
             created_utc: "2026-11-24T03:00:00.000Z",
             prior: None,
             study: &[],
+            revision: "",
         };
         let mut engine = Engine::new(Shelf::view(&Settings::default()));
         examine::examine(&mut engine, &Device::default(), &subject, &task::Unattended).unwrap()

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use custody::store::Durability;
 use custody::store::jobs::{self, JobRow};
 use custody::store::series::{self, SeriesRow};
-use custody::store::{self, Durability};
+use hal::clock::Wall;
 use hal::urgency;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -90,9 +91,14 @@ enum Next {
 /// Takes one job and sees it to its end.
 fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Result<Next, Error> {
     let mut connection = parts.store.connect(Durability::Full)?;
-    let Some(job) = jobs::claim(&mut connection, &store::now_utc())? else {
+    let wall = Wall::default();
+    let moved = jobs::not_after(&connection, &wall.utc_after(conclude::pauses(&parts.settings.analyze).longest))?;
+    if moved > 0 {
+        tracing::warn!(jobs = moved, "jobs waited for a time that the clock cannot have set; they wait for one pause");
+    }
+    let Some(job) = jobs::claim(&mut connection, &wall.now_utc())? else {
         let due = jobs::next_not_before(&connection)?;
-        return Ok(Next::Wait(due.map(|due| until(&due))));
+        return Ok(Next::Wait(due.map(|due| wall.until(&due))));
     };
     let Some(row) = series::get(&connection, job.series_id)? else {
         return Ok(Next::Again); // foreign keys forbid it
@@ -141,11 +147,4 @@ fn carried(
         Ok(done) => done,
         Err(panic) => Err(Error::Panicked(hal::panic::text(panic.as_ref()))),
     }
-}
-
-/// From now until `utc`; zero when that is past or unreadable.
-fn until(utc: &str) -> Duration {
-    let Ok(due) = utc.parse::<jiff::Timestamp>() else { return Duration::ZERO };
-    // A negative span is no `Duration`.
-    Duration::try_from(due - jiff::Timestamp::now()).unwrap_or(Duration::ZERO)
 }

@@ -3,7 +3,10 @@
 //!
 //! If the association fails or the archive is full, the whole queue waits, so that the order is kept. An object that the
 //! destination does not take now waits by itself while the others are sent; one that it will never take is parked with
-//! the reason (`node::outcome`).
+//! the reason (`node::outcome`), and so is one at which the association fails again and again while others are taken
+//! (`state`).
+//!
+//! The times in rows are of the wall clock, which may be set at any moment: none leads further than the longest pause.
 
 mod sender;
 mod state;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use custody::event::Event;
 use custody::level::Gate;
 use custody::store::{self, Durability, Store, deliveries};
+use hal::clock::Wall;
 use node::settings::Destination;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
@@ -43,9 +47,28 @@ pub async fn run(
     events: broadcast::Sender<Event>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    run_by(Wall::default(), store, spool_directory, destinations, gate, wake, events, shutdown).await
+}
+
+/// As [`run`], by this clock.
+///
+/// # Errors
+/// As [`run`].
+#[expect(clippy::too_many_arguments, reason = "those of `run`, and the clock")]
+pub async fn run_by(
+    wall: Wall,
+    store: Store,
+    spool_directory: PathBuf,
+    destinations: BTreeMap<String, Destination>,
+    gate: Gate,
+    wake: Arc<Notify>,
+    events: broadcast::Sender<Event>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let (opened, configured) = (store.clone(), destinations.clone());
     let told = events.clone();
-    tokio::task::spawn_blocking(move || start(&opened, &configured, &told)).await??;
+    let now = wall.now_utc();
+    tokio::task::spawn_blocking(move || start(&opened, &configured, &told, &now)).await??;
     let mut bells = Vec::new();
     let mut senders = JoinSet::new();
     for (name, destination) in destinations {
@@ -59,6 +82,7 @@ pub async fn run(
             gate: gate.clone(),
             bell,
             events: events.clone(),
+            wall: wall.clone(),
         };
         senders.spawn(sender.run(shutdown.clone()));
     }
@@ -81,13 +105,13 @@ fn start(
     store: &Store,
     destinations: &BTreeMap<String, Destination>,
     events: &broadcast::Sender<Event>,
+    now: &str,
 ) -> store::Result<()> {
     let connection = store.connect(Durability::Full)?;
-    let now = store::now_utc();
-    deliveries::due_now(&connection, &now)?;
+    deliveries::due_now(&connection, now)?;
     for (name, destination) in destinations {
         let accepts = destination.accepts_simulated;
-        let changed = deliveries::apply_simulated(&connection, name, accepts, &now)?;
+        let changed = deliveries::apply_simulated(&connection, name, accepts, now)?;
         if !changed.is_empty() {
             let what = if accepts { "released" } else { "held" };
             info!(destination = name, deliveries = changed.len(), "results made with a simulated device are {what}");

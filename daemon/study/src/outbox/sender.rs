@@ -1,7 +1,7 @@
 //! The task of one destination: sends the deliveries that are due, in order, over one association, and records every
 //! answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
 use custody::store::{self, Durability, Store};
 use hal::backoff::Pauses;
-use hal::clock::utc_after;
-use jiff::Timestamp;
+use hal::clock::Wall;
 use node::outcome::{self, Outcome};
 use node::send::{self, Association, File, SendFault, Target};
 use node::settings::Destination;
 use rusqlite::Connection;
+use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ use super::state::{Line, Next};
 
 /// Deliveries per association: all objects of a few studies.
 const BATCH: usize = 64;
+/// Why a result is parked whose file is not what was written.
+const DAMAGED: &str = "its file was damaged on this box's disk: analyse the study again (`scansidectl studies rerun`)";
 /// The rows are checked this often even without a notification, because the wall clock may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -37,6 +39,7 @@ pub(super) struct Sender {
     pub(super) gate: Gate,
     pub(super) bell: Arc<Notify>,
     pub(super) events: broadcast::Sender<Event>,
+    pub(super) wall: Wall,
 }
 
 /// What to do next: send a batch now, or wait until a time (`None`: until the bell rings).
@@ -127,17 +130,27 @@ impl Queue<'_> {
 
     async fn work(&self) -> Result<Work, Error> {
         let (name, held, longest) = (self.sender.name.clone(), self.held, self.sender.longest_wait());
+        let wall = self.sender.wall.clone();
         let work = move |rows: &Connection| {
-            let now = store::now_utc();
-            let horizon = utc_after(longest.saturating_mul(2));
+            let now = wall.now_utc();
+            let moved = deliveries::not_after(rows, &name, &wall.utc_after(longest))?;
+            if moved > 0 {
+                warn!(
+                    destination = name,
+                    deliveries = moved,
+                    "waited for a time that this clock cannot have set; they wait for one pause instead"
+                );
+            }
+            // Times in rows are rounded to milliseconds.
+            let time_to = |utc: &str| wall.until(utc) + Duration::from_millis(1);
             if let Some(held) = held
                 && let Some(first) = deliveries::get(rows, held)?
                 && first.state == deliveries::PENDING
-                && (now.as_str()..=horizon.as_str()).contains(&first.next_utc.as_str())
+                && first.next_utc > now
             {
                 return Ok(Work::Later(Some(time_to(&first.next_utc))));
             }
-            let due = deliveries::due(rows, &name, &now, &horizon, BATCH)?;
+            let due = deliveries::due(rows, &name, &now, BATCH)?;
             if due.is_empty() {
                 return Ok(Work::Later(deliveries::next_due(rows, &name)?.as_deref().map(time_to)));
             }
@@ -177,7 +190,7 @@ impl Queue<'_> {
                 Ok(status) => {
                     self.delivered(delivery, status).await?;
                     if let Some((delivery, error)) = out_of_resources.take() {
-                        self.wait_alone(delivery, &error).await?;
+                        self.wait_alone(delivery, &error, 0).await?;
                     }
                 }
                 // One "out of resources" may concern only this object; two in a row mean that the archive is full.
@@ -189,7 +202,10 @@ impl Queue<'_> {
                 }
                 Err(error) => match error.kind() {
                     SendFault::Object => self.refused(delivery, &error).await?,
-                    SendFault::ObjectForGood => self.park(delivery, &error).await?,
+                    SendFault::ObjectForGood => {
+                        self.line.answered(delivery.id);
+                        self.park(delivery, error.status(), &error.to_string()).await?;
+                    }
                     SendFault::Connection => return self.broke(delivery, Some(delivery), &error).await,
                 },
             }
@@ -206,18 +222,21 @@ impl Queue<'_> {
         let directory = self.sender.spool_directory.clone();
         let open = move || {
             let open = |delivery: Delivery| {
-                let file = File::open(&directory.join(&delivery.file));
-                (delivery, file)
+                let path = directory.join(&delivery.file);
+                let file = File::open(&path);
+                let whole = file.is_ok() && is_whole(&path, &delivery.sha256);
+                (delivery, file, whole)
             };
             batch.into_iter().map(open).collect::<Vec<_>>()
         };
         let (mut deliveries, mut files) = (Vec::new(), Vec::new());
-        for (delivery, file) in tokio::task::spawn_blocking(open).await? {
+        for (delivery, file, whole) in tokio::task::spawn_blocking(open).await? {
             match file {
-                Ok(file) => {
+                Ok(file) if whole => {
                     deliveries.push(delivery);
                     files.push(file);
                 }
+                Ok(_) => self.park(&delivery, None, DAMAGED).await?,
                 Err(error) => self.refused(&delivery, &error).await?,
             }
         }
@@ -225,11 +244,12 @@ impl Queue<'_> {
     }
 
     async fn delivered(&mut self, delivery: &Delivery, status: u16) -> Result<(), Error> {
-        self.line.answered();
+        self.line.answered(delivery.id);
         let (id, words) = (delivery.id, outcome::words(status));
         // 0x0000 says nothing beyond "delivered".
         let remark = (status != 0).then_some(words);
-        self.rows(move |rows| deliveries::delivered(rows, id, status, remark, &store::now_utc())).await?;
+        let now = self.sender.wall.now_utc();
+        self.rows(move |rows| deliveries::delivered(rows, id, status, remark, &now)).await?;
         let (destination, kind) = (&self.sender.name, &delivery.kind);
         if outcome::of(status) == Outcome::Warned {
             warn!(destination, delivery = id, kind, "delivered, answer {status:#06x}: {words}");
@@ -242,26 +262,26 @@ impl Queue<'_> {
 
     async fn refused(&mut self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
         if error.status().is_some() {
-            self.line.answered();
+            self.line.answered(delivery.id);
         }
-        self.wait_alone(delivery, error).await
+        self.wait_alone(delivery, error, 0).await
     }
 
-    /// The destination will not take this object at another time either.
-    async fn park(&mut self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
-        self.line.answered();
-        let (id, status, reason) = (delivery.id, error.status(), error.to_string());
+    /// Sending this object at another time would not help either.
+    async fn park(&self, delivery: &Delivery, status: Option<u16>, reason: &str) -> Result<(), Error> {
+        let (id, reason, now) = (delivery.id, reason.to_owned(), self.sender.wall.now_utc());
         warn!(destination = self.sender.name, delivery = id, kind = delivery.kind, "parked, not tried again: {reason}");
         let noted = reason.clone();
-        self.rows(move |rows| deliveries::parked(rows, id, status, &noted, &store::now_utc())).await?;
+        self.rows(move |rows| deliveries::parked(rows, id, status, &noted, &now)).await?;
         self.sender.tell(delivery, deliveries::PARKED, Some(reason));
         Ok(())
     }
 
-    /// This object waits by itself.
-    async fn wait_alone(&self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
+    /// This object waits by itself; longer, when the association has failed at it `breaks` times.
+    async fn wait_alone(&self, delivery: &Delivery, error: &send::Error, breaks: u32) -> Result<(), Error> {
         let (id, status, reason) = (delivery.id, error.status(), error.to_string());
-        let wait = self.sender.wait_after(delivery.attempts.saturating_add(1));
+        let wait = self.sender.wait_after(delivery.attempts.saturating_add(1).max(breaks));
+        let next = self.sender.wall.utc_after(wait);
         warn!(
             destination = self.sender.name,
             delivery = id,
@@ -269,7 +289,7 @@ impl Queue<'_> {
             "not delivered, next attempt in {wait:?}: {reason}"
         );
         let noted = reason.clone();
-        self.rows(move |rows| deliveries::failed(rows, id, status, &noted, &utc_after(wait))).await?;
+        self.rows(move |rows| deliveries::failed(rows, id, status, &noted, &next)).await?;
         self.sender.tell(delivery, deliveries::PENDING, Some(reason));
         Ok(())
     }
@@ -278,20 +298,28 @@ impl Queue<'_> {
     /// that was being sent.
     async fn broke(&mut self, first: &Delivery, sending: Option<&Delivery>, error: &send::Error) -> Result<(), Error> {
         let failures = match self.line.broke(sending.map(|delivery| delivery.id)) {
-            Next::SetAside { delivery } => {
+            Next::SetAside { delivery, breaks } => {
                 debug!(
                     destination = self.sender.name,
-                    delivery, "the association failed repeatedly at this object: it waits while the others are sent"
+                    delivery,
+                    breaks,
+                    "the association failed repeatedly at this object: it waits while the others are sent"
                 );
-                return self.wait_alone(first, error).await;
+                return self.wait_alone(first, error, breaks).await;
+            }
+            Next::Park { breaks, .. } => {
+                let reason =
+                    format!("the association failed {breaks} times at this object, others were taken: {error}");
+                return self.park(first, None, &reason).await;
             }
             Next::Hold { failures } => failures,
         };
         let (wait, reason, name) = (self.sender.wait_after(failures), error.to_string(), self.sender.name.clone());
         warn!(destination = name, failures, "the association failed, next attempt in {wait:?}: {reason}");
         self.held = Some(first.id);
+        let until = self.sender.wall.utc_after(wait);
         let noted = reason.clone();
-        self.rows(move |rows| deliveries::hold(rows, &name, &noted, &utc_after(wait))).await?;
+        self.rows(move |rows| deliveries::hold(rows, &name, &noted, &until)).await?;
         self.sender.tell(first, deliveries::PENDING, Some(reason));
         Ok(())
     }
@@ -301,9 +329,9 @@ fn is_out_of_resources(error: &send::Error) -> bool {
     error.status().is_some_and(|status| outcome::of(status) == Outcome::Full)
 }
 
-/// Time from now until `utc`, plus a millisecond, because times in rows are rounded to milliseconds.
-fn time_to(utc: &str) -> Duration {
-    let then = utc.parse::<Timestamp>().unwrap_or(Timestamp::MIN);
-    let wait = Duration::try_from(then.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
-    wait + Duration::from_millis(1)
+/// Whether a result is as it was written. Blocks.
+fn is_whole(path: &Path, sha256: &str) -> bool {
+    let mut hash = Sha256::new();
+    let read = std::fs::File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
+    read.is_ok() && hex::encode(hash.finalize()) == sha256
 }

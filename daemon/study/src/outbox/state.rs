@@ -4,10 +4,18 @@
 //! association broke before or between objects  -> the queue is held
 //! ... while one object was on its way          -> the queue is held, that object is suspected
 //! ... three times running on the same object   -> that object waits by itself, the others go on
+//! ... each further time                        -> it waits longer, the others go on at once
+//! ... five times while others were taken       -> it is parked: the others show that the archive is well
 //! ```
+//!
+//! An object that is alone is not parked: nothing tells it from an archive that is down.
 
-/// One object may crash the archive. After this many failures the queue no longer waits for that object.
+use std::collections::HashMap;
+
+/// One object may crash the archive. After this many failures running the queue no longer waits for that object.
 const BREAKS_BEFORE_SET_ASIDE: u32 = 3;
+/// After this many failures, all since others were taken, the object is to blame.
+const BREAKS_BEFORE_PARKED: u32 = 5;
 
 /// Consecutive failures of one destination.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,32 +23,62 @@ pub(super) struct Line {
     failures: u32,
     /// The delivery that was being sent at the last failures, and the number of these failures.
     suspect: Option<(i64, u32)>,
+    /// The deliveries that wait by themselves because the association failed at them.
+    set_aside: HashMap<i64, SetAside>,
+}
+
+/// An object at which the association failed too often.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct SetAside {
+    /// All failures at it.
+    breaks: u32,
+    /// Another object was taken since it was set aside.
+    others_taken: bool,
+    /// Failures at it since then.
+    blamed: u32,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Hold the whole queue; the back-off depends on the number of failures in a row.
     Hold { failures: u32 },
-    /// Postpone this delivery only.
-    SetAside { delivery: i64 },
+    /// Postpone this delivery only; the back-off depends on the number of its failures.
+    SetAside { delivery: i64, breaks: u32 },
+    /// This delivery is not tried again until a person asks for it.
+    Park { delivery: i64, breaks: u32 },
 }
 
 impl Line {
-    /// The destination answered.
-    pub(super) fn answered(&mut self) {
-        *self = Self::default();
+    /// The destination answered to this delivery.
+    pub(super) fn answered(&mut self, delivery: i64) {
+        self.failures = 0;
+        self.suspect = None;
+        self.set_aside.remove(&delivery);
+        self.set_aside.values_mut().for_each(|aside| aside.others_taken = true);
     }
 
     /// The association failed; `sending` was being sent.
     pub(super) fn broke(&mut self, sending: Option<i64>) -> Next {
         if let Some(delivery) = sending {
+            if let Some(aside) = self.set_aside.get_mut(&delivery) {
+                aside.breaks = aside.breaks.saturating_add(1);
+                aside.blamed += u32::from(aside.others_taken);
+                let breaks = aside.breaks;
+                if aside.blamed < BREAKS_BEFORE_PARKED {
+                    return Next::SetAside { delivery, breaks };
+                }
+                self.set_aside.remove(&delivery);
+                return Next::Park { delivery, breaks };
+            }
             let breaks = match self.suspect {
                 Some((suspect, breaks)) if suspect == delivery => breaks + 1,
                 _ => 1,
             };
             if breaks >= BREAKS_BEFORE_SET_ASIDE {
-                *self = Self::default();
-                return Next::SetAside { delivery };
+                self.failures = 0;
+                self.suspect = None;
+                self.set_aside.insert(delivery, SetAside { breaks, ..SetAside::default() });
+                return Next::SetAside { delivery, breaks };
             }
             self.suspect = Some((delivery, breaks));
         }
@@ -59,7 +97,7 @@ mod tests {
         for failures in 1..100 {
             assert_eq!(line.broke(None), Next::Hold { failures });
         }
-        line.answered();
+        line.answered(1);
         assert_eq!(line.broke(None), Next::Hold { failures: 1 });
     }
 
@@ -69,8 +107,42 @@ mod tests {
         assert_eq!(line.broke(Some(7)), Next::Hold { failures: 1 });
         assert_eq!(line.broke(None), Next::Hold { failures: 2 }, "down meanwhile: says nothing about the object");
         assert_eq!(line.broke(Some(7)), Next::Hold { failures: 3 });
-        assert_eq!(line.broke(Some(7)), Next::SetAside { delivery: 7 });
+        assert_eq!(line.broke(Some(7)), Next::SetAside { delivery: 7, breaks: 3 });
         assert_eq!(line.broke(Some(8)), Next::Hold { failures: 1 }, "the next one starts afresh");
+    }
+
+    #[test]
+    fn an_object_that_breaks_it_while_others_are_taken_is_tried_a_few_times_more_and_parked() {
+        let mut line = Line::default();
+        for _ in 0..3 {
+            line.broke(Some(7));
+        }
+        for breaks in 4..8 {
+            line.answered(8);
+            assert_eq!(line.broke(Some(7)), Next::SetAside { delivery: 7, breaks }, "the queue does not wait for it");
+        }
+        assert_eq!(line.broke(Some(7)), Next::Park { delivery: 7, breaks: 8 });
+        assert_eq!(line.broke(Some(7)), Next::Hold { failures: 1 }, "a person had it tried again: afresh");
+    }
+
+    #[test]
+    fn an_object_that_is_alone_waits_longer_and_longer_and_is_not_parked() {
+        let mut line = Line::default();
+        line.broke(Some(7));
+        line.broke(Some(7));
+        for breaks in 3..100 {
+            assert_eq!(line.broke(Some(7)), Next::SetAside { delivery: 7, breaks });
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_taken_in_the_end_is_forgotten() {
+        let mut line = Line::default();
+        for _ in 0..3 {
+            line.broke(Some(7));
+        }
+        line.answered(7);
+        assert_eq!(line, Line::default());
     }
 
     #[test]

@@ -23,7 +23,14 @@ fn instance(number: i64) -> Arc<Instance> {
         ..Header::default()
     };
     let location = Location::File { file: String::new(), length: 0 };
-    Arc::new(Instance { id: number, header, location, association: 1, received_utc: String::new() })
+    Arc::new(Instance {
+        id: number,
+        header,
+        location,
+        sha256: String::new(),
+        association: 1,
+        received_utc: String::new(),
+    })
 }
 
 const BYTES: u64 = 4 * 4 * 2;

@@ -1,7 +1,7 @@
 //! Builds a `Volume` from slices, or says why not.
 
 use custody::instance::Instance;
-use custody::spool::Spool;
+use custody::spool::{self, Spool};
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use models::refusal::Place;
@@ -60,7 +60,10 @@ impl From<VolumeError> for Refused {
 /// # Errors
 /// `Read` when the spool cannot read the bytes; otherwise why the pixels cannot be decoded.
 pub fn decode(spool: &Spool, instance: &Instance) -> Result<Vec<Slice>, DecodeError> {
-    let part10 = spool.read(&instance.location).map_err(|error| DecodeError::Read { reason: error.to_string() })?;
+    let part10 = spool.read_checked(instance).map_err(|error| match error {
+        spool::Error::Damaged { .. } => DecodeError::Damaged,
+        error => DecodeError::Read { reason: error.to_string() },
+    })?;
     decode::decode_part10(&instance.header, &part10)
 }
 

@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod corrected;
 mod exam;
 mod exam_support;
 mod golden_pixels;
+mod identity;
 mod mammography;
 mod mammography_support;
 mod models;

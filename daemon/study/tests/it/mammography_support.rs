@@ -43,7 +43,14 @@ pub struct Mammogram {
     pub instance: String,
     pub laterality: &'static str,
     pub view: &'static str,
+    pub patient: Who,
 }
+
+/// Patient ID, name, birth date.
+pub type Who = [&'static str; 3];
+pub const EVA: Who = ["P7", "PHANTOM^EVA", ""];
+/// Without pixels: such a series is refused, and that is reported.
+pub const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 
 pub fn mammogram(number: u32, series: u32, laterality: &'static str, view: &'static str) -> Mammogram {
     Mammogram {
@@ -52,6 +59,7 @@ pub fn mammogram(number: u32, series: u32, laterality: &'static str, view: &'sta
         instance: format!("{STUDY}.9.{number}"),
         laterality,
         view,
+        patient: EVA,
     }
 }
 
@@ -69,8 +77,10 @@ impl Mammogram {
         element(&mut out, 0x0008, 0x0016, self.class.as_bytes());
         element(&mut out, 0x0008, 0x0018, self.instance.as_bytes());
         element(&mut out, 0x0008, 0x0060, b"MG");
-        element(&mut out, 0x0010, 0x0010, b"PHANTOM^EVA");
-        element(&mut out, 0x0010, 0x0020, b"P7");
+        let [id, name, born] = self.patient;
+        element(&mut out, 0x0010, 0x0010, name.as_bytes());
+        element(&mut out, 0x0010, 0x0020, id.as_bytes());
+        element(&mut out, 0x0010, 0x0030, born.as_bytes());
         if self.laterality == "L" {
             element(&mut out, 0x0018, 0x5101, self.view.as_bytes());
         }
@@ -178,7 +188,7 @@ impl Unit {
     pub async fn send(&self, images: &[Mammogram]) {
         let mut peer = Peer::connect(self.running.as_ref().unwrap().address).await;
         let mut proposed = request("SCANSIDE", "MG1");
-        proposed.presentation_contexts = [(1, FOR_PRESENTATION), (3, FOR_PROCESSING)]
+        proposed.presentation_contexts = [(1, FOR_PRESENTATION), (3, FOR_PROCESSING), (5, CT)]
             .map(|(id, uid)| PresentationContextProposed {
                 id,
                 abstract_syntax: uid.into(),
@@ -188,7 +198,11 @@ impl Unit {
         peer.send(&Pdu::AssociationRQ(proposed)).await;
         assert!(matches!(peer.read().await, Some(Pdu::AssociationAC(_))));
         for (message, image) in (1u16..).zip(images) {
-            let context = if image.class == FOR_PRESENTATION { 1 } else { 3 };
+            let context = match image.class {
+                FOR_PRESENTATION => 1,
+                FOR_PROCESSING => 3,
+                _ => 5,
+            };
             peer.send_pdv(context, PDataValueType::Command, true, &store_command(message, image)).await;
             peer.send_pdv(context, PDataValueType::Data, true, &image.data_set()).await;
             assert_eq!(peer.status(message).await, 0);
@@ -274,6 +288,7 @@ fn spool(directory: &Path) -> custody::settings::Spool {
         keep_days: 0,
         segment_mib: 32,
         ready_segments: 2,
+        check_mib_per_second: 0,
     }
 }
 

@@ -14,7 +14,7 @@ use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN};
 
 use super::fixtures::{CT, IMPLICIT, data_set, part10};
-use super::outbox_support::{Box_, free_address, pacs_at, write};
+use super::outbox_support::{Box_, free_address, object, pacs_at};
 use super::pacs::{Do, Pacs};
 use super::same::assert_same;
 
@@ -192,7 +192,7 @@ async fn an_archive_that_does_not_take_a_sop_class_gets_the_rest() {
     let pacs = Pacs::start_at(free_address(), 0, |class| class != MR, |_| Do::Answer(0)).await;
     let uids = outbox.queue(3);
     let mr = part10(MR, &uids[1], IMPLICIT, &data_set(&uids[1], 5000));
-    std::fs::write(outbox.directory.path().join("2.dcm"), mr).unwrap();
+    outbox.made("2.dcm", &mr);
     outbox.start(pacs.address);
     outbox.until_pending(0).await;
     let row = outbox.list().remove(1);
@@ -230,7 +230,7 @@ async fn an_archive_that_takes_implicit_vr_only_gets_every_element() {
     let mut explicit = Vec::new();
     explicit_object(&uid).write_dataset_with_ts(&mut explicit, &EXPLICIT_VR_LITTLE_ENDIAN.erased()).unwrap();
     let file = part10(CT, &uid, EXPLICIT_VR_LITTLE_ENDIAN.uid(), &explicit);
-    std::fs::write(outbox.directory.path().join("1.dcm"), file).unwrap();
+    outbox.made("1.dcm", &file);
     outbox.start(pacs.address);
     outbox.until_all_are(deliveries::DELIVERED).await;
     outbox.stop().await;
@@ -242,17 +242,136 @@ async fn an_archive_that_takes_implicit_vr_only_gets_every_element() {
 }
 
 #[tokio::test]
-async fn an_object_that_breaks_the_association_every_time_is_set_aside() {
+async fn an_object_that_breaks_the_association_every_time_is_tried_less_and_less_and_parked() {
     let mut outbox = Box_::new();
     let rule = |uid: &str| if uid == "1.2.3.1" { Do::HangUp } else { Do::Answer(0) };
     let pacs = Pacs::start(rule).await;
     outbox.queue(4);
     outbox.start(pacs.address);
-    outbox.until_pending(1).await;
-    assert_eq!(outbox.list()[0].state, deliveries::PENDING);
+    outbox.until_pending(0).await;
+    let row = outbox.list().remove(0);
+    assert_eq!(row.state, deliveries::PARKED);
+    let reason = row.reason.unwrap();
+    assert!(reason.starts_with("the association failed 8 times at this object, others were taken"), "{reason}");
+    let others = |row: &Delivery| row.state == deliveries::DELIVERED && row.attempts == 1;
+    assert!(outbox.list()[1..].iter().all(others), "each was sent once");
     let tries = pacs.uids().iter().filter(|uid| *uid == "1.2.3.1").count();
-    assert!(tries >= 3, "{tries}");
+    assert_eq!(tries, 8);
+    let new = outbox.queue(1);
+    outbox.until_pending(0).await;
     outbox.stop().await;
+    assert_eq!(pacs.uids().last(), new.last(), "it does not come back by itself");
+}
+
+#[tokio::test]
+async fn an_object_that_is_alone_waits_longer_each_time() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::HangUp).await;
+    outbox.retry_secs = 0.2;
+    outbox.queue(1);
+    let begun = std::time::Instant::now();
+    outbox.start(pacs.address);
+    let tried = |times: usize| {
+        let pacs = &pacs;
+        async move {
+            while pacs.uids().len() < times {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        }
+    };
+    tokio::time::timeout(super::fixtures::PATIENCE, tried(5)).await.unwrap();
+    // Pauses of 0.2, 0.4, then by itself 0.8 and 1.0 (the longest).
+    assert!(begun.elapsed().as_secs_f64() > 2.3, "{:?}", begun.elapsed());
+    assert_eq!(outbox.list()[0].state, deliveries::PENDING, "nothing tells it from an archive that is down");
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_result_that_was_damaged_on_the_disk_is_not_sent() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    let uids = outbox.queue(3);
+    let path = outbox.directory.path().join("2.dcm");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+    assert_eq!(pacs.uids(), [uids[0].clone(), uids[2].clone()]);
+    let row = outbox.list().remove(1);
+    assert!(row.state == deliveries::PARKED && row.reason.as_deref().unwrap().contains("damaged"), "{row:?}");
+}
+
+#[tokio::test]
+async fn one_delivery_is_parked_dropped_and_tried_again_by_hand() {
+    use deliveries::{DELIVERED, DROPPED, Order, PARKED, PENDING, by_hand};
+    let mut outbox = Box_::new();
+    let uids = outbox.queue(3);
+    let hand = |outbox: &Box_, id, order| by_hand(&outbox.rows, id, order, &now_utc()).unwrap();
+    assert!(hand(&outbox, 1, Order::Park) && hand(&outbox, 2, Order::Drop));
+    assert!(!hand(&outbox, 1, Order::Park), "it is parked already");
+    assert!(!hand(&outbox, 99, Order::Drop), "there is none");
+    let states = |outbox: &Box_| outbox.list().into_iter().map(|row| row.state).collect::<Vec<_>>();
+    assert_eq!(states(&outbox), [PARKED, DROPPED, PENDING]);
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    assert_eq!(pacs.uids(), uids[2..]);
+    assert!(!hand(&outbox, 3, Order::Drop), "it is at its destination");
+    deliveries::retry_now(&outbox.rows, None, &now_utc()).unwrap();
+    outbox.wake.notify_one();
+    outbox.until_pending(0).await;
+    assert_eq!(states(&outbox), [DELIVERED, DROPPED, DELIVERED], "a retry of all leaves what was dropped");
+    assert!(hand(&outbox, 2, Order::Retry));
+    outbox.wake.notify_one();
+    outbox.until_all_are(DELIVERED).await;
+    outbox.stop().await;
+}
+
+/// Sets the clock while the archive is down; how often it is tried in the next second, with pauses of 0.2 s and more.
+async fn tries_after_the_clock_was_set(from_days: i64, to_days: i64) -> usize {
+    let mut outbox = Box_::new();
+    outbox.retry_secs = 0.2;
+    let address = free_address();
+    outbox.wall.set_days(from_days);
+    outbox.queue(2);
+    outbox.start(address);
+    let failed = |event: &Event| matches!(event, Event::Delivery { reason: Some(_), .. });
+    outbox.until_told(failed).await;
+    outbox.wall.set_days(to_days);
+    // Whoever asks: the rows are looked at again.
+    outbox.wake.notify_one();
+    let mut events = outbox.events.subscribe();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let mut tries = 0;
+    while events.try_recv().is_ok() {
+        tries += 1;
+    }
+    let pacs = pacs_at(address).await;
+    outbox.until_pending(0).await;
+    assert_eq!(pacs.uids().len(), 2, "it is delivered within the longest pause, in order");
+    outbox.stop().await;
+    tries
+}
+
+#[tokio::test]
+async fn a_clock_that_was_years_ahead_does_not_stop_deliveries() {
+    let tries = tries_after_the_clock_was_set(4000, 0).await;
+    assert!(tries <= 4, "{tries}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_by_ten_years_makes_no_storm() {
+    let tries = tries_after_the_clock_was_set(0, -3650).await;
+    assert!(tries <= 4, "{tries}");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_makes_no_storm() {
+    let tries = tries_after_the_clock_was_set(0, 4000).await;
+    assert!(tries <= 5, "{tries}");
 }
 
 #[tokio::test]
@@ -265,7 +384,7 @@ async fn a_missing_file_waits_by_itself_and_names_the_file() {
     outbox.until_pending(1).await;
     outbox.until_told(|event| matches!(event, Event::Delivery { reason: Some(_), .. })).await;
     assert!(outbox.list()[1].reason.as_deref().unwrap().contains("2.dcm"));
-    write(outbox.directory.path(), "2.dcm", "1.2.3.2");
+    outbox.made("2.dcm", &object("1.2.3.2"));
     outbox.until_pending(0).await;
     outbox.stop().await;
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use custody::event::Event;
 use custody::level::Gate;
 use custody::store::deliveries::{self, Delivery};
 use custody::store::{Durability, Store, now_utc};
+use hal::clock::Wall;
 use node::settings::Destination;
 use rusqlite::Connection;
+use sha2::{Digest, Sha256};
 use study::outbox;
 use tempfile::TempDir;
 use tokio::sync::{Notify, broadcast};
@@ -34,6 +35,7 @@ pub struct Box_ {
     /// Whether queued results are simulated.
     pub simulated: bool,
     pub accepts_simulated: bool,
+    pub wall: Wall,
 }
 
 impl Box_ {
@@ -60,6 +62,7 @@ impl Box_ {
             retry_secs: 0.02,
             simulated: false,
             accepts_simulated: false,
+            wall: Wall::default(),
         }
     }
 
@@ -71,7 +74,6 @@ impl Box_ {
             self.results += 1;
             let (id, uid) = (self.results, format!("1.2.3.{}", self.results));
             let file = format!("{id}.dcm");
-            write(self.directory.path(), &file, &uid);
             self.rows
                 .execute(
                     "INSERT INTO results (id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, \
@@ -79,6 +81,7 @@ impl Box_ {
                     (id, CT, &uid, &file, self.simulated),
                 )
                 .unwrap();
+            self.made(&file, &object(&uid));
             ids.push(id);
             uids.push(uid);
         }
@@ -87,6 +90,13 @@ impl Box_ {
         transaction.commit().unwrap();
         self.wake.notify_one();
         uids
+    }
+
+    /// Writes the file of a result, as the analysis does.
+    pub fn made(&self, file: &str, bytes: &[u8]) {
+        std::fs::write(self.directory.path().join(file), bytes).unwrap();
+        let sha256 = hex::encode(Sha256::digest(bytes));
+        self.rows.execute("UPDATE results SET sha256 = ?2 WHERE file = ?1", [file, &sha256]).unwrap();
     }
 
     pub fn start(&mut self, address: SocketAddr) {
@@ -100,7 +110,8 @@ impl Box_ {
             retry_max_secs: 5.0 * self.retry_secs,
             accepts_simulated: self.accepts_simulated,
         };
-        let run = outbox::run(
+        let run = outbox::run_by(
+            self.wall.clone(),
             self.store.clone(),
             self.directory.path().to_owned(),
             BTreeMap::from([("pacs".to_owned(), destination)]),
@@ -158,8 +169,8 @@ impl Box_ {
     }
 }
 
-pub fn write(directory: &Path, file: &str, uid: &str) {
-    std::fs::write(directory.join(file), part10(CT, uid, IMPLICIT, &data_set(uid, 5000))).unwrap();
+pub fn object(uid: &str) -> Vec<u8> {
+    part10(CT, uid, IMPLICIT, &data_set(uid, 5000))
 }
 
 pub fn free_address() -> SocketAddr {

@@ -192,6 +192,7 @@ async fn child_that_is_killed() {
         keep_days: 0,
         segment_mib: 1,
         ready_segments: 2,
+        check_mib_per_second: 0,
     };
     let store = Store::open(&directory.join("scanside.db")).unwrap();
     let (spool, _) = Spool::open(&settings, &store).unwrap();

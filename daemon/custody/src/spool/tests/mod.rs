@@ -4,6 +4,7 @@ mod crash;
 mod custody;
 mod large;
 mod retention;
+mod rot;
 mod speed;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ impl Place {
             keep_days: 0,
             segment_mib: 1,
             ready_segments: 2,
+            check_mib_per_second: 0,
         };
         Self { directory, settings }
     }

@@ -63,6 +63,23 @@ async fn what_is_not_delivered_is_never_evicted() {
 }
 
 #[tokio::test]
+async fn neither_a_refused_object_nor_a_superseded_job_keeps_a_study() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..20).await;
+    conclude(&place, false);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    // A late slice came before the first version was analysed; the archive takes no object of this class, ever.
+    connection
+        .execute_batch(
+            "INSERT INTO jobs (id, series_id, version, state, created_utc) VALUES (2, 1, 0, 'superseded', ''); \
+             UPDATE deliveries SET state = 'parked';",
+        )
+        .unwrap();
+    assert!(evict(&spool).instances >= 10);
+}
+
+#[tokio::test]
 async fn an_evicted_instance_sent_again_is_new_and_the_old_place_is_gone() {
     let place = Place::new();
     let (spool, _) = place.open();

@@ -1,0 +1,97 @@
+//! Objects that were sent again under the same SOP Instance UID with other content: a person decides which one counts.
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::Result;
+use crate::series::SeriesKey;
+
+/// Which content of an object counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The one that came last.
+    TakeNew,
+    /// The one that is used now.
+    KeepOld,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// Objects with more than one content.
+    pub objects: u32,
+    /// The series whose content is another one now.
+    pub series: Vec<SeriesKey>,
+}
+
+/// Decides for every object in conflict of this study; also for those whose other content names another study. What does
+/// not count any more is `replaced`: if it is sent again, it is known.
+///
+/// # Errors
+/// When the database fails.
+pub fn resolve(transaction: &Transaction<'_>, study_uid: &str, choice: Choice) -> Result<Resolved> {
+    let mut resolved = Resolved::default();
+    for sop_uid in objects(transaction, study_uid)? {
+        resolved.objects += 1;
+        let winner: i64 = match choice {
+            Choice::TakeNew => transaction.query_row(
+                "SELECT max(id) FROM instances WHERE sop_uid = ?1 AND state = 'conflict'",
+                [&sop_uid],
+                |row| row.get(0),
+            )?,
+            // When the first was evicted or damaged there is no old one: none wins.
+            Choice::KeepOld => transaction.query_row(
+                "SELECT coalesce(max(id), 0) FROM instances WHERE sop_uid = ?1 AND state = 'kept'",
+                [&sop_uid],
+                |row| row.get(0),
+            )?,
+        };
+        if choice == Choice::TakeNew {
+            resolved.series.extend(places(transaction, &sop_uid, winner)?);
+        }
+        let reason = format!("another content of this object was chosen: instance/{winner}");
+        transaction.execute(
+            "UPDATE instances SET state = CASE WHEN id = ?2 THEN 'kept' ELSE 'replaced' END, \
+             reason = CASE WHEN id = ?2 THEN NULL ELSE ?3 END WHERE sop_uid = ?1 AND state IN ('kept', 'conflict')",
+            params![sop_uid, winner, reason],
+        )?;
+    }
+    resolved.series.sort();
+    resolved.series.dedup();
+    Ok(resolved)
+}
+
+/// SOP Instance UIDs in conflict of which any content belongs to this study.
+fn objects(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT c.sop_uid FROM instances c \
+         WHERE c.state IN ('quarantined', 'conflict', 'damaged', 'replaced') AND c.state = 'conflict' \
+         AND (c.study_uid = ?1 OR EXISTS (SELECT 1 FROM instances k \
+              WHERE k.sop_uid = c.sop_uid AND k.state = 'kept' AND k.study_uid = ?1)) ORDER BY c.id",
+    )?;
+    Ok(statement.query_map([study_uid], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The series of the content that counted so far, and of the one that wins.
+fn places(connection: &Connection, sop_uid: &str, winner: i64) -> Result<Vec<SeriesKey>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT study_uid, series_uid FROM instances WHERE sop_uid = ?1 AND (state = 'kept' OR id = ?2)",
+    )?;
+    let rows = statement
+        .query_map(params![sop_uid, winner], |row| Ok(SeriesKey { study_uid: row.get(0)?, series_uid: row.get(1)? }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The hashes of the instances of a series that took the place of another content, in the order of arrival: what is made
+/// of them must not be taken for what was made before.
+///
+/// # Errors
+/// When the database fails.
+pub fn corrected(connection: &Connection, key: &SeriesKey) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT k.sha256 FROM instances k WHERE k.series_uid = ?2 AND k.study_uid = ?1 AND k.state = 'kept' \
+         AND EXISTS (SELECT 1 FROM instances r WHERE r.sop_uid = k.sop_uid AND r.id < k.id AND r.state = 'replaced') \
+         ORDER BY k.id",
+    )?;
+    let rows = statement.query_map([&key.study_uid, &key.series_uid], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

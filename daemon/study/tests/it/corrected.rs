@@ -1,0 +1,156 @@
+//! What is mended later: objects sent again with other content, bytes that changed on the disk, an analysis asked for again.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use custody::instance::{Instance, Location};
+use custody::series::SeriesState;
+use custody::store::conflicts::Choice;
+use custody::store::lists::{self, Wanted};
+use custody::store::{deliveries, instances};
+use study::{gather, resolve};
+
+use super::identity::{ADA, slices};
+use super::mammography_support::{EVA, NEVER, STUDY, Unit, four};
+
+fn verdicts(unit: &Unit) -> Vec<String> {
+    lists::studies(&unit.rows(), &Wanted { limit: 10, ..Wanted::default() }).unwrap().remove(0).verdicts
+}
+
+async fn decide(unit: &mut Unit, choice: Choice) -> resolve::Resolved {
+    unit.kill().await;
+    let mut rows = unit.rows();
+    let transaction = rows.transaction().unwrap();
+    let resolved = resolve::resolve(&transaction, &unit.settings.analyze, STUDY, choice).unwrap().unwrap();
+    transaction.commit().unwrap();
+    unit.start().await;
+    resolved
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_re_send_is_told_and_taken_when_a_person_says_so() {
+    let mut unit = Unit::new(NEVER);
+    unit.start().await;
+    unit.send(&slices(1, &[ADA, ADA, ADA])).await;
+    let jobs = unit.until_done(1).await;
+    let wrong = unit.results(jobs[0].id).remove(0);
+    // The wrong worklist entry had been chosen: sent again with the right patient, under the same UIDs.
+    unit.send(&slices(1, &[EVA, EVA, EVA])).await;
+    let said = verdicts(&unit).remove(0);
+    assert!(said.starts_with("3 objects sent again with other content, not used: decide with"), "{said}");
+
+    let resolved = decide(&mut unit, Choice::TakeNew).await;
+    assert_eq!((resolved.objects, resolved.changed.len()), (3, 1));
+    let jobs = unit.until_done(2).await;
+    let right = unit.results(jobs[1].id).remove(0);
+    let says = |row, text: &str| unit.object(row).windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(says(&wrong, "PHANTOM^ADA") && says(&right, "PHANTOM^EVA") && !says(&right, "PHANTOM^ADA"));
+    assert_ne!(wrong.sop_uid, right.sop_uid, "another object, although its sources have the UIDs of the others");
+    let states: Vec<(String, String)> =
+        deliveries::list(&unit.rows(), None, 10).unwrap().into_iter().map(|row| (row.sop_uid, row.state)).collect();
+    assert!(
+        states.contains(&(wrong.sop_uid, "superseded".into())) && states.contains(&(right.sop_uid, "pending".into()))
+    );
+    assert!(verdicts(&unit).iter().all(|said| !said.contains("other content")), "{:?}", verdicts(&unit));
+
+    // Both contents are known now: neither is a conflict if it comes once more.
+    unit.send(&slices(1, &[ADA, ADA, ADA])).await;
+    unit.send(&slices(1, &[EVA, EVA, EVA])).await;
+    assert!(verdicts(&unit).iter().all(|said| !said.contains("other content")), "{:?}", verdicts(&unit));
+    unit.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_patients_in_one_series_are_put_right_by_a_corrected_re_send() {
+    let mut unit = Unit::new(NEVER);
+    unit.start().await;
+    unit.send(&slices(1, &[EVA, EVA, ADA])).await;
+    unit.until_done(1).await;
+    assert!(unit.verdict().starts_with("2 patients in one series"), "{}", unit.verdict());
+    unit.send(&slices(1, &[EVA, EVA, EVA])).await;
+    assert_eq!(decide(&mut unit, Choice::TakeNew).await.objects, 1);
+    let jobs = unit.until_done(2).await;
+    assert!(!unit.verdict().contains("patients"), "{}", unit.verdict());
+    assert!(!unit.results(jobs[1].id).is_empty());
+    unit.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeping_the_old_content_changes_nothing_else() {
+    let mut unit = Unit::new(NEVER);
+    unit.start().await;
+    unit.send(&slices(1, &[EVA, EVA])).await;
+    unit.until_done(1).await;
+    unit.send(&slices(1, &[EVA, ADA])).await;
+    let resolved = decide(&mut unit, Choice::KeepOld).await;
+    assert_eq!((resolved.objects, resolved.changed.len()), (1, 0));
+    assert_eq!((unit.jobs().len(), unit.series()[0].version), (1, 1));
+    assert_eq!(decide(&mut unit, Choice::TakeNew).await.objects, 0, "it is decided");
+    unit.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rerun_that_makes_the_same_report_leaves_it_in_the_queue() {
+    let mut unit = Unit::new(NEVER);
+    unit.start().await;
+    unit.send(&four(false)).await;
+    unit.until_done(1).await;
+    let first = deliveries::list(&unit.rows(), None, 10).unwrap();
+    assert_eq!((first.len(), first[0].state.as_str()), (1, deliveries::PENDING), "the archive is down");
+    unit.kill().await;
+    let mut rows = unit.rows();
+    let transaction = rows.transaction().unwrap();
+    gather::again(&transaction, &unit.settings.analyze, STUDY).unwrap();
+    transaction.commit().unwrap();
+    unit.start().await;
+    let jobs = unit.until_done(2).await;
+    let again = deliveries::list(&unit.rows(), None, 10).unwrap();
+    assert_eq!(again, first, "the same object still waits");
+    assert_eq!(unit.results(jobs[1].id).len(), 1, "it is a result of the newest job");
+    unit.kill().await;
+}
+
+/// Flips bits of an instance in the custody log.
+fn flip(unit: &Unit, instance: &Instance) {
+    let Location::Log { segment, offset, length } = instance.location else { panic!("it is small") };
+    let path = unit.settings.spool.directory.join(format!("log/{segment:08}.seg"));
+    let mut file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let at = SeekFrom::Start(offset + length - 4);
+    let mut bytes = [0; 4];
+    file.seek(at).unwrap();
+    file.read_exact(&mut bytes).unwrap();
+    file.seek(at).unwrap();
+    file.write_all(&bytes.map(|byte| byte ^ 0x55)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_with_a_damaged_slice_is_refused_with_the_reason_until_it_is_sent_again() {
+    let mut unit = Unit::new(NEVER);
+    unit.works = false;
+    unit.start().await;
+    let images = slices(1, &[EVA, EVA, EVA]);
+    unit.send(&images).await;
+    unit.until_complete(1).await;
+    unit.kill().await;
+    let kept = instances::of_series(&unit.rows(), STUDY, &images[0].series).unwrap();
+    flip(&unit, &kept[0]);
+    unit.works = true;
+    unit.start().await;
+    let jobs = unit.until_done(1).await;
+    let series = unit.series().remove(0);
+    let verdict = series.verdict.unwrap();
+    assert!(series.state == SeriesState::Refused && verdict.contains("damaged on this box's disk"), "{verdict}");
+    let reports = unit.results(jobs[0].id);
+    let names = |uid: &str| {
+        let in_one = |row| unit.object(row).windows(uid.len()).any(|window| window == uid.as_bytes());
+        reports.iter().any(in_one)
+    };
+    assert!(names(&images[1].instance), "the others are evidence");
+    assert!(!names(&images[0].instance), "what is damaged is none");
+    let said = verdicts(&unit).remove(0);
+    assert!(said.starts_with("1 object damaged on this box's disk"), "{said}");
+
+    unit.send(&images[..1]).await;
+    unit.until_done(2).await;
+    assert!(!unit.verdict().contains("damaged"), "{}", unit.verdict());
+    unit.kill().await;
+}
