@@ -16,6 +16,7 @@ pub mod folder;
 mod mammography;
 pub mod prior;
 pub mod results;
+mod room;
 pub mod shadow;
 pub mod task;
 pub mod views;
