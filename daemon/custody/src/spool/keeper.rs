@@ -166,7 +166,10 @@ fn retain(shared: &Arc<Shared>) -> Result<()> {
             std::fs::remove_file(spare).at(spare)?;
         }
         if !spares.is_empty() {
-            tracing::warn!(segments = spares.len(), "the disk is almost full: empty segments of the custody log were removed");
+            tracing::warn!(
+                segments = spares.len(),
+                "the disk is almost full: empty segments of the custody log were removed"
+            );
         }
     }
     quota::evict(shared)?;

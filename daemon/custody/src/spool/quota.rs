@@ -237,8 +237,11 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_only_as_many_as_needed() {
-        let candidate =
-            |number, newest: &str| Candidate { what: What::Place(Place::Segment(number)), newest_utc: newest.into(), bytes: 100 };
+        let candidate = |number, newest: &str| Candidate {
+            what: What::Place(Place::Segment(number)),
+            newest_utc: newest.into(),
+            bytes: 100,
+        };
         let all = vec![candidate(3, "2026-01-01"), candidate(1, "2026-01-02"), candidate(2, "2026-01-03")];
         let chosen = |free, expired_before| -> Vec<Place> {
             let rules = Rules { free, evict_below: 1000, expired_before };

@@ -1,7 +1,7 @@
 //! Prepares the database at start: checks it, sets a damaged one aside, takes the last copy in its place, brings the schema
 //! up to date.
 //!
-//! What comes back after damage: the copy (`copy`, at most a quarter of an hour old) has every table as it was then. What
+//! What comes back after damage: the copy (`copy`, minutes old) has every table as it was then. What
 //! came later is restored from what is written elsewhere: `spool::sweep` reads every instance that the copy does not know
 //! from the custody log, `study` assembles their series and queues their jobs, and recordings of exams stay on the disk until
 //! a copy knows their results. A job that was done after the copy is done again and makes the same objects, because UIDs

@@ -112,7 +112,7 @@ pub fn finished_exams(connection: &Connection) -> Result<Vec<Exam>> {
          WHERE s.kind = 'exam' AND s.state IN ('processed', 'refused') \
          AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.series_id = s.id AND o.state IN ('queued', 'running')) \
          AND NOT EXISTS (SELECT 1 FROM jobs p JOIN results q ON q.job_id = p.id JOIN deliveries d ON d.result_id = q.id \
-                         WHERE p.series_id = s.id AND d.state = 'pending') \
+                         WHERE p.series_id = s.id AND d.state IN ('pending', 'held', 'parked')) \
          GROUP BY s.id",
     )?;
     let rows = statement.query_map([], |row| {
@@ -130,7 +130,7 @@ pub fn evict_exam(connection: &Connection, series_id: i64) -> Result<()> {
     super::events::record(connection, &format!("series/{series_id}"), "evicted", "results of the exam")
 }
 
-/// Jobs of evicted series that still have results, all of them delivered.
+/// Jobs of evicted series that still have results, none of which is waiting, held or parked at a destination.
 ///
 /// # Errors
 /// When the database fails.
@@ -139,7 +139,7 @@ pub fn jobs_of_evicted(connection: &Connection) -> Result<Vec<i64>> {
         "SELECT j.id FROM jobs j JOIN series s ON s.id = j.series_id \
          WHERE s.state = 'evicted' AND EXISTS (SELECT 1 FROM results r WHERE r.job_id = j.id) \
          AND NOT EXISTS (SELECT 1 FROM results r JOIN deliveries d ON d.result_id = r.id \
-                         WHERE r.job_id = j.id AND d.state = 'pending')",
+                         WHERE r.job_id = j.id AND d.state IN ('pending', 'held', 'parked'))",
     )?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
@@ -149,10 +149,8 @@ pub fn jobs_of_evicted(connection: &Connection) -> Result<Vec<i64>> {
 /// # Errors
 /// When the database fails.
 pub fn forget(connection: &Connection, job_id: i64) -> Result<()> {
-    connection.execute(
-        "DELETE FROM deliveries WHERE result_id IN (SELECT id FROM results WHERE job_id = ?1)",
-        [job_id],
-    )?;
+    connection
+        .execute("DELETE FROM deliveries WHERE result_id IN (SELECT id FROM results WHERE job_id = ?1)", [job_id])?;
     connection.execute("DELETE FROM results WHERE job_id = ?1", [job_id])?;
     Ok(())
 }
@@ -163,8 +161,7 @@ pub fn forget(connection: &Connection, job_id: i64) -> Result<()> {
 /// When the database fails.
 pub fn files(connection: &Connection) -> Result<Vec<(i64, String, u64)>> {
     let mut statement = connection.prepare("SELECT job_id, file, length FROM results")?;
-    let rows =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())))?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -188,6 +185,11 @@ pub fn lost(connection: &Connection, job_id: i64) -> Result<bool> {
          WHERE id = (SELECT series_id FROM jobs WHERE id = ?1 AND state = 'queued') AND ?2",
         params![job_id, again > 0],
     )?;
-    super::events::record(connection, &format!("job/{job_id}"), "results lost", if again > 0 { "done again" } else { "" })?;
+    super::events::record(
+        connection,
+        &format!("job/{job_id}"),
+        "results lost",
+        if again > 0 { "done again" } else { "" },
+    )?;
     Ok(again > 0)
 }
