@@ -79,7 +79,12 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.start("health", health::run(checks, reports, gate.clone(), stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate, bus_verbs, stop()));
     tasks.start_steady("live page", console::run(settings.console.clone(), view, stop()));
-    notify::ready();
+    // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.
+    let mut opening = open();
+    tokio::select! {
+        _ = opening.wait_for(|now| *now != Custody::Checking) => notify::ready(),
+        () = shutdown.cancelled() => {}
+    }
 
     let outcome = tasks.ended().await;
     notify::stopping();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::deadline;
-use hil_tests::modality::Modality;
+use hil_tests::modality::{Manners, Modality};
 use hil_tests::part10::Instance;
 use phantom::{Options, Phantom};
 use rand::rngs::SmallRng;
@@ -40,7 +40,7 @@ fn odd(slice: &Instance, number: usize, random: &mut SmallRng) -> Instance {
 async fn a_stream_of_odd_files_does_not_make_the_box_grow_for_ever() {
     let count: usize = std::env::var("SCANSIDE_ODD_FILES").ok().and_then(|n| n.parse().ok()).unwrap_or(1200);
     let mut appliance = Appliance::start(&Setup { quiet_secs: 1.0, ..Setup::default() }).await.unwrap();
-    let options = Options { columns: 512, rows: 512, slices: 8, slice_mm: 8.0, ..Options::default() };
+    let options = Options { columns: 128, rows: 128, pixel_mm: 2.9, slices: 8, slice_mm: 8.0, ..Options::default() };
     let (study, _) = Phantom::chest(3, &options).unwrap();
     let slices: Vec<_> = study.instances.iter().map(|i| Instance::from_part10(&i.part10).unwrap()).collect();
     let mut random = SmallRng::seed_from_u64(11);
@@ -48,10 +48,13 @@ async fn a_stream_of_odd_files_does_not_make_the_box_grow_for_ever() {
     let mut sizes = Vec::new();
     for batch in 0..count.div_ceil(100) {
         let files: Vec<_> = (0..100).map(|n| odd(&slices[n % slices.len()], batch * 100 + n, &mut random)).collect();
-        let parts = files.chunks(25).map(|part| {
-            let (part, address) = (part.to_vec(), appliance.address);
+        // Four senders at once, each with all of them in an order of its own.
+        let parts = (0..4).map(|seed| {
+            let (files, address) = (files.clone(), appliance.address);
+            let manners = Manners { seed, shuffle: true, per_association: Some(20), ..Manners::default() };
             tokio::spawn(async move {
-                let _ = Modality::new(address, "CT1", Appliance::AE_TITLE).send(&part, |_, _| {}).await;
+                let scanner = Modality::new(address, "CT1", Appliance::AE_TITLE).with(manners);
+                let _ = scanner.send(&files, |_, _| {}).await;
             })
         });
         for part in parts.collect::<Vec<_>>() {

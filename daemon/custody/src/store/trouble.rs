@@ -49,7 +49,8 @@ impl Store {
         });
         if news {
             tracing::error!(kind = ?trouble.kind, reason = trouble.reason, "the database is in trouble; receiving and analysis wait");
-            if kind.needs_rebuilding() {
+            // One that is gone needs no mark, and what a person has put in its place must not be set aside.
+            if kind == StoreFault::Damaged {
                 self.mark_damaged(&trouble.reason);
             }
         }
