@@ -23,7 +23,10 @@ pub fn start(filter: Option<&str>) -> anyhow::Result<()> {
         return Ok(());
     }
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    registry.with(fmt::layer().with_writer(io::stderr).with_ansi(colours).with_target(false)).init();
+    // Without `log_internal_errors` a line that cannot be written is lost. With it, it would be said with `eprintln!`, which
+    // panics when standard error is a file on a full disk.
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(colours).with_target(false).log_internal_errors(false);
+    registry.with(lines).init();
     Ok(())
 }
 

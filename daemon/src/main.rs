@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => {
             for problem in &error.problems {
-                eprintln!("scansided: {problem}");
+                say(format_args!("scansided: {problem}"));
             }
             return ExitCode::from(WRONG_CONFIGURATION);
         }
@@ -47,10 +47,16 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("scansided: {error:#}");
+            say(format_args!("scansided: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// To standard error. `eprintln!` would panic where that is a file on a full disk.
+fn say(line: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn print(settings: &Settings) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ pub mod backoff;
 pub mod panic;
 pub mod urgency;
 pub mod urgency_ffi;
+pub mod heap_ffi;
 pub mod capture;
 pub mod accel;
 #[cfg(any(test, feature = "sim"))]

@@ -126,7 +126,8 @@ impl Appliance {
         Ok(())
     }
 
-    /// Waits until the daemon answers on the bus with the address it listens on.
+    /// Waits until the daemon answers on the bus with the address it listens on, and has opened the custody log or says why
+    /// it cannot.
     ///
     /// # Errors
     /// When the daemon ends or stays silent; with the end of its log.
@@ -141,6 +142,9 @@ impl Appliance {
                     return Some(Err(status));
                 }
                 let address = manager.dicom_address().await.ok()?;
+                if manager.level_reason().await.ok()?.starts_with("starting") {
+                    return None;
+                }
                 address.parse::<SocketAddr>().ok().filter(|address| address.port() != 0).map(Ok)
             }
         })

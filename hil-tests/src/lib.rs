@@ -1,6 +1,7 @@
 //! The bench: what surrounds the box in a test. It talks to the daemon over DICOM and D-Bus only.
 
 pub mod dimse;
+pub mod disk;
 pub mod modality;
 pub mod pacs;
 pub mod part10;

@@ -74,7 +74,7 @@ pub fn look(
 pub fn recorder(
     settings: &Settings,
     parts: &StudyParts,
-    free: custody::FreeBytes,
+    free: ::custody::FreeBytes,
     told: watch::Sender<Arc<Recording>>,
 ) -> Option<record::RecorderParts> {
     let profiles = Profiles::load(&settings.live.profile).ok().filter(|_| settings.record.enabled)?;

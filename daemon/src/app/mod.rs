@@ -1,5 +1,6 @@
 //! The composition root: opens spool, database and ports, starts the tasks, waits for their end.
 
+mod custody;
 mod live;
 mod opened;
 mod tasks;
@@ -8,11 +9,11 @@ mod verbs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::custody::FreeBytes;
+use ::custody::level::{Gate, Level};
 use ::live::exam::auto;
 use config::Settings;
-use custody::FreeBytes;
-use custody::level::Gate;
-use node::Intake;
+use node::{Arrival, Intake};
 use study::analyze::worker;
 use study::model::Models;
 use study::outbox;
@@ -22,21 +23,25 @@ use tokio_util::sync::CancellationToken;
 
 use self::tasks::Tasks;
 use self::verbs::Verbs;
+use crate::health::Custody;
 use crate::health::notify;
 use crate::{console, dbus, health};
 
 /// Arrivals that may wait for the study task; when there are more, senders must wait.
 const ARRIVALS: usize = 1024;
 
-/// Runs the daemon until shutdown. If a task ends early, the daemon ends and systemd restarts it; instances in custody
-/// survive that.
+/// Runs the daemon until shutdown. Trouble of disk or database ends nothing: the gate is closed until it is over. Only
+/// damage of the database ends the daemon, since the next start builds it again. If a task ends early, the daemon ends and
+/// systemd restarts it; instances in custody survive that.
 ///
 /// # Errors
-/// When the spool or the database cannot be opened, the DICOM port cannot be bound, or a task fails.
+/// When the DICOM port cannot be bound, the database must be built again, or a task fails.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let settings = Arc::new(settings);
     let opened = opened::open(&settings).await?;
     let (parts, gate) = (opened.parts, Gate::default());
+    gate.set(Level::NoNewStudies, health::STARTING);
+    let (custody_told, custody) = watch::channel(Custody::Checking);
     let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
     let (reports, health_reports) = health::channel();
     let free = free_bytes(&parts);
@@ -54,28 +59,67 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         store: parts.store.clone(),
         free_bytes: free,
         min_free_bytes: settings.spool.min_free_mib << 20,
+        custody: custody.clone(),
     };
 
     let mut tasks = Tasks::new(shutdown.clone());
     let stop = || shutdown.clone();
-    tasks.start("study", study::run(parts.clone(), arrivals, stop()));
-    tasks.start("analysis", worker::run(parts.clone(), stop()));
+    let open = || custody.clone();
+    tasks.start_steady("custody", custody::run(parts.clone(), custody_told, stop()));
+    tasks.start("study", story(open(), parts.clone(), arrivals, stop()));
+    tasks.start("analysis", once_open(open(), stop(), worker::run(parts.clone(), stop())));
     tasks.start("DICOM", node::listener::run(opened.listener, intake, stop()));
-    tasks.start("outbox", deliver(&settings, &parts, &gate, stop()));
+    tasks.start("outbox", once_open(open(), stop(), deliver(&settings, &parts, &gate, stop())));
     tasks.start("live", live::look(settings.clone(), &parts, stage, stop()));
-    tasks.start("recorder", live::record(recorder, view.clone(), stop()));
+    tasks.start("recorder", once_open(open(), stop(), live::record(recorder, view.clone(), stop())));
     if let Some(view) = view.clone().filter(|_| settings.live.auto_start) {
         let after = Duration::from_secs(settings.live.auto_stop_secs);
         tasks.start_steady("automatic exams", auto::run(view, after, stop()));
     }
-    tasks.start_steady("health", health::run(checks, reports, gate.clone(), stop()));
+    tasks.start("health", health::run(checks, reports, gate.clone(), stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate, bus_verbs, stop()));
     tasks.start_steady("live page", console::run(settings.console.clone(), view, stop()));
-    notify::ready();
+    // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.
+    let mut opening = open();
+    tokio::select! {
+        _ = opening.wait_for(|now| *now != Custody::Checking) => notify::ready(),
+        () = shutdown.cancelled() => {}
+    }
 
     let outcome = tasks.ended().await;
     notify::stopping();
     outcome
+}
+
+/// Runs `task` once database and custody log are open.
+async fn once_open<E>(
+    mut custody: watch::Receiver<Custody>,
+    shutdown: CancellationToken,
+    task: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
+    let is_open = tokio::select! {
+        open = custody.wait_for(Custody::is_open) => open.is_ok(),
+        () = shutdown.cancelled() => false,
+    };
+    if is_open { task.await } else { Ok(()) }
+}
+
+/// The study story, once it can be told. Until then nothing is kept, so what associations report needs no ear; but they
+/// must not wait for one.
+async fn story(
+    mut custody: watch::Receiver<Custody>,
+    parts: StudyParts,
+    mut arrivals: mpsc::Receiver<Arrival>,
+    shutdown: CancellationToken,
+) -> Result<(), ::custody::store::Error> {
+    loop {
+        tokio::select! {
+            _ = custody.wait_for(Custody::is_open) => break,
+            Some(_) = arrivals.recv() => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+    study::run(parts, arrivals, shutdown).await
 }
 
 fn free_bytes(parts: &StudyParts) -> FreeBytes {

@@ -1,8 +1,8 @@
-//! Opens what the tasks need: the database, the custody log, the model registry, the DICOM port.
+//! Opens what the tasks need: the model registry, the DICOM port. Database and custody log follow (`custody`), because that
+//! may take its time and must not keep the box from answering.
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use config::Settings;
 use custody::event::Event;
 use custody::spool::Spool;
@@ -28,23 +28,20 @@ pub struct Opened {
     pub address: String,
 }
 
-/// Opens all parts, each after those that it needs.
+/// Opens all parts, each after those that it needs. Database and custody log are not open yet.
 ///
 /// # Errors
-/// When the spool or the database cannot be opened, or the port cannot be bound.
+/// When the port cannot be bound.
 pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
     if settings.live.is_on() {
         // Must come before the first use of rayon's global pool.
         let pool = rayon::ThreadPoolBuilder::new().start_handler(|_| urgency::step_back()).build_global();
         pool.unwrap_or_else(|error| tracing::warn!(%error, "cannot lower the priority of study work"));
     }
-    let directory = &settings.spool.directory;
-    std::fs::create_dir_all(directory).with_context(|| format!("spool.directory {}", directory.display()))?;
-    let store = Store::open(&directory.join("scanside.db"))?;
+    let store = Store::at(&settings.spool.directory.join("scanside.db"));
     let of_study = Arc::new(settings.study());
     let shelf = registry(&of_study);
-    let (spool, recovery) = Spool::open(&settings.spool, &store)?;
-    tracing::info!(%recovery, "spool opened");
+    let spool = Spool::new(&settings.spool, &store);
     let listener = node::listener::bind(&settings.dicom).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "DICOM listener bound");

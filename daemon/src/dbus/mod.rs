@@ -212,11 +212,20 @@ async fn serve(
     shutdown: CancellationToken,
     backoff: &mut Backoff,
 ) -> Result<(), Error> {
-    publisher.show_all().await?;
+    let complete = match publisher.show_all().await {
+        Err(Error::Internal(reason)) => {
+            tracing::warn!(reason, "the database cannot be read yet; the bus has no studies until it can be");
+            false
+        }
+        shown => {
+            shown?;
+            true
+        }
+    };
     connection.request_name_with_flags(names::BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await?;
     tracing::info!(name = names::BUS_NAME, "on D-Bus");
     backoff.succeeded();
-    let outcome = publisher.run(received, gate, facts, shutdown).await;
+    let outcome = publisher.run(received, gate, facts, complete, shutdown).await;
     if outcome.is_ok() {
         // Sends the messages that are still queued.
         connection.close().await?;

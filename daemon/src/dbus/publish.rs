@@ -27,6 +27,8 @@ use super::{Error, Facts};
 use custody::store::lists::{self, Counts, Wanted};
 
 const FLUSH: Duration = Duration::from_millis(200);
+/// When the database could not be read.
+const READ_AGAIN: Duration = Duration::from_secs(2);
 /// Only the newest rows are exported as objects; older ones appear only in the lists. This bounds the memory.
 const MOST_STUDIES: usize = 200;
 const MOST_OTHERS: usize = 500;
@@ -105,7 +107,8 @@ impl Publisher {
         }
     }
 
-    /// Runs until shutdown, or until the connection is lost.
+    /// Runs until shutdown, or until the connection is lost. `complete`: [`Publisher::show_all`] has succeeded. A database
+    /// that cannot be read does not take the box off the bus: all is read again until it can be.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -114,12 +117,13 @@ impl Publisher {
         mut events: broadcast::Receiver<Event>,
         gate: &Gate,
         facts: &Facts,
+        complete: bool,
         shutdown: CancellationToken,
     ) -> Result<(), Error> {
         let mut levels = gate.subscribe();
         let mut health = facts.health.clone();
-        let mut pending = Pending::default();
-        let mut due: Option<tokio::time::Instant> = None;
+        let mut pending = Pending { all: !complete, ..Pending::default() };
+        let mut due = (!complete).then(|| tokio::time::Instant::now() + READ_AGAIN);
         loop {
             let wake = due.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3600));
             tokio::select! {
@@ -133,7 +137,14 @@ impl Publisher {
                 Ok(()) = health.changed() => pending.level = true,
                 () = tokio::time::sleep_until(wake) => {
                     due = None;
-                    self.flush(std::mem::take(&mut pending)).await?;
+                    match self.flush(std::mem::take(&mut pending)).await {
+                        Err(Error::Internal(reason)) => {
+                            tracing::debug!(reason, "the database cannot be read; objects on the bus are not up to date");
+                            pending.all = true;
+                            due = Some(tokio::time::Instant::now() + READ_AGAIN);
+                        }
+                        flushed => flushed?,
+                    }
                 }
                 () = self.connection.closed() => {
                     return Err(zbus::Error::Failure("the bus closed the connection".into()).into());
@@ -192,6 +203,10 @@ impl Publisher {
     /// Updates the objects before it sends signals, so that a client that receives a signal finds the object up to
     /// date.
     async fn flush(&mut self, pending: Pending) -> Result<(), Error> {
+        // The level first: it says why the rest may fail.
+        if pending.level {
+            self.tell_manager().await?;
+        }
         if pending.all {
             self.show_all().await?;
         }
@@ -270,8 +285,10 @@ impl Publisher {
     }
 
     async fn tell_manager(&mut self) -> Result<(), Error> {
-        let counts = self.reader.read(|db| Ok(lists::counts(db)?)).await?;
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        // The level is told also when nothing can be counted.
+        if let Ok(counts) = self.reader.read(|db| Ok(lists::counts(db)?)).await {
+            *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        }
         let server = self.connection.object_server();
         let manager = server.interface::<_, Manager>(names::ROOT).await?;
         let emitter = manager.signal_emitter();

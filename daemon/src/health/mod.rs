@@ -7,13 +7,50 @@ use std::time::Duration;
 
 use custody::FreeBytes;
 use custody::level::{Gate, Level};
-use custody::store::{Durability, Store, instances};
+use custody::store::{self, Durability, Store, Trouble, instances};
+use hal::heap_ffi;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A database that does not answer within this time counts as failed.
+/// A database that does not answer within this time counts as failed. Longer than it waits for a lock.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(20);
+const HANGS: &str = "the database does not answer: no word from it for 20 s";
+
+/// How often the heap is looked at, and how many bytes it may hold without use.
+const MEMORY_EVERY: Duration = Duration::from_secs(30);
+const MOST_UNUSED: u64 = 32 << 20;
+
+/// The reason of the level until database and custody log are open.
+pub const STARTING: &str = "starting: the custody log is being checked";
+/// What happened at the start is shown this long.
+const NOTICE_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether database and custody log are open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Custody {
+    Checking,
+    /// It is tried again.
+    Failed {
+        reason: String,
+    },
+    /// With something that people should know of how they were opened.
+    Open {
+        notice: Option<String>,
+    },
+}
+
+impl Custody {
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+}
+
+/// The database is damaged or gone. The next start builds it again.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: starting again")]
+pub struct MustBeBuiltAgain(String);
 
 /// What is checked.
 #[derive(Clone)]
@@ -23,6 +60,7 @@ pub struct Checks {
     pub free_bytes: FreeBytes,
     /// Below this, instances are refused.
     pub min_free_bytes: u64,
+    pub custody: watch::Receiver<Custody>,
 }
 
 impl fmt::Debug for Checks {
@@ -43,13 +81,37 @@ pub fn channel() -> (watch::Sender<Report>, watch::Receiver<Report>) {
     watch::channel(Report::default())
 }
 
-/// Checks every 5 s, or more often if the watchdog requires it, until shutdown. `WATCHDOG=1` is sent only while the
-/// database answers. It is also sent when the disk is full, because a restart does not help then.
-pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, shutdown: CancellationToken) {
+/// Checks every 5 s (more often if the watchdog requires it) and at once when a part of the daemon met an error of the
+/// database, until shutdown. `WATCHDOG=1` is sent unless the check itself hangs: a full disk or a locked database is not
+/// helped by a restart.
+///
+/// # Errors
+/// The database must be built again.
+pub async fn run(
+    checks: Checks,
+    reports: watch::Sender<Report>,
+    gate: Gate,
+    shutdown: CancellationToken,
+) -> Result<(), MustBeBuiltAgain> {
     let interval = notify::watchdog_interval().map_or(INTERVAL, |watchdog| watchdog.min(INTERVAL));
+    let mut memory_at = Instant::now();
+    let (mut custody, mut troubles, begun) = (checks.custody.clone(), checks.store.troubles(), Instant::now());
     loop {
-        let (free, database) = look(&checks).await;
-        let (level, reason) = judge(&free, checks.min_free_bytes, &database);
+        if memory_at.elapsed() >= MEMORY_EVERY {
+            memory_at = Instant::now();
+            tokio::task::spawn_blocking(give_memory_back);
+        }
+        let opening = custody.borrow_and_update().clone();
+        troubles.mark_unchanged();
+        let (free, database) = look(&checks, opening.is_open()).await;
+        let (level, reason) = match opening {
+            Custody::Checking => (Level::NoNewStudies, STARTING.to_owned()),
+            Custody::Failed { reason } => (Level::NoNewStudies, reason),
+            Custody::Open { notice } => match judge(&free, checks.min_free_bytes, &database) {
+                (Level::Full, _) if begun.elapsed() < NOTICE_FOR => (Level::Full, notice.unwrap_or_default()),
+                judged => judged,
+            },
+        };
         if gate.get() != (level, reason.clone()) {
             announce(level, &reason);
             gate.set(level, &reason);
@@ -57,34 +119,53 @@ pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, shu
         let report = report(&free, checks.min_free_bytes, database.as_ref().ok().copied().flatten());
         notify::status(&status_line(level, &reason, &report));
         reports.send_if_modified(|now| std::mem::replace(now, report.clone()) != report);
-        if database.is_ok() {
+        if database.as_ref().err().is_none_or(|why| why != HANGS) {
             notify::watchdog();
+        }
+        if let Some(Trouble { reason, .. }) = checks.store.trouble().filter(|trouble| trouble.kind.needs_rebuilding()) {
+            return Err(MustBeBuiltAgain(reason));
         }
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
-            () = shutdown.cancelled() => return,
+            Ok(()) = troubles.changed() => {}
+            Ok(()) = custody.changed() => {}
+            () = shutdown.cancelled() => return Ok(()),
         }
+    }
+}
+
+/// A stream of files leaves the heap of each thread full of holes. Blocks for some milliseconds, and rarely.
+fn give_memory_back() {
+    if heap_ffi::unused_bytes() > MOST_UNUSED {
+        heap_ffi::give_back();
     }
 }
 
 fn announce(level: Level, reason: &str) {
     if level == Level::Full {
-        tracing::info!("back to full service");
+        tracing::info!(reason, "full service");
     } else {
         tracing::error!(?level, reason, "service is restricted");
     }
 }
 
-/// Returns the free bytes, and the mean bytes of recent studies (`None`: no study yet) from the database.
-async fn look(checks: &Checks) -> (Result<u64, String>, Result<Option<u64>, String>) {
+/// Returns the free bytes, and the mean bytes of recent studies (`None`: no study yet) from the database, or what is wrong
+/// with it in a sentence.
+async fn look(checks: &Checks, is_open: bool) -> (Result<u64, String>, Result<Option<u64>, String>) {
     let (store, free_bytes) = (checks.store.clone(), checks.free_bytes.clone());
-    let looked =
-        tokio::task::spawn_blocking(move || (free_bytes(), mean_study_bytes(&store).map_err(|e| e.to_string())));
-    match tokio::time::timeout(DATABASE_PATIENCE, looked).await {
+    let ask = move || (free_bytes(), if is_open { ask(&store) } else { Ok(None) });
+    match tokio::time::timeout(DATABASE_PATIENCE, tokio::task::spawn_blocking(ask)).await {
         Ok(Ok(both)) => both,
         Ok(Err(panicked)) => (Ok(u64::MAX), Err(panicked.to_string())),
-        Err(_) => (Ok(u64::MAX), Err(format!("no answer within {} s", DATABASE_PATIENCE.as_secs()))),
+        Err(_) => (Ok(u64::MAX), Err(HANGS.to_owned())),
     }
+}
+
+/// Whether the database can be written, then what it says.
+fn ask(store: &Store) -> Result<Option<u64>, String> {
+    store.probe().and_then(|()| mean_study_bytes(store)).map_err(|error: store::Error| {
+        store.trouble().map_or_else(|| format!("{}: {error}", error.kind().words()), |trouble| trouble.reason)
+    })
 }
 
 fn mean_study_bytes(store: &Store) -> custody::store::Result<Option<u64>> {
@@ -96,7 +177,7 @@ fn mean_study_bytes(store: &Store) -> custody::store::Result<Option<u64>> {
 /// The level for these results, with the reason in plain words.
 fn judge(free: &Result<u64, String>, min_free: u64, database: &Result<Option<u64>, String>) -> (Level, String) {
     match (database, free) {
-        (Err(why), _) => (Level::NoNewStudies, format!("the database does not answer: {why}")),
+        (Err(why), _) => (Level::NoNewStudies, why.clone()),
         (_, Err(why)) => (Level::NoNewStudies, format!("cannot determine the free space: {why}")),
         (_, Ok(free)) if *free < min_free => {
             (Level::NoNewStudies, format!("{} MiB free, {} MiB must stay free", free >> 20, min_free >> 20))
@@ -137,9 +218,9 @@ mod tests {
 
     #[test]
     fn a_silent_database_comes_before_all_else() {
-        let (level, reason) = judge(&Err("gone".into()), 0, &Err("locked".into()));
+        let (level, reason) = judge(&Err("gone".into()), 0, &Err("the database is locked".into()));
         assert_eq!(level, Level::NoNewStudies);
-        assert_eq!(reason, "the database does not answer: locked");
+        assert_eq!(reason, "the database is locked");
     }
 
     #[test]
@@ -159,6 +240,7 @@ mod tests {
             store,
             free_bytes: Arc::new(move || Ok(seen.load(std::sync::atomic::Ordering::SeqCst))),
             min_free_bytes: 100,
+            custody: open(),
         };
         let gate = Gate::default();
         for (bytes, level) in [(10, Level::NoNewStudies), (100, Level::Full)] {
@@ -173,7 +255,67 @@ mod tests {
                 .unwrap()
                 .unwrap();
             trigger.cancel();
-            task.await.unwrap();
+            task.await.unwrap().unwrap();
         }
+    }
+
+    fn open() -> watch::Receiver<Custody> {
+        watch::channel(Custody::Open { notice: None }).1
+    }
+
+    fn checks(store: &Store, custody: watch::Receiver<Custody>) -> Checks {
+        Checks { store: store.clone(), free_bytes: Arc::new(|| Ok(GIB)), min_free_bytes: 100, custody }
+    }
+
+    async fn until(gate: &Gate, what: &str, is: impl Fn(&(Level, String)) -> bool) {
+        let mut levels = gate.subscribe();
+        let waited = tokio::time::timeout(Duration::from_secs(30), levels.wait_for(is)).await;
+        assert!(waited.is_ok(), "{what}: {:?}", gate.get());
+    }
+
+    #[tokio::test]
+    async fn a_locked_database_closes_the_gate_and_opens_it_when_it_is_free() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let store = Store::open(&path).unwrap();
+        let (gate, shutdown) = (Gate::default(), CancellationToken::new());
+        let lock = store.connect(Durability::Full).unwrap();
+        lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let (reports, _) = channel();
+        let task = tokio::spawn(run(checks(&store, open()), reports, gate.clone(), shutdown.clone()));
+        until(&gate, "closed", |(level, why)| *level == Level::NoNewStudies && why.contains("locked")).await;
+        lock.execute_batch("ROLLBACK").unwrap();
+        until(&gate, "open", |(level, _)| *level == Level::Full).await;
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_received_until_custody_is_open_and_a_mended_database_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("db")).unwrap();
+        let (gate, shutdown) = (Gate::default(), CancellationToken::new());
+        let (told, custody) = watch::channel(Custody::Checking);
+        let (reports, _) = channel();
+        let task = tokio::spawn(run(checks(&store, custody), reports, gate.clone(), shutdown.clone()));
+        until(&gate, "starting", |now| *now == (Level::NoNewStudies, STARTING.to_owned())).await;
+        told.send_replace(Custody::Failed { reason: "the disk is full".into() });
+        until(&gate, "failed", |now| *now == (Level::NoNewStudies, "the disk is full".into())).await;
+        told.send_replace(Custody::Open { notice: Some("built again".into()) });
+        until(&gate, "open", |now| *now == (Level::Full, "built again".into())).await;
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_a_database_that_must_be_built_again_ends_the_daemon() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let store = Store::open(&path).unwrap();
+        let (reports, _) = channel();
+        let task = tokio::spawn(run(checks(&store, open()), reports, Gate::default(), CancellationToken::new()));
+        std::fs::remove_file(&path).unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(30), task).await.unwrap().unwrap();
+        assert!(ended.unwrap_err().to_string().contains("gone"));
     }
 }

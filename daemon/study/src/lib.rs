@@ -37,8 +37,9 @@ use custody::event::Event;
 use custody::instance::Instance;
 use custody::series::{SeriesKey, state};
 use custody::store::series::SeriesRow;
-use custody::store::{self, Durability, events, instances, jobs, series};
+use custody::store::{self, Durability, Store, events, instances, jobs, series};
 use dicom::kind::SeriesKind;
+use hal::backoff::{Backoff, Pauses};
 use node::Arrival;
 use report::Refused;
 use report::refused::Mixed;
@@ -79,21 +80,49 @@ struct Story {
     count_at: Option<Instant>,
 }
 
-/// Runs until shutdown: receives arrivals and queues jobs.
+/// Pauses after an error of the database, in every loop of the study path.
+pub(crate) const PAUSES: Pauses = Pauses::new(Duration::from_millis(500), Duration::from_secs(5));
+
+/// Runs until shutdown: receives arrivals and queues jobs. An error of the database (full, locked, damaged) ends nothing: it
+/// is told, waited out, and the story is taken up again from the rows, which are written before anything is announced.
 ///
 /// # Errors
-/// When the database fails. The daemon must then restart, because it cannot keep custody without rows.
+/// None at present.
 pub async fn run(
     parts: StudyParts,
     mut arrivals: mpsc::Receiver<Arrival>,
     shutdown: CancellationToken,
 ) -> Result<(), store::Error> {
-    let connection = parts.store.connect(Durability::Rebuildable)?;
-    let assembler = Assembler::new(&parts.settings.series);
-    let closing = Closing::new(Duration::from_secs_f64(parts.settings.study.quiet_secs));
-    let mut story = Story { parts, connection, assembler, closing, receiving: HashMap::new(), count_at: None };
+    let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
+    let mut interrupted = true;
+    loop {
+        let told = tell(&parts, &mut arrivals, &mut interrupted, &mut backoff, &shutdown).await;
+        let Err(error) = told else { return Ok(()) };
+        parts.store.failed(&error);
+        let pause = backoff.failed(started.elapsed());
+        if !wait_out(&mut arrivals, pause, &shutdown).await {
+            return Ok(());
+        }
+    }
+}
+
+/// The story until shutdown, or until an error. `interrupted`: jobs that ran when the last process ended are still to be
+/// queued again.
+async fn tell(
+    parts: &StudyParts,
+    arrivals: &mut mpsc::Receiver<Arrival>,
+    interrupted: &mut bool,
+    backoff: &mut Backoff,
+    shutdown: &CancellationToken,
+) -> Result<(), store::Error> {
     // The story is told in small transactions; `block_in_place` keeps them off the threads that serve associations.
-    block_in_place(|| story.resume())?;
+    let mut story = block_in_place(|| {
+        let connection = parts.store.connect(Durability::Rebuildable)?;
+        let mut story = Story::new(parts.clone(), connection);
+        story.resume(*interrupted)?;
+        Ok::<_, store::Error>(story)
+    })?;
+    *interrupted = false;
     loop {
         let deadline = story.next_deadline().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
@@ -105,10 +134,48 @@ pub async fn run(
             () = shutdown.cancelled() => return Ok(()),
         }
         block_in_place(|| story.go_on())?;
+        backoff.succeeded();
+    }
+}
+
+/// Waits, and lets senders go on meanwhile: what arrives has its row already and is found there. Returns false on shutdown.
+async fn wait_out(arrivals: &mut mpsc::Receiver<Arrival>, pause: Duration, shutdown: &CancellationToken) -> bool {
+    let over = tokio::time::sleep(pause);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return true,
+            () = shutdown.cancelled() => return false,
+            arrival = arrivals.recv() => {
+                if arrival.is_none() {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// Waits after an error of the database that ends nothing. Returns false on shutdown.
+pub(crate) async fn wait_for_database(
+    store: &Store,
+    error: &store::Error,
+    pause: Duration,
+    shutdown: &CancellationToken,
+) -> bool {
+    store.failed(error);
+    tokio::select! {
+        () = tokio::time::sleep(pause) => true,
+        () = shutdown.cancelled() => false,
     }
 }
 
 impl Story {
+    fn new(parts: StudyParts, connection: Connection) -> Self {
+        let assembler = Assembler::new(&parts.settings.series);
+        let closing = Closing::new(Duration::from_secs_f64(parts.settings.study.quiet_secs));
+        Self { parts, connection, assembler, closing, receiving: HashMap::new(), count_at: None }
+    }
+
     /// What time may have brought.
     fn go_on(&mut self) -> Result<(), store::Error> {
         self.count()?;
@@ -276,25 +343,10 @@ impl Story {
         Ok(())
     }
 
-    /// After a start: series that were being received are assembled again, jobs that ran are queued again, studies that a
-    /// task waited for are decided again.
-    fn resume(&mut self) -> Result<(), store::Error> {
-        let limit = self.parts.settings.analyze.max_interruptions;
-        let mut connection = self.parts.store.connect(Durability::Full)?;
-        let transaction = connection.transaction()?;
-        let (queued, hopeless) = jobs::recover(&transaction, limit)?;
-        for job in &hopeless {
-            conclude::park(
-                &transaction,
-                job,
-                &format!(
-                    "the process died {} times while this was in work; `scansidectl studies rerun` tries again",
-                    job.interruptions
-                ),
-            )?;
-        }
-        transaction.commit()?;
-
+    /// After a start, and after an error: series that were being received are assembled again, studies that a task waited
+    /// for are decided again. With `interrupted`, jobs that ran are queued again.
+    fn resume(&mut self, interrupted: bool) -> Result<(), store::Error> {
+        let (queued, hopeless) = if interrupted { self.recover_jobs()? } else { (0, 0) };
         let open = series::unfinished(&self.connection)?;
         for key in &open {
             for instance in instances::of_series(&self.connection, &key.study_uid, &key.series_uid)? {
@@ -305,17 +357,28 @@ impl Story {
         for study_uid in &undecided {
             self.decide(study_uid, false)?;
         }
-        if !queued.is_empty() || !open.is_empty() || !hopeless.is_empty() {
-            tracing::info!(
-                jobs = queued.len(),
-                parked = hopeless.len(),
-                series = open.len(),
-                studies = undecided.len(),
-                "resumed after a restart"
-            );
+        if queued + hopeless > 0 || !open.is_empty() {
+            tracing::info!(jobs = queued, parked = hopeless, series = open.len(), studies = undecided.len(), "resumed");
         }
         self.parts.wake.notify_one();
         Ok(())
+    }
+
+    /// Returns how many jobs are queued, and how many were interrupted too often and are parked.
+    fn recover_jobs(&self) -> Result<(usize, usize), store::Error> {
+        let limit = self.parts.settings.analyze.max_interruptions;
+        let mut connection = self.parts.store.connect(Durability::Full)?;
+        let transaction = connection.transaction()?;
+        let (queued, hopeless) = jobs::recover(&transaction, limit)?;
+        for job in &hopeless {
+            let times = job.interruptions;
+            let reason = format!(
+                "the process died {times} times while this was in work; `scansidectl studies rerun` tries again"
+            );
+            conclude::park(&transaction, job, &reason)?;
+        }
+        transaction.commit()?;
+        Ok((queued.len(), hopeless.len()))
     }
 }
 

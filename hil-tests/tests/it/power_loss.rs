@@ -1,15 +1,19 @@
 //! Promise 1, custody: `kill -9` at random moments while two scanners send and jobs run. Afterwards everything that was
 //! acknowledged is stored once with the same bytes, each study has one set of results, and nothing is stuck.
+//! In half of the rounds the disk is full or slow, or somebody holds the database locked, when the kill comes; C-ECHO is
+//! answered within 10 s after each.
 //!
 //! `SCANSIDE_SOAK_ROUNDS` is the number of kills (12 by default, 200 in `make soak`); with the `SCANSIDE_SOAK_SEED` of
 //! a run it is repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hil_tests::appliance::{Appliance, Setup};
+use hil_tests::disk::SmallDisk;
 use hil_tests::modality::{Manners, Modality};
 use hil_tests::pacs::Pacs;
 use hil_tests::part10::Instance;
@@ -27,6 +31,85 @@ const STUCK_AFTER: Duration = Duration::from_secs(300);
 /// kill may come in any of these phases.
 const KILL_WITHIN_MS: u64 = 3500;
 const LINK_BYTES_PER_SEC: u32 = 1_500_000;
+
+/// After a kill, until C-ECHO is answered again.
+const ECHO_WITHIN: Duration = Duration::from_secs(10);
+/// A fault outlives the kill by up to this.
+const FAULT_FOR_MS: u64 = 6000;
+/// Bytes that a round leaves on the disk, generously, and what a box needs besides (reserve, segments, results), MiB.
+const ROUND_MIB: u64 = 4;
+const BOX_MIB: u64 = 320;
+
+/// What is wrong when the kill comes.
+#[derive(Debug)]
+enum Fault {
+    None,
+    /// Somebody else's file takes the last byte.
+    Full,
+    /// Somebody else syncs to the same disk without a pause.
+    Slow(Arc<AtomicBool>, std::thread::JoinHandle<()>),
+    /// Somebody else holds the lock of the database.
+    Locked(rusqlite::Connection),
+}
+
+impl Fault {
+    fn begin(random: &mut SmallRng, appliance: &Appliance, disk: Option<&SmallDisk>) -> Self {
+        match (random.random_range(0..6), disk) {
+            (0, Some(disk)) => {
+                disk.fill().unwrap();
+                Self::Full
+            }
+            (1, _) => {
+                let (stop, path) = (Arc::new(AtomicBool::new(false)), appliance.spool().join("somebody-elses-log"));
+                let stopped = stop.clone();
+                let hog = move || {
+                    let mut file = std::fs::File::create(&path).unwrap();
+                    while !stopped.load(Ordering::Relaxed) {
+                        let _ = std::io::Write::write_all(&mut file, &[7; 1 << 20]).and_then(|()| file.sync_all());
+                        let _ = std::io::Seek::rewind(&mut file);
+                    }
+                    std::fs::remove_file(&path).unwrap();
+                };
+                Self::Slow(stop, std::thread::spawn(hog))
+            }
+            (2, _) => {
+                let lock = rusqlite::Connection::open(appliance.database()).unwrap();
+                lock.busy_timeout(Duration::from_secs(30)).unwrap();
+                lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
+                Self::Locked(lock)
+            }
+            _ => Self::None,
+        }
+    }
+
+    fn end(self, disk: Option<&SmallDisk>) {
+        match self {
+            Self::None => {}
+            Self::Full => disk.unwrap().clear().unwrap(),
+            Self::Slow(stop, hog) => {
+                stop.store(true, Ordering::Relaxed);
+                hog.join().unwrap();
+            }
+            Self::Locked(lock) => lock.execute_batch("ROLLBACK").unwrap(),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::None => "no fault",
+            Self::Full => "full disk",
+            Self::Slow(..) => "slow disk",
+            Self::Locked(_) => "locked database",
+        }
+    }
+}
+
+async fn answers_echo(address: std::net::SocketAddr, since: Instant, when: &str) -> Duration {
+    let scanner = Modality::new(address, "CT9", Appliance::AE_TITLE);
+    let asked = || async { scanner.echo().await.ok() };
+    deadline::until("C-ECHO", ECHO_WITHIN, asked).await.unwrap_or_else(|e| panic!("{when}: {e:#}"));
+    since.elapsed()
+}
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -79,7 +162,15 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
         extra: "[analyze]\nmax_interruptions = 1000\n".into(),
         ..Setup::default()
     };
+    let folder = tempfile::tempdir().unwrap();
+    let mib = u32::try_from(BOX_MIB + ROUND_MIB * rounds).unwrap();
+    let disk = SmallDisk::mount(&folder.path().join("spool"), mib).unwrap();
+    if disk.is_none() {
+        println!("no tmpfs can be mounted here: no rounds with a full disk");
+    }
+    let setup = Setup { folder: Some(folder.path().to_owned()), ..setup };
     let mut appliance = Appliance::start(&setup).await.unwrap();
+    let mut slowest = Duration::ZERO;
     let mut random = SmallRng::seed_from_u64(seed);
     let acknowledged: Arc<Mutex<Vec<Instance>>> = Arc::default();
     let mut checked = 0;
@@ -102,11 +193,29 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
             })
             .collect();
 
-        // This sleep is no synchronisation: the random moment of the kill is what is tested.
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..KILL_WITHIN_MS))).await;
+        // These sleeps are no synchronisation: the random moments are what is tested.
+        let (before, until_kill) = (random.random_range(0..KILL_WITHIN_MS), random.random_range(0..KILL_WITHIN_MS / 2));
+        let fault_for = Duration::from_millis(random.random_range(0..FAULT_FOR_MS));
+        tokio::time::sleep(Duration::from_millis(before)).await;
+        let fault = Fault::begin(&mut random, &appliance, disk.as_ref());
+        if !matches!(fault, Fault::None) {
+            tokio::time::sleep(Duration::from_millis(until_kill)).await;
+        }
+        assert!(appliance.is_running(), "round {round}: ended with {}:\n{}", fault.name(), appliance.log_tail());
         appliance.kill().await.unwrap();
-        let at_the_kill = acknowledged.lock().unwrap().len();
-        appliance.restart().await.unwrap();
+        let (at_the_kill, fault_name) = (acknowledged.lock().unwrap().len(), fault.name());
+        let killed = Instant::now();
+        appliance.spawn().unwrap();
+        slowest = slowest.max(answers_echo(appliance.address, killed, fault_name).await);
+        appliance.ready().await.unwrap();
+        if !matches!(fault, Fault::None) {
+            tokio::time::sleep(fault_for).await;
+        }
+        assert!(appliance.is_running(), "round {round}: ended with {fault_name}:\n{}", appliance.log_tail());
+        fault.end(disk.as_ref());
+        let manager = appliance.manager().await.unwrap();
+        let full = || async { manager.level().await.ok().filter(|level| level == "full") };
+        deadline::until("full service", SENT_WITHIN, full).await.unwrap_or_else(|e| panic!("{fault_name}: {e:#}"));
 
         let records = Records::open(&appliance).unwrap();
         for instance in &acknowledged.lock().unwrap()[checked..at_the_kill] {
@@ -116,9 +225,10 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
         for sender in senders {
             sender.await.unwrap();
         }
-        println!("round {round}: {at_the_kill} acknowledged before the kill, all in custody after it");
+        println!("round {round}, {fault_name}: {at_the_kill} acknowledged before the kill, all in custody after it");
     }
 
+    println!("C-ECHO at the latest {slowest:.1?} after a kill");
     let records = Records::open(&appliance).unwrap();
     let waiting = || records.waiting().unwrap();
     deadline::until_none("series, jobs and deliveries to end", STUCK_AFTER, waiting).await.unwrap();

@@ -15,7 +15,7 @@ pub enum SpoolFault {
     Database,
     /// The SOP UIDs of the C-STORE command differ from those of the data set; nothing was kept.
     UidMismatch,
-    /// The spool was closed, or its writer thread has ended.
+    /// The spool was closed, is not open yet, or its writer thread has ended.
     Closed,
 }
 
@@ -42,6 +42,8 @@ pub enum Error {
     Damaged { instance: i64, what: &'static str },
     #[error("the spool is closed")]
     Closed,
+    #[error("the custody log is not open yet")]
+    NotOpen,
 }
 
 impl Error {
@@ -51,7 +53,7 @@ impl Error {
             Self::Io { .. } | Self::InUse { .. } | Self::Gone { .. } | Self::Damaged { .. } => SpoolFault::Io,
             Self::Database(_) => SpoolFault::Database,
             Self::UidMismatch { .. } => SpoolFault::UidMismatch,
-            Self::Closed => SpoolFault::Closed,
+            Self::Closed | Self::NotOpen => SpoolFault::Closed,
         }
     }
 }

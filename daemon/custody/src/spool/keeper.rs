@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::{Error, Result};
+use super::error::{At, Error, Result};
 use super::{Shared, quota, segment};
 
 /// Interval between two applications of the retention rules: normally, and while space is short.
@@ -37,8 +37,13 @@ struct ShelfState {
 }
 
 impl Shelf {
-    pub(super) fn new(wanted: usize, spares: Vec<PathBuf>) -> Self {
-        Self { wanted, state: Mutex::new(ShelfState { spares, ..ShelfState::default() }), changed: Condvar::new() }
+    pub(super) fn new(wanted: usize) -> Self {
+        Self { wanted, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// The segments that were ready when the last process ended.
+    pub(super) fn begin(&self, spares: Vec<PathBuf>) {
+        self.lock().spares = spares;
     }
 
     fn lock(&self) -> MutexGuard<'_, ShelfState> {
@@ -159,12 +164,36 @@ pub(super) fn run(shared: &Arc<Shared>) {
             Work::Spare(name) => make(shared, &name),
             Work::Retention => {
                 last_retention = Instant::now();
-                if let Err(error) = quota::evict(shared) {
+                if let Err(error) = retain(shared) {
                     tracing::warn!(%error, "retention failed");
+                    shared.told(&error);
                 }
             }
         }
     }
+}
+
+/// Makes room. When so little is left that database and log are in danger, the segments that are ready go first: they
+/// hold nothing, and eviction itself needs room in the database.
+fn retain(shared: &Arc<Shared>) -> Result<()> {
+    if shared.free_bytes()? < shared.min_free / 4 {
+        let spares = std::mem::take(&mut shared.shelf.lock().spares);
+        for spare in &spares {
+            std::fs::remove_file(spare).at(spare)?;
+        }
+        if !spares.is_empty() {
+            tracing::warn!(
+                segments = spares.len(),
+                "the disk is almost full: empty segments of the custody log were removed"
+            );
+        }
+    }
+    quota::evict(shared)?;
+    // Nobody may ask for room while everything is refused; then retention itself must go on asking.
+    if shared.free_bytes()? < shared.evict_below {
+        shared.shelf.short_of_space();
+    }
+    Ok(())
 }
 
 fn next(shelf: &Shelf, last_retention: Instant) -> Work {

@@ -49,7 +49,7 @@ pub use reader::Reader;
 pub use sweep::Recovery;
 
 use std::fs::{self, File};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use error::At;
@@ -75,7 +75,13 @@ pub struct Spool(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
-    to_writer: Option<mpsc::Sender<Job>>,
+    /// Empty until [`Spool::start`] has succeeded.
+    running: OnceLock<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    to_writer: mpsc::Sender<Job>,
     threads: Vec<JoinHandle<()>>,
     /// The lock that lets only one process use the spool. Released after the threads have ended.
     _lock: File,
@@ -83,15 +89,16 @@ struct Inner {
 
 impl Inner {
     fn to_writer(&self) -> Result<&mpsc::Sender<Job>> {
-        self.to_writer.as_ref().ok_or(Error::Closed)
+        self.running.get().map(|running| &running.to_writer).ok_or(Error::NotOpen)
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.to_writer = None;
         self.shared.shelf.stop();
-        for thread in self.threads.drain(..) {
+        let Some(Running { to_writer, threads, _lock }) = self.running.take() else { return };
+        drop(to_writer);
+        for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the spool panicked");
             }
@@ -114,22 +121,42 @@ pub enum Outcome {
 }
 
 impl Spool {
-    /// Opens or creates the spool and repairs differences between log, files and rows. Blocks; call it before
-    /// associations are accepted.
+    /// A spool that keeps nothing yet: until [`Spool::start`] every instance is refused. So the daemon can answer while
+    /// the disk is full or the log is being checked.
+    pub fn new(settings: &settings::Spool, store: &Store) -> Self {
+        Self(Arc::new(Inner { shared: Arc::new(Shared::new(settings, store)), running: OnceLock::new() }))
+    }
+
+    /// [`Spool::new`] and [`Spool::start`].
+    ///
+    /// # Errors
+    /// As [`Spool::start`].
+    pub fn open(settings: &settings::Spool, store: &Store) -> Result<(Self, Recovery)> {
+        let spool = Self::new(settings, store);
+        let recovery = spool.start()?;
+        Ok((spool, recovery))
+    }
+
+    /// Opens or creates the log and repairs differences between log, files and rows, with the database prepared. Blocks.
+    /// After an error it may be called again; after a success it does nothing.
     ///
     /// # Errors
     /// When the directory or the database cannot be used, or another process uses the spool.
-    pub fn open(settings: &settings::Spool, store: &Store) -> Result<(Self, Recovery)> {
-        for folder in [settings.directory.join(LOG), settings.directory.join(LARGE)] {
-            fs::create_dir_all(&folder).at(&folder)?;
+    pub fn start(&self) -> Result<Recovery> {
+        let shared = &self.0.shared;
+        if self.0.running.get().is_some() {
+            return Ok(Recovery::default());
         }
-        segment::sync_directory(&settings.directory)?;
-        let lock = lock(settings)?;
-        let mut connection = store.connect(Durability::Full)?;
-        let (resume, recovery) = sweep::sweep(&settings.directory, shared::segment_size(settings), &mut connection)?;
-        let shared = Arc::new(Shared::new(settings, store, resume.spares));
+        for folder in [&shared.log, &shared.directory.join(LARGE)] {
+            fs::create_dir_all(folder).at(folder)?;
+        }
+        segment::sync_directory(&shared.directory)?;
+        let lock = lock(shared)?;
+        let mut connection = shared.store.connect(Durability::Full)?;
+        let (resume, recovery) = sweep::sweep(&shared.directory, shared.segment_size, &mut connection)?;
+        shared.shelf.begin(resume.spares);
 
-        let connection = store.connect(Durability::Rebuildable)?;
+        let connection = shared.store.connect(Durability::Rebuildable)?;
         let writer = Writer::new(shared.clone(), connection, resume.active, resume.next_number);
         let (to_writer, jobs) = mpsc::channel(QUEUE);
         let (keeping, checking) = (shared.clone(), shared.clone());
@@ -138,14 +165,28 @@ impl Spool {
             thread::Builder::new().name("spool-keeper".into()).spawn(move || keeper::run(&keeping)),
             thread::Builder::new().name("spool-check".into()).spawn(move || check::run(&checking)),
         ];
-        let threads = threads.into_iter().collect::<std::io::Result<Vec<_>>>().at(&settings.directory)?;
-        Ok((Self(Arc::new(Inner { shared, to_writer: Some(to_writer), threads, _lock: lock })), recovery))
+        let threads = threads.into_iter().collect::<std::io::Result<Vec<_>>>().at(&shared.directory)?;
+        let _ = self.0.running.set(Running { to_writer, threads, _lock: lock });
+        Ok(recovery)
+    }
+
+    /// Removes what was only prepared for later (empty segments), when the disk is so full that the database could not
+    /// be opened. Call it before [`Spool::start`]. Says how many bytes that gave.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn give_up_spares(&self) -> Result<u64> {
+        let shared = &self.0.shared;
+        if self.0.running.get().is_some() || shared.free_bytes()? >= shared.min_free / 4 {
+            return Ok(0);
+        }
+        segment::remove_spares(&shared.log)
     }
 
     /// Starts to receive one instance.
     ///
     /// # Errors
-    /// `NoSpace` before any byte is kept; `Closed`.
+    /// `NoSpace` before any byte is kept; `NotOpen`.
     pub fn begin(
         &self,
         origin: Origin,
@@ -153,6 +194,7 @@ impl Spool {
         sop_instance_uid: &str,
         transfer_syntax_uid: &str,
     ) -> Result<Incoming> {
+        self.0.to_writer()?;
         self.0.shared.room_for(0)?;
         Ok(Incoming::new(self.0.clone(), origin, sop_class_uid, sop_instance_uid, transfer_syntax_uid))
     }
@@ -199,6 +241,16 @@ impl Spool {
         self.0.shared.free_bytes()
     }
 
+    /// Checks that `bytes` of results, or of another file that lets studies be concluded, fit. They may use most of the
+    /// reserve that instances may not touch: only a study that is concluded and delivered can be evicted. The last
+    /// quarter stays for database and log.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Io`.
+    pub fn room_for_results(&self, bytes: u64) -> Result<()> {
+        self.0.shared.room_for_results(bytes)
+    }
+
     /// Applies the retention rules now (they are also applied in the background). Blocks.
     ///
     /// # Errors
@@ -208,12 +260,12 @@ impl Spool {
     }
 }
 
-fn lock(settings: &settings::Spool) -> Result<File> {
-    let path = settings.directory.join(LOG).join("lock");
+fn lock(shared: &Shared) -> Result<File> {
+    let path = shared.log.join("lock");
     let file = File::create(&path).at(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse { path: settings.directory.clone() }),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse { path: shared.directory.clone() }),
         Err(fs::TryLockError::Error(error)) => Err(error).at(&path),
     }
 }

@@ -10,16 +10,22 @@ use super::error::Result;
 use super::{Evicted, Shared, segment};
 use crate::store::instances::InstanceState;
 use crate::store::places::{self, Content, Place};
-use crate::store::{self, Durability, events, segments};
+use crate::store::{self, Durability, events, results, segments};
 
-/// A place that could be freed.
+/// What could be freed.
 #[derive(Debug, Clone)]
 struct Candidate {
-    place: Place,
-    /// Of its newest instance. Ids are in the order of arrival, whatever the clock said.
-    newest_id: i64,
+    what: What,
     newest_utc: String,
     bytes: u64,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    /// Instances, with the results of their series.
+    Place(Place),
+    /// The results of an exam that was recorded here, by the row of its series. It has no instances.
+    Exam(i64),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,19 +48,22 @@ fn finished(content: &Content) -> bool {
     }
 }
 
-/// A place can be freed when all of its content is finished. Oldest first.
-fn candidates(places: BTreeMap<Place, Vec<Content>>) -> Vec<Candidate> {
-    let mut candidates: Vec<_> = places
-        .into_iter()
-        .filter(|(_, contents)| contents.iter().all(finished))
-        .map(|(place, contents)| Candidate {
-            place,
-            newest_id: contents.iter().map(|content| content.newest_id).max().unwrap_or_default(),
-            newest_utc: contents.iter().map(|content| content.newest_utc.clone()).max().unwrap_or_default(),
-            bytes: contents.iter().map(|content| content.bytes).sum(),
-        })
-        .collect();
-    candidates.sort_by_key(|candidate| candidate.newest_id);
+/// A place can be freed when all of its content is finished; an exam comes here only when it is. Oldest first, by times
+/// that `arrivals` has mended.
+fn candidates(places: BTreeMap<Place, Vec<Content>>, exams: Vec<results::Exam>) -> Vec<Candidate> {
+    let places = places.into_iter().filter(|(_, contents)| contents.iter().all(finished));
+    let places = places.map(|(place, contents)| Candidate {
+        what: What::Place(place),
+        newest_utc: contents.iter().map(|content| content.newest_utc.clone()).max().unwrap_or_default(),
+        bytes: contents.iter().map(|content| content.bytes).sum(),
+    });
+    let exams = exams.into_iter().map(|exam| Candidate {
+        what: What::Exam(exam.series_id),
+        newest_utc: exam.newest_utc,
+        bytes: exam.bytes,
+    });
+    let mut candidates: Vec<_> = places.chain(exams).collect();
+    candidates.sort_by(|a, b| a.newest_utc.cmp(&b.newest_utc));
     candidates
 }
 
@@ -89,22 +98,26 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     }
     let mut connection = shared.store.connect(Durability::Full)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let now = store::now_utc();
     let mut contents = places::contents(&transaction)?;
-    arrivals(&mut contents, &store::now_utc());
-    let mut chosen = choose(candidates(by_place(contents)), &rules);
-    chosen.retain(|candidate| match candidate.place {
-        Place::Segment(number) => shared.leases.retire(number),
-        Place::File(_) => true,
+    arrivals(&mut contents, &now);
+    let mut exams = results::finished_exams(&transaction)?;
+    // One that was recorded while the clock was ahead is of today at most.
+    exams.iter_mut().filter(|exam| exam.newest_utc > now).for_each(|exam| exam.newest_utc.clone_from(&now));
+    let mut chosen = choose(candidates(by_place(contents), exams), &rules);
+    chosen.retain(|candidate| match candidate.what {
+        What::Place(Place::Segment(number)) => shared.leases.retire(number),
+        What::Place(Place::File(_)) | What::Exam(_) => true,
     });
-    let marked = mark(&transaction, &chosen).and_then(|instances| {
+    let marked = mark(&transaction, &chosen).and_then(|marked| {
         transaction.commit()?;
-        Ok(instances)
+        Ok(marked)
     });
-    let instances = match marked {
-        Ok(instances) => instances,
+    let (instances, jobs) = match marked {
+        Ok(marked) => marked,
         Err(error) => {
             for candidate in &chosen {
-                if let Place::Segment(number) = candidate.place {
+                if let What::Place(Place::Segment(number)) = candidate.what {
                     shared.leases.keep(number);
                 }
             }
@@ -112,7 +125,12 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
         }
     };
     for candidate in &chosen {
-        remove(shared, &candidate.place);
+        if let What::Place(place) = &candidate.what {
+            remove(shared, place);
+        }
+    }
+    for job in jobs {
+        remove_results(shared, job);
     }
     if !chosen.is_empty() {
         segment::sync_directory(&shared.log)?;
@@ -152,18 +170,39 @@ fn by_place(contents: Vec<Content>) -> BTreeMap<Place, Vec<Content>> {
     places
 }
 
-fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<u64> {
+/// Returns how many instances were marked, and the jobs whose results are no longer known.
+fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<(u64, Vec<i64>)> {
     let mut instances = 0;
     for candidate in chosen {
-        let rows = places::evict(connection, &candidate.place)?;
+        let place = match &candidate.what {
+            What::Place(place) => place,
+            What::Exam(series_id) => {
+                results::evict_exam(connection, *series_id)?;
+                continue;
+            }
+        };
+        let rows = places::evict(connection, place)?;
         instances += rows as u64;
-        if let Place::Segment(number) = candidate.place {
-            segments::remove(connection, number)?;
+        if let Place::Segment(number) = place {
+            segments::remove(connection, *number)?;
         }
         let told = format!("{rows} instances, {} bytes", candidate.bytes);
-        events::record(connection, &candidate.place.subject(), "evicted", &told)?;
+        events::record(connection, &place.subject(), "evicted", &told)?;
     }
-    Ok(instances)
+    let jobs = results::jobs_of_evicted(connection)?;
+    for job in &jobs {
+        results::forget(connection, *job)?;
+    }
+    Ok((instances, jobs))
+}
+
+fn remove_results(shared: &Shared, job: i64) {
+    let folder = shared.directory.join(results::folder(job));
+    if let Err(error) = fs::remove_dir_all(&folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %folder.display(), %error, "cannot remove evicted results; they will be removed at the next start");
+    }
 }
 
 fn remove(shared: &Shared, place: &Place) {
@@ -193,6 +232,13 @@ mod tests {
             newest_utc: "2026-01-01".into(),
             newest_id: 1,
             bytes: 10,
+        }
+    }
+
+    fn place_of(what: What) -> Place {
+        match what {
+            What::Place(place) => place,
+            What::Exam(series) => panic!("exam {series}"),
         }
     }
 
@@ -241,22 +287,21 @@ mod tests {
             (Place::Segment(1), vec![content(), unfinished]),
             (Place::Segment(2), vec![content(), content()]),
         ]);
-        let free: Vec<_> = candidates(places).into_iter().map(|c| (c.place, c.bytes)).collect();
+        let free: Vec<_> = candidates(places, Vec::new()).into_iter().map(|c| (place_of(c.what), c.bytes)).collect();
         assert_eq!(free, [(Place::Segment(2), 20)]);
     }
 
     #[test]
     fn the_oldest_go_first_and_only_as_many_as_needed() {
         let candidate = |number, newest: &str| Candidate {
-            place: Place::Segment(number),
-            newest_id: 1,
+            what: What::Place(Place::Segment(number)),
             newest_utc: newest.into(),
             bytes: 100,
         };
         let all = vec![candidate(3, "2026-01-01"), candidate(1, "2026-01-02"), candidate(2, "2026-01-03")];
         let chosen = |free, expired_before| -> Vec<Place> {
             let rules = Rules { free, evict_below: 1000, expired_before };
-            choose(all.clone(), &rules).into_iter().map(|c| c.place).collect()
+            choose(all.clone(), &rules).into_iter().map(|c| place_of(c.what)).collect()
         };
         assert_eq!(chosen(1000, None), []);
         assert_eq!(chosen(850, None), [Place::Segment(3), Place::Segment(1)]);

@@ -171,6 +171,19 @@ impl Segment {
     }
 }
 
+/// Removes the segments that are ready and hold nothing. Says how many bytes they had.
+pub(super) fn remove_spares(log: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(log).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "spare") {
+            bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+            std::fs::remove_file(&path).at(&path)?;
+        }
+    }
+    Ok(bytes)
+}
+
 /// The error for a location that was evicted.
 pub(super) fn gone(place: impl Into<String>) -> Error {
     Error::Gone { place: place.into() }

@@ -25,7 +25,8 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) segment_size: u64,
     pub(super) large_over: usize,
-    min_free: u64,
+    /// Bytes of the reserve: instances may not touch it.
+    pub(super) min_free: u64,
     pub(super) evict_below: u64,
     keep_days: u32,
     /// Bytes per second of the background check; `None`: there is none.
@@ -45,7 +46,7 @@ pub(super) fn segment_size(settings: &settings::Spool) -> u64 {
 }
 
 impl Shared {
-    pub(super) fn new(settings: &settings::Spool, store: &Store, spares: Vec<PathBuf>) -> Self {
+    pub(super) fn new(settings: &settings::Spool, store: &Store) -> Self {
         let segment_size = segment_size(settings);
         Self {
             directory: settings.directory.clone(),
@@ -60,10 +61,17 @@ impl Shared {
             steady: Mutex::default(),
             session: segment::random(),
             large_counter: AtomicU64::new(0),
-            shelf: Shelf::new(settings.ready_segments.max(1), spares),
+            shelf: Shelf::new(settings.ready_segments.max(1)),
             leases: Leases::default(),
             buffers: Buffers::default(),
             evicting: Mutex::new(()),
+        }
+    }
+
+    /// An error of the database closes the gate until it works again.
+    pub(super) fn told(&self, error: &Error) {
+        if let Error::Database(error) = error {
+            self.store.failed(error);
         }
     }
 
@@ -80,6 +88,19 @@ impl Shared {
         }
         if free.saturating_sub(bytes) < self.min_free {
             return Err(Error::NoSpace { free_mib: free / MIB, needed_mib: (self.min_free + bytes).div_ceil(MIB) });
+        }
+        Ok(())
+    }
+
+    /// Checks that `bytes` of results fit: a quarter of the reserve must stay. Starts retention when space is short.
+    pub(super) fn room_for_results(&self, bytes: u64) -> Result<()> {
+        let free = self.free_bytes()?;
+        if free < self.evict_below {
+            self.shelf.short_of_space();
+        }
+        let stays = self.min_free / 4;
+        if free.saturating_sub(bytes) < stays {
+            return Err(Error::NoSpace { free_mib: free / MIB, needed_mib: stays.saturating_add(bytes).div_ceil(MIB) });
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Compares log, files and rows at start, and repairs differences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::instance::Location;
 use crate::store::instances::{self, InstanceState};
 use crate::store::places::{self, Place};
 use crate::store::segments::{self, SegmentRow};
-use crate::store::{self, events};
+use crate::store::{self, events, results};
 
 /// What was found at start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Recovery {
     pub bytes_missing: u64,
     /// Segments whose head cannot be read. They are neither used nor removed.
     pub damaged_segments: u64,
+    /// Jobs whose results no longer exist as files. They are done again where that is possible.
+    pub results_lost: u64,
 }
 
 impl std::fmt::Display for Recovery {
@@ -41,6 +43,7 @@ impl std::fmt::Display for Recovery {
             (self.orphans_removed, "orphan files removed"),
             (self.bytes_missing, "instances whose bytes are missing"),
             (self.damaged_segments, "damaged segments"),
+            (self.results_lost, "jobs whose results are missing"),
         ] {
             if number > 0 {
                 write!(f, ", {number} {what}")?;
@@ -89,6 +92,7 @@ pub(super) fn sweep(directory: &Path, segment_size: u64, connection: &mut Connec
     }
     missing_bytes(directory, connection, &mut recovery)?;
     orphans(directory, connection, &mut recovery)?;
+    results_of_jobs(directory, connection, &mut recovery)?;
     Ok((Resume { active, next_number, spares }, recovery))
 }
 
@@ -234,6 +238,35 @@ fn orphans(directory: &Path, connection: &Connection, recovery: &mut Recovery) -
         let name = format!("{LARGE}/{}", entry.file_name().to_string_lossy());
         if !named.contains(&name) {
             remove(&entry.path(), recovery)?;
+        }
+    }
+    Ok(())
+}
+
+/// Results without a file (the database came from a copy, and they were evicted since), and folders without a row (an
+/// attempt that was interrupted, or evicted results).
+fn results_of_jobs(directory: &Path, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
+    let (mut known, mut lost) = (BTreeSet::new(), BTreeSet::new());
+    for (job, file, length) in results::files(connection)? {
+        let here = fs::metadata(directory.join(file)).is_ok_and(|metadata| metadata.len() == length);
+        known.insert(results::folder(job));
+        if !here {
+            lost.insert(job);
+        }
+    }
+    for job in lost {
+        let again = results::lost(connection, job)?;
+        known.remove(&results::folder(job));
+        tracing::warn!(job, again, "the files of results are missing");
+        recovery.results_lost += 1;
+    }
+    let folder = directory.join("results");
+    for entry in fs::read_dir(&folder).into_iter().flatten() {
+        let entry = entry.at(&folder)?;
+        let name = format!("results/{}", entry.file_name().to_string_lossy());
+        if !known.contains(&name) && entry.file_type().at(&folder)?.is_dir() {
+            fs::remove_dir_all(entry.path()).at(&folder)?;
+            recovery.orphans_removed += 1;
         }
     }
     Ok(())

@@ -102,6 +102,7 @@ impl Writer {
             };
             if group.is_empty() {
                 if let Err(error) = self.make_room(draft.size()) {
+                    self.shared.told(&error);
                     let _ = job.answer.send(Err(error));
                     continue;
                 }
@@ -122,6 +123,7 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, instances = answers.len(), "cannot write to the custody log; the senders will receive a failure");
+                self.shared.told(&error);
                 for answer in answers {
                     let _ = answer.send(Err(error.clone()));
                 }
@@ -170,8 +172,9 @@ impl Writer {
             && let Err(error) = active.sync()
         {
             // After a failed sync it is unknown what the disk holds in these blocks: never write to this segment again.
-            segments::seal_at(&self.connection, active.head.number, self.position)?;
+            let number = active.head.number;
             self.active = None;
+            segments::seal_at(&self.connection, number, self.position)?;
             return Err(error);
         }
         let outcomes = self.index(drafts, &verdicts, position)?;

@@ -336,6 +336,19 @@ pub fn quarantined(connection: &Connection, limit: u32) -> Result<Vec<Quarantine
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Bytes of the kept instances of a series.
+///
+/// # Errors
+/// When the database fails.
+pub fn bytes_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<u64> {
+    let bytes: i64 = connection.query_row(
+        "SELECT COALESCE(SUM(length), 0) FROM instances WHERE series_uid = ?2 AND study_uid = ?1 AND state = 'kept'",
+        [study_uid, series_uid],
+        |row| row.get(0),
+    )?;
+    Ok(bytes.unsigned_abs())
+}
+
 /// Total bytes and number of studies of the newest 2,000 instances.
 ///
 /// # Errors

@@ -192,6 +192,27 @@ pub fn retry(transaction: &Transaction<'_>, id: i64, reason: &str, not_before: &
     Ok(())
 }
 
+/// The job waits for something that is not its fault (room on the disk): not counted as an attempt.
+///
+/// # Errors
+/// When the database fails.
+pub fn postpone(connection: &Connection, id: i64, reason: &str, not_before: &str) -> Result<()> {
+    connection.execute(
+        "UPDATE jobs SET state = 'queued', reason = ?2, not_before_utc = ?3 WHERE id = ?1 AND state = 'running'",
+        params![id, reason, not_before],
+    )?;
+    Ok(())
+}
+
+/// Every job that is said to run goes back into the queue, without counting an interruption: its end could not be written.
+///
+/// # Errors
+/// When the database fails.
+pub fn give_all_back(connection: &Connection) -> Result<()> {
+    connection.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'", [])?;
+    Ok(())
+}
+
 /// The job will not be tried again until a user asks for it.
 ///
 /// # Errors

@@ -1,24 +1,32 @@
 //! The SQLite database: opens it, runs migrations, makes connections. Each table has a file of its own.
 
 pub mod conflicts;
+mod copy;
 pub mod deliveries;
+mod error;
 pub mod events;
 pub mod instances;
 pub mod jobs;
 pub mod lists;
 pub mod members;
+mod mend;
 pub mod places;
 pub mod progress;
 pub mod results;
 pub mod segments;
 pub mod series;
 pub mod shadows;
+mod trouble;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use error::{Error, Result, StoreFault};
 pub use hal::clock::{now_utc, utc_after};
-use rusqlite::{Connection, TransactionBehavior};
+pub use mend::Mended;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+pub use trouble::Trouble;
 
 /// Forward only; `PRAGMA user_version` counts the migrations that were applied.
 const MIGRATIONS: &[&str] = &[
@@ -29,22 +37,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_damage.sql"),
 ];
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("database {path}: {source}")]
-    Open { path: PathBuf, source: rusqlite::Error },
-    #[error(
-        "database {path} has schema {found}, but this software supports schemas up to {known}: install the newer version"
-    )]
-    FromTheFuture { path: PathBuf, found: usize, known: usize },
-    #[error("database: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    #[error("database: {0}")]
-    Json(#[from] serde_json::Error),
-}
-
-pub type Result<T> = std::result::Result<T, Error>;
-
 /// What a commit on this connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -54,34 +46,57 @@ pub enum Durability {
     Rebuildable,
 }
 
-/// The path of the database. Cheap to clone; every thread opens its own connection.
+/// How long a connection waits for a lock. Long enough for every transaction of ours on a slow disk; then it is an error
+/// that the caller waits out, and `health` says so.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The write-ahead log is cut back to this after a checkpoint, bytes.
+const LONGEST_WAL: i64 = 16 << 20;
+
+/// The path of the database, and what is wrong with it at present. Cheap to clone; every thread opens its own connection.
 #[derive(Debug, Clone)]
 pub struct Store {
     path: PathBuf,
+    trouble: Arc<trouble::Register>,
 }
 
 impl Store {
-    /// Opens or creates the database and brings its schema up to date.
+    /// Touches nothing; [`Store::prepare`] must succeed before the first [`Store::connect`].
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), trouble: Arc::default() }
+    }
+
+    /// Opens or creates the database, see [`Store::prepare`].
     ///
     /// # Errors
-    /// When the file cannot be opened, a migration fails, or the schema is newer than this software.
+    /// As [`Store::prepare`].
     pub fn open(path: &Path) -> Result<Self> {
-        let store = Self { path: path.to_owned() };
-        store.migrate(&mut store.connect(Durability::Full)?)?;
+        let store = Self::at(path);
+        store.prepare()?;
         Ok(store)
     }
 
+    /// Opens a connection. It never creates the file: one that was removed must not come back empty while others still
+    /// write to the removed one.
+    ///
     /// # Errors
     /// When the file cannot be opened.
     pub fn connect(&self, durability: Durability) -> Result<Connection> {
+        self.connect_with(durability, OpenFlags::empty())
+    }
+
+    fn connect_with(&self, durability: Durability, more: OpenFlags) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let open = || {
-            let mut connection = Connection::open(&self.path)?;
+            let mut connection = Connection::open_with_flags(&self.path, flags | more)?;
             // A transaction that reads before it writes cannot wait for another writer (SQLITE_BUSY_SNAPSHOT). It
             // therefore takes the write lock at its beginning, where it can wait.
             connection.set_transaction_behavior(TransactionBehavior::Immediate);
-            connection.busy_timeout(Duration::from_secs(30))?;
+            connection.busy_timeout(PATIENCE)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
+            connection.pragma_update(None, "journal_size_limit", LONGEST_WAL)?;
+            // Sorting needs no file, which would want room on a disk that may be full.
+            connection.pragma_update(None, "temp_store", "MEMORY")?;
             let level = if durability == Durability::Full { "FULL" } else { "NORMAL" };
             connection.pragma_update(None, "synchronous", level)?;
             Ok(connection)

@@ -88,3 +88,111 @@ pub fn supersede_older(transaction: &Transaction<'_>, series_id: i64, version: i
     )?;
     Ok(())
 }
+
+/// Below the spool directory: the folder of a job's results.
+pub fn folder(job_id: i64) -> String {
+    format!("results/{job_id}")
+}
+
+/// An exam that was recorded here and needs its results no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exam {
+    pub series_id: i64,
+    pub newest_utc: String,
+    /// Of its results.
+    pub bytes: u64,
+}
+
+/// Recorded exams that have a verdict, no job to do and nothing to deliver. They have no instances, so that no place
+/// names them.
+///
+/// # Errors
+/// When the database fails (as for all below).
+pub fn finished_exams(connection: &Connection) -> Result<Vec<Exam>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT s.id, s.last_utc, sum(r.length) FROM series s JOIN jobs j ON j.series_id = s.id \
+         JOIN results r ON r.job_id = j.id \
+         WHERE s.kind = 'exam' AND s.state IN ('processed', 'refused') \
+         AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.series_id = s.id AND o.state IN ('queued', 'running')) \
+         AND NOT EXISTS (SELECT 1 FROM jobs p JOIN results q ON q.job_id = p.id JOIN deliveries d ON d.result_id = q.id \
+                         WHERE p.series_id = s.id AND d.state IN ('pending', 'held', 'parked')) \
+         GROUP BY s.id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(Exam { series_id: row.get(0)?, newest_utc: row.get(1)?, bytes: row.get::<_, i64>(2)?.unsigned_abs() })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The exam keeps its verdict; its results go next.
+///
+/// # Errors
+/// When the database fails.
+pub fn evict_exam(connection: &Connection, series_id: i64) -> Result<()> {
+    connection.execute("UPDATE series SET state = 'evicted' WHERE id = ?1", [series_id])?;
+    super::events::record(connection, &format!("series/{series_id}"), "evicted", "results of the exam")
+}
+
+/// Jobs of evicted series that still have results, none of which is waiting, held or parked at a destination.
+///
+/// # Errors
+/// When the database fails.
+pub fn jobs_of_evicted(connection: &Connection) -> Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT j.id FROM jobs j JOIN series s ON s.id = j.series_id \
+         WHERE s.state = 'evicted' AND EXISTS (SELECT 1 FROM results r WHERE r.job_id = j.id) \
+         AND NOT EXISTS (SELECT 1 FROM results r JOIN deliveries d ON d.result_id = r.id \
+                         WHERE r.job_id = j.id AND d.state IN ('pending', 'held', 'parked'))",
+    )?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Removes the rows of a job's results and deliveries; verdict and findings stay with series and job.
+///
+/// # Errors
+/// When the database fails.
+pub fn forget(connection: &Connection, job_id: i64) -> Result<()> {
+    connection
+        .execute("DELETE FROM deliveries WHERE result_id IN (SELECT id FROM results WHERE job_id = ?1)", [job_id])?;
+    connection.execute("DELETE FROM results WHERE job_id = ?1", [job_id])?;
+    Ok(())
+}
+
+/// Job, file and length in bytes of every result.
+///
+/// # Errors
+/// When the database fails.
+pub fn files(connection: &Connection) -> Result<Vec<(i64, String, u64)>> {
+    let mut statement = connection.prepare("SELECT job_id, file, length FROM results")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs())))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The files of a job's results are lost: their rows go, and the job is done again if its instances are still here. Says
+/// whether it is.
+///
+/// # Errors
+/// When the database fails.
+pub fn lost(connection: &Connection, job_id: i64) -> Result<bool> {
+    forget(connection, job_id)?;
+    let again = connection.execute(
+        "UPDATE jobs SET state = 'queued', not_before_utc = NULL, finished_utc = NULL \
+         WHERE id = ?1 AND state = 'done' AND EXISTS (\
+           SELECT 1 FROM series s JOIN instances i ON i.study_uid = s.study_uid AND i.series_uid = s.series_uid \
+           WHERE s.id = jobs.series_id AND s.version = jobs.version AND s.state IN ('processed', 'refused') \
+           AND i.state = 'kept')",
+        [job_id],
+    )?;
+    connection.execute(
+        "UPDATE series SET state = 'complete', verdict = NULL \
+         WHERE id = (SELECT series_id FROM jobs WHERE id = ?1 AND state = 'queued') AND ?2",
+        params![job_id, again > 0],
+    )?;
+    super::events::record(
+        connection,
+        &format!("job/{job_id}"),
+        "results lost",
+        if again > 0 { "done again" } else { "" },
+    )?;
+    Ok(again > 0)
+}

@@ -59,7 +59,8 @@ pub(super) fn job(
     }
 }
 
-/// An exam that was recorded here. Its recording goes when all is written.
+/// An exam that was recorded here. Its recording stays until a copy of the database knows the results (`exam::keep`): until
+/// then they could not be made again.
 fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<'_>) -> Result<Carried, Error> {
     let begun = Instant::now();
     let spool = &parts.settings.spool.directory;
@@ -78,9 +79,6 @@ fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<
         timings_ms: &[("report".to_owned(), milliseconds(begun))],
     };
     conclude(parts, job, conclusion)?;
-    if let Err(error) = std::fs::remove_dir_all(&recording) {
-        tracing::warn!(%error, "a recording that is delivered was not removed");
-    }
     Ok(Carried { verdict, beside: None })
 }
 

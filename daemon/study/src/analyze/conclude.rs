@@ -95,13 +95,13 @@ pub(super) fn failed(
     connection: &mut Connection,
     job: &JobRow,
     error: &Error,
-) -> Result<(), Error> {
+) -> Result<(), store::Error> {
     let transaction = begin(connection)?;
     if !jobs::is_current(&transaction, job.id)? {
         return Ok(()); // a newer job does the work
     }
     let state = retry_or_park(parts, &transaction, job, error)?;
-    transaction.commit().map_err(store::Error::from)?;
+    transaction.commit()?;
     let _ = parts.events.send(Event::Job {
         id: job.id,
         series_id: job.series_id,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use custody::spool::SpoolFault;
 use custody::store;
 
 use super::examine;
@@ -38,6 +39,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// It is not the fault of the job: the disk is full, or the database is in trouble. The job waits; the attempt does not
+    /// count.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Self::Store(_) => true,
+            Self::Spool(error) => matches!(error.kind(), SpoolFault::NoSpace | SpoolFault::Database),
+            Self::Io { source, .. } => is_full(source),
+            _ => false,
+        }
+    }
+
     /// Trying again is in vain: the task has no package, or there is no such task.
     pub(super) fn needs_people(&self) -> bool {
         if matches!(self, Self::UnknownTask(_)) {
@@ -47,9 +59,23 @@ impl Error {
     }
 }
 
+/// Whether an I/O error says that the disk has no room.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_database_in_trouble_are_not_held_against_a_job() {
+        let io = |kind: std::io::ErrorKind| Error::Io { what: "cannot write", path: "x".into(), source: kind.into() };
+        assert!(io(std::io::ErrorKind::StorageFull).passes());
+        assert!(!io(std::io::ErrorKind::PermissionDenied).passes());
+        assert!(Error::Spool(custody::spool::Error::DiskFull).passes());
+        assert!(!Error::Panicked("index 3".into()).passes());
+    }
 
     #[test]
     fn only_a_panic_is_called_a_panic() {

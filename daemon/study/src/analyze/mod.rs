@@ -17,6 +17,7 @@ mod mammography;
 pub mod prior;
 mod remarks;
 pub mod results;
+mod room;
 pub mod shadow;
 pub mod task;
 pub mod views;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use custody::store::results::ResultRow;
+use custody::store::results::{self, ResultRow};
 use report::ResultObject;
 use sha2::{Digest, Sha256};
 
@@ -30,6 +30,16 @@ impl Results {
         }
         std::fs::create_dir_all(&directory).map_err(io("cannot make", &directory))?;
         Ok(Self { job, root, directory, rows: Vec::new() })
+    }
+
+    /// Removes what a failed attempt has left.
+    pub fn clear(spool: &Path, job: i64) {
+        let directory = spool.join(results::folder(job));
+        if let Err(error) = std::fs::remove_dir_all(&directory)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %directory.display(), %error, "cannot remove the results of a failed attempt");
+        }
     }
 
     /// # Errors

@@ -4,11 +4,12 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use custody::store::Durability;
 use custody::store::jobs::{self, JobRow};
 use custody::store::series::{self, SeriesRow};
+use custody::store::{self, Durability};
+use hal::backoff::Backoff;
 use hal::clock::Wall;
 use hal::urgency;
 use rusqlite::Connection;
@@ -20,21 +21,27 @@ use super::conclude;
 use super::control::JobControl;
 use super::engine::Engine;
 use super::error::Error;
-use super::{examine, shadow};
+use super::results::Results;
+use super::{examine, room, shadow};
 use crate::parts::StudyParts;
+use crate::{PAUSES, wait_for_database};
 
-/// Works until shutdown. A job that runs then goes back to the queue.
+/// Works until shutdown. A job that runs then goes back to the queue. An error of the database is waited out; the job that
+/// it hit goes back to the queue when the database can be written again.
 ///
 /// # Errors
-/// When the queue cannot be read: without it nothing can be promised.
+/// When no thread can be started.
 pub async fn run(parts: StudyParts, shutdown: CancellationToken) -> Result<(), Error> {
     let mut engine = Engine::new(parts.shelf.clone());
     let unload = Duration::from_secs(parts.settings.analyze.unload_secs.max(1));
     let stop = Arc::new(AtomicBool::new(false));
+    let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
     loop {
         let (step_parts, step_stop) = (parts.clone(), stop.clone());
+        let owed = backoff.has_failed();
         let mut step = on_own_thread(parts.settings.live.is_on(), move || {
-            let worked = work_once(&step_parts, &mut engine, &step_stop);
+            let worked =
+                give_back_owed(&step_parts, owed).and_then(|()| work_once(&step_parts, &mut engine, &step_stop));
             (engine, worked)
         });
         let joined = tokio::select! {
@@ -49,7 +56,18 @@ pub async fn run(parts: StudyParts, shutdown: CancellationToken) -> Result<(), E
         if shutdown.is_cancelled() {
             return Ok(());
         }
-        let Next::Wait(until) = worked? else { continue };
+        let worked = match worked {
+            Ok(worked) => worked,
+            Err(error) => {
+                let pause = backoff.failed(started.elapsed());
+                if !wait_for_database(&parts.store, &error, pause, &shutdown).await {
+                    return Ok(());
+                }
+                continue;
+            }
+        };
+        backoff.succeeded();
+        let Next::Wait(until) = worked else { continue };
         tokio::select! {
             () = parts.wake.notified() => {}
             () = tokio::time::sleep(until.unwrap_or(Duration::MAX).min(unload)) => {
@@ -88,8 +106,19 @@ enum Next {
     Wait(Option<Duration>),
 }
 
+/// After an error: the job that could not be ended is said to run still, and there is no other worker.
+fn give_back_owed(parts: &StudyParts, owed: bool) -> store::Result<()> {
+    if owed {
+        jobs::give_all_back(&parts.store.connect(Durability::Full)?)?;
+    }
+    Ok(())
+}
+
 /// Takes one job and sees it to its end.
-fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> Result<Next, Error> {
+///
+/// # Errors
+/// Of the database: the job could not be taken, or its end not be written.
+fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) -> store::Result<Next> {
     let mut connection = parts.store.connect(Durability::Full)?;
     let wall = Wall::default();
     let moved = jobs::not_after(&connection, &wall.utc_after(conclude::pauses(&parts.settings.analyze).longest))?;
@@ -103,6 +132,9 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
     let Some(row) = series::get(&connection, job.series_id)? else {
         return Ok(Next::Again); // foreign keys forbid it
     };
+    if let Err(no_room) = room::check(parts, &connection, &job, &row) {
+        return room::wait(parts, &connection, &job, &no_room).map(|pause| Next::Wait(Some(pause)));
+    }
     let control = JobControl::new(parts, &job, stop)?;
     control.announce("running", "volume", 0.0);
     tracing::info!(job = job.id, series = %row.key.series_uid, instances = row.instance_count, "analysis begins");
@@ -127,6 +159,14 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
         }
         Err(error) => {
             engine.unload();
+            // What was written of its results would keep room that others need.
+            Results::clear(&parts.settings.spool.directory, job.id);
+            if error.passes() {
+                if let Error::Store(error) = &error {
+                    parts.store.failed(error);
+                }
+                return room::wait(parts, &connection, &job, &error).map(|pause| Next::Wait(Some(pause)));
+            }
             conclude::failed(parts, &mut connection, &job, &error)?;
         }
     }

@@ -11,6 +11,8 @@ use live::record::journal::{self, Story};
 use rusqlite::TransactionBehavior;
 use tokio::sync::{Notify, broadcast};
 
+use crate::PAUSES;
+
 /// Queues jobs for recordings.
 #[derive(Debug, Clone)]
 pub struct HandOver {
@@ -21,24 +23,38 @@ pub struct HandOver {
 }
 
 impl live::record::HandOver for HandOver {
-    /// Queues the recording unless it is queued already. A failure is logged, and the recording is tried again at the
-    /// next start.
+    /// Queues the recording unless it is queued already. A failure is logged once, and tried again until it succeeds or
+    /// the daemon ends; then the next start does it.
     fn hand_over(&self, folder: &Path) {
-        match self.try_hand_over(folder) {
-            Ok(Some(row)) => {
-                tracing::info!(series = %row.key.series_uid, "live: the recorded exam is queued");
-                let _ = self.events.send(Event::series(&row));
-                self.wake.notify_one();
+        let Err(reason) = self.once(folder) else { return };
+        tracing::error!(reason, "cannot queue a recorded exam; it will be tried again");
+        let (again, folder) = (self.clone(), folder.to_owned());
+        let retry = move || {
+            let mut failures = 1;
+            loop {
+                std::thread::sleep(PAUSES.after(failures));
+                if again.once(&folder).is_ok() {
+                    return;
+                }
+                failures += 1;
             }
-            Ok(None) => {}
-            Err(reason) => {
-                tracing::error!(reason, "cannot queue a recorded exam; it will be tried again at the next start")
-            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("hand-over".into()).spawn(retry) {
+            tracing::error!(%error, "no thread for it: the next start queues the recorded exam");
         }
     }
 }
 
 impl HandOver {
+    fn once(&self, folder: &Path) -> Result<(), String> {
+        if let Some(row) = self.try_hand_over(folder)? {
+            tracing::info!(series = %row.key.series_uid, "live: the recorded exam is queued");
+            let _ = self.events.send(Event::series(&row));
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
     fn try_hand_over(&self, folder: &Path) -> Result<Option<series::SeriesRow>, String> {
         let told = |error: std::io::Error| format!("{}: {error}", folder.display());
         let Some(story) = journal::story(folder).map_err(told)? else {
@@ -50,7 +66,10 @@ impl HandOver {
             journal::end(folder, &now_utc()).map_err(told)?;
             tracing::warn!("live: a restart ended an exam; its recording is kept");
         }
-        self.queue(&story).map_err(|error| error.to_string())
+        self.queue(&story).map_err(|error| {
+            self.store.failed(&error);
+            error.to_string()
+        })
     }
 
     fn queue(&self, story: &Story) -> store::Result<Option<series::SeriesRow>> {

@@ -2,3 +2,4 @@
 
 pub mod develop;
 pub mod hand_over;
+pub mod keep;

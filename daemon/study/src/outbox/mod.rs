@@ -25,6 +25,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::{PAUSES, wait_for_database};
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -37,7 +39,7 @@ pub enum Error {
 /// were received are recorded before this returns.
 ///
 /// # Errors
-/// When the database fails at start, or a task panics.
+/// When a task panics. An error of the database is waited out.
 pub async fn run(
     store: Store,
     spool_directory: PathBuf,
@@ -65,10 +67,20 @@ pub async fn run_by(
     events: broadcast::Sender<Event>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let (opened, configured) = (store.clone(), destinations.clone());
-    let told = events.clone();
-    let now = wall.now_utc();
-    tokio::task::spawn_blocking(move || start(&opened, &configured, &told, &now)).await??;
+    let mut failures = 0;
+    loop {
+        let (opened, configured, told) = (store.clone(), destinations.clone(), events.clone());
+        let now = wall.now_utc();
+        match tokio::task::spawn_blocking(move || start(&opened, &configured, &told, &now)).await? {
+            Ok(()) => break,
+            Err(error) => {
+                failures += 1;
+                if !wait_for_database(&store, &error, PAUSES.after(failures), &shutdown).await {
+                    return Ok(());
+                }
+            }
+        }
+    }
     let mut bells = Vec::new();
     let mut senders = JoinSet::new();
     for (name, destination) in destinations {

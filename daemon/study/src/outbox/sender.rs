@@ -23,6 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Error;
 use super::state::{Line, Next};
+use crate::{PAUSES, wait_for_database};
 
 /// Deliveries per association: all objects of a few studies.
 const BATCH: usize = 64;
@@ -51,8 +52,19 @@ enum Work {
 impl Sender {
     /// Runs until shutdown. After a database error it tries again, because queued deliveries must not be lost.
     pub(super) async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let opened = self.store.clone();
-        let connection = tokio::task::spawn_blocking(move || opened.connect(Durability::Full)).await??;
+        let mut failures = 0;
+        let connection = loop {
+            let opened = self.store.clone();
+            match tokio::task::spawn_blocking(move || opened.connect(Durability::Full)).await? {
+                Ok(connection) => break connection,
+                Err(error) => {
+                    failures += 1;
+                    if !wait_for_database(&self.store, &error, PAUSES.after(failures), &shutdown).await {
+                        return Ok(());
+                    }
+                }
+            }
+        };
         let mut queue =
             Queue { sender: &self, rows: Arc::new(Mutex::new(connection)), line: Line::default(), held: None };
         let mut gate = self.gate.subscribe();
@@ -81,6 +93,9 @@ impl Sender {
     }
 
     fn database_failed(&self, error: &Error) -> Duration {
+        if let Error::Store(error) = error {
+            self.store.failed(error);
+        }
         error!(destination = self.name, "{error}");
         self.first_wait()
     }

@@ -157,3 +157,99 @@ async fn a_large_file_is_evicted_by_itself() {
     let (_spool, recovery) = place.open();
     assert_eq!(recovery, Recovery::default());
 }
+
+/// Results of the job of the series of these tests: one file of a MiB, in its folder.
+fn with_results(place: &Place) -> std::path::PathBuf {
+    let folder = place.path().join("results/1");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("01-sr.dcm"), vec![7_u8; 1 << 20]).unwrap();
+    let connection = place.store().connect(Durability::Full).unwrap();
+    connection.execute("UPDATE results SET file = 'results/1/01-sr.dcm', length = 1048576", []).unwrap();
+    folder
+}
+
+fn rows(place: &Place, table: &str) -> i64 {
+    let connection = place.store().connect(Durability::Full).unwrap();
+    connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn results_of_an_evicted_study_go_with_it_rows_and_files() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..20).await;
+    conclude(&place, true);
+    let folder = with_results(&place);
+    evict(&spool);
+    assert!(folder.exists() && rows(&place, "results") == 1, "not delivered yet");
+    conclude(&place, false);
+    let folder = with_results(&place);
+    assert!(evict(&spool).instances > 0);
+    assert!(!folder.exists());
+    assert_eq!((rows(&place, "results"), rows(&place, "deliveries"), rows(&place, "jobs")), (0, 0, 1));
+}
+
+#[tokio::test]
+async fn results_of_a_recorded_exam_are_evicted_once_they_are_delivered() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    conclude(&place, true);
+    let folder = with_results(&place);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    connection.execute("UPDATE series SET kind = 'exam'", []).unwrap();
+    evict(&spool);
+    assert!(folder.exists(), "not delivered yet");
+    connection.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+    assert_eq!(evict(&spool).bytes, 1 << 20);
+    assert!(!folder.exists());
+    let state: String = connection.query_row("SELECT state FROM series", [], |row| row.get(0)).unwrap();
+    assert_eq!(state, "evicted");
+}
+
+#[tokio::test]
+async fn at_start_lost_results_are_made_again_and_folders_without_a_row_go() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..3).await;
+    conclude(&place, false);
+    let folder = with_results(&place);
+    drop(spool);
+    fs::create_dir_all(place.path().join("results/99")).unwrap();
+    fs::remove_file(folder.join("01-sr.dcm")).unwrap();
+    let connection = place.store().connect(Durability::Full).unwrap();
+    connection.execute("UPDATE series SET version = 1", []).unwrap();
+    let (_spool, recovery) = place.open();
+    assert_eq!(recovery.results_lost, 1);
+    assert!(!place.path().join("results/99").exists());
+    let job: String = connection.query_row("SELECT state FROM jobs", [], |row| row.get(0)).unwrap();
+    let series: String = connection.query_row("SELECT state FROM series", [], |row| row.get(0)).unwrap();
+    assert_eq!((job.as_str(), series.as_str()), ("queued", "complete"));
+}
+
+/// Most of the reserve is for what lets studies be concluded, none of it for instances.
+#[tokio::test]
+async fn results_may_use_the_reserve_that_instances_may_not() {
+    let mut place = Place::new();
+    let free = place.open().0.free_bytes().unwrap() >> 20;
+    place.settings.min_free_mib = free + free / 10;
+    let (spool, _) = place.open();
+    assert!(matches!(spool.begin(origin(), CT, "1.2", EXPLICIT), Err(Error::NoSpace { .. })));
+    spool.room_for_results(1 << 20).unwrap();
+    let too_much = spool.room_for_results((free << 20) * 9 / 10);
+    assert!(matches!(too_much, Err(Error::NoSpace { .. })), "{too_much:?}");
+}
+
+#[tokio::test]
+async fn a_spool_that_is_not_open_yet_refuses_and_opens_later() {
+    let place = Place::new();
+    let store = place.store();
+    let spool = Spool::new(&place.settings, &store);
+    assert!(matches!(spool.begin(origin(), CT, "1.2", EXPLICIT), Err(Error::NotOpen)));
+    fs::create_dir_all(place.path().join(LOG)).unwrap();
+    let lock = File::create(place.path().join(LOG).join("lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(matches!(spool.start(), Err(Error::InUse { .. })));
+    drop(lock);
+    spool.start().unwrap();
+    keep(&spool, 1, 1000).await;
+}
