@@ -13,6 +13,7 @@ pub mod listener;
 mod message;
 mod negotiate;
 pub mod outcome;
+mod places;
 pub mod policy;
 mod receive;
 pub mod send;
@@ -28,6 +29,8 @@ use custody::level::Gate;
 use custody::spool::Spool;
 use dicom_dictionary_std::uids;
 use tokio::sync::mpsc;
+
+pub use crate::places::subscriber;
 
 pub const VERIFICATION: &str = uids::VERIFICATION;
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
