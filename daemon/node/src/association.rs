@@ -89,7 +89,15 @@ pub(super) struct Messages<R> {
 impl<R: AsyncRead + Unpin> Messages<R> {
     pub(super) fn new(mut pdus: PduReader<R>, contexts: Vec<Context>, timers: Timers) -> Self {
         pdus.established();
-        Self { pdus, timers, contexts, rest: 0..0, command: Vec::new(), expect: Expect::Command(None), pace: Pace::default() }
+        Self {
+            pdus,
+            timers,
+            contexts,
+            rest: 0..0,
+            command: Vec::new(),
+            expect: Expect::Command(None),
+            pace: Pace::default(),
+        }
     }
 
     /// Whether a message has begun and is not complete yet.
