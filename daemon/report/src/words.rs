@@ -74,6 +74,10 @@ pub trait Words: Sync {
     fn separator(&self) -> &'static str;
     /// Between the parts of a sentence.
     fn comma(&self) -> &'static str;
+    /// Characters of a text that the document's font lacks.
+    fn not_printable(&self, count: usize) -> String;
+    /// The character set in which a name was read, though it is not declared.
+    fn guessed_character_set(&self, name: &str) -> String;
     /// Things of a list that are not named.
     fn more(&self, count: usize) -> String;
     /// A thing of a list that is there `count` times.
