@@ -21,9 +21,9 @@ rust() {
 }
 
 # cmake and g++ build the JPEG-LS and JPEG 2000 decoders; dcmtk, dicom3tools and pixelmed are the peers and judges of the
-# tests; dbus is the private bus.
+# tests; dbus is the private bus, polkitd decides on it as on a box.
 packages() {
-  local wanted="ca-certificates cmake g++ gcc make pkg-config python3 python3-venv dbus dcmtk dicom3tools
+  local wanted="ca-certificates cmake g++ gcc make pkg-config python3 python3-venv dbus polkitd dcmtk dicom3tools
     libpixelmed-java libcommons-codec-java default-jre-headless"
   [ "$purpose" = bench ] && wanted="$wanted orthanc"
   [ "$purpose" = hil ] && wanted="$wanted qemu-system-x86 busybox-static cpio kmod v4l-utils"
