@@ -76,6 +76,18 @@ fn check_config_prints_every_key_and_starts_nothing() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child =
+        scansided().arg("--check-config").arg("--config").arg(configuration(directory.path(), "")).spawn().unwrap();
+    // As `| head` that has ended.
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success() && said.is_empty(), "{said}");
+}
+
+#[test]
 fn a_spool_that_cannot_be_made_ends_with_1_and_one_line_of_reasons() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("spool"), "a file is in the way").unwrap();
@@ -84,6 +96,13 @@ fn a_spool_that_cannot_be_made_ends_with_1_and_one_line_of_reasons() {
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().last().unwrap_or_default();
     assert!(last.starts_with("scansided: ") && last.contains("spool"), "{said}");
+}
+
+/// A dump would hold patients.
+fn leaves_no_core_dump(pid: u32) {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"], "{core}");
 }
 
 #[test]
@@ -106,6 +125,7 @@ fn systemd_hears_ready_watchdog_status_and_stopping_and_the_end_is_clean() {
     hear(&socket, "WATCHDOG=1");
     let heard = hear(&socket, "WATCHDOG=1");
     assert!(heard.iter().any(|line| line.starts_with("STATUS=Ready; ")), "{heard:?}");
+    leaves_no_core_dump(running.0.id());
     kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
     hear(&socket, "STOPPING=1");
     let status = running.0.wait().unwrap();
