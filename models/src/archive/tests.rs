@@ -25,7 +25,10 @@ fn tar_of(members: &Members) -> Vec<u8> {
     for (name, kind, bytes) in members {
         let mut header = tar::Header::new_ustar();
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_entry_type(*kind);
+        // A regular file is what a header is without a type.
+        if *kind != tar::EntryType::Regular {
+            header.set_entry_type(*kind);
+        }
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
         header.set_mtime(0);
