@@ -98,9 +98,12 @@ fn has_words_without_letters(value: &[u8]) -> bool {
 mod tests {
     use super::super::text::Charset;
 
+    /// Declared, bytes, the text that is meant, the set that is guessed.
+    type Case = (&'static [u8], &'static [u8], &'static str, Option<&'static str>);
+
     #[test]
     fn text_whose_set_is_missing_or_wrong_is_read_as_it_was_meant_and_the_guess_is_named() {
-        let cases: [(&[u8], &[u8], &str, Option<&str>); 14] = [
+        let cases: [Case; 14] = [
             // Nothing declared.
             (b"", "王^小明".as_bytes(), "王^小明", Some("UTF-8")),
             (b"", b"\xD5\xC5^\xC8\xFD", "张^三", Some("GB18030")),

@@ -19,8 +19,9 @@ impl Charset {
     pub(super) fn of(value: &[u8]) -> Self {
         let codes = trimmed(value);
         let known = codes.split('\\').map(str::trim);
-        let known = known.filter_map(|code| SpecificCharacterSet::from_code(code).map(|set| (set, Declared::of(code))));
-        let (set, declared) = known.last().unwrap_or((SpecificCharacterSet::default(), Declared::Nothing));
+        let mut known =
+            known.filter_map(|code| SpecificCharacterSet::from_code(code).map(|set| (set, Declared::of(code))));
+        let (set, declared) = known.next_back().unwrap_or_else(|| (SpecificCharacterSet::default(), Declared::Nothing));
         Self(set, declared)
     }
 
