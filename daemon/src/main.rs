@@ -1,6 +1,7 @@
 //! `scansided`: reads arguments and settings, starts logging and [`scansided::app::run`]. The only place that exits.
 
 mod logging;
+mod secrecy;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,13 +62,18 @@ fn say(line: std::fmt::Arguments<'_>) {
 
 fn print(settings: &Settings) -> anyhow::Result<()> {
     use std::io::Write;
-    Ok(std::io::stdout().write_all(config::to_toml(settings)?.as_bytes())?)
+    match std::io::stdout().write_all(config::to_toml(settings)?.as_bytes()) {
+        // Its reader (`| head`) has seen what it wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 fn serve(settings: Settings, filter: Option<&str>) -> anyhow::Result<()> {
     logging::start(filter)?;
     // What is kept names patients: nobody else may read it, whoever starts the program. (The unit says the same.)
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    secrecy::no_core_dump();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "scansided starts");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     let outcome = runtime.block_on(async {

@@ -1,5 +1,9 @@
 //! `.scanside`: one package as a tar in one zstd frame. `model.toml` comes first and its signature second, so that
 //! nothing an unknown maker wrote is kept: every further member must be named, with its hash, by the signed manifest.
+//!
+//! The tar must be, byte for byte, the one that [`pack`] writes for these files: headers and padding carry nothing that
+//! the manifest does not vouch for. Free are only the untrusted comment of the signature, by the design of minisign, and
+//! how zstd compresses those bytes.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -28,8 +32,12 @@ impl Default for Limits {
 
 /// `model.toml` and its signature.
 const LONGEST_TEXT: u64 = 256 << 10;
-/// zstd's own default limit, 128 MiB: a frame cannot ask for more memory.
-const WINDOW_LOG: u32 = 27;
+/// 8 MiB, the largest window of the levels up to 19 ([`pack`] needs 4 MiB): a frame cannot ask for more memory.
+const WINDOW_LOG: u32 = 23;
+/// How [`pack`] compresses.
+const LEVEL: i32 = 12;
+/// Bytes of a tar block.
+const BLOCK: usize = 512;
 
 /// Callers decide by this value only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +61,7 @@ pub enum ArchiveFault {
     TotalTooLarge,
     TooManyMembers,
     TrailingData,
+    Padding,
 }
 
 /// Why an archive is refused.
@@ -104,23 +113,53 @@ pub fn unpack(archive: impl Read, into: &Path, trust: &Trust, limits: Limits) ->
     let not = |error: io::Error| Error::new(ArchiveFault::NotAnArchive, format!("not a .scanside archive: {error}"));
     let mut decoder = zstd::Decoder::new(archive).map_err(not)?.single_frame();
     decoder.window_log_max(WINDOW_LOG).map_err(not)?;
-    let mut tar = tar::Archive::new(decoder);
-    let mut unpacker = Unpacker { into, trust, limits, signed: None, manifest: None, seen: BTreeSet::new(), total: 0 };
+    let mut tar = tar::Archive::new(Hashed { of: decoder, hash: Sha256::new() });
+    let mut unpacker = Unpacker {
+        into,
+        trust,
+        limits,
+        signed: None,
+        manifest: None,
+        seen: BTreeSet::new(),
+        total: 0,
+        canonical: Sha256::new(),
+    };
     for entry in tar.entries().map_err(not)?.raw(true) {
         unpacker.member(entry.map_err(not)?)?;
     }
     let done = unpacker.finish()?;
-    nothing_follows(tar.into_inner())?;
-    Ok(done)
+    // The end of a tar: two blocks of zeros.
+    unpacker.canonical.update([0; 2 * BLOCK]);
+    let found = nothing_follows(tar.into_inner())?;
+    if found == unpacker.canonical.finalize().as_slice() {
+        Ok(done)
+    } else {
+        Err(Error::new(ArchiveFault::Padding, "the archive has bytes beside its files that packing does not write"))
+    }
 }
 
-/// After the end of the tar only zeros may fill the frame, and nothing may follow the frame.
-fn nothing_follows<R: io::BufRead>(mut decoder: zstd::Decoder<'_, R>) -> Result<(), Error> {
+/// Hashes what is read.
+struct Hashed<R> {
+    of: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.of.read(into)?;
+        self.hash.update(&into[..count]);
+        Ok(count)
+    }
+}
+
+/// After the end of the tar only zeros may fill the frame, and nothing may follow the frame. Returns the hash of the
+/// whole tar.
+fn nothing_follows<R: io::BufRead>(mut tar: Hashed<zstd::Decoder<'_, R>>) -> Result<Vec<u8>, Error> {
     let more = |_| Error::new(ArchiveFault::NotAnArchive, "not a .scanside archive: the end is damaged");
     let trailing = || Error::new(ArchiveFault::TrailingData, "data follows the end of the archive");
     let mut block = [0; 8192];
     loop {
-        let count = decoder.read(&mut block).map_err(more)?;
+        let count = tar.read(&mut block).map_err(more)?;
         if count == 0 {
             break;
         }
@@ -128,8 +167,8 @@ fn nothing_follows<R: io::BufRead>(mut decoder: zstd::Decoder<'_, R>) -> Result<
             return Err(trailing());
         }
     }
-    let rest = decoder.finish().fill_buf().map_err(more)?.len();
-    if rest == 0 { Ok(()) } else { Err(trailing()) }
+    let rest = tar.of.finish().fill_buf().map_err(more)?.len();
+    if rest == 0 { Ok(tar.hash.finalize().to_vec()) } else { Err(trailing()) }
 }
 
 struct Unpacker<'a> {
@@ -142,6 +181,8 @@ struct Unpacker<'a> {
     manifest: Option<(Manifest, Signer)>,
     seen: BTreeSet<String>,
     total: u64,
+    /// Of the tar that [`pack`] would write, as far as it is known.
+    canonical: Sha256,
 }
 
 impl Unpacker<'_> {
@@ -174,6 +215,10 @@ impl Unpacker<'_> {
             let message = format!("the files together have more than {} bytes", self.limits.total_bytes);
             return Err(Error::new(ArchiveFault::TotalTooLarge, message));
         }
+        // A header that cannot be written is not the one that was read, which the comparison at the end tells.
+        if let Ok(header) = header(&name, entry.size()) {
+            self.canonical.update(header.as_bytes());
+        }
         match (&self.signed, &self.manifest) {
             (None, None) if name == MANIFEST => {
                 let text = bytes(&mut entry, &name)?;
@@ -184,7 +229,9 @@ impl Unpacker<'_> {
             (None, None) => Err(Error::new(ArchiveFault::Order, format!("the first file is {name:?}, not {MANIFEST}"))),
             (Some(manifest), _) if name == SIGNATURE => {
                 let text = bytes(&mut entry, &name)?;
-                let signer = self.trust.verify(manifest, &String::from_utf8_lossy(&text))?;
+                let signature =
+                    std::str::from_utf8(&text).map_err(|_| signature::Error::Malformed("not UTF-8".into()))?;
+                let signer = self.trust.verify(manifest, signature)?;
                 let manifest = Manifest::parse(&String::from_utf8_lossy(manifest))?;
                 self.write(&name, &mut text.as_slice())?;
                 self.signed = None;
@@ -205,7 +252,7 @@ impl Unpacker<'_> {
     }
 
     /// Writes a file to the disk; returns its hash.
-    fn write(&self, name: &str, from: &mut dyn Read) -> Result<String, Error> {
+    fn write(&mut self, name: &str, from: &mut dyn Read) -> Result<String, Error> {
         let path = self.into.join(name);
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => truncated(name, &error),
@@ -216,14 +263,18 @@ impl Unpacker<'_> {
         }
         let mut file = File::create_new(&path).map_err(failed)?;
         let (mut hash, mut block) = (Sha256::new(), vec![0; 128 << 10]);
+        let mut size = 0;
         loop {
             let count = from.read(&mut block).map_err(|error| truncated(name, &error))?;
             if count == 0 {
                 break;
             }
             hash.update(&block[..count]);
+            self.canonical.update(&block[..count]);
+            size += count;
             file.write_all(&block[..count]).map_err(failed)?;
         }
+        self.canonical.update(&[0; BLOCK][..size.next_multiple_of(BLOCK) - size]);
         file.sync_all().map_err(failed)?;
         crate::registry::step("a file is unpacked");
         Ok(hex::encode(hash.finalize()))
@@ -276,7 +327,7 @@ pub fn pack(package: &package::Package, signature: &str, out: &Path) -> Result<(
     let manifest = package.directory.join(MANIFEST);
     let manifest = std::fs::read(&manifest).map_err(|source| PackError::Io { path: manifest, source })?;
     let file = File::create(out).map_err(failed)?;
-    let mut tar = tar::Builder::new(zstd::Encoder::new(file, 12).map_err(failed)?);
+    let mut tar = tar::Builder::new(zstd::Encoder::new(file, LEVEL).map_err(failed)?);
     append(&mut tar, MANIFEST, &manifest).map_err(failed)?;
     append(&mut tar, SIGNATURE, signature.as_bytes()).map_err(failed)?;
     for name in package.manifest.files.keys() {
@@ -286,11 +337,18 @@ pub fn pack(package: &package::Package, signature: &str, out: &Path) -> Result<(
 }
 
 fn append(tar: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    tar.append(&header(name, bytes.len() as u64)?, bytes)
+}
+
+/// The one header for a file of this name and size.
+fn header(name: &str, size: u64) -> io::Result<tar::Header> {
     let mut header = tar::Header::new_ustar();
-    header.set_size(bytes.len() as u64);
+    header.set_path(name)?;
+    header.set_size(size);
     header.set_mode(0o644);
     header.set_mtime(0);
-    tar.append_data(&mut header, name, bytes)
+    header.set_cksum();
+    Ok(header)
 }
 
 #[cfg(test)]

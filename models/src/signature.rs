@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use minisign_verify::{PublicKey, Signature};
 
-/// The key whose secret half lies in the repository: it proves nothing, and only development builds accept it.
-#[cfg(feature = "development")]
+/// The key whose secret half lies in the repository: it proves nothing, and only development builds accept it. The feature
+/// is on by default, for demo and tests; a release profile leaves the key out all the same, so that a plain
+/// `cargo build --release` trusts only what is installed.
+#[cfg(all(feature = "development", debug_assertions))]
 const DEVELOPMENT_KEY: &str = include_str!("../keys/development.pub");
 
 /// Who signed a package, as shown to people.
@@ -80,7 +82,7 @@ impl Trust {
                 errors.extend(added.err().map(|reason| Error::Key { path, reason }));
             }
         }
-        #[cfg(feature = "development")]
+        #[cfg(all(feature = "development", debug_assertions))]
         errors.extend(
             trust
                 .add(Signer::DevelopmentKey, DEVELOPMENT_KEY)
@@ -101,6 +103,7 @@ impl Trust {
     /// # Errors
     /// [`Error::Malformed`], [`Error::UnknownKey`], [`Error::Wrong`].
     pub fn verify(&self, manifest: &[u8], signature: &str) -> Result<Signer, Error> {
+        one_form(signature).map_err(|reason| Error::Malformed(reason.into()))?;
         let signature = Signature::decode(signature).map_err(|error| Error::Malformed(error.to_string()))?;
         let mut refusal = Error::UnknownKey;
         for Key { signer, key } in &self.keys {
@@ -123,7 +126,11 @@ impl Trust {
         let signature = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return if cfg!(feature = "development") { Ok(Signer::Unsigned) } else { Err(Error::Unsigned) };
+                return if cfg!(all(feature = "development", debug_assertions)) {
+                    Ok(Signer::Unsigned)
+                } else {
+                    Err(Error::Unsigned)
+                };
             }
             Err(error) => return Err(Error::Malformed(error.to_string())),
         };
@@ -131,6 +138,21 @@ impl Trust {
         let manifest = std::fs::read(&path).map_err(|error| Error::Key { path, reason: error.to_string() })?;
         self.verify(&manifest, &signature)
     }
+}
+
+/// Minisign's text, four lines, can be written in several ways that mean the same. Only one is accepted, so that nothing can
+/// hide in the others. (What the untrusted comment says is free by design: nothing signs it.)
+fn one_form(text: &str) -> Result<(), &'static str> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let [untrusted, _, trusted, _, ""] = lines[..] else { return Err("not four lines") };
+    if !untrusted.starts_with("untrusted comment: ") || !trusted.starts_with("trusted comment: ") {
+        return Err("the comments are not where they belong");
+    }
+    // Minisign separates the parts of its trusted comment by tabs.
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        return Err("control characters");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

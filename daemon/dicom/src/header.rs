@@ -22,6 +22,9 @@ pub struct Header {
     pub series_description: String,
     pub study_date: String,
     pub patient_name: String,
+    /// The character set in which the name was read although the data set does not declare it; empty: none was guessed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub guessed_character_set: String,
     pub patient_id: String,
     /// (0010,0021). This and the next two are absent in rows that were written before they were read.
     #[serde(skip_serializing_if = "String::is_empty")]

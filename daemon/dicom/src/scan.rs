@@ -6,6 +6,7 @@
 //! display.
 
 mod collect;
+mod guess;
 mod item;
 mod meta;
 mod source;

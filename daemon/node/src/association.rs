@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use dicom_ul::pdu::AbortRQServiceProviderReason as Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use crate::message::Command;
 pub use crate::negotiate::Context;
 pub use crate::wire::Fault;
 use crate::wire::{self, PduReader, PduWriter, Pdv};
+
+/// The least that a message must bring, bytes per second that we wait for the peer, headers included. The slowest links
+/// of clinics bring ten times as much.
+const LEAST_RATE: u64 = 1024;
 
 /// Bytes. A command set has a few hundred; the limit bounds the memory that a peer can make us use.
 const MAX_COMMAND: usize = 64 * 1024;
@@ -46,6 +51,28 @@ enum Expect {
     Data(u8),
 }
 
+/// How fast a message comes, counted since it began or since it was judged last.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    received: u64,
+}
+
+impl Pace {
+    /// Judges once in `stall`: a peer that stays within the limits of each PDU with a few bytes now and then would hold
+    /// its place for ever. Only the time that we wait for the peer counts, and of one wait at most half of `stall`, so
+    /// that a pause of our own (a stopped process, a slow disk) is not the peer's fault.
+    fn add(&mut self, waited: Duration, bytes: usize, stall: Duration) -> Result<(), Fault> {
+        self.waited += waited.min(stall / 2);
+        self.received += bytes as u64;
+        if self.waited < stall {
+            return Ok(());
+        }
+        let Self { waited, received } = std::mem::take(self);
+        if received < waited.as_secs() * LEAST_RATE { Err(Fault::Dripped { received, waited }) } else { Ok(()) }
+    }
+}
+
 /// The receiving side of an association.
 #[derive(Debug)]
 pub(super) struct Messages<R> {
@@ -56,12 +83,21 @@ pub(super) struct Messages<R> {
     rest: Range<usize>,
     command: Vec<u8>,
     expect: Expect,
+    pace: Pace,
 }
 
 impl<R: AsyncRead + Unpin> Messages<R> {
     pub(super) fn new(mut pdus: PduReader<R>, contexts: Vec<Context>, timers: Timers) -> Self {
         pdus.established();
-        Self { pdus, timers, contexts, rest: 0..0, command: Vec::new(), expect: Expect::Command(None) }
+        Self {
+            pdus,
+            timers,
+            contexts,
+            rest: 0..0,
+            command: Vec::new(),
+            expect: Expect::Command(None),
+            pace: Pace::default(),
+        }
     }
 
     /// Whether a message has begun and is not complete yet.
@@ -94,10 +130,16 @@ impl<R: AsyncRead + Unpin> Messages<R> {
 
     async fn next_pdu(&mut self) -> Result<Option<Inbound<'static>>, Fault> {
         let quiet = if self.in_message() { self.timers.stall } else { self.timers.idle };
+        let asked = Instant::now();
         let kind = self.pdus.next(quiet, self.timers.stall).await.map_err(|fault| match fault {
             Fault::Idle(quiet) if self.in_message() => Fault::Stalled(quiet),
             other => other,
         })?;
+        if self.in_message() {
+            self.pace.add(asked.elapsed(), wire::PDU_HEADER + self.pdus.body().len(), self.timers.stall)?;
+        } else {
+            self.pace = Pace::default();
+        }
         match kind {
             None => Err(Fault::Closed),
             Some(wire::DATA) => {
@@ -245,6 +287,19 @@ mod tests {
                 return fault;
             }
         }
+    }
+
+    #[test]
+    fn a_message_must_bring_a_kibibyte_a_second_of_waiting_and_one_long_wait_is_forgiven() {
+        let (stall, second) = (Duration::from_secs(30), Duration::from_secs(1));
+        let judged = |waits: &[(Duration, usize)]| {
+            let mut pace = Pace::default();
+            waits.iter().try_for_each(|(waited, bytes)| pace.add(*waited, *bytes, stall))
+        };
+        assert!(matches!(judged(&[(14 * second, 13); 3]), Err(Fault::Dripped { received: 39, .. })));
+        assert!(judged(&[(14 * second, 20_000); 100]).is_ok(), "slow, not dripping");
+        assert!(judged(&[(3600 * second, 13), (second, 1_000_000)]).is_ok(), "this process was stopped");
+        assert!(judged(&[(Duration::ZERO, 13); 131_000]).is_ok(), "small pieces as fast as we read");
     }
 
     #[tokio::test]

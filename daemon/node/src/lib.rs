@@ -13,6 +13,7 @@ pub mod listener;
 mod message;
 mod negotiate;
 pub mod outcome;
+mod places;
 pub mod policy;
 mod receive;
 pub mod send;
@@ -26,8 +27,11 @@ use std::sync::Arc;
 use custody::instance::Instance;
 use custody::level::Gate;
 use custody::spool::Spool;
+use dicom::uid::is_uid;
 use dicom_dictionary_std::uids;
 use tokio::sync::mpsc;
+
+pub use crate::places::subscriber;
 
 pub const VERIFICATION: &str = uids::VERIFICATION;
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
@@ -136,6 +140,11 @@ pub fn accepts_transfer_syntax(uid: &str) -> bool {
 pub fn is_storage(sop_class_uid: &str) -> bool {
     const STORAGE_ROOT: &str = "1.2.840.10008.5.1.4.1.1.";
     const STANDARD_ROOT: &str = "1.2.840.10008.";
+    /// PS3.5 section 9.1.
+    const LONGEST_UID: usize = 64;
+    if sop_class_uid.len() > LONGEST_UID || !is_uid(sop_class_uid) {
+        return false;
+    }
     if sop_class_uid.starts_with(STORAGE_ROOT) {
         return true;
     }
@@ -163,6 +172,10 @@ mod tests {
         }
         for uid in [
             "",
+            "../../../etc/passwd",
+            "<script>alert(1)</script>",
+            "1.2.840.10008.5.1.4.1.1.2\n",
+            &format!("1.2.840.10008.5.1.4.1.1.{}", "1".repeat(60_000)),
             VERIFICATION,
             "1.2.840.10008.1.3.10",        // media storage directory
             "1.2.840.10008.1.20.1",        // storage commitment

@@ -1,21 +1,23 @@
 //! The accept loop: starts a task for each connection. Only associations count against the configured limit.
-//! Connections that have not requested one have a limit of their own; above it the oldest is closed.
+//! Connections that have not requested one have a limit of their own; above it the oldest of the peer with most of them
+//! is closed.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::at_once::AtOnce;
+use crate::places::{Places, subscriber};
 use crate::serve::{Connection, serve};
 use crate::settings;
 use crate::{Arrival, Intake};
@@ -46,7 +48,7 @@ pub async fn bind(settings: &settings::Dicom) -> Result<TcpListener, Error> {
 /// # Errors
 /// None at present: no peer may stop the service for the others.
 pub async fn run(listener: TcpListener, intake: Intake, shutdown: CancellationToken) -> Result<(), Error> {
-    let places = Arc::new(Semaphore::new(intake.settings.max_associations));
+    let places = Places::new(intake.settings.max_associations);
     let mut connections = JoinSet::new();
     let mut waiting = Waiting::default();
     let mut number = 0;
@@ -65,7 +67,7 @@ pub async fn run(listener: TcpListener, intake: Intake, shutdown: CancellationTo
             },
         };
         number += 1;
-        let evicted = waiting.add();
+        let evicted = waiting.add(peer.ip());
         let connection = Connection { number, peer, places: places.clone(), evicted, shutdown: shutdown.clone() };
         connections.spawn(serve_tcp(stream, connection, intake.clone()));
     }
@@ -93,21 +95,33 @@ async fn serve_tcp(stream: TcpStream, connection: Connection, intake: Intake) {
 /// Connections that have not requested an association, oldest first. A connection drops its handle when it requests one
 /// or ends.
 #[derive(Debug, Default)]
-struct Waiting(VecDeque<Weak<Notify>>);
+struct Waiting(VecDeque<(IpAddr, Weak<Notify>)>);
 
 impl Waiting {
-    fn add(&mut self) -> Arc<Notify> {
+    fn add(&mut self, peer: IpAddr) -> Arc<Notify> {
         if self.0.len() >= MAX_WAITING {
-            self.0.retain(|handle| handle.strong_count() > 0);
+            self.0.retain(|(_, handle)| handle.strong_count() > 0);
         }
         if self.0.len() >= MAX_WAITING
-            && let Some(oldest) = self.0.pop_front().and_then(|handle| handle.upgrade())
+            && let Some(index) = self.oldest_of_the_greediest()
+            && let Some((_, handle)) = self.0.remove(index)
+            && let Some(handle) = handle.upgrade()
         {
-            oldest.notify_one();
+            handle.notify_one();
         }
         let handle = Arc::new(Notify::new());
-        self.0.push_back(Arc::downgrade(&handle));
+        self.0.push_back((subscriber(peer), Arc::downgrade(&handle)));
         handle
+    }
+
+    /// Where the oldest connection of the peer with most connections is.
+    fn oldest_of_the_greediest(&self) -> Option<usize> {
+        let mut counts = HashMap::new();
+        for (peer, _) in &self.0 {
+            *counts.entry(*peer).or_insert(0) += 1;
+        }
+        let most = counts.values().max()?;
+        self.0.iter().position(|(peer, _)| counts.get(peer) == Some(most))
     }
 }
 
@@ -115,22 +129,27 @@ impl Waiting {
 mod tests {
     use super::*;
 
+    const GREEDY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
     #[tokio::test]
-    async fn when_too_many_wait_the_oldest_makes_room() {
+    async fn when_too_many_wait_the_oldest_of_the_greediest_peer_makes_room() {
         let mut waiting = Waiting::default();
-        let handles: Vec<_> = (0..MAX_WAITING).map(|_| waiting.add()).collect();
+        let other = waiting.add(OTHER);
+        let handles: Vec<_> = (1..MAX_WAITING).map(|_| waiting.add(GREEDY)).collect();
         assert!(handles[0].notified().now_or_never().is_none());
-        let newest = waiting.add();
+        let newest = waiting.add(GREEDY);
         assert!(handles[0].notified().now_or_never().is_some());
         assert!(handles[1].notified().now_or_never().is_none());
         assert!(newest.notified().now_or_never().is_none());
+        assert!(other.notified().now_or_never().is_none(), "not that of another peer, though it is older");
     }
 
     #[test]
     fn those_that_asked_or_left_do_not_count() {
         let mut waiting = Waiting::default();
         for _ in 0..3 * MAX_WAITING {
-            drop(waiting.add());
+            drop(waiting.add(GREEDY));
         }
         assert!(waiting.0.len() <= MAX_WAITING);
     }

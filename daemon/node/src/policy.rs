@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use dicom::text::shown;
 use dicom_ul::pdu::{
     AssociationRJ, AssociationRJResult as Result_, AssociationRJServiceProviderASCEReason as Acse,
     AssociationRJServiceProviderPresentationReason as Presentation, AssociationRJServiceUserReason as User,
@@ -23,7 +24,7 @@ pub enum Refusal {
     Limit { limit: usize },
     #[error("the peer uses another version of the DICOM upper layer protocol")]
     Version,
-    #[error("the peer proposed the application context \"{context}\" instead of DICOM's")]
+    #[error("the peer proposed the application context \"{context}\" instead of DICOM's", context = shown(context))]
     ApplicationContext { context: String },
 }
 

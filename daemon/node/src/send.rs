@@ -13,7 +13,7 @@ use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{AbortRQSource, Pdu, PresentationContextProposed};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::data_set::{DataSet, Encoding};
 use crate::VERIFICATION;
@@ -30,8 +30,8 @@ const STALL: Duration = Duration::from_secs(30);
 /// Time limit for a response: archives index an object before they answer.
 const ANSWER: Duration = Duration::from_secs(120);
 const RELEASE: Duration = Duration::from_secs(10);
-/// Time limit for each answer during an echo, which a user is waiting for.
-const ECHO: Duration = Duration::from_secs(10);
+/// Time limit for a whole echo, which a user is waiting for.
+pub const ECHO: Duration = Duration::from_secs(10);
 /// The largest PDU that we accept, bytes; responses are small.
 const OUR_MAX_PDU: u32 = 64 * 1024;
 const IMPLICIT: &str = uids::IMPLICIT_VR_LITTLE_ENDIAN;
@@ -220,21 +220,21 @@ pub async fn echo(target: &Target) -> Result<(), Error> {
     echo_within(target, ECHO).await
 }
 
-/// As [`echo`], with `patience` as the time limit for each answer.
+/// As [`echo`], with `patience` as the time limit for all of it: connection, association, answer.
 ///
 /// # Errors
 /// As [`echo`].
 pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Error> {
+    let end = Instant::now() + patience;
     let silent = |what| {
         let (address, seconds) = (target.address.clone(), patience.as_secs_f64());
         move |_| Error::Silent { address, what, seconds }
     };
     let proposal = vec![(VERIFICATION.to_owned(), IMPLICIT.to_owned())];
-    // Not connected is told by a limit of its own.
-    let stream = connect(&target.address).await?;
+    let stream = timeout_at(end, connect(&target.address)).await.map_err(silent("accept the connection"))??;
     let negotiated = Association::negotiate_on(stream, target, proposal);
-    let mut association = timeout(patience, negotiated).await.map_err(silent("answer the association request"))??;
-    timeout(patience, association.echo()).await.map_err(silent("answer the C-ECHO"))??;
+    let mut association = timeout_at(end, negotiated).await.map_err(silent("answer the association request"))??;
+    timeout_at(end, association.echo()).await.map_err(silent("answer the C-ECHO"))??;
     association.release().await;
     Ok(())
 }

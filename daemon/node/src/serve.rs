@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use custody::instance::Origin;
+use dicom::text::{shown, shown_up_to};
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, AssociationRJ, Pdu};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -15,6 +16,7 @@ use tracing::{debug, info, warn};
 use crate::association::{Inbound, Messages, Sender, Timers};
 use crate::message::{self, Command};
 use crate::negotiate::{self, Context};
+use crate::places::{Place, Places};
 use crate::policy::{self, Refusal};
 use crate::receive::{Received, Reception};
 use crate::settings;
@@ -27,14 +29,17 @@ const LINGER: Duration = Duration::from_secs(5);
 /// How often the engine is told that data is arriving.
 const TELL_IN_FLIGHT: Duration = Duration::from_secs(1);
 
+/// Characters of a reason in the log; a reason may quote the peer.
+const MOST_REASON: usize = 400;
+
 /// What the listener gives to a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     /// Number of the association, counted since the daemon started.
     pub(super) number: u64,
     pub(super) peer: SocketAddr,
-    /// One permit for each established association.
-    pub(super) places: Arc<Semaphore>,
+    /// One for each established association.
+    pub(super) places: Places,
     /// Notified when this connection must close to make room; dropped once it has requested an association.
     pub(super) evicted: Arc<Notify>,
     pub(super) shutdown: CancellationToken,
@@ -65,10 +70,10 @@ where
             return say_goodbye(&mut reader, &mut writer, fault.abort()).await;
         }
     };
-    let place = match admit(&request, peer, &intake.settings, places) {
+    let place = match admit(&request, number, peer, &intake.settings, &places) {
         Ok(place) => place,
         Err(refusal) => {
-            warn!(association = number, %peer, calling = request.calling, "association refused: {refusal}");
+            warn!(association = number, %peer, calling = %shown(&request.calling), "association refused: {refusal}");
             let reject: AssociationRJ = refusal.reject();
             return say_goodbye(&mut reader, &mut writer, Some(Pdu::AssociationRJ(reject))).await;
         }
@@ -79,8 +84,9 @@ where
         return info!(association = number, %peer, "no association: {fault}");
     }
     info!(
-        association = number, %peer, calling = request.calling, called = request.called, max_pdu = request.max_pdu,
-        implementation = request.implementation, contexts = contexts.len(), "association accepted"
+        association = number, %peer, calling = %shown(&request.calling), called = %shown(&request.called),
+        max_pdu = request.max_pdu, implementation = %shown(&request.implementation), contexts = contexts.len(),
+        "association accepted"
     );
     let timers = Timers { stall: artim, idle: Duration::from_secs(intake.settings.idle_secs) };
     let mut association = Association {
@@ -113,14 +119,15 @@ where
     }
 }
 
-/// Returns a permit for this association, or why it is refused. A peer that may not associate gets that reason even
+/// Returns a place for this association, or why it is refused. A peer that may not associate gets that reason even
 /// when the limit is reached.
 fn admit(
     request: &negotiate::Request,
+    number: u64,
     peer: SocketAddr,
     settings: &settings::Dicom,
-    places: Arc<Semaphore>,
-) -> Result<OwnedSemaphorePermit, Refusal> {
+    places: &Places,
+) -> Result<Place, Refusal> {
     if request.version & 1 == 0 {
         return Err(Refusal::Version);
     }
@@ -129,7 +136,7 @@ fn admit(
     }
     policy::judge(settings, &request.called, &request.calling, peer.ip())?;
     let limit = settings.max_associations;
-    places.try_acquire_owned().map_err(|_| Refusal::Limit { limit })
+    places.take(number, peer.ip()).ok_or(Refusal::Limit { limit })
 }
 
 /// Sends the last PDU and gives the peer time to read it and close.
@@ -164,8 +171,8 @@ struct Association<R, W> {
 
 impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W> {
     /// Returns `place` as soon as the association is over, even if the peer keeps the connection open.
-    async fn run_to_end(&mut self, intake: &Intake, shutdown: CancellationToken, place: OwnedSemaphorePermit) {
-        let ended = self.run(intake, shutdown).await;
+    async fn run_to_end(&mut self, intake: &Intake, shutdown: CancellationToken, mut place: Place) {
+        let ended = self.run(intake, shutdown, &mut place).await;
         let association = self.origin.association;
         let Tally { stored, resent, refused } = self.tally;
         let last = match &ended {
@@ -190,21 +197,26 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
     }
 
     /// Ends with `Ok` when the peer asked for release.
-    async fn run(&mut self, intake: &Intake, shutdown: CancellationToken) -> Result<(), Fault> {
+    async fn run(&mut self, intake: &Intake, shutdown: CancellationToken, place: &mut Place) -> Result<(), Fault> {
         let mut arriving: Option<Reception> = None;
         let mut told = Instant::now();
         loop {
             let in_message = self.messages.in_message();
+            place.set_in_message(in_message);
             let inbound = tokio::select! {
                 biased;
                 () = shutdown.cancelled(), if !in_message => {
                     return Err(Fault::Stopping);
+                }
+                () = place.must_leave() => {
+                    return Err(Fault::MadeRoom);
                 }
                 inbound = self.messages.next() => inbound?,
             };
             match inbound {
                 Inbound::Command(request, context) => {
                     arriving = self.begin(intake, request, context).await?;
+                    place.heard();
                 }
                 Inbound::Data { bytes, last } => {
                     if told.elapsed() >= TELL_IN_FLIGHT {
@@ -259,12 +271,12 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
             self.tally.refused += 1;
             warn!(
                 association = self.origin.association,
-                calling = self.origin.calling_ae,
-                sop_class = request.sop_class_uid,
-                sop_instance = request.sop_instance_uid,
+                calling = %shown(&self.origin.calling_ae),
+                sop_class = %shown(&request.sop_class_uid),
+                sop_instance = %shown(&request.sop_instance_uid),
                 "answered {:#06x}: {}",
                 answer.status,
-                answer.reason
+                shown_up_to(&answer.reason, MOST_REASON)
             );
         } else if let Some(instance) = kept {
             self.tally.stored += 1;

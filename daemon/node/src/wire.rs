@@ -43,6 +43,10 @@ pub enum Fault {
     Idle(Duration),
     #[error("the peer stopped in the middle of a message for {} s", .0.as_secs())]
     Stalled(Duration),
+    #[error("the peer sent only {received} bytes of a message in {} s", .waited.as_secs())]
+    Dripped { received: u64, waited: Duration },
+    #[error("it made room for another peer, because all places were taken")]
+    MadeRoom,
     #[error("the peer did not read our data for {} s", .0.as_secs())]
     Deaf(Duration),
     #[error("this device is stopping")]
@@ -60,7 +64,9 @@ impl Fault {
     pub(super) fn abort(&self) -> Option<Pdu> {
         let reason = match self {
             Self::Closed | Self::Aborted(_) | Self::Io(_) | Self::Deaf(_) | Self::Silent(_) => return None,
-            Self::Idle(_) | Self::Stalled(_) | Self::Stopping => Reason::ReasonNotSpecified,
+            Self::Idle(_) | Self::Stalled(_) | Self::Dripped { .. } | Self::MadeRoom | Self::Stopping => {
+                Reason::ReasonNotSpecified
+            }
             Self::Protocol { reason, .. } => reason.clone(),
         };
         Some(Pdu::AbortRQ { source: AbortRQSource::ServiceProvider(reason) })

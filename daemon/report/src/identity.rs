@@ -108,6 +108,8 @@ pub struct Patient {
     pub study_date: String,
     pub accession: String,
     pub description: String,
+    /// In which the name was read although the source does not declare it; empty: none was guessed.
+    pub guessed_character_set: String,
 }
 
 impl Patient {
@@ -129,6 +131,7 @@ impl Patient {
             study_date: date(&ascii(tags::STUDY_DATE)),
             accession: header.accession_number.clone(),
             description: header.study_description.clone(),
+            guessed_character_set: header.guessed_character_set.clone(),
         }
     }
 }

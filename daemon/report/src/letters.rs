@@ -10,8 +10,9 @@ use ttf_parser::{Face, GlyphId, OutlineBuilder};
 
 /// Made by `daemon/report/fonts/make.py`; SIL Open Font License 1.1.
 pub const SANS: &[u8] = include_bytes!("../fonts/scanside-sans.otf");
-/// Drawn instead of characters for which the font has no glyph.
-pub const MISSING: char = '?';
+/// Drawn instead of characters for which the font has no glyph: nobody takes it for a letter. Where it may stand for a part
+/// of a name, `pdf::printable` says how many are missing.
+pub const MISSING: char = '\u{25a1}';
 
 /// Distance from the top of a line to its baseline, as a fraction of the letter size (top of the ideographic em box).
 const ASCENT: f32 = 0.88;
@@ -74,7 +75,6 @@ fn glyph(face: &Face, c: char) -> Option<GlyphId> {
 }
 
 /// Has the font a glyph of its own for this character?
-#[cfg(test)]
 pub fn has(c: char) -> bool {
     face().is_some_and(|face| face.glyph_index(c).is_some())
 }

@@ -78,6 +78,10 @@ pub trait Words: Sync {
     fn comma(&self) -> &'static str;
     /// A heading and the text that belongs to it, in one line.
     fn titled(&self, heading: &str, text: &str) -> String;
+    /// Characters of a text that the document's font lacks.
+    fn not_printable(&self, count: usize) -> String;
+    /// The character set in which a name was read, though it is not declared.
+    fn guessed_character_set(&self, name: &str) -> String;
     /// Things of a list that are not named.
     fn more(&self, count: usize) -> String;
     /// A thing of a list that is there `count` times.

@@ -7,6 +7,7 @@
 //! - The cookie of a login is required, unless the browser runs on this machine.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -14,11 +15,15 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::places::Place;
 use super::routes::Site;
 
-/// The address from which a request came.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
+/// The connection on which a request came.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    pub address: SocketAddr,
+    pub place: Arc<Place>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -34,15 +39,21 @@ const BEFORE_LOGIN: [&str; 2] = ["/login", "/assets/"];
 /// Rejects requests that are not allowed, before they reach the routes.
 pub async fn guard(
     State(site): State<Site>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
     let path = request.uri().path();
     let open = BEFORE_LOGIN.iter().any(|open| path.starts_with(open));
     let needs_origin = request.method() == Method::POST || path == "/live";
-    let known = || open || site.door.knows(request.headers());
-    let (verdict, page) = (judge(request.headers(), peer.ip(), needs_origin, &site.hosts, known), path == "/");
+    let from = peer.address.ip();
+    peer.place.asked();
+    // Asked before `open`, so that the files of the page, too, tell who is logged in.
+    let logged_in = site.door.knows(request.headers(), from);
+    if logged_in {
+        peer.place.proved();
+    }
+    let (verdict, page) = (judge(request.headers(), from, needs_origin, &site.hosts, open || logged_in), path == "/");
     match verdict {
         Verdict::Welcome => next.run(request).await,
         Verdict::LoginFirst if page => Redirect::to("/login").into_response(),
@@ -57,13 +68,7 @@ pub async fn guard(
     }
 }
 
-fn judge(
-    headers: &HeaderMap,
-    peer: IpAddr,
-    needs_origin: bool,
-    hosts: &[String],
-    known: impl FnOnce() -> bool,
-) -> Verdict {
+fn judge(headers: &HeaderMap, peer: IpAddr, needs_origin: bool, hosts: &[String], known: bool) -> Verdict {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(host) = text(header::HOST) else { return Verdict::WrongHost };
     let name = name_of(host);
@@ -74,7 +79,7 @@ fn judge(
         return Verdict::WrongOrigin;
     }
     let here = peer.to_canonical().is_loopback() && is_loopback(name);
-    if here || known() { Verdict::Welcome } else { Verdict::LoginFirst }
+    if here || known { Verdict::Welcome } else { Verdict::LoginFirst }
 }
 
 /// The host without port and brackets: `[::1]:8484` -> `::1`, `box:8484` -> `box`.
@@ -114,7 +119,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        judge(&headers, peer, origin.is_some(), &["box.example".to_owned()], || known)
+        judge(&headers, peer, origin.is_some(), &["box.example".to_owned()], known)
     }
 
     #[test]
@@ -139,13 +144,13 @@ mod tests {
         for (host, origin, peer, known, verdict) in cases {
             assert_eq!(asked(host, origin, peer, known), verdict, "{host} {origin:?} {peer} {known}");
         }
-        assert_eq!(judge(&HeaderMap::new(), HERE, false, &[], || true), WrongHost, "HTTP/1.0");
+        assert_eq!(judge(&HeaderMap::new(), HERE, false, &[], true), WrongHost, "HTTP/1.0");
     }
 
     #[test]
     fn where_an_origin_is_needed_none_is_wrong() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost".parse().unwrap());
-        assert_eq!(judge(&headers, HERE, true, &[], || true), Verdict::WrongOrigin);
+        assert_eq!(judge(&headers, HERE, true, &[], true), Verdict::WrongOrigin);
     }
 }

@@ -67,4 +67,17 @@ mod tests {
             assert!(find(name.to_str().unwrap()).is_some(), "{name:?}");
         }
     }
+
+    /// Text from outside becomes text nodes on the page, never markup.
+    #[test]
+    fn no_script_turns_text_into_markup() {
+        for (name, _, bytes) in ALL {
+            let text = String::from_utf8_lossy(bytes);
+            for way in
+                ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "srcdoc"]
+            {
+                assert!(!text.contains(way), "{name}: {way}");
+            }
+        }
+    }
 }

@@ -1,11 +1,15 @@
 //! The login for other machines: one token for the site, a random cookie for each browser.
+//!
+//! A wrong token makes its own address wait, and no other: guesses from elsewhere cannot lock the right token out.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
+use node::subscriber;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
@@ -16,10 +20,16 @@ const COOKIE: &str = "scanside";
 const LASTS: Duration = Duration::from_secs(12 * 3600);
 /// The most logins; above it the oldest ends.
 const MOST: usize = 64;
-/// Delay after a wrong token, which makes guessing impractical. The number of delayed attempts is limited; further ones
-/// are rejected.
+/// Delay after a wrong token, which makes guessing impractical. Until it has passed, further tokens from the same
+/// address are not looked at.
 const PENALTY: Duration = Duration::from_secs(1);
-const AT_ONCE: usize = 4;
+/// Addresses whose delay is remembered; above it the delay that ends first is forgotten.
+const MOST_DELAYED: usize = 1024;
+/// Wrong tokens whose answer is held back at the same time, over all addresses; bounds the memory. Above it a wrong
+/// token is answered at once, and its address is delayed all the same.
+const AT_ONCE: usize = 32;
+/// Wrong tokens get one line in the log in this time.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 const SHORTEST: usize = 16;
 
 type Hash = [u8; 32];
@@ -31,18 +41,64 @@ fn hash(text: &str) -> Hash {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
     WrongToken,
-    /// Too many attempts at the same time.
+    /// This address has given a wrong token a moment ago.
     Busy,
     /// No token is configured, or the system has no random numbers.
     Closed,
+}
+
+#[derive(Debug)]
+struct Login {
+    cookie: Hash,
+    until: Instant,
+    /// From where the cookie was shown last.
+    address: IpAddr,
+}
+
+/// Wrong tokens.
+#[derive(Debug, Default)]
+struct Wrong {
+    /// Until when an address is not listened to.
+    delayed: HashMap<IpAddr, Instant>,
+    told: Option<Instant>,
+    since_told: u64,
+}
+
+impl Wrong {
+    fn is_delayed(&self, address: IpAddr) -> bool {
+        self.delayed.get(&address).is_some_and(|until| *until > Instant::now())
+    }
+
+    fn delay(&mut self, address: IpAddr) {
+        let now = Instant::now();
+        self.delayed.retain(|_, until| *until > now);
+        while self.delayed.len() >= MOST_DELAYED
+            && let Some(first) = self.delayed.iter().min_by_key(|(_, until)| **until).map(|(address, _)| *address)
+        {
+            self.delayed.remove(&first);
+        }
+        self.delayed.insert(address, now + PENALTY);
+    }
+
+    /// Counts an attempt. Returns how many there were since the last line in the log, when it is time for one.
+    fn count(&mut self) -> Option<u64> {
+        self.since_told += 1;
+        let now = Instant::now();
+        if self.told.is_some_and(|told| now < told + TOLD_EVERY) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.since_told))
+    }
 }
 
 /// The logins. It has only hashes, so that neither token nor cookies can appear in a log.
 #[derive(Debug)]
 pub struct Door {
     token: Option<Hash>,
-    logins: Mutex<VecDeque<(Hash, Instant)>>,
-    attempts: Semaphore,
+    logins: Mutex<VecDeque<Login>>,
+    wrong: Mutex<Wrong>,
+    held_back: Semaphore,
 }
 
 impl Door {
@@ -52,25 +108,27 @@ impl Door {
     /// When the file cannot be read or its first line is too short.
     pub fn new(token_file: Option<&Path>) -> Result<Self, String> {
         let token = token_file.map(read).transpose()?;
-        Ok(Self { token, logins: Mutex::default(), attempts: Semaphore::new(AT_ONCE) })
+        Ok(Self { token, logins: Mutex::default(), wrong: Mutex::default(), held_back: Semaphore::new(AT_ONCE) })
     }
 
-    /// Checks a token. Returns the value of `Set-Cookie`.
+    /// Checks a token that came from `from`. Returns the value of `Set-Cookie`.
     ///
     /// # Errors
     /// [`Denied`]; after a delay if the token is wrong.
-    pub async fn enter(&self, token: &str) -> Result<String, Denied> {
-        let _attempt = self.attempts.try_acquire().map_err(|_| Denied::Busy)?;
+    pub async fn enter(&self, token: &str, from: IpAddr) -> Result<String, Denied> {
         let wanted = self.token.ok_or(Denied::Closed)?;
-        if !bool::from(hash(token.trim()).ct_eq(&wanted)) {
-            tokio::time::sleep(PENALTY).await;
+        let address = subscriber(from);
+        if !self.is_right(token, &wanted, from, address)? {
+            if let Ok(_held_back) = self.held_back.try_acquire() {
+                tokio::time::sleep(PENALTY).await;
+            }
             return Err(Denied::WrongToken);
         }
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| Denied::Closed)?;
         let cookie = hex::encode(random);
-        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.push_back((hash(&cookie), Instant::now() + LASTS));
+        let mut logins = self.logins();
+        logins.push_back(Login { cookie: hash(&cookie), until: Instant::now() + LASTS, address });
         while logins.len() > MOST {
             logins.pop_front();
         }
@@ -78,13 +136,48 @@ impl Door {
         Ok(format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", LASTS.as_secs()))
     }
 
-    pub fn knows(&self, headers: &HeaderMap) -> bool {
+    /// Looks at the token unless its address is delayed, and delays the address if it is wrong. One step under one
+    /// lock, so that many attempts at once are not looked at together.
+    fn is_right(&self, token: &str, wanted: &Hash, from: IpAddr, address: IpAddr) -> Result<bool, Denied> {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let delayed = wrong.is_delayed(address);
+        if !delayed && bool::from(hash(token.trim()).ct_eq(wanted)) {
+            return Ok(true);
+        }
+        if let Some(attempts) = wrong.count() {
+            tracing::warn!(address = %from, attempts, "live page: a login with a wrong token was refused");
+        }
+        if delayed {
+            return Err(Denied::Busy);
+        }
+        wrong.delay(address);
+        Ok(false)
+    }
+
+    /// Whether the request shows the cookie of a login. Its address counts as logged in from now on.
+    pub fn knows(&self, headers: &HeaderMap, from: IpAddr) -> bool {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let ours = cookies.flat_map(|all| all.split(';')).filter_map(|one| one.trim().split_once('='));
-        let mut ours = ours.filter(|(name, _)| *name == COOKIE).map(|(_, value)| hash(value));
-        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.retain(|(_, until)| *until > Instant::now());
-        ours.any(|shown| logins.iter().any(|(login, _)| bool::from(login.ct_eq(&shown))))
+        let ours = ours.filter(|(name, _)| *name == COOKIE).map(|(_, value)| hash(value));
+        let mut logins = self.logins();
+        logins.retain(|login| login.until > Instant::now());
+        for shown in ours {
+            if let Some(login) = logins.iter_mut().find(|login| bool::from(login.cookie.ct_eq(&shown))) {
+                login.address = subscriber(from);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a login was used last from this address.
+    pub fn has_login_from(&self, address: IpAddr) -> bool {
+        let (address, now) = (subscriber(address), Instant::now());
+        self.logins().iter().any(|login| login.address == address && login.until > now)
+    }
+
+    fn logins(&self) -> MutexGuard<'_, VecDeque<Login>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,32 +212,73 @@ mod tests {
         headers
     }
 
+    const TABLET: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 8));
+    const TOKEN: &str = "correct horse battery";
+
     #[tokio::test(start_paused = true)]
     async fn a_login_lasts_a_day_and_a_wrong_token_takes_its_time() {
         let door = door();
         let begun = Instant::now();
-        assert_eq!(door.enter("correct horse").await, Err(Denied::WrongToken));
+        assert_eq!(door.enter("correct horse", TABLET).await, Err(Denied::WrongToken));
         assert!(begun.elapsed() >= PENALTY);
-        let cookie = door.enter(" correct horse battery ").await.unwrap();
+        let cookie = door.enter(" correct horse battery ", TABLET).await.unwrap();
         assert!(cookie.ends_with("HttpOnly; SameSite=Strict"), "{cookie}");
-        assert!(door.knows(&shown(&cookie)));
-        assert!(!door.knows(&shown("scanside=0000")) && !door.knows(&HeaderMap::new()));
+        assert!(door.knows(&shown(&cookie), TABLET) && door.has_login_from(TABLET) && !door.has_login_from(OTHER));
+        assert!(door.knows(&shown(&cookie), OTHER) && door.has_login_from(OTHER), "the tablet got another address");
+        assert!(!door.knows(&shown("scanside=0000"), TABLET) && !door.knows(&HeaderMap::new(), TABLET));
         tokio::time::advance(LASTS).await;
-        assert!(!door.knows(&shown(&cookie)));
+        assert!(!door.has_login_from(OTHER) && !door.knows(&shown(&cookie), TABLET));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn guesses_wait_in_a_short_line_and_old_logins_end() {
+    async fn an_address_that_guesses_waits_and_the_right_token_from_another_does_not() {
+        let door = door();
+        let guesses: Vec<_> = (0..50).map(|n| n.to_string()).collect();
+        let all = futures_util::future::join_all(guesses.iter().map(|guess| door.enter(guess, OTHER)));
+        let right = async {
+            let begun = Instant::now();
+            let entered = door.enter(TOKEN, TABLET).await;
+            (entered.is_ok(), begun.elapsed())
+        };
+        let (answers, right) = futures_util::future::join(all, right).await;
+        assert_eq!(answers.iter().filter(|answer| **answer == Err(Denied::WrongToken)).count(), 1, "looked at");
+        assert_eq!(answers.iter().filter(|answer| **answer == Err(Denied::Busy)).count(), 49, "not looked at");
+        assert_eq!(right, (true, Duration::ZERO));
+        assert!(door.enter("a guess", OTHER).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_from_very_many_addresses_do_not_lock_the_right_token_out_nor_fill_the_memory() {
+        let door = door();
+        let guesses = (0..u32::try_from(2 * MOST_DELAYED).unwrap()).map(|number| {
+            let from = IpAddr::V4(std::net::Ipv4Addr::from(0x0a00_0000 + number));
+            let door = &door;
+            async move { door.enter("a guess", from).await }
+        });
+        let all = futures_util::future::join_all(guesses);
+        let (_, right) = futures_util::future::join(all, door.enter(TOKEN, TABLET)).await;
+        assert!(right.is_ok());
+        assert!(door.wrong.lock().unwrap().delayed.len() <= MOST_DELAYED);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wrong_tokens_get_one_line_in_the_log_for_many() {
+        let mut wrong = Wrong::default();
+        assert_eq!([wrong.count(), wrong.count(), wrong.count()], [Some(1), None, None]);
+        tokio::time::advance(TOLD_EVERY).await;
+        assert_eq!(wrong.count(), Some(3), "those that had no line are counted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_only_so_many_logins_and_the_oldest_ends() {
         let door = door();
         let mut first = None;
         for _ in 0..=MOST {
-            let cookie = door.enter("correct horse battery").await.unwrap();
+            let cookie = door.enter(TOKEN, TABLET).await.unwrap();
             first.get_or_insert(cookie);
         }
-        assert!(!door.knows(&shown(&first.unwrap())));
-        let guesses: Vec<_> = (0..=AT_ONCE).map(|n| n.to_string()).collect();
-        let answers = futures_util::future::join_all(guesses.iter().map(|guess| door.enter(guess))).await;
-        assert_eq!(answers.iter().filter(|answer| **answer == Err(Denied::Busy)).count(), 1);
+        assert!(!door.knows(&shown(&first.unwrap()), TABLET));
     }
 
     #[test]

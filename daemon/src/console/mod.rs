@@ -6,7 +6,8 @@
 //! browser -> routes -> ask -> the live path
 //! ```
 //!
-//! A slow page misses pictures and delays no other. `access` decides which requests are allowed.
+//! A slow page misses pictures and delays no other. `access` decides which requests are allowed, `places` which
+//! connections.
 //! `docs/decisions/0010-live-page.md` explains why WebSocket and JPEG.
 
 mod access;
@@ -14,6 +15,7 @@ mod assets;
 mod door;
 mod encode;
 mod message;
+mod places;
 mod routes;
 mod server;
 mod socket;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -12,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
 use live::view::{By, Command, View};
@@ -21,9 +21,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::access::guard;
+use super::access::{Peer, guard};
 use super::door::{Denied, Door};
 use super::encode::Pictures;
+use super::places::Guest;
 use super::{assets, socket};
 
 /// Time limit of a request, for clients that stop sending.
@@ -40,6 +41,8 @@ pub struct Site {
     pub pictures: Pictures,
     /// Limits how many pages can be open at the same time.
     pub viewers: Arc<Semaphore>,
+    /// The same for pages on other machines: fewer, so that the kiosk always finds a place.
+    pub viewers_elsewhere: Arc<Semaphore>,
     pub shutdown: CancellationToken,
 }
 
@@ -95,8 +98,13 @@ async fn asset(Path(name): Path<String>) -> Response {
     }
 }
 
-async fn live(State(site): State<Site>, upgrade: WebSocketUpgrade) -> Response {
-    let Ok(place) = site.viewers.clone().try_acquire_owned() else {
+async fn live(State(site): State<Site>, Extension(peer): Extension<Peer>, upgrade: WebSocketUpgrade) -> Response {
+    let elsewhere = match peer.place.guest() {
+        Guest::Here => Ok(None),
+        Guest::LoggedIn | Guest::Stranger => site.viewers_elsewhere.clone().try_acquire_owned().map(Some),
+    };
+    let place = elsewhere.and_then(|elsewhere| Ok((elsewhere, site.viewers.clone().try_acquire_owned()?)));
+    let Ok(place) = place else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many pages are open").into_response();
     };
     upgrade.max_message_size(socket::MOST_BYTES).on_upgrade(async move |socket| {
@@ -112,16 +120,22 @@ struct Login {
     token: String,
 }
 
-async fn login(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+async fn login(
+    State(site): State<Site>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let Login { token } = match posted(&headers, &body) {
         Ok(login) => login,
         Err(wrong) => return wrong.into_response(),
     };
-    match site.door.enter(&token).await {
+    match site.door.enter(&token, peer.address.ip()).await {
         Ok(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
         Err(Denied::WrongToken) => (StatusCode::FORBIDDEN, "the token is wrong").into_response(),
         Err(Denied::Busy) => {
-            (StatusCode::TOO_MANY_REQUESTS, "others are logging in; try again in a few seconds").into_response()
+            (StatusCode::TOO_MANY_REQUESTS, "a wrong token came from this address; try again in a few seconds")
+                .into_response()
         }
         Err(Denied::Closed) => {
             (StatusCode::FORBIDDEN, "no token is configured: the page can only be opened on this machine")

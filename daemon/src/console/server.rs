@@ -1,4 +1,4 @@
-//! The HTTP server, with limits on the number of connections and on the time of each request.
+//! The HTTP server, with limits on the number of connections (`places`) and on the time of each request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +18,17 @@ use tokio_util::sync::CancellationToken;
 use super::access::Peer;
 use super::door::Door;
 use super::encode::Pictures;
+use super::places::{Guest, Place, Places};
 use super::routes::{self, Site};
 
-/// Further connections are closed immediately, so that file descriptors remain for scanners.
-const MOST_CONNECTIONS: usize = 128;
 const MOST_VIEWERS: usize = 16;
-/// Time limit for the header of a request.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Of these, pages on other machines.
+const MOST_VIEWERS_ELSEWHERE: usize = 12;
+/// Time limit for the header of a request, also for the next one on an open connection.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// How long a connection from elsewhere may last without the cookie of a login, whatever it asks. A browser opens a new
+/// one when it needs it.
+const STRANGER_WITHIN: Duration = Duration::from_secs(10);
 /// Time for open requests to end at shutdown.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Pause after a failed accept, for example when no file descriptors are left.
@@ -70,22 +74,27 @@ impl Server {
     pub async fn serve(self, view: View, shutdown: CancellationToken) {
         let pictures = Pictures::default();
         let encoding = tokio::spawn(pictures.clone().run(view.pictures.clone(), self.jpeg_quality, shutdown.clone()));
+        let (door, places) = (Arc::new(self.door), Places::default());
         let router = routes::router(Site {
-            door: Arc::new(self.door),
+            door: door.clone(),
             hosts: self.hosts,
             view,
             pictures,
             viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
+            viewers_elsewhere: Arc::new(Semaphore::new(MOST_VIEWERS_ELSEWHERE)),
             shutdown: shutdown.clone(),
         });
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) if connections.len() < MOST_CONNECTIONS => {
-                        connections.spawn(connection(stream, peer, router.clone(), shutdown.clone()));
-                    }
-                    Ok((_, peer)) => tracing::debug!(%peer, "too many connections to the page"),
+                    Ok((stream, address)) => match places.take(address.ip(), guest(&door, address)) {
+                        Some(place) => {
+                            let peer = Peer { address, place: Arc::new(place) };
+                            connections.spawn(connection(stream, peer, router.clone(), shutdown.clone()));
+                        }
+                        None => tracing::debug!(peer = %address, "too many connections to the page"),
+                    },
                     Err(error) => {
                         tracing::warn!(%error, "live page: cannot accept a connection");
                         tokio::time::sleep(BREATH).await;
@@ -101,10 +110,20 @@ impl Server {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdown: CancellationToken) {
+/// Whose places a new connection takes.
+fn guest(door: &Door, peer: SocketAddr) -> Guest {
+    match peer.ip().to_canonical() {
+        address if address.is_loopback() => Guest::Here,
+        address if door.has_login_from(address) => Guest::LoggedIn,
+        _ => Guest::Stranger,
+    }
+}
+
+async fn connection(stream: TcpStream, peer: Peer, router: Router, shutdown: CancellationToken) {
     // A picture has several packets; without this the last one would wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
+    let Peer { address, place } = peer.clone();
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
@@ -113,12 +132,22 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, shutdow
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
+        () = place.must_leave() => return tracing::debug!(peer = %address, "a connection to the page made room for a new one"),
+        () = outstayed(&place) => return tracing::debug!(peer = %address, "a connection to the page without a login ended"),
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = outcome {
-        tracing::debug!(%peer, %error, "a connection to the page ended");
+        tracing::debug!(peer = %address, %error, "a connection to the page ended");
+    }
+}
+
+/// Waits until a connection from elsewhere has lasted too long without a login.
+async fn outstayed(place: &Place) {
+    tokio::time::sleep(STRANGER_WITHIN).await;
+    if place.guest() == Guest::Here || place.has_proved() {
+        std::future::pending::<()>().await;
     }
 }

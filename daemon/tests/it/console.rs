@@ -215,7 +215,7 @@ async fn every_answer_forbids_what_the_page_does_not_need() {
 }
 
 /// An address of this machine that is not loopback; `None`, reported as skipped, if there is none.
-fn elsewhere() -> Option<std::net::IpAddr> {
+pub fn elsewhere() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     // Nothing is sent: the kernel only chooses the address that it would use.
     let address = socket.connect("192.0.2.1:9").ok().and_then(|()| socket.local_addr().ok()).map(|a| a.ip());

@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod console;
+mod console_crowd;
 mod console_support;
 mod process;
+mod unit;

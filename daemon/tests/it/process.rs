@@ -107,6 +107,18 @@ fn check_config_prints_every_key_and_starts_nothing() {
 
 /// A box that ends cannot say why: it stays, refuses, and goes on when the reason has gone.
 #[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child =
+        scansided().arg("--check-config").arg("--config").arg(configuration(directory.path(), "")).spawn().unwrap();
+    // As `| head` that has ended.
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success() && said.is_empty(), "{said}");
+}
+
+#[test]
 fn a_spool_that_cannot_be_made_is_told_and_made_once_it_can_be() {
     let directory = tempfile::tempdir().unwrap();
     let (spool, path) = (directory.path().join("spool"), directory.path().join("notify"));
@@ -121,6 +133,13 @@ fn a_spool_that_cannot_be_made_is_told_and_made_once_it_can_be() {
     hear_one(&socket, "Ready", |line| line.starts_with("STATUS=Ready; "));
     kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
     assert!(running.0.wait().unwrap().success());
+}
+
+/// A dump would hold patients.
+fn leaves_no_core_dump(pid: u32) {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"], "{core}");
 }
 
 #[test]
@@ -147,6 +166,7 @@ fn systemd_hears_ready_watchdog_status_and_stopping_and_the_end_is_clean() {
     let spool = directory.path().join("spool");
     assert!(spool.join("log").exists());
     assert_eq!(open_to_others(&spool), Vec::<std::path::PathBuf>::new(), "only its own user may read what it keeps");
+    leaves_no_core_dump(running.0.id());
     kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
     hear(&socket, "STOPPING=1");
     let status = running.0.wait().unwrap();

@@ -25,8 +25,13 @@ fn tar_of(members: &Members) -> Vec<u8> {
     for (name, kind, bytes) in members {
         let mut header = tar::Header::new_ustar();
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_entry_type(*kind);
+        // A regular file is what a header is without a type.
+        if *kind != tar::EntryType::Regular {
+            header.set_entry_type(*kind);
+        }
         header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(0);
         header.set_cksum();
         tar.append(&header, bytes.as_slice()).unwrap();
     }
@@ -37,8 +42,13 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).unwrap()
 }
 
+/// In memory where that is possible: thousands of files that wait for the disk would take minutes.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(Path::new("/dev").join("shm")).or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn unpacked(archive: &[u8], trust: &Trust) -> Result<Signer, Error> {
-    let into = tempfile::tempdir().unwrap();
+    let into = folder();
     let (_, signer) = unpack(archive, into.path(), trust, SMALL)?;
     Package::open(into.path()).unwrap();
     Ok(signer)
@@ -158,4 +168,110 @@ fn nobody_is_trusted_without_a_key() {
     let maker = Maker::new();
     let error = unpacked(&compressed(&tar_of(&members(&maker))), &Trust::default()).unwrap_err();
     assert_eq!(error.kind(), ArchiveFault::UnknownKey);
+}
+
+/// Where the untrusted comment lies in the text of a signature, without its fixed beginning: nothing signs it, and by
+/// the design of minisign nobody may rely on it.
+fn untrusted_comment(tar: &[u8]) -> std::ops::Range<usize> {
+    let beginning = b"untrusted comment: ";
+    let start = tar.windows(beginning.len()).position(|window| window == beginning).unwrap() + beginning.len();
+    start..start + tar[start..].iter().position(|byte| *byte == b'\n').unwrap()
+}
+
+#[test]
+fn every_byte_of_the_tar_counts_but_for_the_untrusted_comment_of_the_signature() {
+    let maker = Maker::new();
+    let (good, trust) = (tar_of(&members(&maker)), maker.trust());
+    let free = untrusted_comment(&good);
+    assert!(unpacked(&compressed(&good), &trust).is_ok());
+    let mut accepted = BTreeSet::new();
+    for index in 0..good.len() {
+        for bits in [0x01, 0x20] {
+            let mut tampered = good.clone();
+            tampered[index] ^= bits;
+            if unpacked(&compressed(&tampered), &trust).is_ok() {
+                accepted.insert(index);
+            }
+        }
+    }
+    let unexplained: Vec<_> = accepted.iter().filter(|index| !free.contains(index)).collect();
+    assert!(
+        unexplained.is_empty(),
+        "{} bytes are free, the first are {:?}",
+        unexplained.len(),
+        &unexplained[..8.min(unexplained.len())]
+    );
+    assert_eq!(accepted.len(), free.len(), "the comment may say anything printable");
+}
+
+#[test]
+fn what_is_added_to_the_tar_or_to_the_signature_is_refused() {
+    let maker = Maker::new();
+    let good = tar_of(&members(&maker));
+    let kind = |bytes: &[u8]| unpacked(&compressed(bytes), &maker.trust()).expect_err("tampered").kind();
+    assert_eq!(kind(&[good.clone(), vec![0; 512]].concat()), ArchiveFault::Padding, "zeros after the end");
+    assert_eq!(kind(&good[..good.len() - 512]), ArchiveFault::Padding, "a shorter end");
+    type Change = fn(&str) -> String;
+    let changes: [(&str, Change); 6] = [
+        ("a line more", |text| format!("{text}one more line\n")),
+        ("an empty line more", |text| format!("{text}\n")),
+        ("line ends of Windows", |text| text.replace('\n', "\r\n")),
+        ("no line end", |text| text.trim_end().to_owned()),
+        ("an escape sequence in the comment", |text| {
+            text.replacen("untrusted comment: ", "untrusted comment: \u{1b}[2J", 1)
+        }),
+        ("another beginning", |text| text.replacen("untrusted comment: ", "a trusted comment: ", 1)),
+    ];
+    for (what, change) in changes {
+        let mut tampered = members(&maker);
+        tampered[1].2 = change(std::str::from_utf8(&tampered[1].2).unwrap()).into_bytes();
+        let error = unpacked(&compressed(&tar_of(&tampered)), &maker.trust()).expect_err(what);
+        assert_eq!(error.kind(), ArchiveFault::SignatureMalformed, "{what}: {error}");
+    }
+}
+
+/// The compressed form is not signed and need not be: whatever bits are changed, what is unpacked is the same to the
+/// byte, or the archive is refused.
+#[test]
+fn a_changed_bit_of_the_compressed_form_is_refused_or_changes_nothing() {
+    let maker = Maker::new();
+    let (all, trust) = (members(&maker), maker.trust());
+    let good = compressed(&tar_of(&all));
+    let mut accepted = 0;
+    for index in 0..good.len() {
+        for bit in 0..8 {
+            let mut tampered = good.clone();
+            tampered[index] ^= 1 << bit;
+            let into = folder();
+            if unpack(tampered.as_slice(), into.path(), &trust, SMALL).is_err() {
+                continue;
+            }
+            accepted += 1;
+            for (name, _, bytes) in &all {
+                let mut found = std::fs::read(into.path().join(name)).unwrap();
+                let mut bytes = bytes.clone();
+                if name == SIGNATURE {
+                    for text in [&mut found, &mut bytes] {
+                        text.drain(untrusted_comment(text));
+                    }
+                }
+                assert!(found == bytes, "byte {index}, bit {bit}: {name}");
+            }
+        }
+    }
+    println!("{accepted} of {} bits decode to the same files", 8 * good.len());
+}
+
+#[test]
+fn a_frame_that_asks_for_a_large_window_is_refused_before_the_memory_is_taken() {
+    let maker = Maker::new();
+    let tar = tar_of(&members(&maker));
+    // Without a known size the frame says its window in the byte behind its magic and its descriptor (RFC 8878).
+    let (mut frame, window) = (compressed(&tar), 5);
+    assert_eq!(frame[4] & 0b1110_0000, 0, "neither the size nor a single segment");
+    for log in [24, 27, 31] {
+        frame[window] = (log - 10) << 3;
+        let error = unpacked(&frame, &maker.trust()).expect_err("a large window");
+        assert_eq!(error.kind(), ArchiveFault::NotAnArchive, "{log}: {error}");
+    }
 }

@@ -70,9 +70,9 @@ impl Failure {
         if self.code == DONE {
             return;
         }
-        eprintln!("{} {}", output.paint_error("error:", Tone::Bad), self.message);
+        output.note(&format!("{} {}", output.paint_error("error:", Tone::Bad), self.message));
         if !self.remedy.is_empty() {
-            eprintln!("{} {}", output.paint_error("remedy:", Tone::Strong), self.remedy);
+            output.note(&format!("{} {}", output.paint_error("remedy:", Tone::Strong), self.remedy));
         }
     }
 }

@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::failure::Failure;
-use super::output::{Output, count, one_more, state_cell};
+use super::output::{Output, count, state_cell};
 use super::time;
 use crate::{Delivery, ManagerProxy, Options};
 
@@ -17,16 +17,17 @@ pub async fn list(
     let states: &[Option<&str>] = if all { &[None] } else { &[Some("pending"), Some("held"), Some("parked")] };
     let mut deliveries = Vec::new();
     for state in states {
-        let mut options = Options::from([("limit", one_more(limit).into())]);
-        if let Some(state) = *state {
-            options.insert("state", state.into());
-        }
-        if let Some(destination) = &destination {
-            options.insert("destination", destination.as_str().into());
-        }
-        let mut found = manager.list_deliveries(options).await?;
-        output.first(&mut found, limit);
-        deliveries.extend(found);
+        let fetch = async |limit: u32| {
+            let mut options = Options::from([("limit", limit.into())]);
+            if let Some(state) = *state {
+                options.insert("state", state.into());
+            }
+            if let Some(destination) = &destination {
+                options.insert("destination", destination.as_str().into());
+            }
+            manager.list_deliveries(options).await
+        };
+        deliveries.extend(output.newest(limit, fetch).await?);
     }
     if output.is_json() { output.json(&deliveries) } else { print(&deliveries, output) }
 }

@@ -1,8 +1,12 @@
 //! Where output goes: tables and colours for a terminal, plain tables for a pipe, JSON for programs.
+//!
+//! Names and descriptions come from outside. Whatever they hold, they do not steer a terminal: for people such characters
+//! are written out, in JSON they are escaped and so stay exact.
 
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use dicom::text::{shown_lines, steers};
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -47,25 +51,34 @@ impl Output {
     /// One JSON value: indented on a terminal, else one line.
     pub fn json<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
         let text = if self.terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-        self.line(&text.map_err(|error| Failure::new(error.to_string(), "report this as a bug"))?)
+        write_line(&escaped(&text.map_err(|error| Failure::new(error.to_string(), "report this as a bug"))?))
     }
 
     /// # Errors
     /// When standard output cannot be written.
-    #[allow(clippy::unused_self, reason = "all that is printed goes through the Output")]
     pub fn line(&self, text: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+        write_line(&harmless(text, self.colour))
     }
 
-    /// Shortens a list that was asked for with [`one_more`], and says on standard error that there is more.
-    #[allow(clippy::unused_self, reason = "all that is printed goes through the Output")]
-    pub fn first<T>(&self, rows: &mut Vec<T>, limit: u32) {
+    /// A line on standard error, for people.
+    pub fn note(&self, text: &str) {
+        write_note(&harmless(text, self.colour_error));
+    }
+
+    /// The newest `limit` rows of a list (0: all); `fetch` takes such a limit. Says on standard error when there are
+    /// more, and how many.
+    ///
+    /// # Errors
+    /// Those of `fetch`.
+    pub async fn newest<T, E>(&self, limit: u32, fetch: impl AsyncFn(u32) -> Result<Vec<T>, E>) -> Result<Vec<T>, E> {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut rows = fetch(if limit == 0 { 0 } else { limit.saturating_add(1) }).await?;
         if most > 0 && rows.len() > most {
             rows.truncate(most);
-            eprintln!("Only the newest {limit} are shown; --limit N shows more.");
+            let all = fetch(0).await?.len();
+            self.note(&format!("The newest {limit} of {all} are shown; --limit 0 shows all."));
         }
+        Ok(rows)
     }
 
     pub fn table(&self, header: &[&str]) -> Table {
@@ -103,6 +116,56 @@ impl Output {
     pub fn paint_error(&self, text: &str, tone: Tone) -> String {
         if self.colour_error { painted(text, tone) } else { text.to_owned() }
     }
+}
+
+fn write_line(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+}
+
+/// Nobody may be listening.
+pub fn write_note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Text without anything that steers a terminal, but for line breaks and, with `colour`, colours.
+pub fn harmless(text: &str, colour: bool) -> String {
+    let (mut safe, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find('\x1b').filter(|_| colour) {
+        let length = colour_length(&rest[at..]);
+        safe.push_str(&shown_lines(&rest[..at]).to_string());
+        safe.push_str(&rest[at..at + length]);
+        if length == 0 {
+            safe.push_str(&shown_lines("\x1b").to_string());
+        }
+        rest = &rest[at + length.max(1)..];
+    }
+    safe.push_str(&shown_lines(rest).to_string());
+    safe
+}
+
+/// Bytes of the colour (`ESC [ numbers m`) that a text begins with; 0 if it begins with something else.
+fn colour_length(text: &str) -> usize {
+    let Some(numbers) = text.strip_prefix("\x1b[") else { return 0 };
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(numbers.len());
+    // 8 would hide what follows.
+    let hides = numbers[..end].split(';').any(|number| number == "8");
+    if numbers[end..].starts_with('m') && !hides { "\x1b[".len() + end + "m".len() } else { 0 }
+}
+
+/// JSON with the same value, in which only ASCII steers anything. serde_json has escaped the control characters below
+/// 32; others stand in strings only, where an escape means the same.
+fn escaped(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        if steers(character) && character != '\n' {
+            let mut units = [0; 2];
+            safe.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
 }
 
 fn painted(text: &str, tone: Tone) -> String {
@@ -166,13 +229,10 @@ pub fn count(number: impl Into<u64>, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// The limit to ask for, so that a list knows whether there is more. 0 asks for all.
-pub fn one_more(limit: u32) -> u32 {
-    if limit == 0 { 0 } else { limit.saturating_add(1) }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -190,5 +250,39 @@ mod tests {
         let text = table.to_string();
         assert!(!text.contains('\x1b'));
         assert_eq!(text.lines().count(), 2, "{text}");
+    }
+
+    #[test]
+    fn foreign_text_steers_no_terminal_and_colours_of_ours_stay() {
+        let own = painted("refused", Tone::Bad);
+        assert_eq!(harmless(&own, true), own);
+        assert_eq!(harmless("a\x1b]0;b\x07\x1b[2Jc\nd", true), "a\\u{1b}]0;b\\u{7}\\u{1b}[2Jc\nd");
+        assert_eq!(harmless("\x1b[8mhidden\x1b[31", true), "\\u{1b}[8mhidden\\u{1b}[31");
+        assert_eq!(harmless(&own, false), "\\u{1b}[1;31mrefused\\u{1b}[0m");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_harmless_on_a_terminal(text in any::<String>(), steer in "[\\[\\]0-9;mJ\\x00-\\x1f\\x7f-\u{9f}]{0,30}") {
+            for text in [text, steer] {
+                let mut shown = harmless(&text, true);
+                while let Some(at) = shown.find('\x1b') {
+                    let length = colour_length(&shown[at..]);
+                    prop_assert!(length > 0, "{shown:?}");
+                    shown.replace_range(at..at + length, "");
+                }
+                prop_assert!(!shown.chars().any(|c| steers(c) && c != '\n'), "{shown:?}");
+                prop_assert!(!harmless(&text, false).chars().any(|c| steers(c) && c != '\n'));
+            }
+        }
+
+        #[test]
+        fn any_text_is_exact_in_json_and_steers_nothing(text in any::<String>(), steer in "[\\x00-\\x1f\\x7f-\u{9f}\u{202a}-\u{202e}\u{e0001}]{0,30}") {
+            for text in [text, steer] {
+                let json = escaped(&serde_json::to_string(&text).unwrap());
+                prop_assert!(!json.chars().any(steers), "{json:?}");
+                prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            }
+        }
     }
 }

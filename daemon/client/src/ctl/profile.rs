@@ -34,7 +34,7 @@ pub async fn run(live: &LiveProxy<'_>, command: ProfileCommand, output: &Output)
         output.line(toml.trim_end())?;
     }
     for line in told(&learnt, out.as_ref()) {
-        eprintln!("{line}");
+        output.note(&line);
     }
     Ok(())
 }

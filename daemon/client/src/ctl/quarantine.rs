@@ -3,13 +3,13 @@
 use comfy_table::Cell;
 
 use super::failure::Failure;
-use super::output::{Output, bytes, one_more, state_cell};
+use super::output::{Output, bytes, state_cell};
 use super::time;
 use crate::{ManagerProxy, Options};
 
 pub async fn list(manager: &ManagerProxy<'_>, limit: u32, output: &Output) -> Result<(), Failure> {
-    let mut instances = manager.list_quarantine(Options::from([("limit", one_more(limit).into())])).await?;
-    output.first(&mut instances, limit);
+    let fetch = async |limit: u32| manager.list_quarantine(Options::from([("limit", limit.into())])).await;
+    let instances = output.newest(limit, fetch).await?;
     if output.is_json() {
         return output.json(&instances);
     }

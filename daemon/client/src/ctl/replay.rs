@@ -31,17 +31,16 @@ pub fn run(options: &ReplayOptions, output: &Output) -> Result<(), Failure> {
     let mut told = Told::default();
     let mut broken_pipe = None;
     rehearsal::run(recording.as_mut(), profiles, supply, |_, seen| {
+        told.take(&seen);
         if output.is_json() {
             broken_pipe = output.json(&seen).err();
-        } else {
-            told.take(&seen);
         }
         broken_pipe.is_none()
     })
     .map_err(|error| damaged(&error))?;
     match broken_pipe {
         Some(failure) => Err(failure),
-        None if output.is_json() => Ok(()),
+        None if output.is_json() => told.looked(),
         None => told.print(output),
     }
 }
@@ -72,14 +71,37 @@ impl Told {
         }
     }
 
+    /// # Errors
+    /// When no picture was analysed, with the reason: then "no lesion" would mean nothing.
+    fn looked(&self) -> Result<(), Failure> {
+        if self.looked_at > 0 {
+            return Ok(());
+        }
+        let reason = match &self.sign {
+            Sign::NoOverlay { reason }
+            | Sign::Paused { reason }
+            | Sign::NoSignal { reason }
+            | Sign::Failed { reason } => reason.as_str(),
+            Sign::Off | Sign::Ready if self.pictures == 0 => "the recording has no pictures",
+            Sign::Off | Sign::Ready => "the model gave no answer",
+        };
+        let pictures = count(self.pictures, "picture", "pictures");
+        Err(Failure::new(
+            format!("nothing was analysed ({pictures}), so nothing can be said of lesions: {reason}"),
+            "--profile NAME or FILE says where the picture is on the screen, --packages which model is used",
+        ))
+    }
+
     fn print(&self, output: &Output) -> Result<(), Failure> {
+        self.looked()?;
         let pictures = count(self.pictures, "picture", "pictures");
         output.line(&format!("{pictures}, {} analysed.", self.looked_at))?;
         if let Sign::NoOverlay { reason } | Sign::Paused { reason } = &self.sign {
             output.line(&output.paint(&format!("At the end: {reason}."), Tone::Busy))?;
         }
         if self.lesions.is_empty() {
-            return output.line("No lesion was found.");
+            let analysed = count(self.looked_at, "picture", "pictures");
+            return output.line(&format!("No lesion was found in the {analysed} analysed."));
         }
         let mut table = output.table(&["Lesion", "First s", "Last s", "Malignant", "Size mm", "Signs"]);
         for (id, ([first, last], lesion)) in &self.lesions {

@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 
 use super::failure::Failure;
-use super::output::{Output, one_more, state_cell};
+use super::output::{Output, state_cell};
 use super::studies;
 use crate::{ManagerProxy, Options, Series};
 
@@ -18,15 +18,17 @@ pub async fn list(
         Some(which) => Some(studies::find(manager, which).await?.study_uid),
         None => None,
     };
-    let mut options = Options::from([("limit", one_more(limit).into())]);
-    if let Some(uid) = &study_uid {
-        options.insert("study_uid", uid.as_str().into());
-    }
-    if let Some(state) = &state {
-        options.insert("state", state.as_str().into());
-    }
-    let mut series = manager.list_series(options).await?;
-    output.first(&mut series, limit);
+    let fetch = async |limit: u32| {
+        let mut options = Options::from([("limit", limit.into())]);
+        if let Some(uid) = &study_uid {
+            options.insert("study_uid", uid.as_str().into());
+        }
+        if let Some(state) = &state {
+            options.insert("state", state.as_str().into());
+        }
+        manager.list_series(options).await
+    };
+    let series = output.newest(limit, fetch).await?;
     if output.is_json() { output.json(&series) } else { print(&series, false, output) }
 }
 

@@ -4,13 +4,13 @@ use comfy_table::Cell;
 use serde_json::Value;
 
 use super::failure::Failure;
-use super::output::{Output, one_more};
+use super::output::Output;
 use super::time;
 use crate::{ManagerProxy, Options, ShadowRun};
 
 pub async fn list(manager: &ManagerProxy<'_>, limit: u32, output: &Output) -> Result<(), Failure> {
-    let mut runs = manager.list_shadow_runs(Options::from([("limit", one_more(limit).into())])).await?;
-    output.first(&mut runs, limit);
+    let fetch = async |limit: u32| manager.list_shadow_runs(Options::from([("limit", limit.into())])).await;
+    let runs = output.newest(limit, fetch).await?;
     if output.is_json() {
         return output.json(&runs.iter().map(unpacked).collect::<Vec<_>>());
     }

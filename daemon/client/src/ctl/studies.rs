@@ -4,7 +4,7 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::{Output, count, field, one_more, state_cell};
+use super::output::{Output, count, field, state_cell};
 use super::{findings, outbox, series, time, watch};
 use crate::{Delivery, Job, ManagerProxy, Options, Series, Study};
 
@@ -14,12 +14,14 @@ pub async fn list(
     state: Option<String>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut options = Options::from([("limit", one_more(limit).into())]);
-    if let Some(state) = &state {
-        options.insert("state", state.as_str().into());
-    }
-    let mut studies = manager.list_studies(options).await?;
-    output.first(&mut studies, limit);
+    let fetch = async |limit: u32| {
+        let mut options = Options::from([("limit", limit.into())]);
+        if let Some(state) = &state {
+            options.insert("state", state.as_str().into());
+        }
+        manager.list_studies(options).await
+    };
+    let studies = output.newest(limit, fetch).await?;
     if output.is_json() {
         return output.json(&studies);
     }

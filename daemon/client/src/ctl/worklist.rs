@@ -11,7 +11,7 @@ pub async fn list(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> 
     let (entries, skipped) = live.worklist().await?;
     // Also beside JSON: whoever is missing is missing there too.
     for reason in &skipped {
-        eprintln!("left out: {reason}");
+        output.note(&format!("left out: {reason}"));
     }
     if output.is_json() {
         return output.json(&entries);

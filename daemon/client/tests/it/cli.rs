@@ -268,6 +268,23 @@ async fn a_watch_prints_one_json_value_for_each_event_and_ends_when_idle() {
 }
 
 #[test]
+fn a_replay_that_analyses_no_picture_fails_and_says_nothing_of_lesions() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("grey.y4m");
+    let picture = [b"FRAME\n".to_vec(), vec![90; 64 * 48]].concat();
+    std::fs::write(&recording, [b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 Cmono\n".to_vec(), picture.repeat(5)].concat())
+        .unwrap();
+    let (recording, packages) = (recording.to_str().unwrap(), folder.path().to_str().unwrap());
+    for json in [&[][..], &["--json"]] {
+        let output = scansidectl(&[json, &["live", "replay", recording, "--packages", packages]].concat());
+        let (code, said) = complaint(&output);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.starts_with("error: nothing was analysed (5 pictures)") && said.contains("\nremedy: "), "{said}");
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("No lesion"), "{output:?}");
+    }
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let mut scansidectl = std::process::Command::new(env!("CARGO_BIN_EXE_scansidectl"))
         .args(["completions", "bash"])
@@ -286,7 +303,7 @@ async fn a_list_that_stops_says_so() {
     let appliance = Appliance::start(&bus.address, ROWS).await;
     let some = ask(&bus, &["studies", "list", "--limit", "1"]).await;
     assert_eq!(String::from_utf8_lossy(&some.stdout).lines().count(), 2);
-    assert!(String::from_utf8_lossy(&some.stderr).starts_with("Only the newest 1 are shown; --limit N shows more"));
+    assert_eq!(String::from_utf8_lossy(&some.stderr), "The newest 1 of 2 are shown; --limit 0 shows all.\n");
     for all in ["2", "0"] {
         let all = ask(&bus, &["studies", "list", "--limit", all]).await;
         assert_eq!((String::from_utf8_lossy(&all.stdout).lines().count(), all.stderr.len()), (3, 0));

@@ -219,7 +219,8 @@ impl Values {
 
     fn header(&self, meta: &Meta) -> Result<Header, ScanError> {
         let charset = Charset::of(self.bytes(tags::SPECIFIC_CHARACTER_SET));
-        let text = |tag| charset.decode(self.bytes(tag));
+        let text = |tag| charset.decode_or_guess(self.bytes(tag)).0;
+        let (patient_name, guessed) = charset.decode_or_guess(self.bytes(tags::PATIENT_NAME));
         let floats = |tag| text::floats(self.bytes(tag));
         let float = |tag| floats(tag).first().copied();
         let integer = |tag| text::integer(self.bytes(tag));
@@ -246,7 +247,8 @@ impl Values {
             study_description: text(tags::STUDY_DESCRIPTION),
             series_description: text(tags::SERIES_DESCRIPTION),
             study_date: text(tags::STUDY_DATE),
-            patient_name: text(tags::PATIENT_NAME),
+            patient_name,
+            guessed_character_set: guessed.unwrap_or_default().to_owned(),
             patient_id: text(tags::PATIENT_ID),
             issuer_of_patient_id: text(tags::ISSUER_OF_PATIENT_ID),
             birth_date: text(tags::PATIENT_BIRTH_DATE),
@@ -287,12 +289,12 @@ impl Values {
 
     fn projection(&self) -> Projection {
         let texts = |list: &[(RawElement, Syntax)]| -> Vec<String> {
-            list.iter().map(|(element, _)| text::trimmed(&element.value)).filter(|text| !text.is_empty()).collect()
+            list.iter().map(|(element, _)| text::code(&element.value)).filter(|text| !text.is_empty()).collect()
         };
-        let of_image = text::trimmed(self.bytes(tags::IMAGE_LATERALITY));
+        let of_image = text::code(self.bytes(tags::IMAGE_LATERALITY));
         Projection {
-            laterality: if of_image.is_empty() { text::trimmed(self.bytes(tags::LATERALITY)) } else { of_image },
-            position: text::trimmed(self.bytes(tags::VIEW_POSITION)),
+            laterality: if of_image.is_empty() { text::code(self.bytes(tags::LATERALITY)) } else { of_image },
+            position: text::code(self.bytes(tags::VIEW_POSITION)),
             code: texts(&self.view_code).pop().unwrap_or_default(),
             modifiers: texts(&self.view_modifiers),
         }

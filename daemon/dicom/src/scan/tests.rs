@@ -483,3 +483,73 @@ proptest! {
         }
     }
 }
+
+/// All texts of a JSON value.
+fn texts(json: &serde_json::Value) -> Vec<&str> {
+    match json {
+        serde_json::Value::String(text) => vec![text],
+        serde_json::Value::Array(all) => all.iter().flat_map(texts).collect(),
+        serde_json::Value::Object(all) => all.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Text elements of a header with their VRs; UIDs among them.
+const TEXTS: [(u16, u16, &str); 21] = [
+    (0x0008, 0x0008, "CS"),
+    (0x0008, 0x0018, "UI"),
+    (0x0008, 0x0020, "DA"),
+    (0x0008, 0x0050, "SH"),
+    (0x0008, 0x0060, "CS"),
+    (0x0008, 0x0070, "LO"),
+    (0x0008, 0x1030, "LO"),
+    (0x0008, 0x103E, "LO"),
+    (0x0008, 0x1090, "LO"),
+    (0x0010, 0x0010, "PN"),
+    (0x0010, 0x0020, "LO"),
+    (0x0018, 0x0015, "CS"),
+    (0x0018, 0x1210, "SH"),
+    (0x0018, 0x5101, "CS"),
+    (0x0020, 0x000D, "UI"),
+    (0x0020, 0x000E, "UI"),
+    (0x0020, 0x0013, "IS"),
+    (0x0020, 0x0052, "UI"),
+    (0x0020, 0x0060, "CS"),
+    (0x0020, 0x0062, "CS"),
+    (0x0028, 0x0004, "CS"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// The header goes to the database, the bus, pages, documents, the log and terminals: none of them can be steered or
+    /// broken (a NUL breaks D-Bus) by what a file says, in whatever character set.
+    #[test]
+    fn no_text_of_any_file_steers_or_breaks_what_shows_it(
+        charset in prop::sample::select(vec!["", "ISO_IR 100", "ISO_IR 192", "GB18030", "\\ISO 2022 IR 149", "ISO_IR 13", "ISO_IR 166", "nonsense"]),
+        values in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..40),
+                any::<String>().prop_map(String::into_bytes),
+                "[0-9.\\x00-\\x1f\\x7f-\\u{9f}\\u{202e}\\u{feff}\\[;]{0,20}".prop_map(String::into_bytes),
+                "[0-9.]{1,10}".prop_map(String::into_bytes),
+            ],
+            TEXTS.len(),
+        ),
+    ) {
+        let mut builder = Builder::new(EXPLICIT);
+        builder.value(0x0008, 0x0005, "CS", charset.as_bytes());
+        for ((group, element, vr), value) in TEXTS.iter().zip(&values) {
+            builder.value(*group, *element, vr, &value[..value.len() & !1]);
+        }
+        if let Ok(scan) = builder.scan(EXPLICIT) {
+            let json = serde_json::to_value(&scan.header).unwrap();
+            for text in texts(&json) {
+                prop_assert!(!text.chars().any(crate::text::steers), "{text:?}");
+            }
+            for uid in [&scan.header.study_instance_uid, &scan.header.series_instance_uid, &scan.header.sop_instance_uid] {
+                prop_assert!(crate::uid::is_uid(uid) && uid.len() <= 128, "{uid:?}");
+            }
+        }
+    }
+}

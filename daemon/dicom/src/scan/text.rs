@@ -3,20 +3,36 @@
 
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 
+use super::guess::{self, Declared};
+use crate::text::steers;
+
 /// Text for display is cut after this many characters.
 const LONGEST: usize = 1024;
 
 /// Specific Character Set (0008,0005) of one data set.
 #[derive(Debug)]
-pub(super) struct Charset(SpecificCharacterSet);
+pub(super) struct Charset(SpecificCharacterSet, Declared);
 
 impl Charset {
     /// With code extensions (several values, ISO 2022) the last known character set is used: its decoder reads ASCII
     /// too, and the escape sequences of the Korean and Chinese sets can be removed because their bytes are above 0x80.
     pub(super) fn of(value: &[u8]) -> Self {
         let codes = trimmed(value);
-        let known = codes.split('\\').filter_map(|code| SpecificCharacterSet::from_code(code.trim())).next_back();
-        Self(known.unwrap_or_default())
+        let known = codes.split('\\').map(str::trim);
+        let mut known =
+            known.filter_map(|code| SpecificCharacterSet::from_code(code).map(|set| (set, Declared::of(code))));
+        let (set, declared) = known.next_back().unwrap_or_else(|| (SpecificCharacterSet::default(), Declared::Nothing));
+        Self(set, declared)
+    }
+
+    /// As [`Charset::decode`]. When the declared character set cannot be right, or there is none, the text is read in
+    /// the most likely one, whose name is returned.
+    pub(super) fn decode_or_guess(&self, value: &[u8]) -> (String, Option<&'static str>) {
+        let plain = value.is_ascii() || value.contains(&ESCAPE);
+        match if plain { None } else { guess::guess(&self.0, self.1, value) } {
+            Some((name, text)) => (tidy(&text), Some(name)),
+            None => (self.decode(value), None),
+        }
     }
 
     pub(super) fn decode(&self, value: &[u8]) -> String {
@@ -50,7 +66,12 @@ fn without_designations(value: &[u8]) -> Vec<u8> {
 
 fn tidy(text: &str) -> String {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
-    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    text.chars().filter(|c| !steers(*c)).take(LONGEST).collect()
+}
+
+/// A value of VR CS or a code, for comparison.
+pub(super) fn code(value: &[u8]) -> String {
+    tidy(&String::from_utf8_lossy(value))
 }
 
 /// Removes NUL and spaces around a value of VR UI or CS.

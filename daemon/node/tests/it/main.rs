@@ -4,6 +4,7 @@
 
 mod accept;
 mod corpus;
+mod crowd;
 mod dcmtk;
 mod fixtures;
 mod hostile;

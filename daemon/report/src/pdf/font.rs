@@ -134,11 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn latin_accents_and_all_of_gb2312_have_glyphs_and_others_become_question_marks() {
+    fn latin_accents_and_all_of_gb2312_have_glyphs_and_others_become_an_empty_box() {
         let mut font = Font::new().unwrap();
         for c in "Jérôme 张三丰 诊断 鼹 ≤ ±".chars() {
             assert!(font.face.glyph_index(c).is_some(), "{c}");
         }
-        assert_eq!(font.encode("\u{1F600}"), font.encode("?"));
+        assert!(font.face.glyph_index(MISSING).is_some());
+        assert_eq!(font.encode("\u{1F600}"), font.encode("\u{25a1}"));
+        assert_ne!(font.encode("\u{1F600}"), font.encode("?"));
     }
 }

@@ -3,6 +3,7 @@
 
 mod font;
 mod layout;
+mod printable;
 
 use std::io::Write as _;
 
@@ -77,6 +78,8 @@ pub struct Draft<'a> {
 /// # Errors
 /// When the font cannot be embedded.
 pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
+    let patient = printable::patient(draft.patient, draft.language.words());
+    let draft = &Draft { patient: &patient, ..*draft };
     let mut font = Font::new()?;
     let mut sheets = vec![first(draft, &mut font)];
     for (index, pair) in draft.pictures.chunks(2).enumerate() {
@@ -107,9 +110,12 @@ fn first(draft: &Draft, font: &mut Font) -> Sheet {
         let left = if i % 2 == 0 { LEFT } else { 310.0 };
         sheet.text(font, [left, y], 8.5, false, GREY, name);
         let room = if i + 1 == w.patient.len() { RIGHT - left - 74.0 } else { 190.0 };
-        let shown = font.wrap(if fact.is_empty() { "-" } else { fact }, 10.0, room);
-        if let Some(line) = shown.first() {
-            sheet.text(font, [left + 74.0, y], 10.0, i == 0, INK, line);
+        let fact = if fact.is_empty() { "-" } else { fact };
+        let (size, lines) = fitting(font, fact, room);
+        // Two smaller lines stand where one would.
+        let top = if lines.len() > 1 { y - 4.5 } else { y };
+        for (row, line) in lines.iter().enumerate() {
+            sheet.text(font, [left + 74.0, top + row as f32 * 7.5], size, i == 0, INK, line);
         }
         if i % 2 == 1 {
             y += 16.0;
@@ -155,6 +161,29 @@ fn first(draft: &Draft, font: &mut Font) -> Sheet {
         y += 11.0;
     }
     sheet
+}
+
+/// A value in the size in which it fits: one line, or two smaller ones. What does not fit even so ends in three dots, so that
+/// nobody takes a part of a name for the name.
+fn fitting(font: &Font, text: &str, room: f32) -> (f32, Vec<String>) {
+    let lines = font.wrap(text, 10.0, room);
+    if lines.len() == 1 {
+        return (10.0, lines);
+    }
+    const SMALL: f32 = 7.0;
+    let mut lines = font.wrap(text, SMALL, room);
+    if lines.len() > 2 {
+        lines.truncate(2);
+        while let Some(last) = lines.last_mut().filter(|last| font.width(&format!("{last}..."), SMALL) > room) {
+            if last.pop().is_none() {
+                break;
+            }
+        }
+        if let Some(last) = lines.last_mut() {
+            last.push_str("...");
+        }
+    }
+    (SMALL, lines)
 }
 
 fn paragraph(font: &mut Font, sheet: &mut Sheet, mut y: f32, title: &str, text: &str, colour: Colour) -> f32 {

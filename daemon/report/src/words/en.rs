@@ -80,6 +80,14 @@ impl Words for English {
         format!("{heading}: {text}")
     }
 
+    fn not_printable(&self, count: usize) -> String {
+        format!("{count} {} cannot be printed", if count == 1 { "character" } else { "characters" })
+    }
+
+    fn guessed_character_set(&self, name: &str) -> String {
+        format!("character set guessed: {name}")
+    }
+
     fn more(&self, count: usize) -> String {
         format!("{count} more")
     }

@@ -91,6 +91,14 @@ impl Words for Chinese {
         format!("{heading}：{text}")
     }
 
+    fn not_printable(&self, count: usize) -> String {
+        format!("有{count}个字符无法打印")
+    }
+
+    fn guessed_character_set(&self, name: &str) -> String {
+        format!("字符集为推测：{name}")
+    }
+
     fn more(&self, count: usize) -> String {
         format!("另有 {count} 处")
     }
