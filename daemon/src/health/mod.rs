@@ -20,7 +20,7 @@ const HANGS: &str = "the database does not answer: no word from it for 20 s";
 
 /// How often the heap is looked at, and how many bytes it may hold without use.
 const MEMORY_EVERY: Duration = Duration::from_secs(30);
-const MOST_UNUSED: u64 = 32 << 20;
+const MOST_UNUSED: u64 = 16 << 20;
 
 /// The reason of the level until database and custody log are open.
 pub const STARTING: &str = "starting: the custody log is being checked";
