@@ -1,6 +1,7 @@
 //! Nothing is called absent of an organ that was not seen whole, and what the end of a scan cuts is no nodule: phantoms
 //! of which a part was not scanned, with the engine and the package that ship.
 
+use std::ops::Range;
 use std::path::Path;
 
 use dicom_core::value::PrimitiveValue;
@@ -38,7 +39,7 @@ fn crop(object: &mut DefaultDicomObject, kept: usize) {
 }
 
 /// The scan with these slices (from the feet) and so many columns and rows.
-fn scanned(whole: &Path, slices: std::ops::Range<usize>, kept: usize) -> Series {
+fn scanned(whole: &Path, slices: Range<usize>, kept: usize) -> Series {
     let part = tempfile::tempdir().unwrap();
     for slice in slices {
         let name = format!("CT/{:05}.dcm", slice + 1);
@@ -84,17 +85,17 @@ fn a_phantom_that_was_not_scanned_whole_says_nothing_of_what_was_not_seen() {
     let options = Options { columns: WIDE, rows: WIDE, pixel_mm: 1.48, ..Options::default() };
     let (study, truth) = Phantom::chest(7, &options).unwrap();
     study.write_to(folder.path()).unwrap();
-    let of = |slices, kept, reason, still_absent| {
+    let of = |slices: Range<usize>, kept: usize, reason: &str, still_absent: &[&str]| -> Vec<String> {
         let series = scanned(folder.path(), slices, kept);
-        faults(&series, &truth, reason, still_absent).into_iter().map(move |fault| format!("{reason}: {fault}"))
+        faults(&series, &truth, reason, still_absent).iter().map(|fault| format!("{reason}: {fault}")).collect()
     };
     let mut wrong = Vec::new();
     // 237 mm instead of 379 mm.
     wrong.extend(of(0..SLICES, 160, "the lungs reach the edge of the image", &[]));
     wrong.extend(of(100..SLICES, WIDE, "the scan ends inside the lungs, at its lower end", &[]));
     wrong.extend(of(60..170, WIDE, "the scan ends inside the lungs, at both ends", &[]));
-    let bases = &["pleural effusion", "coronary artery calcification"];
+    let bases = &["pleural effusion"];
     wrong.extend(of(0..130, WIDE, "the scan ends inside the lungs, at its upper end", bases));
-    wrong.extend(of(0..75, WIDE, "(as in a scan of the abdomen)", bases));
+    wrong.extend(of(0..75, WIDE, "the scan ends inside the lungs, at its upper end", bases));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -8,8 +8,6 @@ use crate::grid;
 use crate::reason::Reason;
 use crate::task::lungs::{Cuts, Examined, Ground};
 
-/// A heart is no higher than this, mm: lungs of that height above the diaphragm hold it.
-const HEART_MM: f64 = 120.0;
 /// Share of the slices with lung in which the chest wall may reach beyond the image. (An elbow of it does no harm.)
 const WALL_SHARE: f64 = 0.05;
 
@@ -43,12 +41,10 @@ impl Seen {
             ChestFinding::PleuralEffusion if self.one_lung => Some(Reason::OneLung),
             ChestFinding::PleuralEffusion => cuts.base.then_some(Reason::BaseCut),
             ChestFinding::RibFracture => cuts.reason().or(self.wall_cut.then_some(Reason::ChestWallCut)),
-            // A gated scan is planned on the heart, and ends where the heart ends.
+            // A gated scan is planned on the heart, and ends where the heart ends. Otherwise the place of the heart is a
+            // share of the lungs' height, which is not known of cut ones.
             ChestFinding::CoronaryCalcification if !cuts.edge && acquisition.cardiac_gated == Some(true) => None,
-            ChestFinding::CoronaryCalcification if cuts.edge || cuts.below || cuts.height_mm < HEART_MM => {
-                cuts.reason()
-            }
-            ChestFinding::CoronaryCalcification => None,
+            ChestFinding::CoronaryCalcification => cuts.reason(),
         }
     }
 }
