@@ -157,7 +157,8 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
         destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],
         quiet_secs: 2.0,
         // A job may be hit again and again here; in the field ten crashes in one job are reason enough to park it.
-        extra: "[analyze]\nmax_interruptions = 1000\n".into(),
+        // Without a reserve nothing is evicted when the disk is filled: every instance can be looked at in the end.
+        extra: "[analyze]\nmax_interruptions = 1000\n[spool]\nmin_free_mib = 0\nevict_below_mib = 0\n".into(),
         ..Setup::default()
     };
     let folder = tempfile::tempdir().unwrap();
