@@ -158,8 +158,9 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
     let setup = Setup {
         destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],
         quiet_secs: 2.0,
-        // Here a job may be interrupted many times; with the default it would be parked after ten.
-        extra: "[analyze]\nmax_interruptions = 1000\n".into(),
+        // Here a job may be interrupted many times; with the default it would be parked after two.
+        // Without a reserve nothing is evicted when the disk is filled: every instance can be looked at in the end.
+        extra: "[analyze]\nmax_interruptions = 1000\n[spool]\nmin_free_mib = 0\nevict_below_mib = 0\n".into(),
         ..Setup::default()
     };
     let folder = tempfile::tempdir().unwrap();
