@@ -40,7 +40,7 @@ impl Seen {
             ChestFinding::PleuralEffusion if cuts.edge || cuts.below => cuts.reason(),
             ChestFinding::PleuralEffusion if self.one_lung => Some(Reason::OneLung),
             ChestFinding::PleuralEffusion => cuts.base.then_some(Reason::BaseCut),
-            ChestFinding::RibFracture => cuts.reason().or(self.wall_cut.then_some(Reason::ChestWallCut)),
+            ChestFinding::RibFracture => cuts.reason().or_else(|| self.wall_cut.then_some(Reason::ChestWallCut)),
             // A gated scan is planned on the heart, and ends where the heart ends. Otherwise the place of the heart is a
             // share of the lungs' height, which is not known of cut ones.
             ChestFinding::CoronaryCalcification if !cuts.edge && acquisition.cardiac_gated == Some(true) => None,

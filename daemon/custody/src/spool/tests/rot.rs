@@ -13,7 +13,7 @@ fn flip(place: &Place, location: &Location, at: Option<u64>) {
         Location::File { file, .. } => (place.path().join(file), 0),
     };
     let mut file = File::options().read(true).write(true).open(path).unwrap();
-    let from = start + at.unwrap_or(location.length() / 2);
+    let from = start + at.unwrap_or_else(|| location.length() / 2);
     let mut bytes = [0; 64];
     file.seek(SeekFrom::Start(from)).unwrap();
     file.read_exact(&mut bytes).unwrap();
