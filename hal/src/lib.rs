@@ -12,6 +12,7 @@ pub mod panic;
 pub mod urgency;
 pub mod urgency_ffi;
 pub mod heap_ffi;
+pub mod memory;
 pub mod capture;
 pub mod accel;
 #[cfg(any(test, feature = "sim"))]

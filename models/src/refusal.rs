@@ -250,7 +250,7 @@ pub enum Refusal {
 
     #[error(
         "too large for this device: decoding and analysis need {needed_mib} MiB of memory, {limit_mib} MiB are allowed; \
-         send a reconstruction with fewer or smaller slices, or raise `analyze.memory_mib`"
+         send a reconstruction with fewer or smaller slices, or have the operator of the device allow more"
     )]
     TooLarge { needed_mib: u64, limit_mib: u64 },
 

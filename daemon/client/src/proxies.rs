@@ -66,6 +66,10 @@ pub trait Manager {
     /// -1 before the first study.
     #[zbus(property(emits_changed_signal = "false"))]
     fn studies_left(&self) -> zbus::Result<i64>;
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn memory_bytes(&self) -> zbus::Result<u64>;
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn memory_limit_bytes(&self) -> zbus::Result<u64>;
     #[zbus(property)]
     fn studies(&self) -> zbus::Result<u32>;
     #[zbus(property)]

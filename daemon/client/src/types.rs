@@ -179,6 +179,9 @@ pub struct Status {
     pub level_reason: String,
     pub free_bytes: u64,
     pub studies_left: Option<u64>,
+    pub memory_bytes: u64,
+    /// What decoding and analysis may use.
+    pub memory_limit_bytes: u64,
     pub studies: u32,
     pub instances: u64,
     pub series_receiving: u32,
@@ -206,6 +209,8 @@ impl Status {
             level_reason: manager.level_reason().await?,
             free_bytes: manager.free_bytes().await?,
             studies_left: u64::try_from(manager.studies_left().await?).ok(),
+            memory_bytes: manager.memory_bytes().await?,
+            memory_limit_bytes: manager.memory_limit_bytes().await?,
             studies: manager.studies().await?,
             instances: manager.instances().await?,
             series_receiving: manager.series_receiving().await?,

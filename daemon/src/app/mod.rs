@@ -138,6 +138,7 @@ fn facts(settings: &Settings, dicom_address: String, health: watch::Receiver<hea
         destinations: destinations
             .map(|(name, destination)| (name.clone(), format!("{}@{}", destination.ae_title, destination.address)))
             .collect(),
+        memory_limit_bytes: settings.analyze.memory_mib.saturating_mul(1 << 20),
         health,
     }
 }

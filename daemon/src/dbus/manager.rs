@@ -266,6 +266,18 @@ impl Manager {
         self.facts.health.borrow().studies_left.map_or(-1, |left| i64::try_from(left).unwrap_or(i64::MAX))
     }
 
+    /// The memory that the daemon holds now.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn memory_bytes(&self) -> u64 {
+        hal::memory::resident_bytes()
+    }
+
+    /// What decoding and analysis may use; a series that needs more is refused.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn memory_limit_bytes(&self) -> u64 {
+        self.facts.memory_limit_bytes
+    }
+
     #[zbus(property)]
     fn studies(&self) -> u32 {
         self.counts().studies

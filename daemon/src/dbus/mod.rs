@@ -58,6 +58,8 @@ pub struct Facts {
     pub accelerator: String,
     /// Name of each destination -> `AE_TITLE@host:port`.
     pub destinations: BTreeMap<String, String>,
+    /// What decoding and analysis may use (`analyze.memory_mib`).
+    pub memory_limit_bytes: u64,
     pub health: watch::Receiver<health::Report>,
 }
 

@@ -97,6 +97,7 @@ async fn the_interfaces_are_those_checked_in() {
         dicom_address: String::new(),
         accelerator: String::new(),
         destinations: std::collections::BTreeMap::new(),
+        memory_limit_bytes: 0,
         health: crate::health::channel().1,
     };
     let manager = manager::Manager {

@@ -14,7 +14,7 @@ use phantom::{Options, Phantom};
 
 /// Columns and rows: half of the usual number, so that thirteen scans take little time.
 const WIDE: usize = 256;
-/// The slice that is made bad, counted from the feet.
+/// The slice that is made bad, counted from the head.
 const BAD: usize = 110;
 
 /// Changes a slice: its stored values and its object.

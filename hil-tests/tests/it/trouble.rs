@@ -160,8 +160,7 @@ async fn a_disk_that_its_own_studies_and_results_fill_refuses_says_so_and_heals(
     }
     println!("{} kept, {done} done", kept.len());
     assert!(!records.jobs().unwrap().iter().any(|(state, _)| state == "parked"), "{:?}", records.jobs().unwrap());
-    let (now, reason) = level(&appliance).await;
-    assert_eq!(now, "no_new_studies", "{reason}");
+    let reason = until_level(&appliance, "no_new_studies").await;
     assert!(reason.contains("MiB"), "{reason}");
     // A restart in this state is a start like any other.
     drop(records);

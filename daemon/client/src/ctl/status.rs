@@ -31,6 +31,8 @@ pub async fn run(manager: &ManagerProxy<'_>, output: &Output) -> Result<(), Fail
     field(&mut table, "DICOM", status.dicom_address.as_str());
     field(&mut table, "Accelerator", status.accelerator.as_str());
     field(&mut table, "Free space", space(&status));
+    let limit = bytes(status.memory_limit_bytes);
+    field(&mut table, "Memory", format!("{}; decoding and analysis may use {limit}", bytes(status.memory_bytes)));
     let studies = count(status.studies, "study", "studies");
     field(&mut table, "Kept", format!("{studies}, {}", count(status.instances, "instance", "instances")));
     field(&mut table, "Receiving", format!("{} series", status.series_receiving));

@@ -1,3 +1,5 @@
+//! Tests of `jpeg2000`: what encoders write is accepted, what asks for gigabytes is refused, any bytes end in a verdict.
+
 use super::*;
 use proptest::prelude::*;
 

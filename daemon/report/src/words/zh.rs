@@ -382,7 +382,7 @@ impl Words for Chinese {
             ),
             Refusal::TooLarge { needed_mib, limit_mib } => format!(
                 "数据量超出本设备的处理能力：解码和分析需要 {needed_mib} MiB 内存，上限为 {limit_mib} MiB；\
-                 请发送层数较少或矩阵较小的重建，或调高 `analyze.memory_mib`"
+                 请发送层数较少或矩阵较小的重建，或请设备管理员调高内存上限"
             ),
             Refusal::TwoParts { before, after, by_hu, usual_hu } => format!(
                 "序列由不相符的两部分组成：{}与{}之间图像平均变化 {by_hu:.0} HU，附近层面之间仅为 {usual_hu:.0} HU；\

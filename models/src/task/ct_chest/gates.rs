@@ -7,7 +7,7 @@ use crate::reason::Reason;
 use crate::volume::Volume;
 
 /// Pixels beyond this hide what is looked for, mm: a nodule of 6 mm, a rib. No chest is reconstructed so.
-const MOST_PIXEL_MM: f64 = 3.0;
+const MOST_PIXEL_MM: f64 = 4.0;
 
 /// What the gates ask about a series.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +134,7 @@ mod tests {
     fn pixels_as_large_as_a_nodule_are_refused() {
         let with = |pixel_mm| reason(|_| (), &Acquisition::default(), |s| s.pixel_mm = pixel_mm);
         assert_eq!(with([3.0, 3.0]), None);
-        let said = "enlarged lymph nodes not evaluated: pixels of 6.0 x 3.0 mm, at most 3.0 mm are needed";
+        let said = "enlarged lymph nodes not evaluated: pixels of 6.0 x 3.0 mm, at most 4.0 mm are needed";
         assert_eq!(with([6.0, 3.0]).as_deref(), Some(said));
         assert!(with([0.7, 3.1]).is_some());
     }

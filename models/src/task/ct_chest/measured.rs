@@ -343,7 +343,7 @@ fn nothing_is_called_absent_of_an_organ_that_was_not_seen_whole() {
         (scanned([0.0, 126.0]), Some(Reason::ScanEndsBelow), &[]),
         // The bases are there.
         (scanned([-120.0, 40.0]), Some(Reason::ScanEndsAbove), &[PleuralEffusion]),
-        (scanned([-90.0, 60.0]), Some(Reason::ScanEndsBoth), &[]),
+        (scanned([-60.0, 60.0]), Some(Reason::ScanEndsBoth), &[]),
         (scanned([-200.0, -60.0]), Some(Reason::OnlyBases), &[PleuralEffusion]),
         (scanned([60.0, 200.0]), Some(Reason::OnlyApices), &[]),
     ];
