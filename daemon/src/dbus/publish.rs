@@ -26,6 +26,8 @@ use super::study::Study;
 use super::{Error, Facts};
 use custody::store::lists::{self, Counts, Wanted};
 
+/// Properties of `Manager1` without a change signal: they change all the time.
+const UNTOLD: [&str; 3] = ["FreeBytes", "MemoryBytes", "StudiesLeft"];
 const FLUSH: Duration = Duration::from_millis(200);
 /// When the database could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(2);
@@ -292,8 +294,9 @@ impl Publisher {
         let server = self.connection.object_server();
         let manager = server.interface::<_, Manager>(names::ROOT).await?;
         let emitter = manager.signal_emitter();
-        let now =
+        let mut now =
             manager.get().await.get_all(server, &self.connection, None, emitter).await.map_err(zbus::Error::from)?;
+        now.retain(|name, _| !UNTOLD.contains(&name.as_str()));
         if !self.told.is_empty() {
             objects::tell::<Manager>(emitter, &self.told, &now).await?;
         }

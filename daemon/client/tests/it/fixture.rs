@@ -170,6 +170,7 @@ impl Appliance {
             dicom_address: "127.0.0.1:4242".into(),
             accelerator: "scripted".into(),
             destinations: BTreeMap::from([("pacs".to_owned(), "PACS@127.0.0.1:104".to_owned())]),
+            memory_limit_bytes: 4 << 30,
             health: reports,
         };
         let models = models(directory.path(), &store, &events, &gate);
