@@ -268,6 +268,7 @@ impl Manager {
 
     /// The memory that the daemon holds now.
     #[zbus(property(emits_changed_signal = "false"))]
+    #[expect(clippy::unused_self, reason = "a property is a method")]
     fn memory_bytes(&self) -> u64 {
         hal::memory::resident_bytes()
     }
