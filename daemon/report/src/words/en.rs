@@ -254,7 +254,7 @@ const PAGE: Page = Page {
     overview: "Overview of the findings",
     draft: "automated draft, not reviewed by a physician",
     coronal: "Coronal, lungs",
-    coronal_lobes: "Coronal, lungs and lobes (estimated)",
+    coronal_lobes: "Coronal, lobes (estimated)",
     lungs: ["Lungs", "Volume", "Mean"],
     both: "both",
     laa_950: "LAA-950: lung voxels below -950 HU",
