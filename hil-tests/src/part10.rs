@@ -193,34 +193,38 @@ fn list(directory: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
 /// A complete Part 10 file with this data set, as an archive writes it.
 pub fn part10(sop_class: &str, sop_instance: &str, transfer_syntax: &str, data_set: &[u8]) -> Vec<u8> {
     let mut group = Vec::new();
-    explicit(&mut group, 0x0001, b"OB", &[0, 1]);
-    explicit(&mut group, 0x0002, b"UI", sop_class.as_bytes());
-    explicit(&mut group, 0x0003, b"UI", sop_instance.as_bytes());
-    explicit(&mut group, 0x0010, b"UI", transfer_syntax.as_bytes());
-    explicit(&mut group, 0x0012, b"UI", b"2.25.310279301217433512706186271936563265771");
+    element(&mut group, (2, 0x0001), b"OB", &[0, 1]);
+    element(&mut group, (2, 0x0002), b"UI", sop_class.as_bytes());
+    element(&mut group, (2, 0x0003), b"UI", sop_instance.as_bytes());
+    element(&mut group, (2, 0x0010), b"UI", transfer_syntax.as_bytes());
+    element(&mut group, (2, 0x0012), b"UI", b"2.25.310279301217433512706186271936563265771");
     let mut file = vec![0; 128];
     file.extend(b"DICM");
     #[expect(clippy::cast_possible_truncation, reason = "five short elements")]
-    explicit(&mut file, 0x0000, b"UL", &(group.len() as u32).to_le_bytes());
+    element(&mut file, (2, 0x0000), b"UL", &(group.len() as u32).to_le_bytes());
     file.extend(group);
     file.extend(data_set);
     file
 }
 
-fn explicit(out: &mut Vec<u8>, element: u16, vr: &[u8; 2], value: &[u8]) {
+/// Appends an element (group and number) in Explicit VR Little Endian; its value is padded to an even length (PS3.5 6.2).
+pub fn element(out: &mut Vec<u8>, (group, number): (u16, u16), vr: &[u8; 2], value: &[u8]) {
     let padded = value.len().next_multiple_of(2);
-    out.extend([2, 0]);
-    out.extend(element.to_le_bytes());
+    out.extend(group.to_le_bytes());
+    out.extend(number.to_le_bytes());
     out.extend(vr);
-    #[expect(clippy::cast_possible_truncation, reason = "UIDs have at most 64 characters")]
-    if vr == b"OB" {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "values of the bench are short; those of OB and OW below 4 GiB"
+    )]
+    if matches!(vr, b"OB" | b"OW") {
         out.extend([0, 0]);
         out.extend((padded as u32).to_le_bytes());
     } else {
         out.extend((padded as u16).to_le_bytes());
     }
     out.extend(value);
-    out.resize(out.len() + padded - value.len(), 0);
+    out.resize(out.len() + padded - value.len(), if matches!(vr, b"UI" | b"OB" | b"OW") { 0 } else { b' ' });
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use flate2::write::DeflateEncoder;
 use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::deadline;
 use hil_tests::modality::Modality;
-use hil_tests::part10::Instance;
+use hil_tests::part10::{Instance, element};
 
 use crate::support::Records;
 
@@ -21,48 +21,37 @@ const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
 const LIMIT_MIB: u64 = 512;
 const BESIDE_MIB: u64 = 256;
 
-/// An element in Explicit VR Little Endian; its value is padded to an even length.
-fn element(group: u16, number: u16, vr: &str, value: &[u8]) -> Vec<u8> {
-    let mut bytes = [group.to_le_bytes(), number.to_le_bytes()].concat();
-    bytes.extend(vr.as_bytes());
-    let padded = value.len() + value.len() % 2;
-    bytes.extend(u16::try_from(padded).unwrap().to_le_bytes());
-    bytes.extend(value);
-    bytes.resize(bytes.len() + value.len() % 2, if vr == "UI" { 0 } else { b' ' });
-    bytes
-}
-
 /// Everything of a CT slice before its pixels.
 fn slice(series: u32, number: u32, side: u16) -> (String, Vec<u8>) {
     let uid = format!("1.2.826.0.1.3680043.8.498.77.{series}.{number}");
-    let short = |number, value: u16| element(0x28, number, "US", &value.to_le_bytes());
-    let text = |group, number, vr, value: &str| element(group, number, vr, value.as_bytes());
-    let bytes = [
-        text(0x08, 0x08, "CS", "ORIGINAL\\PRIMARY\\AXIAL"),
-        text(0x08, 0x16, "UI", CT),
-        text(0x08, 0x18, "UI", &uid),
-        text(0x08, 0x60, "CS", "CT"),
-        text(0x10, 0x10, "PN", "PHANTOM^BOMB"),
-        text(0x10, 0x20, "LO", "PH-77"),
-        text(0x20, 0x0d, "UI", "1.2.826.0.1.3680043.8.498.77"),
-        text(0x20, 0x0e, "UI", &format!("1.2.826.0.1.3680043.8.498.77.{series}")),
-        text(0x20, 0x13, "IS", &number.to_string()),
-        text(0x20, 0x32, "DS", &format!("0\\0\\{number}")),
-        text(0x20, 0x37, "DS", "1\\0\\0\\0\\1\\0"),
-        text(0x20, 0x52, "UI", "1.2.826.0.1.3680043.8.498.77.1"),
-        short(0x02, 1),
-        text(0x28, 0x04, "CS", "MONOCHROME2"),
-        short(0x10, side),
-        short(0x11, side),
-        text(0x28, 0x30, "DS", "0.7\\0.7"),
-        short(0x100, 16),
-        short(0x101, 16),
-        short(0x102, 15),
-        short(0x103, 1),
-        text(0x28, 0x1052, "DS", "0"),
-        text(0x28, 0x1053, "DS", "1"),
-    ];
-    (uid, bytes.concat())
+    let mut bytes = Vec::new();
+    let mut text = |group, number, vr: &[u8; 2], value: &str| {
+        element(&mut bytes, (group, number), vr, value.as_bytes());
+    };
+    text(0x08, 0x08, b"CS", "ORIGINAL\\PRIMARY\\AXIAL");
+    text(0x08, 0x16, b"UI", CT);
+    text(0x08, 0x18, b"UI", &uid);
+    text(0x08, 0x60, b"CS", "CT");
+    text(0x10, 0x10, b"PN", "PHANTOM^BOMB");
+    text(0x10, 0x20, b"LO", "PH-77");
+    text(0x20, 0x0d, b"UI", "1.2.826.0.1.3680043.8.498.77");
+    text(0x20, 0x0e, b"UI", &format!("1.2.826.0.1.3680043.8.498.77.{series}"));
+    text(0x20, 0x13, b"IS", &number.to_string());
+    text(0x20, 0x32, b"DS", &format!("0\\0\\{number}"));
+    text(0x20, 0x37, b"DS", "1\\0\\0\\0\\1\\0");
+    text(0x20, 0x52, b"UI", "1.2.826.0.1.3680043.8.498.77.1");
+    element(&mut bytes, (0x28, 0x02), b"US", &1u16.to_le_bytes());
+    element(&mut bytes, (0x28, 0x04), b"CS", b"MONOCHROME2");
+    for (number, value) in [(0x10, side), (0x11, side)] {
+        element(&mut bytes, (0x28, number), b"US", &value.to_le_bytes());
+    }
+    element(&mut bytes, (0x28, 0x30), b"DS", b"0.7\\0.7");
+    for (number, value) in [(0x100, 16u16), (0x101, 16), (0x102, 15), (0x103, 1)] {
+        element(&mut bytes, (0x28, number), b"US", &value.to_le_bytes());
+    }
+    element(&mut bytes, (0x28, 0x1052), b"DS", b"0");
+    element(&mut bytes, (0x28, 0x1053), b"DS", b"1");
+    (uid, bytes)
 }
 
 /// 60 slices of 8000 x 8000 zeros, each a file of about 125 kB.

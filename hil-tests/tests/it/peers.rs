@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hil_tests::modality::{Manners, Modality};
 use hil_tests::pacs::{Conduct, Pacs};
-use hil_tests::part10::{Folder, Instance, part10};
+use hil_tests::part10::{Folder, Instance, element, part10};
 use hil_tests::{deadline, tools};
 use tempfile::tempdir;
 
@@ -17,16 +17,8 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// A small but well-formed data set in explicit VR little endian.
 fn instance(n: u32) -> Instance {
     let mut bytes = Vec::new();
-    let mut put = |group: u16, element: u16, vr: &[u8; 2], text: String| {
-        let mut value = text.into_bytes();
-        if value.len() % 2 == 1 {
-            value.push(if vr == b"UI" { 0 } else { b' ' });
-        }
-        bytes.extend(group.to_le_bytes());
-        bytes.extend(element.to_le_bytes());
-        bytes.extend(vr);
-        bytes.extend(u16::try_from(value.len()).unwrap().to_le_bytes());
-        bytes.extend(value);
+    let mut put = |group: u16, number: u16, vr: &[u8; 2], text: String| {
+        element(&mut bytes, (group, number), vr, text.as_bytes());
     };
     put(0x0008, 0x0016, b"UI", CT.into());
     put(0x0008, 0x0018, b"UI", format!("2.25.100.{n}"));

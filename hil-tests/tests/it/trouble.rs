@@ -10,7 +10,7 @@ use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::disk::SmallDisk;
 use hil_tests::modality::Modality;
 use hil_tests::pacs::Pacs;
-use hil_tests::part10::{Instance, part10};
+use hil_tests::part10::{Instance, element, part10};
 use hil_tests::{deadline, tools};
 use needs::Lack;
 use tempfile::tempdir;
@@ -26,16 +26,8 @@ const OUT_OF_RESOURCES: u16 = 0xA700;
 /// A series of its own with one slice of 512x512: it is refused, and has a report that says so.
 fn slice(n: u32) -> Instance {
     let mut bytes = Vec::new();
-    let mut put = |group: u16, element: u16, vr: &[u8; 2], text: String| {
-        let mut value = text.into_bytes();
-        if value.len() % 2 == 1 {
-            value.push(if vr == b"UI" { 0 } else { b' ' });
-        }
-        bytes.extend(group.to_le_bytes());
-        bytes.extend(element.to_le_bytes());
-        bytes.extend(vr);
-        bytes.extend(u16::try_from(value.len()).unwrap().to_le_bytes());
-        bytes.extend(value);
+    let mut put = |group: u16, number: u16, vr: &[u8; 2], text: String| {
+        element(&mut bytes, (group, number), vr, text.as_bytes());
     };
     let uid = format!("2.25.200.{n}.1.1");
     put(0x0008, 0x0016, b"UI", CT.into());
@@ -47,17 +39,12 @@ fn slice(n: u32) -> Instance {
     put(0x0020, 0x000E, b"UI", format!("2.25.200.{n}.1"));
     put(0x0020, 0x0032, b"DS", "0\\0\\0".into());
     put(0x0020, 0x0037, b"DS", "1\\0\\0\\0\\1\\0".into());
-    for (element, number) in
-        [(0x0010_u16, 512_u16), (0x0011, 512), (0x0100, 16), (0x0101, 16), (0x0102, 15), (0x0103, 1)]
+    for (number, value) in [(0x0010_u16, 512_u16), (0x0011, 512), (0x0100, 16), (0x0101, 16), (0x0102, 15), (0x0103, 1)]
     {
-        bytes.extend(0x0028_u16.to_le_bytes());
-        bytes.extend(element.to_le_bytes());
-        bytes.extend(b"US\x02\0");
-        bytes.extend(number.to_le_bytes());
+        element(&mut bytes, (0x0028, number), b"US", &value.to_le_bytes());
     }
-    bytes.extend([0xE0, 0x7F, 0x10, 0x00, b'O', b'W', 0, 0]);
-    bytes.extend((512_u32 * 512 * 2).to_le_bytes());
-    bytes.extend((0..512 * 512).flat_map(|i: u32| (i16::try_from(i % 997).unwrap() - 500).to_le_bytes()));
+    let pixels = (0..512 * 512).flat_map(|i: u32| (i16::try_from(i % 997).unwrap() - 500).to_le_bytes());
+    element(&mut bytes, (0x7FE0, 0x0010), b"OW", &pixels.collect::<Vec<_>>());
     Instance::from_part10(&part10(CT, &uid, EXPLICIT, &bytes)).unwrap()
 }
 
