@@ -180,7 +180,6 @@ const UNKNOWN: &[&str] = &[
     "noid",
     "nopid",
     "noname",
-    "noid",
     "nodata",
     "test",
     "testing",
@@ -238,16 +237,17 @@ fn plain_name(group: &str) -> String {
 
 /// The words of one way of writing a name, however they are separated.
 fn words(group: &str) -> String {
-    let words = group.split(|c: char| c == '^' || c == ',' || c.is_whitespace() || c.is_control());
-    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase()
+    joined(group, |c| c == '^' || c == ',')
 }
 
 fn plain(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-        .to_lowercase()
+    joined(text, |_| false)
+}
+
+/// The parts of a text in lower case, between single blanks. Blanks, control characters and what `also` names separate them.
+fn joined(text: &str, also: impl Fn(char) -> bool) -> String {
+    let parts = text.split(|c: char| also(c) || c.is_whitespace() || c.is_control());
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// Also as ACR-NEMA wrote it, YYYY.MM.DD. Dates that stand for "not known" count as missing.

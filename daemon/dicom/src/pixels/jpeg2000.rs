@@ -4,6 +4,8 @@
 //! coefficient. A header of 150 bytes can ask for thousands of millions of them, so they are counted first and what no
 //! encoder of images needs is refused. Headers of tiles may replace those of the image; they are walked, too.
 
+use super::codestream;
+
 /// Why a codestream is not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Excess {
@@ -203,9 +205,10 @@ impl Style {
         let smaller = |a: [u32; 2], b: [u32; 2]| [a[0].min(b[0]), a[1].min(b[1])];
         self.block = smaller(self.block, other.block);
         // Aligned at the full resolution, which is the last and has the most precincts.
-        let (mut long, short) = (self.precincts.clone(), other.precincts.clone());
-        let (mut long, short) =
-            if long.len() >= short.len() { (std::mem::take(&mut long), short) } else { (short, long) };
+        let (mut long, mut short) = (std::mem::take(&mut self.precincts), other.precincts.clone());
+        if long.len() < short.len() {
+            std::mem::swap(&mut long, &mut short);
+        }
         for (own, one) in long.iter_mut().rev().zip(short.iter().rev()) {
             *own = smaller(*own, *one);
         }
@@ -258,13 +261,11 @@ fn byte(bytes: &[u8], at: usize) -> Result<u8, Excess> {
 }
 
 fn be16(bytes: &[u8], at: usize) -> Result<u16, Excess> {
-    let found = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>());
-    found.map(|found| u16::from_be_bytes(*found)).ok_or(Excess::Malformed)
+    codestream::be16(bytes, at).ok_or(Excess::Malformed)
 }
 
 fn be32(bytes: &[u8], at: usize) -> Result<u32, Excess> {
-    let found = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>());
-    found.map(|found| u32::from_be_bytes(*found)).ok_or(Excess::Malformed)
+    codestream::be32(bytes, at).ok_or(Excess::Malformed)
 }
 
 #[cfg(test)]
