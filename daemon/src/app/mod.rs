@@ -13,6 +13,7 @@ use ::custody::FreeBytes;
 use ::custody::level::{Gate, Level};
 use ::live::exam::auto;
 use config::Settings;
+use hal::clock::Wall;
 use node::{Arrival, Intake};
 use study::analyze::worker;
 use study::model::Models;
@@ -114,7 +115,8 @@ async fn story(
 ) -> Result<(), ::custody::store::Error> {
     loop {
         tokio::select! {
-            _ = custody.wait_for(Custody::is_open) => break,
+            // A closed channel means that the daemon stops.
+            Ok(_) = custody.wait_for(Custody::is_open) => break,
             Some(_) = arrivals.recv() => {}
             () = shutdown.cancelled() => return Ok(()),
         }
@@ -165,6 +167,7 @@ fn deliver(
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), outbox::Error>> + Send + 'static {
     outbox::run(
+        Wall::default(),
         parts.store.clone(),
         settings.spool.directory.clone(),
         settings.destination.clone(),

@@ -163,7 +163,15 @@ async fn look(checks: &Checks, is_open: bool) -> (Result<u64, String>, Result<Op
 
 /// Whether the database can be written, then what it says.
 fn ask(store: &Store) -> Result<Option<u64>, String> {
-    store.probe().and_then(|()| mean_study_bytes(store)).map_err(|error: store::Error| {
+    let mean = || {
+        // The probe tells the store of its own errors. Damage that only the query meets must be known as well.
+        mean_study_bytes(store).inspect_err(|error| {
+            if error.kind().needs_rebuilding() {
+                store.failed(error);
+            }
+        })
+    };
+    store.probe().and_then(|()| mean()).map_err(|error: store::Error| {
         store.trouble().map_or_else(|| format!("{}: {error}", error.kind().words()), |trouble| trouble.reason)
     })
 }

@@ -35,29 +35,13 @@ pub enum Error {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Delivers until shutdown. The caller notifies `wake` (`notify_one`) after rows were added or made due. Answers that
-/// were received are recorded before this returns.
+/// Delivers until shutdown, by the clock `wall`. The caller notifies `wake` (`notify_one`) after rows were added or made due.
+/// Answers that were received are recorded before this returns.
 ///
 /// # Errors
 /// When a task panics. An error of the database is waited out.
+#[expect(clippy::too_many_arguments, reason = "each is another part of the box")]
 pub async fn run(
-    store: Store,
-    spool_directory: PathBuf,
-    destinations: BTreeMap<String, Destination>,
-    gate: Gate,
-    wake: Arc<Notify>,
-    events: broadcast::Sender<Event>,
-    shutdown: CancellationToken,
-) -> Result<(), Error> {
-    run_by(Wall::default(), store, spool_directory, destinations, gate, wake, events, shutdown).await
-}
-
-/// As [`run`], by this clock.
-///
-/// # Errors
-/// As [`run`].
-#[expect(clippy::too_many_arguments, reason = "those of `run`, and the clock")]
-pub async fn run_by(
     wall: Wall,
     store: Store,
     spool_directory: PathBuf,

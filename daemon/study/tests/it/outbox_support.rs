@@ -110,7 +110,7 @@ impl Box_ {
             retry_max_secs: 5.0 * self.retry_secs,
             accepts_simulated: self.accepts_simulated,
         };
-        let run = outbox::run_by(
+        let run = outbox::run(
             self.wall.clone(),
             self.store.clone(),
             self.directory.path().to_owned(),
