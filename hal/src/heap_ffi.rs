@@ -34,12 +34,7 @@ pub fn give_back() {}
 #[cfg(target_env = "gnu")]
 mod tests {
     use super::*;
-
-    fn resident_kib() -> u64 {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
+    use crate::memory::resident_bytes;
 
     /// Small pieces on another thread; the last one stays, so that the heap does not shrink by itself.
     #[test]
@@ -50,12 +45,12 @@ mod tests {
         })
         .join()
         .unwrap();
-        let full = resident_kib();
+        let full = resident_bytes();
         drop(free);
         assert!(unused_bytes() > 40 << 20, "{}", unused_bytes());
-        assert!(resident_kib() + 20_000 > full, "glibc keeps it");
+        assert!(resident_bytes() + (20_000 << 10) > full, "glibc keeps it");
         give_back();
-        assert!(resident_kib() + 40_000 < full, "{full} KiB, then {} KiB", resident_kib());
+        assert!(resident_bytes() + (40_000 << 10) < full, "{full} bytes, then {}", resident_bytes());
         drop(kept);
     }
 }

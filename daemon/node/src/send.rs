@@ -31,7 +31,7 @@ const STALL: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(120);
 const RELEASE: Duration = Duration::from_secs(10);
 /// Time limit for a whole echo, which a user is waiting for.
-pub const ECHO: Duration = Duration::from_secs(10);
+const ECHO: Duration = Duration::from_secs(10);
 /// The largest PDU that we accept, bytes; responses are small.
 const OUR_MAX_PDU: u32 = 64 * 1024;
 const IMPLICIT: &str = uids::IMPLICIT_VR_LITTLE_ENDIAN;

@@ -88,7 +88,7 @@ pub fn summary(findings: &ChestFindings) -> Vec<Item> {
         items.push(Item::code(Relation::Contains, entry(line.finding).code, presence));
         items.push(comment(said));
     }
-    items.extend(Some(words::remarks(findings, Language::English)).filter(|said| !said.is_empty()).map(comment));
+    items.extend(words::remarks(findings, Language::English).map(comment));
     items.extend(findings.comparison.as_ref().map(|c| comment(words::comparison(c, Language::English))));
     items
 }

@@ -54,8 +54,7 @@ impl Refused {
     /// That these objects are of different patients; `None` when they are of one. `place`: the UID of the series or study.
     pub fn mixed<'a>(what: Mixed, place: &str, headers: impl IntoIterator<Item = &'a Header>) -> Option<Self> {
         let persons = patient::persons(headers);
-        let marks = || persons.iter().map(|person| person.mark(place)).collect();
-        (persons.len() > 1).then(|| Self::Patients { what, marks: marks() })
+        (persons.len() > 1).then(|| Self::Patients { what, marks: persons.iter().map(|one| one.mark(place)).collect() })
     }
 }
 

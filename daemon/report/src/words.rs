@@ -313,10 +313,11 @@ pub fn comparison(comparison: &Comparison, language: Language) -> String {
     language.words().comparison(date, place, change.ground_glass_percent, change.consolidation_percent)
 }
 
-/// What a reader should know about the images; empty when that is nothing.
-pub fn remarks(findings: &ChestFindings, language: Language) -> String {
+/// What a reader should know about the images, if anything.
+pub fn remarks(findings: &ChestFindings, language: Language) -> Option<String> {
     let w = language.words();
-    findings.remarks.iter().map(|remark| w.remark(remark)).collect::<Vec<_>>().join(w.separator())
+    let all: Vec<String> = findings.remarks.iter().map(|remark| w.remark(remark)).collect();
+    (!all.is_empty()).then(|| all.join(w.separator()))
 }
 
 /// That something was not evaluated, and why.

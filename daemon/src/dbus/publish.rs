@@ -204,10 +204,13 @@ impl Publisher {
 
     /// Updates the objects before it sends signals, so that a client that receives a signal finds the object up to
     /// date.
-    async fn flush(&mut self, pending: Pending) -> Result<(), Error> {
+    async fn flush(&mut self, mut pending: Pending) -> Result<(), Error> {
         // The level first: it says why the rest may fail.
-        if pending.level {
+        if std::mem::take(&mut pending.level) {
             self.tell_manager().await?;
+            if pending.is_empty() {
+                return Ok(());
+            }
         }
         if pending.all {
             self.show_all().await?;

@@ -4,16 +4,19 @@
 //! `custody::spool` before its sender receives "success", and appears here as an [`Arrival`]. From then on:
 //!
 //! 1. `dicom::kind` says what it is, `assemble` when its series is complete;
-//! 2. `volume` decodes it while its neighbours still arrive, and refuses a series whose slices do not belong together
+//! 2. `volume` decodes it while its neighbours still arrive, and refuses a series that needs more memory than is allowed
+//!    (`volume::memory`), whose values are no Hounsfield units (`volume::units`), or whose slices do not belong together
 //!    (`volume::judge`);
 //! 3. a complete series becomes a row in `jobs`; for a task of the whole study, `gather` makes one of its images once they
-//!    are all there or `closing` says that no more is expected. `analyze::worker` takes it, `analyze::carry` brings it
+//!    are all there or `closing` says that no more is expected. `analyze::worker` takes it when its results have
+//!    room on the disk (`analyze::room`), `analyze::carry` refuses what is of two patients or damaged and brings the rest
 //!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, the views
 //!    of a mammography) and through `report`;
 //!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them.
 //!
-//! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left.
+//! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left, also after an
+//! error of the database. `resolve` lets a person decide between two contents of the same object.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 

@@ -63,8 +63,8 @@ pub struct Analyze {
     pub max_interruptions: u32,
     /// Seconds before a failed job is tried again; doubles after each failure.
     pub retry_secs: f64,
-    /// Memory for decoding and analysis, MiB, `series.decode_ahead_mib` included. A series that needs more is refused before
-    /// anything of it is decoded.
+    /// Memory for decoding and analysis, MiB, `series.decode_ahead_mib` included. A series that needs more is refused by its
+    /// headers.
     pub memory_mib: u64,
     /// Models are unloaded after this many idle seconds.
     pub unload_secs: u64,

@@ -105,7 +105,6 @@ fn check_config_prints_every_key_and_starts_nothing() {
     assert!(!directory.path().join("spool").exists());
 }
 
-/// A box that ends cannot say why: it stays, refuses, and goes on when the reason has gone.
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let directory = tempfile::tempdir().unwrap();
@@ -118,6 +117,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     assert!(child.wait().unwrap().success() && said.is_empty(), "{said}");
 }
 
+/// A box that ends cannot say why: it stays, refuses, and goes on when the reason has gone.
 #[test]
 fn a_spool_that_cannot_be_made_is_told_and_made_once_it_can_be() {
     let directory = tempfile::tempdir().unwrap();

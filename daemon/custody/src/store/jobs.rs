@@ -297,8 +297,8 @@ mod tests {
     use crate::series::SeriesKey;
     use crate::store::{Durability, Store, now_utc, series};
 
-    #[test]
-    fn a_job_that_is_given_back_runs_again_and_one_that_has_ended_stays_so() {
+    /// A database with one job in the queue.
+    fn queued() -> (tempfile::TempDir, Connection, i64) {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("scanside.db")).unwrap();
         let mut connection = store.connect(Durability::Full).unwrap();
@@ -308,6 +308,12 @@ mod tests {
         let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
         let id = enqueue(&transaction, row.id, version, &now_utc()).unwrap();
         transaction.commit().unwrap();
+        (folder, connection, id)
+    }
+
+    #[test]
+    fn a_job_that_is_given_back_runs_again_and_one_that_has_ended_stays_so() {
+        let (_folder, mut connection, id) = queued();
 
         assert_eq!(claim(&mut connection, &now_utc()).unwrap().unwrap().id, id);
         assert!(claim(&mut connection, &now_utc()).unwrap().is_none(), "it runs");
@@ -323,13 +329,8 @@ mod tests {
 
     #[test]
     fn a_retry_that_was_put_down_while_the_clock_was_wrong_waits_for_one_pause_and_no_longer() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
-        let mut connection = store.connect(Durability::Full).unwrap();
+        let (_folder, mut connection, id) = queued();
         let transaction = connection.transaction().unwrap();
-        let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() };
-        let (row, _) = series::opened(&transaction, &key, "CT", dicom::kind::SeriesKind::Ct, 1, &now_utc()).unwrap();
-        let id = enqueue(&transaction, row.id, 1, &now_utc()).unwrap();
         // The clock was 4,000 days ahead.
         retry(&transaction, id, "no accelerator", "2037-11-10T12:00:00.000Z").unwrap();
         transaction.commit().unwrap();

@@ -169,6 +169,21 @@ pub fn story(folder: &Path) -> std::io::Result<Option<Story>> {
     Ok(Story::read(&String::from_utf8_lossy(&bytes)))
 }
 
+/// What the first line of a journal says, without reading the rest; `None` as for [`story`]. The patient may have changed
+/// since.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn begun(folder: &Path) -> std::io::Result<Option<Begun>> {
+    let journal = std::io::BufReader::new(std::fs::File::open(folder.join(JOURNAL))?);
+    let lines = std::io::BufRead::split(journal, b'\n').map_while(Result::ok);
+    let first = lines.filter_map(|line| serde_json::from_str(&String::from_utf8_lossy(&line)).ok()).next();
+    Ok(match first {
+        Some(JournalEntry::Begun(begun)) => Some(begun),
+        _ => None,
+    })
+}
+
 /// Ends the journal of a recording that a restart interrupted.
 ///
 /// # Errors

@@ -245,7 +245,7 @@ fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
                 .join(draft.language.words().separator())
         }
     };
-    let remarks = Some(words::remarks(draft.findings, draft.language)).filter(|said| !said.is_empty());
+    let remarks = words::remarks(draft.findings, draft.language);
     let text = std::iter::once(text).chain(remarks).collect::<Vec<_>>().join(draft.language.words().separator());
     paragraph(font, sheet, y, w.lungs, &text, INK)
 }

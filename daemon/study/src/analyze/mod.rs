@@ -50,7 +50,7 @@ pub fn verdict(findings: &ChestFindings) -> String {
         _ => format!("not evaluated: {} ({why})", names.join(", ")),
     });
     parts.extend(missed);
-    parts.extend(Some(words::remarks(findings, Language::English)).filter(|said| !said.is_empty()));
+    parts.extend(words::remarks(findings, Language::English));
     parts.join("; ")
 }
 

@@ -20,8 +20,8 @@ pub fn finished(store: &Store, exams: &Path) -> store::Result<Vec<PathBuf>> {
     let mut finished = Vec::new();
     for folder in recordings {
         // One that cannot be read is for `hand_over` to judge.
-        let Ok(Some(story)) = journal::story(&folder) else { continue };
-        let key = SeriesKey { study_uid: story.begun.study_uid, series_uid: story.begun.series_uid };
+        let Ok(Some(begun)) = journal::begun(&folder) else { continue };
+        let key = SeriesKey { study_uid: begun.study_uid, series_uid: begun.series_uid };
         let row = series::find(&connection, &key)?;
         if row.is_some_and(|row| matches!(row.state, SeriesState::Processed | SeriesState::Evicted)) {
             finished.push(folder);

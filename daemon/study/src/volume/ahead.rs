@@ -162,9 +162,8 @@ impl DecodeAhead {
         let mut ahead = self.inner.take(series);
         // The other series that are decoded ahead keep what they have.
         let limit = self.inner.limits.all.saturating_sub(self.bytes());
-        let all = instances.iter().map(AsRef::as_ref);
         let threads = rayon::current_num_threads();
-        let at_once = match memory::plan(all, limit, threads).map_err(VolumeError::Refused)? {
+        let at_once = match memory::plan(instances, limit, threads).map_err(VolumeError::Refused)? {
             // Nothing has to wait for the slowest of a few.
             all if all == threads => instances.len(),
             few => few,

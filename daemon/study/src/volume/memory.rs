@@ -4,6 +4,8 @@
 //! what analysis needs are added up first; what does not fit is refused, and what fits is decoded by as many threads as
 //! the rest allows.
 
+use std::sync::Arc;
+
 use custody::instance::Instance;
 use dicom::header::Header;
 use dicom::pixels::deflated;
@@ -70,13 +72,9 @@ fn analysis_bytes(headers: &[&Header]) -> u64 {
 ///
 /// # Errors
 /// `TooLarge` when not even one at a time would do.
-pub(super) fn plan<'a>(
-    instances: impl Iterator<Item = &'a Instance> + Clone,
-    limit_bytes: u64,
-    threads: usize,
-) -> Result<usize, Refusal> {
-    let headers: Vec<&Header> = instances.clone().map(|instance| &instance.header).collect();
-    let needs: Vec<Need> = instances.map(|instance| Need::of(instance, threads)).collect();
+pub(super) fn plan(instances: &[Arc<Instance>], limit_bytes: u64, threads: usize) -> Result<usize, Refusal> {
+    let headers: Vec<&Header> = instances.iter().map(|instance| &instance.header).collect();
+    let needs: Vec<Need> = instances.iter().map(|instance| Need::of(instance, threads)).collect();
     at_once(&needs, analysis_bytes(&headers), limit_bytes, threads)
 }
 

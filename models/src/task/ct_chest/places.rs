@@ -133,7 +133,10 @@ impl Places {
         set(&gas, GAS);
         set(&morphology::dilate(&grid, &gas, BESIDE_GAS_MM), BESIDE_GAS);
         set(&airway, AIRWAY);
-        set(&morphology::dilate(&grid, &lost, BESIDE_CUT_MM), BESIDE_CUT);
+        // Most scans are not cut.
+        if lost.contains(&1) {
+            set(&morphology::dilate(&grid, &lost, BESIDE_CUT_MM), BESIDE_CUT);
+        }
         let middle = Midline::find(&coarse, &lungs);
         if let Some(middle) = &middle {
             let spine = middle.spine(&grid);
