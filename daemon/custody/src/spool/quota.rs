@@ -102,8 +102,9 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     let mut contents = places::contents(&transaction)?;
     arrivals(&mut contents, &now);
     let mut exams = results::finished_exams(&transaction)?;
-    // One that was recorded while the clock was ahead is of today at most.
-    exams.iter_mut().filter(|exam| exam.newest_utc > now).for_each(|exam| exam.newest_utc.clone_from(&now));
+    // One that was recorded while the clock was wrong is taken for one of today: rather too young than too old.
+    let wrong = |exam: &&mut results::Exam| exam.newest_utc > now || exam.newest_utc.as_str() < FIRST_UTC;
+    exams.iter_mut().filter(wrong).for_each(|exam| exam.newest_utc.clone_from(&now));
     let mut chosen = choose(candidates(by_place(contents), exams), &rules);
     chosen.retain(|candidate| match candidate.what {
         What::Place(Place::Segment(number)) => shared.leases.retire(number),
@@ -113,7 +114,7 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
         transaction.commit()?;
         Ok(marked)
     });
-    let (instances, jobs) = match marked {
+    let (instances, folders) = match marked {
         Ok(marked) => marked,
         Err(error) => {
             for candidate in &chosen {
@@ -129,8 +130,8 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
             remove(shared, place);
         }
     }
-    for job in jobs {
-        remove_results(shared, job);
+    for folder in folders {
+        remove_results(shared, &folder);
     }
     if !chosen.is_empty() {
         segment::sync_directory(&shared.log)?;
@@ -170,8 +171,8 @@ fn by_place(contents: Vec<Content>) -> BTreeMap<Place, Vec<Content>> {
     places
 }
 
-/// Returns how many instances were marked, and the jobs whose results are no longer known.
-fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<(u64, Vec<i64>)> {
+/// Returns how many instances were marked, and the folders in which no result lies any more.
+fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<(u64, Vec<String>)> {
     let mut instances = 0;
     for candidate in chosen {
         let place = match &candidate.what {
@@ -190,14 +191,20 @@ fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<(u64, Vec<i64>)
         events::record(connection, &place.subject(), "evicted", &told)?;
     }
     let jobs = results::jobs_of_evicted(connection)?;
+    if jobs.is_empty() {
+        return Ok((instances, Vec::new()));
+    }
+    let mut gone = results::folders(connection)?;
+    gone.extend(jobs.iter().map(|job| results::folder(*job)));
     for job in &jobs {
         results::forget(connection, *job)?;
     }
-    Ok((instances, jobs))
+    let used = results::folders(connection)?;
+    Ok((instances, gone.difference(&used).cloned().collect()))
 }
 
-fn remove_results(shared: &Shared, job: i64) {
-    let folder = shared.directory.join(results::folder(job));
+fn remove_results(shared: &Shared, folder: &str) {
+    let folder = shared.directory.join(folder);
     if let Err(error) = fs::remove_dir_all(&folder)
         && error.kind() != std::io::ErrorKind::NotFound
     {

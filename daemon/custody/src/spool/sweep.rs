@@ -246,20 +246,16 @@ fn orphans(directory: &Path, connection: &Connection, recovery: &mut Recovery) -
 /// Results without a file (the database came from a copy, and they were evicted since), and folders without a row (an
 /// attempt that was interrupted, or evicted results).
 fn results_of_jobs(directory: &Path, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
-    let (mut known, mut lost) = (BTreeSet::new(), BTreeSet::new());
-    for (job, file, length) in results::files(connection)? {
-        let here = fs::metadata(directory.join(file)).is_ok_and(|metadata| metadata.len() == length);
-        known.insert(results::folder(job));
-        if !here {
-            lost.insert(job);
-        }
-    }
+    let is_here =
+        |file: &str, length: u64| fs::metadata(directory.join(file)).is_ok_and(|metadata| metadata.len() == length);
+    let files = results::files(connection)?.into_iter();
+    let lost: BTreeSet<i64> = files.filter(|(_, file, length)| !is_here(file, *length)).map(|(job, ..)| job).collect();
     for job in lost {
         let again = results::lost(connection, job)?;
-        known.remove(&results::folder(job));
         tracing::warn!(job, again, "the files of results are missing");
         recovery.results_lost += 1;
     }
+    let known = results::folders(connection)?;
     let folder = directory.join("results");
     for entry in fs::read_dir(&folder).into_iter().flatten() {
         let entry = entry.at(&folder)?;

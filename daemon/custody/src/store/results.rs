@@ -1,5 +1,7 @@
 //! `results`: the DICOM objects that this daemon created.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::Result;
@@ -156,6 +158,16 @@ pub fn forget(connection: &Connection, job_id: i64) -> Result<()> {
         .execute("DELETE FROM deliveries WHERE result_id IN (SELECT id FROM results WHERE job_id = ?1)", [job_id])?;
     connection.execute("DELETE FROM results WHERE job_id = ?1", [job_id])?;
     Ok(())
+}
+
+/// Below the spool directory: the folders that hold results. An object that a rerun made again lies in the folder of the job
+/// that made it first (see [`insert`]), so the folder does not follow from the job.
+///
+/// # Errors
+/// When the database fails.
+pub fn folders(connection: &Connection) -> Result<BTreeSet<String>> {
+    let files = files(connection)?.into_iter();
+    Ok(files.filter_map(|(_, file, _)| Some(file.rsplit_once('/')?.0.to_owned())).collect())
 }
 
 /// Job, file and length in bytes of every result.

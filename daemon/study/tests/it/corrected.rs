@@ -105,8 +105,16 @@ async fn a_rerun_that_makes_the_same_report_leaves_it_in_the_queue() {
     let jobs = unit.until_done(2).await;
     let again = deliveries::list(&unit.rows(), None, 10).unwrap();
     assert_eq!(again, first, "the same object still waits");
-    assert_eq!(unit.results(jobs[1].id).len(), 1, "it is a result of the newest job");
+    let results = unit.results(jobs[1].id);
+    assert_eq!(results.len(), 1, "it is a result of the newest job");
     unit.kill().await;
+    // What the next starts tidy up is not the file that still waits.
+    for _ in 0..2 {
+        unit.start().await;
+        unit.kill().await;
+        assert_eq!(unit.results(jobs[1].id)[0].file, results[0].file);
+        assert_eq!(unit.object(&results[0]).len() as u64, results[0].length);
+    }
 }
 
 /// Flips bits of an instance in the custody log.
