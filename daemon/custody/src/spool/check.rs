@@ -32,7 +32,28 @@ const NO_BYTES: &str = "its bytes cannot be read from the disk";
 /// # Errors
 /// `Damaged`, after it was set aside; `Gone`, `Io`, `Database`.
 pub(super) fn check(shared: &Arc<Shared>, instance: &Instance, mut pace: impl FnMut(usize) -> bool) -> Result<()> {
-    let what = match compare(shared, instance, &mut pace) {
+    let found =
+        reader::open(shared, &instance.location).and_then(|reader| compare(reader, shared, instance, &mut pace));
+    judged(shared, instance, found)
+}
+
+/// The bytes of an instance, from the preamble to the end, if they are those that were received. Blocks.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn read(shared: &Arc<Shared>, instance: &Instance) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let found = reader::open(shared, &instance.location).and_then(|reader| {
+        bytes = reader.all().at(&shared.directory)?;
+        compare(io::Cursor::new(bytes.as_slice()), shared, instance, &mut |_| true)
+    });
+    judged(shared, instance, found)?;
+    Ok(bytes)
+}
+
+/// Sets a damaged instance aside.
+fn judged(shared: &Shared, instance: &Instance, found: Result<Option<&'static str>>) -> Result<()> {
+    let what = match found {
         Ok(None) => return Ok(()),
         Ok(Some(what)) => what,
         Err(Error::Io { source, .. }) if is_of_the_disk(&source) => NO_BYTES,
@@ -53,11 +74,11 @@ fn is_of_the_disk(error: &io::Error) -> bool {
 
 /// What is wrong with the bytes; `None` when they are those that were received, or `pace` ended it.
 fn compare(
-    shared: &Arc<Shared>,
+    mut reader: impl Read + Seek,
+    shared: &Shared,
     instance: &Instance,
     pace: &mut impl FnMut(usize) -> bool,
 ) -> Result<Option<&'static str>> {
-    let mut reader = reader::open(shared, &instance.location)?;
     let place = &shared.directory;
     let offset = match scan::meta(&mut reader) {
         Ok(meta) if meta.transfer_syntax_uid != instance.header.transfer_syntax_uid => return Ok(Some(OTHER_HEAD)),
@@ -84,7 +105,7 @@ fn compare(
 /// The background thread: round and round over everything that is kept, at `check_mib_per_second`. Ends when the spool
 /// closes.
 pub(super) fn run(shared: &Arc<Shared>) {
-    let Some(rate) = shared.check_rate.filter(|rate| *rate > 0) else { return };
+    let Some(rate) = shared.check_rate else { return };
     hal::urgency::step_back();
     let mut connection = None;
     while !shared.shelf.is_stopped() {
@@ -93,6 +114,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
             Ok(false) => drop(shared.shelf.sleep(ROUND_PAUSE)),
             Err(error) => {
                 tracing::warn!(%error, "the check of what is kept was interrupted; it goes on");
+                shared.told(&error);
                 connection = None;
                 shared.shelf.sleep(Duration::from_secs(60));
             }

@@ -212,8 +212,7 @@ impl Spool {
     /// # Errors
     /// `Damaged`, after the instance was set aside; otherwise as [`Spool::read`].
     pub fn read_checked(&self, instance: &Instance) -> Result<Vec<u8>> {
-        self.check(instance)?;
-        self.read(&instance.location)
+        check::read(&self.0.shared, instance)
     }
 
     /// Whether the bytes of an instance are those that were received. Blocks.
