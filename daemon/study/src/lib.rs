@@ -46,7 +46,7 @@ use hal::backoff::{Backoff, Pauses};
 use node::Arrival;
 use report::Refused;
 use report::refused::Mixed;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio::time::Instant;
@@ -57,6 +57,7 @@ use crate::analyze::task::StudyTask;
 use crate::assemble::{Assembler, CompletedBy};
 use crate::closing::Closing;
 use crate::parts::StudyParts;
+use crate::settings::Analyze;
 use crate::volume::geometry::{self, SliceGeometry};
 
 /// How often the rows of series that are being received are updated. An update for each instance would block the
@@ -319,7 +320,7 @@ impl Story {
         StudyTask::takes_studies_of(&self.parts.settings.analyze, kind)
     }
 
-    /// A series is complete: it becomes a job, gets its verdict at once, or is left to a task of its study.
+    /// A series is complete.
     fn completed(&self, row: &SeriesRow, by: CompletedBy) -> Result<(), store::Error> {
         // The row of the job guarantees that the series will be analysed, so it must be on disk.
         let mut connection = self.parts.store.connect(Durability::Full)?;
@@ -327,15 +328,7 @@ impl Story {
         let now = store::now_utc();
         series::counted(&transaction, row)?;
         let version = series::completed(&transaction, row.id, by.as_str(), &now)?;
-        if row.kind.is_analysed() {
-            jobs::enqueue(&transaction, row.id, version, &now)?;
-        } else if !self.belongs_to_study_task(row.kind) {
-            let verdict = match mixed_series(&transaction, &row.key)? {
-                Some(mixed) => mixed.to_string(),
-                None => row.kind.verdict(&row.modality),
-            };
-            series::conclude(&transaction, row.id, state::SeriesEvent::Refused, &verdict)?;
-        }
+        settle(&transaction, &self.parts.settings.analyze, row, version, &now)?;
         let row = series::get(&transaction, row.id)?;
         transaction.commit()?;
         if let Some(row) = row {
@@ -383,6 +376,26 @@ impl Story {
         transaction.commit()?;
         Ok((queued.len(), hopeless.len()))
     }
+}
+
+/// A series that is complete becomes a job, gets its verdict at once, or is left to a task of its study.
+fn settle(
+    transaction: &Transaction<'_>,
+    settings: &Analyze,
+    row: &SeriesRow,
+    version: i64,
+    now: &str,
+) -> Result<(), store::Error> {
+    if row.kind.is_analysed() {
+        jobs::enqueue(transaction, row.id, version, now)?;
+    } else if !StudyTask::takes_studies_of(settings, row.kind) {
+        let verdict = match mixed_series(transaction, &row.key)? {
+            Some(mixed) => mixed.to_string(),
+            None => row.kind.verdict(&row.modality),
+        };
+        series::conclude(transaction, row.id, state::SeriesEvent::Refused, &verdict)?;
+    }
+    Ok(())
 }
 
 /// Whether the objects of a series are of different patients.

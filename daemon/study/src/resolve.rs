@@ -11,8 +11,8 @@ use dicom::kind::SeriesKind;
 use rusqlite::Transaction;
 
 use crate::analyze::task::StudyTask;
-use crate::gather;
 use crate::settings::Analyze;
+use crate::{gather, settle};
 
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -79,10 +79,8 @@ fn begin_again(transaction: &Transaction<'_>, settings: &Analyze, key: &SeriesKe
         results::supersede_older(transaction, row.id, version)?;
         let verdict = "its objects were sent again, corrected, as part of another series or study";
         series::conclude(transaction, row.id, SeriesEvent::Refused, verdict)?;
-    } else if kind.is_analysed() {
-        jobs::enqueue(transaction, row.id, version, &now)?;
-    } else if !StudyTask::takes_studies_of(settings, kind) {
-        series::conclude(transaction, row.id, SeriesEvent::Refused, &kind.verdict(&modality))?;
+    } else {
+        settle(transaction, settings, &row, version, &now)?;
     }
     series::get(transaction, row.id)
 }

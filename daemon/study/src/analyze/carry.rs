@@ -93,23 +93,23 @@ fn series(
 ) -> Result<Carried, Error> {
     let begun = Instant::now();
     let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
-    let kept: Vec<Arc<Instance>> = kept.into_iter().map(Arc::new).collect();
+    let mut kept: Vec<Arc<Instance>> = kept.into_iter().map(Arc::new).collect();
     let headers = kept.iter().map(|instance| &instance.header);
     if let Some(mixed) = Refused::mixed(Mixed::Series, &row.key.series_uid, headers) {
         parts.ahead.forget(&row.key);
         return withheld(parts, job, &mixed);
     }
-    let (volume, kept, sources) = match volume(parts, connection, row, kept)? {
-        Ok((volume, kept, sources)) => (Ok(volume), kept, sources),
-        // What is damaged is no source of a result.
+    let (volume, sources) = match volume(parts, connection, row, &kept)? {
+        Ok((volume, sources)) => (Ok(volume), sources),
         Err(refused) => {
-            let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+            // What is damaged is no source of a result.
+            let sound = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+            kept = sound.into_iter().map(Arc::new).collect();
             if kept.is_empty() {
                 return withheld(parts, job, &refused);
             }
-            let kept: Vec<Arc<Instance>> = kept.into_iter().map(Arc::new).collect();
             let sources = kept.iter().map(|instance| reference(instance)).collect();
-            (Err(refused), kept, sources)
+            (Err(refused), sources)
         }
     };
     let first = first(&kept, &sources).ok_or(Error::NoInstances)?;
@@ -136,23 +136,21 @@ fn series(
     Ok(Carried { verdict, beside })
 }
 
-/// The volume with its instances and their order, or why there is none. A series of which an instance is damaged gives
-/// none: the missing slice would only be noticed as a gap, and at its ends not at all.
-type Built = Result<(Volume, Vec<Arc<Instance>>, Vec<SliceRef>), Refused>;
-
+/// The volume and the order of its slices, or why there is none. A series of which an instance is damaged gives none: the
+/// missing slice would only be noticed as a gap, and at its ends not at all.
 fn volume(
     parts: &StudyParts,
     connection: &Connection,
     row: &SeriesRow,
-    kept: Vec<Arc<Instance>>,
-) -> Result<Built, Error> {
+    kept: &[Arc<Instance>],
+) -> Result<Result<(Volume, Vec<SliceRef>), Refused>, Error> {
     let damaged = instances::damaged_of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     if let Some(first) = damaged.first() {
         parts.ahead.forget(&row.key);
         return Ok(Err(Refused::Slice { number: first.header.instance_number, fault: DecodeError::Damaged }));
     }
-    match parts.ahead.volume(&row.key, &kept) {
-        Ok((volume, sources)) => Ok(Ok((volume, kept, sources))),
+    match parts.ahead.volume(&row.key, kept) {
+        Ok(built) => Ok(Ok(built)),
         Err(error) if error.is_transient() => Err(error.into()),
         Err(error) => Ok(Err(error.into())),
     }

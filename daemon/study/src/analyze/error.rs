@@ -43,7 +43,8 @@ impl Error {
     /// count.
     pub(super) fn passes(&self) -> bool {
         match self {
-            Self::Store(_) => true,
+            // A row that says nothing readable says so the next time as well.
+            Self::Store(error) => !matches!(error, store::Error::Json(_)),
             Self::Spool(error) => matches!(error.kind(), SpoolFault::NoSpace | SpoolFault::Database),
             Self::Io { source, .. } => is_full(source),
             _ => false,

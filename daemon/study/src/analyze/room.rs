@@ -50,7 +50,7 @@ pub(super) fn check(
     }
 }
 
-/// Puts a job back into the queue because of something that passes. Logged once for each reason. Returns when to look again.
+/// Puts a job back into the queue because of something that passes. Logged once for each reason.
 ///
 /// # Errors
 /// When the database fails.
@@ -59,7 +59,7 @@ pub(super) fn wait(
     connection: &Connection,
     job: &JobRow,
     reason: &dyn Display,
-) -> store::Result<Duration> {
+) -> store::Result<()> {
     let reason = format!("waits: {reason}");
     if job.reason.as_deref().is_none_or(|old| !old.starts_with("waits: ")) {
         tracing::warn!(job = job.id, reason, "the analysis waits");
@@ -72,7 +72,7 @@ pub(super) fn wait(
         stage: "waits".into(),
         fraction: 0.0,
     });
-    Ok(LOOK_AGAIN)
+    Ok(())
 }
 
 fn folder_bytes(folder: &Path) -> u64 {

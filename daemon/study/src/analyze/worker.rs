@@ -133,7 +133,9 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
         return Ok(Next::Again); // foreign keys forbid it
     };
     if let Err(no_room) = room::check(parts, &connection, &job, &row) {
-        return room::wait(parts, &connection, &job, &no_room).map(|pause| Next::Wait(Some(pause)));
+        // Others may have room meanwhile.
+        room::wait(parts, &connection, &job, &no_room)?;
+        return Ok(Next::Again);
     }
     let control = JobControl::new(parts, &job, stop)?;
     control.announce("running", "volume", 0.0);
@@ -165,7 +167,8 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
                 if let Error::Store(error) = &error {
                     parts.store.failed(error);
                 }
-                return room::wait(parts, &connection, &job, &error).map(|pause| Next::Wait(Some(pause)));
+                room::wait(parts, &connection, &job, &error)?;
+                return Ok(Next::Again);
             }
             conclude::failed(parts, &mut connection, &job, &error)?;
         }
