@@ -48,7 +48,7 @@ use report::Refused;
 use report::refused::Mixed;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
-use tokio::task::block_in_place;
+use tokio::task::{JoinError, block_in_place};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -153,6 +153,26 @@ async fn wait_out(arrivals: &mut mpsc::Receiver<Arrival>, pause: Duration, shutd
             arrival = arrivals.recv() => {
                 if arrival.is_none() {
                     return false;
+                }
+            }
+        }
+    }
+}
+
+/// Does `work` on the database, off the runtime's threads, again and again until it succeeds; `None` on shutdown.
+pub(crate) async fn until_it_works<T: Send + 'static>(
+    store: &Store,
+    shutdown: &CancellationToken,
+    work: impl Fn() -> store::Result<T> + Clone + Send + 'static,
+) -> Result<Option<T>, JoinError> {
+    let mut failures = 0;
+    loop {
+        match tokio::task::spawn_blocking(work.clone()).await? {
+            Ok(done) => return Ok(Some(done)),
+            Err(error) => {
+                failures += 1;
+                if !wait_for_database(store, &error, PAUSES.after(failures), shutdown).await {
+                    return Ok(None);
                 }
             }
         }

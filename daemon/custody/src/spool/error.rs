@@ -79,9 +79,11 @@ pub(super) trait At<T> {
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, path: &Path) -> Result<T> {
-        self.map_err(|source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::DiskFull,
-            _ => Error::Io { path: path.to_owned(), source: Arc::new(source) },
+        self.map_err(|source| {
+            if store::is_full(&source) {
+                return Error::DiskFull;
+            }
+            Error::Io { path: path.to_owned(), source: Arc::new(source) }
         })
     }
 }

@@ -176,7 +176,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
 /// Makes room. When so little is left that database and log are in danger, the segments that are ready go first: they
 /// hold nothing, and eviction itself needs room in the database.
 fn retain(shared: &Arc<Shared>) -> Result<()> {
-    if shared.free_bytes()? < shared.min_free / 4 {
+    if shared.free_bytes()? < shared.last_reserve() {
         let spares = std::mem::take(&mut shared.shelf.lock().spares);
         for spare in &spares {
             std::fs::remove_file(spare).at(spare)?;

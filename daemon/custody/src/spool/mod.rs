@@ -177,7 +177,7 @@ impl Spool {
     /// `Io`.
     pub fn give_up_spares(&self) -> Result<u64> {
         let shared = &self.0.shared;
-        if self.0.running.get().is_some() || shared.free_bytes()? >= shared.min_free / 4 {
+        if self.0.running.get().is_some() || shared.free_bytes()? >= shared.last_reserve() {
             return Ok(0);
         }
         segment::remove_spares(&shared.log)

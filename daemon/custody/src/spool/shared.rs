@@ -26,7 +26,7 @@ pub(super) struct Shared {
     pub(super) segment_size: u64,
     pub(super) large_over: usize,
     /// Bytes of the reserve: instances may not touch it.
-    pub(super) min_free: u64,
+    min_free: u64,
     pub(super) evict_below: u64,
     keep_days: u32,
     /// Bytes per second of the background check; `None`: there is none.
@@ -92,13 +92,18 @@ impl Shared {
         Ok(())
     }
 
+    /// Bytes that not even results may use: they are for the database.
+    pub(super) fn last_reserve(&self) -> u64 {
+        self.min_free / 4
+    }
+
     /// Checks that `bytes` of results fit: a quarter of the reserve must stay. Starts retention when space is short.
     pub(super) fn room_for_results(&self, bytes: u64) -> Result<()> {
         let free = self.free_bytes()?;
         if free < self.evict_below {
             self.shelf.short_of_space();
         }
-        let stays = self.min_free / 4;
+        let stays = self.last_reserve();
         if free.saturating_sub(bytes) < stays {
             return Err(Error::NoSpace { free_mib: free / MIB, needed_mib: stays.saturating_add(bytes).div_ceil(MIB) });
         }

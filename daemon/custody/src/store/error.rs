@@ -76,10 +76,12 @@ fn of_sqlite(error: &rusqlite::Error) -> StoreFault {
 }
 
 fn of_io(error: &std::io::Error) -> StoreFault {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreFault::Full,
-        _ => StoreFault::Other,
-    }
+    if is_full(error) { StoreFault::Full } else { StoreFault::Other }
+}
+
+/// Whether an I/O error says that the disk has no room.
+pub fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

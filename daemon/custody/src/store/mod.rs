@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use error::{Error, Result, StoreFault};
+pub use error::{Error, Result, StoreFault, is_full};
 pub use hal::clock::{now_utc, utc_after};
 pub use mend::Mended;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};

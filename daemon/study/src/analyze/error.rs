@@ -46,7 +46,7 @@ impl Error {
             // A row that says nothing readable says so the next time as well.
             Self::Store(error) => !matches!(error, store::Error::Json(_)),
             Self::Spool(error) => matches!(error.kind(), SpoolFault::NoSpace | SpoolFault::Database),
-            Self::Io { source, .. } => is_full(source),
+            Self::Io { source, .. } => store::is_full(source),
             _ => false,
         }
     }
@@ -58,11 +58,6 @@ impl Error {
         }
         matches!(self, Self::Examine(error) if error.lacks_package())
     }
-}
-
-/// Whether an I/O error says that the disk has no room.
-pub(crate) fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl Results {
     /// `Io`.
     pub fn begin(spool: &Path, job: i64) -> Result<Self, Error> {
         let root = spool.join("results");
-        let directory = root.join(job.to_string());
+        let directory = spool.join(results::folder(job));
         if directory.exists() {
             std::fs::remove_dir_all(&directory).map_err(io("cannot clear", &directory))?;
         }
@@ -55,7 +55,7 @@ impl Results {
             sop_uid: object.sop_uid.clone(),
             study_uid: object.study_uid.clone(),
             series_uid: object.series_uid.clone(),
-            file: format!("results/{}/{name}", self.job),
+            file: format!("{}/{name}", results::folder(self.job)),
             length: object.part10.len() as u64,
             sha256: hex::encode(Sha256::digest(&object.part10)),
             simulated: false,

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{PAUSES, wait_for_database};
+use crate::until_it_works;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -51,19 +51,10 @@ pub async fn run(
     events: broadcast::Sender<Event>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let mut failures = 0;
-    loop {
-        let (opened, configured, told) = (store.clone(), destinations.clone(), events.clone());
-        let now = wall.now_utc();
-        match tokio::task::spawn_blocking(move || start(&opened, &configured, &told, &now)).await? {
-            Ok(()) => break,
-            Err(error) => {
-                failures += 1;
-                if !wait_for_database(&store, &error, PAUSES.after(failures), &shutdown).await {
-                    return Ok(());
-                }
-            }
-        }
+    let (opened, configured, told, clock) = (store.clone(), destinations.clone(), events.clone(), wall.clone());
+    let begin = move || start(&opened, &configured, &told, &clock.now_utc());
+    if until_it_works(&store, &shutdown, begin).await?.is_none() {
+        return Ok(());
     }
     let mut bells = Vec::new();
     let mut senders = JoinSet::new();

@@ -23,7 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Error;
 use super::state::{Line, Next};
-use crate::{PAUSES, wait_for_database};
+use crate::until_it_works;
 
 /// Deliveries per association: all objects of a few studies.
 const BATCH: usize = 64;
@@ -52,19 +52,9 @@ enum Work {
 impl Sender {
     /// Runs until shutdown. After a database error it tries again, because queued deliveries must not be lost.
     pub(super) async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let mut failures = 0;
-        let connection = loop {
-            let opened = self.store.clone();
-            match tokio::task::spawn_blocking(move || opened.connect(Durability::Full)).await? {
-                Ok(connection) => break connection,
-                Err(error) => {
-                    failures += 1;
-                    if !wait_for_database(&self.store, &error, PAUSES.after(failures), &shutdown).await {
-                        return Ok(());
-                    }
-                }
-            }
-        };
+        let opened = self.store.clone();
+        let connect = move || opened.connect(Durability::Full);
+        let Some(connection) = until_it_works(&self.store, &shutdown, connect).await? else { return Ok(()) };
         let mut queue =
             Queue { sender: &self, rows: Arc::new(Mutex::new(connection)), line: Line::default(), held: None };
         let mut gate = self.gate.subscribe();

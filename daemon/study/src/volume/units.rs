@@ -184,7 +184,7 @@ pub(super) fn off_scale(volume: &Volume) -> Option<Refusal> {
         share(values.count(range) - own, rest)
     };
     let tissue = within(TISSUE_HU);
-    let airy = within(i32::from(i16::MIN)..=AIRY_HU) + filler.map_or(0.0, |_| f64::EPSILON);
+    let airy = within(i32::from(i16::MIN)..=AIRY_HU);
     let measured = |from: i32, split: i32, to: i32| [from..=split, split + 1..=to].map(|range| values.peak(range));
     if tissue < 0.03 && within(i32::from(i16::MIN)..=BELOW_AIR_HU) > 0.1 {
         let [air_hu, tissue_hu] = measured(-4096, -1500, AIRY_HU);
