@@ -8,6 +8,7 @@ from torch.nn import functional
 
 import network
 import supervision
+import thickness
 from findings import CHANNELS
 
 CROP = 64
@@ -62,12 +63,14 @@ def crop(volume, start, size, outside):
 
 
 class Sampler:
-    """Volumes, crops and labels stay on `device`; which crops are drawn depends on `seed` only."""
+    """Volumes, crops and labels stay on `device`; which crops are drawn depends on `seed` only. `thick`: most crops are shown as thicker
+    slices and other kernels would show them."""
 
-    def __init__(self, found, seed, device="cpu"):
+    def __init__(self, found, seed, device="cpu", thick=True):
         self.rng = np.random.default_rng(seed)
         self.noise = torch.Generator(device).manual_seed(seed)
         self.device = device
+        self.thick = thick
         self.volumes = {}
         self.turn = 0
         self.hard = []
@@ -93,10 +96,14 @@ class Sampler:
             hu, bits = self.volumes[phantom.seed]
             hu = crop(hu, start, CROP, AIR_HU).float()
             start = start + RIM
-            found = supervision.labels(phantom, start, INNER, crop(bits, start, INNER, 0))
+            slices = thickness.drawn(self.rng) if self.thick else (0, 0)
+            least_mm = thickness.LEAST_PART * max(slices)
+            found = supervision.labels(phantom, start, INNER, crop(bits, start, INNER, 0), least_mm)
             mirrored = bool(self.rng.random() < 0.5)
             if mirrored:
                 hu, found = hu.flip(-1), supervision.mirrored(found)
+            if self.thick:
+                hu = thickness.kernel(thickness.thick(hu, slices, self.rng), self.rng)
             hus.append(self.varied(hu))
             labels.append(found)
             places.append((phantom, start, mirrored))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from findings import CHANNELS
+from findings import CHANNELS, SPACING_MM
 
 MASKS, BOXES, STUDY = "masks", "boxes", "study"
 # Chosen by the seed: half of the phantoms, a quarter, a quarter.
@@ -31,8 +31,9 @@ class Labels:
     boxes: list
 
 
-def labels(phantom, start, size, bits):
-    """The known labels of the crop at `start`; `bits` are the labels of its voxels, which are used for masks only."""
+def labels(phantom, start, size, bits, least_mm=0.0):
+    """The known labels of the crop at `start`; `bits` are the labels of its voxels, which are used for masks only. Lesions shorter than
+    `least_mm` along z are not known: the slices are too thick for them."""
     shape = (len(CHANNELS),) + (size,) * 3
     how = kind(phantom)
     known = torch.ones(shape, dtype=torch.bool, device=bits.device)
@@ -50,13 +51,16 @@ def labels(phantom, start, size, bits):
     for i in ((high > 0) & (low < size)).all(1).nonzero()[0]:
         channel, voxels = phantom.lesions[i, :2].tolist()
         inside = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(low[i].tolist(), high[i].tolist()))
-        if how == MASKS:
+        too_short = (high[i] - low[i])[0] * SPACING_MM < least_mm
+        if too_short:
+            out.known[(channel, *inside)] = False
+        elif how == MASKS:
             out.weight[(channel, *inside)] = (AVERAGE / max(voxels, LEAST)) ** 0.5
         else:
             out.known[(channel, *inside)] = False
             if (low[i] >= 0).all() and (high[i] <= size).all():
                 out.boxes.append((channel, low[i].tolist(), high[i].tolist()))
-    out.weight *= out.lesion
+    out.weight *= out.lesion & out.known
     return out
 
 

@@ -13,6 +13,7 @@ import torch
 import losses
 import network
 import phantoms
+import restore
 from sampler import Sampler, inner
 
 # Decay of the slow average of the network, which is the teacher and is saved.
@@ -35,23 +36,27 @@ def follow(teacher, net, step):
     torch._foreach_lerp_(floats(teacher), floats(net), 1 - min(MEMORY, 1 - 1 / step))
 
 
-def seen(net, image):
-    """Logits without the rim; a GPU computes the network in bfloat16."""
-    with torch.autocast(image.device.type, torch.bfloat16, enabled=image.is_cuda):
-        return inner(net(image).float())
+def seen(net, image, half):
+    """Logits without the rim; the network is computed in bfloat16 when `half`."""
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=half):
+        return inner(net(image.contiguous(memory_format=torch.channels_last_3d)).float())
 
 
-def loss(net, teacher, batch, heard):
+def loss(net, teacher, batch, heard, half):
     """The total loss of a batch, and the probabilities (without gradient). `heard`: weight of the teacher, 0 to 1."""
-    logits = seen(net, batch.image)
+    logits = seen(net, batch.image, half)
     probability = torch.sigmoid(logits.detach())
     value = losses.known(logits, batch, probability) + BOXED * losses.boxed(logits, batch.boxes)
     weak = [n for n, whole in enumerate(batch.whole) if not whole]
     if heard and weak:
         with torch.no_grad():
-            told = torch.sigmoid(seen(teacher, batch.image[weak]))
+            told = torch.sigmoid(seen(teacher, batch.image[weak], half))
         value = value + TAUGHT * heard * losses.taught(logits[weak], told, ~batch.known[weak])
     return value, probability
+
+
+def started(path):
+    return restore.load(path) if path.endswith(".onnx") else network.load(path)
 
 
 def main():
@@ -64,7 +69,10 @@ def main():
     arguments.add_argument("--device", default="cpu", help="cpu or cuda")
     arguments.add_argument("--batch", type=int, default=4, help="crops for each step, a multiple of four")
     arguments.add_argument("--widths", type=int, nargs=4, default=network.WIDTHS, help="channels at each level")
-    arguments.add_argument("--start", help="weights to begin with")
+    arguments.add_argument("--start", help="weights to begin with, or the ONNX file of a package (then with --steady)")
+    arguments.add_argument("--steady", action="store_true", help="statistics of the batch normalisation stay as they are")
+    arguments.add_argument("--half", action="store_true", help="bfloat16 also on a CPU: for processors with matrix units (AMX)")
+    arguments.add_argument("--thin", action="store_true", help="all crops as they were scanned, none as thicker slices or other kernels")
     arguments.add_argument("--rate", type=float, default=3e-3)
     arguments.add_argument("--teach", type=int, nargs=2, default=(200, 600), help="step from which on the teacher is used, and step from which on with full weight")
     arguments.add_argument("--seed", type=int, default=20260105)
@@ -74,10 +82,12 @@ def main():
 
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
-    net = network.load(a.start) if a.start else network.ChestNet(a.widths)
+    half = a.half or a.device == "cuda"
+    net = started(a.start) if a.start else network.ChestNet(a.widths)
     net = net.to(a.device, memory_format=torch.channels_last_3d)
-    sampler = Sampler(phantoms.load(a.phantoms, phantoms.TRAINING_SEEDS), a.seed, a.device)
+    sampler = Sampler(phantoms.load(a.phantoms, phantoms.TRAINING_SEEDS), a.seed, a.device, not a.thin)
     teacher = copy.deepcopy(net).eval()
+    net.train(not a.steady)
     optimiser = torch.optim.AdamW(net.parameters(), lr=a.rate, weight_decay=1e-3)
     print(f"{len(sampler.all)} phantoms, {sum(p.numel() for p in net.parameters())} parameters", flush=True)
     torch.backends.cudnn.benchmark = True
@@ -89,7 +99,7 @@ def main():
             group["lr"] = a.rate * rate(progress)
         batch = following
         heard = min(max((step - a.teach[0]) / (a.teach[1] - a.teach[0]), 0), 1)
-        value, probability = loss(net, teacher, batch, heard)
+        value, probability = loss(net, teacher, batch, heard, half)
         if step == 1:
             first = (batch, value.item())
         optimiser.zero_grad()
@@ -112,7 +122,7 @@ def main():
     if a.must_fall:
         batch, before = first
         with torch.no_grad():
-            after = loss(net, teacher, batch, 0)[0].item()
+            after = loss(net, teacher, batch, 0, half)[0].item()
         print(f"loss on the first crops: {before:.4f} at the beginning, {after:.4f} at the end")
         if not after < before:
             raise SystemExit("the loss did not fall")
