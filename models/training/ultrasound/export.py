@@ -1,7 +1,7 @@
-"""Writes the package: the fast network as ONNX for any processor and the large one in half precision for GPUs (each checked
-against PyTorch), a golden input with the answer of each, model.toml with the hash of every file.
+"""Writes the package: the fast network as ONNX for any processor, and for GPUs the large one in half precision, or without a large one
+the fast one (each checked against PyTorch), a golden input with the answer of each, model.toml with the hash of every file.
 
-    python export.py --fast fast.pt --large large.pt --thresholds thresholds.json --clips FOLDER --package ../../packages/us-breast
+    python export.py --fast fast.pt [--large large.pt] --thresholds thresholds.json --clips FOLDER --package ../../packages/us-breast
 """
 
 import argparse
@@ -39,7 +39,7 @@ class WithSigmoid(torch.nn.Module):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--fast", required=True)
-    arguments.add_argument("--large", help="weights of the large network; without it the fast network in half precision is used instead")
+    arguments.add_argument("--large", help="weights of the large network")
     arguments.add_argument("--thresholds", required=True, type=pathlib.Path)
     arguments.add_argument("--clips", required=True, help="validation clips; a frame of the first with a lesion is the golden input")
     arguments.add_argument("--package", required=True, type=pathlib.Path)
@@ -49,26 +49,31 @@ def main():
     large = WithSigmoid(train.load(a.large)[0]).eval() if a.large else fast
     images = frames(clips.load(a.clips, clips.VALIDATION_SEEDS))
     a.package.mkdir(parents=True, exist_ok=True)
-    single, half, scratch = (a.package / n for n in ("breast.onnx", "breast-large-fp16.onnx", "large.onnx"))
+    gpu, gpu_expected = ("breast-large-fp16.onnx", "golden/expected-large.npy") if a.large else ("breast-fp16.onnx", "golden/expected.npy")
+    single, half, scratch = (a.package / n for n in ("breast.onnx", gpu, "gpu.onnx"))
+    for old in a.package.glob("*.onnx"):
+        old.unlink()
     write(fast, single)
     compare(fast, single, images)
     write(large, scratch)
     compare(large, scratch, images)
     halve(scratch, half, images)
     print(f"fast: {single.stat().st_size} bytes, {milliseconds(single):.2f} ms a frame on one thread; "
-          f"large: {half.stat().st_size} bytes, {milliseconds(scratch):.2f} ms in single precision")
+          f"for GPUs: {half.stat().st_size} bytes, {milliseconds(scratch):.2f} ms in single precision")
     scratch.unlink()
     folder = a.package / "golden"
     folder.mkdir(exist_ok=True)
+    (folder / "expected-large.npy").unlink(missing_ok=True)
     np.save(folder / "input.npy", images[:1])
     golden(fast, images[:1], folder / "expected.npy")
-    golden(large, images[:1], folder / "expected-large.npy")
+    if a.large:
+        golden(large, images[:1], a.package / gpu_expected)
     # The old signature is not valid for the new manifest. Another tool signs it.
     (a.package / "model.toml.minisig").unlink(missing_ok=True)
     files = sorted(f for f in a.package.rglob("*") if f.is_file() and f.name != "model.toml")
     hashes = {f.relative_to(a.package).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
     thresholds = json.loads(a.thresholds.read_text())["thresholds"]
-    (a.package / "model.toml").write_text(manifest.text(thresholds, hashes))
+    (a.package / "model.toml").write_text(manifest.text(thresholds, hashes, gpu, gpu_expected))
 
 
 def frames(found):

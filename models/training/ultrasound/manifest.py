@@ -3,7 +3,7 @@
 import network
 from channels import CHANNELS
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 HEAD = """\
 # Written by models/training/ultrasound/export.py; edit models/training/ultrasound/manifest.py instead.
@@ -12,7 +12,7 @@ id = "us-breast"
 version = "{version}"
 task = "us_breast"
 licence = "Apache-2.0"
-# Trained on synthetic phantoms: results are always marked "not for diagnosis".
+# Trained on phantoms and a few hundred real pictures: results are always marked "not for diagnosis".
 clearance = "research"
 
 [intended_use]
@@ -35,7 +35,7 @@ stride = {stride}
 channels = [
 {channels}]
 
-# Chosen by choose.py on validation phantoms, never on the evaluation phantoms. A pixel belongs to a candidate from `mask` on; the
+# Chosen by judge.py on real pictures that were kept out of training, and checked by choose.py on validation phantoms. A pixel belongs to a candidate from `mask` on; the
 # candidate counts when its highest probability reaches `confidence` and its area `min_size` mm2.
 [thresholds.lesion]
 confidence = {confidence}
@@ -49,14 +49,14 @@ confidence = {malignant}
 [[variants]]
 accelerator = "cuda"
 precision = "fp16"
-network = "breast-large-fp16.onnx"
-expected = "golden/expected-large.npy"
+network = "{gpu}"
+expected = "{gpu_expected}"
 
 [[variants]]
 accelerator = "tensorrt"
 precision = "fp16"
-network = "breast-large-fp16.onnx"
-expected = "golden/expected-large.npy"
+network = "{gpu}"
+expected = "{gpu_expected}"
 
 [[variants]]
 accelerator = "any"
@@ -64,7 +64,7 @@ precision = "fp32"
 network = "breast.onnx"
 expected = "golden/expected.npy"
 
-# The variants are different networks: each names what it answers.
+# Each variant names what it answers, because a GPU may have a larger network.
 [golden]
 input = "golden/input.npy"
 tolerance = 0.02
@@ -74,9 +74,12 @@ tolerance = 0.02
 """
 
 
-def text(thresholds, hashes):
+def text(thresholds, hashes, gpu, gpu_expected):
+    """`gpu`: file of the network for GPUs, `gpu_expected`: of what it answers to the golden input."""
     head = HEAD.format(
         version=VERSION,
+        gpu=gpu,
+        gpu_expected=gpu_expected,
         size=network.SIZE,
         stride=network.STRIDE,
         channels="".join(f'    "{name}",\n' for name in CHANNELS),

@@ -1,6 +1,8 @@
-"""Trains the breast ultrasound network. Fixed seeds; one CPU thread and --steps give the same weights again.
+"""Trains the breast ultrasound network on phantoms, on real pictures, or both. Fixed seeds; one CPU thread and --steps give the same
+weights again.
 
     python train.py --clips FOLDER --out network.pt [--variant large] [--device cuda --minutes 3.5]
+    python train.py --clips FOLDER --pictures FOLDER --without-fold 0 ...    also real pictures, but for those of fold 0
 """
 
 import argparse
@@ -15,10 +17,13 @@ import augment
 import clips
 import losses
 import network
+import pictures
 
 # Decay of the slow average of the network, which is saved.
-MEMORY = 0.998
+MEMORY = 0.999
 WARM_UP = 0.05
+# The encoder knows much already, and learns at this part of the rate.
+ENCODER = 0.15
 
 
 def rate(progress):
@@ -41,11 +46,56 @@ class Average:
         torch._foreach_lerp_(self.means, self.now, max(1 - MEMORY, 1 / (1 + step / 8)))
 
 
+class Source:
+    """Gives batches of phantoms and real pictures, or of the one kind that there is."""
+
+    def __init__(self, a, random):
+        self.device, self.random, self.share = a.device, random, a.share
+        self.clips, self.store, self.names = None, None, []
+        if a.clips:
+            self.clips = clips.tensors(clips.load(a.clips, clips.TRAINING_SEEDS), a.device)
+            self.names.append(f"{len(self.clips[0])} frames of phantoms")
+        if a.pictures:
+            found = [p for p in pictures.load(a.pictures) if p.fold != a.without_fold]
+            self.store = pictures.Store(found, a.device)
+            self.names.append(f"{len(found)} real pictures")
+        assert self.names, "nothing to learn from: name --clips or --pictures"
+
+    def __str__(self):
+        return " and ".join(self.names)
+
+    def batch(self, count):
+        """Input [count, 1, 256, 256], targets [count, 9, 128, 128], known channels [count, 9]."""
+        real = count if self.clips is None else 0 if self.store is None else round(count * self.share)
+        images, labels = [], []
+        sure = torch.zeros(count, dtype=torch.bool, device=self.device)
+        if real:
+            chosen = self.store.draw(real, self.random)
+            sure[:real] = self.store.sure[chosen]
+            parts = augment.windows(self.store, chosen, self.random)
+            images.append(parts[0])
+            labels.append(parts[1])
+        if real < count:
+            frames, bits = self.clips
+            chosen = torch.randint(len(frames), (count - real,), device=self.device, generator=self.random)
+            parts = augment.moved(clips.scaled(frames[chosen]), bits[chosen], self.random)
+            images.append(parts[0])
+            labels.append(parts[1])
+        from_picture = torch.arange(count, device=self.device) < real
+        image = augment.looked(torch.cat(images), self.random)
+        return image, augment.targets(torch.cat(labels)), pictures.known(self.device, from_picture, sure)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--clips", required=True)
+    arguments.add_argument("--clips", help="phantoms; without them only real pictures are learnt from")
+    arguments.add_argument("--pictures", help="real pictures")
+    arguments.add_argument("--without-fold", type=int, help="this fold of the real pictures is not learnt from")
+    arguments.add_argument("--share", type=float, default=0.6, help="of real pictures in a batch")
+    arguments.add_argument("--frozen", type=int, default=0, help="so many stages of the encoder stay as they are")
+    arguments.add_argument("--photographs", help="folder with the encoder's public weights, instead of its Python package; 'no' for none")
     arguments.add_argument("--out", required=True)
-    arguments.add_argument("--variant", choices=network.WIDTHS, default="fast")
+    arguments.add_argument("--variant", choices=network.VARIANTS, default="fast")
     arguments.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments.add_argument("--steps", type=int, default=6000)
     arguments.add_argument("--minutes", type=float, help="stop after this time instead; gives other weights on another machine")
@@ -60,29 +110,34 @@ def main():
     torch.set_num_threads(a.threads)
     torch.backends.cudnn.benchmark = True
     random = torch.Generator(a.device).manual_seed(a.seed)
-    images, labels = clips.tensors(clips.load(a.clips, clips.TRAINING_SEEDS), a.device)
-    net = network.LesionNet(a.variant).to(a.device, memory_format=torch.channels_last)
+    source = Source(a, random)
+    net = network.LesionNet(a.variant)
+    if a.photographs != "no":
+        net.encoder.learn_from_photographs(a.photographs, net.size)
+    net.encoder.freeze(a.frozen)
+    net = net.to(a.device, memory_format=torch.channels_last)
     average = Average(net)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=a.rate, weight_decay=1e-3)
+    learnt = lambda part: [p for p in part.parameters() if p.requires_grad]
+    rest = [part for name, part in net.named_children() if name != "encoder"]
+    groups = [{"params": learnt(net.encoder), "times": ENCODER}, {"params": sum(map(learnt, rest), []), "times": 1.0}]
+    optimiser = torch.optim.AdamW(groups, lr=a.rate, weight_decay=1e-2)
     half = torch.autocast("cuda", torch.bfloat16) if a.device == "cuda" else contextlib.nullcontext()
-    print(f"{len(images)} frames, {sum(p.numel() for p in net.parameters())} parameters", flush=True)
+    print(f"{source}, {sum(p.numel() for p in net.parameters())} parameters", flush=True)
 
-    def loss(image, target):
+    def loss(image, target, known):
         with half:
             logits = net(image.contiguous(memory_format=torch.channels_last))
-        return losses.value(logits.float(), target)
+        return losses.value(logits.float(), target, known)
 
     began, step, progress, total = time.time(), 0, 0.0, 0.0
     while progress < 1:
         step += 1
         for group in optimiser.param_groups:
-            group["lr"] = a.rate * rate(progress)
-        chosen = torch.randint(len(images), (a.batch,), device=a.device, generator=random)
-        image, moved = augment.changed(clips.scaled(images[chosen]), labels[chosen], random)
-        target = augment.targets(moved)
-        value = loss(image, target)
+            group["lr"] = a.rate * group["times"] * rate(progress)
+        batch = source.batch(a.batch)
+        value = loss(*batch)
         if step == 1:
-            first = (image, target, value.item())
+            first = (batch, value.item())
         optimiser.zero_grad(set_to_none=True)
         value.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -97,9 +152,9 @@ def main():
             torch.save({"variant": a.variant, "weights": average.net.state_dict()}, a.out)
     if a.must_fall:
         with torch.no_grad():
-            after = loss(*first[:2]).item()
-        print(f"loss on the first frames: {first[2]:.4f} at the beginning, {after:.4f} at the end")
-        if not after < first[2]:
+            after = loss(*first[0]).item()
+        print(f"loss on the first frames: {first[1]:.4f} at the beginning, {after:.4f} at the end")
+        if not after < first[1]:
             raise SystemExit("the loss did not fall")
 
 

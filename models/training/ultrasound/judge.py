@@ -1,0 +1,164 @@
+"""How well networks do on real pictures: each picture is shown to a network that did not learn from its fold.
+
+    python judge.py --pictures FOLDER --fold 0 --weights fold0.pt --out maps0.npz      the maps of one fold; with --choose FILE its
+                                                                                       mask and confidence are chosen, and written there
+    python judge.py --pictures FOLDER --maps maps*.npz [--thresholds thresholds.json]  the table; without thresholds they are chosen
+    python judge.py --pictures FOLDER --onnx breast.onnx --out maps.npz                a network that never saw any picture
+
+The whole picture is the sector. Candidates are formed as in the engine: connected pixels from `mask` on, which count when their highest
+probability reaches `confidence`; pictures have no scale, so no least area is asked for. A lesion is hit when a candidate
+that counts overlaps it with a Dice of OVERLAP or more. Dice compares all that counts with all that is outlined, a miss being 0. Malignancy
+is the mean over all that counts, or around the surest pixel when nothing does. Pictures with contradicting labels are left out.
+"""
+
+import argparse
+import json
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+
+import choose
+import network
+import pictures
+from channels import LESION, MALIGNANT
+
+OVERLAP = 0.1
+MASKS = (0.3, 0.4, 0.5, 0.6, 0.7)
+CONFIDENCES = np.round(1 / (1 + np.exp(-np.arange(0.0, 6.6, 0.25))), 3)
+# False lesions in normal pictures are wanted in at most this share, lesions hit in at least that.
+FALSE, HIT = 0.10, 0.95
+LEAST_PIXELS = 4
+
+
+def given(picture):
+    """The network's input, float32 [256, 256], and the outline on the network's map, bool [128, 128]."""
+    rows, columns = picture.grey.shape
+    scale = network.SIZE / max(rows, columns)
+    size = [max(1, round(n * scale)) for n in (columns, rows)]
+    image = np.zeros((network.SIZE, network.SIZE), np.float32)
+    image[: size[1], : size[0]] = np.asarray(Image.fromarray(picture.grey).resize(size, Image.Resampling.BOX)) / 255
+    mask = np.zeros_like(image)
+    mask[: size[1], : size[0]] = np.asarray(Image.fromarray(picture.mask).resize(size, Image.Resampling.NEAREST))
+    half = mask.reshape(network.SIZE // 2, 2, network.SIZE // 2, 2).mean((1, 3))
+    return image, half > 0.5
+
+
+@torch.no_grad()
+def maps(run, found):
+    """Lesion and malignant probability of each picture, uint8 [number, 2, 128, 128]."""
+    answers = []
+    for p in found:
+        answer = run(given(p)[0][None, None])[0]
+        answers.append(np.round(answer[[LESION, MALIGNANT]] * 255).astype(np.uint8))
+    return np.stack(answers)
+
+
+def counted(probability, mask, confidence):
+    marks, _ = ndimage.label(probability >= mask)
+    kept = np.zeros(probability.shape, bool)
+    parts = []
+    for number, box in enumerate(ndimage.find_objects(marks), 1):
+        inside = marks[box] == number
+        if inside.sum() >= LEAST_PIXELS and probability[box][inside].max() >= confidence:
+            part = np.zeros_like(kept)
+            part[box] = inside
+            parts.append(part)
+            kept |= part
+    return kept, parts
+
+
+def dice(a, b):
+    return 2 * (a & b).sum() / max(1, a.sum() + b.sum())
+
+
+def table(found, answers, mask, confidence):
+    hits, scores, false, values, truth = [], [], [], [], []
+    for p, answer in zip(found, answers):
+        if p.conflict:
+            continue
+        lesion, malignant = answer.astype(np.float32) / 255
+        kept, parts = counted(lesion, mask, confidence)
+        if p.label == "normal":
+            false.append(bool(parts))
+            continue
+        outline = given(p)[1]
+        hits.append(any(dice(part, outline) >= OVERLAP for part in parts))
+        scores.append(dice(kept, outline))
+        if not parts:
+            kept = lesion >= 0.8 * lesion.max()
+        values.append(malignant[kept].mean())
+        truth.append(p.label == "malignant")
+    return {
+        "pictures with a lesion": len(hits), "normal": len(false),
+        "hit": float(np.mean(hits)), "dice": float(np.mean(scores)), "dice_median": float(np.median(scores)),
+        "false_on_normal": float(np.mean(false)) if false else None,
+        "malignant_auc": choose.area_under_curve(np.array(values), np.array(truth, float)),
+        "malignant_right": float(np.mean((np.array(values) >= 0.5) == np.array(truth))),
+    }
+
+
+def best(found, answers):
+    """The thresholds that miss the two aims least; among equals the one of the best Dice."""
+    def missed(row):
+        return round(max(0.0, row["false_on_normal"] - FALSE) + max(0.0, HIT - row["hit"]), 3)
+
+    rows = [(table(found, answers, m, c), m, float(c)) for m in MASKS for c in CONFIDENCES if c >= m]
+    row, mask, confidence = min(rows, key=lambda r: (missed(r[0]), -r[0]["dice"]))
+    return row, mask, confidence
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--pictures", required=True)
+    arguments.add_argument("--fold", type=int, help="only the pictures of this fold")
+    arguments.add_argument("--weights")
+    arguments.add_argument("--onnx")
+    arguments.add_argument("--out")
+    arguments.add_argument("--maps", nargs="*")
+    arguments.add_argument("--thresholds")
+    arguments.add_argument("--choose", help="file of choose.py whose mask and confidence are replaced")
+    arguments.add_argument("--device", default="cpu")
+    a = arguments.parse_args()
+    found = [p for p in pictures.load(a.pictures) if a.fold is None or p.fold == a.fold]
+    if a.maps:
+        store = {}
+        for path in a.maps:
+            with np.load(path) as file:
+                store.update(zip(file["names"].tolist(), file["maps"]))
+        found = [p for p in found if p.name in store]
+        answers = [store[p.name] for p in found]
+        if a.thresholds:
+            with open(a.thresholds) as file:
+                t = json.load(file)["thresholds"]
+            row, mask, confidence = table(found, answers, t["mask"], t["confidence"]), t["mask"], t["confidence"]
+        else:
+            row, mask, confidence = best(found, answers)
+        print(json.dumps({"mask": mask, "confidence": confidence, **row}, indent=1))
+        return
+    if a.onnx:
+        import onnxruntime
+
+        opened = onnxruntime.InferenceSession(a.onnx, providers=["CPUExecutionProvider"])
+        run = lambda image: opened.run(None, {"image": image})[0]
+    else:
+        import train
+
+        net = train.load(a.weights)[0].to(a.device)
+        run = lambda image: torch.sigmoid(net(torch.from_numpy(image).to(a.device))).cpu().numpy()
+    answers = maps(run, found)
+    np.savez_compressed(a.out, names=np.array([p.name for p in found]), maps=answers)
+    if a.choose:
+        row, mask, confidence = best(found, answers)
+        with open(a.choose) as file:
+            report = json.load(file)
+        report["thresholds"].update(mask=mask, confidence=confidence)
+        report["pictures"] = row
+        with open(a.choose, "w") as file:
+            json.dump(report, file, indent=1)
+        print(json.dumps({"mask": mask, "confidence": confidence, **row}))
+
+
+if __name__ == "__main__":
+    main()
