@@ -239,11 +239,17 @@ impl Chest {
         let p = self.to_standard(patient);
         let [x, y, z] = p;
         let above = 3.0 - self.whole_diaphragm(p);
-        let section = self.section(z);
-        let wall = ellipse(x, y + 4.0, section.cavity[0], section.cavity[1]) + 3.0;
-        let spine = 2.5 - ellipse(x, y - 62.0 - section.back, 18.0, 15.0);
-        let necks = (y - section.back - 70.0 - 1.06 * (x.abs() - 19.0)) / 1.457 + 7.0;
-        above.max(wall).max(4.0 - self.heart_distance(p)).max(spine).max(necks) * self.scale
+        if z > 0.0 || above > 10.0 {
+            return above.max(5.0) * self.scale;
+        }
+        // Below the middle of the chest its section is the same everywhere, see `section`.
+        let back = 92.0 * (self.depth - 1.0);
+        let wall = ellipse(x, y + 4.0, 136.0 * self.width, 92.0 * self.depth) + 3.0;
+        let spine = 2.5 - ellipse(x, y - 62.0 - back, 18.0, 15.0);
+        let necks = (y - back - 70.0 - 1.06 * (x.abs() - 19.0)) / 1.457 + 7.0;
+        let d = above.max(wall).max(spine).max(necks);
+        // The heart lies on the diaphragm.
+        if z > -120.0 { d.max(4.0 - self.heart_distance(p)) * self.scale } else { d * self.scale }
     }
 
     /// Distance to the diaphragm, whose halves run into each other in the middle; positive below it.
@@ -467,6 +473,9 @@ impl Plane<'_> {
             }
         }
 
+        if whole && below < -w - 1.0 && x.abs() > 30.0 {
+            return Sample { hu: value, lung: 0.0, pleura: 0.0 };
+        }
         let whole = chest.hemithorax_in_section(side, p, cavity, self.section.back);
         let (mut lung, mut pleura) = (coverage(whole, w), 0.0);
         if lung > 0.0

@@ -11,6 +11,7 @@ mod dose_report;
 pub mod finding;
 pub mod grain;
 mod localiser;
+mod mass;
 mod nodule;
 pub mod npy;
 mod pleura;
@@ -229,7 +230,10 @@ impl Phantom {
         let mut random = Random::new(seed, 3);
         let plan = Plan { count: nodule_count(options, &mut random), diameters_mm: options.diameters_mm, slab };
         let around = Around { chest: &chest, vessels: &vessels, central: &central, findings: &planted.bodies };
-        let nodules = nodule::plant(&around, plan, &mut random);
+        let mut nodules = nodule::plant(&around, plan, &mut random);
+        if options.surroundings.is_some() && options.findings.choice(Finding::Nodule) != Some(false) {
+            nodules.extend(mass::plant(seed, &around, slab, &nodules));
+        }
         tubes.extend(surroundings::tubes(seed, &chest));
         Self { seed, options: options.clone(), grid, chest, tubes, planted, nodules }
     }

@@ -344,8 +344,9 @@ impl Canvas {
                 let at = row * grid.columns + column;
                 let hu = nodule.hu_at(p);
                 let v = &mut self.hu[at];
-                // Ground glass does not hide the vessels inside it.
-                *v = v.max(*v + (hu - *v) * part);
+                let painted = *v + (hu - *v) * part;
+                // Ground glass does not hide the vessels inside it; a mass has displaced them.
+                *v = if nodule.growth.is_some() { painted } else { v.max(painted) };
                 if part >= 0.5
                     && let Some(m) = marks.get_mut(at)
                 {

@@ -42,6 +42,12 @@ pub fn margins(seed: u64) -> [f32; 2] {
     [random.between(-10.0, 20.0).max(0.0), random.between(-5.0, 30.0).max(0.0)]
 }
 
+/// ml of an effusion that is larger than usual; none for most patients.
+pub fn large_effusion(seed: u64, chest: &Chest) -> Option<f32> {
+    let mut random = Random::new(seed, STREAM + 9);
+    (chest.around.is_some() && random.chance(0.25)).then(|| random.between(500.0, 1500.0))
+}
+
 /// Gives a chest its surroundings, before anything is planted.
 pub fn prepare(seed: u64, chest: &mut Chest) {
     let mut random = Random::new(seed, STREAM + 1);

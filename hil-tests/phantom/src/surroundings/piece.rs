@@ -24,7 +24,17 @@ impl Form {
     pub fn distance(&self, p: Point) -> f32 {
         match self {
             Self::Rods(rods, seam) => {
-                rods.iter().map(|rod| rod.distance(p).0).fold(1e6, |a, b| if *seam > 0.0 { smooth_min(a, b, *seam) } else { a.min(b) })
+                let mut sd = 1e6f32;
+                for rod in rods {
+                    // Far rods are left out: what matters is near the surface.
+                    let far = rod.from_radius.max(rod.to_radius) + 12.0;
+                    if (0..3).any(|a| p[a] < rod.from[a].min(rod.to[a]) - far || p[a] > rod.from[a].max(rod.to[a]) + far) {
+                        continue;
+                    }
+                    let next = rod.distance(p).0;
+                    sd = if *seam > 0.0 { smooth_min(sd, next, *seam) } else { sd.min(next) };
+                }
+                sd
             }
             Self::Egg(centre, radii, axes) => {
                 let rel = sub(p, *centre);
