@@ -458,6 +458,10 @@ impl Plane<'_> {
         let side = if x < 0.0 { Side::Right } else { Side::Left };
         // Fat between the lungs, muscle of the shoulder girdle over their tops.
         let mut value = over(hu::MUSCLE, hu::FAT + 10.0, coverage(ellipse(x, y - 4.0, 46.0, 110.0), 6.0));
+        if chest.around.is_some() {
+            // Between the lungs there is more fat than in the neck above them.
+            value = over(value, hu::MUSCLE - 8.0, 0.9 * ramp(self.section.z, 96.0, 150.0));
+        }
 
         let whole = chest.around.is_some();
         let below = if whole { -chest.whole_diaphragm(p) } else { -chest.diaphragm(side, p) };

@@ -8,8 +8,8 @@ use super::ripple::Ripple;
 use super::shape::{Point, Rod, add, length, scaled, smooth_min, sub};
 use super::surroundings::STREAM;
 
-/// Share of phantoms with a mass, if there is room for it.
-const MASS: f32 = 0.14;
+/// Share of phantoms that get a mass if there is room for it. For about a third of them there is none.
+const MASS: f32 = 0.18;
 /// Share with a nodule near the root of the lung.
 const CENTRAL: f32 = 0.15;
 
@@ -152,6 +152,13 @@ pub fn wanted(seed: u64) -> bool {
     Random::new(seed, STREAM + 8).chance(MASS)
 }
 
+/// Whether neither a mass nor a central nodule is planted.
+#[cfg(test)]
+pub fn none(seed: u64) -> bool {
+    let mut random = Random::new(seed, STREAM + 8);
+    !random.chance(MASS) && !random.chance(CENTRAL)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Finding, Options, Phantom, Surroundings, Wanted};
@@ -186,8 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn about_one_varied_phantom_in_eight_has_a_mass() {
+    fn about_one_phantom_in_six_is_meant_to_have_a_mass() {
         let with = (0..400).filter(|seed| wanted(*seed)).count();
-        assert!((35..80).contains(&with), "{with} of 400");
+        assert!((50..95).contains(&with), "{with} of 400");
     }
 }

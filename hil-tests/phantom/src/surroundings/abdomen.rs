@@ -167,27 +167,27 @@ impl Belly<'_> {
         }
     }
 
-    /// A string of haustra along a path; some are full of gas, some of stool.
+    /// A string of haustra along a path; some parts are full of gas, some of stool.
     fn colon(&mut self, path: &[Point], random: &mut Random) {
-        let wide = random.between(14.0, 26.0);
+        let wide = random.between(13.0, 25.0);
         for pair in path.windows(2) {
-            let count = (length(sub(pair[1], pair[0])) / (1.25 * wide)).ceil().max(1.0) as usize;
-            for i in 0..count {
-                let at = |t: f32| -> Point { std::array::from_fn(|a| pair[0][a] + (pair[1][a] - pair[0][a]) * t) };
-                let (a, b) = (at(i as f32 / count as f32), at((i as f32 + 1.0) / count as f32));
-                let middle: Point = std::array::from_fn(|k| 0.5 * (a[k] + b[k]) + random.between(-3.0, 3.0));
-                let (r, thin) = (wide * random.between(0.85, 1.1), 0.66 * wide);
-                let stations = [
-                    [a[0], a[1], a[2], thin],
-                    [middle[0], middle[1], middle[2], r],
-                    [b[0], b[1], b[2], thin],
-                ];
-                let form = self.rods(&stations, 3.0);
-                let level = middle[1] + r * random.between(-0.9, 1.6);
-                let inside = [random.between(1.2, 2.4), random.between(-20.0, 60.0), random.between(20.0, 180.0), level];
-                let pouch = self.pouch(form, inside, [0.0, 10.0], random);
-                self.parts.push(Box::new(pouch));
+            let count = (length(sub(pair[1], pair[0])) / (0.75 * wide)).ceil().max(2.0) as usize;
+            let mut stations = Vec::new();
+            for i in 0..=count {
+                let t = i as f32 / count as f32;
+                let bend = if i == 0 || i == count { 0.0 } else { 0.2 * wide };
+                let [x, y, z]: Point = std::array::from_fn(|a| {
+                    pair[0][a] + (pair[1][a] - pair[0][a]) * t + random.between(-bend, bend)
+                });
+                // Wide and narrow in turn.
+                let r = if i % 2 == 0 { 0.68 * wide } else { wide * random.between(0.9, 1.1) };
+                stations.push([x, y, z, r]);
             }
+            let form = self.rods(&stations, 2.0);
+            let level = 0.5 * (pair[0][1] + pair[1][1]) + wide * random.between(-1.4, 2.2);
+            let inside = [random.between(1.2, 2.4), random.between(-20.0, 60.0), random.between(20.0, 180.0), level];
+            let pouch = self.pouch(form, inside, [0.0, 10.0], random);
+            self.parts.push(Box::new(pouch));
         }
     }
 }

@@ -15,7 +15,7 @@ pub fn pieces(chest: &Arc<Chest>, arms_up: bool, random: &mut Random) -> Vec<Pie
     let mut pieces = Vec::new();
     let raised = if arms_up { random.between(2.0, 22.0) } else { random.between(-14.0, 6.0) };
     let marrow = hu::MARROW + random.between(-70.0, 60.0);
-    let out = random.between(-10.0, 6.0);
+    let out = random.between(-22.0, 2.0);
     let fat_mm = random.between(4.0, 14.0);
     for side in Side::BOTH {
         // The two sides are never quite alike.
