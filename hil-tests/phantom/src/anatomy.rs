@@ -8,8 +8,8 @@ use super::breasts::Breasts;
 use super::pleura::{Contents, Space};
 use super::random::Random;
 use super::ribs::{self, Break, Course, Painted};
-use super::surroundings::Around;
 use super::shape::{Point, coverage, ellipse, ellipsoid, ramp, smooth_max};
+use super::surroundings::Around;
 
 /// Hounsfield units of the tissues.
 pub(super) mod hu {
@@ -385,7 +385,9 @@ impl Plane<'_> {
             let gland = breasts.gland(self.breast_frame(x, y)).max(skin + 5.0).max(-body - fat);
             value = over(value, hu::SKIN + 15.0, breasts.density * coverage(gland, 3.0 * w));
         }
-        let muscle = smooth_max(body + fat, -cavity + 1.5, 4.0);
+        // Above the lungs the muscles of the wall and of the neck are one.
+        let inner = if self.chest.around.is_some() { 1.5 - 6.0 * ramp(self.section.z, 112.0, 124.0) } else { 1.5 };
+        let muscle = smooth_max(body + fat, -cavity + inner, 4.0);
         value = over(value, hu::MUSCLE, coverage(muscle, w * 1.5));
         // Fat between the layers of muscle, and the blades of the shoulders with fat about them.
         let seam = (body + fat + 9.0 + 4.0 * (x * 0.045).sin()).abs() - 1.1;

@@ -420,13 +420,18 @@ mod tests {
     fn phantoms_without_surroundings_keep_their_bytes() {
         let small = Options { findings: Wanted::ALL, ..Options::small() };
         let whole = Options { findings: Wanted::ALL, ..coarse() };
-        let known = [(7, &small, "ab72acd33298c026"), (3, &whole, "39b1261755586eee"), (11, &small.clone().calcium(), "87fdb352442fc54a")];
+        let known = [
+            (7, &small, "ab72acd33298c026"),
+            (3, &whole, "39b1261755586eee"),
+            (11, &small.clone().calcium(), "87fdb352442fc54a"),
+        ];
         for (seed, options, wanted) in known {
             let (slices, truth) = Phantom::new(seed, options).render_labelled();
             let mut bytes: Vec<u8> = slices.iter().flat_map(|s| s.hu.iter().flat_map(|v| v.to_le_bytes())).collect();
             bytes.extend(slices.iter().flat_map(|s| s.labels.iter().flat_map(|v| v.to_le_bytes())));
             bytes.extend(serde_json::to_vec(&truth).unwrap());
-            let sum: String = <sha2::Sha256 as sha2::Digest>::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+            let sum: String =
+                <sha2::Sha256 as sha2::Digest>::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
             assert_eq!(&sum[..16], wanted, "seed {seed}");
         }
     }

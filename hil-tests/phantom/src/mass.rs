@@ -60,9 +60,14 @@ pub fn plant(seed: u64, around: &Around<'_>, slab: [f32; 2], others: &[Nodule]) 
     let mut planted: Vec<Nodule> = Vec::new();
     if random.chance(MASS) {
         let diameter = random.logarithmic(30.0, 80.0);
-        planted.extend(try_places(around, slab, others, &mut random, |side, place, centre, random| {
-            mass(side, place, centre, diameter, random)
-        }, diameter));
+        planted.extend(try_places(
+            around,
+            slab,
+            others,
+            &mut random,
+            |side, place, centre, random| mass(side, place, centre, diameter, random),
+            diameter,
+        ));
     }
     if random.chance(CENTRAL) {
         let diameter = random.logarithmic(6.0, 22.0);
@@ -73,7 +78,9 @@ pub fn plant(seed: u64, around: &Around<'_>, slab: [f32; 2], others: &[Nodule]) 
             let r = 0.5 * diameter;
             let centre = add(hilum, scaled(random.direction(), r + random.between(8.0, 30.0)));
             let deep = -around.chest.lung_distance(side, centre) > 0.9 * r;
-            if deep && free(around, slab, &all, centre, r) && around.central.iter().all(|t| t.distance(centre).0 > 0.8 * r)
+            if deep
+                && free(around, slab, &all, centre, r)
+                && around.central.iter().all(|t| t.distance(centre).0 > 0.8 * r)
             {
                 planted.push(nodule::build(side, Place::Parenchyma, Make::Solid, centre, diameter, &mut random));
                 break;
@@ -95,11 +102,8 @@ fn try_places(
     for attempt in 0..900 {
         let side = Side::BOTH[random.below(2)];
         let attached = random.chance(0.6);
-        let centre = [
-            side.sign() * random.between(8.0, 140.0),
-            random.between(-100.0, 100.0),
-            random.between(slab[0], slab[1]),
-        ];
+        let centre =
+            [side.sign() * random.between(8.0, 140.0), random.between(-100.0, 100.0), random.between(slab[0], slab[1])];
         let depth = -around.chest.lung_distance(side, centre);
         // Those that touch the wall, the mediastinum or the hilum are cut by it. Large ones fit nowhere else.
         let fits = if attached || attempt > 500 { (0.25 * r..0.85 * r).contains(&depth) } else { depth > 0.9 * r };

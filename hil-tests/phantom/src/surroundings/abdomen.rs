@@ -61,7 +61,11 @@ impl Belly<'_> {
         let r = random.between(0.85, 1.15);
         for side in Side::BOTH {
             let s = side.sign();
-            let psoas = [[24.0 * s, 62.0, -165.0, 6.0 * r], [36.0 * s, 66.0, -230.0, 15.0 * r], [50.0 * s, 56.0, -330.0, 22.0 * r]];
+            let psoas = [
+                [24.0 * s, 62.0, -165.0, 6.0 * r],
+                [36.0 * s, 66.0, -230.0, 15.0 * r],
+                [50.0 * s, 56.0, -330.0, 22.0 * r],
+            ];
             let crus = [[9.0 * s, 30.0, -100.0, 5.0], [13.0 * s, 40.0, -160.0, 5.5], [14.0 * s, 46.0, -215.0, 3.0]];
             for form in [self.rods(&psoas, 4.0), self.rods(&crus, 3.0)] {
                 self.solid(form, hu::MUSCLE, None);
@@ -122,7 +126,8 @@ impl Belly<'_> {
         let level = fundus[1] + 40.0 * size * random.between(-1.2, 0.5);
         let folds = [random.between(1.0, 9.0) * size, random.between(9.0, 16.0)];
         let grainy = if random.chance(0.6) { random.between(20.0, 140.0) } else { 4.0 };
-        let pouch = self.pouch(form, [random.between(2.5, 6.0), random.between(0.0, 70.0), grainy, level], folds, random);
+        let pouch =
+            self.pouch(form, [random.between(2.5, 6.0), random.between(0.0, 70.0), grainy, level], folds, random);
         self.parts.push(Box::new(pouch));
     }
 
@@ -154,12 +159,19 @@ impl Belly<'_> {
         if random.chance(0.08) {
             // Between liver and right dome (Chilaiditi).
             let dome = self.domes[0];
-            self.colon(&[[-30.0, -66.0, dome - 70.0], [-72.0, -50.0, dome - 32.0], [-112.0, -20.0, dome - 90.0]], random);
+            self.colon(
+                &[[-30.0, -66.0, dome - 70.0], [-72.0, -50.0, dome - 32.0], [-112.0, -20.0, dome - 90.0]],
+                random,
+            );
         }
         for _ in 0..18 {
             let at = [random.between(-80.0, 80.0), random.between(-66.0, 30.0), z - random.between(125.0, 210.0)];
             let r = random.between(9.0, 15.0);
-            let end = [at[0] + random.between(-35.0, 35.0), at[1] + random.between(-12.0, 12.0), at[2] + random.between(-20.0, 20.0)];
+            let end = [
+                at[0] + random.between(-35.0, 35.0),
+                at[1] + random.between(-12.0, 12.0),
+                at[2] + random.between(-20.0, 20.0),
+            ];
             let form = self.rods(&[[at[0], at[1], at[2], r], [end[0], end[1], end[2], r]], 0.0);
             let level = at[1] + r * random.between(-2.5, 0.6);
             let pouch = self.pouch(form, [2.2, random.between(5.0, 40.0), 12.0, level], [3.0, 5.0], random);
@@ -176,9 +188,8 @@ impl Belly<'_> {
             for i in 0..=count {
                 let t = i as f32 / count as f32;
                 let bend = if i == 0 || i == count { 0.0 } else { 0.2 * wide };
-                let [x, y, z]: Point = std::array::from_fn(|a| {
-                    pair[0][a] + (pair[1][a] - pair[0][a]) * t + random.between(-bend, bend)
-                });
+                let [x, y, z]: Point =
+                    std::array::from_fn(|a| pair[0][a] + (pair[1][a] - pair[0][a]) * t + random.between(-bend, bend));
                 // Wide and narrow in turn.
                 let r = if i % 2 == 0 { 0.68 * wide } else { wide * random.between(0.9, 1.1) };
                 stations.push([x, y, z, r]);

@@ -43,11 +43,7 @@ impl Shoulder<'_> {
         let place = |[x, y, z, _]: Station| {
             let share = (x / 120.0).min(1.0);
             let [a, b, c] = self.uneven;
-            let moved = [
-                self.side.sign() * (x + share * (self.out + a)),
-                y + share * b,
-                z + share * (self.raised + c),
-            ];
+            let moved = [self.side.sign() * (x + share * (self.out + a)), y + share * b, z + share * (self.raised + c)];
             self.chest.to_patient(moved)
         };
         let scale = self.chest.scale;
@@ -68,7 +64,9 @@ impl Shoulder<'_> {
         let (elbow, forward) = if up { ([176.0, -22.0, 330.0], -6.0) } else { ([205.0, 22.0, -160.0], 0.0) };
         let joint = [162.0, 30.0, 112.0];
         let neck = [166.0, 26.0 + forward, if up { 140.0 } else { 82.0 }];
-        let flesh = |r: f32| [[138.0, 26.0, 104.0, r + 2.0], [joint[0], joint[1], joint[2], r], [elbow[0], elbow[1], elbow[2], r - 4.0]];
+        let flesh = |r: f32| {
+            [[138.0, 26.0, 104.0, r + 2.0], [joint[0], joint[1], joint[2], r], [elbow[0], elbow[1], elbow[2], r - 4.0]]
+        };
         // Muscle and fat end where the trunk begins, whose own muscles are painted already.
         for (radius, hu, deep) in [(36.0 + fat_mm, hu::FAT, 1.0), (36.0, hu::MUSCLE, 1.5 * fat_mm + 4.0)] {
             let form = Form::Rods(self.rods(&flesh(radius)), 0.0);
@@ -87,7 +85,8 @@ impl Shoulder<'_> {
         let neck = [[134.0, 37.0, 106.0, 7.5], [112.0, 60.0, 96.0, 3.2], [96.0, 84.0, 70.0, 2.4]];
         self.put(pieces, &neck, 3.0, Ink::Bone(marrow));
         // The spine of the blade rises to the back and ends above the joint.
-        let spine = [[84.0, 88.0, 92.0, 2.6], [116.0, 82.0, 112.0, 4.0], [150.0, 58.0, 132.0, 5.5], [166.0, 30.0, 142.0, 5.0]];
+        let spine =
+            [[84.0, 88.0, 92.0, 2.6], [116.0, 82.0, 112.0, 4.0], [150.0, 58.0, 132.0, 5.5], [166.0, 30.0, 142.0, 5.0]];
         self.put(pieces, &spine, 3.0, Ink::Bone(marrow));
         let beak = [[132.0, 30.0, 120.0, 6.0], [128.0, 8.0, 124.0, 5.0], [138.0, -6.0, 118.0, 4.5]];
         self.put(pieces, &beak, 3.0, Ink::Bone(marrow));

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
+use super::piece::{Form, Ink, Piece};
 use crate::anatomy::{Chest, Side};
 use crate::finding::Body;
 use crate::random::Random;
 use crate::ripple::Ripple;
 use crate::shape::{Point, Rod, add, coverage, scaled};
-use super::piece::{Form, Ink, Piece};
 
 /// A thin bent sheet between two lobes: z = `middle` + `slope` * y, bent by a ripple. Standard mm, except the ripple.
 #[derive(Debug)]

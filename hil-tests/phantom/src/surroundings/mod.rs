@@ -166,7 +166,8 @@ mod tests {
     use super::super::{Channel, LUNG, Options, Phantom, Surroundings, Wanted};
 
     fn scan() -> Options {
-        let coarse = Options { columns: 170, rows: 150, slices: 110, pixel_mm: 2.2, slice_mm: 2.7, ..Options::default() };
+        let coarse =
+            Options { columns: 170, rows: 150, slices: 110, pixel_mm: 2.2, slice_mm: 2.7, ..Options::default() };
         Options { noise_hu: 0.0, findings: Wanted::ALL, nodules: Some(3), ..coarse }
     }
 
@@ -182,9 +183,7 @@ mod tests {
             let (bare, plain) = Phantom::new(seed, &scan()).render_labelled();
             let options = Options { surroundings: Some(Surroundings::default()), ..scan() };
             let (whole, truth) = Phantom::new(seed, &options).render_labelled();
-            let measured = |channel: &Channel| {
-                !matches!(channel, Channel::Emphysema | Channel::CoronaryCalcification)
-            };
+            let measured = |channel: &Channel| !matches!(channel, Channel::Emphysema | Channel::CoronaryCalcification);
             let kept = Channel::ALL.iter().filter(|c| measured(c)).fold(LUNG, |bits, c| bits | c.bit());
             let mut changed = 0;
             for (a, b) in bare.iter().zip(&whole) {

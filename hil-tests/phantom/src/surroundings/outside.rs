@@ -36,7 +36,8 @@ pub struct Outside {
     cloth_hu: f32,
     /// Cloth ends at this y.
     cloth_to: f32,
-    phase: f32,
+    /// Creases around the trunk: how many, and their phase.
+    creases: [f32; 2],
 }
 
 impl Outside {
@@ -58,7 +59,7 @@ impl Outside {
             cloth: [random.between(1.0, 9.0), if random.chance(0.5) { random.between(0.8, 4.0) } else { 0.0 }],
             cloth_hu: random.between(-900.0, -500.0),
             cloth_to: random.between(-40.0, 90.0),
-            phase: random.between(0.0, 6.0),
+            creases: [random.between(4.0, 11.0), random.between(0.0, 6.0)],
         }
     }
 
@@ -88,7 +89,9 @@ impl Outside {
         if thick > 0.0 && skin < 30.0 && y < self.cloth_to {
             // It lies in creases.
             let angle = y.atan2(x);
-            let crease = (9.0 * angle + self.phase).sin() + (23.0 * angle + 0.03 * z).sin();
+            let [many, phase] = self.creases;
+            let tilt = 0.02 * z + phase;
+            let crease = (many * angle + tilt).sin() + 0.7 * (2.37 * many * angle + 1.7 * tilt).sin();
             let middle = gap * (1.0 + 0.45 * crease).max(0.15) + thick;
             put(self.cloth_hu, (skin - middle).abs() - 0.5 * thick);
         }
@@ -113,7 +116,8 @@ pub fn wires(chest: &Chest, random: &mut Random) -> Vec<Piece> {
         let at = on_skin(angle, z, 2.0);
         let gel = Form::upright_egg(at, [9.0, 4.0, 9.0]);
         pieces.push(Piece::new(gel, Ink::Flat(80.0)));
-        let clip = Rod { from: at, to: on_skin(angle, z + random.between(-6.0, 6.0), 5.0), from_radius: 2.4, to_radius: 1.6 };
+        let clip =
+            Rod { from: at, to: on_skin(angle, z + random.between(-6.0, 6.0), 5.0), from_radius: 2.4, to_radius: 1.6 };
         pieces.push(Piece::new(Form::Rods(vec![clip], 0.0), Ink::Flat(2800.0)));
         // The wire runs over the skin in a few bends.
         let (mut from, mut turn, mut height) = (at, angle, z);

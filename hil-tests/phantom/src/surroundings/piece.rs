@@ -28,7 +28,9 @@ impl Form {
                 for rod in rods {
                     // Far rods are left out: what matters is near the surface.
                     let far = rod.from_radius.max(rod.to_radius) + 12.0;
-                    if (0..3).any(|a| p[a] < rod.from[a].min(rod.to[a]) - far || p[a] > rod.from[a].max(rod.to[a]) + far) {
+                    if (0..3)
+                        .any(|a| p[a] < rod.from[a].min(rod.to[a]) - far || p[a] > rod.from[a].max(rod.to[a]) + far)
+                    {
                         continue;
                     }
                     let next = rod.distance(p).0;
@@ -45,12 +47,11 @@ impl Form {
 
     fn bounds(&self, margin: f32) -> (Point, Point) {
         match self {
-            Self::Rods(rods, _) => rods.iter().map(|rod| rod.bounds(margin)).fold(
-                ([f32::MAX; 3], [f32::MIN; 3]),
-                |(low, high), (l, h)| {
+            Self::Rods(rods, _) => {
+                rods.iter().map(|rod| rod.bounds(margin)).fold(([f32::MAX; 3], [f32::MIN; 3]), |(low, high), (l, h)| {
                     (std::array::from_fn(|a| low[a].min(l[a])), std::array::from_fn(|a| high[a].max(h[a])))
-                },
-            ),
+                })
+            }
             Self::Egg(centre, radii, axes) => {
                 let reach: Point = std::array::from_fn(|a| {
                     let square: f32 = (0..3).map(|i| (axes[i][a] * radii[i]).powi(2)).sum();
