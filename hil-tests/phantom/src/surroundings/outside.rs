@@ -107,7 +107,9 @@ pub fn wires(chest: &Chest, random: &mut Random) -> Vec<Piece> {
     }
     for _ in 0..1 + random.below(4) {
         let angle = random.between(-2.9, -0.25);
-        let z = random.between(-120.0, 90.0);
+        // Above the breasts, where there are any.
+        let low = if chest.breasts.is_some() { 68.0 } else { -120.0 };
+        let z = random.between(low, 95.0);
         let on_skin = |angle: f32, z: f32, above: f32| {
             let section = chest.section(z);
             let [a, b] = section.body;
@@ -126,7 +128,7 @@ pub fn wires(chest: &Chest, random: &mut Random) -> Vec<Piece> {
         let radius = random.between(0.5, 1.1);
         for _ in 0..4 + random.below(9) {
             turn += drift + random.between(-0.08, 0.08);
-            height += climb + random.between(-8.0, 8.0);
+            height = (height + climb + random.between(-8.0, 8.0)).max(low);
             let to = on_skin(turn, height, 1.0 + random.between(0.0, 3.0));
             if length(sub(to, from)) > 1.0 {
                 let rod = Rod { from, to, from_radius: radius, to_radius: radius };
