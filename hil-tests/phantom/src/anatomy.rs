@@ -9,6 +9,7 @@ use super::pleura::{Contents, Space};
 use super::random::Random;
 use super::ribs::{self, Break, Course, Painted};
 use super::shape::{Point, coverage, ellipse, ellipsoid, ramp, smooth_max};
+use super::surroundings::Around;
 
 /// Hounsfield units of the tissues.
 pub(super) mod hu {
@@ -58,6 +59,8 @@ pub struct Chest {
     gravity_hu: f32,
     /// Right and left, where something lies between chest wall and lung.
     pleura: [Option<Space>; 2],
+    /// What is painted beyond the chest proper.
+    pub(super) around: Option<Around>,
 }
 
 /// Which lung: the patient's right has negative x.
@@ -120,6 +123,7 @@ impl Chest {
             parenchyma_hu: random.between(-895.0, -835.0),
             gravity_hu: random.between(10.0, 60.0),
             pleura: [None, None],
+            around: None,
         }
     }
 
@@ -134,6 +138,11 @@ impl Chest {
     pub fn lung_range(&self) -> (f32, f32) {
         let bottom = self.domes[1].min(self.domes[0]) - 66.0;
         (bottom * self.scale + self.offset[2], 125.0 * self.scale + self.offset[2])
+    }
+
+    /// Heights of the two halves of the diaphragm, right and left, standard mm.
+    pub(super) fn domes(&self) -> [f32; 2] {
+        self.domes
     }
 
     /// Half axes of the rib cage where it is widest, to the left and to the back, patient mm.
@@ -225,11 +234,43 @@ impl Chest {
         (dome - 62.0 * (u * u + v * v) - z) / (1.0 + slope * slope).sqrt()
     }
 
+    /// Distance (patient mm) to the room below the diaphragm and between the walls of the trunk, negative inside.
+    pub(super) fn belly_distance(&self, patient: Point) -> f32 {
+        let p = self.to_standard(patient);
+        let [x, y, z] = p;
+        let above = 3.0 - self.whole_diaphragm(p);
+        if z > 0.0 || above > 10.0 {
+            return above.max(5.0) * self.scale;
+        }
+        // Below the middle of the chest its section is the same everywhere, see `section`.
+        let back = 92.0 * (self.depth - 1.0);
+        let wall = ellipse(x, y + 4.0, 136.0 * self.width, 92.0 * self.depth) + 3.0;
+        let spine = 2.5 - ellipse(x, y - 62.0 - back, 18.0, 15.0);
+        let necks = (y - back - 70.0 - 1.06 * (x.abs() - 19.0)) / 1.457 + 7.0;
+        let d = above.max(wall).max(spine).max(necks);
+        // The heart lies on the diaphragm.
+        if z > -120.0 { d.max(4.0 - self.heart_distance(p)) * self.scale } else { d * self.scale }
+    }
+
+    /// Distance to the diaphragm, whose halves run into each other in the middle; positive below it.
+    fn whole_diaphragm(&self, p: Point) -> f32 {
+        let left = ramp(p[0], -30.0, 30.0);
+        let half = |side: Side, share: f32| if share > 0.0 { share * self.diaphragm(side, p) } else { 0.0 };
+        half(Side::Right, 1.0 - left) + half(Side::Left, left)
+    }
+
+    /// Distance to the skin of the trunk without breasts, patient mm, negative inside.
+    pub(super) fn trunk_distance(&self, patient: Point) -> f32 {
+        let [x, y, z] = self.to_standard(patient);
+        let section = self.section(z);
+        ellipse(x, y - section.middle, section.body[0], section.body[1]) * self.scale
+    }
+
     /// All values that are the same in the whole slice at the standard height `z`.
     pub(super) fn section(&self, z: f32) -> Section {
         let shoulders = ramp(z, 70.0, 150.0);
         let narrow = ramp(z, 20.0, 135.0);
-        Section {
+        let mut section = Section {
             body: [
                 (158.0 + self.fat_mm) * self.width * (1.0 + 0.10 * shoulders),
                 (104.0 + 0.7 * self.fat_mm) * self.depth * (1.0 - 0.10 * shoulders),
@@ -237,8 +278,13 @@ impl Chest {
             cavity: [136.0 * self.width * (1.0 - 0.26 * narrow), 92.0 * self.depth * (1.0 - 0.24 * narrow)],
             back: 92.0 * (self.depth - 1.0),
             vertebra: ribs::vertebra(z - self.first_rib),
+            middle: 0.0,
             z,
+        };
+        if let Some(around) = &self.around {
+            around.reshape(&mut section);
         }
+        section
     }
 
     /// The plane at `z` (patient mm), ready for sampling.
@@ -250,7 +296,9 @@ impl Chest {
 #[derive(Debug)]
 pub(super) struct Section {
     /// Half axes of the skin, standard mm.
-    body: [f32; 2],
+    pub(super) body: [f32; 2],
+    /// How far the middle of the skin is behind the origin.
+    pub(super) middle: f32,
     /// Half axes of the inside of the rib cage.
     pub(super) cavity: [f32; 2],
     /// How far this patient's spine is behind the standard one.
@@ -279,10 +327,14 @@ impl Plane<'_> {
         let chest = self.chest;
         let [x, y] = [(x - chest.offset[0]) / chest.scale, (y - chest.offset[1]) / chest.scale];
         let w = width / chest.scale;
-        let trunk = ellipse(x, y, self.section.body[0], self.section.body[1]);
+        let trunk = ellipse(x, y - self.section.middle, self.section.body[0], self.section.body[1]);
         let body = self.skin([x, y], trunk);
         if body > w {
-            return Sample { hu: self.table(x, y, w), lung: 0.0, pleura: 0.0 };
+            let hu = match &chest.around {
+                Some(around) => around.outside([x, y, self.section.z], body, w),
+                None => self.table(x, y, w),
+            };
+            return Sample { hu, lung: 0.0, pleura: 0.0 };
         }
         let cavity = ellipse(x, y + 4.0, self.section.cavity[0], self.section.cavity[1]);
         let beside_spine = y > 40.0 && x.abs() < 48.0;
@@ -310,7 +362,7 @@ impl Plane<'_> {
 
     /// Relative to the front of the trunk, which is where breasts are.
     fn breast_frame(&self, x: f32, y: f32) -> Point {
-        [x, y + self.section.body[1], self.section.z]
+        [x, y + self.section.body[1] - self.section.middle, self.section.z]
     }
 
     fn table(&self, x: f32, y: f32, w: f32) -> f32 {
@@ -323,13 +375,19 @@ impl Plane<'_> {
     fn wall(&self, x: f32, y: f32, w: f32, [skin, body]: [f32; 2], cavity: f32) -> f32 {
         let front = ramp(-y, -40.0, 70.0);
         let fat = 2.0 + self.chest.fat_mm * (0.55 + 0.75 * front);
-        let mut value = over(hu::AIR, hu::SKIN, coverage(skin, w));
+        let beyond = match &self.chest.around {
+            Some(around) if skin > -w => around.outside([x, y, self.section.z], skin, w),
+            _ => hu::AIR,
+        };
+        let mut value = over(beyond, hu::SKIN, coverage(skin, w));
         value = over(value, hu::FAT, coverage(skin + 2.0, w));
         if let Some(breasts) = self.chest.breasts.as_ref().filter(|_| y < 0.0) {
             let gland = breasts.gland(self.breast_frame(x, y)).max(skin + 5.0).max(-body - fat);
             value = over(value, hu::SKIN + 15.0, breasts.density * coverage(gland, 3.0 * w));
         }
-        let muscle = smooth_max(body + fat, -cavity + 1.5, 4.0);
+        // Above the lungs the muscles of the wall and of the neck are one.
+        let inner = if self.chest.around.is_some() { 1.5 - 6.0 * ramp(self.section.z, 112.0, 124.0) } else { 1.5 };
+        let muscle = smooth_max(body + fat, -cavity + inner, 4.0);
         value = over(value, hu::MUSCLE, coverage(muscle, w * 1.5));
         // Fat between the layers of muscle, and the blades of the shoulders with fat about them.
         let seam = (body + fat + 9.0 + 4.0 * (x * 0.045).sin()).abs() - 1.1;
@@ -338,7 +396,11 @@ impl Plane<'_> {
         if z > 10.0 && y > 10.0 {
             let (u, v) = (x.abs() - 112.0 + 0.1 * (z - 60.0), y - 62.0 - self.section.back);
             let (along, across) = (0.78 * u - 0.62 * v, 0.62 * u + 0.78 * v);
-            let blade = ellipse(along, across - along * along / 220.0, 12.0 + 32.0 * ramp(z, 0.0, 75.0), 3.2);
+            let long = match &self.chest.around {
+                Some(_) => (12.0 + 32.0 * ramp(z, 0.0, 75.0)) * (1.0 - 0.9 * ramp(z, 100.0, 135.0)),
+                None => 12.0 + 32.0 * ramp(z, 0.0, 75.0),
+            };
+            let blade = ellipse(along, across - along * along / 220.0, long, 3.2);
             // Muscle lies between blade and ribs.
             let blade = smooth_max(blade, 16.0 - cavity, 2.0);
             value = over(value, hu::FAT, coverage(blade - 2.5, w * 2.0));
@@ -352,6 +414,14 @@ impl Plane<'_> {
     fn bones(&self, value: f32, x: f32, y: f32, w: f32, cavity: f32) -> Painted {
         let z = self.section.z;
         let mut painted = self.chest.paint_ribs(&self.section, value, [x, y], w, cavity);
+        if let Some(around) = &self.chest.around {
+            painted.hu = around.sternum(painted.hu, [x, y + 4.0 + self.section.cavity[1] + 5.0, z], w);
+            if y > 40.0 && x.abs() < 42.0 {
+                let height = z - self.chest.first_rib;
+                painted.hu = around.spine.paint(painted.hu, [x, y - self.section.back], height, w);
+            }
+            return painted;
+        }
         if y < 0.0 && x.abs() < 26.0 && z > -60.0 && z < 95.0 {
             let front = y + 4.0 + self.section.cavity[1] + 5.0;
             let sternum = ellipse(x, front, 16.0 + 6.0 * ramp(z, 55.0, 75.0), 5.0);
@@ -390,15 +460,28 @@ impl Plane<'_> {
         let side = if x < 0.0 { Side::Right } else { Side::Left };
         // Fat between the lungs, muscle of the shoulder girdle over their tops.
         let mut value = over(hu::MUSCLE, hu::FAT + 10.0, coverage(ellipse(x, y - 4.0, 46.0, 110.0), 6.0));
-
-        let below = -chest.diaphragm(side, p);
-        if below < w {
-            let split = x - 18.0 + 0.15 * y;
-            let organ = over(hu::LIVER, hu::SPLEEN, coverage(-split + 4.0, 4.0));
-            let gap = smooth_max(2.5 - split.abs(), 0.0, 2.0);
-            value = over(value, organ, coverage(below, w) * if gap > 0.0 { 0.35 } else { 1.0 });
+        if chest.around.is_some() {
+            // Between the lungs there is more fat than in the neck above them.
+            value = over(value, hu::MUSCLE - 8.0, 0.9 * ramp(self.section.z, 96.0, 150.0));
         }
 
+        let whole = chest.around.is_some();
+        let below = if whole { -chest.whole_diaphragm(p) } else { -chest.diaphragm(side, p) };
+        if below < w {
+            if whole {
+                // The muscle of the diaphragm, and fat in which the organs are placed.
+                value = over(over(value, hu::MUSCLE, coverage(below, w)), hu::FAT, coverage(below + 3.0, w));
+            } else {
+                let split = x - 18.0 + 0.15 * y;
+                let organ = over(hu::LIVER, hu::SPLEEN, coverage(-split + 4.0, 4.0));
+                let gap = smooth_max(2.5 - split.abs(), 0.0, 2.0);
+                value = over(value, organ, coverage(below, w) * if gap > 0.0 { 0.35 } else { 1.0 });
+            }
+        }
+
+        if whole && below < -w - 1.0 && x.abs() > 30.0 {
+            return Sample { hu: value, lung: 0.0, pleura: 0.0 };
+        }
         let whole = chest.hemithorax_in_section(side, p, cavity, self.section.back);
         let (mut lung, mut pleura) = (coverage(whole, w), 0.0);
         if lung > 0.0
@@ -425,7 +508,7 @@ impl Plane<'_> {
                 value = over(value, chest.blood_hu.min(170.0), coverage(heart, w));
             }
         }
-        if y > 40.0 && x.abs() < 40.0 {
+        if y > 40.0 && x.abs() < 40.0 && chest.around.is_none() {
             value = self.spine(value, x, y - self.section.back, w);
         }
         Sample { hu: value, lung, pleura }

@@ -11,6 +11,7 @@ mod dose_report;
 pub mod finding;
 pub mod grain;
 mod localiser;
+mod mass;
 mod nodule;
 pub mod npy;
 mod pleura;
@@ -21,6 +22,7 @@ mod ripple;
 mod ribs;
 pub mod scanner;
 mod shape;
+mod surroundings;
 pub mod training;
 mod tree;
 mod truth;
@@ -61,6 +63,26 @@ pub struct Options {
     pub nodules: Option<usize>,
     /// Smallest and largest diameter, mm.
     pub diameters_mm: [f32; 2],
+    /// With everything about the lungs that a real scan shows: the whole spine, shoulders, abdomen, couch, clothes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub surroundings: Option<Surroundings>,
+}
+
+/// How much more is scanned than the chest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub struct Surroundings {
+    /// Towards the feet and the head, mm. `slices` of [`Options`] includes them.
+    pub below_mm: f32,
+    pub above_mm: f32,
+}
+
+impl Surroundings {
+    /// Some scans end below the lungs, others reach from the neck to the kidneys.
+    fn varied(seed: u64) -> Self {
+        let mut random = Random::new(seed, surroundings::STREAM);
+        let below = random.between(-40.0, 120.0).max(0.0);
+        Self { below_mm: below, above_mm: random.between(-30.0, 50.0).max(0.0) }
+    }
 }
 
 impl Default for Options {
@@ -78,6 +100,7 @@ impl Default for Options {
             findings: Wanted::NODULES,
             nodules: None,
             diameters_mm: [4.0, 20.0],
+            surroundings: None,
         }
     }
 }
@@ -99,19 +122,22 @@ impl Options {
         Self { slices, slice_mm: 3.0, kernel: Kernel::Smooth, noise_hu: 18.0, contrast: Some(false), ..self }
     }
 
-    /// Spacing, dose and kernel, which differ between scanners, and the findings, all chosen by the seed.
+    /// Spacing, dose and kernel, which differ between scanners, the findings and the surroundings of the lungs, all
+    /// chosen by the seed.
     pub fn varied(seed: u64) -> Self {
         let mut random = Random::new(seed, 7);
         let slice_mm = [1.0, 1.25, 1.35, 1.5, 2.0, 2.5][random.below(6)];
         let pixel_mm = random.between(0.68, 0.82);
+        let around = Surroundings::varied(seed);
         Self {
             pixel_mm: (pixel_mm * 1000.0).round() / 1000.0,
             slice_mm,
-            slices: (297.0 / slice_mm).round() as usize,
+            slices: ((297.0 + around.below_mm + around.above_mm) / slice_mm).round() as usize,
             // Thin slices are noisier: fewer photons each.
             noise_hu: random.between(5.0, 40.0),
             kernel: Kernel::ALL[random.below(3)],
             findings: Wanted::VARIED,
+            surroundings: Some(around),
             ..Self::default()
         }
     }
@@ -183,22 +209,32 @@ impl Phantom {
         if visit::is_female(seed) {
             chest.breasts = Some(breasts::Breasts::new(&mut Random::new(seed, 5)));
         }
+        if options.surroundings.is_some() {
+            surroundings::prepare(seed, &mut chest);
+        }
         let mut planted = Planted::default();
         finding::pleura::plant(seed, options, &mut chest, &mut planted);
         let grid = centred_grid(&chest, options);
-        let slab = [grid.origin_mm[2], grid.z(options.slices.saturating_sub(1))];
+        let Surroundings { below_mm, above_mm } = options.surroundings.unwrap_or_default();
+        // Findings are planted in the chest.
+        let slab = [grid.origin_mm[2] + below_mm, grid.z(options.slices.saturating_sub(1)) - above_mm];
         if options.findings.has(Finding::RibFracture, seed) {
             chest.breaks = finding::rib_fracture::breaks(&chest, slab, &mut Finding::RibFracture.random(seed));
         }
         let mut tubes = central::tubes(&chest);
         let vessels = grow_trees(&chest, seed, &mut tubes);
+        surroundings::plant(seed, &chest, &mut planted);
         finding::plant(seed, options, &Site { chest: &chest, slab }, &mut tubes, &mut planted);
         let apart = tubes.iter().filter(|t| t.central || t.lesion.is_some());
         let central: Vec<Rod> = apart.map(|t| t.rod).collect();
         let mut random = Random::new(seed, 3);
         let plan = Plan { count: nodule_count(options, &mut random), diameters_mm: options.diameters_mm, slab };
         let around = Around { chest: &chest, vessels: &vessels, central: &central, findings: &planted.bodies };
-        let nodules = nodule::plant(&around, plan, &mut random);
+        let mut nodules = nodule::plant(&around, plan, &mut random);
+        if options.surroundings.is_some() && options.findings.choice(Finding::Nodule) != Some(false) {
+            nodules.extend(mass::plant(seed, &around, slab, &nodules));
+        }
+        tubes.extend(surroundings::tubes(seed, &chest));
         Self { seed, options: options.clone(), grid, chest, tubes, planted, nodules }
     }
 
@@ -261,6 +297,7 @@ fn nodule_count(options: &Options, random: &mut Random) -> usize {
 fn centred_grid(chest: &Chest, options: &Options) -> Grid {
     let (bottom, top) = chest.lung_range();
     let half = |count: usize, step: f32| count.saturating_sub(1) as f32 * step / 2.0;
+    let Surroundings { below_mm, above_mm } = options.surroundings.unwrap_or_default();
     // Scanners write two decimals, and two decimals do not change when they are written as decimal strings.
     let tidy = |v: f32| (v * 100.0).round() / 100.0;
     Grid {
@@ -272,7 +309,7 @@ fn centred_grid(chest: &Chest, options: &Options) -> Grid {
         origin_mm: [
             tidy(-half(options.columns, options.pixel_mm)),
             tidy(-half(options.rows, options.pixel_mm)),
-            tidy((bottom + top) / 2.0 - half(options.slices, options.slice_mm)),
+            tidy((bottom + top + above_mm - below_mm) / 2.0 - half(options.slices, options.slice_mm)),
         ],
     }
 }
@@ -375,5 +412,27 @@ mod tests {
         assert!(Kernel::ALL.iter().all(|k| scans.iter().any(|s| s.kernel == *k)));
         assert!(scans.iter().all(|s| (5.0..40.0).contains(&s.noise_hu) && s.slice_mm <= 2.5));
         assert!(scans.iter().any(|s| s.noise_hu > 30.0) && scans.iter().any(|s| s.noise_hu < 10.0));
+    }
+
+    /// Tests and demos know the phantoms of these options by their seeds.
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    fn phantoms_without_surroundings_keep_their_bytes() {
+        let small = Options { findings: Wanted::ALL, ..Options::small() };
+        let whole = Options { findings: Wanted::ALL, ..coarse() };
+        let known = [
+            (7, &small, "ab72acd33298c026"),
+            (3, &whole, "39b1261755586eee"),
+            (11, &small.clone().calcium(), "87fdb352442fc54a"),
+        ];
+        for (seed, options, wanted) in known {
+            let (slices, truth) = Phantom::new(seed, options).render_labelled();
+            let mut bytes: Vec<u8> = slices.iter().flat_map(|s| s.hu.iter().flat_map(|v| v.to_le_bytes())).collect();
+            bytes.extend(slices.iter().flat_map(|s| s.labels.iter().flat_map(|v| v.to_le_bytes())));
+            bytes.extend(serde_json::to_vec(&truth).unwrap());
+            let sum: String =
+                <sha2::Sha256 as sha2::Digest>::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(&sum[..16], wanted, "seed {seed}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::anatomy::{Chest, Side};
 use super::finding::Placed;
+use super::mass::Growth;
 use super::random::Random;
 use super::shape::{Point, Rod, add, ellipsoid, length, scaled, smooth_min, sub};
 
@@ -65,6 +66,8 @@ pub struct Nodule {
     axes: [Point; 3],
     /// Bumps of a lobulated nodule: centre relative to the nodule's, radius.
     lobes: Vec<(Point, f32)>,
+    /// Of a mass.
+    pub growth: Option<Growth>,
 }
 
 impl Nodule {
@@ -76,11 +79,15 @@ impl Nodule {
         for (at, radius) in &self.lobes {
             d = smooth_min(d, length(sub(rel, *at)) - radius, 0.35 * radius);
         }
-        d
+        self.growth.as_ref().map_or(d, |growth| growth.distance(d, rel))
     }
 
     /// HU at a point inside.
     pub fn hu_at(&self, p: Point) -> f32 {
+        if let Some(growth) = &self.growth {
+            let rel = sub(p, self.centre);
+            return growth.core_at(2.0 * length(rel) / self.diameter, rel).unwrap_or(self.hu);
+        }
         if self.make == Make::PartSolid && length(sub(p, self.centre)) < self.diameter * 0.24 {
             self.core_hu
         } else {
@@ -91,7 +98,8 @@ impl Nodule {
     /// Largest distance of any part of the nodule from its centre, mm.
     pub fn reach(&self) -> f32 {
         let body = self.radii.iter().copied().fold(0.0, f32::max);
-        self.lobes.iter().map(|(at, r)| length(*at) + r).fold(body, f32::max) + 0.5
+        let lobes = self.lobes.iter().map(|(at, r)| length(*at) + r).fold(body, f32::max);
+        self.growth.as_ref().map_or(lobes, |g| (lobes + g.reach()).max(g.strand_reach())) + 0.5
     }
 }
 
@@ -198,7 +206,7 @@ fn beside_vessel(vessels: &[Rod], radius: f32, random: &mut Random) -> Option<Po
     Some(add(rod.to, scaled(random.direction(), radius + rod.to_radius * 0.5)))
 }
 
-fn build(side: Side, place: Place, make: Make, centre: Point, diameter: f32, random: &mut Random) -> Nodule {
+pub fn build(side: Side, place: Place, make: Make, centre: Point, diameter: f32, random: &mut Random) -> Nodule {
     let r = diameter / 2.0;
     let stretch = [random.between(0.85, 1.2), random.between(0.85, 1.2)];
     let third = 1.0 / (stretch[0] * stretch[1]);
@@ -217,5 +225,5 @@ fn build(side: Side, place: Place, make: Make, centre: Point, diameter: f32, ran
         Make::PartSolid => (random.between(-620.0, -420.0), random.between(-20.0, 60.0)),
         Make::Calcified => (random.between(180.0, 500.0), 0.0),
     };
-    Nodule { side, make, place, centre, diameter, hu, core_hu, radii, axes: random.rotation(), lobes }
+    Nodule { side, make, place, centre, diameter, hu, core_hu, radii, axes: random.rotation(), lobes, growth: None }
 }

@@ -82,6 +82,7 @@ fn slice(phantom: &Phantom, filter: &Filter, k: usize, labels: bool) -> Slice {
     let width = 0.5 * (grid.pixel_mm + grid.slice_mm);
     let lesions = &phantom.planted.lesions;
     let mut canvas = Canvas::tissue(grid, &phantom.chest.plane(z), width, lesions.len());
+    canvas.bodies(phantom, Layer::Around, z, width);
     canvas.bodies(phantom, Layer::Under, z, width);
     canvas.bodies(phantom, Layer::Parenchyma, z, width);
     for tube in &phantom.tubes {
@@ -207,7 +208,11 @@ impl Canvas {
         for row in grid.row_range(low[1] - width, high[1] + width) {
             for column in grid.column_range(low[0] - width, high[0] + width) {
                 let at = row * grid.columns + column;
-                let room = if placed.layer == Layer::Parenchyma { self.lung[at] } else { 1.0 };
+                let room = match placed.layer {
+                    Layer::Parenchyma => self.lung[at],
+                    Layer::Around => 1.0 - self.lung[at] - self.pleura[at],
+                    _ => 1.0,
+                };
                 if room <= 0.0 {
                     continue;
                 }
@@ -339,8 +344,9 @@ impl Canvas {
                 let at = row * grid.columns + column;
                 let hu = nodule.hu_at(p);
                 let v = &mut self.hu[at];
-                // Ground glass does not hide the vessels inside it.
-                *v = v.max(*v + (hu - *v) * part);
+                let painted = *v + (hu - *v) * part;
+                // Ground glass does not hide the vessels inside it; a mass has displaced them.
+                *v = if nodule.growth.is_some() { painted } else { v.max(painted) };
                 if part >= 0.5
                     && let Some(m) = marks.get_mut(at)
                 {

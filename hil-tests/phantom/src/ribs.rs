@@ -34,6 +34,8 @@ pub struct Course {
     half: [f32; 2],
     /// How much closer to the lung it lies at the side than the others, mm.
     inset: f32,
+    /// HU that calcium adds to its cartilage, in places.
+    pub(super) chalk: f32,
 }
 
 /// Vertebrae are 18 mm high at the first rib; each further one is 0.6 mm higher.
@@ -47,6 +49,11 @@ fn below_first(number: u8) -> f32 {
 pub fn vertebra(z: f32) -> (f32, f32) {
     let m = (-17.7 + (17.7f32 * 17.7 - 1.2 * z).max(0.0).sqrt()) / 0.6;
     (m, 18.0 + 0.6 * m.floor())
+}
+
+/// Height of the upper edge of a vertebra, counted downward from the first thoracic one, mm above the head of the first rib.
+pub fn upper_edge(number: f32) -> f32 {
+    -(17.7 * number + 0.3 * number * number)
 }
 
 /// First ribs are broad and flat, the last two float; the cartilages of 5 to 10 rise to the one above.
@@ -68,7 +75,7 @@ pub fn courses() -> [Course; 12] {
     let mut number = 0;
     rows.map(|(fall, rise, bone_to, cartilage_to, half, inset)| {
         number += 1;
-        Course { number, below_first: below_first(number), fall, rise, bone_to, cartilage_to, half, inset }
+        Course { number, below_first: below_first(number), fall, rise, bone_to, cartilage_to, half, inset, chalk: 0.0 }
     })
 }
 
@@ -275,7 +282,12 @@ fn paint_whole(course: &Course, place: &Place, shift: [f32; 2], w: f32, painted:
     }
     let cartilage = smooth_max(across, beyond(place, course.cartilage_to, section), 3.0);
     if place.turn < course.bone_to + 0.1 {
-        painted.hu = over(painted.hu, hu::CARTILAGE, coverage(cartilage, w));
+        let mut density = hu::CARTILAGE;
+        if course.chalk > 0.0 {
+            let clumps = (34.0 * place.turn).sin() + (57.0 * place.turn + 0.5 * place.height).sin();
+            density += course.chalk * (0.4 * clumps + if across > -2.0 { 0.6 } else { 0.0 }).max(0.0);
+        }
+        painted.hu = over(painted.hu, density, coverage(cartilage, w));
         painted.part = painted.part.max(coverage(cartilage, w));
     }
     cover(painted, smooth_max(across, beyond(place, course.bone_to, section), 2.0), w, hu::MARROW);

@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::render::Slice;
+use super::surroundings;
 use super::{Channel, Phantom, Truth};
 
 /// Isotropic volume; depth (feet to head), rows, columns.
@@ -24,7 +25,12 @@ const AROUND_MM: f32 = 30.0;
 pub fn volume(phantom: &mut Phantom, spacing_mm: f32) -> (Resampled, Truth) {
     let [reach_x, reach_y] = phantom.chest.cavity().map(|half| half + AROUND_MM);
     let [x, y, _] = phantom.chest.offset;
-    phantom.crop([x - reach_x, y - reach_y], [x + reach_x, y + reach_y]);
+    // A larger patient's lungs fill less of the box that the daemon reads: more of skin and couch is in it.
+    let [side, back] = match phantom.options.surroundings {
+        Some(_) => surroundings::margins(phantom.seed),
+        None => [0.0; 2],
+    };
+    phantom.crop([x - reach_x - side, y - reach_y], [x + reach_x + side, y + reach_y + back]);
     let (slices, truth) = phantom.render_labelled();
     (resample(phantom, &slices, spacing_mm), truth)
 }

@@ -45,6 +45,8 @@ impl Lesion {
 /// When a body is painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
+    /// First of all, and only outside lung and pleural space: what surrounds them.
+    Around,
     /// Under vessels and airways, inside or outside the lung; what it fills is not lung.
     Under,
     /// Under vessels and airways, which stay visible, and only where there is lung.
@@ -87,6 +89,11 @@ impl Planted {
     pub fn lesion(&mut self, lesion: Lesion) -> usize {
         self.lesions.push(lesion);
         self.lesions.len() - 1
+    }
+
+    /// Adds a body without a lesion.
+    pub fn put(&mut self, body: Box<dyn Body>, layer: Layer) {
+        self.bodies.push(Placed { body, layer, lesion: None });
     }
 
     pub fn body(&mut self, body: impl Body + 'static, layer: Layer, lesion: Option<usize>) {

@@ -5,6 +5,7 @@ use crate::Options;
 use crate::anatomy::{Chest, Side};
 use crate::pleura::{Contents, Space};
 use crate::random::Random;
+use crate::surroundings;
 use crate::truth::{Measured, PlantedLesion};
 
 /// Fills the pleural spaces of the chest. This is done first, because the lungs must have their final shape before
@@ -17,10 +18,10 @@ pub fn plant(seed: u64, options: &Options, chest: &mut Chest, planted: &mut Plan
     let other = if first == Side::Right { Side::Left } else { Side::Right };
     let bilateral = random.chance(0.35);
     if fluid {
-        effusion(chest, first, planted, &mut random);
+        effusion(seed, chest, first, planted, &mut random);
     }
     if fluid && bilateral && !air {
-        effusion(chest, other, planted, &mut random);
+        effusion(seed, chest, other, planted, &mut random);
     }
     if air {
         pneumothorax(chest, other, planted, &mut Finding::Pneumothorax.random(seed));
@@ -28,12 +29,16 @@ pub fn plant(seed: u64, options: &Options, chest: &mut Chest, planted: &mut Plan
 }
 
 /// Free fluid collects at the back of a supine patient and ends in a meniscus.
-fn effusion(chest: &mut Chest, side: Side, planted: &mut Planted, random: &mut Random) {
+fn effusion(seed: u64, chest: &mut Chest, side: Side, planted: &mut Planted, random: &mut Random) {
     let lesion = planted.lesion(Lesion::new(Channel::PleuralEffusion, Some(side)));
     let toward = [0.0, 1.0, -random.between(0.1, 0.4)];
     let meniscus = [random.between(10.0, 26.0), random.between(4.0, 9.0)];
     let space = Space::new(side, Contents::Fluid(random.between(0.0, 25.0)), meniscus, toward, lesion);
-    chest.open_pleura(side, space, random.logarithmic(20.0, 900.0), 0.6);
+    let ml = random.logarithmic(20.0, 900.0);
+    match surroundings::large_effusion(seed, chest) {
+        Some(large) => chest.open_pleura(side, space, large, 0.75),
+        None => chest.open_pleura(side, space, ml, 0.6),
+    }
 }
 
 /// Air collects in front and at the apex; the more air, the wider the rim around the lung.

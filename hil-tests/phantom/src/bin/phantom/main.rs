@@ -86,7 +86,7 @@ struct Scan {
     /// 40 slices of 128 x 128
     #[arg(long, conflicts_with = "varied")]
     small: bool,
-    /// Spacing, noise and kernel chosen by the seed
+    /// Spacing, noise, kernel, findings and surroundings chosen by the seed
     #[arg(long)]
     varied: bool,
     #[arg(long)]
