@@ -56,7 +56,8 @@ fn main() -> anyhow::Result<()> {
     let all = |seeds: &Range<u64>, protocol| {
         let mut scans = Vec::new();
         for seed in seeds.clone() {
-            let scan = evaluate(seed, protocol, packages, arguments.config.as_deref()).with_context(|| format!("phantom {seed}"))?;
+            let scan = evaluate(seed, protocol, packages, arguments.config.as_deref())
+                .with_context(|| format!("phantom {seed}"))?;
             println!("{scan}");
             scans.push(scan);
         }
