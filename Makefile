@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-live check test bench hil soak lint fmt evaluate train train-smoke docs clean
+.PHONY: help setup build demo demo-live check test bench gpu gpu-check hil soak lint fmt evaluate train train-smoke docs clean
 
 export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
@@ -40,6 +40,12 @@ bench: ## measure a release build and compare it with Orthanc and DCMTK; figures
 	@$(SETUP) bench
 	cargo build --release --bin bench --bin scansided --bin scansidectl
 	@target/release/bench --out out/bench.json
+
+gpu: setup ## measure on this machine's NVIDIA card, in about 5 minutes (docs/testing.md says what it needs)
+	@hil-tests/scripts/gpu.sh $(OPTIONS)
+
+gpu-check: setup ## what can be known of the networks on GPUs without one: operators, NVIDIA's parser and builder (downloads 147 MB)
+	@hil-tests/scripts/gpu_check.sh
 
 hil: ## test video capture on the kernel's virtual video devices, in a QEMU guest
 	@$(SETUP) hil

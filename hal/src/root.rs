@@ -28,15 +28,23 @@ impl Root {
         self.0.join("sys/class/video4linux")
     }
 
-    /// Whether an NVIDIA driver has made its device files (desktop and server, then Jetson).
+    /// Whether an NVIDIA driver has made its device files (desktop and server, then Jetson). In a container the only card may
+    /// be `nvidia3`.
     pub fn has_cuda_device(&self) -> bool {
-        ["nvidia0", "nvhost-gpu", "nvgpu"].iter().any(|name| self.device(name).exists())
+        let Ok(files) = std::fs::read_dir(self.0.join("dev")) else { return false };
+        files.flatten().any(|file| is_cuda_device(&file.file_name().to_string_lossy()))
     }
 
     /// The tree itself.
     pub fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// Not `nvidiactl` or `nvidia-uvm`, which are there without a card.
+fn is_cuda_device(name: &str) -> bool {
+    let number = name.strip_prefix("nvidia").unwrap_or_default();
+    matches!(name, "nvhost-gpu" | "nvgpu") || (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -49,7 +57,9 @@ mod tests {
         let root = Root::at(tree.path());
         assert!(!root.has_cuda_device());
         std::fs::create_dir(tree.path().join("dev")).unwrap();
-        std::fs::write(root.device("nvidia0"), "").unwrap();
+        std::fs::write(root.device("nvidiactl"), "").unwrap();
+        assert!(!root.has_cuda_device(), "a driver is no card");
+        std::fs::write(root.device("nvidia3"), "").unwrap();
         assert!(root.has_cuda_device());
         assert_eq!(Root::default().device("video0"), Path::new("/dev/video0"));
     }

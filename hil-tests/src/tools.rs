@@ -56,8 +56,11 @@ pub fn onnxruntime() -> PathBuf {
     std::env::var_os("SCANSIDE_ONNXRUNTIME").map_or_else(fetched, PathBuf::from)
 }
 
-/// The root of the workspace this was built in.
+/// The root of the workspace this was built in; `SCANSIDE_WORKSPACE` names it where the programs were carried elsewhere.
 pub fn workspace() -> PathBuf {
+    if let Some(root) = std::env::var_os("SCANSIDE_WORKSPACE").filter(|root| !root.is_empty()) {
+        return root.into();
+    }
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_owned()
 }

@@ -4,6 +4,7 @@
 mod error;
 mod gpu;
 mod library;
+mod message;
 mod onnxruntime;
 mod provider;
 mod runtime;

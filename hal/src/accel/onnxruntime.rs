@@ -5,7 +5,9 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use super::library::Library;
-use super::{AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, Provider, Tensor, runtime};
+use super::{
+    AccelFault, Accelerator, AcceleratorConfig, Description, Error, LoadedModel, Provider, Tensor, message, runtime,
+};
 
 /// A network of one addition (float `[N, 2]`, y = x + 1): if a provider runs this, its driver and device are there.
 const PROBE: &[u8] = include_bytes!("probe.onnx");
@@ -48,13 +50,13 @@ fn usable(provider: Provider, library: &Library, config: &AcceleratorConfig) -> 
     match provider.built_in() {
         Ok(true) => {}
         Ok(false) => return Err(format!("{at} was built without it")),
-        Err(e) => return Err(format!("{at} does not list its providers: {}", first_line(e.message()))),
+        Err(e) => return Err(format!("{at} does not list its providers: {}", message::plain(e.message()))),
     }
     let probe = Tensor { shape: vec![1, 2], data: vec![0.0, 1.0] };
     session(PROBE, provider, library, config)
         .and_then(|mut model| model.run(&[probe]))
         .map(|_| ())
-        .map_err(|e| format!("{at}: {}", first_line(&e.to_string())))
+        .map_err(|e| format!("{at}: {}", message::plain(&e.to_string())))
 }
 
 impl Accelerator for OnnxRuntime {
@@ -106,11 +108,13 @@ fn session(
         .map_err(device_error)?;
     let session = builder.commit_from_memory(onnx).map_err(|e| {
         let kind = match e.code() {
+            _ if message::is_memory(e.message()) => AccelFault::OutOfMemory,
             ErrorCode::ExecutionProviderFailure | ErrorCode::DeviceReset => AccelFault::Device,
-            _ if is_memory(e.message()) => AccelFault::OutOfMemory,
+            // Not the network's fault: a package must not be refused because of its card.
+            _ if message::is_of_the_card(e.message()) => AccelFault::Device,
             _ => AccelFault::BadModel,
         };
-        Error::new(kind, format!("network refused by {}: {}", library.name(), first_line(e.message())))
+        Error::new(kind, format!("network refused by {}: {}", library.name(), message::plain(e.message())))
     })?;
     LoadedSession::new(session)
 }
@@ -176,7 +180,7 @@ impl LoadedModel for LoadedSession {
             .iter()
             .map(|t| TensorRef::from_array_view((t.shape.clone(), t.data.as_slice())).map(SessionInputValue::from))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| Error::new(AccelFault::BadInput, first_line(e.message())))?;
+            .map_err(|e| Error::new(AccelFault::BadInput, message::plain(e.message())))?;
         let outputs = self.session.run(values.as_slice()).map_err(|e| run_error(&e))?;
         outputs.values().map(|value| tensor(&value)).collect()
     }
@@ -191,30 +195,14 @@ fn tensor(value: &ort::value::DynValue) -> Result<Tensor, Error> {
 }
 
 fn device_error<R>(error: ort::Error<R>) -> Error {
-    Error::new(AccelFault::Device, first_line(error.message()))
+    Error::new(AccelFault::Device, message::plain(error.message()))
 }
 
 fn run_error(error: &ort::Error) -> Error {
     let kind = match error.code() {
+        _ if message::is_memory(error.message()) => AccelFault::OutOfMemory,
         ErrorCode::InvalidArgument => AccelFault::BadInput,
-        _ if is_memory(error.message()) => AccelFault::OutOfMemory,
         _ => AccelFault::Device,
     };
-    Error::new(kind, format!("the network failed: {}", first_line(error.message())))
-}
-
-/// ONNX Runtime reports out-of-memory only in the message; there is no error code for it.
-fn is_memory(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    ["failed to allocate", "bad_alloc", "out of memory", "cudaerrormemoryallocation"]
-        .iter()
-        .any(|w| message.contains(w))
-}
-
-fn first_line(message: &str) -> String {
-    let line = message.lines().find(|l| !l.trim().is_empty()).unwrap_or("no reason given").trim();
-    match line.char_indices().nth(300) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line.to_owned(),
-    }
+    Error::new(kind, format!("the network failed: {}", message::plain(error.message())))
 }

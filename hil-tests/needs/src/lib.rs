@@ -2,7 +2,7 @@
 //!
 //! On a developer's machine a skipped test prints the reason and passes. With `CI=true` it fails, unless it needs
 //! something that `make setup` cannot install: hardware, a right on the host, or data that is not part of the project.
-//! So `make check` is not green when the set-up is broken.
+//! So `make check` is not green when the set-up is broken. With `SCANSIDE_GPU=required` a missing GPU is a failure, too.
 
 use std::fmt::Display;
 use std::fs::OpenOptions;
@@ -32,12 +32,20 @@ impl Lack {
     }
 }
 
+impl Lack {
+    /// Whether this machine is said to have it: `SCANSIDE_GPU=required` (`make gpu`), and then nothing excuses a missing one.
+    fn is_promised(self) -> bool {
+        self == Self::Gpu && std::env::var_os("SCANSIDE_GPU").is_some_and(|value| value == "required")
+    }
+}
+
 /// Prints that the running test is skipped, and appends the same line to the file that `SCANSIDE_SKIPPED` names, which
 /// `make check` prints at its end. Call this and then return from the test.
 ///
 /// # Panics
-/// With `CI=true`, when the reason is not excused.
+/// With `CI=true`, when the reason is not excused; and when the machine is said to have what is missing.
 pub fn skip(lack: Lack, why: impl Display) {
+    assert!(!lack.is_promised(), "skipped, and with SCANSIDE_GPU=required that is a failure: {why}");
     let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     assert!(!must_fail(lack, ci), "skipped, and with CI=true that is a failure: {why} (`make setup` installs it)");
     println!("skipped: {why}");

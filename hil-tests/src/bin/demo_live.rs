@@ -22,7 +22,7 @@ use phantom::{Options, Phantom};
 use tokio::sync::watch;
 
 /// Longest time until the live path is ready: the model is loaded first.
-const WARM_UP: Duration = Duration::from_secs(20);
+const WARM_UP: Duration = Duration::from_secs(60);
 const PAGE_WITHIN: Duration = Duration::from_secs(15);
 /// Longest time to read one chest CT while the live path runs.
 const READ_WITHIN: Duration = Duration::from_secs(600);
@@ -49,6 +49,9 @@ struct Arguments {
     /// Let the box analyse chest CTs at the same time.
     #[arg(long)]
     load: bool,
+    /// What the models run on: cpu, cuda or tensorrt.
+    #[arg(long, default_value = "cpu")]
+    accelerator: String,
 }
 
 #[tokio::main]
@@ -68,7 +71,11 @@ async fn main() -> Result<()> {
 
     let stage = terminal.stage("box", "starts", 0);
     let port = free_port()?;
-    let extra = format!("[live]\ndevice = \"replay:{}\"\n[console]\naddress = \"127.0.0.1:{port}\"\n", video.display());
+    let extra = format!(
+        "[live]\ndevice = \"replay:{}\"\n[console]\naddress = \"127.0.0.1:{port}\"\n[accelerator]\nprovider = {:?}\n",
+        video.display(),
+        arguments.accelerator
+    );
     let archive = Pacs::start("ARCHIVE", &out.join("results")).await?;
     let destinations = vec![("archive".into(), archive.ae_title.clone(), archive.address)];
     let appliance = Appliance::start(&Setup { extra, destinations, ..Setup::default() }).await?;

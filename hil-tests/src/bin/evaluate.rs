@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use hil_tests::evaluation::analyse::analyse;
+use hil_tests::evaluation::analyse::analyse_with;
 use hil_tests::evaluation::{Card, Scan, dice, model_name, read, table};
 use phantom::scanner::Vendor;
 use phantom::visit::{Protocol, Visit};
@@ -31,6 +31,9 @@ struct Arguments {
     /// The package that scansidectl uses; its CARD.md gets the table
     #[arg(long, default_value = "models/packages/ct-chest")]
     package: PathBuf,
+    /// Configuration that scansidectl reads instead of that of this machine, for example one that names an accelerator
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// Only print; leave the card as it is
     #[arg(long)]
     dry_run: bool,
@@ -53,7 +56,8 @@ fn main() -> anyhow::Result<()> {
     let all = |seeds: &Range<u64>, protocol| {
         let mut scans = Vec::new();
         for seed in seeds.clone() {
-            let scan = evaluate(seed, protocol, packages).with_context(|| format!("phantom {seed}"))?;
+            let scan = evaluate(seed, protocol, packages, arguments.config.as_deref())
+                .with_context(|| format!("phantom {seed}"))?;
             println!("{scan}");
             scans.push(scan);
         }
@@ -70,7 +74,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// One phantom: made, written as DICOM, analysed, compared.
-fn evaluate(seed: u64, protocol: Protocol, packages: &Path) -> anyhow::Result<Scan> {
+fn evaluate(seed: u64, protocol: Protocol, packages: &Path, config: Option<&Path>) -> anyhow::Result<Scan> {
     let folder = tempfile::tempdir()?;
     let results = tempfile::tempdir()?;
     let (options, visit) = match protocol {
@@ -84,7 +88,7 @@ fn evaluate(seed: u64, protocol: Protocol, packages: &Path) -> anyhow::Result<Sc
     let phantom = Phantom::new(seed, &options);
     let (slices, truth) = phantom.render_labelled();
     dicom::study_of(&phantom, &slices, &visit)?.write_to(folder.path())?;
-    let series = analyse(folder.path(), packages, Some(results.path()))?;
+    let series = analyse_with(config, folder.path(), packages, Some(results.path()))?;
     let findings = series.findings.with_context(|| format!("not processed: {}", series.verdict))?;
     let segmentation = series.objects.iter().find(|path| path.to_string_lossy().ends_with("seg.dcm"));
     let dice = dice::of(segmentation.map(PathBuf::as_path), &phantom.grid, &slices)?;

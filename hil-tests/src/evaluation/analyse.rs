@@ -31,9 +31,23 @@ pub struct Series {
 /// # Errors
 /// When `scansidectl` is not built or fails, or there is no CT series.
 pub fn analyse(folder: &Path, packages: &Path, out: Option<&Path>) -> anyhow::Result<Series> {
+    analyse_with(None, folder, packages, out)
+}
+
+/// The same with a configuration file instead of those of this machine.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn analyse_with(
+    config: Option<&Path>,
+    folder: &Path,
+    packages: &Path,
+    out: Option<&Path>,
+) -> anyhow::Result<Series> {
     let output = Command::new(tools::our_binary("scansidectl")?)
         .args(["--json", "analyze", "--packages"])
         .args([packages, folder])
+        .args(config.into_iter().flat_map(|config| [Path::new("--config"), config]))
         .args(out.into_iter().flat_map(|out| [Path::new("--out"), out]))
         .env("SCANSIDE_ONNXRUNTIME", tools::onnxruntime())
         .stderr(Stdio::inherit())

@@ -1,0 +1,224 @@
+//! Measures the networks of model packages on one accelerator, without a fallback: `make gpu` calls it.
+//!
+//!     measure golden  PACKAGES ACCELERATOR            each network on its golden input, and on a whole patch beside the CPU
+//!     measure picture PACKAGES ACCELERATOR SECONDS [beside]    time per ultrasound picture; `beside`: a CT network runs too
+//!     measure load    PACKAGES ACCELERATOR SECONDS    a CT network, patch after patch
+//!
+//! One JSON object a line. Ends with 1 when the accelerator is not there or an answer is wrong.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hal::accel::{self, AcceleratorConfig, ENVIRONMENT_KEY};
+use hal::{Accelerator, LoadedModel, Tensor};
+use models::manifest::Variant;
+use models::task::us_breast::{Sector, Task};
+use models::{Package, golden};
+use serde_json::json;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Where the phantom's screen shows the image (`daemon/live/profiles/phantom-1280x720.toml`).
+const SECTOR: Sector = Sector { x: 236, y: 64, width: 800, height: 616 };
+
+fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["golden", packages, provider] => golden_runs(Path::new(packages), provider),
+        ["picture", packages, provider, seconds] => pictures(Path::new(packages), provider, seconds.parse()?, false),
+        ["picture", packages, provider, seconds, "beside"] => {
+            pictures(Path::new(packages), provider, seconds.parse()?, true)
+        }
+        ["load", packages, provider, seconds] => load(Path::new(packages), provider, seconds.parse()?),
+        _ => Err("usage: measure golden|picture|load PACKAGES ACCELERATOR [SECONDS] [beside]".into()),
+    }
+}
+
+/// # Errors
+/// When another accelerator than the wanted one would be used, with the reason.
+fn open(provider: &str) -> Outcome<Box<dyn Accelerator>> {
+    let library = std::env::var_os(ENVIRONMENT_KEY).unwrap_or_else(|| "libonnxruntime.so".into()).into();
+    let device = accel::open(&AcceleratorConfig { provider: provider.into(), library, threads: 0, cache: None })?;
+    match device.describe().fallback {
+        None => Ok(device),
+        Some(reason) => Err(reason.into()),
+    }
+}
+
+/// The variants of a package with different networks.
+fn networks(package: &Package) -> Vec<&Variant> {
+    let mut found: Vec<&Variant> = Vec::new();
+    for variant in &package.manifest.variants {
+        if found.iter().all(|other| other.network != variant.network) {
+            found.push(variant);
+        }
+    }
+    found
+}
+
+fn golden_runs(packages: &Path, provider: &str) -> Outcome<()> {
+    let device = open(provider)?;
+    println!("{}", json!({ "step": "device", "fingerprint": device.fingerprint() }));
+    let mut wrong = Vec::new();
+    for id in ["ct-chest", "us-breast"] {
+        let package = Package::open(&packages.join(id))?;
+        for variant in networks(&package) {
+            let begun = Instant::now();
+            let mut model = device.load(&package.read(&variant.network)?)?;
+            let loaded = begun.elapsed();
+            let begun = Instant::now();
+            let outcome = golden::run(&package, variant, model.as_mut());
+            let first = begun.elapsed();
+            let (difference, tolerance) = match outcome {
+                Ok(passed) => (passed.difference, passed.tolerance),
+                Err(golden::Error::Differs { difference, tolerance }) => (difference, tolerance),
+                Err(other) => return Err(other.into()),
+            };
+            if difference.is_nan() || difference > tolerance {
+                wrong.push(variant.network.clone());
+            }
+            println!(
+                "{}",
+                json!({ "step": "golden", "network": variant.network, "precision": variant.precision, "load_ms": ms(loaded),
+                        "first_ms": ms(first), "difference": difference, "tolerance": tolerance })
+            );
+        }
+    }
+    patch_beside_cpu(&Package::open(&packages.join("ct-chest"))?, device.as_ref())?;
+    if wrong.is_empty() { Ok(()) } else { Err(format!("the golden answer differs: {}", wrong.join(", ")).into()) }
+}
+
+/// The golden input is small. A whole patch uses the kernels that studies use; its answer is compared with that of fp32 on the CPU.
+fn patch_beside_cpu(package: &Package, device: &dyn Accelerator) -> Outcome<()> {
+    let patch = patch(package)?;
+    let run = |device: &dyn Accelerator, network: &str| -> Outcome<(Tensor, [f64; 2])> {
+        let mut model = device.load(&package.read(network)?)?;
+        let mut timed = || {
+            let begun = Instant::now();
+            let answer = model.run(std::slice::from_ref(&patch));
+            answer.map(|answer| (answer, ms(begun.elapsed())))
+        };
+        let (_, first) = timed()?;
+        let (mut answer, again) = timed()?;
+        Ok((answer.pop().ok_or("no answer")?, [first, again]))
+    };
+    let cpu = open("cpu")?;
+    let fp32 = package.manifest.variants.last().ok_or("no variant")?;
+    let (expected, _) = run(cpu.as_ref(), &fp32.network)?;
+    for variant in networks(package) {
+        let (answer, [first_ms, run_ms]) = run(device, &variant.network)?;
+        let off: Vec<f32> = answer.data.iter().zip(&expected.data).map(|(a, b)| (a - b).abs()).collect();
+        let most = off.iter().fold(0.0_f32, |most, d| if *d > most || d.is_nan() { *d } else { most });
+        let mean = off.iter().map(|d| f64::from(*d)).sum::<f64>() / off.len() as f64;
+        println!(
+            "{}",
+            json!({ "step": "patch", "network": variant.network, "first_ms": first_ms, "run_ms": run_ms,
+                    "difference_from_cpu_fp32": most, "mean_difference": mean })
+        );
+    }
+    Ok(())
+}
+
+/// The golden input, repeated until it has the size of a patch.
+fn patch(package: &Package) -> Outcome<Tensor> {
+    let small = golden::input(package)?;
+    let [_, windows, d, h, w] = small.shape[..] else { return Err("the golden input is no volume".into()) };
+    let [pd, ph, pw] = package.manifest.volume().ok_or("the package reads no volumes")?.input.patch;
+    let mut data = Vec::with_capacity(windows * pd * ph * pw);
+    for c in 0..windows {
+        for (z, y) in (0..pd).flat_map(|z| (0..ph).map(move |y| (z, y))) {
+            let row = ((c * d + z % d) * h + y % h) * w;
+            data.extend((0..pw).map(|x| small.data[row + x % w]));
+        }
+    }
+    Ok(Tensor { shape: vec![1, windows, pd, ph, pw], data })
+}
+
+/// Runs the CT network for this accelerator until told to stop; the number of patches and their mean time, ms.
+fn keep_busy(package: &Package, model: &mut dyn LoadedModel, stop: &dyn Fn() -> bool) -> Outcome<(u32, f64)> {
+    let patch = patch(package)?;
+    model.run(std::slice::from_ref(&patch))?;
+    let (begun, mut count) = (Instant::now(), 0);
+    while !stop() {
+        model.run(std::slice::from_ref(&patch))?;
+        count += 1;
+    }
+    Ok((count, ms(begun.elapsed()) / f64::from(count.max(1))))
+}
+
+fn load(packages: &Path, provider: &str, seconds: f64) -> Outcome<()> {
+    let device = open(provider)?;
+    let package = Package::open(&packages.join("ct-chest"))?;
+    let mut model = device.load(&package.network(provider)?.1)?;
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let (patches, mean) = keep_busy(&package, model.as_mut(), &|| Instant::now() >= end)?;
+    println!("{}", json!({ "step": "load", "patches": patches, "mean_ms": mean }));
+    Ok(())
+}
+
+fn pictures(packages: &Path, provider: &str, seconds: f64, beside: bool) -> Outcome<()> {
+    let device = open(provider)?;
+    let package = Package::open(&packages.join("us-breast"))?;
+    let ct = Package::open(&packages.join("ct-chest"))?;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let other = beside.then(|| {
+            scope.spawn(|| -> Result<(u32, f64), String> {
+                let busy = || -> Outcome<_> {
+                    let mut model = device.load(&ct.network(provider)?.1)?;
+                    keep_busy(&ct, model.as_mut(), &|| stop.load(Ordering::Relaxed))
+                };
+                busy().map_err(|error| error.to_string())
+            })
+        });
+        // Its network is loaded and its first patch is over.
+        std::thread::sleep(Duration::from_secs_f64(if beside { (seconds / 2.0).min(4.0) } else { 0.0 }));
+        let measured = networks(&package).into_iter().try_for_each(|variant| one(&*device, &package, variant, seconds));
+        stop.store(true, Ordering::Relaxed);
+        measured?;
+        let Some(other) = other else { return Ok(()) };
+        let (patches, mean) = other.join().map_err(|_| "the CT network's thread panicked")??;
+        println!("{}", json!({ "step": "beside", "patches": patches, "mean_ms": mean }));
+        Ok(())
+    })
+}
+
+/// One network on pictures that follow each other without a pause: prepare, run, read the answer.
+fn one(device: &dyn Accelerator, package: &Package, variant: &Variant, seconds: f64) -> Outcome<()> {
+    let begun = Instant::now();
+    let mut model = device.load(&package.read(&variant.network)?)?;
+    let loaded = begun.elapsed();
+    let mut task = Task::new(&package.manifest, SECTOR)?;
+    let grey: Vec<u8> = (0..SECTOR.width * SECTOR.height).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect();
+    let mut times = Vec::new();
+    let mut picture = || -> Outcome<f64> {
+        let begun = Instant::now();
+        task.prepare(&grey);
+        let map = task.infer(model.as_mut())?;
+        std::hint::black_box(task.lesions(&map, Some(0.06)));
+        Ok(ms(begun.elapsed()))
+    };
+    let first = picture()?;
+    for _ in 0..10 {
+        picture()?;
+    }
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    while Instant::now() < end {
+        times.push(picture()?);
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)));
+    println!(
+        "{}",
+        json!({ "step": "picture", "network": variant.network, "load_ms": ms(loaded), "first_ms": first,
+                "pictures": times.len(), "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": times.last() })
+    );
+    Ok(())
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
