@@ -52,16 +52,17 @@ def size(channel, candidate):
     }.get(channel.name, candidate.volume_ml)
 
 
-def planted(channel, index, phantom):
-    """What must be found (keys), and a function from a candidate to the keys that it hits; None when the candidate is false."""
+def planted(channel, index, phantom, least=0.0):
+    """What must be found (keys; lesions from `least` mm on), and a function from a candidate to the keys that it hits; None when the candidate is false."""
     if channel.counts == LESION:
         lesions = phantom.truth[channel.listed]
         centres = [phantom.to_voxel(l["centre_mm"]) for l in lesions]
         extents = [l.get("long_axis_mm", l.get("diameter_mm", 0.0)) for l in lesions]
         large = {"nodule": ("diameter_mm", NODULE_MM), "lymph_node": ("short_axis_mm", NODE_MM)}.get(channel.name)
-        wanted = {i for i, l in enumerate(lesions) if not large or l[large[0]] >= large[1]}
+        wanted = {i for i, l in enumerate(lesions) if not large or l[large[0]] >= max(large[1], least)}
         # A small nodule need not be found; a normal node must not.
-        forgiven = wanted if channel.name == "lymph_node" else set(range(len(lesions)))
+        nodes = {i for i, l in enumerate(lesions) if not large or l[large[0]] >= large[1]}
+        forgiven = nodes if channel.name == "lymph_node" else set(range(len(lesions)))
 
         def hits(candidate):
             away = [np.linalg.norm(candidate.centre - c) * SPACING_MM for c in centres]
@@ -92,27 +93,30 @@ def side_ml(phantom, index, middle, side):
     return np.count_nonzero(half >> index & 1) * detect.VOXEL_ML
 
 
+def candidates(channel, index, probability, phantom, hu, mask):
+    """What one channel of a volume's probabilities shows; `hu` is what the network was given."""
+    probability = probability[index].astype(np.float32)
+    if channel.name == "nodule":
+        probability = probability * detect.lung_rim(phantom.labels)
+    if channel.name != "coronary_calcification":
+        return detect.components(probability, mask)
+    least = calcium.least_hu(phantom)
+    return [c for c in detect.components(probability, mask, calcium.brightest(hu)) if c.brightest >= least]
+
+
 def choose(channel, index, probabilities, found):
     dice, mask, ratio = best_mask(probabilities, found, index)
     scans = []
     for probability, phantom in zip(probabilities, found):
-        probability = probability[index].astype(np.float32)
-        if channel.name == "nodule":
-            probability = probability * detect.lung_rim(phantom.labels)
-        if channel.name == "coronary_calcification":
-            least = calcium.least_hu(phantom)
-            candidates = detect.components(probability, mask, calcium.brightest(phantom.hu))
-            candidates = [c for c in candidates if c.brightest >= least]
-        else:
-            candidates = detect.components(probability, mask)
-        scans.append((candidates, *planted(channel, index, phantom)))
+        seen = candidates(channel, index, probability, phantom, phantom.hu, mask)
+        scans.append((seen, *planted(channel, index, phantom)))
     total = sum(len(wanted) for _, wanted, _ in scans)
     rows = []
     for confidence in CONFIDENCES:
         for least in channel.sizes:
             hit = false = 0
-            for candidates, wanted, hits in scans:
-                kept = [hits(c) for c in candidates if c.peak >= confidence and size(channel, c) >= least]
+            for seen, wanted, hits in scans:
+                kept = [hits(c) for c in seen if c.peak >= confidence and size(channel, c) >= least]
                 hit += len(set().union(*(k for k in kept if k is not None)))
                 wrong = sum(k is None for k in kept)
                 # A side or a scan counts as wrong once, however many parts it has.

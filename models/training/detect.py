@@ -41,7 +41,7 @@ def probability(net, hu):
                 box = (slice(z, z + PATCH), slice(y, y + PATCH), slice(x, x + PATCH))
                 image = network.scaled(torch.from_numpy(padded[box].astype(np.float32))[None, None])
                 image = image.contiguous(memory_format=torch.channels_last_3d)
-                out[(slice(None), *box)] += torch.sigmoid(net(image))[0].numpy() * weight
+                out[(slice(None), *box)] += torch.sigmoid(net(image).float())[0].numpy() * weight
                 total[box] += weight
     return (out / total).astype(np.float16)[(slice(None), *(slice(0, s) for s in shape))]
 

@@ -49,3 +49,20 @@ LIMITS = {
     "coronary_calcification": 3.0,
     "lymph_node": 2.5,
 }
+
+# (slice spacing, least size): what is smaller is not evaluated at this spacing. Diameter of a nodule, short axis of a node, mm.
+LEAST = {
+    "nodule": ((2.5, 4.0), (3.0, 6.0), (5.0, 10.0), (8.0, 15.0), (10.0, 20.0)),
+    "lymph_node": ((2.5, 10.0), (5.0, 10.0), (8.0, 15.0), (10.0, 20.0)),
+}
+
+
+def least_size(name, spacing_mm):
+    """What is smaller than this is not evaluated, in the finding's unit; 0 without a limit."""
+    pairs = LEAST.get(name)
+    if not pairs:
+        return 0.0
+    below = [p for p in pairs if p[0] <= spacing_mm] or [pairs[0]]
+    above = [p for p in pairs if p[0] >= spacing_mm] or [pairs[-1]]
+    (low, small), (high, large) = below[-1], above[0]
+    return small if high <= low else small + (large - small) * (spacing_mm - low) / (high - low)

@@ -7,21 +7,19 @@ Candidates and tracks are computed by detect.py, not by the daemon.
 """
 
 import argparse
-import hashlib
 import math
 import pathlib
-import re
 import tomllib
 
 import numpy as np
 
+import card
 import choose
 import clips
 import detect
 import export
 from channels import CHANNELS, MALIGNANT
 
-MARKS = ("<!-- evaluation: written by evaluate.py -->", "<!-- end of evaluation -->")
 BATCH = 16
 
 
@@ -100,13 +98,7 @@ def main():
     model = f"{manifest['id']} {manifest['version']} (network sha256 {manifest['files'][network][:12]}...)"
     text = table(found, probabilities, manifest["thresholds"], model)
     print(text)
-    card = a.package / "CARD.md"
-    before, _, rest = card.read_text().partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    assert end, f"{card}: no marks"
-    card.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
-    digest = hashlib.sha256(card.read_bytes()).hexdigest()
-    path.write_text(re.sub(r'^"CARD.md" = ".*"$', f'"CARD.md" = "{digest}"', path.read_text(), flags=re.M))
+    card.write(a.package, "evaluate.py", text)
 
 
 if __name__ == "__main__":

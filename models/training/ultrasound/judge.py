@@ -3,7 +3,8 @@
     python judge.py --pictures FOLDER --fold 0 --weights fold0.pt --out maps0.npz      the maps of one fold; with --choose FILE its
                                                                                        mask and confidence are chosen, and written there
     python judge.py --pictures FOLDER --maps maps*.npz [--thresholds thresholds.json]  the table; without thresholds they are chosen
-    python judge.py --pictures FOLDER --onnx breast.onnx --out maps.npz                a network that never saw any picture
+    python judge.py --pictures FOLDER --fold 0 --package ../../packages/us-breast      the table of the card: a package that did not learn
+                                                                                       from this fold, with its own thresholds
 
 The whole picture is the sector. Candidates are formed as in the engine: connected pixels from `mask` on, which count when their highest
 probability reaches `confidence`; pictures have no scale, so no least area is asked for. A lesion is hit when a candidate
@@ -13,13 +14,17 @@ is the mean over all that counts, or around the surest pixel when nothing does. 
 
 import argparse
 import json
+import pathlib
+import tomllib
 
 import numpy as np
 import torch
 from PIL import Image
 from scipy import ndimage
 
+import card
 import choose
+import evaluate
 import network
 import pictures
 from channels import LESION, MALIGNANT
@@ -109,12 +114,35 @@ def best(found, answers):
     return row, mask, confidence
 
 
+def written(row, fold, model):
+    """The table of the card."""
+    lesions, normal, area = row["pictures with a lesion"], row["normal"], row["malignant_auc"]
+
+    def share(part, of):
+        low, high = evaluate.wilson(round(part * of), of)
+        return f"{part:.3f} ({low:.3f} to {high:.3f}), {round(part * of)} of {of}"
+
+    lines = [
+        f"{lesions + normal} real pictures of {'all folds' if fold is None else f'fold {fold}'}, {model}, whole picture as sector. In brackets: 95 % confidence "
+        "interval (Wilson).",
+        "",
+        "| on real pictures | |",
+        "|---|---|",
+        f"| lesions hit | {share(row['hit'], lesions)} |",
+        f"| Dice of pictures with a lesion, a miss being 0 | mean {row['dice']:.3f}, median {row['dice_median']:.3f} |",
+        f"| normal pictures with a false lesion | {share(row['false_on_normal'], normal)} |",
+        f"| malignant or benign, area under the curve | {area:.3f} |",
+        f"| on the right side of 0.5 | {share(row['malignant_right'], lesions)} |",
+    ]
+    return "\n".join(lines)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--pictures", required=True)
     arguments.add_argument("--fold", type=int, help="only the pictures of this fold")
     arguments.add_argument("--weights")
-    arguments.add_argument("--onnx")
+    arguments.add_argument("--package", type=pathlib.Path)
     arguments.add_argument("--out")
     arguments.add_argument("--maps", nargs="*")
     arguments.add_argument("--thresholds")
@@ -137,10 +165,12 @@ def main():
             row, mask, confidence = best(found, answers)
         print(json.dumps({"mask": mask, "confidence": confidence, **row}, indent=1))
         return
-    if a.onnx:
+    if a.package:
         import onnxruntime
 
-        opened = onnxruntime.InferenceSession(a.onnx, providers=["CPUExecutionProvider"])
+        manifest = tomllib.loads((a.package / "model.toml").read_text())
+        network_file = next(v["network"] for v in manifest["variants"] if v["accelerator"] == "any")
+        opened = onnxruntime.InferenceSession(str(a.package / network_file), providers=["CPUExecutionProvider"])
         run = lambda image: opened.run(None, {"image": image})[0]
     else:
         import train
@@ -148,6 +178,14 @@ def main():
         net = train.load(a.weights)[0].to(a.device)
         run = lambda image: torch.sigmoid(net(torch.from_numpy(image).to(a.device))).cpu().numpy()
     answers = maps(run, found)
+    if a.package:
+        t = manifest["thresholds"]["lesion"]
+        row = table(found, answers, t["mask"], t["confidence"])
+        model = f"{manifest['id']} {manifest['version']} (network sha256 {manifest['files'][network_file][:12]}...)"
+        text = written(row, a.fold, model)
+        print(text)
+        card.write(a.package, "judge.py", text)
+        return
     np.savez_compressed(a.out, names=np.array([p.name for p in found]), maps=answers)
     if a.choose:
         row, mask, confidence = best(found, answers)
