@@ -78,7 +78,8 @@ fn main() -> anyhow::Result<()> {
     let (scans, scored) = (all(&seeds, Protocol::Chest)?, all(&calcium, Protocol::Calcium)?);
     let mut table = table::tables(&scans, &seeds, &model) + &table::calcium(&scored, &calcium);
     let mut every = vec![scans, scored];
-    let kernel = arguments.kernel.map_or("kernel by the seed".to_owned(), |kernel| format!("kernel {}", kernel.name()));
+    let kernel =
+        arguments.kernel.map_or_else(|| "kernel by the seed".to_owned(), |kernel| format!("kernel {}", kernel.name()));
     for sampling in &arguments.slices {
         let mut scans = Vec::new();
         for seed in thick.clone() {

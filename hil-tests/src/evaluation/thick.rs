@@ -68,6 +68,7 @@ impl Sampling {
 }
 
 /// A phantom on the grid of its thick slices.
+#[derive(Debug)]
 pub struct Scanned {
     pub phantom: Phantom,
     pub slices: Vec<Slice>,
