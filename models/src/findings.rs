@@ -7,7 +7,8 @@ use crate::reason::NotEvaluated;
 
 pub use crate::task::ct_chest::{
     Bronchiectasis, CalciumScore, ChestFinding, ChestFindings, CoronaryCalcium, EMPHYSEMA_PERCENT, Emphysema, Extent,
-    LymphNode, Nodule, NoduleType, PartlySeen, PleuralEffusion, Pneumonia, Pneumothorax, RibFracture,
+    Form, LeastSize, LymphNode, Nodule, NoduleType, PartlySeen, PleuralEffusion, Pneumonia, Pneumothorax, RibFracture,
+    SizeUnit,
 };
 
 /// A region on the volume's own voxel grid, stored for its bounding box only.

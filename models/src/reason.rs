@@ -22,6 +22,8 @@ pub enum Reason {
     BodyPart { part: String, package: String },
     #[error("slice spacing {mm:.1} mm, package needs <= {most_mm:.1} mm", mm = Number::from(mm), most_mm = Number::from(most_mm))]
     SpacingTooLarge { mm: f64, most_mm: f64 },
+    #[error("slices {mm:.1} mm thick, package needs <= {most_mm:.1} mm", mm = Number::from(mm), most_mm = Number::from(most_mm))]
+    SlicesTooThick { mm: f64, most_mm: f64 },
     #[error("slice spacing {mm:.1} mm, package needs >= {least_mm:.1} mm", mm = Number::from(mm), least_mm = Number::from(least_mm))]
     SpacingTooSmall { mm: f64, least_mm: f64 },
     #[error("noise {hu:.0} HU, package needs <= {most_hu:.0} HU", hu = Number::from(hu), most_hu = Number::from(most_hu))]
@@ -39,6 +41,9 @@ pub enum Reason {
     KernelUnnamed,
     #[error("kernel {kernel} is sharp, package needs a soft one")]
     KernelSharp { kernel: String },
+    /// Whatever the header names.
+    #[error("the noise is that of a sharp kernel, package needs a soft one")]
+    KernelTexture,
 
     #[error("no lungs were found")]
     NoLungs,
@@ -87,6 +92,8 @@ pub enum Reason {
     AgatstonVoltageUnknown,
     #[error("slice spacing {mm:.1} mm instead of 2.5 to 3 mm", mm = Number::from(mm))]
     AgatstonSpacing { mm: f64 },
+    #[error("slices {mm:.1} mm thick instead of 2.5 to 3 mm", mm = Number::from(mm))]
+    AgatstonThickness { mm: f64 },
     #[error("sharp kernel {kernel}")]
     AgatstonKernel { kernel: String },
     #[error("the kernel is not known")]

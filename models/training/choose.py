@@ -53,7 +53,7 @@ def size(channel, candidate):
 
 
 def planted(channel, index, phantom, least=0.0):
-    """What must be found (keys; lesions from `least` mm on), and a function from a candidate to the keys that it hits; None when the candidate is false."""
+    """What must be found (keys; from `least` on, mm or ml), and a function from a candidate to the keys that it hits; None when the candidate is false."""
     if channel.counts == LESION:
         lesions = phantom.truth[channel.listed]
         centres = [phantom.to_voxel(l["centre_mm"]) for l in lesions]
@@ -73,7 +73,7 @@ def planted(channel, index, phantom, least=0.0):
     middle = midline(phantom) if channel.counts == SIDE else 0
     side = lambda x: int(x >= middle)
     volumes = {k: side_ml(phantom, index, middle, k) for k in ((0, 1) if channel.counts == SIDE else (1,))}
-    wanted = {k for k, ml in volumes.items() if ml >= (LEAST_ML if channel.counts == SIDE else 1e-9)}
+    wanted = {k for k, ml in volumes.items() if ml >= max(LEAST_ML if channel.counts == SIDE else 1e-9, least)}
     forgiven = {k for k, ml in volumes.items() if ml > 0}
     if channel.name in PNEUMONIA:
         other = next(i for i, c in enumerate(CHANNELS) if c.name in PNEUMONIA and i != index)

@@ -36,30 +36,29 @@ CHANNELS = (
 )
 NAMES = tuple(c.name for c in CHANNELS)
 
-# Largest slice spacing, mm. Training scans have at most 2.5 mm, so the network has not learnt thicker slices. Calcium is an exception: its
-# protocols have slices of 2.5 to 3 mm, and its score is defined for 3 mm.
+# Limits of each finding as models/src/manifest/volume.rs defines them: a number is the largest slice spacing, mm; `least_size` are pairs of
+# spacing and the least size that is evaluated there (diameter of a nodule, short axis of a node, length of a fracture, mm; otherwise ml).
+# Chosen from the tables of by_slices.py. Emphysema is a share of the lungs, which thick slices change. Calcium: its protocols have
+# slices of 2.5 to 3 mm, and its score is defined for 3 mm; beyond that only its grade is given.
 LIMITS = {
-    "nodule": 2.5,
-    "pneumonia": 2.5,
+    "nodule": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 4.0], [3.0, 6.0], [5.0, 10.0], [8.0, 15.0]]},
+    "pneumonia": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 1.0], [8.0, 10.0]]},
     "rib_fracture": 2.5,
     "emphysema": 2.5,
     "bronchiectasis": 2.5,
-    "pleural_effusion": 2.5,
-    "pneumothorax": 2.5,
+    "pleural_effusion": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 5.0], [8.0, 30.0]]},
+    "pneumothorax": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 5.0], [8.0, 30.0]]},
     "coronary_calcification": 3.0,
-    "lymph_node": 2.5,
+    "lymph_node": {"max_slice_spacing_mm": 5.0, "least_size": [[2.5, 10.0], [5.0, 12.0]]},
 }
-
-# (slice spacing, least size): what is smaller is not evaluated at this spacing. Diameter of a nodule, short axis of a node, mm.
-LEAST = {
-    "nodule": ((2.5, 4.0), (3.0, 6.0), (5.0, 10.0), (8.0, 15.0), (10.0, 20.0)),
-    "lymph_node": ((2.5, 10.0), (5.0, 10.0), (8.0, 15.0), (10.0, 20.0)),
-}
+# The findings of which a channel is a part.
+PARTS = {"ground_glass": "pneumonia", "consolidation": "pneumonia"}
 
 
 def least_size(name, spacing_mm):
-    """What is smaller than this is not evaluated, in the finding's unit; 0 without a limit."""
-    pairs = LEAST.get(name)
+    """What of a channel is smaller than this is not evaluated, in the finding's unit; 0 without a limit."""
+    limits = LIMITS[PARTS.get(name, name)]
+    pairs = limits.get("least_size") if isinstance(limits, dict) else None
     if not pairs:
         return 0.0
     below = [p for p in pairs if p[0] <= spacing_mm] or [pairs[0]]

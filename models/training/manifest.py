@@ -1,5 +1,7 @@
 """The text of model.toml; `models/src/manifest.rs` defines the keys."""
 
+import json
+
 import detect
 import network
 from findings import LIMITS, NAMES, SPACING_MM
@@ -59,12 +61,18 @@ tolerance = 0.02
 """
 
 
+def limits(finding, limit):
+    """`limit` is the largest slice spacing, mm, or the keys of `Limits` (models/src/manifest/volume.rs) with their values."""
+    keys = limit if isinstance(limit, dict) else {"max_slice_spacing_mm": limit}
+    lines = (f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    return f"[intended_use.findings.{finding}]\n" + "".join(lines)
+
+
 def text(thresholds, hashes):
-    limit = "[intended_use.findings.{}]\nmax_slice_spacing_mm = {}\n"
     threshold = "[thresholds.{}]\nconfidence = {confidence}\nmask = {mask}\nmin_size = {min_size}\n"
     head = HEAD.format(
         version=VERSION,
-        limits="\n".join(limit.format(*pair) for pair in LIMITS.items()),
+        limits="\n".join(limits(*pair) for pair in LIMITS.items()),
         spacing=SPACING_MM,
         patch=detect.PATCH,
         overlap=detect.OVERLAP,

@@ -1,6 +1,6 @@
 //! A page for one finding: the slice that shows it best, and its surest or largest instances beside it.
 
-use models::findings::{ChestFinding, Evaluated, LungPart, Mask, Region};
+use models::findings::{ChestFinding, Evaluated, Form, LungPart, Mask, Region};
 use models::number::Number;
 use models::{ChestFindings, Volume};
 
@@ -171,7 +171,11 @@ fn shown<'a>(
             .into_iter()
             .map(|n| {
                 let place = n.lobe.map_or_else(|| w.side(n.side), |lobe| w.part(LungPart::Lobe(lobe)));
-                let caption = format!("{}: {:.1} mm{comma}{place}", n.number, Number(n.diameter_mm));
+                let size = format!("{:.1} mm{comma}{place}", Number(n.size_mm()));
+                let caption = match n.form {
+                    Form::Nodule => format!("{}: {size}", n.number),
+                    Form::Mass => format!("{}: {}{comma}{size}", n.number, w.form(n.form)),
+                };
                 at(&n.mask, n.centre_mm, n.key_slice, caption, AMBER)
             })
             .collect(),

@@ -139,6 +139,12 @@ pub const NODULE_SOLID: Code = own("NODSOLID", "Solid nodule");
 pub const NODULE_PART_SOLID: Code = own("NODPART", "Part-solid nodule");
 pub const NODULE_GROUND_GLASS: Code = own("NODGGN", "Ground glass nodule");
 pub const NODULE_CALCIFIED: Code = own("NODCALC", "Calcified nodule");
+/// The same of a mass, so that nothing in the report calls it a nodule.
+pub const MASS_TYPE: Code = own("MASSTYPE", "Mass type");
+pub const MASS_SOLID: Code = own("MASSSOLID", "Solid mass");
+pub const MASS_PART_SOLID: Code = own("MASSPART", "Part-solid mass");
+pub const MASS_GROUND_GLASS: Code = own("MASSGGN", "Ground glass mass");
+pub const MASS_CALCIFIED: Code = own("MASSCALC", "Calcified mass");
 pub const PART_VOLUME: Code = own("PARTVOL", "Volume of the part, opacities included");
 
 // Image quality of a CT series: TID 1602, and our own where no standard code was found.

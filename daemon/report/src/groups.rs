@@ -5,18 +5,19 @@
 //! segment. Findings without a region (negative, not evaluated) are in the qualitative evaluations; if there is no
 //! region at all, TID 1501 groups state them.
 
-use models::findings::{ChestFinding, Evaluated, Lung, Mask, Nodule, NoduleType};
+use models::findings::{ChestFinding, Evaluated, Form, Lung, Mask, Nodule, NoduleType};
 use models::{ChestFindings, Volume};
 
 use crate::canvas::single;
 use crate::codes::{
     ABSENT, ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ATTENUATION, CERTAINTY_OF_FINDING, COMMENT,
     CUBIC_MILLIMETRE, Code, DERIVATION, DIAMETER, FINDING, FINDING_SITE, HOUNSFIELD, ILLUSTRATION_OF_ROI, IMAGE_REGION,
-    LAA_950, LATERALITY, LONG_AXIS, LUNG, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NODULE_CALCIFIED,
-    NODULE_GROUND_GLASS, NODULE_PART_SOLID, NODULE_SOLID, NODULE_TYPE, NOT_ATTEMPTED, ORIGINAL_SOURCE,
-    PARTIALLY_SUCCEEDED, PERCENT, PRESENCE_UNDETERMINED, PRESENT, REFERENCED_SEGMENT, SHORT_AXIS,
-    SOURCE_OF_MEASUREMENT, SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED, SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS,
-    TRACKING_ID, TRACKING_UID, VOLUME,
+    LAA_950, LATERALITY, LONG_AXIS, LUNG, MASS, MASS_CALCIFIED, MASS_GROUND_GLASS, MASS_PART_SOLID, MASS_SOLID,
+    MASS_TYPE, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NODULE_CALCIFIED, NODULE_GROUND_GLASS,
+    NODULE_PART_SOLID, NODULE_SOLID, NODULE_TYPE, NOT_ATTEMPTED, ORIGINAL_SOURCE, PARTIALLY_SUCCEEDED, PERCENT,
+    PRESENCE_UNDETERMINED, PRESENT, REFERENCED_SEGMENT, SHORT_AXIS, SOURCE_OF_MEASUREMENT,
+    SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED, SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS, TRACKING_ID, TRACKING_UID,
+    VOLUME,
 };
 use crate::content::{Item, Part, Relation, Value};
 use crate::entry::entry;
@@ -85,12 +86,27 @@ pub fn summary(findings: &ChestFindings) -> Vec<Item> {
             FindingState::NotFound => (ABSENT, format!("{name}: {}", line.text)),
             FindingState::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
         };
-        items.push(Item::code(Relation::Contains, entry(line.finding).code, presence));
+        match line.finding {
+            ChestFinding::Nodule => items.extend(nodules_and_masses(findings, presence)),
+            finding => items.push(Item::code(Relation::Contains, entry(finding).code, presence)),
+        }
         items.push(comment(said));
     }
     items.extend(words::remarks(findings, Language::English).map(comment));
     items.extend(findings.comparison.as_ref().map(|c| comment(words::comparison(c, Language::English))));
     items
+}
+
+/// Whether there are nodules, and whether there are masses; `together` where neither was evaluated.
+fn nodules_and_masses(findings: &ChestFindings, together: Code) -> [Item; 2] {
+    [(Form::Nodule, NODULE), (Form::Mass, MASS)].map(|(form, code)| {
+        let presence = match &findings.nodules {
+            Evaluated::Done(all) if all.iter().any(|one| one.form == form) => PRESENT,
+            Evaluated::Done(_) => ABSENT,
+            Evaluated::NotEvaluated(_) => together,
+        };
+        Item::code(Relation::Contains, code, presence)
+    })
 }
 
 /// The qualitative evaluation of the lungs: that none was found or why they were not evaluated; empty if they have
@@ -124,38 +140,45 @@ pub fn refusal(context: &Context, reason: &Refused, page: &Page) -> Item {
 }
 
 fn nodule_volume(parts: &GroupParts, nodule: &Nodule) -> Item {
-    let subject = Subject::Nodule(nodule.number);
-    let mut group = volumetric(parts, subject, NODULE);
+    let subject = Subject::of_nodule(nodule);
+    let mut group = volumetric(parts, subject, subject.code());
     if let Some(page) = parts.pages.iter().find(|p| p.finding == Some(ChestFinding::Nodule)) {
         group = group.with(illustration(page));
     }
     let class = nodule.lung_rads.map(|class| comment(format!("Lung-RADS v2022 size class {class} (baseline)")));
+    // A mass is measured by its longest diameter.
+    let average =
+        (nodule.form == Form::Nodule).then(|| Item::number(DIAMETER, nodule.diameter_mm, 1, MILLIMETRE).with(mean()));
     group
         .with_all(model(parts.context))
         .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))
-        .with(Item::number(DIAMETER, nodule.diameter_mm, 1, MILLIMETRE).with(mean()))
+        .with_all(average)
         .with(Item::number(LONG_AXIS, nodule.long_axis_mm, 1, MILLIMETRE))
         .with(Item::number(SHORT_AXIS, nodule.short_axis_mm, 1, MILLIMETRE))
         .with(Item::number(VOLUME, nodule.volume_mm3, 1, CUBIC_MILLIMETRE))
         .with(Item::number(ATTENUATION, nodule.mean_hu, 1, HOUNSFIELD).with(mean()))
         .with(Item::number(CERTAINTY_OF_FINDING, nodule.confidence * 100.0, 1, PERCENT))
-        .with_all(nodule.kind.map(|kind| Item::code(Relation::Contains, NODULE_TYPE, nodule_type(kind))))
+        .with_all(nodule.kind.map(|kind| kind_of(nodule.form, kind)))
         .with_all(class)
 }
 
-fn nodule_type(kind: NoduleType) -> Code {
-    match kind {
-        NoduleType::Solid => NODULE_SOLID,
-        NoduleType::PartSolid => NODULE_PART_SOLID,
-        NoduleType::GroundGlass => NODULE_GROUND_GLASS,
-        NoduleType::Calcified => NODULE_CALCIFIED,
+fn kind_of(form: Form, kind: NoduleType) -> Item {
+    let (nodule, mass) = match kind {
+        NoduleType::Solid => (NODULE_SOLID, MASS_SOLID),
+        NoduleType::PartSolid => (NODULE_PART_SOLID, MASS_PART_SOLID),
+        NoduleType::GroundGlass => (NODULE_GROUND_GLASS, MASS_GROUND_GLASS),
+        NoduleType::Calcified => (NODULE_CALCIFIED, MASS_CALCIFIED),
+    };
+    match form {
+        Form::Nodule => Item::code(Relation::Contains, NODULE_TYPE, nodule),
+        Form::Mass => Item::code(Relation::Contains, MASS_TYPE, mass),
     }
 }
 
 /// The second group of a nodule, with the same tracking UID: its outlines on all slices, the key slice first.
 fn nodule_outlines(parts: &GroupParts, nodule: &Nodule) -> Item {
-    let subject = Subject::Nodule(nodule.number);
-    begin("1411", &subject.label(), subject.tracking_uid(parts.context), NODULE)
+    let subject = Subject::of_nodule(nodule);
+    begin("1411", &subject.label(), subject.tracking_uid(parts.context), subject.code())
         .with_all(regions(parts, nodule))
         .with_all(model(parts.context))
         .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))

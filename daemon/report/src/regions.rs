@@ -2,11 +2,11 @@
 //! and pages read it, so that they always speak of the same things.
 
 use models::ChestFindings;
-use models::findings::{ChestFinding, Evaluated, LobeName, LungPart, Mask, Region, Side};
+use models::findings::{ChestFinding, Evaluated, Form, LobeName, LungPart, Mask, Nodule, Region, Side};
 
 use crate::codes::{
-    BOTH_SIDES, CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LEFT, LOWER_LOBE, LUNG, MIDDLE_LOBE, NODULE, RIGHT,
-    UPPER_LOBE,
+    BOTH_SIDES, CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LEFT, LOWER_LOBE, LUNG, MASS, MIDDLE_LOBE, NODULE,
+    RIGHT, UPPER_LOBE,
 };
 use crate::entry::{entry, instances};
 use crate::measure;
@@ -19,6 +19,8 @@ pub enum Subject {
     Lung(Side),
     Lobe(LobeName),
     Nodule(usize),
+    /// Numbered together with the nodules.
+    Mass(usize),
     /// All opacities of this kind together.
     GroundGlass,
     Consolidation,
@@ -31,6 +33,13 @@ pub enum Subject {
 }
 
 impl Subject {
+    pub fn of_nodule(nodule: &Nodule) -> Self {
+        match nodule.form {
+            Form::Nodule => Self::Nodule(nodule.number),
+            Form::Mass => Self::Mass(nodule.number),
+        }
+    }
+
     /// Tracking identifier, and segment label.
     pub fn label(self) -> String {
         match self {
@@ -40,6 +49,7 @@ impl Subject {
             Self::Consolidation => "Consolidations".into(),
             Self::CoronaryCalcium => entry(ChestFinding::CoronaryCalcification).label.into(),
             Self::Nodule(number) => format!("{} {number}", entry(ChestFinding::Nodule).label),
+            Self::Mass(number) => format!("Mass {number}"),
             Self::Emphysema(number) => format!("{} {number}", entry(ChestFinding::Emphysema).label),
             Self::Instance(finding, number) => format!("{} {number}", entry(finding).label),
         }
@@ -49,7 +59,7 @@ impl Subject {
     pub fn tracking_uid(self, context: &Context) -> String {
         match self {
             Self::Lung(side) => context.uids.of("track lung", usize::from(side == Side::Left)),
-            Self::Nodule(number) => context.uids.of("track nodule", number),
+            Self::Nodule(number) | Self::Mass(number) => context.uids.of("track nodule", number),
             other => context.uids.of(&format!("track {}", other.label()), 0),
         }
     }
@@ -57,7 +67,7 @@ impl Subject {
     pub fn finding(self) -> Option<ChestFinding> {
         Some(match self {
             Self::Lung(_) | Self::Lobe(_) => return None,
-            Self::Nodule(_) => ChestFinding::Nodule,
+            Self::Nodule(_) | Self::Mass(_) => ChestFinding::Nodule,
             Self::GroundGlass | Self::Consolidation => ChestFinding::Pneumonia,
             Self::Emphysema(_) => ChestFinding::Emphysema,
             Self::CoronaryCalcium => ChestFinding::CoronaryCalcification,
@@ -72,6 +82,7 @@ impl Subject {
             Self::Lobe(name) => lobe_code(name),
             Self::GroundGlass => GROUND_GLASS,
             Self::Consolidation => CONSOLIDATION,
+            Self::Mass(_) => MASS,
             other => other.finding().map_or(NODULE, |finding| entry(finding).code),
         }
     }
@@ -131,7 +142,7 @@ fn of_finding(findings: &ChestFindings, finding: ChestFinding) -> Vec<Segmented<
         ChestFinding::Nodule => measure::nodules(findings)
             .into_iter()
             .map(|nodule| Segmented {
-                subject: Subject::Nodule(nodule.number),
+                subject: Subject::of_nodule(nodule),
                 site: Site::lobe_or_lung(nodule.lobe, nodule.side),
                 masks: vec![&nodule.mask],
             })

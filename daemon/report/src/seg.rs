@@ -217,7 +217,7 @@ fn colour(subject: Subject) -> [u16; 3] {
         Subject::Lobe(LobeName::LeftLower) => cie_lab(60, -50, 20),
         Subject::GroundGlass => cie_lab(88, -10, 60),
         Subject::Consolidation => cie_lab(60, 55, 50),
-        Subject::Nodule(_) => of(ChestFinding::Nodule),
+        Subject::Nodule(_) | Subject::Mass(_) => of(ChestFinding::Nodule),
         Subject::Emphysema(_) => of(ChestFinding::Emphysema),
         Subject::CoronaryCalcium => of(ChestFinding::CoronaryCalcification),
         Subject::Instance(finding, _) => of(finding),

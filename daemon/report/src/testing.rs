@@ -7,9 +7,9 @@ use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
 use dicom_core::{Tag, VR};
 use models::findings::{
-    Bronchiectasis, CalciumScore, Change, Comparison, CoronaryCalcium, Emphysema, Evaluated, Extent, Lobe, LobeName,
-    Lung, LungPart, LymphNode, Mask, Nodule, NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, Region, RibFracture,
-    Side,
+    Bronchiectasis, CalciumScore, Change, Comparison, CoronaryCalcium, Emphysema, Evaluated, Extent, Form, Lobe,
+    LobeName, Lung, LungPart, LymphNode, Mask, Nodule, NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, Region,
+    RibFracture, Side,
 };
 use models::manifest::Clearance;
 use models::{ChestFindings, Geometry, Volume};
@@ -140,6 +140,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
         let mask = ball(dims, centre, geometry.spacing_mm.map(|s| radius_mm / s));
         Nodule {
             number,
+            form: Form::Nodule,
             side,
             lobe: Some(if side == Side::Right { LobeName::RightUpper } else { LobeName::LeftLower }),
             kind: Some(NoduleType::Solid),
@@ -233,6 +234,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
             long_axis_mm: 15.2,
         }]),
         partly_seen: Vec::new(),
+        least_sizes: Vec::new(),
         remarks: Vec::new(),
         comparison: Some(Comparison {
             prior_study_uid: "1.2.3.99".into(),

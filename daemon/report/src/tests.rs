@@ -256,7 +256,76 @@ fn nothing_found_is_said_in_codes_and_words() {
     case.findings.nodules = Evaluated::Done(Vec::new());
     let content = content(&open(find(&processed(&case), "sr")));
     assert!(has(&content, "27925004", "121054") && has(&content, "111064", "111222"));
-    assert!(has(&content, "121106", "Nodules: none found"));
+    assert!(has(&content, "4147007", "121054"), "no mass either");
+    assert!(has(&content, "121106", "Nodules or masses: none found"));
+}
+
+#[test]
+fn a_mass_is_a_mass_in_every_object() {
+    let mut case = testing::case(9);
+    let Evaluated::Done(nodules) = &mut case.findings.nodules else { panic!() };
+    nodules.truncate(1);
+    (nodules[0].form, nodules[0].long_axis_mm) = (models::findings::Form::Mass, 44.5);
+    let objects = processed(&case);
+    let content = content(&open(find(&objects, "sr")));
+    let (absent, present) = ("121054", "121053");
+    assert!(has(&content, "27925004", absent) && has(&content, "4147007", present));
+    // Finding, tracking identifier, type; and no mean diameter.
+    assert!(has(&content, "121071", "4147007") && !has(&content, "121071", "27925004"));
+    assert!(has(&content, "112039", "Mass 1") && has(&content, "MASSTYPE", "MASSSOLID"));
+    assert!(!content.iter().any(|(name, _)| name == "81827009" || name == "NODTYPE"));
+    let segments = items(&open(find(&objects, "seg")), tags::SEGMENT_SEQUENCE);
+    let segment = segments.iter().find(|segment| text(segment, tags::SEGMENT_LABEL) == "Mass 1").unwrap();
+    let kind = items(segment, tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE);
+    assert_eq!(text(&kind[0], tags::CODE_VALUE), "4147007");
+}
+
+/// The engine refuses; what a refused finding measured must not come back by another way.
+#[test]
+fn where_one_finding_is_open_no_number_of_another_is_in_any_output() {
+    for open_one in ChestFinding::ALL {
+        let mut case = testing::case(9);
+        for finding in ChestFinding::ALL.into_iter().filter(|finding| *finding != open_one) {
+            case.findings.refuse(finding, Reason::NoSpine);
+        }
+        case.findings.comparison = None;
+        if let (false, Evaluated::Done(lungs)) = (open_one == ChestFinding::Emphysema, &mut case.findings.lungs) {
+            lungs.iter_mut().for_each(|lung| lung.laa950_percent = None);
+        }
+        let segmented = crate::regions::all(&case.findings);
+        assert!(segmented.iter().all(|one| one.subject.finding().is_none_or(|finding| finding == open_one)));
+        for language in Language::ALL {
+            for line in crate::words::lines(&case.findings, *language).iter().filter(|line| line.finding != open_one) {
+                assert!(!line.text.contains(|c: char| c.is_ascii_digit()), "{}", line.text);
+            }
+            let pages = crate::key_images(&case.findings, &case.volume, &case.provenance, *language);
+            assert!(pages.iter().all(|page| page.finding.is_none_or(|finding| finding == open_one)));
+        }
+        let report = open(find(&processed(&case), "sr"));
+        let group = |item: &InMemDicomObject| items(item, tags::CONTENT_SEQUENCE);
+        let measured = all(&report)
+            .into_iter()
+            .filter(|item| group(item).iter().any(|one| one.get(tags::MEASURED_VALUE_SEQUENCE).is_some()));
+        let own: BTreeSet<&str> = match open_one {
+            ChestFinding::Pneumonia => ["112120", "95436008", "233604007"].into(),
+            finding => [crate::entry::entry(finding).code.value].into(),
+        };
+        // Right and left lung, lobes.
+        let organs: BTreeSet<&str> = ["39607008", "45653009", "72481006", "90572001"].into();
+        let mut seen = false;
+        for item in measured {
+            let of = content(&item);
+            let finding = &of.iter().find(|(name, _)| name == "121071").unwrap().1;
+            assert!(
+                own.contains(finding.as_str()) || organs.contains(finding.as_str()),
+                "{finding} beside {open_one:?}"
+            );
+            seen |= own.contains(finding.as_str());
+            let laa = of.iter().any(|(name, _)| name == "LAA950");
+            assert!(!laa || open_one == ChestFinding::Emphysema);
+        }
+        assert!(seen, "{open_one:?} has its own numbers");
+    }
 }
 
 #[test]
@@ -265,7 +334,7 @@ fn not_evaluated_is_never_mistaken_for_nothing_found() {
     let mut case = testing::case(9);
     case.findings.nodules = Evaluated::NotEvaluated(NotEvaluated::stored(reason));
     let said = content(&open(find(&processed(&case), "sr")));
-    let words = "Nodules not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
+    let words = "Nodules or masses not evaluated: slice spacing 5.0 mm, package needs <= 2.5 mm";
     assert!(has(&said, "111064", "111223") && has(&said, "27925004", "121059") && has(&said, "121106", words));
     assert!(!has(&said, "27925004", "121054"));
     case.findings = ChestFindings::none(&Reason::stored("no lungs"));

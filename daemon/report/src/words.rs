@@ -12,7 +12,8 @@ pub mod examples;
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{
-    CalciumScore, ChestFinding, Comparison, Evaluated, LobeName, LungPart, Nodule, NoduleType, Pneumonia, Side,
+    CalciumScore, ChestFinding, Comparison, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType,
+    Pneumonia, Side,
 };
 use models::remark::Remark;
 use models::task::ct_quality::{CtQuality, Noise, Slices};
@@ -69,6 +70,8 @@ pub trait Words: Sync {
     fn side(&self, side: Side) -> &'static str;
     fn part(&self, part: LungPart) -> &'static str;
     fn nodule_type(&self, kind: NoduleType) -> &'static str;
+    /// One lesion of the lung, by its size.
+    fn form(&self, form: Form) -> &'static str;
     /// Of coronary calcification, 0 to 3.
     fn grade(&self, grade: u8) -> &'static str;
     fn none_found(&self) -> &'static str;
@@ -98,6 +101,8 @@ pub trait Words: Sync {
     /// Axes of the largest one.
     fn lymph_nodes(&self, count: usize, long_mm: f64, short_mm: f64) -> String;
     fn nodules(&self, count: usize, largest: &Largest) -> String;
+    /// Masses, with the longest diameter.
+    fn masses(&self, count: usize, largest: &Largest) -> String;
     /// Percent of both lungs.
     fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String;
     fn opacities(&self, count: usize) -> String;
@@ -109,6 +114,8 @@ pub trait Words: Sync {
     fn not_evaluated(&self, topic: Topic, reason: &str) -> String;
     /// That what was found is so in the part that was seen; `reason` in this language.
     fn seen_in_part(&self, reason: &str) -> String;
+    /// That what is smaller was not evaluated in slices as thick as these.
+    fn least_size(&self, least: &LeastSize) -> String;
     /// What a reader should know about the images.
     fn remark(&self, remark: &Remark) -> String;
     /// Why slices make no volume, and what to do about it.
@@ -133,9 +140,10 @@ pub trait Words: Sync {
     fn received(&self, instances: usize, modality: &str, series_number: Option<i64>) -> String;
 }
 
-/// The largest nodule.
+/// The largest nodule or mass.
 #[derive(Debug)]
 pub struct Largest {
+    /// [`Nodule::size_mm`].
     pub diameter_mm: f64,
     /// Type and Lung-RADS class, each with a comma before it; may be empty.
     pub about: String,
@@ -230,12 +238,16 @@ pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language)
         }),
     };
     let in_part = findings.part_missing(finding).map(|why| w.seen_in_part(&w.reason(why)));
+    let least = findings.least_size(finding).map(|least| w.least_size(least));
+    let joined = |parts: [Option<String>; 3]| parts.into_iter().flatten().collect::<Vec<_>>().join(w.separator());
     let (state, text) = match said {
         Ok(text) if findings.is_found(finding) == Some(true) => {
-            (FindingState::Found, [Some(text), in_part].into_iter().flatten().collect::<Vec<_>>().join(w.separator()))
+            (FindingState::Found, joined([Some(text), in_part, least]))
         }
-        Ok(text) if text.is_empty() => (FindingState::NotFound, w.none_found().to_owned()),
-        Ok(text) => (FindingState::NotFound, format!("{}{}{text}", w.none_found(), w.separator())),
+        Ok(text) => {
+            let text = (!text.is_empty()).then_some(text);
+            (FindingState::NotFound, joined([Some(w.none_found().to_owned()), text, least]))
+        }
         Err(why) => (FindingState::NotEvaluated, w.reason(&why.reason)),
     };
     Line { finding, state, text }
@@ -271,14 +283,19 @@ fn listed(items: impl Iterator<Item = String>, w: &dyn Words) -> String {
 }
 
 fn nodules(all: &[Nodule], w: &dyn Words) -> String {
-    let Some(largest) = all.iter().max_by(|a, b| a.diameter_mm.total_cmp(&b.diameter_mm)) else {
-        return String::new();
+    let of = |form: Form| {
+        let own = || all.iter().filter(|one| one.form == form);
+        let largest = own().max_by(|a, b| a.size_mm().total_cmp(&b.size_mm()))?;
+        let kind = largest.kind.map(|kind| format!("{}{}", w.comma(), w.nodule_type(kind))).unwrap_or_default();
+        let class = largest.lung_rads.map(|class| format!("{}Lung-RADS {class}", w.comma())).unwrap_or_default();
+        let place = place(largest.lobe, largest.side, w);
+        let largest = Largest { diameter_mm: largest.size_mm(), about: kind + &class, place };
+        Some(match form {
+            Form::Nodule => w.nodules(own().count(), &largest),
+            Form::Mass => w.masses(own().count(), &largest),
+        })
     };
-    let kind = largest.kind.map(|kind| format!("{}{}", w.comma(), w.nodule_type(kind))).unwrap_or_default();
-    let class = largest.lung_rads.map(|class| format!("{}Lung-RADS {class}", w.comma())).unwrap_or_default();
-    let place = place(largest.lobe, largest.side, w);
-    let largest = Largest { diameter_mm: largest.diameter_mm, about: kind + &class, place };
-    w.nodules(all.len(), &largest)
+    [Form::Mass, Form::Nodule].into_iter().filter_map(of).collect::<Vec<_>>().join(w.separator())
 }
 
 fn pneumonia(p: &Pneumonia, w: &dyn Words) -> String {

@@ -22,6 +22,8 @@ pub struct Case {
     pub finding: &'static str,
     /// Why the finding was not evaluated; then nothing else counts.
     pub not_evaluated: Option<String>,
+    /// What is smaller was not evaluated, and does not count as planted: for example `10 mm`.
+    pub least: Option<String>,
     /// Whether the phantom contains this finding, however small.
     pub positive: bool,
     pub planted: usize,
@@ -39,6 +41,7 @@ impl Case {
         Self {
             finding,
             not_evaluated: None,
+            least: None,
             positive: false,
             planted: 0,
             hit: 0,
@@ -50,18 +53,38 @@ impl Case {
 }
 
 pub fn all(planted: &Planted, found: &Findings) -> Vec<Case> {
-    vec![
-        case("nodules", &found.nodules, |f| nodules(&planted.nodules, f)),
+    let size = |finding| found.least(finding).map_or(0.0, |least| least.size);
+    let mut cases = vec![
+        case("nodules", &found.nodules, |f| nodules(&planted.nodules, f, size("nodule"))),
         case("pneumonia", &found.pneumonia, |f| pneumonia(planted.pneumonia.as_ref(), f)),
         case("rib fractures", &found.rib_fractures, |f| rib_fractures(&planted.rib_fractures, f)),
         case("emphysema", &found.emphysema, |f| emphysema(planted, f)),
-        case("bronchiectasis", &found.bronchiectasis, |f| sides(&planted.bronchiectasis, f)),
-        case("pleural effusion", &found.pleural_effusions, |f| sides(&planted.pleural_effusions, f)),
-        case("pneumothorax", &found.pneumothoraces, |f| sides(&planted.pneumothoraces, f)),
+        case("bronchiectasis", &found.bronchiectasis, |f| sides(&planted.bronchiectasis, f, size("bronchiectasis"))),
+        case("pleural effusion", &found.pleural_effusions, |f| {
+            sides(&planted.pleural_effusions, f, size("pleural_effusion"))
+        }),
+        case("pneumothorax", &found.pneumothoraces, |f| sides(&planted.pneumothoraces, f, size("pneumothorax"))),
         case("coronary artery calcification", &found.coronary_calcium, |f| coronary(planted, f)),
-        case("enlarged lymph nodes", &found.lymph_nodes, |f| lymph_nodes(&planted.lymph_nodes, f)),
-    ]
+        case("enlarged lymph nodes", &found.lymph_nodes, |f| lymph_nodes(&planted.lymph_nodes, f, size("lymph_node"))),
+    ];
+    for (case, finding) in cases.iter_mut().zip(NAMES) {
+        case.least = found.least(finding).map(|least| format!("{} {}", least.size, least.unit));
+    }
+    cases
 }
+
+/// As in `model.toml`, in the order of reports.
+const NAMES: [&str; 9] = [
+    "nodule",
+    "pneumonia",
+    "rib_fracture",
+    "emphysema",
+    "bronchiectasis",
+    "pleural_effusion",
+    "pneumothorax",
+    "coronary_calcification",
+    "lymph_node",
+];
 
 fn case<T>(finding: &'static str, found: &Evaluated<T>, count: impl Fn(&T) -> Case) -> Case {
     match found {
@@ -108,8 +131,8 @@ fn percent_off(planted: Option<f64>, found: Option<f64>) -> Option<f64> {
     Some(100.0 * (found? - planted) / planted)
 }
 
-fn nodules(planted: &[Lesion], found: &[Lesion]) -> Case {
-    let large = |p: &Lesion| p.diameter_mm.is_some_and(|d| d >= LARGE_MM);
+fn nodules(planted: &[Lesion], found: &[Lesion], least_mm: f64) -> Case {
+    let large = |p: &Lesion| p.diameter_mm.is_some_and(|d| d >= LARGE_MM.max(least_mm));
     lesions(planted, found, reach_mm, large, true, |p, f| {
         let diameter = p.diameter_mm.zip(f.diameter_mm).map(|(p, f)| ("diameter, mm", f - p));
         let volume = percent_off(p.volume_mm3, f.volume_mm3).map(|off| ("volume, %", off));
@@ -139,16 +162,18 @@ pub fn is_enlarged(node: &Lesion) -> bool {
     node.short_axis_mm.is_some_and(|s| s >= ENLARGED_MM)
 }
 
-fn lymph_nodes(planted: &[Lesion], found: &[Lesion]) -> Case {
+fn lymph_nodes(planted: &[Lesion], found: &[Lesion], least_mm: f64) -> Case {
     let reach = |p: &Lesion| (p.long_axis_mm.unwrap_or_default() / 2.0).max(NODE_REACH_MM);
+    let counts = |p: &Lesion| is_enlarged(p) && p.short_axis_mm.is_some_and(|s| s >= least_mm);
     // A normal node that is reported as enlarged is an error.
-    lesions(planted, found, reach, is_enlarged, false, |p, f| {
+    lesions(planted, found, reach, counts, false, |p, f| {
         p.short_axis_mm.zip(f.short_axis_mm).map(|(p, f)| ("short axis, mm", f - p)).into_iter().collect()
     })
 }
 
 /// Counts by side: everything on one side belongs together.
-fn sides(planted: &[Lesion], found: &[Lesion]) -> Case {
+/// A side on which less than `least_ml` is planted counts neither way.
+fn sides(planted: &[Lesion], found: &[Lesion], least_ml: f64) -> Case {
     let mut case = Case::new("");
     case.positive = !planted.is_empty();
     case.score = highest(found);
@@ -157,6 +182,10 @@ fn sides(planted: &[Lesion], found: &[Lesion]) -> Case {
             all.iter().filter(|l| l.side.as_deref() == Some(side)).cloned().collect()
         };
         let (planted, found) = (on(planted), on(found));
+        let ml: f64 = planted.iter().filter_map(|l| l.volume_ml).sum();
+        if !planted.is_empty() && ml < least_ml {
+            continue;
+        }
         count(&mut case, !planted.is_empty(), !found.is_empty());
         if planted.is_empty() || found.is_empty() {
             continue;

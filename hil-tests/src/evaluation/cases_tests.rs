@@ -17,16 +17,28 @@ fn node(x: f64, short_axis_mm: f64) -> Lesion {
 #[test]
 fn a_small_nodule_need_not_be_found_and_finding_it_is_no_error() {
     let planted = [nodule(0.0, 8.0), nodule(50.0, 5.0)];
-    let case = nodules(&planted, &[nodule(50.0, 5.0), nodule(90.0, 5.0)]);
+    let case = nodules(&planted, &[nodule(50.0, 5.0), nodule(90.0, 5.0)], 0.0);
     assert_eq!((case.planted, case.hit, case.extra), (1, 0, 1));
 }
 
 #[test]
+fn what_is_smaller_than_the_least_size_is_neither_missed_nor_wrong() {
+    let planted = [nodule(0.0, 8.0), nodule(50.0, 12.0)];
+    let case = nodules(&planted, &[nodule(50.0, 12.0)], 10.0);
+    assert_eq!((case.planted, case.hit, case.extra), (1, 1, 0));
+    assert_eq!(lymph_nodes(&[node(0.0, 12.0)], &[], 15.0).planted, 0);
+    let part = |ml| Lesion { volume_ml: Some(ml), ..lesion(0.0, "left") };
+    let small = sides(&[part(20.0)], &[part(55.0)], 50.0);
+    assert_eq!((small.planted, small.hit, small.extra), (0, 0, 0));
+    assert_eq!(sides(&[part(60.0)], &[], 50.0).planted, 1);
+}
+
+#[test]
 fn a_normal_node_reported_as_enlarged_is_an_error() {
-    let case = lymph_nodes(&[node(0.0, 12.0), node(50.0, 7.0)], &[node(1.0, 11.0), node(50.0, 10.5)]);
+    let case = lymph_nodes(&[node(0.0, 12.0), node(50.0, 7.0)], &[node(1.0, 11.0), node(50.0, 10.5)], 0.0);
     assert_eq!((case.planted, case.hit, case.extra), (1, 1, 1));
     assert_eq!(case.errors, [("short axis, mm", -1.0)]);
-    assert!(!lymph_nodes(&[node(50.0, 7.0)], &[]).positive);
+    assert!(!lymph_nodes(&[node(50.0, 7.0)], &[], 0.0).positive);
 }
 
 #[test]
@@ -41,7 +53,7 @@ fn a_fracture_on_the_wrong_rib_is_found_but_told() {
 fn each_side_counts_once_and_its_parts_add_up() {
     let part = |x, side: &str, ml| Lesion { volume_ml: Some(ml), ..lesion(x, side) };
     let found = [part(0.0, "right", 60.0), part(9.0, "right", 50.0), part(0.0, "left", 5.0)];
-    let case = sides(&[part(0.0, "right", 100.0)], &found);
+    let case = sides(&[part(0.0, "right", 100.0)], &found, 0.0);
     assert_eq!((case.planted, case.hit, case.extra), (1, 1, 1));
     assert_eq!(case.errors, [("volume, %", 10.0)]);
 }

@@ -10,8 +10,9 @@ use dicom_object::InMemDicomObject;
 use phantom::{Channel, Grid, Slice};
 
 /// Labels of the segments; several of one kind are numbered.
-const LABELS: [(Channel, &str); 10] = [
+const LABELS: [(Channel, &str); 11] = [
     (Channel::Nodule, "Nodule"),
+    (Channel::Nodule, "Mass"),
     (Channel::GroundGlass, "Ground-glass opacities"),
     (Channel::Consolidation, "Consolidations"),
     (Channel::RibFracture, "Rib fracture"),

@@ -9,6 +9,7 @@ pub mod nodules;
 pub mod read;
 pub mod statistics;
 pub mod table;
+pub mod thick;
 pub mod video;
 
 use serde::Serialize;

@@ -9,6 +9,9 @@ use crate::demo::compare::{distance, nearest_pairs};
 /// Nodules of this diameter and above must be found.
 pub const LARGE_MM: f64 = 6.0;
 
+/// Larger ones are masses, mm.
+pub const MASS_MM: f64 = 30.0;
+
 /// Largest distance for small nodules, because an error of half a voxel is large compared with them.
 pub const LEAST_REACH_MM: f64 = 4.0;
 

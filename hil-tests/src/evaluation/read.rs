@@ -23,6 +23,17 @@ pub struct Findings {
     pub pneumothoraces: Evaluated<Vec<Lesion>>,
     pub coronary_calcium: Evaluated<CoronaryCalcium>,
     pub lymph_nodes: Evaluated<Vec<Lesion>>,
+    /// Findings whose small ones were not evaluated in slices as thick as these.
+    #[serde(default)]
+    pub least_sizes: Vec<Least>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Least {
+    /// As in `model.toml`.
+    pub finding: String,
+    pub size: f64,
+    pub unit: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,6 +43,11 @@ pub struct Lobe {
 }
 
 impl Findings {
+    /// Of a finding by its name in `model.toml`.
+    pub fn least(&self, finding: &str) -> Option<&Least> {
+        self.least_sizes.iter().find(|least| least.finding == finding)
+    }
+
     /// Each of the nine, in the order of reports: the places that were found, or why it was not evaluated.
     pub fn places(&self) -> [(&'static str, Result<Vec<&Lesion>, &str>); 9] {
         fn of<'a, T>(

@@ -6,8 +6,9 @@ use std::ops::Range;
 use super::Scan;
 use super::cases::{Case, WRONG_RIB};
 use super::dice::label;
-use super::nodules::{LARGE_MM, Planted, share};
+use super::nodules::{LARGE_MM, MASS_MM, Planted, share};
 use super::statistics::{Share, area, count_interval, median, median_interval};
+use super::thick::Sampling;
 use phantom::Channel;
 
 /// All phantoms together, as Markdown: findings, measurements, nodules in detail.
@@ -61,6 +62,28 @@ pub fn calcium(scans: &[Scan], seeds: &Range<u64>) -> String {
     )
 }
 
+/// The same phantoms in slices of one thickness: findings, and nodules and masses by their size.
+pub fn thick(scans: &[Scan], seeds: &Range<u64>, sampling: Sampling, kernel: &str) -> String {
+    let mut text = format!(
+        "\n{} phantoms (seeds {} to {}) in {sampling}, {kernel}:\n\n\
+         | finding | phantoms with, without | sensitivity | false positives per scan | AUC |\n|---|---|---|---|---|\n",
+        scans.len(),
+        seeds.start,
+        seeds.end.saturating_sub(1),
+    );
+    for name in scans.first().map_or(Vec::new(), |s| s.cases.iter().map(|c| c.finding).collect()) {
+        text.push_str(&finding(name, &cases(scans, name)));
+    }
+    text.push_str("\n| nodules and masses, whatever the least size | sensitivity |\n|---|---|\n");
+    for (label, least_mm) in [("6 mm and more", 6.0), ("10 mm and more", 10.0), ("15 mm and more", 15.0)] {
+        let of_size = scans.iter().flat_map(|s| &s.nodules).filter(|p| p.diameter_mm >= least_mm);
+        let _ = writeln!(text, "| {label} | {} |", share(of_size));
+    }
+    let masses = scans.iter().flat_map(|s| &s.nodules).filter(|p| p.diameter_mm > MASS_MM);
+    let _ = writeln!(text, "| masses, more than {MASS_MM} mm | {} |", share(masses));
+    text
+}
+
 fn cases<'a>(scans: &'a [Scan], name: &str) -> Vec<&'a Case> {
     scans.iter().flat_map(|s| &s.cases).filter(|c| c.finding == name).collect()
 }
@@ -69,6 +92,11 @@ fn cases<'a>(scans: &'a [Scan], name: &str) -> Vec<&'a Case> {
 fn finding(name: &str, cases: &[&Case]) -> String {
     let done: Vec<_> = cases.iter().filter(|c| c.not_evaluated.is_none()).collect();
     let mut label = name.to_owned();
+    if let Some(least) = done.first().and_then(|c| c.least.as_ref())
+        && done.iter().all(|c| c.least.as_ref() == Some(least))
+    {
+        let _ = write!(label, " of {least} or more");
+    }
     if let Some(why) = cases.iter().find_map(|c| c.not_evaluated.as_deref()) {
         let _ = write!(label, " (in {} phantoms not evaluated, for example: {why})", cases.len() - done.len());
     }
@@ -159,6 +187,7 @@ mod tests {
         Case {
             finding: "pneumothorax",
             not_evaluated: not_evaluated.map(Into::into),
+            least: None,
             positive: planted > 0,
             planted,
             hit,
@@ -174,6 +203,36 @@ mod tests {
         let row = finding("pneumothorax", &cases.iter().collect::<Vec<_>>());
         assert!(row.contains("in 1 phantoms not evaluated, for example: slices too thick"), "{row}");
         assert!(row.contains("| 1, 1 |") && row.contains("1 of 1") && row.contains("| 0.50 ("), "{row}");
+    }
+
+    #[test]
+    fn each_thickness_has_its_own_table_with_the_size_that_counted() {
+        let of = |diameter_mm, found| Planted {
+            diameter_mm,
+            make: "solid".into(),
+            place: "parenchyma".into(),
+            found: found.then_some(super::super::nodules::Found { confidence: 0.9, off_mm: 1.0 }),
+        };
+        let scan = Scan {
+            seed: 7,
+            cases: vec![Case { least: Some("50 ml".into()), ..case(None, 1, 1, 0) }],
+            nodules: vec![of(7.0, false), of(12.0, true), of(41.0, true)],
+            lungs_ml: Vec::new(),
+            dice: Vec::new(),
+            timings_ms: Vec::new(),
+        };
+        let text = thick(&[scan], &(7..8), "5/2.5".parse().unwrap(), "kernel by the seed");
+        assert!(
+            text.contains("1 phantoms (seeds 7 to 7) in slices of 5 mm every 2.5 mm, kernel by the seed:"),
+            "{text}"
+        );
+        assert!(text.contains("| pneumothorax of 50 ml or more | 1, 0 |"), "{text}");
+        for (row, share) in [("6 mm and more", "2 of 3"), ("10 mm and more", "2 of 2"), ("more than 30 mm", "1 of 1")] {
+            assert!(
+                text.lines().any(|line| line.contains(row) && line.ends_with(&format!("{share} |"))),
+                "{row}: {text}"
+            );
+        }
     }
 
     #[test]

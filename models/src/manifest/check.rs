@@ -1,6 +1,7 @@
 //! Checks the values of a manifest after parsing: ranges, references and consistency.
 
-use super::{BadValue, FORMAT, Manifest, Picture, Reads, Threshold, Volume, picture};
+use super::{BadValue, FORMAT, Limits, Manifest, Picture, Reads, Threshold, Volume, picture};
+use crate::findings::ChestFinding;
 
 /// Names that a package keeps for itself.
 const RESERVED: [&str; 2] = ["model.toml", "model.toml.minisig"];
@@ -50,8 +51,34 @@ fn findings(volume: &Volume) -> Result<(), BadValue> {
         ensure(low >= 0.0 && low < high && high <= 20.0, key(), || format!("slice spacing {low} to {high} mm"))?;
         let noise = limits.max_noise_hu.unwrap_or(1.0);
         ensure(noise > 0.0 && noise.is_finite(), key(), || format!("max_noise_hu {noise}"))?;
+        least_size(*finding, limits)?;
     }
     Ok(())
+}
+
+fn least_size(finding: ChestFinding, limits: &Limits) -> Result<(), BadValue> {
+    let pairs = &limits.least_size;
+    let Some([last_mm, _]) = pairs.last() else { return Ok(()) };
+    let key = || format!("intended_use.findings.{finding:?}.least_size");
+    ensure(finding != ChestFinding::Emphysema, key(), || "a share of the lungs has no least size".into())?;
+    for [mm, size] in pairs {
+        ensure(*mm > 0.0 && *mm <= 20.0, key(), || format!("slices of {mm} mm are not within 0 to 20 mm"))?;
+        ensure((0.0..=1000.0).contains(size), key(), || format!("size {size} is not within 0 to 1000"))?;
+    }
+    for pair in pairs.windows(2) {
+        let [[low_mm, low], [high_mm, high]] = [pair[0], pair[1]];
+        ensure(low_mm < high_mm, key(), || format!("slices of {high_mm} mm come after {low_mm} mm: they must rise"))?;
+        ensure(low <= high, key(), || {
+            format!("size {high} comes after {low}: thicker slices cannot show smaller things")
+        })?;
+    }
+    match limits.max_slice_spacing_mm {
+        Some(most) => {
+            let reached = (most - last_mm).abs() < 1e-9;
+            ensure(reached, key(), || format!("ends at {last_mm} mm, max_slice_spacing_mm is {most} mm"))
+        }
+        None => ensure(false, key(), || "the finding has no max_slice_spacing_mm".into()),
+    }
 }
 
 fn input(volume: &Volume) -> Result<(), BadValue> {

@@ -125,6 +125,40 @@ fn a_value_out_of_range_is_refused_by_key() {
 }
 
 #[test]
+fn least_sizes_rise_with_the_slices_up_to_the_thickest_that_is_taken() {
+    let with = |pairs: &str| {
+        let line = format!("max_slice_spacing_mm = 8.0\nleast_size = {pairs}");
+        Manifest::parse(&text().replacen("max_slice_spacing_mm = 2.5", &line, 1))
+    };
+    let read = with("[[1.5, 4.0], [3, 6], [5.0, 10.0], [8.0, 15.0]]").unwrap();
+    let limits = &read.volume().unwrap().findings[&ChestFinding::Nodule];
+    assert_eq!([1.0, 3.0, 4.0, 8.0].map(|mm| limits.least_size_at(mm)), [Some(4.0), Some(6.0), Some(8.0), Some(15.0)]);
+    let refused = |manifest: Result<Manifest, Error>| match manifest {
+        Err(Error::Value(bad)) => (bad.key, bad.reason),
+        other => panic!("{other:?}"),
+    };
+    for (pairs, reason) in [
+        ("[[5.0, 4.0], [3.0, 6.0], [8.0, 9.0]]", "slices of 3 mm come after 5 mm: they must rise"),
+        ("[[5.0, 4.0], [5.0, 6.0], [8.0, 9.0]]", "slices of 5 mm come after 5 mm: they must rise"),
+        ("[[5.0, 6.0], [8.0, 4.0]]", "size 4 comes after 6: thicker slices cannot show smaller things"),
+        ("[[0.0, 4.0], [8.0, 6.0]]", "slices of 0 mm are not within 0 to 20 mm"),
+        ("[[nan, 4.0], [8.0, 6.0]]", "slices of NaN mm are not within 0 to 20 mm"),
+        ("[[5.0, -1.0], [8.0, 6.0]]", "size -1 is not within 0 to 1000"),
+        ("[[1.5, 4.0], [5.0, 6.0]]", "ends at 5 mm, max_slice_spacing_mm is 8 mm"),
+        ("[[1.5, 4.0], [10.0, 6.0]]", "ends at 10 mm, max_slice_spacing_mm is 8 mm"),
+    ] {
+        let key = "intended_use.findings.Nodule.least_size".to_owned();
+        assert_eq!(refused(with(pairs)), (key, reason.to_owned()), "{pairs}");
+    }
+    let of = |line: &str| text().replacen("[intended_use.findings.emphysema]", line, 1);
+    let share = of("[intended_use.findings.emphysema]\nleast_size = [[1.0, 1.0]]");
+    assert_eq!(refused(Manifest::parse(&share)).1, "a share of the lungs has no least size");
+    let open = text().replacen("max_slice_spacing_mm = 2.5", "least_size = [[1.0, 1.0]]", 1);
+    assert_eq!(refused(Manifest::parse(&open)).1, "the finding has no max_slice_spacing_mm");
+    assert!(with("[[1.0]]").is_err());
+}
+
+#[test]
 fn an_unknown_task_is_refused_by_name_and_never_read_as_another() {
     for unknown in ["mr_knee", "CT_CHEST", "ct_chest ", ""] {
         let text = text().replace("task = \"ct_chest\"", &format!("task = \"{unknown}\""));

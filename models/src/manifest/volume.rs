@@ -36,6 +36,38 @@ pub struct Limits {
     pub max_noise_hu: Option<f64>,
     pub contrast: Contrast,
     pub kernels: Kernels,
+    /// Pairs of slice spacing or thickness, whichever is greater, mm, and the least size that is evaluated there, in the unit of
+    /// [`Threshold::min_size`]. Both in rising order; the last pair is at [`max_slice_spacing_mm`](Self::max_slice_spacing_mm).
+    pub least_size: Vec<[f64; 2]>,
+}
+
+impl Limits {
+    /// The least size that is evaluated in slices of `slice_mm`, between the pairs in a straight line; the first one's where
+    /// slices are thinner. Rounded up to three digits, so that the size that is said is the size that decides.
+    pub fn least_size_at(&self, slice_mm: f64) -> Option<f64> {
+        let [first, .., last] = self.least_size.as_slice() else {
+            return self.least_size.first().map(|[_, size]| *size);
+        };
+        let between = self.least_size.windows(2).find(|pair| slice_mm <= pair[1][0]);
+        let size = match between {
+            Some(_) if slice_mm <= first[0] => first[1],
+            Some(pair) => {
+                let [[low_mm, low], [high_mm, high]] = [pair[0], pair[1]];
+                low + (high - low) * (slice_mm - low_mm) / (high_mm - low_mm)
+            }
+            None => last[1],
+        };
+        Some(rounded_up(size))
+    }
+}
+
+/// To three digits. What is a hair above them, as sums of decimal numbers are, stays.
+fn rounded_up(size: f64) -> f64 {
+    if size <= 0.0 {
+        return size;
+    }
+    let scale = 10f64.powf(2.0 - size.log10().floor());
+    (size * scale - 1e-6).ceil() / scale
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
@@ -52,7 +84,7 @@ pub enum Contrast {
 pub enum Kernels {
     #[default]
     Any,
-    /// Sharp kernels are refused.
+    /// Sharp kernels are refused: by their name, and by the texture of the noise.
     Soft,
 }
 

@@ -6,6 +6,7 @@ mod coronary;
 mod effusion;
 mod emphysema;
 mod gates;
+mod least;
 mod list;
 mod lobes;
 mod lungs;
@@ -29,6 +30,7 @@ pub use self::coronary::{CalciumScore, CoronaryCalcium};
 pub use self::effusion::PleuralEffusion;
 pub use self::emphysema::{EMPHYSEMA_PERCENT, Emphysema};
 use self::gates::Series;
+pub use self::least::{LeastSize, SizeUnit};
 pub use self::list::{Channel, ChestFinding, ChestFindings, Figure, PartlySeen};
 pub use self::lymph_nodes::LymphNode;
 use self::network::Answer;
@@ -39,7 +41,7 @@ pub use self::pneumothorax::Pneumothorax;
 pub use self::ribs::RibFracture;
 use self::seen::Seen;
 use super::lungs::{self as segmentation, Examined};
-pub use super::nodules::{Nodule, NoduleType};
+pub use super::nodules::{Form, Nodule, NoduleType};
 use super::{Control, Error, go_on};
 use crate::acquisition::Acquisition;
 use crate::findings::{Evaluated, Lobe, Lung, Region, Side};
@@ -75,7 +77,7 @@ pub fn without_network(
 ) -> Result<ChestFindings, Error> {
     let plan = Plan::of(manifest)?;
     let (examined, mut findings) = examine(volume, control)?;
-    refuse(&mut findings, &plan, &Series::new(volume, acquisition), examined.as_ref());
+    refuse(&mut findings, &plan, &Series::new(volume, acquisition, &plan), examined.as_ref());
     findings.lobes = lobes_of(volume, &findings.lungs);
     withhold_laa950(&mut findings);
     Ok(findings)
@@ -84,7 +86,8 @@ pub fn without_network(
 /// Can the package look for anything in this series? When it is false, the caller need not load the network.
 pub fn network_needed(volume: &Volume, acquisition: &Acquisition, manifest: &Manifest) -> bool {
     let looks = |plan: Plan| {
-        ChestFinding::ALL.iter().any(|f| gates::refusal(&plan, *f, &Series::new(volume, acquisition)).is_none())
+        let series = Series::new(volume, acquisition, &plan);
+        ChestFinding::ALL.iter().any(|f| gates::refusal(&plan, *f, &series).is_none())
     };
     Plan::of(manifest).is_ok_and(looks)
 }
@@ -97,7 +100,7 @@ fn by_plan(
     control: &dyn Control,
 ) -> Result<ChestFindings, Error> {
     let (examined, mut findings) = examine(volume, control)?;
-    let mut series = Series::new(volume, acquisition);
+    let mut series = Series::new(volume, acquisition, plan);
     series.noise_hu = examined.as_ref().and_then(|e| emphysema::noise(volume, &e.airway));
     let wanted = refuse(&mut findings, plan, &series, examined.as_ref());
     let Some(examined) = examined.filter(|_| !wanted.is_empty()) else {
@@ -106,6 +109,10 @@ fn by_plan(
         return Ok(findings);
     };
     network::check_names(model)?;
+    let (plan, least_sizes) = least::in_slices(plan, series.slice_mm());
+    let plan = &plan;
+    findings.least_sizes = least_sizes;
+    findings.least_sizes.retain(|least| wanted.contains(&least.finding));
     let mut clock = Instant::now();
     let mut lap = |stage: &str, findings: &mut ChestFindings| {
         findings.timings_ms.push((stage.to_owned(), clock.elapsed().as_secs_f64() * 1000.0));

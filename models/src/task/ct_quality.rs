@@ -45,6 +45,11 @@ pub fn measure(input: &Input<'_>) -> CtQuality {
     CtQuality { noise: evaluated(Topic::Noise, noise), slices: evaluated(Topic::Slices, slices) }
 }
 
+/// Class of the reconstruction kernel of a volume, by the texture of its noise; `None` where that cannot be measured.
+pub(super) fn kernel(volume: &Volume) -> Option<Kernel> {
+    noise::measure(volume).ok().map(|noise| noise.kernel)
+}
+
 fn evaluated<T>(topic: Topic, measured: Result<T, Reason>) -> Evaluated<T> {
     measured.map_or_else(|reason| Evaluated::NotEvaluated(NotEvaluated { topic, reason }), Evaluated::Done)
 }

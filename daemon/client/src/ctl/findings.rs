@@ -40,6 +40,7 @@ pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
         let name = report::words::name(finding, report::words::Language::English);
         let (state, text, tone) = line(&findings[finding.field()], say(finding));
         let text = part_of(findings, finding, text);
+        let text = least_of(findings, finding, text);
         output.line(&format!("  {name:<30} {} {text}", output.paint(&format!("{state:<13}"), tone)))?;
     }
     comparison(&findings["comparison"], output)?;
@@ -107,6 +108,19 @@ fn part_of(findings: &Value, finding: ChestFinding, text: String) -> String {
     }
 }
 
+/// With the size below which it was not evaluated.
+fn least_of(findings: &Value, finding: ChestFinding, text: String) -> String {
+    let all = findings["least_sizes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let Some(least) = all.iter().find(|least| least["finding"] == finding.as_str()) else { return text };
+    let said = format!(
+        "smaller than {} {} not evaluated at this spacing ({} mm)",
+        least["size"].as_f64().unwrap_or_default(),
+        least["unit"].as_str().unwrap_or_default(),
+        number(&least["slice_mm"], 1)
+    );
+    if text.is_empty() { said } else { format!("{text}; {said}") }
+}
+
 /// State, text and colour of one finding.
 fn line(evaluated: &Value, say: Say) -> (&'static str, String, Tone) {
     let Some(found) = evaluated.get("done") else {
@@ -122,9 +136,20 @@ fn line(evaluated: &Value, say: Say) -> (&'static str, String, Tone) {
 
 fn say_nodules(found: &Value) -> (bool, String) {
     let all = found.as_array().map(Vec::as_slice).unwrap_or_default();
-    let largest = all.iter().filter_map(|n| n["diameter_mm"].as_f64()).fold(0.0, f64::max);
-    let text = if all.is_empty() { String::new() } else { format!("{}, largest {largest:.1} mm", all.len()) };
-    (!all.is_empty(), text)
+    let (masses, nodules): (Vec<&Value>, Vec<&Value>) = all.iter().partition(|one| is_mass(one));
+    let said = |some: &[&Value], key: &str, words: [&str; 2]| {
+        let largest = some.iter().filter_map(|n| n[key].as_f64()).fold(0.0, f64::max);
+        let what = words[usize::from(some.len() != 1)];
+        (!some.is_empty()).then(|| format!("{} {what}, largest {largest:.1} mm", some.len()))
+    };
+    let masses = said(&masses, "long_axis_mm", ["mass", "masses"]);
+    let nodules = said(&nodules, "diameter_mm", ["nodule", "nodules"]);
+    (!all.is_empty(), masses.into_iter().chain(nodules).collect::<Vec<_>>().join("; "))
+}
+
+/// Results of older versions have no form: all of theirs are nodules.
+fn is_mass(one: &Value) -> bool {
+    one["form"] == "mass"
 }
 
 fn say_pneumonia(found: &Value) -> (bool, String) {
@@ -242,10 +267,13 @@ fn nodules(found: &Value, output: &Output) -> Result<(), Failure> {
     let mut table = output.table(&["Nodule", "Lung", "Type", "Diameter", "Volume", "Mean", "Confidence", "Slice"]);
     for nodule in nodules {
         table.add_row(vec![
-            Cell::new(number(&nodule["number"], 0)),
+            Cell::new(format!("{}{}", number(&nodule["number"], 0), if is_mass(nodule) { " (mass)" } else { "" })),
             Cell::new(nodule["side"].as_str().unwrap_or_default()),
             Cell::new(nodule["type"].as_str().unwrap_or("-").replace('_', "-")),
-            Cell::new(format!("{} mm", number(&nodule["diameter_mm"], 1))),
+            Cell::new(format!(
+                "{} mm",
+                number(&nodule[if is_mass(nodule) { "long_axis_mm" } else { "diameter_mm" }], 1)
+            )),
             Cell::new(format!("{} mm³", number(&nodule["volume_mm3"], 0))),
             Cell::new(format!("{} HU", number(&nodule["mean_hu"], 0))),
             Cell::new(number(&nodule["confidence"], 2)),
@@ -305,6 +333,18 @@ mod tests {
         let grade = serde_json::json!({ "done": { "score": { "ordinal": { "grade": 2, "reason": "not gated" } } } });
         assert_eq!(said(grade, 7).1, "grade 2 of 3 (estimate; no Agatston score: not gated)");
         assert_eq!(said(Value::Null, 0).0, "not evaluated");
+    }
+
+    #[test]
+    fn masses_and_least_sizes_are_said_as_they_are_in_the_report() {
+        let one = |form: &str, long: f64| serde_json::json!({ "form": form, "long_axis_mm": long, "diameter_mm": 9.0 });
+        let all = serde_json::json!({ "done": [one("mass", 44.5), one("nodule", 11.0)] });
+        let said = line(&all, say(ChestFinding::Nodule));
+        assert_eq!(said.1, "1 mass, largest 44.5 mm; 1 nodule, largest 9.0 mm");
+        let least = serde_json::json!({ "least_sizes": [{ "finding": "nodule", "size": 10.0, "unit": "mm", "slice_mm": 5.0 }] });
+        let of = |finding| least_of(&least, finding, String::new());
+        assert_eq!(of(ChestFinding::Nodule), "smaller than 10 mm not evaluated at this spacing (5.0 mm)");
+        assert_eq!(of(ChestFinding::Pneumothorax), "");
     }
 
     #[test]

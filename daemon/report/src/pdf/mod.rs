@@ -99,6 +99,9 @@ pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
     assemble(draft, &font, sheets)
 }
 
+/// Lines of a finding in the table: the longest sentences of the gates, of a calcium estimate, of masses beside nodules.
+const MOST_LINES: usize = 5;
+
 /// Patient, table, shares of pneumonia, lungs, image quality, provenance.
 fn first(draft: &Draft, font: &mut Font) -> Sheet {
     let w = draft.language.words().document();
@@ -137,12 +140,12 @@ fn first(draft: &Draft, font: &mut Font) -> Sheet {
         let name = words::name(line.finding, draft.language);
         sheet.text(font, [LEFT + 8.0, y], 9.5, line.state == FindingState::Found, INK, &name);
         sheet.text(font, [182.0, y], 9.5, line.state == FindingState::Found, colour, state);
-        for (i, text) in lines.iter().take(3).enumerate() {
+        for (i, text) in lines.iter().take(MOST_LINES).enumerate() {
             let ink = if line.state == FindingState::Found { INK } else { GREY };
             sheet.text(font, [250.0, y + i as f32 * 12.0], 9.5, false, ink, text);
         }
-        sheet.fill([LEFT, y - 10.0], [3.0, 12.0 * lines.len().clamp(1, 3) as f32 + 1.0], colour);
-        y += 12.0 * (lines.len().clamp(1, 3) - 1) as f32;
+        sheet.fill([LEFT, y - 10.0], [3.0, 12.0 * lines.len().clamp(1, MOST_LINES) as f32 + 1.0], colour);
+        y += 12.0 * (lines.len().clamp(1, MOST_LINES) - 1) as f32;
         sheet.fill([LEFT, y + 5.0], [RIGHT - LEFT, 0.4], RULE);
         y += 4.0;
     }

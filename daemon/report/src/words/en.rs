@@ -1,7 +1,7 @@
 //! English. The sentences of reasons and refusals stand beside their variants, as logs and the bus use them, too.
 
 use dicom::pixels::error::DecodeError;
-use models::findings::{ChestFinding, LobeName, LungPart, NoduleType, Side};
+use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, NoduleType, Side};
 use models::number::Number;
 use models::remark::Remark;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
@@ -23,7 +23,10 @@ impl Words for English {
     }
 
     fn name(&self, finding: ChestFinding) -> &'static str {
-        finding.words()
+        match finding {
+            ChestFinding::Nodule => "nodules or masses",
+            other => other.words(),
+        }
     }
 
     fn side(&self, side: Side) -> &'static str {
@@ -52,6 +55,13 @@ impl Words for English {
             NoduleType::PartSolid => "part-solid",
             NoduleType::GroundGlass => "ground glass",
             NoduleType::Calcified => "calcified",
+        }
+    }
+
+    fn form(&self, form: Form) -> &'static str {
+        match form {
+            Form::Nodule => "nodule",
+            Form::Mass => "mass",
         }
     }
 
@@ -138,7 +148,17 @@ impl Words for English {
 
     fn nodules(&self, count: usize, largest: &Largest) -> String {
         let Largest { diameter_mm, about, place } = largest;
-        format!("{count}, largest {diameter_mm:.1} mm{about}, {place}", diameter_mm = Number::from(diameter_mm))
+        let what = if count == 1 { "nodule" } else { "nodules" };
+        format!("{count} {what}, largest {diameter_mm:.1} mm{about}, {place}", diameter_mm = Number::from(diameter_mm))
+    }
+
+    fn masses(&self, count: usize, largest: &Largest) -> String {
+        let Largest { diameter_mm, about, place } = largest;
+        let what = if count == 1 { "mass" } else { "masses" };
+        format!(
+            "{count} {what}, longest diameter {diameter_mm:.1} mm{about}, {place}",
+            diameter_mm = Number::from(diameter_mm)
+        )
     }
 
     fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String {
@@ -175,6 +195,11 @@ impl Words for English {
 
     fn seen_in_part(&self, reason: &str) -> String {
         format!("in the part that was seen ({reason})")
+    }
+
+    fn least_size(&self, least: &LeastSize) -> String {
+        let (size, mm) = (least.words(), Number(least.slice_mm));
+        format!("smaller than {size} not evaluated at this spacing ({mm:.1} mm)")
     }
 
     fn remark(&self, remark: &Remark) -> String {

@@ -1,6 +1,6 @@
 //! What every language has to say.
 
-use models::findings::PartlySeen;
+use models::findings::{PartlySeen, SizeUnit};
 use models::refusal::Place;
 
 use super::*;
@@ -53,6 +53,7 @@ fn fixed(language: Language) -> Vec<&'static str> {
     let kinds = [NoduleType::Solid, NoduleType::PartSolid, NoduleType::GroundGlass, NoduleType::Calcified];
     let mut all: Vec<&str> = ChestFinding::ALL.into_iter().map(|finding| w.name(finding)).chain(parts).collect();
     all.extend(kinds.map(|kind| w.nodule_type(kind)));
+    all.extend([Form::Nodule, Form::Mass].map(|form| w.form(form)));
     all.extend([Side::Right, Side::Left].map(|side| w.side(side)));
     all.extend([0, 1, 2, 3].map(|grade| w.grade(grade)));
     all.extend([w.tag(), w.none_found(), w.separator(), w.comma(), w.motion_not_assessed()]);
@@ -99,6 +100,13 @@ fn sentences(language: Language) -> Vec<(String, String)> {
     let quality = examples::qualities().into_iter().map(|q| (format!("{q:?}"), super::quality(&q, language)));
     let received = [("CT", Some(3)), ("", None)].map(|(m, n)| ("received".to_owned(), w.received(9, m, n)));
     let page = [w.more_in_report(5), w.slice(7, 40, -12.34)].map(|said| ("page".to_owned(), said));
+    let least = [(4.5, SizeUnit::Millimetre), (0.05, SizeUnit::Millilitre)].map(|(size, unit)| {
+        let finding = ChestFinding::Nodule;
+        ("least size".to_owned(), w.least_size(&LeastSize { finding, size, unit, slice_mm: 5.0 }))
+    });
+    let largest = |about: &str| Largest { diameter_mm: 41.25, about: about.to_owned(), place: "7" };
+    let lesions = [w.masses(2, &largest("")), w.nodules(1, &largest(""))].map(|said| ("lesions".to_owned(), said));
+    let page = page.into_iter().chain(least).chain(lesions);
     reasons.chain(remarks).chain(refused).chain(quality).chain(received).chain(page).collect()
 }
 
@@ -236,6 +244,37 @@ fn what_was_found_in_a_part_says_so_and_why() {
     assert!(said(Language::Chinese).ends_with("；仅限扫描所见部分（肺超出图像边缘）"));
     let whole = line(&findings, ChestFinding::Pneumothorax, Language::English).text;
     assert!(!whole.contains("part that was seen"), "{whole}");
+}
+
+#[test]
+fn what_is_too_small_for_the_slices_is_never_called_absent() {
+    let mut findings = testing::case(9).findings;
+    findings.nodules = Evaluated::Done(Vec::new());
+    for (finding, unit) in
+        [(ChestFinding::Nodule, SizeUnit::Millimetre), (ChestFinding::PleuralEffusion, SizeUnit::Millilitre)]
+    {
+        findings.least_sizes.push(LeastSize { finding, size: 10.0, unit, slice_mm: 5.0 });
+    }
+    let said = |finding, language| line(&findings, finding, language).text;
+    let none = said(ChestFinding::Nodule, Language::English);
+    assert_eq!(none, "none found; smaller than 10 mm not evaluated at this spacing (5.0 mm)");
+    let none = said(ChestFinding::Nodule, Language::Chinese);
+    assert_eq!(none, "未发现；小于 10 mm 者在此层间距（5.0 mm）下未评估");
+    let found = said(ChestFinding::PleuralEffusion, Language::English);
+    assert!(found.ends_with(" ml; smaller than 10 ml not evaluated at this spacing (5.0 mm)"), "{found}");
+    assert!(!said(ChestFinding::Pneumothorax, Language::English).contains("smaller"));
+}
+
+#[test]
+fn a_mass_is_called_a_mass_and_measured_by_its_longest_diameter() {
+    let mut findings = testing::case(9).findings;
+    let Evaluated::Done(nodules) = &mut findings.nodules else { panic!() };
+    (nodules[1].form, nodules[1].long_axis_mm) = (Form::Mass, 44.5);
+    let said = |language| line(&findings, ChestFinding::Nodule, language).text;
+    let english = said(Language::English);
+    assert!(english.starts_with("1 mass, longest diameter 44.5 mm, solid, Lung-RADS 4A, "), "{english}");
+    assert!(english.contains("; 2 nodules, largest 11.4 mm, "), "{english}");
+    assert!(said(Language::Chinese).starts_with("肿块 1 个，最大长径 44.5 mm，"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Simplified Chinese.
 
 use dicom::pixels::error::DecodeError;
-use models::findings::{ChestFinding, LobeName, LungPart, NoduleType, Side};
+use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, NoduleType, Side};
 use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Lying, Remark};
@@ -25,7 +25,7 @@ impl Words for Chinese {
 
     fn name(&self, finding: ChestFinding) -> &'static str {
         match finding {
-            ChestFinding::Nodule => "肺结节",
+            ChestFinding::Nodule => "肺结节或肿块",
             ChestFinding::Pneumonia => "肺炎",
             ChestFinding::RibFracture => "肋骨骨折",
             ChestFinding::Emphysema => "肺气肿",
@@ -63,6 +63,13 @@ impl Words for Chinese {
             NoduleType::PartSolid => "部分实性",
             NoduleType::GroundGlass => "磨玻璃",
             NoduleType::Calcified => "钙化",
+        }
+    }
+
+    fn form(&self, form: Form) -> &'static str {
+        match form {
+            Form::Nodule => "结节",
+            Form::Mass => "肿块",
         }
     }
 
@@ -149,7 +156,18 @@ impl Words for Chinese {
 
     fn nodules(&self, count: usize, largest: &Largest) -> String {
         let Largest { diameter_mm, about, place } = largest;
-        format!("{count} 枚，最大 {diameter_mm:.1} mm{about}，位于{place}", diameter_mm = Number::from(diameter_mm))
+        format!(
+            "结节 {count} 枚，最大 {diameter_mm:.1} mm{about}，位于{place}",
+            diameter_mm = Number::from(diameter_mm)
+        )
+    }
+
+    fn masses(&self, count: usize, largest: &Largest) -> String {
+        let Largest { diameter_mm, about, place } = largest;
+        format!(
+            "肿块 {count} 个，最大长径 {diameter_mm:.1} mm{about}，位于{place}",
+            diameter_mm = Number::from(diameter_mm)
+        )
     }
 
     fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String {
@@ -192,6 +210,13 @@ impl Words for Chinese {
                     most_mm = Number::from(most_mm)
                 )
             }
+            Reason::SlicesTooThick { mm, most_mm } => {
+                format!(
+                    "层厚 {mm:.1} mm，模型包要求不大于 {most_mm:.1} mm",
+                    mm = Number::from(mm),
+                    most_mm = Number::from(most_mm)
+                )
+            }
             Reason::SpacingTooSmall { mm, least_mm } => {
                 format!(
                     "层间距 {mm:.1} mm，模型包要求不小于 {least_mm:.1} mm",
@@ -215,6 +240,7 @@ impl Words for Chinese {
             Reason::ContrastUnknown => "图像信息未说明是否使用对比剂，模型包要求明确说明".into(),
             Reason::KernelUnnamed => "图像信息未注明重建核，模型包要求软组织核".into(),
             Reason::KernelSharp { kernel } => format!("重建核 {kernel} 为锐利核，模型包要求软组织核"),
+            Reason::KernelTexture => "噪声纹理表明为锐利核，模型包要求软组织核".into(),
             Reason::NoLungs => "未找到肺".into(),
             Reason::NoSpine => "未找到脊柱".into(),
             Reason::OneLung => "仅找到一侧肺".into(),
@@ -239,6 +265,7 @@ impl Words for Chinese {
             Reason::AgatstonVoltage { kv } => format!("管电压 {kv:.0} kV（应为 120 kV）", kv = Number::from(kv)),
             Reason::AgatstonVoltageUnknown => "管电压未知".into(),
             Reason::AgatstonSpacing { mm } => format!("层间距 {mm:.1} mm（应为 2.5 至 3 mm）", mm = Number::from(mm)),
+            Reason::AgatstonThickness { mm } => format!("层厚 {mm:.1} mm（应为 2.5 至 3 mm）", mm = Number::from(mm)),
             Reason::AgatstonKernel { kernel } => format!("锐利重建核 {kernel}"),
             Reason::AgatstonKernelUnknown => "重建核未知".into(),
             Reason::LittleSoftTissue { patches, needed } => {
@@ -265,6 +292,10 @@ impl Words for Chinese {
 
     fn seen_in_part(&self, reason: &str) -> String {
         format!("仅限扫描所见部分（{reason}）")
+    }
+
+    fn least_size(&self, least: &LeastSize) -> String {
+        format!("小于 {} 者在此层间距（{:.1} mm）下未评估", least.words(), Number(least.slice_mm))
     }
 
     fn remark(&self, remark: &Remark) -> String {

@@ -24,6 +24,7 @@ pub mod views;
 pub mod worker;
 
 use models::ChestFindings;
+use models::number::Number;
 use report::words::{self, FindingState, Language};
 
 /// The verdict in plain words: what was found first, then what is not there, then what was not evaluated and why. The
@@ -31,18 +32,24 @@ use report::words::{self, FindingState, Language};
 pub fn verdict(findings: &ChestFindings) -> String {
     let lines = words::lines(findings, Language::English);
     let of = |state: FindingState| lines.iter().filter(move |line| line.state == state);
-    let mut parts: Vec<String> =
-        of(FindingState::Found).map(|line| format!("{}: {}", line.finding.words(), line.text)).collect();
+    let name = |line: &words::Line| Language::English.words().name(line.finding);
+    let mut parts: Vec<String> = of(FindingState::Found).map(|line| format!("{}: {}", name(line), line.text)).collect();
     parts.extend(findings.comparison.as_ref().map(|c| words::comparison(c, Language::English)));
-    let absent: Vec<&str> = of(FindingState::NotFound).map(|line| line.finding.words()).collect();
+    // Where small ones were not evaluated, only the larger ones are absent.
+    let absent: Vec<String> = of(FindingState::NotFound)
+        .map(|line| match findings.least_size(line.finding) {
+            Some(least) => format!("{} of {} or more", name(line), least.words()),
+            None => name(line).to_owned(),
+        })
+        .collect();
     if !absent.is_empty() {
         parts.push(format!("no {}", absent.join(", no ")));
     }
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in of(FindingState::NotEvaluated) {
         match reasons.iter_mut().find(|(why, _)| *why == line.text) {
-            Some((_, names)) => names.push(line.finding.words()),
-            None => reasons.push((&line.text, vec![line.finding.words()])),
+            Some((_, names)) => names.push(name(line)),
+            None => reasons.push((&line.text, vec![name(line)])),
         }
     }
     let missed = reasons.into_iter().map(|(why, names)| match names.len() {
@@ -50,6 +57,9 @@ pub fn verdict(findings: &ChestFindings) -> String {
         _ => format!("not evaluated: {} ({why})", names.join(", ")),
     });
     parts.extend(missed);
+    if let Some(least) = of(FindingState::NotFound).find_map(|line| findings.least_size(line.finding)) {
+        parts.push(format!("smaller ones not evaluated at this spacing ({:.1} mm)", Number(least.slice_mm)));
+    }
     parts.extend(words::remarks(findings, Language::English));
     parts.join("; ")
 }
@@ -78,7 +88,7 @@ fn overall(stage: &str, fraction: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use models::Reason;
-    use models::findings::{ChestFinding, Evaluated};
+    use models::findings::{ChestFinding, Evaluated, LeastSize, SizeUnit};
 
     use super::*;
 
@@ -88,8 +98,20 @@ mod tests {
         findings.rib_fractures = Evaluated::Done(Vec::new());
         findings.refuse(ChestFinding::LymphNode, Reason::stored("slices too thick"));
         let said = verdict(&findings);
-        assert!(said.starts_with("no rib fractures; not evaluated: nodules, pneumonia, "), "{said}");
+        assert!(said.starts_with("no rib fractures; not evaluated: nodules or masses, pneumonia, "), "{said}");
         assert!(said.ends_with("(no network); not evaluated: enlarged lymph nodes (slices too thick)"), "{said}");
         assert_eq!(verdict(&ChestFindings::none(&Reason::stored("no lungs"))), "nothing evaluated: no lungs");
+    }
+
+    #[test]
+    fn only_what_was_large_enough_is_called_absent() {
+        let mut findings = ChestFindings::none(&Reason::stored("no network"));
+        findings.nodules = Evaluated::Done(Vec::new());
+        findings.rib_fractures = Evaluated::Done(Vec::new());
+        let (finding, unit) = (ChestFinding::Nodule, SizeUnit::Millimetre);
+        findings.least_sizes.push(LeastSize { finding, size: 10.0, unit, slice_mm: 5.0 });
+        let said = verdict(&findings);
+        assert!(said.starts_with("no nodules or masses of 10 mm or more, no rib fractures; not evaluated: "), "{said}");
+        assert!(said.ends_with("; smaller ones not evaluated at this spacing (5.0 mm)"), "{said}");
     }
 }

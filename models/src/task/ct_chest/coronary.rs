@@ -239,6 +239,10 @@ fn forbids_agatston(volume: &Volume, acquisition: &Acquisition) -> Option<Reason
     if !(2.49..=3.01).contains(&mm) {
         reasons.push(Reason::AgatstonSpacing { mm });
     }
+    // A score of thick slices that overlap has lost what a score of 3 mm would count.
+    if let Some(mm) = acquisition.slice_thickness_mm.filter(|thick| *thick > 3.01 && *thick > mm) {
+        reasons.push(Reason::AgatstonThickness { mm });
+    }
     match acquisition.kernel.as_deref() {
         Some(kernel) if gates::sharp(kernel) => reasons.push(Reason::AgatstonKernel { kernel: kernel.to_owned() }),
         Some(_) => {}

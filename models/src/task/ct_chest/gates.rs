@@ -4,6 +4,7 @@ use super::plan::{Contrast, Kernels, Limits, Plan};
 use crate::acquisition::Acquisition;
 use crate::findings::ChestFinding;
 use crate::reason::Reason;
+use crate::task::ct_quality::{self, Kernel};
 use crate::volume::Volume;
 
 /// Pixels beyond this hide what is looked for, mm: a nodule of 6 mm, a rib. No chest is reconstructed so.
@@ -17,13 +18,28 @@ pub struct Series<'a> {
     pub pixel_mm: [f64; 2],
     /// Standard deviation, HU; `None` when it was not measured (yet): the gate lets it pass.
     pub noise_hu: Option<f64>,
+    /// Class of the kernel by the texture of the noise; `None` when it was not measured.
+    pub texture: Option<Kernel>,
     pub acquisition: &'a Acquisition,
 }
 
 impl<'a> Series<'a> {
-    pub fn new(volume: &Volume, acquisition: &'a Acquisition) -> Self {
+    /// The texture of the noise is measured only where the package asks for soft kernels.
+    pub fn new(volume: &Volume, acquisition: &'a Acquisition, plan: &Plan) -> Self {
         let [x, y, z] = volume.geometry.spacing_mm;
-        Self { slice_spacing_mm: z, pixel_mm: [x, y], noise_hu: None, acquisition }
+        let asked = plan.limits.iter().any(|(_, limits)| limits.kernels == Kernels::Soft);
+        let texture = if asked { ct_quality::kernel(volume) } else { None };
+        Self { slice_spacing_mm: z, pixel_mm: [x, y], noise_hu: None, texture, acquisition }
+    }
+
+    /// Spacing or thickness of the slices, whichever is greater, mm: slices of 5 mm blur along the body as much when one is
+    /// made every 2.5 mm. Spacing alone where the header names no thickness.
+    pub fn slice_mm(&self) -> f64 {
+        self.slice_spacing_mm.max(self.thickness_mm().unwrap_or(0.0))
+    }
+
+    fn thickness_mm(&self) -> Option<f64> {
+        self.acquisition.slice_thickness_mm.filter(|mm| mm.is_finite())
     }
 }
 
@@ -67,7 +83,10 @@ fn single(limits: &Limits, series: &Series) -> Option<Reason> {
     if let Some(most_mm) = limits.max_slice_spacing_mm.filter(|most| mm > most + SLACK_MM) {
         return Some(Reason::SpacingTooLarge { mm, most_mm });
     }
-    if let Some(least_mm) = limits.min_slice_spacing_mm.filter(|least| mm < least - SLACK_MM) {
+    if let Some(most_mm) = limits.max_slice_spacing_mm.filter(|most| series.slice_mm() > most + SLACK_MM) {
+        return Some(Reason::SlicesTooThick { mm: series.slice_mm(), most_mm });
+    }
+    if let Some(least_mm) = limits.min_slice_spacing_mm.filter(|least| series.slice_mm() < least - SLACK_MM) {
         return Some(Reason::SpacingTooSmall { mm, least_mm });
     }
     if let (Some(hu), Some(most_hu)) = (series.noise_hu, limits.max_noise_hu)
@@ -82,14 +101,21 @@ fn single(limits: &Limits, series: &Series) -> Option<Reason> {
         _ => {}
     }
     if limits.kernels == Kernels::Soft {
-        let Some(kernel) = series.acquisition.kernel.as_deref().map(str::trim).filter(|k| !k.is_empty()) else {
-            return Some(Reason::KernelUnnamed);
-        };
-        if sharp(kernel) {
-            return Some(Reason::KernelSharp { kernel: kernel.to_owned() });
-        }
+        return not_soft(series);
     }
     None
+}
+
+/// Why the kernel is not known to be soft. The name decides first; a soft name does not help when the noise is that of a sharp
+/// kernel, and noise of a soft one is enough where there is no name.
+fn not_soft(series: &Series) -> Option<Reason> {
+    let kernel = series.acquisition.kernel.as_deref().map(str::trim).filter(|k| !k.is_empty());
+    match (kernel, series.texture) {
+        (Some(kernel), _) if sharp(kernel) => Some(Reason::KernelSharp { kernel: kernel.to_owned() }),
+        (_, Some(Kernel::Sharp)) => Some(Reason::KernelTexture),
+        (None, None) => Some(Reason::KernelUnnamed),
+        (Some(_), _) | (None, Some(Kernel::Smooth)) => None,
+    }
 }
 
 /// Is the kernel made for lung or bone? By the naming of the makers: words (GE, United Imaging), number (Siemens: two
@@ -120,7 +146,8 @@ mod tests {
     fn reason(change: impl Fn(&mut Limits), acquisition: &Acquisition, series: impl Fn(&mut Series)) -> Option<String> {
         let mut plan = plan();
         plan.limits.iter_mut().for_each(|(_, l)| change(l));
-        let mut asked = Series { slice_spacing_mm: 1.0, pixel_mm: [0.7; 2], noise_hu: Some(20.0), acquisition };
+        let mut asked =
+            Series { slice_spacing_mm: 1.0, pixel_mm: [0.7; 2], noise_hu: Some(20.0), texture: None, acquisition };
         series(&mut asked);
         refusal(&plan, ChestFinding::LymphNode, &asked).map(sentence)
     }
@@ -173,6 +200,36 @@ mod tests {
     }
 
     #[test]
+    fn thick_slices_that_overlap_are_judged_by_their_thickness() {
+        let thick = |mm| Acquisition { slice_thickness_mm: mm, ..Acquisition::default() };
+        let say = |s: &str| Some(format!("enlarged lymph nodes not evaluated: {s}"));
+        let most = |l: &mut Limits| l.max_slice_spacing_mm = Some(2.5);
+        let every_2_5 = |s: &mut Series| s.slice_spacing_mm = 2.5;
+        let refused = say("slices 5.0 mm thick, package needs <= 2.5 mm");
+        assert_eq!(reason(most, &thick(Some(5.0)), every_2_5), refused);
+        assert_eq!(reason(most, &thick(Some(2.5)), every_2_5), None);
+        assert_eq!(reason(most, &thick(None), every_2_5), None, "without a thickness the spacing decides alone");
+        assert_eq!(reason(most, &thick(Some(f64::NAN)), every_2_5), None);
+        let apart = reason(most, &thick(Some(1.0)), |s| s.slice_spacing_mm = 5.0);
+        assert_eq!(apart, say("slice spacing 5.0 mm, package needs <= 2.5 mm"));
+        let least = |l: &mut Limits| l.min_slice_spacing_mm = Some(4.0);
+        assert_eq!(reason(least, &thick(Some(5.0)), every_2_5), None);
+    }
+
+    #[test]
+    fn the_noise_tells_a_sharp_kernel_that_its_name_does_not() {
+        let named = |k: Option<&str>| Acquisition { kernel: k.map(Into::into), ..Acquisition::default() };
+        let soft = |l: &mut Limits| l.kernels = Kernels::Soft;
+        let with = |name, texture| reason(soft, &named(name), |s| s.texture = texture);
+        let sharp = "enlarged lymph nodes not evaluated: the noise is that of a sharp kernel, package needs a soft one";
+        assert_eq!(with(Some("STANDARD"), Some(Kernel::Sharp)).as_deref(), Some(sharp));
+        assert_eq!(with(None, Some(Kernel::Sharp)).as_deref(), Some(sharp));
+        assert_eq!(with(None, Some(Kernel::Smooth)), None);
+        assert!(with(Some("B70f"), Some(Kernel::Smooth)).is_some(), "a sharp name is enough");
+        assert_eq!(reason(|_| (), &named(None), |s| s.texture = Some(Kernel::Sharp)), None, "a package that takes any");
+    }
+
+    #[test]
     fn age_body_part_and_missing_channels_refuse_every_finding() {
         let child = Acquisition { age_years: Some(7.0), ..Acquisition::default() };
         let say = |s: &str| Some(format!("enlarged lymph nodes not evaluated: {s}"));
@@ -186,7 +243,13 @@ mod tests {
         let mut less = plan();
         less.channels.retain(|(c, _)| c.as_str() != "lymph_node");
         let acquisition = Acquisition::default();
-        let series = Series { slice_spacing_mm: 1.0, pixel_mm: [0.7; 2], noise_hu: None, acquisition: &acquisition };
+        let series = Series {
+            slice_spacing_mm: 1.0,
+            pixel_mm: [0.7; 2],
+            noise_hu: None,
+            texture: None,
+            acquisition: &acquisition,
+        };
         let missing = refusal(&less, ChestFinding::LymphNode, &series).map(sentence);
         assert_eq!(missing, say("the package test 1.0.0 does not look for it"));
     }

@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scan, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax, ribs};
+use super::{
+    LeastSize, Scan, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax, ribs,
+};
 use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
 use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::remark::Remark;
@@ -120,6 +122,9 @@ macro_rules! chest_findings {
             /// an organ is not evaluated.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub partly_seen: Vec<PartlySeen>,
+            /// Findings of which small ones were not evaluated: they are neither listed nor called absent.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub least_sizes: Vec<LeastSize>,
             /// What a reader should know about the images.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub remarks: Vec<Remark>,
@@ -137,13 +142,16 @@ macro_rules! chest_findings {
                     $($field: Evaluated::NotEvaluated(not(Topic::Finding(ChestFinding::$name))),)+
                     comparison: None,
                     partly_seen: Vec::new(),
+                    least_sizes: Vec::new(),
                     remarks: Vec::new(),
                     timings_ms: Vec::new(),
                 }
             }
 
-            /// The finding is not evaluated, for this reason.
+            /// The finding is not evaluated, for this reason. Nothing that was known of it stays.
             pub fn refuse(&mut self, finding: ChestFinding, reason: Reason) {
+                self.partly_seen.retain(|part| part.finding != finding);
+                self.least_sizes.retain(|least| least.finding != finding);
                 let why = NotEvaluated { topic: Topic::Finding(finding), reason };
                 match finding {
                     $(ChestFinding::$name => self.$field = Evaluated::NotEvaluated(why),)+
@@ -214,6 +222,13 @@ impl ChestFindings {
     /// What of the organ of a finding was not seen; `None` when it was seen whole.
     pub fn part_missing(&self, finding: ChestFinding) -> Option<&Reason> {
         self.partly_seen.iter().find(|part| part.finding == finding).map(|part| &part.reason)
+    }
+}
+
+impl ChestFindings {
+    /// The size from which on the finding was evaluated; `None` when no size was left out.
+    pub fn least_size(&self, finding: ChestFinding) -> Option<&LeastSize> {
+        self.least_sizes.iter().find(|least| least.finding == finding)
     }
 }
 

@@ -128,12 +128,7 @@ pub fn infer(
         blend.add(grid, *origin, checked(&answer, &[1, plan.channels.len(), d, h, w])?);
     }
     go_on(control)?;
-    let mut channels: Vec<_> =
-        plan.channels.iter().zip(blend.finish()).map(|((c, t), values)| (*c, *t, values)).collect();
-    // Nodules are looked for in the lungs; what the blend lacks outside them is not used.
-    for (_, _, values) in channels.iter_mut().filter(|(c, ..)| *c == Channel::Nodule) {
-        values.par_iter_mut().zip(&prepared.lungs).for_each(|(p, inside)| *p *= u16::from(*inside));
-    }
+    let channels = plan.channels.iter().zip(blend.finish()).map(|((c, t), values)| (*c, *t, values)).collect();
     Ok(Answer { prepared, channels })
 }
 

@@ -97,8 +97,10 @@ const fn rule(inside: Bits, least: f64, outside: &'static [(Bits, f64)]) -> Rule
     Rule { inside, least, outside }
 }
 
-/// Nodules and bronchi.
+/// Nodules up to 30 mm, and bronchi.
 pub const IN_LUNG: Rule = rule(LUNG, 0.5, &[(BESIDE_GAS, 0.5), (BESIDE_CUT, 0.0)]);
+/// A mass may take the place of lung up to the chest wall.
+pub const MASS: Rule = rule(FILLED_LUNG, 0.5, &[(BESIDE_GAS, 0.25), (MEDIASTINUM, 0.4), (BESIDE_CUT, 0.0)]);
 /// An opacity that lung surrounds.
 const OPACITY: Rule = rule(FILLED_LUNG, 0.35, NO_OPACITY);
 /// An opacity at the edge of the lung, as large as a lobe: its surface is in the filled lung, all of it within reach.

@@ -124,6 +124,113 @@ fn thick_slices_give_lungs_and_a_named_verdict_without_running_the_network() {
     assert_eq!(script.runs(), 0);
 }
 
+/// A package that takes thick slices, in which it leaves out what is small.
+fn thick() -> Package {
+    let mut package = package();
+    let Reads::Volume(volume) = &mut package.manifest.reads else { panic!() };
+    let least_size = vec![[2.5, 4.0], [5.0, 10.0]];
+    volume.findings =
+        [(ChestFinding::Nodule, Limits { max_slice_spacing_mm: Some(5.0), least_size, ..Limits::default() })].into();
+    package
+}
+
+#[test]
+fn in_thick_slices_small_nodules_are_left_out_and_the_findings_say_so() {
+    let planted = vec![([-70.0, 20.0, -30.0], 4.0), ([60.0, -30.0, 20.0], 9.0)];
+    let chest = |slice_mm| Chest { nodules: planted.clone(), spacing_mm: [1.25, 1.25, slice_mm], ..Chest::default() };
+    let found = |slice_mm, acquisition: &Acquisition| {
+        let mut model = knows_nodules().load(b"network").unwrap();
+        run(&chest(slice_mm).volume(), acquisition, &thick(), model.as_mut(), &Unattended).unwrap()
+    };
+    let plain = Acquisition::default();
+    let count = |findings: &ChestFindings| match &findings.nodules {
+        Evaluated::Done(nodules) => nodules.len(),
+        Evaluated::NotEvaluated(why) => panic!("{why}"),
+    };
+    let findings = found(5.0, &plain);
+    assert_eq!(count(&findings), 1);
+    let least = findings.least_size(ChestFinding::Nodule).unwrap();
+    assert_eq!((least.words().as_str(), least.slice_mm), ("10 mm", 5.0));
+    let json = serde_json::to_value(&findings).unwrap();
+    assert_eq!(
+        json["least_sizes"],
+        serde_json::json!([{ "finding": "nodule", "size": 10.0, "unit": "mm", "slice_mm": 5.0 }])
+    );
+
+    let thin = found(2.0, &plain);
+    assert_eq!((count(&thin), thin.least_sizes.len()), (2, 0), "the size that the threshold leaves out is not told");
+    let overlapping = found(2.0, &Acquisition { slice_thickness_mm: Some(5.0), ..plain.clone() });
+    assert_eq!((count(&overlapping), overlapping.least_sizes.len()), (1, 1), "thick slices that overlap are thick");
+
+    let too_thick = found(2.0, &Acquisition { slice_thickness_mm: Some(8.0), ..plain });
+    assert_eq!(too_thick.least_sizes, [], "nothing is said of a finding that is not evaluated");
+    let reason = "nodules not evaluated: slices 8.0 mm thick, package needs <= 5.0 mm";
+    assert_eq!(too_thick.nodules.refusal().unwrap().to_string(), reason);
+}
+
+#[test]
+fn a_lesion_longer_than_30_mm_is_a_mass_wherever_it_replaces_lung() {
+    for (centre, why) in [([-70.0, 0.0, 0.0], "inside"), ([70.0, 62.0, 0.0], "at the chest wall")] {
+        for slice_mm in [2.0, 5.0, 8.0] {
+            let spacing_mm = [1.5, 1.5, slice_mm];
+            let chest = Chest { nodules: vec![(centre, 20.0)], spacing_mm, ..Chest::default() };
+            let mut package = package();
+            let Reads::Volume(volume) = &mut package.manifest.reads else { panic!() };
+            volume.findings = [(ChestFinding::Nodule, Limits::default())].into();
+            let mut model = knows_nodules().load(b"network").unwrap();
+            let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+            let Evaluated::Done(found) = run.nodules else { panic!("{why}, {slice_mm} mm: {:?}", run.nodules) };
+            let [mass] = found.as_slice() else { panic!("{why}, {slice_mm} mm: {}", found.len()) };
+            assert_eq!(mass.form, Form::Mass, "{why}");
+            assert!((mass.size_mm() - 40.0).abs() < 4.0, "{why}, {slice_mm} mm: {}", mass.size_mm());
+            let volume = 4.0 / 3.0 * std::f64::consts::PI * 20f64.powi(3);
+            assert!((mass.volume_mm3 / volume - 1.0).abs() < 0.15, "{why}, {slice_mm} mm: {}", mass.volume_mm3);
+        }
+    }
+    let nodule = Chest { nodules: vec![([-70.0, 0.0, 0.0], 14.0)], spacing_mm: [1.5; 3], ..Chest::default() };
+    assert!(nodules(&nodule).iter().all(|one| one.form == Form::Nodule));
+    assert_eq!([30.0, 30.1].map(Form::of), [Form::Nodule, Form::Mass]);
+}
+
+/// Every number of a JSON value, with its path.
+fn numbers(path: &str, value: &serde_json::Value, all: &mut Vec<(String, f64)>) {
+    match value {
+        serde_json::Value::Number(number) => all.push((path.to_owned(), number.as_f64().unwrap())),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| numbers(path, item, all)),
+        serde_json::Value::Object(fields) => {
+            fields.iter().for_each(|(key, field)| numbers(&format!("{path}/{key}"), field, all));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn where_one_gate_is_open_no_number_of_another_finding_is_there() {
+    let planted = vec![([-70.0, 20.0, -30.0], 9.0), ([0.0, -30.0, -30.0], 9.0)];
+    let volume = Chest { nodules: planted, ..Chest::default() }.volume();
+    for open in ChestFinding::ALL {
+        let mut plan = testing::plan();
+        for (finding, limits) in &mut plan.limits {
+            let least_size = if *finding == ChestFinding::Emphysema { Vec::new() } else { vec![[1.0, 0.001]] };
+            let max_slice_spacing_mm = Some(if *finding == open { 5.0 } else { 1.0 });
+            *limits = Limits { max_slice_spacing_mm, least_size, ..Limits::default() };
+        }
+        let mut model = all_ten().load(b"network").unwrap();
+        let findings = by_plan(&volume, &Acquisition::default(), &plan, model.as_mut(), &Unattended).unwrap();
+        let mut all = Vec::new();
+        let json = serde_json::to_value(ChestFindings { timings_ms: Vec::new(), ..findings.clone() }).unwrap();
+        numbers("", &json, &mut all);
+        let of = |part: &str| all.iter().any(|(path, _)| path.starts_with(&format!("/{part}/")));
+        for finding in ChestFinding::ALL {
+            assert_eq!(findings.refusal(finding).is_some(), finding != open);
+            assert!(finding == open || !of(finding.field()), "{finding:?} beside {open:?}");
+            assert!(finding == open || findings.least_size(finding).is_none(), "{finding:?} beside {open:?}");
+        }
+        let laa = all.iter().any(|(path, _)| path.ends_with("laa950_percent"));
+        assert_eq!(laa, open == ChestFinding::Emphysema, "{open:?}");
+    }
+}
+
 #[test]
 fn a_volume_without_lungs_gives_reasons_for_both() {
     let volume = Chest { nodules: vec![([0.0; 3], 500.0)], ..Chest::default() }.volume();

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{EDGE_MM, kind};
 use crate::cast::{ceil_index, floor_index, round_index};
-use crate::findings::{Lobe, Lung, Mask, Nodule, NoduleType, Side};
+use crate::findings::{Form, Lobe, Lung, Mask, Nodule, NoduleType, Side};
 use crate::grid::Grid;
 use crate::morphology;
 use crate::postprocess::components;
@@ -17,41 +17,53 @@ use crate::task::ct_chest::plan::Channel;
 use crate::task::ct_chest::regions;
 use crate::volume::Volume;
 
-/// Nodules in order of falling confidence.
+/// Nodules and masses in order of falling confidence. Nodules are looked for in the lungs. A mass takes the place of lung, up
+/// to the chest wall: it is looked for everywhere, and what of it lies in the lungs is no nodule.
 pub fn collect(
     volume: &Volume,
     lungs: &[Lung],
     lobes: &[Lobe],
     answer: &Answer,
-    in_place: &(dyn Fn(&Mask) -> bool + Sync),
+    in_place: &(dyn Fn(&Nodule) -> bool + Sync),
 ) -> Vec<Nodule> {
     let Some((probability, thresholds)) = answer.channel(Channel::Nodule) else { return Vec::new() };
     let target = &answer.prepared.target;
     let grid = &target.grid;
     let floor = regions::level(thresholds.mask);
-    let mask: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= floor)).collect();
-    let found = components::label(grid, &mask);
-    let mut candidates: Vec<Candidate> = vec![Candidate::default(); found.sizes.len()];
-    for (i, label) in found.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
-        candidates[*label as usize - 1].add(grid.at(i), probability[i]);
-    }
-    let mut nodules: Vec<Nodule> = (1..)
-        .zip(candidates)
-        .filter(|(_, c)| c.score >= regions::level(thresholds.confidence))
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .map(|(label, c)| {
-            let region = region(volume, lungs, target, &found.labels, label, &c);
-            measure(volume, lungs, lobes, outline::outline(volume, &region), f64::from(c.score) / f64::from(ONE))
-        })
-        .filter(|n| n.diameter_mm >= thresholds.min_size && in_place(&n.mask))
-        .collect();
+    let lesions = |mask: Vec<u8>, wanted: &(dyn Fn(&Candidate) -> bool + Sync)| -> Vec<Nodule> {
+        let found = components::label(grid, &mask);
+        let mut candidates: Vec<Candidate> = vec![Candidate::default(); found.sizes.len()];
+        for (i, label) in found.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
+            candidates[*label as usize - 1].add(grid.at(i), probability[i]);
+        }
+        (1..)
+            .zip(candidates)
+            .filter(|(_, c)| c.score >= regions::level(thresholds.confidence) && wanted(c))
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|(label, c)| {
+                let region = region(volume, lungs, target, &found.labels, label, &c);
+                measure(volume, lungs, lobes, outline::outline(volume, &region), f64::from(c.score) / f64::from(ONE))
+            })
+            .filter(|n| n.diameter_mm >= thresholds.min_size && in_place(n))
+            .collect()
+    };
+    let everywhere: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= floor)).collect();
+    let in_lungs = everywhere.iter().zip(&answer.prepared.lungs).map(|(m, inside)| m & inside).collect();
+    let mut masses = lesions(everywhere, &|c| c.longest_mm(grid) >= MASS_CORE_MM);
+    masses.retain(|one| one.form == Form::Mass);
+    let mut nodules = lesions(in_lungs, &|_| true);
+    nodules.retain(|one| masses.iter().all(|mass| mass.mask.overlap(&one.mask) == 0));
+    nodules.extend(masses);
     nodules.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(b.diameter_mm.total_cmp(&a.diameter_mm)));
     for (number, nodule) in (1..).zip(&mut nodules) {
         nodule.number = number;
     }
     nodules
 }
+
+/// What is smaller in the network's answer, along rows and columns, becomes no mass by its outline, mm.
+const MASS_CORE_MM: f64 = 20.0;
 
 /// Half a blurred edge, mm.
 const RIM_MM: f64 = 1.2;
@@ -76,6 +88,12 @@ impl Candidate {
         self.low = [0, 1, 2].map(|a| self.low[a].min(at[a]));
         self.high = [0, 1, 2].map(|a| self.high[a].max(at[a]));
         self.score = self.score.max(probability);
+    }
+
+    /// The longer side of its box across the body, mm.
+    fn longest_mm(&self, grid: &Grid) -> f64 {
+        let side = |a: usize| (self.high[a] + 1 - self.low[a]) as f64 * grid.spacing_mm[a];
+        side(0).max(side(1))
     }
 }
 
@@ -168,6 +186,7 @@ fn measure(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], mask: Mask, confiden
     });
     Nodule {
         number: 0,
+        form: Form::of(long_mm),
         side: side(lungs, by_side, centre),
         lobe: regions::lobe(lobes, &mask),
         kind,

@@ -18,10 +18,31 @@ pub enum NoduleType {
     Calcified,
 }
 
+/// What a lesion in the lung is called by its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    Nodule,
+    Mass,
+}
+
+/// A lesion longer than this is a mass, mm (Hansell et al., Fleischner Society: Glossary of terms for thoracic imaging,
+/// Radiology 246 (2008) 697-722).
+const MASS_MM: f64 = 30.0;
+
+impl Form {
+    /// By the longest axial diameter, mm.
+    pub fn of(long_axis_mm: f64) -> Self {
+        if long_axis_mm > MASS_MM { Self::Mass } else { Self::Nodule }
+    }
+}
+
+/// A nodule, or a mass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Nodule {
-    /// 1, 2, ... in order of falling confidence.
+    /// 1, 2, ... in order of falling confidence; nodules and masses together.
     pub number: usize,
+    pub form: Form,
     pub side: Side,
     /// `None` when the lobes are not known.
     pub lobe: Option<LobeName>,
@@ -29,7 +50,7 @@ pub struct Nodule {
     #[serde(rename = "type")]
     pub kind: Option<NoduleType>,
     /// Lung-RADS v2022 category by type and size on a baseline scan, for example `3` or `4A`; a size class, no verdict
-    /// on the patient. `None` without a type.
+    /// on the patient. `None` without a type. A solid mass is 4B: 4X needs features beside the size, which a person sees.
     pub lung_rads: Option<&'static str>,
     /// Centroid, mm, LPS.
     pub centre_mm: [f64; 3],
@@ -48,15 +69,30 @@ pub struct Nodule {
     pub mask: Mask,
 }
 
-/// Nodules of the whole scan.
+impl Nodule {
+    /// The diameter that counts, mm: the mean of both axes of a nodule, the longest one of a mass.
+    pub fn size_mm(&self) -> f64 {
+        match self.form {
+            Form::Nodule => self.diameter_mm,
+            Form::Mass => self.long_axis_mm,
+        }
+    }
+}
+
+/// Nodules and masses of the whole scan.
 pub(super) fn evaluate(scan: &mut Scan<'_>) -> Vec<Nodule> {
-    let in_place =
-        |mask: &Mask| scan.places.holds(places::IN_LUNG, mask) && !ends::reaches_end(&scan.volume.geometry, mask);
+    let in_place = |one: &Nodule| {
+        let rule = match one.form {
+            Form::Nodule => places::IN_LUNG,
+            Form::Mass => places::MASS,
+        };
+        scan.places.holds(rule, &one.mask) && !ends::reaches_end(&scan.volume.geometry, &one.mask)
+    };
     locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer, &in_place)
 }
 
 pub(super) fn figure(all: &[Nodule]) -> Figure {
-    Figure::largest(all.len(), all.iter().map(|nodule| nodule.diameter_mm))
+    Figure::largest(all.len(), all.iter().map(Nodule::size_mm))
 }
 
 /// How far the nodule's edge may lie from the network's component, mm.
