@@ -17,8 +17,10 @@ import torch
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 import clips
+import encoder
 import manifest
 import network
+import padding
 import train
 
 # Largest allowed difference of probabilities: ONNX from PyTorch, half precision from single precision.
@@ -88,6 +90,8 @@ def write(model, path):
         model, (torch.rand(1, 1, network.SIZE, network.SIZE),), str(path), input_names=["image"], output_names=["map"],
         dynamic_axes={"image": {0: "n"}, "map": {0: "n"}}, opset_version=17, dynamo=False,
     )
+    uneven = [m.pad for m in model.modules() if isinstance(m, encoder.Convolution) and m.pad[0] != m.pad[1]]
+    onnx.save(padding.join(onnx.load(str(path)), [(a, a, b, b) for a, b in uneven]), str(path))
 
 
 def session(path):
