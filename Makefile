@@ -64,7 +64,7 @@ fmt: ## format the code
 
 evaluate: setup ## measure sensitivity and false positives of the model packages on held-out phantoms
 	@cargo build --release --bin evaluate --bin evaluate_live --bin scansidectl
-	@target/release/evaluate --out out/evaluation.json
+	@target/release/evaluate --slices 1.25,2.5,5,8 --out out/evaluation.json
 	@target/release/evaluate_live --out out/evaluation-live.json
 
 train: ## train both networks on phantoms (downloads PyTorch; minutes with a GPU, hours without)

@@ -47,7 +47,7 @@ LIMITS = {
     "emphysema": 2.5,
     "bronchiectasis": 2.5,
     "pleural_effusion": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 5.0], [8.0, 30.0]]},
-    "pneumothorax": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 5.0], [8.0, 30.0]]},
+    "pneumothorax": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 5.0], [8.0, 60.0]]},
     "coronary_calcification": 3.0,
     "lymph_node": {"max_slice_spacing_mm": 5.0, "least_size": [[2.5, 10.0], [5.0, 12.0]]},
 }

@@ -6,7 +6,7 @@ import detect
 import network
 from findings import LIMITS, NAMES, SPACING_MM
 
-VERSION = "0.3.1"
+VERSION = "0.4.0"
 
 HEAD = """\
 # Written by models/training/export.py; edit models/training/manifest.py instead.
@@ -34,7 +34,7 @@ windows_hu = {windows}
 channels = [
 {channels}]
 
-# Chosen by choose.py on validation phantoms, never on the evaluation phantoms.
+# Chosen by choose.py on validation phantoms, never on the evaluation phantoms; CARD.md names those that were raised by hand.
 {thresholds}
 [[variants]]
 accelerator = "cuda"

@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn each_thickness_has_its_own_table_with_the_size_that_counted() {
-        let of = |diameter_mm, found| Planted {
+        let of = |diameter_mm, found: bool| Planted {
             diameter_mm,
             make: "solid".into(),
             place: "parenchyma".into(),
