@@ -14,11 +14,10 @@ import torch
 
 import choose
 import detect
-import network
 import phantoms
 import restore
 import thickness
-from findings import CHANNELS, LESION, least_size
+from findings import CHANNELS, least_size
 
 
 def seen(hu, mm):
@@ -28,17 +27,6 @@ def seen(hu, mm):
     through = thickness.matrix(hu.shape[0], mm, mm, 0.5).numpy()
     flat = through @ hu.reshape(hu.shape[0], -1).astype(np.float32)
     return np.round(flat).astype(np.int16).reshape(hu.shape)
-
-
-def row(channel, index, scans, threshold):
-    hit = false = total = 0
-    for candidates, wanted, hits in scans:
-        total += len(wanted)
-        kept = [hits(c) for c in candidates if c.peak >= threshold["confidence"] and choose.size(channel, c) >= threshold["min_size"]]
-        hit += len(set().union(*(k for k in kept if k is not None)))
-        wrong = sum(k is None for k in kept)
-        false += wrong if channel.counts == LESION else min(wrong, 1)
-    return {"hit": hit, "planted": total, "false_per_scan": false / len(scans)}
 
 
 def main():
@@ -53,8 +41,7 @@ def main():
     a = arguments.parse_args()
 
     torch.set_num_threads(a.threads)
-    net = restore.load(a.weights) if a.weights.endswith(".onnx") else network.load(a.weights)
-    net = net.eval().to(memory_format=torch.channels_last_3d)
+    net = restore.load(a.weights).eval().to(memory_format=torch.channels_last_3d)
     with open(a.thresholds, "rb") as file:
         thresholds = tomllib.load(file)["thresholds"]
     found = phantoms.load(a.phantoms, phantoms.VALIDATION_SEEDS)
@@ -68,10 +55,12 @@ def main():
             for index, channel in enumerate(CHANNELS):
                 candidates = choose.candidates(channel, index, probability, phantom, hu, thresholds[channel.name]["mask"])
                 scans[channel.name].append((candidates, *choose.planted(channel, index, phantom, least_size(channel.name, mm))))
-        for index, channel in enumerate(CHANNELS):
-            one = row(channel, index, scans[channel.name], thresholds[channel.name])
-            rows[f"{channel.name} {mm:g}"] = one
-            print(f"{mm:4g} mm  {channel.name:24} hit {one['hit']:3} of {one['planted']:3}  false {one['false_per_scan']:.2f}", flush=True)
+        for channel in CHANNELS:
+            some, threshold = scans[channel.name], thresholds[channel.name]
+            hit, false = choose.counted(channel, some, threshold["confidence"], threshold["min_size"])
+            planted = sum(len(wanted) for _, wanted, _ in some)
+            rows[f"{channel.name} {mm:g}"] = {"hit": hit, "planted": planted, "false_per_scan": false / len(some)}
+            print(f"{mm:4g} mm  {channel.name:24} hit {hit:3} of {planted:3}  false {false / len(some):.2f}", flush=True)
     if a.out:
         with open(a.out, "w") as file:
             json.dump(rows, file, indent=1)

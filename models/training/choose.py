@@ -104,6 +104,18 @@ def candidates(channel, index, probability, phantom, hu, mask):
     return [c for c in detect.components(probability, mask, calcium.brightest(hu)) if c.brightest >= least]
 
 
+def counted(channel, scans, confidence, least):
+    """How many of what is wanted in all scans is hit, and how many candidates are false. A scan: candidates, and what `planted` gives."""
+    hit = false = 0
+    for seen, _, hits in scans:
+        kept = [hits(c) for c in seen if c.peak >= confidence and size(channel, c) >= least]
+        hit += len(set().union(*(k for k in kept if k is not None)))
+        wrong = sum(k is None for k in kept)
+        # A side or a scan counts as wrong once, however many parts it has.
+        false += wrong if channel.counts == LESION else min(wrong, 2 if channel.counts == SIDE else 1)
+    return hit, false
+
+
 def choose(channel, index, probabilities, found):
     dice, mask, ratio = best_mask(probabilities, found, index)
     scans = []
@@ -114,13 +126,7 @@ def choose(channel, index, probabilities, found):
     rows = []
     for confidence in CONFIDENCES:
         for least in channel.sizes:
-            hit = false = 0
-            for seen, wanted, hits in scans:
-                kept = [hits(c) for c in seen if c.peak >= confidence and size(channel, c) >= least]
-                hit += len(set().union(*(k for k in kept if k is not None)))
-                wrong = sum(k is None for k in kept)
-                # A side or a scan counts as wrong once, however many parts it has.
-                false += wrong if channel.counts == LESION else min(wrong, 2 if channel.counts == SIDE else 1)
+            hit, false = counted(channel, scans, confidence, least)
             rate = false / len(scans)
             rows.append(((rate <= FALSE_PER_SCAN, hit if rate <= FALSE_PER_SCAN else -rate, -rate), float(confidence), least))
     best = max(row[0] for row in rows)

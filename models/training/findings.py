@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 LUNG = 1 << 15
 # Grid of the network.
 SPACING_MM = 1.5
@@ -39,7 +41,7 @@ NAMES = tuple(c.name for c in CHANNELS)
 # Limits of each finding as models/src/manifest/volume.rs defines them: a number is the largest slice spacing, mm; `least_size` are pairs of
 # spacing and the least size that is evaluated there (diameter of a nodule, short axis of a node, length of a fracture, mm; otherwise ml).
 # Chosen from the tables of by_slices.py. Emphysema is a share of the lungs, which thick slices change. Calcium: its protocols have
-# slices of 2.5 to 3 mm, and its score is defined for 3 mm; beyond that only its grade is given.
+# slices of 2.5 to 3 mm, and its score is defined for 3 mm.
 LIMITS = {
     "nodule": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 4.0], [3.0, 6.0], [5.0, 10.0], [8.0, 15.0]]},
     "pneumonia": {"max_slice_spacing_mm": 8.0, "least_size": [[2.5, 1.0], [8.0, 10.0]]},
@@ -61,7 +63,4 @@ def least_size(name, spacing_mm):
     pairs = limits.get("least_size") if isinstance(limits, dict) else None
     if not pairs:
         return 0.0
-    below = [p for p in pairs if p[0] <= spacing_mm] or [pairs[0]]
-    above = [p for p in pairs if p[0] >= spacing_mm] or [pairs[-1]]
-    (low, small), (high, large) = below[-1], above[0]
-    return small if high <= low else small + (large - small) * (spacing_mm - low) / (high - low)
+    return float(np.interp(spacing_mm, *zip(*pairs)))

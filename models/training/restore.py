@@ -15,10 +15,12 @@ import network
 
 
 def load(path):
-    """The network of an ONNX file, in evaluation mode.
+    """A network by its weights, or by the ONNX file of a package; of the latter in evaluation mode.
 
     Raises AssertionError when the file holds other convolutions than the network.
     """
+    if not path.endswith(".onnx"):
+        return network.load(path)
     graph = onnx.load(path).graph
     values = {v.name: numpy_helper.to_array(v) for v in graph.initializer}
     for node in graph.node:

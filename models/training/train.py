@@ -55,10 +55,6 @@ def loss(net, teacher, batch, heard, half):
     return value, probability
 
 
-def started(path):
-    return restore.load(path) if path.endswith(".onnx") else network.load(path)
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--phantoms", required=True)
@@ -83,7 +79,7 @@ def main():
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
     half = a.half or a.device == "cuda"
-    net = started(a.start) if a.start else network.ChestNet(a.widths)
+    net = restore.load(a.start) if a.start else network.ChestNet(a.widths)
     net = net.to(a.device, memory_format=torch.channels_last_3d)
     sampler = Sampler(phantoms.load(a.phantoms, phantoms.TRAINING_SEEDS), a.seed, a.device, not a.thin)
     teacher = copy.deepcopy(net).eval()

@@ -32,6 +32,14 @@ def wilson(hit, of):
     return tuple((middle + s * half) / (1 + z * z / of) for s in (-1, 1))
 
 
+def opened(package):
+    """The network of a package for any processor, its thresholds, and how the card names it."""
+    manifest = tomllib.loads((package / "model.toml").read_text())
+    network = next(v["network"] for v in manifest["variants"] if v["accelerator"] == "any")
+    model = f"{manifest['id']} {manifest['version']} (network sha256 {manifest['files'][network][:12]}...)"
+    return export.session(package / network), manifest["thresholds"], model
+
+
 def maps(session, clip):
     images = clip.images[:, None].astype(np.float32) / 255
     parts = [session.run(None, {"image": images[i : i + BATCH]})[0] for i in range(0, len(images), BATCH)]
@@ -89,14 +97,10 @@ def main():
     arguments.add_argument("--package", required=True, type=pathlib.Path)
     a = arguments.parse_args()
 
-    path = a.package / "model.toml"
-    manifest = tomllib.loads(path.read_text())
+    session, thresholds, model = opened(a.package)
     found = clips.load(a.clips, clips.EVALUATION_SEEDS)
-    network = next(v["network"] for v in manifest["variants"] if v["accelerator"] == "any")
-    session = export.session(a.package / network)
     probabilities = [maps(session, clip) for clip in found]
-    model = f"{manifest['id']} {manifest['version']} (network sha256 {manifest['files'][network][:12]}...)"
-    text = table(found, probabilities, manifest["thresholds"], model)
+    text = table(found, probabilities, thresholds, model)
     print(text)
     card.write(a.package, "evaluate.py", text)
 

@@ -15,7 +15,6 @@ is the mean over all that counts, or around the surest pixel when nothing does. 
 import argparse
 import json
 import pathlib
-import tomllib
 
 import numpy as np
 import torch
@@ -24,17 +23,17 @@ from scipy import ndimage
 
 import card
 import choose
+import detect
 import evaluate
 import network
 import pictures
+import train
 from channels import LESION, MALIGNANT
 
 OVERLAP = 0.1
-MASKS = (0.3, 0.4, 0.5, 0.6, 0.7)
 CONFIDENCES = np.round(1 / (1 + np.exp(-np.arange(0.0, 6.6, 0.25))), 3)
 # False lesions in normal pictures are wanted in at most this share, lesions hit in at least that.
 FALSE, HIT = 0.10, 0.95
-LEAST_PIXELS = 4
 
 
 def given(picture):
@@ -52,7 +51,7 @@ def given(picture):
 
 @torch.no_grad()
 def maps(run, found):
-    """Lesion and malignant probability of each picture, uint8 [number, 2, 128, 128]."""
+    """Lesion and malignant probability of each picture, uint8 [number, 2, 128, 128]. `run` takes and gives numpy arrays."""
     answers = []
     for p in found:
         answer = run(given(p)[0][None, None])[0]
@@ -66,7 +65,7 @@ def counted(probability, mask, confidence):
     parts = []
     for number, box in enumerate(ndimage.find_objects(marks), 1):
         inside = marks[box] == number
-        if inside.sum() >= LEAST_PIXELS and probability[box][inside].max() >= confidence:
+        if inside.sum() >= detect.LEAST_PIXELS and probability[box][inside].max() >= confidence:
             part = np.zeros_like(kept)
             part[box] = inside
             parts.append(part)
@@ -78,17 +77,19 @@ def dice(a, b):
     return 2 * (a & b).sum() / max(1, a.sum() + b.sum())
 
 
-def table(found, answers, mask, confidence):
+def cases(found, answers):
+    """Each picture whose label is sure, its outline on the map, its answer."""
+    return [(p, given(p)[1], answer) for p, answer in zip(found, answers) if not p.conflict]
+
+
+def table(cases, mask, confidence):
     hits, scores, false, values, truth = [], [], [], [], []
-    for p, answer in zip(found, answers):
-        if p.conflict:
-            continue
+    for p, outline, answer in cases:
         lesion, malignant = answer.astype(np.float32) / 255
         kept, parts = counted(lesion, mask, confidence)
         if p.label == "normal":
             false.append(bool(parts))
             continue
-        outline = given(p)[1]
         hits.append(any(dice(part, outline) >= OVERLAP for part in parts))
         scores.append(dice(kept, outline))
         if not parts:
@@ -104,12 +105,12 @@ def table(found, answers, mask, confidence):
     }
 
 
-def best(found, answers):
+def best(cases):
     """The thresholds that miss the two aims least; among equals the one of the best Dice."""
     def missed(row):
         return round(max(0.0, row["false_on_normal"] - FALSE) + max(0.0, HIT - row["hit"]), 3)
 
-    rows = [(table(found, answers, m, c), m, float(c)) for m in MASKS for c in CONFIDENCES if c >= m]
+    rows = [(table(cases, m, c), m, float(c)) for m in choose.MASKS for c in CONFIDENCES if c >= m]
     row, mask, confidence = min(rows, key=lambda r: (missed(r[0]), -r[0]["dice"]))
     return row, mask, confidence
 
@@ -156,46 +157,37 @@ def main():
             with np.load(path) as file:
                 store.update(zip(file["names"].tolist(), file["maps"]))
         found = [p for p in found if p.name in store]
-        answers = [store[p.name] for p in found]
+        judged = cases(found, [store[p.name] for p in found])
         if a.thresholds:
             with open(a.thresholds) as file:
                 t = json.load(file)["thresholds"]
-            row, mask, confidence = table(found, answers, t["mask"], t["confidence"]), t["mask"], t["confidence"]
+            print(said(table(judged, t["mask"], t["confidence"]), t["mask"], t["confidence"]))
         else:
-            row, mask, confidence = best(found, answers)
-        print(json.dumps({"mask": mask, "confidence": confidence, **row}, indent=1))
-        return
-    if a.package:
-        import onnxruntime
-
-        manifest = tomllib.loads((a.package / "model.toml").read_text())
-        network_file = next(v["network"] for v in manifest["variants"] if v["accelerator"] == "any")
-        opened = onnxruntime.InferenceSession(str(a.package / network_file), providers=["CPUExecutionProvider"])
-        run = lambda image: opened.run(None, {"image": image})[0]
-    else:
-        import train
-
-        net = train.load(a.weights)[0].to(a.device)
-        run = lambda image: torch.sigmoid(net(torch.from_numpy(image).to(a.device))).cpu().numpy()
-    answers = maps(run, found)
-    if a.package:
-        t = manifest["thresholds"]["lesion"]
-        row = table(found, answers, t["mask"], t["confidence"])
-        model = f"{manifest['id']} {manifest['version']} (network sha256 {manifest['files'][network_file][:12]}...)"
-        text = written(row, a.fold, model)
+            print(said(*best(judged)))
+    elif a.package:
+        session, thresholds, model = evaluate.opened(a.package)
+        answers = maps(lambda image: session.run(None, {"image": image})[0], found)
+        t = thresholds["lesion"]
+        text = written(table(cases(found, answers), t["mask"], t["confidence"]), a.fold, model)
         print(text)
         card.write(a.package, "judge.py", text)
-        return
-    np.savez_compressed(a.out, names=np.array([p.name for p in found]), maps=answers)
-    if a.choose:
-        row, mask, confidence = best(found, answers)
-        with open(a.choose) as file:
-            report = json.load(file)
-        report["thresholds"].update(mask=mask, confidence=confidence)
-        report["pictures"] = row
-        with open(a.choose, "w") as file:
-            json.dump(report, file, indent=1)
-        print(json.dumps({"mask": mask, "confidence": confidence, **row}))
+    else:
+        net = train.load(a.weights)[0].to(a.device)
+        answers = maps(lambda image: torch.sigmoid(net(torch.from_numpy(image).to(a.device))).cpu().numpy(), found)
+        np.savez_compressed(a.out, names=np.array([p.name for p in found]), maps=answers)
+        if a.choose:
+            row, mask, confidence = best(cases(found, answers))
+            with open(a.choose) as file:
+                report = json.load(file)
+            report["thresholds"].update(mask=mask, confidence=confidence)
+            report["pictures"] = row
+            with open(a.choose, "w") as file:
+                json.dump(report, file, indent=1)
+            print(said(row, mask, confidence))
+
+
+def said(row, mask, confidence):
+    return json.dumps({"mask": mask, "confidence": confidence, **row}, indent=1)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from channels import LESION, MALIGNANT
+from channels import CHANNELS, LESION, MALIGNANT
 
 # Longer side of a picture in the store, pixels.
 EDGE = 320
-FOLDS = 4
 
 
 @dataclass
@@ -73,7 +72,7 @@ class Store:
 
 def known(device, real, sure):
     """[N, 9] 1 where a channel of a lesion is known: of phantoms all; of pictures the outline and, where `sure`, malignancy."""
-    given = torch.ones(len(real), 9, device=device)
+    given = torch.ones(len(real), len(CHANNELS), device=device)
     given[real, LESION + 1 :] = 0
     given[real & sure, MALIGNANT] = 1
     return given
