@@ -1,8 +1,10 @@
 //! Findings as tables. Read from the same JSON that programs get, so that both always say the same.
 
 use comfy_table::Cell;
-use models::findings::ChestFinding;
+use models::findings::{ChestFinding, LeastSize};
 use models::number::Number;
+use report::words::Language;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -37,7 +39,7 @@ pub fn print_job(job: &Job, series: &[Series], output: &Output) -> Result<(), Fa
 /// `models::ChestFindings` as JSON: one line for each finding, then tables where they help.
 pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
     for finding in ChestFinding::ALL {
-        let name = report::words::name(finding, report::words::Language::English);
+        let name = report::words::name(finding, Language::English);
         let (state, text, tone) = line(&findings[finding.field()], say(finding));
         let text = part_of(findings, finding, text);
         let text = least_of(findings, finding, text);
@@ -110,14 +112,9 @@ fn part_of(findings: &Value, finding: ChestFinding, text: String) -> String {
 
 /// With the size below which it was not evaluated.
 fn least_of(findings: &Value, finding: ChestFinding, text: String) -> String {
-    let all = findings["least_sizes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let Some(least) = all.iter().find(|least| least["finding"] == finding.as_str()) else { return text };
-    let said = format!(
-        "smaller than {} {} not evaluated at this spacing ({} mm)",
-        least["size"].as_f64().unwrap_or_default(),
-        least["unit"].as_str().unwrap_or_default(),
-        number(&least["slice_mm"], 1)
-    );
+    let all = Vec::<LeastSize>::deserialize(&findings["least_sizes"]).unwrap_or_default();
+    let Some(least) = all.iter().find(|least| least.finding == finding) else { return text };
+    let said = Language::English.words().least_size(least);
     if text.is_empty() { said } else { format!("{text}; {said}") }
 }
 

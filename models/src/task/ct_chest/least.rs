@@ -1,14 +1,14 @@
 //! From which size on a finding is looked for: thick slices do not show small things, so that none of them is called
 //! absent. Pure.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::lymph_nodes::ENLARGED_MM;
 use super::plan::Plan;
 use crate::findings::ChestFinding;
 
 /// Unit of a [`LeastSize`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub enum SizeUnit {
     /// Mean diameter of a nodule, long axis of a fracture, short axis of a lymph node.
     #[serde(rename = "mm")]
@@ -28,7 +28,7 @@ impl SizeUnit {
 }
 
 /// What is smaller was not evaluated: it is neither reported nor called absent.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 pub struct LeastSize {
     pub finding: ChestFinding,
     /// In `unit`, to three digits.
