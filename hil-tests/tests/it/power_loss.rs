@@ -253,9 +253,11 @@ fn check_verdicts(records: &Records, studies: usize) {
     }
     let chests: Vec<_> = series.iter().filter(|one| one.instances > 1).collect();
     assert_eq!(chests.len(), studies);
-    // These phantoms end inside the lungs: one in which nothing is found is refused, because nothing may be called absent.
-    let processed = chests.iter().filter(|one| one.state == "processed").count();
-    assert!(2 * processed > chests.len(), "{chests:#?}");
+    // The slabs end inside the lungs: one in which nothing is found is refused, because nothing may be called absent.
+    let cut =
+        |verdict: &Option<String>| verdict.as_ref().is_some_and(|said| said.contains("the scan ends inside the lungs"));
+    assert!(chests.iter().all(|one| one.state == "processed" || cut(&one.verdict)), "{chests:#?}");
+    assert!(2 * chests.iter().filter(|one| one.state == "processed").count() > studies, "{chests:#?}");
     for (state, reason) in records.jobs().unwrap() {
         assert!(matches!(state.as_str(), "done" | "superseded"), "job {state}: {reason:?}");
     }
