@@ -1,11 +1,15 @@
 //! How the series was acquired, as far as its headers say: what the gates of the findings ask for besides the voxels.
 
+use serde::{Deserialize, Serialize};
+
 /// Facts that are absent from the header are `None`: a gate then says what is missing, or lets it pass and says so.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Acquisition {
     /// Body Part Examined (0018,0015), as written.
     pub body_part: Option<String>,
     /// Patient's Age (0010,1010) in years; from birth date and study date when it is absent.
+    #[serde(skip)]
     pub age_years: Option<f64>,
     /// Contrast/Bolus Agent (0018,0010) present and not empty; `None` when the header does not let one know.
     pub contrast: Option<bool>,
@@ -19,4 +23,6 @@ pub struct Acquisition {
     pub cardiac_gated: Option<bool>,
     /// Manufacturer (0008,0070), as written.
     pub manufacturer: Option<String>,
+    /// Manufacturer's Model Name (0008,1090), as written.
+    pub scanner: Option<String>,
 }

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::growth;
 use crate::reason::NotEvaluated;
+use crate::volume::Geometry;
 
 pub use crate::task::ct_chest::{
     Bronchiectasis, CalciumScore, ChestFinding, ChestFindings, CoronaryCalcium, EMPHYSEMA_PERCENT, Emphysema, Extent,
@@ -37,6 +39,16 @@ impl Mask {
             index = index * self.size[a] + (at[a] - self.origin[a]);
         }
         self.voxels[index] != 0
+    }
+
+    /// Lowest and highest corner of the box, mm, LPS, through the centres of its outermost voxels.
+    pub fn box_mm(&self, geometry: &Geometry) -> [[f64; 3]; 2] {
+        let corner = |far: bool| {
+            let index = |a: usize| self.origin[a] + if far { self.size[a].saturating_sub(1) } else { 0 };
+            geometry.to_patient([0, 1, 2].map(|a| index(a) as f64))
+        };
+        let (a, b) = (corner(false), corner(true));
+        [[0, 1, 2].map(|i| a[i].min(b[i])), [0, 1, 2].map(|i| a[i].max(b[i]))]
     }
 
     /// First voxel and values of each row of the box.
@@ -179,6 +191,8 @@ pub struct Lung {
     /// Emphysema index LAA-950: percent of the lung's voxels below -950 HU. `None` when emphysema was not evaluated:
     /// what forbids that (a sharp kernel, noise, thick slices) makes this number wrong as well.
     pub laa950_percent: Option<f64>,
+    /// Lowest and highest corner of the box around it, mm, LPS.
+    pub box_mm: [[f64; 3]; 2],
     #[serde(skip)]
     pub mask: Mask,
 }
@@ -209,11 +223,17 @@ pub struct Change {
     pub consolidation_percent: [f64; 2],
 }
 
-/// Pneumonia beside a prior study of the same patient.
+/// What is there beside what was in a prior study of the same patient.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     pub prior_study_uid: String,
     /// As DA: `20260101`.
     pub prior_study_date: String,
+    /// Of pneumonia; empty when one of the studies has not evaluated it.
     pub changes: Vec<Change>,
+    /// `None` when one of the studies has not evaluated them, or does not say where its lungs are.
+    pub nodules: Option<growth::Nodules>,
+    /// A caution: what differs between the scans.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<growth::Difference>,
 }

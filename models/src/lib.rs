@@ -8,6 +8,7 @@ pub mod cast;
 pub mod findings;
 pub mod golden;
 pub mod grid;
+pub mod growth;
 pub mod identity;
 #[cfg(any(test, feature = "maker"))]
 pub mod maker;

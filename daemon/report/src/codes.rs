@@ -77,6 +77,9 @@ pub const ALGORITHM_VERSION: Code = dcm("111003", "Algorithm Version");
 pub const ALGORITHM_PARAMETERS: Code = dcm("111002", "Algorithm Parameters");
 pub const DERIVATION: Code = dcm("121401", "Derivation");
 pub const COMMENT: Code = dcm("121106", "Comment");
+pub const PROCEDURE_DESCRIPTION: Code = dcm("121065", "Procedure Description");
+pub const IMPRESSION: Code = dcm("121073", "Impression");
+pub const RECOMMENDATION: Code = dcm("121075", "Recommendation");
 
 // What is measured: CID 7469, 7470, 6048.
 pub const VOLUME: Code = sct("118565006", "Volume");

@@ -12,12 +12,12 @@ use crate::canvas::single;
 use crate::codes::{
     ABSENT, ALGORITHM_NAME, ALGORITHM_PARAMETERS, ALGORITHM_VERSION, ATTENUATION, CERTAINTY_OF_FINDING, COMMENT,
     CUBIC_MILLIMETRE, Code, DERIVATION, DIAMETER, FINDING, FINDING_SITE, HOUNSFIELD, ILLUSTRATION_OF_ROI, IMAGE_REGION,
-    LAA_950, LATERALITY, LONG_AXIS, LUNG, MASS, MASS_CALCIFIED, MASS_GROUND_GLASS, MASS_PART_SOLID, MASS_SOLID,
-    MASS_TYPE, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NODULE_CALCIFIED, NODULE_GROUND_GLASS,
-    NODULE_PART_SOLID, NODULE_SOLID, NODULE_TYPE, NOT_ATTEMPTED, ORIGINAL_SOURCE, PARTIALLY_SUCCEEDED, PERCENT,
-    PRESENCE_UNDETERMINED, PRESENT, REFERENCED_SEGMENT, SHORT_AXIS, SOURCE_OF_MEASUREMENT,
-    SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED, SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS, TRACKING_ID, TRACKING_UID,
-    VOLUME,
+    IMPRESSION, LAA_950, LATERALITY, LONG_AXIS, LUNG, MASS, MASS_CALCIFIED, MASS_GROUND_GLASS, MASS_PART_SOLID,
+    MASS_SOLID, MASS_TYPE, MEAN, MEASUREMENT_GROUP, MILLILITRE, MILLIMETRE, NODULE, NODULE_CALCIFIED,
+    NODULE_GROUND_GLASS, NODULE_PART_SOLID, NODULE_SOLID, NODULE_TYPE, NOT_ATTEMPTED, ORIGINAL_SOURCE,
+    PARTIALLY_SUCCEEDED, PERCENT, PRESENCE_UNDETERMINED, PRESENT, PROCEDURE_DESCRIPTION, RECOMMENDATION,
+    REFERENCED_SEGMENT, SHORT_AXIS, SOURCE_OF_MEASUREMENT, SOURCE_SERIES_FOR_SEGMENTATION, SUCCEEDED,
+    SUMMARY_OF_ANALYSES, SUMMARY_OF_DETECTIONS, TRACKING_ID, TRACKING_UID, VOLUME,
 };
 use crate::content::{Item, Part, Relation, Value};
 use crate::entry::entry;
@@ -93,8 +93,25 @@ pub fn summary(findings: &ChestFindings) -> Vec<Item> {
         items.push(comment(said));
     }
     items.extend(words::remarks(findings, Language::English).map(comment));
-    items.extend(findings.comparison.as_ref().map(|c| comment(words::comparison(c, Language::English))));
+    let compared = findings.comparison.iter().flat_map(|c| words::comparisons(c, Language::English));
+    items.extend(compared.map(comment));
     items
+}
+
+/// How the series was made, as text.
+pub fn technique(findings: &ChestFindings, volume: &Volume) -> Item {
+    let said = words::technique(findings, volume, Language::English);
+    Item::text(Relation::Contains, PROCEDURE_DESCRIPTION, said)
+}
+
+/// The impression, gravest first, each line followed by what published rules recommend for it.
+pub fn impression(findings: &ChestFindings, volume: &Volume) -> Vec<Item> {
+    let text = |name, said: String| Item::text(Relation::Contains, name, said);
+    let line = |one: words::Impression| {
+        let advice = one.advice.into_iter().map(move |said| text(RECOMMENDATION, said));
+        std::iter::once(text(IMPRESSION, one.text)).chain(advice)
+    };
+    words::impression(findings, volume, Language::English).into_iter().flat_map(line).collect()
 }
 
 /// Whether there are nodules, and whether there are masses; `together` where neither was evaluated.

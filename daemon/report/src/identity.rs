@@ -98,6 +98,14 @@ pub fn copy_frame_of_reference(source: &Source, uids: &Uids, set: &mut DataSet) 
     Ok(())
 }
 
+/// A date as DA with hyphens, as people write it; another text as it is.
+pub fn date(text: &str) -> String {
+    match (text.get(..4), text.get(4..6), text.get(6..8)) {
+        (Some(year), Some(month), Some(day)) if text.is_ascii() => format!("{year}-{month}-{day}"),
+        _ => text.to_owned(),
+    }
+}
+
 /// Patient data as shown on a page: decoded, dates with hyphens.
 #[derive(Debug, Clone, Default)]
 pub struct Patient {
@@ -118,10 +126,6 @@ impl Patient {
         let ascii = |tag| {
             let value = raw(source, tag).unwrap_or_default();
             String::from_utf8_lossy(value).trim_matches(['\0', ' ']).to_owned()
-        };
-        let date = |text: &str| match (text.get(..4), text.get(4..6), text.get(6..8)) {
-            (Some(y), Some(m), Some(d)) if text.is_ascii() => format!("{y}-{m}-{d}"),
-            _ => text.to_owned(),
         };
         Self {
             name: name(&header.patient_name),

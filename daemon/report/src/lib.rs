@@ -28,6 +28,7 @@ mod entry;
 mod evidence;
 mod groups;
 mod identity;
+mod impression;
 mod letters;
 mod measure;
 mod nine;
@@ -133,7 +134,7 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
                     let drawn: Vec<Drawn> = Language::ALL.par_iter().map(draw).collect();
                     let pages = drawn.iter().find(|(language, _)| *language == provenance.language);
                     let pages = pages.map_or(&[][..], |(_, pages)| pages);
-                    rayon::join(|| captures(&context, pages), || documents(&context, findings, quality, &drawn))
+                    rayon::join(|| captures(&context, pages), || documents(&context, findings, volume, quality, &drawn))
                 },
             );
             let (seg, pages, documents) = (seg?, pages?, documents?);
@@ -162,6 +163,7 @@ type Drawn = (Language, Vec<KeyImage>);
 fn documents(
     context: &object::Context,
     findings: &ChestFindings,
+    volume: &Volume,
     quality: Option<&CtQuality>,
     drawn: &[Drawn],
 ) -> Result<Vec<ResultObject>, Error> {
@@ -169,7 +171,7 @@ fn documents(
     let write = |(index, (language, pages)): (usize, &Drawn)| {
         let (language, pictures) = (*language, pdf::pictures(pages));
         let (patient, provenance, pictures) = (&patient, context.provenance, pictures.as_slice());
-        let draft = pdf::Draft { patient, findings, quality, provenance, pictures, language };
+        let draft = pdf::Draft { patient, findings, volume, quality, provenance, pictures, language };
         let document = pdf::write(&draft).map_err(|e| Error::Encode { kind: "pdf", source: Box::new(e) })?;
         encapsulated::write(context, language, index, document)
     };

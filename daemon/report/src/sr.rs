@@ -32,7 +32,9 @@ pub fn findings(
 ) -> Result<ResultObject, Error> {
     let parts = groups::GroupParts { context, volume, seg, pages };
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
+    let technique = std::iter::once(groups::technique(findings, volume));
     let said = groups::summary(findings).into_iter().chain(groups::lung_summary(findings));
+    let said = technique.chain(said).chain(groups::impression(findings, volume));
     let root = head(context, CT_UNSPECIFIED)
         .with(image_library(context))
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(groups::all(&parts, findings)))

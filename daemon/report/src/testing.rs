@@ -11,8 +11,9 @@ use models::findings::{
     LobeName, Lung, LungPart, LymphNode, Mask, Nodule, NoduleType, PleuralEffusion, Pneumonia, Pneumothorax, Region,
     RibFracture, Side,
 };
+use models::growth::{Course, Difference, NoduleChange, Nodules};
 use models::manifest::Clearance;
-use models::{ChestFindings, Geometry, Volume};
+use models::{Acquisition, ChestFindings, Geometry, Volume};
 
 use crate::{ModelIdentity, Provenance, Source};
 
@@ -133,7 +134,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
         let radii = [dims[0] as f64 * 0.16, dims[1] as f64 * 0.3, dims[2] as f64 * 0.45];
         let mask = ball(dims, at(x, 0.5, 0.5), radii);
         let volume_ml = mask.count() as f64 * geometry.voxel_ml();
-        Lung { side, volume_ml, mean_hu: -842.4, laa950_percent: Some(3.21), mask }
+        Lung { side, volume_ml, mean_hu: -842.4, laa950_percent: Some(3.21), box_mm: mask.box_mm(geometry), mask }
     };
     let nodule = |number, side, x, y, z, radius_mm: f64| {
         let centre = at(x, y, z);
@@ -235,6 +236,15 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
         }]),
         partly_seen: Vec::new(),
         least_sizes: Vec::new(),
+        acquisition: Acquisition {
+            kernel: Some("B30f".into()),
+            kvp: Some(120.0),
+            slice_thickness_mm: Some(2.0),
+            contrast: Some(false),
+            manufacturer: Some("ACME".into()),
+            scanner: Some("Scan 64".into()),
+            ..Acquisition::default()
+        },
         remarks: Vec::new(),
         comparison: Some(Comparison {
             prior_study_uid: "1.2.3.99".into(),
@@ -244,6 +254,19 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
                 ground_glass_percent: [5.5, 2.3],
                 consolidation_percent: [0.5, 0.6],
             }],
+            nodules: Some(Nodules {
+                days: 31,
+                changes: vec![NoduleChange {
+                    number: 1,
+                    side: Side::Right,
+                    lobe: Some(LobeName::RightUpper),
+                    volume_mm3: [540.0, 905.0],
+                    course: Course::Grown,
+                    doubling_days: Some(41.6),
+                }],
+                unmatched: [0, 2],
+            }),
+            differences: vec![Difference::Kernel(["B70f".into(), "B30f".into()])],
         }),
         timings_ms: Vec::new(),
     }

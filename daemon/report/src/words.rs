@@ -15,11 +15,14 @@ use models::findings::{
     CalciumScore, ChestFinding, Comparison, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType,
     Pneumonia, Side,
 };
+use models::growth::{Difference, NoduleChange};
 use models::remark::Remark;
 use models::task::ct_quality::{CtQuality, Noise, Slices};
-use models::{ChestFindings, NotEvaluated, Reason, Refusal, Topic};
+use models::{Acquisition, ChestFindings, NotEvaluated, Reason, Refusal, Topic, Volume};
 
 use crate::Refused;
+use crate::identity::date;
+use crate::impression::{self, Advice};
 use crate::refused::Mixed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +109,22 @@ pub trait Words: Sync {
     /// Percent of both lungs.
     fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String;
     fn opacities(&self, count: usize) -> String;
+    /// How the series was made: slices, thickness, kernel, voltage, contrast agent, scanner.
+    fn technique(&self, technique: &Technique<'_>) -> String;
+    /// What a published rule says, with its name.
+    fn advice(&self, advice: &Advice) -> String;
+    /// None of what was evaluated was found.
+    fn nothing_found(&self) -> &'static str;
+    /// There is no study to compare with.
+    fn no_prior(&self) -> &'static str;
+    /// Volume of one nodule, then and now.
+    fn nodule_change(&self, change: &NoduleChange, place: &str) -> String;
+    /// Heads the sentences about nodules.
+    fn nodules_compared(&self, date: &str) -> String;
+    /// Nodules of the prior study and of this one that have no counterpart in the other.
+    fn unmatched(&self, counts: [usize; 2]) -> String;
+    /// That another scanner, kernel, thickness or contrast changes sizes and percentages by itself.
+    fn differences(&self, all: &[Difference]) -> String;
     /// Percent of ground glass and of consolidation, then and now.
     fn comparison(&self, date: &str, place: &str, ground_glass: [f64; 2], consolidation: [f64; 2]) -> String;
     /// Why something was not evaluated, without what it is.
@@ -150,6 +169,14 @@ pub struct Largest {
     pub place: &'static str,
 }
 
+/// How a series was made.
+#[derive(Debug)]
+pub struct Technique<'a> {
+    pub slices: usize,
+    pub spacing_mm: f64,
+    pub acquisition: &'a Acquisition,
+}
+
 /// Headings and fixed sentences of the document.
 #[derive(Debug)]
 pub struct Document {
@@ -159,7 +186,9 @@ pub struct Document {
     /// Before the English mark; empty in English.
     pub mark: &'static str,
     pub head: &'static str,
+    pub technique: &'static str,
     pub comparison: &'static str,
+    pub impression: &'static str,
     pub extents: [&'static str; 4],
     pub lungs: &'static str,
     pub quality: &'static str,
@@ -210,7 +239,26 @@ pub fn lines(findings: &ChestFindings, language: Language) -> Vec<Line> {
 
 pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language) -> Line {
     let w = language.words();
-    let said = match finding {
+    let said = value(findings, finding, w);
+    let in_part = findings.part_missing(finding).map(|why| w.seen_in_part(&w.reason(why)));
+    let least = findings.least_size(finding).map(|least| w.least_size(least));
+    let joined = |parts: [Option<String>; 3]| parts.into_iter().flatten().collect::<Vec<_>>().join(w.separator());
+    let (state, text) = match said {
+        Ok(text) if findings.is_found(finding) == Some(true) => {
+            (FindingState::Found, joined([Some(text), in_part, least]))
+        }
+        Ok(text) => {
+            let text = (!text.is_empty()).then_some(text);
+            (FindingState::NotFound, joined([Some(w.none_found().to_owned()), text, least]))
+        }
+        Err(why) => (FindingState::NotEvaluated, w.reason(&why.reason)),
+    };
+    Line { finding, state, text }
+}
+
+/// The numbers of a finding, empty when there is nothing to say; or why it was not evaluated.
+fn value<'a>(findings: &'a ChestFindings, finding: ChestFinding, w: &dyn Words) -> Result<String, &'a NotEvaluated> {
+    match finding {
         ChestFinding::Nodule => said(&findings.nodules, |all| nodules(all, w)),
         ChestFinding::Pneumonia => said(&findings.pneumonia, |p| pneumonia(p, w)),
         ChestFinding::RibFracture => {
@@ -236,21 +284,7 @@ pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language)
             let largest = all.iter().max_by(|a, b| a.short_axis_mm.total_cmp(&b.short_axis_mm));
             largest.map(|n| w.lymph_nodes(all.len(), n.long_axis_mm, n.short_axis_mm)).unwrap_or_default()
         }),
-    };
-    let in_part = findings.part_missing(finding).map(|why| w.seen_in_part(&w.reason(why)));
-    let least = findings.least_size(finding).map(|least| w.least_size(least));
-    let joined = |parts: [Option<String>; 3]| parts.into_iter().flatten().collect::<Vec<_>>().join(w.separator());
-    let (state, text) = match said {
-        Ok(text) if findings.is_found(finding) == Some(true) => {
-            (FindingState::Found, joined([Some(text), in_part, least]))
-        }
-        Ok(text) => {
-            let text = (!text.is_empty()).then_some(text);
-            (FindingState::NotFound, joined([Some(w.none_found().to_owned()), text, least]))
-        }
-        Err(why) => (FindingState::NotEvaluated, w.reason(&why.reason)),
-    };
-    Line { finding, state, text }
+    }
 }
 
 /// The text of a finding, empty when there is nothing to say; or why it was not evaluated.
@@ -321,13 +355,73 @@ pub fn name(finding: ChestFinding, language: Language) -> String {
     crate::regions::capital(language.words().name(finding))
 }
 
-/// Pneumonia then and now, one sentence; the parts of the lungs are in the findings.
-pub fn comparison(comparison: &Comparison, language: Language) -> String {
+/// Pneumonia and nodules then and now, and what makes the numbers doubtful; the parts of the lungs are in the findings.
+pub fn comparisons(comparison: &Comparison, language: Language) -> Vec<String> {
+    let w = language.words();
+    let date = &date(&comparison.prior_study_date);
     let both = comparison.changes.iter().find(|c| c.part == LungPart::Both).or_else(|| comparison.changes.first());
-    let Some(change) = both else { return String::new() };
-    let place = part(change.part, language);
-    let date = &comparison.prior_study_date;
-    language.words().comparison(date, place, change.ground_glass_percent, change.consolidation_percent)
+    let pneumonia = both.map(|change| {
+        let (then_now, solid) = (change.ground_glass_percent, change.consolidation_percent);
+        w.comparison(date, w.part(change.part), then_now, solid)
+    });
+    let nodules = comparison.nodules.as_ref().and_then(|nodules| {
+        let change = |one: &NoduleChange| w.nodule_change(one, place(one.lobe, one.side, w));
+        let left = (nodules.unmatched != [0, 0]).then(|| w.unmatched(nodules.unmatched));
+        let said: Vec<String> = nodules.changes.iter().map(change).chain(left).collect();
+        (!said.is_empty()).then(|| w.titled(&w.nodules_compared(date), &listed(said.into_iter(), w)))
+    });
+    let caution = (!comparison.differences.is_empty()).then(|| w.differences(&comparison.differences));
+    pneumonia.into_iter().chain(nodules).chain(caution).collect()
+}
+
+/// The same in one line.
+pub fn comparison(comparison: &Comparison, language: Language) -> String {
+    comparisons(comparison, language).join(language.words().separator())
+}
+
+/// How the series was made.
+pub fn technique(findings: &ChestFindings, volume: &Volume, language: Language) -> String {
+    let [_, _, slices] = volume.geometry.dims;
+    let [_, _, spacing_mm] = volume.geometry.spacing_mm;
+    language.words().technique(&Technique { slices, spacing_mm, acquisition: &findings.acquisition })
+}
+
+/// One line of the impression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Impression {
+    pub text: String,
+    /// What published rules say, each with its name.
+    pub advice: Vec<String>,
+}
+
+/// What was found, gravest first; one line that nothing was, otherwise. Empty when nothing was evaluated.
+pub fn impression(findings: &ChestFindings, volume: &Volume, language: Language) -> Vec<Impression> {
+    let w = language.words();
+    let [_, _, spacing_mm] = volume.geometry.spacing_mm;
+    let slice_mm = findings.acquisition.slice_thickness_mm.unwrap_or(spacing_mm).max(spacing_mm);
+    let lines: Vec<Impression> = impression::conclusions(findings, slice_mm)
+        .into_iter()
+        .map(|one| Impression {
+            text: w.titled(&name(one.finding, language), &short(findings, one.finding, w)),
+            advice: one.advice.iter().map(|advice| w.advice(advice)).collect(),
+        })
+        .collect();
+    let evaluated = ChestFinding::ALL.iter().any(|finding| findings.is_found(*finding).is_some());
+    if lines.is_empty() && evaluated {
+        return vec![Impression { text: w.nothing_found().to_owned(), advice: Vec::new() }];
+    }
+    lines
+}
+
+/// What was found, without the reasons and limits that the line of the finding gives.
+fn short(findings: &ChestFindings, finding: ChestFinding, w: &dyn Words) -> String {
+    match &findings.coronary_calcium {
+        Evaluated::Done(calcium) if finding == ChestFinding::CoronaryCalcification => match &calcium.score {
+            CalciumScore::Agatston(score) => w.agatston(*score),
+            CalciumScore::Ordinal { grade, .. } => w.grade(*grade).to_owned(),
+        },
+        _ => value(findings, finding, w).unwrap_or_default(),
+    }
 }
 
 /// What a reader should know about the images, if anything.

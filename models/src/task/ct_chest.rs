@@ -62,7 +62,8 @@ pub fn run(
     model: &mut dyn LoadedModel,
     control: &dyn Control,
 ) -> Result<ChestFindings, Error> {
-    by_plan(volume, acquisition, &Plan::of(&package.manifest)?, model, control)
+    let findings = by_plan(volume, acquisition, &Plan::of(&package.manifest)?, model, control)?;
+    Ok(ChestFindings { acquisition: acquisition.clone(), ..findings })
 }
 
 /// Lungs and lobes only, where the package can look for none of the findings; each says why.
@@ -80,6 +81,7 @@ pub fn without_network(
     refuse(&mut findings, &plan, &Series::new(volume, acquisition, &plan), examined.as_ref());
     findings.lobes = lobes_of(volume, &findings.lungs);
     withhold_laa950(&mut findings);
+    findings.acquisition = acquisition.clone();
     Ok(findings)
 }
 

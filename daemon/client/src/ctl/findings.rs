@@ -191,19 +191,27 @@ fn side(one: &Value) -> &str {
     one["side"].as_str().unwrap_or_default()
 }
 
-/// Both lungs then and now; the JSON has each part.
+/// Both lungs and each nodule then and now; the JSON has each part.
 fn comparison(comparison: &Value, output: &Output) -> Result<(), Failure> {
+    let date = comparison["prior_study_date"].as_str().unwrap_or_default();
     let change = &comparison["changes"][0];
-    if change.is_null() {
-        return Ok(());
+    if !change.is_null() {
+        let then_now = |key: &str| format!("{} -> {} %", number(&change[key][0], 1), number(&change[key][1], 1));
+        let (ground_glass, consolidation) = (then_now("ground_glass_percent"), then_now("consolidation_percent"));
+        output.line(&format!("  Compared with {date}: ground glass {ground_glass}, consolidation {consolidation}"))?;
     }
-    let then_now = |key: &str| format!("{} -> {} %", number(&change[key][0], 1), number(&change[key][1], 1));
-    output.line(&format!(
-        "  Compared with {}: ground glass {}, consolidation {}",
-        comparison["prior_study_date"].as_str().unwrap_or_default(),
-        then_now("ground_glass_percent"),
-        then_now("consolidation_percent")
-    ))
+    for nodule in comparison["nodules"]["changes"].as_array().into_iter().flatten() {
+        let [then, now] = [0, 1].map(|i| number(&nodule["volume_mm3"][i], 0));
+        let doubling = &nodule["doubling_days"];
+        let doubling =
+            if doubling.is_null() { String::new() } else { format!(", doubles in {} days", number(doubling, 0)) };
+        output.line(&format!(
+            "  Nodule {} compared with {date}: {then} -> {now} mm3, {}{doubling}",
+            nodule["number"],
+            nodule["course"].as_str().unwrap_or_default()
+        ))?;
+    }
+    Ok(())
 }
 
 /// Share of each part of the lungs, when there is any pneumonia.

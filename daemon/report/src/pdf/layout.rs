@@ -9,6 +9,10 @@ pub const WIDTH: f32 = 595.0;
 pub const HEIGHT: f32 = 842.0;
 pub const LEFT: f32 = 40.0;
 pub const RIGHT: f32 = WIDTH - 40.0;
+/// Of the first line of a page that goes on.
+pub const TOP: f32 = 78.0;
+/// Text ends above page number and mark.
+const BOTTOM: f32 = HEIGHT - 62.0;
 
 pub type Colour = [f32; 3];
 pub const INK: Colour = [0.1, 0.12, 0.15];
@@ -72,5 +76,77 @@ impl Sheet {
         content.x_object(Name(format!("P{number}").as_bytes()));
         content.restore_state();
         self.pictures.push(number);
+    }
+}
+
+/// Pages of text that are filled from the top; what does not fit on one goes to the next.
+pub struct Flow {
+    full: Vec<Sheet>,
+    sheet: Sheet,
+    /// Where the next line goes.
+    pub y: f32,
+}
+
+impl Flow {
+    pub fn new() -> Self {
+        Self { full: Vec::new(), sheet: Sheet::new(), y: TOP }
+    }
+
+    /// The page on which there is room for `height` points from `y` on.
+    pub fn room(&mut self, height: f32) -> &mut Sheet {
+        if self.y + height > BOTTOM && self.y > TOP {
+            self.full.push(std::mem::replace(&mut self.sheet, Sheet::new()));
+            self.y = TOP;
+        }
+        &mut self.sheet
+    }
+
+    /// Bold text at `left` that stays with the next `height` points; `y` stays.
+    pub fn heading(&mut self, font: &mut Font, left: f32, height: f32, size: f32, text: &str) {
+        self.room(height);
+        self.sheet.text(font, [left, self.y], size, true, INK, text);
+    }
+
+    /// One line of text at `left`, then `y` is `height` points further down.
+    pub fn line(&mut self, font: &mut Font, left: f32, height: f32, size: f32, colour: Colour, text: &str) {
+        self.room(height);
+        self.sheet.text(font, [left, self.y], size, false, colour, text);
+        self.y += height;
+    }
+
+    pub fn into_sheets(mut self) -> Vec<Sheet> {
+        self.full.push(self.sheet);
+        self.full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_on_a_page_goes_to_the_next_with_what_belongs_to_it() {
+        let mut font = Font::new().unwrap();
+        let mut flow = Flow::new();
+        for _ in 0..200 {
+            flow.line(&mut font, LEFT, 11.0, 8.5, INK, "line");
+            assert!(flow.y <= BOTTOM, "no text in the foot of the page");
+        }
+        let lines_of_a_page = ((BOTTOM - TOP) / 11.0).floor();
+        flow.y = BOTTOM - 30.0;
+        flow.heading(&mut font, LEFT, 24.0, 9.5, "stays");
+        assert_eq!(flow.y, BOTTOM - 30.0);
+        flow.y = BOTTOM - 20.0;
+        flow.heading(&mut font, LEFT, 24.0, 9.5, "would be parted from its first line");
+        assert_eq!(flow.y, TOP);
+        assert_eq!(flow.into_sheets().len(), 1 + (200.0 / lines_of_a_page).ceil() as usize);
+    }
+
+    #[test]
+    fn what_is_higher_than_a_page_begins_one_and_leaves_no_empty_one() {
+        let mut flow = Flow::new();
+        flow.room(5000.0);
+        flow.room(5000.0);
+        assert_eq!(flow.into_sheets().len(), 1);
     }
 }

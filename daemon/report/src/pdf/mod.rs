@@ -10,11 +10,11 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use font::Font;
-use layout::{AMBER, BROWN, Colour, GREEN, GREY, HEIGHT, INK, LEFT, RIGHT, RULE, Sheet, WIDTH};
-use models::ChestFindings;
+use layout::{AMBER, BROWN, Colour, Flow, GREEN, GREY, HEIGHT, INK, LEFT, RIGHT, RULE, Sheet, WIDTH};
 use models::findings::{ChestFinding, Evaluated, LungPart};
 use models::number::Number;
 use models::task::ct_quality::CtQuality;
+use models::{ChestFindings, Volume};
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
 use rayon::prelude::*;
 
@@ -67,6 +67,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
 pub struct Draft<'a> {
     pub patient: &'a Patient,
     pub findings: &'a ChestFindings,
+    pub volume: &'a Volume,
     pub quality: Option<&'a CtQuality>,
     pub provenance: &'a Provenance,
     pub pictures: &'a [Picture],
@@ -81,7 +82,7 @@ pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
     let patient = printable::patient(draft.patient, draft.language.words());
     let draft = &Draft { patient: &patient, ..*draft };
     let mut font = Font::new()?;
-    let mut sheets = vec![first(draft, &mut font)];
+    let mut sheets = text(draft, &mut font);
     for (index, pair) in draft.pictures.chunks(2).enumerate() {
         let mut sheet = Sheet::new();
         for (row, picture) in pair.iter().enumerate() {
@@ -99,16 +100,35 @@ pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
     assemble(draft, &font, sheets)
 }
 
-/// Lines of a finding in the table: the longest sentences of the gates, of a calcium estimate, of masses beside nodules.
-const MOST_LINES: usize = 5;
+/// Patient, technique, comparison, findings, impression, and what they were made with.
+fn text(draft: &Draft, font: &mut Font) -> Vec<Sheet> {
+    let (w, language) = (draft.language.words(), draft.language);
+    let d = w.document();
+    let mut flow = Flow::new();
+    patient(draft, font, &mut flow);
+    paragraph(font, &mut flow, d.technique, &words::technique(draft.findings, draft.volume, language), INK);
+    let compared = draft.findings.comparison.as_ref().map(|c| words::comparisons(c, language).join("\n"));
+    paragraph(font, &mut flow, d.comparison, &compared.unwrap_or_else(|| w.no_prior().to_owned()), INK);
+    table(draft, font, &mut flow);
+    extents(draft, font, &mut flow);
+    lungs(draft, font, &mut flow);
+    if let Some(quality) = draft.quality {
+        paragraph(font, &mut flow, d.quality, &words::quality(quality, language), INK);
+    }
+    impression(draft, font, &mut flow);
+    paragraph(font, &mut flow, d.made, &draft.provenance.line(), GREY);
+    for line in font.wrap(d.note, 8.5, RIGHT - LEFT) {
+        flow.line(font, LEFT, 11.0, 8.5, GREY, &line);
+    }
+    flow.into_sheets()
+}
 
-/// Patient, table, shares of pneumonia, lungs, image quality, provenance.
-fn first(draft: &Draft, font: &mut Font) -> Sheet {
+fn patient(draft: &Draft, font: &mut Font, flow: &mut Flow) {
     let w = draft.language.words().document();
-    let mut sheet = Sheet::new();
     let p = draft.patient;
     let facts = [&p.name, &p.id, &p.birth_date, &p.sex, &p.study_date, &p.accession, &p.description];
-    let mut y = 78.0;
+    let mut y = flow.y;
+    let sheet = flow.room(0.0);
     for (i, (name, fact)) in w.patient.iter().zip(facts).enumerate() {
         let left = if i % 2 == 0 { LEFT } else { 310.0 };
         sheet.text(font, [left, y], 8.5, false, GREY, name);
@@ -124,11 +144,16 @@ fn first(draft: &Draft, font: &mut Font) -> Sheet {
             y += 16.0;
         }
     }
-    y += 14.0;
-    sheet.fill([LEFT, y], [RIGHT - LEFT, 0.8], RULE);
-    y += 20.0;
-    sheet.text(font, [LEFT, y], 12.0, true, INK, w.head);
-    y += 8.0;
+    sheet.fill([LEFT, y + 14.0], [RIGHT - LEFT, 0.8], RULE);
+    flow.y = y + 34.0;
+}
+
+/// Each finding with its numbers, or with the reason why it is not known.
+fn table(draft: &Draft, font: &mut Font, flow: &mut Flow) {
+    let w = draft.language.words().document();
+    flow.y += 4.0;
+    flow.heading(font, LEFT, 60.0, 12.0, w.head);
+    flow.y += 8.0;
     for line in words::lines(draft.findings, draft.language) {
         let (state, colour) = match line.state {
             FindingState::Found => (w.states[0], BROWN),
@@ -136,34 +161,53 @@ fn first(draft: &Draft, font: &mut Font) -> Sheet {
             FindingState::NotEvaluated => (w.states[2], GREY),
         };
         let lines = font.wrap(&line.text, 9.5, RIGHT - 250.0);
-        y += 15.0;
+        let high = 12.0 * lines.len().max(1) as f32;
+        flow.room(high + 7.0);
+        let y = flow.y + 15.0;
+        let sheet = flow.room(0.0);
         let name = words::name(line.finding, draft.language);
         sheet.text(font, [LEFT + 8.0, y], 9.5, line.state == FindingState::Found, INK, &name);
         sheet.text(font, [182.0, y], 9.5, line.state == FindingState::Found, colour, state);
-        for (i, text) in lines.iter().take(MOST_LINES).enumerate() {
+        for (i, text) in lines.iter().enumerate() {
             let ink = if line.state == FindingState::Found { INK } else { GREY };
             sheet.text(font, [250.0, y + i as f32 * 12.0], 9.5, false, ink, text);
         }
-        sheet.fill([LEFT, y - 10.0], [3.0, 12.0 * lines.len().clamp(1, MOST_LINES) as f32 + 1.0], colour);
-        y += 12.0 * (lines.len().clamp(1, MOST_LINES) - 1) as f32;
-        sheet.fill([LEFT, y + 5.0], [RIGHT - LEFT, 0.4], RULE);
-        y += 4.0;
+        sheet.fill([LEFT, y - 10.0], [3.0, high + 1.0], colour);
+        sheet.fill([LEFT, y + high - 7.0], [RIGHT - LEFT, 0.4], RULE);
+        flow.y = y + high - 8.0;
     }
-    y = extents(draft, font, &mut sheet, y + 22.0);
-    y = lungs(draft, font, &mut sheet, y);
-    if let Some(comparison) = &draft.findings.comparison {
-        let text = words::comparison(comparison, draft.language);
-        y = paragraph(font, &mut sheet, y, w.comparison, &text, INK);
+    flow.y += 22.0;
+}
+
+/// What was found, gravest first, with what published rules recommend.
+fn impression(draft: &Draft, font: &mut Font, flow: &mut Flow) {
+    let lines = words::impression(draft.findings, draft.volume, draft.language);
+    if lines.is_empty() {
+        return;
     }
-    if let Some(quality) = draft.quality {
-        y = paragraph(font, &mut sheet, y, w.quality, &words::quality(quality, draft.language), INK);
+    flow.y += 4.0;
+    flow.heading(font, LEFT, 60.0, 12.0, draft.language.words().document().impression);
+    flow.y += 16.0;
+    let is_list = lines.len() > 1;
+    for (one, number) in lines.iter().zip(1..) {
+        let text = font.wrap(&one.text, 9.5, RIGHT - LEFT - 18.0);
+        let advice: Vec<String> =
+            one.advice.iter().flat_map(|advice| font.wrap(advice, 8.5, RIGHT - LEFT - 30.0)).collect();
+        // What is recommended stays on the page of what it is recommended for.
+        flow.room(12.0 * text.len() as f32 + 11.0 * advice.len() as f32);
+        if is_list {
+            let y = flow.y;
+            flow.room(0.0).text(font, [LEFT + 2.0, y], 9.5, false, GREY, &format!("{number}."));
+        }
+        for line in &text {
+            flow.line(font, LEFT + 18.0, 12.0, 9.5, INK, line);
+        }
+        for line in &advice {
+            flow.line(font, LEFT + 30.0, 11.0, 8.5, GREY, line);
+        }
+        flow.y += 3.0;
     }
-    y = paragraph(font, &mut sheet, y, w.made, &draft.provenance.line(), GREY);
-    for line in font.wrap(w.note, 8.5, RIGHT - LEFT) {
-        sheet.text(font, [LEFT, y], 8.5, false, GREY, &line);
-        y += 11.0;
-    }
-    sheet
+    flow.y += 8.0;
 }
 
 /// A value in the size in which it fits: one line, or two smaller ones. What does not fit even so ends in three dots, so that
@@ -189,25 +233,30 @@ fn fitting(font: &Font, text: &str, room: f32) -> (f32, Vec<String>) {
     (SMALL, lines)
 }
 
-fn paragraph(font: &mut Font, sheet: &mut Sheet, mut y: f32, title: &str, text: &str, colour: Colour) -> f32 {
-    sheet.text(font, [LEFT, y], 9.5, true, INK, title);
-    y += 13.0;
-    for line in font.wrap(text, 8.5, RIGHT - LEFT).iter().take(6) {
-        sheet.text(font, [LEFT, y], 8.5, false, colour, line);
-        y += 11.0;
+fn paragraph(font: &mut Font, flow: &mut Flow, title: &str, text: &str, colour: Colour) {
+    flow.heading(font, LEFT, 24.0, 9.5, title);
+    flow.y += 13.0;
+    for sentence in text.lines() {
+        for line in font.wrap(sentence, 8.5, RIGHT - LEFT) {
+            flow.line(font, LEFT, 11.0, 8.5, colour, &line);
+        }
     }
-    y + 8.0
+    flow.y += 8.0;
 }
 
 /// The percentages for each part of the lungs, if there is pneumonia.
-fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32 {
-    let Evaluated::Done(pneumonia) = &draft.findings.pneumonia else { return y };
+fn extents(draft: &Draft, font: &mut Font, flow: &mut Flow) {
+    let Evaluated::Done(pneumonia) = &draft.findings.pneumonia else { return };
     let is_found = draft.findings.is_found(ChestFinding::Pneumonia) == Some(true);
     if !is_found || pneumonia.extents.is_empty() {
-        return y;
+        return;
     }
     let w = draft.language.words().document();
     let columns = [330.0, 430.0, RIGHT];
+    // The table stays on one page.
+    flow.room(15.0 + 12.0 * pneumonia.extents.len() as f32);
+    let mut y = flow.y;
+    let sheet = flow.room(0.0);
     sheet.text(font, [LEFT, y], 9.5, true, INK, w.extents[0]);
     for (right, name) in columns.into_iter().zip(&w.extents[1..]) {
         sheet.text_right(font, [right, y], 8.5, GREY, name);
@@ -228,10 +277,10 @@ fn extents(draft: &Draft, font: &mut Font, sheet: &mut Sheet, mut y: f32) -> f32
         }
         y += 12.0;
     }
-    y + 12.0
+    flow.y = y + 12.0;
 }
 
-fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
+fn lungs(draft: &Draft, font: &mut Font, flow: &mut Flow) {
     let w = draft.language.words().document();
     let text = match &draft.findings.lungs {
         Evaluated::NotEvaluated(why) => words::not_evaluated(why, draft.language),
@@ -250,7 +299,7 @@ fn lungs(draft: &Draft, font: &mut Font, sheet: &mut Sheet, y: f32) -> f32 {
     };
     let remarks = words::remarks(draft.findings, draft.language);
     let text = std::iter::once(text).chain(remarks).collect::<Vec<_>>().join(draft.language.words().separator());
-    paragraph(font, sheet, y, w.lungs, &text, INK)
+    paragraph(font, flow, w.lungs, &text, INK);
 }
 
 /// Draws title, patient, page number and mark on a page.

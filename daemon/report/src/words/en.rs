@@ -2,12 +2,14 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, NoduleType, Side};
+use models::growth::{Course, Difference, NoduleChange};
 use models::number::Number;
 use models::remark::Remark;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
-use super::{Document, Largest, Page, Words};
+use super::{Document, Largest, Page, Technique, Words};
+use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
 
 #[derive(Debug)]
@@ -173,6 +175,142 @@ impl Words for English {
         if count == 1 { "1 opacity".into() } else { format!("{count} opacities") }
     }
 
+    fn technique(&self, Technique { slices, spacing_mm, acquisition: a }: &Technique<'_>) -> String {
+        let thick = a.slice_thickness_mm.map(|mm| format!(", {:.2} mm thick", Number(mm)));
+        let kernel = a.kernel.as_ref().map(|kernel| format!(", kernel {kernel}"));
+        let voltage = a.kvp.map(|kv| format!(", {:.0} kV", Number(kv)));
+        let contrast = match a.contrast {
+            Some(true) => ", contrast agent given",
+            Some(false) => ", no contrast agent",
+            None => ", contrast agent not stated",
+        };
+        let gated = if a.cardiac_gated == Some(true) { ", ECG-gated" } else { "" };
+        let names = [a.manufacturer.as_deref(), a.scanner.as_deref()];
+        let scanner: Vec<&str> = names.into_iter().flatten().collect();
+        let scanner = if scanner.is_empty() { String::new() } else { format!("; scanner {}", scanner.join(" ")) };
+        let parts = [thick, kernel, voltage].into_iter().flatten().collect::<String>();
+        format!("CT, {slices} slices every {:.2} mm{parts}{contrast}{gated}{scanner}", Number::from(spacing_mm))
+    }
+
+    fn advice(&self, advice: &Advice) -> String {
+        match advice {
+            Advice::Fleischner { follow, measured_mm } => {
+                let follow = match follow {
+                    Follow::No => "no routine follow-up",
+                    Follow::OptionalAtOneYear => {
+                        "at low risk no routine follow-up; at high risk CT at 12 months is optional"
+                    }
+                    Follow::GroundGlass => {
+                        "CT at 6 to 12 months to confirm that it persists, then every 2 years until 5 years"
+                    }
+                    Follow::SixToTwelveMonths => {
+                        "CT at 6 to 12 months, then at 18 to 24 months (at low risk: consider the second)"
+                    }
+                    Follow::SeveralSmallSubsolid => "CT at 3 to 6 months; if stable, consider CT at 2 and 4 years",
+                    Follow::SeveralSolid => {
+                        "CT at 3 to 6 months, then at 18 to 24 months (at low risk: consider the second)"
+                    }
+                    Follow::SeveralSubsolid => "CT at 3 to 6 months, then as the most suspicious nodule asks for",
+                    Follow::PartSolid => {
+                        "CT at 3 to 6 months to confirm that it persists; if unchanged and the solid part stays below 6 mm, \
+                         CT every year for 5 years"
+                    }
+                    Follow::ThreeMonths => "consider CT at 3 months, PET/CT or tissue sampling",
+                };
+                let thick = measured_mm
+                    .map(|mm| {
+                        format!(" Measured on slices of {:.1} mm; the guideline asks for 1.5 mm or less.", Number(mm))
+                    })
+                    .unwrap_or_default();
+                format!(
+                    "Fleischner Society 2017, for incidental nodules from 35 years on, without known cancer or immune \
+                     suppression: {follow}.{thick}"
+                )
+            }
+            Advice::LungRads(category) => {
+                let next = match category {
+                    Category::One | Category::Two => "low-dose CT in 12 months",
+                    Category::Three => "low-dose CT in 6 months",
+                    Category::FourA => {
+                        "low-dose CT in 3 months; PET/CT may be considered for a solid nodule or part of 8 mm or more"
+                    }
+                    Category::FourB => {
+                        "referral for further clinical evaluation: CT with or without contrast agent, PET/CT or tissue \
+                         sampling"
+                    }
+                };
+                let category = category.name();
+                format!("Lung-RADS v2022, in screening, by size on a first scan: category {category}, {next}.")
+            }
+            Advice::CacDrs { class, by_score } => {
+                let risk = match class {
+                    0 => "very low",
+                    1 => "mildly increased",
+                    2 => "moderately increased",
+                    _ => "moderately to severely increased",
+                };
+                let (letter, how) = if *by_score { ('A', "") } else { ('V', ", estimated") };
+                format!("CAC-DRS 2018: {letter}{class}{how}, {risk} risk of a coronary event.")
+            }
+        }
+    }
+
+    fn nothing_found(&self) -> &'static str {
+        "Nothing was found of what could be evaluated."
+    }
+
+    fn no_prior(&self) -> &'static str {
+        "No earlier study of this patient is known to this device."
+    }
+
+    fn nodule_change(&self, change: &NoduleChange, place: &str) -> String {
+        let NoduleChange { number, volume_mm3: [then, now], course, doubling_days, .. } = change;
+        let course = match course {
+            Course::Grown => "grown",
+            Course::Smaller => "smaller",
+            Course::Unchanged => "unchanged within the error of measurement",
+        };
+        let doubling =
+            doubling_days.map(|days| format!(", volume doubles in {:.0} days", Number(days))).unwrap_or_default();
+        format!(
+            "{number} ({place}) {:.0} -> {:.0} mm3 ({:+.0} %), {course}{doubling}",
+            Number::from(then),
+            Number::from(now),
+            Number(100.0 * (now / then - 1.0))
+        )
+    }
+
+    fn nodules_compared(&self, date: &str) -> String {
+        format!("Nodules compared with {date}")
+    }
+
+    fn unmatched(&self, [then, now]: [usize; 2]) -> String {
+        let nodules = |count: usize| if count == 1 { "nodule" } else { "nodules" };
+        let was = if then == 1 { "was" } else { "were" };
+        match [then, now] {
+            [then, 0] => format!("{then} {} that {was} there then without a sure counterpart now", nodules(then)),
+            [0, now] => format!("{now} {} without a sure counterpart then", nodules(now)),
+            [then, now] => format!(
+                "{now} {} without a sure counterpart then, {then} {} of then without one now",
+                nodules(now),
+                nodules(then)
+            ),
+        }
+    }
+
+    fn differences(&self, all: &[Difference]) -> String {
+        let one = |difference: &Difference| match difference {
+            Difference::Scanner => "scanner".to_owned(),
+            Difference::Kernel([then, now]) => format!("kernel ({then}, {now})"),
+            Difference::Thickness([then, now]) => {
+                format!("slice thickness ({:.1}, {:.1} mm)", Number::from(then), Number::from(now))
+            }
+            Difference::Contrast => "contrast agent".to_owned(),
+        };
+        let named: Vec<String> = all.iter().map(one).collect();
+        format!("Caution, the scans differ in {}: numbers may change by that alone", named.join(", "))
+    }
+
     fn comparison(&self, date: &str, place: &str, [g0, g1]: [f64; 2], [c0, c1]: [f64; 2]) -> String {
         format!(
             "Pneumonia compared with {date}, {place}: ground glass {g0:.1} -> {g1:.1} % ({:+.1}), consolidation {c0:.1} -> {c1:.1} % ({:+.1})",
@@ -295,7 +433,9 @@ const DOCUMENT: Document = Document {
     dicom_title: "Chest CT AI findings (draft)",
     mark: "",
     head: "Findings",
+    technique: "Technique",
     comparison: "Comparison",
+    impression: "Impression",
     extents: ["Pneumonia, part of the lungs", "Volume", "Ground glass", "Consolidation"],
     lungs: "Lungs",
     quality: "Image quality",

@@ -1,13 +1,15 @@
 //! One example of every reason, refusal and fault, for tests that every language has to pass.
 
 use dicom::pixels::error::DecodeError;
-use models::findings::{ChestFinding, Evaluated};
+use models::findings::{ChestFinding, Evaluated, Side};
+use models::growth::{Course, Difference, NoduleChange};
 use models::refusal::{Fact, Gap, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Lying, Remark};
 use models::task::ct_quality::{Cover, CtQuality, Kernel, Noise, Slices};
-use models::{NotEvaluated, Reason, Refusal, Topic};
+use models::{Acquisition, NotEvaluated, Reason, Refusal, Topic};
 
 use crate::Refused;
+use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
 
 /// Each pattern with an example of it. A variant that is in no pattern does not compile.
@@ -253,4 +255,64 @@ pub fn qualities() -> Vec<CtQuality> {
         slices: Evaluated::NotEvaluated(NotEvaluated { topic: Topic::Slices, reason: Reason::OnePlace { slices: 4 } }),
     };
     measured.chain([none]).collect()
+}
+
+/// Every recommendation and every class of the rules that are quoted.
+pub fn advice() -> Vec<Advice> {
+    use Follow::{
+        GroundGlass, No, OptionalAtOneYear, PartSolid, SeveralSmallSubsolid, SeveralSolid, SeveralSubsolid,
+        SixToTwelveMonths, ThreeMonths,
+    };
+    let follows = [
+        No,
+        OptionalAtOneYear,
+        GroundGlass,
+        SixToTwelveMonths,
+        SeveralSmallSubsolid,
+        SeveralSolid,
+        SeveralSubsolid,
+        PartSolid,
+        ThreeMonths,
+    ];
+    let thick = Advice::Fleischner { follow: ThreeMonths, measured_mm: Some(5.0) };
+    let fleischner = follows.map(|follow| Advice::Fleischner { follow, measured_mm: None });
+    let categories = [Category::One, Category::Two, Category::Three, Category::FourA, Category::FourB];
+    let classes = [0, 1, 2, 3].map(|class| Advice::CacDrs { class, by_score: class % 2 == 0 });
+    fleischner.into_iter().chain([thick]).chain(categories.map(Advice::LungRads)).chain(classes).collect()
+}
+
+pub fn nodule_changes() -> Vec<NoduleChange> {
+    let change = |course, doubling_days| NoduleChange {
+        number: 4,
+        side: Side::Left,
+        lobe: None,
+        volume_mm3: [523.0, 812.0],
+        course,
+        doubling_days,
+    };
+    vec![change(Course::Grown, Some(210.4)), change(Course::Smaller, None), change(Course::Unchanged, None)]
+}
+
+pub fn differences() -> Vec<Difference> {
+    each! { Difference:
+        Difference::Scanner => [Difference::Scanner],
+        Difference::Kernel(_) => [Difference::Kernel(["B30f".into(), "B70f".into()])],
+        Difference::Thickness(_) => [Difference::Thickness([1.0, 5.0])],
+        Difference::Contrast => [Difference::Contrast],
+    }
+}
+
+/// A header that says everything, one that says nothing, and one of a scan without contrast agent.
+pub fn acquisitions() -> Vec<Acquisition> {
+    let full = Acquisition {
+        contrast: Some(true),
+        kernel: Some("B30f".into()),
+        kvp: Some(120.0),
+        slice_thickness_mm: Some(1.5),
+        cardiac_gated: Some(true),
+        manufacturer: Some("ACME".into()),
+        scanner: Some("Scan 64".into()),
+        ..Acquisition::default()
+    };
+    vec![Acquisition::default(), Acquisition { contrast: Some(false), ..full.clone() }, full]
 }

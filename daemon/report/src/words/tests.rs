@@ -73,6 +73,7 @@ fn fixed(language: Language) -> Vec<&'static str> {
     all.extend([p.consolidation, p.emphysema]);
     all.extend(p.lungs);
     all.extend(p.states);
+    all.extend([w.nothing_found(), w.no_prior(), d.technique, d.impression]);
     all.extend([d.title, d.dicom_title, d.head, d.comparison, d.lungs, d.quality, d.made, d.note]);
     all.extend(d.extents);
     all.extend(d.states);
@@ -106,7 +107,17 @@ fn sentences(language: Language) -> Vec<(String, String)> {
     });
     let largest = |about: &str| Largest { diameter_mm: 41.25, about: about.to_owned(), place: "7" };
     let lesions = [w.masses(2, &largest("")), w.nodules(1, &largest(""))].map(|said| ("lesions".to_owned(), said));
-    let page = page.into_iter().chain(least).chain(lesions);
+    let advice = examples::advice().into_iter().map(|a| (format!("{a:?}"), w.advice(&a)));
+    let changes = examples::nodule_changes().into_iter().map(|c| (format!("{c:?}"), w.nodule_change(&c, "7")));
+    let differences = examples::differences().into_iter().map(|d| (format!("{d:?}"), w.differences(&[d])));
+    let unmatched = [[1, 0], [0, 1], [2, 3]].map(|counts| ("unmatched".to_owned(), w.unmatched(counts)));
+    let technique = examples::acquisitions().into_iter().map(|acquisition| {
+        let technique = Technique { slices: 301, spacing_mm: 1.25, acquisition: &acquisition };
+        (format!("{acquisition:?}"), w.technique(&technique))
+    });
+    let compared = [("compared".to_owned(), w.nodules_compared("20260101"))];
+    let page = page.into_iter().chain(least).chain(lesions).chain(advice).chain(changes).chain(differences);
+    let page = page.chain(unmatched).chain(technique).chain(compared);
     reasons.chain(remarks).chain(refused).chain(quality).chain(received).chain(page).collect()
 }
 
@@ -192,7 +203,7 @@ fn each_limit_refuses_with_its_own_sentence_in_chinese() {
 fn chinese_sentences_hold_no_english_words() {
     // Names of measures, units, attributes and formats that Chinese reports write in Latin letters, and the values
     // of the examples.
-    const KEPT: [&str; 25] = [
+    const KEPT: [&str; 31] = [
         "LAA",
         "Agatston",
         "Lung",
@@ -218,6 +229,12 @@ fn chinese_sentences_hold_no_english_words() {
         "Br",
         "HEAD",
         "CHEST",
+        "Fleischner",
+        "PET",
+        "CAC",
+        "DRS",
+        "ACME",
+        "Scan",
     ];
     let plain = |what: &str, text: &str| {
         for word in text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 1) {
@@ -288,6 +305,41 @@ fn a_lobe_is_called_estimated_wherever_it_is_named() {
     }
 }
 
+#[test]
+fn the_impression_says_the_gravest_first_with_what_the_rules_say() {
+    let case = testing::case(9);
+    for language in Language::ALL {
+        let lines = impression(&case.findings, &case.volume, *language);
+        assert_eq!(lines.len(), ChestFinding::COUNT, "{language:?}");
+        let advised = |finding| {
+            let heading = name(finding, *language);
+            lines.iter().find(|one| one.text.starts_with(&heading)).map(|one| one.advice.clone()).unwrap_or_default()
+        };
+        let nodules = advised(ChestFinding::Nodule);
+        assert!(nodules[0].contains("Fleischner") && nodules[1].contains("Lung-RADS v2022"), "{nodules:?}");
+        assert!(advised(ChestFinding::CoronaryCalcification)[0].contains("A2"), "184 is in 100 to 299");
+        assert_eq!(advised(ChestFinding::Pneumothorax), [""; 0]);
+    }
+    let nothing = ChestFindings { nodules: Evaluated::Done(Vec::new()), ..ChestFindings::none(&Reason::NoLungs) };
+    let said = impression(&nothing, &case.volume, Language::English);
+    assert_eq!(said.len(), 1);
+    assert_eq!(said[0].text, "Nothing was found of what could be evaluated.");
+    let unseen = ChestFindings::none(&Reason::NoLungs);
+    assert_eq!(impression(&unseen, &case.volume, Language::English), [], "what was not looked at is not called normal");
+}
+
+#[test]
+fn the_comparison_names_pneumonia_nodules_and_what_differs_between_the_scans() {
+    let comparison = testing::case(9).findings.comparison.unwrap();
+    let said = comparisons(&comparison, Language::English);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].contains("2025-12-01"), "{said:?}");
+    assert!(said[1].contains("540 -> 905 mm3 (+68 %), grown, volume doubles in 42 days"), "{said:?}");
+    assert!(said[2].contains("kernel (B70f, B30f)"), "{said:?}");
+    let only = Comparison { changes: Vec::new(), differences: Vec::new(), ..comparison };
+    assert_eq!(comparisons(&only, Language::English), said[1..2]);
+}
+
 /// Sentences of a language about numbers that are nothing, or less.
 fn about_nothing(language: Language) -> Vec<String> {
     let (w, nothing) = (language.words(), -0.0);
@@ -304,6 +356,8 @@ fn about_nothing(language: Language) -> Vec<String> {
     all.push(w.pneumonia(nothing, -0.01));
     all.push(w.slice(1, 9, -0.04));
     all.push(w.comparison("20260101", "x", [1.0, 0.96], [nothing, nothing]));
+    let change = |volume_mm3| NoduleChange { volume_mm3, ..examples::nodule_changes().remove(0) };
+    all.extend([[nothing, 3.0], [3.0, nothing], [100.0, 99.9]].map(|volumes| w.nodule_change(&change(volumes), "x")));
     let place = Place { number: None, axis: 'z', mm: -0.03 };
     all.push(w.refusal(&Refusal::SidewaysShift { slice: place, shift_mm: nothing }));
     all.push(w.refusal(&Refusal::NoAirScale { background_hu: nothing }));

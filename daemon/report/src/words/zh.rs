@@ -2,13 +2,15 @@
 
 use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, NoduleType, Side};
+use models::growth::{Course, Difference, NoduleChange};
 use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Lying, Remark};
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
-use super::{Document, Largest, Page, Words};
+use super::{Document, Largest, Page, Technique, Words};
+use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
 
 #[derive(Debug)]
@@ -180,6 +182,117 @@ impl Words for Chinese {
 
     fn opacities(&self, count: usize) -> String {
         format!("{count} 处病灶")
+    }
+
+    fn technique(&self, Technique { slices, spacing_mm, acquisition: a }: &Technique<'_>) -> String {
+        let thick = a.slice_thickness_mm.map(|mm| format!("，层厚 {:.2} mm", Number(mm)));
+        let kernel = a.kernel.as_ref().map(|kernel| format!("，重建核 {kernel}"));
+        let voltage = a.kvp.map(|kv| format!("，管电压 {:.0} kV", Number(kv)));
+        let contrast = match a.contrast {
+            Some(true) => "，使用对比剂",
+            Some(false) => "，平扫（未使用对比剂）",
+            None => "，未注明是否使用对比剂",
+        };
+        let gated = if a.cardiac_gated == Some(true) { "，心电门控" } else { "" };
+        let names = [a.manufacturer.as_deref(), a.scanner.as_deref()];
+        let scanner: Vec<&str> = names.into_iter().flatten().collect();
+        let scanner = if scanner.is_empty() { String::new() } else { format!("；设备 {}", scanner.join(" ")) };
+        let parts = [thick, kernel, voltage].into_iter().flatten().collect::<String>();
+        format!("CT，共 {slices} 层，层间距 {:.2} mm{parts}{contrast}{gated}{scanner}", Number::from(spacing_mm))
+    }
+
+    fn advice(&self, advice: &Advice) -> String {
+        match advice {
+            Advice::Fleischner { follow, measured_mm } => {
+                let follow = match follow {
+                    Follow::No => "无需常规随访",
+                    Follow::OptionalAtOneYear => "低危者无需常规随访；高危者可选择 12 个月时复查 CT",
+                    Follow::GroundGlass => "6 至 12 个月复查 CT 确认是否持续存在，此后每 2 年复查至满 5 年",
+                    Follow::SixToTwelveMonths => "6 至 12 个月复查 CT，18 至 24 个月再次复查（低危者可考虑第二次复查）",
+                    Follow::SeveralSmallSubsolid => "3 至 6 个月复查 CT；如稳定，可考虑第 2 年和第 4 年复查",
+                    Follow::SeveralSolid => "3 至 6 个月复查 CT，18 至 24 个月再次复查（低危者可考虑第二次复查）",
+                    Follow::SeveralSubsolid => "3 至 6 个月复查 CT，此后按最可疑的结节处理",
+                    Follow::PartSolid => {
+                        "3 至 6 个月复查 CT 确认是否持续存在；如无变化且实性成分小于 6 mm，每年复查 CT，共 5 年"
+                    }
+                    Follow::ThreeMonths => "可考虑 3 个月复查 CT、PET/CT 或组织活检",
+                };
+                let thick = measured_mm
+                    .map(|mm| format!("本次在 {:.1} mm 层面上测量，指南要求层厚不大于 1.5 mm。", Number(mm)))
+                    .unwrap_or_default();
+                format!(
+                    "Fleischner 学会 2017 指南（适用于 35 岁及以上、无已知肿瘤、无免疫抑制者偶然发现的结节）：{follow}。{thick}"
+                )
+            }
+            Advice::LungRads(category) => {
+                let next = match category {
+                    Category::One | Category::Two => "12 个月后低剂量 CT 复查",
+                    Category::Three => "6 个月后低剂量 CT 复查",
+                    Category::FourA => "3 个月后低剂量 CT 复查；实性结节或实性成分达 8 mm 者可考虑 PET/CT",
+                    Category::FourB => "转诊进一步临床评估：增强或平扫 CT、PET/CT 或组织活检",
+                };
+                format!("Lung-RADS v2022（用于筛查，按首次检查的大小）：{} 类，{next}。", category.name())
+            }
+            Advice::CacDrs { class, by_score } => {
+                let risk = match class {
+                    0 => "极低",
+                    1 => "轻度升高",
+                    2 => "中度升高",
+                    _ => "中度至重度升高",
+                };
+                let (letter, how) = if *by_score { ('A', "") } else { ('V', "（估计）") };
+                format!("CAC-DRS 2018：{letter}{class}{how}，冠状动脉事件风险{risk}。")
+            }
+        }
+    }
+
+    fn nothing_found(&self) -> &'static str {
+        "在可评估的项目中未见异常发现。"
+    }
+
+    fn no_prior(&self) -> &'static str {
+        "本机没有该患者的既往检查。"
+    }
+
+    fn nodule_change(&self, change: &NoduleChange, place: &str) -> String {
+        let NoduleChange { number, volume_mm3: [then, now], course, doubling_days, .. } = change;
+        let course = match course {
+            Course::Grown => "增大",
+            Course::Smaller => "缩小",
+            Course::Unchanged => "在测量误差范围内无变化",
+        };
+        let doubling = doubling_days.map(|days| format!("，体积倍增时间 {:.0} 天", Number(days))).unwrap_or_default();
+        format!(
+            "结节 {number}（{place}）{:.0} → {:.0} mm3（{:+.0} %），{course}{doubling}",
+            Number::from(then),
+            Number::from(now),
+            Number(100.0 * (now / then - 1.0))
+        )
+    }
+
+    fn nodules_compared(&self, date: &str) -> String {
+        format!("结节与 {date} 对比")
+    }
+
+    fn unmatched(&self, [then, now]: [usize; 2]) -> String {
+        match [then, now] {
+            [then, 0] => format!("既往 {then} 枚结节本次无明确对应"),
+            [0, now] => format!("本次 {now} 枚结节既往无明确对应"),
+            [then, now] => format!("本次 {now} 枚结节既往无明确对应，既往 {then} 枚结节本次无明确对应"),
+        }
+    }
+
+    fn differences(&self, all: &[Difference]) -> String {
+        let one = |difference: &Difference| match difference {
+            Difference::Scanner => "设备".to_owned(),
+            Difference::Kernel([then, now]) => format!("重建核（{then}、{now}）"),
+            Difference::Thickness([then, now]) => {
+                format!("层厚（{:.1}、{:.1} mm）", Number::from(then), Number::from(now))
+            }
+            Difference::Contrast => "对比剂".to_owned(),
+        };
+        let named: Vec<String> = all.iter().map(one).collect();
+        format!("注意：两次检查的{}不同，数值可能仅因此而变化", named.join("、"))
     }
 
     fn comparison(&self, date: &str, place: &str, [g0, g1]: [f64; 2], [c0, c1]: [f64; 2]) -> String {
@@ -527,7 +640,9 @@ const DOCUMENT: Document = Document {
     dicom_title: "Chest CT AI findings (draft), in Chinese",
     mark: "不得用于诊断 - 仅供研究与工程使用",
     head: "分析结果",
+    technique: "检查技术",
     comparison: "与既往检查对比",
+    impression: "印象",
     extents: ["肺炎累及部位", "体积", "磨玻璃影", "实变"],
     lungs: "肺",
     quality: "图像质量",

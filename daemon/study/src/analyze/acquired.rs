@@ -25,6 +25,7 @@ pub fn acquisition(header: &Header, elements: &[RawElement]) -> Acquisition {
             text(tags::CARDIAC_SYNCHRONIZATION_TECHNIQUE).as_deref(),
         ),
         manufacturer: filled(&header.manufacturer),
+        scanner: text(tags::MANUFACTURER_MODEL_NAME).as_deref().and_then(filled),
     }
 }
 

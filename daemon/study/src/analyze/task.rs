@@ -187,7 +187,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
         ran => ran?,
     };
     findings.remarks = remarks::of(subject.header, volume);
-    findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, prior));
+    findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, &subject.header.study_date, prior));
     let timings_ms = findings.timings_ms.clone();
     let outcome = nothing_evaluated(&findings).map_or(Outcome::Processed(findings), Outcome::Refused);
     Ok(Ran { outcome, used: Some(used), timings_ms })

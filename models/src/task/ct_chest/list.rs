@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     LeastSize, Scan, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax, ribs,
 };
+use crate::acquisition::Acquisition;
 use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
 use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::remark::Remark;
@@ -125,6 +126,8 @@ macro_rules! chest_findings {
             /// Findings of which small ones were not evaluated: they are neither listed nor called absent.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub least_sizes: Vec<LeastSize>,
+            /// How the series was acquired, as far as its headers say.
+            pub acquisition: Acquisition,
             /// What a reader should know about the images.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub remarks: Vec<Remark>,
@@ -143,6 +146,7 @@ macro_rules! chest_findings {
                     comparison: None,
                     partly_seen: Vec::new(),
                     least_sizes: Vec::new(),
+                    acquisition: Acquisition::default(),
                     remarks: Vec::new(),
                     timings_ms: Vec::new(),
                 }

@@ -226,6 +226,7 @@ pub(super) fn measure(volume: &Volume, side: Side, mask: Mask) -> Lung {
         volume_ml: count as f64 * volume.geometry.voxel_ml(),
         mean_hu: sum as f64 / n,
         laa950_percent: Some(100.0 * low as f64 / n),
+        box_mm: mask.box_mm(&volume.geometry),
         mask,
     }
 }
