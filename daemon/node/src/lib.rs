@@ -12,6 +12,7 @@ mod echo;
 pub mod listener;
 mod message;
 mod negotiate;
+mod open;
 pub mod outcome;
 mod places;
 pub mod policy;

@@ -6,7 +6,7 @@ use dicom::implementation::{CLASS_UID, VERSION_NAME};
 use dicom::text::plain_text;
 use dicom_ul::pdu::{
     AbortRQServiceProviderReason as Reason, AssociationAC, AssociationRQ, PresentationContextProposed,
-    PresentationContextResult, PresentationContextResultReason as Verdict, UserVariableItem,
+    PresentationContextResult, PresentationContextResultReason as Verdict, RequestorRoles, UserVariableItem,
 };
 
 use crate::wire::Fault;
@@ -24,6 +24,14 @@ pub struct Context {
     pub transfer_syntax: String,
 }
 
+/// SCP/SCU role selection for one SOP class (PS3.7 section D.3.3.4): the roles of the peer that requested the association.
+/// In a request what it proposes, in an acceptance what it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Role {
+    pub(super) scu: bool,
+    pub(super) scp: bool,
+}
+
 /// The content of an A-ASSOCIATE-RQ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
@@ -35,6 +43,8 @@ pub(super) struct Request {
     /// The largest PDU that the peer accepts, bytes; 0 means no limit.
     pub(super) max_pdu: u32,
     pub(super) implementation: String,
+    /// SOP classes for which the peer proposes roles.
+    pub(super) roles: Vec<(String, Role)>,
 }
 
 /// The content of an A-ASSOCIATE-AC: for each presentation context its id, result (0 is accepted) and transfer syntax.
@@ -42,6 +52,8 @@ pub(super) struct Request {
 pub(super) struct Accept {
     pub(super) contexts: Vec<(u8, u8, String)>,
     pub(super) max_pdu: u32,
+    /// SOP classes and the roles that we may have.
+    pub(super) roles: Vec<(String, Role)>,
 }
 
 pub(super) fn read_request(body: &[u8]) -> Result<Request, Fault> {
@@ -54,12 +66,17 @@ pub(super) fn read_request(body: &[u8]) -> Result<Request, Fault> {
         contexts: Vec::new(),
         max_pdu: 0,
         implementation: String::new(),
+        roles: Vec::new(),
     };
     for item in Items(items) {
         match item? {
             (0x10, value) => request.application_context = plain_text(value),
             (0x20, value) => request.contexts.push(read_proposal(value)?),
-            (0x50, value) => (request.max_pdu, request.implementation) = read_user_information(value)?,
+            (0x50, value) => {
+                let said = read_user_information(value)?;
+                (request.max_pdu, request.implementation, request.roles) =
+                    (said.max_pdu, said.implementation, said.roles);
+            }
             _ => {}
         }
     }
@@ -68,11 +85,14 @@ pub(super) fn read_request(body: &[u8]) -> Result<Request, Fault> {
 
 pub(super) fn read_accept(body: &[u8]) -> Result<Accept, Fault> {
     let (_, items) = split(body)?;
-    let mut accept = Accept { contexts: Vec::new(), max_pdu: 0 };
+    let mut accept = Accept { contexts: Vec::new(), max_pdu: 0, roles: Vec::new() };
     for item in Items(items) {
         match item? {
             (0x21, value) => accept.contexts.push(read_result(value)?),
-            (0x50, value) => accept.max_pdu = read_user_information(value)?.0,
+            (0x50, value) => {
+                let said = read_user_information(value)?;
+                (accept.max_pdu, accept.roles) = (said.max_pdu, said.roles);
+            }
             _ => {}
         }
     }
@@ -111,6 +131,7 @@ pub(super) fn judge_contexts(
     (results.collect(), accepted)
 }
 
+/// The answer to `request`. Roles that the peer did not propose are not mentioned, as the standard wants it.
 pub(super) fn acceptance(request: &Request, results: Vec<PresentationContextResult>, max_pdu: u32) -> AssociationAC {
     AssociationAC {
         protocol_version: 1,
@@ -118,7 +139,7 @@ pub(super) fn acceptance(request: &Request, results: Vec<PresentationContextResu
         called_ae_title: request.called.clone(),
         application_context_name: APPLICATION_CONTEXT.into(),
         presentation_contexts: results,
-        user_variables: our_user_information(max_pdu),
+        user_variables: our_user_information(max_pdu, Vec::new()),
     }
 }
 
@@ -126,6 +147,7 @@ pub(super) fn proposal(
     called: &str,
     calling: &str,
     contexts: Vec<PresentationContextProposed>,
+    roles: Vec<(String, Role)>,
     max_pdu: u32,
 ) -> AssociationRQ {
     AssociationRQ {
@@ -134,7 +156,7 @@ pub(super) fn proposal(
         called_ae_title: called.trim().to_owned(),
         application_context_name: APPLICATION_CONTEXT.into(),
         presentation_contexts: contexts,
-        user_variables: our_user_information(max_pdu),
+        user_variables: our_user_information(max_pdu, roles),
     }
 }
 
@@ -160,12 +182,16 @@ pub(super) fn reject_reason(body: &[u8]) -> String {
     format!("{words} ({lasting}, source {source}, reason {reason})")
 }
 
-fn our_user_information(max_pdu: u32) -> Vec<UserVariableItem> {
-    vec![
+fn our_user_information(max_pdu: u32, roles: Vec<(String, Role)>) -> Vec<UserVariableItem> {
+    let mut said = vec![
         UserVariableItem::MaxLength(max_pdu),
         UserVariableItem::ImplementationClassUID(CLASS_UID.into()),
         UserVariableItem::ImplementationVersionName(VERSION_NAME.into()),
-    ]
+    ];
+    let role =
+        |(class, Role { scu, scp })| UserVariableItem::ScuScpRoleSelectionSubItem(class, RequestorRoles { scu, scp });
+    said.extend(roles.into_iter().map(role));
+    said
 }
 
 fn malformed(what: &str) -> Fault {
@@ -203,18 +229,33 @@ fn read_result(value: &[u8]) -> Result<(u8, u8, String), Fault> {
     Ok((id, verdict, syntax))
 }
 
-/// Maximum PDU length and implementation version name.
-fn read_user_information(value: &[u8]) -> Result<(u32, String), Fault> {
-    let mut max_pdu = 0;
-    let mut implementation = String::new();
+/// What the user information of the peer says.
+#[derive(Debug, Default)]
+struct Said {
+    max_pdu: u32,
+    implementation: String,
+    roles: Vec<(String, Role)>,
+}
+
+fn read_user_information(value: &[u8]) -> Result<Said, Fault> {
+    let mut said = Said::default();
     for item in Items(value) {
         match item? {
-            (0x51, value) => max_pdu = value.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
-            (0x55, value) => implementation = plain_text(value),
+            (0x51, value) => said.max_pdu = value.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)),
+            (0x54, value) => said.roles.extend(read_role(value)),
+            (0x55, value) => said.implementation = plain_text(value),
             _ => {}
         }
     }
-    Ok((max_pdu, implementation))
+    Ok(said)
+}
+
+/// Length of the UID, UID, role of SCU, role of SCP. What is too short is passed over, as an item that we do not know.
+fn read_role(value: &[u8]) -> Option<(String, Role)> {
+    let (&[high, low], rest) = value.split_first_chunk()?;
+    let (uid, roles) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
+    let &[scu, scp, ..] = roles else { return None };
+    Some((plain_text(uid), Role { scu: scu != 0, scp: scp != 0 }))
 }
 
 /// Iterates over items or sub-items: type, reserved byte, 16-bit length, value.
@@ -252,7 +293,7 @@ mod tests {
 
     #[test]
     fn an_association_names_the_implementation_that_results_name() {
-        let said = our_user_information(16_384);
+        let said = our_user_information(16_384, Vec::new());
         let class = UserVariableItem::ImplementationClassUID(dicom::implementation::CLASS_UID.into());
         let version = UserVariableItem::ImplementationVersionName(dicom::implementation::VERSION_NAME.into());
         assert!(said.contains(&class) && said.contains(&version), "{said:?}");
@@ -266,7 +307,7 @@ mod tests {
     fn request_bytes() -> Vec<u8> {
         let contexts = vec![context(1, CT, &["1.2.840.10008.1.2"]), context(3, VERIFICATION, &["1.2.840.10008.1.2"])];
         let mut bytes = Vec::new();
-        write_pdu(&mut bytes, &Pdu::AssociationRQ(proposal("SCANSIDE", "CT1", contexts, 16_384))).unwrap();
+        write_pdu(&mut bytes, &Pdu::AssociationRQ(proposal("SCANSIDE", "CT1", contexts, Vec::new(), 16_384))).unwrap();
         bytes.split_off(PDU_HEADER)
     }
 

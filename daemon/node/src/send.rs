@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use dicom::file_meta;
 use dicom_dictionary_std::uids;
-use dicom_ul::pdu::{AbortRQSource, Pdu, PresentationContextProposed};
-use tokio::net::TcpStream;
+use dicom_ul::pdu::{AbortRQSource, Pdu};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -19,27 +18,19 @@ use self::data_set::{DataSet, Encoding};
 use crate::VERIFICATION;
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
 use crate::message::{self, SUCCESS};
-use crate::negotiate;
+use crate::open::{self, Opened, Proposed};
 use crate::outcome::{self, Outcome};
 use crate::settings::Destination;
-use crate::wire::{self, PduReader, PduWriter};
 
-const CONNECT: Duration = Duration::from_secs(10);
-/// Time limit during negotiation and within a PDU.
-const STALL: Duration = Duration::from_secs(30);
-/// Time limit for a response: archives index an object before they answer.
-const ANSWER: Duration = Duration::from_secs(120);
+/// Stall: during negotiation and within a PDU. Idle: for a response, since archives index an object before they answer.
+const TIMERS: Timers = Timers { stall: Duration::from_secs(30), idle: Duration::from_secs(120) };
 const RELEASE: Duration = Duration::from_secs(10);
 /// Time limit for a whole echo, which a user is waiting for.
 const ECHO: Duration = Duration::from_secs(10);
-/// The largest PDU that we accept, bytes; responses are small.
-const OUR_MAX_PDU: u32 = 64 * 1024;
 const IMPLICIT: &str = uids::IMPLICIT_VR_LITTLE_ENDIAN;
 const EXPLICIT: &str = uids::EXPLICIT_VR_LITTLE_ENDIAN;
 /// The last one: Explicit VR Big Endian (retired).
 const UNCOMPRESSED: [&str; 3] = [IMPLICIT, EXPLICIT, "1.2.840.10008.1.2.2"];
-/// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
-const MAX_CONTEXTS: usize = 128;
 
 /// The peer to associate with, and the AE titles to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +132,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// `None`: the peer did not mention the context.
-    fn of(verdict: Option<u8>) -> Self {
+    pub(super) fn of(verdict: Option<u8>) -> Self {
         match verdict {
             Some(0) => Self::AnotherSyntax,
             Some(1) => Self::ByUser,
@@ -230,10 +221,11 @@ pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Erro
         let (address, seconds) = (target.address.clone(), patience.as_secs_f64());
         move |_| Error::Silent { address, what, seconds }
     };
-    let proposal = vec![(VERIFICATION.to_owned(), IMPLICIT.to_owned())];
-    let stream = timeout_at(end, connect(&target.address)).await.map_err(silent("accept the connection"))??;
-    let negotiated = Association::negotiate_on(stream, target, proposal);
-    let mut association = timeout_at(end, negotiated).await.map_err(silent("answer the association request"))??;
+    let proposed = vec![Proposed::new(VERIFICATION, IMPLICIT)];
+    let stream = timeout_at(end, open::connect(&target.address)).await.map_err(silent("accept the connection"))??;
+    let negotiated = open::negotiate_on(stream, target, proposed, TIMERS);
+    let opened = timeout_at(end, negotiated).await.map_err(silent("answer the association request"))??;
+    let mut association = Association::on(opened);
     timeout_at(end, association.echo()).await.map_err(silent("answer the C-ECHO"))??;
     association.release().await;
     Ok(())
@@ -271,53 +263,13 @@ impl Association {
         let fallback: Vec<_> = explicit.map(|(class, _)| (class.clone(), IMPLICIT.to_owned())).collect();
         let new: Vec<_> = fallback.into_iter().filter(|pair| !pairs.contains(pair)).collect();
         pairs.extend(new);
-        Self::negotiate(target, pairs).await
+        let proposed = pairs.iter().map(|(class, syntax)| Proposed::new(class, syntax)).collect();
+        Ok(Self::on(open::open(target, proposed, TIMERS).await?))
     }
 
-    async fn negotiate(target: &Target, pairs: Vec<(String, String)>) -> Result<Self, Error> {
-        Self::negotiate_on(connect(&target.address).await?, target, pairs).await
-    }
-
-    async fn negotiate_on(stream: TcpStream, target: &Target, mut pairs: Vec<(String, String)>) -> Result<Self, Error> {
-        pairs.truncate(MAX_CONTEXTS);
-        let proposed: Vec<_> = (0..)
-            .zip(&pairs)
-            .map(|(index, (class, syntax)): (u8, _)| PresentationContextProposed {
-                id: 2 * index + 1,
-                abstract_syntax: class.clone(),
-                transfer_syntaxes: vec![syntax.clone()],
-            })
-            .collect();
-        let (reader, writer) = stream.into_split();
-        let (mut reader, mut writer) = (PduReader::new(reader), PduWriter::new(writer, STALL));
-        let request = negotiate::proposal(&target.called_ae, &target.calling_ae, proposed.clone(), OUR_MAX_PDU);
-        writer.send_pdu(&Pdu::AssociationRQ(request)).await?;
-        let accept = read_accept(&mut reader).await?;
-        let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
-        for context in proposed {
-            let syntax = context.transfer_syntaxes.into_iter().next().unwrap_or_default();
-            match accept.contexts.iter().find(|(id, ..)| *id == context.id) {
-                Some((id, 0, chosen)) if *chosen == syntax => {
-                    accepted.push(Context {
-                        id: *id,
-                        abstract_syntax: context.abstract_syntax,
-                        transfer_syntax: syntax,
-                    });
-                }
-                verdict => {
-                    rejected.push((context.abstract_syntax, syntax, Rejection::of(verdict.map(|found| found.1))))
-                }
-            }
-        }
-        let timers = Timers { stall: STALL, idle: ANSWER };
-        Ok(Self {
-            messages: Messages::new(reader, accepted.clone(), timers),
-            sender: Sender::new(writer, accept.max_pdu),
-            accepted,
-            rejected,
-            next_message_id: 1,
-            over: false,
-        })
+    fn on(opened: Opened) -> Self {
+        let Opened { messages, sender, accepted, rejected, .. } = opened;
+        Self { messages, sender, accepted, rejected, next_message_id: 1, over: false }
     }
 
     /// Sends one file; the status is one with which the peer has it: [`outcome::of`] says which.
@@ -452,28 +404,5 @@ impl Association {
         }
         self.sender.pdus.close().await;
         error
-    }
-}
-
-async fn connect(address: &str) -> Result<TcpStream, Error> {
-    let failed = |reason: String| Error::Connect { address: address.to_owned(), reason };
-    let stream = timeout(CONNECT, TcpStream::connect(address))
-        .await
-        .map_err(|_| failed(format!("no answer within {} s", CONNECT.as_secs())))?
-        .map_err(|error| failed(error.to_string()))?;
-    stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
-    Ok(stream)
-}
-
-async fn read_accept(reader: &mut PduReader<OwnedReadHalf>) -> Result<negotiate::Accept, Error> {
-    match reader.next(STALL, STALL).await? {
-        None => Err(Fault::Closed.into()),
-        Some(wire::ASSOCIATE_AC) => Ok(negotiate::read_accept(reader.body())?),
-        Some(wire::ASSOCIATE_RJ) => Err(Error::Rejected(negotiate::reject_reason(reader.body()))),
-        Some(wire::ABORT) => Err(Fault::Aborted(crate::association::abort_reason(reader.body())).into()),
-        Some(kind) => {
-            let reason = dicom_ul::pdu::AbortRQServiceProviderReason::UnexpectedPdu;
-            Err(Fault::protocol(reason, format!("PDU type {kind:#04x} instead of an acceptance")).into())
-        }
     }
 }

@@ -1,0 +1,115 @@
+//! The one way to open an association: connect, propose presentation contexts and roles, read the answer.
+
+use std::time::Duration;
+
+use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, Pdu, PresentationContextProposed};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+use crate::association::{Context, Fault, Messages, Sender, Timers};
+use crate::negotiate::{self, Role};
+use crate::send::{Error, Rejection, Target};
+use crate::wire::{self, PduReader, PduWriter};
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// The largest PDU that we accept, bytes; responses are small.
+const OUR_MAX_PDU: u32 = 64 * 1024;
+/// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
+const MAX_CONTEXTS: usize = 128;
+
+/// A presentation context to propose: one transfer syntax each, so that the answer says which one the peer takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Proposed {
+    pub(super) class: String,
+    pub(super) syntax: String,
+    /// The role that we propose for ourselves; `None`: the default, we are the SCU.
+    pub(super) role: Option<Role>,
+}
+
+impl Proposed {
+    pub(super) fn new(class: &str, syntax: &str) -> Self {
+        Self { class: class.to_owned(), syntax: syntax.to_owned(), role: None }
+    }
+}
+
+/// An association that the peer has accepted.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) messages: Messages<OwnedReadHalf>,
+    pub(super) sender: Sender<OwnedWriteHalf>,
+    pub(super) accepted: Vec<Context>,
+    /// SOP class, transfer syntax, and the peer's reason.
+    pub(super) rejected: Vec<(String, String, Rejection)>,
+    /// SOP classes and the roles in which the peer lets us be; a class that is not here has the default roles.
+    #[expect(dead_code, reason = "the reports of storage commitment come next")]
+    pub(super) roles: Vec<(String, Role)>,
+}
+
+/// Connects to `target` and negotiates. At most 128 contexts are proposed, the first ones.
+///
+/// # Errors
+/// Of kind `Connection`.
+pub(super) async fn open(target: &Target, proposed: Vec<Proposed>, timers: Timers) -> Result<Opened, Error> {
+    negotiate_on(connect(&target.address).await?, target, proposed, timers).await
+}
+
+/// As [`open`], on a connection that stands.
+pub(super) async fn negotiate_on(
+    stream: TcpStream,
+    target: &Target,
+    mut proposed: Vec<Proposed>,
+    timers: Timers,
+) -> Result<Opened, Error> {
+    proposed.truncate(MAX_CONTEXTS);
+    let contexts = (0..).zip(&proposed).map(|(index, proposed): (u8, _)| PresentationContextProposed {
+        id: 2 * index + 1,
+        abstract_syntax: proposed.class.clone(),
+        transfer_syntaxes: vec![proposed.syntax.clone()],
+    });
+    let roles = proposed.iter().filter_map(|proposed| Some((proposed.class.clone(), proposed.role?))).collect();
+    let (reader, writer) = stream.into_split();
+    let (mut reader, mut writer) = (PduReader::new(reader), PduWriter::new(writer, timers.stall));
+    let request = negotiate::proposal(&target.called_ae, &target.calling_ae, contexts.collect(), roles, OUR_MAX_PDU);
+    writer.send_pdu(&Pdu::AssociationRQ(request)).await?;
+    let accept = read_accept(&mut reader, timers.stall).await?;
+    let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
+    for (index, Proposed { class, syntax, .. }) in (0..).zip(proposed) {
+        let id: u8 = 2 * index + 1;
+        match accept.contexts.iter().find(|(answered, ..)| *answered == id) {
+            Some((_, 0, chosen)) if *chosen == syntax => {
+                accepted.push(Context { id, abstract_syntax: class, transfer_syntax: syntax });
+            }
+            verdict => rejected.push((class, syntax, Rejection::of(verdict.map(|found| found.1)))),
+        }
+    }
+    Ok(Opened {
+        messages: Messages::new(reader, accepted.clone(), timers),
+        sender: Sender::new(writer, accept.max_pdu),
+        accepted,
+        rejected,
+        roles: accept.roles,
+    })
+}
+
+pub(super) async fn connect(address: &str) -> Result<TcpStream, Error> {
+    let failed = |reason: String| Error::Connect { address: address.to_owned(), reason };
+    let stream = timeout(CONNECT, TcpStream::connect(address))
+        .await
+        .map_err(|_| failed(format!("no answer within {} s", CONNECT.as_secs())))?
+        .map_err(|error| failed(error.to_string()))?;
+    stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+    Ok(stream)
+}
+
+async fn read_accept(reader: &mut PduReader<OwnedReadHalf>, stall: Duration) -> Result<negotiate::Accept, Error> {
+    match reader.next(stall, stall).await? {
+        None => Err(Fault::Closed.into()),
+        Some(wire::ASSOCIATE_AC) => Ok(negotiate::read_accept(reader.body())?),
+        Some(wire::ASSOCIATE_RJ) => Err(Error::Rejected(negotiate::reject_reason(reader.body()))),
+        Some(wire::ABORT) => Err(Fault::Aborted(crate::association::abort_reason(reader.body())).into()),
+        Some(kind) => {
+            Err(Fault::protocol(Reason::UnexpectedPdu, format!("PDU type {kind:#04x} instead of an acceptance")).into())
+        }
+    }
+}
