@@ -27,7 +27,7 @@ fn every_mistake_names_file_line_key_and_reason() {
         (
             "[dicom]\nlisten = \"0.0.0.0:104\"\nmax_pduu = 5\n",
             "a.toml:3: dicom.max_pduu: unknown key `max_pduu`, expected one of `listen`, `ae_titles`, `sender`, \
-             `max_associations`, `max_pdu`, `artim_secs`, `idle_secs`",
+             `max_associations`, `max_pdu`, `artim_secs`, `idle_secs`, `max_request_kib`, `commitment`, `mpps`",
         ),
         ("[dicm]\n", "a.toml:1: dicm: unknown key `dicm`, expected one of "),
         ("\n[dicom]\nmax_pdu = \"big\"\n", "a.toml:3: dicom.max_pdu: invalid type: string \"big\", expected u32"),
@@ -41,7 +41,8 @@ fn every_mistake_names_file_line_key_and_reason() {
         ("dicom.ae_titles = [\" \"]\n", "a.toml:1: dicom.ae_titles: an AE title must not be empty"),
         (
             "[[dicom.sender]]\nae_title = \"CT1\"\n[[dicom.sender]]\nae_title = \"CT2\"\nport = 4\n",
-            "a.toml:3: dicom.sender: unknown key `port`, expected `ae_title` or `address`",
+            "a.toml:3: dicom.sender: unknown key `port`, expected one of `ae_title`, `address`, \
+             `commitment_port`, `commitment_report`",
         ),
         ("[dicom\n", "a.toml:1: "),
         ("series.quiet_secs = nan\n", "a.toml:1: series.quiet_secs: NaN is out of range: 0.01 to 3600 seconds"),

@@ -246,6 +246,18 @@ impl<W: AsyncWrite + Unpin> Sender<W> {
     }
 }
 
+impl<W: AsyncWrite + Unpin> Sender<W> {
+    /// Sends a whole data set, which is not empty.
+    pub(super) async fn data_set(&mut self, context: u8, bytes: &[u8]) -> Result<(), Fault> {
+        let mut parts = bytes.chunks(self.per_pdu).peekable();
+        while let Some(part) = parts.next() {
+            let is_last = parts.peek().is_none();
+            self.data(context, part, is_last).await?;
+        }
+        Ok(())
+    }
+}
+
 /// The reason of an A-ABORT in words (PS3.8 section 9.3.8).
 pub(super) fn abort_reason(body: &[u8]) -> String {
     match body {

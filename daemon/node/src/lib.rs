@@ -1,24 +1,30 @@
 //! The DICOM node. This file lists what it accepts; `docs/dicom-conformance.md` is the statement.
 //!
-//! As SCP: Verification, and every storage SOP class in every transfer syntax that can be stored; bytes are kept as they
-//! came, decodable or not. As SCU: C-STORE of Part 10 files as they are or, for a peer that
-//! takes nothing else, in Implicit VR Little Endian; and C-ECHO.
+//! As SCP: Verification; every storage SOP class in every transfer syntax that can be stored, bytes kept as they came,
+//! decodable or not; Storage Commitment Push Model; Modality Performed Procedure Step. As SCU: C-STORE of Part 10 files as
+//! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod association;
 mod at_once;
+mod commitment;
 mod echo;
+mod elements;
 pub mod listener;
 mod message;
+mod mpps;
 mod negotiate;
+mod normalized;
 mod open;
 pub mod outcome;
 mod places;
 pub mod policy;
 mod receive;
+pub mod reporter;
 pub mod send;
 mod serve;
+pub mod services;
 pub mod settings;
 mod status;
 mod wire;
@@ -35,6 +41,10 @@ use tokio::sync::mpsc;
 pub use crate::places::subscriber;
 
 pub const VERIFICATION: &str = uids::VERIFICATION;
+/// Storage Commitment Push Model.
+pub const COMMITMENT: &str = "1.2.840.10008.1.20.1";
+/// Modality Performed Procedure Step.
+pub const MPPS: &str = "1.2.840.10008.3.1.2.3.3";
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 /// What the node reports to the engine, in the order in which it happened.
 #[derive(Debug, Clone)]
@@ -46,6 +56,9 @@ pub enum Arrival {
     InFlight { association: u64 },
     /// An association ended. `clean`: it was released, not aborted or disconnected.
     Released { association: u64, clean: bool },
+    /// A scanner has told of a performed procedure step; its rows are durable (`custody::store::steps`). Of these series
+    /// (Series Instance UIDs) it declared the instances or changed what it declared.
+    Performed { step: i64, series: Vec<String> },
 }
 
 /// What every incoming association needs.
@@ -56,6 +69,7 @@ pub struct Intake {
     pub gate: Gate,
     /// Bounded: when the engine falls behind, senders wait.
     pub arrivals: mpsc::Sender<Arrival>,
+    pub services: services::Services,
 }
 
 /// Transfer syntaxes in which an instance can be stored. Left out: JPIP (the pixels are on another server), SMPTE

@@ -11,6 +11,10 @@ const RESPONSE: u16 = 0x8000;
 pub(super) const C_STORE: u16 = 0x0001;
 pub(super) const C_ECHO: u16 = 0x0030;
 pub(super) const C_CANCEL: u16 = 0x0fff;
+pub(super) const N_EVENT_REPORT: u16 = 0x0100;
+pub(super) const N_SET: u16 = 0x0120;
+pub(super) const N_ACTION: u16 = 0x0130;
+pub(super) const N_CREATE: u16 = 0x0140;
 
 /// A command set. Elements without a field here are skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +32,10 @@ pub(super) struct Command {
     pub(super) status: u16,
     /// Error Comment (0000,0902).
     pub(super) comment: String,
+    /// Event Type ID (0000,1002).
+    pub(super) event_type: Option<u16>,
+    /// Action Type ID (0000,1008).
+    pub(super) action_type: Option<u16>,
 }
 
 impl Command {
@@ -55,6 +63,8 @@ impl Command {
                 0x0900 => command.status = number()?,
                 0x0902 => command.comment = text(value),
                 0x1000 => command.sop_instance_uid = text(value),
+                0x1002 => command.event_type = number(),
+                0x1008 => command.action_type = number(),
                 0x1001 if command.sop_instance_uid.is_empty() => command.sop_instance_uid = text(value),
                 _ => {}
             }
@@ -77,7 +87,16 @@ impl Command {
         if !answer.reason.is_empty() {
             set.text(0x0902, &answer.comment(), b' ');
         }
+        if let Some(error_id) = answer.error_id {
+            set.number(0x0903, error_id);
+        }
         set.uid(0x1000, &self.sop_instance_uid);
+        if let Some(event_type) = self.event_type {
+            set.number(0x1002, event_type);
+        }
+        if let Some(action_type) = self.action_type {
+            set.number(0x1008, action_type);
+        }
         set.finish()
     }
 }
@@ -100,6 +119,30 @@ pub(super) fn store_request(message_id: u16, sop_class_uid: &str, sop_instance_u
     set.number(0x0700, 0);
     set.number(0x0800, 0x0001);
     set.uid(0x1000, sop_instance_uid);
+    set.finish()
+}
+
+/// An N-EVENT-REPORT-RQ with a data set (PS3.7 section 10.3.1).
+pub(super) fn event_report_request(message_id: u16, class: &str, instance: &str, event_type: u16) -> Vec<u8> {
+    let mut set = Elements::default();
+    set.uid(0x0002, class);
+    set.number(0x0100, N_EVENT_REPORT);
+    set.number(0x0110, message_id);
+    set.number(0x0800, 0x0001);
+    set.uid(0x1000, instance);
+    set.number(0x1002, event_type);
+    set.finish()
+}
+
+/// An N-ACTION-RQ with a data set (PS3.7 section 10.3.4).
+pub(super) fn action_request(message_id: u16, class: &str, instance: &str, action_type: u16) -> Vec<u8> {
+    let mut set = Elements::default();
+    set.uid(0x0003, class);
+    set.number(0x0100, N_ACTION);
+    set.number(0x0110, message_id);
+    set.number(0x0800, 0x0001);
+    set.uid(0x1001, instance);
+    set.number(0x1008, action_type);
     set.finish()
 }
 
@@ -166,11 +209,26 @@ mod tests {
     #[test]
     fn a_response_repeats_what_was_asked_and_says_how_it_went() {
         let request = Command::parse(&store_request(65_535, "1.2.840.10008.5.1.4.1.1.2", "1.2.34")).unwrap();
-        let answer = Answer { status: 0xa700, reason: "no room".into() };
+        let answer = Answer::new(0xa700, "no room");
         let response = Command::parse(&request.response(&answer)).unwrap();
         assert_eq!((response.field, response.message_id, response.status), (0x8001, 65_535, 0xa700));
         assert_eq!((response.comment.as_str(), response.sop_instance_uid.as_str()), ("no room", "1.2.34"));
         assert!(!response.has_data_set);
+    }
+
+    #[test]
+    fn an_answer_to_dimse_n_repeats_the_type_and_may_have_an_error_id() {
+        let request = action_request(9, "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1", 1);
+        let request = Command::parse(&request).unwrap();
+        assert_eq!((request.field, request.action_type, request.event_type), (N_ACTION, Some(1), None));
+        assert_eq!(request.sop_class_uid, "1.2.840.10008.1.20.1");
+        let answer = Answer { error_id: Some(0xa710), ..Answer::new(0x0110, "over") };
+        let response = request.response(&answer);
+        assert_eq!(Command::parse(&response).unwrap().action_type, Some(1));
+        let error_id = [0, 0, 0x03, 0x09, 2, 0, 0, 0, 0x10, 0xa7];
+        assert!(response.windows(error_id.len()).any(|bytes| bytes == error_id));
+        let report = event_report_request(1, "1.2", "1.3", 2);
+        assert_eq!(Command::parse(&report).unwrap().event_type, Some(2));
     }
 
     #[test]

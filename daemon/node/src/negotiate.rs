@@ -9,8 +9,9 @@ use dicom_ul::pdu::{
     PresentationContextResult, PresentationContextResultReason as Verdict, RequestorRoles, UserVariableItem,
 };
 
+use crate::elements::Syntax;
 use crate::wire::Fault;
-use crate::{APPLICATION_CONTEXT, VERIFICATION};
+use crate::{APPLICATION_CONTEXT, COMMITMENT, MPPS, VERIFICATION};
 use crate::{accepts_transfer_syntax, is_storage};
 
 /// Protocol version, reserved, two AE titles, reserved.
@@ -99,10 +100,53 @@ pub(super) fn read_accept(body: &[u8]) -> Result<Accept, Fault> {
     Ok(accept)
 }
 
-/// The result for each proposed presentation context, in the peer's order. Of the transfer syntaxes that can be stored,
+/// The services that a peer may use. Verification is for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Offer {
+    pub(super) storage: bool,
+    pub(super) commitment: bool,
+    pub(super) mpps: bool,
+}
+
+impl Offer {
+    fn has(self, class: &str) -> bool {
+        match class {
+            VERIFICATION => true,
+            COMMITMENT => self.commitment,
+            MPPS => self.mpps,
+            class => self.storage && is_storage(class),
+        }
+    }
+}
+
+/// DIMSE-N is taken in the two encodings that every peer has.
+fn takes(class: &str, syntax: &str) -> bool {
+    if [COMMITMENT, MPPS].contains(&class) { Syntax::of(syntax).is_some() } else { accepts_transfer_syntax(syntax) }
+}
+
+/// The roles that a peer may have that proposed them; for all other classes the default holds, which is not said. A peer
+/// may ask us for storage commitment (SCU) and report it to us (SCP).
+fn judge_roles(proposed: &[(String, Role)], accepted: &[Context]) -> Vec<(String, Role)> {
+    let mut judged: Vec<(String, Role)> = Vec::new();
+    for (class, role) in proposed {
+        let is_accepted = accepted.iter().any(|context| context.abstract_syntax == *class);
+        let may = match class.as_str() {
+            COMMITMENT => *role,
+            MPPS => Role { scu: role.scu, scp: false },
+            _ => continue,
+        };
+        if is_accepted && judged.iter().all(|(other, _)| other != class) {
+            judged.push((class.clone(), may));
+        }
+    }
+    judged
+}
+
+/// The result for each proposed presentation context, in the peer's order. Of the transfer syntaxes that can be taken,
 /// the one that the peer lists first is accepted.
 pub(super) fn judge_contexts(
     proposed: &[PresentationContextProposed],
+    offer: Offer,
 ) -> (Vec<PresentationContextResult>, Vec<Context>) {
     let mut accepted: Vec<Context> = Vec::new();
     let results = proposed.iter().map(|proposal| {
@@ -115,10 +159,11 @@ pub(super) fn judge_contexts(
         if proposal.id.is_multiple_of(2) || accepted.iter().any(|context| context.id == proposal.id) {
             return reject(Verdict::NoReason);
         }
-        if proposal.abstract_syntax != VERIFICATION && !is_storage(&proposal.abstract_syntax) {
+        let class = &proposal.abstract_syntax;
+        if !offer.has(class) {
             return reject(Verdict::AbstractSyntaxNotSupported);
         }
-        let Some(syntax) = proposal.transfer_syntaxes.iter().find(|uid| accepts_transfer_syntax(uid)) else {
+        let Some(syntax) = proposal.transfer_syntaxes.iter().find(|uid| takes(class, uid)) else {
             return reject(Verdict::TransferSyntaxesNotSupported);
         };
         accepted.push(Context {
@@ -132,14 +177,19 @@ pub(super) fn judge_contexts(
 }
 
 /// The answer to `request`. Roles that the peer did not propose are not mentioned, as the standard wants it.
-pub(super) fn acceptance(request: &Request, results: Vec<PresentationContextResult>, max_pdu: u32) -> AssociationAC {
+pub(super) fn acceptance(
+    request: &Request,
+    results: Vec<PresentationContextResult>,
+    accepted: &[Context],
+    max_pdu: u32,
+) -> AssociationAC {
     AssociationAC {
         protocol_version: 1,
         calling_ae_title: request.calling.clone(),
         called_ae_title: request.called.clone(),
         application_context_name: APPLICATION_CONTEXT.into(),
         presentation_contexts: results,
-        user_variables: our_user_information(max_pdu, Vec::new()),
+        user_variables: our_user_information(max_pdu, judge_roles(&request.roles, accepted)),
     }
 }
 
@@ -290,6 +340,7 @@ mod tests {
     use crate::wire::PDU_HEADER;
 
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+    const ALL: Offer = Offer { storage: true, commitment: true, mpps: true };
 
     #[test]
     fn an_association_names_the_implementation_that_results_name() {
@@ -327,7 +378,7 @@ mod tests {
             context(5, "1.2.840.10008.5.1.4.31", &["1.2.840.10008.1.2"]),
             context(7, VERIFICATION, &["1.2.840.10008.1.2.2"]),
         ];
-        let (results, accepted) = judge_contexts(&proposed);
+        let (results, accepted) = judge_contexts(&proposed, ALL);
         let verdicts: Vec<_> = results.into_iter().map(|result| result.reason).collect();
         let expected = [
             Verdict::Acceptance,
@@ -350,6 +401,38 @@ mod tests {
         assert_eq!(accept.contexts, [(1, 3, String::new()), (3, 0, "1.2.3".into())]);
     }
 
+    #[test]
+    fn services_are_offered_in_their_encodings_and_roles_are_answered_where_they_were_proposed() {
+        const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+        let proposed = [
+            context(1, COMMITMENT, &["1.2.840.10008.1.2.4.50", EXPLICIT]),
+            context(3, MPPS, &["1.2.840.10008.1.2"]),
+            context(5, CT, &[EXPLICIT]),
+            context(7, MPPS, &["1.2.840.10008.1.2.2"]),
+        ];
+        let (_, accepted) = judge_contexts(&proposed, ALL);
+        let syntaxes: Vec<_> = accepted.iter().map(|context| (context.id, context.transfer_syntax.as_str())).collect();
+        assert_eq!(syntaxes, [(1, EXPLICIT), (3, "1.2.840.10008.1.2"), (5, EXPLICIT)]);
+        let (both, scp) = (Role { scu: true, scp: true }, Role { scu: false, scp: true });
+        let roles: Vec<_> =
+            [(COMMITMENT, scp), (MPPS, both), (CT, both)].map(|(uid, role)| (uid.to_owned(), role)).into();
+        let judged = judge_roles(&roles, &accepted);
+        let may = Role { scu: true, scp: false };
+        assert_eq!(
+            judged,
+            [(COMMITMENT.to_owned(), scp), (MPPS.to_owned(), may)],
+            "none for storage: the default holds"
+        );
+        assert_eq!(judge_roles(&[], &accepted), []);
+        // As it goes over the wire.
+        let mut bytes = Vec::new();
+        let asked = proposal("SCANSIDE", "CT1", proposed.to_vec(), roles.clone(), 16_384);
+        write_pdu(&mut bytes, &Pdu::AssociationRQ(asked)).unwrap();
+        assert_eq!(read_request(&bytes[PDU_HEADER..]).unwrap().roles, roles);
+        let none = Offer { storage: false, commitment: false, mpps: false };
+        assert!(judge_contexts(&proposed, none).1.is_empty());
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_negotiation_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
@@ -365,7 +448,7 @@ mod tests {
             }
             body.truncate(cut);
             if let Ok(request) = read_request(&body) {
-                let _ = judge_contexts(&request.contexts);
+                let _ = judge_contexts(&request.contexts, ALL);
             }
         }
     }

@@ -42,7 +42,6 @@ pub(super) struct Opened {
     /// SOP class, transfer syntax, and the peer's reason.
     pub(super) rejected: Vec<(String, String, Rejection)>,
     /// SOP classes and the roles in which the peer lets us be; a class that is not here has the default roles.
-    #[expect(dead_code, reason = "the reports of storage commitment come next")]
     pub(super) roles: Vec<(String, Role)>,
 }
 
@@ -67,7 +66,13 @@ pub(super) async fn negotiate_on(
         abstract_syntax: proposed.class.clone(),
         transfer_syntaxes: vec![proposed.syntax.clone()],
     });
-    let roles = proposed.iter().filter_map(|proposed| Some((proposed.class.clone(), proposed.role?))).collect();
+    let mut roles: Vec<(String, Role)> = Vec::new();
+    for Proposed { class, role, .. } in &proposed {
+        // One class has one item, whatever the number of its contexts.
+        if let Some(role) = role.filter(|_| roles.iter().all(|(other, _)| other != class)) {
+            roles.push((class.clone(), role));
+        }
+    }
     let (reader, writer) = stream.into_split();
     let (mut reader, mut writer) = (PduReader::new(reader), PduWriter::new(writer, timers.stall));
     let request = negotiate::proposal(&target.called_ae, &target.calling_ae, contexts.collect(), roles, OUR_MAX_PDU);

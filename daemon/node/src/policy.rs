@@ -82,7 +82,7 @@ mod tests {
 
     fn one_sender(address: Option<&str>) -> Dicom {
         let address = address.map(|address| address.parse().unwrap());
-        Dicom { sender: vec![Sender { ae_title: "CT1".into(), address }], ..Dicom::default() }
+        Dicom { sender: vec![Sender { ae_title: "CT1".into(), address, ..Sender::default() }], ..Dicom::default() }
     }
 
     #[test]

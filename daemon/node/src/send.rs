@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::data_set::{DataSet, Encoding};
 use crate::VERIFICATION;
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
+use crate::elements::Syntax;
 use crate::message::{self, SUCCESS};
 use crate::open::{self, Opened, Proposed};
 use crate::outcome::{self, Outcome};
@@ -98,6 +99,8 @@ pub enum Error {
     Refused { status: u16, comment: String },
     #[error("{path}: {reason}")]
     File { path: PathBuf, reason: String },
+    #[error("the peer does not let us be the provider of storage commitment on our association")]
+    Role,
 }
 
 fn colon(comment: &str) -> String {
@@ -162,7 +165,7 @@ impl fmt::Display for Rejection {
 impl Error {
     pub fn kind(&self) -> SendFault {
         match self {
-            Self::Connect { .. } | Self::Silent { .. } | Self::Rejected(_) | Self::Association(_) => {
+            Self::Connect { .. } | Self::Silent { .. } | Self::Rejected(_) | Self::Association(_) | Self::Role => {
                 SendFault::Connection
             }
             Self::NotAccepted {
@@ -267,7 +270,7 @@ impl Association {
         Ok(Self::on(open::open(target, proposed, TIMERS).await?))
     }
 
-    fn on(opened: Opened) -> Self {
+    pub(super) fn on(opened: Opened) -> Self {
         let Opened { messages, sender, accepted, rejected, .. } = opened;
         Self { messages, sender, accepted, rejected, next_message_id: 1, over: false }
     }
@@ -322,6 +325,38 @@ impl Association {
         }
     }
 
+    /// Sends a DIMSE-N request with a data set, in the first context of this class that was accepted. Returns status and
+    /// comment of the answer.
+    pub(super) async fn request(
+        &mut self,
+        class: &str,
+        command: impl FnOnce(u16) -> Vec<u8>,
+        data_set: impl FnOnce(Syntax) -> Vec<u8>,
+    ) -> Result<(u16, String), Error> {
+        if self.over {
+            return Err(Fault::Closed.into());
+        }
+        let found = self.accepted.iter().find(|context| context.abstract_syntax == class);
+        let Some((context, syntax)) = found.map(|context| (context.id, Syntax::of(&context.transfer_syntax))) else {
+            return Err(self.not_accepted(class, IMPLICIT));
+        };
+        let message_id = self.take_message_id();
+        let (command, data_set) = (command(message_id), data_set(syntax.unwrap_or(Syntax::Implicit)));
+        let sent = async {
+            self.sender.command(context, &command).await?;
+            self.sender.data_set(context, &data_set).await
+        };
+        if let Err(fault) = sent.await {
+            return Err(self.over(fault.into()).await);
+        }
+        self.answer(message_id).await
+    }
+
+    /// Whether a context of this class was accepted.
+    pub fn offers(&self, class: &str) -> bool {
+        self.accepted.iter().any(|context| context.abstract_syntax == class)
+    }
+
     /// Releases the association. An error is ignored: it does not change the answers that were received.
     pub async fn release(mut self) {
         let response = async {
@@ -347,12 +382,16 @@ impl Association {
         {
             return Ok((id, Encoding::Implicit));
         }
+        Err(self.not_accepted(class, syntax))
+    }
+
+    fn not_accepted(&self, class: &str, syntax: &str) -> Error {
         let rejected = self.rejected.iter().find(|(c, s, _)| c == class && s == syntax);
         let why = match rejected.map_or(Rejection::NotProposed, |(_, _, why)| *why) {
             Rejection::TransferSyntax if !UNCOMPRESSED.contains(&syntax) => Rejection::Compressed,
             why => why,
         };
-        Err(Error::NotAccepted { sop_class_uid: class.to_owned(), transfer_syntax_uid: syntax.to_owned(), why })
+        Error::NotAccepted { sop_class_uid: class.to_owned(), transfer_syntax_uid: syntax.to_owned(), why }
     }
 
     fn take_message_id(&mut self) -> u16 {

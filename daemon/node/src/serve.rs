@@ -8,21 +8,23 @@ use custody::instance::Origin;
 use dicom::text::{shown, shown_up_to};
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, AssociationRJ, Pdu};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::association::{Inbound, Messages, Sender, Timers};
+use crate::elements::Syntax;
 use crate::message::{self, Command};
-use crate::negotiate::{self, Context};
+use crate::negotiate::{self, Context, Offer};
+use crate::normalized::Request;
 use crate::places::{Place, Places};
 use crate::policy::{self, Refusal};
 use crate::receive::{Received, Reception};
-use crate::settings;
+use crate::services::{Line, Order};
 use crate::status::{self, Answer};
 use crate::wire::{self, Fault, PduReader, PduWriter};
-use crate::{Arrival, Intake, echo};
+use crate::{Arrival, COMMITMENT, Intake, commitment, echo, reporter};
 
 /// How long a peer may keep the connection open after our last PDU.
 const LINGER: Duration = Duration::from_secs(5);
@@ -70,16 +72,16 @@ where
             return say_goodbye(&mut reader, &mut writer, fault.abort()).await;
         }
     };
-    let place = match admit(&request, number, peer, &intake.settings, &places) {
-        Ok(place) => place,
+    let (place, offer) = match admit(&request, number, peer, intake, &places) {
+        Ok(admitted) => admitted,
         Err(refusal) => {
             warn!(association = number, %peer, calling = %shown(&request.calling), "association refused: {refusal}");
             let reject: AssociationRJ = refusal.reject();
             return say_goodbye(&mut reader, &mut writer, Some(Pdu::AssociationRJ(reject))).await;
         }
     };
-    let (results, contexts) = negotiate::judge_contexts(&request.contexts);
-    let accept = negotiate::acceptance(&request, results, intake.settings.max_pdu);
+    let (results, contexts) = negotiate::judge_contexts(&request.contexts, offer);
+    let accept = negotiate::acceptance(&request, results, &contexts, intake.settings.max_pdu);
     if let Err(fault) = writer.send_pdu(&Pdu::AssociationAC(accept)).await {
         return info!(association = number, %peer, "no association: {fault}");
     }
@@ -89,7 +91,9 @@ where
         "association accepted"
     );
     let timers = Timers { stall: artim, idle: Duration::from_secs(intake.settings.idle_secs) };
+    let context = contexts.iter().find(|context| context.abstract_syntax == COMMITMENT).cloned();
     let mut association = Association {
+        line: context.map(|context| Reports::open(intake, number, &request.calling, context)),
         messages: Messages::new(reader, contexts, timers),
         sender: Sender::new(writer, request.max_pdu),
         origin: Origin {
@@ -125,18 +129,35 @@ fn admit(
     request: &negotiate::Request,
     number: u64,
     peer: SocketAddr,
-    settings: &settings::Dicom,
+    intake: &Intake,
     places: &Places,
-) -> Result<Place, Refusal> {
+) -> Result<(Place, Offer), Refusal> {
     if request.version & 1 == 0 {
         return Err(Refusal::Version);
     }
     if !negotiate::is_dicom(&request.application_context) {
         return Err(Refusal::ApplicationContext { context: request.application_context.clone() });
     }
-    policy::judge(settings, &request.called, &request.calling, peer.ip())?;
-    let limit = settings.max_associations;
-    places.take(number, peer.ip()).ok_or(Refusal::Limit { limit })
+    let offer = offer(intake, request, peer)?;
+    let limit = intake.settings.max_associations;
+    let place = places.take(number, peer.ip()).ok_or(Refusal::Limit { limit })?;
+    Ok((place, offer))
+}
+
+/// What the peer may do: a sender everything, an archive that is no sender only report storage commitment.
+fn offer(intake: &Intake, request: &negotiate::Request, peer: SocketAddr) -> Result<Offer, Refusal> {
+    let (settings, services) = (&intake.settings, &intake.services);
+    match policy::judge(settings, &request.called, &request.calling, peer.ip()) {
+        Ok(()) => Ok(Offer {
+            storage: true,
+            commitment: settings.commitment.accept || !services.archives.is_empty(),
+            mpps: settings.mpps.accept,
+        }),
+        Err(_) if services.is_archive(&request.called, &request.calling) => {
+            Ok(Offer { storage: false, commitment: true, mpps: false })
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// Sends the last PDU and gives the peer time to read it and close.
@@ -161,8 +182,54 @@ struct Tally {
     refused: u64,
 }
 
+/// A request that is being received.
+#[derive(Debug)]
+enum Arriving {
+    Object(Reception),
+    Request(Request),
+}
+
+/// The reports that we send over this association, because the peer has no port of its own or wants it so.
+#[derive(Debug)]
+struct Reports {
+    line: Line,
+    context: Context,
+    next_message_id: u16,
+    /// Message ID of the report whose answer is awaited, and who waits for it.
+    awaited: Option<(u16, oneshot::Sender<u16>)>,
+}
+
+impl Reports {
+    /// What waits for this peer is due at once: it has called.
+    fn open(intake: &Intake, association: u64, calling: &str, context: Context) -> Self {
+        let line = intake.services.lines.open(association, calling);
+        reporter::peer_called(&intake.services, calling);
+        Self { line, context, next_message_id: 1, awaited: None }
+    }
+
+    /// Cancel safe.
+    async fn next(reports: &mut Option<Self>) -> Order {
+        match reports {
+            Some(Self { line, awaited, .. }) if awaited.as_ref().is_none_or(|(_, answer)| answer.is_closed()) => {
+                line.next().await
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn answered(&mut self, response: &Command) {
+        if self.awaited.as_ref().is_some_and(|(id, _)| *id == response.message_id)
+            && let Some((_, answer)) = self.awaited.take()
+        {
+            // Nobody may be waiting any more.
+            let _ = answer.send(response.status);
+        }
+    }
+}
+
 /// An established association.
 struct Association<R, W> {
+    line: Option<Reports>,
     messages: Messages<R>,
     sender: Sender<W>,
     origin: Origin,
@@ -198,7 +265,8 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
 
     /// Ends with `Ok` when the peer asked for release.
     async fn run(&mut self, intake: &Intake, shutdown: CancellationToken, place: &mut Place) -> Result<(), Fault> {
-        let mut arriving: Option<Reception> = None;
+        let mut arriving: Option<Arriving> = None;
+        let limit = intake.settings.max_request_kib * 1024;
         let mut told = Instant::now();
         loop {
             let in_message = self.messages.in_message();
@@ -212,6 +280,10 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
                     return Err(Fault::MadeRoom);
                 }
                 inbound = self.messages.next() => inbound?,
+                order = Reports::next(&mut self.line), if !in_message => {
+                    self.report(order).await?;
+                    continue;
+                }
             };
             match inbound {
                 Inbound::Command(request, context) => {
@@ -224,11 +296,13 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
                         let association = self.origin.association;
                         let _ = intake.arrivals.send(Arrival::InFlight { association }).await;
                     }
-                    if let Some(reception) = &mut arriving {
-                        reception.write(bytes).await;
+                    match &mut arriving {
+                        Some(Arriving::Object(reception)) => reception.write(bytes).await,
+                        Some(Arriving::Request(request)) => request.write(bytes, limit),
+                        None => {}
                     }
-                    if last && let Some(reception) = arriving.take() {
-                        self.finish(intake, reception).await?;
+                    if last && let Some(arrived) = arriving.take() {
+                        self.finish_any(intake, arrived).await?;
                     }
                 }
                 Inbound::ReleaseRequest => return Ok(()),
@@ -241,28 +315,84 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
 
     /// Starts to handle `request`. A request with a data set is answered after that; a request without one is answered
     /// here.
-    async fn begin(&mut self, intake: &Intake, request: Command, context: Context) -> Result<Option<Reception>, Fault> {
+    async fn begin(&mut self, intake: &Intake, request: Command, context: Context) -> Result<Option<Arriving>, Fault> {
         let has_data_set = request.has_data_set;
-        let reception = match request.field {
-            message::C_STORE => Reception::begin(intake, &self.origin, request, context),
-            message::C_ECHO => Reception::answered(echo::answer(&request), request, context),
+        let arriving = match request.field {
+            message::C_STORE => Arriving::Object(Reception::begin(intake, &self.origin, request, context)),
+            message::C_ECHO => Arriving::Object(Reception::answered(echo::answer(&request), request, context)),
             // There is nothing to cancel, because no operation has pending responses; and C-CANCEL has no response.
             message::C_CANCEL => return Ok(None),
+            message::N_EVENT_REPORT | message::N_ACTION | message::N_CREATE | message::N_SET => {
+                Arriving::Request(Request::begin(request, context))
+            }
             _ if request.is_response() => {
-                debug!(association = self.origin.association, field = request.field, "response without a request");
+                match &mut self.line {
+                    Some(reports) => reports.answered(&request),
+                    None => debug!(
+                        association = self.origin.association,
+                        field = request.field,
+                        "response without a request"
+                    ),
+                }
                 return Ok(None);
             }
             field => {
                 let reason = format!("DIMSE operation {field:#06x} is not supported");
                 let answer = Answer::new(status::of(status::Refusal::UnknownOperation), &reason);
-                Reception::answered(answer, request, context)
+                Arriving::Object(Reception::answered(answer, request, context))
             }
         };
         if has_data_set {
-            return Ok(Some(reception));
+            return Ok(Some(arriving));
         }
-        self.finish(intake, reception).await?;
+        self.finish_any(intake, arriving).await?;
         Ok(None)
+    }
+
+    async fn finish_any(&mut self, intake: &Intake, arrived: Arriving) -> Result<(), Fault> {
+        match arrived {
+            Arriving::Object(reception) => self.finish(intake, reception).await,
+            Arriving::Request(request) => self.finish_request(intake, request).await,
+        }
+    }
+
+    async fn finish_request(&mut self, intake: &Intake, request: Request) -> Result<(), Fault> {
+        let (mut command, context, done) = request.finish(intake, &self.origin).await;
+        if !done.answer.is_success() {
+            self.tally.refused += 1;
+            warn!(
+                association = self.origin.association,
+                calling = %shown(&self.origin.calling_ae),
+                operation = format!("{:#06x}", command.field),
+                "answered {:#06x}: {}",
+                done.answer.status,
+                shown_up_to(&done.answer.reason, MOST_REASON)
+            );
+        }
+        if let Some(created) = done.created {
+            command.sop_instance_uid = created;
+        }
+        if let Some(arrival) = done.arrival {
+            // The rows stay even if the engine has ended.
+            let _ = intake.arrivals.send(arrival).await;
+        }
+        self.sender.command(context.id, &command.response(&done.answer)).await
+    }
+
+    /// Sends a report over this association; its answer comes as any message.
+    async fn report(&mut self, order: Order) -> Result<(), Fault> {
+        let Some(reports) = &mut self.line else { return Ok(()) };
+        let Order { event_type, implicit, explicit, answer } = order;
+        let data_set = match Syntax::of(&reports.context.transfer_syntax) {
+            Some(Syntax::Explicit) => explicit,
+            _ => implicit,
+        };
+        let id = reports.next_message_id;
+        reports.next_message_id = id.wrapping_add(1).max(1);
+        reports.awaited = Some((id, answer));
+        let command = message::event_report_request(id, COMMITMENT, commitment::INSTANCE, event_type);
+        self.sender.command(reports.context.id, &command).await?;
+        self.sender.data_set(reports.context.id, &data_set).await
     }
 
     async fn finish(&mut self, intake: &Intake, reception: Reception) -> Result<(), Fault> {

@@ -1,8 +1,10 @@
 //! Settings of the DICOM node: who may send, limits, and the destinations of results.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dicom::check::Checker;
+use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -21,14 +23,63 @@ pub struct Dicom {
     pub artim_secs: u64,
     /// Seconds an association may be silent between messages.
     pub idle_secs: u64,
+    /// The largest data set of a DIMSE-N request (storage commitment, MPPS) that is taken, KiB.
+    pub max_request_kib: usize,
+    pub commitment: Commitment,
+    pub mpps: Mpps,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {
     pub ae_title: String,
     /// Absent: any address.
     pub address: Option<std::net::IpAddr>,
+    /// Where it listens for reports of storage commitment. Absent: it is reported to while its association is open.
+    pub commitment_port: Option<u16>,
+    /// How it wants these reports.
+    #[serde(default)]
+    pub commitment_report: ReportBy,
+}
+
+/// On which association a report of storage commitment goes to the peer that asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportBy {
+    /// On one that we open, the only way that works with every peer.
+    #[default]
+    NewAssociation,
+    /// On one of its own that is open; on a new one when there is none.
+    SameAssociation,
+}
+
+/// Storage commitment that peers ask of us.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Commitment {
+    /// Whether it is offered at all.
+    pub accept: bool,
+    /// Objects in one request.
+    pub max_instances: usize,
+    /// Transactions of one peer that may wait for their report.
+    pub max_open: u32,
+    /// Seconds that a report waits for objects that are not here yet.
+    pub wait_secs: f64,
+    /// Seconds before a report that did not reach the peer is sent again; doubles up to `retry_max_secs`.
+    pub retry_secs: f64,
+    pub retry_max_secs: f64,
+    /// Days for which it is tried, counted in attempts at the longest pause, since a clock may be wrong.
+    pub report_days: u64,
+}
+
+/// Modality performed procedure steps that scanners tell us.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mpps {
+    /// Whether they are taken at all.
+    pub accept: bool,
+    /// Objects that one step may declare.
+    pub max_instances: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -49,6 +100,29 @@ pub struct Destination {
     /// for an archive that clinicians use.
     #[serde(default)]
     pub accepts_simulated: bool,
+    /// Whether it is asked for storage commitment of what it took.
+    #[serde(default)]
+    pub commitment: Asking,
+    /// Days after which an archive that has not reported is asked again.
+    #[serde(default = "default_commitment_days")]
+    pub commitment_days: f64,
+}
+
+/// Whether a destination is asked for storage commitment. Retention keeps what it has not committed, if it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asking {
+    /// Never: it counts what was sent.
+    Off,
+    /// Where it offers storage commitment; a few times, then what was sent counts.
+    #[default]
+    Auto,
+    /// Always, for ever.
+    Ask,
+}
+
+fn default_commitment_days() -> f64 {
+    2.0
 }
 
 fn default_calling() -> String {
@@ -71,7 +145,30 @@ impl Default for Dicom {
             max_pdu: 128 * 1024,
             artim_secs: 30,
             idle_secs: 3600,
+            max_request_kib: 8192,
+            commitment: Commitment::default(),
+            mpps: Mpps::default(),
         }
+    }
+}
+
+impl Default for Commitment {
+    fn default() -> Self {
+        Self {
+            accept: true,
+            max_instances: 20_000,
+            max_open: 200,
+            wait_secs: 30.0,
+            retry_secs: 5.0,
+            retry_max_secs: 600.0,
+            report_days: 7,
+        }
+    }
+}
+
+impl Default for Mpps {
+    fn default() -> Self {
+        Self { accept: true, max_instances: 20_000 }
     }
 }
 
@@ -83,11 +180,45 @@ impl Dicom {
         }
         for sender in &self.sender {
             checker.ae_title("dicom.sender", &sender.ae_title);
+            if sender.commitment_port == Some(0) {
+                checker.refuse("dicom.sender", format!("commitment_port of {:?} is 0", sender.ae_title));
+            }
         }
         checker.range("dicom.max_associations", self.max_associations, 1..=1024, "associations");
         checker.range("dicom.max_pdu", self.max_pdu, 4096..=1 << 20, "bytes");
         checker.range("dicom.artim_secs", self.artim_secs, 1..=3600, "seconds");
         checker.range("dicom.idle_secs", self.idle_secs, 1..=86_400, "seconds");
+        checker.range("dicom.max_request_kib", self.max_request_kib, 64..=65_536, "KiB");
+        self.commitment.check(checker);
+        checker.range("dicom.mpps.max_instances", self.mpps.max_instances, 1..=1_000_000, "objects");
+    }
+}
+
+impl Commitment {
+    pub(crate) fn pauses(&self) -> Pauses {
+        let span = |secs: f64, otherwise| Duration::try_from_secs_f64(secs).unwrap_or(otherwise);
+        Pauses::new(span(self.retry_secs, Duration::from_secs(5)), span(self.retry_max_secs, Duration::from_secs(600)))
+    }
+
+    /// Attempts after which nobody waits for a report any more.
+    pub(crate) fn most_attempts(&self) -> u32 {
+        let days = Duration::from_secs(self.report_days.saturating_mul(86_400));
+        let attempts = days.as_millis() / self.pauses().longest.as_millis().max(1);
+        u32::try_from(attempts).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Reports each invalid value under its key, `dicom.commitment.*`.
+    fn check(&self, checker: &mut Checker) {
+        let key = |of: &str| format!("dicom.commitment.{of}");
+        checker.range(&key("max_instances"), self.max_instances, 1..=1_000_000, "objects");
+        checker.range(&key("max_open"), self.max_open, 1..=100_000, "transactions");
+        checker.range(&key("wait_secs"), self.wait_secs, 0.0..=86_400.0, "seconds");
+        checker.range(&key("retry_secs"), self.retry_secs, 0.01..=86_400.0, "seconds");
+        checker.range(&key("retry_max_secs"), self.retry_max_secs, 0.01..=86_400.0, "seconds");
+        checker.range(&key("report_days"), self.report_days, 1..=365, "days");
+        if self.retry_max_secs < self.retry_secs {
+            checker.refuse(&key("retry_max_secs"), "is below retry_secs");
+        }
     }
 }
 
@@ -110,5 +241,6 @@ impl Destination {
         if self.retry_max_secs < self.retry_secs {
             checker.refuse(&key("retry_max_secs"), "is below retry_secs");
         }
+        checker.range(&key("commitment_days"), self.commitment_days, 0.000_001..=60.0, "days");
     }
 }

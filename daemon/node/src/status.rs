@@ -8,6 +8,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// In plain words, for the log; the peer receives the first 64 characters. Empty for success.
     pub(super) reason: String,
+    /// Error ID (0000,0903), where the standard names one.
+    pub(super) error_id: Option<u16>,
 }
 
 /// Error Comment (0000,0902) has VR LO.
@@ -15,7 +17,7 @@ const COMMENT_CHARACTERS: usize = 64;
 
 impl Answer {
     pub(super) fn new(status: u16, reason: &str) -> Self {
-        Self { status, reason: reason.to_owned() }
+        Self { status, reason: reason.to_owned(), error_id: None }
     }
 
     /// Error Comment (0000,0902): at most 64 ASCII characters.
@@ -45,6 +47,23 @@ pub(super) enum Refusal {
     NoInstanceUid,
     NoDataSet,
     UnknownOperation,
+    /// Of DIMSE-N: an action or event that the SOP class does not have.
+    NoSuchAction,
+    NoSuchEvent,
+    /// A data set that cannot be read, or lacks what the operation needs.
+    InvalidArgument,
+    /// More objects, bytes or open transactions than this device takes.
+    TooMuch,
+    NoSuchInstance,
+    NoSuchClass,
+    /// The instance that is to be created exists.
+    Duplicate,
+    MissingAttribute,
+    MissingValue,
+    InvalidValue,
+    /// The state of the instance does not allow it, or this device cannot do it now.
+    Processing,
+    NotAuthorised,
 }
 
 /// A sender tries again after 0xA7xx and gives up after any other failure. Therefore only what can be corrected on this
@@ -61,6 +80,18 @@ pub(super) fn of(refusal: Refusal) -> u16 {
         Refusal::NoInstanceUid => 0x0117,
         Refusal::NoDataSet => 0x0115,
         Refusal::UnknownOperation => 0x0211,
+        Refusal::NoSuchAction => 0x0123,
+        Refusal::NoSuchEvent => 0x0113,
+        Refusal::InvalidArgument => 0x0115,
+        Refusal::TooMuch => 0x0213,
+        Refusal::NoSuchInstance => 0x0112,
+        Refusal::NoSuchClass => 0x0118,
+        Refusal::Duplicate => 0x0111,
+        Refusal::MissingAttribute => 0x0120,
+        Refusal::MissingValue => 0x0121,
+        Refusal::InvalidValue => 0x0106,
+        Refusal::Processing => 0x0110,
+        Refusal::NotAuthorised => 0x0124,
     }
 }
 

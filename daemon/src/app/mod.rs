@@ -14,6 +14,9 @@ use ::custody::level::{Gate, Level};
 use ::live::exam::auto;
 use config::Settings;
 use hal::clock::Wall;
+use node::reporter::Reporter;
+use node::services::{Archive, Services};
+use node::settings::Asking;
 use node::{Arrival, Intake};
 use study::analyze::worker;
 use study::model::Models;
@@ -47,12 +50,17 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let (reports, health_reports) = health::channel();
     let free = free_bytes(&parts);
     let (stage, view) = live::ends(&settings);
+    let archives = settings.destination.values().filter(|one| one.commitment != Asking::Off).map(Archive::from);
+    let services = Services::new(parts.store.clone(), archives, parts.outbox_wake.clone());
     let intake = Intake {
         spool: parts.spool.clone(),
         settings: Arc::new(settings.dicom.clone()),
         gate: gate.clone(),
         arrivals: arrivals_in,
+        services: services.clone(),
     };
+    let reporter =
+        Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
     let facts = facts(&settings, opened.address, health_reports);
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone());
     let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
@@ -70,6 +78,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.start("study", story(open(), parts.clone(), arrivals, stop()));
     tasks.start("analysis", once_open(open(), stop(), worker::run(parts.clone(), stop())));
     tasks.start("DICOM", node::listener::run(opened.listener, intake, stop()));
+    tasks.start("storage commitment", once_open(open(), stop(), reporter.run(stop())));
     tasks.start("outbox", once_open(open(), stop(), deliver(&settings, &parts, &gate, stop())));
     tasks.start("live", live::look(settings.clone(), &parts, stage, stop()));
     tasks.start("recorder", once_open(open(), stop(), live::record(recorder, view.clone(), stop())));

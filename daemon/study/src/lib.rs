@@ -226,6 +226,7 @@ impl Story {
                 self.assembler.released(association, clean, Instant::now());
                 Ok(())
             }
+            Arrival::Performed { .. } => Ok(()),
         }
     }
 

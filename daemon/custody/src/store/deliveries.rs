@@ -3,7 +3,7 @@
 //! and its destination is not marked for such results. A row is `parked` when its destination gave an answer that the same
 //! object would get again: nothing is tried until a person asks for it.
 
-use rusqlite::{Connection, Row, Transaction, named_params};
+use rusqlite::{Connection, Params, Row, Transaction, named_params};
 use serde::Serialize;
 
 use super::Result;
@@ -22,6 +22,10 @@ pub const SUPERSEDED: &str = "superseded";
 /// A person decided that it is never sent.
 pub const DROPPED: &str = "dropped";
 
+/// For SQL: of a delivery `d` that something is still to be done for. (One that is parked waits for a person only.)
+pub(super) const OPEN: &str =
+    "(d.state = 'pending' OR (d.state = 'delivered' AND d.commitment IN ('wanted', 'asked')))";
+
 /// One delivery, with what it delivers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivery {
@@ -38,10 +42,14 @@ pub struct Delivery {
     /// DIMSE status of the last answer.
     pub status: Option<u16>,
     pub delivered_utc: Option<String>,
+    /// What became of the question whether the destination keeps it (`store::asks`); `None` when it is not asked.
+    pub commitment: Option<String>,
     /// `sr`, `seg` or `sc`.
     pub kind: String,
     pub sop_uid: String,
     pub study_uid: String,
+    #[serde(skip)]
+    pub sop_class: String,
     /// Path relative to the spool directory.
     #[serde(skip)]
     pub file: String,
@@ -63,7 +71,7 @@ pub struct Summary {
 }
 
 const SELECT: &str = "SELECT d.id, d.result_id, d.destination, d.state, d.attempts, d.next_utc, d.reason, d.status, \
-                      d.delivered_utc, r.kind, r.sop_uid, r.study_uid, r.file, r.sha256 \
+                      d.delivered_utc, r.kind, r.sop_uid, r.study_uid, r.file, r.sha256, d.commitment, r.sop_class \
                       FROM deliveries d JOIN results r ON r.id = d.result_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -82,7 +90,16 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         study_uid: row.get(11)?,
         file: row.get(12)?,
         sha256: row.get(13)?,
+        commitment: row.get(14)?,
+        sop_class: row.get(15)?,
     })
+}
+
+/// The first deliveries for which `condition` holds, in order. The last of `values` is their greatest number.
+pub(super) fn select(connection: &Connection, condition: &str, values: impl Params) -> Result<Vec<Delivery>> {
+    let sql = format!("{SELECT} WHERE {condition} ORDER BY d.id LIMIT ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_map(values, read)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Queues every result for every destination, in the order of `result_ids`. Pairs that are queued or delivered already
@@ -283,15 +300,24 @@ pub fn next_due(connection: &Connection, destination: &str) -> Result<Option<Str
     )?)
 }
 
-/// Notes the proof, and what the destination remarked. `false`: the row is not pending any more.
+/// Notes the proof, and what the destination remarked. `ask`: the destination is to be asked whether it keeps the object.
+/// `false`: the row is not pending any more.
 ///
 /// # Errors
 /// When the database fails.
-pub fn delivered(connection: &Connection, id: i64, status: u16, remark: Option<&str>, now: &str) -> Result<bool> {
+pub fn delivered(
+    connection: &Connection,
+    id: i64,
+    status: u16,
+    remark: Option<&str>,
+    ask: bool,
+    now: &str,
+) -> Result<bool> {
     let changed = connection.execute(
         "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, reason = ?3, status = ?2, \
-         delivered_utc = ?4 WHERE id = ?1 AND state = 'pending'",
-        (id, status, remark, now),
+         delivered_utc = ?4, commitment = CASE WHEN ?5 THEN 'wanted' END, ask_utc = CASE WHEN ?5 THEN ?4 END \
+         WHERE id = ?1 AND state = 'pending'",
+        (id, status, remark, now, ask),
     )?;
     Ok(changed == 1)
 }

@@ -1,5 +1,7 @@
 //! The SQLite database: opens it, runs migrations, makes connections. Each table has a file of its own.
 
+pub mod asks;
+pub mod commitments;
 pub mod conflicts;
 mod copy;
 pub mod deliveries;
@@ -35,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_simulated.sql"),
     include_str!("migrations/0004_study_jobs.sql"),
     include_str!("migrations/0005_damage.sql"),
+    include_str!("migrations/0006_commitment.sql"),
 ];
 
 /// What a commit on this connection waits for.

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
-use super::Result;
 use super::instances::InstanceState;
+use super::{Result, deliveries};
 
 /// Holds the bytes of one or more instances.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,21 +60,23 @@ pub struct Content {
 /// # Errors
 /// When the database fails (as for all below).
 pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
-    let mut statement = connection.prepare(
+    // A result may go when its archive has it, and has said that it keeps it if it is asked for that.
+    let open = deliveries::OPEN;
+    let mut statement = connection.prepare(&format!(
         "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), max(i.id), \
            (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state NOT IN ('done', 'superseded')) \
            + EXISTS (SELECT 1 FROM job_members m JOIN jobs j ON j.id = m.job_id \
                      WHERE m.series_id = s.id AND j.series_id <> s.id AND j.state NOT IN ('done', 'superseded')), \
            (SELECT count(*) FROM jobs j JOIN results r ON r.job_id = j.id JOIN deliveries d ON d.result_id = r.id \
-            WHERE j.series_id = s.id AND d.state = 'pending') \
+            WHERE j.series_id = s.id AND {open}) \
            + EXISTS (SELECT 1 FROM job_members m JOIN jobs j ON j.id = m.job_id JOIN results r ON r.job_id = j.id \
                      JOIN deliveries d ON d.result_id = r.id \
-                     WHERE m.series_id = s.id AND j.series_id <> s.id AND d.state = 'pending') \
+                     WHERE m.series_id = s.id AND j.series_id <> s.id AND {open}) \
          FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
          LEFT JOIN segments g ON g.id = i.segment \
          WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) \
          GROUP BY i.segment, i.file, i.state, i.study_uid, i.series_uid",
-    )?;
+    ))?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

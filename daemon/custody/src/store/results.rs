@@ -111,15 +111,16 @@ pub struct Exam {
 /// # Errors
 /// When the database fails (as for all below).
 pub fn finished_exams(connection: &Connection) -> Result<Vec<Exam>> {
-    let mut statement = connection.prepare_cached(
+    let open = super::deliveries::OPEN;
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT s.id, s.last_utc, sum(r.length) FROM series s JOIN jobs j ON j.series_id = s.id \
          JOIN results r ON r.job_id = j.id \
          WHERE s.kind = 'exam' AND s.state IN ('processed', 'refused') \
          AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.series_id = s.id AND o.state IN ('queued', 'running')) \
          AND NOT EXISTS (SELECT 1 FROM jobs p JOIN results q ON q.job_id = p.id JOIN deliveries d ON d.result_id = q.id \
-                         WHERE p.series_id = s.id AND d.state IN ('pending', 'held', 'parked')) \
-         GROUP BY s.id",
-    )?;
+                         WHERE p.series_id = s.id AND (d.state IN ('held', 'parked') OR {open})) \
+         GROUP BY s.id"
+    ))?;
     let rows = statement.query_map([], |row| {
         Ok(Exam { series_id: row.get(0)?, newest_utc: row.get(1)?, bytes: row.get::<_, i64>(2)?.unsigned_abs() })
     })?;
@@ -140,12 +141,13 @@ pub fn evict_exam(connection: &Connection, series_id: i64) -> Result<()> {
 /// # Errors
 /// When the database fails.
 pub fn jobs_of_evicted(connection: &Connection) -> Result<Vec<i64>> {
-    let mut statement = connection.prepare_cached(
+    let open = super::deliveries::OPEN;
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT j.id FROM jobs j JOIN series s ON s.id = j.series_id \
          WHERE s.state = 'evicted' AND EXISTS (SELECT 1 FROM results r WHERE r.job_id = j.id) \
          AND NOT EXISTS (SELECT 1 FROM results r JOIN deliveries d ON d.result_id = r.id \
-                         WHERE r.job_id = j.id AND d.state IN ('pending', 'held', 'parked'))",
-    )?;
+                         WHERE r.job_id = j.id AND (d.state IN ('held', 'parked') OR {open}))"
+    ))?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 

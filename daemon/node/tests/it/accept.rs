@@ -23,7 +23,7 @@ async fn reject_of(node: &Node, called: &str, calling: &str) -> Option<Associati
 
 #[tokio::test]
 async fn a_wrong_title_is_rejected_permanently_with_the_right_reason() {
-    let sender = Sender { ae_title: "CT1".into(), address: None };
+    let sender = Sender { ae_title: "CT1".into(), ..Sender::default() };
     let node = Node::start(|settings| settings.sender = vec![sender]).await;
     let wrong_called = reject_of(&node, "PACS", "CT1").await.unwrap();
     assert_eq!(wrong_called.source, Source::ServiceUser(User::CalledAETitleNotRecognized));

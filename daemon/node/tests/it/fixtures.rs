@@ -10,7 +10,10 @@ use custody::level::Gate;
 use custody::spool::Spool;
 use custody::store::{Durability, Store, instances};
 use dicom::file_meta;
+use hal::clock::Wall;
+use node::reporter::Reporter;
 use node::send::Target;
+use node::services::{Archive, Services};
 use node::settings::Dicom;
 use node::{Arrival, Intake, listener};
 use tempfile::TempDir;
@@ -31,14 +34,25 @@ pub struct Node {
     pub arrivals: mpsc::Receiver<Arrival>,
     pub served: JoinHandle<Result<(), listener::Error>>,
     pub trigger: CancellationToken,
-    _directory: TempDir,
+    pub reports: JoinHandle<Result<(), std::convert::Infallible>>,
+    pub directory: TempDir,
 }
 
 impl Node {
     pub async fn start(change: impl FnOnce(&mut Dicom)) -> Self {
+        Self::start_with(Vec::new(), change).await
+    }
+
+    /// With these destinations, which may report storage commitment.
+    pub async fn start_with(archives: Vec<Archive>, change: impl FnOnce(&mut Dicom)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(directory, archives, change).await
+    }
+
+    /// On the disk of a node that has ended.
+    pub async fn start_in(directory: TempDir, archives: Vec<Archive>, change: impl FnOnce(&mut Dicom)) -> Self {
         let mut settings = Dicom { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..Default::default() };
         change(&mut settings);
-        let directory = tempfile::tempdir().unwrap();
         let spool_settings = custody::settings::Spool {
             directory: directory.path().to_owned(),
             min_free_mib: 16,
@@ -56,10 +70,24 @@ impl Node {
         let shutdown = trigger.clone();
         let socket = listener::bind(&settings).await.unwrap();
         let address = socket.local_addr().unwrap();
-        let intake =
-            Intake { spool: spool.clone(), settings: Arc::new(settings), gate: gate.clone(), arrivals: sender };
+        let (settings, services) = (Arc::new(settings), Services::new(store.clone(), archives, Arc::default()));
+        let reporter = Reporter {
+            services: services.clone(),
+            spool: spool.clone(),
+            settings: settings.clone(),
+            wall: Wall::default(),
+        };
+        let reports = tokio::spawn(reporter.run(trigger.clone()));
+        let intake = Intake { spool: spool.clone(), settings, gate: gate.clone(), arrivals: sender, services };
         let served = tokio::spawn(listener::run(socket, intake, shutdown));
-        Self { address, spool, store, gate, arrivals, served, trigger, _directory: directory }
+        Self { address, spool, store, gate, arrivals, served, trigger, reports, directory }
+    }
+
+    /// Ends it; the disk stays.
+    pub async fn stop(self) -> TempDir {
+        self.trigger.cancel();
+        let _ = (self.served.await, self.reports.await);
+        self.directory
     }
 
     pub fn target(&self) -> Target {
@@ -83,7 +111,7 @@ impl Node {
         loop {
             match self.arrival().await {
                 Arrival::Kept(instance) => kept.push(instance),
-                Arrival::InFlight { .. } => {}
+                Arrival::InFlight { .. } | Arrival::Performed { .. } => {}
                 Arrival::Released { clean, .. } => return (kept, clean),
             }
         }

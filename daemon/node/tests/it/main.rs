@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod accept;
+mod commitment;
 mod corpus;
 mod crowd;
 mod dcmtk;
@@ -11,4 +12,5 @@ mod hostile;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod pacs;
 mod peer;
+mod pynetdicom;
 mod sending;

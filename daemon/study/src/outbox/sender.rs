@@ -254,7 +254,7 @@ impl Queue<'_> {
         // 0x0000 says nothing beyond "delivered".
         let remark = (status != 0).then_some(words);
         let now = self.sender.wall.now_utc();
-        self.rows(move |rows| deliveries::delivered(rows, id, status, remark, &now)).await?;
+        self.rows(move |rows| deliveries::delivered(rows, id, status, remark, false, &now)).await?;
         let (destination, kind) = (&self.sender.name, &delivery.kind);
         if outcome::of(status) == Outcome::Warned {
             warn!(destination, delivery = id, kind, "delivered, answer {status:#06x}: {words}");

@@ -13,7 +13,7 @@ use custody::store::results::{self, ResultRow};
 use custody::store::series::{self, SeriesRow};
 use custody::store::{Durability, Store};
 use dicom_ul::pdu::{PDataValueType, Pdu, PresentationContextProposed};
-use node::settings::{Destination, Dicom};
+use node::settings::{Asking, Destination, Dicom};
 use node::{Intake, listener};
 use rusqlite::Connection;
 use study::analyze::worker;
@@ -126,6 +126,8 @@ impl Unit {
             retry_secs: 1.0,
             retry_max_secs: 1.0,
             accepts_simulated: false,
+            commitment: Asking::Off,
+            commitment_days: 2.0,
         };
         let settings = Settings {
             spool: spool(directory.path()),
@@ -146,8 +148,14 @@ impl Unit {
         let socket = listener::bind(&dicom).await.unwrap();
         let address = socket.local_addr().unwrap();
         let (sender, arrivals) = mpsc::channel(1000);
-        let intake =
-            Intake { spool: spool.clone(), settings: Arc::new(dicom), gate: Gate::default(), arrivals: sender };
+        let services = node::services::Services::new(store.clone(), [], Arc::default());
+        let intake = Intake {
+            spool: spool.clone(),
+            settings: Arc::new(dicom),
+            gate: Gate::default(),
+            arrivals: sender,
+            services,
+        };
         let (events, _) = broadcast::channel(1000);
         let parts = StudyParts {
             ahead: DecodeAhead::new(spool.clone(), Limits::of_mib(16, 64), false).unwrap(),

@@ -9,7 +9,7 @@ use custody::level::Gate;
 use custody::store::deliveries::{self, Delivery};
 use custody::store::{Durability, Store, now_utc};
 use hal::clock::Wall;
-use node::settings::Destination;
+use node::settings::{Asking, Destination};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use study::outbox;
@@ -35,6 +35,8 @@ pub struct Box_ {
     /// Whether queued results are simulated.
     pub simulated: bool,
     pub accepts_simulated: bool,
+    pub commitment: Asking,
+    pub commitment_days: f64,
     pub wall: Wall,
 }
 
@@ -62,6 +64,8 @@ impl Box_ {
             retry_secs: 0.02,
             simulated: false,
             accepts_simulated: false,
+            commitment: Asking::Off,
+            commitment_days: 2.0,
             wall: Wall::default(),
         }
     }
@@ -109,6 +113,8 @@ impl Box_ {
             retry_secs: self.retry_secs,
             retry_max_secs: 5.0 * self.retry_secs,
             accepts_simulated: self.accepts_simulated,
+            commitment: self.commitment,
+            commitment_days: self.commitment_days,
         };
         let run = outbox::run(
             self.wall.clone(),

@@ -1,0 +1,210 @@
+//! `asks`: storage commitment that we ask of archives. A delivery is `wanted` when its archive is to be asked, `asked` while
+//! the report is awaited, `committed` when the archive has said that it keeps the object. What it says it does not keep is
+//! sent again, and parked when that has not helped.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
+
+use super::deliveries::{self, Delivery};
+use super::{Result, events};
+
+pub const WANTED: &str = "wanted";
+pub const ASKED: &str = "asked";
+pub const COMMITTED: &str = "committed";
+/// The archive was asked often enough and said nothing: the object counts as delivered and no more.
+pub const UNANSWERED: &str = "unanswered";
+
+/// After so many reports that say no the object is parked: sending it again does not help.
+const MOST_REFUSALS: u32 = 5;
+
+/// What a report changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Noted {
+    pub committed: usize,
+    pub failed: usize,
+}
+
+/// Writes down a transaction before it is sent: its report may come before the answer. Those deliveries are asked for again
+/// at `again_utc` if no report has come.
+///
+/// # Errors
+/// When the database fails (as for all below).
+pub fn ask(
+    transaction: &Transaction<'_>,
+    transaction_uid: &str,
+    destination: &str,
+    deliveries: &[i64],
+    now: &str,
+    again_utc: &str,
+) -> Result<()> {
+    transaction.execute(
+        "INSERT INTO asks (transaction_uid, destination, asked_utc) VALUES (?1, ?2, ?3)",
+        [transaction_uid, destination, now],
+    )?;
+    let id = transaction.last_insert_rowid();
+    let mut item = transaction.prepare_cached("INSERT INTO ask_items (ask_id, delivery_id) VALUES (?1, ?2)")?;
+    let mut delivery = transaction.prepare_cached(
+        "UPDATE deliveries SET commitment = 'asked', ask_utc = ?2, asked = asked + 1 WHERE id = ?1 AND state = 'delivered'",
+    )?;
+    for delivery_id in deliveries {
+        item.execute([id, *delivery_id])?;
+        delivery.execute(params![delivery_id, again_utc])?;
+    }
+    Ok(())
+}
+
+/// Notes what an archive reported, by SOP Instance UID. An object that it does not name stays asked for. `None`: there is no
+/// such transaction. The same report again changes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub fn answered(
+    transaction: &Transaction<'_>,
+    transaction_uid: &str,
+    committed: &[String],
+    failed: &[(String, u16)],
+    now: &str,
+) -> Result<Option<Noted>> {
+    let ask: Option<i64> = transaction
+        .query_row("SELECT id FROM asks WHERE transaction_uid = ?1", [transaction_uid], |row| row.get(0))
+        .optional()?;
+    let Some(ask) = ask else { return Ok(None) };
+    transaction
+        .execute("UPDATE asks SET answered_utc = ?2 WHERE id = ?1 AND answered_utc IS NULL", params![ask, now])?;
+    const OF_ASK: &str = "commitment = 'asked' AND state = 'delivered' AND result_id = (SELECT id FROM results WHERE \
+                          sop_uid = :uid) AND id IN (SELECT delivery_id FROM ask_items WHERE ask_id = :ask)";
+    let mut noted = Noted::default();
+    let mut keep = transaction
+        .prepare_cached(&format!("UPDATE deliveries SET commitment = 'committed', ask_utc = NULL WHERE {OF_ASK}"))?;
+    for uid in committed {
+        noted.committed += keep.execute(named_params! {":uid": uid, ":ask": ask})?;
+    }
+    let mut again = transaction.prepare_cached(&format!(
+        "UPDATE deliveries SET commitment = NULL, ask_utc = NULL, refusals = refusals + 1, next_utc = :now, \
+         state = CASE WHEN refusals + 1 >= :most THEN 'parked' ELSE 'pending' END, reason = :reason \
+         WHERE {OF_ASK} RETURNING id"
+    ))?;
+    for (uid, status) in failed {
+        let reason = format!("the archive took it and does not keep it (storage commitment: {status:#06x})");
+        let values = named_params! {":uid": uid, ":ask": ask, ":now": now, ":most": MOST_REFUSALS, ":reason": reason};
+        let id: Option<i64> = again.query_row(values, |row| row.get(0)).optional()?;
+        if let Some(id) = id {
+            events::record(transaction, &format!("delivery/{id}"), "not committed", &reason)?;
+            noted.failed += 1;
+        }
+    }
+    Ok(Some(noted))
+}
+
+/// The archive did not take the request: it is asked again at `again_utc`.
+///
+/// # Errors
+/// When the database fails.
+pub fn not_taken(transaction: &Transaction<'_>, transaction_uid: &str, again_utc: &str) -> Result<()> {
+    transaction.execute(
+        "UPDATE deliveries SET commitment = 'wanted', ask_utc = ?2 WHERE commitment = 'asked' AND id IN \
+         (SELECT delivery_id FROM ask_items i JOIN asks a ON a.id = i.ask_id WHERE a.transaction_uid = ?1)",
+        [transaction_uid, again_utc],
+    )?;
+    Ok(())
+}
+
+/// The deliveries that this destination is to be asked for now, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn due(connection: &Connection, destination: &str, now: &str, limit: usize) -> Result<Vec<Delivery>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let wanted =
+        "d.destination = ?1 AND d.state = 'delivered' AND d.commitment IN ('wanted', 'asked') AND d.ask_utc <= ?2";
+    deliveries::select(connection, wanted, params![destination, now, limit])
+}
+
+/// When [`due`] has something next, UTC.
+///
+/// # Errors
+/// When the database fails.
+pub fn next_due(connection: &Connection, destination: &str) -> Result<Option<String>> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT min(ask_utc) FROM deliveries WHERE destination = ?1 AND state = 'delivered' \
+             AND commitment IN ('wanted', 'asked')",
+        )?
+        .query_row([destination], |row| row.get(0))?)
+}
+
+/// No pause leads beyond `latest`, as in `deliveries::not_after`.
+///
+/// # Errors
+/// When the database fails.
+pub fn not_after(connection: &Connection, destination: &str, latest: &str) -> Result<usize> {
+    let far = "destination = ?1 AND commitment IN ('wanted', 'asked') AND ask_utc > ?2";
+    let any: bool = connection
+        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM deliveries WHERE {far})"))?
+        .query_row([destination, latest], |row| row.get(0))?;
+    if !any {
+        return Ok(0);
+    }
+    Ok(connection.execute(&format!("UPDATE deliveries SET ask_utc = ?2 WHERE {far}"), [destination, latest])?)
+}
+
+/// Nobody asks this destination any more for what was asked `asked` times, or at all for 0. Returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn enough(connection: &Connection, destination: &str, asked: u32, now: &str) -> Result<usize> {
+    let over = "destination = ?1 AND state = 'delivered' AND commitment IN ('wanted', 'asked') AND asked >= ?2 \
+                AND ask_utc <= ?3";
+    let any: bool = connection
+        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM deliveries WHERE {over})"))?
+        .query_row(params![destination, asked, now], |row| row.get(0))?;
+    if !any {
+        return Ok(0);
+    }
+    let sql = format!("UPDATE deliveries SET commitment = 'unanswered', ask_utc = NULL WHERE {over}");
+    let changed = connection.execute(&sql, params![destination, asked, now])?;
+    let said = format!("{changed} results count as delivered only");
+    events::record(connection, &format!("destination/{destination}"), "storage commitment unanswered", &said)?;
+    Ok(changed)
+}
+
+/// The destination is not asked: what waited for it counts as delivered only. Returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn off(connection: &Connection, destination: &str) -> Result<usize> {
+    Ok(connection.execute(
+        "UPDATE deliveries SET commitment = NULL, ask_utc = NULL WHERE destination = ?1 \
+         AND commitment IN ('wanted', 'asked')",
+        [destination],
+    )?)
+}
+
+/// Remembers whether an archive offers storage commitment. `true`: that is news, and an event says it.
+///
+/// # Errors
+/// When the database fails.
+pub fn remember(connection: &Connection, destination: &str, offered: bool, now: &str) -> Result<bool> {
+    if offers(connection, destination)? == Some(offered) {
+        return Ok(false);
+    }
+    let word = if offered { "offered" } else { "refused" };
+    connection.execute(
+        "INSERT INTO archives (destination, commitment, utc) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (destination) DO UPDATE SET commitment = excluded.commitment, utc = excluded.utc",
+        [destination, word, now],
+    )?;
+    events::record(connection, &format!("destination/{destination}"), "storage commitment", word)?;
+    Ok(true)
+}
+
+/// Whether an archive offered storage commitment when it was asked last; `None` when it never was.
+///
+/// # Errors
+/// When the database fails.
+pub fn offers(connection: &Connection, destination: &str) -> Result<Option<bool>> {
+    let word: Option<String> = connection
+        .prepare_cached("SELECT commitment FROM archives WHERE destination = ?1")?
+        .query_row([destination], |row| row.get(0))
+        .optional()?;
+    Ok(word.map(|word| word == "offered"))
+}

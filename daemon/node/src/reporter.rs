@@ -1,0 +1,359 @@
+//! Brings the reports of storage commitment (N-EVENT-REPORT) to the peers that asked. What is due is a row, so that neither
+//! a restart nor a peer that is away loses one; what a report says is found when it is sent.
+//!
+//! By default a report goes over an association that we open to the peer's port (`commitment_port` of its sender, or the
+//! address of the destination with its AE title) with the roles turned round. When nothing says where the peer listens, or
+//! it wants it so, the report goes over an association that the peer has open.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use custody::spool::Spool;
+use custody::store::commitments::{self, Commitment};
+use custody::store::{self, Durability};
+use futures_util::future::join_all;
+use hal::clock::Wall;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::association::Timers;
+use crate::commitment::{self, Verdict};
+use crate::elements::Syntax;
+use crate::negotiate::Role;
+use crate::open::{self, Proposed};
+use crate::send::{Association, Error, Target};
+use crate::services::{Archive, Order, Services};
+use crate::settings::{Dicom, ReportBy, Sender};
+use crate::{COMMITMENT, message};
+
+/// Transactions that are looked at together.
+const BATCH: u32 = 32;
+/// The rows are looked at this often even without a notification, because the wall clock may have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Idle: how long a peer may take to answer a report.
+const TIMERS: Timers = Timers { stall: Duration::from_secs(30), idle: Duration::from_secs(60) };
+/// Transactions that have ended and are remembered.
+const REMEMBERED: u32 = 10_000;
+/// After an error of the database.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What the task needs; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reporter {
+    pub services: Services,
+    pub spool: Spool,
+    pub settings: Arc<Dicom>,
+    pub wall: Wall,
+}
+
+/// The peer has called: what could not be brought to it is tried now.
+pub(crate) fn peer_called(services: &Services, calling_ae: &str) {
+    let (services, calling_ae) = (services.clone(), calling_ae.trim().to_owned());
+    tokio::task::spawn_blocking(move || {
+        let due = services
+            .store
+            .connect(Durability::Rebuildable)
+            .and_then(|connection| commitments::due_now(&connection, &calling_ae, &store::now_utc()));
+        if due.is_ok_and(|due| due > 0) {
+            services.report.notify_one();
+        }
+    });
+}
+
+/// How a report reaches its peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Route {
+    /// Over an association that the peer has open, if there is one, before any that we open.
+    its_own_first: bool,
+    /// Where to connect.
+    target: Option<Target>,
+}
+
+/// Pure.
+fn route(senders: &[Sender], archives: &[Archive], asked: &Commitment) -> Route {
+    let address = asked.peer_address.parse::<IpAddr>().ok();
+    let is_it = |sender: &&Sender| {
+        let here = sender.address.is_none_or(|known| Some(known.to_canonical()) == address);
+        sender.ae_title.trim() == asked.calling_ae && here
+    };
+    let sender = senders.iter().find(is_it);
+    let port = sender.and_then(|sender| sender.commitment_port);
+    let by_port = port.zip(address).map(|(port, address)| std::net::SocketAddr::from((address, port)).to_string());
+    let by_name = || archives.iter().find(|one| one.ae_title == asked.calling_ae).map(|one| one.address.clone());
+    let target = by_port.or_else(by_name).map(|address| Target {
+        address,
+        called_ae: asked.calling_ae.clone(),
+        calling_ae: asked.called_ae.clone(),
+    });
+    let same = sender.is_some_and(|sender| sender.commitment_report == ReportBy::SameAssociation);
+    Route { its_own_first: same || target.is_none(), target }
+}
+
+/// A report that is ready to be sent.
+struct Ready {
+    asked: Commitment,
+    verdict: Verdict,
+}
+
+impl Reporter {
+    /// Runs until shutdown. An error of the database is waited out.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Infallible> {
+        while !shutdown.is_cancelled() {
+            let wait = match self.due().await {
+                Ok((due, _)) if !due.is_empty() => {
+                    let mut peers: BTreeMap<String, Vec<Commitment>> = BTreeMap::new();
+                    for asked in due {
+                        peers.entry(asked.calling_ae.clone()).or_default().push(asked);
+                    }
+                    let reports = join_all(peers.into_values().map(|asked| self.report_to(asked)));
+                    tokio::select! {
+                        // What was not answered is sent again after the restart.
+                        () = shutdown.cancelled() => return Ok(()),
+                        done = reports => match done.into_iter().collect::<Result<Vec<()>, _>>() {
+                            Ok(_) => continue,
+                            Err(error) => self.database_failed(&error),
+                        },
+                    }
+                }
+                Ok((_, wait)) => wait.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN),
+                Err(error) => self.database_failed(&error),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                _ = timeout(wait, self.services.report.notified()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn database_failed(&self, error: &store::Error) -> Duration {
+        self.services.store.failed(error);
+        warn!("reports of storage commitment wait: {error}");
+        PAUSE
+    }
+
+    async fn rows<T, F>(&self, work: F) -> store::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> store::Result<T> + Send + 'static,
+    {
+        let store = self.services.store.clone();
+        let done = tokio::task::spawn_blocking(move || work(&store.connect(Durability::Full)?)).await;
+        // A panic of the closure goes on here.
+        done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// What is due, and how long it is until something is.
+    async fn due(&self) -> store::Result<(Vec<Commitment>, Option<Duration>)> {
+        let (wall, settings) = (self.wall.clone(), self.settings.commitment.clone());
+        self.rows(move |rows| {
+            let wait = Duration::try_from_secs_f64(settings.wait_secs).unwrap_or_default();
+            commitments::not_after(rows, &wall.utc_after(settings.pauses().longest.max(wait)))?;
+            let due = commitments::due(rows, &wall.now_utc(), BATCH)?;
+            if due.is_empty() {
+                commitments::forget(rows, REMEMBERED)?;
+            }
+            let next = commitments::next_due(rows)?;
+            Ok((due, next.map(|next| wall.until(&next) + Duration::from_millis(1))))
+        })
+        .await
+    }
+
+    /// All that is due for one peer, over one association.
+    async fn report_to(&self, due: Vec<Commitment>) -> store::Result<()> {
+        let mut ready = Vec::new();
+        for asked in due {
+            if let Some(verdict) = self.judge(&asked).await? {
+                ready.push(Ready { asked, verdict });
+            }
+        }
+        let Some(first) = ready.first() else { return Ok(()) };
+        let Route { its_own_first, target } = route(&self.settings.sender, &self.services.archives, &first.asked);
+        if its_own_first {
+            ready = self.over_its_own(ready).await?;
+        }
+        match target {
+            Some(target) if !ready.is_empty() => self.over_ours(&target, ready).await,
+            _ => {
+                for Ready { asked, .. } in ready {
+                    let reason = format!(
+                        "nothing says where {} takes reports, and it has no association open: set commitment_port of its \
+                         [[dicom.sender]]",
+                        asked.calling_ae
+                    );
+                    self.postpone(&asked, &reason).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What is true of the objects now. `None`: it waits, for objects that may be on their way or for our own disk.
+    async fn judge(&self, asked: &Commitment) -> store::Result<Option<Verdict>> {
+        let id = asked.id;
+        let items = self.rows(move |rows| commitments::items(rows, id)).await?;
+        let (store, spool) = (self.services.store.clone(), self.spool.clone());
+        let judged = tokio::task::spawn_blocking(move || commitment::judge(&store, &spool, items)).await;
+        let verdict = match judged.map_err(|error| error.to_string()).and_then(|judged| judged) {
+            Ok(verdict) => verdict,
+            Err(reason) => {
+                self.postpone(asked, &reason).await?;
+                return Ok(None);
+            }
+        };
+        let wait = Duration::try_from_secs_f64(self.settings.commitment.wait_secs).unwrap_or_default();
+        if verdict.lacking.is_empty() || asked.waited || wait.is_zero() {
+            return Ok(Some(verdict));
+        }
+        info!(commitment = id, lacking = verdict.lacking.len(), "waits {wait:?} for objects that are not here");
+        let next = self.wall.utc_after(wait);
+        self.rows(move |rows| commitments::waits(rows, id, &next)).await?;
+        Ok(None)
+    }
+
+    /// Over an association that the peer has open. Returns what did not get through.
+    async fn over_its_own(&self, ready: Vec<Ready>) -> store::Result<Vec<Ready>> {
+        let mut left = Vec::new();
+        for report in ready {
+            let status = match self.services.lines.to(&report.asked.calling_ae) {
+                Some(line) if left.is_empty() => {
+                    let (answer, answered) = oneshot::channel();
+                    let order = Order {
+                        event_type: report.verdict.event_type(),
+                        implicit: report.verdict.report(&report.asked.transaction_uid, Syntax::Implicit),
+                        explicit: report.verdict.report(&report.asked.transaction_uid, Syntax::Explicit),
+                        answer,
+                    };
+                    let sent = line.send(order).await.is_ok();
+                    if sent { timeout(TIMERS.idle, answered).await.ok().and_then(Result::ok) } else { None }
+                }
+                _ => None,
+            };
+            match status {
+                Some(status) => self.answered(&report, status, "").await?,
+                None => left.push(report),
+            }
+        }
+        Ok(left)
+    }
+
+    async fn over_ours(&self, target: &Target, ready: Vec<Ready>) -> store::Result<()> {
+        let mut association = match provider(target).await {
+            Ok(association) => association,
+            Err(error) => {
+                for Ready { asked, .. } in &ready {
+                    self.postpone(asked, &error.to_string()).await?;
+                }
+                return Ok(());
+            }
+        };
+        for report in &ready {
+            let event_type = report.verdict.event_type();
+            let answer = association
+                .request(
+                    COMMITMENT,
+                    |id| message::event_report_request(id, COMMITMENT, commitment::INSTANCE, event_type),
+                    |syntax| report.verdict.report(&report.asked.transaction_uid, syntax),
+                )
+                .await;
+            match answer {
+                Ok((status, comment)) => self.answered(report, status, &comment).await?,
+                Err(error) => self.postpone(&report.asked, &error.to_string()).await?,
+            }
+        }
+        association.release().await;
+        Ok(())
+    }
+
+    async fn answered(&self, report: &Ready, status: u16, comment: &str) -> store::Result<()> {
+        // 0107 and 0116: attribute list error and value out of range, warnings of a peer that has read the report.
+        if !matches!(status, message::SUCCESS | 0x0107 | 0x0116) {
+            let reason = format!("the peer answered the report with {status:#06x} {comment}");
+            return self.postpone(&report.asked, reason.trim_end()).await;
+        }
+        let (id, kept, lacking) = (report.asked.id, report.verdict.kept.len(), report.verdict.lacking.len());
+        info!(commitment = id, kept, lacking, "storage commitment reported");
+        let now = self.wall.now_utc();
+        self.rows(move |rows| commitments::reported(rows, id, lacking, &now)).await
+    }
+
+    async fn postpone(&self, asked: &Commitment, reason: &str) -> store::Result<()> {
+        let (id, failures) = (asked.id, asked.attempts.saturating_add(1));
+        let settings = &self.settings.commitment;
+        let reason = reason.to_owned();
+        if failures >= settings.most_attempts() {
+            warn!(commitment = id, failures, "the report of storage commitment is given up: {reason}");
+            let now = self.wall.now_utc();
+            return self.rows(move |rows| commitments::given_up(rows, id, &reason, &now)).await;
+        }
+        let wait = settings.pauses().after(failures);
+        info!(commitment = id, failures, "the report of storage commitment is sent again in {wait:?}: {reason}");
+        let next = self.wall.utc_after(wait);
+        self.rows(move |rows| commitments::postponed(rows, id, &reason, &next)).await
+    }
+}
+
+/// An association on which we are the SCP (PS3.7 section D.3.3.4). A peer that does not answer the role item takes the
+/// report none the less: some do not know it. One that answers no is taken at its word.
+async fn provider(target: &Target) -> Result<Association, Error> {
+    let role = Some(Role { scu: false, scp: true });
+    let syntaxes =
+        [dicom_dictionary_std::uids::IMPLICIT_VR_LITTLE_ENDIAN, dicom_dictionary_std::uids::EXPLICIT_VR_LITTLE_ENDIAN];
+    let proposed = syntaxes.iter().map(|syntax| Proposed { role, ..Proposed::new(COMMITMENT, syntax) }).collect();
+    let opened = open::open(target, proposed, TIMERS).await?;
+    let refused = opened.roles.iter().any(|(class, role)| class == COMMITMENT && !role.scp);
+    let association = Association::on(opened);
+    if refused {
+        association.release().await;
+        return Err(Error::Role);
+    }
+    Ok(association)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Commitment {
+        Commitment {
+            id: 1,
+            transaction_uid: "1.2".into(),
+            calling_ae: "CT1".into(),
+            called_ae: "SCANSIDE".into(),
+            peer_address: "192.0.2.7".into(),
+            asked_utc: String::new(),
+            attempts: 0,
+            waited: false,
+        }
+    }
+
+    fn sender() -> Sender {
+        Sender { ae_title: "CT1".into(), commitment_port: Some(104), ..Sender::default() }
+    }
+
+    #[test]
+    fn a_report_goes_to_the_port_of_the_sender_else_to_the_destination_of_that_name_else_over_its_own_association() {
+        let address = |route: Route| route.target.map(|target| target.address);
+        let archive = Archive { ae_title: "CT1".into(), our_title: "X".into(), address: "pacs:11112".into() };
+        let found = route(&[sender()], std::slice::from_ref(&archive), &asked());
+        assert_eq!((found.its_own_first, address(found)), (false, Some("192.0.2.7:104".into())));
+        let no_port = Sender { commitment_port: None, ..sender() };
+        let found = route(std::slice::from_ref(&no_port), &[archive], &asked());
+        assert_eq!(address(found), Some("pacs:11112".into()));
+        assert_eq!(route(&[no_port], &[], &asked()), Route { its_own_first: true, target: None });
+        let elsewhere = Sender { address: "192.0.2.8".parse().ok(), ..sender() };
+        assert_eq!(route(&[elsewhere], &[], &asked()).target, None, "the same title at another address");
+        let same = Sender { commitment_report: ReportBy::SameAssociation, ..sender() };
+        let found = route(&[same], &[], &asked());
+        assert!(found.its_own_first && found.target.is_some());
+    }
+}

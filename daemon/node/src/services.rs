@@ -1,0 +1,116 @@
+//! What the services beside C-STORE and C-ECHO share: the database, the archives that report to us, and the associations
+//! over which a peer can be reached without a new one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use custody::store::Store;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::settings::Destination;
+
+/// Reports that may wait for one association.
+const WAITING: usize = 8;
+
+/// An archive that may associate with us to report storage commitment, and for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    pub ae_title: String,
+    /// By which title it knows us.
+    pub our_title: String,
+    /// `host:port` where it listens.
+    pub address: String,
+}
+
+impl From<&Destination> for Archive {
+    fn from(destination: &Destination) -> Self {
+        Self {
+            ae_title: destination.ae_title.trim().to_owned(),
+            our_title: destination.calling_ae_title.trim().to_owned(),
+            address: destination.address.clone(),
+        }
+    }
+}
+
+/// Cheap to clone; clones share all.
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub store: Store,
+    pub archives: Arc<[Archive]>,
+    /// Notified when a report may be due.
+    pub report: Arc<Notify>,
+    /// Notified when an archive has reported: rows of `deliveries` have changed.
+    pub outbox_wake: Arc<Notify>,
+    pub(crate) lines: Lines,
+}
+
+impl Services {
+    pub fn new(store: Store, archives: impl IntoIterator<Item = Archive>, outbox_wake: Arc<Notify>) -> Self {
+        let archives = archives.into_iter().collect();
+        Self { store, archives, report: Arc::default(), outbox_wake, lines: Lines::default() }
+    }
+
+    /// Whether this peer is an archive of ours that calls us by the title under which we call it.
+    pub(crate) fn is_archive(&self, called: &str, calling: &str) -> bool {
+        self.archives.iter().any(|archive| archive.ae_title == calling.trim() && archive.our_title == called.trim())
+    }
+}
+
+/// A report to send over an open association.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) event_type: u16,
+    /// The data set in Implicit and in Explicit VR Little Endian.
+    pub(crate) implicit: Vec<u8>,
+    pub(crate) explicit: Vec<u8>,
+    /// Receives the status of the peer's answer; dropped when the association ends without one.
+    pub(crate) answer: oneshot::Sender<u16>,
+}
+
+/// The open associations in which storage commitment was accepted, by their number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<HashMap<u64, (String, mpsc::Sender<Order>)>>>);
+
+impl Lines {
+    /// An association of `peer` (its AE title) stands, until the line is dropped.
+    pub(crate) fn open(&self, association: u64, peer: &str) -> Line {
+        let (sender, orders) = mpsc::channel(WAITING);
+        self.lines().insert(association, (peer.trim().to_owned(), sender));
+        Line { lines: self.clone(), association, orders }
+    }
+
+    /// The newest association of this peer that is open.
+    pub(crate) fn to(&self, peer: &str) -> Option<mpsc::Sender<Order>> {
+        let lines = self.lines();
+        let of_peer = lines.iter().filter(|(_, (title, _))| title == peer.trim());
+        of_peer.max_by_key(|(number, _)| **number).map(|(_, (_, sender))| sender.clone())
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<u64, (String, mpsc::Sender<Order>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of a line at the association.
+#[derive(Debug)]
+pub(crate) struct Line {
+    lines: Lines,
+    association: u64,
+    orders: mpsc::Receiver<Order>,
+}
+
+impl Line {
+    /// The next report to send. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Order {
+        match self.orders.recv().await {
+            Some(order) => order,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.lines.lines().remove(&self.association);
+    }
+}

@@ -1,0 +1,216 @@
+"""A scanner or an archive of pynetdicom that a test steers: one JSON object a line on stdin, one a line on stdout.
+
+{"do": "listen", "role": "scanner" | "archive", ...}   -> {"port": N}
+{"do": "ask", ...}       N-ACTION of storage commitment  -> {"status": N}
+{"do": "create" | "set", ...}   MPPS                     -> {"status": N, "uid": ...}
+{"do": "release"}        the association of "ask" with "keep"
+What arrives by itself is told as {"event": ...}.
+"""
+
+import json
+import sys
+import threading
+import time
+import warnings
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
+from pynetdicom.sop_class import (
+    ModalityPerformedProcedureStep as MPPS,
+    StorageCommitmentPushModel as COMMITMENT,
+    Verification,
+)
+
+warnings.simplefilter("ignore")
+INSTANCE = "1.2.840.10008.1.20.1.1"
+lock = threading.Lock()
+kept = {}
+
+
+def say(**what):
+    with lock:
+        print(json.dumps(what), flush=True)
+
+
+def transaction(uid, items, failed=()):
+    data = Dataset()
+    if uid is not None:
+        data.TransactionUID = uid
+    data.ReferencedSOPSequence = []
+    for sop_class, sop_uid in items:
+        item = Dataset()
+        item.ReferencedSOPClassUID = sop_class
+        item.ReferencedSOPInstanceUID = sop_uid
+        data.ReferencedSOPSequence.append(item)
+    if failed:
+        data.FailedSOPSequence = []
+        for sop_class, sop_uid, reason in failed:
+            item = Dataset()
+            item.ReferencedSOPClassUID = sop_class
+            item.ReferencedSOPInstanceUID = sop_uid
+            item.FailureReason = reason
+            data.FailedSOPSequence.append(item)
+    return data
+
+
+def on_report(answers):
+    def handle(event):
+        data = event.event_information
+        status = answers.pop(0) if answers else 0
+        listed = lambda name: [str(i.ReferencedSOPInstanceUID) for i in getattr(data, name, [])]
+        failed = {str(i.ReferencedSOPInstanceUID): int(i.FailureReason) for i in getattr(data, "FailedSOPSequence", [])}
+        role = event.assoc.acceptor.role_selection if event.assoc.is_acceptor else {}
+        said = {uid: [item.scu_role, item.scp_role] for uid, item in role.items()}
+        say(event="report", type=event.event_type, transaction=str(data.TransactionUID),
+            kept=listed("ReferencedSOPSequence"), failed=failed, answer=status,
+            syntax=str(event.context.transfer_syntax), own=not event.assoc.is_acceptor,
+            caller=str(event.assoc.requestor.ae_title), roles=said)
+        return status, None
+
+    return handle
+
+
+class Archive:
+    """Stores, and answers commitment as `commitment` says: refuse, new, same, never."""
+
+    def __init__(self, order):
+        self.order = order
+        self.seen = []
+        self.lost = set(order.get("loses", []))
+
+    def store(self, event):
+        say(event="stored", uid=str(event.request.AffectedSOPInstanceUID))
+        self.seen.append(str(event.request.AffectedSOPInstanceUID))
+        return 0
+
+    def action(self, event):
+        data = event.action_information
+        items = [(str(i.ReferencedSOPClassUID), str(i.ReferencedSOPInstanceUID)) for i in data.ReferencedSOPSequence]
+        say(event="asked", transaction=str(data.TransactionUID), uids=[uid for _, uid in items])
+        how = self.order["commitment"]
+        if self.order.get("action_status"):
+            return self.order["action_status"], None
+        report = (data.TransactionUID, items)
+        if how == "new":
+            threading.Thread(target=self.report_new, args=report, daemon=True).start()
+        elif how == "same":
+            threading.Thread(target=self.report_same, args=(event.assoc, *report), daemon=True).start()
+        return 0, None
+
+    def data(self, uid, items):
+        good = [item for item in items if item[1] not in self.lost]
+        bad = [(*item, 0x0112) for item in items if item[1] in self.lost]
+        return transaction(uid, good, bad), 2 if bad else 1
+
+    def report_new(self, uid, items):
+        ae = AE(ae_title=self.order["ae_title"])
+        ae.add_requested_context(COMMITMENT)
+        host, port = self.order["report_to"]
+        role = build_role(COMMITMENT, scp_role=True)
+        assoc = ae.associate(host, port, ae_title=self.order.get("box", "SCANSIDE"), ext_neg=[role])
+        if not assoc.is_established:
+            say(event="reported", status=None)
+            return
+        data, kind = self.data(uid, items)
+        status, _ = assoc.send_n_event_report(data, kind, COMMITMENT, INSTANCE)
+        assoc.release()
+        say(event="reported", status=status.Status if status else None)
+
+    def report_same(self, assoc, uid, items):
+        # The answer to the N-ACTION goes first.
+        time.sleep(0.1)
+        data, kind = self.data(uid, items)
+        status, _ = assoc.send_n_event_report(data, kind, COMMITMENT, INSTANCE)
+        say(event="reported", status=status.Status if status and "Status" in status else None)
+
+
+def listen(order):
+    ae = AE(ae_title=order["ae_title"])
+    ae.maximum_associations = 20
+    ae.add_supported_context(Verification)
+    syntaxes = [ImplicitVRLittleEndian] if order.get("implicit_only") else [ImplicitVRLittleEndian, ExplicitVRLittleEndian]
+    if order["role"] == "scanner":
+        ae.add_supported_context(COMMITMENT, syntaxes, scu_role=False, scp_role=True)
+        handlers = [(evt.EVT_N_EVENT_REPORT, on_report(list(order.get("answers", []))))]
+    else:
+        archive = Archive(order)
+        for context in AllStoragePresentationContexts:
+            ae.add_supported_context(context.abstract_syntax, [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+        if order["commitment"] != "refuse":
+            ae.add_supported_context(COMMITMENT, syntaxes)
+        handlers = [(evt.EVT_C_STORE, archive.store), (evt.EVT_N_ACTION, archive.action)]
+    server = ae.start_server(("127.0.0.1", order.get("port", 0)), block=False, evt_handlers=handlers)
+    kept["server"] = server
+    say(port=server.server_address[1])
+
+
+def associate(order, uid, handlers=()):
+    ae = AE(ae_title=order["calling"])
+    ae.add_requested_context(uid, [UID(s) for s in order.get("syntaxes", [str(ImplicitVRLittleEndian)])])
+    host, port = order["to"]
+    roles = [build_role(COMMITMENT, scu_role=True)] if order.get("role_item") else []
+    assoc = ae.associate(host, port, ae_title=order.get("called", "SCANSIDE"), evt_handlers=list(handlers), ext_neg=roles)
+    if not assoc.is_established:
+        say(status=None, why="rejected" if assoc.is_rejected else "no association")
+        return None
+    if not assoc.accepted_contexts:
+        say(status=None, why="context refused")
+        assoc.release()
+        return None
+    return assoc
+
+
+def status_of(answer):
+    return answer.Status if answer is not None and "Status" in answer else None
+
+
+def ask(order):
+    assoc = associate(order, COMMITMENT, [(evt.EVT_N_EVENT_REPORT, on_report([]))])
+    if assoc is None:
+        return
+    data = transaction(order.get("transaction"), [tuple(item) for item in order["items"]])
+    answer, _ = assoc.send_n_action(data, order.get("type", 1), COMMITMENT, order.get("instance", INSTANCE))
+    say(status=status_of(answer), comment=str(answer.get("ErrorComment", "")))
+    if order.get("keep"):
+        kept["association"] = assoc
+    elif order.get("abort"):
+        assoc.abort()
+    else:
+        assoc.release()
+
+
+def step(order):
+    assoc = associate(order, MPPS)
+    if assoc is None:
+        return
+    data = Dataset.from_json(json.dumps(order["data"]))
+    if order["do"] == "create":
+        answer, _ = assoc.send_n_create(data, MPPS, order.get("uid"))
+    else:
+        answer, _ = assoc.send_n_set(data, MPPS, order["uid"])
+    uid = answer.get("AffectedSOPInstanceUID", "")
+    say(status=status_of(answer), uid=str(uid), comment=str(answer.get("ErrorComment", "")),
+        error_id=answer.get("ErrorID"))
+    assoc.release()
+
+
+def main():
+    for line in sys.stdin:
+        order = json.loads(line)
+        what = order["do"]
+        if what == "listen":
+            listen(order)
+        elif what == "ask":
+            ask(order)
+        elif what == "release":
+            kept.pop("association").release()
+            say(status=0)
+        elif what == "close":
+            kept.pop("server").shutdown()
+            say(status=0)
+        else:
+            step(order)
+
+
+main()
