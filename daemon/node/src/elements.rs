@@ -31,6 +31,15 @@ impl Syntax {
     }
 }
 
+impl Syntax {
+    pub(super) fn uid(self) -> &'static str {
+        match self {
+            Self::Implicit => uids::IMPLICIT_VR_LITTLE_ENDIAN,
+            Self::Explicit => uids::EXPLICIT_VR_LITTLE_ENDIAN,
+        }
+    }
+}
+
 /// Why a data set cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {

@@ -38,6 +38,7 @@ use dicom::uid::is_uid;
 use dicom_dictionary_std::uids;
 use tokio::sync::mpsc;
 
+pub use crate::commitment::Reported;
 pub use crate::places::subscriber;
 
 pub const VERIFICATION: &str = uids::VERIFICATION;

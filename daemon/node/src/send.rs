@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use custody::store::commitments::Item;
 use dicom::file_meta;
 use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{AbortRQSource, Pdu};
@@ -15,17 +16,21 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::data_set::{DataSet, Encoding};
-use crate::VERIFICATION;
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
+use crate::commitment::{self, Reported};
 use crate::elements::Syntax;
-use crate::message::{self, SUCCESS};
+use crate::message::{self, Command, SUCCESS};
 use crate::open::{self, Opened, Proposed};
 use crate::outcome::{self, Outcome};
 use crate::settings::Destination;
+use crate::status::Answer;
+use crate::{COMMITMENT, VERIFICATION};
 
 /// Stall: during negotiation and within a PDU. Idle: for a response, since archives index an object before they answer.
 const TIMERS: Timers = Timers { stall: Duration::from_secs(30), idle: Duration::from_secs(120) };
 const RELEASE: Duration = Duration::from_secs(10);
+/// Bytes of a report: far more than all objects of one of our requests need.
+const MAX_REPORT: usize = 1 << 20;
 /// Time limit for a whole echo, which a user is waiting for.
 const ECHO: Duration = Duration::from_secs(10);
 const IMPLICIT: &str = uids::IMPLICIT_VR_LITTLE_ENDIAN;
@@ -243,6 +248,8 @@ pub struct Association {
     /// SOP class, transfer syntax, and the peer's reason.
     rejected: Vec<(String, String, Rejection)>,
     next_message_id: u16,
+    /// A report that is not answered yet, and its context.
+    reporting: Option<(Command, u8)>,
     over: bool,
 }
 
@@ -254,6 +261,14 @@ impl Association {
     /// # Errors
     /// Of kind `Connection`.
     pub async fn open(target: &Target, files: &[File]) -> Result<Self, Error> {
+        Self::open_asking(target, files, false).await
+    }
+
+    /// As [`Association::open`]; `asking` for storage commitment, too.
+    ///
+    /// # Errors
+    /// Of kind `Connection`.
+    pub async fn open_asking(target: &Target, files: &[File], asking: bool) -> Result<Self, Error> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for file in files {
             let pair = (file.sop_class_uid.clone(), file.transfer_syntax_uid.clone());
@@ -266,13 +281,16 @@ impl Association {
         let fallback: Vec<_> = explicit.map(|(class, _)| (class.clone(), IMPLICIT.to_owned())).collect();
         let new: Vec<_> = fallback.into_iter().filter(|pair| !pairs.contains(pair)).collect();
         pairs.extend(new);
-        let proposed = pairs.iter().map(|(class, syntax)| Proposed::new(class, syntax)).collect();
+        let asked = asking.then_some([IMPLICIT, EXPLICIT]).into_iter().flatten();
+        let asked = asked.map(|syntax| Proposed::new(COMMITMENT, syntax));
+        // First, so that they are among those that are proposed.
+        let proposed = asked.chain(pairs.iter().map(|(class, syntax)| Proposed::new(class, syntax))).collect();
         Ok(Self::on(open::open(target, proposed, TIMERS).await?))
     }
 
     pub(super) fn on(opened: Opened) -> Self {
         let Opened { messages, sender, accepted, rejected, .. } = opened;
-        Self { messages, sender, accepted, rejected, next_message_id: 1, over: false }
+        Self { messages, sender, accepted, rejected, next_message_id: 1, reporting: None, over: false }
     }
 
     /// Sends one file; the status is one with which the peer has it: [`outcome::of`] says which.
@@ -350,6 +368,82 @@ impl Association {
             return Err(self.over(fault.into()).await);
         }
         self.answer(message_id).await
+    }
+
+    /// Asks for storage commitment of these objects (SOP class and instance UID), under this transaction UID.
+    ///
+    /// # Errors
+    /// `Refused` when the peer does not take the request, else as [`Association::store`].
+    pub async fn ask_commitment(&mut self, transaction_uid: &str, objects: &[(String, String)]) -> Result<(), Error> {
+        let items: Vec<Item> = objects
+            .iter()
+            .map(|(sop_class, sop_uid)| Item { sop_class: sop_class.clone(), sop_uid: sop_uid.clone() })
+            .collect();
+        let answer = self
+            .request(
+                COMMITMENT,
+                |id| message::action_request(id, COMMITMENT, commitment::INSTANCE, commitment::ASK),
+                |syntax| commitment::request(transaction_uid, &items, syntax),
+            )
+            .await?;
+        match answer {
+            (SUCCESS, _) => Ok(()),
+            (status, comment) => Err(Error::Refused { status, comment }),
+        }
+    }
+
+    /// Waits for a report of storage commitment on this association. The peer waits for [`Association::answer_report`], which
+    /// comes when the report is written down. `None`: none came, or the association has ended.
+    pub async fn report(&mut self, patience: Duration) -> Option<Reported> {
+        let end = Instant::now() + patience;
+        while !self.over {
+            match timeout_at(end, self.messages.next()).await.ok()? {
+                Ok(Inbound::Command(command, context)) if command.field == message::N_EVENT_REPORT => {
+                    let bytes = if command.has_data_set { self.data_set().await.ok()? } else { Vec::new() };
+                    let syntax = Syntax::of(&context.transfer_syntax).unwrap_or(Syntax::Implicit);
+                    match commitment::read_report(&bytes, syntax) {
+                        Ok(reported) => {
+                            self.reporting = Some((command, context.id));
+                            return Some(reported);
+                        }
+                        Err(answer) => self.sender.command(context.id, &command.response(&answer)).await.ok()?,
+                    }
+                }
+                Ok(Inbound::ReleaseRequest) => {
+                    let _ = self.sender.pdus.send_pdu(&Pdu::ReleaseRP).await;
+                    self.over = true;
+                }
+                Ok(_) => {}
+                Err(_) => self.over = true,
+            }
+        }
+        None
+    }
+
+    /// The rest of a message. A report is as large as our request was.
+    async fn data_set(&mut self) -> Result<Vec<u8>, Fault> {
+        let mut all = Vec::new();
+        loop {
+            match self.messages.next().await? {
+                Inbound::Data { bytes, last } => {
+                    if all.len() + bytes.len() <= MAX_REPORT {
+                        all.extend_from_slice(bytes);
+                    }
+                    if last {
+                        return Ok(all);
+                    }
+                }
+                _ => return Err(Fault::Closed),
+            }
+        }
+    }
+
+    /// Tells the peer whether its report was written down.
+    pub async fn answer_report(&mut self, written: bool) {
+        let Some((command, context)) = self.reporting.take() else { return };
+        let answer = if written { Answer::success() } else { Answer::new(0x0110, "not written down") };
+        // The peer reports again if this is lost.
+        let _ = self.sender.command(context, &command.response(&answer)).await;
     }
 
     /// Whether a context of this class was accepted.

@@ -95,13 +95,26 @@ pub fn answered(
     Ok(Some(noted))
 }
 
+/// The archive has taken the request: its report is awaited until `again_utc`.
+///
+/// # Errors
+/// When the database fails.
+pub fn taken(transaction: &Transaction<'_>, transaction_uid: &str, again_utc: &str) -> Result<()> {
+    transaction.execute(
+        "UPDATE deliveries SET ask_utc = ?2 WHERE commitment = 'asked' AND id IN \
+         (SELECT delivery_id FROM ask_items i JOIN asks a ON a.id = i.ask_id WHERE a.transaction_uid = ?1)",
+        [transaction_uid, again_utc],
+    )?;
+    Ok(())
+}
+
 /// The archive did not take the request: it is asked again at `again_utc`.
 ///
 /// # Errors
 /// When the database fails.
 pub fn not_taken(transaction: &Transaction<'_>, transaction_uid: &str, again_utc: &str) -> Result<()> {
     transaction.execute(
-        "UPDATE deliveries SET commitment = 'wanted', ask_utc = ?2 WHERE commitment = 'asked' AND id IN \
+        "UPDATE deliveries SET commitment = 'wanted', ask_utc = ?2, asked = asked - 1 WHERE commitment = 'asked' AND id IN \
          (SELECT delivery_id FROM ask_items i JOIN asks a ON a.id = i.ask_id WHERE a.transaction_uid = ?1)",
         [transaction_uid, again_utc],
     )?;
@@ -130,6 +143,18 @@ pub fn next_due(connection: &Connection, destination: &str) -> Result<Option<Str
              AND commitment IN ('wanted', 'asked')",
         )?
         .query_row([destination], |row| row.get(0))?)
+}
+
+/// The destination cannot be asked before `until`.
+///
+/// # Errors
+/// When the database fails.
+pub fn hold(connection: &Connection, destination: &str, until: &str) -> Result<usize> {
+    Ok(connection.execute(
+        "UPDATE deliveries SET ask_utc = ?2 WHERE destination = ?1 AND state = 'delivered' \
+         AND commitment IN ('wanted', 'asked') AND ask_utc < ?2",
+        [destination, until],
+    )?)
 }
 
 /// No pause leads beyond `latest`, as in `deliveries::not_after`.

@@ -18,6 +18,7 @@ pub mod results;
 pub mod segments;
 pub mod series;
 pub mod shadows;
+pub mod steps;
 mod trouble;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_study_jobs.sql"),
     include_str!("migrations/0005_damage.sql"),
     include_str!("migrations/0006_commitment.sql"),
+    include_str!("migrations/0007_steps.sql"),
 ];
 
 /// What a commit on this connection waits for.

@@ -68,6 +68,16 @@ pub fn of_study(connection: &Connection, study_uid: &str) -> Result<Vec<SeriesRo
     Ok(statement.query_map([study_uid], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The series with this Series Instance UID: one, unless a scanner uses it in several studies.
+///
+/// # Errors
+/// When the database fails.
+pub fn with_uid(connection: &Connection, series_uid: &str) -> Result<Vec<SeriesRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM series WHERE series_uid = ?1 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_map([series_uid], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The studies that have a complete series of this kind without a verdict.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ mod crowd;
 mod dcmtk;
 mod fixtures;
 mod hostile;
+mod mpps;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod pacs;
 mod peer;
