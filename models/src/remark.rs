@@ -39,6 +39,12 @@ pub enum Remark {
     /// Along rows and along columns.
     #[error("the pixels are not square ({x_mm:.2} x {y_mm:.2} mm)", x_mm = Number::from(x_mm), y_mm = Number::from(y_mm))]
     PixelsNotSquare { x_mm: f64, y_mm: f64 },
+    /// Of the images that the scanner's performed procedure step (MPPS) declares.
+    #[error("the scanner says that it made {declared} images of this series, {missing} of them did not arrive")]
+    NotReceived { missing: usize, declared: usize },
+    /// The performed procedure step ended so.
+    #[error("the scanner says that the exam was discontinued")]
+    Discontinued,
 }
 
 impl Serialize for Remark {

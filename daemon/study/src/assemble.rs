@@ -8,17 +8,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use custody::series::SeriesKey;
+use custody::store::steps::Performed;
 use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use tokio::time::Instant;
 
-use crate::settings;
+use crate::{performed, settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompletedBy {
     Quiet,
     Released,
     DeclaredCount,
+    /// The scanner has told what it made, and all of it is here.
+    Performed,
 }
 
 impl CompletedBy {
@@ -27,6 +30,7 @@ impl CompletedBy {
             Self::Quiet => "quiet",
             Self::Released => "released",
             Self::DeclaredCount => "declared_count",
+            Self::Performed => "performed",
         }
     }
 }
@@ -41,6 +45,8 @@ struct Open {
     associations: BTreeSet<u64>,
     last_instance: Instant,
     released: Option<Instant>,
+    /// What the scanner said of it.
+    performed: Option<Performed>,
 }
 
 /// All series that are being received.
@@ -70,12 +76,23 @@ impl Assembler {
             associations: BTreeSet::new(),
             last_instance: now,
             released: None,
+            performed: None,
         });
+        if let Some(performed) = &mut open.performed {
+            performed.missing.retain(|uid| *uid != header.sop_instance_uid);
+        }
         open.instances = total;
         open.declared = declared_count(header).or(open.declared);
         open.last_instance = now;
         open.released = None;
         open.associations.extend(association);
+    }
+
+    /// Notes what the scanner said of a series that is being received; `missing` as of now.
+    pub fn performed(&mut self, key: &SeriesKey, performed: Performed) {
+        if let Some(open) = self.open.get_mut(key) {
+            open.performed = Some(performed);
+        }
     }
 
     /// Notes that an association is sending an instance whose series is not known yet: the quiet time of all its series
@@ -101,8 +118,13 @@ impl Assembler {
         let mut done = Vec::new();
         for (key, open) in &mut self.open {
             let geometry_matters = open.kind.is_analysed();
-            let by = if now >= open.last_instance + self.quiet {
+            let awaited = open.performed.as_ref().is_some_and(performed::is_awaited);
+            let by = if open.performed.as_ref().is_some_and(performed::is_whole) {
+                Some(CompletedBy::Performed)
+            } else if now >= open.last_instance + self.quiet {
                 Some(CompletedBy::Quiet)
+            } else if awaited {
+                None
             } else if open.declared == Some(open.instances) && (!geometry_matters || closed(key)) {
                 Some(CompletedBy::DeclaredCount)
             } else if open.released.is_some_and(|at| now >= at + self.grace) {
@@ -126,6 +148,9 @@ impl Assembler {
             .values()
             .map(|open| {
                 let quiet = open.last_instance + self.quiet;
+                if open.performed.as_ref().is_some_and(performed::is_awaited) {
+                    return quiet;
+                }
                 open.released.map_or(quiet, |at| quiet.min(at + self.grace))
             })
             .min()
@@ -197,6 +222,43 @@ mod tests {
         assert!(assembler.complete(start + second, |_| true).is_empty(), "the second one still sends");
         assembler.released(2, false, start);
         assert!(assembler.complete(start + second, |_| true).is_empty(), "aborted");
+    }
+
+    fn performed(ended: bool, missing: &[&str]) -> Performed {
+        let missing = missing.iter().map(|uid| (*uid).to_owned()).collect();
+        Performed { ended, discontinued: false, declared: 2, missing }
+    }
+
+    fn ct_of(uid: &str) -> Header {
+        Header { sop_instance_uid: uid.into(), ..ct(None) }
+    }
+
+    #[test]
+    fn a_step_that_has_ended_completes_a_series_at_once_when_its_last_instance_comes() {
+        let (mut assembler, start) = (assembler(), Instant::now());
+        assembler.instance(key(), &ct_of("1.1"), 1, Some(1), start);
+        assembler.performed(&key(), performed(false, &["1.2"]));
+        assembler.instance(key(), &ct_of("1.2"), 2, Some(1), start);
+        assert!(assembler.complete(start, |_| false).is_empty(), "the step goes on");
+        assembler.performed(&key(), performed(true, &[]));
+        assert_eq!(assembler.complete(start, |_| false), [(key(), CompletedBy::Performed)], "even with a gap");
+        assembler.instance(key(), &ct_of("1.1"), 1, Some(1), start);
+        assembler.performed(&key(), performed(true, &["1.2"]));
+        assert!(assembler.complete(start, |_| true).is_empty());
+        assembler.instance(key(), &ct_of("1.2"), 2, Some(1), start);
+        assert_eq!(assembler.complete(start, |_| true), [(key(), CompletedBy::Performed)]);
+    }
+
+    #[test]
+    fn what_a_step_declares_and_is_missing_is_waited_for_until_the_quiet_time_and_no_longer() {
+        let (mut assembler, start) = (assembler(), Instant::now());
+        let quiet = Duration::from_secs(10);
+        assembler.instance(key(), &ct_of("1.1"), 1, Some(1), start);
+        assembler.performed(&key(), performed(true, &["1.2"]));
+        assembler.released(1, true, start);
+        assert_eq!(assembler.next_deadline(), Some(start + quiet), "a release says nothing then");
+        assert!(assembler.complete(start + quiet / 2, |_| true).is_empty());
+        assert_eq!(assembler.complete(start + quiet, |_| true), [(key(), CompletedBy::Quiet)]);
     }
 
     #[test]

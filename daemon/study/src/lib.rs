@@ -22,6 +22,7 @@
 
 pub mod assemble;
 pub mod closing;
+pub mod performed;
 pub mod gather;
 pub mod volume;
 pub mod analyze;
@@ -40,7 +41,7 @@ use custody::event::Event;
 use custody::instance::Instance;
 use custody::series::{SeriesKey, state};
 use custody::store::series::SeriesRow;
-use custody::store::{self, Durability, Store, events, instances, jobs, series};
+use custody::store::{self, Durability, Store, events, instances, jobs, series, steps};
 use dicom::kind::SeriesKind;
 use hal::backoff::{Backoff, Pauses};
 use node::Arrival;
@@ -226,7 +227,7 @@ impl Story {
                 self.assembler.released(association, clean, Instant::now());
                 Ok(())
             }
-            Arrival::Performed { .. } => Ok(()),
+            Arrival::Performed { series, .. } => self.performed(&series),
         }
     }
 
@@ -235,7 +236,8 @@ impl Story {
         let header = &instance.header;
         let key =
             SeriesKey { study_uid: header.study_instance_uid.clone(), series_uid: header.series_instance_uid.clone() };
-        if !self.receiving.contains_key(&key) {
+        let is_new = !self.receiving.contains_key(&key);
+        if is_new {
             let opened = self.open(&key, instance)?;
             self.receiving.insert(key.clone(), opened);
         }
@@ -254,7 +256,27 @@ impl Story {
         }
         let _ = self.parts.events.send(Event::series(&receiving.row));
         self.closing.touched(&key.study_uid, Instant::now());
-        self.assembler.instance(key, header, total, association, Instant::now());
+        self.assembler.instance(key.clone(), header, total, association, Instant::now());
+        // What a scanner said before the first instance came, or before a restart.
+        if is_new && let Some(said) = steps::of_series(&self.connection, &key.study_uid, &key.series_uid)? {
+            self.assembler.performed(&key, said);
+        }
+        Ok(())
+    }
+
+    /// A scanner has told what it made: of series that are being received, and of those that were complete already.
+    fn performed(&mut self, uids: &[String]) -> Result<(), store::Error> {
+        for series_uid in uids {
+            for row in series::with_uid(&self.connection, series_uid)? {
+                let key = &row.key;
+                let Some(said) = steps::of_series(&self.connection, &key.study_uid, &key.series_uid)? else { continue };
+                if self.receiving.contains_key(key) {
+                    self.assembler.performed(key, said);
+                } else if let Some(what) = performed::remarks(&said).first() {
+                    events::record(&self.connection, &format!("series/{}", row.id), "performed", &what.to_string())?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -414,6 +436,8 @@ fn settle(
             Some(mixed) => mixed.to_string(),
             None => row.kind.verdict(&row.modality),
         };
+        let said = steps::of_series(transaction, &row.key.study_uid, &row.key.series_uid)?;
+        let verdict = performed::verdict(&verdict, said.as_ref());
         series::conclude(transaction, row.id, state::SeriesEvent::Refused, &verdict)?;
     }
     Ok(())

@@ -87,6 +87,8 @@ pub fn remarks() -> Vec<Remark> {
     each! { Remark:
         Remark::Position { .. } => [turned(Lying::Prone, Lying::Supine), turned(Lying::Side, Lying::Prone)],
         Remark::PixelsNotSquare { .. } => [Remark::PixelsNotSquare { x_mm: 6.0, y_mm: 3.25 }],
+        Remark::NotReceived { .. } => [Remark::NotReceived { missing: 2, declared: 300 }],
+        Remark::Discontinued => [Remark::Discontinued],
     }
 }
 

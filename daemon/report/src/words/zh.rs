@@ -421,6 +421,10 @@ impl Words for Chinese {
             Remark::PixelsNotSquare { x_mm, y_mm } => {
                 format!("像素不是正方形（{:.2} x {:.2} mm）", Number::from(x_mm), Number::from(y_mm))
             }
+            Remark::NotReceived { missing, declared } => {
+                format!("设备报告本序列共采集 {declared} 幅图像，其中 {missing} 幅未收到")
+            }
+            Remark::Discontinued => "设备报告本次检查已中止".to_owned(),
         }
     }
 

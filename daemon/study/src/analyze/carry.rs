@@ -8,7 +8,7 @@ use custody::series::SeriesKey;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
 use custody::store::series::SeriesRow;
-use custody::store::{self, conflicts, instances, members};
+use custody::store::{self, conflicts, instances, members, steps};
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
@@ -116,6 +116,7 @@ fn series(
     let scanned = scan_again(parts, first)?;
     let mut timings_ms = vec![("volume".to_owned(), milliseconds(begun))];
     let prior = prior::find(connection, &first.header)?;
+    let performed = steps::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
     let subject = Subject {
         tasks: &tasks,
@@ -125,6 +126,7 @@ fn series(
         volume: volume.as_ref().map_err(Clone::clone),
         created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
         prior: prior.as_ref(),
+        performed: performed.as_ref(),
         study: &[],
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
     };
@@ -201,6 +203,7 @@ fn study(
         volume: Err(Refused::Volume(Refusal::TooFew { count: kept.len(), needed: MIN_SLICES })),
         created_utc: &job.created_utc,
         prior: None,
+        performed: None,
         study: &images,
         revision: &revision(connection, &series)?,
     };

@@ -7,13 +7,14 @@ use custody::series::SeriesState;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
-use custody::store::{self, Durability, deliveries, events, members, series};
+use custody::store::{self, Durability, deliveries, events, members, series, steps};
 use hal::backoff::Pauses;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::Error;
 use super::examine;
 use crate::parts::StudyParts;
+use crate::performed;
 use crate::settings::Analyze;
 
 /// A failed job waits no longer than this, unless the first pause is longer already.
@@ -57,11 +58,19 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     let timings = serde_json::to_string(conclusion.timings_ms).map_err(store::Error::from)?;
     jobs::done(&transaction, job.id, conclusion.findings, &timings, &now)?;
     for id in series_of(&transaction, job)? {
-        series::conclude(&transaction, id, conclusion.event, conclusion.verdict)?;
-        events::record(&transaction, &format!("series/{id}"), "concluded", conclusion.verdict)?;
+        let verdict = with_performed(&transaction, id, conclusion.verdict)?;
+        series::conclude(&transaction, id, conclusion.event, &verdict)?;
+        events::record(&transaction, &format!("series/{id}"), "concluded", &verdict)?;
     }
     transaction.commit().map_err(store::Error::from)?;
     Ok(())
+}
+
+/// A verdict with what the scanner said of the series.
+fn with_performed(connection: &Connection, id: i64, verdict: &str) -> Result<String, store::Error> {
+    let Some(row) = series::get(connection, id)? else { return Ok(verdict.to_owned()) };
+    let said = steps::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+    Ok(performed::verdict(verdict, said.as_ref()))
 }
 
 /// The series that get the verdict of a job: its own; of a study task those of its images, without any that has grown or

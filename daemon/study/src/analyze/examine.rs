@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use custody::store::steps::Performed;
 use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
@@ -32,6 +33,8 @@ pub struct Subject<'a> {
     pub created_utc: &'a str,
     /// An earlier study of the same patient, to compare with.
     pub prior: Option<&'a Prior>,
+    /// What the scanner said of the series, if it did.
+    pub performed: Option<&'a Performed>,
     /// For a task of a whole study: its images in the order of `instances`. Empty for a series.
     pub study: &'a [Image<'a>],
     /// See `report::Source`.

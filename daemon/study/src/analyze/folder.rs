@@ -234,6 +234,7 @@ fn one(
         volume: volume.as_ref().map_err(Clone::clone),
         created_utc: &store::now_utc(),
         prior: None,
+        performed: None,
         study: &[],
         revision: "",
     };

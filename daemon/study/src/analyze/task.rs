@@ -17,6 +17,7 @@ use super::engine::{self, Engine, Used};
 use super::examine::{Error, Subject};
 use super::views::View;
 use super::{mammography, prior, remarks};
+use crate::performed;
 use crate::settings::Analyze;
 
 /// The tasks that work on received studies.
@@ -187,6 +188,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
         ran => ran?,
     };
     findings.remarks = remarks::of(subject.header, volume);
+    findings.remarks.extend(subject.performed.map(performed::remarks).unwrap_or_default());
     findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, &subject.header.study_date, prior));
     let timings_ms = findings.timings_ms.clone();
     let outcome = nothing_evaluated(&findings).map_or(Outcome::Processed(findings), Outcome::Refused);

@@ -100,6 +100,7 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
             volume,
             created_utc: "2026-11-24T03:00:00.000Z",
             prior: None,
+            performed: None,
             study: &[],
             revision: "",
         };

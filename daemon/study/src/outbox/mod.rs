@@ -6,8 +6,12 @@
 //! the reason (`node::outcome`), and so is one at which the association fails again and again while others are taken
 //! (`state`).
 //!
+//! An archive that offers storage commitment is asked whether it keeps what it took (`ask`); until it says so, retention keeps
+//! the object here.
+//!
 //! The times in rows are of the wall clock, which may be set at any moment: none leads further than the longest pause.
 
+mod ask;
 mod sender;
 mod state;
 
@@ -17,9 +21,9 @@ use std::sync::Arc;
 
 use custody::event::Event;
 use custody::level::Gate;
-use custody::store::{self, Durability, Store, deliveries};
+use custody::store::{self, Durability, Store, asks, deliveries};
 use hal::clock::Wall;
-use node::settings::Destination;
+use node::settings::{Asking, Destination};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -97,6 +101,9 @@ fn start(
     let connection = store.connect(Durability::Full)?;
     deliveries::due_now(&connection, now)?;
     for (name, destination) in destinations {
+        if destination.commitment == Asking::Off {
+            asks::off(&connection, name)?;
+        }
         let accepts = destination.accepts_simulated;
         let changed = deliveries::apply_simulated(&connection, name, accepts, now)?;
         if !changed.is_empty() {

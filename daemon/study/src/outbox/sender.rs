@@ -8,12 +8,12 @@ use std::time::Duration;
 use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::{self, Delivery};
-use custody::store::{self, Durability, Store};
+use custody::store::{self, Durability, Store, asks};
 use hal::backoff::Pauses;
 use hal::clock::Wall;
 use node::outcome::{self, Outcome};
 use node::send::{self, Association, File, SendFault, Target};
-use node::settings::Destination;
+use node::settings::{Asking, Destination};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
@@ -21,8 +21,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::Error;
 use super::state::{Line, Next};
+use super::{Error, ask};
 use crate::until_it_works;
 
 /// Deliveries per association: all objects of a few studies.
@@ -46,6 +46,8 @@ pub(super) struct Sender {
 /// What to do next: send a batch now, or wait until a time (`None`: until the bell rings).
 enum Work {
     Now(Vec<Delivery>),
+    /// Nothing is to be sent, something to be asked for.
+    Ask,
     Later(Option<Duration>),
 }
 
@@ -68,6 +70,10 @@ impl Sender {
             }
             let wait = match queue.work().await {
                 Ok(Work::Now(batch)) => match queue.deliver(batch, &shutdown).await {
+                    Ok(()) => continue,
+                    Err(error) => self.database_failed(&error),
+                },
+                Ok(Work::Ask) => match queue.ask_alone(&shutdown).await {
                     Ok(()) => continue,
                     Err(error) => self.database_failed(&error),
                 },
@@ -94,8 +100,13 @@ impl Sender {
         Duration::try_from_secs_f64(self.destination.retry_secs).unwrap_or(Duration::from_secs(5))
     }
 
-    fn longest_wait(&self) -> Duration {
+    pub(super) fn longest_wait(&self) -> Duration {
         Duration::try_from_secs_f64(self.destination.retry_max_secs).unwrap_or(Duration::from_secs(600))
+    }
+
+    /// After which an archive that said nothing is asked again.
+    pub(super) fn ask_again(&self) -> Duration {
+        Duration::try_from_secs_f64(self.destination.commitment_days * 86_400.0).unwrap_or(Duration::from_secs(172_800))
     }
 
     fn wait_after(&self, failures: u32) -> Duration {
@@ -114,8 +125,8 @@ impl Sender {
 }
 
 /// The queue of one destination while its task runs.
-struct Queue<'a> {
-    sender: &'a Sender,
+pub(super) struct Queue<'a> {
+    pub(super) sender: &'a Sender,
     rows: Arc<Mutex<Connection>>,
     line: Line,
     /// After the association failed: the first of the deliveries that wait together.
@@ -123,7 +134,7 @@ struct Queue<'a> {
 }
 
 impl Queue<'_> {
-    async fn rows<T, F>(&self, work: F) -> Result<T, Error>
+    pub(super) async fn rows<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> store::Result<T> + Send + 'static,
@@ -136,6 +147,7 @@ impl Queue<'_> {
     async fn work(&self) -> Result<Work, Error> {
         let (name, held, longest) = (self.sender.name.clone(), self.held, self.sender.longest_wait());
         let wall = self.sender.wall.clone();
+        let (asking, again) = (self.sender.destination.commitment, self.sender.ask_again());
         let work = move |rows: &Connection| {
             let now = wall.now_utc();
             let moved = deliveries::not_after(rows, &name, &wall.utc_after(longest))?;
@@ -156,10 +168,22 @@ impl Queue<'_> {
                 return Ok(Work::Later(Some(time_to(&first.next_utc))));
             }
             let due = deliveries::due(rows, &name, &now, BATCH)?;
-            if due.is_empty() {
-                return Ok(Work::Later(deliveries::next_due(rows, &name)?.as_deref().map(time_to)));
+            if !due.is_empty() {
+                return Ok(Work::Now(due));
             }
-            Ok(Work::Now(due))
+            let mut next = deliveries::next_due(rows, &name)?;
+            if asking != Asking::Off {
+                asks::not_after(rows, &name, &wall.utc_after(again.max(longest)))?;
+                if asking == Asking::Auto {
+                    asks::enough(rows, &name, ask::MOST_ASKED, &now)?;
+                }
+                let ask = asks::next_due(rows, &name)?;
+                if ask.as_deref().is_some_and(|ask| ask <= now.as_str()) {
+                    return Ok(Work::Ask);
+                }
+                next = [next, ask].into_iter().flatten().min();
+            }
+            Ok(Work::Later(next.as_deref().map(time_to)))
         };
         self.rows(work).await
     }
@@ -171,8 +195,9 @@ impl Queue<'_> {
         };
         let destination = &self.sender.destination;
         let target = Target::from(destination);
+        let asking = destination.commitment != Asking::Off;
         let opened = tokio::select! {
-            opened = Association::open(&target, &files) => opened,
+            opened = Association::open_asking(&target, &files, asking) => opened,
             () = shutdown.cancelled() => return Ok(()),
         };
         let mut association = match opened {
@@ -180,6 +205,7 @@ impl Queue<'_> {
             Err(error) => return self.broke(first, None, &error).await,
         };
         self.held = None;
+        let ask = self.wants_commitment(&association).await?;
         let mut out_of_resources: Option<(&Delivery, send::Error)> = None;
         for (delivery, file) in deliveries.iter().zip(&files) {
             if self.sender.gate.get().0 >= Level::NoOutput || association.is_over() {
@@ -193,7 +219,7 @@ impl Queue<'_> {
             };
             match answer {
                 Ok(status) => {
-                    self.delivered(delivery, status).await?;
+                    self.delivered(delivery, status, ask).await?;
                     if let Some((delivery, error)) = out_of_resources.take() {
                         self.wait_alone(delivery, &error, 0).await?;
                     }
@@ -214,6 +240,9 @@ impl Queue<'_> {
                     SendFault::Connection => return self.broke(delivery, Some(delivery), &error).await,
                 },
             }
+        }
+        if ask && association.offers(node::COMMITMENT) {
+            self.ask_over(&mut association, shutdown).await?;
         }
         association.release().await;
         match out_of_resources {
@@ -248,13 +277,14 @@ impl Queue<'_> {
         Ok((deliveries, files))
     }
 
-    async fn delivered(&mut self, delivery: &Delivery, status: u16) -> Result<(), Error> {
+    /// `ask`: the destination is asked next whether it keeps it.
+    async fn delivered(&mut self, delivery: &Delivery, status: u16, ask: bool) -> Result<(), Error> {
         self.line.answered(delivery.id);
         let (id, words) = (delivery.id, outcome::words(status));
         // 0x0000 says nothing beyond "delivered".
         let remark = (status != 0).then_some(words);
         let now = self.sender.wall.now_utc();
-        self.rows(move |rows| deliveries::delivered(rows, id, status, remark, false, &now)).await?;
+        self.rows(move |rows| deliveries::delivered(rows, id, status, remark, ask, &now)).await?;
         let (destination, kind) = (&self.sender.name, &delivery.kind);
         if outcome::of(status) == Outcome::Warned {
             warn!(destination, delivery = id, kind, "delivered, answer {status:#06x}: {words}");

@@ -1,0 +1,169 @@
+//! Asks a destination for storage commitment of what it took, and takes the report when it comes on the same association. A
+//! report on an association of the archive comes to `node`, which writes it down.
+
+use std::time::Duration;
+
+use custody::store::asks::{self, Noted};
+use custody::store::deliveries::Delivery;
+use node::COMMITMENT;
+use node::send::{Association, Error as SendError, Target};
+use node::settings::Asking;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Error;
+use super::sender::Queue;
+
+/// Objects in one request.
+const BATCH: usize = 500;
+/// An archive that offers storage commitment and never reports is asked so often.
+pub(super) const MOST_ASKED: u32 = 3;
+/// How long the association stays open for a report. Most archives report on one of their own.
+const SAME_ASSOCIATION: Duration = Duration::from_secs(1);
+
+impl Queue<'_> {
+    /// Whether what is sent now is to be asked for. Remembers what the archive offers.
+    pub(super) async fn wants_commitment(&self, association: &Association) -> Result<bool, Error> {
+        let asking = self.sender.destination.commitment;
+        if asking == Asking::Off {
+            return Ok(false);
+        }
+        let offered = association.offers(COMMITMENT);
+        let (name, now) = (self.sender.name.clone(), self.sender.wall.now_utc());
+        let news = self.rows(move |rows| asks::remember(rows, &name, offered, &now)).await?;
+        match (news, asking, offered) {
+            (true, _, true) => info!(destination = self.sender.name, "the archive offers storage commitment"),
+            (true, Asking::Ask, false) => warn!(
+                destination = self.sender.name,
+                "the archive refuses storage commitment, and commitment is \"ask\": what it takes is not evicted here"
+            ),
+            (true, _, false) => info!(destination = self.sender.name, "the archive offers no storage commitment"),
+            (false, ..) => {}
+        }
+        Ok(offered || asking == Asking::Ask)
+    }
+
+    /// Asks for what is due over an association of its own.
+    pub(super) async fn ask_alone(&self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let target = Target::from(&self.sender.destination);
+        let opened = tokio::select! {
+            opened = Association::open_asking(&target, &[], true) => opened,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        let mut association = match opened {
+            Ok(association) => association,
+            Err(error) => return self.hold_asks(&error.to_string()).await,
+        };
+        let wanted = self.wants_commitment(&association).await?;
+        if association.offers(COMMITMENT) {
+            self.ask_over(&mut association, shutdown).await?;
+        } else if wanted {
+            self.hold_asks("the archive refuses storage commitment").await?;
+        } else {
+            // As with every archive that does not offer it.
+            let name = self.sender.name.clone();
+            self.rows(move |rows| asks::off(rows, &name)).await?;
+        }
+        association.release().await;
+        Ok(())
+    }
+
+    /// Asks for everything that is due. The transaction is on the disk before the archive hears of it.
+    pub(super) async fn ask_over(
+        &self,
+        association: &mut Association,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Error> {
+        let due = self.due_asks().await?;
+        if due.is_empty() || association.is_over() {
+            return Ok(());
+        }
+        let transaction_uid = self.write_down(&due).await?;
+        let objects: Vec<_> = due.iter().map(|one| (one.sop_class.clone(), one.sop_uid.clone())).collect();
+        let answer = tokio::select! {
+            answer = association.ask_commitment(&transaction_uid, &objects) => answer,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        self.note(&transaction_uid, due.len(), answer).await?;
+        let report = tokio::select! {
+            report = association.report(SAME_ASSOCIATION) => report,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        let Some(report) = report else { return Ok(()) };
+        let now = self.sender.wall.now_utc();
+        let noted = self
+            .rows(move |rows| {
+                let transaction = rows.unchecked_transaction()?;
+                let noted =
+                    asks::answered(&transaction, &report.transaction_uid, &report.committed, &report.failed, &now)?;
+                transaction.commit()?;
+                Ok(noted)
+            })
+            .await;
+        association.answer_report(matches!(noted, Ok(Some(_)))).await;
+        if let Some(Noted { committed, failed }) = noted? {
+            info!(destination = self.sender.name, committed, failed, "storage commitment reported");
+        }
+        Ok(())
+    }
+
+    async fn due_asks(&self) -> Result<Vec<Delivery>, Error> {
+        let (name, now) = (self.sender.name.clone(), self.sender.wall.now_utc());
+        self.rows(move |rows| asks::due(rows, &name, &now, BATCH)).await
+    }
+
+    /// Returns the UID of the new transaction. Until the archive has taken the request it is asked again soon.
+    async fn write_down(&self, due: &[Delivery]) -> Result<String, Error> {
+        let (name, now) = (self.sender.name.clone(), self.sender.wall.now_utc());
+        let ids: Vec<i64> = due.iter().map(|one| one.id).collect();
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let uid = dicom::uid::from_name(&format!("commitment {name} {ids:?} {}", since.as_nanos()));
+        let (written, again) = (uid.clone(), self.sender.wall.utc_after(self.sender.longest_wait()));
+        self.rows(move |rows| {
+            let transaction = rows.unchecked_transaction()?;
+            asks::ask(&transaction, &written, &name, &ids, &now, &again)?;
+            Ok(transaction.commit()?)
+        })
+        .await?;
+        Ok(uid)
+    }
+
+    /// What the archive said to the request.
+    async fn note(&self, transaction_uid: &str, objects: usize, answer: Result<(), SendError>) -> Result<(), Error> {
+        let (uid, wall) = (transaction_uid.to_owned(), &self.sender.wall);
+        match answer {
+            Ok(()) => {
+                info!(destination = self.sender.name, objects, "storage commitment asked");
+                let again = wall.utc_after(self.sender.ask_again());
+                self.rows(move |rows| {
+                    let transaction = rows.unchecked_transaction()?;
+                    asks::taken(&transaction, &uid, &again)?;
+                    Ok(transaction.commit()?)
+                })
+                .await
+            }
+            Err(error) => {
+                warn!(destination = self.sender.name, objects, "storage commitment not asked: {error}");
+                let again = wall.utc_after(self.sender.longest_wait());
+                self.rows(move |rows| {
+                    let transaction = rows.unchecked_transaction()?;
+                    // A refusal counts: an archive that always refuses is not asked for ever.
+                    if error.status().is_some() {
+                        asks::taken(&transaction, &uid, &again)?;
+                    } else {
+                        asks::not_taken(&transaction, &uid, &again)?;
+                    }
+                    Ok(transaction.commit()?)
+                })
+                .await
+            }
+        }
+    }
+
+    async fn hold_asks(&self, reason: &str) -> Result<(), Error> {
+        info!(destination = self.sender.name, "storage commitment waits: {reason}");
+        let (name, until) = (self.sender.name.clone(), self.sender.wall.utc_after(self.sender.longest_wait()));
+        self.rows(move |rows| asks::hold(rows, &name, &until)).await?;
+        Ok(())
+    }
+}
