@@ -49,8 +49,24 @@ impl Node {
         Self::start_in(directory, archives, change).await
     }
 
+    /// With the database of something else, which it wakes when an archive has reported.
+    pub async fn start_beside(
+        store: &Store,
+        wake: &Arc<tokio::sync::Notify>,
+        archives: Vec<Archive>,
+        change: impl FnOnce(&mut Dicom),
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self::start_on(directory, Services::new(store.clone(), archives, wake.clone()), change).await
+    }
+
     /// On the disk of a node that has ended.
     pub async fn start_in(directory: TempDir, archives: Vec<Archive>, change: impl FnOnce(&mut Dicom)) -> Self {
+        let store = Store::open(&directory.path().join("scanside.db")).unwrap();
+        Self::start_on(directory, Services::new(store, archives, Arc::default()), change).await
+    }
+
+    async fn start_on(directory: TempDir, services: Services, change: impl FnOnce(&mut Dicom)) -> Self {
         let mut settings = Dicom { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..Default::default() };
         change(&mut settings);
         let spool_settings = custody::settings::Spool {
@@ -62,7 +78,7 @@ impl Node {
             ready_segments: 2,
             check_mib_per_second: 0,
         };
-        let store = Store::open(&directory.path().join("scanside.db")).unwrap();
+        let store = services.store.clone();
         let (spool, _) = Spool::open(&spool_settings, &store).unwrap();
         let gate = Gate::default();
         let (sender, arrivals) = mpsc::channel(10_000);
@@ -70,7 +86,7 @@ impl Node {
         let shutdown = trigger.clone();
         let socket = listener::bind(&settings).await.unwrap();
         let address = socket.local_addr().unwrap();
-        let (settings, services) = (Arc::new(settings), Services::new(store.clone(), archives, Arc::default()));
+        let settings = Arc::new(settings);
         let reporter = Reporter {
             services: services.clone(),
             spool: spool.clone(),

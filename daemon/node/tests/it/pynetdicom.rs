@@ -33,7 +33,8 @@ impl Py {
         if !installed(&python).await {
             return None;
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/pynetdicom_peer.py");
+        // Also from other crates of the workspace that use this file.
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node/tests/peers/pynetdicom_peer.py");
         let mut child = Command::new(python)
             .arg(script)
             .stdin(Stdio::piped())

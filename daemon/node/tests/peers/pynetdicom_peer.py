@@ -181,7 +181,10 @@ def ask(order):
 
 
 def step(order):
-    assoc = associate(order, MPPS)
+    # The UID of a step that was created is in the command only.
+    heard = []
+    handlers = [(evt.EVT_DIMSE_RECV, lambda event: heard.append(event.message.command_set))]
+    assoc = associate(order, MPPS, handlers)
     if assoc is None:
         return
     data = Dataset.from_json(json.dumps(order["data"]))
@@ -189,7 +192,7 @@ def step(order):
         answer, _ = assoc.send_n_create(data, MPPS, order.get("uid"))
     else:
         answer, _ = assoc.send_n_set(data, MPPS, order["uid"])
-    uid = answer.get("AffectedSOPInstanceUID", "")
+    uid = heard[-1].get("AffectedSOPInstanceUID", "") if heard else ""
     say(status=status_of(answer), uid=str(uid), comment=str(answer.get("ErrorComment", "")),
         error_id=answer.get("ErrorID"))
     assoc.release()

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod commitment;
 mod corrected;
 mod exam;
 mod exam_support;
@@ -30,3 +31,6 @@ mod pacs;
 #[allow(dead_code, reason = "shared with the tests of the node")]
 #[path = "../../../node/tests/it/peer.rs"]
 mod peer;
+#[allow(dead_code, reason = "shared with the tests of the node")]
+#[path = "../../../node/tests/it/pynetdicom.rs"]
+mod pynetdicom;
