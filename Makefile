@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-live check test bench gpu gpu-check hil soak lint fmt evaluate train train-smoke docs clean
+.PHONY: help setup build demo demo-live check test bench gpu gpu-check deb appliance hil soak lint fmt evaluate train train-smoke docs clean
 
 export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
@@ -46,6 +46,17 @@ gpu: setup ## measure on this machine's NVIDIA card, in about 5 minutes (docs/te
 
 gpu-check: setup ## what can be known of the networks on GPUs without one: operators, NVIDIA's parser and builder (downloads 147 MB)
 	@hil-tests/scripts/gpu_check.sh
+
+deb: ## build the Debian package in out/deb, from a release build (ARCH=arm64 cross-compiles)
+	@$(SETUP) deb
+	@hil-tests/scripts/deb.sh
+
+appliance: ## test the package in a Debian guest with a real systemd: install, sandbox, power cuts (ROUNDS=n, hours); TEST=one of them
+	@$(SETUP) hil
+	@cargo build --quiet -p phantom
+	@[ -e out/deb/scanside.deb ] || hil-tests/scripts/deb.sh
+	@for test in $(or $(TEST),install sandbox cuts); do \
+	  $(SCANSIDE_PYTHON) -B hil-tests/scripts/appliance/appliance.py $$test --rounds $(or $(ROUNDS),100); done
 
 hil: ## test video capture on the kernel's virtual video devices, in a QEMU guest
 	@$(SETUP) hil

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a fresh Debian 12 machine ready to build and test: system packages, the validators' Python, ONNX Runtime.
 # Takes hardly any time when everything is there. `setup.sh bench` also installs what the benchmark compares with, `setup.sh hil` what is
-# needed to run a QEMU guest with virtual devices, `setup.sh check` what only `make check` needs.
+# needed to run a QEMU guest with virtual devices, `setup.sh deb` what packing needs, `setup.sh check` what only `make check` needs.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$scripts/../.." && pwd)
@@ -26,7 +26,8 @@ packages() {
   local wanted="ca-certificates cmake g++ gcc make pkg-config python3 python3-venv dbus polkitd dcmtk dicom3tools
     libpixelmed-java libcommons-codec-java default-jre-headless"
   [ "$purpose" = bench ] && wanted="$wanted orthanc"
-  [ "$purpose" = hil ] && wanted="$wanted qemu-system-x86 busybox-static cpio kmod v4l-utils"
+  [ "$purpose" = hil ] && wanted="$wanted qemu-system-x86 busybox-static cpio kmod v4l-utils mmdebstrap e2fsprogs"
+  [ "$purpose" = deb ] || [ "$purpose" = hil ] && wanted="$wanted dpkg-dev help2man xz-utils"
   local missing="" package as_root=""
   for package in $wanted; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

@@ -1,0 +1,317 @@
+"""Power cuts at random instants while a scanner sends and studies are analysed and delivered.
+
+What a round is. A guest that has booted, with the package installed and the service not started, was saved once with its memory. Each
+round wakes it up (seconds instead of a minute of booting), plugs in the data disk, mounts it - the kernel replays the journal of the
+file system - and starts the service. A scanner sends the study of the round before once more, as scanners do that got no answer, and
+a new one. At a random instant QEMU is killed, and the drive loses what was not flushed (drive.py).
+
+What it proves. The data disk goes through a real power cut: its own cache, the guest's page cache, ext4's journal, SQLite's and the custody log's
+recovery. What it does not: the root file system is fresh in each round (`install` cuts the power of a whole box); the drive is an
+emulated one, whose torn writes end at sectors.
+"""
+
+import argparse
+import collections
+import pathlib
+import random
+import re
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import time
+
+import install
+from drive import Drive
+from guest import Archive, Guest, Trouble, acknowledged, as_payload, echoes, free_port, image, phantom, scanner, sparse_copy
+
+DATA_MB = 1024
+# Sending takes some seconds here, analysis some more: the cut may come in any phase.
+CUT_WITHIN_S = 25.0
+BOX = """[spool]
+segment_mib = 4
+ready_segments = 2
+min_free_mib = 16
+evict_below_mib = 0
+[bus]
+address = "system"
+"""
+SETTLED = """SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'complete'))
+    + (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running'))
+    + (SELECT count(*) FROM deliveries WHERE state = 'pending')"""
+
+
+def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
+    chance = random.Random(options.seed)
+    archive, port = Archive(folder), free_port()
+    asleep = fall_asleep(folder, options.deb, archive.port, port)
+    data = folder / "data.img"
+    subprocess.run(["mkfs.ext4", "-q", "-L", "data", "-E", "lazy_itable_init=0,lazy_journal_init=0", data, f"{DATA_MB}M"], check=True)
+    drive = Drive(str(data), str(folder / "drive.sock"))
+    box = Box(folder, asleep, drive, port)
+    sent: dict[pathlib.Path, str] = {}  # every acknowledged file, and the round that saw it
+    rows, begun = [], time.monotonic()
+    studies: list[pathlib.Path] = []
+    try:
+        for number in range(options.rounds):
+            if time.monotonic() - begun > options.minutes * 60:
+                break
+            ready = box.wake()
+            found = box.look(f"round-{number}")
+            held = found.check_custody(sent)
+            studies.append(phantom(folder / f"study-{number}", 1000 + number, *install.SMALL_STUDY))
+            moment = chance.uniform(0.5, CUT_WITHIN_S)
+            sending, logs = [], []
+            for study in studies[-2:]:
+                logs.append(folder / f"scanner-{number}-{study.name}.log")
+                sending.append(scanner(port, study, logs[-1]))
+            time.sleep(moment)  # no synchronisation: the random instant is what is tested
+            box.guest.cut()
+            lost = drive.cut(chance)
+            for sender in sending:
+                sender.wait(60)
+            new = 0
+            for log in logs:
+                for file in acknowledged(log):
+                    new += file not in sent
+                    sent.setdefault(file, f"round {number}")
+            rows.append({"round": number, "cut_s": round(moment, 1), "ready_s": round(ready, 2), "checked": held, "acknowledged": new, "drive": lost})
+            print(f"  {rows[-1]}", flush=True)
+            shutil.rmtree(folder / f"round-{number}")
+        # The last study is sent to its end, and everything comes to rest.
+        ready = box.wake()
+        rows.append({"round": "last", "ready_s": round(ready, 2)})
+        for study in studies[-2:]:
+            log = folder / f"scanner-last-{study.name}.log"
+            if scanner(port, study, log).wait(300) != 0:
+                raise Trouble("storescu after the last cut: " + log.read_text()[-500:])
+            for file in acknowledged(log):
+                sent.setdefault(file, "last")
+        found = box.rest(within=1200)
+        found.check_custody(sent)
+        figures = found.check_verdicts(len(studies)) | found.check_results(archive) | found.check_orphans()
+        figures["journal"] = check_journal(box.guest.serial, [f for s in studies for f in sorted(s.iterdir())[:1]])
+        figures["log_of_the_daemon"] = box.complaints()
+        box.guest.cut()
+    except BaseException:
+        if box.guest and box.guest.process.poll() is None:
+            try:
+                (folder / "journal.log").write_text(box.guest.run("journalctl -b --no-pager -n 300", check=False))
+            finally:
+                box.guest.cut()
+        raise
+    finally:
+        archive.stop()
+    times = [row["ready_s"] for row in rows]
+    figures |= {
+        "rounds": len(rows) - 1, "seed": options.seed, "acknowledged instances": len(sent), "lost": 0,
+        "unflushed writes lost": drive.lost, "exec to READY, s, median": statistics.median(times), "exec to READY, s, most": max(times),
+        "table": rows,
+    }
+    for name, value in figures.items():
+        if name != "table":
+            print(f"  {name}: {value}")
+    return figures
+
+
+def fall_asleep(folder: pathlib.Path, deb: pathlib.Path, archive_port: int, dicom: int) -> dict:
+    """Installs the package, and saves the guest with its memory before the service has started."""
+    payload = folder / "payload.img"
+    size = as_payload(deb, payload)
+    disk, state = sparse_copy(image() / "disk.img", folder / "disk.img"), folder / "asleep.state"
+    guest = Guest(folder, disk, payload=payload, dicom=dicom, append="systemd.journald.forward_to_console=1 systemd.show_status=0")
+    try:
+        guest.wait()
+        install.put_package(guest, size)
+        guest.run("cd /root && apt-get install -y ./scanside.deb", within=300)
+        guest.run("systemctl stop scansided; rm -rf /var/lib/scanside/*")
+        site = install.site(archive_port, "max_interruptions = 1000\n" + BOX)
+        guest.put("/etc/scanside/config.d/50-site.toml", site)
+        guest.run("scansidectl config check; sync; sleep 3", within=60)
+        guest.command("stop")
+        guest.command("migrate", uri=f"exec:cat > {state}")
+        while (status := guest.command("query-migrate").get("status")) != "completed":
+            if status == "failed":
+                raise Trouble("the guest cannot be saved")
+            time.sleep(0.5)
+    finally:
+        guest.cut()
+    return {"disk": disk, "state": state, "payload": payload}
+
+
+class Box:
+    """The box under test: a saved guest and a data disk."""
+
+    def __init__(self, folder: pathlib.Path, asleep: dict, drive: Drive, port: int):
+        self.folder, self.asleep, self.drive, self.port = folder, asleep, drive, port
+        self.guest: Guest | None = None
+
+    def wake(self) -> float:
+        """Power on; gives the seconds from exec to READY."""
+        self.guest = Guest(self.folder, self.asleep["disk"], payload=self.asleep["payload"], incoming=self.asleep["state"], root_read_only=True,
+                           dicom=self.port, append="systemd.journald.forward_to_console=1 systemd.show_status=0")
+        guest = self.guest
+        guest.wait(120)
+        guest.attach(self.drive.path, "data")
+        guest.run(f"date -s @{time.time():.3f} >/dev/null")
+        guest.until("test -b /dev/disk/by-id/virtio-data", 60, "the data disk")
+        guest.run("mount -o errors=remount-ro /dev/disk/by-id/virtio-data /var/lib/scanside", within=120)
+        guest.run("systemctl start scansided", within=200)
+        until = time.monotonic() + 60
+        while not echoes(self.port):
+            if time.monotonic() > until:
+                raise Trouble("no C-ECHO after READY")
+        guest.until("scansidectl status >/dev/null", 60, "an answer on the bus")
+        return install.start_to_ready(guest)
+
+    def look(self, name: str) -> "Records":
+        """A copy of what is on the data disk, as of now."""
+        to = self.folder / name
+        to.mkdir()
+        self.guest.run("fsfreeze -f /var/lib/scanside", within=120)
+        try:
+            subprocess.run(["debugfs", "-R", f"rdump / {to}", self.drive.image], check=True, capture_output=True)
+        finally:
+            self.guest.run("fsfreeze -u /var/lib/scanside")
+        return Records(to)
+
+    def rest(self, within: float) -> "Records":
+        """Waits until nothing is left to do, stops the service and gives what is on the disk."""
+        until = time.monotonic() + within
+        while True:
+            records = self.look(f"rest-{int(time.monotonic())}")
+            waiting = records.one(SETTLED)
+            if waiting == 0:
+                break
+            if time.monotonic() > until:
+                raise Trouble(f"{waiting} series, jobs and deliveries wait after {within:.0f} s")
+            shutil.rmtree(records.folder)
+            time.sleep(5)
+        self.guest.run("systemctl stop scansided", within=60)
+        return self.look("end")
+
+    def complaints(self) -> dict:
+        text = self.guest.serial.read_text(errors="replace")
+        if "panicked" in text:
+            raise Trouble("a panic in the journal")
+        return dict(collections.Counter(re.findall(r"EXT4-fs error|I/O error|set aside|damaged", text)))
+
+
+class Records:
+    """What is on the disk, read without the daemon's code."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.database = sqlite3.connect(folder / "scanside.db")
+
+    def one(self, sql: str, *values):
+        return self.database.execute(sql, values).fetchone()[0]
+
+    def bytes_of(self, segment, file, offset: int, length: int) -> bytes:
+        path = self.folder / (file if file else f"log/{segment:08}.seg")
+        with path.open("rb") as opened:
+            opened.seek(offset)
+            found = opened.read(length)
+        if len(found) != length:
+            raise Trouble(f"{path.name} ends early")
+        return found
+
+    def check_custody(self, sent: dict) -> int:
+        """Every acknowledged instance is there once, with the bytes that were sent."""
+        for file, when in sent.items():
+            original = file.read_bytes()
+            uid = sop_uid(original)
+            rows = self.database.execute("SELECT state, segment, file, offset, length FROM instances WHERE sop_uid = ?", (uid,)).fetchall()
+            if len(rows) != 1 or rows[0][0] != "kept":
+                raise Trouble(f"LOST: {uid}, acknowledged in {when}: {rows}")
+            if data_set(self.bytes_of(*rows[0][1:])) != data_set(original):
+                raise Trouble(f"CHANGED: {uid}, acknowledged in {when}")
+        return len(sent)
+
+    def check_verdicts(self, studies: int) -> dict:
+        series = self.database.execute("SELECT state, verdict, instance_count FROM series").fetchall()
+        stuck = [row for row in series if row[0] not in ("processed", "refused") or not row[1]]
+        if stuck or len([row for row in series if row[2] > 1]) != studies:
+            raise Trouble(f"series without a verdict, or not one for each study ({studies}): {stuck or series}")
+        jobs = collections.Counter(row[0] for row in self.database.execute("SELECT state FROM jobs"))
+        if set(jobs) - {"done", "superseded"}:
+            raise Trouble(f"jobs: {jobs}")
+        return {"verdicts": dict(collections.Counter(row[0] for row in series)), "jobs": dict(jobs),
+                "jobs hit at work": self.one("SELECT coalesce(sum(interruptions), 0) FROM jobs")}
+
+    def check_results(self, archive: Archive) -> dict:
+        """Every result once, delivered, with the same bytes at the archive; nothing there that was not made."""
+        made = {}
+        sets = collections.Counter()
+        for study, kind, uid, file, states in self.database.execute(
+            "SELECT r.study_uid, r.kind, r.sop_uid, r.file, group_concat(d.state) FROM results r LEFT JOIN deliveries d"
+            " ON d.result_id = r.id GROUP BY r.id"
+        ):
+            if states != "delivered":
+                raise Trouble(f"{kind} {uid}: {states}")
+            made[uid] = self.folder / file
+            sets[study, kind, title(self.folder / file)] += 1
+        doubled = {key: count for key, count in sets.items() if count > 1}
+        if doubled:
+            raise Trouble(f"results doubled: {doubled}")
+        received = {sop_uid(file.read_bytes()): file for file in archive.objects()}
+        if received.keys() != made.keys():
+            raise Trouble(f"at the archive only: {received.keys() - made.keys()}; made only: {made.keys() - received.keys()}")
+        for uid, file in received.items():
+            if data_set(file.read_bytes()) != data_set(made[uid].read_bytes()):
+                raise Trouble(f"{uid} differs at the archive")
+        return {"results, each once at the archive": len(made), "results doubled": 0}
+
+    def check_orphans(self) -> dict:
+        """No result file without a row."""
+        known = {row[0] for row in self.database.execute("SELECT file FROM results")}
+        folders = {str(pathlib.Path(file).parent) for file in known}
+        orphans = [str(f.relative_to(self.folder)) for f in (self.folder / "results").rglob("*.dcm") if str(f.relative_to(self.folder)) not in known]
+        strange = sorted(str(f.relative_to(self.folder)) for f in self.folder.rglob("*") if f.is_file() and re.search(r"\.(tmp|part|new)$", f.name))
+        if orphans or strange:
+            raise Trouble(f"orphans: {orphans} {strange}")
+        return {"orphans": 0, "folders of results": len(folders)}
+
+
+def elements(part10: bytes):
+    """Offset where the data set begins (after the file meta information)."""
+    assert part10[128:132] == b"DICM"
+    length = int.from_bytes(part10[140:144], "little")
+    return 144 + length
+
+
+def data_set(part10: bytes) -> bytes:
+    return part10[elements(part10) :]
+
+
+def sop_uid(part10: bytes) -> str:
+    """Media Storage SOP Instance UID (0002,0003), explicit VR little endian as the standard demands."""
+    at = part10.index(b"\x02\x00\x03\x00UI")
+    length = int.from_bytes(part10[at + 6 : at + 8], "little")
+    return part10[at + 8 : at + 8 + length].rstrip(b"\0").decode()
+
+
+def title(file: pathlib.Path) -> str:
+    """What tells two results of one kind of one study apart: the series description."""
+    data = file.read_bytes()
+    at = data.find(b"\x08\x00\x3e\x10LO")
+    return data[at + 8 : at + 8 + int.from_bytes(data[at + 6 : at + 8], "little")].decode(errors="replace").strip() if at > 0 else ""
+
+
+def check_journal(serial: pathlib.Path, files: list[pathlib.Path]) -> str:
+    """No name, ID or date of birth of a patient in anything that was logged."""
+    text = serial.read_text(errors="replace")
+    if "scansided" not in text:
+        raise Trouble("the journal did not come to the serial log: nothing can be said about it")
+    words = set()
+    for file in files:
+        data = file.read_bytes()
+        for tag in [b"\x10\x00\x10\x00PN", b"\x10\x00\x20\x00LO", b"\x10\x00\x30\x00DA"]:
+            at = data.find(tag)
+            if at > 0:
+                value = data[at + 8 : at + 8 + int.from_bytes(data[at + 6 : at + 8], "little")].decode(errors="replace").strip(" \0")
+                words |= {part for part in re.split(r"[\^= ]", value) if len(part) > 3}
+    found = [word for word in words if word in text]
+    if found or not words:
+        raise Trouble(f"identifying data in the journal: {found} (looked for {len(words)} words)")
+    return f"none of {len(words)} names, IDs and dates of birth"
