@@ -162,7 +162,7 @@ for folder in "$root" "$symbols"; do
 done
 cp -f "$documents/scanside.cdx.json" "$out/"
 deb=$out/scanside_${VERSION}_$arch.deb
-ln -sfn "$(basename "$deb")" "$out/scanside.deb"
+ln -sfn "$(basename "$deb")" "$out/scanside${suffix:+-bench}.deb"
 size() { numfmt --to=iec "$(stat -L -c %s "$1")"; }
 echo "scansided: $(size "$programs/scansided") as built, $(size "$root/usr/bin/scansided") in the package"
 echo "scansidectl: $(size "$programs/scansidectl") as built, $(size "$root/usr/bin/scansidectl") in the package"

@@ -28,14 +28,6 @@ from guest import Archive, Guest, Trouble, acknowledged, as_payload, echoes, fre
 DATA_MB = 1024
 # Sending takes some seconds here, analysis some more: the cut may come in any phase.
 CUT_WITHIN_S = 25.0
-BOX = """[spool]
-segment_mib = 4
-ready_segments = 2
-min_free_mib = 16
-evict_below_mib = 0
-[bus]
-address = "system"
-"""
 SETTLED = """SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'complete'))
     + (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running'))
     + (SELECT count(*) FROM deliveries WHERE state = 'pending')"""
@@ -90,7 +82,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
         found = box.rest(within=1200)
         found.check_custody(sent)
         figures = found.check_verdicts(len(studies)) | found.check_results(archive) | found.check_orphans()
-        figures["journal"] = check_journal(box.guest.serial, [f for s in studies for f in sorted(s.iterdir())[:1]])
+        figures["journal"] = check_journal(box.guest.serial, [f for s in studies for f in sorted(s.rglob("*.dcm"))[:1]])
         figures["log_of_the_daemon"] = box.complaints()
         box.guest.cut()
     except BaseException:
@@ -125,7 +117,7 @@ def fall_asleep(folder: pathlib.Path, deb: pathlib.Path, archive_port: int, dico
         install.put_package(guest, size)
         guest.run("cd /root && apt-get install -y ./scanside.deb", within=300)
         guest.run("systemctl stop scansided; rm -rf /var/lib/scanside/*")
-        site = install.site(archive_port, "max_interruptions = 1000\n" + BOX)
+        site = install.site(archive_port, "max_interruptions = 1000\n")
         guest.put("/etc/scanside/config.d/50-site.toml", site)
         guest.run("scansidectl config check; sync; sleep 3", within=60)
         guest.command("stop")

@@ -207,7 +207,7 @@ class Archive:
 
 def scanner(port: int, folder: pathlib.Path, log: pathlib.Path) -> subprocess.Popen:
     """DCMTK's storescu, as the scanner: sends every file of a folder."""
-    return subprocess.Popen(["storescu", "-v", "-aet", "CT1", "-aec", "SCANSIDE", "+sd", "127.0.0.1", str(port), folder],
+    return subprocess.Popen(["storescu", "-v", "-aet", "CT1", "-aec", "SCANSIDE", "+sd", "+r", "127.0.0.1", str(port), folder],
                             stdin=subprocess.DEVNULL, stdout=log.open("w"), stderr=subprocess.STDOUT)
 
 

@@ -29,7 +29,7 @@ BARE = "PROBE_PORT={port} perl /usr/lib/scanside/probe.pl"
 
 
 # What root may do inside the unit all the same: it is root already.
-BY_USER = {"become_root", "read_shadow", "real_time_above_10"}
+BY_USER = {"become_root", "read_shadow", "see_other_processes"}
 
 
 def probe(text: str) -> dict[str, tuple[bool, str]]:
