@@ -119,7 +119,7 @@ def fall_asleep(folder: pathlib.Path, deb: pathlib.Path, archive_port: int, dico
         guest.run("systemctl stop scansided; rm -rf /var/lib/scanside/*")
         site = install.site(archive_port, "max_interruptions = 1000\n")
         guest.put("/etc/scanside/config.d/50-site.toml", site)
-        guest.run("scansidectl config check; sync; sleep 3", within=60)
+        guest.run("scansidectl config check && sync && sleep 3", within=60)
         guest.command("stop")
         guest.command("migrate", uri=f"exec:cat > {state}")
         while (status := guest.command("query-migrate").get("status")) != "completed":
@@ -143,6 +143,9 @@ class Box:
         self.guest = Guest(self.folder, self.asleep["disk"], payload=self.asleep["payload"], incoming=self.asleep["state"], root_read_only=True,
                            dicom=self.port, append="systemd.journald.forward_to_console=1 systemd.show_status=0")
         guest = self.guest
+        while guest.command("query-status")["status"] == "inmigrate":
+            time.sleep(0.1)
+        guest.command("cont")
         guest.wait(120)
         guest.attach(self.drive.path, "data")
         guest.run(f"date -s @{time.time():.3f} >/dev/null")

@@ -29,7 +29,7 @@ quiet_secs = 3.0
 segment_mib = 4
 ready_segments = 2
 min_free_mib = 16
-evict_below_mib = 0
+evict_below_mib = 16
 [analyze]
 quality = true
 {extra}"""
