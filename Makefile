@@ -51,12 +51,13 @@ deb: ## build the Debian package in out/deb, from a release build (ARCH=arm64 cr
 	@$(SETUP) deb
 	@hil-tests/scripts/deb.sh
 
-appliance: ## test the package in a Debian guest with a real systemd: install, sandbox, power cuts (ROUNDS=n, hours); TEST=one of them
+appliance: ## test the package in a Debian guest with a real systemd (TEST=install, sandbox or cuts; ROUNDS=n; PROGRAMS=target/debug packs those)
 	@$(SETUP) hil
 	@cargo build --quiet -p phantom
-	@[ -e out/deb/scanside.deb ] || hil-tests/scripts/deb.sh
+	@hil-tests/scripts/deb.sh
 	@for test in $(or $(TEST),install sandbox cuts); do \
-	  $(SCANSIDE_PYTHON) -B hil-tests/scripts/appliance/appliance.py $$test --rounds $(or $(ROUNDS),100); done
+	  $(SCANSIDE_PYTHON) -B hil-tests/scripts/appliance/appliance.py $$test --rounds $(or $(ROUNDS),100) \
+	    --deb out/deb/scanside$(if $(PROGRAMS),-bench).deb; done
 
 hil: ## test video capture on the kernel's virtual video devices, in a QEMU guest
 	@$(SETUP) hil

@@ -6,8 +6,8 @@ file system - and starts the service. A scanner sends the study of the round bef
 a new one. At a random instant QEMU is killed, and the drive loses what was not flushed (drive.py).
 
 What it proves. The data disk goes through a real power cut: its own cache, the guest's page cache, ext4's journal, SQLite's and the custody log's
-recovery. What it does not: the root file system is fresh in each round (`install` cuts the power of a whole box); the drive is an
-emulated one, whose torn writes end at sectors.
+recovery. What it does not: the root file system is fresh in each round, so nothing is said of a
+cut during an update; the drive is an emulated one, whose torn writes end at sectors.
 """
 
 import argparse

@@ -82,6 +82,9 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
                 say(figures, "apt says", found)
         if guest.run("systemctl is-active scansided", check=False) != "active":
             raise Trouble("not active after the installation:\n" + guest.run("systemctl status scansided --no-pager -l -n 30", check=False))
+        if changed := guest.run("dpkg --verify scanside", check=False):
+            raise Trouble("files that are not as they were packed:\n" + changed)
+        guest.run("test -s /usr/share/man/man1/scansidectl.1.gz && test -s /usr/share/doc/scanside/scanside.cdx.json")
         say(figures, "exec to READY after the installation, s", start_to_ready(guest))
 
         guest.put("/etc/scanside/config.d/50-site.toml", site(archive.port))

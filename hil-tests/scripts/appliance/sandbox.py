@@ -62,9 +62,10 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
         found = probe(guest.run("systemctl daemon-reload; systemctl start scansided; cat /run/probe.log", within=60))
         guest.put("/run/systemd/system/scansided.service.d/probe.conf", DROP_IN.format(port=archive.port) + AS_ROOT)
         root = probe(guest.run("systemctl daemon-reload; systemctl start scansided; cat /run/probe.log", within=60))
+        # After this the guest is good for nothing.
         bare = probe(guest.run(BARE.format(port=archive.port), within=60, check=False))
         judge(found, root, bare, figures)
-        guest.off()
+        guest.cut()
     except BaseException:
         if guest.process.poll() is None:
             try:
