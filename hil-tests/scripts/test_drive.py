@@ -41,8 +41,16 @@ class DriveTest(unittest.TestCase):
         self.image.write_bytes(bytes(64 * SECTOR))
         self.drive = Drive(str(self.image), folder.name + "/socket")
         self.addCleanup(self.drive.close)
-        self.client = Client(folder.name + "/socket")
-        self.addCleanup(self.client.peer.close)
+        self.connect = lambda: Client(folder.name + "/socket")
+        self.client = self.connect()
+        self.addCleanup(lambda: self.client.peer.close())
+
+    def cut(self, chance: random.Random | None) -> str:
+        """QEMU dies, and the drive loses its power."""
+        self.client.peer.close()
+        said = self.drive.cut(chance)
+        self.client = self.connect()
+        return said
 
     def medium(self, sector: int) -> int:
         return self.image.read_bytes()[sector * SECTOR]
@@ -53,14 +61,14 @@ class DriveTest(unittest.TestCase):
         self.client.ask(WRITE, SECTOR, data=b"b" * SECTOR)
         self.assertEqual(self.client.ask(READ, SECTOR, SECTOR), b"b" * SECTOR, "the guest reads what it has written")
         self.assertEqual(self.medium(1), 0, "not on the medium before the flush")
-        self.assertIn("1 of 1", self.drive.cut(None))
+        self.assertIn("1 of 1", self.cut(None))
         self.assertEqual([self.medium(0), self.medium(1)], [ord("a"), 0])
 
     def test_a_write_with_fua_survives_whatever_was_there_before(self):
         for seed in range(50):
             self.client.ask(WRITE, 0, data=b"old-" * SECTOR)
             self.client.ask(WRITE, SECTOR, data=b"new!" * (SECTOR // 4), flags=FUA)
-            self.drive.cut(random.Random(seed))
+            self.cut(random.Random(seed))
             self.assertEqual(self.image.read_bytes()[SECTOR : 2 * SECTOR], b"new!" * (SECTOR // 4))
 
     def test_some_unflushed_writes_survive_in_any_order_and_one_is_torn(self):
@@ -69,7 +77,7 @@ class DriveTest(unittest.TestCase):
             self.image.write_bytes(bytes(64 * SECTOR))
             for sector in (0, 8, 16):
                 self.client.ask(WRITE, sector * SECTOR, data=b"x" * 4 * SECTOR)
-            self.drive.cut(random.Random(seed))
+            self.cut(random.Random(seed))
             seen.add(tuple(bool(self.medium(sector)) for sector in (0, 3, 8, 11, 16, 19)))
         self.assertIn((False,) * 6, seen)
         self.assertTrue(any(later and not earlier for earlier, _, later, *_ in seen), "a later write without an earlier one")

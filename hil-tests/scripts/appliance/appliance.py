@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=20260)
     parser.add_argument("--minutes", type=float, default=170, help="no round of `cuts` begins after this")
+    parser.add_argument("--saved", type=pathlib.Path, help="of `cuts`: the folder of an earlier run, whose saved guest is used again")
     parser.add_argument("--keep", action="store_true", help="keep the folder also when nothing failed")
     options = parser.parse_args()
     for program in ["qemu-system-x86_64", "mmdebstrap", "mkfs.ext4", "debugfs", "storescu", "storescp", "echoscu"]:

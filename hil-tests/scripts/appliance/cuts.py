@@ -26,8 +26,8 @@ from drive import Drive
 from guest import Archive, Guest, Trouble, acknowledged, as_payload, echoes, free_port, image, phantom, scanner, sparse_copy
 
 DATA_MB = 1024
-# Sending takes some seconds here, analysis some more: the cut may come in any phase.
-CUT_WITHIN_S = 25.0
+# Sending takes some seconds here, analysis and delivery some more: most cuts come while images arrive, the others in any phase.
+SENDING_S, ALL_S = 5.0, 18.0
 SETTLED = """SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'complete'))
     + (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running'))
     + (SELECT count(*) FROM deliveries WHERE state = 'pending')"""
@@ -35,8 +35,14 @@ SETTLED = """SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'c
 
 def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
     chance = random.Random(options.seed)
-    archive, port = Archive(folder), free_port()
-    asleep = fall_asleep(folder, options.deb, archive.port, port)
+    port = free_port()
+    if options.saved:
+        archive = Archive(folder, int((options.saved / "archive.port").read_text()))
+    else:
+        archive = Archive(folder)
+        fall_asleep(folder, options.deb, archive.port, port)
+    saved = options.saved or folder
+    asleep = {"disk": saved / "disk.img", "state": saved / "asleep.state", "payload": saved / "payload.img"}
     data = folder / "data.img"
     subprocess.run(["mkfs.ext4", "-q", "-L", "data", "-E", "lazy_itable_init=0,lazy_journal_init=0", data, f"{DATA_MB}M"], check=True)
     drive = Drive(str(data), str(folder / "drive.sock"))
@@ -52,12 +58,15 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
             found = box.look(f"round-{number}")
             held = found.check_custody(sent)
             studies.append(phantom(folder / f"study-{number}", 1000 + number, *install.SMALL_STUDY))
-            moment = chance.uniform(0.5, CUT_WITHIN_S)
+            moment = chance.uniform(0.3, SENDING_S if chance.random() < 0.6 else ALL_S)
             sending, logs = [], []
             for study in studies[-2:]:
                 logs.append(folder / f"scanner-{number}-{study.name}.log")
                 sending.append(scanner(port, study, logs[-1]))
             time.sleep(moment)  # no synchronisation: the random instant is what is tested
+            # In half of the rounds the cut is aimed: at the next instant at which something is written and not flushed.
+            if aimed := chance.random() < 0.5:
+                drive.wait_for_unflushed(within=5)
             box.guest.cut()
             lost = drive.cut(chance)
             for sender in sending:
@@ -67,7 +76,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
                 for file in acknowledged(log):
                     new += file not in sent
                     sent.setdefault(file, f"round {number}")
-            rows.append({"round": number, "cut_s": round(moment, 1), "ready_s": round(ready, 2), "checked": held, "acknowledged": new, "drive": lost})
+            rows.append({"round": number, "cut_s": round(moment, 1), "aimed": aimed, "ready_s": round(ready, 2), "checked": held, "acknowledged": new, "drive": lost})
             print(f"  {rows[-1]}", flush=True)
             shutil.rmtree(folder / f"round-{number}")
         # The last study is sent to its end, and everything comes to rest.
@@ -97,7 +106,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
     times = [row["ready_s"] for row in rows]
     figures |= {
         "rounds": len(rows) - 1, "seed": options.seed, "acknowledged instances": len(sent), "lost": 0,
-        "unflushed writes lost": drive.lost, "exec to READY, s, median": statistics.median(times), "exec to READY, s, most": max(times),
+        "unflushed writes lost": drive.lost, "rounds that lost writes": sum(not row.get("drive", "0").startswith("0") for row in rows), "exec to READY, s, median": statistics.median(times), "exec to READY, s, most": max(times),
         "table": rows,
     }
     for name, value in figures.items():
@@ -106,7 +115,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
     return figures
 
 
-def fall_asleep(folder: pathlib.Path, deb: pathlib.Path, archive_port: int, dicom: int) -> dict:
+def fall_asleep(folder: pathlib.Path, deb: pathlib.Path, archive_port: int, dicom: int) -> None:
     """Installs the package, and saves the guest with its memory before the service has started."""
     payload = folder / "payload.img"
     size = as_payload(deb, payload)
@@ -128,7 +137,7 @@ def fall_asleep(folder: pathlib.Path, deb: pathlib.Path, archive_port: int, dico
             time.sleep(0.5)
     finally:
         guest.cut()
-    return {"disk": disk, "state": state, "payload": payload}
+    (folder / "archive.port").write_text(str(archive_port))
 
 
 class Box:

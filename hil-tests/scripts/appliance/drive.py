@@ -15,8 +15,11 @@ import random
 import socket
 import struct
 import threading
+import time
 
 SECTOR = 512
+# How long a flush takes, as on flash memory: until then what it should save can be lost.
+FLUSH_S = 0.02
 HANDSHAKE, OPTION, REPLY = 0x4E42444D41474943, 0x49484156454F5054, 0x3E889045565A9
 EXPORT_NAME, ABORT, INFO, GO = 1, 2, 6, 7
 ACK, INFO_REPLY, UNSUPPORTED = 1, 3, 2**31 + 1
@@ -34,7 +37,8 @@ class Drive:
         self.cached: dict[int, bytes] = {}  # sector -> what the guest reads there, not on the medium yet
         self.writes: list[tuple[int, bytes]] = []  # since the last flush, in order
         self.lock = threading.Lock()
-        self.flushes = self.lost = 0
+        self.connections: list[threading.Thread] = []
+        self.flushes = self.lost = self.volatile = self.durable = 0
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(4)
@@ -55,12 +59,14 @@ class Drive:
     def _write(self, offset: int, data: bytes, durable: bool) -> None:
         assert offset % SECTOR == 0 and len(data) % SECTOR == 0, "the guest's sectors are 512 bytes"
         if durable:
+            self.durable += 1
             os.pwrite(self.file, data, offset)
             for sector in range(offset // SECTOR, (offset + len(data)) // SECTOR):
                 self.cached.pop(sector, None)
             # What was written to the same place before must not come back over it.
             self.writes = [(start, overlaid(start, held, offset, data)) for start, held in self.writes]
             return
+        self.volatile += 1
         self.writes.append((offset, data))
         for at in range(0, len(data), SECTOR):
             self.cached[offset // SECTOR + at // SECTOR] = data[at : at + SECTOR]
@@ -72,8 +78,19 @@ class Drive:
         self.cached.clear()
         self.flushes += 1
 
+    def wait_for_unflushed(self, within: float) -> bool:
+        until = time.monotonic() + within
+        while not self.writes and time.monotonic() < until:
+            time.sleep(0.001)
+        return bool(self.writes)
+
     def cut(self, chance: random.Random | None) -> str:
         """The power is gone: says what became of the writes since the last flush. QEMU must be dead."""
+        # What QEMU had sent before it died is taken in first, or it would come after the next start.
+        for connection in self.connections:
+            connection.join(30)
+            assert not connection.is_alive(), "QEMU still has the drive open"
+        self.connections.clear()
         with self.lock:
             writes, kept = self.writes, 0
             if chance is not None and writes:
@@ -103,7 +120,8 @@ class Drive:
                 peer, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+            self.connections.append(threading.Thread(target=self._serve, args=(peer,), daemon=True))
+            self.connections[-1].start()
 
     def _serve(self, peer: socket.socket) -> None:
         try:
@@ -143,6 +161,8 @@ class Drive:
             _, flags, kind, handle, offset, length = struct.unpack(">IHHQQI", take(peer, 28))
             data = take(peer, length) if kind == WRITE else b""
             reply = b""
+            if kind == FLUSH and self.writes:
+                time.sleep(FLUSH_S)
             with self.lock:
                 if kind == READ:
                     reply = self._read(offset, length)
