@@ -46,7 +46,8 @@ class DriveTest(unittest.TestCase):
         self.addCleanup(lambda: self.client.peer.close())
 
     def cut(self, chance: random.Random | None) -> str:
-        """QEMU dies, and the drive loses its power."""
+        """The drive loses its power, and QEMU dies."""
+        self.drive.power_off()
         self.client.peer.close()
         said = self.drive.cut(chance)
         self.client = self.connect()

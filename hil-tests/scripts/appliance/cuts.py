@@ -67,6 +67,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
             # In half of the rounds the cut is aimed: at the next instant at which something is written and not flushed.
             if aimed := chance.random() < 0.5:
                 drive.wait_for_unflushed(within=5)
+            drive.power_off()
             box.guest.cut()
             lost = drive.cut(chance)
             for sender in sending:

@@ -37,6 +37,7 @@ class Drive:
         self.cached: dict[int, bytes] = {}  # sector -> what the guest reads there, not on the medium yet
         self.writes: list[tuple[int, bytes]] = []  # since the last flush, in order
         self.lock = threading.Lock()
+        self.off = False
         self.connections: list[threading.Thread] = []
         self.flushes = self.lost = self.volatile = self.durable = 0
         self.listener = socket.socket(socket.AF_UNIX)
@@ -84,9 +85,14 @@ class Drive:
             time.sleep(0.001)
         return bool(self.writes)
 
+    def power_off(self) -> None:
+        """From now on nothing reaches the medium, and nothing is answered. Kill QEMU next."""
+        with self.lock:
+            self.off = True
+
     def cut(self, chance: random.Random | None) -> str:
         """The power is gone: says what became of the writes since the last flush. QEMU must be dead."""
-        # What QEMU had sent before it died is taken in first, or it would come after the next start.
+        # What QEMU had sent before it died must not come after the next start.
         for connection in self.connections:
             connection.join(30)
             assert not connection.is_alive(), "QEMU still has the drive open"
@@ -104,7 +110,7 @@ class Drive:
                 kept = len(order)
             lost = len(writes) - kept
             self.lost += lost
-            self.writes, self.cached = [], {}
+            self.writes, self.cached, self.off = [], {}, False
             return f"{lost} of {len(writes)} unflushed writes lost"
 
     def close(self) -> None:
@@ -164,6 +170,8 @@ class Drive:
             if kind == FLUSH and self.writes:
                 time.sleep(FLUSH_S)
             with self.lock:
+                if self.off:
+                    return
                 if kind == READ:
                     reply = self._read(offset, length)
                 elif kind == WRITE:
