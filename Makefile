@@ -51,11 +51,11 @@ deb: ## build the Debian package in out/deb, from a release build (ARCH=arm64 cr
 	@$(SETUP) deb
 	@hil-tests/scripts/deb.sh
 
-appliance: ## test the package in a Debian guest with a real systemd (TEST=install, sandbox or cuts; ROUNDS=n; PROGRAMS=target/debug packs those)
+appliance: ## test the package in a Debian guest with a real systemd (TEST=install, sandbox, faults or cuts; ROUNDS=n; PROGRAMS=target/debug packs those)
 	@$(SETUP) hil
 	@cargo build --quiet -p phantom
 	@hil-tests/scripts/deb.sh
-	@for test in $(or $(TEST),install sandbox cuts); do \
+	@for test in $(or $(TEST),install sandbox faults cuts); do \
 	  $(SCANSIDE_PYTHON) -B hil-tests/scripts/appliance/appliance.py $$test --rounds $(or $(ROUNDS),100) \
 	    --deb out/deb/scanside$(if $(PROGRAMS),-bench).deb; done
 

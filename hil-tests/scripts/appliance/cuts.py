@@ -2,12 +2,12 @@
 
 What a round is. A guest that has booted, with the package installed and the service not started, was saved once with its memory. Each
 round wakes it up (seconds instead of a minute of booting), plugs in the data disk, mounts it - the kernel replays the journal of the
-file system - and starts the service. A scanner sends the study of the round before once more, as scanners do that got no answer, and
-a new one. At a random instant QEMU is killed, and the drive loses what was not flushed (drive.py).
+file system - and starts the service. Scanners send a new study, and once more each that was not acknowledged as a whole. At a random
+instant the drive and then QEMU end, and the drive loses what was not flushed (drive.py).
 
-What it proves. The data disk goes through a real power cut: its own cache, the guest's page cache, ext4's journal, SQLite's and the custody log's
-recovery. What it does not: the root file system is fresh in each round, so nothing is said of a
-cut during an update; the drive is an emulated one, whose torn writes end at sectors.
+What it proves. The data disk goes through a real power cut: its own cache, the guest's page cache, ext4's journal, SQLite's and the
+custody log's recovery. What it does not: the root file system is fresh in each round, so nothing is said of a cut during an update; the
+drive is an emulated one, whose torn writes end at sectors.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import time
 import install
 from drive import Drive
 from guest import Archive, Guest, Trouble, acknowledged, as_payload, echoes, free_port, image, phantom, scanner, sparse_copy
+from part10 import check_journal, data_set, sop_uid, title
 
 DATA_MB = 1024
 # Sending takes some seconds here, analysis and delivery some more: most cuts come while images arrive, the others in any phase.
@@ -35,18 +36,9 @@ SETTLED = """SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'c
 
 def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
     chance = random.Random(options.seed)
-    port = free_port()
-    if options.saved:
-        archive = Archive(folder, int((options.saved / "archive.port").read_text()))
-    else:
-        archive = Archive(folder)
-        fall_asleep(folder, options.deb, archive.port, port)
-    saved = options.saved or folder
-    asleep = {"disk": saved / "disk.img", "state": saved / "asleep.state", "payload": saved / "payload.img"}
-    data = folder / "data.img"
-    subprocess.run(["mkfs.ext4", "-q", "-L", "data", "-E", "lazy_itable_init=0,lazy_journal_init=0", data, f"{DATA_MB}M"], check=True)
-    drive = Drive(str(data), str(folder / "drive.sock"))
-    box = Box(folder, asleep, drive, port)
+    archive = Archive(folder)
+    box = Box.new(folder, options, archive.port)
+    drive, port = box.drive, box.port
     sent: dict[pathlib.Path, str] = {}  # every acknowledged file, and the round that saw it
     rows, begun = [], time.monotonic()
     studies: list[pathlib.Path] = []
@@ -60,7 +52,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
             studies.append(phantom(folder / f"study-{number}", 1000 + number, *install.SMALL_STUDY))
             moment = chance.uniform(0.3, SENDING_S if chance.random() < 0.6 else ALL_S)
             sending, logs = [], []
-            for study in studies[-2:]:
+            for study in incomplete(studies, sent):
                 logs.append(folder / f"scanner-{number}-{study.name}.log")
                 sending.append(scanner(port, study, logs[-1]))
             time.sleep(moment)  # no synchronisation: the random instant is what is tested
@@ -80,10 +72,10 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
             rows.append({"round": number, "cut_s": round(moment, 1), "aimed": aimed, "ready_s": round(ready, 2), "checked": held, "acknowledged": new, "drive": lost})
             print(f"  {rows[-1]}", flush=True)
             shutil.rmtree(folder / f"round-{number}")
-        # The last study is sent to its end, and everything comes to rest.
+        # What is not acknowledged yet is sent to its end, and everything comes to rest.
         ready = box.wake()
         rows.append({"round": "last", "ready_s": round(ready, 2)})
-        for study in studies[-2:]:
+        for study in incomplete(studies, sent):
             log = folder / f"scanner-last-{study.name}.log"
             if scanner(port, study, log).wait(300) != 0:
                 raise Trouble("storescu after the last cut: " + log.read_text()[-500:])
@@ -92,7 +84,10 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
         found = box.rest(within=1200)
         found.check_custody(sent)
         figures = found.check_verdicts(len(studies)) | found.check_results(archive) | found.check_orphans()
-        figures["journal"] = check_journal(box.guest.serial, [f for s in studies for f in sorted(s.rglob("*.dcm"))[:1]])
+        figures["journal"] = check_journal(
+            box.guest.serial.read_text(errors="replace") + box.guest.run(install.JOURNAL, within=120),
+            [f for s in studies for f in sorted(s.rglob("*.dcm"))[:1]],
+        )
         figures["log_of_the_daemon"] = box.complaints()
         box.guest.cut()
     except BaseException:
@@ -116,20 +111,17 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
     return figures
 
 
-def fall_asleep(folder: pathlib.Path, deb: pathlib.Path, archive_port: int, dicom: int) -> None:
+def fall_asleep(folder: pathlib.Path, deb: pathlib.Path) -> None:
     """Installs the package, and saves the guest with its memory before the service has started."""
     payload = folder / "payload.img"
     size = as_payload(deb, payload)
     disk, state = sparse_copy(image() / "disk.img", folder / "disk.img"), folder / "asleep.state"
-    guest = Guest(folder, disk, payload=payload, dicom=dicom, append="systemd.journald.forward_to_console=1 systemd.show_status=0")
+    guest = Guest(folder, disk, payload=payload, append="systemd.journald.forward_to_console=1 systemd.show_status=0")
     try:
         guest.wait()
         install.put_package(guest, size)
         guest.run("cd /root && apt-get install -y ./scanside.deb", within=300)
-        guest.run("systemctl stop scansided; rm -rf /var/lib/scanside/*")
-        site = install.site(archive_port, "max_interruptions = 1000\n")
-        guest.put("/etc/scanside/config.d/50-site.toml", site)
-        guest.run("scansidectl config check && sync && sleep 3", within=60)
+        guest.run("systemctl stop scansided; rm -rf /var/lib/scanside/*; sync; sleep 3")
         guest.command("stop")
         guest.command("migrate", uri=f"exec:cat > {state}")
         while (status := guest.command("query-migrate").get("status")) != "completed":
@@ -138,20 +130,35 @@ def fall_asleep(folder: pathlib.Path, deb: pathlib.Path, archive_port: int, dico
             time.sleep(0.5)
     finally:
         guest.cut()
-    (folder / "archive.port").write_text(str(archive_port))
+
+
+def incomplete(studies: list[pathlib.Path], sent: dict) -> list[pathlib.Path]:
+    return [study for study in studies if any(file not in sent for file in study.rglob("*.dcm"))]
 
 
 class Box:
     """The box under test: a saved guest and a data disk."""
 
-    def __init__(self, folder: pathlib.Path, asleep: dict, drive: Drive, port: int):
-        self.folder, self.asleep, self.drive, self.port = folder, asleep, drive, port
+    def __init__(self, folder: pathlib.Path, saved: pathlib.Path, drive: Drive, site: str):
+        self.folder, self.saved, self.drive, self.site, self.port = folder, saved, drive, site, free_port()
         self.guest: Guest | None = None
+
+    @classmethod
+    def new(cls, folder: pathlib.Path, options: argparse.Namespace, archive_port: int) -> "Box":
+        """A new box with an empty disk; its guest is the one that `--saved` names, or is installed now."""
+        if not options.saved:
+            fall_asleep(folder, options.deb)
+        data = folder / "data.img"
+        subprocess.run(["mkfs.ext4", "-q", "-L", "data", "-E", "lazy_itable_init=0,lazy_journal_init=0", data, f"{DATA_MB}M"],
+                       check=True, capture_output=True)
+        drive = Drive(str(data), str(folder / "drive.sock"))
+        # A job may be hit by more than two cuts, and is to be done all the same.
+        return cls(folder, options.saved or folder, drive, install.site(archive_port, "max_interruptions = 1000\n"))
 
     def wake(self) -> float:
         """Power on; gives the seconds from exec to READY."""
-        self.guest = Guest(self.folder, self.asleep["disk"], payload=self.asleep["payload"], incoming=self.asleep["state"], root_read_only=True,
-                           dicom=self.port, append="systemd.journald.forward_to_console=1 systemd.show_status=0")
+        self.guest = Guest(self.folder, self.saved / "disk.img", payload=self.saved / "payload.img", incoming=self.saved / "asleep.state",
+                           root_read_only=True, dicom=self.port)
         guest = self.guest
         while guest.command("query-status")["status"] == "inmigrate":
             time.sleep(0.1)
@@ -160,6 +167,7 @@ class Box:
         guest.attach(self.drive.path, "data")
         guest.run(f"date -s @{time.time():.3f} >/dev/null")
         guest.until("test -b /dev/disk/by-id/virtio-data", 60, "the data disk")
+        guest.put("/etc/scanside/config.d/50-site.toml", self.site)
         guest.run("mount -o errors=remount-ro /dev/disk/by-id/virtio-data /var/lib/scanside", within=120)
         guest.run("systemctl start scansided", within=200)
         until = time.monotonic() + 60
@@ -245,27 +253,36 @@ class Records:
                 "jobs hit at work": self.one("SELECT coalesce(sum(interruptions), 0) FROM jobs")}
 
     def check_results(self, archive: Archive) -> dict:
-        """Every result once, delivered, with the same bytes at the archive; nothing there that was not made."""
-        made = {}
+        """Every result is made once, and at the archive with the same bytes; nothing is there that was not made.
+
+        A series of which the rest came after the cut is analysed again, as a new version. What was not sent of the version before is
+        superseded.
+        """
+        made, delivered = {}, set()
         sets = collections.Counter()
-        for study, kind, uid, file, states in self.database.execute(
-            "SELECT r.study_uid, r.kind, r.sop_uid, r.file, group_concat(d.state) FROM results r LEFT JOIN deliveries d"
+        for job, kind, uid, file, states in self.database.execute(
+            "SELECT r.job_id, r.kind, r.sop_uid, r.file, group_concat(d.state) FROM results r LEFT JOIN deliveries d"
             " ON d.result_id = r.id GROUP BY r.id"
         ):
-            if states != "delivered":
+            if states not in ("delivered", "superseded"):
                 raise Trouble(f"{kind} {uid}: {states}")
             made[uid] = self.folder / file
-            sets[study, kind, title(self.folder / file)] += 1
+            delivered |= {uid} if states == "delivered" else set()
+            # One job makes one object of each kind, in each language.
+            sets[job, kind, title(self.folder / file)] += 1
         doubled = {key: count for key, count in sets.items() if count > 1}
         if doubled:
             raise Trouble(f"results doubled: {doubled}")
         received = {sop_uid(file.read_bytes()): file for file in archive.objects()}
-        if received.keys() != made.keys():
-            raise Trouble(f"at the archive only: {received.keys() - made.keys()}; made only: {made.keys() - received.keys()}")
+        if len(received) != len(archive.objects()):
+            raise Trouble("two objects at the archive have one UID")
+        if not delivered <= received.keys() or not received.keys() <= made.keys():
+            raise Trouble(f"at the archive only: {received.keys() - made.keys()}; delivered, but not there: {delivered - received.keys()}")
         for uid, file in received.items():
             if data_set(file.read_bytes()) != data_set(made[uid].read_bytes()):
                 raise Trouble(f"{uid} differs at the archive")
-        return {"results, each once at the archive": len(made), "results doubled": 0}
+        return {"results made": len(made), "results at the archive, each once and byte-equal": len(received),
+                "superseded before they were sent": len(made.keys() - received.keys()), "results doubled": 0}
 
     def check_orphans(self) -> dict:
         """No result file without a row."""
@@ -276,47 +293,3 @@ class Records:
         if orphans or strange:
             raise Trouble(f"orphans: {orphans} {strange}")
         return {"orphans": 0, "folders of results": len(folders)}
-
-
-def elements(part10: bytes):
-    """Offset where the data set begins (after the file meta information)."""
-    assert part10[128:132] == b"DICM"
-    length = int.from_bytes(part10[140:144], "little")
-    return 144 + length
-
-
-def data_set(part10: bytes) -> bytes:
-    return part10[elements(part10) :]
-
-
-def sop_uid(part10: bytes) -> str:
-    """Media Storage SOP Instance UID (0002,0003), explicit VR little endian as the standard demands."""
-    at = part10.index(b"\x02\x00\x03\x00UI")
-    length = int.from_bytes(part10[at + 6 : at + 8], "little")
-    return part10[at + 8 : at + 8 + length].rstrip(b"\0").decode()
-
-
-def title(file: pathlib.Path) -> str:
-    """What tells two results of one kind of one study apart: the series description."""
-    data = file.read_bytes()
-    at = data.find(b"\x08\x00\x3e\x10LO")
-    return data[at + 8 : at + 8 + int.from_bytes(data[at + 6 : at + 8], "little")].decode(errors="replace").strip() if at > 0 else ""
-
-
-def check_journal(serial: pathlib.Path, files: list[pathlib.Path]) -> str:
-    """No name, ID or date of birth of a patient in anything that was logged."""
-    text = serial.read_text(errors="replace")
-    if "scansided" not in text:
-        raise Trouble("the journal did not come to the serial log: nothing can be said about it")
-    words = set()
-    for file in files:
-        data = file.read_bytes()
-        for tag in [b"\x10\x00\x10\x00PN", b"\x10\x00\x20\x00LO", b"\x10\x00\x30\x00DA"]:
-            at = data.find(tag)
-            if at > 0:
-                value = data[at + 8 : at + 8 + int.from_bytes(data[at + 6 : at + 8], "little")].decode(errors="replace").strip(" \0")
-                words |= {part for part in re.split(r"[\^= ]", value) if len(part) > 3}
-    found = [word for word in words if word in text]
-    if found or not words:
-        raise Trouble(f"identifying data in the journal: {found} (looked for {len(words)} words)")
-    return f"none of {len(words)} names, IDs and dates of birth"

@@ -7,9 +7,13 @@ import subprocess
 import time
 
 from guest import ARCHIVE_ADDRESS, Archive, Guest, Trouble, acknowledged, as_payload, echoes, image, phantom, scanner, sparse_copy
+from part10 import check_journal
 
 # Few and thick slices: emulated, every pixel costs. They are too thick for the networks; the quality report is made and sent.
 SMALL_STUDY = ["--matrix", "96", "--pixel-mm", "3.9", "--slices", "28", "--slice-mm", "10"]
+
+# With all fields, not only the texts that people see.
+JOURNAL = "journalctl -u scansided -o json --no-pager"
 
 
 def site(port: int, extra: str = "") -> str:
@@ -114,6 +118,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
         say(figures, "verdict", guest.run("scansidectl series | cat"))
         say(figures, "resident after the study, MB", resident(guest))
 
+        say(figures, "identifying data in the journal", check_journal(guest.run(JOURNAL), sorted(study.rglob("*.dcm"))[:1]))
         users(guest, figures)
         say(figures, "warnings in the journal", warnings(guest).splitlines())
         lifecycle(guest, figures)
