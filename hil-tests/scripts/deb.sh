@@ -54,7 +54,7 @@ if [ -z "${VERSION:-}" ]; then
   fi
   VERSION=$VERSION$suffix
 fi
-# The same commit gives the same package, byte for byte.
+# Dates in the package are those of the commit, not of the packing.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH VERSION
 

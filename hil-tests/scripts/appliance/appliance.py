@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20260)
     parser.add_argument("--minutes", type=float, default=170, help="no round of `cuts` begins after this")
     parser.add_argument("--saved", type=pathlib.Path, help="of `cuts` and `faults`: the folder of an earlier run, whose saved guest is used again")
+    parser.add_argument("--resume", type=pathlib.Path, help="of `cuts`: the folder of a run that was interrupted; it goes on")
     parser.add_argument("--keep", action="store_true", help="keep the folder also when nothing failed")
     options = parser.parse_args()
     for program in ["qemu-system-x86_64", "mmdebstrap", "mkfs.ext4", "debugfs", "storescu", "storescp", "echoscu"]:
@@ -44,7 +45,8 @@ def main() -> int:
         return 2
     out = ROOT / "out/appliance"
     out.mkdir(parents=True, exist_ok=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{options.test}-", dir=out))
+    folder = options.resume or pathlib.Path(tempfile.mkdtemp(prefix=f"{options.test}-", dir=out))
+    folder = folder.resolve()
     begun = time.monotonic()
     run = {"install": install.run, "sandbox": sandbox.run, "faults": faults.run, "cuts": cuts.run}[options.test]
     try:

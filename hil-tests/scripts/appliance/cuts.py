@@ -12,6 +12,7 @@ drive is an emulated one, whose torn writes end at sectors.
 
 import argparse
 import collections
+import json
 import pathlib
 import random
 import re
@@ -29,21 +30,22 @@ from part10 import check_journal, data_set, sop_uid, title
 DATA_MB = 1024
 # Sending takes some seconds here, analysis and delivery some more: most cuts come while images arrive, the others in any phase.
 SENDING_S, ALL_S = 5.0, 18.0
+# A job may be hit by more than two cuts, and is to be done all the same.
+HIT_OFTEN = "max_interruptions = 1000\n"
 SETTLED = """SELECT (SELECT count(*) FROM series WHERE state IN ('receiving', 'complete'))
     + (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running'))
     + (SELECT count(*) FROM deliveries WHERE state = 'pending')"""
 
 
 def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
-    chance = random.Random(options.seed)
     archive = Archive(folder)
     box = Box.new(folder, options, archive.port)
     drive, port = box.drive, box.port
-    sent: dict[pathlib.Path, str] = {}  # every acknowledged file, and the round that saw it
-    rows, begun = [], time.monotonic()
-    studies: list[pathlib.Path] = []
+    begun = time.monotonic()
+    rows, sent, studies = so_far(folder)
+    chance = random.Random(options.seed + len(rows))
     try:
-        for number in range(options.rounds):
+        for number in range(len(rows), options.rounds):
             if time.monotonic() - begun > options.minutes * 60:
                 break
             ready = box.wake()
@@ -71,6 +73,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
                     sent.setdefault(file, f"round {number}")
             rows.append({"round": number, "cut_s": round(moment, 1), "aimed": aimed, "ready_s": round(ready, 2), "checked": held, "acknowledged": new, "drive": lost})
             print(f"  {rows[-1]}", flush=True)
+            (folder / "rows.json").write_text(json.dumps(rows))
             shutil.rmtree(folder / f"round-{number}")
         # What is not acknowledged yet is sent to its end, and everything comes to rest.
         ready = box.wake()
@@ -102,7 +105,7 @@ def run(folder: pathlib.Path, options: argparse.Namespace) -> dict:
     times = [row["ready_s"] for row in rows]
     figures |= {
         "rounds": len(rows) - 1, "seed": options.seed, "acknowledged instances": len(sent), "lost": 0,
-        "unflushed writes lost": drive.lost, "rounds that lost writes": sum(not row.get("drive", "0").startswith("0") for row in rows), "exec to READY, s, median": statistics.median(times), "exec to READY, s, most": max(times),
+        "unflushed writes lost": sum(int(row["drive"].split()[0]) for row in rows if "drive" in row), "rounds that lost writes": sum(not row.get("drive", "0").startswith("0") for row in rows), "exec to READY, s, median": statistics.median(times), "exec to READY, s, most": max(times),
         "table": rows,
     }
     for name, value in figures.items():
@@ -132,6 +135,18 @@ def fall_asleep(folder: pathlib.Path, deb: pathlib.Path) -> None:
         guest.cut()
 
 
+def so_far(folder: pathlib.Path) -> tuple[list[dict], dict[pathlib.Path, str], list[pathlib.Path]]:
+    """Rounds, acknowledged files (with the log that says so) and studies of a run that goes on."""
+    kept = folder / "rows.json"
+    rows = json.loads(kept.read_text()) if kept.exists() else []
+    studies = [folder / f"study-{number}" for number in range(len(rows)) if (folder / f"study-{number}").exists()]
+    sent: dict[pathlib.Path, str] = {}
+    for log in sorted(folder.glob("scanner-*.log"), key=lambda log: log.stat().st_mtime):
+        for file in acknowledged(log):
+            sent.setdefault(file, log.stem)
+    return rows, sent, studies
+
+
 def incomplete(studies: list[pathlib.Path], sent: dict) -> list[pathlib.Path]:
     return [study for study in studies if any(file not in sent for file in study.rglob("*.dcm"))]
 
@@ -149,24 +164,26 @@ class Box:
         if not options.saved:
             fall_asleep(folder, options.deb)
         data = folder / "data.img"
+        if data.exists():
+            (folder / "drive.sock").unlink(missing_ok=True)
+            return cls(folder, options.saved or folder, Drive(str(data), str(folder / "drive.sock")), install.site(archive_port, HIT_OFTEN))
         subprocess.run(["mkfs.ext4", "-q", "-L", "data", "-E", "lazy_itable_init=0,lazy_journal_init=0", data, f"{DATA_MB}M"],
                        check=True, capture_output=True)
         drive = Drive(str(data), str(folder / "drive.sock"))
-        # A job may be hit by more than two cuts, and is to be done all the same.
-        return cls(folder, options.saved or folder, drive, install.site(archive_port, "max_interruptions = 1000\n"))
+        return cls(folder, options.saved or folder, drive, install.site(archive_port, HIT_OFTEN))
 
     def wake(self) -> float:
         """Power on; gives the seconds from exec to READY."""
-        self.guest = Guest(self.folder, self.saved / "disk.img", payload=self.saved / "payload.img", incoming=self.saved / "asleep.state",
-                           root_read_only=True, dicom=self.port)
+        # On a busy machine the guest's ACPI sometimes gives up while the disk is plugged in. Nothing has touched the disk then.
+        for _ in range(4):
+            if self._plug_in():
+                break
+            self.drive.power_off()
+            self.guest.cut()
+            self.drive.cut(None)
+        else:
+            raise Trouble("the data disk cannot be plugged in: " + self.guest.log_tail())
         guest = self.guest
-        while guest.command("query-status")["status"] == "inmigrate":
-            time.sleep(0.1)
-        guest.command("cont")
-        guest.wait(120)
-        guest.attach(self.drive.path, "data")
-        guest.run(f"date -s @{time.time():.3f} >/dev/null")
-        guest.until("test -b /dev/disk/by-id/virtio-data", 60, "the data disk")
         guest.put("/etc/scanside/config.d/50-site.toml", self.site)
         guest.run("mount -o errors=remount-ro /dev/disk/by-id/virtio-data /var/lib/scanside", within=120)
         guest.run("systemctl start scansided", within=200)
@@ -176,6 +193,21 @@ class Box:
                 raise Trouble("no C-ECHO after READY")
         guest.until("scansidectl status >/dev/null", 60, "an answer on the bus")
         return install.start_to_ready(guest)
+
+    def _plug_in(self) -> bool:
+        self.guest = Guest(self.folder, self.saved / "disk.img", payload=self.saved / "payload.img", incoming=self.saved / "asleep.state",
+                           root_read_only=True, dicom=self.port)
+        while self.guest.command("query-status")["status"] == "inmigrate":
+            time.sleep(0.1)
+        self.guest.command("cont")
+        self.guest.wait(120)
+        self.guest.attach(self.drive.path, "data")
+        self.guest.run(f"date -s @{time.time():.3f} >/dev/null")
+        try:
+            self.guest.until("test -b /dev/disk/by-id/virtio-data", 30, "the data disk")
+        except Trouble:
+            return False
+        return True
 
     def look(self, name: str) -> "Records":
         """A copy of what is on the data disk, as of now."""
