@@ -9,6 +9,7 @@
 pub mod association;
 mod at_once;
 mod commitment;
+pub mod callers;
 mod echo;
 mod elements;
 pub mod listener;
@@ -71,6 +72,8 @@ pub struct Intake {
     /// Bounded: when the engine falls behind, senders wait.
     pub arrivals: mpsc::Sender<Arrival>,
     pub services: services::Services,
+    /// Who called and what became of it.
+    pub callers: callers::Callers,
 }
 
 /// Transfer syntaxes in which an instance can be stored. Left out: JPIP (the pixels are on another server), SMPTE

@@ -69,6 +69,7 @@ where
         Ok(request) => request,
         Err(fault) => {
             info!(association = number, %peer, "no association: {fault}");
+            intake.callers.failed(peer.ip(), &fault);
             return say_goodbye(&mut reader, &mut writer, fault.abort()).await;
         }
     };
@@ -76,11 +77,13 @@ where
         Ok(admitted) => admitted,
         Err(refusal) => {
             warn!(association = number, %peer, calling = %shown(&request.calling), "association refused: {refusal}");
+            intake.callers.refused(&request.calling, &request.called, peer.ip(), &refusal);
             let reject: AssociationRJ = refusal.reject();
             return say_goodbye(&mut reader, &mut writer, Some(Pdu::AssociationRJ(reject))).await;
         }
     };
     let (results, contexts) = negotiate::judge_contexts(&request.contexts, offer);
+    intake.callers.accepted(&request.calling, &request.called, peer.ip(), contexts.len());
     let accept = negotiate::acceptance(&request, results, &contexts, intake.settings.max_pdu);
     if let Err(fault) = writer.send_pdu(&Pdu::AssociationAC(accept)).await {
         return info!(association = number, %peer, "no association: {fault}");

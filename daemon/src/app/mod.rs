@@ -14,6 +14,7 @@ use ::custody::level::{Gate, Level};
 use ::live::exam::auto;
 use config::Settings;
 use hal::clock::Wall;
+use node::callers::Callers;
 use node::reporter::Reporter;
 use node::services::{Archive, Services};
 use node::settings::Asking;
@@ -52,12 +53,14 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let (stage, view) = live::ends(&settings);
     let archives = settings.destination.values().filter(|one| one.commitment != Asking::Off).map(Archive::from);
     let services = Services::new(parts.store.clone(), archives, parts.outbox_wake.clone());
+    let callers = Callers::default();
     let intake = Intake {
         spool: parts.spool.clone(),
         settings: Arc::new(settings.dicom.clone()),
         gate: gate.clone(),
         arrivals: arrivals_in,
         services: services.clone(),
+        callers: callers.clone(),
     };
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };

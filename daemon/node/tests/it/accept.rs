@@ -31,6 +31,31 @@ async fn a_wrong_title_is_rejected_permanently_with_the_right_reason() {
     let wrong_calling = reject_of(&node, "SCANSIDE", "MR7").await.unwrap();
     assert_eq!(wrong_calling.source, Source::ServiceUser(User::CallingAETitleNotRecognized));
     assert_eq!(reject_of(&node, "SCANSIDE", "CT1").await, None);
+    let calls: Vec<_> =
+        node.callers.list().into_iter().map(|c| (c.calling_ae, c.called_ae, c.outcome.code())).collect();
+    let call = |calling: &str, called: &str, code| (calling.to_owned(), called.to_owned(), code);
+    assert_eq!(
+        calls,
+        [
+            call("CT1", "SCANSIDE", "accepted"),
+            call("MR7", "SCANSIDE", "calling-ae-unknown"),
+            call("CT1", "PACS", "called-ae-wrong")
+        ],
+        "who called is remembered, the latest first"
+    );
+}
+
+#[tokio::test]
+async fn a_browser_and_a_tls_client_are_remembered_by_what_they_are() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let node = Node::start(|_| {}).await;
+    for hello in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]] {
+        let mut stream = tokio::net::TcpStream::connect(node.address).await.unwrap();
+        stream.write_all(hello).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    let codes: Vec<_> = node.callers.list().iter().map(|caller| caller.outcome.code()).collect();
+    assert_eq!(codes, ["tls-on-plain-port", "not-dicom"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use custody::spool::Spool;
 use custody::store::{Durability, Store, instances};
 use dicom::file_meta;
 use hal::clock::Wall;
+use node::callers::Callers;
 use node::reporter::Reporter;
 use node::send::Target;
 use node::services::{Archive, Services};
@@ -32,6 +33,7 @@ pub struct Node {
     pub store: Store,
     pub gate: Gate,
     pub arrivals: mpsc::Receiver<Arrival>,
+    pub callers: Callers,
     pub served: JoinHandle<Result<(), listener::Error>>,
     pub trigger: CancellationToken,
     pub reports: JoinHandle<Result<(), std::convert::Infallible>>,
@@ -94,9 +96,17 @@ impl Node {
             wall: Wall::default(),
         };
         let reports = tokio::spawn(reporter.run(trigger.clone()));
-        let intake = Intake { spool: spool.clone(), settings, gate: gate.clone(), arrivals: sender, services };
+        let callers = Callers::default();
+        let intake = Intake {
+            spool: spool.clone(),
+            settings,
+            gate: gate.clone(),
+            arrivals: sender,
+            services,
+            callers: callers.clone(),
+        };
         let served = tokio::spawn(listener::run(socket, intake, shutdown));
-        Self { address, spool, store, gate, arrivals, served, trigger, reports, directory }
+        Self { address, spool, store, gate, arrivals, callers, served, trigger, reports, directory }
     }
 
     /// Ends it; the disk stays.

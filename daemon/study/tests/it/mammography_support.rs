@@ -155,6 +155,7 @@ impl Unit {
             gate: Gate::default(),
             arrivals: sender,
             services,
+            callers: Default::default(),
         };
         let (events, _) = broadcast::channel(1000);
         let parts = StudyParts {

@@ -1,0 +1,251 @@
+//! Who called the node lately and what became of it, for people: "the scanner does not connect" is answered by what came,
+//! not by what should have come. Bounded; a crowd of strangers displaces neither known senders nor the latest refusals.
+//!
+//! AE titles and addresses belong to machines and identify no patient.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use custody::store::now_utc;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::policy::Refusal;
+use crate::wire::Fault;
+
+/// Callers that were accepted, and those that were refused: this many of each are remembered.
+const MOST: usize = 64;
+
+/// What became of a call. The words of [`Outcome::code`] are part of the D-Bus interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Accepted,
+    /// The caller called an AE title that is not ours.
+    CalledAeWrong,
+    /// Its own AE title is not in the list of senders.
+    CallingAeUnknown,
+    /// Its AE title is in the list, with another address.
+    AddressUnknown,
+    TooManyAssociations,
+    ProtocolVersion,
+    ApplicationContext,
+    /// Associated, but we take none of what it proposed.
+    NoContextAccepted,
+    /// It spoke TLS on a port without TLS.
+    TlsOnPlainPort,
+    /// Not DICOM: a browser, a port scanner.
+    NotDicom,
+}
+
+impl Outcome {
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::CalledAeWrong => "called-ae-wrong",
+            Self::CallingAeUnknown => "calling-ae-unknown",
+            Self::AddressUnknown => "address-unknown",
+            Self::TooManyAssociations => "too-many-associations",
+            Self::ProtocolVersion => "protocol-version",
+            Self::ApplicationContext => "application-context",
+            Self::NoContextAccepted => "no-context-accepted",
+            Self::TlsOnPlainPort => "tls-on-plain-port",
+            Self::NotDicom => "not-dicom",
+        }
+    }
+
+    fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::CalledAe { .. } => Self::CalledAeWrong,
+            Refusal::CallingAe { .. } => Self::CallingAeUnknown,
+            Refusal::Address { .. } => Self::AddressUnknown,
+            Refusal::Limit { .. } => Self::TooManyAssociations,
+            Refusal::Version => Self::ProtocolVersion,
+            Refusal::ApplicationContext { .. } => Self::ApplicationContext,
+        }
+    }
+}
+
+/// All calls with the same titles, address and outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Empty when the call had none, because it was not DICOM.
+    pub calling_ae: String,
+    pub called_ae: String,
+    pub address: IpAddr,
+    pub outcome: Outcome,
+    /// One sentence; empty when accepted.
+    pub reason: String,
+    pub times: u64,
+    pub first_utc: String,
+    pub last_utc: String,
+}
+
+impl Caller {
+    fn is_same(&self, other: &Self) -> bool {
+        (self.outcome, self.address) == (other.outcome, other.address)
+            && (&self.calling_ae, &self.called_ae) == (&other.calling_ae, &other.called_ae)
+    }
+}
+
+/// The register. Cheap to clone; clones share it.
+#[derive(Debug, Clone)]
+pub struct Callers {
+    /// In the order of their last call.
+    all: Arc<Mutex<Vec<Caller>>>,
+    /// Counts the changes.
+    changed: watch::Sender<u64>,
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self { all: Arc::default(), changed: watch::channel(0).0 }
+    }
+}
+
+impl Callers {
+    /// Of the last one that called first to those before.
+    pub fn list(&self) -> Vec<Caller> {
+        self.lock().iter().rev().cloned().collect()
+    }
+
+    /// Takes what an earlier run of the daemon remembered, as [`Callers::list`] returned it. Who has called meanwhile stays
+    /// in front.
+    pub fn restore(&self, earlier: Vec<Caller>) {
+        let mut all = self.lock();
+        let since = std::mem::take(&mut *all);
+        for caller in earlier.into_iter().rev().chain(since) {
+            add(&mut all, caller);
+        }
+    }
+
+    /// Notified at each call.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    pub(crate) fn accepted(&self, calling: &str, called: &str, address: IpAddr, contexts: usize) {
+        if contexts > 0 {
+            return self.note(calling, called, address, Outcome::Accepted, "");
+        }
+        let reason = "the caller proposed no SOP class and transfer syntax that this device takes";
+        self.note(calling, called, address, Outcome::NoContextAccepted, reason);
+    }
+
+    pub(crate) fn refused(&self, calling: &str, called: &str, address: IpAddr, refusal: &Refusal) {
+        self.note(calling, called, address, Outcome::of(refusal), &refusal.to_string());
+    }
+
+    /// A connection that ended before it requested an association. Who only looks whether the port is open is not noted:
+    /// monitoring does so every minute.
+    pub(crate) fn failed(&self, address: IpAddr, fault: &Fault) {
+        let Fault::Protocol { what, .. } = fault else { return };
+        let (outcome, reason) = if what.starts_with(TLS_HELLO) {
+            (Outcome::TlsOnPlainPort, "the caller began TLS, and this port takes DICOM without TLS".to_owned())
+        } else {
+            (Outcome::NotDicom, format!("the caller does not speak DICOM: {what}"))
+        };
+        self.note("", "", address, outcome, &reason);
+    }
+
+    fn note(&self, calling: &str, called: &str, address: IpAddr, outcome: Outcome, reason: &str) {
+        let now = now_utc();
+        let caller = Caller {
+            calling_ae: calling.trim().to_owned(),
+            called_ae: called.trim().to_owned(),
+            address: address.to_canonical(),
+            outcome,
+            reason: reason.to_owned(),
+            times: 1,
+            first_utc: now.clone(),
+            last_utc: now,
+        };
+        add(&mut self.lock(), caller);
+        self.changed.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Caller>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How [`Fault::Protocol`] begins when the first byte was that of a TLS handshake record (RFC 8446 section 5.1).
+const TLS_HELLO: &str = "unknown PDU type 0x16";
+
+fn add(all: &mut Vec<Caller>, mut caller: Caller) {
+    if let Some(at) = all.iter().position(|known| known.is_same(&caller)) {
+        let known = all.remove(at);
+        caller.times = caller.times.saturating_add(known.times);
+        caller.first_utc = known.first_utc;
+    }
+    let accepted = |caller: &Caller| caller.outcome == Outcome::Accepted;
+    let kind = accepted(&caller);
+    all.push(caller);
+    if all.iter().filter(|known| accepted(known) == kind).count() > MOST
+        && let Some(oldest) = all.iter().position(|known| accepted(known) == kind)
+    {
+        all.remove(oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+
+    fn refuse(callers: &Callers, calling: &str, address: IpAddr) {
+        let refusal = Refusal::CallingAe { calling: calling.trim().to_owned() };
+        callers.refused(calling, "SCANSIDE", address, &refusal);
+    }
+
+    #[test]
+    fn the_same_call_is_one_entry_with_a_count_and_its_reason() {
+        let callers = Callers::default();
+        refuse(&callers, "MR7", CT);
+        refuse(&callers, "MR7 ", CT);
+        callers.accepted("CT1", "SCANSIDE", CT, 3);
+        let list = callers.list();
+        assert_eq!(
+            list.iter().map(|one| (one.calling_ae.as_str(), one.times)).collect::<Vec<_>>(),
+            [("CT1", 1), ("MR7", 2)]
+        );
+        assert_eq!(list[1].outcome.code(), "calling-ae-unknown");
+        assert_eq!(list[1].reason, "the AE title \"MR7\" is not in the list of senders");
+    }
+
+    #[test]
+    fn a_crowd_of_strangers_displaces_no_known_sender_and_memory_is_bounded() {
+        let callers = Callers::default();
+        callers.accepted("CT1", "SCANSIDE", CT, 3);
+        for number in 0..1000 {
+            refuse(&callers, &format!("X{number}"), CT);
+        }
+        let list = callers.list();
+        assert_eq!(list.len(), MOST + 1);
+        assert_eq!((list[0].calling_ae.as_str(), list[MOST].calling_ae.as_str()), ("X999", "CT1"));
+    }
+
+    #[test]
+    fn what_was_remembered_comes_back_and_counts_go_on() {
+        let before = Callers::default();
+        refuse(&before, "MR7", CT);
+        let after = Callers::default();
+        refuse(&after, "MR7", CT);
+        after.restore(before.list());
+        let list = after.list();
+        assert_eq!((list.len(), list[0].times), (1, 2));
+        assert_eq!(list[0].first_utc, before.list()[0].first_utc);
+    }
+
+    #[test]
+    fn tls_is_told_from_other_strangers_and_a_look_at_the_port_is_not_noted() {
+        let callers = Callers::default();
+        let protocol = |what: &str| Fault::protocol(dicom_ul::pdu::AbortRQServiceProviderReason::UnrecognizedPdu, what);
+        callers.failed(CT, &Fault::Closed);
+        callers.failed(CT, &protocol("unknown PDU type 0x16"));
+        callers.failed(CT, &protocol("unknown PDU type 0x47"));
+        let codes: Vec<_> = callers.list().iter().map(|one| one.outcome.code()).collect();
+        assert_eq!(codes, ["not-dicom", "tls-on-plain-port"]);
+    }
+}
