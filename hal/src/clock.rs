@@ -83,6 +83,12 @@ pub fn utc_after(wait: Duration) -> String {
     text_after(jiff::Timestamp::now(), wait)
 }
 
+/// The moment `span` ago, in the form of [`now_utc`]; the beginning of the calendar when it lies before.
+pub fn utc_before(span: Duration) -> String {
+    let span = jiff::SignedDuration::try_from(span).unwrap_or(jiff::SignedDuration::MAX);
+    utc_text(jiff::Timestamp::now().checked_sub(span).unwrap_or(jiff::Timestamp::MIN))
+}
+
 fn text_after(moment: jiff::Timestamp, wait: Duration) -> String {
     let wait = jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX);
     utc_text(moment.checked_add(wait).unwrap_or(jiff::Timestamp::MAX))

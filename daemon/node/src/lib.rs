@@ -21,6 +21,7 @@ mod open;
 pub mod outcome;
 mod places;
 pub mod policy;
+pub mod probe;
 mod receive;
 pub mod reporter;
 pub mod send;

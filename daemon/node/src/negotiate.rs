@@ -214,6 +214,10 @@ pub(super) fn is_dicom(application_context: &str) -> bool {
     application_context == APPLICATION_CONTEXT
 }
 
+/// How the reasons of a rejection begin that concern the AE titles.
+pub(super) const CALLING_NOT_RECOGNISED: &str = "our AE title is not known to the peer";
+pub(super) const CALLED_NOT_RECOGNISED: &str = "the peer does not answer to the AE title we called";
+
 /// The reason of an A-ASSOCIATE-RJ in words (PS3.8 section 9.3.4).
 pub(super) fn reject_reason(body: &[u8]) -> String {
     let &[_, result, source, reason, ..] = body else {
@@ -221,8 +225,8 @@ pub(super) fn reject_reason(body: &[u8]) -> String {
     };
     let words = match (source, reason) {
         (1, 2) => "application context not supported",
-        (1, 3) => "our AE title is not known to the peer",
-        (1, 7) => "the peer does not answer to the AE title we called",
+        (1, 3) => CALLING_NOT_RECOGNISED,
+        (1, 7) => CALLED_NOT_RECOGNISED,
         (2, 2) => "protocol version not supported",
         (3, 1) => "temporary congestion",
         (3, 2) => "local limit exceeded",

@@ -12,6 +12,7 @@ use custody::store::commitments::Item;
 use dicom::file_meta;
 use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{AbortRQSource, Pdu};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -288,6 +289,16 @@ impl Association {
         Ok(Self::on(open::open(target, proposed, TIMERS).await?))
     }
 
+    /// On a connection that stands, with one context for each pair of SOP class and transfer syntax.
+    pub(crate) async fn negotiate_on(
+        stream: TcpStream,
+        target: &Target,
+        pairs: Vec<(String, String)>,
+    ) -> Result<Self, Error> {
+        let proposed = pairs.iter().map(|(class, syntax)| Proposed::new(class, syntax)).collect();
+        Ok(Self::on(open::negotiate_on(stream, target, proposed, TIMERS).await?))
+    }
+
     pub(super) fn on(opened: Opened) -> Self {
         let Opened { messages, sender, accepted, rejected, .. } = opened;
         Self { messages, sender, accepted, rejected, next_message_id: 1, reporting: None, over: false }
@@ -324,6 +335,15 @@ impl Association {
             Outcome::Stored | Outcome::Warned => Ok(status),
             Outcome::Full | Outcome::Again | Outcome::GivenUp => Err(Error::Refused { status, comment }),
         }
+    }
+
+    pub(crate) fn accepts_class(&self, class: &str) -> bool {
+        self.accepted.iter().any(|context| context.abstract_syntax == class)
+    }
+
+    /// SOP class, transfer syntax and reason of each context that the peer rejected.
+    pub(crate) fn rejections(&self) -> impl Iterator<Item = &(String, String, Rejection)> {
+        self.rejected.iter()
     }
 
     /// Whether the association has ended, because it failed or a file could not be read completely.

@@ -1,5 +1,6 @@
 //! The composition root: opens spool, database and ports, starts the tasks, waits for their end.
 
+mod callers;
 mod custody;
 mod live;
 mod opened;
@@ -64,7 +65,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     };
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
-    let facts = facts(&settings, opened.address, health_reports);
+    let facts = facts(&settings, opened.address, callers.clone(), health_reports);
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone());
     let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
     let checks = health::Checks {
@@ -78,6 +79,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let stop = || shutdown.clone();
     let open = || custody.clone();
     tasks.start_steady("custody", custody::run(parts.clone(), custody_told, stop()));
+    tasks.start_steady("callers", callers::keep(callers, settings.spool.directory.clone(), stop()));
     tasks.start("study", story(open(), parts.clone(), arrivals, stop()));
     tasks.start("analysis", once_open(open(), stop(), worker::run(parts.clone(), stop())));
     tasks.start("DICOM", node::listener::run(opened.listener, intake, stop()));
@@ -142,7 +144,12 @@ fn free_bytes(parts: &StudyParts) -> FreeBytes {
 }
 
 /// Properties for D-Bus that do not change while the daemon runs.
-fn facts(settings: &Settings, dicom_address: String, health: watch::Receiver<health::Report>) -> dbus::Facts {
+fn facts(
+    settings: &Settings,
+    dicom_address: String,
+    callers: Callers,
+    health: watch::Receiver<health::Report>,
+) -> dbus::Facts {
     let destinations = settings.destination.iter();
     dbus::Facts {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -153,6 +160,9 @@ fn facts(settings: &Settings, dicom_address: String, health: watch::Receiver<hea
             .map(|(name, destination)| (name.clone(), format!("{}@{}", destination.ae_title, destination.address)))
             .collect(),
         memory_limit_bytes: settings.analyze.memory_mib.saturating_mul(1 << 20),
+        ae_titles: settings.dicom.ae_titles.clone(),
+        senders: settings.dicom.sender.clone(),
+        callers,
         health,
     }
 }

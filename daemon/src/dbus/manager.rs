@@ -16,7 +16,7 @@ use super::filter::{Filter, Options};
 use super::model::Shown;
 use super::objects::show;
 use super::query::{self, Reader};
-use super::rows::{Delivery, Job, Model, Quarantined, Series, ShadowRun, Study};
+use super::rows::{Caller, Delivery, Happened, Job, Model, Quarantined, Sender, Series, ShadowRun, Study};
 use super::{Error, Facts, RerunOptions, Verbs, names};
 
 /// Reads changing properties directly from their source, so that no call waits for a writer.
@@ -77,6 +77,27 @@ impl Manager {
     async fn list_quarantine(&self, options: Options) -> Result<Vec<Quarantined>, Error> {
         let filter = Filter::parse(&options, &["limit", "state"])?;
         self.reader.read(move |connection| query::quarantine(connection, &filter.rows)).await
+    }
+
+    /// Who called the DICOM node lately, accepted or refused, the last first. No options.
+    #[zbus(out_args("callers"))]
+    fn list_callers(&self, options: Options) -> Result<Vec<Caller>, Error> {
+        Filter::parse(&options, &[])?;
+        Ok(self.facts.callers.list().into_iter().map(Caller::from).collect())
+    }
+
+    /// Who sent instances that the box still has rows of, and when. The one that sent last comes first. No options.
+    #[zbus(out_args("senders"))]
+    async fn list_senders(&self, options: Options) -> Result<Vec<Sender>, Error> {
+        Filter::parse(&options, &[])?;
+        self.reader.read(query::senders).await
+    }
+
+    /// What happened and why. Options: limit u (newest first), or study_uid s (all of that study, oldest first).
+    #[zbus(out_args("events"))]
+    async fn list_events(&self, options: Options) -> Result<Vec<Happened>, Error> {
+        let filter = Filter::parse(&options, &["limit", "study_uid"])?;
+        self.reader.read(move |connection| query::events(connection, &filter.rows)).await
     }
 
     /// Queues all series of a study that can be analysed again. Options: urgent b. Returns how many series.
@@ -235,6 +256,19 @@ impl Manager {
     #[zbus(property(emits_changed_signal = "const"))]
     fn accelerator(&self) -> &str {
         &self.facts.accelerator
+    }
+
+    /// AE titles of the DICOM node; empty when it answers to any.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn ae_titles(&self) -> Vec<String> {
+        self.facts.ae_titles.clone()
+    }
+
+    /// AE title and address (empty: any) of each configured sender; empty when anyone may send.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn senders(&self) -> Vec<(String, String)> {
+        let address = |sender: &node::settings::Sender| sender.address.map(|ip| ip.to_string()).unwrap_or_default();
+        self.facts.senders.iter().map(|sender| (sender.ae_title.trim().to_owned(), address(sender))).collect()
     }
 
     /// Name and AE_TITLE@host:port of each destination.

@@ -35,6 +35,8 @@ use custody::store::conflicts::Choice;
 use custody::store::deliveries::Order;
 use futures_util::future::BoxFuture;
 use hal::backoff::{Backoff, Pauses};
+use node::callers::Callers;
+use node::settings::Sender;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +48,7 @@ use crate::health;
 
 pub use error::Error;
 
-/// Properties of Manager1 that do not change while the daemon runs, except `health`.
+/// What Manager1 shows of the daemon. It does not change while the daemon runs, except `health` and `callers`.
 #[derive(Debug, Clone)]
 pub struct Facts {
     pub version: String,
@@ -60,6 +62,11 @@ pub struct Facts {
     pub destinations: BTreeMap<String, String>,
     /// What decoding and analysis may use (`analyze.memory_mib`).
     pub memory_limit_bytes: u64,
+    /// AE titles of the node; empty: it answers to any.
+    pub ae_titles: Vec<String>,
+    /// Who may send; empty: anyone.
+    pub senders: Vec<Sender>,
+    pub callers: Callers,
     pub health: watch::Receiver<health::Report>,
 }
 

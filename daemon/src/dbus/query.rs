@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use custody::store::lists::{self, Wanted};
-use custody::store::{Durability, Store, shadows};
+use custody::store::{Durability, Store, events, journal, senders, shadows};
+use node::callers;
 use rusqlite::Connection;
 
 use super::Error;
 use super::names::Noun;
-use super::rows::{Delivery, Job, Quarantined, Series, ShadowRun, Study};
+use super::rows::{Caller, Delivery, Happened, Job, Quarantined, Sender, Series, ShadowRun, Study};
 
 /// A database connection that is opened on first use and used only on blocking threads.
 #[derive(Debug, Clone)]
@@ -79,6 +80,18 @@ pub fn quarantine(connection: &Connection, wanted: &Wanted) -> Result<Vec<Quaran
 pub fn shadow_runs(connection: &Connection, wanted: &Wanted) -> Result<Vec<ShadowRun>> {
     let rows = shadows::latest(connection, wanted.study_uid.as_deref(), wanted.limit)?;
     Ok(rows.into_iter().map(|(row, study_uid, series_uid)| ShadowRun::new(row, study_uid, series_uid)).collect())
+}
+
+pub fn senders(connection: &Connection) -> Result<Vec<Sender>> {
+    Ok(senders::senders(connection)?.into_iter().map(Sender::from).collect())
+}
+
+pub fn events(connection: &Connection, wanted: &Wanted) -> Result<Vec<Happened>> {
+    let rows = match &wanted.study_uid {
+        Some(study_uid) => journal::of_study(connection, study_uid)?,
+        None => events::latest(connection, wanted.limit)?,
+    };
+    Ok(rows.into_iter().map(Happened::from).collect())
 }
 
 /// Text as the bus can carry it. A string of D-Bus holds no NUL: one that did would end the connection, and the next one as
@@ -192,6 +205,42 @@ impl From<lists::SetAside> for Quarantined {
             calling_ae: shown(item.calling_ae),
             peer_address: shown(item.peer_address),
         }
+    }
+}
+
+impl From<callers::Caller> for Caller {
+    fn from(caller: callers::Caller) -> Self {
+        Self {
+            calling_ae: shown(caller.calling_ae),
+            called_ae: shown(caller.called_ae),
+            address: caller.address.to_string(),
+            outcome: caller.outcome.code().to_owned(),
+            reason: shown(caller.reason),
+            times: caller.times,
+            first_utc: caller.first_utc,
+            last_utc: caller.last_utc,
+        }
+    }
+}
+
+impl From<senders::SenderItem> for Sender {
+    fn from(item: senders::SenderItem) -> Self {
+        Self {
+            calling_ae: shown(item.calling_ae),
+            address: shown(item.address),
+            instances: item.instances,
+            studies: item.studies,
+            first_utc: item.first_utc,
+            last_utc: item.last_utc,
+            hours: item.hours,
+            last_study_date: shown(item.last_study_date),
+        }
+    }
+}
+
+impl From<events::EventRow> for Happened {
+    fn from(row: events::EventRow) -> Self {
+        Self { utc: row.utc, subject: shown(row.subject), what: shown(row.what), detail: shown(row.detail) }
     }
 }
 

@@ -210,3 +210,46 @@ pub struct Quarantined {
     pub calling_ae: String,
     pub peer_address: String,
 }
+
+/// Calls to the DICOM node with the same titles, address and outcome. It is not an object on the bus.
+#[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Caller {
+    pub calling_ae: String,
+    pub called_ae: String,
+    pub address: String,
+    /// `accepted`, or why not: `called-ae-wrong`, `calling-ae-unknown`, `address-unknown`, ... (docs/dbus.md).
+    pub outcome: String,
+    /// One sentence; empty when accepted.
+    pub reason: String,
+    pub times: u64,
+    pub first_utc: String,
+    pub last_utc: String,
+}
+
+/// One AE title at one address that sent instances. It is not an object on the bus.
+#[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Sender {
+    pub calling_ae: String,
+    pub address: String,
+    pub instances: u64,
+    pub studies: u64,
+    pub first_utc: String,
+    pub last_utc: String,
+    /// Hours of the last 28 days in which it sent, oldest first: `2026-01-31T10`, UTC.
+    pub hours: Vec<String>,
+    /// Study Date of the last instance as in DICOM: YYYYMMDD; empty when it has none.
+    pub last_study_date: String,
+}
+
+/// Something that happened. It is not an object on the bus.
+#[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Happened {
+    pub utc: String,
+    /// `series/12`, `job/3`, `delivery/4`, `database`, ...
+    pub subject: String,
+    pub what: String,
+    pub detail: String,
+}

@@ -98,6 +98,9 @@ async fn the_interfaces_are_those_checked_in() {
         accelerator: String::new(),
         destinations: std::collections::BTreeMap::new(),
         memory_limit_bytes: 0,
+        ae_titles: Vec::new(),
+        senders: Vec::new(),
+        callers: node::callers::Callers::default(),
         health: crate::health::channel().1,
     };
     let manager = manager::Manager {

@@ -1,0 +1,266 @@
+//! Tests a destination step by step: name, connection, association, presentation contexts, C-ECHO. Where the steps end is
+//! what a field engineer must correct. Sends nothing but the C-ECHO.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dicom_dictionary_std::uids;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::VERIFICATION;
+use crate::negotiate;
+use crate::send::{Association, Error, Rejection, Target};
+use crate::wire::Fault;
+
+/// What the box sends to an archive: SOP class and its name.
+pub const RESULTS: [(&str, &str); 6] = [
+    (uids::COMPREHENSIVE3_DSR_STORAGE, "Comprehensive 3D SR"),
+    (uids::SEGMENTATION_STORAGE, "Segmentation"),
+    (uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "Secondary Capture"),
+    (uids::ENCAPSULATED_PDF_STORAGE, "Encapsulated PDF"),
+    (uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE, "Ultrasound Multi-frame"),
+    (uids::ULTRASOUND_IMAGE_STORAGE, "Ultrasound Image"),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The host has an address.
+    Name,
+    /// A program accepts connections there.
+    Connection,
+    /// It speaks DICOM and takes both AE titles.
+    Association,
+    /// It takes the kinds of object that this box sends.
+    Contexts,
+    Echo,
+}
+
+/// Why the steps ended. The words of [`Cause::code`] are those of `scansidectl doctor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    NameUnknown,
+    NoRoute,
+    PortClosed,
+    NoAnswer,
+    /// Connected, and then silence.
+    Silent,
+    NotDicom,
+    /// The peer does not answer to the AE title that we call.
+    CalledAe,
+    /// The peer does not know our AE title.
+    CallingAe,
+    Rejected,
+    Aborted,
+    EchoRefused,
+}
+
+impl Cause {
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NameUnknown => "archive-name-unknown",
+            Self::NoRoute => "archive-no-route",
+            Self::PortClosed => "archive-port-closed",
+            Self::NoAnswer => "archive-no-answer",
+            Self::Silent => "archive-silent",
+            Self::NotDicom => "archive-not-dicom",
+            Self::CalledAe => "archive-called-ae-wrong",
+            Self::CallingAe => "archive-does-not-know-us",
+            Self::Rejected => "archive-rejects",
+            Self::Aborted => "archive-aborts",
+            Self::EchoRefused => "archive-echo-refused",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "address",
+            Self::Connection => "connection",
+            Self::Association => "association",
+            Self::Contexts => "contexts",
+            Self::Echo => "C-ECHO",
+        })
+    }
+}
+
+/// A step that succeeded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passed {
+    pub step: Step,
+    /// For example the address that a name has.
+    pub what: String,
+    pub milliseconds: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    pub step: Step,
+    pub cause: Cause,
+    /// As the system or the peer said it.
+    pub what: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    pub passed: Vec<Passed>,
+    /// The step at which it ended.
+    pub failed: Option<Failed>,
+    /// Names of the kinds of object that the peer does not take, and why.
+    pub not_taken: Vec<(String, String)>,
+}
+
+impl Probe {
+    fn pass(&mut self, step: Step, what: impl Into<String>, begun: Instant) {
+        self.passed.push(Passed { step, what: what.into(), milliseconds: begun.elapsed().as_secs_f64() * 1e3 });
+    }
+
+    fn fail(mut self, step: Step, cause: Cause, what: impl Into<String>) -> Self {
+        self.failed = Some(Failed { step, cause, what: what.into() });
+        self
+    }
+}
+
+/// Tests `target`; each step may take `patience`.
+pub async fn run(target: &Target, patience: Duration) -> Probe {
+    let mut probe = Probe::default();
+    let begun = Instant::now();
+    let addresses: Vec<SocketAddr> = match timeout(patience, tokio::net::lookup_host(&target.address)).await {
+        Ok(Ok(found)) => found.collect(),
+        Ok(Err(error)) => return probe.fail(Step::Name, Cause::NameUnknown, error.to_string()),
+        Err(_) => return probe.fail(Step::Name, Cause::NameUnknown, "the name server does not answer"),
+    };
+    let Some(address) = addresses.first() else {
+        return probe.fail(Step::Name, Cause::NameUnknown, "the name has no address");
+    };
+    probe.pass(Step::Name, address.to_string(), begun);
+
+    let begun = Instant::now();
+    let stream = match timeout(patience, TcpStream::connect(&addresses[..])).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            let cause = match error.kind() {
+                ErrorKind::ConnectionRefused => Cause::PortClosed,
+                ErrorKind::TimedOut => Cause::NoAnswer,
+                _ => Cause::NoRoute,
+            };
+            return probe.fail(Step::Connection, cause, error.to_string());
+        }
+        Err(_) => {
+            let what = format!("no answer within {} s", patience.as_secs());
+            return probe.fail(Step::Connection, Cause::NoAnswer, what);
+        }
+    };
+    let _ = stream.set_nodelay(true);
+    probe.pass(Step::Connection, "open", begun);
+
+    let begun = Instant::now();
+    let association = timeout(patience, Association::negotiate_on(stream, target, proposal())).await;
+    let mut association = match association {
+        Ok(Ok(association)) => association,
+        Ok(Err(error)) => return probe.fail(Step::Association, cause_of(&error), error.to_string()),
+        Err(_) => {
+            let what = format!("connected, and then no answer within {} s", patience.as_secs());
+            return probe.fail(Step::Association, Cause::Silent, what);
+        }
+    };
+    let titles = format!("{} accepted by {}", target.calling_ae.trim(), target.called_ae.trim());
+    probe.pass(Step::Association, titles, begun);
+
+    let begun = Instant::now();
+    for (class, name) in RESULTS {
+        if let Some(why) = association.not_taken(class) {
+            probe.not_taken.push((name.to_owned(), why.to_string()));
+        }
+    }
+    if probe.not_taken.is_empty() {
+        probe.pass(Step::Contexts, "all kinds of result are taken", begun);
+    }
+
+    let begun = Instant::now();
+    match timeout(patience, association.echo()).await {
+        // A peer that takes results and not the echo works all the same.
+        Ok(Ok(()) | Err(Error::NotAccepted { .. })) => probe.pass(Step::Echo, "answered", begun),
+        Ok(Err(error @ Error::Refused { .. })) => {
+            return probe.fail(Step::Echo, Cause::EchoRefused, error.to_string());
+        }
+        Ok(Err(error)) => return probe.fail(Step::Echo, Cause::Aborted, error.to_string()),
+        Err(_) => return probe.fail(Step::Echo, Cause::Silent, "no answer to the C-ECHO"),
+    }
+    association.release().await;
+    probe
+}
+
+fn proposal() -> Vec<(String, String)> {
+    let results = RESULTS.iter().flat_map(|(class, _)| {
+        [uids::EXPLICIT_VR_LITTLE_ENDIAN, uids::IMPLICIT_VR_LITTLE_ENDIAN]
+            .map(|syntax| ((*class).into(), syntax.into()))
+    });
+    std::iter::once((VERIFICATION.into(), uids::IMPLICIT_VR_LITTLE_ENDIAN.into())).chain(results).collect()
+}
+
+fn cause_of(error: &Error) -> Cause {
+    match error {
+        Error::Rejected(why) if why.starts_with(negotiate::CALLED_NOT_RECOGNISED) => Cause::CalledAe,
+        Error::Rejected(why) if why.starts_with(negotiate::CALLING_NOT_RECOGNISED) => Cause::CallingAe,
+        Error::Rejected(_) => Cause::Rejected,
+        Error::Association(Fault::Protocol { .. }) => Cause::NotDicom,
+        Error::Association(Fault::Aborted(_) | Fault::Closed | Fault::Io(_)) => Cause::Aborted,
+        _ => Cause::Silent,
+    }
+}
+
+impl Association {
+    /// Why the peer takes no object of this class, which was proposed; `None` when it takes some.
+    fn not_taken(&self, class: &str) -> Option<Rejection> {
+        if self.accepts_class(class) {
+            return None;
+        }
+        let rejection = self.rejections().find(|(known, ..)| known == class);
+        Some(rejection.map_or(Rejection::NotAnswered, |(.., why)| *why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn target(address: String) -> Target {
+        Target { address, called_ae: "PACS".into(), calling_ae: "SCANSIDE".into() }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_an_unknown_name_and_another_service_are_told_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let closed = run(&target(address), PATIENCE).await;
+        assert_eq!(closed.failed.unwrap().cause, Cause::PortClosed);
+        assert_eq!(closed.passed.len(), 1);
+
+        let unknown = run(&target("no-such-host.invalid:104".into()), PATIENCE).await;
+        assert_eq!(unknown.failed.unwrap().cause, Cause::NameUnknown);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let web = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        });
+        let web_server = run(&target(address), PATIENCE).await;
+        assert_eq!(web_server.failed.unwrap().cause, Cause::NotDicom);
+        web.await.unwrap();
+    }
+}
