@@ -8,10 +8,14 @@ mod types;
 
 #[cfg(feature = "ctl")]
 pub mod ctl;
+#[cfg(feature = "ctl")]
+pub mod doctor;
 
 pub use live::{Area, Exam, Expected, Learnt, Live, LiveProxy, Patient, Stage, Stats};
 pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, ModelProxy, SeriesProxy, StudyProxy};
-pub use types::{Delivery, Job, Model, Options, Quarantined, Series, ShadowRun, Status, Study};
+pub use types::{
+    Caller, Delivery, Happened, Job, Model, Options, Quarantined, Sender, Series, ShadowRun, Status, Study,
+};
 
 pub const BUS_NAME: &str = "org.scanside.Appliance1";
 pub const ROOT: &str = "/org/scanside/Appliance1";

@@ -2,7 +2,7 @@
 
 use zbus::{OwnedFd, OwnedObjectPath, proxy};
 
-use crate::types::{Delivery, Job, Model, Options, Quarantined, Series, ShadowRun, Study};
+use crate::types::{Caller, Delivery, Happened, Job, Model, Options, Quarantined, Sender, Series, ShadowRun, Study};
 
 #[proxy(
     interface = "org.scanside.Appliance1.Manager1",
@@ -20,6 +20,12 @@ pub trait Manager {
     fn list_deliveries(&self, options: Options<'_>) -> zbus::Result<Vec<Delivery>>;
     /// Options: `limit` u, `state` s.
     fn list_quarantine(&self, options: Options<'_>) -> zbus::Result<Vec<Quarantined>>;
+    /// Who called the DICOM node lately, the last first.
+    fn list_callers(&self, options: Options<'_>) -> zbus::Result<Vec<Caller>>;
+    /// Who sent instances.
+    fn list_senders(&self, options: Options<'_>) -> zbus::Result<Vec<Sender>>;
+    /// Options: `limit` u (newest first), or `study_uid` s (oldest first).
+    fn list_events(&self, options: Options<'_>) -> zbus::Result<Vec<Happened>>;
     /// Options: `urgent` b. Returns how many series were queued.
     #[zbus(allow_interactive_auth)]
     fn rerun(&self, study_uid: &str, options: Options<'_>) -> zbus::Result<u32>;
@@ -55,6 +61,12 @@ pub trait Manager {
     fn dicom_address(&self) -> zbus::Result<String>;
     #[zbus(property(emits_changed_signal = "const"))]
     fn accelerator(&self) -> zbus::Result<String>;
+    /// Empty: any.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn ae_titles(&self) -> zbus::Result<Vec<String>>;
+    /// AE title and address (empty: any) of who may send; empty: anyone.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn senders(&self) -> zbus::Result<Vec<(String, String)>>;
     #[zbus(property(emits_changed_signal = "const"))]
     fn destinations(&self) -> zbus::Result<Vec<(String, String)>>;
     #[zbus(property)]

@@ -166,6 +166,46 @@ pub struct ShadowRun {
     pub failure: Option<String>,
 }
 
+/// Calls to the DICOM node with the same titles, address and outcome.
+#[derive(Debug, Clone, PartialEq, Eq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Caller {
+    pub calling_ae: String,
+    pub called_ae: String,
+    pub address: String,
+    /// `accepted`, or the code of what was wrong.
+    pub outcome: String,
+    pub reason: String,
+    pub times: u64,
+    pub first_utc: String,
+    pub last_utc: String,
+}
+
+/// One AE title at one address that sent instances.
+#[derive(Debug, Clone, PartialEq, Eq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Sender {
+    pub calling_ae: String,
+    pub address: String,
+    pub instances: u64,
+    pub studies: u64,
+    pub first_utc: String,
+    pub last_utc: String,
+    /// Hours of the last 28 days in which it sent, oldest first: `2026-01-31T10`, UTC.
+    pub hours: Vec<String>,
+    /// YYYYMMDD; empty when unknown.
+    pub last_study_date: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Happened {
+    pub utc: String,
+    pub subject: String,
+    pub what: String,
+    pub detail: String,
+}
+
 /// Manager1's properties at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {

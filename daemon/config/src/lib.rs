@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+pub mod edit;
 mod fragment;
 mod merge;
 pub mod settings;

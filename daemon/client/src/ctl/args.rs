@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::doctor::text::Language;
+
 const AFTER_HELP: &str = "\
 Examples:
   scansidectl status
+  scansidectl doctor
   scansidectl studies list --state processed
   scansidectl studies show 12
   scansidectl studies rerun 12 --wait
@@ -19,6 +22,12 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the daemon cannot be reached.
 Times are in local time, in JSON in UTC.";
+
+const PEERS_HELP: &str = "\
+Examples:
+  scansidectl peers list
+  scansidectl peers learn CT1 --write
+  scansidectl peers echo pacs";
 
 const MODELS_HELP: &str = "\
 Examples:
@@ -104,6 +113,28 @@ pub enum Command {
     },
     /// Analyse a folder of DICOM files without the daemon.
     Analyze(AnalyzeOptions),
+    /// What is wrong with this box, the gravest first, with cause and remedy. Works without the daemon, too.
+    ///
+    /// Exit codes: 0 nothing is wrong, 1 warnings, 2 something is broken.
+    Doctor(LookOptions),
+    /// Who sends, where results go, and who was turned away.
+    #[command(after_help = PEERS_HELP)]
+    Peers {
+        #[command(subcommand)]
+        command: PeersCommand,
+    },
+    /// What happened to a study, in order: arrivals, analysis, results, deliveries.
+    Journal {
+        /// Number as in `studies list`, study instance UID, or the beginning of one.
+        study: String,
+    },
+    /// Write a file for whoever helps: state, log and configuration without what identifies a patient.
+    Bundle {
+        /// For example /media/usb/box.tar.zst; it must not exist.
+        file: PathBuf,
+        #[command(flatten)]
+        look: LookOptions,
+    },
     /// Show events as they happen.
     Watch {
         /// End when nothing is being received, analysed or sent.
@@ -122,6 +153,53 @@ pub enum Command {
     },
     /// Print shell completions.
     Completions { shell: Shell },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PeersCommand {
+    /// Senders with what came from them, destinations, and callers that were turned away.
+    List {
+        /// Language; that of the terminal when absent.
+        #[arg(long, value_enum)]
+        language: Option<Language>,
+    },
+    /// Admit a sender that was turned away: shows the configuration entry, or writes it.
+    Learn(LearnOptions),
+    /// Test destinations step by step: address, connection, AE titles, kinds of object, C-ECHO. Needs no daemon.
+    Echo {
+        /// Name in the configuration; all when absent.
+        destination: Option<String>,
+        #[command(flatten)]
+        look: LookOptions,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct LearnOptions {
+    /// Its AE title, as in `peers list`.
+    pub ae_title: String,
+    /// Write the entry to the configuration; the daemon must be restarted after that.
+    #[arg(long)]
+    pub write: bool,
+    /// Admit it from any address, not only from the one that it called from.
+    #[arg(long)]
+    pub any_address: bool,
+    /// Configuration file or directory (repeatable); the usual ones when absent.
+    #[arg(long, value_name = "PATH")]
+    pub config: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct LookOptions {
+    /// Language; that of the terminal when absent.
+    #[arg(long, value_enum)]
+    pub language: Option<Language>,
+    /// Configuration file or directory (repeatable); the usual ones when absent.
+    #[arg(long, value_name = "PATH")]
+    pub config: Vec<PathBuf>,
+    /// A tree with `dev`, `proc` and `sys` in place of the machine's, for tests.
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/")]
+    pub root: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,18 +2,24 @@
 
 mod analyze;
 mod args;
+mod bundle;
 mod config;
+mod doctor;
 mod echo;
+mod examine;
 mod failure;
 mod findings;
+mod journal;
 mod live;
 mod maker;
 mod models;
 mod outbox;
 mod output;
+mod peers;
 mod profile;
 mod quarantine;
 mod replay;
+mod scrub;
 mod series;
 mod shadow;
 mod status;
@@ -24,17 +30,23 @@ mod worklist;
 
 use std::process::ExitCode;
 
-use args::{Arguments, Command, LiveCommand, ModelsCommand, OutboxCommand, QuarantineCommand, StudiesCommand};
+use crate::doctor::text::Language;
+use args::{
+    Arguments, Command, LiveCommand, LookOptions, ModelsCommand, OutboxCommand, PeersCommand, QuarantineCommand,
+    StudiesCommand,
+};
 use clap::{CommandFactory, Parser};
+use examine::Place;
 use failure::Failure;
 use output::Output;
+pub(crate) use output::bytes;
 
 /// Runs the command line. The exit codes are in `args::AFTER_HELP`.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
     match run(arguments, &output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             failure.print(&output);
             failure.exit_code()
@@ -42,7 +54,26 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+fn run(arguments: Arguments, output: &Output) -> Result<ExitCode, Failure> {
+    if let Command::Doctor(look) = &arguments.command {
+        let (place, language) = placed(&arguments.bus, look);
+        return runtime()?.block_on(doctor::run(&place, language, output));
+    }
+    act(arguments, output).map(|()| ExitCode::SUCCESS)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("no runtime: {error}"), "try again"))
+}
+
+fn placed(bus: &str, look: &LookOptions) -> (Place, Language) {
+    let root = hal::root::Root::at(&look.root);
+    let place = Place { bus: bus.to_owned(), config: look.config.clone(), root };
+    (place, look.language.unwrap_or_else(Language::of_environment))
+}
+
+fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     let bus = arguments.bus;
     match arguments.command {
         Command::Completions { shell } => {
@@ -66,13 +97,12 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         Command::Models { command: ModelsCommand::Verify { package, keys } } if maker::is_here(&package) => {
             maker::verify(package.as_ref(), keys, output)
         }
-        command => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::new(format!("no runtime: {error}"), "try again"))?;
-            runtime.block_on(talk(&bus, command, output))
+        Command::Peers { command: PeersCommand::Echo { destination, look } } => {
+            let (place, language) = placed(&bus, &look);
+            runtime()?.block_on(peers::echo(destination.as_deref(), &place.config, language, output))
         }
+        Command::Bundle { file, look } => runtime()?.block_on(bundle::run(&placed(&bus, &look).0, &file, output)),
+        command => runtime()?.block_on(talk(&bus, command, output)),
     }
 }
 
@@ -123,8 +153,19 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
             quarantine::list(&manager, limit, output).await
         }
         Command::Watch { until_idle } => watch::run(&manager, until_idle, output).await,
+        Command::Peers { command: PeersCommand::List { language } } => {
+            peers::list(&manager, language.unwrap_or_else(Language::of_environment), output).await
+        }
+        Command::Peers { command: PeersCommand::Learn(options) } => peers::learn(&manager, &options, output).await,
+        Command::Journal { study } => journal::run(&manager, &study, output).await,
         Command::Echo { destination } => echo::run(&manager, &destination, output).await,
-        Command::Config { .. } | Command::Analyze(_) | Command::Completions { .. } => Ok(()),
+        // They need no daemon and are done by now.
+        Command::Config { .. }
+        | Command::Analyze(_)
+        | Command::Completions { .. }
+        | Command::Doctor(_)
+        | Command::Bundle { .. }
+        | Command::Peers { command: PeersCommand::Echo { .. } } => Ok(()),
     };
     outcome.map_err(|failure| failure.on_bus(bus))
 }

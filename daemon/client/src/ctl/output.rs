@@ -193,8 +193,12 @@ pub fn tone_of(state: &str) -> Tone {
 
 /// A cell with the state in its tone.
 pub fn state_cell(state: &str) -> Cell {
-    let cell = Cell::new(state);
-    match tone_of(state) {
+    toned_cell(state, tone_of(state))
+}
+
+pub fn toned_cell(text: &str, tone: Tone) -> Cell {
+    let cell = Cell::new(text);
+    match tone {
         Tone::Good => cell.fg(Color::Green),
         Tone::Busy => cell.fg(Color::Yellow),
         Tone::Bad => cell.fg(Color::Red).add_attribute(Attribute::Bold),

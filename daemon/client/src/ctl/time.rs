@@ -8,6 +8,12 @@ pub fn local(utc: &str) -> String {
     in_zone(utc, TimeZone::system())
 }
 
+/// `2026-01-31 14:05:09`, in the local time zone.
+pub fn local_seconds(utc: &str) -> String {
+    let time = utc.parse::<Timestamp>().map(|time| time.to_zoned(TimeZone::system()));
+    time.map_or_else(|_| utc.to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
+
 fn in_zone(utc: &str, zone: TimeZone) -> String {
     match utc.parse::<Timestamp>() {
         Ok(time) => time.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string(),

@@ -17,6 +17,8 @@ use futures_util::future::BoxFuture;
 use live::view::View;
 use models::specimen::Specimen;
 use needs::Lack;
+use node::callers::Callers;
+use node::settings::Sender;
 use scansided::dbus::{self, Commands, Error, Facts, RerunOptions, Verbs};
 use scansided::health;
 use study::model::{Models, Shelf};
@@ -126,6 +128,7 @@ pub struct Appliance {
     /// The appliance reads health as long as this is there.
     _health: watch::Sender<health::Report>,
     pub script: Arc<Script>,
+    pub callers: Callers,
     trigger: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
 }
@@ -164,6 +167,7 @@ impl Appliance {
         let shutdown = trigger.clone();
         let (health, reports) = health::channel();
         let script = Arc::new(Script::default());
+        let callers = Callers::default();
         let facts = Facts {
             version: "9.9.9".into(),
             simulated: true,
@@ -171,6 +175,9 @@ impl Appliance {
             accelerator: "scripted".into(),
             destinations: BTreeMap::from([("pacs".to_owned(), "PACS@127.0.0.1:104".to_owned())]),
             memory_limit_bytes: 4 << 30,
+            ae_titles: vec!["SCANSIDE".into()],
+            senders: vec![Sender { ae_title: "CT".into(), address: None }],
+            callers: callers.clone(),
             health: reports,
         };
         let models = models(directory.path(), &store, &events, &gate);
@@ -180,7 +187,7 @@ impl Appliance {
             let (store, events, gate) = (store.clone(), events.clone(), gate.clone());
             async move { dbus::run(&bus, facts, store, events, gate, verbs, shutdown).await }
         });
-        Self { directory, store, events, gate, _health: health, script, trigger, task }
+        Self { directory, store, events, gate, _health: health, script, callers, trigger, task }
     }
 
     /// An archive of a specimen, signed with the development key, in the appliance's folder.

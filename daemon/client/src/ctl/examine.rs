@@ -1,0 +1,195 @@
+//! Collects the doctor's facts: from the daemon where it answers, from systemd, the configuration, and the kernel's files. Each
+//! part takes what it can get; none waits longer than a few seconds, and none fails the others.
+
+mod machine;
+mod unit;
+
+pub use unit::output;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::Settings;
+use hal::root::Root;
+use node::probe;
+use node::send::Target;
+use zbus::fdo::DBusProxy;
+
+use super::peers::PATIENCE;
+use crate::doctor::Facts;
+use crate::doctor::facts::{Bus, Config, Destination, Page, Port, Problem};
+use crate::{BUS_NAME, Live, LiveProxy, ManagerProxy, Options, Status};
+
+/// How long the daemon may take for one answer.
+const ANSWER: Duration = Duration::from_secs(15);
+/// Studies of which the rate is made, and other rows that are looked at.
+const MOST_STUDIES: u32 = 300;
+const MOST_ROWS: u32 = 1000;
+
+/// Where and how to look.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub bus: String,
+    pub config: Vec<PathBuf>,
+    /// `/`, but for tests.
+    pub root: Root,
+}
+
+pub async fn facts(place: &Place) -> Facts {
+    let mut facts = Facts { now_utc: hal::clock::now_utc(), ..Facts::default() };
+    // Only the system bus belongs to the unit.
+    if place.bus == "system" {
+        facts.unit = unit::read().await;
+    }
+    let settings = configuration(place, &mut facts.config);
+    let (bus, started) = talk(place, &mut facts).await;
+    facts.bus = bus;
+    facts.config.newer_than_daemon = started.and_then(|started| newer(place, started));
+    let machine = machine::Machine { root: &place.root, system: place.bus == "system" };
+    facts.clock = machine.clock(&facts.sent, facts.clock.newest_row_utc.take()).await;
+    facts.heat = machine.heat();
+    facts.memory = machine.memory(facts.status.as_ref(), facts.unit.is_some());
+    if let Some(settings) = &settings {
+        facts.storage = machine.storage(&settings.spool.directory);
+        facts.accelerator = Some(machine.accelerator(&settings.accelerator));
+        facts.capture = machine.capture(&settings.live.device);
+        if facts.bus == Bus::Answers {
+            facts.page = page(settings).await;
+        } else if facts.bus != Bus::Denied {
+            facts.port = port(settings, machine, &facts).await;
+        }
+        facts.destinations = destinations(settings).await;
+    }
+    facts
+}
+
+fn configuration(place: &Place, known: &mut Config) -> Option<Settings> {
+    match config::load(&place.config) {
+        Ok(settings) => {
+            known.live_device.clone_from(&settings.live.device);
+            known.provider.clone_from(&settings.accelerator.provider);
+            known.min_free_bytes = settings.spool.min_free_mib << 20;
+            known.listen = settings.dicom.listen.to_string();
+            Some(settings)
+        }
+        Err(error) => {
+            known.problems = error.problems.iter().map(problem).collect();
+            None
+        }
+    }
+}
+
+fn problem(problem: &config::Problem) -> Problem {
+    let place = match (&problem.file, problem.line) {
+        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+        (Some(file), None) => file.display().to_string(),
+        (None, _) => String::new(),
+    };
+    Problem { place, key: problem.key.clone().unwrap_or_default(), reason: problem.reason.clone() }
+}
+
+/// A file that was written after the daemon started.
+fn newer(place: &Place, started: std::time::SystemTime) -> Option<PathBuf> {
+    let files = config::edit::files(&place.config).ok()?;
+    let written = |file: &PathBuf| std::fs::metadata(file).and_then(|facts| facts.modified()).ok();
+    // The start is known to a second.
+    files.into_iter().find(|file| written(file).is_some_and(|written| written > started + Duration::from_secs(2)))
+}
+
+/// What the daemon says; and when it started.
+async fn talk(place: &Place, facts: &mut Facts) -> (Bus, Option<std::time::SystemTime>) {
+    let connection = match tokio::time::timeout(ANSWER, crate::connect(&place.bus)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return (Bus::NoBus(error.to_string()), None),
+        Err(_) => return (Bus::NoBus("it does not answer".into()), None),
+    };
+    let built = ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await;
+    let Ok(manager) = built else { return (Bus::NotThere, None) };
+    match tokio::time::timeout(ANSWER, Status::read(&manager)).await {
+        Ok(Ok(status)) => facts.status = Some(status),
+        Ok(Err(error)) => return (why(&error), None),
+        Err(_) => return (Bus::NotThere, None),
+    }
+    let _ = tokio::time::timeout(ANSWER, ask(&manager, facts)).await;
+    if let Ok(live) = LiveProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await {
+        facts.live = Live::read(&live).await.ok();
+    }
+    (Bus::Answers, started(&connection, place).await)
+}
+
+fn why(error: &zbus::Error) -> Bus {
+    match crate::error_parts(error) {
+        Some((name, _)) if name.ends_with(".AccessDenied") => Bus::Denied,
+        _ => Bus::NotThere,
+    }
+}
+
+/// Lists that a daemon of another version does not know stay empty.
+async fn ask(manager: &ManagerProxy<'_>, facts: &mut Facts) {
+    let state = |state: &'static str| Options::from([("state", state.into()), ("limit", MOST_ROWS.into())]);
+    let most = |limit: u32| Options::from([("limit", limit.into())]);
+    facts.ae_titles = manager.ae_titles().await.unwrap_or_default();
+    facts.senders = manager.senders().await.unwrap_or_default();
+    facts.callers = manager.list_callers(Options::new()).await.unwrap_or_default();
+    facts.sent = manager.list_senders(Options::new()).await.unwrap_or_default();
+    for wanted in ["pending", "parked", "held"] {
+        facts.deliveries.extend(manager.list_deliveries(state(wanted)).await.unwrap_or_default());
+    }
+    facts.parked_jobs = manager.list_jobs(state("parked")).await.unwrap_or_default();
+    facts.models = manager.list_models(Options::new()).await.unwrap_or_default();
+    facts.set_aside = manager.list_quarantine(most(MOST_ROWS)).await.unwrap_or_default();
+    let events = manager.list_events(most(1)).await.unwrap_or_default();
+    facts.clock.newest_row_utc = events.into_iter().next().map(|event| event.utc);
+    let studies = manager.list_studies(most(MOST_STUDIES)).await.unwrap_or_default();
+    facts.studies_utc = studies.into_iter().map(|study| study.first_utc).collect();
+}
+
+async fn started(connection: &zbus::Connection, place: &Place) -> Option<std::time::SystemTime> {
+    let bus = DBusProxy::new(connection).await.ok()?;
+    let pid = bus.get_connection_unix_process_id(zbus::names::BusName::try_from(BUS_NAME).ok()?).await.ok()?;
+    machine::started(&place.root, pid)
+}
+
+async fn page(settings: &Settings) -> Option<Page> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut address = settings.console.listen().filter(|address| address.port() != 0 && settings.live.is_on())?;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let get = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
+        stream.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+        let mut head = [0; 5];
+        stream.read_exact(&mut head).await?;
+        if &head == b"HTTP/" { Ok(()) } else { Err(std::io::Error::other("what answers is no web server")) }
+    };
+    let failure = match tokio::time::timeout(PATIENCE, get).await {
+        Ok(outcome) => outcome.err().map(|error| error.to_string()),
+        Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
+    };
+    Some(Page { address: format!("http://{address}/"), failure })
+}
+
+/// Whether a daemon that starts now would get its port.
+async fn port(settings: &Settings, machine: machine::Machine<'_>, facts: &Facts) -> Option<Port> {
+    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    let failed = facts.unit.as_ref().is_some_and(|unit| unit.result == "exit-code");
+    match tokio::net::TcpListener::bind(settings.dicom.listen).await.map_err(|error| error.kind()) {
+        Ok(_) => Some(Port::Free),
+        Err(AddrInUse) => Some(Port::Taken(machine.who_listens(settings.dicom.listen.port()))),
+        Err(AddrNotAvailable) => Some(Port::NoSuchAddress),
+        // Who asks may have fewer rights than the daemon: only together with its own failure this says something.
+        Err(PermissionDenied) if failed => Some(Port::NotAllowed),
+        Err(_) => None,
+    }
+}
+
+/// All at once: one that is dead must not make the others wait.
+async fn destinations(settings: &Settings) -> Vec<Destination> {
+    let tests = settings.destination.iter().map(|(name, destination)| async move {
+        let target = Target::from(destination);
+        let probe = Some(probe::run(&target, PATIENCE).await);
+        Destination { name: name.clone(), target, probe }
+    });
+    futures_util::future::join_all(tests).await
+}

@@ -1,0 +1,175 @@
+//! Is the clock to be believed? By what the box itself wrote down, by its time server, by what the scanners say.
+
+use jiff::civil::Date;
+
+use super::facts::Certificate;
+use super::text::{Text, both};
+use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, not_looked};
+
+/// A clock may be that much behind what was written before: seconds.
+const TOLERANCE: f64 = 120.0;
+const SOON_DAYS: f64 = 30.0;
+
+pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
+    let wrong = behind(facts).or_else(|| scanners_disagree(facts));
+    let area = both!("clock", "时钟");
+    match (&wrong, facts.clock.synchronised) {
+        (Some(_), _) => looked(checked, area, both!("wrong", "不准")),
+        (None, Some(true)) => looked(checked, area, both!("set by a time server", "由时间服务器校准")),
+        (None, Some(false)) => {
+            looked(checked, area, both!("plausible; no time server sets it", "合理；未与时间服务器同步"))
+        }
+        (None, None) => {
+            not_looked(checked, area, both!("nothing on this box says whether it is set", "本机无法得知是否已校准"))
+        }
+    }
+    let trusted = wrong.is_none() && facts.clock.synchronised == Some(true);
+    let mut found: Vec<Finding> = wrong.into_iter().collect();
+    if found.is_empty() {
+        found.extend(no_source(facts));
+    }
+    // A clock that is not trusted must not declare a certificate expired.
+    found.extend(facts.certificates.iter().filter_map(|certificate| expiry(facts, certificate, trusted)));
+    found
+}
+
+fn remedy() -> Text {
+    both!(
+        "Set it (`timedatectl set-time`), name a time server in /etc/systemd/timesyncd.conf, and replace the clock battery if it comes again.",
+        "用 `timedatectl set-time` 校正，在 /etc/systemd/timesyncd.conf 中指定时间服务器；若再次出现请更换时钟电池。"
+    )
+}
+
+fn behind(facts: &Facts) -> Option<Finding> {
+    let now = &facts.now_utc;
+    let clock = &facts.clock;
+    for (then, what) in [
+        (&clock.newest_row_utc, both!("something was written down", "已有记录")),
+        (&clock.program_utc, both!("the software was installed", "软件安装")),
+    ] {
+        let Some(then) = then else { continue };
+        let Some(by) = age(facts, then).map(|age| -age).filter(|by| *by > TOLERANCE) else { continue };
+        let (by, Text { en, zh }) = (super::span(by), what);
+        let (by_en, by_zh) = (by.en, by.zh);
+        return Some(
+            Finding::new(
+                "clock-behind",
+                Gravity::Broken,
+                both!("The clock is behind by at least {by_en}", "时钟至少慢了 {by_zh}"),
+                remedy(),
+            )
+            .seen(both!("it says {now}, but {en} at {then}", "当前显示 {now}，但{zh}时间为 {then}"))
+            .blocks(both!(
+                "Results carry wrong times; certificates cannot be judged.",
+                "结果中的时间不正确，也无法判断证书是否过期。"
+            )),
+        );
+    }
+    None
+}
+
+/// A scanner makes no study in the future. One that is a day off may be a time zone; two are not.
+fn scanners_disagree(facts: &Facts) -> Option<Finding> {
+    let days: Vec<(i32, &str, &str)> = facts
+        .sent
+        .iter()
+        .filter_map(|sender| {
+            let made = date(&sender.last_study_date)?;
+            let came = date(&sender.last_utc.get(..10)?.replace('-', ""))?;
+            let ahead = came.until(made).ok()?.get_days();
+            (ahead >= 2).then_some((ahead, sender.calling_ae.as_str(), sender.last_study_date.as_str()))
+        })
+        .collect();
+    let (ahead, scanner, made) = *days.first()?;
+    let all = days.len() == facts.sent.len() && days.len() > 1;
+    let cause = if all {
+        both!("This box's clock is behind: all scanners are ahead of it", "本机时钟偏慢：所有设备的时间都比本机早")
+    } else {
+        both!(
+            "This box and {scanner} disagree about the date by {ahead} days",
+            "本机与 {scanner} 的日期相差 {ahead} 天"
+        )
+    };
+    let cause = if all {
+        both!("This box's clock is behind: all scanners are ahead of it", "本机时钟偏慢：所有设备的日期都在本机之后")
+    } else {
+        cause
+    };
+    Some(
+        Finding::new("clock-offset", if all { Gravity::Broken } else { Gravity::Warning }, cause, {
+            let own = remedy();
+            Text {
+                en: format!("Look which of the two is right. The box: {}", own.en),
+                zh: format!("先确认哪一方正确。本机：{}", own.zh),
+            }
+        })
+        .seen(both!(
+            "{scanner} sent a study of {made} that lies {ahead} days in the future",
+            "{scanner} 发来的检查日期为 {made}，比本机日期晚 {ahead} 天"
+        )),
+    )
+}
+
+fn no_source(facts: &Facts) -> Option<Finding> {
+    let clock = &facts.clock;
+    (clock.synchronised == Some(false) && clock.has_rtc == Some(false)).then(|| {
+        Finding::new(
+            "clock-not-trusted",
+            Gravity::Warning,
+            both!(
+                "Nothing keeps the clock right: no time server, and no clock that runs without power",
+                "时钟没有可靠来源：没有时间服务器，也没有断电后继续走时的硬件时钟"
+            ),
+            remedy(),
+        )
+        .blocks(both!(
+            "After a power cut times may be wrong. Studies are received all the same.",
+            "断电后时间可能不准，但仍可正常接收检查。"
+        ))
+    })
+}
+
+fn expiry(facts: &Facts, certificate: &Certificate, trusted: bool) -> Option<Finding> {
+    let (purpose, until) = (&certificate.purpose, &certificate.expires_utc);
+    let left = -age(facts, until)?;
+    if left > SOON_DAYS * DAY {
+        return None;
+    }
+    let remedy = both!(
+        "Make a new one, `scansidectl cert --help` says how.",
+        "请重新签发证书，方法见 `scansidectl cert --help`。"
+    );
+    let seen = both!("valid until {until}", "有效期至 {until}");
+    let expired = left < 0.0;
+    Some(if expired && trusted {
+        Finding::new(
+            "certificate-expired",
+            Gravity::Broken,
+            both!("The certificate for {purpose} has expired", "{purpose} 的证书已过期"),
+            remedy,
+        )
+        .seen(seen)
+    } else if expired {
+        let cause = both!(
+            "The certificate for {purpose} seems to have expired, but the clock is not to be trusted",
+            "{purpose} 的证书似乎已过期，但本机时钟不可信"
+        );
+        Finding::new("certificate-unclear", Gravity::Warning, cause, both!("Set the clock first.", "请先校正时钟。"))
+            .seen(seen)
+    } else {
+        Finding::new(
+            "certificate-expires",
+            Gravity::Warning,
+            both!("The certificate for {purpose} expires soon", "{purpose} 的证书即将过期"),
+            remedy,
+        )
+        .seen(seen)
+    })
+}
+
+fn date(dicom: &str) -> Option<Date> {
+    if dicom.len() != 8 {
+        return None;
+    }
+    Date::new(dicom.get(..4)?.parse().ok()?, dicom.get(4..6)?.parse().ok()?, dicom.get(6..)?.parse().ok()?).ok()
+}

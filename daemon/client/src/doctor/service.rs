@@ -1,0 +1,262 @@
+//! Does the daemon run, and if not, why: configuration, port, rights, disk, systemd.
+
+use super::facts::{Bus, Port, Problem, Unit};
+use super::text::{Text, both};
+use super::{Checked, Facts, Finding, Gravity, looked, not_looked};
+
+/// `EX_CONFIG`: the daemon ends with it when the configuration is wrong.
+const WRONG_CONFIGURATION: i64 = 78;
+const RESTARTS: u64 = 3;
+
+pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    match facts.bus {
+        Bus::Answers => {
+            let version = facts.status.as_ref().map_or("", |status| status.version.as_str());
+            looked(
+                checked,
+                both!("service", "服务"),
+                both!("scansided {version} answers", "scansided {version} 有响应"),
+            );
+        }
+        _ => not_looked(checked, both!("service", "服务"), both!("scansided does not answer", "scansided 没有响应")),
+    }
+    found.extend(denied(facts));
+    found.extend(configuration(facts, checked));
+    if !matches!(facts.bus, Bus::Answers | Bus::Denied) {
+        let why: Vec<Finding> = [port(facts), bus(facts)].into_iter().flatten().collect();
+        let known = facts.config.problems.is_empty() && why.is_empty() && !storage_explains(facts);
+        found.extend(why);
+        found.extend(known.then(|| stopped(facts)).flatten());
+    }
+    found.extend(facts.unit.as_ref().and_then(restarts));
+    found.extend(facts.unit.as_ref().and_then(not_enabled));
+    found
+}
+
+fn storage_explains(facts: &Facts) -> bool {
+    facts.storage.as_ref().is_some_and(|storage| super::storage::keeps_from_starting(storage))
+}
+
+fn denied(facts: &Facts) -> Option<Finding> {
+    (facts.bus == Bus::Denied).then(|| {
+        Finding::new(
+            "not-allowed",
+            Gravity::Broken,
+            both!("You may not ask scansided: the doctor sees only half", "当前用户无权访问 scansided，只能检查一部分"),
+            both!(
+                "Run it with sudo, or be a member of group scanside (`sudo usermod -aG scanside $USER`, then log in again).",
+                "请用 sudo 运行，或把当前用户加入 scanside 组（`sudo usermod -aG scanside $USER`，然后重新登录）。"
+            ),
+        )
+    })
+}
+
+fn configuration(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
+    let problems = &facts.config.problems;
+    let Some(first) = problems.first() else {
+        looked(checked, both!("configuration", "配置"), both!("valid", "有效"));
+        if let Some(file) = &facts.config.newer_than_daemon {
+            let file = file.display();
+            return Some(
+                Finding::new(
+                    "configuration-not-loaded",
+                    Gravity::Warning,
+                    both!(
+                        "The configuration was changed after scansided started",
+                        "scansided 启动之后配置又被修改，新配置尚未生效"
+                    ),
+                    both!(
+                        "`systemctl restart scansided`, when no study is arriving.",
+                        "在没有检查正在传输时执行 `systemctl restart scansided`。"
+                    ),
+                )
+                .seen(both!("{file} is newer than the process", "{file} 比当前进程新")),
+            );
+        }
+        return None;
+    };
+    looked(checked, both!("configuration", "配置"), both!("wrong", "有错误"));
+    let running = facts.bus == Bus::Answers;
+    let place = if first.place.is_empty() { String::new() } else { format!("{}: ", first.place) };
+    let key = &first.key;
+    let gravity = if running { Gravity::Warning } else { Gravity::Broken };
+    let cause = if running {
+        both!(
+            "The configuration is wrong: scansided runs with what it read before, and will not start again",
+            "配置有错误：scansided 仍按启动时读到的旧配置运行，但重启后将无法启动"
+        )
+    } else {
+        both!("scansided does not start, because the configuration is wrong", "配置有错误，scansided 无法启动")
+    };
+    let mut finding = Finding::new(
+        "configuration-wrong",
+        gravity,
+        cause,
+        both!(
+            "Correct {place}{key}, check with `scansidectl config check`, then `systemctl restart scansided`.",
+            "请修改 {place}{key}，用 `scansidectl config check` 检查，然后执行 `systemctl restart scansided`。"
+        ),
+    );
+    for problem in problems.iter().take(5) {
+        finding = finding.seen(Text::same(line(problem)));
+    }
+    Some(finding)
+}
+
+fn line(problem: &Problem) -> String {
+    let parts = [&problem.place, &problem.key, &problem.reason];
+    parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(": ")
+}
+
+fn port(facts: &Facts) -> Option<Finding> {
+    let listen = &facts.config.listen;
+    let (code, cause, remedy, seen) = match facts.port.as_ref()? {
+        Port::Free => return None,
+        Port::Taken(owner) => (
+            "port-in-use",
+            both!(
+                "scansided does not start: its DICOM port is taken by another program",
+                "scansided 无法启动：DICOM 端口已被其他程序占用"
+            ),
+            both!(
+                "Stop that program (`ss -ltnp` shows it), or choose another port with dicom.listen and set it on the scanners too.",
+                "停止占用端口的程序（用 `ss -ltnp` 查看），或修改 dicom.listen 换一个端口，并在设备上同步修改。"
+            ),
+            owner.as_ref().map(|owner| both!("{listen} belongs to {owner}", "{listen} 由 {owner} 占用")),
+        ),
+        Port::NotAllowed => (
+            "port-not-allowed",
+            both!("scansided may not open its DICOM port", "scansided 无权打开 DICOM 端口"),
+            both!(
+                "Ports below 1024 need the unit as it was installed (`systemctl cat scansided`: AmbientCapabilities), or choose 11112.",
+                "1024 以下的端口需要使用安装包自带的服务单元（见 `systemctl cat scansided` 中的 AmbientCapabilities），否则请改用 11112。"
+            ),
+            None,
+        ),
+        Port::NoSuchAddress => (
+            "address-not-ours",
+            both!(
+                "scansided does not start: dicom.listen is not an address of this box",
+                "scansided 无法启动：dicom.listen 不是本机的地址"
+            ),
+            both!(
+                "Correct dicom.listen (`ip address` shows the box's addresses), or use 0.0.0.0.",
+                "请修改 dicom.listen（用 `ip address` 查看本机地址），或使用 0.0.0.0。"
+            ),
+            None,
+        ),
+    };
+    let seen = seen.unwrap_or_else(|| both!("dicom.listen = {listen}", "dicom.listen = {listen}"));
+    Some(Finding::new(code, Gravity::Broken, cause, remedy).seen(seen))
+}
+
+fn bus(facts: &Facts) -> Option<Finding> {
+    let Bus::NoBus(why) = &facts.bus else { return None };
+    let runs = facts.unit.as_ref().is_some_and(|unit| unit.active == "active");
+    let cause = if runs {
+        both!("D-Bus does not work: scansided runs, and cannot be asked", "D-Bus 不可用：scansided 在运行，但无法查询")
+    } else {
+        both!("D-Bus does not work", "D-Bus 不可用")
+    };
+    Some(
+        Finding::new(
+            "bus-missing",
+            Gravity::Broken,
+            cause,
+            both!(
+                "`systemctl restart dbus`, or give another bus with --bus.",
+                "执行 `systemctl restart dbus`，或用 --bus 指定其他总线。"
+            ),
+        )
+        .seen(Text::same(why)),
+    )
+}
+
+/// When nothing else explains why it does not answer.
+fn stopped(facts: &Facts) -> Option<Finding> {
+    let start = both!("`systemctl start scansided`", "执行 `systemctl start scansided`");
+    let log =
+        both!("`journalctl -u scansided -e` shows its last words.", "用 `journalctl -u scansided -e` 查看最后的日志。");
+    let Some(unit) = &facts.unit else {
+        let cause = both!("scansided does not run", "scansided 没有运行");
+        return Some(Finding::new("service-not-running", Gravity::Broken, cause, both!("Start it.", "请启动它。")));
+    };
+    let state = format!("{} ({}, {})", unit.active, unit.sub, unit.result);
+    let seen = both!("systemd: {state}", "systemd：{state}");
+    let last = unit.last_error.clone().map(Text::same).unwrap_or_default();
+    let finding = match unit.active.as_str() {
+        "activating" if unit.sub != "auto-restart" => Finding::new(
+            "service-starting",
+            Gravity::Warning,
+            both!("scansided is starting", "scansided 正在启动"),
+            both!(
+                "Wait: after a power cut it compares its log with the database, which may take minutes.",
+                "请稍候：断电后需要核对日志与数据库，可能需要几分钟。"
+            ),
+        ),
+        "inactive" if unit.result == "success" => Finding::new(
+            "service-stopped",
+            Gravity::Broken,
+            both!("scansided is stopped", "scansided 已停止"),
+            Text { en: format!("{}.", start.en), zh: format!("{}。", start.zh) },
+        ),
+        _ if unit.result == "oom-kill" => Finding::new(
+            "service-out-of-memory",
+            Gravity::Broken,
+            both!("scansided was ended by the kernel, because memory ran out", "内存不足，scansided 被内核终止"),
+            both!(
+                "Lower analyze.memory_mib, or give the box more memory. It starts again by itself.",
+                "请调低 analyze.memory_mib，或增加内存。服务会自动重新启动。"
+            ),
+        ),
+        _ if unit.exit_status == WRONG_CONFIGURATION => Finding::new(
+            "configuration-wrong",
+            Gravity::Broken,
+            both!(
+                "scansided ended because of its configuration, which is right by now",
+                "scansided 曾因配置错误退出，现在配置已正确"
+            ),
+            Text { en: format!("{}.", start.en), zh: format!("{}。", start.zh) },
+        ),
+        _ => Finding::new(
+            "service-failed",
+            Gravity::Broken,
+            both!("scansided does not stay up", "scansided 无法保持运行"),
+            log,
+        ),
+    };
+    Some(finding.seen(seen).seen(last))
+}
+
+fn restarts(unit: &Unit) -> Option<Finding> {
+    let n = unit.restarts;
+    (unit.active == "active" && n >= RESTARTS).then(|| {
+        Finding::new(
+            "service-restarts",
+            Gravity::Warning,
+            both!("scansided had to be started again {n} times", "scansided 已被自动重启 {n} 次"),
+            both!(
+                "`journalctl -u scansided -p err` tells why; send it with `scansidectl bundle`.",
+                "用 `journalctl -u scansided -p err` 查看原因，并用 `scansidectl bundle` 打包发送。"
+            ),
+        )
+        .seen(unit.last_error.clone().map(Text::same).unwrap_or_default())
+    })
+}
+
+fn not_enabled(unit: &Unit) -> Option<Finding> {
+    let state = &unit.enabled;
+    matches!(state.as_str(), "disabled" | "masked").then(|| {
+        Finding::new(
+            "service-not-enabled",
+            Gravity::Warning,
+            both!("scansided will not start when the box is switched on", "开机后 scansided 不会自动启动"),
+            both!(
+                "`systemctl enable scansided` (if masked: `systemctl unmask scansided` first).",
+                "执行 `systemctl enable scansided`（若已 masked，先执行 `systemctl unmask scansided`）。"
+            ),
+        )
+        .seen(both!("systemd: {state}", "systemd：{state}"))
+    })
+}

@@ -1,0 +1,487 @@
+//! One fault at a time is put into the facts of a healthy box; the right cause must come first. And a healthy box is told to be
+//! one.
+
+use node::probe::{Cause, Failed, Passed, Probe, Step};
+use node::send::Target;
+
+use super::facts::{
+    Accelerator, Bus, Capture, Certificate, Clock, Config, Destination, Heat, Memory, Opened, Page, Port, Problem,
+    Storage, Unit, Zone,
+};
+use super::text::Language;
+use super::{Facts, Gravity, judge};
+use crate::{Caller, Delivery, Job, Live, Model, Quarantined, Sender, Status};
+
+const NOW: &str = "2026-03-10T12:00:00.000Z";
+
+fn path(text: &str) -> zbus::OwnedObjectPath {
+    zbus::ObjectPath::try_from(text).unwrap().into()
+}
+
+fn caller(outcome: &str) -> Caller {
+    Caller {
+        calling_ae: "CT1".into(),
+        called_ae: "SCANSIDE".into(),
+        address: "192.0.2.7".into(),
+        outcome: outcome.into(),
+        reason: String::new(),
+        times: 3,
+        first_utc: "2026-03-01T12:00:00.000Z".into(),
+        last_utc: "2026-03-10T11:00:00.000Z".into(),
+    }
+}
+
+fn stranger(outcome: &str) -> Caller {
+    Caller { calling_ae: "MR7".into(), address: "192.0.2.77".into(), ..caller(outcome) }
+}
+
+fn delivery(state: &str) -> Delivery {
+    Delivery {
+        path: path("/x/1"),
+        destination: "pacs".into(),
+        state: state.into(),
+        kind: "seg".into(),
+        sop_uid: "2.25.1".into(),
+        study_uid: "1".into(),
+        attempts: 4,
+        status: Some(0xA900),
+        reason: Some("data set does not match SOP class".into()),
+        next_utc: NOW.into(),
+        delivered_utc: None,
+    }
+}
+
+fn model(state: &str, reason: Option<&str>) -> Model {
+    Model {
+        path: path("/x/1"),
+        id: "ct-chest".into(),
+        version: "1.2.0".into(),
+        task: "ct_chest".into(),
+        origin: "built-in".into(),
+        state: state.into(),
+        reason: reason.map(str::to_owned),
+        progress: 1.0,
+        stage: String::new(),
+        signer: None,
+        clearance: None,
+        licence: None,
+        findings: Vec::new(),
+        sha256: String::new(),
+        accelerator: Some("cpu, ONNX Runtime 1.32.0".into()),
+        golden_difference: None,
+        last_good: false,
+        shadow: false,
+    }
+}
+
+fn passed(step: Step) -> Passed {
+    Passed { step, what: String::new(), milliseconds: 3.0 }
+}
+
+fn live(sign: &str, reason: Option<&str>) -> Live {
+    Live {
+        sign: sign.into(),
+        reason: reason.map(str::to_owned),
+        source: "/dev/video0".into(),
+        profile: "auto".into(),
+        model: Some("us-breast".into()),
+        label: None,
+        simulated: false,
+        size: (1280, 720),
+        exam: None,
+        recording: "on".into(),
+        recording_reason: None,
+    }
+}
+
+fn failing(cause: Cause, step: Step) -> Option<Probe> {
+    let failed = Some(Failed { step, cause, what: "as the system said".into() });
+    Some(Probe { passed: vec![passed(Step::Name)], failed, not_taken: Vec::new() })
+}
+
+/// A box that works: one scanner that sends each day, one archive, a live path, a model.
+fn healthy() -> Facts {
+    let hours = (1..10)
+        .flat_map(|day| [9, 14].map(|hour| format!("2026-03-{day:02}T{hour:02}")))
+        .chain(["2026-03-10T09".to_owned()]);
+    let studies_utc = (1..10).map(|day| format!("2026-03-{day:02}T09:00:00.000Z")).collect();
+    Facts {
+        now_utc: NOW.into(),
+        bus: Bus::Answers,
+        unit: Some(Unit {
+            active: "active".into(),
+            sub: "running".into(),
+            result: "success".into(),
+            enabled: "enabled".into(),
+            ..Unit::default()
+        }),
+        config: Config {
+            live_device: "/dev/video0".into(),
+            provider: "cpu".into(),
+            min_free_bytes: 2 << 30,
+            listen: "0.0.0.0:11112".into(),
+            ..Config::default()
+        },
+        port: None,
+        storage: Some(Storage {
+            directory: "/var/lib/scanside".into(),
+            exists: true,
+            owner: Some("scanside".into()),
+            free_bytes: 500 << 30,
+            total_bytes: 1000 << 30,
+            free_inodes: Some(1 << 20),
+            worn_percent: Some(10),
+            ..Storage::default()
+        }),
+        clock: Clock {
+            synchronised: Some(true),
+            has_rtc: Some(true),
+            newest_row_utc: Some("2026-03-10T11:59:00.000Z".into()),
+            program_utc: Some("2026-01-01T00:00:00Z".into()),
+        },
+        accelerator: Some(Accelerator {
+            wanted: "cpu".into(),
+            opened: Some(Opened::As { provider: "cpu".into(), fallback: None }),
+            ..Accelerator::default()
+        }),
+        heat: Some(Heat {
+            zones: vec![Zone { name: "cpu".into(), celsius: 50.0, limit_celsius: Some(95.0) }],
+            throttled: 0,
+        }),
+        memory: Some(Memory { used_bytes: 1 << 30, limit_bytes: 16 << 30, killed: 0 }),
+        capture: Some(Capture { device: "/dev/video0".into(), exists: true, others: vec!["/dev/video0".into()] }),
+        page: Some(Page { address: "http://127.0.0.1:8484/".into(), failure: None }),
+        status: Some(Status {
+            version: "0.1.0".into(),
+            simulated: false,
+            dicom_address: "0.0.0.0:11112".into(),
+            accelerator: "cpu".into(),
+            destinations: vec![("pacs".into(), "PACS@192.0.2.20:104".into())],
+            level: "full".into(),
+            level_reason: String::new(),
+            free_bytes: 500 << 30,
+            studies_left: Some(4000),
+            memory_bytes: 1 << 30,
+            memory_limit_bytes: 4 << 30,
+            studies: 9,
+            instances: 1800,
+            series_receiving: 0,
+            jobs_queued: 0,
+            jobs_running: 0,
+            jobs_parked: 0,
+            deliveries_pending: 0,
+            deliveries_held: 0,
+            deliveries_parked: 0,
+            oldest_pending_utc: None,
+            quarantined: 0,
+        }),
+        ae_titles: vec!["SCANSIDE".into()],
+        senders: vec![("CT1".into(), "192.0.2.7".into())],
+        callers: vec![caller("accepted")],
+        sent: vec![Sender {
+            calling_ae: "CT1".into(),
+            address: "192.0.2.7".into(),
+            instances: 1800,
+            studies: 9,
+            first_utc: "2026-03-01T09:00:00.000Z".into(),
+            last_utc: "2026-03-10T09:30:00.000Z".into(),
+            hours: hours.collect(),
+            last_study_date: "20260310".into(),
+        }],
+        destinations: vec![Destination {
+            name: "pacs".into(),
+            target: Target {
+                address: "192.0.2.20:104".into(),
+                called_ae: "PACS".into(),
+                calling_ae: "SCANSIDE".into(),
+            },
+            probe: Some(Probe {
+                passed: [Step::Name, Step::Connection, Step::Association, Step::Contexts, Step::Echo]
+                    .map(passed)
+                    .into(),
+                ..Probe::default()
+            }),
+        }],
+        models: vec![model("active", None)],
+        live: Some(live("ready", None)),
+        studies_utc,
+        ..Facts::default()
+    }
+}
+
+/// A box whose daemon is not there.
+fn down(facts: &mut Facts) {
+    let (healthy_config, storage, unit) = (facts.config.clone(), facts.storage.clone(), facts.unit.clone());
+    *facts =
+        Facts { now_utc: NOW.into(), bus: Bus::NotThere, config: healthy_config, storage, unit, ..Facts::default() };
+    if let Some(unit) = &mut facts.unit {
+        (unit.active, unit.sub, unit.result) = ("failed".into(), "failed".into(), "exit-code".into());
+    }
+}
+
+type Fault = (&'static str, fn(&mut Facts));
+
+/// Code that must come first, and the fault.
+const FAULTS: &[Fault] = &[
+    ("called-ae-wrong", |f| f.callers.push(Caller { called_ae: "PACS".into(), ..stranger("called-ae-wrong") })),
+    ("calling-ae-unknown", |f| f.callers.push(stranger("calling-ae-unknown"))),
+    ("address-unknown", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("address-unknown") })),
+    ("tls-on-plain-port", |f| {
+        f.callers.push(Caller { calling_ae: String::new(), called_ae: String::new(), ..stranger("tls-on-plain-port") })
+    }),
+    ("no-context-accepted", |f| f.callers.push(stranger("no-context-accepted"))),
+    ("archive-name-unknown", |f| f.destinations[0].probe = failing(Cause::NameUnknown, Step::Name)),
+    ("archive-no-route", |f| f.destinations[0].probe = failing(Cause::NoRoute, Step::Connection)),
+    ("archive-port-closed", |f| {
+        // What an archive that is down looks like after a night: one cause, and its effect in the outbox.
+        f.destinations[0].probe = failing(Cause::PortClosed, Step::Connection);
+        f.deliveries = vec![delivery("pending"), delivery("pending")];
+        let status = f.status.as_mut().unwrap();
+        (status.deliveries_pending, status.oldest_pending_utc) = (2, Some("2026-03-10T02:00:00.000Z".into()));
+    }),
+    ("archive-no-answer", |f| f.destinations[0].probe = failing(Cause::NoAnswer, Step::Connection)),
+    ("archive-called-ae-wrong", |f| f.destinations[0].probe = failing(Cause::CalledAe, Step::Association)),
+    ("archive-does-not-know-us", |f| f.destinations[0].probe = failing(Cause::CallingAe, Step::Association)),
+    ("archive-not-dicom", |f| f.destinations[0].probe = failing(Cause::NotDicom, Step::Association)),
+    ("archive-refuses-class", |f| {
+        f.destinations[0].probe.as_mut().unwrap().not_taken =
+            vec![("Segmentation".into(), "SOP class not supported".into())];
+        f.deliveries = vec![delivery("parked")];
+        f.status.as_mut().unwrap().deliveries_parked = 1;
+    }),
+    ("results-refused", |f| f.deliveries = vec![delivery("parked")]),
+    ("results-late", |f| {
+        f.deliveries = vec![delivery("pending")];
+        let status = f.status.as_mut().unwrap();
+        (status.deliveries_pending, status.oldest_pending_utc) = (1, Some("2026-03-07T02:00:00.000Z".into()));
+    }),
+    ("disk-nearly-full", |f| f.status.as_mut().unwrap().studies_left = Some(5)),
+    ("disk-full", |f| {
+        let status = f.status.as_mut().unwrap();
+        (status.free_bytes, status.studies_left) = (1 << 30, Some(0));
+        (status.level, status.level_reason) =
+            ("no_new_studies".into(), "1024 MiB free, 2048 MiB must stay free".into());
+        status.jobs_parked = 1;
+    }),
+    ("disk-read-only", |f| {
+        f.storage.as_mut().unwrap().read_only = true;
+        let status = f.status.as_mut().unwrap();
+        (status.level, status.level_reason) =
+            ("no_new_studies".into(), "the database cannot be written: read-only".into());
+    }),
+    ("disk-errors", |f| f.storage.as_mut().unwrap().errors = 7),
+    ("disk-worn", |f| f.storage.as_mut().unwrap().worn_percent = Some(90)),
+    ("database-damaged", |f| {
+        let status = f.status.as_mut().unwrap();
+        (status.level, status.level_reason) =
+            ("no_new_studies".into(), "the database is damaged: malformed disk image".into());
+    }),
+    ("quarantine-not-empty", |f| {
+        f.set_aside = vec![Quarantined {
+            id: 3,
+            state: "quarantined".into(),
+            reason: "no pixel data".into(),
+            sop_class: String::new(),
+            sop_uid: String::new(),
+            study_uid: String::new(),
+            length: 9,
+            received_utc: NOW.into(),
+            calling_ae: "CT1".into(),
+            peer_address: "192.0.2.7".into(),
+        }];
+    }),
+    ("scanner-silent", |f| {
+        f.sent[0].last_utc = "2026-03-05T15:00:00.000Z".into();
+        f.sent[0].hours.retain(|hour| hour.as_str() < "2026-03-06");
+    }),
+    ("clock-behind", |f| {
+        f.clock.newest_row_utc = Some("2029-03-10T12:00:00.000Z".into());
+        // What a wrong clock must not cause: a certificate that is said to have expired.
+        f.certificates = vec![Certificate { purpose: "DICOM TLS".into(), expires_utc: "2026-01-01T00:00:00Z".into() }];
+    }),
+    ("clock-offset", |f| f.sent[0].last_study_date = "20260320".into()),
+    ("model-missing", |f| {
+        f.models = vec![model("deactivated", None)];
+        f.status.as_mut().unwrap().jobs_parked = 4;
+    }),
+    ("model-refused", |f| f.models = vec![model("refused", Some("lungs.onnx: the hash differs"))]),
+    ("golden-failing", |f| {
+        f.models = vec![model("refused", Some("golden run: differs by 0.4, 0.01 allowed"))];
+        f.status.as_mut().unwrap().jobs_parked = 4;
+    }),
+    ("gpu-missing", |f| wants_gpu(f, false, false)),
+    ("gpu-driver-missing", |f| wants_gpu(f, true, false)),
+    ("accelerator-fallback", |f| wants_gpu(f, true, true)),
+    ("inference-library-missing", |f| {
+        f.accelerator.as_mut().unwrap().opened = Some(Opened::Not("libonnxruntime.so is not there".into()));
+        f.models = vec![model("refused", Some("golden run: no library"))];
+    }),
+    ("too-hot", |f| f.heat.as_mut().unwrap().zones[0].celsius = 94.0),
+    ("configuration-wrong", |f| {
+        down(f);
+        f.unit.as_mut().unwrap().exit_status = 78;
+        let place = "/etc/scanside/config.d/50-site.toml:7".into();
+        f.config.problems =
+            vec![Problem { place, key: "dicom.max_pdu".into(), reason: "65 is not in 4096 to 1048576".into() }];
+    }),
+    ("configuration-not-loaded", |f| f.config.newer_than_daemon = Some("/etc/scanside/config.d/50-site.toml".into())),
+    ("port-in-use", |f| {
+        down(f);
+        f.port = Some(Port::Taken(Some("storescp (process 7)".into())));
+    }),
+    ("service-stopped", |f| {
+        down(f);
+        let unit = f.unit.as_mut().unwrap();
+        (unit.active, unit.sub, unit.result) = ("inactive".into(), "dead".into(), "success".into());
+    }),
+    ("service-failed", down),
+    ("service-not-enabled", |f| f.unit.as_mut().unwrap().enabled = "disabled".into()),
+    ("storage-not-ours", |f| {
+        down(f);
+        f.storage.as_mut().unwrap().owner = Some("root".into());
+    }),
+    ("not-allowed", |f| {
+        let config = f.config.clone();
+        *f = Facts { now_utc: NOW.into(), bus: Bus::Denied, config, unit: f.unit.clone(), ..Facts::default() };
+    }),
+    ("no-signal", |f| f.live = Some(live("no_signal", Some("since 11:40")))),
+    ("capture-missing", |f| {
+        (f.capture.as_mut().unwrap().exists, f.live) = (false, Some(live("failed", Some("/dev/video0: not there"))));
+    }),
+    ("page-unreachable", |f| f.page.as_mut().unwrap().failure = Some("connection refused".into())),
+    ("memory-short", |f| f.memory.as_mut().unwrap().killed = 2),
+    ("jobs-parked", |f| {
+        f.status.as_mut().unwrap().jobs_parked = 1;
+        f.parked_jobs = vec![job()];
+    }),
+    ("certificate-expired", |f| {
+        f.certificates = vec![Certificate { purpose: "DICOM TLS".into(), expires_utc: "2026-01-01T00:00:00Z".into() }];
+    }),
+];
+
+fn wants_gpu(facts: &mut Facts, hardware: bool, driver: bool) {
+    facts.config.provider = "tensorrt".into();
+    facts.accelerator = Some(Accelerator {
+        wanted: "tensorrt".into(),
+        opened: Some(Opened::As {
+            provider: "cpu".into(),
+            fallback: Some("tensorrt: no device; cuda: no device: using cpu".into()),
+        }),
+        nvidia_hardware: hardware,
+        nvidia_driver: driver,
+    });
+}
+
+fn job() -> Job {
+    Job {
+        path: path("/x/1"),
+        series: path("/x/2"),
+        study_uid: "1".into(),
+        series_uid: "1.1".into(),
+        version: 1,
+        state: "parked".into(),
+        stage: String::new(),
+        fraction: 0.0,
+        priority: 1,
+        attempts: 3,
+        interruptions: 0,
+        not_before_utc: None,
+        reason: Some("analysis failed 3 times: out of memory".into()),
+        created_utc: NOW.into(),
+        started_utc: None,
+        finished_utc: None,
+        findings: None,
+        timings: None,
+        task: None,
+    }
+}
+
+#[test]
+fn of_each_fault_the_right_cause_comes_first() {
+    assert!(FAULTS.len() >= 25);
+    let mut wrong = Vec::new();
+    for (code, put_in) in FAULTS {
+        let mut facts = healthy();
+        put_in(&mut facts);
+        let report = judge(&facts);
+        let codes: Vec<_> = report.findings.iter().map(|finding| finding.code).collect();
+        if codes.first() != Some(code) {
+            wrong.push(format!("{code}: {codes:?}"));
+        }
+        assert_ne!(report.exit_code(), 0, "{code} is no note");
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_finding_has_cause_and_remedy_in_both_languages() {
+    for (code, put_in) in FAULTS {
+        let mut facts = healthy();
+        put_in(&mut facts);
+        for finding in judge(&facts).findings {
+            for text in [&finding.cause, &finding.remedy] {
+                let (en, zh) = (text.in_language(Language::English), text.in_language(Language::Chinese));
+                assert!(en.len() > 5 && en.is_ascii(), "{code}: {en}");
+                assert!(zh.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{code}: {zh}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_a_healthy_box_nothing_is_said_but_what_was_looked_at() {
+    let report = judge(&healthy());
+    assert_eq!(report.findings, []);
+    assert_eq!(report.exit_code(), 0);
+    assert!(report.checked.len() >= 9 && report.checked.iter().all(|checked| checked.done), "{:?}", report.checked);
+    let disk = report.checked.iter().find(|checked| checked.area.en == "disk").unwrap();
+    assert_eq!(disk.seen.en, "500 GiB free: room for about 4000 studies, 4052 days at the present rate");
+}
+
+#[test]
+fn a_box_of_which_nothing_is_known_is_not_called_healthy() {
+    let report = judge(&Facts { now_utc: NOW.into(), ..Facts::default() });
+    assert_eq!(report.findings[0].code, "service-not-running");
+    assert_eq!(report.exit_code(), 2);
+}
+
+/// A wrong clock makes a valid certificate look expired; the box must go on.
+#[test]
+fn a_clock_that_is_not_trusted_judges_no_certificate() {
+    let mut facts = healthy();
+    facts.certificates = vec![Certificate { purpose: "DICOM TLS".into(), expires_utc: "2026-01-01T00:00:00Z".into() }];
+    facts.clock.synchronised = None;
+    let report = judge(&facts);
+    assert_eq!(
+        report.findings.iter().map(|f| (f.code, f.gravity)).collect::<Vec<_>>(),
+        [("certificate-unclear", Gravity::Warning)]
+    );
+}
+
+#[test]
+fn a_refusal_that_was_corrected_since_or_is_weeks_old_is_not_told() {
+    let mut facts = healthy();
+    facts.callers.push(stranger("calling-ae-unknown"));
+    facts.callers.push(Caller { last_utc: "2026-03-10T11:30:00.000Z".into(), ..stranger("accepted") });
+    assert_eq!(judge(&facts).findings, []);
+    facts.callers.truncate(1);
+    facts.callers.push(Caller { last_utc: "2026-02-01T11:30:00.000Z".into(), ..stranger("calling-ae-unknown") });
+    assert_eq!(judge(&facts).findings, []);
+}
+
+#[test]
+fn an_archive_that_is_down_is_one_finding_with_what_waits_for_it() {
+    let mut facts = healthy();
+    FAULTS.iter().find(|(code, _)| *code == "archive-port-closed").unwrap().1(&mut facts);
+    let report = judge(&facts);
+    assert_eq!(report.findings.len(), 1);
+    let evidence: Vec<_> = report.findings[0].evidence.iter().map(|text| text.en.as_str()).collect();
+    assert_eq!(evidence[1], "2 results wait, the oldest for 10 h");
+}
+
+#[test]
+fn a_title_that_differs_in_case_only_is_told_so() {
+    let mut facts = healthy();
+    facts.callers.push(Caller { calling_ae: "ct1".into(), ..stranger("calling-ae-unknown") });
+    assert!(judge(&facts).findings[0].remedy.en.starts_with("Upper and lower case count: CT1 is configured."));
+}

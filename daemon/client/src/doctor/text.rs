@@ -1,0 +1,56 @@
+//! Words in the languages of the people who install and use the box.
+
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Language {
+    #[default]
+    #[value(name = "en")]
+    English,
+    #[value(name = "zh-CN", alias = "zh")]
+    Chinese,
+}
+
+impl Language {
+    /// That of the terminal: the first of LC_ALL, LC_MESSAGES, LANG that is set.
+    pub fn of_environment() -> Self {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set).unwrap_or_default();
+        if locale.starts_with("zh") { Self::Chinese } else { Self::English }
+    }
+
+    pub fn pick(self, english: &str, chinese: &str) -> String {
+        match self {
+            Self::English => english.to_owned(),
+            Self::Chinese => chinese.to_owned(),
+        }
+    }
+}
+
+/// The same in each language.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Text {
+    pub en: String,
+    #[serde(rename = "zh-CN")]
+    pub zh: String,
+}
+
+impl Text {
+    /// What needs no translation: what a peer or the system said.
+    pub fn same(text: impl Into<String>) -> Self {
+        let en = text.into();
+        Self { zh: en.clone(), en }
+    }
+
+    pub fn in_language(&self, language: Language) -> String {
+        language.pick(&self.en, &self.zh)
+    }
+}
+
+/// `both!("{n} left", "剩余 {n}")`.
+macro_rules! both {
+    ($en:literal, $zh:literal) => {
+        $crate::doctor::text::Text { en: format!($en), zh: format!($zh) }
+    };
+}
+pub(crate) use both;
