@@ -83,17 +83,12 @@ fn scanners_disagree(facts: &Facts) -> Option<Finding> {
     let (ahead, scanner, made) = *days.first()?;
     let all = days.len() == facts.sent.len() && days.len() > 1;
     let cause = if all {
-        both!("This box's clock is behind: all scanners are ahead of it", "本机时钟偏慢：所有设备的时间都比本机早")
+        both!("This box's clock is behind: all scanners are ahead of it", "本机时钟偏慢：所有设备的日期都在本机之后")
     } else {
         both!(
             "This box and {scanner} disagree about the date by {ahead} days",
             "本机与 {scanner} 的日期相差 {ahead} 天"
         )
-    };
-    let cause = if all {
-        both!("This box's clock is behind: all scanners are ahead of it", "本机时钟偏慢：所有设备的日期都在本机之后")
-    } else {
-        cause
     };
     Some(
         Finding::new("clock-offset", if all { Gravity::Broken } else { Gravity::Warning }, cause, {

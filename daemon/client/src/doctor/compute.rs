@@ -2,7 +2,7 @@
 
 use super::facts::{Accelerator, Heat, Memory, Opened};
 use super::text::{Text, both};
-use super::{Checked, Facts, Finding, Gravity, looked, not_looked};
+use super::{Checked, Facts, Finding, Gravity, looked, many, not_looked};
 use crate::ctl::bytes;
 
 /// Degrees below the kernel's own limit.
@@ -207,7 +207,7 @@ fn heat(heat: Option<&Heat>, checked: &mut Vec<Checked>) -> Option<Finding> {
     let limit =
         zone.limit_celsius.map(|limit| both!("its limit is {limit:.0} °C", "上限为 {limit:.0} °C")).unwrap_or_default();
     let slowed = if throttled > 0 {
-        both!("the processor slowed itself down {throttled} times", "处理器已因过热降频 {throttled} 次")
+        both!("times that the processor slowed itself down: {throttled}", "处理器已因过热降频 {throttled} 次")
     } else {
         Text::default()
     };
@@ -251,7 +251,7 @@ fn memory(memory: &Memory) -> Option<Finding> {
         )
         .seen(both!("{used} of {limit}", "已用 {used}，上限 {limit}"))
         .seen(if killed > 0 {
-            both!("ended {killed} times", "被终止 {killed} 次")
+            both!("times that it was ended: {killed}", "被终止 {killed} 次")
         } else {
             Text::default()
         })
@@ -264,13 +264,14 @@ fn parked(facts: &Facts) -> Option<Finding> {
     if n == 0 {
         return None;
     }
+    let jobs = many(n, "job");
     let last = facts.parked_jobs.first();
     let reason = last.and_then(|job| job.reason.clone()).map(Text::same).unwrap_or_default();
     Some(
         Finding::new(
             "jobs-parked",
             Gravity::Warning,
-            both!("{n} analyses came to nothing and wait for a person", "有 {n} 个分析任务未能完成，等待人工处理"),
+            both!("Analysis came to nothing and waits for a person: {jobs}", "有 {n} 个分析任务未能完成，等待人工处理"),
             both!(
                 "Remove the cause that the reason names, then `scansidectl studies rerun STUDY`.",
                 "按原因处理后执行 `scansidectl studies rerun STUDY`。"

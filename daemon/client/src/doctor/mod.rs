@@ -113,6 +113,12 @@ fn not_looked(checked: &mut Vec<Checked>, area: Text, why: Text) {
     checked.push(Checked { area, seen: why, done: false });
 }
 
+/// `1 result`, `2 results`, for the English text.
+fn many(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// `3 h` and `3 小时`.
 fn span(seconds: f64) -> Text {
     let whole = |value: f64| format!("{value:.0}");

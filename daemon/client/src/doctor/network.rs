@@ -4,7 +4,7 @@ use node::probe::{Cause, Probe};
 use node::send::Target;
 
 use super::text::{Text, both};
-use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, not_looked, span};
+use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, many, not_looked, span};
 use crate::{Caller, Delivery};
 
 /// A refusal is broken while it is this fresh, then a note, then nothing.
@@ -59,12 +59,13 @@ fn turned_away(facts: &Facts, caller: &Caller, site: &Site<'_>) -> Option<Findin
     };
     let (cause, remedy) = refused(caller, site);
     let (times, ago) = (caller.times, span(age));
+    let often = if times == 1 { "once".to_owned() } else { format!("{times} times") };
     let (ago_en, ago_zh) = (ago.en, ago.zh);
     let came = came(caller);
     let configured = configured(caller, site);
     Some(
         Finding::new(code(&caller.outcome), gravity, cause, remedy)
-            .seen(both!("{times} times, the last {ago_en} ago; {came}", "共 {times} 次，最近一次在 {ago_zh}前；{came}"))
+            .seen(both!("{often}, the last time {ago_en} ago; {came}", "共 {times} 次，最近一次在 {ago_zh}前；{came}"))
             .seen(configured),
     )
 }
@@ -387,6 +388,7 @@ fn late(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<Finding> {
         return None;
     }
     let (n, waits) = (pending.len(), span(oldest));
+    let results = many(n, "result");
     let (waits_en, waits_zh) = (waits.en, waits.zh);
     let said = tried.first().and_then(|delivery| delivery.reason.clone()).map(Text::same).unwrap_or_default();
     let gravity = if oldest < LATE { Gravity::Note } else { Gravity::Warning };
@@ -400,7 +402,7 @@ fn late(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<Finding> {
                 "执行 `scansidectl outbox retry {name}` 立即发送。"
             ),
         )
-        .seen(both!("{n} results wait, the oldest for {waits_en}", "{n} 个结果在等待，最久已 {waits_zh}"))
+        .seen(both!("{results} wait, the oldest for {waits_en}", "{n} 个结果在等待，最久已 {waits_zh}"))
         .seen(said),
     )
 }
@@ -410,13 +412,14 @@ fn refused_results(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<F
     let parked: Vec<_> = waiting.iter().filter(|delivery| delivery.state == "parked").collect();
     let first = parked.first()?;
     let (n, kind) = (parked.len(), &first.kind);
+    let results = many(n, "result");
     let status = first.status.map(|status| format!("{status:#06x}")).unwrap_or_default();
     let reason = first.reason.clone().unwrap_or_default();
     Some(
         Finding::new(
             "results-refused",
             Gravity::Broken,
-            both!("{name} refused {n} results for good", "接收方 {name} 永久拒收了 {n} 个结果"),
+            both!("{name} refused {results} for good", "接收方 {name} 永久拒收了 {n} 个结果"),
             both!(
                 "Correct the archive by what it said, then `scansidectl outbox retry {name}`.",
                 "按对方的答复修正其设置，然后执行 `scansidectl outbox retry {name}`。"
@@ -428,11 +431,12 @@ fn refused_results(facts: &Facts, name: &str, waiting: &[&Delivery]) -> Option<F
 
 fn held(facts: &Facts) -> Option<Finding> {
     let n = facts.status.as_ref()?.deliveries_held;
+    let results = many(n, "result");
     (n > 0).then(|| {
         Finding::new(
             "results-held",
             Gravity::Warning,
-            both!("{n} results are held, because a simulated device made them", "{n} 个结果由模拟设备产生，已暂停发送"),
+            both!("Held, because a simulated device made them: {results}", "{n} 个结果由模拟设备产生，已暂停发送"),
             both!("On a box for patients correct live.device or accelerator.provider. On a bench set accepts_simulated for the destination.", "临床使用时请修正 live.device 或 accelerator.provider；测试环境可为接收方设置 accepts_simulated。"),
         )
     })

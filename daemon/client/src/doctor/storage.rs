@@ -2,7 +2,7 @@
 
 use super::facts::Storage;
 use super::text::{Text, both};
-use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, not_looked};
+use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, many, not_looked};
 use crate::ctl::bytes;
 
 /// A forecast below this is told.
@@ -14,7 +14,7 @@ const FEW_INODES: u64 = 1000;
 const RATE_DAYS: f64 = 14.0;
 
 pub(super) fn keeps_from_starting(storage: &Storage) -> bool {
-    storage.read_only || !storage.exists || (storage.free_bytes < 1 << 20 && storage.total_bytes > 0)
+    hardware(storage).is_some() || (storage.free_bytes < 1 << 20 && storage.total_bytes > 0)
 }
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
@@ -237,11 +237,12 @@ fn set_aside(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let of = |state: &str| facts.set_aside.iter().filter(|one| one.state == state).collect::<Vec<_>>();
     let mut found = Vec::new();
     let damaged = of("damaged").len();
+    let images = many(damaged, "image");
     if damaged > 0 {
         found.push(Finding::new(
             "images-damaged",
             Gravity::Broken,
-            both!("{damaged} images were damaged on this box's disk", "本机磁盘上有 {damaged} 幅图像损坏"),
+            both!("Damaged on this box's disk: {images}", "本机磁盘上有 {damaged} 幅图像损坏"),
             both!(
                 "Have the studies sent again (`scansidectl quarantine list`), and replace the disk.",
                 "请重新发送相关检查（`scansidectl quarantine list`），并更换磁盘。"
@@ -251,11 +252,12 @@ fn set_aside(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let quarantined = of("quarantined");
     if let Some(last) = quarantined.first() {
         let (n, ae, address) = (quarantined.len(), &last.calling_ae, &last.peer_address);
+        let objects = many(n, "object");
         found.push(
             Finding::new(
                 "quarantine-not-empty",
                 Gravity::Warning,
-                both!("{n} objects could not be read and are set aside", "有 {n} 个对象无法解析，已隔离"),
+                both!("Set aside, because it could not be read: {objects}", "有 {n} 个对象无法解析，已隔离"),
                 both!("`scansidectl quarantine list` shows sender and reason; correct the sender and have them sent again.", "用 `scansidectl quarantine list` 查看发送方和原因，修正后重新发送。"),
             )
             .seen(both!("the last one came from {ae} at {address}", "最近一个来自 {ae}（{address}）"))
@@ -263,14 +265,12 @@ fn set_aside(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
         );
     }
     let conflicts = of("conflict").len();
+    let objects = many(conflicts, "object");
     if conflicts > 0 {
         found.push(Finding::new(
             "conflicts-open",
             Gravity::Warning,
-            both!(
-                "{conflicts} objects were sent again with other content",
-                "有 {conflicts} 个对象以相同 UID、不同内容重复发送"
-            ),
+            both!("Sent again with other content: {objects}", "有 {conflicts} 个对象以相同 UID、不同内容重复发送"),
             both!(
                 "Decide with `scansidectl studies resolve STUDY --take-new` or `--keep-old`.",
                 "用 `scansidectl studies resolve STUDY --take-new` 或 `--keep-old` 决定采用哪一份。"

@@ -128,7 +128,6 @@ pub struct Appliance {
     /// The appliance reads health as long as this is there.
     _health: watch::Sender<health::Report>,
     pub script: Arc<Script>,
-    pub callers: Callers,
     trigger: CancellationToken,
     task: JoinHandle<Result<(), Error>>,
 }
@@ -167,7 +166,6 @@ impl Appliance {
         let shutdown = trigger.clone();
         let (health, reports) = health::channel();
         let script = Arc::new(Script::default());
-        let callers = Callers::default();
         let facts = Facts {
             version: "9.9.9".into(),
             simulated: true,
@@ -177,7 +175,7 @@ impl Appliance {
             memory_limit_bytes: 4 << 30,
             ae_titles: vec!["SCANSIDE".into()],
             senders: vec![Sender { ae_title: "CT".into(), address: None }],
-            callers: callers.clone(),
+            callers: Callers::default(),
             health: reports,
         };
         let models = models(directory.path(), &store, &events, &gate);
@@ -187,7 +185,7 @@ impl Appliance {
             let (store, events, gate) = (store.clone(), events.clone(), gate.clone());
             async move { dbus::run(&bus, facts, store, events, gate, verbs, shutdown).await }
         });
-        Self { directory, store, events, gate, _health: health, script, callers, trigger, task }
+        Self { directory, store, events, gate, _health: health, script, trigger, task }
     }
 
     /// An archive of a specimen, signed with the development key, in the appliance's folder.

@@ -6,5 +6,6 @@ mod fixture;
 
 mod bus;
 mod cli;
+mod doctor;
 mod live;
 mod models;

@@ -170,7 +170,9 @@ impl Machine<'_> {
             listens.then(|| format!("socket:[{}]", fields.get(9).copied().unwrap_or_default()))
         })?;
         let processes = fs::read_dir(self.path("proc")).ok()?;
-        processes.flatten().find_map(|process| {
+        // `self` and the like are links to a number.
+        let numbered = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit());
+        processes.flatten().filter(numbered).find_map(|process| {
             let files = fs::read_dir(process.path().join("fd")).ok()?;
             let has = files
                 .flatten()
