@@ -14,4 +14,5 @@ mod mpps;
 mod pacs;
 mod peer;
 mod pynetdicom;
+mod probing;
 mod sending;
