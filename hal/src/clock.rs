@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::clock_ffi;
+use crate::root::Root;
+
 /// A monotonic clock. Two readings of one clock can be compared; those of two clocks cannot.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Time since the clock's own zero; never goes back.
@@ -60,6 +63,11 @@ impl Wall {
         text_after(self.moment(), wait)
     }
 
+    /// Seconds since 1970.
+    pub fn unix_secs(&self) -> i64 {
+        self.moment().as_second()
+    }
+
     /// From now until `utc`; zero when that is past or unreadable.
     pub fn until(&self, utc: &str) -> Duration {
         let Ok(then) = utc.parse::<jiff::Timestamp>() else { return Duration::ZERO };
@@ -71,6 +79,13 @@ impl Wall {
     pub fn set_days(&self, days: i64) {
         self.ahead.store(days * 86_400_000, std::sync::atomic::Ordering::Relaxed);
     }
+}
+
+/// Whether the wall clock was set by a time server since the machine started, and so may be believed: systemd-timesyncd
+/// leaves a mark; what chrony or ntpd did the kernel knows, where we may ask it (the sandbox of scansided.service does not
+/// let us). `false` where nobody knows.
+pub fn is_synchronised(root: &Root) -> bool {
+    root.clock_was_set() || (*root == Root::default() && clock_ffi::kernel_is_synchronised())
 }
 
 /// Now in UTC, as every row and result has it: sortable text with milliseconds, `2026-11-24T03:00:00.000Z`.
@@ -142,6 +157,16 @@ mod tests {
         assert_eq!(now.len(), "2026-11-24T03:00:00.000Z".len());
         assert!(now <= utc_after(Duration::ZERO) && now < utc_after(Duration::from_secs(1)));
         assert!(utc_after(Duration::MAX).starts_with("9999-12-"), "far beyond the calendar");
+    }
+
+    #[test]
+    fn a_clock_is_believed_once_a_time_server_has_set_it() {
+        let tree = tempfile::tempdir().unwrap();
+        let root = Root::at(tree.path());
+        assert!(!is_synchronised(&root), "nobody has");
+        std::fs::create_dir_all(tree.path().join("run/systemd/timesync")).unwrap();
+        std::fs::write(tree.path().join("run/systemd/timesync/synchronized"), "").unwrap();
+        assert!(is_synchronised(&root));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod root;
 pub mod clock;
+pub mod clock_ffi;
 pub mod backoff;
 pub mod panic;
 pub mod urgency;

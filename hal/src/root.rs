@@ -1,4 +1,4 @@
-//! The only place that knows the paths of `/dev` and `/sys`; a test uses its own directory tree instead.
+//! The only place that knows the paths of `/dev`, `/sys` and what systemd leaves in `/run`; a test uses its own directory tree instead.
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,11 @@ impl Root {
     pub fn has_cuda_device(&self) -> bool {
         let Ok(files) = std::fs::read_dir(self.0.join("dev")) else { return false };
         files.flatten().any(|file| is_cuda_device(&file.file_name().to_string_lossy()))
+    }
+
+    /// Whether systemd-timesyncd has set the clock since the machine started.
+    pub fn clock_was_set(&self) -> bool {
+        self.0.join("run/systemd/timesync/synchronized").exists()
     }
 
     /// The tree itself.
