@@ -80,7 +80,10 @@ pub fn settings(fragments: Vec<Vec<Leaf>>) -> Result<Settings, Vec<Problem>> {
         winners.insert(leaf.path.join("."), leaf);
     }
     let settings = match table.try_into::<Settings>() {
-        Ok(settings) => settings,
+        Ok(mut settings) => {
+            settings.inherit();
+            settings
+        }
         Err(error) => return Err(missing(&winners, &error)),
     };
     let problems: Vec<_> = settings

@@ -49,6 +49,13 @@ impl Settings {
         }
     }
 
+    /// Gives to each part what it takes from another one.
+    pub(crate) fn inherit(&mut self) {
+        for tls in self.destination.values_mut().filter_map(|destination| destination.tls.as_mut()) {
+            tls.inherit(&self.dicom.tls);
+        }
+    }
+
     /// Whether a simulated device or accelerator is configured.
     pub fn is_simulated(&self) -> bool {
         let video = Video::parse(&self.live.device).ok().flatten();

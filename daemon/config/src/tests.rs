@@ -27,7 +27,8 @@ fn every_mistake_names_file_line_key_and_reason() {
         (
             "[dicom]\nlisten = \"0.0.0.0:104\"\nmax_pduu = 5\n",
             "a.toml:3: dicom.max_pduu: unknown key `max_pduu`, expected one of `listen`, `ae_titles`, `sender`, \
-             `max_associations`, `max_pdu`, `artim_secs`, `idle_secs`, `max_request_kib`, `commitment`, `mpps`",
+             `plain`, `max_associations`, `max_pdu`, `artim_secs`, `idle_secs`, `max_request_kib`, `commitment`, `mpps`, \
+             `tls`",
         ),
         ("[dicm]\n", "a.toml:1: dicm: unknown key `dicm`, expected one of "),
         ("\n[dicom]\nmax_pdu = \"big\"\n", "a.toml:3: dicom.max_pdu: invalid type: string \"big\", expected u32"),
@@ -41,10 +42,53 @@ fn every_mistake_names_file_line_key_and_reason() {
         ("dicom.ae_titles = [\" \"]\n", "a.toml:1: dicom.ae_titles: an AE title must not be empty"),
         (
             "[[dicom.sender]]\nae_title = \"CT1\"\n[[dicom.sender]]\nae_title = \"CT2\"\nport = 4\n",
-            "a.toml:3: dicom.sender: unknown key `port`, expected one of `ae_title`, `address`, \
+            "a.toml:3: dicom.sender: unknown key `port`, expected one of `ae_title`, `address`, `certificate`, `plain`, \
              `commitment_port`, `commitment_report`",
         ),
         ("[dicom\n", "a.toml:1: "),
+        (
+            "[dicom.tls]\nlisten = \"off\"\ncertificate = \"/x/none.pem\"\n",
+            "a.toml:3: dicom.tls.certificate: key, the private key of",
+        ),
+        (
+            "[dicom.tls]\nclient_certificate = \"none\"\ncertificate = \"/x/none.pem\"\nkey = \"/x/none.key\"\n",
+            "a.toml:3: dicom.tls.certificate: /x/none.pem: there is no such file: make it with `scansidectl cert`",
+        ),
+        ("dicom.tls.ca = [\"/x/ca.pem\"]\n", "a.toml:1: dicom.tls.ca: /x/ca.pem: there is no such file"),
+        (
+            "dicom.tls.fingerprints = [\"sha256:ab\"]\n",
+            "a.toml:1: dicom.tls.fingerprints: \"sha256:ab\" is no fingerprint",
+        ),
+        (
+            "dicom.tls.listen = \"2762\"\n",
+            "a.toml:1: dicom.tls.listen: \"2762\" is neither off nor an address and port",
+        ),
+        (
+            "dicom.tls.cert = \"/x\"\n",
+            "a.toml:1: dicom.tls.cert: unknown key `cert`, expected one of `listen`, `certificate`",
+        ),
+        ("dicom.tls.client_certificate = \"yes\"\n", "a.toml:1: dicom.tls.client_certificate: unknown variant `yes`"),
+        ("dicom.plain = \"named\"\n", "a.toml:1: dicom.plain: nobody could send: no sender has plain = true, and"),
+        (
+            "[[dicom.sender]]\nae_title = \"CT1\"\ncertificate = \"/x/ca.pem\"\n",
+            "a.toml:1: dicom.sender: certificate of \"CT1\": /x/ca.pem: there is no such file",
+        ),
+        (
+            "[destination.pacs]\naddress = \"p:1\"\nae_title = \"P\"\ntls = true\n",
+            "a.toml:4: destination.pacs.tls: no CA is trusted: set dicom.tls.ca (or ca here), or check = \"fingerprint\"",
+        ),
+        (
+            "[destination.pacs]\naddress = \"p:1\"\nae_title = \"P\"\n[destination.pacs.tls]\ncheck = \"fingerprint\"\n",
+            "a.toml:5: destination.pacs.tls.check: fingerprint must be set, too",
+        ),
+        (
+            "[destination.pacs]\naddress = \"p:1\"\nae_title = \"P\"\ntls.chek = \"ca\"\n",
+            "a.toml:4: destination.pacs.tls.chek: unknown key `chek`, expected one of `check`, `name`, `fingerprint`",
+        ),
+        (
+            "[destination.pacs]\naddress = \"p:1\"\nae_title = \"P\"\ntls = \"yes\"\n",
+            "a.toml:4: destination.pacs.tls: invalid type: string \"yes\", expected true, false or a table",
+        ),
         ("series.quiet_secs = nan\n", "a.toml:1: series.quiet_secs: NaN is out of range: 0.01 to 3600 seconds"),
         ("accelerator.provider = \"tpu\"\n", "a.toml:1: accelerator.provider: \"tpu\" is not known; one of cpu, cuda"),
         ("live.device = \"video0\"\n", "a.toml:1: live.device: \"video0\" is not off, a device's path, or replay:"),

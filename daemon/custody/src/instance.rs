@@ -11,6 +11,9 @@ pub struct Origin {
     pub peer_address: String,
     /// Number of the association, counted since the daemon started.
     pub association: u64,
+    /// Fingerprint of the certificate that the sender showed by TLS. Only in the custody log, not in the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// Where the Part 10 bytes of an instance are stored.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::policy::Refusal;
+use crate::tls;
 use crate::wire::Fault;
 
 /// Callers that were accepted, and those that were refused: this many of each are remembered.
@@ -27,6 +28,10 @@ pub enum Outcome {
     CallingAeUnknown,
     /// Its AE title is in the list, with another address.
     AddressUnknown,
+    /// It must come by TLS: its entry names a certificate, or the port without TLS is for named senders only.
+    NeedsTls,
+    /// By TLS, with another certificate than its AE title must show.
+    CertificateWrong,
     TooManyAssociations,
     ProtocolVersion,
     ApplicationContext,
@@ -34,6 +39,8 @@ pub enum Outcome {
     NoContextAccepted,
     /// It spoke TLS on a port without TLS.
     TlsOnPlainPort,
+    /// The TLS handshake failed.
+    TlsFailed,
     /// Not DICOM: a browser, a port scanner.
     NotDicom,
 }
@@ -45,11 +52,14 @@ impl Outcome {
             Self::CalledAeWrong => "called-ae-wrong",
             Self::CallingAeUnknown => "calling-ae-unknown",
             Self::AddressUnknown => "address-unknown",
+            Self::NeedsTls => "needs-tls",
+            Self::CertificateWrong => "certificate-wrong",
             Self::TooManyAssociations => "too-many-associations",
             Self::ProtocolVersion => "protocol-version",
             Self::ApplicationContext => "application-context",
             Self::NoContextAccepted => "no-context-accepted",
             Self::TlsOnPlainPort => "tls-on-plain-port",
+            Self::TlsFailed => "tls-failed",
             Self::NotDicom => "not-dicom",
         }
     }
@@ -59,6 +69,8 @@ impl Outcome {
             Refusal::CalledAe { .. } => Self::CalledAeWrong,
             Refusal::CallingAe { .. } => Self::CallingAeUnknown,
             Refusal::Address { .. } => Self::AddressUnknown,
+            Refusal::NotPlain { .. } | Refusal::NeedsTls { .. } => Self::NeedsTls,
+            Refusal::Certificate { .. } => Self::CertificateWrong,
             Refusal::Limit { .. } => Self::TooManyAssociations,
             Refusal::Version => Self::ProtocolVersion,
             Refusal::ApplicationContext { .. } => Self::ApplicationContext,
@@ -146,6 +158,11 @@ impl Callers {
             (Outcome::NotDicom, format!("the caller does not speak DICOM: {what}"))
         };
         self.note("", "", address, outcome, &reason);
+    }
+
+    /// A TLS connection that was not made. One that was closed without a word is not noted, as above.
+    pub(crate) fn tls_failed(&self, address: IpAddr, fault: &tls::Fault) {
+        self.note("", "", address, Outcome::TlsFailed, &fault.to_string());
     }
 
     fn note(&self, calling: &str, called: &str, address: IpAddr, outcome: Outcome, reason: &str) {

@@ -3,6 +3,7 @@
 //! As SCP: Verification; every storage SOP class in every transfer syntax that can be stored, bytes kept as they came,
 //! decodable or not; Storage Commitment Push Model; Modality Performed Procedure Step. As SCU: C-STORE of Part 10 files as
 //! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model.
+//! Both roles with TLS or without.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -29,6 +30,7 @@ mod serve;
 pub mod services;
 pub mod settings;
 mod status;
+pub mod tls;
 mod wire;
 
 use std::sync::Arc;

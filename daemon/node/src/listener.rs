@@ -1,4 +1,5 @@
-//! The accept loop: starts a task for each connection. Only associations count against the configured limit.
+//! The accept loop of both ports, without TLS and with it: starts a task for each connection. Only associations count
+//! against the configured limit.
 //! Connections that have not requested one have a limit of their own; above it the oldest of the peer with most of them
 //! is closed.
 
@@ -16,10 +17,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::at_once::AtOnce;
+use crate::at_once::{AtOnce, Whole};
 use crate::places::{Places, subscriber};
 use crate::serve::{Connection, serve};
 use crate::settings;
+use crate::tls::certificate::Unusable;
+use crate::tls::server::Server;
+use crate::tls::{Counts, Kind};
 use crate::{Arrival, Intake};
 
 /// Most connections without an association request: far more than scanners open at the same time, far fewer than the
@@ -33,12 +37,49 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub enum Error {
     #[error("cannot listen on {address}: {source}")]
     Bind { address: SocketAddr, source: std::io::Error },
+    #[error("dicom.tls: {0}")]
+    Tls(#[from] Unusable),
+}
+
+/// The bound ports, not served yet.
+#[derive(Debug)]
+pub struct Ports {
+    plain: TcpListener,
+    secure: Option<(TcpListener, Arc<Server>)>,
+}
+
+impl Ports {
+    /// Of the port without TLS.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.plain.local_addr()
+    }
+
+    /// Of the port for TLS, when there is one.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.secure.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
+    }
+
+    /// How often a TLS connection failed, by its kind.
+    pub fn tls_faults(&self) -> Arc<Counts> {
+        self.secure.as_ref().map(|(_, server)| server.counts()).unwrap_or_default()
+    }
 }
 
 /// # Errors
-/// When it cannot listen on the address.
-pub async fn bind(settings: &settings::Dicom) -> Result<TcpListener, Error> {
-    let address = settings.listen;
+/// When it cannot listen on an address, or the certificate cannot be used.
+pub async fn bind(settings: &settings::Dicom) -> Result<Ports, Error> {
+    let plain = bind_to(settings.listen).await?;
+    let secure = match (settings.tls.listen(), Server::open(settings)?) {
+        (Some(address), Some(server)) => Some((bind_to(address).await?, Arc::new(server))),
+        _ => None,
+    };
+    Ok(Ports { plain, secure })
+}
+
+async fn bind_to(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
 }
 
@@ -47,16 +88,16 @@ pub async fn bind(settings: &settings::Dicom) -> Result<TcpListener, Error> {
 ///
 /// # Errors
 /// None at present: no peer may stop the service for the others.
-pub async fn run(listener: TcpListener, intake: Intake, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(ports: Ports, intake: Intake, shutdown: CancellationToken) -> Result<(), Error> {
     let places = Places::new(intake.settings.max_associations);
     let mut connections = JoinSet::new();
     let mut waiting = Waiting::default();
     let mut number = 0;
     loop {
-        let (stream, peer) = tokio::select! {
+        let (stream, peer, server) = tokio::select! {
             () = shutdown.cancelled() => break,
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => match accepted {
+            accepted = accept(&ports) => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Usually too many open files: without a pause this loop would use a whole CPU core.
@@ -68,10 +109,11 @@ pub async fn run(listener: TcpListener, intake: Intake, shutdown: CancellationTo
         };
         number += 1;
         let evicted = waiting.add(peer.ip());
-        let connection = Connection { number, peer, places: places.clone(), evicted, shutdown: shutdown.clone() };
-        connections.spawn(serve_tcp(stream, connection, intake.clone()));
+        let connection =
+            Connection { number, peer, tls: None, places: places.clone(), evicted, shutdown: shutdown.clone() };
+        connections.spawn(serve_tcp(stream, server, connection, intake.clone()));
     }
-    drop(listener);
+    drop(ports);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout(STOP_GRACE, all_ended).await.is_err() {
         info!("connections aborted at shutdown: {}", connections.len());
@@ -79,17 +121,71 @@ pub async fn run(listener: TcpListener, intake: Intake, shutdown: CancellationTo
     Ok(())
 }
 
-async fn serve_tcp(stream: TcpStream, connection: Connection, intake: Intake) {
+/// The next connection on either port; with the server of TLS when it came to that one.
+async fn accept(ports: &Ports) -> std::io::Result<(TcpStream, SocketAddr, Option<Arc<Server>>)> {
+    let secure = async {
+        match &ports.secure {
+            Some((listener, server)) => (listener.accept().await, server),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        accepted = ports.plain.accept() => accepted.map(|(stream, peer)| (stream, peer, None)),
+        (accepted, server) = secure => accepted.map(|(stream, peer)| (stream, peer, Some(server.clone()))),
+    }
+}
+
+async fn serve_tcp(stream: TcpStream, server: Option<Arc<Server>>, connection: Connection, intake: Intake) {
     let (number, peer) = (connection.number, connection.peer);
     // A response must not wait until the previous one is acknowledged.
     if let Err(error) = stream.set_nodelay(true) {
         return info!(association = number, %peer, "connection failed immediately: {error}");
     }
-    let (reader, writer) = stream.into_split();
-    if AssertUnwindSafe(serve(AtOnce(reader), writer, connection, &intake)).catch_unwind().await.is_err() {
+    let served = async {
+        match server {
+            Some(server) => serve_tls(stream, &server, connection, &intake).await,
+            None => {
+                let (reader, writer) = stream.into_split();
+                serve(AtOnce(reader), writer, connection, &intake).await;
+            }
+        }
+    };
+    if AssertUnwindSafe(served).catch_unwind().await.is_err() {
         error!(association = number, %peer, "association ended by a panic in this software");
         let _ = intake.arrivals.send(Arrival::Released { association: number, clean: false }).await;
     }
+}
+
+/// A connection without an association request waits in the handshake like any other: it may be closed to make room.
+async fn serve_tls(stream: TcpStream, server: &Server, mut connection: Connection, intake: &Intake) {
+    let (number, peer) = (connection.number, connection.peer);
+    let patience = Duration::from_secs(intake.settings.artim_secs);
+    let accepted = tokio::select! {
+        accepted = server.accept(Whole(stream), patience) => accepted,
+        () = connection.evicted.notified() => {
+            return info!(association = number, %peer, "connection closed to make room for new ones: its TLS handshake was not complete");
+        }
+        () = connection.shutdown.cancelled() => return,
+    };
+    let (stream, facts) = match accepted {
+        Ok(accepted) => accepted,
+        Err(fault) if fault.kind == Kind::Closed => {
+            return info!(association = number, %peer, "no TLS connection: {fault}");
+        }
+        Err(fault) => {
+            let failed = server.counts().all();
+            intake.callers.tls_failed(peer.ip(), &fault);
+            return warn!(association = number, %peer, failed, "no TLS connection: {fault}");
+        }
+    };
+    info!(
+        association = number, %peer, version = facts.version, suite = facts.cipher_suite,
+        certificate = facts.fingerprint.map(|fingerprint| fingerprint.to_string()), dates_judged = facts.dates_judged,
+        "TLS connection"
+    );
+    connection.tls = Some(facts);
+    let (reader, writer) = tokio::io::split(stream);
+    serve(reader, writer, connection, intake).await;
 }
 
 /// Connections that have not requested an association, oldest first. A connection drops its handle when it requests one

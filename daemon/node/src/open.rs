@@ -1,18 +1,23 @@
-//! The one way to open an association: connect, propose presentation contexts and roles, read the answer.
+//! The one way to open an association: connect, by TLS if the target wants it, propose presentation contexts and roles, read the answer.
 
 use std::time::Duration;
 
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, Pdu, PresentationContextProposed};
+use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 use crate::association::{Context, Fault, Messages, Sender, Timers};
 use crate::negotiate::{self, Role};
 use crate::send::{Error, Rejection, Target};
+use crate::tls;
+use crate::tls::link::Link;
 use crate::wire::{self, PduReader, PduWriter};
 
 const CONNECT: Duration = Duration::from_secs(10);
+/// Time limit of the TLS handshake, and what a peer has not done that lets it pass.
+const SECURED: Duration = Duration::from_secs(30);
+pub(super) const HANDSHAKE: &str = "complete the TLS handshake (perhaps this port is for DICOM without TLS)";
 /// The largest PDU that we accept, bytes; responses are small.
 const OUR_MAX_PDU: u32 = 64 * 1024;
 /// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
@@ -36,8 +41,8 @@ impl Proposed {
 /// An association that the peer has accepted.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) messages: Messages<OwnedReadHalf>,
-    pub(super) sender: Sender<OwnedWriteHalf>,
+    pub(super) messages: Messages<ReadHalf<Link>>,
+    pub(super) sender: Sender<WriteHalf<Link>>,
     pub(super) accepted: Vec<Context>,
     /// SOP class, transfer syntax, and the peer's reason.
     pub(super) rejected: Vec<(String, String, Rejection)>,
@@ -50,12 +55,13 @@ pub(super) struct Opened {
 /// # Errors
 /// Of kind `Connection`.
 pub(super) async fn open(target: &Target, proposed: Vec<Proposed>, timers: Timers) -> Result<Opened, Error> {
-    negotiate_on(connect(&target.address).await?, target, proposed, timers).await
+    let link = secured(connect(&target.address).await?, target).await?;
+    negotiate_on(link, target, proposed, timers).await
 }
 
 /// As [`open`], on a connection that stands.
 pub(super) async fn negotiate_on(
-    stream: TcpStream,
+    link: Link,
     target: &Target,
     mut proposed: Vec<Proposed>,
     timers: Timers,
@@ -73,11 +79,14 @@ pub(super) async fn negotiate_on(
             roles.push((class.clone(), role));
         }
     }
-    let (reader, writer) = stream.into_split();
+    let (reader, writer) = tokio::io::split(link);
     let (mut reader, mut writer) = (PduReader::new(reader), PduWriter::new(writer, timers.stall));
     let request = negotiate::proposal(&target.called_ae, &target.calling_ae, contexts.collect(), roles, OUR_MAX_PDU);
-    writer.send_pdu(&Pdu::AssociationRQ(request)).await?;
-    let accept = read_accept(&mut reader, timers.stall).await?;
+    let answer = async {
+        writer.send_pdu(&Pdu::AssociationRQ(request)).await?;
+        read_accept(&mut reader, timers.stall).await
+    };
+    let accept = answer.await.map_err(|error| in_words(error, target))?;
     let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
     for (index, Proposed { class, syntax, .. }) in (0..).zip(proposed) {
         let id: u8 = 2 * index + 1;
@@ -107,7 +116,30 @@ pub(super) async fn connect(address: &str) -> Result<TcpStream, Error> {
     Ok(stream)
 }
 
-async fn read_accept(reader: &mut PduReader<OwnedReadHalf>, stall: Duration) -> Result<negotiate::Accept, Error> {
+/// With TLS where the target wants it.
+pub(super) async fn secured(stream: TcpStream, target: &Target) -> Result<Link, Error> {
+    let Some(client) = &target.tls else { return Ok(Link::Plain(stream)) };
+    let address = target.address.clone();
+    let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+    match timeout(SECURED, client.connect(stream, host)).await {
+        Ok(Ok(stream)) => Ok(Link::Tls(Box::new(stream))),
+        Ok(Err(fault)) => Err(Error::Tls { address, fault }),
+        Err(_) => Err(Error::Silent { address, what: HANDSHAKE, seconds: SECURED.as_secs_f64() }),
+    }
+}
+
+/// With TLS 1.3 the peer judges our certificate after the handshake: its alert comes in place of the answer.
+fn in_words(error: Error, target: &Target) -> Error {
+    match &error {
+        Error::Association(Fault::Io(io)) => match tls::in_io(io) {
+            Some(fault) => Error::Tls { address: target.address.clone(), fault },
+            None => error,
+        },
+        _ => error,
+    }
+}
+
+async fn read_accept(reader: &mut PduReader<ReadHalf<Link>>, stall: Duration) -> Result<negotiate::Accept, Error> {
     match reader.next(stall, stall).await? {
         None => Err(Fault::Closed.into()),
         Some(wire::ASSOCIATE_AC) => Ok(negotiate::read_accept(reader.body())?),

@@ -51,6 +51,8 @@ pub enum Cause {
     /// Connected, and then silence.
     Silent,
     NotDicom,
+    /// No TLS: it speaks none there, or a certificate was refused.
+    Tls,
     /// The peer does not answer to the AE title that we call.
     CalledAe,
     /// The peer does not know our AE title.
@@ -69,6 +71,7 @@ impl Cause {
             Self::NoAnswer => "archive-no-answer",
             Self::Silent => "archive-silent",
             Self::NotDicom => "archive-not-dicom",
+            Self::Tls => "archive-tls-failed",
             Self::CalledAe => "archive-called-ae-wrong",
             Self::CallingAe => "archive-does-not-know-us",
             Self::Rejected => "archive-rejects",
@@ -210,6 +213,7 @@ fn cause_of(error: &Error) -> Cause {
         Error::Rejected(why) if why.starts_with(negotiate::CALLED_NOT_RECOGNISED) => Cause::CalledAe,
         Error::Rejected(why) if why.starts_with(negotiate::CALLING_NOT_RECOGNISED) => Cause::CallingAe,
         Error::Rejected(_) => Cause::Rejected,
+        Error::Tls { .. } => Cause::Tls,
         Error::Association(Fault::Protocol { .. }) => Cause::NotDicom,
         Error::Association(Fault::Aborted(_) | Fault::Closed | Fault::Io(_)) => Cause::Aborted,
         _ => Cause::Silent,
@@ -237,7 +241,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(5);
 
     fn target(address: String) -> Target {
-        Target { address, called_ae: "PACS".into(), calling_ae: "SCANSIDE".into() }
+        Target { address, called_ae: "PACS".into(), calling_ae: "SCANSIDE".into(), tls: None }
     }
 
     #[tokio::test]

@@ -30,6 +30,7 @@ use crate::open::{self, Proposed};
 use crate::send::{Association, Error, Target};
 use crate::services::{Archive, Order, Services};
 use crate::settings::{Dicom, ReportBy, Sender};
+use crate::tls::Client;
 use crate::{COMMITMENT, message};
 
 /// Transactions that are looked at together.
@@ -84,10 +85,13 @@ fn route(senders: &[Sender], archives: &[Archive], asked: &Commitment) -> Route 
     };
     let sender = senders.iter().find(is_it);
     let port = sender.and_then(|sender| sender.commitment_port);
-    let by_port = port.zip(address).map(|(port, address)| std::net::SocketAddr::from((address, port)).to_string());
-    let by_name = || archives.iter().find(|one| one.ae_title == asked.calling_ae).map(|one| one.address.clone());
-    let target = by_port.or_else(by_name).map(|address| Target {
+    let by_port =
+        port.zip(address).map(|(port, address)| (std::net::SocketAddr::from((address, port)).to_string(), None));
+    let archive = || archives.iter().find(|one| one.ae_title == asked.calling_ae);
+    let by_name = || archive().map(|one| (one.address.clone(), one.tls.as_ref().map(Client::from)));
+    let target = by_port.or_else(by_name).map(|(address, tls)| Target {
         address,
+        tls,
         called_ae: asked.calling_ae.clone(),
         calling_ae: asked.called_ae.clone(),
     });
@@ -343,7 +347,8 @@ mod tests {
     #[test]
     fn a_report_goes_to_the_port_of_the_sender_else_to_the_destination_of_that_name_else_over_its_own_association() {
         let address = |route: Route| route.target.map(|target| target.address);
-        let archive = Archive { ae_title: "CT1".into(), our_title: "X".into(), address: "pacs:11112".into() };
+        let archive =
+            Archive { ae_title: "CT1".into(), our_title: "X".into(), address: "pacs:11112".into(), tls: None };
         let found = route(&[sender()], std::slice::from_ref(&archive), &asked());
         assert_eq!((found.its_own_first, address(found)), (false, Some("192.0.2.7:104".into())));
         let no_port = Sender { commitment_port: None, ..sender() };

@@ -12,8 +12,8 @@ use custody::store::commitments::Item;
 use dicom::file_meta;
 use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{AbortRQSource, Pdu};
+use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::data_set::{DataSet, Encoding};
@@ -25,6 +25,8 @@ use crate::open::{self, Opened, Proposed};
 use crate::outcome::{self, Outcome};
 use crate::settings::Destination;
 use crate::status::Answer;
+use crate::tls::link::Link;
+use crate::tls::{self, Client};
 use crate::{COMMITMENT, VERIFICATION};
 
 /// Stall: during negotiation and within a PDU. Idle: for a response, since archives index an object before they answer.
@@ -46,6 +48,8 @@ pub struct Target {
     pub address: String,
     pub called_ae: String,
     pub calling_ae: String,
+    /// `None`: without TLS.
+    pub tls: Option<Client>,
 }
 
 impl From<&Destination> for Target {
@@ -54,6 +58,7 @@ impl From<&Destination> for Target {
             address: destination.address.clone(),
             called_ae: destination.ae_title.clone(),
             calling_ae: destination.calling_ae_title.clone(),
+            tls: destination.tls.as_ref().map(Client::from),
         }
     }
 }
@@ -93,6 +98,8 @@ impl File {
 pub enum Error {
     #[error("no connection to {address}: {reason}")]
     Connect { address: String, reason: String },
+    #[error("no TLS connection to {address}: {fault}")]
+    Tls { address: String, fault: tls::Fault },
     #[error("{address} is connected, and did not {what} within {seconds} s")]
     Silent { address: String, what: &'static str, seconds: f64 },
     #[error("association rejected: {0}")]
@@ -171,9 +178,12 @@ impl fmt::Display for Rejection {
 impl Error {
     pub fn kind(&self) -> SendFault {
         match self {
-            Self::Connect { .. } | Self::Silent { .. } | Self::Rejected(_) | Self::Association(_) | Self::Role => {
-                SendFault::Connection
-            }
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Silent { .. }
+            | Self::Rejected(_)
+            | Self::Association(_)
+            | Self::Role => SendFault::Connection,
             Self::NotAccepted {
                 why: Rejection::SopClass | Rejection::TransferSyntax | Rejection::Compressed, ..
             } => SendFault::ObjectForGood,
@@ -232,7 +242,8 @@ pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Erro
     };
     let proposed = vec![Proposed::new(VERIFICATION, IMPLICIT)];
     let stream = timeout_at(end, open::connect(&target.address)).await.map_err(silent("accept the connection"))??;
-    let negotiated = open::negotiate_on(stream, target, proposed, TIMERS);
+    let link = timeout_at(end, open::secured(stream, target)).await.map_err(silent(open::HANDSHAKE))??;
+    let negotiated = open::negotiate_on(link, target, proposed, TIMERS);
     let opened = timeout_at(end, negotiated).await.map_err(silent("answer the association request"))??;
     let mut association = Association::on(opened);
     timeout_at(end, association.echo()).await.map_err(silent("answer the C-ECHO"))??;
@@ -243,8 +254,8 @@ pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Erro
 /// An association that we requested. Dropping it closes the connection; [`Association::release`] releases it properly.
 #[derive(Debug)]
 pub struct Association {
-    messages: Messages<OwnedReadHalf>,
-    sender: Sender<OwnedWriteHalf>,
+    messages: Messages<ReadHalf<Link>>,
+    sender: Sender<WriteHalf<Link>>,
     accepted: Vec<Context>,
     /// SOP class, transfer syntax, and the peer's reason.
     rejected: Vec<(String, String, Rejection)>,
@@ -289,14 +300,16 @@ impl Association {
         Ok(Self::on(open::open(target, proposed, TIMERS).await?))
     }
 
-    /// On a connection that stands, with one context for each pair of SOP class and transfer syntax.
+    /// On a connection that stands, with TLS if the target has it, and one context for each pair of SOP class and transfer
+    /// syntax.
     pub(crate) async fn negotiate_on(
         stream: TcpStream,
         target: &Target,
         pairs: Vec<(String, String)>,
     ) -> Result<Self, Error> {
         let proposed = pairs.iter().map(|(class, syntax)| Proposed::new(class, syntax)).collect();
-        Ok(Self::on(open::negotiate_on(stream, target, proposed, TIMERS).await?))
+        let link = open::secured(stream, target).await?;
+        Ok(Self::on(open::negotiate_on(link, target, proposed, TIMERS).await?))
     }
 
     pub(super) fn on(opened: Opened) -> Self {

@@ -23,6 +23,7 @@ use crate::policy::{self, Refusal};
 use crate::receive::{Received, Reception};
 use crate::services::{Line, Order};
 use crate::status::{self, Answer};
+use crate::tls::Facts;
 use crate::wire::{self, Fault, PduReader, PduWriter};
 use crate::{Arrival, COMMITMENT, Intake, commitment, echo, reporter};
 
@@ -40,6 +41,8 @@ pub(super) struct Connection {
     /// Number of the association, counted since the daemon started.
     pub(super) number: u64,
     pub(super) peer: SocketAddr,
+    /// `None` without TLS.
+    pub(super) tls: Option<Facts>,
     /// One for each established association.
     pub(super) places: Places,
     /// Notified when this connection must close to make room; dropped once it has requested an association.
@@ -56,7 +59,7 @@ where
     let artim = Duration::from_secs(intake.settings.artim_secs);
     let mut reader = PduReader::new(reader);
     let mut writer = PduWriter::new(writer, artim);
-    let Connection { number, peer, places, evicted, shutdown } = connection;
+    let Connection { number, peer, tls, places, evicted, shutdown } = connection;
     let request = tokio::select! {
         request = read_request(&mut reader, artim) => request,
         () = evicted.notified() => {
@@ -73,7 +76,7 @@ where
             return say_goodbye(&mut reader, &mut writer, fault.abort()).await;
         }
     };
-    let (place, offer) = match admit(&request, number, peer, intake, &places) {
+    let (place, offer) = match admit(&request, number, peer, tls.as_ref(), intake, &places) {
         Ok(admitted) => admitted,
         Err(refusal) => {
             warn!(association = number, %peer, calling = %shown(&request.calling), "association refused: {refusal}");
@@ -91,6 +94,7 @@ where
     info!(
         association = number, %peer, calling = %shown(&request.calling), called = %shown(&request.called),
         max_pdu = request.max_pdu, implementation = %shown(&request.implementation), contexts = contexts.len(),
+        tls = tls.as_ref().map(|tls| tls.version.as_str()),
         "association accepted"
     );
     let timers = Timers { stall: artim, idle: Duration::from_secs(intake.settings.idle_secs) };
@@ -104,6 +108,7 @@ where
             called_ae: request.called,
             peer_address: peer.ip().to_canonical().to_string(),
             association: number,
+            certificate: tls.and_then(|tls| tls.fingerprint).map(|fingerprint| fingerprint.to_string()),
         },
         tally: Tally::default(),
     };
@@ -132,6 +137,7 @@ fn admit(
     request: &negotiate::Request,
     number: u64,
     peer: SocketAddr,
+    tls: Option<&Facts>,
     intake: &Intake,
     places: &Places,
 ) -> Result<(Place, Offer), Refusal> {
@@ -141,16 +147,21 @@ fn admit(
     if !negotiate::is_dicom(&request.application_context) {
         return Err(Refusal::ApplicationContext { context: request.application_context.clone() });
     }
-    let offer = offer(intake, request, peer)?;
+    let offer = offer(intake, request, peer, tls)?;
     let limit = intake.settings.max_associations;
     let place = places.take(number, peer.ip()).ok_or(Refusal::Limit { limit })?;
     Ok((place, offer))
 }
 
 /// What the peer may do: a sender everything, an archive that is no sender only report storage commitment.
-fn offer(intake: &Intake, request: &negotiate::Request, peer: SocketAddr) -> Result<Offer, Refusal> {
+fn offer(
+    intake: &Intake,
+    request: &negotiate::Request,
+    peer: SocketAddr,
+    tls: Option<&Facts>,
+) -> Result<Offer, Refusal> {
     let (settings, services) = (&intake.settings, &intake.services);
-    match policy::judge(settings, &request.called, &request.calling, peer.ip()) {
+    match policy::judge(settings, &request.called, &request.calling, peer.ip(), tls) {
         Ok(()) => Ok(Offer {
             storage: true,
             commitment: settings.commitment.accept || !services.archives.is_empty(),

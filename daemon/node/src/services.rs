@@ -8,6 +8,7 @@ use custody::store::Store;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::settings::Destination;
+use crate::tls::settings::DestinationTls;
 
 /// Reports that may wait for one association.
 const WAITING: usize = 8;
@@ -20,6 +21,8 @@ pub struct Archive {
     pub our_title: String,
     /// `host:port` where it listens.
     pub address: String,
+    /// `None`: without TLS.
+    pub tls: Option<DestinationTls>,
 }
 
 impl From<&Destination> for Archive {
@@ -28,6 +31,7 @@ impl From<&Destination> for Archive {
             ae_title: destination.ae_title.trim().to_owned(),
             our_title: destination.calling_ae_title.trim().to_owned(),
             address: destination.address.clone(),
+            tls: destination.tls.clone(),
         }
     }
 }

@@ -7,6 +7,9 @@ use dicom::check::Checker;
 use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
+use crate::tls::server::trust_of_sender;
+use crate::tls::settings::{DestinationTls, Tls, switch_or_table};
+
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dicom {
@@ -16,6 +19,8 @@ pub struct Dicom {
     pub ae_titles: Vec<String>,
     /// Who may send. Empty accepts anyone.
     pub sender: Vec<Sender>,
+    /// Who may use the port without TLS.
+    pub plain: Plain,
     pub max_associations: usize,
     /// The largest PDU that we offer to receive, bytes (4096 to 1 MiB).
     pub max_pdu: u32,
@@ -27,6 +32,17 @@ pub struct Dicom {
     pub max_request_kib: usize,
     pub commitment: Commitment,
     pub mpps: Mpps,
+    pub tls: Tls,
+}
+
+/// Who may associate without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plain {
+    #[default]
+    All,
+    /// Only senders with `plain = true`.
+    Named,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -35,6 +51,13 @@ pub struct Sender {
     pub ae_title: String,
     /// Absent: any address.
     pub address: Option<std::net::IpAddr>,
+    /// The certificate that this sender must show: its fingerprint (`sha256:...`), or the file of the CA that issues it. With
+    /// it the sender must use TLS. Absent: whatever `dicom.tls` trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// May send without TLS although `dicom.plain` is `named`.
+    #[serde(default)]
+    pub plain: bool,
     /// Where it listens for reports of storage commitment. Absent: it is reported to while its association is open.
     pub commitment_port: Option<u16>,
     /// How it wants these reports.
@@ -100,6 +123,9 @@ pub struct Destination {
     /// for an archive that clinicians use.
     #[serde(default)]
     pub accepts_simulated: bool,
+    /// `true`, or a table: how the archive's certificate is judged, and which one we show.
+    #[serde(default, deserialize_with = "switch_or_table", skip_serializing_if = "Option::is_none")]
+    pub tls: Option<DestinationTls>,
     /// Whether it is asked for storage commitment of what it took.
     #[serde(default)]
     pub commitment: Asking,
@@ -141,6 +167,7 @@ impl Default for Dicom {
             listen: SocketAddr::from(([0, 0, 0, 0], 11112)),
             ae_titles: vec!["SCANSIDE".into()],
             sender: Vec::new(),
+            plain: Plain::All,
             max_associations: 32,
             max_pdu: 128 * 1024,
             artim_secs: 30,
@@ -148,6 +175,7 @@ impl Default for Dicom {
             max_request_kib: 8192,
             commitment: Commitment::default(),
             mpps: Mpps::default(),
+            tls: Tls::default(),
         }
     }
 }
@@ -183,6 +211,12 @@ impl Dicom {
             if sender.commitment_port == Some(0) {
                 checker.refuse("dicom.sender", format!("commitment_port of {:?} is 0", sender.ae_title));
             }
+            self.check_certificate(checker, sender);
+        }
+        self.tls.check(checker, self.sender.iter().any(|sender| sender.certificate.is_some()));
+        if self.plain == Plain::Named && self.tls.listen().is_none() && !self.sender.iter().any(|sender| sender.plain) {
+            let reason = "nobody could send: no sender has plain = true, and dicom.tls does not listen";
+            checker.refuse("dicom.plain", reason);
         }
         checker.range("dicom.max_associations", self.max_associations, 1..=1024, "associations");
         checker.range("dicom.max_pdu", self.max_pdu, 4096..=1 << 20, "bytes");
@@ -222,6 +256,23 @@ impl Commitment {
     }
 }
 
+impl Dicom {
+    fn check_certificate(&self, checker: &mut Checker, sender: &Sender) {
+        let Some(certificate) = &sender.certificate else { return };
+        let title = &sender.ae_title;
+        let reason = if let Err(error) = trust_of_sender(certificate) {
+            format!("certificate of {title:?}: {error}")
+        } else if sender.plain {
+            format!("{title:?} has a certificate and plain = true: without TLS nobody shows a certificate")
+        } else if self.tls.listen().is_none() {
+            format!("{title:?} must show a certificate, and dicom.tls does not listen: set its certificate and key")
+        } else {
+            return;
+        };
+        checker.refuse("dicom.sender", reason);
+    }
+}
+
 impl Destination {
     /// Reports each invalid value under its key, `destination.<name>.*`.
     pub fn check(&self, checker: &mut Checker, name: &str) {
@@ -242,5 +293,8 @@ impl Destination {
             checker.refuse(&key("retry_max_secs"), "is below retry_secs");
         }
         checker.range(&key("commitment_days"), self.commitment_days, 0.000_001..=60.0, "days");
+        if let Some(tls) = &self.tls {
+            tls.check(checker, &key("tls"));
+        }
     }
 }

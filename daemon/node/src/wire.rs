@@ -15,6 +15,8 @@ pub(super) const DATA: u8 = 4;
 pub(super) const RELEASE_RQ: u8 = 5;
 pub(super) const RELEASE_RP: u8 = 6;
 pub(super) const ABORT: u8 = 7;
+/// What a TLS record begins with (RFC 8446 section 5.1): change cipher spec, alert, handshake, data.
+const TLS_RECORDS: std::ops::RangeInclusive<u8> = 0x14..=0x17;
 
 /// PDU type, reserved byte, length.
 pub(super) const PDU_HEADER: usize = 6;
@@ -117,6 +119,13 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
             Some(&[kind, _, a, b, c, d]) => (kind, u32::from_be_bytes([a, b, c, d]) as usize),
             _ => return Err(Fault::Closed),
         };
+        if TLS_RECORDS.contains(&kind) {
+            let what = format!(
+                "unknown PDU type {kind:#04x}: it speaks TLS on a connection without TLS; switch it on or off at one side, or \
+                 use the other port"
+            );
+            return Err(Fault::protocol(Reason::UnrecognizedPdu, what));
+        }
         if !(ASSOCIATE_RQ..=ABORT).contains(&kind) {
             return Err(Fault::protocol(Reason::UnrecognizedPdu, format!("unknown PDU type {kind:#04x}")));
         }
@@ -155,9 +164,12 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
             let wanted = bytes.min((2 * self.buffer.len()).max(4096));
             self.buffer.reserve_exact(wanted.saturating_sub(self.buffer.len()));
         }
-        match self.source.read_buf(&mut self.buffer).await? {
-            0 => Err(Fault::Closed),
-            _ => Ok(()),
+        match self.source.read_buf(&mut self.buffer).await {
+            Ok(1..) => Ok(()),
+            Ok(0) => Err(Fault::Closed),
+            // TLS without its goodbye (close_notify). PDUs have lengths, so nothing can be cut off without our knowing.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(Fault::Closed),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -82,7 +82,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.start_steady("callers", callers::keep(callers, settings.spool.directory.clone(), stop()));
     tasks.start("study", story(open(), parts.clone(), arrivals, stop()));
     tasks.start("analysis", once_open(open(), stop(), worker::run(parts.clone(), stop())));
-    tasks.start("DICOM", node::listener::run(opened.listener, intake, stop()));
+    tasks.start("DICOM", node::listener::run(opened.ports, intake, stop()));
     tasks.start("storage commitment", once_open(open(), stop(), reporter.run(stop())));
     tasks.start("outbox", once_open(open(), stop(), deliver(&settings, &parts, &gate, stop())));
     tasks.start("live", live::look(settings.clone(), &parts, stage, stop()));

@@ -10,10 +10,10 @@ use custody::store::Store;
 use hal::urgency::{self, Precedence};
 use models::registry::Swept;
 use models::task::US_BREAST;
+use node::listener::{self, Ports};
 use study::model::Shelf;
 use study::parts::StudyParts;
 use study::volume::ahead::{DecodeAhead, Limits};
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast};
 
 /// Events that are kept for a slow subscriber before it loses the oldest.
@@ -23,8 +23,8 @@ const EVENTS: usize = 4096;
 #[derive(Debug)]
 pub struct Opened {
     pub parts: StudyParts,
-    pub listener: TcpListener,
-    /// The address that the listener is bound to, `host:port`.
+    pub ports: Ports,
+    /// The address of the port without TLS, `host:port`.
     pub address: String,
 }
 
@@ -42,9 +42,9 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
     let of_study = Arc::new(settings.study());
     let shelf = registry(&of_study);
     let spool = Spool::new(&settings.spool, &store);
-    let listener = node::listener::bind(&settings.dicom).await?;
-    let address = listener.local_addr()?;
-    tracing::info!(%address, "DICOM listener bound");
+    let ports = listener::bind(&settings.dicom).await?;
+    let address = ports.local_addr()?;
+    tracing::info!(%address, tls = ports.tls_addr().map(|tls| tls.to_string()), "DICOM listener bound");
 
     let (events, _) = broadcast::channel::<Event>(EVENTS);
     let limits = Limits::of_mib(settings.series.decode_ahead_mib, settings.analyze.memory_mib);
@@ -60,7 +60,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
         outbox_wake: Arc::new(Notify::new()),
         precedence: Precedence::default(),
     };
-    Ok(Opened { parts, listener, address: address.to_string() })
+    Ok(Opened { parts, ports, address: address.to_string() })
 }
 
 /// Opens the model registry. If its directory cannot be used, only the packages that came with the software are used,

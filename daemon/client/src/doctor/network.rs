@@ -319,6 +319,13 @@ pub fn probed(name: &str, target: &Target, probe: &Probe) -> Vec<Finding> {
                     "请修改 destination.{name}.address 中的端口（DICOM 常用 104、11112；80、8042、443 是网页端口）。"
                 ),
             ),
+            Cause::Tls => (
+                both!("No TLS connection with {name} at {address}", "与接收方 {name}（{address}）无法建立 TLS 连接"),
+                both!(
+                    "What failed is below. Compare destination.{name}.tls with the archive: does it use TLS at this port, and does each side trust the other's certificate? (`scansidectl cert show FILE`)",
+                    "失败原因见下。请与对方核对 destination.{name}.tls：该端口是否启用 TLS，双方是否信任对方证书？（`scansidectl cert show 文件`）"
+                ),
+            ),
             Cause::CalledAe => (
                 both!("{name} does not answer to the AE title {called}", "接收方 {name} 的 AE Title 不是 {called}"),
                 both!(

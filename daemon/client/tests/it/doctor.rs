@@ -97,7 +97,8 @@ impl Daemon {
 
     /// A C-ECHO from a scanner.
     async fn call(&self, calling: &str, called: &str) {
-        let target = Target { address: self.address.clone(), called_ae: called.into(), calling_ae: calling.into() };
+        let target =
+            Target { address: self.address.clone(), called_ae: called.into(), calling_ae: calling.into(), tls: None };
         let _ = send::echo(&target).await;
     }
 }

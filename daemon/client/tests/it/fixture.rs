@@ -174,7 +174,7 @@ impl Appliance {
             destinations: BTreeMap::from([("pacs".to_owned(), "PACS@127.0.0.1:104".to_owned())]),
             memory_limit_bytes: 4 << 30,
             ae_titles: vec!["SCANSIDE".into()],
-            senders: vec![Sender { ae_title: "CT".into(), address: None }],
+            senders: vec![Sender { ae_title: "CT".into(), ..Sender::default() }],
             callers: Callers::default(),
             health: reports,
         };

@@ -222,7 +222,8 @@ async fn objects_that_are_still_on_their_way_are_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_that_is_no_sender_may_report_and_nothing_else() {
     let Some(mut py) = Py::start().await else { return };
-    let archive = Archive { ae_title: "PACS".into(), our_title: "SCANSIDE".into(), address: "127.0.0.1:1".into() };
+    let archive =
+        Archive { ae_title: "PACS".into(), our_title: "SCANSIDE".into(), address: "127.0.0.1:1".into(), tls: None };
     let node = Node::start_with(vec![archive], |settings| settings.sender = vec![scanner(1)]).await;
     let mut order = ask(&node, "1.9.1", &["1.2.1"]);
     order["calling"] = json!("OTHER");

@@ -16,6 +16,7 @@ use node::reporter::Reporter;
 use node::send::Target;
 use node::services::{Archive, Services};
 use node::settings::Dicom;
+use node::tls::Counts;
 use node::{Arrival, Intake, listener};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -29,6 +30,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Node {
     pub address: SocketAddr,
+    /// Of the port for TLS.
+    pub tls: Option<SocketAddr>,
+    pub tls_faults: Arc<Counts>,
     pub spool: Spool,
     pub store: Store,
     pub gate: Gate,
@@ -88,6 +92,7 @@ impl Node {
         let shutdown = trigger.clone();
         let socket = listener::bind(&settings).await.unwrap();
         let address = socket.local_addr().unwrap();
+        let (tls, tls_faults) = (socket.tls_addr(), socket.tls_faults());
         let settings = Arc::new(settings);
         let reporter = Reporter {
             services: services.clone(),
@@ -106,7 +111,7 @@ impl Node {
             callers: callers.clone(),
         };
         let served = tokio::spawn(listener::run(socket, intake, shutdown));
-        Self { address, spool, store, gate, arrivals, callers, served, trigger, reports, directory }
+        Self { address, tls, tls_faults, spool, store, gate, arrivals, callers, served, trigger, reports, directory }
     }
 
     /// Ends it; the disk stays.
@@ -117,7 +122,7 @@ impl Node {
     }
 
     pub fn target(&self) -> Target {
-        Target { address: self.address.to_string(), called_ae: "SCANSIDE".into(), calling_ae: "CT1".into() }
+        Target { address: self.address.to_string(), called_ae: "SCANSIDE".into(), calling_ae: "CT1".into(), tls: None }
     }
 
     pub async fn arrival(&mut self) -> Arrival {

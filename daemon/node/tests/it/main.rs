@@ -16,3 +16,6 @@ mod peer;
 mod pynetdicom;
 mod probing;
 mod sending;
+mod tls;
+mod tls_sending;
+mod tls_support;

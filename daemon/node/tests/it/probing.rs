@@ -11,7 +11,7 @@ use super::pacs::{Do, Pacs};
 const SEG: &str = "1.2.840.10008.5.1.4.1.1.66.4";
 
 fn target(address: impl ToString) -> Target {
-    Target { address: address.to_string(), called_ae: "SCANSIDE".into(), calling_ae: "BOX".into() }
+    Target { address: address.to_string(), called_ae: "SCANSIDE".into(), calling_ae: "BOX".into(), tls: None }
 }
 
 #[tokio::test]

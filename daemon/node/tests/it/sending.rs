@@ -14,7 +14,7 @@ const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 const JPEG: &str = "1.2.840.10008.1.2.4.50";
 
 fn target(address: std::net::SocketAddr) -> Target {
-    Target { address: address.to_string(), called_ae: "PACS".into(), calling_ae: "SCANSIDE".into() }
+    Target { address: address.to_string(), called_ae: "PACS".into(), calling_ae: "SCANSIDE".into(), tls: None }
 }
 
 fn write(directory: &Path, class: &str, uid: &str, bytes: usize) -> PathBuf {

@@ -128,6 +128,7 @@ impl Unit {
             accepts_simulated: false,
             commitment: Asking::Off,
             commitment_days: 2.0,
+            tls: None,
         };
         let settings = Settings {
             spool: spool(directory.path()),

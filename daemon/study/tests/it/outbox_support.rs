@@ -115,6 +115,7 @@ impl Box_ {
             accepts_simulated: self.accepts_simulated,
             commitment: self.commitment,
             commitment_days: self.commitment_days,
+            tls: None,
         };
         let run = outbox::run(
             self.wall.clone(),

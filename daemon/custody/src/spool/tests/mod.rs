@@ -88,7 +88,13 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 pub(super) fn origin() -> Origin {
-    Origin { calling_ae: "CT1".into(), called_ae: "SCANSIDE".into(), peer_address: "192.0.2.1".into(), association: 7 }
+    Origin {
+        calling_ae: "CT1".into(),
+        called_ae: "SCANSIDE".into(),
+        peer_address: "192.0.2.1".into(),
+        association: 7,
+        certificate: None,
+    }
 }
 
 pub(super) fn uid(number: usize) -> String {
