@@ -54,6 +54,19 @@ Examples:
   scansidectl live profile learn --out scanner.toml
   scansidectl live replay scan.y4m";
 
+const CERT_HELP: &str = "\
+Examples:
+  scansidectl cert ca --name 'Clinic DICOM CA'
+  scansidectl cert make scanside --host scanside.clinic.example --host 192.0.2.5
+  scansidectl cert make ct1 --host 192.0.2.10
+  scansidectl cert request scanside --host 192.0.2.5
+  scansidectl cert sign /media/usb/pacs.csr
+  scansidectl cert renew /etc/scanside/tls/scanside.pem
+  scansidectl --json cert show /etc/scanside/tls/*.pem
+
+NAME.pem is the certificate and may be given away, as may ca.pem; NAME.key is its private key. What is
+made with sudo belongs to the owner of the directory: make that the user of the daemon.";
+
 /// Controls a Scanside imaging appliance.
 #[derive(Debug, Parser)]
 #[command(name = "scansidectl", version, after_help = AFTER_HELP, max_term_width = 100)]
@@ -145,6 +158,12 @@ pub enum Command {
     Echo {
         /// Name of the destination in the configuration.
         destination: String,
+    },
+    /// Certificates for DICOM over TLS: a CA for this site, the box and its peers. Without daemon and network.
+    #[command(after_help = CERT_HELP)]
+    Cert {
+        #[command(subcommand)]
+        command: CertCommand,
     },
     /// The daemon's configuration files.
     Config {
@@ -404,6 +423,93 @@ pub enum QuarantineCommand {
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
+}
+
+/// Where certificates are kept.
+const TLS_DIRECTORY: &str = "/etc/scanside/tls";
+pub const CA_DAYS: u32 = 3650;
+/// The longest that Apple's and other TLS stacks took for a machine.
+pub const MACHINE_DAYS: u32 = 825;
+
+#[derive(Debug, Subcommand)]
+pub enum CertCommand {
+    /// Make a CA: ca.pem and ca.key. Every peer that trusts ca.pem trusts what this CA issues.
+    Ca {
+        /// What peers show as the issuer.
+        #[arg(long, default_value = "Scanside site CA")]
+        name: String,
+        #[arg(long = "dir", value_name = "DIR", default_value = TLS_DIRECTORY)]
+        directory: PathBuf,
+        #[arg(long, default_value_t = CA_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+        /// Replace files that exist.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make key and certificate of a machine (this box, a scanner, an archive), issued by the CA in DIR.
+    Make {
+        /// Name of the files, for example `scanside` or `ct1`.
+        #[arg(value_parser = file_name)]
+        name: String,
+        /// Host name or address by which peers call the machine (repeatable).
+        #[arg(long = "host", value_name = "HOST")]
+        hosts: Vec<String>,
+        #[arg(long = "dir", value_name = "DIR", default_value = TLS_DIRECTORY)]
+        directory: PathBuf,
+        #[arg(long, default_value_t = MACHINE_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+        /// Replace files that exist.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Make a key and a request (NAME.csr) for the hospital's own CA.
+    Request {
+        #[arg(value_parser = file_name)]
+        name: String,
+        /// Host name or address by which peers call the machine (repeatable).
+        #[arg(long = "host", value_name = "HOST")]
+        hosts: Vec<String>,
+        #[arg(long = "dir", value_name = "DIR", default_value = TLS_DIRECTORY)]
+        directory: PathBuf,
+        /// Make a new key although there is one.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Sign the request (.csr) of a peer that has made its own key; the certificate is written beside it.
+    Sign {
+        request: PathBuf,
+        #[arg(long = "dir", value_name = "DIR", default_value = TLS_DIRECTORY)]
+        directory: PathBuf,
+        #[arg(long, default_value_t = MACHINE_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+        /// Replace a certificate that exists.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Give a certificate new dates; names and key stay. The running daemon takes the new one by itself.
+    Renew {
+        file: PathBuf,
+        /// Where the CA is; without it, beside the file.
+        #[arg(long = "dir", value_name = "DIR")]
+        directory: Option<PathBuf>,
+        /// Without it as when it was made.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: Option<u32>,
+    },
+    /// Fingerprint, names and end of certificates.
+    Show {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// The name of a file without its ending, in no other directory.
+fn file_name(text: &str) -> Result<String, String> {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if text.is_empty() || text == "ca" || text.starts_with('.') || !plain {
+        return Err("letters, digits, '-', '_' and '.' make a name; `ca` is taken".into());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 mod analyze;
 mod args;
 mod bundle;
+mod cert;
 mod config;
 mod doctor;
 mod echo;
@@ -82,6 +83,7 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             output.line(String::from_utf8_lossy(&script).trim_end())
         }
         Command::Config { command } => config::run(&command, output),
+        Command::Cert { command } => cert::run(&command, output),
         Command::Analyze(options) => {
             keep_private();
             analyze::run(&options, output)
@@ -160,7 +162,8 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         Command::Journal { study } => journal::run(&manager, &study, output).await,
         Command::Echo { destination } => echo::run(&manager, &destination, output).await,
         // They need no daemon and are done by now.
-        Command::Config { .. }
+        Command::Cert { .. }
+        | Command::Config { .. }
         | Command::Analyze(_)
         | Command::Completions { .. }
         | Command::Doctor(_)

@@ -194,6 +194,7 @@ fn healthy() -> Facts {
                 address: "192.0.2.20:104".into(),
                 called_ae: "PACS".into(),
                 calling_ae: "SCANSIDE".into(),
+                tls: None,
             },
             probe: Some(Probe {
                 passed: [Step::Name, Step::Connection, Step::Association, Step::Contexts, Step::Echo]

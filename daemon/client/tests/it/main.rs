@@ -5,6 +5,7 @@
 mod fixture;
 
 mod bus;
+mod cert;
 mod cli;
 mod doctor;
 mod live;

@@ -18,4 +18,5 @@ mod probing;
 mod sending;
 mod tls;
 mod tls_sending;
+mod tls_speed;
 mod tls_support;
