@@ -73,6 +73,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         free_bytes: free,
         min_free_bytes: settings.spool.min_free_mib << 20,
         custody: custody.clone(),
+        remark: certificates(&settings),
     };
 
     let mut tasks = Tasks::new(shutdown.clone());
@@ -136,6 +137,19 @@ async fn story(
         }
     }
     study::run(parts, arrivals, shutdown).await
+}
+
+/// Says which certificate of the box, or CA that it trusts, ends soon.
+fn certificates(settings: &Settings) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
+    let tls = &settings.dicom.tls;
+    let mut files: Vec<_> = tls.certificate.iter().chain(&tls.ca).cloned().collect();
+    for tls in settings.destination.values().filter_map(|destination| destination.tls.as_ref()) {
+        files.extend(tls.certificate.iter().chain(&tls.ca).cloned());
+    }
+    files.sort();
+    files.dedup();
+    let calendar = node::tls::Calendar::new(tls.judge_dates);
+    Arc::new(move || node::tls::expiry::remark(&files, &calendar))
 }
 
 fn free_bytes(parts: &StudyParts) -> FreeBytes {

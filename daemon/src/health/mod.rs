@@ -3,6 +3,7 @@
 pub mod notify;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use custody::FreeBytes;
@@ -61,6 +62,8 @@ pub struct Checks {
     /// Below this, instances are refused.
     pub min_free_bytes: u64,
     pub custody: watch::Receiver<Custody>,
+    /// What people should know although everything works: a certificate that ends soon. May read files.
+    pub remark: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 impl fmt::Debug for Checks {
@@ -104,11 +107,16 @@ pub async fn run(
         let opening = custody.borrow_and_update().clone();
         troubles.mark_unchanged();
         let (free, database) = look(&checks, opening.is_open()).await;
+        let remark = checks.remark.clone();
+        let remark = tokio::task::spawn_blocking(move || remark()).await.ok().flatten();
         let (level, reason) = match opening {
             Custody::Checking => (Level::NoNewStudies, STARTING.to_owned()),
             Custody::Failed { reason } => (Level::NoNewStudies, reason),
             Custody::Open { notice } => match judge(&free, checks.min_free_bytes, &database) {
-                (Level::Full, _) if begun.elapsed() < NOTICE_FOR => (Level::Full, notice.unwrap_or_default()),
+                (Level::Full, _) if begun.elapsed() < NOTICE_FOR => {
+                    (Level::Full, notice.or(remark).unwrap_or_default())
+                }
+                (Level::Full, _) => (Level::Full, remark.unwrap_or_default()),
                 judged => judged,
             },
         };
@@ -209,8 +217,6 @@ fn status_line(level: Level, reason: &str, report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     const GIB: u64 = 1 << 30;
@@ -249,6 +255,7 @@ mod tests {
             free_bytes: Arc::new(move || Ok(seen.load(std::sync::atomic::Ordering::SeqCst))),
             min_free_bytes: 100,
             custody: open(),
+            remark: Arc::new(|| None),
         };
         let gate = Gate::default();
         for (bytes, level) in [(10, Level::NoNewStudies), (100, Level::Full)] {
@@ -272,7 +279,13 @@ mod tests {
     }
 
     fn checks(store: &Store, custody: watch::Receiver<Custody>) -> Checks {
-        Checks { store: store.clone(), free_bytes: Arc::new(|| Ok(GIB)), min_free_bytes: 100, custody }
+        Checks {
+            store: store.clone(),
+            free_bytes: Arc::new(|| Ok(GIB)),
+            min_free_bytes: 100,
+            custody,
+            remark: Arc::new(|| None),
+        }
     }
 
     async fn until(gate: &Gate, what: &str, is: impl Fn(&(Level, String)) -> bool) {
@@ -311,6 +324,19 @@ mod tests {
         until(&gate, "failed", |now| *now == (Level::NoNewStudies, "the disk is full".into())).await;
         told.send_replace(Custody::Open { notice: Some("built again".into()) });
         until(&gate, "open", |now| *now == (Level::Full, "built again".into())).await;
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_ends_soon_is_told_and_restricts_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("db")).unwrap();
+        let (gate, shutdown) = (Gate::default(), CancellationToken::new());
+        let checks = Checks { remark: Arc::new(|| Some("expires in 12 days".into())), ..checks(&store, open()) };
+        let (reports, _) = channel();
+        let task = tokio::spawn(run(checks, reports, gate.clone(), shutdown.clone()));
+        until(&gate, "told", |now| *now == (Level::Full, "expires in 12 days".into())).await;
         shutdown.cancel();
         task.await.unwrap().unwrap();
     }
