@@ -88,7 +88,10 @@ fn request(name: &str, hosts: &[String], directory: &Path, force: bool, output: 
         files.write_key(&key, force)?;
         key
     };
-    let params = machine_params(name, hosts, 1)?;
+    let mut params = machine_params(name, hosts, 1)?;
+    // The CA decides about these.
+    params.serial_number = None;
+    params.use_authority_key_identifier_extension = false;
     let request = params.serialize_request(&key).and_then(|request| request.pem());
     let request = request.map_err(|error| cannot("make the request", &error))?;
     let file = directory.join(format!("{name}.csr"));
