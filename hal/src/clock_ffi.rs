@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 /// Above this estimated error nobody keeps the clock; systemd counts the same (`ntp_synced`). Microseconds.
-const MOST_ERROR: i64 = 16_000_000;
+const MOST_ERROR: libc::c_long = 16_000_000;
 
 /// `false` also when the kernel may not be asked.
 pub fn kernel_is_synchronised() -> bool {
@@ -11,5 +11,5 @@ pub fn kernel_is_synchronised() -> bool {
     let mut state: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: `state` lives during the call; with `modes` 0 the call only reads the clock's state.
     let answer = unsafe { libc::adjtimex(&raw mut state) };
-    answer >= 0 && i64::from(state.maxerror) < MOST_ERROR
+    answer >= 0 && state.maxerror < MOST_ERROR
 }
