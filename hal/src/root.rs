@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// How the path of a device file begins, as people write it.
+pub const DEVICES: &str = "/dev/";
+
 /// Where the device files and the kernel's facts about them are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root(PathBuf);
@@ -21,6 +24,24 @@ impl Root {
     /// A device file by its kernel name, for example `video0`.
     pub fn device(&self, name: &str) -> PathBuf {
         self.0.join("dev").join(name)
+    }
+
+    /// Whether the device file is there that `path` names; `None` when it names none.
+    pub fn has_device(&self, path: &str) -> Option<bool> {
+        path.strip_prefix(DEVICES).map(|name| self.device(name).exists())
+    }
+
+    /// Paths of the video device files that are there, as people write them.
+    pub fn video_devices(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.0.join("dev")).into_iter().flatten().flatten();
+        let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        let is_video = |name: &String| {
+            name.strip_prefix("video")
+                .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        };
+        let mut paths: Vec<String> = names.filter(is_video).map(|name| format!("{DEVICES}{name}")).collect();
+        paths.sort();
+        paths
     }
 
     /// The folder with one entry for each video device node.

@@ -296,7 +296,11 @@ fn close(value: &mut Value, key: &str) {
     match value {
         Value::String(text) if !text.is_empty() && !OPEN_KEYS.contains(&key) => {
             // What kind of device it is may be known.
-            let kind = if key == "device" && text.starts_with("/dev/") { text.clone() } else { "removed".to_owned() };
+            let kind = if key == "device" && text.starts_with(hal::root::DEVICES) {
+                text.clone()
+            } else {
+                "removed".to_owned()
+            };
             *text = kind;
         }
         Value::Array(all) => all.iter_mut().for_each(|one| close(one, key)),

@@ -40,7 +40,6 @@ use clap::{CommandFactory, Parser};
 use examine::Place;
 use failure::Failure;
 use output::Output;
-pub(crate) use output::bytes;
 
 /// Runs the command line. The exit codes are in `args::AFTER_HELP`.
 pub fn main() -> ExitCode {

@@ -10,6 +10,7 @@ use dicom::text::{shown_lines, steers};
 use serde::Serialize;
 
 use super::failure::Failure;
+pub use crate::doctor::text::bytes;
 
 /// How a word is meant; colours follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,21 +211,6 @@ pub fn toned_cell(text: &str, tone: Tone) -> Cell {
 /// A field of a header block: `Name   value`.
 pub fn field(table: &mut Table, name: &str, value: impl Into<Cell>) {
     table.add_row(vec![Cell::new(name).add_attribute(Attribute::Dim), value.into()]);
-}
-
-/// Bytes in the unit people use.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64 / 1024.0;
-    let mut unit = UNITS[0];
-    for larger in &UNITS[1..] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
 /// `1 series`, `2 studies`.

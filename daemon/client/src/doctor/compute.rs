@@ -1,9 +1,8 @@
 //! Models, the accelerator that runs them, heat, memory, and jobs that came to nothing.
 
 use super::facts::{Accelerator, Heat, Memory, Opened};
-use super::text::{Text, both};
+use super::text::{Text, both, bytes};
 use super::{Checked, Facts, Finding, Gravity, looked, many, not_looked};
-use crate::ctl::bytes;
 
 /// Degrees below the kernel's own limit.
 const NEAR_LIMIT: f64 = 3.0;
@@ -202,7 +201,7 @@ fn heat(heat: Option<&Heat>, checked: &mut Vec<Checked>) -> Option<Finding> {
     let hot =
         heat?.zones.iter().find(|zone| zone.celsius >= zone.limit_celsius.map_or(HOT, |limit| limit - NEAR_LIMIT));
     let throttled = heat?.throttled;
-    let zone = hot.or((throttled > 0).then_some(hottest))?;
+    let zone = hot.or_else(|| (throttled > 0).then_some(hottest))?;
     let (name, degrees) = (&zone.name, zone.celsius);
     let limit =
         zone.limit_celsius.map(|limit| both!("its limit is {limit:.0} °C", "上限为 {limit:.0} °C")).unwrap_or_default();

@@ -95,9 +95,12 @@ impl Report {
     }
 }
 
+/// Says what it looked at, and returns what is wrong there.
+type Area = fn(&Facts, &mut Vec<Checked>) -> Vec<Finding>;
+
 /// Gravest first; of the same gravity, causes before effects.
 pub fn judge(facts: &Facts) -> Report {
-    let areas: [fn(&Facts, &mut Vec<Checked>) -> Vec<Finding>; 7] =
+    let areas: [Area; 7] =
         [service::judge, storage::judge, clock::judge, network::judge, compute::judge, live::judge, peers::judge];
     let mut checked = Vec::new();
     let mut findings: Vec<Finding> = areas.iter().flat_map(|area| area(facts, &mut checked)).collect();

@@ -35,7 +35,7 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
 }
 
 fn storage_explains(facts: &Facts) -> bool {
-    facts.storage.as_ref().is_some_and(|storage| super::storage::keeps_from_starting(storage))
+    facts.storage.as_ref().is_some_and(super::storage::keeps_from_starting)
 }
 
 fn denied(facts: &Facts) -> Option<Finding> {
@@ -113,6 +113,15 @@ fn port(facts: &Facts) -> Option<Finding> {
     let listen = &facts.config.listen;
     let (code, cause, remedy, seen) = match facts.port.as_ref()? {
         Port::Free => return None,
+        Port::Taken(Some(owner)) if owner.starts_with("scansided ") => (
+            "not-on-bus",
+            both!("scansided runs, and is not on this bus", "scansided 在运行，但不在当前总线上"),
+            both!(
+                "Compare bus.address in the configuration with --bus here; then `systemctl restart scansided`.",
+                "请核对配置中的 bus.address 与此处的 --bus，然后执行 `systemctl restart scansided`。"
+            ),
+            Some(both!("{listen} belongs to {owner}", "{listen} 由 {owner} 占用")),
+        ),
         Port::Taken(owner) => (
             "port-in-use",
             both!(

@@ -1,9 +1,8 @@
 //! Disk and database: is there room, can it be written, is it wearing out; what was set aside.
 
 use super::facts::Storage;
-use super::text::{Text, both};
+use super::text::{Text, both, bytes};
 use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, many, not_looked};
-use crate::ctl::bytes;
 
 /// A forecast below this is told.
 const FEW_DAYS: f64 = 7.0;
@@ -18,7 +17,7 @@ pub(super) fn keeps_from_starting(storage: &Storage) -> bool {
 }
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = facts.storage.iter().filter_map(|storage| hardware(storage)).collect();
+    let mut found: Vec<Finding> = facts.storage.iter().filter_map(hardware).collect();
     if found.is_empty() {
         found.extend(room(facts, checked));
     }
@@ -106,7 +105,11 @@ fn studies_per_day(facts: &Facts) -> Option<f64> {
 }
 
 fn room(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
-    let free = facts.status.as_ref().map(|status| status.free_bytes).or(facts.storage.as_ref().map(|s| s.free_bytes));
+    let free = facts
+        .status
+        .as_ref()
+        .map(|status| status.free_bytes)
+        .or_else(|| facts.storage.as_ref().map(|storage| storage.free_bytes));
     let Some(free) = free else {
         not_looked(checked, both!("disk", "磁盘"), both!("its folder cannot be seen", "无法查看存储目录"));
         return None;

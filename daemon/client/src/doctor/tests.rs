@@ -12,6 +12,11 @@ use super::text::Language;
 use super::{Facts, Gravity, judge};
 use crate::{Caller, Delivery, Job, Live, Model, Quarantined, Sender, Status};
 
+/// The capture card.
+fn video() -> String {
+    format!("{}video0", hal::root::DEVICES)
+}
+
 const NOW: &str = "2026-03-10T12:00:00.000Z";
 
 fn path(text: &str) -> zbus::OwnedObjectPath {
@@ -82,7 +87,7 @@ fn live(sign: &str, reason: Option<&str>) -> Live {
     Live {
         sign: sign.into(),
         reason: reason.map(str::to_owned),
-        source: "/dev/video0".into(),
+        source: video(),
         profile: "auto".into(),
         model: Some("us-breast".into()),
         label: None,
@@ -116,7 +121,7 @@ fn healthy() -> Facts {
             ..Unit::default()
         }),
         config: Config {
-            live_device: "/dev/video0".into(),
+            live_device: video(),
             provider: "cpu".into(),
             min_free_bytes: 2 << 30,
             listen: "0.0.0.0:11112".into(),
@@ -149,7 +154,7 @@ fn healthy() -> Facts {
             throttled: 0,
         }),
         memory: Some(Memory { used_bytes: 1 << 30, limit_bytes: 16 << 30, killed: 0 }),
-        capture: Some(Capture { device: "/dev/video0".into(), exists: true, others: vec!["/dev/video0".into()] }),
+        capture: Some(Capture { device: video(), exists: true, others: vec![video()] }),
         page: Some(Page { address: "http://127.0.0.1:8484/".into(), failure: None }),
         status: Some(Status {
             version: "0.1.0".into(),
@@ -331,6 +336,10 @@ const FAULTS: &[Fault] = &[
         down(f);
         f.port = Some(Port::Taken(Some("storescp (process 7)".into())));
     }),
+    ("not-on-bus", |f| {
+        down(f);
+        f.port = Some(Port::Taken(Some("scansided (process 7)".into())));
+    }),
     ("service-stopped", |f| {
         down(f);
         let unit = f.unit.as_mut().unwrap();
@@ -348,7 +357,7 @@ const FAULTS: &[Fault] = &[
     }),
     ("no-signal", |f| f.live = Some(live("no_signal", Some("since 11:40")))),
     ("capture-missing", |f| {
-        (f.capture.as_mut().unwrap().exists, f.live) = (false, Some(live("failed", Some("/dev/video0: not there"))));
+        (f.capture.as_mut().unwrap().exists, f.live) = (false, Some(live("failed", Some("not there"))));
     }),
     ("page-unreachable", |f| f.page.as_mut().unwrap().failure = Some("connection refused".into())),
     ("memory-short", |f| f.memory.as_mut().unwrap().killed = 2),

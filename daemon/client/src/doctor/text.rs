@@ -47,6 +47,21 @@ impl Text {
     }
 }
 
+/// Bytes in the unit people use.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64 / 1024.0;
+    let mut unit = UNITS[0];
+    for larger in &UNITS[1..] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
 /// `both!("{n} left", "剩余 {n}")`.
 macro_rules! both {
     ($en:literal, $zh:literal) => {

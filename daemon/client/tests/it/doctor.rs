@@ -190,11 +190,11 @@ async fn a_healthy_box_is_called_so_and_the_first_finding_is_the_cause_of_each_f
         .output();
     let said: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
     assert_eq!(said["findings"][0]["code"], "inference-library-missing");
-    let capture = site.with("", "", "[live]\ndevice = \"/dev/video9\"\n");
+    let capture = site.with("", "", &format!("[live]\ndevice = \"{}video9\"\n", hal::root::DEVICES));
     site.tree("dev/video0", "");
     let said = doctor(&bus, &site, &capture).await;
     assert_eq!(said.codes()[0], "capture-missing");
-    assert!(said.first()["remedy"]["en"].as_str().unwrap().contains("/dev/video0"));
+    assert!(said.first()["remedy"]["en"].as_str().unwrap().contains("video0"));
     site.tree("sys/class/thermal/thermal_zone0/type", "cpu");
     site.tree("sys/class/thermal/thermal_zone0/temp", "99000");
     assert_eq!(doctor(&bus, &site, &own).await.of_note(), ["too-hot"]);

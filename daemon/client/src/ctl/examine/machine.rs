@@ -143,20 +143,8 @@ impl Machine<'_> {
 
     /// Only of a device file; others are simulated or files.
     pub fn capture(&self, device: &str) -> Option<Capture> {
-        let below = device.strip_prefix("/").filter(|_| device.starts_with("/dev/"))?;
-        let mut others: Vec<String> = fs::read_dir(self.path("dev"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| {
-                name.strip_prefix("video")
-                    .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty())
-            })
-            .map(|name| format!("/dev/{name}"))
-            .collect();
-        others.sort();
-        Some(Capture { device: device.to_owned(), exists: self.path(below).exists(), others })
+        let exists = self.root.has_device(device)?;
+        Some(Capture { device: device.to_owned(), exists, others: self.root.video_devices() })
     }
 
     /// The program that listens on a TCP port, as far as its files can be seen.
@@ -228,6 +216,8 @@ pub fn started(root: &Root, pid: u32) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use hal::root::DEVICES;
+
     use super::*;
 
     #[test]
@@ -253,8 +243,8 @@ mod tests {
         assert_eq!(heat.zones, [Zone { name: "cpu-thermal".into(), celsius: 91.5, limit_celsius: Some(85.0) }]);
         assert_eq!(machine.worn(), Some(90));
         assert!(machine.nvidia_hardware() && !root.has_cuda_device());
-        let capture = machine.capture("/dev/video0").unwrap();
-        assert_eq!((capture.exists, capture.others.as_slice()), (false, &["/dev/video2".to_owned()][..]));
+        let capture = machine.capture(&format!("{DEVICES}video0")).unwrap();
+        assert_eq!((capture.exists, capture.others.as_slice()), (false, &[format!("{DEVICES}video2")][..]));
         assert_eq!(machine.capture("replay:x.y4m"), None);
     }
 
