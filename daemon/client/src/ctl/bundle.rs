@@ -14,6 +14,7 @@ use super::examine::{self, Place};
 use super::failure::Failure;
 use super::output::{Output, bytes};
 use super::scrub::Scrubber;
+use crate::doctor::facts::Bus;
 use crate::doctor::{self, Facts, Report, Text};
 use crate::{Happened, LiveProxy, ManagerProxy, Options};
 
@@ -60,6 +61,10 @@ pub async fn run(place: &Place, file: &Path, output: &Output) -> Result<(), Fail
     let scrubber = Scrubber::new(identities, harmless(&facts));
     let material = Material { facts, report, events, log, settings, scrubber };
     let files = files(&material);
+    // Without the daemon it is not known whom to look for.
+    if material.facts.bus != Bus::Answers {
+        output.note("scansided does not answer, so the patients that it knows could not be searched for: read log.txt in the file before you hand it on.");
+    }
     let written = write(file, &files).map_err(|error| {
         Failure::new(
             format!("{}: {error}", file.display()),
