@@ -24,8 +24,9 @@ def sop_uid(part10: bytes) -> str:
 
 
 def title(file: pathlib.Path) -> str:
-    """What tells two results of one kind of one study apart: the series description."""
-    return value(file.read_bytes(), b"\x08\x00\x3e\x10LO")
+    """What tells two results of one kind of one job apart: series description and instance number (a PDF in each language)."""
+    part10 = file.read_bytes()
+    return value(part10, b"\x08\x00\x3e\x10LO") + " " + value(part10, b"\x20\x00\x13\x00IS")
 
 
 def check_journal(text: str, files: list[pathlib.Path]) -> str:
