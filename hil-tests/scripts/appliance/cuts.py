@@ -25,7 +25,7 @@ import time
 import install
 from drive import Drive
 from guest import Archive, Guest, Trouble, acknowledged, as_payload, echoes, free_port, image, phantom, scanner, sparse_copy
-from part10 import check_journal, data_set, sop_uid, title
+from part10 import check_journal, data_set, same_data_set, sop_uid, title
 
 DATA_MB = 1024
 # Sending takes some seconds here, analysis and delivery some more: most cuts come while images arrive, the others in any phase.
@@ -311,7 +311,7 @@ class Records:
         if not delivered <= received.keys() or not received.keys() <= made.keys():
             raise Trouble(f"at the archive only: {received.keys() - made.keys()}; delivered, but not there: {delivered - received.keys()}")
         for uid, file in received.items():
-            if data_set(file.read_bytes()) != data_set(made[uid].read_bytes()):
+            if not same_data_set(made[uid], file):
                 raise Trouble(f"{uid} differs at the archive")
         return {"results made": len(made), "results at the archive, each once and byte-equal": len(received),
                 "superseded before they were sent": len(made.keys() - received.keys()), "results doubled": 0}

@@ -194,7 +194,7 @@ class Archive:
         self.folder, self.port = folder / "archive", port or free_port()
         self.folder.mkdir(exist_ok=True)
         self.log = folder / "archive.log"
-        self.process = subprocess.Popen(["storescp", "-v", "--fork", "-aet", "ARCHIVE", "+xa", "-od", self.folder, str(self.port)],
+        self.process = subprocess.Popen(["storescp", "-v", "--fork", "-aet", "ARCHIVE", "+xa", "+B", "-od", self.folder, str(self.port)],
                                         stdin=subprocess.DEVNULL, stdout=self.log.open("a"), stderr=subprocess.STDOUT)
 
     def objects(self) -> list[pathlib.Path]:
