@@ -55,7 +55,7 @@ appliance: ## test the package in a Debian guest with a real systemd (TEST=insta
 	@$(SETUP) hil
 	@cargo build --quiet -p phantom
 	@hil-tests/scripts/deb.sh
-	@for test in $(or $(TEST),install sandbox faults cuts); do \
+	@for test in $(or $(TEST),install sandbox cuts); do \
 	  $(SCANSIDE_PYTHON) -B hil-tests/scripts/appliance/appliance.py $$test --rounds $(or $(ROUNDS),100) \
 	    --deb out/deb/scanside$(if $(PROGRAMS),-bench).deb; done
 

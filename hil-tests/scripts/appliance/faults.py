@@ -1,5 +1,8 @@
 """What happens to a box besides a power cut, one fault after the other on one guest: after each, C-ECHO is answered, a study is taken, analysed
-and delivered, and in the end everything that was acknowledged is there once (the checks of cuts.py)."""
+and delivered, and in the end everything that was acknowledged is there once (the checks of cuts.py).
+
+Not run to its end yet: the first two faults passed, the machine was too busy for the others. `make appliance` leaves it out unless TEST=faults.
+"""
 
 import argparse
 import pathlib

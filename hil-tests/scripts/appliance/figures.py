@@ -38,7 +38,7 @@ def main() -> None:
         text.append(table(["tried", "found"], [[k, v] for k, v in sandbox.items() if k not in LEFT_OUT]))
     if cuts := read.get("cuts"):
         text.append("## Power cuts (`make appliance TEST=cuts`)\n")
-        text.append(table(["what", "found"], [[k, v] for k, v in cuts.items() if k != "table"]))
+        text.append(table(["what", "found"], [[k, v] for k, v in cuts.items() if k not in {"table", "seconds"}]))
         text.append("`cut`: seconds after the scanner began to send; `aimed`: at an instant at which something was written and not flushed; `READY`: exec to READY\n"
                     "at the start of the round, after the cut before; `checked`: acknowledged instances found once and byte-equal then.\n")
         text.append(table(["round", "READY, s", "checked", "cut, s", "aimed", "acknowledged", "drive"],
