@@ -7,14 +7,16 @@ mod commitment;
 mod corpus;
 mod crowd;
 mod dcmtk;
+#[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod fixtures;
 mod hostile;
 mod mpps;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod pacs;
 mod peer;
-mod pynetdicom;
 mod probing;
+#[allow(dead_code, reason = "shared with the tests of the outbox")]
+mod pynetdicom;
 mod sending;
 mod tls;
 mod tls_sending;

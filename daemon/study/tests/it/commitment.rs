@@ -16,6 +16,7 @@ async fn archive(py: &mut Py, outbox: &Box_, how: &str, more: Value) -> (Node, s
         ae_title: "PACS".into(),
         our_title: "SCANSIDE".into(),
         address: "127.0.0.1:1".into(),
+        tls: None,
     };
     let node = Node::start_beside(&outbox.store, &outbox.wake, vec![known], |settings| {
         // Archives need not be senders.
