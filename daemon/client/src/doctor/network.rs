@@ -53,7 +53,8 @@ fn turned_away(facts: &Facts, caller: &Caller, site: &Site<'_>) -> Option<Findin
     }
     let gravity = match caller.outcome.as_str() {
         _ if age > FRESH => Gravity::Note,
-        "called-ae-wrong" | "calling-ae-unknown" | "address-unknown" | "tls-on-plain-port" => Gravity::Broken,
+        "called-ae-wrong" | "calling-ae-unknown" | "address-unknown" | "tls-on-plain-port" | "needs-tls"
+        | "certificate-wrong" => Gravity::Broken,
         "not-dicom" => Gravity::Note,
         _ => Gravity::Warning,
     };
@@ -76,6 +77,9 @@ fn code(outcome: &str) -> &'static str {
         "calling-ae-unknown",
         "address-unknown",
         "tls-on-plain-port",
+        "needs-tls",
+        "certificate-wrong",
+        "tls-failed",
         "not-dicom",
         "no-context-accepted",
         "too-many-associations",
@@ -185,6 +189,36 @@ pub fn refused(caller: &Caller, site: &Site<'_>) -> (Text, Text) {
                 "在设备上关闭该目的地的 TLS，或改用本机的 TLS 端口。"
             ),
         ),
+        "needs-tls" => (
+            both!(
+                "{calling_ae} ({address}) is turned away: it comes without TLS, and may come by TLS only",
+                "{calling_ae}（{address}）被拒绝：它未使用 TLS，而本机只允许它使用 TLS"
+            ),
+            both!(
+                "Switch TLS on at the scanner, with the TLS port of this box; or set plain = true in its [[dicom.sender]] here.",
+                "在设备上启用 TLS 并使用本机的 TLS 端口；或在本机该设备的 [[dicom.sender]] 中设置 plain = true。"
+            ),
+        ),
+        "certificate-wrong" => (
+            both!(
+                "{calling_ae} ({address}) is turned away: it shows another certificate than this box expects of it",
+                "{calling_ae}（{address}）被拒绝：它出示的证书与本机要求的不符"
+            ),
+            both!(
+                "If its certificate was renewed, set the new one in the certificate of its [[dicom.sender]] (`scansidectl cert show FILE`).",
+                "若该设备更换了证书，请在其 [[dicom.sender]] 的 certificate 中填写新证书（`scansidectl cert show 文件`）。"
+            ),
+        ),
+        "tls-failed" => {
+            let reason = &caller.reason;
+            (
+                both!("No TLS connection with {address}: {reason}", "与 {address} 的 TLS 连接失败：{reason}"),
+                both!(
+                    "Each side must trust the other's certificate: compare dicom.tls.ca here with the CA that the scanner trusts.",
+                    "双方必须互相信任证书：请核对本机的 dicom.tls.ca 与设备所信任的 CA。"
+                ),
+            )
+        }
         "no-context-accepted" => (
             both!(
                 "{calling_ae} ({address}) asks for services that this box does not have",

@@ -235,6 +235,10 @@ const FAULTS: &[Fault] = &[
     ("tls-on-plain-port", |f| {
         f.callers.push(Caller { calling_ae: String::new(), called_ae: String::new(), ..stranger("tls-on-plain-port") })
     }),
+    ("needs-tls", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("needs-tls") })),
+    ("certificate-wrong", |f| f.callers.push(Caller { calling_ae: "CT1".into(), ..stranger("certificate-wrong") })),
+    ("tls-failed", |f| f.callers.push(Caller { calling_ae: String::new(), ..stranger("tls-failed") })),
+    ("archive-tls-failed", |f| f.destinations[0].probe = failing(Cause::Tls, Step::Association)),
     ("no-context-accepted", |f| f.callers.push(stranger("no-context-accepted"))),
     ("archive-name-unknown", |f| f.destinations[0].probe = failing(Cause::NameUnknown, Step::Name)),
     ("archive-no-route", |f| f.destinations[0].probe = failing(Cause::NoRoute, Step::Connection)),
