@@ -129,8 +129,8 @@ fn sign(request: &Path, directory: &Path, days: u32, force: bool, output: &Outpu
 fn renew(file: &Path, directory: Option<&Path>, days: Option<u32>, output: &Output) -> Result<(), Failure> {
     let old = first(file)?;
     let (_, parsed) = x509(&old, file)?;
-    let days = days.unwrap_or(if parsed.is_ca() { CA_DAYS } else { MACHINE_DAYS });
-    let directory = directory.or_else(|| file.parent()).unwrap_or(Path::new("."));
+    let days = days.unwrap_or_else(|| if parsed.is_ca() { CA_DAYS } else { MACHINE_DAYS });
+    let directory = directory.or_else(|| file.parent()).unwrap_or_else(|| Path::new("."));
     let pem = if parsed.is_ca() {
         let key = read_key(&file.with_extension("key"))?;
         let mut params = ca_params("", days)?;
@@ -325,7 +325,7 @@ fn write(file: &Path, text: &str, mode: u32, force: bool) -> Result<(), Failure>
 }
 
 fn give_to_the_owner_of_the_directory(beside: &Path, file: &Path) -> std::io::Result<()> {
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let (owner, made) = (fs::metadata(directory)?, fs::metadata(beside)?);
     if rustix::process::geteuid().is_root() && owner.uid() != made.uid() {
         chown(beside, Some(owner.uid()), Some(owner.gid()))?;

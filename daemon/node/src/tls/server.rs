@@ -170,7 +170,9 @@ fn load(settings: &Tls, senders: &[String]) -> Result<Loaded, Unusable> {
     // Before they are read: what changes meanwhile is read again next time.
     let stamps = stamps(settings, senders);
     let (certificate, key) = (settings.certificate.as_deref(), settings.key.as_deref());
-    let identity = certificate::identity(certificate.unwrap_or(Path::new("")), key.unwrap_or(Path::new("")))?;
+    // Both are set when TLS is in use: the configuration is checked.
+    let identity =
+        certificate::identity(certificate.unwrap_or_else(|| Path::new("")), key.unwrap_or_else(|| Path::new("")))?;
     let pinned = settings.fingerprints.iter().filter_map(|text| text.parse().ok());
     let known = Trust::of_ca_files(&settings.ca)?.with(pinned);
     let of_senders = senders.iter().map(|value| Ok((value.clone(), trust_of_sender(value)?)));
