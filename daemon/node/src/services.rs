@@ -73,7 +73,10 @@ pub(crate) struct Order {
 
 /// The open associations in which storage commitment was accepted, by their number.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<HashMap<u64, (String, mpsc::Sender<Order>)>>>);
+pub(crate) struct Lines(Arc<Mutex<OpenLines>>);
+
+/// By association: the AE title of the peer, and where its reports go.
+type OpenLines = HashMap<u64, (String, mpsc::Sender<Order>)>;
 
 impl Lines {
     /// An association of `peer` (its AE title) stands, until the line is dropped.
@@ -90,7 +93,7 @@ impl Lines {
         of_peer.max_by_key(|(number, _)| **number).map(|(_, (_, sender))| sender.clone())
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<u64, (String, mpsc::Sender<Order>)>> {
+    fn lines(&self) -> MutexGuard<'_, OpenLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -317,7 +317,9 @@ async fn what_is_malformed_too_much_or_unknown_gets_its_status_and_the_associati
     let tower =
         [0x08, 0, 0x99, 0x11, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff].repeat(10_000);
     let bomb = vec![0; 4 << 20];
-    let cases: [(&str, u16, &str, u16, &[u8], u16); 12] = [
+    /// What it is, operation, instance, action, data set; and the status that is due.
+    type Case<'a> = (&'a str, u16, &'a str, u16, &'a [u8], u16);
+    let cases: [Case<'_>; 12] = [
         ("cut short", ACTION, INSTANCE, 1, cut, 0x0115),
         ("no bytes of a data set", ACTION, INSTANCE, 1, b"rubbish!", 0x0115),
         ("without a data set", ACTION, INSTANCE, 1, b"", 0x0115),

@@ -56,6 +56,7 @@ impl Node {
     }
 
     /// With the database of something else, which it wakes when an archive has reported.
+    #[allow(dead_code, reason = "for the tests of the outbox")]
     pub async fn start_beside(
         store: &Store,
         wake: &Arc<tokio::sync::Notify>,

@@ -14,7 +14,8 @@ pub struct Py {
     lines: Lines<BufReader<ChildStdout>>,
     /// Told while an answer was awaited.
     events: Vec<Value>,
-    child: Child,
+    /// Killed when this is dropped.
+    _child: Child,
 }
 
 /// Whether pynetdicom is installed; reports a skipped test if not.
@@ -43,7 +44,7 @@ impl Py {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Some(Self { stdin: child.stdin.take().unwrap(), lines, events: Vec::new(), child })
+        Some(Self { stdin: child.stdin.take().unwrap(), lines, events: Vec::new(), _child: child })
     }
 
     async fn line(&mut self) -> Value {
@@ -83,9 +84,5 @@ impl Py {
         let order = json!({"do": "listen", "role": "scanner", "ae_title": "CT1", "port": port, "answers": answers});
         let answer = self.order(order).await;
         u16::try_from(answer["port"].as_u64().unwrap()).unwrap()
-    }
-
-    pub async fn kill(mut self) {
-        self.child.kill().await.unwrap();
     }
 }

@@ -48,6 +48,12 @@ async fn what_is_not_delivered_is_never_evicted() {
     conclude(&place, true);
     assert_eq!(evict(&spool), Evicted::default(), "a result still has to be delivered");
     conclude(&place, false);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    for waiting in ["wanted", "asked"] {
+        connection.execute("UPDATE deliveries SET commitment = ?1", [waiting]).unwrap();
+        assert_eq!(evict(&spool), Evicted::default(), "the archive has not said that it keeps the result");
+    }
+    connection.execute("UPDATE deliveries SET commitment = 'committed'", []).unwrap();
     let before = segments(&place);
     let evicted = evict(&spool);
     assert!(evicted.instances >= 10, "{evicted:?}");
@@ -55,7 +61,6 @@ async fn what_is_not_delivered_is_never_evicted() {
     assert!(!after.is_empty() && after.len() < before.len(), "the segment being written stays: {after:?}");
     let counts = place.counts();
     assert_eq!((counts.evicted, counts.kept), (evicted.instances, 19 - evicted.instances));
-    let connection = place.store().connect(Durability::Full).unwrap();
     let state: String = connection.query_row("SELECT state FROM series", [], |row| row.get(0)).unwrap();
     assert_eq!(state, "evicted");
     let events = crate::store::events::latest(&connection, 100).unwrap();
