@@ -227,7 +227,9 @@ async fn an_archive_that_is_no_sender_may_report_and_nothing_else() {
     let node = Node::start_with(vec![archive], |settings| settings.sender = vec![scanner(1)]).await;
     let mut order = ask(&node, "1.9.1", &["1.2.1"]);
     order["calling"] = json!("OTHER");
-    assert_eq!(py.order(order.clone()).await["why"], "rejected");
+    // pynetdicom tells a rejection from a closed connection only if it reads it in time.
+    let refused = py.order(order.clone()).await;
+    assert!(["rejected", "no association"].contains(&refused["why"].as_str().unwrap()), "{refused}");
     order["calling"] = json!("PACS");
     assert_eq!(py.order(order).await["status"], 0);
     let mut peer = Peer::connect(node.address).await;
