@@ -8,6 +8,7 @@ mod support;
 
 mod bad_slice;
 mod bombs;
+mod commitment_kills;
 mod console;
 mod cut_scan;
 mod live_exam;

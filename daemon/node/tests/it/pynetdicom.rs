@@ -35,7 +35,9 @@ impl Py {
             return None;
         }
         // Also from other crates of the workspace that use this file.
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node/tests/peers/pynetdicom_peer.py");
+        let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let root = above.find(|folder| folder.join("Cargo.lock").is_file()).unwrap();
+        let script = root.join("daemon/node/tests/peers/pynetdicom_peer.py");
         let mut child = Command::new(python)
             .arg(script)
             .stdin(Stdio::piped())
