@@ -280,6 +280,13 @@ const OPEN_KEYS: &[&str] = &[
     "provider",
     "serial_number",
     "key_image_language",
+    // Words of ours, of which there are few: without them the rest cannot be read back.
+    "plain",
+    "commitment",
+    "commitment_report",
+    "client_certificate",
+    "judge_dates",
+    "check",
 ];
 
 fn configuration(material: &Material) -> String {
