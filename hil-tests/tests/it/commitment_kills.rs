@@ -8,7 +8,7 @@ use hil_tests::part10::{Instance, element, part10};
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-#[allow(dead_code, reason = "shared with the tests of the node")]
+#[allow(dead_code, clippy::expect_used, reason = "shared with the tests of the node")]
 #[path = "../../../daemon/node/tests/it/pynetdicom.rs"]
 mod pynetdicom;
 
