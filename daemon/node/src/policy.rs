@@ -92,6 +92,15 @@ pub fn judge(
     if here.any(|sender| judge_link(settings, sender, calling, tls).is_ok()) { Ok(()) } else { Err(refusal) }
 }
 
+/// Whether an archive of ours that is no sender may associate, to report storage commitment. What is asked of a sender that
+/// has no certificate of its own is asked of it: an AE title alone must not get around TLS.
+///
+/// # Errors
+/// `NotPlain`, `Certificate`.
+pub fn judge_archive(settings: &settings::Dicom, calling: &str, tls: Option<&Facts>) -> Result<(), Refusal> {
+    judge_link(settings, &Sender::default(), calling, tls)
+}
+
 /// Whether this sender may come with this certificate, or without TLS.
 fn judge_link(settings: &settings::Dicom, sender: &Sender, calling: &str, tls: Option<&Facts>) -> Result<(), Refusal> {
     let calling = calling.to_owned();

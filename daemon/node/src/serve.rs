@@ -167,7 +167,10 @@ fn offer(
             commitment: settings.commitment.accept || !services.archives.is_empty(),
             mpps: settings.mpps.accept,
         }),
-        Err(_) if services.is_archive(&request.called, &request.calling) => {
+        Err(Refusal::CalledAe { .. } | Refusal::CallingAe { .. } | Refusal::Address { .. })
+            if services.is_archive(&request.called, &request.calling) =>
+        {
+            policy::judge_archive(settings, &request.calling, tls)?;
             Ok(Offer { storage: false, commitment: true, mpps: false })
         }
         Err(refusal) => Err(refusal),

@@ -7,7 +7,7 @@ use custody::store::commitments::{self, Listed};
 use custody::store::{Durability, instances};
 use dicom_ul::pdu::{PDataValueType, Pdu, PresentationContextProposed};
 use node::services::Archive;
-use node::settings::{Dicom, ReportBy, Sender};
+use node::settings::{Dicom, Plain, ReportBy, Sender};
 use serde_json::json;
 
 use super::fixtures::{CT, IMPLICIT, Node, PATIENCE, data_set, element};
@@ -238,6 +238,33 @@ async fn an_archive_that_is_no_sender_may_report_and_nothing_else() {
     let reasons: Vec<_> = accepted.presentation_contexts.iter().map(|context| context.reason.clone()).collect();
     use dicom_ul::pdu::PresentationContextResultReason as Reason;
     assert_eq!(reasons, [Reason::AbstractSyntaxNotSupported, Reason::Acceptance], "no storage; verification");
+}
+
+#[tokio::test]
+async fn the_title_of_an_archive_does_not_get_around_tls() {
+    for certificate in [None, Some(format!("sha256:{}", "ab".repeat(32)))] {
+        let archive =
+            Archive { ae_title: "PACS".into(), our_title: "SCANSIDE".into(), address: "127.0.0.1:1".into(), tls: None };
+        let node = Node::start_with(vec![archive], |settings| {
+            // Once for an archive that is no sender where TLS is asked of everybody, once for one that is bound to a certificate.
+            if let Some(certificate) = certificate {
+                settings.sender.push(Sender {
+                    ae_title: "PACS".into(),
+                    certificate: Some(certificate),
+                    ..Sender::default()
+                });
+            } else {
+                settings.plain = Plain::Named;
+                settings.sender = vec![scanner(1)];
+            }
+        })
+        .await;
+        let mut peer = Peer::connect(node.address).await;
+        peer.send(&Pdu::AssociationRQ(request("SCANSIDE", "PACS"))).await;
+        let answer = peer.read().await;
+        assert!(matches!(answer, Some(Pdu::AssociationRJ(_))), "{answer:?}");
+        assert_eq!(node.callers.list()[0].outcome.code(), "needs-tls");
+    }
 }
 
 /// An N-ACTION in context 5 of an association, as bytes.
