@@ -151,11 +151,12 @@ impl Callers {
     /// A connection that ended before it requested an association. Who only looks whether the port is open is not noted:
     /// monitoring does so every minute.
     pub(crate) fn failed(&self, address: IpAddr, fault: &Fault) {
-        let Fault::Protocol { what, .. } = fault else { return };
-        let (outcome, reason) = if what.starts_with(TLS_HELLO) {
-            (Outcome::TlsOnPlainPort, "the caller began TLS, and this port takes DICOM without TLS".to_owned())
-        } else {
-            (Outcome::NotDicom, format!("the caller does not speak DICOM: {what}"))
+        let (outcome, reason) = match fault {
+            Fault::SpeaksTls(_) => {
+                (Outcome::TlsOnPlainPort, "the caller began TLS, and this port takes DICOM without TLS".to_owned())
+            }
+            Fault::Protocol { what, .. } => (Outcome::NotDicom, format!("the caller does not speak DICOM: {what}")),
+            _ => return,
         };
         self.note("", "", address, outcome, &reason);
     }
@@ -185,9 +186,6 @@ impl Callers {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// How [`Fault::Protocol`] begins when the first byte was that of a TLS handshake record (RFC 8446 section 5.1).
-const TLS_HELLO: &str = "unknown PDU type 0x16";
 
 fn add(all: &mut Vec<Caller>, mut caller: Caller) {
     if let Some(at) = all.iter().position(|known| known.is_same(&caller)) {
@@ -260,7 +258,7 @@ mod tests {
         let callers = Callers::default();
         let protocol = |what: &str| Fault::protocol(dicom_ul::pdu::AbortRQServiceProviderReason::UnrecognizedPdu, what);
         callers.failed(CT, &Fault::Closed);
-        callers.failed(CT, &protocol("unknown PDU type 0x16"));
+        callers.failed(CT, &Fault::SpeaksTls(0x16));
         callers.failed(CT, &protocol("unknown PDU type 0x47"));
         let codes: Vec<_> = callers.list().iter().map(|one| one.outcome.code()).collect();
         assert_eq!(codes, ["not-dicom", "tls-on-plain-port"]);

@@ -53,6 +53,12 @@ pub enum Fault {
     Deaf(Duration),
     #[error("this device is stopping")]
     Stopping,
+    /// The first byte of a TLS record, where a PDU should begin.
+    #[error(
+        "the peer violated the DICOM protocol: unknown PDU type {0:#04x}: it speaks TLS on a connection without TLS; switch it on \
+         or off at one side, or use the other port"
+    )]
+    SpeaksTls(u8),
     #[error("the peer violated the DICOM protocol: {what}")]
     Protocol { what: String, reason: Reason },
 }
@@ -69,6 +75,7 @@ impl Fault {
             Self::Idle(_) | Self::Stalled(_) | Self::Dripped { .. } | Self::MadeRoom | Self::Stopping => {
                 Reason::ReasonNotSpecified
             }
+            Self::SpeaksTls(_) => Reason::UnrecognizedPdu,
             Self::Protocol { reason, .. } => reason.clone(),
         };
         Some(Pdu::AbortRQ { source: AbortRQSource::ServiceProvider(reason) })
@@ -120,11 +127,7 @@ impl<R: AsyncRead + Unpin> PduReader<R> {
             _ => return Err(Fault::Closed),
         };
         if TLS_RECORDS.contains(&kind) {
-            let what = format!(
-                "unknown PDU type {kind:#04x}: it speaks TLS on a connection without TLS; switch it on or off at one side, or \
-                 use the other port"
-            );
-            return Err(Fault::protocol(Reason::UnrecognizedPdu, what));
+            return Err(Fault::SpeaksTls(kind));
         }
         if !(ASSOCIATE_RQ..=ABORT).contains(&kind) {
             return Err(Fault::protocol(Reason::UnrecognizedPdu, format!("unknown PDU type {kind:#04x}")));
