@@ -22,13 +22,17 @@ impl AsyncRead for AtOnce {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let polled = Pin::new(&mut self.0).poll_read(context, buffer);
-        if polled.is_ready() {
-            let stream: &TcpStream = self.0.as_ref();
-            // A failure only costs speed.
-            let _ = set_tcp_quickack(stream, true);
-        }
-        polled
+        acknowledge(self.0.as_ref(), polled)
     }
+}
+
+/// After a read: what was read is acknowledged at once.
+fn acknowledge(stream: &TcpStream, polled: Poll<std::io::Result<()>>) -> Poll<std::io::Result<()>> {
+    if polled.is_ready() {
+        // A failure only costs speed.
+        let _ = set_tcp_quickack(stream, true);
+    }
+    polled
 }
 
 /// As [`AtOnce`], for both directions: TLS needs them together.
@@ -42,11 +46,7 @@ impl AsyncRead for Whole {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let polled = Pin::new(&mut self.0).poll_read(context, buffer);
-        if polled.is_ready() {
-            // A failure only costs speed.
-            let _ = set_tcp_quickack(&self.0, true);
-        }
-        polled
+        acknowledge(&self.0, polled)
     }
 }
 

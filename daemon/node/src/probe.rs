@@ -214,7 +214,7 @@ fn cause_of(error: &Error) -> Cause {
         Error::Rejected(why) if why.starts_with(negotiate::CALLING_NOT_RECOGNISED) => Cause::CallingAe,
         Error::Rejected(_) => Cause::Rejected,
         Error::Tls { .. } => Cause::Tls,
-        Error::Association(Fault::Protocol { .. }) => Cause::NotDicom,
+        Error::Association(Fault::Protocol { .. } | Fault::SpeaksTls(_)) => Cause::NotDicom,
         Error::Association(Fault::Aborted(_) | Fault::Closed | Fault::Io(_)) => Cause::Aborted,
         _ => Cause::Silent,
     }
@@ -223,7 +223,7 @@ fn cause_of(error: &Error) -> Cause {
 impl Association {
     /// Why the peer takes no object of this class, which was proposed; `None` when it takes some.
     fn not_taken(&self, class: &str) -> Option<Rejection> {
-        if self.accepts_class(class) {
+        if self.offers(class) {
             return None;
         }
         let rejection = self.rejections().find(|(known, ..)| known == class);

@@ -2,13 +2,13 @@
 //! transfer syntax, as it is. What is stored in Explicit VR Little Endian goes in Implicit VR Little Endian to a peer that
 //! takes only that; compressed objects go as they are or not at all.
 
+mod ask;
 mod data_set;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use custody::store::commitments::Item;
 use dicom::file_meta;
 use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{AbortRQSource, Pdu};
@@ -18,13 +18,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::data_set::{DataSet, Encoding};
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
-use crate::commitment::{self, Reported};
 use crate::elements::Syntax;
 use crate::message::{self, Command, SUCCESS};
 use crate::open::{self, Opened, Proposed};
 use crate::outcome::{self, Outcome};
 use crate::settings::Destination;
-use crate::status::Answer;
 use crate::tls::link::Link;
 use crate::tls::{self, Client};
 use crate::{COMMITMENT, VERIFICATION};
@@ -32,8 +30,6 @@ use crate::{COMMITMENT, VERIFICATION};
 /// Stall: during negotiation and within a PDU. Idle: for a response, since archives index an object before they answer.
 const TIMERS: Timers = Timers { stall: Duration::from_secs(30), idle: Duration::from_secs(120) };
 const RELEASE: Duration = Duration::from_secs(10);
-/// Bytes of a report: far more than all objects of one of our requests need.
-const MAX_REPORT: usize = 1 << 20;
 /// Time limit for a whole echo, which a user is waiting for.
 const ECHO: Duration = Duration::from_secs(10);
 const IMPLICIT: &str = uids::IMPLICIT_VR_LITTLE_ENDIAN;
@@ -350,10 +346,6 @@ impl Association {
         }
     }
 
-    pub(crate) fn accepts_class(&self, class: &str) -> bool {
-        self.accepted.iter().any(|context| context.abstract_syntax == class)
-    }
-
     /// SOP class, transfer syntax and reason of each context that the peer rejected.
     pub(crate) fn rejections(&self) -> impl Iterator<Item = &(String, String, Rejection)> {
         self.rejected.iter()
@@ -401,82 +393,6 @@ impl Association {
             return Err(self.over(fault.into()).await);
         }
         self.answer(message_id).await
-    }
-
-    /// Asks for storage commitment of these objects (SOP class and instance UID), under this transaction UID.
-    ///
-    /// # Errors
-    /// `Refused` when the peer does not take the request, else as [`Association::store`].
-    pub async fn ask_commitment(&mut self, transaction_uid: &str, objects: &[(String, String)]) -> Result<(), Error> {
-        let items: Vec<Item> = objects
-            .iter()
-            .map(|(sop_class, sop_uid)| Item { sop_class: sop_class.clone(), sop_uid: sop_uid.clone() })
-            .collect();
-        let answer = self
-            .request(
-                COMMITMENT,
-                |id| message::action_request(id, COMMITMENT, commitment::INSTANCE, commitment::ASK),
-                |syntax| commitment::request(transaction_uid, &items, syntax),
-            )
-            .await?;
-        match answer {
-            (SUCCESS, _) => Ok(()),
-            (status, comment) => Err(Error::Refused { status, comment }),
-        }
-    }
-
-    /// Waits for a report of storage commitment on this association. The peer waits for [`Association::answer_report`], which
-    /// comes when the report is written down. `None`: none came, or the association has ended.
-    pub async fn report(&mut self, patience: Duration) -> Option<Reported> {
-        let end = Instant::now() + patience;
-        while !self.over {
-            match timeout_at(end, self.messages.next()).await.ok()? {
-                Ok(Inbound::Command(command, context)) if command.field == message::N_EVENT_REPORT => {
-                    let bytes = if command.has_data_set { self.data_set().await.ok()? } else { Vec::new() };
-                    let syntax = Syntax::of(&context.transfer_syntax).unwrap_or(Syntax::Implicit);
-                    match commitment::read_report(&bytes, syntax) {
-                        Ok(reported) => {
-                            self.reporting = Some((command, context.id));
-                            return Some(reported);
-                        }
-                        Err(answer) => self.sender.command(context.id, &command.response(&answer)).await.ok()?,
-                    }
-                }
-                Ok(Inbound::ReleaseRequest) => {
-                    let _ = self.sender.pdus.send_pdu(&Pdu::ReleaseRP).await;
-                    self.over = true;
-                }
-                Ok(_) => {}
-                Err(_) => self.over = true,
-            }
-        }
-        None
-    }
-
-    /// The rest of a message. A report is as large as our request was.
-    async fn data_set(&mut self) -> Result<Vec<u8>, Fault> {
-        let mut all = Vec::new();
-        loop {
-            match self.messages.next().await? {
-                Inbound::Data { bytes, last } => {
-                    if all.len() + bytes.len() <= MAX_REPORT {
-                        all.extend_from_slice(bytes);
-                    }
-                    if last {
-                        return Ok(all);
-                    }
-                }
-                _ => return Err(Fault::Closed),
-            }
-        }
-    }
-
-    /// Tells the peer whether its report was written down.
-    pub async fn answer_report(&mut self, written: bool) {
-        let Some((command, context)) = self.reporting.take() else { return };
-        let answer = if written { Answer::success() } else { Answer::new(0x0110, "not written down") };
-        // The peer reports again if this is lost.
-        let _ = self.sender.command(context, &command.response(&answer)).await;
     }
 
     /// Whether a context of this class was accepted.
