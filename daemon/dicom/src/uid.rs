@@ -1,10 +1,16 @@
-//! Derives UIDs from a name or a hash, so that the same input always gives the same UID.
+//! Derives UIDs from a name or a hash, so that the same input always gives the same UID; and new ones, from the time as well.
 
 use sha2::{Digest, Sha256};
 
 /// The UID for a name, for example of a device without a configured UID.
 pub fn from_name(name: &str) -> String {
     from_hash(&Sha256::digest(name.as_bytes()).into())
+}
+
+/// A new UID for something that happens once: unique enough by `what` (who does what) and the time in nanoseconds.
+pub fn of_moment(what: &str) -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    from_name(&format!("{what} {}", since.as_nanos()))
 }
 
 /// `2.25.` and a UUID as a decimal number (PS3.5 section B.2). The UUID has version 8 (RFC 9562: own content).

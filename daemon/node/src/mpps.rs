@@ -3,7 +3,7 @@
 
 use custody::store::steps::{self, Made, Message, StepState};
 use custody::store::{self, Durability, Store, now_utc};
-use dicom::uid::{from_name, is_uid};
+use dicom::uid::{is_uid, of_moment};
 use rusqlite::{Transaction, TransactionBehavior};
 use tracing::info;
 
@@ -48,11 +48,8 @@ fn create(store: &Store, settings: &settings::Mpps, request: &Whole) -> Result<D
     }
     let studies = studies(&elements)?;
     let series = series(&elements, settings)?;
-    // Unique enough: the sender, its message, and the time in nanoseconds.
-    let created = given.is_empty().then(|| {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        from_name(&format!("mpps {:?} {} {}", request.origin, request.command.message_id, since.as_nanos()))
-    });
+    let created =
+        given.is_empty().then(|| of_moment(&format!("mpps {:?} {}", request.origin, request.command.message_id)));
     let sop_uid = created.as_deref().unwrap_or(given);
     let message = message(request, StepState::InProgress, series.as_deref());
     let who = (request.origin.calling_ae.trim(), request.origin.peer_address.as_str());

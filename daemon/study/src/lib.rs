@@ -3,7 +3,8 @@
 //! This file connects the stages and contains no details. An instance enters at `node::receive`, is durable in
 //! `custody::spool` before its sender receives "success", and appears here as an [`Arrival`]. From then on:
 //!
-//! 1. `dicom::kind` says what it is, `assemble` when its series is complete;
+//! 1. `dicom::kind` says what it is, `assemble` when its series is complete, by what a scanner says of it if it does
+//!    (`performed`: MPPS, which `node::mpps` has written down);
 //! 2. `volume` decodes it while its neighbours still arrive, and refuses a series that needs more memory than is allowed
 //!    (`volume::memory`), whose values are no Hounsfield units (`volume::units`), or whose slices do not belong together
 //!    (`volume::judge`);
@@ -13,7 +14,8 @@
 //!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, the views
 //!    of a mammography) and through `report`;
 //!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`);
-//! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them.
+//! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them, and asks for
+//!    storage commitment where there is any (`outbox::ask`).
 //!
 //! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left, also after an
 //! error of the database. `resolve` lets a person decide between two contents of the same object.

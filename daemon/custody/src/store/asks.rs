@@ -162,14 +162,8 @@ pub fn hold(connection: &Connection, destination: &str, until: &str) -> Result<u
 /// # Errors
 /// When the database fails.
 pub fn not_after(connection: &Connection, destination: &str, latest: &str) -> Result<usize> {
-    let far = "destination = ?1 AND commitment IN ('wanted', 'asked') AND ask_utc > ?2";
-    let any: bool = connection
-        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM deliveries WHERE {far})"))?
-        .query_row([destination, latest], |row| row.get(0))?;
-    if !any {
-        return Ok(0);
-    }
-    Ok(connection.execute(&format!("UPDATE deliveries SET ask_utc = ?2 WHERE {far}"), [destination, latest])?)
+    let which = "commitment IN ('wanted', 'asked') AND destination = ?2";
+    super::not_after(connection, ("deliveries", "ask_utc"), which, latest, Some(destination))
 }
 
 /// Nobody asks this destination any more for what was asked `asked` times, or at all for 0. Returns how many.

@@ -134,14 +134,7 @@ pub fn next_due(connection: &Connection) -> Result<Option<String>> {
 /// # Errors
 /// When the database fails.
 pub fn not_after(connection: &Connection, latest: &str) -> Result<usize> {
-    let far = "state = 'pending' AND next_utc > ?1";
-    let any: bool = connection
-        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM commitments WHERE {far})"))?
-        .query_row([latest], |row| row.get(0))?;
-    if !any {
-        return Ok(0);
-    }
-    Ok(connection.execute(&format!("UPDATE commitments SET next_utc = ?1 WHERE {far}"), [latest])?)
+    super::not_after(connection, ("commitments", "next_utc"), "state = 'pending'", latest, None)
 }
 
 /// Makes reports that could not be brought to this peer due at once: it has called, so it is there. Returns how many.

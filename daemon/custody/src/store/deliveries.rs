@@ -219,15 +219,8 @@ pub fn retry_now(connection: &Connection, destination: Option<&str>, now: &str) 
 /// # Errors
 /// When the database fails.
 pub fn not_after(connection: &Connection, destination: &str, latest: &str) -> Result<usize> {
-    let far = "destination = ?1 AND state = 'pending' AND next_utc > ?2";
-    // Asked first, since an update takes the lock for writing even if it changes nothing.
-    let any: bool = connection
-        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM deliveries WHERE {far})"))?
-        .query_row((destination, latest), |row| row.get(0))?;
-    if !any {
-        return Ok(0);
-    }
-    Ok(connection.execute(&format!("UPDATE deliveries SET next_utc = ?2 WHERE {far}"), (destination, latest))?)
+    let which = "state = 'pending' AND destination = ?2";
+    super::not_after(connection, ("deliveries", "next_utc"), which, latest, Some(destination))
 }
 
 /// What a person may do with one delivery.

@@ -129,15 +129,7 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<JobRow>> {
 /// # Errors
 /// When the database fails.
 pub fn not_after(connection: &Connection, latest: &str) -> Result<usize> {
-    let far = "state = 'queued' AND not_before_utc > ?1";
-    // Asked first, since an update takes the lock for writing even if it changes nothing.
-    let any: bool = connection
-        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM jobs WHERE {far})"))?
-        .query_row([latest], |row| row.get(0))?;
-    if !any {
-        return Ok(0);
-    }
-    Ok(connection.execute(&format!("UPDATE jobs SET not_before_utc = ?1 WHERE {far}"), [latest])?)
+    super::not_after(connection, ("jobs", "not_before_utc"), "state = 'queued'", latest, None)
 }
 
 /// When the earliest waiting job may run; `None` when none waits.

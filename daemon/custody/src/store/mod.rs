@@ -125,3 +125,24 @@ impl Store {
         Ok(())
     }
 }
+
+/// Moves a later time in `column` of `table` to `latest`, in the rows that `which` names; `?2` in it is `destination`. Returns
+/// how many.
+fn not_after(
+    connection: &Connection,
+    (table, column): (&str, &str),
+    which: &str,
+    latest: &str,
+    destination: Option<&str>,
+) -> Result<usize> {
+    let far = format!("{which} AND {column} > ?1");
+    let values = || rusqlite::params_from_iter(std::iter::once(latest).chain(destination));
+    // Asked first, since an update takes the lock for writing even if it changes nothing.
+    let any: bool = connection
+        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {far})"))?
+        .query_row(values(), |row| row.get(0))?;
+    if !any {
+        return Ok(0);
+    }
+    Ok(connection.execute(&format!("UPDATE {table} SET {column} = ?1 WHERE {far}"), values())?)
+}

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use custody::store;
 use custody::store::asks::{self, Noted};
 use custody::store::deliveries::Delivery;
 use node::COMMITMENT;
 use node::send::{Association, Error as SendError, Target};
 use node::settings::Asking;
+use rusqlite::Transaction;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -92,19 +94,28 @@ impl Queue<'_> {
         let Some(report) = report else { return Ok(()) };
         let now = self.sender.wall.now_utc();
         let noted = self
-            .rows(move |rows| {
-                let transaction = rows.unchecked_transaction()?;
-                let noted =
-                    asks::answered(&transaction, &report.transaction_uid, &report.committed, &report.failed, &now)?;
-                transaction.commit()?;
-                Ok(noted)
-            })
+            .written(move |rows| asks::answered(rows, &report.transaction_uid, &report.committed, &report.failed, &now))
             .await;
         association.answer_report(matches!(noted, Ok(Some(_)))).await;
         if let Some(Noted { committed, failed }) = noted? {
             info!(destination = self.sender.name, committed, failed, "storage commitment reported");
         }
         Ok(())
+    }
+
+    /// In one transaction.
+    async fn written<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> store::Result<T> + Send + 'static,
+    {
+        self.rows(move |rows| {
+            let transaction = rows.unchecked_transaction()?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+        .await
     }
 
     async fn due_asks(&self) -> Result<Vec<Delivery>, Error> {
@@ -116,15 +127,9 @@ impl Queue<'_> {
     async fn write_down(&self, due: &[Delivery]) -> Result<String, Error> {
         let (name, now) = (self.sender.name.clone(), self.sender.wall.now_utc());
         let ids: Vec<i64> = due.iter().map(|one| one.id).collect();
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let uid = dicom::uid::from_name(&format!("commitment {name} {ids:?} {}", since.as_nanos()));
+        let uid = dicom::uid::of_moment(&format!("commitment {name} {ids:?}"));
         let (written, again) = (uid.clone(), self.sender.wall.utc_after(self.sender.longest_wait()));
-        self.rows(move |rows| {
-            let transaction = rows.unchecked_transaction()?;
-            asks::ask(&transaction, &written, &name, &ids, &now, &again)?;
-            Ok(transaction.commit()?)
-        })
-        .await?;
+        self.written(move |rows| asks::ask(rows, &written, &name, &ids, &now, &again)).await?;
         Ok(uid)
     }
 
@@ -135,26 +140,18 @@ impl Queue<'_> {
             Ok(()) => {
                 info!(destination = self.sender.name, objects, "storage commitment asked");
                 let again = wall.utc_after(self.sender.ask_again());
-                self.rows(move |rows| {
-                    let transaction = rows.unchecked_transaction()?;
-                    asks::taken(&transaction, &uid, &again)?;
-                    Ok(transaction.commit()?)
-                })
-                .await
+                self.written(move |rows| asks::taken(rows, &uid, &again)).await
             }
             Err(error) => {
                 warn!(destination = self.sender.name, objects, "storage commitment not asked: {error}");
                 let again = wall.utc_after(self.sender.longest_wait());
-                self.rows(move |rows| {
-                    let transaction = rows.unchecked_transaction()?;
-                    // A refusal counts: an archive that always refuses is not asked for ever.
-                    if error.status().is_some() {
-                        asks::taken(&transaction, &uid, &again)?;
-                    } else {
-                        asks::not_taken(&transaction, &uid, &again)?;
-                    }
-                    Ok(transaction.commit()?)
-                })
+                // A refusal counts: an archive that always refuses is not asked for ever.
+                let counts = error.status().is_some();
+                self.written(
+                    move |rows| {
+                        if counts { asks::taken(rows, &uid, &again) } else { asks::not_taken(rows, &uid, &again) }
+                    },
+                )
                 .await
             }
         }
