@@ -26,3 +26,12 @@ pub struct Acquisition {
     /// Manufacturer's Model Name (0008,1090), as written.
     pub scanner: Option<String>,
 }
+
+impl Acquisition {
+    /// Spacing or thickness of the slices, whichever is greater, mm: slices of 5 mm blur along the body as much when one is
+    /// made every 2.5 mm. Spacing alone where the header names no thickness.
+    pub fn slice_mm(&self, spacing_mm: f64) -> f64 {
+        let thickness_mm = self.slice_thickness_mm.filter(|mm| mm.is_finite());
+        spacing_mm.max(thickness_mm.unwrap_or(0.0))
+    }
+}

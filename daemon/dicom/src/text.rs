@@ -23,6 +23,15 @@ pub struct Shown<'a> {
     lines: bool,
 }
 
+/// DICOM's YYYYMMDD (DA) as 2026-01-31; a text that is none as it is.
+pub fn date(da: &str) -> String {
+    if da.len() == 8 && da.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("{}-{}-{}", &da[..4], &da[4..6], &da[6..])
+    } else {
+        da.to_owned()
+    }
+}
+
 /// For a log line: the first 64 characters.
 pub fn shown(text: &str) -> Shown<'_> {
     shown_up_to(text, MOST)

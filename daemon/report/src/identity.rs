@@ -3,6 +3,7 @@
 //! Values keep their bytes, and Specific Character Set (0008,0005) is copied with them. So a name in GB18030, UTF-8 or
 //! ISO 2022 stays correct even if this software cannot decode it.
 
+use dicom::text::date;
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
@@ -96,14 +97,6 @@ pub fn copy_frame_of_reference(source: &Source, uids: &Uids, set: &mut DataSet) 
         set.empty(tags::POSITION_REFERENCE_INDICATOR, VR::LO);
     }
     Ok(())
-}
-
-/// A date as DA with hyphens, as people write it; another text as it is.
-pub fn date(text: &str) -> String {
-    match (text.get(..4), text.get(4..6), text.get(6..8)) {
-        (Some(year), Some(month), Some(day)) if text.is_ascii() => format!("{year}-{month}-{day}"),
-        _ => text.to_owned(),
-    }
 }
 
 /// Patient data as shown on a page: decoded, dates with hyphens.

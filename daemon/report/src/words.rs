@@ -11,6 +11,7 @@ mod zh;
 pub mod examples;
 
 use dicom::pixels::error::DecodeError;
+use dicom::text::date;
 use models::findings::{
     CalciumScore, ChestFinding, Comparison, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType,
     Pneumonia, Side,
@@ -21,7 +22,6 @@ use models::task::ct_quality::{CtQuality, Noise, Slices};
 use models::{Acquisition, ChestFindings, NotEvaluated, Reason, Refusal, Topic, Volume};
 
 use crate::Refused;
-use crate::identity::date;
 use crate::impression::{self, Advice};
 use crate::refused::Mixed;
 
@@ -398,7 +398,7 @@ pub struct Impression {
 pub fn impression(findings: &ChestFindings, volume: &Volume, language: Language) -> Vec<Impression> {
     let w = language.words();
     let [_, _, spacing_mm] = volume.geometry.spacing_mm;
-    let slice_mm = findings.acquisition.slice_thickness_mm.unwrap_or(spacing_mm).max(spacing_mm);
+    let slice_mm = findings.acquisition.slice_mm(spacing_mm);
     let lines: Vec<Impression> = impression::conclusions(findings, slice_mm)
         .into_iter()
         .map(|one| Impression {

@@ -43,14 +43,7 @@ fn about(seconds: f64) -> String {
     }
 }
 
-/// DICOM's YYYYMMDD as 2026-01-31.
-pub fn date(dicom: &str) -> String {
-    if dicom.len() == 8 && dicom.bytes().all(|byte| byte.is_ascii_digit()) {
-        format!("{}-{}-{}", &dicom[..4], &dicom[4..6], &dicom[6..])
-    } else {
-        dicom.to_owned()
-    }
-}
+pub use dicom::text::date;
 
 #[cfg(test)]
 mod tests {

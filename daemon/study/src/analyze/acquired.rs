@@ -54,9 +54,14 @@ fn age(text: &str) -> Option<f64> {
 
 /// Years between two dates as DA.
 fn between(birth: &str, study: &str) -> Option<f64> {
-    let date = |text: &str| jiff::civil::Date::strptime("%Y%m%d", text).ok();
-    let days = date(birth)?.until(date(study)?).ok()?.get_days();
+    let days = days_between(birth, study)?;
     (days >= 0).then(|| f64::from(days) / 365.25)
+}
+
+/// Days between two dates as DA.
+pub fn days_between(then: &str, now: &str) -> Option<i32> {
+    let date = |text: &str| jiff::civil::Date::strptime("%Y%m%d", text).ok();
+    Some(date(then)?.until(date(now)?).ok()?.get_days())
 }
 
 /// PS3.3 C.8.15.3: a technique other than NONE. Scan Options has no defined terms for CT; vendors write GATED, ECG,

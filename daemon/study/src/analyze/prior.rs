@@ -12,6 +12,8 @@ use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::acquired::days_between;
+
 /// ChestFindings of an earlier study, as they were stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prior {
@@ -84,7 +86,7 @@ fn nodules(findings: &ChestFindings, study_date: &str, prior: &Prior) -> Option<
     let (Evaluated::Done(now), Evaluated::Done(lungs)) = (&findings.nodules, &findings.lungs) else { return None };
     let (before, frames): (Vec<growth::Place>, Vec<growth::Frame>) =
         (read(&prior.findings["nodules"]["done"])?, read(&prior.findings["lungs"]["done"])?);
-    let days = between(&prior.study_date, study_date)?;
+    let days = days_between(&prior.study_date, study_date)?.into();
     let now: Vec<growth::Place> = now
         .iter()
         .map(|one| growth::Place {
@@ -99,12 +101,6 @@ fn nodules(findings: &ChestFindings, study_date: &str, prior: &Prior) -> Option<
         lungs.iter().map(|lung| growth::Frame { side: lung.side, box_mm: lung.box_mm }).collect();
     let seen = |nodules, lungs| growth::Seen { nodules, lungs };
     growth::compare(seen(&before, &frames), seen(&now, &lungs), days)
-}
-
-/// Days between two dates as DA.
-fn between(then: &str, now: &str) -> Option<i64> {
-    let date = |text: &str| jiff::civil::Date::strptime("%Y%m%d", text).ok();
-    Some(date(then)?.until(date(now)?).ok()?.get_days().into())
 }
 
 #[cfg(test)]

@@ -32,14 +32,9 @@ impl<'a> Series<'a> {
         Self { slice_spacing_mm: z, pixel_mm: [x, y], noise_hu: None, texture, acquisition }
     }
 
-    /// Spacing or thickness of the slices, whichever is greater, mm: slices of 5 mm blur along the body as much when one is
-    /// made every 2.5 mm. Spacing alone where the header names no thickness.
+    /// [`Acquisition::slice_mm`].
     pub fn slice_mm(&self) -> f64 {
-        self.slice_spacing_mm.max(self.thickness_mm().unwrap_or(0.0))
-    }
-
-    fn thickness_mm(&self) -> Option<f64> {
-        self.acquisition.slice_thickness_mm.filter(|mm| mm.is_finite())
+        self.acquisition.slice_mm(self.slice_spacing_mm)
     }
 }
 
