@@ -19,6 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const DATABASE_PATIENCE: Duration = Duration::from_secs(20);
 const HANGS: &str = "the database does not answer: no word from it for 20 s";
 
+/// How often it is asked whether there is something to remark on.
+const REMARK_EVERY: Duration = Duration::from_secs(60);
 /// How often the heap is looked at, and how many bytes it may hold without use.
 const MEMORY_EVERY: Duration = Duration::from_secs(30);
 const MOST_UNUSED: u64 = 16 << 20;
@@ -98,6 +100,7 @@ pub async fn run(
 ) -> Result<(), MustBeBuiltAgain> {
     let interval = notify::watchdog_interval().map_or(INTERVAL, |watchdog| watchdog.min(INTERVAL));
     let mut memory_at = Instant::now();
+    let (mut remark, mut remark_at) = (None, None);
     let (mut custody, mut troubles, begun) = (checks.custody.clone(), checks.store.troubles(), Instant::now());
     loop {
         if memory_at.elapsed() >= MEMORY_EVERY {
@@ -107,16 +110,18 @@ pub async fn run(
         let opening = custody.borrow_and_update().clone();
         troubles.mark_unchanged();
         let (free, database) = look(&checks, opening.is_open()).await;
-        let remark = checks.remark.clone();
-        let remark = tokio::task::spawn_blocking(move || remark()).await.ok().flatten();
+        if remark_at.is_none_or(|at: Instant| at.elapsed() >= REMARK_EVERY) {
+            remark_at = Some(Instant::now());
+            remark = ask_for_remark(&checks).await;
+        }
         let (level, reason) = match opening {
             Custody::Checking => (Level::NoNewStudies, STARTING.to_owned()),
             Custody::Failed { reason } => (Level::NoNewStudies, reason),
             Custody::Open { notice } => match judge(&free, checks.min_free_bytes, &database) {
                 (Level::Full, _) if begun.elapsed() < NOTICE_FOR => {
-                    (Level::Full, notice.or(remark).unwrap_or_default())
+                    (Level::Full, notice.or(remark.clone()).unwrap_or_default())
                 }
-                (Level::Full, _) => (Level::Full, remark.unwrap_or_default()),
+                (Level::Full, _) => (Level::Full, remark.clone().unwrap_or_default()),
                 judged => judged,
             },
         };
@@ -147,6 +152,13 @@ fn give_memory_back() {
     if heap_ffi::unused_bytes() > MOST_UNUSED {
         heap_ffi::give_back();
     }
+}
+
+/// A disk that hangs must not hang the check: then there is no remark.
+async fn ask_for_remark(checks: &Checks) -> Option<String> {
+    let remark = checks.remark.clone();
+    let asked = tokio::task::spawn_blocking(move || remark());
+    tokio::time::timeout(DATABASE_PATIENCE, asked).await.ok()?.ok().flatten()
 }
 
 fn announce(level: Level, reason: &str) {
