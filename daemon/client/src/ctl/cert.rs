@@ -49,21 +49,13 @@ pub fn run(command: &CertCommand, output: &Output) -> Result<(), Failure> {
         CertCommand::Ca { directory, name, days, force } => {
             let (key, params) = (new_key()?, ca_params(name, *days)?);
             let certificate = params.self_signed(&key).map_err(|error| cannot("make the certificate", &error))?;
-            let files = Files::of(directory, "ca");
-            files.write_key(&key, *force)?;
-            files.write_certificate(&certificate.pem(), *force)?;
-            clock_note(output);
-            show(&[files.shown()?], output)
+            issued(&Files::of(directory, "ca"), &key, &certificate.pem(), *force, output)
         }
         CertCommand::Make { name, hosts, directory, days, force } => {
             let (key, params) = (new_key()?, machine_params(name, hosts, *days)?);
             let certificate =
                 params.signed_by(&key, &issuer(directory)?).map_err(|error| cannot("make the certificate", &error))?;
-            let files = Files::of(directory, name);
-            files.write_key(&key, *force)?;
-            files.write_certificate(&certificate.pem(), *force)?;
-            clock_note(output);
-            show(&[files.shown()?], output)
+            issued(&Files::of(directory, name), &key, &certificate.pem(), *force, output)
         }
         CertCommand::Request { name, hosts, directory, force } => request(name, hosts, directory, *force, output),
         CertCommand::Sign { request, directory, days, force } => sign(request, directory, *days, *force, output),
@@ -76,6 +68,14 @@ pub fn run(command: &CertCommand, output: &Output) -> Result<(), Failure> {
             show(&all, output)
         }
     }
+}
+
+/// Writes a new key and its certificate, and shows them.
+fn issued(files: &Files, key: &KeyPair, pem: &str, force: bool, output: &Output) -> Result<(), Failure> {
+    files.write_key(key, force)?;
+    write(&files.certificate, pem, 0o644, force)?;
+    clock_note(output);
+    show(&[files.shown()?], output)
 }
 
 /// A request to another CA, with the key that stays here. A key that exists is used again.
@@ -163,10 +163,6 @@ impl Files {
 
     fn write_key(&self, key: &KeyPair, force: bool) -> Result<(), Failure> {
         write(&self.key, &key.serialize_pem(), 0o600, force)
-    }
-
-    fn write_certificate(&self, pem: &str, force: bool) -> Result<(), Failure> {
-        write(&self.certificate, pem, 0o644, force)
     }
 
     fn shown(&self) -> Result<Shown, Failure> {
