@@ -119,7 +119,7 @@ pub async fn run(
             Custody::Failed { reason } => (Level::NoNewStudies, reason),
             Custody::Open { notice } => match judge(&free, checks.min_free_bytes, &database) {
                 (Level::Full, _) if begun.elapsed() < NOTICE_FOR => {
-                    (Level::Full, notice.or(remark.clone()).unwrap_or_default())
+                    (Level::Full, notice.or_else(|| remark.clone()).unwrap_or_default())
                 }
                 (Level::Full, _) => (Level::Full, remark.clone().unwrap_or_default()),
                 judged => judged,
