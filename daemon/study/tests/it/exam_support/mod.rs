@@ -102,11 +102,11 @@ impl Stand {
 
     /// Sends picture `n` (30 per second) and, once it is recorded, its findings.
     pub async fn picture(&self, n: u64, sure: Option<f32>) {
-        let before = self.bytes();
+        let before = self.bytes("pic");
         let captured = Duration::from_micros(n * 33_333);
         let frame = frame(n, captured);
         self.stage.pictures.send_replace(Some(Arc::new(Picture { sequence: n, captured, frame })));
-        until("the picture to be recorded", || self.bytes() != before).await;
+        until("the picture to be recorded", || self.bytes("pic") != before).await;
         if let Some(confidence) = sure {
             let overlay =
                 Overlay { sequence: n, age_ms: 20.0, mm_per_pixel: Some(0.1), lesions: vec![lesion(confidence)] };
@@ -114,9 +114,10 @@ impl Stand {
         }
     }
 
-    /// Total bytes of all files of the recordings.
-    pub fn bytes(&self) -> u64 {
-        self.files().iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum()
+    /// Total bytes of the files of the recordings with this extension: the journal grows beside the pictures.
+    fn bytes(&self, extension: &str) -> u64 {
+        let such = |path: &&PathBuf| path.extension().is_some_and(|e| e == extension);
+        self.files().iter().filter(such).filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum()
     }
 
     pub fn files(&self) -> Vec<PathBuf> {
