@@ -2,7 +2,9 @@
 
 use zbus::{OwnedFd, OwnedObjectPath, proxy};
 
-use crate::types::{Caller, Delivery, Happened, Job, Model, Options, Quarantined, Sender, Series, ShadowRun, Study};
+use crate::types::{
+    Caller, Delivery, Happened, Job, Model, Options, Quarantined, Sender, Series, ShadowRun, Status, Study,
+};
 
 #[proxy(
     interface = "org.scanside.Appliance1.Manager1",
@@ -235,4 +237,35 @@ pub trait Model {
     fn stage(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn progress(&self) -> zbus::Result<f64>;
+}
+
+impl Status {
+    /// # Errors
+    /// When the appliance does not answer.
+    pub async fn read(manager: &ManagerProxy<'_>) -> zbus::Result<Self> {
+        Ok(Self {
+            version: manager.version().await?,
+            simulated: manager.simulated().await?,
+            dicom_address: manager.dicom_address().await?,
+            accelerator: manager.accelerator().await?,
+            destinations: manager.destinations().await?,
+            level: manager.level().await?,
+            level_reason: manager.level_reason().await?,
+            free_bytes: manager.free_bytes().await?,
+            studies_left: u64::try_from(manager.studies_left().await?).ok(),
+            memory_bytes: manager.memory_bytes().await?,
+            memory_limit_bytes: manager.memory_limit_bytes().await?,
+            studies: manager.studies().await?,
+            instances: manager.instances().await?,
+            series_receiving: manager.series_receiving().await?,
+            jobs_queued: manager.jobs_queued().await?,
+            jobs_running: manager.jobs_running().await?,
+            jobs_parked: manager.jobs_parked().await?,
+            deliveries_pending: manager.deliveries_pending().await?,
+            deliveries_held: manager.deliveries_held().await?,
+            deliveries_parked: manager.deliveries_parked().await?,
+            oldest_pending_utc: Some(manager.oldest_pending_utc().await?).filter(|utc| !utc.is_empty()),
+            quarantined: manager.quarantined().await?,
+        })
+    }
 }

@@ -6,8 +6,6 @@ use std::collections::HashMap;
 use serde::Serialize;
 use zbus::{DeserializeDict, OwnedObjectPath, Type, Variant};
 
-use crate::ManagerProxy;
-
 /// Options of a call, by name.
 pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
 
@@ -233,35 +231,4 @@ pub struct Status {
     pub deliveries_parked: u32,
     pub oldest_pending_utc: Option<String>,
     pub quarantined: u32,
-}
-
-impl Status {
-    /// # Errors
-    /// When the appliance does not answer.
-    pub async fn read(manager: &ManagerProxy<'_>) -> zbus::Result<Self> {
-        Ok(Self {
-            version: manager.version().await?,
-            simulated: manager.simulated().await?,
-            dicom_address: manager.dicom_address().await?,
-            accelerator: manager.accelerator().await?,
-            destinations: manager.destinations().await?,
-            level: manager.level().await?,
-            level_reason: manager.level_reason().await?,
-            free_bytes: manager.free_bytes().await?,
-            studies_left: u64::try_from(manager.studies_left().await?).ok(),
-            memory_bytes: manager.memory_bytes().await?,
-            memory_limit_bytes: manager.memory_limit_bytes().await?,
-            studies: manager.studies().await?,
-            instances: manager.instances().await?,
-            series_receiving: manager.series_receiving().await?,
-            jobs_queued: manager.jobs_queued().await?,
-            jobs_running: manager.jobs_running().await?,
-            jobs_parked: manager.jobs_parked().await?,
-            deliveries_pending: manager.deliveries_pending().await?,
-            deliveries_held: manager.deliveries_held().await?,
-            deliveries_parked: manager.deliveries_parked().await?,
-            oldest_pending_utc: Some(manager.oldest_pending_utc().await?).filter(|utc| !utc.is_empty()),
-            quarantined: manager.quarantined().await?,
-        })
-    }
 }

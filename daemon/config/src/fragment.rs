@@ -101,7 +101,28 @@ fn fits(path: &[String], value: &toml::Value) -> Option<String> {
         let destination = toml::Value::Table(required.into_iter().collect());
         table.insert(first.clone(), toml::Value::Table([(name.clone(), destination)].into_iter().collect()));
     }
-    crate::merge::insert(&mut table, path, value.clone());
+    insert(&mut table, path, value.clone());
     let error = table.try_into::<Settings>().err()?;
     Some(error.message().replace("unknown field", "unknown key").replace("missing field", "missing key"))
+}
+
+/// Puts a value at a dotted path, making tables on the way. A non-table in the way is replaced.
+pub fn insert(table: &mut toml::Table, path: &[String], value: toml::Value) {
+    let Some((key, rest)) = path.split_first() else { return };
+    if rest.is_empty() {
+        if let (Some(toml::Value::Table(_)), toml::Value::Table(empty)) = (table.get(key), &value)
+            && empty.is_empty()
+        {
+            return;
+        }
+        table.insert(key.clone(), value);
+        return;
+    }
+    let inner = table.entry(key.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if !inner.is_table() {
+        *inner = toml::Value::Table(toml::Table::new());
+    }
+    if let toml::Value::Table(inner) = inner {
+        insert(inner, rest, value);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::fragment::Leaf;
+use crate::fragment::{Leaf, insert};
 use crate::{Problem, Settings};
 
 /// What an absent path means.
@@ -45,27 +45,6 @@ fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// Puts a value at a dotted path, making tables on the way. A non-table in the way is replaced.
-pub fn insert(table: &mut toml::Table, path: &[String], value: toml::Value) {
-    let Some((key, rest)) = path.split_first() else { return };
-    if rest.is_empty() {
-        if let (Some(toml::Value::Table(_)), toml::Value::Table(empty)) = (table.get(key), &value)
-            && empty.is_empty()
-        {
-            return;
-        }
-        table.insert(key.clone(), value);
-        return;
-    }
-    let inner = table.entry(key.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    if !inner.is_table() {
-        *inner = toml::Value::Table(toml::Table::new());
-    }
-    if let toml::Value::Table(inner) = inner {
-        insert(inner, rest, value);
-    }
 }
 
 /// Later fragments win, key by key.

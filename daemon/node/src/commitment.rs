@@ -11,7 +11,7 @@ use rusqlite::TransactionBehavior;
 use tracing::{info, warn};
 
 use crate::elements::{Elements, Syntax, Tag, Writer};
-use crate::normalized::{Whole, malformed, refuse};
+use crate::operation::{Whole, malformed, refuse};
 use crate::services::Services;
 use crate::settings;
 use crate::status::{Answer, Refusal};

@@ -72,7 +72,7 @@ impl Ports {
 /// When it cannot listen on an address, or the certificate cannot be used.
 pub async fn bind(settings: &settings::Dicom) -> Result<Ports, Error> {
     let plain = bind_to(settings.listen).await?;
-    let secure = match (settings.tls.listen(), Server::open(settings)?) {
+    let secure = match (settings.tls.listen(), Server::open(&settings.tls, settings.certificates())?) {
         (Some(address), Some(server)) => Some((bind_to(address).await?, Arc::new(server))),
         _ => None,
     };

@@ -3,7 +3,6 @@
 
 use crate::status::Answer;
 
-pub(super) const SUCCESS: u16 = 0x0000;
 /// Command Data Set Type (0000,0800) when no data set follows; any other value announces one.
 const NO_DATA_SET: u16 = 0x0101;
 const RESPONSE: u16 = 0x8000;

@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::Arrival;
 use crate::elements::{Elements, Tag};
-use crate::normalized::{Done, Whole, malformed, refuse};
+use crate::operation::{Done, Whole, malformed, refuse};
 use crate::settings;
 use crate::status::{Answer, Refusal};
 

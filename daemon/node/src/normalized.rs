@@ -4,11 +4,12 @@
 use custody::instance::Origin;
 use custody::level::Level;
 
-use crate::elements::{Elements, Malformed, Syntax};
+use crate::elements::Syntax;
 use crate::message::{self, Command};
 use crate::negotiate::Context;
-use crate::status::{self, Answer, Refusal};
-use crate::{Arrival, COMMITMENT, Intake, MPPS, commitment, mpps};
+use crate::operation::{Done, Whole, refuse};
+use crate::status::{Answer, Refusal};
+use crate::{COMMITMENT, Intake, MPPS, commitment, mpps};
 
 /// A request whose data set is being received.
 #[derive(Debug)]
@@ -18,47 +19,6 @@ pub(super) struct Request {
     bytes: Vec<u8>,
     /// The answer that is known already; the rest of the data set is read and discarded.
     answered: Option<Answer>,
-}
-
-/// A request that is complete, for the service that answers it.
-#[derive(Debug)]
-pub(super) struct Whole {
-    pub(super) command: Command,
-    pub(super) syntax: Syntax,
-    pub(super) bytes: Vec<u8>,
-    pub(super) origin: Origin,
-}
-
-impl Whole {
-    /// # Errors
-    /// `InvalidArgument`.
-    pub(super) fn elements(&self) -> Result<Elements<'_>, Answer> {
-        Elements::parse(&self.bytes, self.syntax).map_err(malformed)
-    }
-}
-
-pub(super) fn malformed(error: Malformed) -> Answer {
-    refuse(Refusal::InvalidArgument, &error.to_string())
-}
-
-pub(super) fn refuse(refusal: Refusal, reason: &str) -> Answer {
-    Answer::new(status::of(refusal), reason)
-}
-
-/// What a service has done.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    pub(super) answer: Answer,
-    /// The SOP Instance UID that was created, when the request had none.
-    pub(super) created: Option<String>,
-    /// For the engine.
-    pub(super) arrival: Option<Arrival>,
-}
-
-impl From<Answer> for Done {
-    fn from(answer: Answer) -> Self {
-        Self { answer, ..Self::default() }
-    }
 }
 
 /// The service that answers this operation in this presentation context.

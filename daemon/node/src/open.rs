@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::association::{Context, Fault, Messages, Sender, Timers};
 use crate::negotiate::{self, Role};
-use crate::send::{Error, Rejection, Target};
+use crate::peer::{Error, Rejection, Target};
 use crate::tls;
 use crate::tls::link::Link;
 use crate::wire::{self, PduReader, PduWriter};

@@ -31,7 +31,7 @@ use crate::send::{Association, Error, Target};
 use crate::services::{Archive, Order, Services};
 use crate::settings::{Dicom, ReportBy, Sender};
 use crate::tls::Client;
-use crate::{COMMITMENT, message};
+use crate::{COMMITMENT, message, status};
 
 /// Transactions that are looked at together.
 const BATCH: u32 = 32;
@@ -280,7 +280,7 @@ impl Reporter {
 
     async fn answered(&self, report: &Ready, status: u16, comment: &str) -> store::Result<()> {
         // 0107 and 0116: attribute list error and value out of range, warnings of a peer that has read the report.
-        if !matches!(status, message::SUCCESS | 0x0107 | 0x0116) {
+        if !matches!(status, status::SUCCESS | 0x0107 | 0x0116) {
             let reason = format!("the peer answered the report with {status:#06x} {comment}");
             return self.postpone(&report.asked, reason.trim_end()).await;
         }

@@ -257,6 +257,11 @@ impl Commitment {
 }
 
 impl Dicom {
+    /// The certificates that senders must show, as they are named in the settings.
+    pub(super) fn certificates(&self) -> Vec<String> {
+        self.sender.iter().filter_map(|sender| sender.certificate.clone()).collect()
+    }
+
     fn check_certificate(&self, checker: &mut Checker, sender: &Sender) {
         let Some(certificate) = &sender.certificate else { return };
         let title = &sender.ae_title;

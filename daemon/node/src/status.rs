@@ -2,6 +2,8 @@
 
 use custody::spool::SpoolFault;
 
+pub(super) const SUCCESS: u16 = 0x0000;
+
 /// Status and reason of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Answer {
@@ -31,7 +33,7 @@ impl Answer {
     }
 
     pub(super) fn is_success(&self) -> bool {
-        self.status == crate::message::SUCCESS
+        self.status == SUCCESS
     }
 }
 

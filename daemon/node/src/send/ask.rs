@@ -11,8 +11,9 @@ use crate::COMMITMENT;
 use crate::association::{Fault, Inbound};
 use crate::commitment::{self, Reported};
 use crate::elements::Syntax;
-use crate::message::{self, SUCCESS};
+use crate::message;
 use crate::status::Answer;
+use crate::status::SUCCESS;
 
 /// Bytes of a report: far more than all objects of one of our requests need.
 const MAX_REPORT: usize = 1 << 20;

@@ -19,7 +19,6 @@ use super::judge::{ClientJudge, Trust};
 use super::settings::{ClientCertificate, Tls};
 use super::{Calendar, Counts, Facts, Fault, Kind, provider};
 use crate::at_once::Whole;
-use crate::settings::Dicom;
 
 /// The first byte of every TLS connection (RFC 8446 section 5.1: a handshake record).
 const HANDSHAKE: u8 = 0x16;
@@ -43,16 +42,14 @@ struct Loaded {
 type Stamp = Option<(SystemTime, u64)>;
 
 impl Server {
-    /// Reads the files. `None` when TLS is not in use.
+    /// Reads the files; `senders` are the certificates that senders must show. `None` when TLS is not in use.
     ///
     /// # Errors
     /// When a file cannot be used.
-    pub(crate) fn open(settings: &Dicom) -> Result<Option<Self>, Unusable> {
-        let tls = &settings.tls;
+    pub(crate) fn open(tls: &Tls, mut senders: Vec<String>) -> Result<Option<Self>, Unusable> {
         if tls.listen().is_none() {
             return Ok(None);
         }
-        let mut senders: Vec<_> = settings.sender.iter().filter_map(|sender| sender.certificate.clone()).collect();
         senders.sort();
         senders.dedup();
         let loaded = load(tls, &senders)?;
