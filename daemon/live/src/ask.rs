@@ -6,10 +6,10 @@ use std::time::Duration;
 use dicom::patient::Patient;
 use tokio::sync::oneshot;
 
-use crate::exam::identity::{self, PatientError, is_nobody};
-use crate::view::{Command, CommandError, Order, Reply, View};
-use crate::worklist::WorklistError;
+use crate::identity::{self, PatientError};
+use crate::view::{Command, CommandError, Reply, View};
 use crate::worklist::matching::{self, Mismatch};
+use crate::worklist::{Order, WorklistError};
 
 /// Longer than the live path may take to hand a recording over; then something is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -69,20 +69,11 @@ pub async fn ask(view: &View, command: impl FnOnce(Reply) -> Command) -> Result<
     }
 }
 
-/// The patient without blanks around what was typed.
-///
-/// # Errors
-/// When results could not carry it, or the patient ID is one of those that stand for nobody.
-pub fn patient(typed: &Patient) -> Result<Patient, PatientError> {
-    let patient = identity::checked(typed)?;
-    if is_nobody(&patient) { Err(PatientError::Reserved) } else { Ok(patient) }
-}
-
 /// The order that is meant: what was typed, checked against the worklist and completed from it. `chosen` is the
 /// accession number of the worklist entry that was chosen, or empty.
 ///
 /// # Errors
-/// As [`patient`], and when the worklist has another patient for this patient ID or accession number.
+/// As [`identity::identified`], and when the worklist has another patient for this patient ID or accession number.
 pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, Refusal> {
     let mut wanted = identity::trimmed(&typed)?;
     let chosen = identity::text("accession number", chosen, 16)?;
@@ -96,7 +87,7 @@ pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, R
     let whole = !wanted.id.is_empty() && !wanted.name.is_empty();
     let must_be_listed = !chosen.is_empty() || (!whole && !wanted.accession_number.is_empty());
     if !must_be_listed {
-        wanted = patient(&wanted)?;
+        wanted = identity::identified(&wanted)?;
     }
     let listed = match view.worklist.read().await {
         Ok(listing) => listing.entries,
@@ -108,35 +99,13 @@ pub async fn order(view: &View, typed: Patient, chosen: &str) -> Result<Order, R
         }
     };
     let order = matching::resolve(wanted, must_be_listed, &listed)?;
-    Ok(Order { patient: patient(&order.patient)?, ..order })
+    Ok(Order { patient: identity::identified(&order.patient)?, ..order })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exam::ExamError;
-    use crate::view::channel;
-
-    fn typed(id: &str, name: &str, birth_date: &str) -> Patient {
-        Patient { id: id.into(), name: name.into(), birth_date: birth_date.into(), ..Patient::default() }
-    }
-
-    #[test]
-    fn a_patient_that_results_could_not_carry_is_refused_with_the_reason() {
-        assert_eq!(patient(&typed(" P1 ", "DOE^JANE", "")).unwrap(), typed("P1", "DOE^JANE", ""));
-        assert!(patient(&typed("P1", "DOE^JANE", "19700229")).is_err(), "not a leap year");
-        assert!(patient(&typed("P1", "DOE^JANE", "20000229")).is_ok());
-        for (id, name, date, reason) in [
-            ("", "DOE", "", "the patient ID is missing"),
-            ("P1", "  ", "", "the patient name is missing"),
-            ("P\\1", "DOE", "", "the patient ID has a backslash or a control character"),
-            ("P1", "DOE", "1970", "the birth date \"1970\" is not a date as YYYYMMDD"),
-        ] {
-            assert_eq!(patient(&typed(id, name, date)).unwrap_err().to_string(), reason);
-        }
-        assert!(patient(&typed(&"x".repeat(65), "DOE", "")).is_err());
-        assert_eq!(patient(&typed("unidentified-7", "DOE", "")), Err(PatientError::Reserved));
-    }
+    use crate::view::{ExamError, channel};
 
     #[tokio::test(start_paused = true)]
     async fn a_live_path_that_is_stuck_or_gone_is_an_answer() {

@@ -13,9 +13,9 @@ use hal::clock::Clock;
 use tokio::sync::watch;
 
 use crate::desk::budget::{Budget, TimedStage};
-use crate::desk::session::{IllegalTransition, SignEvent, SignState, Step};
-use crate::exam::{Done, ExamError, Exams};
-use crate::view::{By, MadeBy, Overlay, Picture, Stats, Status};
+use crate::desk::session::{SignEvent, SignState, Step};
+use crate::exam::{Done, Exams};
+use crate::view::{By, ExamError, IllegalTransition, MadeBy, Overlay, Picture, Stats, Status};
 
 /// How often statistics are published, by the clock.
 const STATS_EVERY: Duration = Duration::from_secs(1);

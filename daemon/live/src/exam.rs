@@ -5,30 +5,10 @@
 //! mistake, not as the same patient. An exam that began automatically belongs to nobody; it can be given to one
 //! patient, once, and stays the same exam.
 
-pub mod auto;
-pub mod identity;
-
 use dicom::patient::Patient;
 
-use crate::exam::identity::{PatientError, is_nobody, same_name};
-use crate::view::Exam;
-
-/// Why an exam is not begun, or a moment not marked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ExamError {
-    #[error(transparent)]
-    Patient(#[from] PatientError),
-    #[error("the exam of another patient is running: stop it first")]
-    OtherPatient,
-    #[error("the running exam has this patient ID with another name: is this the right patient?")]
-    OtherName,
-    #[error("the running exam has this patient ID with another birth date: is this the right patient?")]
-    OtherBirthDate,
-    #[error("the running exam has another accession number: stop it first")]
-    OtherAccessionNumber,
-    #[error("no exam is running: start one first")]
-    NoExam,
-}
+use crate::identity::{self, is_nobody, same_name};
+use crate::view::{Exam, ExamError};
 
 /// The running exam, if there is one.
 #[derive(Debug, Clone, Default)]
@@ -159,7 +139,7 @@ mod tests {
     #[test]
     fn an_exam_of_nobody_is_given_to_one_patient_and_stays_the_same_exam() {
         let mut exams = Exams::default();
-        let nobody = || crate::exam::identity::nobody("2026-01-31T09:30:00Z");
+        let nobody = || crate::identity::nobody("2026-01-31T09:30:00Z");
         assert!(matches!(start(&mut exams, nobody()), Ok(Done::Changed(_))));
         exams.mark().unwrap();
         assert!(matches!(start(&mut exams, nobody()), Ok(Done::Already(_))));

@@ -2,8 +2,6 @@
 //! on its own thread. Whatever goes wrong here is shown as a sign and tried again, and the pictures go on.
 
 mod still;
-pub mod supply;
-pub mod trouble;
 mod eye;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,11 +16,11 @@ use self::eye::Eye;
 use crate::desk::budget::TimedStage;
 use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Model};
-use crate::infer::supply::{Ready, Supply};
-use crate::infer::trouble::Trouble;
+use crate::newest::Newest;
 use crate::screen::profile::{Profile, ProfileError, Profiles};
-use crate::source::newest::Newest;
+use crate::supply::{Ready, Supply};
 use crate::track::Tracker;
+use crate::trouble::Trouble;
 use crate::view::{Overlay, Picture};
 
 /// The model counts as slow after this many late answers in a row.

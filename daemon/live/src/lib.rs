@@ -25,9 +25,14 @@ pub mod source;
 pub mod cine;
 pub mod screen;
 pub mod infer;
+pub mod newest;
+pub mod supply;
+pub mod trouble;
 pub mod track;
 pub mod desk;
 pub mod exam;
+pub mod auto;
+pub mod identity;
 pub mod worklist;
 pub mod record;
 
@@ -54,12 +59,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Outlets};
-use crate::infer::supply::Supply;
 use crate::infer::{Infer, Working};
+use crate::newest::Newest;
 use crate::screen::profile::Profiles;
 use crate::source::Source;
-use crate::source::newest::Newest;
-use crate::view::{Command, CommandError, Order, Stage};
+use crate::supply::Supply;
+use crate::view::{Command, CommandError, Stage};
+use crate::worklist::Order;
 
 /// A run of the model that lasts longer than this many deadlines is reported as too slow while it still goes on.
 const PATIENCE: u32 = 3;

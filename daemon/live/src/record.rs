@@ -174,7 +174,7 @@ impl Recorder {
 
     /// Begins and ends recordings, and notes what has changed about the exam.
     fn status(&mut self, status: &Status, stats: &Stats) {
-        let same = |open: &Open| status.exam.as_ref().is_some_and(|exam| exam.is(&open.story.begun));
+        let same = |open: &Open| status.exam.as_ref().is_some_and(|exam| open.story.begun.is_of(exam));
         if self.open.as_ref().is_some_and(|open| !same(open)) {
             self.end(stats);
         }

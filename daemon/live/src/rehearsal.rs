@@ -13,10 +13,10 @@ use hal::urgency::Precedence;
 use serde::Serialize;
 
 use crate::desk::{Desk, Outlets};
-use crate::infer::supply::Supply;
 use crate::infer::{Infer, Working};
+use crate::newest::Newest;
 use crate::screen::profile::Profiles;
-use crate::source::newest::Newest;
+use crate::supply::Supply;
 use crate::view::{self, Overlay, Sign};
 
 /// The result for one picture.

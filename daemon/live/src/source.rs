@@ -2,7 +2,6 @@
 //! only for the device.
 
 pub mod device;
-pub mod newest;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +12,8 @@ use hal::capture::guard::{DeviceState, Supervised, Watch};
 
 use crate::desk::Desk;
 use crate::desk::session::SignEvent;
-use crate::infer::trouble::Trouble;
-use crate::source::newest::Newest;
+use crate::newest::Newest;
+use crate::trouble::Trouble;
 use crate::view::Picture;
 
 /// Longest wait for one picture; the stop flag is checked at least this often.

@@ -7,8 +7,7 @@ use dicom::patient::Patient;
 use hal::fault::Fault;
 
 use self::bench::{Bench, DEADLINE, Script};
-use crate::exam::ExamError;
-use crate::view::{CommandError, Sign};
+use crate::view::{CommandError, ExamError, Sign};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sim_the_overlay_is_that_of_the_newest_picture() {

@@ -12,10 +12,8 @@ use models::task::us_breast::lesion::Lesion;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::desk::session::IllegalTransition;
-use crate::exam::ExamError;
-use crate::record::journal::Begun;
-use crate::worklist::Worklist;
+use crate::identity::PatientError;
+use crate::worklist::{Order, Worklist};
 
 /// A captured picture as it is shown. Nothing is drawn into it.
 #[derive(Debug, Clone)]
@@ -92,20 +90,6 @@ pub struct Stats {
     pub stages: Vec<(String, Latency)>,
 }
 
-/// An exam that a user wants to begin.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Order {
-    pub patient: Patient,
-    /// Study UID from the worklist; when absent, a new one is made.
-    pub study_uid: Option<String>,
-}
-
-impl From<Patient> for Order {
-    fn from(patient: Patient) -> Self {
-        Self { patient, study_uid: None }
-    }
-}
-
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Status {
     pub sign: Sign,
@@ -139,11 +123,6 @@ impl Exam {
     /// Series UID of its recording. A second exam of the same study gets another one.
     pub fn recording_uid(&self) -> String {
         uid::from_name(&format!("live recording, {}, {}", self.study_uid, self.started_utc))
-    }
-
-    /// Whether `begun` is the first journal entry of this exam.
-    pub fn is(&self, begun: &Begun) -> bool {
-        self.recording_uid() == begun.series_uid
     }
 }
 
@@ -210,6 +189,28 @@ pub enum Command {
 
 /// Ok: what changed, in words, or that it was already so.
 pub type Reply = oneshot::Sender<Result<String, CommandError>>;
+
+/// Why an exam is not begun, or a moment not marked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExamError {
+    #[error(transparent)]
+    Patient(#[from] PatientError),
+    #[error("the exam of another patient is running: stop it first")]
+    OtherPatient,
+    #[error("the running exam has this patient ID with another name: is this the right patient?")]
+    OtherName,
+    #[error("the running exam has this patient ID with another birth date: is this the right patient?")]
+    OtherBirthDate,
+    #[error("the running exam has another accession number: stop it first")]
+    OtherAccessionNumber,
+    #[error("no exam is running: start one first")]
+    NoExam,
+}
+
+/// A command is not allowed in this state of the live path, whose description is given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not while {0}")]
+pub struct IllegalTransition(pub &'static str);
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -14,12 +14,26 @@ use std::path::{Path, PathBuf};
 use dicom::patient::Patient;
 use serde::Serialize;
 
-use crate::ask;
+use crate::identity;
 
 pub use self::csv::CsvError;
 
 /// At most this many entries are listed; nobody chooses from a longer list.
 const MOST_ENTRIES: usize = 1000;
+
+/// An exam that a user wants to begin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Order {
+    pub patient: Patient,
+    /// Study UID from the worklist; when absent, a new one is made.
+    pub study_uid: Option<String>,
+}
+
+impl From<Patient> for Order {
+    fn from(patient: Patient) -> Self {
+        Self { patient, study_uid: None }
+    }
+}
 
 /// Why there is no list, with what helps.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +137,7 @@ impl Listing {
         entry.date = digits(&entry.date);
         // The error may name the patient, and what was left out is logged.
         let unusable = |_| "patient ID, name, birth date or accession number is missing or no such value";
-        let patient = ask::patient(&entry.patient).map_err(unusable)?;
+        let patient = identity::identified(&entry.patient).map_err(unusable)?;
         self.entries.push(Entry { patient, study_uid: uid(&entry.study_uid), ..entry });
         Ok(())
     }

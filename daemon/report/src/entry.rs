@@ -11,8 +11,9 @@ use crate::codes::{
     RIB, RIB_FRACTURE, RIB_NUMBER, SHORT_AXIS,
 };
 use crate::content::Item;
+use crate::measure::done;
 use crate::picture::{BONE, LUNG, SOFT, Window};
-use crate::regions::{Site, done, side_code};
+use crate::site::{Site, side_code};
 use crate::words::Language;
 
 /// Presentation of one finding, the same in every object.

@@ -5,6 +5,8 @@
 //! segment. Findings without a region (negative, not evaluated) are in the qualitative evaluations; if there is no
 //! region at all, TID 1501 groups state them.
 
+mod nine;
+
 use models::findings::{ChestFinding, Evaluated, Form, Lung, Mask, Nodule, NoduleType};
 use models::{ChestFindings, Volume};
 
@@ -23,9 +25,10 @@ use crate::content::{Item, Part, Relation, Value};
 use crate::entry::entry;
 use crate::object::{Context, SEG};
 use crate::provenance::LUNG_ALGORITHM;
-use crate::regions::{self, Site, Subject};
+use crate::regions::Subject;
 use crate::secondary::Page;
 use crate::seg::Written;
+use crate::site::Site;
 use crate::words::{self, FindingState, Language};
 use crate::{Refused, contour, identity, measure};
 
@@ -49,9 +52,9 @@ pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
         groups.push(nodule_volume(parts, nodule));
         groups.push(nodule_outlines(parts, nodule));
     }
-    groups.extend(crate::nine::groups(parts, findings));
+    groups.extend(nine::groups(parts, findings));
     groups.extend(measure::lungs(findings).into_iter().map(|l| lung(parts, l)));
-    groups.extend(regions::done(&findings.lobes).iter().map(|lobe| {
+    groups.extend(measure::done(&findings.lobes).iter().map(|lobe| {
         volumetric(parts, Subject::Lobe(lobe.name), Subject::Lobe(lobe.name).code())
             .with_all(lung_algorithm(context))
             .with(site(Site::lobe(lobe.name)))

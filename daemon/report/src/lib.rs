@@ -15,11 +15,9 @@ pub mod refused;
 pub mod settings;
 pub mod uid;
 pub mod ultrasound;
-mod ultrasound_seg;
 pub mod words;
 
 mod canvas;
-mod closeup;
 mod content;
 mod contour;
 mod dataset;
@@ -31,13 +29,13 @@ mod identity;
 mod impression;
 mod letters;
 mod measure;
-mod nine;
 mod object;
 mod pdf;
 mod picture;
 mod regions;
 mod secondary;
 mod seg;
+mod site;
 mod sr;
 
 pub use pages::{KeyImage, key_images, refusal_page};
@@ -183,7 +181,7 @@ fn check(source: &Source, findings: &ChestFindings, volume: &Volume) -> Result<(
     if source.instances.len() != dims[2] || volume.slices.len() != dims[2] {
         return Err(Error::SliceCount { slices: dims[2], references: source.instances.len() });
     }
-    for (what, mask) in measure::masks(findings) {
+    for (what, mask) in regions::masks(findings) {
         let inside = (0..3).all(|a| mask.origin[a] + mask.size[a] <= dims[a]);
         if !inside || mask.voxels.len() != mask.size.iter().product::<usize>() {
             return Err(Error::OutsideVolume { what });

@@ -6,6 +6,14 @@ use models::{ChestFindings, Geometry};
 use crate::contour::{self, Outline};
 use crate::words::Language;
 
+/// The list, or an empty one when it was not evaluated.
+pub fn done<T>(evaluated: &Evaluated<Vec<T>>) -> &[T] {
+    match evaluated {
+        Evaluated::Done(values) => values,
+        Evaluated::NotEvaluated(_) => &[],
+    }
+}
+
 /// The lungs, right one first; empty if they were not evaluated.
 pub fn lungs(findings: &ChestFindings) -> Vec<&Lung> {
     let Evaluated::Done(lungs) = &findings.lungs else { return Vec::new() };
@@ -20,12 +28,6 @@ pub fn nodules(findings: &ChestFindings) -> Vec<&Nodule> {
     let mut nodules: Vec<&Nodule> = nodules.iter().collect();
     nodules.sort_by_key(|n| n.number);
     nodules
-}
-
-/// The masks of all regions, with their labels.
-pub fn masks(findings: &ChestFindings) -> Vec<(String, &Mask)> {
-    let regions = crate::regions::all(findings).into_iter();
-    regions.flat_map(|r| r.masks.into_iter().map(move |mask| (r.subject.label(), mask))).collect()
 }
 
 /// The side in English, as used in captions and code meanings.

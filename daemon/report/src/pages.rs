@@ -1,6 +1,8 @@
 //! Pages for viewers that show neither segmentations nor structured reports: an overview of the
 //! findings, one page for each that is there (`closeup`), and a page that says why a series was refused. No name or number of a patient is ever drawn.
 
+mod closeup;
+
 use models::findings::{ChestFinding, Evaluated, Mask, Side};
 use models::number::Number;
 use models::{ChestFindings, Volume};
@@ -10,7 +12,7 @@ use crate::canvas::{Canvas, Colour, pixels, whole};
 use crate::letters::Type;
 use crate::picture::{self, Plane, View};
 use crate::words::{self, FindingState, Language, Line};
-use crate::{Provenance, Refused, Source, closeup, measure, regions};
+use crate::{Provenance, Refused, Source, measure};
 
 pub(super) const WIDTH: usize = 1152;
 pub(super) const HEIGHT: usize = 768;
@@ -122,7 +124,7 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, 
     canvas.fill([area[0], area[1]], [area[2] - area[0], area[3] - area[1]], BLACK);
     let view = View::fit(volume, Plane::Across(row), area, &lungs, MARGIN_MM);
     view.draw(&mut canvas);
-    for lobe in regions::done(&findings.lobes) {
+    for lobe in measure::done(&findings.lobes) {
         view.outline(&mut canvas, &lobe.mask, MIN_LUNG_PART, 1.0, lung_colour(lobe.name.side()));
     }
     for lung in measure::lungs(findings) {
@@ -131,7 +133,7 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, 
     view.orientation(&mut canvas, STRONG, TEXT);
     view.scale_bar(&mut canvas, 50.0, SMALL, TEXT);
     canvas.label([area[0] + 8, area[3] - 22], picture::LUNG.name, SMALL, TEXT);
-    let shows = if regions::done(&findings.lobes).is_empty() { p.coronal } else { p.coronal_lobes };
+    let shows = if measure::done(&findings.lobes).is_empty() { p.coronal } else { p.coronal_lobes };
     canvas.label([area[0] + 8, area[1] + 6], shows, SMALL, TEXT);
     lung_table(&mut canvas, findings, [24, 516], language);
     let end = [WIDTH - 24, footer_top(provenance, [24, WIDTH - 24]) - 12];
@@ -162,7 +164,7 @@ fn findings_table(canvas: &mut Canvas, lines: &[Line], at: [usize; 2], end: [usi
     let row = |line: &Line| Row {
         name: words::name(line.finding, language),
         state: line.state,
-        text: regions::capital(&line.text),
+        text: words::capital(&line.text),
     };
     let rows: Vec<Row> = lines.iter().map(row).collect();
     let placed = place(&rows, pixels(end[0] - at[0] - 14), end[1] - at[1]);
@@ -273,7 +275,7 @@ fn lung_table(canvas: &mut Canvas, findings: &ChestFindings, at: [usize; 2], lan
     table_head(canvas, at, 376, title, &[(columns[0], volume), (columns[1], mean), (columns[2], "LAA-950")]);
     let mut y = at[1] + 32;
     if let Evaluated::NotEvaluated(why) = &findings.lungs {
-        let text = regions::capital(&words::not_evaluated(why, language));
+        let text = words::capital(&words::not_evaluated(why, language));
         return note(canvas, [at[0], y], &text, 460.0);
     }
     let lungs = measure::lungs(findings);

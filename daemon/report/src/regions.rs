@@ -4,14 +4,12 @@
 use models::ChestFindings;
 use models::findings::{ChestFinding, Evaluated, Form, LobeName, LungPart, Mask, Nodule, Region, Side};
 
-use crate::codes::{
-    BOTH_SIDES, CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LEFT, LOWER_LOBE, LUNG, MASS, MIDDLE_LOBE, NODULE,
-    RIGHT, UPPER_LOBE,
-};
+use crate::codes::{CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LUNG, MASS, NODULE};
 use crate::entry::{entry, instances};
-use crate::measure;
+use crate::measure::{self, done};
 use crate::object::Context;
-use crate::words::{self, Language};
+use crate::site::{Site, lobe_code, side_code};
+use crate::words::{self, Language, capital};
 
 /// What a segment or a measurement group is about. Numbers are those of the findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,31 +94,6 @@ pub struct Segmented<'a> {
     pub masks: Vec<&'a Mask>,
 }
 
-/// A place in the body, with its side where it has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Site {
-    pub place: Code,
-    pub side: Option<Code>,
-}
-
-impl Site {
-    pub fn lung(side: Side) -> Self {
-        Self { place: LUNG, side: Some(side_code(side)) }
-    }
-
-    pub fn lungs() -> Self {
-        Self { place: LUNG, side: Some(BOTH_SIDES) }
-    }
-
-    pub fn lobe(name: LobeName) -> Self {
-        Self { place: lobe_code(name), side: Some(side_code(name.side())) }
-    }
-
-    pub fn lobe_or_lung(name: Option<LobeName>, side: Side) -> Self {
-        name.map_or_else(|| Self::lung(side), Self::lobe)
-    }
-}
-
 /// Everything that has voxels: lungs, lobes, then the findings in the order of reports.
 pub fn all(findings: &ChestFindings) -> Vec<Segmented<'_>> {
     let mut all = Vec::new();
@@ -135,6 +108,12 @@ pub fn all(findings: &ChestFindings) -> Vec<Segmented<'_>> {
     }
     all.retain(|segmented| segmented.masks.iter().any(|mask| mask.voxels.contains(&1)));
     all
+}
+
+/// The masks of all regions, with their labels.
+pub fn masks(findings: &ChestFindings) -> Vec<(String, &Mask)> {
+    let regions = all(findings).into_iter();
+    regions.flat_map(|r| r.masks.into_iter().map(move |mask| (r.subject.label(), mask))).collect()
 }
 
 fn of_finding(findings: &ChestFindings, finding: ChestFinding) -> Vec<Segmented<'_>> {
@@ -185,14 +164,6 @@ fn single(subject: Subject, site: Site, region: &Region) -> Segmented<'_> {
     Segmented { subject, site, masks: vec![&region.mask] }
 }
 
-/// The list, or an empty one when it was not evaluated.
-pub fn done<T>(evaluated: &Evaluated<Vec<T>>) -> &[T] {
-    match evaluated {
-        Evaluated::Done(values) => values,
-        Evaluated::NotEvaluated(_) => &[],
-    }
-}
-
 /// The lung whose box holds the middle of a region's box.
 pub fn side_of(findings: &ChestFindings, region: &Region) -> Option<Side> {
     let middle = [0, 1, 2].map(|a| region.mask.origin[a] + region.mask.size[a] / 2);
@@ -200,27 +171,6 @@ pub fn side_of(findings: &ChestFindings, region: &Region) -> Option<Side> {
     measure::lungs(findings).into_iter().find(|lung| inside(&lung.mask)).map(|lung| lung.side)
 }
 
-pub fn side_code(side: Side) -> Code {
-    match side {
-        Side::Right => RIGHT,
-        Side::Left => LEFT,
-    }
-}
-
-fn lobe_code(name: LobeName) -> Code {
-    match name {
-        LobeName::RightUpper | LobeName::LeftUpper => UPPER_LOBE,
-        LobeName::RightMiddle => MIDDLE_LOBE,
-        LobeName::RightLower | LobeName::LeftLower => LOWER_LOBE,
-    }
-}
-
 pub fn lobe(name: LobeName) -> &'static str {
     words::part(LungPart::Lobe(name), Language::English)
-}
-
-/// With a capital letter, as a line begins.
-pub fn capital(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

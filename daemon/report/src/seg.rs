@@ -18,7 +18,8 @@ use crate::dataset::{self, DataSet, code_item};
 use crate::entry::entry;
 use crate::object::{Context, SEG};
 use crate::provenance::LUNG_ALGORITHM;
-use crate::regions::{self, Site, Subject};
+use crate::regions::{self, Subject};
+use crate::site::Site;
 use crate::{Error, ResultObject, identity, measure};
 
 /// The object and the segment numbers in it.

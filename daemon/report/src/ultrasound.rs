@@ -4,6 +4,8 @@
 //! There is no source series, so patient and study come from the exam. The frames are the JPEG pictures of the live
 //! path without drawings; outlines are coordinates in the report (TID 1410).
 
+mod seg;
+
 use std::time::Duration;
 
 use dicom::header::Header;
@@ -21,7 +23,7 @@ use crate::codes::{
 use crate::content::{Item, Part, Relation, Value};
 use crate::dataset::DataSet;
 use crate::object::{Context, ObjectKind, date_and_time};
-use crate::regions::Site;
+use crate::site::Site;
 use crate::uid::Uids;
 use crate::{Error, Provenance, ResultObject, Source, groups, sr};
 
@@ -144,7 +146,7 @@ impl<'a> Writer<'a> {
         size: [u16; 2],
         index: usize,
     ) -> Result<ResultObject, Error> {
-        self.with(|context| crate::ultrasound_seg::write(context, keys, seen, size, index))
+        self.with(|context| seg::write(context, keys, seen, size, index))
     }
 
     /// The report (TID 1500). It refers to clips and key images but does not need their bytes.

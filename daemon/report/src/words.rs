@@ -352,7 +352,7 @@ fn place(lobe: Option<LobeName>, side: Side, w: &dyn Words) -> &'static str {
 
 /// The finding's name at the beginning of a line.
 pub fn name(finding: ChestFinding, language: Language) -> String {
-    crate::regions::capital(language.words().name(finding))
+    capital(language.words().name(finding))
 }
 
 /// Pneumonia and nodules then and now, and what makes the numbers doubtful; the parts of the lungs are in the findings.
@@ -463,3 +463,9 @@ pub fn quality(quality: &CtQuality, language: Language) -> String {
 
 #[cfg(test)]
 mod tests;
+
+/// With a capital letter, as a line begins.
+pub fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

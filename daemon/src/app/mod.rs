@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ::custody::FreeBytes;
 use ::custody::level::{Gate, Level};
-use ::live::exam::auto;
+use ::live::auto;
 use config::Settings;
 use hal::clock::Wall;
 use node::callers::Callers;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::settings::Console;
-use live::desk::session::IllegalTransition;
-use live::exam::ExamError;
-use live::view::{self, By, Command, Overlay, Sign, Stats, Status};
+use live::view::{self, By, Command, ExamError, IllegalTransition, Overlay, Sign, Stats, Status};
 use live::worklist::Worklist;
 use models::task::us_breast::lesion::Lesion;
 use scansided::console::{self, Server};

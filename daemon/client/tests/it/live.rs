@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
-use live::exam::ExamError;
+use live::view::ExamError;
 use live::view::{self, Command, Exam, Latency, Sign, Status, View};
 use scanside_client::{ERROR_PREFIX, Live, LiveProxy, Options, Stats, connect, error_parts};
 use serde_json::Value;

@@ -12,10 +12,10 @@ use hal::capture::{CaptureFault, Config, PixelFormat, Rate};
 use hal::clock::Manual;
 
 use super::*;
-use crate::infer::supply::{Ready, Supply, SupplyError};
 use crate::rehearsal;
 use crate::screen::profile::Profiles;
 use crate::source::device;
+use crate::supply::{Ready, Supply, SupplyError};
 use crate::view::Sign;
 
 /// A box without a model: the pictures must be shown all the same.

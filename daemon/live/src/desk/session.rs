@@ -1,7 +1,7 @@
 //! The state behind the sign on the page, and its transitions. Pure.
 
-use crate::infer::trouble::Trouble;
-use crate::view::{By, Sign};
+use crate::trouble::Trouble;
+use crate::view::{By, IllegalTransition, Sign};
 
 /// The state of the live path while a device is configured.
 ///
@@ -64,11 +64,6 @@ pub enum Step {
     Changed,
     Unchanged,
 }
-
-/// The event is not allowed in this state, whose description is given.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not while {0}")]
-pub struct IllegalTransition(pub &'static str);
 
 impl Default for SignState {
     fn default() -> Self {

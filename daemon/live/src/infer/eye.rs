@@ -9,9 +9,9 @@ use models::manifest::Manifest;
 use models::task::us_breast::{Detection, Map, Sector, Task};
 
 use super::still::Stillness;
-use super::trouble::Trouble;
 use crate::screen::profile::{Area, Profile};
 use crate::screen::ticks;
+use crate::trouble::Trouble;
 use crate::view::Picture;
 
 /// How often the depth scale is read.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::JOURNAL;
 use super::ring::Window;
-use crate::view::{MadeBy, Stats};
+use crate::view::{Exam, MadeBy, Stats};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -46,6 +46,13 @@ pub struct Begun {
     pub patient: Patient,
     /// RFC 3339, UTC.
     pub started_utc: String,
+}
+
+impl Begun {
+    /// Whether this is the first entry of the journal of `exam`.
+    pub fn is_of(&self, exam: &Exam) -> bool {
+        self.series_uid == exam.recording_uid()
+    }
 }
 
 /// Screen, profile and model of the pictures from this entry on.

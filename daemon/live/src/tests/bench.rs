@@ -21,8 +21,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::infer::supply::{Ready, Supply, SupplyError};
 use crate::screen::profile::{Profile, Profiles};
+use crate::supply::{Ready, Supply, SupplyError};
 use crate::view::{self, By, Command, CommandError, Overlay, Reply, Stats, Status, View};
 use crate::{LiveParts, run};
 

@@ -2,9 +2,8 @@
 
 use dicom::patient::Patient;
 
-use super::Entry;
-use crate::exam::identity::same_name;
-use crate::view::Order;
+use super::{Entry, Order};
+use crate::identity::same_name;
 
 /// Why the worklist does not allow the order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 
 use crate::identity::Patient;
 use crate::words::{self, FindingState, Language};
-use crate::{KeyImage, Provenance, measure, regions};
+use crate::{KeyImage, Provenance, measure};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -265,7 +265,7 @@ fn extents(draft: &Draft, font: &mut Font, flow: &mut Flow) {
     y += 15.0;
     for extent in &pneumonia.extents {
         let indent = if matches!(extent.part, LungPart::Lobe(_)) { 16.0 } else { 8.0 };
-        let name = regions::capital(words::part(extent.part, draft.language));
+        let name = words::capital(words::part(extent.part, draft.language));
         sheet.text(font, [LEFT + indent, y], 9.0, false, INK, &name);
         let values = [
             format!("{:.0} ml", Number(extent.volume_ml)),

@@ -1,6 +1,6 @@
 //! Gives the live path its model: the package that is active for breast ultrasound.
 
-use live::infer::supply::{Ready, Supply, SupplyError};
+use live::supply::{Ready, Supply, SupplyError};
 use models::task::US_BREAST;
 
 use super::{Error, Shelf};

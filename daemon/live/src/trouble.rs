@@ -5,8 +5,8 @@ use std::time::Duration;
 use hal::capture;
 use models::task::{self, TaskFault};
 
-use super::supply::SupplyError;
 use crate::screen::profile::ProfileError;
+use crate::supply::SupplyError;
 
 /// Why there is no overlay.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

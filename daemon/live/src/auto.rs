@@ -7,8 +7,8 @@ use custody::store::now_utc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::identity::nobody;
 use crate::ask::ask;
+use crate::identity::nobody;
 use crate::view::{Command, Sign, Status, View};
 
 /// What to do now.
@@ -112,7 +112,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::exam::identity::is_nobody;
+    use crate::identity::is_nobody;
     use crate::view::{Exam, Stage, channel};
     use dicom::patient::Patient;
 

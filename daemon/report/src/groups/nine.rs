@@ -17,7 +17,8 @@ use crate::groups::{
     GroupParts, begin, closed, comment, illustration, mean, model, referenced, region, site, volumetric,
 };
 use crate::measure;
-use crate::regions::{self, Segmented, Site, Subject};
+use crate::regions::{self, Segmented, Subject};
+use crate::site::Site;
 use crate::words::{self, Language};
 
 pub fn groups(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {

@@ -11,8 +11,7 @@ use crate::pages::{
     lung_colour, shortened,
 };
 use crate::picture::{Plane, View, Window};
-use crate::regions::capital;
-use crate::words::{self, Language, Words};
+use crate::words::{self, Language, Words, capital};
 use crate::{Provenance, dataset, measure};
 
 /// Consolidation beside ground glass.

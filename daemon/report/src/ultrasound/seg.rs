@@ -8,12 +8,12 @@ use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
 
+use super::Seen;
 use crate::canvas::whole;
 use crate::codes::{ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BREAST, MASS};
 use crate::dataset::{DataSet, code_item, reference};
 use crate::object::{Context, SEG};
 use crate::seg::{self, cie_lab};
-use crate::ultrasound::Seen;
 use crate::{Error, ResultObject};
 
 /// `keys` are all key images of the exam, `seen` the lesions whose key images have `size` (columns and rows).

@@ -86,6 +86,15 @@ pub fn is_nobody(patient: &Patient) -> bool {
     patient.id.trim().get(..NOBODY.len()).is_some_and(|start| start.eq_ignore_ascii_case(NOBODY))
 }
 
+/// The patient without blanks around what was typed.
+///
+/// # Errors
+/// When results could not carry it, or the patient ID is one of those that stand for nobody.
+pub fn identified(typed: &Patient) -> Result<Patient, PatientError> {
+    let patient = checked(typed)?;
+    if is_nobody(&patient) { Err(PatientError::Reserved) } else { Ok(patient) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +112,26 @@ mod tests {
         {
             assert_eq!(is_nobody(&Patient { id: id.into(), ..Patient::default() }), is, "{id}");
         }
+    }
+
+    fn typed(id: &str, name: &str, birth_date: &str) -> Patient {
+        Patient { id: id.into(), name: name.into(), birth_date: birth_date.into(), ..Patient::default() }
+    }
+
+    #[test]
+    fn a_patient_that_results_could_not_carry_is_refused_with_the_reason() {
+        assert_eq!(identified(&typed(" P1 ", "DOE^JANE", "")).unwrap(), typed("P1", "DOE^JANE", ""));
+        assert!(identified(&typed("P1", "DOE^JANE", "19700229")).is_err(), "not a leap year");
+        assert!(identified(&typed("P1", "DOE^JANE", "20000229")).is_ok());
+        for (id, name, date, reason) in [
+            ("", "DOE", "", "the patient ID is missing"),
+            ("P1", "  ", "", "the patient name is missing"),
+            ("P\\1", "DOE", "", "the patient ID has a backslash or a control character"),
+            ("P1", "DOE", "1970", "the birth date \"1970\" is not a date as YYYYMMDD"),
+        ] {
+            assert_eq!(identified(&typed(id, name, date)).unwrap_err().to_string(), reason);
+        }
+        assert!(identified(&typed(&"x".repeat(65), "DOE", "")).is_err());
+        assert_eq!(identified(&typed("unidentified-7", "DOE", "")), Err(PatientError::Reserved));
     }
 }
