@@ -14,6 +14,7 @@ pub mod tools;
 pub mod watch;
 
 pub mod bench;
+pub mod compare;
 pub mod demo;
 pub mod evaluation;
 pub mod live;

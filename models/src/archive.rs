@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::manifest::{self, Manifest};
 use crate::package::{self, MANIFEST, SIGNATURE};
 use crate::signature::{self, Signer, Trust};
+use crate::step::step;
 
 /// Upper limits for an archive. The defaults exceed every real package and are far below the size of a disk.
 #[derive(Debug, Clone, Copy)]
@@ -276,7 +277,7 @@ impl Unpacker<'_> {
         }
         self.canonical.update(&[0; BLOCK][..size.next_multiple_of(BLOCK) - size]);
         file.sync_all().map_err(failed)?;
-        crate::registry::step("a file is unpacked");
+        step("a file is unpacked");
         Ok(hex::encode(hash.finalize()))
     }
 

@@ -26,6 +26,7 @@ pub mod remark;
 pub mod signature;
 #[cfg(any(test, feature = "development"))]
 pub mod specimen;
+mod step;
 pub mod task;
 #[cfg(test)]
 mod testing;

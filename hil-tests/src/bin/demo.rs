@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use hil_tests::appliance::{Appliance, Setup, fresh_folder};
-use hil_tests::demo::compare::{Evaluated, Findings};
+use hil_tests::compare::{Evaluated, Findings};
 use hil_tests::demo::terminal::Terminal;
 use hil_tests::demo::{documents, nine, pictures, report};
 use hil_tests::evaluation::read::Planted;

@@ -1,6 +1,5 @@
 //! The parts of `make demo`: comparison with what was planted, pictures, printed report, terminal.
 
-pub mod compare;
 pub mod documents;
 pub mod nine;
 pub mod pictures;

@@ -1,7 +1,7 @@
 //! A table of the nine findings of one study: planted and found, one row each.
 
-use super::compare::Evaluated;
 use super::terminal::Terminal;
+use crate::compare::Evaluated;
 use crate::evaluation::cases::{self, Case};
 use crate::evaluation::read::{Findings, Lesion, Part, Planted, Score};
 

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use scanside_client::{Job, Series};
 use serde::de::DeserializeOwned;
 
-use super::compare::{Comparison, Evaluated, Findings, Found, Lung, Planted, distance};
 use super::terminal::{Terminal, duration};
+use crate::compare::{Comparison, Evaluated, Findings, Found, Lung, Planted, distance};
 use phantom::{Lungs, Truth};
 
 /// Findings of the jobs that made some, in the order of the jobs.
@@ -94,7 +94,7 @@ fn nodule_row(planted: &Planted, found: Option<&Found>) -> Vec<String> {
             format!("nodule {}", f.number),
         ]),
         None => {
-            let word = if planted.diameter_mm >= super::compare::MUST_BE_FOUND_MM { "MISSED" } else { "not found" };
+            let word = if planted.diameter_mm >= crate::compare::MUST_BE_FOUND_MM { "MISSED" } else { "not found" };
             row.extend(["-", "-", "-", "-", word].map(str::to_owned));
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::nodules::{LARGE_MM, reach_mm};
 use super::read::{CoronaryCalcium, Emphysema, Findings, Lesion, Part, Planted, PlantedPneumonia, Pneumonia, Score};
-use crate::demo::compare::{Evaluated, nearest_pairs};
+use crate::compare::{Evaluated, nearest_pairs};
 
 /// Largest distance of a finding from a planted rib fracture, mm: the width of a rib.
 const FRACTURE_REACH_MM: f64 = 15.0;

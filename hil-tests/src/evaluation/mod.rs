@@ -14,7 +14,7 @@ pub mod video;
 
 use serde::Serialize;
 
-use crate::demo::compare::Evaluated;
+use crate::compare::Evaluated;
 pub use card::{Card, model_name};
 use cases::Case;
 use phantom::Channel;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::read::Lesion;
 use super::statistics::Share;
-use crate::demo::compare::{distance, nearest_pairs};
+use crate::compare::{distance, nearest_pairs};
 
 /// Nodules of this diameter and above must be found.
 pub const LARGE_MM: f64 = 6.0;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::demo::compare::{Evaluated, Lung};
+use crate::compare::{Evaluated, Lung};
 use phantom::Truth;
 
 /// The nine findings as `scansidectl` reports them.

@@ -8,7 +8,7 @@ use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{DefaultDicomObject, open_file};
-use hil_tests::demo::compare::Evaluated;
+use hil_tests::compare::Evaluated;
 use hil_tests::evaluation::analyse::{Series, analyse};
 use hil_tests::tools;
 use phantom::{Options, Phantom, Truth};

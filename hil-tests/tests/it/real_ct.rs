@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use dicom_dictionary_std::tags;
-use hil_tests::demo::compare::Evaluated;
+use hil_tests::compare::Evaluated;
 use hil_tests::evaluation::analyse::{Series, analyse};
 use hil_tests::evaluation::read::Lesion;
 use hil_tests::tools;

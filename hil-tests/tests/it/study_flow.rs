@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use hil_tests::appliance::{Appliance, Setup};
-use hil_tests::demo::compare::Evaluated;
+use hil_tests::compare::Evaluated;
 use hil_tests::modality::Modality;
 use hil_tests::pacs::{Conduct, Pacs};
 use hil_tests::part10::{Folder, Instance};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use hil_tests::appliance::Appliance;
-use hil_tests::demo::compare::Findings;
+use hil_tests::compare::Findings;
 use hil_tests::part10::Instance;
 use rusqlite::{Connection, OpenFlags};
 

@@ -1,25 +1,13 @@
 //! `kill -9` at every step of installing, building, activating, rolling back and removing. A child process stops at each
 //! step until its parent lets it go on; the parent kills it at the first, the second, ... until it came to its end.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use super::tests::{Home, TASK, key};
 use super::*;
-
-const FOLDER: &str = "SCANSIDE_CRASH_FOLDER";
-
-/// In the child: tells the parent, and waits to be let go on (or killed). Elsewhere nothing.
-pub fn step(what: &str) {
-    static CHILD: OnceLock<bool> = OnceLock::new();
-    if *CHILD.get_or_init(|| std::env::var_os(FOLDER).is_some()) {
-        // Written directly: what the test harness captures never arrives.
-        writeln!(std::io::stderr(), "step: {what}").unwrap();
-        assert_eq!(std::io::stdin().read(&mut [0]).unwrap(), 1, "the parent has gone");
-    }
-}
+use crate::step::FOLDER;
 
 /// A day in the life: 2.0.0 comes, is used, is left again, and 1.0.0 goes.
 fn day(home: &Home) {

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::step::step;
+
 /// Replaces a small file: whoever reads it finds the old text or the new one.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     let parent = parent(path)?;
@@ -62,9 +64,3 @@ fn sync(directory: &Path) -> io::Result<()> {
 fn parent(path: &Path) -> io::Result<&Path> {
     path.parent().ok_or_else(|| io::Error::other("it has no directory"))
 }
-
-/// Where a test may kill the process.
-#[cfg(not(test))]
-pub fn step(_what: &str) {}
-#[cfg(test)]
-pub use super::crash::step;

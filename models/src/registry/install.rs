@@ -12,6 +12,7 @@ use super::{Key, Registry, disk, layout};
 use crate::archive::{self, Limits};
 use crate::package::Package;
 use crate::signature::Trust;
+use crate::step::step;
 
 /// Did the call change anything?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Installer {
             let directory = staging.join(name);
             match std::fs::create_dir(&directory) {
                 Ok(()) => {
-                    disk::step("a temporary place is made");
+                    step("a temporary place is made");
                     return Ok(directory);
                 }
                 // Of a process with this number before the last start.
@@ -130,7 +131,7 @@ impl Registry {
         let gone = away.join("gone");
         disk::place(place, &gone).map_err(Error::io(place))?;
         std::fs::remove_dir_all(&away).map_err(Error::io(&away))?;
-        disk::step("what was taken away is cleared");
+        step("what was taken away is cleared");
         Ok(())
     }
 }

@@ -23,7 +23,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use disk::step;
 pub use entry::{Entry, Origin};
 pub use error::{Error, RegistryFault};
 pub use install::{Change, Installer, Staged};

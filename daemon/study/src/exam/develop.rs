@@ -13,8 +13,6 @@ use report::settings::Device;
 use report::ultrasound::{Clip, Exam, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
 
-use crate::analyze::error::Error as JobError;
-
 /// Overlapping clips are merged up to this many times the length of a single one.
 const MOST_CLIPS_IN_ONE: f64 = 3.0;
 
@@ -47,14 +45,14 @@ pub fn folder(spool: &Path, recording_uid: &str) -> PathBuf {
 /// report. The same recording always gives the same objects.
 ///
 /// # Errors
-/// When the recording cannot be read, or `put` fails.
-pub fn develop(
+/// When the recording cannot be read, and what `put` fails with.
+pub fn develop<E: From<Error>>(
     recording: &Path,
     device: &Device,
     record: &Record,
     control: &dyn Control,
-    put: &mut dyn FnMut(&ResultObject) -> Result<(), JobError>,
-) -> Result<Developed, JobError> {
+    put: &mut dyn FnMut(&ResultObject) -> Result<(), E>,
+) -> Result<Developed, E> {
     let failed = |source| Error::Io { path: recording.to_owned(), source };
     let story = journal::story(recording).map_err(failed)?.ok_or_else(|| Error::Nobody(recording.to_owned()))?;
     let parts = PictureFiles::list(recording).map_err(failed)?;
@@ -239,13 +237,13 @@ struct Keys<'a> {
     sizes: Vec<[u16; 2]>,
 }
 
-enum KeyError {
+enum KeyError<E> {
     Io(std::io::Error),
-    Other(JobError),
+    Other(E),
 }
 
-impl KeyError {
-    fn at(self, recording: &Path) -> JobError {
+impl<E: From<Error>> KeyError<E> {
+    fn at(self, recording: &Path) -> E {
         match self {
             Self::Io(source) => Error::Io { path: recording.to_owned(), source }.into(),
             Self::Other(error) => error,
@@ -255,11 +253,11 @@ impl KeyError {
 
 impl Keys<'_> {
     /// Makes a key image and returns its index; `None` when the recording no longer has the picture.
-    fn make(
+    fn make<E: From<Error>>(
         &mut self,
         moment: Moment,
-        put: &mut dyn FnMut(&ResultObject) -> Result<(), JobError>,
-    ) -> Result<Option<usize>, KeyError> {
+        put: &mut dyn FnMut(&ResultObject) -> Result<(), E>,
+    ) -> Result<Option<usize>, KeyError<E>> {
         let Some(picture) = self.parts.picture(moment, self.story).map_err(KeyError::Io)? else { return Ok(None) };
         let index = self.objects.len();
         let object = self.writer.key(&picture, index).map_err(|error| KeyError::Other(Error::from(error).into()))?;

@@ -159,7 +159,9 @@ impl Stand {
             Ok(())
         };
         let device = Device::default();
-        let developed = develop::develop(&recording, &device, record, &::models::task::Unattended, &mut put).unwrap();
+        let developed =
+            develop::develop::<develop::Error>(&recording, &device, record, &::models::task::Unattended, &mut put)
+                .unwrap();
         (objects, developed)
     }
 }
