@@ -1,6 +1,11 @@
 //! A phantom as a DICOM study in Explicit VR Little Endian: the CT series and localisers. With a vendor's headers it
 //! also has a dose report and, if wanted, thick slices and coronal reformats.
 
+mod dose_report;
+mod localiser;
+mod reformat;
+mod vendor_headers;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -11,11 +16,11 @@ use dicom_object::{FileMetaTable, InMemDicomObject};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::localiser::{Look, localiser};
+use self::localiser::{Look, localiser};
+use super::Phantom;
 use super::render::Slice;
-use super::scanner::{Coding, Series};
+use super::scanner::{Coding, Series, tube_current};
 use super::visit::Visit;
-use super::{Phantom, dose_report, reformat, vendor_headers};
 
 /// One SOP instance in memory.
 #[derive(Debug, Clone)]
@@ -269,11 +274,6 @@ impl Scan<'_> {
         };
         encode(o, uids::CT_IMAGE_STORAGE, instance, format!("{folder}/{:05}.dcm", index + 1))
     }
-}
-
-/// Noise falls with the root of the dose: 15 HU at 200 mA.
-pub(super) fn tube_current(noise_hu: f32) -> u32 {
-    (200.0 * (15.0 / noise_hu.max(1.0)).powi(2)).clamp(10.0, 800.0) as u32
 }
 
 /// Overwrites the pixels outside the circle that touches the sides of the image.

@@ -99,7 +99,7 @@ impl Dose {
     /// 32 cm phantom; it goes with about the 2.5th power of the voltage.
     pub fn new(seed: u64, noise_hu: f32, length_mm: f64, facts: &Facts) -> Self {
         let kvp = if Random::new(seed, 64).chance(0.75) { 120 } else { 100 };
-        let tube_current_ma = super::dicom::tube_current(noise_hu);
+        let tube_current_ma = tube_current(noise_hu);
         let effective_mas = f64::from(tube_current_ma) * facts.rotation_s / facts.pitch;
         let full = Self { kvp: 120, tube_current_ma, ctdi_vol_mgy: 0.068 * effective_mas, length_mm };
         full.at(kvp)
@@ -198,6 +198,11 @@ impl Facts {
             _ => format!("CHEST {slice_mm}mm {kernel}"),
         }
     }
+}
+
+/// Noise falls with the root of the dose: 15 HU at 200 mA.
+pub(crate) fn tube_current(noise_hu: f32) -> u32 {
+    (200.0 * (15.0 / noise_hu.max(1.0)).powi(2)).clamp(10.0, 800.0) as u32
 }
 
 #[cfg(test)]

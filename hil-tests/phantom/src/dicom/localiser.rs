@@ -3,8 +3,8 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use super::dicom::{Instance, Scan, common, put, uid};
-use super::scanner::Series;
+use super::{Instance, Scan, common, put, uid};
+use crate::scanner::Series;
 
 /// The direction from which the localiser is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]

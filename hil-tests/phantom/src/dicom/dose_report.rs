@@ -5,9 +5,9 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
-use super::dicom::{Instance, Scan, encode, put, uid};
-use super::scanner::{Dose, Facts, Vendor};
 use super::vendor_headers::{dose, equipment, person_and_day};
+use super::{Instance, Scan, encode, put, uid};
+use crate::scanner::{Dose, Facts, Vendor};
 
 type Item = InMemDicomObject;
 

@@ -6,8 +6,8 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use rayon::prelude::*;
 
-use super::dicom::{Instance, Scan, common, put, uid};
-use super::scanner::Series;
+use super::{Instance, Scan, common, put, uid};
+use crate::scanner::Series;
 
 /// Distance of coronal planes, and the thickness that thick slices should have, mm.
 const CORONAL_MM: f32 = 10.0;

@@ -4,10 +4,10 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::dicom::{Scan, put, put_number};
 use super::dose_report::{BODY_PHANTOM, coded, put_items};
-use super::scanner::{Coding, Dose, Facts, Image, Series};
-use super::visit::{Patient, Protocol, Script, Visit};
+use super::{Scan, put, put_number};
+use crate::scanner::{Coding, Dose, Facts, Image, Series};
+use crate::visit::{Patient, Protocol, Script, Visit};
 
 /// Blood brighter than this (HU) has contrast medium in it.
 const ENHANCED_HU: f32 = 90.0;
@@ -165,10 +165,10 @@ mod tests {
     use dicom_dictionary_std::uids;
     use dicom_object::DefaultDicomObject;
 
-    use super::super::dicom::Study;
-    use super::super::scanner::Vendor;
-    use super::super::{Kernel, Options, Phantom};
     use super::*;
+    use crate::dicom::Study;
+    use crate::scanner::Vendor;
+    use crate::{Kernel, Options, Phantom};
 
     /// Large enough to be read back, small enough to take little time.
     fn tiny() -> Options {
