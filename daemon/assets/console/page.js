@@ -86,6 +86,15 @@ function showRecording(recording) {
   label.textContent = failed ? `Not recorded: ${recording.reason}` : "\u25cf Recording";
 }
 
+const LEVELS = { no_new_studies: "No new studies", no_output: "No new studies, nothing is sent" };
+
+// What the box may not do now, for whoever stands before it: bus and command line say the same.
+function showLevel({ level, reason }) {
+  const label = by("level");
+  label.hidden = level === "full";
+  label.textContent = [LEVELS[level] ?? level, reason].filter(Boolean).join(": ");
+}
+
 function notice(words, bad = false) {
   by("notice").textContent = words;
   by("notice").classList.toggle("bad", bad);
@@ -127,6 +136,7 @@ const send = connect({
   },
   stats: (stats) => figures.stats(stats),
   recording: showRecording,
+  level: showLevel,
 });
 
 const freeze = () => ask("/freeze", { on: signState() !== "paused" }).then(notice, (error) => notice(error.message, true));

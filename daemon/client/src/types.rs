@@ -98,6 +98,8 @@ pub struct Delivery {
     pub reason: Option<String>,
     pub next_utc: String,
     pub delivered_utc: Option<String>,
+    /// `wanted`, `asked`, `committed` or `unanswered`; `None` when its destination is not asked.
+    pub commitment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]

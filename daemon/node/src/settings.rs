@@ -123,6 +123,9 @@ pub struct Destination {
     /// for an archive that clinicians use.
     #[serde(default)]
     pub accepts_simulated: bool,
+    /// Which kinds of results are sent to it. Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results: Option<Vec<ResultKind>>,
     /// `true`, or a table: how the archive's certificate is judged, and which one we show.
     #[serde(default, deserialize_with = "switch_or_table", skip_serializing_if = "Option::is_none")]
     pub tls: Option<DestinationTls>,
@@ -132,6 +135,39 @@ pub struct Destination {
     /// Days after which an archive that has not reported is asked again.
     #[serde(default = "default_commitment_days")]
     pub commitment_days: f64,
+}
+
+/// A kind of result, with its word in the configuration and in the list of deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResultKind {
+    /// Structured report.
+    Sr,
+    /// Segmentation.
+    Seg,
+    /// Key images of a CT: Secondary Capture.
+    Sc,
+    /// The document: Encapsulated PDF.
+    Pdf,
+    /// Clips of an ultrasound exam.
+    Us,
+    /// Key images of an ultrasound exam.
+    UsKey,
+}
+
+impl ResultKind {
+    pub const ALL: [Self; 6] = [Self::Sr, Self::Seg, Self::Sc, Self::Pdf, Self::Us, Self::UsKey];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sr => "sr",
+            Self::Seg => "seg",
+            Self::Sc => "sc",
+            Self::Pdf => "pdf",
+            Self::Us => "us",
+            Self::UsKey => "us-key",
+        }
+    }
 }
 
 /// Whether a destination is asked for storage commitment. Retention keeps what it has not committed, if it is asked.
@@ -298,8 +334,16 @@ impl Destination {
             checker.refuse(&key("retry_max_secs"), "is below retry_secs");
         }
         checker.range(&key("commitment_days"), self.commitment_days, 0.000_001..=60.0, "days");
+        if self.results.as_ref().is_some_and(Vec::is_empty) {
+            checker.refuse(&key("results"), "names no kind of result: leave it out for all, or remove the destination");
+        }
         if let Some(tls) = &self.tls {
             tls.check(checker, &key("tls"));
         }
+    }
+
+    /// The words of the kinds of results that it takes; `None` for all.
+    pub fn kinds(&self) -> Option<Vec<&'static str>> {
+        self.results.as_ref().map(|kinds| kinds.iter().map(|kind| kind.word()).collect())
     }
 }

@@ -86,10 +86,16 @@ pub enum Content<'a> {
     Refused { reason: &'a Refused },
 }
 
+/// The words of all kinds of result objects.
+pub const KINDS: [&str; 6] = {
+    use object::{PDF, SC, SEG, SR};
+    [SR.name, SEG.name, SC.name, PDF.name, ultrasound::CLIP.name, ultrasound::KEY.name]
+};
+
 /// One DICOM object, ready to be stored and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultObject {
-    /// `sr`, `seg`, `sc`, `pdf`, `us` or `us-key`.
+    /// One of [`KINDS`].
     pub kind: &'static str,
     pub sop_class_uid: String,
     pub sop_uid: String,

@@ -93,8 +93,8 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         tasks.start_steady("automatic exams", auto::run(view, after, stop()));
     }
     tasks.start("health", health::run(checks, reports, gate.clone(), stop()));
-    tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate, bus_verbs, stop()));
-    tasks.start_steady("live page", console::run(settings.console.clone(), view, stop()));
+    tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
+    tasks.start_steady("live page", console::run(settings.console.clone(), view, gate, stop()));
     // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.
     let mut opening = open();
     tokio::select! {

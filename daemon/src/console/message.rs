@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use custody::level::Level;
 use live::view::{Overlay, Recording, Stats, Status};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,11 @@ pub enum Text<'a> {
     Overlay(&'a Overlay),
     Stats(&'a Stats),
     Recording(&'a Recording),
+    /// What the box may still do, and why not more.
+    Level {
+        level: Level,
+        reason: &'a str,
+    },
     /// Sent once a second, so that the page notices a lost connection.
     Alive,
 }

@@ -23,6 +23,7 @@ mod socket;
 use std::time::Duration;
 
 use config::settings;
+use custody::level::Gate;
 use hal::backoff::{Backoff, Pauses};
 use live::view::View;
 use tokio::time::Instant;
@@ -36,7 +37,7 @@ const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs(3
 
 /// Serves the page until shutdown. Without a live path, or with `console.address = "off"`, it only waits. Errors of
 /// port or token are logged and tried again for ever, because everything else works without the page.
-pub async fn run(settings: settings::Console, view: Option<View>, shutdown: CancellationToken) {
+pub async fn run(settings: settings::Console, view: Option<View>, gate: Gate, shutdown: CancellationToken) {
     let (Some(view), Some(_)) = (view, settings.listen()) else {
         shutdown.cancelled().await;
         return;
@@ -46,7 +47,7 @@ pub async fn run(settings: settings::Console, view: Option<View>, shutdown: Canc
         let error = match Server::bind(&settings).await {
             Ok(server) => {
                 tracing::info!("live page at http://{}/", server.address());
-                server.serve(view, shutdown).await;
+                server.with_gate(gate).serve(view, shutdown).await;
                 return;
             }
             Err(error) => error,

@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use custody::level::Gate;
 use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
 use live::view::{By, Command, View};
@@ -39,6 +40,7 @@ pub struct Site {
     pub hosts: Arc<[String]>,
     pub view: View,
     pub pictures: Pictures,
+    pub gate: Gate,
     /// Limits how many pages can be open at the same time.
     pub viewers: Arc<Semaphore>,
     /// The same for pages on other machines: fewer, so that the kiosk always finds a place.
@@ -109,7 +111,7 @@ async fn live(State(site): State<Site>, Extension(peer): Extension<Peer>, upgrad
     };
     upgrade.max_message_size(socket::MOST_BYTES).on_upgrade(async move |socket| {
         let newest = site.pictures.subscribe();
-        socket::serve(socket, site.view, newest, site.shutdown).await;
+        socket::serve(socket, site.view, newest, site.gate.subscribe(), site.shutdown).await;
         drop(place);
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::{Extension, Router};
 use config::settings;
+use custody::level::Gate;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -52,6 +53,7 @@ pub struct Server {
     door: Door,
     hosts: Arc<[String]>,
     jpeg_quality: u8,
+    gate: Gate,
 }
 
 impl Server {
@@ -63,7 +65,13 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind { address, error })?;
         let address = listener.local_addr().map_err(|error| Error::Bind { address, error })?;
         let (hosts, jpeg_quality) = (settings.hosts.clone().into(), settings.jpeg_quality);
-        Ok(Self { listener, address, door, hosts, jpeg_quality })
+        Ok(Self { listener, address, door, hosts, jpeg_quality, gate: Gate::default() })
+    }
+
+    /// The page says when this gate restricts the box. Without it: never.
+    #[must_use]
+    pub fn with_gate(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -80,6 +88,7 @@ impl Server {
             hosts: self.hosts,
             view,
             pictures,
+            gate: self.gate,
             viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
             viewers_elsewhere: Arc::new(Semaphore::new(MOST_VIEWERS_ELSEWHERE)),
             shutdown: shutdown.clone(),

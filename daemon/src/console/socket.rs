@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Error;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use custody::level::Level;
 use live::view::View;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -38,16 +39,28 @@ struct Page {
 type Ended = Result<&'static str, Error>;
 
 /// Serves one page until it closes, the connection is lost, or shutdown.
-pub async fn serve(socket: WebSocket, view: View, pictures: Newest, shutdown: CancellationToken) {
+pub async fn serve(
+    socket: WebSocket,
+    view: View,
+    pictures: Newest,
+    level: watch::Receiver<(Level, String)>,
+    shutdown: CancellationToken,
+) {
     let mut page = Page { socket, on_the_way: VecDeque::new(), heard: Instant::now() };
-    match page.run(view, pictures, shutdown).await {
+    match page.run(view, pictures, level, shutdown).await {
         Ok(why) => tracing::debug!(why, "a page left"),
         Err(error) => tracing::debug!(%error, "a page left"),
     }
 }
 
 impl Page {
-    async fn run(&mut self, mut view: View, mut pictures: Newest, shutdown: CancellationToken) -> Ended {
+    async fn run(
+        &mut self,
+        mut view: View,
+        mut pictures: Newest,
+        mut level: watch::Receiver<(Level, String)>,
+        shutdown: CancellationToken,
+    ) -> Ended {
         let mut alive = interval(ALIVE_EVERY);
         let mut stats = interval(STATS_EVERY);
         // After a delay, do not send several messages at once.
@@ -58,12 +71,14 @@ impl Page {
         view.stats.mark_changed();
         view.recording.mark_changed();
         pictures.mark_changed();
+        level.mark_changed();
         loop {
             let may_send = self.on_the_way.len() < WINDOW;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.close().await,
                 Some(status) = next(&mut view.status) => self.tell(&Text::Status(&status)).await?,
+                Some((level, reason)) = next(&mut level) => self.tell(&Text::Level { level, reason: &reason }).await?,
                 Some(recording) = next(&mut view.recording) => self.tell(&Text::Recording(&recording)).await?,
                 message = self.socket.recv() => match message {
                     Some(message) => if !self.hear(&message?) { return Ok("the page closed the connection") },

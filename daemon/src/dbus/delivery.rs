@@ -76,4 +76,10 @@ impl Delivery {
     fn delivered_utc(&self) -> &str {
         self.0.delivered_utc.as_deref().unwrap_or_default()
     }
+
+    /// Storage commitment: wanted, asked, committed or unanswered; empty when its destination is not asked.
+    #[zbus(property)]
+    fn commitment(&self) -> &str {
+        self.0.commitment.as_deref().unwrap_or_default()
+    }
 }

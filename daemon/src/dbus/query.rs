@@ -187,6 +187,7 @@ impl From<lists::DeliveryItem> for Delivery {
             reason: item.reason.map(shown),
             next_utc: item.next_utc,
             delivered_utc: item.delivered_utc,
+            commitment: item.commitment,
         }
     }
 }

@@ -101,6 +101,8 @@ pub struct Delivery {
     /// When the next attempt is due.
     pub next_utc: String,
     pub delivered_utc: Option<String>,
+    /// `wanted`, `asked`, `committed` or `unanswered`; absent when its destination is not asked.
+    pub commitment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::settings::Console;
+use custody::level::{Gate, Level};
 use live::view::{self, By, Command, ExamError, IllegalTransition, Overlay, Sign, Stats, Status};
 use live::worklist::Worklist;
 use models::task::us_breast::lesion::Lesion;
@@ -92,6 +93,19 @@ async fn a_page_that_reads_nothing_does_not_stop_the_others() {
         let newest = within("a picture beside a deaf page", page.picture()).await.0;
         page.seen(newest).await;
     }
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_when_the_box_takes_no_new_studies_and_why() {
+    let site = Site::start().await;
+    let mut page = site.open().await;
+    assert_eq!(page.text("level").await, serde_json::json!({"level": "full", "reason": ""}));
+    site.gate.set(Level::NoNewStudies, "1.2 GB are free");
+    let said = serde_json::json!({"level": "no_new_studies", "reason": "1.2 GB are free"});
+    assert_eq!(page.text("level").await, said);
+    let mut late = site.open().await;
+    assert_eq!(late.text("level").await, said, "who comes later is told as well");
     site.stop().await;
 }
 
@@ -284,7 +298,7 @@ async fn a_port_that_is_taken_is_tried_again_and_stops_nothing() {
     let trigger = CancellationToken::new();
     let shutdown = trigger.clone();
     let (_stage, view) = view::channel();
-    let task = tokio::spawn(console::run(settings.clone(), Some(view), shutdown));
+    let task = tokio::spawn(console::run(settings.clone(), Some(view), Gate::default(), shutdown));
     tokio::time::sleep(Duration::from_millis(50)).await;
     drop(taken);
     within("the page", async {
@@ -303,7 +317,7 @@ async fn without_a_live_path_or_switched_off_there_is_no_port() {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let settings = Console { address: address.into(), ..Console::default() };
-        let task = tokio::spawn(console::run(settings, view, shutdown));
+        let task = tokio::spawn(console::run(settings, view, Gate::default(), shutdown));
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(!task.is_finished(), "it waits for the end");
         trigger.cancel();

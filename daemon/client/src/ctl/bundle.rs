@@ -283,6 +283,7 @@ const OPEN_KEYS: &[&str] = &[
     // Words of ours, of which there are few: without them the rest cannot be read back.
     "plain",
     "commitment",
+    "results",
     "commitment_report",
     "client_certificate",
     "judge_dates",

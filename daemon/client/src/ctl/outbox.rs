@@ -56,14 +56,21 @@ pub fn print(deliveries: &[Delivery], output: &Output) -> Result<(), Failure> {
     output.print(table)
 }
 
-/// With the DIMSE status of the last answer, unless that was success.
+/// With the DIMSE status of the last answer, unless that was success, and what became of storage commitment.
 fn reason(delivery: &Delivery) -> String {
     let reason = delivery.reason.clone().unwrap_or_default();
-    match delivery.status {
+    let reason = match delivery.status {
         Some(status) if status != 0 && !reason.is_empty() => format!("{reason} (status 0x{status:04X})"),
         Some(status) if status != 0 => format!("status 0x{status:04X}"),
         _ => reason,
-    }
+    };
+    let commitment = match delivery.commitment.as_deref() {
+        Some("committed") => "the archive has promised to keep it",
+        Some("wanted" | "asked") => "its storage commitment is awaited",
+        Some("unanswered") => "the archive has not answered whether it keeps it",
+        _ => "",
+    };
+    [reason.as_str(), commitment].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 pub async fn retry(manager: &ManagerProxy<'_>, destination: Option<&str>, output: &Output) -> Result<(), Failure> {

@@ -53,6 +53,7 @@ fn delivery(state: &str) -> Delivery {
         reason: Some("data set does not match SOP class".into()),
         next_utc: NOW.into(),
         delivered_utc: None,
+        commitment: None,
     }
 }
 

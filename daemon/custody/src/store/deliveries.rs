@@ -15,6 +15,8 @@ pub const HELD: &str = "held";
 /// Why a delivery is held.
 pub const HELD_BECAUSE: &str = "made with a simulated device or accelerator: not sent, since the destination does not have \
                                 accepts_simulated = true";
+/// Why a delivery is dropped by the configuration.
+pub const NOT_AMONG_RESULTS: &str = "the destination's `results` do not name this kind of result";
 /// Refused for good by its destination: not tried again unless a person asks for it.
 pub const PARKED: &str = "parked";
 /// A newer version of the result made this one pointless.
@@ -139,6 +141,34 @@ pub fn apply_simulated(connection: &Connection, destination: &str, accepts: bool
     let mut statement = connection.prepare_cached(sql)?;
     let values = named_params! {":destination": destination, ":reason": HELD_BECAUSE, ":now": now};
     Ok(statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Applies the configuration of a destination to the kinds of its results: drops what is not delivered yet of a kind that
+/// it does not take, and queues what was dropped for that reason of a kind that it takes. `kinds`: `None` takes all.
+/// Returns the deliveries that changed, with their new state. Call it before [`apply_simulated`].
+///
+/// # Errors
+/// When the database fails.
+pub fn apply_kinds(
+    connection: &Connection,
+    destination: &str,
+    kinds: Option<&[&str]>,
+    now: &str,
+) -> Result<Vec<(i64, String)>> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE deliveries SET state = CASE state WHEN 'dropped' THEN 'pending' ELSE 'dropped' END, \
+                reason = CASE state WHEN 'dropped' THEN NULL ELSE :reason END, next_utc = :now \
+         WHERE destination = :destination AND CASE \
+               WHEN :kinds IS NULL OR (SELECT kind FROM results WHERE id = result_id) IN (SELECT value FROM json_each(:kinds)) \
+               THEN state = 'dropped' AND reason = :reason \
+               ELSE state IN ('pending', 'held', 'parked') END \
+         RETURNING id, state",
+    )?;
+    let kinds = kinds.map(serde_json::to_string).transpose()?;
+    let values = named_params! {
+        ":destination": destination, ":kinds": kinds, ":reason": NOT_AMONG_RESULTS, ":now": now,
+    };
+    Ok(statement.query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Newest first; with `state`, only deliveries in that state.

@@ -97,6 +97,8 @@ pub struct DeliveryItem {
     pub reason: Option<String>,
     pub next_utc: String,
     pub delivered_utc: Option<String>,
+    /// What became of the question whether the destination keeps it (`asks`); `None` when it is not asked.
+    pub commitment: Option<String>,
 }
 
 /// An instance that is kept but is not part of any series' work.
@@ -324,7 +326,7 @@ pub fn delivery(connection: &Connection, id: i64) -> Result<Option<DeliveryItem>
 fn delivery_rows(connection: &Connection, condition: &str, parameters: &[&dyn ToSql]) -> Result<Vec<DeliveryItem>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT d.id, d.destination, d.state, r.kind, r.sop_uid, r.study_uid, d.attempts, d.status, d.reason, d.next_utc,
-                d.delivered_utc
+                d.delivered_utc, d.commitment
          FROM deliveries d JOIN results r ON r.id = d.result_id WHERE {condition}"
     ))?;
     let rows = statement.query_map(parameters, |row| {
@@ -340,6 +342,7 @@ fn delivery_rows(connection: &Connection, condition: &str, parameters: &[&dyn To
             reason: row.get(8)?,
             next_utc: row.get(9)?,
             delivered_utc: row.get(10)?,
+            commitment: row.get(11)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -53,6 +53,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     let destinations: Vec<String> = parts.settings.destination.keys().cloned().collect();
     deliveries::enqueue(&transaction, &ids, &destinations, &now)?;
     for (name, destination) in &parts.settings.destination {
+        deliveries::apply_kinds(&transaction, name, destination.kinds().as_deref(), &now)?;
         deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
     }
     let timings = serde_json::to_string(conclusion.timings_ms).map_err(store::Error::from)?;

@@ -24,6 +24,7 @@ use custody::level::Gate;
 use custody::store::{self, Durability, Store, asks, deliveries};
 use hal::clock::Wall;
 use node::settings::{Asking, Destination};
+use rusqlite::Connection;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -104,6 +105,7 @@ fn start(
         if destination.commitment == Asking::Off {
             asks::off(&connection, name)?;
         }
+        apply_kinds(&connection, name, destination, events, now)?;
         let accepts = destination.accepts_simulated;
         let changed = deliveries::apply_simulated(&connection, name, accepts, now)?;
         if !changed.is_empty() {
@@ -130,6 +132,26 @@ fn start(
                 "deliveries are pending for a destination that is not configured"
             );
         }
+    }
+    Ok(())
+}
+
+/// Drops what is waiting of kinds that the destination does not take any more, and queues what it takes again.
+fn apply_kinds(
+    connection: &Connection,
+    name: &str,
+    destination: &Destination,
+    events: &broadcast::Sender<Event>,
+    now: &str,
+) -> store::Result<()> {
+    let changed = deliveries::apply_kinds(connection, name, destination.kinds().as_deref(), now)?;
+    if !changed.is_empty() {
+        info!(destination = name, deliveries = changed.len(), "deliveries follow the destination's `results`");
+    }
+    for (id, state) in changed {
+        let reason = (state == deliveries::DROPPED).then(|| deliveries::NOT_AMONG_RESULTS.to_owned());
+        // Fails only when there are no subscribers.
+        let _ = events.send(Event::Delivery { id, destination: name.to_owned(), state, reason });
     }
     Ok(())
 }

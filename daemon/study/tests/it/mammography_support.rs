@@ -126,6 +126,7 @@ impl Unit {
             retry_secs: 1.0,
             retry_max_secs: 1.0,
             accepts_simulated: false,
+            results: None,
             commitment: Asking::Off,
             commitment_days: 2.0,
             tls: None,

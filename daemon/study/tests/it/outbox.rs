@@ -12,6 +12,7 @@ use dicom_dictionary_std::tags;
 use dicom_encoding::TransferSyntax;
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN};
+use node::settings::ResultKind;
 
 use super::fixtures::{CT, IMPLICIT, data_set, part10};
 use super::outbox_support::{Box_, free_address, object, pacs_at};
@@ -109,6 +110,41 @@ async fn what_a_simulated_device_made_is_held_until_its_destination_accepts_that
     assert_eq!(states, [deliveries::DELIVERED, deliveries::HELD, deliveries::HELD]);
     outbox.stop().await;
     assert_eq!(pacs.uids().len(), 3, "nothing was sent again");
+}
+
+#[tokio::test]
+async fn an_archive_gets_the_kinds_of_results_that_it_takes_and_the_others_when_it_takes_them() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    let reports = outbox.queue(1);
+    outbox.kind = "seg";
+    let segmentations = outbox.queue(2);
+    outbox.takes = Some(vec![ResultKind::Sr, ResultKind::Pdf]);
+    outbox.start(pacs.address);
+    outbox.until_pending(0).await;
+    outbox.stop().await;
+    assert_eq!(pacs.uids(), reports);
+    for dropped in &outbox.list()[1..] {
+        let said = (dropped.state.as_str(), dropped.reason.as_deref());
+        assert_eq!(said, (deliveries::DROPPED, Some(deliveries::NOT_AMONG_RESULTS)));
+    }
+
+    // What a person dropped stays dropped.
+    assert!(deliveries::by_hand(&outbox.rows, 3, deliveries::Order::Retry, &now_utc()).unwrap());
+    assert!(deliveries::by_hand(&outbox.rows, 3, deliveries::Order::Drop, &now_utc()).unwrap());
+    outbox.takes = None;
+    outbox.start(pacs.address);
+    outbox.until_is(1, deliveries::DELIVERED).await;
+    outbox.stop().await;
+    assert_eq!(pacs.uids(), [reports, vec![segmentations[0].clone()]].concat());
+    assert_eq!(outbox.list()[2].state, deliveries::DROPPED);
+}
+
+#[test]
+fn every_kind_of_result_can_be_named_for_a_destination() {
+    let words = ResultKind::ALL.map(ResultKind::word);
+    assert!(report::KINDS.iter().all(|kind| words.contains(kind)), "{words:?}");
+    assert_eq!(words.len(), report::KINDS.len());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use custody::level::Gate;
 use custody::store::deliveries::{self, Delivery};
 use custody::store::{Durability, Store, now_utc};
 use hal::clock::Wall;
-use node::settings::{Asking, Destination};
+use node::settings::{Asking, Destination, ResultKind};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use study::outbox;
@@ -35,6 +35,10 @@ pub struct Box_ {
     /// Whether queued results are simulated.
     pub simulated: bool,
     pub accepts_simulated: bool,
+    /// Kinds of results that the destination takes.
+    pub takes: Option<Vec<ResultKind>>,
+    /// Kind of the results that are queued next.
+    pub kind: &'static str,
     pub commitment: Asking,
     pub commitment_days: f64,
     pub wall: Wall,
@@ -64,6 +68,8 @@ impl Box_ {
             retry_secs: 0.02,
             simulated: false,
             accepts_simulated: false,
+            takes: None,
+            kind: "sr",
             commitment: Asking::Off,
             commitment_days: 2.0,
             wall: Wall::default(),
@@ -81,8 +87,8 @@ impl Box_ {
             self.rows
                 .execute(
                     "INSERT INTO results (id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, \
-                     sha256, simulated) VALUES (?1, 1, 'sr', ?2, ?3, '1.2', '1.2.9', ?4, 0, '', ?5)",
-                    (id, CT, &uid, &file, self.simulated),
+                     sha256, simulated) VALUES (?1, 1, ?6, ?2, ?3, '1.2', '1.2.9', ?4, 0, '', ?5)",
+                    (id, CT, &uid, &file, self.simulated, self.kind),
                 )
                 .unwrap();
             self.made(&file, &object(&uid));
@@ -113,6 +119,7 @@ impl Box_ {
             retry_secs: self.retry_secs,
             retry_max_secs: 5.0 * self.retry_secs,
             accepts_simulated: self.accepts_simulated,
+            results: self.takes.clone(),
             commitment: self.commitment,
             commitment_days: self.commitment_days,
             tls: None,
@@ -151,6 +158,17 @@ impl Box_ {
         let mut events = self.events.subscribe();
         let reached = async {
             while self.pending() != count {
+                events.recv().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("deliveries go on");
+    }
+
+    /// Waits until the delivery with this place in the list is in this state.
+    pub async fn until_is(&self, index: usize, state: &str) {
+        let mut events = self.events.subscribe();
+        let reached = async {
+            while self.list()[index].state != state {
                 events.recv().await.unwrap();
             }
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::settings;
+use custody::level::Gate;
 use futures_util::{SinkExt, StreamExt};
 use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
@@ -30,6 +31,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub struct Site {
     pub stage: Stage,
     pub address: SocketAddr,
+    pub gate: Gate,
     trigger: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -50,8 +52,9 @@ impl Site {
         let shutdown = trigger.clone();
         let server = Server::bind(&settings).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
-        let task = tokio::spawn(server.serve(view, shutdown));
-        Self { stage, address, trigger, task }
+        let gate = Gate::default();
+        let task = tokio::spawn(server.with_gate(gate.clone()).serve(view, shutdown));
+        Self { stage, address, gate, trigger, task }
     }
 
     pub fn show(&self, sequence: u64) {
