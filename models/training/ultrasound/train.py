@@ -3,6 +3,7 @@ weights again.
 
     python train.py --clips FOLDER --out network.pt [--variant large] [--device cuda --minutes 3.5]
     python train.py --clips FOLDER --pictures FOLDER --without-fold 0 ...    also real pictures, but for those of fold 0
+    python train.py --start network.pt ...                                   goes on with a trained network
 """
 
 import argparse
@@ -94,6 +95,7 @@ def main():
     arguments.add_argument("--share", type=float, default=0.6, help="of real pictures in a batch")
     arguments.add_argument("--frozen", type=int, default=0, help="so many stages of the encoder stay as they are")
     arguments.add_argument("--photographs", help="folder with the encoder's public weights, instead of its Python package; 'no' for none")
+    arguments.add_argument("--start", help="a trained network to go on with; its encoder needs no photographs")
     arguments.add_argument("--out", required=True)
     arguments.add_argument("--variant", choices=network.VARIANTS, default="fast")
     arguments.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -112,7 +114,9 @@ def main():
     random = torch.Generator(a.device).manual_seed(a.seed)
     source = Source(a, random)
     net = network.LesionNet(a.variant)
-    if a.photographs != "no":
+    if a.start:
+        net.load_state_dict(load(a.start)[0].state_dict())
+    elif a.photographs != "no":
         net.encoder.learn_from_photographs(a.photographs, net.size)
     net.encoder.freeze(a.frozen)
     net = net.to(a.device, memory_format=torch.channels_last)
