@@ -232,10 +232,12 @@ impl Appliance {
     /// # Errors
     /// When there is no such process.
     pub fn peak_resident_bytes(&self) -> Result<u64> {
-        status_bytes(self.process_id()?, "VmHWM:")
+        peak_resident_bytes(self.process_id()?)
     }
 
-    fn process_id(&self) -> Result<u32> {
+    /// # Errors
+    /// When there is no process.
+    pub fn process_id(&self) -> Result<u32> {
         self.process.as_ref().and_then(Child::id).context("scansided is not running")
     }
 }
@@ -246,6 +248,14 @@ impl Appliance {
 /// When there is no such process.
 pub fn resident_bytes(process: u32) -> Result<u64> {
     status_bytes(process, "VmRSS:")
+}
+
+/// VmHWM of a process, bytes: the most that it ever held.
+///
+/// # Errors
+/// When there is no such process.
+pub fn peak_resident_bytes(process: u32) -> Result<u64> {
+    status_bytes(process, "VmHWM:")
 }
 
 fn status_bytes(process: u32, field: &str) -> Result<u64> {

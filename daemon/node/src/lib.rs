@@ -10,6 +10,8 @@
 pub mod association;
 mod at_once;
 mod commitment;
+#[doc(hidden)]
+pub mod doors;
 pub mod callers;
 mod echo;
 mod elements;
