@@ -2,6 +2,7 @@
 
 pub mod dimse;
 pub mod disk;
+pub mod slow_disk;
 pub mod modality;
 pub mod pacs;
 pub mod part10;

@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use hil_tests::disk::SmallDisk;
 use hil_tests::modality::{Manners, Modality};
 use hil_tests::pacs::Pacs;
 use hil_tests::part10::Instance;
+use hil_tests::slow_disk::SlowDisk;
 use hil_tests::{deadline, tools};
 use phantom::{Options, Phantom};
 use rand::rngs::SmallRng;
@@ -46,8 +46,8 @@ enum Fault {
     None,
     /// Somebody else's file takes the last byte.
     Full,
-    /// Somebody else syncs to the same disk without a pause.
-    Slow(Arc<AtomicBool>, std::thread::JoinHandle<()>),
+    /// The disk takes 20 writes in a second.
+    Slow(SlowDisk),
     /// Somebody else holds the lock of the database.
     Locked(rusqlite::Connection),
 }
@@ -59,18 +59,9 @@ impl Fault {
                 disk.fill().unwrap();
                 Self::Full
             }
-            (1, _) => {
-                let (stop, path) = (Arc::new(AtomicBool::new(false)), appliance.spool().join("somebody-elses-log"));
-                let stopped = stop.clone();
-                let hog = move || {
-                    let mut file = std::fs::File::create(&path).unwrap();
-                    while !stopped.load(Ordering::Relaxed) {
-                        let _ = std::io::Write::write_all(&mut file, &[7; 1 << 20]).and_then(|()| file.sync_all());
-                        let _ = std::io::Seek::rewind(&mut file);
-                    }
-                    std::fs::remove_file(&path).unwrap();
-                };
-                Self::Slow(stop, std::thread::spawn(hog))
+            (1, Some(_)) => {
+                let process = appliance.process_id().unwrap();
+                SlowDisk::slow(&appliance.spool(), process).unwrap().map_or(Self::None, Self::Slow)
             }
             (2, _) => {
                 let lock = rusqlite::Connection::open(appliance.database()).unwrap();
@@ -82,14 +73,18 @@ impl Fault {
         }
     }
 
+    /// The process that was started after the kill.
+    fn meets(&self, appliance: &Appliance) {
+        if let Self::Slow(disk) = self {
+            disk.also_for(appliance.process_id().unwrap()).unwrap();
+        }
+    }
+
     fn end(self, disk: Option<&SmallDisk>) {
         match self {
             Self::None => {}
             Self::Full => disk.unwrap().clear().unwrap(),
-            Self::Slow(stop, hog) => {
-                stop.store(true, Ordering::Relaxed);
-                hog.join().unwrap();
-            }
+            Self::Slow(disk) => drop(disk),
             Self::Locked(lock) => lock.execute_batch("ROLLBACK").unwrap(),
         }
     }
@@ -165,9 +160,9 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
     };
     let folder = tempfile::tempdir().unwrap();
     let mib = u32::try_from(BOX_MIB + ROUND_MIB * rounds).unwrap();
-    let disk = SmallDisk::mount(&folder.path().join("spool"), mib).unwrap();
+    let disk = SmallDisk::mount_image(&folder.path().join("spool"), &folder.path().join("disk"), mib).unwrap();
     if disk.is_none() {
-        println!("no tmpfs can be mounted here: no rounds with a full disk");
+        println!("no disk can be mounted here: no rounds with a full or a slow one");
     }
     let setup = Setup { folder: Some(folder.path().to_owned()), ..setup };
     let mut appliance = Appliance::start(&setup).await.unwrap();
@@ -176,6 +171,7 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
     let acknowledged: Arc<Mutex<Vec<Instance>>> = Arc::default();
     let mut checked = 0;
     let mut studies = 0;
+    let mut met: BTreeMap<&str, u64> = BTreeMap::new();
 
     for round in 0..rounds {
         let scans: Vec<_> = tokio::task::spawn_blocking(move || {
@@ -205,8 +201,10 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
         assert!(appliance.is_running(), "round {round}: ended with {}:\n{}", fault.name(), appliance.log_tail());
         appliance.kill().await.unwrap();
         let (at_the_kill, fault_name) = (acknowledged.lock().unwrap().len(), fault.name());
+        *met.entry(fault_name).or_default() += 1;
         let killed = Instant::now();
         appliance.spawn().unwrap();
+        fault.meets(&appliance);
         slowest = slowest.max(answers_echo(appliance.address, killed, fault_name).await);
         appliance.ready().await.unwrap();
         if !matches!(fault, Fault::None) {
@@ -229,7 +227,7 @@ async fn kill_dash_nine_at_random_instants_loses_nothing_doubles_nothing_and_lea
         println!("round {round}, {fault_name}: {at_the_kill} acknowledged before the kill, all in custody after it");
     }
 
-    println!("C-ECHO at the latest {slowest:.1?} after a kill");
+    println!("C-ECHO at the latest {slowest:.1?} after a kill; kills: {met:?}");
     let records = Records::open(&appliance).unwrap();
     let waiting = || records.waiting().unwrap();
     deadline::until_none("series, jobs and deliveries to end", STUCK_AFTER, waiting).await.unwrap();
