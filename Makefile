@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-live check test bench gpu gpu-check deb appliance hil soak lint fmt evaluate train train-smoke docs clean
+.PHONY: help setup build demo demo-live check test bench gpu gpu-check deb appliance hil soak fuzz lint fmt evaluate train train-smoke docs clean
 
 export SCANSIDE_ONNXRUNTIME ?= $(CURDIR)/.cache/onnxruntime/libonnxruntime.so
 export SCANSIDE_PYTHON ?= $(CURDIR)/.cache/python/bin/python
@@ -66,6 +66,10 @@ hil: ## test video capture on the kernel's virtual video devices, in a QEMU gues
 soak: setup ## run the power-loss test with 200 kills (ROUNDS=n)
 	cargo build --bin scansided
 	SCANSIDE_SOAK_ROUNDS=$(or $(ROUNDS),200) cargo test --workspace --test it power_loss -- --nocapture
+
+fuzz: ## search for inputs that break what reads bytes of others (MINUTES=n for each target, TARGET="pdu header"; OPTIONS=list names them)
+	@$(SETUP) fuzz
+	@hil-tests/scripts/fuzz.sh $(or $(OPTIONS),$(or $(MINUTES),1) $(TARGET))
 
 lint: ## all checks without the tests
 	@$(SETUP) check

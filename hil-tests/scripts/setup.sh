@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes a fresh Debian 12 machine ready to build and test: system packages, the validators' Python, ONNX Runtime.
 # Takes hardly any time when everything is there. `setup.sh bench` also installs what the benchmark compares with, `setup.sh hil` what is
-# needed to run a QEMU guest with virtual devices, `setup.sh deb` what packing needs, `setup.sh check` what only `make check` needs.
+# needed to run a QEMU guest with virtual devices, `setup.sh deb` what packing needs, `setup.sh fuzz` the compiler that
+# instruments C and C++, `setup.sh check` what only `make check` needs.
 set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$scripts/../.." && pwd)
@@ -27,6 +28,7 @@ packages() {
     libpixelmed-java libcommons-codec-java default-jre-headless"
   [ "$purpose" = bench ] && wanted="$wanted orthanc"
   [ "$purpose" = hil ] && wanted="$wanted qemu-system-x86 busybox-static cpio kmod v4l-utils mmdebstrap e2fsprogs"
+  [ "$purpose" = fuzz ] && wanted="$wanted clang-16 libclang-rt-16-dev"
   [ "$purpose" = deb ] || [ "$purpose" = hil ] && wanted="$wanted dpkg-dev help2man xz-utils"
   local missing="" package as_root=""
   for package in $wanted; do
