@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::targets::folder;
+use crate::others::folder;
 
 /// Conversations after which the node begins with an empty disk.
 const RENEW_AFTER: u32 = 5000;

@@ -5,6 +5,8 @@
 //!
 //! Each target is a process of its own under nextest, which makes the figure for the memory its own, too.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod association;
 mod decoders;
 mod messages;

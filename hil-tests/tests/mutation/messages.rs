@@ -2,8 +2,9 @@
 
 use models::specimen::Specimen;
 
+use crate::others::folder;
 use crate::seeds::{EXPLICIT, IMPLICIT, JPEGS, item, native};
-use crate::targets::{element, folder};
+use crate::targets::element;
 
 /// The first byte says which size was agreed on.
 pub fn camera_pictures() -> Vec<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! What else reads bytes of others: the node, the page, the live path, packages, configuration.
 
 use std::io::Cursor;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use models::archive::{self, Limits};
 use models::manifest::Manifest;
 use models::signature::Trust;
 
-use crate::targets::{Target, decoder, folder, target};
+use crate::targets::{Target, decoder, target};
 use crate::{association, messages, page, seeds};
 
 pub const ALL: &[Target] = &[
@@ -119,4 +120,9 @@ fn config(bytes: &[u8]) {
         let after = std::fs::read_to_string(&other).unwrap();
         assert!(if added.is_ok() { after.ends_with(text) } else { after == before }, "{after}");
     }
+}
+
+/// In memory where that is possible: a disk would be most of the time.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(Path::new("/").join("dev").join("shm")).or_else(|_| tempfile::tempdir()).unwrap()
 }

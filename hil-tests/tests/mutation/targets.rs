@@ -23,11 +23,6 @@ pub const fn decoder(name: &'static str, run: fn(&[u8]), seeds: fn() -> Vec<Vec<
     Target { name, run, seeds, may_panic_inside: true }
 }
 
-/// In memory where that is possible: a disk would be most of the time.
-pub fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in(Path::new("/").join("dev").join("shm")).or_else(|_| tempfile::tempdir()).unwrap()
-}
-
 /// A Part 10 file with this data set.
 pub fn part10(transfer_syntax: &str, data_set: &[u8]) -> Vec<u8> {
     let mut group = Vec::new();
