@@ -15,6 +15,9 @@ use crate::number::Number;
 pub enum Reason {
     #[error("the package {package} does not look for it")]
     NotInPackage { package: String },
+    /// `series`: its number, slices and kernel.
+    #[error("read from series {series} of the same scan")]
+    OtherSeries { series: String },
     #[error("the patient is {years:.0} years old, package needs >= {least:.0}", years = Number::from(years), least = Number::from(least))]
     TooYoung { years: f64, least: f64 },
     /// `package`: the body part that it is for.

@@ -5,6 +5,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::number::Number;
+use crate::refusal::Place;
 
 /// Which way the patient lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,75 @@ impl Lying {
     }
 }
 
+/// What is wrong with a slice that was left out of the volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SliceFault {
+    Missing,
+    /// One value everywhere.
+    Blank,
+    /// It does not belong to its neighbours: cut off, another scale, reconstruction or place.
+    Odd,
+    /// Its pixels cannot be decoded.
+    Unreadable,
+    /// Its values are no Hounsfield units.
+    Units,
+    /// It lies in another direction: a localiser or a reformat.
+    Direction,
+    /// It has another number or size of pixels.
+    Pixels,
+}
+
+impl SliceFault {
+    /// In English, after the slice.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Missing => "is missing",
+            Self::Blank => "shows nothing",
+            Self::Odd => "does not belong to those beside it",
+            Self::Unreadable => "cannot be read",
+            Self::Units => "has no Hounsfield units",
+            Self::Direction => "lies in another direction",
+            Self::Pixels => "has other pixels than the rest",
+        }
+    }
+}
+
+impl std::fmt::Display for SliceFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+/// Why slices were left out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Beyond {
+    /// Each of them has this fault.
+    Fault(SliceFault),
+    /// They are sound, and lie beyond slices that are missing or bad: neighbours `apart_mm` apart, elsewhere `usual_mm`.
+    Gap { apart_mm: f64, usual_mm: f64 },
+    /// They have another spacing than the part that was analysed.
+    Spacing { mm: f64, usual_mm: f64 },
+}
+
+impl std::fmt::Display for Beyond {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::Fault(fault) => write!(f, "{fault}"),
+            Self::Gap { apart_mm, usual_mm } => {
+                write!(f, "beyond a gap of {:.1} mm in slices every {:.1} mm", Number(apart_mm), Number(usual_mm))
+            }
+            Self::Spacing { mm, usual_mm } => {
+                write!(f, "spaced by {:.1} mm, those analysed by {:.1} mm", Number(mm), Number(usual_mm))
+            }
+        }
+    }
+}
+
+/// One slice, or the first and the last of several.
+fn between(first: &Place, last: &Place) -> String {
+    if first == last { first.to_string() } else { format!("{first} to {last}") }
+}
+
 /// To add one: a variant here, and a sentence in each language; the compiler names the places.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Remark {
@@ -45,6 +115,31 @@ pub enum Remark {
     /// The performed procedure step ended so.
     #[error("the scanner says that the exam was discontinued")]
     Discontinued,
+    /// Of several reconstructions of one scan this one was read; the others, by number, slices and kernel, were not.
+    #[error("of the same scan not read, because they add nothing: series {}", series.join(", "))]
+    NotRead { series: Vec<String> },
+    /// The slices drift sideways. They were moved within their planes for the analysis.
+    #[error(
+        "the gantry was tilted by {degrees:.1} degrees: the slices were resampled to an upright stack for the analysis, the \
+         results lie on the original slices", degrees = Number::from(degrees)
+    )]
+    Tilted { degrees: f64 },
+    /// One slice between two sound ones, `apart_mm` apart, was made from them.
+    #[error(
+        "{place} {fault}: it was filled in from the slices beside it ({apart_mm:.1} mm apart), and what only it shows is not \
+         seen", apart_mm = Number::from(apart_mm)
+    )]
+    FilledIn { place: Place, fault: SliceFault, apart_mm: f64 },
+    /// Slices next to each other that were not analysed, and why.
+    #[error("not analysed: {count} of {total} slices, {}: {why}", between(first, last))]
+    LeftOut { count: usize, total: usize, first: Place, last: Place, why: Beyond },
+}
+
+impl Remark {
+    /// Does it say that slices were left out or altered? Then it belongs wherever results are shown.
+    pub fn is_about_slices(&self) -> bool {
+        matches!(self, Self::Tilted { .. } | Self::FilledIn { .. } | Self::LeftOut { .. })
+    }
 }
 
 impl Serialize for Remark {

@@ -55,10 +55,8 @@ pub fn outlines(mask: &Mask, slice: usize) -> Vec<Outline> {
 /// Converts a point in patient coordinates to column and row (fractional, pixel-edge coordinates) and slice (fractional
 /// index).
 pub fn to_image(geometry: &Geometry, point_mm: [f64; 3]) -> [f64; 3] {
-    let d: Vec<f64> = (0..3).map(|i| point_mm[i] - geometry.origin_mm[i]).collect();
-    // The axes are perpendicular unit vectors (a tilted gantry is refused), so the inverse matrix is the transpose.
-    let along = |a: usize| (0..3).map(|i| d[i] * geometry.axes[a][i]).sum::<f64>() / geometry.spacing_mm[a];
-    [along(0) + 0.5, along(1) + 0.5, along(2)]
+    let [x, y, slice] = geometry.to_index(point_mm);
+    [x + 0.5, y + 0.5, slice]
 }
 
 #[cfg(test)]

@@ -137,7 +137,8 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, 
     canvas.label([area[0] + 8, area[1] + 6], shows, SMALL, TEXT);
     lung_table(&mut canvas, findings, [24, 516], language);
     let end = [WIDTH - 24, footer_top(provenance, [24, WIDTH - 24]) - 12];
-    findings_table(&mut canvas, &words::lines(findings, language), [508, 64], end, language);
+    let note = words::about_slices(findings, language);
+    findings_table(&mut canvas, &words::lines(findings, language), note, [508, 64], end, language);
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
     let title = Language::English.words().page().overview;
     KeyImage::new(title.into(), p.overview.into(), canvas)
@@ -146,7 +147,8 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, 
 /// What a row of the overview says.
 struct Row {
     name: String,
-    state: FindingState,
+    /// Of a finding.
+    state: Option<FindingState>,
     text: String,
 }
 
@@ -159,19 +161,29 @@ struct Placed {
     lines: Vec<String>,
 }
 
-/// One row for each finding: its name, its state, and the numbers or the reason. `end` is the lower right corner.
-fn findings_table(canvas: &mut Canvas, lines: &[Line], at: [usize; 2], end: [usize; 2], language: Language) {
+/// One row for each finding: its name, its state, and the numbers or the reason. `note`: what was left out or altered of the
+/// slices, before all findings. `end` is the lower right corner.
+fn findings_table(
+    canvas: &mut Canvas,
+    lines: &[Line],
+    note: Option<String>,
+    at: [usize; 2],
+    end: [usize; 2],
+    language: Language,
+) {
     let row = |line: &Line| Row {
         name: words::name(line.finding, language),
-        state: line.state,
+        state: Some(line.state),
         text: words::capital(&line.text),
     };
-    let rows: Vec<Row> = lines.iter().map(row).collect();
+    let name = || words::capital(language.words().page().slices);
+    let note = note.map(|text| Row { name: name(), state: None, text: words::capital(&text) });
+    let rows: Vec<Row> = note.into_iter().chain(lines.iter().map(row)).collect();
     let placed = place(&rows, pixels(end[0] - at[0] - 14), end[1] - at[1]);
     for (index, (row, placed)) in rows.iter().zip(&placed).enumerate() {
         let y = at[1] + placed.top;
-        let (state, colour) = state_words(row.state, language);
-        let found = row.state == FindingState::Found;
+        let (state, colour) = row.state.map_or(("", AMBER), |state| state_words(state, language));
+        let found = row.state.is_none_or(|state| state == FindingState::Found);
         canvas.fill([at[0], y + 2], [4, placed.height.saturating_sub(ROW_GAP)], colour);
         canvas.text([at[0] + 14, y], &row.name, STRONG, if found { AMBER } else { TEXT });
         canvas.text_right(end[0], y, state, STRONG, colour);
@@ -377,8 +389,11 @@ mod tests {
 
     /// Text as long as the gates write it, for each finding.
     fn table(count: usize, text: &str) -> Vec<Row> {
-        let row =
-            |_| Row { name: "Coronary calcification".into(), state: FindingState::NotEvaluated, text: text.into() };
+        let row = |_| Row {
+            name: "Coronary calcification".into(),
+            state: Some(FindingState::NotEvaluated),
+            text: text.into(),
+        };
         (0..count).map(row).collect()
     }
 

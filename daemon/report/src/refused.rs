@@ -3,7 +3,7 @@
 use dicom::header::Header;
 use dicom::patient;
 use dicom::pixels::error::DecodeError;
-use models::{NotEvaluated, Refusal};
+use models::{NotEvaluated, Refusal, Remark};
 
 /// `Display` is English, for bus, log and database; pages say it in every language (`words::refused`).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum Refused {
     /// There is a volume, and nothing in it could be evaluated.
     #[error(transparent)]
     Nothing(NotEvaluated),
+    /// The same, of a series of which slices were left out or altered.
+    #[error("{why}; {}", remarks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NothingOfPart { why: NotEvaluated, remarks: Vec<Remark> },
 }
 
 /// What holds objects of different patients.

@@ -264,7 +264,8 @@ fn referenced_series(context: &Context, set: &mut DataSet) {
 
 fn shared(context: &Context, volume: &Volume) -> DataSet {
     let geometry = &volume.geometry;
-    let [across, down, between] = geometry.spacing_mm;
+    let [across, down, _] = geometry.spacing_mm;
+    let between = geometry.slice_distance_mm();
     let mut orientation = DataSet::new();
     let cosines: Vec<f64> = geometry.axes[..2].iter().flatten().copied().collect();
     orientation.decimals(tags::IMAGE_ORIENTATION_PATIENT, &cosines);

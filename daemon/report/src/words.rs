@@ -216,6 +216,8 @@ pub struct Page {
     pub laa_950: &'static str,
     /// Found, none found, not evaluated.
     pub states: [&'static str; 3],
+    /// Above what was left out or altered of the slices.
+    pub slices: &'static str,
     /// Of ground glass and of consolidation.
     pub colours: &'static str,
     pub ground_glass: &'static str,
@@ -431,6 +433,14 @@ pub fn remarks(findings: &ChestFindings, language: Language) -> Option<String> {
     (!all.is_empty()).then(|| all.join(w.separator()))
 }
 
+/// What was left out or altered of the slices, if anything.
+pub fn about_slices(findings: &ChestFindings, language: Language) -> Option<String> {
+    let w = language.words();
+    let about = findings.remarks.iter().filter(|remark| remark.is_about_slices());
+    let all: Vec<String> = about.map(|remark| w.remark(remark)).collect();
+    (!all.is_empty()).then(|| all.join(w.separator()))
+}
+
 /// That something was not evaluated, and why.
 pub fn not_evaluated(why: &NotEvaluated, language: Language) -> String {
     let w = language.words();
@@ -444,6 +454,11 @@ pub fn refused(refused: &Refused, language: Language) -> String {
         Refused::Slice { number, fault } => language.words().slice_fault(*number, fault),
         Refused::Patients { what, marks } => language.words().patients(*what, marks),
         Refused::Nothing(why) => not_evaluated(why, language),
+        Refused::NothingOfPart { why, remarks } => {
+            let w = language.words();
+            let said = std::iter::once(not_evaluated(why, language)).chain(remarks.iter().map(|one| w.remark(one)));
+            said.collect::<Vec<_>>().join(w.separator())
+        }
     }
 }
 

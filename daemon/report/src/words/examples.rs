@@ -4,7 +4,7 @@ use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Evaluated, Side};
 use models::growth::{Course, Difference, NoduleChange};
 use models::refusal::{Fact, Gap, Place, Quantity, Shift, SlicePlane};
-use models::remark::{Lying, Remark};
+use models::remark::{Beyond, Lying, Remark, SliceFault};
 use models::task::ct_quality::{Cover, CtQuality, Kernel, Noise, Slices};
 use models::{Acquisition, NotEvaluated, Reason, Refusal, Topic};
 
@@ -50,6 +50,7 @@ pub fn reasons() -> Vec<Reason> {
         Reason::KernelTexture => [Reason::KernelTexture],
         Reason::NoLungs => [Reason::NoLungs],
         Reason::NoSpine => [Reason::NoSpine],
+        Reason::OtherSeries { .. } => [Reason::OtherSeries { series: "4 (1.0 mm, B31f)".into() }],
         Reason::OneLung => [Reason::OneLung],
         Reason::FewSlices { .. } => [Reason::FewSlices { slices: 1 }],
         Reason::NoAir => [Reason::NoAir],
@@ -82,6 +83,14 @@ pub fn reasons() -> Vec<Reason> {
     all.into_iter().filter(|reason| !matches!(reason, Reason::Stored(_))).collect()
 }
 
+fn filled_in(fault: SliceFault) -> Remark {
+    Remark::FilledIn { place: place(111), fault, apart_mm: 2.5 }
+}
+
+fn left_out(last: i64, why: Beyond) -> Remark {
+    Remark::LeftOut { count: 6, total: 220, first: place(4), last: place(last), why }
+}
+
 pub fn remarks() -> Vec<Remark> {
     let turned = |said, drawn| Remark::Position { position: "HFP".into(), said, drawn };
     each! { Remark:
@@ -89,6 +98,22 @@ pub fn remarks() -> Vec<Remark> {
         Remark::PixelsNotSquare { .. } => [Remark::PixelsNotSquare { x_mm: 6.0, y_mm: 3.25 }],
         Remark::NotReceived { .. } => [Remark::NotReceived { missing: 2, declared: 300 }],
         Remark::Discontinued => [Remark::Discontinued],
+        Remark::NotRead { .. } => [Remark::NotRead { series: vec!["3 (5.0 mm, B31f)".into(), "5".into()] }],
+        Remark::Tilted { .. } => [Remark::Tilted { degrees: 12.3 }],
+        Remark::FilledIn { .. } => [
+            filled_in(SliceFault::Missing),
+            filled_in(SliceFault::Blank),
+            filled_in(SliceFault::Odd),
+            filled_in(SliceFault::Unreadable),
+            filled_in(SliceFault::Units),
+            filled_in(SliceFault::Direction),
+            filled_in(SliceFault::Pixels),
+        ],
+        Remark::LeftOut { .. } => [
+            left_out(4, Beyond::Fault(SliceFault::Blank)),
+            left_out(9, Beyond::Gap { apart_mm: 7.5, usual_mm: 1.25 }),
+            left_out(9, Beyond::Spacing { mm: 5.0, usual_mm: 1.25 }),
+        ],
     }
 }
 
@@ -117,7 +142,10 @@ pub fn refused() -> Vec<Refused> {
             Refused::Patients { what: Mixed::Series, marks: vec!["0a1b2c3d".into(), "9f8e7d6c".into()] },
             Refused::Patients { what: Mixed::Study, marks: vec!["0a1b".into(), "9f8e".into(), "7c0d".into()] },
         ],
-        Refused::Nothing(_) => [Refused::Nothing(nothing)],
+        Refused::Nothing(_) => [Refused::Nothing(nothing.clone())],
+        Refused::NothingOfPart { .. } => [
+            Refused::NothingOfPart { why: nothing.clone(), remarks: vec![Remark::Tilted { degrees: 12.3 }] },
+        ],
     }
     .into_iter()
     .chain(refusals().into_iter().map(Refused::Volume))

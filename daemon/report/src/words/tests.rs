@@ -70,7 +70,7 @@ fn fixed(language: Language) -> Vec<&'static str> {
         p.colours,
         p.ground_glass,
     ]);
-    all.extend([p.consolidation, p.emphysema]);
+    all.extend([p.consolidation, p.emphysema, p.slices]);
     all.extend(p.lungs);
     all.extend(p.states);
     all.extend([w.nothing_found(), w.no_prior(), d.technique, d.impression]);

@@ -5,7 +5,7 @@ use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, Nodule
 use models::growth::{Course, Difference, NoduleChange};
 use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
-use models::remark::{Lying, Remark};
+use models::remark::{Beyond, Lying, Remark, SliceFault};
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
@@ -309,6 +309,7 @@ impl Words for Chinese {
 
     fn reason(&self, reason: &Reason) -> String {
         match reason {
+            Reason::OtherSeries { series } => format!("由同一次扫描的序列 {series} 评估"),
             Reason::NotInPackage { package } => format!("模型包 {package} 不包含此项"),
             Reason::TooYoung { years, least } => format!(
                 "患者年龄 {years:.0} 岁，模型包要求不小于 {least:.0} 岁",
@@ -425,6 +426,23 @@ impl Words for Chinese {
                 format!("设备报告本序列共采集 {declared} 幅图像，其中 {missing} 幅未收到")
             }
             Remark::Discontinued => "设备报告本次检查已中止".to_owned(),
+            Remark::NotRead { series } => {
+                format!("同一次扫描的其他序列未分析，因其不增加信息：序列 {}", series.join("、"))
+            }
+            Remark::Tilted { degrees } => format!(
+                "扫描机架倾斜 {:.1} 度：分析时已将层面重采样为直立的层叠，结果标注在原始层面上",
+                Number::from(degrees)
+            ),
+            Remark::FilledIn { place: at, fault, apart_mm } => format!(
+                "{}{}：已由相邻两层（相距 {:.1} mm）插值补全，仅见于该层的病变无法看到",
+                place(at),
+                slice_fault(*fault),
+                Number::from(apart_mm)
+            ),
+            Remark::LeftOut { count, total, first, last, why } => {
+                let range = if first == last { place(first) } else { format!("{}至{}", place(first), place(last)) };
+                format!("{total} 层中有 {count} 层未分析（{range}）：{}", beyond(*why))
+            }
         }
     }
 
@@ -633,6 +651,7 @@ const PAGE: Page = Page {
     both: "双肺",
     laa_950: "LAA-950：低于 -950 HU 的肺体素",
     states: ["发现", "未发现", "未评估"],
+    slices: "层面",
     colours: "琥珀色：磨玻璃影   红色：实变",
     ground_glass: "磨玻璃影",
     consolidation: "实变",
@@ -669,6 +688,30 @@ fn place(place: &Place) -> String {
     match place.number {
         Some(number) => format!("图像 {number}（{} = {:.1} mm）", place.axis, Number(place.mm)),
         None => format!(" {} = {:.1} mm 处的图像", place.axis, Number(place.mm)),
+    }
+}
+
+fn slice_fault(fault: SliceFault) -> &'static str {
+    match fault {
+        SliceFault::Missing => "缺失",
+        SliceFault::Blank => "无图像内容",
+        SliceFault::Odd => "与相邻层面不符",
+        SliceFault::Unreadable => "无法读取",
+        SliceFault::Units => "数值不是 HU",
+        SliceFault::Direction => "方向与其他层面不同",
+        SliceFault::Pixels => "像素数目或大小与其他层面不同",
+    }
+}
+
+fn beyond(why: Beyond) -> String {
+    match why {
+        Beyond::Fault(fault) => slice_fault(fault).to_owned(),
+        Beyond::Gap { apart_mm, usual_mm } => {
+            format!("位于 {:.1} mm 的间隙之外（其余层间距 {:.1} mm）", Number(apart_mm), Number(usual_mm))
+        }
+        Beyond::Spacing { mm, usual_mm } => {
+            format!("层间距为 {:.1} mm，已分析部分为 {:.1} mm", Number(mm), Number(usual_mm))
+        }
     }
 }
 

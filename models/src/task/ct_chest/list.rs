@@ -209,7 +209,7 @@ pub struct PartlySeen {
 
 impl ChestFindings {
     /// The organ of the finding was not seen whole: what was found stays, with the reason; nothing is called absent.
-    pub(super) fn seen_in_part(&mut self, finding: ChestFinding, reason: Reason) {
+    pub fn seen_in_part(&mut self, finding: ChestFinding, reason: Reason) {
         let is_share = finding == ChestFinding::Emphysema;
         match self.is_found(finding) {
             Some(true) if !is_share => {

@@ -50,7 +50,7 @@ const BAY_MM: f64 = 25.0;
 /// How far pleural fluid and consolidated lung reach from the filled lung, mm.
 const PLEURA_MM: f64 = 30.0;
 /// From the lung's surface to the outside of a rib, mm. Scapula and clavicle lie farther out.
-pub(super) const RIB_MM: f64 = 20.0;
+pub const RIB_MM: f64 = 20.0;
 /// A fracture may lie in the blurred surface of its rib, mm.
 const BESIDE_RIB_MM: f64 = 4.0;
 /// Bone on the working grid, HU: means of blocks, so that ribs are dimmer than on the original grid.
