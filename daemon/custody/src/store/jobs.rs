@@ -96,6 +96,35 @@ pub fn newest_of_task(connection: &Connection, study_uid: &str, task: &str) -> R
     Ok(connection.prepare_cached(&sql)?.query_row(params![study_uid, task], read).optional()?)
 }
 
+/// The state of the job of one version of a series; `None` when there is none.
+///
+/// # Errors
+/// When the database fails.
+pub fn state_of(connection: &Connection, series_id: i64, version: i64) -> Result<Option<String>> {
+    let sql = "SELECT state FROM jobs WHERE series_id = ?1 AND version = ?2 ORDER BY id DESC LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row(params![series_id, version], |row| row.get(0)).optional()?)
+}
+
+/// A job that has not begun need not be done.
+///
+/// # Errors
+/// When the database fails.
+pub fn supersede(transaction: &Transaction<'_>, series_id: i64) -> Result<()> {
+    let sql = "UPDATE jobs SET state = 'superseded' WHERE series_id = ?1 AND state = 'queued'";
+    transaction.execute(sql, [series_id])?;
+    Ok(())
+}
+
+/// A queued job does not begin before this time.
+///
+/// # Errors
+/// When the database fails.
+pub fn wait_until(transaction: &Transaction<'_>, id: i64, not_before: &str) -> Result<()> {
+    let sql = "UPDATE jobs SET not_before_utc = ?2 WHERE id = ?1 AND state = 'queued'";
+    transaction.execute(sql, params![id, not_before])?;
+    Ok(())
+}
+
 /// Takes the next job that may run now. The row says `running` on disk before the work begins, so that a crash is
 /// counted against the job.
 ///
