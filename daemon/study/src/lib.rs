@@ -8,7 +8,8 @@
 //! 2. `volume` decodes it while its neighbours still arrive, and refuses a series that needs more memory than is allowed
 //!    (`volume::memory`), whose values are no Hounsfield units (`volume::units`), or whose slices do not belong together
 //!    (`volume::judge`);
-//! 3. a complete series becomes a row in `jobs`; for a task of the whole study, `gather` makes one of its images once they
+//! 3. a complete series becomes a row in `jobs`, unless a better reconstruction of the same scan is read (`choose` has the
+//!    rules, `choosing` applies them to the rows); for a task of the whole study, `gather` makes one of its images once they
 //!    are all there or `closing` says that no more is expected. `analyze::worker` takes it when its results have
 //!    room on the disk (`analyze::room`), `analyze::carry` refuses what is of two patients or damaged and brings the rest
 //!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, the views
@@ -26,6 +27,8 @@ pub mod assemble;
 pub mod closing;
 pub mod performed;
 pub mod gather;
+pub mod choose;
+pub mod choosing;
 pub mod volume;
 pub mod analyze;
 pub mod model;
@@ -41,7 +44,7 @@ use std::time::Duration;
 
 use custody::event::Event;
 use custody::instance::Instance;
-use custody::series::{SeriesKey, state};
+use custody::series::{SeriesKey, SeriesState, state};
 use custody::store::series::SeriesRow;
 use custody::store::{self, Durability, Store, events, instances, jobs, series, steps};
 use dicom::kind::SeriesKind;
@@ -372,10 +375,21 @@ impl Story {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let now = store::now_utc();
         series::counted(&transaction, row)?;
-        let version = series::completed(&transaction, row.id, by.as_str(), &now)?;
-        settle(&transaction, &self.parts.settings.analyze, row, version, &now)?;
+        series::completed(&transaction, row.id, by.as_str(), &now)?;
+        let settings = &self.parts.settings;
+        let wait = Duration::from_secs_f64(settings.series.quiet_secs);
+        let mut changed = settle(&transaction, &settings.analyze, row, wait)?;
+        changed.retain(|id| *id != row.id);
         let row = series::get(&transaction, row.id)?;
+        let others = changed.iter().map(|id| series::get(&transaction, *id)).collect::<Result<Vec<_>, _>>()?;
         transaction.commit()?;
+        // What is not read must not keep memory.
+        for unread in others.iter().flatten().chain(&row).filter(|row| row.state == SeriesState::Refused) {
+            self.parts.ahead.forget(&unread.key);
+        }
+        for other in others.into_iter().flatten() {
+            let _ = self.parts.events.send(Event::series(&other));
+        }
         if let Some(row) = row {
             tracing::info!(series = %row.key.series_uid, instances = row.instance_count, by = by.as_str(), state = %row.state, "series complete");
             let _ = self.parts.events.send(Event::series(&row));
@@ -416,24 +430,25 @@ impl Story {
             let reason = format!(
                 "the process died {times} times while this was in work; `scansidectl studies rerun` tries again"
             );
-            conclude::park(&transaction, job, &reason)?;
+            conclude::park(&transaction, &self.parts.settings.analyze, job, &reason)?;
         }
         transaction.commit()?;
         Ok((queued.len(), hopeless.len()))
     }
 }
 
-/// A series that is complete becomes a job, gets its verdict at once, or is left to a task of its study.
+/// A series that is complete becomes a job, gets its verdict at once, or is left to a task of its study. Returns the series
+/// whose rows changed. `wait`: how long a series waits for a better one.
 fn settle(
     transaction: &Transaction<'_>,
     settings: &Analyze,
     row: &SeriesRow,
-    version: i64,
-    now: &str,
-) -> Result<(), store::Error> {
+    wait: Duration,
+) -> Result<Vec<i64>, store::Error> {
     if row.kind.is_analysed() {
-        jobs::enqueue(transaction, row.id, version, now)?;
-    } else if !StudyTask::takes_studies_of(settings, row.kind) {
+        return choosing::decide(transaction, settings, &row.key.study_uid, &choosing::Since::Complete { wait });
+    }
+    if !StudyTask::takes_studies_of(settings, row.kind) {
         let verdict = match mixed_series(transaction, &row.key)? {
             Some(mixed) => mixed.to_string(),
             None => row.kind.verdict(&row.modality),
@@ -442,7 +457,7 @@ fn settle(
         let verdict = performed::verdict(&verdict, said.as_ref());
         series::conclude(transaction, row.id, state::SeriesEvent::Refused, &verdict)?;
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 /// Whether the objects of a series are of different patients.

@@ -2,6 +2,8 @@
 //! that changes is analysed again as a new version; results of the content that does not count any more and have not
 //! left are superseded. Results that were delivered stay where they are: to reject them there is not done here.
 
+use std::time::Duration;
+
 use custody::series::state::SeriesEvent;
 use custody::series::{SeriesKey, SeriesState};
 use custody::store::conflicts::{self, Choice};
@@ -80,7 +82,7 @@ fn begin_again(transaction: &Transaction<'_>, settings: &Analyze, key: &SeriesKe
         let verdict = "its objects were sent again, corrected, as part of another series or study";
         series::conclude(transaction, row.id, SeriesEvent::Refused, verdict)?;
     } else {
-        settle(transaction, settings, &row, version, &now)?;
+        settle(transaction, settings, &row, Duration::ZERO)?;
     }
     series::get(transaction, row.id)
 }

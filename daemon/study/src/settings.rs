@@ -68,12 +68,24 @@ pub struct Analyze {
     pub memory_mib: u64,
     /// Models are unloaded after this many idle seconds.
     pub unload_secs: u64,
+    /// Which CT series of a study are read: `best` reads one reconstruction of a scan for every finding that it can give, and
+    /// another only for findings that the first cannot; `all` reads every series.
+    pub series: ReadSeries,
     /// Reports the image quality of every CT series (noise, kernel, slices) in a separate structured report. Off by
     /// default, because it sends an additional object for each CT to every destination.
     pub quality: bool,
     /// Checks each mammography for its four standard views and reports it in a structured report of its own. Off unless
     /// asked for, as `quality` is.
     pub mammography_views: bool,
+}
+
+/// See [`Analyze::series`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadSeries {
+    #[default]
+    Best,
+    All,
 }
 
 /// Settings of model packages that are installed on this box.
@@ -119,6 +131,7 @@ impl Default for Analyze {
             retry_secs: 5.0,
             memory_mib: 4096,
             unload_secs: 300,
+            series: ReadSeries::Best,
             quality: false,
             mammography_views: false,
         }

@@ -29,8 +29,10 @@ use super::results::Results;
 use super::task::StudyTask;
 use super::views::Image;
 use super::{prior, shadow};
+use crate::choosing;
 use crate::exam::develop;
 use crate::parts::StudyParts;
+use crate::volume::build::Built;
 use crate::volume::geometry::MIN_SLICES;
 
 /// What came of a job.
@@ -99,17 +101,17 @@ fn series(
         parts.ahead.forget(&row.key);
         return withheld(parts, job, &mixed);
     }
-    let (volume, sources) = match volume(parts, connection, row, &kept)? {
-        Ok((volume, sources)) => (Ok(volume), sources),
+    let built = volume(parts, connection, row, &kept)?;
+    let sources: Vec<SliceRef> = match &built {
+        Ok(built) => built.sources.clone(),
         Err(refused) => {
             // What is damaged is no source of a result.
             let sound = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
             kept = sound.into_iter().map(Arc::new).collect();
             if kept.is_empty() {
-                return withheld(parts, job, &refused);
+                return withheld(parts, job, refused);
             }
-            let sources = kept.iter().map(|instance| reference(instance)).collect();
-            (Err(refused), sources)
+            kept.iter().map(|instance| reference(instance)).collect()
         }
     };
     let first = first(&kept, &sources).ok_or(Error::NoInstances)?;
@@ -117,24 +119,26 @@ fn series(
     let mut timings_ms = vec![("volume".to_owned(), milliseconds(begun))];
     let prior = prior::find(connection, &first.header)?;
     let performed = steps::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+    let part = choosing::part(connection, &parts.settings.analyze, row)?;
     let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
     let subject = Subject {
         tasks: &tasks,
         header: &first.header,
         elements: &scanned.elements,
         instances: &sources,
-        volume: volume.as_ref().map_err(Clone::clone),
+        built: built.as_ref().map_err(Clone::clone),
         created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
         prior: prior.as_ref(),
         performed: performed.as_ref(),
         study: &[],
+        part: part.as_ref(),
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings_ms.extend(examined.timings_ms.iter().cloned());
     write(parts, job, &examined, begun, timings_ms)?;
     let verdict = examined.verdict.clone();
-    let beside = beside(job, volume, acquisition(&first.header, &scanned.elements), examined);
+    let beside = beside(job, built.map(|built| built.volume), acquisition(&first.header, &scanned.elements), examined);
     Ok(Carried { verdict, beside })
 }
 
@@ -145,7 +149,7 @@ fn volume(
     connection: &Connection,
     row: &SeriesRow,
     kept: &[Arc<Instance>],
-) -> Result<Result<(Volume, Vec<SliceRef>), Refused>, Error> {
+) -> Result<Result<Built, Refused>, Error> {
     let damaged = instances::damaged_of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     if let Some(first) = damaged.first() {
         parts.ahead.forget(&row.key);
@@ -200,11 +204,12 @@ fn study(
         elements: &scanned.elements,
         instances: &sources,
         // Tasks of a whole study look at single images.
-        volume: Err(Refused::Volume(Refusal::TooFew { count: kept.len(), needed: MIN_SLICES })),
+        built: Err(Refused::Volume(Refusal::TooFew { count: kept.len(), needed: MIN_SLICES })),
         created_utc: &job.created_utc,
         prior: None,
         performed: None,
         study: &images,
+        part: None,
         revision: &revision(connection, &series)?,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;

@@ -8,11 +8,13 @@ use custody::series::state::SeriesEvent;
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
 use custody::store::{self, Durability, deliveries, events, members, series, steps};
+use dicom::kind::SeriesKind;
 use hal::backoff::Pauses;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::Error;
 use super::examine;
+use crate::choosing;
 use crate::parts::StudyParts;
 use crate::performed;
 use crate::settings::Analyze;
@@ -63,7 +65,26 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         series::conclude(&transaction, id, conclusion.event, &verdict)?;
         events::record(&transaction, &format!("series/{id}"), "concluded", &verdict)?;
     }
+    if conclusion.event == SeriesEvent::Refused {
+        next_best(&transaction, &parts.settings.analyze, job)?;
+    }
     transaction.commit().map_err(store::Error::from)?;
+    Ok(())
+}
+
+/// A series that cannot be used gives way to those that were not read because of it.
+fn next_best(transaction: &Transaction<'_>, settings: &Analyze, job: &JobRow) -> Result<(), store::Error> {
+    if job.task.is_some() {
+        return Ok(());
+    }
+    let Some(row) = series::get(transaction, job.series_id)? else { return Ok(()) };
+    if row.kind == SeriesKind::Ct {
+        let since = choosing::Since::Failed(row.id);
+        let changed = choosing::decide(transaction, settings, &row.key.study_uid, &since)?;
+        if !changed.is_empty() {
+            tracing::info!(job = job.id, series = changed.len(), "read instead of a series that cannot be used");
+        }
+    }
     Ok(())
 }
 
@@ -134,11 +155,11 @@ fn retry_or_park(
     let reason = error.to_string();
     let attempts = job.attempts + 1;
     if error.needs_people() {
-        park(transaction, job, &reason)?;
+        park(transaction, settings, job, &reason)?;
         return Ok("parked");
     }
     if attempts >= settings.max_attempts {
-        park(transaction, job, &format!("analysis failed {attempts} times: {reason}"))?;
+        park(transaction, settings, job, &format!("analysis failed {attempts} times: {reason}"))?;
         return Ok("parked");
     }
     let wait = pauses(settings).after(attempts);
@@ -159,13 +180,14 @@ pub(super) fn pauses(settings: &Analyze) -> Pauses {
 ///
 /// # Errors
 /// When the database fails.
-pub fn park(transaction: &Transaction<'_>, job: &JobRow, reason: &str) -> Result<(), store::Error> {
+pub fn park(transaction: &Transaction<'_>, settings: &Analyze, job: &JobRow, reason: &str) -> Result<(), store::Error> {
     tracing::error!(job = job.id, reason, "analysis parked");
     jobs::park(transaction, job.id, reason, &store::now_utc())?;
     let verdict = format!("not analysed: {reason}; try again with `scansidectl studies rerun`");
     for id in series_of(transaction, job)? {
         series::conclude(transaction, id, SeriesEvent::Refused, &verdict)?;
     }
+    next_best(transaction, settings, job)?;
     events::record(transaction, &format!("job/{}", job.id), "parked", reason)
 }
 

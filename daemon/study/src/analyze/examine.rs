@@ -6,8 +6,8 @@ use custody::store::steps::Performed;
 use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
-use models::Volume;
 use models::task::Control;
+use models::{ChestFindings, Volume};
 use report::settings::Device;
 use report::{self, Content, ModelIdentity, Provenance, Refused, ResultObject, Source};
 
@@ -15,7 +15,9 @@ use super::engine::{self, Engine, Used};
 use super::prior::Prior;
 use super::task::{Ran, StudyTask};
 use super::views::Image;
+use crate::choose::Choice;
 use crate::model;
+use crate::volume::build::Built;
 
 /// A series, or the images of a study, ready to be examined.
 #[derive(Debug)]
@@ -27,8 +29,8 @@ pub struct Subject<'a> {
     pub elements: &'a [RawElement],
     /// The instances in volume order; as received when there is no volume.
     pub instances: &'a [SliceRef],
-    /// The volume, or why there is none.
-    pub volume: Result<&'a Volume, Refused>,
+    /// The volume with the way back to its slices, or why there is none.
+    pub built: Result<&'a Built, Refused>,
     /// When the series was complete: the time the results carry, so that a repetition makes the same objects.
     pub created_utc: &'a str,
     /// An earlier study of the same patient, to compare with.
@@ -37,8 +39,23 @@ pub struct Subject<'a> {
     pub performed: Option<&'a Performed>,
     /// For a task of a whole study: its images in the order of `instances`. Empty for a series.
     pub study: &'a [Image<'a>],
+    /// For which findings the series is read, when other series of its scan are read for the rest.
+    pub part: Option<&'a Choice>,
     /// See `report::Source`.
     pub revision: &'a str,
+}
+
+impl Subject<'_> {
+    /// The volume to be analysed, or why there is none.
+    pub fn volume(&self) -> Result<&Volume, Refused> {
+        self.built.as_ref().map(|built| &built.volume).map_err(Clone::clone)
+    }
+
+    /// Findings and volume on the slices that were sent, where those are not what was analysed.
+    fn original(&self, outcome: &Outcome) -> Option<(ChestFindings, Volume)> {
+        let (Outcome::Processed(findings), Ok(built)) = (outcome, &self.built) else { return None };
+        (!built.back.is_same()).then(|| built.back.original(findings, &built.volume))
+    }
 }
 
 /// What came of it.
@@ -98,21 +115,25 @@ pub fn examine(
     control.progress("report", 0.0);
     let begun = Instant::now();
     let series_uids: Vec<String> = subject.study.iter().map(|image| image.header.series_instance_uid.clone()).collect();
+    let revision = subject.part.map_or_else(|| subject.revision.to_owned(), |part| part.named(subject.revision));
     let source = Source {
         elements: subject.elements,
         header: subject.header,
         instances: subject.instances,
         series_uids: &series_uids,
-        revision: subject.revision,
+        revision: &revision,
     };
     let quality = ran.iter().find_map(|one| one.outcome.quality());
     let mut objects = Vec::new();
+    let volume = subject.volume();
     for one in &ran {
         let provenance = provenance(device, one.used.as_ref(), subject.created_utc);
-        let content = match one.outcome.content(&subject.volume) {
+        let original = subject.original(&one.outcome);
+        let content = match (one.outcome.content(&volume), &original) {
             // The documents of the findings tell the quality of the series as well.
-            Content::Findings { findings, volume, .. } => Content::Findings { findings, volume, quality },
-            other => other,
+            (Content::Findings { .. }, Some((findings, volume))) => Content::Findings { findings, volume, quality },
+            (Content::Findings { findings, volume, .. }, None) => Content::Findings { findings, volume, quality },
+            (other, _) => other,
         };
         objects.extend(report::write(&source, content, &provenance)?);
     }

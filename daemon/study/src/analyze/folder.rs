@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use custody::series::SeriesKey;
 use custody::store;
+use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::scan::{self, Scan, ScanError};
@@ -19,10 +20,11 @@ use serde::Serialize;
 use super::engine::Engine;
 use super::examine::{self, Outcome, Subject};
 use super::task::StudyTask;
+use crate::choose::{self, Candidate, Choice};
 use crate::model::Shelf;
-use crate::settings::Settings;
+use crate::settings::{Analyze, ReadSeries, Settings};
+use crate::volume::build::{self, Built, Decoded};
 use crate::volume::decode::decode_part10;
-use crate::volume::{Slice, build};
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -98,10 +100,28 @@ pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result
         return Err(nothing(directory, &skipped));
     }
     let mut engine = Engine::new(Shelf::view(&options.settings));
-    let mut series = Vec::new();
-    for (number, (key, members)) in groups.into_iter().enumerate() {
-        series.push(one(&mut engine, options, number + 1, key, &members, control)?);
+    let choices = choices(&groups, &options.settings.analyze);
+    let choice = |number: usize| choices.iter().find(|choice| usize::try_from(choice.id) == Ok(number));
+    let mut series: Vec<(usize, SeriesReport)> = Vec::new();
+    let mut left: Vec<(usize, &Choice)> = Vec::new();
+    for (number, (key, members)) in (1..).zip(&groups) {
+        match choice(number) {
+            Some(choice) if !choice.is_read() => left.push((number, choice)),
+            part => series.push((number, one(&mut engine, options, number, key, members, part, control)?)),
+        }
     }
+    // What was left to a better series is read when that one could not be.
+    for (number, choice) in left {
+        let Some((key, members)) = groups.iter().nth(number - 1) else { continue };
+        let best = series.iter().find(|(other, _)| i64::try_from(*other) == Ok(choice.best));
+        let report = match best.filter(|(_, best)| best.state != "refused") {
+            Some(_) => SeriesReport { verdict: unread(choice, &choices), ..described(key, members) },
+            None => one(&mut engine, options, number, key, members, None, control)?,
+        };
+        series.push((number, report));
+    }
+    series.sort_by_key(|(number, _)| *number);
+    let series = series.into_iter().map(|(_, report)| report).collect();
     Ok(Report { series, skipped })
 }
 
@@ -182,19 +202,31 @@ fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
     Ok(())
 }
 
-fn one(
-    engine: &mut Engine,
-    options: &Options,
-    number: usize,
-    key: SeriesKey,
-    members: &[Member],
-    control: &dyn Control,
-) -> Result<SeriesReport, Error> {
+/// Which series are read; the id of each is its number.
+fn choices(groups: &Groups, settings: &Analyze) -> Vec<Choice> {
+    if settings.series == ReadSeries::All {
+        return Vec::new();
+    }
+    let candidate = |(number, (_, members)): (i64, (&SeriesKey, &Vec<Member>))| {
+        let headers: Vec<&Header> = members.iter().map(|member| &member.scan.header).collect();
+        let is_analysed = SeriesKind::of(headers.first()?).is_analysed();
+        is_analysed.then(|| Candidate::of(number, &headers))?
+    };
+    choose::choose(&(1..).zip(groups).filter_map(candidate).collect::<Vec<_>>())
+}
+
+/// Why a series is not read.
+fn unread(choice: &Choice, choices: &[Choice]) -> String {
+    choose::verdict(choice, choices.iter().find(|other| other.id == choice.best).map(|other| &other.label))
+}
+
+/// A series before it is looked at.
+fn described(key: &SeriesKey, members: &[Member]) -> SeriesReport {
     let header = &members[0].scan.header;
     let kind = SeriesKind::of(header);
-    let mut report = SeriesReport {
-        study_uid: key.study_uid,
-        series_uid: key.series_uid,
+    SeriesReport {
+        study_uid: key.study_uid.clone(),
+        series_uid: key.series_uid.clone(),
         description: header.series_description.clone(),
         kind: kind.as_str(),
         instances: members.len(),
@@ -205,7 +237,20 @@ fn one(
         accelerator: None,
         timings_ms: Vec::new(),
         objects: Vec::new(),
-    };
+    }
+}
+
+fn one(
+    engine: &mut Engine,
+    options: &Options,
+    number: usize,
+    key: &SeriesKey,
+    members: &[Member],
+    part: Option<&Choice>,
+    control: &dyn Control,
+) -> Result<SeriesReport, Error> {
+    let kind = SeriesKind::of(&members[0].scan.header);
+    let mut report = described(key, members);
     let headers = members.iter().map(|member| &member.scan.header);
     if let Some(mixed) = Refused::mixed(Mixed::Series, &report.series_uid, headers) {
         report.verdict = mixed.to_string();
@@ -216,9 +261,10 @@ fn one(
     }
     control.progress("volume", 0.0);
     let begun = std::time::Instant::now();
-    let (volume, sources) = match volume(members)? {
-        Ok((volume, sources)) => (Ok(volume), sources),
-        Err(reason) => (Err(reason), members.iter().map(|member| reference(&member.scan)).collect()),
+    let built = volume(members)?;
+    let sources: Vec<SliceRef> = match &built {
+        Ok(built) => built.sources.clone(),
+        Err(_) => members.iter().map(|member| reference(&member.scan)).collect(),
     };
     report.timings_ms.push(("volume".into(), begun.elapsed().as_secs_f64() * 1e3));
     let first = members
@@ -231,11 +277,12 @@ fn one(
         header: &first.scan.header,
         elements: &first.scan.elements,
         instances: &sources,
-        volume: volume.as_ref().map_err(Clone::clone),
+        built: built.as_ref().map_err(Clone::clone),
         created_utc: &store::now_utc(),
         prior: None,
         performed: None,
         study: &[],
+        part,
         revision: "",
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
@@ -273,20 +320,14 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Decodes and orders; the inner error is the refusal.
-fn volume(members: &[Member]) -> Result<Result<(models::Volume, Vec<SliceRef>), Refused>, Error> {
+fn volume(members: &[Member]) -> Result<Result<Built, Refused>, Error> {
     use rayon::prelude::*;
-    let decoded: Vec<Result<Vec<Slice>, Refused>> = members
-        .par_iter()
-        .map(|member| {
-            let bytes =
-                std::fs::read(&member.path).map_err(|source| Error::Io { path: member.path.clone(), source })?;
-            let header = &member.scan.header;
-            let refused = |fault| Refused::Slice { number: header.instance_number, fault };
-            Ok(decode_part10(header, &bytes).map_err(refused))
-        })
-        .collect::<Result<_, Error>>()?;
-    let slices = decoded.into_iter().collect::<Result<Vec<_>, Refused>>();
-    Ok(slices.and_then(|slices| build::assemble(slices.into_iter().flatten().collect()).map_err(Refused::Volume)))
+    let decoded = members.par_iter().map(|member| {
+        let bytes = std::fs::read(&member.path).map_err(|source| Error::Io { path: member.path.clone(), source })?;
+        let header = &member.scan.header;
+        Ok(Decoded::new(header, decode_part10(header, &bytes)))
+    });
+    Ok(build::volume(decoded.collect::<Result<_, Error>>()?).map_err(Refused::from))
 }
 
 fn reference(scan: &Scan) -> SliceRef {

@@ -9,7 +9,7 @@ use models::findings::{ChestFinding, Evaluated};
 use models::task::ct_quality::{self, CtQuality};
 use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
-use models::{ChestFindings, NotEvaluated, Reason, Topic, Volume};
+use models::{ChestFindings, NotEvaluated, Reason, Remark, Topic, Volume};
 use report::{Content, Refused, quality};
 
 use super::acquired::acquisition;
@@ -17,6 +17,7 @@ use super::engine::{self, Engine, Used};
 use super::examine::{Error, Subject};
 use super::views::View;
 use super::{mammography, prior, remarks};
+use crate::choose::Choice;
 use crate::performed;
 use crate::settings::Analyze;
 
@@ -177,22 +178,42 @@ impl StudyTask {
 }
 
 fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
-    let volume = match &subject.volume {
-        Ok(volume) => volume,
+    let built = match &subject.built {
+        Ok(built) => built,
         Err(reason) => {
             return Ok(Ran { outcome: Outcome::Refused(reason.clone()), used: None, timings_ms: Vec::new() });
         }
     };
+    let volume = &built.volume;
     let (mut findings, used) = match engine.chest_ct(volume, &acquisition(subject.header, subject.elements), control) {
         Err(engine::Error::Task(error)) if error.kind() == task::TaskFault::Cancelled => return Err(Error::Cancelled),
         ran => ran?,
     };
-    findings.remarks = remarks::of(subject.header, volume);
+    built.back.judge(&mut findings);
+    findings.remarks.clone_from(&built.remarks);
+    findings.remarks.extend(remarks::of(subject.header, volume));
     findings.remarks.extend(subject.performed.map(performed::remarks).unwrap_or_default());
+    if let Some(part) = subject.part {
+        only(&mut findings, part);
+    }
     findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, &subject.header.study_date, prior));
     let timings_ms = findings.timings_ms.clone();
     let outcome = nothing_evaluated(&findings).map_or(Outcome::Processed(findings), Outcome::Refused);
     Ok(Ran { outcome, used: Some(used), timings_ms })
+}
+
+/// Of several series of a scan each gives its own findings, and says where the others are.
+fn only(findings: &mut ChestFindings, part: &Choice) {
+    for (finding, label) in &part.elsewhere {
+        findings.refuse(*finding, Reason::OtherSeries { series: label.to_string() });
+    }
+    // The density of the lungs goes with emphysema.
+    if let (true, Evaluated::Done(lungs)) = (findings.refusal(ChestFinding::Emphysema).is_some(), &mut findings.lungs) {
+        lungs.iter_mut().for_each(|lung| lung.laa950_percent = None);
+    }
+    if !part.unread.is_empty() {
+        findings.remarks.push(Remark::NotRead { series: part.unread.iter().map(ToString::to_string).collect() });
+    }
 }
 
 /// Why nothing at all was evaluated, if so: then the series is refused. What forbids every finding (a child, another part of
@@ -204,16 +225,21 @@ fn nothing_evaluated(findings: &ChestFindings) -> Option<Refused> {
     if reasons.len() < ChestFinding::COUNT {
         return None;
     }
+    // What was left out may be what is missed.
+    let remarks: Vec<Remark> = findings.remarks.iter().filter(|remark| remark.is_about_slices()).cloned().collect();
     let about_all = reasons[0].is_of_the_series() && reasons.iter().all(|reason| *reason == reasons[0]);
     let why =
         if about_all { NotEvaluated { topic: Topic::Unnamed, reason: reasons[0].clone() } } else { lungs.clone() };
-    Some(Refused::Nothing(why))
+    Some(if remarks.is_empty() { Refused::Nothing(why) } else { Refused::NothingOfPart { why, remarks } })
 }
 
 fn ct_quality(subject: &Subject<'_>) -> Ran {
     let begun = std::time::Instant::now();
-    let positions_mm: Vec<[f64; 3]> = subject.instances.iter().map(|slice| slice.position_mm).collect();
-    let volume = subject.volume.as_ref().map(|volume| *volume).map_err(ToString::to_string);
+    // What was filled in was not sent: it has the reference of the slice before it.
+    let mut sent = subject.instances.to_vec();
+    sent.dedup_by(|a, b| a.sop_instance_uid == b.sop_instance_uid && a.frame == b.frame);
+    let positions_mm: Vec<[f64; 3]> = sent.iter().map(|slice| slice.position_mm).collect();
+    let volume = subject.volume().map_err(|reason| reason.to_string());
     let quality = ct_quality::measure(&ct_quality::Input {
         volume: volume.as_ref().map(|volume| *volume).map_err(String::as_str),
         positions_mm: &positions_mm,
@@ -233,8 +259,8 @@ fn mammography_views(subject: &Subject<'_>) -> Ran {
 
 /// Unit vector across the slices: of the volume, else by the header, else along the patient.
 fn across(subject: &Subject<'_>) -> [f64; 3] {
-    if let Ok(volume) = &subject.volume {
-        return volume.geometry.axes[2];
+    if let Ok(built) = &subject.built {
+        return built.volume.geometry.axes[2];
     }
     let Some([a, b, c, d, e, f]) = subject.header.image_orientation else { return [0.0, 0.0, 1.0] };
     [b * f - c * e, c * d - a * f, a * e - b * d]

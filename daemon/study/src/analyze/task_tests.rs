@@ -10,6 +10,8 @@ use super::*;
 use crate::analyze::examine;
 use crate::model::Shelf;
 use crate::settings::Settings;
+use crate::volume::Back;
+use crate::volume::build::Built;
 
 /// A task that `ALL` lacks would compile and never run.
 #[test]
@@ -78,7 +80,6 @@ fn volume() -> Volume {
 
 #[test]
 fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
-    let volume = volume();
     let header = Header {
         modality: "CT".into(),
         sop_class_uid: "1.2.840.10008.5.1.4.1.1.2".into(),
@@ -91,24 +92,26 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
         frame: None,
         position_mm: [0.0, 0.0, f64::from(z)],
     };
-    let examined = |volume: Result<&Volume, Refused>, instances: &[SliceRef]| {
+    let built = Built { volume: volume(), sources: Vec::new(), back: Back::default(), remarks: Vec::new() };
+    let examined = |built: Result<&Built, Refused>, instances: &[SliceRef]| {
         let subject = Subject {
             tasks: &[StudyTask::CtQuality],
             header: &header,
             elements: &[],
             instances,
-            volume,
+            built,
             created_utc: "2026-11-24T03:00:00.000Z",
             prior: None,
             performed: None,
             study: &[],
+            part: None,
             revision: "",
         };
         let mut engine = Engine::new(Shelf::view(&Settings::default()));
         examine::examine(&mut engine, &Device::default(), &subject, &task::Unattended).unwrap()
     };
     let all: Vec<SliceRef> = (0..12).map(slice).collect();
-    let whole = examined(Ok(&volume), &all);
+    let whole = examined(Ok(&built), &all);
     assert!(whole.verdict.starts_with("CT image quality: noise 1"), "{}", whole.verdict);
     let slices = "12 slices every 1.00 mm, 1.50 mm thick (overlap 0.50 mm), none missing; motion not assessed";
     assert!(whole.verdict.ends_with(slices), "{}", whole.verdict);

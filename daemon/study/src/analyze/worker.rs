@@ -24,7 +24,7 @@ use super::error::Error;
 use super::results::Results;
 use super::{examine, room, shadow};
 use crate::parts::StudyParts;
-use crate::{PAUSES, wait_for_database};
+use crate::{PAUSES, choosing, wait_for_database};
 
 /// Works until shutdown. A job that runs then goes back to the queue. An error of the database is waited out; the job that
 /// it hit goes back to the queue when the database can be written again.
@@ -132,6 +132,13 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
     let Some(row) = series::get(&connection, job.series_id)? else {
         return Ok(Next::Again); // foreign keys forbid it
     };
+    let settings = &parts.settings;
+    let most = Duration::from_secs_f64(settings.study.quiet_secs);
+    if choosing::waits(&connection, &settings.analyze, &job, &row, most)? {
+        let then = store::utc_after(Duration::from_secs_f64(settings.series.quiet_secs));
+        jobs::postpone(&connection, job.id, "another series of the study is being received", &then)?;
+        return Ok(Next::Again);
+    }
     if let Err(no_room) = room::check(parts, &connection, &job, &row) {
         // Others may have room meanwhile.
         room::wait(parts, &connection, &job, &no_room)?;

@@ -10,14 +10,12 @@ use std::time::{Duration, Instant};
 use custody::instance::Instance;
 use custody::series::SeriesKey;
 use custody::spool::Spool;
-use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use hal::urgency;
-use models::Volume;
 use rayon::prelude::*;
 
 use super::Slice;
-use super::build::{self, VolumeError};
+use super::build::{self, Built, Decoded, VolumeError};
 use super::memory::{self, Need};
 
 type Decode = dyn Fn(&Instance) -> Result<Vec<Slice>, DecodeError> + Send + Sync;
@@ -154,11 +152,7 @@ impl DecodeAhead {
     /// # Errors
     /// When the series does not fit into the memory that is allowed, an instance cannot be decoded, or the slices do not
     /// form a volume.
-    pub fn volume(
-        &self,
-        series: &SeriesKey,
-        instances: &[Arc<Instance>],
-    ) -> Result<(Volume, Vec<SliceRef>), VolumeError> {
+    pub fn volume(&self, series: &SeriesKey, instances: &[Arc<Instance>]) -> Result<Built, VolumeError> {
         let mut ahead = self.inner.take(series);
         // The other series that are decoded ahead keep what they have.
         let limit = self.inner.limits.all.saturating_sub(self.bytes());
@@ -170,19 +164,15 @@ impl DecodeAhead {
         };
         let parts: Vec<_> = instances.iter().map(|instance| (instance, ahead.remove(&instance.id))).collect();
         let decode = |(instance, ahead): (&Arc<Instance>, Option<_>)| {
-            let decoded = ahead.unwrap_or_else(|| self.inner.decode(instance));
-            decoded.map_err(|source| VolumeError::decode(instance, source))
+            Decoded::new(&instance.header, ahead.unwrap_or_else(|| self.inner.decode(instance)))
         };
-        let mut slices = Vec::with_capacity(instances.len());
+        let mut decoded: Vec<Decoded> = Vec::with_capacity(instances.len());
         let mut parts = parts.into_iter().peekable();
         while parts.peek().is_some() {
             let some: Vec<_> = parts.by_ref().take(at_once).collect();
-            let decoded: Vec<_> = some.into_par_iter().map(decode).collect();
-            for part in decoded {
-                slices.extend(part?);
-            }
+            decoded.par_extend(some.into_par_iter().map(decode));
         }
-        build::assemble(slices).map_err(VolumeError::Refused)
+        build::volume(decoded)
     }
 
     /// Frees the decoded slices of a series that will not be analysed.

@@ -5,6 +5,7 @@ use std::time::Instant as Clock;
 
 use custody::instance::Location;
 use dicom::header::Header;
+use models::Volume;
 
 use super::*;
 use crate::volume::geometry::SliceGeometry;
@@ -71,7 +72,7 @@ fn slices_decoded_ahead_are_handed_over_in_volume_order_and_not_decoded_again() 
     for instance in &instances {
         assert_eq!(ahead.offer(&series("a"), instance.clone()), Offered::Taken);
     }
-    let (volume, sources) = ahead.volume(&series("a"), &instances).unwrap();
+    let Built { volume, sources, .. } = ahead.volume(&series("a"), &instances).unwrap();
     assert_eq!(values(&volume), [1, 2, 3, 4, 5]);
     assert_eq!(sources[0].sop_instance_uid, "1.2.1");
     assert_eq!(decoded.load(Ordering::SeqCst), 5);
@@ -85,7 +86,7 @@ fn beyond_the_limit_nothing_is_held_and_the_rest_is_decoded_when_needed() {
     let offered: Vec<_> = instances.iter().map(|i| ahead.offer(&series("a"), i.clone())).collect();
     assert_eq!(offered, [Offered::Taken, Offered::Taken, Offered::Full, Offered::Full, Offered::Full]);
     assert_eq!(ahead.bytes(), 2 * BYTES);
-    let (volume, _) = ahead.volume(&series("a"), &instances).unwrap();
+    let volume = ahead.volume(&series("a"), &instances).unwrap().volume;
     assert_eq!(values(&volume), [1, 2, 3, 4, 5]);
     assert_eq!(decoded.load(Ordering::SeqCst), 5);
     assert_eq!(ahead.offer(&series("b"), instance(9)), Offered::Taken, "the room is free again");
@@ -176,7 +177,7 @@ fn what_was_not_begun_is_decoded_by_whoever_wants_the_volume() {
     for one in &wanted {
         assert_eq!(ahead.offer(&series("1.2.3"), one.clone()), Offered::Taken);
     }
-    let (volume, _) = ahead.volume(&series("1.2.3"), &wanted).unwrap();
+    let volume = ahead.volume(&series("1.2.3"), &wanted).unwrap().volume;
     assert_eq!(values(&volume), [1, 2, 3]);
     *gate.0.lock().unwrap() = true;
     gate.1.notify_all();
@@ -222,7 +223,7 @@ fn no_more_instances_are_decoded_at_once_than_the_memory_allows() {
         current.fetch_sub(1, Ordering::SeqCst);
         Ok(slices(instance))
     });
-    let (volume, _) = ahead.unwrap().volume(&series("a"), &all).unwrap();
+    let volume = ahead.unwrap().volume(&series("a"), &all).unwrap().volume;
     assert_eq!(volume.slices.len(), 12);
     assert_eq!(most.load(Ordering::SeqCst), 1);
 }

@@ -1,15 +1,23 @@
 //! Builds a `Volume` from slices, or says why not.
 
+use std::sync::Arc;
+
 use custody::instance::Instance;
 use custody::spool::{self, Spool};
+use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use models::refusal::Place;
-use models::{Refusal, Volume};
+use models::remark::SliceFault;
+use models::{Refusal, Remark, Volume};
 use report::Refused;
 
+use super::back::Back;
+use super::geometry::{Arranged, SliceGeometry};
 use super::judge::{self, Fault};
-use super::{Slice, decode, geometry, units};
+use super::sound::{self, Sound};
+use super::units::Units;
+use super::{Slice, decode, geometry, shear, units};
 
 /// Why a series does not give a volume.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -27,11 +35,6 @@ pub enum VolumeError {
 }
 
 impl VolumeError {
-    pub(super) fn decode(instance: &Instance, source: DecodeError) -> Self {
-        let header = &instance.header;
-        Self::Decode { sop_instance_uid: header.sop_instance_uid.clone(), number: header.instance_number, source }
-    }
-
     /// A stable word for each kind of error, for callers, D-Bus and statistics.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -67,23 +70,138 @@ pub fn decode(spool: &Spool, instance: &Instance) -> Result<Vec<Slice>, DecodeEr
     decode::decode_part10(&instance.header, &part10)
 }
 
-/// Orders decoded slices and makes a volume of them. No voxel is copied: the volume shares the planes of the slices.
-/// The references are in volume order.
+/// A volume, and how it goes together with the slices that were sent.
+#[derive(Debug, Clone)]
+pub struct Built {
+    pub volume: Volume,
+    /// For each slice of the volume; one that was filled in has the reference of the slice before it.
+    pub sources: Vec<SliceRef>,
+    pub back: Back,
+    /// What was left out or altered.
+    pub remarks: Vec<Remark>,
+}
+
+/// An instance that was decoded, or why it was not.
+#[derive(Debug)]
+pub struct Decoded {
+    pub sop_instance_uid: String,
+    /// As its header says; of an instance with several frames that of none.
+    pub geometry: SliceGeometry,
+    pub frames: u32,
+    pub slices: Result<Vec<Slice>, DecodeError>,
+}
+
+impl Decoded {
+    pub fn new(header: &Header, slices: Result<Vec<Slice>, DecodeError>) -> Self {
+        Self {
+            sop_instance_uid: header.sop_instance_uid.clone(),
+            geometry: SliceGeometry::from(header),
+            frames: header.number_of_frames.max(1),
+            slices,
+        }
+    }
+
+    /// May the series be read without it? Not when a repetition may mend it, or when it was damaged here: then it is asked
+    /// for again.
+    fn is_dispensable(&self, error: &DecodeError) -> bool {
+        self.frames == 1 && !error.is_transient() && !matches!(error, DecodeError::Damaged)
+    }
+}
+
+/// Makes a volume of the instances of a series. Single ones that cannot be decoded are left out, and named.
 ///
 /// # Errors
-/// When the slices do not form a regular grid.
-pub fn assemble(slices: Vec<Slice>) -> Result<(Volume, Vec<SliceRef>), Refusal> {
-    let places: Vec<_> = slices.iter().map(|s| s.geometry.clone()).collect();
-    let arranged = geometry::arrange(&places)?;
+/// Why one cannot be decoded; when the slices do not make a volume.
+pub fn volume(parts: Vec<Decoded>) -> Result<Built, VolumeError> {
+    let mut slices = Vec::with_capacity(parts.len());
+    let mut unreadable = Vec::new();
+    let mut first_error = None;
+    for part in parts {
+        match &part.slices {
+            Ok(_) => {}
+            Err(source) => {
+                let error = VolumeError::Decode {
+                    sop_instance_uid: part.sop_instance_uid.clone(),
+                    number: part.geometry.number,
+                    source: source.clone(),
+                };
+                if !part.is_dispensable(source) {
+                    return Err(error);
+                }
+                first_error.get_or_insert(error);
+                unreadable.push(part.geometry);
+                continue;
+            }
+        }
+        slices.extend(part.slices.unwrap_or_default());
+    }
+    assemble_without(slices, unreadable).map_err(|refusal| first_error.unwrap_or(VolumeError::Refused(refusal)))
+}
+
+/// Orders decoded slices and makes a volume of them. No voxel is copied, unless the gantry was tilted: the volume shares the
+/// planes of the slices. The references are in volume order.
+///
+/// # Errors
+/// When the slices do not form a regular grid, or too many of them are bad.
+pub fn assemble(slices: Vec<Slice>) -> Result<Built, Refusal> {
+    assemble_without(slices, Vec::new())
+}
+
+/// More bad slices than this one after the other are found in no series that is read.
+const MOST_ROUNDS: usize = 32;
+
+fn assemble_without(slices: Vec<Slice>, unreadable: Vec<SliceGeometry>) -> Result<Built, Refusal> {
+    let mut faults = vec![None; slices.len()];
+    faults.extend(unreadable.iter().map(|_| Some(SliceFault::Unreadable)));
+    let mut places: Vec<SliceGeometry> = slices.iter().map(|s| s.geometry.clone()).collect();
+    places.extend(unreadable);
+    let mut found = sound::sound(&places, &faults, None)?;
     // Raw values, and those of other quantities, must not be read as Hounsfield units.
     if let Some(refusal) = units::refusal(slices.iter().map(|slice| (&slice.units, slice.geometry.number))) {
-        return Err(refusal);
+        for (slice, fault) in slices.iter().zip(&mut faults).filter(|(slice, _)| slice.units != Units::Hounsfield) {
+            tracing::debug!(number = slice.geometry.number, "no Hounsfield units");
+            fault.get_or_insert(SliceFault::Units);
+        }
+        found = sound::sound(&places, &faults, Some(refusal))?;
     }
-    let mut planes = Vec::with_capacity(slices.len());
-    let mut sources = Vec::with_capacity(slices.len());
-    let order = arranged.order;
-    for index in order.iter().copied() {
-        let slice = &slices[index];
+    let mut first_refusal = None;
+    for _ in 0..MOST_ROUNDS {
+        let built = build(&slices, &found);
+        if let Some(refusal) = units::off_scale(&built.volume) {
+            return Err(refusal);
+        }
+        let grid = on_grid(&found.arranged);
+        let numbers: Vec<Option<i64>> = grid.iter().map(|slice| places[(*slice)?].number).collect();
+        let bad = judge::judge(&built.volume.slices, built.volume.geometry.dims[0]);
+        let Some(refusal) = refuse_odd(&built.volume, &numbers, &bad) else { return Ok(built) };
+        let refusal = first_refusal.get_or_insert(refusal).clone();
+        for (slice, fault) in worst(&bad) {
+            // Between two slices that do not go together nothing can be filled in.
+            let Some(slice) = grid.get(slice).copied().flatten() else { return Err(refusal) };
+            faults[slice] = Some(fault);
+        }
+        found = sound::sound(&places, &faults, Some(refusal))?;
+    }
+    Err(first_refusal.unwrap_or(Refusal::TooFew { count: 0, needed: geometry::MIN_SLICES }))
+}
+
+/// The slice at each place of the grid; `None` where one is filled in.
+fn on_grid(arranged: &Arranged) -> Vec<Option<usize>> {
+    let mut order = arranged.order.iter().copied();
+    let slices = arranged.geometry.dims[2];
+    (0..slices).map(|k| if arranged.filled.contains(&k) { None } else { order.next() }).collect()
+}
+
+fn build(slices: &[Slice], found: &Sound) -> Built {
+    let Arranged { geometry, tilt, filled, .. } = &found.arranged;
+    let grid = on_grid(&found.arranged);
+    let mut planes: Vec<Arc<[i16]>> = Vec::with_capacity(grid.len());
+    let mut sources: Vec<SliceRef> = Vec::with_capacity(grid.len());
+    for (k, index) in grid.iter().enumerate() {
+        // Never the first: what is filled in lies between two.
+        let Some(slice) = index.or_else(|| grid[..k].iter().rev().find_map(|index| *index)).map(|i| &slices[i]) else {
+            continue;
+        };
         planes.push(slice.hu.clone());
         sources.push(SliceRef {
             sop_class_uid: slice.sop_class_uid.clone(),
@@ -92,17 +210,49 @@ pub fn assemble(slices: Vec<Slice>) -> Result<(Volume, Vec<SliceRef>), Refusal> 
             position_mm: slice.geometry.position_mm.unwrap_or_default(),
         });
     }
-    let volume = Volume { geometry: arranged.geometry, slices: planes };
-    let numbers: Vec<Option<i64>> = order.iter().map(|index| places[*index].number).collect();
-    match units::off_scale(&volume).or_else(|| refuse_odd(&volume, &numbers)) {
-        Some(refusal) => Err(refusal),
-        None => Ok((volume, sources)),
+    let fill = |planes: &mut Vec<Arc<[i16]>>| {
+        for k in filled {
+            planes[*k] = sound::between(&planes[k - 1], &planes[k + 1]).into();
+        }
+    };
+    let (upright, planes) = match tilt {
+        None => (planes, Vec::new()),
+        Some(tilt) => (shear::upright(&planes, tilt.original.dims[0], geometry.dims, tilt), planes),
+    };
+    let (mut upright, mut original) = (upright, planes);
+    fill(&mut upright);
+    if tilt.is_some() {
+        fill(&mut original);
+    }
+    Built {
+        volume: Volume { geometry: geometry.clone(), slices: upright },
+        sources,
+        back: Back { tilt: tilt.clone(), filled: filled.clone(), planes: original },
+        remarks: found.remarks.clone(),
     }
 }
 
+/// The slices to be left out first. A bad slice makes its neighbours look odd: of several side by side only the worst is
+/// taken, and then all are judged again.
+fn worst(faults: &[Fault]) -> Vec<(usize, SliceFault)> {
+    let mut all: Vec<(usize, f64, SliceFault)> = Vec::new();
+    for fault in faults {
+        let (slice, badness, what) = match *fault {
+            Fault::Blank { slice } => (slice, f64::INFINITY, SliceFault::Blank),
+            Fault::Odd { slice, by_hu, usual_hu } => (slice, by_hu / usual_hu.max(1.0), SliceFault::Odd),
+            Fault::Step { .. } => continue,
+        };
+        all.push((slice, badness, what));
+    }
+    let beaten = |one: &(usize, f64, SliceFault)| {
+        all.iter()
+            .any(|other| other.0.abs_diff(one.0) == 1 && (other.1 > one.1 || (other.1 == one.1 && other.0 < one.0)))
+    };
+    all.iter().filter(|one| !beaten(one)).map(|(slice, _, what)| (*slice, *what)).collect()
+}
+
 /// The first slice that does not belong to its neighbours, and how many there are.
-fn refuse_odd(volume: &Volume, numbers: &[Option<i64>]) -> Option<Refusal> {
-    let faults = judge::judge(&volume.slices, volume.geometry.dims[0]);
+fn refuse_odd(volume: &Volume, numbers: &[Option<i64>], faults: &[Fault]) -> Option<Refusal> {
     let (count, total) = (faults.len(), volume.slices.len());
     let place = |slice: usize| {
         let axis = geometry::main_axis(volume.geometry.axes[2]);

@@ -344,7 +344,7 @@ fn each_frame_of_an_enhanced_ct_has_its_own_place_and_scale() {
     for part10 in [part10(enhanced(), uids::EXPLICIT_VR_LITTLE_ENDIAN), encapsulated] {
         let slices = decode(&part10).unwrap();
         assert_eq!(slices.iter().map(|s| s.hu[0]).collect::<Vec<_>>(), [-1000, -1001, -1002]);
-        let (volume, sources) = build::assemble(slices).unwrap();
+        let build::Built { volume, sources, .. } = build::assemble(slices).unwrap();
         assert_eq!(volume.geometry.spacing_mm, [0.8, 0.7, 2.5]);
         assert_eq!(volume.geometry.origin_mm, [0.0, 0.0, 95.0]);
         assert_eq!(volume.slices.iter().map(|s| s[0]).collect::<Vec<_>>(), [-1002, -1001, -1000]);

@@ -35,6 +35,9 @@ pub const SIDEWAYS_TOLERANCE_MM: f64 = 0.2;
 /// degrees).
 pub const SIDEWAYS_TOLERANCE_PER_MM: f64 = 0.001;
 
+/// Gantries tilt by up to 30 degrees. What leans further was reformatted, or its positions are wrong.
+pub const MOST_TILT_DEGREES: f64 = 30.0;
+
 /// Cosine of the angle up to which two directions count as equal (0.1 degrees: half a pixel at the edge of a field of
 /// 500 mm).
 pub const SAME_DIRECTION_COSINE: f64 = 0.999_998_5;
@@ -81,9 +84,23 @@ impl From<&Header> for SliceGeometry {
 pub struct Arranged {
     /// Indices into the input, in the order of increasing slice index.
     pub order: Vec<usize>,
+    /// Of the upright grid, if the gantry was tilted.
     pub geometry: Geometry,
+    pub tilt: Option<Tilt>,
+    /// Slices of the grid, ascending, between which one is missing: they are not in `order`.
+    pub filled: Vec<usize>,
     /// Remarks about the geometry that did not prevent a volume.
     pub notes: Vec<String>,
+}
+
+/// How the slices of a tilted gantry lie in the upright grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tilt {
+    pub degrees: f64,
+    /// Of the slices as they are: the third axis leans.
+    pub original: Geometry,
+    /// Column and row of the grid at which each slice of the grid begins.
+    pub shifts: Vec<[usize; 2]>,
 }
 
 /// Orders `slices` along their common normal and returns their grid. The slice axis is the cross product of row and
@@ -103,17 +120,17 @@ pub fn arrange(slices: &[SliceGeometry]) -> Result<Arranged, Refusal> {
 
     let stack = Stack::new(placed);
     stack.no_duplicates()?;
-    stack.straight()?;
+    let lean = stack.lean()?;
     let spacing = stack.evenly_spaced()?;
-    Ok(stack.arranged(slices, spacing))
+    Ok(stack.arranged(slices, spacing, lean, &[]))
 }
 
 /// A slice whose geometry is complete and finite.
 #[derive(Debug, Clone, Copy)]
-struct Placed {
-    index: usize,
-    number: Option<i64>,
-    position: Vector,
+pub(super) struct Placed {
+    pub(super) index: usize,
+    pub(super) number: Option<i64>,
+    pub(super) position: Vector,
     row: Vector,
     column: Vector,
     /// Between columns, between rows.
@@ -122,7 +139,7 @@ struct Placed {
     matrix: [u32; 2],
 }
 
-fn placed(slices: &[SliceGeometry]) -> Result<Vec<Placed>, Refusal> {
+pub(super) fn placed(slices: &[SliceGeometry]) -> Result<Vec<Placed>, Refusal> {
     type Lacks = fn(&SliceGeometry) -> bool;
     let lacking = |missing: Fact, lacks: Lacks| {
         let without: Vec<_> = slices.iter().filter(|s| lacks(s)).collect();
@@ -176,7 +193,7 @@ fn directions(slice: &SliceGeometry) -> Option<[Vector; 2]> {
     Some([row, cross(normal, row)])
 }
 
-fn one_frame_of_reference(slices: &[SliceGeometry]) -> Result<(), Refusal> {
+pub(super) fn one_frame_of_reference(slices: &[SliceGeometry]) -> Result<(), Refusal> {
     let mut uids: Vec<_> = slices.iter().map(|s| s.frame_of_reference_uid.as_deref()).collect();
     uids.sort_unstable();
     uids.dedup();
@@ -184,26 +201,47 @@ fn one_frame_of_reference(slices: &[SliceGeometry]) -> Result<(), Refusal> {
 }
 
 fn one_orientation(placed: &[Placed]) -> Result<(), Refusal> {
-    let same = |a: &Placed, b: &Placed| {
-        dot(a.row, b.row) >= SAME_DIRECTION_COSINE && dot(a.column, b.column) >= SAME_DIRECTION_COSINE
-    };
-    let Some(Odd { usual, other, count, numbers }) = odd_ones(placed, same) else { return Ok(()) };
+    let Some(Odd { usual, other, count, numbers }) = odd_ones(placed, same_direction) else { return Ok(()) };
     let (usual, other) = (plane(&usual), plane(&other));
     Err(Refusal::MixedOrientation { count, total: placed.len(), usual, other, numbers })
 }
 
 fn one_matrix(placed: &[Placed]) -> Result<(), Refusal> {
-    let Some(odd) = odd_ones(placed, |a, b| a.matrix == b.matrix) else { return Ok(()) };
+    let Some(odd) = odd_ones(placed, same_matrix) else { return Ok(()) };
     let (usual, other) = (odd.usual.matrix, odd.other.matrix);
     Err(Refusal::MixedMatrix { count: odd.count, total: placed.len(), usual, other, numbers: odd.numbers })
 }
 
 fn one_pixel_spacing(placed: &[Placed]) -> Result<(), Refusal> {
-    let close = |a: f64, b: f64| (a - b).abs() <= PIXEL_SPACING_TOLERANCE * a.min(b);
-    let same = |a: &Placed, b: &Placed| (0..2).all(|i| close(a.pixel_spacing[i], b.pixel_spacing[i]));
-    let Some(odd) = odd_ones(placed, same) else { return Ok(()) };
+    let Some(odd) = odd_ones(placed, same_pixels) else { return Ok(()) };
     let (usual, other) = (odd.usual.pixel_spacing, odd.other.pixel_spacing);
     Err(Refusal::MixedPixelSpacing { count: odd.count, total: placed.len(), usual, other, numbers: odd.numbers })
+}
+
+pub(super) fn same_direction(a: &Placed, b: &Placed) -> bool {
+    dot(a.row, b.row) >= SAME_DIRECTION_COSINE && dot(a.column, b.column) >= SAME_DIRECTION_COSINE
+}
+
+pub(super) fn same_matrix(a: &Placed, b: &Placed) -> bool {
+    a.matrix == b.matrix
+}
+
+pub(super) fn same_pixels(a: &Placed, b: &Placed) -> bool {
+    let close = |a: f64, b: f64| (a - b).abs() <= PIXEL_SPACING_TOLERANCE * a.min(b);
+    (0..2).all(|i| close(a.pixel_spacing[i], b.pixel_spacing[i]))
+}
+
+/// Equal slices together, the largest group first.
+pub(super) fn groups(placed: &[Placed], same: impl Fn(&Placed, &Placed) -> bool) -> Vec<Vec<Placed>> {
+    let mut groups: Vec<Vec<Placed>> = Vec::new();
+    for slice in placed {
+        match groups.iter_mut().find(|group| same(&group[0], slice)) {
+            Some(group) => group.push(*slice),
+            None => groups.push(vec![*slice]),
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+    groups
 }
 
 /// The slices that differ from the largest group of equal ones.
@@ -215,35 +253,28 @@ struct Odd {
 }
 
 fn odd_ones(placed: &[Placed], same: impl Fn(&Placed, &Placed) -> bool) -> Option<Odd> {
-    let mut groups: Vec<Vec<&Placed>> = Vec::new();
-    for slice in placed {
-        match groups.iter_mut().find(|group| same(group[0], slice)) {
-            Some(group) => group.push(slice),
-            None => groups.push(vec![slice]),
-        }
-    }
+    let groups = groups(placed, same);
     if groups.len() < 2 {
         return None;
     }
-    groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
-    let others: Vec<&Placed> = groups[1..].concat();
+    let others: Vec<Placed> = groups[1..].concat();
     let mut numbers: Vec<_> = others.iter().filter_map(|s| s.number).collect();
     numbers.sort_unstable();
-    Some(Odd { usual: *groups[0][0], other: *others[0], count: others.len(), numbers })
+    Some(Odd { usual: groups[0][0], other: others[0], count: others.len(), numbers })
 }
 
 /// Slices of one direction and matrix, sorted along their normal.
-struct Stack {
-    slices: Vec<Placed>,
+pub(super) struct Stack {
+    pub(super) slices: Vec<Placed>,
     /// Position of each slice along the normal, millimetres, ascending.
-    along: Vec<f64>,
+    pub(super) along: Vec<f64>,
     row: Vector,
     column: Vector,
     normal: Vector,
 }
 
 impl Stack {
-    fn new(mut slices: Vec<Placed>) -> Self {
+    pub(super) fn new(mut slices: Vec<Placed>) -> Self {
         let Placed { row, column, .. } = slices[0];
         let normal = cross(row, column);
         slices
@@ -252,15 +283,15 @@ impl Stack {
         Self { slices, along, row, column, normal }
     }
 
-    fn steps(&self) -> Vec<f64> {
+    pub(super) fn steps(&self) -> Vec<f64> {
         self.along.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 
-    fn extent(&self) -> f64 {
+    pub(super) fn extent(&self) -> f64 {
         self.along[self.along.len() - 1] - self.along[0]
     }
 
-    fn no_duplicates(&self) -> Result<(), Refusal> {
+    pub(super) fn no_duplicates(&self) -> Result<(), Refusal> {
         let steps = self.steps();
         let Some(first) = steps.iter().position(|step| *step < SAME_PLACE_MM) else { return Ok(()) };
         // Several slices at one position count as one place.
@@ -270,15 +301,19 @@ impl Stack {
         Err(Refusal::DuplicatePosition { places, first: self.place(first), second: self.place(first + 1) })
     }
 
-    /// Checks that no slice is displaced sideways relative to the first. The header's gantry tilt is not used, because
-    /// its sign differs between vendors and it may be missing.
-    fn straight(&self) -> Result<(), Refusal> {
+    /// How far the slices drift sideways from the first to the last (column and row direction, millimetres) when the gantry
+    /// was tilted; `None` when no slice is displaced. The header's gantry tilt is not used, because its sign differs between
+    /// vendors and it may be missing.
+    ///
+    /// # Errors
+    /// When the field of view was moved, or the slices lean too far.
+    pub(super) fn lean(&self) -> Result<Option<Lean>, Refusal> {
         let last = self.slices.len() - 1;
         let sideways: Vec<Vector> = (0..=last).map(|i| self.sideways(i)).collect();
         let extent = self.extent();
         let allowed = SIDEWAYS_TOLERANCE_MM + SIDEWAYS_TOLERANCE_PER_MM * extent;
         if sideways.iter().all(|s| norm(*s) <= allowed) {
-            return Ok(());
+            return Ok(None);
         }
         // A steady displacement is a gantry tilt; any other means that the field of view was moved.
         let drift = sideways[last];
@@ -286,16 +321,16 @@ impl Stack {
             let part = (self.along[i] - self.along[0]) / extent;
             norm(sub(sideways[i], scale(drift, part)))
         };
-        if (0..=last).all(|i| off_drift(i) <= SIDEWAYS_TOLERANCE_MM) {
-            let drift_mm = norm(drift);
-            return Err(Refusal::Tilt {
-                degrees: (drift_mm / extent).atan().to_degrees(),
-                drift_mm,
-                extent_mm: extent,
-            });
+        if !(0..=last).all(|i| off_drift(i) <= SIDEWAYS_TOLERANCE_MM) {
+            let moved = (0..=last).find(|i| norm(sideways[*i]) > allowed).unwrap_or(last);
+            return Err(Refusal::SidewaysShift { slice: self.place(moved), shift_mm: norm(sideways[moved]) });
         }
-        let moved = (0..=last).find(|i| norm(sideways[*i]) > allowed).unwrap_or(last);
-        Err(Refusal::SidewaysShift { slice: self.place(moved), shift_mm: norm(sideways[moved]) })
+        let drift_mm = norm(drift);
+        let degrees = (drift_mm / extent).atan().to_degrees();
+        if degrees > MOST_TILT_DEGREES {
+            return Err(Refusal::Tilt { degrees, drift_mm, extent_mm: extent });
+        }
+        Ok(Some(Lean { degrees, drift_mm: [dot(drift, self.row), dot(drift, self.column)] }))
     }
 
     /// Displacement of a slice relative to the first one, within the plane of the slices.
@@ -352,28 +387,88 @@ impl Stack {
         Refusal::UnevenSpacing { min_mm, max_mm, at: [self.place(at), self.place(at + 1)] }
     }
 
-    fn arranged(&self, slices: &[SliceGeometry], spacing: f64) -> Arranged {
+    /// `filled`: slices of the grid that are not there.
+    pub(super) fn arranged(
+        &self,
+        slices: &[SliceGeometry],
+        spacing: f64,
+        lean: Option<Lean>,
+        filled: &[usize],
+    ) -> Arranged {
         let first = &self.slices[0];
         let mut notes = Vec::new();
         if slices[0].frame_of_reference_uid.is_none() {
             notes.push("the slices do not name a frame of reference; they are assumed to have the same one".to_owned());
         }
-        Arranged {
-            order: self.slices.iter().map(|s| s.index).collect(),
-            geometry: Geometry {
-                dims: [first.matrix[0] as usize, first.matrix[1] as usize, self.slices.len()],
-                spacing_mm: [first.pixel_spacing[0], first.pixel_spacing[1], spacing],
-                origin_mm: first.position,
-                axes: [self.row, self.column, self.normal],
-            },
-            notes,
-        }
+        let geometry = Geometry {
+            dims: [first.matrix[0] as usize, first.matrix[1] as usize, self.slices.len() + filled.len()],
+            spacing_mm: [first.pixel_spacing[0], first.pixel_spacing[1], spacing],
+            origin_mm: first.position,
+            axes: [self.row, self.column, self.normal],
+        };
+        let (geometry, tilt) = match lean {
+            None => (geometry, None),
+            Some(lean) => {
+                let (upright, tilt) = lean.upright(geometry);
+                (upright, Some(tilt))
+            }
+        };
+        let order = self.slices.iter().map(|s| s.index).collect();
+        Arranged { order, geometry, tilt, filled: filled.to_vec(), notes }
     }
 
-    fn place(&self, index: usize) -> Place {
+    pub(super) fn place(&self, index: usize) -> Place {
         let slice = &self.slices[index];
+        self.place_of(slice.number, slice.position)
+    }
+
+    pub(super) fn place_of(&self, number: Option<i64>, position: Vector) -> Place {
         let main = main_axis(self.normal);
-        Place { number: slice.number, axis: ['x', 'y', 'z'][main], mm: slice.position[main] }
+        Place { number, axis: ['x', 'y', 'z'][main], mm: position[main] }
+    }
+
+    /// Where a position lies along the normal.
+    pub(super) fn along_of(&self, position: Vector) -> f64 {
+        dot(position, self.normal)
+    }
+}
+
+/// A steady drift of the slices.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lean {
+    degrees: f64,
+    /// From the first slice to the last, in row and column direction.
+    drift_mm: [f64; 2],
+}
+
+impl Lean {
+    /// The grid in which every slice is moved back within its plane, by whole pixels: no value is interpolated, and every
+    /// pixel lies within half a pixel of its place. `straight`: the grid that the slices would have without the drift.
+    fn upright(&self, straight: Geometry) -> (Geometry, Tilt) {
+        let [columns, rows, slices] = straight.dims;
+        let steps = slices.saturating_sub(1).max(1) as f64;
+        let pixels = |slice: usize| [0, 1].map(|a| self.drift_mm[a] / straight.spacing_mm[a] * slice as f64 / steps);
+        // What drifts to lower indices begins at the far side of the grid.
+        let whole = [0, 1].map(|a| self.drift_mm[a].abs() / straight.spacing_mm[a]);
+        let extra = whole.map(round_index);
+        let begin = [0, 1].map(|a| if self.drift_mm[a] < 0.0 { extra[a] as f64 } else { 0.0 });
+        let shift = |slice: usize| [0, 1].map(|a| round_index((begin[a] + pixels(slice)[a]).max(0.0)).min(extra[a]));
+        let shifts: Vec<[usize; 2]> = (0..slices).map(shift).collect();
+        let dims = [columns + extra[0], rows + extra[1], slices];
+        let first = shifts.first().copied().unwrap_or_default();
+        let at_first = straight.to_patient([-(first[0] as f64), -(first[1] as f64), 0.0]);
+        let upright = Geometry { dims, origin_mm: at_first, ..straight.clone() };
+        let step: Vector = [0, 1, 2].map(|i| {
+            let sideways = (0..2).map(|a| straight.axes[a][i] * self.drift_mm[a]).sum::<f64>() / steps;
+            straight.axes[2][i] * straight.spacing_mm[2] + sideways
+        });
+        let [across, down, _] = straight.spacing_mm;
+        let original = Geometry {
+            spacing_mm: [across, down, norm(step)],
+            axes: [straight.axes[0], straight.axes[1], unit(step)],
+            ..straight
+        };
+        (upright, Tilt { degrees: self.degrees, original, shifts })
     }
 }
 
@@ -394,13 +489,13 @@ fn plane(slice: &Placed) -> SlicePlane {
     if normal[main].abs() < OBLIQUE { SlicePlane::Oblique } else { straight[main] }
 }
 
-pub(super) fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
 
-type Vector = [f64; 3];
+pub(super) type Vector = [f64; 3];
 
 fn finite<const N: usize>(v: [f64; N]) -> bool {
     v.iter().all(|c| c.is_finite())

@@ -319,21 +319,46 @@ proptest! {
     }
 
     #[test]
-    fn a_tilt_is_found_for_both_signs_and_its_angle_is_named(
-        (mut slices, spacing, _) in any_stack(), degrees in 3.0f64..30.0, forwards: bool, along_rows: bool,
+    fn a_tilt_is_found_for_both_signs_and_its_angle_is_named_and_too_much_is_refused(
+        (mut slices, spacing, _) in any_stack(), degrees in 3.0f64..45.0, forwards: bool, along_rows: bool,
     ) {
+        prop_assume!((degrees - MOST_TILT_DEGREES).abs() > 0.1);
         let o = slices[0].orientation.unwrap();
         let sideways = if along_rows { [o[0], o[1], o[2]] } else { [o[3], o[4], o[5]] };
         let rate = degrees.to_radians().tan() * spacing * if forwards { 1.0 } else { -1.0 };
         for slice in &mut slices {
             shift(slice, scale(sideways, rate * slice.number.unwrap() as f64));
         }
-        // In a short thin stack the displacement is smaller than the rounding of positions and is not refused.
+        // In a short thin stack the displacement is smaller than the rounding of positions and counts as none.
         let extent = spacing * (slices.len() - 1) as f64;
         prop_assume!(rate.abs() * (slices.len() - 1) as f64 > SIDEWAYS_TOLERANCE_MM + SIDEWAYS_TOLERANCE_PER_MM * extent);
-        let refusal = refused(&slices);
-        let Refusal::Tilt { degrees: found, .. } = refusal else { panic!("{refusal}") };
-        prop_assert!((found - degrees).abs() < 0.01);
+        match arrange(&slices) {
+            Ok(arranged) => {
+                let tilt = arranged.tilt.unwrap();
+                prop_assert!((tilt.degrees - degrees).abs() < 0.01);
+                prop_assert!(degrees <= MOST_TILT_DEGREES);
+                for (k, index) in arranged.order.iter().enumerate() {
+                    let said = tilt.original.to_patient([0.0, 0.0, k as f64]);
+                    prop_assert!(norm(sub(said, slices[*index].position_mm.unwrap())) < 1e-6);
+                }
+            }
+            Err(refusal) => {
+                let Refusal::Tilt { degrees: found, .. } = refusal else { panic!("{refusal}") };
+                prop_assert!((found - degrees).abs() < 0.01 && degrees > MOST_TILT_DEGREES);
+            }
+        }
+    }
+
+    #[test]
+    fn a_drift_that_is_not_steady_is_no_tilt((mut slices, spacing, _) in any_stack(), degrees in 3.0f64..25.0) {
+        let o = slices[0].orientation.unwrap();
+        let rate = degrees.to_radians().tan() * spacing;
+        let half = slices.len() as i64 / 2;
+        prop_assume!(rate * half as f64 > 3.0);
+        for slice in &mut slices {
+            shift(slice, scale([o[3], o[4], o[5]], rate * (slice.number.unwrap() - half).max(0) as f64));
+        }
+        prop_assert_eq!(refused(&slices).kind(), "sideways-shift");
     }
 
     #[test]

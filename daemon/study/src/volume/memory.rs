@@ -12,6 +12,8 @@ use dicom::pixels::deflated;
 use dicom::scan::is_deflated;
 use models::Refusal;
 
+use super::geometry::{Arranged, SliceGeometry, arrange};
+
 /// What one instance needs, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Need {
@@ -75,7 +77,20 @@ fn analysis_bytes(headers: &[&Header]) -> u64 {
 pub(super) fn plan(instances: &[Arc<Instance>], limit_bytes: u64, threads: usize) -> Result<usize, Refusal> {
     let headers: Vec<&Header> = instances.iter().map(|instance| &instance.header).collect();
     let needs: Vec<Need> = instances.iter().map(|instance| Need::of(instance, threads)).collect();
-    at_once(&needs, analysis_bytes(&headers), limit_bytes, threads)
+    let analysis = analysis_bytes(&headers).saturating_add(upright_bytes(&headers));
+    at_once(&needs, analysis, limit_bytes, threads)
+}
+
+/// Bytes of the upright planes of a tilted gantry; they are larger than those that were sent, which stay.
+fn upright_bytes(headers: &[&Header]) -> u64 {
+    let places: Vec<SliceGeometry> = headers.iter().map(|header| SliceGeometry::from(*header)).collect();
+    match arrange(&places) {
+        Ok(Arranged { tilt: Some(_), geometry, .. }) => {
+            let voxels = geometry.dims.iter().map(|n| u64::try_from(*n).unwrap_or(u64::MAX));
+            voxels.fold(2, u64::saturating_mul)
+        }
+        _ => 0,
+    }
 }
 
 /// Slices are decoded before they are analysed, so that what decoding needs and what analysis needs are not added.
@@ -118,6 +133,26 @@ mod tests {
     fn a_header_of_absurd_extents_needs_a_bounded_analysis_and_never_panics() {
         let header = Header { rows: 512, columns: 512, pixel_spacing: Some([f64::MAX, f64::NAN]), ..Header::default() };
         assert!(analysis_bytes(&[&header]) <= MOST_POINTS * BYTES_PER_POINT);
+    }
+
+    #[test]
+    fn the_upright_planes_of_a_tilted_gantry_are_counted() {
+        let header = |lean: f64| {
+            move |k: u32| Header {
+                rows: 512,
+                columns: 512,
+                pixel_spacing: Some([0.7, 0.7]),
+                image_orientation: Some([1.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+                image_position: Some([0.0, f64::from(k) * lean, f64::from(k)]),
+                ..Header::default()
+            }
+        };
+        let bytes = |lean: f64| {
+            let headers: Vec<Header> = (0..300).map(header(lean)).collect();
+            upright_bytes(&headers.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(bytes(0.0), 0);
+        assert!(bytes(0.3) > 300 * 512 * 620 * 2, "{}", bytes(0.3));
     }
 
     proptest! {

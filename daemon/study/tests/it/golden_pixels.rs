@@ -95,7 +95,7 @@ fn both_chest_cts_become_volumes_with_the_geometry_that_pydicom_reads() {
         files.reverse();
         let slices: Vec<Slice> = files.iter().flat_map(|file| decoded(file).unwrap().1.unwrap()).collect();
         let by_uid: BTreeMap<_, _> = slices.iter().map(|s| (s.sop_instance_uid.clone(), s.clone())).collect();
-        let (volume, sources) = build::assemble(slices).unwrap();
+        let build::Built { volume, sources, .. } = build::assemble(slices).unwrap();
         let geometry = &volume.geometry;
         let numbers: Vec<f64> = fields[2..11].iter().map(|v| v.parse().unwrap()).collect();
         let found: Vec<f64> =

@@ -14,7 +14,7 @@ use crate::golden_pixels::{decoded, shared_data};
 fn volume(folder: &Path) -> Volume {
     let files = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
     let slices: Vec<Slice> = files.filter_map(|file| decoded(&file).ok()?.1.ok()).flatten().collect();
-    build::assemble(slices).unwrap().0
+    build::assemble(slices).unwrap().volume
 }
 
 /// In the order in which they are painted.
