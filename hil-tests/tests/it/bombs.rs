@@ -154,3 +154,59 @@ async fn small_files_that_decode_to_gigabytes_are_named_and_stay_within_the_memo
     println!("peak memory {peak} MiB of {LIMIT_MIB} + {BESIDE_MIB}; C-ECHO 99 %: {:?} of {}", took[at], took.len());
     assert!(peak <= LIMIT_MIB + BESIDE_MIB, "{peak} MiB");
 }
+
+/// A data set that inflates to 1,000 MiB.
+fn thousand_mebibytes() -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    let mut head = slice(7, 1, 512).1;
+    head.extend([0xe0, 0x7f, 0x10, 0, b'O', b'W', 0, 0]);
+    head.extend((1000u32 << 20).to_le_bytes());
+    encoder.write_all(&head).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..1000 {
+        encoder.write_all(&zeros).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+/// A slice and, behind it, `times` what is meant to eat the memory of a parser.
+fn slice_with(number: u32, begin: &[u8], piece: &[u8], times: usize) -> (String, Vec<u8>) {
+    let (uid, mut bytes) = slice(8, number, 16);
+    bytes.extend(begin);
+    bytes.extend(piece.repeat(times));
+    (uid, bytes)
+}
+
+/// What reception reads of an object does not grow with what the object claims, holds or inflates to.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_that_are_meant_to_fill_the_memory_are_answered_and_do_not() {
+    let appliance = Appliance::start(&Setup::default()).await.unwrap();
+    let scanner = Modality::new(appliance.address, "CT01", Appliance::AE_TITLE);
+    scanner.echo().await.unwrap();
+    let before = appliance.peak_resident_bytes().unwrap() >> 20;
+    let sequence = *b"\x40\0\x30\xa7SQ\0\0\xff\xff\xff\xff";
+    let item = *b"\xfe\xff\0\xe0\xff\xff\xff\xff";
+    let empty = *b"\xfe\xff\0\xe0\0\0\0\0";
+    let nested = slice_with(1, &[], &[&sequence[..], &item].concat(), 200_000);
+    let items = slice_with(2, &sequence, &empty, 2_000_000);
+    let promised = slice_with(3, b"\xe0\x7f\x10\0OW\0\0\0\0\0\x80", &[0], 16);
+    let explicit = "1.2.840.10008.1.2.1";
+    let deflated = thousand_mebibytes();
+    let inflating = (0..4).map(|n| Instance::claimed(CT, &format!("2.25.79.{n}"), DEFLATED, &deflated));
+    let crafted = [nested, items, promised].map(|(uid, bytes)| Instance::claimed(CT, &uid, explicit, &bytes));
+    // All at once, each on an association of its own.
+    let sent = inflating.chain(crafted).map(|bomb| {
+        let scanner = scanner.clone();
+        tokio::spawn(async move { scanner.send(&[bomb], |_, _| {}).await.unwrap().answers.len() })
+    });
+    for answered in sent.collect::<Vec<_>>() {
+        assert_eq!(answered.await.unwrap(), 1);
+    }
+    // A PDU that promises 2 GiB.
+    let mut peer = std::net::TcpStream::connect(appliance.address).unwrap();
+    peer.write_all(&[1, 0, 0x80, 0, 0, 0]).unwrap();
+    scanner.echo().await.unwrap();
+    let peak = appliance.peak_resident_bytes().unwrap() >> 20;
+    println!("peak memory {before} MiB before, {peak} MiB after");
+    assert!(peak <= BESIDE_MIB, "{peak} MiB");
+}
