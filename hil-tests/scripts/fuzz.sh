@@ -61,7 +61,7 @@ for name in $targets; do
   # The processor time counts: on a busy machine a minute is not a minute.
   run() {
     "$program" "$corpus" "$seeds" "-max_total_time=$(awk "BEGIN {print int($minutes * 60)}")" "-artifact_prefix=$crashes/" \
-      -timeout=25 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=65536 -print_final_stats=1 -verbosity=1 >"$log" 2>&1
+      -timeout=25 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=65536 -report_slow_units=25 -print_final_stats=1 -verbosity=1 >"$log" 2>&1
   }
   if ! { TIMEFORMAT=%U && time run; } 2>"$out/cpu"; then
     input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
