@@ -287,10 +287,13 @@ pub fn choose(candidates: &[Candidate]) -> Vec<Choice> {
     choices.into_iter().flatten().collect()
 }
 
-/// Of series that were read already, those that show what a late one of the same scan shows.
+/// Of series that were read already, those that show what a late one of the same scan shows; the one that gives most first.
 pub fn that_cover<'a>(late: &Candidate, read: &'a [Candidate]) -> Vec<&'a Candidate> {
     let covers = |other: &&Candidate| other.id != late.id && other.scan == late.scan && other.covers(late);
-    read.iter().filter(covers).collect()
+    let mut covering: Vec<&Candidate> = read.iter().filter(covers).collect();
+    let gives = |one: &&Candidate| ChestFinding::ALL.into_iter().filter(|finding| one.can_give(*finding)).count();
+    covering.sort_by_key(|one| std::cmp::Reverse(gives(one)));
+    covering
 }
 
 /// Does a series give a finding that none of these, which were read already, can give? Only then is a second result worth

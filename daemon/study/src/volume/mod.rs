@@ -43,3 +43,6 @@ pub struct Slice {
     /// Hounsfield units, row-major, `rows * columns` values.
     pub hu: Arc<[i16]>,
 }
+
+#[cfg(test)]
+mod real_tests;
