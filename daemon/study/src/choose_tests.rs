@@ -1,5 +1,6 @@
 //! Which series is read for which finding.
 
+use models::manifest::{Manifest, Reads};
 use proptest::prelude::*;
 
 use super::*;
@@ -22,6 +23,17 @@ fn series(id: i64, slice_mm: f64, kernel: &str) -> Candidate {
         sharp: sharp(kernel),
         axial: true,
         readable: true,
+    }
+}
+
+#[test]
+fn what_a_series_can_give_is_what_the_package_that_ships_is_for() {
+    let text = include_str!("../../../models/packages/ct-chest/model.toml");
+    let Reads::Volume(package) = Manifest::parse(text).unwrap().reads else { panic!("it reads volumes") };
+    for finding in ChestFinding::ALL {
+        let most = package.findings[&finding].max_slice_spacing_mm.unwrap();
+        assert!(series(1, most, "B30f").can_give(finding), "{finding:?} at {most} mm");
+        assert!(!series(1, most + 0.1, "B30f").can_give(finding), "{finding:?} beyond {most} mm");
     }
 }
 
