@@ -41,6 +41,10 @@ impl Uids {
                 if let Some(comparison) = &findings.comparison {
                     field(&mut hash, &comparison.prior_study_uid);
                 }
+                // What was left out or filled in: the same objects may come to other words when one of them is bad.
+                for remark in findings.remarks.iter().filter(|remark| remark.is_about_slices()) {
+                    field(&mut hash, &remark.to_string());
+                }
                 if provenance.language != Language::English {
                     field(&mut hash, provenance.language.words().tag());
                 }

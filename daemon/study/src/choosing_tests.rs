@@ -20,7 +20,10 @@ type State = (&'static str, String, Option<String>);
 
 impl Unit {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), settings: Analyze::default() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            settings: Analyze { series: ReadSeries::Best, ..Analyze::default() },
+        }
     }
 
     /// Opened anew each time: nothing is remembered but rows.

@@ -83,8 +83,8 @@ pub struct Analyze {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadSeries {
-    #[default]
     Best,
+    #[default]
     All,
 }
 
@@ -131,7 +131,7 @@ impl Default for Analyze {
             retry_secs: 5.0,
             memory_mib: 4096,
             unload_secs: 300,
-            series: ReadSeries::Best,
+            series: ReadSeries::All,
             quality: false,
             mammography_views: false,
         }

@@ -284,6 +284,7 @@ const OPEN_KEYS: &[&str] = &[
     "plain",
     "commitment",
     "results",
+    "series",
     "commitment_report",
     "client_certificate",
     "judge_dates",

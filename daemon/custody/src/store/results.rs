@@ -78,15 +78,17 @@ pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
     Ok(statement.query_map([job_id], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Marks undelivered results of older versions of this series as superseded.
+/// Marks undelivered results of older versions of this series as superseded; also those that a destination does not take, so
+/// that none of them is sent when it takes them later.
 ///
 /// # Errors
 /// When the database fails.
 pub fn supersede_older(transaction: &Transaction<'_>, series_id: i64, version: i64) -> Result<()> {
     transaction.execute(
-        "UPDATE deliveries SET state = 'superseded' WHERE state IN ('pending', 'held', 'parked') AND result_id IN \
+        "UPDATE deliveries SET state = 'superseded' \
+         WHERE (state IN ('pending', 'held', 'parked') OR (state = 'dropped' AND reason = ?3)) AND result_id IN \
          (SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id WHERE j.series_id = ?1 AND j.version < ?2)",
-        params![series_id, version],
+        params![series_id, version, super::deliveries::NOT_AMONG_RESULTS],
     )?;
     Ok(())
 }

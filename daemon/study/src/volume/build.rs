@@ -170,19 +170,36 @@ fn assemble_without(slices: Vec<Slice>, unreadable: Vec<SliceGeometry>) -> Resul
         if let Some(refusal) = units::off_scale(&built.volume) {
             return Err(refusal);
         }
-        let grid = on_grid(&found.arranged);
-        let numbers: Vec<Option<i64>> = grid.iter().map(|slice| places[(*slice)?].number).collect();
-        let bad = judge::judge(&built.volume.slices, built.volume.geometry.dims[0]);
-        let Some(refusal) = refuse_odd(&built.volume, &numbers, &bad) else { return Ok(built) };
+        // Only what was sent is judged: a plane that was filled in halves a step between two parts, and hides it.
+        let sent: Vec<Sent> = on_grid(&found.arranged)
+            .into_iter()
+            .enumerate()
+            .filter_map(|(plane, slice)| slice.map(|slice| Sent { plane, slice, number: places[slice].number }))
+            .collect();
+        let planes: Vec<Arc<[i16]>> = sent.iter().map(|one| built.volume.slices[one.plane].clone()).collect();
+        let bad = judge::judge(&planes, built.volume.geometry.dims[0]);
+        let Some(refusal) = refuse_odd(&built.volume, &sent, &bad) else { return Ok(built) };
         let refusal = first_refusal.get_or_insert(refusal).clone();
-        for (slice, fault) in worst(&bad) {
-            // Between two slices that do not go together nothing can be filled in.
-            let Some(slice) = grid.get(slice).copied().flatten() else { return Err(refusal) };
-            faults[slice] = Some(fault);
+        let worst = worst(&bad);
+        // Two parts that do not belong together: no slice of them is the bad one.
+        if worst.is_empty() {
+            return Err(refusal);
+        }
+        for (index, fault) in worst {
+            faults[sent[index].slice] = Some(fault);
         }
         found = sound::sound(&places, &faults, Some(refusal))?;
     }
     Err(first_refusal.unwrap_or(Refusal::TooFew { count: 0, needed: geometry::MIN_SLICES }))
+}
+
+/// A plane of the volume that was sent, not filled in.
+struct Sent {
+    /// In the volume.
+    plane: usize,
+    /// Among the slices.
+    slice: usize,
+    number: Option<i64>,
 }
 
 /// The slice at each place of the grid; `None` where one is filled in.
@@ -252,12 +269,12 @@ fn worst(faults: &[Fault]) -> Vec<(usize, SliceFault)> {
 }
 
 /// The first slice that does not belong to its neighbours, and how many there are.
-fn refuse_odd(volume: &Volume, numbers: &[Option<i64>], faults: &[Fault]) -> Option<Refusal> {
+fn refuse_odd(volume: &Volume, sent: &[Sent], faults: &[Fault]) -> Option<Refusal> {
     let (count, total) = (faults.len(), volume.slices.len());
-    let place = |slice: usize| {
+    let place = |index: usize| {
         let axis = geometry::main_axis(volume.geometry.axes[2]);
-        let mm = volume.geometry.to_patient([0.0, 0.0, slice as f64])[axis];
-        Place { number: numbers[slice], axis: ['x', 'y', 'z'][axis], mm }
+        let mm = volume.geometry.to_patient([0.0, 0.0, sent[index].plane as f64])[axis];
+        Place { number: sent[index].number, axis: ['x', 'y', 'z'][axis], mm }
     };
     Some(match *faults.first()? {
         Fault::Blank { slice } => Refusal::BlankSlices { count, total, first: place(slice) },

@@ -12,7 +12,8 @@ use dicom::pixels::deflated;
 use dicom::scan::is_deflated;
 use models::Refusal;
 
-use super::geometry::{Arranged, SliceGeometry, arrange};
+use super::geometry::{Arranged, SliceGeometry};
+use super::sound::sound;
 
 /// What one instance needs, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +85,8 @@ pub(super) fn plan(instances: &[Arc<Instance>], limit_bytes: u64, threads: usize
 /// Bytes of the upright planes of a tilted gantry; they are larger than those that were sent, which stay.
 fn upright_bytes(headers: &[&Header]) -> u64 {
     let places: Vec<SliceGeometry> = headers.iter().map(|header| SliceGeometry::from(*header)).collect();
-    match arrange(&places) {
+    // As it will be read: with what is missing, too.
+    match sound(&places, &vec![None; places.len()], None).map(|found| found.arranged) {
         Ok(Arranged { tilt: Some(_), geometry, .. }) => {
             let voxels = geometry.dims.iter().map(|n| u64::try_from(*n).unwrap_or(u64::MAX));
             voxels.fold(2, u64::saturating_mul)

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::volume::units::Units;
+use crate::volume::{Slice, build};
 
 fn axial(positions: &[f64]) -> Vec<SliceGeometry> {
     let slice = |(i, mm): (usize, &f64)| SliceGeometry {
@@ -167,5 +169,41 @@ proptest! {
                 prop_assert!((geometry.to_patient([0.0, 0.0, k as f64])[2] - mm).abs() < 1e-6);
             }
         }
+    }
+}
+
+/// Slices every 1.25 mm that change slowly; the upper half shows something else than the lower one when `foreign`.
+fn sent(foreign: bool) -> Vec<Slice> {
+    const SIDE: i16 = 40;
+    let places = axial(&every(1.25, 60)).into_iter().enumerate();
+    let slice = |(k, place): (usize, SliceGeometry)| {
+        let mirrored = foreign && k >= 30;
+        let value = |i: i16| {
+            let (x, y) = (i % SIDE, i / SIDE);
+            let across = if mirrored { SIDE - 1 - x } else { x };
+            across * 20 + y * 2 + k as i16 * 3 - 600
+        };
+        Slice {
+            sop_class_uid: "1.2".into(),
+            sop_instance_uid: format!("1.2.{k}"),
+            frame: None,
+            geometry: SliceGeometry { rows: 40, columns: 40, ..place },
+            units: Units::Hounsfield,
+            hu: (0..SIDE * SIDE).map(value).collect::<Vec<i16>>().into(),
+        }
+    };
+    places.map(slice).collect()
+}
+
+#[test]
+fn two_halves_are_not_joined_by_a_slice_that_was_filled_in_between_them() {
+    for missing in [29, 30] {
+        let mut one = sent(false);
+        one.remove(missing);
+        assert_eq!(build::assemble(one).unwrap().back.filled, [missing]);
+        let mut two = sent(true);
+        assert_eq!(build::assemble(two.clone()).unwrap_err().kind(), "two-parts");
+        two.remove(missing);
+        assert_eq!(build::assemble(two).unwrap_err().kind(), "two-parts", "without slice {missing}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use custody::event::Event;
 use custody::level::Level;
 use custody::store::deliveries::{self, Delivery};
-use custody::store::now_utc;
+use custody::store::{now_utc, results};
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Length, VR};
 use dicom_dictionary_std::tags;
@@ -138,6 +138,28 @@ async fn an_archive_gets_the_kinds_of_results_that_it_takes_and_the_others_when_
     outbox.stop().await;
     assert_eq!(pacs.uids(), [reports, vec![segmentations[0].clone()]].concat());
     assert_eq!(outbox.list()[2].state, deliveries::DROPPED);
+}
+
+#[tokio::test]
+async fn what_an_archive_did_not_take_is_not_sent_later_when_a_newer_result_has_its_place() {
+    let mut outbox = Box_::new();
+    let pacs = Pacs::start(|_| Do::Answer(0)).await;
+    outbox.kind = "pdf";
+    outbox.queue(1);
+    outbox.takes = Some(vec![ResultKind::Sr]);
+    outbox.start(pacs.address);
+    outbox.until_is(0, deliveries::DROPPED).await;
+    outbox.stop().await;
+    let transaction = outbox.rows.transaction().unwrap();
+    results::supersede_older(&transaction, 1, 2).unwrap();
+    transaction.commit().unwrap();
+    let newer = outbox.queue(1);
+    outbox.takes = None;
+    outbox.start(pacs.address);
+    outbox.until_is(1, deliveries::DELIVERED).await;
+    outbox.stop().await;
+    assert_eq!(pacs.uids(), newer);
+    assert_eq!(outbox.list()[0].state, deliveries::SUPERSEDED);
 }
 
 #[test]
