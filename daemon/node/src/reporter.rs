@@ -238,6 +238,8 @@ impl Reporter {
                         answer,
                     };
                     let sent = line.send(order).await.is_ok();
+                    // An order that comes in just when the association ends is dropped with its last sender.
+                    drop(line);
                     if sent { timeout(TIMERS.idle, answered).await.ok().and_then(Result::ok) } else { None }
                 }
                 _ => None,

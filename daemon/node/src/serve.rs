@@ -257,6 +257,8 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
     /// Returns `place` as soon as the association is over, even if the peer keeps the connection open.
     async fn run_to_end(&mut self, intake: &Intake, shutdown: CancellationToken, mut place: Place) {
         let ended = self.run(intake, shutdown, &mut place).await;
+        // At once: a report that is sent into an association that is over would wait for its answer in vain.
+        self.line = None;
         let association = self.origin.association;
         let Tally { stored, resent, refused } = self.tally;
         let last = match &ended {
