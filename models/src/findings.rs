@@ -51,6 +51,15 @@ impl Mask {
         [[0, 1, 2].map(|i| a[i].min(b[i])), [0, 1, 2].map(|i| a[i].max(b[i]))]
     }
 
+    /// One plane of the box, row-major; empty when the slice is outside the box.
+    pub fn plane(&self, slice: usize) -> &[u8] {
+        let size = self.size[0] * self.size[1];
+        match slice.checked_sub(self.origin[2]).filter(|at| *at < self.size[2]) {
+            Some(at) => &self.voxels[at * size..][..size],
+            None => &[],
+        }
+    }
+
     /// First voxel and values of each row of the box.
     pub fn rows(&self) -> impl Iterator<Item = ([usize; 3], &[u8])> {
         let [ox, oy, oz] = self.origin;

@@ -35,16 +35,9 @@ pub fn side(side: Side) -> &'static str {
     Language::English.words().side(side)
 }
 
-/// One plane of a mask's box, row-major; empty when the slice is outside the box.
-pub fn plane(mask: &Mask, slice: usize) -> &[u8] {
-    let size = mask.size[0] * mask.size[1];
-    let inside = slice >= mask.origin[2] && slice < mask.origin[2] + mask.size[2];
-    if inside { &mask.voxels[(slice - mask.origin[2]) * size..][..size] } else { &[] }
-}
-
 /// Outlines of a mask in one slice, in pixel-edge coordinates of the whole slice.
 pub fn outlines(mask: &Mask, slice: usize) -> Vec<Outline> {
-    let plane = plane(mask, slice);
+    let plane = mask.plane(slice);
     if plane.is_empty() {
         return Vec::new();
     }

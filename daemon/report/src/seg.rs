@@ -20,7 +20,7 @@ use crate::object::{Context, SEG};
 use crate::provenance::LUNG_ALGORITHM;
 use crate::regions::{self, Subject};
 use crate::site::Site;
-use crate::{Error, ResultObject, identity, measure};
+use crate::{Error, ResultObject, identity};
 
 /// The object and the segment numbers in it.
 #[derive(Debug)]
@@ -132,7 +132,7 @@ fn slices_with_voxels(masks: &[&Mask]) -> Vec<usize> {
     let mut slices: Vec<usize> = Vec::new();
     for mask in masks {
         let all = mask.origin[2]..mask.origin[2] + mask.size[2];
-        slices.extend(all.filter(|k| measure::plane(mask, *k).iter().any(|v| *v != 0)));
+        slices.extend(all.filter(|k| mask.plane(*k).iter().any(|v| *v != 0)));
     }
     slices.sort_unstable();
     slices.dedup();
@@ -328,7 +328,7 @@ fn pack(planes: &[(&[&Mask], usize)], rows: usize, columns: usize) -> Vec<u8> {
 
 fn pack_one(out: &mut [u8], first_bit: usize, mask: &Mask, slice: usize, columns: usize) {
     let width = mask.size[0];
-    for (y, row) in measure::plane(mask, slice).chunks_exact(width.max(1)).enumerate() {
+    for (y, row) in mask.plane(slice).chunks_exact(width.max(1)).enumerate() {
         let start = first_bit + (mask.origin[1] + y) * columns + mask.origin[0];
         for (x, voxel) in row.iter().enumerate() {
             let bit = start + x;
