@@ -4,6 +4,7 @@
 //! another only for findings that the first cannot (emphysema needs a smooth kernel). What adds nothing is not read.
 
 use dicom::header::Header;
+use models::acquisition::Acquisition;
 use models::findings::ChestFinding;
 use models::task::ct_chest::sharp;
 
@@ -107,12 +108,8 @@ impl Candidate {
         if headers.iter().any(|header| header.number_of_frames > 1) {
             return None;
         }
-        let [a, b, c, d, e, f] = first.image_orientation?;
-        let normal = [b * f - c * e, c * d - a * f, a * e - b * d];
-        let along = |header: &&Header| {
-            let position = header.image_position?;
-            Some((0..3).map(|i| position[i] * normal[i]).sum::<f64>())
-        };
+        let normal = geometry::across(first.image_orientation?);
+        let along = |header: &&Header| Some(geometry::dot(header.image_position?, normal));
         let mut positions: Vec<f64> = headers.iter().filter_map(along).filter(|mm| mm.is_finite()).collect();
         positions.sort_by(f64::total_cmp);
         let steps: Vec<f64> = positions.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -122,7 +119,8 @@ impl Candidate {
             [z.iter().copied().fold(f64::INFINITY, f64::min), z.iter().copied().fold(f64::NEG_INFINITY, f64::max)];
         let [row_mm, column_mm] = first.pixel_spacing?;
         let field_mm = (f64::from(first.rows) * row_mm).min(f64::from(first.columns) * column_mm);
-        let slice_mm = spacing.max(first.slice_thickness.filter(|mm| mm.is_finite()).unwrap_or(0.0));
+        let acquisition = Acquisition { slice_thickness_mm: first.slice_thickness, ..Acquisition::default() };
+        let slice_mm = acquisition.slice_mm(spacing);
         let places: Vec<SliceGeometry> = headers.iter().map(|header| SliceGeometry::from(*header)).collect();
         Some(Self {
             id,

@@ -39,8 +39,8 @@ struct Known {
     candidate: Option<Candidate>,
 }
 
-/// The CT series of a study that are complete and here.
-fn known(connection: &Connection, study_uid: &str) -> store::Result<Vec<Known>> {
+/// The CT series of a study that are complete and here, and how far they are.
+fn complete(connection: &Connection, study_uid: &str) -> store::Result<Vec<(SeriesRow, Stage)>> {
     let mut all = Vec::new();
     for row in series::of_study(connection, study_uid)? {
         if row.kind != SeriesKind::Ct {
@@ -58,6 +58,15 @@ fn known(connection: &Connection, study_uid: &str) -> store::Result<Vec<Known>> 
             (SeriesState::Refused, None | Some("superseded")) => Stage::Unread,
             (SeriesState::Refused, Some(_)) => Stage::Failed,
         };
+        all.push((row, stage));
+    }
+    Ok(all)
+}
+
+/// The same, with what their headers say.
+fn known(connection: &Connection, study_uid: &str) -> store::Result<Vec<Known>> {
+    let mut all = Vec::new();
+    for (row, stage) in complete(connection, study_uid)? {
         let kept = instances::of_series(connection, study_uid, &row.key.series_uid)?;
         let headers: Vec<&Header> = kept.iter().map(|instance| &instance.header).collect();
         let candidate = Candidate::of(row.id, &headers);
@@ -89,10 +98,10 @@ pub fn decide(
     study_uid: &str,
     since: &Since,
 ) -> store::Result<Vec<i64>> {
-    let all = known(transaction, study_uid)?;
     if settings.series == ReadSeries::All {
-        return queue_all(transaction, &all);
+        return queue_all(transaction, study_uid);
     }
+    let all = known(transaction, study_uid)?;
     let usable = candidates(&all, |stage| stage != Stage::Failed);
     let choices = choose::choose(&usable);
     let (wait, failed) = match *since {
@@ -100,9 +109,10 @@ pub fn decide(
         Since::Failed(id) => (Duration::ZERO, Some(id)),
     };
     // What was chosen when that series seemed usable.
-    let with_it = |known: &&Known| known.stage != Stage::Failed || Some(known.row.id) == failed;
-    let before: Vec<Candidate> = all.iter().filter(with_it).filter_map(|known| known.candidate.clone()).collect();
-    let before = choose::choose(&before);
+    let before = failed.map(|failed| {
+        let with_it = all.iter().filter(|known| known.stage != Stage::Failed || known.row.id == failed);
+        choose::choose(&with_it.filter_map(|known| known.candidate.clone()).collect::<Vec<_>>())
+    });
     let read = candidates(&all, |stage| matches!(stage, Stage::Running | Stage::Done));
     let mut changed = Vec::new();
     for known in all.iter().filter(|known| known.stage != Stage::Failed) {
@@ -133,7 +143,7 @@ pub fn decide(
                 events::record(transaction, &format!("series/{id}"), "not read", &verdict)?;
             }
             // It gives more than when it was read.
-            Stage::Done if failed.is_some() && gains(candidate, choice, &before) => {
+            Stage::Done if before.as_ref().is_some_and(|before| gains(candidate, choice, before)) => {
                 again(transaction, &known.row, "another series of the scan cannot be used")?;
             }
             _ => continue,
@@ -149,11 +159,12 @@ fn gains(candidate: &Candidate, choice: &Choice, before: &[Choice]) -> bool {
     then.is_read() && choice.gives.iter().any(|finding| !then.gives.contains(finding) && candidate.can_give(*finding))
 }
 
-fn queue_all(transaction: &Transaction<'_>, all: &[Known]) -> store::Result<Vec<i64>> {
+/// Every series is read: no header needs to be looked at.
+fn queue_all(transaction: &Transaction<'_>, study_uid: &str) -> store::Result<Vec<i64>> {
     let mut changed = Vec::new();
-    for known in all.iter().filter(|known| known.stage == Stage::New) {
-        queue(transaction, &known.row, None)?;
-        changed.push(known.row.id);
+    for (row, _) in complete(transaction, study_uid)?.into_iter().filter(|(_, stage)| *stage == Stage::New) {
+        queue(transaction, &row, None)?;
+        changed.push(row.id);
     }
     Ok(changed)
 }

@@ -6,10 +6,11 @@
 //! 1. `dicom::kind` says what it is, `assemble` when its series is complete, by what a scanner says of it if it does
 //!    (`performed`: MPPS, which `node::mpps` has written down);
 //! 2. `volume` decodes it while its neighbours still arrive, and refuses a series that needs more memory than is allowed
-//!    (`volume::memory`), whose values are no Hounsfield units (`volume::units`), or whose slices do not belong together
-//!    (`volume::judge`);
-//! 3. a complete series becomes a row in `jobs`, unless a better reconstruction of the same scan is read (`choose` has the
-//!    rules, `choosing` applies them to the rows); for a task of the whole study, `gather` makes one of its images once they
+//!    (`volume::memory`), whose values are no Hounsfield units (`volume::units`), or of which too little is sound: slices that do
+//!    not belong to their neighbours (`volume::judge`) are left out (`volume::sound`), a tilted gantry is moved upright
+//!    (`volume::shear`) and results go back to the slices that were sent (`volume::back`);
+//! 3. a complete series becomes a row in `jobs`, unless a better reconstruction of the same scan is read, where the settings ask
+//!    for that (`choose` has the rules, `choosing` applies them to the rows); for a task of the whole study, `gather` makes one of its images once they
 //!    are all there or `closing` says that no more is expected. `analyze::worker` takes it when its results have
 //!    room on the disk (`analyze::room`), `analyze::carry` refuses what is of two patients or damaged and brings the rest
 //!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, the views

@@ -131,7 +131,7 @@ impl Default for Analyze {
             retry_secs: 5.0,
             memory_mib: 4096,
             unload_secs: 300,
-            series: ReadSeries::All,
+            series: ReadSeries::default(),
             quality: false,
             mammography_views: false,
         }

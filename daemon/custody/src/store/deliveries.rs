@@ -104,22 +104,34 @@ pub(super) fn select(connection: &Connection, condition: &str, values: impl Para
     Ok(statement.query_map(values, read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Queues every result for every destination, in the order of `result_ids`. Pairs that are queued or delivered already
-/// stay as they are; one that was superseded meanwhile is wanted again. Simulated results start as held for every destination; [`apply_simulated`] releases them.
+/// Queues every result for `destination`, in the order of `result_ids`. What is queued or delivered already stays as it is;
+/// what was superseded meanwhile is wanted again. Results of other than these `kinds` (`None`: all are taken) are dropped at
+/// once; simulated ones start as held, and [`apply_simulated`] releases them.
 ///
 /// # Errors
 /// When the database fails.
-pub fn enqueue(transaction: &Transaction<'_>, result_ids: &[i64], destinations: &[String], now: &str) -> Result<()> {
+pub fn enqueue(
+    transaction: &Transaction<'_>,
+    result_ids: &[i64],
+    destination: &str,
+    kinds: Option<&[&str]>,
+    now: &str,
+) -> Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO deliveries (result_id, destination, state, next_utc, reason) \
-         SELECT id, ?2, CASE WHEN simulated THEN 'held' ELSE 'pending' END, ?3, CASE WHEN simulated THEN ?4 END \
-         FROM results WHERE id = ?1 ON CONFLICT (result_id, destination) DO UPDATE \
+         SELECT id, :destination, CASE WHEN NOT taken THEN 'dropped' WHEN simulated THEN 'held' ELSE 'pending' END, :now, \
+                CASE WHEN NOT taken THEN :dropped WHEN simulated THEN :held END \
+         FROM (SELECT id, simulated, :kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)) AS taken \
+               FROM results WHERE id = :id) \
+         WHERE true ON CONFLICT (result_id, destination) DO UPDATE \
          SET state = excluded.state, next_utc = excluded.next_utc, reason = excluded.reason WHERE state = 'superseded'",
     )?;
-    for result_id in result_ids {
-        for destination in destinations {
-            statement.execute((result_id, destination, now, HELD_BECAUSE))?;
-        }
+    let kinds = kinds.map(serde_json::to_string).transpose()?;
+    for id in result_ids {
+        statement.execute(named_params! {
+            ":id": id, ":destination": destination, ":kinds": kinds, ":now": now,
+            ":dropped": NOT_AMONG_RESULTS, ":held": HELD_BECAUSE,
+        })?;
     }
     Ok(())
 }
@@ -143,7 +155,7 @@ pub fn apply_simulated(connection: &Connection, destination: &str, accepts: bool
     Ok(statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Applies the configuration of a destination to the kinds of its results: drops what is not delivered yet of a kind that
+/// Applies a configuration that has changed to the kinds of results of a destination: drops what is not delivered yet of a kind that
 /// it does not take, and queues what was dropped for that reason of a kind that it takes. `kinds`: `None` takes all.
 /// Returns the deliveries that changed, with their new state. Call it before [`apply_simulated`].
 ///

@@ -12,8 +12,7 @@ use crate::association::{Fault, Inbound};
 use crate::commitment::{self, Reported};
 use crate::elements::Syntax;
 use crate::message;
-use crate::status::Answer;
-use crate::status::SUCCESS;
+use crate::status::{Answer, SUCCESS};
 
 /// Bytes of a report: far more than all objects of one of our requests need.
 const MAX_REPORT: usize = 1 << 20;

@@ -52,10 +52,8 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         ids.push(results::insert(&transaction, row)?);
     }
     results::supersede_older(&transaction, job.series_id, job.version)?;
-    let destinations: Vec<String> = parts.settings.destination.keys().cloned().collect();
-    deliveries::enqueue(&transaction, &ids, &destinations, &now)?;
     for (name, destination) in &parts.settings.destination {
-        deliveries::apply_kinds(&transaction, name, destination.kinds().as_deref(), &now)?;
+        deliveries::enqueue(&transaction, &ids, name, destination.kinds().as_deref(), &now)?;
         deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
     }
     let timings = serde_json::to_string(conclusion.timings_ms).map_err(store::Error::from)?;

@@ -20,6 +20,7 @@ use super::{mammography, prior, remarks};
 use crate::choose::Choice;
 use crate::performed;
 use crate::settings::Analyze;
+use crate::volume::geometry;
 
 /// The tasks that work on received studies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -262,8 +263,7 @@ fn across(subject: &Subject<'_>) -> [f64; 3] {
     if let Ok(built) = &subject.built {
         return built.volume.geometry.axes[2];
     }
-    let Some([a, b, c, d, e, f]) = subject.header.image_orientation else { return [0.0, 0.0, 1.0] };
-    [b * f - c * e, c * d - a * f, a * e - b * d]
+    subject.header.image_orientation.map_or([0.0, 0.0, 1.0], geometry::across)
 }
 
 #[cfg(test)]

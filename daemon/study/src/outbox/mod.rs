@@ -91,8 +91,9 @@ pub async fn run(
     Ok(())
 }
 
-/// Makes all deliveries due: restarts are rare, and this restores the order that waiting has changed. Holds or releases
-/// simulated results according to the configuration, which may have changed since the last start.
+/// Makes all deliveries due: restarts are rare, and this restores the order that waiting has changed. Follows the
+/// configuration, which may have changed since the last start: which kinds of results a destination takes, and whether simulated
+/// ones.
 fn start(
     store: &Store,
     destinations: &BTreeMap<String, Destination>,
@@ -112,17 +113,9 @@ fn start(
             let what = if accepts { "released" } else { "held" };
             info!(destination = name, deliveries = changed.len(), "results made with a simulated device are {what}");
         }
-        for id in changed {
-            let (state, reason) =
-                if accepts { (deliveries::PENDING, None) } else { (deliveries::HELD, Some(deliveries::HELD_BECAUSE)) };
-            // Fails only when there are no subscribers.
-            let _ = events.send(Event::Delivery {
-                id,
-                destination: name.clone(),
-                state: state.to_owned(),
-                reason: reason.map(str::to_owned),
-            });
-        }
+        let (state, reason) =
+            if accepts { (deliveries::PENDING, None) } else { (deliveries::HELD, Some(deliveries::HELD_BECAUSE)) };
+        changed.into_iter().for_each(|id| tell(events, name, id, state, reason));
     }
     for summary in deliveries::summary(&connection)? {
         if summary.pending > 0 && !destinations.contains_key(&summary.destination) {
@@ -149,9 +142,15 @@ fn apply_kinds(
         info!(destination = name, deliveries = changed.len(), "deliveries follow the destination's `results`");
     }
     for (id, state) in changed {
-        let reason = (state == deliveries::DROPPED).then(|| deliveries::NOT_AMONG_RESULTS.to_owned());
-        // Fails only when there are no subscribers.
-        let _ = events.send(Event::Delivery { id, destination: name.to_owned(), state, reason });
+        let reason = (state == deliveries::DROPPED).then_some(deliveries::NOT_AMONG_RESULTS);
+        tell(events, name, id, &state, reason);
     }
     Ok(())
+}
+
+/// Announces that the configuration has changed a delivery.
+fn tell(events: &broadcast::Sender<Event>, destination: &str, id: i64, state: &str, reason: Option<&str>) {
+    let (destination, state, reason) = (destination.to_owned(), state.to_owned(), reason.map(str::to_owned));
+    // Fails only when there are no subscribers.
+    let _ = events.send(Event::Delivery { id, destination, state, reason });
 }

@@ -64,7 +64,7 @@ fn leave(mask: &mut Mask, slice: usize) {
         return;
     }
     if count(mask, slice) == mask.count() {
-        let plane = plane(mask, slice).to_vec();
+        let plane = mask.plane(slice).to_vec();
         *mask = Mask {
             origin: [mask.origin[0], mask.origin[1], slice.saturating_sub(1)],
             size: [mask.size[0], mask.size[1], 1],
@@ -77,16 +77,8 @@ fn leave(mask: &mut Mask, slice: usize) {
     mask.voxels[at..at + size].fill(0);
 }
 
-fn plane(mask: &Mask, slice: usize) -> &[u8] {
-    let size = mask.size[0] * mask.size[1];
-    match slice.checked_sub(mask.origin[2]).filter(|at| *at < mask.size[2]) {
-        Some(at) => &mask.voxels[at * size..][..size],
-        None => &[],
-    }
-}
-
 fn count(mask: &Mask, slice: usize) -> usize {
-    plane(mask, slice).iter().filter(|voxel| **voxel != 0).count()
+    mask.plane(slice).iter().filter(|voxel| **voxel != 0).count()
 }
 
 #[cfg(test)]

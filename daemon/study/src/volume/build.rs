@@ -100,12 +100,12 @@ impl Decoded {
             slices,
         }
     }
+}
 
-    /// May the series be read without it? Not when a repetition may mend it, or when it was damaged here: then it is asked
-    /// for again.
-    fn is_dispensable(&self, error: &DecodeError) -> bool {
-        self.frames == 1 && !error.is_transient() && !matches!(error, DecodeError::Damaged)
-    }
+/// May the series be read without the slice? Not when a repetition may mend it, or when it was damaged here: then it is asked
+/// for again.
+fn is_dispensable(error: &DecodeError) -> bool {
+    !error.is_transient() && !matches!(error, DecodeError::Damaged)
 }
 
 /// Makes a volume of the instances of a series. Single ones that cannot be decoded are left out, and named.
@@ -116,24 +116,19 @@ pub fn volume(parts: Vec<Decoded>) -> Result<Built, VolumeError> {
     let mut slices = Vec::with_capacity(parts.len());
     let mut unreadable = Vec::new();
     let mut first_error = None;
-    for part in parts {
-        match &part.slices {
-            Ok(_) => {}
+    for Decoded { sop_instance_uid, geometry, frames, slices: decoded } in parts {
+        match decoded {
+            Ok(decoded) => slices.extend(decoded),
             Err(source) => {
-                let error = VolumeError::Decode {
-                    sop_instance_uid: part.sop_instance_uid.clone(),
-                    number: part.geometry.number,
-                    source: source.clone(),
-                };
-                if !part.is_dispensable(source) {
+                let is_dispensable = frames == 1 && is_dispensable(&source);
+                let error = VolumeError::Decode { sop_instance_uid, number: geometry.number, source };
+                if !is_dispensable {
                     return Err(error);
                 }
                 first_error.get_or_insert(error);
-                unreadable.push(part.geometry);
-                continue;
+                unreadable.push(geometry);
             }
         }
-        slices.extend(part.slices.unwrap_or_default());
     }
     assemble_without(slices, unreadable).map_err(|refusal| first_error.unwrap_or(VolumeError::Refused(refusal)))
 }
@@ -227,24 +222,23 @@ fn build(slices: &[Slice], found: &Sound) -> Built {
             position_mm: slice.geometry.position_mm.unwrap_or_default(),
         });
     }
-    let fill = |planes: &mut Vec<Arc<[i16]>>| {
+    let fill = |mut planes: Vec<Arc<[i16]>>| {
         for k in filled {
             planes[*k] = sound::between(&planes[k - 1], &planes[k + 1]).into();
         }
+        planes
     };
-    let (upright, planes) = match tilt {
-        None => (planes, Vec::new()),
-        Some(tilt) => (shear::upright(&planes, tilt.original.dims[0], geometry.dims, tilt), planes),
+    let (analysed, planes) = match tilt {
+        None => (fill(planes), Vec::new()),
+        Some(tilt) => {
+            let upright = shear::upright(&planes, tilt.original.dims[0], geometry.dims, tilt);
+            (fill(upright), fill(planes))
+        }
     };
-    let (mut upright, mut original) = (upright, planes);
-    fill(&mut upright);
-    if tilt.is_some() {
-        fill(&mut original);
-    }
     Built {
-        volume: Volume { geometry: geometry.clone(), slices: upright },
+        volume: Volume { geometry: geometry.clone(), slices: analysed },
         sources,
-        back: Back { tilt: tilt.clone(), filled: filled.clone(), planes: original },
+        back: Back { tilt: tilt.clone(), filled: filled.clone(), planes },
         remarks: found.remarks.clone(),
     }
 }

@@ -495,13 +495,18 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-pub(super) type Vector = [f64; 3];
+pub(crate) type Vector = [f64; 3];
 
 fn finite<const N: usize>(v: [f64; N]) -> bool {
     v.iter().all(|c| c.is_finite())
 }
 
-fn dot(a: Vector, b: Vector) -> f64 {
+/// Unit vector across slices of this Image Orientation (Patient).
+pub(crate) fn across([a, b, c, d, e, f]: [f64; 6]) -> Vector {
+    cross([a, b, c], [d, e, f])
+}
+
+pub(crate) fn dot(a: Vector, b: Vector) -> f64 {
     a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 

@@ -95,8 +95,9 @@ impl Box_ {
             ids.push(id);
             uids.push(uid);
         }
+        let kinds = self.takes.as_ref().map(|kinds| kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>());
         let transaction = self.rows.transaction().unwrap();
-        deliveries::enqueue(&transaction, &ids, &["pacs".into()], &now_utc()).unwrap();
+        deliveries::enqueue(&transaction, &ids, "pacs", kinds.as_deref(), &now_utc()).unwrap();
         transaction.commit().unwrap();
         self.wake.notify_one();
         uids
