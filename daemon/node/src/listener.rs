@@ -23,7 +23,7 @@ use crate::serve::{Connection, serve};
 use crate::settings;
 use crate::tls::certificate::Unusable;
 use crate::tls::server::Server;
-use crate::tls::{Counts, Kind};
+use crate::tls::{Counts, FaultKind};
 use crate::{Arrival, Intake};
 
 /// Most connections without an association request: far more than scanners open at the same time, far fewer than the
@@ -169,7 +169,7 @@ async fn serve_tls(stream: TcpStream, server: &Server, mut connection: Connectio
     };
     let (stream, facts) = match accepted {
         Ok(accepted) => accepted,
-        Err(fault) if fault.kind == Kind::Closed => {
+        Err(fault) if fault.kind == FaultKind::Closed => {
             return info!(association = number, %peer, "no TLS connection: {fault}");
         }
         Err(fault) => {

@@ -16,7 +16,7 @@ use super::certificate::{self, Fingerprint};
 use super::fault::Side;
 use super::judge::{ServerJudge, Trust};
 use super::settings::{CheckBy, DestinationTls};
-use super::{Calendar, Fault, Kind, provider};
+use super::{Calendar, Fault, FaultKind, provider};
 
 /// How to connect to one destination by TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +31,11 @@ impl From<&DestinationTls> for Client {
 impl Client {
     /// `host`: what the archive's certificate is for, unless the settings name something else.
     pub(crate) async fn connect(&self, stream: TcpStream, host: &str) -> Result<TlsStream<TcpStream>, Fault> {
-        let config = self.config().map_err(|reason| Fault::new(Kind::Other, reason))?;
+        let config = self.config().map_err(|reason| Fault::new(FaultKind::Other, reason))?;
         let name = self.0.name.as_deref().unwrap_or(host).trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
             Fault::new(
-                Kind::Untrusted,
+                FaultKind::Untrusted,
                 format!("{name:?} is no name that a certificate can have: set name for this destination"),
             )
         })?;

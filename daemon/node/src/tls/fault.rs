@@ -19,7 +19,7 @@ pub(crate) enum Side {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FaultKind {
     /// The peer speaks something else, most often DICOM without TLS.
     NotTls,
     /// It did not finish in time.
@@ -39,22 +39,22 @@ pub enum Kind {
     Other,
 }
 
-const KINDS: usize = Kind::Other as usize + 1;
+const KINDS: usize = FaultKind::Other as usize + 1;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{words}")]
 pub struct Fault {
-    pub kind: Kind,
+    pub kind: FaultKind,
     words: String,
 }
 
 impl Fault {
-    pub(super) fn new(kind: Kind, words: impl Into<String>) -> Self {
+    pub(super) fn new(kind: FaultKind, words: impl Into<String>) -> Self {
         Self { kind, words: words.into() }
     }
 
     pub(super) fn silent(patience: Duration) -> Self {
-        Self::new(Kind::Silent, format!("the TLS handshake was not complete within {} s", patience.as_secs()))
+        Self::new(FaultKind::Silent, format!("the TLS handshake was not complete within {} s", patience.as_secs()))
     }
 
     pub(super) fn of_io(error: &io::Error, side: Side) -> Self {
@@ -76,9 +76,9 @@ impl Fault {
                 "the peer closed the connection in the TLS handshake: perhaps this port is for DICOM without TLS, or it \
                  does not trust the box's certificate"
             }
-            _ => return Self::new(Kind::Other, format!("the connection failed in the TLS handshake: {error}")),
+            _ => return Self::new(FaultKind::Other, format!("the connection failed in the TLS handshake: {error}")),
         };
-        Self::new(Kind::Closed, words)
+        Self::new(FaultKind::Closed, words)
     }
 
     /// What TLS said, where an error of the connection carries it.
@@ -93,19 +93,19 @@ impl Fault {
         };
         let (kind, words) = match error {
             Error::InvalidMessage(_) if side == Side::Server => {
-                (Kind::NotTls, "the peer speaks no TLS at the port for TLS, or damaged it".to_owned())
+                (FaultKind::NotTls, "the peer speaks no TLS at the port for TLS, or damaged it".to_owned())
             }
             Error::InvalidMessage(_) => (
-                Kind::NotTls,
+                FaultKind::NotTls,
                 "the peer answers without TLS: this port is for DICOM without TLS, or tls must be off for it"
                     .to_owned(),
             ),
             Error::NoCertificatesPresented => (
-                Kind::NoCertificate,
+                FaultKind::NoCertificate,
                 "the peer showed no certificate: give it one, or set dicom.tls.client_certificate".to_owned(),
             ),
             Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon | PeerIncompatible::NoKxGroupsInCommon) => {
-                (Kind::Version, "the peer offers none of our cipher suites (ECDHE with AES-GCM)".to_owned())
+                (FaultKind::Version, "the peer offers none of our cipher suites (ECDHE with AES-GCM)".to_owned())
             }
             Error::PeerIncompatible(
                 PeerIncompatible::Tls12NotOffered
@@ -115,29 +115,29 @@ impl Fault {
                 // Older versions have no such extension, and rustls misses it first.
                 | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
             ) => (
-                Kind::Version,
+                FaultKind::Version,
                 "the peer speaks TLS older than 1.2 only: update it, or use the port without TLS".to_owned(),
             ),
-            Error::PeerIncompatible(why) => (Kind::Version, format!("the peer's TLS does not fit ours ({why:?})")),
+            Error::PeerIncompatible(why) => (FaultKind::Version, format!("the peer's TLS does not fit ours ({why:?})")),
             Error::InvalidCertificate(error) => of_certificate(error, trusted),
-            Error::AlertReceived(alert) => (Kind::Alert, of_alert(*alert)),
-            error => (Kind::Other, format!("TLS failed: {error}")),
+            Error::AlertReceived(alert) => (FaultKind::Alert, of_alert(*alert)),
+            error => (FaultKind::Other, format!("TLS failed: {error}")),
         };
         Self::new(kind, words)
     }
 }
 
-fn of_certificate(error: &CertificateError, trusted: &str) -> (Kind, String) {
+fn of_certificate(error: &CertificateError, trusted: &str) -> (FaultKind, String) {
     use CertificateError as E;
-    let untrusted = |words: String| (Kind::Untrusted, words);
+    let untrusted = |words: String| (FaultKind::Untrusted, words);
     match error {
-        E::Expired => (Kind::Dates, "the peer's certificate has expired: renew it".into()),
+        E::Expired => (FaultKind::Dates, "the peer's certificate has expired: renew it".into()),
         E::ExpiredContext { not_after, .. } => {
             let on = date(i64::try_from(not_after.as_secs()).unwrap_or(i64::MAX));
-            (Kind::Dates, format!("the peer's certificate (or that of its CA) has expired on {on}: renew it"))
+            (FaultKind::Dates, format!("the peer's certificate (or that of its CA) has expired on {on}: renew it"))
         }
         E::NotValidYet | E::NotValidYetContext { .. } => {
-            (Kind::Dates, "the peer's certificate is not valid yet: check both clocks".into())
+            (FaultKind::Dates, "the peer's certificate is not valid yet: check both clocks".into())
         }
         E::UnknownIssuer => {
             untrusted(format!("nobody that is trusted has issued the peer's certificate: add it to {trusted}"))
@@ -200,7 +200,7 @@ impl Counts {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
     }
 
-    pub fn of(&self, kind: Kind) -> u64 {
+    pub fn of(&self, kind: FaultKind) -> u64 {
         self.kinds.get(kind as usize).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 

@@ -27,7 +27,7 @@ use rustls::{CipherSuite, SupportedProtocolVersion, version};
 
 pub use calendar::Calendar;
 pub use client::Client;
-pub use fault::{Counts, Fault, Kind};
+pub use fault::{Counts, Fault, FaultKind};
 
 /// Nothing older (RFC 8996); the newer one is preferred.
 static VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];

@@ -17,7 +17,7 @@ use super::certificate::{self, Fingerprint, Unusable};
 use super::fault::Side;
 use super::judge::{ClientJudge, Trust};
 use super::settings::{ClientCertificate, Tls};
-use super::{Calendar, Counts, Facts, Fault, Kind, provider};
+use super::{Calendar, Counts, Facts, Fault, FaultKind, provider};
 use crate::at_once::Whole;
 
 /// The first byte of every TLS connection (RFC 8446 section 5.1: a handshake record).
@@ -109,13 +109,13 @@ async fn handshake(loaded: &Loaded, stream: Whole, patience: Duration) -> Result
             let _ = timeout(patience / 2, reject_plain(stream)).await;
             let words =
                 "the peer speaks DICOM without TLS at the port for TLS: switch TLS on there, or use the other port";
-            return Err(Fault::new(Kind::NotTls, words));
+            return Err(Fault::new(FaultKind::NotTls, words));
         }
         Ok(1..) => {
             let words = format!("the peer speaks no TLS at the port for TLS (first byte {:#04x})", first[0]);
-            return Err(Fault::new(Kind::NotTls, words));
+            return Err(Fault::new(FaultKind::NotTls, words));
         }
-        Ok(0) => return Err(Fault::new(Kind::Closed, "the peer closed the connection before it said anything")),
+        Ok(0) => return Err(Fault::new(FaultKind::Closed, "the peer closed the connection before it said anything")),
         Err(error) => return Err(Fault::of_io(&error, Side::Server)),
     }
     let connected = TlsAcceptor::from(loaded.config.clone()).accept(stream).await;

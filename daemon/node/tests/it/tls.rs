@@ -9,7 +9,7 @@ use dicom_ul::pdu::{AssociationRJServiceUserReason as User, AssociationRJSource 
 use node::send::{self, Target};
 use node::settings::{Plain, Sender};
 use node::tls::settings::{ClientCertificate, DestinationTls, JudgeDates};
-use node::tls::{Client, Kind};
+use node::tls::{Client, FaultKind};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,7 +65,7 @@ async fn echo(node: &Node, tls: &DestinationTls, calling: &str) -> Result<(), St
 }
 
 /// Waits until the node has counted a failure of this kind. Returns its words.
-async fn fault(node: &Node, kind: Kind) -> String {
+async fn fault(node: &Node, kind: FaultKind) -> String {
     let counted = async {
         while node.tls_faults.of(kind) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -110,9 +110,9 @@ async fn without_a_certificate_or_with_one_of_another_ca_nobody_gets_in() {
     let (ca, port) = (site.ca().display().to_string(), port(&node));
     let anonymous = ["-aec", "SCANSIDE", "+tla", "+cf", ca.as_str(), "127.0.0.1", &port];
     assert!(!dcmtk::run("echoscu", &anonymous, &[]).await.status.success());
-    assert!(fault(&node, Kind::NoCertificate).await.contains("showed no certificate"));
+    assert!(fault(&node, FaultKind::NoCertificate).await.contains("showed no certificate"));
     assert!(!echoes(&node, &site, &other.machine("ct1.test"), "CT1").await);
-    assert!(fault(&node, Kind::Untrusted).await.contains("add it to dicom.tls.ca"));
+    assert!(fault(&node, FaultKind::Untrusted).await.contains("add it to dicom.tls.ca"));
     assert!(echoes(&node, &site, &site.machine("ct1.test"), "CT1").await, "the others are not disturbed");
 }
 
@@ -156,7 +156,7 @@ async fn tls_1_2_and_1_3_are_spoken_with_the_suites_of_the_profile_and_nothing_o
         let line = said.lines().find(|line| line.starts_with("New, ")).unwrap_or_default();
         assert!(line.contains(protocol) && line.contains("GCM"), "{arguments:?}: {said}");
     }
-    assert_eq!(node.tls_faults.of(Kind::Version), 0);
+    assert_eq!(node.tls_faults.of(FaultKind::Version), 0);
     for (index, arguments) in (1..).zip([
         vec!["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
         vec!["-tls1", "-cipher", "ALL:@SECLEVEL=0"],
@@ -165,8 +165,8 @@ async fn tls_1_2_and_1_3_are_spoken_with_the_suites_of_the_profile_and_nothing_o
     ]) {
         let said = speaks(&arguments).await;
         assert!(said.contains("New, (NONE)"), "{arguments:?}: {said}");
-        fault(&node, Kind::Version).await;
-        assert_eq!(node.tls_faults.of(Kind::Version), index, "{arguments:?}: {:?}", node.tls_faults.last());
+        fault(&node, FaultKind::Version).await;
+        assert_eq!(node.tls_faults.of(FaultKind::Version), index, "{arguments:?}: {:?}", node.tls_faults.last());
         let words = node.tls_faults.last().unwrap().to_string();
         let old = arguments.len() == 3 && arguments[0] != "-tls1_2";
         assert!(words.contains(if old { "older than 1.2" } else { "none of our cipher suites" }), "{words}");
@@ -182,7 +182,7 @@ async fn an_expired_certificate_is_refused_by_a_clock_that_may_be_believed_and_b
     let expired = site.machine_until("ct1.test", 2001);
     let node = Node::start(site.secure()).await;
     assert!(!echoes(&node, &site, &expired, "CT1").await);
-    let words = fault(&node, Kind::Dates).await;
+    let words = fault(&node, FaultKind::Dates).await;
     assert!(words.contains("has expired on 2001-12-31"), "{words}");
 
     let secure = site.secure();
@@ -193,7 +193,7 @@ async fn an_expired_certificate_is_refused_by_a_clock_that_may_be_believed_and_b
     .await;
     assert!(echoes(&unsure, &site, &expired, "CT1").await, "nobody knows the date");
     assert!(!echoes(&unsure, &site, &Site::new().machine_until("ct1.test", 2001), "CT1").await, "another CA");
-    assert!(fault(&unsure, Kind::Untrusted).await.contains("add it to"));
+    assert!(fault(&unsure, FaultKind::Untrusted).await.contains("add it to"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +222,7 @@ async fn dicom_without_tls_at_the_port_for_tls_and_the_reverse_are_named() {
     let [Pdu::AssociationRJ(reject)] = &said[..] else { panic!("{said:?}") };
     assert_eq!(reject.source, Source::ServiceUser(User::NoReasonGiven));
     drop(plain);
-    assert!(fault(&node, Kind::NotTls).await.contains("DICOM without TLS at the port for TLS"));
+    assert!(fault(&node, FaultKind::NotTls).await.contains("DICOM without TLS at the port for TLS"));
 
     let secure = site.client(&site.machine("ct1.test"));
     node.tls = Some(node.address);
@@ -322,8 +322,8 @@ async fn a_handshake_that_is_silent_dripped_or_cut_off_ends_alone_and_in_time() 
         assert!(closed.is_ok(), "the node closes it");
     }
     assert!(tokio::time::timeout(PATIENCE, drip).await.unwrap().unwrap() < PATIENCE / 2);
-    assert!(fault(&node, Kind::Silent).await.contains("within 1 s"));
-    fault(&node, Kind::Closed).await;
+    assert!(fault(&node, FaultKind::Silent).await.contains("within 1 s"));
+    fault(&node, FaultKind::Closed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
