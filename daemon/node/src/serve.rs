@@ -214,21 +214,36 @@ struct Reports {
     next_message_id: u16,
     /// Message ID of the report whose answer is awaited, and who waits for it.
     awaited: Option<(u16, oneshot::Sender<u16>)>,
+    /// When the peer last said something.
+    heard: Instant,
 }
+
+/// So long the peer must have been silent before a report goes over its association. A peer that waits for the answer to its own
+/// request may take whatever comes for it; pynetdicom does.
+const SILENCE: Duration = Duration::from_millis(300);
 
 impl Reports {
     /// What waits for this peer is due at once: it has called.
     fn open(intake: &Intake, association: u64, calling: &str, context: Context) -> Self {
         let line = intake.services.lines.open(association, calling);
         reporter::peer_called(&intake.services, calling);
-        Self { line, context, next_message_id: 1, awaited: None }
+        Self { line, context, next_message_id: 1, awaited: None, heard: Instant::now() }
     }
 
     /// Cancel safe.
     async fn next(reports: &mut Option<Self>) -> Order {
         match reports {
-            Some(Self { line, awaited, .. }) if awaited.as_ref().is_none_or(|(_, answer)| answer.is_closed()) => {
-                line.next().await
+            Some(Self { line, awaited, heard, .. })
+                if awaited.as_ref().is_none_or(|(_, answer)| answer.is_closed()) =>
+            {
+                tokio::time::sleep_until(*heard + SILENCE).await;
+                loop {
+                    let order = line.next().await;
+                    // Whoever gave up waiting sends it again.
+                    if !order.answer.is_closed() {
+                        return order;
+                    }
+                }
             }
             _ => std::future::pending().await,
         }
@@ -304,6 +319,9 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
                     continue;
                 }
             };
+            if let Some(reports) = &mut self.line {
+                reports.heard = Instant::now();
+            }
             match inbound {
                 Inbound::Command(request, context) => {
                     arriving = self.begin(intake, request, context).await?;

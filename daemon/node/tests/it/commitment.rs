@@ -1,6 +1,6 @@
 //! Storage commitment that scanners ask of the node: pynetdicom as the scanner, and hand-made requests.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use custody::level::Level;
 use custody::store::commitments::{self, Listed};
@@ -326,6 +326,26 @@ fn asking_for(transaction: &str, uids: &[String]) -> Vec<u8> {
     element(&mut out, 0x0008, 0x1195, transaction.as_bytes());
     element(&mut out, 0x0008, 0x1199, &items);
     out
+}
+
+/// Some peers (pynetdicom) take whatever comes while they wait for the answer to their own request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_does_not_come_between_a_request_and_its_answer() {
+    let node = Node::start(|settings| {
+        quick(settings);
+        settings.sender = vec![Sender { commitment_report: ReportBy::SameAssociation, ..scanner(1) }];
+    })
+    .await;
+    let mut asking = Asking::associate(&node).await;
+    let request = asking_for("1.9.1", &["1.2.77".to_owned()]);
+    assert_eq!(asking.ask(5, 0x0130, INSTANCE, 1, &request).await, 0);
+    // It hangs up before the report, which waits for its next association.
+    drop(asking);
+    let called = Instant::now();
+    let mut silent = Asking::associate(&node).await;
+    let Some(Pdu::PData { data }) = silent.peer.read().await else { panic!("no report") };
+    assert_eq!(number(&data[0].data, 0x0100), Some(0x0100), "an N-EVENT-REPORT");
+    assert!(called.elapsed() >= Duration::from_millis(300), "the peer had time for a request of its own");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,12 +16,41 @@ import warnings
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep as MPPS,
     StorageCommitmentPushModel as COMMITMENT,
     Verification,
 )
 
+class Checkpoint(threading.Event):
+    """Where the reactor of an association stops while a request waits for its answer.
+
+    pynetdicom 3.0 marks the reactor as running again a moment after it has passed: a request that looks in this moment thinks that
+    the reactor stands still, and the reactor takes its answer away, so that it waits for ever. Here both happen at once.
+    """
+
+    def __init__(self, association):
+        super().__init__()
+        self.association = association
+
+    def wait(self, timeout=None):
+        with self._cond:
+            passed = self._cond.wait_for(lambda: self._flag, timeout)
+            self.association._is_paused = False
+        return passed
+
+
+def guarded(make):
+    def init(self, *arguments, **named):
+        make(self, *arguments, **named)
+        self._reactor_checkpoint = Checkpoint(self)
+        self._reactor_checkpoint.set()
+
+    return init
+
+
+Association.__init__ = guarded(Association.__init__)
 warnings.simplefilter("ignore")
 INSTANCE = "1.2.840.10008.1.20.1.1"
 lock = threading.Lock()
