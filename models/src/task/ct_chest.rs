@@ -218,7 +218,7 @@ fn measure(
             continue;
         }
         findings.evaluate(*finding, &mut scan);
-        if let Some(reason) = seen.missing(*finding, acquisition) {
+        if let Some(reason) = finding.unseen(&seen, acquisition) {
             findings.seen_in_part(*finding, reason);
         }
     }

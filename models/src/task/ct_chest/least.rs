@@ -45,18 +45,6 @@ impl LeastSize {
     }
 }
 
-fn unit(finding: ChestFinding) -> SizeUnit {
-    match finding {
-        ChestFinding::Nodule | ChestFinding::RibFracture | ChestFinding::LymphNode => SizeUnit::Millimetre,
-        ChestFinding::Pneumonia
-        | ChestFinding::Emphysema
-        | ChestFinding::Bronchiectasis
-        | ChestFinding::PleuralEffusion
-        | ChestFinding::Pneumothorax
-        | ChestFinding::CoronaryCalcification => SizeUnit::Millilitre,
-    }
-}
-
 /// The plan for slices of `slice_mm`, with the least sizes of its limits in the thresholds of their channels; and those that
 /// are above what the package leaves out in any slices.
 pub fn in_slices(plan: &Plan, slice_mm: f64) -> (Plan, Vec<LeastSize>) {
@@ -70,7 +58,7 @@ pub fn in_slices(plan: &Plan, slice_mm: f64) -> (Plan, Vec<LeastSize>) {
             thresholds.min_size = thresholds.min_size.max(size);
         }
         if size > usual {
-            all.push(LeastSize { finding: *finding, size, unit: unit(*finding), slice_mm });
+            all.push(LeastSize { finding: *finding, size, unit: finding.size_unit(), slice_mm });
         }
     }
     (raised, all)

@@ -1,13 +1,16 @@
 //! The list of the chest CT task's findings: the one place that names them all. Number, order, names, the channels of
-//! the network, the fields of [`ChestFindings`] and what measures each are taken from it.
+//! the network, the fields of [`ChestFindings`], what measures each, and what must be seen for it are taken from it.
 //!
 //! To add a finding: a file beside this one with its type and `evaluate`, its `mod` line in `ct_chest.rs`, and an entry
 //! below. Whoever matches on [`ChestFinding`] outside (words, report) is then told by the compiler.
 
 use serde::{Deserialize, Serialize};
 
+use super::places::Landmark;
+use super::seen::Seen;
 use super::{
-    LeastSize, Scan, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax, ribs,
+    LeastSize, Scan, SizeUnit, bronchiectasis, coronary, effusion, emphysema, lymph_nodes, pneumonia, pneumothorax,
+    ribs, seen,
 };
 use crate::acquisition::Acquisition;
 use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
@@ -44,6 +47,9 @@ macro_rules! chest_findings {
         field: $field:ident: $value:ty = $evaluate:path,
         figure: $unit:literal = $figure:path,
         found: $found:path,
+        size: $size:ident,
+        landmarks: [$($landmark:ident),*],
+        whole: $whole:path,
     })+) => {
         /// The findings of the chest CT task. The order is the order of reports.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +94,27 @@ macro_rules! chest_findings {
             pub fn channels(self) -> &'static [Channel] {
                 match self {
                     $(Self::$name => &[$(Channel::$channel),+],)+
+                }
+            }
+
+            /// What its least size is measured in.
+            pub(super) fn size_unit(self) -> SizeUnit {
+                match self {
+                    $(Self::$name => SizeUnit::$size,)+
+                }
+            }
+
+            /// What its place is found by.
+            pub(super) fn landmarks(self) -> &'static [Landmark] {
+                match self {
+                    $(Self::$name => &[$(Landmark::$landmark),*],)+
+                }
+            }
+
+            /// Why it cannot be called absent: what of its organ was not seen. `None`: the organ was seen whole.
+            pub(super) fn unseen(self, seen: &Seen, acquisition: &Acquisition) -> Option<Reason> {
+                match self {
+                    $(Self::$name => $whole(seen, acquisition),)+
                 }
             }
         }
@@ -248,6 +275,9 @@ chest_findings! {
         field: nodules: Vec<nodules::Nodule> = nodules::evaluate,
         figure: "largest diameter, mm" = nodules::figure,
         found: any,
+        size: Millimetre,
+        landmarks: [],
+        whole: seen::lungs,
     }
     Pneumonia {
         slug: "pneumonia",
@@ -256,6 +286,9 @@ chest_findings! {
         field: pneumonia: pneumonia::Pneumonia = pneumonia::evaluate,
         figure: "opacity of both lungs, %" = pneumonia::figure,
         found: pneumonia::is_found,
+        size: Millilitre,
+        landmarks: [],
+        whole: seen::lungs,
     }
     RibFracture {
         slug: "rib_fracture",
@@ -264,6 +297,9 @@ chest_findings! {
         field: rib_fractures: Vec<ribs::RibFracture> = ribs::evaluate,
         figure: "highest confidence" = ribs::figure,
         found: any,
+        size: Millimetre,
+        landmarks: [Spine],
+        whole: seen::chest_wall,
     }
     Emphysema {
         slug: "emphysema",
@@ -272,6 +308,9 @@ chest_findings! {
         field: emphysema: emphysema::Emphysema = emphysema::evaluate,
         figure: "LAA-950, %" = emphysema::figure,
         found: emphysema::is_found,
+        size: Millilitre,
+        landmarks: [],
+        whole: seen::lungs,
     }
     Bronchiectasis {
         slug: "bronchiectasis",
@@ -280,6 +319,9 @@ chest_findings! {
         field: bronchiectasis: Vec<bronchiectasis::Bronchiectasis> = bronchiectasis::evaluate,
         figure: "volume, ml" = bronchiectasis::figure,
         found: any,
+        size: Millilitre,
+        landmarks: [],
+        whole: seen::lungs,
     }
     PleuralEffusion {
         slug: "pleural_effusion",
@@ -288,6 +330,9 @@ chest_findings! {
         field: pleural_effusions: Vec<effusion::PleuralEffusion> = effusion::evaluate,
         figure: "volume, ml" = effusion::figure,
         found: any,
+        size: Millilitre,
+        landmarks: [],
+        whole: seen::bases,
     }
     Pneumothorax {
         slug: "pneumothorax",
@@ -296,6 +341,9 @@ chest_findings! {
         field: pneumothoraces: Vec<pneumothorax::Pneumothorax> = pneumothorax::evaluate,
         figure: "volume, ml" = pneumothorax::figure,
         found: any,
+        size: Millilitre,
+        landmarks: [],
+        whole: seen::lungs,
     }
     CoronaryCalcification {
         slug: "coronary_calcification",
@@ -304,6 +352,9 @@ chest_findings! {
         field: coronary_calcium: coronary::CoronaryCalcium = coronary::evaluate,
         figure: "Agatston score, or grade" = coronary::figure,
         found: coronary::is_found,
+        size: Millilitre,
+        landmarks: [Spine, BothLungs],
+        whole: seen::heart,
     }
     LymphNode {
         slug: "lymph_node",
@@ -312,6 +363,9 @@ chest_findings! {
         field: lymph_nodes: Vec<lymph_nodes::LymphNode> = lymph_nodes::evaluate,
         figure: "largest short axis, mm" = lymph_nodes::figure,
         found: any,
+        size: Millimetre,
+        landmarks: [BothLungs],
+        whole: seen::lungs,
     }
 }
 

@@ -113,6 +113,13 @@ pub const RIB_FRACTURE: Rule = rule(RIB, 0.4, &[(SPINE, 0.25)]);
 pub const CORONARY: Rule = rule(HEART, 0.5, &[(SPINE, 0.0)]);
 pub const LYMPH_NODE: Rule = rule(BETWEEN, 0.5, &[(SPINE, 0.25), (BESIDE_GAS, 0.25)]);
 
+/// What the place of a finding is found by. Without it the finding has no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landmark {
+    Spine,
+    BothLungs,
+}
+
 impl Places {
     pub fn of(ground: Ground) -> Self {
         let Ground { coarse, lungs, airway, gas, lost } = ground;
@@ -154,12 +161,10 @@ impl Places {
 
     /// Why the finding has no place in this scan; `None` when it has.
     pub fn missing(&self, finding: ChestFinding) -> Option<Reason> {
-        use ChestFinding::{CoronaryCalcification, LymphNode, RibFracture};
-        match finding {
-            RibFracture | CoronaryCalcification if !self.spine_found => Some(Reason::NoSpine),
-            LymphNode | CoronaryCalcification if !self.both_lungs => Some(Reason::OneLung),
-            _ => None,
-        }
+        finding.landmarks().iter().find_map(|landmark| match landmark {
+            Landmark::Spine => (!self.spine_found).then_some(Reason::NoSpine),
+            Landmark::BothLungs => (!self.both_lungs).then_some(Reason::OneLung),
+        })
     }
 
     /// The bits of a voxel of the volume; 0 outside the working grid.

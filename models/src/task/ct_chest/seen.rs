@@ -1,9 +1,9 @@
 //! May a finding be called absent? Only where its organ was seen whole: "no effusion" needs the bases of the lungs, "no
-//! rib fracture" the chest wall. What was found is reported all the same, as found in the part that was seen. Pure.
+//! rib fracture" the chest wall. What was found is reported all the same, as found in the part that was seen. Each function
+//! below is one such demand, and says what was not seen; `list` says which finding has which. Pure.
 
 use super::places::RIB_MM;
 use crate::acquisition::Acquisition;
-use crate::findings::ChestFinding;
 use crate::grid;
 use crate::reason::Reason;
 use crate::task::lungs::{Cuts, Examined, Ground};
@@ -25,28 +25,34 @@ impl Seen {
         let wall_cut = wall_cut(&examined.ground);
         Self { cuts: examined.cuts, wall_cut, one_lung: examined.lungs.len() < 2 }
     }
+}
 
-    /// Why the finding cannot be called absent; `None` when it can.
-    pub fn missing(&self, finding: ChestFinding, acquisition: &Acquisition) -> Option<Reason> {
-        let cuts = &self.cuts;
-        match finding {
-            ChestFinding::Nodule
-            | ChestFinding::Pneumonia
-            | ChestFinding::Emphysema
-            | ChestFinding::Bronchiectasis
-            | ChestFinding::Pneumothorax
-            | ChestFinding::LymphNode => cuts.reason(),
-            // Fluid gathers at the lowest place of either side. What lies above it need not be seen.
-            ChestFinding::PleuralEffusion if cuts.edge || cuts.below => cuts.reason(),
-            ChestFinding::PleuralEffusion if self.one_lung => Some(Reason::OneLung),
-            ChestFinding::PleuralEffusion => cuts.base.then_some(Reason::BaseCut),
-            ChestFinding::RibFracture => cuts.reason().or_else(|| self.wall_cut.then_some(Reason::ChestWallCut)),
-            // A gated scan is planned on the heart, and ends where the heart ends. Otherwise the place of the heart is a
-            // share of the lungs' height, which is not known of cut ones.
-            ChestFinding::CoronaryCalcification if !cuts.edge && acquisition.cardiac_gated == Some(true) => None,
-            ChestFinding::CoronaryCalcification => cuts.reason(),
-        }
+/// Lungs that end within the scan.
+pub(super) fn lungs(seen: &Seen, _: &Acquisition) -> Option<Reason> {
+    seen.cuts.reason()
+}
+
+/// Fluid gathers at the lowest place of either side. What lies above it need not be seen.
+pub(super) fn bases(seen: &Seen, _: &Acquisition) -> Option<Reason> {
+    let cuts = &seen.cuts;
+    if cuts.edge || cuts.below {
+        return cuts.reason();
     }
+    if seen.one_lung {
+        return Some(Reason::OneLung);
+    }
+    cuts.base.then_some(Reason::BaseCut)
+}
+
+pub(super) fn chest_wall(seen: &Seen, _: &Acquisition) -> Option<Reason> {
+    seen.cuts.reason().or_else(|| seen.wall_cut.then_some(Reason::ChestWallCut))
+}
+
+/// A gated scan is planned on the heart, and ends where the heart ends. Otherwise the place of the heart is a share of the
+/// lungs' height, which is not known of cut ones.
+pub(super) fn heart(seen: &Seen, acquisition: &Acquisition) -> Option<Reason> {
+    let planned = !seen.cuts.edge && acquisition.cardiac_gated == Some(true);
+    if planned { None } else { seen.cuts.reason() }
 }
 
 /// Does the image end less than the thickness of the chest wall beside the lungs, in more slices than a few?
