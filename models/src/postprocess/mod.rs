@@ -7,3 +7,4 @@ pub mod extent;
 pub mod hull;
 pub mod outline;
 pub mod patches;
+pub mod shape;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{EDGE_MM, kind};
+use super::{EDGE_MM, kind, shape};
 use crate::cast::{ceil_index, floor_index, round_index};
 use crate::findings::{Form, Lobe, Lung, Mask, Nodule, NoduleType, Side};
 use crate::grid::Grid;
@@ -17,7 +17,7 @@ use crate::task::ct_chest::plan::Channel;
 use crate::task::ct_chest::regions;
 use crate::volume::Volume;
 
-/// Nodules and masses in order of falling confidence. Nodules are looked for in the lungs. A mass takes the place of lung, up
+/// Nodules and masses, not yet in order, without vessels. Nodules are looked for in the lungs. A mass takes the place of lung, up
 /// to the chest wall: it is looked for everywhere, and what of it lies in the lungs is no nodule.
 pub fn collect(
     volume: &Volume,
@@ -48,18 +48,23 @@ pub fn collect(
             .filter(|n| n.diameter_mm >= thresholds.min_size && in_place(n))
             .collect()
     };
-    let everywhere: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= floor)).collect();
+    let mut everywhere: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= floor)).collect();
+    shape::erase_tubes(grid, &mut everywhere);
     let in_lungs = everywhere.iter().zip(&answer.prepared.lungs).map(|(m, inside)| m & inside).collect();
     let mut masses = lesions(everywhere, &|c| c.longest_mm(grid) >= MASS_CORE_MM);
     masses.retain(|one| one.form == Form::Mass);
     let mut nodules = lesions(in_lungs, &|_| true);
     nodules.retain(|one| masses.iter().all(|mass| mass.mask.overlap(&one.mask) == 0));
     nodules.extend(masses);
+    nodules
+}
+
+/// Sorts by falling confidence, then diameter, and numbers from 1.
+pub fn number(nodules: &mut [Nodule]) {
     nodules.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(b.diameter_mm.total_cmp(&a.diameter_mm)));
-    for (number, nodule) in (1..).zip(&mut nodules) {
+    for (number, nodule) in (1..).zip(nodules) {
         nodule.number = number;
     }
-    nodules
 }
 
 /// What is smaller in the network's answer, along rows and columns, becomes no mass by its outline, mm.
@@ -153,7 +158,8 @@ fn region(
     Region { origin: low, size, core, domain }
 }
 
-fn measure(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], mask: Mask, confidence: f64) -> Nodule {
+/// The lesion of this outline, without a number.
+pub fn measure(volume: &Volume, lungs: &[Lung], lobes: &[Lobe], mask: Mask, confidence: f64) -> Nodule {
     let geometry = &volume.geometry;
     let [sx, sy, _] = mask.size;
     let mut sums = [0.0; 3];

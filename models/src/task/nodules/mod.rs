@@ -3,10 +3,11 @@
 mod ends;
 mod kind;
 mod locate;
+mod shape;
 
 use serde::Serialize;
 
-use super::ct_chest::{Figure, Scan, places};
+use super::ct_chest::{Figure, Scan, places, regions};
 use crate::findings::{LobeName, Mask, Side};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,16 +80,23 @@ impl Nodule {
     }
 }
 
-/// Nodules and masses of the whole scan.
+/// Nodules and masses of the whole scan. A consolidation that is one lump with a nodule is taken from the opacities.
 pub(super) fn evaluate(scan: &mut Scan<'_>) -> Vec<Nodule> {
+    let geometry = &scan.volume.geometry;
     let in_place = |one: &Nodule| {
         let rule = match one.form {
             Form::Nodule => places::IN_LUNG,
             Form::Mass => places::MASS,
         };
-        scan.places.holds(rule, &one.mask) && !ends::reaches_end(&scan.volume.geometry, &one.mask)
+        scan.places.holds(rule, &one.mask) && !ends::reaches_end(geometry, &one.mask)
     };
-    locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer, &in_place)
+    let mut found = locate::collect(scan.volume, scan.lungs, scan.lobes, scan.answer, &in_place);
+    shape::join_lumps(&mut found, &mut scan.opacities.consolidation, geometry.spacing_mm, &|mask, confidence| {
+        locate::measure(scan.volume, scan.lungs, scan.lobes, mask, confidence)
+    });
+    locate::number(&mut found);
+    regions::number(&mut scan.opacities.consolidation);
+    found
 }
 
 pub(super) fn figure(all: &[Nodule]) -> Figure {
