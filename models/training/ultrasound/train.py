@@ -3,13 +3,15 @@ weights again.
 
     python train.py --clips FOLDER --out network.pt [--variant large] [--device cuda --minutes 3.5]
     python train.py --clips FOLDER --pictures FOLDER --without-fold 0 ...    also real pictures, but for those of fold 0
-    python train.py --start network.pt ...                                   goes on with a trained network
+    python train.py --start network.pt ...                                   goes on with a trained network, or the ONNX file of a package
 """
 
 import argparse
 import contextlib
 import copy
 import math
+import pathlib
+import sys
 import time
 
 import torch
@@ -20,9 +22,15 @@ import losses
 import network
 import pictures
 
+# What this network shares with that of CT.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import exported  # noqa: E402
+
 # Decay of the slow average of the network, which is saved.
 MEMORY = 0.999
 WARM_UP = 0.05
+# Batches from which the statistics of a network that comes from an ONNX file are measured.
+SETTLING = 24
 # The encoder knows much already, and learns at this part of the rate.
 ENCODER = 0.15
 
@@ -95,7 +103,7 @@ def main():
     arguments.add_argument("--share", type=float, default=0.6, help="of real pictures in a batch")
     arguments.add_argument("--frozen", type=int, default=0, help="so many stages of the encoder stay as they are")
     arguments.add_argument("--photographs", help="folder with the encoder's public weights, instead of its Python package; 'no' for none")
-    arguments.add_argument("--start", help="a trained network to go on with; its encoder needs no photographs")
+    arguments.add_argument("--start", help="a trained network or the ONNX file of a package to go on with; its encoder needs no photographs")
     arguments.add_argument("--out", required=True)
     arguments.add_argument("--variant", choices=network.VARIANTS, default="fast")
     arguments.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -103,6 +111,7 @@ def main():
     arguments.add_argument("--minutes", type=float, help="stop after this time instead; gives other weights on another machine")
     arguments.add_argument("--batch", type=int, default=16)
     arguments.add_argument("--rate", type=float, default=4e-3)
+    arguments.add_argument("--half", action="store_true", help="bfloat16 also on a CPU, where the processor has it")
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--seed", type=int, default=20260105)
     arguments.add_argument("--must-fall", action="store_true", help="fail when the loss on the first frames does not fall")
@@ -115,7 +124,10 @@ def main():
     source = Source(a, random)
     net = network.LesionNet(a.variant)
     if a.start:
-        net.load_state_dict(load(a.start)[0].state_dict())
+        net = load(a.start)[0]
+        if a.start.endswith(".onnx"):
+            exported.settle(net, (source.batch(a.batch)[0].cpu() for _ in range(SETTLING)))
+        net.train()
     elif a.photographs != "no":
         net.encoder.learn_from_photographs(a.photographs, net.size)
     net.encoder.freeze(a.frozen)
@@ -125,7 +137,7 @@ def main():
     rest = [part for name, part in net.named_children() if name != "encoder"]
     groups = [{"params": learnt(net.encoder), "times": ENCODER}, {"params": sum(map(learnt, rest), []), "times": 1.0}]
     optimiser = torch.optim.AdamW(groups, lr=a.rate, weight_decay=1e-2)
-    half = torch.autocast("cuda", torch.bfloat16) if a.device == "cuda" else contextlib.nullcontext()
+    half = torch.autocast(a.device, torch.bfloat16) if a.half or a.device == "cuda" else contextlib.nullcontext()
     print(f"{source}, {sum(p.numel() for p in net.parameters())} parameters", flush=True)
 
     def loss(image, target, known):
@@ -163,7 +175,10 @@ def main():
 
 
 def load(path):
-    """The trained network, on the CPU and in evaluation mode, and the name of its variant."""
+    """The trained network, on the CPU and in evaluation mode, and the name of its variant. An ONNX file holds the fast one."""
+    if str(path).endswith(".onnx"):
+        net = network.LesionNet("fast").eval()
+        return exported.fill(net, torch.zeros(1, 1, network.SIZE, network.SIZE), path), "fast"
     saved = torch.load(path, weights_only=True, map_location="cpu")
     net = network.LesionNet(saved["variant"])
     net.load_state_dict(saved["weights"])
