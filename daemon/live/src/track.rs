@@ -34,7 +34,7 @@ pub struct Policy {
     pub same: f32,
     /// How far confidence and size move towards a new detection, 0 to 1.
     pub score_step: f32,
-    /// The same for the outline.
+    /// The same for the outline and for how it looks lately.
     pub outline_step: f32,
     /// How much a lesion that comes back may differ.
     pub back: likeness::Limits,
@@ -85,6 +85,8 @@ struct Track {
     confidence: f32,
     /// Mean over all pictures.
     signs: Signs,
+    /// Of the last pictures: a lesion that leaves is seen at its rim, which may look otherwise than its middle.
+    lately: Signs,
     /// Sum of confidence times area over all pictures, square pixels.
     weight: f32,
     axes: [f32; 2],
@@ -255,6 +257,7 @@ impl Track {
             bounds,
             confidence,
             signs,
+            lately: signs,
             weight,
             axes,
             mm_per_pixel,
@@ -269,7 +272,7 @@ impl Track {
     }
 
     fn look(&self) -> Look {
-        Look { bounds: self.bounds, signs: self.signs, mm_per_pixel: self.mm_per_pixel }
+        Look { bounds: self.bounds, signs: self.signs, lately: self.lately, mm_per_pixel: self.mm_per_pixel }
     }
 
     fn hit(&mut self, one: Detection, policy: &Policy, sequence: u64, captured: Duration) {
@@ -281,6 +284,7 @@ impl Track {
         let step = policy.score_step;
         self.confidence += step * (one.confidence - self.confidence);
         self.add(&one.signs, score);
+        self.lately = self.lately.towards(&one.signs, policy.outline_step);
         self.axes.iter_mut().zip(one.axes).for_each(|(own, new)| *own += step * (new - *own));
         // The position is that of the new detection; the shape is smoothed.
         let (from, to) = (middle(self.bounds), middle(one.bounds));

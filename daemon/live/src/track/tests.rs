@@ -129,6 +129,21 @@ fn a_large_sure_view_counts_more_than_the_small_ones_before_and_after() {
     assert!(shown[0].malignant > 0.8, "{}", shown[0].malignant);
 }
 
+/// A probe that slides over a lesion sees its rim when it leaves and when it comes back.
+#[test]
+fn a_lesion_that_comes_back_as_it_left_keeps_its_number_though_its_middle_looked_otherwise() {
+    let mut tracker = Tracker::default();
+    let mut number = 0;
+    let rim = |sign| [signed(100.0, 100.0, 24.0, 0.97, sign)];
+    look(&mut tracker, &mut number, 15, &[signed(100.0, 100.0, 40.0, 1.0, 0.9)]);
+    look(&mut tracker, &mut number, 10, &rim(0.3));
+    look(&mut tracker, &mut number, 60, &[]);
+    assert_eq!(look(&mut tracker, &mut number, 6, &rim(0.3)), [1]);
+    // What looks neither like it as a whole nor as it was last is another.
+    look(&mut tracker, &mut number, 60, &[]);
+    assert_eq!(look(&mut tracker, &mut number, 6, &rim(0.05)), [2]);
+}
+
 #[test]
 fn where_two_could_be_meant_nobody_is() {
     let mut tracker = Tracker::default();
