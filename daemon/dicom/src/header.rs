@@ -20,6 +20,9 @@ pub struct Header {
     pub body_part: String,
     pub study_description: String,
     pub series_description: String,
+    /// Protocol Name (0018,1030). Absent in rows that were written before it was read.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub protocol_name: String,
     pub study_date: String,
     pub patient_name: String,
     /// The character set in which the name was read although the data set does not declare it; empty: none was guessed.

@@ -19,6 +19,8 @@ pub enum SeriesKind {
     Presentation,
     /// Mammograms, for presentation or for processing.
     Mammography,
+    /// Ultrasound images and clips that a scanner sent.
+    Ultrasound,
     /// An ultrasound exam that was recorded here: a job makes DICOM objects of it.
     Exam,
     /// Anything that no installed package can analyse.
@@ -26,6 +28,10 @@ pub enum SeriesKind {
 }
 
 const REFORMATS: [&str; 7] = ["MPR", "CSA MPR", "REFORMATTED", "MIP", "PROJECTION IMAGE", "VRT", "MPVR"];
+
+/// Before 1993; some archives still send them.
+const ULTRASOUND_IMAGE_RETIRED: &str = "1.2.840.10008.5.1.4.1.1.6";
+const ULTRASOUND_MULTI_FRAME_RETIRED: &str = "1.2.840.10008.5.1.4.1.1.3";
 
 impl SeriesKind {
     pub fn of(header: &Header) -> Self {
@@ -55,13 +61,22 @@ impl SeriesKind {
             | uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE => Self::SecondaryCapture,
             uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION
             | uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING => Self::Mammography,
+            uids::ULTRASOUND_IMAGE_STORAGE
+            | uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE
+            | ULTRASOUND_IMAGE_RETIRED
+            | ULTRASOUND_MULTI_FRAME_RETIRED => Self::Ultrasound,
             _ if class.starts_with("1.2.840.10008.5.1.4.1.1.11.") => Self::Presentation,
             _ => Self::Other,
         }
     }
 
-    /// Is each series of this kind given to a model by itself?
+    /// Is each series of this kind given to a model by itself, when its task wants it?
     pub fn is_analysed(self) -> bool {
+        matches!(self, Self::Ct | Self::Ultrasound)
+    }
+
+    /// Do the images of a series make a volume?
+    pub fn is_volume(self) -> bool {
         self == Self::Ct
     }
 
@@ -78,6 +93,7 @@ impl SeriesKind {
             }
             Self::Presentation => "kept, not analysed: presentation state".into(),
             Self::Mammography => "kept, not analysed: no task for mammography is switched on".into(),
+            Self::Ultrasound => "kept, not analysed: the task for breast ultrasound is switched off".into(),
             Self::Exam => "recorded ultrasound exam".into(),
             Self::Other => {
                 let modality = if modality.is_empty() { "unknown" } else { modality };
@@ -95,6 +111,7 @@ impl SeriesKind {
             Self::Reformat => "reformat",
             Self::Presentation => "presentation",
             Self::Mammography => "mammography",
+            Self::Ultrasound => "ultrasound",
             Self::Exam => "exam",
             Self::Other => "other",
         }
@@ -102,9 +119,9 @@ impl SeriesKind {
 
     pub fn parse(text: &str) -> Option<Self> {
         use SeriesKind::{
-            Ct, DoseReport, Exam, Localiser, Mammography, Other, Presentation, Reformat, SecondaryCapture,
+            Ct, DoseReport, Exam, Localiser, Mammography, Other, Presentation, Reformat, SecondaryCapture, Ultrasound,
         };
-        [Ct, Localiser, DoseReport, SecondaryCapture, Reformat, Presentation, Mammography, Exam, Other]
+        [Ct, Localiser, DoseReport, SecondaryCapture, Reformat, Presentation, Mammography, Ultrasound, Exam, Other]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }
@@ -137,6 +154,9 @@ mod tests {
             (uids::GRAYSCALE_SOFTCOPY_PRESENTATION_STATE_STORAGE, "", SeriesKind::Presentation),
             (uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION, "", SeriesKind::Mammography),
             (uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING, "", SeriesKind::Mammography),
+            (uids::ULTRASOUND_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\BREAST", SeriesKind::Ultrasound),
+            (uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE, "", SeriesKind::Ultrasound),
+            ("1.2.840.10008.5.1.4.1.1.6", "", SeriesKind::Ultrasound),
             (uids::MR_IMAGE_STORAGE, "ORIGINAL\\PRIMARY", SeriesKind::Other),
         ] {
             assert_eq!(SeriesKind::of(&header(class, image_type)), expected, "{class} {image_type}");

@@ -9,9 +9,11 @@ pub mod file_meta;
 pub mod implicit;
 pub mod kind;
 pub mod pixels;
+pub mod regions;
 
 pub mod patient;
 pub mod text;
 pub mod uid;
 pub mod implementation;
 pub mod check;
+mod cast;

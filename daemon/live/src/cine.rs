@@ -1,19 +1,17 @@
 //! Plays a DICOM ultrasound image with one or many frames as a recording, at its own frame times. Each frame is decoded
 //! when it is due, so a long clip needs no more memory than its file.
 
-mod colour;
-mod palette;
 mod timing;
 
 use std::path::Path;
 use std::time::Duration;
 
+use dicom::pixels::colour::Conversion;
 use dicom::pixels::pictures::Pictures;
 use hal::capture::frame::Shape;
 use hal::capture::replay::Recording;
 use hal::capture::{CaptureFault, Colour, Error, PixelFormat, Rate};
 
-use self::colour::Conversion;
 use self::timing::Timing;
 
 #[derive(Debug)]

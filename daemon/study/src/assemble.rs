@@ -117,7 +117,7 @@ impl Assembler {
     pub fn complete(&mut self, now: Instant, closed: impl Fn(&SeriesKey) -> bool) -> Vec<(SeriesKey, CompletedBy)> {
         let mut done = Vec::new();
         for (key, open) in &mut self.open {
-            let geometry_matters = open.kind.is_analysed();
+            let geometry_matters = open.kind.is_volume();
             let awaited = open.performed.as_ref().is_some_and(performed::is_awaited);
             let by = if open.performed.as_ref().is_some_and(performed::is_whole) {
                 Some(CompletedBy::Performed)

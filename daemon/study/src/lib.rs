@@ -256,7 +256,7 @@ impl Story {
             receiving.grown = true;
             self.count_at.get_or_insert_with(|| Instant::now() + COUNT_EVERY);
         }
-        if receiving.row.kind.is_analysed() {
+        if receiving.row.kind.is_volume() {
             self.parts.ahead.offer(&key, instance.clone());
             receiving.places.push(SliceGeometry::from(header));
         }
@@ -446,7 +446,7 @@ fn settle(
     row: &SeriesRow,
     wait: Duration,
 ) -> Result<Vec<i64>, store::Error> {
-    if row.kind.is_analysed() {
+    if row.kind.is_volume() {
         return choosing::decide(transaction, settings, &row.key.study_uid, &choosing::Since::Complete { wait });
     }
     if !StudyTask::takes_studies_of(settings, row.kind) {

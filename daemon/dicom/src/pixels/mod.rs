@@ -3,10 +3,12 @@
 
 pub mod codec;
 pub mod codestream;
+pub mod colour;
 pub mod deflated;
 pub mod error;
 pub mod frames;
 pub mod jpeg2000;
+pub mod palette;
 pub mod parse;
 pub mod pictures;
 pub mod shape;

@@ -246,6 +246,7 @@ impl Values {
             body_part: text(tags::BODY_PART_EXAMINED),
             study_description: text(tags::STUDY_DESCRIPTION),
             series_description: text(tags::SERIES_DESCRIPTION),
+            protocol_name: text(tags::PROTOCOL_NAME),
             study_date: text(tags::STUDY_DATE),
             patient_name,
             guessed_character_set: guessed.unwrap_or_default().to_owned(),

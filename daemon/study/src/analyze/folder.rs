@@ -209,8 +209,8 @@ fn choices(groups: &Groups, settings: &Analyze) -> Vec<Choice> {
     }
     let candidate = |(number, (_, members)): (i64, (&SeriesKey, &Vec<Member>))| {
         let headers: Vec<&Header> = members.iter().map(|member| &member.scan.header).collect();
-        let is_analysed = SeriesKind::of(headers.first()?).is_analysed();
-        is_analysed.then(|| Candidate::of(number, &headers))?
+        let is_volume = SeriesKind::of(headers.first()?).is_volume();
+        is_volume.then(|| Candidate::of(number, &headers))?
     };
     choose::choose(&(1..).zip(groups).filter_map(candidate).collect::<Vec<_>>())
 }

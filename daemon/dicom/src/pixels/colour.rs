@@ -1,14 +1,14 @@
 //! Converts stored samples to grey or to red, green and blue of one byte each: PS3.3 C.7.6.3 (image pixel), C.11.2
 //! (window). Pure.
 
-use dicom::header::Header;
-use dicom::pixels::pictures::Samples;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::palette::{Palette, PaletteError};
+use super::pictures::Samples;
 use crate::cast;
+use crate::header::Header;
 
 /// Why the pictures of a file cannot be shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
