@@ -1,11 +1,11 @@
 //! Proposes a scanner profile from a few seconds of pictures: the area that changes is the image, high contrast outside
 //! it is text, evenly spaced ticks are the depth scale. A person must check the proposal before it is used. Pure.
 
+use models::task::us_breast::blocks::{BLOCK, Blocks};
+
 use super::profile::{Area, Profile, ProfileError, Scale, Text};
 use super::ticks;
 
-/// Side of the square blocks into which the screen is divided, pixels.
-const BLOCK: usize = 8;
 /// A pixel counts as changing when it varies by more than this over all pictures, grey levels.
 const CHANGES: u8 = 12;
 /// A block belongs to the image when at least this many of its pixels change.
@@ -100,8 +100,8 @@ impl Learner {
         let blocks = Blocks::new(self.size, |pixels| {
             pixels.filter(|i| self.high[*i].saturating_sub(self.low[*i]) > CHANGES).count() >= SHARE
         });
-        let area = blocks.regions(TOUCHING).into_iter().max_by_key(|region| region.blocks)?.area;
-        let area = self.tightened(area);
+        let region = blocks.regions(TOUCHING).into_iter().max_by_key(|region| region.blocks)?;
+        let area = self.tightened(region.area.into());
         (area.width >= 32 && area.height >= 32).then_some(area)
     }
 
@@ -166,7 +166,7 @@ impl Learner {
             let (low, high) = pixels.fold((u8::MAX, 0), |(l, h), i| (l.min(self.low[i]), h.max(self.high[i])));
             high.saturating_sub(low) > TEXT_CONTRAST
         });
-        let regions = blocks.regions(WORDS).into_iter().map(|region| region.area);
+        let regions = blocks.regions(WORDS).into_iter().map(|region| Area::from(region.area));
         let strip = strip.map(|ticks| Area {
             x: ticks.x.saturating_sub(SCALE_WIDTH),
             width: ticks.width + 2 * SCALE_WIDTH,
@@ -187,68 +187,6 @@ fn overlap(a: Area, b: Area) -> bool {
 /// between them.
 const TOUCHING: usize = 1;
 const WORDS: usize = 3;
-
-/// The screen divided into blocks, each of which has a property or not.
-struct Blocks {
-    size: [usize; 2],
-    columns: usize,
-    set: Vec<bool>,
-}
-
-struct Region {
-    area: Area,
-    blocks: usize,
-}
-
-impl Blocks {
-    /// `has` is called with the pixel indices of each block.
-    fn new(size: [usize; 2], has: impl Fn(&mut dyn Iterator<Item = usize>) -> bool) -> Self {
-        let [columns, rows] = size.map(|side| side.div_ceil(BLOCK));
-        let pixels = |block: usize| {
-            let (left, top) = (block % columns * BLOCK, block / columns * BLOCK);
-            let across = left..(left + BLOCK).min(size[0]);
-            (top..(top + BLOCK).min(size[1])).flat_map(move |y| across.clone().map(move |x| y * size[0] + x))
-        };
-        let set = (0..columns * rows).map(|block| has(&mut pixels(block))).collect();
-        Self { size, columns, set }
-    }
-
-    /// Blocks that lie within `reach` columns of each other, in the same or a neighbouring row, are one region.
-    fn regions(&self, reach: usize) -> Vec<Region> {
-        let mut left = self.set.clone();
-        let mut regions = Vec::new();
-        for start in 0..left.len() {
-            if !std::mem::take(&mut left[start]) {
-                continue;
-            }
-            let (mut open, mut blocks) = (vec![start], 0);
-            let (mut low, mut high) = ([usize::MAX; 2], [0; 2]);
-            while let Some(block) = open.pop() {
-                blocks += 1;
-                let at = [block % self.columns, block / self.columns];
-                for a in 0..2 {
-                    low[a] = low[a].min(at[a] * BLOCK);
-                    high[a] = high[a].max(((at[a] + 1) * BLOCK).min(self.size[a]));
-                }
-                for next in self.around(at, reach) {
-                    if std::mem::take(&mut left[next]) {
-                        open.push(next);
-                    }
-                }
-            }
-            let area = Area { x: low[0], y: low[1], width: high[0] - low[0], height: high[1] - low[1] };
-            regions.push(Region { area, blocks });
-        }
-        regions
-    }
-
-    fn around(&self, [x, y]: [usize; 2], reach: usize) -> impl Iterator<Item = usize> + use<> {
-        let (columns, rows) = (self.columns, self.set.len() / self.columns.max(1));
-        let near = |at: usize, reach: usize, count: usize| at.saturating_sub(reach)..(at + reach + 1).min(count);
-        let across = near(x, reach, columns);
-        near(y, 1, rows).flat_map(move |y| across.clone().map(move |x| y * columns + x))
-    }
-}
 
 #[cfg(test)]
 pub(super) mod tests {

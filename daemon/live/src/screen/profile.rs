@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use hal::capture::convert::Part;
+use models::task::us_breast::Sector;
 use serde::{Deserialize, Serialize};
 
 /// Why there is no scanner profile, or not the wanted one.
@@ -68,6 +69,12 @@ impl From<Area> for [usize; 4] {
 
 impl From<Area> for Part {
     fn from(Area { x, y, width, height }: Area) -> Self {
+        Self { x, y, width, height }
+    }
+}
+
+impl From<Sector> for Area {
+    fn from(Sector { x, y, width, height }: Sector) -> Self {
         Self { x, y, width, height }
     }
 }

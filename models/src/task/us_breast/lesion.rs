@@ -1,8 +1,12 @@
-//! A lesion that is followed over the pictures of an exam: the form in which it is shown, recorded and reported.
+//! A lesion as it is shown, recorded and reported: followed over the pictures of an exam, or in a stored picture.
 
 use serde::{Deserialize, Serialize};
 
-/// One lesion over time. Coordinates are pixels of the screen: x to the right, y down.
+use super::{Detection, words};
+use crate::manifest::picture::Channel;
+use crate::postprocess::extent;
+
+/// One lesion. Coordinates are pixels of the screen: x to the right, y down.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lesion {
     /// From 1; the same throughout the exam.
@@ -19,4 +23,20 @@ pub struct Lesion {
     pub descriptors: Vec<String>,
     /// Longest diameter and the extent across it, mm; `None` when the scale of the screen is not known.
     pub size_mm: Option<[f32; 2]>,
+}
+
+impl Lesion {
+    /// Of a single picture. `mm`: millimetres per pixel across and down, where that is known.
+    pub fn of(id: u32, found: &Detection, mm: Option<[f32; 2]>) -> Self {
+        let scaled = |mm: [f32; 2]| found.outline.iter().map(|p| [p[0] * mm[0], p[1] * mm[1]]).collect::<Vec<_>>();
+        Self {
+            id,
+            outline: found.outline.clone(),
+            bounds: found.bounds,
+            confidence: found.confidence,
+            malignant: found.signs.of(Channel::Malignant),
+            descriptors: words::descriptors(&found.signs, found.axes),
+            size_mm: mm.map(|mm| extent::axes(&scaled(mm))),
+        }
+    }
 }

@@ -1,0 +1,149 @@
+//! Finds the ultrasound image in a picture of a scanner's screen, of which nothing is known. Pure.
+//!
+//! Tissue fills its area with speckle. Text and scales are thin, frames and panels are even. So the largest region of blocks
+//! that are mostly lit and not even is the image. Parts without echoes at its rim are left out.
+
+use super::Sector;
+use super::blocks::{BLOCK, Blocks};
+
+/// A pixel is lit when it differs from the background by more than this, grey levels.
+const LIT: u8 = 10;
+/// A block is even when its levels lie within this range.
+const EVEN: u8 = 6;
+/// A block belongs to the image when at least this part of its pixels is lit: text covers less.
+const SHARE: [usize; 2] = [1, 2];
+/// The commonest dark level is the background when it covers at least this part of the picture; black is, otherwise.
+const BACKGROUND: [usize; 2] = [15, 100];
+/// Panels brighter than this are no background.
+const BRIGHTEST_BACKGROUND: usize = 64;
+/// The least side of an image, pixels.
+pub const LEAST_SIDE: usize = 64;
+/// An image covers at least this part of the picture,
+const LEAST_PART: [usize; 2] = [1, 10];
+/// and its blocks this part of its area.
+const LEAST_FILLED: [usize; 2] = [1, 4];
+/// What covers at least this part of the picture is taken for all of it: the picture is nothing but image.
+const WHOLE: [usize; 2] = [4, 5];
+
+/// The image in `grey`, which has this width and height, row by row; `None` when there is none that can be told from text
+/// and drawings.
+pub fn find(grey: &[u8], size: [usize; 2]) -> Option<Sector> {
+    let [width, height] = size;
+    if width < LEAST_SIDE || height < LEAST_SIDE || grey.len() != width * height {
+        return None;
+    }
+    let background = background(grey);
+    let lit = |i: usize| grey[i].abs_diff(background) > LIT;
+    let blocks = Blocks::new(size, |pixels| {
+        let (mut count, mut of, mut low, mut high) = (0, 0, u8::MAX, 0);
+        for i in pixels {
+            of += 1;
+            count += usize::from(lit(i));
+            (low, high) = (low.min(grey[i]), high.max(grey[i]));
+        }
+        count * SHARE[1] >= of * SHARE[0] && high - low > EVEN
+    });
+    let region = blocks.regions(1).into_iter().max_by_key(|region| region.blocks)?;
+    let area = tightened(region.area, width, lit);
+    let (pixels, covered) = (area.width * area.height, region.blocks * BLOCK * BLOCK);
+    let is_image = area.width >= LEAST_SIDE
+        && area.height >= LEAST_SIDE
+        && pixels * LEAST_PART[1] >= width * height * LEAST_PART[0]
+        && covered * LEAST_FILLED[1] >= pixels * LEAST_FILLED[0];
+    let all = Sector { x: 0, y: 0, width, height };
+    let is_all = pixels * WHOLE[1] >= width * height * WHOLE[0];
+    is_image.then_some(if is_all { all } else { area })
+}
+
+fn background(grey: &[u8]) -> u8 {
+    let mut counts = [0usize; 256];
+    grey.iter().for_each(|level| counts[usize::from(*level)] += 1);
+    let dark = (0u8..).zip(&counts[..BRIGHTEST_BACKGROUND]);
+    let (level, count) = dark.max_by_key(|(_, count)| **count).unwrap_or((0, &0));
+    if count * BACKGROUND[1] >= grey.len() * BACKGROUND[0] { level } else { 0 }
+}
+
+/// The area without the outer rows and columns in which hardly anything is lit.
+fn tightened(area: Sector, width: usize, lit: impl Fn(usize) -> bool) -> Sector {
+    let (columns, rows) = (area.x..area.x + area.width, area.y..area.y + area.height);
+    let column = |x: &usize| rows.clone().filter(|y| lit(y * width + x)).count() * 8 > area.height;
+    let row = |y: &usize| columns.clone().filter(|x| lit(y * width + x)).count() * 8 > area.width;
+    let ends = |mut range: std::ops::Range<usize>, is: &dyn Fn(&usize) -> bool| {
+        let first = range.clone().find(is)?;
+        Some((first, range.rfind(is)? + 1 - first))
+    };
+    match (ends(columns.clone(), &column), ends(rows.clone(), &row)) {
+        (Some((x, width)), Some((y, height))) => Sector { x, y, width, height },
+        _ => area,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: [usize; 2] = [320, 240];
+
+    fn speckle(grey: &mut [u8], sector: Sector) {
+        let mut word = 0x9E37_79B9u32;
+        for y in sector.y..sector.y + sector.height {
+            for pixel in &mut grey[y * SIZE[0] + sector.x..][..sector.width] {
+                word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *pixel = 30 + (word >> 25) as u8;
+            }
+        }
+    }
+
+    /// Text, a scale, a bar of greys and a panel around it.
+    fn screen(background: u8) -> Vec<u8> {
+        let mut grey = vec![background; SIZE[0] * SIZE[1]];
+        for y in (10..34).filter(|y| y % 12 < 8) {
+            grey[y * SIZE[0] + 10..][..200].iter_mut().step_by(3).for_each(|v| *v = 230);
+        }
+        for y in 50..200 {
+            grey[y * SIZE[0] + 300..][..8].fill(255 - y as u8);
+            if y % 20 == 0 {
+                grey[y * SIZE[0] + 284..][..6].fill(220);
+            }
+        }
+        grey[220 * SIZE[0]..].fill(90);
+        grey
+    }
+
+    #[test]
+    fn the_image_is_found_between_text_scale_bar_and_panel() {
+        let sector = Sector { x: 60, y: 48, width: 210, height: 150 };
+        for background in [0, 24, 50] {
+            let mut grey = screen(background);
+            speckle(&mut grey, sector);
+            let found = find(&grey, SIZE).unwrap();
+            for (have, want) in [
+                (found.x, sector.x),
+                (found.y, sector.y),
+                (found.x + found.width, sector.x + sector.width),
+                (found.y + found.height, sector.y + sector.height),
+            ] {
+                assert!(have.abs_diff(want) <= 2, "{background}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_nothing_but_image_is_taken_whole() {
+        let mut grey = vec![0; SIZE[0] * SIZE[1]];
+        speckle(&mut grey, Sector { x: 6, y: 10, width: 310, height: 226 });
+        assert_eq!(find(&grey, SIZE), Some(Sector { x: 0, y: 0, width: 320, height: 240 }));
+    }
+
+    #[test]
+    fn without_tissue_there_is_no_image() {
+        assert_eq!(find(&vec![0; SIZE[0] * SIZE[1]], SIZE), None);
+        assert_eq!(find(&vec![200; SIZE[0] * SIZE[1]], SIZE), None);
+        assert_eq!(find(&screen(0), SIZE), None, "text and a scale");
+        let mut small = screen(0);
+        speckle(&mut small, Sector { x: 100, y: 100, width: 60, height: 100 });
+        assert_eq!(find(&small, SIZE), None, "a thumbnail");
+        assert_eq!(find(&[9; 60 * 300], [60, 300]), None);
+        assert_eq!(find(&[9; 7], SIZE), None, "bytes are missing");
+    }
+}
