@@ -51,6 +51,7 @@ use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 use uid::Uids;
+use ultrasound::stills::Stills;
 use words::Language;
 
 /// The series that was analysed (or refused), or the images of a study that were.
@@ -82,6 +83,8 @@ pub enum Content<'a> {
     Quality { quality: &'a CtQuality },
     /// Which standard views a mammography has.
     Views { views: &'a MammographyViews },
+    /// Lesions in ultrasound images that a scanner sent.
+    Stills { stills: &'a Stills },
     /// Why the series was not processed.
     Refused { reason: &'a Refused },
 }
@@ -148,6 +151,7 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
         }
         Content::Quality { quality } => Ok(vec![sr::quality(&context, quality)?]),
         Content::Views { views } => Ok(vec![sr::views(&context, views)?]),
+        Content::Stills { stills } => ultrasound::stills::write(&context, stills),
         Content::Refused { reason } => {
             let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;
             let report = sr::refusal(&context, reason, &page)?;

@@ -2,12 +2,14 @@
 //! findings, one page for each that is there (`closeup`), and a page that says why a series was refused. No name or number of a patient is ever drawn.
 
 mod closeup;
+mod still;
 
 use models::findings::{ChestFinding, Evaluated, Mask, Side};
 use models::number::Number;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 
+pub(crate) use self::still::page as still_page;
 use crate::canvas::{Canvas, Colour, pixels, whole};
 use crate::letters::Type;
 use crate::picture::{self, Plane, View};

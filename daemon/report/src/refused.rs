@@ -5,6 +5,8 @@ use dicom::patient;
 use dicom::pixels::error::DecodeError;
 use models::{NotEvaluated, Refusal, Remark};
 
+use crate::ultrasound::stills::NotRead;
+
 /// `Display` is English, for bus, log and database; pages say it in every language (`words::refused`).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refused {
@@ -29,6 +31,9 @@ pub enum Refused {
         /// One for each patient (`dicom::patient::Identity::mark`).
         marks: Vec<String>,
     },
+    /// Of none of its pictures anything can be said: each reason with how many pictures have it.
+    #[error("breast ultrasound: none of its images was looked at: {}", pictures(reasons))]
+    Pictures { reasons: Vec<(NotRead, usize)> },
     /// There is a volume, and nothing in it could be evaluated.
     #[error(transparent)]
     Nothing(NotEvaluated),
@@ -59,6 +64,12 @@ impl Refused {
         let persons = patient::persons(headers);
         (persons.len() > 1).then(|| Self::Patients { what, marks: persons.iter().map(|one| one.mark(place)).collect() })
     }
+}
+
+fn pictures(reasons: &[(NotRead, usize)]) -> String {
+    let said =
+        |(why, count): &(NotRead, usize)| if *count == 1 { why.to_string() } else { format!("{why} ({count} images)") };
+    reasons.iter().map(said).collect::<Vec<_>>().join("; ")
 }
 
 /// A slice in English, by its instance number.

@@ -21,6 +21,32 @@ pub struct Page {
 /// # Errors
 /// When the page is too large or a copied value does not fit into an object.
 pub fn write(context: &Context, page: &KeyImage, index: usize) -> Result<Page, Error> {
+    let slice = page.slice.and_then(|s| context.source.instances.get(s));
+    let shows = slice.map(|s| (s.sop_class_uid.as_str(), s.sop_instance_uid.as_str(), s.frame));
+    // The page shows no patient name or ID.
+    object(context, page, shows, "NO", index)
+}
+
+/// The page of a picture that may hold text of the scanner. `shows`: SOP class and instance, and the frame of a clip.
+///
+/// # Errors
+/// As [`write`].
+pub fn of_picture(
+    context: &Context,
+    page: &KeyImage,
+    shows: Option<(&str, &str, Option<u32>)>,
+    index: usize,
+) -> Result<Page, Error> {
+    object(context, page, shows, "YES", index)
+}
+
+fn object(
+    context: &Context,
+    page: &KeyImage,
+    shows: Option<(&str, &str, Option<u32>)>,
+    burned_in: &str,
+    index: usize,
+) -> Result<Page, Error> {
     let (Ok(rows), Ok(columns)) = (u16::try_from(page.height), u16::try_from(page.width)) else {
         return Err(Error::TooLong { tag: tags::ROWS, length: page.height.max(page.width) });
     };
@@ -29,15 +55,14 @@ pub fn write(context: &Context, page: &KeyImage, index: usize) -> Result<Page, E
     set.text(tags::CONVERSION_TYPE, VR::CS, "WSD");
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
     set.empty(tags::LATERALITY, VR::CS);
-    // The page shows no patient name or ID.
-    set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
+    set.text(tags::BURNED_IN_ANNOTATION, VR::CS, burned_in);
     set.text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
     set.text(tags::IMAGE_COMMENTS, VR::LT, &page.title);
     let mark = context.provenance.mark().map(|m| format!(". {m}")).unwrap_or_default();
     set.text(tags::DERIVATION_DESCRIPTION, VR::ST, &format!("{}{mark}", page.title));
-    if let Some(slice) = page.slice.and_then(|s| context.source.instances.get(s)) {
-        let mut image = dataset::reference(&slice.sop_class_uid, &slice.sop_instance_uid);
-        if let Some(frame) = slice.frame {
+    if let Some((sop_class_uid, sop_instance_uid, frame)) = shows {
+        let mut image = dataset::reference(sop_class_uid, sop_instance_uid);
+        if let Some(frame) = frame {
             image.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &frame.to_string());
         }
         image.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE_IMAGE_FOR_PROCESSING);

@@ -10,7 +10,7 @@ use crate::codes::{
     COMMENT, CT, CT_UNSPECIFIED, Code, DEVICE, DEVICE_OBSERVER_MANUFACTURER, DEVICE_OBSERVER_MODEL,
     DEVICE_OBSERVER_NAME, DEVICE_OBSERVER_SERIAL, DEVICE_OBSERVER_UID, ENGLISH, FRAME_OF_REFERENCE_UID, IMAGE_LIBRARY,
     IMAGE_LIBRARY_GROUP, IMAGING_MEASUREMENT_REPORT, IMAGING_MEASUREMENTS, IMAGING_PROCEDURE, LANGUAGE, MG, MODALITY,
-    OBSERVER_TYPE, PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS,
+    OBSERVER_TYPE, PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS, US,
 };
 use crate::content::{Item, Part, Relation, Value};
 use crate::object::{Context, ObjectKind, QUALITY, SR, VIEWS, declare_own_codes, or_unknown};
@@ -102,6 +102,29 @@ pub fn ultrasound(
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(lesions))
         .with(evaluations(context, []));
     document(context, root, images)
+}
+
+/// The report of ultrasound images that a scanner sent; `lesions` are its measurement groups, at least one, `images` (SOP
+/// class and instance) those that were looked at, `said` comments.
+///
+/// # Errors
+/// When a value does not fit into an object.
+pub fn stills<'a>(
+    context: &Context,
+    lesions: Vec<Item>,
+    images: impl Iterator<Item = (&'a str, &'a str)>,
+    own: &[&ResultObject],
+    said: Vec<Item>,
+    procedure: Code,
+) -> Result<ResultObject, Error> {
+    let group = Item::container(IMAGE_LIBRARY_GROUP, None)
+        .with(Item::code(Relation::HasAcqContext, MODALITY, US))
+        .with_all(images.map(|(sop_class_uid, sop_uid)| library_image(sop_class_uid, sop_uid)));
+    let root = head(context, procedure)
+        .with(Item::container(IMAGE_LIBRARY, Some("1600")).with(group))
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(lesions))
+        .with(evaluations(context, said));
+    document(context, root, own)
 }
 
 fn library_image(sop_class_uid: &str, sop_uid: &str) -> Item {

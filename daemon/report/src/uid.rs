@@ -3,6 +3,7 @@
 use dicom::uid::from_hash;
 use sha2::{Digest, Sha256};
 
+use crate::ultrasound::stills::verdict;
 use crate::words::Language;
 use crate::{Content, Provenance, Source};
 
@@ -55,6 +56,14 @@ impl Uids {
             }
             Content::Quality { .. } => field(&mut hash, "ct quality"),
             Content::Views { .. } => field(&mut hash, "mammography views"),
+            Content::Stills { stills } => {
+                field(&mut hash, "ultrasound stills");
+                // What could not be read this time may be read the next.
+                field(&mut hash, &verdict(stills));
+                if provenance.language != Language::English {
+                    field(&mut hash, provenance.language.words().tag());
+                }
+            }
             Content::Refused { reason } => {
                 field(&mut hash, "refused");
                 field(&mut hash, &reason.to_string());

@@ -5,6 +5,7 @@
 //! path without drawings; outlines are coordinates in the report (TID 1410).
 
 mod seg;
+pub mod stills;
 
 use std::time::Duration;
 
@@ -98,6 +99,27 @@ impl Seen {
     }
 }
 
+/// A picture to which outlines refer, pixel for pixel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PictureRef {
+    sop_class_uid: String,
+    sop_uid: String,
+    series_uid: String,
+    /// The frame, of a clip.
+    part: Part,
+}
+
+impl PictureRef {
+    fn of(object: &ResultObject) -> Self {
+        Self {
+            sop_class_uid: object.sop_class_uid.clone(),
+            sop_uid: object.sop_uid.clone(),
+            series_uid: object.series_uid.clone(),
+            part: Part::Whole,
+        }
+    }
+}
+
 /// Makes the objects of one exam, one at a time because clips are large. The same input gives the same bytes.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -146,7 +168,8 @@ impl<'a> Writer<'a> {
         size: [u16; 2],
         index: usize,
     ) -> Result<ResultObject, Error> {
-        self.with(|context| seg::write(context, keys, seen, size, index))
+        let keys: Vec<PictureRef> = keys.iter().map(PictureRef::of).collect();
+        self.with(|context| seg::write(context, &keys, seen, size, index))
     }
 
     /// The report (TID 1500). It refers to clips and key images but does not need their bytes.
@@ -155,10 +178,10 @@ impl<'a> Writer<'a> {
     /// When a value does not fit into an object.
     pub fn report(&self, clips: &[ResultObject], keys: &[ResultObject], seen: &[Seen]) -> Result<ResultObject, Error> {
         self.with(|context| {
-            let of = |s: &Seen| keys.get(s.key).map(|key| lesion(context, s, key));
+            let of = |s: &Seen| keys.get(s.key).map(|key| lesion(context, s, &PictureRef::of(key)));
             let mut groups: Vec<Item> = seen.iter().filter_map(of).collect();
             if groups.is_empty() {
-                groups.push(nothing(context));
+                groups.push(nothing(context, "No lesion was seen.".into()));
             }
             let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
             sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE)
@@ -276,12 +299,11 @@ fn pixels(frames: &[Shown], set: &mut DataSet) {
 }
 
 /// Planar ROI measurements and qualitative evaluations (TID 1410).
-fn lesion(context: &Context, seen: &Seen, key: &ResultObject) -> Item {
+fn lesion(context: &Context, seen: &Seen, key: &PictureRef) -> Item {
     let lesion = &seen.lesion;
     let mut points = lesion.outline.clone();
     points.extend(lesion.outline.first().copied());
-    let image =
-        Value::Image { sop_class_uid: key.sop_class_uid.clone(), sop_uid: key.sop_uid.clone(), part: Part::Whole };
+    let image = Value::Image { sop_class_uid: key.sop_class_uid.clone(), sop_uid: key.sop_uid.clone(), part: key.part };
     let region = Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind: "POLYLINE", points })
         .with(Item::new(Relation::SelectedFrom, ORIGINAL_SOURCE, image));
     let sizes = lesion.size_mm.map(|[long, short]| {
@@ -303,12 +325,12 @@ fn lesion(context: &Context, seen: &Seen, key: &ResultObject) -> Item {
         .with(groups::comment(score))
 }
 
-/// The group that says that no lesion was found (TID 1501).
-fn nothing(context: &Context) -> Item {
+/// The group that says that no lesion was found (TID 1501), in these words.
+fn nothing(context: &Context, words: String) -> Item {
     groups::begin("1501", "Breast lesions", context.uids.of("track breast lesions", 0), MASS)
         .with_all(groups::model(context))
         .with(groups::site(Site { place: BREAST, side: None }))
-        .with(groups::comment("No lesion was seen.".into()))
+        .with(groups::comment(words))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use models::{Acquisition, ChestFindings, NotEvaluated, Reason, Refusal, Topic, V
 use crate::Refused;
 use crate::impression::{self, Advice};
 use crate::refused::Mixed;
+use crate::ultrasound::stills::{NoSize, NotRead};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingState {
@@ -143,6 +144,17 @@ pub trait Words: Sync {
     fn slice_fault(&self, number: Option<i64>, fault: &DecodeError) -> String;
     /// That a series or study holds objects of different patients, who are named by marks.
     fn patients(&self, what: Mixed, marks: &[String]) -> String;
+    /// That nothing can be said of any picture of a series, with each reason and how many pictures have it.
+    fn no_picture(&self, reasons: &[(NotRead, usize)]) -> String;
+    /// Why a lesion in a picture has no size.
+    fn no_size(&self, why: NoSize) -> &'static str;
+    /// Which picture of a series is shown: instance number, frame.
+    fn picture(&self, number: Option<i64>, frame: Option<u32>) -> String;
+    /// A lesion of the breast by its number.
+    fn lesion(&self, id: u32) -> String;
+    /// Of a lesion of the breast.
+    fn malignant(&self, score: f32) -> String;
+    fn breast_ultrasound(&self) -> &'static str;
     fn noise(&self, noise: &Noise) -> String;
     /// Their spacing, thickness and faults.
     fn slices(&self, slices: &Slices) -> String;
@@ -453,6 +465,7 @@ pub fn refused(refused: &Refused, language: Language) -> String {
         Refused::Volume(refusal) => language.words().refusal(refusal),
         Refused::Slice { number, fault } => language.words().slice_fault(*number, fault),
         Refused::Patients { what, marks } => language.words().patients(*what, marks),
+        Refused::Pictures { reasons } => language.words().no_picture(reasons),
         Refused::Nothing(why) => not_evaluated(why, language),
         Refused::NothingOfPart { why, remarks } => {
             let w = language.words();

@@ -1,5 +1,5 @@
-//! The segmentation of the lesions of an ultrasound exam: binary, one segment and one frame per lesion, on the grid of
-//! its key image.
+//! The segmentation of the lesions of an ultrasound exam or of stored images: binary, one segment and one frame per lesion,
+//! on the grid of the picture that shows it best.
 //!
 //! Pictures from a hand-held probe have no frame of reference. Each frame refers to the image from which it was
 //! derived, pixel for pixel, and has no position (PS3.3 section A.51).
@@ -8,21 +8,22 @@ use dicom_core::VR;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
 
-use super::Seen;
+use super::{PictureRef, Seen};
 use crate::canvas::whole;
 use crate::codes::{ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, BREAST, MASS};
+use crate::content::Part;
 use crate::dataset::{DataSet, code_item, reference};
 use crate::object::{Context, SEG};
 use crate::seg::{self, cie_lab};
 use crate::{Error, ResultObject};
 
-/// `keys` are all key images of the exam, `seen` the lesions whose key images have `size` (columns and rows).
+/// `keys` are the pictures that show lesions best, `seen` the lesions whose pictures have `size` (columns and rows).
 ///
 /// # Errors
 /// When a value does not fit into an object.
 pub fn write(
     context: &Context,
-    keys: &[ResultObject],
+    keys: &[PictureRef],
     seen: &[&Seen],
     size: [u16; 2],
     index: usize,
@@ -85,12 +86,14 @@ fn dimensions(context: &Context, set: &mut DataSet) {
     set.sequence(tags::DIMENSION_INDEX_SEQUENCE, vec![index]);
 }
 
-/// References to the segmented key images, each once.
-fn referenced(keys: &[ResultObject], seen: &[&Seen], set: &mut DataSet) {
+/// References to the segmented images, each once.
+fn referenced(keys: &[PictureRef], seen: &[&Seen], set: &mut DataSet) {
     let mut used: Vec<usize> = seen.iter().map(|s| s.key).collect();
     used.sort_unstable();
     used.dedup();
-    let used: Vec<&ResultObject> = used.into_iter().filter_map(|key| keys.get(key)).collect();
+    let mut used: Vec<&PictureRef> = used.into_iter().filter_map(|key| keys.get(key)).collect();
+    let mut known = std::collections::HashSet::new();
+    used.retain(|key| known.insert(&key.sop_uid));
     let Some(first) = used.first() else { return };
     let mut series = DataSet::new();
     series.text(tags::SERIES_INSTANCE_UID, VR::UI, &first.series_uid);
@@ -99,12 +102,15 @@ fn referenced(keys: &[ResultObject], seen: &[&Seen], set: &mut DataSet) {
     set.sequence(tags::REFERENCED_SERIES_SEQUENCE, vec![series]);
 }
 
-fn frame(key: &ResultObject, number: u16) -> DataSet {
+fn frame(key: &PictureRef, number: u16) -> DataSet {
     let mut content = DataSet::new();
     content.primitive(tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::from(u32::from(number)));
     let mut identification = DataSet::new();
     identification.shorts(tags::REFERENCED_SEGMENT_NUMBER, &[number]);
-    let image = reference(&key.sop_class_uid, &key.sop_uid);
+    let mut image = reference(&key.sop_class_uid, &key.sop_uid);
+    if let Part::Frame(frame) = key.part {
+        image.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &frame.to_string());
+    }
     let mut groups = DataSet::new();
     groups.sequence(tags::FRAME_CONTENT_SEQUENCE, vec![content]);
     groups.sequence(tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![identification]);

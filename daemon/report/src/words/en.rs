@@ -11,6 +11,7 @@ use models::{Reason, Refusal, Topic};
 use super::{Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
+use crate::ultrasound::stills::{NoSize, NotRead};
 
 #[derive(Debug)]
 pub struct English;
@@ -354,6 +355,31 @@ impl Words for English {
 
     fn patients(&self, what: Mixed, marks: &[String]) -> String {
         Refused::Patients { what, marks: marks.to_vec() }.to_string()
+    }
+
+    fn no_picture(&self, reasons: &[(NotRead, usize)]) -> String {
+        Refused::Pictures { reasons: reasons.to_vec() }.to_string()
+    }
+
+    fn no_size(&self, why: NoSize) -> &'static str {
+        why.words()
+    }
+
+    fn picture(&self, number: Option<i64>, frame: Option<u32>) -> String {
+        let number = number.map_or_else(|| "image without a number".to_owned(), |number| format!("image {number}"));
+        frame.map_or_else(|| number.clone(), |frame| format!("{number}, frame {frame}"))
+    }
+
+    fn lesion(&self, id: u32) -> String {
+        format!("Lesion {id}")
+    }
+
+    fn malignant(&self, score: f32) -> String {
+        format!("benign (0) to malignant (1), not calibrated: {score:.2}")
+    }
+
+    fn breast_ultrasound(&self) -> &'static str {
+        "Breast ultrasound"
     }
 
     fn noise(&self, noise: &Noise) -> String {

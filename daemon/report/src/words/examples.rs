@@ -11,6 +11,7 @@ use models::{Acquisition, NotEvaluated, Reason, Refusal, Topic};
 use crate::Refused;
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
+use crate::ultrasound::stills::NotRead;
 
 /// Each pattern with an example of it. A variant that is in no pattern does not compile.
 macro_rules! each {
@@ -130,6 +131,20 @@ pub fn topics() -> Vec<Topic> {
     findings.chain(others).collect()
 }
 
+/// Why nothing is said of an ultrasound picture.
+pub fn not_read() -> Vec<NotRead> {
+    each! { NotRead:
+        NotRead::Painted { .. } => [NotRead::Painted { percent: 17 }],
+        NotRead::ColourFlow => [NotRead::ColourFlow],
+        NotRead::Rendered => [NotRead::Rendered],
+        NotRead::NoTissue => [NotRead::NoTissue],
+        NotRead::NoSector => [NotRead::NoSector],
+        NotRead::TooLarge { .. } => [NotRead::TooLarge { needed_mib: 9000, limit_mib: 4096 }],
+        NotRead::ColourSpace { .. } => [NotRead::ColourSpace { photometric: "ARGB".into() }],
+        NotRead::Pixels(_) => [NotRead::Pixels(DecodeError::Truncated { needed: 900, present: 87 })],
+    }
+}
+
 pub fn refused() -> Vec<Refused> {
     let nothing = NotEvaluated { topic: Topic::Lungs, reason: Reason::NoLungInScan { ml: 3.4 } };
     each! { Refused:
@@ -141,6 +156,9 @@ pub fn refused() -> Vec<Refused> {
         Refused::Patients { .. } => [
             Refused::Patients { what: Mixed::Series, marks: vec!["0a1b2c3d".into(), "9f8e7d6c".into()] },
             Refused::Patients { what: Mixed::Study, marks: vec!["0a1b".into(), "9f8e".into(), "7c0d".into()] },
+        ],
+        Refused::Pictures { .. } => [
+            Refused::Pictures { reasons: not_read().into_iter().zip(1..).collect() },
         ],
         Refused::Nothing(_) => [Refused::Nothing(nothing.clone())],
         Refused::NothingOfPart { .. } => [

@@ -12,6 +12,7 @@ use models::{Reason, Refusal, Topic};
 use super::{Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
+use crate::ultrasound::stills::{NoSize, NotRead};
 
 #[derive(Debug)]
 pub struct Chinese;
@@ -579,6 +580,38 @@ impl Words for Chinese {
         )
     }
 
+    fn no_picture(&self, reasons: &[(NotRead, usize)]) -> String {
+        let said = |(why, count): &(NotRead, usize)| {
+            let why = not_read(why);
+            if *count == 1 { why } else { format!("{why}（{count} 幅图像）") }
+        };
+        format!("乳腺超声：未能分析任何图像：{}", reasons.iter().map(said).collect::<Vec<_>>().join("；"))
+    }
+
+    fn no_size(&self, why: NoSize) -> &'static str {
+        match why {
+            NoSize::NoScale => "未测量大小：图像没有比例尺",
+            NoSize::OtherImage => "未测量大小：文件头中的比例尺属于另一种图像尺寸",
+        }
+    }
+
+    fn picture(&self, number: Option<i64>, frame: Option<u32>) -> String {
+        let number = number.map_or_else(|| "无编号的图像".to_owned(), |number| format!("图像 {number}"));
+        frame.map_or_else(|| number.clone(), |frame| format!("{number}，第 {frame} 帧"))
+    }
+
+    fn lesion(&self, id: u32) -> String {
+        format!("病灶 {id}")
+    }
+
+    fn malignant(&self, score: f32) -> String {
+        format!("良性（0）至恶性（1），未校准：{score:.2}")
+    }
+
+    fn breast_ultrasound(&self) -> &'static str {
+        "乳腺超声"
+    }
+
     fn noise(&self, noise: &Noise) -> String {
         let kernel = match noise.kernel {
             Kernel::Smooth => "平滑",
@@ -688,6 +721,21 @@ fn place(place: &Place) -> String {
     match place.number {
         Some(number) => format!("图像 {number}（{} = {:.1} mm）", place.axis, Number(place.mm)),
         None => format!(" {} = {:.1} mm 处的图像", place.axis, Number(place.mm)),
+    }
+}
+
+fn not_read(why: &NotRead) -> String {
+    match why {
+        NotRead::Painted { percent } => format!("彩色覆盖图像的 {percent} %（彩色多普勒、弹性成像等）"),
+        NotRead::ColourFlow => "文件头说明其为彩色多普勒图像".into(),
+        NotRead::Rendered => "文件头说明其为三维重建图像".into(),
+        NotRead::NoTissue => "文件头未标明 B 型图像区域（仅有 M 型、频谱或图形）".into(),
+        NotRead::NoSector => "图像中未找到超声图像区域".into(),
+        NotRead::TooLarge { needed_mib, limit_mib } => {
+            format!("解码需要 {needed_mib} MiB，允许 {limit_mib} MiB（analyze.memory_mib）")
+        }
+        NotRead::ColourSpace { photometric } => format!("无法读取其颜色（{photometric}）"),
+        NotRead::Pixels(fault) => pixels(fault),
     }
 }
 

@@ -1,0 +1,273 @@
+//! What was made of the ultrasound images and clips of one series that a scanner sent: the lesions, what was looked at, and
+//! what was not and why. Verdict, report and segmentation.
+//!
+//! The report and the segmentation are those of an exam (`ultrasound`), with the scanner's own images in place of ours.
+
+use std::fmt;
+
+use dicom::pixels::error::DecodeError;
+use models::number::Number;
+use models::task::us_breast::Sector;
+use models::task::us_breast::lesion::Lesion;
+
+use super::{PictureRef, Seen, lesion, nothing, seg};
+use crate::codes::IMAGING_PROCEDURE;
+use crate::content::{Item, Part};
+use crate::groups::{comment, illustration};
+use crate::object::Context;
+use crate::{Error, ResultObject, identity, pages, secondary, sr};
+
+/// Lesions that are reported, at most; the surest. What is beyond is counted.
+pub const MOST_LESIONS: usize = 64;
+/// Pictures of which key images are made, at most: those of the surest lesions.
+pub const MOST_KEYS: usize = 16;
+/// Lesions that a verdict names, at most; the report has all.
+const NAMED: usize = 4;
+
+/// Why nothing is said of an ultrasound picture. `Display` is English; pages say it in every language
+/// (`words::not_read`).
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum NotRead {
+    #[error("colours cover {percent} % of it (colour Doppler, elastography or the like)")]
+    Painted { percent: usize },
+    #[error("its header says that it is a colour Doppler image")]
+    ColourFlow,
+    #[error("its header says that it is a 3D rendering")]
+    Rendered,
+    #[error("its header names no B-mode area (M-mode, a spectrum or drawings only)")]
+    NoTissue,
+    #[error("no ultrasound image was found in it")]
+    NoSector,
+    #[error("it needs {needed_mib} MiB to be decoded, {limit_mib} MiB are allowed (analyze.memory_mib)")]
+    TooLarge { needed_mib: u64, limit_mib: u64 },
+    #[error("its colours cannot be read ({photometric})")]
+    ColourSpace { photometric: String },
+    #[error("{0}")]
+    Pixels(DecodeError),
+}
+
+/// Why a lesion has no size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoSize {
+    /// The header does not say how large a pixel is.
+    NoScale,
+    /// It says so of an area that does not lie in the image, which was altered after it was made.
+    OtherImage,
+}
+
+impl NoSize {
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NoScale => "size not measured: the image has no scale",
+            Self::OtherImage => "size not measured: the scale in the header is that of another image size",
+        }
+    }
+}
+
+impl fmt::Display for NoSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+/// An image or clip of which something was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StillImage {
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+    /// Instance number.
+    pub number: Option<i64>,
+    /// Columns and rows.
+    pub size: [u16; 2],
+    /// Of a clip: how many frames were looked at, and how many it has.
+    pub frames: Option<[usize; 2]>,
+    /// The scanner did not name the area of the image: it was found in the picture.
+    pub found: bool,
+    /// Callipers, marks or text in colour were painted out.
+    pub painted_out: bool,
+}
+
+/// A lesion in the picture that shows it best.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StillLesion {
+    /// Index in [`Stills::images`].
+    pub image: usize,
+    /// Of a clip: frame number from 1, and in how many of the frames that were looked at the lesion was seen.
+    pub frame: Option<[u32; 2]>,
+    /// In pixels of the whole image.
+    pub lesion: Lesion,
+    pub no_size: Option<NoSize>,
+}
+
+/// The ultrasound image in a picture that shows a lesion, for a key image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPicture {
+    /// Index in [`Stills::images`], and the frame number from 1 of a clip.
+    pub image: usize,
+    pub frame: Option<u32>,
+    pub sector: Sector,
+    /// As it was shown to the network, row by row.
+    pub grey: Vec<u8>,
+}
+
+/// What of an image was not looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unread {
+    /// Instance number.
+    pub number: Option<i64>,
+    pub why: NotRead,
+}
+
+/// What was made of one series.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stills {
+    /// In the order of the series.
+    pub images: Vec<StillImage>,
+    /// In the order of the images; their numbers (`Lesion::id`) count from 1.
+    pub lesions: Vec<StillLesion>,
+    /// Lesions beyond [`MOST_LESIONS`], the least sure.
+    pub more_lesions: usize,
+    pub unread: Vec<Unread>,
+    pub keys: Vec<KeyPicture>,
+}
+
+/// One sentence: the lesions, or that there is none in what was looked at, and what was not looked at.
+pub fn verdict(stills: &Stills) -> String {
+    let images = looked(&stills.images);
+    let all = stills.lesions.len() + stills.more_lesions;
+    let mut parts = vec![if all == 0 {
+        format!("breast ultrasound: no lesion in {images} looked at")
+    } else {
+        let several = if stills.images.len() > 1 && all > 1 { " (one lesion may be in several)" } else { "" };
+        let named = stills.lesions.iter().take(NAMED).map(|one| described(stills, one)).collect::<Vec<_>>().join("; ");
+        let more = all.saturating_sub(NAMED);
+        let more = if more > 0 { format!("; {more} more") } else { String::new() };
+        format!("breast ultrasound: {} in {images} looked at{several}: {named}{more}", counted(all, "lesion"))
+    }];
+    let reasons = grouped(stills.unread.iter().map(|one| &one.why));
+    parts.extend(reasons.iter().map(|(why, count)| format!("{} not looked at: {why}", counted(*count, "image"))));
+    parts.join("; ")
+}
+
+/// Each reason with how many images have it, in the order in which they came.
+pub fn grouped<'a>(reasons: impl Iterator<Item = &'a NotRead>) -> Vec<(NotRead, usize)> {
+    let mut grouped: Vec<(NotRead, usize)> = Vec::new();
+    for why in reasons {
+        match grouped.iter_mut().find(|(known, _)| known == why) {
+            Some((_, count)) => *count += 1,
+            None => grouped.push((why.clone(), 1)),
+        }
+    }
+    grouped
+}
+
+fn counted(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// How many images, and of how many clips how many frames.
+fn looked(images: &[StillImage]) -> String {
+    let clips: Vec<[usize; 2]> = images.iter().filter_map(|image| image.frames).collect();
+    let stills = images.len() - clips.len();
+    let [seen, of] = clips.iter().fold([0, 0], |[seen, of], clip| [seen + clip[0], of + clip[1]]);
+    let clips = (!clips.is_empty()).then(|| format!("{} ({seen} of {of} frames)", counted(clips.len(), "clip")));
+    let stills = (stills > 0).then(|| counted(stills, "image"));
+    stills.into_iter().chain(clips).collect::<Vec<_>>().join(" and ")
+}
+
+fn described(stills: &Stills, one: &StillLesion) -> String {
+    let image = stills.images.get(one.image);
+    let number = image.and_then(|image| image.number).map_or_else(|| "an image".into(), |n| format!("image {n}"));
+    let frame = one.frame.map(|[frame, _]| format!(" frame {frame}")).unwrap_or_default();
+    let size = match (one.lesion.size_mm, one.no_size) {
+        (Some([long, short]), _) => format!("{:.1} x {:.1} mm", Number(long.into()), Number(short.into())),
+        (None, why) => why.unwrap_or(NoSize::NoScale).to_string(),
+    };
+    format!("{number}{frame}: {size}, malignant {:.2}", one.lesion.malignant)
+}
+
+/// Segmentation, key images and report, in this order.
+///
+/// # Errors
+/// When a value does not fit into an object.
+pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObject>, Error> {
+    let series_uid = identity::series_uid(context.source, context.uids);
+    let refs: Vec<PictureRef> = stills.lesions.iter().filter_map(|one| reference(stills, one, &series_uid)).collect();
+    let seen: Vec<Seen> =
+        stills.lesions.iter().zip(0..).map(|(one, key)| Seen { key, lesion: one.lesion.clone() }).collect();
+    let size = |one: &Seen| stills.lesions.get(one.key).and_then(|l| stills.images.get(l.image)).map(|i| i.size);
+    let mut sizes: Vec<[u16; 2]> = seen.iter().filter_map(size).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let mut objects = Vec::new();
+    for (index, own) in sizes.into_iter().enumerate() {
+        let of: Vec<&Seen> = seen.iter().filter(|one| size(one) == Some(own)).collect();
+        objects.push(seg::write(context, &refs, &of, own, index)?);
+    }
+    let language = context.provenance.language;
+    let mut key_pages = Vec::new();
+    for (index, key) in stills.keys.iter().enumerate() {
+        let page = pages::still_page(stills, key, context.provenance, language);
+        let source = stills.images.get(key.image);
+        let shown = source.map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str(), key.frame));
+        key_pages.push(secondary::of_picture(context, &page, shown, index)?);
+    }
+    let mut groups = Vec::new();
+    for (one, seen) in stills.lesions.iter().zip(&seen) {
+        let Some(picture) = refs.get(seen.key) else { continue };
+        let frame = one.frame.map(|[frame, _]| frame);
+        let page = stills.keys.iter().position(|key| key.image == one.image && key.frame == frame);
+        let group = lesion(context, seen, picture)
+            .with_all(page.and_then(|page| key_pages.get(page)).map(illustration))
+            .with_all(one.no_size.map(|why| comment(format!("Lesion {}: {why}", one.lesion.id))))
+            .with_all(one.frame.map(|[_, frames]| {
+                comment(format!(
+                    "Seen in {} that were looked at",
+                    counted(usize::try_from(frames).unwrap_or(usize::MAX), "frame")
+                ))
+            }));
+        groups.push(group);
+    }
+    if groups.is_empty() {
+        groups.push(nothing(context, format!("No lesion in {} looked at.", looked(&stills.images))));
+    }
+    let own: Vec<&ResultObject> = objects.iter().chain(key_pages.iter().map(|page| &page.object)).collect();
+    let images = stills.images.iter().map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str()));
+    let report = sr::stills(context, groups, images, &own, remarks(stills), IMAGING_PROCEDURE)?;
+    objects.extend(key_pages.into_iter().map(|page| page.object));
+    objects.push(report);
+    Ok(objects)
+}
+
+fn reference(stills: &Stills, one: &StillLesion, series_uid: &str) -> Option<PictureRef> {
+    let image = stills.images.get(one.image)?;
+    Some(PictureRef {
+        sop_class_uid: image.sop_class_uid.clone(),
+        sop_uid: image.sop_instance_uid.clone(),
+        series_uid: series_uid.to_owned(),
+        part: one.frame.map_or(Part::Whole, |[frame, _]| Part::Frame(frame)),
+    })
+}
+
+/// What a reader of the report should know about what was looked at, as comments.
+fn remarks(stills: &Stills) -> Vec<Item> {
+    let mut said = vec![verdict(stills)];
+    for one in &stills.unread {
+        let number = one.number.map_or_else(|| "An image without a number".into(), |n| format!("Image {n}"));
+        said.push(format!("{number} was not looked at: {}", one.why));
+    }
+    let count = |is: fn(&StillImage) -> bool| stills.images.iter().filter(|image| is(image)).count();
+    let found = count(|image| image.found);
+    if found > 0 {
+        said.push(format!(
+            "The area of the ultrasound image was found in the picture, as the header does not name it: {}",
+            counted(found, "image")
+        ));
+    }
+    let painted = count(|image| image.painted_out);
+    if painted > 0 {
+        said.push(format!("Coloured callipers, marks or text were painted out: {}", counted(painted, "image")));
+    }
+    said.push("White callipers and text within the ultrasound image are not painted out".into());
+    said.into_iter().map(comment).collect()
+}
