@@ -61,6 +61,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::analyze::conclude;
 use crate::analyze::task::StudyTask;
+use crate::analyze::ultrasound;
 use crate::assemble::{Assembler, CompletedBy};
 use crate::closing::Closing;
 use crate::parts::StudyParts;
@@ -449,10 +450,23 @@ fn settle(
     if row.kind.is_volume() {
         return choosing::decide(transaction, settings, &row.key.study_uid, &choosing::Since::Complete { wait });
     }
+    let kind_verdict = match row.kind {
+        SeriesKind::Ultrasound => {
+            let kept = instances::of_series(transaction, &row.key.study_uid, &row.key.series_uid)?;
+            match ultrasound::unwanted(settings, kept.iter().map(|instance| &instance.header)) {
+                Some(why) => why,
+                None => {
+                    jobs::enqueue(transaction, row.id, row.version, &store::now_utc())?;
+                    return Ok(Vec::new());
+                }
+            }
+        }
+        kind => kind.verdict(&row.modality),
+    };
     if !StudyTask::takes_studies_of(settings, row.kind) {
         let verdict = match mixed_series(transaction, &row.key)? {
             Some(mixed) => mixed.to_string(),
-            None => row.kind.verdict(&row.modality),
+            None => kind_verdict,
         };
         let said = steps::of_series(transaction, &row.key.study_uid, &row.key.series_uid)?;
         let verdict = performed::verdict(&verdict, said.as_ref());

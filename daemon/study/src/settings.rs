@@ -74,6 +74,9 @@ pub struct Analyze {
     /// Reports the image quality of every CT series (noise, kernel, slices) in a separate structured report. Off by
     /// default, because it sends an additional object for each CT to every destination.
     pub quality: bool,
+    /// Which ultrasound series are read for lesions of the breast: those that say breast (`breast`), every one (`all`), or
+    /// none (`off`).
+    pub us_breast: ReadUltrasound,
     /// Checks each mammography for its four standard views and reports it in a structured report of its own. Off unless
     /// asked for, as `quality` is.
     pub mammography_views: bool,
@@ -86,6 +89,16 @@ pub enum ReadSeries {
     Best,
     #[default]
     All,
+}
+
+/// See [`Analyze::us_breast`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadUltrasound {
+    #[default]
+    Breast,
+    All,
+    Off,
 }
 
 /// Settings of model packages that are installed on this box.
@@ -133,6 +146,7 @@ impl Default for Analyze {
             unload_secs: 300,
             series: ReadSeries::default(),
             quality: false,
+            us_breast: ReadUltrasound::Breast,
             mammography_views: false,
         }
     }

@@ -90,6 +90,11 @@ impl Error {
         Self { kind, message: message.into() }
     }
 
+    /// That the caller wanted to stop.
+    pub fn cancelled() -> Self {
+        Self::new(TaskFault::Cancelled, "cancelled")
+    }
+
     pub fn kind(&self) -> TaskFault {
         self.kind
     }
@@ -104,5 +109,5 @@ impl From<hal::accel::Error> for Error {
 /// # Errors
 /// `TaskFault::Cancelled` once the caller wants to stop.
 pub(crate) fn go_on(control: &dyn Control) -> Result<(), Error> {
-    if control.cancelled() { Err(Error::new(TaskFault::Cancelled, "cancelled")) } else { Ok(()) }
+    if control.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
 }

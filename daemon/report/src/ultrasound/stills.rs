@@ -116,6 +116,8 @@ pub struct Unread {
     /// Instance number.
     pub number: Option<i64>,
     pub why: NotRead,
+    /// Another area of it, or another frame, was looked at.
+    pub in_part: bool,
 }
 
 /// What was made of one series.
@@ -144,8 +146,12 @@ pub fn verdict(stills: &Stills) -> String {
         let more = if more > 0 { format!("; {more} more") } else { String::new() };
         format!("breast ultrasound: {} in {images} looked at{several}: {named}{more}", counted(all, "lesion"))
     }];
-    let reasons = grouped(stills.unread.iter().map(|one| &one.why));
-    parts.extend(reasons.iter().map(|(why, count)| format!("{} not looked at: {why}", counted(*count, "image"))));
+    for (in_part, part) in [(false, ""), (true, " in part")] {
+        let own = stills.unread.iter().filter(|one| one.in_part == in_part);
+        let reasons = grouped(own.map(|one| &one.why));
+        let said = |(why, count): &(NotRead, usize)| format!("{} not looked at{part}: {why}", counted(*count, "image"));
+        parts.extend(reasons.iter().map(said));
+    }
     parts.join("; ")
 }
 
@@ -254,7 +260,8 @@ fn remarks(stills: &Stills) -> Vec<Item> {
     let mut said = vec![verdict(stills)];
     for one in &stills.unread {
         let number = one.number.map_or_else(|| "An image without a number".into(), |n| format!("Image {n}"));
-        said.push(format!("{number} was not looked at: {}", one.why));
+        let part = if one.in_part { " in part" } else { "" };
+        said.push(format!("{number} was not looked at{part}: {}", one.why));
     }
     let count = |is: fn(&StillImage) -> bool| stills.images.iter().filter(|image| is(image)).count();
     let found = count(|image| image.found);

@@ -16,6 +16,7 @@ use dicom::scan::Scan;
 use models::{Acquisition, Refusal, Volume};
 use report::Refused;
 use report::refused::Mixed;
+use report::ultrasound::stills::NotRead;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
@@ -27,6 +28,7 @@ use super::error::Error;
 use super::examine::{self, Examined, Outcome, Subject};
 use super::results::Results;
 use super::task::StudyTask;
+use super::ultrasound::{self, Pictures, Stored};
 use super::views::Image;
 use super::{prior, shadow};
 use crate::choosing;
@@ -57,6 +59,7 @@ pub(super) fn job(
     match (&job.task, row.kind) {
         (Some(name), _) => study(parts, engine, connection, job, name, control),
         (None, SeriesKind::Exam) => exam(parts, job, row, control),
+        (None, SeriesKind::Ultrasound) => pictures(parts, engine, connection, job, row, control),
         (None, _) => series(parts, engine, connection, job, row, control),
     }
 }
@@ -99,7 +102,7 @@ fn series(
     let headers = kept.iter().map(|instance| &instance.header);
     if let Some(mixed) = Refused::mixed(Mixed::Series, &row.key.series_uid, headers) {
         parts.ahead.forget(&row.key);
-        return withheld(parts, job, &mixed);
+        return withheld(parts, job, &mixed.to_string());
     }
     let built = volume(parts, connection, row, &kept)?;
     let sources: Vec<SliceRef> = match &built {
@@ -109,7 +112,7 @@ fn series(
             let sound = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
             kept = sound.into_iter().map(Arc::new).collect();
             if kept.is_empty() {
-                return withheld(parts, job, refused);
+                return withheld(parts, job, &refused.to_string());
             }
             kept.iter().map(|instance| reference(instance)).collect()
         }
@@ -131,6 +134,7 @@ fn series(
         prior: prior.as_ref(),
         performed: performed.as_ref(),
         study: &[],
+        pictures: None,
         part: part.as_ref(),
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
     };
@@ -140,6 +144,61 @@ fn series(
     let verdict = examined.verdict.clone();
     let beside = beside(job, built.map(|built| built.volume), acquisition(&first.header, &scanned.elements), examined);
     Ok(Carried { verdict, beside })
+}
+
+/// Ultrasound images and clips that were received, each by itself. One that was damaged on the disk is named.
+fn pictures(
+    parts: &StudyParts,
+    engine: &mut Engine,
+    connection: &Connection,
+    job: &JobRow,
+    row: &SeriesRow,
+    control: &JobControl<'_>,
+) -> Result<Carried, Error> {
+    let begun = Instant::now();
+    let (study_uid, series_uid) = (&row.key.study_uid, &row.key.series_uid);
+    let kept = instances::of_series(connection, study_uid, series_uid)?;
+    let damaged = instances::damaged_of_series(connection, study_uid, series_uid)?;
+    let headers = || kept.iter().chain(&damaged).map(|instance| &instance.header);
+    if let Some(mixed) = Refused::mixed(Mixed::Series, series_uid, headers()) {
+        return withheld(parts, job, &mixed.to_string());
+    }
+    let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
+    // The settings may have changed since it was queued.
+    if let Some(why) = ultrasound::unwanted(&parts.settings.analyze, headers()) {
+        return withheld(parts, job, &why);
+    }
+    let Some(first) = kept.first() else {
+        let reasons = vec![(NotRead::Pixels(DecodeError::Damaged), damaged.len())];
+        return withheld(parts, job, &Refused::Pictures { reasons }.to_string());
+    };
+    let scanned = scan_again(parts, first)?;
+    let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
+    let (count, first) = (kept.len(), first.clone());
+    let spooled = kept.into_iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance)));
+    let all = spooled.chain(damaged.into_iter().map(|instance| Stored::damaged(instance.header))).collect();
+    let limit = (parts.settings.analyze.memory_mib << 20).saturating_sub(parts.ahead.bytes());
+    let pictures = Pictures::new(all, limit);
+    let performed = steps::of_series(connection, study_uid, series_uid)?;
+    let subject = Subject {
+        tasks: &tasks,
+        header: &first.header,
+        elements: &scanned.elements,
+        instances: &sources,
+        // Its images are looked at one by one.
+        built: Err(Refused::Volume(Refusal::TooFew { count, needed: MIN_SLICES })),
+        created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
+        prior: None,
+        performed: performed.as_ref(),
+        study: &[],
+        pictures: Some(&pictures),
+        part: None,
+        revision: &revision(connection, std::slice::from_ref(&row.key))?,
+    };
+    let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
+    let timings_ms = examined.timings_ms.clone();
+    write(parts, job, &examined, begun, timings_ms)?;
+    Ok(Carried { verdict: examined.verdict, beside: None })
 }
 
 /// The volume and the order of its slices, or why there is none. A series of which an instance is damaged gives none: the
@@ -183,7 +242,7 @@ fn study(
     }
     let first = first.ok_or(Error::NoInstances)?;
     if let Some(mixed) = mixed_study(connection, &first.header.study_instance_uid)? {
-        return withheld(parts, job, &mixed);
+        return withheld(parts, job, &mixed.to_string());
     }
     let scanned = scan_again(parts, &first)?;
     let mut series: Vec<SeriesKey> = kept
@@ -209,6 +268,7 @@ fn study(
         prior: None,
         performed: None,
         study: &images,
+        pictures: None,
         part: None,
         revision: &revision(connection, &series)?,
     };
@@ -241,13 +301,12 @@ fn mixed_study(connection: &Connection, study_uid: &str) -> Result<Option<Refuse
     Ok(Refused::mixed(Mixed::Study, study_uid, &headers))
 }
 
-/// A verdict and no results: an object would have to bear the name of one of the patients.
-fn withheld(parts: &StudyParts, job: &JobRow, refused: &Refused) -> Result<Carried, Error> {
-    let verdict = refused.to_string();
+/// A verdict and no results: an object would have to bear the name of one of several patients, or nobody wants it.
+fn withheld(parts: &StudyParts, job: &JobRow, verdict: &str) -> Result<Carried, Error> {
     tracing::warn!(job = job.id, "nothing is sent: {verdict}");
     let event = SeriesEvent::Refused;
-    conclude(parts, job, Conclusion { verdict: &verdict, event, findings: None, results: &[], timings_ms: &[] })?;
-    Ok(Carried { verdict, beside: None })
+    conclude(parts, job, Conclusion { verdict, event, findings: None, results: &[], timings_ms: &[] })?;
+    Ok(Carried { verdict: verdict.to_owned(), beside: None })
 }
 
 /// The results go to the disk, then the job is concluded.

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use hal::LoadedModel;
 use hal::accel::Description as Accelerated;
 use models::manifest::Manifest;
 use models::registry::Entry;
-use models::task::{self, CT_CHEST, Control};
+use models::task::{self, CT_CHEST, Control, US_BREAST};
 use models::{Acquisition, ChestFindings, Volume};
 
 use crate::model::{self, Loaded, Shelf};
@@ -36,6 +37,16 @@ pub struct Used {
     pub sha256: String,
     /// `None` when no network had to run.
     pub accelerator: Option<Accelerated>,
+}
+
+impl Used {
+    fn of(loaded: &Loaded) -> Self {
+        Self {
+            manifest: loaded.package.manifest.clone(),
+            sha256: loaded.package.sha256.clone(),
+            accelerator: Some(loaded.accelerator.describe()),
+        }
+    }
 }
 
 impl Engine {
@@ -68,13 +79,31 @@ impl Engine {
             },
         };
         let findings = task::ct_chest::run(volume, acquisition, &loaded.package, loaded.model.as_mut(), control);
-        let used = Used {
-            manifest: loaded.package.manifest.clone(),
-            sha256: loaded.package.sha256.clone(),
-            accelerator: Some(loaded.accelerator.describe()),
-        };
+        let used = Used::of(&loaded);
         self.loaded.insert(CT_CHEST, loaded);
         Ok((findings?, used))
+    }
+
+    /// Lets `look` use the package that is active for breast ultrasound, loading that first if need be.
+    ///
+    /// # Errors
+    /// When the accelerator or a package cannot be had, and what `look` fails with.
+    pub fn us_breast<T, E: From<Error>>(
+        &mut self,
+        control: &dyn Control,
+        look: impl FnOnce(&Manifest, &mut dyn LoadedModel) -> Result<T, E>,
+    ) -> Result<(T, Used), E> {
+        control.progress("load", 0.0);
+        let model = |error: model::Error| E::from(Error::from(error));
+        let active = self.shelf.active(US_BREAST).map_err(model)?;
+        let mut loaded = match self.loaded.remove(US_BREAST).filter(|loaded| loaded.is(&active)) {
+            Some(loaded) => loaded,
+            None => self.shelf.load_active(US_BREAST).map_err(model)?,
+        };
+        let looked = look(&loaded.package.manifest, loaded.model.as_mut());
+        let used = Used::of(&loaded);
+        self.loaded.insert(US_BREAST, loaded);
+        Ok((looked?, used))
     }
 
     /// The candidate that runs beside the active package of a task.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use custody::store::steps::Performed;
 use dicom::header::Header;
 use dicom::pixels::SliceRef;
+use dicom::pixels::error::DecodeError;
 use dicom::scan::RawElement;
 use models::task::Control;
 use models::{ChestFindings, Volume};
@@ -14,6 +15,7 @@ use report::{self, Content, ModelIdentity, Provenance, Refused, ResultObject, So
 use super::engine::{self, Engine, Used};
 use super::prior::Prior;
 use super::task::{Ran, StudyTask};
+use super::ultrasound::Pictures;
 use super::views::Image;
 use crate::choose::Choice;
 use crate::model;
@@ -39,6 +41,8 @@ pub struct Subject<'a> {
     pub performed: Option<&'a Performed>,
     /// For a task of a whole study: its images in the order of `instances`. Empty for a series.
     pub study: &'a [Image<'a>],
+    /// For a task that reads images one by one.
+    pub pictures: Option<&'a Pictures<'a>>,
     /// For which findings the series is read, when other series of its scan are read for the rest.
     pub part: Option<&'a Choice>,
     /// See `report::Source`.
@@ -87,6 +91,9 @@ pub enum Error {
     Engine(#[from] engine::Error),
     #[error("report: {0}")]
     Report(#[from] report::Error),
+    /// A picture cannot be read from the disk now.
+    #[error("{0}")]
+    Picture(DecodeError),
     #[error("cancelled")]
     Cancelled,
     #[error("no task is for this series")]

@@ -10,21 +10,27 @@ use custody::store;
 use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
+use dicom::pixels::error::DecodeError;
 use dicom::scan::{self, Scan, ScanError};
+use models::Refusal;
 use models::task::Control;
 use models::task::ct_quality::CtQuality;
+use models::task::us_breast::lesion::Lesion;
 use report::Refused;
 use report::refused::Mixed;
+use report::ultrasound::stills::{StillLesion, Stills};
 use serde::Serialize;
 
 use super::engine::Engine;
 use super::examine::{self, Outcome, Subject};
 use super::task::StudyTask;
+use super::ultrasound::{self, Pictures, Stored};
 use crate::choose::{self, Candidate, Choice};
 use crate::model::Shelf;
 use crate::settings::{Analyze, ReadSeries, Settings};
 use crate::volume::build::{self, Built, Decoded};
 use crate::volume::decode::decode_part10;
+use crate::volume::geometry::MIN_SLICES;
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -68,11 +74,25 @@ pub struct SeriesReport {
     /// Absent unless `analyze.quality` is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quality: Option<CtQuality>,
+    /// Lesions in ultrasound images. Absent for other series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lesions: Option<Vec<LesionReport>>,
     /// What the network ran on, when one had to run.
     pub accelerator: Option<hal::accel::Description>,
     pub timings_ms: Vec<(String, f64)>,
     /// Files written.
     pub objects: Vec<PathBuf>,
+}
+
+/// A lesion in one of the ultrasound images of a series.
+#[derive(Debug, Serialize)]
+pub struct LesionReport {
+    /// SOP Instance UID.
+    pub image: String,
+    /// Of a clip, from 1.
+    pub frame: Option<u32>,
+    #[serde(flatten)]
+    pub lesion: Lesion,
 }
 
 #[derive(Debug, Serialize)]
@@ -234,6 +254,7 @@ fn described(key: &SeriesKey, members: &[Member]) -> SeriesReport {
         verdict: kind.verdict(&header.modality),
         findings: None,
         quality: None,
+        lesions: None,
         accelerator: None,
         timings_ms: Vec::new(),
         objects: Vec::new(),
@@ -259,9 +280,21 @@ fn one(
     if !kind.is_analysed() {
         return Ok(report);
     }
+    let analyze = &options.settings.analyze;
+    if kind == SeriesKind::Ultrasound
+        && let Some(why) = ultrasound::unwanted(analyze, members.iter().map(|member| &member.scan.header))
+    {
+        report.verdict = why;
+        return Ok(report);
+    }
+    let pictures = (!kind.is_volume()).then(|| pictures(members, analyze.memory_mib << 20));
     control.progress("volume", 0.0);
     let begun = std::time::Instant::now();
-    let built = volume(members)?;
+    let built = match &pictures {
+        // They are looked at one by one.
+        Some(_) => Err(Refused::Volume(Refusal::TooFew { count: members.len(), needed: MIN_SLICES })),
+        None => volume(members)?,
+    };
     let sources: Vec<SliceRef> = match &built {
         Ok(built) => built.sources.clone(),
         Err(_) => members.iter().map(|member| reference(&member.scan)).collect(),
@@ -282,6 +315,7 @@ fn one(
         prior: None,
         performed: None,
         study: &[],
+        pictures: pictures.as_ref(),
         part,
         revision: "",
     };
@@ -304,9 +338,12 @@ fn one(
             report.objects.push(path);
         }
     }
+    if examined.outcome.is_processed() {
+        report.state = "processed";
+    }
+    report.lesions = examined.outcome.stills().map(lesions);
     report.quality = examined.more.iter().find_map(Outcome::quality).cloned();
     if let Outcome::Processed(findings) = examined.outcome {
-        report.state = "processed";
         report.findings = Some(findings);
     }
     Ok(report)
@@ -317,6 +354,25 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     std::fs::write(path, bytes)
+}
+
+/// The ultrasound images of a series.
+fn pictures(members: &[Member], limit_bytes: u64) -> Pictures<'_> {
+    let stored = |member: &'_ Member| {
+        let path = member.path.clone();
+        let read = move || std::fs::read(&path).map_err(|error| DecodeError::Read { reason: error.to_string() });
+        let file_bytes = std::fs::metadata(&member.path).map_or(0, |metadata| metadata.len());
+        Stored { header: member.scan.header.clone(), file_bytes, read: Box::new(read) }
+    };
+    Pictures::new(members.iter().map(stored).collect(), limit_bytes)
+}
+
+fn lesions(stills: &Stills) -> Vec<LesionReport> {
+    let of = |one: &StillLesion| {
+        let image = stills.images.get(one.image)?.sop_instance_uid.clone();
+        Some(LesionReport { image, frame: one.frame.map(|[frame, _]| frame), lesion: one.lesion.clone() })
+    };
+    stills.lesions.iter().filter_map(of).collect()
 }
 
 /// Decodes and orders; the inner error is the refusal.

@@ -20,6 +20,7 @@ pub mod results;
 mod room;
 pub mod shadow;
 pub mod task;
+pub mod ultrasound;
 pub mod views;
 pub mod worker;
 

@@ -18,13 +18,20 @@ use crate::parts::StudyParts;
 
 /// Reports, key images and their overhead, whatever the input.
 const AT_LEAST: u64 = 4 << 20;
+/// Key images and segmentation of ultrasound images (`MOST_KEYS` and `MOST_LESIONS` of `report::ultrasound::stills`).
+const PICTURES_AT_MOST: u64 = 64 << 20;
 /// A job that waits for room is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Bytes that the results may take, for this many bytes of input. A segmentation has one bit for each voxel and segment,
 /// where the input has 16 bits; clips of an exam are at most its recording once more.
 fn estimate(kind: SeriesKind, input_bytes: u64) -> u64 {
-    let share = if kind == SeriesKind::Exam { input_bytes } else { input_bytes / 2 };
+    let share = match kind {
+        SeriesKind::Exam => input_bytes,
+        // A compressed picture of some kilobytes becomes a page: their number is bounded.
+        SeriesKind::Ultrasound => PICTURES_AT_MOST,
+        _ => input_bytes / 2,
+    };
     share.saturating_add(AT_LEAST)
 }
 
@@ -89,5 +96,6 @@ mod tests {
         assert_eq!(estimate(SeriesKind::Exam, 0), AT_LEAST);
         assert_eq!(estimate(SeriesKind::Exam, 100 << 20), 104 << 20);
         assert_eq!(estimate(SeriesKind::Exam, u64::MAX), u64::MAX);
+        assert_eq!(estimate(SeriesKind::Ultrasound, 1000), AT_LEAST + PICTURES_AT_MOST);
     }
 }

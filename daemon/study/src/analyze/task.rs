@@ -10,16 +10,17 @@ use models::task::ct_quality::{self, CtQuality};
 use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
 use models::{ChestFindings, NotEvaluated, Reason, Remark, Topic, Volume};
+use report::ultrasound::stills::{self, Stills};
 use report::{Content, Refused, quality};
 
 use super::acquired::acquisition;
 use super::engine::{self, Engine, Used};
 use super::examine::{Error, Subject};
 use super::views::View;
-use super::{mammography, prior, remarks};
+use super::{mammography, prior, remarks, ultrasound};
 use crate::choose::Choice;
 use crate::performed;
-use crate::settings::Analyze;
+use crate::settings::{Analyze, ReadUltrasound};
 use crate::volume::geometry;
 
 /// The tasks that work on received studies.
@@ -29,6 +30,8 @@ pub enum StudyTask {
     ChestCt,
     /// Image quality of any CT; needs no package.
     CtQuality,
+    /// Lesions in stored ultrasound images of a breast, by a model package.
+    UsBreast,
     /// Whether a mammography has its four standard views; needs no package.
     MammographyViews,
 }
@@ -59,6 +62,7 @@ pub enum Outcome {
     Processed(ChestFindings),
     Quality(CtQuality),
     Views(MammographyViews),
+    Stills(Stills),
     /// Refused, and why.
     Refused(Refused),
 }
@@ -70,6 +74,7 @@ impl Outcome {
             Self::Processed(findings) => super::verdict(findings),
             Self::Quality(quality) => quality::verdict(quality),
             Self::Views(views) => report::mammography::verdict(views),
+            Self::Stills(stills) => stills::verdict(stills),
             Self::Refused(reason) => reason.to_string(),
         }
     }
@@ -82,10 +87,14 @@ impl Outcome {
         if let Self::Quality(quality) = self { Some(quality) } else { None }
     }
 
+    pub fn stills(&self) -> Option<&Stills> {
+        if let Self::Stills(stills) = self { Some(stills) } else { None }
+    }
+
     /// Does it make its series a processed one?
     pub fn is_processed(&self) -> bool {
         match self {
-            Self::Processed(_) | Self::Views(_) => true,
+            Self::Processed(_) | Self::Views(_) | Self::Stills(_) => true,
             Self::Quality(_) | Self::Refused(_) => false,
         }
     }
@@ -96,6 +105,7 @@ impl Outcome {
             (Self::Processed(findings), Ok(volume)) => Content::Findings { findings, volume, quality: None },
             (Self::Quality(quality), _) => Content::Quality { quality },
             (Self::Views(views), _) => Content::Views { views },
+            (Self::Stills(stills), _) => Content::Stills { stills },
             (Self::Processed(_), Err(reason)) | (Self::Refused(reason), _) => Content::Refused { reason },
         }
     }
@@ -113,13 +123,14 @@ pub struct Ran {
 
 impl StudyTask {
     /// In the order in which they run and are reported: the first that takes a series decides its state.
-    pub const ALL: [Self; 3] = [Self::ChestCt, Self::CtQuality, Self::MammographyViews];
+    pub const ALL: [Self; 4] = [Self::ChestCt, Self::CtQuality, Self::UsBreast, Self::MammographyViews];
 
     /// As it is written in a row of `jobs`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ChestCt => "chest_ct",
             Self::CtQuality => "ct_quality",
+            Self::UsBreast => "us_breast",
             Self::MammographyViews => "mammography_views",
         }
     }
@@ -133,6 +144,7 @@ impl StudyTask {
         match self {
             Self::ChestCt => true,
             Self::CtQuality => settings.quality,
+            Self::UsBreast => settings.us_breast != ReadUltrasound::Off,
             Self::MammographyViews => settings.mammography_views,
         }
     }
@@ -140,6 +152,7 @@ impl StudyTask {
     pub fn wants(self) -> Wants {
         match self {
             Self::ChestCt | Self::CtQuality => Wants::EachSeries(SeriesKind::Ct),
+            Self::UsBreast => Wants::EachSeries(SeriesKind::Ultrasound),
             Self::MammographyViews => Wants::Views(ViewSet {
                 kind: SeriesKind::Mammography,
                 views: mammography::VIEWS,
@@ -173,6 +186,7 @@ impl StudyTask {
         match self {
             Self::ChestCt => chest_ct(engine, subject, control),
             Self::CtQuality => Ok(ct_quality(subject)),
+            Self::UsBreast => ultrasound::run(engine, subject, control),
             Self::MammographyViews => Ok(mammography_views(subject)),
         }
     }

@@ -19,9 +19,10 @@ fn every_task_is_in_the_list_of_all() {
     let place = |task: StudyTask| match task {
         StudyTask::ChestCt => 0,
         StudyTask::CtQuality => 1,
-        StudyTask::MammographyViews => 2,
+        StudyTask::UsBreast => 2,
+        StudyTask::MammographyViews => 3,
     };
-    assert_eq!(StudyTask::ALL.map(place), [0, 1, 2]);
+    assert_eq!(StudyTask::ALL.map(place), [0, 1, 2, 3]);
 }
 
 #[test]
@@ -47,6 +48,14 @@ fn the_views_of_a_mammography_are_checked_when_asked_for() {
     assert!(StudyTask::takes_studies_of(&settings, SeriesKind::Mammography));
     assert!(!StudyTask::takes_studies_of(&settings, SeriesKind::Ct));
     assert!(StudyTask::of_series(&settings, SeriesKind::Mammography).is_empty());
+}
+
+#[test]
+fn ultrasound_of_a_breast_is_read_unless_that_is_switched_off() {
+    let mut settings = Analyze::default();
+    assert_eq!(StudyTask::of_series(&settings, SeriesKind::Ultrasound), [StudyTask::UsBreast]);
+    settings.us_breast = ReadUltrasound::Off;
+    assert!(StudyTask::of_series(&settings, SeriesKind::Ultrasound).is_empty());
 }
 
 #[test]
@@ -104,6 +113,7 @@ fn the_quality_of_a_series_is_one_report_and_one_line_without_any_package() {
             prior: None,
             performed: None,
             study: &[],
+            pictures: None,
             part: None,
             revision: "",
         };

@@ -11,6 +11,7 @@ use dicom::header::Header;
 use dicom::pixels::deflated;
 use dicom::scan::is_deflated;
 use models::Refusal;
+use models::task::us_breast::clip;
 
 use super::geometry::{Arranged, SliceGeometry};
 use super::sound::sound;
@@ -54,6 +55,16 @@ impl Need {
         };
         Self { planes, beside: file.saturating_add(decoder) }
     }
+}
+
+/// Bytes per pixel of a picture that is looked at: its colours, its grey, and the grey of as many frames of a clip as show a
+/// lesion.
+const PICTURE_BYTES_PER_PIXEL: u64 = 4 + clip::MOST_FRAMES as u64;
+
+/// What looking at one image or clip needs, one frame after the other.
+pub(super) fn picture_bytes(header: &Header, file_bytes: u64) -> u64 {
+    let frame = u64::from(header.rows).saturating_mul(u64::from(header.columns));
+    Need::new(header, file_bytes, 1).beside.saturating_add(frame.saturating_mul(PICTURE_BYTES_PER_PIXEL))
 }
 
 /// Bytes that the analysis of a series needs beside its planes.

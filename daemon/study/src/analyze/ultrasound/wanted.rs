@@ -1,0 +1,92 @@
+//! Which ultrasound series are read: those of a breast, as far as their headers say. Pure.
+
+use dicom::header::Header;
+
+use crate::settings::{Analyze, ReadUltrasound};
+
+/// Breast, in lower case: English, Latin, German; Chinese.
+const WORDS: [&str; 5] = ["breast", "mamma", "brust", "乳腺", "乳房"];
+
+/// Why a series is kept and not read; `None` when it is. `headers`: of its images.
+pub fn unwanted<'a>(settings: &Analyze, headers: impl IntoIterator<Item = &'a Header>) -> Option<String> {
+    match settings.us_breast {
+        ReadUltrasound::Off => Some("kept, not analysed: the task for breast ultrasound is switched off".into()),
+        ReadUltrasound::All => None,
+        ReadUltrasound::Breast => {
+            let mut part = None;
+            for header in headers {
+                if is_breast(header) {
+                    return None;
+                }
+                part = part.or(Some(header.body_part.trim()).filter(|part| !part.is_empty()));
+            }
+            let says = part.map_or_else(
+                || "neither body part nor description says breast".to_owned(),
+                |part| format!("body part {part}, and no description says breast"),
+            );
+            Some(format!(
+                "kept, not analysed: ultrasound that is not known to be of the breast ({says}); analyze.us_breast = \
+                 \"all\" and `scansidectl studies rerun` read it all the same"
+            ))
+        }
+    }
+}
+
+/// The body part decides, then the descriptions of series and protocol. That of the study counts only where no body part
+/// is given: one study may be of several.
+fn is_breast(header: &Header) -> bool {
+    let says = |text: &str| {
+        let text = text.to_lowercase();
+        WORDS.iter().any(|word| text.contains(word))
+    };
+    says(&header.body_part)
+        || says(&header.series_description)
+        || says(&header.protocol_name)
+        || (header.body_part.trim().is_empty() && says(&header.study_description))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(part: &str, study: &str, series: &str, protocol: &str) -> Header {
+        Header {
+            body_part: part.into(),
+            study_description: study.into(),
+            series_description: series.into(),
+            protocol_name: protocol.into(),
+            ..Header::default()
+        }
+    }
+
+    #[test]
+    fn a_breast_is_known_by_body_part_or_description_in_both_languages() {
+        let settings = Analyze::default();
+        for (header, wanted) in [
+            (header("BREAST", "", "", ""), true),
+            (header("", "US Breast bilateral", "", ""), true),
+            (header("", "乳腺彩超", "", ""), true),
+            (header("SMALLPARTS", "", "双侧乳房", ""), true),
+            (header("SMALLPARTS", "", "", "Breast L"), true),
+            (header("", "Mammasonographie", "", ""), true),
+            (header("ABDOMEN", "breast and abdomen", "", ""), false),
+            (header("THYROID", "", "", ""), false),
+            (header("", "", "", ""), false),
+        ] {
+            let why = unwanted(&settings, [&header]);
+            assert_eq!(why.is_none(), wanted, "{header:?}: {why:?}");
+        }
+    }
+
+    #[test]
+    fn a_series_that_is_not_read_says_why_and_how_to_have_it_read() {
+        let mut settings = Analyze::default();
+        let thyroid = header("THYROID", "", "", "");
+        let said = unwanted(&settings, [&thyroid]).unwrap();
+        assert!(said.contains("body part THYROID") && said.contains("analyze.us_breast = \"all\""), "{said}");
+        settings.us_breast = ReadUltrasound::All;
+        assert_eq!(unwanted(&settings, [&thyroid]), None);
+        settings.us_breast = ReadUltrasound::Off;
+        assert!(unwanted(&settings, [&header("BREAST", "", "", "")]).unwrap().contains("switched off"));
+    }
+}
