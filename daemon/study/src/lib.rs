@@ -13,8 +13,8 @@
 //!    for that (`choose` has the rules, `choosing` applies them to the rows); for a task of the whole study, `gather` makes one of its images once they
 //!    are all there or `closing` says that no more is expected. `analyze::worker` takes it when its results have
 //!    room on the disk (`analyze::room`), `analyze::carry` refuses what is of two patients or damaged and brings the rest
-//!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, the views
-//!    of a mammography) and through `report`;
+//!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, lesions in
+//!    stored ultrasound, the views of a mammography) and through `report`;
 //!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them, and asks for
 //!    storage commitment where there is any (`outbox::ask`).
@@ -65,7 +65,7 @@ use crate::analyze::ultrasound;
 use crate::assemble::{Assembler, CompletedBy};
 use crate::closing::Closing;
 use crate::parts::StudyParts;
-use crate::settings::Analyze;
+use crate::settings::{Analyze, Settings};
 use crate::volume::geometry::{self, SliceGeometry};
 
 /// How often the rows of series that are being received are updated. An update for each instance would block the
@@ -379,8 +379,7 @@ impl Story {
         series::counted(&transaction, row)?;
         series::completed(&transaction, row.id, by.as_str(), &now)?;
         let settings = &self.parts.settings;
-        let wait = Duration::from_secs_f64(settings.series.quiet_secs);
-        let mut changed = settle(&transaction, &settings.analyze, row, wait)?;
+        let mut changed = settle(&transaction, &settings.analyze, row, Patience::of(settings))?;
         changed.retain(|id| *id != row.id);
         let row = series::get(&transaction, row.id)?;
         let others = changed.iter().map(|id| series::get(&transaction, *id)).collect::<Result<Vec<_>, _>>()?;
@@ -439,40 +438,65 @@ impl Story {
     }
 }
 
+/// How long a job waits after its series is complete.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For a better reconstruction of the same scan.
+    better: Duration,
+    /// For more ultrasound images. Scanners send each when it is made, on an association of its own: without a wait each
+    /// would make another set of results.
+    images: Duration,
+}
+
+impl Patience {
+    const NONE: Self = Self { better: Duration::ZERO, images: Duration::ZERO };
+
+    fn of(settings: &Settings) -> Self {
+        let seconds = Duration::from_secs_f64;
+        Self { better: seconds(settings.series.quiet_secs), images: seconds(settings.study.quiet_secs) }
+    }
+}
+
 /// A series that is complete becomes a job, gets its verdict at once, or is left to a task of its study. Returns the series
-/// whose rows changed. `wait`: how long a series waits for a better one.
+/// whose rows changed.
 fn settle(
     transaction: &Transaction<'_>,
     settings: &Analyze,
     row: &SeriesRow,
-    wait: Duration,
+    patience: Patience,
 ) -> Result<Vec<i64>, store::Error> {
+    let key = &row.key;
     if row.kind.is_volume() {
-        return choosing::decide(transaction, settings, &row.key.study_uid, &choosing::Since::Complete { wait });
+        let since = choosing::Since::Complete { wait: patience.better };
+        return choosing::decide(transaction, settings, &key.study_uid, &since);
     }
-    let kind_verdict = match row.kind {
-        SeriesKind::Ultrasound => {
-            let kept = instances::of_series(transaction, &row.key.study_uid, &row.key.series_uid)?;
-            match ultrasound::unwanted(settings, kept.iter().map(|instance| &instance.header)) {
-                Some(why) => why,
-                None => {
-                    jobs::enqueue(transaction, row.id, row.version, &store::now_utc())?;
-                    return Ok(Vec::new());
-                }
-            }
+    let mut verdict = row.kind.verdict(&row.modality);
+    if row.kind == SeriesKind::Ultrasound {
+        let kept = instances::of_series(transaction, &key.study_uid, &key.series_uid)?;
+        match ultrasound::unwanted(settings, kept.iter().map(|instance| &instance.header)) {
+            Some(why) => verdict = why,
+            None => return queue_pictures(transaction, row.id, patience.images).map(|()| Vec::new()),
         }
-        kind => kind.verdict(&row.modality),
-    };
+    }
     if !StudyTask::takes_studies_of(settings, row.kind) {
-        let verdict = match mixed_series(transaction, &row.key)? {
-            Some(mixed) => mixed.to_string(),
-            None => kind_verdict,
-        };
-        let said = steps::of_series(transaction, &row.key.study_uid, &row.key.series_uid)?;
+        if let Some(mixed) = mixed_series(transaction, key)? {
+            verdict = mixed.to_string();
+        }
+        let said = steps::of_series(transaction, &key.study_uid, &key.series_uid)?;
         let verdict = performed::verdict(&verdict, said.as_ref());
         series::conclude(transaction, row.id, state::SeriesEvent::Refused, &verdict)?;
     }
     Ok(Vec::new())
+}
+
+/// A job for the present version of an ultrasound series.
+fn queue_pictures(transaction: &Transaction<'_>, series_id: i64, wait: Duration) -> Result<(), store::Error> {
+    let Some(row) = series::get(transaction, series_id)? else { return Ok(()) };
+    let job = jobs::enqueue(transaction, row.id, row.version, &store::now_utc())?;
+    if !wait.is_zero() {
+        jobs::wait_until(transaction, job, &store::utc_after(wait))?;
+    }
+    Ok(())
 }
 
 /// Whether the objects of a series are of different patients.

@@ -2,8 +2,6 @@
 //! that changes is analysed again as a new version; results of the content that does not count any more and have not
 //! left are superseded. Results that were delivered stay where they are: to reject them there is not done here.
 
-use std::time::Duration;
-
 use custody::series::state::SeriesEvent;
 use custody::series::{SeriesKey, SeriesState};
 use custody::store::conflicts::{self, Choice};
@@ -14,7 +12,7 @@ use rusqlite::Transaction;
 
 use crate::analyze::task::StudyTask;
 use crate::settings::Analyze;
-use crate::{gather, settle};
+use crate::{Patience, gather, settle};
 
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -82,7 +80,7 @@ fn begin_again(transaction: &Transaction<'_>, settings: &Analyze, key: &SeriesKe
         let verdict = "its objects were sent again, corrected, as part of another series or study";
         series::conclude(transaction, row.id, SeriesEvent::Refused, verdict)?;
     } else {
-        settle(transaction, settings, &row, Duration::ZERO)?;
+        settle(transaction, settings, &row, Patience::NONE)?;
     }
     series::get(transaction, row.id)
 }

@@ -32,7 +32,7 @@ pub enum NotRead {
     Painted { percent: usize },
     #[error("its header says that it is a colour Doppler image")]
     ColourFlow,
-    #[error("its header says that it is a 3D rendering")]
+    #[error("its header says that it is a three-dimensional rendering")]
     Rendered,
     #[error("its header names no B-mode area (M-mode, a spectrum or drawings only)")]
     NoTissue,
@@ -277,4 +277,100 @@ fn remarks(stills: &Stills) -> Vec<Item> {
     }
     said.push("White callipers and text within the ultrasound image are not painted out".into());
     said.into_iter().map(comment).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_dictionary_std::uids;
+
+    use super::*;
+    use crate::{Content, NOT_FOR_DIAGNOSIS, testing};
+
+    fn image(number: i64, frames: Option<[usize; 2]>) -> StillImage {
+        StillImage {
+            sop_class_uid: uids::ULTRASOUND_IMAGE_STORAGE.into(),
+            sop_instance_uid: format!("1.2.3.{number}"),
+            number: Some(number),
+            size: [64, 48],
+            frames,
+            found: frames.is_some(),
+            painted_out: false,
+        }
+    }
+
+    fn found(image: usize, frame: Option<[u32; 2]>, size_mm: Option<[f32; 2]>) -> StillLesion {
+        let lesion = Lesion {
+            id: u32::try_from(image).unwrap() + 1,
+            outline: vec![[10.0, 10.0], [20.0, 10.0], [20.0, 20.0], [10.0, 20.0]],
+            bounds: [10.0, 10.0, 20.0, 20.0],
+            confidence: 0.97,
+            malignant: 0.87,
+            descriptors: vec!["irregular".into()],
+            size_mm,
+        };
+        let no_size = size_mm.is_none().then_some(NoSize::NoScale);
+        StillLesion { image, frame, lesion, no_size }
+    }
+
+    fn stills() -> Stills {
+        let sector = Sector { x: 4, y: 4, width: 40, height: 40 };
+        Stills {
+            images: vec![image(1, None), image(2, Some([32, 120]))],
+            lesions: vec![found(0, None, Some([12.34, 8.1])), found(1, Some([17, 5]), None)],
+            more_lesions: 0,
+            unread: vec![
+                Unread { number: Some(3), why: NotRead::Painted { percent: 9 }, in_part: false },
+                Unread { number: None, why: NotRead::ColourFlow, in_part: true },
+            ],
+            keys: vec![KeyPicture { image: 1, frame: Some(17), sector, grey: vec![99; 1600] }],
+        }
+    }
+
+    #[test]
+    fn the_verdict_says_what_was_found_what_was_looked_at_and_what_was_not() {
+        let mut stills = stills();
+        assert_eq!(
+            verdict(&stills),
+            "breast ultrasound: 2 lesions in 1 image and 1 clip (32 of 120 frames) looked at (one lesion may be in several): \
+             image 1: 12.3 x 8.1 mm, malignant 0.87; image 2 frame 17: size not measured: the image has no scale, malignant \
+             0.87; 1 image not looked at: colours cover 9 % of it (colour Doppler, elastography or the like); 1 image not \
+             looked at in part: its header says that it is a colour Doppler image"
+        );
+        stills.lesions.clear();
+        stills.unread.clear();
+        let none = "breast ultrasound: no lesion in 1 image and 1 clip (32 of 120 frames) looked at";
+        assert_eq!(verdict(&stills), none);
+        stills.images = vec![image(1, None); 3];
+        stills.lesions = vec![found(0, None, Some([5.0, 4.0])); 6];
+        stills.more_lesions = 2;
+        assert!(verdict(&stills).starts_with("breast ultrasound: 8 lesions in 3 images looked at"));
+        assert!(verdict(&stills).ends_with("; 4 more"), "{}", verdict(&stills));
+    }
+
+    fn holds(object: &ResultObject, text: &str) -> bool {
+        object.part10.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    #[test]
+    fn objects_refer_to_the_scanners_images_and_bear_the_mark() {
+        let case = testing::case(2);
+        let stills = stills();
+        let make = || crate::write(&case.source(), Content::Stills { stills: &stills }, &case.provenance).unwrap();
+        let objects = make();
+        assert_eq!(objects, make(), "a retry makes the same bytes");
+        assert_eq!(objects.iter().map(|object| object.kind).collect::<Vec<_>>(), ["seg", "sc", "sr"]);
+        for object in &objects {
+            assert!(holds(object, NOT_FOR_DIAGNOSIS), "{}", object.kind);
+            assert!(holds(object, "1.2.3.2"), "{}", object.kind);
+        }
+        let report = &objects[2];
+        for text in ["Lesion 2", "size not measured", "not looked at", "Seen in 5 frames", "White callipers"] {
+            assert!(holds(report, text), "{text}");
+        }
+        let nothing = Stills { images: vec![image(7, None)], ..Stills::default() };
+        let nothing = crate::write(&case.source(), Content::Stills { stills: &nothing }, &case.provenance).unwrap();
+        let [report] = nothing.as_slice() else { panic!("{} objects", nothing.len()) };
+        assert!(holds(report, "No lesion in 1 image looked at.") && holds(report, "1.2.3.7"));
+        assert_ne!(report.sop_uid, objects[2].sop_uid);
+    }
 }

@@ -101,6 +101,16 @@ fn sentences(language: Language) -> Vec<(String, String)> {
     let quality = examples::qualities().into_iter().map(|q| (format!("{q:?}"), super::quality(&q, language)));
     let received = [("CT", Some(3)), ("", None)].map(|(m, n)| ("received".to_owned(), w.received(9, m, n)));
     let page = [w.more_in_report(5), w.slice(7, 40, -12.34)].map(|said| ("page".to_owned(), said));
+    let pictures = [
+        w.picture(Some(12), Some(34)),
+        w.picture(None, None),
+        w.lesion(5),
+        w.malignant(0.876),
+        w.no_size(NoSize::NoScale).to_owned(),
+        w.no_size(NoSize::OtherImage).to_owned(),
+        w.breast_ultrasound().to_owned(),
+    ];
+    let pictures = pictures.map(|said| ("picture".to_owned(), said));
     let least = [(4.5, SizeUnit::Millimetre), (0.05, SizeUnit::Millilitre)].map(|(size, unit)| {
         let finding = ChestFinding::Nodule;
         ("least size".to_owned(), w.least_size(&LeastSize { finding, size, unit, slice_mm: 5.0 }))
@@ -116,7 +126,8 @@ fn sentences(language: Language) -> Vec<(String, String)> {
         (format!("{acquisition:?}"), w.technique(&technique))
     });
     let compared = [("compared".to_owned(), w.nodules_compared("20260101"))];
-    let page = page.into_iter().chain(least).chain(lesions).chain(advice).chain(changes).chain(differences);
+    let page =
+        page.into_iter().chain(pictures).chain(least).chain(lesions).chain(advice).chain(changes).chain(differences);
     let page = page.chain(unmatched).chain(technique).chain(compared);
     reasons.chain(remarks).chain(refused).chain(quality).chain(received).chain(page).collect()
 }

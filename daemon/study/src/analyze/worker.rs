@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use custody::series::SeriesState;
 use custody::store::jobs::{self, JobRow};
 use custody::store::series::{self, SeriesRow};
 use custody::store::{self, Durability};
+use dicom::kind::SeriesKind;
 use hal::backoff::Backoff;
 use hal::clock::Wall;
 use hal::urgency;
@@ -133,6 +135,12 @@ fn work_once(parts: &StudyParts, engine: &mut Engine, stop: &Arc<AtomicBool>) ->
         return Ok(Next::Again); // foreign keys forbid it
     };
     let settings = &parts.settings;
+    if row.kind == SeriesKind::Ultrasound && row.state == SeriesState::Receiving {
+        // When it is complete again its new job takes the place of this one.
+        let then = store::utc_after(Duration::from_secs_f64(settings.study.quiet_secs));
+        jobs::postpone(&connection, job.id, "more images of the series are being received", &then)?;
+        return Ok(Next::Again);
+    }
     let most = Duration::from_secs_f64(settings.study.quiet_secs);
     if choosing::waits(&connection, &settings.analyze, &job, &row, most)? {
         let then = store::utc_after(Duration::from_secs_f64(settings.series.quiet_secs));

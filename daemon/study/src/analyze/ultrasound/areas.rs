@@ -55,7 +55,8 @@ pub(super) fn of(header: &Header, regions: &[Region]) -> Result<Areas, NotRead> 
         left < right && top < bottom && right <= header.columns + BEYOND && bottom <= header.rows + BEYOND
     };
     // The picture was cut or scaled after the header was written.
-    if !regions.iter().all(fits) {
+    let of_pictures = |region: &&Region| matches!(region.shows, Shows::Tissue | Shows::ColourFlow);
+    if !regions.iter().filter(of_pictures).all(fits) {
         return Ok(Areas::Unnamed(NoSize::OtherImage));
     }
     let flows: Vec<&Region> = regions.iter().filter(|region| region.shows == Shows::ColourFlow).collect();
@@ -154,6 +155,8 @@ mod tests {
     fn a_picture_that_was_cut_or_scaled_keeps_no_scale() {
         let other = [region(Shows::Tissue, [120, 60, 803, 519])];
         assert_eq!(of(&header(PLAIN), &other), Ok(Areas::Unnamed(NoSize::OtherImage)));
+        let bar = [region(Shows::Tissue, LEFT), region(Shows::Other, [900, 900, 901, 901])];
+        assert!(matches!(of(&header(PLAIN), &bar), Ok(Areas::Named(..))), "a bar outside is none of our business");
         let nowhere = [region(Shows::Tissue, [300, 60, 200, 519])];
         assert_eq!(of(&header(PLAIN), &nowhere), Ok(Areas::Unnamed(NoSize::OtherImage)));
     }

@@ -1,6 +1,7 @@
 //! Which ultrasound series are read: those of a breast, as far as their headers say. Pure.
 
 use dicom::header::Header;
+use report::provenance::{DEVICE_MODEL, MANUFACTURER};
 
 use crate::settings::{Analyze, ReadUltrasound};
 
@@ -15,6 +16,10 @@ pub fn unwanted<'a>(settings: &Analyze, headers: impl IntoIterator<Item = &'a He
         ReadUltrasound::Breast => {
             let mut part = None;
             for header in headers {
+                // Our key images of recorded exams, when an archive sends them back.
+                if header.manufacturer == MANUFACTURER && header.model_name == DEVICE_MODEL {
+                    return Some("kept, not analysed: results of this software".into());
+                }
                 if is_breast(header) {
                     return None;
                 }
@@ -76,6 +81,13 @@ mod tests {
             let why = unwanted(&settings, [&header]);
             assert_eq!(why.is_none(), wanted, "{header:?}: {why:?}");
         }
+    }
+
+    #[test]
+    fn key_images_that_come_back_are_not_read_again() {
+        let mut own = header("BREAST", "", "", "");
+        (own.manufacturer, own.model_name) = (MANUFACTURER.into(), DEVICE_MODEL.into());
+        assert!(unwanted(&Analyze::default(), [&own]).unwrap().contains("results of this software"));
     }
 
     #[test]
