@@ -5,17 +5,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hal::capture::convert;
 use hal::capture::frame::Frame;
 use hal::capture::replay::Recording;
 use hal::capture::{Description, Error};
 use hal::clock::Clock;
 use hal::urgency::Precedence;
+use models::task::us_breast::sector;
 use serde::Serialize;
 
 use crate::desk::{Desk, Outlets};
 use crate::infer::{Infer, Working};
 use crate::newest::Newest;
-use crate::screen::profile::Profiles;
+use crate::screen::profile::{Area, Profile, ProfileError, Profiles};
 use crate::supply::Supply;
 use crate::view::{self, Overlay, Sign};
 
@@ -46,6 +48,38 @@ impl Clock for Recorded {
     }
 
     fn sleep(&self, _span: Duration) {}
+}
+
+/// A sector is looked for in this many pictures, from the first on: videos may begin in black.
+const LOOKED_FOR_IN: usize = 60;
+
+/// The profiles with which a recording is read: those given when one fits; otherwise, unless one is named, the sector is
+/// found in the first picture that shows one, and is returned. The recording begins anew.
+///
+/// # Errors
+/// When the recording is damaged.
+pub fn profiles_for(recording: &mut dyn Recording, profiles: Profiles) -> Result<(Profiles, Option<Area>), Error> {
+    let shape = recording.shape().clone();
+    let screen = [shape.width as usize, shape.height as usize];
+    if !matches!(profiles.choose(screen), Err(ProfileError::NoneForScreen(_))) {
+        return Ok((profiles, None));
+    }
+    let mut grey = Vec::new();
+    let mut found = None;
+    for sequence in 0..LOOKED_FOR_IN {
+        let mut bytes = vec![0; shape.bytes(0)];
+        let Some(time) = recording.read(&mut bytes)? else { break };
+        convert::grey(&Frame::new(shape.clone(), sequence as u64, time, Arc::new(bytes)), &mut grey)?;
+        found = sector::find(&grey, screen).map(Area::from);
+        if found.is_some() {
+            break;
+        }
+    }
+    recording.rewind()?;
+    Ok(match found {
+        Some(area) => (Profiles::of(vec![Profile::of_sector(screen, area)]), Some(area)),
+        None => (profiles, None),
+    })
 }
 
 /// Runs the recording through model and tracker, picture by picture, and passes each result to `each` until that

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::Cell;
 use live::rehearsal::{self, Seen};
-use live::screen::profile::Profiles;
+use live::screen::profile::{Area, Profiles};
 use live::source::device;
 use live::view::Sign;
 use models::task::us_breast::lesion::Lesion;
@@ -27,8 +27,9 @@ pub fn run(options: &ReplayOptions, output: &Output) -> Result<(), Failure> {
     let profiles = Profiles::load(wanted)
         .map_err(|error| Failure::new(error.to_string(), "--profile takes auto, the name of a profile, or a file"))?;
     let mut recording = device::recording(&options.file).map_err(|error| damaged(&error))?;
+    let (profiles, found) = rehearsal::profiles_for(recording.as_mut(), profiles).map_err(|error| damaged(&error))?;
     let supply = Box::new(FromShelf(Shelf::view(&settings.study()).on_threads(settings.live.threads)));
-    let mut told = Told::default();
+    let mut told = Told { found, ..Told::default() };
     let mut broken_pipe = None;
     rehearsal::run(recording.as_mut(), profiles, supply, |_, seen| {
         told.take(&seen);
@@ -55,6 +56,8 @@ struct Told {
     pictures: u64,
     looked_at: u64,
     sign: Sign,
+    /// Where the image was found, when no profile fits.
+    found: Option<Area>,
     /// First and last seen, s; as it was last.
     lesions: BTreeMap<u32, ([f64; 2], Lesion)>,
 }
@@ -96,6 +99,12 @@ impl Told {
         self.looked()?;
         let pictures = count(self.pictures, "picture", "pictures");
         output.line(&format!("{pictures}, {} analysed.", self.looked_at))?;
+        if let Some(Area { x, y, width, height }) = self.found {
+            output.line(&format!(
+                "No scanner profile fits: the image was found in the picture, {width}x{height} pixels at {x}, {y}. Sizes are not \
+                 measured."
+            ))?;
+        }
         if let Sign::NoOverlay { reason } | Sign::Paused { reason } = &self.sign {
             output.line(&output.paint(&format!("At the end: {reason}."), Tone::Busy))?;
         }

@@ -140,6 +140,12 @@ pub struct Text {
 }
 
 impl Profile {
+    /// Of a screen of which only the sector is known: no sizes, no text.
+    pub fn of_sector(screen: [usize; 2], sector: Area) -> Self {
+        let name = "found-in-the-picture".to_owned();
+        Self { name, screen, sector, freeze_icon: None, pixel_aspect: square(), scale: None, text: Vec::new() }
+    }
+
     /// # Errors
     /// [`ProfileError::Syntax`] with the line, [`ProfileError::Value`] with the key.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
