@@ -5,6 +5,7 @@
 mod live_support;
 mod player;
 mod support;
+mod us_support;
 
 mod bad_slice;
 mod bombs;
@@ -21,3 +22,4 @@ mod power_loss;
 mod real_ct;
 mod study_flow;
 mod trouble;
+mod ultrasound;
