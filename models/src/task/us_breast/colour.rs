@@ -68,35 +68,32 @@ pub fn grey(rgb: &[u8], width: usize, sector: Sector) -> Vec<u8> {
 
 /// Paints out the pixels of `mask` and their rim from what is around them; `grey` and `mask` are `width` wide.
 pub fn paint_out(grey: &mut [u8], mask: &[bool], width: usize) {
-    let around = |i: usize| {
-        let (x, y, rows) = (i % width, i / width, grey.len() / width);
+    let rows = grey.len() / width.max(1);
+    let around = move |i: usize| {
         let near = |at: usize, count: usize| at.saturating_sub(RIM)..(at + RIM + 1).min(count);
-        let across = near(x, width);
-        near(y, rows).flat_map(move |y| across.clone().map(move |x| y * width + x)).collect::<Vec<_>>()
+        let across = near(i % width, width);
+        near(i / width, rows).flat_map(move |y| across.clone().map(move |x| y * width + x))
     };
-    let mut left: Vec<usize> = (0..grey.len()).filter(|i| around(*i).iter().any(|near| mask[*near])).collect();
-    let neighbours: Vec<Vec<usize>> = left.iter().map(|i| around(*i)).collect();
-    let mut neighbours: Vec<(usize, Vec<usize>)> = left.drain(..).zip(neighbours).collect();
+    let mut left: Vec<usize> = (0..rows * width).filter(|i| around(*i).any(|near| mask[near])).collect();
     let mut known = vec![true; grey.len()];
-    neighbours.iter().for_each(|(i, _)| known[*i] = false);
+    left.iter().for_each(|i| known[*i] = false);
+    // From the rim inwards: each pass gives those a level that have a neighbour with one.
     for _ in 0..DEEPEST {
         let mut filled = Vec::new();
-        neighbours.retain(|(i, near)| {
-            let (sum, count) = near
-                .iter()
-                .filter(|near| known[**near])
-                .fold((0usize, 0usize), |(sum, count), near| (sum + usize::from(grey[*near]), count + 1));
+        for i in &left {
+            let levels = around(*i).filter(|near| known[*near]).map(|near| usize::from(grey[near]));
+            let (sum, count) = levels.fold((0, 0), |(sum, count), level| (sum + level, count + 1));
             if count > 0 {
                 filled.push((*i, u8::try_from(sum / count).unwrap_or(u8::MAX)));
             }
-            count == 0
-        });
+        }
         if filled.is_empty() {
             break;
         }
         for (i, level) in filled {
             (grey[i], known[i]) = (level, true);
         }
+        left.retain(|i| !known[*i]);
     }
 }
 

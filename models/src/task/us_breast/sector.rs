@@ -1,10 +1,11 @@
 //! Finds the ultrasound image in a picture of a scanner's screen, of which nothing is known. Pure.
 //!
-//! Tissue fills its area with speckle. Text and scales are thin, frames and panels are even. So the largest region of blocks
-//! that are mostly lit and not even is the image. Parts without echoes at its rim are left out.
+//! Tissue fills its area with speckle. Text and scales are thin, frames and panels are even. So the image is made of large
+//! regions of blocks that are mostly lit and not even: it may be divided by a dark band, or be two images side by side.
+//! Parts without echoes at its rim are left out.
 
 use super::Sector;
-use super::blocks::{BLOCK, Blocks};
+use super::blocks::{BLOCK, Blocks, Region};
 
 /// A pixel is lit when it differs from the background by more than this, grey levels.
 const LIT: u8 = 10;
@@ -20,6 +21,10 @@ const BRIGHTEST_BACKGROUND: usize = 64;
 pub const LEAST_SIDE: usize = 64;
 /// An image covers at least this part of the picture,
 const LEAST_PART: [usize; 2] = [1, 10];
+/// Regions belong to it that have at least this part of the blocks of the largest,
+const ALSO: [usize; 2] = [1, 8];
+/// and this length and width, pixels: bars of grey have not.
+const LEAST_PIECE: usize = 32;
 /// and its blocks this part of its area.
 const LEAST_FILLED: [usize; 2] = [1, 4];
 /// What covers at least this part of the picture is taken for all of it: the picture is nothing but image.
@@ -43,9 +48,17 @@ pub fn find(grey: &[u8], size: [usize; 2]) -> Option<Sector> {
         }
         count * SHARE[1] >= of * SHARE[0] && high - low > EVEN
     });
-    let region = blocks.regions(1).into_iter().max_by_key(|region| region.blocks)?;
-    let area = tightened(region.area, width, lit);
-    let (pixels, covered) = (area.width * area.height, region.blocks * BLOCK * BLOCK);
+    let regions = blocks.regions(1);
+    let most = regions.iter().map(|region| region.blocks).max()?;
+    let is_piece = |region: &&Region| {
+        let Sector { width, height, .. } = region.area;
+        region.blocks * ALSO[1] >= most * ALSO[0] && width >= LEAST_PIECE && height >= LEAST_PIECE
+    };
+    let of_image = || regions.iter().filter(is_piece);
+    let area = of_image().map(|region| region.area).reduce(around)?;
+    let area = tightened(grown(area, size), width, lit);
+    let covered = of_image().map(|region| region.blocks).sum::<usize>() * BLOCK * BLOCK;
+    let pixels = area.width * area.height;
     let is_image = area.width >= LEAST_SIDE
         && area.height >= LEAST_SIDE
         && pixels * LEAST_PART[1] >= width * height * LEAST_PART[0]
@@ -53,6 +66,21 @@ pub fn find(grey: &[u8], size: [usize; 2]) -> Option<Sector> {
     let all = Sector { x: 0, y: 0, width, height };
     let is_all = pixels * WHOLE[1] >= width * height * WHOLE[0];
     is_image.then_some(if is_all { all } else { area })
+}
+
+/// The least area that holds both.
+fn around(a: Sector, b: Sector) -> Sector {
+    let (x, y) = (a.x.min(b.x), a.y.min(b.y));
+    let (right, bottom) = ((a.x + a.width).max(b.x + b.width), (a.y + a.height).max(b.y + b.height));
+    Sector { x, y, width: right - x, height: bottom - y }
+}
+
+/// Blocks at the rim of which less than half is lit were left out.
+fn grown(area: Sector, [width, height]: [usize; 2]) -> Sector {
+    let (x, y) = (area.x.saturating_sub(BLOCK / 2), area.y.saturating_sub(BLOCK / 2));
+    let right = (area.x + area.width + BLOCK / 2).min(width);
+    let bottom = (area.y + area.height + BLOCK / 2).min(height);
+    Sector { x, y, width: right - x, height: bottom - y }
 }
 
 fn background(grey: &[u8]) -> u8 {
@@ -126,6 +154,15 @@ mod tests {
                 assert!(have.abs_diff(want) <= 2, "{background}: {found:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_image_that_a_dark_band_divides_is_found_whole() {
+        let mut grey = screen(0);
+        speckle(&mut grey, Sector { x: 60, y: 48, width: 210, height: 50 });
+        speckle(&mut grey, Sector { x: 60, y: 138, width: 210, height: 60 });
+        let found = find(&grey, SIZE).unwrap();
+        assert!(found.y <= 50 && found.y + found.height >= 196, "{found:?}");
     }
 
     #[test]
