@@ -14,6 +14,7 @@ pub mod quality;
 pub mod refused;
 pub mod settings;
 pub mod uid;
+pub mod stills;
 pub mod ultrasound;
 pub mod words;
 
@@ -50,8 +51,8 @@ use models::task::ct_quality::CtQuality;
 use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
+use stills::Stills;
 use uid::Uids;
-use ultrasound::stills::Stills;
 use words::Language;
 
 /// The series that was analysed (or refused), or the images of a study that were.

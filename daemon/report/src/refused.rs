@@ -5,7 +5,7 @@ use dicom::patient;
 use dicom::pixels::error::DecodeError;
 use models::{NotEvaluated, Refusal, Remark};
 
-use crate::ultrasound::stills::NotRead;
+use crate::stills::NotRead;
 
 /// `Display` is English, for bus, log and database; pages say it in every language (`words::refused`).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -48,7 +48,8 @@ pub fn findings(
 /// When a value of the source does not fit into an object.
 pub fn refusal(context: &Context, reason: &Refused, page: &Page) -> Result<ResultObject, Error> {
     let group = groups::refusal(context, reason, page);
-    let root = head(context, CT_UNSPECIFIED)
+    let is_ultrasound = context.source.header.modality == "US";
+    let root = head(context, if is_ultrasound { IMAGING_PROCEDURE } else { CT_UNSPECIFIED })
         .with(Item::container(IMAGING_MEASUREMENTS, None).with(group))
         .with(evaluations(context, []));
     document(context, root, &[&page.object])

@@ -3,7 +3,7 @@
 use dicom::uid::from_hash;
 use sha2::{Digest, Sha256};
 
-use crate::ultrasound::stills::verdict;
+use crate::stills::verdict;
 use crate::words::Language;
 use crate::{Content, Provenance, Source};
 

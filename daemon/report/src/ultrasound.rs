@@ -5,7 +5,7 @@
 //! path without drawings; outlines are coordinates in the report (TID 1410).
 
 mod seg;
-pub mod stills;
+pub(crate) mod stills;
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ use models::{Acquisition, ChestFindings, NotEvaluated, Reason, Refusal, Topic, V
 use crate::Refused;
 use crate::impression::{self, Advice};
 use crate::refused::Mixed;
-use crate::ultrasound::stills::{NoSize, NotRead};
+use crate::stills::{NoSize, NotRead};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingState {

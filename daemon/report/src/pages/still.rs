@@ -8,7 +8,7 @@ use super::{
     shortened,
 };
 use crate::canvas::{Canvas, pixels, whole};
-use crate::ultrasound::stills::{KeyPicture, NoSize, StillLesion, Stills};
+use crate::stills::{KeyPicture, NoSize, StillLesion, Stills};
 use crate::words::{Language, Words, capital};
 use crate::{Provenance, dataset};
 

@@ -11,7 +11,7 @@ use models::{Reason, Refusal, Topic};
 use super::{Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
-use crate::ultrasound::stills::{NoSize, NotRead};
+use crate::stills::{NoSize, NotRead};
 
 #[derive(Debug)]
 pub struct English;

@@ -11,7 +11,7 @@ use models::{Acquisition, NotEvaluated, Reason, Refusal, Topic};
 use crate::Refused;
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
-use crate::ultrasound::stills::NotRead;
+use crate::stills::NotRead;
 
 /// Each pattern with an example of it. A variant that is in no pattern does not compile.
 macro_rules! each {

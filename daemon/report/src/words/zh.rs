@@ -12,7 +12,7 @@ use models::{Reason, Refusal, Topic};
 use super::{Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
-use crate::ultrasound::stills::{NoSize, NotRead};
+use crate::stills::{NoSize, NotRead};
 
 #[derive(Debug)]
 pub struct Chinese;
@@ -732,7 +732,7 @@ fn not_read(why: &NotRead) -> String {
         NotRead::NoTissue => "文件头未标明 B 型图像区域（仅有 M 型、频谱或图形）".into(),
         NotRead::NoSector => "图像中未找到超声图像区域".into(),
         NotRead::TooLarge { needed_mib, limit_mib } => {
-            format!("解码需要 {needed_mib} MiB，允许 {limit_mib} MiB（analyze.memory_mib）")
+            format!("解码需要 {needed_mib} MiB 内存，上限为 {limit_mib} MiB")
         }
         NotRead::ColourSpace { photometric } => format!("无法读取其颜色（{photometric}）"),
         NotRead::Pixels(fault) => pixels(fault),

@@ -16,7 +16,7 @@ use dicom::scan::Scan;
 use models::{Acquisition, Refusal, Volume};
 use report::Refused;
 use report::refused::Mixed;
-use report::ultrasound::stills::NotRead;
+use report::stills::NotRead;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 

@@ -18,7 +18,7 @@ use models::task::ct_quality::CtQuality;
 use models::task::us_breast::lesion::Lesion;
 use report::Refused;
 use report::refused::Mixed;
-use report::ultrasound::stills::{StillLesion, Stills};
+use report::stills::{StillLesion, Stills};
 use serde::Serialize;
 
 use super::engine::Engine;

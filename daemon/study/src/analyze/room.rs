@@ -18,7 +18,7 @@ use crate::parts::StudyParts;
 
 /// Reports, key images and their overhead, whatever the input.
 const AT_LEAST: u64 = 4 << 20;
-/// Key images and segmentation of ultrasound images (`MOST_KEYS` and `MOST_LESIONS` of `report::ultrasound::stills`).
+/// Key images and segmentation of ultrasound images (`MOST_KEYS` and `MOST_LESIONS` of `report::stills`).
 const PICTURES_AT_MOST: u64 = 64 << 20;
 /// A job that waits for room is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use models::task::ct_quality::{self, CtQuality};
 use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
 use models::{ChestFindings, NotEvaluated, Reason, Remark, Topic, Volume};
-use report::ultrasound::stills::{self, Stills};
+use report::stills::{self, Stills};
 use report::{Content, Refused, quality};
 
 use super::acquired::acquisition;

@@ -15,7 +15,7 @@ use dicom::pixels::error::DecodeError;
 use models::task::Control;
 use models::{NotEvaluated, Reason, Topic};
 use report::Refused;
-use report::ultrasound::stills::{Stills, grouped};
+use report::stills::{Stills, grouped};
 
 pub use wanted::unwanted;
 

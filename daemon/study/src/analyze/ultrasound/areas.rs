@@ -4,7 +4,7 @@ use dicom::header::Header;
 use dicom::regions::{Region, Shows};
 use models::task::us_breast::Sector;
 use models::task::us_breast::sector::LEAST_SIDE;
-use report::ultrasound::stills::{NoSize, NotRead};
+use report::stills::{NoSize, NotRead};
 
 /// A B-mode area and how large its pixels are.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -13,9 +13,7 @@ use models::task::us_breast::colour::{self, Colours};
 use models::task::us_breast::lesion::Lesion;
 use models::task::us_breast::{Detection, Sector, Task, sector};
 use models::task::{self, Control};
-use report::ultrasound::stills::{
-    KeyPicture, MOST_KEYS, MOST_LESIONS, NotRead, StillImage, StillLesion, Stills, Unread,
-};
+use report::stills::{KeyPicture, MOST_KEYS, MOST_LESIONS, NotRead, StillImage, StillLesion, Stills, Unread};
 
 use super::areas::{self, Area, Areas};
 use super::{Pictures, Stored};
