@@ -51,6 +51,7 @@ impl Picture {
         let samples: u16 = if photometric == "RGB" { 3 } else { 1 };
         let uid = self.uid();
         let mut object = InMemDicomObject::from_element_iter([
+            element(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"),
             element(tags::SOP_CLASS_UID, VR::UI, class),
             element(tags::SOP_INSTANCE_UID, VR::UI, uid.as_str()),
             element(tags::STUDY_INSTANCE_UID, VR::UI, self.study.as_str()),

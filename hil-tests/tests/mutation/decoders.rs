@@ -4,9 +4,11 @@ use std::io::Cursor;
 
 use dicom::pixels::codec;
 use dicom::pixels::codestream;
+use dicom::pixels::colour::Conversion;
 use dicom::pixels::parse;
 use dicom::pixels::pictures::Pictures;
 use dicom::pixels::shape::Shape;
+use dicom::regions;
 use dicom::{file_meta, implicit, scan};
 use dicom_encoding::Codec;
 use dicom_encoding::TransferSyntaxIndex as _;
@@ -90,7 +92,16 @@ fn decode(transfer_syntax: &str, bytes: &[u8], shape: Shape) {
 /// A file with images.
 fn pictures(bytes: &[u8]) {
     let Ok(pictures) = Pictures::open(bytes) else { return };
+    let _ = regions::of(&pictures.data_set);
+    let conversion = Conversion::of(&pictures.header, &pictures.data_set);
+    let [width, height] = [pictures.header.columns, pictures.header.rows].map(|side| side.min(4096) as usize);
     for index in 0..pictures.count().min(4) {
-        let _ = pictures.decode(index);
+        if let (Some(Ok(samples)), Ok(conversion)) = (pictures.decode(index), &conversion) {
+            conversion.convert(
+                &samples,
+                width,
+                &mut vec![0; width * height * if conversion.is_grey() { 1 } else { 3 }],
+            );
+        }
     }
 }
