@@ -82,9 +82,9 @@ pub fn paint_out(grey: &mut [u8], mask: &[bool], width: usize) {
         let mut filled = Vec::new();
         for i in &left {
             let levels = around(*i).filter(|near| known[*near]).map(|near| usize::from(grey[near]));
-            let (sum, count) = levels.fold((0, 0), |(sum, count), level| (sum + level, count + 1));
-            if count > 0 {
-                filled.push((*i, u8::try_from(sum / count).unwrap_or(u8::MAX)));
+            let (sum, count) = levels.fold((0usize, 0), |(sum, count), level| (sum + level, count + 1));
+            if let Some(mean) = sum.checked_div(count) {
+                filled.push((*i, u8::try_from(mean).unwrap_or(u8::MAX)));
             }
         }
         if filled.is_empty() {

@@ -23,7 +23,7 @@ pub fn unwanted<'a>(settings: &Analyze, headers: impl IntoIterator<Item = &'a He
                 if is_breast(header) {
                     return None;
                 }
-                part = part.or(Some(header.body_part.trim()).filter(|part| !part.is_empty()));
+                part = part.or_else(|| Some(header.body_part.trim()).filter(|part| !part.is_empty()));
             }
             let says = part.map_or_else(
                 || "neither body part nor description says breast".to_owned(),
