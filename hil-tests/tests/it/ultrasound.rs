@@ -50,7 +50,8 @@ fn scanned() -> Scanned {
     let area = |frame: &Frame| frame.truth.lesions.iter().map(|lesion| lesion.area_mm2).sum::<f32>();
     let usable = || frames.iter().filter(|frame| !frame.truth.callipers);
     let shown = usable().max_by(|a, b| area(a).total_cmp(&area(b))).unwrap().clone();
-    let empty = usable().find(|frame| frame.truth.lesions.is_empty()).expect("the lesion goes out of view").clone();
+    // The lesion goes out of view.
+    let empty = usable().find(|frame| frame.truth.lesions.is_empty()).unwrap().clone();
     Scanned { best: shown.truth.frame, video, shown, empty }
 }
 
