@@ -27,24 +27,26 @@ pub struct Entry {
     pub colour: [i32; 3],
     /// Window of its close-ups.
     pub window: Window,
+    /// What wants a person's eyes first has the lowest number.
+    pub rank: u8,
 }
 
 pub fn entry(finding: ChestFinding) -> Entry {
-    let (code, label, colour, window) = match finding {
-        ChestFinding::Nodule => (NODULE, "Nodule", [78, 20, 78], LUNG),
+    let (code, label, colour, window, rank) = match finding {
+        ChestFinding::Nodule => (NODULE, "Nodule", [78, 20, 78], LUNG, 6),
         // Its two kinds of opacities have their own colours.
-        ChestFinding::Pneumonia => (PNEUMONIA, "Pneumonia", [88, -10, 60], LUNG),
-        ChestFinding::RibFracture => (RIB_FRACTURE, "Rib fracture", [55, 75, 55], BONE),
-        ChestFinding::Emphysema => (EMPHYSEMA, "Emphysema", [45, 30, -60], LUNG),
-        ChestFinding::Bronchiectasis => (BRONCHIECTASIS, "Bronchiectasis", [70, 45, -25], LUNG),
-        ChestFinding::PleuralEffusion => (PLEURAL_EFFUSION, "Pleural effusion", [65, -20, -40], SOFT),
-        ChestFinding::Pneumothorax => (PNEUMOTHORAX, "Pneumothorax", [85, -35, -12], LUNG),
+        ChestFinding::Pneumonia => (PNEUMONIA, "Pneumonia", [88, -10, 60], LUNG, 2),
+        ChestFinding::RibFracture => (RIB_FRACTURE, "Rib fracture", [55, 75, 55], BONE, 4),
+        ChestFinding::Emphysema => (EMPHYSEMA, "Emphysema", [45, 30, -60], LUNG, 9),
+        ChestFinding::Bronchiectasis => (BRONCHIECTASIS, "Bronchiectasis", [70, 45, -25], LUNG, 8),
+        ChestFinding::PleuralEffusion => (PLEURAL_EFFUSION, "Pleural effusion", [65, -20, -40], SOFT, 3),
+        ChestFinding::Pneumothorax => (PNEUMOTHORAX, "Pneumothorax", [85, -35, -12], LUNG, 0),
         ChestFinding::CoronaryCalcification => {
-            (CORONARY_CALCIFICATION, "Coronary artery calcification", [95, -5, 25], SOFT)
+            (CORONARY_CALCIFICATION, "Coronary artery calcification", [95, -5, 25], SOFT, 7)
         }
-        ChestFinding::LymphNode => (LYMPHADENOPATHY, "Lymph node", [65, 65, 0], SOFT),
+        ChestFinding::LymphNode => (LYMPHADENOPATHY, "Lymph node", [65, 65, 0], SOFT, 5),
     };
-    Entry { code, label, colour, window }
+    Entry { code, label, colour, window, rank }
 }
 
 /// One instance of a finding that is a list of regions.

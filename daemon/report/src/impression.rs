@@ -7,6 +7,8 @@
 use models::ChestFindings;
 use models::findings::{CalciumScore, ChestFinding, Evaluated, Form, Nodule, NoduleType};
 
+use crate::entry::entry;
+
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conclusion {
@@ -90,20 +92,9 @@ pub fn conclusions(findings: &ChestFindings, slice_mm: f64) -> Vec<Conclusion> {
     found.into_iter().map(conclusion).collect()
 }
 
-/// What wants a person's eyes first has the lowest number.
+/// A mass, or a nodule that may be cancer, comes next to what cannot wait.
 fn rank(findings: &ChestFindings, finding: ChestFinding) -> u8 {
-    match finding {
-        ChestFinding::Pneumothorax => 0,
-        ChestFinding::Nodule if is_suspicious(findings) => 1,
-        ChestFinding::Pneumonia => 2,
-        ChestFinding::PleuralEffusion => 3,
-        ChestFinding::RibFracture => 4,
-        ChestFinding::LymphNode => 5,
-        ChestFinding::Nodule => 6,
-        ChestFinding::CoronaryCalcification => 7,
-        ChestFinding::Bronchiectasis => 8,
-        ChestFinding::Emphysema => 9,
-    }
+    if finding == ChestFinding::Nodule && is_suspicious(findings) { 1 } else { entry(finding).rank }
 }
 
 fn nodules(findings: &ChestFindings) -> &[Nodule] {

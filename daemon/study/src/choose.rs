@@ -145,19 +145,8 @@ impl Candidate {
     /// Can it give this finding? Spacings and kernels as the package that ships is limited to them; the gates of the package
     /// that runs have the last word.
     pub fn can_give(&self, finding: ChestFinding) -> bool {
-        let most_mm = match finding {
-            ChestFinding::RibFracture | ChestFinding::Emphysema | ChestFinding::Bronchiectasis => 2.5,
-            // Agatston et al., JACC 15 (1990) 827: 3 mm, soft kernel.
-            ChestFinding::CoronaryCalcification => 3.0,
-            ChestFinding::LymphNode => 5.0,
-            ChestFinding::Nodule
-            | ChestFinding::Pneumonia
-            | ChestFinding::PleuralEffusion
-            | ChestFinding::Pneumothorax => 8.0,
-        };
-        // Density is measured with soft kernels only.
-        let soft = matches!(finding, ChestFinding::Emphysema | ChestFinding::CoronaryCalcification);
-        self.readable && self.slice_mm <= most_mm + 0.05 && !(soft && self.sharp)
+        let unfit = finding.needs_soft_kernel() && self.sharp;
+        self.readable && self.slice_mm <= finding.thickest_slices_mm() + 0.05 && !unfit
     }
 
     /// Can nothing be better?

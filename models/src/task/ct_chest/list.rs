@@ -48,6 +48,8 @@ macro_rules! chest_findings {
         figure: $unit:literal = $figure:path,
         found: $found:path,
         size: $size:ident,
+        slices_mm: $slices_mm:literal,
+        soft_kernel: $soft_kernel:literal,
         landmarks: [$($landmark:ident),*],
         whole: $whole:path,
     })+) => {
@@ -101,6 +103,21 @@ macro_rules! chest_findings {
             pub(super) fn size_unit(self) -> SizeUnit {
                 match self {
                     $(Self::$name => SizeUnit::$size,)+
+                }
+            }
+
+            /// Slices in which it is evaluated at all, up to this spacing or thickness, mm. The package that runs may want
+            /// thinner ones.
+            pub fn thickest_slices_mm(self) -> f64 {
+                match self {
+                    $(Self::$name => $slices_mm,)+
+                }
+            }
+
+            /// Is it measured by density, which a sharp kernel changes?
+            pub fn needs_soft_kernel(self) -> bool {
+                match self {
+                    $(Self::$name => $soft_kernel,)+
                 }
             }
 
@@ -276,6 +293,8 @@ chest_findings! {
         figure: "largest diameter, mm" = nodules::figure,
         found: any,
         size: Millimetre,
+        slices_mm: 8.0,
+        soft_kernel: false,
         landmarks: [],
         whole: seen::lungs,
     }
@@ -287,6 +306,8 @@ chest_findings! {
         figure: "opacity of both lungs, %" = pneumonia::figure,
         found: pneumonia::is_found,
         size: Millilitre,
+        slices_mm: 8.0,
+        soft_kernel: false,
         landmarks: [],
         whole: seen::lungs,
     }
@@ -298,6 +319,8 @@ chest_findings! {
         figure: "highest confidence" = ribs::figure,
         found: any,
         size: Millimetre,
+        slices_mm: 2.5,
+        soft_kernel: false,
         landmarks: [Spine],
         whole: seen::chest_wall,
     }
@@ -309,6 +332,8 @@ chest_findings! {
         figure: "LAA-950, %" = emphysema::figure,
         found: emphysema::is_found,
         size: Millilitre,
+        slices_mm: 2.5,
+        soft_kernel: true,
         landmarks: [],
         whole: seen::lungs,
     }
@@ -320,6 +345,8 @@ chest_findings! {
         figure: "volume, ml" = bronchiectasis::figure,
         found: any,
         size: Millilitre,
+        slices_mm: 2.5,
+        soft_kernel: false,
         landmarks: [],
         whole: seen::lungs,
     }
@@ -331,6 +358,8 @@ chest_findings! {
         figure: "volume, ml" = effusion::figure,
         found: any,
         size: Millilitre,
+        slices_mm: 8.0,
+        soft_kernel: false,
         landmarks: [],
         whole: seen::bases,
     }
@@ -342,6 +371,8 @@ chest_findings! {
         figure: "volume, ml" = pneumothorax::figure,
         found: any,
         size: Millilitre,
+        slices_mm: 8.0,
+        soft_kernel: false,
         landmarks: [],
         whole: seen::lungs,
     }
@@ -353,6 +384,9 @@ chest_findings! {
         figure: "Agatston score, or grade" = coronary::figure,
         found: coronary::is_found,
         size: Millilitre,
+        // Agatston et al., JACC 15 (1990) 827: 3 mm, soft kernel.
+        slices_mm: 3.0,
+        soft_kernel: true,
         landmarks: [Spine, BothLungs],
         whole: seen::heart,
     }
@@ -364,6 +398,8 @@ chest_findings! {
         figure: "largest short axis, mm" = lymph_nodes::figure,
         found: any,
         size: Millimetre,
+        slices_mm: 5.0,
+        soft_kernel: false,
         landmarks: [BothLungs],
         whole: seen::lungs,
     }
