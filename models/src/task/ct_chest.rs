@@ -35,6 +35,7 @@ pub use self::gates::sharp;
 pub use self::least::{LeastSize, SizeUnit};
 pub use self::list::{Channel, ChestFinding, ChestFindings, Figure, PartlySeen};
 pub use self::lymph_nodes::LymphNode;
+pub(super) use self::masks::Masks;
 pub use self::masks::Placed;
 use self::network::Answer;
 use self::places::Places;

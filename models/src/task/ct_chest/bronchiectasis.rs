@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Scan;
 use super::list::Figure;
+use super::masks::{Masks, Placed};
 use super::network::Answer;
 use super::places::{self, Places};
 use super::plan::Channel;
@@ -17,6 +18,12 @@ pub struct Bronchiectasis {
     pub region: Region,
     pub side: Side,
     pub lobe: Option<LobeName>,
+}
+
+impl Masks for Bronchiectasis {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        self.region.placed_mut()
+    }
 }
 
 /// Widened bronchi of the whole scan.

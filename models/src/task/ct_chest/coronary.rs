@@ -6,6 +6,7 @@ use super::Scan;
 use super::emphysema;
 use super::gates;
 use super::list::Figure;
+use super::masks::{Masks, Placed};
 use super::network::{Answer, Prepared};
 use super::places::{self, Places};
 use super::plan::Channel;
@@ -33,6 +34,12 @@ pub enum CalciumScore {
 pub struct CoronaryCalcium {
     pub score: CalciumScore,
     pub lesions: Vec<Region>,
+}
+
+impl Masks for CoronaryCalcium {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        self.lesions.placed_mut()
+    }
 }
 
 /// Agatston et al., "Quantification of coronary artery calcium using ultrafast computed tomography", J Am Coll Cardiol

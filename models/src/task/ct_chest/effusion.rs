@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Scan;
 use super::list::Figure;
+use super::masks::{Masks, Placed};
 use crate::findings::{Region, Side};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -11,6 +12,12 @@ pub struct PleuralEffusion {
     #[serde(flatten)]
     pub region: Region,
     pub side: Side,
+}
+
+impl Masks for PleuralEffusion {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        self.region.placed_mut()
+    }
 }
 
 /// The fluid of each side.

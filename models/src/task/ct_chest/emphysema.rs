@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Scan;
 use super::list::Figure;
+use super::masks::{Masks, Placed};
 use super::network::Answer;
 use super::plan::Channel;
 use super::regions;
@@ -24,6 +25,12 @@ pub struct Emphysema {
     pub noise_hu: f64,
     /// Voxels below -950 HU, one region a lung.
     pub regions: Vec<Region>,
+}
+
+impl Masks for Emphysema {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        self.regions.placed_mut()
+    }
 }
 
 /// Gevenois et al., Am J Respir Crit Care Med 152 (1995) 653-657.

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::masks::{Masks, Placed};
 use super::places::Landmark;
 use super::seen::Seen;
 use super::{
@@ -194,6 +195,14 @@ macro_rules! chest_findings {
                     remarks: Vec::new(),
                     timings_ms: Vec::new(),
                 }
+            }
+
+            /// Every mask. Positions in millimetres are not changed with them.
+            pub fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+                let mut all = self.lungs.placed_mut();
+                all.extend(self.lobes.placed_mut());
+                $(all.extend(self.$field.placed_mut());)+
+                all
             }
 
             /// The finding is not evaluated, for this reason. Nothing that was known of it stays.

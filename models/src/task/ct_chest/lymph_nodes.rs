@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Scan;
 use super::list::Figure;
+use super::masks::{Masks, Placed};
 use super::network::Answer;
 use super::places::{self, Places};
 use super::plan::Channel;
@@ -18,6 +19,12 @@ pub struct LymphNode {
     pub region: Region,
     pub short_axis_mm: f64,
     pub long_axis_mm: f64,
+}
+
+impl Masks for LymphNode {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        self.region.placed_mut()
+    }
 }
 
 /// A node whose short axis reaches this is enlarged, mm (Glazer et al., AJR 144 (1985) 261-265; stations of Mountain

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Scan;
 use super::list::Figure;
+use super::masks::{Masks, Placed};
 use super::network::Answer;
 use super::places::{self, Places};
 use super::plan::Channel;
@@ -30,6 +31,13 @@ pub struct Pneumonia {
     pub consolidation: Vec<Region>,
     /// Both lungs first, then each lung, then each lobe that is known.
     pub extents: Vec<Extent>,
+}
+
+impl Masks for Pneumonia {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        let kinds = [&mut self.ground_glass, &mut self.consolidation];
+        kinds.into_iter().flat_map(Masks::placed_mut).collect()
+    }
 }
 
 /// Opacities, before the lungs are known.

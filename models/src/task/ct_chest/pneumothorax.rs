@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Scan;
 use super::list::Figure;
+use super::masks::{Masks, Placed};
 use crate::findings::{Region, Side};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -13,6 +14,12 @@ pub struct Pneumothorax {
     pub side: Side,
     /// Of the volume of the hemithorax (lung, effusion and air together).
     pub percent: f64,
+}
+
+impl Masks for Pneumothorax {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        self.region.placed_mut()
+    }
 }
 
 /// The air of each side, and its percentage of the hemithorax: lung, fluid and air together, by volume (Collins et al.,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Scan;
 use super::list::Figure;
+use super::masks::{Masks, Placed};
 use super::network::{Answer, Prepared};
 use super::places::{self, Places};
 use super::plan::Channel;
@@ -22,6 +23,12 @@ pub struct RibFracture {
     pub side: Side,
     /// 1 to 12 from the head; `None` when the ribs could not be counted.
     pub rib: Option<u8>,
+}
+
+impl Masks for RibFracture {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        self.region.placed_mut()
+    }
 }
 
 /// Bone, blurred to the network's grid, HU.

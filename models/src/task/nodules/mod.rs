@@ -7,7 +7,7 @@ mod shape;
 
 use serde::Serialize;
 
-use super::ct_chest::{Figure, Scan, places, regions};
+use super::ct_chest::{Figure, Masks, Placed, Scan, places, regions};
 use crate::findings::{LobeName, Mask, Side};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -68,6 +68,12 @@ pub struct Nodule {
     pub key_slice: usize,
     #[serde(skip)]
     pub mask: Mask,
+}
+
+impl Masks for Nodule {
+    fn placed_mut(&mut self) -> Vec<Placed<'_>> {
+        vec![Placed { mask: &mut self.mask, key_slice: Some(&mut self.key_slice) }]
+    }
 }
 
 impl Nodule {
