@@ -237,7 +237,8 @@ impl Reporter {
                         explicit: report.verdict.report(&report.asked.transaction_uid, Syntax::Explicit),
                         answer,
                     };
-                    let sent = line.send(order).await.is_ok();
+                    // A full queue is that of a peer that does not answer.
+                    let sent = line.try_send(order).is_ok();
                     // An order that comes in just when the association ends is dropped with its last sender.
                     drop(line);
                     if sent { timeout(TIMERS.idle, answered).await.ok().and_then(Result::ok) } else { None }

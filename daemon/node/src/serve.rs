@@ -216,33 +216,46 @@ struct Reports {
     awaited: Option<(u16, oneshot::Sender<u16>)>,
     /// When the peer last said something.
     heard: Instant,
+    /// A report that waits until the peer is silent, and since when.
+    waiting: Option<(Order, Instant)>,
 }
 
 /// So long the peer must have been silent before a report goes over its association. A peer that waits for the answer to its own
 /// request may take whatever comes for it; pynetdicom does.
 const SILENCE: Duration = Duration::from_millis(300);
+/// A peer that is never silent gets it after this time, between two messages.
+const MOST_SILENCE: Duration = Duration::from_secs(3);
 
 impl Reports {
     /// What waits for this peer is due at once: it has called.
     fn open(intake: &Intake, association: u64, calling: &str, context: Context) -> Self {
         let line = intake.services.lines.open(association, calling);
         reporter::peer_called(&intake.services, calling);
-        Self { line, context, next_message_id: 1, awaited: None, heard: Instant::now() }
+        Self { line, context, next_message_id: 1, awaited: None, heard: Instant::now(), waiting: None }
     }
 
     /// Cancel safe.
     async fn next(reports: &mut Option<Self>) -> Order {
         match reports {
-            Some(Self { line, awaited, heard, .. })
+            Some(Self { line, awaited, heard, waiting, .. })
                 if awaited.as_ref().is_none_or(|(_, answer)| answer.is_closed()) =>
             {
-                tokio::time::sleep_until(*heard + SILENCE).await;
                 loop {
-                    let order = line.next().await;
+                    let (order, since) = match waiting.take() {
+                        Some(waiting) => waiting,
+                        None => (line.next().await, Instant::now()),
+                    };
                     // Whoever gave up waiting sends it again.
-                    if !order.answer.is_closed() {
+                    if order.answer.is_closed() {
+                        continue;
+                    }
+                    let due = (*heard + SILENCE).min(since + MOST_SILENCE);
+                    if due <= Instant::now() {
                         return order;
                     }
+                    // It stays here when this is cancelled.
+                    *waiting = Some((order, since));
+                    tokio::time::sleep_until(due).await;
                 }
             }
             _ => std::future::pending().await,
