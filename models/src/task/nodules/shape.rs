@@ -10,8 +10,9 @@ use crate::postprocess::shape::{Moments, principal_axes_mm};
 /// A candidate that is longer than this many times its width is a vessel, or a scar. In three real scans vessels that were
 /// taken for nodules had 1.4 to 3.1, the parts of two tumours 1.5 and less; 30 nodules of phantoms 1.0 to 1.8.
 const TUBE: f64 = 2.2;
-/// In thick slices what is short looks long: a candidate counts as a tube from this length on, mm.
-const TUBE_MM: f64 = 12.0;
+/// A small nodule with a piece of the vessel that it hangs on is no tube, and in thick slices what is short looks long: a
+/// candidate counts as a tube from this length on, mm.
+const TUBE_MM: f64 = 24.0;
 
 /// A lump is at least this part of its length in every direction. A tumour that the network took for a consolidation with
 /// a nodule in it had 0.8; consolidated lung is a wedge or a sheet: 0.4 in a pneumonia that touched a candidate.
@@ -61,8 +62,10 @@ pub(super) fn join_lumps(
 fn lump(lesions: &[Nodule], solid: &Region, spacing_mm: [f64; 3]) -> Option<(Mask, Vec<usize>)> {
     let pieces = |mask: &Mask| components::label(&Grid { dims: mask.size, spacing_mm }, &mask.voxels).sizes.len();
     // Two that touch have fewer pieces together than apart.
-    let touching =
-        |lesion: &Nodule| pieces(&union(&[&lesion.mask, &solid.mask])) < pieces(&lesion.mask) + pieces(&solid.mask);
+    let touching = |lesion: &Nodule| {
+        boxes_meet(&lesion.mask, &solid.mask)
+            && pieces(&union(&[&lesion.mask, &solid.mask])) < pieces(&lesion.mask) + pieces(&solid.mask)
+    };
     let parts: Vec<usize> = (0..).zip(lesions).filter(|(_, lesion)| touching(lesion)).map(|(at, _)| at).collect();
     if parts.is_empty() {
         return None;
@@ -71,6 +74,11 @@ fn lump(lesions: &[Nodule], solid: &Region, spacing_mm: [f64; 3]) -> Option<(Mas
     let whole = union(&masks);
     let [long, _, short] = principal_axes_mm(&whole, spacing_mm);
     (short >= LUMP * long).then_some((whole, parts))
+}
+
+/// Is there no gap between the boxes?
+fn boxes_meet(one: &Mask, other: &Mask) -> bool {
+    (0..3).all(|a| one.origin[a] <= other.origin[a] + other.size[a] && other.origin[a] <= one.origin[a] + one.size[a])
 }
 
 /// All that is in any of the masks.
@@ -152,9 +160,9 @@ mod tests {
         for half in [[15.0, 4.0, 4.0], [4.0, 15.0, 5.0], [4.0, 4.0, 20.0]] {
             assert!(!left(half), "{half:?}");
         }
-        assert!(left([8.0, 4.0, 4.0]), "twice as long as wide");
+        assert!(left([18.0, 9.0, 9.0]), "twice as long as wide");
         assert!(left([15.0, 14.0, 4.0]), "flat");
-        assert!(left([5.0, 2.0, 2.0]), "too small to tell");
+        assert!(left([10.0, 3.0, 3.0]), "too short to tell");
     }
 
     #[test]
