@@ -33,7 +33,8 @@ const MOST: usize = 64;
 /// Physical Units X/Y Direction: centimetres.
 const CENTIMETRES: i64 = 3;
 
-/// The regions in the order of the header; those without a place are left out.
+/// The regions in the order of the header. Those without a place are left out, but for colour flow, which is somewhere: its place
+/// is empty.
 pub fn of(data_set: &InMemDicomObject) -> Vec<Region> {
     let sequence = data_set.element_opt(tags::SEQUENCE_OF_ULTRASOUND_REGIONS).ok().flatten();
     let items = sequence.and_then(|element| element.items()).unwrap_or_default();
@@ -43,12 +44,14 @@ pub fn of(data_set: &InMemDicomObject) -> Vec<Region> {
 fn region(item: &InMemDicomObject) -> Option<Region> {
     let place = |tag| integer(item, tag).and_then(|value| u32::try_from(value).ok());
     // The corners that the standard names are the first and the last pixel.
-    let bounds = [
-        place(tags::REGION_LOCATION_MIN_X0)?,
-        place(tags::REGION_LOCATION_MIN_Y0)?,
-        place(tags::REGION_LOCATION_MAX_X1)?.saturating_add(1),
-        place(tags::REGION_LOCATION_MAX_Y1)?.saturating_add(1),
-    ];
+    let bounds = || {
+        Some([
+            place(tags::REGION_LOCATION_MIN_X0)?,
+            place(tags::REGION_LOCATION_MIN_Y0)?,
+            place(tags::REGION_LOCATION_MAX_X1)?.saturating_add(1),
+            place(tags::REGION_LOCATION_MAX_Y1)?.saturating_add(1),
+        ])
+    };
     let format = integer(item, tags::REGION_SPATIAL_FORMAT).unwrap_or_default();
     let data = integer(item, tags::REGION_DATA_TYPE).unwrap_or_default();
     let shows = match (format, data) {
@@ -58,6 +61,7 @@ fn region(item: &InMemDicomObject) -> Option<Region> {
         (3 | 4, _) => Shows::Spectrum,
         _ => Shows::Other,
     };
+    let bounds = bounds().or_else(|| (shows == Shows::ColourFlow).then_some([0; 4]))?;
     let axis = |unit, delta| {
         let mm = 10.0 * float(item, delta)?.abs();
         (integer(item, unit) == Some(CENTIMETRES) && mm.is_finite() && mm > 0.0).then_some(mm)

@@ -29,6 +29,8 @@ pub enum NotRead {
     NoTissue,
     #[error("no ultrasound image was found in it")]
     NoSector,
+    #[error("its header says that it shows another part of the body ({part})")]
+    OtherPart { part: String },
     #[error("it needs {needed_mib} MiB to be decoded, {limit_mib} MiB are allowed (analyze.memory_mib)")]
     TooLarge { needed_mib: u64, limit_mib: u64 },
     #[error("its colours cannot be read ({photometric})")]
@@ -44,12 +46,15 @@ pub enum NoSize {
     NoScale,
     /// It says so of an area that does not lie in the image, which was altered after it was made.
     OtherImage,
+    /// With it the image would be smaller or larger than any of a breast.
+    Implausible,
 }
 
 impl NoSize {
     pub fn words(self) -> &'static str {
         match self {
             Self::NoScale => "size not measured: the image has no scale",
+            Self::Implausible => "size not measured: the scale in the header is not that of a breast",
             Self::OtherImage => "size not measured: the scale in the header is that of another image size",
         }
     }
@@ -141,7 +146,9 @@ pub fn verdict(stills: &Stills) -> String {
         let own = stills.unread.iter().filter(|one| one.in_part == in_part);
         let reasons = grouped(own.map(|one| &one.why));
         let said = |(why, count): &(NotRead, usize)| format!("{} not looked at{part}: {why}", counted(*count, "image"));
-        parts.extend(reasons.iter().map(said));
+        parts.extend(reasons.iter().take(NAMED).map(said));
+        let rest: usize = reasons.iter().skip(NAMED).map(|(_, count)| count).sum();
+        parts.extend((rest > 0).then(|| format!("{} more not looked at{part}", counted(rest, "image"))));
     }
     parts.join("; ")
 }

@@ -25,6 +25,14 @@ pub struct Sector {
     pub height: usize,
 }
 
+impl Sector {
+    /// Does the point of the picture (x, y in pixels) lie in it?
+    pub fn holds(self, [x, y]: [f32; 2]) -> bool {
+        let within = |at: f32, from: usize, length: usize| at >= from as f32 && at < (from + length) as f32;
+        within(x, self.x, self.width) && within(y, self.y, self.height)
+    }
+}
+
 /// Prepares pictures, runs one network and reads its output; created once for a package and a sector.
 #[derive(Debug)]
 pub struct Task {

@@ -62,6 +62,9 @@ struct Told {
     lesions: BTreeMap<u32, ([f64; 2], Lesion)>,
 }
 
+/// Fewer pictures than the tracker needs to be sure of a lesion say nothing (`live::track::Policy`).
+const FEW: u64 = 5;
+
 impl Told {
     fn take(&mut self, seen: &Seen) {
         self.pictures += 1;
@@ -107,6 +110,12 @@ impl Told {
         }
         if let Sign::NoOverlay { reason } | Sign::Paused { reason } = &self.sign {
             output.line(&output.paint(&format!("At the end: {reason}."), Tone::Busy))?;
+        }
+        if self.lesions.is_empty() && self.looked_at < FEW {
+            return output.line(&format!(
+                "Nothing can be said of lesions: one is shown when several pictures have it, and only {} analysed.",
+                if self.looked_at == 1 { "1 was".to_owned() } else { format!("{} were", self.looked_at) }
+            ));
         }
         if self.lesions.is_empty() {
             let analysed = count(self.looked_at, "picture", "pictures");

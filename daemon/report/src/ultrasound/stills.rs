@@ -6,7 +6,7 @@ use crate::codes::IMAGING_PROCEDURE;
 use crate::content::{Item, Part};
 use crate::groups::{comment, illustration};
 use crate::object::Context;
-use crate::stills::{StillImage, StillLesion, Stills, counted, looked, verdict};
+use crate::stills::{KeyPicture, StillImage, StillLesion, Stills, counted, looked, verdict};
 use crate::{Error, ResultObject, identity, pages, secondary, sr};
 
 /// Segmentation, key images and report, in this order.
@@ -39,7 +39,10 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
     for (one, seen) in stills.lesions.iter().zip(&seen) {
         let Some(picture) = refs.get(seen.key) else { continue };
         let frame = one.frame.map(|[frame, _]| frame);
-        let page = stills.keys.iter().position(|key| key.image == one.image && key.frame == frame);
+        let [left, top, right, bottom] = one.lesion.bounds;
+        let middle = [f32::midpoint(left, right), f32::midpoint(top, bottom)];
+        let shows = |key: &KeyPicture| key.image == one.image && key.frame == frame && key.sector.holds(middle);
+        let page = stills.keys.iter().position(shows);
         let group = lesion(context, seen, picture)
             .with_all(page.and_then(|page| key_pages.get(page)).map(illustration))
             .with_all(one.no_size.map(|why| comment(format!("Lesion {}: {why}", one.lesion.id))))

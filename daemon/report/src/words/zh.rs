@@ -591,6 +591,7 @@ impl Words for Chinese {
     fn no_size(&self, why: NoSize) -> &'static str {
         match why {
             NoSize::NoScale => "未测量大小：图像没有比例尺",
+            NoSize::Implausible => "未测量大小：文件头中的比例尺不可能属于乳腺图像",
             NoSize::OtherImage => "未测量大小：文件头中的比例尺属于另一种图像尺寸",
         }
     }
@@ -731,6 +732,7 @@ fn not_read(why: &NotRead) -> String {
         NotRead::Rendered => "文件头说明其为三维重建图像".into(),
         NotRead::NoTissue => "文件头未标明 B 型图像区域（仅有 M 型、频谱或图形）".into(),
         NotRead::NoSector => "图像中未找到超声图像区域".into(),
+        NotRead::OtherPart { part } => format!("文件头说明其为其他部位（{part}）"),
         NotRead::TooLarge { needed_mib, limit_mib } => {
             format!("解码需要 {needed_mib} MiB 内存，上限为 {limit_mib} MiB")
         }

@@ -10,10 +10,15 @@ const COLOURED: u8 = 40;
 const MOST_DRAWN: [usize; 2] = [2, 100];
 /// Scanners can tint the whole image. Then at least this part of its pixels that are not dark has colour,
 const TINTED: [usize; 2] = [60, 100];
+/// nearly all of the bright ones (a map of stiffness leaves some of the image grey),
+const TINTED_BRIGHT: [usize; 2] = [97, 100];
+/// a good part of all (flow in a dark image is small),
+const TINTED_OF_ALL: [usize; 2] = [30, 100];
 /// and this part of them one of the two commonest of six hues.
 const OF_TWO_HUES: [usize; 2] = [95, 100];
-/// A pixel is not dark from this luma on.
+/// A pixel is not dark, and is bright, from this luma on.
 const NOT_DARK: u8 = 40;
+const BRIGHT: u8 = 128;
 /// The rim of drawn lines, pixels: they are smoothed.
 const RIM: usize = 1;
 /// Painting out ends after this many pixels from the rim inwards.
@@ -36,14 +41,20 @@ pub enum Colours {
 /// Judges the sector of a picture of red, green and blue, `width` pixels wide.
 pub fn judge(rgb: &[u8], width: usize, sector: Sector) -> Colours {
     let mut mask = vec![false; sector.width * sector.height];
-    let (mut coloured, mut bright, mut bright_coloured, mut hues) = (0, 0, 0, [0usize; 6]);
+    let (mut coloured, mut hues) = (0, [0usize; 6]);
+    // Pixels from a luma on, and those of them that have colour.
+    let (mut seen, mut bright) = ([0usize; 2], [0usize; 2]);
     for (pixel, mask) in part(rgb, width, sector).zip(&mut mask) {
-        let is_bright = luma(pixel) >= NOT_DARK;
-        bright += usize::from(is_bright);
-        if let Some(hue) = hue(pixel) {
+        let hue = hue(pixel);
+        for (counts, from) in [(&mut seen, NOT_DARK), (&mut bright, BRIGHT)] {
+            if luma(pixel) >= from {
+                counts[0] += 1;
+                counts[1] += usize::from(hue.is_some());
+            }
+        }
+        if let Some(hue) = hue {
             *mask = true;
             coloured += 1;
-            bright_coloured += usize::from(is_bright);
             hues[hue] += 1;
         }
     }
@@ -53,12 +64,19 @@ pub fn judge(rgb: &[u8], width: usize, sector: Sector) -> Colours {
         Colours::None
     } else if coloured * MOST_DRAWN[1] <= mask.len() * MOST_DRAWN[0] {
         Colours::Drawn(mask)
-    } else if bright_coloured * TINTED[1] >= bright * TINTED[0] && of_two * OF_TWO_HUES[1] >= coloured * OF_TWO_HUES[0]
+    } else if reaches(seen[1], seen[0], TINTED)
+        && reaches(bright[1], bright[0], TINTED_BRIGHT)
+        && reaches(coloured, mask.len(), TINTED_OF_ALL)
+        && reaches(of_two, coloured, OF_TWO_HUES)
     {
         Colours::Tinted
     } else {
         Colours::Painted { percent: (coloured * 100).div_ceil(mask.len()) }
     }
+}
+
+fn reaches(part: usize, of: usize, [share, hundred]: [usize; 2]) -> bool {
+    part * hundred >= of * share
 }
 
 /// Luma of each pixel of the sector, row by row.

@@ -106,6 +106,24 @@ fn tightened(area: Sector, width: usize, lit: impl Fn(usize) -> bool) -> Sector 
     }
 }
 
+/// Is nothing to be seen: do nearly all pixels have one level, or nearly?
+pub fn is_flat(grey: &[u8]) -> bool {
+    let mut levels = [0usize; 256];
+    grey.iter().for_each(|level| levels[usize::from(*level)] += 1);
+    // From the level that 2 % of the pixels do not reach to the one that 2 % exceed.
+    let reached = |sum: &mut usize, level: usize| {
+        *sum += levels[level];
+        *sum > grey.len() / 50
+    };
+    let (mut dark, mut bright) = (0, 0);
+    let low = (0..256).find(|level| reached(&mut dark, *level));
+    let high = (0..256).rev().find(|level| reached(&mut bright, *level));
+    low.zip(high).is_none_or(|(low, high)| high < low + LEAST_RANGE)
+}
+
+/// Levels from dark to bright in the darkest picture that is looked at.
+const LEAST_RANGE: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,5 +200,18 @@ mod tests {
         assert_eq!(find(&small, SIZE), None, "a thumbnail");
         assert_eq!(find(&[9; 60 * 300], [60, 300]), None);
         assert_eq!(find(&[9; 7], SIZE), None, "bytes are missing");
+    }
+
+    #[test]
+    fn a_picture_of_one_level_is_flat_and_a_dark_one_is_not() {
+        for level in [0, 128, 255] {
+            assert!(is_flat(&[level; 10_000]), "{level}");
+        }
+        let mut speck = [0; 10_000];
+        speck[..100].fill(255);
+        assert!(is_flat(&speck), "a mark on black");
+        let dark: Vec<u8> = (0..10_000u16).map(|i| u8::try_from(i % 24).unwrap_or(0)).collect();
+        assert!(!is_flat(&dark));
+        assert!(is_flat(&[]));
     }
 }

@@ -23,6 +23,9 @@ pub(super) enum Areas {
     Unnamed(NoSize),
 }
 
+/// A field of view of a breast, mm: the longer side of an area. Other scales are errors (centimetres for millimetres).
+const FIELD_MM: std::ops::RangeInclusive<f64> = 10.0..=300.0;
+
 /// Regions may exceed the picture by this much: some scanners count from 1.
 const BEYOND: u32 = 2;
 
@@ -54,12 +57,20 @@ pub(super) fn of(header: &Header, regions: &[Region]) -> Result<Areas, NotRead> 
         let [left, top, right, bottom] = region.bounds;
         left < right && top < bottom && right <= header.columns + BEYOND && bottom <= header.rows + BEYOND
     };
-    // The picture was cut or scaled after the header was written.
-    let of_pictures = |region: &&Region| matches!(region.shows, Shows::Tissue | Shows::ColourFlow);
-    if !regions.iter().filter(of_pictures).all(fits) {
-        return Ok(Areas::Unnamed(NoSize::OtherImage));
-    }
     let flows: Vec<&Region> = regions.iter().filter(|region| region.shows == Shows::ColourFlow).collect();
+    // Where flow is, is not known.
+    if !flows.iter().all(|flow| fits(flow)) || (flows.is_empty() && modes & mode::COLOUR != 0) {
+        return Err(NotRead::ColourFlow);
+    }
+    // The picture was cut or scaled after the header was written.
+    if !regions.iter().filter(|region| region.shows == Shows::Tissue).all(fits) {
+        let curves = regions.iter().any(|region| matches!(region.shows, Shows::MMode | Shows::Spectrum));
+        return if curves || !flows.is_empty() {
+            Err(NotRead::NoTissue)
+        } else {
+            Ok(Areas::Unnamed(NoSize::OtherImage))
+        };
+    }
     let (mut named, mut not_read): (Vec<Area>, Vec<NotRead>) = (Vec::new(), Vec::new());
     for region in regions.iter().filter(|region| region.shows == Shows::Tissue) {
         let sector = sector(header, region);
@@ -68,7 +79,7 @@ pub(super) fn of(header: &Header, regions: &[Region]) -> Result<Areas, NotRead> 
         } else if sector.width < LEAST_SIDE || sector.height < LEAST_SIDE {
             not_read.push(NotRead::NoSector);
         } else if !named.iter().any(|known| known.sector == sector) {
-            named.push(Area { sector, mm: region.mm.ok_or(NoSize::NoScale) });
+            named.push(Area { sector, mm: scale(sector, region) });
         }
     }
     if named.is_empty() {
@@ -76,6 +87,12 @@ pub(super) fn of(header: &Header, regions: &[Region]) -> Result<Areas, NotRead> 
         return Err(not_read.into_iter().next().unwrap_or(nothing));
     }
     Ok(Areas::Named(named, not_read))
+}
+
+fn scale(sector: Sector, region: &Region) -> Result<[f64; 2], NoSize> {
+    let mm = region.mm.ok_or(NoSize::NoScale)?;
+    let longer = (sector.width as f64 * mm[0]).max(sector.height as f64 * mm[1]);
+    if FIELD_MM.contains(&longer) { Ok(mm) } else { Err(NoSize::Implausible) }
 }
 
 fn sector(header: &Header, region: &Region) -> Sector {
@@ -149,6 +166,27 @@ mod tests {
         ] {
             assert_eq!(of(&header(image_type), &[]), expected, "{image_type}");
         }
+    }
+
+    #[test]
+    fn a_scale_that_no_breast_has_gives_no_size() {
+        for (mm, expected) in [(0.1, Ok([0.1; 2])), (1e-4, Err(NoSize::Implausible)), (0.8, Err(NoSize::Implausible))] {
+            let region = Region { mm: Some([mm; 2]), ..region(Shows::Tissue, LEFT) };
+            let Ok(Areas::Named(named, _)) = of(&header(PLAIN), &[region]) else { panic!() };
+            assert_eq!(named[0].mm, expected, "{mm}");
+        }
+    }
+
+    #[test]
+    fn flow_that_the_header_tells_of_without_a_usable_place_is_not_read() {
+        let colour = "ORIGINAL\\PRIMARY\\BREAST\\0011";
+        assert_eq!(of(&header(colour), &[region(Shows::Tissue, LEFT)]), Err(NotRead::ColourFlow));
+        for bounds in [[700, 100, 900, 300], [500, 300, 400, 100], [0; 4]] {
+            let regions = [region(Shows::Tissue, LEFT), region(Shows::ColourFlow, bounds)];
+            assert_eq!(of(&header(PLAIN), &regions), Err(NotRead::ColourFlow), "{bounds:?}");
+        }
+        let scaled = [region(Shows::Tissue, [0, 0, 900, 300]), region(Shows::MMode, [0, 300, 800, 600])];
+        assert_eq!(of(&header(PLAIN), &scaled), Err(NotRead::NoTissue), "the whole picture is half a curve");
     }
 
     #[test]

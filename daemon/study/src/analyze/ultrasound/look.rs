@@ -16,7 +16,7 @@ use models::task::{self, Control};
 use report::stills::{KeyPicture, MOST_KEYS, MOST_LESIONS, NotRead, StillImage, StillLesion, Stills, Unread};
 
 use super::areas::{self, Area, Areas};
-use super::{Pictures, Stored};
+use super::{Pictures, Stored, wanted};
 use crate::analyze::engine;
 use crate::volume;
 
@@ -43,8 +43,14 @@ pub(super) fn look(
 ) -> Result<Stills, Error> {
     let mut found = Found::default();
     let count = pictures.all.len();
+    // Where no image says that it is of a breast, all were asked for.
+    let mixed = pictures.all.iter().any(|stored| wanted::is_breast(&stored.header));
     for (number, stored) in pictures.all.iter().enumerate() {
         let progress = |part: f64| control.progress("inference", (number as f64 + part) / count as f64);
+        if let Some(part) = wanted::other_part(&stored.header).filter(|_| mixed) {
+            found.unread.push(unread(&stored.header, NotRead::OtherPart { part }, false));
+            continue;
+        }
         let mut looker = Looker { manifest, model, control, progress: &progress };
         match looker.image(stored, pictures.limit_bytes) {
             Ok(image) => found.take(image, &stored.header),
@@ -158,6 +164,7 @@ impl Looker<'_> {
             }
             for spot in &mut spots {
                 match picture.grey(spot.area.sector) {
+                    Ok((grey, _)) if sector::is_flat(&grey) => note(&mut in_part, NotRead::NoSector),
                     Ok((grey, painted)) => {
                         painted_out |= painted;
                         self.infer(spot, frame, grey)?;

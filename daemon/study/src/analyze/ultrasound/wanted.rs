@@ -7,19 +7,23 @@ use crate::settings::{Analyze, ReadUltrasound};
 
 /// Breast, in lower case: English, Latin, German; Chinese.
 const WORDS: [&str; 5] = ["breast", "mamma", "brust", "乳腺", "乳房"];
+/// What holds such a word and is something else.
+const OTHERS: [&str; 6] = ["mammaria", "mammary art", "brustkorb", "brustwirbel", "brust-wirbel", "not breast"];
 
 /// Why a series is kept and not read; `None` when it is. `headers`: of its images.
 pub fn unwanted<'a>(settings: &Analyze, headers: impl IntoIterator<Item = &'a Header>) -> Option<String> {
+    let mut headers = headers.into_iter().peekable();
+    // Our key images of recorded exams, when an archive sends them back.
+    let ours = |header: &&&Header| header.manufacturer == MANUFACTURER && header.model_name == DEVICE_MODEL;
+    if headers.peek().filter(ours).is_some() {
+        return Some("kept, not analysed: results of this software".into());
+    }
     match settings.us_breast {
         ReadUltrasound::Off => Some("kept, not analysed: the task for breast ultrasound is switched off".into()),
         ReadUltrasound::All => None,
         ReadUltrasound::Breast => {
             let mut part = None;
             for header in headers {
-                // Our key images of recorded exams, when an archive sends them back.
-                if header.manufacturer == MANUFACTURER && header.model_name == DEVICE_MODEL {
-                    return Some("kept, not analysed: results of this software".into());
-                }
                 if is_breast(header) {
                     return None;
                 }
@@ -37,11 +41,17 @@ pub fn unwanted<'a>(settings: &Analyze, headers: impl IntoIterator<Item = &'a He
     }
 }
 
+/// The body part of an image that is no breast, in a series that has breasts. One that does not say its part is read.
+pub(super) fn other_part(header: &Header) -> Option<String> {
+    let part = header.body_part.trim();
+    (!part.is_empty() && !is_breast(header)).then(|| part.to_owned())
+}
+
 /// The body part decides, then the descriptions of series and protocol. That of the study counts only where no body part
 /// is given: one study may be of several.
-fn is_breast(header: &Header) -> bool {
+pub(super) fn is_breast(header: &Header) -> bool {
     let says = |text: &str| {
-        let text = text.to_lowercase();
+        let text = OTHERS.iter().fold(text.to_lowercase(), |text, other| text.replace(other, ""));
         WORDS.iter().any(|word| text.contains(word))
     };
     says(&header.body_part)
@@ -75,6 +85,9 @@ mod tests {
             (header("SMALLPARTS", "", "", "Breast L"), true),
             (header("", "Mammasonographie", "", ""), true),
             (header("ABDOMEN", "breast and abdomen", "", ""), false),
+            (header("THORAX", "", "Brustkorb/Pleura", ""), false),
+            (header("", "", "Arteria mammaria interna", ""), false),
+            (header("THORAX", "", "chest wall (not breast)", ""), false),
             (header("THYROID", "", "", ""), false),
             (header("", "", "", ""), false),
         ] {
