@@ -285,6 +285,7 @@ const OPEN_KEYS: &[&str] = &[
     "commitment",
     "results",
     "series",
+    "us_breast",
     "commitment_report",
     "client_certificate",
     "judge_dates",
