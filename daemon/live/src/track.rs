@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use models::manifest::picture::Channel;
 use models::task::us_breast::lesion::Lesion;
-use models::task::us_breast::{Detection, Signs, words};
+use models::task::us_breast::{Detection, Signs, clip, words};
 
 use self::likeness::Look;
 
@@ -48,7 +48,7 @@ impl Default for Policy {
             shown_for: 2,
             sure_for: 30,
             kept_for: Duration::from_secs(10),
-            same: 0.2,
+            same: clip::SAME,
             score_step: 0.3,
             outline_step: 0.5,
             back: likeness::Limits::default(),

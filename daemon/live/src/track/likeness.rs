@@ -1,7 +1,7 @@
 //! Whether two detections at different times are the same lesion. Pure.
 
 use models::manifest::picture::Channel;
-use models::task::us_breast::{Detection, Signs};
+use models::task::us_breast::{Detection, Signs, clip};
 
 use super::middle;
 
@@ -84,9 +84,7 @@ fn unlike(one: &Signs, other: &Signs) -> f32 {
 /// alike. Boxes that overlap too little (`same`, intersection over union) may still be one lesion that moved, when
 /// their centres are close compared with their size.
 pub fn of_boxes(a: [f32; 4], b: [f32; 4], same: f32) -> f32 {
-    let area = |c: [f32; 4]| (c[2] - c[0]).max(0.0) * (c[3] - c[1]).max(0.0);
-    let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
-    let overlap = both / (area(a) + area(b) - both).max(1e-6);
+    let overlap = clip::overlap(a, b);
     if overlap > same {
         return 1.0 + overlap;
     }

@@ -7,7 +7,7 @@ use crate::cast::{ceil_index, floor_index, round_index};
 use crate::findings::{Form, Lobe, Lung, Mask, Nodule, NoduleType, Side};
 use crate::grid::Grid;
 use crate::morphology;
-use crate::postprocess::components;
+use crate::postprocess::components::{self, Components};
 use crate::postprocess::diameter::{self, Axes};
 use crate::postprocess::outline::{self, Region};
 use crate::postprocess::patches::ONE;
@@ -30,8 +30,7 @@ pub fn collect(
     let target = &answer.prepared.target;
     let grid = &target.grid;
     let floor = regions::level(thresholds.mask);
-    let lesions = |mask: Vec<u8>, wanted: &(dyn Fn(&Candidate) -> bool + Sync)| -> Vec<Nodule> {
-        let found = components::label(grid, &mask);
+    let lesions = |found: Components, wanted: &(dyn Fn(&Candidate) -> bool + Sync)| -> Vec<Nodule> {
         let mut candidates: Vec<Candidate> = vec![Candidate::default(); found.sizes.len()];
         for (i, label) in found.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
             candidates[*label as usize - 1].add(grid.at(i), probability[i]);
@@ -49,11 +48,11 @@ pub fn collect(
             .collect()
     };
     let mut everywhere: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= floor)).collect();
-    shape::erase_tubes(grid, &mut everywhere);
-    let in_lungs = everywhere.iter().zip(&answer.prepared.lungs).map(|(m, inside)| m & inside).collect();
-    let mut masses = lesions(everywhere, &|c| c.longest_mm(grid) >= MASS_CORE_MM);
+    let found = shape::erase_tubes(grid, &mut everywhere);
+    let mut masses = lesions(found, &|c| c.longest_mm(grid) >= MASS_CORE_MM);
     masses.retain(|one| one.form == Form::Mass);
-    let mut nodules = lesions(in_lungs, &|_| true);
+    everywhere.iter_mut().zip(&answer.prepared.lungs).for_each(|(marked, inside)| *marked &= inside);
+    let mut nodules = lesions(components::label(grid, &everywhere), &|_| true);
     nodules.retain(|one| masses.iter().all(|mass| mass.mask.overlap(&one.mask) == 0));
     nodules.extend(masses);
     nodules

@@ -4,7 +4,7 @@
 use super::{Form, Nodule};
 use crate::findings::{Mask, Region};
 use crate::grid::Grid;
-use crate::postprocess::components;
+use crate::postprocess::components::{self, Components};
 use crate::postprocess::shape::{Moments, principal_axes_mm};
 
 /// A candidate that is longer than this many times its width is a vessel, or a scar. In three real scans vessels that were
@@ -19,18 +19,21 @@ const TUBE_MM: f64 = 24.0;
 const LUMP: f64 = 0.6;
 
 /// Takes the tubes out of what the network marked, each as a whole: the part of a vessel that lies in the lung's mask may be
-/// short.
-pub(super) fn erase_tubes(grid: &Grid, marked: &mut [u8]) {
-    let found = components::label(grid, marked);
+/// short. Returns the components; of a tube no voxel bears the label any more.
+pub(super) fn erase_tubes(grid: &Grid, marked: &mut [u8]) -> Components {
+    let mut found = components::label(grid, marked);
     let mut moments = vec![Moments::default(); found.sizes.len()];
     for (i, label) in found.labels.iter().enumerate().filter(|(_, label)| **label != 0) {
         let at = grid.at(i);
         moments[*label as usize - 1].add([0, 1, 2].map(|a| at[a] as f64 * grid.spacing_mm[a]));
     }
     let tubes: Vec<bool> = moments.iter().map(|moments| is_tube(moments.axes_mm(grid.spacing_mm))).collect();
-    for (voxel, label) in marked.iter_mut().zip(&found.labels).filter(|(_, label)| **label != 0) {
-        *voxel &= u8::from(!tubes[*label as usize - 1]);
+    for (voxel, label) in marked.iter_mut().zip(&mut found.labels).filter(|(_, label)| **label != 0) {
+        if tubes[*label as usize - 1] {
+            (*voxel, *label) = (0, 0);
+        }
     }
+    found
 }
 
 fn is_tube([long, middle, _]: [f64; 3]) -> bool {

@@ -4,8 +4,8 @@ use super::Detection;
 
 /// Frames of one clip that are looked at, at most.
 pub const MOST_FRAMES: usize = 32;
-/// Two boxes whose intersection over union is larger than this are one lesion, as in the live path.
-const SAME: f32 = 0.2;
+/// Two boxes whose intersection over union is larger than this are one lesion; the live path has it from here.
+pub const SAME: f32 = 0.2;
 /// Of so many frames on,
 const CONFIRM_FROM: usize = 4;
 /// a lesion has to be seen in so many of them.
@@ -62,7 +62,7 @@ pub fn merged(looked: &[(usize, Vec<Detection>)]) -> Vec<Seen> {
 }
 
 /// Intersection over union of two boxes: left, top, right, bottom.
-fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+pub fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
     let area = |b: [f32; 4]| (b[2] - b[0]).max(0.0) * (b[3] - b[1]).max(0.0);
     let both = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
     let either = area(a) + area(b) - both;
