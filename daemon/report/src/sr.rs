@@ -116,12 +116,11 @@ pub fn stills<'a>(
     images: impl Iterator<Item = (&'a str, &'a str)>,
     own: &[&ResultObject],
     said: Vec<Item>,
-    procedure: Code,
 ) -> Result<ResultObject, Error> {
     let group = Item::container(IMAGE_LIBRARY_GROUP, None)
         .with(Item::code(Relation::HasAcqContext, MODALITY, US))
         .with_all(images.map(|(sop_class_uid, sop_uid)| library_image(sop_class_uid, sop_uid)));
-    let root = head(context, procedure)
+    let root = head(context, IMAGING_PROCEDURE)
         .with(Item::container(IMAGE_LIBRARY, Some("1600")).with(group))
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(lesions))
         .with(evaluations(context, said));

@@ -106,6 +106,16 @@ pub struct KeyPicture {
     pub grey: Vec<u8>,
 }
 
+impl KeyPicture {
+    /// Does it show the lesion? A picture may have two areas: the middle of the lesion decides.
+    pub fn shows(&self, one: &StillLesion) -> bool {
+        let [left, top, right, bottom] = one.lesion.bounds;
+        self.image == one.image
+            && self.frame == one.frame.map(|[frame, _]| frame)
+            && self.sector.holds([f32::midpoint(left, right), f32::midpoint(top, bottom)])
+    }
+}
+
 /// What of an image was not looked at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unread {

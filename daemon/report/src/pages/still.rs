@@ -31,12 +31,7 @@ pub fn page(stills: &Stills, key: &KeyPicture, provenance: &Provenance, language
     let area = [PICTURE[0], TOP, PICTURE[1], bottom];
     let place = Place::fit(key, area);
     place.draw(&mut canvas, key);
-    let shown: Vec<&StillLesion> = stills
-        .lesions
-        .iter()
-        .filter(|one| one.image == key.image && one.frame.map(|[frame, _]| frame) == key.frame)
-        .filter(|one| place.shows(one.lesion.bounds))
-        .collect();
+    let shown: Vec<&StillLesion> = stills.lesions.iter().filter(|one| key.shows(one)).collect();
     for one in &shown {
         let line: Vec<[f32; 2]> = one.lesion.outline.iter().map(|point| place.on_page(*point)).collect();
         canvas.stroke(&line, true, 2.0, AMBER, area);
@@ -83,7 +78,6 @@ struct Place {
     area: [usize; 4],
     /// Of the picture's image area, pixels of the picture.
     corner: [f32; 2],
-    size: [f32; 2],
     /// On the page.
     origin: [f32; 2],
     /// Pixels of the page for one of the picture.
@@ -97,13 +91,7 @@ impl Place {
         let room = [pixels(area[2] - area[0]), pixels(area[3] - area[1])];
         let scale = (room[0] / size[0]).min(room[1] / size[1]);
         let origin = [0, 1].map(|a| pixels(area[a]) + (room[a] - size[a] * scale) / 2.0);
-        Self { area, corner: [pixels(key.sector.x), pixels(key.sector.y)], size, origin, scale }
-    }
-
-    /// Does the middle of these bounds lie in the image area? A picture may have two.
-    fn shows(&self, [left, top, right, bottom]: [f32; 4]) -> bool {
-        let middle = [f32::midpoint(left, right), f32::midpoint(top, bottom)];
-        (0..2).all(|a| middle[a] >= self.corner[a] && middle[a] <= self.corner[a] + self.size[a])
+        Self { area, corner: [pixels(key.sector.x), pixels(key.sector.y)], origin, scale }
     }
 
     fn on_page(&self, point: [f32; 2]) -> [f32; 2] {

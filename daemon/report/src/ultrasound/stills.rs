@@ -2,11 +2,10 @@
 //! own images in place of ours; key images are pages.
 
 use super::{PictureRef, Seen, lesion, nothing, seg};
-use crate::codes::IMAGING_PROCEDURE;
 use crate::content::{Item, Part};
 use crate::groups::{comment, illustration};
 use crate::object::Context;
-use crate::stills::{KeyPicture, StillImage, StillLesion, Stills, counted, looked, verdict};
+use crate::stills::{StillImage, StillLesion, Stills, counted, looked, verdict};
 use crate::{Error, ResultObject, identity, pages, secondary, sr};
 
 /// Segmentation, key images and report, in this order.
@@ -38,11 +37,7 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
     let mut groups = Vec::new();
     for (one, seen) in stills.lesions.iter().zip(&seen) {
         let Some(picture) = refs.get(seen.key) else { continue };
-        let frame = one.frame.map(|[frame, _]| frame);
-        let [left, top, right, bottom] = one.lesion.bounds;
-        let middle = [f32::midpoint(left, right), f32::midpoint(top, bottom)];
-        let shows = |key: &KeyPicture| key.image == one.image && key.frame == frame && key.sector.holds(middle);
-        let page = stills.keys.iter().position(shows);
+        let page = stills.keys.iter().position(|key| key.shows(one));
         let group = lesion(context, seen, picture)
             .with_all(page.and_then(|page| key_pages.get(page)).map(illustration))
             .with_all(one.no_size.map(|why| comment(format!("Lesion {}: {why}", one.lesion.id))))
@@ -59,7 +54,7 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
     }
     let own: Vec<&ResultObject> = objects.iter().chain(key_pages.iter().map(|page| &page.object)).collect();
     let images = stills.images.iter().map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str()));
-    let report = sr::stills(context, groups, images, &own, remarks(stills), IMAGING_PROCEDURE)?;
+    let report = sr::stills(context, groups, images, &own, remarks(stills))?;
     objects.extend(key_pages.into_iter().map(|page| page.object));
     objects.push(report);
     Ok(objects)
