@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use custody::event::Event;
 use custody::level::{Gate, Level};
 use custody::store::deliveries::Delivery;
-use custody::store::{self, Durability, Store, conflicts, deliveries, instances, jobs, series};
+use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, series};
 use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
 use node::send;
@@ -114,7 +114,7 @@ fn queue_again(
         // A refused exam can be tried again. After a success it cannot, because its recording was deleted.
         let exam = row.kind == SeriesKind::Exam && row.state == Refused;
         let finished = row.kind.is_analysed() && matches!(row.state, Complete | Processed | Refused);
-        if exam || finished && is_wanted(&transaction, analyze, &row)? {
+        if exam || finished && ultrasound::unwanted_row(&transaction, analyze, &row)?.is_none() {
             let version = series::completed(&transaction, row.id, "rerun", &now)?;
             let job = jobs::enqueue(&transaction, row.id, version, &now)?;
             if urgent {
@@ -134,15 +134,6 @@ fn queue_again(
     }
     transaction.commit()?;
     Ok(queued)
-}
-
-/// An ultrasound series that is not of a breast has its verdict and no job.
-fn is_wanted(connection: &rusqlite::Connection, analyze: &Analyze, row: &series::SeriesRow) -> store::Result<bool> {
-    if row.kind != SeriesKind::Ultrasound {
-        return Ok(true);
-    }
-    let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
-    Ok(ultrasound::unwanted(analyze, kept.iter().map(|instance| &instance.header)).is_none())
 }
 
 impl dbus::Commands for Verbs {

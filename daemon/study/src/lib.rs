@@ -472,8 +472,7 @@ fn settle(
     }
     let mut verdict = row.kind.verdict(&row.modality);
     if row.kind == SeriesKind::Ultrasound {
-        let kept = instances::of_series(transaction, &key.study_uid, &key.series_uid)?;
-        match ultrasound::unwanted(settings, kept.iter().map(|instance| &instance.header)) {
+        match ultrasound::unwanted_row(transaction, settings, row)? {
             Some(why) => verdict = why,
             None => return queue_pictures(transaction, row.id, patience.images).map(|()| Vec::new()),
         }

@@ -13,7 +13,7 @@ use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::Scan;
-use models::{Acquisition, Refusal, Volume};
+use models::{Acquisition, Volume};
 use report::Refused;
 use report::refused::Mixed;
 use report::stills::NotRead;
@@ -35,7 +35,6 @@ use crate::choosing;
 use crate::exam::develop;
 use crate::parts::StudyParts;
 use crate::volume::build::Built;
-use crate::volume::geometry::MIN_SLICES;
 
 /// What came of a job.
 pub(super) struct Carried {
@@ -174,7 +173,7 @@ fn pictures(
     };
     let scanned = scan_again(parts, first)?;
     let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
-    let (count, first) = (kept.len(), first.clone());
+    let first = first.clone();
     let spooled = kept.into_iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance)));
     let all = spooled.chain(damaged.into_iter().map(|instance| Stored::damaged(instance.header))).collect();
     let limit = (parts.settings.analyze.memory_mib << 20).saturating_sub(parts.ahead.bytes());
@@ -185,8 +184,7 @@ fn pictures(
         header: &first.header,
         elements: &scanned.elements,
         instances: &sources,
-        // Its images are looked at one by one.
-        built: Err(Refused::Volume(Refusal::TooFew { count, needed: MIN_SLICES })),
+        built: Err(examine::no_volume(sources.len())),
         created_utc: row.completed_utc.as_deref().unwrap_or(&job.created_utc),
         prior: None,
         performed: performed.as_ref(),
@@ -262,8 +260,7 @@ fn study(
         header: &first.header,
         elements: &scanned.elements,
         instances: &sources,
-        // Tasks of a whole study look at single images.
-        built: Err(Refused::Volume(Refusal::TooFew { count: kept.len(), needed: MIN_SLICES })),
+        built: Err(examine::no_volume(kept.len())),
         created_utc: &job.created_utc,
         prior: None,
         performed: None,

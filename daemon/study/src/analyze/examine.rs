@@ -8,7 +8,7 @@ use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::RawElement;
 use models::task::Control;
-use models::{ChestFindings, Volume};
+use models::{ChestFindings, Refusal, Volume};
 use report::settings::Device;
 use report::{self, Content, ModelIdentity, Provenance, Refused, ResultObject, Source};
 
@@ -20,6 +20,7 @@ use super::views::Image;
 use crate::choose::Choice;
 use crate::model;
 use crate::volume::build::Built;
+use crate::volume::geometry::MIN_SLICES;
 
 /// A series, or the images of a study, ready to be examined.
 #[derive(Debug)]
@@ -47,6 +48,11 @@ pub struct Subject<'a> {
     pub part: Option<&'a Choice>,
     /// See `report::Source`.
     pub revision: &'a str,
+}
+
+/// Stands for the volume of so many images that are looked at one by one.
+pub fn no_volume(count: usize) -> Refused {
+    Refused::Volume(Refusal::TooFew { count, needed: MIN_SLICES })
 }
 
 impl Subject<'_> {

@@ -12,7 +12,6 @@ use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::{self, Scan, ScanError};
-use models::Refusal;
 use models::task::Control;
 use models::task::ct_quality::CtQuality;
 use models::task::us_breast::lesion::Lesion;
@@ -30,7 +29,6 @@ use crate::model::Shelf;
 use crate::settings::{Analyze, ReadSeries, Settings};
 use crate::volume::build::{self, Built, Decoded};
 use crate::volume::decode::decode_part10;
-use crate::volume::geometry::MIN_SLICES;
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -291,8 +289,7 @@ fn one(
     control.progress("volume", 0.0);
     let begun = std::time::Instant::now();
     let built = match &pictures {
-        // They are looked at one by one.
-        Some(_) => Err(Refused::Volume(Refusal::TooFew { count: members.len(), needed: MIN_SLICES })),
+        Some(_) => Err(examine::no_volume(members.len())),
         None => volume(members)?,
     };
     let sources: Vec<SliceRef> = match &built {

@@ -10,12 +10,16 @@ use std::sync::Arc;
 
 use custody::instance::Instance;
 use custody::spool::{self, Spool};
+use custody::store::series::SeriesRow;
+use custody::store::{self, instances};
 use dicom::header::Header;
+use dicom::kind::SeriesKind;
 use dicom::pixels::error::DecodeError;
 use models::task::Control;
 use models::{NotEvaluated, Reason, Topic};
 use report::Refused;
 use report::stills::{Stills, grouped};
+use rusqlite::Connection;
 
 pub use wanted::unwanted;
 
@@ -23,6 +27,7 @@ use super::acquired::acquisition;
 use super::engine::{self, Engine};
 use super::examine::{Error, Subject};
 use super::task::{Outcome, Ran};
+use crate::settings::Analyze;
 
 type Bytes<'a> = dyn Fn() -> Result<Vec<u8>, DecodeError> + 'a;
 
@@ -72,6 +77,18 @@ impl<'a> Pictures<'a> {
         all.sort_by_key(|stored| stored.header.instance_number.unwrap_or(i64::MAX));
         Self { all, limit_bytes }
     }
+}
+
+/// Why a series that was received gets no job; `None` for one that is read, and for series of other kinds.
+///
+/// # Errors
+/// When the database fails.
+pub fn unwanted_row(connection: &Connection, settings: &Analyze, row: &SeriesRow) -> store::Result<Option<String>> {
+    if row.kind != SeriesKind::Ultrasound {
+        return Ok(None);
+    }
+    let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+    Ok(unwanted(settings, kept.iter().map(|instance| &instance.header)))
 }
 
 /// # Errors

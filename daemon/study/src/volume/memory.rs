@@ -62,7 +62,7 @@ impl Need {
 const PICTURE_BYTES_PER_PIXEL: u64 = 4 + clip::MOST_FRAMES as u64;
 
 /// What looking at one image or clip needs, one frame after the other.
-pub(super) fn picture_bytes(header: &Header, file_bytes: u64) -> u64 {
+pub(crate) fn picture_bytes(header: &Header, file_bytes: u64) -> u64 {
     let frame = u64::from(header.rows).saturating_mul(u64::from(header.columns));
     Need::new(header, file_bytes, 1).beside.saturating_add(frame.saturating_mul(PICTURE_BYTES_PER_PIXEL))
 }

@@ -21,20 +21,14 @@ pub mod units;
 
 use std::sync::Arc;
 
-use dicom::header::Header;
-
 pub use back::Back;
 use geometry::SliceGeometry;
+pub(crate) use memory::picture_bytes;
 use units::Units;
 
 /// Do these slices make a volume, as far as their headers say?
 pub(crate) fn can_be_read(slices: &[SliceGeometry]) -> bool {
     sound::sound(slices, &vec![None; slices.len()], None).is_ok()
-}
-
-/// Bytes that decoding and looking at one ultrasound image or clip takes at most.
-pub(crate) fn picture_bytes(header: &Header, file_bytes: u64) -> u64 {
-    memory::picture_bytes(header, file_bytes)
 }
 
 /// One decoded slice.
