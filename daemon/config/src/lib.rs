@@ -84,7 +84,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Settings, Error> {
 ///
 /// # Errors
 /// Never in practice: every settings value has a TOML form.
-pub fn to_toml(settings: &Settings) -> Result<String, toml::ser::Error> {
+pub fn to_toml(settings: &impl serde::Serialize) -> Result<String, toml::ser::Error> {
     toml::to_string_pretty(settings)
 }
 

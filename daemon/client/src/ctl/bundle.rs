@@ -280,7 +280,7 @@ const OPEN_KEYS: &[&str] = &[
     "provider",
     "serial_number",
     "key_image_language",
-    // Words of ours, of which there are few: without them the rest cannot be read back.
+    // Words of ours, of which there are few.
     "plain",
     "commitment",
     "results",
@@ -300,13 +300,10 @@ fn configuration(material: &Material) -> String {
     };
     let mut value = serde_json::to_value(settings).unwrap_or_default();
     close(&mut value, "");
-    let value = material.scrubber.json(value);
-    serde_json::from_value::<Settings>(value)
-        .ok()
-        .and_then(|settings| config::to_toml(&settings).ok())
-        .unwrap_or_default()
+    config::to_toml(&material.scrubber.json(value)).unwrap_or_default()
 }
 
+/// Removes every text that is not known to be harmless, and what is not set: TOML has no word for it.
 fn close(value: &mut Value, key: &str) {
     match value {
         Value::String(text) if !text.is_empty() && !OPEN_KEYS.contains(&key) => {
@@ -319,8 +316,32 @@ fn close(value: &mut Value, key: &str) {
             *text = kind;
         }
         Value::Array(all) => all.iter_mut().for_each(|one| close(one, key)),
-        Value::Object(all) => all.iter_mut().for_each(|(key, one)| close(one, key)),
+        Value::Object(all) => {
+            all.retain(|_, one| !one.is_null());
+            all.iter_mut().for_each(|(key, one)| close(one, key));
+        }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_not_known_is_removed_and_the_rest_of_the_configuration_stays() {
+        let mut value = json!({
+            "analyze": { "a_new_setting": "word", "memory_mib": 4096, "not_set": null },
+            "destination": { "pacs": { "ae_title": "PACS" } },
+            "senders": [{ "title": "Hospital" }],
+        });
+        close(&mut value, "");
+        let text = config::to_toml(&value).unwrap();
+        for line in ["a_new_setting = \"removed\"", "memory_mib = 4096", "ae_title = \"PACS\"", "title = \"removed\""] {
+            assert!(text.lines().any(|own| own == line), "{line} in\n{text}");
+        }
     }
 }
 

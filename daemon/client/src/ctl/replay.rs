@@ -6,6 +6,7 @@ use comfy_table::Cell;
 use live::rehearsal::{self, Seen};
 use live::screen::profile::{Area, Profiles};
 use live::source::device;
+use live::track::Policy;
 use live::view::Sign;
 use models::task::us_breast::lesion::Lesion;
 use study::model::Shelf;
@@ -62,9 +63,6 @@ struct Told {
     lesions: BTreeMap<u32, ([f64; 2], Lesion)>,
 }
 
-/// Fewer pictures than the tracker needs to be sure of a lesion say nothing (`live::track::Policy`).
-const FEW: u64 = 5;
-
 impl Told {
     fn take(&mut self, seen: &Seen) {
         self.pictures += 1;
@@ -111,7 +109,8 @@ impl Told {
         if let Sign::NoOverlay { reason } | Sign::Paused { reason } = &self.sign {
             output.line(&output.paint(&format!("At the end: {reason}."), Tone::Busy))?;
         }
-        if self.lesions.is_empty() && self.looked_at < FEW {
+        // Fewer pictures than the tracker looks at to be sure of a lesion.
+        if self.lesions.is_empty() && self.looked_at < u64::from(Policy::default().window) {
             return output.line(&format!(
                 "Nothing can be said of lesions: one is shown when several pictures have it, and only {} analysed.",
                 if self.looked_at == 1 { "1 was".to_owned() } else { format!("{} were", self.looked_at) }
