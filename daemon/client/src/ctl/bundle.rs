@@ -324,27 +324,6 @@ fn close(value: &mut Value, key: &str) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_word_that_is_not_known_is_removed_and_the_rest_of_the_configuration_stays() {
-        let mut value = json!({
-            "analyze": { "a_new_setting": "word", "memory_mib": 4096, "not_set": null },
-            "destination": { "pacs": { "ae_title": "PACS" } },
-            "senders": [{ "title": "Hospital" }],
-        });
-        close(&mut value, "");
-        let text = config::to_toml(&value).unwrap();
-        for line in ["a_new_setting = \"removed\"", "memory_mib = 4096", "ae_title = \"PACS\"", "title = \"removed\""] {
-            assert!(text.lines().any(|own| own == line), "{line} in\n{text}");
-        }
-    }
-}
-
 /// `TIME HOST PROGRAM[PID]: MESSAGE` without the host.
 fn lines(log: &str, scrubber: &Scrubber) -> String {
     let mut out = String::new();
@@ -408,4 +387,25 @@ fn write(path: &Path, files: &[(&str, String)]) -> std::io::Result<u64> {
     packed().inspect_err(|_: &std::io::Error| {
         let _ = std::fs::remove_file(path);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_not_known_is_removed_and_the_rest_of_the_configuration_stays() {
+        let mut value = json!({
+            "analyze": { "a_new_setting": "word", "memory_mib": 4096, "not_set": null },
+            "destination": { "pacs": { "ae_title": "PACS" } },
+            "senders": [{ "title": "Hospital" }],
+        });
+        close(&mut value, "");
+        let text = config::to_toml(&value).unwrap();
+        for line in ["a_new_setting = \"removed\"", "memory_mib = 4096", "ae_title = \"PACS\"", "title = \"removed\""] {
+            assert!(text.lines().any(|own| own == line), "{line} in\n{text}");
+        }
+    }
 }
