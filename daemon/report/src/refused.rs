@@ -5,7 +5,7 @@ use dicom::patient;
 use dicom::pixels::error::DecodeError;
 use models::{NotEvaluated, Refusal, Remark};
 
-use crate::stills::NotRead;
+use crate::stills::{self, NotRead};
 
 /// `Display` is English, for bus, log and database; pages say it in every language (`words::refused`).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -69,7 +69,9 @@ impl Refused {
 fn pictures(reasons: &[(NotRead, usize)]) -> String {
     let said =
         |(why, count): &(NotRead, usize)| if *count == 1 { why.to_string() } else { format!("{why} ({count} images)") };
-    reasons.iter().map(said).collect::<Vec<_>>().join("; ")
+    let (named, rest) = stills::named(reasons);
+    let rest = (rest > 0).then(|| format!("{rest} more for other reasons"));
+    named.iter().map(said).chain(rest).collect::<Vec<_>>().join("; ")
 }
 
 /// A slice in English, by its instance number.

@@ -12,7 +12,7 @@ use models::task::us_breast::lesion::Lesion;
 pub const MOST_LESIONS: usize = 256;
 /// Pictures of which key images are made, at most: those of the surest lesions.
 pub const MOST_KEYS: usize = 16;
-/// Lesions that a verdict names, at most; the report has all.
+/// Lesions that a verdict names, at most, and reasons that a sentence names; the report has all.
 const NAMED: usize = 4;
 
 /// Why nothing is said of an ultrasound picture. `Display` is English; pages say it in every language
@@ -156,9 +156,9 @@ pub fn verdict(stills: &Stills) -> String {
         let own = stills.unread.iter().filter(|one| one.in_part == in_part);
         let reasons = grouped(own.map(|one| &one.why));
         let said = |(why, count): &(NotRead, usize)| format!("{} not looked at{part}: {why}", counted(*count, "image"));
-        parts.extend(reasons.iter().take(NAMED).map(said));
-        let rest: usize = reasons.iter().skip(NAMED).map(|(_, count)| count).sum();
-        parts.extend((rest > 0).then(|| format!("{} more not looked at{part}", counted(rest, "image"))));
+        let (named, rest) = named(&reasons);
+        parts.extend(named.iter().map(said));
+        parts.extend((rest > 0).then(|| format!("{} not looked at{part}", counted(rest, "more image"))));
     }
     parts.join("; ")
 }
@@ -173,6 +173,12 @@ pub fn grouped<'a>(reasons: impl Iterator<Item = &'a NotRead>) -> Vec<(NotRead, 
         }
     }
     grouped
+}
+
+/// The reasons that a sentence names, and how many images have others: no series makes it longer than a person reads.
+pub(crate) fn named(reasons: &[(NotRead, usize)]) -> (&[(NotRead, usize)], usize) {
+    let (named, rest) = reasons.split_at(reasons.len().min(NAMED));
+    (named, rest.iter().map(|(_, count)| count).sum())
 }
 
 pub(crate) fn counted(n: usize, one: &str) -> String {
@@ -205,6 +211,7 @@ pub(crate) mod tests {
     use dicom_dictionary_std::uids;
 
     use super::*;
+    use crate::words::Language;
 
     pub(crate) fn image(number: i64, frames: Option<[usize; 2]>) -> StillImage {
         StillImage {
@@ -265,5 +272,19 @@ pub(crate) mod tests {
         stills.more_lesions = 2;
         assert!(verdict(&stills).starts_with("breast ultrasound: 8 lesions in 3 images looked at"));
         assert!(verdict(&stills).ends_with("; 4 more"), "{}", verdict(&stills));
+    }
+
+    #[test]
+    fn no_sentence_grows_with_the_number_of_images_that_were_not_read() {
+        let reasons: Vec<_> = (1..=300).map(|percent| (NotRead::Painted { percent }, 1)).collect();
+        let unread = |(why, _): &(NotRead, usize)| Unread { number: None, why: why.clone(), in_part: false };
+        let stills = Stills { unread: reasons.iter().map(unread).collect(), ..stills() };
+        assert!(verdict(&stills).ends_with("; 296 more images not looked at"), "{}", verdict(&stills));
+        let refused = crate::Refused::Pictures { reasons };
+        assert!(refused.to_string().ends_with("; 296 more for other reasons"), "{refused}");
+        for language in Language::ALL {
+            let said = crate::words::refused(&refused, *language);
+            assert!(said.contains("296") && said.len() < 700, "{said}");
+        }
     }
 }

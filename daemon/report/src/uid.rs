@@ -58,8 +58,11 @@ impl Uids {
             Content::Views { .. } => field(&mut hash, "mammography views"),
             Content::Stills { stills } => {
                 field(&mut hash, "ultrasound stills");
-                // What could not be read this time may be read the next.
                 field(&mut hash, &verdict(stills));
+                // What could not be read this time may be read the next; the verdict names only some of it.
+                for unread in &stills.unread {
+                    field(&mut hash, &unread.why.to_string());
+                }
                 if provenance.language != Language::English {
                     field(&mut hash, provenance.language.words().tag());
                 }

@@ -167,6 +167,8 @@ pub fn refused() -> Vec<Refused> {
         ],
     }
     .into_iter()
+    // A sentence names only the first reasons, so each has one of its own, too.
+    .chain(not_read().into_iter().map(|why| Refused::Pictures { reasons: vec![(why, 2)] }))
     .chain(refusals().into_iter().map(Refused::Volume))
     .chain(faults().into_iter().map(|fault| Refused::Slice { number: Some(31), fault }))
     .collect()

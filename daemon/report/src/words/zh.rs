@@ -12,7 +12,7 @@ use models::{Reason, Refusal, Topic};
 use super::{Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::Mixed;
-use crate::stills::{NoSize, NotRead};
+use crate::stills::{self, NoSize, NotRead};
 
 #[derive(Debug)]
 pub struct Chinese;
@@ -585,7 +585,9 @@ impl Words for Chinese {
             let why = not_read(why);
             if *count == 1 { why } else { format!("{why}（{count} 幅图像）") }
         };
-        format!("乳腺超声：未能分析任何图像：{}", reasons.iter().map(said).collect::<Vec<_>>().join("；"))
+        let (named, rest) = stills::named(reasons);
+        let rest = (rest > 0).then(|| format!("另有 {rest} 幅图像因其他原因未分析"));
+        format!("乳腺超声：未能分析任何图像：{}", named.iter().map(said).chain(rest).collect::<Vec<_>>().join("；"))
     }
 
     fn no_size(&self, why: NoSize) -> &'static str {
