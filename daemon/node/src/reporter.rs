@@ -5,7 +5,7 @@
 //! address of the destination with its AE title) with the roles turned round. When nothing says where the peer listens, or
 //! it wants it so, the report goes over an association that the peer has open.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use std::time::Duration;
 use custody::spool::Spool;
 use custody::store::commitments::{self, Commitment};
 use custody::store::{self, Durability};
-use futures_util::future::join_all;
 use hal::clock::Wall;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -33,7 +33,7 @@ use crate::settings::{Dicom, ReportBy, Sender};
 use crate::tls::Client;
 use crate::{COMMITMENT, message, status};
 
-/// Transactions that are looked at together.
+/// Reports that go over one association.
 const BATCH: u32 = 32;
 /// The rows are looked at this often even without a notification, because the wall clock may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -106,34 +106,41 @@ struct Ready {
 }
 
 impl Reporter {
-    /// Runs until shutdown. An error of the database is waited out.
+    /// Runs until shutdown. Each peer is served by itself: one that does not answer holds up no other. An error of the
+    /// database is waited out.
     ///
     /// # Errors
     /// None.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Infallible> {
+        let mut busy = BTreeSet::new();
+        let mut running = JoinSet::new();
         while !shutdown.is_cancelled() {
-            let wait = match self.due().await {
-                Ok((due, _)) if !due.is_empty() => {
-                    let mut peers: BTreeMap<String, Vec<Commitment>> = BTreeMap::new();
-                    for asked in due {
-                        peers.entry(asked.calling_ae.clone()).or_default().push(asked);
+            let mut wait = match self.due(&busy).await {
+                Ok((due, wait)) => {
+                    for peer in due {
+                        busy.insert(peer.clone());
+                        let reporter = self.clone();
+                        running.spawn(async move { (reporter.report_to(&peer).await, peer) });
                     }
-                    let reports = join_all(peers.into_values().map(|asked| self.report_to(asked)));
-                    tokio::select! {
-                        // What was not answered is sent again after the restart.
-                        () = shutdown.cancelled() => return Ok(()),
-                        done = reports => match done.into_iter().collect::<Result<Vec<()>, _>>() {
-                            Ok(_) => continue,
-                            Err(error) => self.database_failed(&error),
-                        },
-                    }
+                    wait.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
                 }
-                Ok((_, wait)) => wait.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN),
                 Err(error) => self.database_failed(&error),
             };
             tokio::select! {
+                // What was not answered is sent again after the restart.
+                () = shutdown.cancelled() => return Ok(()),
+                Some(ended) = running.join_next() => {
+                    // A panic goes on here.
+                    let (done, peer) = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                    busy.remove(&peer);
+                    let Err(error) = done else { continue };
+                    wait = self.database_failed(&error);
+                }
+                _ = timeout(wait, self.services.report.notified()) => continue,
+            }
+            tokio::select! {
                 () = shutdown.cancelled() => {}
-                _ = timeout(wait, self.services.report.notified()) => {}
+                () = sleep(wait) => {}
             }
         }
         Ok(())
@@ -156,24 +163,28 @@ impl Reporter {
         done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    /// What is due, and how long it is until something is.
-    async fn due(&self) -> store::Result<(Vec<Commitment>, Option<Duration>)> {
+    /// The peers that a report is due for, but for the busy ones, and how long it is until the next is.
+    async fn due(&self, busy: &BTreeSet<String>) -> store::Result<(Vec<String>, Option<Duration>)> {
         let (wall, settings) = (self.wall.clone(), self.settings.commitment.clone());
-        self.rows(move |rows| {
-            let wait = Duration::try_from_secs_f64(settings.wait_secs).unwrap_or_default();
-            commitments::not_after(rows, &wall.utc_after(settings.pauses().longest.max(wait)))?;
-            let due = commitments::due(rows, &wall.now_utc(), BATCH)?;
-            if due.is_empty() {
+        let mut peers = self
+            .rows(move |rows| {
+                let wait = Duration::try_from_secs_f64(settings.wait_secs).unwrap_or_default();
+                commitments::not_after(rows, &wall.utc_after(settings.pauses().longest.max(wait)))?;
                 commitments::forget(rows, REMEMBERED)?;
-            }
-            let next = commitments::next_due(rows)?;
-            Ok((due, next.map(|next| wall.until(&next) + Duration::from_millis(1))))
-        })
-        .await
+                commitments::next_by_peer(rows)
+            })
+            .await?;
+        peers.retain(|(peer, _)| !busy.contains(peer));
+        let now = self.wall.now_utc();
+        let (due, later): (Vec<_>, Vec<_>) = peers.into_iter().partition(|(_, next)| *next <= now);
+        let wait = later.first().map(|(_, next)| self.wall.until(next) + Duration::from_millis(1));
+        Ok((due.into_iter().map(|(peer, _)| peer).collect(), wait))
     }
 
     /// All that is due for one peer, over one association.
-    async fn report_to(&self, due: Vec<Commitment>) -> store::Result<()> {
+    async fn report_to(&self, peer: &str) -> store::Result<()> {
+        let (peer, now) = (peer.to_owned(), self.wall.now_utc());
+        let due = self.rows(move |rows| commitments::due(rows, &peer, &now, BATCH)).await?;
         let mut ready = Vec::new();
         for asked in due {
             if let Some(verdict) = self.judge(&asked).await? {

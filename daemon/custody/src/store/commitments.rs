@@ -108,25 +108,28 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Commitment> {
     })
 }
 
-/// The first `limit` transactions whose report is due, oldest first.
+/// The first `limit` transactions whose report to this peer is due, oldest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn due(connection: &Connection, now: &str, limit: u32) -> Result<Vec<Commitment>> {
+pub fn due(connection: &Connection, calling_ae: &str, now: &str, limit: u32) -> Result<Vec<Commitment>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM commitments WHERE state = 'pending' AND next_utc <= ?1 ORDER BY next_utc, id LIMIT ?2"
+        "SELECT {COLUMNS} FROM commitments WHERE state = 'pending' AND calling_ae = ?1 AND next_utc <= ?2 \
+         ORDER BY next_utc, id LIMIT ?3"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    Ok(statement.query_map(params![now, limit], read)?.collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map(params![calling_ae, now, limit], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// When the next report is due, UTC.
+/// The peers that a report is for, and when the next to each is due, UTC; the earliest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn next_due(connection: &Connection) -> Result<Option<String>> {
-    let sql = "SELECT min(next_utc) FROM commitments WHERE state = 'pending'";
-    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+pub fn next_by_peer(connection: &Connection) -> Result<Vec<(String, String)>> {
+    let sql =
+        "SELECT calling_ae, min(next_utc) FROM commitments WHERE state = 'pending' GROUP BY calling_ae ORDER BY 2, 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// No pause leads beyond `latest`, as in `deliveries::not_after`.
@@ -287,12 +290,12 @@ mod tests {
         let mut connection = store.connect(Durability::Full).unwrap();
         let items = items_of(&["1.2.3", "1.2.4"]);
         assert_eq!(ask_for(&mut connection, "1.9", &items, 2), Asked::New);
-        let due_one = due(&connection, NOW, 9).unwrap();
+        let due_one = due(&connection, "CT1", NOW, 9).unwrap();
         assert_eq!(super::items(&connection, due_one[0].id).unwrap(), items);
         reported(&connection, due_one[0].id, 1, NOW).unwrap();
-        assert_eq!(due(&connection, LATER, 9).unwrap(), []);
+        assert_eq!(due(&connection, "CT1", LATER, 9).unwrap(), []);
         assert_eq!(ask_for(&mut connection, "1.9", &items, 2), Asked::Again);
-        assert_eq!(due(&connection, NOW, 9).unwrap().len(), 1);
+        assert_eq!(due(&connection, "CT1", NOW, 9).unwrap().len(), 1);
         assert_eq!(ask_for(&mut connection, "1.9", &items_of(&["1.2.5"]), 2), Asked::OtherItems);
         assert_eq!(ask_for(&mut connection, "1.10", &items, 2), Asked::New);
         assert_eq!(ask_for(&mut connection, "1.11", &items, 2), Asked::TooMany);
@@ -304,19 +307,19 @@ mod tests {
         let store = Store::open(&folder.path().join("scanside.db")).unwrap();
         let mut connection = store.connect(Durability::Full).unwrap();
         ask_for(&mut connection, "1.9", &items_of(&["1.2.3"]), 2);
-        let id = due(&connection, NOW, 9).unwrap()[0].id;
+        let id = due(&connection, "CT1", NOW, 9).unwrap()[0].id;
         postponed(&connection, id, "nobody there", LATER).unwrap();
-        assert_eq!(due(&connection, NOW, 9).unwrap(), []);
-        assert_eq!(next_due(&connection).unwrap().as_deref(), Some(LATER));
+        assert_eq!(due(&connection, "CT1", NOW, 9).unwrap(), []);
+        assert_eq!(next_by_peer(&connection).unwrap(), [("CT1".to_owned(), LATER.to_owned())]);
         assert_eq!(due_now(&connection, "CT2", NOW).unwrap(), 0);
         assert_eq!(due_now(&connection, "CT1", NOW).unwrap(), 1);
-        assert_eq!(due(&connection, NOW, 9).unwrap()[0].attempts, 1);
+        assert_eq!(due(&connection, "CT1", NOW, 9).unwrap()[0].attempts, 1);
         // The clock was ahead when this was put down.
         postponed(&connection, id, "nobody there", "2037-01-01T00:00:00.000Z").unwrap();
         assert_eq!(not_after(&connection, LATER).unwrap(), 1);
-        assert_eq!(next_due(&connection).unwrap().as_deref(), Some(LATER));
+        assert_eq!(next_by_peer(&connection).unwrap(), [("CT1".to_owned(), LATER.to_owned())]);
         given_up(&connection, id, "nobody was there for 7 days", NOW).unwrap();
-        assert_eq!(next_due(&connection).unwrap(), None);
+        assert_eq!(next_by_peer(&connection).unwrap(), []);
         assert_eq!(forget(&connection, 1).unwrap(), 0);
         assert_eq!(forget(&connection, 0).unwrap(), 1);
         assert_eq!(super::items(&connection, id).unwrap(), [], "its objects are forgotten, too");

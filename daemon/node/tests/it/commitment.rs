@@ -220,6 +220,36 @@ async fn objects_that_are_still_on_their_way_are_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_answer_its_report_holds_up_no_other() {
+    let Some(mut py) = Py::start().await else { return };
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    let port = py.listen_as_scanner(0, &[]).await;
+    let node = Node::start(|settings| {
+        quick(settings);
+        settings.sender = vec![scanner(port), Sender { ae_title: "CT2".into(), ..scanner(silent_port) }];
+    })
+    .await;
+    store(&node, &["1.2.1"]).await;
+    let mut order = ask(&node, "1.9.1", &["1.2.1"]);
+    order["calling"] = json!("CT2");
+    assert_eq!(py.order(order).await["status"], 0);
+    // Its connection is open and will stay silent.
+    let _connection = tokio::time::timeout(PATIENCE, silent.accept()).await.unwrap().unwrap();
+    for transaction in ["1.9.2", "1.9.3"] {
+        assert_eq!(py.order(ask(&node, transaction, &["1.2.1"])).await["status"], 0);
+        assert_eq!(py.event("report").await["transaction"], transaction);
+        until(&node, "reported").await;
+    }
+    let first = listed(&node).pop().unwrap();
+    assert_eq!(
+        (first.calling_ae.as_str(), first.state.as_str(), first.attempts),
+        ("CT2", "pending", 0),
+        "it still waits"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_archive_that_is_no_sender_may_report_and_nothing_else() {
     let Some(mut py) = Py::start().await else { return };
     let archive =
