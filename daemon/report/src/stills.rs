@@ -12,7 +12,7 @@ use models::task::us_breast::lesion::Lesion;
 pub const MOST_LESIONS: usize = 256;
 /// Pictures of which key images are made, at most: those of the surest lesions.
 pub const MOST_KEYS: usize = 16;
-/// Lesions that a verdict names, at most, and reasons that a sentence names; the report has all.
+/// Lesions that a verdict names, at most (the gravest), and reasons that a sentence names; the report has all.
 const NAMED: usize = 4;
 
 /// Why nothing is said of an ultrasound picture. `Display` is English; pages say it in every language
@@ -33,6 +33,8 @@ pub enum NotRead {
     OtherPart { part: String },
     #[error("it needs {needed_mib} MiB to be decoded, {limit_mib} MiB are allowed (analyze.memory_mib)")]
     TooLarge { needed_mib: u64, limit_mib: u64 },
+    #[error("it has {bits} bits per sample, too few for shades of grey")]
+    Depth { bits: u16 },
     #[error("its colours cannot be read ({photometric})")]
     ColourSpace { photometric: String },
     #[error("{0}")]
@@ -147,18 +149,20 @@ pub fn verdict(stills: &Stills) -> String {
         format!("breast ultrasound: no lesion in {images} looked at")
     } else {
         let several = if stills.images.len() > 1 && all > 1 { " (one lesion may be in several)" } else { "" };
-        let named = stills.lesions.iter().take(NAMED).map(|one| described(stills, one)).collect::<Vec<_>>().join("; ");
+        let mut gravest: Vec<&StillLesion> = stills.lesions.iter().collect();
+        gravest.sort_by(|a, b| b.lesion.malignant.total_cmp(&a.lesion.malignant));
+        let named = gravest.iter().take(NAMED).map(|one| described(stills, one)).collect::<Vec<_>>().join("; ");
         let more = all.saturating_sub(NAMED);
         let more = if more > 0 { format!("; {more} more") } else { String::new() };
         format!("breast ultrasound: {} in {images} looked at{several}: {named}{more}", counted(all, "lesion"))
     }];
-    for (in_part, part) in [(false, ""), (true, " in part")] {
+    for (in_part, part) in [(false, ""), (true, "part of ")] {
         let own = stills.unread.iter().filter(|one| one.in_part == in_part);
         let reasons = grouped(own.map(|one| &one.why));
-        let said = |(why, count): &(NotRead, usize)| format!("{} not looked at{part}: {why}", counted(*count, "image"));
+        let said = |(why, count): &(NotRead, usize)| format!("{part}{} not looked at: {why}", counted(*count, "image"));
         let (named, rest) = named(&reasons);
         parts.extend(named.iter().map(said));
-        parts.extend((rest > 0).then(|| format!("{} not looked at{part}", counted(rest, "more image"))));
+        parts.extend((rest > 0).then(|| format!("{part}{} not looked at", counted(rest, "more image"))));
     }
     parts.join("; ")
 }
@@ -203,7 +207,7 @@ fn described(stills: &Stills, one: &StillLesion) -> String {
         (Some([long, short]), _) => format!("{:.1} x {:.1} mm", Number(long.into()), Number(short.into())),
         (None, why) => why.unwrap_or(NoSize::NoScale).to_string(),
     };
-    format!("{number}{frame}: {size}, malignant {:.2}", one.lesion.malignant)
+    format!("{number}{frame}: {size}, malignancy score {:.2}", one.lesion.malignant)
 }
 
 #[cfg(test)]
@@ -259,9 +263,9 @@ pub(crate) mod tests {
         assert_eq!(
             verdict(&stills),
             "breast ultrasound: 2 lesions in 1 image and 1 clip (32 of 120 frames) looked at (one lesion may be in several): \
-             image 1: 12.3 x 8.1 mm, malignant 0.87; image 2 frame 17: size not measured: the image has no scale, malignant \
-             0.87; 1 image not looked at: colours cover 9 % of it (colour Doppler, elastography or the like); 1 image not \
-             looked at in part: its header says that it is a colour Doppler image"
+             image 1: 12.3 x 8.1 mm, malignancy score 0.87; image 2 frame 17: size not measured: the image has no scale, \
+             malignancy score 0.87; 1 image not looked at: colours cover 9 % of it (colour Doppler, elastography or the like); \
+             part of 1 image not looked at: its header says that it is a colour Doppler image"
         );
         stills.lesions.clear();
         stills.unread.clear();
@@ -272,6 +276,11 @@ pub(crate) mod tests {
         stills.more_lesions = 2;
         assert!(verdict(&stills).starts_with("breast ultrasound: 8 lesions in 3 images looked at"));
         assert!(verdict(&stills).ends_with("; 4 more"), "{}", verdict(&stills));
+        stills.lesions[5].lesion.malignant = 0.99;
+        assert!(
+            verdict(&stills).contains(": image 1: 5.0 x 4.0 mm, malignancy score 0.99; "),
+            "the gravest is named first"
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use phantom::ultrasound::{Frame, Options, Video};
 use serde_json::Value;
 
 use crate::support::{Made, Records};
-use crate::us_support::{Picture, Pixels};
+use crate::us_support::{Picture, Pixels, rle};
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 /// A validation phantom with one lesion, which goes out of view and comes back.
@@ -296,6 +296,30 @@ fn analysed(folder: &Path, configuration: &str) -> Vec<Value> {
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     let report: Value = serde_json::from_slice(&said.stdout).unwrap();
     report["series"].as_array().unwrap().clone()
+}
+
+#[test]
+fn one_bad_frame_leaves_the_rest_of_its_clip_and_a_picture_without_greys_is_refused_by_name() {
+    if !has_runtime() {
+        return;
+    }
+    let scanned = scanned();
+    let grey = &scanned.shown.screen.grey;
+    let mut frames = vec![rle(grey); 3];
+    frames[1] = vec![0xff; 80];
+    let folder = tempfile::tempdir().unwrap();
+    picture(&scanned, 1, Pixels::Rle(frames)).write(folder.path());
+    let mut drawing = picture(&scanned, 2, Pixels::Grey(vec![grey.clone()])).part10();
+    // Bits Stored.
+    let at = drawing.windows(6).position(|at| at == [0x28, 0, 0x01, 0x01, b'U', b'S']).unwrap();
+    drawing[at + 8] = 1;
+    std::fs::write(folder.path().join("drawing.dcm"), drawing).unwrap();
+    let [series] = analysed(folder.path(), "").try_into().unwrap();
+    let verdict = series["verdict"].as_str().unwrap();
+    println!("{verdict}");
+    assert!(verdict.contains("1 clip (2 of 3 frames) looked at") && !verdict.contains("no lesion"), "{verdict}");
+    assert!(verdict.contains("part of 1 image not looked at: frame 2"), "{verdict}");
+    assert!(verdict.contains("1 image not looked at: it has 1 bits per sample"), "{verdict}");
 }
 
 const ALL: &str = "[analyze]\nus_breast = \"all\"\n";

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use dicom_core::value::{DataSetSequence, PrimitiveValue};
-use dicom_core::{DataElement, Tag, VR};
+use dicom_core::value::{DataSetSequence, PixelFragmentSequence, PrimitiveValue};
+use dicom_core::{DataElement, DicomValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use hil_tests::part10::Instance;
@@ -16,6 +16,8 @@ pub enum Pixels {
     Grey(Vec<Vec<u8>>),
     /// Red, green, blue of each pixel.
     Rgb(Vec<u8>),
+    /// A clip whose frames are compressed (RLE Lossless).
+    Rle(Vec<Vec<u8>>),
 }
 
 /// One stored image or clip.
@@ -45,6 +47,7 @@ impl Picture {
         let (frames, bytes, photometric) = match &self.pixels {
             Pixels::Grey(frames) => (frames.len(), frames.concat(), "MONOCHROME2"),
             Pixels::Rgb(bytes) => (1, bytes.clone(), "RGB"),
+            Pixels::Rle(frames) => (frames.len(), Vec::new(), "MONOCHROME2"),
         };
         let class =
             if frames > 1 { uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE } else { uids::ULTRASOUND_IMAGE_STORAGE };
@@ -97,8 +100,14 @@ impl Picture {
                 DataSetSequence::from(vec![item]),
             ));
         }
+        let mut syntax = uids::EXPLICIT_VR_LITTLE_ENDIAN;
+        if let Pixels::Rle(frames) = &self.pixels {
+            syntax = uids::RLE_LOSSLESS;
+            let sequence = PixelFragmentSequence::new(Vec::new(), frames.clone());
+            object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, DicomValue::from(sequence)));
+        }
         let meta = FileMetaTableBuilder::new()
-            .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+            .transfer_syntax(syntax)
             .media_storage_sop_class_uid(class)
             .media_storage_sop_instance_uid(uid);
         let mut file = Vec::new();
@@ -113,6 +122,17 @@ impl Picture {
     pub fn write(&self, folder: &Path) {
         std::fs::write(folder.join(format!("{}.dcm", self.uid())), self.part10()).unwrap();
     }
+}
+
+/// One frame of eight bits in RLE Lossless (PS3.5 Annex G): one segment of literal runs.
+pub fn rle(grey: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = [1u32, 64].into_iter().chain([0; 14]).flat_map(u32::to_le_bytes).collect();
+    for run in grey.chunks(128) {
+        out.push(u8::try_from(run.len() - 1).unwrap());
+        out.extend(run);
+    }
+    out.resize(out.len().next_multiple_of(2), 0);
+    out
 }
 
 fn region(rect: Rect, mm: f32) -> InMemDicomObject {

@@ -62,7 +62,9 @@ impl Conversion {
                 return Err(ColourError::Unsupported { photometric: other.to_owned(), samples });
             }
         };
-        let bits_stored = header.bits_stored.clamp(1, header.bits_allocated);
+        // None is an error of the header: then all are used.
+        let bits_stored = if header.bits_stored == 0 { header.bits_allocated } else { header.bits_stored };
+        let bits_stored = bits_stored.clamp(1, header.bits_allocated.max(1));
         let planar = first(data_set, tags::PLANAR_CONFIGURATION) == Some(1.0);
         Ok(Self { model, bits_stored, planar })
     }
@@ -133,8 +135,11 @@ impl Grey {
 
 fn grey(header: &Header, data_set: &InMemDicomObject, inverted: bool) -> Grey {
     let window = [tags::WINDOW_CENTER, tags::WINDOW_WIDTH].map(|tag| first(data_set, tag));
+    // Eight bits are what the scanner's screen showed: a window can only make it darker, or black and white.
     let window = match window {
-        [Some(centre), Some(width)] if centre.is_finite() && width > 1.0 => Some([centre, width]),
+        [Some(centre), Some(width)] if centre.is_finite() && width > 1.0 && header.bits_stored > 8 => {
+            Some([centre, width])
+        }
         _ => None,
     };
     Grey { inverted, signed: header.pixel_representation == 1, window }
@@ -195,6 +200,33 @@ mod tests {
         // A decoder that made colours of it already is believed.
         let done = Samples { is_native: false, is_rgb: true, ..native(&[10, 20, 30, 40, 50, 60], 8) };
         assert_eq!(converted(Model::Ybr422, 8, true, &done, 2, 6), [10, 20, 30, 40, 50, 60]);
+    }
+
+    #[test]
+    fn neither_a_window_nor_absent_bits_make_a_picture_of_eight_bits_black_and_white() {
+        let mut data_set = InMemDicomObject::new_empty();
+        for (tag, value) in [(tags::WINDOW_CENTER, "128"), (tags::WINDOW_WIDTH, "2")] {
+            data_set.put(dicom_core::DataElement::new(tag, dicom_core::VR::DS, value));
+        }
+        let grey = |bits_stored, bits_allocated, samples: &Samples| {
+            let header = Header {
+                photometric: "MONOCHROME2".into(),
+                samples_per_pixel: 1,
+                bits_allocated,
+                bits_stored,
+                ..Header::default()
+            };
+            let mut out = [0; 2];
+            Conversion::of(&header, &data_set).unwrap().convert(samples, 2, &mut out);
+            out
+        };
+        assert_eq!(grey(8, 8, &native(&[60, 200], 8)), [60, 200]);
+        assert_eq!(grey(0, 8, &native(&[60, 200], 8)), [60, 200]);
+        assert_eq!(
+            grey(12, 16, &native(&[60, 0, 200, 0], 16)),
+            [0, 255],
+            "of more bits it is the window that shows them"
+        );
     }
 
     #[test]

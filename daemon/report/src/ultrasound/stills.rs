@@ -75,8 +75,12 @@ fn remarks(stills: &Stills) -> Vec<Item> {
     let mut said = vec![verdict(stills)];
     for one in &stills.unread {
         let number = one.number.map_or_else(|| "An image without a number".into(), |n| format!("Image {n}"));
-        let part = if one.in_part { " in part" } else { "" };
-        said.push(format!("{number} was not looked at{part}: {}", one.why));
+        let part = if one.in_part { "a part of it" } else { "it" };
+        said.push(format!("{number}: {part} was not looked at: {}", one.why));
+    }
+    if stills.more_lesions > 0 {
+        let more = counted(stills.more_lesions, "more lesion");
+        said.push(format!("{more}, of which the network was less sure, are not in this report or the segmentation"));
     }
     let count = |is: fn(&StillImage) -> bool| stills.images.iter().filter(|image| is(image)).count();
     let found = count(|image| image.found);
@@ -120,6 +124,9 @@ mod tests {
         for text in ["Lesion 2", "size not measured", "not looked at", "Seen in 5 frames", "White callipers"] {
             assert!(holds(report, text), "{text}");
         }
+        let more = Stills { more_lesions: 3, ..stills.clone() };
+        let more = crate::write(&case.source(), Content::Stills { stills: &more }, &case.provenance).unwrap();
+        assert!(holds(&more[2], "3 more lesions, of which the network was less sure, are not in this report"));
         let nothing = Stills { images: vec![image(7, None)], ..Stills::default() };
         let nothing = crate::write(&case.source(), Content::Stills { stills: &nothing }, &case.provenance).unwrap();
         let [report] = nothing.as_slice() else { panic!("{} objects", nothing.len()) };

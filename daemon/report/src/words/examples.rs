@@ -141,6 +141,7 @@ pub fn not_read() -> Vec<NotRead> {
         NotRead::NoSector => [NotRead::NoSector],
         NotRead::OtherPart { .. } => [NotRead::OtherPart { part: "THYROID".into() }],
         NotRead::TooLarge { .. } => [NotRead::TooLarge { needed_mib: 9000, limit_mib: 4096 }],
+        NotRead::Depth { .. } => [NotRead::Depth { bits: 1 }],
         NotRead::ColourSpace { .. } => [NotRead::ColourSpace { photometric: "ARGB".into() }],
         NotRead::Pixels(_) => [NotRead::Pixels(DecodeError::Truncated { needed: 900, present: 87 })],
     }

@@ -738,6 +738,7 @@ fn not_read(why: &NotRead) -> String {
         NotRead::TooLarge { needed_mib, limit_mib } => {
             format!("解码需要 {needed_mib} MiB 内存，上限为 {limit_mib} MiB")
         }
+        NotRead::Depth { bits } => format!("每个样本仅有 {bits} 位，不足以表示灰阶"),
         NotRead::ColourSpace { photometric } => format!("无法读取其颜色（{photometric}）"),
         NotRead::Pixels(fault) => pixels(fault),
     }

@@ -78,8 +78,14 @@ pub(super) fn of(header: &Header, regions: &[Region]) -> Result<Areas, NotRead> 
             not_read.push(NotRead::ColourFlow);
         } else if sector.width < LEAST_SIDE || sector.height < LEAST_SIDE {
             not_read.push(NotRead::NoSector);
-        } else if !named.iter().any(|known| known.sector == sector) {
-            named.push(Area { sector, mm: scale(sector, region) });
+        } else {
+            let area = Area { sector, mm: scale(sector, region) };
+            // A region within another one, or nearly the same again, shows the same tissue: the larger one is read.
+            match named.iter_mut().find(|known| is_twin(known.sector, sector)) {
+                Some(known) if pixels(known.sector) < pixels(sector) => *known = area,
+                Some(_) => {}
+                None => named.push(area),
+            }
         }
     }
     if named.is_empty() {
@@ -105,6 +111,17 @@ fn sector(header: &Header, region: &Region) -> Sector {
         width: side(right.saturating_sub(left)),
         height: side(bottom.saturating_sub(top)),
     }
+}
+
+fn pixels(sector: Sector) -> usize {
+    sector.width * sector.height
+}
+
+/// Do they share more than half of the smaller one?
+fn is_twin(a: Sector, b: Sector) -> bool {
+    let along = |a: [usize; 2], b: [usize; 2]| (a[0] + a[1]).min(b[0] + b[1]).saturating_sub(a[0].max(b[0]));
+    let shared = along([a.x, a.width], [b.x, b.width]) * along([a.y, a.height], [b.y, b.height]);
+    2 * shared > pixels(a).min(pixels(b))
 }
 
 fn overlap(a: [u32; 4], b: [u32; 4]) -> bool {
@@ -187,6 +204,18 @@ mod tests {
         }
         let scaled = [region(Shows::Tissue, [0, 0, 900, 300]), region(Shows::MMode, [0, 300, 800, 600])];
         assert_eq!(of(&header(PLAIN), &scaled), Err(NotRead::NoTissue), "the whole picture is half a curve");
+    }
+
+    #[test]
+    fn tissue_that_two_regions_show_is_read_once_in_the_larger_one() {
+        let inner =
+            [region(Shows::Tissue, [50, 100, 350, 500]), region(Shows::Tissue, LEFT), region(Shows::Tissue, RIGHT)];
+        let Ok(Areas::Named(named, _)) = of(&header(PLAIN), &inner) else { panic!() };
+        let lefts: Vec<_> = named.iter().map(|area| (area.sector.x, area.sector.width)).collect();
+        assert_eq!(lefts, [(0, 400), (400, 400)]);
+        let touching = [region(Shows::Tissue, LEFT), region(Shows::Tissue, [300, 50, 800, 550])];
+        let Ok(Areas::Named(named, _)) = of(&header(PLAIN), &touching) else { panic!() };
+        assert_eq!(named.len(), 2, "a quarter is shared");
     }
 
     #[test]

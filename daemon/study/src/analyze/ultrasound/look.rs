@@ -20,6 +20,9 @@ use super::{Pictures, Stored, wanted};
 use crate::analyze::engine;
 use crate::volume;
 
+/// Fewer bits hold no shades of grey: a drawing, or an error of the header.
+const LEAST_BITS: u16 = 6;
+
 /// What a repetition may mend.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::analyze) enum Error {
@@ -131,6 +134,9 @@ impl Looker<'_> {
         let decoder = Decoder::open(&(stored.read)()?)?;
         // A deflated one has its pixels elsewhere, but says the same.
         let header = &decoder.header;
+        if (1..LEAST_BITS).contains(&header.bits_stored) {
+            return Err(NotRead::Depth { bits: header.bits_stored }.into());
+        }
         let conversion = Conversion::of(header, &decoder.data_set)
             .map_err(|_| NotRead::ColourSpace { photometric: header.photometric.clone() })?;
         let areas = areas::of(header, &regions::of(&decoder.data_set))?;
@@ -150,7 +156,15 @@ impl Looker<'_> {
             if self.control.cancelled() {
                 return Err(Stop::Error(Error::Task(task::Error::cancelled())));
             }
-            let samples = decoder.decode(frame).ok_or(DecodeError::NoPixelData)??;
+            let samples = match decoder.decode(frame).unwrap_or(Err(DecodeError::NoPixelData)) {
+                Ok(samples) => samples,
+                // One bad frame is no reason to leave out its clip.
+                Err(fault) if !fault.is_transient() => {
+                    note(&mut in_part, NotRead::Pixels(fault));
+                    continue;
+                }
+                Err(fault) => return Err(fault.into()),
+            };
             let channels = if conversion.is_grey() { 1 } else { 3 };
             let mut bytes = vec![0; size[0] * size[1] * channels];
             conversion.convert(&samples, size[0], &mut bytes);

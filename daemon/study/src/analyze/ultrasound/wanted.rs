@@ -5,10 +5,14 @@ use report::provenance::{DEVICE_MODEL, MANUFACTURER};
 
 use crate::settings::{Analyze, ReadUltrasound};
 
-/// Breast, in lower case: English, Latin, German; Chinese.
-const WORDS: [&str; 5] = ["breast", "mamma", "brust", "乳腺", "乳房"];
+/// Breast, in lower case: English, Latin (and French, Italian adjectives), German, Italian, Spanish and Portuguese, Dutch;
+/// Chinese, Russian, Korean.
+const WORDS: [&str; 10] = ["breast", "mamma", "brust", "mammel", "mamaria", "乳腺", "乳房", "молочн", "유방", "borst"];
+/// The same, where only the whole word is meant: Spanish and Portuguese, French, Italian, Turkish.
+const WHOLE: [&str; 6] = ["mama", "mamas", "seins", "seno", "seni", "meme"];
 /// What holds such a word and is something else.
-const OTHERS: [&str; 6] = ["mammaria", "mammary art", "brustkorb", "brustwirbel", "brust-wirbel", "not breast"];
+const OTHERS: [&str; 7] =
+    ["arteria mammaria", "mammaria interna", "mammary art", "brustkorb", "brustwirbel", "brust-wirbel", "not breast"];
 
 /// Why a series is kept and not read; `None` when it is. `headers`: of its images.
 pub fn unwanted<'a>(settings: &Analyze, headers: impl IntoIterator<Item = &'a Header>) -> Option<String> {
@@ -52,7 +56,8 @@ pub(super) fn other_part(header: &Header) -> Option<String> {
 pub(super) fn is_breast(header: &Header) -> bool {
     let says = |text: &str| {
         let text = OTHERS.iter().fold(text.to_lowercase(), |text, other| text.replace(other, ""));
-        WORDS.iter().any(|word| text.contains(word))
+        let mut whole = text.split(|c: char| !c.is_alphanumeric());
+        WORDS.iter().any(|word| text.contains(word)) || whole.any(|word| WHOLE.contains(&word))
     };
     says(&header.body_part)
         || says(&header.series_description)
@@ -84,6 +89,12 @@ mod tests {
             (header("SMALLPARTS", "", "双侧乳房", ""), true),
             (header("SMALLPARTS", "", "", "Breast L"), true),
             (header("", "Mammasonographie", "", ""), true),
+            (header("", "Ecografia mammaria bilaterale", "", ""), true),
+            (header("", "", "ECO DE MAMA", ""), true),
+            (header("", "", "Échographie des seins", ""), true),
+            (header("", "УЗИ молочных желез", "", ""), true),
+            (header("", "", "Ultraschall soll wiederholt werden und sein", ""), false),
+            (header("", "", "memento of a mamarracho", ""), false),
             (header("ABDOMEN", "breast and abdomen", "", ""), false),
             (header("THORAX", "", "Brustkorb/Pleura", ""), false),
             (header("", "", "Arteria mammaria interna", ""), false),
