@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{At, Error, Result};
 use super::{Shared, quota, segment};
+use crate::store::{Durability, forget};
 
 /// Interval between two applications of the retention rules: normally, and while space is short.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
@@ -189,6 +190,8 @@ fn retain(shared: &Arc<Shared>) -> Result<()> {
         }
     }
     quota::evict(shared)?;
+    let mut connection = shared.store.connect(Durability::Rebuildable)?;
+    forget::forget(&mut connection, forget::INSTANCES, forget::EVENTS, forget::AT_ONCE)?;
     // Nobody may ask for room while everything is refused; then retention itself must go on asking.
     if shared.free_bytes()? < shared.evict_below {
         shared.shelf.short_of_space();

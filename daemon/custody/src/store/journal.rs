@@ -8,10 +8,13 @@ use super::events::EventRow;
 
 /// Each part gives utc, subject, what, detail.
 const PARTS: [&str; 6] = [
-    // One for each association and series.
+    // One for each association and series; of an old series whose bytes were evicted only the first instance is known.
     "SELECT min(i.received_utc), 'series/' || s.id, 'arrived',
-            count(*) || CASE count(*) WHEN 1 THEN ' instance' ELSE ' instances' END || ' from ' || i.calling_ae || ' at '
-            || i.peer_address || ', until ' || substr(max(i.received_utc), 12, 8) || ' UTC'
+            CASE WHEN s.state = 'evicted' AND s.instance_count > (SELECT count(*) FROM instances o
+                     WHERE o.series_uid = s.series_uid AND o.study_uid = s.study_uid)
+                 THEN 'the first of ' || s.instance_count || ' instances from ' || i.calling_ae || ' at ' || i.peer_address
+                 ELSE count(*) || CASE count(*) WHEN 1 THEN ' instance' ELSE ' instances' END || ' from ' || i.calling_ae
+                     || ' at ' || i.peer_address || ', until ' || substr(max(i.received_utc), 12, 8) || ' UTC' END
      FROM instances i JOIN series s ON s.series_uid = i.series_uid AND s.study_uid = i.study_uid
      WHERE i.study_uid = ?1 GROUP BY s.id, i.association, i.calling_ae, i.peer_address",
     "SELECT completed_utc, 'series/' || id, 'complete',

@@ -7,6 +7,7 @@ mod copy;
 pub mod deliveries;
 mod error;
 pub mod events;
+pub mod forget;
 pub mod instances;
 pub mod jobs;
 pub mod journal;
@@ -42,6 +43,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_damage.sql"),
     include_str!("migrations/0006_commitment.sql"),
     include_str!("migrations/0007_steps.sql"),
+    include_str!("migrations/0008_forget.sql"),
 ];
 
 /// What a commit on this connection waits for.
