@@ -83,9 +83,10 @@ mod tests {
             let found = axes(&pixels, [PIXEL, PIXEL]);
             let want = long * (1.0 + ratio) / 2.0;
             prop_assert!((found.diameter_mm() - want).abs() < PIXEL, "{found:?} for {want}");
-            // A thin tip between pixel centres is lost to one axis alone.
-            prop_assert!((found.long_mm - long).abs() < 1.5 * PIXEL, "{found:?} for {long}");
-            prop_assert!((found.short_mm - long * ratio).abs() < 1.5 * PIXEL, "{found:?} for {}", long * ratio);
+            // A thin tip between pixel centres is lost to one axis alone, and the smallest are nearly round: then the longest
+            // extent may lie anywhere.
+            prop_assert!((found.long_mm - long).abs() < 2.0 * PIXEL, "{found:?} for {long}");
+            prop_assert!((found.short_mm - long * ratio).abs() < 2.0 * PIXEL, "{found:?} for {}", long * ratio);
         }
     }
 
