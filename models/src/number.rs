@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Rounded to the digits of the format (`{:.1}`), never `-0`: a sum of nothing is -0, and so is what is rounded to 0 from
-/// below.
+/// below. `{:#.2}` leaves out a last digit that is 0: slices of 1.25 and of 5.0 mm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Number(pub f64);
 
@@ -25,6 +25,7 @@ impl fmt::Display for Number {
         let text = format!("{:.digits$}", self.0);
         let is_zero = text.chars().all(|c| matches!(c, '-' | '0' | '.'));
         let text = if is_zero { text.trim_start_matches('-') } else { &text };
+        let text = if f.alternate() && digits > 1 { text.strip_suffix('0').unwrap_or(text) } else { text };
         if f.sign_plus() && !text.starts_with('-') {
             f.write_str("+")?;
         }
@@ -43,5 +44,7 @@ mod tests {
         }
         assert_eq!(format!("{:.1} {:+.1} {:+.2}", Number(-0.06), Number(-12.34), Number(0.005)), "-0.1 -12.3 +0.01");
         assert_eq!(format!("{:.0}", Number(f64::NAN)), "NaN");
+        let slices = [1.25, 1.35, 5.0, 0.7].map(|mm| format!("{:#.2}", Number(mm)));
+        assert_eq!(slices, ["1.25", "1.35", "5.0", "0.7"]);
     }
 }

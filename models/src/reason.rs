@@ -23,11 +23,11 @@ pub enum Reason {
     /// `package`: the body part that it is for.
     #[error("body part {part}, package is for {package}")]
     BodyPart { part: String, package: String },
-    #[error("slice spacing {mm:.1} mm, package needs <= {most_mm:.1} mm", mm = Number::from(mm), most_mm = Number::from(most_mm))]
+    #[error("slice spacing {mm:#.2} mm, package needs <= {most_mm:.1} mm", mm = Number::from(mm), most_mm = Number::from(most_mm))]
     SpacingTooLarge { mm: f64, most_mm: f64 },
-    #[error("slices {mm:.1} mm thick, package needs <= {most_mm:.1} mm", mm = Number::from(mm), most_mm = Number::from(most_mm))]
+    #[error("slices {mm:#.2} mm thick, package needs <= {most_mm:.1} mm", mm = Number::from(mm), most_mm = Number::from(most_mm))]
     SlicesTooThick { mm: f64, most_mm: f64 },
-    #[error("slice spacing {mm:.1} mm, package needs >= {least_mm:.1} mm", mm = Number::from(mm), least_mm = Number::from(least_mm))]
+    #[error("slice spacing {mm:#.2} mm, package needs >= {least_mm:.1} mm", mm = Number::from(mm), least_mm = Number::from(least_mm))]
     SpacingTooSmall { mm: f64, least_mm: f64 },
     #[error("noise {hu:.0} HU, package needs <= {most_hu:.0} HU", hu = Number::from(hu), most_hu = Number::from(most_hu))]
     Noisy { hu: f64, most_hu: f64 },
@@ -93,9 +93,9 @@ pub enum Reason {
     AgatstonVoltage { kv: f64 },
     #[error("the tube voltage is not known")]
     AgatstonVoltageUnknown,
-    #[error("slice spacing {mm:.1} mm instead of 2.5 to 3 mm", mm = Number::from(mm))]
+    #[error("slice spacing {mm:#.2} mm instead of 2.5 to 3 mm", mm = Number::from(mm))]
     AgatstonSpacing { mm: f64 },
-    #[error("slices {mm:.1} mm thick instead of 2.5 to 3 mm", mm = Number::from(mm))]
+    #[error("slices {mm:#.2} mm thick instead of 2.5 to 3 mm", mm = Number::from(mm))]
     AgatstonThickness { mm: f64 },
     #[error("sharp kernel {kernel}")]
     AgatstonKernel { kernel: String },

@@ -64,7 +64,6 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Lang
     let w = language.words();
     let comma = w.comma();
     let place = |lobe: Option<LobeName>, side| lobe.map_or_else(|| w.side(side), |lobe| w.part(LungPart::Lobe(lobe)));
-    let sure = |r: &Region| format!("{:.0} %", r.confidence * 100.0);
     match finding {
         ChestFinding::Nodule
         | ChestFinding::Pneumonia
@@ -75,7 +74,7 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Lang
             .map(|f| Instance {
                 region: &f.region,
                 site: Site { place: RIB, side: Some(side_code(f.side)) },
-                caption: format!("{}: {}{comma}{}", f.region.number, w.rib(f.side, f.rib), sure(&f.region)),
+                caption: format!("{}: {}", f.region.number, w.rib(f.side, f.rib)),
                 more: f.rib.map(|rib| Item::number(RIB_NUMBER, f64::from(rib), 0, NO_UNITS)).into_iter().collect(),
             })
             .collect(),
@@ -86,7 +85,7 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Lang
                 Instance {
                     region: &b.region,
                     site: Site::lobe_or_lung(b.lobe, b.side),
-                    caption: format!("{}: {place}{comma}{}", b.region.number, sure(&b.region)),
+                    caption: format!("{}: {place}", b.region.number),
                     more: Vec::new(),
                 }
             })

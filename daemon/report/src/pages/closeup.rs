@@ -1,6 +1,6 @@
 //! A page for one finding: the slice that shows it best, and its surest or largest instances beside it.
 
-use models::findings::{ChestFinding, Evaluated, Form, LungPart, Mask, Region};
+use models::findings::{ChestFinding, Evaluated, Form, LungPart, Mask, Nodule, Region};
 use models::number::Number;
 use models::{ChestFindings, Volume};
 
@@ -22,6 +22,8 @@ const SHOWN: usize = 4;
 const SENTENCE_TOP: usize = 54;
 const SENTENCE_LINE: usize = 21;
 const NOTE_LINE: usize = 18;
+/// Lines below a close-up, at most.
+const CAPTION_LINES: usize = 2;
 /// Least width of a close-up, millimetres: some anatomy must be around to know the place.
 const LEAST_MM: f32 = 45.0;
 
@@ -75,16 +77,23 @@ pub fn page(
     view.scale_bar(&mut canvas, 50.0, SMALL, TEXT);
 
     let cells = cells(shown.len().min(SHOWN), top);
-    for (one, cell) in shown.iter().zip(&cells) {
-        let picture = [cell[0], cell[1], cell[2], cell[3] - 22];
+    let captions: Vec<Vec<String>> = shown
+        .iter()
+        .zip(&cells)
+        .map(|(one, cell)| shortened(SMALL.wrap(&one.caption, pixels(cell[2] - cell[0])), CAPTION_LINES))
+        .collect();
+    let below = 4 + NOTE_LINE * captions.iter().map(Vec::len).max().unwrap_or(1);
+    for ((one, cell), caption) in shown.iter().zip(&cells).zip(&captions) {
+        let picture = [cell[0], cell[1], cell[2], cell[3] - below];
         let plane = Plane::Slice(one.key_slice);
         let per_mm = pixels((picture[2] - picture[0]).min(picture[3] - picture[1])) / one.size_mm.max(LEAST_MM);
         let view = View::around(volume, plane, picture, one.centre, per_mm).windowed(window);
         frame(&mut canvas, &view, one.key_slice, window, w);
         draw(&mut canvas, &view, &every);
         view.scale_bar(&mut canvas, 10.0, SMALL, TEXT);
-        let caption = shortened(SMALL.wrap(&one.caption, pixels(cell[2] - cell[0])), 1);
-        canvas.text([cell[0], cell[3] - 18], &caption.concat(), SMALL, TEXT);
+        for (i, words) in caption.iter().enumerate() {
+            canvas.text([cell[0], picture[3] + 4 + i * NOTE_LINE], words, SMALL, TEXT);
+        }
     }
     footer(&mut canvas, provenance, [24, WIDTH - 24]);
     // The title goes into text of DICOM, which is plain ASCII in every object.
@@ -139,6 +148,12 @@ fn draw(canvas: &mut Canvas, view: &View, every: &[(&Mask, Colour)]) {
     }
 }
 
+fn by_size(findings: &ChestFindings) -> Vec<&Nodule> {
+    let mut nodules = measure::nodules(findings);
+    nodules.sort_by(|a, b| b.size_mm().total_cmp(&a.size_mm()));
+    nodules
+}
+
 /// Instances, the one to show first first.
 fn shown<'a>(
     finding: ChestFinding,
@@ -166,7 +181,8 @@ fn shown<'a>(
         shown.sort_by_key(|s| std::cmp::Reverse(s.masks.iter().map(|m| m.0.count()).sum::<usize>()));
     };
     let mut all: Vec<Shown<'a>> = match finding {
-        ChestFinding::Nodule => measure::nodules(findings)
+        // The largest first, which the sentence names: they are numbered by how sure the network is.
+        ChestFinding::Nodule => by_size(findings)
             .into_iter()
             .map(|n| {
                 let place = n.lobe.map_or_else(|| w.side(n.side), |lobe| w.part(LungPart::Lobe(lobe)));
@@ -215,7 +231,12 @@ fn shown<'a>(
             all
         }
         listed => {
-            instances(findings, listed, language).into_iter().map(|one| region(one.region, one.caption)).collect()
+            let mut all: Vec<Shown> =
+                instances(findings, listed, language).into_iter().map(|one| region(one.region, one.caption)).collect();
+            if listed == ChestFinding::LymphNode {
+                by_volume(&mut all);
+            }
+            all
         }
     };
     all.retain(|one| one.masks.iter().any(|(mask, _)| mask.voxels.contains(&1)));
@@ -247,6 +268,26 @@ mod tests {
         let shown = sentence(&line.text).join(" ");
         assert_eq!(shown, capital(&line.text));
         assert!(shown.contains("sharp kernel Br64d"));
+    }
+
+    #[test]
+    fn the_nodule_that_the_sentence_names_is_on_the_page() {
+        let mut case = testing::case(9);
+        let Evaluated::Done(nodules) = &mut case.findings.nodules else { panic!() };
+        let one = nodules[0].clone();
+        // Numbered by how sure the network is.
+        *nodules = (1..=6).map(|number| Nodule { number, diameter_mm: number as f64 * 3.0, ..one.clone() }).collect();
+        let findings = &case.findings;
+        let line = words::line(findings, ChestFinding::Nodule, Language::English);
+        let shown = shown(ChestFinding::Nodule, findings, &case.volume, Language::English);
+        let largest = format!("{:.1} mm", 18.0);
+        assert!(
+            line.text.contains(&largest) && shown[0].caption.contains(&largest),
+            "{}: {}",
+            line.text,
+            shown[0].caption
+        );
+        assert!(shown[3].caption.contains("9.0 mm"), "then the next in size: {}", shown[3].caption);
     }
 
     #[test]

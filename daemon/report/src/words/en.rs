@@ -338,7 +338,7 @@ impl Words for English {
 
     fn least_size(&self, least: &LeastSize) -> String {
         let (size, mm) = (least.words(), Number(least.slice_mm));
-        format!("smaller than {size} not evaluated at this spacing ({mm:.1} mm)")
+        format!("smaller than {size} not evaluated at this spacing ({mm:#.2} mm)")
     }
 
     fn remark(&self, remark: &Remark) -> String {

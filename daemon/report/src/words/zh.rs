@@ -320,21 +320,21 @@ impl Words for Chinese {
             Reason::BodyPart { part, package } => format!("检查部位为 {part}，模型包适用于 {package}"),
             Reason::SpacingTooLarge { mm, most_mm } => {
                 format!(
-                    "层间距 {mm:.1} mm，模型包要求不大于 {most_mm:.1} mm",
+                    "层间距 {mm:#.2} mm，模型包要求不大于 {most_mm:.1} mm",
                     mm = Number::from(mm),
                     most_mm = Number::from(most_mm)
                 )
             }
             Reason::SlicesTooThick { mm, most_mm } => {
                 format!(
-                    "层厚 {mm:.1} mm，模型包要求不大于 {most_mm:.1} mm",
+                    "层厚 {mm:#.2} mm，模型包要求不大于 {most_mm:.1} mm",
                     mm = Number::from(mm),
                     most_mm = Number::from(most_mm)
                 )
             }
             Reason::SpacingTooSmall { mm, least_mm } => {
                 format!(
-                    "层间距 {mm:.1} mm，模型包要求不小于 {least_mm:.1} mm",
+                    "层间距 {mm:#.2} mm，模型包要求不小于 {least_mm:.1} mm",
                     mm = Number::from(mm),
                     least_mm = Number::from(least_mm)
                 )
@@ -379,8 +379,8 @@ impl Words for Chinese {
             Reason::AgatstonGatingUnknown => "不明确是否使用心电门控".into(),
             Reason::AgatstonVoltage { kv } => format!("管电压 {kv:.0} kV（应为 120 kV）", kv = Number::from(kv)),
             Reason::AgatstonVoltageUnknown => "管电压未知".into(),
-            Reason::AgatstonSpacing { mm } => format!("层间距 {mm:.1} mm（应为 2.5 至 3 mm）", mm = Number::from(mm)),
-            Reason::AgatstonThickness { mm } => format!("层厚 {mm:.1} mm（应为 2.5 至 3 mm）", mm = Number::from(mm)),
+            Reason::AgatstonSpacing { mm } => format!("层间距 {mm:#.2} mm（应为 2.5 至 3 mm）", mm = Number::from(mm)),
+            Reason::AgatstonThickness { mm } => format!("层厚 {mm:#.2} mm（应为 2.5 至 3 mm）", mm = Number::from(mm)),
             Reason::AgatstonKernel { kernel } => format!("锐利重建核 {kernel}"),
             Reason::AgatstonKernelUnknown => "重建核未知".into(),
             Reason::LittleSoftTissue { patches, needed } => {
@@ -410,7 +410,7 @@ impl Words for Chinese {
     }
 
     fn least_size(&self, least: &LeastSize) -> String {
-        format!("小于 {} 者在此层间距（{:.1} mm）下未评估", least.words(), Number(least.slice_mm))
+        format!("小于 {} 者在此层间距（{:#.2} mm）下未评估", least.words(), Number(least.slice_mm))
     }
 
     fn remark(&self, remark: &Remark) -> String {
