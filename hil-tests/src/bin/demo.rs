@@ -66,6 +66,17 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments, terminal: Terminal) -> Result<bool> {
     println!("{}", terminal.bold("Scanside demo"));
     println!("{}\n", terminal.dim("research and engineering use, not for diagnosis"));
+    is_ours(&arguments.out)?;
+    if let Some(study) = &arguments.study {
+        let lies_in =
+            arguments.out.canonicalize().is_ok_and(|out| study.canonicalize().is_ok_and(|s| s.starts_with(out)));
+        ensure!(
+            !lies_in,
+            "{} lies in {}, which is emptied: move it elsewhere",
+            study.display(),
+            arguments.out.display()
+        );
+    }
     fresh_folder(&arguments.out)?;
     let out = arguments.out.canonicalize()?;
     let input = match &arguments.study {
@@ -85,8 +96,24 @@ async fn run(arguments: &Arguments, terminal: Terminal) -> Result<bool> {
     let good = result.with_context(|| format!("see {}", log.display()))?;
     stopped?;
     println!();
-    println!("{}", if good { terminal.good("The demo succeeded.") } else { terminal.bad("The demo failed.") });
+    let nodules = if input.truth.is_some() { " and every planted nodule of 6 mm or more was found" } else { "" };
+    let success = format!("The demo succeeded: every stage ran{nodules}.");
+    println!("{}", if good { terminal.good(&success) } else { terminal.bad("The demo failed.") });
     Ok(good)
+}
+
+/// Refuses to empty a folder that an earlier demo has not made.
+fn is_ours(out: &Path) -> Result<()> {
+    let names = |path: &Path| std::fs::read_dir(path).map(|entries| entries.flatten().count()).unwrap_or_default();
+    ensure!(
+        names(out) == 0
+            || out.join("scansided.log").exists()
+            || out.join("box").exists()
+            || out.join("results").exists(),
+        "{} holds other files than those of an earlier demo, and would be emptied: name another folder",
+        out.display()
+    );
+    Ok(())
 }
 
 /// Runs the demo. False: a nodule that had to be found was missed, or a job was parked.
@@ -111,7 +138,11 @@ async fn story(
     let findings = report::findings(&outcome.jobs)?;
     let good = show_findings(terminal, input, &findings);
     if let (Some(truth), Some(nine)) = (&input.truth, report::findings(&outcome.jobs)?.first()) {
-        nine::table(terminal, &Planted::of(truth)?, nine);
+        if !nine::table(terminal, &Planted::of(truth)?, nine) {
+            let card =
+                "What is missed or too many is what the package can do at present: models/packages/ct-chest/CARD.md";
+            println!("  {}", terminal.dim(card));
+        }
     }
     let answered = received.last().map_or(last_slice, |object| object.at);
     let outside = [

@@ -7,11 +7,14 @@ use crate::evaluation::read::{Findings, Lesion, Part, Planted, Score};
 
 const NONE: &str = "none";
 
-pub fn table(terminal: Terminal, planted: &Planted, found: &Findings) {
+/// Returns whether all that was planted was found and nothing else.
+pub fn table(terminal: Terminal, planted: &Planted, found: &Findings) -> bool {
     terminal.heading("Nine findings: planted and found");
     let words = planted_words(planted).into_iter().zip(found_words(found));
-    let rows: Vec<_> = cases::all(planted, found).iter().zip(words).map(|(case, (p, f))| row(case, p, f)).collect();
+    let cases = cases::all(planted, found);
+    let rows: Vec<_> = cases.iter().zip(words).map(|(case, (p, f))| row(case, p, f)).collect();
     terminal.table(&["finding", "planted", "found", "too many", ""], &rows);
+    cases.iter().all(|case| case.not_evaluated.is_none() && case.hit == case.planted && case.extra == 0)
 }
 
 fn row(case: &Case, planted: String, found: String) -> Vec<String> {
