@@ -25,7 +25,7 @@ struct Arguments {
     /// /usr/lib/scanside, /run/scanside and /etc/scanside.
     #[arg(long, value_name = "PATH")]
     config: Vec<PathBuf>,
-    /// Print the effective configuration, or all errors in it, and exit.
+    /// Print the effective configuration, or the mistakes in it, and exit.
     #[arg(long)]
     check_config: bool,
     /// What to log, for example `debug` or `info,node=debug`; overrides RUST_LOG.

@@ -238,11 +238,12 @@ pub enum StudiesCommand {
         study: String,
     },
     /// Decide about objects that were sent again under the same UIDs with other content.
+    #[command(group = clap::ArgGroup::new("which").required(true).args(["take_new", "keep_old"]))]
     Resolve {
         /// Number as in `studies list`, study instance UID, or the beginning of one.
         study: String,
         /// What came last counts: its series are analysed again, and reported under what it says.
-        #[arg(long, conflicts_with = "keep_old", required_unless_present = "keep_old")]
+        #[arg(long)]
         take_new: bool,
         /// What is used now stays.
         #[arg(long)]
@@ -514,7 +515,7 @@ fn file_name(text: &str) -> Result<String, String> {
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Read and validate the configuration; print what is in effect, or every mistake.
+    /// Read and validate the configuration; print what is in effect, or the mistakes.
     Check {
         /// Files or directories instead of the usual ones.
         paths: Vec<PathBuf>,

@@ -11,9 +11,9 @@ use super::config::broken;
 use super::failure::Failure;
 use super::output::{Output, bytes};
 
-/// Is it a file or a directory, and not the name of a package on the appliance?
+/// Is it a file or a directory, also one that is missing, and not the name of a package on the appliance?
 pub fn is_here(package: &str) -> bool {
-    Path::new(package).exists()
+    package.contains('/') || package.ends_with(".scanside") || Path::new(package).exists()
 }
 
 pub fn sign(directory: &Path, key: &Path, output: &Output) -> Result<(), Failure> {

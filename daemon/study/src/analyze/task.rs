@@ -26,7 +26,7 @@ use crate::volume::geometry;
 /// The tasks that work on received studies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StudyTask {
-    /// ChestFindings of the chest, by a model package.
+    /// Nine findings of the chest, by a model package.
     ChestCt,
     /// Image quality of any CT; needs no package.
     CtQuality,
