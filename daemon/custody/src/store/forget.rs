@@ -123,7 +123,9 @@ mod tests {
         connection
             .execute_batch("UPDATE instances SET state = 'evicted'; UPDATE series SET state = 'evicted'")
             .unwrap();
-        (0..30).for_each(|_| drop(forget(&mut connection, 30, 20, 7).unwrap()));
+        for _ in 0..30 {
+            forget(&mut connection, 30, 20, 7).unwrap();
+        }
         assert_eq!(left(&connection, "2"), 1);
         assert_eq!(forget(&mut connection, 1000, 1000, 7).unwrap(), 0, "what is young stays");
     }
