@@ -16,7 +16,8 @@ do_compile[noexec] = "1"
 
 do_install() {
     install -D -m 0755 ${UNPACKDIR}/scanside-unseal ${D}${sbindir}/scanside-unseal
-    install -D -m 0644 ${UNPACKDIR}/ca.cert.pem ${D}${nonarch_libdir}/scanside-unseal/ca.cert.pem
+    # A file that is named by its whole path is unpacked with it.
+    install -D -m 0644 ${UNPACKDIR}${SCANSIDE_KEYS}/ca.cert.pem ${D}${nonarch_libdir}/scanside-unseal/ca.cert.pem
     # A module of initramfs-framework. Before 90-rootfs, which mounts what it is given as root.
     install -D -m 0755 ${UNPACKDIR}/scanside-initramfs ${D}/init.d/88-scanside
 }
