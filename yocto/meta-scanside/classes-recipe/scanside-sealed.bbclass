@@ -4,7 +4,7 @@
 
 CONVERSIONTYPES:append = " sealed"
 CONVERSION_DEPENDS_sealed = "scanside-seal-native cryptsetup-native openssl-native"
-CONVERSION_CMD:sealed () {
-    cp ${IMAGE_NAME}.${type} ${IMAGE_NAME}.${type}.sealed
-    scanside-seal ${IMAGE_NAME}.${type}.sealed ${RAUC_KEY_FILE} ${RAUC_CERT_FILE}
-}
+CONVERSION_CMD:sealed = "\
+    cp ${IMAGE_NAME}.${type} ${IMAGE_NAME}.${type}.sealed && \
+    scanside-seal ${IMAGE_NAME}.${type}.sealed ${RAUC_KEY_FILE} ${RAUC_CERT_FILE} \
+"
