@@ -5,7 +5,7 @@
 # What it cannot show: RAUC of the image is newer (1.15), its slots are partitions, and a bundle of format "verity" is mounted by the
 # kernel's device mapper; here bundles of that format are made and judged, and those that are installed are of format "plain".
 # Functions are called by name, through `is` and `refused`; GRUB's script sees those that stand for its commands.
-# shellcheck disable=SC2317,SC2034,SC2059
+# shellcheck disable=SC2317,SC2034,SC2059,SC2016
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD layer=$PWD/yocto/meta-scanside bsp=$PWD/yocto/meta-scanside-bsp
@@ -114,7 +114,6 @@ mkdir "$work/bin"
 printf '#!/bin/sh\nexec %s --conf=%s "$@"\n' "$(command -v rauc)" "$work/keys.conf" >"$work/bin/rauc" && chmod +x "$work/bin/rauc"
 on() {
   local slot=$1; shift
-  # shellcheck disable=SC2016
   dbus-run-session -- bash -c '
     export DBUS_STARTER_BUS_TYPE=session
     PATH=$2/bin:$PATH
@@ -229,9 +228,11 @@ is "with the configuration of the image" same "$(cat "$work/data/etc/scanside/co
 echo second >"$work/etc/config.d/50-site.toml"
 is "a later start is silent" "$system/scanside-data" "$work/data" "$work/etc"
 is "and leaves the site's configuration" same "$(cat "$work/data/etc/scanside/config.d/50-site.toml")" first
-mv "$work/data/etc/scanside" "$work/data/etc/scanside.new"
-rm "$work/data/etc/scanside.new/config.d/50-site.toml"
-is "a first start that was cut off is done again" "$system/scanside-data" "$work/data" "$work/etc"
+# A power cut while the configuration is copied: of it there is the folder, and no more.
+rm -rf "$work/data/etc/scanside" && mkdir "$work/cut"
+printf '#!/bin/sh\nmkdir -p "$3"; echo cut; exit 1\n' >"$work/cut/cp" && chmod +x "$work/cut/cp"
+refused "a first start is cut off" "^cut" env PATH="$work/cut:$PATH" "$system/scanside-data" "$work/data" "$work/etc"
+is "it is done again" "$system/scanside-data" "$work/data" "$work/etc"
 is "as a whole" same "$(cat "$work/data/etc/scanside/config.d/50-site.toml")" second
 
 # ---------------------------------------------------------------- NVIDIA's UEFI (scanside-jetson-orin)
