@@ -3,7 +3,7 @@
 # scripts and configuration. No image is built and nothing is started. Takes seconds.
 #
 # What it cannot show: RAUC of the image is newer (1.15), its slots are partitions, and a bundle of format "verity" is mounted by the
-# kernel's device mapper; here bundles of that format are made and judged, and those that are installed are of format "plain".
+# kernel's device mapper, which not every kernel has; here bundles of that format are made and judged, and those that are installed are of format "plain".
 # Functions are called by name, through `is` and `refused`; GRUB's script sees those that stand for its commands.
 # shellcheck disable=SC2317,SC2034,SC2059,SC2016
 set -euo pipefail
@@ -237,7 +237,7 @@ is "as a whole" same "$(cat "$work/data/etc/scanside/config.d/50-site.toml")" se
 
 # ---------------------------------------------------------------- NVIDIA's UEFI (scanside-jetson-orin)
 
-# What nvbootctrl says and does, as NVIDIA documents it. The real one runs on a Jetson only.
+# What nvbootctrl is taken to say and do. The real one runs on a Jetson only and was not seen.
 mkdir -p "$work/uefi" "$work/efivars"
 cat >"$work/nvbootctrl" <<'P'
 #!/bin/sh
