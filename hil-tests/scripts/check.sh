@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make check`: runs all steps, also after one has failed. The summary at the end says what failed and how long each step took.
 #
-#   check.sh               everything: format, rules, architecture, dependencies, networks, clippy, tests, docs
+#   check.sh               everything: format, rules, architecture, dependencies, networks, yocto, clippy, tests, docs
 #   check.sh all           the same
 #   check.sh lint          everything but the tests
 #   check.sh test          format and tests only
@@ -28,6 +28,7 @@ architecture() {
   (cd hil-tests/scripts && python3 -B -m unittest -q) && python3 -B hil-tests/scripts/architecture.py
 }
 networks() { hil-tests/scripts/gpu_check.sh; }
+yocto() { hil-tests/scripts/yocto.sh; }
 lints() { cargo clippy "${packages[@]}" --all-targets --keep-going -- -D warnings; }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc "${packages[@]}" --no-deps; }
 
@@ -67,8 +68,8 @@ names |= {p["name"]: p["name"] for p in packages}
 print(names.get(sys.argv[1], ""))' "$1"
 }
 case $part in
-  all) packages=(--workspace) steps=(format rules architecture dependencies networks lints tests docs) ;;
-  lint) packages=(--workspace) steps=(format rules architecture dependencies networks lints docs) ;;
+  all) packages=(--workspace) steps=(format rules architecture dependencies networks yocto lints tests docs) ;;
+  lint) packages=(--workspace) steps=(format rules architecture dependencies networks yocto lints docs) ;;
   test) packages=(--workspace) steps=(format tests) ;;
   *)
     package=$(package_of "$part")

@@ -60,6 +60,23 @@ browser() {
   say "no chromium: the page is not tested in a browser (sudo apt-get install chromium)"
 }
 
+# What tries the updates of the operating system image. Where it cannot be installed, the step yocto of `make check` says what it left out.
+image_tools() {
+  local wanted="rauc squashfs-tools cryptsetup-bin grub-common shellcheck openssl e2fsprogs" missing="" package as_root=""
+  for package in $wanted; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+  done
+  if [ -n "$missing" ]; then
+    [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && as_root="sudo"; }
+    say "installing$missing"
+    # shellcheck disable=SC2086,SC2015
+    { [ "$(id -u)" = 0 ] || [ -n "$as_root" ]; } && $as_root apt-get update -qq &&
+      $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends -y $missing >/dev/null ||
+      say "not all installed: the image is checked in part (sudo apt-get install$missing)"
+  fi
+  python yocto yocto.txt || say "no kas and oelint-adv: the layers are checked in part"
+}
+
 # python FOLDER LIST: a virtual environment in .cache/FOLDER with the packages of LIST.
 python() {
   local folder=$cache/$1 list=$scripts/$2
@@ -67,8 +84,7 @@ python() {
   say "Python packages of $2"
   rm -rf "$folder"
   /usr/bin/python3 -m venv "$folder"
-  "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$list"
-  cp "$list" "$folder/.requirements"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$list" && cp "$list" "$folder/.requirements"
 }
 
 # Only the library from the PyPI wheel; no Python is used when it runs.
@@ -155,5 +171,5 @@ python python validators.txt
 [ "$purpose" = bench ] && python peer peer.txt
 onnxruntime
 [ "$purpose" = hil ] && guest
-[ "$purpose" = check ] && cargo_deny
+[ "$purpose" = check ] && { cargo_deny; image_tools; }
 exit 0
