@@ -104,6 +104,14 @@ impl Worklist {
         self.served.as_ref().map(Served::server)
     }
 
+    /// Waits until the server has answered, or not, once more; for ever without a server.
+    pub async fn changed(&mut self) {
+        match &mut self.served {
+            Some(served) => served.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Reads file or folder on a thread for blocking work, and takes the server's last answer. A newer one is asked for, but
     /// not waited for.
     ///

@@ -331,6 +331,7 @@ pub async fn follow(connection: Connection, view: Option<View>) -> Result<(), Er
             () = changed(&mut view.status) => {}
             () = changed(&mut view.stats) => {}
             () = changed(&mut view.recording) => {}
+            () = view.worklist.changed() => {}
         }
     }
 }

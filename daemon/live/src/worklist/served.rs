@@ -132,6 +132,13 @@ impl Served {
         }
     }
 
+    /// Waits for a change; for ever when there will be no more changes.
+    pub(super) async fn changed(&mut self) {
+        if self.state.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// The last answer without what is of the past; `None` before the first one. A newer one is asked for.
     pub(super) fn look(&self) -> Option<Answer> {
         self.wish.notify_one();
