@@ -242,6 +242,8 @@ mod tests {
         assert_eq!((find.field, find.message_id, find.has_data_set), (C_FIND, 3, true));
         let cancel = Command::parse(&cancel_request(3)).unwrap();
         assert_eq!((cancel.field, cancel.message_id, cancel.has_data_set), (C_CANCEL, 3, false));
+        let responded_to = [0, 0, 0x20, 0x01, 2, 0, 0, 0, 3, 0];
+        assert!(cancel_request(3).windows(responded_to.len()).any(|bytes| bytes == responded_to));
     }
 
     #[test]
