@@ -63,6 +63,12 @@ impl Wall {
         text_after(self.moment(), wait)
     }
 
+    /// The day that is `days` after today in local time, YYYYMMDD.
+    pub fn local_date(&self, days: i32) -> String {
+        let today = self.moment().to_zoned(jiff::tz::TimeZone::system()).date();
+        today.saturating_add(jiff::Span::new().days(days)).strftime("%Y%m%d").to_string()
+    }
+
     /// Seconds since 1970.
     pub fn unix_secs(&self) -> i64 {
         self.moment().as_second()
@@ -111,6 +117,12 @@ fn text_after(moment: jiff::Timestamp, wait: Duration) -> String {
 
 fn utc_text(moment: jiff::Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// The day of this moment (in the form of [`now_utc`]) in local time, YYYYMMDD; `None` when it is no moment.
+pub fn local_date_of(utc: &str) -> Option<String> {
+    let moment = utc.parse::<jiff::Timestamp>().ok()?;
+    Some(moment.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y%m%d").to_string())
 }
 
 /// A clock for tests: it advances only by `advance` and by `sleep`. Clones share the time.
@@ -179,6 +191,18 @@ mod tests {
             assert_eq!(wall.now_utc() > now_utc(), days > 0);
         }
         assert_eq!(wall.until("yesterday"), Duration::ZERO);
+    }
+
+    #[test]
+    fn today_is_a_day_of_eight_digits_and_days_are_counted_from_it() {
+        let wall = Wall::default();
+        let today = wall.local_date(0);
+        assert_eq!(today.len(), 8);
+        assert!(wall.local_date(-1) < today && today < wall.local_date(1));
+        assert_eq!(local_date_of("1999-06-15T12:00:00.000Z").as_deref(), Some("19990615"));
+        assert_eq!(local_date_of("today"), None);
+        wall.set_days(40);
+        assert_eq!(wall.local_date(-40), today);
     }
 
     #[test]

@@ -17,6 +17,14 @@ function label({ patient, date, time, modality, description }) {
   return [when, who, patient.accession_number, modality, description].filter(Boolean).join(" · ");
 }
 
+// How current the server's list is, in local time; empty when nothing is wrong.
+function served({ answered_utc, trouble }) {
+  if (!trouble) return "";
+  const at = new Date(answered_utc);
+  const list = answered_utc ? `Worklist of ${at.toLocaleString([], { dateStyle: "short", timeStyle: "short" })}` : "No worklist yet";
+  return `${list}, ${trouble}.`;
+}
+
 export class Worklist {
   #entries = [];
   #filled = "";
@@ -38,10 +46,11 @@ export class Worklist {
       by("exam-skipped").textContent = response ? await response.text() : "The box does not answer.";
       return;
     }
-    const { entries, skipped } = await response.json();
+    const { entries, skipped, server } = await response.json();
     this.#entries = entries;
     const reasons = Object.entries(skipped).map(([reason, count]) => `${count}: ${reason}`);
-    if (reasons.length) by("exam-skipped").textContent = `Left out of the worklist: ${reasons.join("; ")}`;
+    const said = [server ? served(server) : "", reasons.length ? `Left out of the worklist: ${reasons.join("; ")}` : ""];
+    by("exam-skipped").textContent = said.filter(Boolean).join(" ");
     if (!entries.length) return;
     list.append(...entries.map((entry, index) => new Option(label(entry), String(index))));
     by("exam-expected").hidden = false;

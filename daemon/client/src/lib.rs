@@ -11,7 +11,7 @@ pub mod ctl;
 #[cfg(feature = "ctl")]
 pub mod doctor;
 
-pub use live::{Area, Exam, Expected, Learnt, Live, LiveProxy, Patient, Stage, Stats};
+pub use live::{Area, Exam, Expected, Learnt, Live, LiveProxy, Patient, Stage, Stats, WorklistServer};
 pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, ModelProxy, SeriesProxy, StudyProxy};
 pub use types::{
     Caller, Delivery, Happened, Job, Model, Options, Quarantined, Sender, Series, ShadowRun, Status, Study,

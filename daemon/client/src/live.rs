@@ -54,6 +54,8 @@ pub trait Live {
     #[zbus(property)]
     fn recording_reason(&self) -> zbus::Result<String>;
     #[zbus(property)]
+    fn worklist_server(&self) -> zbus::Result<HashMap<String, OwnedVariant>>;
+    #[zbus(property)]
     fn stats(&self) -> zbus::Result<HashMap<String, OwnedVariant>>;
 }
 
@@ -75,6 +77,19 @@ pub struct Live {
     /// `off`, `on` or `failed`, and why.
     pub recording: String,
     pub recording_reason: Option<String>,
+    /// `None`: no server is configured.
+    pub worklist_server: Option<WorklistServer>,
+}
+
+/// The worklist server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct WorklistServer {
+    /// AE title and address.
+    pub name: String,
+    /// When the list that is shown was answered; `None` when none was.
+    pub answered_utc: Option<String>,
+    /// Why there is no newer one, in plain words.
+    pub trouble: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -186,6 +201,20 @@ impl Live {
             exam: Exam::of(&live.exam().await?),
             recording: live.recording().await?,
             recording_reason: some(live.recording_reason().await?),
+            worklist_server: WorklistServer::read(live).await,
+        })
+    }
+}
+
+impl WorklistServer {
+    /// `None`, too, of an appliance that knows no such server.
+    pub async fn read(live: &LiveProxy<'_>) -> Option<Self> {
+        let entries = live.worklist_server().await.unwrap_or_default();
+        let text = |name: &str| entries.get(name).and_then(|value| <&str>::try_from(value).ok()).map(str::to_owned);
+        Some(Self {
+            name: text("Name")?,
+            answered_utc: text("AnsweredUtc").and_then(some),
+            trouble: text("Trouble").and_then(some),
         })
     }
 }

@@ -9,6 +9,7 @@ use dicom::check::Checker;
 use live::settings::{Live, Record};
 use live::source::device::Device as Video;
 use node::settings::{Destination, Dicom};
+use node::worklist::settings::WorklistServer;
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
 use study::settings::{Accelerator, Analyze, Models, Series, Study};
@@ -25,6 +26,7 @@ pub struct Settings {
     pub models: Models,
     pub accelerator: Accelerator,
     pub live: Live,
+    pub worklist: WorklistServer,
     pub record: Record,
     pub bus: Bus,
     pub console: Console,
@@ -51,7 +53,8 @@ impl Settings {
 
     /// Gives to each part what it takes from another one.
     pub(crate) fn inherit(&mut self) {
-        for tls in self.destination.values_mut().filter_map(|destination| destination.tls.as_mut()) {
+        let destinations = self.destination.values_mut().filter_map(|destination| destination.tls.as_mut());
+        for tls in destinations.chain(self.worklist.tls.as_mut()) {
             tls.inherit(&self.dicom.tls);
         }
     }
@@ -74,6 +77,7 @@ impl Settings {
         self.analyze.check(&mut checker);
         self.accelerator.check(&mut checker);
         self.live.check(&mut checker);
+        self.worklist.check(&mut checker);
         self.record.check(&mut checker);
         self.bus.check(&mut checker);
         self.console.check(&mut checker);

@@ -96,6 +96,43 @@ fn every_mistake_names_file_line_key_and_reason() {
         ("live.deadline_ms = 5.0\n", "a.toml:1: live.deadline_ms: 5 is out of range: 10 to 10000 ms"),
         ("live.threads = 65\n", "a.toml:1: live.threads: 65 is out of range: 0 to 64 threads"),
         ("live.worklist = \"list.csv\"\n", "a.toml:1: live.worklist: must be an absolute path"),
+        (
+            "worklist.ae_title = \"RIS\"\n",
+            "a.toml:1: worklist: address must be set, too: without it no server is asked",
+        ),
+        ("worklist.address = \"ris:104\"\n", "a.toml:1: worklist: ae_title, that of the server, must be set, too"),
+        (
+            "worklist.ae_title = \"RIS\"\nworklist.address = \"ris\"\n",
+            "a.toml:2: worklist.address: \"ris\" is not host:port",
+        ),
+        (
+            "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\nmodality = \"US*\"\n",
+            "a.toml:4: worklist.modality: \"US*\" is no modality, such as US; empty for all",
+        ),
+        (
+            "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\nstation_ae_title = \"\"\n",
+            "a.toml:4: worklist.station_ae_title: an AE title must not be empty",
+        ),
+        (
+            "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\ndays = 40\n",
+            "a.toml:4: worklist.days: 40 is out of range: 0 to 31 days",
+        ),
+        (
+            "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\nevery_secs = 1\n",
+            "a.toml:4: worklist.every_secs: 1 is out of range: 5 to 86400 seconds",
+        ),
+        (
+            "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\ntimeout_secs = 0\n",
+            "a.toml:4: worklist.timeout_secs: 0 is out of range: 1 to 600 seconds",
+        ),
+        (
+            "[worklist]\naddress = \"ris:104\"\nae_title = \"RIS\"\ntls = true\n",
+            "a.toml:4: worklist.tls: no CA is trusted: set dicom.tls.ca (or ca here), or check = \"fingerprint\"",
+        ),
+        (
+            "[worklist]\nadress = \"ris:104\"\n",
+            "a.toml:2: worklist.adress: unknown key `adress`, expected one of `address`, `ae_title`",
+        ),
         ("live.auto_stop_secs = 5\n", "a.toml:1: live.auto_stop_secs: 5 is out of range: 10 to 86400 seconds"),
         ("bus.address = \"sistem\"\n", "a.toml:1: bus.address: not system, session, none or a D-Bus address"),
         ("console.address = \"8484\"\n", "a.toml:1: console.address: \"8484\" is neither off nor an address and port"),

@@ -106,8 +106,20 @@ pub fn item<R: Read + Seek>(part10: R) -> Result<Item, ScanError> {
         let what = "a deflated worklist item".into();
         return Err(ScanError::Malformed { offset: meta.data_set_offset, what });
     }
+    item_from(&mut source, &meta.transfer_syntax_uid)
+}
+
+/// As [`item`], of a data set without a file around it, as a worklist server answers.
+///
+/// # Errors
+/// As [`scan`].
+pub fn item_of_data_set(bytes: &[u8], transfer_syntax_uid: &str) -> Result<Item, ScanError> {
+    item_from(&mut Source::open(io::Cursor::new(bytes))?, transfer_syntax_uid)
+}
+
+fn item_from<R: Read + Seek>(source: &mut Source<R>, transfer_syntax_uid: &str) -> Result<Item, ScanError> {
     let mut values = collect::Values::default();
-    walk::walk(&mut source, walk::Syntax::of(&meta.transfer_syntax_uid), &mut values)?;
+    walk::walk(source, walk::Syntax::of(transfer_syntax_uid), &mut values)?;
     Ok(values.into_item())
 }
 

@@ -1,22 +1,24 @@
 //! The worklist of expected patients, which another system writes, so that a patient can be chosen instead of typed.
 //!
 //! Either a folder of DICOM Modality Worklist items, `.wl` or `.dcm` (`folder`; the format that DCMTK's wlmscpfs
-//! serves), or one CSV file (`csv`). It is read at each request, since it changes all the time. An entry that cannot be
-//! read is left out; the others are used.
+//! serves), or one CSV file (`csv`). It is read at each request, since it changes all the time. Or what a worklist server
+//! has answered (`served`); or both. An entry that cannot be read is left out; the others are used.
 
 mod csv;
 mod folder;
 pub mod matching;
+pub mod served;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dicom::patient::Patient;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::identity;
 
 pub use self::csv::CsvError;
+use self::served::{Served, Server};
 
 /// At most this many entries are listed; nobody chooses from a longer list.
 const MOST_ENTRIES: usize = 1000;
@@ -38,8 +40,10 @@ impl From<Patient> for Order {
 /// Why there is no list, with what helps.
 #[derive(Debug, thiserror::Error)]
 pub enum WorklistError {
-    #[error("no worklist is configured: set live.worklist, or type the patient")]
+    #[error("no worklist is configured: set live.worklist or worklist.address, or type the patient")]
     NotConfigured,
+    #[error("there is no worklist: {0}")]
+    NotAnswered(String),
     #[error("the worklist {path} cannot be read: {source}")]
     Unreadable { path: String, source: std::io::Error },
     #[error("the worklist {path} cannot be read: {source}")]
@@ -50,10 +54,13 @@ pub enum WorklistError {
 
 /// Where the worklist is; by default none is configured.
 #[derive(Debug, Clone, Default)]
-pub struct Worklist(Option<PathBuf>);
+pub struct Worklist {
+    path: Option<PathBuf>,
+    served: Option<Served>,
+}
 
 /// One ordered exam.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub patient: Patient,
     /// Empty when the worklist gives none.
@@ -71,29 +78,92 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// How many entries were left out, by reason.
     pub skipped: BTreeMap<String, usize>,
+    /// How the server is, if one is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
 }
 
 impl Worklist {
+    /// In a file or a folder.
     pub fn at(path: Option<PathBuf>) -> Self {
-        Self(path)
+        Self { path, served: None }
+    }
+
+    /// Of a server, too.
+    #[must_use]
+    pub fn and(self, served: Option<Served>) -> Self {
+        Self { served, ..self }
     }
 
     pub fn is_configured(&self) -> bool {
-        self.0.is_some()
+        self.path.is_some() || self.served.is_some()
     }
 
-    /// Reads the worklist on a thread for blocking work.
+    /// How the server is, if one is configured.
+    pub fn server(&self) -> Option<Server> {
+        self.served.as_ref().map(Served::server)
+    }
+
+    /// Waits until the server has answered, or not, once more; for ever without a server.
+    pub async fn changed(&mut self) {
+        match &mut self.served {
+            Some(served) => served.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reads file or folder on a thread for blocking work, and takes the server's last answer. A newer one is asked for, but
+    /// not waited for.
     ///
     /// # Errors
-    /// None is configured, it is not there, or it is not a worklist.
+    /// None is configured, it is not there, it is not a worklist, or the server has never answered. Of a file and a server,
+    /// one is enough.
     pub async fn read(&self) -> Result<Listing, WorklistError> {
-        let path = self.0.clone().ok_or(WorklistError::NotConfigured)?;
-        let listing = tokio::task::spawn_blocking(move || list(&path)).await.map_err(|_| WorklistError::Crashed)??;
-        if !listing.skipped.is_empty() {
-            tracing::warn!(skipped = ?listing.skipped, "entries of the worklist were left out");
-        }
-        Ok(listing)
+        let own = match self.path.clone() {
+            Some(path) => {
+                let read = tokio::task::spawn_blocking(move || list(&path)).await;
+                Some(read.unwrap_or(Err(WorklistError::Crashed)))
+            }
+            None => None,
+        };
+        let Some(served) = &self.served else { return told(own.ok_or(WorklistError::NotConfigured)?) };
+        let (answer, server) = (served.look(), served.server());
+        let listing = one_list(own, answer, &server.trouble)?;
+        told(Ok(Listing { server: Some(server), ..listing }))
     }
+}
+
+/// What file or folder and server have. What one of them has not is said beside what the other one has.
+fn one_list(
+    own: Option<Result<Listing, WorklistError>>,
+    answer: Option<served::Answer>,
+    trouble: &str,
+) -> Result<Listing, WorklistError> {
+    match (own, answer) {
+        (own, Some(answer)) => {
+            let listing = own.unwrap_or_else(|| Ok(Listing::default())).unwrap_or_else(|error| {
+                let mut none = Listing::default();
+                none.skip(&error.to_string(), 1);
+                none
+            });
+            Ok(served::merged(listing, answer))
+        }
+        (Some(Ok(listing)), None) => Ok(listing),
+        (own, None) => {
+            let nothing = if trouble.is_empty() { "the server has not answered yet" } else { trouble };
+            own.unwrap_or_else(|| Err(WorklistError::NotAnswered(nothing.to_owned())))
+        }
+    }
+}
+
+/// What is left out is logged, by its reasons only.
+fn told(read: Result<Listing, WorklistError>) -> Result<Listing, WorklistError> {
+    if let Ok(listing) = &read
+        && !listing.skipped.is_empty()
+    {
+        tracing::warn!(skipped = ?listing.skipped, "entries of the worklist were left out");
+    }
+    read
 }
 
 /// Reads the folder or the file at `path`; the entries are in the order of the appointments.
@@ -178,6 +248,36 @@ mod tests {
             assert_eq!(uid(from), to, "{from}");
         }
         assert_eq!(uid(&format!("1.{}", "2".repeat(63))), "");
+    }
+
+    #[tokio::test]
+    async fn of_a_file_and_a_server_one_is_enough_and_what_the_other_lacks_is_told() {
+        let today = hal::clock::Wall::default().local_date(0);
+        let patient = |id: &str| Patient { id: id.into(), name: "DOE^JANE".into(), ..Patient::default() };
+        let entry = Entry { patient: patient("P2"), date: today, ..Entry::default() };
+        let answer = served::Answer { utc: hal::clock::now_utc(), entries: vec![entry], ..Default::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.csv");
+        let (writer, served) = served::channel("RIS@ris:104", 0, hal::clock::Wall::default());
+        let alone = Worklist::default().and(Some(served.clone()));
+        assert!(alone.read().await.unwrap_err().to_string().contains("has not answered yet"));
+        writer.failed("the server cannot be reached: no route");
+        assert!(alone.read().await.unwrap_err().to_string().contains("no route"));
+
+        let both = Worklist::at(Some(path.clone())).and(Some(served));
+        assert!(both.read().await.unwrap_err().to_string().contains("list.csv"), "neither is there");
+        std::fs::write(&path, "patient_id,patient_name\nP1,ROE\n").unwrap();
+        let ids = |listing: &Listing| -> Vec<String> {
+            listing.entries.iter().map(|entry| entry.patient.id.clone()).collect()
+        };
+        let listing = both.read().await.unwrap();
+        assert_eq!((ids(&listing), listing.server.unwrap().trouble.is_empty()), (vec!["P1".into()], false));
+        writer.answered(answer);
+        assert_eq!(ids(&both.read().await.unwrap()), ["P1", "P2"]);
+        std::fs::remove_file(&path).unwrap();
+        let listing = both.read().await.unwrap();
+        assert_eq!(ids(&listing), ["P2"]);
+        assert!(listing.skipped.keys().any(|reason| reason.contains("list.csv")), "{:?}", listing.skipped);
     }
 
     #[tokio::test]

@@ -262,6 +262,20 @@ impl Writer {
         self.element(tag, *b"US", &value.to_le_bytes());
     }
 
+    /// A number that is asked for.
+    pub(super) fn number_unset(&mut self, tag: Tag) {
+        self.element(tag, *b"US", &[]);
+    }
+
+    /// A text of ASCII characters in a value representation that is padded with a space; it may be empty.
+    pub(super) fn text(&mut self, tag: Tag, vr: [u8; 2], text: &str) {
+        let mut value = text.as_bytes().to_vec();
+        if value.len() % 2 == 1 {
+            value.push(b' ');
+        }
+        self.element(tag, vr, &value);
+    }
+
     /// With items of defined length, which every peer reads.
     pub(super) fn sequence(&mut self, tag: Tag, items: impl IntoIterator<Item = Vec<u8>>) {
         let mut value = Vec::new();

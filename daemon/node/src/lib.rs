@@ -2,7 +2,8 @@
 //!
 //! As SCP: Verification; every storage SOP class in every transfer syntax that can be stored, bytes kept as they came,
 //! decodable or not; Storage Commitment Push Model; Modality Performed Procedure Step. As SCU: C-STORE of Part 10 files as
-//! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model.
+//! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model;
+//! C-FIND of the Modality Worklist.
 //! Both roles with TLS or without.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
@@ -36,6 +37,7 @@ pub mod settings;
 mod status;
 pub mod tls;
 mod wire;
+pub mod worklist;
 
 use std::sync::Arc;
 
@@ -54,6 +56,8 @@ pub const VERIFICATION: &str = uids::VERIFICATION;
 pub const COMMITMENT: &str = "1.2.840.10008.1.20.1";
 /// Modality Performed Procedure Step.
 pub const MPPS: &str = "1.2.840.10008.3.1.2.3.3";
+/// Modality Worklist Information Model - FIND.
+pub const WORKLIST: &str = uids::MODALITY_WORKLIST_INFORMATION_MODEL_FIND;
 const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 /// What the node reports to the engine, in the order in which it happened.
 #[derive(Debug, Clone)]

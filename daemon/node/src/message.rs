@@ -8,6 +8,7 @@ const NO_DATA_SET: u16 = 0x0101;
 const RESPONSE: u16 = 0x8000;
 
 pub(super) const C_STORE: u16 = 0x0001;
+pub(super) const C_FIND: u16 = 0x0020;
 pub(super) const C_ECHO: u16 = 0x0030;
 pub(super) const C_CANCEL: u16 = 0x0fff;
 pub(super) const N_EVENT_REPORT: u16 = 0x0100;
@@ -121,6 +122,26 @@ pub(super) fn store_request(message_id: u16, sop_class_uid: &str, sop_instance_u
     set.finish()
 }
 
+/// A C-FIND-RQ, which its identifier follows (PS3.7 section 9.3.2.1).
+pub(super) fn find_request(message_id: u16, sop_class_uid: &str) -> Vec<u8> {
+    let mut set = Elements::default();
+    set.uid(0x0002, sop_class_uid);
+    set.number(0x0100, C_FIND);
+    set.number(0x0110, message_id);
+    set.number(0x0700, 0);
+    set.number(0x0800, 0x0001);
+    set.finish()
+}
+
+/// A C-CANCEL-RQ of the request with this message id (PS3.7 section 9.3.2.3).
+pub(super) fn cancel_request(message_id: u16) -> Vec<u8> {
+    let mut set = Elements::default();
+    set.number(0x0100, C_CANCEL);
+    set.number(0x0120, message_id);
+    set.number(0x0800, NO_DATA_SET);
+    set.finish()
+}
+
 /// An N-EVENT-REPORT-RQ with a data set (PS3.7 section 10.3.1).
 pub(super) fn event_report_request(message_id: u16, class: &str, instance: &str, event_type: u16) -> Vec<u8> {
     let mut set = Elements::default();
@@ -213,6 +234,16 @@ mod tests {
         assert_eq!((response.field, response.message_id, response.status), (0x8001, 65_535, 0xa700));
         assert_eq!((response.comment.as_str(), response.sop_instance_uid.as_str()), ("no room", "1.2.34"));
         assert!(!response.has_data_set);
+    }
+
+    #[test]
+    fn a_cancel_names_the_request_that_it_ends_and_has_no_data_set() {
+        let find = Command::parse(&find_request(3, "1.2.840.10008.5.1.4.31")).unwrap();
+        assert_eq!((find.field, find.message_id, find.has_data_set), (C_FIND, 3, true));
+        let cancel = Command::parse(&cancel_request(3)).unwrap();
+        assert_eq!((cancel.field, cancel.message_id, cancel.has_data_set), (C_CANCEL, 3, false));
+        let responded_to = [0, 0, 0x20, 0x01, 2, 0, 0, 0, 3, 0];
+        assert!(cancel_request(3).windows(responded_to.len()).any(|bytes| bytes == responded_to));
     }
 
     #[test]

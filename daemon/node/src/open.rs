@@ -5,7 +5,7 @@ use std::time::Duration;
 use dicom_ul::pdu::{AbortRQServiceProviderReason as Reason, Pdu, PresentationContextProposed};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::association::{Context, Fault, Messages, Sender, Timers};
 use crate::negotiate::{self, Role};
@@ -17,7 +17,7 @@ use crate::wire::{self, PduReader, PduWriter};
 const CONNECT: Duration = Duration::from_secs(10);
 /// Time limit of the TLS handshake, and what a peer has not done that lets it pass.
 const SECURED: Duration = Duration::from_secs(30);
-pub(super) const HANDSHAKE: &str = "complete the TLS handshake (perhaps this port is for DICOM without TLS)";
+const HANDSHAKE: &str = "complete the TLS handshake (perhaps this port is for DICOM without TLS)";
 /// The largest PDU that we accept, bytes; responses are small.
 const OUR_MAX_PDU: u32 = 64 * 1024;
 /// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
@@ -57,6 +57,40 @@ pub(super) struct Opened {
 pub(super) async fn open(target: &Target, proposed: Vec<Proposed>, timers: Timers) -> Result<Opened, Error> {
     let link = secured(connect(&target.address).await?, target).await?;
     negotiate_on(link, target, proposed, timers).await
+}
+
+/// Time limit of all that is done with a peer, from its beginning; for what a person waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit<'a> {
+    address: &'a str,
+    end: Instant,
+    whole: Duration,
+}
+
+impl<'a> Limit<'a> {
+    /// It begins now.
+    pub(super) fn of(target: &'a Target, whole: Duration) -> Self {
+        Self { address: &target.address, end: Instant::now() + whole, whole }
+    }
+
+    /// `what`: what the peer has not done when the limit is reached; then the error is `Silent`.
+    pub(super) async fn hold<T, E: Into<Error>>(
+        &self,
+        what: &'static str,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Error> {
+        match timeout_at(self.end, step).await {
+            Ok(done) => done.map_err(Into::into),
+            Err(_) => Err(Error::Silent { address: self.address.to_owned(), what, seconds: self.whole.as_secs_f64() }),
+        }
+    }
+
+    /// As [`open`], within the limit.
+    pub(super) async fn open(&self, target: &Target, proposed: Vec<Proposed>, timers: Timers) -> Result<Opened, Error> {
+        let stream = self.hold("accept the connection", connect(&target.address)).await?;
+        let link = self.hold(HANDSHAKE, secured(stream, target)).await?;
+        self.hold("answer the association request", negotiate_on(link, target, proposed, timers)).await
+    }
 }
 
 /// As [`open`], on a connection that stands.

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::VERIFICATION;
 use crate::negotiate;
 use crate::send::{Association, Error, Rejection, Target};
 use crate::wire::Fault;
+use crate::{VERIFICATION, WORKLIST};
 
 /// What the box sends to an archive: SOP class and its name.
 pub const RESULTS: [(&str, &str); 6] = [
@@ -26,6 +26,9 @@ pub const RESULTS: [(&str, &str); 6] = [
     (uids::ULTRASOUND_IMAGE_STORAGE, "Ultrasound Image"),
 ];
 
+/// What a worklist server must offer.
+pub const EXPECTED: [(&str, &str); 1] = [(WORKLIST, "Modality Worklist")];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
@@ -35,7 +38,7 @@ pub enum Step {
     Connection,
     /// It speaks DICOM and takes both AE titles.
     Association,
-    /// It takes the kinds of object that this box sends.
+    /// It takes the kinds of object that this box sends, or offers what it asks for.
     Contexts,
     Echo,
 }
@@ -130,8 +133,13 @@ impl Probe {
     }
 }
 
-/// Tests `target`; each step may take `patience`.
+/// Tests `target` as a destination of results; each step may take `patience`.
 pub async fn run(target: &Target, patience: Duration) -> Probe {
+    run_for(target, &RESULTS, patience).await
+}
+
+/// Tests `target` as a peer for these SOP classes, which have names; each step may take `patience`.
+pub async fn run_for(target: &Target, classes: &[(&str, &str)], patience: Duration) -> Probe {
     let mut probe = Probe::default();
     let begun = Instant::now();
     let addresses: Vec<SocketAddr> = match timeout(patience, tokio::net::lookup_host(&target.address)).await {
@@ -164,7 +172,7 @@ pub async fn run(target: &Target, patience: Duration) -> Probe {
     probe.pass(Step::Connection, "open", begun);
 
     let begun = Instant::now();
-    let association = timeout(patience, Association::negotiate_on(stream, target, proposal())).await;
+    let association = timeout(patience, Association::negotiate_on(stream, target, proposal(classes))).await;
     let mut association = match association {
         Ok(Ok(association)) => association,
         Ok(Err(error)) => return probe.fail(Step::Association, cause_of(&error), error.to_string()),
@@ -177,13 +185,13 @@ pub async fn run(target: &Target, patience: Duration) -> Probe {
     probe.pass(Step::Association, titles, begun);
 
     let begun = Instant::now();
-    for (class, name) in RESULTS {
+    for (class, name) in classes {
         if let Some(why) = association.not_taken(class) {
-            probe.not_taken.push((name.to_owned(), why.to_string()));
+            probe.not_taken.push(((*name).to_owned(), why.to_string()));
         }
     }
     if probe.not_taken.is_empty() {
-        probe.pass(Step::Contexts, "all kinds of result are taken", begun);
+        probe.pass(Step::Contexts, "all that is needed is taken", begun);
     }
 
     let begun = Instant::now();
@@ -200,8 +208,8 @@ pub async fn run(target: &Target, patience: Duration) -> Probe {
     probe
 }
 
-fn proposal() -> Vec<(String, String)> {
-    let results = RESULTS.iter().flat_map(|(class, _)| {
+fn proposal(classes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let results = classes.iter().flat_map(|(class, _)| {
         [uids::EXPLICIT_VR_LITTLE_ENDIAN, uids::IMPLICIT_VR_LITTLE_ENDIAN]
             .map(|syntax| ((*class).into(), syntax.into()))
     });

@@ -4,6 +4,7 @@
 
 mod ask;
 mod data_set;
+mod find;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,18 +14,19 @@ use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{AbortRQSource, Pdu};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use self::data_set::{DataSet, Encoding};
 use crate::association::{Context, Fault, Inbound, Messages, Sender, Timers};
 use crate::elements::Syntax;
 use crate::message::{self, Command};
-use crate::open::{self, Opened, Proposed};
+use crate::open::{self, Limit, Opened, Proposed};
 use crate::outcome::{self, Outcome};
 use crate::status::SUCCESS;
 use crate::tls::link::Link;
 use crate::{COMMITMENT, VERIFICATION};
 
+pub(crate) use self::find::Next;
 pub use crate::peer::{Error, Rejection, SendFault, Target};
 
 /// Stall: during negotiation and within a PDU. Idle: for a response, since archives index an object before they answer.
@@ -102,18 +104,10 @@ pub async fn echo(target: &Target) -> Result<(), Error> {
 /// # Errors
 /// As [`echo`].
 pub async fn echo_within(target: &Target, patience: Duration) -> Result<(), Error> {
-    let end = Instant::now() + patience;
-    let silent = |what| {
-        let (address, seconds) = (target.address.clone(), patience.as_secs_f64());
-        move |_| Error::Silent { address, what, seconds }
-    };
-    let proposed = vec![Proposed::new(VERIFICATION, IMPLICIT)];
-    let stream = timeout_at(end, open::connect(&target.address)).await.map_err(silent("accept the connection"))??;
-    let link = timeout_at(end, open::secured(stream, target)).await.map_err(silent(open::HANDSHAKE))??;
-    let negotiated = open::negotiate_on(link, target, proposed, TIMERS);
-    let opened = timeout_at(end, negotiated).await.map_err(silent("answer the association request"))??;
+    let limit = Limit::of(target, patience);
+    let opened = limit.open(target, vec![Proposed::new(VERIFICATION, IMPLICIT)], TIMERS).await?;
     let mut association = Association::on(opened);
-    timeout_at(end, association.echo()).await.map_err(silent("answer the C-ECHO"))??;
+    limit.hold("answer the C-ECHO", association.echo()).await?;
     association.release().await;
     Ok(())
 }
@@ -247,23 +241,34 @@ impl Association {
         command: impl FnOnce(u16) -> Vec<u8>,
         data_set: impl FnOnce(Syntax) -> Vec<u8>,
     ) -> Result<(u16, String), Error> {
+        let (message_id, _) = self.put(class, command, data_set).await?;
+        self.answer(message_id).await
+    }
+
+    /// Sends a request with a data set, as [`Association::request`], and does not wait for the answer. Returns its message id
+    /// and its context.
+    async fn put(
+        &mut self,
+        class: &str,
+        command: impl FnOnce(u16) -> Vec<u8>,
+        data_set: impl FnOnce(Syntax) -> Vec<u8>,
+    ) -> Result<(u16, Context), Error> {
         if self.over {
             return Err(Fault::Closed.into());
         }
-        let found = self.accepted.iter().find(|context| context.abstract_syntax == class);
-        let Some((context, syntax)) = found.map(|context| (context.id, Syntax::of(&context.transfer_syntax))) else {
-            return Err(self.not_accepted(class, IMPLICIT));
-        };
+        let found = self.accepted.iter().find(|context| context.abstract_syntax == class).cloned();
+        let Some(context) = found else { return Err(self.not_accepted(class, IMPLICIT)) };
+        let syntax = Syntax::of(&context.transfer_syntax).unwrap_or(Syntax::Implicit);
         let message_id = self.take_message_id();
-        let (command, data_set) = (command(message_id), data_set(syntax.unwrap_or(Syntax::Implicit)));
+        let (command, data_set) = (command(message_id), data_set(syntax));
         let sent = async {
-            self.sender.command(context, &command).await?;
-            self.sender.data_set(context, &data_set).await
+            self.sender.command(context.id, &command).await?;
+            self.sender.data_set(context.id, &data_set).await
         };
-        if let Err(fault) = sent.await {
-            return Err(self.over(fault.into()).await);
+        match sent.await {
+            Ok(()) => Ok((message_id, context)),
+            Err(fault) => Err(self.over(fault.into()).await),
         }
-        self.answer(message_id).await
     }
 
     /// Whether a context of this class was accepted.
@@ -316,13 +321,19 @@ impl Association {
 
     /// Status and comment of the response to `message_id`.
     async fn answer(&mut self, message_id: u16) -> Result<(u16, String), Error> {
+        let response = self.response(message_id).await?;
+        Ok((response.status, response.comment))
+    }
+
+    /// The next message, which must be a response to `message_id`.
+    async fn response(&mut self, message_id: u16) -> Result<Command, Error> {
         let unexpected = |what: String| {
             Error::Association(Fault::protocol(dicom_ul::pdu::AbortRQServiceProviderReason::UnexpectedPdu, what))
         };
         let inbound = self.messages.next().await;
         let error = match inbound {
             Ok(Inbound::Command(response, _)) if response.is_response() && response.message_id == message_id => {
-                return Ok((response.status, response.comment));
+                return Ok(response);
             }
             Ok(Inbound::Command(command, _)) => {
                 unexpected(format!("message {} instead of the response to message {message_id}", command.message_id))

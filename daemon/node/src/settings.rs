@@ -314,6 +314,14 @@ impl Dicom {
     }
 }
 
+/// That of a peer.
+pub(crate) fn check_address(checker: &mut Checker, key: &str, address: &str) {
+    match address.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0) => {}
+        _ => checker.refuse(key, format!("{address:?} is not host:port")),
+    }
+}
+
 impl Destination {
     /// Reports each invalid value under its key, `destination.<name>.*`.
     pub fn check(&self, checker: &mut Checker, name: &str) {
@@ -322,10 +330,7 @@ impl Destination {
             let reason = "the name of a destination must consist of 1 to 32 letters, digits, '-' or '_'";
             checker.refuse(&format!("destination.{name}"), reason);
         }
-        match self.address.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0) => {}
-            _ => checker.refuse(&key("address"), format!("{:?} is not host:port", self.address)),
-        }
+        check_address(checker, &key("address"), &self.address);
         checker.ae_title(&key("ae_title"), &self.ae_title);
         checker.ae_title(&key("calling_ae_title"), &self.calling_ae_title);
         checker.range(&key("retry_secs"), self.retry_secs, 0.01..=86_400.0, "seconds");

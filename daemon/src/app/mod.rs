@@ -6,6 +6,7 @@ mod live;
 mod opened;
 mod tasks;
 mod verbs;
+mod worklist;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +52,8 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
     let (reports, health_reports) = health::channel();
     let free = free_bytes(&parts);
-    let (stage, view) = live::ends(&settings);
+    let (expected, served) = worklist::ends(&settings);
+    let (stage, view) = live::ends(&settings, served);
     let archives = settings.destination.values().filter(|one| one.commitment != Asking::Off).map(Archive::from);
     let services = Services::new(parts.store.clone(), archives, parts.outbox_wake.clone());
     let callers = Callers::default();
@@ -81,6 +83,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let open = || custody.clone();
     tasks.start_steady("custody", custody::run(parts.clone(), custody_told, stop()));
     tasks.start_steady("callers", callers::keep(callers, settings.spool.directory.clone(), stop()));
+    tasks.start_steady("worklist", worklist::keep(expected, settings.spool.directory.clone(), stop()));
     tasks.start("study", story(open(), parts.clone(), arrivals, stop()));
     tasks.start("analysis", once_open(open(), stop(), worker::run(parts.clone(), stop())));
     tasks.start("DICOM", node::listener::run(opened.ports, intake, stop()));
@@ -143,7 +146,8 @@ async fn story(
 fn certificates(settings: &Settings) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
     let tls = &settings.dicom.tls;
     let mut files: Vec<_> = tls.certificate.iter().chain(&tls.ca).cloned().collect();
-    for tls in settings.destination.values().filter_map(|destination| destination.tls.as_ref()) {
+    let destinations = settings.destination.values().filter_map(|destination| destination.tls.as_ref());
+    for tls in destinations.chain(settings.worklist.tls.as_ref()) {
         files.extend(tls.certificate.iter().chain(&tls.ca).cloned());
     }
     files.sort();

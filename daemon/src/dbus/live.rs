@@ -234,6 +234,14 @@ impl Live {
         }
     }
 
+    /// The worklist server: Name s (AE title and address), AnsweredUtc s (when the list that is shown was answered; empty when
+    /// none was), Trouble s (why there is no newer one, in plain words; empty when all is well). Empty when none is configured.
+    #[zbus(property)]
+    fn worklist_server(&self) -> Dictionary {
+        let server = self.view.as_ref().and_then(|view| view.worklist.server());
+        server.as_ref().map(answer::server).unwrap_or_default()
+    }
+
     /// Figures of the running exam, or since the start when none runs. Pictures t, Lost t, Inferred t, Recorded t,
     /// Skipped t (pictures that the recorder stored and missed), Stages aa{sv}: Stage s, Count t, P50 d, P99 d, P999 d,
     /// Max d (milliseconds). Changes are signalled at most four times a second.
@@ -323,6 +331,7 @@ pub async fn follow(connection: Connection, view: Option<View>) -> Result<(), Er
             () = changed(&mut view.status) => {}
             () = changed(&mut view.stats) => {}
             () = changed(&mut view.recording) => {}
+            () = view.worklist.changed() => {}
         }
     }
 }

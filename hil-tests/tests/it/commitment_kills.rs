@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 #[allow(dead_code, clippy::expect_used, reason = "shared with the tests of the node")]
 #[path = "../../../daemon/node/tests/it/pynetdicom.rs"]
-mod pynetdicom;
+pub mod pynetdicom;
 
 use pynetdicom::Py;
 

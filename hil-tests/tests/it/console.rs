@@ -10,6 +10,7 @@ use hil_tests::browser::Browser;
 use hil_tests::tools;
 use live::view::Sign;
 use live::worklist::Worklist;
+use live::worklist::served::{self, Answer};
 use needs::Lack;
 
 /// The time that the page promises until it shows video with overlay.
@@ -212,7 +213,10 @@ async fn a_patient_is_chosen_from_the_worklist_for_an_exam_that_began_of_itself(
     let lines = "patient_id,patient_name,birth_date,accession_number,date,time\n\
                  P1,Doe^Jane,1970-01-31,A-1,2026-01-31,0930\nP2,Wang^XiaoDong=王^小东,,A-2,2026-01-31,1000\nP3,x\n";
     std::fs::write(&list, lines).unwrap();
-    let player = Player::expecting(Worklist::at(Some(list))).await;
+    let (server, served) = served::channel("RIS@ris:104", 0, hal::clock::Wall::default());
+    server.answered(Answer { utc: hal::clock::now_utc(), ..Answer::default() });
+    server.failed("the server cannot be reached: no route");
+    let player = Player::expecting(Worklist::at(Some(list)).and(Some(served))).await;
     browser.open(&player.url()).await.unwrap();
     browser.wait("video", PATIENCE, MOVING).await.unwrap();
     assert_eq!(browser.evaluate("document.getElementById('identify').hidden").await.unwrap(), true);
@@ -224,6 +228,9 @@ async fn a_patient_is_chosen_from_the_worklist_for_an_exam_that_began_of_itself(
     browser.wait("the worklist", PATIENCE, offered).await.unwrap();
     let skipped = "document.getElementById('exam-skipped').textContent.includes('1: lines with another number')";
     browser.wait("what was left out", PATIENCE, skipped).await.unwrap();
+    let current = "/^Worklist of .*:[0-9]{2}.*, the server cannot be reached: no route[.] Left out/\
+        .test(document.getElementById('exam-skipped').textContent)";
+    browser.wait("of when the server's list is", PATIENCE, current).await.unwrap();
     for _ in 0..2 {
         browser.press("ArrowDown").await.unwrap();
     }

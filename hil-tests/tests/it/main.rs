@@ -23,3 +23,4 @@ mod real_ct;
 mod study_flow;
 mod trouble;
 mod ultrasound;
+mod worklist_server;

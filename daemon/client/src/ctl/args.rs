@@ -186,7 +186,7 @@ pub enum PeersCommand {
     Learn(LearnOptions),
     /// Test destinations step by step: address, connection, AE titles, kinds of object, C-ECHO. Needs no daemon.
     Echo {
-        /// Name in the configuration; all when absent.
+        /// Name in the configuration, or `worklist` for the worklist server; all when absent.
         destination: Option<String>,
         #[command(flatten)]
         look: LookOptions,

@@ -15,7 +15,7 @@ use node::probe;
 use node::send::Target;
 use zbus::fdo::DBusProxy;
 
-use super::peers::PATIENCE;
+use super::peers::{PATIENCE, WORKLIST};
 use crate::doctor::Facts;
 use crate::doctor::facts::{Bus, Config, Destination, Page, Port, Problem};
 use crate::{BUS_NAME, Live, LiveProxy, ManagerProxy, Options, Status};
@@ -58,7 +58,7 @@ pub async fn facts(place: &Place) -> Facts {
         } else if facts.bus != Bus::Denied {
             facts.port = port(settings, machine, &facts).await;
         }
-        facts.destinations = destinations(settings).await;
+        (facts.destinations, facts.worklist_server) = tokio::join!(destinations(settings), worklist_server(settings));
     }
     facts
 }
@@ -182,6 +182,12 @@ async fn port(settings: &Settings, machine: machine::Machine<'_>, facts: &Facts)
         Err(PermissionDenied) if failed => Some(Port::NotAllowed),
         Err(_) => None,
     }
+}
+
+async fn worklist_server(settings: &Settings) -> Option<Destination> {
+    let target = settings.worklist.target()?;
+    let probe = Some(probe::run_for(&target, &probe::EXPECTED, PATIENCE).await);
+    Some(Destination { name: WORKLIST.into(), target, probe })
 }
 
 /// All at once: one that is dead must not make the others wait.

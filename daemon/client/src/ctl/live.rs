@@ -57,6 +57,7 @@ async fn status(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
         ("Results", now.label.clone().unwrap_or_default()),
         ("Exam", now.exam.as_ref().map_or_else(|| "none".into(), exam)),
         ("Recording", recording(&now)),
+        ("Worklist", now.worklist_server.as_ref().map(worklist::served).unwrap_or_default()),
     ] {
         if !value.is_empty() {
             field(&mut table, name, value);
@@ -117,7 +118,8 @@ async fn watch(connection: &Connection, live: &LiveProxy<'_>, output: &Output) -
     let mut owner = live.inner().receive_owner_changed().await?;
     let mut printed = None;
     loop {
-        let now = Live::read(live).await?;
+        // The time of the last worklist changes all day and is no news.
+        let now = Live { worklist_server: None, ..Live::read(live).await? };
         if printed.as_ref() != Some(&now) {
             print(&now, output)?;
             printed = Some(now);

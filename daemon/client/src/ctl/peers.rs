@@ -16,6 +16,9 @@ use crate::doctor::text::Language;
 use crate::doctor::{network, peers};
 use crate::{Caller, ManagerProxy, Options, Sender};
 
+/// The worklist server among the names of destinations, and the table of its settings.
+pub const WORKLIST: &str = "worklist";
+
 /// How long each step of `peers echo` and `doctor` waits.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -120,7 +123,8 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
     let settings = config::load(paths).map_err(|error| configuration::broken(&error))?;
     let wanted = |name: &&String| only.is_none_or(|only| only == name.as_str());
     let names: Vec<&String> = settings.destination.keys().filter(wanted).collect();
-    if names.is_empty() {
+    let server = settings.worklist.target().filter(|_| only.is_none_or(|only| only == WORKLIST));
+    if names.is_empty() && server.is_none() {
         let message = only.map_or_else(
             || "no destination is configured".to_owned(),
             |name| format!("there is no destination {name:?} in the configuration"),
@@ -139,6 +143,20 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         all.push(Echoed {
             destination: name.clone(),
             address: destination.address.clone(),
+            what: told.as_ref().map(|finding| finding.cause.in_language(language)),
+            remedy: told.as_ref().map(|finding| finding.remedy.in_language(language)),
+            probe,
+        });
+    }
+    if let Some(target) = server {
+        if output.shows_progress() {
+            output.note(&format!("Testing {WORKLIST} ({}) ...", target.address));
+        }
+        let probe = probe::run_for(&target, &probe::EXPECTED, PATIENCE).await;
+        let told = network::worklist_server(&target, &probe);
+        all.push(Echoed {
+            destination: WORKLIST.into(),
+            address: target.address,
             what: told.as_ref().map(|finding| finding.cause.in_language(language)),
             remedy: told.as_ref().map(|finding| finding.remedy.in_language(language)),
             probe,

@@ -44,6 +44,8 @@ pub struct Facts {
     pub callers: Vec<Caller>,
     pub sent: Vec<Sender>,
     pub destinations: Vec<Destination>,
+    /// `None`: none is configured.
+    pub worklist_server: Option<Destination>,
     /// Those that are not delivered.
     pub deliveries: Vec<Delivery>,
     pub parked_jobs: Vec<Job>,

@@ -24,7 +24,47 @@ pub struct Site<'a> {
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let mut found = callers(facts, checked);
     found.extend(destinations(facts, checked));
+    found.extend(expected(facts, checked));
     found
+}
+
+fn expected(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
+    let server = facts.worklist_server.as_ref()?;
+    let of_daemon = facts.live.as_ref().and_then(|live| live.worklist_server.as_ref());
+    let trouble = of_daemon.and_then(|server| server.trouble.as_deref());
+    let found = server.probe.as_ref().and_then(|probe| worklist_server(&server.target, probe));
+    let found = match (found, trouble) {
+        (Some(found), Some(trouble)) => Some(found.seen(Text::same(trouble))),
+        (None, Some(trouble)) => Some(no_worklist(&server.target).seen(Text::same(trouble))),
+        (found, None) => found,
+    };
+    let seen = if found.is_some() { both!("trouble", "有问题") } else { both!("answers", "有响应") };
+    looked(checked, both!("worklist server", "工作列表服务器"), seen);
+    found
+}
+
+/// What a test of the worklist server found; `None` when all is well.
+pub fn worklist_server(target: &Target, probe: &Probe) -> Option<Finding> {
+    let failed = probe.failed.as_ref().map(|failed| Text::same(format!("{}: {}", failed.step, failed.what)));
+    let not_offered = probe.not_taken.first().map(|(name, why)| Text::same(format!("{name}: {why}")));
+    failed.or(not_offered).map(|seen| no_worklist(target).seen(seen))
+}
+
+fn no_worklist(target: &Target) -> Finding {
+    let (address, called, calling) = (&target.address, target.called_ae.trim(), target.calling_ae.trim());
+    Finding::new(
+        "worklist-server",
+        Gravity::Warning,
+        both!("The worklist server {called} at {address} gives no list", "工作列表服务器 {called}（{address}）不提供列表"),
+        both!(
+            "What failed is below. Compare address, ae_title, calling_ae_title and tls of [worklist] with the RIS, and have {calling} with this box's address entered there.",
+            "失败原因见下。请与 RIS 核对 [worklist] 中的 address、ae_title、calling_ae_title 和 tls，并在 RIS 中登记 {calling} 及本机地址。"
+        ),
+    )
+    .blocks(both!(
+        "The last list is used, without what is over; patients who are not on it are typed in.",
+        "目前使用上一次的列表（已过期的除外）；不在列表中的患者需手工输入。"
+    ))
 }
 
 fn callers(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {

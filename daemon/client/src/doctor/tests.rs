@@ -97,6 +97,7 @@ fn live(sign: &str, reason: Option<&str>) -> Live {
         exam: None,
         recording: "on".into(),
         recording_reason: None,
+        worklist_server: None,
     }
 }
 
@@ -259,6 +260,16 @@ const FAULTS: &[Fault] = &[
             vec![("Segmentation".into(), "SOP class not supported".into())];
         f.deliveries = vec![delivery("parked")];
         f.status.as_mut().unwrap().deliveries_parked = 1;
+    }),
+    ("worklist-server", |f| {
+        let probe = failing(Cause::CallingAe, Step::Association);
+        f.worklist_server = Some(Destination { name: "worklist".into(), probe, ..f.destinations[0].clone() });
+    }),
+    ("worklist-server", |f| {
+        f.worklist_server = Some(Destination { name: "worklist".into(), ..f.destinations[0].clone() });
+        let trouble = Some("the server is out of resources (A700)".into());
+        let server = crate::WorklistServer { name: "RIS@ris:104".into(), answered_utc: None, trouble };
+        f.live.as_mut().unwrap().worklist_server = Some(server);
     }),
     ("results-refused", |f| f.deliveries = vec![delivery("parked")]),
     ("results-late", |f| {

@@ -1,4 +1,4 @@
-//! A Modality Worklist item (PS3.4 section K.6.1.2) in a file: patient, procedure and scheduled time.
+//! A Modality Worklist item (PS3.4 section K.6.1.2), in a file or from a server: patient, procedure and scheduled time.
 
 use dicom_dictionary_std::tags;
 

@@ -14,7 +14,7 @@ use crate::elements::Syntax;
 use crate::message;
 use crate::status::{Answer, SUCCESS};
 
-/// Bytes of a report: far more than all objects of one of our requests need.
+/// Bytes of a report, which is as large as our request was: far more than all objects of one of them need.
 const MAX_REPORT: usize = 1 << 20;
 
 impl Association {
@@ -47,7 +47,8 @@ impl Association {
         while !self.over {
             match timeout_at(end, self.messages.next()).await.ok()? {
                 Ok(Inbound::Command(command, context)) if command.field == message::N_EVENT_REPORT => {
-                    let bytes = if command.has_data_set { self.data_set().await.ok()? } else { Vec::new() };
+                    let bytes = if command.has_data_set { self.data_set(MAX_REPORT).await.ok()? } else { None };
+                    let bytes = bytes.unwrap_or_default();
                     let syntax = Syntax::of(&context.transfer_syntax).unwrap_or(Syntax::Implicit);
                     match commitment::read_report(&bytes, syntax) {
                         Ok(reported) => {
@@ -68,17 +69,18 @@ impl Association {
         None
     }
 
-    /// The rest of a message. A report is as large as our request was.
-    async fn data_set(&mut self) -> Result<Vec<u8>, Fault> {
-        let mut all = Vec::new();
+    /// The rest of a message; `None` when it has more than `most` bytes.
+    pub(super) async fn data_set(&mut self, most: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let (mut all, mut fits) = (Vec::new(), true);
         loop {
             match self.messages.next().await? {
                 Inbound::Data { bytes, last } => {
-                    if all.len() + bytes.len() <= MAX_REPORT {
+                    fits &= all.len() + bytes.len() <= most;
+                    if fits {
                         all.extend_from_slice(bytes);
                     }
                     if last {
-                        return Ok(all);
+                        return Ok(fits.then_some(all));
                     }
                 }
                 _ => return Err(Fault::Closed),

@@ -30,12 +30,16 @@ pub async fn run(tool: &str, arguments: &[&str], files: &[&Path]) -> Output {
 
 /// Starts a `storescp` that writes what it receives, unchanged, to `directory`. Returns it and its port.
 pub async fn storescp(directory: &Path, arguments: &[&str]) -> (Child, u16) {
-    // storescp cannot choose a free port. This one was free a moment ago; if another process took it, try the next.
+    let own = ["--bit-preserving", "-od", directory.to_str().unwrap()];
+    listening("storescp", &[&own[..], arguments].concat()).await
+}
+
+/// Starts a DCMTK server. Returns it and its port.
+pub async fn listening(tool: &str, arguments: &[&str]) -> (Child, u16) {
+    // It cannot choose a free port. This one was free a moment ago; if another process took it, try the next.
     for _ in 0..20 {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut child = Command::new("storescp")
-            .args(["--bit-preserving", "-od"])
-            .arg(directory)
+        let mut child = Command::new(tool)
             .args(arguments)
             .arg(port.to_string())
             .env("TCP_NODELAY", "1")
@@ -55,5 +59,5 @@ pub async fn storescp(directory: &Path, arguments: &[&str]) -> (Child, u16) {
             tokio::task::yield_now().await;
         }
     }
-    panic!("storescp found no free port");
+    panic!("{tool} found no free port");
 }

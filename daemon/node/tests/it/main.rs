@@ -22,3 +22,4 @@ mod tls;
 mod tls_sending;
 mod tls_speed;
 mod tls_support;
+mod worklist;

@@ -1,6 +1,6 @@
-"""A scanner or an archive of pynetdicom that a test steers: one JSON object a line on stdin, one a line on stdout.
+"""A scanner, an archive or a worklist server of pynetdicom that a test steers: one JSON object a line on stdin, one a line on stdout.
 
-{"do": "listen", "role": "scanner" | "archive", ...}   -> {"port": N}
+{"do": "listen", "role": "scanner" | "archive" | "worklist", ...}   -> {"port": N}
 {"do": "ask", ...}       N-ACTION of storage commitment  -> {"status": N}
 {"do": "create" | "set", ...}   MPPS                     -> {"status": N, "uid": ...}
 {"do": "release"}        the association of "ask" with "keep"
@@ -8,6 +8,7 @@ What arrives by itself is told as {"event": ...}.
 """
 
 import json
+import ssl
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (
     ModalityPerformedProcedureStep as MPPS,
+    ModalityWorklistInformationFind as WORKLIST,
     StorageCommitmentPushModel as COMMITMENT,
     Verification,
 )
@@ -154,6 +156,65 @@ class Archive:
         say(event="reported", status=status.Status if status and "Status" in status else None)
 
 
+def scheduled(entry):
+    """An answer; None leaves an attribute out. pydicom encodes the texts in the declared character set."""
+    data, step = Dataset(), Dataset()
+    if entry.get("charset"):
+        data.SpecificCharacterSet = entry["charset"]
+    usual = {"AccessionNumber": "A-1", "PatientName": "DOE^JANE", "PatientID": "P1", "PatientBirthDate": "19700131",
+             "PatientSex": "F", "StudyInstanceUID": "1.2.840.99.1", "RequestedProcedureID": "RP1",
+             "RequestedProcedureDescription": "breast"}
+    for keyword, value in {**usual, **entry.get("root", {})}.items():
+        if value is not None:
+            setattr(data, keyword, value)
+    usual = {"Modality": "US", "ScheduledStationAETitle": "US1", "ScheduledProcedureStepStartDate": "20260131",
+             "ScheduledProcedureStepStartTime": "093000", "ScheduledProcedureStepDescription": "breast, both",
+             "ScheduledProcedureStepID": "S1"}
+    for keyword, value in {**usual, **entry.get("step", {})}.items():
+        if value is not None:
+            setattr(step, keyword, value)
+    if not entry.get("no_step"):
+        data.ScheduledProcedureStepSequence = [step]
+    return data
+
+
+class Worklist:
+    """Answers with "entries", "many" times; ends with "status", or after "after" answers by "how": abort or silent."""
+
+    def __init__(self, order):
+        self.order = order
+
+    def find(self, event):
+        asked = event.identifier
+        step = asked.ScheduledProcedureStepSequence[0]
+        say(event="query", modality=str(step.Modality), station=str(step.ScheduledStationAETitle),
+            days=str(step.ScheduledProcedureStepStartDate), name=str(asked.PatientName), keys=len(asked),
+            charset=str(asked.get("SpecificCharacterSet", "")), syntax=str(event.context.transfer_syntax),
+            caller=str(event.assoc.requestor.ae_title))
+        sent = 0
+        for _ in range(self.order.get("many", 1)):
+            for entry in self.order.get("entries", []):
+                if event.is_cancelled:
+                    say(event="cancelled", sent=sent)
+                    yield 0xFE00, None
+                    return
+                if self.order.get("how") and sent == self.order.get("after", 0):
+                    break
+                yield self.order.get("pending", 0xFF00), scheduled(entry)
+                sent += 1
+        if self.order.get("how") == "abort":
+            event.assoc.abort()
+        elif self.order.get("how") == "silent":
+            threading.Event().wait(self.order["seconds"])
+        else:
+            say(event="answered", sent=sent)
+            status = Dataset()
+            status.Status = self.order.get("status", 0)
+            if self.order.get("comment"):
+                status.ErrorComment = self.order["comment"]
+            yield status, None
+
+
 def listen(order):
     ae = AE(ae_title=order["ae_title"])
     ae.maximum_associations = 20
@@ -162,6 +223,12 @@ def listen(order):
     if order["role"] == "scanner":
         ae.add_supported_context(COMMITMENT, syntaxes, scu_role=False, scp_role=True)
         handlers = [(evt.EVT_N_EVENT_REPORT, on_report(list(order.get("answers", []))))]
+    elif order["role"] == "worklist":
+        ae.require_called_aet = order.get("strict", False)
+        ae.require_calling_aet = order.get("knows", [])
+        if not order.get("offers_none"):
+            ae.add_supported_context(WORKLIST, [UID(s) for s in order["syntaxes"]] if "syntaxes" in order else syntaxes)
+        handlers = [(evt.EVT_C_FIND, Worklist(order).find)]
     else:
         archive = Archive(order)
         for context in AllStoragePresentationContexts:
@@ -169,7 +236,12 @@ def listen(order):
         if order["commitment"] != "refuse":
             ae.add_supported_context(COMMITMENT, syntaxes)
         handlers = [(evt.EVT_C_STORE, archive.store), (evt.EVT_N_ACTION, archive.action)]
-    server = ae.start_server(("127.0.0.1", order.get("port", 0)), block=False, evt_handlers=handlers)
+    context = None
+    if "tls" in order:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*order["tls"])
+    address = ("127.0.0.1", order.get("port", 0))
+    server = ae.start_server(address, block=False, evt_handlers=handlers, ssl_context=context)
     kept["server"] = server
     say(port=server.server_address[1])
 

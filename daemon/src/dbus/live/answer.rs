@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use live::screen::lesson::Proposal;
 use live::screen::profile::Area;
 use live::view::{Exam, Latency, Recording, Stats};
+use live::worklist::served::Server;
 use live::worklist::{Entry, Listing};
 use zbus::{OwnedVariant, Variant};
 
@@ -63,6 +64,15 @@ pub fn entry(entry: &Entry) -> Dictionary {
         ("Time", owned(time.as_str())),
         ("Modality", owned(modality.as_str())),
         ("Description", owned(description.as_str())),
+    ])
+}
+
+pub fn server(server: &Server) -> Dictionary {
+    let Server { name, answered_utc, trouble } = server;
+    dictionary([
+        ("Name", owned(name.as_str())),
+        ("AnsweredUtc", owned(answered_utc.as_str())),
+        ("Trouble", owned(trouble.as_str())),
     ])
 }
 

@@ -1,0 +1,246 @@
+//! Asks the worklist server, again and again and when somebody looks at the list, and keeps its last good answer: a file beside
+//! the spool, so that patients can be chosen after a restart without a network. The file names patients: only the daemon's user
+//! may read it, and without a server there is none.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::Settings;
+use hal::backoff::Backoff;
+use hal::backoff::Pauses;
+use hal::clock::Wall;
+use live::worklist::served::{self, Answer, Served, Writer};
+use node::send::Target;
+use node::worklist::query::Query;
+use node::worklist::settings::WorklistServer;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Its name below `spool.directory`.
+const FILE: &str = "worklist.json";
+/// Whoever looks again and again makes it ask once in this time; also the first pause after a failure.
+const LEAST: Duration = Duration::from_secs(10);
+/// The longest pause after failures, unless the usual one is longer.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// What the task needs.
+#[derive(Debug)]
+pub struct Expected {
+    server: WorklistServer,
+    target: Target,
+    /// The server and what it is asked; a cache of another question is not used.
+    question: String,
+    wall: Wall,
+    writer: Writer,
+}
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    question: String,
+    answer: Answer,
+}
+
+/// The task's part, and that of the live path; `None` when no server is configured or nothing is live.
+pub fn ends(settings: &Settings) -> (Option<Expected>, Option<Served>) {
+    let server = settings.worklist.clone();
+    let Some(target) = server.target().filter(|_| settings.live.is_on()) else { return (None, None) };
+    let name = format!("{}@{}", target.called_ae.trim(), target.address);
+    let wall = Wall::default();
+    let (writer, served) = served::channel(&name, server.days, wall.clone());
+    let station = server.station_ae_title.as_deref().unwrap_or("*");
+    let question = format!("{name} {} {station}", server.modality);
+    (Some(Expected { server, target, question, wall, writer }), Some(served))
+}
+
+/// Runs until shutdown. Without a server, what one has said earlier is removed.
+pub async fn keep(expected: Option<Expected>, directory: PathBuf, shutdown: CancellationToken) {
+    let path = directory.join(FILE);
+    match expected {
+        Some(expected) => expected.run(path, &shutdown).await,
+        None => {
+            if let Err(error) = std::fs::remove_file(&path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, "the worklist that was kept cannot be removed");
+            }
+        }
+    }
+    shutdown.cancelled().await;
+}
+
+impl Expected {
+    async fn run(self, path: PathBuf, shutdown: &CancellationToken) {
+        let every = Duration::from_secs(self.server.every_secs);
+        let mut backoff = Backoff::new(Pauses::new(LEAST.min(every), LONGEST.max(every)));
+        let mut last = read(&path, &self.question);
+        if let Some(answer) = &last {
+            self.writer.answered(answer.clone());
+        }
+        let mut told = String::new();
+        loop {
+            let (begun, query) = (Instant::now(), self.query());
+            let asked = tokio::select! {
+                asked = node::worklist::ask(&self.target, &query, self.server.patience()) => asked,
+                () = shutdown.cancelled() => return,
+            };
+            let pause = match asked {
+                Ok(answered) => {
+                    let answer = Answer::of(self.wall.now_utc(), answered.items, answered.left_out);
+                    tracing::debug!(entries = answer.entries.len(), "the worklist server has answered");
+                    if !std::mem::take(&mut told).is_empty() {
+                        tracing::info!("the worklist server answers again");
+                    }
+                    self.writer.answered(answer.clone());
+                    self.write(&path, &answer).await;
+                    last = Some(answer);
+                    backoff.succeeded();
+                    every
+                }
+                Err(error) => {
+                    let trouble = error.to_string();
+                    if told != trouble {
+                        tracing::warn!("no new worklist: {trouble}");
+                    }
+                    self.writer.failed(&trouble);
+                    told = trouble;
+                    // What is of the past must not stay on the disk for as long as the server is away.
+                    if let Some(answer) = &mut last
+                        && answer.forget_before(&self.day(-1))
+                    {
+                        self.write(&path, answer).await;
+                    }
+                    backoff.failed(Duration::ZERO)
+                }
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = async { self.writer.wished().await; sleep_until(begun + LEAST).await } => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    /// The first (-1) or the last (1) day that is asked for.
+    fn day(&self, side: i32) -> String {
+        self.wall.local_date(side * i32::from(self.server.days))
+    }
+
+    fn query(&self) -> Query {
+        Query {
+            modality: self.server.modality.clone(),
+            station_ae_title: self.server.station_ae_title.clone().unwrap_or_default(),
+            first_day: self.day(-1),
+            last_day: self.day(1),
+        }
+    }
+
+    /// Trouble with it costs the list after a restart, and nothing else.
+    async fn write(&self, path: &Path, answer: &Answer) {
+        let (path, kept) = (path.to_owned(), Kept { question: self.question.clone(), answer: answer.clone() });
+        let written = tokio::task::spawn_blocking(move || write(&path, &kept)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "the worklist cannot be kept for a restart");
+        }
+    }
+}
+
+fn read(path: &Path, question: &str) -> Option<Answer> {
+    let text = std::fs::read(path).ok()?;
+    let kept: Kept = serde_json::from_slice(&text)
+        // The error may show a name.
+        .inspect_err(|_| tracing::warn!("the worklist that was kept cannot be read; it is asked for anew"))
+        .ok()?;
+    (kept.question == question).then(|| kept.answer.restored())
+}
+
+/// Whole or not at all, also in a power cut.
+fn write(path: &Path, kept: &Kept) -> std::io::Result<()> {
+    let new = path.with_extension("tmp");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&serde_json::to_vec(kept)?)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use dicom::patient::Patient;
+    use live::worklist::{Entry, Worklist};
+
+    use super::*;
+
+    fn settings(address: &str) -> Settings {
+        let mut settings = Settings::default();
+        settings.live.device = "/x/video0".into();
+        settings.worklist = WorklistServer {
+            address: Some(address.into()),
+            ae_title: "RIS".into(),
+            timeout_secs: 5,
+            ..WorklistServer::default()
+        };
+        settings
+    }
+
+    fn kept(question: &str, date: &str) -> Kept {
+        let patient = Patient { id: "P1".into(), name: "DOE^JANE".into(), ..Patient::default() };
+        let entry = Entry { patient, date: date.into(), ..Entry::default() };
+        let answer = Answer { utc: Wall::default().now_utc(), entries: vec![entry], ..Answer::default() };
+        Kept { question: question.into(), answer }
+    }
+
+    #[test]
+    fn what_is_kept_is_for_the_daemons_user_only_and_for_the_same_question() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        assert_eq!(read(&path, "RIS US"), None);
+        write(&path, &kept("RIS US", "20260131")).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&path, "RIS US").unwrap().entries.len(), 1);
+        assert_eq!(read(&path, "RIS CT"), None, "another question");
+        std::fs::write(&path, "{").unwrap();
+        assert_eq!(read(&path, "RIS US"), None);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_gone_leaves_the_list_that_was_kept_without_the_past_and_says_why_there_is_no_newer_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE);
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let settings = settings(&closed);
+        for (days, left) in [(0, 1), (-1, 0)] {
+            let (expected, served) = ends(&settings);
+            let expected = expected.unwrap();
+            write(&path, &kept(&expected.question, &Wall::default().local_date(days))).unwrap();
+            let worklist = Worklist::default().and(served);
+            let shutdown = CancellationToken::new();
+            let task = tokio::spawn(keep(Some(expected), directory.path().to_owned(), shutdown.clone()));
+            let failed = async {
+                while worklist.server().unwrap().trouble.is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), failed).await.unwrap();
+            let listing = worklist.read().await.unwrap();
+            assert_eq!(listing.entries.len(), left);
+            let server = listing.server.unwrap();
+            assert!(
+                server.trouble.starts_with("the server cannot be reached: no connection to 127.0.0.1"),
+                "{server:?}"
+            );
+            assert!(!server.answered_utc.is_empty());
+            shutdown.cancel();
+            task.await.unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap().contains("DOE^JANE"), left == 1, "also on the disk");
+        }
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        keep(None, directory.path().to_owned(), shutdown).await;
+        assert!(!path.exists(), "without a server nobody is named");
+    }
+}
