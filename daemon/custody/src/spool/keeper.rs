@@ -190,12 +190,12 @@ fn retain(shared: &Arc<Shared>) -> Result<()> {
         }
     }
     quota::evict(shared)?;
-    let mut connection = shared.store.connect(Durability::Rebuildable)?;
-    forget::forget(&mut connection, forget::INSTANCES, forget::EVENTS, forget::AT_ONCE)?;
     // Nobody may ask for room while everything is refused; then retention itself must go on asking.
     if shared.free_bytes()? < shared.evict_below {
         shared.shelf.short_of_space();
     }
+    let mut connection = shared.store.connect(Durability::Rebuildable)?;
+    forget::forget(&mut connection, forget::INSTANCES, forget::EVENTS, forget::AT_ONCE)?;
     Ok(())
 }
 

@@ -159,6 +159,11 @@ pub fn of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> 
     rows.map(|row| with_header(row?)).collect()
 }
 
+/// Of the rows of a series those that count: kept, or kept until their bytes were evicted. Not what was set aside, as the
+/// contents of a wrong patient that a person has replaced.
+pub const COUNTED: &str = "(state = 'kept' OR (state = 'evicted' \
+     AND coalesce(reason, '') NOT IN ('replaced', 'quarantined', 'conflict', 'damaged')))";
+
 /// The instances of a series that were kept, in the order of arrival, also those whose bytes are gone meanwhile: enough for
 /// what is decided by headers.
 ///
@@ -167,7 +172,7 @@ pub fn of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> 
 pub fn ever_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<Vec<Instance>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM instances WHERE series_uid = ?2 AND study_uid = ?1 \
-         AND state IN ('kept', 'evicted', 'damaged') ORDER BY id"
+         AND ({COUNTED} OR state = 'damaged') ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([study_uid, series_uid], read)?;

@@ -5,6 +5,7 @@ use dicom::header::Header;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Result;
+use super::instances::COUNTED;
 use super::members::{self, MemberRow};
 
 #[derive(Debug, Clone)]
@@ -294,15 +295,15 @@ pub struct AnalysedStudy {
 /// # Errors
 /// When the database fails.
 pub fn analysed_before(connection: &Connection, header: &Header) -> Result<Vec<AnalysedStudy>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT s.study_uid, json_extract(i.header, '$.study_date') AS day, j.findings, i.header \
          FROM jobs j JOIN series s ON s.id = j.series_id \
          JOIN instances i ON i.id = (SELECT min(id) FROM instances WHERE series_uid = s.series_uid \
-           AND study_uid = s.study_uid AND state IN ('kept', 'evicted')) \
+           AND study_uid = s.study_uid AND {COUNTED}) \
          WHERE j.state = 'done' AND j.findings IS NOT NULL AND s.study_uid <> ?1 \
          AND lower(json_extract(i.header, '$.patient_id')) = lower(?2) \
          AND length(day) = 8 AND day < ?3 ORDER BY day DESC, j.id DESC",
-    )?;
+    ))?;
     let mut rows = statement.query(params![header.study_instance_uid, header.patient_id, header.study_date])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

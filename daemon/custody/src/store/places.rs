@@ -115,13 +115,17 @@ pub fn evict(connection: &Connection, place: &Place) -> Result<usize> {
     gone(connection, place, "finished and delivered")
 }
 
-/// Marks the instances at this place as evicted. Returns their number.
+/// Marks the instances at this place as evicted. Returns their number. One that was set aside keeps that as its reason: it
+/// never counted, and says nothing about its series later either ([`super::instances::COUNTED`]).
 ///
 /// # Errors
 /// When the database fails.
 pub fn gone(connection: &Connection, place: &Place, reason: &str) -> Result<usize> {
     let (column, key) = place.key();
-    let sql = format!("UPDATE instances SET state = 'evicted', reason = ?2 WHERE {column} = ?1 AND state <> 'evicted'");
+    let sql = format!(
+        "UPDATE instances SET state = 'evicted', reason = CASE WHEN state = 'kept' THEN ?2 ELSE state END \
+         WHERE {column} = ?1 AND state <> 'evicted'"
+    );
     Ok(connection.execute(&sql, params![key, reason])?)
 }
 
