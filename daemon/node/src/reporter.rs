@@ -33,6 +33,8 @@ use crate::settings::{Dicom, ReportBy, Sender};
 use crate::tls::Client;
 use crate::{COMMITMENT, message, status};
 
+/// Peers that are served at the same time, at most: the objects of each report are read from the disk.
+const AT_ONCE: usize = 16;
 /// Reports that go over one association.
 const BATCH: u32 = 32;
 /// The rows are looked at this often even without a notification, because the wall clock may have been set.
@@ -117,7 +119,8 @@ impl Reporter {
         while !shutdown.is_cancelled() {
             let mut wait = match self.due(&busy).await {
                 Ok((due, wait)) => {
-                    for peer in due {
+                    // Those that are due beyond that wait until one is served.
+                    for peer in due.into_iter().take(AT_ONCE.saturating_sub(busy.len())) {
                         busy.insert(peer.clone());
                         let reporter = self.clone();
                         running.spawn(async move { (reporter.report_to(&peer).await, peer) });

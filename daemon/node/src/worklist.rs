@@ -31,6 +31,16 @@ pub enum Error {
     Peer(send::Error),
 }
 
+impl Error {
+    /// For the log: without what the server has written, which may name patients.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Refused { status, .. } => words(*status),
+            Self::Peer(_) => self.to_string(),
+        }
+    }
+}
+
 /// What is wrong, in a few words, before the reason.
 fn side(error: &send::Error) -> &'static str {
     use send::Error::{Association, Connect, Silent, Tls};

@@ -1,5 +1,5 @@
-//! Asks the worklist server, again and again and when somebody looks at the list, and keeps its last good answer: a file beside
-//! the spool, so that patients can be chosen after a restart without a network. The file names patients: only the daemon's user
+//! Asks the worklist server, again and again and when somebody looks at the list, and keeps its last good answer: a file in
+//! the spool's folder, so that patients can be chosen after a restart without a network. The file names patients: only the daemon's user
 //! may read it, and without a server there is none.
 
 use std::io::Write;
@@ -61,13 +61,7 @@ pub async fn keep(expected: Option<Expected>, directory: PathBuf, shutdown: Canc
     let path = directory.join(FILE);
     match expected {
         Some(expected) => expected.run(path, &shutdown).await,
-        None => {
-            if let Err(error) = std::fs::remove_file(&path)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::warn!(%error, "the worklist that was kept cannot be removed");
-            }
-        }
+        None => remove(&path),
     }
     shutdown.cancelled().await;
 }
@@ -77,8 +71,9 @@ impl Expected {
         let every = Duration::from_secs(self.server.every_secs);
         let mut backoff = Backoff::new(Pauses::new(LEAST.min(every), LONGEST.max(every)));
         let mut last = read(&path, &self.question);
-        if let Some(answer) = &last {
-            self.writer.answered(answer.clone());
+        match &last {
+            Some(answer) => self.writer.answered(answer.clone()),
+            None => remove(&path),
         }
         let mut told = String::new();
         loop {
@@ -101,12 +96,12 @@ impl Expected {
                     every
                 }
                 Err(error) => {
-                    let trouble = error.to_string();
-                    if told != trouble {
-                        tracing::warn!("no new worklist: {trouble}");
+                    let words = error.words();
+                    if told != words {
+                        tracing::warn!("no new worklist: {words}");
                     }
-                    self.writer.failed(&trouble);
-                    told = trouble;
+                    self.writer.failed(&error.to_string());
+                    told = words;
                     // What is of the past must not stay on the disk for as long as the server is away.
                     if let Some(answer) = &mut last
                         && answer.forget_before(&self.day(-1))
@@ -144,6 +139,17 @@ impl Expected {
         let written = tokio::task::spawn_blocking(move || write(&path, &kept)).await;
         if let Ok(Err(error)) = written {
             tracing::warn!(%error, "the worklist cannot be kept for a restart");
+        }
+    }
+}
+
+/// Also what an interrupted write has left.
+fn remove(path: &Path) {
+    for path in [path.to_owned(), path.with_extension("tmp")] {
+        if let Err(error) = std::fs::remove_file(&path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the worklist that was kept cannot be removed");
         }
     }
 }
@@ -240,7 +246,12 @@ mod tests {
         }
         let shutdown = CancellationToken::new();
         shutdown.cancel();
-        keep(None, directory.path().to_owned(), shutdown).await;
-        assert!(!path.exists(), "without a server nobody is named");
+        let rest = path.with_extension("tmp");
+        std::fs::write(&rest, "DOE^JANE").unwrap();
+        keep(None, directory.path().to_owned(), shutdown.clone()).await;
+        assert!(!path.exists() && !rest.exists(), "without a server nobody is named");
+        write(&path, &kept("another question", &Wall::default().local_date(0))).unwrap();
+        keep(ends(&settings).0, directory.path().to_owned(), shutdown).await;
+        assert!(!path.exists(), "nor by the list of another server");
     }
 }
