@@ -12,8 +12,8 @@ use models::task::us_breast::lesion::Lesion;
 pub const MOST_LESIONS: usize = 256;
 /// Pictures of which key images are made, at most: those of the surest lesions.
 pub const MOST_KEYS: usize = 16;
-/// Lesions that a verdict names, at most (the gravest), and reasons that a sentence names; the report has all.
-const NAMED: usize = 4;
+/// Lesions that a verdict names, at most (the gravest), and reasons that a sentence names; the report has more.
+pub const NAMED: usize = 4;
 
 /// Why nothing is said of an ultrasound picture. `Display` is English; pages say it in every language
 /// (`words::not_read`).

@@ -62,9 +62,7 @@ impl Conversion {
                 return Err(ColourError::Unsupported { photometric: other.to_owned(), samples });
             }
         };
-        // None is an error of the header: then all are used.
-        let bits_stored = if header.bits_stored == 0 { header.bits_allocated } else { header.bits_stored };
-        let bits_stored = bits_stored.clamp(1, header.bits_allocated.max(1));
+        let bits_stored = bits_stored(header);
         let planar = first(data_set, tags::PLANAR_CONFIGURATION) == Some(1.0);
         Ok(Self { model, bits_stored, planar })
     }
@@ -137,12 +135,18 @@ fn grey(header: &Header, data_set: &InMemDicomObject, inverted: bool) -> Grey {
     let window = [tags::WINDOW_CENTER, tags::WINDOW_WIDTH].map(|tag| first(data_set, tag));
     // Eight bits are what the scanner's screen showed: a window can only make it darker, or black and white.
     let window = match window {
-        [Some(centre), Some(width)] if centre.is_finite() && width > 1.0 && header.bits_stored > 8 => {
+        [Some(centre), Some(width)] if centre.is_finite() && width > 1.0 && bits_stored(header) > 8 => {
             Some([centre, width])
         }
         _ => None,
     };
     Grey { inverted, signed: header.pixel_representation == 1, window }
+}
+
+/// None is an error of the header: then all that are allocated are used.
+fn bits_stored(header: &Header) -> u16 {
+    let stored = if header.bits_stored == 0 { header.bits_allocated } else { header.bits_stored };
+    stored.clamp(1, header.bits_allocated.max(1))
 }
 
 fn first(data_set: &InMemDicomObject, tag: Tag) -> Option<f64> {
@@ -222,6 +226,7 @@ mod tests {
         };
         assert_eq!(grey(8, 8, &native(&[60, 200], 8)), [60, 200]);
         assert_eq!(grey(0, 8, &native(&[60, 200], 8)), [60, 200]);
+        assert_eq!(grey(0, 16, &native(&[60, 0, 200, 0], 16)), [0, 255]);
         assert_eq!(
             grey(12, 16, &native(&[60, 0, 200, 0], 16)),
             [0, 255],

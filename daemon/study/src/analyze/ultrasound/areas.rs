@@ -79,15 +79,10 @@ pub(super) fn of(header: &Header, regions: &[Region]) -> Result<Areas, NotRead> 
         } else if sector.width < LEAST_SIDE || sector.height < LEAST_SIDE {
             not_read.push(NotRead::NoSector);
         } else {
-            let area = Area { sector, mm: scale(sector, region) };
-            // A region within another one, or nearly the same again, shows the same tissue: the larger one is read.
-            match named.iter_mut().find(|known| is_twin(known.sector, sector)) {
-                Some(known) if pixels(known.sector) < pixels(sector) => *known = area,
-                Some(_) => {}
-                None => named.push(area),
-            }
+            named.push(Area { sector, mm: scale(sector, region) });
         }
     }
+    let named = without_twins(named);
     if named.is_empty() {
         let nothing = if flows.is_empty() { NotRead::NoTissue } else { NotRead::ColourFlow };
         return Err(not_read.into_iter().next().unwrap_or(nothing));
@@ -115,6 +110,25 @@ fn sector(header: &Header, region: &Region) -> Sector {
 
 fn pixels(sector: Sector) -> usize {
     sector.width * sector.height
+}
+
+/// A region within another one, or nearly the same again, shows the same tissue: the larger one is read. It keeps its scale
+/// only if the other has the same, because a part of it may be shown enlarged.
+fn without_twins(mut named: Vec<Area>) -> Vec<Area> {
+    named.sort_by_key(|area| std::cmp::Reverse(pixels(area.sector)));
+    let mut kept: Vec<Area> = Vec::new();
+    for area in named {
+        let Some(twin) = kept.iter_mut().find(|known| is_twin(known.sector, area.sector)) else {
+            kept.push(area);
+            continue;
+        };
+        if let (Ok(a), Ok(b)) = (twin.mm, area.mm)
+            && (0..2).any(|axis| (a[axis] / b[axis] - 1.0).abs() > 0.01)
+        {
+            twin.mm = Err(NoSize::Implausible);
+        }
+    }
+    kept
 }
 
 /// Do they share more than half of the smaller one?
@@ -213,6 +227,13 @@ mod tests {
         let Ok(Areas::Named(named, _)) = of(&header(PLAIN), &inner) else { panic!() };
         let lefts: Vec<_> = named.iter().map(|area| (area.sector.x, area.sector.width)).collect();
         assert_eq!(lefts, [(0, 400), (400, 400)]);
+        let over_two = [
+            region(Shows::Tissue, [50, 100, 150, 200]),
+            region(Shows::Tissue, [200, 100, 300, 200]),
+            Region { mm: Some([0.2; 2]), ..region(Shows::Tissue, LEFT) },
+        ];
+        let Ok(Areas::Named(named, _)) = of(&header(PLAIN), &over_two) else { panic!() };
+        assert_eq!((named.len(), named[0].mm), (1, Err(NoSize::Implausible)), "which scale holds where is not known");
         let touching = [region(Shows::Tissue, LEFT), region(Shows::Tissue, [300, 50, 800, 550])];
         let Ok(Areas::Named(named, _)) = of(&header(PLAIN), &touching) else { panic!() };
         assert_eq!(named.len(), 2, "a quarter is shared");

@@ -13,7 +13,7 @@ use models::task::us_breast::colour::{self, Colours};
 use models::task::us_breast::lesion::Lesion;
 use models::task::us_breast::{Detection, Sector, Task, sector};
 use models::task::{self, Control};
-use report::stills::{KeyPicture, MOST_KEYS, MOST_LESIONS, NotRead, StillImage, StillLesion, Stills, Unread};
+use report::stills::{KeyPicture, MOST_KEYS, MOST_LESIONS, NAMED, NotRead, StillImage, StillLesion, Stills, Unread};
 
 use super::areas::{self, Area, Areas};
 use super::{Pictures, Stored, wanted};
@@ -304,8 +304,12 @@ impl Found {
 
     /// Bounds what is kept: the surest lesions, and pictures of the surest of them.
     fn keep_surest(&mut self) {
+        let lesion = |at: &usize| &self.lesions[*at].0.lesion;
         let mut order: Vec<usize> = (0..self.lesions.len()).collect();
-        order.sort_by(|a, b| self.lesions[*b].0.lesion.confidence.total_cmp(&self.lesions[*a].0.lesion.confidence));
+        // The gravest, which the verdict names, come first, then the surest.
+        order.sort_by(|a, b| lesion(b).malignant.total_cmp(&lesion(a).malignant));
+        let gravest = order.len().min(NAMED);
+        order[gravest..].sort_by(|a, b| lesion(b).confidence.total_cmp(&lesion(a).confidence));
         for at in order.iter().skip(MOST_KEYS) {
             self.lesions[*at].1 = None;
         }

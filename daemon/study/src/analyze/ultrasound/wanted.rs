@@ -8,11 +8,25 @@ use crate::settings::{Analyze, ReadUltrasound};
 /// Breast, in lower case: English, Latin (and French, Italian adjectives), German, Italian, Spanish and Portuguese, Dutch;
 /// Chinese, Russian, Korean.
 const WORDS: [&str; 10] = ["breast", "mamma", "brust", "mammel", "mamaria", "乳腺", "乳房", "молочн", "유방", "borst"];
-/// The same, where only the whole word is meant: Spanish and Portuguese, French, Italian, Turkish.
-const WHOLE: [&str; 6] = ["mama", "mamas", "seins", "seno", "seni", "meme"];
+/// The same, where only the whole word is meant: Spanish and Portuguese, French, Turkish. (Italian "seno" is a sinus, too.)
+const WHOLE: [&str; 4] = ["mama", "mamas", "seins", "meme"];
 /// What holds such a word and is something else.
-const OTHERS: [&str; 7] =
-    ["arteria mammaria", "mammaria interna", "mammary art", "brustkorb", "brustwirbel", "brust-wirbel", "not breast"];
+const OTHERS: [&str; 14] = [
+    "arteria mammaria",
+    "mammaria interna",
+    "arteria mamaria",
+    "mamaria interna",
+    "mammary art",
+    "brustkorb",
+    "brustwand",
+    "brustwirbel",
+    "brust-wirbel",
+    "borstkas",
+    "borstwand",
+    "borsthol",
+    "borstwervel",
+    "not breast",
+];
 
 /// Why a series is kept and not read; `None` when it is. `headers`: of its images.
 pub fn unwanted<'a>(settings: &Analyze, headers: impl IntoIterator<Item = &'a Header>) -> Option<String> {
@@ -93,6 +107,9 @@ mod tests {
             (header("", "", "ECO DE MAMA", ""), true),
             (header("", "", "Échographie des seins", ""), true),
             (header("", "УЗИ молочных желез", "", ""), true),
+            (header("THORAX", "", "Borstwand links", ""), false),
+            (header("", "", "arteria mamaria interna", ""), false),
+            (header("", "", "seni paranasali", ""), false),
             (header("", "", "Ultraschall soll wiederholt werden und sein", ""), false),
             (header("", "", "memento of a mamarracho", ""), false),
             (header("ABDOMEN", "breast and abdomen", "", ""), false),
