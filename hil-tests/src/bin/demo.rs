@@ -102,17 +102,20 @@ async fn run(arguments: &Arguments, terminal: Terminal) -> Result<bool> {
     Ok(good)
 }
 
-/// Refuses to empty a folder that an earlier demo has not made.
+/// Refuses to empty a folder that holds anything but what a demo writes.
 fn is_ours(out: &Path) -> Result<()> {
-    let names = |path: &Path| std::fs::read_dir(path).map(|entries| entries.flatten().count()).unwrap_or_default();
-    ensure!(
-        names(out) == 0
-            || out.join("scansided.log").exists()
-            || out.join("box").exists()
-            || out.join("results").exists(),
-        "{} holds other files than those of an earlier demo, and would be emptied: name another folder",
-        out.display()
-    );
+    const OURS: [&str; 4] = ["box", "results", "pictures", "scansided.log"];
+    if !out.exists() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(out).with_context(|| out.display().to_string())? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        ensure!(
+            OURS.contains(&name.as_str()) || (name.starts_with("report-") && name.ends_with(".pdf")),
+            "{} holds {name}, which no demo has written, and would be emptied: name another folder",
+            out.display()
+        );
+    }
     Ok(())
 }
 
@@ -137,12 +140,11 @@ async fn story(
     report::verdicts(terminal, &outcome.series);
     let findings = report::findings(&outcome.jobs)?;
     let good = show_findings(terminal, input, &findings);
-    if let (Some(truth), Some(nine)) = (&input.truth, report::findings(&outcome.jobs)?.first()) {
-        if !nine::table(terminal, &Planted::of(truth)?, nine) {
-            let card =
-                "What is missed or too many is what the package can do at present: models/packages/ct-chest/CARD.md";
-            println!("  {}", terminal.dim(card));
-        }
+    if let (Some(truth), Some(nine)) = (&input.truth, report::findings(&outcome.jobs)?.first())
+        && !nine::table(terminal, &Planted::of(truth)?, nine)
+    {
+        let card = "What is missed or too many is what the package can do at present: models/packages/ct-chest/CARD.md";
+        println!("  {}", terminal.dim(card));
     }
     let answered = received.last().map_or(last_slice, |object| object.at);
     let outside = [
