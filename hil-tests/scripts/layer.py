@@ -131,7 +131,7 @@ def main() -> int:
     except ModuleNotFoundError as missing:
         print(f"the kas files were not checked: {missing}")
     crates = subprocess.run([sys.executable, "-B", ROOT / "yocto/scripts/crates.py", "--check"], capture_output=True, text=True)
-    wrong += crates.stdout.splitlines()
+    wrong += crates.stdout.splitlines() + crates.stderr.splitlines()
     print("\n".join(wrong) if wrong else "yocto: the layers agree with the repository")
     return 1 if wrong or crates.returncode else 0
 
