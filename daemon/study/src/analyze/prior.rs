@@ -225,7 +225,7 @@ mod tests {
                 "CREATE TABLE series (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT);
                  CREATE TABLE jobs (id INTEGER PRIMARY KEY, series_id INTEGER, state TEXT, findings TEXT);
                  CREATE TABLE instances (id INTEGER PRIMARY KEY, study_uid TEXT, series_uid TEXT, header TEXT,
-                   state TEXT DEFAULT 'kept');",
+                   state TEXT DEFAULT 'kept', reason TEXT);",
             )
             .unwrap();
         let json = serde_json::to_string(&findings(20.0)).unwrap();
@@ -249,10 +249,15 @@ mod tests {
             let sql = "INSERT INTO instances (id, study_uid, series_uid, header) VALUES (?1, ?2, ?3, ?4)";
             connection.execute(sql, row).unwrap();
         }
+        // The study was first sent as another patient's, a person has replaced that, and its bytes are gone.
+        let replaced = serde_json::to_string(&header("P7", "Wang^Wu", "20250601", "1.2")).unwrap();
+        let sql = "INSERT INTO instances SELECT 0, study_uid, series_uid, ?1, 'evicted', 'replaced' FROM series WHERE study_uid = '1.2'";
+        connection.execute(sql, [replaced]).unwrap();
         let found = find(&connection, &header("P1", "ZHANG^SAN^^", "20260101", "1.9")).unwrap().unwrap();
         assert_eq!((found.study_uid.as_str(), found.study_date.as_str()), ("1.2", "20250601"));
         assert_eq!(find(&connection, &header("", "Zhang^San", "20260101", "1.9")).unwrap(), None);
         assert_eq!(find(&connection, &header("P1", "", "20260101", "1.9")).unwrap(), None);
+        assert_eq!(find(&connection, &header("P7", "Wang^Wu", "20260101", "1.9")).unwrap(), None, "replaced");
         let placeholder = header("0", "ANONYMOUS", "20260101", "1.9");
         assert_eq!(find(&connection, &placeholder).unwrap(), None, "a placeholder binds nobody");
         let silent = Header { birth_date: String::new(), ..header("P1", "Zhang^San", "20260101", "1.9") };
