@@ -41,7 +41,7 @@ pub fn forget(connection: &mut Connection, instances: i64, events: i64, at_once:
     let from = progress::get(&transaction, FORGOTTEN)?;
     let to = from.saturating_add(at_once).min(last);
     // These stay, too: what a job of a whole study names, what a performed procedure step names, images of another patient
-    // than the first (they say that the study is mixed), and the newest segment's, whose number must not be given again.
+    // than the first (they say that the study is mixed) unless they were set aside, and the newest segment's, whose number must not be given again.
     let patient = |row: &str| {
         ["patient_id", "patient_name", "birth_date"].map(|key| format!("json_extract({row}.header, '$.{key}')"))
     };
@@ -54,7 +54,8 @@ pub fn forget(connection: &mut Connection, instances: i64, events: i64, at_once:
              LEFT JOIN instances f ON f.id = (SELECT min(id) FROM instances \
                  WHERE series_uid = i.series_uid AND study_uid = i.study_uid AND {COUNTED}) \
              WHERE i.id > ?1 AND i.id <= ?2 AND i.state = 'evicted' AND (s.id IS NULL OR s.state = 'evicted') \
-             AND (f.id IS NULL OR (f.id <> i.id AND {same})) \
+             AND (f.id IS NULL OR (f.id <> i.id AND ({same} \
+                 OR NOT EXISTS (SELECT 1 FROM instances c WHERE c.id = i.id AND {COUNTED})))) \
              AND (i.segment IS NULL OR i.segment < (SELECT max(segment) FROM instances)) \
              AND NOT EXISTS (SELECT 1 FROM job_members m WHERE m.instance_id = i.id) \
              AND NOT EXISTS (SELECT 1 FROM step_instances t WHERE t.series_uid = i.series_uid))",
@@ -70,7 +71,7 @@ pub fn forget(connection: &mut Connection, instances: i64, events: i64, at_once:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Durability, Store, events, journal};
+    use crate::store::{Durability, Store, events, journal, lists};
 
     fn arrive(connection: &Connection, study: &str, count: usize, state: &str) {
         for number in 0..count {
@@ -170,6 +171,11 @@ mod tests {
                  UPDATE instances SET reason = 'quarantined' WHERE study_uid = '4';",
             )
             .unwrap();
+        let wrong = "UPDATE instances SET header = '{\"patient_id\":\"P7\"}' WHERE sop_uid = '1.1.0'";
+        connection.execute(wrong, []).unwrap();
+        let wanted = lists::Wanted { limit: 9, study_uid: Some("1".into()), ..lists::Wanted::default() };
+        let listed = lists::series(&connection, &wanted).unwrap();
+        assert_eq!(listed[0].header.patient_id, "", "what was replaced is not shown as the patient");
         forget(&mut connection, 0, 20, 100).unwrap();
         let left = |study: &str| -> Vec<String> {
             let sql = "SELECT sop_uid FROM instances WHERE study_uid = ?1 ORDER BY id";

@@ -7,6 +7,7 @@ use dicom::patient::persons;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::Result;
+use super::instances::COUNTED;
 
 /// Which rows; `None` takes all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -217,20 +218,22 @@ fn set_aside(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
     Ok(said)
 }
 
-/// Of the first kept instance of the series, or of any; empty when there is none.
+/// Of the first kept instance of the series, else of one that was kept until its bytes were evicted, else of any; empty when
+/// there is none.
 fn header_of_series(connection: &Connection, series_id: i64) -> Result<Header> {
     let of = |condition: &str| {
         let sql = format!(
-            "SELECT i.header FROM series s JOIN instances i ON i.series_uid = s.series_uid AND i.study_uid = s.study_uid
-             WHERE s.id = ?1 {condition} LIMIT 1"
+            "SELECT header FROM instances WHERE series_uid = (SELECT series_uid FROM series WHERE id = ?1)
+             AND study_uid = (SELECT study_uid FROM series WHERE id = ?1) AND {condition} LIMIT 1"
         );
         connection.prepare_cached(&sql)?.query_row([series_id], |row| row.get::<_, String>(0)).optional()
     };
-    let json = match of("AND i.state = 'kept'")? {
-        Some(json) => Some(json),
-        None => of("")?,
-    };
-    Ok(json.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
+    for condition in ["state = 'kept'", COUNTED, "true"] {
+        if let Some(json) = of(condition)? {
+            return Ok(serde_json::from_str(&json).unwrap_or_default());
+        }
+    }
+    Ok(Header::default())
 }
 
 pub fn series(connection: &Connection, wanted: &Wanted) -> Result<Vec<SeriesItem>> {
