@@ -23,13 +23,14 @@ pub struct Shown<'a> {
     lines: bool,
 }
 
+/// Has it the form of DICOM's YYYYMMDD (DA)? As text, such dates are in order.
+pub fn is_date(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// DICOM's YYYYMMDD (DA) as 2026-01-31; a text that is none as it is.
 pub fn date(da: &str) -> String {
-    if da.len() == 8 && da.bytes().all(|byte| byte.is_ascii_digit()) {
-        format!("{}-{}-{}", &da[..4], &da[4..6], &da[6..])
-    } else {
-        da.to_owned()
-    }
+    if is_date(da) { format!("{}-{}-{}", &da[..4], &da[4..6], &da[6..]) } else { da.to_owned() }
 }
 
 /// For a log line: the first 64 characters.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dicom::scan::Item;
+use dicom::text;
 use hal::clock::{self, Wall};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
@@ -57,9 +58,7 @@ impl Answer {
 }
 
 fn is_current(entry: &Entry, answered: &str, first: &str) -> bool {
-    let is_date = entry.date.len() == 8 && entry.date.bytes().all(|byte| byte.is_ascii_digit());
-    // As text, dates are in order.
-    (if is_date { entry.date.as_str() } else { answered }) >= first
+    (if text::is_date(&entry.date) { entry.date.as_str() } else { answered }) >= first
 }
 
 /// How the server is, for people. It names nobody.

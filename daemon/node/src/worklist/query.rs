@@ -1,6 +1,7 @@
 //! The question for a worklist: its keys (PS3.4 table K.6-1), and whether an answer is one to it. Pure.
 
 use dicom::scan::Item;
+use dicom::text;
 
 use crate::elements::{Syntax, Tag, Writer};
 
@@ -122,11 +123,10 @@ impl Query {
         if !self.modality.is_empty() && !modality.is_empty() && !modality.eq_ignore_ascii_case(&self.modality) {
             return Err("answers of the server with another modality than was asked for");
         }
-        // Sorted as text, dates are in order. What is no date (as 2026.01.31 once was one) is left to whoever shows it.
+        // What is no date (as 2026.01.31 once was one) is left to whoever shows it.
         let date = item.step_date.trim();
-        let is_date = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
         let days = self.first_day.as_str()..=self.last_day.as_str();
-        if is_date && !self.first_day.is_empty() && !days.contains(&date) {
+        if text::is_date(date) && !self.first_day.is_empty() && !days.contains(&date) {
             return Err("answers of the server for other days than were asked for");
         }
         Ok(())
