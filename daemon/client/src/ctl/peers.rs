@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::output::{Output, Tone, count, toned_cell};
 use super::{config as configuration, time};
 use crate::doctor::text::Language;
-use crate::doctor::{network, peers};
+use crate::doctor::{Finding, network, peers};
 use crate::{Caller, ManagerProxy, Options, Sender};
 
 /// The worklist server among the names of destinations, and the table of its settings.
@@ -118,6 +118,19 @@ struct Echoed {
     remedy: Option<String>,
 }
 
+impl Echoed {
+    /// `told`: what the probe means, when not all is well.
+    fn of(name: &str, target: Target, probe: Probe, told: Option<&Finding>, language: Language) -> Self {
+        Self {
+            destination: name.to_owned(),
+            address: target.address,
+            what: told.map(|finding| finding.cause.in_language(language)),
+            remedy: told.map(|finding| finding.remedy.in_language(language)),
+            probe,
+        }
+    }
+}
+
 /// Needs no daemon: what is tested is the network between this box and the destination.
 pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, output: &Output) -> Result<(), Failure> {
     let settings = config::load(paths).map_err(|error| configuration::broken(&error))?;
@@ -140,13 +153,7 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         let target = Target::from(destination);
         let probe = probe::run(&target, PATIENCE).await;
         let told = network::probed(name, &target, &probe).into_iter().next();
-        all.push(Echoed {
-            destination: name.clone(),
-            address: destination.address.clone(),
-            what: told.as_ref().map(|finding| finding.cause.in_language(language)),
-            remedy: told.as_ref().map(|finding| finding.remedy.in_language(language)),
-            probe,
-        });
+        all.push(Echoed::of(name, target, probe, told.as_ref(), language));
     }
     if let Some(target) = server {
         if output.shows_progress() {
@@ -154,13 +161,7 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         }
         let probe = probe::run_for(&target, &probe::EXPECTED, PATIENCE).await;
         let told = network::worklist_server(&target, &probe);
-        all.push(Echoed {
-            destination: WORKLIST.into(),
-            address: target.address,
-            what: told.as_ref().map(|finding| finding.cause.in_language(language)),
-            remedy: told.as_ref().map(|finding| finding.remedy.in_language(language)),
-            probe,
-        });
+        all.push(Echoed::of(WORKLIST, target, probe, told.as_ref(), language));
     }
     let bad: Vec<String> = all.iter().filter(|one| one.what.is_some()).map(|one| one.destination.clone()).collect();
     if output.is_json() {
