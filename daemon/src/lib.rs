@@ -6,3 +6,5 @@ pub mod app;
 pub mod dbus;
 pub mod console;
 pub mod health;
+mod reader;
+pub mod reading;

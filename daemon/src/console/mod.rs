@@ -16,6 +16,7 @@ mod door;
 mod encode;
 mod message;
 mod places;
+mod reading;
 mod routes;
 mod server;
 mod socket;
@@ -29,31 +30,40 @@ use live::view::View;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::reading::Reading;
+
 pub use message::HEADER;
 pub use server::{Error, Server};
 
 /// Pauses before an occupied port is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs(30));
 
-/// Serves the page until shutdown. Without a live path, or with `console.address = "off"`, it only waits. Errors of
-/// port or token are logged and tried again for ever, because everything else works without the page.
-pub async fn run(settings: settings::Console, view: Option<View>, gate: Gate, shutdown: CancellationToken) {
-    let (Some(view), Some(_)) = (view, settings.listen()) else {
+/// Serves the pages until shutdown: the live one on a box with a live path, and the one on which studies are read. Without
+/// either, or with `console.address = "off"`, it only waits. Errors of port or token are logged and tried again for ever, because
+/// everything else works without the pages.
+pub async fn run(
+    settings: settings::Console,
+    view: Option<View>,
+    reading: Option<Reading>,
+    gate: Gate,
+    shutdown: CancellationToken,
+) {
+    if settings.listen().is_none() || (view.is_none() && reading.is_none()) {
         shutdown.cancelled().await;
         return;
-    };
+    }
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
     while !shutdown.is_cancelled() {
         let error = match Server::bind(&settings).await {
             Ok(server) => {
-                tracing::info!("live page at http://{}/", server.address());
-                server.with_gate(gate).serve(view, shutdown).await;
+                tracing::info!("page at http://{}/", server.address());
+                server.with_gate(gate).with_reading(reading).serve(view, shutdown).await;
                 return;
             }
             Err(error) => error,
         };
         let pause = backoff.failed(started.elapsed());
-        tracing::error!(%error, retry_secs = pause.as_secs(), "cannot serve the live page, will try again; everything else works");
+        tracing::error!(%error, retry_secs = pause.as_secs(), "cannot serve the page, will try again; everything else works");
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => {}

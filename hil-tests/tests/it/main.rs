@@ -19,6 +19,7 @@ mod memory;
 mod models;
 mod peers;
 mod power_loss;
+mod reading;
 mod real_ct;
 mod study_flow;
 mod trouble;

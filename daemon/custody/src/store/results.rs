@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Result;
 
@@ -66,6 +66,16 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<i64> {
         |row| row.get(0),
     )?;
     Ok(id)
+}
+
+/// # Errors
+/// When the database fails.
+pub fn get(connection: &Connection, id: i64) -> Result<Option<ResultRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, simulated \
+         FROM results WHERE id = ?1",
+    )?;
+    Ok(statement.query_row([id], read).optional()?)
 }
 
 /// # Errors
