@@ -7,4 +7,5 @@ pub mod dbus;
 pub mod console;
 pub mod health;
 mod reader;
+pub mod dicomweb;
 pub mod reading;

@@ -12,6 +12,7 @@ pub mod pixels;
 pub mod regions;
 pub mod segmentation;
 pub mod document;
+pub mod json;
 
 pub mod patient;
 pub mod text;

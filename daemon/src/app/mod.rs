@@ -30,9 +30,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::tasks::Tasks;
 use self::verbs::Verbs;
+use crate::console::Studies;
 use crate::health::Custody;
 use crate::health::notify;
-use crate::reading::Reading;
 use crate::{console, dbus, health};
 
 /// Arrivals that may wait for the study task; when there are more, senders must wait.
@@ -69,7 +69,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
     let facts = facts(&settings, opened.address, callers.clone(), health_reports);
-    let reading = Reading::new(parts.store.clone(), parts.spool.clone(), settings.spool.directory.clone());
+    let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory);
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone());
     let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
     let checks = health::Checks {
@@ -99,7 +99,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     }
     tasks.start("health", health::run(checks, reports, gate.clone(), stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
-    tasks.start_steady("page", console::run(settings.console.clone(), view, Some(reading), gate, stop()));
+    tasks.start_steady("page", console::run(settings.console.clone(), view, Some(studies), gate, stop()));
     // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.
     let mut opening = open();
     tokio::select! {

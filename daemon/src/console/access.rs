@@ -4,7 +4,7 @@
 //!   domain name resolves to this machine.
 //! - `Origin` must be our own page for requests that change something and for the WebSocket. Browsers let any page open
 //!   a WebSocket to any host, so this is checked on loopback too.
-//! - The cookie of a login is required, unless the browser runs on this machine.
+//! - The cookie of a login, or the token itself, is required, unless the browser runs on this machine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -58,7 +58,8 @@ pub async fn guard(
     let from = peer.address.ip();
     peer.place.asked();
     // Asked before `open`, so that the files of the page, too, tell who is logged in.
-    let logged_in = entrance.door.knows(request.headers(), from);
+    let headers = request.headers();
+    let logged_in = entrance.door.knows(headers, from) || entrance.door.is_shown_token(headers, from);
     if logged_in {
         peer.place.proved();
     }

@@ -12,6 +12,7 @@
 
 mod access;
 mod assets;
+mod dicomweb;
 mod door;
 mod encode;
 mod message;
@@ -21,34 +22,55 @@ mod routes;
 mod server;
 mod socket;
 
+use std::path::Path;
 use std::time::Duration;
 
 use config::settings;
 use custody::level::Gate;
+use custody::spool::Spool;
+use custody::store::Store;
 use hal::backoff::{Backoff, Pauses};
 use live::view::View;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::dicomweb::Web;
 use crate::reading::Reading;
 
 pub use message::HEADER;
 pub use server::{Error, Server};
 
+/// What is served of received studies: to people, and to programs.
+#[derive(Debug, Clone)]
+pub struct Studies {
+    pub reading: Reading,
+    pub web: Web,
+}
+
+impl Studies {
+    /// `folder`: the spool directory, where the results are.
+    pub fn new(store: &Store, spool: &Spool, folder: &Path) -> Self {
+        Self {
+            reading: Reading::new(store.clone(), spool.clone(), folder.to_owned()),
+            web: Web::new(store.clone(), spool.clone(), folder.to_owned()),
+        }
+    }
+}
+
 /// Pauses before an occupied port is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs(30));
 
-/// Serves the pages until shutdown: the live one on a box with a live path, and the one on which studies are read. Without
+/// Serves the pages until shutdown: the live one on a box with a live path, and what there is of studies. Without
 /// either, or with `console.address = "off"`, it only waits. Errors of port or token are logged and tried again for ever, because
 /// everything else works without the pages.
 pub async fn run(
     settings: settings::Console,
     view: Option<View>,
-    reading: Option<Reading>,
+    studies: Option<Studies>,
     gate: Gate,
     shutdown: CancellationToken,
 ) {
-    if settings.listen().is_none() || (view.is_none() && reading.is_none()) {
+    if settings.listen().is_none() || (view.is_none() && studies.is_none()) {
         shutdown.cancelled().await;
         return;
     }
@@ -57,7 +79,7 @@ pub async fn run(
         let error = match Server::bind(&settings).await {
             Ok(server) => {
                 tracing::info!("page at http://{}/", server.address());
-                server.with_gate(gate).with_reading(reading).serve(view, shutdown).await;
+                server.with_gate(gate).with_studies(studies).serve(view, shutdown).await;
                 return;
             }
             Err(error) => error,

@@ -26,8 +26,7 @@ use super::access::{Entrance, Peer, guard};
 use super::door::Denied;
 use super::encode::Pictures;
 use super::places::Guest;
-use super::{assets, reading, socket};
-use crate::reading::Reading;
+use super::{Studies, assets, dicomweb, reading, socket};
 
 /// Time limit of a request, for clients that stop sending.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -48,12 +47,12 @@ pub struct Live {
 }
 
 /// The pages that there are: the first page is the live one, of a box without live video the list of studies.
-pub fn router(entrance: &Entrance, live: Option<Live>, reading: Option<Reading>) -> Router {
+pub fn router(entrance: &Entrance, live: Option<Live>, studies: Option<Studies>) -> Router {
     let first = match live {
         Some(_) => get(|| asset(Path(assets::INDEX.into()))),
         None => get(|| async { Redirect::to("/studies") }),
     };
-    let pages = Pages { live: live.is_some(), studies: reading.is_some() };
+    let pages = Pages { live: live.is_some(), studies: studies.is_some() };
     let mut router = Router::new()
         .route("/", first)
         .route("/login", get(|| asset(Path(assets::LOGIN.into()))).post(login))
@@ -64,8 +63,8 @@ pub fn router(entrance: &Entrance, live: Option<Live>, reading: Option<Reading>)
     if let Some(live) = live {
         router = router.merge(live_routes(live));
     }
-    if let Some(reading) = reading {
-        router = router.merge(reading::routes(reading));
+    if let Some(Studies { reading, web }) = studies {
+        router = router.merge(reading::routes(reading)).merge(dicomweb::routes(web));
     }
     router
         .layer(DefaultBodyLimit::max(MOST_BYTES))

@@ -16,12 +16,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Studies;
 use super::access::{Entrance, Peer};
 use super::door::Door;
 use super::encode::Pictures;
 use super::places::{Guest, Place, Places};
 use super::routes::{self, Live};
-use crate::reading::Reading;
 
 const MOST_VIEWERS: usize = 16;
 /// Of these, pages on other machines.
@@ -55,7 +55,7 @@ pub struct Server {
     hosts: Arc<[String]>,
     jpeg_quality: u8,
     gate: Gate,
-    reading: Option<Reading>,
+    studies: Option<Studies>,
 }
 
 impl Server {
@@ -67,7 +67,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind { address, error })?;
         let address = listener.local_addr().map_err(|error| Error::Bind { address, error })?;
         let (hosts, jpeg_quality) = (settings.hosts.clone().into(), settings.jpeg_quality);
-        Ok(Self { listener, address, door, hosts, jpeg_quality, gate: Gate::default(), reading: None })
+        Ok(Self { listener, address, door, hosts, jpeg_quality, gate: Gate::default(), studies: None })
     }
 
     /// The page says when this gate restricts the box. Without it: never.
@@ -76,10 +76,10 @@ impl Server {
         Self { gate, ..self }
     }
 
-    /// With the page on which studies are read.
+    /// With the page on which studies are read, and DICOMweb.
     #[must_use]
-    pub fn with_reading(self, reading: Option<Reading>) -> Self {
-        Self { reading, ..self }
+    pub fn with_studies(self, studies: Option<Studies>) -> Self {
+        Self { studies, ..self }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -102,7 +102,7 @@ impl Server {
             shutdown: shutdown.clone(),
         });
         let entrance = Entrance { door: door.clone(), hosts: self.hosts };
-        let router = routes::router(&entrance, live, self.reading);
+        let router = routes::router(&entrance, live, self.studies);
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {

@@ -3,29 +3,34 @@
 use config::settings::Console;
 use custody::spool::Spool;
 use custody::store::Store;
-use scansided::reading::Reading;
+use scansided::console::Studies;
 use tempfile::TempDir;
 
 use super::console::elsewhere;
 use super::console_support::Site;
 
 /// Everything that shows something of a patient.
-const SHOWN: [&str; 6] = [
+const SHOWN: [&str; 11] = [
     "GET /reading/studies",
     "GET /reading/study/1.2.3",
     "GET /reading/series/1/stack",
     "GET /reading/picture/1/1",
     "GET /reading/result/1/segments",
     "GET /reading/result/1/document",
+    "GET /dicom-web/studies/1.2.3",
+    "GET /dicom-web/studies/1.2.3/metadata",
+    "GET /dicom-web/studies/1.2.3/series",
+    "GET /dicom-web/studies/1.2.3/series/1.2.4/instances/1.2.5/frames/1",
+    "GET /dicom-web/studies",
 ];
 
-fn empty() -> (TempDir, Reading) {
+fn empty() -> (TempDir, Studies) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("scanside.db")).unwrap();
     let settings = custody::settings::Spool { directory: folder.path().to_owned(), ..Default::default() };
     let spool = Spool::new(&settings, &store);
-    let reading = Reading::new(store, spool, folder.path().to_owned());
-    (folder, reading)
+    let studies = Studies::new(&store, &spool, folder.path());
+    (folder, studies)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,6 +51,12 @@ async fn beyond_loopback_nothing_of_a_patient_is_shown_without_a_login() {
     let cookie = login.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     let line = format!("Cookie: {cookie}");
     assert_eq!(site.ask("GET /reading/studies", &[&line], "").await.body, "[]");
+    // A program shows the token itself.
+    let wrong = site.ask("GET /dicom-web/studies", &["Authorization: Bearer another token"], "").await;
+    assert_eq!(wrong.status, 401);
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let program = site.ask("GET /dicom-web/studies", &["Authorization: Bearer a token of this box"], "").await;
+    assert_eq!((program.status, program.body.as_str()), (200, "[]"));
     site.stop().await;
 }
 
@@ -59,10 +70,12 @@ async fn a_box_without_live_video_shows_its_studies_and_says_what_is_not_there()
     assert_eq!(site.ask("GET /pages", &[], "").await.body, r#"{"live":false,"studies":true}"#);
     assert_eq!(site.ask("GET /studies", &[], "").await.status, 200);
     assert_eq!(site.ask("GET /live", &[], "").await.status, 403, "another origin, before anything else");
-    for what in &SHOWN[1..] {
+    for what in &SHOWN[1..SHOWN.len() - 1] {
         let answer = site.ask(what, &[], "").await;
         assert_eq!((answer.status, answer.body.contains("there is no such")), (404, true), "{what}: {}", answer.body);
     }
+    let unknown = site.ask("GET /dicom-web/studies?Colour=red", &[], "").await;
+    assert_eq!((unknown.status, unknown.body.contains("cannot be searched for")), (400, true), "{}", unknown.body);
     assert_eq!(site.ask("GET /reading/picture/1/x", &[], "").await.status, 400);
     site.stop().await;
 }

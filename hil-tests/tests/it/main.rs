@@ -12,6 +12,7 @@ mod bombs;
 mod commitment_kills;
 mod console;
 mod cut_scan;
+mod dicomweb;
 mod live_exam;
 mod live_replay;
 mod live_results;

@@ -14,7 +14,7 @@ use phantom::{Options, Phantom};
 use crate::support::Records;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const SETTLED_WITHIN: Duration = Duration::from_secs(240);
+pub const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 const COLUMNS: usize = 96;
 const SLICES: usize = 36;
 

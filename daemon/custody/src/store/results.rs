@@ -88,6 +88,20 @@ pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
     Ok(statement.query_map([job_id], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The objects of a study that count: of each series, and of each task of the whole study, those of the newest version.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest_of_study(connection: &Connection, study_uid: &str) -> Result<Vec<ResultRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.id, r.job_id, r.kind, r.sop_class, r.sop_uid, r.study_uid, r.series_uid, r.file, r.length, r.sha256, \
+         r.simulated FROM results r JOIN jobs j ON j.id = r.job_id \
+         WHERE r.study_uid = ?1 AND j.id = (SELECT max(n.id) FROM jobs n WHERE n.series_id = j.series_id \
+         AND n.task IS j.task AND n.state = 'done') ORDER BY r.id",
+    )?;
+    Ok(statement.query_map([study_uid], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Marks undelivered results of older versions of this series as superseded; also those that a destination does not take, so
 /// that none of them is sent when it takes them later.
 ///
