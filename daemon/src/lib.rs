@@ -6,6 +6,7 @@ pub mod app;
 pub mod dbus;
 pub mod console;
 pub mod health;
-mod reader;
+pub mod metrics;
+pub mod reader;
 pub mod dicomweb;
 pub mod reading;

@@ -33,6 +33,8 @@ use self::verbs::Verbs;
 use crate::console::Studies;
 use crate::health::Custody;
 use crate::health::notify;
+use crate::metrics::Metrics;
+use crate::reader::Reader;
 use crate::{console, dbus, health};
 
 /// Arrivals that may wait for the study task; when there are more, senders must wait.
@@ -68,8 +70,9 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     };
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
+    let figures = Metrics::new(Reader::new(parts.store.clone()), gate.clone(), health_reports.clone(), view.clone());
+    let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory, figures);
     let facts = facts(&settings, opened.address, callers.clone(), health_reports);
-    let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory);
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone());
     let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
     let checks = health::Checks {

@@ -35,6 +35,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::dicomweb::Web;
+use crate::metrics::Metrics;
+use crate::reader::Reader;
 use crate::reading::Reading;
 
 pub use message::HEADER;
@@ -45,14 +47,18 @@ pub use server::{Error, Server};
 pub struct Studies {
     pub reading: Reading,
     pub web: Web,
+    pub metrics: Metrics,
 }
 
 impl Studies {
-    /// `folder`: the spool directory, where the results are.
-    pub fn new(store: &Store, spool: &Spool, folder: &Path) -> Self {
+    /// `folder`: the spool directory, where the results are. People do not wait for programs: each has a connection to
+    /// the database.
+    pub fn new(store: &Store, spool: &Spool, folder: &Path, metrics: Metrics) -> Self {
+        let reader = || Reader::new(store.clone());
         Self {
-            reading: Reading::new(store.clone(), spool.clone(), folder.to_owned()),
-            web: Web::new(store.clone(), spool.clone(), folder.to_owned()),
+            reading: Reading::new(reader(), spool.clone(), folder.to_owned()),
+            web: Web::new(reader(), spool.clone(), folder.to_owned()),
+            metrics,
         }
     }
 }

@@ -27,6 +27,7 @@ use super::door::Denied;
 use super::encode::Pictures;
 use super::places::Guest;
 use super::{Studies, assets, dicomweb, reading, socket};
+use crate::metrics::Metrics;
 
 /// Time limit of a request, for clients that stop sending.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -63,13 +64,18 @@ pub fn router(entrance: &Entrance, live: Option<Live>, studies: Option<Studies>)
     if let Some(live) = live {
         router = router.merge(live_routes(live));
     }
-    if let Some(Studies { reading, web }) = studies {
-        router = router.merge(reading::routes(reading)).merge(dicomweb::routes(web));
+    if let Some(Studies { reading, web, metrics }) = studies {
+        let figures = Router::new().route("/metrics", get(figures)).with_state(metrics);
+        router = router.merge(reading::routes(reading)).merge(dicomweb::routes(web)).merge(figures);
     }
     router
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(from_fn_with_state(entrance.clone(), guard))
         .layer(from_fn(hardened))
+}
+
+async fn figures(State(metrics): State<Metrics>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.text().await).into_response()
 }
 
 /// Which pages this box has.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use custody::instance::Instance;
 use custody::spool::{self, Spool};
 use custody::store::lists::{self, Wanted};
-use custody::store::{self, Store, instances, results, series};
+use custody::store::{self, instances, results, series};
 use dicom::header::Header;
 use dicom::pixels::error::DecodeError;
 use dicom::pixels::pictures::Pictures;
@@ -137,8 +137,8 @@ type Rows = Vec<Map<String, Value>>;
 
 impl Web {
     /// `folder`: the spool directory, where the results are.
-    pub fn new(store: Store, spool: Spool, folder: PathBuf) -> Self {
-        Self { reader: Reader::new(store), spool, folder, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub fn new(reader: Reader, spool: Spool, folder: PathBuf) -> Self {
+        Self { reader, spool, folder, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Studies that are like that, newest first. `base`: address of this service, for the links.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use custody::instance::Instance;
 use custody::spool::{self, Spool};
-use custody::store::{self, Store, instances, results, series};
+use custody::store::{self, instances, results, series};
 use dicom::kind::SeriesKind;
 use dicom::pixels::error::DecodeError;
 use dicom::segmentation::{self, Segmentation};
@@ -105,9 +105,9 @@ pub struct Reading {
 
 impl Reading {
     /// `folder`: the spool directory, where the results are.
-    pub fn new(store: Store, spool: Spool, folder: PathBuf) -> Self {
+    pub fn new(reader: Reader, spool: Spool, folder: PathBuf) -> Self {
         Self {
-            reader: Reader::new(store),
+            reader,
             folder,
             decoder: picture::Decoder::new(spool),
             at_once: Arc::new(Semaphore::new(AT_ONCE)),

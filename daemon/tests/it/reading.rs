@@ -1,16 +1,19 @@
 //! Who may read studies on the page, and what is answered when there is nothing to read.
 
 use config::settings::Console;
+use custody::level::Gate;
 use custody::spool::Spool;
 use custody::store::Store;
 use scansided::console::Studies;
+use scansided::metrics::Metrics;
+use scansided::reader::Reader;
 use tempfile::TempDir;
 
 use super::console::elsewhere;
 use super::console_support::Site;
 
 /// Everything that shows something of a patient.
-const SHOWN: [&str; 11] = [
+const SHOWN: [&str; 12] = [
     "GET /reading/studies",
     "GET /reading/study/1.2.3",
     "GET /reading/series/1/stack",
@@ -21,6 +24,7 @@ const SHOWN: [&str; 11] = [
     "GET /dicom-web/studies/1.2.3/metadata",
     "GET /dicom-web/studies/1.2.3/series",
     "GET /dicom-web/studies/1.2.3/series/1.2.4/instances/1.2.5/frames/1",
+    "GET /metrics",
     "GET /dicom-web/studies",
 ];
 
@@ -29,7 +33,9 @@ fn empty() -> (TempDir, Studies) {
     let store = Store::open(&folder.path().join("scanside.db")).unwrap();
     let settings = custody::settings::Spool { directory: folder.path().to_owned(), ..Default::default() };
     let spool = Spool::new(&settings, &store);
-    let studies = Studies::new(&store, &spool, folder.path());
+    let health = scansided::health::channel().1;
+    let metrics = Metrics::new(Reader::new(store.clone()), Gate::default(), health, None);
+    let studies = Studies::new(&store, &spool, folder.path(), metrics);
     (folder, studies)
 }
 
@@ -70,10 +76,16 @@ async fn a_box_without_live_video_shows_its_studies_and_says_what_is_not_there()
     assert_eq!(site.ask("GET /pages", &[], "").await.body, r#"{"live":false,"studies":true}"#);
     assert_eq!(site.ask("GET /studies", &[], "").await.status, 200);
     assert_eq!(site.ask("GET /live", &[], "").await.status, 403, "another origin, before anything else");
-    for what in &SHOWN[1..SHOWN.len() - 1] {
+    for what in &SHOWN[1..SHOWN.len() - 2] {
         let answer = site.ask(what, &[], "").await;
         assert_eq!((answer.status, answer.body.contains("there is no such")), (404, true), "{what}: {}", answer.body);
     }
+    let figures = site.ask("GET /metrics", &[], "").await;
+    assert!(
+        figures.body.contains("\nscanside_studies 0\n") && !figures.body.contains("scanside_live"),
+        "{}",
+        figures.body
+    );
     let unknown = site.ask("GET /dicom-web/studies?Colour=red", &[], "").await;
     assert_eq!((unknown.status, unknown.body.contains("cannot be searched for")), (400, true), "{}", unknown.body);
     assert_eq!(site.ask("GET /reading/picture/1/x", &[], "").await.status, 400);
