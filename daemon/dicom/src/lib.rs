@@ -13,6 +13,7 @@ pub mod regions;
 
 pub mod patient;
 pub mod text;
+pub mod typed;
 pub mod uid;
 pub mod implementation;
 pub mod check;

@@ -6,6 +6,7 @@ use models::growth::{Course, Difference, NoduleChange};
 use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Beyond, Lying, Remark, SliceFault};
+use models::review::NotApplied;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
@@ -311,6 +312,7 @@ impl Words for Chinese {
     fn reason(&self, reason: &Reason) -> String {
         match reason {
             Reason::OtherSeries { series } => format!("由同一次扫描的序列 {series} 评估"),
+            Reason::Rejected { by } => format!("{by} 审阅时否定"),
             Reason::NotInPackage { package } => format!("模型包 {package} 不包含此项"),
             Reason::TooYoung { years, least } => format!(
                 "患者年龄 {years:.0} 岁，模型包要求不小于 {least:.0} 岁",
@@ -426,6 +428,10 @@ impl Words for Chinese {
             Remark::NotReceived { missing, declared } => {
                 format!("设备报告本序列共采集 {declared} 幅图像，其中 {missing} 幅未收到")
             }
+            Remark::Rejected { rejected, total, by } => {
+                format!("{by} 审阅时否定了 {total} 项所见中的 {rejected} 项，结果中不再包含")
+            }
+            Remark::ReviewNotApplied { by, why } => format!("{by} 的审阅未生效：{}", not_applied(why)),
             Remark::Discontinued => "设备报告本次检查已中止".to_owned(),
             Remark::NotRead { series } => {
                 format!("同一次扫描的其他序列未分析，因其不增加信息：序列 {}", series.join("、"))
@@ -753,6 +759,15 @@ fn slice_fault(fault: SliceFault) -> &'static str {
         SliceFault::Units => "数值不是 HU",
         SliceFault::Direction => "方向与其他层面不同",
         SliceFault::Pixels => "像素数目或大小与其他层面不同",
+    }
+}
+
+fn not_applied(why: &NotApplied) -> String {
+    match why {
+        NotApplied::Package => "现用的模型包与审阅时不同".to_owned(),
+        NotApplied::Gone { id } => format!("已找不到 {id}，或其位置已变"),
+        NotApplied::New { id } => format!("新出现的 {id} 未经审阅"),
+        NotApplied::Name => "图像的字符集无法书写签名者姓名，请用拉丁字母签名".to_owned(),
     }
 }
 
