@@ -131,7 +131,8 @@ pub enum Error {
 /// When findings and volume do not belong together, or a value does not fit into an object.
 pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Result<Vec<ResultObject>, Error> {
     let uids = Uids::new(source, &content, provenance);
-    let context = object::Context { source, provenance, uids: &uids };
+    let review = if let Content::Findings { findings, .. } = &content { findings.review.as_ref() } else { None };
+    let context = object::Context { source, provenance, uids: &uids, review };
     match content {
         Content::Findings { findings, volume, quality } => {
             check(source, findings, volume)?;

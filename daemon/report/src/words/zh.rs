@@ -415,6 +415,10 @@ impl Words for Chinese {
         format!("小于 {} 者在此层间距（{:#.2} mm）下未评估", least.words(), Number(least.slice_mm))
     }
 
+    fn reviewed(&self, by: &str, date: &str) -> String {
+        format!("已由 {by} 审阅，{date}")
+    }
+
     fn remark(&self, remark: &Remark) -> String {
         match remark {
             Remark::Position { position, said, drawn } => format!(
@@ -703,6 +707,8 @@ const PAGE: Page = Page {
 const DOCUMENT: Document = Document {
     title: "胸部CT人工智能分析（草稿）",
     dicom_title: "Chest CT AI findings (draft), in Chinese",
+    reviewed_title: "胸部CT人工智能分析（已审阅）",
+    reviewed_dicom_title: "Chest CT AI findings (reviewed), in Chinese",
     mark: "不得用于诊断 - 仅供研究与工程使用",
     head: "分析结果",
     technique: "检查技术",
@@ -712,7 +718,8 @@ const DOCUMENT: Document = Document {
     lungs: "肺",
     quality: "图像质量",
     made: "生成信息",
-    note: "自动生成的草稿，未经医师审核。坐标与轮廓见结构化报告和分割对象。",
+    draft: "自动生成的草稿，未经医师审核。",
+    note: "坐标与轮廓见结构化报告和分割对象。",
     states: ["发现", "未发现", "未评估"],
     patient: ["姓名", "患者编号", "出生日期", "性别", "检查日期", "检查号", "检查描述"],
 };
