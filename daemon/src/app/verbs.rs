@@ -94,7 +94,9 @@ impl Verbs {
         let signed = review::sign(&transaction, signing)?;
         transaction.commit()?;
         tracing::info!(job = signed.job, accepted = signed.accepted, rejected = signed.rejected, "a review was signed");
-        let _ = self.events.send(Event::series(&signed.series));
+        if let Some(row) = series::get(&connection, signed.series_id)? {
+            let _ = self.events.send(Event::series(&row));
+        }
         self.wake.notify_one();
         Ok(signed)
     }
