@@ -215,6 +215,8 @@ fn check(source: &Source, findings: &ChestFindings, volume: &Volume) -> Result<(
 }
 
 #[cfg(test)]
+mod review_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

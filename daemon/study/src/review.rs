@@ -113,7 +113,9 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
         decisions: decide(found.listed, &signing.marks, signing.accept_rest)?,
         predecessor: report,
     };
-    let version = series::completed(transaction, row.id, "review", &now)?;
+    // A rerun reads a series for every finding: so must the job that signs what it found.
+    let by = row.completed_by.as_deref().filter(|by| *by == "rerun").unwrap_or("review");
+    let version = series::completed(transaction, row.id, by, &now)?;
     let job = jobs::enqueue(transaction, row.id, version, &now)?;
     let json = serde_json::to_string(&review).map_err(store::Error::from)?;
     let signed =
@@ -183,3 +185,7 @@ fn decide(listed: Vec<Listed>, marks: &[Mark], accept_rest: bool) -> Result<Vec<
     };
     Ok(listed.into_iter().map(decided).collect())
 }
+
+#[cfg(test)]
+#[path = "review_tests.rs"]
+mod tests;
