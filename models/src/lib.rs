@@ -23,6 +23,7 @@ pub mod reason;
 pub mod refusal;
 pub mod registry;
 pub mod remark;
+pub mod review;
 pub mod signature;
 #[cfg(any(test, feature = "development"))]
 pub mod specimen;

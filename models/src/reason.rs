@@ -18,6 +18,9 @@ pub enum Reason {
     /// `series`: its number, slices and kernel.
     #[error("read from series {series} of the same scan")]
     OtherSeries { series: String },
+    /// On review, by a person.
+    #[error("rejected on review by {by}")]
+    Rejected { by: String },
     #[error("the patient is {years:.0} years old, package needs >= {least:.0}", years = Number::from(years), least = Number::from(least))]
     TooYoung { years: f64, least: f64 },
     /// `package`: the body part that it is for.

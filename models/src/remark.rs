@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::number::Number;
 use crate::refusal::Place;
+use crate::review::NotApplied;
 
 /// Which way the patient lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +134,12 @@ pub enum Remark {
     /// Slices next to each other that were not analysed, and why.
     #[error("not analysed: {count} of {total} slices, {}: {why}", between(first, last))]
     LeftOut { count: usize, total: usize, first: Place, last: Place, why: Beyond },
+    /// A person has reviewed what was found; what was rejected is not in the result.
+    #[error("{rejected} of {total} findings were rejected on review by {by} and are left out")]
+    Rejected { rejected: usize, total: usize, by: String },
+    /// A person has signed, but these findings are not those that were signed.
+    #[error("the review by {by} was not applied, because {why}")]
+    ReviewNotApplied { by: String, why: NotApplied },
 }
 
 impl Remark {

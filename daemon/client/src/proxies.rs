@@ -40,6 +40,16 @@ pub trait Manager {
     /// `take-new` or `keep-old`. Returns how many objects were in conflict and how many series changed.
     #[zbus(allow_interactive_auth)]
     fn resolve_study(&self, study_uid: &str, choice: &str) -> zbus::Result<(u32, u32)>;
+    /// `decisions`: id of a finding, `accepted` or `rejected`, comment. Options: `accept_rest` b. Returns the job that makes the
+    /// signed results, and how many findings are accepted and rejected.
+    #[zbus(allow_interactive_auth)]
+    fn review_series(
+        &self,
+        series_uid: &str,
+        name: &str,
+        decisions: &[(String, String, String)],
+        options: Options<'_>,
+    ) -> zbus::Result<(OwnedObjectPath, u32, u32)>;
     /// Milliseconds to the answer.
     #[zbus(allow_interactive_auth)]
     fn echo(&self, destination: &str) -> zbus::Result<f64>;

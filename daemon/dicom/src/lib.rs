@@ -16,6 +16,7 @@ pub mod json;
 
 pub mod patient;
 pub mod text;
+pub mod typed;
 pub mod uid;
 pub mod implementation;
 pub mod check;

@@ -45,6 +45,8 @@ pub enum Value {
     Container(Option<&'static str>),
     Code(Code),
     Text(String),
+    /// Text of a person, in the character set of the source.
+    Typed(Vec<u8>),
     Uid(String),
     Number {
         value: f64,
@@ -128,7 +130,7 @@ impl Item {
         let value_type = match &self.value {
             Value::Container(_) => "CONTAINER",
             Value::Code(_) => "CODE",
-            Value::Text(_) => "TEXT",
+            Value::Text(_) | Value::Typed(_) => "TEXT",
             Value::Uid(_) => "UIDREF",
             Value::Number { .. } => "NUM",
             Value::Image { .. } => "IMAGE",
@@ -150,6 +152,7 @@ impl Item {
             }
             Value::Code(code) => set.code(tags::CONCEPT_CODE_SEQUENCE, code),
             Value::Text(text) => set.text(tags::TEXT_VALUE, VR::UT, &text),
+            Value::Typed(bytes) => set.bytes(tags::TEXT_VALUE, VR::UT, bytes),
             Value::Uid(uid) => set.text(tags::UID, VR::UI, &uid),
             Value::Number { value, unit } => {
                 let mut item = DataSet::new();

@@ -24,6 +24,14 @@ impl DataSet {
         self.primitive(tag, vr, if value.is_empty() { PrimitiveValue::Empty } else { value.into() });
     }
 
+    /// Sets one text value that is in the character set of the source already.
+    pub fn bytes(&mut self, tag: Tag, vr: VR, mut value: Vec<u8>) {
+        if value.len() % 2 == 1 {
+            value.push(b' ');
+        }
+        self.primitive(tag, vr, PrimitiveValue::U8(value.into()));
+    }
+
     /// Sets several text values that are not copied from the source.
     pub fn texts(&mut self, tag: Tag, vr: VR, values: &[&str]) {
         let values: Vec<String> = values.iter().map(|v| ascii(v, vr)).collect();

@@ -6,7 +6,7 @@ use dicom_dictionary_std::tags;
 
 use crate::codes::DIAGNOSTIC_IMAGING_REPORT;
 use crate::dataset;
-use crate::object::{Context, PDF};
+use crate::object::{Context, PDF, verification_flag};
 use crate::words::Language;
 use crate::{Error, ResultObject};
 
@@ -30,9 +30,11 @@ pub fn write(
     set.empty(tags::ACQUISITION_DATE_TIME, VR::DT);
     // The patient's name is on the page.
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, "YES");
-    set.text(tags::DOCUMENT_TITLE, VR::ST, language.words().document().dicom_title);
+    let words = language.words().document();
+    let title = if context.review.is_some() { words.reviewed_dicom_title } else { words.dicom_title };
+    set.text(tags::DOCUMENT_TITLE, VR::ST, title);
     set.code(tags::CONCEPT_NAME_CODE_SEQUENCE, DIAGNOSTIC_IMAGING_REPORT);
-    set.text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
+    set.text(tags::VERIFICATION_FLAG, VR::CS, verification_flag(context.review));
     let mut seen = std::collections::HashSet::new();
     let sources = context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid));
     let sources = sources.map(|i| dataset::reference(&i.sop_class_uid, &i.sop_instance_uid)).collect();

@@ -7,8 +7,9 @@
 
 mod nine;
 
+use dicom::typed;
 use models::findings::{ChestFinding, Evaluated, Form, Lung, Mask, Nodule, NoduleType};
-use models::{ChestFindings, Volume};
+use models::{ChestFindings, Volume, review};
 
 use crate::canvas::single;
 use crate::codes::{
@@ -44,6 +45,14 @@ pub struct GroupParts<'a> {
     pub pages: &'a [Page],
 }
 
+impl GroupParts<'_> {
+    /// A group with what a person has said about its finding.
+    pub fn commented(&self, group: Item, id: &str) -> Item {
+        let comment = self.context.review.map_or("", |review| review.comment(id));
+        group.with_all((!comment.is_empty()).then(|| said(self.context, comment.to_owned())))
+    }
+}
+
 /// All groups, in reading order: each finding with its instances, then lungs and lobes.
 pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     let context = parts.context;
@@ -61,11 +70,14 @@ pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
             .with(Item::number(VOLUME, lobe.volume_ml, 1, MILLILITRE))
     }));
     if groups.is_empty() {
-        let nodules = begin("1501", "Chest CT findings", context.uids.of("track nodules", 0), NODULE);
+        let nodules = begin("1501", "Chest CT findings", context.uids.lasting("track nodules", 0), NODULE);
         groups.push(
-            nodules.with_all(model(context)).with(site(Site { place: LUNG, side: None })).with_all(summary(findings)),
+            nodules
+                .with_all(model(context))
+                .with(site(Site { place: LUNG, side: None }))
+                .with_all(summary(context, findings)),
         );
-        let lungs = begin("1501", "Lungs", context.uids.of("track lungs", 0), LUNG);
+        let lungs = begin("1501", "Lungs", context.uids.lasting("track lungs", 0), LUNG);
         groups.push(lungs.with_all(lung_algorithm(context)).with_all(lung_summary(findings)));
     }
     groups
@@ -73,7 +85,7 @@ pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
 
 /// The qualitative evaluation of each finding: present, absent, or why it was not evaluated. It is part of every
 /// report.
-pub fn summary(findings: &ChestFindings) -> Vec<Item> {
+pub fn summary(context: &Context, findings: &ChestFindings) -> Vec<Item> {
     let lines = words::lines(findings, Language::English);
     let missed = lines.iter().filter(|l| l.state == FindingState::NotEvaluated).count();
     let how = match missed {
@@ -84,7 +96,7 @@ pub fn summary(findings: &ChestFindings) -> Vec<Item> {
     let mut items = vec![Item::code(Relation::Contains, SUMMARY_OF_DETECTIONS, how)];
     for line in lines {
         let name = words::name(line.finding, Language::English);
-        let (presence, said) = match line.state {
+        let (presence, words) = match line.state {
             FindingState::Found => (PRESENT, format!("{name}: {}", line.text)),
             FindingState::NotFound => (ABSENT, format!("{name}: {}", line.text)),
             FindingState::NotEvaluated => (PRESENCE_UNDETERMINED, format!("{name} not evaluated: {}", line.text)),
@@ -93,9 +105,9 @@ pub fn summary(findings: &ChestFindings) -> Vec<Item> {
             ChestFinding::Nodule => items.extend(nodules_and_masses(findings, presence)),
             finding => items.push(Item::code(Relation::Contains, entry(finding).code, presence)),
         }
-        items.push(comment(said));
+        items.push(said(context, words));
     }
-    items.extend(words::remarks(findings, Language::English).map(comment));
+    items.extend(words::remarks(findings, Language::English).map(|words| said(context, words)));
     let compared = findings.comparison.iter().flat_map(|c| words::comparisons(c, Language::English));
     items.extend(compared.map(comment));
     items
@@ -143,7 +155,7 @@ pub fn lung_summary(findings: &ChestFindings) -> Vec<Item> {
 
 /// A group for a series that was refused: which images, and why not.
 pub fn refusal(context: &Context, reason: &Refused, page: &Page) -> Item {
-    let mut group = head("1501", "Series not processed", context.uids.of("track refusal", 0));
+    let mut group = head("1501", "Series not processed", context.uids.lasting("track refusal", 0));
     let mut seen = std::collections::HashSet::new();
     for image in context.source.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid)) {
         let value = Value::Image {
@@ -169,7 +181,7 @@ fn nodule_volume(parts: &GroupParts, nodule: &Nodule) -> Item {
     // A mass is measured by its longest diameter.
     let average =
         (nodule.form == Form::Nodule).then(|| Item::number(DIAMETER, nodule.diameter_mm, 1, MILLIMETRE).with(mean()));
-    group
+    let group = group
         .with_all(model(parts.context))
         .with(site(Site::lobe_or_lung(nodule.lobe, nodule.side)))
         .with_all(average)
@@ -179,7 +191,8 @@ fn nodule_volume(parts: &GroupParts, nodule: &Nodule) -> Item {
         .with(Item::number(ATTENUATION, nodule.mean_hu, 1, HOUNSFIELD).with(mean()))
         .with(Item::number(CERTAINTY_OF_FINDING, nodule.confidence * 100.0, 1, PERCENT))
         .with_all(nodule.kind.map(|kind| kind_of(nodule.form, kind)))
-        .with_all(class)
+        .with_all(class);
+    parts.commented(group, &review::nodule_id(nodule.form, nodule.number))
 }
 
 fn kind_of(form: Form, kind: NoduleType) -> Item {
@@ -304,6 +317,14 @@ pub fn mean() -> Item {
 
 pub fn comment(words: String) -> Item {
     Item::text(Relation::Contains, COMMENT, words)
+}
+
+/// A comment that may hold a name or words of a person.
+pub fn said(context: &Context, words: String) -> Item {
+    match typed::encode(context.source.elements, &words).filter(|_| !words.is_ascii()) {
+        Some(bytes) => Item::new(Relation::Contains, COMMENT, Value::Typed(bytes)),
+        None => comment(words),
+    }
 }
 
 pub fn illustration(page: &Page) -> Item {

@@ -41,18 +41,18 @@ const MAX_SHORT: usize = 65534;
 
 /// Study Instance UID of the source, or one derived from the inputs if it has none.
 pub fn study_uid(source: &Source, uids: &Uids) -> String {
-    known(&source.header.study_instance_uid).unwrap_or_else(|| uids.of("study", 0))
+    known(&source.header.study_instance_uid).unwrap_or_else(|| uids.lasting("study", 0))
 }
 
 /// Series Instance UID of the source, for evidence references.
 pub fn series_uid(source: &Source, uids: &Uids) -> String {
-    known(&source.header.series_instance_uid).unwrap_or_else(|| uids.of("source series", 0))
+    known(&source.header.series_instance_uid).unwrap_or_else(|| uids.lasting("source series", 0))
 }
 
 /// Frame of Reference UID of the source, or one derived from the inputs if it has none.
 pub fn frame_of_reference_uid(source: &Source, uids: &Uids) -> String {
     let uid = source.header.frame_of_reference_uid.as_deref();
-    uid.and_then(known).unwrap_or_else(|| uids.of("frame of reference", 0))
+    uid.and_then(known).unwrap_or_else(|| uids.lasting("frame of reference", 0))
 }
 
 fn known(uid: &str) -> Option<String> {

@@ -47,6 +47,7 @@ use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::scan::RawElement;
 use dicom_core::Tag;
+use models::review::Document;
 use models::task::ct_quality::CtQuality;
 use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
@@ -130,7 +131,8 @@ pub enum Error {
 /// When findings and volume do not belong together, or a value does not fit into an object.
 pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Result<Vec<ResultObject>, Error> {
     let uids = Uids::new(source, &content, provenance);
-    let context = object::Context { source, provenance, uids: &uids };
+    let review = if let Content::Findings { findings, .. } = &content { findings.review.as_ref() } else { None };
+    let context = object::Context { source, provenance, uids: &uids, review };
     match content {
         Content::Findings { findings, volume, quality } => {
             check(source, findings, volume)?;
@@ -159,6 +161,17 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             Ok(vec![page.object, report])
         }
     }
+}
+
+/// The structured report among the objects of one result.
+pub fn document(objects: &[ResultObject]) -> Option<Document> {
+    let report = objects.iter().find(|object| object.kind == object::SR.name)?;
+    Some(Document {
+        study_uid: report.study_uid.clone(),
+        series_uid: report.series_uid.clone(),
+        sop_class: report.sop_class_uid.clone(),
+        sop_uid: report.sop_uid.clone(),
+    })
 }
 
 fn captures(context: &object::Context, drawn: &[KeyImage]) -> Result<Vec<secondary::Page>, Error> {
@@ -201,6 +214,8 @@ fn check(source: &Source, findings: &ChestFindings, volume: &Volume) -> Result<(
     Ok(())
 }
 
+#[cfg(test)]
+mod review_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
+use models::review::Review;
 
 use crate::codes::{ACQUISITION_EQUIPMENT, OWN_SCHEME, PROCESSING_EQUIPMENT};
 use crate::dataset::{self, DataSet};
@@ -15,6 +16,8 @@ pub struct Context<'a> {
     pub source: &'a Source<'a>,
     pub provenance: &'a Provenance,
     pub uids: &'a Uids,
+    /// That corrected the result, if one did.
+    pub review: Option<&'a Review>,
 }
 
 /// A kind of result object. Each kind has its own series, with a series number far above those of scanners.
@@ -99,7 +102,10 @@ impl Context<'_> {
     /// The series description includes the mark, because every viewer shows it.
     fn series_description(&self, kind: ObjectKind) -> String {
         let mark = if self.provenance.mark().is_some() { " - NOT FOR DIAGNOSIS" } else { "" };
-        format!("{}{mark}", kind.description)
+        match self.review {
+            Some(_) => format!("{}, reviewed{mark}", kind.description.trim_end_matches(" draft")),
+            None => format!("{}{mark}", kind.description),
+        }
     }
 
     fn equipment(&self, set: &mut DataSet) {
@@ -176,6 +182,11 @@ impl Context<'_> {
             study_uid: identity::study_uid(self.source, self.uids),
         })
     }
+}
+
+/// VERIFIED once a person has signed.
+pub fn verification_flag(review: Option<&Review>) -> &'static str {
+    if review.is_some() { "VERIFIED" } else { "UNVERIFIED" }
 }
 
 /// Declares our private coding scheme, for objects that use it (PS3.3 section C.12.1.1.1).

@@ -117,7 +117,13 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, 
     let mut canvas = Canvas::new(WIDTH, HEIGHT, BACKGROUND);
     canvas.text([24, 12], p.title, TITLE, TEXT);
     let beside = 24 + whole(TITLE.width(p.title)) + 16;
-    canvas.text([beside, 25], p.draft, BODY, DIM);
+    let reviewed = words::reviewed(findings, language);
+    canvas.text(
+        [beside, 25],
+        reviewed.as_deref().unwrap_or(p.draft),
+        BODY,
+        if reviewed.is_some() { TEXT } else { DIM },
+    );
     canvas.text_right(WIDTH - 24, 25, &made(provenance), BODY, DIM);
 
     let lungs: Vec<&Mask> = measure::lungs(findings).into_iter().map(|l| &l.mask).collect();

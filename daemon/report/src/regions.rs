@@ -56,9 +56,9 @@ impl Subject {
     /// Tracking unique identifier: the same in every object of one result.
     pub fn tracking_uid(self, context: &Context) -> String {
         match self {
-            Self::Lung(side) => context.uids.of("track lung", usize::from(side == Side::Left)),
-            Self::Nodule(number) | Self::Mass(number) => context.uids.of("track nodule", number),
-            other => context.uids.of(&format!("track {}", other.label()), 0),
+            Self::Lung(side) => context.uids.lasting("track lung", usize::from(side == Side::Left)),
+            Self::Nodule(number) | Self::Mass(number) => context.uids.lasting("track nodule", number),
+            other => context.uids.lasting(&format!("track {}", other.label()), 0),
         }
     }
 

@@ -1,7 +1,9 @@
 //! The structured report: Comprehensive 3D SR with the template Measurement Report (TID 1500).
 
+use dicom::typed;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
+use models::review::Review;
 use models::task::ct_quality::CtQuality;
 use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
@@ -13,7 +15,10 @@ use crate::codes::{
     OBSERVER_TYPE, PROCEDURE_REPORTED, QUALITATIVE_EVALUATIONS, US,
 };
 use crate::content::{Item, Part, Relation, Value};
-use crate::object::{Context, ObjectKind, QUALITY, SR, VIEWS, declare_own_codes, or_unknown};
+use crate::dataset::{self, DataSet};
+use crate::object::{
+    Context, ObjectKind, QUALITY, SR, VIEWS, date_and_time, declare_own_codes, or_unknown, verification_flag,
+};
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::secondary::Page;
 use crate::seg::Written;
@@ -33,7 +38,7 @@ pub fn findings(
     let parts = groups::GroupParts { context, volume, seg, pages };
     let own: Vec<&ResultObject> = seg.map(|s| &s.object).into_iter().chain(pages.iter().map(|p| &p.object)).collect();
     let technique = std::iter::once(groups::technique(findings, volume));
-    let said = groups::summary(findings).into_iter().chain(groups::lung_summary(findings));
+    let said = groups::summary(context, findings).into_iter().chain(groups::lung_summary(findings));
     let said = technique.chain(said).chain(groups::impression(findings, volume));
     let root = head(context, CT_UNSPECIFIED)
         .with(image_library(context))
@@ -178,10 +183,39 @@ fn kept_as(kind: ObjectKind, context: &Context, root: Item, own: &[&ResultObject
     set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
     set.sequence(tags::PERFORMED_PROCEDURE_CODE_SEQUENCE, Vec::new());
     set.text(tags::COMPLETION_FLAG, VR::CS, "COMPLETE");
-    set.text(tags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED");
-    set.text(tags::PRELIMINARY_FLAG, VR::CS, "PRELIMINARY");
+    set.text(tags::VERIFICATION_FLAG, VR::CS, verification_flag(context.review));
+    set.text(tags::PRELIMINARY_FLAG, VR::CS, if context.review.is_some() { "FINAL" } else { "PRELIMINARY" });
+    if let Some(review) = context.review {
+        signature(context, review, &mut set);
+    }
     declare_own_codes(&mut set);
     evidence::sequence(context, own, &mut set);
     root.encode_root(&mut set);
     context.finish(kind, 0, set, 64 * 1024)
+}
+
+/// Who signed, and the report that this one takes the place of (PS3.3 section C.17.2).
+fn signature(context: &Context, review: &Review, set: &mut DataSet) {
+    let (date, time) = date_and_time(&review.utc);
+    let mut observer = DataSet::new();
+    let institution = &context.provenance.institution;
+    match typed::encode(context.source.elements, institution) {
+        Some(bytes) if !institution.is_empty() => observer.bytes(tags::VERIFYING_ORGANIZATION, VR::LO, bytes),
+        _ => observer.empty(tags::VERIFYING_ORGANIZATION, VR::LO),
+    }
+    observer.text(tags::VERIFICATION_DATE_TIME, VR::DT, &format!("{date}{time}+0000"));
+    match typed::encode(context.source.elements, &review.by) {
+        Some(bytes) => observer.bytes(tags::VERIFYING_OBSERVER_NAME, VR::PN, bytes),
+        None => observer.text(tags::VERIFYING_OBSERVER_NAME, VR::PN, &review.by),
+    }
+    observer.sequence(tags::VERIFYING_OBSERVER_IDENTIFICATION_CODE_SEQUENCE, Vec::new());
+    set.sequence(tags::VERIFYING_OBSERVER_SEQUENCE, vec![observer]);
+    let before = &review.predecessor;
+    let mut series = DataSet::new();
+    series.text(tags::SERIES_INSTANCE_UID, VR::UI, &before.series_uid);
+    series.sequence(tags::REFERENCED_SOP_SEQUENCE, vec![dataset::reference(&before.sop_class, &before.sop_uid)]);
+    let mut study = DataSet::new();
+    study.sequence(tags::REFERENCED_SERIES_SEQUENCE, vec![series]);
+    study.text(tags::STUDY_INSTANCE_UID, VR::UI, &before.study_uid);
+    set.sequence(tags::PREDECESSOR_DOCUMENTS_SEQUENCE, vec![study]);
 }

@@ -246,6 +246,10 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
             ..Acquisition::default()
         },
         remarks: Vec::new(),
+        package: String::new(),
+        listed: Vec::new(),
+        report: None,
+        review: None,
         comparison: Some(Comparison {
             prior_study_uid: "1.2.3.99".into(),
             prior_study_date: "20251201".into(),

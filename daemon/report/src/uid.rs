@@ -1,6 +1,7 @@
 //! Derives UIDs from the inputs, so that a retry makes the same objects and not a second set.
 
 use dicom::uid::from_hash;
+use models::{ChestFindings, Remark};
 use sha2::{Digest, Sha256};
 
 use crate::stills::verdict;
@@ -11,6 +12,8 @@ use crate::{Content, Provenance, Source};
 #[derive(Debug)]
 pub struct Uids {
     seed: [u8; 32],
+    /// Without what a review makes another version of.
+    lasting: [u8; 32],
 }
 
 impl Uids {
@@ -72,7 +75,11 @@ impl Uids {
                 field(&mut hash, &reason.to_string());
             }
         }
-        Self { seed: hash.finalize().into() }
+        let lasting = hash.clone().finalize().into();
+        if let Content::Findings { findings, .. } = content {
+            reviewed(&mut hash, findings);
+        }
+        Self { seed: hash.finalize().into(), lasting }
     }
 
     /// All UIDs of one exam. A retry gives the same UIDs, another device or model gives others.
@@ -87,16 +94,44 @@ impl Uids {
                 field(&mut hash, text);
             }
         }
-        Self { seed: hash.finalize().into() }
+        let seed = hash.finalize().into();
+        Self { seed, lasting: seed }
     }
 
     /// The UID of item `index` of this kind.
     pub fn of(&self, kind: &str, index: usize) -> String {
-        let mut hash = Sha256::new();
-        hash.update(self.seed);
-        field(&mut hash, kind);
-        hash.update((index as u64).to_le_bytes());
-        from_hash(&hash.finalize().into())
+        derived(&self.seed, kind, index)
+    }
+
+    /// The same for what a review does not change: what is tracked from version to version, and what the source lacks.
+    pub fn lasting(&self, kind: &str, index: usize) -> String {
+        derived(&self.lasting, kind, index)
+    }
+}
+
+fn derived(seed: &[u8; 32], kind: &str, index: usize) -> String {
+    let mut hash = Sha256::new();
+    hash.update(seed);
+    field(&mut hash, kind);
+    hash.update((index as u64).to_le_bytes());
+    from_hash(&hash.finalize().into())
+}
+
+/// A review that was applied, and one that was not and is told: neither may look like the result without.
+fn reviewed(hash: &mut Sha256, findings: &ChestFindings) {
+    if let Some(review) = &findings.review {
+        field(hash, "reviewed");
+        for text in [&review.by, &review.utc, &review.predecessor.sop_uid] {
+            field(hash, text);
+        }
+        for one in &review.decisions {
+            for text in [one.listed.id.as_str(), one.decision.as_str(), &one.comment] {
+                field(hash, text);
+            }
+        }
+    }
+    for remark in findings.remarks.iter().filter(|remark| matches!(remark, Remark::ReviewNotApplied { .. })) {
+        field(hash, &remark.to_string());
     }
 }
 

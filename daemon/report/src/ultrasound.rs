@@ -138,7 +138,7 @@ impl<'a> Writer<'a> {
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
         let source =
             Source { elements: &self.elements, header: &self.header, instances: &[], series_uids: &[], revision: "" };
-        write(&Context { source: &source, provenance: self.provenance, uids: &self.uids })
+        write(&Context { source: &source, provenance: self.provenance, uids: &self.uids, review: None })
     }
 
     /// The Ultrasound Multi-frame Image of a clip; `index` counts from 0.

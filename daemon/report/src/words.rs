@@ -136,6 +136,8 @@ pub trait Words: Sync {
     fn seen_in_part(&self, reason: &str) -> String;
     /// That what is smaller was not evaluated in slices as thick as these.
     fn least_size(&self, least: &LeastSize) -> String;
+    /// By whom, and on which day (as 2026-01-31).
+    fn reviewed(&self, by: &str, date: &str) -> String;
     /// What a reader should know about the images.
     fn remark(&self, remark: &Remark) -> String;
     /// Why slices make no volume, and what to do about it.
@@ -195,6 +197,9 @@ pub struct Document {
     pub title: &'static str,
     /// Document Title (0042,0010): ASCII, whatever the character set of the source is.
     pub dicom_title: &'static str,
+    /// The same two of what a person has reviewed and signed.
+    pub reviewed_title: &'static str,
+    pub reviewed_dicom_title: &'static str,
     /// Before the English mark; empty in English.
     pub mark: &'static str,
     pub head: &'static str,
@@ -205,6 +210,8 @@ pub struct Document {
     pub lungs: &'static str,
     pub quality: &'static str,
     pub made: &'static str,
+    /// Of what nobody has reviewed.
+    pub draft: &'static str,
     pub note: &'static str,
     /// Found, none found, not evaluated.
     pub states: [&'static str; 3],
@@ -436,6 +443,13 @@ fn short(findings: &ChestFindings, finding: ChestFinding, w: &dyn Words) -> Stri
         },
         _ => value(findings, finding, w).unwrap_or_default(),
     }
+}
+
+/// By whom and when the findings were reviewed, if they were.
+pub fn reviewed(findings: &ChestFindings, language: Language) -> Option<String> {
+    let review = findings.review.as_ref()?;
+    let w = language.words();
+    Some(w.reviewed(&review.by, review.utc.get(..10).unwrap_or(&review.utc)))
 }
 
 /// What a reader should know about the images, if anything.

@@ -1,4 +1,4 @@
-//! Commands of D-Bus: rerun a study, retry deliveries, echo a destination.
+//! Commands of D-Bus: rerun a study, sign a review, retry deliveries, echo a destination.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use node::settings::Destination;
 use study::analyze::ultrasound;
 use study::gather;
 use study::resolve;
+use study::review::{self, Signed, Signing};
 use study::settings::Analyze;
 use tokio::sync::{Notify, broadcast};
 
@@ -80,6 +81,24 @@ impl Verbs {
         }
         self.wake.notify_one();
         Ok((resolved.objects, u32::try_from(resolved.changed.len()).unwrap_or(u32::MAX)))
+    }
+
+    /// Signs a review of the newest findings of a series. Blocks.
+    ///
+    /// # Errors
+    /// As `dbus::Commands::review`.
+    pub fn review(&self, signing: &Signing) -> Result<Signed, dbus::Error> {
+        self.permit(Level::Full)?;
+        let mut connection = self.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let signed = review::sign(&transaction, signing)?;
+        transaction.commit()?;
+        tracing::info!(job = signed.job, accepted = signed.accepted, rejected = signed.rejected, "a review was signed");
+        if let Some(row) = series::get(&connection, signed.series_id)? {
+            let _ = self.events.send(Event::series(&row));
+        }
+        self.wake.notify_one();
+        Ok(signed)
     }
 
     fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
@@ -169,6 +188,10 @@ impl dbus::Commands for Verbs {
         choice: conflicts::Choice,
     ) -> BoxFuture<'a, Result<(u32, u32), dbus::Error>> {
         Box::pin(async move { tokio::task::block_in_place(|| self.resolve(study_uid, choice)) })
+    }
+
+    fn review(&self, signing: Signing) -> BoxFuture<'_, Result<Signed, dbus::Error>> {
+        Box::pin(async move { tokio::task::block_in_place(|| self.review(&signing)) })
     }
 
     fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, dbus::Error>> {

@@ -16,6 +16,7 @@ pub enum Verb {
     RetryDeliveries,
     DropDelivery,
     ResolveStudy,
+    ReviewSeries,
     Echo,
     InstallModel,
     /// Also rollback and deactivate: commands that decide which package is used.
@@ -32,11 +33,12 @@ pub enum Verb {
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::DropDelivery,
         Self::ResolveStudy,
+        Self::ReviewSeries,
         Self::Echo,
         Self::InstallModel,
         Self::ActivateModel,
@@ -58,6 +60,7 @@ impl Verb {
             Self::RetryDeliveries => "org.scanside.Appliance1.retry-deliveries",
             Self::DropDelivery => "org.scanside.Appliance1.drop-delivery",
             Self::ResolveStudy => "org.scanside.Appliance1.resolve-study",
+            Self::ReviewSeries => "org.scanside.Appliance1.review-series",
             Self::Echo => "org.scanside.Appliance1.echo",
             Self::InstallModel => "org.scanside.Appliance1.install-model",
             Self::ActivateModel => "org.scanside.Appliance1.activate-model",

@@ -1,7 +1,7 @@
 //! The table of D-Bus error names.
 
 use models::registry;
-use study::model;
+use study::{model, review};
 
 use crate::reader::Lost;
 
@@ -55,6 +55,18 @@ impl From<model::Error> for Error {
                 registry::RegistryFault::Io => Self::Internal(text),
             },
             model::Error::Accelerator(_) | model::Error::Internal(_) => Self::Internal(text),
+        }
+    }
+}
+
+impl From<review::Error> for Error {
+    fn from(error: review::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            review::Error::NoSeries(_) => Self::NotFound(text),
+            review::Error::NotPossible(_) => Self::NotPossible(text),
+            review::Error::Wrong(_) => Self::InvalidArgument(text),
+            review::Error::Store(_) => Self::Internal(text),
         }
     }
 }

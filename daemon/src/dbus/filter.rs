@@ -53,18 +53,26 @@ impl Filter {
     }
 }
 
+/// The one option that a method has, `b`; false when it is absent.
+///
+/// # Errors
+/// `InvalidArgument` as for `Filter::parse`.
+pub fn only_bool(options: &Options, known: &str) -> Result<bool, Error> {
+    let mut is = false;
+    for (name, value) in options {
+        if name != known {
+            return Err(unknown(name, &[known]));
+        }
+        is = bool::try_from(value).map_err(|_| wrong_type(name, "b"))?;
+    }
+    Ok(is)
+}
+
 impl RerunOptions {
     /// # Errors
     /// `InvalidArgument` as for `Filter::parse`.
     pub fn parse(options: &Options) -> Result<Self, Error> {
-        let mut parsed = Self::default();
-        for (name, value) in options {
-            match name.as_str() {
-                "urgent" => parsed.urgent = bool::try_from(value).map_err(|_| wrong_type(name, "b"))?,
-                _ => return Err(unknown(name, &["urgent"])),
-            }
-        }
-        Ok(parsed)
+        Ok(Self { urgent: only_bool(options, "urgent")? })
     }
 }
 

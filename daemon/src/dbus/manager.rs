@@ -7,12 +7,14 @@ use custody::store::conflicts::Choice;
 use custody::store::deliveries::Order;
 use custody::store::lists::Counts;
 use models::registry::Change;
+use models::review::{Decision, Mark};
+use study::review::Signing;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, ObjectPath, OwnedFd, OwnedObjectPath, interface};
 
 use super::auth::{self, Authority, Verb};
-use super::filter::{Filter, Options};
+use super::filter::{self, Filter, Options};
 use super::model::Shown;
 use super::objects::show;
 use super::query;
@@ -163,6 +165,31 @@ impl Manager {
         };
         auth::require(self.authority, Verb::ResolveStudy, connection, &header).await?;
         self.verbs.commands.resolve(study_uid, choice).await
+    }
+
+    /// Signs a review of the newest findings of a series. decisions: id of a finding (`listed` in the findings of its job),
+    /// accepted or rejected, a comment or nothing. Options: accept_rest b. Returns the job that makes the signed results, and
+    /// how many findings are accepted and rejected.
+    #[zbus(out_args("job", "accepted", "rejected"))]
+    async fn review_series(
+        &self,
+        series_uid: String,
+        name: String,
+        decisions: Vec<(String, String, String)>,
+        options: Options,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(OwnedObjectPath, u32, u32), Error> {
+        auth::require(self.authority, Verb::ReviewSeries, connection, &header).await?;
+        let mark = |(id, decision, comment): (String, String, String)| match Decision::parse(&decision) {
+            Some(decision) => Ok(Mark { id, decision, comment }),
+            None => Err(Error::InvalidArgument(format!("{decision:?} is neither accepted nor rejected"))),
+        };
+        let marks = decisions.into_iter().map(mark).collect::<Result<_, _>>()?;
+        let accept_rest = filter::only_bool(&options, "accept_rest")?;
+        let signed = self.verbs.commands.review(Signing { series_uid, by: name, marks, accept_rest }).await?;
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Ok((names::Noun::Job.path(signed.job), count(signed.accepted), count(signed.rejected)))
     }
 
     /// Sends a C-ECHO to a destination. Returns milliseconds from the association request to the answer.

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use ::live::view::View;
 use ::study::model::Models;
+use ::study::review::{Signed, Signing};
 use config::settings;
 use custody::event::Event;
 use custody::level::Gate;
@@ -100,6 +101,12 @@ pub trait Commands: Send + Sync + 'static {
     ///
     /// Errors: `NotFound` (nothing is in conflict), `NotPossible` (it is being received), `Restricted`, `Internal`.
     fn resolve<'a>(&'a self, study_uid: &'a str, choice: Choice) -> BoxFuture<'a, Result<(u32, u32), Error>>;
+
+    /// Signs a review of the newest findings of a series, and queues the job that makes the signed results.
+    ///
+    /// Errors: `NotFound` (no such series), `InvalidArgument` (names what is missing or wrong), `NotPossible`, `Restricted`,
+    /// `Internal`.
+    fn review(&self, signing: Signing) -> BoxFuture<'_, Result<Signed, Error>>;
 
     /// Sends a C-ECHO to the destination. Returns the time from the association request to the answer.
     ///

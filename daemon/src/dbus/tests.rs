@@ -50,6 +50,9 @@ impl super::Commands for NoCommands {
     fn resolve<'a>(&'a self, _: &'a str, _: super::Choice) -> super::BoxFuture<'a, Result<(u32, u32), super::Error>> {
         Box::pin(async { Ok((0, 0)) })
     }
+    fn review(&self, _: super::Signing) -> super::BoxFuture<'_, Result<super::Signed, super::Error>> {
+        Box::pin(async { Err(super::Error::NotFound(String::new())) })
+    }
     fn echo<'a>(&'a self, _: &'a str) -> super::BoxFuture<'a, Result<std::time::Duration, super::Error>> {
         Box::pin(async { Ok(std::time::Duration::ZERO) })
     }

@@ -52,7 +52,11 @@ fn complete(connection: &Connection, study_uid: &str) -> store::Result<Vec<(Seri
             (SeriesState::Processed, _) => Stage::Done,
             (SeriesState::Complete, Some("running")) => Stage::Running,
             // A person asked for it: it is not taken back.
-            (SeriesState::Complete, Some("queued")) if row.completed_by.as_deref() == Some("rerun") => Stage::Running,
+            (SeriesState::Complete, Some("queued"))
+                if matches!(row.completed_by.as_deref(), Some("rerun" | "review")) =>
+            {
+                Stage::Running
+            }
             (SeriesState::Complete, Some("queued")) => Stage::Waiting,
             (SeriesState::Complete, _) => Stage::New,
             (SeriesState::Refused, None | Some("superseded")) => Stage::Unread,

@@ -20,7 +20,8 @@
 //!    storage commitment where there is any (`outbox::ask`).
 //!
 //! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left, also after an
-//! error of the database. `resolve` lets a person decide between two contents of the same object.
+//! error of the database. `resolve` lets a person decide between two contents of the same object,
+//! `review` about each finding.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -36,6 +37,7 @@ pub mod model;
 pub mod exam;
 pub mod outbox;
 pub mod resolve;
+pub mod review;
 pub mod parts;
 pub mod settings;
 

@@ -22,6 +22,7 @@ mod peers;
 mod power_loss;
 mod reading;
 mod real_ct;
+mod review;
 mod study_flow;
 mod trouble;
 mod ultrasound;

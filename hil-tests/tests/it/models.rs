@@ -12,7 +12,7 @@ use hil_tests::{deadline, tools};
 use phantom::{Options, Phantom};
 use scanside_client::{Model, ModelProxy};
 
-use crate::support::Records;
+use crate::support::{Records, copy};
 
 const WITHIN: Duration = Duration::from_secs(240);
 
@@ -50,18 +50,6 @@ impl Maker {
             .unwrap();
         assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
         (id, out)
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
-        let place = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &place);
-        } else {
-            std::fs::copy(entry.path(), place).unwrap();
-        }
     }
 }
 

@@ -84,7 +84,7 @@ pub fn without_network(
     let (examined, mut findings) = examine(volume, control)?;
     refuse(&mut findings, &plan, &Series::new(volume, acquisition, &plan), examined.as_ref());
     findings.lobes = lobes_of(volume, &findings.lungs);
-    withhold_laa950(&mut findings);
+    findings.withhold_laa950();
     findings.acquisition = acquisition.clone();
     Ok(findings)
 }
@@ -111,7 +111,7 @@ fn by_plan(
     let wanted = refuse(&mut findings, plan, &series, examined.as_ref());
     let Some(examined) = examined.filter(|_| !wanted.is_empty()) else {
         findings.lobes = lobes_of(volume, &findings.lungs);
-        withhold_laa950(&mut findings);
+        findings.withhold_laa950();
         return Ok(findings);
     };
     network::check_names(model)?;
@@ -131,21 +131,10 @@ fn by_plan(
     let answer = network::infer(prepared, plan, model, control)?;
     lap("inference", &mut findings);
     measure(volume, acquisition, &answer, examined, &wanted, &mut findings);
-    withhold_laa950(&mut findings);
+    findings.withhold_laa950();
     go_on(control)?;
     lap("postprocess", &mut findings);
     Ok(findings)
-}
-
-/// No number without its gate: what forbids to evaluate emphysema makes LAA-950 of the lungs wrong as well. (One scan of
-/// 5 mm gave 13.5 % with a sharp kernel and 0.0 % with a smooth one.)
-fn withhold_laa950(findings: &mut ChestFindings) {
-    if findings.refusal(ChestFinding::Emphysema).is_none() {
-        return;
-    }
-    if let Evaluated::Done(lungs) = &mut findings.lungs {
-        lungs.iter_mut().for_each(|lung| lung.laa950_percent = None);
-    }
 }
 
 /// What the findings are measured in.

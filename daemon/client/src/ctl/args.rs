@@ -67,6 +67,14 @@ Examples:
 NAME.pem is the certificate and may be given away, as may ca.pem; NAME.key is its private key. What is
 made with sudo belongs to the owner of the directory: make that the user of the daemon.";
 
+const REVIEW_HELP: &str = "\
+Examples:
+  scansidectl studies review 12
+  scansidectl studies review 12 --by 'Li Ming' --accept nodule-1 --reject nodule-2='a vessel'
+  scansidectl studies review 12 --by 'Li Ming' --reject rib-fracture-1 --accept-rest --wait
+
+A review is signed only when every finding has a decision. A later review takes the place of an earlier one.";
+
 /// Controls a Scanside imaging appliance.
 #[derive(Debug, Parser)]
 #[command(name = "scansidectl", version, after_help = AFTER_HELP, max_term_width = 100)]
@@ -221,6 +229,37 @@ pub struct LookOptions {
     pub root: PathBuf,
 }
 
+#[derive(Debug, Args)]
+pub struct ReviewOptions {
+    /// Number as in `studies list`, study instance UID, or the beginning of one.
+    pub study: String,
+    /// Series instance UID, when several series of the study have findings.
+    #[arg(long, value_name = "UID")]
+    pub series: Option<String>,
+    /// A finding that stays, with a comment for the report if there is one (repeatable).
+    #[arg(long, value_name = "ID[=COMMENT]", num_args = 1..)]
+    pub accept: Vec<String>,
+    /// A finding that is none (repeatable).
+    #[arg(long, value_name = "ID[=COMMENT]", num_args = 1..)]
+    pub reject: Vec<String>,
+    /// Accept every finding that is not named.
+    #[arg(long)]
+    pub accept_rest: bool,
+    /// Name of the person who signs.
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Show progress and end when the signed results are made.
+    #[arg(long)]
+    pub wait: bool,
+}
+
+impl ReviewOptions {
+    /// Is anything decided?
+    pub fn signs(&self) -> bool {
+        self.accept_rest || !self.accept.is_empty() || !self.reject.is_empty() || self.by.is_some()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum StudiesCommand {
     /// All studies, newest first.
@@ -249,6 +288,10 @@ pub enum StudiesCommand {
         #[arg(long)]
         keep_old: bool,
     },
+    /// Decide about each finding of a chest CT and sign: what is rejected is taken out of the results, which are made and
+    /// sent anew. Without a decision: list the findings with their ids.
+    #[command(after_help = REVIEW_HELP)]
+    Review(ReviewOptions),
     /// Analyse a study again.
     Rerun {
         /// Number as in `studies list`, study instance UID, or the beginning of one.

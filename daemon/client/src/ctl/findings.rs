@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::output::{Output, Tone, tone_of};
+use super::time;
 use crate::{Job, Series};
 
 pub fn print_job(job: &Job, series: &[Series], output: &Output) -> Result<(), Failure> {
@@ -46,6 +47,10 @@ pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
         output.line(&format!("  {name:<30} {} {text}", output.paint(&format!("{state:<13}"), tone)))?;
     }
     comparison(&findings["comparison"], output)?;
+    if let Some(by) = findings["review"]["by"].as_str() {
+        let utc = findings["review"]["utc"].as_str().unwrap_or_default();
+        output.line(&format!("  Reviewed by {by}, {}", time::local(utc)))?;
+    }
     for remark in findings["remarks"].as_array().map(Vec::as_slice).unwrap_or_default() {
         output.line(&format!("  {}", sentence(remark.as_str().unwrap_or_default())))?;
     }

@@ -20,6 +20,7 @@ mod peers;
 mod profile;
 mod quarantine;
 mod replay;
+mod review;
 mod scrub;
 mod series;
 mod shadow;
@@ -129,6 +130,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         Command::Studies { command: StudiesCommand::Resolve { study, take_new, .. } } => {
             studies::resolve(&manager, &study, take_new, output).await
         }
+        Command::Studies { command: StudiesCommand::Review(options) } => review::run(&manager, &options, output).await,
         Command::Studies { command: StudiesCommand::Rerun { study, urgent, wait } } => {
             studies::rerun(&manager, &study, urgent, wait, output).await
         }

@@ -203,12 +203,30 @@ async fn verbs_reach_the_engine_and_failures_have_their_names() {
     assert_eq!(manager.echo("pacs").await.unwrap(), 12.0);
     manager.change_delivery(1, "drop").await.unwrap();
     assert_eq!(manager.resolve_study("1.2.840.1", "take-new").await.unwrap(), (3, 1));
+    let decisions = [("nodule-1", "accepted", ""), ("nodule-2", "rejected", "a vessel")];
+    let decisions = decisions.map(|(id, decision, comment)| (id.to_owned(), decision.to_owned(), comment.to_owned()));
+    let rest = || Options::from([("accept_rest", true.into())]);
+    let signed = manager.review_series("1.2.840.1.1", "Li Ming", &decisions, rest()).await.unwrap();
+    assert_eq!((signed.0.as_str(), signed.1, signed.2), ("/org/scanside/Appliance1/job/1", 2, 1));
+    assert_eq!(kind(manager.review_series("1.2.840.1.1", "", &[], rest()).await), "InvalidArgument");
+    let maybe = [("nodule-1".to_owned(), "maybe".to_owned(), String::new())];
+    assert_eq!(kind(manager.review_series("1.2.840.1.1", "Li Ming", &maybe, rest()).await), "InvalidArgument");
+    let unknown = Options::from([("accept_all", true.into())]);
+    assert_eq!(kind(manager.review_series("1.2.840.1.1", "Li Ming", &[], unknown).await), "InvalidArgument");
     assert_eq!(kind(manager.change_delivery(9, "park").await), "NotFound");
     assert_eq!(kind(manager.change_delivery(1, "burn").await), "InvalidArgument");
     assert_eq!(kind(manager.resolve_study("1.2.840.1", "either").await), "InvalidArgument");
     let asked = appliance.script.asked.lock().unwrap().clone();
-    let scripted =
-        ["rerun 1.2.840.1 urgent=true", "retry None", "retry Some(\"pacs\")", "Drop 1", "TakeNew 1.2.840.1", "Park 9"];
+    let scripted = [
+        "rerun 1.2.840.1 urgent=true",
+        "retry None",
+        "retry Some(\"pacs\")",
+        "Drop 1",
+        "TakeNew 1.2.840.1",
+        "review 1.2.840.1.1 Li Ming [nodule-1 accepted \"\", nodule-2 rejected \"a vessel\"] true",
+        "review 1.2.840.1.1  [] true",
+        "Park 9",
+    ];
     assert_eq!(asked, scripted);
 
     assert_eq!(kind(manager.rerun("9.9", Options::new()).await), "NotFound");

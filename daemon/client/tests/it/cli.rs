@@ -237,6 +237,39 @@ async fn verbs_say_what_they_did_and_failures_what_helps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_review_lists_each_finding_with_its_decision_and_signs_what_was_said() {
+    let Some(bus) = Bus::start() else { return };
+    let appliance = Appliance::start(&bus.address, ROWS).await;
+    assert!(text(&bus, &["studies", "review", "4"]).await.starts_with("Nothing to review"), "of an older version");
+    let listed =
+        r#"{"id":"nodule-1","finding":"nodule","number":1,"centre_mm":[1.0,2.0,3.0],"volume_ml":0.27,"key_slice":99}"#;
+    let decided = listed.replace('}', r#","decision":"rejected","comment":"a vessel"}"#);
+    let document = r#"{"study_uid":"1","series_uid":"2","sop_class":"3","sop_uid":"4"}"#;
+    let review = format!(
+        r#"{{"by":"Li Ming","utc":"2026-01-01T11:00:00.000Z","package":"p","decisions":[{decided}],"predecessor":{document}}}"#
+    );
+    appliance.sql(&format!("UPDATE jobs SET findings = '{{\"listed\":[{listed}]}}' WHERE id = 1"));
+    let open = json(&bus, &["studies", "review", "4"]).await;
+    assert_eq!(open["series"][0]["by"], "");
+    assert_eq!(open["series"][0]["findings"][0]["id"], "nodule-1");
+    assert_eq!(open["series"][0]["findings"][0]["decision"], Value::Null);
+    appliance.sql(&format!("UPDATE jobs SET findings = '{{\"listed\":[{listed}],\"review\":{review}}}' WHERE id = 1"));
+    let signed = json(&bus, &["studies", "review", "4"]).await;
+    assert_eq!(signed["series"][0]["by"], "Li Ming");
+    assert_eq!(signed["series"][0]["findings"][0]["decision"], "rejected");
+    assert_eq!(signed["series"][0]["findings"][0]["comment"], "a vessel");
+    assert!(text(&bus, &["studies", "review", "4"]).await.contains("reviewed by Li Ming"));
+
+    let (code, said) = complaint(&ask(&bus, &["studies", "review", "4", "--accept-rest"]).await);
+    assert_eq!((code, said.contains("--by NAME")), (Some(1), true), "{said}");
+    let arguments = ["studies", "review", "4", "--by", "Li Ming", "--reject", "nodule-1=a vessel", "--accept-rest"];
+    assert!(text(&bus, &arguments).await.starts_with("Signed by Li Ming: 2 findings accepted, 1 rejected."));
+    let asked = appliance.script.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["review 1.2.840.1.1 Li Ming [nodule-1 rejected \"a vessel\"] true"]);
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_watch_prints_one_json_value_for_each_event_and_ends_when_idle() {
     let Some(bus) = Bus::start() else { return };
     let appliance = Appliance::start(&bus.address, ROWS).await;

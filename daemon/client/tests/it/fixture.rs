@@ -22,6 +22,7 @@ use node::settings::Sender;
 use scansided::dbus::{self, Commands, Error, Facts, RerunOptions, Verbs};
 use scansided::health;
 use study::model::{Models, Shelf};
+use study::review::{Signed, Signing};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -99,6 +100,27 @@ impl Commands for Script {
         Box::pin(async move {
             self.note(format!("{order:?} {delivery}"));
             if delivery == 1 { Ok(()) } else { Err(Error::NotFound(format!("there is no delivery {delivery}"))) }
+        })
+    }
+
+    fn review(&self, signing: Signing) -> BoxFuture<'_, Result<Signed, Error>> {
+        Box::pin(async move {
+            let marks: Vec<String> = signing
+                .marks
+                .iter()
+                .map(|mark| format!("{} {} {:?}", mark.id, mark.decision.as_str(), mark.comment))
+                .collect();
+            self.note(format!(
+                "review {} {} [{}] {}",
+                signing.series_uid,
+                signing.by,
+                marks.join(", "),
+                signing.accept_rest
+            ));
+            if signing.by.is_empty() {
+                return Err(Error::InvalidArgument("a review needs the name of who signs it".into()));
+            }
+            Ok(Signed { series_id: 1, job: 1, accepted: 2, rejected: 1 })
         })
     }
 

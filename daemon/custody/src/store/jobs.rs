@@ -106,6 +106,17 @@ pub fn state_of(connection: &Connection, series_id: i64, version: i64) -> Result
     Ok(connection.prepare_cached(sql)?.query_row(params![series_id, version], |row| row.get(0)).optional()?)
 }
 
+/// The job of one version of a series that ended with findings, and these as JSON.
+///
+/// # Errors
+/// When the database fails.
+pub fn found(connection: &Connection, series_id: i64, version: i64) -> Result<Option<(i64, String)>> {
+    let sql = "SELECT id, findings FROM jobs \
+               WHERE series_id = ?1 AND version = ?2 AND state = 'done' AND findings IS NOT NULL";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    Ok(connection.prepare_cached(sql)?.query_row(params![series_id, version], read).optional()?)
+}
+
 /// A job that has not begun need not be done.
 ///
 /// # Errors

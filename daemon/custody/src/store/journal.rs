@@ -24,6 +24,7 @@ const PARTS: [&str; 6] = [
                  WHEN 'released' THEN 'the sender released the association and no slice is missing'
                  WHEN 'declared_count' THEN 'the declared count was reached'
                  WHEN 'rerun' THEN 'asked for by a person'
+                 WHEN 'review' THEN 'a review was signed'
                  ELSE coalesce(completed_by, '') END
      FROM series WHERE study_uid = ?1 AND completed_utc IS NOT NULL",
     "SELECT j.created_utc, 'job/' || j.id, 'queued', 'for series/' || j.series_id || ', version ' || j.version

@@ -17,6 +17,7 @@ mod mend;
 pub mod places;
 pub mod progress;
 pub mod results;
+pub mod reviews;
 pub mod segments;
 pub mod senders;
 pub mod series;
@@ -44,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_commitment.sql"),
     include_str!("migrations/0007_steps.sql"),
     include_str!("migrations/0008_forget.sql"),
+    include_str!("migrations/0009_reviews.sql"),
 ];
 
 /// What a commit on this connection waits for.

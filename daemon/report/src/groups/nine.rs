@@ -1,9 +1,9 @@
 //! Measurement groups of the findings other than nodules: one for each instance, or one for each part of the lungs if
 //! the finding is a percentage of it. Each refers to its segment and shows its outline on its key slice.
 
-use models::ChestFindings;
 use models::findings::{CalciumScore, ChestFinding, Evaluated, Extent, LungPart, Region, Side};
 use models::number::Number;
+use models::{ChestFindings, review};
 
 use crate::canvas::single;
 use crate::codes::{
@@ -39,13 +39,15 @@ pub fn groups(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
 
 /// The group of one instance: volume, attenuation, confidence, and `more` items of this finding.
 fn instance(parts: &GroupParts, one: &Segmented, found: &Region, more: Vec<Item>) -> Item {
-    illustrated(parts, one.subject, volumetric(parts, one.subject, one.subject.code()))
+    let group = illustrated(parts, one.subject, volumetric(parts, one.subject, one.subject.code()))
         .with_all(model(parts.context))
         .with(site(one.site))
         .with(Item::number(VOLUME, found.volume_ml, 2, MILLILITRE))
         .with(Item::number(ATTENUATION, found.mean_hu, 1, HOUNSFIELD).with(mean()))
         .with(Item::number(CERTAINTY_OF_FINDING, found.confidence * 100.0, 1, PERCENT))
-        .with_all(more)
+        .with_all(more);
+    let id = one.subject.finding().map(|finding| review::id(finding, Some(found.number)));
+    parts.commented(group, &id.unwrap_or_default())
 }
 
 /// A second group with the same tracking UID: the outline on the key slice and its centre. It is needed because a
@@ -66,7 +68,7 @@ fn outline(parts: &GroupParts, subject: Subject, found: &Region) -> Option<Item>
 /// A group for a part of the lungs. For one lung or lobe it refers to the segment, for both lungs to an outline of
 /// each.
 fn of_part(parts: &GroupParts, findings: &ChestFindings, part: LungPart, label: &str, finding: Code) -> Item {
-    let uid = parts.context.uids.of(&format!("track {label}"), 0);
+    let uid = parts.context.uids.lasting(&format!("track {label}"), 0);
     let (subject, place) = match part {
         LungPart::Both => (None, Site::lungs()),
         LungPart::Lung(side) => (Some(Subject::Lung(side)), Site::lung(side)),
@@ -97,19 +99,18 @@ fn illustrated(parts: &GroupParts, subject: Subject, group: Item) -> Item {
 fn pneumonia(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmented]) -> Vec<Item> {
     let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
     let mut groups = Vec::new();
-    for (subject, code, regions) in [
-        (Subject::GroundGlass, GROUND_GLASS, &pneumonia.ground_glass),
-        (Subject::Consolidation, CONSOLIDATION, &pneumonia.consolidation),
+    for (subject, code, regions, id) in [
+        (Subject::GroundGlass, GROUND_GLASS, &pneumonia.ground_glass, review::GROUND_GLASS),
+        (Subject::Consolidation, CONSOLIDATION, &pneumonia.consolidation, review::CONSOLIDATION),
     ] {
         let Some(one) = segmented.iter().find(|s| s.subject == subject) else { continue };
         let volume: f64 = regions.iter().map(|r| r.volume_ml).sum();
-        groups.push(
-            illustrated(parts, subject, volumetric(parts, subject, code))
-                .with_all(model(parts.context))
-                .with(site(one.site))
-                .with(Item::number(VOLUME, volume, 1, MILLILITRE))
-                .with(Item::number(CERTAINTY_OF_FINDING, pneumonia.confidence * 100.0, 1, PERCENT)),
-        );
+        let group = illustrated(parts, subject, volumetric(parts, subject, code))
+            .with_all(model(parts.context))
+            .with(site(one.site))
+            .with(Item::number(VOLUME, volume, 1, MILLILITRE))
+            .with(Item::number(CERTAINTY_OF_FINDING, pneumonia.confidence * 100.0, 1, PERCENT));
+        groups.push(parts.commented(group, id));
     }
     groups.extend(pneumonia.extents.iter().map(|extent| share(parts, findings, extent)));
     groups
@@ -154,7 +155,9 @@ fn emphysema(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmente
             let percent = Item::number(LAA_950_DENOISED, percent?, 2, PERCENT);
             let label = format!("Emphysema, {}", words::part(part, Language::English));
             let group = of_part(parts, findings, part, &label, EMPHYSEMA);
-            Some(group.with(percent).with(comment(noise.clone())))
+            let group = group.with(percent).with(comment(noise.clone()));
+            let of_both = part == LungPart::Both;
+            Some(if of_both { parts.commented(group, &review::id(ChestFinding::Emphysema, None)) } else { group })
         })
         .collect();
     for one in segmented.iter().filter(|s| matches!(s.subject, Subject::Emphysema(_))) {
@@ -199,7 +202,7 @@ fn coronary(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
                 .with(comment(format!("Ordinal estimate, grade {grade} of 3; no Agatston score: {reason}")))
         }
     };
-    let mut groups = vec![group];
+    let mut groups = vec![parts.commented(group, &review::id(ChestFinding::CoronaryCalcification, None))];
     let largest = found.lesions.iter().max_by(|a, b| a.volume_ml.total_cmp(&b.volume_ml));
     groups.extend(largest.and_then(|lesion| outline(parts, subject, lesion)));
     groups

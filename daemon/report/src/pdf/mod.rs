@@ -106,6 +106,7 @@ fn text(draft: &Draft, font: &mut Font) -> Vec<Sheet> {
     let d = w.document();
     let mut flow = Flow::new();
     patient(draft, font, &mut flow);
+    reviewed(draft, font, &mut flow);
     paragraph(font, &mut flow, d.technique, &words::technique(draft.findings, draft.volume, language), INK);
     let compared = draft.findings.comparison.as_ref().map(|c| words::comparisons(c, language).join("\n"));
     paragraph(font, &mut flow, d.comparison, &compared.unwrap_or_else(|| w.no_prior().to_owned()), INK);
@@ -117,10 +118,26 @@ fn text(draft: &Draft, font: &mut Font) -> Vec<Sheet> {
     }
     impression(draft, font, &mut flow);
     paragraph(font, &mut flow, d.made, &draft.provenance.line(), GREY);
-    for line in font.wrap(d.note, 8.5, RIGHT - LEFT) {
+    let first = if draft.findings.review.is_some() { "" } else { d.draft };
+    for line in [first, d.note].into_iter().flat_map(|text| font.wrap(text, 8.5, RIGHT - LEFT)).collect::<Vec<_>>() {
         flow.line(font, LEFT, 11.0, 8.5, GREY, &line);
     }
     flow.into_sheets()
+}
+
+/// Who has reviewed the findings, before them.
+fn reviewed(draft: &Draft, font: &mut Font, flow: &mut Flow) {
+    let Some(said) = words::reviewed(draft.findings, draft.language) else { return };
+    let said = printable::text(&words::capital(&said), draft.language.words());
+    for line in font.wrap(&said, 10.0, RIGHT - LEFT) {
+        flow.line(font, LEFT, 13.0, 10.0, INK, &line);
+    }
+    flow.y += 8.0;
+}
+
+fn title(draft: &Draft) -> &'static str {
+    let d = draft.language.words().document();
+    if draft.findings.review.is_some() { d.reviewed_title } else { d.title }
 }
 
 fn patient(draft: &Draft, font: &mut Font, flow: &mut Flow) {
@@ -298,6 +315,7 @@ fn lungs(draft: &Draft, font: &mut Font, flow: &mut Flow) {
         }
     };
     let remarks = words::remarks(draft.findings, draft.language);
+    let remarks = remarks.map(|said| printable::text(&said, draft.language.words()));
     let text = std::iter::once(text).chain(remarks).collect::<Vec<_>>().join(draft.language.words().separator());
     paragraph(font, flow, w.lungs, &text, INK);
 }
@@ -305,7 +323,7 @@ fn lungs(draft: &Draft, font: &mut Font, flow: &mut Flow) {
 /// Draws title, patient, page number and mark on a page.
 fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: usize) {
     let w = draft.language.words().document();
-    sheet.text(font, [LEFT, 42.0], if page == 1 { 17.0 } else { 11.0 }, true, INK, w.title);
+    sheet.text(font, [LEFT, 42.0], if page == 1 { 17.0 } else { 11.0 }, true, INK, title(draft));
     if page > 1 {
         let who = format!("{}   {}", draft.patient.name, draft.patient.id);
         sheet.text_right(font, [RIGHT, 42.0], 9.0, GREY, &who);
@@ -341,7 +359,7 @@ fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, E
     // Makes viewers show the title instead of the file name.
     root.viewer_preferences().display_doc_title(true);
     root.finish();
-    let title = draft.language.words().document().title;
+    let title = title(draft);
     pdf.document_info(info).title(TextStr(title)).creator(TextStr(crate::provenance::DEVICE_MODEL));
     pdf.pages(tree).kids(pages.iter().map(|p| p[0])).count(number(pages.len())?);
     for (sheet, [page, content]) in sheets.into_iter().zip(&pages) {

@@ -25,7 +25,7 @@ pub fn patient(patient: &Patient, words: &dyn Words) -> Patient {
 }
 
 /// A text as far as it can be printed, with an empty box for each character that cannot, and their number.
-fn text(value: &str, words: &dyn Words) -> String {
+pub fn text(value: &str, words: &dyn Words) -> String {
     let missing = value.chars().filter(|c| !letters::has(*c)).count();
     if missing == 0 {
         return value.to_owned();

@@ -341,6 +341,10 @@ impl Words for English {
         format!("smaller than {size} not evaluated at this spacing ({mm:#.2} mm)")
     }
 
+    fn reviewed(&self, by: &str, date: &str) -> String {
+        format!("reviewed by {by}, {date}")
+    }
+
     fn remark(&self, remark: &Remark) -> String {
         remark.to_string()
     }
@@ -458,6 +462,8 @@ const PAGE: Page = Page {
 const DOCUMENT: Document = Document {
     title: "Chest CT AI findings (draft)",
     dicom_title: "Chest CT AI findings (draft)",
+    reviewed_title: "Chest CT AI findings (reviewed)",
+    reviewed_dicom_title: "Chest CT AI findings (reviewed)",
     mark: "",
     head: "Findings",
     technique: "Technique",
@@ -467,7 +473,8 @@ const DOCUMENT: Document = Document {
     lungs: "Lungs",
     quality: "Image quality",
     made: "Made by",
-    note: "Automated draft, not reviewed by a physician. Coordinates and masks are in the structured report and the segmentation.",
+    draft: "Automated draft, not reviewed by a physician.",
+    note: "Coordinates and masks are in the structured report and the segmentation.",
     states: ["found", "none found", "not evaluated"],
     patient: ["Patient", "Patient ID", "Date of birth", "Sex", "Study date", "Accession no.", "Study"],
 };

@@ -5,6 +5,7 @@ use models::findings::{ChestFinding, Evaluated, Side};
 use models::growth::{Course, Difference, NoduleChange};
 use models::refusal::{Fact, Gap, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Beyond, Lying, Remark, SliceFault};
+use models::review::NotApplied;
 use models::task::ct_quality::{Cover, CtQuality, Kernel, Noise, Slices};
 use models::{Acquisition, NotEvaluated, Reason, Refusal, Topic};
 
@@ -52,6 +53,7 @@ pub fn reasons() -> Vec<Reason> {
         Reason::NoLungs => [Reason::NoLungs],
         Reason::NoSpine => [Reason::NoSpine],
         Reason::OtherSeries { .. } => [Reason::OtherSeries { series: "4 (1.0 mm, B31f)".into() }],
+        Reason::Rejected { .. } => [Reason::Rejected { by: "Li Ming".into() }],
         Reason::OneLung => [Reason::OneLung],
         Reason::FewSlices { .. } => [Reason::FewSlices { slices: 1 }],
         Reason::NoAir => [Reason::NoAir],
@@ -84,6 +86,10 @@ pub fn reasons() -> Vec<Reason> {
     all.into_iter().filter(|reason| !matches!(reason, Reason::Stored(_))).collect()
 }
 
+fn not_applied(why: NotApplied) -> Remark {
+    Remark::ReviewNotApplied { by: "Li Ming".into(), why }
+}
+
 fn filled_in(fault: SliceFault) -> Remark {
     Remark::FilledIn { place: place(111), fault, apart_mm: 2.5 }
 }
@@ -100,6 +106,13 @@ pub fn remarks() -> Vec<Remark> {
         Remark::NotReceived { .. } => [Remark::NotReceived { missing: 2, declared: 300 }],
         Remark::Discontinued => [Remark::Discontinued],
         Remark::NotRead { .. } => [Remark::NotRead { series: vec!["3 (5.0 mm, B31f)".into(), "5".into()] }],
+        Remark::Rejected { .. } => [Remark::Rejected { rejected: 2, total: 9, by: "Li Ming".into() }],
+        Remark::ReviewNotApplied { .. } => [
+            not_applied(NotApplied::Package),
+            not_applied(NotApplied::Gone { id: "nodule-2".into() }),
+            not_applied(NotApplied::New { id: "mass-1".into() }),
+            not_applied(NotApplied::Name),
+        ],
         Remark::Tilted { .. } => [Remark::Tilted { degrees: 12.3 }],
         Remark::FilledIn { .. } => [
             filled_in(SliceFault::Missing),

@@ -74,7 +74,8 @@ fn fixed(language: Language) -> Vec<&'static str> {
     all.extend(p.lungs);
     all.extend(p.states);
     all.extend([w.nothing_found(), w.no_prior(), d.technique, d.impression]);
-    all.extend([d.title, d.dicom_title, d.head, d.comparison, d.lungs, d.quality, d.made, d.note]);
+    all.extend([d.title, d.dicom_title, d.head, d.comparison, d.lungs, d.quality, d.made, d.draft, d.note]);
+    all.extend([d.reviewed_title, d.reviewed_dicom_title]);
     all.extend(d.extents);
     all.extend(d.states);
     all.extend(d.patient);

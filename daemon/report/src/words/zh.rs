@@ -6,6 +6,7 @@ use models::growth::{Course, Difference, NoduleChange};
 use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Beyond, Lying, Remark, SliceFault};
+use models::review::NotApplied;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::{Reason, Refusal, Topic};
 
@@ -311,6 +312,7 @@ impl Words for Chinese {
     fn reason(&self, reason: &Reason) -> String {
         match reason {
             Reason::OtherSeries { series } => format!("由同一次扫描的序列 {series} 评估"),
+            Reason::Rejected { by } => format!("{by} 审阅时否定"),
             Reason::NotInPackage { package } => format!("模型包 {package} 不包含此项"),
             Reason::TooYoung { years, least } => format!(
                 "患者年龄 {years:.0} 岁，模型包要求不小于 {least:.0} 岁",
@@ -413,6 +415,10 @@ impl Words for Chinese {
         format!("小于 {} 者在此层间距（{:#.2} mm）下未评估", least.words(), Number(least.slice_mm))
     }
 
+    fn reviewed(&self, by: &str, date: &str) -> String {
+        format!("已由 {by} 审阅，{date}")
+    }
+
     fn remark(&self, remark: &Remark) -> String {
         match remark {
             Remark::Position { position, said, drawn } => format!(
@@ -426,6 +432,10 @@ impl Words for Chinese {
             Remark::NotReceived { missing, declared } => {
                 format!("设备报告本序列共采集 {declared} 幅图像，其中 {missing} 幅未收到")
             }
+            Remark::Rejected { rejected, total, by } => {
+                format!("{by} 审阅时否定了 {total} 项所见中的 {rejected} 项，结果中不再包含")
+            }
+            Remark::ReviewNotApplied { by, why } => format!("{by} 的审阅未生效：{}", not_applied(why)),
             Remark::Discontinued => "设备报告本次检查已中止".to_owned(),
             Remark::NotRead { series } => {
                 format!("同一次扫描的其他序列未分析，因其不增加信息：序列 {}", series.join("、"))
@@ -697,6 +707,8 @@ const PAGE: Page = Page {
 const DOCUMENT: Document = Document {
     title: "胸部CT人工智能分析（草稿）",
     dicom_title: "Chest CT AI findings (draft), in Chinese",
+    reviewed_title: "胸部CT人工智能分析（已审阅）",
+    reviewed_dicom_title: "Chest CT AI findings (reviewed), in Chinese",
     mark: "不得用于诊断 - 仅供研究与工程使用",
     head: "分析结果",
     technique: "检查技术",
@@ -706,7 +718,8 @@ const DOCUMENT: Document = Document {
     lungs: "肺",
     quality: "图像质量",
     made: "生成信息",
-    note: "自动生成的草稿，未经医师审核。坐标与轮廓见结构化报告和分割对象。",
+    draft: "自动生成的草稿，未经医师审核。",
+    note: "坐标与轮廓见结构化报告和分割对象。",
     states: ["发现", "未发现", "未评估"],
     patient: ["姓名", "患者编号", "出生日期", "性别", "检查日期", "检查号", "检查描述"],
 };
@@ -753,6 +766,15 @@ fn slice_fault(fault: SliceFault) -> &'static str {
         SliceFault::Units => "数值不是 HU",
         SliceFault::Direction => "方向与其他层面不同",
         SliceFault::Pixels => "像素数目或大小与其他层面不同",
+    }
+}
+
+fn not_applied(why: &NotApplied) -> String {
+    match why {
+        NotApplied::Package => "现用的模型包与审阅时不同".to_owned(),
+        NotApplied::Gone { id } => format!("已找不到 {id}，或其位置已变"),
+        NotApplied::New { id } => format!("新出现的 {id} 未经审阅"),
+        NotApplied::Name => "图像的字符集无法书写签名者姓名，请用拉丁字母签名".to_owned(),
     }
 }
 

@@ -7,13 +7,15 @@ use custody::instance::Instance;
 use custody::series::SeriesKey;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
+use custody::store::reviews::{self, Fate};
 use custody::store::series::SeriesRow;
 use custody::store::{self, conflicts, instances, members, steps};
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::Scan;
-use models::{Acquisition, Volume};
+use models::review::Review;
+use models::{Acquisition, ChestFindings, Remark, Volume};
 use report::Refused;
 use report::refused::Mixed;
 use report::stills::NotRead;
@@ -81,6 +83,7 @@ fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<
         findings: None,
         results: &results,
         timings_ms: &[("report".to_owned(), milliseconds(begun))],
+        review: fate(None),
     };
     conclude(parts, job, conclusion)?;
     Ok(Carried { verdict, beside: None })
@@ -122,6 +125,9 @@ fn series(
     let prior = prior::find(connection, &first.header)?;
     let performed = steps::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
     let part = choosing::part(connection, &parts.settings.analyze, row)?;
+    let review = reviews::of_version(connection, row.id, job.version)?;
+    let review: Option<Review> =
+        review.map(|json| serde_json::from_str(&json)).transpose().map_err(store::Error::from)?;
     let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
     let subject = Subject {
         tasks: &tasks,
@@ -136,6 +142,7 @@ fn series(
         pictures: None,
         part: part.as_ref(),
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
+        review: review.as_ref(),
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings_ms.extend(examined.timings_ms.iter().cloned());
@@ -192,6 +199,7 @@ fn pictures(
         pictures: Some(&pictures),
         part: None,
         revision: &revision(connection, std::slice::from_ref(&row.key))?,
+        review: None,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
@@ -268,6 +276,7 @@ fn study(
         pictures: None,
         part: None,
         revision: &revision(connection, &series)?,
+        review: None,
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
@@ -302,7 +311,8 @@ fn mixed_study(connection: &Connection, study_uid: &str) -> Result<Option<Refuse
 fn withheld(parts: &StudyParts, job: &JobRow, verdict: &str) -> Result<Carried, Error> {
     tracing::warn!(job = job.id, "nothing is sent: {verdict}");
     let event = SeriesEvent::Refused;
-    conclude(parts, job, Conclusion { verdict, event, findings: None, results: &[], timings_ms: &[] })?;
+    let review = fate(None);
+    conclude(parts, job, Conclusion { verdict, event, findings: None, results: &[], timings_ms: &[], review })?;
     Ok(Carried { verdict: verdict.to_owned(), beside: None })
 }
 
@@ -331,8 +341,19 @@ fn write(
         findings: findings.as_deref(),
         results: &results,
         timings_ms: &timings_ms,
+        review: fate(examined.outcome.findings()),
     };
     conclude(parts, job, conclusion)
+}
+
+/// What these findings say of a review that was signed for them.
+fn fate(findings: Option<&ChestFindings>) -> Fate {
+    let Some(findings) = findings else { return Fate::NotApplied("nothing could be evaluated".to_owned()) };
+    let why = findings.remarks.iter().find_map(|remark| match remark {
+        Remark::ReviewNotApplied { why, .. } => Some(why.to_string()),
+        _ => None,
+    });
+    if findings.review.is_some() { Fate::Applied } else { Fate::NotApplied(why.unwrap_or_default()) }
 }
 
 /// What a candidate package is given, when the active one processed the series.
@@ -343,6 +364,10 @@ fn beside(
     examined: Examined,
 ) -> Option<shadow::Subject> {
     let Outcome::Processed(findings) = examined.outcome else { return None };
+    // What a person has rejected would be held against the candidate.
+    if findings.review.is_some() {
+        return None;
+    }
     let active_ms = findings.timings_ms.iter().map(|(_, ms)| ms).sum();
     let active = examined.package?;
     Some(shadow::Subject { job_id: job.id, volume: volume.ok()?, acquisition, findings, active, active_ms })

@@ -7,6 +7,7 @@ use custody::series::SeriesState;
 use custody::series::state::SeriesEvent;
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
+use custody::store::reviews::{self, Fate};
 use custody::store::{self, Durability, deliveries, events, members, series, steps};
 use dicom::kind::SeriesKind;
 use hal::backoff::Pauses;
@@ -23,7 +24,7 @@ use crate::settings::Analyze;
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What a job that ran to its end comes to.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Conclusion<'a> {
     pub(super) verdict: &'a str,
     /// Of the series.
@@ -34,6 +35,8 @@ pub(super) struct Conclusion<'a> {
     pub(super) results: &'a [ResultRow],
     /// Stage and milliseconds, in order.
     pub(super) timings_ms: &'a [(String, f64)],
+    /// What became of a review of the series that was signed for its version.
+    pub(super) review: Fate,
 }
 
 /// The one transaction that ends a job: results, deliveries, job and series, all or nothing.
@@ -62,6 +65,9 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         let verdict = with_performed(&transaction, id, conclusion.verdict)?;
         series::conclude(&transaction, id, conclusion.event, &verdict)?;
         events::record(&transaction, &format!("series/{id}"), "concluded", &verdict)?;
+    }
+    if job.task.is_none() {
+        reviews::conclude(&transaction, job.series_id, job.version, &conclusion.review)?;
     }
     if conclusion.event == SeriesEvent::Refused {
         next_best(&transaction, &parts.settings.analyze, job)?;

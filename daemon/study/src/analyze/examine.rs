@@ -7,6 +7,7 @@ use dicom::header::Header;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::RawElement;
+use models::review::Review;
 use models::task::Control;
 use models::{ChestFindings, Refusal, Volume};
 use report::settings::Device;
@@ -48,6 +49,8 @@ pub struct Subject<'a> {
     pub part: Option<&'a Choice>,
     /// See `report::Source`.
     pub revision: &'a str,
+    /// What a person has signed about the findings.
+    pub review: Option<&'a Review>,
 }
 
 /// Stands for the volume of so many images that are looked at one by one.
@@ -136,19 +139,27 @@ pub fn examine(
         series_uids: &series_uids,
         revision: &revision,
     };
-    let quality = ran.iter().find_map(|one| one.outcome.quality());
+    let quality = ran.iter().find_map(|one| one.outcome.quality()).cloned();
     let mut objects = Vec::new();
     let volume = subject.volume();
-    for one in &ran {
+    for one in &mut ran {
         let provenance = provenance(device, one.used.as_ref(), subject.created_utc);
         let original = subject.original(&one.outcome);
         let content = match (one.outcome.content(&volume), &original) {
             // The documents of the findings tell the quality of the series as well.
-            (Content::Findings { .. }, Some((findings, volume))) => Content::Findings { findings, volume, quality },
-            (Content::Findings { findings, volume, .. }, None) => Content::Findings { findings, volume, quality },
+            (Content::Findings { .. }, Some((findings, volume))) => {
+                Content::Findings { findings, volume, quality: quality.as_ref() }
+            }
+            (Content::Findings { findings, volume, .. }, None) => {
+                Content::Findings { findings, volume, quality: quality.as_ref() }
+            }
             (other, _) => other,
         };
-        objects.extend(report::write(&source, content, &provenance)?);
+        let written = report::write(&source, content, &provenance)?;
+        if let Outcome::Processed(findings) = &mut one.outcome {
+            findings.report = report::document(&written);
+        }
+        objects.extend(written);
     }
     let mut timings_ms: Vec<_> = ran.iter().flat_map(|one| one.timings_ms.iter().cloned()).collect();
     timings_ms.push(("report".into(), begun.elapsed().as_secs_f64() * 1e3));

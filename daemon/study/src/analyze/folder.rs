@@ -315,6 +315,7 @@ fn one(
         pictures: pictures.as_ref(),
         part,
         revision: "",
+        review: None,
     };
     let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
         Err(error) if error.lacks_package() => {

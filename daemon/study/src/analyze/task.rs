@@ -5,7 +5,9 @@
 //! content in `report`. The compiler names every place. Whether a task of a whole study may begin is decided in `views`.
 
 use dicom::kind::SeriesKind;
+use dicom::typed;
 use models::findings::{ChestFinding, Evaluated};
+use models::review;
 use models::task::ct_quality::{self, CtQuality};
 use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
@@ -211,6 +213,9 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
     if let Some(part) = subject.part {
         only(&mut findings, part);
     }
+    let package = review::package(&used.manifest.id, &used.manifest.version, &used.sha256);
+    let can_be_written = subject.review.is_none_or(|review| typed::encode(subject.elements, &review.by).is_some());
+    review::apply(&mut findings, subject.review, &package, can_be_written);
     findings.comparison = subject.prior.and_then(|prior| prior::compare(&findings, &subject.header.study_date, prior));
     let timings_ms = findings.timings_ms.clone();
     let outcome = nothing_evaluated(&findings).map_or(Outcome::Processed(findings), Outcome::Refused);
@@ -222,10 +227,7 @@ fn only(findings: &mut ChestFindings, part: &Choice) {
     for (finding, label) in &part.elsewhere {
         findings.refuse(*finding, Reason::OtherSeries { series: label.to_string() });
     }
-    // The density of the lungs goes with emphysema.
-    if let (true, Evaluated::Done(lungs)) = (findings.refusal(ChestFinding::Emphysema).is_some(), &mut findings.lungs) {
-        lungs.iter_mut().for_each(|lung| lung.laa950_percent = None);
-    }
+    findings.withhold_laa950();
     if !part.unread.is_empty() {
         findings.remarks.push(Remark::NotRead { series: part.unread.iter().map(ToString::to_string).collect() });
     }

@@ -17,6 +17,7 @@ use crate::acquisition::Acquisition;
 use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
 use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::remark::Remark;
+use crate::review::{Document, Listed, Review};
 use crate::task::nodules;
 
 /// One finding in two numbers, to compare packages by.
@@ -176,6 +177,18 @@ macro_rules! chest_findings {
             /// What a reader should know about the images.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub remarks: Vec<Remark>,
+            /// What found them, see `review::package`; empty when that is not known.
+            #[serde(skip_serializing_if = "String::is_empty")]
+            pub package: String,
+            /// Every finding that a person can decide about, by its id; also those that a review has rejected.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub listed: Vec<Listed>,
+            /// The structured report that tells them, once there is one.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub report: Option<Document>,
+            /// The review that these findings are corrected by.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub review: Option<Review>,
             /// Time of each stage in milliseconds, in order: `lungs`, `resample`, `inference`, `postprocess`, ...
             pub timings_ms: Vec<(String, f64)>,
         }
@@ -193,6 +206,10 @@ macro_rules! chest_findings {
                     least_sizes: Vec::new(),
                     acquisition: Acquisition::default(),
                     remarks: Vec::new(),
+                    package: String::new(),
+                    listed: Vec::new(),
+                    report: None,
+                    review: None,
                     timings_ms: Vec::new(),
                 }
             }
@@ -273,6 +290,14 @@ impl ChestFindings {
             }
             Some(_) => self.refuse(finding, reason),
             None => {}
+        }
+    }
+
+    /// No number without its gate: what forbids to evaluate emphysema makes LAA-950 of the lungs wrong as well. (One scan of
+    /// 5 mm gave 13.5 % with a sharp kernel and 0.0 % with a smooth one.)
+    pub fn withhold_laa950(&mut self) {
+        if let (Evaluated::NotEvaluated(_), Evaluated::Done(lungs)) = (&self.emphysema, &mut self.lungs) {
+            lungs.iter_mut().for_each(|lung| lung.laa950_percent = None);
         }
     }
 

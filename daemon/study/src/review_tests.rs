@@ -1,0 +1,161 @@
+//! What is signed, and what is refused before it is.
+
+use custody::series::SeriesKey;
+use custody::series::state::SeriesEvent;
+use custody::store::{Durability, Store, now_utc};
+use dicom::kind::SeriesKind;
+use models::findings::ChestFinding;
+use proptest::prelude::*;
+use rusqlite::Connection;
+
+use super::*;
+
+const SERIES: &str = "1.2.3";
+
+fn listed(id: &str) -> Listed {
+    let (finding, number) = (ChestFinding::Nodule, None);
+    Listed { id: id.into(), finding, number, centre_mm: [1.0, 2.0, 3.0], volume_ml: 0.5, key_slice: 7 }
+}
+
+fn mark(id: &str, decision: Decision, comment: &str) -> Mark {
+    Mark { id: id.into(), decision, comment: comment.into() }
+}
+
+fn two() -> Vec<Listed> {
+    vec![listed("nodule-1"), listed("mass-2")]
+}
+
+#[test]
+fn nothing_is_signed_as_long_as_a_finding_has_no_decision() {
+    let wrong = |marks: &[Mark], rest| decide(two(), marks, rest).unwrap_err().to_string();
+    assert_eq!(wrong(&[], false), "without a decision: nodule-1, mass-2");
+    let one = mark("nodule-1", Decision::Rejected, "a vessel ");
+    assert_eq!(wrong(std::slice::from_ref(&one), false), "without a decision: mass-2");
+    let decided = decide(two(), std::slice::from_ref(&one), true).unwrap();
+    let decided: Vec<_> =
+        decided.iter().map(|one| (one.listed.id.as_str(), one.decision, one.comment.as_str())).collect();
+    assert_eq!(decided, [("nodule-1", Decision::Rejected, "a vessel"), ("mass-2", Decision::Accepted, "")]);
+    assert_eq!(wrong(&[one.clone(), one], true), "nodule-1 is decided about twice");
+    let other = mark("nodule-9", Decision::Accepted, "");
+    assert_eq!(wrong(&[other], true), "there is no finding nodule-9; listed are nodule-1, mass-2");
+    assert!(decide(Vec::new(), &[], false).unwrap().is_empty(), "nothing was found: that can be signed");
+}
+
+#[test]
+fn comments_are_short_and_can_be_shown() {
+    let with =
+        |comment: &str| decide(vec![listed("nodule-1")], &[mark("nodule-1", Decision::Accepted, comment)], false);
+    assert!(with(&"\u{8840}".repeat(200)).is_ok());
+    assert_eq!(with(&"x".repeat(201)).unwrap_err(), Wrong::LongComment { id: "nodule-1".into() });
+    for comment in ["a\nb", "\u{1b}[2J", "\u{202e}tpircs"] {
+        assert_eq!(with(comment).unwrap_err(), Wrong::Comment { id: "nodule-1".into() }, "{comment:?}");
+    }
+}
+
+#[test]
+fn a_name_is_one_component_of_a_dicom_name() {
+    assert_eq!(name("  Dr.  Li Ming "), Ok("Dr. Li Ming".into()));
+    assert_eq!(name("\u{674e}\u{660e}"), Ok("\u{674e}\u{660e}".into()));
+    assert_eq!(name(" "), Err(Wrong::NoName));
+    assert_eq!(name(&"x".repeat(65)), Err(Wrong::LongName));
+    for bad in ['\\', '^', '=', '\n', '\0', '\u{1b}', '\u{202e}'] {
+        assert_eq!(name(&format!("Li{bad}Ming")), Err(Wrong::Name(bad)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_typed_is_refused_or_safe_in_an_object(typed in any::<String>()) {
+        if let Ok(name) = name(&typed) {
+            prop_assert!((1..=LONGEST_NAME).contains(&name.chars().count()));
+            prop_assert!(!name.chars().any(|c| matches!(c, '\\' | '^' | '=') || steers(c)), "{name:?}");
+            prop_assert_eq!(name.trim_matches(' '), &name);
+        }
+    }
+}
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    /// A processed series with these findings.
+    fn with(findings: Option<&str>) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        let mut connection = home.rows();
+        let transaction = connection.transaction().unwrap();
+        let key = SeriesKey { study_uid: "1.2".into(), series_uid: SERIES.into() };
+        let (row, _) = series::opened(&transaction, &key, "CT", SeriesKind::Ct, 1, &now_utc()).unwrap();
+        let version = series::completed(&transaction, row.id, "quiet", &now_utc()).unwrap();
+        let job = jobs::enqueue(&transaction, row.id, version, &now_utc()).unwrap();
+        jobs::done(&transaction, job, findings, "[]", &now_utc()).unwrap();
+        series::conclude(&transaction, row.id, SeriesEvent::Processed, "2 nodules").unwrap();
+        transaction.commit().unwrap();
+        home
+    }
+
+    fn found() -> Self {
+        let report =
+            serde_json::json!({ "study_uid": "1.2", "series_uid": "2.25.8", "sop_class": "1", "sop_uid": "2.25.9" });
+        let findings = serde_json::json!({ "package": "ct-chest 0.4.0 ab", "listed": two(), "report": report });
+        Self::with(Some(&findings.to_string()))
+    }
+
+    fn rows(&self) -> Connection {
+        Store::open(&self.0.path().join("scanside.db")).unwrap().connect(Durability::Full).unwrap()
+    }
+
+    fn sign(&self, by: &str, accept_rest: bool) -> Result<Signed, Error> {
+        let mut connection = self.rows();
+        let transaction = connection.transaction().unwrap();
+        let marks = vec![mark("mass-2", Decision::Rejected, "")];
+        let signed = sign(&transaction, &Signing { series_uid: SERIES.into(), by: by.into(), marks, accept_rest })?;
+        transaction.commit().unwrap();
+        Ok(signed)
+    }
+}
+
+#[test]
+fn a_review_is_signed_with_the_job_of_a_new_version() {
+    let home = Home::found();
+    let signed = home.sign("Li Ming", true).unwrap();
+    assert_eq!((signed.accepted, signed.rejected), (1, 1));
+    let rows = home.rows();
+    let series = series::get(&rows, signed.series_id).unwrap().unwrap();
+    assert_eq!(
+        (series.version, series.state, series.completed_by.as_deref()),
+        (2, SeriesState::Complete, Some("review"))
+    );
+    let job = jobs::get(&rows, signed.job).unwrap().unwrap();
+    assert_eq!((job.version, job.state.as_str()), (2, "queued"));
+    let review: Review =
+        serde_json::from_str(&reviews::of_version(&rows, signed.series_id, 2).unwrap().unwrap()).unwrap();
+    assert_eq!((review.by.as_str(), review.package.as_str()), ("Li Ming", "ct-chest 0.4.0 ab"));
+    assert_eq!(review.predecessor.sop_uid, "2.25.9");
+    assert_eq!(review.decisions.iter().map(|one| one.listed.clone()).collect::<Vec<_>>(), two());
+    let again = home.sign("Wang Fang", true).unwrap_err();
+    assert!(matches!(&again, Error::NotPossible(why) if why.contains("analysed")), "{again}");
+}
+
+#[test]
+fn what_cannot_be_signed_leaves_nothing_behind() {
+    let untouched = |home: &Home| {
+        let rows = home.rows();
+        let row = series::with_uid(&rows, SERIES).unwrap().remove(0);
+        assert_eq!((row.version, row.state), (1, SeriesState::Processed));
+        assert_eq!(reviews::of_version(&rows, row.id, 2).unwrap(), None);
+    };
+    let home = Home::found();
+    assert!(matches!(home.sign("Li Ming", false), Err(Error::Wrong(Wrong::Missing { .. }))));
+    untouched(&home);
+    assert!(matches!(home.sign("Li^Ming", true), Err(Error::Wrong(Wrong::Name('^')))));
+    untouched(&home);
+    for (findings, why) in [(None, "no findings"), (Some("{}"), "older version of this software")] {
+        let home = Home::with(findings);
+        let refused = home.sign("Li Ming", true).unwrap_err();
+        assert!(matches!(&refused, Error::NotPossible(text) if text.contains(why)), "{refused}");
+        untouched(&home);
+    }
+    let mut connection = home.rows();
+    let transaction = connection.transaction().unwrap();
+    let other = Signing { series_uid: "9.9".into(), by: "Li Ming".into(), marks: Vec::new(), accept_rest: true };
+    assert!(matches!(sign(&transaction, &other), Err(Error::NoSeries(_))));
+}

@@ -1,0 +1,208 @@
+//! A review: a person decides of each finding of a chest CT result whether it stays, and signs. Pure.
+//!
+//! What is listed has the same id as long as the same package finds the same things in the same images. The place of each
+//! goes with its decision, so that a decision never reaches another finding than the one that a person saw.
+
+mod apply;
+
+use serde::{Deserialize, Serialize};
+
+use crate::findings::{ChestFinding, ChestFindings, Evaluated, Form, Region};
+
+pub use apply::apply;
+
+/// One finding that a person can decide about: a nodule, a mass, a fracture. What is measured as a share of the lungs or as a
+/// score (emphysema, coronary calcification) is one finding, and so is each kind of opacity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Short, for people: `nodule-2`, `rib-fracture-1`, `emphysema`.
+    pub id: String,
+    pub finding: ChestFinding,
+    /// Within its finding, as in the report; `None` where there is one at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<usize>,
+    /// Centre of its largest region, mm, LPS; the origin where it has no region.
+    pub centre_mm: [f64; 3],
+    /// Of all its regions.
+    pub volume_ml: f64,
+    /// Slice index at which its largest region is best seen.
+    pub key_slice: usize,
+}
+
+/// Does a finding stay?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Accepted,
+    Rejected,
+}
+
+impl Decision {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Accepted, Self::Rejected].into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+/// What a person says of one finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Of a [`Listed`].
+    pub id: String,
+    pub decision: Decision,
+    /// May be empty.
+    pub comment: String,
+}
+
+/// A finding with what was decided about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    #[serde(flatten)]
+    pub listed: Listed,
+    pub decision: Decision,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+}
+
+/// Names a structured report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    pub study_uid: String,
+    pub series_uid: String,
+    pub sop_class: String,
+    pub sop_uid: String,
+}
+
+/// Signed: every finding that was listed has a decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Review {
+    /// As a person typed it: one component of a DICOM person name.
+    pub by: String,
+    /// `2026-11-24T03:00:00.000Z`.
+    pub utc: String,
+    /// What found them: see [`package`].
+    pub package: String,
+    pub decisions: Vec<Decided>,
+    /// The report that was reviewed.
+    pub predecessor: Document,
+}
+
+impl Review {
+    pub fn count(&self, decision: Decision) -> usize {
+        self.decisions.iter().filter(|one| one.decision == decision).count()
+    }
+
+    /// What was said of this finding; empty when nothing was.
+    pub fn comment(&self, id: &str) -> &str {
+        self.decisions.iter().find(|one| one.listed.id == id).map_or("", |one| one.comment.as_str())
+    }
+}
+
+/// Why a signed review does not hold for what was found now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotApplied {
+    #[error("another model package is used now")]
+    Package,
+    #[error("{id} is not found any more, or is found elsewhere")]
+    Gone { id: String },
+    #[error("{id} is found now and was not decided about")]
+    New { id: String },
+    #[error("the name cannot be written in the character set of the images: sign with Latin letters")]
+    Name,
+}
+
+/// Names a package and its content.
+pub fn package(id: &str, version: &str, sha256: &str) -> String {
+    format!("{id} {version} {sha256}")
+}
+
+/// The id of a finding; `number` where there may be several.
+pub fn id(finding: ChestFinding, number: Option<usize>) -> String {
+    let name = finding.as_str().replace('_', "-");
+    number.map_or_else(|| name.clone(), |number| format!("{name}-{number}"))
+}
+
+/// Nodules and masses are numbered together.
+pub fn nodule_id(form: Form, number: usize) -> String {
+    match form {
+        Form::Nodule => id(ChestFinding::Nodule, Some(number)),
+        Form::Mass => format!("mass-{number}"),
+    }
+}
+
+pub const GROUND_GLASS: &str = "ground-glass";
+pub const CONSOLIDATION: &str = "consolidation";
+
+/// Everything that a person has to decide about, in the order of reports.
+pub fn list(findings: &ChestFindings) -> Vec<Listed> {
+    ChestFinding::ALL.into_iter().flat_map(|finding| of(findings, finding)).collect()
+}
+
+fn of(findings: &ChestFindings, finding: ChestFinding) -> Vec<Listed> {
+    fn each<'a>(finding: ChestFinding, regions: impl Iterator<Item = &'a Region>) -> Vec<Listed> {
+        let one =
+            |region: &'a Region| together(finding, id(finding, Some(region.number)), Some(region.number), &[region]);
+        regions.map(one).collect()
+    }
+    match finding {
+        ChestFinding::Nodule => done(&findings.nodules)
+            .iter()
+            .map(|one| Listed {
+                id: nodule_id(one.form, one.number),
+                finding,
+                number: Some(one.number),
+                centre_mm: one.centre_mm,
+                volume_ml: one.volume_mm3 / 1000.0,
+                key_slice: one.key_slice,
+            })
+            .collect(),
+        ChestFinding::Pneumonia => {
+            let Evaluated::Done(pneumonia) = &findings.pneumonia else { return Vec::new() };
+            [(GROUND_GLASS, &pneumonia.ground_glass), (CONSOLIDATION, &pneumonia.consolidation)]
+                .into_iter()
+                .filter(|(_, regions)| !regions.is_empty())
+                .map(|(id, regions)| together(finding, id.to_owned(), None, &regions.iter().collect::<Vec<_>>()))
+                .collect()
+        }
+        ChestFinding::Emphysema => match &findings.emphysema {
+            // Its regions are measured and drawn even where their share is too small to be called emphysema.
+            Evaluated::Done(one) if findings.is_found(finding) == Some(true) || !one.regions.is_empty() => {
+                vec![together(finding, id(finding, None), None, &one.regions.iter().collect::<Vec<_>>())]
+            }
+            _ => Vec::new(),
+        },
+        ChestFinding::CoronaryCalcification => match &findings.coronary_calcium {
+            Evaluated::Done(one) if findings.is_found(finding) == Some(true) => {
+                vec![together(finding, id(finding, None), None, &one.lesions.iter().collect::<Vec<_>>())]
+            }
+            _ => Vec::new(),
+        },
+        ChestFinding::RibFracture => each(finding, done(&findings.rib_fractures).iter().map(|one| &one.region)),
+        ChestFinding::Bronchiectasis => each(finding, done(&findings.bronchiectasis).iter().map(|one| &one.region)),
+        ChestFinding::PleuralEffusion => each(finding, done(&findings.pleural_effusions).iter().map(|one| &one.region)),
+        ChestFinding::Pneumothorax => each(finding, done(&findings.pneumothoraces).iter().map(|one| &one.region)),
+        ChestFinding::LymphNode => each(finding, done(&findings.lymph_nodes).iter().map(|one| &one.region)),
+    }
+}
+
+fn done<T>(evaluated: &Evaluated<Vec<T>>) -> &[T] {
+    if let Evaluated::Done(all) = evaluated { all } else { &[] }
+}
+
+fn together(finding: ChestFinding, id: String, number: Option<usize>, regions: &[&Region]) -> Listed {
+    let largest = regions.iter().max_by(|a, b| a.volume_ml.total_cmp(&b.volume_ml));
+    Listed {
+        id,
+        finding,
+        number,
+        centre_mm: largest.map_or([0.0; 3], |region| region.centre_mm),
+        volume_ml: regions.iter().map(|region| region.volume_ml).sum(),
+        key_slice: largest.map_or(0, |region| region.key_slice),
+    }
+}
