@@ -182,7 +182,7 @@ export class FindingList {
     by("review-error").textContent = "";
     by("sign").disabled = true;
     try {
-      const said = await post(`/reading/series/${this.#series.id}/review`, { by: name, decisions });
+      const said = await post("/reading/review", { series_uid: this.#series.series_uid, by: name, decisions });
       sessionStorage.setItem(NAME, name);
       by("review").hidden = true;
       by("notice").textContent = said;

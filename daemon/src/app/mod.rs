@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::tasks::Tasks;
 use self::verbs::Verbs;
-use crate::console::Studies;
+use crate::console::{Signer, Studies};
 use crate::health::Custody;
 use crate::health::notify;
 use crate::metrics::Metrics;
@@ -71,9 +71,10 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
     let figures = Metrics::new(Reader::new(parts.store.clone()), gate.clone(), health_reports.clone(), view.clone());
-    let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory, figures);
     let facts = facts(&settings, opened.address, callers.clone(), health_reports);
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone());
+    let signer = Signer::by(bus_verbs.commands.clone());
+    let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory, figures, signer);
     let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
     let checks = health::Checks {
         store: parts.store.clone(),

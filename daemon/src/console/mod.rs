@@ -23,17 +23,21 @@ mod server;
 mod socket;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::settings;
 use custody::level::Gate;
 use custody::spool::Spool;
 use custody::store::Store;
+use futures_util::future::BoxFuture;
 use hal::backoff::{Backoff, Pauses};
 use live::view::View;
+use study::review::{Signed, Signing};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::dbus::{self, Commands};
 use crate::dicomweb::Web;
 use crate::metrics::Metrics;
 use crate::reader::Reader;
@@ -42,9 +46,39 @@ use crate::reading::Reading;
 pub use message::HEADER;
 pub use server::{Error, Server};
 
+type Answer = BoxFuture<'static, Result<Signed, dbus::Error>>;
+
+/// Signs a review as the command of the bus does.
+#[derive(Clone)]
+pub struct Signer(Arc<dyn Fn(Signing) -> Answer + Send + Sync>);
+
+impl Signer {
+    pub fn new(sign: impl Fn(Signing) -> Answer + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sign))
+    }
+
+    pub fn by(commands: Arc<dyn Commands>) -> Self {
+        Self::new(move |signing| {
+            let commands = commands.clone();
+            Box::pin(async move { commands.review(signing).await })
+        })
+    }
+
+    pub async fn sign(&self, signing: Signing) -> Result<Signed, dbus::Error> {
+        self.0(signing).await
+    }
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signer")
+    }
+}
+
 /// What is served of received studies: to people, and to programs.
 #[derive(Debug, Clone)]
 pub struct Studies {
+    pub signer: Signer,
     pub reading: Reading,
     pub web: Web,
     pub metrics: Metrics,
@@ -53,9 +87,10 @@ pub struct Studies {
 impl Studies {
     /// `folder`: the spool directory, where the results are. People do not wait for programs: each has a connection to
     /// the database.
-    pub fn new(store: &Store, spool: &Spool, folder: &Path, metrics: Metrics) -> Self {
+    pub fn new(store: &Store, spool: &Spool, folder: &Path, metrics: Metrics, signer: Signer) -> Self {
         let reader = || Reader::new(store.clone());
         Self {
+            signer,
             reading: Reading::new(reader(), spool.clone(), folder.to_owned()),
             web: Web::new(reader(), spool.clone(), folder.to_owned()),
             metrics,

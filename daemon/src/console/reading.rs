@@ -1,15 +1,19 @@
 //! HTTP routes of the page on which studies are read. `access` has allowed the request already.
 
 use axum::Router;
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use dicom::segmentation::{Frame, Segmentation};
-use serde::Serialize;
+use models::review::{Decision, Mark};
+use serde::{Deserialize, Serialize};
+use study::review::Signing;
 
-use super::assets;
-use super::routes::{asset, json};
+use super::routes::{asset, json, posted};
+use super::{Signer, assets};
+use crate::dbus;
 use crate::reading::{Error, Reading, ReadingFault};
 
 /// A page asks for whole stacks of pictures; what it got stays in its own memory.
@@ -26,6 +30,14 @@ pub fn routes(reading: Reading) -> Router {
         .route("/reading/result/{result}/segment/{number}", get(segment))
         .route("/reading/result/{result}/document", get(document))
         .with_state(reading)
+}
+
+/// A review is short, but every finding may have a comment.
+const MOST_BYTES: usize = 256 * 1024;
+
+pub fn signing(signer: Signer) -> Router {
+    let limit = DefaultBodyLimit::max(MOST_BYTES);
+    Router::new().route("/reading/review", post(sign)).layer(limit).with_state(signer)
 }
 
 type Answer = Result<Response, Error>;
@@ -112,4 +124,49 @@ async fn document(State(reading): State<Reading>, Path(result): Path<i64>) -> An
     let document = reading.document(result).await?;
     let names = [(header::CONTENT_TYPE, "application/pdf"), (header::CONTENT_DISPOSITION, "inline")];
     Ok((names, document).into_response())
+}
+
+/// What a person signs: every finding that the page lists, with its decision.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Review {
+    series_uid: String,
+    by: String,
+    decisions: Vec<Decided>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decided {
+    id: String,
+    decision: Decision,
+    #[serde(default)]
+    comment: String,
+}
+
+async fn sign(State(signer): State<Signer>, headers: HeaderMap, body: Bytes) -> Response {
+    let Review { series_uid, by, decisions } = match posted(&headers, &body) {
+        Ok(review) => review,
+        Err(wrong) => return wrong.into_response(),
+    };
+    let mark = |Decided { id, decision, comment }: Decided| Mark { id, decision, comment };
+    let marks = decisions.into_iter().map(mark).collect();
+    match signer.sign(Signing { series_uid, by, marks, accept_rest: false }).await {
+        Ok(signed) => {
+            let (accepted, rejected) = (signed.accepted, signed.rejected);
+            format!("Signed: {accepted} accepted, {rejected} rejected. The results are written again.").into_response()
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+fn refusal(error: &dbus::Error) -> Response {
+    use dbus::Error::{InvalidArgument, NotFound, NotPossible, Restricted};
+    match error {
+        NotFound(why) => (StatusCode::NOT_FOUND, why.clone()).into_response(),
+        InvalidArgument(why) => (StatusCode::UNPROCESSABLE_ENTITY, why.clone()).into_response(),
+        NotPossible(why) => (StatusCode::CONFLICT, why.clone()).into_response(),
+        Restricted(why) => (StatusCode::SERVICE_UNAVAILABLE, why.clone()).into_response(),
+        other => (StatusCode::INTERNAL_SERVER_ERROR, other.to_string()).into_response(),
+    }
 }

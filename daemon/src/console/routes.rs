@@ -64,9 +64,13 @@ pub fn router(entrance: &Entrance, live: Option<Live>, studies: Option<Studies>)
     if let Some(live) = live {
         router = router.merge(live_routes(live));
     }
-    if let Some(Studies { reading, web, metrics }) = studies {
+    if let Some(Studies { signer, reading, web, metrics }) = studies {
         let figures = Router::new().route("/metrics", get(figures)).with_state(metrics);
-        router = router.merge(reading::routes(reading)).merge(dicomweb::routes(web)).merge(figures);
+        router = router
+            .merge(reading::routes(reading))
+            .merge(reading::signing(signer))
+            .merge(dicomweb::routes(web))
+            .merge(figures);
     }
     router
         .layer(DefaultBodyLimit::max(MOST_BYTES))
@@ -260,11 +264,11 @@ pub fn json(value: &impl Serialize) -> Response {
 }
 
 /// Status and text for an invalid request body.
-type Wrong = (StatusCode, String);
+pub type Wrong = (StatusCode, String);
 
 /// Parses a JSON body. Requiring JSON prevents requests from forms on other sites, for which browsers would first send
 /// a preflight request.
-fn posted<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Wrong> {
+pub fn posted<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Wrong> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("application/json") {
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "send JSON (Content-Type: application/json)".into()));

@@ -4,7 +4,7 @@ use config::settings::Console;
 use custody::level::Gate;
 use custody::spool::Spool;
 use custody::store::Store;
-use scansided::console::Studies;
+use scansided::console::{Signer, Studies};
 use scansided::metrics::Metrics;
 use scansided::reader::Reader;
 use tempfile::TempDir;
@@ -35,8 +35,38 @@ fn empty() -> (TempDir, Studies) {
     let spool = Spool::new(&settings, &store);
     let health = scansided::health::channel().1;
     let metrics = Metrics::new(Reader::new(store.clone()), Gate::default(), health, None);
-    let studies = Studies::new(&store, &spool, folder.path(), metrics);
+    let studies = Studies::new(&store, &spool, folder.path(), metrics, signer());
     (folder, studies)
+}
+
+/// Says what it was asked to sign.
+fn signer() -> Signer {
+    Signer::new(|signing| Box::pin(async move { Err(scansided::dbus::Error::NotPossible(format!("{signing:?}"))) }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_on_the_page_is_what_the_bus_would_sign() {
+    let (_folder, studies) = empty();
+    let settings = Console { address: "127.0.0.1:0".into(), ..Console::default() };
+    let site = Site::of_studies(settings, studies).await;
+    let decisions =
+        r#"[{"id":"nodule-1","decision":"rejected","comment":"a vessel"},{"id":"emphysema","decision":"accepted"}]"#;
+    let review = format!(r#"{{"series_uid":"1.2.3","by":"Anna Müller","decisions":{decisions}}}"#);
+    let answer = site.post("/reading/review", &review).await;
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    for said in
+        ["\"1.2.3\"", "Anna Müller", "nodule-1", "Rejected", "a vessel", "emphysema", "Accepted", "accept_rest: false"]
+    {
+        assert!(answer.body.contains(said), "{said}: {}", answer.body);
+    }
+    let strange =
+        site.post("/reading/review", r#"{"series_uid":"1","by":"A","decisions":[{"id":"x","decision":"maybe"}]}"#);
+    assert_eq!(strange.await.status, 400);
+    let elsewhere = ["Origin: http://evil.example", "Content-Type: application/json"];
+    assert_eq!(site.ask("POST /reading/review", &elsewhere, &review).await.status, 403);
+    let long = format!("{}{}", review, " ".repeat(300_000));
+    assert_eq!(site.post("/reading/review", &long).await.status, 413);
+    site.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,6 +81,7 @@ async fn beyond_loopback_nothing_of_a_patient_is_shown_without_a_login() {
     for what in SHOWN {
         assert_eq!(site.ask(what, &[], "").await.status, 401, "{what}");
     }
+    assert_eq!(site.post("/reading/review", "{}").await.status, 401);
     let page = site.ask("GET /studies", &[], "").await;
     assert_eq!((page.status, page.header("location")), (303, Some("/login")));
     let login = site.post("/login", r#"{"token":"a token of this box"}"#).await;
