@@ -62,6 +62,8 @@ pub enum ScanError {
     EndsInside { offset: u64 },
     #[error("malformed at byte {offset}: {what}")]
     Malformed { offset: u64, what: String },
+    #[error("{tag} has {length} bytes, which is no whole number of values ({vr})")]
+    Uneven { tag: Tag, vr: VR, length: u64 },
     #[error("sequences nest deeper than {MAX_DEPTH} levels")]
     TooDeep,
     #[error("the deflated data set inflates to more than {} MiB", MAX_INFLATED >> 20)]
@@ -93,6 +95,26 @@ pub fn scan<R: Read + Seek>(part10: R) -> Result<Scan, ScanError> {
     let mut values = collect::Values::default();
     walk::walk(&mut source, syntax, &mut values)?;
     values.into_scan(&meta)
+}
+
+/// Whether a recursive parser may be given the file: its nesting is bounded, and no element has a length that is no multiple
+/// of the size of its numbers. Such a parser reads whole numbers only, takes what is left over for the next element, and
+/// believes the length that it finds there.
+///
+/// # Errors
+/// As [`scan`]; `Uneven`.
+pub fn check<R: Read + Seek>(part10: R) -> Result<(), ScanError> {
+    let mut source = Source::open(part10)?;
+    let meta = meta::read(&mut source)?;
+    if is_deflated(&meta.transfer_syntax_uid) {
+        source = source.inflated()?;
+    }
+    let mut values = collect::Values::default();
+    walk::walk(&mut source, walk::Syntax::of(&meta.transfer_syntax_uid), &mut values)?;
+    match values.uneven {
+        Some((tag, vr, length)) => Err(ScanError::Uneven { tag, vr, length }),
+        None => Ok(()),
+    }
 }
 
 /// Reads a Modality Worklist item. It is not an instance, so it needs neither SOP nor series UID.

@@ -1,11 +1,11 @@
 //! Reads a binary segmentation (PS3.3 section A.51) for display: which segments there are, and which pixels of which
 //! images belong to them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use dicom_object::{InMemDicomObject, from_reader};
+use dicom_object::InMemDicomObject;
+
+use crate::pixels::parse;
 
 /// A value of 100 % of CIELab as DICOM stores it (PS3.3 section C.10.7.1.1).
 const LAB_FULL: f64 = 65535.0;
@@ -58,9 +58,7 @@ pub enum Error {
 /// # Errors
 /// When the file is not a binary segmentation, or has fewer pixels than it says.
 pub fn read(part10: &[u8]) -> Result<Segmentation, Error> {
-    let file = catch_unwind(AssertUnwindSafe(|| from_reader(part10)))
-        .map_err(|_| Error::DataSet("the parser failed on malformed data".into()))?
-        .map_err(|error| Error::DataSet(error.to_string()))?;
+    let file = parse::whole(part10).map_err(|error| Error::DataSet(error.to_string()))?;
     let kind = text(&file, tags::SEGMENTATION_TYPE).unwrap_or_default();
     if kind != "BINARY" {
         return Err(Error::NotBinary(kind));

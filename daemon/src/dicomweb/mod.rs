@@ -303,7 +303,7 @@ impl Web {
 /// Written again in Explicit VR Little Endian.
 fn explicit(part10: &[u8]) -> Result<Vec<u8>, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::DataSet(error.to_string());
-    let file = dicom_object::from_reader(part10).map_err(|error| failed(&error))?;
+    let file = dicom::pixels::parse::whole(part10)?;
     let meta: FileMetaTable =
         FileMetaTable { transfer_syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned(), ..file.meta().clone() };
     let mut bytes = Vec::with_capacity(part10.len());

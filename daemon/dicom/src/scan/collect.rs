@@ -175,9 +175,27 @@ pub(super) struct Values {
     view_modifiers: Vec<(RawElement, Syntax)>,
     pixel_data: Option<PixelData>,
     has_modality_lut: bool,
+    /// The first element whose length is no multiple of the size of its numbers.
+    pub(super) uneven: Option<(Tag, VR, u64)>,
+}
+
+/// Bytes of one number of this VR (PS3.5 table 6.2-1); 1 for text.
+fn size(vr: VR) -> u64 {
+    match vr {
+        VR::US | VR::SS | VR::OW => 2,
+        VR::AT | VR::UL | VR::SL | VR::FL | VR::OF | VR::OL => 4,
+        VR::FD | VR::SV | VR::UV | VR::OD | VR::OV => 8,
+        _ => 1,
+    }
 }
 
 impl Values {
+    pub(super) fn measure(&mut self, tag: Tag, vr: VR, length: u64) {
+        if self.uneven.is_none() && tag != tags::PIXEL_DATA && !length.is_multiple_of(size(vr)) {
+            self.uneven = Some((tag, vr, length));
+        }
+    }
+
     /// The first one of each counts, but every modifier of a view.
     pub(super) fn wants(&self, place: Place, tag: Tag) -> bool {
         match place {

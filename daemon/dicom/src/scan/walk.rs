@@ -191,6 +191,7 @@ fn visit<R: Read + Seek>(
     }
     let length = u64::from(length);
     check(start, level, tag, length)?;
+    values.measure(tag, vr, length);
     let place = place(stack);
     if length <= MAX_VALUE && values.wants(place, tag) {
         let vr = if vr == VR::UN { dictionary_vr(tag) } else { vr };
