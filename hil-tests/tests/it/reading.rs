@@ -24,22 +24,27 @@ struct Box {
     sent: Vec<Instance>,
 }
 
+/// A phantom of thick slices.
+fn thick() -> Options {
+    let columns = COLUMNS;
+    Options { columns, rows: columns, pixel_mm: 3.9, slices: SLICES, slice_mm: 8.0, ..Options::default() }
+}
+
 /// A box that has read a phantom, and a browser on its page; `None`, and the test is skipped, where there is no Chromium.
-async fn read() -> Option<Box> {
-    let Some(browser) = Browser::start(1400, 900).await.unwrap() else {
+async fn read(options: &Options) -> Option<Box> {
+    let Some(mut browser) = Browser::start(1400, 900).await.unwrap() else {
         needs::skip(Lack::Software, "no chromium");
         return None;
     };
-    let columns = COLUMNS;
-    let options =
-        Options { columns, rows: columns, pixel_mm: 3.9, slices: SLICES, slice_mm: 8.0, ..Options::default() };
-    let (study, _) = Phantom::chest(7, &options).unwrap();
+    let (study, _) = Phantom::chest(7, options).unwrap();
     let sent: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
     let appliance = Appliance::start(&Setup::default()).await.unwrap();
     Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&sent, |_, _| {}).await.unwrap();
     let records = Records::open(&appliance).unwrap();
     let done = || records.series().unwrap().len() >= 2 && records.is_settled().unwrap();
     deadline::until_true("the verdict", SETTLED_WITHIN, done).await.unwrap();
+    browser.open(&appliance.page().unwrap()).await.unwrap();
+    browser.wait("the list", PATIENCE, "document.querySelectorAll('#rows a').length === 1").await.unwrap();
     Some(Box { appliance, browser, sent })
 }
 
@@ -57,9 +62,7 @@ const OPENED: &str = "/1 of|of \\d+ · image/.test(document.querySelector('#now 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_else_is_asked() {
-    let Some(Box { mut appliance, mut browser, sent }) = read().await else { return };
-    browser.open(&appliance.page().unwrap()).await.unwrap();
-    browser.wait("the list", PATIENCE, "document.querySelectorAll('#rows a').length === 1").await.unwrap();
+    let Some(Box { mut appliance, mut browser, sent }) = read(&thick()).await else { return };
     let row = text(&mut browser, "#rows tr").await;
     for word in ["processed", "PHANTOM, CHEST", "PHANTOM-7", "2026-01-05", "nodules or masses"] {
         assert!(row.contains(word), "{word}: {row}");
@@ -118,9 +121,7 @@ async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_e
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_is_outlined_where_it_is_and_can_be_switched_off() {
-    let Some(Box { mut appliance, mut browser, .. }) = read().await else { return };
-    browser.open(&appliance.page().unwrap()).await.unwrap();
-    browser.wait("the list", PATIENCE, "document.querySelectorAll('#rows a').length === 1").await.unwrap();
+    let Some(Box { mut appliance, mut browser, .. }) = read(&thick()).await else { return };
     browser.press("Enter").await.unwrap();
     browser.wait("the pictures", PATIENCE, OPENED).await.unwrap();
     // The lungs are there in any case; they are drawn when somebody asks for them.
@@ -149,6 +150,38 @@ async fn what_was_found_is_outlined_where_it_is_and_can_be_switched_off() {
         .await
         .unwrap();
     assert_eq!(document, "%PDF-");
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finding_is_rejected_the_rest_accepted_and_signed_by_keyboard() {
+    // Nodules and calcium are found in it.
+    let Some(Box { mut appliance, mut browser, .. }) = read(&Options::small()).await else { return };
+    browser.press("Enter").await.unwrap();
+    browser.wait("the findings", PATIENCE, "document.querySelectorAll('#findings .judge').length > 1").await.unwrap();
+    let findings = browser.evaluate("document.querySelectorAll('#findings .judge').length").await.unwrap();
+    assert_eq!(browser.evaluate("document.getElementById('sign').disabled").await.unwrap(), true, "nothing is judged yet");
+    browser.press("n").await.unwrap();
+    browser.wait("the first finding", PATIENCE, "document.querySelector('#findings .chosen') !== null").await.unwrap();
+    let first = text(&mut browser, "#findings .chosen button").await;
+    browser.press("r").await.unwrap();
+    browser.wait("its rejection", PATIENCE, "document.querySelector('#findings .rejected') !== null").await.unwrap();
+    browser.evaluate("document.querySelector('#findings .rejected .comment').focus()").await.unwrap();
+    browser.type_text("a vessel").await.unwrap();
+    browser.screenshot(&screenshot("rejected.png")).await.unwrap();
+    browser.evaluate("document.getElementById('accept-rest').click()").await.unwrap();
+    browser.evaluate("document.getElementById('reviewer').focus()").await.unwrap();
+    browser.type_text("Anna Mueller").await.unwrap();
+    browser.press("Enter").await.unwrap();
+    let signed = "document.getElementById('findings-note').textContent.includes('Reviewed by Anna Mueller')";
+    browser.wait("the signed results", SETTLED_WITHIN, signed).await.unwrap();
+    let gone = text(&mut browser, "#findings .gone").await;
+    assert!(gone.contains(&first) && gone.contains("rejected by Anna Mueller") && gone.contains("a vessel"), "{gone}");
+    let listed = browser.evaluate("document.querySelectorAll('#findings .judge').length").await.unwrap();
+    assert_eq!(listed, findings, "what was rejected stays in the list");
+    assert!(text(&mut browser, "#verdict").await.contains("Anna Mueller"), "the verdict does not say who signed");
+    browser.screenshot(&screenshot("signed.png")).await.unwrap();
     assert_eq!(browser.complaints(), [] as [String; 0]);
     appliance.stop().await.unwrap();
 }
