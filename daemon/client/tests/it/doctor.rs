@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use models::specimen::Specimen;
 use node::send::{self, Target};
@@ -77,7 +78,8 @@ impl Daemon {
     async fn start(bus: &Bus, site: &Site) -> Self {
         let settings = config::load(&[site.config()]).unwrap();
         let trigger = CancellationToken::new();
-        let run = scansided::app::run(settings, trigger.clone());
+        let start = config::good::Start { settings, fallback: None, keep: None };
+        let run = scansided::app::run(start, Duration::ZERO, trigger.clone());
         let task = tokio::spawn(async move { run.await.map_err(|error| format!("{error:#}")) });
         let mut address = String::new();
         until("the daemon is on the bus and open", async || {
