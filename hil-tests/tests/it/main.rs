@@ -20,6 +20,7 @@ mod models;
 mod peers;
 mod power_loss;
 mod real_ct;
+mod setup;
 mod study_flow;
 mod trouble;
 mod ultrasound;
