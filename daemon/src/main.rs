@@ -93,6 +93,9 @@ fn serve(start: Start, arguments: &Arguments) -> anyhow::Result<()> {
         }
         tracing::error!(utc = fallback.utc, left_out = ?fallback.left_out, "the last good configuration is used instead");
     }
+    if let Some(problem) = &start.not_removed {
+        tracing::error!(%problem, "the last good configuration allows more than the present one, and cannot be removed");
+    }
     let good_after = Duration::from_secs(arguments.good_after);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     let outcome = runtime.block_on(async {

@@ -22,6 +22,9 @@ pub struct Start {
     pub settings: Settings,
     /// The files of today cannot be used.
     pub fallback: Option<Fallback>,
+    /// Why the last good one is still there although it allows more than today's files. Told, and no reason not to start: the
+    /// disk is in trouble, and then the box must answer all the same.
+    pub not_removed: Option<Problem>,
     /// To be kept once the daemon was seen to work with it.
     pub keep: Option<Keep>,
 }
@@ -95,20 +98,20 @@ pub fn begin(paths: &[PathBuf], good: Option<&Good>) -> Result<Start, Error> {
     match source::judge(&sources, problems) {
         Ok(settings) => {
             let keep = good.map(|good| Keep { good: good.clone(), files: sources });
-            if let Some(good) = good
-                && good.settings().is_ok_and(|(old, _)| access::allows_less(&settings, &old))
-            {
-                // At once, not when this one has proved good: until then the old one would give back what was taken away.
-                disk::remove(&good.0).map_err(|error| Problem::of_file(&good.0, error.to_string()))?;
-            }
-            Ok(Start { settings, fallback: None, keep })
+            // At once, not when this one has proved good: until then the old one would give back what was taken away.
+            let stale = good.filter(|good| good.settings().is_ok_and(|(old, _)| access::allows_less(&settings, &old)));
+            let not_removed = stale.and_then(|good| {
+                let removed = disk::remove(&good.0).and_then(|()| disk::sync(disk::folder(&good.0)));
+                removed.err().map(|error| Problem::of_file(&good.0, error.to_string()))
+            });
+            Ok(Start { settings, fallback: None, not_removed, keep })
         }
         Err(wrong) => {
             let Some(good) = good.filter(|good| good.0.exists()) else { return Err(wrong) };
             match good.settings().and_then(|(old, utc)| Ok((narrowed(old, &sources)?, utc))) {
                 Ok((Narrowed { settings, left_out }, utc)) => {
                     let fallback = Some(Fallback { problems: wrong.problems, utc, left_out });
-                    Ok(Start { settings, fallback, keep: None })
+                    Ok(Start { settings, fallback, not_removed: None, keep: None })
                 }
                 Err(why) => {
                     let problems = wrong.problems.into_iter();

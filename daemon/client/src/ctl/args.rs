@@ -9,8 +9,8 @@ use crate::doctor::text::Language;
 
 const AFTER_HELP: &str = "\
 Examples:
-  sudo scansidectl setup
   scansidectl status
+  sudo scansidectl setup
   scansidectl doctor
   scansidectl studies list --state processed
   scansidectl studies show 12

@@ -78,7 +78,7 @@ impl Daemon {
     async fn start(bus: &Bus, site: &Site) -> Self {
         let settings = config::load(&[site.config()]).unwrap();
         let trigger = CancellationToken::new();
-        let start = config::good::Start { settings, fallback: None, keep: None };
+        let start = config::good::Start { settings, fallback: None, not_removed: None, keep: None };
         let run = scansided::app::run(start, Duration::ZERO, trigger.clone());
         let task = tokio::spawn(async move { run.await.map_err(|error| format!("{error:#}")) });
         let mut address = String::new();

@@ -48,6 +48,8 @@ impl History {
         let folder = disk::folder(file).join(FOLDER);
         let locked = || {
             if !folder.is_dir() {
+                // The folder of the configuration is for the daemon, too, this one is not.
+                fs::create_dir_all(disk::folder(&folder))?;
                 DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
                 disk::sync(disk::folder(&folder))?;
             }

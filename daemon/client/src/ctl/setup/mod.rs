@@ -65,6 +65,8 @@ pub async fn run(bus: &str, options: &SetupOptions, output: &Output) -> Result<(
     for question in Question::ALL {
         checks.push(talk.settle(question, given.get(question), &mut answers, site).await?);
     }
+    let failed: Vec<&str> = checks.iter().filter(|checked| !checked.passed).map(|checked| checked.check).collect();
+    // No answer makes it larger: it is told, and keeps nobody from writing.
     let disk = check::disk(site).await;
     talk.tell(&disk)?;
     checks.push(disk);
@@ -76,7 +78,6 @@ pub async fn run(bus: &str, options: &SetupOptions, output: &Output) -> Result<(
     };
     let changes = answers.changes(&settings, address);
     let plan = edit::plan(paths, &changes).map_err(|error| not_written(&error))?;
-    let failed: Vec<&str> = checks.iter().filter(|checked| !checked.passed).map(|checked| checked.check).collect();
     let refused = !talk.asks && !options.keep_anyway && !failed.is_empty();
     let may_write = !options.change.dry_run && !refused && !plan.changes_nothing();
     if !output.is_json() {
