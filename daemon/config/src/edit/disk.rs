@@ -73,7 +73,7 @@ pub fn sync(folder: &Path) -> io::Result<()> {
 }
 
 pub fn folder(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// No name that the daemon reads: it does not end in `.toml`.
@@ -104,7 +104,7 @@ mod tests {
             let is = fs::read_to_string(&file).unwrap();
             assert_eq!(is, if cut == Step::Renamed { "new" } else { "old" }, "{cut:?}");
             let read = crate::source::files(&[directory.path().to_owned()]).unwrap();
-            assert_eq!(read, [file.clone()], "what is left over is not read");
+            assert_eq!(read, std::slice::from_ref(&file), "what is left over is not read");
             replace(&file, b"newer", 0o644, NOTHING).unwrap();
             assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "and goes with the next change");
         }

@@ -140,7 +140,7 @@ impl Answers {
 
     /// Where the box would listen.
     pub fn listen(&self, settings: &Settings) -> SocketAddr {
-        SocketAddr::new(settings.dicom.listen.ip(), self.port.parse().unwrap_or(settings.dicom.listen.port()))
+        SocketAddr::new(settings.dicom.listen.ip(), self.port.parse().unwrap_or_else(|_| settings.dicom.listen.port()))
     }
 
     /// The title by which results are sent: that of the box where the two are the same now, or nothing says otherwise.

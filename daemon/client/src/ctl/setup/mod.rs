@@ -155,7 +155,7 @@ impl Talk<'_> {
             match given.take() {
                 Some(answer) => answers.put(question, answer.trim().to_owned()),
                 None if self.asks => {
-                    let typed = self.ask(&format!("{} [{}]: ", self.words(question), answers.get(question)))?;
+                    let typed = Self::ask(&format!("{} [{}]: ", self.words(question), answers.get(question)))?;
                     if !typed.is_empty() {
                         answers.put(question, typed);
                     }
@@ -232,7 +232,7 @@ impl Talk<'_> {
         let question = self
             .language
             .pick(&format!("Enter to answer again{keep}, q to leave: "), &format!("回车重新填写{keep}，q 退出："));
-        match self.ask(&question)?.as_str() {
+        match Self::ask(&question)?.as_str() {
             "k" | "K" if checked.may_be_kept => Ok(Then::Keep),
             "q" | "Q" => Err(left()),
             _ => Ok(Then::Again),
@@ -240,12 +240,12 @@ impl Talk<'_> {
     }
 
     fn agrees(&self, en: &str, zh: &str) -> Result<bool, Failure> {
-        let typed = self.ask(&format!("{} [y/N]: ", self.language.pick(en, zh)))?;
+        let typed = Self::ask(&format!("{} [y/N]: ", self.language.pick(en, zh)))?;
         Ok(matches!(typed.to_lowercase().as_str(), "y" | "yes" | "是"))
     }
 
     /// One line. The question goes to standard error, so that standard output stays the answer.
-    fn ask(&self, question: &str) -> Result<String, Failure> {
+    fn ask(question: &str) -> Result<String, Failure> {
         let mut error = std::io::stderr();
         let _ = error.write_all(super::output::harmless(question, false).as_bytes()).and_then(|()| error.flush());
         let mut line = String::new();
