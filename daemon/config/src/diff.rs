@@ -6,7 +6,7 @@ use serde::Serialize;
 use toml::Value;
 
 use crate::Settings;
-use crate::edit::inline;
+use crate::value::inline;
 
 /// One key. `None`: it is not there, which has its own meaning for keys without a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

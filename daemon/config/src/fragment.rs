@@ -93,7 +93,7 @@ impl Reader<'_> {
 /// None when it does; otherwise why not, with the nearest key where there is no such key.
 pub fn fits(path: &[String], value: &toml::Value) -> Option<String> {
     let reason = refused(path, value)?;
-    let meant = if reason.starts_with("unknown key") { nearest::of_key(path) } else { None };
+    let meant = if reason.starts_with("unknown key") { nearest::of_key(path, refused) } else { None };
     Some(meant.map_or_else(|| reason.clone(), |meant| format!("{reason}; {meant}")))
 }
 

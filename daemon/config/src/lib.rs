@@ -14,6 +14,7 @@ mod merge;
 mod nearest;
 pub mod settings;
 pub mod source;
+pub mod value;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

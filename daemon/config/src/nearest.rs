@@ -3,20 +3,17 @@
 
 use toml::Value;
 
-use crate::fragment;
-
 /// How unlike (of 0 to 1) the word may be before nothing is proposed.
 const LIKENESS: f64 = 0.75;
 const UNKNOWN: &str = "unknown key `";
 
-/// The sentence to add to the refusal of an unknown key.
-pub fn of_key(path: &[String]) -> Option<String> {
+/// The sentence to add to the refusal of an unknown key. `refused` says why the settings do not take a value at a path.
+pub fn of_key(path: &[String], refused: impl Fn(&[String], &Value) -> Option<String>) -> Option<String> {
     let mut path = path.to_vec();
     let mut changed = false;
     // Each turn mends the first word that is wrong.
     for _ in 0..path.len() {
-        let reason =
-            fragment::refused(&path, &Value::Boolean(true)).or_else(|| fragment::refused(&path, &Value::from("x")));
+        let reason = refused(&path, &Value::Boolean(true)).or_else(|| refused(&path, &Value::from("x")));
         let Some((wrong, expected)) = reason.as_deref().and_then(words) else { break };
         let at = path.iter().position(|word| *word == wrong)?;
         let like = |word: &&str| strsim::jaro_winkler(word, &wrong);
@@ -41,10 +38,11 @@ fn words(reason: &str) -> Option<(String, Vec<&str>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fragment::refused;
 
     #[test]
     fn each_word_of_a_key_may_be_wrong() {
-        let of = |key: &str| of_key(&key.split('.').map(str::to_owned).collect::<Vec<_>>());
+        let of = |key: &str| of_key(&key.split('.').map(str::to_owned).collect::<Vec<_>>(), refused);
         for (typed, meant) in [
             ("dicom.max_pduu", "dicom.max_pdu"),
             ("dicm.lisen", "dicom.listen"),

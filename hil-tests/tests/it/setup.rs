@@ -206,8 +206,12 @@ fn a_person_is_told_what_is_wrong_and_asked_again() {
     assert_eq!(settings.destination["pacs"].address, format!("127.0.0.1:{port}"));
 
     let before = site.text();
+    let free = free.to_string();
+    // After an answer that cannot be kept, Enter means what was there before.
+    let said = setup(&site.config(), "unix:path=/nonexistent", &["--port", &free], "SEVENTEEN_LETTERS\n\n\n\n\n\n");
+    assert_eq!((said.code, said.json["differs"].as_array().map(Vec::len)), (Some(0), Some(0)), "{}", said.errors);
     for typed in ["BOX2\n\n\n\n\n\nn\n", "BOX2\n", "SEVENTEEN_LETTERS\nq\n"] {
-        let said = setup(&site.config(), "unix:path=/nonexistent", &["--port", &free.to_string()], typed);
+        let said = setup(&site.config(), "unix:path=/nonexistent", &["--port", &free], typed);
         assert_ne!(said.json["written"], true, "{typed:?}: {}", said.errors);
         assert_eq!(site.text(), before, "{typed:?}");
     }

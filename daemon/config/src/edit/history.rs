@@ -4,7 +4,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,21 @@ use crate::{Error, Problem};
 const FOLDER: &str = "history";
 /// Enough for a site's life between two visits; a step has the size of the site's files, some KiB.
 pub const STEPS: usize = 20;
+
+/// Makes the folder of the configuration, which the daemon's user must be able to read whatever the umask is here.
+fn for_everyone(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    for_everyone(disk::folder(folder))?;
+    DirBuilder::new().create(folder).or_else(there_already)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+}
+
+/// Somebody else may have made it meanwhile.
+fn there_already(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
+}
 
 /// The files of the site at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,9 +63,8 @@ impl History {
         let folder = disk::folder(file).join(FOLDER);
         let locked = || {
             if !folder.is_dir() {
-                // The folder of the configuration is for the daemon, too, this one is not.
-                fs::create_dir_all(disk::folder(&folder))?;
-                DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+                for_everyone(disk::folder(&folder))?;
+                DirBuilder::new().mode(0o700).create(&folder).or_else(there_already)?;
                 disk::sync(disk::folder(&folder))?;
             }
             let lock = File::create(folder.join("lock"))?;

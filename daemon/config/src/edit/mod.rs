@@ -4,15 +4,14 @@
 pub mod disk;
 pub mod history;
 pub mod text;
-mod value;
 
 use std::path::{Path, PathBuf};
 
 use self::history::{History, Snapshot};
-pub use self::value::{inline, value};
 use crate::diff::{self, Differs};
 use crate::source::{self, Content, Source};
 pub use crate::source::{files, read};
+use crate::value::{self, inline, value};
 use crate::{Error, Problem, Settings, nearest};
 
 /// Where a site's own entries go when no file has any yet.
@@ -184,7 +183,8 @@ fn not_set(site: &Site, path: &[String]) -> String {
     let elsewhere = site.all.iter().rfind(|source| raw(source, path).is_some());
     match elsewhere {
         Some(source) => format!("is set by {}, which is not the site's", source.file.display()),
-        None => nearest::of_key(path).unwrap_or_else(|| "is not set: its default is in effect".into()),
+        None => nearest::of_key(path, crate::fragment::refused)
+            .unwrap_or_else(|| "is not set: its default is in effect".into()),
     }
 }
 

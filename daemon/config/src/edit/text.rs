@@ -44,7 +44,8 @@ pub fn set(text: &str, path: &[String], value: &str) -> Result<String, Fault> {
     let mut wanted: toml::Table = parse(text)?;
     let value: toml::Table = parse(&format!("x = {value}"))?;
     crate::fragment::insert(&mut wanted, path, value.get("x").cloned().ok_or(Fault::Unclear)?);
-    if parse(&new)? == wanted { Ok(new) } else { Err(Fault::Unclear) }
+    // By their words, because a NaN is not equal to itself; that it is no good value is not judged here.
+    if parse(&new)?.to_string() == wanted.to_string() { Ok(new) } else { Err(Fault::Unclear) }
 }
 
 /// `text` without `path`, and without the header that it leaves empty.

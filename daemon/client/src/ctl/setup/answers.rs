@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use config::Settings;
-use config::edit::{Change, inline};
+use config::edit::Change;
+use config::value::inline;
 use serde::Deserialize;
 
 use crate::ctl::args::SetupOptions;

@@ -151,6 +151,7 @@ impl Talk<'_> {
         site: Site<'_>,
     ) -> Result<Checked, Failure> {
         let mut given = given;
+        let before = answers.get(question).to_owned();
         loop {
             match given.take() {
                 Some(answer) => answers.put(question, answer.trim().to_owned()),
@@ -177,6 +178,9 @@ impl Talk<'_> {
             }
             if let Then::Keep = self.then(&checked)? {
                 return Ok(checked);
+            }
+            if !checked.may_be_kept {
+                answers.put(question, before.clone());
             }
         }
     }
