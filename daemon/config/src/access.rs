@@ -9,7 +9,7 @@ use crate::diff::{leaves, table};
 use crate::source::Source;
 
 /// Keys that decide who may do what, or what of a patient leaves the box. A list of these may only have grown since.
-const GUARDED: [&str; 12] = [
+const GUARDED: [&str; 11] = [
     "bus.address",
     "console.address",
     "console.hosts",
@@ -21,8 +21,10 @@ const GUARDED: [&str; 12] = [
     "dicom.tls.fingerprints",
     "dicom.tls.judge_dates",
     "models.keys",
-    "record.mask_text",
 ];
+
+/// Switches for what is kept and sent of an exam, with their careful position.
+const SWITCHES: [(&str, bool); 2] = [("record.enabled", false), ("record.mask_text", true)];
 
 /// The older configuration without what was taken away.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +63,12 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
     for key in GUARDED {
         let now = is.get(key).or_else(|| default.get(key));
         if !covers(now, was.get(key)) {
+            return Err(key.to_owned());
+        }
+    }
+    for (key, careful) in SWITCHES {
+        let now = is.get(key).or_else(|| default.get(key));
+        if now != was.get(key) && was.get(key) != Some(&Value::Boolean(careful)) {
             return Err(key.to_owned());
         }
     }
@@ -165,7 +173,7 @@ mod tests {
     /// A key that the settings do not know would guard nothing.
     #[test]
     fn every_guarded_key_exists() {
-        for key in GUARDED {
+        for key in GUARDED.into_iter().chain(SWITCHES.map(|(key, _)| key)) {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
             let unknown = fragment::fits(&path, &Value::Boolean(true)).is_some_and(|why| why.contains("unknown key"));
             assert!(!unknown, "{key}");
@@ -211,6 +219,9 @@ mod tests {
         assert_eq!(narrowed("dicom.ae_titles = []\n", "dicom.ae_titles = [\"A\"]\n"), Err("dicom.ae_titles".into()));
         assert_eq!(narrowed("", "dicom.plain = \"named\"\n"), Err("dicom.plain".into()));
         assert_eq!(narrowed("", "record.mask_text = true\n"), Err("record.mask_text".into()));
+        assert_eq!(narrowed("record.mask_text = true\n", ""), Ok(vec![]), "the old one is the careful one");
+        assert_eq!(narrowed("", "record.enabled = false\n"), Err("record.enabled".into()));
+        assert_eq!(narrowed("record.enabled = false\n", ""), Ok(vec![]));
         assert_eq!(narrowed("", "console.token_file = \"/t\"\n"), Err("console.token_file".into()));
     }
 

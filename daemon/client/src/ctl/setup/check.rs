@@ -17,6 +17,9 @@ use crate::doctor::facts::Port;
 use crate::doctor::network;
 use crate::doctor::text::{Text, both};
 
+/// The name of the check of the box itself.
+pub const OWN: &str = "self";
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Checked {
@@ -277,13 +280,13 @@ pub async fn own(settings: &Settings) -> Checked {
     let answer = format!("{}@{address}", target.called_ae.trim());
     let probe = probe::run_for(&target, &[], PATIENCE).await;
     let checked = match &probe.failed {
-        None => Checked::good("self", &answer, both!("the box answers the C-ECHO", "本机应答 C-ECHO")),
+        None => Checked::good(OWN, &answer, both!("the box answers the C-ECHO", "本机应答 C-ECHO")),
         // The test does not come from the sender's address: that it is turned away shows that the box runs.
         Some(failed)
             if failed.step == Step::Association && matches!(failed.cause, Cause::CallingAe | Cause::Rejected) =>
         {
             Checked::good(
-                "self",
+                OWN,
                 &answer,
                 both!(
                     "the box answers, and turns away {calling} from this address, as configured",
@@ -294,7 +297,7 @@ pub async fn own(settings: &Settings) -> Checked {
         Some(failed) => {
             let (step, what) = (failed.step, &failed.what);
             Checked::doubtful(
-                "self",
+                OWN,
                 &answer,
                 both!("the box does not answer: {step}: {what}", "本机无应答：{step}：{what}"),
                 both!(

@@ -60,21 +60,16 @@ pub async fn run(bus: &str, options: &SetupOptions, output: &Output) -> Result<(
     let root = Root::at(&options.root);
     let machine = Machine { root: &root, system: paths.is_empty() };
     let site = Site { settings: &settings, machine, running: running(bus).await };
-    let mut answers = Answers::present(&settings);
-    let mut checks = Vec::new();
-    for question in Question::ALL {
-        checks.push(talk.settle(question, given.get(question), &mut answers, site).await?);
-    }
+    let (answers, mut checks) = talk.questions(&given, site).await?;
     let failed: Vec<&str> = checks.iter().filter(|checked| !checked.passed).map(|checked| checked.check).collect();
     // No answer makes it larger: it is told, and keeps nobody from writing.
     let disk = check::disk(site).await;
     talk.tell(&disk)?;
     checks.push(disk);
 
-    let (_, host) = peer(&answers.sender);
-    let address = match host {
-        Some(host) => check::resolve(host).await,
-        None => None,
+    let address = match peer(&answers.sender) {
+        (_, Some(host)) => check::resolve(host).await,
+        (_, None) => None,
     };
     let changes = answers.changes(&settings, address);
     let plan = edit::plan(paths, &changes).map_err(|error| not_written(&error))?;
@@ -107,13 +102,9 @@ pub async fn run(bus: &str, options: &SetupOptions, output: &Output) -> Result<(
     if !output.is_json() {
         output.note(&outcome(language, &plan, written, restarted));
     }
-    match checks.last() {
-        Some(own) if own.check == "self" && !own.passed => Err(Failure::new(
-            "the box does not answer",
-            "`scansidectl doctor` says why; `scansidectl config revert` takes the change back",
-        )),
-        _ => Ok(()),
-    }
+    let silent = checks.iter().any(|checked| checked.check == check::OWN && !checked.passed);
+    let remedy = "`scansidectl doctor` says why; `scansidectl config revert` takes the change back";
+    if silent { Err(Failure::new("the box does not answer", remedy)) } else { Ok(()) }
 }
 
 fn outcome(language: Language, plan: &Plan, written: bool, restarted: bool) -> String {
@@ -142,6 +133,15 @@ async fn running(bus: &str) -> Option<u16> {
 }
 
 impl Talk<'_> {
+    async fn questions(&self, given: &Given, site: Site<'_>) -> Result<(Answers, Vec<Checked>), Failure> {
+        let mut answers = Answers::present(site.settings);
+        let mut checks = Vec::new();
+        for question in Question::ALL {
+            checks.push(self.settle(question, given.get(question), &mut answers, site).await?);
+        }
+        Ok((answers, checks))
+    }
+
     /// One question until its answer passes, is kept all the same, or there is nobody to ask.
     async fn settle(
         &self,
