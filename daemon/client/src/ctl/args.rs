@@ -40,8 +40,9 @@ Examples:
   sudo scansidectl config diff 3
   sudo scansidectl config revert
 
-A change is judged together with all the rest, as the daemon does at its start, before anything is written. Comments and order
-stay. What was before is kept: the last 20 changes, in the folder `history` beside the files.";
+A change is judged together with all the rest, as the daemon does at its start, before anything is
+written. Comments and order stay. What was before is kept: the last 20 changes, in the folder
+`history` beside the files.";
 
 const SETUP_HELP: &str = "\
 Examples:
@@ -51,8 +52,8 @@ Examples:
       --destination PACS@192.0.2.20:104 --yes
   scansidectl --json setup --answers site.toml --dry-run
 
-FILE of --answers has the keys ae_title, port, sender, destination, language, with the same values as the options.
-What is neither in it nor among the options stays as it is.";
+FILE of --answers has the keys ae_title, port, sender, destination, language, with the same values
+as the options. What is neither in it nor among the options stays as it is.";
 
 const MODELS_HELP: &str = "\
 Examples:
