@@ -6,3 +6,7 @@ pub mod app;
 pub mod dbus;
 pub mod console;
 pub mod health;
+pub mod metrics;
+pub mod reader;
+pub mod dicomweb;
+pub mod reading;

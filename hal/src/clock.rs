@@ -80,6 +80,12 @@ impl Wall {
         Duration::try_from(then.duration_since(self.moment())).unwrap_or(Duration::ZERO)
     }
 
+    /// From `utc` until now; zero when that is to come or unreadable.
+    pub fn since(&self, utc: &str) -> Duration {
+        let Ok(then) = utc.parse::<jiff::Timestamp>() else { return Duration::ZERO };
+        Duration::try_from(self.moment().duration_since(then)).unwrap_or(Duration::ZERO)
+    }
+
     /// Sets it by so many days against the right time.
     #[cfg(any(test, feature = "sim"))]
     pub fn set_days(&self, days: i64) {

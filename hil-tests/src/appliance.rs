@@ -200,6 +200,16 @@ impl Appliance {
         self.home.path()
     }
 
+    /// Where the pages are.
+    ///
+    /// # Errors
+    /// When the daemon has not said it in its log.
+    pub fn page(&self) -> Result<String> {
+        let log = fs::read_to_string(self.log_file())?;
+        let said = log.lines().rev().find_map(|line| line.split_once("page at ")).context("no page is served")?;
+        Ok(said.1.trim().to_owned())
+    }
+
     pub fn spool(&self) -> PathBuf {
         self.folder().join("spool")
     }
@@ -298,7 +308,8 @@ impl Setup {
              [spool]\ndirectory = {spool}\nmin_free_mib = 64\nevict_below_mib = 64\nsegment_mib = 16\nready_segments = 2\n\n\
              [series]\nquiet_secs = {quiet:?}\n\n\
              [analyze]\npackages = {packages}\nretry_secs = 0.2\n\n\
-             [bus]\naddress = {bus}\n",
+             [bus]\naddress = {bus}\n\n\
+             [console]\naddress = \"127.0.0.1:0\"\n",
             ae = quote(Appliance::AE_TITLE),
             spool = quote(&folder.join("spool").to_string_lossy()),
             quiet = self.quiet_secs,

@@ -123,13 +123,17 @@ impl Browser {
             "Tab" => 9,
             "Enter" => 13,
             "Escape" => 27,
+            "PageUp" => 33,
+            "PageDown" => 34,
+            "End" => 35,
+            "Home" => 36,
             "ArrowDown" => 40,
             " " => 32,
             letter => i64::from(letter.to_ascii_uppercase().bytes().next().context("no key")?),
         };
         let text = match key {
             "Enter" => "\r",
-            "Tab" | "Escape" | "ArrowDown" => "",
+            name if name.len() > 1 => "",
             letter => letter,
         };
         let event =

@@ -10,6 +10,9 @@ pub mod implicit;
 pub mod kind;
 pub mod pixels;
 pub mod regions;
+pub mod segmentation;
+pub mod document;
+pub mod json;
 
 pub mod patient;
 pub mod text;

@@ -69,6 +69,20 @@ pub enum Sign {
     },
 }
 
+impl Sign {
+    /// As its JSON and the bus name it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Ready => "ready",
+            Self::Paused { .. } => "paused",
+            Self::NoOverlay { .. } => "no_overlay",
+            Self::NoSignal { .. } => "no_signal",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 /// How long one stage takes: percentiles, ms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {

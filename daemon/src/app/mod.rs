@@ -32,8 +32,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::tasks::Tasks;
 use self::verbs::Verbs;
+use crate::console::Studies;
 use crate::health::Custody;
 use crate::health::notify;
+use crate::metrics::Metrics;
+use crate::reader::Reader;
 use crate::{console, dbus, health};
 
 /// Arrivals that may wait for the study task; when there are more, senders must wait.
@@ -69,6 +72,8 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     };
     let reporter =
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
+    let figures = Metrics::new(Reader::new(parts.store.clone()), gate.clone(), health_reports.clone(), view.clone());
+    let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory, figures);
     let facts = facts(&settings, opened.address, callers.clone(), health_reports);
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone());
     let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
@@ -100,7 +105,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     }
     tasks.start("health", health::run(checks, reports, gate.clone(), stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
-    tasks.start_steady("live page", console::run(settings.console.clone(), view, gate, stop()));
+    tasks.start_steady("page", console::run(settings.console.clone(), view, Some(studies), gate, stop()));
     let (told_ready, is_ready) = watch::channel(false);
     tasks.start_steady("last good configuration", good::keep(start.keep, good_after, is_ready, stop()));
     // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.

@@ -4,7 +4,7 @@
 //!   domain name resolves to this machine.
 //! - `Origin` must be our own page for requests that change something and for the WebSocket. Browsers let any page open
 //!   a WebSocket to any host, so this is checked on loopback too.
-//! - The cookie of a login is required, unless the browser runs on this machine.
+//! - The cookie of a login, or the token itself, is required, unless the browser runs on this machine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,8 +15,15 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::door::Door;
 use super::places::Place;
-use super::routes::Site;
+
+/// Who may come in: the logins, and the names of this box.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    pub door: Arc<Door>,
+    pub hosts: Arc<[String]>,
+}
 
 /// The connection on which a request came.
 #[derive(Debug, Clone)]
@@ -33,12 +40,14 @@ enum Verdict {
     LoginFirst,
 }
 
+/// Pages: whoever asks for one without a login is sent to the login.
+const PAGES: [&str; 2] = ["/", "/studies"];
 /// Paths that need no login.
 const BEFORE_LOGIN: [&str; 2] = ["/login", "/assets/"];
 
 /// Rejects requests that are not allowed, before they reach the routes.
 pub async fn guard(
-    State(site): State<Site>,
+    State(entrance): State<Entrance>,
     Extension(peer): Extension<Peer>,
     request: Request,
     next: Next,
@@ -49,11 +58,13 @@ pub async fn guard(
     let from = peer.address.ip();
     peer.place.asked();
     // Asked before `open`, so that the files of the page, too, tell who is logged in.
-    let logged_in = site.door.knows(request.headers(), from);
+    let headers = request.headers();
+    let logged_in = entrance.door.knows(headers, from) || entrance.door.is_shown_token(headers, from);
     if logged_in {
         peer.place.proved();
     }
-    let (verdict, page) = (judge(request.headers(), from, needs_origin, &site.hosts, open || logged_in), path == "/");
+    let verdict = judge(request.headers(), from, needs_origin, &entrance.hosts, open || logged_in);
+    let page = PAGES.contains(&path);
     match verdict {
         Verdict::Welcome => next.run(request).await,
         Verdict::LoginFirst if page => Redirect::to("/login").into_response(),

@@ -16,11 +16,14 @@ macro_rules! assets {
 
 pub const INDEX: &str = "index.html";
 pub const LOGIN: &str = "login.html";
+pub const STUDIES: &str = "studies.html";
 
 pub const ALL: &[Asset] = assets![
     HTML "index.html",
     HTML "login.html",
+    HTML "studies.html",
     CSS "page.css",
+    CSS "studies.css",
     SVG "icon.svg",
     SCRIPT "page.js",
     SCRIPT "connection.js",
@@ -33,6 +36,14 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "worklist.js",
     SCRIPT "sound.js",
     SCRIPT "login.js",
+    SCRIPT "studies.js",
+    SCRIPT "workplace.js",
+    SCRIPT "findings.js",
+    SCRIPT "viewer.js",
+    SCRIPT "planes.js",
+    SCRIPT "segments.js",
+    SCRIPT "stack.js",
+    SCRIPT "box.js",
 ];
 
 pub fn find(name: &str) -> Option<&'static Asset> {

@@ -170,6 +170,16 @@ impl Door {
         false
     }
 
+    /// Whether the request shows the token itself, as programs do (`Authorization: Bearer`). A wrong one is delayed like
+    /// at the login.
+    pub fn is_shown_token(&self, headers: &HeaderMap, from: IpAddr) -> bool {
+        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (Some(token), Some(wanted)) = (shown.and_then(|value| value.strip_prefix("Bearer ")), self.token) else {
+            return false;
+        };
+        self.is_right(token, &wanted, from, subscriber(from)) == Ok(true)
+    }
+
     /// Whether a login was used last from this address.
     pub fn has_login_from(&self, address: IpAddr) -> bool {
         let (address, now) = (subscriber(address), Instant::now());

@@ -9,7 +9,7 @@ use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use custody::level::Gate;
@@ -17,27 +17,26 @@ use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
 use live::view::{By, Command, View};
 use live::worklist::Listing;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::access::{Peer, guard};
-use super::door::{Denied, Door};
+use super::access::{Entrance, Peer, guard};
+use super::door::Denied;
 use super::encode::Pictures;
 use super::places::Guest;
-use super::{assets, socket};
+use super::{Studies, assets, dicomweb, reading, socket};
+use crate::metrics::Metrics;
 
 /// Time limit of a request, for clients that stop sending.
 const WITHIN: Duration = Duration::from_secs(30);
 /// The largest request body; all of them are short.
 const MOST_BYTES: usize = 4096;
 
-/// State that the handlers share.
+/// State that the handlers of the live page share.
 #[derive(Debug, Clone)]
-pub struct Site {
-    pub door: Arc<Door>,
-    pub hosts: Arc<[String]>,
+pub struct Live {
     pub view: View,
     pub pictures: Pictures,
     pub gate: Gate,
@@ -48,21 +47,52 @@ pub struct Site {
     pub shutdown: CancellationToken,
 }
 
-pub fn router(site: Site) -> Router {
-    Router::new()
-        .route("/", get(|| asset(Path(assets::INDEX.into()))))
+/// The pages that there are: the first page is the live one, of a box without live video the list of studies.
+pub fn router(entrance: &Entrance, live: Option<Live>, studies: Option<Studies>) -> Router {
+    let first = match live {
+        Some(_) => get(|| asset(Path(assets::INDEX.into()))),
+        None => get(|| async { Redirect::to("/studies") }),
+    };
+    let pages = Pages { live: live.is_some(), studies: studies.is_some() };
+    let mut router = Router::new()
+        .route("/", first)
         .route("/login", get(|| asset(Path(assets::LOGIN.into()))).post(login))
         .route("/assets/{name}", get(asset))
         .route("/session", get(|| async { StatusCode::NO_CONTENT }))
+        .route("/pages", get(move || async move { json(&pages) }))
+        .with_state(entrance.clone());
+    if let Some(live) = live {
+        router = router.merge(live_routes(live));
+    }
+    if let Some(Studies { reading, web, metrics }) = studies {
+        let figures = Router::new().route("/metrics", get(figures)).with_state(metrics);
+        router = router.merge(reading::routes(reading)).merge(dicomweb::routes(web)).merge(figures);
+    }
+    router
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(from_fn_with_state(entrance.clone(), guard))
+        .layer(from_fn(hardened))
+}
+
+async fn figures(State(metrics): State<Metrics>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.text().await).into_response()
+}
+
+/// Which pages this box has.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Pages {
+    live: bool,
+    studies: bool,
+}
+
+fn live_routes(site: Live) -> Router {
+    Router::new()
         .route("/live", get(live))
         .route("/worklist", get(worklist))
         .route("/exam/start", post(start_exam))
         .route("/exam/stop", post(stop_exam))
         .route("/freeze", post(freeze))
         .route("/mark", post(mark))
-        .layer(DefaultBodyLimit::max(MOST_BYTES))
-        .layer(from_fn_with_state(site.clone(), guard))
-        .layer(from_fn(hardened))
         .with_state(site)
 }
 
@@ -93,14 +123,14 @@ async fn hardened(request: Request, next: Next) -> Response {
     response
 }
 
-async fn asset(Path(name): Path<String>) -> Response {
+pub async fn asset(Path(name): Path<String>) -> Response {
     match assets::find(&name) {
         Some((_, kind, bytes)) => ([(header::CONTENT_TYPE, *kind)], *bytes).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-async fn live(State(site): State<Site>, Extension(peer): Extension<Peer>, upgrade: WebSocketUpgrade) -> Response {
+async fn live(State(site): State<Live>, Extension(peer): Extension<Peer>, upgrade: WebSocketUpgrade) -> Response {
     let elsewhere = match peer.place.guest() {
         Guest::Here => Ok(None),
         Guest::LoggedIn | Guest::Stranger => site.viewers_elsewhere.clone().try_acquire_owned().map(Some),
@@ -123,7 +153,7 @@ struct Login {
 }
 
 async fn login(
-    State(site): State<Site>,
+    State(entrance): State<Entrance>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -132,7 +162,7 @@ async fn login(
         Ok(login) => login,
         Err(wrong) => return wrong.into_response(),
     };
-    match site.door.enter(&token, peer.address.ip()).await {
+    match entrance.door.enter(&token, peer.address.ip()).await {
         Ok(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
         Err(Denied::WrongToken) => (StatusCode::FORBIDDEN, "the token is wrong").into_response(),
         Err(Denied::Busy) => {
@@ -147,16 +177,14 @@ async fn login(
 }
 
 /// The worklist; empty if none is configured.
-async fn worklist(State(site): State<Site>) -> Response {
+async fn worklist(State(site): State<Live>) -> Response {
     let listing = match site.view.worklist.is_configured() {
         true => site.view.worklist.read().await,
         false => Ok(Listing::default()),
     };
-    let listing = listing.map_err(|error| error.to_string());
-    let json = listing.and_then(|listing| serde_json::to_string(&listing).map_err(|error| error.to_string()));
-    match json {
-        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
+    match listing {
+        Ok(listing) => json(&listing),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason.to_string()).into_response(),
     }
 }
 
@@ -176,7 +204,7 @@ struct StartExam {
     worklist: String,
 }
 
-async fn start_exam(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+async fn start_exam(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Response {
     let StartExam { id, name, birth_date, accession_number, worklist } = match posted(&headers, &body) {
         Ok(typed) => typed,
         Err(wrong) => return wrong.into_response(),
@@ -188,7 +216,7 @@ async fn start_exam(State(site): State<Site>, headers: HeaderMap, body: Bytes) -
     }
 }
 
-async fn stop_exam(State(site): State<Site>) -> Response {
+async fn stop_exam(State(site): State<Live>) -> Response {
     answer(ask(&site.view, Command::StopExam).await)
 }
 
@@ -198,14 +226,14 @@ struct Freeze {
     on: bool,
 }
 
-async fn freeze(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+async fn freeze(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Response {
     match posted(&headers, &body) {
         Ok(Freeze { on }) => answer(ask(&site.view, |reply| Command::Freeze(on, By::Page, reply)).await),
         Err(wrong) => wrong.into_response(),
     }
 }
 
-async fn mark(State(site): State<Site>) -> Response {
+async fn mark(State(site): State<Live>) -> Response {
     answer(ask(&site.view, Command::Mark).await)
 }
 
@@ -221,6 +249,13 @@ fn answer(answered: Result<String, Refusal>) -> Response {
             };
             (status, refusal.to_string()).into_response()
         }
+    }
+}
+
+pub fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 

@@ -16,11 +16,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::access::Peer;
+use super::Studies;
+use super::access::{Entrance, Peer};
 use super::door::Door;
 use super::encode::Pictures;
 use super::places::{Guest, Place, Places};
-use super::routes::{self, Site};
+use super::routes::{self, Live};
 
 const MOST_VIEWERS: usize = 16;
 /// Of these, pages on other machines.
@@ -54,6 +55,7 @@ pub struct Server {
     hosts: Arc<[String]>,
     jpeg_quality: u8,
     gate: Gate,
+    studies: Option<Studies>,
 }
 
 impl Server {
@@ -65,7 +67,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(|error| Error::Bind { address, error })?;
         let address = listener.local_addr().map_err(|error| Error::Bind { address, error })?;
         let (hosts, jpeg_quality) = (settings.hosts.clone().into(), settings.jpeg_quality);
-        Ok(Self { listener, address, door, hosts, jpeg_quality, gate: Gate::default() })
+        Ok(Self { listener, address, door, hosts, jpeg_quality, gate: Gate::default(), studies: None })
     }
 
     /// The page says when this gate restricts the box. Without it: never.
@@ -74,18 +76,24 @@ impl Server {
         Self { gate, ..self }
     }
 
+    /// With the page on which studies are read, and DICOMweb.
+    #[must_use]
+    pub fn with_studies(self, studies: Option<Studies>) -> Self {
+        Self { studies, ..self }
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until shutdown.
-    pub async fn serve(self, view: View, shutdown: CancellationToken) {
+    /// Serves until shutdown. `view`: of the live path, on a box that has one.
+    pub async fn serve(self, view: Option<View>, shutdown: CancellationToken) {
         let pictures = Pictures::default();
-        let encoding = tokio::spawn(pictures.clone().run(view.pictures.clone(), self.jpeg_quality, shutdown.clone()));
+        let encoding = view
+            .as_ref()
+            .map(|view| tokio::spawn(pictures.clone().run(view.pictures.clone(), self.jpeg_quality, shutdown.clone())));
         let (door, places) = (Arc::new(self.door), Places::default());
-        let router = routes::router(Site {
-            door: door.clone(),
-            hosts: self.hosts,
+        let live = view.map(|view| Live {
             view,
             pictures,
             gate: self.gate,
@@ -93,6 +101,8 @@ impl Server {
             viewers_elsewhere: Arc::new(Semaphore::new(MOST_VIEWERS_ELSEWHERE)),
             shutdown: shutdown.clone(),
         });
+        let entrance = Entrance { door: door.clone(), hosts: self.hosts };
+        let router = routes::router(&entrance, live, self.studies);
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -115,7 +125,9 @@ impl Server {
         }
         let farewell = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        encoding.abort();
+        if let Some(encoding) = encoding {
+            encoding.abort();
+        }
     }
 }
 

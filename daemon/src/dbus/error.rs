@@ -3,6 +3,8 @@
 use models::registry;
 use study::model;
 
+use crate::reader::Lost;
+
 /// Each variant is the D-Bus error `org.scanside.Appliance1.Error.<variant>`, with a text in plain words.
 #[derive(Debug, Clone, zbus::DBusError)]
 #[zbus(prefix = "org.scanside.Appliance1.Error")]
@@ -30,6 +32,12 @@ pub enum Error {
 impl From<custody::store::Error> for Error {
     fn from(error: custody::store::Error) -> Self {
         Self::Internal(error.to_string())
+    }
+}
+
+impl From<Lost> for Error {
+    fn from(lost: Lost) -> Self {
+        Self::Internal(lost.to_string())
     }
 }
 

@@ -162,7 +162,7 @@ impl Live {
     /// off, ready, paused, no_overlay, no_signal or failed.
     #[zbus(property)]
     fn sign(&self) -> &'static str {
-        self.status(|status| word(&status.sign))
+        self.status(|status| status.sign.as_str())
     }
 
     /// Why it is not ready, in plain words; empty when it is.
@@ -251,17 +251,6 @@ impl Live {
             Some(view) => answer::stats(&view.stats.borrow(), &view.recording.borrow()),
             None => answer::stats(&Stats::default(), &Recording::default()),
         }
-    }
-}
-
-fn word(sign: &Sign) -> &'static str {
-    match sign {
-        Sign::Off => "off",
-        Sign::Ready => "ready",
-        Sign::Paused { .. } => "paused",
-        Sign::NoOverlay { .. } => "no_overlay",
-        Sign::NoSignal { .. } => "no_signal",
-        Sign::Failed { .. } => "failed",
     }
 }
 
@@ -360,7 +349,7 @@ mod tests {
             Sign::Failed { reason: reason() },
         ] {
             let json = serde_json::to_value(&sign).unwrap();
-            assert_eq!(json["state"], word(&sign));
+            assert_eq!(json["state"], sign.as_str());
             assert_eq!(json["reason"].as_str().unwrap_or_default(), super::reason(&sign));
         }
     }

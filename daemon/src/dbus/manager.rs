@@ -15,9 +15,10 @@ use super::auth::{self, Authority, Verb};
 use super::filter::{Filter, Options};
 use super::model::Shown;
 use super::objects::show;
-use super::query::{self, Reader};
+use super::query;
 use super::rows::{Caller, Delivery, Happened, Job, Model, Quarantined, Sender, Series, ShadowRun, Study};
 use super::{Error, Facts, RerunOptions, Verbs, names};
+use crate::reader::Reader;
 
 /// Reads changing properties directly from their source, so that no call waits for a writer.
 pub struct Manager {

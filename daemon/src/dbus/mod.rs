@@ -45,6 +45,7 @@ use zbus::connection::Builder;
 use zbus::fdo::RequestNameFlags;
 
 use crate::health;
+use crate::reader::Reader;
 
 pub use error::Error;
 
@@ -152,7 +153,7 @@ pub async fn run(
         shutdown.cancelled().await;
         return Ok(());
     }
-    let reader = query::Reader::new(store);
+    let reader = Reader::new(store);
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
     while !shutdown.is_cancelled() {
         let received = events.subscribe();

@@ -19,11 +19,12 @@ use super::manager::Manager;
 use super::model::{Model, Shown};
 use super::names::{self, Noun};
 use super::objects::{self, show};
-use super::query::{self, Reader};
+use super::query;
 use super::rows;
 use super::series::Series;
 use super::study::Study;
 use super::{Error, Facts};
+use crate::reader::Reader;
 use custody::store::lists::{self, Counts, Wanted};
 
 /// Properties of `Manager1` without a change signal: they change all the time.
@@ -291,7 +292,7 @@ impl Publisher {
 
     async fn tell_manager(&mut self) -> Result<(), Error> {
         // The level is told also when nothing can be counted.
-        if let Ok(counts) = self.reader.read(|db| Ok(lists::counts(db)?)).await {
+        if let Ok(counts) = self.reader.read(|db| Ok::<_, Error>(lists::counts(db)?)).await {
             *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
         }
         let server = self.connection.object_server();

@@ -1,49 +1,13 @@
 //! Reads the lists of the store, and makes the rows of the bus of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use custody::store::lists::{self, Wanted};
-use custody::store::{Durability, Store, events, journal, senders, shadows};
+use custody::store::{events, journal, senders, shadows};
 use node::callers;
 use rusqlite::Connection;
 
 use super::Error;
 use super::names::Noun;
 use super::rows::{Caller, Delivery, Happened, Job, Quarantined, Sender, Series, ShadowRun, Study};
-
-/// A database connection that is opened on first use and used only on blocking threads.
-#[derive(Debug, Clone)]
-pub struct Reader {
-    store: Store,
-    connection: Arc<Mutex<Option<Connection>>>,
-}
-
-impl Reader {
-    pub fn new(store: Store) -> Self {
-        Self { store, connection: Arc::default() }
-    }
-
-    /// # Errors
-    /// `Internal` when the database fails.
-    pub async fn read<T, F>(&self, query: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
-    {
-        let reader = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let mut slot = reader.connection.lock().unwrap_or_else(PoisonError::into_inner);
-            if slot.is_none() {
-                let connection = reader.store.connect(Durability::Rebuildable)?;
-                connection.pragma_update(None, "query_only", true)?;
-                *slot = Some(connection);
-            }
-            slot.as_ref().map_or_else(|| Err(Error::Internal("the database is not open".into())), query)
-        })
-        .await
-        .map_err(|error| Error::Internal(error.to_string()))?
-    }
-}
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 

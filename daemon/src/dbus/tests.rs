@@ -106,7 +106,7 @@ async fn the_interfaces_are_those_checked_in() {
     let manager = manager::Manager {
         facts,
         gate: custody::level::Gate::default(),
-        reader: query::Reader::new(store.clone()),
+        reader: crate::reader::Reader::new(store.clone()),
         verbs: super::Verbs { commands: std::sync::Arc::new(NoCommands), models: models.clone(), live: None },
         authority: super::auth::Authority::SameUser,
         counts: std::sync::Arc::default(),

@@ -298,7 +298,7 @@ async fn a_port_that_is_taken_is_tried_again_and_stops_nothing() {
     let trigger = CancellationToken::new();
     let shutdown = trigger.clone();
     let (_stage, view) = view::channel();
-    let task = tokio::spawn(console::run(settings.clone(), Some(view), Gate::default(), shutdown));
+    let task = tokio::spawn(console::run(settings.clone(), Some(view), None, Gate::default(), shutdown));
     tokio::time::sleep(Duration::from_millis(50)).await;
     drop(taken);
     within("the page", async {
@@ -312,12 +312,12 @@ async fn a_port_that_is_taken_is_tried_again_and_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_live_path_or_switched_off_there_is_no_port() {
+async fn without_a_page_to_serve_or_switched_off_there_is_no_port() {
     for (address, view) in [("127.0.0.1:0", None), ("off", Some(view::channel().1))] {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let settings = Console { address: address.into(), ..Console::default() };
-        let task = tokio::spawn(console::run(settings, view, Gate::default(), shutdown));
+        let task = tokio::spawn(console::run(settings, view, None, Gate::default(), shutdown));
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(!task.is_finished(), "it waits for the end");
         trigger.cancel();

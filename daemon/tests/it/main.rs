@@ -5,5 +5,6 @@
 mod console;
 mod console_crowd;
 mod console_support;
+mod reading;
 mod process;
 mod unit;

@@ -82,7 +82,7 @@ impl Player {
             tokio::spawn(play(pictures, overlay, stats, switches.clone())),
             tokio::spawn(obey(commands, status.clone(), switches.clone())),
         ];
-        let server = tokio::spawn(server.serve(view, shutdown));
+        let server = tokio::spawn(server.serve(Some(view), shutdown));
         Self { address, status, switches, trigger, server, playing }
     }
 

@@ -35,7 +35,7 @@ fn site() -> &'static Site {
         let frame = Frame::new(shape, 1, Duration::from_micros(1), Arc::new(vec![7; 256]));
         stage.pictures.send_replace(Some(Arc::new(Picture { sequence: 1, captured: Duration::ZERO, frame })));
         let view = View { worklist: Worklist::default(), ..view };
-        runtime().spawn(server.serve(view, CancellationToken::new()));
+        runtime().spawn(server.serve(Some(view), CancellationToken::new()));
         Site { address, _stage: stage }
     });
     &SITE

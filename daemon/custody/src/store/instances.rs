@@ -146,6 +146,15 @@ pub fn get_here(connection: &Connection, id: i64) -> Result<Option<Instance>> {
     connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
 }
 
+/// As [`get`], but `None` unless the instance is kept and counts: not set aside, not evicted, not damaged.
+///
+/// # Errors
+/// When the database fails.
+pub fn get_kept(connection: &Connection, id: i64) -> Result<Option<Instance>> {
+    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1 AND state = 'kept'");
+    connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
+}
+
 /// The kept instances of a series in the order of arrival (no conflicts, no evicted ones).
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Result;
 
@@ -70,12 +70,36 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<i64> {
 
 /// # Errors
 /// When the database fails.
+pub fn get(connection: &Connection, id: i64) -> Result<Option<ResultRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, simulated \
+         FROM results WHERE id = ?1",
+    )?;
+    Ok(statement.query_row([id], read).optional()?)
+}
+
+/// # Errors
+/// When the database fails.
 pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, simulated \
          FROM results WHERE job_id = ?1 ORDER BY id",
     )?;
     Ok(statement.query_map([job_id], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The objects of a study that count: of each series, and of each task of the whole study, those of the newest version.
+///
+/// # Errors
+/// When the database fails.
+pub fn newest_of_study(connection: &Connection, study_uid: &str) -> Result<Vec<ResultRow>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.id, r.job_id, r.kind, r.sop_class, r.sop_uid, r.study_uid, r.series_uid, r.file, r.length, r.sha256, \
+         r.simulated FROM results r JOIN jobs j ON j.id = r.job_id \
+         WHERE r.study_uid = ?1 AND j.id = (SELECT max(n.id) FROM jobs n WHERE n.series_id = j.series_id \
+         AND n.task IS j.task AND n.state = 'done') ORDER BY r.id",
+    )?;
+    Ok(statement.query_map([study_uid], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Marks undelivered results of older versions of this series as superseded; also those that a destination does not take, so

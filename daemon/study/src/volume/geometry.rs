@@ -502,7 +502,7 @@ fn finite<const N: usize>(v: [f64; N]) -> bool {
 }
 
 /// Unit vector across slices of this Image Orientation (Patient).
-pub(crate) fn across([a, b, c, d, e, f]: [f64; 6]) -> Vector {
+pub fn across([a, b, c, d, e, f]: [f64; 6]) -> Vector {
     cross([a, b, c], [d, e, f])
 }
 

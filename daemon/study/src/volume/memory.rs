@@ -61,8 +61,14 @@ impl Need {
 /// lesion.
 const PICTURE_BYTES_PER_PIXEL: u64 = 4 + clip::MOST_FRAMES as u64;
 
-/// What looking at one image or clip needs, one frame after the other.
-pub(crate) fn picture_bytes(header: &Header, file_bytes: u64) -> u64 {
+/// What decoding all slices of one instance needs, bytes.
+pub fn slices_bytes(header: &Header, file_bytes: u64) -> u64 {
+    let need = Need::new(header, file_bytes, rayon::current_num_threads());
+    need.planes.saturating_add(need.beside)
+}
+
+/// What looking at one image or clip needs, one frame after the other, bytes.
+pub fn picture_bytes(header: &Header, file_bytes: u64) -> u64 {
     let frame = u64::from(header.rows).saturating_mul(u64::from(header.columns));
     Need::new(header, file_bytes, 1).beside.saturating_add(frame.saturating_mul(PICTURE_BYTES_PER_PIXEL))
 }

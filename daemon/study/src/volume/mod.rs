@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub use back::Back;
 use geometry::SliceGeometry;
-pub(crate) use memory::picture_bytes;
+pub use memory::{picture_bytes, slices_bytes};
 use units::Units;
 
 /// Do these slices make a volume, as far as their headers say?

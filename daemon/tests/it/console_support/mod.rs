@@ -11,7 +11,7 @@ use hal::capture::frame::Shape;
 use hal::capture::{Colour, Frame, PixelFormat};
 use live::view::{self, Picture, Stage, View};
 use live::worklist::Worklist;
-use scansided::console::{HEADER, Server};
+use scansided::console::{HEADER, Server, Studies};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,13 +47,21 @@ impl Site {
 
     pub async fn expecting(settings: settings::Console, worklist: Worklist) -> Self {
         let (stage, view) = view::channel();
-        let view = View { worklist, ..view };
+        Self::serving(settings, stage, Some(View { worklist, ..view }), None).await
+    }
+
+    /// A box without live video.
+    pub async fn of_studies(settings: settings::Console, studies: Studies) -> Self {
+        Self::serving(settings, view::channel().0, None, Some(studies)).await
+    }
+
+    async fn serving(settings: settings::Console, stage: Stage, view: Option<View>, studies: Option<Studies>) -> Self {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let server = Server::bind(&settings).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
         let gate = Gate::default();
-        let task = tokio::spawn(server.with_gate(gate.clone()).serve(view, shutdown));
+        let task = tokio::spawn(server.with_gate(gate.clone()).with_studies(studies).serve(view, shutdown));
         Self { stage, address, gate, trigger, task }
     }
 

@@ -1,0 +1,36 @@
+// Asks the box. Who is not logged in is sent to the login.
+
+async function answer(path, options) {
+  const response = await fetch(path, options).catch(() => null);
+  if (!response) throw new Error("The box does not answer.");
+  if (response.status === 401) {
+    location.assign("/login");
+    throw new Error("Log in first.");
+  }
+  if (!response.ok) throw new Error((await response.text()) || `refused (${response.status})`);
+  return response;
+}
+
+export const json = async (path) => (await answer(path)).json();
+export const bytes = async (path, signal) => (await answer(path, { signal })).arrayBuffer();
+
+export async function post(path, value) {
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value) };
+  return (await answer(path, options)).text();
+}
+
+// FAMILY^GIVEN as people write it; of several ways of writing it the first.
+export const readable = (name) => {
+  const [family, ...rest] = name.split("=")[0].split("^").filter(Boolean);
+  return rest.length ? `${family}, ${rest.join(" ")}` : family ?? "";
+};
+
+export const dated = (date) => (date.length === 8 ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date);
+
+export const local = (utc) => new Date(utc).toLocaleString([], { dateStyle: "short", timeStyle: "short", hourCycle: "h23" });
+
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}

@@ -1,0 +1,195 @@
+// What was found in one series: gone to, switched on and off, judged, signed.
+
+import { element, local, post } from "./box.js";
+
+const by = (id) => document.getElementById(id);
+const NAME = "scanside-reviewer";
+const WORDS = { accepted: "accepted", rejected: "rejected" };
+
+const slug = (label) => label.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+// A finding that is one by itself may have several segments; one with a number has its own.
+const belongs = (segment, id) => slug(segment.label) === id || (!/\d$/.test(id) && slug(segment.label).startsWith(id));
+const title = (id) => (id[0].toUpperCase() + id.slice(1)).replaceAll("-", " ");
+
+export class FindingList {
+  #goTo;
+  #redraw;
+  #signed;
+  #series = null;
+  #segments = null;
+  // What can be judged, then lungs and lobes.
+  #rows = [];
+  #at = -1;
+
+  // `goTo`: shows a place; `signed`: the results are written again.
+  constructor(goTo, redraw, signed) {
+    this.#goTo = goTo;
+    this.#redraw = redraw;
+    this.#signed = signed;
+    by("reviewer").value = sessionStorage.getItem(NAME) ?? "";
+    by("accept-rest").addEventListener("click", () => this.#acceptRest());
+    by("review").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#sign();
+    });
+  }
+
+  clear() {
+    Object.assign(by("review"), { hidden: true });
+    this.#series = this.#segments = null;
+    this.#rows = [];
+    this.#at = -1;
+    for (const id of ["findings", "structures"]) by(id).replaceChildren();
+    for (const id of ["findings-note", "review-error", "notice"]) by(id).textContent = "";
+    by("anatomy").hidden = true;
+  }
+
+  async show(series, segments) {
+    this.clear();
+    this.#series = series;
+    this.#segments = segments;
+    const all = segments?.all ?? [];
+    const { listed = [], review = null } = series.findings ?? {};
+    const found = listed.map((one) => this.#finding(one, all.filter((segment) => !segment.isAnatomy && belongs(segment, one.id)), review));
+    // Outlines of other tasks, whose findings are not judged one by one.
+    const judged = new Set(found.flatMap((row) => row.segments));
+    const others = all.filter((segment) => !segment.isAnatomy && !judged.has(segment)).map((segment) => this.#outline(segment));
+    const structures = all.filter((segment) => segment.isAnatomy).map((segment) => this.#outline(segment));
+    this.#rows = [...found, ...others, ...structures];
+    by("findings").replaceChildren(...[...found, ...others].map((row) => row.item));
+    by("structures").replaceChildren(...structures.map((row) => row.item));
+    by("anatomy").hidden = !structures.length;
+    this.#sayReview(review, found.length + others.length, series);
+    // Findings are shown at once; lungs and lobes when somebody asks for them.
+    await Promise.all([...found, ...others].map((row) => this.#turn(row, true)));
+  }
+
+  #sayReview(review, count, series) {
+    const judged = this.#rows.filter((row) => row.id);
+    by("review").hidden = !judged.length;
+    by("sign").textContent = review ? "Sign again" : "Sign";
+    const signed = review ? `Reviewed by ${review.by}, ${local(review.utc)}.` : "";
+    const none = !count && series.results.length ? "Nothing was outlined in this series." : "";
+    by("findings-note").textContent = [signed, none].filter(Boolean).join(" ");
+    this.#count();
+  }
+
+  #outline(segment) {
+    const row = { id: null, label: segment.label, segments: [segment], place: { centre: null, slice: segment.key } };
+    return this.#item(row);
+  }
+
+  #finding(listed, segments, review) {
+    const decided = review?.decisions.find((one) => one.id === listed.id);
+    const place = { centre: listed.centre_mm, slice: segments[0]?.key ?? null };
+    const row = this.#item({ id: listed.id, label: title(listed.id), segments, place, decision: null, comment: "" });
+    const buttons = Object.keys(WORDS).map((decision) => {
+      const button = element("button", { type: "button", textContent: decision === "accepted" ? "Accept" : "Reject" });
+      button.dataset.decision = decision;
+      button.setAttribute("aria-label", `${button.textContent} ${row.label}`);
+      button.addEventListener("click", () => {
+        this.#mark(row);
+        this.#decide(row, row.decision === decision ? null : decision);
+      });
+      return button;
+    });
+    row.comment = element("input", { className: "comment", maxLength: 200, placeholder: "Why (may stay empty)", hidden: true });
+    row.comment.setAttribute("aria-label", `Comment on ${row.label}`);
+    row.item.append(element("span", { className: "judge" }, ...buttons));
+    const facts = [listed.volume_ml >= 0.1 ? `${listed.volume_ml.toFixed(1)} ml` : "", decided ? `${WORDS[decided.decision]} by ${review.by}` : "", decided?.comment ?? ""];
+    const words = facts.filter(Boolean).join(" · ");
+    if (words) row.item.append(element("p", { className: "facts", textContent: words }));
+    row.item.append(row.comment);
+    row.item.classList.toggle("gone", decided?.decision === "rejected");
+    return row;
+  }
+
+  #item(row) {
+    const [red, green, blue] = row.segments[0]?.colour ?? [128, 128, 128];
+    const box = element("input", { type: "checkbox", disabled: !row.segments.length });
+    box.setAttribute("aria-label", `Show ${row.label}`);
+    const swatch = element("i", { className: "swatch" });
+    swatch.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
+    const go = element("button", { type: "button", textContent: row.label });
+    const whole = Object.assign(row, { box, item: element("li", {}, box, swatch, go) });
+    box.addEventListener("change", () => this.#turn(whole, box.checked));
+    go.addEventListener("click", () => this.#choose(whole));
+    return whole;
+  }
+
+  async #turn(row, on) {
+    row.box.checked = on && row.segments.length > 0;
+    await Promise.all(row.segments.map((segment) => this.#segments.show(segment.number, on)));
+    this.#redraw();
+  }
+
+  #mark(row) {
+    this.#at = this.#rows.indexOf(row);
+    for (const other of this.#rows) other.item.classList.toggle("chosen", other === row);
+    row.item.scrollIntoView({ block: "nearest" });
+  }
+
+  #choose(row) {
+    this.#mark(row);
+    if (!row.box.checked) this.#turn(row, true);
+    this.#goTo(row.place);
+  }
+
+  // To the next finding, or the one before.
+  step(by) {
+    const findings = this.#rows.filter((row) => !row.segments.some((segment) => segment.isAnatomy));
+    if (!findings.length) return;
+    const at = findings.indexOf(this.#rows[this.#at]);
+    const next = at < 0 ? (by > 0 ? 0 : findings.length - 1) : (at + by + findings.length) % findings.length;
+    this.#choose(findings[next]);
+  }
+
+  // Of the finding that was gone to last; then the next one that is open is gone to.
+  decide(decision) {
+    const row = this.#rows[this.#at];
+    if (!row?.id) return;
+    this.#decide(row, decision);
+    const open = this.#rows.filter((other) => other.id && !other.decision);
+    const next = open.find((other) => this.#rows.indexOf(other) > this.#at) ?? open[0];
+    if (next) this.#choose(next);
+  }
+
+  #decide(row, decision) {
+    row.decision = decision;
+    for (const button of row.item.querySelectorAll(".judge button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.decision === decision));
+    }
+    row.item.classList.toggle("rejected", decision === "rejected");
+    row.comment.hidden = decision !== "rejected";
+    this.#count();
+  }
+
+  #acceptRest() {
+    for (const row of this.#rows) if (row.id && !row.decision) this.#decide(row, "accepted");
+  }
+
+  #count() {
+    const open = this.#rows.filter((row) => row.id && !row.decision).length;
+    by("review-open").textContent = open ? `${open} ${open === 1 ? "finding is" : "findings are"} not judged yet.` : "Every finding is judged.";
+    by("sign").disabled = open > 0;
+    by("accept-rest").disabled = open === 0;
+  }
+
+  async #sign() {
+    const name = by("reviewer").value.trim();
+    const judged = this.#rows.filter((row) => row.id);
+    const decisions = judged.map(({ id, decision, comment }) => ({ id, decision, comment: decision === "rejected" ? comment.value.trim() : "" }));
+    by("review-error").textContent = "";
+    by("sign").disabled = true;
+    try {
+      const said = await post(`/reading/series/${this.#series.id}/review`, { by: name, decisions });
+      sessionStorage.setItem(NAME, name);
+      by("review").hidden = true;
+      by("notice").textContent = said;
+      await this.#signed();
+    } catch (error) {
+      by("review-error").textContent = error.message;
+      this.#count();
+    }
+  }
+}

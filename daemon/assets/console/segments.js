@@ -1,0 +1,83 @@
+// What was outlined by the box: segments of a segmentation, over the pictures that they belong to.
+
+import { bytes, json } from "./box.js";
+import { PLANES } from "./planes.js";
+
+export class Segments {
+  // Per segment number: runs of each picture of the stack.
+  #runs = new Map();
+  #visible = new Set();
+  #result;
+  #columns;
+
+  static async open(result, stack) {
+    return new Segments(result, await json(`/reading/result/${result}/segments`), stack);
+  }
+
+  constructor(result, listed, stack) {
+    this.#result = result;
+    this.#columns = listed.columns;
+    const place = new Map(stack.pictures.map((picture, index) => [key(picture.sop_instance_uid, picture.is_frame ? picture.frame : 0), index]));
+    this.all = listed.segments.map(({ number, label, colour, is_anatomy: isAnatomy, frames }) => {
+      const at = frames.map(([uid, frame]) => place.get(key(uid, frame)) ?? place.get(key(uid, 0)));
+      const largest = frames.reduce((best, frame, index) => (frame[2] > (frames[best]?.[2] ?? -1) ? index : best), 0);
+      return { number, label, colour, isAnatomy, at, key: at[largest] ?? null };
+    });
+  }
+
+  isVisible(number) {
+    return this.#visible.has(number);
+  }
+
+  async show(number, on) {
+    if (on) this.#visible.add(number);
+    else this.#visible.delete(number);
+    if (on && !this.#runs.has(number)) await this.#load(number);
+  }
+
+  async #load(number) {
+    const { at } = this.all.find((segment) => segment.number === number);
+    const values = new Uint32Array(await bytes(`/reading/result/${this.#result}/segment/${number}`));
+    const runs = new Map();
+    let read = 0;
+    for (const index of at) {
+      const end = read + 1 + 2 * values[read];
+      if (index !== undefined) runs.set(index, values.subarray(read + 1, end));
+      read = end;
+    }
+    this.#runs.set(number, runs);
+  }
+
+  // Colour and mask (one byte per pixel) of each visible segment that has pixels in this plane.
+  masks(stack, plane, index) {
+    const { size } = PLANES[plane](stack, index);
+    const found = [];
+    for (const { number, colour } of this.all) {
+      const runs = this.#visible.has(number) && this.#runs.get(number);
+      if (!runs || (plane === "slices" && !runs.has(index))) continue;
+      const mask = new Uint8Array(size[0] * size[1]);
+      if (this.#paint(mask, size[0], runs, plane, index)) found.push({ colour, mask });
+    }
+    return found;
+  }
+
+  #paint(mask, width, runs, plane, index) {
+    const columns = this.#columns;
+    let any = false;
+    for (const [slice, values] of plane === "slices" ? [[index, runs.get(index)]] : runs) {
+      for (let i = 0; i < values.length; i += 2) {
+        const [first, length] = [values[i], values[i + 1]];
+        const row = Math.floor(first / columns);
+        const column = first - row * columns;
+        if (plane === "slices") mask.fill(1, first, first + length);
+        else if (plane === "coronal" && row === index) mask.fill(1, slice * width + column, slice * width + column + length);
+        else if (plane === "sagittal" && column <= index && index < column + length) mask[slice * width + row] = 1;
+        else continue;
+        any = true;
+      }
+    }
+    return any;
+  }
+}
+
+const key = (uid, frame) => `${uid} ${frame}`;

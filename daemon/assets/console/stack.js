@@ -1,0 +1,151 @@
+// The pictures of one series: fetched from the box, nearest first, and kept.
+
+import { bytes, json } from "./box.js";
+
+// Requests at the same time; the box decodes two.
+const AT_ONCE = 4;
+// What a tablet can keep. Pictures that are furthest from the one that is looked at go first.
+const MOST_BYTES = 512 * 2 ** 20;
+
+const KINDS = {
+  hounsfield: (buffer) => new Int16Array(buffer),
+  grey: (buffer) => new Uint8Array(buffer),
+  colour: (buffer) => new Uint8Array(buffer),
+};
+
+export class Stack {
+  #kept = new Map();
+  #failed = new Map();
+  #asked = new Map();
+  #at = 0;
+  #changed;
+  #closed = false;
+
+  static async open(series, changed) {
+    return new Stack(await json(`/reading/series/${series}/stack`), changed);
+  }
+
+  constructor(listed, changed) {
+    this.#changed = changed;
+    this.pixels = listed.pixels;
+    this.pictures = listed.pictures;
+    this.orientation = listed.orientation;
+    this.spacing = listed.spacing_mm;
+    this.gap = this.#spaces();
+  }
+
+  get length() {
+    return this.pictures.length;
+  }
+
+  get loaded() {
+    return this.#kept.size;
+  }
+
+  get isComplete() {
+    return this.#kept.size === this.length;
+  }
+
+  pixelsOf(index) {
+    return this.#kept.get(index);
+  }
+
+  // Why a picture cannot be shown.
+  failure(index) {
+    return this.#failed.get(index);
+  }
+
+  // The picture that is looked at: it and its neighbours come first.
+  look(index) {
+    this.#at = index;
+    this.#fetch();
+  }
+
+  close() {
+    this.#closed = true;
+    for (const stop of this.#asked.values()) stop.abort();
+  }
+
+  // Do the slices make a volume that can be cut otherwise?
+  get isVolume() {
+    const { rows, columns } = this.pictures[0] ?? {};
+    const same = this.pictures.every((picture) => picture.rows === rows && picture.columns === columns);
+    return this.pixels === "hounsfield" && same && this.spacing !== null && this.gap !== null && this.length > 2;
+  }
+
+  // Number of the slice closest to a place (mm, LPS), and column and row there.
+  locate(place) {
+    if (!this.orientation || this.pictures.some((picture) => !picture.position_mm)) return null;
+    const [across, down] = [this.orientation.slice(0, 3), this.orientation.slice(3)];
+    const normal = cross(across, down);
+    const off = this.pictures.map((picture) => Math.abs(dot(normal, minus(place, picture.position_mm))));
+    const index = off.indexOf(Math.min(...off));
+    const from = minus(place, this.pictures[index].position_mm);
+    const [rowSpacing, columnSpacing] = this.spacing ?? [1, 1];
+    return { index, column: dot(across, from) / columnSpacing, row: dot(down, from) / rowSpacing };
+  }
+
+  // Millimetres between slices when they are equally far from each other; else null.
+  #spaces() {
+    const at = this.pictures.map((picture) => picture.position_mm);
+    if (!this.orientation || at.length < 2 || at.some((position) => !position)) return null;
+    const normal = cross(this.orientation.slice(0, 3), this.orientation.slice(3));
+    const gaps = at.slice(1).map((position, index) => Math.abs(dot(normal, minus(position, at[index]))));
+    const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
+    return mean > 0.01 && gaps.every((gap) => Math.abs(gap - mean) < 0.1 * mean) ? mean : null;
+  }
+
+  #next() {
+    for (let away = 0; away < this.length; away += 1) {
+      for (const index of away ? [this.#at + away, this.#at - away] : [this.#at]) {
+        const wanted = index >= 0 && index < this.length;
+        if (wanted && !this.#kept.has(index) && !this.#asked.has(index) && !this.#failed.has(index)) return index;
+      }
+    }
+    return null;
+  }
+
+  #fetch() {
+    while (!this.#closed && this.#asked.size < AT_ONCE) {
+      const index = this.#next();
+      if (index === null || !this.#room(index)) return;
+      this.#one(index);
+    }
+  }
+
+  #bytesOf({ rows, columns }) {
+    return rows * columns * { hounsfield: 2, grey: 1, colour: 3 }[this.pixels];
+  }
+
+  // Whether there is room for this picture, if need be in place of one that is further away.
+  #room(index) {
+    const each = this.#bytesOf(this.pictures[index]);
+    if ((this.#kept.size + this.#asked.size + 1) * each <= MOST_BYTES) return true;
+    const away = (other) => Math.abs(other - this.#at);
+    const furthest = [...this.#kept.keys()].reduce((a, b) => (away(a) >= away(b) ? a : b), this.#at);
+    if (away(furthest) <= away(index)) return false;
+    this.#kept.delete(furthest);
+    return true;
+  }
+
+  async #one(index) {
+    const stop = new AbortController();
+    this.#asked.set(index, stop);
+    const { instance, frame } = this.pictures[index];
+    try {
+      const buffer = await bytes(`/reading/picture/${instance}/${frame}`, stop.signal);
+      if (buffer.byteLength !== this.#bytesOf(this.pictures[index])) throw new Error("The picture has another size than its header says.");
+      this.#kept.set(index, KINDS[this.pixels](buffer));
+    } catch (error) {
+      this.#failed.set(index, error.message);
+    }
+    this.#asked.delete(index);
+    if (this.#closed) return;
+    this.#changed(index);
+    this.#fetch();
+  }
+}
+
+const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+const minus = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];

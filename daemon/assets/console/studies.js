@@ -1,0 +1,118 @@
+// The list of studies, and the page of one study.
+
+import { dated, element, json, local, readable } from "./box.js";
+import { Workplace } from "./workplace.js";
+
+const REFRESH_MS = 5000;
+
+const by = (id) => document.getElementById(id);
+const workplace = new Workplace();
+let all = [];
+
+const PRIORITIES = ["urgent", "", "background"];
+
+// What is going on with a study, in a few words.
+function state({ state: word, work }) {
+  if (!work || word !== "analyzing") return word;
+  const waiting = work.state === "queued" ? "waits" : work.state === "parked" ? "needs help" : "in work";
+  return [waiting, PRIORITIES[work.priority]].filter(Boolean).join(", ");
+}
+
+function since({ last_utc: last, work }) {
+  if (work?.state !== "queued") return local(last);
+  const minutes = Math.round((Date.now() - Date.parse(work.since_utc)) / 60000);
+  return `${local(last)}, waits ${minutes < 1 ? "less than a minute" : `${minutes} min`}`;
+}
+
+// The date that the scanner gave, without the hyphens of people.
+const searched = (study) => [study.patient_name, study.patient_id, study.accession_number, study.description, study.study_date,
+  dated(study.study_date), study.modalities.join(" "), study.verdicts.join(" ")].join(" ").toLowerCase();
+
+function row(study) {
+  const facts = [study.patient_id, study.birth_date && `born ${dated(study.birth_date)}`, study.sex].filter(Boolean).join(" · ");
+  const open = element("a", { href: `#study=${encodeURIComponent(study.study_uid)}`, textContent: readable(study.patient_name) || "(no name)" });
+  const what = [dated(study.study_date), study.modalities.join(", "), study.description].filter(Boolean).join(" · ");
+  const small = (text) => element("small", { textContent: text });
+  const cell = (...children) => element("td", {}, ...children);
+  const verdicts = element("td", { className: "verdicts" });
+  verdicts.append(...study.verdicts.slice(0, 3).map((verdict) => element("p", { textContent: verdict })));
+  if (study.verdicts.length > 3) verdicts.append(small(`and ${study.verdicts.length - 3} more`));
+  if (study.work?.reason && study.work.state !== "running") verdicts.append(element("p", { className: "bad", textContent: study.work.reason }));
+  const shown = element("tr", {},
+    cell(element("span", { className: `state ${study.state}`, textContent: state(study) })),
+    cell(open, small(facts)),
+    cell(element("span", { textContent: what }), small([`${study.instance_count} objects`, study.accession_number].filter(Boolean).join(" · "))),
+    verdicts,
+    cell(element("span", { textContent: since(study) })));
+  shown.addEventListener("click", (event) => {
+    if (!event.target.closest("a") && !String(getSelection())) location.hash = open.hash;
+  });
+  return shown;
+}
+
+function show() {
+  const words = by("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = by("state").value;
+  const found = all.filter((study) => (!wanted || study.state === wanted) && words.every((word) => searched(study).includes(word)));
+  // Whoever steps through the list with the keyboard stays where they are.
+  const focused = document.activeElement?.closest?.("#rows a")?.hash;
+  by("rows").replaceChildren(...found.map(row));
+  if (focused) [...by("rows").querySelectorAll("a")].find((link) => link.hash === focused)?.focus();
+  by("list-count").textContent = `${found.length} of ${all.length} studies`;
+  by("no-rows").hidden = found.length > 0;
+  by("no-rows").textContent = all.length ? "No study is like that." : "No study has been received yet.";
+}
+
+async function refresh() {
+  try {
+    all = await json("/reading/studies");
+    by("connection").textContent = `As of ${new Date().toLocaleTimeString([], { timeStyle: "medium", hourCycle: "h23" })}`;
+    by("connection").classList.remove("lost");
+    show();
+  } catch (error) {
+    by("connection").textContent = error.message;
+    by("connection").classList.add("lost");
+  }
+}
+
+const isList = () => !by("list-view").hidden;
+
+async function route() {
+  const study = new URLSearchParams(location.hash.slice(1)).get("study");
+  by("list-view").hidden = Boolean(study);
+  by("study-view").hidden = !study;
+  by("keys").hidden = !study;
+  if (study) return workplace.open(study);
+  workplace.close();
+  await refresh();
+  return by("rows").querySelector("a")?.focus();
+}
+
+for (const event of ["input", "change"]) {
+  by("find").addEventListener(event, show);
+  by("state").addEventListener(event, show);
+}
+addEventListener("hashchange", route);
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const typing = event.target.closest("input:not([type=range]), select, textarea");
+  if (!isList()) {
+    if (!typing || event.key === "Escape") workplace.key(event);
+    return;
+  }
+  const links = [...by("rows").querySelectorAll("a")];
+  const at = links.indexOf(document.activeElement);
+  if (event.key === "/" && !typing) by("find").focus();
+  else if (event.key === "ArrowDown") links[Math.min(links.length - 1, at + 1)]?.focus();
+  else if (event.key === "ArrowUp") (at > 0 ? links[at - 1] : by("find")).focus();
+  else return;
+  event.preventDefault();
+});
+
+setInterval(() => {
+  if (isList() && !document.hidden) refresh();
+}, REFRESH_MS);
+
+json("/pages").then((pages) => { by("to-live").hidden = !pages.live; }).catch(() => {});
+route();

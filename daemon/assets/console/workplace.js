@@ -1,0 +1,251 @@
+// The page of one study: pictures, findings, documents, the study before.
+
+import { dated, element, json, local, readable } from "./box.js";
+import { FindingList } from "./findings.js";
+import { Segments } from "./segments.js";
+import { Viewer, WINDOWS } from "./viewer.js";
+
+const by = (id) => document.getElementById(id);
+const REFRESH_MS = 5000;
+
+const TOOLS = { scroll: "Scroll", window: "Window", move: "Move", measure: "Measure" };
+const PLANES = { slices: "Slices", coronal: "Coronal", sagittal: "Sagittal" };
+
+export class Workplace {
+  #uid = null;
+  #study = null;
+  #series = null;
+  #viewer;
+  #then;
+  #findings;
+  #buttons = new Map();
+  #keys;
+
+  constructor() {
+    const told = () => this.#tell();
+    this.#viewer = new Viewer(by("now"), "Pictures of this study", told);
+    this.#then = new Viewer(by("then"), "Pictures of the earlier study", () => {});
+    this.#findings = new FindingList((finding) => this.#goTo(finding), () => this.#viewer.draw(true), () => this.#load());
+    this.#keys = this.#shortcuts();
+    this.#toolbar();
+    by("now").addEventListener("pointermove", (event) => {
+      const value = this.#viewer.valueAt(event);
+      by("value").textContent = value === null ? "" : `${value} HU`;
+    });
+    setInterval(() => {
+      // What is in work changes by itself; what is done does not.
+      if (this.#study?.study.work && !document.hidden) this.#load();
+    }, REFRESH_MS);
+  }
+
+  async open(uid) {
+    if (uid === this.#uid) return;
+    this.close();
+    this.#uid = uid;
+    try {
+      await this.#load();
+    } catch (error) {
+      by("connection").textContent = error.message;
+    }
+    by("now").focus();
+  }
+
+  close() {
+    this.#viewer.close();
+    this.#closePrior();
+    this.#uid = this.#study = this.#series = null;
+    this.#findings.clear();
+    by("patient-name").textContent = by("patient-facts").textContent = "";
+    for (const id of ["value", "loaded", "verdict", "series", "priors", "documents"]) by(id).textContent = "";
+    by("mark").hidden = true;
+    document.title = "Scanside studies";
+  }
+
+  key(event) {
+    const act = this.#keys.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+    if (!act || (event.key === " " && event.target.closest("button, summary, a, input"))) return;
+    if (event.target.type === "range" && event.key.startsWith("Arrow")) return;
+    act.run();
+    event.preventDefault();
+  }
+
+  async #load() {
+    const uid = this.#uid;
+    const study = await json(`/reading/study/${encodeURIComponent(uid)}`);
+    if (uid !== this.#uid) return;
+    this.#study = study;
+    const { study: row, series, priors } = study;
+    by("patient-name").textContent = readable(row.patient_name) || "(no name)";
+    const facts = [row.patient_id && `ID ${row.patient_id}`, row.birth_date && `born ${dated(row.birth_date)}`, row.sex,
+      dated(row.study_date), row.description, row.accession_number];
+    by("patient-facts").textContent = facts.filter(Boolean).join(" · ");
+    document.title = `${readable(row.patient_name)} · Scanside`;
+    by("mark").hidden = false;
+    by("connection").textContent = row.work ? `In work since ${local(row.work.since_utc)}` : "";
+    this.#listSeries(series);
+    this.#listPriors(priors);
+    const open = this.#series && series.find((one) => one.id === this.#series.id);
+    const first = series.find((one) => one.findings) ?? series.find((one) => one.instance_count > 1) ?? series[0];
+    if (open?.version !== this.#series?.version || open?.finished_utc !== this.#series?.finished_utc || !open) {
+      if (open ?? first) await this.#show(open ?? first, Boolean(open));
+    }
+  }
+
+  #listSeries(series) {
+    by("series").replaceChildren(...series.map((one) => {
+      const words = [one.modality, one.description || one.kind, `${one.instance_count} ${one.instance_count === 1 ? "image" : "images"}`].filter(Boolean).join(" · ");
+      const button = element("button", { type: "button", textContent: words });
+      button.setAttribute("aria-pressed", String(one.id === this.#series?.id));
+      button.addEventListener("click", () => this.#show(one));
+      return element("li", {}, button);
+    }));
+  }
+
+  #listPriors(priors) {
+    by("priors").replaceChildren(...priors.map((prior) => {
+      const button = element("button", { type: "button", textContent: `Beside: ${dated(prior.study_date)} ${prior.description}` });
+      button.addEventListener("click", () => this.#beside(prior));
+      return element("li", {}, button);
+    }));
+    if (!priors.length) by("priors").append(element("li", { className: "weak", textContent: "None of this person is known here." }));
+  }
+
+  // `again`: the same series has a new result; the pictures stay.
+  async #show(series, again = false) {
+    this.#series = series;
+    [...by("series").querySelectorAll("button")].forEach((button, index) =>
+      button.setAttribute("aria-pressed", String(this.#study.series[index]?.id === series.id)));
+    // One statement a line.
+    const said = (series.verdict ?? "No verdict yet.").split("; ");
+    by("verdict").replaceChildren(...said.map((words) => element("li", { textContent: words })));
+    this.#documents(series);
+    try {
+      if (!again) await this.#viewer.open(series.id, series.description || series.modality);
+      if (series !== this.#series) return;
+      const seg = series.results.find((result) => result.kind === "seg");
+      const segments = seg ? await Segments.open(seg.id, this.#viewer.stack) : null;
+      if (series !== this.#series) return;
+      this.#viewer.segments = segments;
+      await this.#findings.show(series, segments);
+      this.#viewer.draw(true);
+    } catch (error) {
+      by("findings-note").textContent = error.message;
+    }
+    this.#tell();
+  }
+
+  #documents(series) {
+    const pdfs = series.results.filter((result) => result.kind === "pdf");
+    by("documents").replaceChildren(...pdfs.map((result, index) => {
+      const words = pdfs.length > 1 ? `Report, ${["English", "Chinese"][index] ?? `document ${index + 1}`} (PDF)` : "Report (PDF)";
+      return element("li", {}, element("a", { href: `/reading/result/${result.id}/document`, target: "_blank", rel: "noopener", textContent: words }));
+    }));
+    if (!pdfs.length) by("documents").append(element("li", { className: "weak", textContent: "None." }));
+  }
+
+  #goTo(finding) {
+    this.#viewer.show(finding.centre, finding.slice);
+    this.#tell();
+  }
+
+  async #beside(prior) {
+    const { series } = await json(`/reading/study/${encodeURIComponent(prior.study_uid)}`);
+    const first = series.find((one) => one.findings) ?? series[0];
+    if (!first) return;
+    by("then").hidden = false;
+    this.#then.window = [...this.#viewer.window];
+    await this.#then.open(first.id, `EARLIER ${dated(prior.study_date)} · ${first.description || first.modality}`);
+  }
+
+  #closePrior() {
+    by("then").hidden = true;
+    this.#then.close();
+  }
+
+  #tell() {
+    const { stack } = this.#viewer;
+    by("loaded").textContent = stack && !stack.isComplete ? `${stack.loaded} of ${stack.length} loaded` : "";
+    for (const [name, button] of this.#buttons) {
+      const [group, value] = name.split(" ");
+      if (group === "tool") button.setAttribute("aria-pressed", String(this.#viewer.tool === value));
+      if (group === "plane") {
+        button.setAttribute("aria-pressed", String(this.#viewer.plane === value));
+        button.disabled = value !== "slices" && !stack?.isVolume;
+      }
+      if (group === "marks") button.setAttribute("aria-pressed", String(this.#viewer.showsMarks));
+    }
+  }
+
+  #both(act) {
+    act(this.#viewer);
+    if (!by("then").hidden) act(this.#then);
+    this.#tell();
+  }
+
+  #toolbar() {
+    const add = (name, text, act, key) => {
+      const button = element("button", { type: "button" }, text, ...(key ? [" ", element("kbd", { textContent: key })] : []));
+      button.addEventListener("click", act);
+      this.#buttons.set(name, button);
+      return button;
+    };
+    const group = (label, ...buttons) => {
+      const made = element("span", { className: "group" }, ...buttons);
+      made.setAttribute("role", "group");
+      made.setAttribute("aria-label", label);
+      return made;
+    };
+    const windows = Object.keys(WINDOWS).map((name, i) => add(`window ${i}`, name, () => this.#both((v) => v.turnOn(name)), String(i + 1)));
+    const tools = Object.entries(TOOLS).map(([tool, text]) => add(`tool ${tool}`, text, () => this.#both((v) => { v.tool = tool; })));
+    const planes = Object.entries(PLANES).map(([plane, text]) => add(`plane ${plane}`, text, () => this.#both((v) => v.cutAlong(plane))));
+    by("tools").replaceChildren(
+      group("Window", ...windows), group("Pointer", ...tools), group("Plane", ...planes),
+      group("Picture",
+        add("marks on", "Marks", () => this.#marks(), "O"),
+        add("zoom in", "+", () => this.#both((v) => v.magnify(1.25)), ""),
+        add("zoom out", "−", () => this.#both((v) => v.magnify(0.8)), ""),
+        add("fit", "Fit", () => this.#both((v) => v.fit()), "F")));
+    this.#buttons.get("zoom in").setAttribute("aria-label", "Larger");
+    this.#buttons.get("zoom out").setAttribute("aria-label", "Smaller");
+    by("key-list").replaceChildren(...[...this.#keys].filter(([, act]) => act.words).flatMap(([key, act]) =>
+      [element("dt", {}, element("kbd", { textContent: act.name ?? key })), element("dd", { textContent: act.words })]));
+  }
+
+  #marks() {
+    this.#both((viewer) => {
+      viewer.showsMarks = !viewer.showsMarks;
+      viewer.draw(true);
+    });
+  }
+
+  #shortcuts() {
+    const scroll = (by) => () => this.#both((viewer) => viewer.step(by));
+    const names = Object.keys(WINDOWS);
+    const tool = (name) => () => this.#both((viewer) => { viewer.tool = viewer.tool === name ? "scroll" : name; });
+    const turn = () => {
+      const planes = Object.keys(PLANES);
+      const next = planes[(planes.indexOf(this.#viewer.plane) + 1) % planes.length];
+      this.#both((viewer) => viewer.cutAlong(next));
+    };
+    return new Map([
+      ["ArrowUp", { run: scroll(-1), name: "↑ ↓", words: "one slice" }],
+      ["ArrowDown", { run: scroll(1) }],
+      ["PageUp", { run: scroll(-10), name: "Page up, down", words: "ten slices" }],
+      ["PageDown", { run: scroll(10) }],
+      ["Home", { run: scroll(-1e6), name: "Home, End", words: "first, last slice" }],
+      ["End", { run: scroll(1e6) }],
+      ...names.map((name, i) => [String(i + 1), { run: () => this.#both((v) => v.turnOn(name)), words: `window: ${name.toLowerCase()}` }]),
+      ["n", { run: () => this.#findings.step(1), words: "next finding" }],
+      ["p", { run: () => this.#findings.step(-1), words: "finding before" }],
+      ["a", { run: () => this.#findings.decide("accepted"), words: "accept the finding" }],
+      ["r", { run: () => this.#findings.decide("rejected"), words: "reject the finding" }],
+      ["o", { run: () => this.#marks(), words: "marks on or off" }],
+      ["v", { run: turn, words: "slices, coronal, sagittal" }],
+      ["m", { run: tool("measure"), words: "measure" }],
+      ["w", { run: tool("window"), words: "change the window by dragging" }],
+      ["x", { run: () => this.#both((v) => v.clearLines()), words: "remove the measurements" }],
+      ["f", { run: () => this.#both((v) => v.fit()), words: "whole picture" }],
+      ["Escape", { run: () => (by("then").hidden ? (location.hash = "") : this.#closePrior()), words: "close the earlier study, or back to the list" }],
+    ]);
+  }
+}

@@ -1,0 +1,253 @@
+//! HTTP routes of DICOMweb (PS3.18 sections 10.4 and 10.6), below `/dicom-web`. `access` has allowed the request already.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream;
+use serde::Serialize;
+
+use crate::dicomweb::{Error, Object, Query, Web, WebFault, Which};
+
+pub const ROOT: &str = "/dicom-web";
+
+pub fn routes(web: Web) -> Router {
+    let at = |path: &str| format!("{ROOT}{path}");
+    Router::new()
+        .route(&at("/studies"), get(studies))
+        .route(&at("/studies/{study}"), get(study))
+        .route(&at("/studies/{study}/metadata"), get(study_metadata))
+        .route(&at("/studies/{study}/series"), get(series))
+        .route(&at("/studies/{study}/instances"), get(study_instances))
+        .route(&at("/studies/{study}/series/{series}"), get(one_series))
+        .route(&at("/studies/{study}/series/{series}/metadata"), get(series_metadata))
+        .route(&at("/studies/{study}/series/{series}/instances"), get(series_instances))
+        .route(&at("/studies/{study}/series/{series}/instances/{instance}"), get(instance))
+        .route(&at("/studies/{study}/series/{series}/instances/{instance}/metadata"), get(instance_metadata))
+        .route(&at("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}"), get(frames))
+        .with_state(web)
+}
+
+type Answer = Result<Response, Error>;
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = match self.kind() {
+            WebFault::NotFound => StatusCode::NOT_FOUND,
+            WebFault::Wrong => StatusCode::BAD_REQUEST,
+            WebFault::NotInThisForm => StatusCode::NOT_ACCEPTABLE,
+            WebFault::Internal => {
+                tracing::warn!(error = %self, "a DICOMweb client could not be given what it asked for");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        (status, self.to_string()).into_response()
+    }
+}
+
+fn query(uri: &Uri) -> Result<Query, Error> {
+    let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    Ok(Query::parse(&pairs.into_owned().collect::<Vec<_>>())?)
+}
+
+/// The address by which the client knows this service.
+fn base(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    format!("http://{host}{ROOT}")
+}
+
+fn json(rows: &impl Serialize) -> Response {
+    match serde_json::to_string(rows) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/dicom+json")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn which(study_uid: String, series_uid: Option<String>, sop_uid: Option<String>) -> Which {
+    Which { study_uid, series_uid, sop_uid }
+}
+
+async fn studies(State(web): State<Web>, uri: Uri, headers: HeaderMap) -> Answer {
+    Ok(json(&web.studies(query(&uri)?, base(&headers)).await?))
+}
+
+async fn series(State(web): State<Web>, Path(study): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
+    Ok(json(&web.series(study, query(&uri)?, base(&headers)).await?))
+}
+
+async fn study_instances(State(web): State<Web>, Path(study): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
+    Ok(json(&web.instances(which(study, None, None), query(&uri)?, base(&headers)).await?))
+}
+
+async fn series_instances(
+    State(web): State<Web>,
+    Path((study, series)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    Ok(json(&web.instances(which(study, Some(series), None), query(&uri)?, base(&headers)).await?))
+}
+
+async fn study(State(web): State<Web>, Path(study): Path<String>, headers: HeaderMap) -> Answer {
+    retrieve(web, which(study, None, None), &headers).await
+}
+
+async fn one_series(
+    State(web): State<Web>,
+    Path((study, series)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Answer {
+    retrieve(web, which(study, Some(series), None), &headers).await
+}
+
+async fn instance(
+    State(web): State<Web>,
+    Path((study, series, instance)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Answer {
+    retrieve(web, which(study, Some(series), Some(instance)), &headers).await
+}
+
+async fn study_metadata(State(web): State<Web>, Path(study): Path<String>) -> Answer {
+    metadata(&web, which(study, None, None)).await
+}
+
+async fn series_metadata(State(web): State<Web>, Path((study, series)): Path<(String, String)>) -> Answer {
+    metadata(&web, which(study, Some(series), None)).await
+}
+
+async fn instance_metadata(
+    State(web): State<Web>,
+    Path((study, series, instance)): Path<(String, String, String)>,
+) -> Answer {
+    metadata(&web, which(study, Some(series), Some(instance))).await
+}
+
+async fn metadata(web: &Web, which: Which) -> Answer {
+    let mut all = Vec::new();
+    for object in web.objects(which).await? {
+        all.push(web.metadata(&object).await?);
+    }
+    Ok(json(&all))
+}
+
+/// What a client will take, of its Accept header: the transfer syntax, and whether one object may come without parts.
+struct Accepted {
+    transfer_syntax: Option<String>,
+    single: bool,
+}
+
+impl Accepted {
+    /// `None` when nothing of it can be given.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let all = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let all: Vec<&str> = all.flat_map(|value| value.split(',')).map(str::trim).collect();
+        if all.is_empty() {
+            return Some(Self { transfer_syntax: None, single: false });
+        }
+        all.into_iter().find_map(|one| {
+            let mut parts = one.split(';').map(str::trim);
+            let kind = parts.next()?.to_ascii_lowercase();
+            let parameters: Vec<(String, &str)> = parts
+                .filter_map(|part| part.split_once('='))
+                .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().trim_matches('"')))
+                .collect();
+            let of = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
+            let takes = match kind.as_str() {
+                "multipart/related" => of("type").is_none_or(|kind| ["application/dicom", "*/*"].contains(&kind)),
+                "application/dicom" | "*/*" | "multipart/*" | "application/*" => true,
+                _ => false,
+            };
+            let transfer_syntax = of("transfer-syntax").map(str::to_owned);
+            takes.then(|| Self { transfer_syntax, single: kind == "application/dicom" })
+        })
+    }
+}
+
+/// Objects one after the other: only one of them is in memory.
+async fn retrieve(web: Web, which: Which, headers: &HeaderMap) -> Answer {
+    let Some(accepted) = Accepted::of(headers) else {
+        let words =
+            "objects are given as multipart/related; type=\"application/dicom\", one alone as application/dicom";
+        return Ok((StatusCode::NOT_ACCEPTABLE, words).into_response());
+    };
+    let mut objects = web.objects(which).await?;
+    let wanted = accepted.transfer_syntax;
+    // The first decides the status: later ones could only break off.
+    let first = web.file(&objects[0], wanted.as_deref()).await?;
+    if accepted.single && objects.len() == 1 {
+        return Ok(([(header::CONTENT_TYPE, "application/dicom")], first).into_response());
+    }
+    let rest = objects.split_off(1);
+    let parts = Parts { web, wanted, rest: rest.into_iter(), first: Some(first), ended: false };
+    let body = Body::from_stream(stream::unfold(parts, Parts::next));
+    let kind = format!("multipart/related; type=\"application/dicom\"; boundary={BOUNDARY}");
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+}
+
+/// Separates the parts. As long as a hash of random content, so that no object contains it.
+const BOUNDARY: &str = "scanside-7b1f0c5a92d64e3f8a4e9d27c6b35f10";
+
+struct Parts {
+    web: Web,
+    wanted: Option<String>,
+    rest: std::vec::IntoIter<Object>,
+    first: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl Parts {
+    /// An object that cannot be given ends the answer before its end, so that the client does not take it for whole.
+    async fn next(mut self) -> Option<(Result<Bytes, Error>, Self)> {
+        if self.ended {
+            return None;
+        }
+        let file = match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => match self.rest.next() {
+                Some(object) => self.web.file(&object, self.wanted.as_deref()).await.map(Some),
+                None => Ok(None),
+            },
+        };
+        match file {
+            Ok(Some(file)) => Some((Ok(part("application/dicom", &file)), self)),
+            Ok(None) => {
+                self.ended = true;
+                Some((Ok(Bytes::from(format!("--{BOUNDARY}--\r\n"))), self))
+            }
+            Err(error) => {
+                self.ended = true;
+                tracing::warn!(%error, "a DICOMweb answer ended early");
+                Some((Err(error), self))
+            }
+        }
+    }
+}
+
+fn part(kind: &str, content: &[u8]) -> Bytes {
+    let mut bytes =
+        format!("--{BOUNDARY}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", content.len()).into_bytes();
+    bytes.extend_from_slice(content);
+    bytes.extend_from_slice(b"\r\n");
+    bytes.into()
+}
+
+async fn frames(
+    State(web): State<Web>,
+    Path((study, series, instance, frames)): Path<(String, String, String, String)>,
+) -> Answer {
+    let numbers: Result<Vec<u32>, _> = frames.split(',').map(str::parse).collect();
+    let Ok(numbers) = numbers else {
+        return Ok((StatusCode::BAD_REQUEST, "frames are numbers from 1, with commas").into_response());
+    };
+    let object = web.objects(which(study, Some(series), Some(instance))).await?.swap_remove(0);
+    let mut body = Vec::new();
+    for frame in web.frames(&object, numbers).await? {
+        body.extend_from_slice(&part("application/octet-stream", &frame));
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    let kind = format!("multipart/related; type=\"application/octet-stream\"; boundary={BOUNDARY}");
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+}

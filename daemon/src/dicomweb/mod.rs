@@ -1,0 +1,313 @@
+//! DICOMweb, read-only (PS3.18): what the box holds, received objects and its own results, is searched (QIDO-RS) and
+//! fetched (WADO-RS) by viewers and scripts.
+//!
+//! `query` says what is wanted, `answers` how a row is written as DICOM JSON. `console` serves it, behind its login.
+
+mod answers;
+mod query;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use custody::instance::Instance;
+use custody::spool::{self, Spool};
+use custody::store::lists::{self, Wanted};
+use custody::store::{self, instances, results, series};
+use dicom::header::Header;
+use dicom::pixels::error::DecodeError;
+use dicom::pixels::pictures::Pictures;
+use dicom_dictionary_std::uids;
+use dicom_object::FileMetaTable;
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+pub use query::{Error as QueryError, Query};
+
+use crate::reader::{Lost, Reader};
+
+/// Objects that are read at the same time, over all requests.
+const AT_ONCE: usize = 2;
+/// Explicit VR Big Endian, which is retired and still sent.
+const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+/// The largest object that is read whole into memory: to change its transfer syntax, or for its frames.
+const MOST_BYTES: u64 = 512 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no such study, series, instance or frame here")]
+    NotFound,
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error("the object is stored in transfer syntax {stored}; ask for it with transfer-syntax={stored} or *")]
+    TransferSyntax { stored: String },
+    #[error("the object is too large for this: {mib} MiB, {most_mib} MiB are allowed")]
+    TooLarge { mib: u64, most_mib: u64 },
+    #[error("the pixels cannot be decoded: {0}")]
+    Decode(#[from] DecodeError),
+    #[error("the object cannot be read: {0}")]
+    DataSet(String),
+    #[error("the bytes cannot be read: {0}")]
+    Spool(#[from] spool::Error),
+    #[error("a result file cannot be read: {0}")]
+    Result(#[from] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    #[error("the work for this request was not finished: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebFault {
+    NotFound,
+    /// The question has a mistake.
+    Wrong,
+    /// It is there, but not in this form.
+    NotInThisForm,
+    /// Trying again may help.
+    Internal,
+}
+
+impl Error {
+    pub fn kind(&self) -> WebFault {
+        match self {
+            Self::NotFound => WebFault::NotFound,
+            Self::Query(_) => WebFault::Wrong,
+            Self::Decode(error) if error.is_transient() => WebFault::Internal,
+            Self::TransferSyntax { .. } | Self::TooLarge { .. } | Self::Decode(_) | Self::DataSet(_) => {
+                WebFault::NotInThisForm
+            }
+            Self::Spool(_) | Self::Result(_) | Self::Store(_) | Self::Lost(_) | Self::Task(_) => WebFault::Internal,
+        }
+    }
+}
+
+/// Which objects of a study.
+#[derive(Debug, Clone, Default)]
+pub struct Which {
+    pub study_uid: String,
+    pub series_uid: Option<String>,
+    pub sop_uid: Option<String>,
+}
+
+impl Which {
+    fn takes(&self, header: &Header) -> bool {
+        self.series_uid.as_ref().is_none_or(|uid| *uid == header.series_instance_uid)
+            && self.sop_uid.as_ref().is_none_or(|uid| *uid == header.sop_instance_uid)
+    }
+}
+
+/// An object that the box holds.
+#[derive(Debug, Clone)]
+pub struct Object {
+    pub header: Header,
+    held: Held,
+}
+
+#[derive(Debug, Clone)]
+enum Held {
+    Received(Box<Instance>),
+    Made { file: PathBuf, length: u64 },
+}
+
+impl Object {
+    fn length(&self) -> u64 {
+        match &self.held {
+            Held::Received(instance) => instance.location.length(),
+            Held::Made { length, .. } => *length,
+        }
+    }
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Web {
+    reader: Reader,
+    spool: Spool,
+    folder: PathBuf,
+    at_once: Arc<Semaphore>,
+}
+
+/// Rows as DICOM JSON.
+type Rows = Vec<Map<String, Value>>;
+
+impl Web {
+    /// `folder`: the spool directory, where the results are.
+    pub fn new(reader: Reader, spool: Spool, folder: PathBuf) -> Self {
+        Self { reader, spool, folder, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Studies that are like that, newest first. `base`: address of this service, for the links.
+    ///
+    /// # Errors
+    /// When the database does not answer (as for all below).
+    pub async fn studies(&self, query: Query, base: String) -> Result<Rows, Error> {
+        let read = move |connection: &Connection| {
+            let wanted =
+                Wanted { limit: u32::MAX, study_uid: query.study_uid().map(str::to_owned), ..Wanted::default() };
+            let mut rows = Rows::new();
+            let mut skipped = 0;
+            for study in lists::studies(connection, &wanted)? {
+                let made = results::newest_of_study(connection, &study.study_uid)?;
+                let modalities = answers::modalities(&study, &made);
+                // Of an evicted study only the verdict is left.
+                let held = study.instance_count > 0 && study.state != "evicted";
+                if !held || !query.is_study(&study.header, &modalities) {
+                    continue;
+                }
+                if skipped < query.offset {
+                    skipped += 1;
+                    continue;
+                }
+                rows.push(answers::study(&study, &made, &modalities, &base));
+                if rows.len() >= query.limit {
+                    break;
+                }
+            }
+            Ok(rows)
+        };
+        self.reader.read(read).await
+    }
+
+    /// Series of one study that have an object like that.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing of the study is here.
+    pub async fn series(&self, study_uid: String, query: Query, base: String) -> Result<Rows, Error> {
+        let objects = self.objects(Which { study_uid, ..Which::default() }).await?;
+        let mut rows: Vec<(&Header, usize)> = Vec::new();
+        for Object { header, .. } in objects.iter().filter(|object| query.is_object(&object.header)) {
+            match rows.iter_mut().find(|(of, _)| of.series_instance_uid == header.series_instance_uid) {
+                Some((_, count)) => *count += 1,
+                None => rows.push((header, 1)),
+            }
+        }
+        let rows = rows.into_iter().skip(query.offset).take(query.limit);
+        Ok(rows.map(|(header, count)| answers::series(header, count, &base)).collect())
+    }
+
+    /// Objects of one study, or of one series of it, that are like that.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing of the study or series is here.
+    pub async fn instances(&self, which: Which, query: Query, base: String) -> Result<Rows, Error> {
+        let objects = self.objects(which).await?;
+        let found = objects.iter().filter(|object| query.is_object(&object.header));
+        let rows = found.skip(query.offset).take(query.limit);
+        Ok(rows.map(|object| answers::instance(&object.header, &base)).collect())
+    }
+
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub async fn objects(&self, which: Which) -> Result<Vec<Object>, Error> {
+        let folder = self.folder.clone();
+        let read = move |connection: &Connection| {
+            let mut objects = Vec::new();
+            for row in series::of_study(connection, &which.study_uid)? {
+                let kept = instances::of_series(connection, &which.study_uid, &row.key.series_uid)?;
+                objects.extend(kept.into_iter().map(|instance| Object {
+                    header: instance.header.clone(),
+                    held: Held::Received(Box::new(instance)),
+                }));
+            }
+            for row in results::newest_of_study(connection, &which.study_uid)? {
+                let file = folder.join(&row.file);
+                // One that is gone was evicted.
+                let Ok(open) = File::open(&file) else { continue };
+                let Ok(scan) = dicom::scan::scan(BufReader::new(open)) else { continue };
+                objects.push(Object { header: scan.header, held: Held::Made { file, length: row.length } });
+            }
+            objects.retain(|object| which.takes(&object.header));
+            objects.sort_by_key(|object| (object.header.series_number, object.header.instance_number));
+            if objects.is_empty() { Err(Error::NotFound) } else { Ok(objects) }
+        };
+        self.reader.read(read).await
+    }
+
+    /// The Part 10 file of an object, as it is stored, or in Explicit VR Little Endian, the form for whoever names none.
+    /// `wanted`: transfer syntax; `*` is any, `None` the default.
+    ///
+    /// # Errors
+    /// `TransferSyntax` when it is stored in another form that is not changed here.
+    pub async fn file(&self, object: &Object, wanted: Option<&str>) -> Result<Vec<u8>, Error> {
+        let stored = object.header.transfer_syntax_uid.clone();
+        let wanted = wanted.unwrap_or(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+        let as_stored = wanted == "*" || wanted == stored;
+        let is_changed = [uids::IMPLICIT_VR_LITTLE_ENDIAN, BIG_ENDIAN].contains(&stored.as_str());
+        let is_rewritten = is_changed && wanted == uids::EXPLICIT_VR_LITTLE_ENDIAN;
+        if !as_stored && !is_rewritten {
+            return Err(Error::TransferSyntax { stored });
+        }
+        let (web, object) = (self.clone(), object.clone());
+        self.work(move || {
+            let bytes = web.bytes(&object)?;
+            if as_stored { Ok(bytes) } else { explicit(&bytes) }
+        })
+        .await
+    }
+
+    /// All elements before the pixels, without binary ones, as DICOM JSON.
+    ///
+    /// # Errors
+    /// When the object cannot be read.
+    pub async fn metadata(&self, object: &Object) -> Result<Value, Error> {
+        let (web, object) = (self.clone(), object.clone());
+        self.work(move || Ok(dicom::json::of_part10(&web.bytes(&object)?)?)).await
+    }
+
+    /// Frames, numbered from 1, uncompressed and little endian.
+    ///
+    /// # Errors
+    /// `NotFound` for a number that is not there.
+    pub async fn frames(&self, object: &Object, numbers: Vec<u32>) -> Result<Vec<Vec<u8>>, Error> {
+        let (web, object) = (self.clone(), object.clone());
+        self.work(move || {
+            let needed = study::volume::picture_bytes(&object.header, object.length());
+            if needed > MOST_BYTES {
+                return Err(Error::TooLarge { mib: needed >> 20, most_mib: MOST_BYTES >> 20 });
+            }
+            let pictures = Pictures::open(&web.bytes(&object)?)?;
+            let index = |number: u32| (number as usize).checked_sub(1).ok_or(Error::NotFound);
+            let frame = |number| Ok(pictures.decode(index(number)?).ok_or(Error::NotFound)??.bytes);
+            numbers.into_iter().map(frame).collect()
+        })
+        .await
+    }
+
+    /// Blocks.
+    fn bytes(&self, object: &Object) -> Result<Vec<u8>, Error> {
+        if object.length() > MOST_BYTES {
+            return Err(Error::TooLarge { mib: object.length() >> 20, most_mib: MOST_BYTES >> 20 });
+        }
+        match &object.held {
+            Held::Received(instance) => Ok(self.spool.read_checked(instance)?),
+            Held::Made { file, .. } => Ok(std::fs::read(file)?),
+        }
+    }
+
+    async fn work<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Error> + Send + 'static,
+    {
+        // Closed never.
+        let _place = self.at_once.acquire().await;
+        tokio::task::spawn_blocking(work).await?
+    }
+}
+
+/// Written again in Explicit VR Little Endian.
+fn explicit(part10: &[u8]) -> Result<Vec<u8>, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::DataSet(error.to_string());
+    let file = dicom_object::from_reader(part10).map_err(|error| failed(&error))?;
+    let meta: FileMetaTable =
+        FileMetaTable { transfer_syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned(), ..file.meta().clone() };
+    let mut bytes = Vec::with_capacity(part10.len());
+    let set = file.into_inner().with_exact_meta(meta);
+    set.write_all(&mut bytes).map_err(|error| failed(&error))?;
+    Ok(bytes)
+}

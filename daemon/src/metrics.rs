@@ -1,0 +1,246 @@
+//! Figures of the box as text for Prometheus (its text format 0.0.4). Nothing in them is about a patient.
+//!
+//! `console` serves them at `/metrics`, behind its login.
+
+use std::fmt::Write as _;
+
+use custody::level::{Gate, Level};
+use custody::store::lists::{self, Counts};
+use hal::clock::Wall;
+use live::view::{Stats, View};
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use crate::health::Report;
+use crate::reader::{Lost, Reader};
+
+/// Where the figures come from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    reader: Reader,
+    gate: Gate,
+    health: watch::Receiver<Report>,
+    view: Option<View>,
+}
+
+impl Metrics {
+    pub fn new(reader: Reader, gate: Gate, health: watch::Receiver<Report>, view: Option<View>) -> Self {
+        Self { reader, gate, health, view }
+    }
+
+    /// The figures now. Without the database those that it would give are missing, and `scanside_database_up` is 0.
+    pub async fn text(&self) -> String {
+        let read = |connection: &Connection| Ok::<_, Error>(lists::counts(connection)?);
+        let counts = self.reader.read(read).await;
+        if let Err(error) = &counts {
+            tracing::debug!(%error, "metrics without the database");
+        }
+        let live = self.view.as_ref().map(|view| Live {
+            stats: (**view.stats.borrow()).clone(),
+            sign: view.status.borrow().sign.as_str().to_owned(),
+            in_exam: view.status.borrow().exam.is_some(),
+        });
+        text(&Snapshot {
+            version: env!("CARGO_PKG_VERSION"),
+            level: self.gate.get().0,
+            health: self.health.borrow().clone(),
+            resident_bytes: hal::memory::resident_bytes(),
+            oldest_secs: counts.as_ref().ok().map(|counts| waited_secs(&counts.oldest_pending_utc)),
+            counts: counts.ok(),
+            live,
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    #[error(transparent)]
+    Store(#[from] custody::store::Error),
+}
+
+/// Since then; 0 when nothing waits.
+fn waited_secs(utc: &str) -> f64 {
+    if utc.is_empty() { 0.0 } else { Wall::default().since(utc).as_secs_f64() }
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    version: &'static str,
+    level: Level,
+    health: Report,
+    resident_bytes: u64,
+    counts: Option<Counts>,
+    oldest_secs: Option<f64>,
+    /// On a box with live video.
+    live: Option<Live>,
+}
+
+#[derive(Debug)]
+struct Live {
+    stats: Stats,
+    sign: String,
+    in_exam: bool,
+}
+
+/// Pure.
+fn text(now: &Snapshot) -> String {
+    let mut page = Page(String::new());
+    page.family("build_info", "Version of the software.");
+    page.value("build_info", &[("version", now.version)], 1.0);
+    page.one(
+        "level",
+        "0: full; 0.5: reduced, the last good configuration is in effect; 1: no new studies; 2: no new studies and nothing is sent.",
+        match now.level {
+            Level::Full => 0.0,
+            // Below 1: a rule that asks for studies that are refused is not met.
+            Level::Reduced => 0.5,
+            Level::NoNewStudies => 1.0,
+            Level::NoOutput => 2.0,
+        },
+    );
+    page.one("free_bytes", "Free space on the disk of the spool.", now.health.free_bytes as f64);
+    if let Some(left) = now.health.studies_left {
+        page.one("studies_left", "Studies of recent size that still fit on the disk.", left as f64);
+    }
+    page.one("resident_bytes", "Memory of the daemon.", now.resident_bytes as f64);
+    page.one("database_up", "Could the database be read?", f64::from(u8::from(now.counts.is_some())));
+    if let Some(counts) = &now.counts {
+        page.counts(counts, now.oldest_secs.unwrap_or_default());
+    }
+    if let Some(live) = &now.live {
+        page.live(live);
+    }
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP scanside_{name} {help}\n# TYPE scanside_{name} gauge");
+    }
+
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let labels: Vec<String> = labels.iter().map(|(key, text)| format!("{key}=\"{}\"", escaped(text))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "scanside_{name}{labels} {value}");
+    }
+
+    fn one(&mut self, name: &str, help: &str, value: f64) {
+        self.family(name, help);
+        self.value(name, &[], value);
+    }
+
+    fn counts(&mut self, counts: &Counts, oldest_secs: f64) {
+        self.one("studies", "Studies that the box has rows of.", counts.studies.into());
+        self.one("instances", "Received instances that belong to series.", counts.instances as f64);
+        self.one("series_receiving", "Series that are being received.", counts.series_receiving.into());
+        self.family("jobs", "Jobs that are not done, by state.");
+        for (state, count) in
+            [("queued", counts.jobs_queued), ("running", counts.jobs_running), ("parked", counts.jobs_parked)]
+        {
+            self.value("jobs", &[("state", state)], count.into());
+        }
+        self.family("deliveries", "Results that have not reached a destination, by state.");
+        for (state, count) in [
+            ("pending", counts.deliveries_pending),
+            ("held", counts.deliveries_held),
+            ("parked", counts.deliveries_parked),
+        ] {
+            self.value("deliveries", &[("state", state)], count.into());
+        }
+        self.one("oldest_delivery_seconds", "How long the oldest result has waited to be delivered.", oldest_secs);
+        self.one("set_aside", "Instances that are kept and not used, by whatever reason.", counts.quarantined.into());
+    }
+
+    fn live(&mut self, Live { stats, sign, in_exam }: &Live) {
+        self.family("live_sign", "State of the live path: 1 for the present one.");
+        self.value("live_sign", &[("sign", sign)], 1.0);
+        self.one("live_exam", "Is an exam running?", f64::from(u8::from(*in_exam)));
+        self.family("live_pictures", "Pictures of the running exam, or since it began to run without one.");
+        for (what, count) in [("shown", stats.pictures), ("lost", stats.lost), ("analysed", stats.inferred)] {
+            self.value("live_pictures", &[("what", what)], count as f64);
+        }
+        self.family("live_latency_seconds", "Time of each stage of the live path; overlay: from capture.");
+        for (stage, latency) in &stats.stages {
+            for (quantile, ms) in
+                [("0.5", latency.p50), ("0.99", latency.p99), ("0.999", latency.p999), ("1", latency.max)]
+            {
+                self.value("live_latency_seconds", &[("stage", stage), ("quantile", quantile)], ms / 1e3);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use live::view::Latency;
+
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            version: "1.2.3",
+            level: Level::NoNewStudies,
+            health: Report { free_bytes: 5_000_000_000, studies_left: Some(40) },
+            resident_bytes: 17_600_000,
+            counts: Some(Counts { studies: 3, jobs_parked: 1, deliveries_pending: 7, ..Counts::default() }),
+            oldest_secs: Some(61.5),
+            live: Some(Live {
+                stats: Stats {
+                    pictures: 9,
+                    stages: vec![(
+                        "overlay \"x\"\n".into(),
+                        Latency { count: 9, p50: 14.0, p99: 20.0, p999: 25.0, max: 31.0 },
+                    )],
+                    ..Stats::default()
+                },
+                sign: "ready".into(),
+                in_exam: true,
+            }),
+        }
+    }
+
+    #[test]
+    fn every_figure_has_its_help_its_kind_and_one_value_for_each_label() {
+        let said = text(&snapshot());
+        for line in [
+            "scanside_build_info{version=\"1.2.3\"} 1",
+            "scanside_level 1",
+            "scanside_free_bytes 5000000000",
+            "scanside_studies_left 40",
+            "scanside_database_up 1",
+            "scanside_jobs{state=\"parked\"} 1",
+            "scanside_deliveries{state=\"pending\"} 7",
+            "scanside_oldest_delivery_seconds 61.5",
+            "scanside_live_sign{sign=\"ready\"} 1",
+            "scanside_live_latency_seconds{stage=\"overlay \\\"x\\\"\\n\",quantile=\"0.99\"} 0.02",
+        ] {
+            assert!(said.lines().any(|said| said == line), "{line}\n{said}");
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        let (mut helped, mut typed) = (String::new(), String::new());
+        for line in said.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                helped = help.split(' ').next().unwrap().into();
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                typed = kind.split(' ').next().unwrap().into();
+                assert_eq!(helped, typed);
+            } else {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                assert!(series.split('{').next().unwrap() == typed, "{line} after {typed}");
+                assert!(seen.insert(series.to_owned()) && value.parse::<f64>().unwrap().is_finite(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_the_database_it_says_so_and_gives_the_rest() {
+        let said = text(&Snapshot { counts: None, oldest_secs: None, live: None, ..snapshot() });
+        assert!(said.contains("scanside_database_up 0\n") && said.contains("scanside_level 1\n"));
+        assert!(!said.contains("scanside_jobs") && !said.contains("scanside_live"));
+    }
+}

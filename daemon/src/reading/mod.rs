@@ -1,0 +1,226 @@
+//! What a person reads on the page: the list of studies, their pictures, what was found in them, and where.
+//!
+//! ```text
+//! database --> listed: studies, one study          spool --> stack: order of the pictures --> picture: pixels
+//!                                                  results --> segments of the segmentation, the PDF
+//! ```
+//!
+//! Reads only. `console` serves it, behind its login.
+
+mod listed;
+mod picture;
+mod stack;
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use custody::instance::Instance;
+use custody::spool::{self, Spool};
+use custody::store::{self, instances, results, series};
+use dicom::kind::SeriesKind;
+use dicom::pixels::error::DecodeError;
+use dicom::segmentation::{self, Segmentation};
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+pub use listed::{SeriesRow, Study, StudyRow};
+pub use stack::{Picture, Pixels, Stack};
+
+use crate::reader::{Lost, Reader};
+
+/// Pictures that are decoded at the same time, over all pages: bounds memory, and leaves the processor to the work.
+const AT_ONCE: usize = 2;
+/// The most studies in the list.
+const MOST_STUDIES: u32 = 500;
+/// The largest result file that is read for a page.
+const MOST_RESULT_BYTES: u64 = 512 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no such picture, series or study here any more")]
+    NotFound,
+    #[error("it is too large to be shown: {needed_mib} MiB of memory are needed, {most_mib} MiB are allowed")]
+    TooLarge { needed_mib: u64, most_mib: u64 },
+    #[error("its colours cannot be shown: {0}")]
+    Colour(String),
+    #[error("the picture cannot be decoded: {0}")]
+    Decode(#[from] DecodeError),
+    #[error("the bytes cannot be read: {0}")]
+    Spool(#[from] spool::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    #[error(transparent)]
+    Segmentation(#[from] segmentation::Error),
+    #[error(transparent)]
+    Document(#[from] dicom::document::Error),
+    #[error("a result file cannot be read: {0}")]
+    Result(#[from] std::io::Error),
+    #[error("the work for this picture was not finished: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// The kinds of error that a page distinguishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadingFault {
+    NotFound,
+    /// It is there and cannot be shown.
+    CannotBeShown,
+    /// Trying again may help.
+    Internal,
+}
+
+impl Error {
+    pub fn kind(&self) -> ReadingFault {
+        match self {
+            Self::NotFound => ReadingFault::NotFound,
+            Self::Decode(error) if error.is_transient() => ReadingFault::Internal,
+            Self::TooLarge { .. } | Self::Colour(_) | Self::Decode(_) | Self::Segmentation(_) | Self::Document(_) => {
+                ReadingFault::CannotBeShown
+            }
+            Self::Spool(_) | Self::Store(_) | Self::Lost(_) | Self::Result(_) | Self::Task(_) => ReadingFault::Internal,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// The last segmentation that was asked for, and the row of its result.
+type Last = Option<(i64, Arc<Segmentation>)>;
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    reader: Reader,
+    folder: PathBuf,
+    decoder: picture::Decoder,
+    at_once: Arc<Semaphore>,
+    segmentation: Arc<Mutex<Last>>,
+}
+
+impl Reading {
+    /// `folder`: the spool directory, where the results are.
+    pub fn new(reader: Reader, spool: Spool, folder: PathBuf) -> Self {
+        Self {
+            reader,
+            folder,
+            decoder: picture::Decoder::new(spool),
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            segmentation: Arc::default(),
+        }
+    }
+
+    /// The newest studies, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer (as for all below).
+    pub async fn studies(&self) -> Result<Vec<StudyRow>, Error> {
+        self.reader.read(|connection| listed::studies(connection, MOST_STUDIES)).await
+    }
+
+    /// # Errors
+    /// `NotFound` when there is no such study.
+    pub async fn study(&self, study_uid: String) -> Result<Study, Error> {
+        self.reader.read(move |connection| listed::study(connection, &study_uid)).await
+    }
+
+    /// # Errors
+    /// `NotFound` when there is no such series.
+    pub async fn stack(&self, series: i64) -> Result<Stack, Error> {
+        let read = move |connection: &Connection| {
+            let row = series::get(connection, series)?.ok_or(Error::NotFound)?;
+            let kept = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+            Ok(stack::stack(row.kind, &kept))
+        };
+        self.reader.read(read).await
+    }
+
+    /// Pixels of one frame, counted from 1.
+    ///
+    /// # Errors
+    /// When there is no such frame or it cannot be shown.
+    pub async fn pixels(&self, instance: i64, frame: u32) -> Result<Vec<u8>, Error> {
+        let (kind, instance) = self.reader.read(move |connection| of_instance(connection, instance)).await?;
+        let decoder = self.decoder.clone();
+        self.work(move || decoder.pixels(kind, &instance, frame)).await
+    }
+
+    /// The segments of a segmentation.
+    ///
+    /// # Errors
+    /// When there is no such result or it is no segmentation.
+    pub async fn segmentation(&self, result: i64) -> Result<Arc<Segmentation>, Error> {
+        if let Some(known) = self.known(result) {
+            return Ok(known);
+        }
+        let file = self.file(result).await?;
+        let read = Arc::new(self.work(move || Ok(segmentation::read(&read_file(&file)?)?)).await?);
+        *self.segmentation.lock().unwrap_or_else(PoisonError::into_inner) = Some((result, read.clone()));
+        Ok(read)
+    }
+
+    fn known(&self, result: i64) -> Option<Arc<Segmentation>> {
+        let last = self.segmentation.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(of, _)| *of == result).map(|(_, known)| known.clone())
+    }
+
+    /// The PDF in a result.
+    ///
+    /// # Errors
+    /// When there is no such result or it holds no PDF.
+    pub async fn document(&self, result: i64) -> Result<Vec<u8>, Error> {
+        let file = self.file(result).await?;
+        self.work(move || Ok(dicom::document::pdf(&read_file(&file)?)?)).await
+    }
+
+    async fn file(&self, result: i64) -> Result<PathBuf, Error> {
+        let name = self.reader.read(move |connection| Ok::<_, Error>(results::get(connection, result)?)).await?;
+        below(&self.folder, &name.ok_or(Error::NotFound)?.file).ok_or(Error::NotFound)
+    }
+
+    async fn work<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Error> + Send + 'static,
+    {
+        // Closed never.
+        let _place = self.at_once.acquire().await;
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            let _entered = runtime.enter();
+            work()
+        })
+        .await?
+    }
+}
+
+fn of_instance(connection: &Connection, instance: i64) -> Result<(SeriesKind, Instance), Error> {
+    let instance = instances::get_kept(connection, instance)?.ok_or(Error::NotFound)?;
+    let header = &instance.header;
+    let rows = series::of_study(connection, &header.study_instance_uid)?;
+    let row = rows.into_iter().find(|row| row.key.series_uid == header.series_instance_uid).ok_or(Error::NotFound)?;
+    Ok((row.kind, instance))
+}
+
+/// A file below `folder`; `None` for a name that leads elsewhere.
+fn below(folder: &Path, name: &str) -> Option<PathBuf> {
+    let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    plain.then(|| folder.join(name))
+}
+
+fn read_file(file: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = match std::fs::metadata(file) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::NotFound),
+        Err(error) => return Err(error.into()),
+    };
+    if bytes > MOST_RESULT_BYTES {
+        return Err(Error::TooLarge { needed_mib: bytes >> 20, most_mib: MOST_RESULT_BYTES >> 20 });
+    }
+    Ok(std::fs::read(file)?)
+}

@@ -1,0 +1,98 @@
+//! The pixels of one picture, ready for a page to draw.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use custody::instance::Instance;
+use custody::spool::Spool;
+use dicom::kind::SeriesKind;
+use dicom::pixels::colour::Conversion;
+use dicom::pixels::pictures::Pictures;
+use study::volume::{self, Slice, build};
+
+use super::Error;
+
+/// The most memory that decoding one picture may need. Larger ones are not shown; analysis has a budget of its own.
+const MOST_BYTES: u64 = 512 << 20;
+/// How long the slices of a multi-frame instance stay decoded: a person looks at the next one within this time.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// Decodes pictures. The slices of the last multi-frame instance are kept for a while, because they are decoded together.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    spool: Spool,
+    last: Arc<Mutex<Option<Slices>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Slices {
+    instance: i64,
+    slices: Arc<[Slice]>,
+}
+
+impl Decoder {
+    pub fn new(spool: Spool) -> Self {
+        Self { spool, last: Arc::default() }
+    }
+
+    /// Row-major pixels of one frame (counted from 1), as [`super::stack::Pixels`] names them; 16 bits are little endian.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// When there is no such frame, or it cannot be decoded or only with too much memory.
+    pub fn pixels(&self, kind: SeriesKind, instance: &Instance, frame: u32) -> Result<Vec<u8>, Error> {
+        let (header, file) = (&instance.header, instance.location.length());
+        let needed = match kind.is_volume() {
+            true => volume::slices_bytes(header, file),
+            false => volume::picture_bytes(header, file),
+        };
+        if needed > MOST_BYTES {
+            return Err(Error::TooLarge { needed_mib: needed >> 20, most_mib: MOST_BYTES >> 20 });
+        }
+        if kind.is_volume() { self.hounsfield(instance, frame) } else { self.shown(instance, frame) }
+    }
+
+    fn hounsfield(&self, instance: &Instance, frame: u32) -> Result<Vec<u8>, Error> {
+        let slices = match self.kept(instance.id) {
+            Some(slices) => slices,
+            None => self.keep(instance, build::decode(&self.spool, instance)?.into()),
+        };
+        let slice = (frame as usize).checked_sub(1).and_then(|index| slices.get(index)).ok_or(Error::NotFound)?;
+        Ok(slice.hu.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn kept(&self, instance: i64) -> Option<Arc<[Slice]>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|last| last.instance == instance).map(|last| last.slices.clone())
+    }
+
+    fn keep(&self, instance: &Instance, slices: Arc<[Slice]>) -> Arc<[Slice]> {
+        if slices.len() > 1 {
+            let kept = Slices { instance: instance.id, slices: slices.clone() };
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+            let (last, kept) = (self.last.clone(), Arc::downgrade(&slices));
+            tokio::spawn(async move {
+                tokio::time::sleep(KEPT).await;
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                if last.as_ref().is_some_and(|last| std::ptr::eq(Arc::as_ptr(&last.slices), kept.as_ptr())) {
+                    *last = None;
+                }
+            });
+        }
+        slices
+    }
+
+    fn shown(&self, instance: &Instance, frame: u32) -> Result<Vec<u8>, Error> {
+        let pictures = Pictures::open(&self.spool.read_checked(instance)?)?;
+        let header = &pictures.header;
+        let conversion =
+            Conversion::of(header, &pictures.data_set).map_err(|error| Error::Colour(error.to_string()))?;
+        let index = (frame as usize).checked_sub(1).ok_or(Error::NotFound)?;
+        let samples = pictures.decode(index).ok_or(Error::NotFound)??;
+        let channels = if conversion.is_grey() { 1 } else { 3 };
+        let (rows, columns) = (header.rows as usize, header.columns as usize);
+        let mut bytes = vec![0; rows * columns * channels];
+        conversion.convert(&samples, columns, &mut bytes);
+        Ok(bytes)
+    }
+}

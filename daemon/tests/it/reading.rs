@@ -1,0 +1,93 @@
+//! Who may read studies on the page, and what is answered when there is nothing to read.
+
+use config::settings::Console;
+use custody::level::Gate;
+use custody::spool::Spool;
+use custody::store::Store;
+use scansided::console::Studies;
+use scansided::metrics::Metrics;
+use scansided::reader::Reader;
+use tempfile::TempDir;
+
+use super::console::elsewhere;
+use super::console_support::Site;
+
+/// Everything that shows something of a patient.
+const SHOWN: [&str; 12] = [
+    "GET /reading/studies",
+    "GET /reading/study/1.2.3",
+    "GET /reading/series/1/stack",
+    "GET /reading/picture/1/1",
+    "GET /reading/result/1/segments",
+    "GET /reading/result/1/document",
+    "GET /dicom-web/studies/1.2.3",
+    "GET /dicom-web/studies/1.2.3/metadata",
+    "GET /dicom-web/studies/1.2.3/series",
+    "GET /dicom-web/studies/1.2.3/series/1.2.4/instances/1.2.5/frames/1",
+    "GET /metrics",
+    "GET /dicom-web/studies",
+];
+
+fn empty() -> (TempDir, Studies) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+    let settings = custody::settings::Spool { directory: folder.path().to_owned(), ..Default::default() };
+    let spool = Spool::new(&settings, &store);
+    let health = scansided::health::channel().1;
+    let metrics = Metrics::new(Reader::new(store.clone()), Gate::default(), health, None);
+    let studies = Studies::new(&store, &spool, folder.path(), metrics);
+    (folder, studies)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_loopback_nothing_of_a_patient_is_shown_without_a_login() {
+    let Some(address) = elsewhere() else { return };
+    let (folder, reading) = empty();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "a token of this box\n").unwrap();
+    let settings = Console { address: "0.0.0.0:0".into(), token_file: Some(token), ..Console::default() };
+    let mut site = Site::of_studies(settings, reading).await;
+    site.address.set_ip(address);
+    for what in SHOWN {
+        assert_eq!(site.ask(what, &[], "").await.status, 401, "{what}");
+    }
+    let page = site.ask("GET /studies", &[], "").await;
+    assert_eq!((page.status, page.header("location")), (303, Some("/login")));
+    let login = site.post("/login", r#"{"token":"a token of this box"}"#).await;
+    let cookie = login.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let line = format!("Cookie: {cookie}");
+    assert_eq!(site.ask("GET /reading/studies", &[&line], "").await.body, "[]");
+    // A program shows the token itself.
+    let wrong = site.ask("GET /dicom-web/studies", &["Authorization: Bearer another token"], "").await;
+    assert_eq!(wrong.status, 401);
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let program = site.ask("GET /dicom-web/studies", &["Authorization: Bearer a token of this box"], "").await;
+    assert_eq!((program.status, program.body.as_str()), (200, "[]"));
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_without_live_video_shows_its_studies_and_says_what_is_not_there() {
+    let (_folder, reading) = empty();
+    let settings = Console { address: "127.0.0.1:0".into(), ..Console::default() };
+    let site = Site::of_studies(settings, reading).await;
+    let first = site.ask("GET /", &[], "").await;
+    assert_eq!((first.status, first.header("location")), (303, Some("/studies")));
+    assert_eq!(site.ask("GET /pages", &[], "").await.body, r#"{"live":false,"studies":true}"#);
+    assert_eq!(site.ask("GET /studies", &[], "").await.status, 200);
+    assert_eq!(site.ask("GET /live", &[], "").await.status, 403, "another origin, before anything else");
+    for what in &SHOWN[1..SHOWN.len() - 2] {
+        let answer = site.ask(what, &[], "").await;
+        assert_eq!((answer.status, answer.body.contains("there is no such")), (404, true), "{what}: {}", answer.body);
+    }
+    let figures = site.ask("GET /metrics", &[], "").await;
+    assert!(
+        figures.body.contains("\nscanside_studies 0\n") && !figures.body.contains("scanside_live"),
+        "{}",
+        figures.body
+    );
+    let unknown = site.ask("GET /dicom-web/studies?Colour=red", &[], "").await;
+    assert_eq!((unknown.status, unknown.body.contains("cannot be searched for")), (400, true), "{}", unknown.body);
+    assert_eq!(site.ask("GET /reading/picture/1/x", &[], "").await.status, 400);
+    site.stop().await;
+}

@@ -1,0 +1,154 @@
+//! The page on which studies are read, in a real browser, of a real box that received a study: the list, the pictures as
+//! the scanner made them, what was found in them, documents. Screenshots are written to `out/console`.
+
+use std::time::Duration;
+
+use hil_tests::appliance::{Appliance, Setup};
+use hil_tests::browser::Browser;
+use hil_tests::modality::Modality;
+use hil_tests::part10::Instance;
+use hil_tests::{deadline, tools};
+use needs::Lack;
+use phantom::{Options, Phantom};
+
+use crate::support::Records;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+pub const SETTLED_WITHIN: Duration = Duration::from_secs(240);
+const COLUMNS: usize = 96;
+const SLICES: usize = 36;
+
+struct Box {
+    appliance: Appliance,
+    browser: Browser,
+    sent: Vec<Instance>,
+}
+
+/// A box that has read a phantom, and a browser on its page; `None`, and the test is skipped, where there is no Chromium.
+async fn read() -> Option<Box> {
+    let Some(browser) = Browser::start(1400, 900).await.unwrap() else {
+        needs::skip(Lack::Software, "no chromium");
+        return None;
+    };
+    let columns = COLUMNS;
+    let options =
+        Options { columns, rows: columns, pixel_mm: 3.9, slices: SLICES, slice_mm: 8.0, ..Options::default() };
+    let (study, _) = Phantom::chest(7, &options).unwrap();
+    let sent: Vec<_> = study.instances.iter().map(|one| Instance::from_part10(&one.part10).unwrap()).collect();
+    let appliance = Appliance::start(&Setup::default()).await.unwrap();
+    Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&sent, |_, _| {}).await.unwrap();
+    let records = Records::open(&appliance).unwrap();
+    let done = || records.series().unwrap().len() >= 2 && records.is_settled().unwrap();
+    deadline::until_true("the verdict", SETTLED_WITHIN, done).await.unwrap();
+    Some(Box { appliance, browser, sent })
+}
+
+fn screenshot(name: &str) -> std::path::PathBuf {
+    tools::workspace().join("out/console").join(name)
+}
+
+async fn text(browser: &mut Browser, of: &str) -> String {
+    let value = browser.evaluate(&format!("document.querySelector({of:?}).textContent")).await.unwrap();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+const OPENED: &str = "/1 of|of \\d+ · image/.test(document.querySelector('#now .bottom').textContent)
+    && document.getElementById('loaded').textContent === ''";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_else_is_asked() {
+    let Some(Box { mut appliance, mut browser, sent }) = read().await else { return };
+    browser.open(&appliance.page().unwrap()).await.unwrap();
+    browser.wait("the list", PATIENCE, "document.querySelectorAll('#rows a').length === 1").await.unwrap();
+    let row = text(&mut browser, "#rows tr").await;
+    for word in ["processed", "PHANTOM, CHEST", "PHANTOM-7", "2026-01-05", "nodules or masses"] {
+        assert!(row.contains(word), "{word}: {row}");
+    }
+    browser.screenshot(&screenshot("studies.png")).await.unwrap();
+    browser.press("Enter").await.unwrap();
+    browser.wait("the pictures", PATIENCE, OPENED).await.unwrap();
+    assert!(text(&mut browser, "#patient").await.contains("PHANTOM, CHEST"));
+    assert_eq!(text(&mut browser, "#mark").await, "not for diagnosis");
+    let below = "document.querySelector('#now .bottom').textContent";
+    browser.press("Home").await.unwrap();
+    browser.wait("the first slice", PATIENCE, &format!("{below}.startsWith('1 of {SLICES}')")).await.unwrap();
+    browser.press("PageDown").await.unwrap();
+    browser.wait("ten further", PATIENCE, &format!("{below}.startsWith('11 of')")).await.unwrap();
+    browser.press("2").await.unwrap();
+    browser.wait("another window", PATIENCE, &format!("{below}.endsWith('C 40 W 400')")).await.unwrap();
+    browser.press("v").await.unwrap();
+    browser.wait("a coronal plane", PATIENCE, &format!("{below}.startsWith('coronal')")).await.unwrap();
+    browser.screenshot(&screenshot("coronal.png")).await.unwrap();
+    browser.press("v").await.unwrap();
+    browser.press("v").await.unwrap();
+
+    // The pixels of the first slice are those that were sent: Hounsfield units, from head to feet.
+    let script = "fetch(location.origin + '/reading/studies').then((answer) => answer.json())
+        .then(([one]) => fetch('/reading/study/' + one.study_uid)).then((answer) => answer.json())
+        .then(({ series }) => fetch('/reading/series/' + series.find((one) => one.instance_count > 1).id + '/stack'))
+        .then((answer) => answer.json())
+        .then(({ pictures }) => Promise.all(pictures.map(({ instance, frame }) => fetch(`/reading/picture/${instance}/${frame}`)))
+          .then((answers) => Promise.all(answers.map((answer) => answer.arrayBuffer())))
+          .then((buffers) => pictures.map((picture, i) =>
+             [picture.sop_instance_uid, picture.position_mm[2], new Int16Array(buffers[i]).reduce((sum, value) => sum + value, 0)])))";
+    let shown = browser.evaluate(script).await.unwrap();
+    let shown = shown.as_array().unwrap();
+    assert_eq!(shown.len(), SLICES);
+    for one in shown {
+        let uid = one[0].as_str().unwrap();
+        let instance = sent.iter().find(|instance| instance.sop_instance_uid == uid).unwrap();
+        let words = instance.data_set().unwrap();
+        let pixels = &words[words.len() - COLUMNS * COLUMNS * 2..];
+        let stored: i64 = pixels.chunks_exact(2).map(|word| i64::from(i16::from_le_bytes([word[0], word[1]]))).sum();
+        let hounsfield = stored - 1024 * i64::try_from(COLUMNS * COLUMNS).unwrap();
+        assert_eq!(one[2].as_i64().unwrap(), hounsfield, "{uid}");
+    }
+    let heights: Vec<f64> = shown.iter().map(|one| one[1].as_f64().unwrap()).collect();
+    assert!(heights.is_sorted_by(|a, b| a > b), "from head to feet: {heights:?}");
+
+    let here = appliance.page().unwrap();
+    for address in browser.addresses() {
+        assert!(address.starts_with(&here), "{address} is asked for");
+    }
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    browser.press("Escape").await.unwrap();
+    browser.wait("the list again", PATIENCE, "!document.getElementById('list-view').hidden").await.unwrap();
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_is_outlined_where_it_is_and_can_be_switched_off() {
+    let Some(Box { mut appliance, mut browser, .. }) = read().await else { return };
+    browser.open(&appliance.page().unwrap()).await.unwrap();
+    browser.wait("the list", PATIENCE, "document.querySelectorAll('#rows a').length === 1").await.unwrap();
+    browser.press("Enter").await.unwrap();
+    browser.wait("the pictures", PATIENCE, OPENED).await.unwrap();
+    // The lungs are there in any case; they are drawn when somebody asks for them.
+    let coloured = "(() => { const c = document.querySelector('#now canvas');
+        const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let count = 0;
+        for (let i = 0; i < p.length; i += 4) count += Math.abs(p[i] - p[i + 2]) > 30 ? 1 : 0; return count; })()";
+    let right = "document.querySelector('#structures input')";
+    browser.wait("the outlines", PATIENCE, &format!("{right} !== null")).await.unwrap();
+    browser.evaluate("document.getElementById('anatomy').open = true").await.unwrap();
+    browser.evaluate(&format!("{right}.click()")).await.unwrap();
+    browser.wait("the right lung", PATIENCE, &format!("{coloured} > 2000")).await.unwrap();
+    // The right lung is on the left of the picture.
+    let middle = "(() => { const c = document.querySelector('#now canvas');
+        const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let [sum, count] = [0, 0];
+        for (let i = 0; i < p.length; i += 4) if (Math.abs(p[i] - p[i + 2]) > 30) { sum += (i / 4) % c.width; count += 1; }
+        return sum / count / c.width; })()";
+    let middle = browser.evaluate(middle).await.unwrap().as_f64().unwrap();
+    assert!((0.15..0.5).contains(&middle), "{middle}");
+    browser.screenshot(&screenshot("lung.png")).await.unwrap();
+    browser.press("o").await.unwrap();
+    browser.wait("no marks", PATIENCE, &format!("{coloured} === 0")).await.unwrap();
+    let document = browser
+        .evaluate(
+            "fetch(document.querySelector('#documents a').href).then((answer) => answer.text()).then((t) => t.slice(0, 5))",
+        )
+        .await
+        .unwrap();
+    assert_eq!(document, "%PDF-");
+    assert_eq!(browser.complaints(), [] as [String; 0]);
+    appliance.stop().await.unwrap();
+}
