@@ -5,10 +5,12 @@ mod secrecy;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use config::Settings;
+use config::good::{self, Good, Start};
 use rustix::fs::Mode;
 use scansided::health::notify;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 /// `EX_CONFIG` of sysexits(3); scansided.service does not restart after this exit code.
 const WRONG_CONFIGURATION: u8 = 78;
+/// Twice what the watchdog of the unit waits: a configuration with which the daemon hangs or dies soon is not kept.
+const GOOD_AFTER_SECS: u64 = 120;
 
 /// The Scanside imaging appliance: receives studies, analyses them and sends the results.
 #[derive(Debug, Parser)]
@@ -28,6 +32,12 @@ struct Arguments {
     /// Print the effective configuration, or the mistakes in it, and exit.
     #[arg(long)]
     check_config: bool,
+    /// Where the last good configuration is kept, and taken from when the configuration is wrong; not kept when absent.
+    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", hide_env_values = true)]
+    state: Option<PathBuf>,
+    /// Seconds after READY until a configuration counts as good.
+    #[arg(long, value_name = "SECONDS", hide = true, default_value_t = GOOD_AFTER_SECS)]
+    good_after: u64,
     /// What to log, for example `debug` or `info,node=debug`; overrides RUST_LOG.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -35,8 +45,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let settings = match config::load(&arguments.config) {
-        Ok(settings) => settings,
+    // Who checks wants to know of the files of today.
+    let good = arguments.state.as_deref().filter(|_| !arguments.check_config).map(Good::in_state);
+    let start = match good::begin(&arguments.config, good.as_ref()) {
+        Ok(start) => start,
         Err(error) => {
             for problem in &error.problems {
                 say(format_args!("scansided: {problem}"));
@@ -44,7 +56,7 @@ fn main() -> ExitCode {
             return ExitCode::from(WRONG_CONFIGURATION);
         }
     };
-    let outcome = if arguments.check_config { print(&settings) } else { serve(settings, arguments.log.as_deref()) };
+    let outcome = if arguments.check_config { print(&start.settings) } else { serve(start, &arguments) };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -69,19 +81,29 @@ fn print(settings: &Settings) -> anyhow::Result<()> {
     }
 }
 
-fn serve(settings: Settings, filter: Option<&str>) -> anyhow::Result<()> {
-    logging::start(filter)?;
+fn serve(start: Start, arguments: &Arguments) -> anyhow::Result<()> {
+    logging::start(arguments.log.as_deref())?;
     // What is kept names patients: nobody else may read it, whoever starts the program. (The unit says the same.)
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     secrecy::no_core_dump();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "scansided starts");
+    if let Some(fallback) = &start.fallback {
+        for problem in &fallback.problems {
+            tracing::error!(%problem, "the configuration is wrong");
+        }
+        tracing::error!(utc = fallback.utc, left_out = ?fallback.left_out, "the last good configuration is used instead");
+    }
+    if let Some(problem) = &start.not_removed {
+        tracing::error!(%problem, "the last good configuration allows more than the present one, and cannot be removed");
+    }
+    let good_after = Duration::from_secs(arguments.good_after);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
     let outcome = runtime.block_on(async {
         let shutdown = CancellationToken::new();
         let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
         let [terminate, interrupt] = signals;
         tokio::spawn(obey(terminate.context("SIGTERM")?, interrupt.context("SIGINT")?, shutdown.clone()));
-        scansided::app::run(settings, shutdown).await
+        scansided::app::run(start, good_after, shutdown).await
     });
     // Blocking work that is interrupted here continues after the next start.
     runtime.shutdown_background();

@@ -91,9 +91,11 @@ fn text(now: &Snapshot) -> String {
     page.value("build_info", &[("version", now.version)], 1.0);
     page.one(
         "level",
-        "0: full; 1: no new studies; 2: no new studies and nothing is sent.",
+        "0: full; 0.5: reduced, the last good configuration is in effect; 1: no new studies; 2: no new studies and nothing is sent.",
         match now.level {
             Level::Full => 0.0,
+            // Below 1: a rule that asks for studies that are refused is not met.
+            Level::Reduced => 0.5,
             Level::NoNewStudies => 1.0,
             Level::NoOutput => 2.0,
         },

@@ -86,7 +86,7 @@ function showRecording(recording) {
   label.textContent = failed ? `Not recorded: ${recording.reason}` : "\u25cf Recording";
 }
 
-const LEVELS = { no_new_studies: "No new studies", no_output: "No new studies, nothing is sent" };
+const LEVELS = { reduced: "Not as configured", no_new_studies: "No new studies", no_output: "No new studies, nothing is sent" };
 
 // What the box may not do now, for whoever stands before it: bus and command line say the same.
 function showLevel({ level, reason }) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use crate::{Problem, Settings};
+use crate::{Problem, Settings, nearest};
 
 /// One key that a file sets. Lists are leaves (replaced whole), tables are not, unless empty.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,8 +90,15 @@ impl Reader<'_> {
     }
 }
 
-/// None when it does; otherwise why not.
-fn fits(path: &[String], value: &toml::Value) -> Option<String> {
+/// None when it does; otherwise why not, with the nearest key where there is no such key.
+pub fn fits(path: &[String], value: &toml::Value) -> Option<String> {
+    let reason = refused(path, value)?;
+    let meant = if reason.starts_with("unknown key") { nearest::of_key(path, refused) } else { None };
+    Some(meant.map_or_else(|| reason.clone(), |meant| format!("{reason}; {meant}")))
+}
+
+/// As the settings say it.
+pub fn refused(path: &[String], value: &toml::Value) -> Option<String> {
     let mut table = toml::Table::new();
     if let [first, name, ..] = path
         && first == "destination"

@@ -5,13 +5,19 @@
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+mod access;
+pub mod diff;
 pub mod edit;
 mod fragment;
+pub mod good;
 mod merge;
+mod nearest;
 pub mod settings;
+pub mod source;
+pub mod value;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use settings::Settings;
 
@@ -27,6 +33,12 @@ pub struct Problem {
     /// Dotted, for example `dicom.max_pdu`.
     pub key: Option<String>,
     pub reason: String,
+}
+
+impl Problem {
+    fn of_file(file: &Path, reason: String) -> Self {
+        Self { file: Some(file.to_owned()), line: None, key: None, reason }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -50,34 +62,20 @@ pub struct Error {
     pub problems: Vec<Problem>,
 }
 
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem] }
+    }
+}
+
 /// Reads, merges and validates. `paths` (files, or directories of `*.toml`; later ones win) replace [`SEARCH`] unless
 /// empty. A path that was given must exist; a directory of the search path may be absent.
 ///
 /// # Errors
 /// When a file cannot be read, is no TOML, has an unknown key, or a value does not fit.
 pub fn load(paths: &[PathBuf]) -> Result<Settings, Error> {
-    let files = if paths.is_empty() {
-        merge::files(&SEARCH.map(PathBuf::from), merge::Absent::Fine)
-    } else {
-        merge::files(paths, merge::Absent::Wrong)
-    };
-    let mut fragments = Vec::new();
-    let mut problems = Vec::new();
-    for file in files.map_err(|problem| Error { problems: vec![problem] })? {
-        match std::fs::read_to_string(&file) {
-            Ok(text) => match fragment::parse(&file, &text) {
-                Ok(leaves) => fragments.push(leaves),
-                Err(mut found) => problems.append(&mut found),
-            },
-            Err(error) => {
-                problems.push(Problem { file: Some(file), line: None, key: None, reason: error.to_string() });
-            }
-        }
-    }
-    if !problems.is_empty() {
-        return Err(Error { problems });
-    }
-    merge::settings(fragments).map_err(|problems| Error { problems })
+    let (sources, problems) = source::read(paths)?;
+    source::judge(&sources, problems)
 }
 
 /// The settings as TOML, every key written out.

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     Full,
+    /// Everything is done, and not as it should be: the last good configuration is in effect, not that of today.
+    Reduced,
     /// Instances are refused with 0xA700: the spool has no room, or custody cannot be kept.
     NoNewStudies,
     /// As `NoNewStudies`, and nothing is sent either.
@@ -17,6 +19,7 @@ impl Level {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
+            Self::Reduced => "reduced",
             Self::NoNewStudies => "no_new_studies",
             Self::NoOutput => "no_output",
         }

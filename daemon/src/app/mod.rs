@@ -2,6 +2,7 @@
 
 mod callers;
 mod custody;
+mod good;
 mod live;
 mod opened;
 mod tasks;
@@ -15,6 +16,7 @@ use ::custody::FreeBytes;
 use ::custody::level::{Gate, Level};
 use ::live::auto;
 use config::Settings;
+use config::good::{Fallback, Start};
 use hal::clock::Wall;
 use node::callers::Callers;
 use node::reporter::Reporter;
@@ -46,8 +48,8 @@ const ARRIVALS: usize = 1024;
 ///
 /// # Errors
 /// When the DICOM port cannot be bound, the database must be built again, or a task fails.
-pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let settings = Arc::new(settings);
+pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let settings = Arc::new(start.settings);
     let opened = opened::open(&settings).await?;
     let (parts, gate) = (opened.parts, Gate::default());
     gate.set(Level::NoNewStudies, health::STARTING);
@@ -82,6 +84,7 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
         min_free_bytes: settings.spool.min_free_mib << 20,
         custody: custody.clone(),
         remark: certificates(&settings),
+        reduced: start.fallback.as_ref().map(Fallback::reason),
     };
 
     let mut tasks = Tasks::new(shutdown.clone());
@@ -104,10 +107,15 @@ pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Res
     tasks.start("health", health::run(checks, reports, gate.clone(), stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
     tasks.start_steady("page", console::run(settings.console.clone(), view, Some(studies), gate, stop()));
+    let (told_ready, is_ready) = watch::channel(false);
+    tasks.start_steady("last good configuration", good::keep(start.keep, good_after, is_ready, stop()));
     // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.
     let mut opening = open();
     tokio::select! {
-        _ = opening.wait_for(|now| *now != Custody::Checking) => notify::ready(),
+        _ = opening.wait_for(|now| *now != Custody::Checking) => {
+            notify::ready();
+            told_ready.send_replace(true);
+        }
         () = shutdown.cancelled() => {}
     }
 

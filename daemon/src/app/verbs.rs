@@ -62,7 +62,7 @@ impl Verbs {
     }
 
     fn resolve(&self, study_uid: &str, choice: conflicts::Choice) -> Result<(u32, u32), dbus::Error> {
-        self.permit(Level::Full)?;
+        self.permit(Level::Reduced)?;
         let mut connection = self.store.connect(Durability::Full)?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let Some(resolved) = resolve::resolve(&transaction, &self.analyze, study_uid, choice)? else {
@@ -102,7 +102,7 @@ impl Verbs {
     }
 
     fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
-        self.permit(Level::Full)?;
+        self.permit(Level::Reduced)?;
         let mut connection = self.store.connect(Durability::Full)?;
         let queued = queue_again(&mut connection, &self.analyze, study_uid, options.urgent)?;
         if queued.is_empty() {

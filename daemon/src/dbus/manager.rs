@@ -305,7 +305,7 @@ impl Manager {
         self.facts.destinations.iter().map(|(name, address)| (name.clone(), address.clone())).collect()
     }
 
-    /// full, no_new_studies or no_output.
+    /// full, reduced, no_new_studies or no_output.
     #[zbus(property)]
     fn level(&self) -> &str {
         self.gate.get().0.as_str()

@@ -66,6 +66,8 @@ pub struct Checks {
     pub custody: watch::Receiver<Custody>,
     /// What people should know although everything works: a certificate that ends soon. May read files.
     pub remark: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Why this run is not as it should be, whatever else holds.
+    pub reduced: Option<String>,
 }
 
 impl fmt::Debug for Checks {
@@ -118,6 +120,9 @@ pub async fn run(
             Custody::Checking => (Level::NoNewStudies, STARTING.to_owned()),
             Custody::Failed { reason } => (Level::NoNewStudies, reason),
             Custody::Open { notice } => match judge(&free, checks.min_free_bytes, &database) {
+                (Level::Full, _) if checks.reduced.is_some() => {
+                    (Level::Reduced, checks.reduced.clone().unwrap_or_default())
+                }
                 (Level::Full, _) if begun.elapsed() < NOTICE_FOR => {
                     (Level::Full, notice.or_else(|| remark.clone()).unwrap_or_default())
                 }
@@ -223,6 +228,7 @@ fn status_line(level: Level, reason: &str, report: &Report) -> String {
     match (level, report.studies_left) {
         (Level::Full, Some(left)) => format!("Ready; room for about {left} more studies"),
         (Level::Full, None) => format!("Ready; {} MiB free", report.free_bytes >> 20),
+        (Level::Reduced, _) => format!("Ready, reduced: {reason}"),
         _ => format!("Restricted: {reason}"),
     }
 }
@@ -268,6 +274,7 @@ mod tests {
             min_free_bytes: 100,
             custody: open(),
             remark: Arc::new(|| None),
+            reduced: None,
         };
         let gate = Gate::default();
         for (bytes, level) in [(10, Level::NoNewStudies), (100, Level::Full)] {
@@ -297,6 +304,7 @@ mod tests {
             min_free_bytes: 100,
             custody,
             remark: Arc::new(|| None),
+            reduced: None,
         }
     }
 
@@ -349,6 +357,20 @@ mod tests {
         let (reports, _) = channel();
         let task = tokio::spawn(run(checks, reports, gate.clone(), shutdown.clone()));
         until(&gate, "told", |now| *now == (Level::Full, "expires in 12 days".into())).await;
+        shutdown.cancel();
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_run_with_the_last_good_configuration_is_told_and_refuses_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("db")).unwrap();
+        let (gate, shutdown) = (Gate::default(), CancellationToken::new());
+        let checks = Checks { reduced: Some("a.toml:3: unknown key".into()), ..checks(&store, open()) };
+        let (reports, _) = channel();
+        let task = tokio::spawn(run(checks, reports, gate.clone(), shutdown.clone()));
+        until(&gate, "told", |now| *now == (Level::Reduced, "a.toml:3: unknown key".into())).await;
+        assert!(gate.get().0 < Level::NoNewStudies);
         shutdown.cancel();
         task.await.unwrap().unwrap();
     }

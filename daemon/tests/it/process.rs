@@ -175,3 +175,89 @@ fn systemd_hears_ready_watchdog_status_and_stopping_and_the_end_is_clean() {
     assert!(status.success(), "{status}: {said}");
     assert!(!said.contains('\x1b'), "no colours in a pipe: {said}");
 }
+
+/// A box with a state directory, as its unit gives it one.
+struct Boxed {
+    directory: tempfile::TempDir,
+    socket: UnixDatagram,
+}
+
+impl Boxed {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        Self { directory, socket }
+    }
+
+    fn command(&self, more: &str) -> Command {
+        let mut command = scansided();
+        command.arg("--config").arg(configuration(self.directory.path(), more));
+        command.args(["--good-after", "0"]).env("STATE_DIRECTORY", self.directory.path());
+        command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
+        command
+    }
+
+    /// Starts, waits for a line, and for the copy if it is to be kept; then stops. Returns what was logged.
+    fn run(&self, more: &str, line: &str, keeps: bool) -> String {
+        let mut running = Running(self.command(more).spawn().unwrap());
+        hear_one(&self.socket, line, |heard| heard.starts_with(line));
+        let deadline = Instant::now() + PATIENCE;
+        while keeps && !self.good().exists() {
+            assert!(Instant::now() < deadline, "it is not kept");
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
+        let mut said = String::new();
+        running.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        running.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(running.0.wait().unwrap().success(), "{said}");
+        said
+    }
+
+    fn good(&self) -> std::path::PathBuf {
+        self.directory.path().join("last-good.json")
+    }
+}
+
+#[test]
+fn a_bad_configuration_starts_the_last_good_one_is_told_and_heals_when_the_file_is_mended() {
+    let a = Boxed::new();
+    let output = a.command("segment_mb = 8\n").output().unwrap();
+    assert_eq!(output.status.code(), Some(78), "there is no last good one");
+    a.run("keep_days = 3\n", "STATUS=Ready; ", true);
+
+    let mut running = Running(a.command("keep_dayss = 4\n").spawn().unwrap());
+    let heard = hear_one(&a.socket, "the reason", |line| line.starts_with("STATUS=Ready, reduced: "));
+    let told = heard.iter().find(|line| line.contains("reduced")).unwrap();
+    assert!(told.contains("site.toml:9: spool.keep_dayss: unknown key"), "{told}");
+    kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
+    let mut said = String::new();
+    running.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    running.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(running.0.wait().unwrap().success());
+    let error = said.lines().find(|line| line.contains("ERROR") && line.contains("site.toml:9: spool.keep_dayss"));
+    assert!(error.is_some(), "{said}");
+
+    let said = a.run("keep_days = 4\n", "STATUS=Ready; ", true);
+    assert!(!said.contains("last good configuration is used"), "{said}");
+    // The check of a configuration is about the files, whatever the daemon could start with.
+    let output = a.command("keep_dayss = 4\n").arg("--check-config").output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+}
+
+#[test]
+fn who_was_taken_out_is_not_let_in_again_by_the_last_good_configuration() {
+    let a = Boxed::new();
+    let sender = |title: &str| format!("[[dicom.sender]]\nae_title = \"{title}\"\n");
+    a.run(&[sender("CT1"), sender("CT2")].concat(), "STATUS=Ready; ", true);
+    let output = a.command(&format!("keep_dayss = 4\n{}", sender("CT3"))).output().unwrap();
+    assert_eq!(output.status.code(), Some(78), "nobody of the old list may send any more");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("dicom.sender: the last good configuration cannot be used instead"), "{said}");
+    let mut running = Running(a.command(&format!("keep_dayss = 4\n{}", sender("CT1"))).spawn().unwrap());
+    let heard = hear_one(&a.socket, "the reason", |line| line.starts_with("STATUS=Ready, reduced: "));
+    assert!(heard.iter().any(|line| line.ends_with("is in effect, without sender CT2")), "{heard:?}");
+    kill_process(Pid::from_child(&running.0), Signal::TERM).unwrap();
+    assert!(running.0.wait().unwrap().success());
+}

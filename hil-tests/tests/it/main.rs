@@ -23,6 +23,7 @@ mod power_loss;
 mod reading;
 mod real_ct;
 mod review;
+mod setup;
 mod study_flow;
 mod trouble;
 mod ultrasound;

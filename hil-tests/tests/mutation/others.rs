@@ -116,7 +116,7 @@ fn config(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let before = "[device]\nstation_name = \"BENCH\"\n";
         std::fs::write(&other, before).unwrap();
-        let added = config::edit::append(std::slice::from_ref(&other), &other, text);
+        let added = config::edit::append(std::slice::from_ref(&other), &other, "add", text);
         let after = std::fs::read_to_string(&other).unwrap();
         assert!(if added.is_ok() { after.ends_with(text) } else { after == before }, "{after}");
     }

@@ -10,6 +10,7 @@ use crate::doctor::text::Language;
 const AFTER_HELP: &str = "\
 Examples:
   scansidectl status
+  sudo scansidectl setup
   scansidectl doctor
   scansidectl studies list --state processed
   scansidectl studies show 12
@@ -28,6 +29,31 @@ Examples:
   scansidectl peers list
   scansidectl peers learn CT1 --write
   scansidectl peers echo pacs";
+
+const CONFIG_HELP: &str = "\
+Examples:
+  scansidectl config check
+  sudo scansidectl config set dicom.listen 0.0.0.0:104
+  sudo scansidectl config set dicom.ae_titles '[\"SCANSIDE\", \"AI1\"]' --dry-run
+  sudo scansidectl config unset series.quiet_secs
+  sudo scansidectl config history
+  sudo scansidectl config diff 3
+  sudo scansidectl config revert
+
+A change is judged together with all the rest, as the daemon does at its start, before anything is
+written. Comments and order stay. What was before is kept: the last 20 changes, in the folder
+`history` beside the files.";
+
+const SETUP_HELP: &str = "\
+Examples:
+  sudo scansidectl setup
+  sudo scansidectl setup --language zh
+  sudo scansidectl setup --ae-title SCANSIDE --port 104 --sender CT1@192.0.2.10 \\
+      --destination PACS@192.0.2.20:104 --yes
+  scansidectl --json setup --answers site.toml --dry-run
+
+FILE of --answers has the keys ae_title, port, sender, destination, language, with the same values
+as the options. What is neither in it nor among the options stays as it is.";
 
 const MODELS_HELP: &str = "\
 Examples:
@@ -93,6 +119,10 @@ pub struct Arguments {
 pub enum Command {
     /// Whether the appliance works, and what it is doing.
     Status,
+    /// Asks what a new site needs (AE title, port, who sends, where results go, language), tries each answer, and writes the
+    /// configuration.
+    #[command(after_help = SETUP_HELP)]
+    Setup(SetupOptions),
     /// Studies that were received.
     Studies {
         #[command(subcommand)]
@@ -173,7 +203,8 @@ pub enum Command {
         #[command(subcommand)]
         command: CertCommand,
     },
-    /// The daemon's configuration files.
+    /// The daemon's configuration files: check, change, compare, go back.
+    #[command(after_help = CONFIG_HELP)]
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
@@ -563,6 +594,95 @@ pub enum ConfigCommand {
         /// Files or directories instead of the usual ones.
         paths: Vec<PathBuf>,
     },
+    /// Change one key. The file changes only when the whole configuration is valid with it.
+    Set {
+        /// For example `dicom.max_pdu` or `destination.pacs.address`.
+        key: String,
+        /// As in the file; a text needs no quotes, a list of one no brackets.
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
+    /// Take one key out of the site's files: its default counts again.
+    Unset {
+        key: String,
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
+    /// The changes that were made with scansidectl, the newest last. `diff N` and `revert N` take their numbers.
+    History {
+        /// Configuration file or directory (repeatable); the usual ones when absent.
+        #[arg(long, value_name = "PATH")]
+        config: Vec<PathBuf>,
+    },
+    /// What the configuration of now says differently from an older one.
+    Diff {
+        /// Number as in `history`: what was before that change; or `good`: the one that the daemon was last seen to work with.
+        /// When absent, `good`, or else the newest change.
+        #[arg(value_name = "N")]
+        with: Option<String>,
+        /// Configuration file or directory (repeatable); the usual ones when absent.
+        #[arg(long, value_name = "PATH")]
+        config: Vec<PathBuf>,
+        /// Where the daemon keeps the last good one.
+        #[arg(long, value_name = "DIR", hide = true, default_value = "/var/lib/scanside")]
+        state: PathBuf,
+    },
+    /// Go back to what was before a change; checked like any change, and itself one that can be reverted.
+    Revert {
+        /// Number as in `history`; the newest when absent.
+        #[arg(value_name = "N")]
+        number: Option<u32>,
+        #[command(flatten)]
+        change: ChangeOptions,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ChangeOptions {
+    /// Show what would change, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Configuration file or directory (repeatable); the usual ones when absent.
+    #[arg(long, value_name = "PATH")]
+    pub config: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SetupOptions {
+    /// TOML file with the answers: nothing is asked but whether to write.
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// AE title of this box.
+    #[arg(long, value_name = "AE")]
+    pub ae_title: Option<String>,
+    /// Port for DICOM.
+    #[arg(long)]
+    pub port: Option<String>,
+    /// Who sends: AE@HOST, or AE alone for any address.
+    #[arg(long, value_name = "AE@HOST")]
+    pub sender: Option<String>,
+    /// Where results go.
+    #[arg(long, value_name = "AE@HOST:PORT")]
+    pub destination: Option<String>,
+    /// Language of the key images and of what is asked here: en or zh-CN.
+    #[arg(long)]
+    pub language: Option<String>,
+    /// Ask nothing: what is not given stays as it is, the result is written and the service restarted.
+    #[arg(long)]
+    pub yes: bool,
+    /// Write also when a check has failed.
+    #[arg(long)]
+    pub keep_anyway: bool,
+    /// Do not restart the service.
+    #[arg(long)]
+    pub no_restart: bool,
+    #[command(flatten)]
+    pub change: ChangeOptions,
+    /// A tree with `dev`, `proc` and `sys` in place of the machine's, for tests.
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/")]
+    pub root: PathBuf,
 }
 
 #[derive(Debug, Args)]

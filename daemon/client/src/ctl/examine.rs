@@ -1,7 +1,7 @@
 //! Collects the doctor's facts: from the daemon where it answers, from systemd, the configuration, and the kernel's files. Each
 //! part takes what it can get; none waits longer than a few seconds, and none fails the others.
 
-mod machine;
+pub mod machine;
 mod unit;
 
 pub use unit::output;
@@ -172,14 +172,19 @@ async fn page(settings: &Settings) -> Option<Page> {
 
 /// Whether a daemon that starts now would get its port.
 async fn port(settings: &Settings, machine: machine::Machine<'_>, facts: &Facts) -> Option<Port> {
-    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
     let failed = facts.unit.as_ref().is_some_and(|unit| unit.result == "exit-code");
-    match tokio::net::TcpListener::bind(settings.dicom.listen).await.map_err(|error| error.kind()) {
+    // Who asks may have fewer rights than the daemon: only together with its own failure this says something.
+    bound(settings.dicom.listen, machine).await.filter(|port| failed || *port != Port::NotAllowed)
+}
+
+/// Whether whoever asks can have this port.
+pub async fn bound(listen: std::net::SocketAddr, machine: machine::Machine<'_>) -> Option<Port> {
+    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    match tokio::net::TcpListener::bind(listen).await.map_err(|error| error.kind()) {
         Ok(_) => Some(Port::Free),
-        Err(AddrInUse) => Some(Port::Taken(machine.who_listens(settings.dicom.listen.port()))),
+        Err(AddrInUse) => Some(Port::Taken(machine.who_listens(listen.port()))),
         Err(AddrNotAvailable) => Some(Port::NoSuchAddress),
-        // Who asks may have fewer rights than the daemon: only together with its own failure this says something.
-        Err(PermissionDenied) if failed => Some(Port::NotAllowed),
+        Err(PermissionDenied) => Some(Port::NotAllowed),
         Err(_) => None,
     }
 }

@@ -23,6 +23,7 @@ mod replay;
 mod review;
 mod scrub;
 mod series;
+mod setup;
 mod shadow;
 mod status;
 mod studies;
@@ -84,6 +85,7 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         }
         Command::Config { command } => config::run(&command, output),
         Command::Cert { command } => cert::run(&command, output),
+        Command::Setup(options) => runtime()?.block_on(setup::run(&bus, &options, output)),
         Command::Analyze(options) => {
             keep_private();
             analyze::run(&options, output)
@@ -165,6 +167,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         // They need no daemon and are done by now.
         Command::Cert { .. }
         | Command::Config { .. }
+        | Command::Setup(_)
         | Command::Analyze(_)
         | Command::Completions { .. }
         | Command::Doctor(_)

@@ -186,7 +186,7 @@ pub fn tone_of(state: &str) -> Tone {
         "processed" | "done" | "delivered" | "full" | "active" | "ready" => Tone::Good,
         "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" | "held" | "building" | "paused"
         | "no_overlay" => Tone::Busy,
-        "refused" | "parked" | "quarantined" | "conflict" | "damaged" | "no_new_studies" | "no_output"
+        "refused" | "parked" | "quarantined" | "conflict" | "damaged" | "reduced" | "no_new_studies" | "no_output"
         | "no_signal" | "failed" => Tone::Bad,
         _ => Tone::Weak,
     }

@@ -257,8 +257,7 @@ pub async fn learn(manager: &ManagerProxy<'_>, options: &LearnOptions, output: &
 }
 
 fn write(paths: &[PathBuf], file: &Path, entry: &str) -> Result<(), Failure> {
-    config::edit::append(paths, file, entry).map_err(|error| {
-        let said: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
-        Failure::new(format!("not written: {}", said.join("; ")), "use sudo; or add the entry with an editor")
-    })
+    config::edit::append(paths, file, "peers learn", entry)
+        .map(drop)
+        .map_err(|error| configuration::not_written(&error))
 }

@@ -52,8 +52,43 @@ fn denied(facts: &Facts) -> Option<Finding> {
     })
 }
 
+/// The daemon started with the last good configuration.
+fn last_good(facts: &Facts, reason: &str) -> Finding {
+    let remedy = facts.config.problems.first().map_or_else(
+        || {
+            both!(
+                "The files are right now: `systemctl restart scansided`, when no study is arriving.",
+                "配置文件现已正确：在没有检查正在传输时执行 `systemctl restart scansided`。"
+            )
+        },
+        |first| {
+            let (place, key) = (&first.place, &first.key);
+            let gap = if place.is_empty() || key.is_empty() { "" } else { ": " };
+            both!(
+                "Correct {place}{gap}{key}, or take the last change back with `scansidectl config revert`; check with `scansidectl config check`, then `systemctl restart scansided`.",
+                "请修改 {place}{gap}{key}，或用 `scansidectl config revert` 撤销最近一次修改；用 `scansidectl config check` 检查，然后执行 `systemctl restart scansided`。"
+            )
+        },
+    );
+    let cause = both!(
+        "The configuration could not be used at the start: scansided runs with the last good one",
+        "启动时配置无法使用：scansided 正按上一份有效配置运行"
+    );
+    let finding =
+        Finding::new("last-good-configuration", Gravity::Broken, cause, remedy).seen(Text::same(reason)).blocks(both!(
+            "What was changed since is not in effect; senders and destinations that the files no longer name stay out.",
+            "之后的修改均未生效；配置文件中已不再列出的发送方和接收方不会被启用。"
+        ));
+    let problems = facts.config.problems.iter().take(5);
+    problems.fold(finding, |finding, problem| finding.seen(Text::same(line(problem))))
+}
+
 fn configuration(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
     let problems = &facts.config.problems;
+    if let Some(status) = facts.status.as_ref().filter(|status| status.level == "reduced") {
+        looked(checked, both!("configuration", "配置"), both!("the last good one", "上一份有效配置"));
+        return Some(last_good(facts, &status.level_reason));
+    }
     let Some(first) = problems.first() else {
         looked(checked, both!("configuration", "配置"), both!("valid", "有效"));
         if let Some(file) = &facts.config.newer_than_daemon {
@@ -83,8 +118,8 @@ fn configuration(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
     let gravity = if running { Gravity::Warning } else { Gravity::Broken };
     let cause = if running {
         both!(
-            "The configuration is wrong: scansided runs with what it read before, and will not start again",
-            "配置有错误：scansided 仍按启动时读到的旧配置运行，但重启后将无法启动"
+            "The configuration is wrong: scansided runs with what it read before; after a restart the last good one, or none, would be in effect",
+            "配置有错误：scansided 仍按启动时读到的配置运行；重启后将使用上一份有效配置，或无法启动"
         )
     } else {
         both!("scansided does not start, because the configuration is wrong", "配置有错误，scansided 无法启动")

@@ -208,7 +208,8 @@ fn database(facts: &Facts, explained: bool) -> Option<Finding> {
             .seen(Text::same(reason))
         });
     }
-    if explained {
+    // `service` tells of a reduced level.
+    if explained || status.level == "reduced" {
         return None;
     }
     let (code, cause) = if of_database {

@@ -347,6 +347,11 @@ const FAULTS: &[Fault] = &[
         f.config.problems =
             vec![Problem { place, key: "dicom.max_pdu".into(), reason: "65 is not in 4096 to 1048576".into() }];
     }),
+    ("last-good-configuration", |f| {
+        let status = f.status.as_mut().unwrap();
+        (status.level, status.level_reason) =
+            ("reduced".into(), "the configuration cannot be used (/etc/x.toml:7: dicom.max_pdu: no)".into());
+    }),
     ("configuration-not-loaded", |f| f.config.newer_than_daemon = Some("/etc/scanside/config.d/50-site.toml".into())),
     ("port-in-use", |f| {
         down(f);

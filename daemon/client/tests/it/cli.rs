@@ -46,7 +46,7 @@ fn wrong_usage_is_2_and_help_shows_examples() {
 #[test]
 fn completions_know_the_commands() {
     let script = String::from_utf8(scansidectl(&["completions", "bash"]).stdout).unwrap();
-    assert!(script.contains("quarantine") && script.contains("rerun"));
+    assert!(["quarantine", "rerun", "setup", "revert", "unset"].iter().all(|word| script.contains(word)));
 }
 
 #[test]
@@ -63,6 +63,53 @@ fn config_check_prints_the_effective_configuration_or_every_mistake() {
     let (code, said) = complaint(&scansidectl(&["config", "check", path]));
     assert_eq!(code, Some(1));
     assert!(said.contains(&format!("{path}:3: dicom.foo: unknown key `foo`")) && said.contains("\nremedy: "), "{said}");
+}
+
+#[test]
+fn config_set_shows_what_changes_and_what_makes_it_count_and_can_be_taken_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("50-site.toml");
+    let folder = directory.path().to_str().unwrap();
+    let text = "# ours\n[dicom]\nmax_pdu = 65536 # as the PACS\n";
+    std::fs::write(&file, text).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = scansidectl(&[&["config"], arguments, &["--config", folder]].concat());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), said)
+    };
+    let now = || std::fs::read_to_string(&file).unwrap();
+
+    let (code, said) = run(&["set", "dicom.max_pdu", "4096", "--dry-run"]);
+    assert_eq!((code, now().as_str()), (Some(0), text), "{said}");
+    let (code, said) = run(&["set", "dicom.max_pdu", "4096"]);
+    assert_eq!((code, now()), (Some(0), text.replace("65536", "4096")), "{said}");
+    assert!(said.contains("- dicom.max_pdu = 65536\n+ dicom.max_pdu = 4096\n"), "{said}");
+    assert!(said.contains("`systemctl restart scansided` makes it count"), "{said}");
+    let (_, said) = run(&["set", "dicom.max_pdu", "4096"]);
+    assert!(said.contains("so already"), "{said}");
+
+    let (code, said) = run(&["set", "dicom.max_pduu", "4096"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("is `dicom.max_pdu` meant?") && said.contains("remedy: "), "{said}");
+    let (code, said) = run(&["set", "dicom.max_pdu", "-3"]);
+    assert_eq!(code, Some(1), "{said}");
+    let (code, said) = run(&["set", "dicom.max_pdu", "3"]);
+    assert!(
+        said.contains(&format!("{}:3: dicom.max_pdu: 3 is out of range: 4096 to", file.display())),
+        "{code:?} {said}"
+    );
+
+    let (code, said) = run(&["unset", "dicom.max_pdu"]);
+    assert!(code == Some(0) && said.contains("- dicom.max_pdu = 4096\n+ dicom.max_pdu = 131072\n"), "{said}");
+    let (_, said) = run(&["history"]);
+    assert!(said.contains("set dicom.max_pdu") && said.contains("unset dicom.max_pdu"), "{said}");
+    let (_, said) = run(&["diff", "1"]);
+    assert!(said.contains("before change 1") && said.contains("+ dicom.max_pdu = 131072"), "{said}");
+    let (code, said) = run(&["revert", "1"]);
+    assert_eq!((code, now().as_str()), (Some(0), text), "{said}");
+    let (_, said) = run(&["revert"]);
+    assert!(said.contains("+ dicom.max_pdu = 131072"), "a revert can be reverted: {said}");
+    assert_eq!(run(&["revert", "77"]).0, Some(1));
 }
 
 #[test]

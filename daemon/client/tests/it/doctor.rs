@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use models::specimen::Specimen;
 use node::send::{self, Target};
@@ -75,16 +76,22 @@ struct Daemon {
 
 impl Daemon {
     async fn start(bus: &Bus, site: &Site) -> Self {
+        Self::start_with(bus, site, None).await
+    }
+
+    async fn start_with(bus: &Bus, site: &Site, fallback: Option<config::good::Fallback>) -> Self {
         let settings = config::load(&[site.config()]).unwrap();
+        let level = if fallback.is_some() { "reduced" } else { "full" };
         let trigger = CancellationToken::new();
-        let run = scansided::app::run(settings, trigger.clone());
+        let start = config::good::Start { settings, fallback, not_removed: None, keep: None };
+        let run = scansided::app::run(start, Duration::ZERO, trigger.clone());
         let task = tokio::spawn(async move { run.await.map_err(|error| format!("{error:#}")) });
         let mut address = String::new();
         until("the daemon is on the bus and open", async || {
             let output = ask(bus, &["--json", "status"]).await;
             let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
             address = status["dicom_address"].as_str().unwrap_or_default().to_owned();
-            status["level"] == "full"
+            status["level"] == level
         })
         .await;
         Self { address, trigger, task }
@@ -245,6 +252,25 @@ async fn a_stranger_is_listed_with_a_proposal_learnt_and_then_admitted_and_remem
     daemon.call("MR7", "SCANSIDE").await;
     let said = doctor(&bus, &site, &config).await;
     assert_eq!(said.of_note(), Vec::<&str>::new(), "{}", said.json);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_the_last_good_configuration_is_the_first_finding_until_the_restart() {
+    let Some(bus) = Bus::start() else { return };
+    let site = Site::new(&bus.address, "127.0.0.1:0");
+    let wrong = site.with("segment_mib", "segment_mb", "");
+    let problems = config::load(std::slice::from_ref(&wrong)).unwrap_err().problems;
+    let fallback = config::good::Fallback { problems, utc: "2026-03-07T02:00:00Z".into(), left_out: Vec::new() };
+    let daemon = Daemon::start_with(&bus, &site, Some(fallback)).await;
+    let said = doctor(&bus, &site, &wrong).await;
+    assert_eq!((said.codes()[0], said.code), ("last-good-configuration", Some(2)), "{}", said.json);
+    assert!(said.first()["remedy"]["en"].as_str().unwrap().contains(".toml:9: spool.segment_mb"), "{}", said.json);
+    let status = text(&bus, &["status"]).await;
+    assert!(status.contains("reduced") && status.contains(".toml:9: spool.segment_mb: unknown key"), "{status}");
+    let said = doctor(&bus, &site, &site.config()).await;
+    assert_eq!(said.codes()[0], "last-good-configuration");
+    assert!(said.first()["remedy"]["en"].as_str().unwrap().starts_with("The files are right now"), "{}", said.json);
     daemon.stop().await;
 }
 

@@ -1,0 +1,235 @@
+//! Whether an older configuration would give back what a newer one has taken away: a sender, an archive, the trust in a
+//! certificate. A configuration that cannot be used may still say so, and then the older one is narrowed or not used.
+
+use toml::de::DeTable;
+use toml::{Table, Value};
+
+use crate::Settings;
+use crate::diff::{leaves, table};
+use crate::source::Source;
+
+/// Keys that decide who may do what, or what of a patient leaves the box. A list of these may only have grown since.
+const GUARDED: [&str; 11] = [
+    "bus.address",
+    "console.address",
+    "console.hosts",
+    "console.token_file",
+    "dicom.ae_titles",
+    "dicom.plain",
+    "dicom.tls.ca",
+    "dicom.tls.client_certificate",
+    "dicom.tls.fingerprints",
+    "dicom.tls.judge_dates",
+    "models.keys",
+];
+
+/// Switches for what is kept and sent of an exam, with their careful position.
+const SWITCHES: [(&str, bool); 2] = [("record.enabled", false), ("record.mask_text", true)];
+
+/// The older configuration without what was taken away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Narrowed {
+    pub settings: Settings,
+    /// Senders and destinations that were left out.
+    pub left_out: Vec<String>,
+}
+
+/// What the sources say, as far as they can be read: what is wrong in them is passed over.
+pub fn readable(sources: &[Source]) -> Table {
+    let mut all = Table::new();
+    for text in sources.iter().filter_map(|source| source.text().ok()) {
+        let (read, _) = DeTable::parse_recoverable(text);
+        let read: Table = serde::Deserialize::deserialize(toml::Deserializer::from(read)).unwrap_or_default();
+        merge(&mut all, read);
+    }
+    all
+}
+
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}
+
+/// `old` without what `now` no longer allows.
+///
+/// # Errors
+/// The key for which that cannot be had: then `old` must not be used.
+pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
+    let (was, is, default) = (leaves(&table(&old)), leaves(now), leaves(&table(&Settings::default())));
+    for key in GUARDED {
+        let now = is.get(key).or_else(|| default.get(key));
+        if !covers(now, was.get(key)) {
+            return Err(key.to_owned());
+        }
+    }
+    for (key, careful) in SWITCHES {
+        let now = is.get(key).or_else(|| default.get(key));
+        if now != was.get(key) && was.get(key) != Some(&Value::Boolean(careful)) {
+            return Err(key.to_owned());
+        }
+    }
+    let mut settings = old;
+    let mut left_out = Vec::new();
+    let senders = at(now, &["dicom", "sender"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let anyone = settings.dicom.sender.is_empty();
+    if anyone && !senders.is_empty() {
+        return Err("dicom.sender".into());
+    }
+    settings.dicom.sender.retain(|sender| {
+        let stays = Value::try_from(sender).is_ok_and(|old| senders.iter().any(|new| same_sender(&old, new)));
+        if !stays {
+            left_out.push(format!("sender {}", sender.ae_title));
+        }
+        stays
+    });
+    // An empty list would let everyone in.
+    if !anyone && settings.dicom.sender.is_empty() {
+        return Err("dicom.sender".into());
+    }
+    settings.destination.retain(|name, destination| {
+        let new = at(now, &["destination", name]);
+        let stays = Value::try_from(destination).is_ok_and(|old| new.is_some_and(|new| same_destination(&old, new)));
+        if !stays {
+            left_out.push(format!("destination {name}"));
+        }
+        stays
+    });
+    Ok(Narrowed { settings, left_out })
+}
+
+/// Whether what is allowed `now` includes what `was`.
+fn covers(now: Option<&Value>, was: Option<&Value>) -> bool {
+    match (now, was) {
+        // An empty list of AE titles allows any.
+        (Some(Value::Array(now)), Some(Value::Array(was))) => {
+            (now.is_empty() || !was.is_empty()) && was.iter().all(|one| now.contains(one))
+        }
+        (now, was) => now == was,
+    }
+}
+
+fn at<'a>(table: &'a Table, path: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(table.get(*first)?, |value, key| value.get(key))
+}
+
+/// What the new entry says must be what the old one said; what it leaves out was looser or is misspelt.
+fn agrees(old: &Value, new: &Value, keys: &[&str]) -> bool {
+    keys.iter().all(|key| new.get(key).is_none_or(|new| old.get(key) == Some(new)))
+}
+
+fn is_true(entry: &Value, key: &str) -> bool {
+    entry.get(key).and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn same_sender(old: &Value, new: &Value) -> bool {
+    let title = |entry: &Value| entry.get("ae_title").and_then(Value::as_str).map(|title| title.trim().to_owned());
+    title(old) == title(new)
+        && agrees(old, new, &["address", "certificate"])
+        && (is_true(new, "plain") || !is_true(old, "plain"))
+}
+
+fn same_destination(old: &Value, new: &Value) -> bool {
+    let tls = match (old.get("tls"), new.get("tls")) {
+        (_, None | Some(Value::Boolean(false))) | (Some(_), Some(Value::Boolean(true))) => true,
+        (Some(old), Some(Value::Table(new))) => new.iter().all(|(key, new)| old.get(key) == Some(new)),
+        _ => false,
+    };
+    tls && agrees(old, new, &["address", "ae_title", "results"])
+        && (is_true(new, "accepts_simulated") || !is_true(old, "accepts_simulated"))
+}
+
+/// Whether a valid configuration allows less than the old one: then the old one must not come back.
+pub fn allows_less(new: &Settings, old: &Settings) -> bool {
+    narrow(old.clone(), &table(new)).map_or(true, |narrowed| !narrowed.left_out.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fragment;
+    use crate::source::{Content, judge};
+
+    fn source(text: &str) -> Vec<Source> {
+        vec![Source { file: "50-site.toml".into(), content: Content::Text(text.into()) }]
+    }
+
+    fn settings(text: &str) -> Settings {
+        judge(&source(text), Vec::new()).unwrap()
+    }
+
+    const CT1: &str = "[[dicom.sender]]\nae_title = \"CT1\"\naddress = \"192.0.2.10\"\n";
+    const CT2: &str = "[[dicom.sender]]\nae_title = \"CT2\"\n";
+    const PACS: &str = "[destination.pacs]\naddress = \"pacs:104\"\nae_title = \"PACS\"\n";
+
+    fn narrowed(old: &str, now: &str) -> Result<Vec<String>, String> {
+        narrow(settings(old), &readable(&source(now))).map(|narrowed| narrowed.left_out)
+    }
+
+    /// A key that the settings do not know would guard nothing.
+    #[test]
+    fn every_guarded_key_exists() {
+        for key in GUARDED.into_iter().chain(SWITCHES.map(|(key, _)| key)) {
+            let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+            let unknown = fragment::fits(&path, &Value::Boolean(true)).is_some_and(|why| why.contains("unknown key"));
+            assert!(!unknown, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_elsewhere_leaves_everybody_in() {
+        let old = [CT1, CT2, PACS].concat();
+        for now in [
+            format!("{old}[spool]\nkeep_dayss = 3\n"),
+            format!("{old}[series]\nquiet_secs = -1\n"),
+            format!("[series]\nquiet_secs = = 1\n{old}"),
+            old.replace("address = \"192", "adress = \"192"),
+            old.replace("address = \"pacs", "adress = \"pacs"),
+            format!("{old}[[dicom.sender]]\nae_titel = \"CT3\"\n"),
+        ] {
+            assert_eq!(narrowed(&old, &now), Ok(vec![]), "{now}");
+        }
+    }
+
+    #[test]
+    fn who_was_taken_out_does_not_come_back_with_an_old_configuration() {
+        let old = [CT1, CT2, PACS].concat();
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = |now: &str| narrowed(&old, &format!("{now}{bad}"));
+        assert_eq!(out(&[CT1, PACS].concat()), Ok(vec!["sender CT2".into()]));
+        assert_eq!(out(&[CT1, CT2].concat()), Ok(vec!["destination pacs".into()]));
+        assert_eq!(out(&old.replace("# ", "").replace(".10\"", ".99\"")), Ok(vec!["sender CT1".into()]));
+        assert_eq!(out(&old.replace("pacs:104", "new:104")), Ok(vec!["destination pacs".into()]));
+        assert_eq!(out(&old.replace("\"CT2\"\n", "\"CT2\"\naddress = \"192.0.2.3\"\n")), Ok(vec!["sender CT2".into()]));
+        assert_eq!(out(PACS), Err("dicom.sender".into()), "an empty list would let everyone in");
+        assert_eq!(narrowed(PACS, &[CT1, PACS].concat()), Err("dicom.sender".into()), "everyone could send before");
+    }
+
+    #[test]
+    fn trust_that_was_withdrawn_forbids_the_old_configuration() {
+        let old = "dicom.ae_titles = [\"A\", \"B\"]\nmodels.keys = [\"/a\", \"/b\"]\n[console]\nhosts = [\"box\"]\n";
+        assert_eq!(narrowed(old, &format!("{old}jpeg_qualit = 3\n")), Ok(vec![]));
+        assert_eq!(narrowed(old, &old.replace(", \"/b\"", "")), Err("models.keys".into()));
+        assert_eq!(narrowed(old, &old.replace(", \"B\"", "")), Err("dicom.ae_titles".into()));
+        assert_eq!(narrowed(old, &old.replace("\"B\"]", "\"B\", \"C\"]")), Ok(vec![]), "more is fine");
+        assert_eq!(narrowed("dicom.ae_titles = []\n", "dicom.ae_titles = [\"A\"]\n"), Err("dicom.ae_titles".into()));
+        assert_eq!(narrowed("", "dicom.plain = \"named\"\n"), Err("dicom.plain".into()));
+        assert_eq!(narrowed("", "record.mask_text = true\n"), Err("record.mask_text".into()));
+        assert_eq!(narrowed("record.mask_text = true\n", ""), Ok(vec![]), "the old one is the careful one");
+        assert_eq!(narrowed("", "record.enabled = false\n"), Err("record.enabled".into()));
+        assert_eq!(narrowed("record.enabled = false\n", ""), Ok(vec![]));
+        assert_eq!(narrowed("", "console.token_file = \"/t\"\n"), Err("console.token_file".into()));
+    }
+
+    #[test]
+    fn a_valid_configuration_that_allows_less_is_known() {
+        let old = settings(&[CT1, CT2].concat());
+        assert!(allows_less(&settings(CT1), &old));
+        assert!(!allows_less(&settings(&[CT1, CT2, PACS].concat()), &old));
+        assert!(!allows_less(&settings(&format!("{CT1}{CT2}[spool]\nkeep_days = 3\n")), &old));
+    }
+}
