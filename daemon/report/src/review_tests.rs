@@ -184,6 +184,7 @@ fn a_signed_report_names_who_signed_and_the_report_before_it() {
     assert_eq!(named, ["1.2.3.4", "2.25.8", "1.2.8", "2.25.9"]);
     let texts = said(&report);
     assert!(texts.iter().any(|text| text == "known since 2019"), "the comment on an accepted finding");
+    assert!(texts.iter().any(|text| *text == format!("Reviewed by {li}, 2026-11-28")), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains(&format!("rejected on review by {li}"))), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains(crate::NOT_FOR_DIAGNOSIS)), "a signature clears no package");
 
