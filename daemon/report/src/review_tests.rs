@@ -188,6 +188,11 @@ fn a_signed_report_names_who_signed_and_the_report_before_it() {
     assert!(texts.iter().any(|text| text.contains(&format!("rejected on review by {li}"))), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains(crate::NOT_FOR_DIAGNOSIS)), "a signature clears no package");
 
+    let mut nowhere = reviewed(li, "nodule-2");
+    nowhere.provenance.institution.clear();
+    let observer = items(&self::report(&nowhere), tags::VERIFYING_OBSERVER_SEQUENCE).remove(0);
+    assert_eq!(text(&observer, tags::VERIFYING_ORGANIZATION), "unknown", "it must have a value");
+
     let plain = self::report(&testing::case(9));
     assert_eq!(text(&plain, tags::VERIFICATION_FLAG), "UNVERIFIED");
     assert_eq!(text(&plain, tags::PRELIMINARY_FLAG), "PRELIMINARY");
