@@ -107,6 +107,8 @@ pub fn summary(context: &Context, findings: &ChestFindings) -> Vec<Item> {
         }
         items.push(said(context, words));
     }
+    let reviewed = words::reviewed(findings, Language::English).map(|words| said(context, words::capital(&words)));
+    items.extend(reviewed);
     items.extend(words::remarks(findings, Language::English).map(|words| said(context, words)));
     let compared = findings.comparison.iter().flat_map(|c| words::comparisons(c, Language::English));
     items.extend(compared.map(comment));

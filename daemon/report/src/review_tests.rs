@@ -184,8 +184,14 @@ fn a_signed_report_names_who_signed_and_the_report_before_it() {
     assert_eq!(named, ["1.2.3.4", "2.25.8", "1.2.8", "2.25.9"]);
     let texts = said(&report);
     assert!(texts.iter().any(|text| text == "known since 2019"), "the comment on an accepted finding");
+    assert!(texts.iter().any(|text| *text == format!("Reviewed by {li}, 2026-11-28")), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains(&format!("rejected on review by {li}"))), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains(crate::NOT_FOR_DIAGNOSIS)), "a signature clears no package");
+
+    let mut nowhere = reviewed(li, "nodule-2");
+    nowhere.provenance.institution.clear();
+    let observer = items(&self::report(&nowhere), tags::VERIFYING_OBSERVER_SEQUENCE).remove(0);
+    assert_eq!(text(&observer, tags::VERIFYING_ORGANIZATION), "unknown", "it must have a value");
 
     let plain = self::report(&testing::case(9));
     assert_eq!(text(&plain, tags::VERIFICATION_FLAG), "UNVERIFIED");
@@ -229,9 +235,7 @@ fn pages_and_documents_say_by_whom_and_when_and_keep_the_mark() {
     let overview = |case: &Case| {
         crate::key_images(&case.findings, &case.volume, &case.provenance, Language::English).remove(0).rgb
     };
-    let mut unsigned = reviewed("Li Ming", "nodule-2");
-    unsigned.findings.review = None;
-    assert_ne!(overview(&case), overview(&unsigned), "the name is on the overview");
+    assert_ne!(overview(&case), overview(&reviewed("Wang Fang", "nodule-2")), "the name is on the overview");
 }
 
 #[test]

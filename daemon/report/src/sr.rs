@@ -198,10 +198,11 @@ fn kept_as(kind: ObjectKind, context: &Context, root: Item, own: &[&ResultObject
 fn signature(context: &Context, review: &Review, set: &mut DataSet) {
     let (date, time) = date_and_time(&review.utc);
     let mut observer = DataSet::new();
-    let institution = &context.provenance.institution;
-    match typed::encode(context.source.elements, institution) {
-        Some(bytes) if !institution.is_empty() => observer.bytes(tags::VERIFYING_ORGANIZATION, VR::LO, bytes),
-        _ => observer.empty(tags::VERIFYING_ORGANIZATION, VR::LO),
+    // Required to have a value, of 64 characters at most.
+    let institution: String = or_unknown(&context.provenance.institution).chars().take(64).collect();
+    match typed::encode(context.source.elements, &institution) {
+        Some(bytes) => observer.bytes(tags::VERIFYING_ORGANIZATION, VR::LO, bytes),
+        None => observer.text(tags::VERIFYING_ORGANIZATION, VR::LO, or_unknown("")),
     }
     observer.text(tags::VERIFICATION_DATE_TIME, VR::DT, &format!("{date}{time}+0000"));
     match typed::encode(context.source.elements, &review.by) {

@@ -240,3 +240,15 @@ fn a_rerun_reads_a_series_in_full() {
     unit.arrive(6, 2.5, "B31f");
     assert!(unit.is_queued(thick), "{:?}", unit.state(thick));
 }
+
+#[test]
+fn a_better_series_does_not_take_back_a_review_that_was_signed() {
+    let unit = Unit::new();
+    let thick = unit.arrive(3, 5.0, "B31f");
+    unit.changing(|transaction| {
+        let version = series::completed(transaction, thick, "review", &now_utc()).unwrap();
+        jobs::enqueue(transaction, thick, version, &now_utc()).unwrap();
+    });
+    unit.arrive(5, 1.0, "B31f");
+    assert!(unit.is_queued(thick), "{:?}", unit.state(thick));
+}

@@ -136,6 +136,15 @@ fn a_review_is_signed_with_the_job_of_a_new_version() {
 }
 
 #[test]
+fn what_a_rerun_found_is_signed_by_a_job_that_reads_as_much() {
+    let home = Home::found();
+    home.rows().execute_batch("UPDATE series SET completed_by = 'rerun'").unwrap();
+    let signed = home.sign("Li Ming", true).unwrap();
+    let row = series::get(&home.rows(), signed.series_id).unwrap().unwrap();
+    assert_eq!(row.completed_by.as_deref(), Some("rerun"));
+}
+
+#[test]
 fn what_cannot_be_signed_leaves_nothing_behind() {
     let untouched = |home: &Home| {
         let rows = home.rows();

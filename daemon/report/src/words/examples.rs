@@ -53,7 +53,7 @@ pub fn reasons() -> Vec<Reason> {
         Reason::NoLungs => [Reason::NoLungs],
         Reason::NoSpine => [Reason::NoSpine],
         Reason::OtherSeries { .. } => [Reason::OtherSeries { series: "4 (1.0 mm, B31f)".into() }],
-        Reason::Rejected { .. } => [Reason::Rejected { by: "Li Ming".into() }],
+        Reason::Rejected { .. } => [Reason::Rejected { by: "李明".into() }],
         Reason::OneLung => [Reason::OneLung],
         Reason::FewSlices { .. } => [Reason::FewSlices { slices: 1 }],
         Reason::NoAir => [Reason::NoAir],
@@ -87,7 +87,7 @@ pub fn reasons() -> Vec<Reason> {
 }
 
 fn not_applied(why: NotApplied) -> Remark {
-    Remark::ReviewNotApplied { by: "Li Ming".into(), why }
+    Remark::ReviewNotApplied { by: "李明".into(), why }
 }
 
 fn filled_in(fault: SliceFault) -> Remark {
@@ -106,11 +106,11 @@ pub fn remarks() -> Vec<Remark> {
         Remark::NotReceived { .. } => [Remark::NotReceived { missing: 2, declared: 300 }],
         Remark::Discontinued => [Remark::Discontinued],
         Remark::NotRead { .. } => [Remark::NotRead { series: vec!["3 (5.0 mm, B31f)".into(), "5".into()] }],
-        Remark::Rejected { .. } => [Remark::Rejected { rejected: 2, total: 9, by: "Li Ming".into() }],
+        Remark::Rejected { .. } => [Remark::Rejected { rejected: 2, total: 9, by: "李明".into() }],
         Remark::ReviewNotApplied { .. } => [
             not_applied(NotApplied::Package),
-            not_applied(NotApplied::Gone { id: "nodule-2".into() }),
-            not_applied(NotApplied::New { id: "mass-1".into() }),
+            not_applied(NotApplied::Gone { id: "x-2".into() }),
+            not_applied(NotApplied::New { id: "y-1".into() }),
             not_applied(NotApplied::Name),
         ],
         Remark::Tilted { .. } => [Remark::Tilted { degrees: 12.3 }],

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use models::findings::{CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Pneumonia};
 use models::refusal::{Gap, Place};
+use models::review::{self, Decided, Decision, Document, Listed, Review};
 use models::{ChestFindings, Geometry, NotEvaluated, Reason, Reasons, Refusal};
 #[allow(unused_imports, reason = "the made-up chest takes them from here")]
 use report::{self, Content, ModelIdentity, Provenance, Refused, Source, words};
@@ -200,20 +201,25 @@ fn a_refusal_conforms() {
     });
 }
 
+/// The fixtures under a Chinese name.
+fn chinese(shared: &Path) -> Series {
+    let mut series = fixtures(shared);
+    for element in &mut series.elements {
+        match (element.tag.group(), element.tag.element()) {
+            (0x0008, 0x0005) => element.value = b"GB18030 ".to_vec(),
+            (0x0010, 0x0010) => element.value = b"Zhang^San=\xd5\xc5^\xc8\xfd ".to_vec(),
+            _ => {}
+        }
+    }
+    // The tools would compare the name with the source files, which have another one, so this case has no source files.
+    series.files = Vec::<PathBuf>::new();
+    series
+}
+
 #[test]
 fn a_chinese_patient_conforms() {
     with_shared(|shared| {
-        let mut series = fixtures(shared);
-        for element in &mut series.elements {
-            match (element.tag.group(), element.tag.element()) {
-                (0x0008, 0x0005) => element.value = b"GB18030 ".to_vec(),
-                (0x0010, 0x0010) => element.value = b"Zhang^San=\xd5\xc5^\xc8\xfd ".to_vec(),
-                _ => {}
-            }
-        }
-        // The tools would compare the name with the source files, which have another one, so this case has no source
-        // files.
-        series.files = Vec::<PathBuf>::new();
+        let series = chinese(shared);
         let findings = testing::findings(&series.volume.geometry);
         judge(
             "gb18030",
@@ -221,6 +227,38 @@ fn a_chinese_patient_conforms() {
             Content::Findings { findings: &findings, volume: &series.volume, quality: None },
             shared,
         );
+    });
+}
+
+/// Every second finding is rejected, every other one has a comment.
+#[test]
+fn a_reviewed_result_conforms() {
+    with_shared(|shared| {
+        let chinese = ("reviewed-gb18030", chinese(shared), "\u{674e}\u{660e}", "\u{5df2}\u{77e5}");
+        for (name, series, by, comment) in [("reviewed", fixtures(shared), "Li Ming", "known since 2019"), chinese] {
+            let mut findings = testing::findings(&series.volume.geometry);
+            let decide = |(index, listed): (usize, Listed)| Decided {
+                decision: if index % 2 == 1 { Decision::Rejected } else { Decision::Accepted },
+                comment: comment.to_owned(),
+                listed,
+            };
+            let review = Review {
+                by: by.into(),
+                utc: "2026-11-28T21:30:00.000Z".into(),
+                package: "any".into(),
+                decisions: review::list(&findings).into_iter().enumerate().map(decide).collect(),
+                predecessor: Document {
+                    study_uid: series.header.study_instance_uid.clone(),
+                    series_uid: "2.25.8".into(),
+                    sop_class: "1.2.840.10008.5.1.4.1.1.88.34".into(),
+                    sop_uid: "2.25.9".into(),
+                },
+            };
+            review::apply(&mut findings, Some(&review), "any", true);
+            assert!(findings.review.is_some());
+            let content = Content::Findings { findings: &findings, volume: &series.volume, quality: None };
+            judge(name, &series, content, shared);
+        }
     });
 }
 

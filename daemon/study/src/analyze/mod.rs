@@ -61,6 +61,7 @@ pub fn verdict(findings: &ChestFindings) -> String {
     if let Some(least) = of(FindingState::NotFound).find_map(|line| findings.least_size(line.finding)) {
         parts.push(format!("smaller ones not evaluated at this spacing ({:.1} mm)", Number(least.slice_mm)));
     }
+    parts.extend(words::reviewed(findings, Language::English));
     parts.extend(words::remarks(findings, Language::English));
     parts.join("; ")
 }
