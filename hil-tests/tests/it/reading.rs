@@ -161,7 +161,11 @@ async fn a_finding_is_rejected_the_rest_accepted_and_signed_by_keyboard() {
     browser.press("Enter").await.unwrap();
     browser.wait("the findings", PATIENCE, "document.querySelectorAll('#findings .judge').length > 1").await.unwrap();
     let findings = browser.evaluate("document.querySelectorAll('#findings .judge').length").await.unwrap();
-    assert_eq!(browser.evaluate("document.getElementById('sign').disabled").await.unwrap(), true, "nothing is judged yet");
+    assert_eq!(
+        browser.evaluate("document.getElementById('sign').disabled").await.unwrap(),
+        true,
+        "nothing is judged yet"
+    );
     browser.press("n").await.unwrap();
     browser.wait("the first finding", PATIENCE, "document.querySelector('#findings .chosen') !== null").await.unwrap();
     let first = text(&mut browser, "#findings .chosen button").await;

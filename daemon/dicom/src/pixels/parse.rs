@@ -31,7 +31,10 @@ fn object(part10: &[u8], until: Option<Tag>) -> Result<DefaultDicomObject, Decod
     let failed = |reason: String| DecodeError::DataSet { reason };
     scan::check(Cursor::new(part10)).map_err(|error| failed(error.to_string()))?;
     let options = OpenFileOptions::new().read_preamble(ReadPreamble::Always);
-    let options = until.map_or(options.clone(), |tag| options.read_until(tag));
+    let options = match until {
+        Some(tag) => options.read_until(tag),
+        None => options,
+    };
     catch_unwind(AssertUnwindSafe(|| options.from_reader(part10)))
         .map_err(|_| failed("the parser failed on malformed data".into()))?
         .map_err(|error| failed(error.to_string()))
