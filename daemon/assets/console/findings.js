@@ -6,10 +6,18 @@ const by = (id) => document.getElementById(id);
 const NAME = "scanside-reviewer";
 const WORDS = { accepted: "accepted", rejected: "rejected" };
 
+// Where a segment has another name than its finding.
+const NAMES = { "coronary-calcification": "coronary-artery-calcification" };
 const slug = (label) => label.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
 // A finding that is one by itself may have several segments; one with a number has its own.
-const belongs = (segment, id) => slug(segment.label) === id || (!/\d$/.test(id) && slug(segment.label).startsWith(id));
-const title = (id) => (id[0].toUpperCase() + id.slice(1)).replaceAll("-", " ");
+const belongs = ({ label }, id) => {
+  const name = NAMES[id] ?? id;
+  return slug(label) === name || (!/\d$/.test(name) && slug(label).startsWith(name));
+};
+const title = (id) => {
+  const name = (NAMES[id] ?? id).replaceAll("-", " ");
+  return name[0].toUpperCase() + name.slice(1);
+};
 
 export class FindingList {
   #goTo;

@@ -8,6 +8,18 @@ import { Viewer, WINDOWS } from "./viewer.js";
 const by = (id) => document.getElementById(id);
 const REFRESH_MS = 5000;
 
+// The statements of a verdict: what is in brackets belongs to its statement.
+function statements(verdict) {
+  const found = [""];
+  let depth = 0;
+  for (const part of verdict.split(/(; |[()])/)) {
+    if (part === "; " && depth === 0) found.push("");
+    else found[found.length - 1] += part;
+    depth = Math.max(0, depth + (part === "(" ? 1 : part === ")" ? -1 : 0));
+  }
+  return found;
+}
+
 const TOOLS = { scroll: "Scroll", window: "Window", move: "Move", measure: "Measure" };
 const PLANES = { slices: "Slices", coronal: "Coronal", sagittal: "Sagittal" };
 
@@ -116,7 +128,7 @@ export class Workplace {
     [...by("series").querySelectorAll("button")].forEach((button, index) =>
       button.setAttribute("aria-pressed", String(this.#study.series[index]?.id === series.id)));
     // One statement a line.
-    const said = (series.verdict ?? "No verdict yet.").split("; ");
+    const said = statements(series.verdict ?? "No verdict yet.");
     by("verdict").replaceChildren(...said.map((words) => element("li", { textContent: words })));
     this.#documents(series);
     try {

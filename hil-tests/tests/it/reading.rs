@@ -166,6 +166,9 @@ async fn a_finding_is_rejected_the_rest_accepted_and_signed_by_keyboard() {
         true,
         "nothing is judged yet"
     );
+    let strangers = "[...document.querySelectorAll('#findings li')].filter((item) =>
+        item.querySelector('.judge') === null || item.querySelector('input[type=checkbox]').disabled).length";
+    assert_eq!(browser.evaluate(strangers).await.unwrap(), 0, "each finding has its outline, each outline its finding");
     browser.press("n").await.unwrap();
     browser.wait("the first finding", PATIENCE, "document.querySelector('#findings .chosen') !== null").await.unwrap();
     let first = text(&mut browser, "#findings .chosen button").await;
