@@ -190,7 +190,7 @@ export class FindingList {
     by("review-error").textContent = "";
     by("sign").disabled = true;
     try {
-      const said = await post("/reading/review", { series_uid: this.#series.series_uid, by: name, decisions });
+      const said = await post("/reading/review", { series_uid: this.#series.series_uid, report: this.#series.findings.report?.sop_uid ?? "", by: name, decisions });
       sessionStorage.setItem(NAME, name);
       by("review").hidden = true;
       by("notice").textContent = said;

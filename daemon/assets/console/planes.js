@@ -32,3 +32,25 @@ export function cut(stack, plane, index) {
   }
   return values;
 }
+
+// Letters of the directions that a vector (LPS) has, the greatest part first: at most two, as PS3.3 section C.7.6.1.1.1 writes them.
+function letters(vector) {
+  const names = [["L", "R"], ["P", "A"], ["H", "F"]];
+  const parts = vector.map((value, axis) => [Math.abs(value), names[axis][value < 0 ? 1 : 0]]);
+  return parts.filter(([size]) => size > 0.2).sort((a, b) => b[0] - a[0]).slice(0, 2).map(([, name]) => name).join("");
+}
+
+// What of the patient is at the left, right, upper and lower edge of a plane; "?" where the pictures of a body do not say it.
+export function edges(stack, plane) {
+  if (!stack.orientation) return stack.pixels === "hounsfield" ? ["?", "?", "?", "?"] : ["", "", "", ""];
+  const [across, down] = [stack.orientation.slice(0, 3), stack.orientation.slice(3)];
+  let [x, y] = [across, down];
+  if (plane !== "slices") {
+    const [first, last] = [stack.pictures[0].position_mm, stack.pictures.at(-1).position_mm];
+    const way = last.map((value, axis) => value - first[axis]);
+    const length = Math.hypot(...way) || 1;
+    [x, y] = [plane === "coronal" ? across : down, way.map((value) => value / length)];
+  }
+  const back = (vector) => vector.map((value) => -value);
+  return [letters(back(x)), letters(x), letters(back(y)), letters(y)];
+}

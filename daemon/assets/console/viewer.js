@@ -1,7 +1,7 @@
 // One stage: shows a stack plane by plane, with what was outlined, and measures.
 
 import { element } from "./box.js";
-import { PLANES, cut } from "./planes.js";
+import { PLANES, cut, edges } from "./planes.js";
 import { Stack } from "./stack.js";
 
 // Centre and width, Hounsfield units.
@@ -16,6 +16,8 @@ export class Viewer {
   #stage;
   #canvas = element("canvas");
   #words = element("p", { className: "over top" });
+  // Where the edges of the picture are in the patient: left, right, top, bottom.
+  #edges = ["left", "right", "above", "below"].map((edge) => element("b", { className: `edge-letter ${edge}` }));
   #below = element("p", { className: "over bottom" });
   #slider = element("input", { type: "range", className: "slider", min: 0, max: 0, value: 0 });
   #image = new OffscreenCanvas(1, 1);
@@ -23,6 +25,8 @@ export class Viewer {
   #drawn = "";
   #values = { of: "", values: null };
   #due = false;
+  // Counts what was opened and closed.
+  #opened = 0;
   #pointers = new Map();
   #wheel = 0;
   #told;
@@ -45,7 +49,7 @@ export class Viewer {
     this.#told = told;
     this.#slider.setAttribute("aria-label", `Slice, ${name}`);
     stage.setAttribute("aria-label", name);
-    stage.replaceChildren(this.#canvas, this.#words, this.#below, this.#slider);
+    stage.replaceChildren(this.#canvas, this.#words, this.#below, this.#slider, ...this.#edges);
     this.#slider.addEventListener("input", () => this.go(Number(this.#slider.value)));
     stage.addEventListener("wheel", (event) => this.#wheeled(event), { passive: false });
     stage.addEventListener("pointerdown", (event) => this.#pressed(event));
@@ -55,23 +59,30 @@ export class Viewer {
     new ResizeObserver(() => this.draw()).observe(stage);
   }
 
+  // Resolves to whether it is shown: not when something else was opened or closed meanwhile.
   async open(series, title) {
     this.close();
+    const mine = this.#opened;
     this.#words.textContent = "Loading…";
     const stack = await Stack.open(series, (index) => {
       if (this.stack !== stack) return;
       if (index === this.index || this.plane !== "slices") this.draw(true);
       this.#told(this);
     });
+    if (mine !== this.#opened) {
+      stack.close();
+      return false;
+    }
     this.stack = stack;
     this.title = title;
     if (!stack.isVolume) this.plane = "slices";
     const middle = stack.pixels === "hounsfield" ? Math.floor(stack.length / 2) : 0;
     this.go(middle, true);
-    return stack;
+    return true;
   }
 
   close() {
+    this.#opened += 1;
     this.stack?.close();
     Object.assign(this, { stack: null, segments: null, lines: [], zoom: 1, pan: [0, 0], plane: "slices", index: 0 });
     this.#values = { of: "", values: null };
@@ -158,6 +169,8 @@ export class Viewer {
     context.fillStyle = "#000";
     context.fillRect(0, 0, width, height);
     this.#slider.hidden = !this.stack || this.stack.length < 2;
+    const letters = this.stack?.length ? edges(this.stack, this.plane) : ["", "", "", ""];
+    this.#edges.forEach((edge, index) => { edge.textContent = letters[index]; });
     if (!this.stack?.length) {
       this.#words.textContent = this.stack ? "No pictures of this series are here." : "";
       return;

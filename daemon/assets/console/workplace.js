@@ -7,6 +7,7 @@ import { Viewer, WINDOWS } from "./viewer.js";
 
 const by = (id) => document.getElementById(id);
 const REFRESH_MS = 5000;
+const IDLE_MS = 30000;
 
 // The statements of a verdict: what is in brackets belongs to its statement.
 function statements(verdict) {
@@ -20,6 +21,10 @@ function statements(verdict) {
   return found;
 }
 
+const complain = (error) => {
+  by("connection").textContent = error.message;
+};
+
 const TOOLS = { scroll: "Scroll", window: "Window", move: "Move", measure: "Measure" };
 const PLANES = { slices: "Slices", coronal: "Coronal", sagittal: "Sagittal" };
 
@@ -32,6 +37,11 @@ export class Workplace {
   #findings;
   #buttons = new Map();
   #keys;
+  // The findings of the series could not be loaded.
+  #failed = false;
+  #waited = 0;
+  // Counts the earlier studies that were asked for, and closed.
+  #beside = 0;
 
   constructor() {
     const told = () => this.#tell();
@@ -45,8 +55,12 @@ export class Workplace {
       by("value").textContent = value === null ? "" : `${value} HU`;
     });
     setInterval(() => {
-      // What is in work changes by itself; what is done does not.
-      if (this.#study?.study.work && !document.hidden) this.#load();
+      this.#waited += REFRESH_MS;
+      // What is done changes, too: late slices, a review that somebody else signs.
+      const due = this.#study?.study.work || this.#failed || this.#waited >= IDLE_MS;
+      if (!this.#uid || document.hidden || !due) return;
+      this.#waited = 0;
+      this.#load().catch(complain);
     }, REFRESH_MS);
   }
 
@@ -54,11 +68,7 @@ export class Workplace {
     if (uid === this.#uid) return;
     this.close();
     this.#uid = uid;
-    try {
-      await this.#load();
-    } catch (error) {
-      by("connection").textContent = error.message;
-    }
+    await this.#load().catch(complain);
     by("now").focus();
   }
 
@@ -66,6 +76,7 @@ export class Workplace {
     this.#viewer.close();
     this.#closePrior();
     this.#uid = this.#study = this.#series = null;
+    this.#failed = false;
     this.#findings.clear();
     by("patient-name").textContent = by("patient-facts").textContent = "";
     for (const id of ["value", "loaded", "verdict", "series", "priors", "documents"]) by(id).textContent = "";
@@ -98,9 +109,9 @@ export class Workplace {
     this.#listPriors(priors);
     const open = this.#series && series.find((one) => one.id === this.#series.id);
     const first = series.find((one) => one.findings) ?? series.find((one) => one.instance_count > 1) ?? series[0];
-    if (open?.version !== this.#series?.version || open?.finished_utc !== this.#series?.finished_utc || !open) {
-      if (open ?? first) await this.#show(open ?? first, Boolean(open));
-    }
+    const isSame = open && !this.#failed && open.version === this.#series.version && open.finished_utc === this.#series.finished_utc
+      && open.instance_count === this.#series.instance_count && open.verdict === this.#series.verdict;
+    if (!isSame && (open ?? first)) await this.#show(open ?? first, open?.instance_count === this.#series?.instance_count && !this.#failed);
   }
 
   #listSeries(series) {
@@ -116,7 +127,7 @@ export class Workplace {
   #listPriors(priors) {
     by("priors").replaceChildren(...priors.map((prior) => {
       const button = element("button", { type: "button", textContent: `Beside: ${dated(prior.study_date)} ${prior.description}` });
-      button.addEventListener("click", () => this.#beside(prior));
+      button.addEventListener("click", () => this.#putBeside(prior).catch(complain));
       return element("li", {}, button);
     }));
     if (!priors.length) by("priors").append(element("li", { className: "weak", textContent: "None of this person is known here." }));
@@ -125,6 +136,11 @@ export class Workplace {
   // `again`: the same series has a new result; the pictures stay.
   async #show(series, again = false) {
     this.#series = series;
+    this.#failed = false;
+    // Nothing of an older version stays beside the new verdict, not even for a moment.
+    this.#viewer.segments = null;
+    this.#viewer.draw(true);
+    this.#findings.clear();
     [...by("series").querySelectorAll("button")].forEach((button, index) =>
       button.setAttribute("aria-pressed", String(this.#study.series[index]?.id === series.id)));
     // One statement a line.
@@ -132,7 +148,7 @@ export class Workplace {
     by("verdict").replaceChildren(...said.map((words) => element("li", { textContent: words })));
     this.#documents(series);
     try {
-      if (!again) await this.#viewer.open(series.id, series.description || series.modality);
+      if (!again && !(await this.#viewer.open(series.id, series.description || series.modality))) return;
       if (series !== this.#series) return;
       const seg = series.results.find((result) => result.kind === "seg");
       const segments = seg ? await Segments.open(seg.id, this.#viewer.stack) : null;
@@ -141,7 +157,9 @@ export class Workplace {
       await this.#findings.show(series, segments);
       this.#viewer.draw(true);
     } catch (error) {
-      by("findings-note").textContent = error.message;
+      if (series !== this.#series) return;
+      this.#failed = true;
+      by("findings-note").textContent = `${error.message} It is tried again.`;
     }
     this.#tell();
   }
@@ -160,8 +178,12 @@ export class Workplace {
     this.#tell();
   }
 
-  async #beside(prior) {
+  async #putBeside(prior) {
+    this.#beside += 1;
+    const mine = this.#beside;
     const { series } = await json(`/reading/study/${encodeURIComponent(prior.study_uid)}`);
+    // Another patient, or another study, was opened meanwhile.
+    if (mine !== this.#beside) return;
     const first = series.find((one) => one.findings) ?? series[0];
     if (!first) return;
     by("then").hidden = false;
@@ -170,6 +192,7 @@ export class Workplace {
   }
 
   #closePrior() {
+    this.#beside += 1;
     by("then").hidden = true;
     this.#then.close();
   }

@@ -55,7 +55,9 @@ fn query(uri: &Uri) -> Result<Query, Error> {
 /// The address by which the client knows this service.
 fn base(headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    format!("http://{host}{ROOT}")
+    // A proxy with TLS says so.
+    let secure = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    format!("{}://{host}{ROOT}", if secure { "https" } else { "http" })
 }
 
 fn json(rows: &impl Serialize) -> Response {

@@ -131,6 +131,8 @@ async fn document(State(reading): State<Reading>, Path(result): Path<i64>) -> An
 #[serde(deny_unknown_fields)]
 struct Review {
     series_uid: String,
+    /// SOP Instance UID of the report whose findings are shown.
+    report: String,
     by: String,
     decisions: Vec<Decided>,
 }
@@ -145,13 +147,13 @@ struct Decided {
 }
 
 async fn sign(State(signer): State<Signer>, headers: HeaderMap, body: Bytes) -> Response {
-    let Review { series_uid, by, decisions } = match posted(&headers, &body) {
+    let Review { series_uid, report, by, decisions } = match posted(&headers, &body) {
         Ok(review) => review,
         Err(wrong) => return wrong.into_response(),
     };
     let mark = |Decided { id, decision, comment }: Decided| Mark { id, decision, comment };
     let marks = decisions.into_iter().map(mark).collect();
-    match signer.sign(Signing { series_uid, by, marks, accept_rest: false }).await {
+    match signer.sign(Signing { series_uid, by, marks, accept_rest: false, seen: Some(report) }).await {
         Ok(signed) => {
             let (accepted, rejected) = (signed.accepted, signed.rejected);
             format!("Signed: {accepted} accepted, {rejected} rejected. The results are written again.").into_response()

@@ -187,7 +187,8 @@ impl Manager {
         };
         let marks = decisions.into_iter().map(mark).collect::<Result<_, _>>()?;
         let accept_rest = filter::only_bool(&options, "accept_rest")?;
-        let signed = self.verbs.commands.review(Signing { series_uid, by: name, marks, accept_rest }).await?;
+        let signed =
+            self.verbs.commands.review(Signing { series_uid, by: name, marks, accept_rest, seen: None }).await?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Ok((names::Noun::Job.path(signed.job), count(signed.accepted), count(signed.rejected)))
     }

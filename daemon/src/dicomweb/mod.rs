@@ -266,7 +266,10 @@ impl Web {
     pub async fn frames(&self, object: &Object, numbers: Vec<u32>) -> Result<Vec<Vec<u8>>, Error> {
         let (web, object) = (self.clone(), object.clone());
         self.work(move || {
-            let needed = study::volume::picture_bytes(&object.header, object.length());
+            // All that is asked for is in memory twice, and a number may be asked for again and again.
+            let pixels = u64::from(object.header.rows).saturating_mul(object.header.columns.into());
+            let frames = pixels.saturating_mul(12).saturating_mul(numbers.len() as u64);
+            let needed = study::volume::picture_bytes(&object.header, object.length()).saturating_add(frames);
             if needed > MOST_BYTES {
                 return Err(Error::TooLarge { mib: needed >> 20, most_mib: MOST_BYTES >> 20 });
             }

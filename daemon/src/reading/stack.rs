@@ -6,7 +6,7 @@ use dicom::kind::SeriesKind;
 use serde::Serialize;
 use study::volume::geometry;
 
-/// How the pixels of a picture come: see [`super::picture`].
+/// How the pixels of a picture come, row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pixels {

@@ -23,6 +23,9 @@ pub struct Signing {
     pub marks: Vec<Mark>,
     /// What is not among the marks is accepted.
     pub accept_rest: bool,
+    /// SOP Instance UID of the report whose findings the person saw, when that is known: nobody signs findings that came
+    /// after those.
+    pub seen: Option<String>,
 }
 
 /// What came of it: a job that makes the signed results.
@@ -105,6 +108,9 @@ pub fn sign(transaction: &Transaction<'_>, signing: &Signing) -> Result<Signed, 
             "its findings are of an older version of this software: analyse it again (`scansidectl studies rerun`)";
         return Err(not_possible(text));
     };
+    if signing.seen.as_ref().is_some_and(|seen| *seen != report.sop_uid) {
+        return Err(not_possible("there are newer findings than those that were judged: look at them first"));
+    }
     let now = store::now_utc();
     let review = Review {
         by: name(&signing.by)?,

@@ -107,10 +107,25 @@ impl Home {
         let mut connection = self.rows();
         let transaction = connection.transaction().unwrap();
         let marks = vec![mark("mass-2", Decision::Rejected, "")];
-        let signed = sign(&transaction, &Signing { series_uid: SERIES.into(), by: by.into(), marks, accept_rest })?;
+        let signed =
+            sign(&transaction, &Signing { series_uid: SERIES.into(), by: by.into(), marks, accept_rest, seen: None })?;
         transaction.commit().unwrap();
         Ok(signed)
     }
+}
+
+/// A page that was open while another version was made shows findings that are no longer the newest.
+#[test]
+fn nobody_signs_findings_that_came_after_those_that_were_seen() {
+    let home = Home::found();
+    let attempt = |seen: &str| {
+        let mut connection = home.rows();
+        let transaction = connection.transaction().unwrap();
+        let (series_uid, seen) = (SERIES.to_owned(), Some(seen.to_owned()));
+        sign(&transaction, &Signing { series_uid, by: "Li Ming".into(), marks: Vec::new(), accept_rest: true, seen })
+    };
+    assert!(attempt("2.25.1").unwrap_err().to_string().contains("newer findings"));
+    assert!(attempt("2.25.9").is_ok());
 }
 
 #[test]
@@ -165,6 +180,7 @@ fn what_cannot_be_signed_leaves_nothing_behind() {
     }
     let mut connection = home.rows();
     let transaction = connection.transaction().unwrap();
-    let other = Signing { series_uid: "9.9".into(), by: "Li Ming".into(), marks: Vec::new(), accept_rest: true };
+    let other =
+        Signing { series_uid: "9.9".into(), by: "Li Ming".into(), marks: Vec::new(), accept_rest: true, seen: None };
     assert!(matches!(sign(&transaction, &other), Err(Error::NoSeries(_))));
 }

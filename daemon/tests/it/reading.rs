@@ -51,7 +51,7 @@ async fn what_is_signed_on_the_page_is_what_the_bus_would_sign() {
     let site = Site::of_studies(settings, studies).await;
     let decisions =
         r#"[{"id":"nodule-1","decision":"rejected","comment":"a vessel"},{"id":"emphysema","decision":"accepted"}]"#;
-    let review = format!(r#"{{"series_uid":"1.2.3","by":"Anna Müller","decisions":{decisions}}}"#);
+    let review = format!(r#"{{"series_uid":"1.2.3","report":"1.2.9","by":"Anna Müller","decisions":{decisions}}}"#);
     let answer = site.post("/reading/review", &review).await;
     assert_eq!(answer.status, 409, "{}", answer.body);
     for said in
@@ -59,8 +59,10 @@ async fn what_is_signed_on_the_page_is_what_the_bus_would_sign() {
     {
         assert!(answer.body.contains(said), "{said}: {}", answer.body);
     }
-    let strange =
-        site.post("/reading/review", r#"{"series_uid":"1","by":"A","decisions":[{"id":"x","decision":"maybe"}]}"#);
+    let strange = site.post(
+        "/reading/review",
+        r#"{"series_uid":"1","report":"2","by":"A","decisions":[{"id":"x","decision":"maybe"}]}"#,
+    );
     assert_eq!(strange.await.status, 400);
     let elsewhere = ["Origin: http://evil.example", "Content-Type: application/json"];
     assert_eq!(site.ask("POST /reading/review", &elsewhere, &review).await.status, 403);

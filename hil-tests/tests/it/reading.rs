@@ -72,6 +72,8 @@ async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_e
     browser.wait("the pictures", PATIENCE, OPENED).await.unwrap();
     assert!(text(&mut browser, "#patient").await.contains("PHANTOM, CHEST"));
     assert_eq!(text(&mut browser, "#mark").await, "not for diagnosis");
+    let edges = "[...document.querySelectorAll('#now .edge-letter')].map((one) => one.textContent).join(' ')";
+    assert_eq!(browser.evaluate(edges).await.unwrap(), "R L A P", "which side of the patient is where");
     let below = "document.querySelector('#now .bottom').textContent";
     browser.press("Home").await.unwrap();
     browser.wait("the first slice", PATIENCE, &format!("{below}.startsWith('1 of {SLICES}')")).await.unwrap();
@@ -81,6 +83,7 @@ async fn a_study_is_listed_opened_scrolled_and_measured_by_keyboard_and_nobody_e
     browser.wait("another window", PATIENCE, &format!("{below}.endsWith('C 40 W 400')")).await.unwrap();
     browser.press("v").await.unwrap();
     browser.wait("a coronal plane", PATIENCE, &format!("{below}.startsWith('coronal')")).await.unwrap();
+    browser.wait("its sides", PATIENCE, &format!("{edges} === 'R L H F'")).await.unwrap();
     browser.screenshot(&screenshot("coronal.png")).await.unwrap();
     browser.press("v").await.unwrap();
     browser.press("v").await.unwrap();
