@@ -41,7 +41,8 @@ pub fn forget(connection: &mut Connection, instances: i64, events: i64, at_once:
     let from = progress::get(&transaction, FORGOTTEN)?;
     let to = from.saturating_add(at_once).min(last);
     // These stay, too: what a job of a whole study names, what a performed procedure step names, images of another patient
-    // than the first (they say that the study is mixed) unless they were set aside, and the newest segment's, whose number must not be given again.
+    // than the first (they say that the study is mixed) unless they were set aside, and the newest segment's, whose number
+    // must not be given again.
     let patient = |row: &str| {
         ["patient_id", "patient_name", "birth_date"].map(|key| format!("json_extract({row}.header, '$.{key}')"))
     };

@@ -130,11 +130,15 @@ fn with_header((mut instance, json): (Instance, String)) -> Result<Instance> {
     Ok(instance)
 }
 
+fn by_id(connection: &Connection, id: i64, condition: &str) -> Result<Option<Instance>> {
+    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1 AND {condition}");
+    connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
+}
+
 /// # Errors
 /// When the database fails.
 pub fn get(connection: &Connection, id: i64) -> Result<Option<Instance>> {
-    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1");
-    connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
+    by_id(connection, id, "true")
 }
 
 /// As [`get`], but `None` when the instance was evicted or is damaged.
@@ -142,8 +146,7 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<Instance>> {
 /// # Errors
 /// When the database fails.
 pub fn get_here(connection: &Connection, id: i64) -> Result<Option<Instance>> {
-    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1 AND state NOT IN ('evicted', 'damaged')");
-    connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
+    by_id(connection, id, "state NOT IN ('evicted', 'damaged')")
 }
 
 /// As [`get`], but `None` unless the instance is kept and counts: not set aside, not evicted, not damaged.
@@ -151,8 +154,7 @@ pub fn get_here(connection: &Connection, id: i64) -> Result<Option<Instance>> {
 /// # Errors
 /// When the database fails.
 pub fn get_kept(connection: &Connection, id: i64) -> Result<Option<Instance>> {
-    let sql = format!("SELECT {COLUMNS} FROM instances WHERE id = ?1 AND state = 'kept'");
-    connection.prepare_cached(&sql)?.query_row([id], read).optional()?.map(with_header).transpose()
+    by_id(connection, id, "state = 'kept'")
 }
 
 /// The kept instances of a series in the order of arrival (no conflicts, no evicted ones).

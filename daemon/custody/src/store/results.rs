@@ -23,6 +23,8 @@ pub struct ResultRow {
     pub simulated: bool,
 }
 
+const COLUMNS: &str = "id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, simulated";
+
 fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
     Ok(ResultRow {
         id: row.get(0)?,
@@ -71,20 +73,15 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<i64> {
 /// # Errors
 /// When the database fails.
 pub fn get(connection: &Connection, id: i64) -> Result<Option<ResultRow>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, simulated \
-         FROM results WHERE id = ?1",
-    )?;
-    Ok(statement.query_row([id], read).optional()?)
+    let sql = format!("SELECT {COLUMNS} FROM results WHERE id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
 /// # Errors
 /// When the database fails.
 pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, simulated \
-         FROM results WHERE job_id = ?1 ORDER BY id",
-    )?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM results WHERE job_id = ?1 ORDER BY id"))?;
     Ok(statement.query_map([job_id], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -93,12 +90,11 @@ pub fn of_job(connection: &Connection, job_id: i64) -> Result<Vec<ResultRow>> {
 /// # Errors
 /// When the database fails.
 pub fn newest_of_study(connection: &Connection, study_uid: &str) -> Result<Vec<ResultRow>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT r.id, r.job_id, r.kind, r.sop_class, r.sop_uid, r.study_uid, r.series_uid, r.file, r.length, r.sha256, \
-         r.simulated FROM results r JOIN jobs j ON j.id = r.job_id \
-         WHERE r.study_uid = ?1 AND j.id = (SELECT max(n.id) FROM jobs n WHERE n.series_id = j.series_id \
-         AND n.task IS j.task AND n.state = 'done') ORDER BY r.id",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM results WHERE study_uid = ?1 AND EXISTS (SELECT 1 FROM jobs j \
+         WHERE j.id = results.job_id AND j.id = (SELECT max(n.id) FROM jobs n WHERE n.series_id = j.series_id \
+         AND n.task IS j.task AND n.state = 'done')) ORDER BY id",
+    ))?;
     Ok(statement.query_map([study_uid], read)?.collect::<rusqlite::Result<_>>()?)
 }
 
