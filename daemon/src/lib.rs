@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod app;
+mod at_once;
 pub mod dbus;
 pub mod console;
 pub mod health;

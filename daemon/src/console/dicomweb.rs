@@ -9,6 +9,7 @@ use axum::routing::get;
 use futures_util::stream;
 use serde::Serialize;
 
+use super::routes::json_as;
 use crate::dicomweb::{Error, Object, Query, Web, WebFault, Which};
 
 pub const ROOT: &str = "/dicom-web";
@@ -61,10 +62,7 @@ fn base(headers: &HeaderMap) -> String {
 }
 
 fn json(rows: &impl Serialize) -> Response {
-    match serde_json::to_string(rows) {
-        Ok(text) => ([(header::CONTENT_TYPE, "application/dicom+json")], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+    json_as("application/dicom+json", rows)
 }
 
 fn which(study_uid: String, series_uid: Option<String>, sop_uid: Option<String>) -> Which {

@@ -257,8 +257,12 @@ fn answer(answered: Result<String, Refusal>) -> Response {
 }
 
 pub fn json(value: &impl Serialize) -> Response {
+    json_as("application/json", value)
+}
+
+pub fn json_as(kind: &'static str, value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
-        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Ok(json) => ([(header::CONTENT_TYPE, kind)], json).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -9,7 +9,6 @@ mod query;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use custody::instance::Instance;
 use custody::spool::{self, Spool};
@@ -22,10 +21,10 @@ use dicom_dictionary_std::uids;
 use dicom_object::FileMetaTable;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
 
 pub use query::{Error as QueryError, Query};
 
+use crate::at_once::AtOnce;
 use crate::reader::{Lost, Reader};
 
 /// Objects that are read at the same time, over all requests.
@@ -129,7 +128,7 @@ pub struct Web {
     reader: Reader,
     spool: Spool,
     folder: PathBuf,
-    at_once: Arc<Semaphore>,
+    at_once: AtOnce,
 }
 
 /// Rows as DICOM JSON.
@@ -138,7 +137,7 @@ type Rows = Vec<Map<String, Value>>;
 impl Web {
     /// `folder`: the spool directory, where the results are.
     pub fn new(reader: Reader, spool: Spool, folder: PathBuf) -> Self {
-        Self { reader, spool, folder, at_once: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { reader, spool, folder, at_once: AtOnce::new(AT_ONCE) }
     }
 
     /// Studies that are like that, newest first. `base`: address of this service, for the links.
@@ -243,11 +242,12 @@ impl Web {
             return Err(Error::TransferSyntax { stored });
         }
         let (web, object) = (self.clone(), object.clone());
-        self.work(move || {
-            let bytes = web.bytes(&object)?;
-            if as_stored { Ok(bytes) } else { explicit(&bytes) }
-        })
-        .await
+        self.at_once
+            .work(move || {
+                let bytes = web.bytes(&object)?;
+                if as_stored { Ok(bytes) } else { explicit(&bytes) }
+            })
+            .await
     }
 
     /// All elements before the pixels, without binary ones, as DICOM JSON.
@@ -256,7 +256,7 @@ impl Web {
     /// When the object cannot be read.
     pub async fn metadata(&self, object: &Object) -> Result<Value, Error> {
         let (web, object) = (self.clone(), object.clone());
-        self.work(move || Ok(dicom::json::of_part10(&web.bytes(&object)?)?)).await
+        self.at_once.work(move || Ok(dicom::json::of_part10(&web.bytes(&object)?)?)).await
     }
 
     /// Frames, numbered from 1, uncompressed and little endian.
@@ -265,20 +265,21 @@ impl Web {
     /// `NotFound` for a number that is not there.
     pub async fn frames(&self, object: &Object, numbers: Vec<u32>) -> Result<Vec<Vec<u8>>, Error> {
         let (web, object) = (self.clone(), object.clone());
-        self.work(move || {
-            // All that is asked for is in memory twice, and a number may be asked for again and again.
-            let pixels = u64::from(object.header.rows).saturating_mul(object.header.columns.into());
-            let frames = pixels.saturating_mul(12).saturating_mul(numbers.len() as u64);
-            let needed = study::volume::picture_bytes(&object.header, object.length()).saturating_add(frames);
-            if needed > MOST_BYTES {
-                return Err(Error::TooLarge { mib: needed >> 20, most_mib: MOST_BYTES >> 20 });
-            }
-            let pictures = Pictures::open(&web.bytes(&object)?)?;
-            let index = |number: u32| (number as usize).checked_sub(1).ok_or(Error::NotFound);
-            let frame = |number| Ok(pictures.decode(index(number)?).ok_or(Error::NotFound)??.bytes);
-            numbers.into_iter().map(frame).collect()
-        })
-        .await
+        self.at_once
+            .work(move || {
+                // All that is asked for is in memory twice, and a number may be asked for again and again.
+                let pixels = u64::from(object.header.rows).saturating_mul(object.header.columns.into());
+                let frames = pixels.saturating_mul(12).saturating_mul(numbers.len() as u64);
+                let needed = study::volume::picture_bytes(&object.header, object.length()).saturating_add(frames);
+                if needed > MOST_BYTES {
+                    return Err(Error::TooLarge { mib: needed >> 20, most_mib: MOST_BYTES >> 20 });
+                }
+                let pictures = Pictures::open(&web.bytes(&object)?)?;
+                let index = |number: u32| (number as usize).checked_sub(1).ok_or(Error::NotFound);
+                let frame = |number| Ok(pictures.decode(index(number)?).ok_or(Error::NotFound)??.bytes);
+                numbers.into_iter().map(frame).collect()
+            })
+            .await
     }
 
     /// Blocks.
@@ -290,16 +291,6 @@ impl Web {
             Held::Received(instance) => Ok(self.spool.read_checked(instance)?),
             Held::Made { file, .. } => Ok(std::fs::read(file)?),
         }
-    }
-
-    async fn work<T, F>(&self, work: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce() -> Result<T, Error> + Send + 'static,
-    {
-        // Closed never.
-        let _place = self.at_once.acquire().await;
-        tokio::task::spawn_blocking(work).await?
     }
 }
 

@@ -15,17 +15,19 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use custody::instance::Instance;
+use custody::series::SeriesKey;
 use custody::spool::{self, Spool};
 use custody::store::{self, instances, results, series};
+use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::error::DecodeError;
 use dicom::segmentation::{self, Segmentation};
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
 
 pub use listed::{SeriesRow, Study, StudyRow};
 pub use stack::{Picture, Pixels, Stack};
 
+use crate::at_once::AtOnce;
 use crate::reader::{Lost, Reader};
 
 /// Pictures that are decoded at the same time, over all pages: bounds memory, and leaves the processor to the work.
@@ -99,7 +101,7 @@ pub struct Reading {
     reader: Reader,
     folder: PathBuf,
     decoder: picture::Decoder,
-    at_once: Arc<Semaphore>,
+    at_once: AtOnce,
     segmentation: Arc<Mutex<Last>>,
 }
 
@@ -110,7 +112,7 @@ impl Reading {
             reader,
             folder,
             decoder: picture::Decoder::new(spool),
-            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            at_once: AtOnce::new(AT_ONCE),
             segmentation: Arc::default(),
         }
     }
@@ -147,7 +149,7 @@ impl Reading {
     pub async fn pixels(&self, instance: i64, frame: u32) -> Result<Vec<u8>, Error> {
         let (kind, instance) = self.reader.read(move |connection| of_instance(connection, instance)).await?;
         let decoder = self.decoder.clone();
-        self.work(move || decoder.pixels(kind, &instance, frame)).await
+        self.at_once.work(move || decoder.pixels(kind, &instance, frame)).await
     }
 
     /// The segments of a segmentation.
@@ -159,7 +161,8 @@ impl Reading {
             return Ok(known);
         }
         let file = self.file(result).await?;
-        let read = Arc::new(self.work(move || Ok(segmentation::read(&read_file(&file)?)?)).await?);
+        let work = move || Ok::<_, Error>(segmentation::read(&read_file(&file)?)?);
+        let read = Arc::new(self.at_once.work(work).await?);
         *self.segmentation.lock().unwrap_or_else(PoisonError::into_inner) = Some((result, read.clone()));
         Ok(read)
     }
@@ -175,35 +178,20 @@ impl Reading {
     /// When there is no such result or it holds no PDF.
     pub async fn document(&self, result: i64) -> Result<Vec<u8>, Error> {
         let file = self.file(result).await?;
-        self.work(move || Ok(dicom::document::pdf(&read_file(&file)?)?)).await
+        self.at_once.work(move || Ok(dicom::document::pdf(&read_file(&file)?)?)).await
     }
 
     async fn file(&self, result: i64) -> Result<PathBuf, Error> {
         let name = self.reader.read(move |connection| Ok::<_, Error>(results::get(connection, result)?)).await?;
         below(&self.folder, &name.ok_or(Error::NotFound)?.file).ok_or(Error::NotFound)
     }
-
-    async fn work<T, F>(&self, work: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce() -> Result<T, Error> + Send + 'static,
-    {
-        // Closed never.
-        let _place = self.at_once.acquire().await;
-        let runtime = tokio::runtime::Handle::current();
-        tokio::task::spawn_blocking(move || {
-            let _entered = runtime.enter();
-            work()
-        })
-        .await?
-    }
 }
 
 fn of_instance(connection: &Connection, instance: i64) -> Result<(SeriesKind, Instance), Error> {
     let instance = instances::get_kept(connection, instance)?.ok_or(Error::NotFound)?;
-    let header = &instance.header;
-    let rows = series::of_study(connection, &header.study_instance_uid)?;
-    let row = rows.into_iter().find(|row| row.key.series_uid == header.series_instance_uid).ok_or(Error::NotFound)?;
+    let Header { study_instance_uid, series_instance_uid, .. } = &instance.header;
+    let key = SeriesKey { study_uid: study_instance_uid.clone(), series_uid: series_instance_uid.clone() };
+    let row = series::find(connection, &key)?.ok_or(Error::NotFound)?;
     Ok((row.kind, instance))
 }
 

@@ -65,10 +65,12 @@ pub fn stack(kind: SeriesKind, instances: &[Instance]) -> Stack {
         }
         None => pictures.sort_by_key(|picture| (picture.number.unwrap_or(i64::MAX), picture.instance, picture.frame)),
     }
-    let pixels = match () {
-        () if kind.is_volume() => Pixels::Hounsfield,
-        () if headers().any(is_colour) => Pixels::Colour,
-        () => Pixels::Grey,
+    let pixels = if kind.is_volume() {
+        Pixels::Hounsfield
+    } else if headers().any(is_colour) {
+        Pixels::Colour
+    } else {
+        Pixels::Grey
     };
     Stack { pixels, orientation, spacing_mm: shared(headers().map(|header| header.pixel_spacing)), pictures }
 }
