@@ -1,8 +1,8 @@
 // Who is expected: a list in the exam's form. What is chosen fills the form in.
 
-const by = (id) => document.getElementById(id);
+import { dated } from "./box.js";
 
-const dated = (date) => (date.length === 8 ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date);
+const by = (id) => document.getElementById(id);
 
 // Family and given name of the first way of writing it, as the form has them.
 const parts = (name) => {

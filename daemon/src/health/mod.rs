@@ -120,13 +120,13 @@ pub async fn run(
             Custody::Checking => (Level::NoNewStudies, STARTING.to_owned()),
             Custody::Failed { reason } => (Level::NoNewStudies, reason),
             Custody::Open { notice } => match judge(&free, checks.min_free_bytes, &database) {
-                (Level::Full, _) if checks.reduced.is_some() => {
-                    (Level::Reduced, checks.reduced.clone().unwrap_or_default())
-                }
-                (Level::Full, _) if begun.elapsed() < NOTICE_FOR => {
-                    (Level::Full, notice.or_else(|| remark.clone()).unwrap_or_default())
-                }
-                (Level::Full, _) => (Level::Full, remark.clone().unwrap_or_default()),
+                (Level::Full, _) => match &checks.reduced {
+                    Some(reason) => (Level::Reduced, reason.clone()),
+                    None => {
+                        let notice = notice.filter(|_| begun.elapsed() < NOTICE_FOR);
+                        (Level::Full, notice.or_else(|| remark.clone()).unwrap_or_default())
+                    }
+                },
                 judged => judged,
             },
         };
