@@ -19,12 +19,6 @@ export async function post(path, value) {
   return (await answer(path, options)).text();
 }
 
-// FAMILY^GIVEN as people write it; of several ways of writing it the first.
-export const readable = (name) => {
-  const [family, ...rest] = name.split("=")[0].split("^").filter(Boolean);
-  return rest.length ? `${family}, ${rest.join(" ")}` : family ?? "";
-};
-
 export const dated = (date) => (date.length === 8 ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date);
 
 export const local = (utc) => new Date(utc).toLocaleString([], { dateStyle: "short", timeStyle: "short", hourCycle: "h23" });

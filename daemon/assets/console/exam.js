@@ -1,5 +1,6 @@
 // Patient and exam: the form that starts one, and what the box is asked.
 
+import { readable } from "./name.js";
 import { Worklist } from "./worklist.js";
 
 const by = (id) => document.getElementById(id);
@@ -15,12 +16,6 @@ export async function ask(path, value = {}) {
   if (!response.ok) throw new Error(words || `refused (${response.status})`);
   return words;
 }
-
-// FAMILY^GIVEN as people write it.
-const readable = (name) => {
-  const [family, ...rest] = name.split("^").filter(Boolean);
-  return rest.length ? `${family}, ${rest.join(" ")}` : family ?? "";
-};
 
 export class Exam {
   #notice;

@@ -1,6 +1,7 @@
 // The list of studies, and the page of one study.
 
-import { dated, element, json, local, readable } from "./box.js";
+import { dated, element, json, local } from "./box.js";
+import { readable } from "./name.js";
 import { Workplace } from "./workplace.js";
 
 const REFRESH_MS = 5000;

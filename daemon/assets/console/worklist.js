@@ -1,6 +1,7 @@
 // Who is expected: a list in the exam's form. What is chosen fills the form in.
 
 import { dated } from "./box.js";
+import { readable } from "./name.js";
 
 const by = (id) => document.getElementById(id);
 
@@ -13,7 +14,7 @@ const parts = (name) => {
 function label({ patient, date, time, modality, description }) {
   const clock = time.length >= 4 ? `${time.slice(0, 2)}:${time.slice(2, 4)}` : time;
   const when = [dated(date), clock].filter(Boolean).join(" ");
-  const who = `${patient.name.replaceAll("^", " ").replace("=", " ").trim()} (${patient.id})`;
+  const who = `${readable(patient.name)} [${patient.id}]`;
   return [when, who, patient.accession_number, modality, description].filter(Boolean).join(" · ");
 }
 

@@ -1,6 +1,7 @@
 // The page of one study: pictures, findings, documents, the study before.
 
-import { dated, element, json, local, readable } from "./box.js";
+import { dated, element, json, local } from "./box.js";
+import { readable } from "./name.js";
 import { FindingList } from "./findings.js";
 import { Segments } from "./segments.js";
 import { Viewer, WINDOWS } from "./viewer.js";

@@ -44,6 +44,7 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "segments.js",
     SCRIPT "stack.js",
     SCRIPT "box.js",
+    SCRIPT "name.js",
 ];
 
 pub fn find(name: &str) -> Option<&'static Asset> {

@@ -241,6 +241,7 @@ async fn a_patient_is_chosen_from_the_worklist_for_an_exam_that_began_of_itself(
     browser.press("Tab").await.unwrap();
     browser.press("Enter").await.unwrap();
     browser.wait("the patient", PATIENCE, &says("P2")).await.unwrap();
+    browser.wait("the name in letters and ideographs", PATIENCE, &says("Wang, XiaoDong (王小东)")).await.unwrap();
     assert_eq!(browser.evaluate("document.getElementById('identify').hidden").await.unwrap(), true);
     let name = player.exam().unwrap().patient.name;
     assert_eq!(name, "Wang^XiaoDong=王^小东", "as the worklist writes it");
