@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::path;
 pub use picture::Picture;
-pub use volume::{Channel, Contrast, Input, Kernels, Limits, Outputs, Threshold, Volume};
+pub use volume::{Channel, Contrast, Input, Kernels, Large, Limits, Outputs, Threshold, Volume};
 
 /// The one format this program reads.
 pub const FORMAT: u32 = 1;
@@ -177,7 +177,10 @@ impl Manifest {
     /// All thresholds on one line, for provenance.
     pub fn parameters(&self) -> String {
         let one = |name: &str, t: &Threshold| {
-            format!("{name} confidence {} mask {} min-size {}", t.confidence, t.mask, t.min_size)
+            let again = t.look_again.map(|again| format!(" look-again {again}"));
+            let large = t.large.map(|large| format!(" large {} confidence {}", large.from, large.confidence));
+            let more = again.unwrap_or_default() + &large.unwrap_or_default();
+            format!("{name} confidence {} mask {} min-size {}{more}", t.confidence, t.mask, t.min_size)
         };
         match &self.reads {
             Reads::Volume(volume) => {

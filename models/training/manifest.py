@@ -6,7 +6,7 @@ import detect
 import network
 from findings import LIMITS, NAMES, SPACING_MM
 
-VERSION = "0.4.0"
+VERSION = "0.4.1"
 
 HEAD = """\
 # Written by models/training/export.py; edit models/training/manifest.py instead.
@@ -68,8 +68,18 @@ def limits(finding, limit):
     return f"[intended_use.findings.{finding}]\n" + "".join(lines)
 
 
+def threshold(channel, keys):
+    """`keys` are those of `Threshold` (models/src/manifest/volume.rs); `large` is a table."""
+
+    def value(of):
+        if isinstance(of, dict):
+            return "{ " + ", ".join(f"{key} = {json.dumps(one)}" for key, one in of.items()) + " }"
+        return json.dumps(of)
+
+    return f"[thresholds.{channel}]\n" + "".join(f"{key} = {value(of)}\n" for key, of in keys.items())
+
+
 def text(thresholds, hashes):
-    threshold = "[thresholds.{}]\nconfidence = {confidence}\nmask = {mask}\nmin_size = {min_size}\n"
     head = HEAD.format(
         version=VERSION,
         limits="\n".join(limits(*pair) for pair in LIMITS.items()),
@@ -78,6 +88,6 @@ def text(thresholds, hashes):
         overlap=detect.OVERLAP,
         windows=[list(window) for window in network.WINDOWS_HU],
         channels="".join(f'    "{name}",\n' for name in NAMES),
-        thresholds="\n".join(threshold.format(name, **thresholds[name]) for name in NAMES),
+        thresholds="\n".join(threshold(name, thresholds[name]) for name in NAMES),
     )
     return head + "".join(f'"{name}" = "{digest}"\n' for name, digest in hashes.items())

@@ -1,6 +1,6 @@
 //! Checks the values of a manifest after parsing: ranges, references and consistency.
 
-use super::{BadValue, FORMAT, Limits, Manifest, Picture, Reads, Threshold, Volume, picture};
+use super::{BadValue, FORMAT, Large, Limits, Manifest, Picture, Reads, Threshold, Volume, picture, volume};
 use crate::findings::ChestFinding;
 
 /// Names that a package keeps for itself.
@@ -112,13 +112,26 @@ fn channels(volume: &Volume) -> Result<(), BadValue> {
         let key = format!("thresholds.{}", channel.as_str());
         ensure(channels.contains(channel), &key, || "the network has no such channel".into())?;
         threshold(&key, one)?;
+        let nodule = *channel == volume::Channel::Nodule;
+        ensure(one.large.is_none() || nodule, format!("{key}.large"), || "only nodules have it".into())?;
     }
     Ok(())
 }
 
-fn threshold(key: &str, Threshold { confidence, mask, min_size }: &Threshold) -> Result<(), BadValue> {
+fn threshold(key: &str, one: &Threshold) -> Result<(), BadValue> {
+    let Threshold { confidence, mask, min_size, look_again, large } = one;
     for (part, value) in [("confidence", confidence), ("mask", mask)] {
         probability(&format!("{key}.{part}"), *value)?;
+    }
+    if let Some(again) = look_again {
+        let good = *mask <= *again && *again <= *confidence;
+        ensure(good, format!("{key}.look_again"), || format!("{again} is not between mask and confidence"))?;
+    }
+    if let Some(Large { from, confidence: more }) = large {
+        ensure((0.0..=1000.0).contains(from), format!("{key}.large.from"), || format!("{from}"))?;
+        probability(&format!("{key}.large.confidence"), *more)?;
+        let wanted = format!("{key}.large.confidence");
+        ensure(more >= confidence, wanted, || format!("{more} is less than that of all, {confidence}"))?;
     }
     ensure((0.0..=1000.0).contains(min_size), format!("{key}.min_size"), || format!("{min_size}"))
 }
@@ -143,6 +156,8 @@ fn pictures(picture: &Picture) -> Result<(), BadValue> {
         ensure(channels.contains(&channel), "outputs.channels", || format!("{channel:?} is missing"))?;
     }
     threshold("thresholds.lesion", &picture.lesion)?;
+    let plain = picture.lesion.look_again.is_none() && picture.lesion.large.is_none();
+    ensure(plain, "thresholds.lesion", || "look_again and large are of networks that read volumes".into())?;
     probability("thresholds.malignant.confidence", picture.malignant)
 }
 

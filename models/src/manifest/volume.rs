@@ -118,4 +118,20 @@ pub struct Threshold {
     /// Smaller components are not reported: diameter in mm for nodules, rib fractures and lymph nodes (short axis),
     /// volume in ml for all others.
     pub min_size: f64,
+    /// Places whose probability reaches this are looked at again, in other patches; the mean of all looks counts.
+    #[serde(default)]
+    pub look_again: Option<f32>,
+    /// What is large has to be surer.
+    #[serde(default)]
+    pub large: Option<Large>,
+}
+
+/// From a size on a solid nodule needs more confidence, in its own channel or that of consolidation: what is large and not sure is a
+/// vessel.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Large {
+    /// In the unit of [`Threshold::min_size`].
+    pub from: f64,
+    pub confidence: f32,
 }

@@ -9,6 +9,7 @@ mod gates;
 mod least;
 mod list;
 mod lobes;
+mod looks;
 mod lungs;
 mod lymph_nodes;
 mod masks;
@@ -128,7 +129,8 @@ fn by_plan(
     let prepared = network::prepare(volume, &examined.lungs, plan);
     go_on(control)?;
     lap("resample", &mut findings);
-    let answer = network::infer(prepared, plan, model, control)?;
+    let mut answer = network::infer(prepared, plan, model, control)?;
+    network::look_again(&mut answer, plan, model, control)?;
     lap("inference", &mut findings);
     measure(volume, acquisition, &answer, examined, &wanted, &mut findings);
     findings.withhold_laa950();

@@ -1,11 +1,13 @@
-//! Runs the network once for all findings: resamples the volume, runs patch by patch, blends the outputs as integers.
+//! Runs the network once for all findings: resamples the volume, runs patch by patch, blends the outputs as integers; then looks
+//! again at what is doubtful (`looks`).
 
 use hal::{LoadedModel, Tensor};
 use rayon::prelude::*;
 
+use super::looks::{self, Place};
 use super::plan::{Channel, Plan, Thresholds};
 use crate::cast::round_hu_f32;
-use crate::findings::Lung;
+use crate::findings::{Lung, Mask};
 use crate::morphology;
 use crate::postprocess::patches::{self, Blend};
 use crate::preprocess::resample::{self, Target};
@@ -37,6 +39,34 @@ impl Answer {
     /// Probability, 0 to [`patches::ONE`], and its thresholds.
     pub fn channel(&self, channel: Channel) -> Option<(&[u16], Thresholds)> {
         self.channels.iter().find(|(c, ..)| *c == channel).map(|(_, t, p)| (p.as_slice(), *t))
+    }
+
+    /// The best probability of a channel in an outline on the original grid of `dims`; 0 for a channel that is not there.
+    pub fn best_in(&self, channel: Channel, mask: &Mask, dims: [usize; 3]) -> u16 {
+        let Some((probability, _)) = self.channel(channel) else { return 0 };
+        let target = &self.prepared.target;
+        // Index on the network's grid and the original index, where it lies in the box.
+        let [xs, ys, zs] = [0, 1, 2].map(|p| {
+            let a = target.orientation.axis[p];
+            let inside = mask.origin[a]..mask.origin[a] + mask.size[a];
+            let nearest = (0..).zip(target.nearest(p, dims)).filter_map(|(i, v)| Some((i, v?)));
+            nearest.filter(|(_, v)| inside.contains(v)).collect::<Vec<(usize, usize)>>()
+        });
+        let mut best = 0;
+        for (z, vz) in &zs {
+            for (y, vy) in &ys {
+                for (x, vx) in &xs {
+                    let mut voxel = [0; 3];
+                    for (a, v) in target.orientation.axis.into_iter().zip([*vx, *vy, *vz]) {
+                        voxel[a] = v;
+                    }
+                    if mask.contains(voxel) {
+                        best = best.max(probability[target.grid.index([*x, *y, *z])]);
+                    }
+                }
+            }
+        }
+        best
     }
 
     #[cfg(test)]
@@ -130,6 +160,49 @@ pub fn infer(
     go_on(control)?;
     let channels = plan.channels.iter().zip(blend.finish()).map(|((c, t), values)| (*c, *t, values)).collect();
     Ok(Answer { prepared, channels })
+}
+
+/// Shows the doubtful places of the answer to the network again; their probabilities become the mean of all looks.
+///
+/// # Errors
+/// As [`infer`].
+pub fn look_again(
+    answer: &mut Answer,
+    plan: &Plan,
+    model: &mut dyn LoadedModel,
+    control: &dyn Control,
+) -> Result<(), Error> {
+    let Answer { prepared, channels } = answer;
+    let grid = &prepared.target.grid;
+    let [d, h, w] = plan.patch;
+    let size = [w, h, d];
+    let doubtful = |(channel, (_, thresholds, values)): (usize, &(Channel, Thresholds, Vec<u16>))| {
+        looks::places(grid, channel, thresholds, values)
+    };
+    let mut places: Vec<Place> = channels.iter().enumerate().flat_map(doubtful).collect();
+    let mut image = Tensor { shape: vec![1, plan.windows_hu.len(), d, h, w], data: Vec::new() };
+    for (done, look) in looks::MORE.iter().enumerate() {
+        control.progress("second look", done as f64 / looks::MORE.len() as f64);
+        for patch in looks::patches(grid, size, look, &places) {
+            go_on(control)?;
+            image.data.clear();
+            for window in &plan.windows_hu {
+                looks::cut(grid, &prepared.hu, *window, look, patch.origin, size, &mut image.data);
+            }
+            let seen = model.run(std::slice::from_ref(&image))?;
+            let seen = checked(&seen, &[1, plan.channels.len(), d, h, w])?;
+            for place in patch.places {
+                let place = &mut places[place];
+                let channel = &seen[place.channel * d * h * w..][..d * h * w];
+                looks::note(place, look, patch.origin, size, channel);
+            }
+        }
+    }
+    for place in &places {
+        let (_, thresholds, values) = &mut channels[place.channel];
+        looks::settle(grid, place, thresholds.mask, values);
+    }
+    Ok(())
 }
 
 /// # Errors

@@ -16,7 +16,7 @@ use crate::volume::Volume;
 /// the network has no such channel.
 pub fn collect(volume: &Volume, answer: &Answer, channel: Channel) -> (Vec<Region>, Thresholds) {
     let Some((probability, thresholds)) = answer.channel(channel) else {
-        return (Vec::new(), Thresholds { confidence: 1.0, mask: 1.0, min_size: 0.0 });
+        return (Vec::new(), Thresholds { confidence: 1.0, mask: 1.0, min_size: 0.0, look_again: None, large: None });
     };
     let target = &answer.prepared.target;
     let floor = level(thresholds.mask);

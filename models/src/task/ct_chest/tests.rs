@@ -28,7 +28,11 @@ fn package() -> Package {
             findings: [(ChestFinding::Nodule, limits)].into(),
             input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, windows_hu: vec![[-1000.0, 400.0]] },
             outputs: Outputs { channels: vec![Channel::Nodule] },
-            thresholds: [(Channel::Nodule, Threshold { confidence: 0.5, mask: 0.4, min_size: 4.0 })].into(),
+            thresholds: [(
+                Channel::Nodule,
+                Threshold { confidence: 0.5, mask: 0.4, min_size: 4.0, look_again: None, large: None },
+            )]
+            .into(),
         }),
         variants: Vec::new(),
         golden: None,
@@ -190,6 +194,54 @@ fn a_lesion_longer_than_30_mm_is_a_mass_wherever_it_replaces_lung() {
     let nodule = Chest { nodules: vec![([-70.0, 0.0, 0.0], 14.0)], spacing_mm: [1.5; 3], ..Chest::default() };
     assert!(nodules(&nodule).iter().all(|one| one.form == Form::Nodule));
     assert_eq!([30.0, 30.1].map(Form::of), [Form::Nodule, Form::Mass]);
+}
+
+fn with_threshold(change: impl Fn(&mut Threshold)) -> Package {
+    let mut package = package();
+    let Reads::Volume(volume) = &mut package.manifest.reads else { panic!() };
+    volume.thresholds.values_mut().for_each(change);
+    package
+}
+
+#[test]
+fn a_large_solid_lesion_that_the_network_is_not_sure_of_is_left_out_and_a_small_one_is_not() {
+    // 200 HU give a probability of 0.96.
+    let planted = vec![([-70.0, 20.0, -30.0], 4.0), ([60.0, -30.0, 20.0], 9.0)];
+    let chest = Chest { nodules: planted, spacing_mm: [1.25; 3], ..Chest::default() };
+    for (confidence, expected) in [(0.95, 2), (0.985, 1)] {
+        let package = with_threshold(|one| one.large = Some(manifest::Large { from: 10.0, confidence }));
+        let mut model = knows_nodules().load(b"network").unwrap();
+        let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+        let Evaluated::Done(found) = run.nodules else { panic!() };
+        assert_eq!(found.len(), expected, "{confidence}");
+        assert!(confidence < 0.96 || found[0].diameter_mm < 10.0);
+    }
+}
+
+#[test]
+fn what_only_one_way_of_looking_shows_is_not_reported() {
+    let chest = Chest { nodules: vec![([-70.0, 20.0, -30.0], 6.0)], spacing_mm: [1.5; 3], ..Chest::default() };
+    // Patches of the first pass come first: how many there are is seen in a run without second look.
+    let first = {
+        let script = knows_nodules();
+        run_with(&chest, &script).unwrap();
+        script.runs()
+    };
+    let found = |look_again: Option<f32>| {
+        let runs = AtomicUsize::new(0);
+        let script = Scripted::new(move |inputs: &[Tensor]| {
+            let again = runs.fetch_add(1, Ordering::Relaxed) >= first;
+            let value = |v: &f32| if again { 0.2 } else { ((v - 0.75) * 9.0).clamp(0.0, 1.0) };
+            Ok(vec![Tensor { shape: inputs[0].shape.clone(), data: inputs[0].data.iter().map(value).collect() }])
+        });
+        let package = with_threshold(|one| one.look_again = look_again);
+        let mut model = script.load(b"network").unwrap();
+        let run = run(&chest.volume(), &Acquisition::default(), &package, model.as_mut(), &Unattended).unwrap();
+        let Evaluated::Done(found) = run.nodules else { panic!() };
+        (found.len(), script.runs() > first)
+    };
+    assert_eq!(found(None), (1, false));
+    assert_eq!(found(Some(0.5)), (0, true), "0.96 at the first look, 0.2 at three others");
 }
 
 /// Every number of a JSON value, with its path.

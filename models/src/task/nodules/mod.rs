@@ -100,6 +100,7 @@ pub(super) fn evaluate(scan: &mut Scan<'_>) -> Vec<Nodule> {
     shape::join_lumps(&mut found, &mut scan.opacities.consolidation, geometry.spacing_mm, &|mask, confidence| {
         locate::measure(scan.volume, scan.lungs, scan.lobes, mask, confidence)
     });
+    found.retain(|one| locate::sure_enough(scan.answer, scan.volume, one));
     locate::number(&mut found);
     regions::number(&mut scan.opacities.consolidation);
     found

@@ -2,6 +2,7 @@
 //! Pure.
 
 use super::{Form, Nodule};
+use crate::cast::ceil_index;
 use crate::findings::{Mask, Region};
 use crate::grid::Grid;
 use crate::postprocess::components::{self, Components};
@@ -13,6 +14,10 @@ const TUBE: f64 = 2.2;
 /// A small nodule with a piece of the vessel that it hangs on is no tube, and in thick slices what is short looks long: a
 /// candidate counts as a tube from this length on, mm.
 const TUBE_MM: f64 = 24.0;
+
+/// Two with a gap of this width or less are one, mm: outlines end at half height, and the parts of one tumour left gaps of up to a
+/// slice of 5 mm when its scan was moved by a few pixels.
+const GAP_MM: f64 = 6.0;
 
 /// A lump is at least this part of its length in every direction. A tumour that the network took for a consolidation with
 /// a nodule in it had 0.8; consolidated lung is a wedge or a sheet: 0.4 in a pneumonia that touched a candidate.
@@ -61,15 +66,10 @@ pub(super) fn join_lumps(
     });
 }
 
-/// The consolidation and the lesions that touch it (by their index), if there are any and all are one lump.
+/// The consolidation and the lesions beside it (by their index), if there are any and all are one lump.
 fn lump(lesions: &[Nodule], solid: &Region, spacing_mm: [f64; 3]) -> Option<(Mask, Vec<usize>)> {
-    let pieces = |mask: &Mask| components::label(&Grid { dims: mask.size, spacing_mm }, &mask.voxels).sizes.len();
-    // Two that touch have fewer pieces together than apart.
-    let touching = |lesion: &Nodule| {
-        boxes_meet(&lesion.mask, &solid.mask)
-            && pieces(&union(&[&lesion.mask, &solid.mask])) < pieces(&lesion.mask) + pieces(&solid.mask)
-    };
-    let parts: Vec<usize> = (0..).zip(lesions).filter(|(_, lesion)| touching(lesion)).map(|(at, _)| at).collect();
+    let beside = |lesion: &Nodule| beside(&lesion.mask, &solid.mask, spacing_mm);
+    let parts: Vec<usize> = (0..).zip(lesions).filter(|(_, lesion)| beside(lesion)).map(|(at, _)| at).collect();
     if parts.is_empty() {
         return None;
     }
@@ -79,9 +79,23 @@ fn lump(lesions: &[Nodule], solid: &Region, spacing_mm: [f64; 3]) -> Option<(Mas
     (short >= LUMP * long).then_some((whole, parts))
 }
 
-/// Is there no gap between the boxes?
-fn boxes_meet(one: &Mask, other: &Mask) -> bool {
-    (0..3).all(|a| one.origin[a] <= other.origin[a] + other.size[a] && other.origin[a] <= one.origin[a] + one.size[a])
+/// Is the gap between them no wider than [`GAP_MM`], or one voxel?
+fn beside(one: &Mask, other: &Mask, spacing_mm: [f64; 3]) -> bool {
+    let reach = spacing_mm.map(|step| ceil_index(GAP_MM / step).max(1));
+    let apart = (0..3).any(|a| {
+        let end = |mask: &Mask| mask.origin[a] + mask.size[a] + reach[a];
+        one.origin[a] > end(other) || other.origin[a] > end(one)
+    });
+    if apart {
+        return false;
+    }
+    let near = |at: [usize; 3]| {
+        let [xs, ys, mut zs] = [0, 1, 2].map(|a| at[a].saturating_sub(reach[a])..=at[a] + reach[a]);
+        zs.any(|z| ys.clone().any(|y| xs.clone().any(|x| other.contains([x, y, z]))))
+    };
+    let grid = Grid { dims: one.size, spacing_mm };
+    let mut voxels = (0..one.voxels.len()).filter(|i| one.voxels[*i] != 0).map(|i| grid.at(i));
+    voxels.any(|at| near([0, 1, 2].map(|a| at[a] + one.origin[a])))
 }
 
 /// All that is in any of the masks.
@@ -173,6 +187,10 @@ mod tests {
         let nodule = || lesion(ellipsoid([50.0, 60.0, 60.0], [8.0; 3]), 0.9);
         let tumour = ellipsoid([62.0, 60.0, 60.0], [18.0, 17.0, 16.0]);
         assert_eq!(joined(vec![nodule()], tumour.clone()), (vec![Form::Mass], 0));
+        // Outlines that end before they meet: 5 mm apart, more than that.
+        let beside = |gap: f64| lesion(ellipsoid([62.0 - 18.0 - 5.0 - gap, 60.0, 60.0], [5.0; 3]), 0.9);
+        assert_eq!(joined(vec![beside(4.0)], tumour.clone()), (vec![Form::Mass], 0));
+        assert_eq!(joined(vec![beside(9.0)], tumour.clone()), (vec![Form::Nodule], 1));
         let other = lesion(ellipsoid([120.0, 60.0, 60.0], [4.0; 3]), 0.99);
         assert_eq!(joined(vec![other.clone(), nodule()], tumour.clone()), (vec![Form::Nodule, Form::Mass], 0));
         assert_eq!(joined(vec![other], tumour), (vec![Form::Nodule], 1), "the nodule lies elsewhere");
