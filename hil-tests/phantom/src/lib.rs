@@ -9,6 +9,7 @@ mod central;
 pub mod dicom;
 pub mod finding;
 pub mod grain;
+pub mod mammography;
 mod mass;
 mod nodule;
 pub mod npy;

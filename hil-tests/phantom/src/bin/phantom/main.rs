@@ -1,5 +1,6 @@
 //! Makes phantoms: DICOM studies for tests, volumes for training, pictures to look at, ultrasound videos.
 
+mod mammography;
 mod ultrasound;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +64,9 @@ enum What {
     /// Make breast ultrasound videos, frames for training, pictures
     #[command(subcommand)]
     Ultrasound(ultrasound::What),
+    /// Make mammograms of both breasts in two views
+    #[command(subcommand)]
+    Mammography(mammography::What),
     /// Make PNGs of eight slices
     Picture {
         #[command(flatten)]
@@ -224,6 +228,7 @@ fn main() -> anyhow::Result<()> {
                 .try_for_each(|s| volume(s, &Options { nodules, findings, ..Options::varied(s) }, spacing, &out))
         }
         What::Ultrasound(what) => ultrasound::make(what),
+        What::Mammography(what) => mammography::make(what),
         What::Picture { scan, out } => pictures(&scan, &out),
     }
 }

@@ -1,0 +1,134 @@
+//! `phantom mammography`: DICOM studies, training pictures and PNGs of mammogram phantoms.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use phantom::mammography::lesion::Kind;
+use phantom::mammography::vendor::Vendor;
+use phantom::mammography::woman::Density;
+use phantom::mammography::{Case, Options, View, Visit};
+
+#[derive(Subcommand)]
+pub enum What {
+    /// Make PNGs of the four views; with --marked, the lesions are framed
+    Picture {
+        #[command(flatten)]
+        scan: Scan,
+        /// Pixel size, mm
+        #[arg(long, default_value_t = 0.4)]
+        pixel: f32,
+        #[arg(long)]
+        marked: bool,
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub struct Scan {
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Vendor whose headers and look are imitated; chosen by the seed when absent
+    #[arg(long)]
+    vendor: Option<VendorName>,
+    /// Class of density; chosen by the seed when absent
+    #[arg(long)]
+    density: Option<DensityName>,
+    /// Number of lesions; chosen by the seed (0 to 2) when absent
+    #[arg(long)]
+    lesions: Option<usize>,
+    /// Kind of every lesion
+    #[arg(long)]
+    kind: Option<KindName>,
+    /// With or without implants; chosen by the seed (3 in 100) when absent
+    #[arg(long)]
+    implants: Option<bool>,
+    /// The examination a year before: lesions are smaller or not there yet
+    #[arg(long)]
+    prior: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum VendorName {
+    Ge,
+    Hologic,
+    Siemens,
+    Fujifilm,
+    Giotto,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DensityName {
+    A,
+    B,
+    C,
+    D,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KindName {
+    Mass,
+    Calcifications,
+    Asymmetry,
+    Distortion,
+}
+
+impl Scan {
+    fn options(&self, pixel_mm: Option<f32>) -> Options {
+        Options {
+            pixel_mm,
+            vendor: self.vendor.map(|v| Vendor::ALL[v as usize]),
+            density: self.density.map(|d| Density::ALL[d as usize]),
+            lesions: self.lesions,
+            kind: self.kind.map(|k| Kind::ALL[k as usize]),
+            implants: self.implants,
+            visit: if self.prior { Visit::Prior } else { Visit::Current },
+        }
+    }
+}
+
+pub fn make(what: What) -> anyhow::Result<()> {
+    match what {
+        What::Picture { scan, pixel, marked, out } => pictures(&scan, pixel, marked, &out),
+    }
+}
+
+fn pictures(scan: &Scan, pixel: f32, marked: bool, out: &Path) -> anyhow::Result<()> {
+    super::make(out)?;
+    let case = Case::new(scan.seed, &scan.options(Some(pixel)));
+    let mut views = Vec::new();
+    for view in View::ALL {
+        let picture = case.picture(view);
+        let grey = picture.stored(&picture.presented(case.vendor));
+        let mut grey: Vec<u8> = grey.iter().map(|v| (v * 255.0).round() as u8).collect();
+        let truth = picture.truth.clone();
+        if marked {
+            for lesion in &truth.lesions {
+                frame(&mut grey, truth.columns, lesion.bounds);
+            }
+        }
+        super::png(&out.join(format!("{}-{}.png", scan.seed, view.name())), truth.columns, truth.rows, &grey)?;
+        let raw = picture.stored(&picture.signal);
+        let raw: Vec<u8> = raw.iter().map(|v| (v.sqrt() * 255.0).clamp(0.0, 255.0) as u8).collect();
+        super::png(&out.join(format!("{}-{}-raw.png", scan.seed, view.name())), truth.columns, truth.rows, &raw)?;
+        views.push(truth);
+    }
+    println!("{}", serde_json::to_string_pretty(&case.truth(views))?);
+    Ok(())
+}
+
+/// A white frame, 4 pixels outside of the box.
+fn frame(grey: &mut [u8], columns: usize, bounds: [f32; 4]) {
+    let rows = grey.len() / columns;
+    let at = |v: f32, most: usize| v.clamp(0.0, most as f32 - 1.0) as usize;
+    let (left, right) = (at(bounds[0] - 4.0, columns), at(bounds[2] + 4.0, columns));
+    let (top, bottom) = (at(bounds[1] - 4.0, rows), at(bounds[3] + 4.0, rows));
+    for x in left..=right {
+        grey[top * columns + x] = 255;
+        grey[bottom * columns + x] = 255;
+    }
+    for y in top..=bottom {
+        grey[y * columns + left] = 255;
+        grey[y * columns + right] = 255;
+    }
+}
