@@ -21,7 +21,7 @@ pub enum Decoy {
     CoarseCalcifications,
     VascularCalcifications,
     SkinMark,
-    /// Pieces of tissue that overlap in one view and are apart in the other.
+    /// Tissue that overlaps in one view and is spread out in the other.
     Summation,
 }
 
@@ -173,7 +173,7 @@ fn mole(woman: &Woman, random: &mut Random, parts: &mut Parts) -> (Place, f32) {
     (centre, r)
 }
 
-/// Pieces along the beam of one view: there they add up to a mass without spicules, in the other view they are a faint row.
+/// Tissue along the beam of one view: there it adds up to a mass without spicules, in the other view it is a faint band.
 fn summation(woman: &Woman, centre: Place, angle_degrees: f32, random: &mut Random, parts: &mut Parts) -> f32 {
     let (sin, cos) = angle_degrees.to_radians().sin_cos();
     let beam = [0.0, -sin, cos];
@@ -181,17 +181,18 @@ fn summation(woman: &Woman, centre: Place, angle_degrees: f32, random: &mut Rand
     let rest = 1.0 - (centre[0] / woman.depth_mm).powi(2);
     let reach = 0.62 * woman.radius_mm * rest.max(0.1).sqrt();
     let middle = centre[1] * beam[1] + centre[2] * beam[2];
-    let pieces = 5 + random.below(3);
-    for i in 0..pieces {
-        let along = reach * (2.0 * (i as f32 + random.between(0.2, 0.8)) / pieces as f32 - 1.0) - middle;
-        let jitter = [random.normal() * 0.14 * r, random.normal() * 0.14 * r * cos, random.normal() * 0.14 * r * sin];
-        let piece = r * random.between(0.75, 1.1);
-        // Flat along the beam: each alone is faint in both views.
-        let flat = random.between(1.4, 2.4);
-        let half = [piece, piece, flat];
+    // Sheets seen edge-on: long along the beam, so that the other view spreads them out.
+    let total = r * random.between(1.1, 1.8);
+    for _ in 0..3 {
+        let long = reach * random.between(0.5, 0.75);
+        let along = random.between(-1.0, 1.0) * (reach - long) - middle;
+        let jitter = [random.normal() * 0.16 * r, random.normal() * 0.16 * r * cos, random.normal() * 0.16 * r * sin];
+        let wide = [r * random.between(0.75, 1.1), r * random.between(0.75, 1.1)];
         let lobes = Lobe::some(random, 4, [2.0, 6.0], 0.15);
         let at = add(add(centre, scaled(beam, along)), jitter);
-        parts.bodies.push(Body { centre: at, half, turn_degrees: angle_degrees, lobes, soft: 0.55, strength: random.between(0.6, 0.9) });
+        let strength = total / (6.0 * long);
+        let half = [wide[0], wide[1], long];
+        parts.bodies.push(Body { centre: at, half, turn_degrees: angle_degrees, lobes, soft: 0.5, strength });
     }
     r
 }

@@ -91,7 +91,7 @@ impl Lesion {
         let distribution =
             [Distribution::Grouped, Distribution::Grouped, Distribution::Linear, Distribution::Segmental][random.below(4)];
         let r = match kind {
-            Kind::Mass => random.logarithmic(3.5, 11.0),
+            Kind::Mass => random.logarithmic(4.2, 12.0),
             Kind::Calcifications => random.between(3.0, 7.0),
             Kind::Asymmetry => random.between(8.0, 15.0),
             Kind::Distortion => random.between(9.0, 16.0),
@@ -135,7 +135,7 @@ impl Lesion {
             Kind::Calcifications => self.calcifications(woman, half, size, &mut random, &mut parts),
             Kind::Asymmetry => asymmetry(self.centre_mm, half, &mut random, &mut parts),
             Kind::Distortion => {
-                spicules(self.centre_mm, half.map(|h| 0.12 * h), [0.5 * half[0], 1.25 * half[0]], 24, &mut random, &mut parts);
+                spicules(self.centre_mm, half.map(|h| 0.12 * h), [0.5 * half[0], 1.3 * half[0]], 34, &mut random, &mut parts);
                 parts.bodies.push(Body::round(self.centre_mm, 0.3 * half[0], 1.0, 0.5));
             }
         }
@@ -206,14 +206,14 @@ fn seat(woman: &Woman, gland: &Gland, taken: &[Place], random: &mut Random) -> P
 fn mass(centre: Place, half: [f32; 3], margin: Margin, random: &mut Random, parts: &mut Parts) {
     let (lobes, soft) = match margin {
         Margin::Microlobulated => {
-            let mut lobes = Lobe::some(random, 4, [2.0, 4.0], 0.10);
+            let mut lobes = Lobe::some(random, 4, [2.0, 4.0], 0.07);
             lobes.extend(Lobe::some(random, 5, [7.0, 12.0], 0.05));
             (lobes, 0.15)
         }
         Margin::Indistinct => (Lobe::some(random, 5, [2.0, 6.0], 0.13), 0.7),
         Margin::Spiculated => (Lobe::some(random, 6, [3.0, 9.0], 0.12), 0.4),
     };
-    parts.bodies.push(Body { centre, half, turn_degrees: 0.0, lobes, soft, strength: random.between(0.95, 1.15) });
+    parts.bodies.push(Body { centre, half, turn_degrees: 0.0, lobes, soft, strength: random.between(0.65, 1.1) });
     if margin == Margin::Spiculated {
         let reach = half[0] * random.between(0.7, 1.3) + 3.0;
         let count = 16 + random.below(16);
@@ -234,7 +234,7 @@ fn spicules(centre: Place, half: [f32; 3], reach: [f32; 2], count: usize, random
                 add(start, add(scaled(out, t * long), scaled(bend, t * t)))
             })
             .collect();
-        parts.rods.push(Rod { points, radius_mm: [random.between(0.4, 0.75), 0.2], strength: random.between(0.6, 1.0) });
+        parts.rods.push(Rod { points, radius_mm: [random.between(0.5, 0.95), 0.2], strength: random.between(0.7, 1.1) });
     }
 }
 

@@ -30,11 +30,12 @@ pub fn presented(signal: &Plane, thickness: &Plane, inside: &Plane, look: &Look)
             *g = 0.0;
             continue;
         }
-        let edge = ((i + 2.5) / 4.0).clamp(0.25, 1.0);
+        // Enhanced, the skin would be a white line.
+        let edge = ((i - 1.0) / 6.0).clamp(0.05, 1.0);
         let sharp = *g + look.detail[0] * edge * (*g - s);
         let part = (sharp - low) / span;
         let curve = if part > 0.0 { look.fat + (0.86 - look.fat) * part.powf(look.gamma) } else { look.fat + 0.5 * part };
-        let air = (t / 3.0).min(1.0);
+        let air = (t / 9.0).min(1.0).sqrt();
         *g = (curve * air).clamp(0.0, 1.0);
     }
     grey
@@ -58,5 +59,7 @@ fn range(grey: &Plane, inside: &Plane) -> (f32, f32) {
     sample.sort_by(f32::total_cmp);
     let at = |q: f32| sample[((sample.len() - 1) as f32 * q) as usize];
     let low = at(0.05);
-    (low, at(0.985).max(low + 0.45))
+    // Silicone is beyond white.
+    let dense = sample.iter().rposition(|v| *v < low + 1.5).unwrap_or(0);
+    (low, sample[(dense as f32 * 0.985) as usize].max(low + 0.45))
 }

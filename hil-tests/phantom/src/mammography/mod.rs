@@ -20,6 +20,7 @@ mod scene;
 pub mod seeds;
 mod strands;
 mod tissue;
+pub mod training;
 pub mod truth;
 pub mod vendor;
 pub mod woman;

@@ -51,8 +51,9 @@ impl Outline {
         let mut random = Random::new(seed, stream::POSE + 101 + visit * 8 + pose.view.index() as u64);
         let mlo = pose.view.projection == Projection::Mlo;
         let half = pose.stretch[1] * pose.radius_mm;
-        let axilla = lasting.between(0.42, 0.62) * pose.stretch[0] * pose.depth_mm + random.between(-4.0, 4.0);
-        let fold = random.between(4.0, 16.0);
+        let axilla = lasting.between(0.52, 0.78) * pose.stretch[0] * pose.depth_mm + random.between(-4.0, 4.0);
+        let fold = random.between(5.0, 18.0);
+        let [slope, phase] = [random.between(-0.22, 0.12), random.between(2.6, 5.2)];
         let rows = (pose.field_mm[1] / STEP) as usize + 60;
         let skin = (0..rows)
             .map(|row| {
@@ -60,10 +61,13 @@ impl Outline {
                 let up = pose.middle_mm - y;
                 let mut x = front(pose, y);
                 if mlo {
-                    let upper = ramp(up, -0.1 * half, 0.85 * half);
-                    x = smooth_max(x, axilla * upper + NOTHING * (1.0 - upper), 16.0);
-                    let lower = ramp(-up, 1.0 * half, 1.22 * half);
-                    x = smooth_max(x, fold * lower + 1.5 * (1.0 - lower), 5.0);
+                    // Towards the armpit the skin comes forward or goes back along a slight curve.
+                    let upper = ramp(up, -0.4 * half, 0.8 * half);
+                    let beyond = (up - 0.8 * half).max(0.0);
+                    let armpit = axilla + slope * beyond + 6.0 * (beyond / 26.0 + phase).sin();
+                    x = smooth_max(x, armpit * upper + NOTHING * (1.0 - upper), 46.0);
+                    let lower = ramp(-up, 0.9 * half, 1.7 * half);
+                    x = smooth_max(x, 5.0 + fold * lower, 12.0);
                 }
                 x
             })
@@ -71,7 +75,7 @@ impl Outline {
         let pectoral = if mlo {
             let nipple = pose.nipple_mm()[1];
             Some(Pectoral {
-                top_mm: axilla * random.between(0.72, 0.98),
+                top_mm: axilla * random.between(0.55, 0.85),
                 low_mm: nipple * random.between(0.86, 1.1),
                 bulge_mm: random.between(0.0, 7.0),
             })

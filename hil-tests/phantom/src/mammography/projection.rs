@@ -82,7 +82,7 @@ impl Compressed<'_> {
         let (pose, outline) = (self.pose, self.outline);
         let mut random = Random::new(self.seed, stream::TEXTURE + pose.view.index() as u64);
         let texture = [7.0, 3.2, 1.5, 0.75].map(|w| Field::new(&mut random, w));
-        let muscle_part = random.between(0.55, 0.8);
+        let muscle_part = random.between(0.38, 0.58);
         let nipple = pose.nipple_mm();
         let reach = pose.stretch[0] * pose.depth_mm;
         let (mut attenuation, mut thickness) = (inside.alike(), inside.alike());
@@ -101,33 +101,36 @@ impl Compressed<'_> {
                 let skin = whole - within;
                 let [tx, ty] = [x + pose.hidden_mm, pose.middle_mm - y];
                 let wave = |k: usize| texture[k].at_plane(tx, ty, k * 7 + 3);
-                let curl = 2.0 * wave(0);
-                let bent = |k: usize| texture[k].at_plane(0.7 * tx + curl, ty - curl, k * 5 + 1);
-                let (mid, fine, finest) = (bent(1), bent(2), bent(3));
+                let curl = 2.4 * wave(0);
+                // Strands fan out from the nipple.
+                let back = (nipple[0] - x).max(0.0) / reach;
+                let fan = (y - nipple[1]) / (0.35 + 0.65 * back) + curl;
+                let bent = |k: usize, along: f32| texture[k].at_plane(along * tx - curl, fan, k * 5 + 1);
+                let (mid, fine, finest) = (bent(1, 0.45), bent(2, 0.5), bent(3, 0.7));
                 let mut gland = glandular.values[at] * within;
                 // Gland consists of strands with fat between them.
-                let rough = 0.26 * wave(0) + 0.34 * mid + 0.30 * fine + 0.20 * finest;
-                gland *= 1.0 + 0.62 * rough;
+                let rough = 0.46 * wave(0) + 0.36 * mid + 0.26 * fine + 0.18 * finest;
+                gland *= 1.0 + 0.55 * rough;
                 gland += 0.012 * within * (0.6 * mid.abs() + 0.8 * fine).max(0.0);
                 let mut muscle = 0.0;
                 if let Some(pectoral) = &outline.pectoral {
-                    let edge = pectoral.edge(y) + 1.2 * wave(0);
+                    let edge = pectoral.edge(y) + 0.8 * wave(0);
                     if x < edge {
-                        muscle = within * muscle_part * ramp(edge - x, -1.0, 26.0) * (1.0 + 0.07 * mid);
+                        muscle = within * muscle_part * ramp(edge - x, -1.0, 26.0) * (1.0 + 0.05 * wave(0));
                         muscle += 0.12 * within * ramp(edge - x, 0.0, 1.5);
                         gland *= 1.0 - 0.5 * (muscle / within.max(1.0));
                     }
                 }
                 let mut bump = 0.0;
-                let (nx, ny) = ((x - nipple[0] - 1.5) / 6.0, (y - nipple[1]) / 5.5);
+                let (nx, ny) = ((x - nipple[0] + 1.0) / 5.5, (y - nipple[1]) / 5.0);
                 let n = 1.0 - nx * nx - ny * ny;
                 if n > 0.0 {
-                    bump = 9.0 * n.sqrt();
-                    whole = whole.max(bump);
+                    bump = 9.0 * n.powf(0.7);
+                    whole = (whole * whole + bump * bump).sqrt();
                 }
                 let fat = whole - skin - gland - muscle;
                 attenuation.values[at] =
-                    FAT * fat + GLAND * gland + SKIN * skin + MUSCLE * muscle + 0.8 * (GLAND - FAT) * bump;
+                    FAT * fat + GLAND * gland + SKIN * skin + MUSCLE * muscle + 0.4 * (GLAND - FAT) * bump;
                 thickness.values[at] = whole;
             }
         }

@@ -100,7 +100,7 @@ impl Case {
     /// Columns and rows: the vendor's small or large field at the pixel size of this case.
     fn size(&self) -> [usize; 2] {
         let facts = self.vendor.facts();
-        let large = self.woman.radius_mm > 66.0;
+        let large = self.woman.radius_mm > 72.0;
         facts.fields[usize::from(large)].map(|n| (n as f32 * facts.pixel_mm / self.pixel_mm).round() as usize)
     }
 

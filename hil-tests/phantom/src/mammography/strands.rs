@@ -142,7 +142,7 @@ fn walk(random: &mut Random, start: Place, mut along: Place, length_mm: f32, ben
 
 /// Thin strands, most of them from the surface of the gland through the fat to the skin.
 fn ligaments(woman: &Woman, gland: &Gland, random: &mut Random, rods: &mut Vec<Rod>) {
-    let count = (260.0 * (woman.radius_mm / 60.0).powi(2)) as usize;
+    let count = (420.0 * (woman.radius_mm / 60.0).powi(2)) as usize;
     for _ in 0..count {
         let p = somewhere(woman, random, 0.97);
         let within = gland.at(p);
@@ -157,7 +157,7 @@ fn ligaments(woman: &Woman, gland: &Gland, random: &mut Random, rods: &mut Vec<R
         let mut points = walk(random, p, along, long, 0.22);
         points.retain(|q| rho(woman, *q) < 1.0 && q[0] > -4.0);
         if points.len() > 1 {
-            let radius = random.logarithmic(0.2, 0.75);
+            let radius = random.logarithmic(0.22, 0.85);
             rods.push(Rod { points, radius_mm: [radius, 0.5 * radius], strength: random.between(0.35, 0.85) });
         }
     }

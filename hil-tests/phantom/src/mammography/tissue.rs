@@ -41,13 +41,13 @@ impl Gland {
                     let p = [low[0] + k as f32 * STEP, low[1] + j as f32 * STEP, low[2] + i as f32 * STEP];
                     if let Some(envelope) = shape.envelope(p) {
                         let a = p[0] / woman.depth_mm;
-                        let spread = 1.0 / (0.45 + 0.55 * (1.0 - a));
+                        let spread = 1.0 / (0.34 + 0.66 * (1.0 - a));
                         let bends = [6.0 * bend[0].at(p), 6.0 * bend[1].at(p)];
-                        let fan = [0.62 * p[0], p[1] * spread + bends[0], p[2] * spread + bends[1]];
+                        let fan = [0.5 * p[0], p[1] * spread + bends[0], p[2] * spread + bends[1]];
                         let common =
-                            0.52 * shared[0].at(fan) + 0.40 * shared[1].at(fan) + 0.16 * shared[2].at(fan);
+                            0.62 * shared[0].at(fan) + 0.55 * shared[1].at(fan) + 0.26 * shared[2].at(fan);
                         for (values, own) in values.iter_mut().zip(&own) {
-                            let alone = 0.14 * own[0].at(fan) + 0.28 * own[1].at(fan) + 0.26 * own[2].at(fan);
+                            let alone = 0.12 * own[0].at(fan) + 0.34 * own[1].at(fan) + 0.36 * own[2].at(fan);
                             values[at] = envelope + common + alone;
                         }
                     }
@@ -60,7 +60,7 @@ impl Gland {
 
     /// Turns the field into parts of glandular tissue: the threshold is where the mean becomes `percent`.
     fn thresholded(mut values: Vec<f32>, size: [usize; 3], low: Place, percent: f32) -> Self {
-        let part = |v: f32, threshold: f32| 0.95 * ramp(v, threshold - 0.16, threshold + 0.20);
+        let part = |v: f32, threshold: f32| 0.95 * ramp(v, threshold - 0.22, threshold + 0.34);
         let sample: Vec<f32> = values.iter().copied().filter(|v| *v > f32::MIN).step_by(7).collect();
         let mean = |t: f32| 100.0 * sample.iter().map(|v| part(*v, t)).sum::<f32>() / sample.len().max(1) as f32;
         let (mut below, mut above) = (-4.0, 4.0);
@@ -136,6 +136,6 @@ impl Shape {
         let neck = 0.9 - (p[1] * p[1] + p[2] * p[2]) / (0.16 * self.radius).powi(2) - (1.0 - p[0] / self.depth) * 3.0;
         let skin = ramp(1.0 - rho, 0.3 * self.under_skin, 1.6 * self.under_skin);
         let kept = body.max(tail).max(-2.5);
-        Some((1.25 * kept - 2.0 * (1.0 - skin)).max(1.25 * neck))
+        Some((1.05 * kept - 1.7 * (1.0 - skin)).max(1.05 * neck))
     }
 }

@@ -116,9 +116,28 @@ pub fn pectoral(pectoral: Option<&Pectoral>, raster: &Raster) -> Option<[[f32; 2
     Some([raster.pixel([p.top_mm, 0.0]), raster.pixel([0.0, p.low_mm])])
 }
 
-/// All views of a side and projection.
 impl ViewTruth {
     pub fn view(&self) -> View {
         View { side: self.side, projection: self.projection }
+    }
+
+    /// In pixels of a picture whose pixels are blocks of `factor` by `factor`.
+    pub fn shrunk(&self, factor: usize) -> Self {
+        let f = factor as f32;
+        let one = |v: f32| (v + 0.5) / f - 0.5;
+        let point = |p: [f32; 2]| p.map(one);
+        Self {
+            columns: self.columns / factor,
+            rows: self.rows / factor,
+            pixel_mm: self.pixel_mm * f,
+            nipple: point(self.nipple),
+            pectoral: self.pectoral.map(|line| line.map(point)),
+            lesions: self
+                .lesions
+                .iter()
+                .map(|l| ShownLesion { centre: point(l.centre), bounds: l.bounds.map(one), ..l.clone() })
+                .collect(),
+            ..self.clone()
+        }
     }
 }

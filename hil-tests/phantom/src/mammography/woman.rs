@@ -66,9 +66,9 @@ impl Woman {
         let glandular_percent = random.between(low, high);
         // Breasts with much fat are larger.
         let fat = 1.0 - glandular_percent / 45.0;
-        let radius_mm = random.between(50.0, 66.0) + 12.0 * fat * random.unit();
-        let depth_mm = radius_mm * random.between(0.82, 1.05);
-        let thickness_mm = (0.74 * radius_mm * random.between(0.9, 1.15)).clamp(28.0, 78.0);
+        let radius_mm = random.between(54.0, 74.0) + 14.0 * fat * random.unit();
+        let depth_mm = radius_mm * random.between(0.86, 1.12);
+        let thickness_mm = (0.72 * radius_mm * random.between(0.85, 1.15)).clamp(30.0, 78.0);
         let drawn = random.chance(0.03);
         let implant = [random.between(0.38, 0.5), random.between(0.58, 0.72), random.between(0.58, 0.72)];
         let axes = [implant[0] * depth_mm, implant[1] * radius_mm, implant[2] * radius_mm];

@@ -4,12 +4,31 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use phantom::mammography::lesion::Kind;
+use phantom::mammography::training;
 use phantom::mammography::vendor::Vendor;
 use phantom::mammography::woman::Density;
 use phantom::mammography::{Case, Options, View, Visit};
+use phantom::npy;
 
 #[derive(Subcommand)]
 pub enum What {
+    /// Make training pictures: SEED.npy (uint8, view, grey and detail, rows, columns), SEED.json, and with --priors
+    /// SEED-prior.npy and SEED-prior.json
+    Cases {
+        #[command(flatten)]
+        scan: Scan,
+        /// Number of cases; seeds are counted up
+        #[arg(long, default_value_t = 1)]
+        count: u64,
+        /// Pixel size of the training pictures, mm; they are made at half of it
+        #[arg(long, default_value_t = 0.4)]
+        pixel: f32,
+        /// Also the examination a year before
+        #[arg(long)]
+        priors: bool,
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Make PNGs of the four views; with --marked, the lesions are framed
     Picture {
         #[command(flatten)]
@@ -23,6 +42,9 @@ pub enum What {
         out: PathBuf,
     },
 }
+
+/// Pixels of a picture from which one training pixel is made, along each axis.
+const FINE: usize = 2;
 
 #[derive(Args)]
 pub struct Scan {
@@ -82,15 +104,37 @@ impl Scan {
             lesions: self.lesions,
             kind: self.kind.map(|k| Kind::ALL[k as usize]),
             implants: self.implants,
-            visit: if self.prior { Visit::Prior } else { Visit::Current },
+            visit: self.visit(),
         }
+    }
+
+    fn visit(&self) -> Visit {
+        if self.prior { Visit::Prior } else { Visit::Current }
     }
 }
 
 pub fn make(what: What) -> anyhow::Result<()> {
     match what {
+        What::Cases { scan, count, pixel, priors, out } => {
+            super::make(&out)?;
+            let visits = if priors { &[scan.visit(), Visit::Prior][..] } else { &[scan.visit()] };
+            (scan.seed..scan.seed + count).try_for_each(|seed| {
+                visits.iter().try_for_each(|visit| case(&scan, seed, *visit, pixel / FINE as f32, &out))
+            })
+        }
         What::Picture { scan, pixel, marked, out } => pictures(&scan, pixel, marked, &out),
     }
+}
+
+fn case(scan: &Scan, seed: u64, visit: Visit, pixel: f32, out: &Path) -> anyhow::Result<()> {
+    let case = Case::new(seed, &Options { visit, ..scan.options(Some(pixel)) });
+    let (pictures, truths) = training::views(&case, FINE);
+    let name = if visit == Visit::Prior { format!("{seed}-prior") } else { seed.to_string() };
+    let shape = [pictures.len(), 2, truths[0].rows, truths[0].columns];
+    let bytes: Vec<u8> = pictures.into_iter().flat_map(|p| [p.grey, p.detail]).flatten().collect();
+    npy::write(&out.join(format!("{name}.npy")), "|u1", &shape, &bytes)?;
+    std::fs::write(out.join(format!("{name}.json")), serde_json::to_string(&case.truth(truths))?)?;
+    Ok(())
 }
 
 fn pictures(scan: &Scan, pixel: f32, marked: bool, out: &Path) -> anyhow::Result<()> {
