@@ -10,6 +10,8 @@
 pub mod compression;
 mod decoy;
 mod detector;
+pub mod dicom;
+mod label;
 pub mod lesion;
 pub mod look;
 mod noise;

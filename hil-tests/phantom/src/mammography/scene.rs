@@ -43,6 +43,10 @@ pub enum Visit {
 /// Attenuation of silicone relative to the difference between gland and fat.
 const SILICONE: f32 = 4.0;
 
+/// Of magnification views, and the width and height of their detector field, mm.
+const MAGNIFICATION: f32 = 1.8;
+const MAGNIFIED_MM: [f32; 2] = [120.0, 120.0];
+
 #[derive(Debug)]
 pub struct Case {
     pub woman: Woman,
@@ -67,6 +71,8 @@ pub struct Picture {
     /// Distance from the skin line, mm.
     pub inside: Plane,
     pub truth: ViewTruth,
+    /// 1, or that of a magnification view.
+    pub magnification: f32,
 }
 
 impl Case {
@@ -110,12 +116,28 @@ impl Case {
     }
 
     pub fn picture(&self, view: View) -> Picture {
+        let [columns, rows] = self.size();
+        self.exposed(view, Plane::new(columns, rows, self.pixel_mm), 1.0)
+    }
+
+    /// The surroundings of the first lesion that the CC view shows, enlarged by geometry.
+    pub fn magnified(&self) -> Option<Picture> {
+        let prior = self.visit == Visit::Prior;
+        let lesion = self.lesions.iter().find(|l| l.size(prior) > 0.0)?;
+        let view = View { side: lesion.side, projection: Projection::Cc };
+        let centre = self.pose(view).shown(lesion.centre_mm);
+        let pixel_mm = self.pixel_mm / MAGNIFICATION;
+        let [columns, rows] = MAGNIFIED_MM.map(|mm| (mm / self.pixel_mm) as usize);
+        let corner = |axis: usize, count: usize| (centre[axis] - 0.5 * count as f32 * pixel_mm).max(0.0);
+        let corner_mm = [corner(0, columns), corner(1, rows)];
+        Some(self.exposed(view, Plane { corner_mm, ..Plane::new(columns, rows, pixel_mm) }, MAGNIFICATION))
+    }
+
+    fn exposed(&self, view: View, field: Plane, magnification: f32) -> Picture {
         let pose = self.pose(view);
         let visit = u64::from(self.visit == Visit::Prior);
         let outline = Outline::new(&pose, self.woman.seed, visit);
         let side = usize::from(view.side == Side::Left);
-        let [columns, rows] = self.size();
-        let field = Plane::new(columns, rows, self.pixel_mm);
         let compressed = Compressed {
             pose: &pose,
             outline: &outline,
@@ -124,25 +146,25 @@ impl Case {
             seed: self.woman.seed,
         };
         let paths = compressed.project(&field);
-        let stream = visit * 8 + view.index() as u64;
+        let stream = visit * 8 + view.index() as u64 + if magnification > 1.0 { 4 } else { 0 };
         let signal = detector::expose(&paths, self.vendor.facts().blur_mm, self.woman.seed, stream);
-        let raster = Raster { columns, rows, pixel_mm: self.pixel_mm, turned: pose.turned() };
+        let raster = Raster::of(&field, pose.turned());
         let covered = paths.inside.values.iter().filter(|d| **d > 0.0).count();
         let truth = ViewTruth {
             side: view.side,
             projection: view.projection,
-            columns,
-            rows,
-            pixel_mm: self.pixel_mm,
+            columns: field.columns,
+            rows: field.rows,
+            pixel_mm: field.pixel_mm,
             chest_wall_on_right: raster.turned,
             thickness_mm: pose.thickness_mm,
             angle_degrees: pose.angle_degrees,
-            breast_area_mm2: covered as f32 * self.pixel_mm * self.pixel_mm,
+            breast_area_mm2: covered as f32 * field.pixel_mm * field.pixel_mm,
             nipple: raster.pixel(pose.nipple_mm()),
             pectoral: truth::pectoral(outline.pectoral.as_ref(), &raster),
             lesions: truth::shown(&pose, &raster, &self.lesions, self.visit == Visit::Prior),
         };
-        Picture { pose, signal, thickness: paths.thickness, inside: paths.inside, truth }
+        Picture { pose, signal, thickness: paths.thickness, inside: paths.inside, truth, magnification }
     }
 
     /// With the views that were taken.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::decoy::PlantedDecoy;
 use super::lesion::Lesion;
 use super::outline::Pectoral;
+use super::plane::Plane;
 use super::vendor::Vendor;
 use super::woman::Woman;
 use super::{Projection, View};
@@ -63,23 +64,30 @@ pub struct Raster {
     pub columns: usize,
     pub rows: usize,
     pub pixel_mm: f32,
+    pub corner_mm: [f32; 2],
     pub turned: bool,
 }
 
 impl Raster {
+    pub fn of(field: &Plane, turned: bool) -> Self {
+        let Plane { columns, rows, pixel_mm, corner_mm, .. } = *field;
+        Self { columns, rows, pixel_mm, corner_mm, turned }
+    }
+
     pub fn pixel(&self, mm: [f32; 2]) -> [f32; 2] {
-        let column = mm[0] / self.pixel_mm - 0.5;
+        let column = (mm[0] - self.corner_mm[0]) / self.pixel_mm - 0.5;
         let column = if self.turned { self.columns as f32 - 1.0 - column } else { column };
-        [column, mm[1] / self.pixel_mm - 0.5]
+        [column, (mm[1] - self.corner_mm[1]) / self.pixel_mm - 0.5]
     }
 
     /// The box around `centre` with the half extents `reach`, mm; None when its centre is not in the picture.
     fn bounds(&self, centre: [f32; 2], reach: [f32; 2]) -> Option<[f32; 4]> {
-        let size = [self.columns as f32 * self.pixel_mm, self.rows as f32 * self.pixel_mm];
-        if (0..2).any(|a| centre[a] < 0.0 || centre[a] > size[a]) {
+        let low = self.corner_mm;
+        let high = [low[0] + self.columns as f32 * self.pixel_mm, low[1] + self.rows as f32 * self.pixel_mm];
+        if (0..2).any(|a| centre[a] < low[a] || centre[a] > high[a]) {
             return None;
         }
-        let corner = |sign: f32| self.pixel([0, 1].map(|a| (centre[a] + sign * reach[a]).clamp(0.0, size[a])));
+        let corner = |sign: f32| self.pixel([0, 1].map(|a| (centre[a] + sign * reach[a]).clamp(low[a], high[a])));
         let (a, b) = (corner(-1.0), corner(1.0));
         Some([a[0].min(b[0]), a[1], a[0].max(b[0]), b[1]])
     }

@@ -72,8 +72,10 @@ pub struct Facts {
     pub anode: &'static str,
     pub filter: &'static str,
     pub series: &'static str,
-    /// Image Type of pictures for processing and for presentation.
-    pub image_types: [&'static str; 2],
+    /// Whether each exposure is a series of its own.
+    pub series_for_each: bool,
+    /// Whether views are coded as before SNOMED CT (SRT).
+    pub old_codes: bool,
 }
 
 const fn look(evened: f32, detail: [f32; 2], gamma: f32, fat: f32) -> Look {
@@ -85,7 +87,7 @@ const GE: Facts = Facts {
     model: "Senographe Pristina",
     software: "Application_Package: 2.0",
     station: "MG01",
-    detector: "DETECTOR VERSION 1.0",
+    detector: "PRISTINA-DET-01",
     detector_type: "SCINTILLATOR",
     pixel_mm: 0.1,
     fields: [[1914, 2294], [2394, 2850]],
@@ -99,7 +101,8 @@ const GE: Facts = Facts {
     anode: "RHODIUM",
     filter: "SILVER",
     series: "Screening",
-    image_types: ["ORIGINAL\\PRIMARY", "DERIVED\\PRIMARY"],
+    series_for_each: true,
+    old_codes: false,
 };
 
 const HOLOGIC: Facts = Facts {
@@ -107,7 +110,7 @@ const HOLOGIC: Facts = Facts {
     model: "Selenia Dimensions",
     software: "AWS:1.11.1.9 PXCM:1.11.1.9 ARR:2.16.8.3",
     station: "SDM-99",
-    detector: "Digital Mammography",
+    detector: "SDM-DET-99",
     detector_type: "DIRECT",
     pixel_mm: 0.07,
     fields: [[2560, 3328], [3328, 4096]],
@@ -121,7 +124,8 @@ const HOLOGIC: Facts = Facts {
     anode: "TUNGSTEN",
     filter: "RHODIUM",
     series: "Breast Screening",
-    image_types: ["ORIGINAL\\PRIMARY", "DERIVED\\PRIMARY"],
+    series_for_each: true,
+    old_codes: false,
 };
 
 const SIEMENS: Facts = Facts {
@@ -143,7 +147,8 @@ const SIEMENS: Facts = Facts {
     anode: "TUNGSTEN",
     filter: "RHODIUM",
     series: "Mammography",
-    image_types: ["ORIGINAL\\PRIMARY", "DERIVED\\PRIMARY"],
+    series_for_each: true,
+    old_codes: true,
 };
 
 /// Pairs of the 0.05 mm pixels are joined, so that a study is not 200 MB.
@@ -166,7 +171,8 @@ const FUJIFILM: Facts = Facts {
     anode: "TUNGSTEN",
     filter: "RHODIUM",
     series: "MAMMOGRAPHY",
-    image_types: ["ORIGINAL\\PRIMARY", "DERIVED\\PRIMARY"],
+    series_for_each: false,
+    old_codes: false,
 };
 
 const GIOTTO: Facts = Facts {
@@ -188,7 +194,8 @@ const GIOTTO: Facts = Facts {
     anode: "TUNGSTEN",
     filter: "SILVER",
     series: "MAMMO",
-    image_types: ["ORIGINAL\\PRIMARY", "DERIVED\\PRIMARY"],
+    series_for_each: false,
+    old_codes: true,
 };
 
 impl Vendor {

@@ -3,15 +3,42 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use phantom::dicom;
+use phantom::mammography::dicom::{Intent, Wanted, study};
 use phantom::mammography::lesion::Kind;
 use phantom::mammography::training;
 use phantom::mammography::vendor::Vendor;
 use phantom::mammography::woman::Density;
 use phantom::mammography::{Case, Options, View, Visit};
 use phantom::npy;
+use phantom::visit::Day;
+
+/// A year before the default day, within days.
+const PRIOR_DAY: &str = "2025-01-08";
 
 #[derive(Subcommand)]
 pub enum What {
+    /// Make a DICOM study in a folder: CC and MLO of both breasts, with truth.json
+    Study {
+        #[command(flatten)]
+        scan: Scan,
+        /// Pixel size, mm; that of the vendor's detector when absent
+        #[arg(long)]
+        pixel: Option<f32>,
+        /// Pictures for processing (raw), for presentation, or both
+        #[arg(long, value_enum, default_value_t)]
+        intent: IntentName,
+        /// Also a magnification view of the first lesion
+        #[arg(long)]
+        magnification: bool,
+        /// Date of the study, such as 2026-01-05; that of a prior is a year before
+        #[arg(long)]
+        date: Option<Day>,
+        #[command(flatten)]
+        names: super::Names,
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Make training pictures: SEED.npy (uint8, view, grey and detail, rows, columns), SEED.json, and with --priors
     /// SEED-prior.npy and SEED-prior.json
     Cases {
@@ -70,6 +97,14 @@ pub struct Scan {
     prior: bool,
 }
 
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub enum IntentName {
+    Processing,
+    #[default]
+    Presentation,
+    Both,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum VendorName {
     Ge,
@@ -115,6 +150,26 @@ impl Scan {
 
 pub fn make(what: What) -> anyhow::Result<()> {
     match what {
+        What::Study { scan, pixel, intent, magnification, date, names, out } => {
+            let case = Case::new(scan.seed, &scan.options(pixel));
+            let day = match date {
+                Some(day) => day,
+                None if scan.prior => PRIOR_DAY.parse()?,
+                None => Day::default(),
+            };
+            let intents = match intent {
+                IntentName::Processing => vec![Intent::Processing],
+                IntentName::Presentation => vec![Intent::Presentation],
+                IntentName::Both => vec![Intent::Processing, Intent::Presentation],
+            };
+            let script = names.script(scan.seed);
+            let (study, truths) = study(&case, &Wanted { intents, script, day, magnification })?;
+            super::make(&out)?;
+            dicom::write_all(&study.instances, &out)?;
+            std::fs::write(out.join("truth.json"), serde_json::to_string_pretty(&case.truth(truths))?)?;
+            println!("{}: {} instances, {} lesions", out.display(), study.instances.len(), case.lesions.len());
+            Ok(())
+        }
         What::Cases { scan, count, pixel, priors, out } => {
             super::make(&out)?;
             let visits = if priors { &[scan.visit(), Visit::Prior][..] } else { &[scan.visit()] };
