@@ -75,3 +75,6 @@ impl View {
         usize::from(self.side == Side::Left) + 2 * usize::from(self.projection == Projection::Mlo)
     }
 }
+
+#[cfg(test)]
+mod tests;

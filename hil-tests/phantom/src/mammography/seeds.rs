@@ -34,4 +34,14 @@ mod tests {
         let ranges = [TRAINING, VALIDATION, EVALUATION];
         assert!(ranges.windows(2).all(|pair| pair[0].end <= pair[1].start));
     }
+
+    #[test]
+    fn the_training_scripts_have_the_same_ranges() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/training/mammography/cases.py");
+        let python = std::fs::read_to_string(path).unwrap().replace('_', "");
+        for (name, range) in [("TRAINING", TRAINING), ("VALIDATION", VALIDATION), ("EVALUATION", EVALUATION)] {
+            let line = format!("{name}SEEDS = range({}, {})", range.start, range.end);
+            assert!(python.contains(&line), "{line}");
+        }
+    }
 }
