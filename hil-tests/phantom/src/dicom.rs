@@ -61,8 +61,7 @@ pub fn write_all(instances: &[Instance], folder: &Path) -> anyhow::Result<Vec<Pa
     for instance in instances {
         let path = folder.join(&instance.file_name);
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)
-                .with_context(|| format!("cannot make the folder {}", parent.display()))?;
+            std::fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
         }
         std::fs::write(&path, &instance.part10).with_context(|| format!("cannot write {}", path.display()))?;
         paths.push(path);

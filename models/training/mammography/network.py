@@ -27,7 +27,7 @@ class Block(nn.Module):
 
 
 class CandidateNet(nn.Module):
-    def __init__(self, widths=(12, 28, 56)):
+    def __init__(self, widths=(12, 20, 40)):
         super().__init__()
         a, b, c = widths
         self.fine = nn.Sequential(convolution(2, a, 2), convolution(a, b, 2), Block(b))

@@ -97,7 +97,7 @@ def main():
         # The last weights wander; their running mean does not.
         if passed > 0.5:
             now = {k: v.detach().clone() for k, v in net.state_dict().items()}
-            average = now if average is None else {k: average[k] + 0.02 * (v - average[k]) if v.is_floating_point() else v for k, v in now.items()}
+            average = now if average is None else {k: average[k] + 0.03 * (v - average[k]) if v.is_floating_point() else v for k, v in now.items()}
         if step % 50 == 0:
             print(f"step {step}: loss {np.mean(history[-50:]):.3f}, {passed:.0%}", flush=True)
     torch.save(average or net.state_dict(), a.out)

@@ -85,7 +85,8 @@ impl Pose {
     /// Where the picture shows a place, mm.
     pub fn shown(&self, place: Place) -> [f32; 2] {
         let [cos, sin] = self.across();
-        let up = self.stretch[1] * (place[1] * cos + place[2] * sin) + self.lift_mm * (place[0] / self.depth_mm).powi(2);
+        let up =
+            self.stretch[1] * (place[1] * cos + place[2] * sin) + self.lift_mm * (place[0] / self.depth_mm).powi(2);
         [self.stretch[0] * place[0] - self.hidden_mm, self.middle_mm - up]
     }
 

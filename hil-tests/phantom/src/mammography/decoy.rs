@@ -38,7 +38,13 @@ pub struct PlantedDecoy {
 }
 
 /// The decoys of one breast.
-pub fn planted(woman: &Woman, side: Side, gland: &Gland, vessels: &[Rod], arm_degrees: f32) -> (Parts, Vec<PlantedDecoy>) {
+pub fn planted(
+    woman: &Woman,
+    side: Side,
+    gland: &Gland,
+    vessels: &[Rod],
+    arm_degrees: f32,
+) -> (Parts, Vec<PlantedDecoy>) {
     let number = u64::from(side == Side::Left);
     let mut random = Random::new(woman.seed, stream::DECOYS + number);
     let mut parts = Parts::default();
@@ -51,7 +57,14 @@ pub fn planted(woman: &Woman, side: Side, gland: &Gland, vessels: &[Rod], arm_de
         let r = random.logarithmic(3.0, 9.0);
         let half = [r * random.between(1.0, 1.3), r * random.between(0.8, 1.1), r * random.between(0.7, 1.0)];
         let lobes = Lobe::some(&mut random, 2, [1.5, 3.0], 0.05);
-        parts.bodies.push(Body { centre, half, turn_degrees: 0.0, lobes, soft: 0.05, strength: random.between(0.8, 1.0) });
+        parts.bodies.push(Body {
+            centre,
+            half,
+            turn_degrees: 0.0,
+            lobes,
+            soft: 0.05,
+            strength: random.between(0.8, 1.0),
+        });
         note(Decoy::SmoothMass, centre, r, None);
     }
     if random.chance(0.3) {
@@ -108,7 +121,14 @@ fn node(woman: &Woman, random: &mut Random, parts: &mut Parts) -> (Place, f32) {
     let half = [r * 0.8, r, r * 1.2];
     let hilum = add(centre, scaled(random.direction(), 0.45 * r));
     parts.bodies.push(Body { centre, half, turn_degrees: 0.0, lobes: Vec::new(), soft: 0.05, strength: 0.8 });
-    parts.bodies.push(Body { centre: hilum, half: half.map(|h| 0.5 * h), turn_degrees: 0.0, lobes: Vec::new(), soft: 0.3, strength: -0.8 });
+    parts.bodies.push(Body {
+        centre: hilum,
+        half: half.map(|h| 0.5 * h),
+        turn_degrees: 0.0,
+        lobes: Vec::new(),
+        soft: 0.3,
+        strength: -0.8,
+    });
     (centre, r)
 }
 
@@ -143,7 +163,11 @@ fn tram_track(vessel: &Rod, random: &mut Random, parts: &mut Parts) {
             continue;
         }
         let line = sub(pair[1], pair[0]);
-        let across = [line[1] * aside[2] - line[2] * aside[1], line[2] * aside[0] - line[0] * aside[2], line[0] * aside[1] - line[1] * aside[0]];
+        let across = [
+            line[1] * aside[2] - line[2] * aside[1],
+            line[2] * aside[0] - line[0] * aside[2],
+            line[0] * aside[1] - line[1] * aside[0],
+        ];
         let across = scaled(across, vessel.radius_mm[0] / length(across).max(1e-3));
         for wall in [across, scaled(across, -1.0)] {
             if random.chance(0.75) {
@@ -163,11 +187,8 @@ fn tram_track(vessel: &Rod, random: &mut Random, parts: &mut Parts) {
 fn mole(woman: &Woman, random: &mut Random, parts: &mut Parts) -> (Place, f32) {
     let angle = random.between(0.0, std::f32::consts::TAU);
     let q = random.between(0.2, 0.75);
-    let centre = [
-        woman.depth_mm * (1.0 - q * q).sqrt(),
-        woman.radius_mm * q * angle.cos(),
-        woman.radius_mm * q * angle.sin(),
-    ];
+    let centre =
+        [woman.depth_mm * (1.0 - q * q).sqrt(), woman.radius_mm * q * angle.cos(), woman.radius_mm * q * angle.sin()];
     let r = random.between(2.0, 4.0);
     parts.bodies.push(Body::round(centre, r, 0.0, 0.7));
     (centre, r)

@@ -170,7 +170,12 @@ impl Writer<'_> {
         put(o, tags::CONTENT_TIME, VR::TM, time);
         put(o, tags::MODALITY, VR::CS, "MG");
         let description = format!("{} {} {}", letter(view.side), view.projection.words(), facts.series);
-        put(o, tags::SERIES_DESCRIPTION, VR::LO, if facts.series_for_each { description } else { facts.series.to_owned() });
+        put(
+            o,
+            tags::SERIES_DESCRIPTION,
+            VR::LO,
+            if facts.series_for_each { description } else { facts.series.to_owned() },
+        );
         put(o, tags::PRESENTATION_INTENT_TYPE, VR::CS, if raw { "FOR PROCESSING" } else { "FOR PRESENTATION" });
         // The third value is empty in these objects (PS3.3 C.8.11.7).
         put(o, tags::IMAGE_TYPE, VR::CS, if raw { "ORIGINAL\\PRIMARY\\" } else { "DERIVED\\PRIMARY\\" });
@@ -305,10 +310,24 @@ fn anatomy(o: &mut Item, case: &Case, picture: &Picture, facts: &Facts) {
     let view = picture.pose.view;
     // Units that were built before SNOMED CT codes were taken over write the old ones.
     let (region, code, magnification) = match (facts.old_codes, view.projection) {
-        (false, Projection::Cc) => (("76752008", "SCT", "Breast"), ("399162004", "SCT", "cranio-caudal"), ("399163009", "SCT", "Magnification")),
-        (false, Projection::Mlo) => (("76752008", "SCT", "Breast"), ("399368009", "SCT", "medio-lateral oblique"), ("399163009", "SCT", "Magnification")),
-        (true, Projection::Cc) => (("T-04000", "SRT", "Breast"), ("R-10242", "SRT", "cranio-caudal"), ("R-102D6", "SRT", "Magnification")),
-        (true, Projection::Mlo) => (("T-04000", "SRT", "Breast"), ("R-10226", "SRT", "medio-lateral oblique"), ("R-102D6", "SRT", "Magnification")),
+        (false, Projection::Cc) => (
+            ("76752008", "SCT", "Breast"),
+            ("399162004", "SCT", "cranio-caudal"),
+            ("399163009", "SCT", "Magnification"),
+        ),
+        (false, Projection::Mlo) => (
+            ("76752008", "SCT", "Breast"),
+            ("399368009", "SCT", "medio-lateral oblique"),
+            ("399163009", "SCT", "Magnification"),
+        ),
+        (true, Projection::Cc) => {
+            (("T-04000", "SRT", "Breast"), ("R-10242", "SRT", "cranio-caudal"), ("R-102D6", "SRT", "Magnification"))
+        }
+        (true, Projection::Mlo) => (
+            ("T-04000", "SRT", "Breast"),
+            ("R-10226", "SRT", "medio-lateral oblique"),
+            ("R-102D6", "SRT", "Magnification"),
+        ),
     };
     put_items(o, tags::ANATOMIC_REGION_SEQUENCE, vec![coded(region)]);
     let mut coded_view = coded(code);

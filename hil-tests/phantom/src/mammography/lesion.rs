@@ -87,9 +87,11 @@ impl Lesion {
     }
 
     fn new(id: u8, side: Side, kind: Kind, centre_mm: Place, woman: &Woman, random: &mut Random) -> Self {
-        let margin = [Margin::Microlobulated, Margin::Indistinct, Margin::Spiculated, Margin::Spiculated][random.below(4)];
+        let margin =
+            [Margin::Microlobulated, Margin::Indistinct, Margin::Spiculated, Margin::Spiculated][random.below(4)];
         let distribution =
-            [Distribution::Grouped, Distribution::Grouped, Distribution::Linear, Distribution::Segmental][random.below(4)];
+            [Distribution::Grouped, Distribution::Grouped, Distribution::Linear, Distribution::Segmental]
+                [random.below(4)];
         let r = match kind {
             Kind::Mass => random.logarithmic(4.2, 12.0),
             Kind::Calcifications => random.between(3.0, 7.0),
@@ -131,11 +133,20 @@ impl Lesion {
         }
         let half = self.half_mm.map(|h| h * size);
         match self.kind {
-            Kind::Mass => mass(self.centre_mm, half, self.margin.unwrap_or(Margin::Indistinct), &mut random, &mut parts),
+            Kind::Mass => {
+                mass(self.centre_mm, half, self.margin.unwrap_or(Margin::Indistinct), &mut random, &mut parts)
+            }
             Kind::Calcifications => self.calcifications(woman, half, size, &mut random, &mut parts),
             Kind::Asymmetry => asymmetry(self.centre_mm, half, &mut random, &mut parts),
             Kind::Distortion => {
-                spicules(self.centre_mm, half.map(|h| 0.12 * h), [0.5 * half[0], 1.3 * half[0]], 34, &mut random, &mut parts);
+                spicules(
+                    self.centre_mm,
+                    half.map(|h| 0.12 * h),
+                    [0.5 * half[0], 1.3 * half[0]],
+                    34,
+                    &mut random,
+                    &mut parts,
+                );
                 parts.bodies.push(Body::round(self.centre_mm, 0.3 * half[0], 1.0, 0.5));
             }
         }
@@ -153,7 +164,10 @@ impl Lesion {
                 }
                 Some(Distribution::Segmental) => {
                     let t = random.between(-1.0, 1.0);
-                    add(scaled(along, 11.0 * size * t), scaled(random.direction(), (1.0 - t) * 3.2 * random.unit().sqrt()))
+                    add(
+                        scaled(along, 11.0 * size * t),
+                        scaled(random.direction(), (1.0 - t) * 3.2 * random.unit().sqrt()),
+                    )
                 }
                 _ => {
                     let inside = scaled(random.direction(), random.unit().cbrt());
@@ -162,7 +176,8 @@ impl Lesion {
             };
             let radius = random.logarithmic(0.09, 0.30);
             let long = if fine && random.chance(0.6) { random.between(0.3, 0.9) } else { 0.3 * radius };
-            let direction = if fine { add(scaled(along, 1.0), scaled(random.direction(), 0.5)) } else { random.direction() };
+            let direction =
+                if fine { add(scaled(along, 1.0), scaled(random.direction(), 0.5)) } else { random.direction() };
             parts.grains.push(Grain {
                 centre: add(self.centre_mm, offset),
                 radius_mm: if fine { radius.min(0.17) } else { radius },
@@ -171,7 +186,14 @@ impl Lesion {
             });
         }
         if random.chance(0.3) {
-            parts.bodies.push(Body { centre: self.centre_mm, half, turn_degrees: 0.0, lobes: Vec::new(), soft: 1.0, strength: 0.25 });
+            parts.bodies.push(Body {
+                centre: self.centre_mm,
+                half,
+                turn_degrees: 0.0,
+                lobes: Vec::new(),
+                soft: 1.0,
+                strength: 0.25,
+            });
         }
     }
 }
@@ -234,7 +256,11 @@ fn spicules(centre: Place, half: [f32; 3], reach: [f32; 2], count: usize, random
                 add(start, add(scaled(out, t * long), scaled(bend, t * t)))
             })
             .collect();
-        parts.rods.push(Rod { points, radius_mm: [random.between(0.5, 0.95), 0.2], strength: random.between(0.7, 1.1) });
+        parts.rods.push(Rod {
+            points,
+            radius_mm: [random.between(0.5, 0.95), 0.2],
+            strength: random.between(0.7, 1.1),
+        });
     }
 }
 
@@ -245,6 +271,13 @@ fn asymmetry(centre: Place, half: [f32; 3], random: &mut Random, parts: &mut Par
         let at = [0, 1, 2].map(|a| centre[a] + inside[a] * half[a]);
         let piece = half.map(|h| h * random.between(0.28, 0.5));
         let lobes = Lobe::some(random, 4, [2.0, 6.0], 0.15);
-        parts.bodies.push(Body { centre: at, half: piece, turn_degrees: 0.0, lobes, soft: 0.75, strength: random.between(0.45, 0.7) });
+        parts.bodies.push(Body {
+            centre: at,
+            half: piece,
+            turn_degrees: 0.0,
+            lobes,
+            soft: 0.75,
+            strength: random.between(0.45, 0.7),
+        });
     }
 }

@@ -34,7 +34,8 @@ pub fn presented(signal: &Plane, thickness: &Plane, inside: &Plane, look: &Look)
         let edge = ((i - 1.0) / 6.0).clamp(0.05, 1.0);
         let sharp = *g + look.detail[0] * edge * (*g - s);
         let part = (sharp - low) / span;
-        let curve = if part > 0.0 { look.fat + (0.86 - look.fat) * part.powf(look.gamma) } else { look.fat + 0.5 * part };
+        let curve =
+            if part > 0.0 { look.fat + (0.86 - look.fat) * part.powf(look.gamma) } else { look.fat + 0.5 * part };
         let air = (t / 9.0).min(1.0).sqrt();
         *g = (curve * air).clamp(0.0, 1.0);
     }

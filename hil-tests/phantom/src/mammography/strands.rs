@@ -192,7 +192,11 @@ fn vessels(woman: &Woman, random: &mut Random) -> Vec<Rod> {
             let angle = random.between(0.0, std::f32::consts::TAU);
             let r = woman.radius_mm * random.between(0.6, 0.88);
             let start = [random.between(-2.0, 6.0), r * angle.cos(), r * angle.sin()];
-            let aim = [woman.depth_mm * random.between(0.6, 0.95), random.between(-0.3, 0.3) * r, random.between(-0.3, 0.3) * r];
+            let aim = [
+                woman.depth_mm * random.between(0.6, 0.95),
+                random.between(-0.3, 0.3) * r,
+                random.between(-0.3, 0.3) * r,
+            ];
             let line = sub(aim, start);
             let total = length(line);
             // Bulges outwards like the skin.

@@ -44,8 +44,7 @@ impl Gland {
                         let spread = 1.0 / (0.34 + 0.66 * (1.0 - a));
                         let bends = [6.0 * bend[0].at(p), 6.0 * bend[1].at(p)];
                         let fan = [0.5 * p[0], p[1] * spread + bends[0], p[2] * spread + bends[1]];
-                        let common =
-                            0.62 * shared[0].at(fan) + 0.55 * shared[1].at(fan) + 0.26 * shared[2].at(fan);
+                        let common = 0.62 * shared[0].at(fan) + 0.55 * shared[1].at(fan) + 0.26 * shared[2].at(fan);
                         for (values, own) in values.iter_mut().zip(&own) {
                             let alone = 0.12 * own[0].at(fan) + 0.34 * own[1].at(fan) + 0.36 * own[2].at(fan);
                             values[at] = envelope + common + alone;
@@ -116,7 +115,11 @@ impl Shape {
             depth: d,
             under_skin: random.between(0.07, 0.13) * (1.25 - 0.7 * full.min(1.0)),
             centre: [random.between(0.42, 0.54) * d, random.between(0.0, 0.14) * r, random.between(0.0, 0.12) * r],
-            half: [random.between(0.48, 0.56) * d, wide * r * random.between(0.95, 1.1), wide * r * random.between(0.9, 1.05)],
+            half: [
+                random.between(0.48, 0.56) * d,
+                wide * r * random.between(0.95, 1.1),
+                wide * r * random.between(0.9, 1.05),
+            ],
         }
     }
 

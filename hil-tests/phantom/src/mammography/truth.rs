@@ -94,12 +94,7 @@ impl Raster {
 }
 
 /// Where a view shows the lesions that are there.
-pub fn shown(
-    pose: &super::compression::Pose,
-    raster: &Raster,
-    lesions: &[Lesion],
-    prior: bool,
-) -> Vec<ShownLesion> {
+pub fn shown(pose: &super::compression::Pose, raster: &Raster, lesions: &[Lesion], prior: bool) -> Vec<ShownLesion> {
     let nipple = pose.nipple_mm();
     let here = |l: &&Lesion| l.side == pose.view.side && l.size(prior) > 0.0;
     let one = |l: &Lesion| {
