@@ -16,6 +16,8 @@ import network
 CROP = 224
 # Parts of the crops that are made around a lesion; the others lie anywhere on the breast.
 AROUND = 0.65
+# The weights that are kept are a running mean over about this: 1 / (1 - MEAN) steps.
+MEAN = 0.98
 
 
 def crop(view, random):
@@ -64,7 +66,7 @@ def main():
     arguments.add_argument("--cases", required=True)
     arguments.add_argument("--out", required=True)
     arguments.add_argument("--minutes", type=float)
-    arguments.add_argument("--steps", type=int, default=12000, help="at most; the rate falls over these or over the minutes")
+    arguments.add_argument("--steps", type=int, default=12000, help="at most")
     arguments.add_argument("--batch", type=int, default=12)
     arguments.add_argument("--rate", type=float, default=2e-3)
     arguments.add_argument("--seed", type=int, default=20261129)
@@ -83,8 +85,10 @@ def main():
         passed = (time.monotonic() - began) / (60 * a.minutes) if a.minutes else step / a.steps
         if passed >= 1:
             break
+        # The rate does not fall: beside other work nobody knows how many steps there will be. The running mean of the weights
+        # does in its place what a falling rate would do.
         for group in optimiser.param_groups:
-            group["lr"] = a.rate * min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * passed)))
+            group["lr"] = a.rate * min(1, (step + 1) / 30)
         chosen = [ill[random.integers(len(ill))] if i % 2 else views[random.integers(len(views))] for i in range(a.batch)]
         pairs = [crop(v, random) for v in chosen]
         given, wanted = (torch.from_numpy(np.stack(part)) for part in zip(*pairs))
@@ -94,13 +98,13 @@ def main():
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
         history.append(float(value.detach()))
-        # The last weights wander; their running mean does not.
-        if passed > 0.5:
-            now = {k: v.detach().clone() for k, v in net.state_dict().items()}
-            average = now if average is None else {k: average[k] + 0.03 * (v - average[k]) if v.is_floating_point() else v for k, v in now.items()}
+        keep = min(MEAN, step / (step + 9))
+        now = {k: v.detach().clone() for k, v in net.state_dict().items()}
+        average = now if average is None else {k: v + keep * (average[k] - v) if v.is_floating_point() else v for k, v in now.items()}
         if step % 50 == 0:
             print(f"step {step}: loss {np.mean(history[-50:]):.3f}, {passed:.0%}", flush=True)
-    torch.save(average or net.state_dict(), a.out)
+            torch.save(average, a.out)
+    torch.save(average, a.out)
     part = max(1, len(history) // 5)
     first, last = np.mean(history[:part]), np.mean(history[-part:])
     print(f"{len(history)} steps, loss {first:.3f} -> {last:.3f}")
