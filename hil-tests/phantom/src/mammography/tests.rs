@@ -122,41 +122,6 @@ fn the_chest_wall_is_on_the_right_of_right_breasts_and_on_the_left_of_left_breas
 }
 
 #[test]
-fn tissue_lies_in_both_breasts_of_a_woman_more_alike_than_in_those_of_two_women() {
-    let pattern = |seed: u64, view: View| -> Vec<f32> {
-        let still = Options { density: Some(Density::C), lesions: Some(0), ..options(2.0) };
-        let picture = Case::new(seed, &still).picture(view);
-        let nipple = picture.pose.nipple_mm();
-        let log = &picture.signal;
-        let values: Vec<f32> = (0..400)
-            .map(|i| {
-                let mm = [nipple[0] - 10.0 - 3.0 * (i % 20) as f32, nipple[1] + 4.0 * (i / 20) as f32 - 38.0];
-                let at = log.to_pixel(mm.map(|v| v.max(2.0)));
-                -log.values[at[1] as usize * log.columns + at[0] as usize].ln()
-            })
-            .collect();
-        values
-    };
-    // What all women have in common is taken away first.
-    let different = |view: View| -> Vec<Vec<f32>> {
-        let all: Vec<Vec<f32>> = (0..8).map(|s| pattern(s, view)).collect();
-        let level = |p: &[f32]| p.iter().sum::<f32>() / 400.0;
-        let common: Vec<f32> = (0..400).map(|i| all.iter().map(|p| p[i] - level(p)).sum::<f32>() / 8.0).collect();
-        let one = |p: &Vec<f32>| {
-            let rest: Vec<f32> = p.iter().zip(&common).map(|(v, c)| v - level(p) - c).collect();
-            let size = rest.iter().map(|v| v * v).sum::<f32>().sqrt();
-            rest.iter().map(|v| v / size).collect()
-        };
-        all.iter().map(one).collect()
-    };
-    let [rights, lefts] = [different(View::ALL[0]), different(View::ALL[1])];
-    let alike = |a: usize, b: usize| rights[a].iter().zip(&lefts[b]).map(|(a, b)| a * b).sum::<f32>();
-    let own = (0..8).map(|s| alike(s, s)).sum::<f32>() / 8.0;
-    let strange = (0..8).map(|s| alike(s, (s + 1) % 8)).sum::<f32>() / 8.0;
-    assert!(own > strange + 0.2, "{own} and {strange}");
-}
-
-#[test]
 fn the_glandular_part_is_that_of_the_class_and_rises_from_a_to_d() {
     for seed in 0..4 {
         let mut last = 0.0;

@@ -142,3 +142,35 @@ impl Shape {
         Some((1.05 * kept - 1.7 * (1.0 - skin)).max(1.05 * neck))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mammography::woman::Density;
+
+    /// Correlation of the gland of two breasts of the same size over the places where gland may be.
+    fn alike(a: &Gland, b: &Gland, woman: &Woman) -> f32 {
+        let places = (0..24 * 24 * 24).map(|i| {
+            let part = |k: usize| (k % 24) as f32 / 24.0;
+            let side = |k: usize| (2.0 * part(k) - 1.0) * 0.5 * woman.radius_mm;
+            [(0.25 + 0.5 * part(i)) * woman.depth_mm, side(i / 24), side(i / 576)]
+        });
+        let pairs: Vec<[f32; 2]> = places.map(|p| [a.at(p), b.at(p)]).collect();
+        let count = pairs.len() as f32;
+        let mean = [0, 1].map(|k| pairs.iter().map(|p| p[k]).sum::<f32>() / count);
+        let product = |j: usize, k: usize| pairs.iter().map(|p| (p[j] - mean[j]) * (p[k] - mean[k])).sum::<f32>();
+        product(0, 1) / (product(0, 0) * product(1, 1)).sqrt()
+    }
+
+    #[test]
+    fn the_breasts_of_a_woman_are_alike_but_not_the_same_and_those_of_two_women_differ() {
+        for seed in 0..4 {
+            let woman = Woman::new(seed, Some(Density::C), None);
+            let [right, left] = Gland::pair(&woman, woman.glandular_percent);
+            let [stranger, _] = Gland::pair(&Woman { seed: seed + 100, ..woman.clone() }, woman.glandular_percent);
+            let (own, strange) = (alike(&right, &left, &woman), alike(&right, &stranger, &woman));
+            assert!((0.55..0.95).contains(&own), "seed {seed}: {own}");
+            assert!(own > strange + 0.25, "seed {seed}: {own} and {strange}");
+        }
+    }
+}
