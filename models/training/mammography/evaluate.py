@@ -11,6 +11,7 @@ import pathlib
 
 import numpy as np
 import torch
+from scipy import stats
 
 import candidates
 import cases
@@ -24,10 +25,7 @@ REPEATS = 1000
 
 def area(values, truth):
     """Area under the ROC curve."""
-    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable") + 1.0
-    for v in np.unique(values):
-        same = values == v
-        ranks[same] = ranks[same].mean()
+    ranks = stats.rankdata(values)
     positive = truth.sum()
     negative = len(truth) - positive
     return float((ranks[truth].sum() - positive * (positive + 1) / 2) / max(1, positive * negative))
@@ -58,7 +56,7 @@ def figures(rows):
     table = {}
     for rate in FALSE_PER_VIEW:
         threshold = false[min(len(false) - 1, int(rate * views))]
-        table[f"hit at {rate} false a picture"] = float((lesions > threshold).mean())
+        table[f"hit at {rate} false a picture"] = float((lesions > threshold).mean()) if len(lesions) else 0.0
     breasts = [b for r in rows for b in r[2]]
     table["area, breast"] = area(np.array([s for s, _ in breasts]), np.array([t for _, t in breasts]))
     best = [(max(s for s, _ in r[2]), any(t for _, t in r[2])) for r in rows]

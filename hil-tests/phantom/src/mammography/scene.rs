@@ -99,7 +99,7 @@ impl Case {
             }
             parts
         });
-        let pixel_mm = options.pixel_mm.unwrap_or(vendor.facts().pixel_mm);
+        let pixel_mm = options.pixel_mm.unwrap_or_else(|| vendor.facts().pixel_mm);
         Self { woman, vendor, lesions, decoys, visit: options.visit, pixel_mm, glands, parts }
     }
 
