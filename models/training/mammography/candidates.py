@@ -54,8 +54,10 @@ class Seen:
         self.nipple = self.farthest()
 
     def farthest(self):
-        """Column and row of the nipple. The lower part alone: above lies the armpit."""
+        """Column and row of the nipple. Of an oblique view the lower part alone: above lies the armpit."""
         front = np.where(self.breast, np.arange(self.breast.shape[1]), 0).max(1)
+        if self.view.projection == "mlo":
+            front[: int(0.45 * len(front))] = 0
         column = int(front.max())
         return float(column), float(np.mean(np.nonzero(front >= column - 1)[0]))
 

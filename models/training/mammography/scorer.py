@@ -14,8 +14,8 @@ import candidates
 import cases
 import train
 
-# Of the squares of the weights.
-SHRINK = 0.02
+# Of the mean square of the weights; chosen on validation cases by leaving fifths of them out.
+SHRINK = 0.3
 
 
 def pairs(names):

@@ -31,8 +31,6 @@ const EXAMPLES: &str = "Examples:
   phantom ultrasound frames --seed 1000001 --clips 10 --count 24 --out DIR       training frames as .npy
   phantom mammography study --seed 7 --vendor hologic --intent both --out DIR    CC and MLO of both breasts, raw and processed
   phantom mammography study --seed 7 --vendor hologic --prior --out PRIOR    the same woman a year before
-  phantom mammography study --seed 7 --kind calcifications --lesions 1 --magnification --out DIR
-  phantom mammography picture --seed 7 --density d --marked --out DIR    PNGs of the four views, lesions framed
   phantom mammography cases --seed 1000001 --count 10 --priors --out DIR         training pictures as .npy";
 
 #[derive(Subcommand)]
@@ -70,7 +68,7 @@ enum What {
     #[command(subcommand)]
     Ultrasound(ultrasound::What),
     /// Make mammograms of both breasts in two views
-    #[command(subcommand)]
+    #[command(subcommand, after_help = mammography::EXAMPLES)]
     Mammography(mammography::What),
     /// Make PNGs of eight slices
     Picture {

@@ -16,6 +16,14 @@ use phantom::visit::Day;
 /// A year before the default day, within days.
 const PRIOR_DAY: &str = "2025-01-08";
 
+pub const EXAMPLES: &str = "Examples:
+  phantom mammography study --seed 7 --vendor hologic --intent both --out DIR     four views, raw and processed, truth.json
+  phantom mammography study --seed 7 --vendor hologic --prior --out PRIOR         the same woman a year before
+  phantom mammography study --seed 7 --kind calcifications --lesions 1 --magnification --out DIR
+  phantom mammography study --seed 7 --implants true --pixel 0.2 --out DIR        coarser pixels: smaller files
+  phantom mammography picture --seed 7 --density d --marked --out DIR             PNGs, lesions framed
+  phantom mammography cases --seed 1000001 --count 10 --priors --out DIR          training pictures as .npy";
+
 #[derive(Subcommand)]
 pub enum What {
     /// Make a DICOM study in a folder: CC and MLO of both breasts, with truth.json
