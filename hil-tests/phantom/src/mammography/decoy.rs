@@ -195,7 +195,13 @@ fn mole(woman: &Woman, random: &mut Random, parts: &mut Parts) -> (Place, f32) {
 }
 
 /// Tissue along the beam of one view: there it adds up to a mass without spicules, in the other view it is a faint band.
-fn summation(woman: &Woman, centre: Place, angle_degrees: f32, random: &mut Random, parts: &mut Parts) -> f32 {
+pub(super) fn summation(
+    woman: &Woman,
+    centre: Place,
+    angle_degrees: f32,
+    random: &mut Random,
+    parts: &mut Parts,
+) -> f32 {
     let (sin, cos) = angle_degrees.to_radians().sin_cos();
     let beam = [0.0, -sin, cos];
     let r = random.between(4.0, 9.0);

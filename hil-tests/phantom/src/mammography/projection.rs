@@ -214,3 +214,37 @@ impl Compressed<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mammography::View;
+    use crate::mammography::decoy::summation;
+    use crate::mammography::woman::Woman;
+
+    #[test]
+    fn tissue_that_overlaps_in_one_view_is_spread_out_in_the_other() {
+        let mut sum = 0.0;
+        for seed in 0..6 {
+            let woman = Woman::new(seed, None, Some(false));
+            let glands = Gland::pair(&woman, woman.glandular_percent);
+            let poses = [View::ALL[1], View::ALL[3]].map(|v| Pose::new(&woman, v, 0, [200.0, 280.0]));
+            for aimed in 0..2 {
+                let mut parts = Parts::default();
+                let centre = [0.45 * woman.depth_mm, 0.1 * woman.radius_mm, 0.0];
+                let angle = poses[aimed].angle_degrees;
+                summation(&woman, centre, angle, &mut Random::new(seed, 1), &mut parts);
+                let [cc, mlo] = [0, 1].map(|i| {
+                    let pose = &poses[i];
+                    let outline = Outline::new(pose, seed, 0);
+                    let breast = Compressed { pose, outline: &outline, gland: &glands[1], parts: &parts, seed };
+                    breast.details(&Plane::new(250, 350, 0.8)).values.into_iter().fold(0.0, f32::max)
+                });
+                let (here, there) = if aimed == 0 { (cc, mlo) } else { (mlo, cc) };
+                assert!(here > 1.15 * there, "seed {seed}, view {aimed}: {here} and {there}");
+                sum += here / there;
+            }
+        }
+        assert!(sum / 12.0 > 1.5, "{} times on average", sum / 12.0);
+    }
+}
