@@ -48,18 +48,25 @@ impl Study {
     /// # Errors
     /// When a folder or file cannot be written.
     pub fn write_to(&self, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-        let mut paths = Vec::with_capacity(self.instances.len());
-        for instance in &self.instances {
-            let path = folder.join(&instance.file_name);
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)
-                    .with_context(|| format!("cannot make the folder {}", parent.display()))?;
-            }
-            std::fs::write(&path, &instance.part10).with_context(|| format!("cannot write {}", path.display()))?;
-            paths.push(path);
-        }
-        Ok(paths)
+        write_all(&self.instances, folder)
     }
+}
+
+/// Writes `instances` below `folder`; returns the paths in order.
+///
+/// # Errors
+/// When a folder or file cannot be written.
+pub fn write_all(instances: &[Instance], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut paths = Vec::with_capacity(instances.len());
+    for instance in instances {
+        let path = folder.join(&instance.file_name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
+        }
+        std::fs::write(&path, &instance.part10).with_context(|| format!("cannot write {}", path.display()))?;
+        paths.push(path);
+    }
+    Ok(paths)
 }
 
 /// Encodes the sampled `slices` (feet to head) of `phantom` with the headers of a generic scanner.

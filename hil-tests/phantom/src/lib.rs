@@ -1,4 +1,4 @@
-//! Phantoms: computed chest CTs, so that no patient data is ever needed. The same seed gives the same bytes.
+//! Phantoms: computed chest CTs (and breast ultrasound, mammograms), so that no patient data is ever needed. The same seed gives the same bytes.
 //!
 //! A [`Phantom`] is an analytic scene. [`Phantom::render`] samples it on a grid and returns the voxels and what was
 //! planted; [`Phantom::chest`] makes a DICOM study of them.
@@ -9,6 +9,7 @@ mod central;
 pub mod dicom;
 pub mod finding;
 pub mod grain;
+pub mod mammography;
 mod mass;
 mod nodule;
 pub mod npy;

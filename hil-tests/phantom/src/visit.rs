@@ -138,6 +138,14 @@ impl Patient {
         Self { name: name(script, female, &mut random), female, born }
     }
 
+    /// A woman who is `age_years` old on the default day.
+    pub fn woman(seed: u64, script: Script, age_years: u16) -> Self {
+        let mut random = Random::new(seed, 65);
+        // Nobody has a birthday before the default day of the year.
+        let born = Day { year: 2025 - age_years, month: 2 + random.below(11) as u8, day: 1 + random.below(28) as u8 };
+        Self { name: name(script, true, &mut random), female: true, born }
+    }
+
     /// Patient's Age (AS) on the day of the study.
     pub fn age(&self, on: Day) -> String {
         format!("{:03}Y", self.born.years_until(on).min(999))

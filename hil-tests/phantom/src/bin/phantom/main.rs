@@ -1,5 +1,6 @@
-//! Makes phantoms: DICOM studies for tests, volumes for training, pictures to look at, ultrasound videos.
+//! Makes phantoms: DICOM studies for tests, volumes for training, pictures to look at, ultrasound videos, mammograms.
 
+mod mammography;
 mod ultrasound;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use phantom::visit::{Day, Protocol, Script, Visit};
 use phantom::{Kernel, LUNG, Options, Phantom, Slice, Wanted, npy, training};
 
 #[derive(Parser)]
-#[command(about = "Makes chest CT and breast ultrasound phantoms. No patient data; the same seed gives the same bytes", after_help = EXAMPLES)]
+#[command(about = "Makes chest CT, breast ultrasound and mammography phantoms. No patient data; the same seed gives the same bytes", after_help = EXAMPLES)]
 struct Command {
     #[command(subcommand)]
     what: What,
@@ -27,7 +28,10 @@ const EXAMPLES: &str = "Examples:
   phantom picture --seed 7 --out /tmp/pictures       PNGs of some slices, lung and soft-tissue window
   phantom volume --seed 1000001 --count 10 --spacing 1.5 --out DIR    training volumes as .npy
   phantom ultrasound video --seed 7 --layout a --seconds 10 --out /tmp/us.y4m    a scan with its truth in us.json
-  phantom ultrasound frames --seed 1000001 --clips 10 --count 24 --out DIR       training frames as .npy";
+  phantom ultrasound frames --seed 1000001 --clips 10 --count 24 --out DIR       training frames as .npy
+  phantom mammography study --seed 7 --vendor hologic --intent both --out DIR    CC and MLO of both breasts, raw and processed
+  phantom mammography study --seed 7 --vendor hologic --prior --out PRIOR    the same woman a year before
+  phantom mammography cases --seed 1000001 --count 10 --priors --out DIR         training pictures as .npy";
 
 #[derive(Subcommand)]
 enum What {
@@ -63,6 +67,9 @@ enum What {
     /// Make breast ultrasound videos, frames for training, pictures
     #[command(subcommand)]
     Ultrasound(ultrasound::What),
+    /// Make mammograms of both breasts in two views
+    #[command(subcommand, after_help = mammography::EXAMPLES)]
+    Mammography(mammography::What),
     /// Make PNGs of eight slices
     Picture {
         #[command(flatten)]
@@ -118,9 +125,8 @@ struct Headers {
     /// Vendor whose headers are imitated
     #[arg(long)]
     vendor: Option<VendorName>,
-    /// How the patient's name is written; chosen by the seed when a vendor is given
-    #[arg(long)]
-    names: Option<ScriptName>,
+    #[command(flatten)]
+    names: Names,
     /// Date of the study, such as 2026-01-05; the same seed with another date is the same patient
     #[arg(long)]
     date: Option<Day>,
@@ -159,6 +165,24 @@ enum ScriptName {
     Utf8,
 }
 
+#[derive(Args)]
+struct Names {
+    /// How the patient's name is written; chosen by the seed when a vendor is given
+    #[arg(long)]
+    names: Option<ScriptName>,
+}
+
+impl Names {
+    fn script(&self, seed: u64) -> Option<Script> {
+        self.names.map(|name| match name {
+            ScriptName::Seed => Script::by_seed(seed),
+            ScriptName::Latin => Script::Latin,
+            ScriptName::Gb18030 => Script::Gb18030,
+            ScriptName::Utf8 => Script::Utf8,
+        })
+    }
+}
+
 impl Headers {
     fn visit(&self, seed: u64) -> Visit {
         let vendor = self.vendor.map(|name| match name {
@@ -169,12 +193,7 @@ impl Headers {
             VendorName::Canon => Vendor::Canon,
             VendorName::Uih => Vendor::UnitedImaging,
         });
-        let script = self.names.or_else(|| vendor.map(|_| ScriptName::Seed)).map(|name| match name {
-            ScriptName::Seed => Script::by_seed(seed),
-            ScriptName::Latin => Script::Latin,
-            ScriptName::Gb18030 => Script::Gb18030,
-            ScriptName::Utf8 => Script::Utf8,
-        });
+        let script = self.names.script(seed).or_else(|| vendor.map(|_| Script::by_seed(seed)));
         let protocol = match self.protocol {
             ProtocolName::Chest => Protocol::Chest,
             ProtocolName::Calcium => Protocol::Calcium,
@@ -224,6 +243,7 @@ fn main() -> anyhow::Result<()> {
                 .try_for_each(|s| volume(s, &Options { nodules, findings, ..Options::varied(s) }, spacing, &out))
         }
         What::Ultrasound(what) => ultrasound::make(what),
+        What::Mammography(what) => mammography::make(what),
         What::Picture { scan, out } => pictures(&scan, &out),
     }
 }
