@@ -4,6 +4,7 @@ pub mod ct_chest;
 pub mod ct_quality;
 pub mod lungs;
 pub mod mammography_views;
+pub mod mg_breast;
 mod nodules;
 pub mod us_breast;
 

@@ -1,0 +1,85 @@
+//! What is in one mammogram, measured without a network: the breast against its background, the side of the chest wall, the edge
+//! of the pectoral muscle, the nipple, and how much of the breast is dense. Nothing of this is a finding.
+//!
+//! Every step is a pure function of one [`Picture`]. They work on [`Upright`] pictures, in which the chest wall is at the
+//! left; `read` turns what was measured back to the picture that was given.
+
+pub mod compare;
+pub mod density;
+mod level;
+pub mod muscle;
+pub mod nipple;
+pub mod outline;
+pub mod picture;
+pub mod side;
+
+use serde::Serialize;
+
+pub use density::{Category, Density};
+pub use muscle::Muscle;
+pub use nipple::{Nipple, Sureness};
+pub use outline::Breast;
+pub use picture::Picture;
+pub use side::{Side, Upright};
+
+/// What is known of a picture from its header before it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expected {
+    /// The projection shows the pectoral muscle (MLO, ML, LM); it is not looked for otherwise.
+    pub muscle: bool,
+    /// Values of the picture grow with density, so that a percentage can be measured. False for slices of a tomosynthesis.
+    pub density: bool,
+}
+
+/// Why nothing is measured in a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// Fewer pixels than a breast needs.
+    TooSmall,
+    /// All pixels have the same value, or nearly.
+    Blank,
+    /// Nothing in it has the size, place and shape of a breast.
+    NoBreast,
+    /// It looks like a negative: the background is bright and the breast dark.
+    Inverted,
+}
+
+/// What was measured in one picture. Points are in pixels of that picture, x to the right and y down, 0 at its corner.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reading {
+    /// Millimetres for one pixel; without it no length is given.
+    pub mm_per_pixel: Option<f32>,
+    /// The side of the picture at which the chest wall lies.
+    pub chest_wall: Side,
+    pub breast: Breast,
+    /// `None`: not looked for, or not seen.
+    pub muscle: Option<Muscle>,
+    pub nipple: Nipple,
+    pub density: Option<Density>,
+}
+
+/// Reads one picture.
+///
+/// # Errors
+/// Why there is nothing to be measured.
+pub fn read(picture: &Picture, expected: Expected) -> Result<Reading, Unreadable> {
+    let found = outline::find(picture)?;
+    let upright = Upright::new(picture, &found);
+    let muscle = if expected.muscle { muscle::find(&upright) } else { None };
+    let nipple = nipple::find(&upright, muscle.as_ref());
+    let density = if expected.density { density::measure(&upright, muscle.as_ref()) } else { None };
+    let back = |points: &[[f32; 2]]| points.iter().map(|point| upright.back(*point)).collect::<Vec<_>>();
+    Ok(Reading {
+        mm_per_pixel: picture.mm,
+        chest_wall: upright.chest_wall,
+        breast: Breast { outline: back(&upright.outline()), ..upright.breast() },
+        muscle: muscle.map(|muscle| Muscle {
+            edge: back(&muscle.edge),
+            line: muscle.line.map(|p| upright.back(p)),
+            ..muscle
+        }),
+        nipple: Nipple { at: upright.back(nipple.at), ..nipple },
+        density,
+    })
+}
