@@ -10,6 +10,7 @@ pub mod implicit;
 pub mod kind;
 pub mod pixels;
 pub mod regions;
+pub mod mammogram;
 pub mod segmentation;
 pub mod document;
 pub mod json;

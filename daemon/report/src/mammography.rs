@@ -1,5 +1,7 @@
 //! The standard views of a mammography in one sentence, and as a measurement group (TID 1501) of their structured report.
 
+mod pictures;
+
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
 
 use crate::codes::{
@@ -24,6 +26,9 @@ pub fn verdict(views: &MammographyViews) -> String {
     }
     for found in &views.found {
         said.push_str(&remarks(found));
+    }
+    for picture in &views.pictures {
+        said.push_str(&format!("; {}", pictures::said(picture)));
     }
     said
 }
@@ -104,6 +109,7 @@ mod tests {
         let mut views = MammographyViews {
             found: StandardView::ALL.into_iter().map(|view| found(view, "1.2")).collect(),
             missing: Vec::new(),
+            pictures: Vec::new(),
         };
         assert_eq!(verdict(&views), "mammography: 4 of 4 standard views");
         views.found.pop();
@@ -129,6 +135,7 @@ mod tests {
         let views = MammographyViews {
             found: vec![found(StandardView::RightCc, &case.instances[1].sop_instance_uid)],
             missing: vec![StandardView::LeftCc, StandardView::RightMlo, StandardView::LeftMlo],
+            pictures: Vec::new(),
         };
         let make = || write(&source, Content::Views { views: &views }, &case.provenance).unwrap();
         let objects = make();

@@ -80,6 +80,8 @@ pub struct Analyze {
     /// Checks each mammography for its four standard views and reports it in a structured report of its own. Off unless
     /// asked for, as `quality` is.
     pub mammography_views: bool,
+    /// Reads the pictures of mammograms, too: outline, muscle, nipple, percent density. Includes `mammography_views`.
+    pub mg_breast: bool,
 }
 
 /// See [`Analyze::series`].
@@ -148,6 +150,7 @@ impl Default for Analyze {
             quality: false,
             us_breast: ReadUltrasound::Breast,
             mammography_views: false,
+            mg_breast: false,
         }
     }
 }

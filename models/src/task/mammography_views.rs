@@ -1,6 +1,9 @@
-//! Are the four standard views of a mammography there? Decided by headers: no pixels, no network, no package.
+//! Are the four standard views of a mammography there? Decided by headers; what their pictures show is read by `mg_breast`, where
+//! that is asked for. No network, no package.
 
 use serde::Serialize;
+
+use super::mg_breast::PictureRead;
 
 /// A standard view of screening mammography: one breast, one projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,11 +27,14 @@ pub struct ViewFound {
 }
 
 /// Which standard views a study has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MammographyViews {
     /// In the order of [`StandardView::ALL`].
     pub found: Vec<ViewFound>,
     pub missing: Vec<StandardView>,
+    /// What was read in the pictures, where that was asked for, in the order of arrival.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<PictureRead>,
 }
 
 impl StandardView {

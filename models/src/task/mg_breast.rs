@@ -11,6 +11,7 @@ pub mod muscle;
 pub mod nipple;
 pub mod outline;
 pub mod picture;
+pub mod said;
 pub mod side;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ pub use muscle::Muscle;
 pub use nipple::{Nipple, Sureness};
 pub use outline::Breast;
 pub use picture::Picture;
+pub use said::{NotRead, PictureRead, Remark};
 pub use side::{Side, Upright};
 
 /// What is known of a picture from its header before it is looked at.
@@ -83,3 +85,6 @@ pub fn read(picture: &Picture, expected: Expected) -> Result<Reading, Unreadable
         density,
     })
 }
+
+#[cfg(test)]
+mod tests;

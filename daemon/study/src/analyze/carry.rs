@@ -227,7 +227,8 @@ fn volume(
     }
 }
 
-/// The images of a study. Their headers decide; of the bytes only one image is read, for what results copy.
+/// The images of a study. Their headers decide; of the bytes only one image is read, for what results copy,
+/// unless the pictures are read, too (`analyze.mg_breast`).
 fn study(
     parts: &StudyParts,
     engine: &mut Engine,
@@ -263,6 +264,11 @@ fn study(
     let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
     let images: Vec<Image<'_>> =
         kept.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
+    let pictures = parts.settings.analyze.mg_breast.then(|| {
+        let limit = (parts.settings.analyze.memory_mib << 20).saturating_sub(parts.ahead.bytes());
+        let stored = kept.iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance.clone())));
+        Pictures::new(stored.collect(), limit)
+    });
     let subject = Subject {
         tasks: &[task],
         header: &first.header,
@@ -273,7 +279,7 @@ fn study(
         prior: None,
         performed: None,
         study: &images,
-        pictures: None,
+        pictures: pictures.as_ref(),
         part: None,
         revision: &revision(connection, &series)?,
         review: None,

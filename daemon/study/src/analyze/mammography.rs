@@ -6,6 +6,8 @@ use models::task::mammography_views::{MammographyViews, StandardView, ViewFound}
 
 use super::views::{self, Image, View};
 
+pub(super) mod pictures;
+
 /// The set that the task wants.
 pub(super) const VIEWS: &[View] = &[
     view(StandardView::RightCc, |header| standard_view(header) == Some(StandardView::RightCc)),
@@ -36,7 +38,7 @@ pub(super) fn judge(images: &[Image<'_>]) -> MammographyViews {
             None => missing.push(view),
         }
     }
-    MammographyViews { found, missing }
+    MammographyViews { found, missing, pictures: Vec::new() }
 }
 
 /// The standard view that an image shows; `None` for additional views and for what is no mammogram.

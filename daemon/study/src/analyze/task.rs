@@ -147,7 +147,7 @@ impl StudyTask {
             Self::ChestCt => true,
             Self::CtQuality => settings.quality,
             Self::UsBreast => settings.us_breast != ReadUltrasound::Off,
-            Self::MammographyViews => settings.mammography_views,
+            Self::MammographyViews => settings.mammography_views || settings.mg_breast,
         }
     }
 
@@ -189,7 +189,7 @@ impl StudyTask {
             Self::ChestCt => chest_ct(engine, subject, control),
             Self::CtQuality => Ok(ct_quality(subject)),
             Self::UsBreast => ultrasound::run(engine, subject, control),
-            Self::MammographyViews => Ok(mammography_views(subject)),
+            Self::MammographyViews => mammography_views(subject, control),
         }
     }
 }
@@ -267,11 +267,14 @@ fn ct_quality(subject: &Subject<'_>) -> Ran {
     Ran { outcome: Outcome::Quality(quality), used: None, timings_ms }
 }
 
-fn mammography_views(subject: &Subject<'_>) -> Ran {
+fn mammography_views(subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
     let begun = std::time::Instant::now();
-    let views = mammography::judge(subject.study);
+    let mut views = mammography::judge(subject.study);
+    if let Some(pictures) = subject.pictures {
+        views.pictures = mammography::pictures::read(pictures, control)?;
+    }
     let timings_ms = vec![("views".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
-    Ran { outcome: Outcome::Views(views), used: None, timings_ms }
+    Ok(Ran { outcome: Outcome::Views(views), used: None, timings_ms })
 }
 
 /// Unit vector across the slices: of the volume, else by the header, else along the patient.

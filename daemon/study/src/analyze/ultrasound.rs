@@ -66,9 +66,9 @@ impl<'a> Stored<'a> {
 /// The images of one series.
 #[derive(Debug)]
 pub struct Pictures<'a> {
-    all: Vec<Stored<'a>>,
+    pub(super) all: Vec<Stored<'a>>,
     /// What decoding one of them may need.
-    limit_bytes: u64,
+    pub(super) limit_bytes: u64,
 }
 
 impl<'a> Pictures<'a> {

@@ -5,6 +5,8 @@ use crate::cast::floor_index;
 const BINS: usize = 512;
 /// The breast is brighter than the background by at least this part of the range of the picture.
 const LEAST_STEP: f32 = 0.02;
+/// Scattered light lifts the background near the skin; more than this is no background.
+const MOST_STEP: f32 = 0.09;
 /// A bin that holds less than this part of the background's most frequent one does not belong to the background.
 const FOOT: f64 = 0.03;
 /// The mean of the pixels below this percentile, and the level above this one, are the ends of the range.
@@ -67,8 +69,8 @@ impl Histogram {
         let peak = (0..end).fold(0, |best, bin| if smooth[bin] > smooth[best] { bin } else { best });
         let foot = (peak..end).find(|bin| smooth[*bin] < FOOT * smooth[peak]).unwrap_or(end);
         let dark = level(peak);
-        let step = LEAST_STEP * (self.percentile(BRIGHTEST) - dark).max(0.0);
-        level(foot).max(dark + step)
+        let range = (self.percentile(BRIGHTEST) - dark).max(0.0);
+        level(foot).min(dark + MOST_STEP * range).max(dark + LEAST_STEP * range)
     }
 }
 

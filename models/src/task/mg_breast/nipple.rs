@@ -37,13 +37,14 @@ const LEAST_MM: f32 = 1.2;
 
 pub(super) fn find(upright: &Upright, muscle: Option<&Muscle>) -> Nipple {
     let mm = upright.picture.nominal_mm();
-    let direction = muscle.map_or([1.0, 0.0], away);
+    let perpendicular = muscle.map_or([1.0, 0.0], away);
+    let direction = between(perpendicular, [1.0, 0.0]);
     let skin = &upright.skin;
     let point = |y: usize| skin[y].map(|x| [x, y as f32 + 0.5]);
     let along = |p: [f32; 2]| p[0] * direction[0] + p[1] * direction[1];
     let rows = 0..skin.len();
     let farthest = rows.clone().filter_map(point).max_by(|a, b| along(*a).total_cmp(&along(*b)));
-    let farthest = farthest.unwrap_or([upright.wall(), 0.0]);
+    let farthest = farthest.unwrap_or_else(|| [upright.wall(), 0.0]);
     let reach = round_index(f64::from(SMOOTH_MM / mm)).max(1);
     let bump = |y: usize| {
         // Of the border of the picture nothing is known beyond.
@@ -62,7 +63,8 @@ pub(super) fn find(upright: &Upright, muscle: Option<&Muscle>) -> Nipple {
         Some((at, height)) if height * mm >= LEAST_MM => (at, Sureness::Seen),
         _ => (farthest, Sureness::Estimated),
     };
-    let to_muscle = muscle.map(|muscle| along(at) - along(muscle.line[0]));
+    let beyond = |p: [f32; 2]| p[0] * perpendicular[0] + p[1] * perpendicular[1];
+    let to_muscle = muscle.map(|muscle| beyond(at) - beyond(muscle.line[0]));
     let scale = |pixels: f32| upright.picture.mm.map(|mm| pixels * mm);
     Nipple { at, sureness, to_chest_wall_mm: scale(at[0] - upright.wall()), to_muscle_mm: to_muscle.and_then(scale) }
 }
@@ -74,4 +76,11 @@ fn away(muscle: &Muscle) -> [f32; 2] {
     let length = along[0].hypot(along[1]).max(1e-6);
     let normal = [along[1] / length, -along[0] / length];
     if normal[0] < 0.0 { normal.map(|v| -v) } else { normal }
+}
+
+/// Half way between two directions: the shape of the breast follows the muscle only in part.
+fn between(a: [f32; 2], b: [f32; 2]) -> [f32; 2] {
+    let sum = [a[0] + b[0], a[1] + b[1]];
+    let length = sum[0].hypot(sum[1]).max(1e-6);
+    sum.map(|v| v / length)
 }

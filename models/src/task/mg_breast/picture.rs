@@ -52,7 +52,7 @@ impl Picture {
 
     /// Millimetres a pixel for the reach of filters: an assumption where the header says nothing.
     pub(super) fn nominal_mm(&self) -> f32 {
-        self.mm.unwrap_or(DETECTOR_MM / self.width.max(self.height).max(1) as f32)
+        self.mm.unwrap_or_else(|| DETECTOR_MM / self.width.max(self.height).max(1) as f32)
     }
 
     pub(super) fn grid(&self) -> Grid {

@@ -177,6 +177,7 @@ const SMOOTH_MM: f32 = 2.0;
 fn skin(mask: &[u8], width: usize, mm: f32) -> Vec<Option<f32>> {
     let ends: Vec<Option<f32>> =
         mask.chunks_exact(width.max(1)).map(|row| row.iter().rposition(|m| *m != 0).map(|x| x as f32 + 1.0)).collect();
+    let ends = without_bands(ends, mm);
     let reach = crate::cast::round_index(f64::from(SMOOTH_MM / mm)).max(1);
     (0..ends.len())
         .map(|y| {
@@ -186,4 +187,26 @@ fn skin(mask: &[u8], width: usize, mm: f32) -> Vec<Option<f32>> {
             Some(near.iter().sum::<f32>() / near.len().max(1) as f32)
         })
         .collect()
+}
+
+/// A strip of the film holder or an adhesive tape lies along the border of a picture: within this reach of the ends, mm, the
+/// breast does not widen towards the end by more than this slope.
+const BAND_MM: f32 = 20.0;
+const WIDENS: f32 = 1.2;
+
+fn without_bands(mut ends: Vec<Option<f32>>, mm: f32) -> Vec<Option<f32>> {
+    let reach = crate::cast::round_index(f64::from(BAND_MM / mm));
+    let limit = |ends: &mut [Option<f32>]| {
+        let Some(first) = ends.iter().position(Option::is_some) else { return };
+        let from = (first + reach).min(ends.len().saturating_sub(1));
+        for y in (first..from).rev() {
+            let most = ends[y + 1].map(|inner| inner + WIDENS);
+            ends[y] = ends[y].zip(most).map(|(own, most)| own.min(most));
+        }
+    };
+    limit(&mut ends);
+    ends.reverse();
+    limit(&mut ends);
+    ends.reverse();
+    ends
 }
