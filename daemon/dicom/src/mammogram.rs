@@ -145,7 +145,9 @@ fn shown(header: &Header, data_set: &InMemDicomObject, values: Vec<f64>) -> Vec<
 
 /// From the lowest to the highest value, less the extreme thousandths.
 fn ranged(values: &[f64]) -> Vec<f32> {
-    let mut sorted: Vec<f64> = values.iter().step_by(7).copied().filter(|value| value.is_finite()).collect();
+    // A hundred thousand of them are enough, and not all of one column.
+    let step = (values.len() / 100_000).max(1) | 1;
+    let mut sorted: Vec<f64> = values.iter().step_by(step).copied().filter(|value| value.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
     let at = |part: usize| sorted.get((sorted.len() * part / 1000).min(sorted.len().saturating_sub(1))).copied();
     let (Some(low), Some(high)) = (at(1), at(999)) else { return vec![0.0; values.len()] };
@@ -221,7 +223,7 @@ mod tests {
     fn set(pairs: &[(Tag, VR, &str)]) -> InMemDicomObject {
         let mut set = InMemDicomObject::new_empty();
         for (tag, vr, text) in pairs {
-            set.put(DataElement::new(*tag, *vr, PrimitiveValue::from(*text)));
+            set.put(DataElement::new(*tag, *vr, PrimitiveValue::Strs(text.split('\\').map(str::to_owned).collect())));
         }
         set
     }
