@@ -16,6 +16,7 @@ mod dicomweb;
 mod live_exam;
 mod live_replay;
 mod live_results;
+mod mammography;
 mod memory;
 mod models;
 mod peers;

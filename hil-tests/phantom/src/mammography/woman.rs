@@ -46,7 +46,6 @@ pub struct Woman {
     pub thickness_mm: f32,
     /// Half axes of silicone implants: depth, lateral, towards the head, mm.
     pub implant_mm: Option<[f32; 3]>,
-    pub scar_markers: bool,
 }
 
 impl Woman {
@@ -81,7 +80,6 @@ impl Woman {
             depth_mm,
             thickness_mm,
             implant_mm: implants.unwrap_or(drawn).then_some(axes),
-            scar_markers: random.chance(0.04),
         }
     }
 }
