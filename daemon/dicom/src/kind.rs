@@ -17,7 +17,7 @@ pub enum SeriesKind {
     /// Reformats, projections and other images computed from a series that is sent as well.
     Reformat,
     Presentation,
-    /// Mammograms, for presentation or for processing, tomosyntheses of the breast and digitised film.
+    /// Mammograms, for presentation or for processing.
     Mammography,
     /// Ultrasound images and clips that a scanner sent.
     Ultrasound,
@@ -60,10 +60,7 @@ impl SeriesKind {
             | uids::MULTI_FRAME_SINGLE_BIT_SECONDARY_CAPTURE_IMAGE_STORAGE
             | uids::MULTI_FRAME_TRUE_COLOR_SECONDARY_CAPTURE_IMAGE_STORAGE => Self::SecondaryCapture,
             uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION
-            | uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING
-            | uids::BREAST_TOMOSYNTHESIS_IMAGE_STORAGE => Self::Mammography,
-            // Film and plates that were digitised.
-            uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE if header.modality == "MG" => Self::Mammography,
+            | uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING => Self::Mammography,
             uids::ULTRASOUND_IMAGE_STORAGE
             | uids::ULTRASOUND_MULTI_FRAME_IMAGE_STORAGE
             | ULTRASOUND_IMAGE_RETIRED

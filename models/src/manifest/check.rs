@@ -99,6 +99,9 @@ fn input(volume: &Volume) -> Result<(), BadValue> {
     Ok(())
 }
 
+/// A second look moves its patch by up to 14 voxels beside the place.
+const LEAST_PATCH_TO_LOOK_AGAIN: usize = 48;
+
 fn channels(volume: &Volume) -> Result<(), BadValue> {
     let channels = &volume.outputs.channels;
     ensure(!channels.is_empty(), "outputs.channels", || "empty".into())?;
@@ -108,6 +111,11 @@ fn channels(volume: &Volume) -> Result<(), BadValue> {
         let key = format!("thresholds.{name}");
         ensure(volume.thresholds.contains_key(channel), key, || "missing".into())?;
     }
+    let again = volume.thresholds.values().any(|one| one.look_again.is_some());
+    let wide = volume.input.patch.iter().all(|n| *n >= LEAST_PATCH_TO_LOOK_AGAIN);
+    ensure(!again || wide, "thresholds", || {
+        format!("look_again needs patches of {LEAST_PATCH_TO_LOOK_AGAIN} voxels and more")
+    })?;
     for (channel, one) in &volume.thresholds {
         let key = format!("thresholds.{}", channel.as_str());
         ensure(channels.contains(channel), &key, || "the network has no such channel".into())?;

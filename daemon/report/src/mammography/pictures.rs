@@ -3,7 +3,7 @@
 use models::number::Number;
 use models::task::mg_breast::{NotRead, PictureRead, Reading, Remark, Side, Unreadable};
 
-/// For example `left MLO: chest wall at the right, muscle seen, density 12 % (category B by percent only, not validated)`.
+/// For example `left MLO: chest wall at the left of the picture, muscle seen, dense part 12 % (category B estimated from it, not validated)`.
 pub(super) fn said(picture: &PictureRead) -> String {
     let name = name(picture);
     match &picture.read {
@@ -16,6 +16,9 @@ pub(super) fn said(picture: &PictureRead) -> String {
     }
 }
 
+/// View Position of mammograms (PS3.3, C.8.11.7) and the short names of their codes.
+const VIEWS: [&str; 12] = ["CC", "MLO", "ML", "LM", "LMO", "FB", "SIO", "ISO", "XCC", "XCCL", "XCCM", "AT"];
+
 fn name(picture: &PictureRead) -> String {
     let side = match picture.laterality.as_str() {
         "R" => "right",
@@ -23,9 +26,9 @@ fn name(picture: &PictureRead) -> String {
         _ => "unknown side",
     };
     let view = picture.view.as_str();
-    // What a header writes there goes into no sentence unless it is one of the usual letters.
-    let is_plain = !view.is_empty() && view.len() <= 5 && view.chars().all(|c| c.is_ascii_uppercase());
-    format!("{side} {}", if is_plain { view } else { "unknown view" })
+    // What a header writes there goes into no sentence unless it is a view of the standard.
+    let is_known = VIEWS.contains(&view);
+    format!("{side} {}", if is_known { view } else { "unknown view" })
 }
 
 fn measured(reading: &Reading) -> String {
@@ -52,7 +55,6 @@ fn measured(reading: &Reading) -> String {
 fn remark(remark: Remark) -> &'static str {
     match remark {
         Remark::ForProcessing => "only for processing, read after its own scaling",
-        Remark::Tomosynthesis => "the middle slice of a tomosynthesis",
         Remark::Film => "digitised film or plate",
         Remark::Implant => "the header says that there is an implant",
         Remark::Partial => "the header says that only a part of the breast is shown",
@@ -63,19 +65,19 @@ fn remark(remark: Remark) -> &'static str {
     }
 }
 
-fn not_read(why: &NotRead) -> String {
-    let said = match why {
+fn not_read(why: &NotRead) -> &'static str {
+    match why {
         NotRead::Additional => "an additional view, such as magnification or spot compression",
         NotRead::Processed => "only for processing; the picture for presentation is read",
         NotRead::TooLarge => "it needs more memory than is allowed (analyze.memory_mib)",
         NotRead::NotGrey => "it has no shades of grey",
-        NotRead::Pixels(fault) => fault,
+        // Why may quote the header.
+        NotRead::Pixels(_) => "its pixels cannot be decoded",
         NotRead::Picture(Unreadable::TooSmall) => "the picture is too small",
         NotRead::Picture(Unreadable::Blank) => "the picture is blank",
         NotRead::Picture(Unreadable::NoBreast) => "no breast was found in the picture",
         NotRead::Picture(Unreadable::Inverted) => "the picture looks like a negative",
-    };
-    said.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +97,7 @@ mod tests {
         };
         assert_eq!(said(&picture), "right CC not read: the picture looks like a negative");
         let odd =
-            PictureRead { laterality: String::new(), view: "<b>".into(), read: Err(NotRead::Additional), ..picture };
+            PictureRead { laterality: String::new(), view: "SMITH".into(), read: Err(NotRead::Additional), ..picture };
         assert!(said(&odd).starts_with("unknown side unknown view not read: an additional view"));
     }
 }

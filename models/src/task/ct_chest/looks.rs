@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 
-use super::plan::Thresholds;
 use super::regions::level;
 use crate::cast::{floor_index, round_u16, single};
 use crate::grid::Grid;
@@ -49,6 +48,8 @@ pub struct Place {
     /// Index of the channel in the answer.
     pub channel: usize,
     pub at: [usize; 3],
+    /// Of its component.
+    label: u32,
     /// Best probability of every look, the first one's included.
     seen: Vec<f32>,
 }
@@ -59,22 +60,23 @@ impl Place {
     }
 }
 
-/// The doubtful places of one channel, the most probable first.
-pub fn places(grid: &Grid, channel: usize, thresholds: &Thresholds, probability: &[u16]) -> Vec<Place> {
-    let Some(again) = thresholds.look_again else { return Vec::new() };
+/// The doubtful places of one channel, the most probable first: at least one of each component, as far as it is doubtful, and others at
+/// a distance. `labels` numbers the components of what is marked, 0 is none.
+pub fn places(grid: &Grid, channel: usize, again: f32, probability: &[u16], labels: &[u32]) -> Vec<Place> {
     let floor = level(again);
     let mut marked: Vec<usize> = (0..probability.len()).filter(|i| probability[*i] >= floor).collect();
     marked.sort_by_key(|i| (Reverse(probability[*i]), *i));
-    let mut tops: Vec<[usize; 3]> = Vec::new();
+    let mut tops: Vec<(u32, [usize; 3])> = Vec::new();
     let mut found = Vec::new();
     for i in marked {
         let at = grid.at(i);
-        if tops.iter().any(|top| near(grid, *top, at)) {
+        let label = labels[i];
+        if tops.iter().any(|(of, top)| *of == label && near(grid, *top, at)) {
             continue;
         }
-        tops.push(at);
+        tops.push((label, at));
         if probability[i] < level(SURE) {
-            found.push(Place { channel, at, seen: vec![f32::from(probability[i]) / f32::from(ONE)] });
+            found.push(Place { channel, at, label, seen: vec![f32::from(probability[i]) / f32::from(ONE)] });
         }
     }
     found
@@ -178,18 +180,18 @@ pub fn note(place: &mut Place, look: &Look, origin: [usize; 3], size: [usize; 3]
     place.seen.push(best.clamp(0.0, 1.0));
 }
 
-/// Around the place no probability is above the mean of all looks, and at the place it is that mean; but none falls below `mask`, so
-/// that no outline changes: what is doubtful at one place may be part of a lesion that is sure at another.
-pub fn settle(grid: &Grid, place: &Place, mask: f32, probability: &mut [u16]) {
+/// Around the place, in its component, no probability is above the mean of all looks, and at the place it is that mean; but none falls
+/// below `mask`, so that no outline changes: what is doubtful at one place may be part of a lesion that is sure at another.
+pub fn settle(grid: &Grid, place: &Place, mask: f32, labels: &[u32], probability: &mut [u16]) {
     let mean = round_u16(place.mean().max(mask) * f32::from(ONE));
     let reach = [0, 1, 2].map(|a| floor_index(APART_MM / grid.spacing_mm[a]));
     let range = |a: usize| place.at[a].saturating_sub(reach[a])..=(place.at[a] + reach[a]).min(grid.dims[a] - 1);
     for z in range(2) {
         for y in range(1) {
             for x in range(0) {
-                if near(grid, place.at, [x, y, z]) {
-                    let value = &mut probability[grid.index([x, y, z])];
-                    *value = (*value).min(mean);
+                let i = grid.index([x, y, z]);
+                if labels[i] == place.label && near(grid, place.at, [x, y, z]) {
+                    probability[i] = probability[i].min(mean);
                 }
             }
         }
@@ -204,10 +206,6 @@ mod tests {
     use super::*;
 
     const SIZE: [usize; 3] = [64, 64, 64];
-
-    fn thresholds(look_again: Option<f32>) -> Thresholds {
-        Thresholds { confidence: 0.9, mask: 0.4, min_size: 3.0, look_again, large: None }
-    }
 
     fn grid(dims: [usize; 3]) -> Grid {
         Grid { dims, spacing_mm: [1.5; 3] }
@@ -224,19 +222,22 @@ mod tests {
         let grid = grid([80, 70, 64]);
         let tops = [([10, 10, 10], 0.93), ([12, 10, 10], 0.92), ([40, 40, 40], 0.999_9), ([41, 40, 40], 0.95)];
         let probability = filled(&grid, 0.1, &[&tops[..], &[([60, 60, 60], 0.84)]].concat());
-        let at = |again| -> Vec<[usize; 3]> {
-            places(&grid, 0, &thresholds(again), &probability).iter().map(|place| place.at).collect()
+        let at = |again, labels: &[u32]| -> Vec<[usize; 3]> {
+            places(&grid, 0, again, &probability, labels).iter().map(|place| place.at).collect()
         };
-        assert_eq!(at(Some(0.85)), [[10, 10, 10]], "one place for two voxels, none beside what is sure");
-        assert_eq!(at(Some(0.8)), [[10, 10, 10], [60, 60, 60]]);
-        assert!(at(None).is_empty());
+        let one = vec![1; grid.len()];
+        assert_eq!(at(0.85, &one), [[10, 10, 10]], "one place for two voxels, none beside what is sure");
+        assert_eq!(at(0.8, &one), [[10, 10, 10], [60, 60, 60]]);
+        let mut two = one.clone();
+        two[grid.index([41, 40, 40])] = 2;
+        assert_eq!(at(0.85, &two), [[41, 40, 40], [10, 10, 10]], "beside what is sure lies another one");
     }
 
     #[test]
     fn a_look_shows_the_place_where_note_looks_for_it() {
         // A network that gives back what it is shown: the place is found again in every look.
         let grid = grid([100, 90, 80]);
-        let place = Place { channel: 0, at: [70, 30, 50], seen: vec![0.9] };
+        let place = Place { channel: 0, at: [70, 30, 50], label: 1, seen: vec![0.9] };
         let mut hu = vec![0i16; grid.len()];
         for z in 49..=51 {
             for y in 29..=31 {
@@ -263,17 +264,20 @@ mod tests {
     fn the_mean_of_all_looks_counts_around_the_place_and_nowhere_else() {
         let grid = grid([64, 64, 64]);
         let mut probability = filled(&grid, 0.9, &[([30, 30, 30], 0.96)]);
-        let mut place = Place { channel: 0, at: [30, 30, 30], seen: vec![0.96, 0.8, 0.8, 0.8] };
-        settle(&grid, &place, 0.4, &mut probability);
+        let mut place = Place { channel: 0, at: [30, 30, 30], label: 1, seen: vec![0.96, 0.8, 0.8, 0.8] };
+        let mut labels = vec![1; grid.len()];
+        labels[grid.index([30, 34, 30])] = 2;
+        settle(&grid, &place, 0.4, &labels, &mut probability);
         let at = |probability: &[u16], at| f32::from(probability[grid.index(at)]) / f32::from(ONE);
         assert!((at(&probability, [30, 30, 30]) - 0.84).abs() < 1e-4);
         assert!((at(&probability, [35, 30, 30]) - 0.84).abs() < 1e-4, "not above the mean");
+        assert!((at(&probability, [30, 34, 30]) - 0.9).abs() < 1e-4, "of another one");
         assert!((at(&probability, [39, 30, 30]) - 0.9).abs() < 1e-4, "too far away");
         place.seen = vec![0.96, 1.0, 1.0, 1.0];
-        settle(&grid, &place, 0.4, &mut probability);
+        settle(&grid, &place, 0.4, &labels, &mut probability);
         assert!((at(&probability, [30, 30, 30]) - 0.99).abs() < 1e-4, "a place may gain, too");
         place.seen = vec![0.96, 0.1, 0.1, 0.1];
-        settle(&grid, &place, 0.4, &mut probability);
+        settle(&grid, &place, 0.4, &labels, &mut probability);
         assert!((at(&probability, [33, 30, 30]) - 0.4).abs() < 1e-4, "still part of what is marked");
     }
 
@@ -287,7 +291,7 @@ mod tests {
             let grid = grid(dims);
             let place = |at: [usize; 3]| {
                 let at = [0, 1, 2].map(|a| at[a] % dims[a]);
-                Place { channel: 0, at, seen: Vec::new() }
+                Place { channel: 0, at, label: 1, seen: Vec::new() }
             };
             let places: Vec<Place> = at.into_iter().map(place).collect();
             for look in &MORE {

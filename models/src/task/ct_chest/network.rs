@@ -6,9 +6,11 @@ use rayon::prelude::*;
 
 use super::looks::{self, Place};
 use super::plan::{Channel, Plan, Thresholds};
+use super::regions::level;
 use crate::cast::round_hu_f32;
 use crate::findings::{Lung, Mask};
 use crate::morphology;
+use crate::postprocess::components;
 use crate::postprocess::patches::{self, Blend};
 use crate::preprocess::resample::{self, Target};
 use crate::task::{Control, Error, TaskFault, go_on};
@@ -176,15 +178,27 @@ pub fn look_again(
     let grid = &prepared.target.grid;
     let [d, h, w] = plan.patch;
     let size = [w, h, d];
-    let doubtful = |(channel, (_, thresholds, values)): (usize, &(Channel, Thresholds, Vec<u16>))| {
-        looks::places(grid, channel, thresholds, values)
-    };
-    let mut places: Vec<Place> = channels.iter().enumerate().flat_map(doubtful).collect();
+    // The components of each channel that is looked at again.
+    let labels: Vec<Vec<u32>> = channels
+        .iter()
+        .map(|(_, thresholds, values)| {
+            let floor = level(thresholds.mask);
+            let marked = || values.par_iter().map(|value| u8::from(*value >= floor)).collect::<Vec<u8>>();
+            thresholds.look_again.map_or_else(Vec::new, |_| components::label(grid, &marked()).labels)
+        })
+        .collect();
+    let mut places: Vec<Place> = Vec::new();
+    for (channel, (_, thresholds, values)) in channels.iter().enumerate() {
+        if let Some(again) = thresholds.look_again {
+            places.extend(looks::places(grid, channel, again, values, &labels[channel]));
+        }
+    }
     let mut image = Tensor { shape: vec![1, plan.windows_hu.len(), d, h, w], data: Vec::new() };
-    for (done, look) in looks::MORE.iter().enumerate() {
-        control.progress("second look", done as f64 / looks::MORE.len() as f64);
+    for look in &looks::MORE {
         for patch in looks::patches(grid, size, look, &places) {
             go_on(control)?;
+            // Part of the inference, which gives way to live pictures before every patch.
+            control.progress("inference", 1.0);
             image.data.clear();
             for window in &plan.windows_hu {
                 looks::cut(grid, &prepared.hu, *window, look, patch.origin, size, &mut image.data);
@@ -200,7 +214,7 @@ pub fn look_again(
     }
     for place in &places {
         let (_, thresholds, values) = &mut channels[place.channel];
-        looks::settle(grid, place, thresholds.mask, values);
+        looks::settle(grid, place, thresholds.mask, &labels[place.channel], values);
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ pub const WORKING_MM: f64 = 0.4;
 const LONGER_SIDE: usize = 640;
 /// Longer side of a detector, mm: only for the reach of filters when millimetres are not known.
 const DETECTOR_MM: f32 = 260.0;
+/// The longer side of the working grid is no longer, pixels: 480 mm.
+const MOST: usize = 1200;
 
 /// Values are 0 to 1, row by row, bright is dense.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +28,8 @@ impl Picture {
     pub fn reduced(size: [usize; 2], mm: Option<f64>, value: impl Fn(usize, usize) -> f32) -> Self {
         let [columns, rows] = size;
         let factor = match mm.filter(|mm| mm.is_finite() && *mm > 0.0) {
-            Some(mm) => floor_index((WORKING_MM / mm + 0.25).min(64.0)).max(1),
+            // No more pixels than a detector has at that width, whatever the header says.
+            Some(mm) => floor_index((WORKING_MM / mm + 0.25).min(64.0)).max(columns.max(rows).div_ceil(MOST)).max(1),
             None => columns.max(rows).div_ceil(LONGER_SIDE).max(1),
         };
         let (width, height) = (columns.div_ceil(factor), rows.div_ceil(factor));

@@ -27,13 +27,11 @@ pub struct PictureRead {
 pub enum Remark {
     /// It is for processing only: read after a logarithm.
     ForProcessing,
-    /// One slice of a tomosynthesis: read without density.
-    Tomosynthesis,
-    /// A digitised film or plate: density is not comparable.
+    /// A digitised film or plate: no density.
     Film,
-    /// The header says that there is an implant: density counts it.
+    /// The header says that there is an implant: no density.
     Implant,
-    /// The header says that only a part of the breast is shown.
+    /// The header says that only a part of the breast is shown: no density.
     Partial,
     /// The header gives no size of a pixel: no lengths.
     NoSpacing,
@@ -41,7 +39,7 @@ pub enum Remark {
     Unnamed,
     /// The chest wall lies at another side than Patient Orientation says: mirrored, or mislabelled.
     OtherSide,
-    /// An oblique view without a visible muscle.
+    /// An oblique view without a visible muscle: no density.
     NoMuscle,
 }
 

@@ -5,6 +5,7 @@ use super::{Form, Nodule};
 use crate::cast::ceil_index;
 use crate::findings::{Mask, Region};
 use crate::grid::Grid;
+use crate::morphology;
 use crate::postprocess::components::{self, Components};
 use crate::postprocess::shape::{Moments, principal_axes_mm};
 
@@ -15,9 +16,9 @@ const TUBE: f64 = 2.2;
 /// candidate counts as a tube from this length on, mm.
 const TUBE_MM: f64 = 24.0;
 
-/// Two with a gap of this width or less are one, mm: outlines end at half height, and the parts of one tumour left gaps of up to a
-/// slice of 5 mm when its scan was moved by a few pixels.
-const GAP_MM: f64 = 6.0;
+/// Two with a gap of this width and a voxel, or less, are one, mm: outlines end at half height, and the parts of one tumour left gaps of up
+/// to a slice of 5 mm when its scan was moved by a few pixels.
+const GAP_MM: f64 = 5.0;
 
 /// A lump is at least this part of its length in every direction. A tumour that the network took for a consolidation with
 /// a nodule in it had 0.8; consolidated lung is a wedge or a sheet: 0.4 in a pneumonia that touched a candidate.
@@ -79,23 +80,20 @@ fn lump(lesions: &[Nodule], solid: &Region, spacing_mm: [f64; 3]) -> Option<(Mas
     (short >= LUMP * long).then_some((whole, parts))
 }
 
-/// Is the gap between them no wider than [`GAP_MM`], or one voxel?
+/// Is the gap between them no wider than [`GAP_MM`] and a voxel?
 fn beside(one: &Mask, other: &Mask, spacing_mm: [f64; 3]) -> bool {
-    let reach = spacing_mm.map(|step| ceil_index(GAP_MM / step).max(1));
-    let apart = (0..3).any(|a| {
-        let end = |mask: &Mask| mask.origin[a] + mask.size[a] + reach[a];
-        one.origin[a] > end(other) || other.origin[a] > end(one)
-    });
+    let reach_mm = GAP_MM + spacing_mm.into_iter().fold(0.0, f64::max);
+    let reach = spacing_mm.map(|step| ceil_index(reach_mm / step));
+    let origin = [0, 1, 2].map(|a| one.origin[a].saturating_sub(reach[a]));
+    let size = [0, 1, 2].map(|a| one.origin[a] + one.size[a] + reach[a] - origin[a]);
+    let apart = (0..3).any(|a| other.origin[a] >= origin[a] + size[a] || other.origin[a] + other.size[a] <= origin[a]);
     if apart {
         return false;
     }
-    let near = |at: [usize; 3]| {
-        let [xs, ys, mut zs] = [0, 1, 2].map(|a| at[a].saturating_sub(reach[a])..=at[a] + reach[a]);
-        zs.any(|z| ys.clone().any(|y| xs.clone().any(|x| other.contains([x, y, z]))))
-    };
-    let grid = Grid { dims: one.size, spacing_mm };
-    let mut voxels = (0..one.voxels.len()).filter(|i| one.voxels[*i] != 0).map(|i| grid.at(i));
-    voxels.any(|at| near([0, 1, 2].map(|a| at[a] + one.origin[a])))
+    let mut wide = Mask { origin, size, voxels: vec![0; size.iter().product()] };
+    wide.paint(one, 1);
+    let grown = morphology::dilate(&Grid { dims: size, spacing_mm }, &wide.voxels, reach_mm);
+    Mask { voxels: grown, ..wide }.overlap(other) > 0
 }
 
 /// All that is in any of the masks.

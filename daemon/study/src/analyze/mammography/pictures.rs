@@ -4,7 +4,6 @@ use dicom::header::Header;
 use dicom::mammogram::{self, Mammogram};
 use dicom::pixels::error::DecodeError;
 use dicom::pixels::pictures::Pictures as Decoder;
-use dicom_dictionary_std::uids;
 use models::task::Control;
 use models::task::mg_breast::{self, Expected, NotRead, Picture, PictureRead, Reading, Remark, Side};
 
@@ -90,8 +89,7 @@ fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
     if header.samples_per_pixel > 1 || (1..LEAST_BITS).contains(&header.bits_stored) {
         return Ok((facts, Err(NotRead::NotGrey)));
     }
-    // Of a tomosynthesis the middle slice shows most of the breast sharply.
-    let samples = match decoder.decode(decoder.count() / 2).unwrap_or(Err(DecodeError::NoPixelData)) {
+    let samples = match decoder.decode(0).unwrap_or(Err(DecodeError::NoPixelData)) {
         Ok(samples) => samples,
         Err(fault) if fault.is_transient() => return Err(Error::Picture(fault)),
         Err(fault) => return Ok((facts, Err(NotRead::Pixels(fault.to_string())))),
@@ -103,15 +101,24 @@ fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
     let level = |x: usize, y: usize| levels.get(y * size[0] + x).copied().unwrap_or(0.0);
     let picture = Picture::reduced(size, facts.mm, level);
     let code = if facts.view.is_empty() { &header.projection.code } else { &facts.view };
-    let expected = Expected { muscle: shows_muscle(&view(code, header)), density: !is_tomosynthesis(header) };
-    let read = mg_breast::read(&picture, expected);
+    let expected = Expected {
+        muscle: shows_muscle(&view(code, header)),
+        density: !(facts.implant || facts.partial || facts.film),
+    };
+    let mut read = mg_breast::read(&picture, expected);
+    // With the muscle in it the dense part of a breast is too large.
+    if let Ok(reading) = &mut read
+        && expected.muscle
+        && reading.muscle.is_none()
+    {
+        reading.density = None;
+    }
     Ok((facts, read.map(|reading| (reading, picture)).map_err(NotRead::Picture)))
 }
 
 fn remarks(header: &Header, facts: &Mammogram, reading: &Reading, laterality: &str, view: &str) -> Vec<Remark> {
     [
         (for_processing(header), Remark::ForProcessing),
-        (is_tomosynthesis(header), Remark::Tomosynthesis),
         (facts.film, Remark::Film),
         (facts.implant, Remark::Implant),
         (facts.partial, Remark::Partial),
@@ -160,10 +167,6 @@ fn shows_muscle(view: &str) -> bool {
 
 fn is_additional(header: &Header) -> bool {
     header.projection.modifiers.iter().any(|modifier| !leaves_standard(modifier))
-}
-
-fn is_tomosynthesis(header: &Header) -> bool {
-    header.sop_class_uid == uids::BREAST_TOMOSYNTHESIS_IMAGE_STORAGE
 }
 
 #[cfg(test)]
