@@ -1,3 +1,5 @@
+//! The reading of one mammogram on pictures that are drawn: any side and turn, negatives, blank ones, noise, every size.
+
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, proptest};
 
 use super::*;
