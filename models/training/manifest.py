@@ -68,15 +68,18 @@ def limits(finding, limit):
     return f"[intended_use.findings.{finding}]\n" + "".join(lines)
 
 
+THRESHOLD = ("confidence", "mask", "min_size", "look_again", "large")
+
+
 def threshold(channel, keys):
-    """`keys` are those of `Threshold` (models/src/manifest/volume.rs); `large` is a table."""
+    """Of `keys` those of `Threshold` (models/src/manifest/volume.rs) are written; `choose.py` notes more than these. `large` is a table."""
 
     def value(of):
         if isinstance(of, dict):
             return "{ " + ", ".join(f"{key} = {json.dumps(one)}" for key, one in of.items()) + " }"
         return json.dumps(of)
 
-    return f"[thresholds.{channel}]\n" + "".join(f"{key} = {value(of)}\n" for key, of in keys.items())
+    return f"[thresholds.{channel}]\n" + "".join(f"{key} = {value(keys[key])}\n" for key in THRESHOLD if key in keys)
 
 
 def text(thresholds, hashes):
