@@ -53,9 +53,10 @@ impl Target {
 }
 
 /// Two neighbours and the weight of the second one; the outermost voxel goes on for ever.
-type Tap = (usize, usize, f32);
+pub type Tap = (usize, usize, f32);
 
-fn taps(coordinates: &[f64], n: usize) -> Vec<Tap> {
+/// For each coordinate, in voxels, along an axis of `n` voxels.
+pub fn taps(coordinates: &[f64], n: usize) -> Vec<Tap> {
     let last = n as f64 - 1.0;
     let tap = |c: f64| {
         let c = c.clamp(0.0, last);

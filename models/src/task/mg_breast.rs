@@ -4,7 +4,6 @@
 //! Every step is a pure function of one [`Picture`]. They work on [`Upright`] pictures, in which the chest wall is at the
 //! left; `read` turns what was measured back to the picture that was given.
 
-pub mod compare;
 pub mod density;
 mod level;
 pub mod muscle;

@@ -93,7 +93,6 @@ mod tests {
             view: "CC".into(),
             remarks: Vec::new(),
             read: Err(NotRead::Picture(Unreadable::Inverted)),
-            picture: None,
         };
         assert_eq!(said(&picture), "right CC not read: the picture looks like a negative");
         let odd =

@@ -183,8 +183,7 @@ fn pictures(
     let first = first.clone();
     let spooled = kept.into_iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance)));
     let all = spooled.chain(damaged.into_iter().map(|instance| Stored::damaged(instance.header))).collect();
-    let limit = (parts.settings.analyze.memory_mib << 20).saturating_sub(parts.ahead.bytes());
-    let pictures = Pictures::new(all, limit);
+    let pictures = Pictures::new(all, picture_bytes(parts));
     let performed = steps::of_series(connection, study_uid, series_uid)?;
     let subject = Subject {
         tasks: &tasks,
@@ -227,6 +226,11 @@ fn volume(
     }
 }
 
+/// What decoding one picture may need: what is decoded ahead is taken off.
+fn picture_bytes(parts: &StudyParts) -> u64 {
+    (parts.settings.analyze.memory_mib << 20).saturating_sub(parts.ahead.bytes())
+}
+
 /// The images of a study. Their headers decide; of the bytes only one image is read, for what results copy,
 /// unless the pictures are read, too (`analyze.mg_breast`).
 fn study(
@@ -265,9 +269,8 @@ fn study(
     let images: Vec<Image<'_>> =
         kept.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
     let pictures = parts.settings.analyze.mg_breast.then(|| {
-        let limit = (parts.settings.analyze.memory_mib << 20).saturating_sub(parts.ahead.bytes());
         let stored = kept.iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance.clone())));
-        Pictures::new(stored.collect(), limit)
+        Pictures::new(stored.collect(), picture_bytes(parts))
     });
     let subject = Subject {
         tasks: &[task],

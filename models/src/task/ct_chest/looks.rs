@@ -6,9 +6,10 @@
 use std::cmp::Reverse;
 
 use super::regions::level;
-use crate::cast::{floor_index, round_u16, single};
+use crate::cast::{floor_index, round_u16};
 use crate::grid::Grid;
 use crate::postprocess::patches::ONE;
+use crate::preprocess::resample::{self, Tap};
 use crate::preprocess::window;
 
 /// One way to show a place to the network.
@@ -133,21 +134,15 @@ pub fn cut(
     size: [usize; 3],
     part: &mut Vec<f32>,
 ) {
-    let taps = [0, 1, 2].map(|a| -> Vec<(usize, usize, f32)> {
-        let last = (grid.dims[a] - 1) as f64;
-        let tap = |i: usize| {
-            let at = ((origin[a] + i) as f64 + look.between[a]).clamp(0.0, last);
-            let low = floor_index(at);
-            (low, (low + 1).min(grid.dims[a] - 1), single(at - low as f64))
-        };
-        (0..size[a]).map(tap).collect()
+    let taps = [0, 1, 2].map(|a| {
+        let coordinates: Vec<f64> = (0..size[a]).map(|i| (origin[a] + i) as f64 + look.between[a]).collect();
+        resample::taps(&coordinates, grid.dims[a])
     });
-    let along =
-        |row: usize, x: &(usize, usize, f32)| f32::from(hu[row + x.0]) * (1.0 - x.2) + f32::from(hu[row + x.1]) * x.2;
+    let along = |row: usize, x: &Tap| f32::from(hu[row + x.0]) * (1.0 - x.2) + f32::from(hu[row + x.1]) * x.2;
     for z in &taps[2] {
         for y in &taps[1] {
             let rows = [(z.0, y.0), (z.0, y.1), (z.1, y.0), (z.1, y.1)].map(|(z, y)| grid.index([0, y, z]));
-            let value = |x: &(usize, usize, f32)| {
+            let value = |x: &Tap| {
                 let [a, b, c, d] = rows.map(|row| along(row, x));
                 let (low, high) = (a * (1.0 - y.2) + b * y.2, c * (1.0 - y.2) + d * y.2);
                 window::scaled(low * (1.0 - z.2) + high * z.2, window)

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Picture, Reading, Unreadable};
+use super::{Reading, Unreadable};
 
 /// One mammogram of a study.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,9 +16,6 @@ pub struct PictureRead {
     pub view: String,
     pub remarks: Vec<Remark>,
     pub read: Result<Reading, NotRead>,
-    /// On the working grid, for a page. Only of what was read.
-    #[serde(skip)]
-    pub picture: Option<Picture>,
 }
 
 /// What a reader should know of a mammogram.

@@ -20,35 +20,34 @@ const LEAST_BITS: u16 = 6;
 /// # Errors
 /// When bytes cannot be read now, or it was cancelled; what a picture does not allow is said of it.
 pub(in crate::analyze) fn read(pictures: &Pictures<'_>, control: &dyn Control) -> Result<Vec<PictureRead>, Error> {
+    let is_shown = |header: &&Header| for_presentation(header) && !is_additional(header);
+    let headers = pictures.all.iter().map(|stored| &stored.header);
+    let shown: Vec<(&str, &str)> = headers.filter(is_shown).map(by_header).collect();
     let mut said = Vec::new();
-    let shown: Vec<(String, String)> = pictures
-        .all
-        .iter()
-        .filter(|stored| for_presentation(&stored.header) && !is_additional(&stored.header))
-        .map(|stored| {
-            (stored.header.projection.laterality.clone(), view(&stored.header.projection.code, &stored.header))
-        })
-        .collect();
     for (number, stored) in pictures.all.iter().enumerate() {
         if control.cancelled() {
             return Err(Error::Cancelled);
         }
         control.progress("volume", number as f64 / pictures.all.len() as f64);
-        let own = (stored.header.projection.laterality.clone(), view(&stored.header.projection.code, &stored.header));
-        let twin = for_processing(&stored.header) && shown.contains(&own);
+        let twin = for_processing(&stored.header) && shown.contains(&by_header(&stored.header));
         said.push(one(stored, pictures.limit_bytes, twin)?);
     }
     Ok(said)
 }
 
-/// What was looked at, and on which grid.
-type Looked = (Mammogram, Result<(Reading, Picture), NotRead>);
+/// Which breast and which view a header says.
+fn by_header(header: &Header) -> (&str, &str) {
+    (&header.projection.laterality, view(&header.projection.code, header))
+}
+
+/// What its elements say of a picture, and what was read in it.
+type Looked = (Mammogram, Result<Reading, NotRead>);
 
 /// `twin`: a picture for presentation shows the same view.
 fn one(stored: &Stored<'_>, limit_bytes: u64, twin: bool) -> Result<PictureRead, Error> {
     let header = &stored.header;
     let needed = volume::picture_bytes(header, stored.file_bytes);
-    let (facts, looked) = if is_additional(header) {
+    let (facts, read) = if is_additional(header) {
         (Mammogram::default(), Err(NotRead::Additional))
     } else if twin {
         (Mammogram::default(), Err(NotRead::Processed))
@@ -57,32 +56,29 @@ fn one(stored: &Stored<'_>, limit_bytes: u64, twin: bool) -> Result<PictureRead,
     } else {
         look(stored)?
     };
-    let laterality =
-        if facts.laterality.is_empty() { header.projection.laterality.clone() } else { facts.laterality.clone() };
-    let code = if facts.view.is_empty() { &header.projection.code } else { &facts.view };
-    let view = view(code, header);
-    let remarks = looked.as_ref().map(|(reading, _)| remarks(header, &facts, reading, &laterality, &view));
-    let remarks = remarks.unwrap_or_default();
-    let (read, picture) = match looked {
-        Ok((reading, picture)) => (Ok(reading), Some(picture)),
-        Err(why) => (Err(why), None),
-    };
+    let (laterality, view) = by_both(header, &facts);
+    let remarks = read.as_ref().map(|reading| remarks(header, &facts, reading, laterality, view)).unwrap_or_default();
     Ok(PictureRead {
         sop_class_uid: header.sop_class_uid.clone(),
         sop_instance_uid: header.sop_instance_uid.clone(),
-        laterality,
-        view,
+        laterality: laterality.to_owned(),
+        view: view.to_owned(),
         remarks,
         read,
-        picture,
     })
+}
+
+/// Which breast and which view all elements say, else the header.
+fn by_both<'a>(header: &'a Header, facts: &'a Mammogram) -> (&'a str, &'a str) {
+    let laterality = if facts.laterality.is_empty() { &header.projection.laterality } else { &facts.laterality };
+    let code = if facts.view.is_empty() { &header.projection.code } else { &facts.view };
+    (laterality, view(code, header))
 }
 
 fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
     let decoder = match (stored.read)().and_then(|bytes| Decoder::open(&bytes)) {
         Ok(decoder) => decoder,
-        Err(fault) if fault.is_transient() => return Err(Error::Picture(fault)),
-        Err(fault) => return Ok((Mammogram::default(), Err(NotRead::Pixels(fault.to_string())))),
+        Err(fault) => return undecoded(Mammogram::default(), fault),
     };
     let header = &decoder.header;
     let facts = mammogram::of(header, &decoder.data_set);
@@ -91,8 +87,7 @@ fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
     }
     let samples = match decoder.decode(0).unwrap_or(Err(DecodeError::NoPixelData)) {
         Ok(samples) => samples,
-        Err(fault) if fault.is_transient() => return Err(Error::Picture(fault)),
-        Err(fault) => return Ok((facts, Err(NotRead::Pixels(fault.to_string())))),
+        Err(fault) => return undecoded(facts, fault),
     };
     let levels = mammogram::levels(header, &decoder.data_set, &samples);
     drop(samples);
@@ -100,9 +95,8 @@ fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
     let size = [side(header.columns), side(header.rows)];
     let level = |x: usize, y: usize| levels.get(y * size[0] + x).copied().unwrap_or(0.0);
     let picture = Picture::reduced(size, facts.mm, level);
-    let code = if facts.view.is_empty() { &header.projection.code } else { &facts.view };
     let expected = Expected {
-        muscle: shows_muscle(&view(code, header)),
+        muscle: shows_muscle(by_both(header, &facts).1),
         density: !(facts.implant || facts.partial || facts.film),
     };
     let mut read = mg_breast::read(&picture, expected);
@@ -113,7 +107,15 @@ fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
     {
         reading.density = None;
     }
-    Ok((facts, read.map(|reading| (reading, picture)).map_err(NotRead::Picture)))
+    Ok((facts, read.map_err(NotRead::Picture)))
+}
+
+/// What a repetition may mend is an error, the rest is said of the picture.
+fn undecoded(facts: Mammogram, fault: DecodeError) -> Result<Looked, Error> {
+    if fault.is_transient() {
+        return Err(Error::Picture(fault));
+    }
+    Ok((facts, Err(NotRead::Pixels(fault.to_string()))))
 }
 
 fn remarks(header: &Header, facts: &Mammogram, reading: &Reading, laterality: &str, view: &str) -> Vec<Remark> {
@@ -146,18 +148,18 @@ fn chest_wall([right, down]: &[String; 2]) -> Option<Side> {
 }
 
 /// In words: by the code (CID 4014, SCT or its older SRT form), else View Position.
-fn view(code: &str, header: &Header) -> String {
+fn view<'a>(code: &str, header: &'a Header) -> &'a str {
     match code {
-        "399162004" | "R-10242" => "CC".into(),
-        "399368009" | "R-10226" => "MLO".into(),
-        "399260004" | "R-10224" => "ML".into(),
-        "399352003" | "R-10228" => "LM".into(),
-        "399099002" | "R-10230" => "LMO".into(),
-        "399196006" | "R-10244" => "FB".into(),
-        "399188001" | "R-102D0" => "SIO".into(),
-        "399192008" | "R-1024A" => "XCCL".into(),
-        "399101009" | "R-1024B" => "XCCM".into(),
-        _ => header.projection.position.clone(),
+        "399162004" | "R-10242" => "CC",
+        "399368009" | "R-10226" => "MLO",
+        "399260004" | "R-10224" => "ML",
+        "399352003" | "R-10228" => "LM",
+        "399099002" | "R-10230" => "LMO",
+        "399196006" | "R-10244" => "FB",
+        "399188001" | "R-102D0" => "SIO",
+        "399192008" | "R-1024A" => "XCCL",
+        "399101009" | "R-1024B" => "XCCM",
+        _ => &header.projection.position,
     }
 }
 
