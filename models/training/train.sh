@@ -25,16 +25,10 @@ if [ "${1:-}" = --smoke ]; then
   rm -rf "$package"
 fi
 
-say() { printf 'train: %s\n' "$*"; }
+. "$here/environment.sh"
 
 mkdir -p "$work"
-if ! cmp -s "$here/requirements.txt" "$venv/.requirements"; then
-  say "Python packages"
-  rm -rf "$venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$venv/.requirements"
-fi
+environment "$venv"
 
 say "phantoms"
 # SCANSIDE_PHANTOM names a `phantom` program that is built already.

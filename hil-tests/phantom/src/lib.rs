@@ -19,6 +19,7 @@ mod render;
 mod ripple;
 mod ribs;
 pub mod scanner;
+pub mod seeds;
 mod shape;
 mod surroundings;
 pub mod training;

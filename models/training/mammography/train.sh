@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-say() { printf 'train: %s\n' "$*"; }
+. "$here/../environment.sh"
 
 mkdir -p "$work"
 [ "$smoke" = no ] || rm -rf "${work:?}"/*
@@ -29,13 +29,7 @@ python=${SCANSIDE_PYTHON:-}
 if [ -z "$python" ]; then
   # The environment of the CT network.
   venv=$root/.cache/training/venv
-  if ! cmp -s "$here/../requirements.txt" "$venv/.requirements"; then
-    say "Python packages"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/../requirements.txt"
-    cp "$here/../requirements.txt" "$venv/.requirements"
-  fi
+  environment "$venv"
   python=$venv/bin/python
 fi
 phantom=${SCANSIDE_PHANTOM:-${CARGO_TARGET_DIR:-$root/target}/debug/phantom}

@@ -38,20 +38,14 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-say() { printf 'train: %s\n' "$*"; }
+. "$here/../environment.sh"
 
 mkdir -p "$work"
 python=${SCANSIDE_PYTHON:-}
 if [ -z "$python" ]; then
   # The environment of the CT network.
   venv=$root/.cache/training/venv
-  if ! cmp -s "$here/../requirements.txt" "$venv/.requirements"; then
-    say "Python packages"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/../requirements.txt"
-    cp "$here/../requirements.txt" "$venv/.requirements"
-  fi
+  environment "$venv"
   # 40 MB of public weights, which a smoke test does not need.
   case " ${source[*]} " in *" --photographs no "*) ;; *) "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/photographs.txt" ;; esac
   python=$venv/bin/python

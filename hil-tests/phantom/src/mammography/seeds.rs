@@ -1,14 +1,6 @@
-//! Which seeds are used for which purpose; the same ranges as those of the CT phantoms and of
-//! `models/training/mammography/cases.py`.
+//! Which seeds are used for which purpose; the same ranges as in `models/training/mammography/cases.py`.
 
-use std::ops::Range;
-
-/// The networks learn from these.
-pub const TRAINING: Range<u64> = 1_000_000..1_900_000;
-/// Thresholds are chosen, and the scorer learns, on these.
-pub const VALIDATION: Range<u64> = 1_900_000..2_000_000;
-/// Figures are measured on these only.
-pub const EVALUATION: Range<u64> = 2_000_000..3_000_000;
+pub use crate::seeds::{EVALUATION, TRAINING, VALIDATION};
 
 /// Streams of [`crate::random::Random`]: each use of a seed has its own numbers.
 pub mod stream {
@@ -28,12 +20,6 @@ pub mod stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_seed_serves_two_purposes() {
-        let ranges = [TRAINING, VALIDATION, EVALUATION];
-        assert!(ranges.windows(2).all(|pair| pair[0].end <= pair[1].start));
-    }
 
     #[test]
     fn the_training_scripts_have_the_same_ranges() {
