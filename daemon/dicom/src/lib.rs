@@ -21,4 +21,5 @@ pub mod typed;
 pub mod uid;
 pub mod implementation;
 pub mod check;
+mod dataset;
 mod cast;

@@ -6,6 +6,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
 use crate::cast;
+use crate::dataset::{self, first, floats};
 use crate::header::Header;
 use crate::pixels::pictures::Samples;
 
@@ -36,11 +37,11 @@ pub struct Mammogram {
 /// `data_set`: all elements before the pixel data.
 pub fn of(header: &Header, data_set: &InMemDicomObject) -> Mammogram {
     let said = |tag| text(data_set, tag);
-    let shared = item(data_set, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
-    let frame = item(data_set, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
-    let grouped = |sequence| [shared, frame].into_iter().flatten().find_map(|group| item(group, sequence));
+    let shared = first(data_set, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let frame = first(data_set, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+    let grouped = |sequence| [shared, frame].into_iter().flatten().find_map(|group| first(group, sequence));
     let anatomy = grouped(tags::FRAME_ANATOMY_SEQUENCE).map(|anatomy| text(anatomy, tags::FRAME_LATERALITY));
-    let view = item(data_set, tags::VIEW_CODE_SEQUENCE).or_else(|| grouped(tags::VIEW_CODE_SEQUENCE));
+    let view = first(data_set, tags::VIEW_CODE_SEQUENCE).or_else(|| grouped(tags::VIEW_CODE_SEQUENCE));
     let laterality = header.projection.laterality.clone();
     let orientation = said(tags::PATIENT_ORIENTATION);
     let mut orientation = orientation.split('\\').map(|part| part.trim().to_owned());
@@ -124,11 +125,11 @@ fn for_processing(header: &Header, data_set: &InMemDicomObject, mut values: Vec<
 }
 
 fn shown(header: &Header, data_set: &InMemDicomObject, values: Vec<f64>) -> Vec<f32> {
-    if let Some(table) = item(data_set, tags::VOILUT_SEQUENCE).and_then(|item| Table::of(header, item)) {
+    if let Some(table) = first(data_set, tags::VOILUT_SEQUENCE).and_then(|item| Table::of(header, item)) {
         return values.iter().map(|value| table.level(*value)).collect();
     }
-    let first = |tag| floats(data_set, tag).first().copied();
-    let (Some(centre), Some(width)) = (first(tags::WINDOW_CENTER), first(tags::WINDOW_WIDTH)) else {
+    let one = |tag| floats(data_set, tag).first().copied();
+    let (Some(centre), Some(width)) = (one(tags::WINDOW_CENTER), one(tags::WINDOW_WIDTH)) else {
         return ranged(&values);
     };
     if !(centre.is_finite() && width > 1.0) {
@@ -183,18 +184,10 @@ impl Table {
     }
 }
 
-fn item(data_set: &InMemDicomObject, sequence: Tag) -> Option<&InMemDicomObject> {
-    data_set.element_opt(sequence).ok().flatten()?.items()?.first()
-}
-
+/// Empty when there is none.
 fn text(data_set: &InMemDicomObject, tag: Tag) -> String {
-    let value = data_set.element_opt(tag).ok().flatten().and_then(|element| element.to_str().ok());
-    value.map(|value| value.trim_matches(['\0', ' ']).to_owned()).unwrap_or_default()
-}
-
-fn floats(data_set: &InMemDicomObject, tag: Tag) -> Vec<f64> {
-    let element = data_set.element_opt(tag).ok().flatten();
-    element.and_then(|element| element.to_multi_float64().ok()).unwrap_or_default()
+    let value = dataset::text(data_set, tag).unwrap_or_default();
+    value.trim_start_matches(['\0', ' ']).to_owned()
 }
 
 /// Levels have far fewer digits.

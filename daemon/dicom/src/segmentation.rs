@@ -5,6 +5,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use crate::dataset::{first, items, number, text};
 use crate::pixels::parse;
 
 /// A value of 100 % of CIELab as DICOM stores it (PS3.3 section C.10.7.1.1).
@@ -153,24 +154,6 @@ fn rgb([l, a, b]: [u16; 3]) -> [u8; 3] {
         let value = if value <= 0.003_130_8 { 12.92 * value } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 };
         crate::cast::round_byte(value * 255.0)
     })
-}
-
-fn items(set: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
-    set.element_opt(tag).ok().flatten().and_then(|element| element.items()).unwrap_or_default()
-}
-
-fn first(set: &InMemDicomObject, tag: Tag) -> Option<&InMemDicomObject> {
-    items(set, tag).first()
-}
-
-fn text(set: &InMemDicomObject, tag: Tag) -> Option<String> {
-    let value = set.element_opt(tag).ok().flatten()?.to_str().ok()?;
-    Some(value.trim_end_matches(['\0', ' ']).to_owned())
-}
-
-fn number<T: TryFrom<i64>>(set: &InMemDicomObject, tag: Tag) -> Option<T> {
-    let value = set.element_opt(tag).ok().flatten()?.to_int::<i64>().ok()?;
-    T::try_from(value).ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use dicom_object::InMemDicomObject;
 use super::palette::{Palette, PaletteError};
 use super::pictures::Samples;
 use crate::cast;
+use crate::dataset::floats;
 use crate::header::Header;
 
 /// Why the pictures of a file cannot be shown.
@@ -150,7 +151,7 @@ fn bits_stored(header: &Header) -> u16 {
 }
 
 fn first(data_set: &InMemDicomObject, tag: Tag) -> Option<f64> {
-    data_set.element_opt(tag).ok().flatten()?.to_multi_float64().ok()?.first().copied()
+    floats(data_set, tag).first().copied()
 }
 
 /// Full range, BT.601 (C.7.6.3.1.2).
