@@ -206,11 +206,13 @@ pub struct Lung {
     pub mask: Mask,
 }
 
-/// One lobe, by the shape of its lung and the fissures where they show.
+/// One lobe, by the fissures where they show and the shape of its lung elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lobe {
     pub name: LobeName,
     pub volume_ml: f64,
+    /// Its fissures were not seen well enough: its borders are where they lie in most people.
+    pub estimated: bool,
     #[serde(skip)]
     pub mask: Mask,
 }

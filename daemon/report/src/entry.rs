@@ -2,7 +2,7 @@
 //! Segmentation, structured report and close-ups use it. The compiler reports a finding that is missing here.
 
 use models::ChestFindings;
-use models::findings::{ChestFinding, LobeName, LungPart, Region};
+use models::findings::{ChestFinding, Region};
 use models::number::Number;
 
 use crate::codes::{
@@ -14,7 +14,7 @@ use crate::content::Item;
 use crate::measure::done;
 use crate::picture::{BONE, LUNG, SOFT, Window};
 use crate::site::{Site, side_code};
-use crate::words::Language;
+use crate::words::{self, Language};
 
 /// Presentation of one finding, the same in every object.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,6 @@ pub struct Instance<'a> {
 pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Language) -> Vec<Instance<'_>> {
     let w = language.words();
     let comma = w.comma();
-    let place = |lobe: Option<LobeName>, side| lobe.map_or_else(|| w.side(side), |lobe| w.part(LungPart::Lobe(lobe)));
     match finding {
         ChestFinding::Nodule
         | ChestFinding::Pneumonia
@@ -81,7 +80,7 @@ pub fn instances(findings: &ChestFindings, finding: ChestFinding, language: Lang
         ChestFinding::Bronchiectasis => done(&findings.bronchiectasis)
             .iter()
             .map(|b| {
-                let place = place(b.lobe, b.side);
+                let place = words::place(findings, b.lobe, b.side, w);
                 Instance {
                     region: &b.region,
                     site: Site::lobe_or_lung(b.lobe, b.side),

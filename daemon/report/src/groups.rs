@@ -64,7 +64,7 @@ pub fn all(parts: &GroupParts, findings: &ChestFindings) -> Vec<Item> {
     groups.extend(nine::groups(parts, findings));
     groups.extend(measure::lungs(findings).into_iter().map(|l| lung(parts, l)));
     groups.extend(measure::done(&findings.lobes).iter().map(|lobe| {
-        volumetric(parts, Subject::Lobe(lobe.name), Subject::Lobe(lobe.name).code())
+        volumetric(parts, Subject::of_lobe(lobe), Subject::of_lobe(lobe).code())
             .with_all(lung_algorithm(context))
             .with(site(Site::lobe(lobe.name)))
             .with(Item::number(VOLUME, lobe.volume_ml, 1, MILLILITRE))
@@ -110,7 +110,7 @@ pub fn summary(context: &Context, findings: &ChestFindings) -> Vec<Item> {
     let reviewed = words::reviewed(findings, Language::English).map(|words| said(context, words::capital(&words)));
     items.extend(reviewed);
     items.extend(words::remarks(findings, Language::English).map(|words| said(context, words)));
-    let compared = findings.comparison.iter().flat_map(|c| words::comparisons(c, Language::English));
+    let compared = words::comparisons(findings, Language::English).into_iter();
     items.extend(compared.map(comment));
     items
 }

@@ -141,8 +141,10 @@ fn overview(findings: &ChestFindings, volume: &Volume, provenance: &Provenance, 
     view.orientation(&mut canvas, STRONG, TEXT);
     view.scale_bar(&mut canvas, 50.0, SMALL, TEXT);
     canvas.label([area[0] + 8, area[3] - 22], picture::LUNG.name, SMALL, TEXT);
-    let shows = if measure::done(&findings.lobes).is_empty() { p.coronal } else { p.coronal_lobes };
-    canvas.label([area[0] + 8, area[1] + 6], shows, SMALL, TEXT);
+    let lobes = measure::done(&findings.lobes);
+    let shows = if lobes.is_empty() { p.coronal } else { p.coronal_lobes };
+    let estimated = if lobes.iter().any(|lobe| lobe.estimated) { language.words().estimated() } else { "" };
+    canvas.label([area[0] + 8, area[1] + 6], &format!("{shows}{estimated}"), SMALL, TEXT);
     lung_table(&mut canvas, findings, [24, 516], language);
     let end = [WIDTH - 24, footer_top(provenance, [24, WIDTH - 24]) - 12];
     let note = words::about_slices(findings, language);

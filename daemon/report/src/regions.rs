@@ -2,20 +2,23 @@
 //! and pages read it, so that they always speak of the same things.
 
 use models::ChestFindings;
-use models::findings::{ChestFinding, Evaluated, Form, LobeName, LungPart, Mask, Nodule, Region, Side};
+use models::findings::{ChestFinding, Evaluated, Form, Lobe, LobeName, LungPart, Mask, Nodule, Region, Side};
 
 use crate::codes::{CONSOLIDATION, CORONARY_ARTERY, Code, GROUND_GLASS, LUNG, MASS, NODULE};
 use crate::entry::{entry, instances};
 use crate::measure::{self, done};
 use crate::object::Context;
 use crate::site::{Site, lobe_code, side_code};
-use crate::words::{self, Language, capital};
+use crate::words::{Language, capital};
 
 /// What a segment or a measurement group is about. Numbers are those of the findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     Lung(Side),
-    Lobe(LobeName),
+    Lobe {
+        name: LobeName,
+        estimated: bool,
+    },
     Nodule(usize),
     /// Numbered together with the nodules.
     Mass(usize),
@@ -31,6 +34,10 @@ pub enum Subject {
 }
 
 impl Subject {
+    pub fn of_lobe(lobe: &Lobe) -> Self {
+        Self::Lobe { name: lobe.name, estimated: lobe.estimated }
+    }
+
     pub fn of_nodule(nodule: &Nodule) -> Self {
         match nodule.form {
             Form::Nodule => Self::Nodule(nodule.number),
@@ -42,7 +49,10 @@ impl Subject {
     pub fn label(self) -> String {
         match self {
             Self::Lung(side) => format!("{} lung", capital(measure::side(side))),
-            Self::Lobe(name) => capital(lobe(name)),
+            Self::Lobe { name, estimated } => {
+                let w = Language::English.words();
+                capital(w.part(LungPart::Lobe(name))) + if estimated { w.estimated() } else { "" }
+            }
             Self::GroundGlass => "Ground-glass opacities".into(),
             Self::Consolidation => "Consolidations".into(),
             Self::CoronaryCalcium => entry(ChestFinding::CoronaryCalcification).label.into(),
@@ -64,7 +74,7 @@ impl Subject {
 
     pub fn finding(self) -> Option<ChestFinding> {
         Some(match self {
-            Self::Lung(_) | Self::Lobe(_) => return None,
+            Self::Lung(_) | Self::Lobe { .. } => return None,
             Self::Nodule(_) | Self::Mass(_) => ChestFinding::Nodule,
             Self::GroundGlass | Self::Consolidation => ChestFinding::Pneumonia,
             Self::Emphysema(_) => ChestFinding::Emphysema,
@@ -77,7 +87,7 @@ impl Subject {
     pub fn code(self) -> Code {
         match self {
             Self::Lung(_) => LUNG,
-            Self::Lobe(name) => lobe_code(name),
+            Self::Lobe { name, .. } => lobe_code(name),
             Self::GroundGlass => GROUND_GLASS,
             Self::Consolidation => CONSOLIDATION,
             Self::Mass(_) => MASS,
@@ -101,7 +111,7 @@ pub fn all(findings: &ChestFindings) -> Vec<Segmented<'_>> {
         all.push(Segmented { subject: Subject::Lung(lung.side), site: Site::lung(lung.side), masks: vec![&lung.mask] });
     }
     for lobe in done(&findings.lobes) {
-        all.push(Segmented { subject: Subject::Lobe(lobe.name), site: Site::lobe(lobe.name), masks: vec![&lobe.mask] });
+        all.push(Segmented { subject: Subject::of_lobe(lobe), site: Site::lobe(lobe.name), masks: vec![&lobe.mask] });
     }
     for finding in ChestFinding::ALL {
         all.extend(of_finding(findings, finding));
@@ -169,8 +179,4 @@ pub fn side_of(findings: &ChestFindings, region: &Region) -> Option<Side> {
     let middle = [0, 1, 2].map(|a| region.mask.origin[a] + region.mask.size[a] / 2);
     let inside = |mask: &Mask| (0..3).all(|a| middle[a] >= mask.origin[a] && middle[a] < mask.origin[a] + mask.size[a]);
     measure::lungs(findings).into_iter().find(|lung| inside(&lung.mask)).map(|lung| lung.side)
-}
-
-pub fn lobe(name: LobeName) -> &'static str {
-    words::part(LungPart::Lobe(name), Language::English)
 }

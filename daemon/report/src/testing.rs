@@ -174,7 +174,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
         let x = if name.side() == Side::Right { 0.3 } else { 0.7 };
         let radii = [dims[0] as f64 * 0.15, dims[1] as f64 * 0.28, dims[2] as f64 * 0.14];
         let mask = ball(dims, at(x, 0.5, z), radii);
-        Lobe { name, volume_ml: mask.count() as f64 * geometry.voxel_ml(), mask }
+        Lobe { name, volume_ml: mask.count() as f64 * geometry.voxel_ml(), estimated: true, mask }
     };
     let extent = |part, percent: f64| Extent {
         part,

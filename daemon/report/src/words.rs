@@ -13,8 +13,7 @@ pub mod examples;
 use dicom::pixels::error::DecodeError;
 use dicom::text::date;
 use models::findings::{
-    CalciumScore, ChestFinding, Comparison, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType,
-    Pneumonia, Side,
+    CalciumScore, ChestFinding, Evaluated, Form, LeastSize, LobeName, LungPart, Nodule, NoduleType, Pneumonia, Side,
 };
 use models::growth::{Difference, NoduleChange};
 use models::remark::Remark;
@@ -73,6 +72,8 @@ pub trait Words: Sync {
     fn name(&self, finding: ChestFinding) -> &'static str;
     fn side(&self, side: Side) -> &'static str;
     fn part(&self, part: LungPart) -> &'static str;
+    /// Put behind the name of a lobe whose fissures were not seen.
+    fn estimated(&self) -> &'static str;
     fn nodule_type(&self, kind: NoduleType) -> &'static str;
     /// One lesion of the lung, by its size.
     fn form(&self, form: Form) -> &'static str;
@@ -104,9 +105,9 @@ pub trait Words: Sync {
     fn calcium_estimate(&self, grade: u8, reason: &str) -> String;
     /// Axes of the largest one.
     fn lymph_nodes(&self, count: usize, long_mm: f64, short_mm: f64) -> String;
-    fn nodules(&self, count: usize, largest: &Largest) -> String;
+    fn nodules(&self, count: usize, largest: &Largest<'_>) -> String;
     /// Masses, with the longest diameter.
-    fn masses(&self, count: usize, largest: &Largest) -> String;
+    fn masses(&self, count: usize, largest: &Largest<'_>) -> String;
     /// Percent of both lungs.
     fn pneumonia(&self, ground_glass: f64, consolidation: f64) -> String;
     fn opacities(&self, count: usize) -> String;
@@ -175,12 +176,12 @@ pub trait Words: Sync {
 
 /// The largest nodule or mass.
 #[derive(Debug)]
-pub struct Largest {
+pub struct Largest<'a> {
     /// [`Nodule::size_mm`].
     pub diameter_mm: f64,
     /// Type and Lung-RADS class, each with a comma before it; may be empty.
     pub about: String,
-    pub place: &'static str,
+    pub place: &'a str,
 }
 
 /// How a series was made.
@@ -280,7 +281,7 @@ pub fn line(findings: &ChestFindings, finding: ChestFinding, language: Language)
 /// The numbers of a finding, empty when there is nothing to say; or why it was not evaluated.
 fn value<'a>(findings: &'a ChestFindings, finding: ChestFinding, w: &dyn Words) -> Result<String, &'a NotEvaluated> {
     match finding {
-        ChestFinding::Nodule => said(&findings.nodules, |all| nodules(all, w)),
+        ChestFinding::Nodule => said(&findings.nodules, |all| nodules(findings, all, w)),
         ChestFinding::Pneumonia => said(&findings.pneumonia, |p| pneumonia(p, w)),
         ChestFinding::RibFracture => {
             said(&findings.rib_fractures, |all| listed(all.iter().map(|f| w.rib(f.side, f.rib)), w))
@@ -289,7 +290,7 @@ fn value<'a>(findings: &'a ChestFindings, finding: ChestFinding, w: &dyn Words) 
             said(&findings.emphysema, |e| w.emphysema(e.laa950_percent, e.right_percent, e.left_percent))
         }
         ChestFinding::Bronchiectasis => {
-            said(&findings.bronchiectasis, |all| listed(all.iter().map(|b| place(b.lobe, b.side, w).to_owned()), w))
+            said(&findings.bronchiectasis, |all| listed(all.iter().map(|b| place(findings, b.lobe, b.side, w)), w))
         }
         ChestFinding::PleuralEffusion => said(&findings.pleural_effusions, |all| {
             listed(all.iter().map(|e| w.volume_on_side(e.side, e.region.volume_ml)), w)
@@ -337,14 +338,14 @@ fn listed(items: impl Iterator<Item = String>, w: &dyn Words) -> String {
     text.join(w.separator())
 }
 
-fn nodules(all: &[Nodule], w: &dyn Words) -> String {
+fn nodules(findings: &ChestFindings, all: &[Nodule], w: &dyn Words) -> String {
     let of = |form: Form| {
         let own = || all.iter().filter(|one| one.form == form);
         let largest = own().max_by(|a, b| a.size_mm().total_cmp(&b.size_mm()))?;
         let kind = largest.kind.map(|kind| format!("{}{}", w.comma(), w.nodule_type(kind))).unwrap_or_default();
         let class = largest.lung_rads.map(|class| format!("{}Lung-RADS {class}", w.comma())).unwrap_or_default();
-        let place = place(largest.lobe, largest.side, w);
-        let largest = Largest { diameter_mm: largest.size_mm(), about: kind + &class, place };
+        let place = place(findings, largest.lobe, largest.side, w);
+        let largest = Largest { diameter_mm: largest.size_mm(), about: kind + &class, place: &place };
         Some(match form {
             Form::Nodule => w.nodules(own().count(), &largest),
             Form::Mass => w.masses(own().count(), &largest),
@@ -363,12 +364,15 @@ fn pneumonia(p: &Pneumonia, w: &dyn Words) -> String {
     text.unwrap_or_else(|| w.opacities(count))
 }
 
-pub fn part(part: LungPart, language: Language) -> &'static str {
-    language.words().part(part)
+/// A part of these lungs; a lobe whose fissures were not seen is called estimated wherever it is named.
+pub fn part(findings: &ChestFindings, part: LungPart, w: &dyn Words) -> String {
+    let estimated = matches!(part, LungPart::Lobe(name) if findings.is_estimated(name));
+    format!("{}{}", w.part(part), if estimated { w.estimated() } else { "" })
 }
 
-fn place(lobe: Option<LobeName>, side: Side, w: &dyn Words) -> &'static str {
-    w.part(lobe.map_or(LungPart::Lung(side), LungPart::Lobe))
+/// The lobe, or the lung where that is not known.
+pub fn place(findings: &ChestFindings, lobe: Option<LobeName>, side: Side, w: &dyn Words) -> String {
+    part(findings, lobe.map_or(LungPart::Lung(side), LungPart::Lobe), w)
 }
 
 /// The finding's name at the beginning of a line.
@@ -377,16 +381,17 @@ pub fn name(finding: ChestFinding, language: Language) -> String {
 }
 
 /// Pneumonia and nodules then and now, and what makes the numbers doubtful; the parts of the lungs are in the findings.
-pub fn comparisons(comparison: &Comparison, language: Language) -> Vec<String> {
+pub fn comparisons(findings: &ChestFindings, language: Language) -> Vec<String> {
+    let Some(comparison) = &findings.comparison else { return Vec::new() };
     let w = language.words();
     let date = &date(&comparison.prior_study_date);
     let both = comparison.changes.iter().find(|c| c.part == LungPart::Both).or_else(|| comparison.changes.first());
     let pneumonia = both.map(|change| {
         let (then_now, solid) = (change.ground_glass_percent, change.consolidation_percent);
-        w.comparison(date, w.part(change.part), then_now, solid)
+        w.comparison(date, &part(findings, change.part, w), then_now, solid)
     });
     let nodules = comparison.nodules.as_ref().and_then(|nodules| {
-        let change = |one: &NoduleChange| w.nodule_change(one, place(one.lobe, one.side, w));
+        let change = |one: &NoduleChange| w.nodule_change(one, &place(findings, one.lobe, one.side, w));
         let left = (nodules.unmatched != [0, 0]).then(|| w.unmatched(nodules.unmatched));
         let said: Vec<String> = nodules.changes.iter().map(change).chain(left).collect();
         (!said.is_empty()).then(|| w.titled(&w.nodules_compared(date), &listed(said.into_iter(), w)))
@@ -396,8 +401,8 @@ pub fn comparisons(comparison: &Comparison, language: Language) -> Vec<String> {
 }
 
 /// The same in one line.
-pub fn comparison(comparison: &Comparison, language: Language) -> String {
-    comparisons(comparison, language).join(language.words().separator())
+pub fn comparison(findings: &ChestFindings, language: Language) -> String {
+    comparisons(findings, language).join(language.words().separator())
 }
 
 /// How the series was made.

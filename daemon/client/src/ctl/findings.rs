@@ -41,7 +41,7 @@ pub fn print_job(job: &Job, series: &[Series], output: &Output) -> Result<(), Fa
 pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
     for finding in ChestFinding::ALL {
         let name = report::words::name(finding, Language::English);
-        let (state, text, tone) = line(&findings[finding.field()], say(finding));
+        let (state, text, tone) = line(&findings[finding.field()], &findings["lobes"], say(finding));
         let text = part_of(findings, finding, text);
         let text = least_of(findings, finding, text);
         output.line(&format!("  {name:<30} {} {text}", output.paint(&format!("{state:<13}"), tone)))?;
@@ -56,17 +56,18 @@ pub fn print(findings: &Value, output: &Output) -> Result<(), Failure> {
     }
     lungs(&findings["lungs"], output)?;
     nodules(&findings["nodules"], output)?;
-    parts(&findings["pneumonia"], output)
+    parts(findings, output)
 }
 
-type Say = fn(&Value) -> (bool, String);
+/// A finding and the lobes it may lie in.
+type Say = fn(&Value, &Value) -> (bool, String);
 
 /// How a finding is said in one line; one that has no words here is counted.
 fn say(finding: ChestFinding) -> Say {
     SAID.iter().find(|(own, _)| *own == finding).map_or(say_any, |(_, say)| *say)
 }
 
-fn say_any(found: &Value) -> (bool, String) {
+fn say_any(found: &Value, _: &Value) -> (bool, String) {
     match found.as_array() {
         Some(all) => (!all.is_empty(), if all.is_empty() { String::new() } else { all.len().to_string() }),
         None => (true, "see the report".to_owned()),
@@ -76,32 +77,32 @@ fn say_any(found: &Value) -> (bool, String) {
 const SAID: &[(ChestFinding, Say)] = &[
     (ChestFinding::Nodule, say_nodules),
     (ChestFinding::Pneumonia, say_pneumonia),
-    (ChestFinding::RibFracture, |found| {
+    (ChestFinding::RibFracture, |found, _| {
         listed(found, |one| match one["rib"].as_u64() {
             Some(rib) => format!("{} rib {rib}", side(one)),
             None => format!("{} rib, number not known", side(one)),
         })
     }),
-    (ChestFinding::Emphysema, |found| {
+    (ChestFinding::Emphysema, |found, _| {
         let percent = found["laa950_percent"].as_f64().unwrap_or(0.0);
         (percent >= models::findings::EMPHYSEMA_PERCENT, format!("LAA-950 {percent:.1} % after noise reduction"))
     }),
-    (ChestFinding::Bronchiectasis, |found| {
+    (ChestFinding::Bronchiectasis, |found, lobes| {
         listed(found, |one| match one["lobe"].as_str() {
-            Some(lobe) => format!("{} lobe (estimated)", lobe.replace('_', " ")),
+            Some(name) => lobe(lobes, name),
             None => format!("{} lung", side(one)),
         })
     }),
-    (ChestFinding::PleuralEffusion, |found| {
+    (ChestFinding::PleuralEffusion, |found, _| {
         listed(found, |one| format!("{} {} ml", side(one), number(&one["volume_ml"], 0)))
     }),
-    (ChestFinding::Pneumothorax, |found| {
+    (ChestFinding::Pneumothorax, |found, _| {
         listed(found, |one| {
             format!("{} {} ml, {} %", side(one), number(&one["volume_ml"], 0), number(&one["percent"], 1))
         })
     }),
     (ChestFinding::CoronaryCalcification, say_coronary),
-    (ChestFinding::LymphNode, |found| {
+    (ChestFinding::LymphNode, |found, _| {
         listed(found, |one| format!("{} x {} mm", number(&one["long_axis_mm"], 1), number(&one["short_axis_mm"], 1)))
     }),
 ];
@@ -124,19 +125,19 @@ fn least_of(findings: &Value, finding: ChestFinding, text: String) -> String {
 }
 
 /// State, text and colour of one finding.
-fn line(evaluated: &Value, say: Say) -> (&'static str, String, Tone) {
+fn line(evaluated: &Value, lobes: &Value, say: Say) -> (&'static str, String, Tone) {
     let Some(found) = evaluated.get("done") else {
         let why = evaluated["not_evaluated"].as_str().unwrap_or("not part of this result");
         let why = why.split_once(" not evaluated: ").map_or(why, |(_, reason)| reason);
         return ("not evaluated", why.to_owned(), Tone::Weak);
     };
-    match say(found) {
+    match say(found, lobes) {
         (true, text) => ("found", text, Tone::Strong),
         (false, text) => ("none", text, Tone::Weak),
     }
 }
 
-fn say_nodules(found: &Value) -> (bool, String) {
+fn say_nodules(found: &Value, _: &Value) -> (bool, String) {
     let all = found.as_array().map(Vec::as_slice).unwrap_or_default();
     let (masses, nodules): (Vec<&Value>, Vec<&Value>) = all.iter().partition(|one| is_mass(one));
     let said = |some: &[&Value], key: &str, words: [&str; 2]| {
@@ -154,7 +155,7 @@ fn is_mass(one: &Value) -> bool {
     one["form"] == "mass"
 }
 
-fn say_pneumonia(found: &Value) -> (bool, String) {
+fn say_pneumonia(found: &Value, _: &Value) -> (bool, String) {
     let any = |key: &str| found[key].as_array().is_some_and(|regions| !regions.is_empty());
     if !any("ground_glass") && !any("consolidation") {
         return (false, String::new());
@@ -171,7 +172,7 @@ fn say_pneumonia(found: &Value) -> (bool, String) {
     (true, text)
 }
 
-fn say_coronary(found: &Value) -> (bool, String) {
+fn say_coronary(found: &Value, _: &Value) -> (bool, String) {
     if let Some(score) = found["score"]["agatston"].as_f64() {
         return (score > 0.0, format!("Agatston score {score:.0}"));
     }
@@ -219,11 +220,19 @@ fn comparison(comparison: &Value, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A lobe's name; its borders were seen only where the result says so.
+fn lobe(lobes: &Value, name: &str) -> String {
+    let all = lobes["done"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let seen = all.iter().any(|lobe| lobe["name"] == name && lobe["estimated"] == false);
+    format!("{} lobe{}", name.replace('_', " "), if seen { "" } else { " (estimated)" })
+}
+
 /// Share of each part of the lungs, when there is any pneumonia.
-fn parts(pneumonia: &Value, output: &Output) -> Result<(), Failure> {
+fn parts(findings: &Value, output: &Output) -> Result<(), Failure> {
+    let pneumonia = &findings["pneumonia"];
     let found = &pneumonia["done"];
     let extents = found["extents"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if extents.is_empty() || !say_pneumonia(found).0 {
+    if extents.is_empty() || !say_pneumonia(found, &Value::Null).0 {
         return Ok(());
     }
     let mut table = output.table(&["Pneumonia in", "Volume", "Ground glass", "Consolidation"]);
@@ -231,7 +240,7 @@ fn parts(pneumonia: &Value, output: &Output) -> Result<(), Failure> {
         let part = match &extent["part"] {
             Value::String(both) => format!("{both} lungs"),
             part if part["lung"].is_string() => format!("{} lung", part["lung"].as_str().unwrap_or_default()),
-            part => format!("{} lobe (estimated)", part["lobe"].as_str().unwrap_or_default().replace('_', " ")),
+            part => lobe(&findings["lobes"], part["lobe"].as_str().unwrap_or_default()),
         };
         table.add_row(vec![
             Cell::new(part),
@@ -334,7 +343,7 @@ mod tests {
 
     #[test]
     fn each_finding_is_found_or_not_or_says_why_not() {
-        let said = |json: Value, at: usize| line(&json, say(ChestFinding::ALL[at]));
+        let said = |json: Value, at: usize| line(&json, &Value::Null, say(ChestFinding::ALL[at]));
         let found = said(serde_json::json!({ "done": [{ "side": "left", "rib": 6 }] }), 2);
         assert_eq!((found.0, found.1.as_str()), ("found", "left rib 6"));
         assert_eq!(said(serde_json::json!({ "done": [] }), 5).0, "none");
@@ -349,7 +358,7 @@ mod tests {
     fn masses_and_least_sizes_are_said_as_they_are_in_the_report() {
         let one = |form: &str, long: f64| serde_json::json!({ "form": form, "long_axis_mm": long, "diameter_mm": 9.0 });
         let all = serde_json::json!({ "done": [one("mass", 44.5), one("nodule", 11.0)] });
-        let said = line(&all, say(ChestFinding::Nodule));
+        let said = line(&all, &Value::Null, say(ChestFinding::Nodule));
         assert_eq!(said.1, "1 mass, largest 44.5 mm; 1 nodule, largest 9.0 mm");
         let least = serde_json::json!({ "least_sizes": [{ "finding": "nodule", "size": 10.0, "unit": "mm", "slice_mm": 5.0 }] });
         let of = |finding| least_of(&least, finding, String::new());
@@ -359,9 +368,9 @@ mod tests {
 
     #[test]
     fn a_finding_without_words_here_is_counted_and_not_left_out() {
-        assert_eq!(say_any(&serde_json::json!([{}, {}])), (true, "2".into()));
-        assert_eq!(say_any(&serde_json::json!([])), (false, String::new()));
-        assert_eq!(say_any(&serde_json::json!({ "percent": 3 })), (true, "see the report".into()));
+        assert_eq!(say_any(&serde_json::json!([{}, {}]), &Value::Null), (true, "2".into()));
+        assert_eq!(say_any(&serde_json::json!([]), &Value::Null), (false, String::new()));
+        assert_eq!(say_any(&serde_json::json!({ "percent": 3 }), &Value::Null), (true, "see the report".into()));
     }
 
     #[test]

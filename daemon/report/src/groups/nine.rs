@@ -72,7 +72,10 @@ fn of_part(parts: &GroupParts, findings: &ChestFindings, part: LungPart, label: 
     let (subject, place) = match part {
         LungPart::Both => (None, Site::lungs()),
         LungPart::Lung(side) => (Some(Subject::Lung(side)), Site::lung(side)),
-        LungPart::Lobe(name) => (Some(Subject::Lobe(name)), Site::lobe(name)),
+        LungPart::Lobe(name) => {
+            let lobe = measure::done(&findings.lobes).iter().find(|lobe| lobe.name == name);
+            (lobe.map(Subject::of_lobe), Site::lobe(name))
+        }
     };
     let whole = subject.and_then(|subject| referenced(parts, subject));
     let outlines = || {
@@ -117,7 +120,7 @@ fn pneumonia(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmente
 }
 
 fn share(parts: &GroupParts, findings: &ChestFindings, extent: &Extent) -> Item {
-    let label = format!("Pneumonia, {}", words::part(extent.part, Language::English));
+    let label = format!("Pneumonia, {}", words::part(findings, extent.part, Language::English.words()));
     of_part(parts, findings, extent.part, &label, PNEUMONIA)
         .with(Item::number(PART_VOLUME, extent.volume_ml, 1, MILLILITRE))
         .with(Item::number(GROUND_GLASS_PERCENT, extent.ground_glass_percent, 1, PERCENT))
@@ -153,7 +156,7 @@ fn emphysema(parts: &GroupParts, findings: &ChestFindings, segmented: &[Segmente
         .into_iter()
         .filter_map(|(part, percent)| {
             let percent = Item::number(LAA_950_DENOISED, percent?, 2, PERCENT);
-            let label = format!("Emphysema, {}", words::part(part, Language::English));
+            let label = format!("Emphysema, {}", words::part(findings, part, Language::English.words()));
             let group = of_part(parts, findings, part, &label, EMPHYSEMA);
             let group = group.with(percent).with(comment(noise.clone()));
             let of_both = part == LungPart::Both;

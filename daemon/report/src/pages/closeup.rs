@@ -1,6 +1,6 @@
 //! A page for one finding: the slice that shows it best, and its surest or largest instances beside it.
 
-use models::findings::{ChestFinding, Evaluated, Form, LungPart, Mask, Nodule, Region};
+use models::findings::{ChestFinding, Evaluated, Form, Mask, Nodule, Region};
 use models::number::Number;
 use models::{ChestFindings, Volume};
 
@@ -185,7 +185,7 @@ fn shown<'a>(
         ChestFinding::Nodule => by_size(findings)
             .into_iter()
             .map(|n| {
-                let place = n.lobe.map_or_else(|| w.side(n.side), |lobe| w.part(LungPart::Lobe(lobe)));
+                let place = words::place(findings, n.lobe, n.side, w);
                 let size = format!("{:.1} mm{comma}{place}", Number(n.size_mm()));
                 let caption = match n.form {
                     Form::Nodule => format!("{}: {size}", n.number),

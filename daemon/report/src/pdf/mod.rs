@@ -108,7 +108,7 @@ fn text(draft: &Draft, font: &mut Font) -> Vec<Sheet> {
     patient(draft, font, &mut flow);
     reviewed(draft, font, &mut flow);
     paragraph(font, &mut flow, d.technique, &words::technique(draft.findings, draft.volume, language), INK);
-    let compared = draft.findings.comparison.as_ref().map(|c| words::comparisons(c, language).join("\n"));
+    let compared = draft.findings.comparison.as_ref().map(|_| words::comparisons(draft.findings, language).join("\n"));
     paragraph(font, &mut flow, d.comparison, &compared.unwrap_or_else(|| w.no_prior().to_owned()), INK);
     table(draft, font, &mut flow);
     extents(draft, font, &mut flow);
@@ -282,7 +282,7 @@ fn extents(draft: &Draft, font: &mut Font, flow: &mut Flow) {
     y += 15.0;
     for extent in &pneumonia.extents {
         let indent = if matches!(extent.part, LungPart::Lobe(_)) { 16.0 } else { 8.0 };
-        let name = words::capital(words::part(extent.part, draft.language));
+        let name = words::capital(&words::part(draft.findings, extent.part, draft.language.words()));
         sheet.text(font, [LEFT + indent, y], 9.0, false, INK, &name);
         let values = [
             format!("{:.0} ml", Number(extent.volume_ml)),
@@ -303,7 +303,7 @@ fn lungs(draft: &Draft, font: &mut Font, flow: &mut Flow) {
         Evaluated::NotEvaluated(why) => words::not_evaluated(why, draft.language),
         Evaluated::Done(_) => {
             let one = |lung: &models::findings::Lung| {
-                let part = words::part(LungPart::Lung(lung.side), draft.language);
+                let part = words::part(draft.findings, LungPart::Lung(lung.side), draft.language.words());
                 let laa = lung.laa950_percent.map(|percent| format!(", LAA-950 {percent:.1} %")).unwrap_or_default();
                 format!("{part} {:.2} L, {:.0} HU{laa}", Number(lung.volume_ml / 1000.0), Number(lung.mean_hu))
             };

@@ -39,16 +39,20 @@ impl Words for English {
         }
     }
 
+    fn estimated(&self) -> &'static str {
+        " (estimated)"
+    }
+
     fn part(&self, part: LungPart) -> &'static str {
         match part {
             LungPart::Both => "both lungs",
             LungPart::Lung(Side::Right) => "right lung",
             LungPart::Lung(Side::Left) => "left lung",
-            LungPart::Lobe(LobeName::RightUpper) => "right upper lobe (estimated)",
-            LungPart::Lobe(LobeName::RightMiddle) => "right middle lobe (estimated)",
-            LungPart::Lobe(LobeName::RightLower) => "right lower lobe (estimated)",
-            LungPart::Lobe(LobeName::LeftUpper) => "left upper lobe (estimated)",
-            LungPart::Lobe(LobeName::LeftLower) => "left lower lobe (estimated)",
+            LungPart::Lobe(LobeName::RightUpper) => "right upper lobe",
+            LungPart::Lobe(LobeName::RightMiddle) => "right middle lobe",
+            LungPart::Lobe(LobeName::RightLower) => "right lower lobe",
+            LungPart::Lobe(LobeName::LeftUpper) => "left upper lobe",
+            LungPart::Lobe(LobeName::LeftLower) => "left lower lobe",
         }
     }
 
@@ -149,13 +153,13 @@ impl Words for English {
         )
     }
 
-    fn nodules(&self, count: usize, largest: &Largest) -> String {
+    fn nodules(&self, count: usize, largest: &Largest<'_>) -> String {
         let Largest { diameter_mm, about, place } = largest;
         let what = if count == 1 { "nodule" } else { "nodules" };
         format!("{count} {what}, largest {diameter_mm:.1} mm{about}, {place}", diameter_mm = Number::from(diameter_mm))
     }
 
-    fn masses(&self, count: usize, largest: &Largest) -> String {
+    fn masses(&self, count: usize, largest: &Largest<'_>) -> String {
         let Largest { diameter_mm, about, place } = largest;
         let what = if count == 1 { "mass" } else { "masses" };
         format!(
@@ -447,7 +451,7 @@ const PAGE: Page = Page {
     overview: "Overview of the findings",
     draft: "automated draft, not reviewed by a physician",
     coronal: "Coronal, lungs",
-    coronal_lobes: "Coronal, lobes (estimated)",
+    coronal_lobes: "Coronal, lobes",
     lungs: ["Lungs", "Volume", "Mean"],
     both: "both",
     laa_950: "LAA-950: lung voxels below -950 HU",

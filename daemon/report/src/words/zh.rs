@@ -48,16 +48,20 @@ impl Words for Chinese {
         }
     }
 
+    fn estimated(&self) -> &'static str {
+        "（估算）"
+    }
+
     fn part(&self, part: LungPart) -> &'static str {
         match part {
             LungPart::Both => "双肺",
             LungPart::Lung(Side::Right) => "右肺",
             LungPart::Lung(Side::Left) => "左肺",
-            LungPart::Lobe(LobeName::RightUpper) => "右肺上叶（估算）",
-            LungPart::Lobe(LobeName::RightMiddle) => "右肺中叶（估算）",
-            LungPart::Lobe(LobeName::RightLower) => "右肺下叶（估算）",
-            LungPart::Lobe(LobeName::LeftUpper) => "左肺上叶（估算）",
-            LungPart::Lobe(LobeName::LeftLower) => "左肺下叶（估算）",
+            LungPart::Lobe(LobeName::RightUpper) => "右肺上叶",
+            LungPart::Lobe(LobeName::RightMiddle) => "右肺中叶",
+            LungPart::Lobe(LobeName::RightLower) => "右肺下叶",
+            LungPart::Lobe(LobeName::LeftUpper) => "左肺上叶",
+            LungPart::Lobe(LobeName::LeftLower) => "左肺下叶",
         }
     }
 
@@ -158,7 +162,7 @@ impl Words for Chinese {
         )
     }
 
-    fn nodules(&self, count: usize, largest: &Largest) -> String {
+    fn nodules(&self, count: usize, largest: &Largest<'_>) -> String {
         let Largest { diameter_mm, about, place } = largest;
         format!(
             "结节 {count} 枚，最大 {diameter_mm:.1} mm{about}，位于{place}",
@@ -166,7 +170,7 @@ impl Words for Chinese {
         )
     }
 
-    fn masses(&self, count: usize, largest: &Largest) -> String {
+    fn masses(&self, count: usize, largest: &Largest<'_>) -> String {
         let Largest { diameter_mm, about, place } = largest;
         format!(
             "肿块 {count} 个，最大长径 {diameter_mm:.1} mm{about}，位于{place}",
@@ -692,7 +696,7 @@ const PAGE: Page = Page {
     overview: "分析结果总览",
     draft: "自动生成的草稿，未经医师审核",
     coronal: "冠状位，肺",
-    coronal_lobes: "冠状位，肺与肺叶（估算）",
+    coronal_lobes: "冠状位，肺与肺叶",
     lungs: ["肺", "体积", "平均值"],
     both: "双肺",
     laa_950: "LAA-950：低于 -950 HU 的肺体素",

@@ -14,7 +14,7 @@ use super::{
     ribs, seen,
 };
 use crate::acquisition::Acquisition;
-use crate::findings::{Comparison, Evaluated, Lobe, Lung, Region};
+use crate::findings::{Comparison, Evaluated, Lobe, LobeName, Lung, Region};
 use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::remark::Remark;
 use crate::review::{Document, Listed, Review};
@@ -298,6 +298,14 @@ impl ChestFindings {
     pub fn withhold_laa950(&mut self) {
         if let (Evaluated::NotEvaluated(_), Evaluated::Done(lungs)) = (&self.emphysema, &mut self.lungs) {
             lungs.iter_mut().for_each(|lung| lung.laa950_percent = None);
+        }
+    }
+
+    /// Are the borders of this lobe those that most people have, because its fissures were not seen?
+    pub fn is_estimated(&self, lobe: LobeName) -> bool {
+        match &self.lobes {
+            Evaluated::Done(lobes) => lobes.iter().any(|one| one.name == lobe && one.estimated),
+            Evaluated::NotEvaluated(_) => false,
         }
     }
 

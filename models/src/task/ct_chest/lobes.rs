@@ -1,15 +1,21 @@
-//! The five lobes: where fissures lie in most people, moved to where this scan shows them.
+//! The five lobes: cut along the fissures where this scan shows them, and where they lie in most people elsewhere.
 //!
 //! The oblique fissure runs from the back, about a quarter below the apex, to the front of the diaphragm; the
-//! horizontal fissure of the right lung runs level. Both are taken for planes in coordinates relative to their lung;
-//! where they lie is first decided by the usual shares of the lobes, then, on thin slices, by the sheet that is
-//! brighter than the lung on either side.
+//! horizontal fissure of the right lung runs nearly level. Where they lie is first decided by the usual shares of the lobes, as
+//! planes. On thin slices each is then bent through the bright sheets near its plane; between and beside these it is
+//! interpolated. A lobe is called estimated unless enough of its fissures was seen.
+
+mod sheets;
+mod solve;
+mod surface;
 
 use rayon::prelude::*;
 
-use crate::cast::floor_index;
+use self::surface::{Plane, Surface};
+use crate::cast::round_index;
 use crate::findings::{Lobe, LobeName, Lung, Mask, Side};
-use crate::grid::{Grid, Orientation, bounds, crop};
+use crate::grid::{Grid, bounds, crop};
+use crate::preprocess::resample::{self, Target};
 use crate::volume::Volume;
 
 /// Share of the lower lobe in its lung and of the middle lobe in what is left: of both lungs, about 20 % right upper,
@@ -17,22 +23,19 @@ use crate::volume::Volume;
 const RIGHT_LOWER: f64 = 0.46;
 const LEFT_LOWER: f64 = 0.50;
 const MIDDLE: f64 = 0.31;
-/// Rise of the oblique fissure from front to back, in heights of the lung a depth.
-const OBLIQUE: [f64; 5] = [0.70, 0.78, 0.85, 0.92, 1.0];
-const USUAL_OBLIQUE: usize = 2;
-/// The horizontal fissure falls a little to the front.
-const HORIZONTAL: [f64; 3] = [0.0, 0.08, 0.16];
-const USUAL_HORIZONTAL: usize = 1;
-/// Fissures are looked for on slices at most this far apart, mm.
-const THIN_MM: f64 = 2.0;
+/// Rise of the fissures from front to back, in heights of the lung a depth.
+const OBLIQUE: f64 = 0.85;
+const HORIZONTAL: f64 = 0.08;
+/// Fissures are looked for in voxels of at most this size, mm, on a grid of `GRID_MM`.
+const THIN_MM: f64 = 3.0;
+const GRID_MM: f64 = 1.25;
 /// How far a fissure may lie from where it usually does, mm.
-const REACH_MM: f64 = 18.0;
-/// A sheet this much brighter on average than the lung on both sides is a fissure and not noise, HU.
-const SEEN_HU: f64 = 6.0;
-/// Width of one layer parallel to a fissure, mm.
-const LAYER_MM: f64 = 1.0;
-/// Brighter than this is vessel, HU.
-const VESSEL_HU: i16 = -600;
+const REACH_MM: [f64; 2] = [70.0, 40.0];
+/// A fissure of which less was seen is left where it usually lies; from `SEEN` on the lobe is not an estimate.
+const SOME: f64 = 0.1;
+const SEEN: f64 = 0.2;
+/// Sheets this near below the oblique fissure, or nearer, are not the horizontal one, mm.
+const APART_MM: f64 = 5.0;
 
 const UPPER: u8 = 1;
 const MIDDLE_LABEL: u8 = 2;
@@ -45,20 +48,24 @@ pub fn divide(volume: &Volume, lungs: &[Lung]) -> Vec<Lobe> {
 
 fn of_lung(volume: &Volume, lung: &Lung) -> Vec<Lobe> {
     let mask = &lung.mask;
-    let mut labels = mask.voxels.clone();
-    let frame = Frame::of(volume, mask);
-    let share = if lung.side == Side::Right { RIGHT_LOWER } else { LEFT_LOWER };
-    cut(volume, mask, &mut labels, &frame, (&OBLIQUE, USUAL_OBLIQUE), share, LOWER);
-    if lung.side == Side::Right {
-        cut(volume, mask, &mut labels, &frame, (&HORIZONTAL, USUAL_HORIZONTAL), MIDDLE, MIDDLE_LABEL);
-    }
-    let names: &[(u8, LobeName)] = match lung.side {
+    let Some(frame) = Frame::of(volume, mask) else { return Vec::new() };
+    let fissures = Fissures::of(&frame, lung.side);
+    let names: &[(u8, LobeName, f64)] = &match lung.side {
         Side::Right => {
-            &[(UPPER, LobeName::RightUpper), (MIDDLE_LABEL, LobeName::RightMiddle), (LOWER, LobeName::RightLower)]
+            let both = fissures.oblique.seen.min(fissures.horizontal.as_ref().map_or(0.0, |h| h.seen));
+            vec![
+                (UPPER, LobeName::RightUpper, both),
+                (MIDDLE_LABEL, LobeName::RightMiddle, both),
+                (LOWER, LobeName::RightLower, fissures.oblique.seen),
+            ]
         }
-        Side::Left => &[(UPPER, LobeName::LeftUpper), (LOWER, LobeName::LeftLower)],
+        Side::Left => vec![
+            (UPPER, LobeName::LeftUpper, fissures.oblique.seen),
+            (LOWER, LobeName::LeftLower, fissures.oblique.seen),
+        ],
     };
-    let lobe = |(label, name): &(u8, LobeName)| {
+    let labels = frame.labels(mask, &fissures);
+    let lobe = |(label, name, seen): &(u8, LobeName, f64)| {
         let own: Vec<u8> = labels.iter().map(|l| u8::from(l == label)).collect();
         let grid = Grid { dims: mask.size, spacing_mm: volume.geometry.spacing_mm };
         let (low, high) = bounds(&grid, &own, 0)?;
@@ -69,183 +76,137 @@ fn of_lung(volume: &Volume, lung: &Lung) -> Vec<Lobe> {
             voxels,
         };
         let volume_ml = mask.count() as f64 * volume.geometry.voxel_ml();
-        Some(Lobe { name: *name, volume_ml, mask })
+        Some(Lobe { name: *name, volume_ml, estimated: *seen < SEEN, mask })
     };
     names.iter().filter_map(lobe).collect()
 }
 
-/// Coordinates relative to one lung: back and head, 0 to 1 each, along the two voxel axes that run there.
+struct Fissures {
+    oblique: Surface,
+    /// Of the right lung.
+    horizontal: Option<Surface>,
+}
+
+impl Fissures {
+    fn of(frame: &Frame, side: Side) -> Self {
+        let [width, depth, height] = frame.extent_mm();
+        let bits = if frame.thin { sheets::find(&frame.grid, &frame.hu, &frame.mask) } else { Vec::new() };
+        let found = |bits: &[sheets::Bit], mask: &[u8], plane: Plane, reach: surface::Reach| {
+            let surface = Surface::through(&frame.grid, bits, mask, plane, reach);
+            if surface.seen < SOME { Surface::flat(plane, surface.seen) } else { surface }
+        };
+        let share = if side == Side::Right { RIGHT_LOWER } else { LEFT_LOWER };
+        let plane = frame.plane(&frame.mask, OBLIQUE * height / depth, share);
+        let reach = [width / 2.0 + 5.0, depth.hypot(height) / 2.0, REACH_MM[0]];
+        let oblique = found(&bits, &frame.mask, plane, reach);
+        if side == Side::Left {
+            return Self { oblique, horizontal: None };
+        }
+        let above = |index: usize| oblique.above(frame.point(index));
+        let front: Vec<u8> =
+            (0..frame.mask.len()).into_par_iter().map(|i| u8::from(frame.mask[i] != 0 && above(i) > 0.0)).collect();
+        let in_front: Vec<sheets::Bit> = bits.into_iter().filter(|bit| above(bit.index) > APART_MM).collect();
+        let plane = frame.plane(&front, HORIZONTAL * height / depth, MIDDLE);
+        let reach = [width / 2.0 + 5.0, depth / 2.0 + 5.0, REACH_MM[1]];
+        let horizontal = found(&in_front, &front, plane, reach);
+        Self { oblique, horizontal: Some(horizontal) }
+    }
+
+    fn label(&self, p: [f64; 3]) -> u8 {
+        if self.oblique.above(p) < 0.0 {
+            LOWER
+        } else if self.horizontal.as_ref().is_some_and(|h| h.above(p) < 0.0) {
+            MIDDLE_LABEL
+        } else {
+            UPPER
+        }
+    }
+}
+
+/// One lung on a grid of cubes in patient order.
 struct Frame {
-    /// Voxel axes of patient y and z.
-    axes: [usize; 2],
-    /// Backness of each index along the first, headness along the second.
-    relative: [Vec<f64>; 2],
-    /// Depth and height, mm.
-    extent_mm: [f64; 2],
+    grid: Grid,
+    mask: Vec<u8>,
+    /// Empty where slices are too thick for fissures.
+    hu: Vec<f32>,
+    thin: bool,
+    target: Target,
 }
 
 impl Frame {
-    fn of(volume: &Volume, mask: &Mask) -> Self {
-        let orientation = Orientation::of(&volume.geometry);
-        let axes = [orientation.axis[1], orientation.axis[2]];
-        let relative = [0, 1].map(|i| {
-            let n = mask.size[axes[i]];
-            let last = n.saturating_sub(1).max(1) as f64;
-            let up = |k: usize| k as f64 / last;
-            (0..n).map(|k| if orientation.flipped[i + 1] { 1.0 - up(k) } else { up(k) }).collect::<Vec<f64>>()
+    fn of(volume: &Volume, mask: &Mask) -> Option<Self> {
+        let geometry = &volume.geometry;
+        let high = |a: usize| (mask.origin[a] + mask.size[a]).checked_sub(1);
+        let high = [high(0)?, high(1)?, high(2)?];
+        let target = Target::cover(geometry, (mask.origin, high), 2.0 * GRID_MM, GRID_MM, [3; 3]);
+        let grid = target.grid;
+        let nearest = [0, 1, 2].map(|p| target.nearest(p, geometry.dims));
+        let axis = target.orientation.axis;
+        let inside = |i: usize| {
+            let at = grid.at(i);
+            let mut voxel = [0; 3];
+            for p in 0..3 {
+                voxel[axis[p]] = nearest[p][at[p]]?;
+            }
+            let local = [0, 1, 2].map(|a| voxel[a].checked_sub(mask.origin[a]).filter(|v| *v < mask.size[a]));
+            let [Some(x), Some(y), Some(z)] = local else { return None };
+            Some(mask.voxels[(z * mask.size[1] + y) * mask.size[0] + x])
+        };
+        let on_grid: Vec<u8> = (0..grid.len()).into_par_iter().map(|i| inside(i).unwrap_or(0)).collect();
+        let thin = geometry.spacing_mm.iter().all(|s| *s <= THIN_MM);
+        let hu = if thin { resample::trilinear(volume, &target) } else { Vec::new() };
+        on_grid.contains(&1).then_some(Self { grid, mask: on_grid, hu, thin, target })
+    }
+
+    fn point(&self, index: usize) -> [f64; 3] {
+        self.grid.at(index).map(|v| v as f64 * GRID_MM)
+    }
+
+    /// Right to left, front to back, feet to head.
+    fn extent_mm(&self) -> [f64; 3] {
+        let box_of = bounds(&self.grid, &self.mask, 0).unwrap_or(([0; 3], [0; 3]));
+        [0, 1, 2].map(|a| (box_of.1[a] + 1 - box_of.0[a]) as f64 * GRID_MM)
+    }
+
+    /// The plane of this slope (mm up a mm back) below which `share` of `part` lies, centred on the lung.
+    fn plane(&self, part: &[u8], slope: f64, share: f64) -> Plane {
+        let (low, high) = bounds(&self.grid, &self.mask, 0).unwrap_or(([0; 3], [0; 3]));
+        let middle = [0, 1, 2].map(|a| (low[a] + high[a]) as f64 / 2.0 * GRID_MM);
+        let through_middle = Plane::rising(slope, middle);
+        // Every eleventh voxel says enough.
+        let some = (0..part.len()).step_by(11).filter(|i| part[*i] != 0);
+        let mut heights: Vec<f64> = some.map(|i| through_middle.coordinates(self.point(i))[2]).collect();
+        heights.sort_by(f64::total_cmp);
+        let last = heights.len().saturating_sub(1);
+        let height = heights.get(round_index(share * last as f64)).copied().unwrap_or(0.0);
+        Plane::rising(slope, [0, 1, 2].map(|a| middle[a] + height * through_middle.normal[a]))
+    }
+
+    /// The label of each voxel of the lung, 0 outside.
+    fn labels(&self, mask: &Mask, fissures: &Fissures) -> Vec<u8> {
+        let [sx, sy, _] = mask.size;
+        // Where a voxel's index along each of its axes lies on the grid, mm.
+        let orientation = self.target.orientation;
+        let mut patient = [0; 3];
+        let mut along: [Vec<f64>; 3] = [const { Vec::new() }; 3];
+        for p in 0..3 {
+            let a = orientation.axis[p];
+            let coordinates = &self.target.coordinates[p];
+            let (first, step) = (coordinates[0], coordinates[1] - coordinates[0]);
+            let place = |i: usize| ((mask.origin[a] + i) as f64 - first) / step * GRID_MM;
+            along[a] = (0..mask.size[a]).map(place).collect();
+            patient[a] = p;
+        }
+        let mut labels = mask.voxels.clone();
+        labels.par_chunks_mut((sx * sy).max(1)).enumerate().for_each(|(z, plane)| {
+            for (i, label) in plane.iter_mut().enumerate().filter(|(_, l)| **l != 0) {
+                let mut p = [0.0; 3];
+                for (a, v) in [i % sx, i / sx, z].into_iter().enumerate() {
+                    p[patient[a]] = along[a][v];
+                }
+                *label = fissures.label(p);
+            }
         });
-        let extent_mm = axes.map(|a| mask.size[a] as f64 * volume.geometry.spacing_mm[a]);
-        Self { axes, relative, extent_mm }
+        labels
     }
-
-    /// Levels: height above the plane of this slope through the lung's lower front edge, in mm across the plane.
-    fn levels(&self, slope: f64) -> Levels {
-        let [depth, height] = self.extent_mm;
-        let across = 1.0 / (1.0 / height).hypot(slope / depth);
-        let [back, head] = &self.relative;
-        Levels {
-            axes: self.axes,
-            down: back.iter().map(|b| slope * b * across).collect(),
-            up: head.iter().map(|h| h * across).collect(),
-        }
-    }
-}
-
-/// The level of each voxel, as one part that falls along the first axis of the frame and one that rises along the second.
-struct Levels {
-    axes: [usize; 2],
-    down: Vec<f64>,
-    up: Vec<f64>,
-}
-
-impl Levels {
-    fn at(&self, at: [usize; 3]) -> f64 {
-        self.up[at[self.axes[1]]] - self.down[at[self.axes[0]]]
-    }
-
-    /// Is it the same along a row of voxels? In axial volumes it is.
-    fn is_even(&self) -> bool {
-        !self.axes.contains(&0)
-    }
-}
-
-/// What lies in one layer parallel to a plane.
-#[derive(Debug, Clone, Copy, Default)]
-struct Layer {
-    /// Of the part to be divided.
-    voxels: u64,
-    /// Of these, without vessels.
-    parenchyma: u64,
-    hu: i64,
-}
-
-impl Layer {
-    fn add(&mut self, hu: i16) {
-        let parenchyma = hu < VESSEL_HU;
-        self.voxels += 1;
-        self.parenchyma += u64::from(parenchyma);
-        self.hu += if parenchyma { i64::from(hu) } else { 0 };
-    }
-
-    fn join(&mut self, other: &Self) {
-        self.voxels += other.voxels;
-        self.parenchyma += other.parenchyma;
-        self.hu += other.hu;
-    }
-}
-
-/// Gives the part of `UPPER` below the fissure the label `below`.
-fn cut(
-    volume: &Volume,
-    mask: &Mask,
-    labels: &mut [u8],
-    frame: &Frame,
-    (slopes, usual): (&[f64], usize),
-    share: f64,
-    below: u8,
-) {
-    let thin = volume.geometry.spacing_mm.iter().all(|s| *s <= THIN_MM);
-    let prior_layers = layers(volume, mask, labels, frame, slopes[usual]);
-    let mut best = (slopes[usual], quantile(&prior_layers, share) as f64 * LAYER_MM, SEEN_HU);
-    if thin {
-        for slope in slopes {
-            let layers = layers(volume, mask, labels, frame, *slope);
-            let usual = quantile(&layers, share);
-            if let Some((layer, score)) = sheet(&layers, usual).filter(|(_, score)| *score > best.2) {
-                best = (*slope, layer as f64 * LAYER_MM, score);
-            }
-        }
-    }
-    let (slope, level, _) = best;
-    let [sx, sy, _] = mask.size;
-    let levels = frame.levels(slope);
-    labels.par_chunks_mut((sx * sy).max(1)).enumerate().for_each(|(z, plane)| {
-        for (i, label) in plane.iter_mut().enumerate().filter(|(_, l)| **l == UPPER) {
-            if levels.at([i % sx, i / sx, z]) + OFFSET_MM < level {
-                *label = below;
-            }
-        }
-    });
-}
-
-/// Levels can be below 0; layers are counted from here, mm.
-const OFFSET_MM: f64 = 600.0;
-
-fn layers(volume: &Volume, mask: &Mask, labels: &[u8], frame: &Frame, slope: f64) -> Vec<Layer> {
-    const COUNT: usize = 1400;
-    let [sx, sy, _] = mask.size;
-    let levels = frame.levels(slope);
-    let index = |at: [usize; 3]| floor_index((levels.at(at) + OFFSET_MM) / LAYER_MM).min(COUNT - 1);
-    let add = |mut layers: Vec<Layer>, (z, plane): (usize, &[u8])| {
-        // Every second row and column says enough.
-        for y in (z % 2..sy).step_by(2) {
-            let row = &plane[y * sx..][..sx];
-            let hu = volume.row([mask.origin[0], mask.origin[1] + y, mask.origin[2] + z], sx);
-            let some = (y / 2 % 2..sx).step_by(2).filter(|x| row[*x] == UPPER);
-            if levels.is_even() {
-                let mut sum = Layer::default();
-                some.for_each(|x| sum.add(hu[x]));
-                layers[index([0, y, z])].join(&sum);
-            } else {
-                some.for_each(|x| layers[index([x, y, z])].add(hu[x]));
-            }
-        }
-        layers
-    };
-    let none = || vec![Layer::default(); COUNT];
-    let join = |mut a: Vec<Layer>, b: Vec<Layer>| {
-        a.iter_mut().zip(&b).for_each(|(a, b)| a.join(b));
-        a
-    };
-    labels.par_chunks((sx * sy).max(1)).enumerate().fold(none, add).reduce(none, join)
-}
-
-/// The layer below which `share` of the voxels lie.
-fn quantile(layers: &[Layer], share: f64) -> usize {
-    let wanted = layers.iter().map(|l| l.voxels).sum::<u64>() as f64 * share;
-    let mut below = 0;
-    layers
-        .iter()
-        .position(|l| {
-            below += l.voxels;
-            below as f64 > wanted
-        })
-        .unwrap_or(0)
-}
-
-/// The layer that stands out most from those 3 and 4 layers beside it, and by how much (HU, less the farther it is
-/// from the usual one).
-fn sheet(layers: &[Layer], usual: usize) -> Option<(usize, f64)> {
-    let reach = floor_index(REACH_MM / LAYER_MM);
-    let mean = |i: usize| {
-        let layer = layers.get(i).filter(|l| l.parenchyma >= 200)?;
-        Some(layer.hu as f64 / layer.parenchyma as f64)
-    };
-    let score = |i: usize| {
-        let beside = (mean(i - 4)? + mean(i - 3)? + mean(i + 3)? + mean(i + 4)?) / 4.0;
-        let away = (i as f64 - usual as f64) / reach as f64;
-        Some((mean(i)? - beside) * (1.0 - 0.5 * away * away))
-    };
-    let range = usual.saturating_sub(reach).max(4)..=usual + reach;
-    range.filter_map(|i| Some((i, score(i)?))).max_by(|a, b| a.1.total_cmp(&b.1))
 }

@@ -2,7 +2,7 @@
 
 use super::testing::{Shape, ball, ball_ml, perfect, planted};
 use super::*;
-use crate::findings::{CalciumScore, LobeName, LungPart, Side};
+use crate::findings::{CalciumScore, Lobe, LobeName, LungPart, Side};
 use crate::reason::Reasons;
 use crate::testing::Chest;
 
@@ -296,33 +296,51 @@ fn lobes_share_each_lung_between_them_in_the_usual_parts() {
     }
 }
 
+/// Lobes of the chest with a sheet between upper and lower lobe of both lungs, at the height over the usual plane that `bend`
+/// gives, and the share of the left lower lobe that lies more than 3 mm on the wrong side of it.
+fn with_fissure(spacing_mm: f64, bend: impl Fn([f64; 3]) -> f64 + Sync) -> (Vec<Lobe>, f64) {
+    let shape = chest(spacing_mm);
+    let across = 1.0 / (1.0 / 210.0f64).hypot(0.85 / 160.0);
+    let over = |p: [f64; 3]| ((p[2] + 105.0) / 210.0 - 0.85 * (p[1] + 80.0) / 160.0) * across - 8.0 - bend(p);
+    let seen = planted(&shape, |p, hu| if hu == -850 && over(p).abs() < 1.0 { -750 } else { hu });
+    let lobes = lobes::divide(&seen, &examined(&seen).lungs);
+    let of = |name: LobeName| lobes.iter().find(|l| l.name == name).unwrap();
+    let beyond = |lobe: &Lobe, wrong: &dyn Fn(f64) -> bool| {
+        let voxels = lobe.mask.rows().flat_map(|(start, row)| {
+            let at = move |x: usize| [start[0] + x, start[1], start[2]];
+            row.iter().enumerate().filter(|(_, v)| **v != 0).map(move |(x, _)| at(x))
+        });
+        let far = voxels.filter(|v| wrong(over(seen.geometry.to_patient(v.map(|v| v as f64))))).count();
+        far as f64 * seen.geometry.voxel_ml()
+    };
+    let lower = of(LobeName::LeftLower);
+    let wrong = beyond(lower, &|over| over > 3.0) + beyond(of(LobeName::LeftUpper), &|over| over < -3.0);
+    let share = wrong / lower.volume_ml;
+    (lobes, share)
+}
+
 #[test]
 fn a_fissure_that_shows_decides_where_the_lobe_ends() {
-    // A plane 8 mm above the usual one.
-    let shape = chest(1.5);
-    let plain = shape.volume();
-    let lungs = examined(&plain).lungs;
-    let usual = lobes::divide(&plain, &lungs);
-    let fissure = |p: [f64; 3]| {
-        let across = 1.0 / (1.0 / 210.0f64).hypot(0.85 / 160.0);
-        ((p[2] + 105.0) / 210.0 - 0.85 * (p[1] + 80.0) / 160.0) * across
-    };
-    let seen = planted(&shape, |p, hu| if hu == -850 && (fissure(p) - 16.0).abs() < 1.0 { -750 } else { hu });
-    let moved = lobes::divide(&seen, &examined(&seen).lungs);
-    let truth = moved
-        .iter()
-        .filter(|l| l.name == LobeName::LeftLower)
-        .map(|l| {
-            let wrong = l.mask.rows().flat_map(|(start, row)| {
-                let at = move |x: usize| [start[0] + x, start[1], start[2]];
-                row.iter().enumerate().filter(|(_, v)| **v != 0).map(move |(x, _)| at(x))
-            });
-            let beyond = wrong.filter(|v| fissure(seen.geometry.to_patient(v.map(|v| v as f64))) > 18.5).count();
-            beyond as f64 * seen.geometry.voxel_ml() / l.volume_ml
-        })
-        .sum::<f64>();
-    assert!(truth < 0.02, "{truth:.3} of the lower lobe lies beyond the fissure");
-    assert_ne!(usual[4].volume_ml.round(), moved[4].volume_ml.round());
+    let (lobes, wrong) = with_fissure(1.5, |_| 8.0);
+    assert!(wrong < 0.01, "{wrong:.3} lies on the wrong side of a straight fissure");
+    // Of a real chest: bent, and 30 mm from where it usually lies at the side.
+    let bend = |p: [f64; 3]| 8.0 + 12.0 * (p[1] / 30.0).sin() + 0.4 * (p[0].abs() - 70.0);
+    let (bent, wrong) = with_fissure(1.5, bend);
+    assert!(wrong < 0.02, "{wrong:.3} lies on the wrong side of a bent fissure");
+    for lobes in [lobes, bent] {
+        let estimated: Vec<LobeName> = lobes.iter().filter(|l| l.estimated).map(|l| l.name).collect();
+        assert_eq!(estimated, [LobeName::RightUpper, LobeName::RightMiddle], "no horizontal fissure shows");
+    }
+}
+
+#[test]
+fn a_fissure_that_does_not_show_leaves_the_usual_lobes_and_they_are_called_estimated() {
+    let plain = chest(2.0).volume();
+    assert!(lobes::divide(&plain, &examined(&plain).lungs).iter().all(|l| l.estimated));
+    // On thick slices no fissure is looked for.
+    let (thick, wrong) = with_fissure(5.0, |_| 8.0);
+    assert!(thick.iter().all(|l| l.estimated));
+    assert!(wrong > 0.01, "this scan would show a fissure");
 }
 
 /// Why each finding is not evaluated when the network sees nothing; `None` for one that is absent.
