@@ -179,7 +179,8 @@ impl Manifest {
         let one = |name: &str, t: &Threshold| {
             let again = t.look_again.map(|again| format!(" look-again {again}"));
             let large = t.large.map(|large| format!(" large {} confidence {}", large.from, large.confidence));
-            let more = again.unwrap_or_default() + &large.unwrap_or_default();
+            let spread = t.spread.map(|spread| format!(" spread {spread}"));
+            let more: String = [again, large, spread].into_iter().flatten().collect();
             format!("{name} confidence {} mask {} min-size {}{more}", t.confidence, t.mask, t.min_size)
         };
         match &self.reads {

@@ -6,7 +6,7 @@ import detect
 import network
 from findings import LIMITS, NAMES, SPACING_MM
 
-VERSION = "0.4.1"
+VERSION = "0.4.2"
 
 HEAD = """\
 # Written by models/training/export.py; edit models/training/manifest.py instead.
@@ -68,7 +68,7 @@ def limits(finding, limit):
     return f"[intended_use.findings.{finding}]\n" + "".join(lines)
 
 
-THRESHOLD = ("confidence", "mask", "min_size", "look_again", "large")
+THRESHOLD = ("confidence", "mask", "min_size", "look_again", "large", "spread")
 
 
 def threshold(channel, keys):

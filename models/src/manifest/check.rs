@@ -122,18 +122,24 @@ fn channels(volume: &Volume) -> Result<(), BadValue> {
         threshold(&key, one)?;
         let nodule = *channel == volume::Channel::Nodule;
         ensure(one.large.is_none() || nodule, format!("{key}.large"), || "only nodules have it".into())?;
+        let opacity = matches!(channel, volume::Channel::GroundGlass | volume::Channel::Consolidation);
+        ensure(one.spread.is_none() || opacity, format!("{key}.spread"), || "only opacities have it".into())?;
     }
     Ok(())
 }
 
 fn threshold(key: &str, one: &Threshold) -> Result<(), BadValue> {
-    let Threshold { confidence, mask, min_size, look_again, large } = one;
+    let Threshold { confidence, mask, min_size, look_again, large, spread } = one;
     for (part, value) in [("confidence", confidence), ("mask", mask)] {
         probability(&format!("{key}.{part}"), *value)?;
     }
     if let Some(again) = look_again {
         let good = *mask <= *again && *again <= *confidence;
         ensure(good, format!("{key}.look_again"), || format!("{again} is not between mask and confidence"))?;
+    }
+    if let Some(spread) = spread {
+        probability(&format!("{key}.spread"), *spread)?;
+        ensure(spread <= mask, format!("{key}.spread"), || format!("{spread} is more than mask"))?;
     }
     if let Some(Large { from, confidence: more }) = large {
         ensure((0.0..=1000.0).contains(from), format!("{key}.large.from"), || format!("{from}"))?;
@@ -164,8 +170,9 @@ fn pictures(picture: &Picture) -> Result<(), BadValue> {
         ensure(channels.contains(&channel), "outputs.channels", || format!("{channel:?} is missing"))?;
     }
     threshold("thresholds.lesion", &picture.lesion)?;
-    let plain = picture.lesion.look_again.is_none() && picture.lesion.large.is_none();
-    ensure(plain, "thresholds.lesion", || "look_again and large are of networks that read volumes".into())?;
+    let Threshold { confidence, mask, min_size, .. } = picture.lesion;
+    let plain = picture.lesion == Threshold::plain(confidence, mask, min_size);
+    ensure(plain, "thresholds.lesion", || "look_again, large and spread are of networks that read volumes".into())?;
     probability("thresholds.malignant.confidence", picture.malignant)
 }
 

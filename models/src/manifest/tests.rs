@@ -107,6 +107,7 @@ fn a_value_out_of_range_is_refused_by_key() {
         ("confidence = 0.9", "confidence = nan", "thresholds.nodule.confidence"),
         ("mask = 0.4", "mask = 0.4\nlook_again = 0.95", "thresholds.nodule.look_again"),
         ("mask = 0.4", "mask = 0.4\nlook_again = 0.3", "thresholds.nodule.look_again"),
+        ("mask = 0.4", "mask = 0.4\nspread = 0.3", "thresholds.nodule.spread"),
         ("mask = 0.4", "mask = 0.4\nlarge = { from = 10.0, confidence = 0.8 }", "thresholds.nodule.large.confidence"),
         ("mask = 0.4", "mask = 0.4\nlarge = { from = -1.0, confidence = 0.95 }", "thresholds.nodule.large.from"),
         ("[\"emphysema\", \"nodule\"]", "[\"nodule\"]", "thresholds.emphysema"),

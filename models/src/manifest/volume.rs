@@ -124,6 +124,16 @@ pub struct Threshold {
     /// What is large has to be surer.
     #[serde(default)]
     pub large: Option<Large>,
+    /// Opacities only: what is connected to one that counts belongs to it from this probability on.
+    #[serde(default)]
+    pub spread: Option<f32>,
+}
+
+impl Threshold {
+    /// Without a second look and whatever else not every channel has.
+    pub const fn plain(confidence: f32, mask: f32, min_size: f64) -> Self {
+        Self { confidence, mask, min_size, look_again: None, large: None, spread: None }
+    }
 }
 
 /// From a size on a solid nodule needs more confidence, in its own channel or that of consolidation: what is large and not sure is a

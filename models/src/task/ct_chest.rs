@@ -22,6 +22,7 @@ mod pneumothorax;
 pub(super) mod regions;
 mod ribs;
 mod seen;
+mod spread;
 
 use std::time::Instant;
 

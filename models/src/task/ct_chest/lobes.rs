@@ -12,6 +12,7 @@ mod surface;
 use rayon::prelude::*;
 
 use self::surface::{Plane, Surface};
+use super::network;
 use crate::cast::round_index;
 use crate::findings::{Lobe, LobeName, Lung, Mask, Side};
 use crate::grid::{Grid, bounds, crop};
@@ -140,19 +141,8 @@ impl Frame {
         let high = [high(0)?, high(1)?, high(2)?];
         let target = Target::cover(geometry, (mask.origin, high), 2.0 * GRID_MM, GRID_MM, [3; 3]);
         let grid = target.grid;
-        let nearest = [0, 1, 2].map(|p| target.nearest(p, geometry.dims));
-        let axis = target.orientation.axis;
-        let inside = |i: usize| {
-            let at = grid.at(i);
-            let mut voxel = [0; 3];
-            for p in 0..3 {
-                voxel[axis[p]] = nearest[p][at[p]]?;
-            }
-            let local = [0, 1, 2].map(|a| voxel[a].checked_sub(mask.origin[a]).filter(|v| *v < mask.size[a]));
-            let [Some(x), Some(y), Some(z)] = local else { return None };
-            Some(mask.voxels[(z * mask.size[1] + y) * mask.size[0] + x])
-        };
-        let on_grid: Vec<u8> = (0..grid.len()).into_par_iter().map(|i| inside(i).unwrap_or(0)).collect();
+        let mut on_grid = vec![0u8; grid.len()];
+        network::points_in(&target, mask, geometry.dims).into_iter().for_each(|i| on_grid[i] = 1);
         let thin = geometry.spacing_mm.iter().all(|s| *s <= THIN_MM);
         let hu = if thin { resample::trilinear(volume, &target) } else { Vec::new() };
         on_grid.contains(&1).then_some(Self { grid, mask: on_grid, hu, thin, target })

@@ -46,29 +46,8 @@ impl Answer {
     /// The best probability of a channel in an outline on the original grid of `dims`; 0 for a channel that is not there.
     pub fn best_in(&self, channel: Channel, mask: &Mask, dims: [usize; 3]) -> u16 {
         let Some((probability, _)) = self.channel(channel) else { return 0 };
-        let target = &self.prepared.target;
-        // Index on the network's grid and the original index, where it lies in the box.
-        let [xs, ys, zs] = [0, 1, 2].map(|p| {
-            let a = target.orientation.axis[p];
-            let inside = mask.origin[a]..mask.origin[a] + mask.size[a];
-            let nearest = (0..).zip(target.nearest(p, dims)).filter_map(|(i, v)| Some((i, v?)));
-            nearest.filter(|(_, v)| inside.contains(v)).collect::<Vec<(usize, usize)>>()
-        });
-        let mut best = 0;
-        for (z, vz) in &zs {
-            for (y, vy) in &ys {
-                for (x, vx) in &xs {
-                    let mut voxel = [0; 3];
-                    for (a, v) in target.orientation.axis.into_iter().zip([*vx, *vy, *vz]) {
-                        voxel[a] = v;
-                    }
-                    if mask.contains(voxel) {
-                        best = best.max(probability[target.grid.index([*x, *y, *z])]);
-                    }
-                }
-            }
-        }
-        best
+        let points = points_in(&self.prepared.target, mask, dims);
+        points.into_iter().map(|i| probability[i]).max().unwrap_or(0)
     }
 
     #[cfg(test)]
@@ -87,7 +66,10 @@ pub fn prepare(volume: &Volume, lungs: &[Lung], plan: &Plan) -> Prepared {
     let target = Target::cover(&volume.geometry, extent(lungs), margin, plan.spacing_mm, [w, h, d]);
     // Within i16: interpolated between values of that type.
     let hu = resample::trilinear(volume, &target).into_par_iter().map(round_hu_f32).collect();
-    let inside = on_target(&target, volume.geometry.dims, lungs);
+    let mut inside = vec![0u8; target.grid.len()];
+    for lung in lungs {
+        points_in(&target, &lung.mask, volume.geometry.dims).into_iter().for_each(|i| inside[i] = 1);
+    }
     let lungs = morphology::dilate(&target.grid, &inside, OUTSIDE_LUNG_MM);
     Prepared { target, hu, lungs }
 }
@@ -105,25 +87,32 @@ fn extent(lungs: &[Lung]) -> ([usize; 3], [usize; 3]) {
     ([0, 1, 2].map(|a| low[a].min(high[a])), high)
 }
 
-/// 1 where the nearest original voxel is in a lung.
-fn on_target(target: &Target, dims: [usize; 3], lungs: &[Lung]) -> Vec<u8> {
-    let [xs, ys, zs] = [0, 1, 2].map(|p| target.nearest(p, dims));
-    let [nx, ny, _] = target.grid.dims;
-    let mut inside = vec![0u8; target.grid.len()];
-    inside.par_chunks_mut((nx * ny).max(1)).zip(&zs).for_each(|(slice, z)| {
-        for (row, y) in slice.chunks_mut(nx).zip(&ys) {
-            for (value, x) in row.iter_mut().zip(&xs) {
-                if let (Some(x), Some(y), Some(z)) = (x, y, z) {
-                    let mut voxel = [0; 3];
-                    for (a, v) in target.orientation.axis.into_iter().zip([*x, *y, *z]) {
-                        voxel[a] = v;
-                    }
-                    *value = u8::from(lungs.iter().any(|l| l.mask.contains(voxel)));
+/// Indices on the network's grid whose nearest voxel of the volume, which has `dims`, lies in the mask.
+pub fn points_in(target: &Target, mask: &Mask, dims: [usize; 3]) -> Vec<usize> {
+    let axis = target.orientation.axis;
+    // Index on the network's grid and the original index, where it lies in the box.
+    let [xs, ys, zs] = [0, 1, 2].map(|p| {
+        let a = axis[p];
+        let inside = mask.origin[a]..mask.origin[a] + mask.size[a];
+        let nearest = (0..).zip(target.nearest(p, dims)).filter_map(|(i, v)| Some((i, v?)));
+        nearest.filter(|(_, v)| inside.contains(v)).collect::<Vec<(usize, usize)>>()
+    });
+    let slice = |(z, vz): &(usize, usize)| {
+        let mut points = Vec::new();
+        for (y, vy) in &ys {
+            for (x, vx) in &xs {
+                let mut voxel = [0; 3];
+                for (a, v) in axis.into_iter().zip([*vx, *vy, *vz]) {
+                    voxel[a] = v;
+                }
+                if mask.contains(voxel) {
+                    points.push(target.grid.index([*x, *y, *z]));
                 }
             }
         }
-    });
-    inside
+        points
+    };
+    zs.par_iter().map(slice).collect::<Vec<_>>().concat()
 }
 
 /// The network takes `image`, f32 `[N, W, D, H, W']` (one input channel a window; z to the head, y to the back, x to

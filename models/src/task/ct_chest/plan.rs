@@ -29,7 +29,7 @@ impl Plan {
         let other = || Error::new(TaskFault::BadModel, format!("{id} {version} reads no volumes"));
         let Volume { findings, input, outputs, thresholds } = manifest.volume().ok_or_else(other)?;
         // A checked manifest has thresholds for each channel; one without never passes them.
-        let never = Thresholds { confidence: 1.0, mask: 1.0, min_size: f64::INFINITY, look_again: None, large: None };
+        let never = Thresholds::plain(1.0, 1.0, f64::INFINITY);
         let of = |channel: &Channel| (*channel, thresholds.get(channel).copied().unwrap_or(never));
         Ok(Self {
             package: format!("{id} {version}"),

@@ -8,7 +8,7 @@ use super::masks::{Masks, Placed};
 use super::network::Answer;
 use super::places::{self, Places};
 use super::plan::Channel;
-use super::regions;
+use super::{regions, spread};
 use crate::findings::{Lobe, LobeName, Lung, LungPart, Mask, Region, Side};
 use crate::volume::Volume;
 
@@ -41,7 +41,7 @@ impl Masks for Pneumonia {
 }
 
 /// Opacities, before the lungs are known.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Opacities {
     pub ground_glass: Vec<Region>,
     pub consolidation: Vec<Region>,
@@ -50,17 +50,20 @@ pub struct Opacities {
 pub fn opacities(volume: &Volume, answer: &Answer, places: &Places) -> Opacities {
     let of = |channel: Channel| {
         let (regions, thresholds) = regions::collect(volume, answer, channel);
-        let held = regions.into_iter().filter(|region| places.holds_opacity(&region.mask));
-        let mut within: Vec<Region> = held
-            .filter_map(|r| {
-                regions::measure(volume, places.clipped(r.mask, places::PLEURA, places::SPINE), r.confidence)
-            })
-            .filter(|region| region.volume_ml >= thresholds.min_size)
-            .collect();
-        regions::number(&mut within);
-        within
+        let held = regions.into_iter().filter(|region| places.holds_opacity(&region.mask)).collect();
+        clipped(volume, places, held, thresholds.min_size)
     };
-    Opacities { ground_glass: of(Channel::GroundGlass), consolidation: of(Channel::Consolidation) }
+    let found = Opacities { ground_glass: of(Channel::GroundGlass), consolidation: of(Channel::Consolidation) };
+    spread::whole(volume, answer, places, found)
+}
+
+/// What of the regions lies where lung may be, from `min_size` ml on.
+pub(super) fn clipped(volume: &Volume, places: &Places, regions: Vec<Region>, min_size: f64) -> Vec<Region> {
+    let clip =
+        |r: Region| regions::measure(volume, places.clipped(r.mask, places::PLEURA, places::SPINE), r.confidence);
+    let mut within: Vec<Region> = regions.into_iter().filter_map(clip).filter(|r| r.volume_ml >= min_size).collect();
+    regions::number(&mut within);
+    within
 }
 
 pub fn is_found(pneumonia: &Pneumonia) -> bool {

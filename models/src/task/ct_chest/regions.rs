@@ -16,29 +16,34 @@ use crate::volume::Volume;
 /// the network has no such channel.
 pub fn collect(volume: &Volume, answer: &Answer, channel: Channel) -> (Vec<Region>, Thresholds) {
     let Some((probability, thresholds)) = answer.channel(channel) else {
-        return (Vec::new(), Thresholds { confidence: 1.0, mask: 1.0, min_size: 0.0, look_again: None, large: None });
+        return (Vec::new(), Thresholds::plain(1.0, 1.0, 0.0));
     };
-    let target = &answer.prepared.target;
-    let floor = level(thresholds.mask);
-    let mask: Vec<u8> = probability.par_iter().map(|p| u8::from(*p >= floor)).collect();
+    let regions = above(volume, &answer.prepared.target, probability, thresholds.mask, thresholds.confidence);
+    (regions, thresholds)
+}
+
+/// Components of what is at least `floor` in the values on the network's grid, those whose best value is at least `best`.
+pub fn above(volume: &Volume, target: &Target, values: &[u16], floor: f32, best: f32) -> Vec<Region> {
+    let least = level(floor);
+    let mask: Vec<u8> = values.par_iter().map(|p| u8::from(*p >= least)).collect();
     let found = components::label(&target.grid, &mask);
     drop(mask);
     let mut candidates = vec![Candidate::default(); found.sizes.len()];
     for (i, label) in found.labels.iter().enumerate().filter(|(_, l)| **l != 0) {
-        candidates[*label as usize - 1].add(target.grid.at(i), probability[i]);
+        candidates[*label as usize - 1].add(target.grid.at(i), values[i]);
     }
     let mut regions: Vec<Region> = (1..)
         .zip(candidates)
-        .filter(|(_, c)| c.score >= level(thresholds.confidence))
+        .filter(|(_, c)| c.score >= level(best))
         .collect::<Vec<_>>()
         .into_par_iter()
         .filter_map(|(label, c)| {
-            let mask = to_original(volume, target, probability, &found.labels, label, &c, thresholds.mask);
+            let mask = to_original(volume, target, values, &found.labels, label, &c, floor);
             measure(volume, mask, f64::from(c.score) / f64::from(ONE))
         })
         .collect();
     number(&mut regions);
-    (regions, thresholds)
+    regions
 }
 
 /// Regions of at least `min_size` ml.

@@ -10,7 +10,7 @@ use crate::testing::Chest;
 use crate::volume::Volume;
 
 pub fn plan() -> Plan {
-    let thresholds = Thresholds { confidence: 0.5, mask: 0.4, min_size: 0.0, look_again: None, large: None };
+    let thresholds = Thresholds::plain(0.5, 0.4, 0.0);
     Plan {
         package: "test 1.0.0".into(),
         body_part: "CHEST".into(),
@@ -55,7 +55,7 @@ pub fn perfect(volume: &Volume, lungs: &[Lung], shapes: &[Shape<'_>]) -> Answer 
             let away = distance(volume.geometry.to_patient(voxel)) / plan.spacing_mm;
             ((0.5 - away).clamp(0.0, 1.0) * f64::from(ONE)) as u16
         };
-        let thresholds = Thresholds { confidence: 0.5, mask: 0.5, min_size: 0.0, look_again: None, large: None };
+        let thresholds = Thresholds::plain(0.5, 0.5, 0.0);
         (*channel, thresholds, (0..target.grid.len()).into_par_iter().map(value).collect::<Vec<u16>>())
     });
     let channels = channels.collect();

@@ -28,11 +28,7 @@ fn package() -> Package {
             findings: [(ChestFinding::Nodule, limits)].into(),
             input: Input { spacing_mm: 2.0, patch: [48, 64, 64], overlap: 16, windows_hu: vec![[-1000.0, 400.0]] },
             outputs: Outputs { channels: vec![Channel::Nodule] },
-            thresholds: [(
-                Channel::Nodule,
-                Threshold { confidence: 0.5, mask: 0.4, min_size: 4.0, look_again: None, large: None },
-            )]
-            .into(),
+            thresholds: [(Channel::Nodule, Threshold::plain(0.5, 0.4, 4.0))].into(),
         }),
         variants: Vec::new(),
         golden: None,

@@ -17,7 +17,7 @@ fn task(sector: Sector) -> Task {
         findings: Default::default(),
         input: Input { size: [256, 256], resize: Resize::Letterbox },
         outputs: Outputs { stride: 2, channels: Channel::ALL.to_vec() },
-        lesion: Threshold { confidence: 0.8, mask: 0.4, min_size: 2.0, look_again: None, large: None },
+        lesion: Threshold::plain(0.8, 0.4, 2.0),
         malignant: 0.5,
     };
     let letterbox = Letterbox::new([sector.width, sector.height], [256, 256]);
