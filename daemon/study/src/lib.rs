@@ -104,17 +104,17 @@ pub(crate) const PAUSES: Pauses = Pauses::new(Duration::from_millis(500), Durati
 /// None at present.
 pub async fn run(
     parts: StudyParts,
-    mut arrivals: mpsc::Receiver<Arrival>,
+    arrivals: &mut mpsc::Receiver<Arrival>,
     shutdown: CancellationToken,
 ) -> Result<(), store::Error> {
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
     let mut interrupted = true;
     loop {
-        let told = tell(&parts, &mut arrivals, &mut interrupted, &mut backoff, &shutdown).await;
+        let told = tell(&parts, arrivals, &mut interrupted, &mut backoff, &shutdown).await;
         let Err(error) = told else { return Ok(()) };
         parts.store.failed(&error);
         let pause = backoff.failed(started.elapsed());
-        if !wait_out(&mut arrivals, pause, &shutdown).await {
+        if !wait_out(arrivals, pause, &shutdown).await {
             return Ok(());
         }
     }

@@ -175,7 +175,7 @@ impl Unit {
         let stop = || trigger.clone();
         let mut tasks = vec![
             tokio::spawn(unless_failed(listener::run(socket, intake, stop()))),
-            tokio::spawn(unless_failed(study::run(parts.clone(), arrivals, stop()))),
+            tokio::spawn(unless_failed(story(parts.clone(), arrivals, stop()))),
         ];
         if self.works {
             tasks.push(tokio::spawn(unless_failed(worker::run(parts, stop()))));
@@ -325,4 +325,12 @@ pub async fn until(what: &str, done: impl Fn() -> bool) {
         assert!(Instant::now() < end, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+async fn story(
+    parts: StudyParts,
+    mut arrivals: mpsc::Receiver<node::Arrival>,
+    stop: CancellationToken,
+) -> Result<(), custody::store::Error> {
+    study::run(parts, &mut arrivals, stop).await
 }
