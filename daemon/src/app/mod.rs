@@ -30,6 +30,7 @@ use study::analyze::worker;
 use study::model::Models;
 use study::outbox;
 use study::parts::StudyParts;
+use study::reject;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +105,9 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let analyzing = move |store, end| worker::run(own.on(store), end);
     tasks.start("analysis", rows::while_open(on_rows(), parts.store.clone(), stop(), analyzing));
     tasks.start("DICOM", node::listener::run(opened.ports, intake, stop()));
+    let own = parts.clone();
+    let rejecting = move |store, end| reject::run(own.on(store), end);
+    tasks.start("rejection notes", rows::while_open(on_rows(), parts.store.clone(), stop(), rejecting));
     let reporting = move |store, end| report(reporter.clone(), store, end);
     tasks.start("storage commitment", rows::while_open(on_rows(), parts.store.clone(), stop(), reporting));
     let (own, own_settings, own_gate) = (parts.clone(), settings.clone(), gate.clone());

@@ -21,7 +21,7 @@
 //!
 //! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left, also after an
 //! error of the database. `resolve` lets a person decide between two contents of the same object,
-//! `review` about each finding.
+//! `review` about each finding; `reject` tells the destinations what does not count any more because of either.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -36,6 +36,7 @@ pub mod analyze;
 pub mod model;
 pub mod exam;
 pub mod outbox;
+pub mod reject;
 pub mod resolve;
 pub mod review;
 pub mod parts;

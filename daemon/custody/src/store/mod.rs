@@ -17,6 +17,7 @@ pub mod members;
 mod mend;
 pub mod places;
 pub mod progress;
+pub mod rejections;
 pub mod results;
 pub mod reviews;
 pub mod segments;
@@ -47,6 +48,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_steps.sql"),
     include_str!("migrations/0008_forget.sql"),
     include_str!("migrations/0009_reviews.sql"),
+    include_str!("migrations/0010_rejections.sql"),
 ];
 
 /// What a commit on this connection waits for.

@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use study::analyze::worker;
 use study::model::Shelf;
 use study::parts::StudyParts;
+use study::reject;
 use study::settings::{Analyze, Series, Settings, Study};
 use study::volume::ahead::{DecodeAhead, Limits};
 use tempfile::TempDir;
@@ -127,6 +128,7 @@ impl Unit {
             retry_max_secs: 1.0,
             accepts_simulated: false,
             results: None,
+            rejection_notes: false,
             commitment: Asking::Off,
             commitment_days: 2.0,
             tls: None,
@@ -177,6 +179,7 @@ impl Unit {
             tokio::spawn(unless_failed(listener::run(socket, intake, stop()))),
             tokio::spawn(unless_failed(story(parts.clone(), arrivals, stop()))),
         ];
+        tasks.push(tokio::spawn(unless_failed(reject::run(parts.clone(), stop()))));
         if self.works {
             tasks.push(tokio::spawn(unless_failed(worker::run(parts, stop()))));
         }
