@@ -9,7 +9,8 @@ use rusqlite::Connection;
 #[derive(Debug, Clone)]
 pub struct Reader {
     store: Store,
-    connection: Arc<Mutex<Option<Connection>>>,
+    /// With the era of the database that it reads.
+    connection: Arc<Mutex<Option<(u64, Connection)>>>,
 }
 
 /// Why there was no connection to ask.
@@ -37,18 +38,21 @@ impl Reader {
         let reader = self.clone();
         let answer = tokio::task::spawn_blocking(move || {
             let mut slot = reader.connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let connection = match slot.take() {
-                Some(connection) => connection,
+            // One to a database that was set aside since would show what is not so any more.
+            let opened = match slot.take().filter(|(era, _)| *era == reader.store.era()) {
+                Some(opened) => opened,
                 None => reader.open().map_err(Lost::from)?,
             };
-            query(slot.insert(connection))
+            query(&slot.insert(opened).1)
         });
         answer.await.map_err(Lost::from)?
     }
 
-    fn open(&self) -> store::Result<Connection> {
+    fn open(&self) -> store::Result<(u64, Connection)> {
+        // Asked first: if another era begins in between, it is opened once more.
+        let era = self.store.era();
         let connection = self.store.connect(Durability::Rebuildable)?;
         connection.pragma_update(None, "query_only", true)?;
-        Ok(connection)
+        Ok((era, connection))
     }
 }

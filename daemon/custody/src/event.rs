@@ -1,4 +1,4 @@
-//! Events about series, jobs, deliveries and models.
+//! Events about series, jobs, deliveries, models, and the database that holds them.
 
 use serde::Serialize;
 
@@ -16,6 +16,8 @@ pub enum Event {
     Delivery { id: i64, destination: String, state: String, reason: Option<String> },
     /// A model package was added or removed or changed its state; other packages of the same task may have changed too.
     Model { id: String, version: String },
+    /// The database was built again: every row may be another one, and have another id.
+    Rebuilt,
 }
 
 impl Event {

@@ -47,7 +47,8 @@ pub(super) fn asked(services: &Services, settings: &settings::Commitment, reques
         peer_address: &request.origin.peer_address,
         items: &items,
     };
-    let written = services.store.connect(Durability::Full).and_then(|mut connection| {
+    let store = services.store.of_this_era();
+    let written = store.connect(Durability::Full).and_then(|mut connection| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let asked = commitments::ask(&transaction, &new, settings.max_open, &now_utc())?;
         transaction.commit()?;
@@ -68,7 +69,7 @@ pub(super) fn asked(services: &Services, settings: &settings::Commitment, reques
             refuse(Refusal::TooMuch, &reason)
         }
         Err(error) => {
-            services.store.failed(&error);
+            store.failed(&error);
             refuse(Refusal::Processing, &error.to_string())
         }
     }
@@ -238,7 +239,8 @@ pub(super) fn archive_reported(services: &Services, request: &Whole) -> Answer {
 
 /// Writes down what an archive reported.
 fn note_report(services: &Services, reported: &Reported) -> Answer {
-    let noted = services.store.connect(Durability::Full).and_then(|mut connection| {
+    let store = services.store.of_this_era();
+    let noted = store.connect(Durability::Full).and_then(|mut connection| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let noted =
             asks::answered(&transaction, &reported.transaction_uid, &reported.committed, &reported.failed, &now_utc())?;
@@ -256,7 +258,7 @@ fn note_report(services: &Services, reported: &Reported) -> Answer {
             refuse(Refusal::InvalidArgument, "this device knows no such transaction")
         }
         Err(error) => {
-            services.store.failed(&error);
+            store.failed(&error);
             refuse(Refusal::Processing, &error.to_string())
         }
     }

@@ -129,6 +129,7 @@ fn message<'a>(request: &'a Whole, state: StepState, series: Option<&'a [Made]>)
 
 /// One transaction that is on the disk afterwards.
 fn written<T>(store: &Store, work: impl FnOnce(&Transaction<'_>, &str) -> store::Result<T>) -> Result<T, Answer> {
+    let store = store.of_this_era();
     let done = store.connect(Durability::Full).and_then(|mut connection| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction, &now_utc())?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use custody::store::rejections;
 use dicom::check::Checker;
 use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,9 @@ pub struct Destination {
     /// Which kinds of results are sent to it. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results: Option<Vec<ResultKind>>,
+    /// Whether it is told, by an IHE rejection note, of results that it has and that do not count any more.
+    #[serde(default)]
+    pub rejection_notes: bool,
     /// `true`, or a table: how the archive's certificate is judged, and which one we show.
     #[serde(default, deserialize_with = "switch_or_table", skip_serializing_if = "Option::is_none")]
     pub tls: Option<DestinationTls>,
@@ -347,8 +351,13 @@ impl Destination {
         }
     }
 
-    /// The words of the kinds of results that it takes; `None` for all.
+    /// The words of the kinds of results that it takes, rejection notes among them; `None` for all.
     pub fn kinds(&self) -> Option<Vec<&'static str>> {
-        self.results.as_ref().map(|kinds| kinds.iter().map(|kind| kind.word()).collect())
+        if self.results.is_none() && self.rejection_notes {
+            return None;
+        }
+        let kinds = self.results.as_deref().unwrap_or(&ResultKind::ALL);
+        let note = self.rejection_notes.then_some(rejections::KIND);
+        Some(kinds.iter().map(|kind| kind.word()).chain(note).collect())
     }
 }

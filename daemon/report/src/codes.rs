@@ -38,6 +38,9 @@ pub const DEVICE_OBSERVER_NAME: Code = dcm("121013", "Device Observer Name");
 pub const DEVICE_OBSERVER_MANUFACTURER: Code = dcm("121014", "Device Observer Manufacturer");
 pub const DEVICE_OBSERVER_MODEL: Code = dcm("121015", "Device Observer Model Name");
 pub const DEVICE_OBSERVER_SERIAL: Code = dcm("121016", "Device Observer Serial Number");
+pub const REJECTED_FOR_QUALITY: Code = dcm("113001", "Rejected for Quality Reasons");
+pub const REJECTED_FOR_PATIENT_SAFETY: Code = dcm("113037", "Rejected for Patient Safety Reasons");
+pub const KEY_OBJECT_DESCRIPTION: Code = dcm("113012", "Key Object Description");
 pub const PROCEDURE_REPORTED: Code = dcm("121058", "Procedure reported");
 /// CID 100 has no code for CT of the chest; the finding sites give the anatomy.
 pub const CT_UNSPECIFIED: Code = Code { value: "25045-6", scheme: "LN", meaning: "CT unspecified body region" };

@@ -57,6 +57,11 @@ pub enum Value {
         sop_uid: String,
         part: Part,
     },
+    /// An object that is no image.
+    Composite {
+        sop_class_uid: String,
+        sop_uid: String,
+    },
     /// Pairs of column and row; (0, 0) is the top left corner of the top left pixel (PS3.3 section C.18.6).
     Coordinates {
         kind: &'static str,
@@ -134,6 +139,7 @@ impl Item {
             Value::Uid(_) => "UIDREF",
             Value::Number { .. } => "NUM",
             Value::Image { .. } => "IMAGE",
+            Value::Composite { .. } => "COMPOSITE",
             Value::Coordinates { .. } => "SCOORD",
         };
         set.text(tags::VALUE_TYPE, VR::CS, value_type);
@@ -167,6 +173,10 @@ impl Item {
                     Part::Frame(n) => item.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &n.to_string()),
                     Part::Segment(n) => item.shorts(tags::REFERENCED_SEGMENT_NUMBER, &[n]),
                 }
+                set.sequence(tags::REFERENCED_SOP_SEQUENCE, vec![item]);
+            }
+            Value::Composite { sop_class_uid, sop_uid } => {
+                let item = dataset::reference(&sop_class_uid, &sop_uid);
                 set.sequence(tags::REFERENCED_SOP_SEQUENCE, vec![item]);
             }
             Value::Coordinates { kind, points } => {

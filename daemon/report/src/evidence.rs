@@ -42,6 +42,23 @@ pub fn sequence(context: &Context, own: &[&ResultObject], set: &mut DataSet) {
     for object in own {
         add(&mut series, &object.series_uid, dataset::reference(&object.sop_class_uid, &object.sop_uid));
     }
+    write(context, series, set);
+}
+
+/// Evidence of a note about objects of one study: series, SOP class and SOP instance of each.
+pub fn of_objects<'a>(
+    context: &Context,
+    objects: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
+    set: &mut DataSet,
+) {
+    let mut series = Vec::new();
+    for (series_uid, sop_class_uid, sop_uid) in objects {
+        add(&mut series, series_uid, dataset::reference(sop_class_uid, sop_uid));
+    }
+    write(context, series, set);
+}
+
+fn write(context: &Context, series: Vec<(String, Vec<DataSet>)>, set: &mut DataSet) {
     let series = series.into_iter().filter(|(_, items)| !items.is_empty()).map(|(uid, items)| {
         let mut item = DataSet::new();
         item.text(tags::SERIES_INSTANCE_UID, VR::UI, &uid);

@@ -12,6 +12,7 @@ pub mod pages;
 pub mod provenance;
 pub mod quality;
 pub mod refused;
+pub mod rejection;
 pub mod settings;
 pub mod uid;
 pub mod stills;
@@ -100,7 +101,7 @@ pub const KINDS: [&str; 6] = {
 /// One DICOM object, ready to be stored and sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultObject {
-    /// One of [`KINDS`].
+    /// One of [`KINDS`], or `ko` for a rejection note.
     pub kind: &'static str,
     pub sop_class_uid: String,
     pub sop_uid: String,

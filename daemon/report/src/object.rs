@@ -64,6 +64,15 @@ pub const PDF: ObjectKind = ObjectKind {
     description: "Scanside report draft",
 };
 
+/// A note that other results do not count any more.
+pub const KO: ObjectKind = ObjectKind {
+    name: "ko",
+    sop_class_uid: "1.2.840.10008.5.1.4.1.1.88.59",
+    modality: "KO",
+    series_number: "97009",
+    description: "Scanside rejection note",
+};
+
 impl Context<'_> {
     pub fn series_uid(&self, kind: ObjectKind) -> String {
         self.uids.of(&format!("{} series", kind.name), 0)

@@ -98,6 +98,18 @@ impl Uids {
         Self { seed, lasting: seed }
     }
 
+    /// The UIDs of a note that rejects these objects for a reason.
+    pub fn of_rejection<'a>(sop_uids: impl Iterator<Item = &'a str>, reason: &str, device_uid: &str) -> Self {
+        let mut sop_uids: Vec<&str> = sop_uids.collect();
+        sop_uids.sort_unstable();
+        let mut hash = Sha256::new();
+        for text in ["rejection", reason, device_uid].into_iter().chain(sop_uids) {
+            field(&mut hash, text);
+        }
+        let seed = hash.finalize().into();
+        Self { seed, lasting: seed }
+    }
+
     /// The UID of item `index` of this kind.
     pub fn of(&self, kind: &str, index: usize) -> String {
         derived(&self.seed, kind, index)

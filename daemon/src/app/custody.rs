@@ -1,21 +1,35 @@
 //! Opens database and custody log, for as long as it takes: a full disk, a locked or a damaged database keeps the box from
-//! receiving, not from answering. Once they are open, keeps a copy of the database beside it.
+//! receiving, not from answering. Once they are open, keeps a copy of the database beside it. A database that is damaged,
+//! removed or replaced while the daemon runs is built again in the same way: whoever works on rows ends first (`rows`), then
+//! the custody log is closed and both are opened again.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use custody::event::Event;
 use custody::spool::{self, Recovery};
 use custody::store::{self, Mended};
+use custody::store::{Durability, jobs, now_utc, utc_after};
 use hal::backoff::Pauses;
+use study::exam::hand_over::HandOver;
 use study::exam::keep;
 use study::parts::StudyParts;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::rows::AtWork;
 use crate::health::Custody;
 
+/// A database that was built again so often within [`WITHIN`] is not built again before that time has passed: the disk is
+/// failing, and each attempt writes to it.
+const MOST_BUILT: usize = 3;
+const WITHIN: Duration = Duration::from_secs(3600);
+/// How long whoever works on rows may take to end before the database is built again. An answer that comes later is not
+/// written: its connection belongs to the database that was set aside.
+const END_WITHIN: Duration = Duration::from_secs(20);
 /// Pauses before opening is tried again.
 const PAUSES: Pauses = Pauses::new(Duration::from_secs(1), Duration::from_secs(10));
 /// How often it is asked whether a copy is due.
@@ -26,20 +40,64 @@ const COPY_EVERY: Duration = Duration::from_secs(600);
 /// GiB a day, which flash memory bears for years.
 const COPY_RATE: u64 = 256 << 10;
 
-/// Runs until shutdown. `told` says how far it is.
-pub async fn run(parts: StudyParts, told: watch::Sender<Custody>, shutdown: CancellationToken) {
+/// Runs until shutdown. `told` says how far it is; `at_work` are the tasks that work on rows.
+pub async fn run(parts: StudyParts, told: watch::Sender<Custody>, at_work: AtWork, shutdown: CancellationToken) {
+    let mut built = Vec::new();
+    let mut troubles = parts.store.troubles();
+    loop {
+        tokio::select! {
+            () = open_until_it_works(&parts, &told, &mut built) => {}
+            () = shutdown.cancelled() => return,
+        }
+        let trouble = tokio::select! {
+            () = keep_copy(&parts) => return,
+            Ok(trouble) = troubles.wait_for(|now| now.as_ref().is_some_and(|now| now.kind.needs_rebuilding())) => trouble.clone(),
+            () = shutdown.cancelled() => return,
+        };
+        built.push(Instant::now());
+        let reason = format!("{} (since {})", trouble.map(|now| now.reason).unwrap_or_default(), now_utc());
+        told.send_replace(Custody::Failed { reason });
+        if tokio::time::timeout(END_WITHIN, at_work.ended()).await.is_err() {
+            tracing::warn!("work on rows has not ended; what it comes to is not written");
+        }
+        let spool = parts.spool.clone();
+        if let Err(panicked) = spawn_blocking(move || spool.halt()).await {
+            tracing::error!(%panicked, "the custody log was not closed");
+        }
+        parts.ahead.forget_all();
+    }
+}
+
+/// Tries with pauses. `built`: when the database had to be built again while the daemon ran.
+async fn open_until_it_works(parts: &StudyParts, told: &watch::Sender<Custody>, built: &mut Vec<Instant>) {
     let mut failures = 0;
     loop {
+        if let Some(rest) = rest(built, Instant::now()) {
+            let until = utc_after(rest);
+            let trouble = parts.store.trouble().map(|trouble| trouble.reason).unwrap_or_default();
+            let reason = format!(
+                "the database was damaged {MOST_BUILT} times within an hour: check the disk; it is built again at {until}; {trouble}"
+            );
+            tracing::error!(reason, "the database is not built again for now");
+            told.send_replace(Custody::Failed { reason });
+            tokio::time::sleep(rest).await;
+        }
         let opening = parts.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let error = match opened.map_err(anyhow::Error::from).and_then(|opened| opened) {
-            Ok((mended, recovery)) => {
+        let opened = spawn_blocking(move || open(&opening)).await;
+        let (mended, opened) = opened.unwrap_or_else(|panicked| (None, Err(panicked.into())));
+        if mended.is_some() && opened.is_err() {
+            built.push(Instant::now());
+        }
+        let error = match opened {
+            Ok(recovery) => {
                 tracing::info!(%recovery, "spool opened");
-                if let Some(mended) = &mended {
-                    tracing::error!("{mended}");
+                let notice = mended.map(|mended| format!("{mended} ({})", now_utc()));
+                if let Some(notice) = &notice {
+                    tracing::error!("{notice}");
+                    let _ = parts.events.send(Event::Rebuilt);
                 }
-                told.send_replace(Custody::Open { notice: mended.map(|mended| mended.to_string()) });
-                break;
+                told.send_replace(Custody::Open { notice });
+                return;
             }
             Err(error) => error,
         };
@@ -49,33 +107,51 @@ pub async fn run(parts: StudyParts, told: watch::Sender<Custody>, shutdown: Canc
             tracing::error!(reason, "database and custody log cannot be opened; tried again until it succeeds");
         }
         told.send_replace(Custody::Failed { reason });
-        tokio::select! {
-            () = tokio::time::sleep(PAUSES.after(failures)) => {}
-            () = shutdown.cancelled() => return,
-        }
-    }
-    tokio::select! {
-        () = keep_copy(&parts) => {}
-        () = shutdown.cancelled() => {}
+        tokio::time::sleep(PAUSES.after(failures)).await;
     }
 }
 
-/// Blocks.
-fn open(parts: &StudyParts) -> anyhow::Result<(Option<Mended>, Recovery)> {
+/// How long the database is left as it is, by when it was built again. Pure.
+fn rest(built: &[Instant], now: Instant) -> Option<Duration> {
+    let first = built.iter().rev().nth(MOST_BUILT - 1)?;
+    WITHIN.checked_sub(now.saturating_duration_since(*first)).filter(|rest| !rest.is_zero())
+}
+
+/// Blocks. Says also after an error whether the database was built again.
+fn open(parts: &StudyParts) -> (Option<Mended>, anyhow::Result<Recovery>) {
+    match prepare(parts) {
+        Ok(mended) => {
+            let started = start(parts, mended.is_some());
+            (mended, started)
+        }
+        Err(error) => (None, Err(error)),
+    }
+}
+
+fn prepare(parts: &StudyParts) -> anyhow::Result<Option<Mended>> {
     let directory = &parts.settings.spool.directory;
     std::fs::create_dir_all(directory).with_context(|| format!("spool.directory {}", directory.display()))?;
     let given = parts.spool.give_up_spares()?;
     if given > 0 {
         tracing::warn!(mib = given >> 20, "the disk is almost full: empty segments of the custody log were removed");
     }
-    let mended = parts.store.prepare().map_err(|error| anyhow::anyhow!("{}: {error}", error.kind().words()))?;
+    parts.store.prepare().map_err(|error| anyhow::anyhow!("{}: {error}", error.kind().words()))
+}
+
+fn start(parts: &StudyParts, was_built: bool) -> anyhow::Result<Recovery> {
     let recovery = parts.spool.start().inspect_err(|error| {
         if let spool::Error::Database(error) = error {
             // Damage is marked, so that the next attempt builds the database again.
             parts.store.failed(error);
         }
     })?;
-    Ok((mended, recovery))
+    if was_built {
+        // The work on them was ended, which is not held against them.
+        jobs::give_all_back(&parts.store.connect(Durability::Full)?)?;
+        let (store, events, wake) = (parts.store.clone(), parts.events.clone(), parts.wake.clone());
+        HandOver { store, events, wake }.ended_again(&parts.settings.spool.directory.join("exams"));
+    }
+    Ok(recovery)
 }
 
 /// Copies the database from time to time, and at once when a recorded exam waits for it.
@@ -85,7 +161,7 @@ async fn keep_copy(parts: &StudyParts) {
     loop {
         tokio::time::sleep(ASK_EVERY).await;
         let (copying, due) = (parts.clone(), last.elapsed() >= pause(parts.store.copy_bytes()));
-        let copied = tokio::task::spawn_blocking(move || copy(&copying, due)).await;
+        let copied = spawn_blocking(move || copy(&copying, due)).await;
         match copied.map_err(|panicked| panicked.to_string()).and_then(|copied| copied) {
             Ok(false) => {}
             Ok(true) => {
@@ -128,6 +204,19 @@ fn told(parts: &StudyParts, error: &store::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_that_is_damaged_again_and_again_is_left_alone_for_a_while() {
+        let begun = Instant::now();
+        let minutes = |count: u64| begun + Duration::from_secs(60 * count);
+        assert_eq!(rest(&[], begun), None);
+        assert_eq!(rest(&[minutes(0), minutes(1)], minutes(2)), None);
+        let three = [minutes(0), minutes(1), minutes(2)];
+        assert_eq!(rest(&three, minutes(2)), Some(Duration::from_secs(58 * 60)));
+        assert_eq!(rest(&three, minutes(60)), None);
+        let four = [minutes(0), minutes(1), minutes(2), minutes(60)];
+        assert_eq!(rest(&four, minutes(60)), Some(Duration::from_secs(60)));
+    }
 
     #[test]
     fn a_large_database_is_copied_less_often() {

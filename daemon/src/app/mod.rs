@@ -5,15 +5,18 @@ mod custody;
 mod good;
 mod live;
 mod opened;
+mod rows;
 mod tasks;
 mod verbs;
 mod worklist;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::custody::FreeBytes;
 use ::custody::level::{Gate, Level};
+use ::custody::store::Store;
 use ::live::auto;
 use config::Settings;
 use config::good::{Fallback, Start};
@@ -27,9 +30,11 @@ use study::analyze::worker;
 use study::model::Models;
 use study::outbox;
 use study::parts::StudyParts;
-use tokio::sync::{mpsc, watch};
+use study::reject;
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::rows::AtWork;
 use self::tasks::Tasks;
 use self::verbs::Verbs;
 use crate::console::{Signer, Studies};
@@ -42,12 +47,12 @@ use crate::{console, dbus, health};
 /// Arrivals that may wait for the study task; when there are more, senders must wait.
 const ARRIVALS: usize = 1024;
 
-/// Runs the daemon until shutdown. Trouble of disk or database ends nothing: the gate is closed until it is over. Only
-/// damage of the database ends the daemon, since the next start builds it again. If a task ends early, the daemon ends and
-/// systemd restarts it; instances in custody survive that.
+/// Runs the daemon until shutdown. Trouble of disk or database ends nothing: the gate is closed until it is over, and a
+/// damaged database is built again. If a task ends early, the daemon ends and systemd restarts it; instances in custody
+/// survive that.
 ///
 /// # Errors
-/// When the DICOM port cannot be bound, the database must be built again, or a task fails.
+/// When the DICOM port cannot be bound, or a task fails.
 pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken) -> anyhow::Result<()> {
     let settings = Arc::new(start.settings);
     let opened = opened::open(&settings).await?;
@@ -90,21 +95,31 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let mut tasks = Tasks::new(shutdown.clone());
     let stop = || shutdown.clone();
     let open = || custody.clone();
-    tasks.start_steady("custody", custody::run(parts.clone(), custody_told, stop()));
+    let at_work = AtWork::default();
+    let on_rows = || (custody.clone(), at_work.clone());
+    tasks.start_steady("custody", custody::run(parts.clone(), custody_told, at_work.clone(), stop()));
     tasks.start_steady("callers", callers::keep(callers, settings.spool.directory.clone(), stop()));
     tasks.start_steady("worklist", worklist::keep(expected, settings.spool.directory.clone(), stop()));
-    tasks.start("study", story(open(), parts.clone(), arrivals, stop()));
-    tasks.start("analysis", once_open(open(), stop(), worker::run(parts.clone(), stop())));
+    tasks.start("study", story(on_rows(), parts.clone(), arrivals, stop()));
+    let own = parts.clone();
+    let analyzing = move |store, end| worker::run(own.on(store), end);
+    tasks.start("analysis", rows::while_open(on_rows(), parts.store.clone(), stop(), analyzing));
     tasks.start("DICOM", node::listener::run(opened.ports, intake, stop()));
-    tasks.start("storage commitment", once_open(open(), stop(), reporter.run(stop())));
-    tasks.start("outbox", once_open(open(), stop(), deliver(&settings, &parts, &gate, stop())));
+    let own = parts.clone();
+    let rejecting = move |store, end| reject::run(own.on(store), end);
+    tasks.start("rejection notes", rows::while_open(on_rows(), parts.store.clone(), stop(), rejecting));
+    let reporting = move |store, end| report(reporter.clone(), store, end);
+    tasks.start("storage commitment", rows::while_open(on_rows(), parts.store.clone(), stop(), reporting));
+    let (own, own_settings, own_gate) = (parts.clone(), settings.clone(), gate.clone());
+    let delivering = move |store, end| deliver(&own_settings, &own.on(store), &own_gate, end);
+    tasks.start("outbox", rows::while_open(on_rows(), parts.store.clone(), stop(), delivering));
     tasks.start("live", live::look(settings.clone(), &parts, stage, stop()));
     tasks.start("recorder", once_open(open(), stop(), live::record(recorder, view.clone(), stop())));
     if let Some(view) = view.clone().filter(|_| settings.live.auto_start) {
         let after = Duration::from_secs(settings.live.auto_stop_secs);
         tasks.start_steady("automatic exams", auto::run(view, after, stop()));
     }
-    tasks.start("health", health::run(checks, reports, gate.clone(), stop()));
+    tasks.start_steady("health", health::run(checks, reports, gate.clone(), stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
     tasks.start_steady("page", console::run(settings.console.clone(), view, Some(studies), gate, stop()));
     let (told_ready, is_ready) = watch::channel(false);
@@ -137,23 +152,37 @@ async fn once_open<E>(
     if is_open { task.await } else { Ok(()) }
 }
 
-/// The study story, once it can be told. Until then nothing is kept, so what associations report needs no ear; but they
+/// The study story, whenever it can be told. Meanwhile nothing is kept, so what associations report needs no ear; but they
 /// must not wait for one.
 async fn story(
-    mut custody: watch::Receiver<Custody>,
+    (custody, at_work): (watch::Receiver<Custody>, AtWork),
     parts: StudyParts,
-    mut arrivals: mpsc::Receiver<Arrival>,
+    arrivals: mpsc::Receiver<Arrival>,
     shutdown: CancellationToken,
 ) -> Result<(), ::custody::store::Error> {
+    let arrivals = Arc::new(Mutex::new(arrivals));
+    let (heard, mut open) = (arrivals.clone(), custody.clone());
+    let story = rows::while_open((custody, at_work), parts.store.clone(), shutdown, move |store, end| {
+        let (arrivals, parts) = (heard.clone(), parts.on(store));
+        async move { study::run(parts, &mut *arrivals.lock().await, end).await }
+    });
+    tokio::pin!(story);
     loop {
         tokio::select! {
-            // A closed channel means that the daemon stops.
-            Ok(_) = custody.wait_for(Custody::is_open) => break,
-            Some(_) = arrivals.recv() => {}
-            () = shutdown.cancelled() => return Ok(()),
+            told = &mut story => return told,
+            true = rows::becomes(&mut open, false) => {}
+        }
+        let unheard = async {
+            let mut arrivals = arrivals.lock().await;
+            while arrivals.recv().await.is_some() {}
+        };
+        tokio::select! {
+            told = &mut story => return told,
+            true = rows::becomes(&mut open, true) => {}
+            // Nobody sends any more: the daemon stops.
+            () = unheard => return story.await,
         }
     }
-    study::run(parts, arrivals, shutdown).await
 }
 
 /// Says which certificate of the box, or CA that it trusts, ends soon.
@@ -218,8 +247,8 @@ fn deliver(
     settings: &Settings,
     parts: &StudyParts,
     gate: &Gate,
-    shutdown: CancellationToken,
-) -> impl Future<Output = Result<(), outbox::Error>> + Send + 'static {
+    end: CancellationToken,
+) -> impl Future<Output = Result<(), outbox::Error>> + Send + use<> {
     outbox::run(
         Wall::default(),
         parts.store.clone(),
@@ -228,8 +257,18 @@ fn deliver(
         gate.clone(),
         parts.outbox_wake.clone(),
         parts.events.clone(),
-        shutdown,
+        end,
     )
+}
+
+/// Brings the reports of storage commitment to those that asked.
+fn report(
+    mut reporter: Reporter,
+    store: Store,
+    end: CancellationToken,
+) -> impl Future<Output = Result<(), Infallible>> + Send + use<> {
+    reporter.services.store = store;
+    reporter.run(end)
 }
 
 async fn serve_bus(

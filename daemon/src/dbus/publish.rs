@@ -47,6 +47,8 @@ struct Pending {
     level: bool,
     /// Events were lost, so everything must be read again.
     all: bool,
+    /// What was exported may be of rows that are not there any more.
+    rebuilt: bool,
 }
 
 impl Pending {
@@ -59,6 +61,8 @@ impl Pending {
             Event::Job { id, .. } => drop(self.jobs.insert(*id, event)),
             Event::Delivery { id, .. } => drop(self.deliveries.insert(*id, event)),
             Event::Model { .. } => self.models = true,
+            // What was noted before is of other rows.
+            Event::Rebuilt => *self = Self { all: true, rebuilt: true, models: self.models, ..Self::default() },
         }
     }
 
@@ -140,10 +144,11 @@ impl Publisher {
                 Ok(()) = health.changed() => pending.level = true,
                 () = tokio::time::sleep_until(wake) => {
                     due = None;
+                    let rebuilt = pending.rebuilt;
                     match self.flush(std::mem::take(&mut pending)).await {
                         Err(Error::Internal(reason)) => {
                             tracing::debug!(reason, "the database cannot be read; objects on the bus are not up to date");
-                            pending.all = true;
+                            pending = Pending { all: true, rebuilt, ..pending };
                             due = Some(tokio::time::Instant::now() + READ_AGAIN);
                         }
                         flushed => flushed?,
@@ -187,6 +192,23 @@ impl Publisher {
         self.tell_manager().await
     }
 
+    /// Takes every row off the bus.
+    async fn withdraw(&mut self) -> Result<(), Error> {
+        let server = self.connection.object_server().clone();
+        for noun in [Noun::Study, Noun::Series, Noun::Job, Noun::Delivery] {
+            for id in self.exported.remove(noun.element()).unwrap_or_default() {
+                let path = noun.path(id);
+                match noun {
+                    Noun::Study => server.remove::<Study, _>(path).await?,
+                    Noun::Series => server.remove::<Series, _>(path).await?,
+                    Noun::Job => server.remove::<Job, _>(path).await?,
+                    Noun::Delivery => server.remove::<Delivery, _>(path).await?,
+                };
+            }
+        }
+        Ok(())
+    }
+
     /// Updates all packages, because there are few.
     async fn show_models(&mut self) -> Result<(), Error> {
         let mut gone = std::mem::take(&mut self.packages);
@@ -212,6 +234,9 @@ impl Publisher {
             if pending.is_empty() {
                 return Ok(());
             }
+        }
+        if pending.rebuilt {
+            self.withdraw().await?;
         }
         if pending.all {
             self.show_all().await?;

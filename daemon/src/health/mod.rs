@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use custody::FreeBytes;
 use custody::level::{Gate, Level};
-use custody::store::{self, Durability, Store, Trouble, instances};
+use custody::store::{self, Durability, Store, instances};
 use hal::heap_ffi;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ const MOST_UNUSED: u64 = 16 << 20;
 
 /// The reason of the level until database and custody log are open.
 pub const STARTING: &str = "starting: the custody log is being checked";
-/// What happened at the start is shown this long.
+/// How the database was opened is shown this long.
 const NOTICE_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether database and custody log are open.
@@ -49,11 +49,6 @@ impl Custody {
         matches!(self, Self::Open { .. })
     }
 }
-
-/// The database is damaged or gone. The next start builds it again.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}: starting again")]
-pub struct MustBeBuiltAgain(String);
 
 /// What is checked.
 #[derive(Clone)]
@@ -89,25 +84,20 @@ pub fn channel() -> (watch::Sender<Report>, watch::Receiver<Report>) {
 }
 
 /// Checks every 5 s (more often if the watchdog requires it) and at once when a part of the daemon met an error of the
-/// database, until shutdown. `WATCHDOG=1` is sent unless the check itself hangs: a full disk or a locked database is not
-/// helped by a restart.
-///
-/// # Errors
-/// The database must be built again.
-pub async fn run(
-    checks: Checks,
-    reports: watch::Sender<Report>,
-    gate: Gate,
-    shutdown: CancellationToken,
-) -> Result<(), MustBeBuiltAgain> {
+/// database, until shutdown. `WATCHDOG=1` is sent unless the check itself hangs: a full disk, a locked or a damaged database
+/// is not helped by a restart.
+pub async fn run(checks: Checks, reports: watch::Sender<Report>, gate: Gate, shutdown: CancellationToken) {
     let interval = notify::watchdog_interval().map_or(INTERVAL, |watchdog| watchdog.min(INTERVAL));
     let mut memory_at = Instant::now();
     let (mut remark, mut remark_at) = (None, None);
-    let (mut custody, mut troubles, begun) = (checks.custody.clone(), checks.store.troubles(), Instant::now());
+    let (mut custody, mut troubles, mut opened) = (checks.custody.clone(), checks.store.troubles(), Instant::now());
     loop {
         if memory_at.elapsed() >= MEMORY_EVERY {
             memory_at = Instant::now();
             tokio::task::spawn_blocking(give_memory_back);
+        }
+        if custody.has_changed().unwrap_or(false) {
+            opened = Instant::now();
         }
         let opening = custody.borrow_and_update().clone();
         troubles.mark_unchanged();
@@ -123,7 +113,7 @@ pub async fn run(
                 (Level::Full, _) => match &checks.reduced {
                     Some(reason) => (Level::Reduced, reason.clone()),
                     None => {
-                        let notice = notice.filter(|_| begun.elapsed() < NOTICE_FOR);
+                        let notice = notice.filter(|_| opened.elapsed() < NOTICE_FOR);
                         (Level::Full, notice.or_else(|| remark.clone()).unwrap_or_default())
                     }
                 },
@@ -140,14 +130,11 @@ pub async fn run(
         if database.as_ref().err().is_none_or(|why| why != HANGS) {
             notify::watchdog();
         }
-        if let Some(Trouble { reason, .. }) = checks.store.trouble().filter(|trouble| trouble.kind.needs_rebuilding()) {
-            return Err(MustBeBuiltAgain(reason));
-        }
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
             Ok(()) = troubles.changed() => {}
             Ok(()) = custody.changed() => {}
-            () = shutdown.cancelled() => return Ok(()),
+            () = shutdown.cancelled() => return,
         }
     }
 }
@@ -188,11 +175,12 @@ async fn look(checks: &Checks, is_open: bool) -> (Result<u64, String>, Result<Op
 
 /// Whether the database can be written, then what it says.
 fn ask(store: &Store) -> Result<Option<u64>, String> {
+    let here = store.of_this_era();
     let mean = || {
         // The probe tells the store of its own errors. Damage that only the query meets must be known as well.
-        mean_study_bytes(store).inspect_err(|error| {
+        mean_study_bytes(&here).inspect_err(|error| {
             if error.kind().needs_rebuilding() {
-                store.failed(error);
+                here.failed(error);
             }
         })
     };
@@ -289,7 +277,7 @@ mod tests {
                 .unwrap()
                 .unwrap();
             trigger.cancel();
-            task.await.unwrap().unwrap();
+            task.await.unwrap();
         }
     }
 
@@ -328,7 +316,7 @@ mod tests {
         lock.execute_batch("ROLLBACK").unwrap();
         until(&gate, "open", |(level, _)| *level == Level::Full).await;
         shutdown.cancel();
-        task.await.unwrap().unwrap();
+        task.await.unwrap();
     }
 
     #[tokio::test]
@@ -345,7 +333,7 @@ mod tests {
         told.send_replace(Custody::Open { notice: Some("built again".into()) });
         until(&gate, "open", |now| *now == (Level::Full, "built again".into())).await;
         shutdown.cancel();
-        task.await.unwrap().unwrap();
+        task.await.unwrap();
     }
 
     #[tokio::test]
@@ -358,7 +346,7 @@ mod tests {
         let task = tokio::spawn(run(checks, reports, gate.clone(), shutdown.clone()));
         until(&gate, "told", |now| *now == (Level::Full, "expires in 12 days".into())).await;
         shutdown.cancel();
-        task.await.unwrap().unwrap();
+        task.await.unwrap();
     }
 
     #[tokio::test]
@@ -372,18 +360,22 @@ mod tests {
         until(&gate, "told", |now| *now == (Level::Reduced, "a.toml:3: unknown key".into())).await;
         assert!(gate.get().0 < Level::NoNewStudies);
         shutdown.cancel();
-        task.await.unwrap().unwrap();
+        task.await.unwrap();
     }
 
     #[tokio::test]
-    async fn only_a_database_that_must_be_built_again_ends_the_daemon() {
+    async fn a_database_that_must_be_built_again_closes_the_gate_and_does_not_end_the_check() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("db");
         let store = Store::open(&path).unwrap();
-        let (reports, _) = channel();
-        let task = tokio::spawn(run(checks(&store, open()), reports, Gate::default(), CancellationToken::new()));
+        let (gate, shutdown, (reports, _)) = (Gate::default(), CancellationToken::new(), channel());
+        let task = tokio::spawn(run(checks(&store, open()), reports, gate.clone(), shutdown.clone()));
         std::fs::remove_file(&path).unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(30), task).await.unwrap().unwrap();
-        assert!(ended.unwrap_err().to_string().contains("gone"));
+        until(&gate, "closed", |(level, why)| *level == Level::NoNewStudies && why.contains("gone")).await;
+        assert_eq!(store.probe().unwrap_err().kind(), store::StoreFault::Gone, "only `prepare` ends it");
+        store.prepare().unwrap();
+        until(&gate, "open", |(level, _)| *level == Level::Full).await;
+        shutdown.cancel();
+        task.await.unwrap();
     }
 }

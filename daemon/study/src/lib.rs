@@ -21,7 +21,7 @@
 //!
 //! Everything that must survive a power cut is a row before it is announced; `resume` picks up what was left, also after an
 //! error of the database. `resolve` lets a person decide between two contents of the same object,
-//! `review` about each finding.
+//! `review` about each finding; `reject` tells the destinations what does not count any more because of either.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -36,6 +36,7 @@ pub mod analyze;
 pub mod model;
 pub mod exam;
 pub mod outbox;
+pub mod reject;
 pub mod resolve;
 pub mod review;
 pub mod parts;
@@ -104,17 +105,17 @@ pub(crate) const PAUSES: Pauses = Pauses::new(Duration::from_millis(500), Durati
 /// None at present.
 pub async fn run(
     parts: StudyParts,
-    mut arrivals: mpsc::Receiver<Arrival>,
+    arrivals: &mut mpsc::Receiver<Arrival>,
     shutdown: CancellationToken,
 ) -> Result<(), store::Error> {
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
     let mut interrupted = true;
     loop {
-        let told = tell(&parts, &mut arrivals, &mut interrupted, &mut backoff, &shutdown).await;
+        let told = tell(&parts, arrivals, &mut interrupted, &mut backoff, &shutdown).await;
         let Err(error) = told else { return Ok(()) };
         parts.store.failed(&error);
         let pause = backoff.failed(started.elapsed());
-        if !wait_out(&mut arrivals, pause, &shutdown).await {
+        if !wait_out(arrivals, pause, &shutdown).await {
             return Ok(());
         }
     }

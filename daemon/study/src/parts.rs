@@ -28,3 +28,11 @@ pub struct StudyParts {
     /// Gives live work precedence over CT inference.
     pub precedence: Precedence,
 }
+
+impl StudyParts {
+    /// The same, working on the rows of `store`.
+    #[must_use]
+    pub fn on(&self, store: Store) -> Self {
+        Self { store, ..self.clone() }
+    }
+}

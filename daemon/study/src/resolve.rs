@@ -1,13 +1,14 @@
 //! A corrected re-send: objects came again under the same UIDs with other content, and a person says which counts. What
 //! that changes is analysed again as a new version; results of the content that does not count any more and have not
-//! left are superseded. Results that were delivered stay where they are: to reject them there is not done here.
+//! left are superseded. Those that were delivered are marked as rejected: `reject` tells their destinations.
 
 use custody::series::state::SeriesEvent;
 use custody::series::{SeriesKey, SeriesState};
 use custody::store::conflicts::{self, Choice};
 use custody::store::series::SeriesRow;
-use custody::store::{self, events, instances, jobs, results, series};
+use custody::store::{self, events, instances, jobs, rejections, results, series};
 use dicom::kind::SeriesKind;
+use report::rejection::Rejection;
 use rusqlite::Transaction;
 
 use crate::analyze::task::StudyTask;
@@ -74,6 +75,7 @@ fn begin_again(transaction: &Transaction<'_>, settings: &Analyze, key: &SeriesKe
     };
     let (row, _) = series::opened(transaction, key, &modality, kind, total, &now)?;
     let version = series::completed(transaction, row.id, "resolved", &now)?;
+    rejections::of_replaced(transaction, row.id, version, Rejection::PatientSafety.word())?;
     if kept.is_empty() {
         jobs::supersede_older(transaction, row.id, version)?;
         results::supersede_older(transaction, row.id, version)?;

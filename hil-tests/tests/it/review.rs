@@ -1,7 +1,7 @@
 //! A person reviews what was found and signs, from outside: what was rejected is gone from the new objects, each of which names
 //! its predecessor; a kill changes nothing; another package or a rerun carries no signature.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -59,6 +59,29 @@ print(json.dumps({'flag': d.VerificationFlag, 'by': by, 'before': before, 'texts
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// The rejection notes at the archive.
+fn notes(pacs: &Pacs) -> Vec<PathBuf> {
+    let received = pacs.received().into_iter();
+    received.filter(|one| one.sop_class_uid == "1.2.840.10008.5.1.4.1.1.88.59").map(|one| one.path).collect()
+}
+
+/// Title and sorted instance UIDs of a rejection note, as its evidence and its content have them.
+async fn read_note(note: &Path) -> Value {
+    const SCRIPT: &str = "
+import json, sys, pydicom
+d = pydicom.dcmread(sys.argv[1])
+refs = sorted(i.ReferencedSOPInstanceUID for s in d.CurrentRequestedProcedureEvidenceSequence
+              for r in s.ReferencedSeriesSequence for i in r.ReferencedSOPSequence)
+said = sorted(c.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for c in d.ContentSequence if 'ReferencedSOPSequence' in c)
+assert refs == said, (refs, said)
+print(json.dumps([d.ConceptNameCodeSequence[0].CodeValue, refs]))
+";
+    let python = ["-c", "exec python3 -c \"$1\" \"$2\"", "bash", SCRIPT];
+    let output = tools::command("bash").unwrap().args(python).arg(note).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 struct Bench {
     appliance: Appliance,
     records: Records,
@@ -98,6 +121,7 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
     let setup = Setup {
         destinations: vec![("pacs".into(), "PACS".into(), pacs.address)],
         packages: packages.path().to_owned(),
+        extra: "[destination.pacs]\nrejection_notes = true\n".into(),
         ..Setup::default()
     };
     let appliance = Appliance::start(&setup).await.unwrap();
@@ -138,7 +162,14 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
     let told = |what: &str| texts.iter().any(|text| text.contains(what));
     assert!(told("2 nodules, largest") && told("1 of 4 findings were rejected on review by Li Ming"), "{texts:?}");
     validate(&report.file).await;
-    let all = bench.records.results().unwrap();
+    // The archive is told that the version before does not count any more: once, and by name.
+    deadline::until_true("the rejection note", WITHIN, || !notes(&pacs).is_empty()).await.unwrap();
+    bench.settled().await;
+    let mut rejected: Vec<String> = first.iter().map(|made| made.sop_uid.clone()).collect();
+    rejected.sort();
+    assert_eq!(read_note(&notes(&pacs)[0]).await, serde_json::json!(["113001", rejected]));
+    let mut all = bench.records.results().unwrap();
+    all.retain(|made| made.kind != "ko");
     assert_eq!(all.len(), 2 * first.len(), "a whole new set");
     let arrived: Vec<String> = pacs.received().into_iter().map(|one| one.sop_instance_uid).collect();
     assert!(all.iter().all(|made| arrived.contains(&made.sop_uid)), "the archive has both versions");
@@ -172,5 +203,6 @@ async fn a_signed_review_makes_new_objects_that_name_the_old_ones_and_survives_a
         |what: &str| events.iter().filter(|(own, _)| own == what).map(|(_, detail)| detail.clone()).collect::<Vec<_>>();
     assert_eq!(happened("review not applied"), [remark]);
     assert_eq!(happened("signature lost").len(), 1, "that of Wang Fang");
+    assert_eq!(notes(&pacs).len(), 1, "who accepts everything rejects nothing");
     bench.appliance.stop().await.unwrap();
 }

@@ -311,6 +311,101 @@ async fn a_damaged_database_is_set_aside_and_built_again_without_a_loss() {
     appliance.stop().await.unwrap();
 }
 
+/// As a bad sector does it to a database that is in use: every page but the first.
+fn damage_in_use(database: &Path) {
+    let rows = rusqlite::Connection::open(database).unwrap();
+    rows.busy_timeout(WITHIN).unwrap();
+    rows.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let file = std::fs::File::options().write(true).open(database).unwrap();
+    for page in 1..file.metadata().unwrap().len() / 4096 {
+        file.write_all_at(&[0xA5; 4096], page * 4096).unwrap();
+    }
+}
+
+/// Puts a sound file in the place of a database that is in use: the copy that a person kept.
+fn replace(database: &Path) {
+    let kept = database.with_extension("kept");
+    std::fs::copy(database.with_extension("db.copy"), &kept).unwrap();
+    std::fs::rename(kept, database).unwrap();
+}
+
+/// As the daemon does it from time to time.
+fn copy(database: &Path) {
+    let rows = rusqlite::Connection::open(database).unwrap();
+    rows.execute("VACUUM INTO ?1", [database.with_extension("db.copy").to_str().unwrap()]).unwrap();
+}
+
+/// Studies come before the copy, after it, and while the database is built again; what befalls the database does not end the
+/// process.
+async fn heals_while_running(what: &str, befalls: impl Fn(&Path), with_copy: bool) {
+    let archive = tempdir().unwrap();
+    let pacs = Pacs::start("PACS", archive.path()).await.unwrap();
+    let setup =
+        Setup { destinations: vec![("pacs".into(), "PACS".into(), pacs.address)], quiet_secs: 1.0, ..Setup::default() };
+    let mut appliance = Appliance::start(&setup).await.unwrap();
+    let studies: Vec<_> = (0..6).map(slice).collect();
+    for (n, one) in studies[..4].iter().enumerate() {
+        until_stored(&appliance, one).await;
+        if n == 2 && with_copy {
+            let records = Records::open(&appliance).unwrap();
+            deadline::until_true("all delivered", WITHIN, || records.is_settled().unwrap()).await.unwrap();
+            copy(&appliance.database());
+        }
+    }
+    let records = Records::open(&appliance).unwrap();
+    deadline::until_true("all delivered", WITHIN, || records.is_settled().unwrap()).await.unwrap();
+    drop(records);
+    let uids = || pacs.received().into_iter().map(|o| o.sop_instance_uid).collect::<std::collections::BTreeSet<_>>();
+    let before = uids();
+    befalls(&appliance.database());
+    until_stored(&appliance, &studies[4]).await;
+    is_alive(&mut appliance, what).await;
+    let look = || async {
+        let (level, reason) = level(&appliance).await;
+        (level == "full" && reason.contains("built again")).then_some(reason)
+    };
+    let reason = deadline::until("the box to say that it healed", WITHIN, look).await;
+    let reason = reason.unwrap_or_else(|e| panic!("{what}: {e:#}\n{}", appliance.log_tail()));
+    println!("{what}: {reason}");
+    until_stored(&appliance, &studies[5]).await;
+    is_alive(&mut appliance, what).await;
+
+    let records = Records::open(&appliance).unwrap();
+    let settled = || records.series().unwrap().len() == 6 && records.is_settled().unwrap();
+    deadline::until_true("everything ended", WITHIN, settled).await.unwrap();
+    for one in &studies {
+        records.check_custody(one).unwrap();
+    }
+    let jobs = records.jobs().unwrap();
+    assert!(jobs.iter().all(|(state, _)| state == "done"), "{what}: {jobs:?}");
+    let after = uids();
+    let of_each = before.len() / 4;
+    assert!(
+        before.is_subset(&after) && after.len() == 6 * of_each,
+        "{what}: {} objects, then {}",
+        before.len(),
+        after.len()
+    );
+    let sound: String = rusqlite::Connection::open(appliance.database())
+        .unwrap()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok", "{what}");
+    appliance.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_damaged_while_running_is_built_again_without_an_end_of_the_process() {
+    heals_while_running("damaged, with a copy", damage_in_use, true).await;
+    heals_while_running("damaged, without a copy", damage_in_use, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_removed_or_replaced_while_running_is_built_again_without_an_end_of_the_process() {
+    heals_while_running("removed", |database| std::fs::remove_file(database).unwrap(), true).await;
+    heals_while_running("replaced", replace, true).await;
+}
+
 /// The log is a file on a full disk: the box works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_cannot_be_written_ends_nothing() {

@@ -227,7 +227,7 @@ fn database(facts: &Facts, explained: bool) -> Option<Finding> {
             code,
             Gravity::Broken,
             cause,
-            both!("`systemctl restart scansided` builds it again from the custody log; nothing that was acknowledged is lost.", "执行 `systemctl restart scansided`，数据库会根据保管日志重建；已确认接收的图像不会丢失。"),
+            both!("The box goes on by itself: a damaged database is built again from its copy and the custody log, and nothing that was acknowledged is lost. If this stays, look at the reason and check the disk.", "设备会自行恢复：损坏的数据库会根据副本和保管日志重建，已确认接收的图像不会丢失。若持续出现，请查看原因并检查磁盘。"),
         )
         .seen(Text::same(reason))
         .blocks(both!("Scanners get 0xA700 and keep their studies.", "设备会收到 0xA700，检查保留在设备上。")),

@@ -60,7 +60,7 @@ fn judged(shared: &Shared, instance: &Instance, found: Result<Option<&'static st
         Err(error) => return Err(error),
     };
     let connection = shared.store.connect(Durability::Full)?;
-    if instances::set_damaged(&connection, instance.id, what)? {
+    if instances::set_damaged(&connection, instance, what)? {
         tracing::error!(instance = instance.id, "damaged on the disk and set aside, send it again: {what}");
         events::record(&connection, &format!("instance/{}", instance.id), "damaged", what)?;
     }

@@ -42,9 +42,11 @@ impl Shelf {
         Self { wanted, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// The segments that were ready when the last process ended.
+    /// The segments that were ready when the last process, or the spool, was ended.
     pub(super) fn begin(&self, spares: Vec<PathBuf>) {
-        self.lock().spares = spares;
+        let mut state = self.lock();
+        // A name is not given twice.
+        *state = ShelfState { spares, counter: state.counter, ..ShelfState::default() };
     }
 
     fn lock(&self) -> MutexGuard<'_, ShelfState> {

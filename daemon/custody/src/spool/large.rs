@@ -25,11 +25,20 @@ pub(super) struct OwnFile {
     kept: bool,
 }
 
+fn prefix(shared: &Shared) -> String {
+    format!("{LARGE}/{:016x}-", shared.session)
+}
+
+/// Whether a file below the spool directory was made since this process opened the spool.
+pub(super) fn is_of_session(shared: &Shared, name: &str) -> bool {
+    name.starts_with(&prefix(shared))
+}
+
 impl OwnFile {
     /// Blocks.
     pub(super) fn create(shared: Arc<Shared>) -> Result<Self> {
         let number = shared.large_counter.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{LARGE}/{:016x}-{number:06}.dcm", shared.session);
+        let name = format!("{}{number:06}.dcm", prefix(&shared));
         let path = shared.directory.join(&name).with_extension("tmp");
         let file = File::options().read(true).write(true).create_new(true).open(&path).at(&path)?;
         Ok(Self { shared, file, path, name, unsynced: 0, kept: false })

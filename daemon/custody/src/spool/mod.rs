@@ -49,7 +49,7 @@ pub use reader::Reader;
 pub use sweep::Recovery;
 
 use std::fs::{self, File};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use error::At;
@@ -75,8 +75,8 @@ pub struct Spool(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
-    /// Empty until [`Spool::start`] has succeeded.
-    running: OnceLock<Running>,
+    /// Empty until [`Spool::start`] has succeeded, and after [`Spool::halt`].
+    running: RwLock<Option<Running>>,
 }
 
 #[derive(Debug)]
@@ -88,21 +88,33 @@ struct Running {
 }
 
 impl Inner {
-    fn to_writer(&self) -> Result<&mpsc::Sender<Job>> {
-        self.running.get().map(|running| &running.to_writer).ok_or(Error::NotOpen)
+    /// Hold what this gives for a moment only: the writer ends with the last of them.
+    fn to_writer(&self) -> Result<mpsc::Sender<Job>> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(|running| running.to_writer.clone()).ok_or(Error::NotOpen)
     }
-}
 
-impl Drop for Inner {
-    fn drop(&mut self) {
+    fn is_running(&self) -> bool {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Ends the threads. What waits for the writer gets its answer first.
+    fn halt(&self) {
         self.shared.shelf.stop();
-        let Some(Running { to_writer, threads, _lock }) = self.running.take() else { return };
+        let running = self.running.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { to_writer, threads, _lock }) = running else { return };
         drop(to_writer);
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the spool panicked");
             }
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.halt();
     }
 }
 
@@ -124,7 +136,7 @@ impl Spool {
     /// A spool that keeps nothing yet: until [`Spool::start`] every instance is refused. So the daemon can answer while
     /// the disk is full or the log is being checked.
     pub fn new(settings: &settings::Spool, store: &Store) -> Self {
-        Self(Arc::new(Inner { shared: Arc::new(Shared::new(settings, store)), running: OnceLock::new() }))
+        Self(Arc::new(Inner { shared: Arc::new(Shared::new(settings, store)), running: RwLock::default() }))
     }
 
     /// [`Spool::new`] and [`Spool::start`].
@@ -144,7 +156,7 @@ impl Spool {
     /// When the directory or the database cannot be used, or another process uses the spool.
     pub fn start(&self) -> Result<Recovery> {
         let shared = &self.0.shared;
-        if self.0.running.get().is_some() {
+        if self.0.is_running() {
             return Ok(Recovery::default());
         }
         for folder in [&shared.log, &shared.directory.join(LARGE)] {
@@ -153,7 +165,7 @@ impl Spool {
         segment::sync_directory(&shared.directory)?;
         let lock = lock(shared)?;
         let mut connection = shared.store.connect(Durability::Full)?;
-        let (resume, recovery) = sweep::sweep(&shared.directory, shared.segment_size, &mut connection)?;
+        let (resume, recovery) = sweep::sweep(shared, &mut connection)?;
         shared.shelf.begin(resume.spares);
 
         let connection = shared.store.connect(Durability::Rebuildable)?;
@@ -166,8 +178,15 @@ impl Spool {
             thread::Builder::new().name("spool-check".into()).spawn(move || check::run(&checking)),
         ];
         let threads = threads.into_iter().collect::<std::io::Result<Vec<_>>>().at(&shared.directory)?;
-        let _ = self.0.running.set(Running { to_writer, threads, _lock: lock });
+        let running = Running { to_writer, threads, _lock: lock };
+        *self.0.running.write().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(recovery)
+    }
+
+    /// Refuses instances until the next [`Spool::start`], which compares log and rows again: for when the database must be
+    /// built again. What is in custody can be read meanwhile. Blocks until the threads have ended.
+    pub fn halt(&self) {
+        self.0.halt();
     }
 
     /// Removes what was only prepared for later (empty segments), when the disk is so full that the database could not
@@ -177,7 +196,7 @@ impl Spool {
     /// `Io`.
     pub fn give_up_spares(&self) -> Result<u64> {
         let shared = &self.0.shared;
-        if self.0.running.get().is_some() || shared.free_bytes()? >= shared.last_reserve() {
+        if self.0.is_running() || shared.free_bytes()? >= shared.last_reserve() {
             return Ok(0);
         }
         segment::remove_spares(&shared.log)

@@ -1,4 +1,4 @@
-//! Compares log, files and rows at start, and repairs differences.
+//! Compares log, files and rows when the spool is started, and repairs differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::LARGE;
 use super::error::{At, Result};
+use super::large;
 use super::record::{BLOCK, Entry};
 use super::segment::{self, Found, Segment};
 use super::writer::{Match, judge, note, reason as reason_of};
+use super::{LARGE, Shared};
 use crate::instance::Location;
 use crate::store::instances::{self, InstanceState};
 use crate::store::places::{self, Place};
@@ -61,10 +62,10 @@ pub(super) struct Resume {
     pub(super) spares: Vec<PathBuf>,
 }
 
-pub(super) fn sweep(directory: &Path, segment_size: u64, connection: &mut Connection) -> Result<(Resume, Recovery)> {
-    let log = directory.join(super::LOG);
+pub(super) fn sweep(shared: &Shared, connection: &mut Connection) -> Result<(Resume, Recovery)> {
+    let (directory, log) = (shared.directory.as_path(), shared.directory.join(super::LOG));
     let mut recovery = Recovery::default();
-    let (files, spares) = log_files(&log, segment_size)?;
+    let (files, spares) = log_files(&log, shared.segment_size)?;
     let known = known_segments(connection)?;
     let next_number = next_number(connection, &files, &known)?;
 
@@ -91,7 +92,7 @@ pub(super) fn sweep(directory: &Path, segment_size: u64, connection: &mut Connec
         }
     }
     missing_bytes(directory, connection, &mut recovery)?;
-    orphans(directory, connection, &mut recovery)?;
+    orphans(shared, connection, &mut recovery)?;
     results_of_jobs(directory, connection, &mut recovery)?;
     Ok((Resume { active, next_number, spares }, recovery))
 }
@@ -227,16 +228,18 @@ fn missing_bytes(directory: &Path, connection: &Connection, recovery: &mut Recov
 
 /// Removes large files that are incomplete or were never acknowledged. Nothing is removed while part of the log cannot
 /// be read, because that part might name them.
-fn orphans(directory: &Path, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
+///
+/// Those of this session are being received, or remove themselves.
+fn orphans(shared: &Shared, connection: &Connection, recovery: &mut Recovery) -> Result<()> {
     if recovery.damaged_segments > 0 {
         return Ok(());
     }
     let named = places::files(connection)?;
-    let folder = directory.join(LARGE);
+    let folder = shared.directory.join(LARGE);
     for entry in fs::read_dir(&folder).at(&folder)? {
         let entry = entry.at(&folder)?;
         let name = format!("{LARGE}/{}", entry.file_name().to_string_lossy());
-        if !named.contains(&name) {
+        if !named.contains(&name) && !large::is_of_session(shared, &name) {
             remove(&entry.path(), recovery)?;
         }
     }

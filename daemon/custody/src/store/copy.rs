@@ -51,7 +51,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read (damage is noticed here, too) or the copy not written. The old copy then stays.
     pub fn copy(&self) -> Result<bool> {
-        let copy = copy_of(&self.path);
+        let (here, copy) = (self.of_this_era(), copy_of(&self.path));
         if !self.is_in_place() {
             return Err(Error::Gone { path: self.path.clone() });
         }
@@ -73,6 +73,8 @@ impl Store {
         // What changed while it was written is in the next one.
         fs::File::options().write(true).open(&new).and_then(|file| file.set_modified(begun)).map_err(io(&new))?;
         sync(&new)?;
+        // A copy of the database that is set aside right now must not take the place of the one that is put back.
+        let _no_new_era = here.enter().inspect_err(|_| drop(remove(&new)))?;
         fs::rename(&new, &copy).map_err(io(&copy))?;
         sync(&copy)?;
         Ok(true)
@@ -93,7 +95,7 @@ fn changed(path: &Path) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::events;
+    use crate::store::{Source, events};
 
     /// As a bad sector leaves it: every page but the first.
     fn damage(database: &Path) {
@@ -124,7 +126,7 @@ mod tests {
         damage(&path);
         let store = Store::at(&path);
         let mended = store.prepare().unwrap().unwrap();
-        assert!(mended.from_copy, "{mended}");
+        assert!((mended.source == Source::Copy), "{mended}");
         assert!(folder.path().join(mended.set_aside.unwrap()).exists());
         assert_eq!(whats(&store), ["built again", "before the copy"]);
         assert_eq!(Store::at(&path).prepare().unwrap(), None, "once");
@@ -144,7 +146,7 @@ mod tests {
             drop(store);
             fs::write(&path, "this is no database, and it is long enough to be looked at".repeat(99)).unwrap();
             let store = Store::at(&path);
-            assert!(!store.prepare().unwrap().unwrap().from_copy);
+            assert!((store.prepare().unwrap().unwrap().source == Source::Log));
             assert_eq!(whats(&store), ["built again"]);
         }
     }
@@ -161,7 +163,7 @@ mod tests {
         assert_eq!(store.probe().unwrap_err().kind(), StoreFault::Gone);
         assert!(!path.exists(), "no connection brings it back empty");
         assert!(store.trouble().unwrap().kind.needs_rebuilding());
-        assert!(Store::at(&path).prepare().unwrap().unwrap().from_copy);
+        assert!(Store::at(&path).prepare().unwrap().unwrap().source == Source::Copy);
         assert_eq!(whats(&Store::open(&path).unwrap()), ["built again", "before"]);
     }
 

@@ -46,7 +46,7 @@ pub struct Delivery {
     pub delivered_utc: Option<String>,
     /// What became of the question whether the destination keeps it (`store::asks`); `None` when it is not asked.
     pub commitment: Option<String>,
-    /// `sr`, `seg` or `sc`.
+    /// `sr`, `seg`, `sc`, ... or `ko`.
     pub kind: String,
     pub sop_uid: String,
     pub study_uid: String,
@@ -336,7 +336,7 @@ pub fn next_due(connection: &Connection, destination: &str) -> Result<Option<Str
 }
 
 /// Notes the proof, and what the destination remarked. `ask`: the destination is to be asked whether it keeps the object.
-/// `false`: the row is not pending any more.
+/// `false`: the row is not pending any more. That of a result that was rejected while it was on its way counts: it is there.
 ///
 /// # Errors
 /// When the database fails.
@@ -351,7 +351,8 @@ pub fn delivered(
     let changed = connection.execute(
         "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1, reason = ?3, status = ?2, \
          delivered_utc = ?4, commitment = CASE WHEN ?5 THEN 'wanted' END, ask_utc = CASE WHEN ?5 THEN ?4 END \
-         WHERE id = ?1 AND state = 'pending'",
+         WHERE id = ?1 AND (state = 'pending' OR (state = 'superseded' \
+                            AND (SELECT rejected FROM results WHERE id = result_id) IS NOT NULL))",
         (id, status, remark, now, ask),
     )?;
     Ok(changed == 1)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// The kinds of error that callers distinguish. All but `Damaged` pass: who gets one waits and tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum StoreFault {
     Damaged,
     /// The file is not there.
     Gone,
+    /// It was or is being built again: what was read before does not count any more.
+    BuiltAgain,
     /// The disk failed, or a statement was wrong.
     Other,
 }
@@ -27,6 +29,7 @@ impl StoreFault {
             Self::Locked => "the database is locked by another process",
             Self::Damaged => "the database is damaged and is built again",
             Self::Gone => "the database is gone and is built again",
+            Self::BuiltAgain => "the database was built again meanwhile",
             Self::Other => "the database does not answer",
         }
     }
@@ -52,6 +55,8 @@ pub enum Error {
     /// Somebody removed or replaced the file while it was open.
     #[error("database {path} was removed")]
     Gone { path: PathBuf },
+    #[error("database {path} is being built again, or was since this began")]
+    BuiltAgain { path: PathBuf },
 }
 
 impl Error {
@@ -61,12 +66,17 @@ impl Error {
             Self::Io { source, .. } => of_io(source),
             Self::Damaged { .. } => StoreFault::Damaged,
             Self::Gone { .. } => StoreFault::Gone,
+            Self::BuiltAgain { .. } => StoreFault::BuiltAgain,
             Self::FromTheFuture { .. } | Self::Json(_) => StoreFault::Other,
         }
     }
 }
 
 fn of_sqlite(error: &rusqlite::Error) -> StoreFault {
+    // Nothing but `era` has a commit hook.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_COMMITHOOK) {
+        return StoreFault::BuiltAgain;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreFault::Full,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreFault::Locked,

@@ -194,9 +194,11 @@ pub fn ever_of_series(connection: &Connection, study_uid: &str, series_uid: &str
 ///
 /// # Errors
 /// When the database fails.
-pub fn set_damaged(connection: &Connection, id: i64, reason: &str) -> Result<bool> {
-    let sql = "UPDATE instances SET state = 'damaged', reason = ?2 WHERE id = ?1 AND state IN ('kept', 'conflict')";
-    Ok(connection.execute(sql, params![id, reason])? == 1)
+pub fn set_damaged(connection: &Connection, instance: &Instance, reason: &str) -> Result<bool> {
+    // The id may be that of another instance since the database was built again.
+    let sql = "UPDATE instances SET state = 'damaged', reason = ?2 \
+               WHERE id = ?1 AND sha256 = ?3 AND state IN ('kept', 'conflict')";
+    Ok(connection.execute(sql, params![instance.id, reason, instance.sha256])? == 1)
 }
 
 /// The damaged instances of a series that were not sent again since, in the order of arrival.

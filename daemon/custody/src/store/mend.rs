@@ -1,5 +1,5 @@
-//! Prepares the database at start: checks it, sets a damaged one aside, takes the last copy in its place, brings the schema
-//! up to date.
+//! Prepares the database, at start and when it was damaged or removed while running: checks it, sets a damaged one aside,
+//! takes the last copy in its place, brings the schema up to date.
 //!
 //! What comes back after damage: the copy (`copy`, minutes old) has every table as it was then. What
 //! came later is restored from what is written elsewhere: `spool::sweep` reads every instance that the copy does not know
@@ -31,13 +31,27 @@ pub struct Mended {
     pub why: String,
     /// The name of the file that was set aside; `None` when there was none.
     pub set_aside: Option<String>,
-    /// A copy was put in its place; otherwise the custody log alone fills it.
-    pub from_copy: bool,
+    pub source: Source,
+}
+
+/// What a database was built from, besides the custody log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Its last copy was put in its place.
+    Copy,
+    /// Nothing: the custody log alone fills it.
+    Log,
+    /// A sound file that somebody has put in its place while the daemon ran.
+    Replaced,
 }
 
 impl std::fmt::Display for Mended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let from = if self.from_copy { "its last copy and the custody log" } else { "the custody log" };
+        let from = match self.source {
+            Source::Copy => "its last copy and the custody log",
+            Source::Log => "the custody log",
+            Source::Replaced => "the file that is in its place now and the custody log",
+        };
         write!(f, "the database was built again from {from}: {}", self.why)?;
         match &self.set_aside {
             Some(name) => write!(f, "; the old one is kept as {name}"),
@@ -47,37 +61,59 @@ impl std::fmt::Display for Mended {
 }
 
 impl Store {
-    /// Opens or creates the database and brings its schema up to date. A damaged or missing one is built again first; then
-    /// says how. Blocks. Nothing else may have the database open.
+    /// Opens or creates the database and brings its schema up to date. A damaged, missing or replaced one is built again
+    /// first, and with it another era begins (`era`): connections that are still open commit nothing more. Then says how.
+    /// Blocks.
     ///
     /// # Errors
-    /// When the file cannot be opened or written, or the schema is newer than this software. It may be called again.
+    /// When the file cannot be opened or written, or the schema is newer than this software. It may be called again; until
+    /// it succeeds, no connection is opened.
     pub fn prepare(&self) -> Result<Option<Mended>> {
-        let marked = fs::read_to_string(self.marker()).ok();
-        let missing = !self.path.exists();
-        let why = match marked {
-            Some(reason) => Some(reason.lines().next().unwrap_or_default().to_owned()),
-            None if missing => copy::exists(&self.path).then(|| "the file was missing".to_owned()),
-            None => match self.check() {
-                Ok(()) => None,
-                Err(error) if error.kind() == StoreFault::Damaged => Some(error.to_string()),
-                Err(error) => return Err(error),
-            },
-        };
-        let mended = match why {
-            Some(why) => Some(self.build_again(why)?),
+        let is_other = !self.is_in_place() && self.path.exists();
+        if is_other {
+            self.end_era();
+            self.set_log_aside()?;
+        }
+        let mended = match self.damage()? {
+            Some(why) => {
+                self.end_era();
+                Some(self.build_again(why)?)
+            }
+            None if is_other => {
+                let why = "another file was put in the place of the database".to_owned();
+                Some(Mended { why, set_aside: None, source: Source::Replaced })
+            }
             None => None,
         };
-        self.migrate(&mut self.connect_with(Durability::Full, OpenFlags::SQLITE_OPEN_CREATE)?)?;
+        let mut connection = self.connect_with(Durability::Full, OpenFlags::SQLITE_OPEN_CREATE)?;
+        self.migrate(&mut connection)?;
         self.remember_file();
         if let Some(mended) = &mended {
-            events::record(&self.connect(Durability::Full)?, "database", "built again", &mended.to_string())?;
+            events::record(&connection, "database", "built again", &mended.to_string())?;
             remove(&self.marker())?;
         }
+        self.trouble_is_over();
+        self.begin_era();
         Ok(mended)
     }
 
-    /// The next start builds the database again.
+    /// Why it must be built again.
+    fn damage(&self) -> Result<Option<String>> {
+        if let Ok(reason) = fs::read_to_string(self.marker()) {
+            return Ok(Some(reason.lines().next().unwrap_or_default().to_owned()));
+        }
+        if !self.path.exists() {
+            let was_there = copy::exists(&self.path) || self.was_prepared();
+            return Ok(was_there.then(|| "the file was missing".to_owned()));
+        }
+        match self.check() {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == StoreFault::Damaged => Ok(Some(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`Store::prepare`] builds the database again.
     pub(super) fn mark_damaged(&self, reason: &str) {
         if let Err(error) = fs::write(self.marker(), reason) {
             tracing::warn!(%error, "cannot mark the database as damaged; the next start relies on its own check");
@@ -89,30 +125,41 @@ impl Store {
     }
 
     fn check(&self) -> Result<()> {
-        sound(&self.connect(Durability::Full)?, &self.path)
+        sound(&self.connect_with(Durability::Full, OpenFlags::empty())?, &self.path)
     }
 
     fn build_again(&self, why: String) -> Result<Mended> {
         let set_aside = self.set_aside()?;
-        let from_copy = copy::restore(&self.path)?;
-        Ok(Mended { why, set_aside, from_copy })
+        let source = if copy::restore(&self.path)? { Source::Copy } else { Source::Log };
+        Ok(Mended { why, set_aside, source })
     }
 
     /// Moves the database away, with what belongs to it. Returns its new name.
     fn set_aside(&self) -> Result<Option<String>> {
-        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        let aside = beside(&self.path, &format!(".{DAMAGED}{stamp}"));
         let existed = self.path.exists();
         // The database last: a start that is interrupted in between finds it and begins again.
-        for suffix in ["-shm", "-wal", ""] {
+        let aside = self.move_aside(&["-shm", "-wal", ""])?;
+        let name = aside.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(name.filter(|_| existed))
+    }
+
+    /// Moves away what belongs to a database that is not there any more. SQLite would take it for that of the other one
+    /// that was put in its place.
+    fn set_log_aside(&self) -> Result<()> {
+        self.move_aside(&["-shm", "-wal"]).map(drop)
+    }
+
+    fn move_aside(&self, suffixes: &[&str]) -> Result<PathBuf> {
+        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let aside = beside(&self.path, &format!(".{DAMAGED}{stamp}"));
+        for suffix in suffixes {
             let from = beside(&self.path, suffix);
             if from.exists() {
                 fs::rename(&from, beside(&aside, suffix)).map_err(io(&from))?;
             }
         }
         self.forget_old();
-        let name = aside.file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(name.filter(|_| existed))
+        Ok(aside)
     }
 
     /// Only the newest of what was set aside is kept.

@@ -5,6 +5,7 @@ pub mod commitments;
 pub mod conflicts;
 mod copy;
 pub mod deliveries;
+mod era;
 mod error;
 pub mod events;
 pub mod forget;
@@ -16,6 +17,7 @@ pub mod members;
 mod mend;
 pub mod places;
 pub mod progress;
+pub mod rejections;
 pub mod results;
 pub mod reviews;
 pub mod segments;
@@ -31,7 +33,7 @@ use std::time::Duration;
 
 pub use error::{Error, Result, StoreFault, is_full};
 pub use hal::clock::{now_utc, utc_after, utc_before};
-pub use mend::Mended;
+pub use mend::{Mended, Source};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 pub use trouble::Trouble;
 
@@ -46,6 +48,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_steps.sql"),
     include_str!("migrations/0008_forget.sql"),
     include_str!("migrations/0009_reviews.sql"),
+    include_str!("migrations/0010_rejections.sql"),
 ];
 
 /// What a commit on this connection waits for.
@@ -68,12 +71,15 @@ const LONGEST_WAL: i64 = 16 << 20;
 pub struct Store {
     path: PathBuf,
     trouble: Arc<trouble::Register>,
+    eras: Arc<era::Eras>,
+    /// Only this one is meant, see [`Store::of_this_era`].
+    era: Option<u64>,
 }
 
 impl Store {
     /// Touches nothing; [`Store::prepare`] must succeed before the first [`Store::connect`].
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), trouble: Arc::default() }
+        Self { path: path.to_owned(), trouble: Arc::default(), eras: Arc::default(), era: None }
     }
 
     /// Opens or creates the database, see [`Store::prepare`].
@@ -90,9 +96,12 @@ impl Store {
     /// write to the removed one.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// When the file cannot be opened, is being built again, or was built again (`BuiltAgain`).
     pub fn connect(&self, durability: Durability) -> Result<Connection> {
-        self.connect_with(durability, OpenFlags::empty())
+        let _no_new_era = self.enter()?;
+        let connection = self.connect_with(durability, OpenFlags::empty())?;
+        self.only_in_this_era(&connection);
+        Ok(connection)
     }
 
     fn connect_with(&self, durability: Durability, more: OpenFlags) -> Result<Connection> {

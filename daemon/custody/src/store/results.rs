@@ -107,8 +107,9 @@ pub fn supersede_older(transaction: &Transaction<'_>, series_id: i64, version: i
     transaction.execute(
         "UPDATE deliveries SET state = 'superseded' \
          WHERE (state IN ('pending', 'held', 'parked') OR (state = 'dropped' AND reason = ?3)) AND result_id IN \
-         (SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id WHERE j.series_id = ?1 AND j.version < ?2)",
-        params![series_id, version, super::deliveries::NOT_AMONG_RESULTS],
+         (SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id \
+          WHERE j.series_id = ?1 AND j.version < ?2 AND r.kind <> ?4)",
+        params![series_id, version, super::deliveries::NOT_AMONG_RESULTS, super::rejections::KIND],
     )?;
     Ok(())
 }
@@ -178,6 +179,11 @@ pub fn jobs_of_evicted(connection: &Connection) -> Result<Vec<i64>> {
 /// # Errors
 /// When the database fails.
 pub fn forget(connection: &Connection, job_id: i64) -> Result<()> {
+    connection.execute(
+        "DELETE FROM rejections WHERE result_id IN (SELECT id FROM results WHERE job_id = ?1) \
+         OR note_id IN (SELECT id FROM results WHERE job_id = ?1)",
+        [job_id],
+    )?;
     connection
         .execute("DELETE FROM deliveries WHERE result_id IN (SELECT id FROM results WHERE job_id = ?1)", [job_id])?;
     connection.execute("DELETE FROM results WHERE job_id = ?1", [job_id])?;

@@ -35,8 +35,12 @@ impl Default for Register {
 
 impl Store {
     /// A part of the daemon got this error. Logged once, however many meet the same trouble. Damage is also marked on the
-    /// disk, so that the next start builds the database again whatever its own check finds.
+    /// disk, so that [`Store::prepare`] builds the database again whatever its own check finds, in this process or the next.
     pub fn failed(&self, error: &Error) {
+        // What was met in a file that was set aside says nothing of the one in its place.
+        if error.kind() == StoreFault::BuiltAgain || self.is_over() {
+            return;
+        }
         let kind = if self.is_in_place() { error.kind() } else { StoreFault::Gone };
         let trouble = Trouble { kind, reason: format!("{}: {error}", kind.words()) };
         let news = self.trouble.now.send_if_modified(|now| {
@@ -71,6 +75,16 @@ impl Store {
         prepared.is_none_or(|prepared| std::fs::metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == prepared))
     }
 
+    /// There was a database in this process.
+    pub(super) fn was_prepared(&self) -> bool {
+        self.trouble.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+    }
+
+    /// The file is another one, or built again: what was wrong with the last is over.
+    pub(super) fn trouble_is_over(&self) {
+        self.trouble.now.send_replace(None);
+    }
+
     pub(super) fn remember_file(&self) {
         let file = std::fs::metadata(&self.path).ok().map(|m| (m.dev(), m.ino()));
         *self.trouble.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = file;
@@ -82,15 +96,15 @@ impl Store {
     /// # Errors
     /// What is wrong now; it was told to [`Store::failed`] already.
     pub fn probe(&self) -> Result<()> {
-        let trouble = self.trouble();
-        let probed = self.probe_after(trouble.as_ref());
+        let (here, trouble) = (self.of_this_era(), self.trouble());
+        let probed = here.probe_after(trouble.as_ref());
         match &probed {
-            Ok(()) if trouble.is_some() => {
+            Ok(()) if trouble.as_ref().is_some_and(|trouble| !trouble.kind.needs_rebuilding()) => {
                 tracing::info!("the database works again");
                 self.trouble.now.send_replace(None);
             }
             Ok(()) => {}
-            Err(error) => self.failed(error),
+            Err(error) => here.failed(error),
         }
         probed
     }
@@ -111,7 +125,7 @@ impl Store {
 }
 
 impl StoreFault {
-    /// Waiting does not help: the database must be built again, which a start does.
+    /// Waiting does not help: the database must be built again, see [`Store::prepare`].
     pub fn needs_rebuilding(self) -> bool {
         matches!(self, Self::Damaged | Self::Gone)
     }

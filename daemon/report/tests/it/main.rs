@@ -18,6 +18,7 @@ use models::findings::{CalciumScore, CoronaryCalcium, Emphysema, Evaluated, Pneu
 use models::refusal::{Gap, Place};
 use models::review::{self, Decided, Decision, Document, Listed, Review};
 use models::{ChestFindings, Geometry, NotEvaluated, Reason, Reasons, Refusal};
+use report::rejection::{self, Rejected, Rejection};
 #[allow(unused_imports, reason = "the made-up chest takes them from here")]
 use report::{self, Content, ModelIdentity, Provenance, Refused, Source, words};
 use support::Series;
@@ -90,6 +91,42 @@ fn lungs_and_nodules_on_a_whole_chest_conform() {
             Content::Findings { findings: &findings, volume: &series.volume, quality: None },
             shared,
         );
+    });
+}
+
+/// Every kind of result of a CT, for both reasons: patient and study are those of an object that was delivered.
+#[test]
+fn a_rejection_note_conforms() {
+    with_shared(|shared| {
+        let series = fixtures(shared);
+        let (findings, provenance) = (testing::findings(&series.volume.geometry), testing::provenance());
+        let content = Content::Findings { findings: &findings, volume: &series.volume, quality: None };
+        let objects = report::write(&source(&series), content, &provenance).unwrap();
+        let delivered = dicom::scan::scan(std::io::Cursor::new(&objects[0].part10)).unwrap();
+        let of = Source { elements: &delivered.elements, header: &delivered.header, instances: &[], ..source(&series) };
+        let rejected: Vec<_> = objects
+            .iter()
+            .map(|object| Rejected {
+                sop_class_uid: object.sop_class_uid.clone(),
+                sop_uid: object.sop_uid.clone(),
+                series_uid: object.series_uid.clone(),
+            })
+            .collect();
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report/rejection");
+        fs::create_dir_all(&directory).unwrap();
+        let mut uids = std::collections::BTreeSet::new();
+        for reason in Rejection::ALL {
+            let note = rejection::write(&of, &rejected, reason, &provenance).unwrap();
+            let again = rejection::write(&of, &rejected[..1], reason, &provenance).unwrap();
+            assert_eq!(note.study_uid, objects[0].study_uid);
+            let file = directory.join(format!("{}.dcm", reason.word()));
+            fs::write(&file, &note.part10).unwrap();
+            let names = |uid: &str| note.part10.windows(uid.len()).any(|window| window == uid.as_bytes());
+            assert!(rejected.iter().all(|one| names(&one.sop_uid) && names(&one.series_uid)));
+            assert_eq!(support::complaints(note.kind, &file, &series.files, shared), Vec::<String>::new());
+            uids.extend([note.sop_uid, again.sop_uid]);
+        }
+        assert_eq!(uids.len(), 4, "another reason or other objects: another note");
     });
 }
 

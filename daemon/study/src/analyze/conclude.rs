@@ -8,9 +8,11 @@ use custody::series::state::SeriesEvent;
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
 use custody::store::reviews::{self, Fate};
-use custody::store::{self, Durability, deliveries, events, members, series, steps};
+use custody::store::{self, Durability, deliveries, events, members, rejections, series, steps};
 use dicom::kind::SeriesKind;
 use hal::backoff::Pauses;
+use models::review::{Decision, Review};
+use report::rejection::Rejection;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::Error;
@@ -69,11 +71,20 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     if job.task.is_none() {
         reviews::conclude(&transaction, job.series_id, job.version, &conclusion.review)?;
     }
+    if conclusion.review == Fate::Applied && rejects(&transaction, job)? {
+        rejections::of_reviewed(&transaction, job.series_id, job.version, Rejection::Quality.word())?;
+    }
     if conclusion.event == SeriesEvent::Refused {
         next_best(&transaction, &parts.settings.analyze, job)?;
     }
     transaction.commit().map_err(store::Error::from)?;
     Ok(())
+}
+
+/// Whether the review that this job applied rejects a finding: then what was told of it before is wrong.
+fn rejects(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> {
+    let Some(review) = reviews::of_version(connection, job.series_id, job.version)? else { return Ok(false) };
+    Ok(serde_json::from_str::<Review>(&review)?.count(Decision::Rejected) > 0)
 }
 
 /// A series that cannot be used gives way to those that were not read because of it.

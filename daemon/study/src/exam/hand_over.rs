@@ -46,6 +46,16 @@ impl live::record::HandOver for HandOver {
 }
 
 impl HandOver {
+    /// Queues the recordings that have ended and are not known any more, after the database was built again. Blocks.
+    pub fn ended_again(&self, exams: &Path) {
+        for folder in journal::left_over(exams) {
+            // The one that is being recorded is handed over when it has ended; one that cannot be read, by the next start.
+            if journal::story(&folder).is_ok_and(|story| story.is_some_and(|story| story.ended.is_some())) {
+                live::record::HandOver::hand_over(self, &folder);
+            }
+        }
+    }
+
     fn once(&self, folder: &Path) -> Result<(), String> {
         if let Some(row) = self.try_hand_over(folder)? {
             tracing::info!(series = %row.key.series_uid, "live: the recorded exam is queued");
@@ -66,29 +76,30 @@ impl HandOver {
             journal::end(folder, &now_utc()).map_err(told)?;
             tracing::warn!("live: a restart ended an exam; its recording is kept");
         }
-        self.queue(&story).map_err(|error| {
-            self.store.failed(&error);
+        let store = self.store.of_this_era();
+        queue(&store, &story).map_err(|error| {
+            store.failed(&error);
             error.to_string()
         })
     }
+}
 
-    fn queue(&self, story: &Story) -> store::Result<Option<series::SeriesRow>> {
-        let begun = &story.begun;
-        let key = SeriesKey { study_uid: begun.study_uid.clone(), series_uid: begun.series_uid.clone() };
-        let mut connection = self.store.connect(Durability::Full)?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if series::find(&transaction, &key)?.is_some() {
-            return Ok(None);
-        }
-        let now = now_utc();
-        let (row, _) = series::opened(&transaction, &key, "US", SeriesKind::Exam, 0, &begun.started_utc)?;
-        let version = series::completed(&transaction, row.id, "ended", &now)?;
-        let job = jobs::enqueue(&transaction, row.id, version, &now)?;
-        // The examiner is waiting for the result, and the job is short.
-        jobs::make_urgent(&transaction, job)?;
-        events::record(&transaction, &format!("series/{}", row.id), "exam ended", "")?;
-        let row = series::get(&transaction, row.id)?;
-        transaction.commit()?;
-        Ok(row)
+fn queue(store: &Store, story: &Story) -> store::Result<Option<series::SeriesRow>> {
+    let begun = &story.begun;
+    let key = SeriesKey { study_uid: begun.study_uid.clone(), series_uid: begun.series_uid.clone() };
+    let mut connection = store.connect(Durability::Full)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if series::find(&transaction, &key)?.is_some() {
+        return Ok(None);
     }
+    let now = now_utc();
+    let (row, _) = series::opened(&transaction, &key, "US", SeriesKind::Exam, 0, &begun.started_utc)?;
+    let version = series::completed(&transaction, row.id, "ended", &now)?;
+    let job = jobs::enqueue(&transaction, row.id, version, &now)?;
+    // The examiner is waiting for the result, and the job is short.
+    jobs::make_urgent(&transaction, job)?;
+    events::record(&transaction, &format!("series/{}", row.id), "exam ended", "")?;
+    let row = series::get(&transaction, row.id)?;
+    transaction.commit()?;
+    Ok(row)
 }

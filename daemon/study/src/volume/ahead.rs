@@ -182,6 +182,14 @@ impl DecodeAhead {
         self.inner.settled.notify_all();
     }
 
+    /// Frees everything: the ids of instances may be those of others from now on.
+    pub fn forget_all(&self) {
+        let mut state = self.inner.lock();
+        state.series.clear();
+        state.bytes = 0;
+        self.inner.settled.notify_all();
+    }
+
     /// Bytes of decoded slices plus reserved bytes.
     pub fn bytes(&self) -> u64 {
         self.inner.lock().bytes

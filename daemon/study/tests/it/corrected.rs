@@ -6,11 +6,12 @@ use custody::instance::{Instance, Location};
 use custody::series::SeriesState;
 use custody::store::conflicts::Choice;
 use custody::store::lists::{self, Wanted};
-use custody::store::{deliveries, instances};
+use custody::store::results::{self, ResultRow};
+use custody::store::{deliveries, instances, now_utc, rejections};
 use study::{gather, resolve};
 
 use super::identity::{ADA, slices};
-use super::mammography_support::{EVA, NEVER, STUDY, Unit, four};
+use super::mammography_support::{EVA, NEVER, STUDY, Unit, four, until};
 
 fn verdicts(unit: &Unit) -> Vec<String> {
     lists::studies(&unit.rows(), &Wanted { limit: 10, ..Wanted::default() }).unwrap().remove(0).verdicts
@@ -57,6 +58,62 @@ async fn a_corrected_re_send_is_told_and_taken_when_a_person_says_so() {
     unit.send(&slices(1, &[EVA, EVA, EVA])).await;
     assert!(verdicts(&unit).iter().all(|said| !said.contains("other content")), "{:?}", verdicts(&unit));
     unit.kill().await;
+}
+
+fn notes(unit: &Unit) -> Vec<ResultRow> {
+    let results = unit.jobs().into_iter().flat_map(|job| unit.results(job.id));
+    results.filter(|row| row.kind == rejections::KIND).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_archive_has_of_another_patient_is_rejected_there_once_and_only_that() {
+    for tells in [true, false] {
+        let mut unit = Unit::new(NEVER);
+        unit.settings.destination.get_mut("pacs").unwrap().rejection_notes = tells;
+        unit.start().await;
+        unit.send(&slices(1, &[ADA, ADA, ADA])).await;
+        let jobs = unit.until_done(1).await;
+        let wrong = unit.results(jobs[0].id);
+        let arrives = |at: usize| {
+            let queued = deliveries::list(&unit.rows(), None, 10).unwrap();
+            let id = queued.iter().find(|row| row.sop_uid == wrong[at].sop_uid).unwrap().id;
+            deliveries::delivered(&unit.rows(), id, 0, None, false, &now_utc()).unwrap()
+        };
+        assert!(wrong.len() == 2 && arrives(0));
+        unit.send(&slices(1, &[EVA, EVA, EVA])).await;
+        decide(&mut unit, Choice::TakeNew).await;
+        unit.until_done(2).await;
+        if !tells {
+            assert!(notes(&unit).is_empty());
+            unit.kill().await;
+            continue;
+        }
+        let says = |note: &ResultRow, text: &str| unit.object(note).windows(text.len()).any(|w| w == text.as_bytes());
+        until("the note", || notes(&unit).len() == 1).await;
+        let first = notes(&unit).remove(0);
+        assert!(says(&first, &wrong[0].sop_uid) && !says(&first, &wrong[1].sop_uid) && says(&first, "113037"));
+        assert!(says(&first, "PHANTOM^ADA") && !says(&first, "PHANTOM^EVA") && first.study_uid == wrong[0].study_uid);
+        unit.kill().await;
+        // It was on its way when it was decided about.
+        let queued = deliveries::list(&unit.rows(), None, 10).unwrap();
+        let late = queued.iter().find(|row| row.sop_uid == wrong[1].sop_uid).unwrap();
+        assert_eq!(late.state, deliveries::SUPERSEDED);
+        assert!(deliveries::delivered(&unit.rows(), late.id, 0, None, false, &now_utc()).unwrap());
+        unit.start().await;
+        until("the note of the late one", || notes(&unit).len() > 1).await;
+        unit.kill().await;
+        let all = notes(&unit);
+        let says = |note: &ResultRow, text: &str| unit.object(note).windows(text.len()).any(|w| w == text.as_bytes());
+        assert_eq!((all.len(), &all[0].sop_uid), (2, &first.sop_uid), "none was made twice");
+        assert!(says(&all[1], &wrong[1].sop_uid) && !says(&all[1], &wrong[0].sop_uid));
+        let queued = deliveries::list(&unit.rows(), Some(deliveries::PENDING), 10).unwrap();
+        assert_eq!(queued.iter().filter(|row| row.kind == rejections::KIND).count(), 2);
+        let rows = unit.rows();
+        let transaction = rows.unchecked_transaction().unwrap();
+        results::supersede_older(&transaction, unit.series()[0].id, 99).unwrap();
+        let queued = deliveries::list(&transaction, Some(deliveries::PENDING), 10).unwrap();
+        assert_eq!(queued.len(), 2, "a note is no version of a result");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

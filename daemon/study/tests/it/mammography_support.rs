@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use study::analyze::worker;
 use study::model::Shelf;
 use study::parts::StudyParts;
+use study::reject;
 use study::settings::{Analyze, Series, Settings, Study};
 use study::volume::ahead::{DecodeAhead, Limits};
 use tempfile::TempDir;
@@ -127,6 +128,7 @@ impl Unit {
             retry_max_secs: 1.0,
             accepts_simulated: false,
             results: None,
+            rejection_notes: false,
             commitment: Asking::Off,
             commitment_days: 2.0,
             tls: None,
@@ -175,8 +177,9 @@ impl Unit {
         let stop = || trigger.clone();
         let mut tasks = vec![
             tokio::spawn(unless_failed(listener::run(socket, intake, stop()))),
-            tokio::spawn(unless_failed(study::run(parts.clone(), arrivals, stop()))),
+            tokio::spawn(unless_failed(story(parts.clone(), arrivals, stop()))),
         ];
+        tasks.push(tokio::spawn(unless_failed(reject::run(parts.clone(), stop()))));
         if self.works {
             tasks.push(tokio::spawn(unless_failed(worker::run(parts, stop()))));
         }
@@ -325,4 +328,12 @@ pub async fn until(what: &str, done: impl Fn() -> bool) {
         assert!(Instant::now() < end, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+async fn story(
+    parts: StudyParts,
+    mut arrivals: mpsc::Receiver<node::Arrival>,
+    stop: CancellationToken,
+) -> Result<(), custody::store::Error> {
+    study::run(parts, &mut arrivals, stop).await
 }

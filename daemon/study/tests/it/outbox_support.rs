@@ -120,6 +120,7 @@ impl Box_ {
             retry_secs: self.retry_secs,
             retry_max_secs: 5.0 * self.retry_secs,
             accepts_simulated: self.accepts_simulated,
+            rejection_notes: false,
             results: self.takes.clone(),
             commitment: self.commitment,
             commitment_days: self.commitment_days,

@@ -33,8 +33,9 @@ async fn log_ahead_of_rows() -> (Place, PathBuf, u64, usize) {
 
 /// Runs `sweep` without starting the spool's threads, because hundreds of variants must be fast.
 fn recover(place: &Place) -> Recovery {
-    let mut connection = place.store().connect(Durability::Rebuildable).unwrap();
-    sweep::sweep(place.path(), 1 << 20, &mut connection).unwrap().1
+    let store = place.store();
+    let shared = Shared::new(&place.settings, &store);
+    sweep::sweep(&shared, &mut store.connect(Durability::Rebuildable).unwrap()).unwrap().1
 }
 
 fn assert_whole(place: &Place, expected: &[usize]) {

@@ -72,3 +72,27 @@ async fn half_received_and_unnamed_large_files_go_at_start() {
     assert_eq!(large_files(&place).len(), 1);
     spool.read(&kept.location).unwrap();
 }
+
+#[tokio::test]
+async fn what_is_received_while_the_database_is_built_again_is_kept_and_what_was_kept_has_its_row() {
+    let place = Place::new();
+    let store = place.store();
+    let (spool, _) = Spool::open(&place.settings, &store).unwrap();
+    keep(&spool, 2, 1000).await;
+    let sent = data_set("1.2.3.1.1", 1, 2 << 20);
+    let mut incoming = spool.begin(origin(), CT, "1.2.3.1.1", EXPLICIT).unwrap();
+    incoming.write(&sent).await.unwrap();
+
+    fs::remove_file(place.path().join("scanside.db")).unwrap();
+    spool.halt();
+    assert!(matches!(spool.begin(origin(), CT, "1.2.3.1.3", EXPLICIT), Err(Error::NotOpen)));
+    store.prepare().unwrap().unwrap();
+    assert_eq!(spool.start().unwrap().instances_recovered, 1);
+
+    let Outcome::New(instance) = incoming.commit().await.unwrap() else { panic!() };
+    assert!(spool.read(&instance.location).unwrap().ends_with(&sent));
+    keep(&spool, 3, 1000).await;
+    drop(spool);
+    let (spool, recovery) = place.open();
+    assert_eq!((recovery, place.all(&spool).len()), (Recovery::default(), 3));
+}

@@ -120,7 +120,11 @@ pub fn complaints(kind: &str, file: &Path, sources: &[PathBuf], shared: &Path) -
     let mut found = dciodvfy(file);
     found.extend(dcentvfy(sources, file));
     if kind == "sr" {
-        found.extend(sr_validators(file));
+        found.extend(sr_validators(file, "TID_1500"));
+    }
+    if kind == "ko" {
+        found.extend(sr_validators(file, "TID_2010"));
+        found.extend(named("highdicom", key_objects(file)));
     }
     if kind == "sr" || kind == "seg" {
         found.extend(named("xcheck", highdicom(file, sources, shared)));
@@ -142,16 +146,16 @@ pub fn dcentvfy(sources: &[PathBuf], file: &Path) -> Vec<String> {
 }
 
 /// Checks that a structured report conforms to its template.
-pub fn sr_validators(file: &Path) -> Vec<String> {
+pub fn sr_validators(file: &Path, template: &str) -> Vec<String> {
     let dump = run("dsrdump", Command::new("dsrdump").arg(file));
     let mut found = dump.map_or_else(Vec::new, |(ok, text)| if ok { Vec::new() } else { errors(&text, "E:") });
     found = named("dsrdump", found);
-    found.extend(named("DicomSRValidator", pixelmed(file)));
+    found.extend(named("DicomSRValidator", pixelmed(file, template)));
     found
 }
 
 /// PixelMed checks templates. Its exit status is always 0, so its output is examined.
-fn pixelmed(file: &Path) -> Vec<String> {
+fn pixelmed(file: &Path, template: &str) -> Vec<String> {
     const JARS: [&str; 2] = ["/usr/share/java/pixelmed.jar", "/usr/share/java/commons-codec.jar"];
     if JARS.iter().any(|jar| !Path::new(jar).exists()) {
         needs::skip(needs::Lack::Software, "PixelMed DicomSRValidator not installed");
@@ -166,12 +170,32 @@ fn pixelmed(file: &Path) -> Vec<String> {
     let Some((_, text)) = run("java", &mut command) else { return Vec::new() };
     let mut found: Vec<String> =
         text.lines().filter(|l| l.starts_with("Error") || l.contains("Exception")).map(str::to_owned).collect();
-    for expected in ["Found Root Template TID_1500", "IOD validation complete"] {
-        if !text.contains(expected) {
+    for expected in [format!("Found Root Template {template}"), "IOD validation complete".to_owned()] {
+        if !text.contains(&expected) {
             found.push(format!("does not say \"{expected}\""));
         }
     }
     found
+}
+
+/// Reads a key object selection with highdicom.
+fn key_objects(file: &Path) -> Vec<String> {
+    const SCRIPT: &str = "import sys, pydicom, highdicom
+found = highdicom.ko.KeyObjectSelectionDocument.from_dataset(pydicom.dcmread(sys.argv[1])).content.get_references()
+assert found, 'it names nothing'";
+    let python = std::env::var("SCANSIDE_PYTHON").unwrap_or_else(|_| "python3".into());
+    match run(&python, Command::new(&python).args(["-c", "import highdicom"])) {
+        Some((true, _)) => {}
+        Some((false, _)) => {
+            needs::skip(needs::Lack::Software, format_args!("highdicom not installed for {python}"));
+            return Vec::new();
+        }
+        None => return Vec::new(),
+    }
+    match run(&python, Command::new(&python).args(["-c", SCRIPT]).arg(file)) {
+        Some((false, text)) => text.lines().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Reads the object with highdicom and compares it with the sources.

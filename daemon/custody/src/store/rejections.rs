@@ -1,0 +1,102 @@
+//! `rejections`: results that were delivered and do not count any more, and the notes that tell their destinations.
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::results::{self, ResultRow};
+use super::{Result, deliveries, events};
+
+/// The kind of a note among results. It is no version of a result, so no newer version takes its place.
+pub const KIND: &str = "ko";
+
+/// The results of a series whose images were replaced do not count any more, also those of tasks of the whole study that it
+/// is part of: what has not left is not sent, what was delivered gets a note. Nothing happens to a series of which nothing was
+/// replaced. Returns how many.
+///
+/// # Errors
+/// When the database fails (as for all below).
+pub fn of_replaced(transaction: &Transaction<'_>, series_id: i64, version: i64, code: &str) -> Result<usize> {
+    reject(
+        transaction,
+        "(j.series_id = ?1 AND j.version < ?2 OR j.id IN (SELECT job_id FROM job_members WHERE series_id = ?1 AND version < ?2)) \
+         AND EXISTS (SELECT 1 FROM series s JOIN instances i ON i.study_uid = s.study_uid AND i.series_uid = s.series_uid \
+                     WHERE s.id = ?1 AND i.state = 'replaced')",
+        (series_id, version, code),
+    )
+}
+
+/// The results of older versions than the one that a review has made. Returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_reviewed(transaction: &Transaction<'_>, series_id: i64, version: i64, code: &str) -> Result<usize> {
+    reject(transaction, "j.series_id = ?1 AND j.version < ?2 AND j.task IS NULL", (series_id, version, code))
+}
+
+fn reject(transaction: &Transaction<'_>, which: &str, (series_id, version, code): (i64, i64, &str)) -> Result<usize> {
+    let rejected = transaction.execute(
+        &format!(
+            "UPDATE results SET rejected = ?3 WHERE rejected IS NULL AND kind <> ?4 \
+             AND job_id IN (SELECT j.id FROM jobs j WHERE {which})"
+        ),
+        params![series_id, version, code, KIND],
+    )?;
+    transaction.execute(
+        &format!(
+            "UPDATE deliveries SET state = 'superseded' WHERE state IN ('pending', 'held', 'parked') AND result_id IN \
+             (SELECT r.id FROM results r JOIN jobs j ON j.id = r.job_id WHERE {which} AND r.rejected = ?3 AND r.kind <> ?4)"
+        ),
+        params![series_id, version, code, KIND],
+    )?;
+    Ok(rejected)
+}
+
+/// One result that `destination` has and that does not count any more.
+#[derive(Debug, Clone)]
+pub struct Due {
+    pub result: ResultRow,
+    /// Code value of the reason.
+    pub code: String,
+}
+
+/// Of which this destination has not been told.
+///
+/// # Errors
+/// When the database fails.
+pub fn due(connection: &Connection, destination: &str) -> Result<Vec<Due>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.id, r.rejected FROM results r JOIN deliveries d ON d.result_id = r.id \
+         WHERE r.rejected IS NOT NULL AND d.destination = ?1 AND d.state = 'delivered' \
+         AND NOT EXISTS (SELECT 1 FROM rejections x WHERE x.result_id = r.id AND x.destination = ?1) ORDER BY r.id",
+    )?;
+    let ids = statement.query_map([destination], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut found = Vec::new();
+    for (id, code) in ids.collect::<rusqlite::Result<Vec<(i64, String)>>>()? {
+        found.extend(results::get(connection, id)?.map(|result| Due { result, code }));
+    }
+    Ok(found)
+}
+
+/// Notes that these results are in a note, and queues it for one destination. The note itself may be there already: for another
+/// destination.
+///
+/// # Errors
+/// When the database fails.
+pub fn note(
+    transaction: &Transaction<'_>,
+    note: &ResultRow,
+    rejected: &[i64],
+    destination: &str,
+    now: &str,
+) -> Result<i64> {
+    let id = results::insert(transaction, note)?;
+    for result in rejected {
+        transaction.execute(
+            "INSERT INTO rejections (result_id, destination, note_id) VALUES (?1, ?2, ?3)",
+            params![result, destination, id],
+        )?;
+    }
+    deliveries::enqueue(transaction, &[id], destination, None, now)?;
+    let said = format!("{} objects at {destination}", rejected.len());
+    events::record(transaction, &format!("job/{}", note.job_id), "rejection note", &said)?;
+    Ok(id)
+}
