@@ -2,6 +2,8 @@
 //! that changes is analysed again as a new version; results of the content that does not count any more and have not
 //! left are superseded. Results that were delivered stay where they are: to reject them there is not done here.
 
+use std::time::Duration;
+
 use custody::series::state::SeriesEvent;
 use custody::series::{SeriesKey, SeriesState};
 use custody::store::conflicts::{self, Choice};
@@ -12,7 +14,7 @@ use rusqlite::Transaction;
 
 use crate::analyze::task::StudyTask;
 use crate::settings::Analyze;
-use crate::{Patience, gather, settle};
+use crate::{Patience, choosing, gather, settle};
 
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -79,6 +81,10 @@ fn begin_again(transaction: &Transaction<'_>, settings: &Analyze, key: &SeriesKe
         results::supersede_older(transaction, row.id, version)?;
         let verdict = "its objects were sent again, corrected, as part of another series or study";
         series::conclude(transaction, row.id, SeriesEvent::Refused, verdict)?;
+        if row.kind.is_volume() {
+            // Others may not have been read because of it.
+            choosing::decide(transaction, settings, &key.study_uid, Duration::ZERO)?;
+        }
     } else {
         settle(transaction, settings, &row, Patience::NONE)?;
     }

@@ -69,24 +69,21 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     if job.task.is_none() {
         reviews::conclude(&transaction, job.series_id, job.version, &conclusion.review)?;
     }
-    if conclusion.event == SeriesEvent::Refused {
-        next_best(&transaction, &parts.settings.analyze, job)?;
-    }
+    next_best(&transaction, &parts.settings.analyze, job)?;
     transaction.commit().map_err(store::Error::from)?;
     Ok(())
 }
 
-/// A series that cannot be used gives way to those that were not read because of it.
+/// What came of a series may call for others: those that were not read because of it, and results that name it.
 fn next_best(transaction: &Transaction<'_>, settings: &Analyze, job: &JobRow) -> Result<(), store::Error> {
     if job.task.is_some() {
         return Ok(());
     }
     let Some(row) = series::get(transaction, job.series_id)? else { return Ok(()) };
     if row.kind == SeriesKind::Ct {
-        let since = choosing::Since::Failed(row.id);
-        let changed = choosing::decide(transaction, settings, &row.key.study_uid, &since)?;
+        let changed = choosing::decide(transaction, settings, &row.key.study_uid, Duration::ZERO)?;
         if !changed.is_empty() {
-            tracing::info!(job = job.id, series = changed.len(), "read instead of a series that cannot be used");
+            tracing::info!(job = job.id, series = changed.len(), "read because of what came of another series");
         }
     }
     Ok(())
