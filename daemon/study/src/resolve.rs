@@ -61,7 +61,11 @@ pub fn resolve(
 }
 
 /// A new version of a series whose content changed. `None`: it is being received.
-fn begin_again(transaction: &Transaction<'_>, settings: &Analyze, key: &SeriesKey) -> store::Result<Option<SeriesRow>> {
+pub(crate) fn begin_again(
+    transaction: &Transaction<'_>,
+    settings: &Analyze,
+    key: &SeriesKey,
+) -> store::Result<Option<SeriesRow>> {
     let now = store::now_utc();
     let kept = instances::of_series(transaction, &key.study_uid, &key.series_uid)?;
     let before = series::find(transaction, key)?;
