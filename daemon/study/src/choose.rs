@@ -189,7 +189,9 @@ impl Candidate {
                 && (header.rows, header.columns) == (first.rows, first.columns)
                 && header.pixel_spacing == first.pixel_spacing
                 && header.slice_thickness == first.slice_thickness
-                && header.image_orientation.is_some_and(|o| o.iter().zip(orientation).all(|(a, b)| (a - b).abs() < 1e-3))
+                && header
+                    .image_orientation
+                    .is_some_and(|o| o.iter().zip(orientation).all(|(a, b)| (a - b).abs() < 1e-3))
         };
         let places: Vec<SliceGeometry> = headers.iter().map(|header| SliceGeometry::from(*header)).collect();
         if !headers.iter().all(is_one) || !crate::volume::can_be_read(&places) {
@@ -339,7 +341,8 @@ impl Choice {
 
 /// The verdict of a series that is not read.
 pub fn verdict(choice: &Choice) -> String {
-    let instead = choice.instead.as_ref().map_or_else(|| "another series".to_owned(), |label| format!("series {label}"));
+    let instead =
+        choice.instead.as_ref().map_or_else(|| "another series".to_owned(), |label| format!("series {label}"));
     format!(
         "kept, not read: {instead} of the same scan is read and gives every finding that this one, series {}, could; to read \
          it all the same: `scansidectl studies rerun`, or `series = \"all\"` in [analyze]",

@@ -127,7 +127,9 @@ pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result
     }
     // What came of one series may call for another, and a result that names a series that failed is made again.
     while let Some(choice) = next(&candidates) {
-        let Some((number, (key, members))) = (1..).zip(&groups).find(|(number, _)| is_of(choice.id, *number)) else { break };
+        let Some((number, (key, members))) = (1..).zip(&groups).find(|(number, _)| is_of(choice.id, *number)) else {
+            break;
+        };
         let report = one(&mut engine, options, number, key, members, Some(&choice), control)?;
         match report.findings.as_ref().and_then(|findings| findings.reading.clone()) {
             Some(reading) => {
@@ -248,7 +250,8 @@ fn is_of(id: i64, number: usize) -> bool {
 /// The series to be read now: one that was not, else one whose result does not say what is so.
 fn next(candidates: &[Candidate]) -> Option<Choice> {
     let choices = choose::choose(candidates);
-    let outcome = |choice: &Choice| candidates.iter().find(|one| one.id == choice.id).and_then(|one| one.outcome.as_ref());
+    let outcome =
+        |choice: &Choice| candidates.iter().find(|one| one.id == choice.id).and_then(|one| one.outcome.as_ref());
     let unread = choices.iter().find(|choice| choice.is_read() && outcome(choice).is_none());
     let stale = || choices.iter().find(|choice| outcome(choice).is_some_and(|was| !choice.is_said_by(was)));
     unread.or_else(stale).cloned()
