@@ -264,8 +264,8 @@ impl Candidate {
     }
 
     fn surrounds(&self, other: &Self) -> bool {
-        // The middle of a thick slice lies within what it shows.
-        let end_mm = (self.slice_mm + other.slice_mm) / 2.0 + 0.1;
+        // Stacks of other slices do not end at the same place: to within a slice.
+        let end_mm = self.slice_mm.max(f64::midpoint(self.slice_mm, other.slice_mm)) + 0.1;
         (0..3).zip([EDGE_MM, EDGE_MM, end_mm]).all(|(axis, mm)| {
             self.box_mm[0][axis] <= other.box_mm[0][axis] + mm && self.box_mm[1][axis] >= other.box_mm[1][axis] - mm
         })

@@ -349,7 +349,9 @@ fn read_all(come: &[(Candidate, Option<Reading>)], between: &[usize]) -> (Vec<Ca
     };
     for ((one, _), count) in come.iter().zip(between.iter().chain(std::iter::repeat(&0))) {
         here.push(one.clone());
-        (0..*count).for_each(|_| drop(step(&mut here)));
+        for _ in 0..*count {
+            step(&mut here);
+        }
     }
     let mut steps = 0;
     while step(&mut here) {
