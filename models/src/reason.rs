@@ -126,6 +126,14 @@ impl Reason {
         matches!(self, Self::TooYoung { .. } | Self::BodyPart { .. } | Self::PixelsTooLarge { .. })
     }
 
+    /// May another reconstruction of the same scan be free of it? Not what is so of the package, the patient or by a person.
+    pub fn may_differ(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotInPackage { .. } | Self::TooYoung { .. } | Self::Rejected { .. } | Self::OtherSeries { .. }
+        )
+    }
+
     /// A sentence from a database or a file. Not for new reasons: they are variants.
     pub fn stored(sentence: impl Into<String>) -> Self {
         Self::Stored(sentence.into())

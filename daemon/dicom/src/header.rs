@@ -83,12 +83,36 @@ pub struct Header {
     /// Absent in rows that were written before it was read, and where the scanner says nothing.
     #[serde(skip_serializing_if = "Projection::is_unknown")]
     pub projection: Projection,
+    /// Absent in rows that were written before it was read.
+    #[serde(skip_serializing_if = "Acquired::is_unknown")]
+    pub acquired: Acquired,
     pub pixel_data: Option<PixelData>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// When and how the scanner measured what the image shows: what all reconstructions of one scan share. Empty where the
+/// header does not say.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Acquired {
+    /// `YYYYMMDDHHMMSS.FFFFFF`: Acquisition DateTime (0008,002A), else Acquisition Date and Time (0008,0022), (0008,0032).
+    pub when: String,
+    /// Contrast/Bolus Agent (0018,0010).
+    pub contrast_agent: String,
+    /// (0018,0060), kV.
+    pub kvp: Option<f64>,
+    /// CTDIvol (0018,9345), mGy.
+    pub dose_mgy: Option<f64>,
+}
+
+impl Acquired {
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How the beam went through the body, as a projection radiograph says it. Empty where it does not.

@@ -246,6 +246,7 @@ pub fn findings(geometry: &Geometry) -> ChestFindings {
             ..Acquisition::default()
         },
         remarks: Vec::new(),
+        reading: None,
         package: String::new(),
         listed: Vec::new(),
         report: None,

@@ -1,7 +1,9 @@
 //! Which series of a study are read: from the rows of its CT series to jobs and verdicts, by the rules of `choose`. All is
-//! decided by rows, in the transaction that changed them, so that nothing is lost or decided twice after a power cut.
+//! decided by rows, in the transaction that changed them, so that nothing is lost or decided twice after a power cut: when a
+//! series is complete, when a job has ended, in whatever way, and when a person took a series away.
 //!
-//! A series that is not read has a verdict and no job; so it is known later, when a better one turns out to be unusable.
+//! A series that is not read has a verdict and no job; so it is known later, when a better one turns out to give less than it
+//! promised.
 
 use std::time::Duration;
 
@@ -12,9 +14,10 @@ use custody::store::series::SeriesRow;
 use custody::store::{self, events, instances, jobs, series};
 use dicom::header::Header;
 use dicom::kind::SeriesKind;
+use models::Reading;
 use rusqlite::{Connection, Transaction};
 
-use crate::choose::{self, Candidate, Choice, Label};
+use crate::choose::{self, Candidate, Choice};
 use crate::settings::{Analyze, ReadSeries};
 
 /// How far a series is.
@@ -24,7 +27,8 @@ enum Stage {
     New,
     /// Its job has not begun.
     Waiting,
-    Running,
+    /// Its job is in work, a person asked for it, or late images of it are being received: what comes of it decides then.
+    Busy,
     Done,
     /// Another one was read instead.
     Unread,
@@ -35,11 +39,18 @@ enum Stage {
 struct Known {
     row: SeriesRow,
     stage: Stage,
+    /// None of its images is here any more, or counts.
+    is_empty: bool,
     /// `None`: it cannot be compared with others.
     candidate: Option<Candidate>,
 }
 
-/// The CT series of a study that are complete and here, and how far they are.
+/// A person asked for this version: it is neither taken back nor made again.
+fn is_asked_for(row: &SeriesRow) -> bool {
+    matches!(row.completed_by.as_deref(), Some("rerun" | "review"))
+}
+
+/// The CT series of a study that were complete once and are here, and how far they are.
 fn complete(connection: &Connection, study_uid: &str) -> store::Result<Vec<(SeriesRow, Stage)>> {
     let mut all = Vec::new();
     for row in series::of_study(connection, study_uid)? {
@@ -48,15 +59,11 @@ fn complete(connection: &Connection, study_uid: &str) -> store::Result<Vec<(Seri
         }
         let job = jobs::state_of(connection, row.id, row.version)?;
         let stage = match (row.state, job.as_deref()) {
+            (SeriesState::Receiving, _) if row.version > 0 => Stage::Busy,
             (SeriesState::Receiving | SeriesState::Evicted, _) => continue,
             (SeriesState::Processed, _) => Stage::Done,
-            (SeriesState::Complete, Some("running")) => Stage::Running,
-            // A person asked for it: it is not taken back.
-            (SeriesState::Complete, Some("queued"))
-                if matches!(row.completed_by.as_deref(), Some("rerun" | "review")) =>
-            {
-                Stage::Running
-            }
+            (SeriesState::Complete, Some("running")) => Stage::Busy,
+            (SeriesState::Complete, Some("queued")) if is_asked_for(&row) => Stage::Busy,
             (SeriesState::Complete, Some("queued")) => Stage::Waiting,
             (SeriesState::Complete, _) => Stage::New,
             (SeriesState::Refused, None | Some("superseded")) => Stage::Unread,
@@ -67,32 +74,43 @@ fn complete(connection: &Connection, study_uid: &str) -> store::Result<Vec<(Seri
     Ok(all)
 }
 
-/// The same, with what their headers say.
+/// What came of a series when these images of it were read last; `None` when they never were.
+fn outcome(connection: &Connection, row: &SeriesRow) -> store::Result<Option<Reading>> {
+    // Versions that were made here have the same images; another one may have others.
+    let same = matches!(row.completed_by.as_deref(), Some("chosen" | "review" | "rerun"));
+    let oldest = if same { row.version.saturating_sub(1) } else { row.version };
+    for version in (oldest..=row.version).rev() {
+        if let Some((_, findings)) = jobs::found(connection, row.id, version)? {
+            return Ok(Some(Reading::stored(&findings)?));
+        }
+    }
+    Ok(None)
+}
+
+/// The same, with what their headers say and what came of them.
 fn known(connection: &Connection, study_uid: &str) -> store::Result<Vec<Known>> {
     let mut all = Vec::new();
     for (row, stage) in complete(connection, study_uid)? {
         let kept = instances::of_series(connection, study_uid, &row.key.series_uid)?;
         let headers: Vec<&Header> = kept.iter().map(|instance| &instance.header).collect();
-        let candidate = Candidate::of(row.id, &headers);
-        all.push(Known { row, stage, candidate });
+        // One of which images were damaged on the disk gives no volume any more.
+        let is_sound = instances::damaged_of_series(connection, study_uid, &row.key.series_uid)?.is_empty();
+        let candidate = match stage {
+            Stage::Failed => None,
+            _ if !is_sound => None,
+            _ => Candidate::of(row.id, &headers, outcome(connection, &row)?),
+        };
+        all.push(Known { row, stage, is_empty: headers.is_empty(), candidate });
     }
     Ok(all)
 }
 
-fn candidates(all: &[Known], wanted: impl Fn(Stage) -> bool) -> Vec<Candidate> {
-    all.iter().filter(|known| wanted(known.stage)).filter_map(|known| known.candidate.clone()).collect()
+fn choices(all: &[Known]) -> Vec<Choice> {
+    choose::choose(&all.iter().filter_map(|known| known.candidate.clone()).collect::<Vec<_>>())
 }
 
-/// What has changed in a study.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    /// A series is complete; it may wait so long for a better one.
-    Complete { wait: Duration },
-    /// This series turned out to be unusable.
-    Failed(i64),
-}
-
-/// Decides for all CT series of a study. Returns the series whose row changed.
+/// Decides for all CT series of a study. One that is complete and could be bettered waits so long. Returns the series whose
+/// row changed.
 ///
 /// # Errors
 /// When the database fails.
@@ -100,67 +118,64 @@ pub fn decide(
     transaction: &Transaction<'_>,
     settings: &Analyze,
     study_uid: &str,
-    since: &Since,
+    wait: Duration,
 ) -> store::Result<Vec<i64>> {
     if settings.series == ReadSeries::All {
         return queue_all(transaction, study_uid);
     }
     let all = known(transaction, study_uid)?;
-    let usable = candidates(&all, |stage| stage != Stage::Failed);
-    let choices = choose::choose(&usable);
-    let (wait, failed) = match *since {
-        Since::Complete { wait } => (wait, None),
-        Since::Failed(id) => (Duration::ZERO, Some(id)),
-    };
-    // What was chosen when that series seemed usable.
-    let before = failed.map(|failed| {
-        let with_it = all.iter().filter(|known| known.stage != Stage::Failed || known.row.id == failed);
-        choose::choose(&with_it.filter_map(|known| known.candidate.clone()).collect::<Vec<_>>())
-    });
-    let read = candidates(&all, |stage| matches!(stage, Stage::Running | Stage::Done));
+    let choices = choices(&all);
     let mut changed = Vec::new();
-    for known in all.iter().filter(|known| known.stage != Stage::Failed) {
-        let id = known.row.id;
-        let Some(candidate) = &known.candidate else {
-            if known.stage == Stage::New {
-                queue(transaction, &known.row, None)?;
-                changed.push(id);
-            }
-            continue;
-        };
-        let Some(choice) = choices.iter().find(|choice| choice.id == id) else { continue };
-        let others = choose::that_cover(candidate, &read);
-        let is_wanted = if others.is_empty() { choice.is_read() } else { choose::adds(candidate, &others) };
-        match known.stage {
-            Stage::New if is_wanted => {
-                let wait = (!candidate.gives_all() && !wait.is_zero()).then_some(wait);
-                queue(transaction, &known.row, wait)?;
-            }
-            Stage::Unread if is_wanted => again(transaction, &known.row, "the series read before cannot be used")?,
-            Stage::New | Stage::Waiting | Stage::Unread if !is_wanted => {
-                let verdict = choose::verdict(choice, instead(choice, &choices, &others));
-                if known.stage == Stage::Unread && known.row.verdict.as_deref() == Some(&verdict) {
-                    continue;
-                }
-                jobs::supersede(transaction, id)?;
-                series::conclude(transaction, id, SeriesEvent::Refused, &verdict)?;
-                events::record(transaction, &format!("series/{id}"), "not read", &verdict)?;
-            }
-            // It gives more than when it was read.
-            Stage::Done if before.as_ref().is_some_and(|before| gains(candidate, choice, before)) => {
-                again(transaction, &known.row, "another series of the scan cannot be used")?;
-            }
-            _ => continue,
+    for known in &all {
+        let choice = choices.iter().find(|choice| choice.id == known.row.id);
+        if settle(transaction, known, choice, wait)? {
+            changed.push(known.row.id);
         }
-        changed.push(id);
     }
     Ok(changed)
 }
 
-/// Does a series that was read for some findings now give others too?
-fn gains(candidate: &Candidate, choice: &Choice, before: &[Choice]) -> bool {
-    let Some(then) = before.iter().find(|then| then.id == choice.id) else { return false };
-    then.is_read() && choice.gives.iter().any(|finding| !then.gives.contains(finding) && candidate.can_give(*finding))
+/// Does what was chosen for one series. Returns whether its row changed.
+fn settle(
+    transaction: &Transaction<'_>,
+    known: &Known,
+    choice: Option<&Choice>,
+    wait: Duration,
+) -> store::Result<bool> {
+    let row = &known.row;
+    let (Some(choice), Some(candidate)) = (choice, &known.candidate) else {
+        match known.stage {
+            Stage::New => queue(transaction, row, None)?,
+            Stage::Unread if !known.is_empty => again(transaction, row, "it cannot be compared with the others")?,
+            _ => return Ok(false),
+        }
+        return Ok(true);
+    };
+    match known.stage {
+        Stage::New if choice.is_read() => {
+            let wait = (!candidate.gives_all() && !wait.is_zero()).then_some(wait);
+            queue(transaction, row, wait)?;
+        }
+        Stage::Unread if choice.is_read() => {
+            again(transaction, row, "it shows what those that were read do not give")?;
+        }
+        // What was read before is only to be told again.
+        Stage::Waiting if candidate.outcome.is_some() => return Ok(false),
+        Stage::New | Stage::Waiting | Stage::Unread if !choice.is_read() => {
+            let verdict = choose::verdict(choice);
+            if known.stage == Stage::Unread && row.verdict.as_deref() == Some(&verdict) {
+                return Ok(false);
+            }
+            jobs::supersede(transaction, row.id)?;
+            series::conclude(transaction, row.id, SeriesEvent::Refused, &verdict)?;
+            events::record(transaction, &format!("series/{}", row.id), "not read", &verdict)?;
+        }
+        Stage::Done if !is_asked_for(row) && !candidate.outcome.as_ref().is_none_or(|was| choice.is_said_by(was)) => {
+            again(transaction, row, "its result names other series than those that are read now")?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// Every series is read: no header needs to be looked at.
@@ -189,28 +204,22 @@ fn again(transaction: &Transaction<'_>, row: &SeriesRow, why: &str) -> store::Re
     events::record(transaction, &format!("series/{}", row.id), "chosen", why)
 }
 
-/// The series that is read instead: one that was read already, else the best.
-fn instead<'a>(choice: &Choice, choices: &'a [Choice], read: &[&'a Candidate]) -> Option<&'a Label> {
-    let best =
-        || choices.iter().find(|other| other.id == choice.best && other.id != choice.id).map(|other| &other.label);
-    read.first().map(|other| &other.label).or_else(best)
-}
-
-/// For which findings a series is read now, and what its result must say of the others; `None` when it is read for all of
-/// them: by itself, because a person asked for it, or because the settings do.
+/// For which findings a series is read now, and what its result must say of the others; `None` when it is read by itself. One
+/// that a person asked for is read for all of them.
 ///
 /// # Errors
 /// When the database fails.
 pub fn part(connection: &Connection, settings: &Analyze, row: &SeriesRow) -> store::Result<Option<Choice>> {
-    if settings.series == ReadSeries::All || row.completed_by.as_deref() == Some("rerun") {
+    if settings.series == ReadSeries::All {
         return Ok(None);
     }
     let all = known(connection, &row.key.study_uid)?;
-    let choices = choose::choose(&candidates(&all, |stage| stage != Stage::Failed));
-    let Some(mut choice) = choices.into_iter().find(|choice| choice.id == row.id && choice.is_read()) else {
-        return Ok(None);
-    };
-    let is_unread = |label: &Label| {
+    let Some(mut choice) = choices(&all).into_iter().find(|choice| choice.id == row.id) else { return Ok(None) };
+    if row.completed_by.as_deref() == Some("rerun") {
+        (choice.elsewhere, choice.unread) = (Vec::new(), Vec::new());
+        return Ok(Some(choice));
+    }
+    let is_unread = |label: &choose::Label| {
         all.iter()
             .any(|known| known.stage == Stage::Unread && known.candidate.as_ref().is_some_and(|c| c.label == *label))
     };

@@ -1,7 +1,9 @@
-//! Of a scan one series is read and none is lost, in whatever order they come, end, fail, or the process dies.
+//! What a series could give is given by one that is read, in whatever order they come, end, fail, or the process dies.
 
 use custody::series::SeriesKey;
 use custody::store::{Durability, Store, now_utc};
+use dicom::header::Acquired;
+use models::findings::ChestFinding;
 use rusqlite::params;
 use tempfile::TempDir;
 
@@ -61,6 +63,7 @@ impl Unit {
                     rows: 512,
                     columns: 512,
                     kernel: kernel.into(),
+                    acquired: Acquired { when: "20260101101010".into(), ..Acquired::default() },
                     ..Header::default()
                 };
                 let json = serde_json::to_string(&header).unwrap();
@@ -76,7 +79,7 @@ impl Unit {
     fn complete(&self, id: i64) {
         self.changing(|transaction| {
             series::completed(transaction, id, "quiet", &now_utc()).unwrap();
-            decide(transaction, &self.settings, STUDY, &Since::Complete { wait: WAIT }).unwrap()
+            decide(transaction, &self.settings, STUDY, WAIT).unwrap()
         });
     }
 
@@ -86,16 +89,30 @@ impl Unit {
         id
     }
 
-    /// Its job ends.
-    fn end(&self, id: i64, event: SeriesEvent) {
+    /// Its job is refused.
+    fn refuse(&self, id: i64) {
+        self.end(id, SeriesEvent::Refused, None);
+    }
+
+    /// Its job ends with findings, of which it could not give these.
+    fn read(&self, id: i64, unfit: &[ChestFinding]) {
+        let part = self.part(id).unwrap();
+        let reading = Reading {
+            unfit: unfit.to_vec(),
+            lacks_slices: false,
+            elsewhere: part.elsewhere.iter().map(|(finding, label)| (*finding, label.to_string())).collect(),
+            unread: part.unread.iter().map(ToString::to_string).collect(),
+        };
+        self.end(id, SeriesEvent::Processed, Some(serde_json::json!({ "reading": reading }).to_string()));
+    }
+
+    fn end(&self, id: i64, event: SeriesEvent, findings: Option<String>) {
         self.changing(|transaction| {
             let row = series::get(transaction, id).unwrap().unwrap();
-            let sql = "UPDATE jobs SET state = 'done' WHERE series_id = ?1 AND version = ?2";
-            assert_eq!(transaction.execute(sql, params![id, row.version]).unwrap(), 1);
+            let sql = "UPDATE jobs SET state = 'done', findings = ?3 WHERE series_id = ?1 AND version = ?2";
+            assert_eq!(transaction.execute(sql, params![id, row.version, findings]).unwrap(), 1);
             series::conclude(transaction, id, event, "said").unwrap();
-            if event == SeriesEvent::Refused {
-                decide(transaction, &self.settings, STUDY, &Since::Failed(id)).unwrap();
-            }
+            decide(transaction, &self.settings, STUDY, Duration::ZERO).unwrap();
         });
     }
 
@@ -147,7 +164,7 @@ fn of_three_reconstructions_the_thin_smooth_one_is_read_in_whatever_order_they_c
         let part = unit.part(ids[2]).unwrap();
         assert_eq!((part.gives.len(), part.elsewhere.len(), part.unread.len()), (9, 0, 2));
         // Asked again, also after a restart: nothing changes.
-        let changed = unit.changing(|t| decide(t, &unit.settings, STUDY, &Since::Complete { wait: WAIT }).unwrap());
+        let changed = unit.changing(|t| decide(t, &unit.settings, STUDY, WAIT).unwrap());
         assert!(changed.is_empty(), "{order:?}: {changed:?}");
     }
 }
@@ -175,46 +192,129 @@ fn when_the_chosen_series_cannot_be_used_the_next_best_is_read() {
     let unit = Unit::new();
     let (thick, sharp, smooth) =
         (unit.arrive(3, 5.0, "B31f"), unit.arrive(4, 1.0, "B70f"), unit.arrive(5, 1.0, "B31f"));
-    unit.end(smooth, SeriesEvent::Refused);
+    unit.refuse(smooth);
     assert!(unit.is_queued(sharp), "{:?}", unit.state(sharp));
     assert!(unit.is_left_to(thick, 4), "{:?}", unit.state(thick));
-    unit.end(sharp, SeriesEvent::Refused);
+    unit.refuse(sharp);
     assert!(unit.is_queued(thick), "{:?}", unit.state(thick));
-    assert_eq!(unit.part(thick).map(|part| part.gives.len()), Some(9));
-    unit.end(thick, SeriesEvent::Refused);
+    assert_eq!(unit.part(thick).map(|part| part.elsewhere), Some(Vec::new()));
+    unit.refuse(thick);
     for id in [thick, sharp, smooth] {
         assert_eq!(unit.state(id).0, "refused");
     }
 }
 
 #[test]
-fn a_series_that_was_read_in_part_is_read_again_when_the_other_cannot_be_used() {
+fn a_finding_that_was_refused_is_looked_for_in_the_next_series_and_both_results_say_so() {
+    let unit = Unit::new();
+    let finding = ChestFinding::Emphysema;
+    let (thick, smooth) = (unit.arrive(3, 2.5, "B31f"), unit.arrive(5, 1.0, "B31f"));
+    assert!(unit.is_left_to(thick, 5));
+    unit.read(smooth, &[finding]);
+    assert!(unit.is_queued(thick), "{:?}", unit.state(thick));
+    assert_eq!(unit.part(thick).unwrap().gives, [finding]);
+    assert_eq!(unit.state(smooth).0, "processed", "not before it is known that the other one gives it");
+    unit.read(thick, &[]);
+    assert!(unit.is_queued(smooth), "its result is made again and names the other: {:?}", unit.state(smooth));
+    let part = unit.part(smooth).unwrap();
+    assert_eq!(part.elsewhere.iter().map(|(f, label)| (*f, label.number)).collect::<Vec<_>>(), [(finding, Some(3))]);
+    unit.read(smooth, &[finding]);
+    for id in [thick, smooth] {
+        assert_eq!(unit.state(id).0, "processed", "it ends");
+    }
+}
+
+#[test]
+fn a_result_that_names_a_series_that_then_fails_is_made_again() {
     let unit = Unit::new();
     let (smooth, sharp) = (unit.arrive(3, 2.5, "B31f"), unit.arrive(4, 1.0, "B70f"));
     assert!(unit.is_queued(smooth) && unit.is_queued(sharp));
     assert_eq!(unit.part(smooth).unwrap().gives.len(), 2);
-    unit.end(smooth, SeriesEvent::Processed);
-    unit.end(sharp, SeriesEvent::Refused);
+    unit.read(sharp, &[]);
+    unit.refuse(smooth);
+    assert!(unit.is_queued(sharp), "{:?}", unit.state(sharp));
+    assert_eq!(unit.part(sharp).unwrap().elsewhere, []);
+    unit.read(sharp, &[]);
+    assert_eq!((unit.state(sharp).0, unit.state(smooth).0), ("processed", "refused"));
+}
+
+#[test]
+fn a_series_that_was_read_in_part_is_read_again_when_the_other_cannot_be_used() {
+    let unit = Unit::new();
+    let (smooth, sharp) = (unit.arrive(3, 2.5, "B31f"), unit.arrive(4, 1.0, "B70f"));
+    unit.read(smooth, &[]);
+    unit.refuse(sharp);
     assert!(unit.is_queued(smooth), "{:?}", unit.state(smooth));
     assert_eq!(unit.part(smooth).unwrap().gives.len(), 9);
     // Once: it is not read again for what comes later.
-    unit.end(smooth, SeriesEvent::Processed);
+    unit.read(smooth, &[]);
     let late = unit.arrive(7, 5.0, "B31f");
     assert!(unit.is_left_to(late, 3) && unit.state(smooth).0 == "processed", "{:?}", unit.state(late));
 }
 
 #[test]
-fn after_the_results_only_what_adds_findings_is_read() {
+fn a_better_series_that_comes_after_the_results_is_read_and_they_are_made_again() {
     let unit = Unit::new();
     let thick = unit.arrive(3, 5.0, "B31f");
-    unit.end(thick, SeriesEvent::Processed);
+    unit.read(thick, &[]);
     let thin = unit.arrive(4, 1.0, "B31f");
-    assert!(unit.is_queued(thin), "ribs and bronchi");
-    assert!(unit.part(thin).unwrap().unread.is_empty(), "the thick one was read");
-    unit.end(thin, SeriesEvent::Processed);
+    assert!(unit.is_queued(thin));
+    assert_eq!(unit.state(thick).0, "processed", "until that one is read");
+    unit.read(thin, &[]);
+    assert!(unit.is_queued(thick), "{:?}", unit.state(thick));
+    assert_eq!(unit.part(thick).unwrap().elsewhere.len(), ChestFinding::COUNT, "each is read from the thin one");
+    // What comes meanwhile does not take that back.
     let other = unit.arrive(5, 1.0, "B70f");
-    assert!(unit.is_left_to(other, 4), "{:?}", unit.state(other));
+    assert!(unit.is_left_to(other, 4) && unit.is_queued(thick), "{:?}", unit.state(other));
+    unit.read(thick, &[]);
     assert_eq!((unit.state(thick).0, unit.state(thin).0), ("processed", "processed"));
+}
+
+#[test]
+fn a_job_that_waits_counts_among_those_that_are_read() {
+    let unit = Unit::new();
+    let sharp = unit.arrive(4, 1.0, "B70f");
+    unit.read(sharp, &[ChestFinding::Emphysema, ChestFinding::CoronaryCalcification]);
+    let smooth = unit.arrive(3, 2.5, "B31f");
+    assert!(unit.is_queued(smooth));
+    // The first one waits; it gives what this one could.
+    let late = unit.arrive(5, 3.0, "B31f");
+    assert!(unit.is_left_to(late, 4), "{:?}", unit.state(late));
+    assert!(unit.is_queued(smooth), "{:?}", unit.state(smooth));
+}
+
+#[test]
+fn when_the_chosen_series_is_emptied_by_a_person_another_one_is_read() {
+    let unit = Unit::new();
+    let (thick, thin) = (unit.arrive(3, 5.0, "B31f"), unit.arrive(5, 1.0, "B31f"));
+    unit.read(thin, &[]);
+    assert!(unit.is_left_to(thick, 5));
+    unit.changing(|transaction| {
+        // All its objects came again, as another series, and those count.
+        let sql = "UPDATE instances SET state = 'conflict', reason = 'held back' WHERE series_uid = ?1";
+        transaction.execute(sql, [format!("1.2.{}", 5)]).unwrap();
+        crate::resolve::begin_again(
+            transaction,
+            &unit.settings,
+            &SeriesKey { study_uid: STUDY.into(), series_uid: "1.2.5".into() },
+        )
+        .unwrap();
+    });
+    assert_eq!(unit.state(thin).0, "refused");
+    assert!(unit.is_queued(thick), "{:?}", unit.state(thick));
+}
+
+#[test]
+fn a_series_that_is_received_again_is_not_given_up_meanwhile() {
+    let unit = Unit::new();
+    let (thick, thin) = (unit.arrive(3, 5.0, "B31f"), unit.arrive(5, 1.0, "B31f"));
+    unit.read(thin, &[]);
+    unit.changing(|transaction| {
+        let key = SeriesKey { study_uid: STUDY.into(), series_uid: "1.2.5".into() };
+        series::opened(transaction, &key, "CT", SeriesKind::Ct, 300, &now_utc()).unwrap();
+        assert_eq!(decide(transaction, &unit.settings, STUDY, WAIT).unwrap(), Vec::<i64>::new());
+    });
+    assert!(unit.is_left_to(thick, 5), "{:?}", unit.state(thick));
 }
 
 #[test]
@@ -235,7 +335,7 @@ fn a_rerun_reads_a_series_in_full() {
         let version = series::completed(transaction, thick, "rerun", &now_utc()).unwrap();
         jobs::enqueue(transaction, thick, version, &now_utc()).unwrap();
     });
-    assert_eq!(unit.part(thick), None);
+    assert_eq!(unit.part(thick).unwrap().elsewhere, []);
     // What comes later does not take it back.
     unit.arrive(6, 2.5, "B31f");
     assert!(unit.is_queued(thick), "{:?}", unit.state(thick));

@@ -470,8 +470,7 @@ fn settle(
 ) -> Result<Vec<i64>, store::Error> {
     let key = &row.key;
     if row.kind.is_volume() {
-        let since = choosing::Since::Complete { wait: patience.better };
-        return choosing::decide(transaction, settings, &key.study_uid, &since);
+        return choosing::decide(transaction, settings, &key.study_uid, patience.better);
     }
     let mut verdict = row.kind.verdict(&row.modality);
     if row.kind == SeriesKind::Ultrasound {

@@ -2,6 +2,8 @@
 //! that changes is analysed again as a new version; results of the content that does not count any more and have not
 //! left are superseded. Those that were delivered are marked as rejected: `reject` tells their destinations.
 
+use std::time::Duration;
+
 use custody::series::state::SeriesEvent;
 use custody::series::{SeriesKey, SeriesState};
 use custody::store::conflicts::{self, Choice};
@@ -13,7 +15,7 @@ use rusqlite::Transaction;
 
 use crate::analyze::task::StudyTask;
 use crate::settings::Analyze;
-use crate::{Patience, gather, settle};
+use crate::{Patience, choosing, gather, settle};
 
 /// What came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -60,7 +62,11 @@ pub fn resolve(
 }
 
 /// A new version of a series whose content changed. `None`: it is being received.
-fn begin_again(transaction: &Transaction<'_>, settings: &Analyze, key: &SeriesKey) -> store::Result<Option<SeriesRow>> {
+pub(crate) fn begin_again(
+    transaction: &Transaction<'_>,
+    settings: &Analyze,
+    key: &SeriesKey,
+) -> store::Result<Option<SeriesRow>> {
     let now = store::now_utc();
     let kept = instances::of_series(transaction, &key.study_uid, &key.series_uid)?;
     let before = series::find(transaction, key)?;
@@ -81,6 +87,10 @@ fn begin_again(transaction: &Transaction<'_>, settings: &Analyze, key: &SeriesKe
         results::supersede_older(transaction, row.id, version)?;
         let verdict = "its objects were sent again, corrected, as part of another series or study";
         series::conclude(transaction, row.id, SeriesEvent::Refused, verdict)?;
+        if row.kind.is_volume() {
+            // Others may not have been read because of it.
+            choosing::decide(transaction, settings, &key.study_uid, Duration::ZERO)?;
+        }
     } else {
         settle(transaction, settings, &row, Patience::NONE)?;
     }

@@ -49,11 +49,17 @@ pub struct Content {
     /// Of the newest instance. Ids are in the order of arrival, whatever the clock said.
     pub newest_id: i64,
     pub bytes: u64,
-    /// Jobs of the series that are neither done nor superseded; those of study tasks that it is a member of count as one.
+    /// Jobs of the series that are neither done nor superseded; those of study tasks that it is a member of count as one. For a
+    /// CT series that was not read, because another one of its study is, also those others that are in work.
     pub open_jobs: u32,
     /// Results of the series that wait for a destination (not those that it will never take); those of study tasks count as one.
+    /// For a CT series that was not read also those of the others of its study.
     pub undelivered: u32,
 }
+
+/// Is the series `s` a CT series that has a verdict and was not looked at?
+const UNREAD: &str = "(coalesce(s.kind = 'ct' AND s.state = 'refused', 0) \
+                      AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.series_id = s.id AND j.state IN ('done', 'parked')))";
 
 /// The content of every place except the segment that is being written.
 ///
@@ -66,12 +72,17 @@ pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
         "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), max(i.id), \
            (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state NOT IN ('done', 'superseded')) \
            + EXISTS (SELECT 1 FROM job_members m JOIN jobs j ON j.id = m.job_id \
-                     WHERE m.series_id = s.id AND j.series_id <> s.id AND j.state NOT IN ('done', 'superseded')), \
+                     WHERE m.series_id = s.id AND j.series_id <> s.id AND j.state NOT IN ('done', 'superseded')) \
+           + ({UNREAD} AND EXISTS (SELECT 1 FROM series o WHERE o.study_uid = s.study_uid AND o.kind = 'ct' AND o.id <> s.id \
+                                   AND o.state IN ('receiving', 'complete'))), \
            (SELECT count(*) FROM jobs j JOIN results r ON r.job_id = j.id JOIN deliveries d ON d.result_id = r.id \
             WHERE j.series_id = s.id AND {open}) \
            + EXISTS (SELECT 1 FROM job_members m JOIN jobs j ON j.id = m.job_id JOIN results r ON r.job_id = j.id \
                      JOIN deliveries d ON d.result_id = r.id \
                      WHERE m.series_id = s.id AND j.series_id <> s.id AND {open}) \
+           + ({UNREAD} AND EXISTS (SELECT 1 FROM series o JOIN jobs j ON j.series_id = o.id JOIN results r ON r.job_id = j.id \
+                                   JOIN deliveries d ON d.result_id = r.id \
+                                   WHERE o.study_uid = s.study_uid AND o.kind = 'ct' AND o.id <> s.id AND {open})) \
          FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
          LEFT JOIN segments g ON g.id = i.segment \
          WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) \

@@ -6,7 +6,7 @@ use dicom_dictionary_std::tags;
 use super::text::{self, Charset};
 use super::walk::Syntax;
 use super::{Meta, RawElement, Scan, ScanError};
-use crate::header::{Header, PixelData, Projection};
+use crate::header::{Acquired, Header, PixelData, Projection};
 use crate::uid::is_uid;
 
 /// The part of the data set in which an element was found.
@@ -140,6 +140,8 @@ const FACTS: &[Tag] = &[
     tags::RESCALE_TYPE,
     tags::VIEW_POSITION,
     tags::IMAGE_LATERALITY,
+    tags::ACQUISITION_DATE_TIME,
+    tags::CTD_IVOL,
 ];
 
 /// Attributes that are taken from the functional groups if the top level has none.
@@ -302,8 +304,24 @@ impl Values {
             slice_thickness: float(tags::SLICE_THICKNESS),
             gantry_tilt: float(tags::GANTRY_DETECTOR_TILT),
             projection: self.projection(),
+            acquired: Acquired {
+                when: self.acquired(),
+                contrast_agent: text(tags::CONTRAST_BOLUS_AGENT),
+                kvp: float(tags::KVP),
+                dose_mgy: self.double(tags::CTD_IVOL),
+            },
             pixel_data: self.pixel_data,
         })
+    }
+
+    fn acquired(&self) -> String {
+        let code = |tag| text::code(self.bytes(tag));
+        let whole = code(tags::ACQUISITION_DATE_TIME);
+        if !whole.is_empty() {
+            return whole;
+        }
+        let (date, time) = (code(tags::ACQUISITION_DATE), code(tags::ACQUISITION_TIME));
+        if date.is_empty() || time.is_empty() { String::new() } else { date + &time }
     }
 
     fn projection(&self) -> Projection {

@@ -74,9 +74,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     if conclusion.review == Fate::Applied && rejects(&transaction, job)? {
         rejections::of_reviewed(&transaction, job.series_id, job.version, Rejection::Quality.word())?;
     }
-    if conclusion.event == SeriesEvent::Refused {
-        next_best(&transaction, &parts.settings.analyze, job)?;
-    }
+    next_best(&transaction, &parts.settings.analyze, job)?;
     transaction.commit().map_err(store::Error::from)?;
     Ok(())
 }
@@ -87,17 +85,16 @@ fn rejects(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> 
     Ok(serde_json::from_str::<Review>(&review)?.count(Decision::Rejected) > 0)
 }
 
-/// A series that cannot be used gives way to those that were not read because of it.
+/// What came of a series may call for others: those that were not read because of it, and results that name it.
 fn next_best(transaction: &Transaction<'_>, settings: &Analyze, job: &JobRow) -> Result<(), store::Error> {
     if job.task.is_some() {
         return Ok(());
     }
     let Some(row) = series::get(transaction, job.series_id)? else { return Ok(()) };
     if row.kind == SeriesKind::Ct {
-        let since = choosing::Since::Failed(row.id);
-        let changed = choosing::decide(transaction, settings, &row.key.study_uid, &since)?;
+        let changed = choosing::decide(transaction, settings, &row.key.study_uid, Duration::ZERO)?;
         if !changed.is_empty() {
-            tracing::info!(job = job.id, series = changed.len(), "read instead of a series that cannot be used");
+            tracing::info!(job = job.id, series = changed.len(), "read because of what came of another series");
         }
     }
     Ok(())

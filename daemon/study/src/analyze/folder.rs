@@ -118,25 +118,35 @@ pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result
         return Err(nothing(directory, &skipped));
     }
     let mut engine = Engine::new(Shelf::view(&options.settings));
-    let choices = choices(&groups, &options.settings.analyze);
-    let choice = |number: usize| choices.iter().find(|choice| usize::try_from(choice.id) == Ok(number));
+    let mut candidates = candidates(&groups, &options.settings.analyze);
     let mut series: Vec<(usize, SeriesReport)> = Vec::new();
-    let mut left: Vec<(usize, &Choice)> = Vec::new();
     for (number, (key, members)) in (1..).zip(&groups) {
-        match choice(number) {
-            Some(choice) if !choice.is_read() => left.push((number, choice)),
-            part => series.push((number, one(&mut engine, options, number, key, members, part, control)?)),
+        if !candidates.iter().any(|one| is_of(one.id, number)) {
+            series.push((number, one(&mut engine, options, number, key, members, None, control)?));
         }
     }
-    // What was left to a better series is read when that one could not be.
-    for (number, choice) in left {
-        let Some((key, members)) = groups.iter().nth(number - 1) else { continue };
-        let best = series.iter().find(|(other, _)| i64::try_from(*other) == Ok(choice.best));
-        let report = match best.filter(|(_, best)| best.state != "refused") {
-            Some(_) => SeriesReport { verdict: unread(choice, &choices), ..described(key, members) },
-            None => one(&mut engine, options, number, key, members, None, control)?,
+    // What came of one series may call for another, and a result that names a series that failed is made again.
+    while let Some(choice) = next(&candidates) {
+        let Some((number, (key, members))) = (1..).zip(&groups).find(|(number, _)| is_of(choice.id, *number)) else {
+            break;
         };
+        let report = one(&mut engine, options, number, key, members, Some(&choice), control)?;
+        match report.findings.as_ref().and_then(|findings| findings.reading.clone()) {
+            Some(reading) => {
+                let read = candidates.iter_mut().find(|one| one.id == choice.id);
+                read.into_iter().for_each(|one| one.outcome = Some(reading.clone()));
+            }
+            None => candidates.retain(|one| one.id != choice.id),
+        }
+        series.retain(|(other, _)| *other != number);
         series.push((number, report));
+    }
+    for choice in choose::choose(&candidates) {
+        let of = (1..).zip(&groups).find(|(number, _)| is_of(choice.id, *number));
+        let Some((number, (key, members))) = of else { continue };
+        if !series.iter().any(|(other, _)| *other == number) {
+            series.push((number, SeriesReport { verdict: choose::verdict(&choice), ..described(key, members) }));
+        }
     }
     series.sort_by_key(|(number, _)| *number);
     let series = series.into_iter().map(|(_, report)| report).collect();
@@ -220,22 +230,31 @@ fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Which series are read; the id of each is its number.
-fn choices(groups: &Groups, settings: &Analyze) -> Vec<Choice> {
+/// The series among which is chosen; the id of each is its number. None when every series is read.
+fn candidates(groups: &Groups, settings: &Analyze) -> Vec<Candidate> {
     if settings.series == ReadSeries::All {
         return Vec::new();
     }
     let candidate = |(number, (_, members)): (i64, (&SeriesKey, &Vec<Member>))| {
         let headers: Vec<&Header> = members.iter().map(|member| &member.scan.header).collect();
         let is_volume = SeriesKind::of(headers.first()?).is_volume();
-        is_volume.then(|| Candidate::of(number, &headers))?
+        is_volume.then(|| Candidate::of(number, &headers, None))?
     };
-    choose::choose(&(1..).zip(groups).filter_map(candidate).collect::<Vec<_>>())
+    (1..).zip(groups).filter_map(candidate).collect()
 }
 
-/// Why a series is not read.
-fn unread(choice: &Choice, choices: &[Choice]) -> String {
-    choose::verdict(choice, choices.iter().find(|other| other.id == choice.best).map(|other| &other.label))
+fn is_of(id: i64, number: usize) -> bool {
+    usize::try_from(id) == Ok(number)
+}
+
+/// The series to be read now: one that was not, else one whose result does not say what is so.
+fn next(candidates: &[Candidate]) -> Option<Choice> {
+    let choices = choose::choose(candidates);
+    let outcome =
+        |choice: &Choice| candidates.iter().find(|one| one.id == choice.id).and_then(|one| one.outcome.as_ref());
+    let unread = choices.iter().find(|choice| choice.is_read() && outcome(choice).is_none());
+    let stale = || choices.iter().find(|choice| outcome(choice).is_some_and(|was| !choice.is_said_by(was)));
+    unread.or_else(stale).cloned()
 }
 
 /// A series before it is looked at.

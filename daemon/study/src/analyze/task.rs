@@ -11,7 +11,7 @@ use models::review;
 use models::task::ct_quality::{self, CtQuality};
 use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
-use models::{ChestFindings, NotEvaluated, Reason, Remark, Topic, Volume};
+use models::{ChestFindings, NotEvaluated, Reading, Reason, Remark, Topic, Volume};
 use report::stills::{self, Stills};
 use report::{Content, Refused, quality};
 
@@ -224,6 +224,11 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
 
 /// Of several series of a scan each gives its own findings, and says where the others are.
 fn only(findings: &mut ChestFindings, part: &Choice) {
+    findings.reading = Some(Reading {
+        elsewhere: part.elsewhere.iter().map(|(finding, label)| (*finding, label.to_string())).collect(),
+        unread: part.unread.iter().map(ToString::to_string).collect(),
+        ..Reading::of(findings)
+    });
     for (finding, label) in &part.elsewhere {
         findings.refuse(*finding, Reason::OtherSeries { series: label.to_string() });
     }

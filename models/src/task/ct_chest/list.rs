@@ -15,6 +15,7 @@ use super::{
 };
 use crate::acquisition::Acquisition;
 use crate::findings::{Comparison, Evaluated, Lobe, LobeName, Lung, Region};
+use crate::reading::Reading;
 use crate::reason::{NotEvaluated, Reason, Topic};
 use crate::remark::Remark;
 use crate::review::{Document, Listed, Review};
@@ -177,6 +178,9 @@ macro_rules! chest_findings {
             /// What a reader should know about the images.
             #[serde(skip_serializing_if = "Vec::is_empty")]
             pub remarks: Vec<Remark>,
+            /// How it was read beside other series of its scan; `None` when each series is read by itself.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub reading: Option<Reading>,
             /// What found them, see `review::package`; empty when that is not known.
             #[serde(skip_serializing_if = "String::is_empty")]
             pub package: String,
@@ -206,6 +210,7 @@ macro_rules! chest_findings {
                     least_sizes: Vec::new(),
                     acquisition: Acquisition::default(),
                     remarks: Vec::new(),
+                    reading: None,
                     package: String::new(),
                     listed: Vec::new(),
                     report: None,

@@ -68,6 +68,35 @@ async fn what_is_not_delivered_is_never_evicted() {
 }
 
 #[tokio::test]
+async fn a_series_that_was_not_read_stays_until_the_one_that_was_is_delivered() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..20).await;
+    let connection = place.store().connect(Durability::Full).unwrap();
+    // Everything is of the series that was not read; another one of the study is.
+    connection
+        .execute_batch(
+            "INSERT INTO series (id, study_uid, series_uid, modality, kind, state, first_utc, last_utc) VALUES \
+             (1, '1.2.3', '1.2.3.1', 'CT', 'ct', 'refused', '', ''), (2, '1.2.3', '1.2.3.2', 'CT', 'ct', 'complete', '', ''); \
+             INSERT INTO jobs (id, series_id, version, state, created_utc) VALUES (1, 1, 1, 'superseded', ''), \
+             (2, 2, 1, 'queued', '');",
+        )
+        .unwrap();
+    assert_eq!(evict(&spool), Evicted::default(), "the other one is not read yet");
+    connection
+        .execute_batch(
+            "UPDATE series SET state = 'processed' WHERE id = 2; UPDATE jobs SET state = 'done' WHERE id = 2; \
+             INSERT INTO results (id, job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256) \
+             VALUES (1, 2, 'sr', '', '9', '', '', '', 0, ''); \
+             INSERT INTO deliveries (result_id, destination, state, next_utc) VALUES (1, 'pacs', 'pending', '');",
+        )
+        .unwrap();
+    assert_eq!(evict(&spool), Evicted::default(), "its results are not delivered yet");
+    connection.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+    assert!(evict(&spool).instances >= 10);
+}
+
+#[tokio::test]
 async fn neither_a_refused_object_nor_a_superseded_job_keeps_a_study() {
     let place = Place::new();
     let (spool, _) = place.open();
