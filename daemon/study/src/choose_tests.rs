@@ -315,7 +315,7 @@ fn any_series() -> impl Strategy<Value = (Candidate, Option<Reading>)> {
             one.acquired_s = [time, time + 8.0];
             one.scan.phase = if venous && a { vec!["venous"] } else { Vec::new() };
             (one.straight, one.whole) = (odd != 0, odd != 1);
-            let fit = |f: &ChestFinding| !(b && !fit[*f as usize]);
+            let fit = |f: &ChestFinding| !b || fit[*f as usize];
             let unfit = ChestFinding::ALL.into_iter().filter(|f| !fit(f)).collect();
             let outcome = Reading { unfit, lacks_slices: lacks && a && b, ..Reading::default() };
             (one, (failed != 0).then_some(outcome))
@@ -333,7 +333,7 @@ fn read_all(come: &[(Candidate, Option<Reading>)], between: &[usize]) -> (Vec<Ca
         let of = |id: i64| here.iter().position(|one| one.id == id).unwrap();
         let next = choices.iter().find(|c| {
             let was = &here[of(c.id)].outcome;
-            was.as_ref().map_or(c.is_read(), |was| !c.is_said_by(was))
+            was.as_ref().map_or_else(|| c.is_read(), |was| !c.is_said_by(was))
         });
         let Some(choice) = next else { return false };
         let at = of(choice.id);
