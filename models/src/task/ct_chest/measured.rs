@@ -343,6 +343,27 @@ fn a_fissure_that_does_not_show_leaves_the_usual_lobes_and_they_are_called_estim
     assert!(wrong > 0.01, "this scan would show a fissure");
 }
 
+/// The lung between holes is thin and bright, too. (A phantom with emphysema and without fissures had a right lower lobe that was
+/// called seen, behind a surface like an S.)
+#[test]
+fn the_walls_between_holes_of_emphysema_are_no_fissure() {
+    const APART_MM: f64 = 11.0;
+    let hole = |p: [f64; 3]| {
+        let cell = p.map(|v| (v / APART_MM).floor());
+        // A number from 0 to 1 for each cell and axis.
+        let moved = |a: usize| {
+            let [x, y, z] = cell;
+            let wave = (x * 12.9898 + y * 78.233 + z * 37.719 + a as f64 * 11.17).sin() * 43758.5453;
+            wave - wave.floor()
+        };
+        let centre = [0, 1, 2].map(|a| (cell[a] + 0.35 + 0.3 * moved(a)) * APART_MM);
+        ball(centre, 3.5 + 2.0 * moved(3))(p) < 0.0
+    };
+    let holes = planted(&chest(1.5), |p, hu| if hu == -850 && hole(p) { -990 } else { hu });
+    let lobes = lobes::divide(&holes, &examined(&holes).lungs);
+    assert!(lobes.iter().all(|l| l.estimated), "{:?}", lobes.iter().map(|l| (l.name, l.estimated)).collect::<Vec<_>>());
+}
+
 /// Why each finding is not evaluated when the network sees nothing; `None` for one that is absent.
 fn absent(chest: &Chest, facts: &Acquisition) -> Vec<(ChestFinding, Option<Reason>)> {
     let findings = all(&chest.volume(), &[], facts);

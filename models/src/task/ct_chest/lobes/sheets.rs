@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use crate::cast::single;
+use crate::cast::{ceil_index, round_index, single};
 use crate::grid::Grid;
 
 /// A fissure is far thinner than a voxel, so this is how wide its image is made, mm.
@@ -16,6 +16,9 @@ const SMOOTH_MM: f64 = 1.2;
 const VESSEL_HU: f32 = -500.0;
 /// A sheet bends the image at least this much, HU: the second difference over `SMOOTH_MM`.
 const BENT_HU: f32 = 8.0;
+/// A sheet with less than this on its sides, HU, so far away (mm), is a wall between holes of emphysema.
+const HOLE_HU: f32 = -925.0;
+const BESIDE_MM: f64 = 3.75;
 /// Cosine between normals of neighbours on one plate.
 const AGREE: f32 = 0.9;
 /// Plates of fewer voxels count nothing; from `FULL` more on they count in full.
@@ -45,7 +48,7 @@ pub fn find(grid: &Grid, hu: &[f32], mask: &[u8]) -> Vec<Bit> {
 /// A Gaussian along each axis; the ends go on for ever.
 fn smoothed(grid: &Grid, hu: &[f32]) -> Vec<f32> {
     let sigma = SMOOTH_MM / grid.spacing_mm[0];
-    let reach = crate::cast::ceil_index(3.0 * sigma);
+    let reach = ceil_index(3.0 * sigma);
     let mut kernel: Vec<f32> =
         (0..=2 * reach).map(|i| single((-0.5 * ((i as f64 - reach as f64) / sigma).powi(2)).exp())).collect();
     let sum: f32 = kernel.iter().sum();
@@ -93,7 +96,9 @@ fn bent(grid: &Grid, hu: &[f32], smooth: &[f32], mask: &[u8]) -> Vec<Bit> {
                     continue;
                 }
                 let hessian = hessian(smooth, index, nx, plane).map(|h| h * scale);
-                if let Some((strength, normal)) = sheet(hessian) {
+                if let Some((strength, normal)) = sheet(hessian)
+                    && beside(grid, smooth, [x, y, z], normal) >= HOLE_HU
+                {
                     found.push(Bit { index, strength, normal });
                 }
             }
@@ -101,6 +106,18 @@ fn bent(grid: &Grid, hu: &[f32], smooth: &[f32], mask: &[u8]) -> Vec<Bit> {
         found
     };
     (1..nz.saturating_sub(1)).into_par_iter().map(inner).collect::<Vec<_>>().concat()
+}
+
+/// Mean of what lies on both sides of a sheet, HU.
+fn beside(grid: &Grid, smooth: &[f32], at: [usize; 3], normal: [f32; 3]) -> f32 {
+    let side = |sign: f64| {
+        let place = |a: usize| {
+            let away = sign * f64::from(normal[a]) * BESIDE_MM / grid.spacing_mm[a];
+            round_index(at[a] as f64 + away).min(grid.dims[a] - 1)
+        };
+        smooth[grid.index([place(0), place(1), place(2)])]
+    };
+    0.5 * (side(1.0) + side(-1.0))
 }
 
 /// xx, yy, zz, xy, xz, yz.

@@ -23,6 +23,9 @@ const BREAK: f32 = 80.0;
 const AWAY: f32 = 0.002;
 /// A height is an observation when its sheet is worth this much.
 const OBSERVED: f32 = 4.0;
+/// Cells of one piece differ by at most so many steps from those beside them; a piece has at least so many cells (4 cm2).
+const LEVEL: usize = 2;
+const PATCH: usize = 64;
 /// Stiffness of the plate, and how weakly the plane holds it where nothing is observed.
 const STIFF: f64 = 25.0;
 const HELD: f64 = 1e-3;
@@ -106,6 +109,7 @@ impl Surface {
                 if within[cell] && worth > OBSERVED { f64::from(worth / 20.0).min(1.0) } else { 0.0 }
             })
             .collect();
+        let weights = in_patches(weights, &chosen, cells);
         let mut smooth = vec![0.0; heights.len()];
         for (round, scale) in ROUNDS_MM.into_iter().enumerate() {
             let trusted: Vec<f64> = (0..heights.len())
@@ -147,6 +151,40 @@ impl Surface {
         let inside = (0..3).all(|a| at[a] > -0.5 && at[a] < grid.dims[a] as f64 - 0.5);
         inside && mask[grid.index([0, 1, 2].map(|a| round_index(at[a]).min(grid.dims[a] - 1)))] != 0
     }
+}
+
+/// The weights, 0 where what was observed is not one piece of at least [`PATCH`] cells: a fissure shows in large pieces, the walls
+/// between holes of emphysema in small ones.
+fn in_patches(mut weights: Vec<f64>, chosen: &[usize], cells: [usize; 2]) -> Vec<f64> {
+    let mut done: Vec<bool> = weights.iter().map(|w| *w == 0.0).collect();
+    for first in 0..weights.len() {
+        if done[first] {
+            continue;
+        }
+        done[first] = true;
+        let mut patch = vec![first];
+        let mut next = 0;
+        while let Some(&own) = patch.get(next) {
+            next += 1;
+            let (u, v) = (own % cells[0], own / cells[0]);
+            let beside = [
+                (u > 0).then(|| own - 1),
+                (u + 1 < cells[0]).then_some(own + 1),
+                (v > 0).then(|| own - cells[0]),
+                (v + 1 < cells[1]).then_some(own + cells[0]),
+            ];
+            for other in beside.into_iter().flatten() {
+                if !done[other] && chosen[own].abs_diff(chosen[other]) <= LEVEL {
+                    done[other] = true;
+                    patch.push(other);
+                }
+            }
+        }
+        if patch.len() < PATCH {
+            patch.into_iter().for_each(|cell| weights[cell] = 0.0);
+        }
+    }
+    weights
 }
 
 /// What the sheet in each cell is worth, step by step upwards, cells across fastest.
