@@ -1,5 +1,6 @@
 //! A private D-Bus daemon, so that tests and the demo need neither root nor a desktop session.
 
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -47,7 +48,9 @@ impl Bus {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        deadline::until_true("the private bus", Duration::from_secs(10), || socket.exists()).await?;
+        // The socket is there before the daemon listens on it.
+        let listens = || UnixStream::connect(&socket).is_ok();
+        deadline::until_true("the private bus", Duration::from_secs(10), listens).await?;
         Ok(Self { address: format!("unix:path={}", socket.display()), _daemon: daemon, _folder: folder })
     }
 

@@ -211,7 +211,7 @@ pub struct Lung {
 pub struct Lobe {
     pub name: LobeName,
     pub volume_ml: f64,
-    /// Its fissures were not seen well enough: its borders are where they lie in most people.
+    /// Less than a fifth of one of its fissures was seen: its borders are interpolated, or where they lie in most people.
     pub estimated: bool,
     #[serde(skip)]
     pub mask: Mask,

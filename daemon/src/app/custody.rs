@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use custody::event::Event;
 use custody::spool::{self, Recovery};
-use custody::store::{self, Mended};
+use custody::store::{self, Mended, Store};
 use custody::store::{Durability, jobs, now_utc, utc_after};
 use hal::backoff::Pauses;
 use study::exam::hand_over::HandOver;
@@ -111,9 +111,9 @@ async fn open_until_it_works(parts: &StudyParts, told: &watch::Sender<Custody>, 
     }
 }
 
-/// How long the database is left as it is, by when it was built again. Pure.
+/// How long the database is left as it is, by when it was built again; the last is the one that is to come. Pure.
 fn rest(built: &[Instant], now: Instant) -> Option<Duration> {
-    let first = built.iter().rev().nth(MOST_BUILT - 1)?;
+    let first = built.iter().rev().nth(MOST_BUILT)?;
     WITHIN.checked_sub(now.saturating_duration_since(*first)).filter(|rest| !rest.is_zero())
 }
 
@@ -186,18 +186,20 @@ fn pause(bytes: u64) -> Duration {
 /// Says whether the copy is up to date now. Blocks.
 fn copy(parts: &StudyParts, due: bool) -> Result<bool, String> {
     let exams = parts.settings.spool.directory.join("exams");
-    let finished: Vec<PathBuf> = keep::finished(&parts.store, &exams).map_err(|error| told(parts, &error))?;
+    // It goes on when the database is built again meanwhile; what it meets then is that of the old file.
+    let here = parts.store.of_this_era();
+    let finished: Vec<PathBuf> = keep::finished(&here, &exams).map_err(|error| told(&here, &error))?;
     if !due && finished.is_empty() {
         return Ok(false);
     }
-    parts.spool.room_for_results(parts.store.copy_bytes()).map_err(|error| error.to_string())?;
-    parts.store.copy().map_err(|error| told(parts, &error))?;
+    parts.spool.room_for_results(here.copy_bytes()).map_err(|error| error.to_string())?;
+    here.copy().map_err(|error| told(&here, &error))?;
     keep::remove(&finished);
     Ok(true)
 }
 
-fn told(parts: &StudyParts, error: &store::Error) -> String {
-    parts.store.failed(error);
+fn told(store: &Store, error: &store::Error) -> String {
+    store.failed(error);
     error.to_string()
 }
 
@@ -212,10 +214,10 @@ mod tests {
         assert_eq!(rest(&[], begun), None);
         assert_eq!(rest(&[minutes(0), minutes(1)], minutes(2)), None);
         let three = [minutes(0), minutes(1), minutes(2)];
-        assert_eq!(rest(&three, minutes(2)), Some(Duration::from_secs(58 * 60)));
-        assert_eq!(rest(&three, minutes(60)), None);
-        let four = [minutes(0), minutes(1), minutes(2), minutes(60)];
-        assert_eq!(rest(&four, minutes(60)), Some(Duration::from_secs(60)));
+        assert_eq!(rest(&three, minutes(2)), None, "the third is built at once");
+        let four = [minutes(0), minutes(1), minutes(2), minutes(3)];
+        assert_eq!(rest(&four, minutes(3)), Some(Duration::from_secs(57 * 60)));
+        assert_eq!(rest(&four, minutes(60)), None);
     }
 
     #[test]

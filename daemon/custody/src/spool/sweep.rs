@@ -16,7 +16,7 @@ use crate::instance::Location;
 use crate::store::instances::{self, InstanceState};
 use crate::store::places::{self, Place};
 use crate::store::segments::{self, SegmentRow};
-use crate::store::{self, events, results};
+use crate::store::{self, events, rejections, results};
 
 /// What was found at start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -252,7 +252,12 @@ fn results_of_jobs(directory: &Path, connection: &Connection, recovery: &mut Rec
     let is_here =
         |file: &str, length: u64| fs::metadata(directory.join(file)).is_ok_and(|metadata| metadata.len() == length);
     let files = results::files(connection)?.into_iter();
-    let lost: BTreeSet<i64> = files.filter(|(_, file, length)| !is_here(file, *length)).map(|(job, ..)| job).collect();
+    let mut lost = BTreeSet::new();
+    for (job, file, _) in files.filter(|(_, file, length)| !is_here(file, *length)) {
+        if !rejections::lost(connection, &file)? {
+            lost.insert(job);
+        }
+    }
     for job in lost {
         let again = results::lost(connection, job)?;
         tracing::warn!(job, again, "the files of results are missing");

@@ -73,6 +73,8 @@ impl Store {
         if is_other {
             self.end_era();
             self.set_log_aside()?;
+            // What was said of the file before says nothing of this one.
+            remove(&self.marker())?;
         }
         let mended = match self.damage()? {
             Some(why) => {

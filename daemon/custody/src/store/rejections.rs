@@ -50,6 +50,18 @@ fn reject(transaction: &Transaction<'_>, which: &str, (series_id, version, code)
     Ok(rejected)
 }
 
+/// The file of a note is lost: the note goes and what it says is due again, while the results that it names stay. False for a file
+/// that is not a note.
+///
+/// # Errors
+/// When the database fails.
+pub fn lost(connection: &Connection, file: &str) -> Result<bool> {
+    let note = "SELECT id FROM results WHERE file = ?1 AND kind = ?2";
+    connection.execute(&format!("DELETE FROM rejections WHERE note_id IN ({note})"), params![file, KIND])?;
+    connection.execute(&format!("DELETE FROM deliveries WHERE result_id IN ({note})"), params![file, KIND])?;
+    Ok(connection.execute("DELETE FROM results WHERE file = ?1 AND kind = ?2", params![file, KIND])? > 0)
+}
+
 /// One result that `destination` has and that does not count any more.
 #[derive(Debug, Clone)]
 pub struct Due {
@@ -99,4 +111,75 @@ pub fn note(
     let said = format!("{} objects at {destination}", rejected.len());
     events::record(transaction, &format!("job/{}", note.job_id), "rejection note", &said)?;
     Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::series::SeriesKey;
+    use crate::store::{Durability, Store, jobs, now_utc, series};
+
+    fn result(job_id: i64, kind: &str, sop_uid: &str) -> ResultRow {
+        ResultRow {
+            id: 0,
+            job_id,
+            kind: kind.into(),
+            sop_class: "1.2.840.10008.5.1.4.1.1.88.33".into(),
+            sop_uid: sop_uid.into(),
+            study_uid: "1.2".into(),
+            series_uid: "1.2.9".into(),
+            file: format!("results/{job_id}/{sop_uid}.dcm"),
+            length: 1,
+            sha256: "0".repeat(64),
+            simulated: false,
+        }
+    }
+
+    /// A series of which version 1 has a report at `pacs` that a review of version 2 rejects; its id is returned.
+    fn rejected() -> (tempfile::TempDir, Connection, i64, [i64; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let key = SeriesKey { study_uid: "1.2".into(), series_uid: "1.2.3".into() };
+        let (row, _) = series::opened(&transaction, &key, "CT", dicom::kind::SeriesKind::Ct, 1, &now_utc()).unwrap();
+        let job = |transaction: &Transaction<'_>| {
+            let version = series::completed(transaction, row.id, "quiet", &now_utc()).unwrap();
+            let id = jobs::enqueue(transaction, row.id, version, &now_utc()).unwrap();
+            jobs::done(transaction, id, None, "[]", &now_utc()).unwrap();
+            (id, version)
+        };
+        let (first, _) = job(&transaction);
+        let report = results::insert(&transaction, &result(first, "sr", "1.5")).unwrap();
+        deliveries::enqueue(&transaction, &[report], "pacs", None, &now_utc()).unwrap();
+        transaction.execute("UPDATE deliveries SET state = 'delivered'", []).unwrap();
+        let (second, version) = job(&transaction);
+        of_reviewed(&transaction, row.id, version, "113001").unwrap();
+        transaction.commit().unwrap();
+        (folder, connection, report, [first, second])
+    }
+
+    #[test]
+    fn a_report_that_a_rerun_makes_again_counts_and_nobody_is_told_that_it_does_not() {
+        let (_folder, mut connection, report, [_, second]) = rejected();
+        assert_eq!(due(&connection, "pacs").unwrap().iter().map(|due| due.result.id).collect::<Vec<_>>(), [report]);
+        let transaction = connection.transaction().unwrap();
+        assert_eq!(results::insert(&transaction, &result(second, "sr", "1.5")).unwrap(), report);
+        transaction.commit().unwrap();
+        assert!(due(&connection, "pacs").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_note_whose_file_is_lost_is_due_again_and_what_it_names_stays() {
+        let (_folder, mut connection, report, [first, _]) = rejected();
+        let note_of = result(first, KIND, "1.6");
+        let transaction = connection.transaction().unwrap();
+        note(&transaction, &note_of, &[report], "pacs", &now_utc()).unwrap();
+        transaction.commit().unwrap();
+        assert!(due(&connection, "pacs").unwrap().is_empty(), "it is told");
+        let of_report = result(first, "sr", "1.5").file;
+        assert!(!lost(&connection, &of_report).unwrap(), "a report is no note");
+        assert!(lost(&connection, &note_of.file).unwrap());
+        assert_eq!(due(&connection, "pacs").unwrap().len(), 1);
+    }
 }

@@ -43,7 +43,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
 
 /// Inserts an object and returns its id; the id in `row` is ignored. An object with this UID that exists already (a
 /// rerun makes the same one) stays as it is, but belongs to this job from now on: otherwise [`supersede_older`] would take
-/// its deliveries for those of an older version.
+/// its deliveries for those of an older version. It counts again, too, if it was rejected.
 ///
 /// # Errors
 /// When the database fails.
@@ -52,7 +52,7 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<i64> {
     let id = transaction.query_row(
         "INSERT INTO results (job_id, kind, sop_class, sop_uid, study_uid, series_uid, file, length, sha256, \
          simulated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
-         ON CONFLICT (sop_uid) DO UPDATE SET job_id = excluded.job_id RETURNING id",
+         ON CONFLICT (sop_uid) DO UPDATE SET job_id = excluded.job_id, rejected = NULL RETURNING id",
         params![
             row.job_id,
             row.kind,

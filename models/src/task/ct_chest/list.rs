@@ -306,7 +306,7 @@ impl ChestFindings {
         }
     }
 
-    /// Are the borders of this lobe those that most people have, because its fissures were not seen?
+    /// Was too little of this lobe's fissures seen?
     pub fn is_estimated(&self, lobe: LobeName) -> bool {
         match &self.lobes {
             Evaluated::Done(lobes) => lobes.iter().any(|one| one.name == lobe && one.estimated),

@@ -27,12 +27,13 @@ const MIDDLE: f64 = 0.31;
 /// Rise of the fissures from front to back, in heights of the lung a depth.
 const OBLIQUE: f64 = 0.85;
 const HORIZONTAL: f64 = 0.08;
-/// Fissures are looked for in voxels of at most this size, mm, on a grid of `GRID_MM`.
-const THIN_MM: f64 = 3.0;
+/// Fissures are looked for in voxels of at most 3 mm, as positions in a file give them, on a grid of `GRID_MM`.
+const THIN_MM: f64 = 3.05;
 const GRID_MM: f64 = 1.25;
 /// How far a fissure may lie from where it usually does, mm.
 const REACH_MM: [f64; 2] = [70.0, 40.0];
-/// A fissure of which less was seen is left where it usually lies; from `SEEN` on the lobe is not an estimate.
+/// A fissure of which less was seen is left where it usually lies; from `SEEN` on the lobe is not called estimated, though most of the
+/// border may be interpolated.
 const SOME: f64 = 0.1;
 const SEEN: f64 = 0.2;
 /// Sheets this near below the oblique fissure, or nearer, are not the horizontal one, mm.

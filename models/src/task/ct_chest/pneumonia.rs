@@ -48,13 +48,16 @@ pub struct Opacities {
 }
 
 pub fn opacities(volume: &Volume, answer: &Answer, places: &Places) -> Opacities {
-    let of = |channel: Channel| {
+    let mut rejected = Vec::new();
+    let mut of = |channel: Channel| {
         let (regions, thresholds) = regions::collect(volume, answer, channel);
-        let held = regions.into_iter().filter(|region| places.holds_opacity(&region.mask)).collect();
+        let (held, other): (Vec<Region>, Vec<Region>) =
+            regions.into_iter().partition(|region| places.holds_opacity(&region.mask));
+        rejected.extend(other);
         clipped(volume, places, held, thresholds.min_size)
     };
     let found = Opacities { ground_glass: of(Channel::GroundGlass), consolidation: of(Channel::Consolidation) };
-    spread::whole(volume, answer, places, found)
+    spread::whole(volume, answer, places, found, &rejected)
 }
 
 /// What of the regions lies where lung may be, from `min_size` ml on.
