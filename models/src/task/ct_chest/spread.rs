@@ -43,12 +43,13 @@ pub fn whole(volume: &Volume, answer: &Answer, places: &Places, found: Opacities
         (0..hazy.len()).into_par_iter().map(|i| u8::from(hazy_core[i] | solid_core[i] != 0 || may(i))).collect();
     let connected = components::label(&target.grid, &mask);
     drop(mask);
-    // Which kinds of core each of them has: a kind that is sure nowhere in it is not found by it.
-    let mut cores = vec![[false; 2]; connected.sizes.len() + 1];
-    for (i, label) in connected.labels.iter().enumerate() {
-        cores[*label as usize][0] |= hazy_core[i] != 0;
-        cores[*label as usize][1] |= solid_core[i] != 0;
+    let mut counts = vec![false; connected.sizes.len() + 1];
+    for (_, label) in connected.labels.iter().enumerate().filter(|(i, _)| hazy_core[*i] | solid_core[*i] != 0) {
+        counts[*label as usize] = true;
     }
+    counts[0] = false;
+    // A kind that is sure nowhere in the scan is not found by its spreading.
+    let (any_hazy, any_solid) = (!found.ground_glass.is_empty(), !found.consolidation.is_empty());
     let of = |kind: Channel| {
         let (core, other, floor, min_size) = match kind {
             Channel::Consolidation => (&solid_core, &hazy_core, solid_from, of_solid.min_size),
@@ -56,12 +57,11 @@ pub fn whole(volume: &Volume, answer: &Answer, places: &Places, found: Opacities
         };
         let least = level(floor);
         let value = |i: usize| {
-            let is_solid = match cores[connected.labels[i] as usize] {
-                [true, true] => Some(solid[i] > hazy[i]),
-                [false, false] => None,
-                [_, only_solid] => Some(only_solid),
-            };
-            let own = core[i] != 0 || (other[i] == 0 && is_solid == Some(kind == Channel::Consolidation));
+            let is_solid = any_solid && (solid[i] > hazy[i] || !any_hazy);
+            let own = core[i] != 0
+                || (other[i] == 0
+                    && counts[connected.labels[i] as usize]
+                    && is_solid == (kind == Channel::Consolidation));
             if own { hazy[i].max(solid[i]).max(least) } else { 0 }
         };
         let values: Vec<u16> = (0..hazy.len()).into_par_iter().map(value).collect();
