@@ -11,7 +11,7 @@ use std::time::Duration;
 use custody::event::Event;
 use custody::spool;
 use custody::store::rejections::{self, Due};
-use custody::store::results::ResultRow;
+use custody::store::results::{self, ResultRow};
 use custody::store::{self, Durability, deliveries};
 use report::rejection::{Rejected, Rejection};
 use report::{Provenance, ResultObject, Source};
@@ -150,8 +150,14 @@ fn make(
     let now = store::now_utc();
     let note =
         write(spool, rows, reason, &Provenance::new(&parts.settings.device, None, ("none".into(), false), &now))?;
-    parts.spool.room_for_results(note.part10.len() as u64)?;
-    let row = keep(spool, &note, rows)?;
+    // Another destination may have been told the same: its file stays as it is, for it may be on its way.
+    let row = match results::of_uid(connection, &note.sop_uid)? {
+        Some(row) => row,
+        None => {
+            parts.spool.room_for_results(note.part10.len() as u64)?;
+            keep(spool, &note, rows)?
+        }
+    };
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store::Error::from)?;

@@ -70,6 +70,15 @@ pub fn insert(transaction: &Transaction<'_>, row: &ResultRow) -> Result<i64> {
     Ok(id)
 }
 
+/// By SOP Instance UID.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_uid(connection: &Connection, sop_uid: &str) -> Result<Option<ResultRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM results WHERE sop_uid = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([sop_uid], read).optional()?)
+}
+
 /// # Errors
 /// When the database fails.
 pub fn get(connection: &Connection, id: i64) -> Result<Option<ResultRow>> {

@@ -117,6 +117,44 @@ async fn what_an_archive_has_of_another_patient_is_rejected_there_once_and_only_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_has_the_same_later_gets_the_same_note() {
+    let mut unit = Unit::new(NEVER);
+    let mut pacs = unit.settings.destination["pacs"].clone();
+    pacs.rejection_notes = true;
+    unit.settings.destination.insert("later".into(), pacs.clone());
+    unit.settings.destination.insert("pacs".into(), pacs);
+    unit.start().await;
+    unit.send(&slices(1, &[ADA, ADA, ADA])).await;
+    let jobs = unit.until_done(1).await;
+    let wrong: Vec<String> = unit.results(jobs[0].id).into_iter().map(|row| row.sop_uid).collect();
+    let arrives_at = |unit: &Unit, name: &str| {
+        for row in deliveries::list(&unit.rows(), None, 20).unwrap() {
+            if row.destination == name && wrong.contains(&row.sop_uid) {
+                assert!(deliveries::delivered(&unit.rows(), row.id, 0, None, false, &now_utc()).unwrap());
+            }
+        }
+    };
+    arrives_at(&unit, "pacs");
+    unit.send(&slices(1, &[EVA, EVA, EVA])).await;
+    decide(&mut unit, Choice::TakeNew).await;
+    unit.until_done(2).await;
+    until("the note", || notes(&unit).len() == 1).await;
+    let (first, bytes) = (notes(&unit).remove(0), unit.object(&notes(&unit)[0]));
+    unit.kill().await;
+    arrives_at(&unit, "later");
+    unit.start().await;
+    let queued = || {
+        let all = deliveries::list(&unit.rows(), Some(deliveries::PENDING), 20).unwrap();
+        all.into_iter().filter(|row| row.kind == rejections::KIND).collect::<Vec<_>>()
+    };
+    until("the second delivery", || queued().len() == 2).await;
+    assert!(queued().iter().all(|row| row.sop_uid == first.sop_uid));
+    assert!(matches!(notes(&unit).as_slice(), [one] if one.sha256 == first.sha256));
+    assert_eq!(unit.object(&first), bytes, "what may be on its way is not written anew");
+    unit.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_patients_in_one_series_are_put_right_by_a_corrected_re_send() {
     let mut unit = Unit::new(NEVER);
     unit.start().await;
