@@ -57,7 +57,7 @@ pub fn principal_axes_mm(mask: &Mask, spacing_mm: [f64; 3]) -> [f64; 3] {
 
 /// Of a symmetric matrix, largest first (Smith: Eigenvalues of a symmetric 3 x 3 matrix, Communications of the ACM 4
 /// (1961) 168).
-fn eigenvalues(m: &[[f64; 3]; 3]) -> [f64; 3] {
+pub fn eigenvalues(m: &[[f64; 3]; 3]) -> [f64; 3] {
     let mean = (m[0][0] + m[1][1] + m[2][2]) / 3.0;
     let off = m[0][1].powi(2) + m[0][2].powi(2) + m[1][2].powi(2);
     let scale = (((0..3).map(|a| (m[a][a] - mean).powi(2)).sum::<f64>() + 2.0 * off) / 6.0).sqrt();
@@ -91,6 +91,14 @@ mod tests {
             *voxel = u8::from((0..3).map(|k| (dot(along[k]) / half_mm[k]).powi(2)).sum::<f64>() <= 1.0);
         }
         mask
+    }
+
+    #[test]
+    fn eigenvalues_are_those_of_the_matrix() {
+        let close = |a: [f64; 3], b: [f64; 3]| (0..3).all(|i| (a[i] - b[i]).abs() < 1e-4);
+        assert!(close(eigenvalues(&[[3.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 2.0]]), [3.0, 2.0, 1.0]));
+        assert!(close(eigenvalues(&[[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 5.0]]), [5.0, 3.0, 1.0]));
+        assert!(close(eigenvalues(&[[0.0; 3]; 3]), [0.0; 3]));
     }
 
     proptest! {

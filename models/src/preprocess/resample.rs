@@ -14,6 +14,8 @@ pub struct Target {
     pub orientation: Orientation,
     /// Voxel coordinate (index, may be fractional or outside) of each grid index along each patient axis.
     pub coordinates: [Vec<f64>; 3],
+    /// Voxels from one grid index to the next along each patient axis.
+    steps: [f64; 3],
 }
 
 impl Target {
@@ -41,7 +43,23 @@ impl Target {
                 .collect::<Vec<f64>>()
         });
         let grid = Grid { dims: [0, 1, 2].map(|p| coordinates[p].len()), spacing_mm: [spacing_mm; 3] };
-        Self { grid, orientation, coordinates }
+        let steps = orientation.axis.map(|a| spacing_mm / geometry.spacing_mm[a]);
+        Self { grid, orientation, coordinates, steps }
+    }
+
+    /// Grid index (may be fractional or outside) along patient axis `p` of a voxel coordinate along the axis that runs there.
+    pub fn index_at(&self, p: usize, voxel: f64) -> f64 {
+        let sign = if self.orientation.flipped[p] { -1.0 } else { 1.0 };
+        (voxel - self.coordinates[p][0]) * sign / self.steps[p]
+    }
+
+    /// Voxel coordinates, in voxel order, of a point of the grid.
+    pub fn voxel_at(&self, at: [usize; 3]) -> [f64; 3] {
+        let mut voxel = [0.0; 3];
+        for (p, a) in self.orientation.axis.into_iter().enumerate() {
+            voxel[a] = self.coordinates[p][at[p]];
+        }
+        voxel
     }
 
     /// Nearest voxel of the volume below each grid index along patient axis `p`; `None` outside.
@@ -167,11 +185,7 @@ mod tests {
             let target = Target::cover(g, ([1, 1, 1], [10, 8, 7]), 0.0, spacing, [1; 3]);
             let values = trilinear(&volume, &target);
             for (i, value) in values.iter().enumerate() {
-                let at = target.grid.at(i);
-                let mut voxel = [0.0; 3];
-                for p in 0..3 {
-                    voxel[target.orientation.axis[p]] = target.coordinates[p][at[p]];
-                }
+                let voxel = target.voxel_at(target.grid.at(i));
                 let inside = (0..3).all(|a| voxel[a] <= g.dims[a] as f64 - 1.0 && voxel[a] >= 0.0);
                 if inside {
                     prop_assert!((f64::from(*value) - linear(g.to_patient(voxel))).abs() < 0.02);

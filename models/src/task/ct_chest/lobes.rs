@@ -83,6 +83,23 @@ fn of_lung(volume: &Volume, lung: &Lung) -> Vec<Lobe> {
     names.iter().filter_map(lobe).collect()
 }
 
+/// What hangs together with `first`, and is now taken, of what was not; `near` gets what is beside one.
+fn together(first: usize, taken: &mut [bool], mut beside: impl FnMut(usize, &mut Vec<usize>)) -> Vec<usize> {
+    taken[first] = true;
+    let (mut all, mut near, mut next) = (vec![first], Vec::new(), 0);
+    while let Some(&own) = all.get(next) {
+        next += 1;
+        beside(own, &mut near);
+        for other in near.drain(..) {
+            if !taken[other] {
+                taken[other] = true;
+                all.push(other);
+            }
+        }
+    }
+    all
+}
+
 struct Fissures {
     oblique: Surface,
     /// Of the right lung.
@@ -133,6 +150,8 @@ struct Frame {
     hu: Vec<f32>,
     thin: bool,
     target: Target,
+    /// First and last point of the lung along each axis.
+    ends: ([usize; 3], [usize; 3]),
 }
 
 impl Frame {
@@ -146,7 +165,8 @@ impl Frame {
         network::points_in(&target, mask, geometry.dims).into_iter().for_each(|i| on_grid[i] = 1);
         let thin = geometry.spacing_mm.iter().all(|s| *s <= THIN_MM);
         let hu = if thin { resample::trilinear(volume, &target) } else { Vec::new() };
-        on_grid.contains(&1).then_some(Self { grid, mask: on_grid, hu, thin, target })
+        let ends = bounds(&grid, &on_grid, 0)?;
+        Some(Self { grid, mask: on_grid, hu, thin, target, ends })
     }
 
     fn point(&self, index: usize) -> [f64; 3] {
@@ -155,13 +175,13 @@ impl Frame {
 
     /// Right to left, front to back, feet to head.
     fn extent_mm(&self) -> [f64; 3] {
-        let box_of = bounds(&self.grid, &self.mask, 0).unwrap_or(([0; 3], [0; 3]));
-        [0, 1, 2].map(|a| (box_of.1[a] + 1 - box_of.0[a]) as f64 * GRID_MM)
+        let (low, high) = self.ends;
+        [0, 1, 2].map(|a| (high[a] + 1 - low[a]) as f64 * GRID_MM)
     }
 
     /// The plane of this slope (mm up a mm back) below which `share` of `part` lies, centred on the lung.
     fn plane(&self, part: &[u8], slope: f64, share: f64) -> Plane {
-        let (low, high) = bounds(&self.grid, &self.mask, 0).unwrap_or(([0; 3], [0; 3]));
+        let (low, high) = self.ends;
         let middle = [0, 1, 2].map(|a| (low[a] + high[a]) as f64 / 2.0 * GRID_MM);
         let through_middle = Plane::rising(slope, middle);
         // Every eleventh voxel says enough.
@@ -182,9 +202,7 @@ impl Frame {
         let mut along: [Vec<f64>; 3] = [const { Vec::new() }; 3];
         for p in 0..3 {
             let a = orientation.axis[p];
-            let coordinates = &self.target.coordinates[p];
-            let (first, step) = (coordinates[0], coordinates[1] - coordinates[0]);
-            let place = |i: usize| ((mask.origin[a] + i) as f64 - first) / step * GRID_MM;
+            let place = |i: usize| self.target.index_at(p, (mask.origin[a] + i) as f64) * GRID_MM;
             along[a] = (0..mask.size[a]).map(place).collect();
             patient[a] = p;
         }

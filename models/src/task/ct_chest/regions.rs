@@ -117,12 +117,10 @@ fn to_original(
         let high = ceil_index(first.max(last) + step).min(geometry.dims[a] - 1);
         low[a] = low[a].min(high);
         size[a] = high + 1 - low[a];
-        let start = target.coordinates[p][0];
-        let sign = if target.orientation.flipped[p] { -1.0 } else { 1.0 };
         let end = (grid.dims[p] - 1) as f64;
         *tap = (low[a]..=high)
             .map(|v| {
-                let at = ((v as f64 - start) * sign / step).clamp(0.0, end);
+                let at = target.index_at(p, v as f64).clamp(0.0, end);
                 let i = floor_index(at);
                 (i, (i + 1).min(grid.dims[p] - 1), single(at - i as f64))
             })

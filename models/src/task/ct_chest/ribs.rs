@@ -84,11 +84,7 @@ fn on_grid(volume: &Volume, prepared: &Prepared, p: [f64; 3]) -> [f64; 3] {
     let from = [0, 1, 2].map(|i| p[i] - geometry.origin_mm[i]);
     let voxel = [0, 1, 2].map(|a| (0..3).map(|i| from[i] * geometry.axes[a][i]).sum::<f64>() / geometry.spacing_mm[a]);
     let target = &prepared.target;
-    [0, 1, 2].map(|p| {
-        let a = target.orientation.axis[p];
-        let sign = if target.orientation.flipped[p] { -1.0 } else { 1.0 };
-        (voxel[a] - target.coordinates[p][0]) * sign * geometry.spacing_mm[a] / target.grid.spacing_mm[p]
-    })
+    [0, 1, 2].map(|p| target.index_at(p, voxel[target.orientation.axis[p]]))
 }
 
 /// Number of the rib at each voxel, 0 where there is none; sides apart.

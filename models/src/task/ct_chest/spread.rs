@@ -44,10 +44,9 @@ pub fn whole(volume: &Volume, answer: &Answer, places: &Places, found: Opacities
     let connected = components::label(&target.grid, &mask);
     drop(mask);
     let mut counts = vec![false; connected.sizes.len() + 1];
-    for (_, label) in connected.labels.iter().enumerate().filter(|(i, _)| hazy_core[*i] | solid_core[*i] != 0) {
-        counts[*label as usize] = true;
+    for (i, label) in connected.labels.iter().enumerate() {
+        counts[*label as usize] |= hazy_core[i] | solid_core[i] != 0;
     }
-    counts[0] = false;
     // A kind that is sure nowhere in the scan is not found by its spreading.
     let (any_hazy, any_solid) = (!found.ground_glass.is_empty(), !found.consolidation.is_empty());
     let of = |kind: Channel| {
@@ -95,14 +94,7 @@ mod tests {
         let answer = |spread: Option<f32>| {
             let prepared = prepare(&volume, &examined.lungs, &plan());
             let target = &prepared.target;
-            let at = |i: usize| {
-                let at = target.grid.at(i);
-                let mut voxel = [0.0; 3];
-                for p in 0..3 {
-                    voxel[target.orientation.axis[p]] = target.coordinates[p][at[p]];
-                }
-                volume.geometry.to_patient(voxel)
-            };
+            let at = |i: usize| volume.geometry.to_patient(target.voxel_at(target.grid.at(i)));
             let hazy = |p: [f64; 3]| match () {
                 () if core(p) < 0.0 => 0.99,
                 () if rest(p) < 0.0 || elsewhere(p) < 0.0 => 0.25,

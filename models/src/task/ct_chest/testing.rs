@@ -47,12 +47,7 @@ pub fn perfect(volume: &Volume, lungs: &[Lung], shapes: &[Shape<'_>]) -> Answer 
     let target = &prepared.target;
     let channels = shapes.iter().map(|(channel, distance)| {
         let value = |i: usize| {
-            let at = target.grid.at(i);
-            let mut voxel = [0.0; 3];
-            for p in 0..3 {
-                voxel[target.orientation.axis[p]] = target.coordinates[p][at[p]];
-            }
-            let away = distance(volume.geometry.to_patient(voxel)) / plan.spacing_mm;
+            let away = distance(volume.geometry.to_patient(target.voxel_at(target.grid.at(i)))) / plan.spacing_mm;
             ((0.5 - away).clamp(0.0, 1.0) * f64::from(ONE)) as u16
         };
         let thresholds = Thresholds::plain(0.5, 0.5, 0.0);

@@ -154,11 +154,9 @@ fn region(
         let room = step + (EDGE_MM / geometry.spacing_mm[a]).ceil();
         low[a] = floor_index(first.min(last) - room);
         high[a] = ceil_index(first.max(last) + room).min(geometry.dims[a] - 1);
-        let start = target.coordinates[p][0];
-        let sign = if target.orientation.flipped[p] { -1.0 } else { 1.0 };
         back[a] = (low[a]..=high[a])
             .map(|v| {
-                let i = ((v as f64 - start) * sign / step).round();
+                let i = target.index_at(p, v as f64).round();
                 (i >= 0.0).then(|| round_index(i)).filter(|i| *i < target.grid.dims[p])
             })
             .collect();

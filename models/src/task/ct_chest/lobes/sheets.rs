@@ -7,8 +7,10 @@
 
 use rayon::prelude::*;
 
+use super::together;
 use crate::cast::{ceil_index, round_index, single};
 use crate::grid::Grid;
+use crate::postprocess::shape::{Moments, eigenvalues};
 
 /// A fissure is far thinner than a voxel, so this is how wide its image is made, mm.
 const SMOOTH_MM: f64 = 1.2;
@@ -24,8 +26,8 @@ const AGREE: f32 = 0.9;
 /// Plates of fewer voxels count nothing; from `FULL` more on they count in full.
 const LEAST: usize = 60;
 const FULL: f32 = 400.0;
-/// A plate is at least this wide in its second direction, mm (standard deviation).
-const WIDE_MM: f64 = 2.5;
+/// A plate is at least this wide: second axis of the ellipsoid that it would be, mm (a standard deviation of 2.5 mm).
+const WIDE_MM: f64 = 11.1804;
 
 /// A voxel of a plate.
 #[derive(Debug, Clone, Copy)]
@@ -133,14 +135,14 @@ fn sheet([xx, yy, zz, xy, xz, yz]: [f32; 6]) -> Option<(f32, [f32; 3])> {
     if xx + yy + zz > -BENT_HU {
         return None;
     }
-    let eigenvalues = symmetric([xx, yy, zz, xy, xz, yz]);
-    let strength = -eigenvalues[0] - eigenvalues[1].abs().max(eigenvalues[2].abs());
+    let [most, middle, least] =
+        eigenvalues(&[[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]].map(|row| row.map(f64::from))).map(single);
+    let strength = -least - middle.abs().max(most.abs());
     if strength < BENT_HU {
         return None;
     }
     // The rows of A - l1 are perpendicular to the eigenvector; the largest cross product is the least disturbed by rounding.
-    let l = eigenvalues[0];
-    let rows = [[xx - l, xy, xz], [xy, yy - l, yz], [xz, yz, zz - l]];
+    let rows = [[xx - least, xy, xz], [xy, yy - least, yz], [xz, yz, zz - least]];
     let cross =
         |a: [f32; 3], b: [f32; 3]| [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
     let length = |a: &[f32; 3]| a.iter().map(|c| c * c).sum::<f32>();
@@ -148,24 +150,6 @@ fn sheet([xx, yy, zz, xy, xz, yz]: [f32; 6]) -> Option<(f32, [f32; 3])> {
     let best = candidates.into_iter().max_by(|a, b| length(a).total_cmp(&length(b)))?;
     let norm = length(&best).sqrt();
     (norm > 0.0).then(|| (strength, best.map(|c| c / norm)))
-}
-
-/// Eigenvalues of a symmetric matrix (xx, yy, zz, xy, xz, yz), rising (Smith, Communications of the ACM 4(4), 1961).
-fn symmetric([xx, yy, zz, xy, xz, yz]: [f32; 6]) -> [f32; 3] {
-    let mean = (xx + yy + zz) / 3.0;
-    let off = xy * xy + xz * xz + yz * yz;
-    let spread = (xx - mean).powi(2) + (yy - mean).powi(2) + (zz - mean).powi(2) + 2.0 * off;
-    let p = (spread / 6.0).sqrt();
-    if p <= f32::EPSILON {
-        return [mean; 3];
-    }
-    let [a, b, c] = [xx, yy, zz].map(|d| (d - mean) / p);
-    let [d, e, f] = [xy, xz, yz].map(|o| o / p);
-    let half = 0.5 * (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e));
-    let angle = half.clamp(-1.0, 1.0).acos() / 3.0;
-    let most = mean + 2.0 * p * angle.cos();
-    let least = mean + 2.0 * p * (angle + 2.0 * std::f32::consts::FRAC_PI_3).cos();
-    [least, 3.0 * mean - most - least, most]
 }
 
 /// Voxels of plates that are large and wide enough, weaker on small ones.
@@ -183,30 +167,22 @@ fn plates(grid: &Grid, bits: Vec<Bit>) -> Vec<Bit> {
         if taken[first] {
             continue;
         }
-        taken[first] = true;
-        let mut plate = vec![first];
-        let mut next = 0;
-        while let Some(&own) = plate.get(next) {
-            next += 1;
-            for step in &steps {
-                // Bits lie inside the outermost layer, so a neighbour is on the grid.
-                let Some(other) = bits[own].index.checked_add_signed(*step).map(|i| at[i]) else { continue };
-                if other == NONE || taken[other as usize] {
-                    continue;
-                }
-                let (a, b) = (bits[own].normal, bits[other as usize].normal);
-                if (a[0] * b[0] + a[1] * b[1] + a[2] * b[2]).abs() > AGREE {
-                    taken[other as usize] = true;
-                    plate.push(other as usize);
-                }
-            }
-        }
+        let plate = together(first, &mut taken, |own, near| {
+            // Bits lie inside the outermost layer, so a neighbour is on the grid.
+            let beside = steps.iter().filter_map(|step| bits[own].index.checked_add_signed(*step));
+            let others = beside.map(|i| at[i]).filter(|i| *i != NONE).map(|i| i as usize);
+            near.extend(others.filter(|other| agree(bits[own].normal, bits[*other].normal)));
+        });
         if plate.len() >= LEAST && wide(grid, &plate, &bits) {
             let share = ((plate.len() - LEAST) as f32 / FULL).min(1.0);
             kept.extend(plate.into_iter().map(|i| Bit { strength: bits[i].strength * share, ..bits[i] }));
         }
     }
     kept
+}
+
+fn agree(a: [f32; 3], b: [f32; 3]) -> bool {
+    (a[0] * b[0] + a[1] * b[1] + a[2] * b[2]).abs() > AGREE
 }
 
 /// Steps to the 18 voxels that share a face or an edge.
@@ -226,20 +202,12 @@ fn neighbours(nx: usize, ny: usize) -> Vec<isize> {
 }
 
 fn wide(grid: &Grid, plate: &[usize], bits: &[Bit]) -> bool {
-    let n = plate.len() as f64;
-    let point = |i: &usize| {
-        let at = grid.at(bits[*i].index);
-        [0, 1, 2].map(|a| at[a] as f64 * grid.spacing_mm[a])
-    };
-    let mut mean = [0.0; 3];
-    plate.iter().map(point).for_each(|p| (0..3).for_each(|a| mean[a] += p[a] / n));
-    let mut spread = [0.0f64; 6];
-    for p in plate.iter().map(point) {
-        let d = [0, 1, 2].map(|a| p[a] - mean[a]);
-        let products = [d[0] * d[0], d[1] * d[1], d[2] * d[2], d[0] * d[1], d[0] * d[2], d[1] * d[2]];
-        spread.iter_mut().zip(products).for_each(|(s, p)| *s += p / n);
+    let mut moments = Moments::default();
+    for bit in plate {
+        let at = grid.at(bits[*bit].index);
+        moments.add([0, 1, 2].map(|a| at[a] as f64 * grid.spacing_mm[a]));
     }
-    f64::from(symmetric(spread.map(single))[1]).max(0.0).sqrt() >= WIDE_MM
+    moments.axes_mm([0.0; 3])[1] >= WIDE_MM
 }
 
 #[cfg(test)]
@@ -278,13 +246,5 @@ mod tests {
             let (grid, hu, mask) = lung(|p| if from_axis(p) < 2.0 { 0.0 } else { -860.0 });
             prop_assert!(find(&grid, &hu, &mask).is_empty());
         }
-    }
-
-    #[test]
-    fn eigenvalues_are_those_of_the_matrix() {
-        let close = |a: [f32; 3], b: [f32; 3]| (0..3).all(|i| (a[i] - b[i]).abs() < 1e-4);
-        assert!(close(symmetric([3.0, 1.0, 2.0, 0.0, 0.0, 0.0]), [1.0, 2.0, 3.0]));
-        assert!(close(symmetric([2.0, 2.0, 5.0, 1.0, 0.0, 0.0]), [1.0, 3.0, 5.0]));
-        assert!(close(symmetric([4.0; 6].map(|_| 0.0)), [0.0; 3]));
     }
 }

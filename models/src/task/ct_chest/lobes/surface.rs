@@ -5,8 +5,8 @@
 //! neighbours. Then a thin plate is bent through them, which lets go of what lies away from it.
 
 use super::sheets::Bit;
-use super::solve;
-use crate::cast::{floor_index, round_index};
+use super::{solve, together};
+use crate::cast::{floor_index, round_index, single};
 use crate::grid::Grid;
 
 /// Side of a cell of the plane and of a step across it, mm.
@@ -94,7 +94,7 @@ impl Surface {
             .iter()
             .enumerate()
             .map(|(i, worth)| {
-                let height = crate::cast::single(lowest + (i % steps) as f64 * STEP_MM);
+                let height = single(lowest + (i % steps) as f64 * STEP_MM);
                 AWAY * height * height - worth
             })
             .collect();
@@ -156,30 +156,15 @@ impl Surface {
 /// The weights, 0 where what was observed is not one piece of at least [`PATCH`] cells: a fissure shows in large pieces, the walls
 /// between holes of emphysema in small ones.
 fn in_patches(mut weights: Vec<f64>, chosen: &[usize], cells: [usize; 2]) -> Vec<f64> {
+    let plane = Grid { dims: [cells[0], cells[1], 1], spacing_mm: [CELL_MM; 3] };
     let mut done: Vec<bool> = weights.iter().map(|w| *w == 0.0).collect();
     for first in 0..weights.len() {
         if done[first] {
             continue;
         }
-        done[first] = true;
-        let mut patch = vec![first];
-        let mut next = 0;
-        while let Some(&own) = patch.get(next) {
-            next += 1;
-            let (u, v) = (own % cells[0], own / cells[0]);
-            let beside = [
-                (u > 0).then(|| own - 1),
-                (u + 1 < cells[0]).then_some(own + 1),
-                (v > 0).then(|| own - cells[0]),
-                (v + 1 < cells[1]).then_some(own + cells[0]),
-            ];
-            for other in beside.into_iter().flatten() {
-                if !done[other] && chosen[own].abs_diff(chosen[other]) <= LEVEL {
-                    done[other] = true;
-                    patch.push(other);
-                }
-            }
-        }
+        let patch = together(first, &mut done, |own, near| {
+            near.extend(plane.neighbours(own).filter(|other| chosen[own].abs_diff(chosen[*other]) <= LEVEL));
+        });
         if patch.len() < PATCH {
             patch.into_iter().for_each(|cell| weights[cell] = 0.0);
         }
@@ -205,7 +190,7 @@ fn worth(
             continue;
         }
         let lean: f64 = (0..3).map(|a| f64::from(bit.normal[a]) * plane.normal[a]).sum();
-        let upright = ((crate::cast::single(lean.abs()) - LEAN) / 0.1).clamp(0.0, 1.0);
+        let upright = ((single(lean.abs()) - LEAN) / 0.1).clamp(0.0, 1.0);
         let here = &mut worth[(v * cells[0] + u) * steps + k];
         *here = here.max((bit.strength * WORTH).min(MOST) * upright);
     }
