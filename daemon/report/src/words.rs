@@ -400,9 +400,10 @@ pub fn comparisons(findings: &ChestFindings, language: Language) -> Vec<String> 
     pneumonia.into_iter().chain(nodules).chain(caution).collect()
 }
 
-/// The same in one line.
-pub fn comparison(findings: &ChestFindings, language: Language) -> String {
-    comparisons(findings, language).join(language.words().separator())
+/// The same in one line; `None` without a prior study.
+pub fn comparison(findings: &ChestFindings, language: Language) -> Option<String> {
+    findings.comparison.as_ref()?;
+    Some(comparisons(findings, language).join(language.words().separator()))
 }
 
 /// How the series was made.

@@ -322,9 +322,17 @@ impl Choice {
         if self.awaits {
             return true;
         }
-        let elsewhere = self.elsewhere.iter().map(|(finding, label)| (*finding, label.to_string()));
-        let unread: Vec<String> = self.unread.iter().map(ToString::to_string).collect();
-        elsewhere.eq(reading.elsewhere.iter().cloned()) && reading.unread.iter().all(|label| unread.contains(label))
+        let now = self.on(Reading::default());
+        now.elsewhere == reading.elsewhere && reading.unread.iter().all(|label| now.unread.contains(label))
+    }
+
+    /// What a series gave, with what is said of the others.
+    pub fn on(&self, given: Reading) -> Reading {
+        Reading {
+            elsewhere: self.elsewhere.iter().map(|(finding, label)| (*finding, label.to_string())).collect(),
+            unread: self.unread.iter().map(ToString::to_string).collect(),
+            ..given
+        }
     }
 
     /// Names what is said of other series, beside what names the content already: results that say something else have other

@@ -21,6 +21,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::analyze;
+use crate::analyze::results::Results;
 use crate::parts::StudyParts;
 use crate::{PAUSES, wait_for_database};
 
@@ -35,8 +37,8 @@ enum Error {
     Store(#[from] store::Error),
     #[error(transparent)]
     Room(#[from] spool::Error),
-    #[error("{0}: {1}")]
-    Io(String, std::io::Error),
+    #[error(transparent)]
+    Files(#[from] analyze::error::Error),
     #[error("none of the files of job {0} can be read: {1}")]
     Unreadable(i64, String),
     #[error("cannot write the note: {0}")]
@@ -151,8 +153,8 @@ fn make(
     let note =
         write(spool, rows, reason, &Provenance::new(&parts.settings.device, None, ("none".into(), false), &now))?;
     // Another destination may have been told the same: its file stays as it is, for it may be on its way.
-    let row = match results::of_uid(connection, &note.sop_uid)? {
-        Some(row) => row,
+    let kept = match results::of_uid(connection, &note.sop_uid)? {
+        Some(row) => vec![row],
         None => {
             parts.spool.room_for_results(note.part10.len() as u64)?;
             keep(spool, &note, rows)?
@@ -161,10 +163,12 @@ fn make(
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store::Error::from)?;
-    for name in destinations {
-        rejections::note(&transaction, &row, &ids, name, &now)?;
-        if let Some(destination) = parts.settings.destination.get(name) {
-            deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
+    for row in &kept {
+        for name in destinations {
+            rejections::note(&transaction, row, &ids, name, &now)?;
+            if let Some(destination) = parts.settings.destination.get(name) {
+                deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
+            }
         }
     }
     transaction.commit().map_err(store::Error::from)?;
@@ -209,29 +213,9 @@ fn write(spool: &Path, rows: &[ResultRow], reason: Rejection, provenance: &Prove
 }
 
 /// Writes the file durably; what a kill left of an earlier attempt is replaced.
-fn keep(spool: &Path, note: &ResultObject, rows: &[ResultRow]) -> Result<ResultRow, Error> {
-    let folder = format!("results/note-{}", note.sop_uid);
-    let file = format!("{folder}/01-{}.dcm", note.kind);
-    let written = || {
-        fs::create_dir_all(spool.join(&folder))?;
-        fs::write(spool.join(&file), &note.part10)?;
-        for path in [&file, &folder, "results"] {
-            fs::File::open(spool.join(path))?.sync_all()?;
-        }
-        Ok(())
-    };
-    written().map_err(|error| Error::Io(file.clone(), error))?;
-    Ok(ResultRow {
-        id: 0,
-        job_id: rows.first().map_or(0, |row| row.job_id),
-        kind: note.kind.to_owned(),
-        sop_class: note.sop_class_uid.clone(),
-        sop_uid: note.sop_uid.clone(),
-        study_uid: note.study_uid.clone(),
-        series_uid: note.series_uid.clone(),
-        length: note.part10.len() as u64,
-        sha256: hex::encode(Sha256::digest(&note.part10)),
-        simulated: rows.iter().any(|row| row.simulated),
-        file,
-    })
+fn keep(spool: &Path, note: &ResultObject, rows: &[ResultRow]) -> Result<Vec<ResultRow>, Error> {
+    let job = rows.first().map_or(0, |row| row.job_id);
+    let mut files = Results::begin_in(spool, format!("results/note-{}", note.sop_uid), job)?;
+    files.put(note)?;
+    Ok(files.finish(rows.iter().any(|row| row.simulated))?)
 }

@@ -56,10 +56,7 @@ fn reject(transaction: &Transaction<'_>, which: &str, (series_id, version, code)
 /// # Errors
 /// When the database fails.
 pub fn lost(connection: &Connection, file: &str) -> Result<bool> {
-    let note = "SELECT id FROM results WHERE file = ?1 AND kind = ?2";
-    connection.execute(&format!("DELETE FROM rejections WHERE note_id IN ({note})"), params![file, KIND])?;
-    connection.execute(&format!("DELETE FROM deliveries WHERE result_id IN ({note})"), params![file, KIND])?;
-    Ok(connection.execute("DELETE FROM results WHERE file = ?1 AND kind = ?2", params![file, KIND])? > 0)
+    Ok(results::remove(connection, "file = ?1 AND kind = ?2", &[&file, &KIND])? > 0)
 }
 
 /// One result that `destination` has and that does not count any more.

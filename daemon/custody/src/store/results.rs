@@ -188,15 +188,15 @@ pub fn jobs_of_evicted(connection: &Connection) -> Result<Vec<i64>> {
 /// # Errors
 /// When the database fails.
 pub fn forget(connection: &Connection, job_id: i64) -> Result<()> {
-    connection.execute(
-        "DELETE FROM rejections WHERE result_id IN (SELECT id FROM results WHERE job_id = ?1) \
-         OR note_id IN (SELECT id FROM results WHERE job_id = ?1)",
-        [job_id],
-    )?;
-    connection
-        .execute("DELETE FROM deliveries WHERE result_id IN (SELECT id FROM results WHERE job_id = ?1)", [job_id])?;
-    connection.execute("DELETE FROM results WHERE job_id = ?1", [job_id])?;
-    Ok(())
+    remove(connection, "job_id = ?1", &[&job_id]).map(drop)
+}
+
+/// Removes the rows of some results and all that refers to them. Returns how many results there were.
+pub(super) fn remove(connection: &Connection, which: &str, values: &[&dyn rusqlite::ToSql]) -> Result<usize> {
+    let some = format!("(SELECT id FROM results WHERE {which})");
+    connection.execute(&format!("DELETE FROM rejections WHERE result_id IN {some} OR note_id IN {some}"), values)?;
+    connection.execute(&format!("DELETE FROM deliveries WHERE result_id IN {some}"), values)?;
+    Ok(connection.execute(&format!("DELETE FROM results WHERE {which}"), values)?)
 }
 
 /// Below the spool directory: the folders that hold results. An object that a rerun made again lies in the folder of the job

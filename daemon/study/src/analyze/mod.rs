@@ -35,7 +35,7 @@ pub fn verdict(findings: &ChestFindings) -> String {
     let of = |state: FindingState| lines.iter().filter(move |line| line.state == state);
     let name = |line: &words::Line| Language::English.words().name(line.finding);
     let mut parts: Vec<String> = of(FindingState::Found).map(|line| format!("{}: {}", name(line), line.text)).collect();
-    parts.extend(findings.comparison.as_ref().map(|_| words::comparison(findings, Language::English)));
+    parts.extend(words::comparison(findings, Language::English));
     // Where small ones were not evaluated, only the larger ones are absent.
     let absent: Vec<String> = of(FindingState::NotFound)
         .map(|line| match findings.least_size(line.finding) {

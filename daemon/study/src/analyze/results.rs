@@ -12,6 +12,8 @@ use super::error::Error;
 #[derive(Debug)]
 pub struct Results {
     job: i64,
+    /// Below the spool directory.
+    folder: String,
     root: PathBuf,
     directory: PathBuf,
     rows: Vec<ResultRow>,
@@ -23,13 +25,21 @@ impl Results {
     /// # Errors
     /// `Io`.
     pub fn begin(spool: &Path, job: i64) -> Result<Self, Error> {
+        Self::begin_in(spool, results::folder(job), job)
+    }
+
+    /// The same in another folder, `results/NAME`, for what a job did not make itself.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn begin_in(spool: &Path, folder: String, job: i64) -> Result<Self, Error> {
         let root = spool.join("results");
-        let directory = spool.join(results::folder(job));
+        let directory = spool.join(&folder);
         if directory.exists() {
             std::fs::remove_dir_all(&directory).map_err(io("cannot clear", &directory))?;
         }
         std::fs::create_dir_all(&directory).map_err(io("cannot make", &directory))?;
-        Ok(Self { job, root, directory, rows: Vec::new() })
+        Ok(Self { job, folder, root, directory, rows: Vec::new() })
     }
 
     /// Removes what a failed attempt has left.
@@ -55,7 +65,7 @@ impl Results {
             sop_uid: object.sop_uid.clone(),
             study_uid: object.study_uid.clone(),
             series_uid: object.series_uid.clone(),
-            file: format!("{}/{name}", results::folder(self.job)),
+            file: format!("{}/{name}", self.folder),
             length: object.part10.len() as u64,
             sha256: hex::encode(Sha256::digest(&object.part10)),
             simulated: false,

@@ -224,11 +224,7 @@ fn chest_ct(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -
 
 /// Of several series of a scan each gives its own findings, and says where the others are.
 fn only(findings: &mut ChestFindings, part: &Choice) {
-    findings.reading = Some(Reading {
-        elsewhere: part.elsewhere.iter().map(|(finding, label)| (*finding, label.to_string())).collect(),
-        unread: part.unread.iter().map(ToString::to_string).collect(),
-        ..Reading::of(findings)
-    });
+    findings.reading = Some(part.on(Reading::of(findings)));
     for (finding, label) in &part.elsewhere {
         findings.refuse(*finding, Reason::OtherSeries { series: label.to_string() });
     }
