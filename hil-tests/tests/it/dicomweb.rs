@@ -26,7 +26,7 @@ async fn a_client_finds_and_fetches_what_was_received_and_what_was_made() {
     let mut appliance = Appliance::start(&Setup::default()).await.unwrap();
     Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&sent, |_, _| {}).await.unwrap();
     let records = Records::open(&appliance).unwrap();
-    let done = || records.series().unwrap().len() >= 2 && records.is_settled().unwrap();
+    let done = || records.is_settled(2).unwrap();
     deadline::until_true("the verdict", SETTLED_WITHIN, done).await.unwrap();
     let made = records.results().unwrap();
 

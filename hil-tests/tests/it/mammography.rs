@@ -43,7 +43,7 @@ async fn verdict(vendor: Vendor, intents: &[Intent]) -> String {
     let records = Records::open(&appliance).unwrap();
     let done = || {
         let series = records.series().unwrap();
-        !series.is_empty() && series.iter().all(|one| one.verdict.is_some()) && records.is_settled().unwrap()
+        !series.is_empty() && series.iter().all(|one| one.verdict.is_some()) && records.is_settled(1).unwrap()
     };
     deadline::until_true("the verdict", SETTLED_WITHIN, done).await.unwrap();
     records.series().unwrap()[0].verdict.clone().unwrap()

@@ -41,7 +41,7 @@ async fn read(options: &Options) -> Option<Box> {
     let appliance = Appliance::start(&Setup::default()).await.unwrap();
     Modality::new(appliance.address, "CT", Appliance::AE_TITLE).send(&sent, |_, _| {}).await.unwrap();
     let records = Records::open(&appliance).unwrap();
-    let done = || records.series().unwrap().len() >= 2 && records.is_settled().unwrap();
+    let done = || records.is_settled(2).unwrap();
     deadline::until_true("the verdict", SETTLED_WITHIN, done).await.unwrap();
     browser.open(&appliance.page().unwrap()).await.unwrap();
     browser.wait("the list", PATIENCE, "document.querySelectorAll('#rows a').length === 1").await.unwrap();

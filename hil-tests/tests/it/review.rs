@@ -90,7 +90,7 @@ struct Bench {
 
 impl Bench {
     async fn settled(&self) {
-        deadline::until_true("the results delivered", WITHIN, || self.records.is_settled().unwrap()).await.unwrap();
+        deadline::until_true("the results delivered", WITHIN, || self.records.is_settled(1).unwrap()).await.unwrap();
     }
 
     /// Reports of the chest, the oldest first.

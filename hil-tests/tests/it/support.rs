@@ -189,9 +189,10 @@ impl Records {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Whether everything is finished: no series, job or delivery waits.
-    pub fn is_settled(&self) -> Result<bool> {
-        Ok(self.waiting()? == 0)
+    /// Whether `series` series are known, at least, and everything is finished: no series, job or delivery waits. The row of
+    /// a series comes after the acknowledgement of its first instance, so their number must be asked for.
+    pub fn is_settled(&self, series: usize) -> Result<bool> {
+        Ok(self.series()?.len() >= series && self.waiting()? == 0)
     }
 
     /// How many series, jobs and deliveries are not finished.

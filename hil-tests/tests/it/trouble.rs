@@ -160,7 +160,8 @@ async fn a_disk_that_its_own_studies_and_results_fill_refuses_says_so_and_heals(
     let sent = scanner(&appliance).send_until_acknowledged(std::slice::from_ref(&one), 3 * WITHIN, |_, _| {}).await;
     assert_eq!(sent.unwrap_or_else(|e| panic!("{e:#}\n{}", appliance.log_tail())).acknowledged(), 1);
     let records = Records::open(&appliance).unwrap();
-    deadline::until_none("everything delivered", 2 * WITHIN, || records.waiting().unwrap()).await.unwrap();
+    let series = kept.len() + 1;
+    deadline::until_true("everything delivered", 2 * WITHIN, || records.is_settled(series).unwrap()).await.unwrap();
     until_level(&appliance, "full").await;
     let folders = std::fs::read_dir(appliance.spool().join("results")).unwrap().count();
     assert!(folders < kept.len(), "{folders} folders of results of {} studies stay", kept.len());
@@ -192,7 +193,9 @@ async fn a_disk_that_is_full_at_the_start_has_a_box_that_answers_and_heals() {
         until_stored(&appliance, &slice(round)).await;
         until_level(&appliance, "full").await;
         let records = Records::open(&appliance).unwrap();
-        deadline::until_true("every series ended", WITHIN, || records.is_settled().unwrap()).await.unwrap();
+        deadline::until_true("every series ended", WITHIN, || records.is_settled(round as usize + 1).unwrap())
+            .await
+            .unwrap();
         for n in 0..=round {
             records.check_custody(&slice(n)).unwrap();
         }
@@ -225,7 +228,7 @@ async fn a_disk_that_somebody_else_fills_while_studies_come_loses_nothing() {
         until_level(&appliance, "full").await;
     }
     let records = Records::open(&appliance).unwrap();
-    deadline::until_none("everything ended", WITHIN, || records.waiting().unwrap()).await.unwrap();
+    deadline::until_true("everything ended", WITHIN, || records.is_settled(kept.len()).unwrap()).await.unwrap();
     for one in &kept {
         records.check_custody(one).unwrap();
     }
@@ -252,8 +255,7 @@ async fn a_database_that_is_locked_for_longer_than_anyone_waits_is_waited_for() 
     until_stored(&appliance, &slice(2)).await;
     until_level(&appliance, "full").await;
     let records = Records::open(&appliance).unwrap();
-    let ended = || records.series().unwrap().len() == 2 && records.is_settled().unwrap();
-    deadline::until_true("both series to end", WITHIN, ended).await.unwrap();
+    deadline::until_true("both series to end", WITHIN, || records.is_settled(2).unwrap()).await.unwrap();
     for n in [1, 2] {
         records.check_custody(&slice(n)).unwrap();
     }
@@ -285,7 +287,7 @@ async fn a_damaged_database_is_set_aside_and_built_again_without_a_loss() {
         until_stored(&appliance, one).await;
     }
     let records = Records::open(&appliance).unwrap();
-    deadline::until_true("all delivered", WITHIN, || records.is_settled().unwrap()).await.unwrap();
+    deadline::until_true("all delivered", WITHIN, || records.is_settled(studies.len()).unwrap()).await.unwrap();
     drop(records);
     let before: std::collections::BTreeSet<_> = pacs.received().into_iter().map(|o| o.sop_instance_uid).collect();
     assert!(!before.is_empty());
@@ -294,7 +296,7 @@ async fn a_damaged_database_is_set_aside_and_built_again_without_a_loss() {
     appliance.restart().await.unwrap();
     is_alive(&mut appliance, "with a damaged database").await;
     let records = Records::open(&appliance).unwrap();
-    deadline::until_none("everything ended", WITHIN, || records.waiting().unwrap()).await.unwrap();
+    deadline::until_true("everything ended", WITHIN, || records.is_settled(4).unwrap()).await.unwrap();
     for one in &studies {
         records.check_custody(one).unwrap();
     }
@@ -348,12 +350,12 @@ async fn heals_while_running(what: &str, befalls: impl Fn(&Path), with_copy: boo
         until_stored(&appliance, one).await;
         if n == 2 && with_copy {
             let records = Records::open(&appliance).unwrap();
-            deadline::until_true("all delivered", WITHIN, || records.is_settled().unwrap()).await.unwrap();
+            deadline::until_true("all delivered", WITHIN, || records.is_settled(n + 1).unwrap()).await.unwrap();
             copy(&appliance.database());
         }
     }
     let records = Records::open(&appliance).unwrap();
-    deadline::until_true("all delivered", WITHIN, || records.is_settled().unwrap()).await.unwrap();
+    deadline::until_true("all delivered", WITHIN, || records.is_settled(4).unwrap()).await.unwrap();
     drop(records);
     let uids = || pacs.received().into_iter().map(|o| o.sop_instance_uid).collect::<std::collections::BTreeSet<_>>();
     let before = uids();
@@ -371,8 +373,7 @@ async fn heals_while_running(what: &str, befalls: impl Fn(&Path), with_copy: boo
     is_alive(&mut appliance, what).await;
 
     let records = Records::open(&appliance).unwrap();
-    let settled = || records.series().unwrap().len() == 6 && records.is_settled().unwrap();
-    deadline::until_true("everything ended", WITHIN, settled).await.unwrap();
+    deadline::until_true("everything ended", WITHIN, || records.is_settled(6).unwrap()).await.unwrap();
     for one in &studies {
         records.check_custody(one).unwrap();
     }

@@ -104,7 +104,7 @@ fn marked(scanned: &Scanned) -> Pixels {
 }
 
 async fn settled(records: &Records, series: usize) {
-    let done = || records.series().unwrap().len() >= series && records.is_settled().unwrap();
+    let done = || records.is_settled(series).unwrap();
     deadline::until_true("every series to have its verdict and its results delivered", SETTLED_WITHIN, done)
         .await
         .unwrap();
