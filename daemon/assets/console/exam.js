@@ -73,6 +73,7 @@ export class Exam {
     by("exam-submit").textContent = act;
     by("exam-form").reset();
     by("exam-error").textContent = "";
+    by("exam-insist").hidden = true;
     by("exam-dialog").showModal();
     this.#worklist.load();
   }
@@ -86,10 +87,13 @@ export class Exam {
       accession_number: of("accession"),
     });
     try {
-      this.#notice(await ask("/exam/start", this.#worklist.chosen() ?? typed()));
+      const despite_screen = form.get("insist") !== null;
+      this.#notice(await ask("/exam/start", { ...(this.#worklist.chosen() ?? typed()), despite_screen }));
       by("exam-dialog").close();
     } catch (error) {
       by("exam-error").textContent = error.message;
+      // Only whoever was told may insist.
+      by("exam-insist").hidden = !error.message.includes("on the page: tick the box");
     }
   }
 }

@@ -70,11 +70,30 @@ function showStatus() {
   mark.textContent = status.mark ?? "";
   by("simulated").hidden = !status.simulated;
   exam.show(status.exam);
+  showScreen(status.name_on_screen);
   figures.source(status);
   const frozen = status.sign.state === "paused";
   by("freeze").setAttribute("aria-pressed", String(frozen));
   by("freeze-word").textContent = frozen ? "Unfreeze" : "Freeze";
   refresh();
+}
+
+const UNCLEAR = {
+  not_read: "not read",
+  nothing: "shows no patient",
+  unsure: "cannot be read surely",
+  other_script: "other characters than the order",
+  more_than_name: "the name among other words",
+};
+
+// Whether the scanner's screen shows the patient of the exam. That it does is said in few words; that it does not, plainly.
+function showScreen(agreement) {
+  const label = by("screen");
+  label.hidden = !agreement;
+  label.classList.toggle("bad", agreement?.state === "differs");
+  label.classList.toggle("good", agreement?.state === "agrees");
+  const words = { agrees: "Scanner: same patient", differs: "Another patient on the scanner's screen" };
+  label.textContent = words[agreement?.state] ?? `Name on screen: ${UNCLEAR[agreement?.reason] ?? "unclear"}`;
 }
 
 // Whether the exam is kept: who relies on it must see at once when it is not.

@@ -98,6 +98,9 @@ pub struct Exam {
     pub patient: Patient,
     pub started_utc: String,
     pub marks: u32,
+    /// `agrees`, `differs` or `unclear`: whether the scanner's screen shows this patient; `None` where it is not read.
+    pub on_screen: Option<String>,
+    pub on_screen_words: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -269,6 +272,8 @@ impl Exam {
             },
             started_utc: text("StartedUtc").unwrap_or_default(),
             marks: entries.get("Marks").and_then(|value| u32::try_from(value).ok()).unwrap_or_default(),
+            on_screen: text("OnScreen"),
+            on_screen_words: text("OnScreenWords"),
         })
     }
 }

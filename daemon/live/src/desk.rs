@@ -15,7 +15,10 @@ use tokio::sync::watch;
 use crate::desk::budget::{Budget, TimedStage};
 use crate::desk::session::{SignEvent, SignState, Step};
 use crate::exam::{Done, Exams};
+use crate::identity::is_nobody;
+use crate::name::{self, Agreement, NameCheck, Screen, Unclear};
 use crate::view::{By, ExamError, IllegalTransition, MadeBy, Overlay, Picture, Stats, Status};
+use crate::worklist::Order;
 
 /// How often statistics are published, by the clock.
 const STATS_EVERY: Duration = Duration::from_secs(1);
@@ -38,9 +41,13 @@ pub struct Model {
     pub made_by: Option<MadeBy>,
 }
 
+/// What was read longer ago is not compared any more.
+const READ_LATELY: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 pub struct Desk {
     clock: Arc<dyn Clock>,
+    name_check: NameCheck,
     out: Outlets,
     now: Mutex<Now>,
 }
@@ -61,14 +68,19 @@ struct Now {
     inferred: u64,
     /// Number of the last picture.
     sequence: Option<u64>,
+    screen: Screen,
+    /// When the screen was read.
+    screen_at: Duration,
+    /// Of the patient of the running exam with the screen.
+    agreement: Option<Agreement>,
     /// When the model's present run began.
     running_since: Option<Duration>,
     stats_at: Duration,
 }
 
 impl Desk {
-    pub fn new(clock: Arc<dyn Clock>, out: Outlets) -> Self {
-        let desk = Self { clock, out, now: Mutex::default() };
+    pub fn new(clock: Arc<dyn Clock>, name_check: NameCheck, out: Outlets) -> Self {
+        let desk = Self { clock, name_check, out, now: Mutex::default() };
         desk.publish(&desk.lock());
         desk
     }
@@ -183,11 +195,50 @@ impl Desk {
     }
 
     /// # Errors
-    /// When another patient's exam runs, or the patient is not identified.
-    pub fn start_exam(&self, patient: Patient, utc: &str, study_uid: &str) -> Result<String, ExamError> {
+    /// When another patient's exam runs, the patient is not identified, or the scanner's screen shows another patient.
+    pub fn start_exam(&self, order: Order, utc: &str, study_uid: &str) -> Result<String, ExamError> {
         let mut now = self.lock();
-        let done = now.exams.start(patient, utc, study_uid)?;
-        Ok(self.exam_changed(&mut now, done))
+        let agreement = self.agreement(&now, &order.patient);
+        let insisted = order.despite_screen || self.name_check != NameCheck::Refuse;
+        if agreement == Some(Agreement::Differs) && !insisted {
+            return Err(ExamError::OtherOnScreen);
+        }
+        let done = now.exams.start(order.patient, utc, study_uid)?;
+        let is_news = !matches!(done, Done::Already(_));
+        let words = self.exam_changed(&mut now, done);
+        let screen = agreement.filter(|_| is_news).map(|agreement| format!("; {}", agreement.words()));
+        Ok(words + &screen.unwrap_or_default())
+    }
+
+    /// What the scanner's screen shows by now.
+    pub fn on_screen(&self, screen: Screen) {
+        let mut now = self.lock();
+        (now.screen, now.screen_at) = (screen, self.clock.now());
+        self.publish_agreement(&mut now);
+    }
+
+    /// Compares the running exam with the screen again.
+    fn publish_agreement(&self, now: &mut Now) {
+        let agreement = now.exams.current().and_then(|exam| self.agreement(now, &exam.patient));
+        if agreement != now.agreement {
+            match agreement {
+                Some(Agreement::Differs) => tracing::warn!("live: {}", Agreement::Differs.words()),
+                Some(other) => tracing::info!("live: {}", other.words()),
+                None => {}
+            }
+            now.agreement = agreement;
+            self.publish(now);
+        }
+    }
+
+    fn agreement(&self, now: &Now, patient: &Patient) -> Option<Agreement> {
+        let is_fresh = self.clock.now().saturating_sub(now.screen_at) <= READ_LATELY;
+        match &now.screen {
+            _ if self.name_check == NameCheck::Off || is_nobody(patient) => None,
+            Screen::NoArea => None,
+            Screen::Shows(screen) if is_fresh => Some(name::compare(screen, patient)),
+            Screen::Shows(_) | Screen::NotRead => Some(Agreement::Unclear(Unclear::NotRead)),
+        }
     }
 
     pub fn stop_exam(&self) -> String {
@@ -207,6 +258,7 @@ impl Desk {
         if matches!(done, Done::Bound(_)) {
             self.publish(now);
         }
+        self.publish_agreement(now);
         done.words()
     }
 
@@ -247,6 +299,7 @@ impl Desk {
             simulated: device.is_some_and(|device| device.simulated),
             size: now.size,
             exam: now.exams.current().cloned(),
+            name_on_screen: now.agreement,
         };
         self.out.status.send_if_modified(|old| {
             let news = **old != status;

@@ -9,6 +9,8 @@
 //! 4. `session` is the state that the page shows as a sign: ready, paused, no overlay, no signal, failed. `exam` knows
 //!    whose exam it is.
 //!
+//! `nameplate` reads the patient from the scanner's screen (`text`), and the desk compares it with the exam's (`name`).
+//!
 //! Three helpers read the view and send commands as a page does: `lesson` proposes a scanner profile, `worklist` lists
 //! the expected patients, `auto` begins and ends exams automatically.
 //!
@@ -25,6 +27,9 @@ pub mod source;
 pub mod cine;
 pub mod screen;
 pub mod infer;
+pub mod text;
+pub mod name;
+pub mod nameplate;
 pub mod newest;
 pub mod supply;
 pub mod trouble;
@@ -60,12 +65,13 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::session::SignEvent;
 use crate::desk::{Desk, Outlets};
 use crate::infer::{Infer, Working};
+use crate::name::NameCheck;
+use crate::nameplate::{Nameplate, Open, Watching};
 use crate::newest::Newest;
 use crate::screen::profile::Profiles;
 use crate::source::Source;
 use crate::supply::Supply;
 use crate::view::{Command, CommandError, Stage};
-use crate::worklist::Order;
 
 /// A run of the model that lasts longer than this many deadlines is reported as too slow while it still goes on.
 const PATIENCE: u32 = 3;
@@ -82,6 +88,10 @@ pub struct LiveParts<C> {
     pub clock: Arc<dyn Clock>,
     /// An overlay that is older than this, counted from the capture of its picture, is not shown.
     pub deadline: Duration,
+    /// What is done when the scanner's screen shows another patient.
+    pub name_check: NameCheck,
+    /// Opens what runs the reader of that screen.
+    pub reader: Open,
     /// Name of this box; part of the name from which the UIDs of exams are made.
     pub station: String,
 }
@@ -105,7 +115,9 @@ pub async fn run<C: Capture + 'static>(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let Stage { pictures, overlay, status, stats, mut commands, recording: _ } = stage;
-    let desk = Arc::new(Desk::new(parts.clock.clone(), Outlets { pictures, overlay, status, stats }));
+    let seen = pictures.subscribe();
+    let desk = Arc::new(Desk::new(parts.clock.clone(), parts.name_check, Outlets { pictures, overlay, status, stats }));
+    let (running, ended) = std::sync::mpsc::channel();
     let (newest, stop) = (Newest::default(), Arc::new(AtomicBool::new(false)));
     let mut source = Source {
         device: parts.device,
@@ -113,6 +125,15 @@ pub async fn run<C: Capture + 'static>(
         newest: newest.clone(),
         stop: stop.clone(),
         patience: parts.deadline * PATIENCE,
+    };
+    let mut nameplate = Nameplate {
+        desk: desk.clone(),
+        pictures: seen,
+        profiles: parts.profiles.clone(),
+        clock: parts.clock.clone(),
+        open: parts.reader,
+        stop: ended,
+        state: Watching::default(),
     };
     let mut infer = Infer {
         desk: desk.clone(),
@@ -124,10 +145,15 @@ pub async fn run<C: Capture + 'static>(
         deadline: parts.deadline,
         state: Working::default(),
     };
-    let threads = [
+    let mut threads = vec![
         kept_going("live-source", &desk, &parts.clock, &stop, hal::urgency::step_to_the_front, move || source.run())?,
         kept_going("live-infer", &desk, &parts.clock, &stop, hal::urgency::step_forward, move || infer.run())?,
     ];
+    if parts.name_check != NameCheck::Off {
+        threads.push(kept_going("live-name", &desk, &parts.clock, &stop, hal::urgency::step_back, move || {
+            nameplate.run()
+        })?);
+    }
     loop {
         tokio::select! {
             command = next(&mut commands) => obey(&desk, command, &parts.station),
@@ -136,8 +162,9 @@ pub async fn run<C: Capture + 'static>(
     }
     stop.store(true, Ordering::Relaxed);
     newest.close();
-    let ended = tokio::task::spawn_blocking(move || threads.map(JoinHandle::join)).await;
-    tracing::debug!(ended = ended.is_ok(), "live path ended");
+    drop(running);
+    let ended = tokio::task::spawn_blocking(move || threads.into_iter().try_for_each(JoinHandle::join)).await;
+    tracing::debug!(ended = matches!(ended, Ok(Ok(()))), "live path ended");
     Ok(())
 }
 
@@ -153,10 +180,9 @@ fn obey(desk: &Desk, command: Command, station: &str) {
     let (reply, answer) = match command {
         Command::StartExam(order, reply) => {
             let utc = now_utc();
-            let Order { patient, study_uid } = order;
-            let own = || uid::from_name(&format!("live exam, {station}, {utc}, {}", patient.id));
-            let uid = study_uid.unwrap_or_else(own);
-            (reply, desk.start_exam(patient, &utc, &uid).map_err(CommandError::from))
+            let own = || uid::from_name(&format!("live exam, {station}, {utc}, {}", order.patient.id));
+            let uid = order.study_uid.clone().unwrap_or_else(own);
+            (reply, desk.start_exam(order, &utc, &uid).map_err(CommandError::from))
         }
         Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),
         Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by).map_err(CommandError::from)),

@@ -331,6 +331,9 @@ impl Open {
         if self.story.begun.patient != exam.patient {
             self.note(&JournalEntry::Patient { patient: exam.patient.clone() })?;
         }
+        if let Some(agreement) = status.name_on_screen.filter(|agreement| self.story.on_screen != Some(*agreement)) {
+            self.note(&JournalEntry::OnScreen { agreement })?;
+        }
         if status.simulated && !self.story.simulated {
             self.note(&JournalEntry::Simulated)?;
         }

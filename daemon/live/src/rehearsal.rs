@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::desk::{Desk, Outlets};
 use crate::infer::{Infer, Working};
+use crate::name::NameCheck;
 use crate::newest::Newest;
 use crate::screen::profile::{Area, Profile, ProfileError, Profiles};
 use crate::supply::Supply;
@@ -97,7 +98,7 @@ pub fn run(
     let (stage, mut view) = view::channel();
     let outlets =
         Outlets { pictures: stage.pictures, overlay: stage.overlay, status: stage.status, stats: stage.stats };
-    let desk = Arc::new(Desk::new(clock.clone(), outlets));
+    let desk = Arc::new(Desk::new(clock.clone(), NameCheck::Off, outlets));
     let mut infer = Infer {
         desk: desk.clone(),
         newest: Newest::default(),

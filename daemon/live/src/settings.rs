@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use dicom::check::Checker;
 use serde::{Deserialize, Serialize};
 
+use crate::name::NameCheck;
 use crate::screen::profile::{self, Profiles};
 use crate::source::device::Device;
 
@@ -27,6 +28,8 @@ pub struct Live {
     pub auto_start: bool,
     /// With `auto_start`, end the exam when there has been no video signal for this many seconds.
     pub auto_stop_secs: u64,
+    /// What is done when the scanner's screen shows another patient than the one of the exam.
+    pub name_check: NameCheck,
 }
 
 impl Live {
@@ -62,6 +65,7 @@ impl Default for Live {
             worklist: None,
             auto_start: false,
             auto_stop_secs: 300,
+            name_check: NameCheck::Refuse,
         }
     }
 }

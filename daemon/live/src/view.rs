@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::identity::PatientError;
+use crate::name::Agreement;
 use crate::worklist::{Order, Worklist};
 
 /// A captured picture as it is shown. Nothing is drawn into it.
@@ -121,6 +122,8 @@ pub struct Status {
     /// Width and height of the scanner's screen, pixels.
     pub size: [usize; 2],
     pub exam: Option<Exam>,
+    /// Whether the scanner's screen shows the patient of the exam; `None` where that is not looked at.
+    pub name_on_screen: Option<Agreement>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -219,6 +222,12 @@ pub enum ExamError {
     OtherAccessionNumber,
     #[error("no exam is running: start one first")]
     NoExam,
+    /// As it was read from the picture.
+    #[error(
+        "the scanner's screen shows another patient: is this the right one? Choose the patient on the scanner and wait two \
+         seconds, or insist (on the page: tick the box; scansidectl: --despite-screen)"
+    )]
+    OtherOnScreen,
 }
 
 /// A command is not allowed in this state of the live path, whose description is given.

@@ -29,11 +29,13 @@ pub struct Order {
     pub patient: Patient,
     /// Study UID from the worklist; when absent, a new one is made.
     pub study_uid: Option<String>,
+    /// Begun although the scanner's screen shows another patient: a person has looked.
+    pub despite_screen: bool,
 }
 
 impl From<Patient> for Order {
     fn from(patient: Patient) -> Self {
-        Self { patient, study_uid: None }
+        Self { patient, study_uid: None, despite_screen: false }
     }
 }
 

@@ -98,6 +98,7 @@ pub fn ultrasound(
     images: &[&ResultObject],
     modality: Code,
     procedure: Code,
+    said: Vec<Item>,
 ) -> Result<ResultObject, Error> {
     // Pictures from a hand-held probe have no frame of reference.
     let group = Item::container(IMAGE_LIBRARY_GROUP, None)
@@ -106,7 +107,7 @@ pub fn ultrasound(
     let root = head(context, procedure)
         .with(Item::container(IMAGE_LIBRARY, Some("1600")).with(group))
         .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(lesions))
-        .with(evaluations(context, []));
+        .with(evaluations(context, said));
     document(context, root, images)
 }
 

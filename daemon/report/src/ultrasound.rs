@@ -53,6 +53,8 @@ pub struct Exam<'a> {
     pub patient: &'a Patient,
     /// Start of the exam, RFC 3339, UTC.
     pub started_utc: &'a str,
+    /// What whoever reads the results must know of the exam; in the report and beside every picture.
+    pub remark: Option<&'a str>,
 }
 
 /// Consecutive pictures of one size.
@@ -127,12 +129,14 @@ pub struct Writer<'a> {
     uids: Uids,
     elements: Vec<RawElement>,
     header: Header,
+    remark: Option<String>,
 }
 
 impl<'a> Writer<'a> {
     pub fn new(exam: &Exam, provenance: &'a Provenance) -> Self {
         let header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
-        Self { provenance, uids: Uids::of_exam(exam.recording_uid, provenance), elements: identity(exam), header }
+        let (uids, elements) = (Uids::of_exam(exam.recording_uid, provenance), identity(exam));
+        Self { provenance, uids, elements, header, remark: exam.remark.map(str::to_owned) }
     }
 
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
@@ -146,7 +150,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// When a value does not fit into an object.
     pub fn clip(&self, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
-        self.with(|context| image(context, CLIP, clip, index))
+        self.with(|context| image(context, CLIP, clip, index, self.remark.as_deref()))
     }
 
     /// The Ultrasound Image with the only frame of `key`.
@@ -154,7 +158,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// When a value does not fit into an object.
     pub fn key(&self, key: &Clip, index: usize) -> Result<ResultObject, Error> {
-        self.with(|context| image(context, KEY, key, index))
+        self.with(|context| image(context, KEY, key, index, self.remark.as_deref()))
     }
 
     /// The segmentation of the lesions whose key images have this size; one object for each size.
@@ -184,7 +188,8 @@ impl<'a> Writer<'a> {
                 groups.push(nothing(context, "No lesion was seen.".into()));
             }
             let images: Vec<&ResultObject> = clips.iter().chain(keys).collect();
-            sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE)
+            let said = self.remark.iter().map(|remark| groups::comment(remark.clone())).collect();
+            sr::ultrasound(context, groups, &images, US, IMAGING_PROCEDURE, said)
         })
     }
 }
@@ -206,15 +211,22 @@ fn identity(exam: &Exam) -> Vec<RawElement> {
 }
 
 /// An Ultrasound Image or Ultrasound Multi-frame Image (PS3.3 sections A.6 and A.7).
-fn image(context: &Context, kind: ObjectKind, clip: &Clip, index: usize) -> Result<ResultObject, Error> {
+fn image(
+    context: &Context,
+    kind: ObjectKind,
+    clip: &Clip,
+    index: usize,
+    remark: Option<&str>,
+) -> Result<ResultObject, Error> {
     let mut set = context.begin(kind, index)?;
     set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
     // It is not known which breast is shown.
     set.empty(tags::LATERALITY, VR::CS);
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, if clip.masked { "NO" } else { "YES" });
-    if let Some(mark) = context.provenance.mark() {
-        set.text(tags::IMAGE_COMMENTS, VR::LT, mark);
+    let comments: Vec<&str> = context.provenance.mark().into_iter().chain(remark).collect();
+    if !comments.is_empty() {
+        set.text(tags::IMAGE_COMMENTS, VR::LT, &comments.join("; "));
     }
     if kind == CLIP {
         set.text(tags::NUMBER_OF_FRAMES, VR::IS, &clip.frames.len().to_string());
@@ -355,7 +367,8 @@ mod tests {
     fn written(clips: &[Clip], seen: &[Seen]) -> Vec<(ResultObject, InMemDicomObject)> {
         let patient = Patient { id: "P7".into(), name: "Wang^XiaoDong".into(), ..Patient::default() };
         let started_utc = "2026-11-24T03:00:00.000Z";
-        let exam = Exam { study_uid: "2.25.77", recording_uid: "2.25.78", patient: &patient, started_utc };
+        let remark = Some("WRONG PATIENT?");
+        let exam = Exam { study_uid: "2.25.77", recording_uid: "2.25.78", patient: &patient, started_utc, remark };
         let provenance = testing::case(1).provenance;
         let writer = Writer::new(&exam, &provenance);
         let mut objects: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.clip(clip, i).unwrap()).collect();
@@ -390,6 +403,17 @@ mod tests {
             assert_eq!(fragment[..frame.jpeg.len()], frame.jpeg);
         }
         assert_eq!(text(object, tags::PATIENT_ID), "P7");
+    }
+
+    #[test]
+    fn what_must_be_known_of_the_exam_is_in_the_report_and_beside_every_picture() {
+        for (object, parsed) in written(&[clip(2)], &[]) {
+            let said = match object.kind {
+                "sr" => format!("{parsed:?}"),
+                _ => text(&parsed, tags::IMAGE_COMMENTS),
+            };
+            assert!(said.contains("WRONG PATIENT?"), "{}: {said}", object.kind);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use ::live::worklist::served::Served;
 use anyhow::Context;
 use config::Settings;
 use hal::Clock;
+use hal::accel::AcceleratorConfig;
 use study::exam::hand_over::HandOver;
 use study::model::for_live::FromShelf;
 use study::parts::StudyParts;
@@ -36,6 +37,13 @@ pub fn look(
 ) -> impl Future<Output = anyhow::Result<()>> + Send + 'static {
     let shelf = parts.shelf.clone().on_threads(settings.live.threads);
     let precedence = parts.precedence.clone();
+    // The live network has the accelerator for itself; reading a line of text takes a core some hundredths of a second.
+    let reader = AcceleratorConfig {
+        provider: "cpu".into(),
+        library: settings.accelerator.library.clone(),
+        threads: 1,
+        cache: None,
+    };
     async move {
         let own = &settings.live;
         let device = Device::parse(&own.device).map_err(|error| error.to_string());
@@ -66,6 +74,8 @@ pub fn look(
             precedence,
             clock,
             deadline: Duration::from_secs_f64(own.deadline_ms / 1e3),
+            name_check: own.name_check,
+            reader: Box::new(move || hal::accel::open(&reader)),
             station: settings.device.station_name.clone(),
         };
         Ok(::live::run(parts, stage, shutdown).await?)

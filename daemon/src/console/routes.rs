@@ -16,7 +16,7 @@ use custody::level::Gate;
 use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
 use live::view::{By, Command, View};
-use live::worklist::Listing;
+use live::worklist::{Listing, Order};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -206,16 +206,21 @@ struct StartExam {
     accession_number: String,
     #[serde(default)]
     worklist: String,
+    #[serde(default)]
+    despite_screen: bool,
 }
 
 async fn start_exam(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Response {
-    let StartExam { id, name, birth_date, accession_number, worklist } = match posted(&headers, &body) {
+    let StartExam { id, name, birth_date, accession_number, worklist, despite_screen } = match posted(&headers, &body) {
         Ok(typed) => typed,
         Err(wrong) => return wrong.into_response(),
     };
     let typed = Patient { id, name, birth_date, accession_number };
     match ask::order(&site.view, typed, &worklist).await {
-        Ok(order) => answer(ask(&site.view, |reply| Command::StartExam(order, reply)).await),
+        Ok(order) => {
+            let order = Order { despite_screen, ..order };
+            answer(ask(&site.view, |reply| Command::StartExam(order, reply)).await)
+        }
         Err(refusal) => answer(Err(refusal)),
     }
 }

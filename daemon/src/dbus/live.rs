@@ -9,6 +9,7 @@ use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
 use live::screen::lesson;
 use live::view::{By, Command, Recording, RecordingState, Sign, Stats, Status, View};
+use live::worklist::Order;
 use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::object_server::Interface;
@@ -85,8 +86,8 @@ impl Live {
     /// Starts an exam. patient: id s, name s, birth_date s (YYYYMMDD), accession_number s. Id and name are required,
     /// unless the accession number is given alone, or as worklist s: then the patient is taken from the worklist. An
     /// unidentified exam that runs is assigned to this patient; this is possible once. Refused while the exam of
-    /// another patient runs, or if the accession number belongs to another patient in the worklist. Returns what
-    /// changed, in words.
+    /// another patient runs, if the accession number belongs to another patient in the worklist, or if the scanner's
+    /// screen shows another patient, unless despite_screen b is true. Returns what changed, in words.
     #[zbus(out_args("change"))]
     async fn start_exam(
         &self,
@@ -94,9 +95,9 @@ impl Live {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Error> {
-        let (patient, chosen) = typed(&patient)?;
+        let (patient, chosen, despite_screen) = typed(&patient)?;
         auth::require(self.authority, Verb::StartExam, connection, &header).await?;
-        let order = ask::order(self.on()?, patient, &chosen).await?;
+        let order = Order { despite_screen, ..ask::order(self.on()?, patient, &chosen).await? };
         Ok(ask(self.on()?, |reply| Command::StartExam(order, reply)).await?)
     }
 
@@ -209,10 +210,13 @@ impl Live {
     }
 
     /// The running exam; empty when none runs. StudyUid s, PatientId s, PatientName s, BirthDate s, AccessionNumber s,
-    /// StartedUtc s, Marks u.
+    /// StartedUtc s, Marks u; OnScreen s: agrees, differs or unclear, whether the scanner's screen shows this patient, and
+    /// OnScreenWords s; both are absent where the screen is not read.
     #[zbus(property)]
     fn exam(&self) -> Dictionary {
-        self.status(|status| status.exam.as_ref().map(answer::exam).unwrap_or_default())
+        self.status(|status| {
+            status.exam.as_ref().map(|exam| answer::exam(exam, status.name_on_screen)).unwrap_or_default()
+        })
     }
 
     /// Whether the exam is recorded: off (no exam runs, or recording is off), on or failed.
@@ -263,10 +267,13 @@ fn reason(sign: &Sign) -> &str {
     }
 }
 
+/// The options of `StartExam`.
+const KNOWN: [&str; 6] = ["id", "name", "birth_date", "accession_number", "worklist", "despite_screen"];
+
 /// # Errors
 /// `InvalidArgument` as for the options of the lists.
-fn typed(options: &Options) -> Result<(Patient, String), Error> {
-    let (mut patient, mut chosen) = (Patient::default(), String::new());
+fn typed(options: &Options) -> Result<(Patient, String, bool), Error> {
+    let (mut patient, mut chosen, mut despite_screen) = (Patient::default(), String::new(), false);
     for (name, value) in options {
         let place = match name.as_str() {
             "id" => &mut patient.id,
@@ -274,11 +281,15 @@ fn typed(options: &Options) -> Result<(Patient, String), Error> {
             "birth_date" => &mut patient.birth_date,
             "accession_number" => &mut patient.accession_number,
             "worklist" => &mut chosen,
-            _ => return Err(filter::unknown(name, &["id", "name", "birth_date", "accession_number", "worklist"])),
+            "despite_screen" => {
+                despite_screen = bool::try_from(value).map_err(|_| filter::wrong_type(name, "b"))?;
+                continue;
+            }
+            _ => return Err(filter::unknown(name, &KNOWN)),
         };
         *place = filter::text(name, value)?;
     }
-    Ok((patient, chosen))
+    Ok((patient, chosen, despite_screen))
 }
 
 /// # Errors

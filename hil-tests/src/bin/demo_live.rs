@@ -18,6 +18,7 @@ use hil_tests::pacs::{Pacs, Received};
 use hil_tests::part10::Folder;
 use hil_tests::watch::Watch;
 use hil_tests::{deadline, tools};
+use phantom::ultrasound::{self, Video};
 use phantom::{Options, Phantom};
 use tokio::sync::watch;
 
@@ -84,7 +85,8 @@ async fn main() -> Result<()> {
     stage.done(&format!("page at http://127.0.0.1:{port}"));
 
     let stage = terminal.stage("exam", "runs", 0);
-    scansidectl(&appliance, &["live", "start", "--patient-id", "PHANTOM-1", "--name", "Phantom^Breast"])?;
+    let [name, id] = patient_on_screen(arguments.seed);
+    scansidectl(&appliance, &["live", "start", "--patient-id", &id, "--name", &name])?;
     let mut browser = Browser::start(1280, 900).await?;
     if let Some(browser) = &mut browser {
         browser.open(&format!("http://127.0.0.1:{port}/")).await?;
@@ -190,6 +192,11 @@ fn record(arguments: &Arguments, video: &Path) -> Result<()> {
         .output()?;
     ensure!(made.status.success(), "the phantom cannot be made: {}", String::from_utf8_lossy(&made.stderr));
     Ok(())
+}
+
+/// Name and ID of the patient on the phantom's screen, which the box compares with those of the exam.
+fn patient_on_screen(seed: u64) -> [String; 2] {
+    Video::new(seed, &ultrasound::Options { seconds: 1.0, fps: 1.0, ..Default::default() }).patient().clone()
 }
 
 fn scansidectl(appliance: &Appliance, arguments: &[&str]) -> Result<()> {

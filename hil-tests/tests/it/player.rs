@@ -76,6 +76,7 @@ impl Player {
             simulated: true,
             size: [WIDTH, HEIGHT],
             exam: None,
+            name_on_screen: None,
         }));
         let switches = Arc::new(Switches::default());
         let playing = [

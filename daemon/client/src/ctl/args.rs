@@ -454,6 +454,9 @@ pub enum LiveCommand {
         /// Accession number of the order; without ID and name, the patient is taken from the worklist.
         #[arg(long, value_name = "NUMBER")]
         accession: Option<String>,
+        /// Start although the scanner's screen shows another patient. Look at it first.
+        #[arg(long)]
+        despite_screen: bool,
     },
     /// End the exam; its recording becomes clips, key images and a report, which are sent.
     Stop,

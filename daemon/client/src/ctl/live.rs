@@ -18,12 +18,13 @@ pub async fn run(connection: &Connection, command: LiveCommand, output: &Output)
     match command {
         LiveCommand::Status => status(&live, output).await,
         LiveCommand::Stats => stats(&live, output).await,
-        LiveCommand::Start { patient_id, name, birth_date, accession } => {
+        LiveCommand::Start { patient_id, name, birth_date, accession, despite_screen } => {
             let mut patient = Options::new();
             patient.extend(patient_id.map(|id| ("id", id.into())));
             patient.extend(name.map(|name| ("name", name.into())));
             patient.extend(birth_date.map(|date| ("birth_date", date.into())));
             patient.extend(accession.map(|number| ("accession_number", number.into())));
+            patient.extend(despite_screen.then(|| ("despite_screen", true.into())));
             told(live.start_exam(patient).await?, output)
         }
         LiveCommand::Stop => told(live.stop_exam().await?, output),
@@ -56,6 +57,7 @@ async fn status(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
         ("Model", now.model.clone().unwrap_or_else(|| "none".into())),
         ("Results", now.label.clone().unwrap_or_default()),
         ("Exam", now.exam.as_ref().map_or_else(|| "none".into(), exam)),
+        ("Screen", now.exam.as_ref().map(on_screen).unwrap_or_default()),
         ("Recording", recording(&now)),
         ("Worklist", now.worklist_server.as_ref().map(worklist::served).unwrap_or_default()),
     ] {
@@ -64,6 +66,11 @@ async fn status(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
         }
     }
     output.print(table)
+}
+
+/// Whether the scanner's screen shows the patient of the exam.
+fn on_screen(exam: &Exam) -> String {
+    exam.on_screen_words.clone().unwrap_or_default()
 }
 
 fn recording(live: &Live) -> String {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::JOURNAL;
 use super::ring::Window;
+use crate::name::Agreement;
 use crate::view::{Exam, MadeBy, Stats};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,10 @@ pub enum JournalEntry {
     /// An exam that began without a patient now has one.
     Patient {
         patient: Patient,
+    },
+    /// What the scanner's screen shows of the patient is another thing from now on.
+    OnScreen {
+        agreement: Agreement,
     },
     /// The pictures come from a simulated device: a recording that is played, test bars.
     Simulated,
@@ -96,6 +101,9 @@ pub struct Story {
     pub begun: Begun,
     /// Any of the pictures came from a simulated device.
     pub simulated: bool,
+    /// What the scanner's screen showed last of the patient, and whether it showed another one at any time.
+    pub on_screen: Option<Agreement>,
+    pub another_on_screen: bool,
     pub scenes: Vec<Scene>,
     /// One for each lesion number in each scene, in the order in which they were found.
     pub seen: Vec<Seen>,
@@ -108,7 +116,17 @@ pub struct Story {
 impl Story {
     pub fn new(begun: Begun) -> Self {
         let (scenes, seen, marks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { begun, simulated: false, scenes, seen, marks, stats: Stats::default(), ended: None }
+        Self {
+            begun,
+            simulated: false,
+            on_screen: None,
+            another_on_screen: false,
+            scenes,
+            seen,
+            marks,
+            stats: Stats::default(),
+            ended: None,
+        }
     }
 
     /// Reads a journal; `None` when its first line is not [`JournalEntry::Begun`].
@@ -125,6 +143,10 @@ impl Story {
             JournalEntry::Begun(_) => {}
             JournalEntry::Patient { patient } => self.begun.patient = patient.clone(),
             JournalEntry::Simulated => self.simulated = true,
+            JournalEntry::OnScreen { agreement } => {
+                self.on_screen = Some(*agreement);
+                self.another_on_screen |= *agreement == Agreement::Differs;
+            }
             JournalEntry::Scene(scene) => self.scenes.push(scene.clone()),
             JournalEntry::Seen(seen) => {
                 let seen = Seen { scene: self.scenes.len().saturating_sub(1), ..seen.clone() };

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::name::NameCheck;
 use crate::screen::profile::{Profile, Profiles};
 use crate::supply::{Ready, Supply, SupplyError};
 use crate::view::{self, By, Command, CommandError, Overlay, Reply, Stats, Status, View};
@@ -289,6 +290,8 @@ impl Bench {
             precedence: Precedence::default(),
             clock,
             deadline: DEADLINE,
+            name_check: NameCheck::Off,
+            reader: Box::new(|| Err(accel::Error::new(accel::AccelFault::NotPresent, "not here"))),
             station: "BENCH".into(),
         };
         let (stage, view) = view::channel();

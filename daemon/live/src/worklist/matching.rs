@@ -30,7 +30,11 @@ pub fn resolve(typed: Patient, listed: bool, entries: &[Entry]) -> Result<Order,
         if orders.iter().any(|other| !agree(&first.patient, &other.patient)) {
             return Err(Mismatch::TwoPatients);
         }
-        return Ok(Order { patient: completed(&first.patient, &typed, "order")?, study_uid: study(&orders) });
+        return Ok(Order {
+            patient: completed(&first.patient, &typed, "order")?,
+            study_uid: study(&orders),
+            ..Order::default()
+        });
     }
     if listed {
         return Err(Mismatch::NotListed);
@@ -42,7 +46,8 @@ pub fn resolve(typed: Patient, listed: bool, entries: &[Entry]) -> Result<Order,
     // An order without accession number is found by its patient ID.
     match patients.as_slice() {
         [only] if only.patient.accession_number == typed.accession_number => {
-            Ok(Order { patient: completed(&only.patient, &typed, "patient ID")?, study_uid: study(&patients) })
+            let patient = completed(&only.patient, &typed, "patient ID")?;
+            Ok(Order { patient, study_uid: study(&patients), ..Order::default() })
         }
         _ => Ok(typed.into()),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use live::name::Agreement;
 use live::screen::lesson::Proposal;
 use live::screen::profile::Area;
 use live::view::{Exam, Latency, Recording, Stats};
@@ -20,9 +21,9 @@ fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
     OwnedVariant::try_from(value.into()).unwrap_or_else(|_| OwnedVariant::from(false))
 }
 
-pub fn exam(exam: &Exam) -> Dictionary {
+pub fn exam(exam: &Exam, on_screen: Option<Agreement>) -> Dictionary {
     let Exam { study_uid, patient, started_utc, marks } = exam;
-    dictionary([
+    let mut entries = dictionary([
         ("StudyUid", owned(study_uid.as_str())),
         ("PatientId", owned(patient.id.as_str())),
         ("PatientName", owned(patient.name.as_str())),
@@ -30,7 +31,12 @@ pub fn exam(exam: &Exam) -> Dictionary {
         ("AccessionNumber", owned(patient.accession_number.as_str())),
         ("StartedUtc", owned(started_utc.as_str())),
         ("Marks", owned(*marks)),
-    ])
+    ]);
+    if let Some(agreement) = on_screen {
+        entries.insert("OnScreen".into(), owned(agreement.as_str()));
+        entries.insert("OnScreenWords".into(), owned(agreement.words()));
+    }
+    entries
 }
 
 pub fn stats(stats: &Stats, recording: &Recording) -> Dictionary {

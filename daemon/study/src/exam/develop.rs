@@ -16,6 +16,9 @@ use report::{self, Provenance, ResultObject};
 /// Overlapping clips are merged up to this many times the length of a single one.
 const MOST_CLIPS_IN_ONE: f64 = 3.0;
 
+/// The name that was read is nowhere; who it was can be seen in the pictures.
+const ANOTHER_ON_SCREEN: &str = "WRONG PATIENT? the scanner's screen showed another patient in this exam";
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the recording {path} cannot be read: {source}")]
@@ -63,6 +66,7 @@ pub fn develop<E: From<Error>>(
         recording_uid: &begun.series_uid,
         patient: &begun.patient,
         started_utc: &begun.started_utc,
+        remark: story.another_on_screen.then_some(ANOTHER_ON_SCREEN),
     };
     let writer = Writer::new(&exam, &provenance);
     let half = Duration::from_secs_f64(record.clip_secs / 2.0);
@@ -118,7 +122,8 @@ fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
     let marks = if story.marks.is_empty() { String::new() } else { format!(", {}", count(story.marks.len(), "mark")) };
     let interrupted = story.ended.as_ref().is_some_and(|(_, interrupted)| *interrupted);
     let why = if interrupted { "; the box was stopped or lost its power while the exam ran" } else { "" };
-    format!("breast ultrasound: {found}{marks}, {}{why}", count(clips, "clip"))
+    let screen = if story.another_on_screen { format!("; {ANOTHER_ON_SCREEN}") } else { String::new() };
+    format!("breast ultrasound: {found}{marks}, {}{why}{screen}", count(clips, "clip"))
 }
 
 /// The last model that was used in the exam. The creation time is the end of the exam, so that a repetition makes the

@@ -15,7 +15,8 @@ pub struct Operator {
     note: Option<String>,
     /// Callipers also in live pictures, at places without a lesion.
     stray_callipers: bool,
-    patient: String,
+    /// Name and ID of the patient.
+    pub patient: [String; 2],
 }
 
 impl Operator {
@@ -28,7 +29,7 @@ impl Operator {
             seed: random.word(),
             note: random.chance(0.35).then(|| format!("{side} BREAST {clock}:00 {} CM FN", 1 + random.below(8))),
             stray_callipers: random.chance(0.15),
-            patient: format!("PHANTOM^{}  ID {:07}", names[random.below(names.len())], seed % 10_000_000),
+            patient: [format!("PHANTOM^{}", names[random.below(names.len())]), format!("{:07}", seed % 10_000_000)],
         }
     }
 }
@@ -55,7 +56,7 @@ pub fn still(layout: &Layout, settings: &Settings, operator: &Operator) -> Canva
 fn words(says: Says, s: &Settings, operator: &Operator) -> Vec<String> {
     match says {
         Says::Site => vec!["PHANTOM CLINIC".into()],
-        Says::Patient => vec![operator.patient.clone()],
+        Says::Patient => vec![operator.patient.join("  ID ")],
         Says::Date | Says::FrameRate | Says::Measurements => Vec::new(),
         Says::Probe => vec!["L15-4  Breast".into()],
         Says::Output => vec!["MI 0.9  TIs 0.2".into()],

@@ -81,6 +81,11 @@ impl Video {
         Self { seed, fps: options.fps, layout, settings, scene, poses, view, beam, operator, still }
     }
 
+    /// Name and ID of the patient, as they stand on the screen.
+    pub fn patient(&self) -> &[String; 2] {
+        &self.operator.patient
+    }
+
     pub fn frames(&self) -> usize {
         self.poses.len()
     }
