@@ -31,6 +31,8 @@ pub struct Mammogram {
     pub partial: bool,
     /// A film that was digitised, or a plate.
     pub film: bool,
+    /// Quality Control Image (0028,0300) is YES: it shows a phantom.
+    pub phantom: bool,
 }
 
 /// # Shapes
@@ -56,6 +58,7 @@ pub fn of(header: &Header, data_set: &InMemDicomObject) -> Mammogram {
         film: header.sop_class_uid == uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE
             || said(tags::DETECTOR_TYPE) == "FILM"
             || said(tags::CONVERSION_TYPE) == "DF",
+        phantom: yes(tags::QUALITY_CONTROL_IMAGE),
     }
 }
 

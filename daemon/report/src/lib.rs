@@ -50,7 +50,6 @@ use dicom::scan::RawElement;
 use dicom_core::Tag;
 use models::review::Document;
 use models::task::ct_quality::CtQuality;
-use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 use stills::Stills;
@@ -84,8 +83,8 @@ pub enum Content<'a> {
     },
     /// Image quality of a CT series.
     Quality { quality: &'a CtQuality },
-    /// Which standard views a mammography has.
-    Views { views: &'a MammographyViews },
+    /// Which standard views a mammography has, what was read in them and what was marked.
+    Views { views: &'a mammography::Mammography },
     /// Lesions in ultrasound images that a scanner sent.
     Stills { stills: &'a Stills },
     /// Why the series was not processed.
@@ -154,7 +153,7 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain(documents).chain([report]).collect())
         }
         Content::Quality { quality } => Ok(vec![sr::quality(&context, quality)?]),
-        Content::Views { views } => Ok(vec![sr::views(&context, views)?]),
+        Content::Views { views } => mammography::write(&context, views),
         Content::Stills { stills } => ultrasound::stills::write(&context, stills),
         Content::Refused { reason } => {
             let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;

@@ -1,5 +1,7 @@
-//! The standard views of a mammography in one sentence, and as a measurement group (TID 1501) of their structured report.
+//! The standard views of a mammography in one sentence, and as a measurement group (TID 1501) of their structured report; what a
+//! network marked in them (`marks`), and the pictures of a page that shows all four.
 
+pub(crate) mod marks;
 mod pictures;
 
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
@@ -11,9 +13,51 @@ use crate::codes::{
 use crate::content::{Item, Part, Relation, Value};
 use crate::groups::{algorithm, begin, comment};
 use crate::object::Context;
+use crate::words::Language;
+use crate::{Error, ResultObject, pages, secondary, sr};
 
 /// Our own rules, no network.
 const ALGORITHM: &str = "Scanside mammography views";
+
+/// What came of a mammography.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mammography {
+    pub views: MammographyViews,
+    /// The standard views whose pictures were read, for the key image.
+    pub hung: Vec<Hung>,
+}
+
+/// The picture of a standard view on the grid on which it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hung {
+    pub view: StandardView,
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+    /// Bright is dense, row by row.
+    pub grey: Vec<u8>,
+    /// Columns and rows.
+    pub size: [usize; 2],
+}
+
+/// The key image, where pictures were read, and the report.
+///
+/// # Errors
+/// When a value does not fit into an object.
+pub(crate) fn write(context: &Context, study: &Mammography) -> Result<Vec<ResultObject>, Error> {
+    let mut key = None;
+    if !study.hung.is_empty() {
+        let page = pages::hanging_page(study, context.provenance, context.provenance.language);
+        let one = |hung: &'_ Hung| (hung.sop_class_uid.clone(), hung.sop_instance_uid.clone());
+        let named: Vec<(String, String)> = study.hung.iter().map(one).collect();
+        let shows: Vec<secondary::Shows<'_>> =
+            named.iter().map(|(class, uid)| (class.as_str(), uid.as_str(), None)).collect();
+        key = Some(secondary::of_picture(context, &page, &shows, 0)?);
+    }
+    let groups = study.views.marks.as_ref().map(|marks| marks::groups(context, marks, key.as_ref()));
+    let own: Vec<&ResultObject> = key.iter().map(|page| &page.object).collect();
+    let report = sr::views(context, &study.views, groups.unwrap_or_default(), &own)?;
+    Ok(key.map(|page| page.object).into_iter().chain([report]).collect())
+}
 
 /// One sentence: how many of the standard views there are, which are missing, and where an image had to be chosen.
 pub fn verdict(views: &MammographyViews) -> String {
@@ -29,6 +73,9 @@ pub fn verdict(views: &MammographyViews) -> String {
     }
     for picture in &views.pictures {
         said.push_str(&format!("; {}", pictures::said(picture)));
+    }
+    if let Some(marks) = &views.marks {
+        said.push_str(&format!("; {}", marks::said(marks, Language::English.words()).join("; ")));
     }
     said
 }
@@ -98,7 +145,7 @@ mod tests {
     use dicom_dictionary_std::tags;
 
     use super::*;
-    use crate::{Content, NOT_FOR_DIAGNOSIS, Source, testing, write};
+    use crate::{Content, NOT_FOR_DIAGNOSIS, Source, testing};
 
     fn found(view: StandardView, uid: &str) -> ViewFound {
         ViewFound { view, sop_instance_uid: uid.into(), for_presentation: true, candidates: 1 }
@@ -110,6 +157,7 @@ mod tests {
             found: StandardView::ALL.into_iter().map(|view| found(view, "1.2")).collect(),
             missing: Vec::new(),
             pictures: Vec::new(),
+            marks: None,
         };
         assert_eq!(verdict(&views), "mammography: 4 of 4 standard views");
         views.found.pop();
@@ -136,8 +184,10 @@ mod tests {
             found: vec![found(StandardView::RightCc, &case.instances[1].sop_instance_uid)],
             missing: vec![StandardView::LeftCc, StandardView::RightMlo, StandardView::LeftMlo],
             pictures: Vec::new(),
+            marks: None,
         };
-        let make = || write(&source, Content::Views { views: &views }, &case.provenance).unwrap();
+        let study = Mammography { views, hung: Vec::new() };
+        let make = || crate::write(&source, Content::Views { views: &study }, &case.provenance).unwrap();
         let objects = make();
         assert_eq!(objects, make(), "a retry makes the same bytes");
         let [report] = objects.as_slice() else { panic!("{} objects", objects.len()) };

@@ -92,7 +92,7 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(kind: TaskFault, message: impl Into<String>) -> Self {
+    pub fn new(kind: TaskFault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 

@@ -68,7 +68,7 @@ def text(thresholds, rate, golden, hashes):
         multiple=MULTIPLE,
         stride=network.STRIDE,
         channels="".join(f'    "{name}",\n' for name in cases.KINDS),
-        thresholds="\n".join(f'[thresholds.{name}]\nconfidence = {thresholds[name]}\n" for name in ENGINE_STAGES),
+        thresholds="\n".join(f"[thresholds.{name}]\nconfidence = {thresholds[name]}\n" for name in ENGINE_STAGES),
         rate=rate,
         golden=golden,
     )

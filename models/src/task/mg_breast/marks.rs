@@ -52,6 +52,8 @@ pub struct MarkedView {
     pub view: StandardView,
     pub sop_instance_uid: String,
     pub stage: Stage,
+    /// Of the stored picture.
+    pub mm_per_pixel: f32,
     /// The surest first.
     pub marks: Vec<Mark>,
     /// Scores of all candidates, counted or not, the surest first.
@@ -203,7 +205,14 @@ fn marked(plan: &Mammogram, scorer: &Scorer, one: &Given, [here, pair, other]: [
     let candidate = |(mark, _): &(Mark, bool)| Candidate { kind: mark.kind, score: mark.score, at: mark.at };
     let candidates = found.iter().map(candidate).collect();
     let marks = found.into_iter().filter_map(|(mark, counts)| counts.then_some(mark)).collect();
-    MarkedView { view: one.view, sop_instance_uid: one.sop_instance_uid.clone(), stage, marks, candidates }
+    MarkedView {
+        view: one.view,
+        sop_instance_uid: one.sop_instance_uid.clone(),
+        stage,
+        mm_per_pixel: crate::cast::single(one.place.mm),
+        marks,
+        candidates,
+    }
 }
 
 fn inside([x, y]: [f32; 2], [columns, rows]: [usize; 2]) -> [f32; 2] {

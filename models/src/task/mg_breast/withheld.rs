@@ -12,8 +12,8 @@ pub enum Marking {
     /// None; no network is loaded.
     #[default]
     Off,
-    /// Those of which nothing says that the network does not hold.
-    Checked,
+    /// Those of phantoms, from which the network learnt, as their headers say.
+    Phantoms,
     /// All that can be given to the network, to measure how it does.
     All,
 }
@@ -33,19 +33,29 @@ pub enum Withheld {
     /// Pixels are too large for calcifications.
     Coarse,
     ForProcessing,
-    Implant,
     Partial,
     /// Mirrored, or mislabelled: it would be compared with the wrong breast.
     OtherSide,
+    /// The header does not say that it shows a phantom.
+    NoPhantom,
+}
+
+/// What the header says of a picture that decides.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Header {
+    /// Of a pixel as it is stored.
+    pub mm: Option<f64>,
+    /// It says that a phantom is shown.
+    pub phantom: bool,
 }
 
 /// Millimetres of a pixel: the network learnt from pixels of this size at most; rounding in headers allowed.
 const LARGEST_MM: f64 = 0.205;
 
-/// Why nothing is to be marked in a picture, if so. `mm`: of a pixel as it is stored.
-pub fn why(picture: &PictureRead, mm: Option<f64>, marking: Marking) -> Option<Withheld> {
+/// Why nothing is to be marked in a picture, if so.
+pub fn why(picture: &PictureRead, header: Header, marking: Marking) -> Option<Withheld> {
     let Ok(reading) = &picture.read else { return Some(Withheld::NotRead) };
-    let Some(mm) = mm else { return Some(Withheld::NoSpacing) };
+    let Some(mm) = header.mm else { return Some(Withheld::NoSpacing) };
     if !matches!(reading.chest_wall, Side::Left | Side::Right) {
         return Some(Withheld::ChestWall);
     }
@@ -57,9 +67,9 @@ pub fn why(picture: &PictureRead, mm: Option<f64>, marking: Marking) -> Option<W
         (said(Remark::Film), Withheld::Film),
         (mm > LARGEST_MM, Withheld::Coarse),
         (said(Remark::ForProcessing), Withheld::ForProcessing),
-        (said(Remark::Implant), Withheld::Implant),
         (said(Remark::Partial), Withheld::Partial),
         (said(Remark::OtherSide), Withheld::OtherSide),
+        (!header.phantom, Withheld::NoPhantom),
     ]
     .into_iter()
     .find_map(|(holds, why)| holds.then_some(why))
