@@ -53,7 +53,7 @@ fn look<'a>(loaded: &mut Loaded, plan: &Mammogram, case: &'a Case) -> Result<Opt
     let size = [*width, pixels.len() / width.max(&1)];
     let level = |x: usize, y: usize| f32::from(pixels[y * width + x]) / 255.0;
     let picture = Picture::reduced(size, Some(FILE_MM), level);
-    let place = |side: Side| Place { size, mm: FILE_MM, mirrored: side == Side::Right };
+    let place = |side: Side| Place { size, mm: FILE_MM, magnified: 1.0, mirrored: side == Side::Right };
     let read =
         mg_breast::read_for_network(&picture, Expected { muscle: false, density: false }, &plan.input, place, level);
     let Ok((_, Some((place, channels)))) = read else { return Ok(None) };

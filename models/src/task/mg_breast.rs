@@ -21,6 +21,7 @@ pub mod withheld;
 
 use serde::Serialize;
 
+use crate::cast;
 use crate::manifest::mammogram::Input;
 
 pub use channels::{Channels, Place};
@@ -93,7 +94,7 @@ pub fn read_for_network(
     let prepared = picture.mm.and_then(|mm| {
         let place = place(reading.chest_wall);
         let mut channels = Channels::of(input, &place, reading.chest_wall, level)?;
-        let covered = channels::Covered::new(&upright, mm);
+        let covered = channels::Covered::new(&upright, mm * cast::single(place.magnified));
         channels.blank(input.pixel_mm, |point| covered.holds(point));
         Some((place, channels))
     });

@@ -22,13 +22,20 @@ pub struct Channels {
 pub struct Place {
     /// Columns and rows of the picture that was given.
     pub size: [usize; 2],
-    /// Of its pixels, which are as wide as high.
+    /// Of its pixels on the detector, where training counts them; they are as wide as high.
     pub mm: f64,
+    /// Times that the breast is larger there than it is.
+    pub magnified: f64,
     /// Its chest wall lies at the right.
     pub mirrored: bool,
 }
 
 impl Place {
+    /// Of a pixel in the breast.
+    pub fn breast_mm(&self) -> f32 {
+        single(self.mm / self.magnified)
+    }
+
     /// Pixels of the given picture (x to the right, y down, 0 at its corner) of a point in mm from the chest wall and the top.
     pub fn pixels(&self, [x, y]: [f32; 2]) -> [f32; 2] {
         let mm = single(self.mm);

@@ -9,7 +9,8 @@ use super::kind::{Kind, Stage};
 use super::scorer::{Known, Scorer};
 use super::seen::Seen;
 use super::withheld::Withheld;
-use crate::manifest::{Manifest, Mammogram};
+use crate::cast::single;
+use crate::manifest::{Mammogram, Manifest};
 use crate::task::mammography_views::StandardView;
 use crate::task::{Control, Error, TaskFault, go_on};
 
@@ -52,7 +53,7 @@ pub struct MarkedView {
     pub view: StandardView,
     pub sop_instance_uid: String,
     pub stage: Stage,
-    /// Of the stored picture.
+    /// Of the stored picture, in the breast.
     pub mm_per_pixel: f32,
     /// The surest first.
     pub marks: Vec<Mark>,
@@ -172,6 +173,7 @@ fn marked(plan: &Mammogram, scorer: &Scorer, one: &Given, [here, pair, other]: [
     let least = plan.thresholds.of(stage);
     // Without its pair a mirrored view is of no use: training has no such stage.
     let other = other.filter(|_| pair.is_some());
+    let magnified = single(one.place.magnified);
     let mut found: Vec<(Mark, bool)> = Vec::new();
     for (here, place) in here.iter().flat_map(|here| here.peaks().into_iter().map(move |place| (here, place))) {
         let known = Known::of(here, place, pair, other);
@@ -186,7 +188,7 @@ fn marked(plan: &Mammogram, scorer: &Scorer, one: &Given, [here, pair, other]: [
         let at = inside(one.place.pixels([x, y]), one.place.size);
         let [a, b] = corners;
         let bounds = [a[0].min(b[0]), a[1].min(b[1]), a[0].max(b[0]), a[1].max(b[1])];
-        let spacing = crate::cast::single(one.place.mm);
+        let spacing = one.place.breast_mm();
         let sides = [(bounds[2] - bounds[0]) * spacing, (bounds[3] - bounds[1]) * spacing];
         let mark = Mark {
             number: 0,
@@ -196,23 +198,36 @@ fn marked(plan: &Mammogram, scorer: &Scorer, one: &Given, [here, pair, other]: [
             bounds,
             at_mm: at.map(|v| v * spacing),
             size_mm: [sides[0].max(sides[1]), sides[0].min(sides[1])],
-            behind_nipple_mm: known.behind_mm,
-            below_nipple_mm: (place[1] as f32 - here.nipple[1]) * here.mm,
+            behind_nipple_mm: known.behind_mm / magnified,
+            below_nipple_mm: (place[1] as f32 - here.nipple[1]) * here.mm / magnified,
         };
         found.push((mark, score >= least));
     }
     found.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score));
     let candidate = |(mark, _): &(Mark, bool)| Candidate { kind: mark.kind, score: mark.score, at: mark.at };
     let candidates = found.iter().map(candidate).collect();
-    let marks = found.into_iter().filter_map(|(mark, counts)| counts.then_some(mark)).collect();
+    let marks = distinct(found.into_iter().filter_map(|(mark, counts)| counts.then_some(mark)));
     MarkedView {
         view: one.view,
         sop_instance_uid: one.sop_instance_uid.clone(),
         stage,
-        mm_per_pixel: crate::cast::single(one.place.mm),
+        mm_per_pixel: one.place.breast_mm(),
         marks,
         candidates,
     }
+}
+
+/// Without those that lie in the box of a surer one of the same kind: they are one to a reader. `marks`: the surest first.
+fn distinct(marks: impl Iterator<Item = Mark>) -> Vec<Mark> {
+    let mut kept: Vec<Mark> = Vec::new();
+    for mark in marks {
+        let [x, y] = mark.at;
+        let within = |[left, top, right, bottom]: [f32; 4]| left <= x && x <= right && top <= y && y <= bottom;
+        if !kept.iter().any(|other| other.kind == mark.kind && within(other.bounds)) {
+            kept.push(mark);
+        }
+    }
+    kept
 }
 
 fn inside([x, y]: [f32; 2], [columns, rows]: [usize; 2]) -> [f32; 2] {
@@ -229,3 +244,7 @@ pub fn check_names(model: &dyn LoadedModel) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "marks_tests.rs"]
+mod tests;

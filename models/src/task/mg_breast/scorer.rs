@@ -62,7 +62,7 @@ impl Known {
     }
 
     /// The number with this name, if the views allow it.
-    fn named(&self, name: &str) -> Option<f64> {
+    pub(super) fn named(&self, name: &str) -> Option<f64> {
         let kind_of = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
         let own = self.kind as usize;
         let value = match name {

@@ -43,7 +43,7 @@ pub enum Withheld {
 /// What the header says of a picture that decides.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Header {
-    /// Of a pixel as it is stored.
+    /// Of a pixel on the detector.
     pub mm: Option<f64>,
     /// It says that a phantom is shown.
     pub phantom: bool,

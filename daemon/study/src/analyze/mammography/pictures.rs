@@ -92,7 +92,7 @@ impl Read {
         if for_network {
             let given =
                 looked.prepared.map(|(place, channels)| Given { view, sop_instance_uid: uid(), channels, place });
-            let header = withheld::Header { mm: looked.facts.mm, phantom: looked.facts.phantom };
+            let header = withheld::Header { mm: looked.facts.mm.map(|mm| mm * looked.facts.magnified), phantom: looked.facts.phantom };
             self.prepared.push(Prepared { view, sop_instance_uid: uid(), header, given });
         }
     }
@@ -185,7 +185,8 @@ fn look(stored: &Stored<'_>, input: Option<&Input>) -> Result<Looked, Error> {
     };
     let looked = match (input, facts.mm) {
         (Some(input), Some(mm)) => {
-            let place = |side: Side| Place { size, mm, mirrored: side == Side::Right };
+            let magnified = facts.magnified;
+            let place = |side: Side| Place { size, mm: mm * magnified, magnified, mirrored: side == Side::Right };
             mg_breast::read_for_network(&picture, expected, input, place, level)
         }
         _ => mg_breast::read(&picture, expected).map(|reading| (reading, None)),
