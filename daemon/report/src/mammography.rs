@@ -143,6 +143,7 @@ fn code(view: StandardView) -> Code {
 #[cfg(test)]
 mod tests {
     use dicom_dictionary_std::tags;
+    use models::task::mg_breast::{Breast, Nipple, PictureRead, Reading, Side, Sureness};
 
     use super::*;
     use crate::{Content, NOT_FOR_DIAGNOSIS, Source, testing};
@@ -202,5 +203,92 @@ mod tests {
         assert_eq!(series.items().unwrap().len(), 2);
         let number = read.element(tags::SERIES_NUMBER).unwrap().to_str().unwrap().into_owned();
         assert_eq!(number.trim(), "97008");
+    }
+
+    /// A drawn picture of a view: half of it is breast, the chest wall at `side`; the middle row of it is bright at the wall.
+    fn read_view(view: StandardView, uid: &str, side: Side) -> (PictureRead, Hung) {
+        let size = [40usize, 80usize];
+        let breast = |x: usize| if side == Side::Left { x < 20 } else { x >= 20 };
+        let grey = (0..size[0] * size[1]).map(|at| if breast(at % size[0]) { 200 } else { 5 }).collect();
+        let edge = if side == Side::Left { 0.0 } else { 40.0 };
+        let reading = Reading {
+            mm_per_pixel: Some(0.4),
+            chest_wall: side,
+            breast: Breast {
+                outline: vec![[edge, 10.0], [20.0, 10.0], [20.0, 70.0], [edge, 70.0]],
+                part_of_picture: 0.5,
+                area_cm2: None,
+                depth_mm: None,
+            },
+            muscle: None,
+            nipple: Nipple {
+                at: [20.0, 40.0],
+                sureness: Sureness::Estimated,
+                to_chest_wall_mm: None,
+                to_muscle_mm: None,
+            },
+            density: None,
+        };
+        let read = PictureRead {
+            sop_class_uid: "1.2.840.10008.5.1.4.1.1.1.2".into(),
+            sop_instance_uid: uid.into(),
+            laterality: if view.is_right() { "R" } else { "L" }.into(),
+            view: if view.is_oblique() { "MLO" } else { "CC" }.into(),
+            remarks: Vec::new(),
+            read: Ok(reading),
+        };
+        let (sop_class_uid, sop_instance_uid) = (read.sop_class_uid.clone(), read.sop_instance_uid.clone());
+        (read, Hung { view, sop_class_uid, sop_instance_uid, grey, size })
+    }
+
+    /// The right CC and the left MLO view; the right one as it should lie, the left one mirrored.
+    fn marked() -> Mammography {
+        let (right, hung_right) = read_view(StandardView::RightCc, "1.2.3.1", Side::Right);
+        let (left, hung_left) = read_view(StandardView::LeftMlo, "1.2.3.2", Side::Right);
+        let mut shown = marks::tests::marks();
+        shown.views[2].sop_instance_uid = "1.2.3.2".into();
+        let views = MammographyViews {
+            found: vec![found(StandardView::RightCc, "1.2.3.1"), found(StandardView::LeftMlo, "1.2.3.2")],
+            missing: vec![StandardView::LeftCc, StandardView::RightMlo],
+            pictures: vec![right, left],
+            marks: Some(shown),
+        };
+        Mammography { views, hung: vec![hung_right, hung_left] }
+    }
+
+    #[test]
+    fn marks_are_groups_of_the_report_with_their_boxes_and_a_page_shows_them() {
+        let case = testing::case(2);
+        let study = marked();
+        let make = || crate::write(&case.source(), Content::Views { views: &study }, &case.provenance).unwrap();
+        let objects = make();
+        assert_eq!(objects, make(), "a retry makes the same bytes");
+        assert_eq!(objects.iter().map(|object| object.kind).collect::<Vec<_>>(), ["sc", "sr"]);
+        let holds = |object: &ResultObject, text: &str| object.part10.windows(text.len()).any(|w| w == text.as_bytes());
+        for text in ["Mark 1", "Mark 2", "129788004", "129769006", "POLYLINE", "learnt from phantoms only"] {
+            assert!(holds(&objects[1], text), "{text}");
+        }
+        for object in &objects {
+            assert!(holds(object, NOT_FOR_DIAGNOSIS) && holds(object, "1.2.3.1") && holds(object, "1.2.3.2"));
+        }
+        let mut fewer = study.clone();
+        fewer.views.marks.as_mut().unwrap().views[0].marks.clear();
+        let other = crate::write(&case.source(), Content::Views { views: &fewer }, &case.provenance).unwrap();
+        assert_ne!(other[1].sop_uid, objects[1].sop_uid, "other marks are another report");
+    }
+
+    #[test]
+    fn views_are_hung_with_their_chest_walls_together_however_they_lie() {
+        let case = testing::case(2);
+        for language in Language::ALL {
+            let page = pages::hanging_page(&marked(), &case.provenance, *language);
+            let grey = |x: usize, y: usize| page.rgb[(y * page.width + x) * 3];
+            // Middle of the pictures: their right and left halves meet at x 412.
+            let (upper, lower) = (300, 800);
+            assert!(grey(400, upper) > 150, "the wall of the right breast is at the middle");
+            assert!(grey(424, lower) > 150, "and that of the left one, which lay the other way round");
+            assert!(grey(40, upper) < 30 && grey(780, lower) < 30, "what is outside is not");
+            assert!(grey(424, upper) < 10 && grey(400, lower) < 10, "a view that is missing is empty");
+        }
     }
 }

@@ -81,6 +81,7 @@ def main():
     arguments.add_argument("--studies", required=True, type=pathlib.Path)
     arguments.add_argument("--cases", required=True)
     arguments.add_argument("--package", required=True, type=pathlib.Path)
+    arguments.add_argument("--part", default="engine", help="of the card")
     arguments.add_argument("--weights", required=True)
     arguments.add_argument("--scorer", required=True, type=pathlib.Path)
     a = arguments.parse_args()
@@ -101,7 +102,7 @@ def main():
     }
     text = table(rows, studies)
     print(text)
-    card.put(a.package, "engine", text)
+    card.put(a.package, a.part, text)
     card.seal(a.package)
 
 

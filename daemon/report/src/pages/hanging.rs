@@ -87,9 +87,12 @@ fn words(canvas: &mut Canvas, study: &Mammography, bottom: usize, w: &dyn Words)
     let Some(found) = &study.views.marks else {
         return put(canvas, &capital(w.not_marked()), SMALL, DIM, 0);
     };
-    if let Some(stage) = found.stage() {
+    if !found.views.is_empty() {
         put(canvas, &capital(&w.marks_counted(found.count(), found.views.len())), STRONG, TEXT, 2);
-        put(canvas, &capital(w.mark_stage(stage)), SMALL, DIM, 8);
+        for stage in marks::stages(found, w) {
+            put(canvas, &capital(&stage), SMALL, DIM, 2);
+        }
+        put(canvas, "", SMALL, DIM, 0);
         for (view, mark) in marks::all(found).take(DESCRIBED) {
             put(canvas, &format!("{}  {}", mark.number, w.mark(mark, view.view)), SMALL, AMBER, 6);
         }

@@ -93,11 +93,6 @@ impl Marks {
     pub fn count(&self) -> usize {
         self.views.iter().map(|view| view.marks.len()).sum()
     }
-
-    /// What all scores were made from at least; `None` where no view was looked at.
-    pub fn stage(&self) -> Option<Stage> {
-        self.views.iter().map(|view| view.stage).min()
-    }
 }
 
 /// Runs the network on each view, then scores. `given` has each view once at most, in any order.

@@ -130,7 +130,7 @@ fn the_fewer_views_there_are_the_less_is_compared_and_it_is_said() {
     assert_eq!(stages(&[0, 1, 2]), [Stage::TwoBreasts, Stage::OneView, Stage::TwoViews]);
     let right = marked(&[0, 2], 0.5);
     assert!(right.right.is_some() && right.left.is_none() && right.case == right.right);
-    assert_eq!(marked(&[], 0.5).stage(), None);
+    assert_eq!(marked(&[], 0.5).case, None);
 }
 
 #[test]
