@@ -34,12 +34,7 @@ pub type Shows<'a> = (&'a str, &'a str, Option<u32>);
 ///
 /// # Errors
 /// As [`write`].
-pub fn of_picture(
-    context: &Context,
-    page: &KeyImage,
-    shows: &[Shows<'_>],
-    index: usize,
-) -> Result<Page, Error> {
+pub fn of_picture(context: &Context, page: &KeyImage, shows: &[Shows<'_>], index: usize) -> Result<Page, Error> {
     object(context, page, shows, "YES", index)
 }
 

@@ -89,9 +89,7 @@ pub fn views(
     let root = head(context, IMAGING_PROCEDURE)
         .with(Item::container(IMAGE_LIBRARY, Some("1600")).with(group))
         .with(
-            Item::container(IMAGING_MEASUREMENTS, None)
-                .with(crate::mammography::group(context, views))
-                .with_all(marks),
+            Item::container(IMAGING_MEASUREMENTS, None).with(crate::mammography::group(context, views)).with_all(marks),
         )
         .with(evaluations(context, []));
     kept_as(VIEWS, context, root, own)

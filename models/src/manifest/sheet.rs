@@ -50,12 +50,8 @@ type OfVolumes = Sheet<
 >;
 type OfPictures =
     Sheet<BTreeMap<picture::Finding, picture::Limits>, picture::Input, picture::Outputs, picture::Thresholds>;
-type OfMammograms = Sheet<
-    BTreeMap<mammogram::Finding, mammogram::Limits>,
-    mammogram::Input,
-    mammogram::Outputs,
-    mammogram::Thresholds,
->;
+type OfMammograms =
+    Sheet<BTreeMap<mammogram::Finding, mammogram::Limits>, mammogram::Input, mammogram::Outputs, mammogram::Thresholds>;
 
 /// # Errors
 /// `Error::Syntax`: no TOML, an unknown or missing key, a wrong type. `Error::Value`: a task that this software does not

@@ -427,7 +427,10 @@ impl Words for English {
         let [long, short] = mark.size_mm.map(|mm| Number(mm.into()));
         let (kind, behind) = (mark.kind.name(), Number(mark.behind_nipple_mm.into()));
         let view = view.name();
-        format!("{kind} in {view}, {behind:.0} mm behind the nipple, {long:.0} x {short:.0} mm, score {:.2}", mark.score)
+        format!(
+            "{kind} in {view}, {behind:.0} mm behind the nipple, {long:.0} x {short:.0} mm, score {:.2}",
+            mark.score
+        )
     }
 
     fn breast_scores(&self, right: Option<f32>, left: Option<f32>) -> String {

@@ -46,12 +46,7 @@ fn map(view: usize) -> Vec<f32> {
 fn given(view: usize) -> Given {
     let mirrored = StandardView::ALL[view].is_right();
     let place = Place { size: [COLUMNS * 4, ROWS * 4], mm: 0.1, magnified: 1.0, mirrored };
-    Given {
-        view: StandardView::ALL[view],
-        sop_instance_uid: format!("1.2.{view}"),
-        channels: channels(view),
-        place,
-    }
+    Given { view: StandardView::ALL[view], sop_instance_uid: format!("1.2.{view}"), channels: channels(view), place }
 }
 
 fn manifest(threshold: f32) -> Manifest {
@@ -163,9 +158,7 @@ fn an_answer_that_is_no_probability_or_has_another_shape_is_refused() {
         run(&[given(0)], Vec::new(), &manifest(0.5), &scorer, model.as_mut(), &Unattended).unwrap_err().kind()
     };
     let answer = |shape: Vec<usize>, value: f32| {
-        Scripted::new(move |_| {
-            Ok(vec![Tensor { data: vec![value; shape.iter().product()], shape: shape.clone() }])
-        })
+        Scripted::new(move |_| Ok(vec![Tensor { data: vec![value; shape.iter().product()], shape: shape.clone() }]))
     };
     assert_eq!(fault(answer(vec![1, 4, 24, 16], f32::NAN)), TaskFault::BadOutput);
     assert_eq!(fault(answer(vec![1, 4, 24, 16], 1.5)), TaskFault::BadOutput);

@@ -8,8 +8,8 @@ use models::manifest::mammogram::Input;
 use models::task::Control;
 use models::task::mammography_views::{StandardView, ViewFound};
 use models::task::mg_breast::marks::Given;
-use models::task::mg_breast::{self, Channels, Expected, NotRead, Picture, PictureRead, Place, Reading, Remark, Side};
 use models::task::mg_breast::withheld;
+use models::task::mg_breast::{self, Channels, Expected, NotRead, Picture, PictureRead, Place, Reading, Remark, Side};
 use report::mammography::{Hung, Mammography};
 
 use super::{for_presentation, for_processing, leaves_standard};
@@ -92,7 +92,10 @@ impl Read {
         if for_network {
             let given =
                 looked.prepared.map(|(place, channels)| Given { view, sop_instance_uid: uid(), channels, place });
-            let header = withheld::Header { mm: looked.facts.mm.map(|mm| mm * looked.facts.magnified), phantom: looked.facts.phantom };
+            let header = withheld::Header {
+                mm: looked.facts.mm.map(|mm| mm * looked.facts.magnified),
+                phantom: looked.facts.phantom,
+            };
             self.prepared.push(Prepared { view, sop_instance_uid: uid(), header, given });
         }
     }
