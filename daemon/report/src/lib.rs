@@ -7,7 +7,6 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod codes;
-pub mod mammography;
 pub mod pages;
 pub mod provenance;
 pub mod quality;
@@ -17,6 +16,7 @@ pub mod settings;
 pub mod uid;
 pub mod stills;
 pub mod ultrasound;
+pub mod views;
 pub mod words;
 
 mod canvas;
@@ -30,6 +30,7 @@ mod groups;
 mod identity;
 mod impression;
 mod letters;
+mod mammography;
 mod measure;
 mod object;
 mod pdf;
@@ -54,6 +55,7 @@ use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 use stills::Stills;
 use uid::Uids;
+use views::Mammography;
 use words::Language;
 
 /// The series that was analysed (or refused), or the images of a study that were.
@@ -84,7 +86,7 @@ pub enum Content<'a> {
     /// Image quality of a CT series.
     Quality { quality: &'a CtQuality },
     /// Which standard views a mammography has, what was read in them and what was marked.
-    Views { views: &'a mammography::Mammography },
+    Views { views: &'a Mammography },
     /// Lesions in ultrasound images that a scanner sent.
     Stills { stills: &'a Stills },
     /// Why the series was not processed.

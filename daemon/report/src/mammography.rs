@@ -1,8 +1,7 @@
-//! The standard views of a mammography in one sentence, and as a measurement group (TID 1501) of their structured report; what a
-//! network marked in them (`marks`), and the pictures of a page that shows all four.
+//! The objects about a mammography: a page that shows its four views, and the structured report: the views as a measurement group (TID
+//! 1501), and the marks of a network (`marks`).
 
-pub(crate) mod marks;
-mod pictures;
+mod marks;
 
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
 
@@ -13,31 +12,11 @@ use crate::codes::{
 use crate::content::{Item, Part, Relation, Value};
 use crate::groups::{algorithm, begin, comment};
 use crate::object::Context;
-use crate::words::Language;
+use crate::views::{Mammography, verdict};
 use crate::{Error, ResultObject, pages, secondary, sr};
 
 /// Our own rules, no network.
 const ALGORITHM: &str = "Scanside mammography views";
-
-/// What came of a mammography.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mammography {
-    pub views: MammographyViews,
-    /// The standard views whose pictures were read, for the key image.
-    pub hung: Vec<Hung>,
-}
-
-/// The picture of a standard view on the grid on which it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hung {
-    pub view: StandardView,
-    pub sop_class_uid: String,
-    pub sop_instance_uid: String,
-    /// Bright is dense, row by row.
-    pub grey: Vec<u8>,
-    /// Columns and rows.
-    pub size: [usize; 2],
-}
 
 /// The key image, where pictures were read, and the report.
 ///
@@ -47,62 +26,20 @@ pub(crate) fn write(context: &Context, study: &Mammography) -> Result<Vec<Result
     let mut key = None;
     if !study.hung.is_empty() {
         let page = pages::hanging_page(study, context.provenance, context.provenance.language);
-        let one = |hung: &'_ Hung| (hung.sop_class_uid.clone(), hung.sop_instance_uid.clone());
-        let named: Vec<(String, String)> = study.hung.iter().map(one).collect();
+        let images = study.hung.iter();
         let shows: Vec<secondary::Shows<'_>> =
-            named.iter().map(|(class, uid)| (class.as_str(), uid.as_str(), None)).collect();
+            images.map(|hung| (hung.sop_class_uid.as_str(), hung.sop_instance_uid.as_str(), None)).collect();
         key = Some(secondary::of_picture(context, &page, &shows, 0)?);
     }
-    let groups = study.views.marks.as_ref().map(|marks| marks::groups(context, marks, key.as_ref()));
+    let mut groups = vec![group(context, &study.views)];
+    groups.extend(study.views.marks.iter().flat_map(|marks| marks::groups(context, marks, key.as_ref())));
     let own: Vec<&ResultObject> = key.iter().map(|page| &page.object).collect();
-    let report = sr::views(context, &study.views, groups.unwrap_or_default(), &own)?;
+    let report = sr::views(context, groups, &own)?;
     Ok(key.map(|page| page.object).into_iter().chain([report]).collect())
 }
 
-/// One sentence: how many of the standard views there are, which are missing, and where an image had to be chosen.
-pub fn verdict(views: &MammographyViews) -> String {
-    let all = StandardView::ALL.len();
-    let mut said = format!("mammography: {} of {all} standard views", views.found.len());
-    if !views.missing.is_empty() {
-        let names: Vec<&str> = views.missing.iter().map(|view| view.name()).collect();
-        let verb = if names.len() == 1 { "is" } else { "are" };
-        said.push_str(&format!(", {} {verb} missing", listed(&names)));
-    }
-    for found in &views.found {
-        said.push_str(&remarks(found));
-    }
-    for picture in &views.pictures {
-        said.push_str(&format!("; {}", pictures::said(picture)));
-    }
-    if let Some(marks) = &views.marks {
-        said.push_str(&format!("; {}", marks::said(marks, Language::English.words()).join("; ")));
-    }
-    said
-}
-
-/// `a`, `a and b`, `a, b and c`.
-fn listed(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [only] => (*only).to_owned(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
-    }
-}
-
-fn remarks(found: &ViewFound) -> String {
-    let name = found.view.name();
-    let mut said = String::new();
-    if found.candidates > 1 {
-        said.push_str(&format!("; {} images of {name}, the last is taken", found.candidates));
-    }
-    if !found.for_presentation {
-        said.push_str(&format!("; {name} only for processing"));
-    }
-    said
-}
-
 /// Which views are there and which image shows each, and the sentence of [`verdict`] as a comment.
-pub(crate) fn group(context: &Context, views: &MammographyViews) -> Item {
+fn group(context: &Context, views: &MammographyViews) -> Item {
     let uid = context.uids.of("track mammography views", 0);
     let mut group = begin("1501", "Mammography views", uid, MAMMOGRAPHY_VIEWS).with_all(algorithm(
         ALGORITHM,
@@ -146,34 +83,10 @@ mod tests {
     use models::task::mg_breast::{Breast, Nipple, PictureRead, Reading, Side, Sureness};
 
     use super::*;
+    use crate::views::Hung;
+    use crate::views::tests::found;
+    use crate::words::Language;
     use crate::{Content, NOT_FOR_DIAGNOSIS, Source, testing};
-
-    fn found(view: StandardView, uid: &str) -> ViewFound {
-        ViewFound { view, sop_instance_uid: uid.into(), for_presentation: true, candidates: 1 }
-    }
-
-    #[test]
-    fn the_sentence_names_what_is_missing_and_what_was_chosen() {
-        let mut views = MammographyViews {
-            found: StandardView::ALL.into_iter().map(|view| found(view, "1.2")).collect(),
-            missing: Vec::new(),
-            pictures: Vec::new(),
-            marks: None,
-        };
-        assert_eq!(verdict(&views), "mammography: 4 of 4 standard views");
-        views.found.pop();
-        views.missing = vec![StandardView::LeftMlo];
-        assert_eq!(verdict(&views), "mammography: 3 of 4 standard views, left MLO is missing");
-        views.found.remove(0);
-        views.missing = vec![StandardView::RightCc, StandardView::LeftMlo];
-        views.found[0].candidates = 2;
-        views.found[1].for_presentation = false;
-        assert_eq!(
-            verdict(&views),
-            "mammography: 2 of 4 standard views, right CC and left MLO are missing; 2 images of left CC, the last is \
-             taken; right MLO only for processing"
-        );
-    }
 
     #[test]
     fn the_report_is_one_marked_sr_whose_evidence_lists_every_series() {
@@ -245,7 +158,7 @@ mod tests {
     fn marked() -> Mammography {
         let (right, hung_right) = read_view(StandardView::RightCc, "1.2.3.1", Side::Right);
         let (left, hung_left) = read_view(StandardView::LeftMlo, "1.2.3.2", Side::Right);
-        let mut shown = marks::tests::marks();
+        let mut shown = crate::views::marks::tests::marks();
         shown.views[2].sop_instance_uid = "1.2.3.2".into();
         let views = MammographyViews {
             found: vec![found(StandardView::RightCc, "1.2.3.1"), found(StandardView::LeftMlo, "1.2.3.2")],

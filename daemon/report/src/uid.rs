@@ -62,7 +62,7 @@ impl Uids {
                 field(&mut hash, "mammography views");
                 // Marks and the key image; without them the report is that of the headers.
                 if views.views.marks.is_some() || !views.hung.is_empty() {
-                    field(&mut hash, &crate::mammography::verdict(&views.views));
+                    field(&mut hash, &crate::views::verdict(&views.views));
                     if provenance.language != Language::English {
                         field(&mut hash, provenance.language.words().tag());
                     }

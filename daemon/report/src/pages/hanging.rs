@@ -10,7 +10,7 @@ use super::{
     shortened,
 };
 use crate::canvas::{Canvas, Colour, pixels, whole};
-use crate::mammography::{Hung, Mammography, marks};
+use crate::views::{Hung, Mammography, marks};
 use crate::words::{Language, Words, capital};
 use crate::{Provenance, dataset};
 

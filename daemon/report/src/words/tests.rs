@@ -112,8 +112,7 @@ fn sentences(language: Language) -> Vec<(String, String)> {
         w.breast_ultrasound().to_owned(),
     ];
     let pictures = pictures.map(|said| ("picture".to_owned(), said));
-    let marks =
-        crate::mammography::marks::tests::sentences(language).into_iter().map(|said| ("marks".to_owned(), said));
+    let marks = crate::views::marks::tests::sentences(language).into_iter().map(|said| ("marks".to_owned(), said));
     let least = [(4.5, SizeUnit::Millimetre), (0.05, SizeUnit::Millilitre)].map(|(size, unit)| {
         let finding = ChestFinding::Nodule;
         ("least size".to_owned(), w.least_size(&LeastSize { finding, size, unit, slice_mm: 5.0 }))

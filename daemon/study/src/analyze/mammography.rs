@@ -10,7 +10,7 @@ use models::task::mg_breast::marks::{self, Marks, WithheldView};
 use models::task::mg_breast::scorer::Scorer;
 use models::task::mg_breast::withheld::{self, Marking};
 use models::task::{self, Control, TaskFault};
-use report::mammography::Mammography;
+use report::views::Mammography;
 
 use super::engine::{self, Engine};
 use super::examine::{Error, Subject};

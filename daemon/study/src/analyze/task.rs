@@ -12,8 +12,8 @@ use models::task::ct_quality::{self, CtQuality};
 use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
 use models::{ChestFindings, NotEvaluated, Reading, Reason, Remark, Topic, Volume};
-use report::mammography::Mammography;
 use report::stills::{self, Stills};
+use report::views::Mammography;
 use report::{Content, Refused, quality};
 
 use super::acquired::acquisition;
@@ -76,7 +76,7 @@ impl Outcome {
         match self {
             Self::Processed(findings) => super::verdict(findings),
             Self::Quality(quality) => quality::verdict(quality),
-            Self::Views(views) => report::mammography::verdict(&views.views),
+            Self::Views(views) => report::views::verdict(&views.views),
             Self::Stills(stills) => stills::verdict(stills),
             Self::Refused(reason) => reason.to_string(),
         }

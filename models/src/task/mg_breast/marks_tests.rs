@@ -5,9 +5,7 @@ use hal::accel::scripted::Scripted;
 use serde::Deserialize;
 
 use super::*;
-use crate::manifest::Reads;
-use crate::manifest::mammogram::{Input, Outputs, Threshold, Thresholds};
-use crate::specimen::Specimen;
+use crate::manifest::mammogram::Input;
 use crate::task::Unattended;
 use crate::task::mg_breast::withheld::{self, Header, Marking};
 use crate::task::mg_breast::{NotRead, PictureRead, Remark, Side};
@@ -50,17 +48,39 @@ fn given(view: usize) -> Given {
 }
 
 fn manifest(threshold: f32) -> Manifest {
-    let directory = tempfile::tempdir().unwrap();
-    Specimen { task: crate::task::MG_BREAST.into(), ..Specimen::default() }.write(directory.path()).unwrap();
-    let mut manifest = crate::Package::open(directory.path()).unwrap().manifest;
-    let one = Threshold { confidence: threshold };
-    manifest.reads = Reads::Mammogram(Mammogram {
-        findings: [(crate::manifest::mammogram::Finding::BreastMark, crate::manifest::mammogram::Limits {})].into(),
-        input: Input { pixel_mm: 0.4, fine_mm: 0.2, around_mm: 0.6, detail: 0.25, multiple: 16 },
-        outputs: Outputs { stride: 4, channels: Kind::ALL.to_vec(), scorer: "scorer.json".into() },
-        thresholds: Thresholds { one_view: one, two_views: one, two_breasts: one },
-    });
-    manifest
+    let stages = Stage::ALL.map(|stage| format!("[thresholds.{}]\nconfidence = {threshold}\n", stage.name())).concat();
+    let text = format!(
+        r#"format = 1
+id = "marks"
+version = "1.0.0"
+task = "mg_breast"
+licence = "Apache-2.0"
+clearance = "research"
+[intended_use]
+modality = "MG"
+body_part = "BREAST"
+[intended_use.findings.breast_mark]
+[input]
+pixel_mm = 0.4
+fine_mm = 0.2
+around_mm = 0.6
+detail = 0.25
+multiple = 16
+[outputs]
+stride = 4
+channels = ["mass", "calcifications", "asymmetry", "distortion"]
+scorer = "scorer.json"
+{stages}[[variants]]
+accelerator = "any"
+precision = "fp32"
+network = "network.onnx"
+[files]
+"network.onnx" = "{zeros}"
+"scorer.json" = "{zeros}"
+"#,
+        zeros = "0".repeat(64),
+    );
+    Manifest::parse(&text).unwrap()
 }
 
 /// Answers with the map of the view whose picture it is given.

@@ -10,7 +10,7 @@ use models::task::mammography_views::{StandardView, ViewFound};
 use models::task::mg_breast::marks::Given;
 use models::task::mg_breast::withheld;
 use models::task::mg_breast::{self, Channels, Expected, NotRead, Picture, PictureRead, Place, Reading, Remark, Side};
-use report::mammography::{Hung, Mammography};
+use report::views::{Hung, Mammography};
 
 use super::{for_presentation, for_processing, leaves_standard};
 use crate::analyze::examine::Error;
