@@ -173,21 +173,21 @@ impl<'a> Shown<'a> {
         canvas.stroke(&[[x, y - 7.0], [x, y + 7.0]], false, 1.6, NIPPLE, area);
         for (view, mark) in self.marked.iter().flat_map(|view| view.marks.iter().map(move |mark| (view, mark))) {
             // Marks are in pixels of the stored picture, which are finer.
-            self.mark(canvas, &place, mark, view.mm_per_pixel / self.mm, area);
+            draw_mark(canvas, &place, mark, view.mm_per_pixel / self.mm, area);
         }
     }
+}
 
-    /// `ratio`: pixels of the picture for one in which marks are given.
-    fn mark(&self, canvas: &mut Canvas, place: &Place, mark: &Mark, ratio: f32, area: [usize; 4]) {
-        let corner = |x: f32, y: f32| place.on_page([x * ratio, y * ratio]);
-        let [left, top, right, bottom] = mark.bounds;
-        let frame = [corner(left, top), corner(right, top), corner(right, bottom), corner(left, bottom)];
-        canvas.stroke(&frame, true, 2.0, AMBER, area);
-        let right = frame.iter().map(|point| point[0]).fold(0.0, f32::max);
-        let top = frame.iter().map(|point| point[1]).fold(f32::MAX, f32::min);
-        let at = [whole(right + 3.0).min(area[2] - 22), whole(top).max(area[1])];
-        canvas.label(at, &mark.number.to_string(), STRONG, AMBER);
-    }
+/// `ratio`: pixels of the picture for one in which marks are given.
+fn draw_mark(canvas: &mut Canvas, place: &Place, mark: &Mark, ratio: f32, area: [usize; 4]) {
+    let corner = |x: f32, y: f32| place.on_page([x * ratio, y * ratio]);
+    let [left, top, right, bottom] = mark.bounds;
+    let frame = [corner(left, top), corner(right, top), corner(right, bottom), corner(left, bottom)];
+    canvas.stroke(&frame, true, 2.0, AMBER, area);
+    let right = frame.iter().map(|point| point[0]).fold(0.0, f32::max);
+    let top = frame.iter().map(|point| point[1]).fold(f32::MAX, f32::min);
+    let at = [whole(right + 3.0).min(area[2] - 22), whole(top).max(area[1])];
+    canvas.label(at, &mark.number.to_string(), STRONG, AMBER);
 }
 
 /// Where a picture lies on the page: its chest wall at the middle of the four.
