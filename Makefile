@@ -83,9 +83,10 @@ evaluate: setup ## measure sensitivity and false positives of the model packages
 	@target/release/evaluate --slices 1.25,2.5,5,8 --out out/evaluation.json
 	@target/release/evaluate_live --out out/evaluation-live.json
 
-train: ## train both networks on phantoms (downloads PyTorch; minutes with a GPU, hours without)
+train: ## train the networks on phantoms (downloads PyTorch; minutes with a GPU, hours without)
 	models/training/train.sh
 	models/training/ultrasound/train.sh
+	models/training/mammography/train.sh
 
 train-smoke: ## all steps from phantoms to a package in minutes, as a test of the training code
 	models/training/train.sh --smoke

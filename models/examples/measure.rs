@@ -63,7 +63,7 @@ fn golden_runs(packages: &Path, provider: &str) -> Outcome<()> {
     let device = open(provider)?;
     println!("{}", json!({ "step": "device", "fingerprint": device.fingerprint() }));
     let mut wrong = Vec::new();
-    for id in ["ct-chest", "us-breast"] {
+    for id in ["ct-chest", "us-breast", "mg-breast"] {
         let package = Package::open(&packages.join(id))?;
         for variant in networks(&package) {
             let begun = Instant::now();

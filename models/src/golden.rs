@@ -87,6 +87,10 @@ impl Due {
                 let plane = |n, h, w| [1, n, h, w].map(Some).to_vec();
                 Self { input: plane(1, height, width), answer: plane(picture.outputs.channels.len(), rows, columns) }
             }
+            Reads::Mammogram(mammogram) => {
+                let plane = |n| vec![Some(1), Some(n), None, None];
+                Self { input: plane(2), answer: plane(mammogram.outputs.channels.len()) }
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! each key.
 
 mod check;
+pub mod mammogram;
 pub mod picture;
 mod sheet;
 pub mod volume;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::path;
+pub use mammogram::Mammogram;
 pub use picture::Picture;
 pub use volume::{Channel, Contrast, Input, Kernels, Large, Limits, Outputs, Threshold, Volume};
 
@@ -41,11 +43,12 @@ pub struct Manifest {
     pub files: BTreeMap<String, String>,
 }
 
-/// The two kinds of networks; the task says which one is due.
+/// The kinds of networks; the task says which one is due.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reads {
     Volume(Volume),
     Picture(Picture),
+    Mammogram(Mammogram),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -109,7 +112,7 @@ pub enum Precision {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
-    /// `[1, windows, D, H, W]`, or `[1, 1, H, W]` for pictures.
+    /// `[1, windows, D, H, W]`, `[1, 1, H, W]` for pictures, `[1, 2, H, W]` for mammograms.
     pub input: String,
     /// `[1, channels, D, H, W]` or `[1, channels, H / stride, W / stride]`; for variants that name none of their own.
     pub expected: Option<String>,
@@ -154,7 +157,7 @@ impl Manifest {
     pub fn volume(&self) -> Option<&Volume> {
         match &self.reads {
             Reads::Volume(volume) => Some(volume),
-            Reads::Picture(_) => None,
+            Reads::Picture(_) | Reads::Mammogram(_) => None,
         }
     }
 
@@ -162,7 +165,15 @@ impl Manifest {
     pub fn picture(&self) -> Option<&Picture> {
         match &self.reads {
             Reads::Picture(picture) => Some(picture),
-            Reads::Volume(_) => None,
+            Reads::Volume(_) | Reads::Mammogram(_) => None,
+        }
+    }
+
+    /// What is said of the network, when it reads mammograms.
+    pub fn mammogram(&self) -> Option<&Mammogram> {
+        match &self.reads {
+            Reads::Mammogram(mammogram) => Some(mammogram),
+            Reads::Volume(_) | Reads::Picture(_) => None,
         }
     }
 
@@ -171,6 +182,7 @@ impl Manifest {
         match &self.reads {
             Reads::Volume(volume) => volume.findings.keys().map(|f| f.as_str()).collect(),
             Reads::Picture(picture) => picture.findings.keys().map(|f| f.as_str()).collect(),
+            Reads::Mammogram(mammogram) => mammogram.findings.keys().map(|f| f.as_str()).collect(),
         }
     }
 
@@ -189,6 +201,10 @@ impl Manifest {
             }
             Reads::Picture(picture) => {
                 format!("{}; malignant confidence {}", one("lesion", &picture.lesion), picture.malignant)
+            }
+            Reads::Mammogram(mammogram) => {
+                let one = |stage: mammogram::Stage| format!("{} {}", stage.name(), mammogram.thresholds.of(stage));
+                format!("mark confidence {}", mammogram::Stage::ALL.map(one).join(", "))
             }
         }
     }

@@ -80,6 +80,7 @@ impl Specimen {
         let Self { id, version, task, .. } = self;
         let (use_and_network, golden) = match task::network(task) {
             Some(NetworkInput::Picture) => (self.picture(), ""),
+            Some(NetworkInput::Mammogram) => (self.mammogram(), ""),
             // A task that this software does not have is written as one that reads volumes.
             Some(NetworkInput::Volume) | None => (self.volume(), GOLDEN),
         };
@@ -117,6 +118,33 @@ channels = ["nodule"]
 confidence = {threshold}
 mask = {threshold}
 min_size = 3.0
+"#
+        )
+    }
+
+    fn mammogram(&self) -> String {
+        let threshold = self.threshold;
+        format!(
+            r#"[intended_use]
+modality = "MG"
+body_part = "BREAST"
+[intended_use.findings.breast_mark]
+[input]
+pixel_mm = 0.4
+fine_mm = 0.2
+around_mm = 0.6
+detail = 0.25
+multiple = 16
+[outputs]
+stride = 4
+channels = ["mass", "calcifications", "asymmetry", "distortion"]
+scorer = "CARD.md"
+[thresholds.one_view]
+confidence = {threshold}
+[thresholds.two_views]
+confidence = {threshold}
+[thresholds.two_breasts]
+confidence = {threshold}
 "#
         )
     }

@@ -15,7 +15,7 @@ const SPACING_MM: std::ops::RangeInclusive<f64> = 0.01..=1.0;
 const MAGNIFIED: std::ops::RangeInclusive<f64> = 1.0..=3.0;
 
 /// What is said of one picture.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Mammogram {
     /// `L`, `R`, `B` or empty: also from the functional groups of a tomosynthesis.
     pub laterality: String,
@@ -25,12 +25,32 @@ pub struct Mammogram {
     pub orientation: [String; 2],
     /// Millimetres a pixel in the breast: Imager Pixel Spacing divided by the magnification, else Pixel Spacing.
     pub mm: Option<f64>,
+    /// Times that the breast is larger on the detector than it is: its pixels there are `mm` times this.
+    pub magnified: f64,
     /// Breast Implant Present (0028,1300) is YES.
     pub implant: bool,
     /// Partial View (0028,1350) is YES.
     pub partial: bool,
     /// A film that was digitised, or a plate.
     pub film: bool,
+    /// Quality Control Image (0028,0300) is YES: it shows a phantom.
+    pub phantom: bool,
+}
+
+impl Default for Mammogram {
+    fn default() -> Self {
+        Self {
+            laterality: String::new(),
+            view: String::new(),
+            orientation: [String::new(), String::new()],
+            mm: None,
+            magnified: 1.0,
+            implant: false,
+            partial: false,
+            film: false,
+            phantom: false,
+        }
+    }
 }
 
 /// # Shapes
@@ -51,11 +71,13 @@ pub fn of(header: &Header, data_set: &InMemDicomObject) -> Mammogram {
         view: view.map(|view| text(view, tags::CODE_VALUE)).unwrap_or_default(),
         orientation: [orientation.next().unwrap_or_default(), orientation.next().unwrap_or_default()],
         mm: spacing(data_set),
+        magnified: magnification(data_set),
         implant: yes(tags::BREAST_IMPLANT_PRESENT),
         partial: yes(tags::PARTIAL_VIEW),
         film: header.sop_class_uid == uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE
             || said(tags::DETECTOR_TYPE) == "FILM"
             || said(tags::CONVERSION_TYPE) == "DF",
+        phantom: yes(tags::QUALITY_CONTROL_IMAGE),
     }
 }
 
@@ -66,9 +88,14 @@ fn spacing(data_set: &InMemDicomObject) -> Option<f64> {
         let [down, across] = [*values.first()?, *values.get(1)?];
         (SPACING_MM.contains(&down) && (down / across - 1.0).abs() < 0.02).then_some(down)
     };
-    let magnified = floats(data_set, tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR).first().copied();
-    let magnified = magnified.filter(|factor| MAGNIFIED.contains(factor)).unwrap_or(1.0);
-    pair(tags::IMAGER_PIXEL_SPACING).map(|mm| mm / magnified).or_else(|| pair(tags::PIXEL_SPACING))
+    pair(tags::IMAGER_PIXEL_SPACING).map(|mm| mm / magnification(data_set)).or_else(|| pair(tags::PIXEL_SPACING))
+}
+
+/// Times that the breast is larger on the detector than it is; 1 where it is not said, or not on the detector.
+fn magnification(data_set: &InMemDicomObject) -> f64 {
+    let on_detector = !floats(data_set, tags::IMAGER_PIXEL_SPACING).is_empty();
+    let said = floats(data_set, tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR).first().copied();
+    said.filter(|factor| on_detector && MAGNIFIED.contains(factor)).unwrap_or(1.0)
 }
 
 /// Levels of 0 to 1 of the stored values of one frame, bright is dense, row by row.

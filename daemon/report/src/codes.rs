@@ -100,6 +100,11 @@ pub const NODULE: Code = sct("27925004", "Nodule");
 pub const LUNG: Code = sct("39607008", "Lung");
 pub const MASS: Code = sct("4147007", "Mass");
 pub const BREAST: Code = sct("76752008", "Breast");
+/// Of CID 6016.
+pub const BREAST_MASS: Code = sct("129788004", "Mammographic breast mass");
+pub const CALCIFICATION_CLUSTER: Code = sct("129769006", "Calcification Cluster");
+pub const FOCAL_ASYMMETRY: Code = sct("129789007", "Focal asymmetric breast tissue");
+pub const ARCHITECTURAL_DISTORTION: Code = sct("129792006", "Architectural distortion of breast");
 pub const RIGHT: Code = sct("24028007", "Right");
 pub const LEFT: Code = sct("7771000", "Left");
 pub const ABNORMAL_STRUCTURE: Code = sct("49755003", "Morphologically Abnormal Structure");

@@ -7,7 +7,6 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod codes;
-pub mod mammography;
 pub mod pages;
 pub mod provenance;
 pub mod quality;
@@ -17,6 +16,7 @@ pub mod settings;
 pub mod uid;
 pub mod stills;
 pub mod ultrasound;
+pub mod views;
 pub mod words;
 
 mod canvas;
@@ -30,6 +30,7 @@ mod groups;
 mod identity;
 mod impression;
 mod letters;
+mod mammography;
 mod measure;
 mod object;
 mod pdf;
@@ -50,11 +51,11 @@ use dicom::scan::RawElement;
 use dicom_core::Tag;
 use models::review::Document;
 use models::task::ct_quality::CtQuality;
-use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 use stills::Stills;
 use uid::Uids;
+use views::Mammography;
 use words::Language;
 
 /// The series that was analysed (or refused), or the images of a study that were.
@@ -84,8 +85,8 @@ pub enum Content<'a> {
     },
     /// Image quality of a CT series.
     Quality { quality: &'a CtQuality },
-    /// Which standard views a mammography has.
-    Views { views: &'a MammographyViews },
+    /// Which standard views a mammography has, what was read in them and what was marked.
+    Views { views: &'a Mammography },
     /// Lesions in ultrasound images that a scanner sent.
     Stills { stills: &'a Stills },
     /// Why the series was not processed.
@@ -154,7 +155,7 @@ pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Resu
             Ok(objects.chain(pages.into_iter().map(|p| p.object)).chain(documents).chain([report]).collect())
         }
         Content::Quality { quality } => Ok(vec![sr::quality(&context, quality)?]),
-        Content::Views { views } => Ok(vec![sr::views(&context, views)?]),
+        Content::Views { views } => mammography::write(&context, views),
         Content::Stills { stills } => ultrasound::stills::write(&context, stills),
         Content::Refused { reason } => {
             let page = secondary::write(&context, &pages::refusal_page(reason, source, provenance), 0)?;

@@ -2,6 +2,7 @@
 //! findings, one page for each that is there (`closeup`), and a page that says why a series was refused. No name or number of a patient is ever drawn.
 
 mod closeup;
+mod hanging;
 mod still;
 
 use models::findings::{ChestFinding, Evaluated, Mask, Side};
@@ -9,6 +10,7 @@ use models::number::Number;
 use models::{ChestFindings, Volume};
 use rayon::prelude::*;
 
+pub(crate) use self::hanging::page as hanging_page;
 pub(crate) use self::still::page as still_page;
 use crate::canvas::{Canvas, Colour, pixels, whole};
 use crate::letters::Type;
@@ -339,7 +341,7 @@ fn note(canvas: &mut Canvas, at: [usize; 2], text: &str, width: f32) {
 
 /// Who made this, and the mark.
 pub(super) fn footer(canvas: &mut Canvas, provenance: &Provenance, span: [usize; 2]) {
-    let top = footer_top(provenance, span);
+    let top = footer_top_of(canvas.height, provenance, span);
     canvas.fill([span[0], top], [span[1] - span[0], 1], RULE);
     for (i, line) in footer_lines(provenance, span).iter().enumerate() {
         canvas.text([span[0], top + 6 + i * FOOT_LINE], line, FOOT, DIM);
@@ -349,7 +351,12 @@ pub(super) fn footer(canvas: &mut Canvas, provenance: &Provenance, span: [usize;
 
 /// The rule above the lines of [`footer`], pixels from the top of the page.
 fn footer_top(provenance: &Provenance, span: [usize; 2]) -> usize {
-    HEIGHT - 40 - footer_lines(provenance, span).len() * FOOT_LINE
+    footer_top_of(HEIGHT, provenance, span)
+}
+
+/// The same on a page of another height.
+fn footer_top_of(height: usize, provenance: &Provenance, span: [usize; 2]) -> usize {
+    height - 40 - footer_lines(provenance, span).len() * FOOT_LINE
 }
 
 fn footer_lines(provenance: &Provenance, span: [usize; 2]) -> Vec<String> {
@@ -361,10 +368,11 @@ fn footer_lines(provenance: &Provenance, span: [usize; 2]) -> Vec<String> {
 /// The mark over the whole width of the page; nothing for a cleared package on a real device.
 fn banner(canvas: &mut Canvas, provenance: &Provenance) {
     let Some(mark) = provenance.mark() else { return };
-    canvas.fill([0, HEIGHT - 28], [WIDTH, 28], AMBER);
+    let height = canvas.height;
+    canvas.fill([0, height - 28], [WIDTH, 28], AMBER);
     let text = if provenance.simulated { format!("{mark} - SIMULATED DEVICE") } else { mark.to_owned() };
     let left = (pixels(WIDTH) - STRONG.width(&text)).max(0.0) / 2.0;
-    canvas.text([whole(left), HEIGHT - 23], &text, STRONG, DARK);
+    canvas.text([whole(left), height - 23], &text, STRONG, DARK);
 }
 
 fn provenance_lines(provenance: &Provenance) -> Vec<String> {

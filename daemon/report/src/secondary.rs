@@ -24,26 +24,24 @@ pub fn write(context: &Context, page: &KeyImage, index: usize) -> Result<Page, E
     let slice = page.slice.and_then(|s| context.source.instances.get(s));
     let shows = slice.map(|s| (s.sop_class_uid.as_str(), s.sop_instance_uid.as_str(), s.frame));
     // The page shows no patient name or ID.
-    object(context, page, shows, "NO", index)
+    object(context, page, shows.as_slice(), "NO", index)
 }
 
-/// The page of a picture that may hold text of the scanner. `shows`: SOP class and instance, and the frame of a clip.
+/// SOP class and instance of an image, and the frame of a clip.
+pub type Shows<'a> = (&'a str, &'a str, Option<u32>);
+
+/// The page of pictures that may hold text of the scanner.
 ///
 /// # Errors
 /// As [`write`].
-pub fn of_picture(
-    context: &Context,
-    page: &KeyImage,
-    shows: Option<(&str, &str, Option<u32>)>,
-    index: usize,
-) -> Result<Page, Error> {
+pub fn of_picture(context: &Context, page: &KeyImage, shows: &[Shows<'_>], index: usize) -> Result<Page, Error> {
     object(context, page, shows, "YES", index)
 }
 
 fn object(
     context: &Context,
     page: &KeyImage,
-    shows: Option<(&str, &str, Option<u32>)>,
+    shows: &[Shows<'_>],
     burned_in: &str,
     index: usize,
 ) -> Result<Page, Error> {
@@ -60,13 +58,16 @@ fn object(
     set.text(tags::IMAGE_COMMENTS, VR::LT, &page.title);
     let mark = context.provenance.mark().map(|m| format!(". {m}")).unwrap_or_default();
     set.text(tags::DERIVATION_DESCRIPTION, VR::ST, &format!("{}{mark}", page.title));
-    if let Some((sop_class_uid, sop_instance_uid, frame)) = shows {
-        let mut image = dataset::reference(sop_class_uid, sop_instance_uid);
-        if let Some(frame) = frame {
-            image.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &frame.to_string());
-        }
-        image.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE_IMAGE_FOR_PROCESSING);
-        set.sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![image]);
+    if !shows.is_empty() {
+        let image = |(sop_class_uid, sop_instance_uid, frame): &Shows<'_>| {
+            let mut image = dataset::reference(sop_class_uid, sop_instance_uid);
+            if let Some(frame) = frame {
+                image.text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &frame.to_string());
+            }
+            image.code(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, SOURCE_IMAGE_FOR_PROCESSING);
+            image
+        };
+        set.sequence(tags::SOURCE_IMAGE_SEQUENCE, shows.iter().map(image).collect());
     }
     set.text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB");
     for (tag, value) in [

@@ -5,7 +5,6 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use models::review::Review;
 use models::task::ct_quality::CtQuality;
-use models::task::mammography_views::MammographyViews;
 use models::{ChestFindings, Volume};
 
 use crate::codes::{
@@ -72,20 +71,20 @@ pub fn quality(context: &Context, quality: &CtQuality) -> Result<ResultObject, E
     kept_as(QUALITY, context, root, &[])
 }
 
-/// The report about the views of a mammography. Its images lie in no frame of reference.
+/// The report about the views of a mammography; `groups` are its measurement groups, at least one. Its images lie in no frame of reference.
 ///
 /// # Errors
 /// When a value of the source does not fit into an object.
-pub fn views(context: &Context, views: &MammographyViews) -> Result<ResultObject, Error> {
+pub fn views(context: &Context, groups: Vec<Item>, own: &[&ResultObject]) -> Result<ResultObject, Error> {
     let images = context.source.instances.iter();
     let group = Item::container(IMAGE_LIBRARY_GROUP, None)
         .with(Item::code(Relation::HasAcqContext, MODALITY, MG))
         .with_all(images.map(|image| library_image(&image.sop_class_uid, &image.sop_instance_uid)));
     let root = head(context, IMAGING_PROCEDURE)
         .with(Item::container(IMAGE_LIBRARY, Some("1600")).with(group))
-        .with(Item::container(IMAGING_MEASUREMENTS, None).with(crate::mammography::group(context, views)))
+        .with(Item::container(IMAGING_MEASUREMENTS, None).with_all(groups))
         .with(evaluations(context, []));
-    kept_as(VIEWS, context, root, &[])
+    kept_as(VIEWS, context, root, own)
 }
 
 /// The report of an ultrasound exam; `lesions` are its measurement groups, at least one, and `images` our own.

@@ -58,7 +58,16 @@ impl Uids {
                 }
             }
             Content::Quality { .. } => field(&mut hash, "ct quality"),
-            Content::Views { .. } => field(&mut hash, "mammography views"),
+            Content::Views { views } => {
+                field(&mut hash, "mammography views");
+                // Marks and the key image; without them the report is that of the headers.
+                if views.views.marks.is_some() || !views.hung.is_empty() {
+                    field(&mut hash, &crate::views::verdict(&views.views));
+                    if provenance.language != Language::English {
+                        field(&mut hash, provenance.language.words().tag());
+                    }
+                }
+            }
             Content::Stills { stills } => {
                 field(&mut hash, "ultrasound stills");
                 field(&mut hash, &verdict(stills));

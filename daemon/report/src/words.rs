@@ -18,6 +18,10 @@ use models::findings::{
 use models::growth::{Difference, NoduleChange};
 use models::remark::Remark;
 use models::task::ct_quality::{CtQuality, Noise, Slices};
+use models::task::mammography_views::StandardView;
+use models::task::mg_breast::kind::{Kind, Stage};
+use models::task::mg_breast::marks::Mark;
+use models::task::mg_breast::withheld::Withheld;
 use models::{Acquisition, ChestFindings, NotEvaluated, Reason, Refusal, Topic, Volume};
 
 use crate::Refused;
@@ -158,6 +162,28 @@ pub trait Words: Sync {
     /// Of a lesion of the breast.
     fn malignant(&self, score: f32) -> String;
     fn breast_ultrasound(&self) -> &'static str;
+    fn mammography(&self) -> &'static str;
+    /// Of one breast, one projection.
+    fn standard_view(&self, view: StandardView) -> &'static str;
+    fn mark_kind(&self, kind: Kind) -> &'static str;
+    /// What the scores were made from.
+    fn mark_stage(&self, stage: Stage) -> &'static str;
+    /// How many marks there are in how many views.
+    fn marks_counted(&self, marks: usize, views: usize) -> String;
+    /// Kind, view, distance behind the nipple (mm), sides (mm), score.
+    fn mark(&self, mark: &Mark, view: StandardView) -> String;
+    /// Of the right and the left breast.
+    fn breast_scores(&self, right: Option<f32>, left: Option<f32>) -> String;
+    /// Why nothing is marked in a view.
+    fn withheld(&self, why: Withheld) -> &'static str;
+    /// `views` and `why` in this language.
+    fn withheld_in(&self, views: &str, why: &str) -> String;
+    /// That the network learnt from phantoms and says nothing of a patient.
+    fn phantoms_only(&self) -> &'static str;
+    /// Nobody asked for marks.
+    fn not_marked(&self) -> &'static str;
+    /// What the lines of a key image of mammograms are: outline, muscle, nipple.
+    fn mammogram_lines(&self) -> [&'static str; 3];
     fn noise(&self, noise: &Noise) -> String;
     /// Their spacing, thickness and faults.
     fn slices(&self, slices: &Slices) -> String;

@@ -9,7 +9,7 @@ use custody::spool::Spool;
 use custody::store::Store;
 use hal::urgency::{self, Precedence};
 use models::registry::Swept;
-use models::task::US_BREAST;
+use models::task::{MG_BREAST, US_BREAST};
 use node::listener::{self, Ports};
 use study::model::Shelf;
 use study::parts::StudyParts;
@@ -84,6 +84,10 @@ fn tell_packages(shelf: &Shelf, swept: &Swept) {
             // Not an error, because a box without a video device does not need this package.
             Err(error) if task == US_BREAST => {
                 tracing::info!(task, %error, "no model package: live pictures have no overlay")
+            }
+            // Off unless somebody asks for it.
+            Err(error) if task == MG_BREAST => {
+                tracing::info!(task, %error, "no model package: mammograms cannot be marked (analyze.mg_marks)")
             }
             Ok(entry) => tracing::info!(task, package = %entry.key, "model package"),
             Err(error) => tracing::error!(task, %error, "no model package: jobs of this task will be parked"),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use dicom::check::Checker;
 use hal::accel::Provider;
 use live::settings::{Live, Record};
+use models::task::mg_breast::withheld::Marking;
 use node::settings::Destination;
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,16 @@ pub struct Analyze {
     pub mammography_views: bool,
     /// Reads the pictures of mammograms, too: outline, muscle, nipple, percent density. Includes `mammography_views`.
     pub mg_breast: bool,
+    /// Lets a network mark suspicious places in the pictures of a mammography: `off`, in `phantoms` (from which it learnt), or in `all`
+    /// pictures. It was of no use on real films; see decision 0027. Includes `mg_breast`.
+    pub mg_marks: Marking,
+}
+
+impl Analyze {
+    /// Are the pictures of mammograms read, and not only their headers?
+    pub fn reads_mammograms(&self) -> bool {
+        self.mg_breast || self.mg_marks != Marking::Off
+    }
 }
 
 /// See [`Analyze::series`].
@@ -151,6 +162,7 @@ impl Default for Analyze {
             us_breast: ReadUltrasound::Breast,
             mammography_views: false,
             mg_breast: false,
+            mg_marks: Marking::Off,
         }
     }
 }

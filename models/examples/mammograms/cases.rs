@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use models::task::mg_breast::{self, Expected, Picture, Reading, Side, Unreadable};
 
 /// Of the files, millimetres a pixel.
-const FILE_MM: f64 = 0.4;
+pub const FILE_MM: f64 = 0.4;
 /// The labels count pixels of pictures of this side, y from the bottom.
 const LABELLED_SIDE: f32 = 1024.0;
 
@@ -21,6 +21,8 @@ const LABELLED_SIDE: f32 = 1024.0;
 pub struct Lesion {
     /// Centre in parts of the picture, x to the right and y down.
     pub centre: [f32; 2],
+    /// Radius in parts of the picture.
+    pub radius: f32,
 }
 
 /// One picture and what was read of it.
@@ -31,6 +33,8 @@ pub struct Case {
     /// `F`, `G` or `D`.
     pub tissue: char,
     pub lesions: Vec<Lesion>,
+    /// What the labels call abnormal, such as `CIRC`; `NORM` for nothing.
+    pub label: String,
     /// 8 bits a pixel, and its width.
     pub grey: (Vec<u8>, usize),
     pub read: Result<Reading, Unreadable>,
@@ -100,7 +104,10 @@ pub fn cases(folder: &Path, numbers: &std::ops::RangeInclusive<u32>) -> Result<V
             continue;
         }
         let lesion = match (fields[4].parse::<f32>(), fields[5].parse::<f32>()) {
-            (Ok(x), Ok(y)) => Some(Lesion { centre: [x / LABELLED_SIDE, 1.0 - y / LABELLED_SIDE] }),
+            (Ok(x), Ok(y)) => Some(Lesion {
+                centre: [x / LABELLED_SIDE, 1.0 - y / LABELLED_SIDE],
+                radius: fields[6].parse::<f32>().unwrap_or(0.0) / LABELLED_SIDE,
+            }),
             _ => None,
         };
         if let Some(known) = cases.iter_mut().find(|case| case.name == fields[0]) {
@@ -114,6 +121,7 @@ pub fn cases(folder: &Path, numbers: &std::ops::RangeInclusive<u32>) -> Result<V
             number,
             tissue: fields[1].chars().next().unwrap_or('?'),
             lesions: lesion.into_iter().collect(),
+            label: fields[2].to_owned(),
             grey,
             read,
         });

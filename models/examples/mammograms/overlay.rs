@@ -34,7 +34,7 @@ impl Colour {
         self.pixels[y as usize * width + x as usize] = colour;
     }
 
-    fn line(&mut self, points: &[[f32; 2]], colour: [u8; 3]) {
+    pub fn line(&mut self, points: &[[f32; 2]], colour: [u8; 3]) {
         for pair in points.windows(2) {
             let [a, b] = [pair[0], pair[1]];
             let steps = (b[0] - a[0]).abs().max((b[1] - a[1]).abs()).ceil().max(1.0);
@@ -51,7 +51,7 @@ impl Colour {
     }
 }
 
-fn draw(case: &Case) -> Colour {
+pub fn draw(case: &Case) -> Colour {
     let (grey, width) = &case.grey;
     let pixels = grey.iter().map(|v| [*v; 3]).collect();
     let mut colour = Colour { pixels, width: *width };
@@ -98,7 +98,7 @@ pub fn sheet(cases: &[Case], columns: usize, path: &Path) -> Result<()> {
     save(&Colour { pixels, width }, path)
 }
 
-fn save(colour: &Colour, path: &Path) -> Result<()> {
+pub fn save(colour: &Colour, path: &Path) -> Result<()> {
     let file = File::create(path).with_context(|| path.display().to_string())?;
     let size = [u32::try_from(colour.width)?, u32::try_from(colour.height())?];
     let mut encoder = png::Encoder::new(BufWriter::new(file), size[0], size[1]);

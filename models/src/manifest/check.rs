@@ -1,6 +1,8 @@
 //! Checks the values of a manifest after parsing: ranges, references and consistency.
 
-use super::{BadValue, FORMAT, Large, Limits, Manifest, Picture, Reads, Threshold, Volume, picture, volume};
+use super::{
+    BadValue, FORMAT, Large, Limits, Mammogram, Manifest, Picture, Reads, Threshold, Volume, mammogram, picture, volume,
+};
 use crate::findings::ChestFinding;
 
 /// Names that a package keeps for itself.
@@ -26,6 +28,12 @@ pub fn manifest(manifest: &Manifest) -> Result<(), BadValue> {
             channels(volume)?;
         }
         Reads::Picture(picture) => pictures(picture)?,
+        Reads::Mammogram(one) => {
+            mammograms(one)?;
+            let scorer = &one.outputs.scorer;
+            let listed = manifest.files.contains_key(scorer);
+            ensure(listed, "outputs.scorer", || format!("{scorer:?} is not in [files]"))?;
+        }
     }
     files(manifest)?;
     variants(manifest)
@@ -174,6 +182,28 @@ fn pictures(picture: &Picture) -> Result<(), BadValue> {
     let plain = picture.lesion == Threshold::plain(confidence, mask, min_size);
     ensure(plain, "thresholds.lesion", || "look_again, large and spread are of networks that read volumes".into())?;
     probability("thresholds.malignant.confidence", picture.malignant)
+}
+
+/// What the task does is built for one size of pixels and map; another network of this kind says so in its own task.
+fn mammograms(one: &Mammogram) -> Result<(), BadValue> {
+    ensure(!one.findings.is_empty(), "intended_use.findings", || "the package claims no finding".into())?;
+    let mammogram::Input { pixel_mm, fine_mm, around_mm, detail, multiple } = one.input;
+    ensure((0.2..=1.0).contains(&pixel_mm), "input.pixel_mm", || format!("{pixel_mm} is not within 0.2 to 1"))?;
+    let parts = pixel_mm / fine_mm;
+    let whole = (1.0..=8.0).contains(&parts) && (parts - parts.round()).abs() < 1e-6;
+    ensure(whole, "input.fine_mm", || format!("{fine_mm} is not a whole part of {pixel_mm}, 1 to 8"))?;
+    ensure((0.1..=5.0).contains(&around_mm), "input.around_mm", || format!("{around_mm} is not within 0.1 to 5"))?;
+    ensure(detail > 0.0 && detail <= 1.0, "input.detail", || format!("{detail} is not within 0 to 1"))?;
+    let stride = one.outputs.stride;
+    ensure([2, 4, 8].contains(&stride), "outputs.stride", || format!("{stride} is not 2, 4 or 8"))?;
+    let fits = (stride..=64).contains(&multiple) && multiple.is_multiple_of(stride);
+    ensure(fits, "input.multiple", || format!("{multiple} is not a multiple of the stride, up to 64"))?;
+    let same = one.outputs.channels == mammogram::Kind::ALL;
+    ensure(same, "outputs.channels", || format!("must be {:?}", mammogram::Kind::ALL.map(mammogram::Kind::name)))?;
+    for stage in mammogram::Stage::ALL {
+        probability(&format!("thresholds.{}.confidence", stage.name()), one.thresholds.of(stage))?;
+    }
+    Ok(())
 }
 
 /// A package must not reach out of its own directory, and no two names may be one file on any file system.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{BadValue, Clearance, Error, Golden, IntendedUse, Manifest, Reads, Variant, picture, volume};
+use super::{BadValue, Clearance, Error, Golden, IntendedUse, Manifest, Reads, Variant, mammogram, picture, volume};
 use crate::findings::ChestFinding;
 use crate::task::{self, NetworkInput};
 
@@ -50,6 +50,8 @@ type OfVolumes = Sheet<
 >;
 type OfPictures =
     Sheet<BTreeMap<picture::Finding, picture::Limits>, picture::Input, picture::Outputs, picture::Thresholds>;
+type OfMammograms =
+    Sheet<BTreeMap<mammogram::Finding, mammogram::Limits>, mammogram::Input, mammogram::Outputs, mammogram::Thresholds>;
 
 /// # Errors
 /// `Error::Syntax`: no TOML, an unknown or missing key, a wrong type. `Error::Value`: a task that this software does not
@@ -63,6 +65,7 @@ pub fn parse(text: &str) -> Result<Manifest, Error> {
     match network {
         NetworkInput::Volume => volumes(text),
         NetworkInput::Picture => pictures(text),
+        NetworkInput::Mammogram => mammograms(text),
     }
     .map_err(|error| Error::Syntax(error.to_string().trim_end().to_owned()))
 }
@@ -84,6 +87,13 @@ fn pictures(text: &str) -> Result<Manifest, toml::de::Error> {
     Ok(sheet.into_manifest(|findings, input, outputs, thresholds| {
         let (lesion, malignant) = (thresholds.lesion, thresholds.malignant.confidence);
         Reads::Picture(picture::Picture { findings, input, outputs, lesion, malignant })
+    }))
+}
+
+fn mammograms(text: &str) -> Result<Manifest, toml::de::Error> {
+    let sheet: OfMammograms = toml::from_str(text)?;
+    Ok(sheet.into_manifest(|findings, input, outputs, thresholds| {
+        Reads::Mammogram(mammogram::Mammogram { findings, input, outputs, thresholds })
     }))
 }
 

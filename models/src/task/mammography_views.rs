@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::mg_breast::PictureRead;
+use super::mg_breast::marks::Marks;
 
 /// A standard view of screening mammography: one breast, one projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,10 +36,41 @@ pub struct MammographyViews {
     /// What was read in the pictures, where that was asked for, in the order of arrival.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<PictureRead>,
+    /// What a network marked in the views, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marks: Option<Marks>,
 }
 
 impl StandardView {
     pub const ALL: [Self; 4] = [Self::RightCc, Self::LeftCc, Self::RightMlo, Self::LeftMlo];
+
+    /// The other view of the same breast.
+    pub const fn same_breast(self) -> Self {
+        match self {
+            Self::RightCc => Self::RightMlo,
+            Self::LeftCc => Self::LeftMlo,
+            Self::RightMlo => Self::RightCc,
+            Self::LeftMlo => Self::LeftCc,
+        }
+    }
+
+    /// The same view of the other breast.
+    pub const fn other_breast(self) -> Self {
+        match self {
+            Self::RightCc => Self::LeftCc,
+            Self::LeftCc => Self::RightCc,
+            Self::RightMlo => Self::LeftMlo,
+            Self::LeftMlo => Self::RightMlo,
+        }
+    }
+
+    pub const fn is_right(self) -> bool {
+        matches!(self, Self::RightCc | Self::RightMlo)
+    }
+
+    pub const fn is_oblique(self) -> bool {
+        matches!(self, Self::RightMlo | Self::LeftMlo)
+    }
 
     pub const fn name(self) -> &'static str {
         match self {

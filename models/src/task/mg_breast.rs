@@ -4,17 +4,27 @@
 //! Every step is a pure function of one [`Picture`]. They work on [`Upright`] pictures, in which the chest wall is at the
 //! left; `read` turns what was measured back to the picture that was given.
 
+pub mod channels;
 pub mod density;
+pub mod kind;
 mod level;
+pub mod marks;
 pub mod muscle;
 pub mod nipple;
 pub mod outline;
 pub mod picture;
 pub mod said;
+pub mod scorer;
+pub mod seen;
 pub mod side;
+pub mod withheld;
 
 use serde::Serialize;
 
+use crate::cast;
+use crate::manifest::mammogram::Input;
+
+pub use channels::{Channels, Place};
 pub use density::{Category, Density};
 pub use muscle::Muscle;
 pub use nipple::{Nipple, Sureness};
@@ -65,13 +75,40 @@ pub struct Reading {
 /// # Errors
 /// Why there is nothing to be measured.
 pub fn read(picture: &Picture, expected: Expected) -> Result<Reading, Unreadable> {
+    read_in(picture, expected).map(|(reading, _)| reading)
+}
+
+/// Reads one picture, and prepares it for a network: `of` makes the channels of the full picture, once its chest wall is known.
+/// What is no breast is black in them. No channels where the picture has no millimetres.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_for_network(
+    picture: &Picture,
+    expected: Expected,
+    input: &Input,
+    place: impl FnOnce(Side) -> Place,
+    level: impl Fn(usize, usize) -> f32,
+) -> Result<(Reading, Option<(Place, Channels)>), Unreadable> {
+    let (reading, upright) = read_in(picture, expected)?;
+    let prepared = picture.mm.and_then(|mm| {
+        let place = place(reading.chest_wall);
+        let mut channels = Channels::of(input, &place, reading.chest_wall, level)?;
+        let covered = channels::Covered::new(&upright, mm * cast::single(place.magnified));
+        channels.blank(input.pixel_mm, |point| covered.holds(point));
+        Some((place, channels))
+    });
+    Ok((reading, prepared))
+}
+
+fn read_in(picture: &Picture, expected: Expected) -> Result<(Reading, Upright), Unreadable> {
     let found = outline::find(picture)?;
     let upright = Upright::new(picture, &found);
     let muscle = if expected.muscle { muscle::find(&upright) } else { None };
     let nipple = nipple::find(&upright, muscle.as_ref());
     let density = if expected.density { density::measure(&upright, muscle.as_ref()) } else { None };
     let back = |points: &[[f32; 2]]| points.iter().map(|point| upright.back(*point)).collect::<Vec<_>>();
-    Ok(Reading {
+    let reading = Reading {
         mm_per_pixel: picture.mm,
         chest_wall: upright.chest_wall,
         breast: Breast { outline: back(&upright.outline()), ..upright.breast() },
@@ -82,7 +119,8 @@ pub fn read(picture: &Picture, expected: Expected) -> Result<Reading, Unreadable
         }),
         nipple: Nipple { at: upright.back(nipple.at), ..nipple },
         density,
-    })
+    };
+    Ok((reading, upright))
 }
 
 #[cfg(test)]

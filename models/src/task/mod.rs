@@ -9,9 +9,10 @@ mod nodules;
 pub mod us_breast;
 
 /// The tasks of this software, as manifests name them.
-pub const ALL: [&str; 2] = [CT_CHEST, US_BREAST];
+pub const ALL: [&str; 3] = [CT_CHEST, US_BREAST, MG_BREAST];
 pub const CT_CHEST: &str = "ct_chest";
 pub const US_BREAST: &str = "us_breast";
+pub const MG_BREAST: &str = "mg_breast";
 
 /// What the network of a task reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum NetworkInput {
     Volume,
     /// One grey picture.
     Picture,
+    /// The views of a mammography, one by one.
+    Mammogram,
 }
 
 /// What the network of `task` reads; `None` for a task that this software does not have.
@@ -27,6 +30,7 @@ pub fn network(task: &str) -> Option<NetworkInput> {
     match task {
         CT_CHEST => Some(NetworkInput::Volume),
         US_BREAST => Some(NetworkInput::Picture),
+        MG_BREAST => Some(NetworkInput::Mammogram),
         _ => None,
     }
 }
@@ -39,6 +43,7 @@ pub fn check(task: &str, model: &dyn hal::LoadedModel) -> Result<(), Error> {
     match task {
         CT_CHEST => ct_chest::network::check_names(model),
         US_BREAST => us_breast::check_names(model),
+        MG_BREAST => mg_breast::marks::check_names(model),
         _ => Err(Error::new(TaskFault::BadModel, format!("no task {task}"))),
     }
 }
@@ -87,7 +92,7 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(kind: TaskFault, message: impl Into<String>) -> Self {
+    pub fn new(kind: TaskFault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 

@@ -16,6 +16,8 @@ import train
 
 # Of the mean square of the weights; chosen on validation cases by leaving fifths of them out.
 SHRINK = 0.3
+# False marks a picture at which the thresholds of the package are set, and into how many parts the cases are left out for it.
+FALSE_PER_VIEW, PARTS = 0.25, 5
 
 
 def pairs(names):
@@ -57,6 +59,22 @@ def score(features, stage, scorer):
     return 1 / (1 + np.exp(-(columns(features, stage) @ np.array(weights) + bias)))
 
 
+def thresholds(found):
+    """Score of each stage above which there are FALSE_PER_VIEW false marks a picture; every case is scored by a scorer that did not see it."""
+    chosen = {}
+    for stage in candidates.STAGES:
+        false = []
+        for part in range(PARTS):
+            learnt = [f for i, f in enumerate(found) if i % PARTS != part]
+            x = columns(np.concatenate([f for _, f, _ in learnt]), stage)
+            y = np.array([p[3] is not None for _, _, places in learnt for p in places], np.float64)
+            one = {stage: fit(x, y)}
+            for _, features, places in (f for i, f in enumerate(found) if i % PARTS == part):
+                false += [s for s, p in zip(score(features, stage, one), places) if p[3] is None]
+        chosen[stage] = round(float(np.sort(false)[::-1][int(FALSE_PER_VIEW * 4 * len(found))]), 3)
+    return chosen
+
+
 def fit_density(x, classes):
     """Ridge regression of the class as a number, 0 to 3."""
     mean, spread = x.mean(0), x.std(0) + 1e-6
@@ -89,6 +107,8 @@ def main():
     hits = np.array([p[3] is not None for _, _, places in found for p in places], np.float64)
     print(f"{len(found)} cases, {len(hits)} candidates, {int(hits.sum())} on a lesion")
     scorer = {stage: fit(columns(features, stage), hits) for stage in candidates.STAGES}
+    scorer["thresholds"] = thresholds(found)
+    print("thresholds", scorer["thresholds"])
     x = np.array([candidates.density(c) for c, _, _ in found])
     scorer["density"] = fit_density(x, np.array([c.density for c, _, _ in found], float))
     a.out.write_text(json.dumps(scorer, indent=1))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Phantom cases -> candidate network -> scorer -> ablation -> candidate package, with fixed seeds. Everything on one thread.
+# Phantom cases -> candidate network -> scorer -> ablation -> models/packages/mg-breast, with fixed seeds. Everything on one thread.
 #   train.sh                    560 cases to learn from, 90 for the scorer, 150 for the figures; 25 minutes of training
 #   train.sh --minutes 60       longer
 #   train.sh --smoke            the same in a minute or two on few cases, as a test: the loss must fall; the package is of no use
@@ -10,6 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 work=${SCANSIDE_TRAINING:-$root/.cache/training/mammography}
+package=$root/models/packages/mg-breast
 
 # Within TRAINING_SEEDS, VALIDATION_SEEDS and EVALUATION_SEEDS of cases.py, which refuses other seeds.
 training=560 validation=90 evaluation=150 stop=(--minutes 25) fall=() smoke=no
@@ -25,6 +26,7 @@ done
 
 mkdir -p "$work"
 [ "$smoke" = no ] || rm -rf "${work:?}"/*
+[ "$smoke" = no ] || package=$work/package
 python=${SCANSIDE_PYTHON:-}
 if [ -z "$python" ]; then
   # The environment of the CT network.
@@ -55,5 +57,5 @@ say "ablation"
 "$python" "$here/evaluate.py" --cases "$work/evaluation" --weights "$work/candidates.pt" --scorer "$work/scorer.json" --out "$work/figures.json"
 say "package"
 "$python" "$here/export.py" --weights "$work/candidates.pt" --scorer "$work/scorer.json" --figures "$work/figures.json" \
-  --cases "$work/validation" --package "$work/package"
-say "done: $work/package"
+  --cases "$work/validation" --package "$package"
+say "done: $package"

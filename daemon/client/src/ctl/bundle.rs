@@ -286,6 +286,7 @@ const OPEN_KEYS: &[&str] = &[
     "results",
     "series",
     "us_breast",
+    "mg_marks",
     "commitment_report",
     "client_certificate",
     "judge_dates",

@@ -32,7 +32,7 @@ pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObje
         let page = pages::still_page(stills, key, context.provenance, language);
         let source = stills.images.get(key.image);
         let shown = source.map(|image| (image.sop_class_uid.as_str(), image.sop_instance_uid.as_str(), key.frame));
-        key_pages.push(secondary::of_picture(context, &page, shown, index)?);
+        key_pages.push(secondary::of_picture(context, &page, shown.as_slice(), index)?);
     }
     let mut groups = Vec::new();
     for (one, seen) in stills.lesions.iter().zip(&seen) {

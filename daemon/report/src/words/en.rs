@@ -6,12 +6,16 @@ use models::growth::{Course, Difference, NoduleChange};
 use models::number::Number;
 use models::remark::Remark;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
+use models::task::mammography_views::StandardView;
+use models::task::mg_breast::kind::{Kind, Stage};
+use models::task::mg_breast::marks::Mark;
+use models::task::mg_breast::withheld::Withheld;
 use models::{Reason, Refusal, Topic};
 
 use super::{Document, Largest, Page, Technique, Words};
 use crate::impression::{Advice, Category, Follow};
 use crate::refused::{self, Mixed, Refused};
-use crate::stills::{NoSize, NotRead};
+use crate::stills::{self, NoSize, NotRead};
 
 #[derive(Debug)]
 pub struct English;
@@ -388,6 +392,80 @@ impl Words for English {
 
     fn breast_ultrasound(&self) -> &'static str {
         "Breast ultrasound"
+    }
+
+    fn mammography(&self) -> &'static str {
+        "Mammography"
+    }
+
+    fn standard_view(&self, view: StandardView) -> &'static str {
+        view.name()
+    }
+
+    fn mark_kind(&self, kind: Kind) -> &'static str {
+        kind.name()
+    }
+
+    fn mark_stage(&self, stage: Stage) -> &'static str {
+        match stage {
+            Stage::OneView => "each view by itself",
+            Stage::TwoViews => "two views of a breast compared",
+            Stage::TwoBreasts => "two views and both breasts compared",
+        }
+    }
+
+    fn marks_counted(&self, marks: usize, views: usize) -> String {
+        let marked = match marks {
+            0 => "no mark".to_owned(),
+            1 => "1 mark".to_owned(),
+            n => format!("{n} marks"),
+        };
+        format!("{marked} in {}", stills::counted(views, "view"))
+    }
+
+    fn mark(&self, mark: &Mark, view: StandardView) -> String {
+        let [long, short] = mark.size_mm.map(|mm| Number(mm.into()));
+        let (kind, behind) = (mark.kind.name(), Number(mark.behind_nipple_mm.into()));
+        let view = view.name();
+        format!(
+            "{kind} in {view}, {behind:.0} mm behind the nipple, {long:.0} x {short:.0} mm, score {:.2}",
+            mark.score
+        )
+    }
+
+    fn breast_scores(&self, right: Option<f32>, left: Option<f32>) -> String {
+        let said = |score: Option<f32>| score.map_or_else(|| "none".to_owned(), |score| format!("{score:.2}"));
+        format!("score of the right breast {}, of the left {}", said(right), said(left))
+    }
+
+    fn withheld(&self, why: Withheld) -> &'static str {
+        match why {
+            Withheld::NotRead => "the picture was not read",
+            Withheld::NoSpacing => "no size of a pixel in the header",
+            Withheld::ChestWall => "the breast lies neither at the left nor at the right",
+            Withheld::Film => "digitised film or plate, on which the network is known not to hold",
+            Withheld::Coarse => "pixels larger than 0.2 mm, on which the network is known not to hold",
+            Withheld::ForProcessing => "only for processing",
+            Withheld::Partial => "only a part of the breast is shown",
+            Withheld::OtherSide => "mirrored or mislabelled",
+            Withheld::NoPhantom => "the header does not say that it shows a phantom",
+        }
+    }
+
+    fn withheld_in(&self, views: &str, why: &str) -> String {
+        format!("marks withheld in {views}: {why}")
+    }
+
+    fn phantoms_only(&self) -> &'static str {
+        "the network learnt from phantoms only and says nothing of a patient"
+    }
+
+    fn not_marked(&self) -> &'static str {
+        "no network looked for marks"
+    }
+
+    fn mammogram_lines(&self) -> [&'static str; 3] {
+        ["outline", "edge of the muscle", "nipple (estimated)"]
     }
 
     fn noise(&self, noise: &Noise) -> String {

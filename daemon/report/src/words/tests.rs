@@ -112,6 +112,7 @@ fn sentences(language: Language) -> Vec<(String, String)> {
         w.breast_ultrasound().to_owned(),
     ];
     let pictures = pictures.map(|said| ("picture".to_owned(), said));
+    let marks = crate::views::marks::tests::sentences(language).into_iter().map(|said| ("marks".to_owned(), said));
     let least = [(4.5, SizeUnit::Millimetre), (0.05, SizeUnit::Millilitre)].map(|(size, unit)| {
         let finding = ChestFinding::Nodule;
         ("least size".to_owned(), w.least_size(&LeastSize { finding, size, unit, slice_mm: 5.0 }))
@@ -129,7 +130,7 @@ fn sentences(language: Language) -> Vec<(String, String)> {
     let compared = [("compared".to_owned(), w.nodules_compared("20260101"))];
     let page =
         page.into_iter().chain(pictures).chain(least).chain(lesions).chain(advice).chain(changes).chain(differences);
-    let page = page.chain(unmatched).chain(technique).chain(compared);
+    let page = page.chain(unmatched).chain(technique).chain(compared).chain(marks);
     reasons.chain(remarks).chain(refused).chain(quality).chain(received).chain(page).collect()
 }
 
@@ -215,7 +216,10 @@ fn each_limit_refuses_with_its_own_sentence_in_chinese() {
 fn chinese_sentences_hold_no_english_words() {
     // Names of measures, units, attributes and formats that Chinese reports write in Latin letters, and the values
     // of the examples.
-    const KEPT: [&str; 33] = [
+    const KEPT: [&str; 36] = [
+        "CC",
+        "MLO",
+        "IP",
         "LAA",
         "Agatston",
         "Lung",

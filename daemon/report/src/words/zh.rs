@@ -8,6 +8,10 @@ use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
 use models::remark::{Beyond, Lying, Remark, SliceFault};
 use models::review::NotApplied;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
+use models::task::mammography_views::StandardView;
+use models::task::mg_breast::kind::{Kind, Stage};
+use models::task::mg_breast::marks::Mark;
+use models::task::mg_breast::withheld::Withheld;
 use models::{Reason, Refusal, Topic};
 
 use super::{Document, Largest, Page, Technique, Words};
@@ -627,6 +631,85 @@ impl Words for Chinese {
 
     fn breast_ultrasound(&self) -> &'static str {
         "乳腺超声"
+    }
+
+    fn mammography(&self) -> &'static str {
+        "乳腺X线摄影"
+    }
+
+    fn standard_view(&self, view: StandardView) -> &'static str {
+        match view {
+            StandardView::RightCc => "右乳CC位",
+            StandardView::LeftCc => "左乳CC位",
+            StandardView::RightMlo => "右乳MLO位",
+            StandardView::LeftMlo => "左乳MLO位",
+        }
+    }
+
+    fn mark_kind(&self, kind: Kind) -> &'static str {
+        match kind {
+            Kind::Mass => "肿块",
+            Kind::Calcifications => "钙化",
+            Kind::Asymmetry => "不对称致密",
+            Kind::Distortion => "结构扭曲",
+        }
+    }
+
+    fn mark_stage(&self, stage: Stage) -> &'static str {
+        match stage {
+            Stage::OneView => "各投照位单独分析",
+            Stage::TwoViews => "同侧两个投照位对照",
+            Stage::TwoBreasts => "同侧两个投照位及双侧乳腺对照",
+        }
+    }
+
+    fn marks_counted(&self, marks: usize, views: usize) -> String {
+        match marks {
+            0 => format!("{views} 个投照位中没有标记"),
+            n => format!("{views} 个投照位中有 {n} 处标记"),
+        }
+    }
+
+    fn mark(&self, mark: &Mark, view: StandardView) -> String {
+        let [long, short] = mark.size_mm.map(|mm| Number(mm.into()));
+        let (kind, behind) = (self.mark_kind(mark.kind), Number(mark.behind_nipple_mm.into()));
+        let view = self.standard_view(view);
+        format!("{view}{kind}，乳头后方 {behind:.0} mm，{long:.0} x {short:.0} mm，评分 {:.2}", mark.score)
+    }
+
+    fn breast_scores(&self, right: Option<f32>, left: Option<f32>) -> String {
+        let said = |score: Option<f32>| score.map_or_else(|| "无".to_owned(), |score| format!("{score:.2}"));
+        format!("右乳评分 {}，左乳评分 {}", said(right), said(left))
+    }
+
+    fn withheld(&self, why: Withheld) -> &'static str {
+        match why {
+            Withheld::NotRead => "图像未被读取",
+            Withheld::NoSpacing => "文件头中没有像素大小",
+            Withheld::ChestWall => "乳腺既不在图像左侧也不在右侧",
+            Withheld::Film => "数字化胶片或IP板图像，已知网络对其无效",
+            Withheld::Coarse => "像素大于 0.2 mm，已知网络对其无效",
+            Withheld::ForProcessing => "仅供后处理的图像",
+            Withheld::Partial => "仅显示部分乳腺",
+            Withheld::OtherSide => "图像左右颠倒或标注错误",
+            Withheld::NoPhantom => "文件头未说明所示为体模",
+        }
+    }
+
+    fn withheld_in(&self, views: &str, why: &str) -> String {
+        format!("{views}不给出标记：{why}")
+    }
+
+    fn phantoms_only(&self) -> &'static str {
+        "网络仅用体模训练，不能说明患者的任何情况"
+    }
+
+    fn not_marked(&self) -> &'static str {
+        "未用网络寻找可疑处"
+    }
+
+    fn mammogram_lines(&self) -> [&'static str; 3] {
+        ["乳腺轮廓", "胸大肌边缘", "乳头（估算）"]
     }
 
     fn noise(&self, noise: &Noise) -> String {

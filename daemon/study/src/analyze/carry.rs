@@ -232,7 +232,7 @@ fn picture_bytes(parts: &StudyParts) -> u64 {
 }
 
 /// The images of a study. Their headers decide; of the bytes only one image is read, for what results copy,
-/// unless the pictures are read, too (`analyze.mg_breast`).
+/// unless the pictures are read, too (`analyze.mg_breast`, `analyze.mg_marks`).
 fn study(
     parts: &StudyParts,
     engine: &mut Engine,
@@ -268,9 +268,9 @@ fn study(
     let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
     let images: Vec<Image<'_>> =
         kept.iter().map(|instance| Image { header: &instance.header, complete: true }).collect();
-    let pictures = parts.settings.analyze.mg_breast.then(|| {
+    let pictures = parts.settings.analyze.reads_mammograms().then(|| {
         let stored = kept.iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance.clone())));
-        Pictures::new(stored.collect(), picture_bytes(parts))
+        Pictures::new(stored.collect(), picture_bytes(parts)).marking(parts.settings.analyze.mg_marks)
     });
     let subject = Subject {
         tasks: &[task],

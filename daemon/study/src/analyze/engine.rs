@@ -7,8 +7,8 @@ use hal::LoadedModel;
 use hal::accel::Description as Accelerated;
 use models::manifest::Manifest;
 use models::registry::Entry;
-use models::task::{self, CT_CHEST, Control, US_BREAST};
-use models::{Acquisition, ChestFindings, Volume};
+use models::task::{self, CT_CHEST, Control, MG_BREAST, US_BREAST};
+use models::{Acquisition, ChestFindings, Package, Volume};
 
 use crate::model::{self, Loaded, Shelf};
 
@@ -93,16 +93,37 @@ impl Engine {
         control: &dyn Control,
         look: impl FnOnce(&Manifest, &mut dyn LoadedModel) -> Result<T, E>,
     ) -> Result<(T, Used), E> {
+        self.with(US_BREAST, control, |package, model| look(&package.manifest, model))
+    }
+
+    /// The same for mammograms.
+    ///
+    /// # Errors
+    /// As [`Engine::us_breast`].
+    pub fn mg_breast<T, E: From<Error>>(
+        &mut self,
+        control: &dyn Control,
+        look: impl FnOnce(&Package, &mut dyn LoadedModel) -> Result<T, E>,
+    ) -> Result<(T, Used), E> {
+        self.with(MG_BREAST, control, look)
+    }
+
+    fn with<T, E: From<Error>>(
+        &mut self,
+        task: &'static str,
+        control: &dyn Control,
+        look: impl FnOnce(&Package, &mut dyn LoadedModel) -> Result<T, E>,
+    ) -> Result<(T, Used), E> {
         control.progress("load", 0.0);
         let model = |error: model::Error| E::from(Error::from(error));
-        let active = self.shelf.active(US_BREAST).map_err(model)?;
-        let mut loaded = match self.loaded.remove(US_BREAST).filter(|loaded| loaded.is(&active)) {
+        let active = self.shelf.active(task).map_err(model)?;
+        let mut loaded = match self.loaded.remove(task).filter(|loaded| loaded.is(&active)) {
             Some(loaded) => loaded,
-            None => self.shelf.load_active(US_BREAST).map_err(model)?,
+            None => self.shelf.load_active(task).map_err(model)?,
         };
-        let looked = look(&loaded.package.manifest, loaded.model.as_mut());
+        let looked = look(&loaded.package, loaded.model.as_mut());
         let used = Used::of(&loaded);
-        self.loaded.insert(US_BREAST, loaded);
+        self.loaded.insert(task, loaded);
         Ok((looked?, used))
     }
 

@@ -14,6 +14,7 @@ use dicom::pixels::error::DecodeError;
 use dicom::scan::{self, Scan, ScanError};
 use models::task::Control;
 use models::task::ct_quality::CtQuality;
+use models::task::mammography_views::MammographyViews;
 use models::task::us_breast::lesion::Lesion;
 use report::Refused;
 use report::refused::Mixed;
@@ -21,9 +22,10 @@ use report::stills::{StillLesion, Stills};
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::examine::{self, Outcome, Subject};
+use super::examine::{self, Examined, Outcome, Subject};
 use super::task::StudyTask;
 use super::ultrasound::{self, Pictures, Stored};
+use super::views::Image;
 use crate::choose::{self, Candidate, Choice};
 use crate::model::Shelf;
 use crate::settings::{Analyze, ReadSeries, Settings};
@@ -75,6 +77,9 @@ pub struct SeriesReport {
     /// Lesions in ultrasound images. Absent for other series.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lesions: Option<Vec<LesionReport>>,
+    /// What was read in the mammograms of the study, with the first of its series. Absent for other series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mammography: Option<MammographyViews>,
     /// What the network ran on, when one had to run.
     pub accelerator: Option<hal::accel::Description>,
     pub timings_ms: Vec<(String, f64)>,
@@ -120,10 +125,15 @@ pub fn run(directory: &Path, options: &Options, control: &dyn Control) -> Result
     let mut engine = Engine::new(Shelf::view(&options.settings));
     let mut candidates = candidates(&groups, &options.settings.analyze);
     let mut series: Vec<(usize, SeriesReport)> = Vec::new();
+    let studies = studies(&groups, &options.settings.analyze);
     for (number, (key, members)) in (1..).zip(&groups) {
-        if !candidates.iter().any(|one| is_of(one.id, number)) {
+        let elsewhere = studies.iter().flatten().any(|of_study| of_study.number == number);
+        if !elsewhere && !candidates.iter().any(|one| is_of(one.id, number)) {
             series.push((number, one(&mut engine, options, number, key, members, None, control)?));
         }
+    }
+    for study in &studies {
+        series.extend(whole(&mut engine, options, study, control)?);
     }
     // What came of one series may call for another, and a result that names a series that failed is made again.
     while let Some(choice) = next(&candidates) {
@@ -272,6 +282,7 @@ fn described(key: &SeriesKey, members: &[Member]) -> SeriesReport {
         findings: None,
         quality: None,
         lesions: None,
+        mammography: None,
         accelerator: None,
         timings_ms: Vec::new(),
         objects: Vec::new(),
@@ -345,9 +356,20 @@ fn one(
         }
         examined => examined?,
     };
-    report.timings_ms.extend(examined.timings_ms);
-    report.verdict = examined.verdict;
-    report.accelerator = examined.accelerator;
+    take(&mut report, options, number, &examined)?;
+    report.lesions = examined.outcome.stills().map(lesions);
+    report.quality = examined.more.iter().find_map(Outcome::quality).cloned();
+    if let Outcome::Processed(findings) = examined.outcome {
+        report.findings = Some(findings);
+    }
+    Ok(report)
+}
+
+/// Verdict, times and objects of what was examined.
+fn take(report: &mut SeriesReport, options: &Options, number: usize, examined: &Examined) -> Result<(), Error> {
+    report.timings_ms.extend(examined.timings_ms.iter().cloned());
+    report.verdict.clone_from(&examined.verdict);
+    report.accelerator.clone_from(&examined.accelerator);
     if let Some(out) = &options.out {
         for (index, object) in examined.objects.iter().enumerate() {
             let path = out.join(format!("series-{number}")).join(format!("{:02}-{}.dcm", index + 1, object.kind));
@@ -358,12 +380,94 @@ fn one(
     if examined.outcome.is_processed() {
         report.state = "processed";
     }
-    report.lesions = examined.outcome.stills().map(lesions);
-    report.quality = examined.more.iter().find_map(Outcome::quality).cloned();
-    if let Outcome::Processed(findings) = examined.outcome {
-        report.findings = Some(findings);
+    Ok(())
+}
+
+/// A series that is examined with others of its study.
+struct OfStudy<'a> {
+    number: usize,
+    key: &'a SeriesKey,
+    members: &'a [Member],
+    task: StudyTask,
+}
+
+/// The series that belong to tasks of whole studies, by study.
+fn studies<'a>(groups: &'a Groups, settings: &Analyze) -> Vec<Vec<OfStudy<'a>>> {
+    let mut studies: Vec<Vec<OfStudy<'_>>> = Vec::new();
+    for (number, (key, members)) in (1..).zip(groups) {
+        let kind = SeriesKind::of(&members[0].scan.header);
+        let takes = StudyTask::of_studies().find(|(task, set)| set.kind == kind && task.is_on(settings));
+        let Some((task, _)) = takes else { continue };
+        let one = OfStudy { number, key, members, task };
+        let same = |study: &&mut Vec<OfStudy<'_>>| {
+            study.iter().any(|other| other.key.study_uid == key.study_uid && other.task == task)
+        };
+        match studies.iter_mut().find(same) {
+            Some(study) => study.push(one),
+            None => studies.push(vec![one]),
+        }
     }
-    Ok(report)
+    studies
+}
+
+/// A task of a whole study: every series gets its verdict, the first what was found and written.
+fn whole(
+    engine: &mut Engine,
+    options: &Options,
+    study: &[OfStudy<'_>],
+    control: &dyn Control,
+) -> Result<Vec<(usize, SeriesReport)>, Error> {
+    let mut reports: Vec<(usize, SeriesReport)> =
+        study.iter().map(|one| (one.number, described(one.key, one.members))).collect();
+    let members: Vec<&Member> = study.iter().flat_map(|one| one.members).collect();
+    let (Some(first), Some(leader)) = (members.first(), study.first()) else { return Ok(reports) };
+    let said = |reports: &mut Vec<(usize, SeriesReport)>, state, verdict: &str| {
+        for (_, report) in reports {
+            report.state = state;
+            report.verdict = verdict.to_owned();
+        }
+    };
+    let headers = members.iter().map(|member| &member.scan.header);
+    if let Some(mixed) = Refused::mixed(Mixed::Study, &leader.key.study_uid, headers.clone()) {
+        said(&mut reports, "refused", &mixed.to_string());
+        return Ok(reports);
+    }
+    let images: Vec<Image<'_>> = headers.map(|header| Image { header, complete: true }).collect();
+    let analyze = &options.settings.analyze;
+    let pictures = analyze.reads_mammograms().then(|| {
+        let stored = members.iter().map(|member| stored(member)).collect();
+        Pictures::new(stored, analyze.memory_mib << 20).marking(analyze.mg_marks)
+    });
+    let subject = Subject {
+        tasks: &[leader.task],
+        header: &first.scan.header,
+        elements: &first.scan.elements,
+        instances: &members.iter().map(|member| reference(&member.scan)).collect::<Vec<_>>(),
+        built: Err(examine::no_volume(members.len())),
+        created_utc: &store::now_utc(),
+        prior: None,
+        performed: None,
+        study: &images,
+        pictures: pictures.as_ref(),
+        part: None,
+        revision: "",
+        review: None,
+    };
+    let examined = match examine::examine(engine, &options.settings.device, &subject, control) {
+        Err(error) if error.lacks_package() => {
+            // The other series are looked at all the same.
+            said(&mut reports, "failed", &format!("not analysed: {error}"));
+            return Ok(reports);
+        }
+        examined => examined?,
+    };
+    let state = if examined.outcome.is_processed() { "processed" } else { "refused" };
+    said(&mut reports, state, &examined.verdict);
+    if let Some((number, report)) = reports.first_mut() {
+        take(report, options, *number, &examined)?;
+        report.mammography = examined.outcome.views().cloned();
+    }
+    Ok(reports)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -375,13 +479,14 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// The ultrasound images of a series.
 fn pictures(members: &[Member], limit_bytes: u64) -> Pictures<'_> {
-    let stored = |member: &'_ Member| {
-        let path = member.path.clone();
-        let read = move || std::fs::read(&path).map_err(|error| DecodeError::Read { reason: error.to_string() });
-        let file_bytes = std::fs::metadata(&member.path).map_or(0, |metadata| metadata.len());
-        Stored { header: member.scan.header.clone(), file_bytes, read: Box::new(read) }
-    };
     Pictures::new(members.iter().map(stored).collect(), limit_bytes)
+}
+
+fn stored(member: &Member) -> Stored<'_> {
+    let path = member.path.clone();
+    let read = move || std::fs::read(&path).map_err(|error| DecodeError::Read { reason: error.to_string() });
+    let file_bytes = std::fs::metadata(&member.path).map_or(0, |metadata| metadata.len());
+    Stored { header: member.scan.header.clone(), file_bytes, read: Box::new(read) }
 }
 
 fn lesions(stills: &Stills) -> Vec<LesionReport> {

@@ -1,9 +1,21 @@
-//! Which standard views of a mammography are there, by the headers of its images.
+//! Which standard views of a mammography are there, by the headers of its images; where that is asked for, what their pictures show
+//! (`pictures`), and what a network marks in them.
 
 use dicom::header::{Header, Projection};
 use dicom_dictionary_std::uids;
+use hal::LoadedModel;
+use models::Package;
 use models::task::mammography_views::{MammographyViews, StandardView, ViewFound};
+use models::task::mg_breast::marks::{self, Marks, WithheldView};
+use models::task::mg_breast::scorer::Scorer;
+use models::task::mg_breast::withheld::{self, Marking};
+use models::task::{self, Control, TaskFault};
+use report::views::Mammography;
 
+use super::engine::{self, Engine};
+use super::examine::{Error, Subject};
+use super::task::{Outcome, Ran};
+use super::ultrasound::Pictures;
 use super::views::{self, Image, View};
 
 pub(super) mod pictures;
@@ -38,7 +50,64 @@ pub(super) fn judge(images: &[Image<'_>]) -> MammographyViews {
             None => missing.push(view),
         }
     }
-    MammographyViews { found, missing, pictures: Vec::new() }
+    MammographyViews { found, missing, pictures: Vec::new(), marks: None }
+}
+
+/// # Errors
+/// What a repetition may mend; what a picture does not allow is said of it.
+pub(super) fn run(engine: &mut Engine, subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
+    let begun = std::time::Instant::now();
+    let mut study = Mammography { views: judge(subject.study), hung: Vec::new() };
+    let mut used = None;
+    match subject.pictures {
+        None => {}
+        Some(pictures) if pictures.marking == Marking::Off => {
+            let read = pictures::read(pictures, &study.views.found, None, control)?;
+            read.into_study(&mut study);
+        }
+        Some(pictures) => {
+            let looked: Result<_, Error> =
+                engine.mg_breast(control, |package, model| marked(&mut study, package, model, pictures, control));
+            let (marks, by) = looked?;
+            study.views.marks = Some(marks);
+            used = Some(by);
+        }
+    }
+    let timings_ms = vec![("views".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
+    Ok(Ran { outcome: Outcome::Views(study), used, timings_ms })
+}
+
+/// Reads the pictures and runs the network on those that it may be given.
+fn marked(
+    study: &mut Mammography,
+    package: &Package,
+    model: &mut dyn LoadedModel,
+    pictures: &Pictures<'_>,
+    control: &dyn Control,
+) -> Result<Marks, Error> {
+    let broken = |why: String| {
+        let message = format!("{} {}: {why}", package.manifest.id, package.manifest.version);
+        Error::Engine(task::Error::new(TaskFault::BadModel, message).into())
+    };
+    let plan = package.manifest.mammogram().ok_or_else(|| broken("it reads no mammograms".into()))?;
+    let weights = package.read(&plan.outputs.scorer).map_err(|error| broken(error.to_string()))?;
+    let scorer = Scorer::parse(&weights).map_err(|why| broken(format!("{}: {why}", plan.outputs.scorer)))?;
+    let mut read = pictures::read(pictures, &study.views.found, Some(&plan.input), control)?;
+    let (mut given, mut held) = (Vec::new(), Vec::new());
+    for prepared in std::mem::take(&mut read.prepared) {
+        let said = read.said.iter().find(|said| said.sop_instance_uid == prepared.sop_instance_uid);
+        let why = said.and_then(|said| withheld::why(said, prepared.header, pictures.marking));
+        let view = prepared.view;
+        match (why, prepared.given) {
+            (None, Some(one)) => given.push(one),
+            (why, _) => held.push(WithheldView { view, why: why.unwrap_or(withheld::Withheld::NotRead) }),
+        }
+    }
+    read.into_study(study);
+    marks::run(&given, held, &package.manifest, &scorer, model, control).map_err(|error| match error.kind() {
+        TaskFault::Cancelled => Error::Cancelled,
+        _ => engine::Error::from(error).into(),
+    })
 }
 
 /// The standard view that an image shows; `None` for additional views and for what is no mammogram.

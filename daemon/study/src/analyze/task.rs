@@ -13,6 +13,7 @@ use models::task::mammography_views::MammographyViews;
 use models::task::{self, Control};
 use models::{ChestFindings, NotEvaluated, Reading, Reason, Remark, Topic, Volume};
 use report::stills::{self, Stills};
+use report::views::Mammography;
 use report::{Content, Refused, quality};
 
 use super::acquired::acquisition;
@@ -34,7 +35,7 @@ pub enum StudyTask {
     CtQuality,
     /// Lesions in stored ultrasound images of a breast, by a model package.
     UsBreast,
-    /// Whether a mammography has its four standard views; needs no package.
+    /// Whether a mammography has its four standard views, and what its pictures show; a package only where marks are asked for.
     MammographyViews,
 }
 
@@ -63,7 +64,7 @@ pub struct ViewSet {
 pub enum Outcome {
     Processed(ChestFindings),
     Quality(CtQuality),
-    Views(MammographyViews),
+    Views(Mammography),
     Stills(Stills),
     /// Refused, and why.
     Refused(Refused),
@@ -75,7 +76,7 @@ impl Outcome {
         match self {
             Self::Processed(findings) => super::verdict(findings),
             Self::Quality(quality) => quality::verdict(quality),
-            Self::Views(views) => report::mammography::verdict(views),
+            Self::Views(views) => report::views::verdict(&views.views),
             Self::Stills(stills) => stills::verdict(stills),
             Self::Refused(reason) => reason.to_string(),
         }
@@ -87,6 +88,10 @@ impl Outcome {
 
     pub fn quality(&self) -> Option<&CtQuality> {
         if let Self::Quality(quality) = self { Some(quality) } else { None }
+    }
+
+    pub fn views(&self) -> Option<&MammographyViews> {
+        if let Self::Views(study) = self { Some(&study.views) } else { None }
     }
 
     pub fn stills(&self) -> Option<&Stills> {
@@ -147,7 +152,7 @@ impl StudyTask {
             Self::ChestCt => true,
             Self::CtQuality => settings.quality,
             Self::UsBreast => settings.us_breast != ReadUltrasound::Off,
-            Self::MammographyViews => settings.mammography_views || settings.mg_breast,
+            Self::MammographyViews => settings.mammography_views || settings.reads_mammograms(),
         }
     }
 
@@ -189,7 +194,7 @@ impl StudyTask {
             Self::ChestCt => chest_ct(engine, subject, control),
             Self::CtQuality => Ok(ct_quality(subject)),
             Self::UsBreast => ultrasound::run(engine, subject, control),
-            Self::MammographyViews => mammography_views(subject, control),
+            Self::MammographyViews => mammography::run(engine, subject, control),
         }
     }
 }
@@ -266,16 +271,6 @@ fn ct_quality(subject: &Subject<'_>) -> Ran {
     });
     let timings_ms = vec![("quality".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
     Ran { outcome: Outcome::Quality(quality), used: None, timings_ms }
-}
-
-fn mammography_views(subject: &Subject<'_>, control: &dyn Control) -> Result<Ran, Error> {
-    let begun = std::time::Instant::now();
-    let mut views = mammography::judge(subject.study);
-    if let Some(pictures) = subject.pictures {
-        views.pictures = mammography::pictures::read(pictures, control)?;
-    }
-    let timings_ms = vec![("views".to_owned(), begun.elapsed().as_secs_f64() * 1e3)];
-    Ok(Ran { outcome: Outcome::Views(views), used: None, timings_ms })
 }
 
 /// Unit vector across the slices: of the volume, else by the header, else along the patient.

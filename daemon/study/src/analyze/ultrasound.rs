@@ -16,6 +16,7 @@ use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::error::DecodeError;
 use models::task::Control;
+use models::task::mg_breast::withheld::Marking;
 use models::{NotEvaluated, Reason, Topic};
 use report::Refused;
 use report::stills::{Stills, grouped};
@@ -69,13 +70,20 @@ pub struct Pictures<'a> {
     pub(super) all: Vec<Stored<'a>>,
     /// What decoding one of them may need.
     pub(super) limit_bytes: u64,
+    /// Of mammograms: which are given to a network.
+    pub(super) marking: Marking,
 }
 
 impl<'a> Pictures<'a> {
     /// In the order of their numbers.
     pub fn new(mut all: Vec<Stored<'a>>, limit_bytes: u64) -> Self {
         all.sort_by_key(|stored| stored.header.instance_number.unwrap_or(i64::MAX));
-        Self { all, limit_bytes }
+        Self { all, limit_bytes, marking: Marking::Off }
+    }
+
+    #[must_use]
+    pub fn marking(self, marking: Marking) -> Self {
+        Self { marking, ..self }
     }
 }
 

@@ -184,6 +184,7 @@ impl Writer<'_> {
         let burnt = !raw && facts.burnt_label;
         put(o, tags::BURNED_IN_ANNOTATION, VR::CS, if burnt { "YES" } else { "NO" });
         put(o, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
+        put(o, tags::QUALITY_CONTROL_IMAGE, VR::CS, "YES");
         put_items(o, tags::ACQUISITION_CONTEXT_SEQUENCE, Vec::new());
         if !raw {
             put(o, tags::DERIVATION_DESCRIPTION, VR::ST, "processed for presentation");

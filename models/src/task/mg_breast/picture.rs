@@ -1,6 +1,6 @@
 //! A mammogram on the working grid: bright is dense, one value for each pixel.
 
-use crate::cast::{floor_index, single};
+use crate::cast::{floor_index, round_u16, single};
 use crate::grid::Grid;
 
 /// The grid on which pictures are read, mm a pixel.
@@ -51,6 +51,11 @@ impl Picture {
         }
         let mm = mm.filter(|mm| mm.is_finite() && *mm > 0.0).map(|mm| single(mm * factor as f64));
         Self { width, height, values, mm }
+    }
+
+    /// In whole steps of 1/255.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.values.iter().map(|value| u8::try_from(round_u16(value * 255.0)).unwrap_or(u8::MAX)).collect()
     }
 
     /// Millimetres a pixel for the reach of filters: an assumption where the header says nothing.

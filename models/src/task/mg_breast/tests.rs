@@ -11,7 +11,7 @@ const LABEL: [usize; 4] = [190, 20, 30, 24];
 
 /// A breast at the left, 160 pixels deep, with a muscle whose edge runs from 80 at the top to 180 down at the wall, a dense disc and
 /// a label.
-fn drawn(muscle: bool) -> Picture {
+pub(super) fn drawn(muscle: bool) -> Picture {
     let noise = |i: usize| ((i.wrapping_mul(2_654_435_761) >> 7) % 100) as f32 / 5000.0;
     let value = |x: usize, y: usize| {
         let (fx, fy) = (x as f32, y as f32);

@@ -4,8 +4,13 @@ use dicom::header::Header;
 use dicom::mammogram::{self, Mammogram};
 use dicom::pixels::error::DecodeError;
 use dicom::pixels::pictures::Pictures as Decoder;
+use models::manifest::mammogram::Input;
 use models::task::Control;
-use models::task::mg_breast::{self, Expected, NotRead, Picture, PictureRead, Reading, Remark, Side};
+use models::task::mammography_views::{StandardView, ViewFound};
+use models::task::mg_breast::marks::Given;
+use models::task::mg_breast::withheld;
+use models::task::mg_breast::{self, Channels, Expected, NotRead, Picture, PictureRead, Place, Reading, Remark, Side};
+use report::views::{Hung, Mammography};
 
 use super::{for_presentation, for_processing, leaves_standard};
 use crate::analyze::examine::Error;
@@ -15,24 +20,85 @@ use crate::volume;
 /// Fewer bits hold no shades of grey.
 const LEAST_BITS: u16 = 6;
 
-/// What is said of each, in the order of `pictures`.
+/// What came of the pictures of a study.
+pub(super) struct Read {
+    /// Of each, in their order.
+    pub(super) said: Vec<PictureRead>,
+    /// Of the standard views: for a key image.
+    hung: Vec<Hung>,
+    /// Of the standard views, where a network is to be given them.
+    pub(super) prepared: Vec<Prepared>,
+}
+
+/// A standard view for a network.
+pub(super) struct Prepared {
+    pub(super) view: StandardView,
+    pub(super) sop_instance_uid: String,
+    pub(super) header: withheld::Header,
+    /// `None` when the picture was not read, or has no millimetres.
+    pub(super) given: Option<Given>,
+}
+
+impl Read {
+    pub(super) fn into_study(self, study: &mut Mammography) {
+        study.views.pictures = self.said;
+        study.hung = self.hung;
+    }
+}
+
+/// Reads all. `found`: which pictures stand for the standard views. `input`: of the network that the standard views are prepared for.
 ///
 /// # Errors
 /// When bytes cannot be read now, or it was cancelled; what a picture does not allow is said of it.
-pub(in crate::analyze) fn read(pictures: &Pictures<'_>, control: &dyn Control) -> Result<Vec<PictureRead>, Error> {
+pub(super) fn read(
+    pictures: &Pictures<'_>,
+    found: &[ViewFound],
+    input: Option<&Input>,
+    control: &dyn Control,
+) -> Result<Read, Error> {
     let is_shown = |header: &&Header| for_presentation(header) && !is_additional(header);
     let headers = pictures.all.iter().map(|stored| &stored.header);
     let shown: Vec<(&str, &str)> = headers.filter(is_shown).map(by_header).collect();
-    let mut said = Vec::new();
+    let mut read = Read { said: Vec::new(), hung: Vec::new(), prepared: Vec::new() };
     for (number, stored) in pictures.all.iter().enumerate() {
         if control.cancelled() {
             return Err(Error::Cancelled);
         }
         control.progress("volume", number as f64 / pictures.all.len() as f64);
         let twin = for_processing(&stored.header) && shown.contains(&by_header(&stored.header));
-        said.push(one(stored, pictures.limit_bytes, twin)?);
+        let standard = found.iter().find(|found| found.sop_instance_uid == stored.header.sop_instance_uid);
+        let (said, looked) = one(stored, pictures.limit_bytes, twin, input.filter(|_| standard.is_some()))?;
+        if let Some(standard) = standard {
+            read.keep(standard.view, &said, looked, input.is_some());
+        }
+        read.said.push(said);
     }
-    Ok(said)
+    Ok(read)
+}
+
+impl Read {
+    /// What is needed later of a standard view.
+    fn keep(&mut self, view: StandardView, said: &PictureRead, looked: Looked, for_network: bool) {
+        let uid = || said.sop_instance_uid.clone();
+        if let (Some(picture), true) = (looked.picture, said.read.is_ok()) {
+            self.hung.push(Hung {
+                view,
+                sop_class_uid: said.sop_class_uid.clone(),
+                sop_instance_uid: uid(),
+                size: [picture.width, picture.height],
+                grey: picture.bytes(),
+            });
+        }
+        if for_network {
+            let given =
+                looked.prepared.map(|(place, channels)| Given { view, sop_instance_uid: uid(), channels, place });
+            let header = withheld::Header {
+                mm: looked.facts.mm.map(|mm| mm * looked.facts.magnified),
+                phantom: looked.facts.phantom,
+            };
+            self.prepared.push(Prepared { view, sop_instance_uid: uid(), header, given });
+        }
+    }
 }
 
 /// Which breast and which view a header says.
@@ -40,32 +106,53 @@ fn by_header(header: &Header) -> (&str, &str) {
     (&header.projection.laterality, view(&header.projection.code, header))
 }
 
-/// What its elements say of a picture, and what was read in it.
-type Looked = (Mammogram, Result<Reading, NotRead>);
+/// What its elements say of a picture, what was read in it, and the picture itself.
+struct Looked {
+    facts: Mammogram,
+    read: Result<Reading, NotRead>,
+    /// As it was read.
+    picture: Option<Picture>,
+    /// For a network.
+    prepared: Option<(Place, Channels)>,
+}
+
+impl Looked {
+    fn not(facts: Mammogram, why: NotRead) -> Self {
+        Self { facts, read: Err(why), picture: None, prepared: None }
+    }
+}
 
 /// `twin`: a picture for presentation shows the same view.
-fn one(stored: &Stored<'_>, limit_bytes: u64, twin: bool) -> Result<PictureRead, Error> {
+fn one(
+    stored: &Stored<'_>,
+    limit_bytes: u64,
+    twin: bool,
+    input: Option<&Input>,
+) -> Result<(PictureRead, Looked), Error> {
     let header = &stored.header;
     let needed = volume::picture_bytes(header, stored.file_bytes);
-    let (facts, read) = if is_additional(header) {
-        (Mammogram::default(), Err(NotRead::Additional))
+    let looked = if is_additional(header) {
+        Looked::not(Mammogram::default(), NotRead::Additional)
     } else if twin {
-        (Mammogram::default(), Err(NotRead::Processed))
+        Looked::not(Mammogram::default(), NotRead::Processed)
     } else if needed > limit_bytes {
-        (Mammogram::default(), Err(NotRead::TooLarge))
+        Looked::not(Mammogram::default(), NotRead::TooLarge)
     } else {
-        look(stored)?
+        look(stored, input)?
     };
-    let (laterality, view) = by_both(header, &facts);
-    let remarks = read.as_ref().map(|reading| remarks(header, &facts, reading, laterality, view)).unwrap_or_default();
-    Ok(PictureRead {
+    let facts = &looked.facts;
+    let (laterality, view) = by_both(header, facts);
+    let remarks =
+        looked.read.as_ref().map(|reading| remarks(header, facts, reading, laterality, view)).unwrap_or_default();
+    let said = PictureRead {
         sop_class_uid: header.sop_class_uid.clone(),
         sop_instance_uid: header.sop_instance_uid.clone(),
         laterality: laterality.to_owned(),
         view: view.to_owned(),
         remarks,
-        read,
-    })
+        read: looked.read.clone(),
+    };
+    Ok((said, looked))
 }
 
 /// Which breast and which view all elements say, else the header.
@@ -75,7 +162,7 @@ fn by_both<'a>(header: &'a Header, facts: &'a Mammogram) -> (&'a str, &'a str) {
     (laterality, view(code, header))
 }
 
-fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
+fn look(stored: &Stored<'_>, input: Option<&Input>) -> Result<Looked, Error> {
     let decoder = match (stored.read)().and_then(|bytes| Decoder::open(&bytes)) {
         Ok(decoder) => decoder,
         Err(fault) => return undecoded(Mammogram::default(), fault),
@@ -83,7 +170,7 @@ fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
     let header = &decoder.header;
     let facts = mammogram::of(header, &decoder.data_set);
     if header.samples_per_pixel > 1 || (1..LEAST_BITS).contains(&header.bits_stored) {
-        return Ok((facts, Err(NotRead::NotGrey)));
+        return Ok(Looked::not(facts, NotRead::NotGrey));
     }
     let samples = match decoder.decode(0).unwrap_or(Err(DecodeError::NoPixelData)) {
         Ok(samples) => samples,
@@ -99,7 +186,18 @@ fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
         muscle: shows_muscle(by_both(header, &facts).1),
         density: !(facts.implant || facts.partial || facts.film),
     };
-    let mut read = mg_breast::read(&picture, expected);
+    let looked = match (input, facts.mm) {
+        (Some(input), Some(mm)) => {
+            let magnified = facts.magnified;
+            let place = |side: Side| Place { size, mm: mm * magnified, magnified, mirrored: side == Side::Right };
+            mg_breast::read_for_network(&picture, expected, input, place, level)
+        }
+        _ => mg_breast::read(&picture, expected).map(|reading| (reading, None)),
+    };
+    let (mut read, prepared) = match looked {
+        Ok((reading, prepared)) => (Ok(reading), prepared),
+        Err(why) => (Err(NotRead::Picture(why)), None),
+    };
     // With the muscle in it the dense part of a breast is too large.
     if let Ok(reading) = &mut read
         && expected.muscle
@@ -107,7 +205,7 @@ fn look(stored: &Stored<'_>) -> Result<Looked, Error> {
     {
         reading.density = None;
     }
-    Ok((facts, read.map_err(NotRead::Picture)))
+    Ok(Looked { facts, read, picture: Some(picture), prepared })
 }
 
 /// What a repetition may mend is an error, the rest is said of the picture.
@@ -115,7 +213,7 @@ fn undecoded(facts: Mammogram, fault: DecodeError) -> Result<Looked, Error> {
     if fault.is_transient() {
         return Err(Error::Picture(fault));
     }
-    Ok((facts, Err(NotRead::Pixels(fault.to_string()))))
+    Ok(Looked::not(facts, NotRead::Pixels(fault.to_string())))
 }
 
 fn remarks(header: &Header, facts: &Mammogram, reading: &Reading, laterality: &str, view: &str) -> Vec<Remark> {

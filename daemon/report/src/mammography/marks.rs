@@ -1,0 +1,58 @@
+//! What a network marked in a mammography, as measurement groups (TID 1410) of the report.
+
+use models::task::mg_breast::kind::Kind;
+use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
+
+use crate::codes::{
+    ARCHITECTURAL_DISTORTION, BREAST, BREAST_MASS, CALCIFICATION_CLUSTER, CERTAINTY_OF_FINDING, Code, FOCAL_ASYMMETRY,
+    IMAGE_REGION, LEFT, LONG_AXIS, MILLIMETRE, ORIGINAL_SOURCE, PERCENT, RIGHT, SHORT_AXIS,
+};
+use crate::content::{Item, Part, Relation, Value};
+use crate::groups::{begin, comment, illustration, model, site};
+use crate::object::Context;
+use crate::secondary::Page;
+use crate::site::Site;
+use crate::views::marks::all;
+
+/// One group for each mark, with its box on the picture that it was seen in.
+pub(super) fn groups(context: &Context, marks: &Marks, page: Option<&Page>) -> Vec<Item> {
+    all(marks).filter_map(|(view, mark)| group(context, view, mark, page)).collect()
+}
+
+fn group(context: &Context, view: &MarkedView, mark: &Mark, page: Option<&Page>) -> Option<Item> {
+    let image = context.source.instances.iter().find(|image| image.sop_instance_uid == view.sop_instance_uid)?;
+    let [left, top, right, bottom] = mark.bounds;
+    let points = vec![[left, top], [right, top], [right, bottom], [left, bottom], [left, top]];
+    let source = Value::Image {
+        sop_class_uid: image.sop_class_uid.clone(),
+        sop_uid: image.sop_instance_uid.clone(),
+        part: Part::Whole,
+    };
+    let region = Item::new(Relation::Contains, IMAGE_REGION, Value::Coordinates { kind: "POLYLINE", points })
+        .with(Item::new(Relation::SelectedFrom, ORIGINAL_SOURCE, source));
+    let uid = context.uids.of("track mammography mark", mark.number);
+    let side = if view.view.is_right() { RIGHT } else { LEFT };
+    let [long, short] = mark.size_mm.map(f64::from);
+    let words = crate::words::Language::English.words();
+    Some(
+        begin("1410", &format!("Mark {}", mark.number), uid, code(mark.kind))
+            .with(region)
+            .with_all(page.map(illustration))
+            .with_all(model(context))
+            .with(site(Site { place: BREAST, side: Some(side) }))
+            .with(Item::number(LONG_AXIS, long, 1, MILLIMETRE))
+            .with(Item::number(SHORT_AXIS, short, 1, MILLIMETRE))
+            .with(Item::number(CERTAINTY_OF_FINDING, f64::from(mark.score) * 100.0, 1, PERCENT))
+            .with(comment(words.mark(mark, view.view)))
+            .with(comment(crate::words::capital(words.phantoms_only()))),
+    )
+}
+
+fn code(kind: Kind) -> Code {
+    match kind {
+        Kind::Mass => BREAST_MASS,
+        Kind::Calcifications => CALCIFICATION_CLUSTER,
+        Kind::Asymmetry => FOCAL_ASYMMETRY,
+        Kind::Distortion => ARCHITECTURAL_DISTORTION,
+    }
+}
