@@ -139,7 +139,7 @@ fn same_destination(old: &Value, new: &Value) -> bool {
         (Some(old), Some(Value::Table(new))) => new.iter().all(|(key, new)| old.get(key) == Some(new)),
         _ => false,
     };
-    tls && agrees(old, new, &["address", "ae_title", "results"])
+    tls && agrees(old, new, &["address", "ae_title", "url", "results"])
         && (is_true(new, "accepts_simulated") || !is_true(old, "accepts_simulated"))
 }
 

@@ -1,6 +1,7 @@
 //! Settings of the DICOM node: who may send, limits, and the destinations of results.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use custody::store::rejections;
@@ -8,6 +9,7 @@ use dicom::check::Checker;
 use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
+use crate::stow::{Login, Url};
 use crate::tls::server::trust_of_sender;
 use crate::tls::settings::{DestinationTls, Tls, switch_or_table};
 
@@ -109,9 +111,23 @@ pub struct Mpps {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Destination {
-    /// `host:port`.
+    /// `host:port`. Empty where there is a `url`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ae_title: String,
+    /// Of its DICOMweb service: it gets results by STOW-RS and not by C-STORE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Url>,
+    /// The first line of this file is the bearer token that we show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// As whom we log in by password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The first line of this file is the password of `user`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
     /// Our AE title on this association.
     #[serde(default = "default_calling")]
     pub calling_ae_title: String,
@@ -334,9 +350,10 @@ impl Destination {
             let reason = "the name of a destination must consist of 1 to 32 letters, digits, '-' or '_'";
             checker.refuse(&format!("destination.{name}"), reason);
         }
-        check_address(checker, &key("address"), &self.address);
-        checker.ae_title(&key("ae_title"), &self.ae_title);
-        checker.ae_title(&key("calling_ae_title"), &self.calling_ae_title);
+        match &self.url {
+            Some(url) => self.check_web(checker, name, url),
+            None => self.check_dimse(checker, name),
+        }
         checker.range(&key("retry_secs"), self.retry_secs, 0.01..=86_400.0, "seconds");
         checker.range(&key("retry_max_secs"), self.retry_max_secs, 0.01..=86_400.0, "seconds");
         if self.retry_max_secs < self.retry_secs {
@@ -348,6 +365,85 @@ impl Destination {
         }
         if let Some(tls) = &self.tls {
             tls.check(checker, &key("tls"));
+        }
+    }
+
+    fn check_dimse(&self, checker: &mut Checker, name: &str) {
+        let key = |of: &str| format!("destination.{name}.{of}");
+        if self.address.is_empty() && self.ae_title.is_empty() {
+            let reason = "where is it? Set address and ae_title (DICOM), or url (STOW-RS)";
+            checker.refuse(&format!("destination.{name}"), reason);
+            return;
+        }
+        check_address(checker, &key("address"), &self.address);
+        checker.ae_title(&key("ae_title"), &self.ae_title);
+        checker.ae_title(&key("calling_ae_title"), &self.calling_ae_title);
+        let of_web = [
+            ("token_file", self.token_file.is_some()),
+            ("user", self.user.is_some()),
+            ("password_file", self.password_file.is_some()),
+        ];
+        for (of, _) in of_web.iter().filter(|(_, is_set)| *is_set) {
+            checker.refuse(&key(of), "is for a destination with a url only");
+        }
+    }
+
+    fn check_web(&self, checker: &mut Checker, name: &str, url: &Url) {
+        let key = |of: &str| format!("destination.{name}.{of}");
+        for (of, is_set) in [("address", !self.address.is_empty()), ("ae_title", !self.ae_title.is_empty())] {
+            if is_set {
+                let reason = "is for DICOM, and url is for STOW-RS: a destination has one of the two ways";
+                checker.refuse(&key(of), reason);
+            }
+        }
+        if self.tls.is_some() && !url.is_secure() {
+            checker.refuse(&key("tls"), "has no effect on a url that begins with http://: write https://");
+        }
+        match (&self.token_file, &self.user, &self.password_file) {
+            (Some(_), None, None) | (None, Some(_), Some(_)) | (None, None, None) => {}
+            (None, Some(_), None) => checker.refuse(&key("user"), "password_file must be set, too"),
+            (None, None, Some(_)) => checker.refuse(&key("password_file"), "user must be set, too"),
+            (Some(_), ..) => checker.refuse(&key("token_file"), "set either token_file, or user and password_file"),
+        }
+        if self.user.as_ref().is_some_and(|user| user.is_empty() || user.contains(|c: char| c == ':' || c.is_control()))
+        {
+            checker.refuse(&key("user"), "must not be empty, and must not have a colon or control characters");
+        }
+        let Some(login) = self.login() else { return };
+        let of = if self.token_file.is_some() { "token_file" } else { "password_file" };
+        if !url.is_secure() && !url.is_here() {
+            let reason = "a login must not go over the network in plain text: write https:// in the url";
+            checker.refuse(&key(of), reason);
+        }
+        if let Err(reason) = login.check() {
+            checker.refuse(&key(of), format!("{}: {reason}", login.file().display()));
+        }
+    }
+
+    /// What it is shown by HTTP.
+    pub fn login(&self) -> Option<Login> {
+        match (&self.token_file, &self.user, &self.password_file) {
+            (Some(file), ..) => Some(Login::Bearer(file.clone())),
+            (None, Some(user), Some(password)) => Some(Login::Basic { user: user.clone(), password: password.clone() }),
+            _ => None,
+        }
+    }
+
+    /// As people name it: `AE@host:port`, or its URL.
+    pub fn place(&self) -> String {
+        match &self.url {
+            Some(url) => url.to_string(),
+            None => format!("{}@{}", self.ae_title.trim(), self.address),
+        }
+    }
+
+    /// Takes what is absent from the box's own settings. A URL with https has TLS without saying so.
+    pub fn inherit(&mut self, of_box: &Tls) {
+        if self.url.as_ref().is_some_and(Url::is_secure) {
+            self.tls.get_or_insert_default();
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.inherit(of_box);
         }
     }
 

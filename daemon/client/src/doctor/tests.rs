@@ -2,7 +2,7 @@
 //! one.
 
 use node::probe::{Cause, Failed, Passed, Probe, Step};
-use node::send::Target;
+use node::send::{Target, Way};
 
 use super::facts::{
     Accelerator, Bus, Capture, Certificate, Clock, Config, Destination, Heat, Memory, Opened, Page, Port, Problem,
@@ -197,12 +197,12 @@ fn healthy() -> Facts {
         }],
         destinations: vec![Destination {
             name: "pacs".into(),
-            target: Target {
+            way: Way::Dimse(Target {
                 address: "192.0.2.20:104".into(),
                 called_ae: "PACS".into(),
                 calling_ae: "SCANSIDE".into(),
                 tls: None,
-            },
+            }),
             probe: Some(Probe {
                 passed: [Step::Name, Step::Connection, Step::Association, Step::Contexts, Step::Echo]
                     .map(passed)
