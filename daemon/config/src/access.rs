@@ -210,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_with_another_url_does_not_come_back_either() {
+        let web = "[destination.web]\nurl = \"http://pacs/dicom-web/\"\n";
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = Ok(vec!["destination web".to_owned()]);
+        assert_eq!(narrowed(web, &format!("{web}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(web, &web.replace("//pacs", "//new")), out);
+        assert_eq!(narrowed(web, "[destination.web]\naddress = \"pacs:104\"\nae_title = \"PACS\"\n"), out);
+        let by_dicom = PACS.replace(".pacs", ".web");
+        assert_eq!(narrowed(&by_dicom, web), out);
+    }
+
+    #[test]
     fn trust_that_was_withdrawn_forbids_the_old_configuration() {
         let old = "dicom.ae_titles = [\"A\", \"B\"]\nmodels.keys = [\"/a\", \"/b\"]\n[console]\nhosts = [\"box\"]\n";
         assert_eq!(narrowed(old, &format!("{old}jpeg_qualit = 3\n")), Ok(vec![]));

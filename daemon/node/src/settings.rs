@@ -375,8 +375,16 @@ impl Destination {
             checker.refuse(&format!("destination.{name}"), reason);
             return;
         }
-        check_address(checker, &key("address"), &self.address);
-        checker.ae_title(&key("ae_title"), &self.ae_title);
+        if self.address.is_empty() {
+            checker.refuse(&key("address"), "must be set");
+        } else {
+            check_address(checker, &key("address"), &self.address);
+        }
+        if self.ae_title.is_empty() {
+            checker.refuse(&key("ae_title"), "must be set");
+        } else {
+            checker.ae_title(&key("ae_title"), &self.ae_title);
+        }
         checker.ae_title(&key("calling_ae_title"), &self.calling_ae_title);
         let of_web = [
             ("token_file", self.token_file.is_some()),
@@ -390,11 +398,10 @@ impl Destination {
 
     fn check_web(&self, checker: &mut Checker, name: &str, url: &Url) {
         let key = |of: &str| format!("destination.{name}.{of}");
-        for (of, is_set) in [("address", !self.address.is_empty()), ("ae_title", !self.ae_title.is_empty())] {
-            if is_set {
-                let reason = "is for DICOM, and url is for STOW-RS: a destination has one of the two ways";
-                checker.refuse(&key(of), reason);
-            }
+        let of_dimse = [("address", &self.address), ("ae_title", &self.ae_title)];
+        if let Some((of, _)) = of_dimse.into_iter().find(|(_, value)| !value.is_empty()) {
+            let reason = "is for DICOM, and url is for STOW-RS: a destination has one of the two ways";
+            checker.refuse(&key(of), reason);
         }
         if self.tls.is_some() && !url.is_secure() {
             checker.refuse(&key("tls"), "has no effect on a url that begins with http://: write https://");
