@@ -139,6 +139,6 @@ mod tests {
         std::fs::write(&file, "\n").unwrap();
         assert!(login.check().unwrap_err().contains("first line"));
         std::fs::write(&file, "a\u{7}b").unwrap();
-        assert!(login.check().unwrap_err().contains("characters"));
+        assert!(Login::Bearer(file).check().unwrap_err().contains("characters"));
     }
 }

@@ -65,7 +65,8 @@ impl Taken {
 
     /// The archive has a remark that people are told.
     pub fn is_warned(&self) -> bool {
-        self.remark.is_some() && outcome::of(self.status) != Outcome::Stored
+        // A success with a remark is one that its answer does not name.
+        self.remark.is_some() && (self.status == 0 || outcome::of(self.status) != Outcome::Stored)
     }
 }
 
@@ -75,6 +76,8 @@ pub struct Session {
     service: Service,
     shown: Option<Shown>,
     connection: Option<Connection>,
+    /// The last request went over a connection that had answered before.
+    was_used: bool,
     limits: Limits,
 }
 
@@ -97,7 +100,7 @@ impl Session {
             }
             None => None,
         };
-        Ok(Self { service: service.clone(), shown, connection: None, limits: Limits::default() })
+        Ok(Self { service: service.clone(), shown, connection: None, was_used: false, limits: Limits::default() })
     }
 
     /// Waits so long at most while nothing moves, and for an answer.
@@ -113,16 +116,9 @@ impl Session {
     pub async fn store(&mut self, file: &File, object: &Object<'_>) -> Result<Taken, Error> {
         let answer = match self.send(file).await {
             // Between two requests an archive may close a connection that it keeps open: that says nothing of the object.
-            Err(Error::Broken { .. }) if self.connection.as_ref().is_some_and(|connection| connection.is_used) => {
-                self.connection = None;
-                self.send(file).await
-            }
-            answer => answer,
+            Err(Error::Broken { .. }) if self.was_used => self.send(file).await?,
+            answer => answer?,
         };
-        if answer.is_err() {
-            self.connection = None;
-        }
-        let answer = answer?;
         let reply = Reply::read(&answer.body);
         match http::judge(answer.code, reply.as_ref(), object.sop_uid) {
             Judged::Taken(status) => Ok(Taken::of(status)),
@@ -198,7 +194,12 @@ impl Session {
             Some(open) => open,
             None => Connection::open(service).await?,
         };
-        self.connection.insert(open).exchange(request, limits).await
+        self.was_used = open.is_used;
+        let answer = self.connection.insert(open).exchange(request, limits).await;
+        if answer.is_err() {
+            self.connection = None;
+        }
+        answer
     }
 }
 

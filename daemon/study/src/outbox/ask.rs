@@ -141,15 +141,10 @@ impl Queue<'_> {
 
     /// Returns the UID of the new transaction. Until the archive has taken the request it is asked again soon.
     async fn write_down(&self, due: &[Delivery]) -> Result<String, Error> {
-        self.write_down_until(due, self.sender.longest_wait()).await
-    }
-
-    /// As [`Queue::write_down`]; without an answer it is asked again after `pause`.
-    pub(super) async fn write_down_until(&self, due: &[Delivery], pause: Duration) -> Result<String, Error> {
         let (name, now) = (self.sender.name.clone(), self.sender.wall.now_utc());
         let ids: Vec<i64> = due.iter().map(|one| one.id).collect();
         let uid = dicom::uid::of_moment(&format!("commitment {name} {ids:?}"));
-        let (written, again) = (uid.clone(), self.sender.wall.utc_after(pause));
+        let (written, again) = (uid.clone(), self.sender.wall.utc_after(self.sender.longest_wait()));
         self.written(move |rows| asks::ask(rows, &written, &name, &ids, &now, &again)).await?;
         Ok(uid)
     }

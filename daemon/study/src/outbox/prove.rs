@@ -5,6 +5,7 @@
 //! sent again when it is not there at the third question.
 
 use custody::store::asks::{self, Noted};
+use custody::store::deliveries::Delivery;
 use node::send::Error as SendError;
 use node::settings::Asking;
 use node::stow::{Presence, Session};
@@ -37,17 +38,37 @@ fn verdict(is_there: bool, asked: u32) -> Verdict {
     }
 }
 
+/// What the archive answered.
+#[derive(Debug, Default)]
+struct Found {
+    /// Deliveries.
+    asked: Vec<i64>,
+    /// SOP Instance UIDs.
+    kept: Vec<String>,
+    not_kept: Vec<(String, u16)>,
+    /// How often one of those was asked for that are to be asked for again.
+    most_asked: u32,
+}
+
+impl Found {
+    fn add(&mut self, delivery: &Delivery, is_there: bool) {
+        let asked = delivery.asked.saturating_add(1);
+        self.asked.push(delivery.id);
+        match verdict(is_there, asked) {
+            Verdict::Kept => self.kept.push(delivery.sop_uid.clone()),
+            Verdict::Later => self.most_asked = self.most_asked.max(asked),
+            Verdict::NotKept => self.not_kept.push((delivery.sop_uid.clone(), NO_SUCH_INSTANCE)),
+        }
+    }
+}
+
 impl Queue<'_> {
-    /// Asks for all that is due. What is not answered when this ends is asked for again.
+    /// Asks for all that is due. Nothing is written down before its answer is here: what is not answered is asked for again.
     pub(super) async fn prove(&self, session: &mut Session, shutdown: &CancellationToken) -> Result<(), Error> {
         let due = self.due_asks().await?;
-        let Some(most) = due.iter().map(|one| one.asked).max() else { return Ok(()) };
         let name = self.sender.name.clone();
         let mut answers = self.rows(move |rows| asks::offers(rows, &name)).await? == Some(true);
-        // So long it waits where the archive has it not, or this ends before the answer.
-        let pause = self.sender.wait_after(most.saturating_add(1));
-        let question = self.write_down_until(&due, pause).await?;
-        let (mut kept, mut not_kept, mut waiting) = (Vec::new(), Vec::new(), 0_usize);
+        let mut found = Found::default();
         let mut trouble: Option<SendError> = None;
         for one in &due {
             let wanted = object(one);
@@ -56,10 +77,7 @@ impl Queue<'_> {
                 () = shutdown.cancelled() => break,
             };
             let is_there = match asked {
-                Ok(Presence::Unknown) => {
-                    self.remember_offer(false).await?;
-                    return self.cannot_ask(&question, "it answers neither QIDO-RS nor WADO-RS").await;
-                }
+                Ok(Presence::Unknown) => return self.cannot_ask().await,
                 Ok(presence) => presence == Presence::There,
                 Err(error) => {
                     trouble = Some(error);
@@ -70,37 +88,45 @@ impl Queue<'_> {
                 self.remember_offer(true).await?;
                 answers = true;
             }
-            match verdict(is_there, one.asked.saturating_add(1)) {
-                Verdict::Kept => kept.push(one.sop_uid.clone()),
-                Verdict::Later => waiting += 1,
-                Verdict::NotKept => not_kept.push((one.sop_uid.clone(), NO_SUCH_INSTANCE)),
-            }
+            found.add(one, is_there);
         }
-        let (now, uid) = (self.sender.wall.now_utc(), question.clone());
-        let noted = self.written(move |rows| asks::answered(rows, &uid, &kept, &not_kept, &now)).await?;
-        let Noted { committed, failed } = noted.unwrap_or_default();
-        info!(destination = self.sender.name, committed, failed, waiting, "asked whether the archive has what it took");
+        self.note_found(found).await?;
         match trouble {
-            Some(error) => self.cannot_ask(&question, &error.to_string()).await,
+            Some(error) => self.hold_asks(&error.to_string()).await,
             None => Ok(()),
         }
     }
 
-    /// What was written down as asked was not: it does not count. Where the archive never answers, nothing is asked.
-    async fn cannot_ask(&self, question: &str, reason: &str) -> Result<(), Error> {
-        let (uid, name) = (question.to_owned(), self.sender.name.clone());
-        let until = self.sender.wall.utc_after(self.sender.longest_wait());
-        let is_hopeless = {
-            let name = name.clone();
-            self.rows(move |rows| asks::offers(rows, &name)).await? == Some(false)
-                && self.sender.destination.commitment == Asking::Auto
-        };
-        self.written(move |rows| asks::not_taken(rows, &uid, &until)).await?;
-        if is_hopeless {
+    /// In one transaction: that it was asked, and what was answered.
+    async fn note_found(&self, found: Found) -> Result<(), Error> {
+        if found.asked.is_empty() {
+            return Ok(());
+        }
+        let (name, wall) = (self.sender.name.clone(), &self.sender.wall);
+        let (now, again) = (wall.now_utc(), wall.utc_after(self.sender.wait_after(found.most_asked)));
+        let uid = dicom::uid::of_moment(&format!("question {name} {:?}", found.asked));
+        let (kept, not_kept, asked) = (found.kept, found.not_kept, found.asked);
+        let all = asked.len();
+        let noted = self
+            .written(move |rows| {
+                asks::ask(rows, &uid, &name, &asked, &now, &again)?;
+                asks::answered(rows, &uid, &kept, &not_kept, &now)
+            })
+            .await?;
+        let Noted { committed, failed } = noted.unwrap_or_default();
+        info!(destination = self.sender.name, all, committed, failed, "asked whether the archive has what it took");
+        Ok(())
+    }
+
+    /// The archive answers no such questions.
+    async fn cannot_ask(&self) -> Result<(), Error> {
+        self.remember_offer(false).await?;
+        if self.sender.destination.commitment == Asking::Auto {
+            let name = self.sender.name.clone();
             self.rows(move |rows| asks::off(rows, &name)).await?;
             return Ok(());
         }
-        self.hold_asks(reason).await
+        self.hold_asks("the archive answers neither QIDO-RS nor WADO-RS").await
     }
 
     async fn remember_offer(&self, offered: bool) -> Result<(), Error> {

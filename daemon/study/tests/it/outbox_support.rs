@@ -111,7 +111,12 @@ impl Box_ {
     }
 
     pub fn start(&mut self, address: SocketAddr) {
-        let destination = Destination { address: address.to_string(), ae_title: "PACS".into(), ..self.destination() };
+        self.start_titled(address, "PACS");
+    }
+
+    /// To an archive with this AE title.
+    pub fn start_titled(&mut self, address: SocketAddr, title: &str) {
+        let destination = Destination { address: address.to_string(), ae_title: title.into(), ..self.destination() };
         self.start_to(destination);
     }
 
