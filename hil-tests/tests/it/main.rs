@@ -19,6 +19,7 @@ mod live_results;
 mod mammography;
 mod memory;
 mod models;
+mod orthanc_box;
 mod peers;
 mod power_loss;
 mod reading;

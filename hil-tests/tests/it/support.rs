@@ -189,6 +189,13 @@ impl Records {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// What became of the question whether the destination keeps it, of every delivery.
+    pub fn commitments(&self) -> Result<Vec<Option<String>>> {
+        let mut statement = self.connection.prepare("SELECT commitment FROM deliveries ORDER BY id")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Whether everything is finished: no series, job or delivery waits.
     pub fn is_settled(&self) -> Result<bool> {
         Ok(self.waiting()? == 0)
