@@ -37,6 +37,7 @@ pub mod settings;
 mod status;
 pub mod stow;
 pub mod tls;
+mod web;
 mod wire;
 pub mod worklist;
 

@@ -6,8 +6,18 @@ use std::path::PathBuf;
 use crate::association::Fault;
 use crate::outcome::{self, Outcome};
 use crate::settings::Destination;
-use crate::stow::Service;
 use crate::tls::{self, Client};
+use crate::web::login::Login;
+use crate::web::url::Url;
+
+/// An archive that takes objects by STOW-RS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    pub url: Url,
+    pub login: Option<Login>,
+    /// For https.
+    pub tls: Option<Client>,
+}
 
 /// How a destination is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]

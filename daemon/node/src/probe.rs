@@ -1,6 +1,8 @@
 //! Tests a destination step by step: name, connection, association, presentation contexts, C-ECHO. Where the steps end is
 //! what a field engineer must correct. Sends nothing but the C-ECHO.
 
+pub mod web;
+
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -15,7 +17,7 @@ use crate::negotiate;
 use crate::peer::Way;
 use crate::send::{Association, Error, Rejection, Target};
 use crate::wire::Fault;
-use crate::{VERIFICATION, WORKLIST, stow};
+use crate::{VERIFICATION, WORKLIST};
 
 /// What the box sends to an archive: SOP class and its name.
 pub const RESULTS: [(&str, &str); 6] = [
@@ -166,7 +168,7 @@ impl Probe {
 pub async fn destination(way: &Way, patience: Duration) -> Probe {
     match way {
         Way::Dimse(target) => run(target, patience).await,
-        Way::Web(service) => stow::probe::run(service, patience).await,
+        Way::Web(service) => web::run(service, patience).await,
     }
 }
 

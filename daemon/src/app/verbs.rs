@@ -10,9 +10,9 @@ use custody::store::deliveries::Delivery;
 use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, series};
 use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
+use node::probe;
 use node::send::{self, Way};
 use node::settings::Destination;
-use node::stow;
 use study::analyze::ultrasound;
 use study::gather;
 use study::resolve;
@@ -209,7 +209,7 @@ impl dbus::Commands for Verbs {
                     send::echo(&target).await.map_err(|error| dbus::Error::PeerFailed(error.to_string()))?;
                 }
                 Way::Web(service) => {
-                    let probe = stow::probe::run(&service, ECHO).await;
+                    let probe = probe::web::run(&service, ECHO).await;
                     if let Some(failed) = probe.failed {
                         return Err(dbus::Error::PeerFailed(format!("{}: {}", failed.step, failed.what)));
                     }

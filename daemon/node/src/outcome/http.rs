@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 
 use super::Outcome::{self, Again, Full, GivenUp, Hold, Stored, Warned};
-use crate::stow::reply::Reply;
+use crate::web::reply::Reply;
 
 /// Processing failure: what a failed object without a reason counts as.
 const PROCESSING_FAILURE: u16 = 0x0110;
@@ -96,7 +96,7 @@ pub fn rows() -> impl Iterator<Item = (u16, u16, Outcome)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stow::reply::Item;
+    use crate::web::reply::Item;
 
     const UID: &str = "1.2.3";
 

@@ -16,7 +16,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// How far a body has gone, for who waits for the answer.
 #[derive(Debug, Clone)]
-pub(super) struct Progress(Arc<Mutex<State>>);
+pub(crate) struct Progress(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -37,18 +37,18 @@ impl Progress {
     }
 
     /// When something was last taken, and whether that was all.
-    pub(super) fn last(&self) -> (Instant, bool) {
+    pub(crate) fn last(&self) -> (Instant, bool) {
         self.with(|state| (state.last, state.is_sent))
     }
 
-    pub(super) fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         self.with(|state| state.fault.clone())
     }
 }
 
 /// Nothing, some bytes, or a file between some bytes.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(crate) struct Body {
     head: Option<Bytes>,
     file: Option<(File, u64)>,
     tail: Option<Bytes>,
@@ -56,26 +56,26 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let progress = Progress::new();
         progress.with(|state| state.is_sent = true);
         Self { head: None, file: None, tail: None, progress }
     }
 
     /// A request without any object: only the end of the parts.
-    pub(super) fn of_no_part(boundary: &str) -> Self {
+    pub(crate) fn of_no_part(boundary: &str) -> Self {
         let tail = Bytes::from(format!("--{boundary}--\r\n"));
         Self { head: None, file: None, tail: Some(tail), progress: Progress::new() }
     }
 
     /// The `length` bytes of a Part 10 file as the only part.
-    pub(super) fn of_part(boundary: &str, file: File, length: u64) -> Self {
+    pub(crate) fn of_part(boundary: &str, file: File, length: u64) -> Self {
         let head = Bytes::from(format!("--{boundary}\r\nContent-Type: application/dicom\r\n\r\n"));
         let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
         Self { head: Some(head), file: Some((file, length)), tail: Some(tail), progress: Progress::new() }
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         self.progress.clone()
     }
 

@@ -13,9 +13,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 
-use super::Service;
 use super::body::Body;
-use crate::peer::Error;
+use crate::peer::{Error, Service};
 use crate::tls::link::Link;
 use crate::{open, tls};
 
@@ -30,9 +29,9 @@ const LARGEST: usize = 1 << 20;
 
 /// Time limits of one exchange.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) stall: Duration,
-    pub(super) answer: Duration,
+pub(crate) struct Limits {
+    pub(crate) stall: Duration,
+    pub(crate) answer: Duration,
 }
 
 impl Default for Limits {
@@ -43,21 +42,21 @@ impl Default for Limits {
 
 /// An answer of the archive.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) code: u16,
+pub(crate) struct Answer {
+    pub(crate) code: u16,
     /// Lower case.
-    pub(super) content_type: String,
-    pub(super) body: Vec<u8>,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A connection that speaks HTTP. Dropping it closes it.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     sender: SendRequest<Body>,
     driver: JoinHandle<()>,
     address: String,
     /// It has answered before: the archive may have closed it meanwhile.
-    pub(super) is_used: bool,
+    pub(crate) is_used: bool,
 }
 
 impl Drop for Connection {
@@ -67,13 +66,13 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(service: &Service) -> Result<Self, Error> {
+    pub(crate) async fn open(service: &Service) -> Result<Self, Error> {
         let stream = open::connect(&service.url.address()).await?;
         Self::over(secured(stream, service).await?, service).await
     }
 
     /// Over a connection that stands.
-    pub(super) async fn over(link: Link, service: &Service) -> Result<Self, Error> {
+    pub(crate) async fn over(link: Link, service: &Service) -> Result<Self, Error> {
         let address = service.url.address();
         let (sender, connection) = match http1::handshake(TokioIo::new(link)).await {
             Ok(made) => made,
@@ -87,11 +86,11 @@ impl Connection {
     }
 
     /// Whether another request can go over it.
-    pub(super) async fn is_open(&mut self) -> bool {
+    pub(crate) async fn is_open(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
 
-    pub(super) async fn exchange(&mut self, request: Request<Body>, limits: Limits) -> Result<Answer, Error> {
+    pub(crate) async fn exchange(&mut self, request: Request<Body>, limits: Limits) -> Result<Answer, Error> {
         let silent = |what: &'static str, limit: Duration| Error::Silent {
             address: self.address.clone(),
             what,
@@ -165,6 +164,6 @@ fn fault(error: &hyper::Error, address: &str) -> Error {
 }
 
 /// With TLS where the URL says https.
-pub(super) async fn secured(stream: TcpStream, service: &Service) -> Result<Link, Error> {
+pub(crate) async fn secured(stream: TcpStream, service: &Service) -> Result<Link, Error> {
     open::secured_as(stream, &service.url.address(), service.tls.as_ref()).await
 }

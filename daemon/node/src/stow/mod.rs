@@ -2,52 +2,38 @@
 //!
 //! ```text
 //! Service (url, login, TLS) -> Session: one request for each object, over one connection as long as the archive keeps it
-//!   body: multipart/related      exchange: HTTP with time limits      reply (xml): what the answer says of the object
-//!   outcome::http: what that means      proof: whether the archive has an object      probe: the test of a destination
+//!   body: multipart/related      exchange: HTTP with time limits      web::reply: what the answer says of the object
+//!   outcome::http: what that means      proof: whether the archive has an object
 //! ```
 //!
 //! One object in a request, as in a C-STORE: the answer is that object's proof, and a connection that breaks leaves one object in
 //! doubt and not a batch.
 
-mod body;
-mod exchange;
-mod login;
-pub mod probe;
+pub(crate) mod body;
+pub(crate) mod exchange;
 mod proof;
-pub mod reply;
-pub mod url;
-mod xml;
 
 use std::time::Duration;
 
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request};
 
-pub use self::login::Login;
 pub use self::proof::{Object, Presence};
-pub use self::url::Url;
 
 use self::body::Body;
 use self::exchange::{Answer, Connection, Limits};
-use self::login::Shown;
-use self::reply::Reply;
 use crate::outcome::http::{self, Judged};
 use crate::outcome::{self, Outcome};
 use crate::peer::Error;
+pub use crate::peer::Service;
 use crate::send::File;
-use crate::tls::Client;
+pub use crate::web::login::Login;
+use crate::web::login::Shown;
+use crate::web::reply::{self, Reply};
+pub use crate::web::url::Url;
 
 const JSON: &str = "application/dicom+json";
 const AGENT: &str = concat!("Scanside/", env!("CARGO_PKG_VERSION"));
-
-/// An archive that takes objects by STOW-RS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    pub url: Url,
-    pub login: Option<Login>,
-    /// For https.
-    pub tls: Option<Client>,
-}
 
 /// What an archive said to an object that it has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +61,7 @@ impl Taken {
 pub struct Session {
     service: Service,
     shown: Option<Shown>,
-    connection: Option<Connection>,
+    pub(crate) connection: Option<Connection>,
     /// The last request went over a connection that had answered before.
     was_used: bool,
     limits: Limits,
@@ -92,7 +78,7 @@ impl Session {
         Ok(session)
     }
 
-    fn new(service: &Service) -> Result<Self, Error> {
+    pub(crate) fn new(service: &Service) -> Result<Self, Error> {
         let shown = match &service.login {
             Some(login) => {
                 let shown = login.show().map_err(|reason| Error::Login { file: login.file().to_owned(), reason })?;
@@ -133,7 +119,7 @@ impl Session {
         }
     }
 
-    fn refused(&self, answer: &Answer) -> Error {
+    pub(crate) fn refused(&self, answer: &Answer) -> Error {
         let secrets = self.shown.as_ref().map_or(&[][..], |shown| &shown.secrets);
         // An answer to a login may repeat it, in any form.
         let is_about_login = matches!(answer.code, 401 | 403 | 407);
@@ -154,12 +140,12 @@ impl Session {
         })
     }
 
-    async fn post(&mut self, boundary: &str, body: Body) -> Result<Answer, Error> {
+    pub(crate) async fn post(&mut self, boundary: &str, body: Body) -> Result<Answer, Error> {
         let related = format!("multipart/related; type=\"application/dicom\"; boundary={boundary}");
         self.request(Method::POST, "/studies", Some(&related), body).await
     }
 
-    async fn get(&mut self, below: &str) -> Result<Answer, Error> {
+    pub(crate) async fn get(&mut self, below: &str) -> Result<Answer, Error> {
         self.request(Method::GET, below, None, Body::empty()).await
     }
 
@@ -204,6 +190,6 @@ impl Session {
 }
 
 /// In no file: its second part is as good as random.
-fn boundary() -> String {
+pub(crate) fn boundary() -> String {
     format!("scanside-{}", dicom::uid::of_moment("multipart"))
 }

@@ -1,11 +1,12 @@
 //! Whether an archive has an object: a question by QIDO-RS, or, where it has none, for the metadata of the object by WADO-RS. What
 //! storage commitment is to DIMSE, as far as DICOMweb has it.
 
+use super::Session;
 use super::exchange::Answer;
-use super::{Session, reply};
 use crate::outcome::Outcome;
 use crate::outcome::http;
 use crate::peer::Error;
+use crate::web::reply;
 
 /// One object, by its UIDs.
 #[derive(Debug, Clone, Copy)]

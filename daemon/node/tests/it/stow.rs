@@ -2,13 +2,15 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use node::outcome::Outcome;
 use node::outcome::http;
+use node::probe::web as probe;
 use node::probe::{Cause, Step};
 use node::send::{File, SendFault};
-use node::stow::{Login, Object, Presence, Service, Session, Taken, probe};
+use node::stow::{Login, Object, Presence, Service, Session, Taken};
 use node::tls::Client;
 use node::tls::settings::JudgeDates;
 use tempfile::TempDir;
@@ -164,6 +166,25 @@ async fn a_server_that_closes_after_each_answer_gets_everything() {
         }
         assert_eq!((pacs.uids().len(), pacs.connections()), (20, 20));
     }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_ends_at_a_request_is_tried_once_more_on_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(folder.path(), 5000);
+    let requests = AtomicUsize::new(0);
+    // The third is the second again; the fourth breaks off on a connection that is used, and again on a new one.
+    let pacs = WebPacs::start(move |_| match requests.fetch_add(1, Ordering::SeqCst) {
+        0 | 2 => Act::Say(200, JSON, referenced(UID, None)),
+        _ => Act::HangUp,
+    })
+    .await;
+    let mut session = Session::open(&service(&pacs.url())).await.unwrap();
+    for _ in 0..2 {
+        session.store(&file, &OBJECT).await.unwrap();
+    }
+    let error = session.store(&file, &OBJECT).await.unwrap_err();
+    assert_eq!((error.kind(), pacs.uids().len()), (SendFault::Connection, 5), "{error}");
 }
 
 #[tokio::test]

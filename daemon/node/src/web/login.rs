@@ -20,10 +20,10 @@ pub enum Login {
 
 /// What a connection shows.
 #[derive(Clone)]
-pub(super) struct Shown {
-    pub(super) header: HeaderValue,
+pub(crate) struct Shown {
+    pub(crate) header: HeaderValue,
     /// What must not appear in the log.
-    pub(super) secrets: Vec<String>,
+    pub(crate) secrets: Vec<String>,
 }
 
 impl std::fmt::Debug for Shown {
@@ -43,7 +43,7 @@ impl Login {
     ///
     /// # Errors
     /// In words, without the secret.
-    pub(super) fn show(&self) -> Result<Shown, String> {
+    pub(crate) fn show(&self) -> Result<Shown, String> {
         let secret = secret(self.file())?;
         let (text, mut secrets) = match self {
             Self::Bearer(_) => (format!("Bearer {secret}"), Vec::new()),

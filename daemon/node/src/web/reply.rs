@@ -52,13 +52,13 @@ impl Reply {
 }
 
 /// The SOP Instance UIDs that a query or metadata found; `None`: it is no list in DICOM JSON.
-pub(super) fn found(body: &[u8]) -> Option<Vec<String>> {
+pub(crate) fn found(body: &[u8]) -> Option<Vec<String>> {
     let value: Value = serde_json::from_slice(body).ok()?;
     Some(value.as_array()?.iter().map(|one| text(one, SOP_INSTANCE_UID)).collect())
 }
 
 /// What an archive says in plain text or JSON, short and without `secrets`; empty for pages in HTML.
-pub(super) fn said(content_type: &str, body: &[u8], secrets: &[String]) -> String {
+pub(crate) fn said(content_type: &str, body: &[u8], secrets: &[String]) -> String {
     if content_type.contains("html") || content_type.contains("xml") {
         return String::new();
     }

@@ -6,14 +6,15 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::body::Body;
-use super::exchange::{self, Connection};
-use super::{Service, Session, boundary, reply};
+use super::{Cause, Probe, Step, reach};
 use crate::outcome::Outcome;
 use crate::outcome::http;
-use crate::peer::Error;
-use crate::probe::{Cause, Probe, Step, reach};
+use crate::peer::{Error, Service};
+use crate::stow::body::Body;
+use crate::stow::exchange::{self, Connection};
+use crate::stow::{Session, boundary};
 use crate::tls::link::Link;
+use crate::web::reply;
 
 /// Each step may take `patience`.
 pub async fn run(service: &Service, patience: Duration) -> Probe {

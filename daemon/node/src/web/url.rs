@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Url {
-    pub(super) is_secure: bool,
+    pub(crate) is_secure: bool,
     /// As in the URL: an IPv6 address in brackets.
-    pub(super) host: String,
+    pub(crate) host: String,
     port: Option<u16>,
     /// Empty, or with a slash before and none after it.
     path: String,
@@ -27,18 +27,18 @@ impl Url {
     }
 
     /// `host:port`.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let port = self.port.unwrap_or(if self.is_secure { 443 } else { 80 });
         format!("{}:{port}", self.host)
     }
 
     /// As the header Host says it: without a port that is the usual one.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
     }
 
     /// Path and query of a request: `below` begins with a slash.
-    pub(super) fn below(&self, below: &str) -> String {
+    pub(crate) fn below(&self, below: &str) -> String {
         format!("{}{below}", self.path)
     }
 
