@@ -199,8 +199,7 @@ impl Destination {
         if !url.is_secure() && !url.is_here() {
             let reason = "a login must not go over the network in plain text: write https:// in the url";
             checker.refuse(&key(of), reason);
-        }
-        if let Err(reason) = login.check() {
+        } else if let Err(reason) = login.check() {
             checker.refuse(&key(of), format!("{}: {reason}", login.file().display()));
         }
     }

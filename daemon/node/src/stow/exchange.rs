@@ -11,7 +11,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::body::Body;
 use crate::peer::{Error, Service};
@@ -101,13 +101,14 @@ impl Connection {
         let response = loop {
             let (last, is_sent) = progress.last();
             let (limit, what) = if is_sent { (limits.answer, "answer") } else { (limits.stall, "take the object") };
+            if last.elapsed() >= limit {
+                return Err(silent(what, limit));
+            }
+            // Which limit counts may change meanwhile: it is looked at again after the shorter one.
+            let look = Instant::now() + limits.stall.min(limits.answer);
             tokio::select! {
                 response = &mut sent => break response,
-                () = sleep_until(last + limit) => {
-                    if progress.last() == (last, is_sent) {
-                        return Err(silent(what, limit));
-                    }
-                }
+                () = sleep_until(look.min(last + limit)) => {}
             }
         };
         drop(sent);
