@@ -170,6 +170,12 @@ async fn orthancs_client_finds_and_fetches_what_the_box_has_by_dicomweb() {
     let web =
         json!({ "Enable": true, "Root": "/dicom-web/", "Servers": { "box": { "Url": url, "HasDelete": false } } });
     let Some(orthanc) = Orthanc::start(json!({ "DicomWeb": web })).await else { return };
+    // Its plugin reads the list of servers a moment after Orthanc answers.
+    let known = || async {
+        let servers = orthanc.get("/dicom-web/servers").await;
+        servers.as_array().is_some_and(|all| all.contains(&json!("box"))).then_some(())
+    };
+    deadline::until("Orthanc's list of servers", fixtures::PATIENCE, known).await.unwrap();
     let server = "/dicom-web/servers/box";
     let study = records.series().unwrap()[0].study_uid.clone();
     let asked = json!({ "Uri": "/studies", "Arguments": { "StudyInstanceUID": study } });
