@@ -21,13 +21,12 @@ rust() {
     fail "rustc $found is too old, $wanted or newer is needed: rustup update stable"
 }
 
-# cmake and g++ build the JPEG-LS decoder. dcmtk, dicom3tools and pixelmed are peers and validators in tests; dbus is
+# cmake and g++ build the JPEG-LS decoder. dcmtk, orthanc, dicom3tools and pixelmed are peers and validators in tests; dbus is
 # for the private bus, polkitd decides on it as on a box. The fonts are those of scanners' screens that tests draw.
 packages() {
-  local wanted="ca-certificates cmake g++ gcc make pkg-config python3 python3-venv dbus polkitd dcmtk dicom3tools
-    libpixelmed-java libcommons-codec-java default-jre-headless fonts-dejavu-core fonts-liberation fonts-freefont-ttf
-    fonts-wqy-zenhei"
-  [ "$purpose" = bench ] && wanted="$wanted orthanc"
+  local wanted="ca-certificates cmake g++ gcc make pkg-config python3 python3-venv dbus polkitd dcmtk dicom3tools orthanc
+    orthanc-dicomweb libpixelmed-java libcommons-codec-java default-jre-headless fonts-dejavu-core fonts-liberation
+    fonts-freefont-ttf fonts-wqy-zenhei"
   [ "$purpose" = hil ] && wanted="$wanted qemu-system-x86 busybox-static cpio kmod v4l-utils mmdebstrap e2fsprogs"
   [ "$purpose" = fuzz ] && wanted="$wanted clang-16 libclang-rt-16-dev"
   [ "$purpose" = deb ] || [ "$purpose" = hil ] && wanted="$wanted dpkg-dev help2man xz-utils"

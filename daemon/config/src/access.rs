@@ -139,7 +139,7 @@ fn same_destination(old: &Value, new: &Value) -> bool {
         (Some(old), Some(Value::Table(new))) => new.iter().all(|(key, new)| old.get(key) == Some(new)),
         _ => false,
     };
-    tls && agrees(old, new, &["address", "ae_title", "results"])
+    tls && agrees(old, new, &["address", "ae_title", "url", "results"])
         && (is_true(new, "accepts_simulated") || !is_true(old, "accepts_simulated"))
 }
 
@@ -207,6 +207,18 @@ mod tests {
         assert_eq!(out(&old.replace("\"CT2\"\n", "\"CT2\"\naddress = \"192.0.2.3\"\n")), Ok(vec!["sender CT2".into()]));
         assert_eq!(out(PACS), Err("dicom.sender".into()), "an empty list would let everyone in");
         assert_eq!(narrowed(PACS, &[CT1, PACS].concat()), Err("dicom.sender".into()), "everyone could send before");
+    }
+
+    #[test]
+    fn an_archive_with_another_url_does_not_come_back_either() {
+        let web = "[destination.web]\nurl = \"http://pacs/dicom-web/\"\n";
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = Ok(vec!["destination web".to_owned()]);
+        assert_eq!(narrowed(web, &format!("{web}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(web, &web.replace("//pacs", "//new")), out);
+        assert_eq!(narrowed(web, "[destination.web]\naddress = \"pacs:104\"\nae_title = \"PACS\"\n"), out);
+        let by_dicom = PACS.replace(".pacs", ".web");
+        assert_eq!(narrowed(&by_dicom, web), out);
     }
 
     #[test]

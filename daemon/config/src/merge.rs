@@ -63,7 +63,10 @@ pub fn settings(fragments: Vec<Vec<Leaf>>) -> Result<Settings, Vec<Problem>> {
             settings.inherit();
             settings
         }
-        Err(error) => return Err(missing(&winners, &error)),
+        Err(error) => {
+            let reason = error.message().to_owned();
+            return Err(vec![Problem { file: None, line: None, key: None, reason }]);
+        }
     };
     let problems: Vec<_> = settings
         .check()
@@ -76,27 +79,15 @@ pub fn settings(fragments: Vec<Vec<Leaf>>) -> Result<Settings, Vec<Problem>> {
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
-/// The leaf that set the key, or one below or above it.
+/// The leaf that set the key, or one below or above it; of a destination that lacks a key, one of its others.
 fn blame<'a>(winners: &'a BTreeMap<String, Leaf>, key: &str) -> Option<&'a Leaf> {
     let related = |other: &str| other.starts_with(&format!("{key}.")) || key.starts_with(&format!("{other}."));
-    winners.get(key).or_else(|| winners.values().find(|leaf| related(&leaf.path.join("."))))
-}
-
-/// Every leaf fits alone, so only a required key of a destination can be missing.
-fn missing(winners: &BTreeMap<String, Leaf>, error: &toml::de::Error) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for leaf in winners.values().filter(|leaf| leaf.path.first().is_some_and(|first| first == "destination")) {
-        let Some(name) = leaf.path.get(1) else { continue };
-        for key in ["address", "ae_title"] {
-            let full = format!("destination.{name}.{key}");
-            let told = problems.iter().any(|problem: &Problem| problem.key.as_deref() == Some(full.as_str()));
-            if !told && !winners.contains_key(&full) {
-                problems.push(Problem { key: Some(full), ..leaf.problem("must be set".into()) });
-            }
-        }
-    }
-    if problems.is_empty() {
-        problems.push(Problem { file: None, line: None, key: None, reason: error.message().to_owned() });
-    }
-    problems
+    let beside = |leaf: &&Leaf| match &leaf.path[..] {
+        [first, name, ..] => first == "destination" && key.starts_with(&format!("{first}.{name}.")),
+        _ => false,
+    };
+    winners
+        .get(key)
+        .or_else(|| winners.values().find(|leaf| related(&leaf.path.join("."))))
+        .or_else(|| winners.values().find(beside))
 }

@@ -53,8 +53,10 @@ impl Settings {
 
     /// Gives to each part what it takes from another one.
     pub(crate) fn inherit(&mut self) {
-        let destinations = self.destination.values_mut().filter_map(|destination| destination.tls.as_mut());
-        for tls in destinations.chain(self.worklist.tls.as_mut()) {
+        for destination in self.destination.values_mut() {
+            destination.inherit(&self.dicom.tls);
+        }
+        if let Some(tls) = &mut self.worklist.tls {
             tls.inherit(&self.dicom.tls);
         }
     }

@@ -89,6 +89,47 @@ fn every_mistake_names_file_line_key_and_reason() {
             "[destination.pacs]\naddress = \"p:1\"\nae_title = \"P\"\ntls = \"yes\"\n",
             "a.toml:4: destination.pacs.tls: invalid type: string \"yes\", expected true, false or a table",
         ),
+        ("[destination.pacs]\n", "a.toml:1: destination.pacs: where is it? Set address and ae_title (DICOM), or url"),
+        (
+            "[destination.pacs]\nurl = \"pacs/dicom-web\"\n",
+            "a.toml:2: destination.pacs.url: \"pacs/dicom-web\" has no scheme: write https://pacs/dicom-web, or http://pacs",
+        ),
+        (
+            "[destination.pacs]\nurl = \"http://pacs\"\naddress = \"pacs:104\"\nae_title = \"PACS\"\n",
+            "a.toml:3: destination.pacs.address: is for DICOM, and url is for STOW-RS: a destination has one of the two ways",
+        ),
+        (
+            "[destination.pacs]\nurl = \"https://me:word@pacs\"\n",
+            "a.toml:2: destination.pacs.url: a login does not belong in the url: set user and password_file, or",
+        ),
+        (
+            "[destination.pacs]\nurl = \"https://pacs\"\n",
+            "a.toml:2: destination.pacs.tls: no CA is trusted: set dicom.tls.ca",
+        ),
+        (
+            "[destination.pacs]\nurl = \"http://pacs\"\ntls = true\n",
+            "a.toml:3: destination.pacs.tls: has no effect on a url that begins with http://: write https://",
+        ),
+        (
+            "[destination.pacs]\nurl = \"http://localhost\"\nuser = \"box\"\n",
+            "a.toml:3: destination.pacs.user: password_file must be set, too",
+        ),
+        (
+            "[destination.pacs]\nurl = \"http://localhost\"\npassword_file = \"/x\"\n",
+            "a.toml:3: destination.pacs.password_file: user must be set, too",
+        ),
+        (
+            "[destination.pacs]\nurl = \"http://localhost\"\ntoken_file = \"/x/token\"\n",
+            "a.toml:3: destination.pacs.token_file: /x/token: there is no such file",
+        ),
+        (
+            "[destination.pacs]\nurl = \"http://pacs\"\ntoken_file = \"/x/token\"\n",
+            "a.toml:3: destination.pacs.token_file: a login must not go over the network in plain text: write https://",
+        ),
+        (
+            "[destination.pacs]\naddress = \"p:1\"\nae_title = \"P\"\ntoken_file = \"/x\"\n",
+            "a.toml:4: destination.pacs.token_file: is for a destination with a url only",
+        ),
         ("series.quiet_secs = nan\n", "a.toml:1: series.quiet_secs: NaN is out of range: 0.01 to 3600 seconds"),
         ("accelerator.provider = \"tpu\"\n", "a.toml:1: accelerator.provider: \"tpu\" is not known; one of cpu, cuda"),
         ("live.device = \"video0\"\n", "a.toml:1: live.device: \"video0\" is not off, a device's path, or replay:"),
@@ -231,4 +272,27 @@ fn a_simulated_video_device_or_accelerator_is_told() {
         assert!(simulated("live.device = \"synthetic\"\n"));
         assert!(simulated("accelerator.provider = \"scripted\"\n"));
     }
+}
+
+#[test]
+fn a_token_that_everyone_can_read_is_refused_and_no_setting_holds_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "hunter2\n").unwrap();
+    let text =
+        format!("[destination.pacs]\nurl = \"http://localhost/dicom-web\"\ntoken_file = \"{}\"\n", token.display());
+    let load = |mode| {
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(mode)).unwrap();
+        load_files(&[("a.toml", &text)])
+    };
+    let problem = load(0o644).unwrap_err().remove(0);
+    assert!(
+        problem.starts_with("a.toml:3: destination.pacs.token_file: ") && problem.contains("chmod o="),
+        "{problem}"
+    );
+    assert!(!problem.contains("hunter2"));
+    let settings = load(0o640).unwrap();
+    let shown = crate::to_toml(&settings).unwrap();
+    assert!(shown.contains("token_file") && !shown.contains("hunter2"), "{shown}");
 }

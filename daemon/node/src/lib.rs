@@ -4,7 +4,7 @@
 //! decodable or not; Storage Commitment Push Model; Modality Performed Procedure Step. As SCU: C-STORE of Part 10 files as
 //! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model;
 //! C-FIND of the Modality Worklist.
-//! Both roles with TLS or without.
+//! Both roles with TLS or without. To archives with a URL: STOW-RS.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -35,7 +35,9 @@ mod serve;
 pub mod services;
 pub mod settings;
 mod status;
+pub mod stow;
 pub mod tls;
+mod web;
 mod wire;
 pub mod worklist;
 

@@ -10,14 +10,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::association::{Context, Fault, Messages, Sender, Timers};
 use crate::negotiate::{self, Role};
 use crate::peer::{Error, Rejection, Target};
-use crate::tls;
 use crate::tls::link::Link;
+use crate::tls::{self, Client};
 use crate::wire::{self, PduReader, PduWriter};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// Time limit of the TLS handshake, and what a peer has not done that lets it pass.
 const SECURED: Duration = Duration::from_secs(30);
-const HANDSHAKE: &str = "complete the TLS handshake (perhaps this port is for DICOM without TLS)";
+const HANDSHAKE: &str = "complete the TLS handshake (perhaps this port is without TLS)";
 /// The largest PDU that we accept, bytes; responses are small.
 const OUR_MAX_PDU: u32 = 64 * 1024;
 /// Context ids are odd and fit a byte (PS3.8 section 9.3.2.2).
@@ -152,8 +152,13 @@ pub(super) async fn connect(address: &str) -> Result<TcpStream, Error> {
 
 /// With TLS where the target wants it.
 pub(super) async fn secured(stream: TcpStream, target: &Target) -> Result<Link, Error> {
-    let Some(client) = &target.tls else { return Ok(Link::Plain(stream)) };
-    let address = target.address.clone();
+    secured_as(stream, &target.address, target.tls.as_ref()).await
+}
+
+/// With TLS where there is a `client`; `address` is `host:port`.
+pub(super) async fn secured_as(stream: TcpStream, address: &str, client: Option<&Client>) -> Result<Link, Error> {
+    let Some(client) = client else { return Ok(Link::Plain(stream)) };
+    let address = address.to_owned();
     let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
     match timeout(SECURED, client.connect(stream, host)).await {
         Ok(Ok(stream)) => Ok(Link::Tls(Box::new(stream))),

@@ -1,7 +1,10 @@
-//! What an archive's answer to a C-STORE means for the object: one table, status -> outcome and words.
+//! What an archive's answer to a C-STORE means for the object: one table, status -> outcome and words. `http` has the table for
+//! STOW-RS, whose answers give the same statuses for single objects.
 //!
 //! PS3.4 tables B.2-1 and GG.4-1 name A7xx, A9xx, Cxxx and Bxxx; PS3.7 section 9.1.1.1.9 and annex C name the rest. A status in
 //! no row is tried again: a repeated try costs less than a result that nobody gets.
+
+pub mod http;
 
 use std::ops::RangeInclusive;
 
@@ -18,6 +21,8 @@ pub enum Outcome {
     Full,
     /// What is wrong lies with the archive or the association and can change: later.
     Again,
+    /// What is wrong concerns every object: the whole queue waits. Of HTTP answers only.
+    Hold,
     /// What is wrong lies with the object or its class: the same object would get the same answer.
     GivenUp,
 }
@@ -105,6 +110,7 @@ mod tests {
                 Warned => "| delivered, told |",
                 Full => "| again, all of the queue |",
                 Again => "| again |",
+                Outcome::Hold => panic!("no DIMSE status holds the queue"),
                 GivenUp => "| parked |",
             };
             let line = document.lines().find(|line| line.starts_with(heading) && line.contains(&name));

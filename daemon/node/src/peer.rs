@@ -7,6 +7,49 @@ use crate::association::Fault;
 use crate::outcome::{self, Outcome};
 use crate::settings::Destination;
 use crate::tls::{self, Client};
+use crate::web::login::Login;
+use crate::web::url::Url;
+
+/// An archive that takes objects by STOW-RS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    pub url: Url,
+    pub login: Option<Login>,
+    /// For https.
+    pub tls: Option<Client>,
+}
+
+/// How a destination is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// Associations.
+    Dimse(Target),
+    /// DICOMweb.
+    Web(Service),
+}
+
+impl From<&Destination> for Way {
+    fn from(destination: &Destination) -> Self {
+        match &destination.url {
+            None => Self::Dimse(Target::from(destination)),
+            Some(url) => Self::Web(Service {
+                url: url.clone(),
+                login: destination.login(),
+                tls: destination.tls.as_ref().filter(|_| url.is_secure()).map(Client::from),
+            }),
+        }
+    }
+}
+
+impl Way {
+    /// `host:port`, or the URL.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Dimse(target) => target.address.clone(),
+            Self::Web(service) => service.url.to_string(),
+        }
+    }
+}
 
 /// The peer to associate with, and the AE titles to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +93,14 @@ pub enum Error {
     File { path: PathBuf, reason: String },
     #[error("the peer does not let us be the provider of storage commitment on our association")]
     Role,
+    #[error("the connection with {address} broke: {reason}")]
+    Broken { address: String, reason: String },
+    #[error("{address} does not speak HTTP")]
+    NotHttp { address: String },
+    #[error("the archive answered HTTP {code} ({}){}", outcome::http::words(*.code), colon(.said))]
+    Http { code: u16, said: String },
+    #[error("the login in {}: {reason}", file.display())]
+    Login { file: PathBuf, reason: String },
 }
 
 fn colon(comment: &str) -> String {
@@ -61,6 +112,8 @@ fn colon(comment: &str) -> String {
 pub enum SendFault {
     /// There is no association, or it has ended. Other objects would have failed too.
     Connection,
+    /// The peer is there, and every object would get this answer now.
+    Everything,
     /// This object cannot be sent now, or is not taken now; others may be.
     Object,
     /// This object would not be taken at another time either; others may be.
@@ -119,13 +172,35 @@ impl Error {
             | Self::Silent { .. }
             | Self::Rejected(_)
             | Self::Association(_)
-            | Self::Role => SendFault::Connection,
+            | Self::Role
+            | Self::Broken { .. }
+            | Self::NotHttp { .. } => SendFault::Connection,
+            Self::Login { .. } => SendFault::Everything,
+            Self::Http { code, .. } => match outcome::http::of(*code) {
+                Outcome::Hold => SendFault::Everything,
+                Outcome::GivenUp => SendFault::ObjectForGood,
+                Outcome::Stored | Outcome::Warned | Outcome::Full | Outcome::Again => SendFault::Object,
+            },
             Self::NotAccepted {
                 why: Rejection::SopClass | Rejection::TransferSyntax | Rejection::Compressed, ..
             } => SendFault::ObjectForGood,
             Self::Refused { status, .. } if outcome::of(*status) == Outcome::GivenUp => SendFault::ObjectForGood,
             Self::NotAccepted { .. } | Self::Refused { .. } | Self::File { .. } => SendFault::Object,
         }
+    }
+
+    /// The peer has no room for this object, or for any.
+    pub fn is_out_of_room(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => outcome::of(*status) == Outcome::Full,
+            Self::Http { code, .. } => outcome::http::of(*code) == Outcome::Full,
+            _ => false,
+        }
+    }
+
+    /// The peer has answered to this object, whatever it was.
+    pub fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Http { .. })
     }
 
     /// The DIMSE status in the peer's response, if there was one.

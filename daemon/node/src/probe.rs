@@ -1,6 +1,8 @@
 //! Tests a destination step by step: name, connection, association, presentation contexts, C-ECHO. Where the steps end is
 //! what a field engineer must correct. Sends nothing but the C-ECHO.
 
+pub mod web;
+
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::negotiate;
+use crate::peer::Way;
 use crate::send::{Association, Error, Rejection, Target};
 use crate::wire::Fault;
 use crate::{VERIFICATION, WORKLIST};
@@ -41,6 +44,16 @@ pub enum Step {
     /// It takes the kinds of object that this box sends, or offers what it asks for.
     Contexts,
     Echo,
+    /// Of a URL: the certificate is trusted.
+    Tls,
+    /// It speaks HTTP.
+    Http,
+    /// It takes our login, or wants none.
+    Login,
+    /// It has STOW-RS there.
+    Store,
+    /// It says what it has.
+    Query,
 }
 
 /// Why the steps ended. The words of [`Cause::code`] are those of `scansidectl doctor`.
@@ -63,6 +76,14 @@ pub enum Cause {
     Rejected,
     Aborted,
     EchoRefused,
+    NotHttp,
+    /// The file with our token or password cannot be used.
+    LoginUnreadable,
+    LoginRefused,
+    /// There is no STOW-RS at the URL.
+    NoStow,
+    /// It says that it cannot work now.
+    NotReady,
 }
 
 impl Cause {
@@ -80,6 +101,11 @@ impl Cause {
             Self::Rejected => "archive-rejects",
             Self::Aborted => "archive-aborts",
             Self::EchoRefused => "archive-echo-refused",
+            Self::NotHttp => "archive-not-http",
+            Self::LoginUnreadable => "archive-login-unreadable",
+            Self::LoginRefused => "archive-login-refused",
+            Self::NoStow => "archive-no-stow",
+            Self::NotReady => "archive-not-ready",
         }
     }
 }
@@ -92,6 +118,11 @@ impl fmt::Display for Step {
             Self::Association => "association",
             Self::Contexts => "contexts",
             Self::Echo => "C-ECHO",
+            Self::Tls => "TLS",
+            Self::Http => "HTTP",
+            Self::Login => "login",
+            Self::Store => "STOW-RS",
+            Self::Query => "QIDO-RS",
         })
     }
 }
@@ -123,13 +154,21 @@ pub struct Probe {
 }
 
 impl Probe {
-    fn pass(&mut self, step: Step, what: impl Into<String>, begun: Instant) {
+    pub(crate) fn pass(&mut self, step: Step, what: impl Into<String>, begun: Instant) {
         self.passed.push(Passed { step, what: what.into(), milliseconds: begun.elapsed().as_secs_f64() * 1e3 });
     }
 
-    fn fail(mut self, step: Step, cause: Cause, what: impl Into<String>) -> Self {
+    pub(crate) fn fail(mut self, step: Step, cause: Cause, what: impl Into<String>) -> Self {
         self.failed = Some(Failed { step, cause, what: what.into() });
         self
+    }
+}
+
+/// Tests a destination of results however it is reached; each step may take `patience`.
+pub async fn destination(way: &Way, patience: Duration) -> Probe {
+    match way {
+        Way::Dimse(target) => run(target, patience).await,
+        Way::Web(service) => web::run(service, patience).await,
     }
 }
 
@@ -141,35 +180,10 @@ pub async fn run(target: &Target, patience: Duration) -> Probe {
 /// Tests `target` as a peer for these SOP classes, which have names; each step may take `patience`.
 pub async fn run_for(target: &Target, classes: &[(&str, &str)], patience: Duration) -> Probe {
     let mut probe = Probe::default();
-    let begun = Instant::now();
-    let addresses: Vec<SocketAddr> = match timeout(patience, tokio::net::lookup_host(&target.address)).await {
-        Ok(Ok(found)) => found.collect(),
-        Ok(Err(error)) => return probe.fail(Step::Name, Cause::NameUnknown, error.to_string()),
-        Err(_) => return probe.fail(Step::Name, Cause::NameUnknown, "the name server does not answer"),
+    let stream = match reach(&mut probe, &target.address, patience).await {
+        Ok(stream) => stream,
+        Err((step, cause, what)) => return probe.fail(step, cause, what),
     };
-    let Some(address) = addresses.first() else {
-        return probe.fail(Step::Name, Cause::NameUnknown, "the name has no address");
-    };
-    probe.pass(Step::Name, address.to_string(), begun);
-
-    let begun = Instant::now();
-    let stream = match timeout(patience, TcpStream::connect(&addresses[..])).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            let cause = match error.kind() {
-                ErrorKind::ConnectionRefused => Cause::PortClosed,
-                ErrorKind::TimedOut => Cause::NoAnswer,
-                _ => Cause::NoRoute,
-            };
-            return probe.fail(Step::Connection, cause, error.to_string());
-        }
-        Err(_) => {
-            let what = format!("no answer within {} s", patience.as_secs());
-            return probe.fail(Step::Connection, Cause::NoAnswer, what);
-        }
-    };
-    let _ = stream.set_nodelay(true);
-    probe.pass(Step::Connection, "open", begun);
 
     let begun = Instant::now();
     let association = timeout(patience, Association::negotiate_on(stream, target, proposal(classes))).await;
@@ -206,6 +220,43 @@ pub async fn run_for(target: &Target, classes: &[(&str, &str)], patience: Durati
     }
     association.release().await;
     probe
+}
+
+/// Name and connection, the steps that all destinations have. `Err`: where it ended, and why.
+pub(crate) async fn reach(
+    probe: &mut Probe,
+    address: &str,
+    patience: Duration,
+) -> Result<TcpStream, (Step, Cause, String)> {
+    let begun = Instant::now();
+    let unknown = |what: String| (Step::Name, Cause::NameUnknown, what);
+    let addresses: Vec<SocketAddr> = match timeout(patience, tokio::net::lookup_host(address)).await {
+        Ok(Ok(found)) => found.collect(),
+        Ok(Err(error)) => return Err(unknown(error.to_string())),
+        Err(_) => return Err(unknown("the name server does not answer".into())),
+    };
+    let Some(first) = addresses.first() else { return Err(unknown("the name has no address".into())) };
+    probe.pass(Step::Name, first.to_string(), begun);
+
+    let begun = Instant::now();
+    let stream = match timeout(patience, TcpStream::connect(&addresses[..])).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            let cause = match error.kind() {
+                ErrorKind::ConnectionRefused => Cause::PortClosed,
+                ErrorKind::TimedOut => Cause::NoAnswer,
+                _ => Cause::NoRoute,
+            };
+            return Err((Step::Connection, cause, error.to_string()));
+        }
+        Err(_) => {
+            let what = format!("no answer within {} s", patience.as_secs());
+            return Err((Step::Connection, Cause::NoAnswer, what));
+        }
+    };
+    let _ = stream.set_nodelay(true);
+    probe.pass(Step::Connection, "open", begun);
+    Ok(stream)
 }
 
 fn proposal(classes: &[(&str, &str)]) -> Vec<(String, String)> {

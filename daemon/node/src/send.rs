@@ -27,7 +27,7 @@ use crate::tls::link::Link;
 use crate::{COMMITMENT, VERIFICATION};
 
 pub(crate) use self::find::Next;
-pub use crate::peer::{Error, Rejection, SendFault, Target};
+pub use crate::peer::{Error, Rejection, SendFault, Target, Way};
 
 /// Stall: during negotiation and within a PDU. Idle: for a response, since archives index an object before they answer.
 const TIMERS: Timers = Timers { stall: Duration::from_secs(30), idle: Duration::from_secs(120) };
@@ -207,7 +207,9 @@ impl Association {
         let (status, comment) = self.answer(message_id).await?;
         match outcome::of(status) {
             Outcome::Stored | Outcome::Warned => Ok(status),
-            Outcome::Full | Outcome::Again | Outcome::GivenUp => Err(Error::Refused { status, comment }),
+            Outcome::Full | Outcome::Again | Outcome::Hold | Outcome::GivenUp => {
+                Err(Error::Refused { status, comment })
+            }
         }
     }
 

@@ -1,15 +1,17 @@
-//! Settings of the DICOM node: who may send, limits, and the destinations of results.
+//! Settings of the DICOM node: who may send, limits, and the destinations of results (`destination`).
+
+mod destination;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use custody::store::rejections;
 use dicom::check::Checker;
 use hal::backoff::Pauses;
 use serde::{Deserialize, Serialize};
 
+pub use self::destination::{Asking, Destination, ResultKind};
 use crate::tls::server::trust_of_sender;
-use crate::tls::settings::{DestinationTls, Tls, switch_or_table};
+use crate::tls::settings::Tls;
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -104,101 +106,6 @@ pub struct Mpps {
     pub accept: bool,
     /// Objects that one step may declare.
     pub max_instances: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Destination {
-    /// `host:port`.
-    pub address: String,
-    pub ae_title: String,
-    /// Our AE title on this association.
-    #[serde(default = "default_calling")]
-    pub calling_ae_title: String,
-    /// Seconds before the first retry; doubles up to `retry_max_secs`, for ever.
-    #[serde(default = "default_retry")]
-    pub retry_secs: f64,
-    #[serde(default = "default_retry_max")]
-    pub retry_max_secs: f64,
-    /// Whether results that were made with a simulated device or accelerator are sent to this destination. Never set it
-    /// for an archive that clinicians use.
-    #[serde(default)]
-    pub accepts_simulated: bool,
-    /// Which kinds of results are sent to it. Absent: all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub results: Option<Vec<ResultKind>>,
-    /// Whether it is told, by an IHE rejection note, of results that it has and that do not count any more.
-    #[serde(default)]
-    pub rejection_notes: bool,
-    /// `true`, or a table: how the archive's certificate is judged, and which one we show.
-    #[serde(default, deserialize_with = "switch_or_table", skip_serializing_if = "Option::is_none")]
-    pub tls: Option<DestinationTls>,
-    /// Whether it is asked for storage commitment of what it took.
-    #[serde(default)]
-    pub commitment: Asking,
-    /// Days after which an archive that has not reported is asked again.
-    #[serde(default = "default_commitment_days")]
-    pub commitment_days: f64,
-}
-
-/// A kind of result, with its word in the configuration and in the list of deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ResultKind {
-    /// Structured report.
-    Sr,
-    /// Segmentation.
-    Seg,
-    /// Key images of a CT: Secondary Capture.
-    Sc,
-    /// The document: Encapsulated PDF.
-    Pdf,
-    /// Clips of an ultrasound exam.
-    Us,
-    /// Key images of an ultrasound exam.
-    UsKey,
-}
-
-impl ResultKind {
-    pub const ALL: [Self; 6] = [Self::Sr, Self::Seg, Self::Sc, Self::Pdf, Self::Us, Self::UsKey];
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Sr => "sr",
-            Self::Seg => "seg",
-            Self::Sc => "sc",
-            Self::Pdf => "pdf",
-            Self::Us => "us",
-            Self::UsKey => "us-key",
-        }
-    }
-}
-
-/// Whether a destination is asked for storage commitment. Retention keeps what it has not committed, if it is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Asking {
-    /// Never: it counts what was sent.
-    Off,
-    /// Where it offers storage commitment; a few times, then what was sent counts.
-    #[default]
-    Auto,
-    /// Always, for ever.
-    Ask,
-}
-
-fn default_commitment_days() -> f64 {
-    2.0
-}
-
-fn default_calling() -> String {
-    "SCANSIDE".into()
-}
-fn default_retry() -> f64 {
-    5.0
-}
-fn default_retry_max() -> f64 {
-    600.0
 }
 
 impl Default for Dicom {
@@ -323,41 +230,5 @@ pub(crate) fn check_address(checker: &mut Checker, key: &str, address: &str) {
     match address.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0) => {}
         _ => checker.refuse(key, format!("{address:?} is not host:port")),
-    }
-}
-
-impl Destination {
-    /// Reports each invalid value under its key, `destination.<name>.*`.
-    pub fn check(&self, checker: &mut Checker, name: &str) {
-        let key = |of: &str| format!("destination.{name}.{of}");
-        if name.is_empty() || name.len() > 32 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
-            let reason = "the name of a destination must consist of 1 to 32 letters, digits, '-' or '_'";
-            checker.refuse(&format!("destination.{name}"), reason);
-        }
-        check_address(checker, &key("address"), &self.address);
-        checker.ae_title(&key("ae_title"), &self.ae_title);
-        checker.ae_title(&key("calling_ae_title"), &self.calling_ae_title);
-        checker.range(&key("retry_secs"), self.retry_secs, 0.01..=86_400.0, "seconds");
-        checker.range(&key("retry_max_secs"), self.retry_max_secs, 0.01..=86_400.0, "seconds");
-        if self.retry_max_secs < self.retry_secs {
-            checker.refuse(&key("retry_max_secs"), "is below retry_secs");
-        }
-        checker.range(&key("commitment_days"), self.commitment_days, 0.000_001..=60.0, "days");
-        if self.results.as_ref().is_some_and(Vec::is_empty) {
-            checker.refuse(&key("results"), "names no kind of result: leave it out for all, or remove the destination");
-        }
-        if let Some(tls) = &self.tls {
-            tls.check(checker, &key("tls"));
-        }
-    }
-
-    /// The words of the kinds of results that it takes, rejection notes among them; `None` for all.
-    pub fn kinds(&self) -> Option<Vec<&'static str>> {
-        if self.results.is_none() && self.rejection_notes {
-            return None;
-        }
-        let kinds = self.results.as_deref().unwrap_or(&ResultKind::ALL);
-        let note = self.rejection_notes.then_some(rejections::KIND);
-        Some(kinds.iter().map(|kind| kind.word()).chain(note).collect())
     }
 }

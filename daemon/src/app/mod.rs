@@ -64,7 +64,8 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let free = free_bytes(&parts);
     let (expected, served) = worklist::ends(&settings);
     let (stage, view) = live::ends(&settings, served);
-    let archives = settings.destination.values().filter(|one| one.commitment != Asking::Off).map(Archive::from);
+    let archives = settings.destination.values().filter(|one| one.url.is_none() && one.commitment != Asking::Off);
+    let archives = archives.map(Archive::from);
     let services = Services::new(parts.store.clone(), archives, parts.outbox_wake.clone());
     let callers = Callers::default();
     let intake = Intake {
@@ -217,9 +218,7 @@ fn facts(
         simulated: settings.is_simulated(),
         dicom_address,
         accelerator: settings.accelerator.provider.clone(),
-        destinations: destinations
-            .map(|(name, destination)| (name.clone(), format!("{}@{}", destination.ae_title, destination.address)))
-            .collect(),
+        destinations: destinations.map(|(name, destination)| (name.clone(), destination.place())).collect(),
         memory_limit_bytes: settings.analyze.memory_mib.saturating_mul(1 << 20),
         ae_titles: settings.dicom.ae_titles.clone(),
         senders: settings.dicom.sender.clone(),

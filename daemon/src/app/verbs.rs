@@ -10,7 +10,8 @@ use custody::store::deliveries::Delivery;
 use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, series};
 use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
-use node::send;
+use node::probe;
+use node::send::{self, Way};
 use node::settings::Destination;
 use study::analyze::ultrasound;
 use study::gather;
@@ -20,6 +21,9 @@ use study::settings::Analyze;
 use tokio::sync::{Notify, broadcast};
 
 use crate::dbus::{self, RerunOptions};
+
+/// Time limit of each step of the test of a destination with a URL.
+const ECHO: Duration = Duration::from_secs(10);
 
 /// Implements the commands of Manager1.
 pub struct Verbs {
@@ -200,9 +204,17 @@ impl dbus::Commands for Verbs {
                 return Err(dbus::Error::NotFound(format!("there is no destination {destination}")));
             };
             let begun = Instant::now();
-            send::echo(&send::Target::from(settings))
-                .await
-                .map_err(|error| dbus::Error::PeerFailed(error.to_string()))?;
+            match Way::from(settings) {
+                Way::Dimse(target) => {
+                    send::echo(&target).await.map_err(|error| dbus::Error::PeerFailed(error.to_string()))?;
+                }
+                Way::Web(service) => {
+                    let probe = probe::web::run(&service, ECHO).await;
+                    if let Some(failed) = probe.failed {
+                        return Err(dbus::Error::PeerFailed(format!("{}: {}", failed.step, failed.what)));
+                    }
+                }
+            }
             Ok(begun.elapsed())
         })
     }

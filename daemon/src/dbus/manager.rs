@@ -193,7 +193,7 @@ impl Manager {
         Ok((names::Noun::Job.path(signed.job), count(signed.accepted), count(signed.rejected)))
     }
 
-    /// Sends a C-ECHO to a destination. Returns milliseconds from the association request to the answer.
+    /// Sends a C-ECHO to a destination, or tests one that has a URL. Returns milliseconds until the answer.
     #[zbus(out_args("milliseconds"))]
     async fn echo(
         &self,
@@ -300,7 +300,7 @@ impl Manager {
         self.facts.senders.iter().map(|sender| (sender.ae_title.trim().to_owned(), address(sender))).collect()
     }
 
-    /// Name and AE_TITLE@host:port of each destination.
+    /// Name and AE_TITLE@host:port, or URL, of each destination.
     #[zbus(property(emits_changed_signal = "const"))]
     fn destinations(&self) -> Vec<(String, String)> {
         self.facts.destinations.iter().map(|(name, address)| (name.clone(), address.clone())).collect()

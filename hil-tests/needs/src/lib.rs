@@ -4,6 +4,8 @@
 //! something that `make setup` cannot install: hardware, a right on the host, or data that is not part of the project.
 //! So `make check` is not green when the set-up is broken. With `SCANSIDE_GPU=required` a missing GPU is a failure, too.
 
+pub mod peers;
+
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};

@@ -8,6 +8,7 @@ use hil_tests::modality::Modality;
 use hil_tests::part10::{Folder, Instance};
 use hil_tests::tools;
 use needs::Lack;
+use needs::peers::{Program, Service, tried};
 use phantom::{Options, Phantom};
 use serde_json::{Value, json};
 
@@ -65,5 +66,6 @@ async fn a_client_finds_and_fetches_what_was_received_and_what_was_made() {
         let same = there.iter().find(|other| other.sop_instance_uid == one.sop_instance_uid).unwrap();
         assert_eq!(same.sha256().unwrap(), one.sha256().unwrap(), "{}", one.sop_instance_uid);
     }
+    tried(Program::DicomwebClient, &[Service::QidoIn, Service::WadoIn]);
     appliance.stop().await.unwrap();
 }

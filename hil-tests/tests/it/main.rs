@@ -20,6 +20,7 @@ mod mammography;
 mod memory;
 mod models;
 mod name_on_screen;
+mod orthanc_box;
 mod peers;
 mod power_loss;
 mod reading;

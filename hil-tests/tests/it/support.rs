@@ -189,6 +189,13 @@ impl Records {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// What became of the question whether the destination keeps it, of every delivery.
+    pub fn commitments(&self) -> Result<Vec<Option<String>>> {
+        let mut statement = self.connection.prepare("SELECT commitment FROM deliveries ORDER BY id")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Whether `series` series are known, at least, and everything is finished: no series, job or delivery waits. The row of
     /// a series comes after the acknowledgement of its first instance, so their number must be asked for.
     pub fn is_settled(&self, series: usize) -> Result<bool> {

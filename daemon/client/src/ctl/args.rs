@@ -192,7 +192,7 @@ pub enum Command {
         #[arg(long)]
         until_idle: bool,
     },
-    /// Test with C-ECHO whether a destination answers and accepts the box.
+    /// Test with C-ECHO (by HTTP, if it has a url) whether a destination answers and accepts the box.
     Echo {
         /// Name of the destination in the configuration.
         destination: String,
@@ -223,7 +223,7 @@ pub enum PeersCommand {
     },
     /// Admit a sender that was turned away: shows the configuration entry, or writes it.
     Learn(LearnOptions),
-    /// Test destinations step by step: address, connection, AE titles, kinds of object, C-ECHO. Needs no daemon.
+    /// Test destinations step by step: address, connection, AE titles, kinds of object, C-ECHO; with a url: TLS, HTTP, login, STOW-RS. Needs no daemon.
     Echo {
         /// Name in the configuration, or `worklist` for the worklist server; all when absent.
         destination: Option<String>,

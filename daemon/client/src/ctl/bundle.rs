@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use config::Settings;
+use node::send::Way;
 use serde_json::{Value, json};
 
 use super::examine::{self, Place};
@@ -129,10 +130,10 @@ async fn from_daemon(place: &Place) -> (BTreeSet<String>, Vec<Happened>) {
 fn harmless(facts: &Facts) -> Vec<String> {
     let callers = facts.callers.iter().flat_map(|caller| [caller.calling_ae.clone(), caller.called_ae.clone()]);
     let senders = facts.senders.iter().map(|(ae, _)| ae.clone());
-    let destinations = facts
-        .destinations
-        .iter()
-        .flat_map(|one| [one.name.clone(), one.target.called_ae.clone(), one.target.calling_ae.clone()]);
+    let destinations = facts.destinations.iter().flat_map(|one| match &one.way {
+        Way::Dimse(target) => vec![one.name.clone(), target.called_ae.clone(), target.calling_ae.clone()],
+        Way::Web(_) => vec![one.name.clone()],
+    });
     let models = facts.models.iter().map(|model| model.id.clone());
     callers
         .chain(senders)

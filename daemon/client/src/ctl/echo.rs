@@ -6,7 +6,7 @@ use crate::ManagerProxy;
 
 pub async fn run(manager: &ManagerProxy<'_>, destination: &str, output: &Output) -> Result<(), Failure> {
     if output.shows_progress() {
-        output.note(&format!("Waiting up to 10 s for {destination}: connection, association, answer to the C-ECHO."));
+        output.note(&format!("Waiting up to 10 s for {destination}: connection, association or HTTP, its answer."));
     }
     let milliseconds = manager.echo(destination).await?;
     if output.is_json() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use config::Settings;
 use hal::root::Root;
 use node::probe;
-use node::send::Target;
+use node::send::Way;
 use zbus::fdo::DBusProxy;
 
 use super::peers::{PATIENCE, WORKLIST};
@@ -192,15 +192,15 @@ pub async fn bound(listen: std::net::SocketAddr, machine: machine::Machine<'_>) 
 async fn worklist_server(settings: &Settings) -> Option<Destination> {
     let target = settings.worklist.target()?;
     let probe = Some(probe::run_for(&target, &probe::EXPECTED, PATIENCE).await);
-    Some(Destination { name: WORKLIST.into(), target, probe })
+    Some(Destination { name: WORKLIST.into(), way: Way::Dimse(target), probe })
 }
 
 /// All at once: one that is dead must not make the others wait.
 async fn destinations(settings: &Settings) -> Vec<Destination> {
     let tests = settings.destination.iter().map(|(name, destination)| async move {
-        let target = Target::from(destination);
-        let probe = Some(probe::run(&target, PATIENCE).await);
-        Destination { name: name.clone(), target, probe }
+        let way = Way::from(destination);
+        let probe = Some(probe::destination(&way, PATIENCE).await);
+        Destination { name: name.clone(), way, probe }
     });
     futures_util::future::join_all(tests).await
 }

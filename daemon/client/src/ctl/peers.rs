@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::Cell;
 use node::probe::{self, Probe};
-use node::send::Target;
+use node::send::Way;
 use serde::Serialize;
 
 use super::args::LearnOptions;
@@ -120,10 +120,10 @@ struct Echoed {
 
 impl Echoed {
     /// `told`: what the probe means, when not all is well.
-    fn of(name: &str, target: Target, probe: Probe, told: Option<&Finding>, language: Language) -> Self {
+    fn of(name: &str, address: String, probe: Probe, told: Option<&Finding>, language: Language) -> Self {
         Self {
             destination: name.to_owned(),
-            address: target.address,
+            address,
             what: told.map(|finding| finding.cause.in_language(language)),
             remedy: told.map(|finding| finding.remedy.in_language(language)),
             probe,
@@ -148,12 +148,12 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
     for name in names {
         let destination = &settings.destination[name];
         if output.shows_progress() {
-            output.note(&format!("Testing {name} ({}) ...", destination.address));
+            output.note(&format!("Testing {name} ({}) ...", destination.place()));
         }
-        let target = Target::from(destination);
-        let probe = probe::run(&target, PATIENCE).await;
-        let told = network::probed(name, &target, &probe).into_iter().next();
-        all.push(Echoed::of(name, target, probe, told.as_ref(), language));
+        let way = Way::from(destination);
+        let probe = probe::destination(&way, PATIENCE).await;
+        let told = network::probed(name, &way, &probe).into_iter().next();
+        all.push(Echoed::of(name, way.place(), probe, told.as_ref(), language));
     }
     if let Some(target) = server {
         if output.shows_progress() {
@@ -161,7 +161,7 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         }
         let probe = probe::run_for(&target, &probe::EXPECTED, PATIENCE).await;
         let told = network::worklist_server(&target, &probe);
-        all.push(Echoed::of(WORKLIST, target, probe, told.as_ref(), language));
+        all.push(Echoed::of(WORKLIST, target.address.clone(), probe, told.as_ref(), language));
     }
     let bad: Vec<String> = all.iter().filter(|one| one.what.is_some()).map(|one| one.destination.clone()).collect();
     if output.is_json() {

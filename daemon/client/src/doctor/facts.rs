@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use node::probe::Probe;
-use node::send::Target;
+use node::send::Way;
 use serde::Serialize;
 
 use crate::{Caller, Delivery, Job, Live, Model, Quarantined, Sender, Status};
@@ -193,7 +193,7 @@ pub struct Page {
 pub struct Destination {
     pub name: String,
     #[serde(skip)]
-    pub target: Target,
+    pub way: Way,
     /// `None`: not tested.
     pub probe: Option<Probe>,
 }

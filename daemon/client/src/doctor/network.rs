@@ -1,7 +1,7 @@
 //! Who was turned away and why; destinations, and what waits for them.
 
 use node::probe::{Cause, Probe};
-use node::send::Target;
+use node::send::{Target, Way};
 
 use super::text::{Text, both};
 use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, many, not_looked, span};
@@ -32,10 +32,11 @@ fn expected(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
     let server = facts.worklist_server.as_ref()?;
     let of_daemon = facts.live.as_ref().and_then(|live| live.worklist_server.as_ref());
     let trouble = of_daemon.and_then(|server| server.trouble.as_deref());
-    let found = server.probe.as_ref().and_then(|probe| worklist_server(&server.target, probe));
+    let Way::Dimse(target) = &server.way else { return None };
+    let found = server.probe.as_ref().and_then(|probe| worklist_server(target, probe));
     let found = match (found, trouble) {
         (Some(found), Some(trouble)) => Some(found.seen(Text::same(trouble))),
-        (None, Some(trouble)) => Some(no_worklist(&server.target).seen(Text::same(trouble))),
+        (None, Some(trouble)) => Some(no_worklist(target).seen(Text::same(trouble))),
         (found, None) => found,
     };
     let seen = if found.is_some() { both!("trouble", "有问题") } else { both!("answers", "有响应") };
@@ -319,7 +320,7 @@ fn destinations(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
             found.extend(refused_results(facts, name, &waiting));
             continue;
         };
-        let mut of_it = probed(name, &destination.target, probe);
+        let mut of_it = probed(name, &destination.way, probe);
         if of_it.is_empty() {
             let took: f64 = probe.passed.iter().map(|step| step.milliseconds).sum();
             looked(checked, both!("{name}", "{name}"), both!("answers ({took:.0} ms)", "有响应（{took:.0} 毫秒）"));
@@ -343,16 +344,21 @@ fn destinations(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
 }
 
 /// What a test of a destination found; empty when all is well.
-pub fn probed(name: &str, target: &Target, probe: &Probe) -> Vec<Finding> {
-    let (address, called, calling) = (&target.address, target.called_ae.trim(), target.calling_ae.trim());
+pub fn probed(name: &str, way: &Way, probe: &Probe) -> Vec<Finding> {
+    let address = &way.place();
+    // Which settings say where it is, and as whom we go there.
+    let (key, called, calling) = match way {
+        Way::Dimse(target) => ("address", target.called_ae.trim(), target.calling_ae.trim()),
+        Way::Web(_) => ("url", "", ""),
+    };
     let mut found = Vec::new();
     if let Some(failed) = &probe.failed {
         let (cause, remedy) = match failed.cause {
             Cause::NameUnknown => (
                 both!("The name of {name} has no address: {address}", "无法解析接收方 {name} 的主机名：{address}"),
                 both!(
-                    "Correct destination.{name}.address, or use an IP address; on a network without a name server only that works.",
-                    "请修改 destination.{name}.address，或直接填写 IP 地址；没有域名服务器的网络只能用 IP。"
+                    "Correct destination.{name}.{key}, or use an IP address; on a network without a name server only that works.",
+                    "请修改 destination.{name}.{key}，或直接填写 IP 地址；没有域名服务器的网络只能用 IP。"
                 ),
             ),
             Cause::NoRoute => (
@@ -368,8 +374,8 @@ pub fn probed(name: &str, target: &Target, probe: &Probe) -> Vec<Finding> {
                     "接收方 {name} 的主机在线，但 {address} 端口没有服务"
                 ),
                 both!(
-                    "Start the archive's DICOM service, or correct the port in destination.{name}.address.",
-                    "启动对方的 DICOM 服务，或修改 destination.{name}.address 中的端口。"
+                    "Start the archive's service, or correct the port in destination.{name}.{key}.",
+                    "启动对方的服务，或修改 destination.{name}.{key} 中的端口。"
                 ),
             ),
             Cause::NoAnswer => (
@@ -382,8 +388,8 @@ pub fn probed(name: &str, target: &Target, probe: &Probe) -> Vec<Finding> {
             Cause::Silent => (
                 both!("{name} takes the connection and then says nothing", "接收方 {name} 接受连接后没有任何应答"),
                 both!(
-                    "Its DICOM service hangs or waits for TLS: have it restarted, or compare the TLS settings.",
-                    "对方的 DICOM 服务可能挂起或在等待 TLS：请重启该服务，或核对 TLS 设置。"
+                    "Its service hangs or waits for TLS: have it restarted, or compare the TLS settings.",
+                    "对方的服务可能挂起或在等待 TLS：请重启该服务，或核对 TLS 设置。"
                 ),
             ),
             Cause::NotDicom => (
@@ -421,6 +427,13 @@ pub fn probed(name: &str, target: &Target, probe: &Probe) -> Vec<Finding> {
                 both!("{name} rejects the connection", "接收方 {name} 拒绝关联"),
                 both!("What it said is below; its log says more.", "对方的答复见下；详情请查看对方日志。"),
             ),
+            Cause::Aborted if matches!(way, Way::Web(_)) => (
+                both!("{name} breaks the connection off", "接收方 {name} 中断了连接"),
+                both!(
+                    "What was seen is below; its log says more. Perhaps it wants TLS at {address}, or a certificate of this box.",
+                    "现象见下；详情请查看对方日志。{address} 可能要求 TLS 或本机证书。"
+                ),
+            ),
             Cause::Aborted => (
                 both!("{name} breaks the connection off", "接收方 {name} 中断了连接"),
                 both!(
@@ -431,6 +444,41 @@ pub fn probed(name: &str, target: &Target, probe: &Probe) -> Vec<Finding> {
             Cause::EchoRefused => (
                 both!("{name} accepts the connection and refuses the C-ECHO", "接收方 {name} 接受关联，但拒绝 C-ECHO"),
                 both!("Its log says why.", "原因请查看对方日志。"),
+            ),
+            Cause::NotHttp => (
+                both!("At {address} is no web service, but something else", "{address} 上运行的不是网页服务"),
+                both!(
+                    "Correct destination.{name}.url: the port of the DICOMweb service, and https or http as it is there.",
+                    "请修改 destination.{name}.url：使用 DICOMweb 服务的端口，并按对方设置选择 https 或 http。"
+                ),
+            ),
+            Cause::LoginUnreadable => (
+                both!("The login for {name} cannot be used", "接收方 {name} 的登录信息无法使用"),
+                both!(
+                    "Correct the file of destination.{name}.token_file or password_file; scansided must be able to read it, and nobody else.",
+                    "请修正 destination.{name}.token_file 或 password_file 所指的文件；该文件只允许 scansided 读取。"
+                ),
+            ),
+            Cause::LoginRefused => (
+                both!("{name} does not let this box in", "接收方 {name} 拒绝本机登录"),
+                both!(
+                    "Ask for a token, or for a user with its password, that may store at {address}, and set destination.{name}.token_file, or user and password_file.",
+                    "请向对方索取可在 {address} 存储的令牌或用户名与密码，并设置 destination.{name}.token_file，或 user 与 password_file。"
+                ),
+            ),
+            Cause::NoStow => (
+                both!(
+                    "{address} takes no objects: there is no STOW-RS there",
+                    "{address} 不提供 STOW-RS，无法接收对象"
+                ),
+                both!(
+                    "Correct the path in destination.{name}.url (often /dicom-web, without /studies), or have STOW-RS switched on.",
+                    "请修改 destination.{name}.url 中的路径（常为 /dicom-web，不含 /studies），或请对方启用 STOW-RS。"
+                ),
+            ),
+            Cause::NotReady => (
+                both!("{name} answers that it cannot work now", "接收方 {name} 答复当前无法工作"),
+                both!("What it said is below; its log says more.", "对方的答复见下；详情请查看对方日志。"),
             ),
         };
         found.push(Finding::new(failed.cause.code(), Gravity::Broken, cause, remedy).seen(Text::same(&failed.what)));

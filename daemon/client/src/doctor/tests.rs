@@ -2,7 +2,8 @@
 //! one.
 
 use node::probe::{Cause, Failed, Passed, Probe, Step};
-use node::send::Target;
+use node::send::{Target, Way};
+use node::stow::Service;
 
 use super::facts::{
     Accelerator, Bus, Capture, Certificate, Clock, Config, Destination, Heat, Memory, Opened, Page, Port, Problem,
@@ -197,12 +198,12 @@ fn healthy() -> Facts {
         }],
         destinations: vec![Destination {
             name: "pacs".into(),
-            target: Target {
+            way: Way::Dimse(Target {
                 address: "192.0.2.20:104".into(),
                 called_ae: "PACS".into(),
                 calling_ae: "SCANSIDE".into(),
                 tls: None,
-            },
+            }),
             probe: Some(Probe {
                 passed: [Step::Name, Step::Connection, Step::Association, Step::Contexts, Step::Echo]
                     .map(passed)
@@ -215,6 +216,13 @@ fn healthy() -> Facts {
         studies_utc,
         ..Facts::default()
     }
+}
+
+/// The archive is reached by URL.
+fn web(facts: &mut Facts, probe: Option<Probe>) {
+    let url = "https://192.0.2.20/dicom-web".parse().unwrap();
+    facts.destinations[0].way = Way::Web(Service { url, login: None, tls: None });
+    facts.destinations[0].probe = probe;
 }
 
 /// A box whose daemon is not there.
@@ -254,6 +262,11 @@ const FAULTS: &[Fault] = &[
     ("archive-no-answer", |f| f.destinations[0].probe = failing(Cause::NoAnswer, Step::Connection)),
     ("archive-called-ae-wrong", |f| f.destinations[0].probe = failing(Cause::CalledAe, Step::Association)),
     ("archive-does-not-know-us", |f| f.destinations[0].probe = failing(Cause::CallingAe, Step::Association)),
+    ("archive-not-http", |f| web(f, failing(Cause::NotHttp, Step::Http))),
+    ("archive-login-unreadable", |f| web(f, failing(Cause::LoginUnreadable, Step::Login))),
+    ("archive-login-refused", |f| web(f, failing(Cause::LoginRefused, Step::Login))),
+    ("archive-no-stow", |f| web(f, failing(Cause::NoStow, Step::Store))),
+    ("archive-not-ready", |f| web(f, failing(Cause::NotReady, Step::Store))),
     ("archive-not-dicom", |f| f.destinations[0].probe = failing(Cause::NotDicom, Step::Association)),
     ("archive-refuses-class", |f| {
         f.destinations[0].probe.as_mut().unwrap().not_taken =

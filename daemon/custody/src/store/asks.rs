@@ -79,7 +79,7 @@ pub fn answered(
         noted.committed += keep.execute(named_params! {":uid": uid, ":ask": ask})?;
     }
     let mut again = transaction.prepare_cached(&format!(
-        "UPDATE deliveries SET commitment = NULL, ask_utc = NULL, refusals = refusals + 1, next_utc = :now, \
+        "UPDATE deliveries SET commitment = NULL, ask_utc = NULL, asked = 0, refusals = refusals + 1, next_utc = :now, \
          state = CASE WHEN refusals + 1 >= :most THEN 'parked' ELSE 'pending' END, reason = :reason \
          WHERE {OF_ASK} RETURNING id"
     ))?;

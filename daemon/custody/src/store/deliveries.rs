@@ -51,7 +51,12 @@ pub struct Delivery {
     pub sop_uid: String,
     pub study_uid: String,
     #[serde(skip)]
+    pub series_uid: String,
+    #[serde(skip)]
     pub sop_class: String,
+    /// How often its destination was asked whether it keeps it.
+    #[serde(skip)]
+    pub asked: u32,
     /// Path relative to the spool directory.
     #[serde(skip)]
     pub file: String,
@@ -73,7 +78,8 @@ pub struct Summary {
 }
 
 const SELECT: &str = "SELECT d.id, d.result_id, d.destination, d.state, d.attempts, d.next_utc, d.reason, d.status, \
-                      d.delivered_utc, r.kind, r.sop_uid, r.study_uid, r.file, r.sha256, d.commitment, r.sop_class \
+                      d.delivered_utc, r.kind, r.sop_uid, r.study_uid, r.file, r.sha256, d.commitment, r.sop_class, \
+                      r.series_uid, d.asked \
                       FROM deliveries d JOIN results r ON r.id = d.result_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -94,6 +100,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         sha256: row.get(13)?,
         commitment: row.get(14)?,
         sop_class: row.get(15)?,
+        series_uid: row.get(16)?,
+        asked: row.get(17)?,
     })
 }
 

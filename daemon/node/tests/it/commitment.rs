@@ -6,6 +6,7 @@ use custody::level::Level;
 use custody::store::commitments::{self, Listed};
 use custody::store::{Durability, instances};
 use dicom_ul::pdu::{PDataValueType, Pdu, PresentationContextProposed};
+use needs::peers::{Program, Service, tried};
 use node::services::Archive;
 use node::settings::{Dicom, Plain, ReportBy, Sender};
 use serde_json::json;
@@ -89,6 +90,7 @@ async fn a_scanner_is_told_on_a_new_association_with_roles_turned_round_what_is_
     assert_eq!(report["failed"], json!({"1.2.99": 0x0112, "1.2.3": 0x0119}));
     let row = until(&node, "reported").await;
     assert_eq!((row.objects, row.failed), (3, Some(2)));
+    tried(Program::Pynetdicom, &[Service::CommitmentIn]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

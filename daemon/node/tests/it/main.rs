@@ -12,14 +12,21 @@ mod fixtures;
 mod hostile;
 mod mpps;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
+mod orthanc;
+mod orthanc_peer;
+mod other_peers;
+#[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod pacs;
 mod peer;
 mod probing;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod pynetdicom;
 mod sending;
+mod stow;
 mod tls;
 mod tls_sending;
 mod tls_speed;
 mod tls_support;
+#[allow(dead_code, reason = "shared with the tests of the outbox")]
+mod web_pacs;
 mod worklist;

@@ -2,6 +2,7 @@
 
 use custody::store::steps::{self, StepState};
 use custody::store::{Durability, Store};
+use needs::peers::{Program, Service, tried};
 use node::Arrival;
 use serde_json::{Value, json};
 
@@ -89,6 +90,7 @@ async fn a_step_goes_from_in_progress_to_its_end_and_no_other_way() {
         let said = steps::of_series(&rows, "1.5", "1.2.3").unwrap().unwrap();
         assert_eq!((said.declared, said.missing.len()), (2, 2));
     }
+    tried(Program::Pynetdicom, &[Service::MppsIn]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ pub struct Py {
 }
 
 /// Whether pynetdicom is installed; reports a skipped test if not.
-async fn installed(python: &str) -> bool {
+pub async fn installed(python: &str) -> bool {
     let output = Command::new(python).args(["-c", "import pynetdicom"]).output().await;
     let found = output.is_ok_and(|output| output.status.success());
     if !found {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use needs::peers::{Program, Service, tried};
 use node::send::{self, Error, File, Target};
 
 use super::dcmtk;
@@ -201,6 +202,7 @@ async fn storescp_gets_what_we_send_bit_for_bit() {
         files_below(directory).into_iter().map(|path| data_set_of(std::fs::read(path).unwrap())).collect()
     };
     assert!(sets(sink.path()) == sets(source.path()));
+    tried(Program::Dcmtk, &[Service::StoreOut, Service::EchoOut]);
 }
 
 #[tokio::test]
@@ -214,6 +216,7 @@ async fn echoscu_is_answered_and_told_why_not() {
     assert!(good.status.success());
     let bad = dcmtk::run("echoscu", &["-aec", "ELSEWHERE", "127.0.0.1", &port], &[]).await;
     assert!(String::from_utf8_lossy(&bad.stderr).contains("Called AE Title Not Recognized"));
+    tried(Program::Dcmtk, &[Service::EchoIn]);
 }
 
 #[test]

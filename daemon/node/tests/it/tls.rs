@@ -6,6 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use dicom_ul::pdu::{AssociationRJServiceUserReason as User, AssociationRJSource as Source, Pdu};
+use needs::peers::{Program, Service, tried};
 use node::send::{self, Target};
 use node::settings::{Plain, Sender};
 use node::tls::settings::{ClientCertificate, DestinationTls, JudgeDates};
@@ -98,6 +99,7 @@ async fn dcmtk_stores_over_tls_and_every_byte_is_kept() {
     assert!(clean && kept.len() == 1);
     assert!(node.data_set(&kept[0]) == sent);
     assert_eq!(node.tls_faults.all(), 0, "{:?}", node.tls_faults.last());
+    tried(Program::Dcmtk, &[Service::StoreIn, Service::TlsIn]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,6 +173,7 @@ async fn tls_1_2_and_1_3_are_spoken_with_the_suites_of_the_profile_and_nothing_o
         let old = arguments.len() == 3 && arguments[0] != "-tls1_2";
         assert!(words.contains(if old { "older than 1.2" } else { "none of our cipher suites" }), "{words}");
     }
+    tried(Program::OpenSsl, &[Service::TlsIn]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Sending over TLS: to DCMTK's storescp and to a node of ours.
 
+use needs::peers::{Program, Service, tried};
 use node::send::{self, File, Target};
 use node::tls::Client;
 use node::tls::settings::{CheckBy, ClientCertificate, DestinationTls, JudgeDates};
@@ -53,6 +54,7 @@ async fn a_result_reaches_an_archive_that_is_known_by_name_by_ca_or_by_fingerpri
         let bytes = data_set_of(std::fs::read(&file).unwrap());
         assert!((0..3).any(|index| bytes == data_set(&format!("1.2.3.{index}"), 300_000)));
     }
+    tried(Program::Dcmtk, &[Service::TlsOut]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use node::settings::Dicom;
 use node::tls::certificate::Fingerprint;
@@ -10,6 +11,9 @@ use node::tls::settings::{DestinationTls, JudgeDates, Tls};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tempfile::TempDir;
 
 /// A CA and the directory in which its certificates lie.
@@ -88,6 +92,20 @@ impl Site {
     pub fn secure(&self) -> impl FnOnce(&mut Dicom) + use<> {
         let tls = self.tls(&self.machine("box.test"));
         move |settings| settings.tls = tls
+    }
+
+    /// Of an archive that is this machine, and wants a certificate that this CA has issued.
+    pub fn acceptor(&self, machine: &Machine) -> tokio_rustls::TlsAcceptor {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.ca()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+        let chain = vec![CertificateDer::from_pem_file(&machine.certificate).unwrap()];
+        let key = PrivateKeyDer::from_pem_file(&machine.key).unwrap();
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_client_cert_verifier(clients).with_single_cert(chain, key).unwrap();
+        tokio_rustls::TlsAcceptor::from(Arc::new(config))
     }
 
     /// How `machine` connects to somebody whom this CA vouches for.

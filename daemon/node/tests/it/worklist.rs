@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dicom::scan::Item;
+use needs::peers::{Program, Service, tried};
 use node::send::Target;
 use node::tls::Client;
 use node::worklist::query::Query;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::dcmtk;
 use super::fixtures::PATIENCE;
+use super::orthanc::Orthanc;
 use super::pynetdicom::Py;
 use super::tls_support::Site;
 
@@ -78,6 +80,7 @@ async fn an_answer_has_patient_order_study_and_appointment_and_the_question_name
         // Every key of type 1 and 2 of table K.6-1 but the step's own.
         assert_eq!(heard["keys"], 26, "{heard}");
     }
+    tried(Program::Pynetdicom, &[Service::WorklistOut]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,6 +207,7 @@ async fn a_worklist_comes_by_tls_from_the_server_that_its_certificate_names_and_
     assert_eq!(ask(&by(&site), &query(), PATIENCE).await.unwrap().items.len(), 1);
     let error = ask(&by(&other), &query(), PATIENCE).await.unwrap_err().to_string();
     assert!(error.contains("no TLS connection"), "{error}");
+    tried(Program::Pynetdicom, &[Service::TlsOut]);
 }
 
 /// A worklist file of wlmscpfs, which must have all keys of type 1.
@@ -249,4 +253,24 @@ async fn wlmscpfs_of_dcmtk_understands_the_question_and_is_understood() {
         let tomorrow = Query { first_day: "20260201".into(), last_day: "20260201".into(), ..query() };
         assert_eq!(ask(&target(port), &tomorrow, PATIENCE).await.unwrap(), Answered::default());
     }
+    tried(Program::Dcmtk, &[Service::WorklistOut]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worklist_of_orthanc_is_understood() {
+    if !dcmtk::installed("dump2dcm") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    file(directory.path(), 2, "ISO_IR 100", b"M\xFCller^Eva", "US").await;
+    file(directory.path(), 3, "ISO_IR 100", b"CT^Only", "CT").await;
+    let worklists = json!({
+        "Worklists": { "Enable": true, "Database": directory.path(), "FilterIssuerAet": false },
+        "DicomModalities": { "box": ["BOX", "127.0.0.1", 104] },
+    });
+    let Some(orthanc) = Orthanc::start(worklists).await else { return };
+    let server = Target { called_ae: Orthanc::AE_TITLE.into(), ..target(orthanc.dicom.port()) };
+    let answered = ask(&server, &query(), PATIENCE).await.unwrap_or_else(|error| panic!("{error}\n{}", orthanc.log()));
+    assert_eq!(names(&answered), ["Müller^Eva"], "{:?}", answered.left_out);
+    tried(Program::Orthanc, &[Service::WorklistOut]);
 }

@@ -3,6 +3,7 @@
 {"do": "listen", "role": "scanner" | "archive" | "worklist", ...}   -> {"port": N}
 {"do": "ask", ...}       N-ACTION of storage commitment  -> {"status": N}
 {"do": "create" | "set", ...}   MPPS                     -> {"status": N, "uid": ...}
+{"do": "store", ...}     C-ECHO and C-STORE              -> {"echo": N, "status": N}
 {"do": "release"}        the association of "ask" with "keep"
 What arrives by itself is told as {"event": ...}.
 """
@@ -14,6 +15,7 @@ import threading
 import time
 import warnings
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
@@ -262,6 +264,28 @@ def associate(order, uid, handlers=()):
     return assoc
 
 
+def store(order):
+    """C-ECHO and C-STORE of a file; "tls": certificate, key, CA, name in the box's certificate."""
+    data = dcmread(order["file"])
+    ae = AE(ae_title=order["calling"])
+    ae.add_requested_context(Verification)
+    ae.add_requested_context(data.SOPClassUID, [data.file_meta.TransferSyntaxUID])
+    secure = None
+    if "tls" in order:
+        certificate, key, ca, name = order["tls"]
+        context = ssl.create_default_context(cafile=ca)
+        context.load_cert_chain(certificate, key)
+        secure = (context, name)
+    host, port = order["to"]
+    assoc = ae.associate(host, port, ae_title=order.get("called", "SCANSIDE"), tls_args=secure)
+    if not assoc.is_established:
+        say(status=None, why="no association")
+        return
+    echo = status_of(assoc.send_c_echo())
+    say(echo=echo, status=status_of(assoc.send_c_store(data)))
+    assoc.release()
+
+
 def status_of(answer):
     return answer.Status if answer is not None and "Status" in answer else None
 
@@ -307,6 +331,8 @@ def main():
             listen(order)
         elif what == "ask":
             ask(order)
+        elif what == "store":
+            store(order)
         elif what == "release":
             kept.pop("association").release()
             say(status=0)

@@ -7,8 +7,9 @@ use custody::store;
 use custody::store::asks::{self, Noted};
 use custody::store::deliveries::Delivery;
 use node::COMMITMENT;
-use node::send::{Association, Error as SendError, Target};
+use node::send::{Association, Error as SendError, Target, Way};
 use node::settings::Asking;
+use node::stow::Session;
 use rusqlite::Transaction;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -45,11 +46,26 @@ impl Queue<'_> {
         Ok(offered || asking == Asking::Ask)
     }
 
-    /// Asks for what is due over an association of its own.
+    /// Asks for what is due over a connection of its own.
     pub(super) async fn ask_alone(&self, shutdown: &CancellationToken) -> Result<(), Error> {
-        let target = Target::from(&self.sender.destination);
+        match Way::from(&self.sender.destination) {
+            Way::Dimse(target) => self.ask_by_association(&target, shutdown).await,
+            Way::Web(service) => {
+                let opened = tokio::select! {
+                    opened = Session::open(&service) => opened,
+                    () = shutdown.cancelled() => return Ok(()),
+                };
+                match opened {
+                    Ok(mut session) => self.prove(&mut session, shutdown).await,
+                    Err(error) => self.hold_asks(&error.to_string()).await,
+                }
+            }
+        }
+    }
+
+    async fn ask_by_association(&self, target: &Target, shutdown: &CancellationToken) -> Result<(), Error> {
         let opened = tokio::select! {
-            opened = Association::open_asking(&target, &[], true) => opened,
+            opened = Association::open_asking(target, &[], true) => opened,
             () = shutdown.cancelled() => return Ok(()),
         };
         let mut association = match opened {
@@ -104,7 +120,7 @@ impl Queue<'_> {
     }
 
     /// In one transaction.
-    async fn written<T, F>(&self, work: F) -> Result<T, Error>
+    pub(super) async fn written<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> store::Result<T> + Send + 'static,
@@ -118,7 +134,7 @@ impl Queue<'_> {
         .await
     }
 
-    async fn due_asks(&self) -> Result<Vec<Delivery>, Error> {
+    pub(super) async fn due_asks(&self) -> Result<Vec<Delivery>, Error> {
         let (name, now) = (self.sender.name.clone(), self.sender.wall.now_utc());
         self.rows(move |rows| asks::due(rows, &name, &now, BATCH)).await
     }
@@ -157,7 +173,7 @@ impl Queue<'_> {
         }
     }
 
-    async fn hold_asks(&self, reason: &str) -> Result<(), Error> {
+    pub(super) async fn hold_asks(&self, reason: &str) -> Result<(), Error> {
         info!(destination = self.sender.name, "storage commitment waits: {reason}");
         let (name, until) = (self.sender.name.clone(), self.sender.wall.utc_after(self.sender.longest_wait()));
         self.rows(move |rows| asks::hold(rows, &name, &until)).await?;

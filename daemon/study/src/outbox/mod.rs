@@ -6,12 +6,14 @@
 //! the reason (`node::outcome`), and so is one at which the association fails again and again while others are taken
 //! (`state`).
 //!
-//! An archive that offers storage commitment is asked whether it keeps what it took (`ask`); until it says so, retention keeps
-//! the object here.
+//! An archive that offers storage commitment is asked whether it keeps what it took (`ask`), one with a URL whether it has it
+//! (`prove`); until it says so, retention keeps the object here.
 //!
 //! The times in rows are of the wall clock, which may be set at any moment: none leads further than the longest pause.
 
 mod ask;
+mod link;
+mod prove;
 mod sender;
 mod state;
 

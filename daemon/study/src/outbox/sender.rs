@@ -1,5 +1,5 @@
-//! The task of one destination: sends the deliveries that are due, in order, over one association, and records every
-//! answer.
+//! The task of one destination: sends the deliveries that are due, in order, over one association or HTTP connection, and records
+//! every answer.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +11,9 @@ use custody::store::deliveries::{self, Delivery};
 use custody::store::{self, Durability, Store, asks};
 use hal::backoff::Pauses;
 use hal::clock::Wall;
-use node::outcome::{self, Outcome};
-use node::send::{self, Association, File, SendFault, Target};
+use node::send::{self, File, SendFault, Way};
 use node::settings::{Asking, Destination};
+use node::stow::Taken;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, broadcast};
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::link::Link;
 use super::state::{Line, Next};
 use super::{Error, ask};
 use crate::until_it_works;
@@ -109,7 +110,7 @@ impl Sender {
         Duration::try_from_secs_f64(self.destination.commitment_days * 86_400.0).unwrap_or(Duration::from_secs(172_800))
     }
 
-    fn wait_after(&self, failures: u32) -> Duration {
+    pub(super) fn wait_after(&self, failures: u32) -> Duration {
         Pauses::new(self.first_wait(), self.longest_wait()).after(failures)
     }
 
@@ -194,38 +195,42 @@ impl Queue<'_> {
             return Ok(());
         };
         let destination = &self.sender.destination;
-        let target = Target::from(destination);
+        let way = Way::from(destination);
         let asking = destination.commitment != Asking::Off;
         let opened = tokio::select! {
-            opened = Association::open_asking(&target, &files, asking) => opened,
+            opened = Link::open(&way, &files, asking) => opened,
             () = shutdown.cancelled() => return Ok(()),
         };
-        let mut association = match opened {
-            Ok(association) => association,
+        let mut link = match opened {
+            Ok(link) => link,
             Err(error) => return self.broke(first, None, &error).await,
         };
         self.held = None;
-        let ask = self.wants_commitment(&association).await?;
+        let ask = match &link {
+            Link::Dimse(association) => self.wants_commitment(association).await?,
+            // Whether it can be asked is seen when it is.
+            Link::Web(_) => asking,
+        };
         let mut out_of_resources: Option<(&Delivery, send::Error)> = None;
         for (delivery, file) in deliveries.iter().zip(&files) {
-            if self.sender.gate.get().0 >= Level::NoOutput || association.is_over() {
+            if self.sender.gate.get().0 >= Level::NoOutput || link.is_over() {
                 break;
             }
             let answer = tokio::select! {
-                answer = association.store(file) => answer,
+                answer = link.store(file, delivery) => answer,
                 // Without an answer it is sent again after the restart; the destination then receives the same object
                 // twice, which is harmless.
                 () = shutdown.cancelled() => return Ok(()),
             };
             match answer {
-                Ok(status) => {
-                    self.delivered(delivery, status, ask).await?;
+                Ok(taken) => {
+                    self.delivered(delivery, taken, ask).await?;
                     if let Some((delivery, error)) = out_of_resources.take() {
                         self.wait_alone(delivery, &error, 0).await?;
                     }
                 }
                 // One "out of resources" may concern only this object; two in a row mean that the archive is full.
-                Err(error) if is_out_of_resources(&error) => {
+                Err(error) if error.is_out_of_room() => {
                     if out_of_resources.is_some() {
                         break;
                     }
@@ -238,13 +243,18 @@ impl Queue<'_> {
                         self.park(delivery, error.status(), &error.to_string()).await?;
                     }
                     SendFault::Connection => return self.broke(delivery, Some(delivery), &error).await,
+                    SendFault::Everything => return self.broke(delivery, None, &error).await,
                 },
             }
         }
-        if ask && association.offers(node::COMMITMENT) {
-            self.ask_over(&mut association, shutdown).await?;
+        match &mut link {
+            Link::Dimse(association) if ask && association.offers(node::COMMITMENT) => {
+                self.ask_over(association, shutdown).await?;
+            }
+            Link::Web(session) if ask => self.prove(session, shutdown).await?,
+            Link::Dimse(_) | Link::Web(_) => {}
         }
-        association.release().await;
+        link.release().await;
         match out_of_resources {
             Some((first, error)) => self.broke(first, None, &error).await,
             None => Ok(()),
@@ -278,25 +288,24 @@ impl Queue<'_> {
     }
 
     /// `ask`: the destination is asked next whether it keeps it.
-    async fn delivered(&mut self, delivery: &Delivery, status: u16, ask: bool) -> Result<(), Error> {
+    async fn delivered(&mut self, delivery: &Delivery, taken: Taken, ask: bool) -> Result<(), Error> {
         self.line.answered(delivery.id);
-        let (id, words) = (delivery.id, outcome::words(status));
-        // 0x0000 says nothing beyond "delivered".
-        let remark = (status != 0).then_some(words);
-        let now = self.sender.wall.now_utc();
-        self.rows(move |rows| deliveries::delivered(rows, id, status, remark, ask, &now)).await?;
-        let (destination, kind) = (&self.sender.name, &delivery.kind);
-        if outcome::of(status) == Outcome::Warned {
+        let (id, now, noted) = (delivery.id, self.sender.wall.now_utc(), taken.clone());
+        self.rows(move |rows| deliveries::delivered(rows, id, noted.status, noted.remark.as_deref(), ask, &now))
+            .await?;
+        let (destination, kind, status) = (&self.sender.name, &delivery.kind, taken.status);
+        let words = taken.remark.as_deref().unwrap_or("stored");
+        if taken.is_warned() {
             warn!(destination, delivery = id, kind, "delivered, answer {status:#06x}: {words}");
         } else {
             info!(destination, delivery = id, kind, "delivered, answer {status:#06x}: {words}");
         }
-        self.sender.tell(delivery, deliveries::DELIVERED, remark.map(str::to_owned));
+        self.sender.tell(delivery, deliveries::DELIVERED, taken.remark);
         Ok(())
     }
 
     async fn refused(&mut self, delivery: &Delivery, error: &send::Error) -> Result<(), Error> {
-        if error.status().is_some() {
+        if error.is_answer() {
             self.line.answered(delivery.id);
         }
         self.wait_alone(delivery, error, 0).await
@@ -338,19 +347,18 @@ impl Queue<'_> {
                     destination = self.sender.name,
                     delivery,
                     breaks,
-                    "the association failed repeatedly at this object: it waits while the others are sent"
+                    "the connection failed repeatedly at this object: it waits while the others are sent"
                 );
                 return self.wait_alone(first, error, breaks).await;
             }
             Next::Park { breaks, .. } => {
-                let reason =
-                    format!("the association failed {breaks} times at this object, others were taken: {error}");
+                let reason = format!("the connection failed {breaks} times at this object, others were taken: {error}");
                 return self.park(first, None, &reason).await;
             }
             Next::Hold { failures } => failures,
         };
         let (wait, reason, name) = (self.sender.wait_after(failures), error.to_string(), self.sender.name.clone());
-        warn!(destination = name, failures, "the association failed, next attempt in {wait:?}: {reason}");
+        warn!(destination = name, failures, "the connection failed, next attempt in {wait:?}: {reason}");
         self.held = Some(first.id);
         let until = self.sender.wall.utc_after(wait);
         let noted = reason.clone();
@@ -358,10 +366,6 @@ impl Queue<'_> {
         self.sender.tell(first, deliveries::PENDING, Some(reason));
         Ok(())
     }
-}
-
-fn is_out_of_resources(error: &send::Error) -> bool {
-    error.status().is_some_and(|status| outcome::of(status) == Outcome::Full)
 }
 
 /// Whether a result is as it was written. Blocks.

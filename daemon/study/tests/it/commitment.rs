@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use custody::store::asks;
+use needs::peers::{Program, Service, tried};
 use node::settings::Asking;
 use serde_json::{Value, json};
 
@@ -71,6 +72,7 @@ async fn what_an_archive_took_is_committed_when_it_says_so_on_either_association
         assert_eq!(asks::offers(&outbox.rows, "pacs").unwrap(), Some(true));
         outbox.stop().await;
     }
+    tried(Program::Pynetdicom, &[Service::StoreOut, Service::CommitmentOut]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

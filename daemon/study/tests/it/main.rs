@@ -12,9 +12,11 @@ mod identity;
 mod mammography;
 mod mammography_support;
 mod models;
+mod orthanc_archive;
 mod outbox;
 mod outbox_support;
 mod places;
+mod stow;
 
 #[path = "../../../dicom/tests/support/same.rs"]
 mod same;
@@ -34,3 +36,9 @@ mod peer;
 #[allow(dead_code, reason = "shared with the tests of the node")]
 #[path = "../../../node/tests/it/pynetdicom.rs"]
 mod pynetdicom;
+#[allow(dead_code, reason = "shared with the tests of the node")]
+#[path = "../../../node/tests/it/orthanc.rs"]
+mod orthanc;
+#[allow(dead_code, reason = "shared with the tests of the node")]
+#[path = "../../../node/tests/it/web_pacs.rs"]
+mod web_pacs;

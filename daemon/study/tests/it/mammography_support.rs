@@ -132,6 +132,10 @@ impl Unit {
             commitment: Asking::Off,
             commitment_days: 2.0,
             tls: None,
+            url: None,
+            token_file: None,
+            user: None,
+            password_file: None,
         };
         let settings = Settings {
             spool: spool(directory.path()),

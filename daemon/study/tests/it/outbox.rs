@@ -310,7 +310,7 @@ async fn an_object_that_breaks_the_association_every_time_is_tried_less_and_less
     let row = outbox.list().remove(0);
     assert_eq!(row.state, deliveries::PARKED);
     let reason = row.reason.unwrap();
-    assert!(reason.starts_with("the association failed 8 times at this object, others were taken"), "{reason}");
+    assert!(reason.starts_with("the connection failed 8 times at this object, others were taken"), "{reason}");
     let others = |row: &Delivery| row.state == deliveries::DELIVERED && row.attempts == 1;
     assert!(outbox.list()[1..].iter().all(others), "each was sent once");
     let tries = pacs.uids().iter().filter(|uid| *uid == "1.2.3.1").count();

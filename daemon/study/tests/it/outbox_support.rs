@@ -111,11 +111,27 @@ impl Box_ {
     }
 
     pub fn start(&mut self, address: SocketAddr) {
-        let trigger = CancellationToken::new();
-        let shutdown = trigger.clone();
-        let destination = Destination {
-            address: address.to_string(),
-            ae_title: "PACS".into(),
+        self.start_titled(address, "PACS");
+    }
+
+    /// To an archive with this AE title.
+    pub fn start_titled(&mut self, address: SocketAddr, title: &str) {
+        let destination = Destination { address: address.to_string(), ae_title: title.into(), ..self.destination() };
+        self.start_to(destination);
+    }
+
+    /// Sends to an archive by STOW-RS; `change` may set a login.
+    pub fn start_web(&mut self, url: &str, change: impl FnOnce(&mut Destination)) {
+        let mut destination = Destination { url: Some(url.parse().unwrap()), ..self.destination() };
+        change(&mut destination);
+        self.start_to(destination);
+    }
+
+    /// Without a place.
+    fn destination(&self) -> Destination {
+        Destination {
+            address: String::new(),
+            ae_title: String::new(),
             calling_ae_title: "SCANSIDE".into(),
             retry_secs: self.retry_secs,
             retry_max_secs: 5.0 * self.retry_secs,
@@ -125,7 +141,16 @@ impl Box_ {
             commitment: self.commitment,
             commitment_days: self.commitment_days,
             tls: None,
-        };
+            url: None,
+            token_file: None,
+            user: None,
+            password_file: None,
+        }
+    }
+
+    fn start_to(&mut self, destination: Destination) {
+        let trigger = CancellationToken::new();
+        let shutdown = trigger.clone();
         let run = outbox::run(
             self.wall.clone(),
             self.store.clone(),

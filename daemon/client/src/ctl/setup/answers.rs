@@ -6,6 +6,7 @@ use std::path::Path;
 use config::Settings;
 use config::edit::Change;
 use config::value::inline;
+use node::settings::Destination;
 use serde::Deserialize;
 
 use crate::ctl::args::SetupOptions;
@@ -13,6 +14,8 @@ use crate::ctl::failure::Failure;
 
 /// The name of a destination that setup makes.
 const DESTINATION: &str = "pacs";
+/// The same, where that is the name of one with a URL.
+const BESIDE_URL: &str = "pacs-dicom";
 /// The answer for nobody and nowhere.
 pub const NONE: &str = "-";
 
@@ -108,8 +111,8 @@ impl Answers {
             Some(address) => format!("{}@{address}", sender.ae_title.trim()),
             None => sender.ae_title.trim().to_owned(),
         });
-        let destination = settings.destination.values().next();
-        let destination = destination.map(|one| format!("{}@{}", one.ae_title.trim(), one.address));
+        let destination = dicom_destination(settings);
+        let destination = destination.map(|(_, one)| format!("{}@{}", one.ae_title.trim(), one.address));
         Self {
             ae_title: settings.dicom.ae_titles.first().cloned().unwrap_or_else(|| "SCANSIDE".into()),
             port: settings.dicom.listen.port().to_string(),
@@ -147,8 +150,8 @@ impl Answers {
     /// The title by which results are sent: that of the box where the two are the same now, or nothing says otherwise.
     pub fn calling(&self, settings: &Settings) -> String {
         let old = settings.dicom.ae_titles.first();
-        match settings.destination.values().next() {
-            Some(one) if Some(&one.calling_ae_title) != old => one.calling_ae_title.clone(),
+        match dicom_destination(settings) {
+            Some((_, one)) if Some(&one.calling_ae_title) != old => one.calling_ae_title.clone(),
             _ => self.ae_title.clone(),
         }
     }
@@ -173,8 +176,9 @@ impl Answers {
         if self.destination != NONE
             && let (title, Some(host)) = peer(&self.destination)
         {
-            let known = settings.destination.iter().next();
-            let name = known.map_or(DESTINATION, |(name, _)| name.as_str());
+            let known = dicom_destination(settings);
+            let free = if settings.destination.contains_key(DESTINATION) { BESIDE_URL } else { DESTINATION };
+            let name = known.map_or(free, |(name, _)| name.as_str());
             let known = known.map(|(_, destination)| destination);
             let calling = self.calling(settings);
             let old = known.map_or("SCANSIDE", |one| one.calling_ae_title.as_str());
@@ -203,6 +207,11 @@ impl Answers {
         }
         changes
     }
+}
+
+/// The first destination that is reached by DICOM: the questions are about no other.
+pub fn dicom_destination(settings: &Settings) -> Option<(&String, &Destination)> {
+    settings.destination.iter().find(|(_, one)| one.url.is_none())
 }
 
 #[cfg(test)]

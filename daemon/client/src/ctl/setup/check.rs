@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use config::Settings;
 use dicom::check::Checker;
 use node::probe::{self, Cause, Probe, Step};
-use node::send::Target;
+use node::send::{Target, Way};
 use report::words::Language as ReportLanguage;
 use serde::Serialize;
 
-use super::answers::{Answers, NONE, Question, peer};
+use super::answers::{Answers, NONE, Question, dicom_destination, peer};
 use super::room;
 use crate::ctl::examine::{self, machine::Machine};
 use crate::ctl::peers::PATIENCE;
@@ -197,13 +197,13 @@ async fn destination(answers: &Answers, settings: &Settings) -> Checked {
             both!("For example PACS@192.0.2.20:104; `-` for none.", "例如 PACS@192.0.2.20:104；填 `-` 表示没有。"),
         );
     };
-    let known = settings.destination.iter().next();
-    let tls = known.and_then(|(_, destination)| Target::from(destination).tls);
+    let known = dicom_destination(settings);
+    let tls = known.and_then(|(_, one)| Target::from(one).tls);
     let name = known.map_or("pacs", |(name, _)| name.as_str());
     let target =
         Target { address: host.to_owned(), called_ae: title.to_owned(), calling_ae: answers.calling(settings), tls };
     let probe = probe::run(&target, PATIENCE).await;
-    let checked = match network::probed(name, &target, &probe).into_iter().next() {
+    let checked = match network::probed(name, &Way::Dimse(target), &probe).into_iter().next() {
         None => Checked::good(
             "destination",
             answer,

@@ -1,0 +1,162 @@
+//! Whether a destination with a URL has what it took: asked by QIDO-RS or WADO-RS, in the place of storage commitment, which
+//! DICOMweb does not have. The rows are the same: `wanted`, `asked`, `committed`.
+//!
+//! An archive may show an object later than it has answered to it. So what it does not have is asked for again after a pause, and is
+//! sent again when it is not there at the third question.
+
+use custody::store::asks::{self, Noted};
+use custody::store::deliveries::Delivery;
+use node::send::Error as SendError;
+use node::settings::Asking;
+use node::stow::{Presence, Session};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Error;
+use super::ask::MOST_ASKED;
+use super::link::object;
+use super::sender::Queue;
+
+/// No such object instance (PS3.3 section C.14.1.1).
+const NO_SUCH_INSTANCE: u16 = 0x0112;
+
+/// What the answer for one object means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Kept,
+    /// Perhaps it is not shown yet.
+    Later,
+    NotKept,
+}
+
+/// `asked`: how often it was asked for, this time included.
+fn verdict(is_there: bool, asked: u32) -> Verdict {
+    match is_there {
+        true => Verdict::Kept,
+        false if asked < MOST_ASKED => Verdict::Later,
+        false => Verdict::NotKept,
+    }
+}
+
+/// What the archive answered.
+#[derive(Debug, Default)]
+struct Found {
+    /// Deliveries.
+    asked: Vec<i64>,
+    /// SOP Instance UIDs.
+    kept: Vec<String>,
+    not_kept: Vec<(String, u16)>,
+    /// How often one of those was asked for that are to be asked for again.
+    most_asked: u32,
+}
+
+impl Found {
+    fn add(&mut self, delivery: &Delivery, is_there: bool) {
+        let asked = delivery.asked.saturating_add(1);
+        self.asked.push(delivery.id);
+        match verdict(is_there, asked) {
+            Verdict::Kept => self.kept.push(delivery.sop_uid.clone()),
+            Verdict::Later => self.most_asked = self.most_asked.max(asked),
+            Verdict::NotKept => self.not_kept.push((delivery.sop_uid.clone(), NO_SUCH_INSTANCE)),
+        }
+    }
+}
+
+impl Queue<'_> {
+    /// Asks for all that is due. Nothing is written down before its answer is here: what is not answered is asked for again.
+    pub(super) async fn prove(&self, session: &mut Session, shutdown: &CancellationToken) -> Result<(), Error> {
+        let due = self.due_asks().await?;
+        let name = self.sender.name.clone();
+        let mut answers = self.rows(move |rows| asks::offers(rows, &name)).await? == Some(true);
+        let mut found = Found::default();
+        let mut trouble: Option<SendError> = None;
+        for one in &due {
+            let wanted = object(one);
+            let asked = tokio::select! {
+                asked = session.has(&wanted, answers) => asked,
+                () = shutdown.cancelled() => break,
+            };
+            let is_there = match asked {
+                Ok(Presence::Unknown) => return self.cannot_ask().await,
+                Ok(presence) => presence == Presence::There,
+                Err(error) => {
+                    trouble = Some(error);
+                    break;
+                }
+            };
+            if !answers {
+                self.remember_offer(true).await?;
+                answers = true;
+            }
+            found.add(one, is_there);
+        }
+        self.note_found(found).await?;
+        match trouble {
+            Some(error) => self.hold_asks(&error.to_string()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// In one transaction: that it was asked, and what was answered.
+    async fn note_found(&self, found: Found) -> Result<(), Error> {
+        if found.asked.is_empty() {
+            return Ok(());
+        }
+        let (name, wall) = (self.sender.name.clone(), &self.sender.wall);
+        let (now, again) = (wall.now_utc(), wall.utc_after(self.sender.wait_after(found.most_asked)));
+        let uid = dicom::uid::of_moment(&format!("question {name} {:?}", found.asked));
+        let (kept, not_kept, asked) = (found.kept, found.not_kept, found.asked);
+        let all = asked.len();
+        let noted = self
+            .written(move |rows| {
+                asks::ask(rows, &uid, &name, &asked, &now, &again)?;
+                asks::answered(rows, &uid, &kept, &not_kept, &now)
+            })
+            .await?;
+        let Noted { committed, failed } = noted.unwrap_or_default();
+        info!(destination = self.sender.name, all, committed, failed, "asked whether the archive has what it took");
+        Ok(())
+    }
+
+    /// The archive answers no such questions.
+    async fn cannot_ask(&self) -> Result<(), Error> {
+        self.remember_offer(false).await?;
+        if self.sender.destination.commitment == Asking::Auto {
+            let name = self.sender.name.clone();
+            self.rows(move |rows| asks::off(rows, &name)).await?;
+            return Ok(());
+        }
+        self.hold_asks("the archive answers neither QIDO-RS nor WADO-RS").await
+    }
+
+    async fn remember_offer(&self, offered: bool) -> Result<(), Error> {
+        let (name, now) = (self.sender.name.clone(), self.sender.wall.now_utc());
+        let is_news = self.rows(move |rows| asks::remember(rows, &name, offered, &now)).await?;
+        match (is_news, offered, self.sender.destination.commitment) {
+            (true, true, _) => info!(destination = self.sender.name, "the archive says what it has"),
+            (true, false, Asking::Ask) => warn!(
+                destination = self.sender.name,
+                "the archive does not say what it has, and commitment is \"ask\": what it takes is not evicted here"
+            ),
+            (true, false, _) => info!(destination = self.sender.name, "the archive does not say what it has"),
+            (false, ..) => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_archive_does_not_show_yet_is_asked_for_again_and_sent_again_at_the_third_time() {
+        for asked in 1..5 {
+            assert_eq!(verdict(true, asked), Verdict::Kept);
+        }
+        assert_eq!(
+            [1, 2, 3, 4].map(|asked| verdict(false, asked)),
+            [Verdict::Later, Verdict::Later, Verdict::NotKept, Verdict::NotKept]
+        );
+    }
+}
