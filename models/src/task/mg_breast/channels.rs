@@ -30,6 +30,9 @@ pub struct Place {
     pub mirrored: bool,
 }
 
+/// No detector for mammography is longer.
+const LARGEST_FIELD_MM: f64 = 500.0;
+
 impl Place {
     /// Of a pixel in the breast.
     pub fn breast_mm(&self) -> f32 {
@@ -46,12 +49,16 @@ impl Place {
 
 impl Channels {
     /// `level`: the pixel at x and y of the given picture, 0 to 1, bright is dense, air is 0. `None`: the chest wall is at the top
-    /// or the bottom, or the picture is no larger than a pixel.
+    /// or the bottom, or the picture is no larger than a pixel or larger than any detector.
     pub fn of(input: &Input, place: &Place, chest_wall: Side, level: impl Fn(usize, usize) -> f32) -> Option<Self> {
         if place.mirrored != (chest_wall == Side::Right) || !matches!(chest_wall, Side::Left | Side::Right) {
             return None;
         }
         let [width, height] = place.size;
+        // Memory is needed for the field, not for the pixels: a header with pixels of a millimetre would ask for gigabytes.
+        if [width, height].iter().any(|side| *side as f64 * place.mm > LARGEST_FIELD_MM) {
+            return None;
+        }
         let upright = |x: usize, y: usize| {
             let one = level(if place.mirrored { width - 1 - x } else { x }, y);
             if one.is_finite() { one.clamp(0.0, 1.0) } else { 0.0 }

@@ -291,4 +291,7 @@ fn a_picture_becomes_the_same_channels_whatever_its_pixels() {
     }
     let top = Place { size: [100, 100], mm: 0.2, magnified: 1.0, mirrored: false };
     assert_eq!(Channels::of(&input, &top, Side::Top, |_, _| 0.5), None);
+    // A header with pixels of a millimetre asks for no gigabytes.
+    let huge = Place { size: [4096, 4096], mm: 1.0, magnified: 1.0, mirrored: false };
+    assert_eq!(Channels::of(&input, &huge, Side::Left, |_, _| panic!("it is not even looked at")), None);
 }
