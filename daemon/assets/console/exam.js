@@ -29,6 +29,10 @@ export class Exam {
       event.preventDefault();
       this.#start(new FormData(event.target));
     });
+    // Who insisted did so for what was typed then.
+    for (const kind of ["input", "change"]) {
+      by("exam-form").addEventListener(kind, (event) => event.target.name !== "insist" && this.#ask(false));
+    }
     by("exam-cancel").addEventListener("click", () => by("exam-dialog").close());
     // Not to the button: the space bar would end the exam then, and not freeze.
     by("exam-dialog").addEventListener("close", () => by("stage").focus());
@@ -73,9 +77,15 @@ export class Exam {
     by("exam-submit").textContent = act;
     by("exam-form").reset();
     by("exam-error").textContent = "";
-    by("exam-insist").hidden = true;
+    this.#ask(false);
     by("exam-dialog").showModal();
     this.#worklist.load();
+  }
+
+  // Whether it is the right patient; unticked each time.
+  #ask(shown) {
+    by("exam-insist").hidden = !shown;
+    by("exam-form").elements.insist.checked = false;
   }
 
   async #start(form) {
@@ -93,7 +103,7 @@ export class Exam {
     } catch (error) {
       by("exam-error").textContent = error.message;
       // Only whoever was told may insist.
-      by("exam-insist").hidden = !error.message.includes("on the page: tick the box");
+      this.#ask(error.message.includes("on the page: tick the box"));
     }
   }
 }

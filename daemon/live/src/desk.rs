@@ -16,7 +16,7 @@ use crate::desk::budget::{Budget, TimedStage};
 use crate::desk::session::{SignEvent, SignState, Step};
 use crate::exam::{Done, Exams};
 use crate::identity::is_nobody;
-use crate::name::{self, Agreement, NameCheck, Screen, Unclear};
+use crate::name::{self, Agreement, NameCheck, OnScreen, Screen, Unclear};
 use crate::view::{By, ExamError, IllegalTransition, MadeBy, Overlay, Picture, Stats, Status};
 use crate::worklist::Order;
 
@@ -73,9 +73,30 @@ struct Now {
     screen_at: Duration,
     /// Of the patient of the running exam with the screen.
     agreement: Option<Agreement>,
+    /// What the screen has shown since the running exam began, while that belongs to nobody.
+    of_nobody: Vec<OnScreen>,
+    latest: Option<Arc<Picture>>,
     /// When the model's present run began.
     running_since: Option<Duration>,
     stats_at: Duration,
+}
+
+/// More patients than this are not on the screen of one exam that belongs to nobody.
+const MOST_OF_NOBODY: usize = 32;
+
+impl Now {
+    /// Remembers whose name stands on the screen, twice in a row, while the exam belongs to nobody yet.
+    fn remember_of_nobody(&mut self, again: bool) {
+        let of_nobody = self.exams.current().is_some_and(|exam| is_nobody(&exam.patient));
+        if let Screen::Shows(screen) = &self.screen
+            && of_nobody
+            && again
+            && self.of_nobody.len() < MOST_OF_NOBODY
+            && !self.of_nobody.contains(screen)
+        {
+            self.of_nobody.push(screen.clone());
+        }
+    }
 }
 
 impl Desk {
@@ -96,6 +117,7 @@ impl Desk {
             now.device = device;
         }
         now.size = picture.size();
+        now.latest = (self.name_check != NameCheck::Off).then(|| picture.clone());
         let _ = now.state.on(SignEvent::Picture);
         if now.state.shows_pictures() {
             self.out.pictures.send_replace(Some(picture.clone()));
@@ -121,6 +143,7 @@ impl Desk {
             }
             if matches!(now.state, SignState::Dark { .. } | SignState::Broken { .. }) {
                 self.out.pictures.send_replace(None);
+                now.latest = None;
             }
         }
         match &now.state {
@@ -199,6 +222,7 @@ impl Desk {
     pub fn start_exam(&self, order: Order, utc: &str, study_uid: &str) -> Result<String, ExamError> {
         let mut now = self.lock();
         let agreement = self.agreement(&now, &order.patient);
+        let is_nobodys = is_nobody(&order.patient);
         let insisted = order.despite_screen || self.name_check != NameCheck::Refuse;
         if agreement == Some(Agreement::Differs) && !insisted {
             return Err(ExamError::OtherOnScreen);
@@ -206,20 +230,39 @@ impl Desk {
         let done = now.exams.start(order.patient, utc, study_uid)?;
         let is_news = !matches!(done, Done::Already(_));
         let words = self.exam_changed(&mut now, done);
+        now.of_nobody.clear();
+        if is_news && !is_nobodys {
+            self.publish_agreement(&mut now, agreement);
+        }
         let screen = agreement.filter(|_| is_news).map(|agreement| format!("; {}", agreement.words()));
         Ok(words + &screen.unwrap_or_default())
     }
 
-    /// What the scanner's screen shows by now.
+    /// What the scanner's screen shows by now. Compared outside the lock, for which the pictures would wait.
     pub fn on_screen(&self, screen: Screen) {
+        let patient = self.lock().exams.current().map(|exam| exam.patient.clone());
+        let found = patient.as_ref().and_then(|patient| self.compared(&screen, patient));
         let mut now = self.lock();
+        let again = now.screen == screen;
         (now.screen, now.screen_at) = (screen, self.clock.now());
-        self.publish_agreement(&mut now);
+        if now.exams.current().map(|exam| &exam.patient) != patient.as_ref() {
+            return;
+        }
+        now.remember_of_nobody(again);
+        // A menu over the name, or a name that is being drawn, is no other patient: only what stays is.
+        let differs = found == Some(Agreement::Differs);
+        let is_news = differs && now.agreement != found && !again;
+        if !is_news {
+            self.publish_agreement(&mut now, found);
+        }
     }
 
-    /// Compares the running exam with the screen again.
-    fn publish_agreement(&self, now: &mut Now) {
-        let agreement = now.exams.current().and_then(|exam| self.agreement(now, &exam.patient));
+    /// The newest picture, also while a user has frozen the page.
+    pub fn latest(&self) -> Option<Arc<Picture>> {
+        self.lock().latest.clone()
+    }
+
+    fn publish_agreement(&self, now: &mut Now, agreement: Option<Agreement>) {
         if agreement != now.agreement {
             match agreement {
                 Some(Agreement::Differs) => tracing::warn!("live: {}", Agreement::Differs.words()),
@@ -231,14 +274,23 @@ impl Desk {
         }
     }
 
-    fn agreement(&self, now: &Now, patient: &Patient) -> Option<Agreement> {
-        let is_fresh = self.clock.now().saturating_sub(now.screen_at) <= READ_LATELY;
-        match &now.screen {
+    /// Of the patient with what the screen shows.
+    fn compared(&self, screen: &Screen, patient: &Patient) -> Option<Agreement> {
+        match screen {
             _ if self.name_check == NameCheck::Off || is_nobody(patient) => None,
             Screen::NoArea => None,
-            Screen::Shows(screen) if is_fresh => Some(name::compare(screen, patient)),
-            Screen::Shows(_) | Screen::NotRead => Some(Agreement::Unclear(Unclear::NotRead)),
+            Screen::Shows(screen) => Some(name::compare(screen, patient)),
+            Screen::NotRead => Some(Agreement::Unclear(Unclear::NotRead)),
         }
+    }
+
+    /// Of the patient with what the screen shows, and with all that it showed while the running exam belonged to nobody.
+    fn agreement(&self, now: &Now, patient: &Patient) -> Option<Agreement> {
+        let lately = self.clock.now().saturating_sub(now.screen_at) <= READ_LATELY;
+        let screen = if lately || now.screen == Screen::NoArea { &now.screen } else { &Screen::NotRead };
+        let found = self.compared(screen, patient)?;
+        let other = now.of_nobody.iter().any(|screen| name::compare(screen, patient) == Agreement::Differs);
+        Some(if other { Agreement::Differs } else { found })
     }
 
     pub fn stop_exam(&self) -> String {
@@ -258,7 +310,10 @@ impl Desk {
         if matches!(done, Done::Bound(_)) {
             self.publish(now);
         }
-        self.publish_agreement(now);
+        if now.exams.current().is_none() {
+            now.of_nobody.clear();
+            self.publish_agreement(now, None);
+        }
         done.words()
     }
 
@@ -322,5 +377,76 @@ impl Desk {
 
     fn lock(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hal::clock::Manual;
+
+    use super::*;
+    use crate::identity::nobody;
+    use crate::text::{Letter, Line};
+    use crate::view::{self, Stage};
+
+    fn desk() -> (Desk, watch::Receiver<Arc<Status>>, Manual) {
+        let clock = Manual::default();
+        let (Stage { pictures, overlay, status, stats, .. }, view) = view::channel();
+        let outlets = Outlets { pictures, overlay, status, stats };
+        (Desk::new(Arc::new(clock.clone()), NameCheck::Refuse, outlets), view.status, clock)
+    }
+
+    fn shows(name: &str) -> Screen {
+        let letters = name.chars().map(|character| Letter { character, sure: 0.99 });
+        Screen::Shows(OnScreen { name: vec![Line(letters.collect())], id: Vec::new() })
+    }
+
+    fn of(name: &str) -> Order {
+        Patient { id: "P1".into(), name: name.into(), ..Patient::default() }.into()
+    }
+
+    fn start(desk: &Desk, order: Order) -> Result<String, ExamError> {
+        desk.start_exam(order, "2026-01-01T10:00:00Z", "2.25.1")
+    }
+
+    #[test]
+    fn an_exam_of_nobody_is_not_given_to_one_patient_when_the_screen_showed_another_in_it() {
+        let (desk, status, _) = desk();
+        start(&desk, nobody("2026-01-01T10:00:00Z").into()).unwrap();
+        for name in ["ROE, ANNA", "ROE, ANNA", "DOE, JANE", "DOE, JANE"] {
+            desk.on_screen(shows(name));
+        }
+        assert_eq!(start(&desk, of("DOE^JANE")), Err(ExamError::OtherOnScreen), "half of it is Anna's");
+        let insisted = start(&desk, Order { despite_screen: true, ..of("DOE^JANE") }).unwrap();
+        assert!(insisted.contains("another patient"), "{insisted}");
+        assert_eq!(status.borrow().name_on_screen, Some(Agreement::Differs), "the recording is told");
+        desk.stop_exam();
+        assert!(start(&desk, of("DOE^JANE")).unwrap().contains("shows this patient"), "it was of that exam only");
+    }
+
+    #[test]
+    fn a_menu_over_the_name_is_no_other_patient_but_what_stays_is() {
+        let (desk, status, _) = desk();
+        desk.on_screen(shows("DOE, JANE"));
+        start(&desk, of("DOE^JANE")).unwrap();
+        let now = || status.borrow().name_on_screen;
+        desk.on_screen(shows("SELECT PRESET"));
+        assert_eq!(now(), Some(Agreement::Agrees));
+        desk.on_screen(shows("DOE, JANE"));
+        desk.on_screen(shows("ROE, ANNA"));
+        assert_eq!(now(), Some(Agreement::Agrees));
+        desk.on_screen(shows("ROE, ANNA"));
+        assert_eq!(now(), Some(Agreement::Differs));
+        desk.on_screen(shows("DOE, JANE"));
+        assert_eq!(now(), Some(Agreement::Agrees));
+    }
+
+    #[test]
+    fn what_was_read_long_ago_says_nothing_of_who_is_there_now() {
+        let (desk, _, clock) = desk();
+        desk.on_screen(shows("ROE, ANNA"));
+        assert_eq!(start(&desk, of("DOE^JANE")), Err(ExamError::OtherOnScreen));
+        clock.advance(READ_LATELY + Duration::from_secs(1));
+        assert!(start(&desk, of("DOE^JANE")).unwrap().contains("was not read"));
     }
 }

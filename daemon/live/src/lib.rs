@@ -115,7 +115,6 @@ pub async fn run<C: Capture + 'static>(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let Stage { pictures, overlay, status, stats, mut commands, recording: _ } = stage;
-    let seen = pictures.subscribe();
     let desk = Arc::new(Desk::new(parts.clock.clone(), parts.name_check, Outlets { pictures, overlay, status, stats }));
     let (running, ended) = std::sync::mpsc::channel();
     let (newest, stop) = (Newest::default(), Arc::new(AtomicBool::new(false)));
@@ -128,7 +127,6 @@ pub async fn run<C: Capture + 'static>(
     };
     let mut nameplate = Nameplate {
         desk: desk.clone(),
-        pictures: seen,
         profiles: parts.profiles.clone(),
         clock: parts.clock.clone(),
         open: parts.reader,

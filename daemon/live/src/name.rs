@@ -135,9 +135,7 @@ fn compare_name(lines: &[Line], name: &str) -> Agreement {
     if whole.letters() < 2 {
         return Agreement::Unclear(Unclear::Nothing);
     }
-    // Name and ID often stand in lines of their own.
-    let each = lines.iter().map(|line| Text::of([line])).chain([whole.clone()]);
-    let found = each.filter_map(|text| text.holds(&wanted)).max_by_key(|alone| *alone);
+    let found = whole.holds(&wanted);
     match found {
         Some(true) => return Agreement::Agrees,
         Some(false) => return Agreement::Unclear(Unclear::MoreThanName),
@@ -157,21 +155,29 @@ fn compare_name(lines: &[Line], name: &str) -> Agreement {
     Agreement::Unclear(Unclear::Unsure)
 }
 
+/// Only the ID and its label agree, character by character: for two patients of one name there is nothing else.
 fn compare_id(lines: &[Line], id: &str) -> Agreement {
-    let wanted: Vec<char> = folded(id).collect();
-    let whole = Text::of(lines);
-    if whole.0.len() < LEAST_ID || wanted.len() < LEAST_ID {
+    let plain = |text: &str| text.to_uppercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+    let alike = |text: &str| folded(text).collect::<String>();
+    let letters = || lines.iter().flat_map(|line| &line.0).filter(|letter| letter.character.is_alphanumeric());
+    let (read, wanted) = (plain(&letters().map(|letter| letter.character).collect::<String>()), plain(id));
+    if read.chars().count() < LEAST_ID || wanted.chars().count() < LEAST_ID {
         return Agreement::Unclear(Unclear::Nothing);
     }
-    if whole.errors(&wanted) == 0 && whole.0.len() - wanted.len() <= LABEL_OF_ID {
+    let least = letters().map(|letter| letter.sure).fold(1.0, f32::min);
+    let number = LABELS_OF_ID.iter().find_map(|label| read.strip_prefix(label)).unwrap_or(&read);
+    if (number == wanted || read == wanted) && least >= LEGIBLE {
         return Agreement::Agrees;
     }
-    let sure = whole.0.iter().all(|glyph| glyph.sure >= SURE);
-    if sure && whole.errors(&wanted) > 0 { Agreement::Differs } else { Agreement::Unclear(Unclear::Unsure) }
+    if alike(number) == alike(&wanted) || least < SURE {
+        Agreement::Unclear(Unclear::Unsure)
+    } else {
+        Agreement::Differs
+    }
 }
 
-/// "Patient ID" before the number.
-const LABEL_OF_ID: usize = 9;
+/// What may stand before the number; longer ones first.
+const LABELS_OF_ID: &[&str] = &["PATIENTID", "PATID", "PID", "MRN", "ID", "NO", "NR", "患者编号", "编号", "病历号"];
 
 /// What a name may look like on a screen: each of its ways of writing (PS3.5 6.2.1), family name first or last, with middle
 /// names or without.
@@ -196,29 +202,36 @@ fn spellings(name: &str) -> Vec<Vec<char>> {
 /// Umlauts and accents as scanners without them write: the letter alone, or with an E (`with_e`).
 fn without_marks(name: &str, with_e: bool) -> String {
     let mut plain = String::new();
-    for c in name.chars().flat_map(char::to_uppercase) {
-        let base = match c {
-            'À'..='Å' | 'Ā' | 'Ă' | 'Ą' => 'A',
-            'Ç' | 'Ć' | 'Č' => 'C',
-            'È'..='Ë' | 'Ē' | 'Ę' | 'Ě' => 'E',
-            'Ì'..='Ï' | 'İ' => 'I',
-            'Ñ' | 'Ń' | 'Ň' => 'N',
-            'Ò'..='Ö' | 'Ø' | 'Ő' => 'O',
-            'Ù'..='Ü' | 'Ů' | 'Ű' => 'U',
-            'Ý' => 'Y',
-            'Ł' => 'L',
-            'Ś' | 'Š' | 'Ş' => 'S',
-            'Ź' | 'Ż' | 'Ž' => 'Z',
-            'Ğ' => 'G',
-            'Ř' => 'R',
-            other => other,
-        };
-        plain.push(base);
-        if with_e && matches!(c, 'Ä' | 'Ö' | 'Ü' | 'Ø' | 'Å') {
-            plain.push('E');
+    for c in name.chars() {
+        let upper = if c == 'ß' { c } else { c.to_uppercase().next().unwrap_or(c) };
+        plain.push(without_mark(upper));
+        match upper {
+            'Ä' | 'Ö' | 'Ü' | 'Ø' | 'Å' if with_e => plain.push('E'),
+            'ß' if with_e => plain.push('S'),
+            _ => {}
         }
     }
     plain
+}
+
+/// An upper-case letter without its mark.
+fn without_mark(c: char) -> char {
+    match c {
+        'À'..='Å' | 'Ā' | 'Ă' | 'Ą' => 'A',
+        'Ç' | 'Ć' | 'Č' => 'C',
+        'È'..='Ë' | 'Ē' | 'Ę' | 'Ě' => 'E',
+        'Ì'..='Ï' | 'İ' => 'I',
+        'Ñ' | 'Ń' | 'Ň' => 'N',
+        'Ò'..='Ö' | 'Ø' | 'Ő' => 'O',
+        'Ù'..='Ü' | 'Ů' | 'Ű' => 'U',
+        'Ý' => 'Y',
+        'Ł' => 'L',
+        'Ś' | 'Š' | 'Ş' | 'ß' | 'ẞ' => 'S',
+        'Ź' | 'Ż' | 'Ž' => 'Z',
+        'Ğ' => 'G',
+        'Ř' => 'R',
+        other => other,
+    }
 }
 
 fn is_ideograph(c: char) -> bool {
@@ -231,8 +244,9 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 }
 
 fn fold(c: char) -> Option<char> {
-    let c = c.to_uppercase().next().unwrap_or(c);
-    match c {
+    // The capital of ß would be two letters.
+    let c = if c == 'ß' { c } else { c.to_uppercase().next().unwrap_or(c) };
+    match without_mark(c) {
         '0' | 'Q' => Some('O'),
         '1' | 'L' | '|' | '!' => Some('I'),
         '5' => Some('S'),
@@ -378,13 +392,45 @@ impl Text {
     }
 
     fn is_alone(&self, start: usize, end: usize) -> bool {
-        let (before, after) = (&self.0[..start], &self.0[end..]);
         // Chinese has no blanks between words.
-        let apart = |glyph: Option<&Glyph>| {
-            glyph.is_none_or(|glyph| glyph.begins || glyph.is_digit || is_ideograph(glyph.folded))
-        };
-        let begins = before.is_empty() || apart(self.0.get(start)) || before.last().is_some_and(|last| last.is_digit);
-        begins && apart(after.first()) && only_labels(before) && only_labels(after)
+        let apart = |at: usize| self.0.get(at).is_none_or(|glyph| glyph.begins || is_ideograph(glyph.folded));
+        apart(start) && apart(end) && self.is_labels(0, start) && self.is_labels(end, self.0.len())
+    }
+
+    /// Whether nothing but labels and numbers stands there. A label or a number begins after a blank, a sign or a number. One
+    /// letter (sex, years) counts only beside a number: it may be the initial of a name; 男 and 女 are parts of names, too.
+    fn is_labels(&self, start: usize, end: usize) -> bool {
+        let is_digit = |at: Option<usize>| at.and_then(|at| self.0.get(at)).is_some_and(|glyph| glyph.is_digit);
+        let mut at = start;
+        while at < end {
+            let after_number = is_digit(at.checked_sub(1));
+            let begins = self.0[at].begins || after_number || (at == start && is_ideograph(self.0[at].folded));
+            if !begins {
+                return false;
+            }
+            if self.0[at].is_digit {
+                at += 1;
+                continue;
+            }
+            let rest = &self.0[at..end];
+            let fits = |label: &&(Vec<char>, bool)| {
+                rest.len() >= label.0.len()
+                    && rest.iter().zip(&label.0).all(|(glyph, c)| !glyph.is_digit && glyph.folded == *c)
+                    && (!label.1
+                        || after_number
+                        || is_digit(Some(at + 1))
+                        || (self.0[at].begins && is_ideograph(label.0[0])))
+            };
+            let labels: Vec<(Vec<char>, bool)> = LABELS
+                .iter()
+                .map(|label| (joined(&folded(label).collect::<Vec<_>>()), label.chars().count() == 1))
+                .collect();
+            match labels.iter().filter(fits).map(|label| label.0.len()).max() {
+                Some(length) => at += length,
+                None => return false,
+            }
+        }
+        true
     }
 
     /// The fewest letters that are to be changed, added or left out so that `word` stands somewhere in this text (Sellers, J.
@@ -401,24 +447,6 @@ impl Text {
         }
         row.into_iter().min().unwrap_or(word.len())
     }
-}
-
-/// Whether a text is made of labels and numbers only.
-fn only_labels(text: &[Glyph]) -> bool {
-    let mut rest = text;
-    while let Some(first) = rest.first() {
-        let label = LABELS.iter().map(|label| joined(&folded(label).collect::<Vec<_>>()));
-        let fits = |label: &Vec<char>| {
-            rest.len() >= label.len() && rest.iter().zip(label).all(|(glyph, c)| !glyph.is_digit && glyph.folded == *c)
-        };
-        let length = label.filter(fits).map(|label| label.len()).max();
-        match (length, first.is_digit) {
-            (Some(length), _) => rest = &rest[length..],
-            (None, true) => rest = &rest[1..],
-            (None, false) => return false,
-        }
-    }
-    true
 }
 
 #[cfg(test)]
@@ -452,6 +480,11 @@ mod tests {
             ("姓名:张三 女 45岁", "ZHANG^SAN=张^三"),
             ("ZHANG SAN", "ZHANG^SAN=张^三"),
             ("O'BRIEN-SMITH, ANN", "O'Brien Smith^Ann"),
+            ("MÜLLER, EVA", "MÜLLER^EVA"),
+            ("Müller, Eva", "Mueller^Eva=MÜLLER^EVA"),
+            ("Weiß, Ida", "Weiß^Ida"),
+            ("WEISS, IDA", "Weiß^Ida"),
+            ("DOE, JANE  F 52Y", "DOE^JANE"),
         ] {
             assert_eq!(shown(text, 0.5, name), Agreement::Agrees, "{text:?}, {name:?}");
         }
@@ -473,6 +506,15 @@ mod tests {
     fn a_longer_name_is_not_the_shorter_one_in_it() {
         assert_eq!(shown("LI MEIXI", 0.99, "LI^MEI"), Agreement::Unclear(Unclear::MoreThanName));
         assert_eq!(shown("LI MEINO", 0.99, "LI^MEI"), Agreement::Unclear(Unclear::MoreThanName), "no label");
+        for (text, name) in [
+            ("王胜男", "WANG^SHENG=王^胜"),
+            ("LE THI MY", "LE^THI"),
+            ("DOE, JANE M", "DOE^JANE"),
+            ("ROSSI, CARL0", "ROSSI^CARL"),
+            ("GARCIA\nLOPEZ MARIA", "LOPEZ^MARIA"),
+        ] {
+            assert_eq!(shown(text, 0.99, name), Agreement::Unclear(Unclear::MoreThanName), "{text:?}, {name:?}");
+        }
         assert_eq!(shown("WILLI MEI", 0.99, "LI^MEI"), Agreement::Unclear(Unclear::MoreThanName));
     }
 
@@ -482,6 +524,24 @@ mod tests {
         assert_eq!(shown("12:30 2026-01-05", 1.0, "DOE^JANE"), Agreement::Unclear(Unclear::Nothing));
         assert_eq!(shown("张三", 1.0, "ZHANG^SAN"), Agreement::Unclear(Unclear::OtherScript));
         assert_eq!(shown("DOE JANE", 1.0, ""), Agreement::Unclear(Unclear::OtherScript));
+    }
+
+    #[test]
+    fn only_the_id_itself_agrees() {
+        let of = |id: &str, sure| OnScreen { name: Vec::new(), id: vec![line(id, sure)] };
+        let with = |id: &str| Patient { id: id.into(), name: "DOE^JANE".into(), ..Patient::default() };
+        for (read, id) in [("1234567", "123456"), ("47112288", "4711"), ("ID: 812345", "B123456")] {
+            assert_eq!(compare(&of(read, 0.99), &with(id)), Agreement::Differs, "{read}, {id}");
+        }
+        for (read, id) in [("MRN12345", "MRN12345"), ("MRN: 12345", "12345"), ("Patient ID 4711-RN", "4711RN")] {
+            assert_eq!(compare(&of(read, 0.99), &with(id)), Agreement::Agrees, "{read}, {id}");
+        }
+        assert_eq!(
+            compare(&of("812345", 0.99), &with("B12345")),
+            Agreement::Unclear(Unclear::Unsure),
+            "they look alike"
+        );
+        assert_eq!(compare(&of("123456", 0.5), &with("123456")), Agreement::Unclear(Unclear::Unsure), "by chance");
     }
 
     #[test]

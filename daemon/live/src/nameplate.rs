@@ -1,6 +1,7 @@
 //! Reads the patient that the scanner's screen shows, about once a second, on a thread of its own that runs after all
 //! others: neither pictures nor overlay wait for it. The text is kept in memory only, and never logged.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -9,13 +10,11 @@ use hal::accel::{self, Accelerator};
 use hal::backoff::{Backoff, Pauses};
 use hal::capture::convert;
 use hal::clock::Clock;
-use tokio::sync::watch;
 
 use crate::desk::Desk;
 use crate::name::{OnScreen, Screen, Shows};
 use crate::screen::profile::{Area, Profiles};
 use crate::text::Reader;
-use crate::view::Picture;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Pauses before the reader is loaded again after a failure.
@@ -28,7 +27,6 @@ pub type Open = Box<dyn FnMut() -> Result<Box<dyn Accelerator>, accel::Error> + 
 
 pub struct Nameplate {
     pub desk: Arc<Desk>,
-    pub pictures: watch::Receiver<Option<Arc<Picture>>>,
     pub profiles: Profiles,
     pub clock: Arc<dyn Clock>,
     pub open: Open,
@@ -64,20 +62,22 @@ impl Nameplate {
     /// Looks until the live path ends.
     pub fn run(&mut self) {
         while let Err(RecvTimeoutError::Timeout) = self.stop.recv_timeout(EVERY) {
-            if let Some(screen) = self.look() {
-                self.desk.on_screen(screen);
-            }
+            // A fault of the reader is no fault of the pictures.
+            let screen = catch_unwind(AssertUnwindSafe(|| self.look())).unwrap_or_else(|_| {
+                tracing::error!("reading the scanner's screen crashed");
+                (self.state.reader, self.state.read) = (None, None);
+                self.state.backoff.failed(self.clock.now());
+                Screen::NotRead
+            });
+            self.desk.on_screen(screen);
         }
     }
 
-    /// `None` when there was no new picture: a user froze the page.
-    fn look(&mut self) -> Option<Screen> {
-        let Some(picture) = self.pictures.borrow().clone() else { return Some(Screen::NotRead) };
-        let is_new = self.state.sequence.replace(picture.sequence) != Some(picture.sequence);
-        is_new.then(|| self.see(&picture))
-    }
-
-    fn see(&mut self, picture: &Picture) -> Screen {
+    fn look(&mut self) -> Screen {
+        let Some(picture) = self.desk.latest() else { return Screen::NotRead };
+        if self.state.sequence.replace(picture.sequence) == Some(picture.sequence) {
+            return Screen::NotRead;
+        }
         let Ok(profile) = self.profiles.choose(picture.size()) else { return Screen::NoArea };
         let areas: Vec<(Shows, Area)> =
             profile.text.iter().filter_map(|text| Some((Shows::of(&text.says)?, text.area))).collect();
@@ -90,6 +90,8 @@ impl Nameplate {
                 return Screen::NotRead;
             }
         }
+        // Its buffer goes back to the driver.
+        drop(picture);
         if let Some((_, screen)) = self.state.read.as_ref().filter(|(before, _)| is_same(before, &cuts)) {
             return Screen::Shows(screen.clone());
         }

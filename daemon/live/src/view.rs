@@ -224,7 +224,7 @@ pub enum ExamError {
     NoExam,
     /// As it was read from the picture.
     #[error(
-        "the scanner's screen shows another patient: is this the right one? Choose the patient on the scanner and wait two \
+        "the scanner's screen shows another patient, or did so in this exam: is this the right one? Choose the patient on the scanner and wait two \
          seconds, or insist (on the page: tick the box; scansidectl: --despite-screen)"
     )]
     OtherOnScreen,
