@@ -23,6 +23,8 @@ pub enum Outcome {
     Again,
     /// What is wrong concerns every object: the whole queue waits. Of HTTP answers only.
     Hold,
+    /// What is wrong concerns this object or every one: given up once others are stored. Of HTTP answers only.
+    Unclear,
     /// What is wrong lies with the object or its class: the same object would get the same answer.
     GivenUp,
 }
@@ -110,7 +112,7 @@ mod tests {
                 Warned => "| delivered, told |",
                 Full => "| again, all of the queue |",
                 Again => "| again |",
-                Outcome::Hold => panic!("no DIMSE status holds the queue"),
+                Outcome::Hold | Outcome::Unclear => panic!("no DIMSE status says this"),
                 GivenUp => "| parked |",
             };
             let line = document.lines().find(|line| line.starts_with(heading) && line.contains(&name));

@@ -116,6 +116,8 @@ pub enum SendFault {
     Everything,
     /// This object cannot be sent now, or is not taken now; others may be.
     Object,
+    /// The peer refuses this object, or every one: it does not say which.
+    Unclear,
     /// This object would not be taken at another time either; others may be.
     ObjectForGood,
 }
@@ -179,6 +181,7 @@ impl Error {
             Self::Http { code, .. } => match outcome::http::of(*code) {
                 Outcome::Hold => SendFault::Everything,
                 Outcome::GivenUp => SendFault::ObjectForGood,
+                Outcome::Unclear => SendFault::Unclear,
                 Outcome::Stored | Outcome::Warned | Outcome::Full | Outcome::Again => SendFault::Object,
             },
             Self::NotAccepted {

@@ -207,7 +207,7 @@ impl Association {
         let (status, comment) = self.answer(message_id).await?;
         match outcome::of(status) {
             Outcome::Stored | Outcome::Warned => Ok(status),
-            Outcome::Full | Outcome::Again | Outcome::Hold | Outcome::GivenUp => {
+            Outcome::Full | Outcome::Again | Outcome::Hold | Outcome::Unclear | Outcome::GivenUp => {
                 Err(Error::Refused { status, comment })
             }
         }

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::Outcome::{self, Again, Full, GivenUp, Hold, Stored, Warned};
+use super::Outcome::{self, Again, Full, GivenUp, Hold, Stored, Unclear, Warned};
 use crate::web::reply::Reply;
 
 /// Processing failure: what a failed object without a reason counts as.
@@ -31,7 +31,8 @@ type Row = (RangeInclusive<u16>, Outcome, &'static str);
 const TABLE: &[Row] = &[
     (200..=299, Again, "an answer that does not name the object"),
     (300..=399, Hold, "it points elsewhere, which is not followed: correct the url"),
-    (400..=400, GivenUp, "it cannot read the request with this object"),
+    // A proxy says it to every request, too: to http at its port for https, or to a name that is not its own.
+    (400..=400, Unclear, "it cannot read the request"),
     (401..=401, Hold, "it wants a login, or does not know ours"),
     (403..=403, Hold, "it does not let us store"),
     (404..=405, Hold, "no STOW-RS at this url"),
@@ -141,7 +142,8 @@ mod tests {
         for (codes, outcome) in [
             (vec![200, 202, 204], Again),
             (vec![301, 302, 307, 308, 401, 403, 404, 405, 406, 407, 410, 429, 501, 502, 503, 504], Hold),
-            (vec![400, 409, 413, 415, 422], GivenUp),
+            (vec![400], Unclear),
+            (vec![409, 413, 415, 422], GivenUp),
             (vec![507], Full),
             (vec![500, 505, 599], Again),
             // In no row.
@@ -167,6 +169,7 @@ mod tests {
                 Hold => "| the queue waits |",
                 Again => "| again |",
                 GivenUp => "| parked |",
+                Unclear => "| parked, once others are taken |",
                 Stored | Warned => panic!("a code alone proves nothing"),
             };
             let said = format!("HTTP {name} {words}");

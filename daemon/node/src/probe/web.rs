@@ -44,29 +44,36 @@ pub async fn run(service: &Service, patience: Duration) -> Probe {
         Err(error) => return probe.fail(Step::Http, cause_of(&error), error.to_string()),
     };
     probe.pass(Step::Http, format!("answers {}", answer.code), begun);
-    let refused = |probe: Probe, step, cause| probe.fail(step, cause, session.refused(&answer).to_string());
+    let said = session.refused(&answer).to_string();
     match answer.code {
-        401 | 403 | 407 => return refused(probe, Step::Login, Cause::LoginRefused),
+        401 | 403 | 407 => return probe.fail(Step::Login, Cause::LoginRefused, said),
         code if code < 200 || (code >= 300 && http::of(code) == Outcome::Hold) => {
-            return refused(
-                probe,
-                Step::Store,
-                if code == 429 || code > 501 { Cause::NotReady } else { Cause::NoStow },
-            );
+            let cause = if code == 429 || code > 501 { Cause::NotReady } else { Cause::NoStow };
+            return probe.fail(Step::Store, cause, said);
         }
         _ => {}
     }
     let how = if service.login.is_some() { "taken" } else { "none needed" };
     probe.pass(Step::Login, how, begun);
-    probe.pass(Step::Store, "offered", begun);
-
+    let stored = begun;
     let begun = Instant::now();
     // A study that cannot be there: the answer tells of no patient.
     let nobody = dicom::uid::of_moment("nobody");
-    let offered = match session.get(&format!("/studies?StudyInstanceUID={nobody}&limit=1")).await {
+    let asked = session.get(&format!("/studies?StudyInstanceUID={nobody}&limit=1")).await;
+    // An archive answers 400 to a request without an object; to a query, too, does what never reads DICOM: a port for https that got
+    // http, or a proxy that does not know this name.
+    if let (400, Ok(also)) = (answer.code, &asked)
+        && also.code == 400
+    {
+        let what =
+            format!("{said}, to a query, too: does the url say http for https, or a name that it does not know?");
+        return probe.fail(Step::Store, Cause::NoStow, what);
+    }
+    let offered = match asked {
         Ok(answer) => answer.code == 204 || (answer.code == 200 && reply::found(&answer.body).is_some()),
         Err(_) => false,
     };
+    probe.pass(Step::Store, "offered", stored);
     probe.pass(Step::Query, if offered { "offered" } else { "not offered: delivered means that it said so" }, begun);
     probe
 }

@@ -24,8 +24,10 @@ const STALL: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(120);
 /// For the rest of an answer.
 const REST: Duration = Duration::from_secs(30);
-/// Bytes of an answer; that to one object has a few hundred.
-const LARGEST: usize = 1 << 20;
+/// Until a connection that has answered is ready for the next request.
+const READY: Duration = Duration::from_secs(2);
+/// Bytes of an answer that are read; that to one object has a few hundred.
+pub(crate) const LARGEST: usize = 1 << 20;
 
 /// Time limits of one exchange.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +49,8 @@ pub(crate) struct Answer {
     /// Lower case.
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
+    /// The body is only the first [`LARGEST`] bytes of the answer.
+    pub(crate) is_cut: bool,
 }
 
 /// A connection that speaks HTTP. Dropping it closes it.
@@ -57,6 +61,9 @@ pub(crate) struct Connection {
     address: String,
     /// It has answered before: the archive may have closed it meanwhile.
     pub(crate) is_used: bool,
+    /// The last request and its answer went over it whole. An archive that answers early may never read the rest of a request,
+    /// and keep the connection all the same.
+    is_whole: bool,
 }
 
 impl Drop for Connection {
@@ -82,12 +89,13 @@ impl Connection {
             // Its errors come with the request.
             let _ = connection.await;
         });
-        Ok(Self { sender, driver, address, is_used: false })
+        Ok(Self { sender, driver, address, is_used: false, is_whole: true })
     }
 
     /// Whether another request can go over it.
     pub(crate) async fn is_open(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
+        // Without an end where the archive does not read what is still in the buffers.
+        self.is_whole && matches!(timeout(READY, self.sender.ready()).await, Ok(Ok(())))
     }
 
     pub(crate) async fn exchange(&mut self, request: Request<Body>, limits: Limits) -> Result<Answer, Error> {
@@ -121,6 +129,7 @@ impl Connection {
             Err(_) => return Err(silent("finish its answer", REST.min(limits.answer))),
         };
         self.is_used = true;
+        self.is_whole = progress.last().1 && !answer.is_cut;
         Ok(answer)
     }
 }
@@ -131,17 +140,18 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, hyper
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
     let code = response.status().as_u16();
     let mut incoming = response.into_body();
-    let mut body = Vec::new();
+    let (mut body, mut is_cut) = (Vec::new(), false);
     while let Some(frame) = poll_fn(|context| Pin::new(&mut incoming).poll_frame(context)).await {
         if let Ok(bytes) = frame?.into_data() {
             body.extend_from_slice(&bytes);
         }
         if body.len() > LARGEST {
-            body.clear();
+            body.truncate(LARGEST);
+            is_cut = true;
             break;
         }
     }
-    Ok(Answer { code, content_type, body })
+    Ok(Answer { code, content_type, body, is_cut })
 }
 
 /// With TLS 1.3 the archive judges our certificate after the handshake: its alert comes in place of the answer.

@@ -109,12 +109,16 @@ impl Session {
         match http::judge(answer.code, reply.as_ref(), object.sop_uid) {
             Judged::Taken(status) => Ok(Taken::of(status)),
             Judged::Refused(status) => Err(Error::Refused { status, comment: String::new() }),
-            Judged::Unnamed
-                if (200..300).contains(&answer.code) && self.has(object, false).await? == Presence::There =>
-            {
-                let remark = "stored, although the archive's answer does not name the object: a query has found it";
-                Ok(Taken { status: 0, remark: Some(remark.into()) })
-            }
+            Judged::Unnamed if (200..300).contains(&answer.code) => match self.has(object, false).await {
+                Ok(Presence::There) => {
+                    let remark = "stored, although the archive's answer does not name the object: a query has found it";
+                    Ok(Taken { status: 0, remark: Some(remark.into()) })
+                }
+                Ok(Presence::Absent | Presence::Unknown) => Err(self.refused(&answer)),
+                // Who may not ask may store.
+                Err(Error::Http { code, .. }) if proof::is_refusal(code) => Err(self.refused(&answer)),
+                Err(error) => Err(error),
+            },
             Judged::Unnamed => Err(self.refused(&answer)),
         }
     }

@@ -21,15 +21,16 @@ pub enum Presence {
     There,
     /// It answers such questions, and does not have it, or not yet.
     Absent,
-    /// It does not answer such questions.
+    /// It does not answer such questions, as far as is known.
     Unknown,
 }
 
 impl Session {
-    /// Asks for one object. `answers`: the archive is known to answer; then its "not found" is an answer, too.
+    /// Asks for one object. `answers`: the archive is known to answer; then its "not found" is an answer, too, and it is never
+    /// `Unknown`.
     ///
     /// # Errors
-    /// When the archive cannot be asked now.
+    /// When the archive cannot be asked now, or refuses it, which says nothing of what it offers.
     pub async fn has(&mut self, object: &Object<'_>, answers: bool) -> Result<Presence, Error> {
         let Object { study_uid, series_uid, sop_uid } = object;
         let query = self.get(&format!("/studies/{study_uid}/instances?SOPInstanceUID={sop_uid}")).await?;
@@ -39,7 +40,13 @@ impl Session {
         }
         let metadata =
             self.get(&format!("/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}/metadata")).await?;
-        self.of_metadata(&metadata, sop_uid, answers)
+        let refused = [&query, &metadata].into_iter().find(|answer| is_refusal(answer.code));
+        match (self.of_metadata(&metadata, sop_uid, answers)?, refused) {
+            (Presence::There, _) => Ok(Presence::There),
+            (_, Some(refused)) => Err(self.refused(refused)),
+            (Presence::Unknown, None) if answers || metadata.is_cut => Err(self.refused(&metadata)),
+            (presence, None) => Ok(presence),
+        }
     }
 
     fn of_query(&self, answer: &Answer, sop_uid: &str) -> Result<Presence, Error> {
@@ -48,6 +55,7 @@ impl Session {
             (200, Some(found)) => {
                 Ok(if found.iter().any(|uid| uid == sop_uid) { Presence::There } else { Presence::Absent })
             }
+            (200, None) if names(answer, sop_uid) => Ok(Presence::There),
             (code, _) if is_for_later(code) => Err(self.refused(answer)),
             _ => Ok(Presence::Unknown),
         }
@@ -56,12 +64,23 @@ impl Session {
     fn of_metadata(&self, answer: &Answer, sop_uid: &str, answers: bool) -> Result<Presence, Error> {
         match (answer.code, reply::found(&answer.body)) {
             (200, Some(found)) if found.iter().any(|uid| uid == sop_uid) => Ok(Presence::There),
+            (200, None) if names(answer, sop_uid) => Ok(Presence::There),
             // As long as it never found anything this may be a service that it does not have.
             (404 | 410, _) if answers => Ok(Presence::Absent),
             (code, _) if is_for_later(code) => Err(self.refused(answer)),
             _ => Ok(Presence::Unknown),
         }
     }
+}
+
+/// The first part of an answer that is too long to be read whole names the object: metadata of a segmentation are.
+fn names(answer: &Answer, sop_uid: &str) -> bool {
+    answer.is_cut && reply::is_named(&answer.body, sop_uid)
+}
+
+/// It wants another login or another place, whatever it offers.
+pub(super) fn is_refusal(code: u16) -> bool {
+    matches!(code, 300..=399 | 401 | 403 | 407)
 }
 
 /// The archive is not well now, or has too much to do.

@@ -57,6 +57,13 @@ pub(crate) fn found(body: &[u8]) -> Option<Vec<String>> {
     Some(value.as_array()?.iter().map(|one| text(one, SOP_INSTANCE_UID)).collect())
 }
 
+/// Whether the beginning of a list in DICOM JSON has this SOP Instance UID in one of its data sets.
+pub(crate) fn is_named(beginning: &[u8], sop_uid: &str) -> bool {
+    let (text, uid) = (String::from_utf8_lossy(beginning), format!("\"{sop_uid}\""));
+    let element = |after: &str| after.split('}').next().is_some_and(|element| element.contains(&uid));
+    text.split(&format!("\"{SOP_INSTANCE_UID}\"")).skip(1).any(element)
+}
+
 /// What an archive says in plain text or JSON, short and without `secrets`; empty for pages in HTML.
 pub(crate) fn said(content_type: &str, body: &[u8], secrets: &[String]) -> String {
     if content_type.contains("html") || content_type.contains("xml") {
@@ -128,6 +135,10 @@ mod tests {
         assert_eq!(found(b"[]"), Some(Vec::new()));
         assert_eq!(found(b"{}"), None);
         assert_eq!(found(b"<html>"), None);
+        let cut = &two[..two.len() - 3];
+        assert!(is_named(cut, "1.2.3") && is_named(cut, "1.2.4") && !is_named(cut, "1.2"));
+        let in_another = br#"[{"00080018":{"vr":"UI","Value":["1.2.3"]},"00081155":{"vr":"UI","Value":["1.2.4"]},"#;
+        assert!(!is_named(in_another, "1.2.4"));
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // Nothing of it is repeated: where it has no scheme, or a slash in its password, the password is anywhere in it.
+        if text.contains('@') {
+            let said = "a login does not belong in the url: set user and password_file, or token_file (an @ of the path is %40)";
+            return Err(said.into());
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(format!("{text:?} has no scheme: write https://{text}, or http://{text}"));
         };
@@ -62,10 +67,6 @@ impl FromStr for Url {
             _ => return Err(format!("{text:?} begins with {scheme}:// and not with https:// or http://")),
         };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // Not repeated: it may be a password.
-        if authority.contains('@') {
-            return Err("a login does not belong in the url: set user and password_file, or token_file".into());
-        }
         if rest.contains(['?', '#']) {
             return Err(format!("{text:?} has a query or a fragment: only the path of the service belongs in it"));
         }
@@ -135,6 +136,11 @@ mod tests {
             ("https://", "no URL"),
             ("https:///studies", "no URL"),
             ("https://me:hunter2@pacs/", "user and password_file"),
+            ("me:hunter2@pacs/x", "user and password_file"),
+            ("ftp://me:hunter2@pacs/", "user and password_file"),
+            ("https://me:hunter2/x@pacs/", "user and password_file"),
+            ("https://me:x?hunter2@pacs/", "user and password_file"),
+            ("https://pacs/a@b", "%40"),
             ("https://pacs/studies?a=1", "query"),
             ("https://pacs/#x", "query"),
             ("https://pacs:0/", "port"),

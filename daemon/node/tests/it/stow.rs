@@ -46,6 +46,7 @@ fn kind_of(outcome: Outcome) -> SendFault {
     match outcome {
         Outcome::Hold => SendFault::Everything,
         Outcome::GivenUp => SendFault::ObjectForGood,
+        Outcome::Unclear => SendFault::Unclear,
         _ => SendFault::Object,
     }
 }
@@ -198,6 +199,25 @@ async fn an_answer_that_comes_before_the_object_was_read_counts() {
     }
 }
 
+#[tokio::test]
+async fn an_archive_that_answers_early_and_keeps_the_connection_does_not_stop_the_next_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, task) = web_pacs::early_and_open(413).await;
+    let mut session = Session::open(&service(&format!("http://{address}"))).await.unwrap();
+    // More than the buffers of the system hold.
+    let file = file(folder.path(), 64 << 20);
+    for _ in 0..3 {
+        let sent = tokio::time::timeout(PATIENCE, session.store(&file, &OBJECT)).await.expect("it goes on");
+        assert_eq!(sent.unwrap_err().kind(), SendFault::ObjectForGood);
+    }
+    task.abort();
+}
+
+/// Metadata that name this object and are longer than what is read.
+fn long(uid: &str) -> String {
+    found(uid).replace("}]", &format!(r#","00091001":{{"vr":"LT","Value":["{}"]}}}}]"#, "x".repeat(2 << 20)))
+}
+
 /// Whether an archive with these answers to query and metadata has the object.
 async fn presence(query: Act, metadata: Act, answers: bool) -> Result<Presence, node::send::Error> {
     let rule = move |request: &Request| {
@@ -227,11 +247,22 @@ async fn an_archive_is_believed_to_have_an_object_only_when_a_query_names_it() {
         (say(501, ""), say(200, &found(UID)), false, Presence::There),
         (say(200, "<html>"), say(200, &found("1.2")), false, Presence::Unknown),
         (none(), none(), false, Presence::Unknown),
-        (say(403, ""), say(403, ""), false, Presence::Unknown),
+        (say(400, ""), none(), false, Presence::Unknown),
+        (say(403, ""), say(200, &found(UID)), false, Presence::There),
         (none(), none(), true, Presence::Absent),
+        (none(), say(200, &long(UID)), false, Presence::There),
+        (say(200, &long("1.2")), say(200, &found(UID)), false, Presence::There),
     ] {
         let name = format!("{query:?} {metadata:?} {answers}");
         assert_eq!(presence(query, metadata, answers).await.unwrap(), presence_is, "{name}");
+    }
+    for code in [302, 401, 403, 407] {
+        assert!(presence(say(code, ""), none(), true).await.is_err(), "{code} says nothing of an object");
+        assert!(presence(none(), say(code, ""), false).await.is_err(), "{code} says nothing of what it offers");
+    }
+    assert!(presence(none(), say(200, &long("1.2")), false).await.is_err(), "too long is not nothing");
+    for (query, metadata) in [(say(400, ""), say(400, "")), (say(200, "<html>"), say(200, "<html>"))] {
+        assert!(presence(query, metadata, true).await.is_err(), "it is known to answer, and does not now");
     }
     for code in [429, 500, 503] {
         assert!(presence(say(code, ""), Act::HangUp, true).await.is_err(), "{code}: asked again later");
@@ -347,6 +378,7 @@ async fn the_test_of_an_archive_names_the_step_that_failed() {
         (say(405), Step::Store, Cause::NoStow),
         (say(301), Step::Store, Cause::NoStow),
         (say(501), Step::Store, Cause::NoStow),
+        (say(400), Step::Store, Cause::NoStow),
         (say(503), Step::Store, Cause::NotReady),
         (Act::Garble, Step::Http, Cause::NotHttp),
         (Act::HangUp, Step::Http, Cause::Aborted),

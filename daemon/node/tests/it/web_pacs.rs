@@ -257,3 +257,22 @@ pub async fn deaf() -> (SocketAddr, JoinHandle<TcpStream>) {
     let task = tokio::spawn(async move { listener.accept().await.unwrap().0 });
     (address, task)
 }
+
+/// A server that answers each request before it has read its body, reads no more of it, and closes nothing.
+#[allow(dead_code, reason = "for the tests of requests")]
+pub async fn early_and_open(code: u16) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let mut open = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if head(&mut stream).await.is_some() {
+                let answer = format!("HTTP/1.1 {code} Early\r\nContent-Length: 0\r\n\r\n");
+                let _ = stream.write_all(answer.as_bytes()).await;
+                open.push(stream);
+            }
+        }
+    });
+    (address, task)
+}

@@ -6,7 +6,7 @@
 
 use custody::store::asks::{self, Noted};
 use custody::store::deliveries::Delivery;
-use node::send::Error as SendError;
+use node::send::{Error as SendError, SendFault};
 use node::settings::Asking;
 use node::stow::{Presence, Session};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,9 @@ use super::sender::Queue;
 
 /// No such object instance (PS3.3 section C.14.1.1).
 const NO_SUCH_INSTANCE: u16 = 0x0112;
+
+/// After so many failures running the archive is not well.
+const FAILURES_IN_A_ROW: u32 = 2;
 
 /// What the answer for one object means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,12 @@ fn verdict(is_there: bool, asked: u32) -> Verdict {
         false if asked < MOST_ASKED => Verdict::Later,
         false => Verdict::NotKept,
     }
+}
+
+/// Whether no more is asked after this failure, one of so many in a row. An archive may fail at the question for one object, which
+/// then waits for the others.
+fn is_over(error: &SendError, in_a_row: u32) -> bool {
+    !error.is_answer() || error.kind() == SendFault::Everything || in_a_row >= FAILURES_IN_A_ROW
 }
 
 /// What the archive answered.
@@ -70,6 +79,7 @@ impl Queue<'_> {
         let mut answers = self.rows(move |rows| asks::offers(rows, &name)).await? == Some(true);
         let mut found = Found::default();
         let mut trouble: Option<SendError> = None;
+        let (mut in_a_row, mut is_unknown) = (0, false);
         for one in &due {
             let wanted = object(one);
             let asked = tokio::select! {
@@ -77,13 +87,22 @@ impl Queue<'_> {
                 () = shutdown.cancelled() => break,
             };
             let is_there = match asked {
-                Ok(Presence::Unknown) => return self.cannot_ask().await,
-                Ok(presence) => presence == Presence::There,
-                Err(error) => {
-                    trouble = Some(error);
+                Ok(Presence::Unknown) => {
+                    is_unknown = true;
                     break;
                 }
+                Ok(presence) => presence == Presence::There,
+                Err(error) => {
+                    in_a_row += 1;
+                    let is_over = is_over(&error, in_a_row);
+                    trouble = Some(error);
+                    if is_over {
+                        break;
+                    }
+                    continue;
+                }
             };
+            in_a_row = 0;
             if !answers {
                 self.remember_offer(true).await?;
                 answers = true;
@@ -93,6 +112,7 @@ impl Queue<'_> {
         self.note_found(found).await?;
         match trouble {
             Some(error) => self.hold_asks(&error.to_string()).await,
+            None if is_unknown => self.cannot_ask().await,
             None => Ok(()),
         }
     }
@@ -158,5 +178,14 @@ mod tests {
             [1, 2, 3, 4].map(|asked| verdict(false, asked)),
             [Verdict::Later, Verdict::Later, Verdict::NotKept, Verdict::NotKept]
         );
+    }
+
+    #[test]
+    fn one_failure_lets_the_next_object_be_asked_for_and_what_concerns_all_does_not() {
+        let http = |code| SendError::Http { code, said: String::new() };
+        assert!(!is_over(&http(500), 1) && is_over(&http(500), 2));
+        for error in [http(401), http(302), http(503), SendError::NotHttp { address: "pacs:80".into() }] {
+            assert!(is_over(&error, 1), "{error}");
+        }
     }
 }

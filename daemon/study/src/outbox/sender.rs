@@ -242,6 +242,10 @@ impl Queue<'_> {
                         self.line.answered(delivery.id);
                         self.park(delivery, error.status(), &error.to_string()).await?;
                     }
+                    SendFault::Unclear => {
+                        let next = self.line.doubted(delivery.id);
+                        return self.go_on(next, delivery, &error).await;
+                    }
                     SendFault::Connection => return self.broke(delivery, Some(delivery), &error).await,
                     SendFault::Everything => return self.broke(delivery, None, &error).await,
                 },
@@ -289,7 +293,7 @@ impl Queue<'_> {
 
     /// `ask`: the destination is asked next whether it keeps it.
     async fn delivered(&mut self, delivery: &Delivery, taken: Taken, ask: bool) -> Result<(), Error> {
-        self.line.answered(delivery.id);
+        self.line.stored(delivery.id);
         let (id, now, noted) = (delivery.id, self.sender.wall.now_utc(), taken.clone());
         self.rows(move |rows| deliveries::delivered(rows, id, noted.status, noted.remark.as_deref(), ask, &now))
             .await?;
@@ -341,24 +345,33 @@ impl Queue<'_> {
     /// Handles the failure of the association. `first` is the first delivery without an answer; `sending` is the one
     /// that was being sent.
     async fn broke(&mut self, first: &Delivery, sending: Option<&Delivery>, error: &send::Error) -> Result<(), Error> {
-        let failures = match self.line.broke(sending.map(|delivery| delivery.id)) {
+        let next = self.line.broke(sending.map(|delivery| delivery.id));
+        self.go_on(next, first, error).await
+    }
+
+    async fn go_on(&mut self, next: Next, first: &Delivery, error: &send::Error) -> Result<(), Error> {
+        let failures = match next {
             Next::SetAside { delivery, breaks } => {
                 debug!(
                     destination = self.sender.name,
                     delivery,
                     breaks,
-                    "the connection failed repeatedly at this object: it waits while the others are sent"
+                    "it failed repeatedly at this object, which waits while the others are sent: {error}"
                 );
                 return self.wait_alone(first, error, breaks).await;
             }
             Next::Park { breaks, .. } => {
-                let reason = format!("the connection failed {breaks} times at this object, others were taken: {error}");
+                let reason = if error.is_answer() {
+                    format!("{error} ({breaks} times; others were taken)")
+                } else {
+                    format!("the connection failed {breaks} times at this object, others were taken: {error}")
+                };
                 return self.park(first, None, &reason).await;
             }
             Next::Hold { failures } => failures,
         };
         let (wait, reason, name) = (self.sender.wait_after(failures), error.to_string(), self.sender.name.clone());
-        warn!(destination = name, failures, "the connection failed, next attempt in {wait:?}: {reason}");
+        warn!(destination = name, failures, "the queue waits, next attempt in {wait:?}: {reason}");
         self.held = Some(first.id);
         let until = self.sender.wall.utc_after(wait);
         let noted = reason.clone();

@@ -6,6 +6,7 @@
 //! ... three times running on the same object   -> that object waits by itself, the others go on
 //! ... each further time                        -> it waits longer, the others go on at once
 //! ... five times while others were taken       -> it is parked: the others show that the archive is well
+//! refused, and it may concern every object     -> as if the association broke at it; once others are stored, it is parked
 //! ```
 //!
 //! An object that is alone is not parked: nothing tells it from an archive that is down.
@@ -34,6 +35,8 @@ struct SetAside {
     breaks: u32,
     /// Another object was taken since it was set aside.
     others_taken: bool,
+    /// ... and that answer was that the destination has it.
+    others_stored: bool,
     /// Failures at it since then.
     blamed: u32,
 }
@@ -55,6 +58,24 @@ impl Line {
         self.suspect = None;
         self.set_aside.remove(&delivery);
         self.set_aside.values_mut().for_each(|aside| aside.others_taken = true);
+    }
+
+    /// The destination has taken this delivery.
+    pub(super) fn stored(&mut self, delivery: i64) {
+        self.answered(delivery);
+        self.set_aside.values_mut().for_each(|aside| aside.others_stored = true);
+    }
+
+    /// The destination has refused this delivery in a way that may concern every one.
+    pub(super) fn doubted(&mut self, delivery: i64) -> Next {
+        let Some(aside) = self.set_aside.get_mut(&delivery) else { return self.broke(Some(delivery)) };
+        aside.breaks = aside.breaks.saturating_add(1);
+        let breaks = aside.breaks;
+        if !aside.others_stored {
+            return Next::SetAside { delivery, breaks };
+        }
+        self.set_aside.remove(&delivery);
+        Next::Park { delivery, breaks }
     }
 
     /// The association failed; `sending` was being sent.
@@ -132,6 +153,24 @@ mod tests {
         line.broke(Some(7));
         for breaks in 3..100 {
             assert_eq!(line.broke(Some(7)), Next::SetAside { delivery: 7, breaks });
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_may_concern_every_object_parks_none_before_another_is_stored() {
+        let mut line = Line::default();
+        for delivery in 1..4 {
+            assert_eq!(line.doubted(delivery), Next::Hold { failures: 1 });
+            assert_eq!(line.doubted(delivery), Next::Hold { failures: 2 });
+            for breaks in 3..20 {
+                assert_eq!(line.doubted(delivery), Next::SetAside { delivery, breaks });
+            }
+        }
+        line.answered(9);
+        assert_eq!(line.doubted(1), Next::SetAside { delivery: 1, breaks: 20 }, "a refusal of another shows nothing");
+        line.stored(8);
+        for delivery in 1..4 {
+            assert!(matches!(line.doubted(delivery), Next::Park { .. }), "the destination is well");
         }
     }
 

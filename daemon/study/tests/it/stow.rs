@@ -255,3 +255,65 @@ async fn an_archive_that_answers_no_questions_is_remembered_and_waited_for_only_
         assert_eq!(open(&outbox), if commitment == Asking::Ask { 2 } else { 0 }, "what retention may not take");
     }
 }
+
+#[tokio::test]
+async fn a_question_that_is_refused_does_not_end_the_proof_and_answers_before_it_count() {
+    // To the second object: a refusal, HTML, and nothing known; each after the archive has answered for the first.
+    for (code, body) in [(401, ""), (302, ""), (400, ""), (200, "<html>")] {
+        let mut outbox = Box_::new();
+        outbox.commitment = Asking::Auto;
+        let rule = move |request: &Request| match request.asked().as_deref() {
+            Some("1.2.3.1") => Act::Say(200, JSON, found("1.2.3.1")),
+            Some("1.2.3.2") => Act::Say(code, "text/html", body.into()),
+            Some(uid) => Act::Say(200, JSON, found(uid)),
+            None => taken(request),
+        };
+        let mut pacs = WebPacs::start(rule).await;
+        outbox.queue(2);
+        outbox.start_web(&pacs.url(), |_| {});
+        until(&outbox, |outbox| commitments(outbox)[0].as_deref() == Some(asks::COMMITTED)).await;
+        pacs.until_seen(8).await;
+        outbox.stop().await;
+        assert_eq!(commitments(&outbox)[1].as_deref(), Some(asks::WANTED), "{code}: retention must not take it");
+        assert_eq!(asks::offers(&outbox.rows, "pacs").unwrap(), Some(true), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn one_object_at_whose_question_the_archive_fails_does_not_keep_the_others_unproven() {
+    let mut outbox = Box_::new();
+    outbox.commitment = Asking::Auto;
+    let rule = |request: &Request| match request.asked().as_deref() {
+        Some("1.2.3.1") => Act::Say(500, "", String::new()),
+        Some(uid) => Act::Say(200, JSON, found(uid)),
+        None => taken(request),
+    };
+    let pacs = WebPacs::start(rule).await;
+    outbox.queue(3);
+    outbox.start_web(&pacs.url(), |_| {});
+    until(&outbox, |outbox| open(outbox) == 1).await;
+    let committed = Some(asks::COMMITTED.to_owned());
+    assert_eq!(commitments(&outbox), [Some(asks::WANTED.to_owned()), committed.clone(), committed]);
+    outbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_answers_400_to_everything_parks_nothing_and_one_bad_object_is_parked_behind_the_others() {
+    let mut outbox = Box_::new();
+    let is_well = Arc::new(AtomicUsize::new(0));
+    let well = is_well.clone();
+    let rule = move |request: &Request| match (well.load(Ordering::SeqCst), request.uid().as_deref()) {
+        (0, _) | (_, Some("1.2.3.2")) => Act::Say(400, "text/html", "<html>plain HTTP to HTTPS port</html>".into()),
+        _ => taken(request),
+    };
+    let mut pacs = WebPacs::start(rule).await;
+    outbox.queue(3);
+    outbox.start_web(&pacs.url(), |_| {});
+    pacs.until_seen(20).await;
+    assert_eq!(states(&outbox), [deliveries::PENDING; 3]);
+    is_well.store(1, Ordering::SeqCst);
+    outbox.until_pending(0).await;
+    assert_eq!(states(&outbox), [deliveries::DELIVERED, deliveries::PARKED, deliveries::DELIVERED]);
+    assert!(outbox.list()[1].reason.as_ref().unwrap().contains("HTTP 400"));
+    outbox.stop().await;
+}
