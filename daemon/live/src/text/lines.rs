@@ -15,8 +15,8 @@ const INK: f32 = 22.0;
 const INK_SHARE: f32 = 0.25;
 /// Room above and below a line: its height divided by this.
 const ROOM: usize = 8;
-/// Words are apart by less than this many halves of a line's height; what is farther apart is read by itself.
-const APART: usize = 3;
+/// What is farther apart than this many halves of a line's height is read by itself: the reader drops blanks.
+const APART: usize = 2;
 /// The network has learnt lines of this many columns; a longer line is cut at a gap between words.
 const LEAST_COLUMNS: usize = 320;
 const MOST_COLUMNS: usize = 1280;

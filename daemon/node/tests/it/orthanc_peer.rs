@@ -69,7 +69,7 @@ async fn orthanc_takes_objects_by_stow_rs_and_says_that_it_has_them() {
     let broken = File { path: folder.path().join("broken"), ..file(folder.path(), "1.2.3.3") };
     std::fs::write(&broken.path, [&bytes("1.2.3.3")[..200], &[0xff; 300]].concat()).unwrap();
     let error = session.store(&broken, &object("1.2.3.3")).await.unwrap_err();
-    assert_eq!(error.kind(), SendFault::ObjectForGood, "{error}");
+    assert_eq!(error.kind(), SendFault::Unclear, "{error}");
     tried(Program::Orthanc, &[Service::StowOut]);
 }
 
