@@ -109,40 +109,39 @@ fn a_name_on_the_screen_is_read_right_or_said_to_be_unreadable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn replay_an_exam_of_another_patient_than_the_one_on_the_screen_is_refused_unless_somebody_insists() {
     // The second layout is unclear (name among other words): docs/STATUS.md.
-    for layout in [Name::A] {
-        let folder = tempfile::tempdir().unwrap();
-        let (video, _) = record(layout, folder.path());
-        let [name, id] = patient_on_screen(layout);
-        let (mut appliance, live) = watching(&video, "name_check = \"refuse\"").await;
-        let on_screen = async || Live::read(&live).await.unwrap().exam.and_then(|exam| exam.on_screen);
+    let layout = Name::A;
+    let folder = tempfile::tempdir().unwrap();
+    let (video, _) = record(layout, folder.path());
+    let [name, id] = patient_on_screen(layout);
+    let (mut appliance, live) = watching(&video, "name_check = \"refuse\"").await;
+    let on_screen = async || Live::read(&live).await.unwrap().exam.and_then(|exam| exam.on_screen);
 
-        // Whoever is first on the screen: the box says so of an exam that runs.
-        said(&appliance, &["live", "start", "--patient-id", &id, "--name", &name]).await;
-        let agrees = async || (on_screen().await.as_deref() == Some("agrees")).then_some(());
-        deadline::until("the screen to be read", WITHIN, agrees).await.unwrap();
-        let status = said(&appliance, &["live", "status"]).await;
-        assert!(status.contains("the scanner's screen shows this patient"), "{status}");
-        said(&appliance, &["live", "stop"]).await;
+    // Whoever is first on the screen: the box says so of an exam that runs.
+    said(&appliance, &["live", "start", "--patient-id", &id, "--name", &name]).await;
+    let agrees = async || (on_screen().await.as_deref() == Some("agrees")).then_some(());
+    deadline::until("the screen to be read", WITHIN, agrees).await.unwrap();
+    let status = said(&appliance, &["live", "status"]).await;
+    assert!(status.contains("the scanner's screen shows this patient"), "{status}");
+    said(&appliance, &["live", "stop"]).await;
 
-        let other = ["live", "start", "--patient-id", "P2", "--name", "Roe^Jane"];
-        let error = refused(&appliance, &other).await;
-        assert!(
-            error.contains("the scanner's screen shows another patient") && error.contains("--despite-screen"),
-            "{error}"
-        );
-        assert!(!error.contains("PHANTOM"), "{error}");
-        assert!(Live::read(&live).await.unwrap().exam.is_none());
+    let other = ["live", "start", "--patient-id", "P2", "--name", "Roe^Jane"];
+    let error = refused(&appliance, &other).await;
+    assert!(
+        error.contains("the scanner's screen shows another patient") && error.contains("--despite-screen"),
+        "{error}"
+    );
+    assert!(!error.contains("PHANTOM"), "{error}");
+    assert!(Live::read(&live).await.unwrap().exam.is_none());
 
-        let begun = said(&appliance, &[&other[..], &["--despite-screen"]].concat()).await;
-        assert!(begun.contains("shows another patient"), "{begun}");
-        assert_eq!(on_screen().await.as_deref(), Some("differs"));
-        let warned = || appliance.log_tail().contains("shows another patient");
-        assert!(warned() && !appliance.log_tail().contains("PHANTOM^"), "{}", appliance.log_tail());
-        said(&appliance, &["live", "stop"]).await;
-        let listed = async || said(&appliance, &["studies", "list"]).await.contains("WRONG PATIENT?").then_some(());
-        deadline::until("the verdict", WITHIN, listed).await.unwrap();
-        appliance.stop().await.unwrap();
-    }
+    let begun = said(&appliance, &[&other[..], &["--despite-screen"]].concat()).await;
+    assert!(begun.contains("shows another patient"), "{begun}");
+    assert_eq!(on_screen().await.as_deref(), Some("differs"));
+    let warned = || appliance.log_tail().contains("shows another patient");
+    assert!(warned() && !appliance.log_tail().contains("PHANTOM^"), "{}", appliance.log_tail());
+    said(&appliance, &["live", "stop"]).await;
+    let listed = async || said(&appliance, &["studies", "list"]).await.contains("WRONG PATIENT?").then_some(());
+    deadline::until("the verdict", WITHIN, listed).await.unwrap();
+    appliance.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
