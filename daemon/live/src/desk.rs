@@ -222,7 +222,6 @@ impl Desk {
     pub fn start_exam(&self, order: Order, utc: &str, study_uid: &str) -> Result<String, ExamError> {
         let mut now = self.lock();
         let agreement = self.agreement(&now, &order.patient);
-        let is_nobodys = is_nobody(&order.patient);
         let insisted = order.despite_screen || self.name_check != NameCheck::Refuse;
         if agreement == Some(Agreement::Differs) && !insisted {
             return Err(ExamError::OtherOnScreen);
@@ -230,18 +229,19 @@ impl Desk {
         let done = now.exams.start(order.patient, utc, study_uid)?;
         let is_news = !matches!(done, Done::Already(_));
         let words = self.exam_changed(&mut now, done);
-        now.of_nobody.clear();
-        if is_news && !is_nobodys {
-            self.publish_agreement(&mut now, agreement);
+        if !is_news {
+            return Ok(words);
         }
-        let screen = agreement.filter(|_| is_news).map(|agreement| format!("; {}", agreement.words()));
+        now.of_nobody.clear();
+        self.publish_agreement(&mut now, agreement);
+        let screen = agreement.map(|agreement| format!("; {}", agreement.words()));
         Ok(words + &screen.unwrap_or_default())
     }
 
     /// What the scanner's screen shows by now. Compared outside the lock, for which the pictures would wait.
     pub fn on_screen(&self, screen: Screen) {
         let patient = self.lock().exams.current().map(|exam| exam.patient.clone());
-        let found = patient.as_ref().and_then(|patient| self.compared(&screen, patient));
+        let found = patient.as_ref().and_then(|patient| compared(&screen, patient));
         let mut now = self.lock();
         let again = now.screen == screen;
         (now.screen, now.screen_at) = (screen, self.clock.now());
@@ -274,21 +274,11 @@ impl Desk {
         }
     }
 
-    /// Of the patient with what the screen shows.
-    fn compared(&self, screen: &Screen, patient: &Patient) -> Option<Agreement> {
-        match screen {
-            _ if self.name_check == NameCheck::Off || is_nobody(patient) => None,
-            Screen::NoArea => None,
-            Screen::Shows(screen) => Some(name::compare(screen, patient)),
-            Screen::NotRead => Some(Agreement::Unclear(Unclear::NotRead)),
-        }
-    }
-
     /// Of the patient with what the screen shows, and with all that it showed while the running exam belonged to nobody.
     fn agreement(&self, now: &Now, patient: &Patient) -> Option<Agreement> {
         let lately = self.clock.now().saturating_sub(now.screen_at) <= READ_LATELY;
         let screen = if lately || now.screen == Screen::NoArea { &now.screen } else { &Screen::NotRead };
-        let found = self.compared(screen, patient)?;
+        let found = compared(screen, patient)?;
         let other = now.of_nobody.iter().any(|screen| name::compare(screen, patient) == Agreement::Differs);
         Some(if other { Agreement::Differs } else { found })
     }
@@ -377,6 +367,16 @@ impl Desk {
 
     fn lock(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of the patient with what the screen shows; with [`NameCheck::Off`] nobody reads it, and it has no area.
+fn compared(screen: &Screen, patient: &Patient) -> Option<Agreement> {
+    match screen {
+        _ if is_nobody(patient) => None,
+        Screen::NoArea => None,
+        Screen::Shows(screen) => Some(name::compare(screen, patient)),
+        Screen::NotRead => Some(Agreement::Unclear(Unclear::NotRead)),
     }
 }
 

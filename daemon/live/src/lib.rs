@@ -14,7 +14,7 @@
 //! Three helpers read the view and send commands as a page does: `lesson` proposes a scanner profile, `worklist` lists
 //! the expected patients, `auto` begins and ends exams automatically.
 //!
-//! The two threads share state through `desk` and nowhere else. The picture path never waits for the model path: when
+//! The threads share state through `desk` and nowhere else. The picture path never waits for the model path: when
 //! the model is missing, slow, crashed or answers nonsense, the overlay is lost and the pictures go on. CT inference
 //! pauses for live work (`hal::urgency`). `record` reads the view too and keeps what was found; `study::exam` turns
 //! that into DICOM objects when the exam ends.

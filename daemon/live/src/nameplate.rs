@@ -65,9 +65,7 @@ impl Nameplate {
             // A fault of the reader is no fault of the pictures.
             let screen = catch_unwind(AssertUnwindSafe(|| self.look())).unwrap_or_else(|_| {
                 tracing::error!("reading the scanner's screen crashed");
-                (self.state.reader, self.state.read) = (None, None);
-                self.state.backoff.failed(self.clock.now());
-                Screen::NotRead
+                self.failed()
             });
             self.desk.on_screen(screen);
         }
@@ -103,11 +101,16 @@ impl Nameplate {
             Ok(None) => Screen::NotRead,
             Err(error) => {
                 tracing::warn!(%error, "the patient on the scanner's screen cannot be read; tried again later");
-                (self.state.reader, self.state.read) = (None, None);
-                self.state.backoff.failed(self.clock.now());
-                Screen::NotRead
+                self.failed()
             }
         }
+    }
+
+    /// The reader is loaded again after a pause.
+    fn failed(&mut self) -> Screen {
+        (self.state.reader, self.state.read) = (None, None);
+        self.state.backoff.failed(self.clock.now());
+        Screen::NotRead
     }
 
     /// `None` while the reader waits to be loaded again.
