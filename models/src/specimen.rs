@@ -76,6 +76,14 @@ impl Specimen {
         std::fs::write(directory.join(MANIFEST), manifest)
     }
 
+    /// What the manifest of such a package says, with hashes of zeros.
+    #[cfg(test)]
+    pub(crate) fn parsed(&self) -> Manifest {
+        let files = ["CARD.md", "golden/expected.npy", "golden/input.npy", "network.onnx"];
+        let hashes = files.map(|name| format!("{name:?} = \"{}\"\n", "0".repeat(64)));
+        Manifest::parse(&(self.manifest() + &hashes.concat())).unwrap()
+    }
+
     fn manifest(&self) -> String {
         let Self { id, version, task, .. } = self;
         let (use_and_network, golden) = match task::network(task) {

@@ -76,6 +76,14 @@ impl Box_ {
         }
     }
 
+    /// Every delivery has its proof, status and time, after one attempt.
+    pub fn all_delivered_at_once(&self) {
+        for delivery in self.list() {
+            assert_eq!((delivery.state.as_str(), delivery.status, delivery.attempts), ("delivered", Some(0), 1));
+            assert!(delivery.delivered_utc.is_some());
+        }
+    }
+
     /// Makes `count` results and queues them for "pacs". Returns their UIDs.
     pub fn queue(&mut self, count: i64) -> Vec<String> {
         let mut uids = Vec::new();

@@ -61,10 +61,7 @@ async fn results_are_stored_whole_in_order_with_status_and_time_as_proof() {
     uids.extend(outbox.queue(3));
     outbox.until_pending(0).await;
     assert_eq!(pacs.uids(), uids);
-    for delivery in outbox.list() {
-        assert_eq!((delivery.state.as_str(), delivery.status, delivery.attempts), ("delivered", Some(0), 1));
-        assert!(delivery.delivered_utc.is_some());
-    }
+    outbox.all_delivered_at_once();
     assert_eq!(pacs.seen()[0].part().unwrap(), object(&uids[0]));
     outbox.stop().await;
 }

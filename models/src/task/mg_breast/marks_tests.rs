@@ -6,9 +6,10 @@ use serde::Deserialize;
 
 use super::*;
 use crate::manifest::mammogram::Input;
-use crate::task::Unattended;
+use crate::specimen::Specimen;
 use crate::task::mg_breast::withheld::{self, Header, Marking};
 use crate::task::mg_breast::{NotRead, PictureRead, Remark, Side};
+use crate::task::{MG_BREAST, Unattended};
 
 const ROWS: usize = 96;
 const COLUMNS: usize = 64;
@@ -48,39 +49,7 @@ fn given(view: usize) -> Given {
 }
 
 fn manifest(threshold: f32) -> Manifest {
-    let stages = Stage::ALL.map(|stage| format!("[thresholds.{}]\nconfidence = {threshold}\n", stage.name())).concat();
-    let text = format!(
-        r#"format = 1
-id = "marks"
-version = "1.0.0"
-task = "mg_breast"
-licence = "Apache-2.0"
-clearance = "research"
-[intended_use]
-modality = "MG"
-body_part = "BREAST"
-[intended_use.findings.breast_mark]
-[input]
-pixel_mm = 0.4
-fine_mm = 0.2
-around_mm = 0.6
-detail = 0.25
-multiple = 16
-[outputs]
-stride = 4
-channels = ["mass", "calcifications", "asymmetry", "distortion"]
-scorer = "scorer.json"
-{stages}[[variants]]
-accelerator = "any"
-precision = "fp32"
-network = "network.onnx"
-[files]
-"network.onnx" = "{zeros}"
-"scorer.json" = "{zeros}"
-"#,
-        zeros = "0".repeat(64),
-    );
-    Manifest::parse(&text).unwrap()
+    Specimen { task: MG_BREAST.into(), threshold, ..Specimen::default() }.parsed()
 }
 
 /// Answers with the map of the view whose picture it is given.
