@@ -1,3 +1,5 @@
+//! Names as scanners write them, other names, labels and IDs.
+
 use proptest::prelude::*;
 
 use super::spelling::{folded, joined};
