@@ -122,7 +122,7 @@ pub fn run(
     let views = StandardView::ALL.into_iter().filter_map(of).map(|(one, here)| {
         let shown = |view: StandardView| of(view).map(|(_, seen)| seen);
         let (pair, mirror) = (shown(one.view.same_breast()), shown(one.view.other_breast()));
-        let mut view = marked(plan, scorer, one, [Some(here), pair, mirror]);
+        let mut view = marked(plan, scorer, one, here, [pair, mirror]);
         for mark in &mut view.marks {
             number += 1;
             mark.number = number;
@@ -162,15 +162,21 @@ fn look(plan: &Mammogram, one: &Given, model: &mut dyn LoadedModel) -> Result<Se
     Ok(Seen::new(&one.channels, &map.data, input.pixel_mm, [stride, input.multiple], oblique))
 }
 
-/// `seen`: this view, the other view of the breast, the same view of the other breast.
-fn marked(plan: &Mammogram, scorer: &Scorer, one: &Given, [here, pair, other]: [Option<&Seen>; 3]) -> MarkedView {
+/// `here`: this view; then the other view of the breast, and the same view of the other breast.
+fn marked(
+    plan: &Mammogram,
+    scorer: &Scorer,
+    one: &Given,
+    here: &Seen,
+    [pair, other]: [Option<&Seen>; 2],
+) -> MarkedView {
     let stage = Stage::of(pair.is_some(), other.is_some());
     let least = plan.thresholds.of(stage);
     // Without its pair a mirrored view is of no use: training has no such stage.
     let other = other.filter(|_| pair.is_some());
     let magnified = single(one.place.magnified);
     let mut found: Vec<(Mark, bool)> = Vec::new();
-    for (here, place) in here.iter().flat_map(|here| here.peaks().into_iter().map(move |place| (here, place))) {
+    for place in here.peaks() {
         let known = Known::of(here, place, pair, other);
         let score = scorer.score(&known);
         let mm = |index: usize| (index as f32 + 0.5) * here.mm;
