@@ -86,7 +86,11 @@ def exposure(guest: Guest, figures: dict) -> None:
 
 
 def daemon_uses_its_needs(guest: Guest, figures: dict) -> None:
-    """The daemon itself, not the probe: port 104, the video device, real-time priority of the live threads."""
+    """The daemon itself, not the probe: decoders apart, port 104, the video device, real-time priority of the live threads."""
+    # The first is started with the daemon, as a trial; it ends a minute later.
+    guest.run("systemctl restart scansided", within=120)
+    decoder = guest.run("pgrep -x frame-decoder", within=60).split()[0]
+    install.say(figures, "decoder of images", guest.run(f"grep -E '^(Seccomp|NoNewPrivs|CapEff)' /proc/{decoder}/status").split("\n"))
     guest.put("/etc/scanside/config.d/50-site.toml", '[dicom]\nlisten = "0.0.0.0:104"\n[live]\ndevice = "/dev/video0"\n')
     guest.run("systemctl restart scansided", within=120)
     guest.until("ls -l /proc/$(systemctl show scansided -p MainPID --value)/fd | grep -q /dev/video0", 60, "the capture device opened")
