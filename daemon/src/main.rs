@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::Parser;
 use config::Settings;
 use config::good::{self, Good, Start};
+use dicom::pixels::cage;
 use rustix::fs::Mode;
 use scansided::health::notify;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -44,6 +45,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|first| first == cage::ARGUMENT) {
+        // The daemon that started it is told, or is gone.
+        return if cage::serve::serve().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let arguments = Arguments::parse();
     // Who checks wants to know of the files of today.
     let good = arguments.state.as_deref().filter(|_| !arguments.check_config).map(Good::in_state);

@@ -11,6 +11,7 @@ mod verbs;
 mod worklist;
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use ::custody::store::Store;
 use ::live::auto;
 use config::Settings;
 use config::good::{Fallback, Start};
+use dicom::pixels::cage;
 use hal::clock::Wall;
 use node::callers::Callers;
 use node::reporter::Reporter;
@@ -89,7 +91,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         free_bytes: free,
         min_free_bytes: settings.spool.min_free_mib << 20,
         custody: custody.clone(),
-        remark: certificates(&settings),
+        remark: remark(&settings, decoders()),
         reduced: start.fallback.as_ref().map(Fallback::reason),
     };
 
@@ -186,8 +188,16 @@ async fn story(
     }
 }
 
-/// Says which certificate of the box, or CA that it trusts, ends soon.
-fn certificates(settings: &Settings) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
+/// Starts the processes that decode compressed frames. The answer says why there are none: the box works without them.
+fn decoders() -> Option<String> {
+    // The file itself may be gone after an update of the package.
+    let error = cage::begin(Path::new("/proc/self/exe")).err()?;
+    tracing::error!(%error, "compressed images are decoded within the daemon: a malformed one could end it");
+    Some(format!("compressed images are decoded within the daemon, not apart: {error}"))
+}
+
+/// Says which certificate of the box, or CA that it trusts, ends soon; else `decoders`.
+fn remark(settings: &Settings, decoders: Option<String>) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
     let tls = &settings.dicom.tls;
     let mut files: Vec<_> = tls.certificate.iter().chain(&tls.ca).cloned().collect();
     let destinations = settings.destination.values().filter_map(|destination| destination.tls.as_ref());
@@ -197,7 +207,7 @@ fn certificates(settings: &Settings) -> Arc<dyn Fn() -> Option<String> + Send + 
     files.sort();
     files.dedup();
     let calendar = node::tls::Calendar::new(tls.judge_dates);
-    Arc::new(move || node::tls::expiry::remark(&files, &calendar))
+    Arc::new(move || node::tls::expiry::remark(&files, &calendar).or_else(|| decoders.clone()))
 }
 
 fn free_bytes(parts: &StudyParts) -> FreeBytes {

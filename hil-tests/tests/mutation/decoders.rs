@@ -10,9 +10,6 @@ use dicom::pixels::pictures::Pictures;
 use dicom::pixels::shape::Shape;
 use dicom::regions;
 use dicom::{file_meta, implicit, scan};
-use dicom_encoding::Codec;
-use dicom_encoding::TransferSyntaxIndex as _;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use crate::seeds;
 use crate::targets::{Target, decoder, part10, target};
@@ -51,9 +48,13 @@ fn deflate(bytes: &[u8]) {
 /// One compressed frame. The header of its instance says what the codestream says, as far as an image is small: otherwise
 /// the decoder would never be reached.
 fn frame(transfer_syntax: &str, bytes: &[u8]) {
+    decode(transfer_syntax, bytes, claimed(bytes));
+}
+
+pub fn claimed(bytes: &[u8]) -> Shape {
     let claims = codestream::claims(bytes).filter(|c| u64::from(c.rows) * u64::from(c.columns) <= 1 << 16);
     let small = |value: u32| u16::try_from(value).unwrap_or(16);
-    let shape = match claims {
+    match claims {
         Some(c) => Shape {
             rows: small(c.rows),
             columns: small(c.columns),
@@ -62,8 +63,7 @@ fn frame(transfer_syntax: &str, bytes: &[u8]) {
             frames: 1,
         },
         None => Shape { rows: 16, columns: 16, samples: 1, bits_allocated: 16, frames: 1 },
-    };
-    decode(transfer_syntax, bytes, shape);
+    }
 }
 
 /// The first four bytes say how large the image is.
@@ -80,11 +80,7 @@ fn rle(bytes: &[u8]) {
 }
 
 fn decode(transfer_syntax: &str, bytes: &[u8], shape: Shape) {
-    let syntax = TransferSyntaxRegistry.get(transfer_syntax).unwrap();
-    let Codec::EncapsulatedPixelData(Some(codec), _) = syntax.codec() else {
-        panic!("{transfer_syntax} has no decoder")
-    };
-    if let Ok(decoded) = codec::decode(codec.as_ref(), transfer_syntax, bytes, shape, 1) {
+    if let Ok(decoded) = codec::decode(transfer_syntax, bytes, shape, 1) {
         assert_eq!(decoded.bytes.len(), shape.samples() * usize::from(decoded.bits_allocated / 8));
     }
 }

@@ -202,7 +202,7 @@ pub fn item() -> Vec<u8> {
 }
 
 /// Four bytes that say the size, and a frame of repeated and literal runs.
-fn run_lengths(samples: u8, bits: u8) -> Vec<u8> {
+pub fn run_lengths(samples: u8, bits: u8) -> Vec<u8> {
     let (width, height) = (usize::from(WIDTH), usize::from(HEIGHT));
     let planes = usize::from(samples * (bits / 8));
     let plane: Vec<u8> = (0..width * height / 48)

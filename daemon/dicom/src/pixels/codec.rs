@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dicom_dictionary_std::uids;
-use dicom_encoding::adapters::{PixelDataObject, PixelDataReader, RawPixelData};
+use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
+use dicom_encoding::{Codec, TransferSyntaxIndex};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
+use super::cage::{self, Cage, CageError, Order};
 use super::codestream::{self, Coding};
 use super::error::DecodeError;
 use super::jpeg2000;
@@ -21,9 +24,14 @@ pub struct Decoded {
     pub precision: Option<u16>,
 }
 
-/// Decodes `frame`, which is all its fragments joined. `number` counts from 1.
-pub fn decode(
-    codec: &(dyn PixelDataReader + Send + Sync),
+/// Decodes `frame`, which is all its fragments joined, in a process apart where there is a [cage]. `number` counts from 1.
+pub fn decode(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> Result<Decoded, DecodeError> {
+    decode_in(cage::shared(), transfer_syntax_uid, frame, shape, number)
+}
+
+/// The same in this cage; in this process where there is none.
+pub fn decode_in(
+    cage: Option<&Cage>,
     transfer_syntax_uid: &str,
     frame: &[u8],
     shape: Shape,
@@ -31,18 +39,35 @@ pub fn decode(
 ) -> Result<Decoded, DecodeError> {
     let guard = guard(transfer_syntax_uid, frame, shape, number)?;
     let frame = if guard.needs_end { ended(frame) } else { Cow::Borrowed(frame) };
-    let one = OneFrame { transfer_syntax_uid, frame: &frame, shape, bits_allocated: guard.bits_allocated };
-    let expected = shape.samples() * usize::from(guard.bits_allocated / 8);
-    let mut bytes = Vec::new();
+    let order = Order { transfer_syntax_uid, frame: &frame, shape, bits_allocated: guard.bits_allocated };
+    let expected = order.expected();
     let failed = |reason: String| DecodeError::Codec { frame: number, reason };
-    // The codecs index memory by values from the codestream. A panic here must affect this instance only.
-    catch_unwind(AssertUnwindSafe(|| codec.decode_frame(&one, 0, &mut bytes)))
-        .map_err(|_| failed("the decoder failed on malformed data".into()))?
-        .map_err(|error| failed(error.to_string()))?;
+    let bytes = match cage {
+        Some(cage) => cage.decode(&order).map_err(|error| match error {
+            CageError::NotStarted { .. } => DecodeError::NoDecoder { frame: number, reason: error.to_string() },
+            CageError::Ended { .. } | CageError::Refused { .. } => failed(error.to_string()),
+        })?,
+        None => here(&order).map_err(failed)?,
+    };
     if bytes.len() != expected {
         return Err(failed(format!("the decoder returned {} bytes instead of {expected}", bytes.len())));
     }
     Ok(Decoded { bytes, bits_allocated: guard.bits_allocated, precision: guard.precision })
+}
+
+/// Decodes in this process. The error is a reason for people.
+pub(super) fn here(order: &Order<'_>) -> Result<Vec<u8>, String> {
+    let uid = order.transfer_syntax_uid;
+    let syntax = TransferSyntaxRegistry.get(uid).ok_or_else(|| format!("{uid} is no transfer syntax"))?;
+    let Codec::EncapsulatedPixelData(Some(codec), _) = syntax.codec() else {
+        return Err(format!("{uid} has no decoder"));
+    };
+    let mut bytes = Vec::new();
+    // The codecs index memory by values from the codestream. A panic here must affect this instance only.
+    catch_unwind(AssertUnwindSafe(|| codec.decode_frame(&OneFrame(order), 0, &mut bytes)))
+        .map_err(|_| "the decoder failed on malformed data".to_owned())?
+        .map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 struct Guard {
@@ -156,34 +181,29 @@ fn unpacked_length(segment: &[u8]) -> usize {
 }
 
 /// Presents a frame as the codecs expect it: as an instance with one frame in one fragment.
-struct OneFrame<'a> {
-    transfer_syntax_uid: &'a str,
-    frame: &'a [u8],
-    shape: Shape,
-    bits_allocated: u16,
-}
+struct OneFrame<'a>(&'a Order<'a>);
 
 impl PixelDataObject for OneFrame<'_> {
     fn transfer_syntax_uid(&self) -> &str {
-        self.transfer_syntax_uid
+        self.0.transfer_syntax_uid
     }
     fn rows(&self) -> Option<u16> {
-        Some(self.shape.rows)
+        Some(self.0.shape.rows)
     }
     fn cols(&self) -> Option<u16> {
-        Some(self.shape.columns)
+        Some(self.0.shape.columns)
     }
     fn samples_per_pixel(&self) -> Option<u16> {
-        Some(self.shape.samples)
+        Some(self.0.shape.samples)
     }
     fn bits_allocated(&self) -> Option<u16> {
-        Some(self.bits_allocated)
+        Some(self.0.bits_allocated)
     }
     fn bits_stored(&self) -> Option<u16> {
-        Some(self.bits_allocated)
+        Some(self.0.bits_allocated)
     }
     fn photometric_interpretation(&self) -> Option<&str> {
-        Some(if self.shape.samples == 1 { "MONOCHROME2" } else { "RGB" })
+        Some(if self.0.shape.samples == 1 { "MONOCHROME2" } else { "RGB" })
     }
     fn number_of_frames(&self) -> Option<u32> {
         Some(1)
@@ -192,13 +212,13 @@ impl PixelDataObject for OneFrame<'_> {
         Some(1)
     }
     fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
-        (fragment == 0).then_some(Cow::Borrowed(self.frame))
+        (fragment == 0).then_some(Cow::Borrowed(self.0.frame))
     }
     fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
         Some(Cow::Borrowed(&[]))
     }
     fn raw_pixel_data(&self) -> Option<RawPixelData> {
-        let fragments = std::iter::once(self.frame.to_vec()).collect();
+        let fragments = std::iter::once(self.0.frame.to_vec()).collect();
         Some(RawPixelData { fragments, offset_table: std::iter::empty().collect() })
     }
 }

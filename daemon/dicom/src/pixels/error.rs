@@ -40,6 +40,9 @@ pub enum DecodeError {
     #[error("frame {frame} cannot be decoded: {reason}")]
     Codec { frame: u32, reason: String },
 
+    #[error("frame {frame} was not decoded: {reason}")]
+    NoDecoder { frame: u32, reason: String },
+
     #[error("rescale slope {slope} with intercept {intercept} does not give Hounsfield units")]
     Scale { slope: f64, intercept: f64 },
 
@@ -63,13 +66,14 @@ impl DecodeError {
             Self::Fragments { .. } => "fragments",
             Self::Disagrees { .. } => "disagrees",
             Self::Codec { .. } => "codec",
+            Self::NoDecoder { .. } => "no-decoder",
             Self::Scale { .. } => "scale",
             Self::DataSet { .. } => "data-set",
         }
     }
 
-    /// Whether trying again may help. Only reading from the spool may succeed later.
+    /// Whether trying again may help: reading from the spool and starting a decoder may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Read { .. })
+        matches!(self, Self::Read { .. } | Self::NoDecoder { .. })
     }
 }

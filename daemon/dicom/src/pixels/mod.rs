@@ -1,6 +1,7 @@
 //! The pixels of one instance: layout, frames, codecs. Everything that can be checked is checked before the bytes are
 //! decoded, and a panic in a decoder is an error of this one instance.
 
+pub mod cage;
 pub mod codec;
 pub mod codestream;
 pub mod colour;

@@ -92,12 +92,12 @@ impl Pictures {
     pub fn decode(&self, index: usize) -> Option<Result<Samples, DecodeError>> {
         let stored = self.stored.get(index)?;
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let Codec::EncapsulatedPixelData(Some(codec), _) = self.transfer_syntax.codec() else {
+        let Codec::EncapsulatedPixelData(Some(_), _) = self.transfer_syntax.codec() else {
             return Some(Ok(self.native(stored)));
         };
         // The decoder for DCT processes converts luma and chroma to RGB; the other decoders do not convert colours.
         let is_rgb = codestream::claims(stored).is_some_and(|c| c.components == 3 && c.coding == Coding::JpegDct);
-        let decoded = codec::decode(codec.as_ref(), self.transfer_syntax.uid(), stored, self.shape, number);
+        let decoded = codec::decode(self.transfer_syntax.uid(), stored, self.shape, number);
         Some(decoded.map(|Decoded { bytes, bits_allocated, precision }| Samples {
             bytes,
             bits_allocated,

@@ -11,7 +11,7 @@ use crate::header::Header;
 
 /// The most pixels of one frame. Far above any CT (2048 x 2048); it limits the memory that a malicious header can make
 /// us allocate.
-const MAX_FRAME_PIXELS: u64 = 64 << 20;
+pub(super) const MAX_FRAME_PIXELS: u64 = 64 << 20;
 
 /// The most bytes that the decoded frames of one instance may have.
 const MAX_DECODED_BYTES: u64 = 8 << 30;

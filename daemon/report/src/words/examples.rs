@@ -285,6 +285,7 @@ fn faults() -> Vec<DecodeError> {
             DecodeError::Disagrees { frame: 7, found: "512 x 500".into(), expected: "512 x 512".into() },
         ],
         DecodeError::Codec { .. } => [DecodeError::Codec { frame: 7, reason: value() }],
+        DecodeError::NoDecoder { .. } => [DecodeError::NoDecoder { frame: 7, reason: value() }],
         DecodeError::Scale { .. } => [DecodeError::Scale { slope: 0.5, intercept: -3.25 }],
         DecodeError::DataSet { .. } => [DecodeError::DataSet { reason: value() }],
     }

@@ -954,6 +954,7 @@ fn pixels(fault: &DecodeError) -> String {
             format!("第 {frame} 帧：压缩图像为 {found}，图像信息注明 {expected}")
         }
         DecodeError::Codec { frame, reason } => format!("第 {frame} 帧无法解码（{reason}）"),
+        DecodeError::NoDecoder { frame, reason } => format!("第 {frame} 帧未解码（{reason}）"),
         DecodeError::Scale { slope, intercept } => {
             format!("斜率（RescaleSlope）{slope} 与截距（RescaleIntercept）{intercept} 无法换算为 HU")
         }

@@ -83,11 +83,11 @@ impl Decoder {
 
     /// Decodes one frame to Hounsfield units; `number` counts from 1.
     fn frame(&self, stored: &[u8], number: u32, table: &Table) -> Result<Arc<[i16]>, DecodeError> {
-        let Codec::EncapsulatedPixelData(Some(codec), _) = self.transfer_syntax.codec() else {
+        let Codec::EncapsulatedPixelData(Some(_), _) = self.transfer_syntax.codec() else {
             let endianness = self.transfer_syntax.endianness();
             return Ok(plane(table, stored, self.shape.bits_allocated, endianness));
         };
-        let decoded = codec::decode(codec.as_ref(), self.transfer_syntax.uid(), stored, self.shape, number)?;
+        let decoded = codec::decode(self.transfer_syntax.uid(), stored, self.shape, number)?;
         let Decoded { bytes, bits_allocated, precision } = decoded;
         // The codestream is more reliable than the header about its number of bits.
         let by_codestream = precision.map(|bits| Scale { bits_stored: bits, high_bit: bits - 1, ..*table.scale() });

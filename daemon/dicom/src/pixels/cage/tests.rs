@@ -1,0 +1,68 @@
+//! What a confined process can still do: nothing that reaches anybody else.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use rustix::process::{getppid, test_kill_process};
+
+use super::confine::confine;
+
+const DEED: &str = "SCANSIDE_TEST_DEED";
+const DONE: i32 = 10;
+const REFUSED: i32 = 11;
+
+/// Is a test only when another one starts this program again: it confines itself, and nobody is set free again.
+#[test]
+fn inmate() {
+    let Ok(deed) = std::env::var(DEED) else { return };
+    let (mut own, mut other) = UnixStream::pair().unwrap();
+    other.write_all(b"x").unwrap();
+    let (mut file, parent) = (File::open("/etc/passwd").unwrap(), getppid());
+    confine(&own).unwrap();
+    let done = match deed.as_str() {
+        "answer on its socket" => own.write_all(b"R").is_ok() && own.read_exact(&mut [0]).is_ok(),
+        "take memory" => std::hint::black_box(vec![1_u8; 64 << 20]).len() == 64 << 20,
+        "start a thread" => std::thread::Builder::new().spawn(|| 7).is_ok_and(|thread| thread.join().is_ok()),
+        "open a file" => File::open("/etc/passwd").is_ok(),
+        "make a file" => File::create(std::env::temp_dir().join("scanside-inmate")).is_ok(),
+        "read a file that was open" => file.read(&mut [0; 8]).is_ok(),
+        "write to another socket" => other.write(b"x").is_ok(),
+        "open a socket" => UdpSocket::bind("127.0.0.1:0").is_ok(),
+        "start a process" => Command::new("/bin/true").status().is_ok(),
+        "signal its daemon" => parent.map(test_kill_process).is_some_and(|told| told.is_ok()),
+        deed => panic!("{deed}"),
+    };
+    std::process::exit(if done { DONE } else { REFUSED });
+}
+
+fn outcome(deed: &str) -> Option<i32> {
+    let myself = std::env::current_exe().unwrap();
+    let mut command = Command::new(myself);
+    command.args(["--exact", "pixels::cage::tests::inmate", "--nocapture"]).env(DEED, deed);
+    command.status().unwrap().code()
+}
+
+#[test]
+fn a_decoder_reaches_no_file_no_network_and_no_process() {
+    for deed in [
+        "open a file",
+        "make a file",
+        "read a file that was open",
+        "write to another socket",
+        "open a socket",
+        "start a process",
+        "signal its daemon",
+    ] {
+        assert_eq!(outcome(deed), Some(REFUSED), "{deed}");
+    }
+}
+
+#[test]
+fn a_decoder_has_what_it_needs() {
+    for deed in ["answer on its socket", "take memory", "start a thread"] {
+        assert_eq!(outcome(deed), Some(DONE), "{deed}");
+    }
+}
