@@ -24,13 +24,13 @@ fn cage() -> Cage {
 
 /// Transfer syntax, shape and bytes of good frames in every way in which frames are compressed.
 fn frames() -> Vec<(&'static str, Shape, Vec<u8>)> {
-    let jpegs: [(_, fn() -> Vec<Vec<u8>>); 4] = [
-        (seeds::JPEG, seeds::jpegs),
-        (seeds::LOSSLESS, seeds::lossless_jpegs),
-        (seeds::JPEG_LS, seeds::jpegs_ls),
-        (seeds::JPEG_2000, seeds::jpegs_2000),
+    let jpegs = [
+        (seeds::JPEG, seeds::jpegs()),
+        (seeds::LOSSLESS, seeds::lossless_jpegs()),
+        (seeds::JPEG_LS, seeds::jpegs_ls()),
+        (seeds::JPEG_2000, seeds::jpegs_2000()),
     ];
-    let jpegs = jpegs.into_iter().flat_map(|(uid, seeds)| seeds().into_iter().map(move |frame| (uid, frame)));
+    let jpegs = jpegs.into_iter().flat_map(|(uid, frames)| frames.into_iter().map(move |frame| (uid, frame)));
     let mut frames: Vec<_> = jpegs.map(|(uid, frame)| (uid, claimed(&frame), frame)).collect();
     let grey = Shape { rows: 20, columns: 24, samples: 1, bits_allocated: 16, frames: 1 };
     frames.push((seeds::RLE, grey, seeds::run_lengths(1, 16)[4..].to_vec()));
