@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
+
 /// Characters of a text from outside that a log line shows.
 const MOST: usize = 64;
 
@@ -76,6 +78,34 @@ pub fn steers(character: char) -> bool {
         )
 }
 
+/// Whether a text fits a pattern of DICOM's wildcard matching (PS3.4 section C.2.2.2.4): `*` is any text, `?` any character. Time is
+/// bounded by the product of the lengths.
+pub fn is_like(text: &str, pattern: &str) -> bool {
+    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < text.len() {
+        if p < pattern.len() && pattern[p] == '*' {
+            star = Some((p, t));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == text[t]) {
+            p += 1;
+            t += 1;
+        } else if let Some((at, from)) = star {
+            star = Some((at, from + 1));
+            (p, t) = (at + 1, from + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+/// The text in a character set by its defined term (PS3.3 section C.12.1.1.2), as `ISO_IR 100`; `None` when the term is not known, is more than
+/// one, or the set lacks a character.
+pub fn encoded(text: &str, term: &str) -> Option<Vec<u8>> {
+    SpecificCharacterSet::from_code(term)?.encode(text).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -97,7 +127,24 @@ mod tests {
         assert_eq!(shown(&"x".repeat(60_000)).to_string(), format!("{}... (59936 more characters)", "x".repeat(64)));
     }
 
+    #[test]
+    fn a_text_is_encoded_where_the_character_set_has_it() {
+        assert_eq!(encoded("Bj\u{f6}rk", "ISO_IR 100").unwrap(), b"Bj\xf6rk");
+        assert_eq!(encoded("\u{738b}", "GB18030").unwrap(), [0xcd, 0xf5]);
+        for term in ["ISO_IR 100", "ISO_IR 6", "", "\\ISO 2022 IR 87", "no such"] {
+            assert_eq!(encoded("\u{738b}", term), None, "{term}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_text_is_like_itself_and_its_ends(text in "[a-z?*^ ]{0,12}", cut in 0usize..13) {
+            let cut = cut.min(text.len());
+            let (begins, ends, longer) = (format!("{}*", &text[..cut]), format!("*{}", &text[cut..]), format!("{text}!"));
+            prop_assert!([&text, &begins, &ends].iter().all(|pattern| is_like(&text, pattern)));
+            prop_assert!(text.contains('*') || !is_like(&longer, &text));
+        }
+
         #[test]
         fn any_text_becomes_one_bounded_line_that_steers_nothing(text in any::<String>()) {
             let line = shown(&text).to_string();
