@@ -59,6 +59,8 @@ pub enum WorklistError {
 pub struct Worklist {
     path: Option<PathBuf>,
     served: Option<Served>,
+    /// What makes study UIDs those of this box.
+    site: String,
 }
 
 /// One ordered exam.
@@ -88,7 +90,30 @@ pub struct Listing {
 impl Worklist {
     /// In a file or a folder.
     pub fn at(path: Option<PathBuf>) -> Self {
-        Self { path, served: None }
+        Self { path, ..Self::default() }
+    }
+
+    /// Entries of file or folder that name no study get a UID that is derived from `site` and the order, so that the scanner that
+    /// asks for the list and the box mean the same study. `site` is to be no one else's.
+    #[must_use]
+    pub fn of_site(self, site: &str) -> Self {
+        Self { site: site.to_owned(), ..self }
+    }
+
+    /// What file or folder say, for scanners: every entry has a day (`today`, YYYYMMDD, where it has none) and a study. Blocks.
+    ///
+    /// # Errors
+    /// As [`Worklist::read`].
+    pub fn scheduled(&self, today: &str) -> Result<Vec<Entry>, WorklistError> {
+        let path = self.path.as_deref().ok_or(WorklistError::NotConfigured)?;
+        let listing = told(list(path, &self.site))?;
+        let on_a_day = |mut entry: Entry| {
+            if entry.date.is_empty() {
+                entry.date = today.to_owned();
+            }
+            entry.of_a_study(&self.site)
+        };
+        Ok(listing.entries.into_iter().map(on_a_day).collect())
     }
 
     /// Of a server, too.
@@ -123,7 +148,8 @@ impl Worklist {
     pub async fn read(&self) -> Result<Listing, WorklistError> {
         let own = match self.path.clone() {
             Some(path) => {
-                let read = tokio::task::spawn_blocking(move || list(&path)).await;
+                let site = self.site.clone();
+                let read = tokio::task::spawn_blocking(move || list(&path, &site)).await;
                 Some(read.unwrap_or(Err(WorklistError::Crashed)))
             }
             None => None,
@@ -169,7 +195,7 @@ fn told(read: Result<Listing, WorklistError>) -> Result<Listing, WorklistError> 
 }
 
 /// Reads the folder or the file at `path`; the entries are in the order of the appointments.
-fn list(path: &Path) -> Result<Listing, WorklistError> {
+fn list(path: &Path, site: &str) -> Result<Listing, WorklistError> {
     let unreadable = |source| WorklistError::Unreadable { path: path.display().to_string(), source };
     let mut listing = Listing::default();
     if std::fs::metadata(path).map_err(unreadable)?.is_dir() {
@@ -179,7 +205,24 @@ fn list(path: &Path) -> Result<Listing, WorklistError> {
         csv::read(path, &mut listing).map_err(bad)?;
     }
     listing.entries.sort_by(|a, b| key(a).cmp(&key(b)));
+    listing.entries = listing.entries.into_iter().map(|entry| entry.of_a_study(site)).collect();
     Ok(listing)
+}
+
+impl Entry {
+    /// With a study UID where it has none and can be told from other orders of its patient: by accession number or by day.
+    fn of_a_study(self, site: &str) -> Self {
+        let Self { patient, date, time, modality, description, .. } = &self;
+        let order = match (patient.accession_number.as_str(), date.as_str()) {
+            _ if site.is_empty() || !self.study_uid.is_empty() => return self,
+            ("", "") => return self,
+            // The day of an order may change, its number does not.
+            ("", date) => format!("{date}\n{time}\n{modality}\n{description}"),
+            (number, _) => number.to_owned(),
+        };
+        let study_uid = dicom::uid::from_name(&format!("order\n{site}\n{}\n{order}", patient.id));
+        Self { study_uid, ..self }
+    }
 }
 
 fn key(entry: &Entry) -> (&str, &str, &str) {
@@ -280,6 +323,41 @@ mod tests {
         let listing = both.read().await.unwrap();
         assert_eq!(ids(&listing), ["P2"]);
         assert!(listing.skipped.keys().any(|reason| reason.contains("list.csv")), "{:?}", listing.skipped);
+    }
+
+    #[test]
+    fn an_order_without_a_study_gets_one_that_stays_and_is_of_this_site() {
+        let entry = |number: &str, date: &str, time: &str| Entry {
+            patient: Patient { id: "P1".into(), accession_number: number.into(), ..Patient::default() },
+            date: date.into(),
+            time: time.into(),
+            ..Entry::default()
+        };
+        let uid = |entry: Entry, site: &str| entry.of_a_study(site).study_uid;
+        let of = uid(entry("A-1", "20260131", "0900"), "here");
+        assert!(of.starts_with("2.25."), "{of}");
+        assert_eq!(of, uid(entry("A-1", "20260201", "1000"), "here"), "an order that is moved to another day");
+        for other in [
+            uid(entry("A-2", "20260131", "0900"), "here"),
+            uid(entry("A-1", "20260131", "0900"), "there"),
+            uid(entry("", "20260131", "0900"), "here"),
+        ] {
+            assert_ne!(of, other);
+        }
+        assert_ne!(uid(entry("", "20260131", "0900"), "here"), uid(entry("", "20260201", "0900"), "here"));
+        assert_eq!(uid(entry("", "", ""), "here"), "", "nothing tells this exam from the one of next year");
+        assert_eq!(uid(Entry { study_uid: "1.2.3".into(), ..entry("A-1", "", "") }, "here"), "1.2.3");
+    }
+
+    #[test]
+    fn scanners_are_told_a_day_and_a_study_of_every_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.csv");
+        std::fs::write(&path, "patient_id,patient_name,date,time\nP1,ROE,,\nP2,DOE,2026-02-03,0900\n").unwrap();
+        let list = Worklist::at(Some(path)).of_site("here").scheduled("20260131").unwrap();
+        let told: Vec<_> = list.iter().map(|entry| (entry.patient.id.as_str(), entry.date.as_str())).collect();
+        assert_eq!(told, [("P1", "20260131"), ("P2", "20260203")]);
+        assert!(list.iter().all(|entry| !entry.study_uid.is_empty()));
     }
 
     #[tokio::test]
