@@ -80,6 +80,10 @@ impl Settings {
         self.accelerator.check(&mut checker);
         self.live.check(&mut checker);
         self.worklist.check(&mut checker);
+        if self.dicom.worklist && self.live.worklist.is_none() {
+            let reason = "live.worklist must name the list, too: a folder of worklist items or a CSV file";
+            checker.refuse("dicom.worklist", reason);
+        }
         self.record.check(&mut checker);
         self.bus.check(&mut checker);
         self.console.check(&mut checker);

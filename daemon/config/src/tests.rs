@@ -28,7 +28,7 @@ fn every_mistake_names_file_line_key_and_reason() {
             "[dicom]\nlisten = \"0.0.0.0:104\"\nmax_pduu = 5\n",
             "a.toml:3: dicom.max_pduu: unknown key `max_pduu`, expected one of `listen`, `ae_titles`, `sender`, \
              `plain`, `max_associations`, `max_pdu`, `artim_secs`, `idle_secs`, `max_request_kib`, `commitment`, `mpps`, \
-             `tls`",
+             `worklist`, `tls`",
         ),
         ("[dicm]\n", "a.toml:1: dicm: unknown key `dicm`, expected one of "),
         ("\n[dicom]\nmax_pdu = \"big\"\n", "a.toml:3: dicom.max_pdu: invalid type: string \"big\", expected u32"),
@@ -136,6 +136,10 @@ fn every_mistake_names_file_line_key_and_reason() {
         ("live.profile = \"ge\"\n", "a.toml:1: live.profile: \"ge\" is not known; one of auto, phantom-"),
         ("live.deadline_ms = 5.0\n", "a.toml:1: live.deadline_ms: 5 is out of range: 10 to 10000 ms"),
         ("live.threads = 65\n", "a.toml:1: live.threads: 65 is out of range: 0 to 64 threads"),
+        (
+            "[dicom]\nworklist = true\n",
+            "a.toml:2: dicom.worklist: live.worklist must name the list, too: a folder of worklist items or a CSV file",
+        ),
         ("live.worklist = \"list.csv\"\n", "a.toml:1: live.worklist: must be an absolute path"),
         (
             "worklist.ae_title = \"RIS\"\n",

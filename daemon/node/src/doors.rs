@@ -19,7 +19,7 @@ pub fn negotiation(body: &[u8]) {
     let _ = negotiate::read_accept(body);
     let _ = negotiate::reject_reason(body);
     if let Ok(request) = negotiate::read_request(body) {
-        let offer = Offer { storage: true, commitment: true, mpps: true };
+        let offer = Offer { storage: true, commitment: true, mpps: true, worklist: true };
         let (results, contexts) = negotiate::judge_contexts(&request.contexts, offer);
         negotiate::acceptance(&request, results, &contexts, 16_384);
     }

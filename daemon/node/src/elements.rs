@@ -89,6 +89,13 @@ impl<'a> Elements<'a> {
         found
     }
 
+    /// The tags of this level.
+    pub(super) fn tags(&self) -> impl Iterator<Item = Tag> + use<> {
+        let mut tags = Vec::new();
+        let _ = self.walk(|header, _| tags.push(header.tag));
+        tags.into_iter()
+    }
+
     /// Without padding; empty when there is none.
     pub(super) fn text(&self, tag: Tag) -> String {
         self.value(tag).map(plain_text).unwrap_or_default()
@@ -269,9 +276,13 @@ impl Writer {
 
     /// A text of ASCII characters in a value representation that is padded with a space; it may be empty.
     pub(super) fn text(&mut self, tag: Tag, vr: [u8; 2], text: &str) {
-        let mut value = text.as_bytes().to_vec();
+        self.bytes(tag, vr, text.as_bytes().to_vec());
+    }
+
+    /// A text in the character set of the data set; it may be empty. A UID is padded with NUL (PS3.5 section 6.2).
+    pub(super) fn bytes(&mut self, tag: Tag, vr: [u8; 2], mut value: Vec<u8>) {
         if value.len() % 2 == 1 {
-            value.push(b' ');
+            value.push(if vr == *b"UI" { 0 } else { b' ' });
         }
         self.element(tag, vr, &value);
     }

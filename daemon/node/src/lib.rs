@@ -1,7 +1,8 @@
 //! The DICOM node. This file lists what it accepts; `docs/dicom-conformance.md` is the statement.
 //!
 //! As SCP: Verification; every storage SOP class in every transfer syntax that can be stored, bytes kept as they came,
-//! decodable or not; Storage Commitment Push Model; Modality Performed Procedure Step. As SCU: C-STORE of Part 10 files as
+//! decodable or not; Storage Commitment Push Model; Modality Performed Procedure Step; where it is on, C-FIND of the Modality
+//! Worklist. As SCU: C-STORE of Part 10 files as
 //! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model;
 //! C-FIND of the Modality Worklist.
 //! Both roles with TLS or without. To archives with a URL: STOW-RS.
@@ -16,6 +17,7 @@ pub mod doors;
 pub mod callers;
 mod echo;
 mod elements;
+pub mod expected;
 pub mod listener;
 mod message;
 mod mpps;

@@ -76,6 +76,17 @@ impl Command {
         self.field & RESPONSE != 0
     }
 
+    /// A response to this C-FIND before the last, which a data set follows (PS3.7 section 9.1.2.1.5).
+    pub(super) fn pending(&self, status: u16) -> Vec<u8> {
+        let mut set = Elements::default();
+        set.uid(0x0002, &self.sop_class_uid);
+        set.number(0x0100, self.field | RESPONSE);
+        set.number(0x0120, self.message_id);
+        set.number(0x0800, 0x0001);
+        set.number(0x0900, status);
+        set.finish()
+    }
+
     /// The response to this request.
     pub(super) fn response(&self, answer: &Answer) -> Vec<u8> {
         let mut set = Elements::default();

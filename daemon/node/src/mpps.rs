@@ -63,7 +63,7 @@ fn create(store: &Store, settings: &settings::Mpps, request: &Whole) -> Result<D
     };
     info!(association = request.origin.association, step = id, studies = studies.len(), "a step was begun");
     let arrival = series.map(|series| told(id, &series));
-    Ok(Done { answer: Answer::success(), created, arrival })
+    Ok(Done { answer: Answer::success(), created, arrival, ..Done::default() })
 }
 
 /// Answers an N-SET. Blocks; the change is on the disk when it says success.

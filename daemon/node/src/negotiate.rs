@@ -9,6 +9,7 @@ use dicom_ul::pdu::{
     PresentationContextResult, PresentationContextResultReason as Verdict, RequestorRoles, UserVariableItem,
 };
 
+use crate::WORKLIST;
 use crate::elements::Syntax;
 use crate::wire::Fault;
 use crate::{APPLICATION_CONTEXT, COMMITMENT, MPPS, VERIFICATION};
@@ -106,6 +107,8 @@ pub(super) struct Offer {
     pub(super) storage: bool,
     pub(super) commitment: bool,
     pub(super) mpps: bool,
+    /// Who is expected.
+    pub(super) worklist: bool,
 }
 
 impl Offer {
@@ -114,14 +117,19 @@ impl Offer {
             VERIFICATION => true,
             COMMITMENT => self.commitment,
             MPPS => self.mpps,
+            WORKLIST => self.worklist,
             class => self.storage && is_storage(class),
         }
     }
 }
 
-/// DIMSE-N is taken in the two encodings that every peer has.
+/// What is read here is taken in the two encodings that every peer has.
 fn takes(class: &str, syntax: &str) -> bool {
-    if [COMMITMENT, MPPS].contains(&class) { Syntax::of(syntax).is_some() } else { accepts_transfer_syntax(syntax) }
+    if [COMMITMENT, MPPS, WORKLIST].contains(&class) {
+        Syntax::of(syntax).is_some()
+    } else {
+        accepts_transfer_syntax(syntax)
+    }
 }
 
 /// The roles that a peer may have that proposed them; for all other classes the default holds, which is not said. A peer
@@ -344,7 +352,7 @@ mod tests {
     use crate::wire::PDU_HEADER;
 
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
-    const ALL: Offer = Offer { storage: true, commitment: true, mpps: true };
+    const ALL: Offer = Offer { storage: true, commitment: true, mpps: true, worklist: true };
 
     #[test]
     fn an_association_names_the_implementation_that_results_name() {
@@ -433,7 +441,7 @@ mod tests {
         let asked = proposal("SCANSIDE", "CT1", proposed.to_vec(), roles.clone(), 16_384);
         write_pdu(&mut bytes, &Pdu::AssociationRQ(asked)).unwrap();
         assert_eq!(read_request(&bytes[PDU_HEADER..]).unwrap().roles, roles);
-        let none = Offer { storage: false, commitment: false, mpps: false };
+        let none = Offer { storage: false, commitment: false, mpps: false, worklist: false };
         assert!(judge_contexts(&proposed, none).1.is_empty());
     }
 

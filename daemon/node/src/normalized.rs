@@ -1,4 +1,4 @@
-//! Answers DIMSE-N requests: collects the data set within its limit, hands it to the service of the SOP class, and answers
+//! Answers DIMSE-N requests and the C-FIND of the worklist: collects the data set within its limit, hands it to the service of the SOP class, and answers
 //! once the service has written down what it promises.
 
 use custody::instance::Origin;
@@ -9,7 +9,8 @@ use crate::message::{self, Command};
 use crate::negotiate::Context;
 use crate::operation::{Done, Whole, refuse};
 use crate::status::{Answer, Refusal};
-use crate::{COMMITMENT, Intake, MPPS, commitment, mpps};
+use crate::worklist::offer;
+use crate::{COMMITMENT, Intake, MPPS, WORKLIST, commitment, mpps};
 
 /// A request whose data set is being received.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ enum Service {
     ArchiveReported,
     StepBegun,
     StepChanged,
+    WhoIsExpected,
 }
 
 fn service(field: u16, class: &str) -> Option<Service> {
@@ -36,6 +38,7 @@ fn service(field: u16, class: &str) -> Option<Service> {
         (COMMITMENT, message::N_EVENT_REPORT) => Some(Service::ArchiveReported),
         (MPPS, message::N_CREATE) => Some(Service::StepBegun),
         (MPPS, message::N_SET) => Some(Service::StepChanged),
+        (WORKLIST, message::C_FIND) => Some(Service::WhoIsExpected),
         _ => None,
     }
 }
@@ -88,7 +91,8 @@ async fn serve(intake: &Intake, origin: &Origin, command: Command, context: &Con
     };
     // Rows of the same database as the instances: while those are refused, so are these, and the peer tries again.
     let (level, reason) = intake.gate.get();
-    if level >= Level::NoNewStudies && service != Service::ArchiveReported {
+    let needs_rows = !matches!(service, Service::ArchiveReported | Service::WhoIsExpected);
+    if level >= Level::NoNewStudies && needs_rows {
         return refuse(Refusal::Processing, &reason).into();
     }
     let whole = Whole { command, syntax, bytes, origin: origin.clone() };
@@ -98,6 +102,12 @@ async fn serve(intake: &Intake, origin: &Origin, command: Command, context: &Con
         Service::ArchiveReported => commitment::archive_reported(&services, &whole).into(),
         Service::StepBegun => mpps::begun(&services.store, &settings.mpps, &whole),
         Service::StepChanged => mpps::changed(&services.store, &settings.mpps, &whole),
+        Service::WhoIsExpected => match &services.expected {
+            Some(expected) => {
+                offer::answer(&expected.0, &whole).map_or_else(Done::from, |found| Done { found, ..Done::default() })
+            }
+            None => refuse(Refusal::UnknownOperation, "").into(),
+        },
     };
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| refuse(Refusal::Processing, "an error in this software").into())

@@ -32,6 +32,14 @@ pub(super) fn refuse(refusal: Refusal, reason: &str) -> Answer {
     Answer::new(status::of(refusal), reason)
 }
 
+/// The answers of a C-FIND before its last.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The status that says that more follow.
+    pub(super) pending: u16,
+    pub(super) data_sets: Vec<Vec<u8>>,
+}
+
 /// What a service has done.
 #[derive(Debug, Default)]
 pub(super) struct Done {
@@ -40,6 +48,8 @@ pub(super) struct Done {
     pub(super) created: Option<String>,
     /// For the engine.
     pub(super) arrival: Option<Arrival>,
+    /// What is sent before the answer, which is then the last.
+    pub(super) found: Found,
 }
 
 impl From<Answer> for Done {

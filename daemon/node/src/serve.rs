@@ -166,12 +166,13 @@ fn offer(
             storage: true,
             commitment: settings.commitment.accept || !services.archives.is_empty(),
             mpps: settings.mpps.accept,
+            worklist: services.expected.is_some(),
         }),
         Err(Refusal::CalledAe { .. } | Refusal::CallingAe { .. } | Refusal::Address { .. })
             if services.is_archive(&request.called, &request.calling) =>
         {
             policy::judge_archive(settings, &request.calling, tls)?;
-            Ok(Offer { storage: false, commitment: true, mpps: false })
+            Ok(Offer { storage: false, commitment: true, mpps: false, worklist: false })
         }
         Err(refusal) => Err(refusal),
     }
@@ -370,9 +371,9 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
         let arriving = match request.field {
             message::C_STORE => Arriving::Object(Reception::begin(intake, &self.origin, request, context)),
             message::C_ECHO => Arriving::Object(Reception::answered(echo::answer(&request), request, context)),
-            // There is nothing to cancel, because no operation has pending responses; and C-CANCEL has no response.
+            // There is nothing to cancel: all responses to a C-FIND are sent before the next message is read. C-CANCEL has none.
             message::C_CANCEL => return Ok(None),
-            message::N_EVENT_REPORT | message::N_ACTION | message::N_CREATE | message::N_SET => {
+            message::C_FIND | message::N_EVENT_REPORT | message::N_ACTION | message::N_CREATE | message::N_SET => {
                 Arriving::Request(Request::begin(request, context))
             }
             _ if request.is_response() => {
@@ -425,6 +426,10 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
         if let Some(arrival) = done.arrival {
             // The rows stay even if the engine has ended.
             let _ = intake.arrivals.send(arrival).await;
+        }
+        for data_set in &done.found.data_sets {
+            self.sender.command(context.id, &command.pending(done.found.pending)).await?;
+            self.sender.data_set(context.id, data_set).await?;
         }
         self.sender.command(context.id, &command.response(&done.answer)).await
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use custody::store::Store;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::expected::Source;
 use crate::settings::Destination;
 use crate::tls::settings::DestinationTls;
 
@@ -46,12 +47,30 @@ pub struct Services {
     /// Notified when an archive has reported: rows of `deliveries` have changed.
     pub outbox_wake: Arc<Notify>,
     pub(crate) lines: Lines,
+    /// The list of who is expected, where scanners may ask for it.
+    pub(crate) expected: Option<Expected>,
+}
+
+/// The list of who is expected.
+#[derive(Clone)]
+pub(crate) struct Expected(pub(crate) Source);
+
+impl std::fmt::Debug for Expected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Expected")
+    }
 }
 
 impl Services {
     pub fn new(store: Store, archives: impl IntoIterator<Item = Archive>, outbox_wake: Arc<Notify>) -> Self {
         let archives = archives.into_iter().collect();
-        Self { store, archives, report: Arc::default(), outbox_wake, lines: Lines::default() }
+        Self { store, archives, report: Arc::default(), outbox_wake, lines: Lines::default(), expected: None }
+    }
+
+    /// Scanners that may send may also ask who is expected.
+    #[must_use]
+    pub fn and_expected(self, source: Option<Source>) -> Self {
+        Self { expected: source.map(Expected), ..self }
     }
 
     /// Whether this peer is an archive of ours that calls us by the title under which we call it.

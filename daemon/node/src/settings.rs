@@ -35,6 +35,8 @@ pub struct Dicom {
     pub max_request_kib: usize,
     pub commitment: Commitment,
     pub mpps: Mpps,
+    /// Whether scanners may ask who is expected (Modality Worklist), from the list that `live.worklist` names.
+    pub worklist: bool,
     pub tls: Tls,
 }
 
@@ -122,6 +124,7 @@ impl Default for Dicom {
             max_request_kib: 8192,
             commitment: Commitment::default(),
             mpps: Mpps::default(),
+            worklist: false,
             tls: Tls::default(),
         }
     }

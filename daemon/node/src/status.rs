@@ -66,6 +66,9 @@ pub(super) enum Refusal {
     /// The state of the instance does not allow it, or this device cannot do it now.
     Processing,
     NotAuthorised,
+    /// Of C-FIND: the identifier is no question for a worklist, or there is no list to look into.
+    NoQuestion,
+    CannotList,
 }
 
 /// A sender tries again after 0xA7xx and gives up after any other failure. Therefore only what can be corrected on this
@@ -94,6 +97,8 @@ pub(super) fn of(refusal: Refusal) -> u16 {
         Refusal::InvalidValue => 0x0106,
         Refusal::Processing => 0x0110,
         Refusal::NotAuthorised => 0x0124,
+        Refusal::NoQuestion => 0xa900,
+        Refusal::CannotList => 0xc001,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Asks a worklist server who is expected (Modality Worklist, PS3.4 annex K), as SCU of C-FIND. Nobody is asked for by name:
 //! the question is for days, a modality and perhaps a station. What the answers are worth is judged by whoever shows them.
 
+pub mod offer;
 pub mod query;
 pub mod settings;
+mod write;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -7,7 +7,6 @@ use ::live::record;
 use ::live::screen::profile::Profiles;
 use ::live::source::device::Device;
 use ::live::view::{Recording, Sign, Stage, Status, View};
-use ::live::worklist::Worklist;
 use ::live::worklist::served::Served;
 use anyhow::Context;
 use config::Settings;
@@ -19,11 +18,13 @@ use study::parts::StudyParts;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::worklist;
+
 /// Both ends of the live path. Page, bus and recorder use the view; it is absent if no device is configured. `served`: the
 /// worklist of the server, if there is one.
 pub fn ends(settings: &Settings, served: Option<Served>) -> (Stage, Option<View>) {
     let (stage, view) = ::live::view::channel();
-    let view = View { worklist: Worklist::at(settings.live.worklist.clone()).and(served), ..view };
+    let view = View { worklist: worklist::own(settings).and(served), ..view };
     (stage, settings.live.is_on().then_some(view))
 }
 

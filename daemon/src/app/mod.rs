@@ -68,7 +68,8 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let (stage, view) = live::ends(&settings, served);
     let archives = settings.destination.values().filter(|one| one.url.is_none() && one.commitment != Asking::Off);
     let archives = archives.map(Archive::from);
-    let services = Services::new(parts.store.clone(), archives, parts.outbox_wake.clone());
+    let services = Services::new(parts.store.clone(), archives, parts.outbox_wake.clone())
+        .and_expected(worklist::offered(&settings));
     let callers = Callers::default();
     let intake = Intake {
         spool: parts.spool.clone(),

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::Settings;
@@ -12,6 +13,8 @@ use hal::backoff::Backoff;
 use hal::backoff::Pauses;
 use hal::clock::Wall;
 use live::worklist::served::{self, Answer, Served, Writer};
+use live::worklist::{Entry, Worklist};
+use node::expected::{Scheduled, Source};
 use node::send::Target;
 use node::worklist::query::Query;
 use node::worklist::settings::WorklistServer;
@@ -54,6 +57,32 @@ pub fn ends(settings: &Settings) -> (Option<Expected>, Option<Served>) {
     let station = server.station_ae_title.as_deref().unwrap_or("*");
     let question = format!("{name} {} {station}", server.modality);
     (Some(Expected { server, target, question, wall, writer }), Some(served))
+}
+
+/// The list that is in a file or folder of this box.
+pub fn own(settings: &Settings) -> Worklist {
+    Worklist::at(settings.live.worklist.clone()).of_site(&site(settings))
+}
+
+/// What scanners are told that ask who is expected; `None`: they may not ask.
+pub fn offered(settings: &Settings) -> Option<Source> {
+    let (list, wall) = (own(settings), Wall::default());
+    let ask = move || {
+        let entries = list.scheduled(&wall.local_date(0)).map_err(|error| error.to_string())?;
+        Ok(entries.into_iter().map(scheduled).collect())
+    };
+    settings.dicom.worklist.then(|| Arc::new(ask) as Source)
+}
+
+fn scheduled(entry: Entry) -> Scheduled {
+    let Entry { patient, study_uid, date, time, modality, description } = entry;
+    Scheduled { patient, study_uid, date, time, modality, description }
+}
+
+/// What no other box is called: systemd gives each machine a number (machine-id(5)), which is not shown to anybody.
+fn site(settings: &Settings) -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    format!("{} {} {}", machine.trim(), settings.device.serial_number, settings.device.institution)
 }
 
 /// Runs until shutdown. Without a server, what one has said earlier is removed.
@@ -176,10 +205,8 @@ fn write(path: &Path, kept: &Kept) -> std::io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use dicom::patient::Patient;
-    use live::worklist::{Entry, Worklist};
-
     use super::*;
+    use dicom::patient::Patient;
 
     fn settings(address: &str) -> Settings {
         let mut settings = Settings::default();

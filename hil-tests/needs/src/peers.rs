@@ -27,6 +27,7 @@ pub enum Service {
     CommitmentOut,
     MppsIn,
     MppsOut,
+    WorklistIn,
     WorklistOut,
     TlsIn,
     TlsOut,
@@ -55,7 +56,7 @@ impl Program {
 
 impl Service {
     #[cfg(test)]
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::EchoIn,
         Self::EchoOut,
         Self::StoreIn,
@@ -64,6 +65,7 @@ impl Service {
         Self::CommitmentOut,
         Self::MppsIn,
         Self::MppsOut,
+        Self::WorklistIn,
         Self::WorklistOut,
         Self::TlsIn,
         Self::TlsOut,
@@ -83,6 +85,7 @@ impl Service {
             Self::CommitmentOut => "storage commitment that the box asks",
             Self::MppsIn => "MPPS to the box",
             Self::MppsOut => "MPPS from the box",
+            Self::WorklistIn => "worklist that the peer asks",
             Self::WorklistOut => "worklist that the box asks",
             Self::TlsIn => "TLS to the box",
             Self::TlsOut => "TLS from the box",

@@ -71,3 +71,34 @@ async fn replay_the_worklist_of_a_server_names_the_exam_and_outlives_the_server_
         assert!(!log.contains(name), "the log names {name}: {log}");
     }
 }
+
+/// One list serves scanner and box: a site without an information system.
+#[tokio::test(flavor = "multi_thread")]
+async fn replay_scanner_and_box_that_take_their_patient_from_one_list_mean_the_same_study() {
+    let Some(mut py) = Py::start().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (list, today) = (folder.path().join("list.csv"), Wall::default().local_date(0));
+    let line = format!("P7,DOE^JANE,A-7,{today},0930,US\n");
+    std::fs::write(&list, format!("patient_id,patient_name,accession_number,date,time,modality\n{line}")).unwrap();
+    let (video, _) = record(Name::B, folder.path());
+    let more = format!("worklist = {list:?}\n[dicom]\nworklist = true\n");
+    let (mut appliance, live) = watching(&video, &more).await;
+
+    let text =
+        |vr: &str, value: &str| if value.is_empty() { json!({"vr": vr}) } else { json!({"vr": vr, "Value": [value]}) };
+    let step = json!({"00080060": text("CS", "US"), "00400002": text("DA", &today)});
+    let data =
+        json!({"00100020": text("LO", ""), "0020000D": text("UI", ""), "00400100": {"vr": "SQ", "Value": [step]}});
+    let to = json!(["127.0.0.1", appliance.address.port()]);
+    let told = py.order(json!({"do": "find", "calling": "US1", "to": to, "data": data})).await;
+    let study = told["found"][0]["study"].as_str().unwrap().to_owned();
+    assert_eq!((told["found"][0]["id"].as_str(), told["statuses"].clone()), (Some("P7"), json!([0xff00, 0])), "{told}");
+
+    said(&appliance, &["live", "start", "--accession", "A-7"]).await;
+    let exam = Live::read(&live).await.unwrap().exam.unwrap();
+    assert_eq!((exam.patient.id, exam.study_uid), ("P7".into(), study));
+    said(&appliance, &["live", "stop"]).await;
+    appliance.stop().await.unwrap();
+    let log = std::fs::read_to_string(appliance.log_file()).unwrap();
+    assert!(!log.contains("DOE^JANE") && !log.contains("A-7"), "{log}");
+}

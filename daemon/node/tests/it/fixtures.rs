@@ -12,6 +12,7 @@ use custody::store::{Durability, Store, instances};
 use dicom::file_meta;
 use hal::clock::Wall;
 use node::callers::Callers;
+use node::expected::Source;
 use node::reporter::Reporter;
 use node::send::Target;
 use node::services::{Archive, Services};
@@ -65,6 +66,18 @@ impl Node {
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self::start_on(directory, Services::new(store.clone(), archives, wake.clone()), change).await
+    }
+
+    /// Scanners may ask it who is expected.
+    pub async fn start_expecting(list: Source) -> Self {
+        Self::start_expecting_for(list, |_| {}).await
+    }
+
+    pub async fn start_expecting_for(list: Source, change: impl FnOnce(&mut Dicom)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("scanside.db")).unwrap();
+        let services = Services::new(store, Vec::new(), Arc::default()).and_expected(Some(list));
+        Self::start_on(directory, services, change).await
     }
 
     /// On the disk of a node that has ended.

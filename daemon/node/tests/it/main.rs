@@ -7,6 +7,7 @@ mod commitment;
 mod corpus;
 mod crowd;
 mod dcmtk;
+mod expected;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod fixtures;
 mod hostile;

@@ -3,6 +3,7 @@
 {"do": "listen", "role": "scanner" | "archive" | "worklist", ...}   -> {"port": N}
 {"do": "ask", ...}       N-ACTION of storage commitment  -> {"status": N}
 {"do": "create" | "set", ...}   MPPS                     -> {"status": N, "uid": ...}
+{"do": "find", ...}      C-FIND of the worklist          -> {"statuses": [...], "found": [...]}
 {"do": "store", ...}     C-ECHO and C-STORE              -> {"echo": N, "status": N}
 {"do": "release"}        the association of "ask" with "keep"
 What arrives by itself is told as {"event": ...}.
@@ -305,6 +306,25 @@ def ask(order):
         assoc.release()
 
 
+def find(order):
+    """C-FIND of the Modality Worklist; "data" is the identifier."""
+    assoc = associate(order, WORKLIST)
+    if assoc is None:
+        return
+    statuses, found = [], []
+    for answer, data in assoc.send_c_find(Dataset.from_json(json.dumps(order["data"])), WORKLIST):
+        statuses.append(status_of(answer))
+        if data is not None:
+            one = data.ScheduledProcedureStepSequence[0]
+            found.append({
+                "name": str(data.PatientName), "id": data.PatientID, "study": data.StudyInstanceUID, "number": data.AccessionNumber,
+                "station": one.ScheduledStationAETitle, "date": one.ScheduledProcedureStepStartDate,
+                "time": one.ScheduledProcedureStepStartTime, "step": one.ScheduledProcedureStepID,
+            })
+    say(statuses=statuses, found=found)
+    assoc.release()
+
+
 def step(order):
     # The UID of a step that was created is in the command only.
     heard = []
@@ -333,6 +353,8 @@ def main():
             ask(order)
         elif what == "store":
             store(order)
+        elif what == "find":
+            find(order)
         elif what == "release":
             kept.pop("association").release()
             say(status=0)
