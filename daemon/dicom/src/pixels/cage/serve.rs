@@ -56,7 +56,7 @@ fn ready(socket: &UnixStream) -> Result<(), ConfineError> {
 }
 
 /// Bounds processor time and memory by what a frame of this size needs.
-fn limit(order: &Order<'_>) -> io::Result<()> {
+pub(super) fn limit(order: &Order<'_>) -> io::Result<()> {
     let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec;
     let seconds = u64::try_from(used).unwrap_or_default() + PROCESSOR_SECS;
     set(Resource::Cpu, seconds, None)?;

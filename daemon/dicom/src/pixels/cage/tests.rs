@@ -9,8 +9,12 @@ use std::process::Command;
 use rustix::process::{getppid, test_kill_process};
 
 use super::confine::confine;
+use super::serve::limit;
+use super::wire::Order;
+use crate::pixels::shape::Shape;
 
 const DEED: &str = "SCANSIDE_TEST_DEED";
+const SMALL: Shape = Shape { rows: 512, columns: 512, samples: 1, bits_allocated: 16, frames: 1 };
 const DONE: i32 = 10;
 const REFUSED: i32 = 11;
 
@@ -26,6 +30,10 @@ fn inmate() {
         "answer on its socket" => own.write_all(b"R").is_ok() && own.read_exact(&mut [0]).is_ok(),
         "take memory" => std::hint::black_box(vec![1_u8; 64 << 20]).len() == 64 << 20,
         "start a thread" => std::thread::Builder::new().spawn(|| 7).is_ok_and(|thread| thread.join().is_ok()),
+        "take more memory than its frame may need" => {
+            limit(&Order { transfer_syntax_uid: "", frame: &[], shape: SMALL, bits_allocated: 16 }).unwrap();
+            std::hint::black_box(vec![1_u8; 256 << 20]).len() == 256 << 20
+        }
         "open a file" => File::open("/etc/passwd").is_ok(),
         "make a file" => File::create(std::env::temp_dir().join("scanside-inmate")).is_ok(),
         "read a file that was open" => file.read(&mut [0; 8]).is_ok(),
@@ -58,6 +66,12 @@ fn a_decoder_reaches_no_file_no_network_and_no_process() {
     ] {
         assert_eq!(outcome(deed), Some(REFUSED), "{deed}");
     }
+}
+
+/// Whoever asks for more gets none: Rust ends the process, C libraries give up.
+#[test]
+fn a_decoder_has_no_more_memory_than_a_frame_of_its_size_needs() {
+    assert_eq!(outcome("take more memory than its frame may need"), None, "ended by a signal");
 }
 
 #[test]
