@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::policy::Refusal;
-use crate::tls;
 use crate::wire::Fault;
+use crate::{COMMITMENT, MPPS, WORKLIST, tls};
 
 /// Callers that were accepted, and those that were refused: this many of each are remembered.
 const MOST: usize = 64;
@@ -136,12 +136,18 @@ impl Callers {
         self.changed.subscribe()
     }
 
-    pub(crate) fn accepted(&self, calling: &str, called: &str, address: IpAddr, contexts: usize) {
+    /// `proposed`: SOP classes. `contexts`: how many presentation contexts were accepted.
+    pub(crate) fn accepted<'a>(
+        &self,
+        (calling, called): (&str, &str),
+        address: IpAddr,
+        contexts: usize,
+        proposed: impl Iterator<Item = &'a str>,
+    ) {
         if contexts > 0 {
             return self.note(calling, called, address, Outcome::Accepted, "");
         }
-        let reason = "the caller proposed no SOP class and transfer syntax that this device takes";
-        self.note(calling, called, address, Outcome::NoContextAccepted, reason);
+        self.note(calling, called, address, Outcome::NoContextAccepted, nothing_taken(proposed));
     }
 
     pub(crate) fn refused(&self, calling: &str, called: &str, address: IpAddr, refusal: &Refusal) {
@@ -187,6 +193,28 @@ impl Callers {
     }
 }
 
+/// Why a caller may have come for nothing: what it asks for is off, or is not done here.
+fn nothing_taken<'a>(mut proposed: impl Iterator<Item = &'a str>) -> &'static str {
+    /// Query/Retrieve of all roots and levels (PS3.4 annex C).
+    const QUERY_RETRIEVE: &str = "1.2.840.10008.5.1.4.1.2.";
+    let why = |class| match class {
+        WORKLIST => Some(
+            "the caller asks who is expected (Modality Worklist), which is off here: set live.worklist and dicom.worklist",
+        ),
+        MPPS => Some(
+            "the caller tells of its exams (MPPS), which is off here or was proposed in an encoding that is not taken: see dicom.mpps",
+        ),
+        COMMITMENT => Some(
+            "the caller asks for storage commitment, which is off here or was proposed in an encoding that is not taken: see dicom.commitment",
+        ),
+        class if class.starts_with(QUERY_RETRIEVE) => {
+            Some("the caller searches for studies (Query/Retrieve), which this device offers by DICOMweb only")
+        }
+        _ => None,
+    };
+    proposed.find_map(why).unwrap_or("the caller proposed no SOP class and transfer syntax that this device takes")
+}
+
 fn add(all: &mut Vec<Caller>, mut caller: Caller) {
     if let Some(at) = all.iter().position(|known| known.is_same(&caller)) {
         let known = all.remove(at);
@@ -219,7 +247,7 @@ mod tests {
         let callers = Callers::default();
         refuse(&callers, "MR7", CT);
         refuse(&callers, "MR7 ", CT);
-        callers.accepted("CT1", "SCANSIDE", CT, 3);
+        callers.accepted(("CT1", "SCANSIDE"), CT, 3, std::iter::empty());
         let list = callers.list();
         assert_eq!(
             list.iter().map(|one| (one.calling_ae.as_str(), one.times)).collect::<Vec<_>>(),
@@ -230,9 +258,26 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_for_a_service_that_is_off_is_told_which_key_switches_it_on() {
+        let callers = Callers::default();
+        for (class, words) in [
+            (WORKLIST, "dicom.worklist"),
+            (MPPS, "dicom.mpps"),
+            (COMMITMENT, "dicom.commitment"),
+            ("1.2.840.10008.5.1.4.1.2.2.1", "DICOMweb"),
+            ("1.2.840.10008.1.9", "no SOP class"),
+        ] {
+            callers.accepted(("US1", "SCANSIDE"), CT, 0, ["1.2.3", class].into_iter());
+            let last = &callers.list()[0];
+            assert_eq!(last.outcome, Outcome::NoContextAccepted);
+            assert!(last.reason.contains(words), "{}", last.reason);
+        }
+    }
+
+    #[test]
     fn a_crowd_of_strangers_displaces_no_known_sender_and_memory_is_bounded() {
         let callers = Callers::default();
-        callers.accepted("CT1", "SCANSIDE", CT, 3);
+        callers.accepted(("CT1", "SCANSIDE"), CT, 3, std::iter::empty());
         for number in 0..1000 {
             refuse(&callers, &format!("X{number}"), CT);
         }

@@ -86,7 +86,8 @@ where
         }
     };
     let (results, contexts) = negotiate::judge_contexts(&request.contexts, offer);
-    intake.callers.accepted(&request.calling, &request.called, peer.ip(), contexts.len());
+    let proposed = request.contexts.iter().map(|context| context.abstract_syntax.as_str());
+    intake.callers.accepted((&request.calling, &request.called), peer.ip(), contexts.len(), proposed);
     let accept = negotiate::acceptance(&request, results, &contexts, intake.settings.max_pdu);
     if let Err(fault) = writer.send_pdu(&Pdu::AssociationAC(accept)).await {
         return info!(association = number, %peer, "no association: {fault}");

@@ -266,8 +266,8 @@ pub fn refused(caller: &Caller, site: &Site<'_>) -> (Text, Text) {
                 "{calling_ae}（{address}）请求了本机不提供的服务"
             ),
             both!(
-                "On the scanner set this box up for storage only (no query, print or the like). Studies are not affected.",
-                "在设备上只把本机设为存储（Storage）目的地，不要设为查询、打印等。检查接收不受影响。"
+                "On the scanner use this box for storage, its commitment, MPPS and, where dicom.worklist is on, the worklist; not for query or print. Studies are not affected.",
+                "在设备上本机可用于存储（Storage）、存储确认、MPPS，以及在 dicom.worklist 开启时的工作列表；不要设为查询、打印等。检查接收不受影响。"
             ),
         ),
         "too-many-associations" => (
