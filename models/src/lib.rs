@@ -10,6 +10,7 @@ pub mod golden;
 pub mod grid;
 pub mod growth;
 pub mod identity;
+pub mod lesion;
 #[cfg(any(test, feature = "maker"))]
 pub mod maker;
 pub mod manifest;

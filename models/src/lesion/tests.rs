@@ -1,0 +1,373 @@
+//! What is one lesion, how it changed, what is due, and what may be entered; also with values that proptest makes up.
+
+use jiff::civil::{Date, date};
+use proptest::prelude::*;
+
+use super::book::{Book, Wrong};
+use super::change::{Category, Visit, Why, category, last_change, response, visits};
+use super::due::{Interval, Standing, days, is_met, suggestion};
+use super::entry::{Entry, Given, Line, Outcome};
+use super::same::{Known, Likeness, Verdict, again, at, hours, judge, likeness};
+use super::sighting::{By, InView, Method, Person, Place, Projection, Shown, Sighting};
+use crate::findings::Side;
+
+fn place(side: Side, clock: u8, distance_mm: f64) -> Place {
+    Place { side: Some(side), clock: Some(clock), distance_mm: Some(distance_mm), in_view: None }
+}
+
+fn seen(day: Date, place: Place, axes_mm: &[f64]) -> Sighting {
+    let person = Person { id: "P1".into(), ..Person::default() };
+    Sighting {
+        person,
+        date: day,
+        method: Method { modality: "US".into(), by: By::Software("net 1".into()) },
+        place,
+        axes_mm: axes_mm.to_vec(),
+        gone: false,
+        shown: Shown { object_uid: format!("1.2.{day}"), ..Shown::default() },
+        simulated: false,
+    }
+}
+
+fn first() -> Date {
+    date(2026, 1, 10)
+}
+
+fn known(id: u64, sighting: &Sighting) -> Known<'_> {
+    Known { id, sightings: vec![sighting] }
+}
+
+fn line(id: u64, by: &str, entry: Entry) -> Line {
+    Line { id, utc: "2026-02-01T09:00:00.000Z".into(), by: by.into(), entry }
+}
+
+#[test]
+fn only_side_clock_and_distance_together_make_a_lesion_the_same_by_themselves() {
+    let old = seen(first(), place(Side::Left, 10, 40.0), &[12.0, 9.0]);
+    let verdict = |new: Place, axes: &[f64]| {
+        let new = seen(date(2027, 1, 12), new, axes);
+        judge(&[new], &[known(7, &old)], &[20]).remove(0)
+    };
+    assert_eq!(verdict(place(Side::Left, 11, 50.0), &[14.0]), Verdict::Same(7));
+    assert_eq!(verdict(place(Side::Right, 10, 40.0), &[12.0]), Verdict::New, "the other breast");
+    assert_eq!(verdict(place(Side::Left, 1, 40.0), &[12.0]), Verdict::New, "three hours away");
+    assert_eq!(verdict(place(Side::Left, 10, 56.0), &[12.0]), Verdict::New, "16 mm away");
+    assert_eq!(verdict(Place::default(), &[12.0]), Verdict::Open(vec![7]), "nobody said where");
+    let side = Place { side: Some(Side::Left), ..Place::default() };
+    assert_eq!(verdict(side, &[12.0]), Verdict::Open(vec![7]));
+    assert_eq!(verdict(place(Side::Left, 10, 40.0), &[40.0]), Verdict::Open(vec![7]), "more than three times as large");
+}
+
+#[test]
+fn two_candidates_or_two_marks_in_one_picture_are_for_a_person() {
+    let old = seen(first(), place(Side::Left, 10, 40.0), &[12.0]);
+    let near = seen(first(), place(Side::Left, 11, 45.0), &[12.0]);
+    let new = seen(date(2027, 1, 12), place(Side::Left, 10, 42.0), &[12.0]);
+    let both = [known(7, &old), known(8, &near)];
+    assert_eq!(judge(std::slice::from_ref(&new), &both, &[20]), [Verdict::Open(vec![7, 8])]);
+    assert_eq!(judge(&[new.clone(), new], &[known(7, &old)], &[20, 21]), vec![Verdict::Open(vec![7]); 2]);
+    // Two marks in one picture of a first exam are two lesions.
+    let blank = seen(first(), Place::default(), &[12.0]);
+    assert_eq!(judge(&[blank.clone(), blank], &[], &[20, 21]), [Verdict::New, Verdict::New]);
+}
+
+#[test]
+fn a_lesion_is_found_again_in_the_same_view_and_proposed_in_the_other() {
+    let view = |projection, behind_nipple_mm, below_nipple_mm| Place {
+        side: Some(Side::Right),
+        in_view: Some(InView { projection, behind_nipple_mm, below_nipple_mm }),
+        ..Place::default()
+    };
+    let old = view(Projection::Cc, 40.0, 10.0);
+    assert_eq!(at(&old, &view(Projection::Cc, 50.0, 0.0)), Likeness::Sure);
+    assert_eq!(at(&old, &view(Projection::Cc, 40.0, -20.0)), Likeness::No);
+    assert_eq!(at(&old, &view(Projection::Mlo, 45.0, -60.0)), Likeness::Maybe);
+    assert_eq!(at(&old, &view(Projection::Mlo, 70.0, 10.0)), Likeness::No);
+    assert_eq!(at(&old, &place(Side::Right, 9, 30.0)), Likeness::Maybe, "ultrasound against mammogram");
+}
+
+#[test]
+fn a_repeated_analysis_finds_its_marks_again_by_their_boxes() {
+    let boxed = |bounds| {
+        let one = seen(first(), Place::default(), &[5.0]);
+        Sighting { shown: Shown { bounds: Some(bounds), ..one.shown.clone() }, ..one }
+    };
+    let (a, b) = (boxed([0.0, 0.0, 10.0, 10.0]), boxed([50.0, 50.0, 60.0, 60.0]));
+    let new = [boxed([51.0, 50.0, 61.0, 60.0]), boxed([100.0, 0.0, 110.0, 10.0]), boxed([1.0, 1.0, 9.0, 9.0])];
+    assert_eq!(again(&[&a, &b], &new), [Some(1), None, Some(0)]);
+}
+
+#[test]
+fn simulated_sightings_and_real_ones_are_never_one_lesion() {
+    let old = seen(first(), place(Side::Left, 10, 40.0), &[12.0]);
+    let new = Sighting { simulated: true, ..seen(date(2027, 1, 12), place(Side::Left, 10, 40.0), &[12.0]) };
+    assert_eq!(likeness(&new, &known(7, &old)), Likeness::No);
+}
+
+#[test]
+fn categories_are_those_of_recist() {
+    for (baseline, nadir, now, expected) in [
+        (20.0, 20.0, 0.0, Category::Complete),
+        (20.0, 20.0, 14.0, Category::Partial),
+        (20.0, 20.0, 14.1, Category::Stable),
+        (20.0, 20.0, 24.9, Category::Stable),
+        (20.0, 20.0, 25.0, Category::Progressive),
+        // 20 % of 40 is 8, more than 5 mm.
+        (40.0, 40.0, 46.0, Category::Stable),
+        (40.0, 40.0, 48.0, Category::Progressive),
+        // From the nadir, although still 30 % below the baseline.
+        (30.0, 10.0, 15.0, Category::Progressive),
+        (30.0, 10.0, 14.0, Category::Partial),
+        (30.0, 0.0, 3.0, Category::Progressive),
+    ] {
+        assert_eq!(category(baseline, nadir, now), expected, "{baseline} {nadir} {now}");
+    }
+}
+
+fn visit(day: Date, modality: &str, longest_mm: f64) -> Visit {
+    let method = Method { modality: modality.into(), by: By::Person };
+    Visit { date: day, method, longest_mm, volume_ml: None, gone: longest_mm == 0.0 }
+}
+
+#[test]
+fn what_was_measured_otherwise_is_not_evaluable() {
+    let begun = date(2026, 3, 1);
+    let why = |visits: &[Visit]| response(visits, begun).why;
+    assert_eq!(why(&[visit(date(2026, 4, 1), "US", 20.0)]), Some(Why::NoBaseline));
+    assert_eq!(why(&[visit(first(), "US", 20.0)]), Some(Why::NothingSince));
+    assert_eq!(why(&[visit(first(), "MG", 20.0), visit(date(2026, 4, 1), "US", 12.0)]), Some(Why::Methods));
+    assert_eq!(why(&[visit(first(), "US", 9.9), visit(date(2026, 4, 1), "US", 5.0)]), Some(Why::TooSmall));
+    let course = [visit(first(), "US", 20.0), visit(first(), "MG", 26.0), visit(date(2026, 4, 1), "US", 12.0)];
+    let found = response(&course, begun);
+    assert_eq!((found.category, found.baseline.unwrap().longest_mm), (Category::Partial, 20.0));
+    let software =
+        Visit { method: Method { modality: "US".into(), by: By::Software("net".into()) }, ..course[0].clone() };
+    assert_eq!(why(&[software, course[2].clone()]), Some(Why::Methods), "a person and a network");
+}
+
+#[test]
+fn the_volume_is_that_of_an_ellipsoid_with_three_axes_and_of_several_pictures_the_longest_counts() {
+    let sphere = seen(first(), Place::default(), &[10.0, 10.0, 10.0]);
+    assert!((sphere.volume_ml().unwrap() - std::f64::consts::FRAC_PI_6).abs() < 1e-9);
+    assert_eq!(seen(first(), Place::default(), &[10.0, 10.0]).volume_ml(), None);
+    let wider = seen(first(), Place::default(), &[11.0, 8.0]);
+    let later = seen(date(2026, 7, 10), Place::default(), &[22.0]);
+    let visits = visits([&sphere, &wider, &later]);
+    assert_eq!(visits.iter().map(|visit| visit.longest_mm).collect::<Vec<_>>(), [11.0, 22.0]);
+    assert!(visits[0].volume_ml.is_some());
+    let change = last_change(&visits).unwrap();
+    assert_eq!((change.longest_mm, change.percent, change.volume_ml), ([11.0, 22.0], Some(100.0), None));
+}
+
+#[test]
+fn a_recall_is_due_thirty_days_before_and_overdue_after_its_day() {
+    let due = date(2027, 1, 10);
+    assert_eq!(Standing::of(due, date(2026, 12, 10)), Standing::Open);
+    assert_eq!(Standing::of(due, date(2026, 12, 11)), Standing::Due);
+    assert_eq!(Standing::of(due, due), Standing::Due);
+    assert_eq!(Standing::of(due, date(2027, 1, 11)), Standing::Overdue);
+    let entered = date(2026, 1, 10);
+    assert!(is_met(due, entered, date(2026, 12, 11)) && is_met(due, entered, date(2029, 1, 1)));
+    assert!(!is_met(due, entered, date(2026, 12, 10)), "too early");
+    assert!(!is_met(date(2026, 1, 20), entered, entered), "the exam at which it was entered");
+}
+
+#[test]
+fn intervals_are_of_the_calendar() {
+    let after = |text: &str, day: Date| text.parse::<Interval>().unwrap().after(day);
+    assert_eq!(after("6m", date(2026, 8, 31)), date(2027, 2, 28));
+    assert_eq!(after("1y", date(2024, 2, 29)), date(2025, 2, 28));
+    assert_eq!(after("2w", first()), date(2026, 1, 24));
+    for text in ["", "6", "m", "0m", "-1m", "6q", "6ü"] {
+        assert!(text.parse::<Interval>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn only_after_a_malignant_result_is_there_a_rule_and_for_five_years() {
+    assert_eq!(suggestion(None, first()), None);
+    let found = suggestion(Some(first()), date(2026, 2, 1)).unwrap();
+    assert_eq!((found.due, found.modality), (date(2027, 2, 1), "MG"));
+    assert_eq!(suggestion(Some(first()), date(2030, 6, 1)), None);
+}
+
+/// Lesion 1 of January 2026 and a sighting of 2027 that may be it.
+fn two_years() -> Vec<Line> {
+    let (old, new) = (seen(first(), Place::default(), &[20.0]), seen(date(2027, 1, 12), Place::default(), &[12.0]));
+    vec![
+        line(1, "", Entry::Seen { sighting: old, given: Given::New }),
+        line(2, "", Entry::Seen { sighting: new, given: Given::Open(vec![1]) }),
+    ]
+}
+
+#[test]
+fn a_person_decides_corrects_and_nothing_is_lost() {
+    let mut lines = two_years();
+    let book = Book::of(&lines);
+    assert_eq!(book.undecided().map(|seen| seen.id).collect::<Vec<_>>(), [2]);
+    lines.push(line(3, "Li Ming", Entry::Link { sighting: 2, lesion: 1 }));
+    lines.push(line(4, "Li Ming", Entry::Treat { lesion: 1, date: date(2026, 3, 1), what: "chemotherapy".into() }));
+    let lesion = Book::of(&lines).lesion(1).unwrap();
+    assert_eq!(lesion.response.unwrap().category, Category::Partial);
+    assert_eq!(lesion.change.unwrap().longest_mm, [20.0, 12.0]);
+    lines.push(line(5, "Li Ming", Entry::Split { sighting: 2 }));
+    let book = Book::of(&lines);
+    assert_eq!(book.ids().into_iter().collect::<Vec<_>>(), [1, 2]);
+    lines.push(line(6, "Wang Fang", Entry::Withdraw { line: 5, reason: "wrong patient".into() }));
+    assert_eq!(Book::of(&lines).ids().len(), 1, "the link holds again");
+    // A repeated analysis does not see it any more.
+    lines.push(line(7, "", Entry::NotAgain { of: 2 }));
+    let lesion = Book::of(&lines).lesion(1).unwrap();
+    assert_eq!((lesion.visits.len(), lesion.sightings.len()), (1, 2), "it does not count, and is still shown");
+}
+
+#[test]
+fn what_was_entered_on_a_lesion_goes_with_it_when_it_turns_out_to_be_another() {
+    let mut lines = two_years();
+    lines.push(line(3, "Li Ming", Entry::Split { sighting: 2 }));
+    let biopsy = |id, lesion| line(id, "Li Ming", Entry::Biopsy { lesion, date: first(), marker: "coil".into() });
+    lines.push(biopsy(4, 2));
+    lines.push(line(5, "Li Ming", Entry::Link { sighting: 2, lesion: 1 }));
+    let book = Book::of(&lines);
+    assert_eq!(book.now(2), 1);
+    assert_eq!(book.lesion(2).unwrap(), book.lesion(1).unwrap());
+    assert_eq!(book.lesion(1).unwrap().notes.len(), 1);
+}
+
+#[test]
+fn what_cannot_be_is_not_taken() {
+    let mut lines = two_years();
+    let recall = Entry::Recall {
+        lesion: 1,
+        due: date(2026, 8, 1),
+        modality: String::new(),
+        why: String::new(),
+        rule: String::new(),
+    };
+    lines.push(line(3, "Li Ming", recall));
+    lines.push(line(4, "", Entry::Done { recall: 3, date: date(2026, 8, 2), study_uid: "1.2".into() }));
+    let book = Book::of(&lines);
+    let today = date(2026, 9, 1);
+    let wrong = |entry: &Entry| book.check(entry, today, |_, _| true).unwrap_err();
+    assert_eq!(wrong(&Entry::Link { sighting: 9, lesion: 1 }), Wrong::NoSighting(9));
+    assert_eq!(wrong(&Entry::Link { sighting: 2, lesion: 9 }), Wrong::NoLesion(9));
+    let link = Entry::Link { sighting: 2, lesion: 1 };
+    assert_eq!(book.check(&link, today, |_, _| false), Err(Wrong::OtherPerson { sighting: 2, lesion: 1 }));
+    assert_eq!(wrong(&Entry::Place { sighting: 2, place: place(Side::Left, 13, 5.0) }), Wrong::Clock);
+    assert_eq!(wrong(&Entry::Place { sighting: 2, place: Place::default() }), Wrong::Nothing);
+    let measure = |axes_mm: &[f64], gone| Entry::Measure {
+        lesion: 1,
+        date: first(),
+        modality: "US".into(),
+        axes_mm: axes_mm.to_vec(),
+        gone,
+    };
+    assert_eq!(book.check(&measure(&[], true), today, |_, _| true), Ok(()));
+    for entry in [measure(&[], false), measure(&[5.0], true), measure(&[f64::NAN], false), measure(&[1.0; 4], false)] {
+        assert_eq!(wrong(&entry), Wrong::Size);
+    }
+    let malignant =
+        Entry::Result { lesion: 1, date: date(2027, 1, 1), outcome: Outcome::Malignant, text: String::new() };
+    assert_eq!(wrong(&malignant), Wrong::Future(date(2027, 1, 1)));
+    assert_eq!(wrong(&Entry::Cancel { recall: 3, reason: "moved".into() }), Wrong::Closed(3, "done"));
+    assert_eq!(wrong(&Entry::Withdraw { line: 1, reason: "x".into() }), Wrong::NoLine(1));
+    assert_eq!(
+        wrong(&Entry::Seen { sighting: seen(first(), Place::default(), &[]), given: Given::New }),
+        Wrong::Nothing
+    );
+}
+
+#[test]
+fn a_line_is_read_as_it_was_written() {
+    for entry in two_years() {
+        let json = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Line>(&json).unwrap(), entry);
+    }
+    let typed = r#"{"kind":"recall","lesion":1,"due":"2027-01-10"}"#;
+    assert!(matches!(serde_json::from_str(typed), Ok(Entry::Recall { lesion: 1, .. })));
+    assert!(serde_json::from_str::<Entry>(r#"{"kind":"split","sighting":1,"lesion":2}"#).is_err());
+}
+
+fn any_place() -> impl Strategy<Value = Place> {
+    let side = prop_oneof![Just(None), Just(Some(Side::Left)), Just(Some(Side::Right))];
+    let view = (any::<bool>(), 0.0..100.0, -80.0..80.0).prop_map(|(cc, behind_nipple_mm, below_nipple_mm)| InView {
+        projection: if cc { Projection::Cc } else { Projection::Mlo },
+        behind_nipple_mm,
+        below_nipple_mm,
+    });
+    (side, prop::option::of(1u8..=12), prop::option::of(0.0..120.0), prop::option::of(view))
+        .prop_map(|(side, clock, distance_mm, in_view)| Place { side, clock, distance_mm, in_view })
+}
+
+proptest! {
+    #[test]
+    fn likeness_of_places_is_symmetric_and_never_sure_without_a_side(a in any_place(), b in any_place()) {
+        prop_assert_eq!(at(&a, &b), at(&b, &a));
+        if at(&a, &b) == Likeness::Sure {
+            prop_assert!(a.side.is_some() && a.side == b.side);
+        }
+    }
+
+    #[test]
+    fn hours_go_round(a in 1u8..=12, b in 1u8..=12, turn in 0u8..12) {
+        let turned = |hour: u8| (hour + turn - 1) % 12 + 1;
+        prop_assert!(hours(a, b) <= 6);
+        prop_assert_eq!(hours(a, b), hours(turned(a), turned(b)));
+    }
+
+    #[test]
+    fn every_sighting_gets_a_verdict_that_names_known_lesions_only(
+        old in prop::collection::vec(any_place(), 0..5), new in prop::collection::vec(any_place(), 0..5),
+    ) {
+        let old: Vec<Sighting> = old.into_iter().map(|place| seen(first(), place, &[10.0])).collect();
+        let known: Vec<Known<'_>> = (1u64..).zip(&old).map(|(id, one)| known(id, one)).collect();
+        let new: Vec<Sighting> = (0i8..).zip(new).map(|(n, place)| seen(date(2027, 1, n + 1), place, &[10.0])).collect();
+        let ids: Vec<u64> = (100..).take(new.len()).collect();
+        let verdicts = judge(&new, &known, &ids);
+        prop_assert_eq!(verdicts.len(), new.len());
+        for (index, verdict) in verdicts.iter().enumerate() {
+            let named = match verdict { Verdict::New => vec![], Verdict::Same(id) => vec![*id], Verdict::Open(ids) => ids.clone() };
+            prop_assert!(named.iter().all(|id| *id <= old.len() as u64 || ids[..index].contains(id)));
+        }
+    }
+
+    #[test]
+    fn a_larger_lesion_never_has_a_better_category(baseline in 10.0..100.0f64, nadir in 0.0..100.0f64, now in 0.0..150.0f64, more in 0.0..50.0f64) {
+        let nadir = nadir.min(baseline);
+        let rank = |category| [Category::Complete, Category::Partial, Category::Stable, Category::Progressive]
+            .iter().position(|one| *one == category);
+        prop_assert!(rank(category(baseline, nadir, now)) <= rank(category(baseline, nadir, now + more)));
+    }
+
+    #[test]
+    fn an_interval_ends_later_and_never_skips_a_month(year in 1990i16..2090, month in 1i8..=12, day in 1i8..=31, months in 1u16..60) {
+        let Ok(day) = Date::new(year, month, day) else { return Ok(()) };
+        let after = format!("{months}m").parse::<Interval>().unwrap().after(day);
+        let passed = i32::from(months) * 31;
+        prop_assert!(days(day, after) > 0 && days(day, after) <= passed);
+        let count = |date: Date| i32::from(date.year()) * 12 + i32::from(date.month());
+        prop_assert_eq!(count(after) - count(day), i32::from(months));
+    }
+
+    #[test]
+    fn any_lines_make_a_book_whose_lesions_can_be_shown(decisions in prop::collection::vec((0u8..7, 0u64..12, 0u64..12), 0..30)) {
+        let mut lines = two_years();
+        for (id, (kind, a, b)) in (3..).zip(decisions) {
+            let entry = match kind {
+                0 => Entry::Link { sighting: a, lesion: b },
+                1 => Entry::Split { sighting: a },
+                2 => Entry::NotAgain { of: a },
+                3 => Entry::Withdraw { line: a, reason: "r".into() },
+                4 => Entry::Biopsy { lesion: a, date: first(), marker: String::new() },
+                5 => Entry::Measure { lesion: a, date: first(), modality: "US".into(), axes_mm: vec![5.0], gone: false },
+                _ => Entry::Seen { sighting: seen(first(), Place::default(), &[5.0]), given: Given::Same(b) },
+            };
+            lines.push(line(id, "x", entry));
+        }
+        let book = Book::of(&lines);
+        for id in book.ids() {
+            prop_assert!(book.lesion(id).is_some(), "{id}");
+            prop_assert_eq!(book.now(book.now(id)), book.now(id));
+        }
+    }
+}
