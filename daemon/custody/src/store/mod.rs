@@ -12,6 +12,7 @@ pub mod forget;
 pub mod instances;
 pub mod jobs;
 pub mod journal;
+pub mod lesions;
 pub mod lists;
 pub mod members;
 mod mend;
@@ -49,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_forget.sql"),
     include_str!("migrations/0009_reviews.sql"),
     include_str!("migrations/0010_rejections.sql"),
+    include_str!("migrations/0011_lesions.sql"),
 ];
 
 /// What a commit on this connection waits for.
