@@ -149,6 +149,11 @@ pub fn persons<'a>(headers: impl IntoIterator<Item = &'a Header>) -> Vec<Identit
     persons.into_iter().filter_map(|person| person.into_iter().max_by_key(Identity::known)).collect()
 }
 
+/// A Patient ID in the form in which two are compared: in lower case, without padding.
+pub fn plain_id(id: &str) -> String {
+    plain(id)
+}
+
 /// Whether a Patient ID is one that devices and people put where they know none. Such an ID binds nothing.
 pub fn is_placeholder_id(id: &str) -> bool {
     let signs: Vec<char> = id.chars().filter(|c| c.is_alphanumeric()).collect();

@@ -39,6 +39,7 @@ pub mod outbox;
 pub mod reject;
 pub mod resolve;
 pub mod review;
+pub mod lesions;
 pub mod parts;
 pub mod settings;
 

@@ -10,10 +10,12 @@ use custody::store::jobs::JobRow;
 use custody::store::reviews::{self, Fate};
 use custody::store::series::SeriesRow;
 use custody::store::{self, conflicts, instances, members, steps};
+use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::Scan;
+use models::findings::Side;
 use models::review::Review;
 use models::{Acquisition, ChestFindings, Remark, Volume};
 use report::Refused;
@@ -35,6 +37,7 @@ use super::views::Image;
 use super::{prior, shadow};
 use crate::choosing;
 use crate::exam::develop;
+use crate::lesions::visit::{self, Common, Visit};
 use crate::parts::StudyParts;
 use crate::volume::build::Built;
 
@@ -76,6 +79,7 @@ fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<
     let developed = develop::develop(&recording, device, record, control, &mut |object| folder.put(object))?;
     folder.add("latency.json", developed.latency.as_bytes())?;
     let results = folder.finish(developed.simulated)?;
+    let visit = developed.visit.as_ref();
     let verdict = developed.verdict;
     let conclusion = Conclusion {
         verdict: &verdict,
@@ -84,6 +88,7 @@ fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<
         results: &results,
         timings_ms: &[("report".to_owned(), milliseconds(begun))],
         review: fate(None),
+        visit,
     };
     conclude(parts, job, conclusion)?;
     Ok(Carried { verdict, beside: None })
@@ -146,7 +151,7 @@ fn series(
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     timings_ms.extend(examined.timings_ms.iter().cloned());
-    write(parts, job, &examined, begun, timings_ms)?;
+    write(parts, job, &examined, begun, timings_ms, None)?;
     let verdict = examined.verdict.clone();
     let beside = beside(job, built.map(|built| built.volume), acquisition(&first.header, &scanned.elements), examined);
     Ok(Carried { verdict, beside })
@@ -181,6 +186,7 @@ fn pictures(
     let scanned = scan_again(parts, first)?;
     let sources: Vec<SliceRef> = kept.iter().map(reference).collect();
     let first = first.clone();
+    let sides: Vec<(String, Option<Side>)> = kept.iter().map(|one| side_of(&one.header)).collect();
     let spooled = kept.into_iter().map(|instance| Stored::in_spool(&parts.spool, Arc::new(instance)));
     let all = spooled.chain(damaged.into_iter().map(|instance| Stored::damaged(instance.header))).collect();
     let pictures = Pictures::new(all, picture_bytes(parts));
@@ -202,7 +208,12 @@ fn pictures(
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
-    write(parts, job, &examined, begun, timings_ms)?;
+    let side = |uid: &str| sides.iter().find(|(own, _)| own == uid).and_then(|(_, side)| *side);
+    let visit = examined.outcome.stills().and_then(|stills| {
+        let visit = visit::of_header(&first.header, "US", series_uid.clone(), subject.created_utc)?;
+        Some(visit.with_stills(stills, side, common(&examined)))
+    });
+    write(parts, job, &examined, begun, timings_ms, visit)?;
     Ok(Carried { verdict: examined.verdict, beside: None })
 }
 
@@ -289,8 +300,24 @@ fn study(
     };
     let examined = examine::examine(engine, &parts.settings.device, &subject, control)?;
     let timings_ms = examined.timings_ms.clone();
-    write(parts, job, &examined, begun, timings_ms)?;
+    // A mammography is a visit only where its pictures were looked at.
+    let marks = examined.outcome.views().and_then(|views| views.marks.as_ref());
+    let visit = marks.and_then(|marks| {
+        let source = format!("{}/{}", first.header.study_instance_uid, task.name());
+        let visit = visit::of_header(&first.header, "MG", source, &job.created_utc)?;
+        Some(visit.with_marks(marks, common(&examined)))
+    });
+    write(parts, job, &examined, begun, timings_ms, visit)?;
     Ok(Carried { verdict: examined.verdict, beside: None })
+}
+
+fn common(examined: &Examined) -> Common<'_> {
+    Common { package: examined.package.as_deref().unwrap_or_default(), simulated: examined.simulated }
+}
+
+/// Which breast an image shows, by its UID.
+fn side_of(header: &Header) -> (String, Option<Side>) {
+    (header.sop_instance_uid.clone(), visit::side(&header.projection.laterality))
 }
 
 /// Names the content of series in which instances took the place of others; empty when none did.
@@ -321,7 +348,11 @@ fn withheld(parts: &StudyParts, job: &JobRow, verdict: &str) -> Result<Carried, 
     tracing::warn!(job = job.id, "nothing is sent: {verdict}");
     let event = SeriesEvent::Refused;
     let review = fate(None);
-    conclude(parts, job, Conclusion { verdict, event, findings: None, results: &[], timings_ms: &[], review })?;
+    conclude(
+        parts,
+        job,
+        Conclusion { verdict, event, findings: None, results: &[], timings_ms: &[], review, visit: None },
+    )?;
     Ok(Carried { verdict: verdict.to_owned(), beside: None })
 }
 
@@ -332,6 +363,7 @@ fn write(
     examined: &Examined,
     begun: Instant,
     mut timings_ms: Vec<(String, f64)>,
+    visit: Option<Visit>,
 ) -> Result<(), Error> {
     let writing = Instant::now();
     let mut folder = Results::begin(&parts.settings.spool.directory, job.id)?;
@@ -351,6 +383,7 @@ fn write(
         results: &results,
         timings_ms: &timings_ms,
         review: fate(examined.outcome.findings()),
+        visit: visit.as_ref(),
     };
     conclude(parts, job, conclusion)
 }

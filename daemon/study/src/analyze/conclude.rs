@@ -18,6 +18,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::error::Error;
 use super::examine;
 use crate::choosing;
+use crate::lesions::record::{self, Recorded};
+use crate::lesions::visit::Visit;
 use crate::parts::StudyParts;
 use crate::performed;
 use crate::settings::Analyze;
@@ -39,6 +41,8 @@ pub(super) struct Conclusion<'a> {
     pub(super) timings_ms: &'a [(String, f64)],
     /// What became of a review of the series that was signed for its version.
     pub(super) review: Fate,
+    /// What was seen of lesions of the breast, where that was looked for.
+    pub(super) visit: Option<&'a Visit>,
 }
 
 /// The one transaction that ends a job: results, deliveries, job and series, all or nothing.
@@ -75,7 +79,12 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         rejections::of_reviewed(&transaction, job.series_id, job.version, Rejection::Quality.word())?;
     }
     next_best(&transaction, &parts.settings.analyze, job)?;
+    let recorded = conclusion.visit.map(|visit| record::record(&transaction, visit)).transpose()?;
     transaction.commit().map_err(store::Error::from)?;
+    if let Some(Recorded { new, same, open, met }) = recorded {
+        tracing::info!(job = job.id, new, same, open, met, "lesions are noted");
+        parts.store.mirror_lesions(&connection);
+    }
     Ok(())
 }
 

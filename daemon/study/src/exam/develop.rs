@@ -9,9 +9,12 @@ use live::record::pictures::{self, Shot};
 use live::record::ring::{self, Window};
 use live::settings::Record;
 use models::task::Control;
+use models::task::us_breast::lesion::Lesion;
 use report::settings::Device;
 use report::ultrasound::{Clip, Exam, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
+
+use crate::lesions::visit::{self, Common, Visit};
 
 /// Overlapping clips are merged up to this many times the length of a single one.
 const MOST_CLIPS_IN_ONE: f64 = 3.0;
@@ -37,6 +40,8 @@ pub struct Developed {
     pub latency: String,
     /// The video device or the accelerator was simulated.
     pub simulated: bool,
+    /// What was seen of lesions; `None` when it is not certain of whom.
+    pub visit: Option<Visit>,
 }
 
 /// The directory of this recording.
@@ -113,7 +118,21 @@ pub fn develop<E: From<Error>>(
         "stats": story.stats,
     });
     let verdict = verdict(&story, seen.len(), clips.len());
-    Ok(Developed { verdict, latency: format!("{latency:#}\n"), simulated: provenance.simulated })
+    let visit = visit(&story, &seen, provenance.simulated);
+    Ok(Developed { verdict, latency: format!("{latency:#}\n"), simulated: provenance.simulated, visit })
+}
+
+/// Nobody's lesions are noted when the scanner's screen showed another patient.
+fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
+    if story.another_on_screen {
+        return None;
+    }
+    let begun = &story.begun;
+    let visit = visit::of_exam(&begun.patient, &begun.study_uid, &begun.series_uid, &begun.started_utc)?;
+    let model = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref()).map(|by| &by.model);
+    let package = model.map(|model| format!("{} {}", model.id, model.version)).unwrap_or_default();
+    let lesions: Vec<Lesion> = seen.iter().map(|one| one.lesion.clone()).collect();
+    Some(visit.with_exam(&lesions, Common { package: &package, simulated }))
 }
 
 fn verdict(story: &Story, lesions: usize, clips: usize) -> String {

@@ -1,0 +1,67 @@
+//! Lesions over the years: what exams and tasks saw is written with their results (`record`), what people decide is checked
+//! and written (`enter`), and both are read as one book (`listed`). The rules are in `models::lesion`.
+
+pub mod enter;
+pub mod export;
+pub mod listed;
+pub mod record;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod visit;
+
+use custody::store::{self, lesions};
+use dicom::header::Header;
+use dicom::patient::{Identity, plain_id};
+use models::lesion::book::Book;
+use models::lesion::entry::{Entry, Line};
+use models::lesion::sighting::Person;
+use rusqlite::{Connection, Transaction};
+
+/// Under which all lines of a person are found. Persons who share an ID are told apart by [`is_same_person`].
+pub fn key(person: &Person) -> String {
+    plain_id(&person.id)
+}
+
+/// As `Identity::is_same_person` judges: a wrong patient is worse than none.
+pub fn is_same_person(a: &Person, b: &Person) -> bool {
+    identity(a).is_same_person(&identity(b))
+}
+
+fn identity(person: &Person) -> Identity {
+    Identity::of(&Header {
+        patient_id: person.id.clone(),
+        issuer_of_patient_id: person.issuer.clone(),
+        patient_name: person.name.clone(),
+        birth_date: person.birth_date.clone(),
+        sex: person.sex.clone(),
+        ..Header::default()
+    })
+}
+
+/// The book of all persons with this ID.
+///
+/// # Errors
+/// When the database fails.
+pub fn book(connection: &Connection, patient: &str) -> Result<Book, store::Error> {
+    Ok(Book::of(&lines(connection, patient)?))
+}
+
+fn lines(connection: &Connection, patient: &str) -> Result<Vec<Line>, store::Error> {
+    let rows = lesions::of_patient(connection, patient)?;
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        let entry: Entry = serde_json::from_str(&row.entry)?;
+        lines.push(Line { id: row.id.unsigned_abs(), utc: row.utc, by: row.by, entry });
+    }
+    Ok(lines)
+}
+
+fn write(transaction: &Transaction<'_>, patient: &str, by: &str, entry: &Entry) -> Result<u64, store::Error> {
+    let source = match entry {
+        Entry::Seen { sighting, .. } => sighting.shown.source.as_str(),
+        _ => "",
+    };
+    let json = serde_json::to_string(entry)?;
+    let line = lesions::New { by, patient, kind: entry.kind(), source, entry: &json };
+    Ok(lesions::insert(transaction, line)?.unsigned_abs())
+}

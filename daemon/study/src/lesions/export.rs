@@ -1,0 +1,4 @@
+//! The recall list for other programs. Pure.
+
+pub mod csv;
+pub mod fhir;

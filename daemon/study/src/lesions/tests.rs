@@ -1,0 +1,245 @@
+//! Visits, decisions and recalls over the years, on a real database.
+
+use custody::store::{Durability, Store};
+use dicom::header::Header;
+use jiff::civil::{Date, date};
+use models::findings::Side;
+use models::lesion::due::Standing;
+use models::lesion::entry::Entry;
+use models::lesion::sighting::{By, Method, Person, Place, Shown, Sighting};
+use rusqlite::Connection;
+
+use super::enter::{self, Error};
+use super::listed::{self, RecallRow, Wanted};
+use super::record::{self, Recorded};
+use super::visit::{self, Visit};
+
+pub fn some_row() -> RecallRow {
+    RecallRow {
+        id: 9,
+        lesion: 1,
+        person: person("Zhang^San", "19700101"),
+        side: Some(Side::Left),
+        clock: Some(10),
+        distance_mm: Some(40.0),
+        due: date(2027, 1, 10),
+        standing: Standing::Due,
+        days: 12,
+        modality: "US".into(),
+        why: "probably harmless".into(),
+        rule: String::new(),
+        by: "Li Ming".into(),
+        entered: date(2026, 1, 10),
+        last_date: Some(date(2026, 1, 10)),
+        last_longest_mm: Some(12.0),
+        last_modality: "US".into(),
+        done: None,
+        done_study_uid: String::new(),
+        reason: String::new(),
+        simulated: false,
+    }
+}
+
+fn person(name: &str, birth_date: &str) -> Person {
+    Person { id: "P1".into(), name: name.into(), birth_date: birth_date.into(), sex: "F".into(), ..Person::default() }
+}
+
+fn placed(side: Side) -> Place {
+    Place { side: Some(side), clock: Some(10), distance_mm: Some(40.0), ..Place::default() }
+}
+
+/// A visit with one mark of this size at this place.
+fn visit(person: Person, day: Date, place: Place, mm: f64) -> Visit {
+    let source = format!("1.2.{}", day.strftime("%Y%m%d"));
+    let shown = Shown {
+        study_uid: format!("{source}.0"),
+        source: source.clone(),
+        object_uid: format!("{source}.1"),
+        bounds: Some([10.0, 10.0, 50.0, 40.0]),
+        label: "Lesion 1".into(),
+        frame: None,
+    };
+    let sighting = Sighting {
+        person: person.clone(),
+        date: day,
+        method: Method { modality: "US".into(), by: By::Software("net 1".into()) },
+        place,
+        axes_mm: vec![mm, mm / 2.0],
+        gone: false,
+        shown,
+        simulated: false,
+    };
+    let study_uid = format!("{source}.0");
+    let sides = sighting.place.side.into_iter().collect();
+    Visit { person, date: day, modality: "US", study_uid, source, sides, simulated: false, sightings: vec![sighting] }
+}
+
+struct Box {
+    _folder: tempfile::TempDir,
+    connection: Connection,
+}
+
+impl Box {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("scanside.db")).unwrap();
+        let connection = store.connect(Durability::Full).unwrap();
+        Self { _folder: folder, connection }
+    }
+
+    fn record(&mut self, visit: &Visit) -> Recorded {
+        let transaction = self.connection.transaction().unwrap();
+        let recorded = record::record(&transaction, visit).unwrap();
+        transaction.commit().unwrap();
+        recorded
+    }
+
+    fn enter(&mut self, entry: &Entry, today: Date) -> Result<u64, Error> {
+        let transaction = self.connection.transaction().unwrap();
+        let id = enter::enter(&transaction, "Li Ming", entry, today)?;
+        transaction.commit().unwrap();
+        Ok(id)
+    }
+
+    fn recalls(&self, today: Date, all: bool) -> Vec<RecallRow> {
+        listed::recalls(&self.connection, &Wanted { all, patient: None }, today).unwrap()
+    }
+
+    fn lines(&self) -> i64 {
+        self.connection.query_row("SELECT count(*) FROM lesion_lines", [], |row| row.get(0)).unwrap()
+    }
+}
+
+fn someone() -> Person {
+    person("Zhang^San", "19700101")
+}
+
+fn recall(lesion: u64, due: Date) -> Entry {
+    Entry::Recall { lesion, due, modality: String::new(), why: "control".into(), rule: String::new() }
+}
+
+#[test]
+fn a_lesion_that_comes_back_after_a_year_is_one_and_its_recall_is_done_by_that_exam() {
+    let mut its = Box::new();
+    let first = date(2026, 11, 20);
+    assert_eq!(
+        its.record(&visit(someone(), first, placed(Side::Left), 20.0)),
+        Recorded { new: 1, ..Recorded::default() }
+    );
+    // Entered on the day of the test, since a line bears the time of the machine.
+    let due = date(2120, 5, 1);
+    let id = its.enter(&recall(1, due), date(2026, 11, 20)).unwrap();
+    let standing = |its: &Box, today| its.recalls(today, false)[0].standing;
+    assert_eq!(standing(&its, date(2120, 1, 1)), Standing::Open);
+    assert_eq!(standing(&its, date(2120, 4, 20)), Standing::Due);
+    assert_eq!(standing(&its, date(2120, 6, 1)), Standing::Overdue);
+    let next = its.record(&visit(someone(), date(2120, 6, 2), placed(Side::Left), 14.0));
+    assert_eq!(next, Recorded { same: 1, met: 1, ..Recorded::default() });
+    assert!(its.recalls(date(2120, 6, 3), false).is_empty());
+    let done = &its.recalls(date(2120, 6, 3), true)[0];
+    assert_eq!((done.id, done.standing, done.done), (id, Standing::Done, Some(date(2120, 6, 2))));
+    let lesion = listed::show(&its.connection, 1).unwrap().unwrap().lesion;
+    assert_eq!((lesion.sightings.len(), lesion.change.unwrap().longest_mm), (2, [20.0, 14.0]));
+}
+
+#[test]
+fn an_exam_of_the_other_breast_of_another_person_or_by_a_simulated_device_meets_no_recall() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2026, 11, 20), placed(Side::Left), 20.0));
+    its.enter(&recall(1, date(2120, 5, 1)), date(2026, 11, 20)).unwrap();
+    let day = |number| date(2120, 5, number);
+    let exams = [
+        visit(someone(), day(1), placed(Side::Right), 20.0),
+        visit(person("Li^Si", "19810303"), day(2), placed(Side::Left), 20.0),
+        Visit { simulated: true, ..visit(someone(), day(3), placed(Side::Left), 20.0) },
+        visit(someone(), date(2120, 3, 31), placed(Side::Left), 20.0),
+    ];
+    for exam in &exams {
+        assert_eq!(its.record(exam).met, 0, "{exam:?}");
+    }
+    let nothing = Visit { sightings: Vec::new(), ..visit(someone(), day(5), placed(Side::Left), 20.0) };
+    assert_eq!(its.record(&nothing).met, 1, "also one that saw nothing");
+}
+
+#[test]
+fn a_repeated_analysis_doubles_nothing_and_what_it_does_not_find_any_more_does_not_count() {
+    let mut its = Box::new();
+    let mut once = visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0);
+    its.record(&once);
+    let recorded = its.record(&once);
+    assert_eq!((recorded, its.lines()), (Recorded::default(), 1), "the same again says nothing new");
+    once.sightings[0].axes_mm = vec![21.0, 9.0];
+    its.record(&once);
+    let lesion = listed::show(&its.connection, 1).unwrap().unwrap().lesion;
+    assert_eq!((lesion.visits.len(), lesion.visits[0].longest_mm), (1, 21.0));
+    once.sightings.clear();
+    its.record(&once);
+    assert!(listed::list(&its.connection, None, 0).unwrap().lesions.is_empty());
+    assert_eq!(its.lines(), 3, "nothing was removed");
+}
+
+#[test]
+fn another_person_with_the_same_id_is_never_compared_nor_linked() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0));
+    let other = person("Li^Si", "19810303");
+    assert_eq!(its.record(&visit(other, date(2026, 2, 10), placed(Side::Left), 20.0)).new, 1);
+    let link = Entry::Link { sighting: 2, lesion: 1 };
+    let refused = its.enter(&link, date(2026, 3, 1)).unwrap_err().to_string();
+    assert_eq!(refused, "sighting 2 and lesion 1 are not surely of one person");
+    let nameless = Person { id: "P1".into(), ..Person::default() };
+    let recorded = its.record(&visit(nameless, date(2026, 3, 10), placed(Side::Left), 20.0));
+    assert_eq!(recorded.new, 1, "an ID alone binds nobody");
+}
+
+#[test]
+fn a_study_that_was_another_patients_counts_there_no_more() {
+    let mut its = Box::new();
+    let wrong = visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0);
+    its.record(&wrong);
+    let right = Person { id: "P2".into(), ..someone() };
+    let mut corrected = wrong;
+    corrected.sightings[0].person = right.clone();
+    corrected.person = right;
+    its.record(&corrected);
+    let of = |its: &Box, id: &str| listed::list(&its.connection, Some(id), 0).unwrap().lesions.len();
+    assert_eq!((of(&its, "P1"), of(&its, " p2 ")), (0, 1));
+}
+
+#[test]
+fn a_place_that_a_person_gives_decides_which_lesion_it_is() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2025, 1, 10), placed(Side::Left), 20.0));
+    assert_eq!(its.record(&visit(someone(), date(2026, 1, 10), Place::default(), 22.0)).open, 1);
+    assert_eq!(listed::list(&its.connection, None, 0).unwrap().undecided.len(), 1);
+    let place = Place { clock: Some(11), ..placed(Side::Left) };
+    its.enter(&Entry::Place { sighting: 2, place }, date(2026, 1, 11)).unwrap();
+    let listing = listed::list(&its.connection, None, 0).unwrap();
+    assert_eq!((listing.lesions.len(), listing.undecided.len(), listing.lesions[0].visits), (1, 0, 2));
+}
+
+#[test]
+fn an_entry_needs_a_name_and_something_that_is_there() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0));
+    let today = date(2026, 2, 1);
+    assert!(matches!(its.enter(&recall(7, date(2027, 1, 1)), today), Err(Error::NotFound(_))));
+    assert!(matches!(its.enter(&recall(1, date(2026, 1, 1)), today), Err(Error::Wrong(_))));
+    let id = its.enter(&recall(1, date(2027, 1, 1)), today).unwrap();
+    its.enter(&Entry::Cancel { recall: id, reason: "moved away".into() }, today).unwrap();
+    assert!(matches!(its.enter(&Entry::Cancel { recall: id, reason: "x".into() }, today), Err(Error::NotPossible(_))));
+    let transaction = its.connection.transaction().unwrap();
+    for by in ["", "  ", "a\u{1b}[31m"] {
+        assert!(
+            matches!(enter::enter(&transaction, by, &recall(1, date(2027, 1, 1)), today), Err(Error::Name)),
+            "{by:?}"
+        );
+    }
+}
+
+#[test]
+fn the_day_of_a_visit_is_that_of_the_study() {
+    let header = Header { study_date: "20260110".into(), patient_id: " P1 ".into(), ..Header::default() };
+    let found = visit::of_header(&header, "US", "1.2".into(), "2026-02-01T00:00:00.000Z").unwrap();
+    assert_eq!((found.date, found.person.id.as_str()), (date(2026, 1, 10), "P1"));
+}

@@ -1,0 +1,183 @@
+//! What one exam or one task of a study saw of lesions, as sightings. Pure.
+
+use dicom::header::Header;
+use dicom::patient::Patient;
+use hal::clock::local_date_of;
+use jiff::civil::Date;
+use models::findings::Side;
+use models::lesion::sighting::{By, InView, Method, Person, Place, Projection, Shown, Sighting};
+use models::task::mg_breast::marks::{Mark, MarkedView, Marks};
+use models::task::us_breast::lesion::Lesion;
+use report::stills::Stills;
+
+/// One visit of a patient. It counts as an exam also when nothing was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Visit {
+    pub person: Person,
+    pub date: Date,
+    pub modality: &'static str,
+    pub study_uid: String,
+    /// What was analysed: a repeated analysis of it is the same visit.
+    pub source: String,
+    /// Which breasts the pictures show; empty: they do not all say it.
+    pub sides: Vec<Side>,
+    /// A simulated device or accelerator had a part in it.
+    pub simulated: bool,
+    pub sightings: Vec<Sighting>,
+}
+
+/// What all sightings of a visit share.
+#[derive(Debug, Clone, Copy)]
+pub struct Common<'a> {
+    /// Id and version; empty when it is not known.
+    pub package: &'a str,
+    pub simulated: bool,
+}
+
+/// Of a study that was received. `utc`: when it was complete, for one whose header has no date.
+pub fn of_header(header: &Header, modality: &'static str, source: String, utc: &str) -> Option<Visit> {
+    let person = Person {
+        id: header.patient_id.trim().to_owned(),
+        issuer: header.issuer_of_patient_id.clone(),
+        name: header.patient_name.clone(),
+        birth_date: header.birth_date.clone(),
+        sex: header.sex.clone(),
+    };
+    let date = day(&header.study_date).or_else(|| day(&local_date_of(utc)?))?;
+    let study_uid = header.study_instance_uid.clone();
+    Some(Visit {
+        person,
+        date,
+        modality,
+        study_uid,
+        source,
+        sides: Vec::new(),
+        simulated: false,
+        sightings: Vec::new(),
+    })
+}
+
+/// Of an exam that was recorded here.
+pub fn of_exam(patient: &Patient, study_uid: &str, recording_uid: &str, started_utc: &str) -> Option<Visit> {
+    let person = Person {
+        id: patient.id.trim().to_owned(),
+        name: patient.name.clone(),
+        birth_date: patient.birth_date.clone(),
+        ..Person::default()
+    };
+    let date = day(&local_date_of(started_utc)?)?;
+    let (study_uid, source) = (study_uid.to_owned(), recording_uid.to_owned());
+    let sides = Vec::new();
+    Some(Visit { person, date, modality: "US", study_uid, source, sides, simulated: false, sightings: Vec::new() })
+}
+
+fn day(text: &str) -> Option<Date> {
+    Date::strptime("%Y%m%d", text.get(..8)?).ok()
+}
+
+impl Visit {
+    fn sighting(&self, common: Common<'_>, place: Place, axes_mm: Vec<f64>, shown: Shown) -> Sighting {
+        Sighting {
+            person: self.person.clone(),
+            date: self.date,
+            method: Method { modality: self.modality.to_owned(), by: By::Software(common.package.to_owned()) },
+            place,
+            axes_mm,
+            gone: false,
+            shown: Shown { study_uid: self.study_uid.clone(), source: self.source.clone(), ..shown },
+            simulated: common.simulated,
+        }
+    }
+
+    /// Lesions that were followed through an exam. On which side they are nobody has said.
+    #[must_use]
+    pub fn with_exam(mut self, lesions: &[Lesion], common: Common<'_>) -> Self {
+        let shown = |lesion: &Lesion| Shown {
+            object_uid: self.source.clone(),
+            label: label(lesion),
+            // Lesions of an exam are numbered; the picture that shows one best may be another one's, too.
+            bounds: None,
+            ..Shown::default()
+        };
+        let all = lesions.iter().map(|one| self.sighting(common, Place::default(), axes(one), shown(one)));
+        self.sightings = all.collect();
+        self.simulated = common.simulated;
+        self
+    }
+
+    /// Lesions in stored images. `side`: of an image, by its UID.
+    #[must_use]
+    pub fn with_stills(mut self, stills: &Stills, side: impl Fn(&str) -> Option<Side>, common: Common<'_>) -> Self {
+        let of = |one: &report::stills::StillLesion| {
+            let image = stills.images.get(one.image)?;
+            let shown = Shown {
+                object_uid: image.sop_instance_uid.clone(),
+                frame: one.frame.map(|[frame, _]| frame),
+                label: label(&one.lesion),
+                bounds: Some(one.lesion.bounds),
+                ..Shown::default()
+            };
+            let place = Place { side: side(&image.sop_instance_uid), ..Place::default() };
+            Some(self.sighting(common, place, axes(&one.lesion), shown))
+        };
+        self.sightings = stills.lesions.iter().filter_map(of).collect();
+        let sides = stills.images.iter().map(|image| side(&image.sop_instance_uid)).collect::<Option<Vec<Side>>>();
+        self.sides = sides.unwrap_or_default();
+        self.simulated = common.simulated;
+        self
+    }
+
+    #[must_use]
+    pub fn with_marks(mut self, marks: &Marks, common: Common<'_>) -> Self {
+        let all = marks.views.iter().flat_map(|view| view.marks.iter().map(move |mark| (view, mark)));
+        self.sightings = all.map(|(view, mark)| self.mark(view, mark, common)).collect();
+        self.sides = marks.views.iter().map(side_of).collect();
+        self.simulated = common.simulated;
+        self
+    }
+
+    fn mark(&self, view: &MarkedView, mark: &Mark, common: Common<'_>) -> Sighting {
+        let place = Place {
+            side: Some(side_of(view)),
+            in_view: Some(InView {
+                projection: if view.view.is_oblique() { Projection::Mlo } else { Projection::Cc },
+                behind_nipple_mm: mark.behind_nipple_mm.into(),
+                below_nipple_mm: mark.below_nipple_mm.into(),
+            }),
+            ..Place::default()
+        };
+        let shown = Shown {
+            object_uid: view.sop_instance_uid.clone(),
+            label: format!("Mark {}", mark.number),
+            bounds: Some(mark.bounds),
+            ..Shown::default()
+        };
+        self.sighting(common, place, rounded(&mark.size_mm), shown)
+    }
+}
+
+fn side_of(view: &MarkedView) -> Side {
+    if view.view.is_right() { Side::Right } else { Side::Left }
+}
+
+/// `L` or `R` of a header.
+pub fn side(laterality: &str) -> Option<Side> {
+    match laterality {
+        "L" => Some(Side::Left),
+        "R" => Some(Side::Right),
+        _ => None,
+    }
+}
+
+fn label(lesion: &Lesion) -> String {
+    format!("Lesion {}", lesion.id)
+}
+
+fn axes(lesion: &Lesion) -> Vec<f64> {
+    lesion.size_mm.map(|size| rounded(&size)).unwrap_or_default()
+}
+
+/// To a tenth of a millimetre, as reports give it.
+fn rounded(mm: &[f32; 2]) -> Vec<f64> {
+    mm.iter().map(|mm| (f64::from(*mm) * 10.0).round() / 10.0).filter(|mm| *mm > 0.0).collect()
+}
