@@ -50,6 +50,15 @@ pub trait Manager {
         decisions: &[(String, String, String)],
         options: Options<'_>,
     ) -> zbus::Result<(OwnedObjectPath, u32, u32)>;
+    /// JSON. Options: `patient` s, `limit` u.
+    fn list_lesions(&self, options: Options<'_>) -> zbus::Result<String>;
+    /// JSON; by the number of a lesion or of a sighting.
+    fn show_lesion(&self, number: u64) -> zbus::Result<String>;
+    /// JSON. Options: `patient` s, `all` b, `on` s.
+    fn list_recalls(&self, options: Options<'_>) -> zbus::Result<String>;
+    /// `entry`: JSON. Returns its number.
+    #[zbus(allow_interactive_auth)]
+    fn enter_lesion(&self, name: &str, entry: &str) -> zbus::Result<u64>;
     /// Milliseconds to the answer.
     #[zbus(allow_interactive_auth)]
     fn echo(&self, destination: &str) -> zbus::Result<f64>;

@@ -10,11 +10,13 @@ use custody::store::deliveries::Delivery;
 use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, series};
 use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
+use models::lesion::entry::Entry;
 use node::probe;
 use node::send::{self, Way};
 use node::settings::Destination;
 use study::analyze::ultrasound;
 use study::gather;
+use study::lesions;
 use study::resolve;
 use study::review::{self, Signed, Signing};
 use study::settings::Analyze;
@@ -103,6 +105,21 @@ impl Verbs {
         }
         self.wake.notify_one();
         Ok(signed)
+    }
+
+    /// Writes what a person decides about a lesion. Blocks.
+    ///
+    /// # Errors
+    /// As `dbus::Commands::enter_lesion`.
+    pub fn enter_lesion(&self, by: &str, entry: &Entry) -> Result<u64, dbus::Error> {
+        self.permit(Level::NoNewStudies)?;
+        let mut connection = self.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let number = lesions::enter::enter(&transaction, by, entry, dbus::today())?;
+        transaction.commit()?;
+        self.store.mirror_lesions(&connection);
+        tracing::info!(number, kind = entry.kind(), "a decision about a lesion was entered");
+        Ok(number)
     }
 
     fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
@@ -196,6 +213,10 @@ impl dbus::Commands for Verbs {
 
     fn review(&self, signing: Signing) -> BoxFuture<'_, Result<Signed, dbus::Error>> {
         Box::pin(async move { tokio::task::block_in_place(|| self.review(&signing)) })
+    }
+
+    fn enter_lesion<'a>(&'a self, by: &'a str, entry: &'a Entry) -> BoxFuture<'a, Result<u64, dbus::Error>> {
+        Box::pin(async move { tokio::task::block_in_place(|| self.enter_lesion(by, entry)) })
     }
 
     fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, dbus::Error>> {

@@ -41,7 +41,7 @@ enum Verdict {
 }
 
 /// Pages: whoever asks for one without a login is sent to the login.
-const PAGES: [&str; 2] = ["/", "/studies"];
+const PAGES: [&str; 3] = ["/", "/studies", "/recalls"];
 /// Paths that need no login.
 const BEFORE_LOGIN: [&str; 2] = ["/login", "/assets/"];
 

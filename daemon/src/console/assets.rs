@@ -17,13 +17,16 @@ macro_rules! assets {
 pub const INDEX: &str = "index.html";
 pub const LOGIN: &str = "login.html";
 pub const STUDIES: &str = "studies.html";
+pub const RECALLS: &str = "recalls.html";
 
 pub const ALL: &[Asset] = assets![
     HTML "index.html",
     HTML "login.html",
     HTML "studies.html",
+    HTML "recalls.html",
     CSS "page.css",
     CSS "studies.css",
+    CSS "recalls.css",
     SVG "icon.svg",
     SCRIPT "page.js",
     SCRIPT "connection.js",
@@ -45,6 +48,9 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "stack.js",
     SCRIPT "box.js",
     SCRIPT "name.js",
+    SCRIPT "recalls.js",
+    SCRIPT "history.js",
+    SCRIPT "course.js",
 ];
 
 pub fn find(name: &str) -> Option<&'static Asset> {

@@ -15,6 +15,7 @@ mod assets;
 mod dicomweb;
 mod door;
 mod encode;
+mod lesions;
 mod message;
 mod places;
 mod reading;
@@ -33,6 +34,7 @@ use custody::store::Store;
 use futures_util::future::BoxFuture;
 use hal::backoff::{Backoff, Pauses};
 use live::view::View;
+use models::lesion::entry::Entry;
 use study::review::{Signed, Signing};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -47,25 +49,45 @@ pub use message::HEADER;
 pub use server::{Error, Server};
 
 type Answer = BoxFuture<'static, Result<Signed, dbus::Error>>;
+type Entered = BoxFuture<'static, Result<u64, dbus::Error>>;
 
-/// Signs a review as the command of the bus does.
+/// Signs a review, and writes what is decided about lesions, as the commands of the bus do.
 #[derive(Clone)]
-pub struct Signer(Arc<dyn Fn(Signing) -> Answer + Send + Sync>);
+pub struct Signer {
+    sign: Arc<dyn Fn(Signing) -> Answer + Send + Sync>,
+    enter: Arc<dyn Fn(String, Entry) -> Entered + Send + Sync>,
+}
 
 impl Signer {
     pub fn new(sign: impl Fn(Signing) -> Answer + Send + Sync + 'static) -> Self {
-        Self(Arc::new(sign))
+        let no = || dbus::Error::NotPossible("nothing can be entered here".into());
+        Self { sign: Arc::new(sign), enter: Arc::new(move |_, _| Box::pin(std::future::ready(Err(no())))) }
+    }
+
+    /// The same with `enter` for lesions.
+    #[must_use]
+    pub fn entering(self, enter: impl Fn(String, Entry) -> Entered + Send + Sync + 'static) -> Self {
+        Self { enter: Arc::new(enter), ..self }
     }
 
     pub fn by(commands: Arc<dyn Commands>) -> Self {
-        Self::new(move |signing| {
+        let entering = commands.clone();
+        let signer = Self::new(move |signing| {
             let commands = commands.clone();
             Box::pin(async move { commands.review(signing).await })
+        });
+        signer.entering(move |by, entry| {
+            let commands = entering.clone();
+            Box::pin(async move { commands.enter_lesion(&by, &entry).await })
         })
     }
 
     pub async fn sign(&self, signing: Signing) -> Result<Signed, dbus::Error> {
-        self.0(signing).await
+        (self.sign)(signing).await
+    }
+
+    pub async fn enter(&self, by: String, entry: Entry) -> Result<u64, dbus::Error> {
+        (self.enter)(by, entry).await
     }
 }
 

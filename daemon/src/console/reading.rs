@@ -162,7 +162,7 @@ async fn sign(State(signer): State<Signer>, headers: HeaderMap, body: Bytes) -> 
     }
 }
 
-fn refusal(error: &dbus::Error) -> Response {
+pub(super) fn refusal(error: &dbus::Error) -> Response {
     use dbus::Error::{InvalidArgument, NotFound, NotPossible, Restricted};
     match error {
         NotFound(why) => (StatusCode::NOT_FOUND, why.clone()).into_response(),

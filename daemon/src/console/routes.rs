@@ -26,7 +26,7 @@ use super::access::{Entrance, Peer, guard};
 use super::door::Denied;
 use super::encode::Pictures;
 use super::places::Guest;
-use super::{Studies, assets, dicomweb, reading, socket};
+use super::{Studies, assets, dicomweb, lesions, reading, socket};
 use crate::metrics::Metrics;
 
 /// Time limit of a request, for clients that stop sending.
@@ -67,6 +67,7 @@ pub fn router(entrance: &Entrance, live: Option<Live>, studies: Option<Studies>)
     if let Some(Studies { signer, reading, web, metrics }) = studies {
         let figures = Router::new().route("/metrics", get(figures)).with_state(metrics);
         router = router
+            .merge(lesions::routes(reading.clone(), signer.clone()))
             .merge(reading::routes(reading))
             .merge(reading::signing(signer))
             .merge(dicomweb::routes(web))

@@ -17,6 +17,7 @@ pub enum Verb {
     DropDelivery,
     ResolveStudy,
     ReviewSeries,
+    EnterLesion,
     Echo,
     InstallModel,
     /// Also rollback and deactivate: commands that decide which package is used.
@@ -33,12 +34,13 @@ pub enum Verb {
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::DropDelivery,
         Self::ResolveStudy,
         Self::ReviewSeries,
+        Self::EnterLesion,
         Self::Echo,
         Self::InstallModel,
         Self::ActivateModel,
@@ -61,6 +63,7 @@ impl Verb {
             Self::DropDelivery => "org.scanside.Appliance1.drop-delivery",
             Self::ResolveStudy => "org.scanside.Appliance1.resolve-study",
             Self::ReviewSeries => "org.scanside.Appliance1.review-series",
+            Self::EnterLesion => "org.scanside.Appliance1.enter-lesion",
             Self::Echo => "org.scanside.Appliance1.echo",
             Self::InstallModel => "org.scanside.Appliance1.install-model",
             Self::ActivateModel => "org.scanside.Appliance1.activate-model",

@@ -1,6 +1,7 @@
 //! The table of D-Bus error names.
 
 use models::registry;
+use study::lesions::enter;
 use study::{model, review};
 
 use crate::reader::Lost;
@@ -67,6 +68,18 @@ impl From<review::Error> for Error {
             review::Error::NotPossible(_) => Self::NotPossible(text),
             review::Error::Wrong(_) => Self::InvalidArgument(text),
             review::Error::Store(_) => Self::Internal(text),
+        }
+    }
+}
+
+impl From<enter::Error> for Error {
+    fn from(error: enter::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            enter::Error::NotFound(_) => Self::NotFound(text),
+            enter::Error::NotPossible(_) => Self::NotPossible(text),
+            enter::Error::Wrong(_) | enter::Error::Name | enter::Error::Text => Self::InvalidArgument(text),
+            enter::Error::Store(_) => Self::Internal(text),
         }
     }
 }

@@ -15,6 +15,7 @@ use zbus::{Connection, ObjectPath, OwnedFd, OwnedObjectPath, interface};
 
 use super::auth::{self, Authority, Verb};
 use super::filter::{self, Filter, Options};
+use super::lesion;
 use super::model::Shown;
 use super::objects::show;
 use super::query;
@@ -191,6 +192,42 @@ impl Manager {
             self.verbs.commands.review(Signing { series_uid, by: name, marks, accept_rest, seen: None }).await?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Ok((names::Noun::Job.path(signed.job), count(signed.accepted), count(signed.rejected)))
+    }
+
+    /// Lesions of the breast and sightings about which nobody has decided, as JSON. Options: patient s (a Patient ID), limit u (of
+    /// patients, those with the newest lines first).
+    #[zbus(out_args("lesions"))]
+    async fn list_lesions(&self, options: Options) -> Result<String, Error> {
+        let wanted = lesion::List::parse(&options)?;
+        self.reader.read(move |connection| lesion::list(connection, &wanted)).await
+    }
+
+    /// Everything about one lesion, as JSON; by its number or that of a sighting of it.
+    #[zbus(out_args("lesion"))]
+    async fn show_lesion(&self, number: u64) -> Result<String, Error> {
+        self.reader.read(move |connection| lesion::show(connection, number)).await
+    }
+
+    /// Recalls, the most overdue first, as JSON. Options: patient s (a Patient ID), all b (also those that are done or
+    /// cancelled), on s (a date: what is due and overdue then; today when absent).
+    #[zbus(out_args("recalls"))]
+    async fn list_recalls(&self, options: Options) -> Result<String, Error> {
+        let wanted = lesion::Recalls::parse(&options)?;
+        self.reader.read(move |connection| lesion::recalls(connection, &wanted)).await
+    }
+
+    /// Writes what a person decides about a lesion, a sighting or a recall; nothing that was written is changed. entry: JSON, see
+    /// docs/dbus.md. Returns the number of the entry.
+    #[zbus(out_args("number"))]
+    async fn enter_lesion(
+        &self,
+        name: String,
+        entry: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u64, Error> {
+        auth::require(self.authority, Verb::EnterLesion, connection, &header).await?;
+        self.verbs.commands.enter_lesion(&name, &lesion::entry(entry)?).await
     }
 
     /// Sends a C-ECHO to a destination, or tests one that has a URL. Returns milliseconds until the answer.

@@ -8,6 +8,7 @@ mod delivery;
 pub mod error;
 mod filter;
 mod job;
+mod lesion;
 mod live;
 mod manager;
 mod model;
@@ -36,6 +37,7 @@ use custody::store::conflicts::Choice;
 use custody::store::deliveries::Order;
 use futures_util::future::BoxFuture;
 use hal::backoff::{Backoff, Pauses};
+use models::lesion::entry::Entry;
 use node::callers::Callers;
 use node::settings::Sender;
 use tokio::sync::{broadcast, watch};
@@ -49,6 +51,7 @@ use crate::health;
 use crate::reader::Reader;
 
 pub use error::Error;
+pub use lesion::today;
 
 /// What Manager1 shows of the daemon. It does not change while the daemon runs, except `health` and `callers`.
 #[derive(Debug, Clone)]
@@ -107,6 +110,11 @@ pub trait Commands: Send + Sync + 'static {
     /// Errors: `NotFound` (no such series), `InvalidArgument` (names what is missing or wrong), `NotPossible`, `Restricted`,
     /// `Internal`.
     fn review(&self, signing: Signing) -> BoxFuture<'_, Result<Signed, Error>>;
+
+    /// Writes what a person decides about a lesion, a sighting or a recall, with the name. Returns the number of the entry.
+    ///
+    /// Errors: `NotFound`, `InvalidArgument`, `NotPossible`, `Restricted`, `Internal`.
+    fn enter_lesion<'a>(&'a self, by: &'a str, entry: &'a Entry) -> BoxFuture<'a, Result<u64, Error>>;
 
     /// Sends a C-ECHO to the destination. Returns the time from the association request to the answer.
     ///

@@ -53,6 +53,13 @@ impl super::Commands for NoCommands {
     fn review(&self, _: super::Signing) -> super::BoxFuture<'_, Result<super::Signed, super::Error>> {
         Box::pin(async { Err(super::Error::NotFound(String::new())) })
     }
+    fn enter_lesion<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a models::lesion::entry::Entry,
+    ) -> super::BoxFuture<'a, Result<u64, super::Error>> {
+        Box::pin(async { Ok(0) })
+    }
     fn echo<'a>(&'a self, _: &'a str) -> super::BoxFuture<'a, Result<std::time::Duration, super::Error>> {
         Box::pin(async { Ok(std::time::Duration::ZERO) })
     }

@@ -22,7 +22,9 @@ use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::error::DecodeError;
 use dicom::segmentation::{self, Segmentation};
+use jiff::civil::Date;
 use rusqlite::Connection;
+use study::lesions::listed::{self as lesions, Listing, RecallRow, Shown, Wanted};
 
 pub use listed::{SeriesRow, Study, StudyRow};
 pub use stack::{Picture, Pixels, Stack};
@@ -129,6 +131,28 @@ impl Reading {
     /// `NotFound` when there is no such study.
     pub async fn study(&self, study_uid: String) -> Result<Study, Error> {
         self.reader.read(move |connection| listed::study(connection, &study_uid)).await
+    }
+
+    /// The most overdue first.
+    ///
+    /// # Errors
+    /// As for the others.
+    pub async fn recalls(&self, wanted: Wanted, today: Date) -> Result<Vec<RecallRow>, Error> {
+        self.reader.read(move |connection| Ok(lesions::recalls(connection, &wanted, today)?)).await
+    }
+
+    /// Of the patients with the newest lines.
+    ///
+    /// # Errors
+    /// As for the others.
+    pub async fn lesions(&self, patients: usize) -> Result<Listing, Error> {
+        self.reader.read(move |connection| Ok(lesions::list(connection, None, patients)?)).await
+    }
+
+    /// # Errors
+    /// `NotFound` when there is no such lesion.
+    pub async fn lesion(&self, number: u64) -> Result<Shown, Error> {
+        self.reader.read(move |connection| lesions::show(connection, number)?.ok_or(Error::NotFound)).await
     }
 
     /// # Errors

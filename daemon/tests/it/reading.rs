@@ -28,6 +28,15 @@ const SHOWN: [&str; 12] = [
     "GET /dicom-web/studies",
 ];
 
+/// Also of patients; empty lists where nobody is known.
+const RECALLS: [&str; 5] = [
+    "GET /reading/recalls",
+    "GET /reading/recalls.csv",
+    "GET /reading/recalls.fhir",
+    "GET /reading/lesions",
+    "GET /reading/lesion/1",
+];
+
 fn empty() -> (TempDir, Studies) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("scanside.db")).unwrap();
@@ -42,6 +51,21 @@ fn empty() -> (TempDir, Studies) {
 /// Says what it was asked to sign.
 fn signer() -> Signer {
     Signer::new(|signing| Box::pin(async move { Err(scansided::dbus::Error::NotPossible(format!("{signing:?}"))) }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_entered_about_a_lesion_on_the_page_is_what_the_bus_would_enter() {
+    let (_folder, mut studies) = empty();
+    studies.signer = studies.signer.entering(|by, entry| {
+        Box::pin(async move { Err(scansided::dbus::Error::InvalidArgument(format!("{by} {entry:?}"))) })
+    });
+    let settings = Console { address: "127.0.0.1:0".into(), ..Console::default() };
+    let site = Site::of_studies(settings, studies).await;
+    let entry = r#"{"by":"Anna Müller","entry":{"kind":"link","sighting":43,"lesion":17}}"#;
+    let answer = site.post("/reading/lesion", entry).await;
+    assert_eq!((answer.status, answer.body.as_str()), (422, "Anna Müller Link { sighting: 43, lesion: 17 }"));
+    let unknown = r#"{"by":"Anna Müller","entry":{"kind":"link","sighting":43,"lesion":17,"force":true}}"#;
+    assert_eq!(site.post("/reading/lesion", unknown).await.status, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,10 +104,11 @@ async fn beyond_loopback_nothing_of_a_patient_is_shown_without_a_login() {
     let settings = Console { address: "0.0.0.0:0".into(), token_file: Some(token), ..Console::default() };
     let mut site = Site::of_studies(settings, reading).await;
     site.address.set_ip(address);
-    for what in SHOWN {
+    for what in SHOWN.into_iter().chain(RECALLS) {
         assert_eq!(site.ask(what, &[], "").await.status, 401, "{what}");
     }
     assert_eq!(site.post("/reading/review", "{}").await.status, 401);
+    assert_eq!(site.post("/reading/lesion", "{}").await.status, 401);
     let page = site.ask("GET /studies", &[], "").await;
     assert_eq!((page.status, page.header("location")), (303, Some("/login")));
     let login = site.post("/login", r#"{"token":"a token of this box"}"#).await;

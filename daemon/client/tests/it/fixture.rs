@@ -103,6 +103,17 @@ impl Commands for Script {
         })
     }
 
+    fn enter_lesion<'a>(
+        &'a self,
+        by: &'a str,
+        entry: &'a models::lesion::entry::Entry,
+    ) -> BoxFuture<'a, Result<u64, Error>> {
+        Box::pin(async move {
+            self.note(format!("{by} {}", serde_json::to_string(entry).unwrap_or_default()));
+            Ok(7)
+        })
+    }
+
     fn review(&self, signing: Signing) -> BoxFuture<'_, Result<Signed, Error>> {
         Box::pin(async move {
             let marks: Vec<String> = signing

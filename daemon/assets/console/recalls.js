@@ -1,0 +1,160 @@
+// Who is due, which lesions there are, and what nobody has decided yet.
+
+import { dated, element, json } from "./box.js";
+import { readable } from "./name.js";
+import { History, mm, where } from "./history.js";
+
+const REFRESH_MS = 30000;
+
+const by = (id) => document.getElementById(id);
+const history = new History();
+let all = [];
+
+const link = (number, text) => element("a", { href: `#lesion=${number}`, textContent: text });
+const small = (text) => element("small", { textContent: text });
+const cell = (...children) => element("td", {}, ...children);
+const facts = ({ id, birth_date: born, sex }) => [id, born && `born ${dated(born)}`, sex].filter(Boolean).join(" · ");
+const patient = (number, person) => cell(link(number, readable(person.name) || "(no name)"), small(facts(person)));
+
+const days = (count) => `${Math.abs(count)} ${Math.abs(count) === 1 ? "day" : "days"}`;
+function when({ standing, days: count, done, reason }) {
+  if (standing === "done") return `on ${done}`;
+  if (standing === "cancelled") return reason;
+  if (count === 0) return "today";
+  return count < 0 ? `${days(count)} ago` : `in ${days(count)}`;
+}
+
+function changed({ change, response }) {
+  const parts = [];
+  if (change) {
+    const [then, now] = change.longest_mm;
+    const percent = change.percent == null ? "" : ` (${change.percent > 0 ? "+" : ""}${Math.round(change.percent)} %)`;
+    parts.push(`${mm(then)} → ${mm(now)}${percent}`);
+  }
+  if (response) parts.push(response.category);
+  return parts.join(", ");
+}
+
+const LISTS = {
+  recalls: {
+    head: ["State", "Patient", "Due", "Lesion", "Why"],
+    none: "Nobody is to come again: no recall is open.",
+    row: (recall) => [
+      cell(element("span", { className: `state ${recall.standing}`, textContent: recall.standing })),
+      patient(recall.lesion, recall.person),
+      cell(element("span", { textContent: recall.due }), small(when(recall))),
+      cell(element("span", { textContent: `${recall.lesion}: ${where(recall)}` }),
+        small([recall.last_longest_mm == null ? "" : mm(recall.last_longest_mm), recall.last_modality, recall.last_date].filter(Boolean).join(" · "))),
+      cell(element("span", { textContent: recall.why }), small([recall.modality, recall.rule, `entered by ${recall.by} on ${recall.entered}`].filter(Boolean).join(" · "))),
+    ],
+  },
+  lesions: {
+    head: ["Patient", "Lesion", "Last", "Change", "Biopsy", "Due"],
+    none: "No lesion is known yet.",
+    row: (lesion) => [
+      patient(lesion.id, lesion.person),
+      cell(element("span", { textContent: `${lesion.id}: ${where(lesion.place)}` }), small(lesion.visits === 1 ? "seen once" : `seen on ${lesion.visits} days`)),
+      cell(element("span", { textContent: lesion.last ? mm(lesion.last.longest_mm) : "not measured" }), small(lesion.last ? `${lesion.last.method.modality} · ${lesion.last.date}` : "")),
+      cell(element("span", { textContent: changed(lesion) })),
+      cell(element("span", { textContent: lesion.outcome ?? "" })),
+      cell(element("span", { textContent: lesion.due ?? "" })),
+    ],
+  },
+  undecided: {
+    head: ["Patient", "Seen", "Size", "Where", "May be lesion"],
+    none: "Nothing waits for a decision.",
+    row: (seen) => [
+      patient(seen.proposed[0], seen.person),
+      cell(element("span", { textContent: `${seen.date} · ${seen.method.modality}` }), small(`sighting ${seen.id} · ${seen.shown.label}`)),
+      cell(element("span", { textContent: seen.axes_mm.length ? seen.axes_mm.map((axis) => axis.toFixed(1)).join(" × ") + " mm" : "not measured" })),
+      cell(element("span", { textContent: where(seen.place) })),
+      cell(...seen.proposed.map((number) => link(number, ` ${number} `))),
+    ],
+  },
+};
+LISTS.all = { ...LISTS.recalls, none: "No recall was ever entered." };
+
+function show() {
+  const list = LISTS[by("which").value];
+  const words = by("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const searched = (row) => `${JSON.stringify(row)} ${readable(row.person.name)} ${dated(row.person.birth_date)}`.toLowerCase();
+  const found = all.filter((row) => words.every((word) => searched(row).includes(word)));
+  const focused = document.activeElement?.closest?.("#rows a")?.hash;
+  by("head").replaceChildren(...list.head.map((title) => element("th", { scope: "col", textContent: title })));
+  by("rows").replaceChildren(...found.map((row) => {
+    const shown = element("tr", {}, ...list.row(row));
+    shown.addEventListener("click", (event) => {
+      if (!event.target.closest("a") && !String(getSelection())) location.hash = shown.querySelector("a").hash;
+    });
+    return shown;
+  }));
+  if (focused) [...by("rows").querySelectorAll("a")].find((one) => one.hash === focused)?.focus();
+  by("list-count").textContent = found.length === all.length ? `${all.length}` : `${found.length} of ${all.length}`;
+  by("no-rows").hidden = found.length > 0;
+  by("no-rows").textContent = all.length ? "Nothing is like that." : list.none;
+}
+
+async function fetched(which) {
+  if (which === "recalls") return json("/reading/recalls");
+  if (which === "all") return json("/reading/recalls?all=true");
+  const { lesions, undecided } = await json("/reading/lesions");
+  return which === "lesions" ? lesions : undecided;
+}
+
+async function refresh() {
+  const which = by("which").value;
+  const query = which === "all" ? "?all=true" : "";
+  by("csv").href = `/reading/recalls.csv${query}`;
+  by("fhir").href = `/reading/recalls.fhir${query}`;
+  try {
+    const rows = await fetched(which);
+    if (which !== by("which").value) return;
+    all = rows;
+    by("connection").textContent = `As of ${new Date().toLocaleTimeString([], { timeStyle: "medium", hourCycle: "h23" })}`;
+    by("connection").classList.remove("lost");
+    show();
+  } catch (error) {
+    by("connection").textContent = error.message;
+    by("connection").classList.add("lost");
+  }
+}
+
+const isList = () => !by("list-view").hidden;
+
+async function route() {
+  const number = new URLSearchParams(location.hash.slice(1)).get("lesion");
+  by("list-view").hidden = Boolean(number);
+  by("lesion-view").hidden = !number;
+  if (number) return history.open(number);
+  history.close();
+  await refresh();
+  return by("rows").querySelector("a")?.focus();
+}
+
+by("which").addEventListener("change", refresh);
+by("find").addEventListener("input", show);
+addEventListener("hashchange", route);
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (!isList()) {
+    if (event.key === "Escape") location.hash = "";
+    return;
+  }
+  const typing = event.target.closest("input, select, textarea");
+  if (event.target.closest("select")) return;
+  const links = [...by("rows").querySelectorAll("a")];
+  const at = links.indexOf(document.activeElement);
+  if (event.key === "/" && !typing) by("find").focus();
+  else if (event.key === "ArrowDown") links[Math.min(links.length - 1, at + 1)]?.focus();
+  else if (event.key === "ArrowUp") (at > 0 ? links[at - 1] : by("find")).focus();
+  else return;
+  event.preventDefault();
+});
+
+setInterval(() => {
+  if (isList() && !document.hidden) refresh();
+}, REFRESH_MS);
+
+json("/pages").then((pages) => { by("to-live").hidden = !pages.live; }).catch(() => {});
+route();
