@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::lesions::args::{LESIONS_HELP, LesionsCommand, RECALLS_HELP, RecallsCommand};
 use crate::doctor::text::Language;
 
 const AFTER_HELP: &str = "\
@@ -139,6 +140,18 @@ pub enum Command {
         /// receiving, complete, processed, refused or evicted.
         #[arg(long)]
         state: Option<String>,
+    },
+    /// Lesions of the breast over the years: which sightings are one, how it changed, biopsies, treatment.
+    #[command(after_help = LESIONS_HELP)]
+    Lesions {
+        #[command(subcommand)]
+        command: LesionsCommand,
+    },
+    /// Who is to come again: what is due and overdue.
+    #[command(after_help = RECALLS_HELP)]
+    Recalls {
+        #[command(subcommand)]
+        command: RecallsCommand,
     },
     /// Results on their way to other systems.
     Outbox {

@@ -11,6 +11,7 @@ mod examine;
 mod failure;
 mod findings;
 mod journal;
+mod lesions;
 mod live;
 mod maker;
 mod models;
@@ -19,6 +20,7 @@ mod output;
 mod peers;
 mod profile;
 mod quarantine;
+mod recalls;
 mod replay;
 mod review;
 mod scrub;
@@ -152,6 +154,8 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         Command::Outbox { command: OutboxCommand::Drop { delivery } } => {
             outbox::change(&manager, delivery, "drop", output).await
         }
+        Command::Lesions { command } => lesions::run(&manager, command, output).await,
+        Command::Recalls { command } => recalls::run(&manager, command, output).await,
         Command::Models { command } => models::run(&connection, &manager, command, output).await,
         Command::Live { command } => live::run(&connection, command, output).await,
         Command::Quarantine { command: QuarantineCommand::List { limit } } => {

@@ -61,6 +61,16 @@ impl Output {
         write_line(&harmless(text, self.colour))
     }
 
+    /// A file on standard output, as it is.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    #[expect(clippy::unused_self, reason = "all output goes through here")]
+    pub fn raw(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+    }
+
     /// A line on standard error, for people.
     pub fn note(&self, text: &str) {
         write_note(&harmless(text, self.colour_error));
@@ -185,9 +195,9 @@ pub fn tone_of(state: &str) -> Tone {
     match state {
         "processed" | "done" | "delivered" | "full" | "active" | "ready" => Tone::Good,
         "receiving" | "complete" | "analyzing" | "running" | "queued" | "pending" | "held" | "building" | "paused"
-        | "no_overlay" => Tone::Busy,
+        | "no_overlay" | "due" => Tone::Busy,
         "refused" | "parked" | "quarantined" | "conflict" | "damaged" | "reduced" | "no_new_studies" | "no_output"
-        | "no_signal" | "failed" => Tone::Bad,
+        | "no_signal" | "failed" | "overdue" => Tone::Bad,
         _ => Tone::Weak,
     }
 }
