@@ -73,6 +73,8 @@ fn a_clip_without_an_image_is_played_and_nothing_is_said_of_lesions() {
         size: [320, 240],
         pixels: Pixels::Grey((0..30).map(text).collect()),
         region: None,
+        laterality: "",
+        study_date: "20261124",
     };
     clip.write(folder.path());
     let mut scansidectl = Command::new(tools::our_binary("scansidectl").unwrap());

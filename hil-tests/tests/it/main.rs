@@ -13,6 +13,7 @@ mod commitment_kills;
 mod console;
 mod cut_scan;
 mod dicomweb;
+mod lesions;
 mod live_exam;
 mod live_replay;
 mod live_results;

@@ -196,6 +196,11 @@ impl Records {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Rows of a table.
+    pub fn count(&self, table: &str) -> Result<i64> {
+        Ok(self.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?)
+    }
+
     /// Whether `series` series are known, at least, and everything is finished: no series, job or delivery waits. The row of
     /// a series comes after the acknowledgement of its first instance, so their number must be asked for.
     pub fn is_settled(&self, series: usize) -> Result<bool> {

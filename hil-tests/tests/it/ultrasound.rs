@@ -28,7 +28,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 const SEED: u64 = 1_900_019;
 const STUDY: &str = "1.2.826.0.1.3680043.8.498.77";
 
-fn has_runtime() -> bool {
+pub fn has_runtime() -> bool {
     let has = tools::onnxruntime().exists();
     if !has {
         needs::skip(Lack::Software, "ONNX Runtime not present");
@@ -37,14 +37,14 @@ fn has_runtime() -> bool {
 }
 
 /// The phantom, its frame that shows the most of the lesion, and one that shows none.
-struct Scanned {
+pub struct Scanned {
     video: Video,
     best: usize,
-    shown: Frame,
+    pub shown: Frame,
     empty: Frame,
 }
 
-fn scanned() -> Scanned {
+pub fn scanned() -> Scanned {
     let video = Video::new(SEED, &Options { seconds: 6.0, ..Options::default() });
     let frames: Vec<Frame> = (0..video.frames()).step_by(12).map(|number| video.frame(number)).collect();
     let area = |frame: &Frame| frame.truth.lesions.iter().map(|lesion| lesion.area_mm2).sum::<f32>();
@@ -55,7 +55,7 @@ fn scanned() -> Scanned {
     Scanned { best: shown.truth.frame, video, shown, empty }
 }
 
-fn picture(scanned: &Scanned, number: u32, pixels: Pixels) -> Picture {
+pub fn picture(scanned: &Scanned, number: u32, pixels: Pixels) -> Picture {
     let screen = &scanned.shown.screen;
     let truth = scanned.video.truth(Vec::new());
     Picture {
@@ -67,10 +67,12 @@ fn picture(scanned: &Scanned, number: u32, pixels: Pixels) -> Picture {
         size: [screen.width, screen.height],
         pixels,
         region: Some((truth.layout.sector, truth.mm_per_pixel)),
+        laterality: "",
+        study_date: "20261124",
     }
 }
 
-fn grey(screen: &Canvas) -> Pixels {
+pub fn grey(screen: &Canvas) -> Pixels {
     Pixels::Grey(vec![screen.grey.clone()])
 }
 
@@ -103,7 +105,7 @@ fn marked(scanned: &Scanned) -> Pixels {
     Pixels::Rgb(rgb)
 }
 
-async fn settled(records: &Records, series: usize) {
+pub async fn settled(records: &Records, series: usize) {
     let done = || records.is_settled(series).unwrap();
     deadline::until_true("every series to have its verdict and its results delivered", SETTLED_WITHIN, done)
         .await
@@ -413,6 +415,8 @@ fn real_pictures_give_the_study_path_the_figures_of_the_card() {
             size,
             pixels: Pixels::Grey(vec![levels]),
             region: None,
+            laterality: "",
+            study_date: "20261124",
         };
         picture.write(folder.path());
         truth.push((picture.uid(), size, row[label] != "normal", outlined));

@@ -32,6 +32,10 @@ pub struct Picture {
     pub pixels: Pixels,
     /// The B-mode area and millimetres per pixel.
     pub region: Option<(Rect, f32)>,
+    /// `L`, `R` or empty: which breast it shows.
+    pub laterality: &'static str,
+    /// YYYYMMDD.
+    pub study_date: &'static str,
 }
 
 fn element(tag: Tag, vr: VR, value: impl Into<PrimitiveValue>) -> DataElement<InMemDicomObject> {
@@ -62,7 +66,7 @@ impl Picture {
             element(tags::MODALITY, VR::CS, "US"),
             element(tags::MANUFACTURER, VR::LO, "PHANTOM"),
             element(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\BREAST\\0001"),
-            element(tags::STUDY_DATE, VR::DA, "20261124"),
+            element(tags::STUDY_DATE, VR::DA, self.study_date),
             element(tags::STUDY_TIME, VR::TM, "030000"),
             element(tags::STUDY_DESCRIPTION, VR::LO, self.study_description),
             element(tags::BODY_PART_EXAMINED, VR::CS, self.body_part),
@@ -85,6 +89,9 @@ impl Picture {
             element(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00"),
             element(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(bytes.into())),
         ]);
+        if !self.laterality.is_empty() {
+            object.put(element(tags::IMAGE_LATERALITY, VR::CS, self.laterality));
+        }
         if samples == 3 {
             object.put(element(tags::PLANAR_CONFIGURATION, VR::US, 0u16));
         }
