@@ -3,7 +3,7 @@
 use zbus::{OwnedFd, OwnedObjectPath, proxy};
 
 use crate::types::{
-    Caller, Delivery, Happened, Job, Model, Options, Quarantined, Sender, Series, ShadowRun, Status, Study,
+    Caller, Delivery, Happened, Job, Model, Object, Options, Quarantined, Sender, Series, ShadowRun, Status, Study,
 };
 
 #[proxy(
@@ -59,6 +59,11 @@ pub trait Manager {
     /// `entry`: JSON. Returns its number.
     #[zbus(allow_interactive_auth)]
     fn enter_lesion(&self, name: &str, entry: &str) -> zbus::Result<u64>;
+    /// Options: `images` b (also what was received).
+    fn list_objects(&self, study_uid: &str, options: Options<'_>) -> zbus::Result<Vec<Object>>;
+    /// SOP Instance UIDs, and files that are open for writing, 16 at most. Returns the SHA-256 of each.
+    #[zbus(allow_interactive_auth)]
+    fn export_objects(&self, study_uid: &str, objects: Vec<(String, OwnedFd)>) -> zbus::Result<Vec<String>>;
     /// Milliseconds to the answer.
     #[zbus(allow_interactive_auth)]
     fn echo(&self, destination: &str) -> zbus::Result<f64>;

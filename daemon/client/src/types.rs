@@ -34,6 +34,18 @@ pub struct Study {
 
 #[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Object {
+    pub sop_uid: String,
+    pub sop_class: String,
+    pub series_uid: String,
+    /// Of its Part 10 file.
+    pub bytes: u64,
+    /// It came from outside; otherwise it was made on the box.
+    pub received: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 pub struct Series {
     pub path: OwnedObjectPath,
     pub study_uid: String,

@@ -40,6 +40,7 @@ use self::rows::AtWork;
 use self::tasks::Tasks;
 use self::verbs::Verbs;
 use crate::console::{Signer, Studies};
+use crate::dicomweb::Web;
 use crate::health::Custody;
 use crate::health::notify;
 use crate::metrics::Metrics;
@@ -247,6 +248,7 @@ fn bus_verbs(settings: &Settings, parts: &StudyParts, gate: &Gate, view: Option<
         analyze: settings.analyze.clone(),
         events: parts.events.clone(),
         gate: gate.clone(),
+        web: Web::new(Reader::new(parts.store.clone()), parts.spool.clone(), settings.spool.directory.clone()),
         wake: parts.wake.clone(),
         outbox_wake: parts.outbox_wake.clone(),
     });

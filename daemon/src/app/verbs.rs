@@ -1,6 +1,7 @@
-//! Commands of D-Bus: rerun a study, sign a review, retry deliveries, echo a destination.
+//! Commands of D-Bus: rerun a study, sign a review, export objects, retry deliveries, echo a destination.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use study::settings::Analyze;
 use tokio::sync::{Notify, broadcast};
 
 use crate::dbus::{self, RerunOptions};
+use crate::dicomweb::{Object, Web, Which};
 
 /// Time limit of each step of the test of a destination with a URL.
 const ECHO: Duration = Duration::from_secs(10);
@@ -35,6 +37,8 @@ pub struct Verbs {
     pub analyze: Analyze,
     pub events: broadcast::Sender<Event>,
     pub gate: Gate,
+    /// What the box holds, object by object.
+    pub web: Web,
     /// Notified when a job was queued.
     pub wake: Arc<Notify>,
     /// Notified when deliveries are due.
@@ -217,6 +221,28 @@ impl dbus::Commands for Verbs {
 
     fn enter_lesion<'a>(&'a self, by: &'a str, entry: &'a Entry) -> BoxFuture<'a, Result<u64, dbus::Error>> {
         Box::pin(async move { tokio::task::block_in_place(|| self.enter_lesion(by, entry)) })
+    }
+
+    fn objects<'a>(&'a self, study_uid: &'a str, images: bool) -> BoxFuture<'a, Result<Vec<Object>, dbus::Error>> {
+        Box::pin(async move {
+            let all = self.web.objects(Which { study_uid: study_uid.to_owned(), ..Which::default() }).await?;
+            Ok(all.into_iter().filter(|object| images || !object.is_received()).collect())
+        })
+    }
+
+    fn export<'a>(
+        &'a self,
+        study_uid: &'a str,
+        objects: Vec<(String, File)>,
+    ) -> BoxFuture<'a, Result<Vec<String>, dbus::Error>> {
+        Box::pin(async move {
+            let mut written = Vec::new();
+            for (sop_uid, to) in objects {
+                let object = self.web.one(study_uid.to_owned(), sop_uid).await?;
+                written.push(self.web.write(&object, to).await?);
+            }
+            Ok(written)
+        })
     }
 
     fn echo<'a>(&'a self, destination: &'a str) -> BoxFuture<'a, Result<Duration, dbus::Error>> {

@@ -18,6 +18,7 @@ pub enum Verb {
     ResolveStudy,
     ReviewSeries,
     EnterLesion,
+    Export,
     Echo,
     InstallModel,
     /// Also rollback and deactivate: commands that decide which package is used.
@@ -34,13 +35,14 @@ pub enum Verb {
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::DropDelivery,
         Self::ResolveStudy,
         Self::ReviewSeries,
         Self::EnterLesion,
+        Self::Export,
         Self::Echo,
         Self::InstallModel,
         Self::ActivateModel,
@@ -64,6 +66,7 @@ impl Verb {
             Self::ResolveStudy => "org.scanside.Appliance1.resolve-study",
             Self::ReviewSeries => "org.scanside.Appliance1.review-series",
             Self::EnterLesion => "org.scanside.Appliance1.enter-lesion",
+            Self::Export => "org.scanside.Appliance1.export",
             Self::Echo => "org.scanside.Appliance1.echo",
             Self::InstallModel => "org.scanside.Appliance1.install-model",
             Self::ActivateModel => "org.scanside.Appliance1.activate-model",

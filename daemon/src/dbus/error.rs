@@ -4,6 +4,7 @@ use models::registry;
 use study::lesions::enter;
 use study::{model, review};
 
+use crate::dicomweb::{self, WebFault};
 use crate::reader::Lost;
 
 /// Each variant is the D-Bus error `org.scanside.Appliance1.Error.<variant>`, with a text in plain words.
@@ -39,6 +40,18 @@ impl From<custody::store::Error> for Error {
 impl From<Lost> for Error {
     fn from(lost: Lost) -> Self {
         Self::Internal(lost.to_string())
+    }
+}
+
+impl From<dicomweb::Error> for Error {
+    fn from(error: dicomweb::Error) -> Self {
+        let text = error.to_string();
+        match (&error, error.kind()) {
+            (dicomweb::Error::Target(_), _) | (_, WebFault::NotInThisForm) => Self::NotPossible(text),
+            (_, WebFault::NotFound) => Self::NotFound(text),
+            (_, WebFault::Wrong) => Self::InvalidArgument(text),
+            (_, WebFault::Internal) => Self::Internal(text),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::lesion;
 use super::model::Shown;
 use super::objects::show;
 use super::query;
-use super::rows::{Caller, Delivery, Happened, Job, Model, Quarantined, Sender, Series, ShadowRun, Study};
+use super::rows::{Caller, Delivery, Happened, Job, Model, Object, Quarantined, Sender, Series, ShadowRun, Study};
 use super::{Error, Facts, RerunOptions, Verbs, names};
 use crate::reader::Reader;
 
@@ -228,6 +228,37 @@ impl Manager {
     ) -> Result<u64, Error> {
         auth::require(self.authority, Verb::EnterLesion, connection, &header).await?;
         self.verbs.commands.enter_lesion(&name, &lesion::entry(entry)?).await
+    }
+
+    /// The objects of a study that count, as they can be exported: results, and what was received as well. Options: images b.
+    #[zbus(out_args("objects"))]
+    async fn list_objects(&self, study_uid: &str, options: Options) -> Result<Vec<Object>, Error> {
+        let images = filter::only_bool(&options, "images")?;
+        let objects = self.verbs.commands.objects(study_uid, images).await?;
+        Ok(objects.into_iter().map(Object::from).collect())
+    }
+
+    /// Writes objects of a study (SOP Instance UID, an empty file that the caller has opened for writing; 16 at most), byte for
+    /// byte as they are kept. Returns the SHA-256 of each file.
+    #[zbus(out_args("sha256"))]
+    async fn export_objects(
+        &self,
+        study_uid: String,
+        objects: Vec<(String, OwnedFd)>,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<String>, Error> {
+        auth::require(self.authority, Verb::Export, connection, &header).await?;
+        let file = |(uid, to): (String, OwnedFd)| {
+            let to = std::fs::File::from(std::os::fd::OwnedFd::from(to));
+            // Writing to a pipe could block for ever.
+            if !to.metadata().is_ok_and(|metadata| metadata.is_file()) {
+                return Err(Error::InvalidArgument("an object can be written to a regular file only".into()));
+            }
+            Ok((uid, to))
+        };
+        let objects = objects.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
+        self.verbs.commands.export(&study_uid, objects).await
     }
 
     /// Sends a C-ECHO to a destination, or tests one that has a URL. Returns milliseconds until the answer.

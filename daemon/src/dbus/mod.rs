@@ -47,6 +47,7 @@ use zbus::Connection;
 use zbus::connection::Builder;
 use zbus::fdo::RequestNameFlags;
 
+use crate::dicomweb::Object;
 use crate::health;
 use crate::reader::Reader;
 
@@ -115,6 +116,21 @@ pub trait Commands: Send + Sync + 'static {
     ///
     /// Errors: `NotFound`, `InvalidArgument`, `NotPossible`, `Restricted`, `Internal`.
     fn enter_lesion<'a>(&'a self, by: &'a str, entry: &'a Entry) -> BoxFuture<'a, Result<u64, Error>>;
+
+    /// The objects of a study that count: results, and with `images` what was received as well.
+    ///
+    /// Errors: `NotFound` (nothing of it is here), `Internal`.
+    fn objects<'a>(&'a self, study_uid: &'a str, images: bool) -> BoxFuture<'a, Result<Vec<Object>, Error>>;
+
+    /// Writes objects of a study to files that the caller has opened, byte for byte as they are kept. Returns the SHA-256 of
+    /// each.
+    ///
+    /// Errors: `NotFound`, `NotPossible` (a file cannot be written), `Internal`.
+    fn export<'a>(
+        &'a self,
+        study_uid: &'a str,
+        objects: Vec<(String, std::fs::File)>,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>>;
 
     /// Sends a C-ECHO to the destination. Returns the time from the association request to the answer.
     ///

@@ -31,6 +31,31 @@ pub struct Study {
     pub last_utc: String,
 }
 
+/// An object of a study that can be exported.
+#[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Object {
+    pub sop_uid: String,
+    pub sop_class: String,
+    pub series_uid: String,
+    /// Of its Part 10 file, bytes.
+    pub bytes: u64,
+    /// It came from outside; otherwise it was made here.
+    pub received: bool,
+}
+
+impl From<crate::dicomweb::Object> for Object {
+    fn from(object: crate::dicomweb::Object) -> Self {
+        Self {
+            bytes: object.length(),
+            received: object.is_received(),
+            sop_uid: object.header.sop_instance_uid,
+            sop_class: object.header.sop_class_uid,
+            series_uid: object.header.series_instance_uid,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 pub struct Series {

@@ -60,6 +60,20 @@ impl super::Commands for NoCommands {
     ) -> super::BoxFuture<'a, Result<u64, super::Error>> {
         Box::pin(async { Ok(0) })
     }
+    fn objects<'a>(
+        &'a self,
+        _: &'a str,
+        _: bool,
+    ) -> super::BoxFuture<'a, Result<Vec<crate::dicomweb::Object>, super::Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn export<'a>(
+        &'a self,
+        _: &'a str,
+        _: Vec<(String, std::fs::File)>,
+    ) -> super::BoxFuture<'a, Result<Vec<String>, super::Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     fn echo<'a>(&'a self, _: &'a str) -> super::BoxFuture<'a, Result<std::time::Duration, super::Error>> {
         Box::pin(async { Ok(std::time::Duration::ZERO) })
     }

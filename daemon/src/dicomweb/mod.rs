@@ -7,7 +7,7 @@ mod answers;
 mod query;
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
 
 use custody::instance::Instance;
@@ -21,6 +21,7 @@ use dicom_dictionary_std::uids;
 use dicom_object::FileMetaTable;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 pub use query::{Error as QueryError, Query};
 
@@ -52,6 +53,10 @@ pub enum Error {
     Spool(#[from] spool::Error),
     #[error("a result file cannot be read: {0}")]
     Result(#[from] std::io::Error),
+    #[error("the file of a result is not what was made")]
+    Damaged,
+    #[error("the object cannot be written to the file that was given: {0}")]
+    Target(std::io::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -80,7 +85,8 @@ impl Error {
             Self::TransferSyntax { .. } | Self::TooLarge { .. } | Self::Decode(_) | Self::DataSet(_) => {
                 WebFault::NotInThisForm
             }
-            Self::Spool(_) | Self::Result(_) | Self::Store(_) | Self::Lost(_) | Self::Task(_) => WebFault::Internal,
+            Self::Spool(_) | Self::Result(_) | Self::Damaged | Self::Target(_) | Self::Store(_) => WebFault::Internal,
+            Self::Lost(_) | Self::Task(_) => WebFault::Internal,
         }
     }
 }
@@ -110,11 +116,17 @@ pub struct Object {
 #[derive(Debug, Clone)]
 enum Held {
     Received(Box<Instance>),
-    Made { file: PathBuf, length: u64 },
+    Made { file: PathBuf, length: u64, sha256: String },
 }
 
 impl Object {
-    fn length(&self) -> u64 {
+    /// It came from outside; otherwise it was made here.
+    pub fn is_received(&self) -> bool {
+        matches!(self.held, Held::Received(_))
+    }
+
+    /// Of its Part 10 file, bytes.
+    pub fn length(&self) -> u64 {
         match &self.held {
             Held::Received(instance) => instance.location.length(),
             Held::Made { length, .. } => *length,
@@ -218,7 +230,10 @@ impl Web {
                 // One that is gone was evicted.
                 let Ok(open) = File::open(&file) else { continue };
                 let Ok(scan) = dicom::scan::scan(BufReader::new(open)) else { continue };
-                objects.push(Object { header: scan.header, held: Held::Made { file, length: row.length } });
+                objects.push(Object {
+                    header: scan.header,
+                    held: Held::Made { file, length: row.length, sha256: row.sha256 },
+                });
             }
             objects.retain(|object| which.takes(&object.header));
             objects.sort_by_key(|object| (object.header.series_number, object.header.instance_number));
@@ -246,6 +261,51 @@ impl Web {
             .work(move || {
                 let bytes = web.bytes(&object)?;
                 if as_stored { Ok(bytes) } else { explicit(&bytes) }
+            })
+            .await
+    }
+
+    /// One object by its SOP Instance UID, without a look at the others of its study.
+    ///
+    /// # Errors
+    /// `NotFound` when the study has none that counts.
+    pub async fn one(&self, study_uid: String, sop_uid: String) -> Result<Object, Error> {
+        let folder = self.folder.clone();
+        let read = move |connection: &Connection| {
+            for known in instances::by_sop_uid(connection, &sop_uid)? {
+                let kept = instances::get_kept(connection, known.id)?;
+                if let Some(kept) = kept.filter(|kept| kept.header.study_instance_uid == study_uid) {
+                    return Ok(Object { header: kept.header.clone(), held: Held::Received(Box::new(kept)) });
+                }
+            }
+            let row = results::of_uid(connection, &sop_uid)?.filter(|row| row.study_uid == study_uid);
+            let row = row.ok_or(Error::NotFound)?;
+            let file = folder.join(&row.file);
+            // One that is gone was evicted.
+            let open = File::open(&file).map_err(|_| Error::NotFound)?;
+            let header = dicom::scan::scan(BufReader::new(open)).map_err(|error| Error::DataSet(error.to_string()))?;
+            Ok(Object { header: header.header, held: Held::Made { file, length: row.length, sha256: row.sha256 } })
+        };
+        self.reader.read(read).await
+    }
+
+    /// Writes the Part 10 file of an object, byte for byte as it is kept and checked against its hash, to a file that somebody
+    /// has opened. Returns the SHA-256 of what was written, lower-case hex.
+    ///
+    /// # Errors
+    /// `Target` when that file cannot be written.
+    pub async fn write(&self, object: &Object, to: File) -> Result<String, Error> {
+        let (web, object) = (self.clone(), object.clone());
+        self.at_once
+            .work(move || match &object.held {
+                Held::Received(instance) => {
+                    web.spool.check(instance)?;
+                    copy(&mut web.spool.reader(&instance.location)?, to)
+                }
+                Held::Made { file, sha256, .. } => {
+                    let written = copy(&mut File::open(file)?, to)?;
+                    if written == *sha256 { Ok(written) } else { Err(Error::Damaged) }
+                }
             })
             .await
     }
@@ -291,6 +351,19 @@ impl Web {
             Held::Received(instance) => Ok(self.spool.read_checked(instance)?),
             Held::Made { file, .. } => Ok(std::fs::read(file)?),
         }
+    }
+}
+
+/// Returns the SHA-256 of what was copied.
+fn copy(from: &mut impl Read, mut to: File) -> Result<String, Error> {
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hex::encode(hash.finalize()));
+        }
+        hash.update(&buffer[..read]);
+        to.write_all(&buffer[..read]).map_err(Error::Target)?;
     }
 }
 

@@ -14,6 +14,7 @@ mod console;
 mod cut_scan;
 mod dicomweb;
 mod lesions;
+mod export;
 mod live_exam;
 mod live_replay;
 mod live_results;

@@ -17,6 +17,7 @@ Examples:
   scansidectl studies show 12
   scansidectl studies rerun 12 --wait
   scansidectl outbox retry pacs
+  scansidectl export 12 --to /media/usb
   scansidectl models install /media/usb/ct-chest.scanside --activate
   scansidectl live status
   scansidectl analyze /media/usb/CT --out results
@@ -101,6 +102,15 @@ Examples:
   scansidectl studies review 12 --by 'Li Ming' --reject rib-fracture-1 --accept-rest --wait
 
 A review is signed only when every finding has a decision. A later review takes the place of an earlier one.";
+
+const EXPORT_HELP: &str = "\
+Examples:
+  scansidectl export 12 --to /media/usb
+  scansidectl export 12 13 --images --to /media/usb
+  scansidectl export --since 2026-01-31 --to /media/usb
+  scansidectl --json export --since '3 days' --to results
+
+Any DICOM viewer opens the folder by its DICOMDIR. Studies are added to what was exported there before.";
 
 /// Controls a Scanside imaging appliance.
 #[derive(Debug, Parser)]
@@ -199,6 +209,10 @@ pub enum Command {
         #[command(flatten)]
         look: LookOptions,
     },
+    /// Write studies to a folder or USB stick, for a viewer, a referral or a site without an archive: results, with names of
+    /// patients.
+    #[command(after_help = EXPORT_HELP)]
+    Export(ExportOptions),
     /// Show events as they happen.
     Watch {
         /// End when nothing is being received, analysed or sent.
@@ -224,6 +238,22 @@ pub enum Command {
     },
     /// Print shell completions.
     Completions { shell: Shell },
+}
+
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// Numbers as in `studies list`, study instance UIDs, or the beginnings of such.
+    #[arg(required_unless_present = "since")]
+    pub study: Vec<String>,
+    /// Folder, for example that of a USB stick; it must be there.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// All studies of which something came since then: `2026-01-31` (local time), or how long ago: `3 days`.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Also what was received: images and other objects.
+    #[arg(long)]
+    pub images: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,6 +22,11 @@ impl Failure {
         Self { message: message.into(), remedy: remedy.into(), code: GENERAL }
     }
 
+    /// The command line is wrong in a way that only this command knows.
+    pub fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code: USAGE, ..Self::new(message, remedy) }
+    }
+
     /// Standard output cannot be written. When its reader has ended (`| head`) it has what it wanted: nothing is said.
     pub fn output(error: &std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {

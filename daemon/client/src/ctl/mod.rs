@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod echo;
 mod examine;
+mod export;
 mod failure;
 mod findings;
 mod journal;
@@ -108,7 +109,12 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             runtime()?.block_on(peers::echo(destination.as_deref(), &place.config, language, output))
         }
         Command::Bundle { file, look } => runtime()?.block_on(bundle::run(&placed(&bus, &look).0, &file, output)),
-        command => runtime()?.block_on(talk(&bus, command, output)),
+        command => {
+            if matches!(command, Command::Export(_)) {
+                keep_private();
+            }
+            runtime()?.block_on(talk(&bus, command, output))
+        }
     }
 }
 
@@ -167,6 +173,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         }
         Command::Peers { command: PeersCommand::Learn(options) } => peers::learn(&manager, &options, output).await,
         Command::Journal { study } => journal::run(&manager, &study, output).await,
+        Command::Export(options) => export::run(&manager, &options, output).await,
         Command::Echo { destination } => echo::run(&manager, &destination, output).await,
         // They need no daemon and are done by now.
         Command::Cert { .. }

@@ -20,6 +20,7 @@ use needs::Lack;
 use node::callers::Callers;
 use node::settings::Sender;
 use scansided::dbus::{self, Commands, Error, Facts, RerunOptions, Verbs};
+use scansided::dicomweb::Object;
 use scansided::health;
 use study::model::{Models, Shelf};
 use study::review::{Signed, Signing};
@@ -139,6 +140,24 @@ impl Commands for Script {
         Box::pin(async move {
             self.note(format!("{choice:?} {study_uid}"));
             Ok((3, 1))
+        })
+    }
+
+    fn objects<'a>(&'a self, study_uid: &'a str, images: bool) -> BoxFuture<'a, Result<Vec<Object>, Error>> {
+        Box::pin(async move {
+            self.note(format!("objects {study_uid} images={images}"));
+            Err(Error::NotFound(format!("no study {study_uid}")))
+        })
+    }
+
+    fn export<'a>(
+        &'a self,
+        study_uid: &'a str,
+        objects: Vec<(String, std::fs::File)>,
+    ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(async move {
+            self.note(format!("export {study_uid} {}", objects.len()));
+            Err(Error::NotFound(format!("no study {study_uid}")))
         })
     }
 

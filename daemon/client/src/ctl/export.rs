@@ -1,0 +1,187 @@
+//! `export`: writes studies to a folder or medium as a DICOM file-set. The box writes the bytes into files that this command has
+//! opened: so what is in custody stays the box's, and where it may be written the caller's.
+
+mod medium;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+use serde::Serialize;
+
+use self::medium::{Medium, Outcome};
+use super::args::ExportOptions;
+use super::failure::Failure;
+use super::output::{Output, bytes, count};
+use super::studies;
+use crate::{ManagerProxy, Object, Options, Study};
+
+/// As many files as the system bus lets a message carry (`max_message_unix_fds`).
+const AT_ONCE: usize = 16;
+
+/// As `export --json` prints it.
+#[derive(Debug, Default, Serialize)]
+struct Exported {
+    studies: Vec<String>,
+    added: u64,
+    replaced: u64,
+    already_there: u64,
+    bytes: u64,
+    /// SOP Instance UIDs of objects that a DICOMDIR cannot list.
+    left_out: Vec<String>,
+}
+
+pub async fn run(manager: &ManagerProxy<'_>, options: &ExportOptions, output: &Output) -> Result<(), Failure> {
+    let mut chosen = Vec::new();
+    for study in wanted(manager, options).await? {
+        let images = Options::from([("images", options.images.into())]);
+        match manager.list_objects(&study.study_uid, images).await.map_err(Failure::from) {
+            Ok(objects) => chosen.push((study, objects)),
+            // Among many some may be evicted.
+            Err(failure) if options.since.is_some() => failure.print(output),
+            Err(failure) => return Err(failure),
+        }
+    }
+    let objects = || chosen.iter().flat_map(|(_, objects)| objects);
+    let (total, files) = (objects().map(|one| one.bytes).sum(), objects().count() as u64);
+    if files == 0 {
+        let remedy = "without results there are the images: --images; see `scansidectl studies list`";
+        return Err(Failure::new("there is nothing to export", remedy));
+    }
+    let mut medium = Medium::open(&options.to, total, files)?;
+    output.note("What is written names patients: whoever has the medium can read it.");
+    let bar = if output.shows_progress() { ProgressBar::new(total) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {eta}") {
+        bar.set_style(style);
+    }
+    let mut exported = Exported::default();
+    for (study, objects) in &chosen {
+        for some in objects.chunks(AT_ONCE) {
+            if let Err(failure) = write(manager, study, some, &mut medium, &mut exported).await {
+                bar.finish_and_clear();
+                // The failure says more than that the rest cannot be removed either.
+                let _ = medium.abandon();
+                return Err(failure);
+            }
+            bar.inc(some.iter().map(|one| one.bytes).sum());
+        }
+        exported.studies.push(study.study_uid.clone());
+    }
+    bar.finish_and_clear();
+    medium.finish()?;
+    tell(&exported, options, output)
+}
+
+/// The studies that are named, and those since a time.
+async fn wanted(manager: &ManagerProxy<'_>, options: &ExportOptions) -> Result<Vec<Study>, Failure> {
+    let mut wanted: Vec<Study> = Vec::new();
+    for which in &options.study {
+        let study = studies::find(manager, which).await?;
+        if !wanted.contains(&study) {
+            wanted.push(study);
+        }
+    }
+    if let Some(since) = &options.since {
+        let begin = moment(since, &Zoned::now())?;
+        let all = manager.list_studies(Options::from([("limit", 0u32.into())])).await?;
+        let lately = |study: &Study| study.last_utc.parse::<Timestamp>().is_ok_and(|utc| utc >= begin);
+        wanted.extend(all.into_iter().filter(|study| study.state != "evicted" && lately(study)));
+        let mut seen = std::collections::HashSet::new();
+        wanted.retain(|study| seen.insert(study.study_uid.clone()));
+    }
+    Ok(wanted)
+}
+
+/// `2026-01-31`, `2026-01-31 14:05` (local), or how long ago: `3 days`, `12h`.
+pub fn moment(text: &str, now: &Zoned) -> Result<Timestamp, Failure> {
+    let wrong =
+        || Failure::usage(format!("{text:?} is no time"), "for example --since 2026-01-31, or --since '3 days'");
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let zone: TimeZone = now.time_zone().clone();
+    if let Ok(time) = text.parse::<jiff::civil::DateTime>() {
+        return time.to_zoned(zone).map(|time| time.timestamp()).map_err(|_| wrong());
+    }
+    let ago: Span = text.parse().map_err(|_| wrong())?;
+    now.checked_sub(ago.abs()).map(|time| time.timestamp()).map_err(|_| wrong())
+}
+
+async fn write(
+    manager: &ManagerProxy<'_>,
+    study: &Study,
+    objects: &[Object],
+    medium: &mut Medium,
+    exported: &mut Exported,
+) -> Result<(), Failure> {
+    let mut files: Vec<(String, File)> = Vec::new();
+    let mut asked = Vec::new();
+    for object in objects {
+        let (name, file) = medium.file()?;
+        let theirs = file.try_clone().map_err(|error| Failure::new(error.to_string(), "try again"))?;
+        asked.push((object.sop_uid.clone(), OwnedFd::from(theirs).into()));
+        files.push((name, file));
+    }
+    let hashes = manager.export_objects(&study.study_uid, asked).await?;
+    if hashes.len() != files.len() {
+        return Err(Failure::new("the box wrote another number of objects", "report this as a bug"));
+    }
+    for ((object, (name, file)), sha256) in objects.iter().zip(files).zip(hashes) {
+        match medium.take(name, &file, &sha256)? {
+            Outcome::Added => exported.added += 1,
+            Outcome::Replaced => exported.replaced += 1,
+            Outcome::AlreadyThere => {
+                exported.already_there += 1;
+                continue;
+            }
+            Outcome::LeftOut => {
+                exported.left_out.push(object.sop_uid.clone());
+                continue;
+            }
+        }
+        exported.bytes += object.bytes;
+    }
+    Ok(())
+}
+
+fn tell(exported: &Exported, options: &ExportOptions, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.json(exported);
+    }
+    let studies = count(exported.studies.len() as u64, "study", "studies");
+    let written = count(exported.added + exported.replaced, "object", "objects");
+    let place = options.to.display();
+    output.line(&format!("{studies}: {written} written to {place}, {}.", bytes(exported.bytes)))?;
+    if exported.already_there > 0 {
+        output.line(&format!("{} there already.", count(exported.already_there, "object was", "objects were")))?;
+    }
+    if !exported.left_out.is_empty() {
+        let left = count(exported.left_out.len() as u64, "object", "objects");
+        output.line(&format!(
+            "{left} left out: a DICOMDIR of Scanside has no record for their kind; --json names them."
+        ))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_date_here_or_how_long_ago() {
+        let now: Zoned = "2026-03-31T12:00:00+08:00[Asia/Shanghai]".parse().unwrap();
+        for (text, utc) in [
+            ("2026-01-31", "2026-01-30T16:00:00Z"),
+            ("2026-01-31 14:05", "2026-01-31T06:05:00Z"),
+            ("2026-01-31T14:05:00Z", "2026-01-31T14:05:00Z"),
+            ("3 days", "2026-03-28T04:00:00Z"),
+            ("12h", "2026-03-30T16:00:00Z"),
+        ] {
+            assert_eq!(moment(text, &now).unwrap().to_string(), utc, "{text}");
+        }
+        assert!(moment("lately", &now).is_err());
+    }
+}
