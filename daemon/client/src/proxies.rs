@@ -3,7 +3,8 @@
 use zbus::{OwnedFd, OwnedObjectPath, proxy};
 
 use crate::types::{
-    Caller, Delivery, Happened, Job, Model, Object, Options, Quarantined, Sender, Series, ShadowRun, Status, Study,
+    Audited, Caller, Delivery, Happened, Job, Model, Object, Options, Quarantined, Sender, Series, ShadowRun, Status,
+    Study,
 };
 
 #[proxy(
@@ -28,6 +29,10 @@ pub trait Manager {
     fn list_senders(&self, options: Options<'_>) -> zbus::Result<Vec<Sender>>;
     /// Options: `limit` u (newest first), or `study_uid` s (oldest first).
     fn list_events(&self, options: Options<'_>) -> zbus::Result<Vec<Happened>>;
+    /// Options: `limit` u, `since_utc` s. Newest first.
+    fn list_audit(&self, options: Options<'_>) -> zbus::Result<Vec<Audited>>;
+    /// Rows, number of the oldest, hash of the newest; number of the first that does not fit (0: all do), and why.
+    fn verify_audit(&self) -> zbus::Result<(u64, u64, String, u64, String)>;
     /// Options: `urgent` b. Returns how many series were queued.
     #[zbus(allow_interactive_auth)]
     fn rerun(&self, study_uid: &str, options: Options<'_>) -> zbus::Result<u32>;

@@ -32,6 +32,20 @@ pub struct Study {
     pub last_utc: String,
 }
 
+/// A row of the audit trail. `hash` is the SHA-256 of `previous` and `[number,utc,who,what,object,result]` as JSON.
+#[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Audited {
+    pub number: u64,
+    pub utc: String,
+    pub who: String,
+    pub what: String,
+    pub object: String,
+    pub result: String,
+    pub previous: String,
+    pub hash: String,
+}
+
 #[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 pub struct Object {

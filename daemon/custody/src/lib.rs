@@ -3,6 +3,7 @@
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
+pub mod audit;
 pub mod spool;
 pub mod store;
 pub mod series;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use custody::audit::{Audit, Entry};
 use custody::event::Event;
 use custody::spool::{self, Recovery};
 use custody::store::{self, Mended, Store};
@@ -41,12 +42,18 @@ const COPY_EVERY: Duration = Duration::from_secs(600);
 const COPY_RATE: u64 = 256 << 10;
 
 /// Runs until shutdown. `told` says how far it is; `at_work` are the tasks that work on rows.
-pub async fn run(parts: StudyParts, told: watch::Sender<Custody>, at_work: AtWork, shutdown: CancellationToken) {
+pub async fn run(
+    parts: StudyParts,
+    audit: Audit,
+    told: watch::Sender<Custody>,
+    at_work: AtWork,
+    shutdown: CancellationToken,
+) {
     let mut built = Vec::new();
     let mut troubles = parts.store.troubles();
     loop {
         tokio::select! {
-            () = open_until_it_works(&parts, &told, &mut built) => {}
+            () = open_until_it_works(&parts, &audit, &told, &mut built) => {}
             () = shutdown.cancelled() => return,
         }
         let trouble = tokio::select! {
@@ -69,7 +76,12 @@ pub async fn run(parts: StudyParts, told: watch::Sender<Custody>, at_work: AtWor
 }
 
 /// Tries with pauses. `built`: when the database had to be built again while the daemon ran.
-async fn open_until_it_works(parts: &StudyParts, told: &watch::Sender<Custody>, built: &mut Vec<Instant>) {
+async fn open_until_it_works(
+    parts: &StudyParts,
+    audit: &Audit,
+    told: &watch::Sender<Custody>,
+    built: &mut Vec<Instant>,
+) {
     let mut failures = 0;
     loop {
         if let Some(rest) = rest(built, Instant::now()) {
@@ -94,6 +106,9 @@ async fn open_until_it_works(parts: &StudyParts, told: &watch::Sender<Custody>, 
                 let notice = mended.map(|mended| format!("{mended} ({})", now_utc()));
                 if let Some(notice) = &notice {
                     tracing::error!("{notice}");
+                    let entry =
+                        Entry { who: "scansided", what: "database built again", object: "database", result: notice };
+                    audit.note(entry);
                     let _ = parts.events.send(Event::Rebuilt);
                 }
                 told.send_replace(Custody::Open { notice });

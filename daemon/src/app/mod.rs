@@ -1,5 +1,6 @@
 //! The composition root: opens spool, database and ports, starts the tasks, waits for their end.
 
+mod audit;
 mod callers;
 mod custody;
 mod good;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::custody::FreeBytes;
+use ::custody::audit::Audit;
 use ::custody::level::{Gate, Level};
 use ::custody::store::Store;
 use ::live::auto;
@@ -84,8 +86,9 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
     let figures = Metrics::new(Reader::new(parts.store.clone()), gate.clone(), health_reports.clone(), view.clone());
     let facts = facts(&settings, opened.address, callers.clone(), health_reports);
-    let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone());
-    let signer = Signer::by(bus_verbs.commands.clone());
+    let audit = audit::begin(&settings);
+    let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone(), audit.clone());
+    let signer = Signer::by(bus_verbs.commands.clone(), audit.clone());
     let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory, figures, signer);
     let recorder = live::recorder(&settings, &parts, free.clone(), stage.recording.clone());
     let checks = health::Checks {
@@ -102,7 +105,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let open = || custody.clone();
     let at_work = AtWork::default();
     let on_rows = || (custody.clone(), at_work.clone());
-    tasks.start_steady("custody", custody::run(parts.clone(), custody_told, at_work.clone(), stop()));
+    tasks.start_steady("custody", custody::run(parts.clone(), audit.clone(), custody_told, at_work.clone(), stop()));
     tasks.start_steady("callers", callers::keep(callers, settings.spool.directory.clone(), stop()));
     tasks.start_steady("worklist", worklist::keep(expected, settings.spool.directory.clone(), stop()));
     tasks.start("study", story(on_rows(), parts.clone(), arrivals, stop()));
@@ -126,7 +129,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     }
     tasks.start_steady("health", health::run(checks, reports, gate.clone(), stop()));
     tasks.start("D-Bus", serve_bus(settings.clone(), facts, parts, gate.clone(), bus_verbs, stop()));
-    tasks.start_steady("page", console::run(settings.console.clone(), view, Some(studies), gate, stop()));
+    tasks.start_steady("page", console::run(settings.console.clone(), view, Some(studies), gate, audit, stop()));
     let (told_ready, is_ready) = watch::channel(false);
     tasks.start_steady("last good configuration", good::keep(start.keep, good_after, is_ready, stop()));
     // READY once custody is open, or once it is known that it cannot be opened yet: a restart would not help.
@@ -239,7 +242,13 @@ fn facts(
     }
 }
 
-fn bus_verbs(settings: &Settings, parts: &StudyParts, gate: &Gate, view: Option<::live::view::View>) -> dbus::Verbs {
+fn bus_verbs(
+    settings: &Settings,
+    parts: &StudyParts,
+    gate: &Gate,
+    view: Option<::live::view::View>,
+    audit: Audit,
+) -> dbus::Verbs {
     let models = Models::new(parts.shelf.clone(), parts.store.clone(), parts.events.clone(), gate.clone());
     models.prepare(&settings.accelerator.provider);
     let commands = Arc::new(Verbs {
@@ -252,7 +261,7 @@ fn bus_verbs(settings: &Settings, parts: &StudyParts, gate: &Gate, view: Option<
         wake: parts.wake.clone(),
         outbox_wake: parts.outbox_wake.clone(),
     });
-    dbus::Verbs { commands, models, live: view }
+    dbus::Verbs { commands, models, live: view, audit }
 }
 
 fn deliver(

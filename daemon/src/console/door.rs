@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
+use custody::audit::{Audit, Entry};
 use node::subscriber;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -99,6 +100,7 @@ pub struct Door {
     logins: Mutex<VecDeque<Login>>,
     wrong: Mutex<Wrong>,
     held_back: Semaphore,
+    pub audit: Audit,
 }
 
 impl Door {
@@ -108,7 +110,8 @@ impl Door {
     /// When the file cannot be read or its first line is too short.
     pub fn new(token_file: Option<&Path>) -> Result<Self, String> {
         let token = token_file.map(read).transpose()?;
-        Ok(Self { token, logins: Mutex::default(), wrong: Mutex::default(), held_back: Semaphore::new(AT_ONCE) })
+        let (logins, wrong, audit) = (Mutex::default(), Mutex::default(), Audit::default());
+        Ok(Self { token, logins, wrong, held_back: Semaphore::new(AT_ONCE), audit })
     }
 
     /// Checks a token that came from `from`. Returns the value of `Set-Cookie`.
@@ -132,8 +135,18 @@ impl Door {
         while logins.len() > MOST {
             logins.pop_front();
         }
+        drop(logins);
+        self.tell(from, "allowed".to_owned());
         // Without `Secure`, because the page is served without TLS.
         Ok(format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", LASTS.as_secs()))
+    }
+
+    /// To the audit trail; nobody waits for it.
+    fn tell(&self, from: IpAddr, result: String) {
+        let (audit, who) = (self.audit.clone(), format!("page {from}"));
+        tokio::task::spawn_blocking(move || {
+            audit.note(Entry { who: &who, what: "login", object: "page", result: &result });
+        });
     }
 
     /// Looks at the token unless its address is delayed, and delays the address if it is wrong. One step under one
@@ -146,6 +159,7 @@ impl Door {
         }
         if let Some(attempts) = wrong.count() {
             tracing::warn!(address = %from, attempts, "live page: a login with a wrong token was refused");
+            self.tell(from, format!("refused: wrong token ({attempts} attempts)"));
         }
         if delayed {
             return Err(Denied::Busy);

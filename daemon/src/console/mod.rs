@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::settings;
+use custody::audit::{self, Audit};
 use custody::level::Gate;
 use custody::spool::Spool;
 use custody::store::Store;
@@ -70,15 +71,21 @@ impl Signer {
         Self { enter: Arc::new(enter), ..self }
     }
 
-    pub fn by(commands: Arc<dyn Commands>) -> Self {
-        let entering = commands.clone();
+    pub fn by(commands: Arc<dyn Commands>, audit: Audit) -> Self {
+        let (entering, trail) = (commands.clone(), audit.clone());
         let signer = Self::new(move |signing| {
-            let commands = commands.clone();
-            Box::pin(async move { commands.review(signing).await })
+            let (commands, audit) = (commands.clone(), audit.clone());
+            Box::pin(async move {
+                let object = format!("series {}, signed as {}", signing.series_uid, signing.by);
+                recorded(&audit, "review-series", &object, commands.review(signing)).await
+            })
         });
         signer.entering(move |by, entry| {
-            let commands = entering.clone();
-            Box::pin(async move { commands.enter_lesion(&by, &entry).await })
+            let (commands, audit) = (entering.clone(), trail.clone());
+            Box::pin(async move {
+                let object = format!("{}, signed as {by}", entry.named());
+                recorded(&audit, "enter-lesion", &object, commands.enter_lesion(&by, &entry)).await
+            })
         })
     }
 
@@ -89,6 +96,22 @@ impl Signer {
     pub async fn enter(&self, by: String, entry: Entry) -> Result<u64, dbus::Error> {
         (self.enter)(by, entry).await
     }
+}
+
+/// What is done over the page stands in the audit trail before it is done, and its failure after.
+async fn recorded<T>(
+    audit: &Audit,
+    what: &str,
+    object: &str,
+    work: impl Future<Output = Result<T, dbus::Error>>,
+) -> Result<T, dbus::Error> {
+    let entry = audit::Entry { who: "page", what, object, result: "allowed" };
+    tokio::task::block_in_place(|| audit.record(entry)).map_err(|error| dbus::Error::Internal(error.to_string()))?;
+    let outcome = work.await;
+    if outcome.is_err() {
+        tokio::task::block_in_place(|| audit.note(audit::Entry { result: "failed", ..entry }));
+    }
+    outcome
 }
 
 impl std::fmt::Debug for Signer {
@@ -131,6 +154,7 @@ pub async fn run(
     view: Option<View>,
     studies: Option<Studies>,
     gate: Gate,
+    audit: Audit,
     shutdown: CancellationToken,
 ) {
     if settings.listen().is_none() || (view.is_none() && studies.is_none()) {
@@ -142,7 +166,7 @@ pub async fn run(
         let error = match Server::bind(&settings).await {
             Ok(server) => {
                 tracing::info!("page at http://{}/", server.address());
-                server.with_gate(gate).with_studies(studies).serve(view, shutdown).await;
+                server.with_gate(gate).with_audit(audit).with_studies(studies).serve(view, shutdown).await;
                 return;
             }
             Err(error) => error,

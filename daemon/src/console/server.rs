@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::{Extension, Router};
 use config::settings;
+use custody::audit::Audit;
 use custody::level::Gate;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -74,6 +75,13 @@ impl Server {
     #[must_use]
     pub fn with_gate(self, gate: Gate) -> Self {
         Self { gate, ..self }
+    }
+
+    /// Where logins are written down. Without it: nowhere.
+    #[must_use]
+    pub fn with_audit(mut self, audit: Audit) -> Self {
+        self.door.audit = audit;
+        self
     }
 
     /// With the page on which studies are read, and DICOMweb.

@@ -1,11 +1,16 @@
 //! Decides who may change something. On the system bus polkit decides for each command; on a private bus the daemon's
 //! own user and root are allowed. The bus policy decides who may read (`systemd/dbus-1/system.d`).
+//!
+//! Every such call passes here, so here is where the audit trail gets its rows: one before the work begins, who may do what
+//! with which object or why not, and another if the work fails.
 
 use std::collections::HashMap;
 
+use custody::audit::{Audit, Entry};
+
 use zbus::message::{Flags, Header};
 use zbus::names::{BusName, UniqueName};
-use zbus::{Connection, Variant, fdo};
+use zbus::{Connection, DBusError, Variant, fdo};
 
 use super::Error;
 
@@ -57,6 +62,11 @@ impl Verb {
 }
 
 impl Verb {
+    /// As in the audit trail: the last part of its action.
+    pub fn name(self) -> &'static str {
+        self.action().rsplit('.').next().unwrap_or_default()
+    }
+
     /// The action as named in `systemd/polkit-1/actions/org.scanside.Appliance1.policy`.
     pub fn action(self) -> &'static str {
         match self {
@@ -81,11 +91,81 @@ impl Verb {
     }
 }
 
+impl Verb {
+    /// What may not be done unless it is in the audit trail. The rest goes on without, since a full disk must not keep anybody
+    /// from an exam, or from sending what waits.
+    fn must_be_recorded(self) -> bool {
+        match self {
+            Self::Export | Self::ReviewSeries | Self::EnterLesion => true,
+            Self::ResolveStudy | Self::DropDelivery => true,
+            Self::InstallModel | Self::ActivateModel | Self::RemoveModel => true,
+            Self::Rerun | Self::RetryDeliveries | Self::Echo | Self::ExamineModel => false,
+            Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark | Self::LearnProfile => false,
+        }
+    }
+}
+
 /// What decides; chosen once, according to the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Authority {
+pub enum Judge {
     Polkit,
     SameUser,
+}
+
+/// Who decides, and where it is written down. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    pub judge: Judge,
+    pub audit: Audit,
+}
+
+impl Authority {
+    #[cfg(test)]
+    pub fn of_tests() -> Self {
+        Self { judge: Judge::SameUser, audit: Audit::default() }
+    }
+}
+
+/// Something that is allowed, and stands in the audit trail.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit {
+    audit: Audit,
+    who: String,
+    verb: Verb,
+    object: String,
+}
+
+impl Permit {
+    /// Does it, and writes down if that fails; not why, since words may name a patient.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn run<T>(self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let outcome = work.await;
+        if let Err(error) = &outcome {
+            let name = error.name().to_string();
+            let failed = format!("failed: {}", name.rsplit('.').next().unwrap_or_default());
+            let Self { audit, who, verb, object } = self;
+            if let Err(error) = write(audit, who, verb, object, failed).await {
+                tracing::error!(%error, "a failure is not in the audit trail");
+            }
+        }
+        outcome
+    }
+}
+
+async fn write(audit: Audit, who: String, verb: Verb, object: String, result: String) -> Result<(), Error> {
+    let written = tokio::task::spawn_blocking(move || {
+        audit.record(Entry { who: &who, what: verb.name(), object: &object, result: &result })
+    });
+    let written = written.await.map_err(|error| Error::Internal(error.to_string()))?;
+    written.map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// A UID as the audit trail names it. What a caller gives for one may be anything, a name as well.
+pub fn named(noun: &str, uid: &str) -> String {
+    if dicom::uid::is_uid(uid) { format!("{noun} {uid}") } else { format!("{noun} (no UID)") }
 }
 
 /// The answer of polkit.
@@ -99,26 +179,38 @@ enum Answer {
     NotThere,
 }
 
+/// `object`: what it is done with, as the audit trail names it.
+///
 /// # Errors
-/// `NotAuthorized`, with a hint.
+/// `NotAuthorized`, with a hint; `Internal` when it cannot be written down and must be.
 pub async fn require(
-    authority: Authority,
+    authority: &Authority,
     verb: Verb,
+    object: String,
     connection: &Connection,
     header: &Header<'_>,
-) -> Result<(), Error> {
+) -> Result<Permit, Error> {
     let sender = header.sender().ok_or_else(|| Error::NotAuthorized("the caller has no bus name".into()))?;
     let caller = caller_uid(connection, sender).await?;
-    let answer = match authority {
+    let answer = match authority.judge {
         // Root is always allowed: polkit would say yes, but it may not be running.
-        Authority::Polkit if caller != 0 => {
+        Judge::Polkit if caller != 0 => {
             let interactive = header.primary().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH);
             ask_polkit(connection, verb, sender, interactive).await
         }
         _ => Answer::NotThere,
     };
     let own = rustix::process::geteuid().as_raw();
-    decide(caller, own, answer).map_err(|why| Error::NotAuthorized(format!("{}: {why}", verb.action())))
+    let (who, allowed) = (format!("user {caller}"), decide(caller, own, answer));
+    let result = allowed.map_or_else(|why| format!("refused: {why}"), |()| "allowed".to_owned());
+    let written = write(authority.audit.clone(), who.clone(), verb, object.clone(), result).await;
+    allowed.map_err(|why| Error::NotAuthorized(format!("{}: {why}", verb.action())))?;
+    match written {
+        Err(error) if verb.must_be_recorded() => return Err(error),
+        Err(error) => tracing::error!(%error, "this is not in the audit trail"),
+        Ok(()) => {}
+    }
+    Ok(Permit { audit: authority.audit.clone(), who, verb, object })
 }
 
 /// Whether the caller is allowed, and if not, why. Pure.

@@ -19,11 +19,13 @@ pub struct Filter {
     pub rows: Wanted,
     /// Of model packages, which are not in the database.
     pub task: Option<String>,
+    /// Of the audit trail, which is not in the database either.
+    pub since_utc: Option<String>,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { rows: Wanted { limit: DEFAULT_LIMIT, ..Wanted::default() }, task: None }
+        Self { rows: Wanted { limit: DEFAULT_LIMIT, ..Wanted::default() }, task: None, since_utc: None }
     }
 }
 
@@ -44,6 +46,7 @@ impl Filter {
                 "study_uid" => filter.rows.study_uid = Some(text(name, value)?),
                 "series_uid" => filter.rows.series_uid = Some(text(name, value)?),
                 "state" => filter.rows.state = Some(text(name, value)?),
+                "since_utc" => filter.since_utc = Some(text(name, value)?),
                 "task" => filter.task = Some(text(name, value)?),
                 "destination" => filter.rows.destination = Some(text(name, value)?),
                 _ => return Err(unknown(name, known)),

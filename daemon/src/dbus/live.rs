@@ -64,8 +64,8 @@ impl Live {
         header: &Header<'_>,
         command: impl FnOnce(live::view::Reply) -> Command,
     ) -> Result<String, Error> {
-        auth::require(self.authority, verb, connection, header).await?;
-        Ok(ask(self.on()?, command).await?)
+        let permit = auth::require(&self.authority, verb, "exam".to_owned(), connection, header).await?;
+        permit.run(async { Ok(ask(self.on()?, command).await?) }).await
     }
 }
 
@@ -96,9 +96,13 @@ impl Live {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String, Error> {
         let (patient, chosen, despite_screen) = typed(&patient)?;
-        auth::require(self.authority, Verb::StartExam, connection, &header).await?;
-        let order = Order { despite_screen, ..ask::order(self.on()?, patient, &chosen).await? };
-        Ok(ask(self.on()?, |reply| Command::StartExam(order, reply)).await?)
+        let object = if despite_screen { "exam, whatever the screen shows" } else { "exam" }.to_owned();
+        let permit = auth::require(&self.authority, Verb::StartExam, object, connection, &header).await?;
+        let work = async {
+            let order = Order { despite_screen, ..ask::order(self.on()?, patient, &chosen).await? };
+            Ok(ask(self.on()?, |reply| Command::StartExam(order, reply)).await?)
+        };
+        permit.run(work).await
     }
 
     /// The worklist in the order of the appointments: PatientId s, PatientName s, BirthDate s, AccessionNumber s,
@@ -121,10 +125,13 @@ impl Live {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, Dictionary), Error> {
         let (name, seconds) = wish(&options)?;
-        auth::require(self.authority, Verb::LearnProfile, connection, &header).await?;
-        let span = Duration::from_secs(seconds.into());
-        let learnt = lesson::learn(self.on()?, &name, span).await;
-        let proposal = learnt.map_err(|error| Error::NotPossible(error.to_string()))?;
+        let object = "screen".to_owned();
+        let permit = auth::require(&self.authority, Verb::LearnProfile, object, connection, &header).await?;
+        let work = async {
+            let learnt = lesson::learn(self.on()?, &name, Duration::from_secs(seconds.into())).await;
+            learnt.map_err(|error| Error::NotPossible(error.to_string()))
+        };
+        let proposal = permit.run(work).await?;
         let summary = answer::proposal(&proposal);
         Ok((proposal.toml, summary))
     }
@@ -375,10 +382,10 @@ mod tests {
             inferred: 8,
             stages: vec![("overlay".into(), latency)],
         }));
-        let shown = Live::new(Some(view), Authority::SameUser).stats();
+        let shown = Live::new(Some(view), crate::dbus::auth::Authority::of_tests()).stats();
         assert_eq!(u64::try_from(&shown["Pictures"]).unwrap(), 10);
         assert_eq!(shown["Stages"].value_signature(), "aa{sv}");
-        let off = Live::new(None, Authority::SameUser);
+        let off = Live::new(None, crate::dbus::auth::Authority::of_tests());
         assert_eq!((off.sign(), off.exam().len(), off.size()), ("off", 0, (0, 0)));
     }
 }

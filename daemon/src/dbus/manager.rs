@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use custody::audit::{self, Audit, Entry};
 use custody::level::Gate;
 use custody::store::conflicts::Choice;
 use custody::store::deliveries::Order;
@@ -19,7 +20,9 @@ use super::lesion;
 use super::model::Shown;
 use super::objects::show;
 use super::query;
-use super::rows::{Caller, Delivery, Happened, Job, Model, Object, Quarantined, Sender, Series, ShadowRun, Study};
+use super::rows::{
+    Audited, Caller, Delivery, Happened, Job, Model, Object, Quarantined, Sender, Series, ShadowRun, Study,
+};
 use super::{Error, Facts, RerunOptions, Verbs, names};
 use crate::reader::Reader;
 
@@ -40,6 +43,17 @@ impl std::fmt::Debug for Manager {
 }
 
 impl Manager {
+    /// Reads the audit trail on a blocking thread.
+    async fn audited<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(Audit) -> Result<T, audit::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let audit = self.authority.audit.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(audit)).await;
+        let answer = answer.map_err(|error| Error::Internal(error.to_string()))?;
+        answer.map_err(|error| Error::Internal(error.to_string()))
+    }
+
     fn counts(&self) -> Counts {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -104,6 +118,25 @@ impl Manager {
         self.reader.read(move |connection| query::events(connection, &filter.rows)).await
     }
 
+    /// The audit trail: who did what with which object, newest first. Options: limit u, since_utc s.
+    #[zbus(out_args("rows"))]
+    async fn list_audit(&self, options: Options) -> Result<Vec<Audited>, Error> {
+        let filter = Filter::parse(&options, &["limit", "since_utc"])?;
+        let since = filter.since_utc.unwrap_or_default();
+        let rows = self.audited(|audit| audit.rows()).await?;
+        let rows = rows.into_iter().rev().take_while(|row| row.utc >= since);
+        Ok(rows.take(filter.rows.limit as usize).map(Audited::from).collect())
+    }
+
+    /// Checks that every row of the audit trail fits to the one before. Returns how many there are, the number of the oldest
+    /// that is still here, the hash of the newest, and the number of the first that does not fit (0: all do) with the reason.
+    #[zbus(out_args("rows", "first", "last_hash", "faulty", "fault"))]
+    async fn verify_audit(&self) -> Result<(u64, u64, String, u64, String), Error> {
+        let verdict = self.audited(|audit| audit.verify()).await?;
+        let (faulty, fault) = verdict.fault.map_or_else(Default::default, |fault| (fault.number, fault.what));
+        Ok((verdict.rows, verdict.first, verdict.last_hash, faulty, fault))
+    }
+
     /// Queues all series of a study that can be analysed again. Options: urgent b. Returns how many series.
     #[zbus(out_args("series"))]
     async fn rerun(
@@ -113,8 +146,10 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Error> {
-        auth::require(self.authority, Verb::Rerun, connection, &header).await?;
-        self.verbs.commands.rerun(study_uid, RerunOptions::parse(&options)?).await
+        let options = RerunOptions::parse(&options)?;
+        let study = auth::named("study", study_uid);
+        let permit = auth::require(&self.authority, Verb::Rerun, study, connection, &header).await?;
+        permit.run(self.verbs.commands.rerun(study_uid, options)).await
     }
 
     /// Makes pending and parked deliveries due now: of one destination, or of all when it is empty. Returns how many.
@@ -125,8 +160,10 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u32, Error> {
-        auth::require(self.authority, Verb::RetryDeliveries, connection, &header).await?;
-        self.verbs.commands.retry((!destination.is_empty()).then_some(destination)).await
+        let destination = (!destination.is_empty()).then_some(destination);
+        let object = destination.map_or_else(|| "all destinations".to_owned(), |name| format!("destination {name}"));
+        let permit = auth::require(&self.authority, Verb::RetryDeliveries, object, connection, &header).await?;
+        permit.run(self.verbs.commands.retry(destination)).await
     }
 
     /// Changes one delivery, by its number (the last element of its path): retry (now, also a dropped one), park (until
@@ -145,8 +182,9 @@ impl Manager {
             other => return Err(Error::InvalidArgument(format!("{other:?} is none of retry, park, drop"))),
         };
         let verb = if order == Order::Drop { Verb::DropDelivery } else { Verb::RetryDeliveries };
-        auth::require(self.authority, verb, connection, &header).await?;
-        self.verbs.commands.change_delivery(delivery, order).await
+        let object = format!("delivery {delivery}: {change}");
+        let permit = auth::require(&self.authority, verb, object, connection, &header).await?;
+        permit.run(self.verbs.commands.change_delivery(delivery, order)).await
     }
 
     /// Decides which content counts of the objects of a study that were sent again with other content: take-new or
@@ -159,13 +197,14 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(u32, u32), Error> {
+        let object = format!("{}: {choice}", auth::named("study", study_uid));
         let choice = match choice {
             "take-new" => Choice::TakeNew,
             "keep-old" => Choice::KeepOld,
             other => return Err(Error::InvalidArgument(format!("{other:?} is neither take-new nor keep-old"))),
         };
-        auth::require(self.authority, Verb::ResolveStudy, connection, &header).await?;
-        self.verbs.commands.resolve(study_uid, choice).await
+        let permit = auth::require(&self.authority, Verb::ResolveStudy, object, connection, &header).await?;
+        permit.run(self.verbs.commands.resolve(study_uid, choice)).await
     }
 
     /// Signs a review of the newest findings of a series. decisions: id of a finding (`listed` in the findings of its job),
@@ -181,15 +220,16 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(OwnedObjectPath, u32, u32), Error> {
-        auth::require(self.authority, Verb::ReviewSeries, connection, &header).await?;
+        let object = format!("{}, signed as {name}", auth::named("series", &series_uid));
+        let permit = auth::require(&self.authority, Verb::ReviewSeries, object, connection, &header).await?;
         let mark = |(id, decision, comment): (String, String, String)| match Decision::parse(&decision) {
             Some(decision) => Ok(Mark { id, decision, comment }),
             None => Err(Error::InvalidArgument(format!("{decision:?} is neither accepted nor rejected"))),
         };
         let marks = decisions.into_iter().map(mark).collect::<Result<_, _>>()?;
         let accept_rest = filter::only_bool(&options, "accept_rest")?;
-        let signed =
-            self.verbs.commands.review(Signing { series_uid, by: name, marks, accept_rest, seen: None }).await?;
+        let signing = Signing { series_uid, by: name, marks, accept_rest, seen: None };
+        let signed = permit.run(self.verbs.commands.review(signing)).await?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Ok((names::Noun::Job.path(signed.job), count(signed.accepted), count(signed.rejected)))
     }
@@ -226,8 +266,10 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u64, Error> {
-        auth::require(self.authority, Verb::EnterLesion, connection, &header).await?;
-        self.verbs.commands.enter_lesion(&name, &lesion::entry(entry)?).await
+        let entry = lesion::entry(entry)?;
+        let object = format!("{}, signed as {name}", entry.named());
+        let permit = auth::require(&self.authority, Verb::EnterLesion, object, connection, &header).await?;
+        permit.run(self.verbs.commands.enter_lesion(&name, &entry)).await
     }
 
     /// The objects of a study that count, as they can be exported: results, and what was received as well. Options: images b.
@@ -248,7 +290,6 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<Vec<String>, Error> {
-        auth::require(self.authority, Verb::Export, connection, &header).await?;
         let file = |(uid, to): (String, OwnedFd)| {
             let to = std::fs::File::from(std::os::fd::OwnedFd::from(to));
             // Writing to a pipe could block for ever.
@@ -258,7 +299,9 @@ impl Manager {
             Ok((uid, to))
         };
         let objects = objects.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
-        self.verbs.commands.export(&study_uid, objects).await
+        let object = format!("{}, {} objects", auth::named("study", &study_uid), objects.len());
+        let permit = auth::require(&self.authority, Verb::Export, object, connection, &header).await?;
+        permit.run(self.verbs.commands.export(&study_uid, objects)).await
     }
 
     /// Sends a C-ECHO to a destination, or tests one that has a URL. Returns milliseconds until the answer.
@@ -269,8 +312,9 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<f64, Error> {
-        auth::require(self.authority, Verb::Echo, connection, &header).await?;
-        Ok(self.verbs.commands.echo(destination).await?.as_secs_f64() * 1000.0)
+        let object = format!("destination {destination}");
+        let permit = auth::require(&self.authority, Verb::Echo, object, connection, &header).await?;
+        Ok(permit.run(self.verbs.commands.echo(destination)).await?.as_secs_f64() * 1000.0)
     }
 
     /// Model packages, by name and version. Options: task s, state s.
@@ -299,18 +343,22 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(OwnedObjectPath, bool), Error> {
-        auth::require(self.authority, Verb::InstallModel, connection, &header).await?;
+        let object = "a package file".to_owned();
+        let permit = auth::require(&self.authority, Verb::InstallModel, object, connection, &header).await?;
         let archive = std::fs::File::from(std::os::fd::OwnedFd::from(archive));
         // Reading from a pipe could block for ever.
         if !archive.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Err(Error::InvalidArgument("the archive is not a regular file".into()));
         }
         let models = self.verbs.models.clone();
-        let (key, change) = super::off_thread(move || models.install(archive)).await?;
+        let (key, change) = permit.run(super::off_thread(move || models.install(archive))).await?;
+        let entry = Entry { who: "scansided", what: "installed", object: &format!("package {key}"), result: "" };
+        self.authority.audit.note(entry);
         // Exports the object before its path is returned, so that the caller finds it at once.
         let path = names::model_path(&key);
         if let Some(listed) = self.verbs.models.list().into_iter().find(|listed| listed.entry.key == key) {
-            let shown = Shown { row: listed.into(), models: self.verbs.models.clone(), authority: self.authority };
+            let shown =
+                Shown { row: listed.into(), models: self.verbs.models.clone(), authority: self.authority.clone() };
             show::<super::model::Model>(connection, &path, shown).await?;
         }
         Ok((path, change == Change::Changed))
@@ -324,9 +372,10 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<OwnedObjectPath, Error> {
-        auth::require(self.authority, Verb::ActivateModel, connection, &header).await?;
+        let object = format!("task {task}: the last good package");
+        let permit = auth::require(&self.authority, Verb::ActivateModel, object, connection, &header).await?;
         let models = self.verbs.models.clone();
-        let key = super::off_thread(move || models.rollback(&task)).await?;
+        let key = permit.run(super::off_thread(move || models.rollback(&task))).await?;
         Ok(names::model_path(&key))
     }
 

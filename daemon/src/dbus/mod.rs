@@ -30,6 +30,7 @@ use ::live::view::View;
 use ::study::model::Models;
 use ::study::review::{Signed, Signing};
 use config::settings;
+use custody::audit::Audit;
 use custody::event::Event;
 use custody::level::Gate;
 use custody::store::Store;
@@ -145,6 +146,8 @@ pub struct Verbs {
     pub models: Models,
     /// `None` when the live path is off.
     pub live: Option<View>,
+    /// Where it is written down who gave them.
+    pub audit: Audit,
 }
 
 impl std::fmt::Debug for Verbs {
@@ -189,16 +192,17 @@ pub async fn run(
     while !shutdown.is_cancelled() {
         let received = events.subscribe();
         let counts = Arc::default();
-        let authority = if settings.address == "system" { auth::Authority::Polkit } else { auth::Authority::SameUser };
+        let judge = if settings.address == "system" { auth::Judge::Polkit } else { auth::Judge::SameUser };
+        let authority = auth::Authority { judge, audit: verbs.audit.clone() };
         let manager = manager::Manager {
             facts: facts.clone(),
             gate: gate.clone(),
             reader: reader.clone(),
             verbs: verbs.clone(),
-            authority,
+            authority: authority.clone(),
             counts: Arc::clone(&counts),
         };
-        let live = live::Live::new(verbs.live.clone(), authority);
+        let live = live::Live::new(verbs.live.clone(), authority.clone());
         let outcome = match connect(&settings.address, manager, live).await {
             Ok(connection) => {
                 let publisher =

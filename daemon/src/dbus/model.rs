@@ -39,9 +39,10 @@ impl Model {
         T: Send + 'static,
         F: FnOnce(Models, Key) -> Result<T, study::model::Error> + Send + 'static,
     {
-        auth::require(self.0.authority, verb, connection, header).await?;
+        let object = format!("package {} {}", self.0.row.id, self.0.row.version);
+        let permit = auth::require(&self.0.authority, verb, object, connection, header).await?;
         let (models, key) = (self.0.models.clone(), Key::new(&self.0.row.id, &self.0.row.version));
-        super::off_thread(move || act(models, key)).await
+        permit.run(super::off_thread(move || act(models, key))).await
     }
 }
 

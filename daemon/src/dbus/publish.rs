@@ -215,7 +215,7 @@ impl Publisher {
         for row in self.models.list().into_iter().map(rows::Model::from) {
             let path = row.path.clone();
             gone.remove(&path);
-            let shown = Shown { row, models: self.models.clone(), authority: self.authority };
+            let shown = Shown { row, models: self.models.clone(), authority: self.authority.clone() };
             show::<Model>(&self.connection, &path, shown).await?;
             self.packages.insert(path);
         }

@@ -31,6 +31,27 @@ pub struct Study {
     pub last_utc: String,
 }
 
+/// A row of the audit trail. `hash` is the SHA-256 of `previous` and `[number,utc,who,what,object,result]` as JSON.
+#[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Audited {
+    pub number: u64,
+    pub utc: String,
+    pub who: String,
+    pub what: String,
+    pub object: String,
+    pub result: String,
+    pub previous: String,
+    pub hash: String,
+}
+
+impl From<custody::audit::Row> for Audited {
+    fn from(row: custody::audit::Row) -> Self {
+        let custody::audit::Row { number, utc, who, what, object, result, previous, hash } = row;
+        Self { number, utc, who, what, object, result, previous, hash }
+    }
+}
+
 /// An object of a study that can be exported.
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]

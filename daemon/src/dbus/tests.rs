@@ -1,5 +1,6 @@
 //! The interfaces match the checked-in XML, and the rows match the database.
 
+use custody::audit::Audit;
 use custody::store::{Durability, Store};
 use zbus::object_server::Interface;
 
@@ -131,8 +132,13 @@ async fn the_interfaces_are_those_checked_in() {
         facts,
         gate: custody::level::Gate::default(),
         reader: crate::reader::Reader::new(store.clone()),
-        verbs: super::Verbs { commands: std::sync::Arc::new(NoCommands), models: models.clone(), live: None },
-        authority: super::auth::Authority::SameUser,
+        verbs: super::Verbs {
+            commands: std::sync::Arc::new(NoCommands),
+            models: models.clone(),
+            live: None,
+            audit: Audit::default(),
+        },
+        authority: super::auth::Authority::of_tests(),
         counts: std::sync::Arc::default(),
     };
     compare(&manager, "org.scanside.Appliance1.Manager1.xml");
@@ -144,9 +150,9 @@ async fn the_interfaces_are_those_checked_in() {
     compare(&series::Series::new(series), "org.scanside.Appliance1.Series1.xml");
     let job = query::jobs(&connection, &all).unwrap().remove(0);
     compare(&job::Job::new(job), "org.scanside.Appliance1.Job1.xml");
-    compare(&live::Live::new(None, super::auth::Authority::SameUser), "org.scanside.Appliance1.Live1.xml");
+    compare(&live::Live::new(None, super::auth::Authority::of_tests()), "org.scanside.Appliance1.Live1.xml");
     let row = rows::Model::from(models.list().remove(0));
-    let shown = model::Shown { row, models, authority: super::auth::Authority::SameUser };
+    let shown = model::Shown { row, models, authority: super::auth::Authority::of_tests() };
     compare(&model::Model::new(shown), "org.scanside.Appliance1.Model1.xml");
     let delivery = query::deliveries(&connection, &all).unwrap().remove(0);
     compare(&delivery::Delivery::new(delivery), "org.scanside.Appliance1.Delivery1.xml");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::settings::Console;
+use custody::audit::Audit;
 use custody::level::{Gate, Level};
 use live::view::{self, By, Command, ExamError, IllegalTransition, Overlay, Sign, Stats, Status};
 use live::worklist::Worklist;
@@ -298,7 +299,8 @@ async fn a_port_that_is_taken_is_tried_again_and_stops_nothing() {
     let trigger = CancellationToken::new();
     let shutdown = trigger.clone();
     let (_stage, view) = view::channel();
-    let task = tokio::spawn(console::run(settings.clone(), Some(view), None, Gate::default(), shutdown));
+    let task =
+        tokio::spawn(console::run(settings.clone(), Some(view), None, Gate::default(), Audit::default(), shutdown));
     tokio::time::sleep(Duration::from_millis(50)).await;
     drop(taken);
     within("the page", async {
@@ -317,7 +319,7 @@ async fn without_a_page_to_serve_or_switched_off_there_is_no_port() {
         let trigger = CancellationToken::new();
         let shutdown = trigger.clone();
         let settings = Console { address: address.into(), ..Console::default() };
-        let task = tokio::spawn(console::run(settings, view, None, Gate::default(), shutdown));
+        let task = tokio::spawn(console::run(settings, view, None, Gate::default(), Audit::default(), shutdown));
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(!task.is_finished(), "it waits for the end");
         trigger.cancel();

@@ -7,6 +7,7 @@ mod player;
 mod support;
 mod us_support;
 
+mod audit;
 mod bad_slice;
 mod bombs;
 mod commitment_kills;

@@ -153,6 +153,11 @@ impl Entry {
         }
     }
 
+    /// Without what identifies a patient: `recall of 7`.
+    pub fn named(&self) -> String {
+        self.subject().map_or_else(|| self.kind().to_owned(), |line| format!("{} of {line}", self.kind()))
+    }
+
     /// As it is called in rows and lists.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -103,6 +103,15 @@ Examples:
 
 A review is signed only when every finding has a decision. A later review takes the place of an earlier one.";
 
+const AUDIT_HELP: &str = "\
+Examples:
+  scansidectl audit
+  scansidectl audit --since '7 days'
+  scansidectl audit verify
+  scansidectl audit export --since 2026-01-01 --dicom audit.xml
+
+Users of the bus are shown by their number (`id -nu NUMBER`).";
+
 const EXPORT_HELP: &str = "\
 Examples:
   scansidectl export 12 --to /media/usb
@@ -213,6 +222,9 @@ pub enum Command {
     /// patients.
     #[command(after_help = EXPORT_HELP)]
     Export(ExportOptions),
+    /// Who did what: exports, reviews, packages, logins, changes of the configuration; each row is chained to the one before.
+    #[command(after_help = AUDIT_HELP)]
+    Audit(AuditOptions),
     /// Show events as they happen.
     Watch {
         /// End when nothing is being received, analysed or sent.
@@ -238,6 +250,30 @@ pub enum Command {
     },
     /// Print shell completions.
     Completions { shell: Shell },
+}
+
+#[derive(Debug, Args)]
+pub struct AuditOptions {
+    #[command(subcommand)]
+    pub command: Option<AuditCommand>,
+    /// Rows since then: `2026-01-31` (local time), or how long ago: `3 days`.
+    #[arg(long, value_name = "TIME", global = true)]
+    pub since: Option<String>,
+    /// Number of rows (10000 at most).
+    #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no row was changed, removed or put in between; names the first that does not fit. Exit code 1 if there is one.
+    Verify,
+    /// Write the rows (10000 at most) for an audit record repository.
+    Export {
+        /// DICOM audit messages (PS3.15 A.5), one XML document a line.
+        #[arg(long, value_name = "FILE")]
+        dicom: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod args;
+mod audit;
 mod bundle;
 mod cert;
 mod config;
@@ -110,7 +111,7 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
         }
         Command::Bundle { file, look } => runtime()?.block_on(bundle::run(&placed(&bus, &look).0, &file, output)),
         command => {
-            if matches!(command, Command::Export(_)) {
+            if matches!(command, Command::Export(_) | Command::Audit(_)) {
                 keep_private();
             }
             runtime()?.block_on(talk(&bus, command, output))
@@ -173,6 +174,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         }
         Command::Peers { command: PeersCommand::Learn(options) } => peers::learn(&manager, &options, output).await,
         Command::Journal { study } => journal::run(&manager, &study, output).await,
+        Command::Audit(options) => audit::run(&manager, &options, output).await,
         Command::Export(options) => export::run(&manager, &options, output).await,
         Command::Echo { destination } => echo::run(&manager, &destination, output).await,
         // They need no daemon and are done by now.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use config::{Settings, settings};
+use custody::audit::Audit;
 use custody::event::Event;
 use custody::level::Gate;
 use custody::store::conflicts::Choice;
@@ -231,7 +232,7 @@ impl Appliance {
             health: reports,
         };
         let models = models(directory.path(), &store, &events, &gate);
-        let verbs = Verbs { commands: script.clone(), models, live };
+        let verbs = Verbs { commands: script.clone(), models, live, audit: Audit::at(&directory.path().join("audit")) };
         let bus = settings::Bus { address: address.to_owned() };
         let task = tokio::spawn({
             let (store, events, gate) = (store.clone(), events.clone(), gate.clone());
