@@ -94,7 +94,7 @@ impl Audit {
         if end.length >= inner.bounds.longest {
             end = inner.next_file(end)?;
         }
-        inner.append(&mut end, entry)?;
+        append(&mut end, entry)?;
         *slot = Some(end);
         Ok(())
     }
@@ -154,7 +154,7 @@ impl Inner {
         let found = files(&self.folder)?;
         let Some(path) = found.last().cloned() else {
             let mut end = self.create(1, chain::BEGIN.to_owned(), 0)?;
-            self.append(&mut end, Entry { who: "scansided", what: "begun", object: "audit trail", result: "" })?;
+            append(&mut end, Entry { who: "scansided", what: "begun", object: "audit trail", result: "" })?;
             return Ok(end);
         };
         let text = fs::read(&path).map_err(at(&path))?;
@@ -172,11 +172,11 @@ impl Inner {
             let last = text.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
             row = last.and_then(|line| serde_json::from_slice(line).ok());
         }
-        let (number, hash) = row.map_or((0, chain::BEGIN.to_owned()), |row| (row.number, row.hash));
+        let (number, hash) = row.map_or_else(|| (0, chain::BEGIN.to_owned()), |row| (row.number, row.hash));
         let mut end = End { file, path, length: whole as u64, number, hash };
         if whole < text.len() {
             let result = "a power cut or kill left half a row, which was removed";
-            self.append(&mut end, Entry { who: "scansided", what: "mended", object: "audit trail", result })?;
+            append(&mut end, Entry { who: "scansided", what: "mended", object: "audit trail", result })?;
         }
         Ok(end)
     }
@@ -195,28 +195,29 @@ impl Inner {
         let found = files(&self.folder)?;
         for path in &found[..found.len().saturating_sub(self.bounds.most)] {
             let text = fs::read(path).map_err(at(path))?;
-            let rows = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Row>(line).ok());
-            if let Some(last) = rows.last() {
+            let mut rows =
+                text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Row>(line).ok());
+            if let Some(last) = rows.next_back() {
                 let object = format!("rows up to {}", last.number);
                 let entry = Entry { who: "scansided", what: chain::RETIRED, object: &object, result: &last.hash };
-                self.append(&mut end, entry)?;
+                append(&mut end, entry)?;
             }
             fs::remove_file(path).map_err(at(path))?;
         }
         Ok(end)
     }
+}
 
-    fn append(&self, end: &mut End, entry: Entry<'_>) -> Result<(), Error> {
-        let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
-        let texts = [entry.who, entry.what, entry.object, entry.result].map(cut);
-        let row = Row::new(end.number + 1, now_utc(), texts, &end.hash);
-        let mut line = serde_json::to_vec(&row).map_err(|error| at(&end.path)(error.into()))?;
-        line.push(b'\n');
-        end.file.write_all(&line).and_then(|()| end.file.sync_data()).map_err(at(&end.path))?;
-        end.length += line.len() as u64;
-        (end.number, end.hash) = (row.number, row.hash);
-        Ok(())
-    }
+fn append(end: &mut End, entry: Entry<'_>) -> Result<(), Error> {
+    let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
+    let texts = [entry.who, entry.what, entry.object, entry.result].map(cut);
+    let row = Row::new(end.number + 1, now_utc(), texts, &end.hash);
+    let mut line = serde_json::to_vec(&row).map_err(|error| at(&end.path)(error.into()))?;
+    line.push(b'\n');
+    end.file.write_all(&line).and_then(|()| end.file.sync_data()).map_err(at(&end.path))?;
+    end.length += line.len() as u64;
+    (end.number, end.hash) = (row.number, row.hash);
+    Ok(())
 }
 
 /// In the order in which they were begun.

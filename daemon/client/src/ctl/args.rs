@@ -200,6 +200,8 @@ pub enum Command {
     ///
     /// Exit codes: 0 nothing is wrong, 1 warnings, 2 something is broken.
     Doctor(LookOptions),
+    /// The time of this box, whether it is to be believed, and how it compares with what the scanners send.
+    Clock(LookOptions),
     /// Who sends, where results go, and who was turned away.
     #[command(after_help = PEERS_HELP)]
     Peers {

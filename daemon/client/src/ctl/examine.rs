@@ -63,6 +63,16 @@ pub async fn facts(place: &Place) -> Facts {
     facts
 }
 
+/// Only what the clock is judged by; nobody else is asked.
+pub async fn clock(place: &Place) -> Facts {
+    let mut facts = Facts { now_utc: hal::clock::now_utc(), ..Facts::default() };
+    configuration(place, &mut facts.config);
+    (facts.bus, _) = talk(place, &mut facts).await;
+    let machine = machine::Machine { root: &place.root, system: place.bus == "system" };
+    facts.clock = machine.clock(&facts.sent, facts.clock.newest_row_utc.take()).await;
+    facts
+}
+
 fn configuration(place: &Place, known: &mut Config) -> Option<Settings> {
     match config::load(&place.config) {
         Ok(settings) => {

@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod bundle;
 mod cert;
+mod clock;
 mod config;
 mod doctor;
 mod echo;
@@ -109,6 +110,10 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             let (place, language) = placed(&bus, &look);
             runtime()?.block_on(peers::echo(destination.as_deref(), &place.config, language, output))
         }
+        Command::Clock(look) => {
+            let (place, language) = placed(&bus, &look);
+            runtime()?.block_on(clock::run(&place, language, output))
+        }
         Command::Bundle { file, look } => runtime()?.block_on(bundle::run(&placed(&bus, &look).0, &file, output)),
         command => {
             if matches!(command, Command::Export(_) | Command::Audit(_)) {
@@ -184,6 +189,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         | Command::Analyze(_)
         | Command::Completions { .. }
         | Command::Doctor(_)
+        | Command::Clock(_)
         | Command::Bundle { .. }
         | Command::Peers { command: PeersCommand::Echo { .. } } => Ok(()),
     };

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use super::facts::Certificate;
 use super::text::{Text, both};
 use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, not_looked};
+use crate::Sender;
 
 /// A clock may be that much behind what was written before: seconds.
 const TOLERANCE: f64 = 120.0;
@@ -74,9 +75,7 @@ fn scanners_disagree(facts: &Facts) -> Option<Finding> {
         .sent
         .iter()
         .filter_map(|sender| {
-            let made = date(&sender.last_study_date)?;
-            let came = date(&sender.last_utc.get(..10)?.replace('-', ""))?;
-            let ahead = came.until(made).ok()?.get_days();
+            let ahead = days_ahead(sender)?;
             (ahead >= 2).then_some((ahead, sender.calling_ae.as_str(), sender.last_study_date.as_str()))
         })
         .collect();
@@ -103,6 +102,25 @@ fn scanners_disagree(facts: &Facts) -> Option<Finding> {
             "{scanner} 发来的检查日期为 {made}，比本机日期晚 {ahead} 天"
         )),
     )
+}
+
+/// Days by which the date of a scanner's last study is ahead of the day on which it came: all that is known of its clock.
+/// `None` where it gives no date. An old study that is sent again has many days less than nothing.
+pub fn days_ahead(sender: &Sender) -> Option<i32> {
+    let made = date(&sender.last_study_date)?;
+    let came = date(&sender.last_utc.get(..10)?.replace('-', ""))?;
+    Some(came.until(made).ok()?.get_days())
+}
+
+/// Why the clock is not to be believed, if it is not: what is wrong with it, or that nothing says that it is right.
+pub fn distrust(facts: &Facts) -> Option<Text> {
+    let wrong = behind(facts).or_else(|| scanners_disagree(facts)).or_else(|| no_source(facts));
+    match (wrong, facts.clock.synchronised) {
+        (Some(finding), _) => Some(finding.cause),
+        (None, Some(true)) => None,
+        (None, Some(false)) => Some(both!("No time server sets it", "未与时间服务器同步")),
+        (None, None) => Some(both!("Nothing on this box says whether it is set", "本机无法得知是否已校准")),
+    }
 }
 
 fn no_source(facts: &Facts) -> Option<Finding> {

@@ -4,7 +4,7 @@
 //! progress as it can on a box that is half dead. The areas stand in the order of cause and effect: of two findings of the
 //! same gravity the cause comes first.
 
-mod clock;
+pub mod clock;
 mod compute;
 pub mod facts;
 mod live;

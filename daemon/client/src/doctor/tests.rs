@@ -10,7 +10,7 @@ use super::facts::{
     Storage, Unit, Zone,
 };
 use super::text::Language;
-use super::{Facts, Gravity, judge};
+use super::{Facts, Gravity, clock, judge};
 use crate::{Caller, Delivery, Job, Live, Model, Quarantined, Sender, Status};
 
 /// The capture card.
@@ -529,4 +529,18 @@ fn a_title_that_differs_in_case_only_is_told_so() {
     let mut facts = healthy();
     facts.callers.push(Caller { calling_ae: "ct1".into(), ..stranger("calling-ae-unknown") });
     assert!(judge(&facts).findings[0].remedy.en.starts_with("Upper and lower case count: CT1 is configured."));
+}
+
+#[test]
+fn a_clock_is_trusted_only_when_something_sets_it_and_nothing_speaks_against_it() {
+    let mut facts = healthy();
+    assert_eq!((clock::distrust(&facts), clock::days_ahead(&facts.sent[0])), (None, Some(0)));
+    facts.clock.synchronised = Some(false);
+    assert!(clock::distrust(&facts).unwrap().en.contains("No time server"));
+    let mut facts = healthy();
+    facts.sent[0].last_study_date = "20260320".into();
+    assert!(clock::days_ahead(&facts.sent[0]).is_some_and(|days| days > 1));
+    assert!(clock::distrust(&facts).is_some());
+    facts.sent[0].last_study_date = String::new();
+    assert_eq!(clock::days_ahead(&facts.sent[0]), None);
 }
