@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::mend::io;
-use super::{Result, Store, events, now_utc};
+use super::{Error, Result, Store, StoreFault, events, now_utc};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineRow {
@@ -87,13 +87,13 @@ pub fn insert(transaction: &Transaction<'_>, line: New<'_>) -> Result<i64> {
         source: line.source.to_owned(),
         entry: line.entry.to_owned(),
     };
-    put(transaction, &row)?;
+    put(transaction, &row, "INSERT")?;
     Ok(id)
 }
 
 /// Says whether it was not there yet.
-fn put(connection: &Connection, row: &LineRow) -> Result<bool> {
-    let sql = format!("INSERT OR IGNORE INTO lesion_lines ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+fn put(connection: &Connection, row: &LineRow, insert: &str) -> Result<bool> {
+    let sql = format!("{insert} INTO lesion_lines ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
     let values = params![row.id, row.utc, row.by, row.patient, row.kind, row.source, row.entry];
     Ok(connection.prepare_cached(&sql)?.execute(values)? > 0)
 }
@@ -186,16 +186,32 @@ impl Store {
         file.sync_all().map_err(io(&path))
     }
 
-    /// Brings back lines that only the file has, and completes the file. Returns how many came back.
-    pub(super) fn restore_lesions(&self, connection: &mut Connection) -> Result<usize> {
+    /// Brings back lines that only the file has, and completes the file. A file that cannot be read is set aside: the box
+    /// has other work to do, and the database has its lines.
+    pub(super) fn restore_lesions(&self, connection: &mut Connection) -> Result<()> {
+        let fault = match self.restore_from_file(connection) {
+            Err(fault @ Error::Io { .. }) if fault.kind() != StoreFault::Full => fault,
+            done => return done,
+        };
         let path = file_of(&self.path);
-        let mut back = 0;
+        let aside = path.with_file_name(format!("lesions.log-unreadable-{}", now_utc()));
+        tracing::error!(error = %fault, "the file with the lines of lesions cannot be read and is set aside");
+        events::record(connection, "lesions", "the file beside the database was set aside", &fault.to_string())?;
+        if let Err(error) = std::fs::rename(&path, &aside) {
+            tracing::error!(%error, "nor can it be moved");
+        }
+        self.mirror_lesions(connection);
+        Ok(())
+    }
+
+    fn restore_from_file(&self, connection: &mut Connection) -> Result<()> {
+        let path = file_of(&self.path);
         if last_written(&path)? > last(connection)? {
-            let mut damaged = 0;
+            let (mut back, mut damaged) = (0, 0);
             let transaction = connection.transaction()?;
             for line in lines(&path)? {
                 match parsed(&line) {
-                    Some(row) => back += usize::from(put(&transaction, &row)?),
+                    Some(row) => back += usize::from(put(&transaction, &row, "INSERT OR IGNORE")?),
                     None => damaged += usize::from(!line.trim().is_empty()),
                 }
             }
@@ -205,7 +221,7 @@ impl Store {
             tracing::warn!(back, damaged, "lines of lesions came back from the file beside the database");
         }
         self.mirror_lesions(connection);
-        Ok(back)
+        Ok(())
     }
 }
 
@@ -341,6 +357,21 @@ mod tests {
         }
         let store = Store::open(&path).unwrap();
         assert_eq!(of(&store, "p1"), [2, 3]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_set_aside_and_keeps_the_box_from_nothing() {
+        let (folder, path, store) = some();
+        write(&store, "p1", "recall", true);
+        let file = folder.path().join("lesions.log");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(of(&store, "p1"), [1]);
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1, "written again");
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.filter(|name| name.to_string_lossy().contains("unreadable")).count(), 1);
     }
 
     #[test]

@@ -53,6 +53,20 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_lesions.sql"),
 ];
 
+/// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.
+///
+/// # Errors
+/// When the database fails to begin or end it.
+pub fn apart<T>(
+    transaction: &rusqlite::Transaction<'_>,
+    work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T>,
+) -> Result<Result<T>> {
+    transaction.execute_batch("SAVEPOINT apart")?;
+    let done = work(transaction);
+    transaction.execute_batch(if done.is_ok() { "RELEASE apart" } else { "ROLLBACK TO apart; RELEASE apart" })?;
+    Ok(done)
+}
+
 /// What a commit on this connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
