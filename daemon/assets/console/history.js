@@ -26,16 +26,18 @@ const today = () => {
 // What can be entered: the fields of each, and how they become an entry. `lesion`: the one that is shown.
 const number = (value) => value === "" ? undefined : Number(value);
 const KINDS = {
-  recall: ["Recall", [["due", "Due on", "date", true], ["modality", "Modality (empty: any)", "text"], ["why", "Why", "text"], ["rule", "", "hidden"]],
-    (f, lesion) => ({ kind: "recall", lesion: lesion.id, due: f.due, modality: f.modality.toUpperCase(), why: f.why, rule: f.rule })],
+  recall: ["Recall", [["due", "Due on", "date", true], ["modality", "Modality", "modalities"], ["why", "Why", "text"], ["rule", "", "hidden"]],
+    (f, lesion) => ({ kind: "recall", lesion: lesion.id, due: f.due, modality: f.modality, why: f.why, rule: f.rule })],
   done: ["Recall done", [["recall", "Recall", "recalls", true], ["date", "On", "date", true]],
     (f) => ({ kind: "done", recall: Number(f.recall), date: f.date })],
   cancel: ["Recall cancelled", [["recall", "Recall", "recalls", true], ["reason", "Why", "text", true]],
     (f) => ({ kind: "cancel", recall: Number(f.recall), reason: f.reason })],
   place: ["Where it is", [["sighting", "Sighting", "sightings", true], ["side", "Side", "sides"], ["clock", "Hour on the clock", "number"], ["distance", "From the nipple, mm", "number"]],
     (f) => ({ kind: "place", sighting: Number(f.sighting), place: Object.fromEntries(Object.entries({ side: f.side || undefined, clock: number(f.clock), distance_mm: number(f.distance) }).filter(([, value]) => value !== undefined)) })],
-  measure: ["A size", [["date", "On", "date", true], ["modality", "Modality", "text", true], ["size", "Axes, mm, such as 12x9x8; empty: gone", "text"]],
-    (f, lesion) => ({ kind: "measure", lesion: lesion.id, date: f.date, modality: f.modality.toUpperCase(), axes_mm: f.size.split(/[x×*\s]+/).filter(Boolean).map(Number), gone: f.size.trim() === "" })],
+  measure: ["A size", [["date", "On", "date", true], ["modality", "Modality", "modalities", true], ["size", "Axes, mm, such as 12x9x8", "text", true]],
+    (f, lesion) => ({ kind: "measure", lesion: lesion.id, date: f.date, modality: f.modality, axes_mm: f.size.split(/[x×*\s]+/).filter(Boolean).map(Number), gone: false })],
+  gone: ["It is not there any more", [["date", "Looked for on", "date", true], ["modality", "Modality", "modalities", true], ["sure", "It was looked for and is gone", "checkbox", true]],
+    (f, lesion) => ({ kind: "measure", lesion: lesion.id, date: f.date, modality: f.modality, axes_mm: [], gone: true })],
   biopsy: ["Biopsy", [["date", "On", "date", true], ["marker", "Marker that was left", "text"]],
     (f, lesion) => ({ kind: "biopsy", lesion: lesion.id, date: f.date, marker: f.marker })],
   result: ["Result of a biopsy", [["date", "Of", "date", true], ["outcome", "Result", "outcomes", true], ["text", "In words", "text"]],
@@ -93,7 +95,8 @@ export class History {
       facts.push(element("span", { textContent: `Since ${change.from}: ${change.longest_mm.map(mm).join(" → ")}${percent}${volume}.` }));
     }
     if (response) {
-      const why = response.why ? ` (${response.why.replaceAll("_", " ")})` : ` (baseline ${mm(response.baseline.longest_mm)}, smallest ${mm(response.nadir.longest_mm)})`;
+      const at = ({ longest_mm: size, date }) => `${mm(size)} on ${date}`;
+      const why = response.why ? ` (${response.why.replaceAll("_", " ")})` : ` (baseline ${at(response.baseline)}, smallest ${at(response.nadir)})`;
       facts.push(element("span", { textContent: ` Under treatment: ${response.category}${why}.` }), element("small", { className: "weak", textContent: rule }));
     }
     by("lesion-facts").replaceChildren(...facts);
@@ -104,9 +107,10 @@ export class History {
       item(element("strong", { textContent: `${date} ` }), text([{ biopsy: "biopsy", result: "result", treat: "treatment begins" }[kind], outcome, words].filter(Boolean).join(": ")),
         element("small", { className: "weak", textContent: ` entry ${line}, by ${name}` }));
     by("notes").replaceChildren(...(notes.length ? notes.map(note) : [item(text("Nothing is entered."))]));
-    const recall = ({ id: line, due, why, modality, by: name, closed }) =>
+    const recall = ({ id: line, due, why, modality, by: name, closed, came }) =>
       item(element("strong", { textContent: `${due} ` }), text([modality, why, closed ? [closed.standing, closed.date, closed.reason].filter(Boolean).join(" ") : "open"].filter(Boolean).join(", ")),
-        element("small", { className: "weak", textContent: ` recall ${line}, by ${name}` }));
+        element("small", { className: "weak", textContent: [` recall ${line}, by ${name}`, closed && !closed.by ? `closed because an exam came (entry ${closed.line}: withdraw it if that was another)` : ""].filter(Boolean).join("; ") }),
+        ...(closed ? [] : came.map((one) => this.came(line, one))));
     by("recalls").replaceChildren(...(recalls.length ? recalls.map(recall) : [item(text("No recall is entered."))]));
     if (suggestion) {
       const take = element("button", { type: "button", textContent: `Take ${suggestion.due}` });
@@ -149,6 +153,15 @@ export class History {
     return made;
   }
 
+  // An exam that may be the one that was due: a person decides.
+  came(recall, { line, date, study_uid }) {
+    const yes = element("button", { type: "button", textContent: "It was" });
+    yes.addEventListener("click", () => this.post({ kind: "done", recall, date, study_uid }));
+    const no = element("button", { type: "button", textContent: "It was not" });
+    no.addEventListener("click", () => this.post({ kind: "withdraw", line, reason: "not the exam that was due" }));
+    return element("p", { className: "ask" }, text(`An exam of ${date} may be the one. `), yes, text(" "), no);
+  }
+
   choices(type) {
     const { sightings, undecided, recalls, notes } = this.lesion;
     const lists = {
@@ -156,7 +169,13 @@ export class History {
       sightings: [...sightings, ...undecided].map(({ id, date, method }) => [id, `${id}, ${date} ${method.modality}`]),
       sides: [["", "as it is"], ["left", "left"], ["right", "right"]],
       outcomes: [["benign", "benign"], ["malignant", "malignant"], ["uncertain", "uncertain"]],
-      lines: [...notes.map(({ id, date, kind }) => [id, `${id}, ${kind} of ${date}`]), ...recalls.map(({ id, due }) => [id, `${id}, recall for ${due}`])],
+      modalities: [...(by("kind").value === "recall" ? [["", "any"]] : []), ...["US", "MG", "MR", "CT", "PT", "NM", "OT"].map((one) => [one, one])],
+      lines: [
+        ...notes.map(({ id, date, kind }) => [id, `${id}, ${kind} of ${date}`]),
+        ...sightings.filter(({ method }) => method.by === "person").map(({ id, date }) => [id, `${id}, size of ${date}`]),
+        ...recalls.map(({ id, due }) => [id, `${id}, recall for ${due}`]),
+        ...recalls.filter(({ closed }) => closed).map(({ id, closed }) => [closed.line, `${closed.line}, recall ${id} ${closed.standing}`]),
+      ],
     };
     return lists[type];
   }

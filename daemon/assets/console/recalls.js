@@ -42,7 +42,7 @@ const LISTS = {
     row: (recall) => [
       cell(element("span", { className: `state ${recall.standing}`, textContent: recall.standing })),
       patient(recall.lesion, recall.person),
-      cell(element("span", { textContent: recall.due }), small(when(recall))),
+      cell(element("span", { textContent: recall.due }), small([when(recall), recall.came ? `an exam of ${recall.came.date} may be the one` : ""].filter(Boolean).join(" · "))),
       cell(element("span", { textContent: `${recall.lesion}: ${where(recall)}` }),
         small([recall.last_longest_mm == null ? "" : mm(recall.last_longest_mm), recall.last_modality, recall.last_date].filter(Boolean).join(" · "))),
       cell(element("span", { textContent: recall.why }), small([recall.modality, recall.rule, `entered by ${recall.by} on ${recall.entered}`].filter(Boolean).join(" · "))),
@@ -97,7 +97,8 @@ function show() {
 async function fetched(which) {
   if (which === "recalls") return json("/reading/recalls");
   if (which === "all") return json("/reading/recalls?all=true");
-  const { lesions, undecided } = await json("/reading/lesions");
+  const { lesions, undecided, more } = await json("/reading/lesions");
+  by("more").hidden = !more;
   return which === "lesions" ? lesions : undecided;
 }
 
@@ -106,6 +107,7 @@ async function refresh() {
   const query = which === "all" ? "?all=true" : "";
   by("csv").href = `/reading/recalls.csv${query}`;
   by("fhir").href = `/reading/recalls.fhir${query}`;
+  by("more").hidden = true;
   try {
     const rows = await fetched(which);
     if (which !== by("which").value) return;

@@ -12,6 +12,8 @@ pub mod visit;
 use custody::store::{self, lesions};
 use dicom::header::Header;
 use dicom::patient::{Identity, plain_id};
+use hal::clock::local_date_of;
+use jiff::civil::Date;
 use models::lesion::book::Book;
 use models::lesion::entry::{Entry, Line};
 use models::lesion::sighting::Person;
@@ -50,10 +52,20 @@ fn lines(connection: &Connection, patient: &str) -> Result<Vec<Line>, store::Err
     let rows = lesions::of_patient(connection, patient)?;
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
-        let entry: Entry = serde_json::from_str(&row.entry)?;
-        lines.push(Line { id: row.id.unsigned_abs(), utc: row.utc, by: row.by, entry });
+        // No line may keep an exam from its results. The error may quote the line, which names a patient.
+        let Ok(entry) = serde_json::from_str::<Entry>(&row.entry) else {
+            tracing::error!(line = row.id, "a line about lesions cannot be read and does not count");
+            continue;
+        };
+        let day = local_day(&row.utc).unwrap_or_default();
+        lines.push(Line { id: row.id.unsigned_abs(), day, utc: row.utc, by: row.by, entry });
     }
     Ok(lines)
+}
+
+/// Of a moment, in local time.
+fn local_day(utc: &str) -> Option<Date> {
+    Date::strptime("%Y%m%d", local_date_of(utc)?).ok()
 }
 
 fn write(transaction: &Transaction<'_>, patient: &str, by: &str, entry: &Entry) -> Result<u64, store::Error> {
@@ -61,6 +73,17 @@ fn write(transaction: &Transaction<'_>, patient: &str, by: &str, entry: &Entry) 
         Entry::Seen { sighting, .. } => sighting.shown.source.as_str(),
         _ => "",
     };
+    write_of(transaction, patient, by, entry, source)
+}
+
+/// `source`: what was analysed when the line comes of an analysis, so that it is found when the study changes hands.
+fn write_of(
+    transaction: &Transaction<'_>,
+    patient: &str,
+    by: &str,
+    entry: &Entry,
+    source: &str,
+) -> Result<u64, store::Error> {
     let json = serde_json::to_string(entry)?;
     let line = lesions::New { by, patient, kind: entry.kind(), source, entry: &json };
     Ok(lesions::insert(transaction, line)?.unsigned_abs())

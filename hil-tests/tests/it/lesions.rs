@@ -9,6 +9,8 @@ use hil_tests::appliance::{Appliance, Setup};
 use hil_tests::browser::Browser;
 use hil_tests::modality::Modality;
 use hil_tests::tools;
+use jiff::civil::Date;
+use jiff::{ToSpan, Zoned};
 use needs::Lack;
 use serde_json::Value;
 
@@ -86,17 +88,20 @@ async fn a_lesion_is_one_over_the_years_and_its_recall_is_done_by_the_exam_that_
     let (_, text) = said(&appliance, &["recalls", "set", &id, "--suggested", "--by", "Li Ming"]);
     assert!(text.contains("no published rule") && text.contains("--in INTERVAL"), "{text}");
 
-    let due = ["--due", "2120-06-01", "--modality", "us", "--why", "grew by a quarter", "--by", "Li Ming"];
+    // A study is not of a later day than tomorrow, so the recall is for then.
+    let day = in_days(1);
+    let due = ["--due", &day.to_string(), "--modality", "us", "--why", "grew by a quarter", "--by", "Li Ming"];
     let set = json(&appliance, &[&["recalls", "set", &id], due.as_slice()].concat());
     let recall = set["number"].as_u64().unwrap().to_string();
     appliance.kill().await.unwrap();
     appliance.restart().await.unwrap();
-    let standing =
-        |appliance: &Appliance, on: &str| json(appliance, &["recalls", "list", "--on", on])[0]["standing"].clone();
-    assert_eq!(standing(&appliance, "2120-01-01"), "open");
-    assert_eq!(standing(&appliance, "2120-05-20"), "due");
-    assert_eq!(standing(&appliance, "2120-07-01"), "overdue");
-    read_by_a_client(&appliance).await;
+    let standing = |appliance: &Appliance, on: Date| {
+        json(appliance, &["recalls", "list", "--on", &on.to_string()])[0]["standing"].clone()
+    };
+    assert_eq!(standing(&appliance, day - 31_i64.days()), "open");
+    assert_eq!(standing(&appliance, day - 10_i64.days()), "due");
+    assert_eq!(standing(&appliance, day + 1_i64.day()), "overdue");
+    read_by_a_client(&appliance, day).await;
     shown_on_the_page(&appliance, &id).await;
 
     // A repeated analysis says nothing new.
@@ -107,11 +112,20 @@ async fn a_lesion_is_one_over_the_years_and_its_recall_is_done_by_the_exam_that_
     assert_eq!(lines(), before);
 
     // The exam that was due.
-    send(&appliance, &of_year(&scanned, 3, "21200603", 1.0), 3).await;
+    let its_day: &'static str = day.strftime("%Y%m%d").to_string().leak();
+    send(&appliance, &of_year(&scanned, 3, its_day, 1.0), 3).await;
     assert_eq!(json(&appliance, &["recalls", "list"]), serde_json::json!([]));
     let all = json(&appliance, &["recalls", "list", "--all"]);
-    assert_eq!((&all[0]["standing"], &all[0]["done"]), (&"done".into(), &"2120-06-03".into()), "{all:#}");
+    assert_eq!((&all[0]["standing"], &all[0]["done"]), (&"done".into(), &day.to_string().into()), "{all:#}");
     assert_eq!(all[0]["id"].to_string(), recall);
+
+    // It was another one: a person opens the recall again, and the same exam does not close it a second time.
+    let shown = json(&appliance, &["lesions", "show", &id]);
+    let closed = shown["recalls"][0]["closed"]["line"].to_string();
+    ctl(&appliance, &["lesions", "withdraw", &closed, "--reason", "only a biopsy", "--by", "Li Ming"]);
+    ctl(&appliance, &["studies", "rerun", &of_year(&scanned, 3, its_day, 1.0).study, "--wait"]);
+    let open = json(&appliance, &["recalls", "list"]);
+    assert_eq!((open.as_array().unwrap().len(), open[0]["id"].to_string()), (1, recall));
 
     // The database and its copy are lost: the file beside it has the lines.
     let known = json(&appliance, &["lesions", "show", &id]);
@@ -128,13 +142,20 @@ async fn a_lesion_is_one_over_the_years_and_its_recall_is_done_by_the_exam_that_
     appliance.stop().await.unwrap();
 }
 
-async fn read_by_a_client(appliance: &Appliance) {
+/// So many days from now, in local time.
+fn in_days(days: i64) -> Date {
+    Zoned::now().date() + days.days()
+}
+
+async fn read_by_a_client(appliance: &Appliance, due: Date) {
+    let later = (due + 30_i64.days()).to_string();
     let file = appliance.folder().join("recalls.json");
-    ctl(appliance, &["recalls", "export", "--fhir", file.to_str().unwrap(), "--on", "2120-07-01"]);
+    ctl(appliance, &["recalls", "export", "--fhir", file.to_str().unwrap(), "--on", &later]);
     let (succeeded, text) = said(appliance, &["recalls", "export", "--csv", file.to_str().unwrap()]);
     assert!(!succeeded && text.contains("does not exist"), "nothing is written over: {text}");
-    let csv = ctl(appliance, &["recalls", "export", "--csv", "-", "--on", "2120-07-01"]);
-    assert!(csv.contains(",PHANTOM^EVA,19700101,F,left,10,40,2120-06-01,overdue,-30,US,grew by a quarter,"), "{csv}");
+    let csv = ctl(appliance, &["recalls", "export", "--csv", "-", "--on", &later]);
+    let row = format!(",PHANTOM^EVA,19700101,F,left,10,40,{due},overdue,-30,US,grew by a quarter,");
+    assert!(csv.contains(&row), "{csv}");
     let python = std::env::var_os("SCANSIDE_PYTHON").unwrap_or_else(|| "python3".into());
     let has =
         Command::new(&python).args(["-c", "import fhirclient"]).output().is_ok_and(|output| output.status.success());
@@ -151,7 +172,7 @@ async fn read_by_a_client(appliance: &Appliance) {
     for (key, expected) in [
         ("status", "requested"),
         ("standing", "overdue"),
-        ("due", "2120-06-01"),
+        ("due", due.to_string().as_str()),
         ("patient", "P7"),
         ("born", "1970-01-01"),
         ("site", "Left breast"),

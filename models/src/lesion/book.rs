@@ -1,19 +1,20 @@
 //! The lines of lesions read as one book: which lesions there are, what belongs to each, and which recalls are open.
 
 mod check;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::Wrong;
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+pub use turns::{Exam, Turn};
 
 use super::change::{self, Change, Response, Visit};
 use super::due::{self, Standing, Suggestion};
 use super::entry::{Entry, Given, Line, Outcome};
-use super::same::Known;
+use super::same::{self, Known, Likeness};
 use super::sighting::{By, Method, Person, Place, Shown, Sighting};
-use crate::findings::Side;
 
 /// A sighting as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +28,27 @@ pub struct Seen {
     pub proposed: Vec<u64>,
     /// A repeated analysis does not find it any more: it does not count.
     pub retracted: bool,
+    /// Its place as this software has it.
+    #[serde(skip)]
+    pub found_at: Place,
+    /// And what a person said of it, which counts more.
+    #[serde(skip)]
+    said: Place,
+    /// A person has said of which lesion it is.
+    #[serde(skip)]
+    pub is_decided: bool,
+}
+
+impl Seen {
+    fn new(id: u64, sighting: Sighting, lesion: Option<u64>, proposed: Vec<u64>) -> Self {
+        let found_at = sighting.place.clone();
+        Self { id, sighting, lesion, proposed, retracted: false, found_at, said: Place::default(), is_decided: false }
+    }
+
+    /// What this software says of it.
+    pub fn found(&self) -> Sighting {
+        Sighting { place: self.found_at.clone(), ..self.sighting.clone() }
+    }
 }
 
 /// Something that a person entered on a lesion.
@@ -56,12 +78,29 @@ pub struct Recall {
     pub by: String,
     pub entered: Date,
     pub closed: Option<Closed>,
+    /// The exams that may have met it.
+    pub came: Vec<Came>,
+}
+
+/// An exam that may be the one that was due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Came {
+    /// The line that says so.
+    pub line: u64,
+    pub date: Date,
+    pub study_uid: String,
+    #[serde(skip)]
+    pub(super) source: String,
 }
 
 /// How a recall ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Closed {
+    /// The line that closed it. Withdrawn, the recall is open again.
+    pub line: u64,
     pub standing: Standing,
+    #[serde(skip)]
+    source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<Date>,
     pub study_uid: String,
@@ -71,6 +110,12 @@ pub struct Closed {
 }
 
 impl Recall {
+    /// When it was for a mammography, the day of that.
+    fn mammography(&self) -> Option<Date> {
+        let done = self.closed.as_ref().filter(|closed| closed.standing == Standing::Done && self.modality == "MG");
+        done.and_then(|closed| closed.date)
+    }
+
     pub fn standing(&self, today: Date) -> Standing {
         self.closed.as_ref().map_or_else(|| Standing::of(self.due, today), |closed| closed.standing)
     }
@@ -98,58 +143,55 @@ pub struct Lesion {
     pub simulated: bool,
 }
 
-/// An exam that may meet a recall.
-#[derive(Debug, Clone, Copy)]
-pub struct Exam<'a> {
-    pub date: Date,
-    pub modality: &'a str,
-    /// Which breasts it shows; empty: that is not known.
-    pub sides: &'a [Side],
-    /// A simulated exam meets no recall of a real patient.
-    pub simulated: bool,
-}
-
-impl Exam<'_> {
-    fn may_show(&self, lesion: &Lesion) -> bool {
-        let side = lesion.place.side;
-        self.simulated == lesion.simulated
-            && (self.sides.is_empty() || side.is_none_or(|side| self.sides.contains(&side)))
-    }
-}
-
 #[derive(Debug, Clone, Default)]
 pub struct Book {
     seen: BTreeMap<u64, Seen>,
     notes: Vec<Note>,
     recalls: BTreeMap<u64, Recall>,
-    /// Lines of persons that count.
+    /// Lines that count and that a person may withdraw.
     by_hand: BTreeSet<u64>,
+    /// Recalls that this exam has not met, whatever its analysis says: a person said so. With what was analysed.
+    not_met_by: BTreeSet<(u64, String)>,
 }
 
 impl Book {
     /// `lines`: in the order of their numbers. A line that does not fit (its subject is gone with a damaged database) says
     /// nothing.
-    pub fn of<'a>(lines: impl IntoIterator<Item = &'a Line> + Clone) -> Self {
-        let withdrawn: BTreeSet<u64> = lines
-            .clone()
-            .into_iter()
-            .filter_map(|line| match line.entry {
-                Entry::Withdraw { line, .. } => Some(line),
-                _ => None,
-            })
-            .collect();
+    pub fn of<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Self {
+        let lines: Vec<&Line> = lines.into_iter().collect();
+        // By whom a line was withdrawn. The last first, since a withdrawal can be withdrawn.
+        let mut withdrawn: BTreeMap<u64, &str> = BTreeMap::new();
+        for line in lines.iter().rev() {
+            match line.entry {
+                Entry::Withdraw { line: target, .. } if !withdrawn.contains_key(&line.id) && target < line.id => {
+                    withdrawn.insert(target, &line.by);
+                }
+                _ => {}
+            }
+        }
         let mut book = Self::default();
         for line in lines {
-            if !withdrawn.contains(&line.id) {
-                book.read(line);
+            match withdrawn.get(&line.id) {
+                None => book.read(line),
+                Some(by) => book.pass_over(line, by),
             }
         }
         book
     }
 
+    /// A line that was withdrawn. An analysis that is repeated would only say it again.
+    fn pass_over(&mut self, line: &Line, by: &str) {
+        if let Entry::Done { recall, source, .. } | Entry::Came { recall, source, .. } = &line.entry
+            && !by.is_empty()
+        {
+            self.not_met_by.insert((*recall, source.clone()));
+        }
+    }
+
     fn read(&mut self, line: &Line) {
         let id = line.id;
-        if line.entry.is_by_hand() {
+        let is_of_software = line.by.is_empty() && matches!(line.entry, Entry::Withdraw { .. });
+        if (line.entry.is_by_hand() && !is_of_software) || matches!(line.entry, Entry::Came { .. }) {
             self.by_hand.insert(id);
         }
         match &line.entry {
@@ -159,14 +201,12 @@ impl Book {
                     Given::Same(lesion) => (Some(*lesion), Vec::new()),
                     Given::Open(proposed) => (None, proposed.clone()),
                 };
-                let sighting = sighting.clone();
-                self.seen.insert(id, Seen { id, sighting, lesion, proposed, retracted: false });
+                self.seen.insert(id, Seen::new(id, sighting.clone(), lesion, proposed));
             }
             Entry::Again { of, sighting } => {
                 if let Some(seen) = self.seen.get_mut(of) {
-                    // What a person said of the place stays.
-                    let place = seen.sighting.place.clone();
-                    seen.sighting = Sighting { place: over(&sighting.place, &place), ..sighting.clone() };
+                    seen.found_at = sighting.place.clone();
+                    seen.sighting = Sighting { place: over(&seen.found_at, &seen.said), ..sighting.clone() };
                     seen.retracted = false;
                 }
             }
@@ -175,11 +215,12 @@ impl Book {
                     seen.retracted = true;
                 }
             }
-            Entry::Link { sighting, lesion } => self.give(*sighting, *lesion),
-            Entry::Split { sighting } => self.give(*sighting, *sighting),
+            Entry::Link { sighting, lesion } => self.give(*sighting, *lesion, &line.by),
+            Entry::Split { sighting } => self.give(*sighting, *sighting, &line.by),
             Entry::Place { sighting, place } => {
                 if let Some(seen) = self.seen.get_mut(sighting) {
-                    seen.sighting.place = over(&seen.sighting.place, place);
+                    seen.said = over(&seen.said, place);
+                    seen.sighting.place = over(&seen.found_at, &seen.said);
                 }
             }
             Entry::Measure { lesion, date, modality, axes_mm, gone } => {
@@ -197,45 +238,43 @@ impl Book {
                     shown: Shown::default(),
                     simulated,
                 };
-                self.seen
-                    .insert(id, Seen { id, sighting, lesion: Some(*lesion), proposed: Vec::new(), retracted: false });
+                self.seen.insert(id, Seen::new(id, sighting, Some(*lesion), Vec::new()));
             }
             Entry::Biopsy { lesion, date, marker } => self.note(line, *lesion, *date, None, marker),
             Entry::Result { lesion, date, outcome, text } => self.note(line, *lesion, *date, Some(*outcome), text),
             Entry::Treat { lesion, date, what } => self.note(line, *lesion, *date, None, what),
             Entry::Recall { lesion, due, modality, why, rule } => {
-                let entered = day(&line.utc).unwrap_or(*due);
-                let (due, modality, why, rule) = (*due, modality.clone(), why.clone(), rule.clone());
-                let by = line.by.clone();
-                self.recalls
-                    .insert(id, Recall { id, lesion: *lesion, due, modality, why, rule, by, entered, closed: None });
+                let (entered, due, modality, why, rule) = (line.day, *due, modality.clone(), why.clone(), rule.clone());
+                let (by, lesion) = (line.by.clone(), *lesion);
+                let recall =
+                    Recall { id, lesion, due, modality, why, rule, by, entered, closed: None, came: Vec::new() };
+                self.recalls.insert(id, recall);
             }
-            Entry::Done { recall, date, study_uid } => {
-                let study_uid = study_uid.clone();
-                let reason = String::new();
-                self.close(
-                    *recall,
-                    Closed { standing: Standing::Done, date: Some(*date), study_uid, reason, by: line.by.clone() },
-                );
+            Entry::Done { recall, date, study_uid, source } => {
+                let (study_uid, source) = (study_uid.clone(), source.clone());
+                let (standing, date, reason, by) = (Standing::Done, Some(*date), String::new(), line.by.clone());
+                self.close(*recall, Closed { line: id, standing, source, date, study_uid, reason, by });
             }
-            Entry::Cancel { recall, reason } => self.close(
-                *recall,
-                Closed {
-                    standing: Standing::Cancelled,
-                    date: None,
-                    study_uid: String::new(),
-                    reason: reason.clone(),
-                    by: line.by.clone(),
-                },
-            ),
+            Entry::Came { recall, date, study_uid, source } => {
+                if let Some(recall) = self.recalls.get_mut(recall) {
+                    let (study_uid, source) = (study_uid.clone(), source.clone());
+                    recall.came.push(Came { line: id, date: *date, study_uid, source });
+                }
+            }
+            Entry::Cancel { recall, reason } => {
+                let (study_uid, source) = (String::new(), String::new());
+                let (standing, date, reason, by) = (Standing::Cancelled, None, reason.clone(), line.by.clone());
+                self.close(*recall, Closed { line: id, standing, source, date, study_uid, reason, by });
+            }
             Entry::Withdraw { .. } => {}
         }
     }
 
-    fn give(&mut self, sighting: u64, lesion: u64) {
+    fn give(&mut self, sighting: u64, lesion: u64, by: &str) {
         if let Some(seen) = self.seen.get_mut(&sighting) {
             seen.lesion = Some(lesion);
             seen.proposed.clear();
+            seen.is_decided = !by.is_empty();
         }
     }
 
@@ -277,6 +316,14 @@ impl Book {
 
     pub fn seen(&self, id: u64) -> Option<&Seen> {
         self.seen.get(&id)
+    }
+
+    /// Whether a sighting that this software put to a lesion cannot be of it any more, now that it lies here.
+    pub fn has_left(&self, seen: &Seen, place: &Place) -> bool {
+        let Some(lesion) = seen.lesion.filter(|_| !seen.is_decided) else { return false };
+        let place = over(place, &seen.said);
+        let others = self.sightings_of(lesion).filter(|other| other.id != seen.id && !other.retracted);
+        others.map(|other| &other.sighting.place).any(|other| same::at(&place, other) == Likeness::No)
     }
 
     /// All sightings, in the order in which they were written.
@@ -328,31 +375,21 @@ impl Book {
         let malignant = notes.iter().find(|note| note.outcome == Some(Outcome::Malignant)).map(|note| note.date);
         let recalls: Vec<Recall> = self.recalls().filter(|recall| recall.lesion == id).collect();
         let asked = recalls.iter().any(|recall| recall.closed.is_none());
-        let last = counted().map(|sighting| sighting.date).max();
+        let mammograms = counted().filter(|seen| seen.method.modality == "MG").map(|seen| seen.date);
+        let last = mammograms.chain(recalls.iter().filter_map(Recall::mammography)).max();
         Some(Lesion {
             id,
             person: self.person(id)?,
             place: counted().fold(Place::default(), |place, seen| over(&place, &seen.place)),
             change: change::last_change(&visits),
             response: begun.map(|begun| change::response(&visits, begun)),
-            suggestion: last.filter(|_| !asked).and_then(|last| due::suggestion(malignant, last)),
+            suggestion: due::suggestion(malignant, last).filter(|_| !asked),
             simulated: sightings.iter().any(|seen| seen.sighting.simulated),
             sightings,
             visits,
             notes,
             recalls,
         })
-    }
-
-    /// Open recalls of the persons in question that an exam meets.
-    pub fn met(&self, exam: &Exam<'_>, is_same: impl Fn(&Person) -> bool) -> Vec<u64> {
-        let meets = |recall: &Recall| {
-            recall.closed.is_none()
-                && (recall.modality.is_empty() || recall.modality == exam.modality)
-                && due::is_met(recall.due, recall.entered, exam.date)
-                && self.lesion(recall.lesion).is_some_and(|lesion| exam.may_show(&lesion) && is_same(&lesion.person))
-        };
-        self.recalls().filter(meets).map(|recall| recall.id).collect()
     }
 }
 
@@ -364,9 +401,4 @@ fn over(old: &Place, new: &Place) -> Place {
         distance_mm: new.distance_mm.or(old.distance_mm),
         in_view: new.in_view.or(old.in_view),
     }
-}
-
-/// The day of a moment as rows have it.
-fn day(utc: &str) -> Option<Date> {
-    utc.get(..10)?.parse().ok()
 }

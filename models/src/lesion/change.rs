@@ -7,6 +7,7 @@
 use jiff::civil::Date;
 use serde::Serialize;
 
+use super::due;
 use super::sighting::{Method, Sighting};
 
 /// To be shown beside every category.
@@ -21,6 +22,8 @@ pub const PROGRESSION_PERCENT: f64 = 20.0;
 pub const PROGRESSION_MM: f64 = 5.0;
 /// A lesion that is smaller at baseline is not measurable (callipers, CT), mm.
 pub const MEASURABLE_MM: f64 = 10.0;
+/// A baseline is at most so much older than the treatment (section 3.1), days.
+pub const BASELINE_DAYS: i32 = 28;
 
 /// What one day says of a lesion by one method: of several pictures the one with the longest diameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -72,6 +75,8 @@ pub enum Why {
     Methods,
     #[error("at baseline it was smaller than 10 mm")]
     TooSmall,
+    #[error("it was measured last more than four weeks before the treatment began")]
+    OldBaseline,
 }
 
 /// The category at the last visit.
@@ -139,6 +144,9 @@ pub fn response(visits: &[Visit], begun: Date) -> Response {
     let Some(now) = visits.iter().rfind(|visit| visit.date > begun) else { return not(Why::NothingSince) };
     let own = || visits.iter().filter(|visit| visit.method.is_same(&now.method) && visit.date < now.date);
     let Some(baseline) = own().rfind(|visit| visit.date <= begun && !visit.gone) else { return not(Why::Methods) };
+    if due::days(baseline.date, begun) > BASELINE_DAYS {
+        return not(Why::OldBaseline);
+    }
     if baseline.longest_mm < MEASURABLE_MM {
         return not(Why::TooSmall);
     }

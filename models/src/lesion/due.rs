@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 /// Due, but not overdue, from so many days before the day on.
 pub const SOON_DAYS: i32 = 30;
-/// An exam that is so many days early is the one that was due.
+/// An exam that is so many days early, or a quarter of the interval if that is less, is the one that was due.
 pub const EARLY_DAYS: i32 = 30;
+/// Nobody is called after more than this.
+const MOST_YEARS: u16 = 50;
 
 /// The state of a recall on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +52,7 @@ pub fn days(from: Date, to: Date) -> i32 {
 
 /// Is an exam of this day the one that was due? `entered`: the day on which the recall was entered.
 pub fn is_met(due: Date, entered: Date, exam: Date) -> bool {
-    exam > entered && days(exam, due) <= EARLY_DAYS
+    exam > entered && days(exam, due) <= EARLY_DAYS.min(days(entered, due) / 4)
 }
 
 /// An interval as people write it: `6m`, `1y`, `2w`, `10d`.
@@ -69,7 +71,7 @@ pub enum Unit {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no interval: write a number and d, w, m or y, such as 6m")]
+#[error("{0:?} is no interval: write a number and d, w, m or y, such as 6m, of {MOST_YEARS} years at most")]
 pub struct NoInterval(pub String);
 
 impl std::str::FromStr for Interval {
@@ -78,15 +80,15 @@ impl std::str::FromStr for Interval {
     fn from_str(text: &str) -> Result<Self, NoInterval> {
         let no = || NoInterval(text.to_owned());
         let (at, letter) = text.char_indices().last().ok_or_else(no)?;
-        let unit = match letter {
-            'd' => Unit::Days,
-            'w' => Unit::Weeks,
-            'm' => Unit::Months,
-            'y' => Unit::Years,
+        let (unit, in_a_year) = match letter {
+            'd' => (Unit::Days, 365),
+            'w' => (Unit::Weeks, 52),
+            'm' => (Unit::Months, 12),
+            'y' => (Unit::Years, 1),
             _ => return Err(no()),
         };
         let number = text[..at].parse().map_err(|_| no())?;
-        if number == 0 { Err(no()) } else { Ok(Self { number, unit }) }
+        if (1..=MOST_YEARS * in_a_year).contains(&number) { Ok(Self { number, unit }) } else { Err(no()) }
     }
 }
 
@@ -117,11 +119,12 @@ pub struct Suggestion {
 pub const AFTER_CANCER: &str =
     "NICE guideline NG101: mammography every year for five years after early breast cancer or DCIS";
 
-/// After a malignant result of this day; `last`: the last exam. There is no rule for other lesions that is free to use: the
-/// lexicon that has one is copyrighted, so a person enters the interval.
-pub fn suggestion(malignant: Option<Date>, last: Date) -> Option<Suggestion> {
-    let year = Interval { number: 1, unit: Unit::Years };
-    let due = year.after(last);
-    let end = Interval { number: 5, unit: Unit::Years }.after(malignant?);
+/// After a malignant result of this day; `last`: the last mammography. There is no rule for other lesions that is free to use:
+/// the lexicon that has one is copyrighted, so a person enters the interval.
+pub fn suggestion(malignant: Option<Date>, last: Option<Date>) -> Option<Suggestion> {
+    let malignant = malignant?;
+    let years = |number| Interval { number, unit: Unit::Years };
+    let due = years(1).after(last.filter(|last| *last >= malignant).unwrap_or(malignant));
+    let end = years(5).after(malignant);
     (due <= end).then_some(Suggestion { due, modality: "MG", rule: AFTER_CANCER })
 }

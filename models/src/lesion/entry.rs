@@ -10,7 +10,8 @@ use super::sighting::{Place, Sighting};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     pub id: u64,
-    /// When it was written.
+    /// When it was written, in local time.
+    pub day: Date,
     pub utc: String,
     /// Who entered it, as typed; empty: this software.
     pub by: String,
@@ -124,6 +125,16 @@ pub enum Entry {
         /// The exam that met it.
         #[serde(default)]
         study_uid: String,
+        /// What was analysed of it, when this software saw that it came; empty: a person entered this.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        source: String,
+    },
+    /// An exam has come that may be the one, but it was cut short or does not say which breast it shows: a person decides.
+    Came {
+        recall: u64,
+        date: Date,
+        study_uid: String,
+        source: String,
     },
     Cancel {
         recall: u64,
@@ -148,7 +159,7 @@ impl Entry {
             | Self::Result { lesion, .. }
             | Self::Treat { lesion, .. }
             | Self::Recall { lesion, .. } => Some(*lesion),
-            Self::Done { recall, .. } | Self::Cancel { recall, .. } => Some(*recall),
+            Self::Done { recall, .. } | Self::Came { recall, .. } | Self::Cancel { recall, .. } => Some(*recall),
             Self::Withdraw { line, .. } => Some(*line),
         }
     }
@@ -173,13 +184,14 @@ impl Entry {
             Self::Treat { .. } => "treat",
             Self::Recall { .. } => "recall",
             Self::Done { .. } => "done",
+            Self::Came { .. } => "came",
             Self::Cancel { .. } => "cancel",
             Self::Withdraw { .. } => "withdraw",
         }
     }
 
-    /// Does it come from a person?
+    /// May a person enter it?
     pub const fn is_by_hand(&self) -> bool {
-        !matches!(self, Self::Seen { .. } | Self::Again { .. } | Self::NotAgain { .. })
+        !matches!(self, Self::Seen { .. } | Self::Again { .. } | Self::NotAgain { .. } | Self::Came { .. })
     }
 }

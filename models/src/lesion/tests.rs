@@ -3,7 +3,7 @@
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
-use super::book::{Book, Wrong};
+use super::book::{Book, Exam, Turn, Wrong};
 use super::change::{Category, Visit, Why, category, last_change, response, visits};
 use super::due::{Interval, Standing, days, is_met, suggestion};
 use super::entry::{Entry, Given, Line, Outcome};
@@ -38,7 +38,7 @@ fn known(id: u64, sighting: &Sighting) -> Known<'_> {
 }
 
 fn line(id: u64, by: &str, entry: Entry) -> Line {
-    Line { id, utc: "2026-02-01T09:00:00.000Z".into(), by: by.into(), entry }
+    Line { id, day: date(2026, 2, 1), utc: "2026-02-01T09:00:00.000Z".into(), by: by.into(), entry }
 }
 
 #[test]
@@ -131,12 +131,15 @@ fn visit(day: Date, modality: &str, longest_mm: f64) -> Visit {
 
 #[test]
 fn what_was_measured_otherwise_is_not_evaluable() {
-    let begun = date(2026, 3, 1);
+    let begun = date(2026, 2, 1);
     let why = |visits: &[Visit]| response(visits, begun).why;
     assert_eq!(why(&[visit(date(2026, 4, 1), "US", 20.0)]), Some(Why::NoBaseline));
     assert_eq!(why(&[visit(first(), "US", 20.0)]), Some(Why::NothingSince));
     assert_eq!(why(&[visit(first(), "MG", 20.0), visit(date(2026, 4, 1), "US", 12.0)]), Some(Why::Methods));
     assert_eq!(why(&[visit(first(), "US", 9.9), visit(date(2026, 4, 1), "US", 5.0)]), Some(Why::TooSmall));
+    let old = [visit(date(2026, 1, 3), "US", 20.0), visit(date(2026, 4, 1), "US", 12.0)];
+    assert_eq!(why(&old), Some(Why::OldBaseline), "29 days before");
+    assert_eq!(response(&old, date(2026, 1, 31)).category, Category::Partial, "28 days before");
     let course = [visit(first(), "US", 20.0), visit(first(), "MG", 26.0), visit(date(2026, 4, 1), "US", 12.0)];
     let found = response(&course, begun);
     assert_eq!((found.category, found.baseline.unwrap().longest_mm), (Category::Partial, 20.0));
@@ -170,6 +173,9 @@ fn a_recall_is_due_thirty_days_before_and_overdue_after_its_day() {
     assert!(is_met(due, entered, date(2026, 12, 11)) && is_met(due, entered, date(2029, 1, 1)));
     assert!(!is_met(due, entered, date(2026, 12, 10)), "too early");
     assert!(!is_met(date(2026, 1, 20), entered, entered), "the exam at which it was entered");
+    // In four weeks: a week early is the one, eight days are not.
+    let (soon, early) = (date(2026, 2, 7), date(2026, 1, 31));
+    assert!(is_met(soon, entered, early) && !is_met(soon, entered, early.yesterday().unwrap()));
 }
 
 #[test]
@@ -178,17 +184,29 @@ fn intervals_are_of_the_calendar() {
     assert_eq!(after("6m", date(2026, 8, 31)), date(2027, 2, 28));
     assert_eq!(after("1y", date(2024, 2, 29)), date(2025, 2, 28));
     assert_eq!(after("2w", first()), date(2026, 1, 24));
-    for text in ["", "6", "m", "0m", "-1m", "6q", "6ü"] {
+    for text in ["", "6", "m", "0m", "-1m", "6q", "6ü", "51y", "601m", "20000y", "65535w"] {
         assert!(text.parse::<Interval>().is_err(), "{text}");
     }
 }
 
 #[test]
 fn only_after_a_malignant_result_is_there_a_rule_and_for_five_years() {
-    assert_eq!(suggestion(None, first()), None);
-    let found = suggestion(Some(first()), date(2026, 2, 1)).unwrap();
-    assert_eq!((found.due, found.modality), (date(2027, 2, 1), "MG"));
-    assert_eq!(suggestion(Some(first()), date(2030, 6, 1)), None);
+    assert_eq!(suggestion(None, Some(first())), None);
+    let due = |last| suggestion(Some(first()), last).map(|found| found.due);
+    assert_eq!(due(Some(date(2026, 2, 1))), Some(date(2027, 2, 1)));
+    assert_eq!(due(Some(date(2025, 12, 1))), Some(date(2027, 1, 10)), "a mammography before it does not count");
+    assert_eq!(due(None), Some(date(2027, 1, 10)));
+    assert_eq!(due(Some(date(2030, 6, 1))), None);
+    let mut lines = two_years();
+    let malignant = Entry::Result { lesion: 1, date: first(), outcome: Outcome::Malignant, text: String::new() };
+    lines.push(line(3, "Li Ming", malignant));
+    let found = |lines: &[Line]| Book::of(lines).lesion(1).unwrap().suggestion.unwrap();
+    assert_eq!((found(&lines).due, found(&lines).modality), (date(2027, 1, 10), "MG"), "ultrasound is no mammography");
+    let mammography = recall(1, date(2026, 12, 20), "MG");
+    lines.push(line(4, "Li Ming", mammography));
+    assert_eq!(Book::of(&lines).lesion(1).unwrap().suggestion, None, "somebody has asked for one");
+    lines.push(line(5, "Li Ming", done(4, date(2026, 12, 20), "")));
+    assert_eq!(found(&lines).due, date(2027, 12, 20));
 }
 
 /// Lesion 1 of January 2026 and a sighting of 2027 that may be it.
@@ -206,7 +224,7 @@ fn a_person_decides_corrects_and_nothing_is_lost() {
     let book = Book::of(&lines);
     assert_eq!(book.undecided().map(|seen| seen.id).collect::<Vec<_>>(), [2]);
     lines.push(line(3, "Li Ming", Entry::Link { sighting: 2, lesion: 1 }));
-    lines.push(line(4, "Li Ming", Entry::Treat { lesion: 1, date: date(2026, 3, 1), what: "chemotherapy".into() }));
+    lines.push(line(4, "Li Ming", Entry::Treat { lesion: 1, date: date(2026, 2, 1), what: "chemotherapy".into() }));
     let lesion = Book::of(&lines).lesion(1).unwrap();
     assert_eq!(lesion.response.unwrap().category, Category::Partial);
     assert_eq!(lesion.change.unwrap().longest_mm, [20.0, 12.0]);
@@ -234,18 +252,112 @@ fn what_was_entered_on_a_lesion_goes_with_it_when_it_turns_out_to_be_another() {
     assert_eq!(book.lesion(1).unwrap().notes.len(), 1);
 }
 
+fn recall(lesion: u64, due: Date, modality: &str) -> Entry {
+    Entry::Recall { lesion, due, modality: modality.into(), why: String::new(), rule: String::new() }
+}
+
+fn done(recall: u64, date: Date, source: &str) -> Entry {
+    Entry::Done { recall, date, study_uid: "1.2".into(), source: source.into() }
+}
+
+fn exam(sides: &[Side]) -> Exam<'_> {
+    let (source, date, modality) = ("1.2.3", date(2026, 8, 2), "US");
+    Exam { source, date, modality, sides, is_whole: true, simulated: false }
+}
+
+/// Lesion 1 in the left breast, and recall 2 for the first of August.
+fn recalled() -> Vec<Line> {
+    let sighting = seen(first(), Place { side: Some(Side::Left), ..Place::default() }, &[20.0]);
+    vec![line(1, "", Entry::Seen { sighting, given: Given::New }), line(2, "Li Ming", recall(1, date(2026, 8, 1), ""))]
+}
+
+#[test]
+fn an_exam_that_does_not_say_what_it_shows_or_was_cut_short_closes_nothing_and_is_proposed() {
+    let book = Book::of(&recalled());
+    let turns = |exam: &Exam<'_>| book.turns(exam, |_| true);
+    assert_eq!(turns(&exam(&[Side::Left, Side::Right])), [Turn::Close { recall: 2 }]);
+    assert_eq!(turns(&exam(&[])), [Turn::Propose { recall: 2 }]);
+    assert_eq!(turns(&Exam { is_whole: false, ..exam(&[Side::Left]) }), [Turn::Propose { recall: 2 }]);
+    for other in [exam(&[Side::Right]), Exam { simulated: true, ..exam(&[Side::Left]) }] {
+        assert_eq!(turns(&other), []);
+    }
+    let mut lines = recalled();
+    let came = Entry::Came { recall: 2, date: date(2026, 8, 2), study_uid: "1.2".into(), source: "1.2.3".into() };
+    lines.push(line(3, "", came));
+    let book = Book::of(&lines);
+    assert_eq!(book.turns(&exam(&[]), |_| true), [], "said already");
+    let lesion = book.lesion(1).unwrap();
+    assert_eq!((lesion.recalls[0].closed.as_ref(), lesion.recalls[0].came[0].line), (None, 3));
+    lines.push(line(4, "Li Ming", Entry::Withdraw { line: 3, reason: "a biopsy only".into() }));
+    assert_eq!(Book::of(&lines).turns(&exam(&[]), |_| true), [], "a person said that it was not");
+}
+
+#[test]
+fn an_exam_that_was_another_patient_s_or_of_the_other_breast_opens_the_recall_again() {
+    let mut lines = recalled();
+    lines.push(line(3, "", done(2, date(2026, 8, 2), "1.2.3")));
+    let book = Book::of(&lines);
+    let undo = Turn::Undo { line: 3, recall: 2 };
+    assert_eq!(book.turns(&exam(&[Side::Left]), |_| true), []);
+    assert_eq!(book.turns(&exam(&[Side::Left]), |_| false), [undo]);
+    assert_eq!(book.turns(&exam(&[Side::Right]), |_| true), [undo]);
+    assert_eq!(book.turns(&exam(&[]), |_| true), [undo, Turn::Propose { recall: 2 }]);
+    assert_eq!(book.turns(&Exam { source: "9", ..exam(&[Side::Right]) }, |_| true), [], "another exam");
+    lines.push(line(4, "", Entry::Withdraw { line: 3, reason: "another patient".into() }));
+    let book = Book::of(&lines);
+    assert_eq!(book.turns(&exam(&[Side::Left]), |_| true), [Turn::Close { recall: 2 }], "it is this one's after all");
+}
+
+#[test]
+fn a_recall_that_was_closed_by_the_wrong_exam_is_opened_by_a_person_and_stays_open() {
+    let mut lines = recalled();
+    lines.push(line(3, "", done(2, date(2026, 8, 2), "1.2.3")));
+    let closed = Book::of(&lines).lesion(1).unwrap().recalls[0].closed.clone().unwrap();
+    let withdraw = Entry::Withdraw { line: closed.line, reason: "only a biopsy".into() };
+    assert_eq!(Book::of(&lines).check(&withdraw, date(2026, 9, 1), |_, _| true), Ok(()));
+    lines.push(line(4, "Li Ming", withdraw));
+    let book = Book::of(&lines);
+    assert_eq!(book.lesion(1).unwrap().recalls[0].closed, None);
+    assert_eq!(book.turns(&exam(&[Side::Left]), |_| true), [], "the same exam, analysed again");
+    let next = Exam { source: "1.2.4", ..exam(&[Side::Left]) };
+    assert_eq!(book.turns(&next, |_| true), [Turn::Close { recall: 2 }]);
+}
+
+#[test]
+fn a_withdrawal_can_be_withdrawn() {
+    let mut lines = recalled();
+    let withdraw = |line| Entry::Withdraw { line, reason: "an error".into() };
+    lines.push(line(3, "Li Ming", withdraw(2)));
+    assert_eq!(Book::of(&lines).recalls().count(), 0);
+    assert_eq!(Book::of(&lines).check(&withdraw(3), date(2026, 9, 1), |_, _| true), Ok(()));
+    lines.push(line(4, "Li Ming", withdraw(3)));
+    assert_eq!(Book::of(&lines).recalls().count(), 1);
+    lines.push(line(5, "Li Ming", withdraw(4)));
+    assert_eq!(Book::of(&lines).recalls().count(), 0);
+}
+
+#[test]
+fn a_corrected_side_arrives_unless_a_person_has_said_another() {
+    let at = |side| Place { side: Some(side), ..Place::default() };
+    let again = |id, side| line(id, "", Entry::Again { of: 1, sighting: seen(first(), at(side), &[20.0]) });
+    let side = |lines: &[Line]| Book::of(lines).lesion(1).unwrap().place.side;
+    let mut lines = recalled();
+    lines.push(again(3, Side::Right));
+    assert_eq!(side(&lines), Some(Side::Right));
+    lines.push(line(4, "Li Ming", Entry::Place { sighting: 1, place: at(Side::Left) }));
+    lines.push(again(5, Side::Right));
+    assert_eq!(side(&lines), Some(Side::Left));
+    lines.push(line(6, "Li Ming", Entry::Withdraw { line: 4, reason: "an error".into() }));
+    assert_eq!(side(&lines), Some(Side::Right));
+}
+
 #[test]
 fn what_cannot_be_is_not_taken() {
     let mut lines = two_years();
-    let recall = Entry::Recall {
-        lesion: 1,
-        due: date(2026, 8, 1),
-        modality: String::new(),
-        why: String::new(),
-        rule: String::new(),
-    };
-    lines.push(line(3, "Li Ming", recall));
-    lines.push(line(4, "", Entry::Done { recall: 3, date: date(2026, 8, 2), study_uid: "1.2".into() }));
+    lines.push(line(3, "Li Ming", recall(1, date(2026, 8, 1), "")));
+    lines.push(line(4, "", done(3, date(2026, 8, 2), "1.2.3")));
+    let simulated = Sighting { simulated: true, ..seen(first(), Place::default(), &[20.0]) };
+    lines.push(line(5, "", Entry::Seen { sighting: simulated, given: Given::New }));
     let book = Book::of(&lines);
     let today = date(2026, 9, 1);
     let wrong = |entry: &Entry| book.check(entry, today, |_, _| true).unwrap_err();
@@ -271,6 +383,11 @@ fn what_cannot_be_is_not_taken() {
     assert_eq!(wrong(&malignant), Wrong::Future(date(2027, 1, 1)));
     assert_eq!(wrong(&Entry::Cancel { recall: 3, reason: "moved".into() }), Wrong::Closed(3, "done"));
     assert_eq!(wrong(&Entry::Withdraw { line: 1, reason: "x".into() }), Wrong::NoLine(1));
+    assert_eq!(wrong(&Entry::Link { sighting: 5, lesion: 1 }), Wrong::Simulated { sighting: 5, lesion: 1 });
+    assert_eq!(wrong(&recall(1, date(2027, 1, 1), "Ultrasound")), Wrong::Modality("Ultrasound".into()));
+    let measured = Entry::Measure { lesion: 1, date: first(), modality: "=1".into(), axes_mm: vec![5.0], gone: false };
+    assert_eq!(wrong(&measured), Wrong::Modality("=1".into()));
+    assert_eq!(wrong(&done(3, first(), "1.2.3")), Wrong::Nothing, "what an analysis says no person enters");
     assert_eq!(
         wrong(&Entry::Seen { sighting: seen(first(), Place::default(), &[]), given: Given::New }),
         Wrong::Nothing

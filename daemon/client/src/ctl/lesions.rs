@@ -3,6 +3,7 @@
 pub mod args;
 
 use comfy_table::Cell;
+use models::lesion::book::Came;
 use models::lesion::entry::Entry;
 use models::lesion::sighting::{Person, Place};
 use serde::Deserialize;
@@ -93,6 +94,20 @@ struct Change {
 struct Response {
     category: String,
     why: Option<String>,
+    baseline: Option<Visit>,
+    nadir: Option<Visit>,
+}
+
+impl Response {
+    /// Of what it is said, or why nothing can be said.
+    fn grounds(&self) -> String {
+        let at = |visit: &Visit| format!("{:.1} mm on {}", visit.longest_mm, visit.date);
+        match (&self.why, &self.baseline, &self.nadir) {
+            (Some(why), ..) => format!(" ({})", why.replace('_', " ")),
+            (None, Some(baseline), Some(nadir)) => format!(" (baseline {}, smallest {})", at(baseline), at(nadir)),
+            _ => String::new(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -119,6 +134,7 @@ struct Listing {
     lesions: Vec<Listed>,
     undecided: Vec<Seen>,
     more: bool,
+    rule: String,
 }
 
 async fn list(
@@ -155,6 +171,9 @@ async fn list(
         ]);
     }
     output.print(table)?;
+    if listing.lesions.iter().any(|one| one.response.is_some()) {
+        output.line(&format!("Response: {}.", listing.rule))?;
+    }
     if !listing.undecided.is_empty() {
         output.line("\nTo be decided (`lesions link`, `split` or `place`):")?;
         let mut table = output.table(&["Sighting", "Patient", "Date", "Size", "Where", "May be lesion"]);
@@ -211,13 +230,16 @@ struct Recall {
     why: String,
     by: String,
     closed: Option<Closed>,
+    came: Vec<Came>,
 }
 
 #[derive(Deserialize)]
 struct Closed {
+    line: u64,
     standing: String,
     date: Option<String>,
     reason: String,
+    by: String,
 }
 
 #[derive(Deserialize)]
@@ -242,8 +264,7 @@ async fn show(manager: &ManagerProxy<'static>, number: u64, output: &Output) -> 
         output.line(&format!("Since {}: {then:.1} -> {now:.1} mm, {percent}{volume}", change.from))?;
     }
     if let Some(response) = &lesion.response {
-        let why = response.why.as_ref().map(|why| format!(" ({})", why.replace('_', " "))).unwrap_or_default();
-        output.line(&format!("Under treatment: {}{why}; {}", response.category, lesion.rule))?;
+        output.line(&format!("Under treatment: {}{}; {}", response.category, response.grounds(), lesion.rule))?;
     }
     let mut table = output.table(&["Sighting", "Date", "By", "Size", "Where", "Called"]);
     for seen in &lesion.sightings {
@@ -289,6 +310,25 @@ async fn show(manager: &ManagerProxy<'static>, number: u64, output: &Output) -> 
     }
     if !lesion.recalls.is_empty() {
         output.print(table)?;
+    }
+    for recall in &lesion.recalls {
+        match &recall.closed {
+            Some(closed) if closed.by.is_empty() => {
+                let (number, line) = (recall.id, closed.line);
+                output.line(&format!(
+                    "Recall {number} was closed because an exam came; if that was another: `lesions withdraw {line}`"
+                ))?;
+            }
+            Some(_) => {}
+            None => {
+                for Came { line, date, .. } in &recall.came {
+                    let number = recall.id;
+                    output.line(&format!(
+                        "Recall {number}: an exam of {date} may be the one: `recalls done {number} --date {date}`, or `lesions withdraw {line}`"
+                    ))?;
+                }
+            }
+        }
     }
     if let Some(Suggestion { due, modality, rule }) = &lesion.suggestion {
         output.line(&format!("Suggested: {modality} on {due} ({rule}); `recalls set {} --suggested`", lesion.id))?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use comfy_table::Cell;
 use hal::clock::{Wall, now_utc};
+use jiff::ToSpan;
 use jiff::civil::Date;
 use models::lesion::due::Standing;
 use models::lesion::entry::Entry;
@@ -41,14 +42,16 @@ pub async fn run(manager: &ManagerProxy<'static>, command: RecallsCommand, outpu
                     let found = suggestion(manager, lesion).await?;
                     rule = found.rule;
                     modality = if modality.is_empty() { found.modality } else { modality };
-                    found.due.parse().unwrap_or_else(|_| today())
+                    // What should have been by now is for the next day.
+                    let tomorrow = today().saturating_add(1.day());
+                    found.due.parse().map_or(tomorrow, |due: Date| due.max(tomorrow))
                 }
             };
             enter(manager, &by.by, &Entry::Recall { lesion, due, modality, why, rule }, output).await
         }
         RecallsCommand::Done { recall, date, by } => {
             let date = date.unwrap_or_else(today);
-            enter(manager, &by.by, &Entry::Done { recall, date, study_uid: String::new() }, output).await
+            enter(manager, &by.by, &done(recall, date), output).await
         }
         RecallsCommand::Cancel { recall, reason, by } => {
             enter(manager, &by.by, &Entry::Cancel { recall, reason }, output).await
@@ -63,6 +66,10 @@ pub async fn run(manager: &ManagerProxy<'static>, command: RecallsCommand, outpu
             write(path, &text, rows.len(), output)
         }
     }
+}
+
+fn done(recall: u64, date: Date) -> Entry {
+    Entry::Done { recall, date, study_uid: String::new(), source: String::new() }
 }
 
 async fn suggestion(manager: &ManagerProxy<'static>, lesion: u64) -> Result<Suggestion, Failure> {
@@ -117,7 +124,17 @@ fn list(rows: Vec<RecallRow>, output: &Output) -> Result<(), Failure> {
             Cell::new(if row.reason.is_empty() { &row.why } else { &row.reason }),
         ]);
     }
-    output.print(table)
+    output.print(table)?;
+    for row in &rows {
+        if let Some(came) = &row.came {
+            let (recall, date) = (row.id, came.date);
+            output.line(&format!(
+                "Recall {recall}: an exam of {date} may be the one: `recalls done {recall} --date {date}`, or `lesions withdraw {}`",
+                came.line
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 /// The list names patients: only who writes it may read it.

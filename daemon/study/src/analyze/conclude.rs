@@ -8,7 +8,7 @@ use custody::series::state::SeriesEvent;
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
 use custody::store::reviews::{self, Fate};
-use custody::store::{self, Durability, deliveries, events, members, rejections, series, steps};
+use custody::store::{self, Durability, StoreFault, deliveries, events, members, rejections, series, steps};
 use dicom::kind::SeriesKind;
 use hal::backoff::Pauses;
 use models::review::{Decision, Review};
@@ -79,13 +79,24 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         rejections::of_reviewed(&transaction, job.series_id, job.version, Rejection::Quality.word())?;
     }
     next_best(&transaction, &parts.settings.analyze, job)?;
-    let recorded = conclusion.visit.map(|visit| record::record(&transaction, visit)).transpose()?;
+    let recorded = conclusion.visit.map(|visit| noted(&transaction, job, visit)).transpose()?;
     transaction.commit().map_err(store::Error::from)?;
-    if let Some(Recorded { new, same, open, met }) = recorded {
-        tracing::info!(job = job.id, new, same, open, met, "lesions are noted");
+    if let Some(Recorded { new, same, open, met, perhaps }) = recorded {
+        tracing::info!(job = job.id, new, same, open, met, perhaps, "lesions are noted");
         parts.store.mirror_lesions(&connection);
     }
     Ok(())
+}
+
+/// A fault in what is noted of lesions, or in what was noted before, keeps no result from its patient.
+fn noted(transaction: &Transaction<'_>, job: &JobRow, visit: &Visit) -> Result<Recorded, store::Error> {
+    let error = match store::apart(transaction, |transaction| record::record(transaction, visit))? {
+        Err(error) if error.kind() == StoreFault::Other => error,
+        done => return done,
+    };
+    tracing::error!(job = job.id, %error, "lesions are not noted");
+    events::record(transaction, &format!("series/{}", job.series_id), "lesions are not noted", &error.to_string())?;
+    Ok(Recorded::default())
 }
 
 /// Whether the review that this job applied rejects a finding: then what was told of it before is wrong.

@@ -128,8 +128,9 @@ fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
         return None;
     }
     let begun = &story.begun;
-    let visit = visit::of_exam(&begun.patient, &begun.study_uid, &begun.series_uid, &begun.started_utc)?;
     let model = story.scenes.iter().rev().find_map(|scene| scene.made_by.as_ref()).map(|by| &by.model);
+    let is_whole = model.is_some() && story.ended.as_ref().is_some_and(|(_, interrupted)| !interrupted);
+    let visit = visit::of_exam(&begun.patient, &begun.study_uid, &begun.series_uid, &begun.started_utc, is_whole)?;
     let package = model.map(|model| format!("{} {}", model.id, model.version)).unwrap_or_default();
     let lesions: Vec<Lesion> = seen.iter().map(|one| one.lesion.clone()).collect();
     Some(visit.with_exam(&lesions, Common { package: &package, simulated }))

@@ -64,14 +64,14 @@ pub fn enter(transaction: &Transaction<'_>, by: &str, entry: &Entry, today: Date
     let id = write(transaction, &patient, by, entry)?;
     // Where a lesion is may decide which one it is.
     if let Entry::Place { sighting, .. } = entry {
-        place_again(transaction, &patient, *sighting, by)?;
+        place_again(transaction, &patient, *sighting)?;
     }
     events::record(transaction, &format!("lesions/{subject}"), entry.kind(), by)?;
     Ok(id)
 }
 
 /// A sighting about which nobody had decided, now that somebody has said where it is.
-fn place_again(transaction: &Transaction<'_>, patient: &str, sighting: u64, by: &str) -> Result<(), Error> {
+fn place_again(transaction: &Transaction<'_>, patient: &str, sighting: u64) -> Result<(), Error> {
     let book = book(transaction, patient)?;
     let Some(seen) = book.seen(sighting).filter(|seen| seen.lesion.is_none()) else { return Ok(()) };
     let known = book.known(|person| is_same_person(person, &seen.sighting.person));
@@ -80,7 +80,8 @@ fn place_again(transaction: &Transaction<'_>, patient: &str, sighting: u64, by: 
         Some(Verdict::New) => Entry::Split { sighting },
         _ => return Ok(()),
     };
-    write(transaction, patient, by, &entry)?;
+    // Nobody has said this: it follows.
+    write(transaction, patient, "", &entry)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use custody::store::{self, lesions};
 use dicom::patient::plain_id;
 use jiff::civil::Date;
 use models::findings::Side;
-use models::lesion::book::{Book, Lesion, Recall, Seen};
+use models::lesion::book::{Book, Came, Lesion, Recall, Seen};
 use models::lesion::change::{self, Change, Response, Visit};
 use models::lesion::due::{self, Standing};
 use models::lesion::sighting::{Person, Place};
@@ -43,6 +43,8 @@ pub struct Listing {
     pub undecided: Vec<Seen>,
     /// There are more patients than were asked for.
     pub more: bool,
+    /// What a category of response is worth.
+    pub rule: &'static str,
 }
 
 /// Everything about one lesion.
@@ -79,6 +81,9 @@ pub struct RecallRow {
     pub last_date: Option<Date>,
     pub last_longest_mm: Option<f64>,
     pub last_modality: String,
+    /// The last exam that may be the one, for a person to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came: Option<Came>,
     /// The day on which it was done.
     pub done: Option<Date>,
     pub done_study_uid: String,
@@ -109,7 +114,7 @@ pub fn list(connection: &Connection, patient: Option<&str>, limit: usize) -> Res
     if more {
         patients.truncate(limit);
     }
-    let mut listing = Listing { lesions: Vec::new(), undecided: Vec::new(), more };
+    let mut listing = Listing { lesions: Vec::new(), undecided: Vec::new(), more, rule: change::RULE };
     for patient in patients {
         let book = book(connection, &patient)?;
         let lesions = book.ids().into_iter().filter_map(|id| book.lesion(id));
@@ -192,6 +197,7 @@ fn row(book: &Book, recall: Recall, today: Date) -> Option<RecallRow> {
         last_date: last.map(|visit| visit.date),
         last_longest_mm: last.map(|visit| visit.longest_mm),
         last_modality: last.map(|visit| visit.method.modality.clone()).unwrap_or_default(),
+        came: recall.came.last().filter(|_| closed.is_none()).cloned(),
         done: closed.and_then(|closed| closed.date),
         done_study_uid: closed.map(|closed| closed.study_uid.clone()).unwrap_or_default(),
         reason: closed.map(|closed| closed.reason.clone()).unwrap_or_default(),

@@ -1,17 +1,18 @@
 //! Writes what a visit saw, in the transaction that ends its job: new sightings, those of a repeated analysis, and the recalls
-//! that the exam meets.
+//! that the exam meets; and, when its study has become another patient's, takes back what it said of the one before.
 
 use std::collections::BTreeSet;
 
 use custody::store::{self, events, lesions};
-use models::lesion::book::{Book, Exam, Seen};
+use dicom::patient::is_placeholder_id;
+use models::lesion::book::{Book, Exam, Seen, Turn};
 use models::lesion::entry::{Entry, Given};
 use models::lesion::same::{self, Verdict};
-use models::lesion::sighting::Sighting;
+use models::lesion::sighting::{Person, Sighting};
 use rusqlite::Transaction;
 
 use super::visit::Visit;
-use super::{book, is_same_person, key, write};
+use super::{book, is_same_person, key, write, write_of};
 
 /// What came of a visit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Recorded {
     pub open: usize,
     /// Recalls that the exam met.
     pub met: usize,
+    /// Recalls that it may have met: for a person to decide.
+    pub perhaps: usize,
 }
 
 /// # Errors
@@ -30,8 +33,13 @@ pub struct Recorded {
 pub fn record(transaction: &Transaction<'_>, visit: &Visit) -> Result<Recorded, store::Error> {
     let patient = key(&visit.person);
     elsewhere(transaction, visit, &patient)?;
+    // Whoever has no ID of their own is not found again, and the lines of all of them would be one book that grows for ever.
+    if is_placeholder_id(&visit.person.id) {
+        return Ok(Recorded::default());
+    }
     let book = book(transaction, &patient)?;
     let fresh = repeated(transaction, visit, &patient, &book)?;
+    let book = super::book(transaction, &patient)?;
     let mut recorded = Recorded::default();
     // Numbers are given in order, within this transaction.
     let next = lesions::next(transaction)?.unsigned_abs();
@@ -54,14 +62,45 @@ pub fn record(transaction: &Transaction<'_>, visit: &Visit) -> Result<Recorded, 
         };
         write(transaction, &patient, "", &Entry::Seen { sighting: sighting.clone(), given })?;
     }
-    let exam = Exam { date: visit.date, modality: visit.modality, sides: &visit.sides, simulated: visit.simulated };
-    for recall in book.met(&exam, |person| is_same_person(person, &visit.person)) {
-        let done = Entry::Done { recall, date: visit.date, study_uid: visit.study_uid.clone() };
-        write(transaction, &patient, "", &done)?;
-        events::record(transaction, &format!("recall/{recall}"), "done", "the exam that was due has come")?;
-        recorded.met += 1;
-    }
+    let turns = book.turns(&exam(visit), |person| is_same_person(person, &visit.person));
+    recorded.met = turns.iter().filter(|turn| matches!(turn, Turn::Close { .. })).count();
+    recorded.perhaps = turns.iter().filter(|turn| matches!(turn, Turn::Propose { .. })).count();
+    turn(transaction, visit, &patient, turns)?;
     Ok(recorded)
+}
+
+fn exam(visit: &Visit) -> Exam<'_> {
+    Exam {
+        source: &visit.source,
+        date: visit.date,
+        modality: visit.modality,
+        sides: &visit.sides,
+        is_whole: visit.is_whole,
+        simulated: visit.simulated,
+    }
+}
+
+/// Writes what becomes of recalls.
+fn turn(transaction: &Transaction<'_>, visit: &Visit, patient: &str, turns: Vec<Turn>) -> Result<(), store::Error> {
+    let (date, study_uid, source) = (visit.date, visit.study_uid.clone(), visit.source.clone());
+    for turn in turns {
+        let (study_uid, source) = (study_uid.clone(), source.clone());
+        let (recall, entry, why) = match turn {
+            Turn::Close { recall } => {
+                (recall, Entry::Done { recall, date, study_uid, source }, "the exam that was due has come")
+            }
+            Turn::Propose { recall } => {
+                (recall, Entry::Came { recall, date, study_uid, source }, "an exam has come that may be the one")
+            }
+            Turn::Undo { line, recall } => {
+                let reason = "the exam is of another patient or breast".to_owned();
+                (recall, Entry::Withdraw { line, reason }, "the exam that was taken for it is another")
+            }
+        };
+        write_of(transaction, patient, "", &entry, &visit.source)?;
+        events::record(transaction, &format!("recall/{recall}"), entry.kind(), why)?;
+    }
+    Ok(())
 }
 
 /// What a repeated analysis says of the sightings of the first one; returns those that are new.
@@ -71,15 +110,25 @@ fn repeated(
     patient: &str,
     book: &Book,
 ) -> Result<Vec<Sighting>, store::Error> {
-    let of_source = |seen: &&Seen| seen.sighting.shown.source == visit.source;
-    let old: Vec<&Seen> = book.sightings().filter(of_source).collect();
+    let (old, others): (Vec<&Seen>, Vec<&Seen>) =
+        of_source(book, visit).partition(|seen| is_one(&seen.sighting.person, &visit.person));
+    for seen in others.iter().filter(|seen| !seen.retracted) {
+        write(transaction, patient, "", &Entry::NotAgain { of: seen.id })?;
+    }
     let sightings: Vec<&Sighting> = old.iter().map(|seen| &seen.sighting).collect();
     let found = same::again(&sightings, &visit.sightings);
     let mut fresh = Vec::new();
     for (new, old_index) in visit.sightings.iter().zip(&found) {
         match old_index.map(|index| old[index]) {
             None => fresh.push(new.clone()),
-            Some(seen) if seen.retracted || !is_unchanged(&seen.sighting, new) => {
+            // Its side or place was corrected.
+            Some(seen) if book.has_left(seen, &new.place) => {
+                if !seen.retracted {
+                    write(transaction, patient, "", &Entry::NotAgain { of: seen.id })?;
+                }
+                fresh.push(new.clone());
+            }
+            Some(seen) if seen.retracted || seen.found() != *new => {
                 write(transaction, patient, "", &Entry::Again { of: seen.id, sighting: new.clone() })?;
             }
             Some(_) => {}
@@ -94,23 +143,26 @@ fn repeated(
     Ok(fresh)
 }
 
-/// The place is left out: a person may have said it.
-fn is_unchanged(old: &Sighting, new: &Sighting) -> bool {
-    let placed = Sighting { place: old.place.clone(), ..new.clone() };
-    *old == placed
+fn of_source<'a>(book: &'a Book, visit: &'a Visit) -> impl Iterator<Item = &'a Seen> {
+    book.sightings().filter(|seen| seen.sighting.shown.source == visit.source)
 }
 
-/// The study was another patient's before: what was seen then does not count there.
+/// A header that says little says the same when it is read again.
+fn is_one(a: &Person, b: &Person) -> bool {
+    a == b || is_same_person(a, b)
+}
+
+/// The study was another patient's before: what was seen then does not count there, and meets no recall.
 fn elsewhere(transaction: &Transaction<'_>, visit: &Visit, patient: &str) -> Result<(), store::Error> {
     for other in lesions::patients_of_source(transaction, &visit.source)? {
         if other == patient {
             continue;
         }
-        for seen in book(transaction, &other)?.sightings() {
-            if seen.sighting.shown.source == visit.source && !seen.retracted {
-                write(transaction, &other, "", &Entry::NotAgain { of: seen.id })?;
-            }
+        let book = book(transaction, &other)?;
+        for seen in of_source(&book, visit).filter(|seen| !seen.retracted) {
+            write(transaction, &other, "", &Entry::NotAgain { of: seen.id })?;
         }
+        turn(transaction, visit, &other, book.turns(&exam(visit), |_| false))?;
     }
     Ok(())
 }

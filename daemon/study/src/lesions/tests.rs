@@ -33,6 +33,7 @@ pub fn some_row() -> RecallRow {
         last_date: Some(date(2026, 1, 10)),
         last_longest_mm: Some(12.0),
         last_modality: "US".into(),
+        came: None,
         done: None,
         done_study_uid: String::new(),
         reason: String::new(),
@@ -71,7 +72,8 @@ fn visit(person: Person, day: Date, place: Place, mm: f64) -> Visit {
     };
     let study_uid = format!("{source}.0");
     let sides = sighting.place.side.into_iter().collect();
-    Visit { person, date: day, modality: "US", study_uid, source, sides, simulated: false, sightings: vec![sighting] }
+    let (modality, sightings) = ("US", vec![sighting]);
+    Visit { person, date: day, modality, study_uid, source, sides, is_whole: true, simulated: false, sightings }
 }
 
 struct Box {
@@ -207,6 +209,74 @@ fn a_study_that_was_another_patients_counts_there_no_more() {
 }
 
 #[test]
+fn a_study_that_was_another_patients_opens_the_recall_that_it_closed_there() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2026, 11, 20), placed(Side::Left), 20.0));
+    its.enter(&recall(1, date(2120, 5, 1)), date(2026, 11, 20)).unwrap();
+    // One that saw nothing, too.
+    let mut exam = Visit { sightings: Vec::new(), ..visit(someone(), date(2120, 5, 2), placed(Side::Left), 20.0) };
+    assert_eq!(its.record(&exam).met, 1);
+    let open = |its: &Box| its.recalls(date(2120, 5, 3), false).len();
+    assert_eq!(open(&its), 0);
+    exam.person = Person { id: "P2".into(), ..someone() };
+    its.record(&exam);
+    assert_eq!(open(&its), 1);
+    // The same ID, and another person.
+    exam.person = someone();
+    assert_eq!((its.record(&exam).met, open(&its)), (1, 0));
+    exam.person = person("Li^Si", "19810303");
+    its.record(&exam);
+    assert_eq!(open(&its), 1);
+}
+
+#[test]
+fn what_was_seen_of_another_person_with_the_same_id_leaves_the_lesion_of_the_first() {
+    let mut its = Box::new();
+    let mut exam = visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0);
+    its.record(&exam);
+    let other = person("Li^Si", "19810303");
+    exam.person = other.clone();
+    exam.sightings[0].person = other;
+    assert_eq!(its.record(&exam).new, 1);
+    let lesions = listed::list(&its.connection, None, 0).unwrap().lesions;
+    let names: Vec<&str> = lesions.iter().map(|lesion| lesion.person.name.as_str()).collect();
+    assert_eq!(names, ["Li^Si"]);
+}
+
+#[test]
+fn a_sighting_whose_side_was_corrected_leaves_the_lesion_of_the_other_breast() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2025, 1, 10), placed(Side::Left), 20.0));
+    let mut exam = visit(someone(), date(2026, 1, 10), placed(Side::Left), 21.0);
+    assert_eq!(its.record(&exam).same, 1);
+    exam.sightings[0].place = placed(Side::Right);
+    exam.sides = vec![Side::Right];
+    assert_eq!(its.record(&exam).new, 1);
+    let lesions = listed::list(&its.connection, None, 0).unwrap().lesions;
+    let sides: Vec<_> = lesions.iter().map(|lesion| (lesion.place.side, lesion.visits)).collect();
+    assert_eq!(sides, [(Some(Side::Left), 1), (Some(Side::Right), 1)]);
+    // And back, by another correction.
+    exam.sightings[0].place = placed(Side::Left);
+    its.record(&exam);
+    let lesions = listed::list(&its.connection, None, 0).unwrap().lesions;
+    assert_eq!(lesions.iter().map(|lesion| lesion.visits).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_follows_from_a_place_is_not_said_in_the_name_of_who_gave_it() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2025, 1, 10), placed(Side::Left), 20.0));
+    its.record(&visit(someone(), date(2026, 1, 10), Place::default(), 22.0));
+    its.enter(&Entry::Place { sighting: 2, place: placed(Side::Left) }, date(2026, 1, 11)).unwrap();
+    let said: Vec<(String, String)> = super::lines(&its.connection, "p1")
+        .unwrap()
+        .into_iter()
+        .map(|line| (line.entry.kind().to_owned(), line.by))
+        .collect();
+    assert_eq!(said[2..], [("place".into(), "Li Ming".into()), ("link".into(), String::new())]);
+}
+
+#[test]
 fn a_place_that_a_person_gives_decides_which_lesion_it_is() {
     let mut its = Box::new();
     its.record(&visit(someone(), date(2025, 1, 10), placed(Side::Left), 20.0));
@@ -242,4 +312,31 @@ fn the_day_of_a_visit_is_that_of_the_study() {
     let header = Header { study_date: "20260110".into(), patient_id: " P1 ".into(), ..Header::default() };
     let found = visit::of_header(&header, "US", "1.2".into(), "2026-02-01T00:00:00.000Z").unwrap();
     assert_eq!((found.date, found.person.id.as_str()), (date(2026, 1, 10), "P1"));
+    let of = |study_date: &str| {
+        let header = Header { study_date: study_date.into(), ..header.clone() };
+        visit::of_header(&header, "US", "1.2".into(), "2026-02-01T12:00:00.000Z").map(|visit| visit.date.year())
+    };
+    assert_eq!((of("20290110"), of(""), of("20250110")), (Some(2026), Some(2026), Some(2025)), "no day to come");
+}
+
+#[test]
+fn nobody_s_lesions_are_kept_under_an_id_that_is_everybody_s() {
+    let mut a = Box::new();
+    for id in ["", "0000", "123456"] {
+        let person = Person { id: id.into(), ..person("Zhang^San", "19700101") };
+        let recorded = a.record(&visit(person, date(2026, 1, 10), placed(Side::Left), 12.0));
+        assert_eq!((recorded, a.lines()), (Recorded::default(), 0), "{id}");
+    }
+}
+
+/// A newer version may have written it, or a disk may have spoilt it.
+#[test]
+fn a_line_that_cannot_be_read_keeps_no_exam_from_its_results() {
+    let mut a = Box::new();
+    let seen = |year| visit(person("Zhang^San", "19700101"), date(year, 1, 10), placed(Side::Left), 12.0);
+    a.record(&seen(2026));
+    let spoilt = "INSERT INTO lesion_lines (utc, by_whom, patient, kind, source, entry)
+        SELECT utc, by_whom, patient, 'of tomorrow', source, '{\"kind\":\"of tomorrow\"}' FROM lesion_lines";
+    a.connection.execute(spoilt, []).unwrap();
+    assert_eq!(a.record(&seen(2027)).same, 1);
 }

@@ -21,6 +21,8 @@ pub struct Visit {
     pub source: String,
     /// Which breasts the pictures show; empty: they do not all say it.
     pub sides: Vec<Side>,
+    /// It was neither cut short nor made without a model.
+    pub is_whole: bool,
     /// A simulated device or accelerator had a part in it.
     pub simulated: bool,
     pub sightings: Vec<Sighting>,
@@ -43,7 +45,8 @@ pub fn of_header(header: &Header, modality: &'static str, source: String, utc: &
         birth_date: header.birth_date.clone(),
         sex: header.sex.clone(),
     };
-    let date = day(&header.study_date).or_else(|| day(&local_date_of(utc)?))?;
+    let arrived = local_date_of(utc).and_then(|date| day(&date));
+    let date = possible(day(&header.study_date), arrived)?;
     let study_uid = header.study_instance_uid.clone();
     Some(Visit {
         person,
@@ -52,13 +55,26 @@ pub fn of_header(header: &Header, modality: &'static str, source: String, utc: &
         study_uid,
         source,
         sides: Vec::new(),
+        is_whole: true,
         simulated: false,
         sightings: Vec::new(),
     })
 }
 
-/// Of an exam that was recorded here.
-pub fn of_exam(patient: &Patient, study_uid: &str, recording_uid: &str, started_utc: &str) -> Option<Visit> {
+/// A study is not of a day after it arrived: then the clock of the scanner is wrong. A day of zones is allowed for.
+fn possible(study: Option<Date>, arrived: Option<Date>) -> Option<Date> {
+    let latest = arrived.map(|arrived| arrived.tomorrow().unwrap_or(arrived));
+    study.filter(|study| latest.is_none_or(|latest| *study <= latest)).or(arrived)
+}
+
+/// Of an exam that was recorded here. `is_whole`: see [`Visit`].
+pub fn of_exam(
+    patient: &Patient,
+    study_uid: &str,
+    recording_uid: &str,
+    started_utc: &str,
+    is_whole: bool,
+) -> Option<Visit> {
     let person = Person {
         id: patient.id.trim().to_owned(),
         name: patient.name.clone(),
@@ -68,7 +84,8 @@ pub fn of_exam(patient: &Patient, study_uid: &str, recording_uid: &str, started_
     let date = day(&local_date_of(started_utc)?)?;
     let (study_uid, source) = (study_uid.to_owned(), recording_uid.to_owned());
     let sides = Vec::new();
-    Some(Visit { person, date, modality: "US", study_uid, source, sides, simulated: false, sightings: Vec::new() })
+    let (modality, sightings) = ("US", Vec::new());
+    Some(Visit { person, date, modality, study_uid, source, sides, is_whole, simulated: false, sightings })
 }
 
 fn day(text: &str) -> Option<Date> {
@@ -84,7 +101,13 @@ impl Visit {
             place,
             axes_mm,
             gone: false,
-            shown: Shown { study_uid: self.study_uid.clone(), source: self.source.clone(), ..shown },
+            shown: Shown {
+                study_uid: self.study_uid.clone(),
+                source: self.source.clone(),
+                // JSON has no other numbers.
+                bounds: shown.bounds.filter(|bounds| bounds.iter().all(|at| at.is_finite())),
+                ..shown
+            },
             simulated: common.simulated,
         }
     }
@@ -143,7 +166,8 @@ impl Visit {
                 projection: if view.view.is_oblique() { Projection::Mlo } else { Projection::Cc },
                 behind_nipple_mm: mark.behind_nipple_mm.into(),
                 below_nipple_mm: mark.below_nipple_mm.into(),
-            }),
+            })
+            .filter(|at| at.behind_nipple_mm.is_finite() && at.below_nipple_mm.is_finite()),
             ..Place::default()
         };
         let shown = Shown {
@@ -179,5 +203,5 @@ fn axes(lesion: &Lesion) -> Vec<f64> {
 
 /// To a tenth of a millimetre, as reports give it.
 fn rounded(mm: &[f32; 2]) -> Vec<f64> {
-    mm.iter().map(|mm| (f64::from(*mm) * 10.0).round() / 10.0).filter(|mm| *mm > 0.0).collect()
+    mm.iter().map(|mm| (f64::from(*mm) * 10.0).round() / 10.0).filter(|mm| *mm > 0.0 && mm.is_finite()).collect()
 }

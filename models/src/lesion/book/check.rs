@@ -21,6 +21,10 @@ pub enum Wrong {
     Closed(u64, &'static str),
     #[error("sighting {sighting} and lesion {lesion} are not surely of one person")]
     OtherPerson { sighting: u64, lesion: u64 },
+    #[error("one of sighting {sighting} and lesion {lesion} is of a simulated device, and the other is not")]
+    Simulated { sighting: u64, lesion: u64 },
+    #[error("{0:?} is no modality; write {known}, or OT for another one", known = MODALITIES.join(", "))]
+    Modality(String),
     #[error("the clock has the hours 1 to 12")]
     Clock,
     #[error("a distance to the nipple is 0 to 300 mm")]
@@ -37,6 +41,8 @@ pub enum Wrong {
     Nothing,
 }
 
+/// (0008,0060), those that say something of a breast.
+const MODALITIES: [&str; 7] = ["US", "MG", "MR", "CT", "PT", "NM", "OT"];
 const LARGEST_MM: f64 = 300.0;
 const SMALLEST_MM: f64 = 0.1;
 
@@ -55,8 +61,14 @@ impl Book {
         let sighting = |id: u64| self.seen.get(&id).ok_or(Wrong::NoSighting(id));
         let past = |date: Date| if date > today { Err(Wrong::Future(date)) } else { Ok(()) };
         let reason = |text: &str| if text.trim().is_empty() { Err(Wrong::NoReason) } else { Ok(()) };
+        let modality = |text: &str| {
+            if MODALITIES.contains(&text) { Ok(()) } else { Err(Wrong::Modality(text.to_owned())) }
+        };
         match entry {
-            Entry::Seen { .. } | Entry::Again { .. } | Entry::NotAgain { .. } => Err(Wrong::Nothing),
+            Entry::Done { source, .. } if !source.is_empty() => Err(Wrong::Nothing),
+            Entry::Seen { .. } | Entry::Again { .. } | Entry::NotAgain { .. } | Entry::Came { .. } => {
+                Err(Wrong::Nothing)
+            }
             Entry::Link { sighting: id, lesion: to } => {
                 lesion(*to)?;
                 let of = &sighting(*id)?.sighting;
@@ -65,16 +77,24 @@ impl Book {
                 let in_study = |seen: &Seen| !study.is_empty() && seen.sighting.shown.study_uid == *study;
                 let same = self.sightings_of(self.now(*to)).any(in_study)
                     || self.person(*to).is_some_and(|person| is_same_person(&of.person, &person));
-                if same { Ok(()) } else { Err(Wrong::OtherPerson { sighting: *id, lesion: *to }) }
+                let is_simulated = self.sightings_of(self.now(*to)).any(|seen| seen.sighting.simulated);
+                if !same {
+                    Err(Wrong::OtherPerson { sighting: *id, lesion: *to })
+                } else if is_simulated != of.simulated {
+                    Err(Wrong::Simulated { sighting: *id, lesion: *to })
+                } else {
+                    Ok(())
+                }
             }
             Entry::Split { sighting: id } => sighting(*id).map(drop),
             Entry::Place { sighting: id, place } => {
                 sighting(*id)?;
                 check_place(place)
             }
-            Entry::Measure { lesion: id, date, axes_mm, gone, .. } => {
+            Entry::Measure { lesion: id, date, axes_mm, gone, modality: made_by } => {
                 lesion(*id)?;
                 past(*date)?;
+                modality(made_by)?;
                 let sound = (1..=3).contains(&axes_mm.len())
                     && axes_mm.iter().all(|mm| (SMALLEST_MM..=LARGEST_MM).contains(mm));
                 if *gone == axes_mm.is_empty() && (*gone || sound) { Ok(()) } else { Err(Wrong::Size) }
@@ -88,8 +108,11 @@ impl Book {
                 past(*date)?;
                 reason(what)
             }
-            Entry::Recall { lesion: id, due, .. } => {
+            Entry::Recall { lesion: id, due, modality: wanted, .. } => {
                 lesion(*id)?;
+                if !wanted.is_empty() {
+                    modality(wanted)?;
+                }
                 if *due <= today { Err(Wrong::Past(*due)) } else { Ok(()) }
             }
             Entry::Done { recall, date, .. } => {

@@ -34,7 +34,8 @@ Examples:
   scansidectl recalls export --csv recalls.csv
   scansidectl recalls export --fhir recalls.json --all
 
-A recall is done by itself when an exam of the patient comes, at most 30 days early.";
+A recall is done by itself when an exam of the patient comes, at most 30 days early, that surely shows the
+breast. `lesions show` names the entry with which this can be undone: `lesions withdraw`.";
 
 /// Who enters it.
 #[derive(Debug, Args)]

@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::lesions::listed::RecallRow;
 
+const SIMULATED: &str = "SIMULATED: not for clinical use";
+
 /// `utc`: when the list was made.
 pub fn bundle(rows: &[RecallRow], utc: &str) -> Value {
     let mut entries = Vec::new();
@@ -113,7 +115,7 @@ fn observation(row: &RecallRow, patient: &str) -> Value {
         found["method"] = json!({ "text": modality });
     }
     if row.simulated {
-        found["note"] = json!([{ "text": "SIMULATED: not for clinical use" }]);
+        found["note"] = json!([{ "text": SIMULATED }]);
     }
     found
 }
@@ -159,8 +161,11 @@ fn of_recall(row: &RecallRow, patient: &str, focus: Option<&str>) -> Value {
     if let Some(by) = text(&row.by) {
         task["requester"] = json!({ "display": by });
     }
-    if let Some(rule) = text(&row.rule) {
-        task["note"] = json!([{ "text": rule }]);
+    let simulated = row.simulated.then(|| SIMULATED.into());
+    let came = row.came.as_ref().map(|came| format!("An exam of {} may be the one.", came.date).into());
+    let notes: Vec<Value> = [text(&row.rule), came, simulated].into_iter().flatten().collect();
+    if !notes.is_empty() {
+        task["note"] = notes.into_iter().map(|note| json!({ "text": note })).collect();
     }
     if let Some(reason) = text(&row.reason) {
         task["statusReason"] = json!({ "text": reason });

@@ -1,0 +1,89 @@
+//! What an exam that has come does to recalls.
+
+use jiff::civil::Date;
+
+use super::super::due;
+use super::super::sighting::Person;
+use super::{Book, Lesion, Recall};
+use crate::findings::Side;
+
+/// An exam that may meet a recall.
+#[derive(Debug, Clone, Copy)]
+pub struct Exam<'a> {
+    /// What was analysed of it.
+    pub source: &'a str,
+    pub date: Date,
+    pub modality: &'a str,
+    /// Which breasts it shows; empty: that is not known.
+    pub sides: &'a [Side],
+    /// It was neither cut short nor made without a model.
+    pub is_whole: bool,
+    /// A simulated exam meets no recall of a real patient.
+    pub simulated: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meets {
+    Surely,
+    Perhaps,
+    No,
+}
+
+impl Exam<'_> {
+    fn shows(&self, lesion: &Lesion) -> Meets {
+        match lesion.place.side {
+            _ if self.simulated != lesion.simulated => Meets::No,
+            Some(side) if !self.sides.is_empty() && !self.sides.contains(&side) => Meets::No,
+            Some(_) if self.sides.is_empty() => Meets::Perhaps,
+            _ if !self.is_whole => Meets::Perhaps,
+            _ => Meets::Surely,
+        }
+    }
+}
+
+/// What an exam does to recalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is the one that was due.
+    Close { recall: u64 },
+    /// It may be.
+    Propose { recall: u64 },
+    /// It was taken for it, and is not: this line no longer holds.
+    Undo { line: u64, recall: u64 },
+}
+
+impl Book {
+    /// What an exam does to the recalls, also when it is analysed again and is of another patient or breast by now.
+    /// `is_same`: whether somebody is surely the patient of the exam.
+    pub fn turns(&self, exam: &Exam<'_>, is_same: impl Fn(&Person) -> bool) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for recall in self.recalls() {
+            let meets = self.meets(&recall, exam, &is_same);
+            let id = recall.id;
+            let closed = recall.closed.as_ref();
+            let own = closed.filter(|closed| !closed.source.is_empty() && closed.source == exam.source);
+            let came = recall.came.iter().find(|came| came.source == exam.source);
+            if let Some(closed) = own.filter(|_| meets != Meets::Surely) {
+                turns.push(Turn::Undo { line: closed.line, recall: id });
+            }
+            if let Some(came) = came.filter(|_| meets == Meets::No) {
+                turns.push(Turn::Undo { line: came.line, recall: id });
+            }
+            let is_open = closed.is_none() || own.is_some();
+            match meets {
+                Meets::Surely if closed.is_none() => turns.push(Turn::Close { recall: id }),
+                Meets::Perhaps if is_open && came.is_none() => turns.push(Turn::Propose { recall: id }),
+                _ => {}
+            }
+        }
+        turns
+    }
+
+    fn meets(&self, recall: &Recall, exam: &Exam<'_>, is_same: impl Fn(&Person) -> bool) -> Meets {
+        let may = (recall.modality.is_empty() || recall.modality == exam.modality)
+            && due::is_met(recall.due, recall.entered, exam.date)
+            && !self.not_met_by.contains(&(recall.id, exam.source.to_owned()));
+        let lesion = self.lesion(recall.lesion).filter(|lesion| may && is_same(&lesion.person));
+        lesion.map_or(Meets::No, |lesion| exam.shows(&lesion))
+    }
+}
