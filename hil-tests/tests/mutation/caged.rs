@@ -1,6 +1,7 @@
 //! The processes in which frames are decoded: they give what the decoder gives here, and what ends them ends one frame.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -39,7 +40,7 @@ fn frames() -> Vec<(&'static str, Shape, Vec<u8>)> {
 
 fn same(uid: &str, shape: Shape, frame: &[u8], cage: &Cage) -> bool {
     let here = codec::decode_in(None, uid, frame, shape, 1);
-    let apart = codec::decode_in(Some(cage), uid, frame, shape, 1);
+    let apart = codec::decode_in(Some((cage, "1.2")), uid, frame, shape, 1);
     match (&here, &apart) {
         (Ok(here), Ok(apart)) => {
             assert_eq!((&here.bytes, here.precision), (&apart.bytes, apart.precision), "{uid}");
@@ -90,7 +91,7 @@ fn small() -> Order<'static> {
 /// What the script makes of one frame, in words.
 fn told(script: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    pretender(folder.path(), script).decode(&small()).unwrap_err().to_string()
+    pretender(folder.path(), script).decode(&small(), "1.2").unwrap_err().to_string()
 }
 
 #[test]
@@ -119,12 +120,10 @@ fn what_a_decoder_says_is_not_believed() {
 #[test]
 fn a_decoder_that_cannot_be_confined_is_given_no_frame() {
     let folder = tempfile::tempdir().unwrap();
-    let error = pretender(folder.path(), "printf 'Nthe kernel takes no filter' >&0").decode(&small()).unwrap_err();
-    assert!(
-        matches!(&error, CageError::NotStarted { reason } if reason.ends_with("the kernel takes no filter")),
-        "{error}"
-    );
-    let error = Cage::new(Path::new("/nowhere/scansided")).decode(&small()).unwrap_err();
+    let error =
+        pretender(folder.path(), "printf 'Nthe kernel takes no filter' >&0").decode(&small(), "1.2").unwrap_err();
+    assert!(matches!(&error, CageError::NotConfined { reason } if reason == "the kernel takes no filter"), "{error}");
+    let error = Cage::new(Path::new("/nowhere/scansided")).decode(&small(), "1.2").unwrap_err();
     assert!(matches!(error, CageError::NotStarted { .. }), "{error}");
 }
 
@@ -132,8 +131,68 @@ fn a_decoder_that_cannot_be_confined_is_given_no_frame() {
 fn to_start_no_decoder_is_no_fault_of_the_frame() {
     let missing = Cage::new(Path::new("/nowhere/scansided"));
     let (uid, shape, frame) = frames().pop().unwrap();
-    let error = codec::decode_in(Some(&missing), uid, &frame, shape, 7).unwrap_err();
+    let error = codec::decode_in(Some((&missing, "1.2")), uid, &frame, shape, 7).unwrap_err();
     assert!(matches!(error, DecodeError::NoDecoder { frame: 7, .. }) && error.is_transient(), "{error}");
+}
+
+#[test]
+fn a_decoder_that_somebody_kills_is_no_fault_of_the_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let killed = pretender(folder.path(), "printf R >&0; kill -KILL $$");
+    let (uid, shape, frame) = frames().pop().unwrap();
+    let error = codec::decode_in(Some((&killed, "1.2")), uid, &frame, shape, 7).unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("was killed (signal 9)"), "{error}");
+}
+
+/// What frames of one patient have done to it is no other patient's.
+#[test]
+fn a_decoder_reads_frames_of_one_series_only() {
+    let (cage, (uid, shape, frame)) = (cage(), frames().pop().unwrap());
+    let decoders = |series: &str| {
+        codec::decode_in(Some((&cage, series)), uid, &frame, shape, 1).unwrap();
+        children(std::process::id()).len()
+    };
+    assert_eq!([decoders("1.2"), decoders("1.2"), decoders("1.3"), decoders("1.2"), decoders("1.3")], [1, 1, 2, 2, 2]);
+    assert_eq!(decoders(""), 2, "one whose series nobody knows ends with its frame");
+}
+
+#[test]
+fn a_decoder_that_has_refused_a_frame_reads_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("started");
+    let script = format!(
+        r"echo >> {}; printf R >&0; printf '\001\001\000\000\000\000\000\000\000x' >&0; sleep 60",
+        log.display()
+    );
+    let cage = pretender(folder.path(), &script);
+    for _ in 0..2 {
+        assert!(matches!(cage.decode(&small(), "1.2"), Err(CageError::Refused { .. })));
+    }
+    assert_eq!(fs::read_to_string(log).unwrap().lines().count(), 2);
+}
+
+/// Else it would be taken for the answer to the next frame.
+#[test]
+fn a_decoder_that_says_more_than_it_was_asked_is_given_no_other_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("started");
+    let answer = r"\000\004\000\000\000\000\000\000\000abcd";
+    let script = format!("echo >> {}; printf R >&0; printf '{answer}{answer}' >&0; sleep 60", log.display());
+    let cage = pretender(folder.path(), &script);
+    for _ in 0..2 {
+        assert_eq!(cage.decode(&small(), "1.2").unwrap(), b"abcd");
+    }
+    assert_eq!(fs::read_to_string(log).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_deflated_frame_is_not_inflated_beyond_its_size() {
+    let (shape, mut deflated) = (small().shape, Vec::new());
+    let mut encoder = flate2::write::DeflateEncoder::new(&mut deflated, flate2::Compression::best());
+    std::io::copy(&mut std::io::repeat(0).take(1 << 28), &mut encoder).unwrap();
+    encoder.finish().unwrap();
+    let error = codec::decode_in(None, "1.2.840.10008.1.2.8.1", &deflated, shape, 1).unwrap_err();
+    assert!(error.to_string().contains("more than 4 bytes"), "{error}");
 }
 
 /// An idle decoder may be ended by the kernel for want of memory, or by hand.
@@ -193,5 +252,6 @@ fn decode(file: &[u8], cage: Option<&Cage>) {
     let header = dicom::scan::scan(std::io::Cursor::new(file)).unwrap().header;
     let (shape, syntax) = (Shape::of(&header).unwrap(), shape::transfer_syntax(&header).unwrap());
     let frames = shape::stored(syntax, &header, file, shape, shape.frame_bytes()).unwrap();
+    let cage = cage.map(|cage| (cage, header.series_instance_uid.as_str()));
     codec::decode_in(cage, syntax.uid(), &frames[0], shape, 1).unwrap();
 }

@@ -80,7 +80,7 @@ fn rle(bytes: &[u8]) {
 }
 
 fn decode(transfer_syntax: &str, bytes: &[u8], shape: Shape) {
-    if let Ok(decoded) = codec::decode(transfer_syntax, bytes, shape, 1) {
+    if let Ok(decoded) = codec::decode(transfer_syntax, bytes, shape, 1, "1.2") {
         assert_eq!(decoded.bytes.len(), shape.samples() * usize::from(decoded.bits_allocated / 8));
     }
 }

@@ -1,6 +1,6 @@
 //! The decoders of compressed frames, in processes of their own: CharLS is C++, openjp2 was C, and both read bytes that may
 //! be hostile. What breaks there ends one small process that can neither open a file nor a socket, and is an error of the
-//! one frame. `docs/decisions/0030-cage-of-the-codecs.md` has the figures.
+//! one frame; what is taken over there reads and forges no frame of another series. `docs/decisions/0030-cage-of-the-codecs.md` has the figures.
 
 mod confine;
 mod process;
@@ -19,6 +19,8 @@ pub use self::wire::Order;
 pub const ARGUMENT: &str = "--decode-frames";
 /// A decoder that had nothing to do for so long is ended; starting one takes some milliseconds.
 const IDLE: Duration = Duration::from_secs(60);
+/// Decoders that wait for more frames of their series, at most: more than there are processors are of series before.
+const MOST_IDLE: usize = 32;
 
 static SHARED: OnceLock<Cage> = OnceLock::new();
 
@@ -26,14 +28,19 @@ static SHARED: OnceLock<Cage> = OnceLock::new();
 /// at its start.
 ///
 /// # Errors
-/// When a decoder cannot be started or confined here; frames are then decoded in this process.
+/// `NotConfined`: there is no cage here; frames are decoded in this process. Otherwise the first decoder could not be started:
+/// that may pass, and until then no compressed frame is decoded.
 pub fn begin(program: &Path) -> Result<(), CageError> {
     let cage = Cage::new(program);
-    let first = cage.process()?;
-    cage.put_back(first);
+    let first = Process::start(program);
+    if matches!(first, Err(CageError::NotConfined { .. })) {
+        return first.map(drop);
+    }
+    let first =
+        first.map(|first| cage.put_back(Kept { process: first, of: None, nice: nice(), since: Instant::now() }));
     // Whoever was earlier has started the same program.
     let _ = SHARED.set(cage);
-    Ok(())
+    first
 }
 
 /// The cage of this process, if it has one.
@@ -50,9 +57,20 @@ pub struct Cage {
 
 #[derive(Debug, Default)]
 struct Idle {
-    processes: Vec<(Process, Instant)>,
+    processes: Vec<Kept>,
     /// A thread is there that ends those that are idle for too long.
     has_keeper: bool,
+}
+
+/// A decoder without work.
+#[derive(Debug)]
+struct Kept {
+    process: Process,
+    /// Whose frames it has read: it reads nobody else's. `None`: none yet.
+    of: Option<String>,
+    /// Of the thread that started it, which it has for ever.
+    nice: i32,
+    since: Instant,
 }
 
 impl Cage {
@@ -60,42 +78,52 @@ impl Cage {
         Self { program: program.to_owned(), idle: Arc::default() }
     }
 
-    /// Decodes one frame to little-endian samples, `order.expected()` bytes. Blocks.
+    /// Decodes one frame to little-endian samples, `order.expected()` bytes. Blocks. `of`: the series of which the frame is. A
+    /// decoder that frames of one series have taken over, or left in disorder, is given none of another.
     ///
     /// # Errors
     /// When no decoder can be started, when it ends before it has answered, or when it refuses the frame.
-    pub fn decode(&self, order: &Order<'_>) -> Result<Vec<u8>, CageError> {
-        if let Some(mut used) = self.take() {
+    pub fn decode(&self, order: &Order<'_>, of: &str) -> Result<Vec<u8>, CageError> {
+        let nice = nice();
+        if let Some(mut used) = self.take(of, nice) {
             match used.decode(order) {
-                // It may have been ended while it was idle, for want of memory, say: that is no fault of the frame.
-                Err(CageError::Ended { .. }) => {}
-                answer => return self.answered(used, answer),
+                Ok(bytes) => {
+                    self.keep(used, of, nice);
+                    return Ok(bytes);
+                }
+                // It may have been ended while it was idle, for want of memory, say, or may have no memory left: that is no
+                // fault of the frame.
+                Err(_) => {}
             }
         }
-        let mut process = self.process()?;
-        let answer = process.decode(order);
-        self.answered(process, answer)
+        let mut process = Process::start(&self.program)?;
+        let bytes = process.decode(order)?;
+        self.keep(process, of, nice);
+        Ok(bytes)
     }
 
-    fn answered(&self, process: Process, answer: Result<Vec<u8>, CageError>) -> Result<Vec<u8>, CageError> {
-        if matches!(answer, Ok(_) | Err(CageError::Refused { .. })) {
-            self.put_back(process);
+    fn keep(&self, process: Process, of: &str, nice: i32) {
+        // A frame of which nobody knows the series: its decoder ends with it.
+        if !of.is_empty() {
+            self.put_back(Kept { process, of: Some(of.to_owned()), nice, since: Instant::now() });
         }
-        answer
     }
 
-    fn process(&self) -> Result<Process, CageError> {
-        Process::start(&self.program)
-    }
-
-    fn take(&self) -> Option<Process> {
+    /// One that was kept for this series, or for the first that comes.
+    fn take(&self, of: &str, nice: i32) -> Option<Process> {
         let mut idle = lock(&self.idle);
-        idle.processes.pop().map(|(process, _)| process)
+        let fits = |kept: &Kept| kept.nice == nice && kept.of.as_deref().is_none_or(|its| its == of);
+        let at = idle.processes.iter().rposition(fits)?;
+        Some(idle.processes.swap_remove(at).process).filter(Process::is_silent)
     }
 
-    fn put_back(&self, process: Process) {
+    fn put_back(&self, kept: Kept) {
         let mut idle = lock(&self.idle);
-        idle.processes.push((process, Instant::now()));
+        idle.processes.push(kept);
+        // Those of other series; the oldest is the first.
+        if idle.processes.len() > MOST_IDLE {
+            idle.processes.remove(0);
+        }
         if !idle.has_keeper {
             let kept = Arc::clone(&self.idle);
             // Without a keeper they only stay longer.
@@ -109,12 +137,17 @@ fn keep(idle: &Mutex<Idle>) {
     loop {
         std::thread::sleep(IDLE / 4);
         let mut idle = lock(idle);
-        idle.processes.retain(|(_, since)| since.elapsed() < IDLE);
+        idle.processes.retain(|kept| kept.since.elapsed() < IDLE);
         if idle.processes.is_empty() {
             idle.has_keeper = false;
             return;
         }
     }
+}
+
+/// Of this thread: work in the background steps back, and so must a decoder that does a part of it.
+fn nice() -> i32 {
+    rustix::process::getpriority_process(None).unwrap_or_default()
 }
 
 /// What it guards is whole after every statement, so a panic elsewhere does no harm.

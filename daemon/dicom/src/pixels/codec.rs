@@ -2,12 +2,14 @@
 //! output after decoding.
 
 use std::borrow::Cow;
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dicom_dictionary_std::uids;
 use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
 use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use flate2::read::DeflateDecoder;
 
 use super::cage::{self, Cage, CageError, Order};
 use super::codestream::{self, Coding};
@@ -24,14 +26,21 @@ pub struct Decoded {
     pub precision: Option<u16>,
 }
 
-/// Decodes `frame`, which is all its fragments joined, in a process apart where there is a [cage]. `number` counts from 1.
-pub fn decode(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> Result<Decoded, DecodeError> {
-    decode_in(cage::shared(), transfer_syntax_uid, frame, shape, number)
+/// Decodes `frame`, which is all its fragments joined, in a process apart where there is a [cage]. `number` counts from 1;
+/// `series`: the UID of the series.
+pub fn decode(
+    transfer_syntax_uid: &str,
+    frame: &[u8],
+    shape: Shape,
+    number: u32,
+    series: &str,
+) -> Result<Decoded, DecodeError> {
+    decode_in(cage::shared().map(|cage| (cage, series)), transfer_syntax_uid, frame, shape, number)
 }
 
-/// The same in this cage; in this process where there is none.
+/// The same in this cage, for this series; in this process where there is none.
 pub fn decode_in(
-    cage: Option<&Cage>,
+    cage: Option<(&Cage, &str)>,
     transfer_syntax_uid: &str,
     frame: &[u8],
     shape: Shape,
@@ -43,16 +52,22 @@ pub fn decode_in(
     let expected = order.expected();
     let failed = |reason: String| DecodeError::Codec { frame: number, reason };
     let bytes = match cage {
-        Some(cage) => cage.decode(&order).map_err(|error| match error {
-            CageError::NotStarted { .. } => DecodeError::NoDecoder { frame: number, reason: error.to_string() },
+        Some((cage, series)) => cage.decode(&order, series).map_err(|error| match error {
+            CageError::NotConfined { .. } | CageError::NotStarted { .. } | CageError::Lost { .. } => {
+                DecodeError::NoDecoder { frame: number, reason: error.to_string() }
+            }
             CageError::Ended { .. } | CageError::Refused { .. } => failed(error.to_string()),
         })?,
         None => here(&order).map_err(failed)?,
     };
     if bytes.len() != expected {
-        return Err(failed(format!("the decoder returned {} bytes instead of {expected}", bytes.len())));
+        return Err(failed(other_length(bytes.len(), expected)));
     }
     Ok(Decoded { bytes, bits_allocated: guard.bits_allocated, precision: guard.precision })
+}
+
+pub(super) fn other_length(length: usize, expected: usize) -> String {
+    format!("the decoder returned {length} bytes instead of {expected}")
 }
 
 /// Decodes in this process. The error is a reason for people.
@@ -95,6 +110,17 @@ fn guard(transfer_syntax_uid: &str, frame: &[u8], shape: Shape, number: u32) -> 
         return run_lengths(frame, shape)
             .map(|()| as_header)
             .map_err(|reason| DecodeError::Codec { frame: number, reason });
+    }
+    if transfer_syntax_uid == uids::DEFLATED_IMAGE_FRAME_COMPRESSION {
+        // The codec inflates without a bound.
+        let most = shape.frame_bytes() as u64;
+        let read = io::copy(&mut DeflateDecoder::new(frame).take(most + 1), &mut io::sink());
+        return match read {
+            Ok(length) if length <= most => Ok(as_header),
+            Ok(_) => Err(format!("the deflated frame inflates to more than {most} bytes")),
+            Err(error) => Err(format!("the deflated frame is corrupt: {error}")),
+        }
+        .map_err(|reason| DecodeError::Codec { frame: number, reason });
     }
     if !transfer_syntax_uid.starts_with(JPEG_FAMILY) {
         return Ok(as_header);

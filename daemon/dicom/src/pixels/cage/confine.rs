@@ -30,6 +30,8 @@ const FREE: &[i64] = &[
     libc::SYS_exit_group,
     libc::SYS_rt_sigreturn,
     libc::SYS_rt_sigprocmask,
+    // A fault of memory must end the process: Rust's handler gives the signal back first, and would return to the fault for ever.
+    libc::SYS_rt_sigaction,
     libc::SYS_sigaltstack,
     libc::SYS_set_robust_list,
     libc::SYS_rseq,
@@ -59,15 +61,18 @@ fn program(socket: RawFd) -> Result<BpfProgram, BackendError> {
 fn bound(socket: RawFd) -> Result<[(i64, Vec<SeccompRule>); 9], BackendError> {
     let on_socket = || is(0, u64::from(socket.cast_unsigned()));
     let myself = u64::from(std::process::id());
-    // Of a thread of this process; a process of its own would need none of these.
+    // Of a thread of this process, which decoders of JPEG start; a process of its own would need none of these.
     let thread = libc::CLONE_THREAD as u64;
+    // Memory of its own: RLIMIT_DATA does not count what is shared or grows down.
+    let kinds = (libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_GROWSDOWN) as u64;
+    let own = || masked(3, kinds, libc::MAP_PRIVATE as u64);
     Ok([
         (libc::SYS_read, vec![on_socket()?]),
         (libc::SYS_recvfrom, vec![on_socket()?]),
         (libc::SYS_write, vec![on_socket()?]),
         (libc::SYS_sendto, vec![on_socket()?]),
         // No file, and nothing that may be executed.
-        (libc::SYS_mmap, vec![SeccompRule::new(vec![not_executable()?, equal(4, u64::from(u32::MAX))?])?]),
+        (libc::SYS_mmap, vec![SeccompRule::new(vec![not_executable()?, own()?, equal(4, u64::from(u32::MAX))?])?]),
         (libc::SYS_mprotect, vec![SeccompRule::new(vec![not_executable()?])?]),
         (libc::SYS_clone, vec![SeccompRule::new(vec![masked(0, thread, thread)?])?]),
         // abort(3)

@@ -14,10 +14,14 @@ use crate::pixels::shape::MAX_FRAME_PIXELS;
 
 /// The first byte of a decoder that may be given frames; any other byte is followed by a reason.
 pub(super) const READY: u8 = b'R';
-const NOT_READY: u8 = b'N';
+pub(super) const NOT_READY: u8 = b'N';
 
 /// Processor time for one frame, seconds. The largest frame that is taken (64 million pixels) needs some 20.
 pub(super) const PROCESSOR_SECS: u64 = 60;
+/// For all frames of a process together. Only the kernel holds to a limit that the process may raise by itself.
+const PROCESSOR_SECS_IN_ALL: u64 = 600;
+/// Threads of the user of the daemon with which a decoder starts no more: far below what the service may have.
+const THREADS: u64 = 2048;
 /// Memory that the program itself needs.
 const OWN_BYTES: u64 = 64 << 20;
 /// Memory for each sample: decoders of JPEG 2000 work on 32-bit integers, with copies for each step.
@@ -34,6 +38,8 @@ pub fn serve() -> io::Result<()> {
     let _ = rustix::thread::set_name(c"frame-decoder");
     // Nobody reads it, and the way to print it is closed.
     std::panic::set_hook(Box::new(|_| {}));
+    // When memory is short the kernel ends a decoder, not the daemon. To be more ready to die is never refused.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     if let Err(error) = ready(&socket) {
         socket.write_all(&[NOT_READY])?;
         return socket.write_all(error.to_string().as_bytes());
@@ -42,30 +48,43 @@ pub fn serve() -> io::Result<()> {
     while let Some(ordered) = wire::ordered(&mut socket)? {
         let order = ordered.as_order();
         limit(&order)?;
-        wire::answer(&mut socket, &codec::here(&order).map_err(wire::reason))?;
+        let expected = order.expected();
+        let decoded = codec::here(&order).and_then(|bytes| match bytes.len() {
+            length if length == expected => Ok(bytes),
+            length => Err(codec::other_length(length, expected)),
+        });
+        wire::answer(&mut socket, &decoded.map_err(wire::reason))?;
     }
     Ok(())
 }
 
 fn ready(socket: &UnixStream) -> Result<(), ConfineError> {
-    set(Resource::Core, 0, Some(0))?;
+    bound(Resource::Core, 0)?;
+    bound(Resource::Nproc, THREADS)?;
+    bound(Resource::Cpu, PROCESSOR_SECS_IN_ALL)?;
     // Of the largest frame that is taken. What `limit` sets for each frame is below.
-    let most = OWN_BYTES + 3 * MAX_FRAME_PIXELS * BYTES_PER_SAMPLE;
-    set(Resource::Data, most, Some(most))?;
+    bound(Resource::Data, OWN_BYTES + 3 * MAX_FRAME_PIXELS * BYTES_PER_SAMPLE)?;
     confine(socket)
+}
+
+/// For ever, or less when whoever started this program has said less.
+fn bound(resource: Resource, most: u64) -> Result<(), rustix::io::Errno> {
+    let most = getrlimit(resource).maximum.map_or(most, |inherited| inherited.min(most));
+    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
 }
 
 /// Bounds processor time and memory by what a frame of this size needs.
 pub(super) fn limit(order: &Order<'_>) -> io::Result<()> {
     let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec;
-    let seconds = u64::try_from(used).unwrap_or_default() + PROCESSOR_SECS;
-    set(Resource::Cpu, seconds, None)?;
-    let most = getrlimit(Resource::Data).maximum;
+    set(Resource::Cpu, u64::try_from(used).unwrap_or_default() + PROCESSOR_SECS)?;
     let bytes = OWN_BYTES + order.shape.samples() as u64 * BYTES_PER_SAMPLE + 2 * order.frame.len() as u64;
-    set(Resource::Data, most.map_or(bytes, |most| bytes.min(most)), most)?;
+    set(Resource::Data, bytes)?;
     Ok(())
 }
 
-fn set(resource: Resource, current: u64, maximum: Option<u64>) -> Result<(), rustix::io::Errno> {
+/// Until the next frame.
+fn set(resource: Resource, current: u64) -> Result<(), rustix::io::Errno> {
+    let maximum = getrlimit(resource).maximum;
+    let current = maximum.map_or(current, |most| current.min(most));
     setrlimit(resource, Rlimit { current: Some(current), maximum })
 }

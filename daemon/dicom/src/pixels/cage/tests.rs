@@ -1,14 +1,17 @@
 //! What a confined process can still do: nothing that reaches anybody else.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
 
-use rustix::process::{getppid, test_kill_process};
+use rustix::process::{Resource, Rlimit, getppid, setrlimit, test_kill_process};
 
 use super::confine::confine;
+use super::process::Within;
 use super::serve::limit;
 use super::wire::Order;
 use crate::pixels::shape::Shape;
@@ -20,14 +23,28 @@ const REFUSED: i32 = 11;
 
 /// Is a test only when another one starts this program again: it confines itself, and nobody is set free again.
 #[test]
+#[expect(unsafe_code, reason = "an inmate does what a codec does that has lost its way")]
 fn inmate() {
     let Ok(deed) = std::env::var(DEED) else { return };
     let (mut own, mut other) = UnixStream::pair().unwrap();
     other.write_all(b"x").unwrap();
     let (mut file, parent) = (File::open("/etc/passwd").unwrap(), getppid());
+    // A limit of its own, so that an inmate that spins fails the test soon.
+    let seconds = Rlimit { current: Some(10), maximum: Some(10) };
+    setrlimit(Resource::Cpu, seconds).unwrap();
     confine(&own).unwrap();
     let done = match deed.as_str() {
         "answer on its socket" => own.write_all(b"R").is_ok() && own.read_exact(&mut [0]).is_ok(),
+        // SAFETY: there is none: the process is to end here.
+        "read where nothing is" => unsafe { std::ptr::read_volatile(0x10 as *const u8) == 1 },
+        "take memory that is not counted" => {
+            // SAFETY: a new mapping of its own, never used.
+            let got = unsafe {
+                let (read, shared) = (libc::PROT_READ, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+                libc::mmap(std::ptr::null_mut(), 4096, read, shared, -1, 0)
+            };
+            got != libc::MAP_FAILED
+        }
         "take memory" => std::hint::black_box(vec![1_u8; 64 << 20]).len() == 64 << 20,
         "start a thread" => std::thread::Builder::new().spawn(|| 7).is_ok_and(|thread| thread.join().is_ok()),
         "take more memory than its frame may need" => {
@@ -46,11 +63,32 @@ fn inmate() {
     std::process::exit(if done { DONE } else { REFUSED });
 }
 
-fn outcome(deed: &str) -> Option<i32> {
+fn ended(deed: &str) -> ExitStatus {
     let myself = std::env::current_exe().unwrap();
     let mut command = Command::new(myself);
     command.args(["--exact", "pixels::cage::tests::inmate", "--nocapture"]).env(DEED, deed);
-    command.status().unwrap().code()
+    command.status().unwrap()
+}
+
+fn outcome(deed: &str) -> Option<i32> {
+    ended(deed).code()
+}
+
+/// Else it would return to the fault until its processor time is over: a minute for each such frame.
+#[test]
+fn a_wild_pointer_ends_a_decoder_at_once() {
+    const SEGV: i32 = 11;
+    assert_eq!(ended("read where nothing is").signal(), Some(SEGV));
+}
+
+#[test]
+fn a_decoder_that_gives_byte_after_byte_is_not_waited_for_without_end() {
+    let (own, mut theirs) = UnixStream::pair().unwrap();
+    theirs.write_all(&[0; 100]).unwrap();
+    let read = |until| Within { socket: &own, until }.read_exact(&mut [0; 10]).map_err(|error| error.kind());
+    let now = Instant::now();
+    assert_eq!(read(now + Duration::from_secs(60)), Ok(()));
+    assert_eq!(read(now), Err(ErrorKind::TimedOut));
 }
 
 #[test]
@@ -63,6 +101,7 @@ fn a_decoder_reaches_no_file_no_network_and_no_process() {
         "open a socket",
         "start a process",
         "signal its daemon",
+        "take memory that is not counted",
     ] {
         assert_eq!(outcome(deed), Some(REFUSED), "{deed}");
     }
