@@ -83,6 +83,10 @@ impl Settings {
         if self.dicom.worklist && self.live.worklist.is_none() {
             let reason = "live.worklist must name the list, too: a folder of worklist items or a CSV file";
             checker.refuse("dicom.worklist", reason);
+        } else if self.dicom.worklist && self.dicom.sender.is_empty() {
+            let reason =
+                "dicom.sender must name who may ask, too: otherwise anybody on the network learns who is expected";
+            checker.refuse("dicom.worklist", reason);
         }
         self.record.check(&mut checker);
         self.bus.check(&mut checker);

@@ -140,6 +140,10 @@ fn every_mistake_names_file_line_key_and_reason() {
             "[dicom]\nworklist = true\n",
             "a.toml:2: dicom.worklist: live.worklist must name the list, too: a folder of worklist items or a CSV file",
         ),
+        (
+            "live.worklist = \"/x/list.csv\"\n[dicom]\nworklist = true\n",
+            "a.toml:3: dicom.worklist: dicom.sender must name who may ask, too: otherwise anybody on the network learns who is expected",
+        ),
         ("live.worklist = \"list.csv\"\n", "a.toml:1: live.worklist: must be an absolute path"),
         (
             "worklist.ae_title = \"RIS\"\n",

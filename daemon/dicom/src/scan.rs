@@ -20,7 +20,7 @@ use std::io::{self, Read, Seek};
 use dicom_core::{Tag, VR};
 
 use crate::header::Header;
-pub use item::Item;
+pub use item::{Besides, Item};
 pub use meta::{Meta, is_deflated};
 use source::Source;
 

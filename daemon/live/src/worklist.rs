@@ -13,7 +13,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dicom::patient::Patient;
+use dicom::scan::Besides;
 use serde::{Deserialize, Serialize};
+
+use dicom::text::is_date;
 
 use crate::identity;
 
@@ -22,6 +25,10 @@ use self::served::{Served, Server};
 
 /// At most this many entries are listed; nobody chooses from a longer list.
 const MOST_ENTRIES: usize = 1000;
+/// At most this many are read, so that those of today are found in the list of a year.
+const MOST_READ: usize = 5000;
+/// Of a description (LO, PS3.5 section 6.2).
+const LONGEST: usize = 64;
 
 /// An exam that a user wants to begin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +81,9 @@ pub struct Entry {
     pub time: String,
     pub modality: String,
     pub description: String,
+    /// For scanners that ask. It is shown to nobody here.
+    #[serde(skip)]
+    pub besides: Besides,
 }
 
 /// The entries in the order of the appointments.
@@ -106,12 +116,12 @@ impl Worklist {
     /// As [`Worklist::read`].
     pub fn scheduled(&self, today: &str) -> Result<Vec<Entry>, WorklistError> {
         let path = self.path.as_deref().ok_or(WorklistError::NotConfigured)?;
-        let listing = told(list(path, &self.site))?;
+        let listing = told(list(path, &self.site, today))?;
         let on_a_day = |mut entry: Entry| {
             if entry.date.is_empty() {
                 entry.date = today.to_owned();
             }
-            entry.of_a_study(&self.site)
+            entry
         };
         Ok(listing.entries.into_iter().map(on_a_day).collect())
     }
@@ -149,7 +159,14 @@ impl Worklist {
         let own = match self.path.clone() {
             Some(path) => {
                 let site = self.site.clone();
-                let read = tokio::task::spawn_blocking(move || list(&path, &site)).await;
+                let read = move || {
+                    let today = hal::clock::Wall::default().local_date(0);
+                    let mut listing = list(&path, &site, &today)?;
+                    let first = listing.cut(MOST_ENTRIES, &today);
+                    listing.skip("beyond the first 1000", first);
+                    Ok(listing)
+                };
+                let read = tokio::task::spawn_blocking(read).await;
                 Some(read.unwrap_or(Err(WorklistError::Crashed)))
             }
             None => None,
@@ -194,8 +211,8 @@ fn told(read: Result<Listing, WorklistError>) -> Result<Listing, WorklistError> 
     read
 }
 
-/// Reads the folder or the file at `path`; the entries are in the order of the appointments.
-fn list(path: &Path, site: &str) -> Result<Listing, WorklistError> {
+/// Reads the folder or the file at `path`; the entries are in the order of the appointments. What has no day is for `today`.
+fn list(path: &Path, site: &str, today: &str) -> Result<Listing, WorklistError> {
     let unreadable = |source| WorklistError::Unreadable { path: path.display().to_string(), source };
     let mut listing = Listing::default();
     if std::fs::metadata(path).map_err(unreadable)?.is_dir() {
@@ -205,20 +222,22 @@ fn list(path: &Path, site: &str) -> Result<Listing, WorklistError> {
         csv::read(path, &mut listing).map_err(bad)?;
     }
     listing.entries.sort_by(|a, b| key(a).cmp(&key(b)));
-    listing.entries = listing.entries.into_iter().map(|entry| entry.of_a_study(site)).collect();
+    listing.entries = listing.entries.into_iter().map(|entry| entry.of_a_study(site, today)).collect();
     Ok(listing)
 }
 
 impl Entry {
-    /// With a study UID where it has none and can be told from other orders of its patient: by accession number or by day.
-    fn of_a_study(self, site: &str) -> Self {
+    /// With a study UID where it has none, told from other orders of its patient by accession number or by day.
+    fn of_a_study(self, site: &str, today: &str) -> Self {
+        if site.is_empty() || !self.study_uid.is_empty() {
+            return self;
+        }
         let Self { patient, date, time, modality, description, .. } = &self;
-        let order = match (patient.accession_number.as_str(), date.as_str()) {
-            _ if site.is_empty() || !self.study_uid.is_empty() => return self,
-            ("", "") => return self,
+        let date = if date.is_empty() { today } else { date };
+        let order = match patient.accession_number.as_str() {
+            "" => format!("{date}\n{time}\n{modality}\n{description}"),
             // The day of an order may change, its number does not.
-            ("", date) => format!("{date}\n{time}\n{modality}\n{description}"),
-            (number, _) => number.to_owned(),
+            number => number.to_owned(),
         };
         let study_uid = dicom::uid::from_name(&format!("order\n{site}\n{}\n{order}", patient.id));
         Self { study_uid, ..self }
@@ -236,13 +255,26 @@ impl Listing {
         }
     }
 
+    /// Keeps the first `most` from yesterday on, then those before. Returns how many went.
+    fn cut(&mut self, most: usize, today: &str) -> usize {
+        let more = self.entries.len().saturating_sub(most);
+        if more > 0 {
+            let is_past = |entry: &Entry| !entry.date.is_empty() && entry.date.as_str() < today;
+            let (past, mut kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.entries).into_iter().partition(is_past);
+            kept.truncate(most);
+            let earlier = past.len().saturating_sub(most - kept.len());
+            self.entries = past.into_iter().skip(earlier).chain(kept).collect();
+        }
+        more
+    }
+
     /// Adds an entry when results could carry its patient.
     ///
     /// # Errors
     /// Why it is left out.
     fn take(&mut self, mut entry: Entry) -> Result<(), &'static str> {
-        if self.entries.len() >= MOST_ENTRIES {
-            return Err("beyond the first 1000");
+        if self.entries.len() >= MOST_READ {
+            return Err("beyond the first 5000");
         }
         let texts = [&entry.patient.id, &entry.patient.name, &entry.patient.accession_number];
         if texts.iter().any(|text| text.contains('\u{FFFD}')) {
@@ -250,6 +282,13 @@ impl Listing {
         }
         entry.patient.birth_date = digits(&entry.patient.birth_date);
         entry.date = digits(&entry.date);
+        if !entry.date.is_empty() && !is_date(&entry.date) {
+            return Err("its date is none; write it as 2026-01-31");
+        }
+        // Better without a time than not there.
+        entry.time = time(&entry.time).unwrap_or_default();
+        entry.modality = entry.modality.trim().to_uppercase();
+        entry.description = entry.description.trim().chars().take(LONGEST).collect();
         // The error may name the patient, and what was left out is logged.
         let unusable = |_| "patient ID, name, birth date or accession number is missing or no such value";
         let patient = identity::identified(&entry.patient).map_err(unusable)?;
@@ -266,6 +305,17 @@ fn digits(date: &str) -> String {
         [year, month, day] if (year.len(), month.len(), day.len()) == (4, 2, 2) => format!("{year}{month}{day}"),
         _ => date.to_owned(),
     }
+}
+
+/// `9:30`, `0930` and `093000.0` as HHMM or HHMMSS; `None` when it is no time.
+fn time(text: &str) -> Option<String> {
+    let text = text.trim().split('.').next().unwrap_or_default();
+    let parts: Vec<String> = text.split(':').map(|part| format!("{part:0>2}")).collect();
+    let digits = if text.is_empty() { String::new() } else { parts.concat() };
+    let two = |at: usize| digits.get(at..at + 2).map_or(Some(0), |part| part.parse::<u8>().ok());
+    let is_time = matches!(digits.len(), 2 | 4 | 6) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_sound = is_time && two(0)? < 24 && two(2)? < 60 && two(4)? < 60;
+    (digits.is_empty() || is_sound).then_some(digits)
 }
 
 /// The UID without blanks (PS3.5 9.1); empty when it is not a valid UID.
@@ -293,6 +343,42 @@ mod tests {
             assert_eq!(uid(from), to, "{from}");
         }
         assert_eq!(uid(&format!("1.{}", "2".repeat(63))), "");
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them_or_not_at_all() {
+        for (from, to) in [
+            ("9:30", Some("0930")),
+            ("09:30", Some("0930")),
+            ("0930", Some("0930")),
+            ("093000.000", Some("093000")),
+            ("9:30:15", Some("093015")),
+            ("", Some("")),
+            ("930", None),
+            ("9:30 PM", None),
+            ("24:00", None),
+            ("09:60", None),
+            ("\u{661}\u{661}", None),
+        ] {
+            assert_eq!(time(from).as_deref(), to, "{from}");
+        }
+    }
+
+    #[test]
+    fn today_is_found_in_the_list_of_a_year() {
+        let patient = Patient { id: "P1".into(), name: "DOE^JANE".into(), ..Patient::default() };
+        let on = |date: &str| Entry { patient: patient.clone(), date: date.into(), ..Entry::default() };
+        let mut listing = Listing {
+            entries: [on("20260129"), on("20260130"), on("20260131"), on("20260201"), on("20260202")].into(),
+            ..Listing::default()
+        };
+        assert_eq!(listing.cut(3, "20260201"), 2);
+        let days: Vec<&str> = listing.entries.iter().map(|entry| entry.date.as_str()).collect();
+        assert_eq!(days, ["20260131", "20260201", "20260202"]);
+        for wrong in ["31.01.2026", "01/31/2026", "2026"] {
+            let taken = Listing::default().take(on(wrong));
+            assert!(taken.unwrap_err().contains("2026-01-31"), "{wrong}");
+        }
     }
 
     #[tokio::test]
@@ -333,7 +419,7 @@ mod tests {
             time: time.into(),
             ..Entry::default()
         };
-        let uid = |entry: Entry, site: &str| entry.of_a_study(site).study_uid;
+        let uid = |entry: Entry, site: &str| entry.of_a_study(site, "20260131").study_uid;
         let of = uid(entry("A-1", "20260131", "0900"), "here");
         assert!(of.starts_with("2.25."), "{of}");
         assert_eq!(of, uid(entry("A-1", "20260201", "1000"), "here"), "an order that is moved to another day");
@@ -345,7 +431,7 @@ mod tests {
             assert_ne!(of, other);
         }
         assert_ne!(uid(entry("", "20260131", "0900"), "here"), uid(entry("", "20260201", "0900"), "here"));
-        assert_eq!(uid(entry("", "", ""), "here"), "", "nothing tells this exam from the one of next year");
+        assert_eq!(uid(entry("", "", ""), "here"), uid(entry("", "20260131", ""), "here"), "no day is today");
         assert_eq!(uid(Entry { study_uid: "1.2.3".into(), ..entry("A-1", "", "") }, "here"), "1.2.3");
     }
 

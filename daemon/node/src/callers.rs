@@ -86,7 +86,7 @@ pub struct Caller {
     pub called_ae: String,
     pub address: IpAddr,
     pub outcome: Outcome,
-    /// One sentence; empty when accepted.
+    /// One sentence; empty when accepted with every service that it asked for.
     pub reason: String,
     pub times: u64,
     pub first_utc: String,
@@ -136,18 +136,20 @@ impl Callers {
         self.changed.subscribe()
     }
 
-    /// `proposed`: SOP classes. `contexts`: how many presentation contexts were accepted.
+    /// `in_vain`: SOP classes that were proposed and not taken. `contexts`: how many presentation contexts were accepted.
     pub(crate) fn accepted<'a>(
         &self,
         (calling, called): (&str, &str),
         address: IpAddr,
         contexts: usize,
-        proposed: impl Iterator<Item = &'a str>,
+        in_vain: impl Iterator<Item = &'a str>,
     ) {
+        let service = service_in_vain(in_vain);
         if contexts > 0 {
-            return self.note(calling, called, address, Outcome::Accepted, "");
+            return self.note(calling, called, address, Outcome::Accepted, service.unwrap_or_default());
         }
-        self.note(calling, called, address, Outcome::NoContextAccepted, nothing_taken(proposed));
+        let nothing = "the caller proposed no SOP class and transfer syntax that this device takes";
+        self.note(calling, called, address, Outcome::NoContextAccepted, service.unwrap_or(nothing));
     }
 
     pub(crate) fn refused(&self, calling: &str, called: &str, address: IpAddr, refusal: &Refusal) {
@@ -194,12 +196,12 @@ impl Callers {
 }
 
 /// Why a caller may have come for nothing: what it asks for is off, or is not done here.
-fn nothing_taken<'a>(mut proposed: impl Iterator<Item = &'a str>) -> &'static str {
+fn service_in_vain<'a>(mut in_vain: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     /// Query/Retrieve of all roots and levels (PS3.4 annex C).
     const QUERY_RETRIEVE: &str = "1.2.840.10008.5.1.4.1.2.";
     let why = |class| match class {
         WORKLIST => Some(
-            "the caller asks who is expected (Modality Worklist), which is off here: set live.worklist and dicom.worklist",
+            "the caller asks who is expected (Modality Worklist), which is off here or was proposed in an encoding that is not taken: see live.worklist and dicom.worklist",
         ),
         MPPS => Some(
             "the caller tells of its exams (MPPS), which is off here or was proposed in an encoding that is not taken: see dicom.mpps",
@@ -212,7 +214,7 @@ fn nothing_taken<'a>(mut proposed: impl Iterator<Item = &'a str>) -> &'static st
         }
         _ => None,
     };
-    proposed.find_map(why).unwrap_or("the caller proposed no SOP class and transfer syntax that this device takes")
+    in_vain.find_map(why)
 }
 
 fn add(all: &mut Vec<Caller>, mut caller: Caller) {
@@ -272,6 +274,17 @@ mod tests {
             assert_eq!(last.outcome, Outcome::NoContextAccepted);
             assert!(last.reason.contains(words), "{}", last.reason);
         }
+    }
+
+    /// A scanner's test is often C-ECHO and the worklist on one association.
+    #[test]
+    fn who_gets_a_part_of_what_it_asks_for_is_told_of_the_rest() {
+        let callers = Callers::default();
+        callers.accepted(("US1", "SCANSIDE"), CT, 1, std::iter::once(WORKLIST));
+        let last = &callers.list()[0];
+        assert!(last.outcome == Outcome::Accepted && last.reason.contains("dicom.worklist"), "{last:?}");
+        callers.accepted(("US1", "SCANSIDE"), CT, 2, std::iter::once("1.2.3"));
+        assert_eq!(callers.list()[0].reason, "", "nobody misses what is no service");
     }
 
     #[test]

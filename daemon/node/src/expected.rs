@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use dicom::patient::Patient;
+use dicom::scan::Besides;
 
 /// Where the list comes from. It is asked anew for every question, on a thread for blocking work; the error is for the log and names nobody.
-pub type Source = Arc<dyn Fn() -> Result<Vec<Scheduled>, String> + Send + Sync>;
+pub type Source = Arc<dyn Fn() -> Result<Arc<Vec<Scheduled>>, String> + Send + Sync>;
 
 /// One ordered exam.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,4 +21,5 @@ pub struct Scheduled {
     /// As `US`; may be empty.
     pub modality: String,
     pub description: String,
+    pub besides: Besides,
 }

@@ -1,16 +1,21 @@
 //! Answers DIMSE-N requests and the C-FIND of the worklist: collects the data set within its limit, hands it to the service of the SOP class, and answers
 //! once the service has written down what it promises.
 
+use std::time::Duration;
+
 use custody::instance::Origin;
 use custody::level::Level;
 
 use crate::elements::Syntax;
 use crate::message::{self, Command};
 use crate::negotiate::Context;
-use crate::operation::{Done, Whole, refuse};
+use crate::operation::{Done, Found, Whole, refuse};
 use crate::status::{Answer, Refusal};
 use crate::worklist::offer;
 use crate::{COMMITMENT, Intake, MPPS, WORKLIST, commitment, mpps};
+
+/// For a list of who is expected.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A request whose data set is being received.
 #[derive(Debug)]
@@ -103,12 +108,29 @@ async fn serve(intake: &Intake, origin: &Origin, command: Command, context: &Con
         Service::StepBegun => mpps::begun(&services.store, &settings.mpps, &whole),
         Service::StepChanged => mpps::changed(&services.store, &settings.mpps, &whole),
         Service::WhoIsExpected => match &services.expected {
-            Some(expected) => {
-                offer::answer(&expected.0, &whole).map_or_else(Done::from, |found| Done { found, ..Done::default() })
-            }
+            Some(expected) => offer::answer(&expected.0, &whole).map_or_else(Done::from, listed),
             None => refuse(Refusal::UnknownOperation, "").into(),
         },
     };
-    let done = tokio::task::spawn_blocking(work).await;
+    let work = tokio::task::spawn_blocking(work);
+    let done = if service == Service::WhoIsExpected {
+        // The list may be on a drive of the network.
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(done) => done,
+            Err(_) => return refuse(Refusal::CannotList, "the list cannot be read in time").into(),
+        }
+    } else {
+        work.await
+    };
     done.unwrap_or_else(|_| refuse(Refusal::Processing, "an error in this software").into())
+}
+
+/// What does not fit in one answer is said, since who is missing would not be missed.
+fn listed(found: Found) -> Done {
+    let answer = if found.has_more {
+        refuse(Refusal::TooManyMatches, "more than 1000 are expected: ask for a day or a patient")
+    } else {
+        Answer::success()
+    };
+    Done { found, answer, ..Done::default() }
 }

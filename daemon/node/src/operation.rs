@@ -38,6 +38,8 @@ pub(super) struct Found {
     /// The status that says that more follow.
     pub(super) pending: u16,
     pub(super) data_sets: Vec<Vec<u8>>,
+    /// There are more than one answer may have.
+    pub(super) has_more: bool,
 }
 
 /// What a service has done.

@@ -27,6 +27,8 @@ use crate::tls::Facts;
 use crate::wire::{self, Fault, PduReader, PduWriter};
 use crate::{Arrival, COMMITMENT, Intake, commitment, echo, reporter};
 
+/// For all answers to one question together.
+const MOST_FOR_ANSWERS: Duration = Duration::from_secs(120);
 /// How long a peer may keep the connection open after our last PDU.
 const LINGER: Duration = Duration::from_secs(5);
 /// How often the engine is told that data is arriving.
@@ -87,7 +89,8 @@ where
     };
     let (results, contexts) = negotiate::judge_contexts(&request.contexts, offer);
     let proposed = request.contexts.iter().map(|context| context.abstract_syntax.as_str());
-    intake.callers.accepted((&request.calling, &request.called), peer.ip(), contexts.len(), proposed);
+    let in_vain = proposed.filter(|class| !contexts.iter().any(|context| context.abstract_syntax == *class));
+    intake.callers.accepted((&request.calling, &request.called), peer.ip(), contexts.len(), in_vain);
     let accept = negotiate::acceptance(&request, results, &contexts, intake.settings.max_pdu);
     if let Err(fault) = writer.send_pdu(&Pdu::AssociationAC(accept)).await {
         return info!(association = number, %peer, "no association: {fault}");
@@ -428,7 +431,12 @@ impl<R: AsyncRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Association<R, W
             // The rows stay even if the engine has ended.
             let _ = intake.arrivals.send(arrival).await;
         }
+        // Each PDU may take its time; a peer that lets each of them take it would hold its place for hours.
+        let until = Instant::now() + MOST_FOR_ANSWERS;
         for data_set in &done.found.data_sets {
+            if Instant::now() > until {
+                return Err(Fault::Deaf(MOST_FOR_ANSWERS));
+            }
             self.sender.command(context.id, &command.pending(done.found.pending)).await?;
             self.sender.data_set(context.id, data_set).await?;
         }

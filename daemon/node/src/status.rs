@@ -69,6 +69,7 @@ pub(super) enum Refusal {
     /// Of C-FIND: the identifier is no question for a worklist, or there is no list to look into.
     NoQuestion,
     CannotList,
+    TooManyMatches,
 }
 
 /// A sender tries again after 0xA7xx and gives up after any other failure. Therefore only what can be corrected on this
@@ -99,6 +100,7 @@ pub(super) fn of(refusal: Refusal) -> u16 {
         Refusal::NotAuthorised => 0x0124,
         Refusal::NoQuestion => 0xa900,
         Refusal::CannotList => 0xc001,
+        Refusal::TooManyMatches => 0xa700,
     }
 }
 

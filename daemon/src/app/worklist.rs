@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use config::Settings;
@@ -67,22 +67,62 @@ pub fn own(settings: &Settings) -> Worklist {
 /// What scanners are told that ask who is expected; `None`: they may not ask.
 pub fn offered(settings: &Settings) -> Option<Source> {
     let (list, wall) = (own(settings), Wall::default());
-    let ask = move || {
+    let read = move || {
         let entries = list.scheduled(&wall.local_date(0)).map_err(|error| error.to_string())?;
         Ok(entries.into_iter().map(scheduled).collect())
     };
-    settings.dicom.worklist.then(|| Arc::new(ask) as Source)
+    let asked = Asked::default();
+    settings.dicom.worklist.then(|| Arc::new(move || asked.list(&read)) as Source)
+}
+
+/// The list that scanners ask for, some of them every few seconds. One of them at a time reads it.
+#[derive(Default)]
+struct Asked {
+    last: Mutex<Option<(Instant, Arc<Vec<Scheduled>>)>>,
+    reading: Mutex<()>,
+}
+
+/// So old a list is as good as a new one; and while somebody reads a new one, so old a list is better than none.
+const FRESH: Duration = Duration::from_secs(2);
+const USABLE: Duration = Duration::from_secs(60);
+
+impl Asked {
+    fn list(&self, read: impl Fn() -> Result<Vec<Scheduled>, String>) -> Result<Arc<Vec<Scheduled>>, String> {
+        if let Some(list) = self.younger(FRESH) {
+            return Ok(list);
+        }
+        // What the lock guards is nothing.
+        let reading = match self.reading.try_lock() {
+            Ok(reading) => reading,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                let still = "the worklist is still being read: does the drive answer on which it is?";
+                return self.younger(USABLE).ok_or_else(|| still.to_owned());
+            }
+        };
+        let list = Arc::new(read()?);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&list)));
+        drop(reading);
+        Ok(list)
+    }
+
+    fn younger(&self, than: Duration) -> Option<Arc<Vec<Scheduled>>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(read, _)| read.elapsed() < than).map(|(_, list)| Arc::clone(list))
+    }
 }
 
 fn scheduled(entry: Entry) -> Scheduled {
-    let Entry { patient, study_uid, date, time, modality, description } = entry;
-    Scheduled { patient, study_uid, date, time, modality, description }
+    let Entry { patient, study_uid, date, time, modality, description, besides } = entry;
+    Scheduled { patient, study_uid, date, time, modality, description, besides }
 }
 
-/// What no other box is called: systemd gives each machine a number (machine-id(5)), which is not shown to anybody.
+/// What no other box is called: systemd gives each machine a number (machine-id(5)), which is not shown to anybody. What people may
+/// correct, such as the name of the institution, would change the studies of all orders that wait.
 fn site(settings: &Settings) -> String {
     let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    format!("{} {} {}", machine.trim(), settings.device.serial_number, settings.device.institution)
+    let machine = machine.trim();
+    if machine.is_empty() { settings.device.serial_number.clone() } else { machine.to_owned() }
 }
 
 /// Runs until shutdown. Without a server, what one has said earlier is removed.

@@ -81,7 +81,7 @@ async fn replay_scanner_and_box_that_take_their_patient_from_one_list_mean_the_s
     let line = format!("P7,DOE^JANE,A-7,{today},0930,US\n");
     std::fs::write(&list, format!("patient_id,patient_name,accession_number,date,time,modality\n{line}")).unwrap();
     let (video, _) = record(Name::B, folder.path());
-    let more = format!("worklist = {list:?}\n[dicom]\nworklist = true\n");
+    let more = format!("worklist = {list:?}\n[dicom]\nworklist = true\n[[dicom.sender]]\nae_title = \"US1\"\n");
     let (mut appliance, live) = watching(&video, &more).await;
 
     let text =

@@ -158,7 +158,12 @@ const GROUPED: &[Tag] = &[
 ];
 
 /// Attributes of a worklist item.
+/// Attributes of an order, beside those above.
+const ORDERED: &[Tag] =
+    &[tags::MEDICAL_ALERTS, tags::ALLERGIES, tags::PREGNANCY_STATUS, tags::SPECIAL_NEEDS, tags::REQUESTED_PROCEDURE_ID];
+
 const SCHEDULED: &[Tag] = &[
+    tags::SCHEDULED_PROCEDURE_STEP_ID,
     tags::MODALITY,
     tags::SCHEDULED_PROCEDURE_STEP_START_DATE,
     tags::SCHEDULED_PROCEDURE_STEP_START_TIME,
@@ -201,7 +206,9 @@ impl Values {
     /// The first one of each counts, but every modifier of a view.
     pub(super) fn wants(&self, place: Place, tag: Tag) -> bool {
         match place {
-            Place::Root => (COPIED.contains(&tag) || FACTS.contains(&tag)) && find(&self.root, tag).is_none(),
+            Place::Root => {
+                [COPIED, FACTS, ORDERED].iter().any(|list| list.contains(&tag)) && find(&self.root, tag).is_none()
+            }
             Place::FunctionalGroups => GROUPED.contains(&tag) && find(&self.grouped, tag).is_none(),
             Place::ScheduledStep => SCHEDULED.contains(&tag) && find(&self.scheduled, tag).is_none(),
             Place::MultiEnergy => tag == tags::MONOENERGETIC_ENERGY_EQUIVALENT && find(&self.grouped, tag).is_none(),

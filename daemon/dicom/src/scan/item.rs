@@ -18,6 +18,23 @@ pub struct Item {
     pub step_time: String,
     pub modality: String,
     pub description: String,
+    pub besides: Besides,
+}
+
+/// What an order says that is of use only to who makes the exam. Texts of several values are separated by backslashes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Besides {
+    pub sex: String,
+    pub weight: String,
+    pub medical_alerts: String,
+    pub allergies: String,
+    /// (0010,21C0): 1 not, 2 possibly, 3 definitely, 4 unknown.
+    pub pregnancy: Option<u16>,
+    pub special_needs: String,
+    pub referring_physician: String,
+    /// Requested Procedure ID and Scheduled Procedure Step ID: an exam is known by them to who ordered it.
+    pub procedure_id: String,
+    pub step_id: String,
 }
 
 impl Values {
@@ -35,6 +52,17 @@ impl Values {
             step_time: charset.decode(step(tags::SCHEDULED_PROCEDURE_STEP_START_TIME)),
             modality: charset.decode(step(tags::MODALITY)),
             description: charset.decode(step(tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION)),
+            besides: Besides {
+                sex: charset.decode(root(tags::PATIENT_SEX)),
+                weight: charset.decode(root(tags::PATIENT_WEIGHT)),
+                medical_alerts: charset.decode(root(tags::MEDICAL_ALERTS)),
+                allergies: charset.decode(root(tags::ALLERGIES)),
+                pregnancy: root(tags::PREGNANCY_STATUS).first_chunk().map(|bytes| u16::from_le_bytes(*bytes)),
+                special_needs: charset.decode(root(tags::SPECIAL_NEEDS)),
+                referring_physician: charset.decode(root(tags::REFERRING_PHYSICIAN_NAME)),
+                procedure_id: charset.decode(root(tags::REQUESTED_PROCEDURE_ID)),
+                step_id: charset.decode(step(tags::SCHEDULED_PROCEDURE_STEP_ID)),
+            },
         }
     }
 }

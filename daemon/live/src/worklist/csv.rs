@@ -15,6 +15,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use dicom::patient::Patient;
+use dicom::scan::Besides;
 
 use super::{Entry, Listing};
 
@@ -104,9 +105,10 @@ fn entry(header: &[String], record: &::csv::StringRecord) -> Entry {
         },
         study_uid: of("study_uid"),
         date: of("date"),
-        time: of("time").replace(':', ""),
+        time: of("time"),
         modality: of("modality"),
         description: of("description"),
+        besides: Besides::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use dicom::patient::Patient;
 use dicom::scan::{self, Item, ScanError};
 
-use super::{Entry, Listing, MOST_ENTRIES};
+use super::{Entry, Listing, MOST_READ};
 
 /// At most this many names are read, and an item may have at most this many bytes.
 const MOST_NAMES: usize = 20_000;
@@ -31,8 +31,8 @@ pub fn read(folder: &Path, listing: &mut Listing) -> io::Result<()> {
         }
     }
     files.sort_by(|(a, path_a), (b, path_b)| b.cmp(a).then_with(|| path_a.cmp(path_b)));
-    listing.skip("files older than the newest 1000", files.len().saturating_sub(MOST_ENTRIES));
-    for (_, path) in files.into_iter().take(MOST_ENTRIES) {
+    listing.skip("files older than the newest 5000", files.len().saturating_sub(MOST_READ));
+    for (_, path) in files.into_iter().take(MOST_READ) {
         if let Err(reason) = item(&path).and_then(|item| listing.take(Entry::from(item))) {
             listing.skip(reason, 1);
         }
@@ -78,6 +78,7 @@ impl From<Item> for Entry {
             time: item.step_time,
             modality: item.modality,
             description: item.description,
+            besides: item.besides,
         }
     }
 }
@@ -189,9 +190,9 @@ mod tests {
     #[test]
     fn a_large_folder_is_bounded() {
         let good = part10("", b"DOE^JANE", "P1");
-        let names: Vec<String> = (0..MOST_ENTRIES + 5).map(|number| format!("{number}.wl")).collect();
+        let names: Vec<String> = (0..MOST_READ + 5).map(|number| format!("{number}.wl")).collect();
         let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (name.as_str(), good.clone())).collect();
         let listing = listed(&files);
-        assert_eq!((listing.entries.len(), listing.skipped.values().sum::<usize>()), (MOST_ENTRIES, 5));
+        assert_eq!((listing.entries.len(), listing.skipped.values().sum::<usize>()), (MOST_READ, 5));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use custody::instance::Origin;
 use dicom::patient::Patient;
+use dicom::scan::Besides;
 use proptest::prelude::*;
 
 use super::*;
@@ -25,6 +26,7 @@ fn scheduled(id: &str, name: &str, date: &str, time: &str, modality: &str) -> Sc
         time: time.into(),
         modality: modality.into(),
         description: "breast, both".into(),
+        ..Scheduled::default()
     }
 }
 
@@ -55,10 +57,14 @@ fn asked(root: Keys<'_>, step: Keys<'_>, syntax: Syntax) -> Whole {
 }
 
 fn told(whole: &Whole, list: Vec<Scheduled>) -> Result<(Vec<Item>, u16), Answer> {
-    let source: Source = Arc::new(move || Ok(list.clone()));
-    let found = answer(&source, whole)?;
+    let found = answer(&source(list), whole)?;
     let read = |bytes: &Vec<u8>| scan::item_of_data_set(bytes, whole.syntax.uid()).unwrap();
     Ok((found.data_sets.iter().map(read).collect(), found.pending))
+}
+
+fn source(list: Vec<Scheduled>) -> Source {
+    let list = Arc::new(list);
+    Arc::new(move || Ok(Arc::clone(&list)))
 }
 
 fn list() -> Vec<Scheduled> {
@@ -93,7 +99,13 @@ fn what_is_asked_for_is_matched_key_by_key() {
         (&[], &[(DATE, "20260131")], &["P1", "P22"]),
         (&[], &[(DATE, "20260201-")], &["P333"]),
         (&[], &[(DATE, "-20260131")], &["P1", "P22"]),
-        (&[], &[(DATE, "20260130-20260202"), (TIME, "0900-1000")], &["P1", "P333"]),
+        // Two ranges are one period; what has no time is in it by its day.
+        (&[], &[(DATE, "20260130-20260202"), (TIME, "0900-1000")], &["P1", "P22", "P333"]),
+        (&[], &[(DATE, "20260131-20260201"), (TIME, "1000-0800")], &["P22", "P333"]),
+        (&[], &[(DATE, "20260131-"), (TIME, "1000-")], &["P22", "P333"]),
+        (&[], &[(DATE, "-20260131"), (TIME, "-1000")], &["P1"]),
+        (&[], &[(DATE, "20260131"), (TIME, "0900-1000")], &["P1"]),
+        (&[(NAME, "DOE^JANE^*")], &[], &["P1"]),
         (&[], &[(TIME, "093000")], &["P1", "P333"]),
         (&[], &[(STATION, "US7")], &["P1", "P22", "P333"]),
     ];
@@ -110,7 +122,7 @@ fn what_is_asked_for_is_matched_key_by_key() {
 fn an_answer_has_every_key_that_a_scanner_may_insist_on() {
     for syntax in [Syntax::Implicit, Syntax::Explicit] {
         let question = asked(&[(ID, "P1")], &[(STATION, "")], syntax);
-        let source: Source = Arc::new(|| Ok(list()));
+        let source = source(list());
         let found = answer(&source, &question).unwrap();
         let elements = Elements::parse(&found.data_sets[0], syntax).unwrap();
         let step = &elements.items(STEPS).unwrap()[0];
@@ -132,7 +144,7 @@ fn text_is_written_in_the_set_in_which_the_scanner_asks_or_in_utf_8() {
         [("GB18030", "GB18030"), ("ISO_IR 192", "ISO_IR 192"), ("ISO_IR 100", "ISO_IR 192"), ("", "ISO_IR 192")]
     {
         let question = asked(&[(ID, "P333"), (CHARACTER_SET, term)], &[], Syntax::Explicit);
-        let source: Source = Arc::new(|| Ok(list()));
+        let source = source(list());
         let found = answer(&source, &question).unwrap();
         let elements = Elements::parse(&found.data_sets[0], Syntax::Explicit).unwrap();
         assert_eq!(elements.text(CHARACTER_SET), written, "{term}");
@@ -140,7 +152,7 @@ fn text_is_written_in_the_set_in_which_the_scanner_asks_or_in_utf_8() {
         assert_eq!(items[0].patient_name, list()[2].patient.name, "{term}");
     }
     let plain = asked(&[(ID, "P1"), (CHARACTER_SET, "ISO_IR 100")], &[], Syntax::Explicit);
-    let source: Source = Arc::new(|| Ok(list()));
+    let source = source(list());
     let bytes = &answer(&source, &plain).unwrap().data_sets[0];
     assert_eq!(Elements::parse(bytes, Syntax::Explicit).unwrap().text(CHARACTER_SET), "", "ASCII needs none");
 }
@@ -149,6 +161,9 @@ fn text_is_written_in_the_set_in_which_the_scanner_asks_or_in_utf_8() {
 fn keys_that_are_not_known_are_told_and_what_is_no_question_is_refused() {
     let (items, pending) = told(&asked(&[((0x0010, 0x4000), "")], &[], Syntax::Explicit), list()).unwrap();
     assert_eq!((items.len(), pending), (3, PENDING_WITHOUT_KEYS));
+    let physician: (Tag, &str) = ((0x0040, 0x0006), "LI^MING");
+    let (_, pending) = told(&asked(&[], &[physician], Syntax::Explicit), list()).unwrap();
+    assert_eq!(pending, PENDING_WITHOUT_KEYS, "known, not matched");
     let not_asked = |whole: Whole| told(&whole, list()).unwrap_err();
     for step in [[(DATE, "2026")], [(DATE, "-")], [(TIME, "9 o'clock")], [(TIME, "1")]] {
         let answer = not_asked(asked(&[], &step, Syntax::Explicit));
@@ -158,6 +173,74 @@ fn keys_that_are_not_known_are_told_and_what_is_no_question_is_refused() {
     assert_eq!(not_asked(whole(vec![1, 2, 3], Syntax::Implicit)).status, 0xa900);
     let source: Source = Arc::new(|| Err("the worklist /x cannot be read".into()));
     assert_eq!(answer(&source, &asked(&[], &[], Syntax::Implicit)).unwrap_err().status, 0xc001);
+}
+
+#[test]
+fn a_question_that_is_larger_than_one_can_be_is_refused() {
+    let long = "A".repeat(65);
+    for (root, step) in [
+        (vec![(ID, long.as_str())], vec![]),
+        (vec![(PROCEDURE_ID, long.as_str())], vec![]),
+        (vec![], vec![(STATION, long.as_str())]),
+        (vec![], vec![(STEP_ID, long.as_str())]),
+    ] {
+        let refused = told(&asked(&root, &step, Syntax::Implicit), list()).unwrap_err();
+        assert_eq!(refused.status, 0xa900, "{root:x?} {step:x?}");
+    }
+    // More than is read of a key: it would be taken for one that asks for all.
+    let uids = ["1.2.840.99.1"; 1500].join("\\");
+    let refused = told(&asked(&[(STUDY_UID, &uids)], &[], Syntax::Implicit), list()).unwrap_err();
+    assert!(refused.status == 0xa900 && refused.reason.contains("too long"), "{refused:?}");
+    let uids = ["1.2.840.99.1"; 8000].join("\\");
+    let refused = told(&asked(&[(STUDY_UID, &uids)], &[], Syntax::Implicit), list()).unwrap_err();
+    assert!(refused.reason.contains("64 KiB"), "{refused:?}");
+}
+
+#[test]
+fn what_does_not_fit_in_an_answer_is_said() {
+    let many: Vec<Scheduled> =
+        (0..=MOST_ANSWERS).map(|n| scheduled(&format!("P{n}"), "DOE", "20260131", "", "")).collect();
+    let found = |list: &[Scheduled]| answer(&source(list.to_vec()), &asked(&[], &[], Syntax::Implicit)).unwrap();
+    let (all, cut) = (found(&many[1..]), found(&many));
+    assert_eq!((all.data_sets.len(), all.has_more), (MOST_ANSWERS, false));
+    assert_eq!((cut.data_sets.len(), cut.has_more), (MOST_ANSWERS, true));
+}
+
+#[test]
+fn what_the_order_says_of_the_patient_reaches_who_makes_the_exam() {
+    let mut one = list().remove(0);
+    one.besides = Besides {
+        sex: "F".into(),
+        allergies: "penicillin\\latex".into(),
+        medical_alerts: "pacemaker".into(),
+        pregnancy: Some(3),
+        procedure_id: "RP-1".into(),
+        step_id: "SPS-1".into(),
+        ..Besides::default()
+    };
+    for syntax in [Syntax::Implicit, Syntax::Explicit] {
+        let (items, _) =
+            told(&asked(&[(PROCEDURE_ID, "RP-1")], &[(STEP_ID, "SPS-1")], syntax), vec![one.clone()]).unwrap();
+        assert_eq!(items[0].besides, one.besides);
+    }
+}
+
+#[test]
+fn the_steps_of_one_order_have_numbers_of_their_own() {
+    let mammogram = list().remove(1);
+    let ultrasound = Scheduled { modality: "US".into(), ..mammogram.clone() };
+    assert_eq!(procedure_id(&mammogram), procedure_id(&ultrasound));
+    assert_ne!(step_id(&mammogram), step_id(&ultrasound));
+    assert!(step_id(&mammogram).len() == 16 && step_id(&mammogram) == step_id(&mammogram));
+}
+
+/// Type 1: never empty, never a pattern.
+#[test]
+fn an_entry_without_a_modality_is_answered_with_a_code() {
+    for (asked_for, told_as) in [("US", "US"), ("", "OT"), ("*", "OT"), ("U?", "OT")] {
+        let (items, _) = told(&asked(&[(ID, "P333")], &[(MODALITY, asked_for)], Syntax::Explicit), list()).unwrap();
+        assert_eq!(items[0].modality, told_as, "{asked_for}");
+    }
 }
 
 /// Box and box understand each other.

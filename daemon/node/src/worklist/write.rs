@@ -8,6 +8,7 @@ use crate::elements::{Syntax, Tag, Writer};
 pub(super) enum Value {
     /// In the character set of the item.
     Text(Vec<u8>),
+    Number(u16),
     /// The only item of a sequence.
     Item(Vec<u8>),
 }
@@ -30,6 +31,7 @@ impl Table {
             match (representation(tag), value) {
                 (_, Some(Value::Item(item))) => writer.sequence(tag, [item]),
                 (b"SQ", _) => writer.sequence(tag, []),
+                (_, Some(Value::Number(number))) => writer.number(tag, number),
                 (b"US", _) => writer.number_unset(tag),
                 (vr, Some(Value::Text(bytes))) => writer.bytes(tag, *vr, bytes),
                 (vr, None) => writer.bytes(tag, *vr, Vec::new()),

@@ -62,6 +62,7 @@ async fn an_answer_has_patient_order_study_and_appointment_and_the_question_name
             step_time: "093000".into(),
             modality: "US".into(),
             description: "breast, both".into(),
+            besides: answered.items[0].besides.clone(),
         };
         assert_eq!(answered.items, [meant], "{syntax}");
         assert!(answered.left_out.is_empty(), "{:?}", answered.left_out);

@@ -59,7 +59,7 @@ pub fn stats(stats: &Stats, recording: &Recording) -> Dictionary {
 }
 
 pub fn entry(entry: &Entry) -> Dictionary {
-    let Entry { patient, study_uid, date, time, modality, description } = entry;
+    let Entry { patient, study_uid, date, time, modality, description, besides: _ } = entry;
     dictionary([
         ("PatientId", owned(patient.id.as_str())),
         ("PatientName", owned(patient.name.as_str())),
