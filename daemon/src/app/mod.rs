@@ -207,15 +207,8 @@ fn decoders() -> Option<String> {
 
 /// Says which certificate of the box, or CA that it trusts, ends soon; else `decoders`.
 fn remark(settings: &Settings, decoders: Option<String>) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
-    let tls = &settings.dicom.tls;
-    let mut files: Vec<_> = tls.certificate.iter().chain(&tls.ca).cloned().collect();
-    let destinations = settings.destination.values().filter_map(|destination| destination.tls.as_ref());
-    for tls in destinations.chain(settings.worklist.tls.as_ref()) {
-        files.extend(tls.certificate.iter().chain(&tls.ca).cloned());
-    }
-    files.sort();
-    files.dedup();
-    let calendar = node::tls::Calendar::new(tls.judge_dates);
+    let files = node::tls::expiry::configured(&settings.dicom, &settings.destination, &settings.worklist);
+    let calendar = node::tls::Calendar::new(settings.dicom.tls.judge_dates);
     Arc::new(move || node::tls::expiry::remark(&files, &calendar).or_else(|| decoders.clone()))
 }
 

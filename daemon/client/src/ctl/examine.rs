@@ -11,13 +11,18 @@ use std::time::Duration;
 
 use config::Settings;
 use hal::root::Root;
+use models::lesion::due::Standing;
 use node::probe;
 use node::send::Way;
+use node::tls::expiry::{self, User};
+use study::lesions::listed::RecallRow;
 use zbus::fdo::DBusProxy;
 
 use super::peers::{PATIENCE, WORKLIST};
 use crate::doctor::Facts;
-use crate::doctor::facts::{Bus, Config, Destination, Page, Port, Problem};
+use crate::doctor::Text;
+use crate::doctor::facts::{Bus, Certificate, Config, Destination, Page, Port, Problem, Recalls};
+use crate::doctor::text::both;
 use crate::{BUS_NAME, Live, LiveProxy, ManagerProxy, Options, Status};
 
 /// How long the daemon may take for one answer.
@@ -50,6 +55,7 @@ pub async fn facts(place: &Place) -> Facts {
     facts.heat = machine.heat();
     facts.memory = machine.memory(facts.status.as_ref(), facts.unit.is_some());
     if let Some(settings) = &settings {
+        facts.certificates = certificates(settings);
         facts.storage = machine.storage(&settings.spool.directory);
         facts.accelerator = Some(machine.accelerator(&settings.accelerator));
         facts.capture = machine.capture(&settings.live.device);
@@ -150,8 +156,19 @@ async fn ask(manager: &ManagerProxy<'_>, facts: &mut Facts) {
     facts.set_aside = manager.list_quarantine(most(MOST_ROWS)).await.unwrap_or_default();
     let events = manager.list_events(most(1)).await.unwrap_or_default();
     facts.clock.newest_row_utc = events.into_iter().next().map(|event| event.utc);
+    facts.recalls = manager.list_recalls(Options::new()).await.ok().and_then(|json| recalls(&json));
     let studies = manager.list_studies(most(MOST_STUDIES)).await.unwrap_or_default();
     facts.studies_utc = studies.into_iter().map(|study| study.first_utc).collect();
+}
+
+/// Numbers only: the facts go into the bundle, too.
+fn recalls(json: &str) -> Option<Recalls> {
+    let rows: Vec<RecallRow> = serde_json::from_str(json).ok()?;
+    let count = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
+    let overdue: Vec<u32> =
+        rows.iter().filter(|row| row.standing == Standing::Overdue).map(|row| row.days.unsigned_abs()).collect();
+    let longest_days = overdue.iter().copied().max().unwrap_or_default();
+    Some(Recalls { open: count(rows.len()), overdue: count(overdue.len()), longest_days })
 }
 
 async fn started(connection: &zbus::Connection, place: &Place) -> Option<std::time::SystemTime> {
@@ -196,6 +213,32 @@ pub async fn bound(listen: std::net::SocketAddr, machine: machine::Machine<'_>) 
         Err(AddrNotAvailable) => Some(Port::NoSuchAddress),
         Err(PermissionDenied) => Some(Port::NotAllowed),
         Err(_) => None,
+    }
+}
+
+/// Those that can be read; of another the configuration says it.
+fn certificates(settings: &Settings) -> Vec<Certificate> {
+    let utc = |secs: i64| jiff::Timestamp::from_second(secs).ok().map(|moment| moment.to_string());
+    let found = expiry::configured(&settings.dicom, &settings.destination, &settings.worklist).into_iter();
+    let fact = |one: expiry::Configured| {
+        let ends = expiry::ends(&one).ok()?;
+        Some(Certificate {
+            users: one.users.iter().map(user).collect(),
+            expires_utc: utc(ends.first)?,
+            all_expire_utc: utc(ends.last)?,
+            file: one.file,
+            is_ca: one.is_ca,
+        })
+    };
+    found.filter_map(fact).collect()
+}
+
+fn user(user: &User) -> Text {
+    match user {
+        User::Listener => both!("the DICOM port", "DICOM 端口"),
+        User::Sender(ae) => both!("sender {ae}", "发送设备 {ae}"),
+        User::Destination(name) => both!("destination {name}", "目的地 {name}"),
+        User::WorklistServer => both!("the worklist server", "工作列表服务器"),
     }
 }
 

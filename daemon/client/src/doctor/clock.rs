@@ -2,14 +2,12 @@
 
 use jiff::civil::Date;
 
-use super::facts::Certificate;
 use super::text::{Text, both};
-use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, not_looked};
+use super::{Checked, Facts, Finding, Gravity, age, looked, not_looked};
 use crate::Sender;
 
 /// A clock may be that much behind what was written before: seconds.
 const TOLERANCE: f64 = 120.0;
-const SOON_DAYS: f64 = 30.0;
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let wrong = behind(facts).or_else(|| scanners_disagree(facts));
@@ -29,8 +27,7 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     if found.is_empty() {
         found.extend(no_source(facts));
     }
-    // A clock that is not trusted must not declare a certificate expired.
-    found.extend(facts.certificates.iter().filter_map(|certificate| expiry(facts, certificate, trusted)));
+    found.extend(super::certificates::judge(facts, checked, trusted));
     found
 }
 
@@ -139,44 +136,6 @@ fn no_source(facts: &Facts) -> Option<Finding> {
             "After a power cut times may be wrong. Studies are received all the same.",
             "断电后时间可能不准，但仍可正常接收检查。"
         ))
-    })
-}
-
-fn expiry(facts: &Facts, certificate: &Certificate, trusted: bool) -> Option<Finding> {
-    let (purpose, until) = (&certificate.purpose, &certificate.expires_utc);
-    let left = -age(facts, until)?;
-    if left > SOON_DAYS * DAY {
-        return None;
-    }
-    let remedy = both!(
-        "Make a new one, `scansidectl cert --help` says how.",
-        "请重新签发证书，方法见 `scansidectl cert --help`。"
-    );
-    let seen = both!("valid until {until}", "有效期至 {until}");
-    let expired = left < 0.0;
-    Some(if expired && trusted {
-        Finding::new(
-            "certificate-expired",
-            Gravity::Broken,
-            both!("The certificate for {purpose} has expired", "{purpose} 的证书已过期"),
-            remedy,
-        )
-        .seen(seen)
-    } else if expired {
-        let cause = both!(
-            "The certificate for {purpose} seems to have expired, but the clock is not to be trusted",
-            "{purpose} 的证书似乎已过期，但本机时钟不可信"
-        );
-        Finding::new("certificate-unclear", Gravity::Warning, cause, both!("Set the clock first.", "请先校正时钟。"))
-            .seen(seen)
-    } else {
-        Finding::new(
-            "certificate-expires",
-            Gravity::Warning,
-            both!("The certificate for {purpose} expires soon", "{purpose} 的证书即将过期"),
-            remedy,
-        )
-        .seen(seen)
     })
 }
 

@@ -6,6 +6,7 @@ use node::probe::Probe;
 use node::send::Way;
 use serde::Serialize;
 
+use super::text::Text;
 use crate::{Caller, Delivery, Job, Live, Model, Quarantined, Sender, Status};
 
 /// Whether the daemon answers.
@@ -54,7 +55,8 @@ pub struct Facts {
     /// When the last studies began to arrive, UTC.
     pub studies_utc: Vec<String>,
     pub live: Option<Live>,
-    /// Expiry of certificates, by what they are for. Judged only by a trusted clock.
+    pub recalls: Option<Recalls>,
+    /// Files with certificates that the configuration names. Judged only by a trusted clock.
     pub certificates: Vec<Certificate>,
 }
 
@@ -200,6 +202,23 @@ pub struct Destination {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Certificate {
-    pub purpose: String,
+    /// Who needs it.
+    pub users: Vec<Text>,
+    pub file: PathBuf,
+    /// CAs that are trusted; otherwise the box's own certificate.
+    pub is_ca: bool,
+    /// When the first of the file ends.
     pub expires_utc: String,
+    /// When nothing of the file holds any more: the same, but for several CAs in one file.
+    pub all_expire_utc: String,
+}
+
+/// How many are to come again; nobody is named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Recalls {
+    /// Neither done nor cancelled.
+    pub open: u32,
+    pub overdue: u32,
+    /// By which the oldest of those is overdue.
+    pub longest_days: u32,
 }

@@ -4,12 +4,14 @@
 //! progress as it can on a box that is half dead. The areas stand in the order of cause and effect: of two findings of the
 //! same gravity the cause comes first.
 
+mod certificates;
 pub mod clock;
 mod compute;
 pub mod facts;
 mod live;
 pub mod network;
 pub mod peers;
+mod recalls;
 mod service;
 mod storage;
 #[cfg(test)]
@@ -100,8 +102,16 @@ type Area = fn(&Facts, &mut Vec<Checked>) -> Vec<Finding>;
 
 /// Gravest first; of the same gravity, causes before effects.
 pub fn judge(facts: &Facts) -> Report {
-    let areas: [Area; 7] =
-        [service::judge, storage::judge, clock::judge, network::judge, compute::judge, live::judge, peers::judge];
+    let areas: [Area; 8] = [
+        service::judge,
+        storage::judge,
+        clock::judge,
+        network::judge,
+        compute::judge,
+        live::judge,
+        peers::judge,
+        recalls::judge,
+    ];
     let mut checked = Vec::new();
     let mut findings: Vec<Finding> = areas.iter().flat_map(|area| area(facts, &mut checked)).collect();
     findings.sort_by_key(|finding| finding.gravity);

@@ -7,7 +7,7 @@ use node::stow::Service;
 
 use super::facts::{
     Accelerator, Bus, Capture, Certificate, Clock, Config, Destination, Heat, Memory, Opened, Page, Port, Problem,
-    Storage, Unit, Zone,
+    Recalls, Storage, Unit, Zone,
 };
 use super::text::Language;
 use super::{Facts, Gravity, clock, judge};
@@ -235,6 +235,13 @@ fn down(facts: &mut Facts) {
     }
 }
 
+/// Of the box itself, that ends then.
+fn certificate(utc: &str) -> Certificate {
+    let users = vec![super::Text { en: "the DICOM port".into(), zh: "DICOM 端口".into() }];
+    let file = "/etc/scanside/tls/box.pem".into();
+    Certificate { users, file, is_ca: false, expires_utc: utc.into(), all_expire_utc: utc.into() }
+}
+
 type Fault = (&'static str, fn(&mut Facts));
 
 /// Code that must come first, and the fault.
@@ -333,7 +340,7 @@ const FAULTS: &[Fault] = &[
     ("clock-behind", |f| {
         f.clock.newest_row_utc = Some("2029-03-10T12:00:00.000Z".into());
         // What a wrong clock must not cause: a certificate that is said to have expired.
-        f.certificates = vec![Certificate { purpose: "DICOM TLS".into(), expires_utc: "2026-01-01T00:00:00Z".into() }];
+        f.certificates = vec![certificate("2026-01-01T00:00:00Z")];
     }),
     ("clock-offset", |f| f.sent[0].last_study_date = "20260320".into()),
     ("model-missing", |f| {
@@ -399,8 +406,12 @@ const FAULTS: &[Fault] = &[
         f.status.as_mut().unwrap().jobs_parked = 1;
         f.parked_jobs = vec![job()];
     }),
-    ("certificate-expired", |f| {
-        f.certificates = vec![Certificate { purpose: "DICOM TLS".into(), expires_utc: "2026-01-01T00:00:00Z".into() }];
+    ("recalls-overdue", |f| f.recalls = Some(Recalls { open: 3, overdue: 1, longest_days: 1 })),
+    ("certificate-expired", |f| f.certificates = vec![certificate("2026-01-01T00:00:00Z")]),
+    ("certificate-expires", |f| f.certificates = vec![certificate("2026-03-28T00:00:00Z")]),
+    ("certificate-unclear", |f| {
+        f.certificates = vec![certificate("2026-03-28T00:00:00Z")];
+        f.clock.synchronised = None;
     }),
 ];
 
@@ -494,13 +505,46 @@ fn a_box_of_which_nothing_is_known_is_not_called_healthy() {
 #[test]
 fn a_clock_that_is_not_trusted_judges_no_certificate() {
     let mut facts = healthy();
-    facts.certificates = vec![Certificate { purpose: "DICOM TLS".into(), expires_utc: "2026-01-01T00:00:00Z".into() }];
+    facts.certificates = vec![certificate("2026-01-01T00:00:00Z")];
     facts.clock.synchronised = None;
     let report = judge(&facts);
     assert_eq!(
         report.findings.iter().map(|f| (f.code, f.gravity)).collect::<Vec<_>>(),
         [("certificate-unclear", Gravity::Warning)]
     );
+}
+
+#[test]
+fn of_several_cas_in_one_file_one_that_ended_is_a_warning_and_all_are_a_fault() {
+    let mut facts = healthy();
+    facts.certificates = vec![Certificate {
+        is_ca: true,
+        all_expire_utc: "2030-01-01T00:00:00Z".into(),
+        ..certificate("2026-01-01T00:00:00Z")
+    }];
+    let told = |facts: &Facts| judge(facts).findings.iter().map(|f| (f.code, f.gravity)).collect::<Vec<_>>();
+    assert_eq!(told(&facts), [("certificate-expired", Gravity::Warning)]);
+    facts.certificates[0].all_expire_utc = "2026-02-01T00:00:00Z".into();
+    assert_eq!(told(&facts), [("certificate-expired", Gravity::Broken)]);
+    facts.certificates[0].expires_utc = "2027-01-01T00:00:00Z".into();
+    assert_eq!(told(&facts), [], "not soon");
+    let report = judge(&facts);
+    let seen = report.checked.iter().find(|checked| checked.area.en == "certificates").unwrap();
+    assert_eq!(seen.seen.en, "1 file, the first ends on 2027-01-01");
+}
+
+#[test]
+fn recalls_are_counted_and_nobody_is_named() {
+    let mut facts = healthy();
+    facts.recalls = Some(Recalls { open: 5, overdue: 3, longest_days: 40 });
+    let report = judge(&facts);
+    assert_eq!(report.findings[0].cause.en, "3 recalls are overdue, the longest by 40 days");
+    assert_eq!((report.exit_code(), report.findings[0].evidence.len()), (1, 0));
+    facts.clock.synchronised = None;
+    let doubt = &judge(&facts).findings[0].evidence[0].en;
+    assert!(doubt.contains("not to be trusted"), "{doubt}");
+    facts.recalls = Some(Recalls { open: 5, ..Recalls::default() });
+    assert_eq!(judge(&facts).findings, []);
 }
 
 #[test]

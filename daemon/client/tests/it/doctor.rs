@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use custody::store::{Durability, Store, lesions};
 use models::specimen::Specimen;
 use node::send::{self, Target};
 use serde_json::Value;
@@ -271,6 +272,103 @@ async fn a_run_with_the_last_good_configuration_is_the_first_finding_until_the_r
     let said = doctor(&bus, &site, &site.config()).await;
     assert_eq!(said.codes()[0], "last-good-configuration");
     assert!(said.first()["remedy"]["en"].as_str().unwrap().starts_with("The files are right now"), "{}", said.json);
+    daemon.stop().await;
+}
+
+/// A certificate and its key, below the site; valid until the end of that year.
+fn certify(site: &Site, name: &str, is_ca: bool, until: i32) {
+    use std::os::unix::fs::PermissionsExt;
+    let mut params = rcgen::CertificateParams::new(vec![format!("{name}.test")]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.not_after = rcgen::date_time_ymd(until, 12, 31);
+    if is_ca {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    let key = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(site.path(&format!("{name}.pem")), params.self_signed(&key).unwrap().pem()).unwrap();
+    let file = site.path(&format!("{name}.key"));
+    std::fs::write(&file, key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_the_configuration_are_told_to_end_by_a_trusted_clock_and_by_no_other() {
+    let Some(bus) = Bus::start() else { return };
+    let site = Site::new(&bus.address, "127.0.0.1:0");
+    for (name, is_ca, until) in [("box", false, 2099), ("client", false, 2020), ("site-ca", true, 2020)] {
+        certify(&site, name, is_ca, until);
+    }
+    // The scanner's CA was renewed: the old one lies beside the new one.
+    certify(&site, "vendor", true, 2020);
+    let old = std::fs::read_to_string(site.path("vendor.pem")).unwrap();
+    certify(&site, "vendor", true, 2099);
+    std::fs::write(site.path("vendor.pem"), old + &std::fs::read_to_string(site.path("vendor.pem")).unwrap()).unwrap();
+    let file = |name: &str| site.path(name).display().to_string();
+    let text = site.text().replace("ae_title = \"CT1\"\n", "ae_title = \"CT1\"\nplain = true\n");
+    site.write(&format!(
+        "{text}[[dicom.sender]]\nae_title = \"CT2\"\ncertificate = {:?}\n\
+         [dicom.tls]\nlisten = \"127.0.0.1:0\"\ncertificate = {:?}\nkey = {:?}\nca = [{:?}]\n\
+         [destination.pacs]\naddress = \"127.0.0.1:1\"\nae_title = \"PACS\"\n\
+         [destination.pacs.tls]\ncertificate = {:?}\nkey = {:?}\n",
+        file("vendor.pem"),
+        file("box.pem"),
+        file("box.key"),
+        file("site-ca.pem"),
+        file("client.pem"),
+        file("client.key"),
+    ));
+    let daemon = Daemon::start(&bus, &site).await;
+    let told = |said: &Said, code: &str| -> Vec<String> {
+        let all = said.json["findings"].as_array().unwrap().iter().filter(|one| one["code"] == code);
+        all.map(|one| one["cause"]["en"].as_str().unwrap().to_owned()).collect()
+    };
+    let said = doctor(&bus, &site, &site.config()).await;
+    assert_eq!(told(&said, "certificate-expired"), Vec::<String>::new(), "nothing says that the clock is right");
+    assert_eq!(told(&said, "certificate-unclear").len(), 2, "{}", said.json);
+    site.tree("run/systemd/timesync/synchronized", "");
+    let said = doctor(&bus, &site, &site.config()).await;
+    let expected = [
+        "The certificate for destination pacs has expired",
+        "A CA certificate for the DICOM port and destination pacs has expired",
+    ];
+    assert_eq!((told(&said, "certificate-expired"), said.code), (expected.map(str::to_owned).to_vec(), Some(2)));
+    daemon.stop().await;
+}
+
+/// Two recalls of one lesion, whose days passed long ago and not yet.
+const RECALLS: [(&str, &str); 3] = [
+    (
+        "seen",
+        r#"{"kind":"seen","given":"new","sighting":{"person":{"id":"PX-90417","issuer":"","name":"QUARTZLEY^ZELDA",
+            "birth_date":"19111203","sex":"F"},"date":"2020-01-15","method":{"modality":"US","by":"person"},
+            "place":{"side":"left"},"axes_mm":[12.0]}}"#,
+    ),
+    ("recall", r#"{"kind":"recall","lesion":1,"due":"2021-01-15"}"#),
+    ("recall", r#"{"kind":"recall","lesion":1,"due":"2999-01-15"}"#),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overdue_recalls_are_told_by_number_and_name_nobody() {
+    let Some(bus) = Bus::start() else { return };
+    let site = Site::new(&bus.address, "127.0.0.1:0");
+    std::fs::create_dir(site.path("spool")).unwrap();
+    let store = Store::open(&site.path("spool/scanside.db")).unwrap();
+    let mut connection = store.connect(Durability::Full).unwrap();
+    let transaction = connection.transaction().unwrap();
+    for (kind, entry) in RECALLS {
+        let line = lesions::New { by: "Li Ming", patient: "PX-90417", kind, source: "", entry };
+        lesions::insert(&transaction, line).unwrap();
+    }
+    transaction.commit().unwrap();
+    let daemon = Daemon::start(&bus, &site).await;
+    daemon.call("CT1", "SCANSIDE").await;
+    let said = doctor(&bus, &site, &site.config()).await;
+    assert_eq!((said.of_note(), said.code), (vec!["recalls-overdue"], Some(1)), "{}", said.json);
+    let cause = said.json["findings"].as_array().unwrap().iter().find(|one| one["code"] == "recalls-overdue").unwrap();
+    let cause = cause["cause"]["en"].as_str().unwrap();
+    assert!(cause.starts_with("1 recall is overdue, by ") && cause.ends_with(" days"), "{cause}");
+    let all = said.json.to_string();
+    assert!(!all.contains("PX-90417") && !all.contains("QUARTZLEY"), "{all}");
     daemon.stop().await;
 }
 

@@ -1,0 +1,37 @@
+//! Who was to come again and has not: numbers only, since a finding must not name a patient.
+
+use super::text::{Text, both};
+use super::{Checked, Facts, Finding, Gravity, clock, looked, many};
+
+pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
+    // A box without lesions has nothing to look at.
+    let Some(recalls) = facts.recalls.as_ref().filter(|recalls| recalls.open > 0) else { return Vec::new() };
+    let (open, overdue) = (recalls.open, recalls.overdue);
+    if overdue == 0 {
+        looked(checked, both!("recalls", "复查"), both!("{open} open, none overdue", "{open} 项待复查，无逾期"));
+        return Vec::new();
+    }
+    looked(checked, both!("recalls", "复查"), both!("{overdue} of {open} overdue", "{open} 项中 {overdue} 项逾期"));
+    let n = many(overdue, "recall");
+    let are = if overdue == 1 { "is" } else { "are" };
+    let longest = if overdue == 1 { "" } else { "the longest " };
+    let days = many(recalls.longest_days, "day");
+    let d = recalls.longest_days;
+    let doubt = match clock::distrust(facts) {
+        None => Text::default(),
+        Some(_) => both!("by this box's clock, which is not to be trusted", "按本机时钟计算，但本机时钟不可信"),
+    };
+    vec![
+        Finding::new(
+            "recalls-overdue",
+            Gravity::Warning,
+            both!("{n} {are} overdue, {longest}by {days}", "有 {overdue} 项复查已逾期，最长逾期 {d} 天"),
+            both!(
+                "`scansidectl recalls list --overdue` or the page /recalls: call who is listed, or enter that the exam was done elsewhere (`recalls done`).",
+                "查看 `scansidectl recalls list --overdue` 或页面 /recalls：联系名单中的患者；若已在别处检查，用 `recalls done` 登记。"
+            ),
+        )
+        .seen(doubt)
+        .blocks(both!("Somebody who was to come again has not come.", "应复查的患者尚未前来。")),
+    ]
+}
