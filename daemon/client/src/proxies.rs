@@ -64,6 +64,14 @@ pub trait Manager {
     /// `entry`: JSON. Returns its number.
     #[zbus(allow_interactive_auth)]
     fn enter_lesion(&self, name: &str, entry: &str) -> zbus::Result<u64>;
+    /// JSON: what is kept and why, what goes next. Options: `limit` u.
+    fn show_retention(&self, options: Options<'_>) -> zbus::Result<String>;
+    /// Keeps it from eviction. False when it is held for this reason already.
+    #[zbus(allow_interactive_auth)]
+    fn hold_study(&self, study_uid: &str, reason: &str) -> zbus::Result<bool>;
+    /// False when it is not held.
+    #[zbus(allow_interactive_auth)]
+    fn release_study(&self, study_uid: &str) -> zbus::Result<bool>;
     /// Options: `images` b (also what was received).
     fn list_objects(&self, study_uid: &str, options: Options<'_>) -> zbus::Result<Vec<Object>>;
     /// SOP Instance UIDs, and files that are open for writing, 16 at most. Returns the SHA-256 of each.

@@ -28,6 +28,10 @@ pub struct Study {
     /// `receiving`, `analyzing`, `processed`, `refused` or `evicted`.
     pub state: String,
     pub verdicts: Vec<String>,
+    /// Why a person keeps it from eviction, since when, and who.
+    pub hold: Option<String>,
+    pub hold_since_utc: Option<String>,
+    pub hold_by: Option<String>,
     pub first_utc: String,
     pub last_utc: String,
 }

@@ -9,6 +9,7 @@ pub mod store;
 pub mod series;
 pub mod instance;
 pub mod event;
+pub mod retention;
 pub mod level;
 pub mod settings;
 

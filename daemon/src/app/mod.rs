@@ -250,6 +250,7 @@ fn bus_verbs(
     models.prepare(&settings.accelerator.provider);
     let commands = Arc::new(Verbs {
         store: parts.store.clone(),
+        spool: parts.spool.clone(),
         destinations: settings.destination.clone(),
         analyze: settings.analyze.clone(),
         events: parts.events.clone(),

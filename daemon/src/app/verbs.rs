@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use custody::event::Event;
 use custody::level::{Gate, Level};
+use custody::retention::Retention;
+use custody::spool::Spool;
 use custody::store::deliveries::Delivery;
+use custody::store::holds::{self, Holdable};
 use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, series};
 use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
@@ -32,6 +35,7 @@ const ECHO: Duration = Duration::from_secs(10);
 /// Implements the commands of Manager1.
 pub struct Verbs {
     pub store: Store,
+    pub spool: Spool,
     pub destinations: BTreeMap<String, Destination>,
     /// Which tasks are switched on.
     pub analyze: Analyze,
@@ -126,6 +130,33 @@ impl Verbs {
         Ok(number)
     }
 
+    /// As `dbus::Commands::hold`. Blocks.
+    fn hold(&self, study_uid: &str, by: &str, reason: Option<&str>) -> Result<bool, dbus::Error> {
+        self.permit(Level::NoNewStudies)?;
+        let reason = reason.map(reason_of_hold).transpose()?;
+        let mut connection = self.store.connect(Durability::Full)?;
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let changed = match reason {
+            None => holds::release(&transaction, study_uid, by)?,
+            Some(reason) => match holds::holdable(&transaction, study_uid)? {
+                Holdable::Yes => holds::hold(&transaction, study_uid, by, reason)?,
+                Holdable::Gone => {
+                    return Err(dbus::Error::NotPossible("all of it was evicted: nothing is left to keep".into()));
+                }
+                Holdable::NoSuchStudy => {
+                    return Err(dbus::Error::NotFound(format!("there is no study {study_uid}")));
+                }
+            },
+        };
+        transaction.commit().map_err(store::Error::from)?;
+        self.store.mirror_holds(&connection);
+        // Whoever shows the study shows it anew.
+        if let Some(row) = series::of_study(&connection, study_uid)?.first() {
+            let _ = self.events.send(Event::series(row));
+        }
+        Ok(changed)
+    }
+
     fn rerun(&self, study_uid: &str, options: RerunOptions) -> Result<u32, dbus::Error> {
         self.permit(Level::Reduced)?;
         let mut connection = self.store.connect(Durability::Full)?;
@@ -141,6 +172,23 @@ impl Verbs {
         self.wake.notify_one();
         Ok(u32::try_from(queued.len()).unwrap_or(u32::MAX))
     }
+}
+
+/// Of the reason that a person gives for a hold, characters.
+const LONGEST_REASON: usize = 200;
+
+fn reason_of_hold(typed: &str) -> Result<&str, dbus::Error> {
+    let reason = typed.trim();
+    let wrong = if reason.is_empty() {
+        "a hold needs a reason: whoever looks at it in a year must know why"
+    } else if reason.chars().count() > LONGEST_REASON {
+        "the reason is longer than 200 characters"
+    } else if reason.chars().any(char::is_control) {
+        "the reason is one line without control characters"
+    } else {
+        return Ok(reason);
+    };
+    Err(dbus::Error::InvalidArgument(wrong.into()))
 }
 
 /// A new version of every analysable, finished series of the study, also of those that belong to a task of the whole study.
@@ -221,6 +269,24 @@ impl dbus::Commands for Verbs {
 
     fn enter_lesion<'a>(&'a self, by: &'a str, entry: &'a Entry) -> BoxFuture<'a, Result<u64, dbus::Error>> {
         Box::pin(async move { tokio::task::block_in_place(|| self.enter_lesion(by, entry)) })
+    }
+
+    fn retention(&self, most: usize) -> BoxFuture<'_, Result<Retention, dbus::Error>> {
+        let spool = self.spool.clone();
+        Box::pin(async move {
+            let told = tokio::task::spawn_blocking(move || spool.retention(most)).await;
+            let told = told.map_err(|error| dbus::Error::Internal(error.to_string()))?;
+            told.map_err(|error| dbus::Error::Internal(error.to_string()))
+        })
+    }
+
+    fn hold<'a>(
+        &'a self,
+        study_uid: &'a str,
+        by: &'a str,
+        reason: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<bool, dbus::Error>> {
+        Box::pin(async move { tokio::task::block_in_place(|| self.hold(study_uid, by, reason)) })
     }
 
     fn objects<'a>(&'a self, study_uid: &'a str, images: bool) -> BoxFuture<'a, Result<Vec<Object>, dbus::Error>> {

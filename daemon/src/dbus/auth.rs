@@ -23,6 +23,8 @@ pub enum Verb {
     ResolveStudy,
     ReviewSeries,
     EnterLesion,
+    /// Also the end of a hold.
+    HoldStudy,
     Export,
     Echo,
     InstallModel,
@@ -40,13 +42,14 @@ pub enum Verb {
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::DropDelivery,
         Self::ResolveStudy,
         Self::ReviewSeries,
         Self::EnterLesion,
+        Self::HoldStudy,
         Self::Export,
         Self::Echo,
         Self::InstallModel,
@@ -76,6 +79,7 @@ impl Verb {
             Self::ResolveStudy => "org.scanside.Appliance1.resolve-study",
             Self::ReviewSeries => "org.scanside.Appliance1.review-series",
             Self::EnterLesion => "org.scanside.Appliance1.enter-lesion",
+            Self::HoldStudy => "org.scanside.Appliance1.hold-study",
             Self::Export => "org.scanside.Appliance1.export",
             Self::Echo => "org.scanside.Appliance1.echo",
             Self::InstallModel => "org.scanside.Appliance1.install-model",
@@ -97,7 +101,7 @@ impl Verb {
     fn must_be_recorded(self) -> bool {
         match self {
             Self::Export | Self::ReviewSeries | Self::EnterLesion => true,
-            Self::ResolveStudy | Self::DropDelivery => true,
+            Self::ResolveStudy | Self::DropDelivery | Self::HoldStudy => true,
             Self::InstallModel | Self::ActivateModel | Self::RemoveModel => true,
             Self::Rerun | Self::RetryDeliveries | Self::Echo | Self::ExamineModel => false,
             Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark | Self::LearnProfile => false,
@@ -137,6 +141,11 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// As the audit trail names the caller.
+    pub fn who(&self) -> String {
+        self.who.clone()
+    }
+
     /// Does it, and writes down if that fails; not why, since words may name a patient.
     ///
     /// # Errors

@@ -272,6 +272,44 @@ impl Manager {
         permit.run(self.verbs.commands.enter_lesion(&name, &entry)).await
     }
 
+    /// What is kept, how long and why, and which studies are evicted next, as JSON. Options: limit u (of those studies).
+    #[zbus(out_args("retention"))]
+    async fn show_retention(&self, options: Options) -> Result<String, Error> {
+        let filter = Filter::parse(&options, &["limit"])?;
+        let most = usize::try_from(filter.rows.limit).unwrap_or(usize::MAX);
+        let told = self.verbs.commands.retention(most).await?;
+        serde_json::to_string(&told).map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// Keeps a study from eviction until it is released. Returns false when it is held for this reason already.
+    #[zbus(out_args("changed"))]
+    async fn hold_study(
+        &self,
+        study_uid: &str,
+        reason: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<bool, Error> {
+        let object = auth::named("study", study_uid);
+        let permit = auth::require(&self.authority, Verb::HoldStudy, object, connection, &header).await?;
+        let who = permit.who();
+        permit.run(self.verbs.commands.hold(study_uid, &who, Some(reason))).await
+    }
+
+    /// Ends the hold of a study. Returns false when it is not held.
+    #[zbus(out_args("changed"))]
+    async fn release_study(
+        &self,
+        study_uid: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<bool, Error> {
+        let object = format!("{}, released", auth::named("study", study_uid));
+        let permit = auth::require(&self.authority, Verb::HoldStudy, object, connection, &header).await?;
+        let who = permit.who();
+        permit.run(self.verbs.commands.hold(study_uid, &who, None)).await
+    }
+
     /// The objects of a study that count, as they can be exported: results, and what was received as well. Options: images b.
     #[zbus(out_args("objects"))]
     async fn list_objects(&self, study_uid: &str, options: Options) -> Result<Vec<Object>, Error> {

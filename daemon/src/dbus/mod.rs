@@ -33,6 +33,7 @@ use config::settings;
 use custody::audit::Audit;
 use custody::event::Event;
 use custody::level::Gate;
+use custody::retention::Retention;
 use custody::store::Store;
 use custody::store::conflicts::Choice;
 use custody::store::deliveries::Order;
@@ -117,6 +118,21 @@ pub trait Commands: Send + Sync + 'static {
     ///
     /// Errors: `NotFound`, `InvalidArgument`, `NotPossible`, `Restricted`, `Internal`.
     fn enter_lesion<'a>(&'a self, by: &'a str, entry: &'a Entry) -> BoxFuture<'a, Result<u64, Error>>;
+
+    /// What is kept and why, and which studies are evicted next; `most` of them.
+    ///
+    /// Errors: `Internal`.
+    fn retention(&self, most: usize) -> BoxFuture<'_, Result<Retention, Error>>;
+
+    /// Keeps a study from eviction for that reason, or ends that (`None`). Says whether that changes anything.
+    ///
+    /// Errors: `NotFound`, `InvalidArgument` (the reason), `NotPossible` (it was evicted), `Restricted`, `Internal`.
+    fn hold<'a>(
+        &'a self,
+        study_uid: &'a str,
+        by: &'a str,
+        reason: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<bool, Error>>;
 
     /// The objects of a study that count: results, and with `images` what was received as well.
     ///

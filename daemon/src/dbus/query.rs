@@ -66,7 +66,11 @@ pub fn shown(text: String) -> String {
 
 impl From<lists::StudyItem> for Study {
     fn from(item: lists::StudyItem) -> Self {
+        let hold = item.hold.as_ref();
         Self {
+            hold: hold.map(|hold| shown(hold.reason.clone())),
+            hold_since_utc: hold.map(|hold| hold.since_utc.clone()),
+            hold_by: hold.map(|hold| hold.by.clone()),
             path: Noun::Study.path(item.id),
             study_uid: shown(item.study_uid),
             patient_id: shown(item.header.patient_id),

@@ -27,6 +27,10 @@ pub struct Study {
     pub state: String,
     /// The verdicts of the series that have one, analysed series first.
     pub verdicts: Vec<String>,
+    /// Why a person keeps it from eviction.
+    pub hold: Option<String>,
+    pub hold_since_utc: Option<String>,
+    pub hold_by: Option<String>,
     pub first_utc: String,
     pub last_utc: String,
 }

@@ -87,6 +87,24 @@ impl Study {
         &self.0.verdicts
     }
 
+    /// Why a person keeps it from eviction; empty: nobody does.
+    #[zbus(property)]
+    fn hold(&self) -> &str {
+        self.0.hold.as_deref().unwrap_or_default()
+    }
+
+    /// Since when; empty: nobody does.
+    #[zbus(property)]
+    fn hold_since_utc(&self) -> &str {
+        self.0.hold_since_utc.as_deref().unwrap_or_default()
+    }
+
+    /// Who, as the audit trail names callers; empty: nobody does.
+    #[zbus(property)]
+    fn hold_by(&self) -> &str {
+        self.0.hold_by.as_deref().unwrap_or_default()
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     fn first_utc(&self) -> &str {
         &self.0.first_utc

@@ -61,6 +61,17 @@ impl super::Commands for NoCommands {
     ) -> super::BoxFuture<'a, Result<u64, super::Error>> {
         Box::pin(async { Ok(0) })
     }
+    fn retention(&self, _: usize) -> super::BoxFuture<'_, Result<super::Retention, super::Error>> {
+        Box::pin(async { Err(super::Error::NotPossible(String::new())) })
+    }
+    fn hold<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Option<&'a str>,
+    ) -> super::BoxFuture<'a, Result<bool, super::Error>> {
+        Box::pin(async { Ok(false) })
+    }
     fn objects<'a>(
         &'a self,
         _: &'a str,

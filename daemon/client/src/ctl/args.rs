@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::lesions::args::{LESIONS_HELP, LesionsCommand, RECALLS_HELP, RecallsCommand};
+use super::retention::args::{RETENTION_HELP, RetentionOptions};
 use crate::doctor::text::Language;
 
 const AFTER_HELP: &str = "\
@@ -224,6 +225,9 @@ pub enum Command {
     /// patients.
     #[command(after_help = EXPORT_HELP)]
     Export(ExportOptions),
+    /// What is kept, how long and why; which studies go next; keep one from eviction.
+    #[command(after_help = RETENTION_HELP)]
+    Retention(RetentionOptions),
     /// Who did what: exports, reviews, packages, logins, changes of the configuration; each row is chained to the one before.
     #[command(after_help = AUDIT_HELP)]
     Audit(AuditOptions),

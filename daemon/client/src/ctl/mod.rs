@@ -25,6 +25,7 @@ mod profile;
 mod quarantine;
 mod recalls;
 mod replay;
+mod retention;
 mod review;
 mod scrub;
 mod series;
@@ -179,6 +180,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         }
         Command::Peers { command: PeersCommand::Learn(options) } => peers::learn(&manager, &options, output).await,
         Command::Journal { study } => journal::run(&manager, &study, output).await,
+        Command::Retention(options) => retention::run(&manager, &options, output).await,
         Command::Audit(options) => audit::run(&manager, &options, output).await,
         Command::Export(options) => export::run(&manager, &options, output).await,
         Command::Echo { destination } => echo::run(&manager, &destination, output).await,

@@ -80,6 +80,11 @@ fn print(whole: &Whole, output: &Output) -> Result<(), Failure> {
     }
     field(&mut table, "UID", study.study_uid.as_str());
     field(&mut table, "Received", format!("{} to {}", time::local(&study.first_utc), time::local(&study.last_utc)));
+    if let Some(reason) = &study.hold {
+        let since = study.hold_since_utc.as_deref().map(time::local).unwrap_or_default();
+        let by = study.hold_by.as_deref().unwrap_or_default();
+        field(&mut table, "Kept", format!("from eviction since {since} by {by}: {reason}"));
+    }
     output.print(table)?;
     output.line("")?;
     series::print(&whole.series, study.patients > 1, output)?;
@@ -156,12 +161,12 @@ pub async fn find(manager: &ManagerProxy<'_>, which: &str) -> Result<Study, Fail
 }
 
 /// The short name of a study: the last element of its path.
-fn number(study: &Study) -> &str {
+pub fn number(study: &Study) -> &str {
     study.path.as_str().rsplit('/').next().unwrap_or_default()
 }
 
 /// The first patient of a study, and how many others there are.
-fn patients(study: &Study) -> String {
+pub fn patients(study: &Study) -> String {
     let first = patient(&study.patient_id, &study.patient_name);
     match study.patients.saturating_sub(1) {
         0 => first,

@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::fixture::{Appliance, Bus, PATIENCE, ask, text, until};
 
 /// A folder with a configuration that works on any machine.
-struct Site {
+pub struct Site {
     directory: tempfile::TempDir,
 }
 
 impl Site {
-    fn new(bus: &str, listen: &str) -> Self {
+    pub fn new(bus: &str, listen: &str) -> Self {
         let site = Self { directory: tempfile::tempdir().unwrap() };
         Specimen::default().write(&site.path("packages/specimen")).unwrap();
         site.write(&format!(
@@ -36,7 +36,7 @@ impl Site {
         site
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -69,14 +69,14 @@ impl Site {
 }
 
 /// All of `scansided`, in this process.
-struct Daemon {
+pub struct Daemon {
     address: String,
     trigger: CancellationToken,
     task: JoinHandle<Result<(), String>>,
 }
 
 impl Daemon {
-    async fn start(bus: &Bus, site: &Site) -> Self {
+    pub async fn start(bus: &Bus, site: &Site) -> Self {
         Self::start_with(bus, site, None).await
     }
 
@@ -98,7 +98,7 @@ impl Daemon {
         Self { address, trigger, task }
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.trigger.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap().unwrap();
     }
@@ -458,7 +458,7 @@ fn programs(site: &Site, scripts: &[(&str, &str)]) -> String {
     format!("{}:/usr/bin:/bin", folder.display())
 }
 
-const STUDY: &str = r#"
+pub const STUDY: &str = r#"
 INSERT INTO instances (sop_uid, sop_class, study_uid, series_uid, offset, length, sha256, state, reason, received_utc,
                        calling_ae, called_ae, peer_address, association, header) VALUES
   ('1.2.840.777.1.1', '1.2', '1.2.840.777', '1.2.840.777.1', 0, 10, '', 'kept', NULL, '2026-01-01T00:00:00.000Z', 'CT1', 'US',

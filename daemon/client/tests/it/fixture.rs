@@ -11,6 +11,7 @@ use config::{Settings, settings};
 use custody::audit::Audit;
 use custody::event::Event;
 use custody::level::Gate;
+use custody::retention::Retention;
 use custody::store::conflicts::Choice;
 use custody::store::deliveries::Order;
 use custody::store::{Durability, Store};
@@ -83,6 +84,23 @@ impl Script {
     }
 }
 
+/// What the scripted appliance says of retention: of study `1.2.840.1` all goes next, `1.2.840.9` is held.
+const RETENTION: &str = r#"{
+    "policy": {"evict_below_bytes": 10737418240, "min_free_bytes": 2147483648, "keep_days": 90, "ages_count": true,
+               "segment_bytes": 134217728},
+    "disk": {"free_bytes": 21474836480, "total_bytes": 107374182400},
+    "kept": [{"what": "objects", "why": "evictable", "count": 300, "bytes": 157286400},
+             {"what": "objects", "why": "held", "count": 10, "bytes": 5242880},
+             {"what": "results", "why": "undelivered", "count": 4, "bytes": 2097152}],
+    "besides": [{"what": "database", "count": 3, "bytes": 1048576}],
+    "forecast": {"bytes_per_day": 2147483648, "observed_days": 14.0, "days_left": 5.0, "because": "space"},
+    "next": [{"study_uid": "1.2.840.1", "newest_utc": "2026-01-02T10:00:00.000Z", "objects": 300, "bytes": 157286400,
+              "results_bytes": 1048576, "whole": true, "now": false, "because": "space"}],
+    "next_left_out": 2,
+    "holds": [{"study_uid": "1.2.840.9", "since_utc": "2026-01-03T10:00:00.000Z", "by": "user 1000",
+               "reason": "a case for teaching"}]
+}"#;
+
 impl Commands for Script {
     fn rerun<'a>(&'a self, study_uid: &'a str, options: RerunOptions) -> BoxFuture<'a, Result<u32, Error>> {
         Box::pin(async move {
@@ -141,6 +159,25 @@ impl Commands for Script {
         Box::pin(async move {
             self.note(format!("{choice:?} {study_uid}"));
             Ok((3, 1))
+        })
+    }
+
+    fn retention(&self, most: usize) -> BoxFuture<'_, Result<Retention, Error>> {
+        Box::pin(async move {
+            self.note(format!("retention {most}"));
+            Ok(serde_json::from_str(RETENTION).unwrap())
+        })
+    }
+
+    fn hold<'a>(
+        &'a self,
+        study_uid: &'a str,
+        by: &'a str,
+        reason: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            self.note(format!("hold {study_uid} {reason:?} {}", by.starts_with("user ")));
+            Ok(reason != Some("already so"))
         })
     }
 

@@ -10,3 +10,4 @@ mod cli;
 mod doctor;
 mod live;
 mod models;
+mod retention;

@@ -24,7 +24,7 @@
 //!
 //! `incoming` receives one instance, `writer` commits groups, `record` and `segment` define the format, `large` holds
 //! the files of instances that are too large for the log, `keeper` works in the background, `quota` decides what may be
-//! evicted, `reader` reads instances back, `check` compares them with their hash, `sweep` compares log, files and rows at start, `part10` writes the file
+//! evicted, `retained` tells it without doing it, `reader` reads instances back, `check` compares them with their hash, `sweep` compares log, files and rows at start, `part10` writes the file
 //! header.
 
 mod check;
@@ -36,6 +36,7 @@ mod part10;
 mod quota;
 mod reader;
 mod record;
+mod retained;
 mod segment;
 mod shared;
 mod sweep;
@@ -58,6 +59,7 @@ use tokio::sync::mpsc;
 use writer::{Job, Writer};
 
 use crate::instance::{Instance, Location, Origin};
+use crate::retention::Retention;
 use crate::settings;
 use crate::store::{Durability, Store};
 
@@ -275,6 +277,14 @@ impl Spool {
     /// `Io`, `Database`.
     pub fn evict(&self) -> Result<Evicted> {
         quota::evict(&self.0.shared)
+    }
+
+    /// What is kept and why, and which studies go next; `most` of them. Blocks.
+    ///
+    /// # Errors
+    /// `Io`, `Database`.
+    pub fn retention(&self, most: usize) -> Result<Retention> {
+        retained::told(&self.0.shared, most)
     }
 }
 

@@ -14,31 +14,34 @@ use crate::store::{self, Durability, events, results, segments};
 
 /// What could be freed.
 #[derive(Debug, Clone)]
-struct Candidate {
-    what: What,
-    newest_utc: String,
-    bytes: u64,
+pub(super) struct Candidate {
+    pub(super) what: What,
+    pub(super) newest_utc: String,
+    pub(super) bytes: u64,
 }
 
 #[derive(Debug, Clone)]
-enum What {
+pub(super) enum What {
     /// Instances, with the results of their series.
     Place(Place),
-    /// The results of an exam that was recorded here, by the row of its series. It has no instances.
-    Exam(i64),
+    /// The results of an exam that was recorded here, by the row of its series, and its study. It has no instances.
+    Exam(i64, String),
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Rules<'a> {
-    free: u64,
-    evict_below: u64,
+pub(super) struct Rules<'a> {
+    pub(super) free: u64,
+    pub(super) evict_below: u64,
     /// Content not newer than this is evicted even when there is enough space.
-    expired_before: Option<&'a str>,
+    pub(super) expired_before: Option<&'a str>,
 }
 
 /// Whether these instances are no longer needed: their series has a verdict and every result was delivered. Quarantined
-/// instances were refused to their sender and are kept for inspection only.
-fn finished(content: &Content) -> bool {
+/// instances were refused to their sender and are kept for inspection only. What a person holds stays in every state.
+pub(super) fn finished(content: &Content) -> bool {
+    if content.held {
+        return false;
+    }
     match content.state {
         InstanceState::Evicted | InstanceState::Quarantined | InstanceState::Replaced => true,
         InstanceState::Kept | InstanceState::Conflict | InstanceState::Damaged => {
@@ -50,7 +53,7 @@ fn finished(content: &Content) -> bool {
 
 /// A place can be freed when all of its content is finished; an exam comes here only when it is. Oldest first, by times
 /// that `arrivals` has mended.
-fn candidates(places: BTreeMap<Place, Vec<Content>>, exams: Vec<results::Exam>) -> Vec<Candidate> {
+pub(super) fn candidates(places: BTreeMap<Place, Vec<Content>>, exams: Vec<results::Exam>) -> Vec<Candidate> {
     let places = places.into_iter().filter(|(_, contents)| contents.iter().all(finished));
     let places = places.map(|(place, contents)| Candidate {
         what: What::Place(place),
@@ -58,7 +61,7 @@ fn candidates(places: BTreeMap<Place, Vec<Content>>, exams: Vec<results::Exam>) 
         bytes: contents.iter().map(|content| content.bytes).sum(),
     });
     let exams = exams.into_iter().map(|exam| Candidate {
-        what: What::Exam(exam.series_id),
+        what: What::Exam(exam.series_id, exam.study_uid),
         newest_utc: exam.newest_utc,
         bytes: exam.bytes,
     });
@@ -68,7 +71,7 @@ fn candidates(places: BTreeMap<Place, Vec<Content>>, exams: Vec<results::Exam>) 
 }
 
 /// All expired candidates, and as many others as are needed until `evict_below` bytes are free.
-fn choose(candidates: Vec<Candidate>, rules: &Rules<'_>) -> Vec<Candidate> {
+pub(super) fn choose(candidates: Vec<Candidate>, rules: &Rules<'_>) -> Vec<Candidate> {
     let mut free = rules.free;
     let mut chosen = Vec::new();
     for candidate in candidates {
@@ -99,16 +102,11 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     let mut connection = shared.store.connect(Durability::Full)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let now = store::now_utc();
-    let mut contents = places::contents(&transaction)?;
-    arrivals(&mut contents, &now);
-    let mut exams = results::finished_exams(&transaction)?;
-    // One that was recorded while the clock was wrong is taken for one of today: rather too young than too old.
-    let wrong = |exam: &&mut results::Exam| exam.newest_utc > now || exam.newest_utc.as_str() < FIRST_UTC;
-    exams.iter_mut().filter(wrong).for_each(|exam| exam.newest_utc.clone_from(&now));
+    let (contents, exams) = judged(&transaction, &now)?;
     let mut chosen = choose(candidates(by_place(contents), exams), &rules);
     chosen.retain(|candidate| match candidate.what {
         What::Place(Place::Segment(number)) => shared.leases.retire(number),
-        What::Place(Place::File(_)) | What::Exam(_) => true,
+        What::Place(Place::File(_)) | What::Exam(..) => true,
     });
     let marked = mark(&transaction, &chosen).and_then(|marked| {
         transaction.commit()?;
@@ -139,6 +137,17 @@ pub(super) fn apply(shared: &Arc<Shared>, evict_below: u64) -> Result<Evicted> {
     Ok(Evicted { instances, bytes: chosen.iter().map(|candidate| candidate.bytes).sum() })
 }
 
+/// All that could be evicted once it is finished, with the times of arrival mended.
+pub(super) fn judged(connection: &Connection, now: &str) -> Result<(Vec<Content>, Vec<results::Exam>)> {
+    let mut contents = places::contents(connection)?;
+    arrivals(&mut contents, now);
+    let mut exams = results::finished_exams(connection)?;
+    // One that was recorded while the clock was wrong is taken for one of today: rather too young than too old.
+    let wrong = |exam: &&mut results::Exam| exam.newest_utc.as_str() > now || exam.newest_utc.as_str() < FIRST_UTC;
+    exams.iter_mut().filter(wrong).for_each(|exam| now.clone_into(&mut exam.newest_utc));
+    Ok((contents, exams))
+}
+
 /// No clock of a box showed an earlier time and was right.
 const FIRST_UTC: &str = "2026-01-01T00:00:00.000Z";
 
@@ -163,7 +172,7 @@ fn arrivals(contents: &mut [Content], now: &str) {
     }
 }
 
-fn by_place(contents: Vec<Content>) -> BTreeMap<Place, Vec<Content>> {
+pub(super) fn by_place(contents: Vec<Content>) -> BTreeMap<Place, Vec<Content>> {
     let mut places: BTreeMap<Place, Vec<Content>> = BTreeMap::new();
     for content in contents {
         places.entry(content.place.clone()).or_default().push(content);
@@ -177,7 +186,7 @@ fn mark(connection: &Connection, chosen: &[Candidate]) -> Result<(u64, Vec<Strin
     for candidate in chosen {
         let place = match &candidate.what {
             What::Place(place) => place,
-            What::Exam(series_id) => {
+            What::Exam(series_id, _) => {
                 results::evict_exam(connection, *series_id)?;
                 continue;
             }
@@ -233,11 +242,14 @@ mod tests {
         Content {
             place: Place::Segment(1),
             state: InstanceState::Kept,
+            study_uid: "1.2.3".into(),
+            held: false,
             series_state: Some("processed".into()),
             open_jobs: 0,
             undelivered: 0,
             newest_utc: "2026-01-01".into(),
             newest_id: 1,
+            objects: 1,
             bytes: 10,
         }
     }
@@ -245,7 +257,7 @@ mod tests {
     fn place_of(what: What) -> Place {
         match what {
             What::Place(place) => place,
-            What::Exam(series) => panic!("exam {series}"),
+            What::Exam(series, _) => panic!("exam {series}"),
         }
     }
 
@@ -260,6 +272,10 @@ mod tests {
         assert!(!finished(&Content { undelivered: 1, ..content() }));
         assert!(!finished(&Content { state: InstanceState::Conflict, series_state: None, ..content() }));
         assert!(finished(&Content { state: InstanceState::Quarantined, series_state: None, ..content() }));
+        for state in [InstanceState::Kept, InstanceState::Conflict, InstanceState::Quarantined, InstanceState::Replaced]
+        {
+            assert!(!finished(&Content { held: true, state, ..content() }), "{state:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::error::{At, Error, Result};
 use super::keeper::Shelf;
 use super::reader::Leases;
 use super::{LOG, segment};
+use crate::retention::Disk;
 use crate::settings;
 use crate::store::Store;
 
@@ -26,9 +27,9 @@ pub(super) struct Shared {
     pub(super) segment_size: u64,
     pub(super) large_over: usize,
     /// Bytes of the reserve: instances may not touch it.
-    min_free: u64,
+    pub(super) min_free: u64,
     pub(super) evict_below: u64,
-    keep_days: u32,
+    pub(super) keep_days: u32,
     /// Bytes per second of the background check; `None`: there is none.
     pub(super) check_rate: Option<u64>,
     steady: Mutex<Steady>,
@@ -76,8 +77,13 @@ impl Shared {
     }
 
     pub(super) fn free_bytes(&self) -> Result<u64> {
+        Ok(self.disk()?.free_bytes)
+    }
+
+    pub(super) fn disk(&self) -> Result<Disk> {
         let disk = rustix::fs::statvfs(&self.directory).map_err(std::io::Error::from).at(&self.directory)?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Ok(Disk { free_bytes: bytes(disk.f_bavail), total_bytes: bytes(disk.f_blocks) })
     }
 
     /// Checks that `bytes` more fit on the disk. Starts retention when space is short.

@@ -7,7 +7,7 @@ use super::Result;
 use super::events::EventRow;
 
 /// Each part gives utc, subject, what, detail.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     // One for each association and series; of an old series whose bytes were evicted only the first instance is known.
     "SELECT min(i.received_utc), 'series/' || s.id, 'arrived',
             CASE WHEN s.state = 'evicted' AND s.instance_count > (SELECT count(*) FROM instances o
@@ -40,6 +40,8 @@ const PARTS: [&str; 6] = [
             || CASE WHEN d.attempts > 1 THEN ', attempt ' || d.attempts ELSE '' END
             || CASE WHEN coalesce(d.reason, '') = '' THEN '' ELSE ': ' || d.reason END
      FROM deliveries d JOIN results r ON r.id = d.result_id WHERE r.study_uid = ?1",
+    "SELECT utc, 'study', CASE what WHEN 'hold' THEN 'kept from eviction' ELSE 'may be evicted again' END, 'by ' || by_whom
+     FROM hold_lines WHERE study_uid = ?1",
 ];
 
 const RECORDED: &str = "

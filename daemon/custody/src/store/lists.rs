@@ -6,8 +6,9 @@ use dicom::header::Header;
 use dicom::patient::persons;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::Result;
 use super::instances::COUNTED;
+use super::{Result, holds};
+use crate::retention::Hold;
 
 /// Which rows; `None` takes all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct StudyItem {
     pub state: &'static str,
     /// One for each series that has a verdict, analysed ones first.
     pub verdicts: Vec<String>,
+    /// A person keeps it from eviction.
+    pub hold: Option<Hold>,
     pub first_utc: String,
     pub last_utc: String,
 }
@@ -184,6 +187,7 @@ fn study(connection: &Connection, row: &Row<'_>, state: &'static str) -> Result<
     Ok(StudyItem {
         header: headers.remove(&id).unwrap_or_default(),
         id,
+        hold: holds::of_study(connection, &study_uid)?,
         study_uid,
         patients,
         modalities: modalities.unwrap_or_default().split(',').map(str::to_owned).collect(),

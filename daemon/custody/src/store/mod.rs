@@ -9,9 +9,11 @@ mod era;
 mod error;
 pub mod events;
 pub mod forget;
+pub mod holds;
 pub mod instances;
 pub mod jobs;
 pub mod journal;
+pub mod kept;
 pub mod lesions;
 pub mod lists;
 pub mod members;
@@ -51,6 +53,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_reviews.sql"),
     include_str!("migrations/0010_rejections.sql"),
     include_str!("migrations/0011_lesions.sql"),
+    include_str!("migrations/0012_holds.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.

@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
 use super::instances::InstanceState;
-use super::{Result, deliveries};
+use super::{Result, deliveries, holds};
 
 /// Holds the bytes of one or more instances.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,11 +43,16 @@ impl Place {
 pub struct Content {
     pub place: Place,
     pub state: InstanceState,
+    /// Empty for what could not be parsed.
+    pub study_uid: String,
+    /// A person keeps its study.
+    pub held: bool,
     /// `None` when their series is unknown.
     pub series_state: Option<String>,
     pub newest_utc: String,
     /// Of the newest instance. Ids are in the order of arrival, whatever the clock said.
     pub newest_id: i64,
+    pub objects: u64,
     pub bytes: u64,
     /// Jobs of the series that are neither done nor superseded; those of study tasks that it is a member of count as one. For a
     /// CT series that was not read, because another one of its study is, also those others that are in work.
@@ -67,7 +72,21 @@ const UNREAD: &str = "(coalesce(s.kind = 'ct' AND s.state = 'refused', 0) \
 /// When the database fails (as for all below).
 pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
     // A result may go when its archive has it, and has said that it keeps it if it is asked for that.
-    let open = deliveries::OPEN;
+    read(connection, deliveries::OPEN)
+}
+
+/// Of [`contents`] those (by `newest_id`) with results that are still to be sent; the results of others that are undelivered
+/// are at their destination, which has not said that it keeps them.
+///
+/// # Errors
+/// When the database fails.
+pub fn to_be_sent(connection: &Connection) -> Result<HashSet<i64>> {
+    let waiting = read(connection, "d.state = 'pending'")?.into_iter().filter(|content| content.undelivered > 0);
+    Ok(waiting.map(|content| content.newest_id).collect())
+}
+
+fn read(connection: &Connection, open: &str) -> Result<Vec<Content>> {
+    let held = holds::held("i.study_uid");
     let mut statement = connection.prepare(&format!(
         "SELECT i.segment, i.file, i.state, s.state, max(i.received_utc), sum(i.length), max(i.id), \
            (SELECT count(*) FROM jobs j WHERE j.series_id = s.id AND j.state NOT IN ('done', 'superseded')) \
@@ -82,7 +101,8 @@ pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
                      WHERE m.series_id = s.id AND j.series_id <> s.id AND {open}) \
            + ({UNREAD} AND EXISTS (SELECT 1 FROM series o JOIN jobs j ON j.series_id = o.id JOIN results r ON r.job_id = j.id \
                                    JOIN deliveries d ON d.result_id = r.id \
-                                   WHERE o.study_uid = s.study_uid AND o.kind = 'ct' AND o.id <> s.id AND {open})) \
+                                   WHERE o.study_uid = s.study_uid AND o.kind = 'ct' AND o.id <> s.id AND {open})), \
+           i.study_uid, {held}, count(*) \
          FROM instances i LEFT JOIN series s ON s.study_uid = i.study_uid AND s.series_uid = i.series_uid \
          LEFT JOIN segments g ON g.id = i.segment \
          WHERE i.state <> 'evicted' AND (i.segment IS NULL OR g.sealed = 1) \
@@ -103,6 +123,9 @@ pub fn contents(connection: &Connection) -> Result<Vec<Content>> {
             newest_id: row.get(6)?,
             open_jobs: row.get(7)?,
             undelivered: row.get(8)?,
+            study_uid: row.get(9)?,
+            held: row.get(10)?,
+            objects: row.get::<_, i64>(11)?.unsigned_abs(),
         });
     }
     Ok(found)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::Result;
+use super::{Result, holds};
 
 #[derive(Debug, Clone)]
 pub struct ResultRow {
@@ -132,29 +132,35 @@ pub fn folder(job_id: i64) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exam {
     pub series_id: i64,
+    pub study_uid: String,
     pub newest_utc: String,
     /// Of its results.
     pub bytes: u64,
 }
 
-/// Recorded exams that have a verdict, no job to do and nothing to deliver. They have no instances, so that no place
+/// Recorded exams that have a verdict, no job to do and nothing to deliver, and that nobody holds. They have no instances, so that no place
 /// names them.
 ///
 /// # Errors
 /// When the database fails (as for all below).
 pub fn finished_exams(connection: &Connection) -> Result<Vec<Exam>> {
-    let open = super::deliveries::OPEN;
+    let (open, held) = (super::deliveries::OPEN, holds::held("s.study_uid"));
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT s.id, s.last_utc, sum(r.length) FROM series s JOIN jobs j ON j.series_id = s.id \
+        "SELECT s.id, s.study_uid, s.last_utc, sum(r.length) FROM series s JOIN jobs j ON j.series_id = s.id \
          JOIN results r ON r.job_id = j.id \
-         WHERE s.kind = 'exam' AND s.state IN ('processed', 'refused') \
+         WHERE s.kind = 'exam' AND s.state IN ('processed', 'refused') AND NOT {held} \
          AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.series_id = s.id AND o.state IN ('queued', 'running')) \
          AND NOT EXISTS (SELECT 1 FROM jobs p JOIN results q ON q.job_id = p.id JOIN deliveries d ON d.result_id = q.id \
                          WHERE p.series_id = s.id AND (d.state IN ('held', 'parked') OR {open})) \
          GROUP BY s.id"
     ))?;
     let rows = statement.query_map([], |row| {
-        Ok(Exam { series_id: row.get(0)?, newest_utc: row.get(1)?, bytes: row.get::<_, i64>(2)?.unsigned_abs() })
+        Ok(Exam {
+            series_id: row.get(0)?,
+            study_uid: row.get(1)?,
+            newest_utc: row.get(2)?,
+            bytes: row.get::<_, i64>(3)?.unsigned_abs(),
+        })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -168,15 +174,16 @@ pub fn evict_exam(connection: &Connection, series_id: i64) -> Result<()> {
     super::events::record(connection, &format!("series/{series_id}"), "evicted", "results of the exam")
 }
 
-/// Jobs of evicted series that still have results, none of which is waiting, held or parked at a destination.
+/// Jobs of evicted series that still have results, none of which is waiting, held or parked at a destination; not of studies that a
+/// person holds.
 ///
 /// # Errors
 /// When the database fails.
 pub fn jobs_of_evicted(connection: &Connection) -> Result<Vec<i64>> {
-    let open = super::deliveries::OPEN;
+    let (open, held) = (super::deliveries::OPEN, holds::held("s.study_uid"));
     let mut statement = connection.prepare_cached(&format!(
         "SELECT j.id FROM jobs j JOIN series s ON s.id = j.series_id \
-         WHERE s.state = 'evicted' AND EXISTS (SELECT 1 FROM results r WHERE r.job_id = j.id) \
+         WHERE s.state = 'evicted' AND NOT {held} AND EXISTS (SELECT 1 FROM results r WHERE r.job_id = j.id) \
          AND NOT EXISTS (SELECT 1 FROM results r JOIN deliveries d ON d.result_id = r.id \
                          WHERE r.job_id = j.id AND (d.state IN ('held', 'parked') OR {open}))"
     ))?;

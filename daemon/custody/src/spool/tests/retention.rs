@@ -287,3 +287,108 @@ async fn a_spool_that_is_not_open_yet_refuses_and_opens_later() {
     spool.start().unwrap();
     keep(&spool, 1, 1000).await;
 }
+
+/// Holds the study of these tests, or releases it.
+fn hold(place: &Place, reason: Option<&str>) {
+    use crate::store::holds;
+    let mut connection = place.store().connect(Durability::Full).unwrap();
+    let transaction = connection.transaction().unwrap();
+    let changed = match reason {
+        Some(reason) => holds::hold(&transaction, "1.2.3", "user 1000", reason),
+        None => holds::release(&transaction, "1.2.3", "user 1000"),
+    };
+    assert!(changed.unwrap());
+    transaction.commit().unwrap();
+    place.store().mirror_holds(&connection);
+}
+
+#[tokio::test]
+async fn what_a_person_holds_is_not_evicted_until_it_is_released() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..20).await;
+    conclude(&place, false);
+    let folder = with_results(&place);
+    hold(&place, Some("a case for teaching"));
+    assert_eq!(evict(&spool), Evicted::default());
+    assert!(folder.exists());
+    hold(&place, None);
+    assert!(evict(&spool).instances >= 10);
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn a_hold_keeps_a_recorded_exam_and_results_whose_images_went_before() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    conclude(&place, false);
+    let folder = with_results(&place);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    connection.execute("UPDATE series SET kind = 'exam'", []).unwrap();
+    hold(&place, Some("asked for by a court"));
+    evict(&spool);
+    assert!(folder.exists());
+    // As when its images were evicted while a result was parked, which then was dropped.
+    connection.execute("UPDATE series SET kind = 'ct', state = 'evicted'", []).unwrap();
+    evict(&spool);
+    assert!(folder.exists());
+    hold(&place, None);
+    evict(&spool);
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn a_hold_outlives_the_database_and_counts_before_anything_is_evicted() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..20).await;
+    conclude(&place, false);
+    hold(&place, Some("x"));
+    drop(spool);
+    place.forget_database();
+    let (spool, _) = place.open();
+    conclude(&place, false);
+    assert_eq!(evict(&spool), Evicted::default());
+    hold(&place, None);
+    assert!(evict(&spool).instances >= 10);
+}
+
+#[tokio::test]
+async fn what_is_told_to_stay_stays_and_what_is_told_to_go_next_goes() {
+    use crate::retention::{Because, What, Why};
+    let place = Place::new();
+    let (spool, _) = place.open();
+    fill(&spool, 1..20).await;
+    let objects = |spool: &Spool| -> Vec<(Why, u64)> {
+        let told = spool.retention(10).unwrap();
+        let kept = told.kept.into_iter().filter(|kept| kept.what == What::Objects && kept.why != Why::OpenSegment);
+        kept.map(|kept| (kept.why, kept.count)).collect()
+    };
+    let sealed = objects(&spool)[0].1;
+    assert_eq!(objects(&spool), [(Why::Unfinished, sealed)]);
+    conclude(&place, true);
+    assert_eq!(objects(&spool), [(Why::Undelivered, sealed)]);
+    let connection = place.store().connect(Durability::Full).unwrap();
+    connection.execute("UPDATE deliveries SET state = 'delivered', commitment = 'asked'", []).unwrap();
+    assert_eq!(objects(&spool), [(Why::Uncommitted, sealed)]);
+    connection.execute("UPDATE deliveries SET commitment = NULL", []).unwrap();
+    connection.execute("UPDATE jobs SET state = 'parked'", []).unwrap();
+    assert_eq!(objects(&spool), [(Why::InWork, sealed)]);
+    connection.execute("UPDATE jobs SET state = 'done'", []).unwrap();
+    hold(&place, Some("x"));
+    let told = spool.retention(10).unwrap();
+    assert_eq!((objects(&spool), told.next.len()), (vec![(Why::Held, sealed)], 0));
+    assert_eq!((told.holds[0].study_uid.as_str(), told.holds[0].by.as_str()), ("1.2.3", "user 1000"));
+    hold(&place, None);
+    assert_eq!(objects(&spool), [(Why::Evictable, sealed)]);
+    let told = spool.retention(10).unwrap();
+    let next = &told.next[0];
+    assert_eq!(
+        (next.study_uid.as_str(), next.objects, next.now, next.because),
+        ("1.2.3", sealed, false, Because::Space)
+    );
+    assert!(!next.whole, "the segment that is being written stays");
+    let evicted = evict(&spool);
+    assert_eq!((evicted.instances, evicted.bytes), (next.objects, next.bytes));
+    assert_eq!(spool.retention(10).unwrap().next, []);
+}

@@ -1,0 +1,306 @@
+//! `hold_lines`, `holds`: studies that a person keeps from eviction for as long as the hold lasts; and the file beside the
+//! database that has the same lines. When the database is built again from an older copy, or from the custody log alone, the
+//! holds come back from there before anything is evicted.
+//!
+//! There are few of them, so the file is written anew as a whole: it is the old one or the new one.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::mend::{beside, io, sync};
+use super::{Result, Store, events, now_utc};
+use crate::retention::Hold;
+
+/// Whether something of a study could be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holdable {
+    Yes,
+    /// All of it was evicted.
+    Gone,
+    NoSuchStudy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    id: i64,
+    utc: String,
+    by: String,
+    study_uid: String,
+    what: String,
+    reason: String,
+}
+
+const HOLD: &str = "hold";
+const RELEASE: &str = "release";
+const COLUMNS: &str = "id, utc, by_whom, study_uid, what, reason";
+
+/// For SQL: whether a study is held, by an expression for its UID.
+pub(super) fn held(study_uid: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM holds h WHERE h.study_uid = {study_uid})")
+}
+
+/// One writer of the file at a time.
+static MIRROR: Mutex<()> = Mutex::new(());
+
+/// # Errors
+/// When the database fails (as for all below).
+pub fn all(connection: &Connection) -> Result<Vec<Hold>> {
+    let mut statement =
+        connection.prepare_cached("SELECT study_uid, utc, by_whom, reason FROM holds ORDER BY utc, study_uid")?;
+    Ok(statement.query_map([], read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// # Errors
+/// When the database fails.
+pub fn of_study(connection: &Connection, study_uid: &str) -> Result<Option<Hold>> {
+    let sql = "SELECT study_uid, utc, by_whom, reason FROM holds WHERE study_uid = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([study_uid], read).optional()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Hold> {
+    Ok(Hold { study_uid: row.get(0)?, since_utc: row.get(1)?, by: row.get(2)?, reason: row.get(3)? })
+}
+
+/// # Errors
+/// When the database fails.
+pub fn holdable(connection: &Connection, study_uid: &str) -> Result<Holdable> {
+    // Objects that could not be parsed belong to no study.
+    if study_uid.is_empty() {
+        return Ok(Holdable::NoSuchStudy);
+    }
+    let sql = "SELECT EXISTS (SELECT 1 FROM series WHERE study_uid = ?1), \
+               EXISTS (SELECT 1 FROM series WHERE study_uid = ?1 AND state <> 'evicted') \
+               OR EXISTS (SELECT 1 FROM instances WHERE study_uid = ?1 AND state <> 'evicted') \
+               OR EXISTS (SELECT 1 FROM results WHERE study_uid = ?1)";
+    let (known, here): (bool, bool) =
+        connection.prepare_cached(sql)?.query_row([study_uid], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(match (known, here) {
+        (_, true) => Holdable::Yes,
+        (true, false) => Holdable::Gone,
+        (false, false) => Holdable::NoSuchStudy,
+    })
+}
+
+/// Holds a study, or gives an existing hold another reason. Says whether that changes anything. [`Store::mirror_holds`] is
+/// called after the commit.
+///
+/// # Errors
+/// When the database fails.
+pub fn hold(transaction: &Transaction<'_>, study_uid: &str, by: &str, reason: &str) -> Result<bool> {
+    if of_study(transaction, study_uid)?.is_some_and(|hold| hold.reason == reason) {
+        return Ok(false);
+    }
+    add(transaction, study_uid, by, HOLD, reason)
+}
+
+/// Ends a hold. Says whether there was one. [`Store::mirror_holds`] is called after the commit.
+///
+/// # Errors
+/// When the database fails.
+pub fn release(transaction: &Transaction<'_>, study_uid: &str, by: &str) -> Result<bool> {
+    if of_study(transaction, study_uid)?.is_none() {
+        return Ok(false);
+    }
+    add(transaction, study_uid, by, RELEASE, "")
+}
+
+fn add(transaction: &Transaction<'_>, study_uid: &str, by: &str, what: &str, reason: &str) -> Result<bool> {
+    let id: i64 = transaction.query_row("SELECT coalesce(max(id), 0) + 1 FROM hold_lines", [], |row| row.get(0))?;
+    let text = |text: &str| text.to_owned();
+    let line =
+        Line { id, utc: now_utc(), by: text(by), study_uid: text(study_uid), what: text(what), reason: text(reason) };
+    put(transaction, &line)
+}
+
+/// Says whether it was not there yet.
+fn put(connection: &Connection, line: &Line) -> Result<bool> {
+    let sql = format!("INSERT OR IGNORE INTO hold_lines ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+    let values = params![line.id, line.utc, line.by, line.study_uid, line.what, line.reason];
+    Ok(connection.prepare_cached(&sql)?.execute(values)? > 0)
+}
+
+fn lines(connection: &Connection) -> Result<Vec<Line>> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM hold_lines ORDER BY id"))?;
+    let rows = statement.query_map([], |row| {
+        Ok(Line {
+            id: row.get(0)?,
+            utc: row.get(1)?,
+            by: row.get(2)?,
+            study_uid: row.get(3)?,
+            what: row.get(4)?,
+            reason: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn file_of(database: &Path) -> PathBuf {
+    database.with_file_name("holds.log")
+}
+
+/// A checksum, a blank and JSON for each line.
+fn written(lines: &[Line]) -> Result<String> {
+    let mut text = String::new();
+    for line in lines {
+        let json = serde_json::to_string(line)?;
+        text.push_str(&format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())));
+    }
+    Ok(text)
+}
+
+/// `None` for a line that has changed on the disk.
+fn parsed(line: &str) -> Option<Line> {
+    let (sum, json) = line.trim_end().split_once(' ')?;
+    let sum = u32::from_str_radix(sum, 16).ok()?;
+    (sum == crc32fast::hash(json.as_bytes())).then(|| serde_json::from_str(json).ok())?
+}
+
+/// Empty when there is no file.
+fn text_of(path: &Path) -> Result<String> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(io(path)(error)),
+    }
+}
+
+impl Store {
+    /// Brings the file beside the database up to date. Blocks until it is on the disk. A failure is logged, since the database
+    /// has the holds and the next call writes them.
+    pub fn mirror_holds(&self, connection: &Connection) {
+        if let Err(error) = self.mirror_of_holds(connection) {
+            tracing::warn!(%error, "the file with the holds cannot be written; the database has them");
+        }
+    }
+
+    fn mirror_of_holds(&self, connection: &Connection) -> Result<()> {
+        let _alone = MIRROR.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = file_of(&self.path);
+        let text = written(&lines(connection)?)?;
+        if text == text_of(&path)? {
+            return Ok(());
+        }
+        let next = beside(&path, ".next");
+        let write = |path: &Path| File::create(path)?.write_all(text.as_bytes());
+        write(&next).map_err(io(&next))?;
+        sync(&next)?;
+        fs::rename(&next, &path).map_err(io(&path))?;
+        sync(&path)
+    }
+
+    /// Brings back lines that only the file has, and completes the file. Returns how many came back.
+    pub(super) fn restore_holds(&self, connection: &mut Connection) -> Result<usize> {
+        let text = text_of(&file_of(&self.path))?;
+        let (mut back, mut damaged) = (0, 0);
+        let transaction = connection.transaction()?;
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            match parsed(line) {
+                Some(line) => back += usize::from(put(&transaction, &line)?),
+                None => damaged += 1,
+            }
+        }
+        if back > 0 {
+            let detail = format!("{back} lines came back from holds.log, {damaged} could not be read");
+            events::record(&transaction, "holds", "came back", &detail)?;
+            tracing::warn!(back, damaged, "holds of studies came back from the file beside the database");
+        }
+        transaction.commit()?;
+        self.mirror_holds(connection);
+        Ok(back)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Durability, Source};
+
+    fn some() -> (tempfile::TempDir, PathBuf, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scanside.db");
+        let store = Store::open(&path).unwrap();
+        (folder, path, store)
+    }
+
+    fn change(store: &Store, study: &str, reason: Option<&str>) -> bool {
+        let mut connection = store.connect(Durability::Full).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let changed = match reason {
+            Some(reason) => hold(&transaction, study, "user 1000", reason).unwrap(),
+            None => release(&transaction, study, "user 1000").unwrap(),
+        };
+        transaction.commit().unwrap();
+        store.mirror_holds(&connection);
+        changed
+    }
+
+    fn held(store: &Store) -> Vec<(String, String)> {
+        let holds = all(&store.connect(Durability::Full).unwrap()).unwrap();
+        let mut held: Vec<_> = holds.into_iter().map(|hold| (hold.study_uid, hold.reason)).collect();
+        held.sort();
+        held
+    }
+
+    fn of(study: &str, reason: &str) -> (String, String) {
+        (study.to_owned(), reason.to_owned())
+    }
+
+    #[test]
+    fn the_last_word_counts_and_no_line_is_changed_or_removed() {
+        let (_folder, path, store) = some();
+        assert!(change(&store, "1", Some("a case for teaching")));
+        assert!(!change(&store, "1", Some("a case for teaching")), "already so");
+        assert!(change(&store, "1", Some("asked for by a court")));
+        assert!(change(&store, "2", Some("x")));
+        assert!(change(&store, "2", None));
+        assert!(!change(&store, "2", None), "already so");
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(held(&store), [of("1", "asked for by a court")]);
+        let connection = store.connect(Durability::Full).unwrap();
+        for sql in ["DELETE FROM hold_lines", "UPDATE hold_lines SET reason = ''"] {
+            assert!(connection.execute(sql, []).unwrap_err().to_string().contains("never"), "{sql}");
+        }
+    }
+
+    #[test]
+    fn holds_and_releases_come_back_when_the_database_and_its_copy_are_lost() {
+        let (folder, path, store) = some();
+        change(&store, "1", Some("x"));
+        change(&store, "2", Some("y"));
+        change(&store, "2", None);
+        drop(store);
+        fs::write(&path, "this is no database".repeat(999)).unwrap();
+        let store = Store::at(&path);
+        assert!(store.prepare().unwrap().unwrap().source == Source::Log);
+        assert_eq!(held(&store), [of("1", "x")]);
+        assert!(change(&store, "2", Some("z")));
+        // A file that was lost is written again at the next start.
+        let file = folder.path().join("holds.log");
+        assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 4);
+        fs::remove_file(&file).unwrap();
+        drop(store);
+        Store::open(&path).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 4);
+    }
+
+    #[test]
+    fn a_line_that_has_rotted_spoils_nothing_but_itself() {
+        let (folder, path, store) = some();
+        change(&store, "1", Some("the first"));
+        change(&store, "2", Some("the second"));
+        drop(store);
+        let file = folder.path().join("holds.log");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replacen("the first", "the worst", 1)).unwrap();
+        for name in ["scanside.db", "scanside.db-wal", "scanside.db-shm"] {
+            let _ = fs::remove_file(folder.path().join(name));
+        }
+        assert_eq!(held(&Store::open(&path).unwrap()), [of("2", "the second")]);
+    }
+}
