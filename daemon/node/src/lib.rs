@@ -11,6 +11,7 @@
 
 pub mod association;
 mod at_once;
+pub mod certificates;
 mod commitment;
 #[doc(hidden)]
 pub mod doors;

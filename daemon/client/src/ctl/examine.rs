@@ -219,7 +219,7 @@ pub async fn bound(listen: std::net::SocketAddr, machine: machine::Machine<'_>) 
 /// Those that can be read; of another the configuration says it.
 fn certificates(settings: &Settings) -> Vec<Certificate> {
     let utc = |secs: i64| jiff::Timestamp::from_second(secs).ok().map(|moment| moment.to_string());
-    let found = expiry::configured(&settings.dicom, &settings.destination, &settings.worklist).into_iter();
+    let found = node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist).into_iter();
     let fact = |one: expiry::Configured| {
         let ends = expiry::ends(&one).ok()?;
         Some(Certificate {
