@@ -117,16 +117,18 @@ fn plan(
     for (index, candidate) in candidates.iter().enumerate() {
         let expired = rules.expired_before.is_some_and(|before| candidate.newest_utc.as_str() <= before);
         let because = if expired { Because::Age } else { Because::Space };
-        let parts: Vec<(&str, u64, u64)> = match &candidate.what {
+        let parts: Vec<(&str, &str, u64, u64)> = match &candidate.what {
             Goes::Place(place) => at
                 .get(place)
                 .into_iter()
                 .flatten()
-                .map(|content| (content.study_uid.as_str(), content.objects, content.bytes))
+                .map(|content| {
+                    (content.study_uid.as_str(), content.newest_utc.as_str(), content.objects, content.bytes)
+                })
                 .collect(),
-            Goes::Exam(_, study_uid) => vec![(study_uid, 0, 0)],
+            Goes::Exam(_, study_uid) => vec![(study_uid, &candidate.newest_utc, 0, 0)],
         };
-        for (study_uid, objects, bytes) in parts {
+        for (study_uid, newest_utc, objects, bytes) in parts {
             let index_of = *known.entry(study_uid.to_owned()).or_insert_with(|| {
                 order.push(Next {
                     study_uid: study_uid.to_owned(),
@@ -143,7 +145,7 @@ fn plan(
             let next = &mut order[index_of];
             next.objects += objects;
             next.bytes += bytes;
-            next.newest_utc = std::mem::take(&mut next.newest_utc).max(candidate.newest_utc.clone());
+            next.newest_utc = std::mem::take(&mut next.newest_utc).max(newest_utc.to_owned());
         }
     }
     let (objects, results) = (kept::objects_of_studies(connection)?, kept::results_of_studies(connection)?);
