@@ -86,7 +86,7 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
         Reporter { services, spool: parts.spool.clone(), settings: intake.settings.clone(), wall: Wall::default() };
     let figures = Metrics::new(Reader::new(parts.store.clone()), gate.clone(), health_reports.clone(), view.clone());
     let facts = facts(&settings, opened.address, callers.clone(), health_reports);
-    let audit = audit::begin(&settings);
+    let audit = audit::begin(&settings).await;
     let bus_verbs = bus_verbs(&settings, &parts, &gate, view.clone(), audit.clone());
     let signer = Signer::by(bus_verbs.commands.clone(), audit.clone());
     let studies = Studies::new(&parts.store, &parts.spool, &settings.spool.directory, figures, signer);

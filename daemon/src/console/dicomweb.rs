@@ -1,20 +1,52 @@
 //! HTTP routes of DICOMweb (PS3.18 sections 10.4 and 10.6), below `/dicom-web`. `access` has allowed the request already.
 
-use axum::Router;
+use std::net::IpAddr;
+
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{FromRef, FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
+use custody::audit::Audit;
 use futures_util::stream;
 use serde::Serialize;
 
+use super::access::Peer;
 use super::routes::json_as;
+use super::trail;
+use crate::dbus;
 use crate::dicomweb::{Error, Object, Query, Web, WebFault, Which};
 
 pub const ROOT: &str = "/dicom-web";
 
-pub fn routes(web: Web) -> Router {
+/// What is served, and where it is written down who got what.
+#[derive(Debug, Clone)]
+struct Site {
+    web: Web,
+    audit: Audit,
+}
+
+impl FromRef<Site> for Web {
+    fn from_ref(site: &Site) -> Self {
+        site.web.clone()
+    }
+}
+
+/// Gives objects away: to an address.
+struct Giver(Site, IpAddr);
+
+impl FromRequestParts<Site> for Giver {
+    type Rejection = <Extension<Peer> as FromRequestParts<Site>>::Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Self::Rejection> {
+        let Extension(peer) = Extension::<Peer>::from_request_parts(parts, site).await?;
+        Ok(Self(site.clone(), peer.address.ip()))
+    }
+}
+
+pub fn routes(web: Web, audit: Audit) -> Router {
     let at = |path: &str| format!("{ROOT}{path}");
     Router::new()
         .route(&at("/studies"), get(studies))
@@ -28,7 +60,7 @@ pub fn routes(web: Web) -> Router {
         .route(&at("/studies/{study}/series/{series}/instances/{instance}"), get(instance))
         .route(&at("/studies/{study}/series/{series}/instances/{instance}/metadata"), get(instance_metadata))
         .route(&at("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}"), get(frames))
-        .with_state(web)
+        .with_state(Site { web, audit })
 }
 
 type Answer = Result<Response, Error>;
@@ -90,24 +122,20 @@ async fn series_instances(
     Ok(json(&web.instances(which(study, Some(series), None), query(&uri)?, base(&headers)).await?))
 }
 
-async fn study(State(web): State<Web>, Path(study): Path<String>, headers: HeaderMap) -> Answer {
-    retrieve(web, which(study, None, None), &headers).await
+async fn study(giver: Giver, Path(study): Path<String>, headers: HeaderMap) -> Answer {
+    retrieve(giver, which(study, None, None), &headers).await
 }
 
-async fn one_series(
-    State(web): State<Web>,
-    Path((study, series)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Answer {
-    retrieve(web, which(study, Some(series), None), &headers).await
+async fn one_series(giver: Giver, Path((study, series)): Path<(String, String)>, headers: HeaderMap) -> Answer {
+    retrieve(giver, which(study, Some(series), None), &headers).await
 }
 
 async fn instance(
-    State(web): State<Web>,
+    giver: Giver,
     Path((study, series, instance)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Answer {
-    retrieve(web, which(study, Some(series), Some(instance)), &headers).await
+    retrieve(giver, which(study, Some(series), Some(instance)), &headers).await
 }
 
 async fn study_metadata(State(web): State<Web>, Path(study): Path<String>) -> Answer {
@@ -167,13 +195,16 @@ impl Accepted {
 }
 
 /// Objects one after the other: only one of them is in memory.
-async fn retrieve(web: Web, which: Which, headers: &HeaderMap) -> Answer {
+async fn retrieve(Giver(site, from): Giver, which: Which, headers: &HeaderMap) -> Answer {
     let Some(accepted) = Accepted::of(headers) else {
         let words =
             "objects are given as multipart/related; type=\"application/dicom\", one alone as application/dicom";
         return Ok((StatusCode::NOT_ACCEPTABLE, words).into_response());
     };
+    let web = site.web;
+    let study = dbus::named("study", &which.study_uid);
     let mut objects = web.objects(which).await?;
+    trail::taken(&site.audit, from, &study);
     let wanted = accepted.transfer_syntax;
     // The first decides the status: later ones could only break off.
     let first = web.file(&objects[0], wanted.as_deref()).await?;
@@ -181,8 +212,8 @@ async fn retrieve(web: Web, which: Which, headers: &HeaderMap) -> Answer {
         return Ok(([(header::CONTENT_TYPE, "application/dicom")], first).into_response());
     }
     let rest = objects.split_off(1);
-    let parts = Parts { web, wanted, rest: rest.into_iter(), first: Some(first), ended: false };
-    let body = Body::from_stream(stream::unfold(parts, Parts::next));
+    let parts = Rest { web, wanted, rest: rest.into_iter(), first: Some(first), ended: false };
+    let body = Body::from_stream(stream::unfold(parts, Rest::next));
     let kind = format!("multipart/related; type=\"application/dicom\"; boundary={BOUNDARY}");
     Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
 }
@@ -190,7 +221,7 @@ async fn retrieve(web: Web, which: Which, headers: &HeaderMap) -> Answer {
 /// Separates the parts. As long as a hash of random content, so that no object contains it.
 const BOUNDARY: &str = "scanside-7b1f0c5a92d64e3f8a4e9d27c6b35f10";
 
-struct Parts {
+struct Rest {
     web: Web,
     wanted: Option<String>,
     rest: std::vec::IntoIter<Object>,
@@ -198,7 +229,7 @@ struct Parts {
     ended: bool,
 }
 
-impl Parts {
+impl Rest {
     /// An object that cannot be given ends the answer before its end, so that the client does not take it for whole.
     async fn next(mut self) -> Option<(Result<Bytes, Error>, Self)> {
         if self.ended {
@@ -235,14 +266,16 @@ fn part(kind: &str, content: &[u8]) -> Bytes {
 }
 
 async fn frames(
-    State(web): State<Web>,
+    Giver(Site { web, audit }, from): Giver,
     Path((study, series, instance, frames)): Path<(String, String, String, String)>,
 ) -> Answer {
     let numbers: Result<Vec<u32>, _> = frames.split(',').map(str::parse).collect();
     let Ok(numbers) = numbers else {
         return Ok((StatusCode::BAD_REQUEST, "frames are numbers from 1, with commas").into_response());
     };
+    let named = dbus::named("study", &study);
     let object = web.objects(which(study, Some(series), Some(instance))).await?.swap_remove(0);
+    trail::taken(&audit, from, &named);
     let mut body = Vec::new();
     for frame in web.frames(&object, numbers).await? {
         body.extend_from_slice(&part("application/octet-stream", &frame));

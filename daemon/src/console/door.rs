@@ -136,17 +136,10 @@ impl Door {
             logins.pop_front();
         }
         drop(logins);
-        self.tell(from, "allowed".to_owned());
+        // Nobody waits for the disk.
+        self.audit.later(Entry { who: &format!("page {from}"), what: "login", object: "page", result: "allowed" });
         // Without `Secure`, because the page is served without TLS.
         Ok(format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", LASTS.as_secs()))
-    }
-
-    /// To the audit trail; nobody waits for it.
-    fn tell(&self, from: IpAddr, result: String) {
-        let (audit, who) = (self.audit.clone(), format!("page {from}"));
-        tokio::task::spawn_blocking(move || {
-            audit.note(Entry { who: &who, what: "login", object: "page", result: &result });
-        });
     }
 
     /// Looks at the token unless its address is delayed, and delays the address if it is wrong. One step under one
@@ -159,8 +152,10 @@ impl Door {
         }
         if let Some(attempts) = wrong.count() {
             tracing::warn!(address = %from, attempts, "live page: a login with a wrong token was refused");
-            self.tell(from, format!("refused: wrong token ({attempts} attempts)"));
         }
+        // By the address that waits, so that one network of many addresses is one caller.
+        let (who, result) = (format!("page {address}"), "refused: wrong token");
+        self.audit.refused(Entry { who: &who, what: "login", object: "page", result });
         if delayed {
             return Err(Denied::Busy);
         }

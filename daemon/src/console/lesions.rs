@@ -1,6 +1,6 @@
 //! HTTP routes of the page of recalls and lesions. `access` has allowed the request already.
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use study::lesions::export::{csv, fhir};
 use study::lesions::listed::{RecallRow, Wanted};
 
+use super::access::Peer;
 use super::routes::{asset, json, json_as, posted};
 use super::{Signer, assets, reading::refusal};
 use crate::dbus::today;
@@ -50,8 +51,12 @@ async fn recalls(State(site): State<Site>, RawQuery(asked): RawQuery) -> Answer 
     Ok(json(&rows(&site, asked).await?))
 }
 
-async fn as_csv(State(site): State<Site>, RawQuery(asked): RawQuery) -> Answer {
+/// A list that is taken away names patients: it is given when the audit trail has a row of it.
+async fn as_csv(State(site): State<Site>, Extension(peer): Extension<Peer>, RawQuery(asked): RawQuery) -> Answer {
     let text = csv::written(&rows(&site, asked).await?);
+    if let Err(error) = site.signer.given(peer.address.ip(), "list of recalls (CSV)").await {
+        return Ok(refusal(&error));
+    }
     let names = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"recalls.csv\""),
@@ -59,8 +64,11 @@ async fn as_csv(State(site): State<Site>, RawQuery(asked): RawQuery) -> Answer {
     Ok((names, text).into_response())
 }
 
-async fn as_fhir(State(site): State<Site>, RawQuery(asked): RawQuery) -> Answer {
+async fn as_fhir(State(site): State<Site>, Extension(peer): Extension<Peer>, RawQuery(asked): RawQuery) -> Answer {
     let bundle = fhir::bundle(&rows(&site, asked).await?, &now_utc());
+    if let Err(error) = site.signer.given(peer.address.ip(), "list of recalls (FHIR)").await {
+        return Ok(refusal(&error));
+    }
     let name = [(header::CONTENT_DISPOSITION, "attachment; filename=\"recalls.json\"")];
     Ok((name, json_as("application/fhir+json", &bundle)).into_response())
 }
@@ -81,12 +89,17 @@ struct Entering {
     entry: Entry,
 }
 
-async fn enter(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Response {
+async fn enter(
+    State(site): State<Site>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let Entering { by, entry } = match posted(&headers, &body) {
         Ok(entering) => entering,
         Err(wrong) => return wrong.into_response(),
     };
-    match site.signer.enter(by, entry).await {
+    match site.signer.enter(peer.address.ip(), by, entry).await {
         Ok(number) => format!("Entered as {number}.").into_response(),
         Err(error) => refusal(&error),
     }

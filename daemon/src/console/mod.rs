@@ -22,13 +22,15 @@ mod reading;
 mod routes;
 mod server;
 mod socket;
+mod trail;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::settings;
-use custody::audit::{self, Audit};
+use custody::audit::Audit;
 use custody::level::Gate;
 use custody::spool::Spool;
 use custody::store::Store;
@@ -52,9 +54,11 @@ pub use server::{Error, Server};
 type Answer = BoxFuture<'static, Result<Signed, dbus::Error>>;
 type Entered = BoxFuture<'static, Result<u64, dbus::Error>>;
 
-/// Signs a review, and writes what is decided about lesions, as the commands of the bus do.
+/// Signs a review, and writes what is decided about lesions, as the commands of the bus do. It stands in the audit trail from
+/// which address.
 #[derive(Clone)]
 pub struct Signer {
+    audit: Audit,
     sign: Arc<dyn Fn(Signing) -> Answer + Send + Sync>,
     enter: Arc<dyn Fn(String, Entry) -> Entered + Send + Sync>,
 }
@@ -62,7 +66,9 @@ pub struct Signer {
 impl Signer {
     pub fn new(sign: impl Fn(Signing) -> Answer + Send + Sync + 'static) -> Self {
         let no = || dbus::Error::NotPossible("nothing can be entered here".into());
-        Self { sign: Arc::new(sign), enter: Arc::new(move |_, _| Box::pin(std::future::ready(Err(no())))) }
+        let enter: Arc<dyn Fn(String, Entry) -> Entered + Send + Sync> =
+            Arc::new(move |_, _| Box::pin(std::future::ready(Err(no()))));
+        Self { audit: Audit::default(), sign: Arc::new(sign), enter }
     }
 
     /// The same with `enter` for lesions.
@@ -72,46 +78,48 @@ impl Signer {
     }
 
     pub fn by(commands: Arc<dyn Commands>, audit: Audit) -> Self {
-        let (entering, trail) = (commands.clone(), audit.clone());
+        let entering = commands.clone();
         let signer = Self::new(move |signing| {
-            let (commands, audit) = (commands.clone(), audit.clone());
-            Box::pin(async move {
-                let object = format!("series {}, signed as {}", signing.series_uid, signing.by);
-                recorded(&audit, "review-series", &object, commands.review(signing)).await
-            })
+            let commands = commands.clone();
+            Box::pin(async move { commands.review(signing).await })
         });
-        signer.entering(move |by, entry| {
-            let (commands, audit) = (entering.clone(), trail.clone());
-            Box::pin(async move {
-                let object = format!("{}, signed as {by}", entry.named());
-                recorded(&audit, "enter-lesion", &object, commands.enter_lesion(&by, &entry)).await
-            })
-        })
+        let signer = signer.entering(move |by, entry| {
+            let commands = entering.clone();
+            Box::pin(async move { commands.enter_lesion(&by, &entry).await })
+        });
+        signer.recording(audit)
     }
 
-    pub async fn sign(&self, signing: Signing) -> Result<Signed, dbus::Error> {
-        (self.sign)(signing).await
+    /// The same with an audit trail.
+    #[must_use]
+    pub fn recording(self, audit: Audit) -> Self {
+        Self { audit, ..self }
     }
 
-    pub async fn enter(&self, by: String, entry: Entry) -> Result<u64, dbus::Error> {
-        (self.enter)(by, entry).await
+    pub async fn sign(&self, from: IpAddr, signing: Signing) -> Result<Signed, dbus::Error> {
+        let object = format!("{}, signed as {}", dbus::named("series", &signing.series_uid), signing.by);
+        trail::recorded(&self.audit, from, "review-series", &object, (self.sign)(signing)).await
+    }
+
+    pub async fn enter(&self, from: IpAddr, by: String, entry: Entry) -> Result<u64, dbus::Error> {
+        let object = format!("{}, signed as {by}", entry.named());
+        trail::recorded(&self.audit, from, "enter-lesion", &object, (self.enter)(by, entry)).await
     }
 }
 
-/// What is done over the page stands in the audit trail before it is done, and its failure after.
-async fn recorded<T>(
-    audit: &Audit,
-    what: &str,
-    object: &str,
-    work: impl Future<Output = Result<T, dbus::Error>>,
-) -> Result<T, dbus::Error> {
-    let entry = audit::Entry { who: "page", what, object, result: "allowed" };
-    tokio::task::block_in_place(|| audit.record(entry)).map_err(|error| dbus::Error::Internal(error.to_string()))?;
-    let outcome = work.await;
-    if outcome.is_err() {
-        tokio::task::block_in_place(|| audit.note(audit::Entry { result: "failed", ..entry }));
+impl Signer {
+    /// Returns when the audit trail has a row of a list that is given away.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written.
+    pub async fn given(&self, from: IpAddr, list: &str) -> Result<(), dbus::Error> {
+        trail::written(&self.audit, from, "export", list).await
     }
-    outcome
+
+    /// Notes in the audit trail what is given to somebody who reads; nobody waits for it.
+    pub fn taken(&self, from: IpAddr, object: &str) {
+        trail::taken(&self.audit, from, object);
+    }
 }
 
 impl std::fmt::Debug for Signer {

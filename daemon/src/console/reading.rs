@@ -1,6 +1,6 @@
 //! HTTP routes of the page on which studies are read. `access` has allowed the request already.
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -11,6 +11,7 @@ use models::review::{Decision, Mark};
 use serde::{Deserialize, Serialize};
 use study::review::Signing;
 
+use super::access::Peer;
 use super::routes::{asset, json, posted};
 use super::{Signer, assets};
 use crate::dbus;
@@ -19,7 +20,10 @@ use crate::reading::{Error, Reading, ReadingFault};
 /// A page asks for whole stacks of pictures; what it got stays in its own memory.
 const BYTES: &str = "application/octet-stream";
 
-pub fn routes(reading: Reading) -> Router {
+pub fn routes(reading: Reading, signer: Signer) -> Router {
+    let documents = Router::new()
+        .route("/reading/result/{result}/document", get(document))
+        .with_state((reading.clone(), signer));
     Router::new()
         .route("/studies", get(|| asset(Path(assets::STUDIES.into()))))
         .route("/reading/studies", get(studies))
@@ -28,8 +32,8 @@ pub fn routes(reading: Reading) -> Router {
         .route("/reading/picture/{instance}/{frame}", get(pixels))
         .route("/reading/result/{result}/segments", get(segments))
         .route("/reading/result/{result}/segment/{number}", get(segment))
-        .route("/reading/result/{result}/document", get(document))
         .with_state(reading)
+        .merge(documents)
 }
 
 /// A review is short, but every finding may have a comment.
@@ -120,8 +124,13 @@ async fn segment(State(reading): State<Reading>, Path((result, number)): Path<(i
     Ok(([(header::CONTENT_TYPE, BYTES)], bytes).into_response())
 }
 
-async fn document(State(reading): State<Reading>, Path(result): Path<i64>) -> Answer {
+async fn document(
+    State((reading, signer)): State<(Reading, Signer)>,
+    Extension(peer): Extension<Peer>,
+    Path(result): Path<i64>,
+) -> Answer {
     let document = reading.document(result).await?;
+    signer.taken(peer.address.ip(), &format!("document of result {result}"));
     let names = [(header::CONTENT_TYPE, "application/pdf"), (header::CONTENT_DISPOSITION, "inline")];
     Ok((names, document).into_response())
 }
@@ -146,14 +155,20 @@ struct Decided {
     comment: String,
 }
 
-async fn sign(State(signer): State<Signer>, headers: HeaderMap, body: Bytes) -> Response {
+async fn sign(
+    State(signer): State<Signer>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let Review { series_uid, report, by, decisions } = match posted(&headers, &body) {
         Ok(review) => review,
         Err(wrong) => return wrong.into_response(),
     };
     let mark = |Decided { id, decision, comment }: Decided| Mark { id, decision, comment };
     let marks = decisions.into_iter().map(mark).collect();
-    match signer.sign(Signing { series_uid, by, marks, accept_rest: false, seen: Some(report) }).await {
+    let signing = Signing { series_uid, by, marks, accept_rest: false, seen: Some(report) };
+    match signer.sign(peer.address.ip(), signing).await {
         Ok(signed) => {
             let (accepted, rejected) = (signed.accepted, signed.rejected);
             format!("Signed: {accepted} accepted, {rejected} rejected. The results are written again.").into_response()

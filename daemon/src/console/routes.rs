@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use custody::audit::Audit;
 use custody::level::Gate;
 use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
@@ -26,7 +27,7 @@ use super::access::{Entrance, Peer, guard};
 use super::door::Denied;
 use super::encode::Pictures;
 use super::places::Guest;
-use super::{Studies, assets, dicomweb, lesions, reading, socket};
+use super::{Studies, assets, dicomweb, lesions, reading, socket, trail};
 use crate::metrics::Metrics;
 
 /// Time limit of a request, for clients that stop sending.
@@ -40,6 +41,7 @@ pub struct Live {
     pub view: View,
     pub pictures: Pictures,
     pub gate: Gate,
+    pub audit: Audit,
     /// Limits how many pages can be open at the same time.
     pub viewers: Arc<Semaphore>,
     /// The same for pages on other machines: fewer, so that the kiosk always finds a place.
@@ -68,9 +70,9 @@ pub fn router(entrance: &Entrance, live: Option<Live>, studies: Option<Studies>)
         let figures = Router::new().route("/metrics", get(figures)).with_state(metrics);
         router = router
             .merge(lesions::routes(reading.clone(), signer.clone()))
-            .merge(reading::routes(reading))
+            .merge(reading::routes(reading, signer.clone()))
             .merge(reading::signing(signer))
-            .merge(dicomweb::routes(web))
+            .merge(dicomweb::routes(web, entrance.door.audit.clone()))
             .merge(figures);
     }
     router
@@ -211,23 +213,32 @@ struct StartExam {
     despite_screen: bool,
 }
 
-async fn start_exam(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Response {
+async fn start_exam(
+    State(site): State<Live>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let StartExam { id, name, birth_date, accession_number, worklist, despite_screen } = match posted(&headers, &body) {
         Ok(typed) => typed,
         Err(wrong) => return wrong.into_response(),
     };
     let typed = Patient { id, name, birth_date, accession_number };
-    match ask::order(&site.view, typed, &worklist).await {
+    let outcome = match ask::order(&site.view, typed, &worklist).await {
         Ok(order) => {
             let order = Order { despite_screen, ..order };
-            answer(ask(&site.view, |reply| Command::StartExam(order, reply)).await)
+            ask(&site.view, |reply| Command::StartExam(order, reply)).await
         }
-        Err(refusal) => answer(Err(refusal)),
-    }
+        Err(refusal) => Err(refusal),
+    };
+    trail::commanded(&site.audit, peer.address.ip(), "start-exam", &outcome);
+    answer(outcome)
 }
 
-async fn stop_exam(State(site): State<Live>) -> Response {
-    answer(ask(&site.view, Command::StopExam).await)
+async fn stop_exam(State(site): State<Live>, Extension(peer): Extension<Peer>) -> Response {
+    let outcome = ask(&site.view, Command::StopExam).await;
+    trail::commanded(&site.audit, peer.address.ip(), "stop-exam", &outcome);
+    answer(outcome)
 }
 
 #[derive(Deserialize)]

@@ -100,11 +100,12 @@ impl Server {
         let encoding = view
             .as_ref()
             .map(|view| tokio::spawn(pictures.clone().run(view.pictures.clone(), self.jpeg_quality, shutdown.clone())));
-        let (door, places) = (Arc::new(self.door), Places::default());
+        let (audit, door, places) = (self.door.audit.clone(), Arc::new(self.door), Places::default());
         let live = view.map(|view| Live {
             view,
             pictures,
             gate: self.gate,
+            audit,
             viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
             viewers_elsewhere: Arc::new(Semaphore::new(MOST_VIEWERS_ELSEWHERE)),
             shutdown: shutdown.clone(),

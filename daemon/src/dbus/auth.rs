@@ -2,7 +2,7 @@
 //! own user and root are allowed. The bus policy decides who may read (`systemd/dbus-1/system.d`).
 //!
 //! Every such call passes here, so here is where the audit trail gets its rows: one before the work begins, who may do what
-//! with which object or why not, and another if the work fails.
+//! with which object or why not, and another if the work fails. Commands of the live path do not wait for their rows.
 
 use std::collections::HashMap;
 
@@ -107,6 +107,11 @@ impl Verb {
             Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark | Self::LearnProfile => false,
         }
     }
+
+    /// What is done while somebody looks at live pictures. It does not wait for the disk: its rows are queued.
+    fn is_live(self) -> bool {
+        matches!(self, Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark)
+    }
 }
 
 /// What decides; chosen once, according to the bus.
@@ -153,10 +158,8 @@ impl Permit {
     pub async fn run<T>(self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let outcome = work.await;
         if let Err(error) = &outcome {
-            let name = error.name().to_string();
-            let failed = format!("failed: {}", name.rsplit('.').next().unwrap_or_default());
             let Self { audit, who, verb, object } = self;
-            if let Err(error) = write(audit, who, verb, object, failed).await {
+            if let Err(error) = write(audit, who, verb, object, failed(error)).await {
                 tracing::error!(%error, "a failure is not in the audit trail");
             }
         }
@@ -164,12 +167,29 @@ impl Permit {
     }
 }
 
+/// A failure as the audit trail has it: its kind, no words.
+pub fn failed(error: &Error) -> String {
+    let name = error.name().to_string();
+    format!("failed: {}", name.rsplit('.').next().unwrap_or_default())
+}
+
+/// # Errors
+/// When something that must be recorded cannot be. The rest goes on, and the trail says that rows are missing.
 async fn write(audit: Audit, who: String, verb: Verb, object: String, result: String) -> Result<(), Error> {
+    let internal = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
+    if verb.is_live() {
+        audit.later(Entry { who: &who, what: verb.name(), object: &object, result: &result });
+        return Ok(());
+    }
     let written = tokio::task::spawn_blocking(move || {
-        audit.record(Entry { who: &who, what: verb.name(), object: &object, result: &result })
+        let entry = Entry { who: &who, what: verb.name(), object: &object, result: &result };
+        if verb.must_be_recorded() {
+            return audit.record(entry);
+        }
+        audit.note(entry);
+        Ok(())
     });
-    let written = written.await.map_err(|error| Error::Internal(error.to_string()))?;
-    written.map_err(|error| Error::Internal(error.to_string()))
+    written.await.map_err(|error| internal(&error))?.map_err(|error| internal(&error))
 }
 
 /// A UID as the audit trail names it. What a caller gives for one may be anything, a name as well.
@@ -211,14 +231,12 @@ pub async fn require(
     };
     let own = rustix::process::geteuid().as_raw();
     let (who, allowed) = (format!("user {caller}"), decide(caller, own, answer));
-    let result = allowed.map_or_else(|why| format!("refused: {why}"), |()| "allowed".to_owned());
-    let written = write(authority.audit.clone(), who.clone(), verb, object.clone(), result).await;
-    allowed.map_err(|why| Error::NotAuthorized(format!("{}: {why}", verb.action())))?;
-    match written {
-        Err(error) if verb.must_be_recorded() => return Err(error),
-        Err(error) => tracing::error!(%error, "this is not in the audit trail"),
-        Ok(()) => {}
+    if let Err(why) = allowed {
+        let result = format!("refused: {why}");
+        authority.audit.refused(Entry { who: &who, what: verb.name(), object: &object, result: &result });
+        return Err(Error::NotAuthorized(format!("{}: {why}", verb.action())));
     }
+    write(authority.audit.clone(), who.clone(), verb, object.clone(), "allowed".to_owned()).await?;
     Ok(Permit { audit: authority.audit.clone(), who, verb, object })
 }
 

@@ -21,11 +21,13 @@ pub struct Filter {
     pub task: Option<String>,
     /// Of the audit trail, which is not in the database either.
     pub since_utc: Option<String>,
+    /// Number of a row of it.
+    pub before: Option<u64>,
 }
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { rows: Wanted { limit: DEFAULT_LIMIT, ..Wanted::default() }, task: None, since_utc: None }
+        Self { rows: Wanted { limit: DEFAULT_LIMIT, ..Wanted::default() }, task: None, since_utc: None, before: None }
     }
 }
 
@@ -47,6 +49,7 @@ impl Filter {
                 "series_uid" => filter.rows.series_uid = Some(text(name, value)?),
                 "state" => filter.rows.state = Some(text(name, value)?),
                 "since_utc" => filter.since_utc = Some(text(name, value)?),
+                "before" => filter.before = Some(u64::try_from(value).map_err(|_| wrong_type(name, "t"))?),
                 "task" => filter.task = Some(text(name, value)?),
                 "destination" => filter.rows.destination = Some(text(name, value)?),
                 _ => return Err(unknown(name, known)),

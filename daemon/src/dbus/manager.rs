@@ -118,14 +118,16 @@ impl Manager {
         self.reader.read(move |connection| query::events(connection, &filter.rows)).await
     }
 
-    /// The audit trail: who did what with which object, newest first. Options: limit u, since_utc s.
+    /// The audit trail: who did what with which object, newest first. Options: limit u, since_utc s, before t (only rows with
+    /// lower numbers, as whoever wants more than one call gives asks for).
     #[zbus(out_args("rows"))]
     async fn list_audit(&self, options: Options) -> Result<Vec<Audited>, Error> {
-        let filter = Filter::parse(&options, &["limit", "since_utc"])?;
-        let since = filter.since_utc.unwrap_or_default();
-        let rows = self.audited(|audit| audit.rows()).await?;
-        let rows = rows.into_iter().rev().take_while(|row| row.utc >= since);
-        Ok(rows.take(filter.rows.limit as usize).map(Audited::from).collect())
+        let filter = Filter::parse(&options, &["limit", "since_utc", "before"])?;
+        let (since, before) = (filter.since_utc.unwrap_or_default(), filter.before.unwrap_or(u64::MAX));
+        let limit = filter.rows.limit as usize;
+        // The clock may have jumped, so that an older row can lie between newer ones.
+        let rows = self.audited(move |audit| audit.newest(limit, before, |row| row.utc >= since)).await?;
+        Ok(rows.into_iter().map(Audited::from).collect())
     }
 
     /// Checks that every row of the audit trail fits to the one before. Returns how many there are, the number of the oldest
@@ -220,14 +222,14 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(OwnedObjectPath, u32, u32), Error> {
-        let object = format!("{}, signed as {name}", auth::named("series", &series_uid));
-        let permit = auth::require(&self.authority, Verb::ReviewSeries, object, connection, &header).await?;
         let mark = |(id, decision, comment): (String, String, String)| match Decision::parse(&decision) {
             Some(decision) => Ok(Mark { id, decision, comment }),
             None => Err(Error::InvalidArgument(format!("{decision:?} is neither accepted nor rejected"))),
         };
         let marks = decisions.into_iter().map(mark).collect::<Result<_, _>>()?;
         let accept_rest = filter::only_bool(&options, "accept_rest")?;
+        let object = format!("{}, signed as {name}", auth::named("series", &series_uid));
+        let permit = auth::require(&self.authority, Verb::ReviewSeries, object, connection, &header).await?;
         let signing = Signing { series_uid, by: name, marks, accept_rest, seen: None };
         let signed = permit.run(self.verbs.commands.review(signing)).await?;
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
@@ -381,17 +383,21 @@ impl Manager {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(OwnedObjectPath, bool), Error> {
-        let object = "a package file".to_owned();
-        let permit = auth::require(&self.authority, Verb::InstallModel, object, connection, &header).await?;
         let archive = std::fs::File::from(std::os::fd::OwnedFd::from(archive));
         // Reading from a pipe could block for ever.
         if !archive.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Err(Error::InvalidArgument("the archive is not a regular file".into()));
         }
+        let object = "a package file".to_owned();
+        let permit = auth::require(&self.authority, Verb::InstallModel, object, connection, &header).await?;
         let models = self.verbs.models.clone();
         let (key, change) = permit.run(super::off_thread(move || models.install(archive))).await?;
-        let entry = Entry { who: "scansided", what: "installed", object: &format!("package {key}"), result: "" };
-        self.authority.audit.note(entry);
+        let object = format!("package {key}");
+        let entry = move |audit: Audit| {
+            audit.note(Entry { who: "scansided", what: "installed", object: &object, result: "" });
+            Ok(())
+        };
+        self.audited(entry).await?;
         // Exports the object before its path is returned, so that the caller finds it at once.
         let path = names::model_path(&key);
         if let Some(listed) = self.verbs.models.list().into_iter().find(|listed| listed.entry.key == key) {

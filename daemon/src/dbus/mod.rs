@@ -53,6 +53,7 @@ use crate::dicomweb::Object;
 use crate::health;
 use crate::reader::Reader;
 
+pub use auth::{failed, named};
 pub use error::Error;
 pub use lesion::today;
 
