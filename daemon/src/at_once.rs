@@ -22,8 +22,12 @@ impl AtOnce {
         E: From<JoinError> + Send + 'static,
         F: FnOnce() -> Result<T, E> + Send + 'static,
     {
-        // Closed never.
-        let _place = self.0.acquire().await;
+        // Closed never. The work keeps its place to its end, also when nobody waits for it any more.
+        let place = self.0.clone().acquire_owned().await;
+        let work = move || {
+            let _place = place;
+            work()
+        };
         spawn_blocking(work).await?
     }
 }

@@ -60,6 +60,8 @@ pub struct Object {
     pub bytes: u64,
     /// It came from outside; otherwise it was made on the box.
     pub received: bool,
+    /// Why it cannot be exported.
+    pub trouble: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, DeserializeDict, Type, Serialize)]

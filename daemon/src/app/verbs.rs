@@ -31,6 +31,10 @@ use crate::dicomweb::{Object, Web, Which};
 
 /// Time limit of each step of the test of a destination with a URL.
 const ECHO: Duration = Duration::from_secs(10);
+/// Time limit for the first byte of an exported object, others included that are written before it.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5 * 60);
+/// A slower medium is given up, bytes a second.
+const SLOWEST: u64 = 128 << 10;
 
 /// Implements the commands of Manager1.
 pub struct Verbs {
@@ -291,7 +295,8 @@ impl dbus::Commands for Verbs {
 
     fn objects<'a>(&'a self, study_uid: &'a str, images: bool) -> BoxFuture<'a, Result<Vec<Object>, dbus::Error>> {
         Box::pin(async move {
-            let all = self.web.objects(Which { study_uid: study_uid.to_owned(), ..Which::default() }).await?;
+            let study = Which { study_uid: study_uid.to_owned(), ..Which::default() };
+            let all = self.web.objects_and_lost(study).await?;
             Ok(all.into_iter().filter(|object| images || !object.is_received()).collect())
         })
     }
@@ -305,7 +310,11 @@ impl dbus::Commands for Verbs {
             let mut written = Vec::new();
             for (sop_uid, to) in objects {
                 let object = self.web.one(study_uid.to_owned(), sop_uid).await?;
-                written.push(self.web.write(&object, to).await?);
+                // A file of a medium that does not answer cannot be left; the caller can.
+                let within = WRITTEN_WITHIN + Duration::from_secs(object.length() / SLOWEST);
+                let done = tokio::time::timeout(within, self.web.write(&object, to)).await;
+                let late = |_| dbus::Error::NotPossible("the medium takes too long to write an object".into());
+                written.push(done.map_err(late)??);
             }
             Ok(written)
         })

@@ -1,11 +1,11 @@
 //! HTTP routes of the page of recalls and lesions. `access` has allowed the request already.
 
-use axum::{Extension, Router};
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use hal::clock::now_utc;
 use models::lesion::entry::Entry;
 use serde::Deserialize;

@@ -1,11 +1,11 @@
 //! HTTP routes of the page on which studies are read. `access` has allowed the request already.
 
-use axum::{Extension, Router};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use dicom::segmentation::{Frame, Segmentation};
 use models::review::{Decision, Mark};
 use serde::{Deserialize, Serialize};
@@ -21,9 +21,8 @@ use crate::reading::{Error, Reading, ReadingFault};
 const BYTES: &str = "application/octet-stream";
 
 pub fn routes(reading: Reading, signer: Signer) -> Router {
-    let documents = Router::new()
-        .route("/reading/result/{result}/document", get(document))
-        .with_state((reading.clone(), signer));
+    let documents =
+        Router::new().route("/reading/result/{result}/document", get(document)).with_state((reading.clone(), signer));
     Router::new()
         .route("/studies", get(|| asset(Path(assets::STUDIES.into()))))
         .route("/reading/studies", get(studies))

@@ -37,8 +37,7 @@ pub async fn recorded<T>(
 /// `Internal` when it cannot be written.
 pub async fn written(audit: &Audit, from: IpAddr, what: &'static str, object: &str) -> Result<(), dbus::Error> {
     let (audit, who, object) = (audit.clone(), who(from), object.to_owned());
-    let record =
-        move || audit.record(Entry { who: &who, what, object: &object, result: "allowed" });
+    let record = move || audit.record(Entry { who: &who, what, object: &object, result: "allowed" });
     let done = tokio::task::spawn_blocking(record).await;
     let done = done.map_err(|error| dbus::Error::Internal(error.to_string()))?;
     done.map_err(|error| dbus::Error::Internal(error.to_string()))

@@ -316,6 +316,14 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_live_pictures_are_watched_with_waits_for_a_row() {
+        for verb in Verb::ALL {
+            assert!(!(verb.is_live() && verb.must_be_recorded()), "{verb:?}");
+        }
+        assert!([Verb::StartExam, Verb::StopExam, Verb::Freeze, Verb::Mark].into_iter().all(Verb::is_live));
+    }
+
+    #[test]
     fn every_verb_has_its_action_in_the_policy_file() {
         let policy = include_str!("../../../systemd/polkit-1/actions/org.scanside.Appliance1.policy");
         for verb in Verb::ALL {

@@ -312,7 +312,8 @@ impl Manager {
         permit.run(self.verbs.commands.hold(study_uid, &who, None)).await
     }
 
-    /// The objects of a study that count, as they can be exported: results, and what was received as well. Options: images b.
+    /// The objects of a study that count, as they can be exported: results, and what was received as well; `Trouble` says why one
+    /// cannot be. Options: images b.
     #[zbus(out_args("objects"))]
     async fn list_objects(&self, study_uid: &str, options: Options) -> Result<Vec<Object>, Error> {
         let images = filter::only_bool(&options, "images")?;

@@ -67,6 +67,8 @@ pub struct Object {
     pub bytes: u64,
     /// It came from outside; otherwise it was made here.
     pub received: bool,
+    /// Why it cannot be exported.
+    pub trouble: Option<String>,
 }
 
 impl From<crate::dicomweb::Object> for Object {
@@ -74,6 +76,7 @@ impl From<crate::dicomweb::Object> for Object {
         Self {
             bytes: object.length(),
             received: object.is_received(),
+            trouble: object.trouble().map(str::to_owned),
             sop_uid: object.header.sop_instance_uid,
             sop_class: object.header.sop_class_uid,
             series_uid: object.header.series_instance_uid,

@@ -123,10 +123,7 @@ fn some_store() -> (tempfile::TempDir, Store) {
     (directory, store)
 }
 
-#[tokio::test]
-async fn the_interfaces_are_those_checked_in() {
-    let (directory, store) = some_store();
-    let models = some_models(directory.path(), &store);
+fn some_manager(store: &Store, models: ::study::model::Models) -> manager::Manager {
     let facts = super::Facts {
         version: String::new(),
         simulated: false,
@@ -139,19 +136,21 @@ async fn the_interfaces_are_those_checked_in() {
         callers: node::callers::Callers::default(),
         health: crate::health::channel().1,
     };
-    let manager = manager::Manager {
+    manager::Manager {
         facts,
         gate: custody::level::Gate::default(),
         reader: crate::reader::Reader::new(store.clone()),
-        verbs: super::Verbs {
-            commands: std::sync::Arc::new(NoCommands),
-            models: models.clone(),
-            live: None,
-            audit: Audit::default(),
-        },
+        verbs: super::Verbs { commands: std::sync::Arc::new(NoCommands), models, live: None, audit: Audit::default() },
         authority: super::auth::Authority::of_tests(),
         counts: std::sync::Arc::default(),
-    };
+    }
+}
+
+#[tokio::test]
+async fn the_interfaces_are_those_checked_in() {
+    let (directory, store) = some_store();
+    let models = some_models(directory.path(), &store);
+    let manager = some_manager(&store, models.clone());
     compare(&manager, "org.scanside.Appliance1.Manager1.xml");
     let connection = store.connect(Durability::Rebuildable).unwrap();
     let all = Wanted { limit: 100, ..Wanted::default() };
@@ -253,4 +252,47 @@ fn counts_are_those_of_the_tables() {
         quarantined: 1,
     };
     assert_eq!(counts, expected);
+}
+
+/// A row says "allowed" before the work begins, so nothing may fail between row and work. On a connection without a bus nobody
+/// is allowed: what names the argument was looked at before.
+#[tokio::test]
+async fn what_is_asked_wrongly_is_refused_before_anybody_is_allowed_to_do_it() {
+    let (directory, store) = some_store();
+    let models = some_models(directory.path(), &store);
+    let manager = some_manager(&store, models);
+    let guid = zbus::Guid::generate();
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let server = zbus::connection::Builder::unix_stream(ours).server(guid).p2p();
+    let server = server.serve_at(super::names::ROOT, manager).build();
+    let client = zbus::connection::Builder::unix_stream(theirs).p2p().build();
+    let (_server, client) = tokio::try_join!(server, client).unwrap();
+    let none = super::filter::Options::new;
+    let unknown = || super::filter::Options::from([("bogus".to_owned(), true.into())]);
+    let (pipe, _writer) = std::io::pipe().unwrap();
+    let pipe = || zbus::OwnedFd::from(std::os::fd::OwnedFd::from(pipe.try_clone().unwrap()));
+    let marks = |decision: &str| vec![("nodule-1".to_owned(), decision.to_owned(), String::new())];
+    let interface = Some("org.scanside.Appliance1.Manager1");
+    // The bodies have different types.
+    macro_rules! fault {
+        ($method:literal, $body:expr) => {
+            match client.call_method(None::<&str>, super::names::ROOT, interface, $method, &$body).await {
+                Err(zbus::Error::MethodError(name, ..)) => name.as_str().rsplit('.').next().unwrap().to_owned(),
+                other => panic!("{}: {other:?}", $method),
+            }
+        };
+    }
+    let wrong = [
+        fault!("ReviewSeries", ("1.1", "A", marks("maybe"), none())),
+        fault!("ReviewSeries", ("1.1", "A", marks("accepted"), unknown())),
+        fault!("InstallModel", (pipe(),)),
+        fault!("ExportObjects", ("1", vec![("1.1.1".to_owned(), pipe())])),
+        fault!("Rerun", ("1", unknown())),
+        fault!("ChangeDelivery", (1_i64, "burn")),
+        fault!("ResolveStudy", ("1", "both")),
+        fault!("EnterLesion", ("A", "no JSON")),
+        fault!("ListAudit", (unknown(),)),
+    ];
+    assert_eq!(wrong, ["InvalidArgument"; 9]);
+    assert_eq!(fault!("Rerun", ("1", none())), "NotAuthorized", "what is right gets as far as that");
 }

@@ -8,12 +8,13 @@ mod query;
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use custody::instance::Instance;
 use custody::spool::{self, Spool};
 use custody::store::lists::{self, Wanted};
-use custody::store::{self, instances, results, series};
+use custody::store::results::{self, ResultRow};
+use custody::store::{self, instances, series};
 use dicom::header::Header;
 use dicom::pixels::error::DecodeError;
 use dicom::pixels::pictures::Pictures;
@@ -116,7 +117,15 @@ pub struct Object {
 #[derive(Debug, Clone)]
 enum Held {
     Received(Box<Instance>),
-    Made { file: PathBuf, length: u64, sha256: String },
+    Made {
+        file: PathBuf,
+        length: u64,
+        sha256: String,
+    },
+    /// It was made, and cannot be given: why.
+    Lost {
+        why: String,
+    },
 }
 
 impl Object {
@@ -125,9 +134,18 @@ impl Object {
         matches!(self.held, Held::Received(_))
     }
 
+    /// Why it cannot be given, of a result that was made and cannot be read any more.
+    pub fn trouble(&self) -> Option<&str> {
+        match &self.held {
+            Held::Lost { why } => Some(why),
+            Held::Received(_) | Held::Made { .. } => None,
+        }
+    }
+
     /// Of its Part 10 file, bytes.
     pub fn length(&self) -> u64 {
         match &self.held {
+            Held::Lost { .. } => 0,
             Held::Received(instance) => instance.location.length(),
             Held::Made { length, .. } => *length,
         }
@@ -215,6 +233,16 @@ impl Web {
     /// # Errors
     /// `NotFound` when there is none.
     pub async fn objects(&self, which: Which) -> Result<Vec<Object>, Error> {
+        let mut objects = self.objects_and_lost(which).await?;
+        objects.retain(|object| object.trouble().is_none());
+        if objects.is_empty() { Err(Error::NotFound) } else { Ok(objects) }
+    }
+
+    /// As [`Web::objects`], and the results that should be there and cannot be read.
+    ///
+    /// # Errors
+    /// `NotFound` when there is neither.
+    pub async fn objects_and_lost(&self, which: Which) -> Result<Vec<Object>, Error> {
         let folder = self.folder.clone();
         let read = move |connection: &Connection| {
             let mut objects = Vec::new();
@@ -226,14 +254,7 @@ impl Web {
                 }));
             }
             for row in results::newest_of_study(connection, &which.study_uid)? {
-                let file = folder.join(&row.file);
-                // One that is gone was evicted.
-                let Ok(open) = File::open(&file) else { continue };
-                let Ok(scan) = dicom::scan::scan(BufReader::new(open)) else { continue };
-                objects.push(Object {
-                    header: scan.header,
-                    held: Held::Made { file, length: row.length, sha256: row.sha256 },
-                });
+                objects.push(made(&folder, row));
             }
             objects.retain(|object| which.takes(&object.header));
             objects.sort_by_key(|object| (object.header.series_number, object.header.instance_number));
@@ -306,6 +327,7 @@ impl Web {
                     let written = copy(&mut File::open(file)?, to)?;
                     if written == *sha256 { Ok(written) } else { Err(Error::Damaged) }
                 }
+                Held::Lost { .. } => Err(Error::NotFound),
             })
             .await
     }
@@ -350,6 +372,34 @@ impl Web {
         match &object.held {
             Held::Received(instance) => Ok(self.spool.read_checked(instance)?),
             Held::Made { file, .. } => Ok(std::fs::read(file)?),
+            Held::Lost { .. } => Err(Error::NotFound),
+        }
+    }
+}
+
+/// A result, with the header of its file.
+fn made(folder: &Path, row: ResultRow) -> Object {
+    let file = folder.join(&row.file);
+    let header = match File::open(&file) {
+        Ok(open) => {
+            dicom::scan::scan(BufReader::new(open)).map_err(|error| format!("its file cannot be read: {error}"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err("its file is gone (evicted or removed)".into())
+        }
+        Err(error) => Err(format!("its file cannot be read: {error}")),
+    };
+    match header {
+        Ok(scan) => Object { header: scan.header, held: Held::Made { file, length: row.length, sha256: row.sha256 } },
+        Err(why) => {
+            let header = Header {
+                sop_class_uid: row.sop_class,
+                sop_instance_uid: row.sop_uid,
+                study_instance_uid: row.study_uid,
+                series_instance_uid: row.series_uid,
+                ..Header::default()
+            };
+            Object { header, held: Held::Lost { why } }
         }
     }
 }

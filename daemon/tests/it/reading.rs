@@ -1,6 +1,7 @@
 //! Who may read studies on the page, and what is answered when there is nothing to read.
 
 use config::settings::Console;
+use custody::audit::Audit;
 use custody::level::Gate;
 use custody::spool::Spool;
 use custody::store::Store;
@@ -93,6 +94,36 @@ async fn what_is_signed_on_the_page_is_what_the_bus_would_sign() {
     let long = format!("{}{}", review, " ".repeat(300_000));
     assert_eq!(site.post("/reading/review", &long).await.status, 413);
     site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_entered_and_taken_away_on_the_page_stands_in_the_audit_trail_with_the_address() {
+    let (folder, mut studies) = empty();
+    let audit = Audit::at(&folder.path().join("audit"));
+    studies.signer = studies.signer.recording(audit.clone());
+    let settings = Console { address: "127.0.0.1:0".into(), ..Console::default() };
+    let site = Site::of_studies(settings, studies).await;
+    let review = r#"{"series_uid":"1.2.3","report":"1.2.9","by":"Anna","decisions":[]}"#;
+    assert_eq!(site.post("/reading/review", review).await.status, 409);
+    for list in ["GET /reading/recalls.csv", "GET /reading/recalls.fhir"] {
+        assert_eq!(site.ask(list, &[], "").await.status, 200);
+    }
+    site.stop().await;
+    drop(audit);
+    let mut rows = Audit::at(&folder.path().join("audit")).newest(usize::MAX, u64::MAX, |_| true).unwrap();
+    rows.sort_by_key(|row| row.number);
+    let said: Vec<_> =
+        rows[1..].iter().map(|row| (row.what.as_str(), row.object.as_str(), row.result.as_str())).collect();
+    let signed = "series 1.2.3, signed as Anna";
+    for row in [
+        ("review-series", signed, "allowed"),
+        ("review-series", signed, "failed: NotPossible"),
+        ("export", "list of recalls (CSV)", "allowed"),
+        ("export", "list of recalls (FHIR)", "allowed"),
+    ] {
+        assert!(said.contains(&row), "{row:?} {said:?}");
+    }
+    assert!(rows[1..].iter().all(|row| row.who == "page 127.0.0.1"), "{rows:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,5 +140,21 @@ async fn a_study_is_exported_as_a_file_set_that_others_open_and_a_second_one_is_
         differs.is_empty() && lacks.is_empty() && ours.len() == theirs.len(),
         "ours {differs:#?}, theirs {lacks:#?}"
     );
+
+    // One result is gone: the rest is there, and everybody is told that it is not whole.
+    let gone = made.iter().find(|one| one.study_uid == uid).unwrap();
+    std::fs::remove_file(&gone.file).unwrap();
+    let partial = tempfile::tempdir().unwrap();
+    let to = partial.path().to_str().unwrap();
+    for which in [["--since", "1 day"].as_slice(), &[uid.as_str()]] {
+        let output = ctl(&appliance, &[&["export", "--to", to], which].concat()).await;
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), said["complete"].as_bool()), (Some(1), Some(false)), "{said}");
+        let left_out = said["left_out"].as_array().unwrap();
+        assert_eq!((left_out.len(), left_out[0]["object"].as_str()), (1, Some(gone.sop_uid.as_str())), "{said}");
+        assert!(left_out[0]["why"].as_str().unwrap().contains("is gone"), "{said}");
+    }
+    let listed = judged(&python, partial.path()).await;
+    assert_eq!(listed["files"].as_array().unwrap().len(), made.len() - 1, "{listed}");
     appliance.stop().await.unwrap();
 }

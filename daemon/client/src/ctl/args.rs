@@ -120,7 +120,9 @@ Examples:
   scansidectl export --since 2026-01-31 --to /media/usb
   scansidectl --json export --since '3 days' --to results
 
-Any DICOM viewer opens the folder by its DICOMDIR. Studies are added to what was exported there before.";
+Any DICOM viewer opens the folder by its DICOMDIR. Studies are added to what was exported there before.
+Exit code 1 when anything was left out: what was still being received or analysed, has no results, cannot be
+read. It is listed with the reason; the rest is on the medium. Ctrl-C leaves the medium as it was.";
 
 /// Controls a Scanside imaging appliance.
 #[derive(Debug, Parser)]
@@ -265,7 +267,7 @@ pub struct AuditOptions {
     /// Rows since then: `2026-01-31` (local time), or how long ago: `3 days`.
     #[arg(long, value_name = "TIME", global = true)]
     pub since: Option<String>,
-    /// Number of rows (10000 at most).
+    /// Number of rows; 0: all.
     #[arg(long, default_value_t = 50)]
     pub limit: u32,
 }
@@ -274,7 +276,7 @@ pub struct AuditOptions {
 pub enum AuditCommand {
     /// Check that no row was changed, removed or put in between; names the first that does not fit. Exit code 1 if there is one.
     Verify,
-    /// Write the rows (10000 at most) for an audit record repository.
+    /// Write the rows for an audit record repository.
     Export {
         /// DICOM audit messages (PS3.15 A.5), one XML document a line.
         #[arg(long, value_name = "FILE")]

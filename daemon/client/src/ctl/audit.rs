@@ -18,18 +18,33 @@ pub async fn run(manager: &ManagerProxy<'_>, options: &AuditOptions, output: &Ou
     let since = options.since.as_deref().map(|since| export::moment(since, &Zoned::now())).transpose()?;
     // As the rows have it, with milliseconds.
     let since = since.map(|since| format!("{since:.3}"));
-    let fetch = async |limit: u32| {
-        let mut options = Options::from([("limit", limit.into())]);
+    let page = async |limit: u32, before: u64| {
+        let mut options = Options::from([("limit", limit.into()), ("before", before.into())]);
         if let Some(since) = &since {
             options.insert("since_utc", since.as_str().into());
         }
         manager.list_audit(options).await
     };
+    let fetch = async |limit: u32| all(limit, &page).await;
     match &options.command {
         None => list(&output.newest(options.limit, fetch).await?, output),
         Some(AuditCommand::Verify) => verify(manager, output).await,
         Some(AuditCommand::Export { dicom }) => write(dicom, fetch(0).await?, output),
     }
+}
+
+/// The newest `limit` rows (0: all), in as many calls as it takes; `page` gives rows with numbers below a number.
+async fn all<E>(limit: u32, page: &impl AsyncFn(u32, u64) -> Result<Vec<Audited>, E>) -> Result<Vec<Audited>, E> {
+    let most = if limit == 0 { usize::MAX } else { limit as usize };
+    let (mut rows, mut before) = (Vec::new(), u64::MAX);
+    while rows.len() < most {
+        let wanted = u32::try_from(most - rows.len()).unwrap_or(0);
+        let more = page(wanted, before).await?;
+        let Some(least) = more.iter().map(|row| row.number).min() else { break };
+        before = least;
+        rows.extend(more);
+    }
+    Ok(rows)
 }
 
 fn list(rows: &[Audited], output: &Output) -> Result<(), Failure> {
@@ -86,4 +101,36 @@ fn write(file: &Path, mut rows: Vec<Audited>, output: &Output) -> Result<(), Fai
         return output.json(&serde_json::json!({ "messages": rows.len() }));
     }
     output.line(&format!("{} written to {}.", count(rows.len() as u64, "message", "messages"), file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: u64) -> Audited {
+        let text = String::new;
+        Audited {
+            number,
+            utc: text(),
+            who: text(),
+            what: text(),
+            object: text(),
+            result: text(),
+            previous: text(),
+            hash: text(),
+        }
+    }
+
+    /// A call gives 10,000 rows at most, whatever it is asked for.
+    #[tokio::test]
+    async fn all_rows_are_fetched_however_few_a_call_gives() {
+        let page = async |limit: u32, before: u64| {
+            let most = if limit == 0 { 10_000 } else { limit.min(10_000) };
+            Ok::<_, ()>((1..=25_000).rev().filter(|number| *number < before).take(most as usize).map(row).collect())
+        };
+        let numbers = |rows: Vec<Audited>| rows.iter().map(|row| row.number).collect::<Vec<_>>();
+        assert_eq!(numbers(all(0, &page).await.unwrap()), (1..=25_000).rev().collect::<Vec<_>>());
+        assert_eq!(numbers(all(12_000, &page).await.unwrap()), (13_001..=25_000).rev().collect::<Vec<_>>());
+        assert_eq!(numbers(all(3, &page).await.unwrap()), [25_000, 24_999, 24_998]);
+    }
 }

@@ -1,62 +1,54 @@
 //! `export`: writes studies to a folder or medium as a DICOM file-set. The box writes the bytes into files that this command has
 //! opened: so what is in custody stays the box's, and where it may be written the caller's.
 
+mod folder;
 mod medium;
+mod summary;
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
-use serde::Serialize;
 
-use self::medium::{Medium, Outcome};
+use self::medium::Medium;
+use self::summary::Exported;
 use super::args::ExportOptions;
 use super::failure::Failure;
-use super::output::{Output, bytes, count};
+use super::output::Output;
 use super::studies;
 use crate::{ManagerProxy, Object, Options, Study};
 
 /// As many files as the system bus lets a message carry (`max_message_unix_fds`).
 const AT_ONCE: usize = 16;
-
-/// As `export --json` prints it.
-#[derive(Debug, Default, Serialize)]
-struct Exported {
-    studies: Vec<String>,
-    added: u64,
-    replaced: u64,
-    already_there: u64,
-    bytes: u64,
-    /// SOP Instance UIDs of objects that a DICOMDIR cannot list.
-    left_out: Vec<String>,
-}
+const TICK: Duration = Duration::from_millis(200);
 
 pub async fn run(manager: &ManagerProxy<'_>, options: &ExportOptions, output: &Output) -> Result<(), Failure> {
-    let mut chosen = Vec::new();
+    let (mut chosen, mut exported) = (Vec::new(), Exported::default());
     for study in wanted(manager, options).await? {
         let images = Options::from([("images", options.images.into())]);
         match manager.list_objects(&study.study_uid, images).await.map_err(Failure::from) {
-            Ok(objects) => chosen.push((study, objects)),
+            Ok(objects) => {
+                let objects = exported.sorted(&study, objects, options.images);
+                chosen.push((study, objects));
+            }
             // Among many some may be evicted.
-            Err(failure) if options.since.is_some() => failure.print(output),
+            Err(failure) if options.since.is_some() => exported.study_is_left_out(&study.study_uid, failure.message()),
             Err(failure) => return Err(failure),
         }
     }
     let objects = || chosen.iter().flat_map(|(_, objects)| objects);
     let (total, files) = (objects().map(|one| one.bytes).sum(), objects().count() as u64);
     if files == 0 {
+        let _ = exported.tell(&options.to, output);
         let remedy = "without results there are the images: --images; see `scansidectl studies list`";
         return Err(Failure::new("there is nothing to export", remedy));
     }
     let mut medium = Medium::open(&options.to, total, files)?;
     output.note("What is written names patients: whoever has the medium can read it.");
-    let bar = if output.shows_progress() { ProgressBar::new(total) } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {eta}") {
-        bar.set_style(style);
-    }
-    let mut exported = Exported::default();
+    let bar = progress(total, output);
     for (study, objects) in &chosen {
         for some in objects.chunks(AT_ONCE) {
             if let Err(failure) = write(manager, study, some, &mut medium, &mut exported).await {
@@ -67,11 +59,24 @@ pub async fn run(manager: &ManagerProxy<'_>, options: &ExportOptions, output: &O
             }
             bar.inc(some.iter().map(|one| one.bytes).sum());
         }
-        exported.studies.push(study.study_uid.clone());
     }
+    bar.set_message("the directory");
+    let finished = medium.finish();
     bar.finish_and_clear();
-    medium.finish()?;
-    tell(&exported, options, output)
+    finished?;
+    exported.tell(&options.to, output)
+}
+
+/// It moves on by itself, so that a medium that is slow differs from a program that hangs. Ctrl-C ends the program at once:
+/// what was on the medium is as it was, and the next export removes what is left over.
+fn progress(total: u64, output: &Output) -> ProgressBar {
+    let bar = if output.shows_progress() { ProgressBar::new(total) } else { ProgressBar::hidden() };
+    let template = "{spinner} {bar:30} {bytes} of {total_bytes}, {eta} left, {elapsed} so far {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
+    bar
 }
 
 /// The studies that are named, and those since a time.
@@ -128,40 +133,9 @@ async fn write(
     if hashes.len() != files.len() {
         return Err(Failure::new("the box wrote another number of objects", "report this as a bug"));
     }
-    for ((object, (name, file)), sha256) in objects.iter().zip(files).zip(hashes) {
-        match medium.take(name, &file, &sha256)? {
-            Outcome::Added => exported.added += 1,
-            Outcome::Replaced => exported.replaced += 1,
-            Outcome::AlreadyThere => {
-                exported.already_there += 1;
-                continue;
-            }
-            Outcome::LeftOut => {
-                exported.left_out.push(object.sop_uid.clone());
-                continue;
-            }
-        }
-        exported.bytes += object.bytes;
-    }
-    Ok(())
-}
-
-fn tell(exported: &Exported, options: &ExportOptions, output: &Output) -> Result<(), Failure> {
-    if output.is_json() {
-        return output.json(exported);
-    }
-    let studies = count(exported.studies.len() as u64, "study", "studies");
-    let written = count(exported.added + exported.replaced, "object", "objects");
-    let place = options.to.display();
-    output.line(&format!("{studies}: {written} written to {place}, {}.", bytes(exported.bytes)))?;
-    if exported.already_there > 0 {
-        output.line(&format!("{} there already.", count(exported.already_there, "object was", "objects were")))?;
-    }
-    if !exported.left_out.is_empty() {
-        let left = count(exported.left_out.len() as u64, "object", "objects");
-        output.line(&format!(
-            "{left} left out: a DICOMDIR of Scanside has no record for their kind; --json names them."
-        ))?;
+    for ((object, (name, mut file)), sha256) in objects.iter().zip(files).zip(hashes) {
+        let outcome = medium.take(name, &mut file, &sha256)?;
+        exported.count(study, object, outcome);
     }
     Ok(())
 }

@@ -66,6 +66,11 @@ impl Failure {
         self
     }
 
+    /// What is wrong, without what helps.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }

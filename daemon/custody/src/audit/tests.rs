@@ -223,7 +223,12 @@ fn whoever_may_do_nothing_cannot_push_older_rows_out() {
     some(&audit, 1);
     for number in 0..5000 {
         let (who, object) = (format!("user {}", 1000 + number % 50), format!("study 1.2.{number}"));
-        audit.refused(Entry { who: &who, what: "export", object: &object, result: "refused: polkit does not allow it" });
+        audit.refused(Entry {
+            who: &who,
+            what: "export",
+            object: &object,
+            result: "refused: polkit does not allow it",
+        });
     }
     drop(audit);
     let all = rows(&Audit::at(folder.path()));

@@ -15,6 +15,9 @@ pub struct Existing {
     pub ours: bool,
     /// Path below the root and SOP Instance UID of each file.
     pub files: Vec<(Vec<String>, String)>,
+    /// Files that it lists in a way that is not followed: a path that leads out of the folder or holds what no name may
+    /// hold, or no UID.
+    pub odd: Vec<String>,
 }
 
 impl Existing {
@@ -28,21 +31,24 @@ impl Existing {
         if trimmed(&meta.media_storage_sop_class_uid) != uids::MEDIA_STORAGE_DIRECTORY_STORAGE {
             return Err(failed(format!("its class is {}", trimmed(&meta.media_storage_sop_class_uid))));
         }
-        let records = items(&file, tags::DIRECTORY_RECORD_SEQUENCE).iter();
-        let files = records.filter_map(|record| {
-            let path = text(record, tags::REFERENCED_FILE_ID)?;
-            let uid = text(record, tags::REFERENCED_SOP_INSTANCE_UID_IN_FILE)?;
+        let (mut files, mut odd) = (Vec::new(), Vec::new());
+        for record in items(&file, tags::DIRECTORY_RECORD_SEQUENCE) {
+            let Some(listed) = text(record, tags::REFERENCED_FILE_ID) else { continue };
             // A component that leads out of the folder is none.
-            let path: Vec<String> = path.split('\\').map(|part| part.trim().to_owned()).collect();
+            let path: Vec<String> = listed.split('\\').map(|part| part.trim().to_owned()).collect();
             let sound = |part: &String| {
                 !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             };
-            path.iter().all(sound).then_some((path, uid))
-        });
+            match text(record, tags::REFERENCED_SOP_INSTANCE_UID_IN_FILE) {
+                Some(uid) if path.iter().all(sound) => files.push((path, uid)),
+                _ => odd.push(listed),
+            }
+        }
         Ok(Self {
             uid: trimmed(&meta.media_storage_sop_instance_uid),
             ours: trimmed(&meta.implementation_class_uid) == CLASS_UID,
-            files: files.collect(),
+            files,
+            odd,
         })
     }
 }

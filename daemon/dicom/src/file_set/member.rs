@@ -3,7 +3,7 @@
 //! Where a key that must have a value has none in the object, it gets the one that DCMTK's dcmmkdir gives it, too, so that
 //! an old or careless sender keeps nobody from reading the medium.
 
-use std::io::Cursor;
+use std::io::{Read, Seek};
 
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
@@ -15,6 +15,9 @@ use crate::dataset::{items, text};
 use crate::header::Header;
 use crate::pixels::parse;
 use crate::scan;
+
+/// Of a file no more than this is read into memory, bytes; pixel data is skipped.
+const MOST_HEADER: u64 = 256 << 20;
 
 const NO_DATE: &str = "19000101";
 const NO_TIME: &str = "000000";
@@ -36,14 +39,14 @@ pub struct Member {
 }
 
 impl Member {
-    /// `None` for an object of a kind that the directory has no record for here; it cannot be a member.
+    /// Reads the header only. `None` for an object of a kind that the directory has no record for here; it cannot be a member.
     ///
     /// # Errors
     /// When the object cannot be read.
-    pub fn read(file_id: Vec<String>, part10: &[u8]) -> Result<Option<Self>, Error> {
+    pub fn read(file_id: Vec<String>, part10: &mut (impl Read + Seek)) -> Result<Option<Self>, Error> {
         let failed = |error: &dyn std::fmt::Display| Error::DataSet(error.to_string());
-        let header = scan::scan(Cursor::new(part10)).map_err(|error| failed(&error))?.header;
-        let set = parse::data_set(part10).map_err(|error| failed(&error))?;
+        let header = scan::scan(&mut *part10).map_err(|error| failed(&error))?.header;
+        let set = parse::data_set_of(part10, MOST_HEADER).map_err(|error| failed(&error))?;
         let Some(kind) = record_type(&header) else { return Ok(None) };
         let own = own_keys(kind, &header, &set);
         let id = header.patient_id.clone();

@@ -1,5 +1,7 @@
 //! A directory is read back as it was written, by this crate; `hil-tests` has it read by others.
 
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
@@ -42,7 +44,7 @@ fn object(class: &str, uid: &str, more: &[(Tag, VR, &str)]) -> Vec<u8> {
 }
 
 fn member(number: usize, part10: &[u8]) -> Member {
-    Member::read(vec!["SCANSIDE".into(), format!("I{number:07}")], part10).unwrap().unwrap()
+    Member::read(vec!["SCANSIDE".into(), format!("I{number:07}")], &mut Cursor::new(part10)).unwrap().unwrap()
 }
 
 #[test]
@@ -111,7 +113,7 @@ fn keys_that_must_have_a_value_get_one_and_other_kinds_are_no_members() {
         assert!(text(&records[index], tag).is_some_and(|value| !value.is_empty()), "{tag}");
     }
     let waveform = object("1.2.840.10008.5.1.4.1.1.9.1.1", "1.2.3.1", &[]);
-    assert!(Member::read(Vec::new(), &waveform).unwrap().is_none());
+    assert!(Member::read(Vec::new(), &mut Cursor::new(&waveform)).unwrap().is_none());
     assert!(matches!(Existing::read(&waveform), Err(Error::NoDirectory(_))));
 }
 
@@ -119,5 +121,37 @@ fn keys_that_must_have_a_value_get_one_and_other_kinds_are_no_members() {
 fn a_path_that_leads_out_of_the_folder_is_not_followed() {
     let mut out = member(1, &object(CT, "1.2.3.1", &[]));
     out.file_id = vec!["..".into(), "ETC".into()];
-    assert!(Existing::read(&directory("2.25.7", &[out]).unwrap()).unwrap().files.is_empty());
+    let existing = Existing::read(&directory("2.25.7", &[out]).unwrap()).unwrap();
+    assert!(existing.files.is_empty());
+    assert_eq!(existing.odd, ["..\\ETC"], "it is named");
+}
+
+/// Counts what is read.
+struct Counted(Cursor<Vec<u8>>, u64);
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1 += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn of_a_large_image_only_the_header_is_read() {
+    let mut set = dicom_object::from_reader(Cursor::new(object(CT, "1.2.3.1", &[]))).unwrap();
+    set.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::from(vec![7_u8; 40 << 20])));
+    let mut bytes = Vec::new();
+    set.write_all(&mut bytes).unwrap();
+    let mut counted = Counted(Cursor::new(bytes), 0);
+    assert!(Member::read(vec!["I1".into()], &mut counted).unwrap().is_some());
+    assert!(counted.1 < 1 << 20, "{} bytes were read", counted.1);
+    let few = parse::data_set_of(&mut counted, 64).unwrap_err().to_string();
+    assert!(few.contains("before its pixel data"), "{few}");
 }

@@ -1,6 +1,6 @@
 //! Parses the data set of an instance with a recursive parser, which sees only what `scan::check` has let pass.
 
-use std::io::Cursor;
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dicom_core::Tag;
@@ -19,6 +19,22 @@ pub fn data_set(part10: &[u8]) -> Result<InMemDicomObject, DecodeError> {
     Ok(object(part10, Some(tags::PIXEL_DATA))?.into_inner())
 }
 
+/// As [`data_set`], of a file of which no more than `most` bytes are read into memory: pixel data is skipped.
+///
+/// # Errors
+/// When it cannot be read or parsed, or has more than that before the pixel data.
+pub fn data_set_of(file: &mut (impl Read + Seek), most: u64) -> Result<InMemDicomObject, DecodeError> {
+    let failed = |reason: String| DecodeError::DataSet { reason };
+    scan::check(&mut *file).map_err(|error| failed(error.to_string()))?;
+    file.seek(SeekFrom::Start(0)).map_err(|error| failed(error.to_string()))?;
+    let mut bounded = file.take(most);
+    let parsed = from_reader(BufReader::new(&mut bounded), Some(tags::PIXEL_DATA));
+    if bounded.limit() == 0 {
+        return Err(failed(format!("more than {} MiB lie before its pixel data", most >> 20)));
+    }
+    Ok(parsed?.into_inner())
+}
+
 /// The whole object, with its file meta group.
 ///
 /// # Errors
@@ -30,6 +46,11 @@ pub fn whole(part10: &[u8]) -> Result<DefaultDicomObject, DecodeError> {
 fn object(part10: &[u8], until: Option<Tag>) -> Result<DefaultDicomObject, DecodeError> {
     let failed = |reason: String| DecodeError::DataSet { reason };
     scan::check(Cursor::new(part10)).map_err(|error| failed(error.to_string()))?;
+    from_reader(part10, until)
+}
+
+fn from_reader(part10: impl Read, until: Option<Tag>) -> Result<DefaultDicomObject, DecodeError> {
+    let failed = |reason: String| DecodeError::DataSet { reason };
     let options = OpenFileOptions::new().read_preamble(ReadPreamble::Always);
     let options = match until {
         Some(tag) => options.read_until(tag),

@@ -10,14 +10,14 @@ fn event(what: &str) -> (Code, Code, &'static str) {
     let security = ("110113", "Security Alert");
     let activity = ("110100", "Application Activity");
     match what {
-        "export" => (("110106", "Export"), ("110106", "Export"), "R"),
+        "export" | "retrieve" => (("110106", "Export"), ("110106", "Export"), "R"),
         "login" => (("110114", "User Authentication"), ("110122", "Login"), "E"),
         "started" => (activity, ("110120", "Application Start"), "E"),
         "configuration changed" => (security, ("110131", "Software Configuration"), "E"),
         "install-model" | "activate-model" | "remove-model" | "installed" => {
             (security, ("110131", "Software Configuration"), "E")
         }
-        "begun" | "mended" | "retired" | "database built again" => {
+        "begun" | "mended" | "damaged" | "lost" | "retired" | "database built again" => {
             (("110101", "Audit Log Used"), ("110101", "Audit Log Used"), "U")
         }
         "review-series" | "resolve-study" => {

@@ -3,13 +3,14 @@
 //! before that, the medium is what it was.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use dicom::file_set::{self, Existing, Member};
 use sha2::{Digest, Sha256};
 
+use super::folder::{Folder, failed, to_medium};
 use crate::ctl::failure::Failure;
 use crate::ctl::output::bytes;
 
@@ -21,21 +22,26 @@ const PARTIAL: &str = "PARTIAL";
 const NEW: &str = "DICOMDIR.NEW";
 /// What a directory and the rounding of file lengths to clusters need, bytes for each file.
 const OVERHEAD: u64 = 34 << 10;
+/// The longest DICOMDIR that is read: that of some million files.
+const MOST_DIRECTORY: u64 = 1 << 30;
 
 #[derive(Debug)]
 pub struct Medium {
-    root: PathBuf,
+    root: Folder,
+    own: Folder,
+    partial: Folder,
     /// SOP Instance UID of the file-set's directory.
     uid: String,
-    /// What is there already.
+    /// What is there already, then what was written.
     members: Vec<Member>,
     /// Name of the folder that this export makes.
     folder: String,
-    written: Vec<Member>,
     files: usize,
+    /// Anything is listed that was not before.
+    changed: bool,
     /// Files that nothing names any more once the new directory is there.
-    replaced: Vec<PathBuf>,
-    /// Where each object that is there already stands in `members`.
+    replaced: Vec<Vec<String>>,
+    /// Where each object stands in `members`.
     known: HashMap<String, usize>,
 }
 
@@ -48,72 +54,46 @@ pub enum Outcome {
     /// Other bytes of the same UID were there.
     Replaced,
     /// A directory has no record for its kind.
-    LeftOut,
-}
-
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> Failure + '_ {
-    move |error| {
-        let remedy = match error.kind() {
-            io::ErrorKind::StorageFull => "make room, or use another medium; what was on it before is as it was",
-            io::ErrorKind::ReadOnlyFilesystem => "is its write protection on? Mount it for writing",
-            io::ErrorKind::PermissionDenied => "choose a folder that you may write to, or use sudo",
-            _ => "is the medium still there? What was on it before is as it was",
-        };
-        Failure::new(format!("{}: {error}", path.display()), remedy)
-    }
+    NoRecord,
+    /// The file-set has an object of the same UID in another study.
+    OfAnotherStudy,
 }
 
 impl Medium {
     /// Reads what is there, and tries whether it can be written and takes `needed` bytes in `count` files.
     ///
     /// # Errors
-    /// When it is full or read-only, or has a file-set of other software.
-    pub fn open(root: &Path, needed: u64, count: u64) -> Result<Self, Failure> {
-        if !root.is_dir() {
+    /// When it is full or read-only, has links in the place of files, or a file-set of other software.
+    pub fn open(path: &Path, needed: u64, count: u64) -> Result<Self, Failure> {
+        if !path.is_dir() {
             let remedy = "make the folder, or mount the medium first (`findmnt`)";
-            return Err(Failure::new(format!("{} is no folder", root.display()), remedy));
+            return Err(Failure::new(format!("{} is no folder", path.display()), remedy));
         }
-        let needed = needed.saturating_add(count.saturating_mul(OVERHEAD));
-        room(root, needed)?;
-        let existing = existing(root)?;
-        let (uid, files) = match existing {
+        let root = Folder::open(path)?;
+        room(&root, path, needed.saturating_add(count.saturating_mul(OVERHEAD)))?;
+        let (uid, files) = match existing(&root)? {
             Some(existing) => (existing.uid, existing.files),
             None => (dicom::uid::of_moment("file-set"), Vec::new()),
         };
         let mut members = Vec::new();
         for (file_id, _) in files {
-            let path = file_id.iter().fold(root.to_owned(), |path, part| path.join(part));
-            let part10 = fs::read(&path).map_err(|error| {
-                let remedy = "the file-set on the medium lacks a file that it lists: choose an empty folder";
-                Failure::new(format!("{}: {error}", path.display()), remedy)
-            })?;
-            members.extend(member(file_id, &part10)?);
+            let mut file = listed(&root, &file_id)?;
+            let name = file_id.join("/");
+            let of_no_kind =
+                || Failure::new(format!("{name}: no record of a DICOMDIR is for it"), "choose an empty folder");
+            members.push(member(file_id.clone(), &mut file)?.ok_or_else(of_no_kind)?);
         }
         let known = members.iter().enumerate();
         let known = known.map(|(index, one)| (one.header.sop_instance_uid.clone(), index)).collect();
-        let own = root.join(FOLDER);
-        fs::create_dir_all(&own).map_err(failed(&own))?;
-        let partial = own.join(PARTIAL);
+        // A link in its place is told before anything is written.
+        drop(root.file(NEW)?);
+        let own = root.make(FOLDER)?;
         // Left by one that was broken off.
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(failed(&partial))?;
-        }
-        fs::create_dir(&partial).map_err(failed(&partial))?;
-        let folder = free_name(&own).map_err(failed(&own))?;
-        Ok(Self {
-            root: root.to_owned(),
-            uid,
-            members,
-            folder,
-            written: Vec::new(),
-            files: 0,
-            replaced: Vec::new(),
-            known,
-        })
-    }
-
-    fn partial(&self) -> PathBuf {
-        self.root.join(FOLDER).join(PARTIAL)
+        own.remove_folder(PARTIAL)?;
+        let folder = free_name(&own)?;
+        let partial = own.make(PARTIAL)?;
+        let (files, changed, replaced) = (0, false, Vec::new());
+        Ok(Self { root, own, partial, uid, members, folder, files, changed, replaced, known })
     }
 
     /// An empty file for the next object.
@@ -123,70 +103,102 @@ impl Medium {
     pub fn file(&mut self) -> Result<(String, File), Failure> {
         self.files += 1;
         let name = format!("I{:07}", self.files);
-        let path = self.partial().join(&name);
-        File::create_new(&path).map(|file| (name, file)).map_err(failed(&path))
+        let file = self.partial.create(&name)?;
+        Ok((name, file))
     }
 
     /// Takes a file that has been written: `sha256` is what the box says that it wrote.
     ///
     /// # Errors
     /// When the medium gives back something else.
-    pub fn take(&mut self, name: String, file: &File, sha256: &str) -> Result<Outcome, Failure> {
-        let path = self.partial().join(&name);
-        file.sync_all().map_err(failed(&path))?;
-        let part10 = fs::read(&path).map_err(failed(&path))?;
-        if hex::encode(Sha256::digest(&part10)) != sha256 {
+    pub fn take(&mut self, name: String, file: &mut File, sha256: &str) -> Result<Outcome, Failure> {
+        let path = self.partial.path(&name);
+        to_medium(file).map_err(failed(&path))?;
+        if hash(file).map_err(failed(&path))? != sha256 {
             let remedy = "the medium is faulty: use another one";
             return Err(Failure::new(format!("{}: what is read back is not what was written", path.display()), remedy));
         }
-        let file_id = vec![FOLDER.to_owned(), self.folder.clone(), name];
-        let Some(member) = member(file_id, &part10)? else {
-            fs::remove_file(&path).map_err(failed(&path))?;
-            return Ok(Outcome::LeftOut);
+        let file_id = vec![FOLDER.to_owned(), self.folder.clone(), name.clone()];
+        let Some(member) = member(file_id, file)? else {
+            self.partial.remove(&name)?;
+            return Ok(Outcome::NoRecord);
         };
         let Some(index) = self.known.get(&member.header.sop_instance_uid).copied() else {
-            self.written.push(member);
+            self.known.insert(member.header.sop_instance_uid.clone(), self.members.len());
+            self.members.push(member);
+            self.changed = true;
             return Ok(Outcome::Added);
         };
-        let before = self.members[index].file_id.iter().fold(self.root.clone(), |path, part| path.join(part));
-        if fs::read(&before).is_ok_and(|bytes| bytes == part10) {
-            fs::remove_file(&path).map_err(failed(&path))?;
+        let before = &self.members[index];
+        if before.header.study_instance_uid != member.header.study_instance_uid {
+            self.partial.remove(&name)?;
+            return Ok(Outcome::OfAnotherStudy);
+        }
+        // One of this export lies elsewhere still.
+        let name_here = match &before.file_id[..] {
+            [own, folder, name] if own == FOLDER && *folder == self.folder => Some(name),
+            _ => None,
+        };
+        let there = match name_here {
+            Some(name) => self.partial.file(name)?,
+            None => listed(&self.root, &before.file_id).ok(),
+        };
+        if there.is_some_and(|mut there| hash(&mut there).is_ok_and(|there| there == sha256)) {
+            self.partial.remove(&name)?;
             return Ok(Outcome::AlreadyThere);
         }
-        self.replaced.push(before);
+        match name_here {
+            Some(name) => drop(self.partial.remove(name)?),
+            None => self.replaced.push(before.file_id.clone()),
+        }
         self.members[index] = member;
+        self.changed = true;
         Ok(Outcome::Replaced)
     }
 
     /// Makes what was written part of the file-set.
     ///
     /// # Errors
-    /// When the medium cannot be written; then it is what it was.
-    pub fn finish(mut self) -> Result<(), Failure> {
-        let own = self.root.join(FOLDER);
-        if self.written.is_empty() && self.replaced.is_empty() {
+    /// When the medium cannot be written; then it is what it was, as far as it can be written at all.
+    pub fn finish(self) -> Result<(), Failure> {
+        if !self.changed {
             return self.abandon();
         }
-        self.members.append(&mut self.written);
-        let directory = file_set::directory(&self.uid, &self.members)
-            .map_err(|error| Failure::new(error.to_string(), "report this as a bug"))?;
-        sync(&self.partial())?;
-        let folder = own.join(&self.folder);
-        fs::rename(self.partial(), &folder).map_err(failed(&folder))?;
-        sync(&own)?;
-        let (new, listed) = (self.root.join(NEW), self.root.join(file_set::NAME));
-        let write = || {
-            let mut file = File::create(&new)?;
-            file.write_all(&directory)?;
-            file.sync_all()
-        };
-        write().map_err(failed(&new))?;
-        fs::rename(&new, &listed).map_err(failed(&listed))?;
-        sync(&self.root)?;
-        for path in &self.replaced {
-            fs::remove_file(path).map_err(failed(path))?;
+        if let Err(failure) = self.list() {
+            // The failure says more than that the rest cannot be removed either.
+            let _ = self.root.remove(NEW);
+            let _ = self.own.remove_folder(&self.folder);
+            let _ = self.abandon();
+            return Err(failure);
+        }
+        // From here on it is listed: what fails takes nothing back.
+        self.root.sync()?;
+        for file_id in &self.replaced {
+            if let Some((name, folders)) = file_id.split_last()
+                && let Some(folder) = within(&self.root, folders)?
+            {
+                folder.remove(name)?;
+            }
         }
         Ok(())
+    }
+
+    /// The last step is the one that counts.
+    fn list(&self) -> Result<(), Failure> {
+        let directory = file_set::directory(&self.uid, &self.members)
+            .map_err(|error| Failure::new(error.to_string(), "report this as a bug"))?;
+        self.partial.sync()?;
+        self.own.rename(PARTIAL, &self.folder)?;
+        self.own.sync()?;
+        self.root.remove(NEW)?;
+        let mut file = self.root.create(NEW)?;
+        let path = self.root.path(NEW);
+        file.write_all(&directory).and_then(|()| to_medium(&file)).map_err(failed(&path))?;
+        if hash(&mut file).map_err(failed(&path))? != hex::encode(Sha256::digest(&directory)) {
+            let what = format!("{}: what is read back is not what was written", path.display());
+            return Err(Failure::new(what, "the medium is faulty: use another one"));
+        }
+        self.root.rename(NEW, file_set::NAME)
     }
 
     /// Removes what was written.
@@ -194,44 +206,78 @@ impl Medium {
     /// # Errors
     /// When it cannot be removed.
     pub fn abandon(&self) -> Result<(), Failure> {
-        let partial = self.partial();
-        fs::remove_dir_all(&partial).map_err(failed(&partial))?;
+        self.own.remove_folder(PARTIAL)?;
         // Not if it holds anything.
-        let _ = fs::remove_dir(self.root.join(FOLDER));
+        self.root.remove_empty(FOLDER);
         Ok(())
     }
 }
 
-fn member(file_id: Vec<String>, part10: &[u8]) -> Result<Option<Member>, Failure> {
-    let name = file_id.join("/");
-    Member::read(file_id, part10).map_err(|error| Failure::new(format!("{name}: {error}"), "export without this study"))
+fn hash(file: &mut File) -> io::Result<String> {
+    file.seek(SeekFrom::Start(0))?;
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 18]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex::encode(hash.finalize())),
+            read => hash.update(&buffer[..read]),
+        }
+    }
 }
 
-fn existing(root: &Path) -> Result<Option<Existing>, Failure> {
-    let path = root.join(file_set::NAME);
-    let dicomdir = match fs::read(&path) {
-        Ok(dicomdir) => dicomdir,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(&path)(error)),
+fn member(file_id: Vec<String>, file: &mut File) -> Result<Option<Member>, Failure> {
+    let name = file_id.join("/");
+    Member::read(file_id, file).map_err(|error| Failure::new(format!("{name}: {error}"), "export without this study"))
+}
+
+fn within(root: &Folder, folders: &[String]) -> Result<Option<Folder>, Failure> {
+    let mut folder = root.folder(".")?;
+    for name in folders {
+        folder = match folder {
+            Some(above) => above.folder(name)?,
+            None => return Ok(None),
+        };
+    }
+    Ok(folder)
+}
+
+/// A file that the directory lists.
+fn listed(root: &Folder, file_id: &[String]) -> Result<File, Failure> {
+    let lacks = || {
+        let remedy = "the file-set on the medium lacks a file that it lists: choose an empty folder";
+        Failure::new(format!("{} is not there", root.path(&file_id.join("/")).display()), remedy)
     };
+    let (name, folders) = file_id.split_last().ok_or_else(lacks)?;
+    within(root, folders)?.ok_or_else(lacks)?.file(name)?.ok_or_else(lacks)
+}
+
+fn existing(root: &Folder) -> Result<Option<Existing>, Failure> {
+    let Some(file) = root.file(file_set::NAME)? else { return Ok(None) };
+    let path = root.path(file_set::NAME);
+    let mut dicomdir = Vec::new();
+    file.take(MOST_DIRECTORY).read_to_end(&mut dicomdir).map_err(failed(&path))?;
     let remedy = "choose an empty folder; only to a file-set of Scanside can studies be added";
     let existing =
         Existing::read(&dicomdir).map_err(|error| Failure::new(format!("{}: {error}", path.display()), remedy))?;
-    if existing.ours {
-        return Ok(Some(existing));
+    if !existing.ours {
+        return Err(Failure::new(format!("{} was written by other software", path.display()), remedy));
     }
-    Err(Failure::new(format!("{} was written by other software", path.display()), remedy))
+    if let Some(odd) = existing.odd.first() {
+        let count = existing.odd.len();
+        let what = format!("{} lists {count} files in a way that cannot be followed, first {odd:?}", path.display());
+        return Err(Failure::new(what, "somebody changed it: choose an empty folder"));
+    }
+    Ok(Some(existing))
 }
 
-fn room(root: &Path, needed: u64) -> Result<(), Failure> {
-    let volume = rustix::fs::statvfs(root).map_err(io::Error::from).map_err(failed(root))?;
+fn room(root: &Folder, path: &Path, needed: u64) -> Result<(), Failure> {
+    let volume = root.volume()?;
     if volume.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
-        return Err(failed(root)(io::ErrorKind::ReadOnlyFilesystem.into()));
+        return Err(failed(path)(io::ErrorKind::ReadOnlyFilesystem.into()));
     }
     let free = volume.f_bavail.saturating_mul(volume.f_frsize);
     if free < needed {
         return Err(Failure::new(
-            format!("{}: {} are needed, {} are free", root.display(), bytes(needed), bytes(free)),
+            format!("{}: {} are needed, {} are free", path.display(), bytes(needed), bytes(free)),
             "make room, use another medium, or export fewer studies (without --images, results only)",
         ));
     }
@@ -239,49 +285,14 @@ fn room(root: &Path, needed: u64) -> Result<(), Failure> {
 }
 
 /// The first name of a folder of ours that no other has had.
-fn free_name(own: &Path) -> io::Result<String> {
+fn free_name(own: &Folder) -> Result<String, Failure> {
     let mut last = 0;
-    for entry in fs::read_dir(own)? {
-        let name = entry?.file_name().to_string_lossy().to_ascii_uppercase();
+    for name in own.names()? {
+        let name = name.to_ascii_uppercase();
         last = last.max(name.strip_prefix('E').and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0));
     }
-    Ok(format!("E{:07}", last + 1))
-}
-
-fn sync(folder: &Path) -> Result<(), Failure> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))
+    Ok(format!("E{:07}", last.saturating_add(1)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_medium_that_is_too_small_or_not_ours_is_refused_before_anything_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let told = format!("{:?}", Medium::open(folder.path(), 1 << 60, 1).unwrap_err());
-        assert!(told.contains("1048576 TiB are needed"), "{told}");
-        fs::write(folder.path().join("DICOMDIR"), "something else").unwrap();
-        let told = format!("{:?}", Medium::open(folder.path(), 1, 1).unwrap_err());
-        assert!(told.contains("only to a file-set of Scanside"), "{told}");
-        let there: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(there, ["DICOMDIR"]);
-    }
-
-    #[test]
-    fn what_was_broken_off_is_removed_and_names_are_not_used_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let own = folder.path().join(FOLDER);
-        fs::create_dir_all(own.join(PARTIAL)).unwrap();
-        fs::write(own.join(PARTIAL).join("I0000001"), "half").unwrap();
-        fs::create_dir(own.join("E0000004")).unwrap();
-        let medium = Medium::open(folder.path(), 1, 1).unwrap();
-        assert_eq!(medium.folder, "E0000005");
-        assert_eq!(fs::read_dir(own.join(PARTIAL)).unwrap().count(), 0);
-        medium.finish().unwrap();
-        assert!(
-            !own.join(PARTIAL).exists() && !folder.path().join("DICOMDIR").exists(),
-            "nothing came, nothing is listed"
-        );
-    }
-}
+mod tests;

@@ -42,12 +42,25 @@ pub fn written(rows: &[RecallRow]) -> String {
     text
 }
 
-/// A field that a spreadsheet would take for a formula gets an apostrophe in front: names come from outside. A negative number
-/// stays one.
+/// A field that a spreadsheet would take for a formula gets an apostrophe in front: names come from outside. So does what begins
+/// after a semicolon or tab, at which spreadsheets of many countries begin another field. A negative number stays one.
 fn quoted(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']) && field.parse::<f64>().is_err();
-    let field = if formula { format!("'{field}") } else { field.to_owned() };
-    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+    let mut safe = String::with_capacity(field.len());
+    for part in field.split_inclusive([';', '\t', '\n', '\r']) {
+        let begun = part.trim_start_matches([' ', '"', '\u{feff}']);
+        // Some take the wide forms for the same.
+        let formula = begun.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+        if formula && field.parse::<f64>().is_err() {
+            safe.push('\'');
+        }
+        safe.push_str(part);
+    }
+    let field = safe;
+    if field.contains([',', ';', '"', '\t', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +77,23 @@ mod tests {
         let line = text.split_once("\r\n").unwrap().1;
         assert!(line.contains(r#","'=HYPERLINK(""http://x""),"#), "{line}");
         assert!(line.contains(",-3,"), "{line}");
+    }
+
+    /// A spreadsheet with another list separator splits fields at semicolons, also inside of quotes that do not begin a field.
+    #[test]
+    fn what_begins_a_field_elsewhere_is_no_formula_either() {
+        for (field, safe) in [
+            ("A;=1+1", "\"A;'=1+1\""),
+            ("A\t@x", "\"A\t'@x\""),
+            ("A; +1", "\"A;' +1\""),
+            ("A\n-x", "\"A\n'-x\""),
+            ("A;\"=1", "\"A;'\"\"=1\""),
+            ("＝1", "'＝1"),
+            ("-3.5", "-3.5"),
+            ("A-B=C", "A-B=C"),
+        ] {
+            assert_eq!(quoted(field), safe, "{field:?}");
+        }
     }
 
     #[test]
