@@ -23,8 +23,8 @@ const GUARDED: [&str; 11] = [
     "models.keys",
 ];
 
-/// Switches for what is kept and sent of an exam, with their careful position.
-const SWITCHES: [(&str, bool); 2] = [("record.enabled", false), ("record.mask_text", true)];
+/// Switches for what is kept and sent of an exam, and for what is told of who is expected, with their careful position.
+const SWITCHES: [(&str, bool); 3] = [("dicom.worklist", false), ("record.enabled", false), ("record.mask_text", true)];
 
 /// The older configuration without what was taken away.
 #[derive(Debug, Clone, PartialEq)]

@@ -223,6 +223,8 @@ fn list(path: &Path, site: &str, today: &str) -> Result<Listing, WorklistError> 
     }
     listing.entries.sort_by(|a, b| key(a).cmp(&key(b)));
     listing.entries = listing.entries.into_iter().map(|entry| entry.of_a_study(site, today)).collect();
+    let more = listing.cut(MOST_READ, today);
+    listing.skip("beyond the first 5000", more);
     Ok(listing)
 }
 
@@ -273,9 +275,6 @@ impl Listing {
     /// # Errors
     /// Why it is left out.
     fn take(&mut self, mut entry: Entry) -> Result<(), &'static str> {
-        if self.entries.len() >= MOST_READ {
-            return Err("beyond the first 5000");
-        }
         let texts = [&entry.patient.id, &entry.patient.name, &entry.patient.accession_number];
         if texts.iter().any(|text| text.contains('\u{FFFD}')) {
             return Err("its text does not fit its character set");

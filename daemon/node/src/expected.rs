@@ -6,7 +6,16 @@ use dicom::patient::Patient;
 use dicom::scan::Besides;
 
 /// Where the list comes from. It is asked anew for every question, on a thread for blocking work; the error is for the log and names nobody.
-pub type Source = Arc<dyn Fn() -> Result<Arc<Vec<Scheduled>>, String> + Send + Sync>;
+pub type Source = Arc<dyn Fn() -> Result<Arc<List>, String> + Send + Sync>;
+
+/// Who is expected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct List {
+    /// In the order of the appointments.
+    pub entries: Vec<Scheduled>,
+    /// YYYYMMDD, local time.
+    pub today: String,
+}
 
 /// One ordered exam.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

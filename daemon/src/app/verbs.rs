@@ -136,7 +136,10 @@ impl Verbs {
 
     /// As `dbus::Commands::hold`. Blocks.
     fn hold(&self, study_uid: &str, by: &str, reason: Option<&str>) -> Result<bool, dbus::Error> {
-        self.permit(Level::NoNewStudies)?;
+        // On a full disk a hold matters most, and is one small row.
+        if reason.is_none() {
+            self.permit(Level::NoNewStudies)?;
+        }
         let reason = reason.map(reason_of_hold).transpose()?;
         let mut connection = self.store.connect(Durability::Full)?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;

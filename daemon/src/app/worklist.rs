@@ -14,7 +14,7 @@ use hal::backoff::Pauses;
 use hal::clock::Wall;
 use live::worklist::served::{self, Answer, Served, Writer};
 use live::worklist::{Entry, Worklist};
-use node::expected::{Scheduled, Source};
+use node::expected::{List, Scheduled, Source};
 use node::send::Target;
 use node::worklist::query::Query;
 use node::worklist::settings::WorklistServer;
@@ -68,8 +68,9 @@ pub fn own(settings: &Settings) -> Worklist {
 pub fn offered(settings: &Settings) -> Option<Source> {
     let (list, wall) = (own(settings), Wall::default());
     let read = move || {
-        let entries = list.scheduled(&wall.local_date(0)).map_err(|error| error.to_string())?;
-        Ok(entries.into_iter().map(scheduled).collect())
+        let today = wall.local_date(0);
+        let entries = list.scheduled(&today).map_err(|error| error.to_string())?;
+        Ok(List { entries: entries.into_iter().map(scheduled).collect(), today })
     };
     let asked = Asked::default();
     settings.dicom.worklist.then(|| Arc::new(move || asked.list(&read)) as Source)
@@ -78,16 +79,19 @@ pub fn offered(settings: &Settings) -> Option<Source> {
 /// The list that scanners ask for, some of them every few seconds. One of them at a time reads it.
 #[derive(Default)]
 struct Asked {
-    last: Mutex<Option<(Instant, Arc<Vec<Scheduled>>)>>,
+    last: Mutex<Option<(Instant, Arc<List>)>>,
     reading: Mutex<()>,
 }
 
 /// So old a list is as good as a new one; and while somebody reads a new one, so old a list is better than none.
 const FRESH: Duration = Duration::from_secs(2);
 const USABLE: Duration = Duration::from_secs(60);
+/// Who asks while another one reads the first list looks so often whether it is there, and so long.
+const LOOK: Duration = Duration::from_millis(100);
+const LOOKS: u32 = 50;
 
 impl Asked {
-    fn list(&self, read: impl Fn() -> Result<Vec<Scheduled>, String>) -> Result<Arc<Vec<Scheduled>>, String> {
+    fn list(&self, read: impl Fn() -> Result<List, String>) -> Result<Arc<List>, String> {
         if let Some(list) = self.younger(FRESH) {
             return Ok(list);
         }
@@ -97,7 +101,13 @@ impl Asked {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
                 let still = "the worklist is still being read: does the drive answer on which it is?";
-                return self.younger(USABLE).ok_or_else(|| still.to_owned());
+                let list = (0..LOOKS).find_map(|look| {
+                    if look > 0 {
+                        std::thread::sleep(LOOK);
+                    }
+                    self.younger(USABLE)
+                });
+                return list.ok_or_else(|| still.to_owned());
             }
         };
         let list = Arc::new(read()?);
@@ -106,7 +116,7 @@ impl Asked {
         Ok(list)
     }
 
-    fn younger(&self, than: Duration) -> Option<Arc<Vec<Scheduled>>> {
+    fn younger(&self, than: Duration) -> Option<Arc<List>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().filter(|(read, _)| read.elapsed() < than).map(|(_, list)| Arc::clone(list))
     }

@@ -41,6 +41,10 @@ async fn what_was_done_outlasts_kills_and_a_damaged_database_and_a_changed_row_i
     std::fs::write(&path, [&whole[..], &whole[..70]].concat()).unwrap();
     std::fs::write(appliance.database(), "this is no database, and it is long enough to be looked at".repeat(99))
         .unwrap();
+    // A log that has every page would make the file good again.
+    for log in ["scanside.db-wal", "scanside.db-shm"] {
+        let _ = std::fs::remove_file(appliance.spool().join(log));
+    }
     appliance.restart().await.unwrap();
 
     // The bus answers before the database is there again.

@@ -163,7 +163,8 @@ async fn ask(manager: &ManagerProxy<'_>, facts: &mut Facts) {
 
 /// Numbers only: the facts go into the bundle, too.
 fn recalls(json: &str) -> Option<Recalls> {
-    let rows: Vec<RecallRow> = serde_json::from_str(json).ok()?;
+    let mut rows: Vec<RecallRow> = serde_json::from_str(json).ok()?;
+    rows.retain(|row| !row.simulated);
     let count = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
     let overdue: Vec<u32> =
         rows.iter().filter(|row| row.standing == Standing::Overdue).map(|row| row.days.unsigned_abs()).collect();

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::mend::{beside, io, sync};
-use super::{Result, Store, events, now_utc};
+use super::{Error, Result, Store, StoreFault, events, now_utc};
 use crate::retention::Hold;
 
 /// Whether something of a study could be held.
@@ -193,8 +193,29 @@ impl Store {
         sync(&path)
     }
 
-    /// Brings back lines that only the file has, and completes the file. Returns how many came back.
-    pub(super) fn restore_holds(&self, connection: &mut Connection) -> Result<usize> {
+    /// Brings back lines that only the file has, and completes the file. A file that cannot be read is set aside: the box has
+    /// other work to do, and the database has its holds unless it was lost with them, which the event then tells.
+    pub(super) fn restore_holds(&self, connection: &mut Connection) -> Result<()> {
+        let fault = match self.restore_holds_from_file(connection) {
+            Err(fault @ Error::Io { .. }) if fault.kind() != StoreFault::Full => fault,
+            done => return done,
+        };
+        tracing::error!(error = %fault, "the file with the holds of studies cannot be read and is set aside");
+        events::record(connection, "holds", "the file beside the database was set aside", &fault.to_string())?;
+        self.set_holds_aside(|path, aside| fs::rename(path, aside));
+        self.mirror_holds(connection);
+        Ok(())
+    }
+
+    fn set_holds_aside(&self, put: impl FnOnce(&Path, &Path) -> std::io::Result<()>) {
+        let path = file_of(&self.path);
+        let aside = beside(&path, &format!("-unreadable-{}", now_utc()));
+        if let Err(error) = put(&path, &aside) {
+            tracing::error!(%error, "the file with the holds of studies cannot be set aside");
+        }
+    }
+
+    fn restore_holds_from_file(&self, connection: &mut Connection) -> Result<()> {
         let text = text_of(&file_of(&self.path))?;
         let (mut back, mut damaged) = (0, 0);
         let transaction = connection.transaction()?;
@@ -204,14 +225,18 @@ impl Store {
                 None => damaged += 1,
             }
         }
-        if back > 0 {
+        if back > 0 || damaged > 0 {
             let detail = format!("{back} lines came back from holds.log, {damaged} could not be read");
             events::record(&transaction, "holds", "came back", &detail)?;
             tracing::warn!(back, damaged, "holds of studies came back from the file beside the database");
         }
         transaction.commit()?;
+        if damaged > 0 {
+            // It is about to be written anew, and what it says may still be read by a person.
+            self.set_holds_aside(|path, aside| fs::copy(path, aside).map(drop));
+        }
         self.mirror_holds(connection);
-        Ok(back)
+        Ok(())
     }
 }
 
@@ -287,6 +312,43 @@ mod tests {
         drop(store);
         Store::open(&path).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 4);
+    }
+
+    fn set_aside(folder: &Path) -> usize {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("holds.log-unreadable")).count()
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_set_aside_and_keeps_the_box_from_nothing() {
+        let (folder, path, store) = some();
+        change(&store, "1", Some("x"));
+        let file = folder.path().join("holds.log");
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        assert_eq!((held(&store), set_aside(folder.path())), (vec![of("1", "x")], 1));
+        assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1, "written again");
+    }
+
+    /// The only line there is: nothing comes back, and the next writing would remove what a person might still read.
+    #[test]
+    fn a_file_of_rotted_lines_is_kept_and_told() {
+        let (folder, path, store) = some();
+        change(&store, "1", Some("the first"));
+        drop(store);
+        let file = folder.path().join("holds.log");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replacen("the first", "the worst", 1)).unwrap();
+        for name in ["scanside.db", "scanside.db-wal", "scanside.db-shm"] {
+            let _ = fs::remove_file(folder.path().join(name));
+        }
+        let store = Store::open(&path).unwrap();
+        assert_eq!((held(&store), set_aside(folder.path())), (vec![], 1));
+        let connection = store.connect(Durability::Full).unwrap();
+        let told = events::latest(&connection, 10).unwrap();
+        assert!(told.iter().any(|event| event.detail.contains("1 could not be read")), "{told:?}");
     }
 
     #[test]

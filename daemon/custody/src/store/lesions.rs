@@ -210,6 +210,7 @@ impl Store {
             let (mut back, mut damaged) = (0, 0);
             let transaction = connection.transaction()?;
             for line in lines(&path)? {
+                let line = line.map_err(io(&path))?;
                 match parsed(&line) {
                     Some(row) => back += usize::from(put(&transaction, &row, "INSERT OR IGNORE")?),
                     None => damaged += usize::from(!line.trim().is_empty()),
@@ -255,10 +256,10 @@ fn last_written(path: &Path) -> Result<i64> {
     Ok(0)
 }
 
-fn lines(path: &Path) -> Result<impl Iterator<Item = String> + use<>> {
+fn lines(path: &Path) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>> {
     let file = BufReader::new(File::open(path).map_err(io(path))?);
     // What is no text is a damaged line, as any other.
-    Ok(file.split(b'\n').map_while(std::result::Result::ok).map(|line| String::from_utf8_lossy(&line).into_owned()))
+    Ok(file.split(b'\n').map(|line| Ok(String::from_utf8_lossy(&line?).into_owned())))
 }
 
 #[cfg(test)]

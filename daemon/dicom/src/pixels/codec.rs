@@ -16,6 +16,7 @@ use super::codestream::{self, Coding};
 use super::error::DecodeError;
 use super::jpeg2000;
 use super::shape::Shape;
+use crate::header::Header;
 
 /// A decoded frame: little-endian samples of `bits_allocated`.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Decoded {
 }
 
 /// Decodes `frame`, which is all its fragments joined, in a process apart where there is a [cage]. `number` counts from 1;
-/// `series`: the UID of the series.
+/// `series`: see [`of`].
 pub fn decode(
     transfer_syntax_uid: &str,
     frame: &[u8],
@@ -36,6 +37,11 @@ pub fn decode(
     series: &str,
 ) -> Result<Decoded, DecodeError> {
     decode_in(cage::shared().map(|cage| (cage, series)), transfer_syntax_uid, frame, shape, number)
+}
+
+/// Which series the frames of this instance are of: in which study, too, since the UID of a series is what its sender says.
+pub fn of(header: &Header) -> String {
+    format!("{} {}", header.study_instance_uid, header.series_instance_uid)
 }
 
 /// The same in this cage, for this series; in this process where there is none.

@@ -97,8 +97,7 @@ impl Pictures {
         };
         // The decoder for DCT processes converts luma and chroma to RGB; the other decoders do not convert colours.
         let is_rgb = codestream::claims(stored).is_some_and(|c| c.components == 3 && c.coding == Coding::JpegDct);
-        let decoded =
-            codec::decode(self.transfer_syntax.uid(), stored, self.shape, number, &self.header.series_instance_uid);
+        let decoded = codec::decode(self.transfer_syntax.uid(), stored, self.shape, number, &codec::of(&self.header));
         Some(decoded.map(|Decoded { bytes, bits_allocated, precision }| Samples {
             bytes,
             bits_allocated,

@@ -368,7 +368,7 @@ impl Values {
     }
 
     /// The bits of the first value of an element of VR US or SS.
-    fn short(&self, tag: Tag) -> Option<u16> {
+    pub(super) fn short(&self, tag: Tag) -> Option<u16> {
         let (element, syntax) = self.found(tag)?;
         Some(syntax.u16([*element.value.first()?, *element.value.get(1)?]))
     }

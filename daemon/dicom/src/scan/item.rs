@@ -57,7 +57,7 @@ impl Values {
                 weight: charset.decode(root(tags::PATIENT_WEIGHT)),
                 medical_alerts: charset.decode(root(tags::MEDICAL_ALERTS)),
                 allergies: charset.decode(root(tags::ALLERGIES)),
-                pregnancy: root(tags::PREGNANCY_STATUS).first_chunk().map(|bytes| u16::from_le_bytes(*bytes)),
+                pregnancy: self.short(tags::PREGNANCY_STATUS).filter(|status| (1..=4).contains(status)),
                 special_needs: charset.decode(root(tags::SPECIAL_NEEDS)),
                 referring_physician: charset.decode(root(tags::REFERRING_PHYSICIAN_NAME)),
                 procedure_id: charset.decode(root(tags::REQUESTED_PROCEDURE_ID)),

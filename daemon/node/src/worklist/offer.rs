@@ -116,10 +116,16 @@ pub(crate) fn answer(source: &Source, whole: &Whole) -> Result<Found, Answer> {
     let question = Question::read(whole)?;
     let listed = source().map_err(|reason| refuse(Refusal::CannotList, &reason))?;
     let caller = whole.origin.calling_ae.trim();
-    let fitting = || listed.iter().filter(|scheduled| question.fits(scheduled));
-    let written = |scheduled| question.written(scheduled, caller, whole.syntax);
-    let data_sets = fitting().take(MOST_ANSWERS).map(written).collect();
-    let has_more = fitting().nth(MOST_ANSWERS).is_some();
+    let mut fitting: Vec<&Scheduled> = listed.entries.iter().filter(|scheduled| question.fits(scheduled)).collect();
+    let has_more = fitting.len() > MOST_ANSWERS;
+    if has_more {
+        // From today on first, then the days before, the last first.
+        let is_past = |one: &&Scheduled| one.date < listed.today;
+        let (mut past, to_come): (Vec<_>, Vec<_>) = fitting.into_iter().partition(is_past);
+        past.reverse();
+        fitting = to_come.into_iter().chain(past).take(MOST_ANSWERS).collect();
+    }
+    let data_sets = fitting.into_iter().map(|scheduled| question.written(scheduled, caller, whole.syntax)).collect();
     let pending = if question.has_unknown_keys { PENDING_WITHOUT_KEYS } else { PENDING };
     Ok(Found { pending, data_sets, has_more })
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::elements::Writer;
+use crate::expected::List;
 use crate::message::Command;
 use crate::status;
 use crate::worklist::query::Query;
@@ -63,7 +64,7 @@ fn told(whole: &Whole, list: Vec<Scheduled>) -> Result<(Vec<Item>, u16), Answer>
 }
 
 fn source(list: Vec<Scheduled>) -> Source {
-    let list = Arc::new(list);
+    let list = Arc::new(List { entries: list, today: "20260131".into() });
     Arc::new(move || Ok(Arc::clone(&list)))
 }
 
@@ -204,6 +205,11 @@ fn what_does_not_fit_in_an_answer_is_said() {
     let (all, cut) = (found(&many[1..]), found(&many));
     assert_eq!((all.data_sets.len(), all.has_more), (MOST_ANSWERS, false));
     assert_eq!((cut.data_sets.len(), cut.has_more), (MOST_ANSWERS, true));
+    // Those of a year ago stay in the file, and today's are told all the same.
+    let old = (0..=MOST_ANSWERS).map(|n| scheduled(&format!("O{n}"), "DOE", "20250131", "", ""));
+    let list: Vec<Scheduled> = old.chain([scheduled("TODAY", "DOE", "20260131", "", "")]).collect();
+    let (items, _) = told(&asked(&[], &[], Syntax::Implicit), list).unwrap();
+    assert_eq!(items[0].patient_id, "TODAY");
 }
 
 #[test]

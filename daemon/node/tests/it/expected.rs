@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dicom::patient::Patient;
 use needs::peers::{Program, Service, tried};
-use node::expected::{Scheduled, Source};
+use node::expected::{List, Scheduled, Source};
 use serde_json::{Value, json};
 
 use super::dcmtk;
@@ -27,11 +27,12 @@ fn source() -> Source {
         description: "breast, both".into(),
         ..Scheduled::default()
     };
-    let list = Arc::new(vec![
+    let entries = vec![
         one("P1", "DOE^JANE", "20260131"),
         one("P2", "Wang^XiaoDong=王^小东", "20260131"),
         one("P3", "ROE", "20260201"),
-    ]);
+    ];
+    let list = Arc::new(List { entries, today: "20260131".into() });
     Arc::new(move || Ok(Arc::clone(&list)))
 }
 

@@ -32,7 +32,7 @@ pub fn decode_part10(header: &Header, part10: &[u8]) -> Result<Vec<Slice>, Decod
         return decode_part10(&header, &part10);
     }
     let shape = Shape::of(header)?;
-    let decoder = Decoder { transfer_syntax, shape, series: &header.series_instance_uid };
+    let decoder = Decoder { transfer_syntax, shape, series: codec::of(header) };
     if !multiframe::is_multiframe(header) {
         let frames = decoder.frames(header, part10)?;
         let scale = checked(Scale::of(header))?;
@@ -71,14 +71,13 @@ fn checked(scale: Scale) -> Result<Scale, DecodeError> {
     if usable { Ok(scale) } else { Err(DecodeError::Scale { slope: scale.slope, intercept: scale.intercept }) }
 }
 
-struct Decoder<'h> {
+struct Decoder {
     transfer_syntax: &'static TransferSyntax,
     shape: Shape,
-    /// Its UID.
-    series: &'h str,
+    series: String,
 }
 
-impl Decoder<'_> {
+impl Decoder {
     fn frames<'a>(&self, header: &Header, part10: &'a [u8]) -> Result<Vec<Cow<'a, [u8]>>, DecodeError> {
         stored(self.transfer_syntax, header, part10, self.shape, self.shape.frame_bytes())
     }
@@ -89,7 +88,7 @@ impl Decoder<'_> {
             let endianness = self.transfer_syntax.endianness();
             return Ok(plane(table, stored, self.shape.bits_allocated, endianness));
         };
-        let decoded = codec::decode(self.transfer_syntax.uid(), stored, self.shape, number, self.series)?;
+        let decoded = codec::decode(self.transfer_syntax.uid(), stored, self.shape, number, &self.series)?;
         let Decoded { bytes, bits_allocated, precision } = decoded;
         // The codestream is more reliable than the header about its number of bits.
         let by_codestream = precision.map(|bits| Scale { bits_stored: bits, high_bit: bits - 1, ..*table.scale() });

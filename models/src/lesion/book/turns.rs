@@ -31,12 +31,20 @@ enum Meets {
 
 impl Exam<'_> {
     fn shows(&self, lesion: &Lesion) -> Meets {
-        match lesion.place.side {
-            _ if self.simulated != lesion.simulated => Meets::No,
-            Some(side) if !self.sides.is_empty() && !self.sides.contains(&side) => Meets::No,
-            Some(_) if self.sides.is_empty() => Meets::Perhaps,
-            _ if !self.is_whole => Meets::Perhaps,
-            _ => Meets::Surely,
+        // A sighting that a later analysis does not find any more still says on which side it was.
+        let earlier = || lesion.sightings.iter().rev().find_map(|seen| seen.sighting.place.side);
+        let shows = |side: Side| self.sides.contains(&side);
+        let is_shown = match lesion.place.side.or_else(earlier) {
+            Some(side) => shows(side),
+            None => shows(Side::Left) && shows(Side::Right),
+        };
+        let is_elsewhere = lesion.place.side.or_else(earlier).is_some() && !self.sides.is_empty() && !is_shown;
+        if self.simulated != lesion.simulated || is_elsewhere {
+            Meets::No
+        } else if is_shown && self.is_whole {
+            Meets::Surely
+        } else {
+            Meets::Perhaps
         }
     }
 }
@@ -68,6 +76,11 @@ impl Book {
             }
             if let Some(came) = came.filter(|_| meets == Meets::No) {
                 turns.push(Turn::Undo { line: came.line, recall: id });
+                // A person took it for the one because it was proposed.
+                let taken = closed.filter(|closed| closed.source.is_empty() && closed.study_uid == came.study_uid);
+                if let Some(closed) = taken.filter(|closed| !closed.study_uid.is_empty()) {
+                    turns.push(Turn::Undo { line: closed.line, recall: id });
+                }
             }
             let is_open = closed.is_none() || own.is_some();
             match meets {

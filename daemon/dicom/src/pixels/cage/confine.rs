@@ -19,6 +19,9 @@ pub(super) enum ConfineError {
     Kernel(#[from] seccompiler::Error),
 }
 
+/// The only signal that it may send, to itself.
+const ABORT: u32 = libc::SIGABRT.cast_unsigned();
+
 /// Calls that reach nothing outside the process, whatever their arguments.
 const FREE: &[i64] = &[
     libc::SYS_brk,
@@ -76,7 +79,7 @@ fn bound(socket: RawFd) -> Result<[(i64, Vec<SeccompRule>); 9], BackendError> {
         (libc::SYS_mprotect, vec![SeccompRule::new(vec![not_executable()?])?]),
         (libc::SYS_clone, vec![SeccompRule::new(vec![masked(0, thread, thread)?])?]),
         // abort(3)
-        (libc::SYS_tgkill, vec![is(0, myself)?]),
+        (libc::SYS_tgkill, vec![SeccompRule::new(vec![equal(0, myself)?, equal(2, u64::from(ABORT))?])?]),
         // Its own limits: `serve` sets them for each frame, below what was set before.
         (libc::SYS_prlimit64, vec![is(0, 0)?]),
     ])

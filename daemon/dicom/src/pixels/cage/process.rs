@@ -143,8 +143,10 @@ impl Read for Within<'_> {
 
 impl Write for Within<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The kernel counts the time anew for each buffer that it fills.
+        const AT_ONCE: usize = 64 << 10;
         self.socket.set_write_timeout(self.left()?)?;
-        self.socket.write(bytes)
+        self.socket.write(&bytes[..bytes.len().min(AT_ONCE)])
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -160,7 +162,7 @@ impl Drop for Process {
     }
 }
 
-/// How it ended. Nothing within it sends KILL and TERM: that is the kernel for want of memory, or a person.
+/// How it ended. Nothing within it may send itself KILL or TERM: that is the kernel for want of memory, or a person.
 fn how(status: ExitStatus) -> CageError {
     const ABORT: i32 = 6;
     const KILL: i32 = 9;
