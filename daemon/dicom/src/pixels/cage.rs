@@ -3,6 +3,8 @@
 //! one frame; what is taken over there reads and forges no frame of another series. `docs/decisions/0030-cage-of-the-codecs.md` has the figures.
 
 mod confine;
+#[cfg(test)]
+mod deeds_ffi;
 mod process;
 pub mod serve;
 mod wire;
@@ -86,14 +88,11 @@ impl Cage {
     pub fn decode(&self, order: &Order<'_>, of: &str) -> Result<Vec<u8>, CageError> {
         let nice = nice();
         if let Some(mut used) = self.take(of, nice) {
-            match used.decode(order) {
-                Ok(bytes) => {
-                    self.keep(used, of, nice);
-                    return Ok(bytes);
-                }
-                // It may have been ended while it was idle, for want of memory, say, or may have no memory left: that is no
-                // fault of the frame.
-                Err(_) => {}
+            // It may have been ended while it was idle, for want of memory, say, or may have no memory left: that is no fault
+            // of the frame.
+            if let Ok(bytes) = used.decode(order) {
+                self.keep(used, of, nice);
+                return Ok(bytes);
             }
         }
         let mut process = Process::start(&self.program)?;

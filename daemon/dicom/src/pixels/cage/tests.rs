@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getppid, setrlimit, test_kill_process};
 
 use super::confine::confine;
+use super::deeds_ffi;
 use super::process::Within;
 use super::serve::limit;
 use super::wire::Order;
@@ -23,7 +24,6 @@ const REFUSED: i32 = 11;
 
 /// Is a test only when another one starts this program again: it confines itself, and nobody is set free again.
 #[test]
-#[expect(unsafe_code, reason = "an inmate does what a codec does that has lost its way")]
 fn inmate() {
     let Ok(deed) = std::env::var(DEED) else { return };
     let (mut own, mut other) = UnixStream::pair().unwrap();
@@ -35,16 +35,8 @@ fn inmate() {
     confine(&own).unwrap();
     let done = match deed.as_str() {
         "answer on its socket" => own.write_all(b"R").is_ok() && own.read_exact(&mut [0]).is_ok(),
-        // SAFETY: there is none: the process is to end here.
-        "read where nothing is" => unsafe { std::ptr::read_volatile(0x10 as *const u8) == 1 },
-        "take memory that is not counted" => {
-            // SAFETY: a new mapping of its own, never used.
-            let got = unsafe {
-                let (read, shared) = (libc::PROT_READ, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-                libc::mmap(std::ptr::null_mut(), 4096, read, shared, -1, 0)
-            };
-            got != libc::MAP_FAILED
-        }
+        "read where nothing is" => deeds_ffi::reads_where_nothing_is(),
+        "take memory that is not counted" => deeds_ffi::gets_shared_memory(),
         "take memory" => std::hint::black_box(vec![1_u8; 64 << 20]).len() == 64 << 20,
         "start a thread" => std::thread::Builder::new().spawn(|| 7).is_ok_and(|thread| thread.join().is_ok()),
         "take more memory than its frame may need" => {
