@@ -7,13 +7,12 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::mend::{beside, io, sync};
-use super::{Error, Result, Store, StoreFault, events, now_utc};
+use super::{Result, Store, events, lines, now_utc};
 use crate::retention::Hold;
 
 /// Whether something of a study could be held.
@@ -43,9 +42,6 @@ const COLUMNS: &str = "id, utc, by_whom, study_uid, what, reason";
 pub(super) fn held(study_uid: &str) -> String {
     format!("EXISTS (SELECT 1 FROM holds h WHERE h.study_uid = {study_uid})")
 }
-
-/// One writer of the file at a time.
-static MIRROR: Mutex<()> = Mutex::new(());
 
 /// # Errors
 /// When the database fails (as for all below).
@@ -124,7 +120,7 @@ fn put(connection: &Connection, line: &Line) -> Result<bool> {
     Ok(connection.prepare_cached(&sql)?.execute(values)? > 0)
 }
 
-fn lines(connection: &Connection) -> Result<Vec<Line>> {
+fn all_lines(connection: &Connection) -> Result<Vec<Line>> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM hold_lines ORDER BY id"))?;
     let rows = statement.query_map([], |row| {
         Ok(Line {
@@ -143,21 +139,8 @@ fn file_of(database: &Path) -> PathBuf {
     database.with_file_name("holds.log")
 }
 
-/// A checksum, a blank and JSON for each line.
-fn written(lines: &[Line]) -> Result<String> {
-    let mut text = String::new();
-    for line in lines {
-        let json = serde_json::to_string(line)?;
-        text.push_str(&format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())));
-    }
-    Ok(text)
-}
-
-/// `None` for a line that has changed on the disk.
-fn parsed(line: &str) -> Option<Line> {
-    let (sum, json) = line.trim_end().split_once(' ')?;
-    let sum = u32::from_str_radix(sum, 16).ok()?;
-    (sum == crc32fast::hash(json.as_bytes())).then(|| serde_json::from_str(json).ok())?
+fn written(all: &[Line]) -> Result<String> {
+    all.iter().map(lines::written).collect()
 }
 
 /// Empty when there is no file.
@@ -179,9 +162,9 @@ impl Store {
     }
 
     fn mirror_of_holds(&self, connection: &Connection) -> Result<()> {
-        let _alone = MIRROR.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lines::alone();
         let path = file_of(&self.path);
-        let text = written(&lines(connection)?)?;
+        let text = written(&all_lines(connection)?)?;
         if text == text_of(&path)? {
             return Ok(());
         }
@@ -193,38 +176,25 @@ impl Store {
         sync(&path)
     }
 
-    /// Brings back lines that only the file has, and completes the file. A file that cannot be read is set aside: the box has
-    /// other work to do, and the database has its holds unless it was lost with them, which the event then tells.
+    /// Brings back lines that only the file has, and completes the file.
     pub(super) fn restore_holds(&self, connection: &mut Connection) -> Result<()> {
-        let fault = match self.restore_holds_from_file(connection) {
-            Err(fault @ Error::Io { .. }) if fault.kind() != StoreFault::Full => fault,
-            done => return done,
-        };
-        tracing::error!(error = %fault, "the file with the holds of studies cannot be read and is set aside");
-        events::record(connection, "holds", "the file beside the database was set aside", &fault.to_string())?;
-        self.set_holds_aside(|path, aside| fs::rename(path, aside));
+        let restored = self.restore_holds_from_file(connection);
+        lines::readable(connection, "holds", &file_of(&self.path), restored)?;
         self.mirror_holds(connection);
         Ok(())
     }
 
-    fn set_holds_aside(&self, put: impl FnOnce(&Path, &Path) -> std::io::Result<()>) {
-        let path = file_of(&self.path);
-        let aside = beside(&path, &format!("-unreadable-{}", now_utc()));
-        if let Err(error) = put(&path, &aside) {
-            tracing::error!(%error, "the file with the holds of studies cannot be set aside");
-        }
-    }
-
     fn restore_holds_from_file(&self, connection: &mut Connection) -> Result<()> {
-        let text = text_of(&file_of(&self.path))?;
+        let path = file_of(&self.path);
+        let text = text_of(&path)?;
         // As nearly always. Nobody waits for a lock then.
-        if text == written(&lines(connection)?)? {
+        if text == written(&all_lines(connection)?)? {
             return Ok(());
         }
         let (mut back, mut damaged) = (0, 0);
         let transaction = connection.transaction()?;
         for line in text.lines().filter(|line| !line.is_empty()) {
-            match parsed(line) {
+            match lines::parsed(line) {
                 Some(line) => back += usize::from(put(&transaction, &line)?),
                 None => damaged += 1,
             }
@@ -237,9 +207,8 @@ impl Store {
         transaction.commit()?;
         if damaged > 0 {
             // It is about to be written anew, and what it says may still be read by a person.
-            self.set_holds_aside(|path, aside| fs::copy(path, aside).map(drop));
+            lines::set_aside(&path, |path, aside| fs::copy(path, aside).map(drop));
         }
-        self.mirror_holds(connection);
         Ok(())
     }
 }
@@ -345,9 +314,7 @@ mod tests {
         let file = folder.path().join("holds.log");
         let text = fs::read_to_string(&file).unwrap();
         fs::write(&file, text.replacen("the first", "the worst", 1)).unwrap();
-        for name in ["scanside.db", "scanside.db-wal", "scanside.db-shm"] {
-            let _ = fs::remove_file(folder.path().join(name));
-        }
+        lines::lose_database(folder.path());
         let store = Store::open(&path).unwrap();
         assert_eq!((held(&store), set_aside(folder.path())), (vec![], 1));
         let connection = store.connect(Durability::Full).unwrap();
@@ -364,9 +331,7 @@ mod tests {
         let file = folder.path().join("holds.log");
         let text = fs::read_to_string(&file).unwrap();
         fs::write(&file, text.replacen("the first", "the worst", 1)).unwrap();
-        for name in ["scanside.db", "scanside.db-wal", "scanside.db-shm"] {
-            let _ = fs::remove_file(folder.path().join(name));
-        }
+        lines::lose_database(folder.path());
         assert_eq!(held(&Store::open(&path).unwrap()), [of("2", "the second")]);
     }
 }

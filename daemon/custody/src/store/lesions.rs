@@ -7,13 +7,12 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::mend::io;
-use super::{Error, Result, Store, StoreFault, events, now_utc};
+use super::{Result, Store, events, lines, now_utc};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineRow {
@@ -44,9 +43,6 @@ const COLUMNS: &str = "id, utc, by_whom, patient, kind, source, entry";
 const TAIL: u64 = 1 << 20;
 /// Lines that are read and written at once.
 const AT_ONCE: i64 = 1000;
-
-/// One writer of the file at a time.
-static MIRROR: Mutex<()> = Mutex::new(());
 
 fn read(row: &Row<'_>) -> rusqlite::Result<LineRow> {
     Ok(LineRow {
@@ -139,19 +135,6 @@ fn file_of(database: &Path) -> PathBuf {
     database.with_file_name("lesions.log")
 }
 
-/// A checksum, a blank and JSON.
-fn written(row: &LineRow) -> Result<String> {
-    let json = serde_json::to_string(row)?;
-    Ok(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())))
-}
-
-/// `None` for a line that was torn or has changed on the disk.
-fn parsed(line: &str) -> Option<LineRow> {
-    let (sum, json) = line.trim_end().split_once(' ')?;
-    let sum = u32::from_str_radix(sum, 16).ok()?;
-    (sum == crc32fast::hash(json.as_bytes())).then(|| serde_json::from_str(json).ok())?
-}
-
 impl Store {
     /// Writes the lines that the file beside the database does not have yet. Blocks until they are on the disk. A failure is
     /// logged, since the database has the lines and the next call writes them.
@@ -162,7 +145,7 @@ impl Store {
     }
 
     fn mirror(&self, connection: &Connection) -> Result<()> {
-        let _alone = MIRROR.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lines::alone();
         let path = file_of(&self.path);
         let mut from = last_written(&path)?;
         if from >= last(connection)? {
@@ -178,7 +161,7 @@ impl Store {
             let Some(newest) = rows.last() else { break };
             from = newest.id;
             for row in &rows {
-                text.push_str(&written(row)?);
+                text.push_str(&lines::written(row)?);
             }
             file.write_all(text.as_bytes()).map_err(io(&path))?;
             text.clear();
@@ -186,20 +169,10 @@ impl Store {
         file.sync_all().map_err(io(&path))
     }
 
-    /// Brings back lines that only the file has, and completes the file. A file that cannot be read is set aside: the box
-    /// has other work to do, and the database has its lines.
+    /// Brings back lines that only the file has, and completes the file.
     pub(super) fn restore_lesions(&self, connection: &mut Connection) -> Result<()> {
-        let fault = match self.restore_from_file(connection) {
-            Err(fault @ Error::Io { .. }) if fault.kind() != StoreFault::Full => fault,
-            done => return done,
-        };
-        let path = file_of(&self.path);
-        let aside = path.with_file_name(format!("lesions.log-unreadable-{}", now_utc()));
-        tracing::error!(error = %fault, "the file with the lines of lesions cannot be read and is set aside");
-        events::record(connection, "lesions", "the file beside the database was set aside", &fault.to_string())?;
-        if let Err(error) = std::fs::rename(&path, &aside) {
-            tracing::error!(%error, "nor can it be moved");
-        }
+        let restored = self.restore_from_file(connection);
+        lines::readable(connection, "lesions", &file_of(&self.path), restored)?;
         self.mirror_lesions(connection);
         Ok(())
     }
@@ -209,9 +182,9 @@ impl Store {
         if last_written(&path)? > last(connection)? {
             let (mut back, mut damaged) = (0, 0);
             let transaction = connection.transaction()?;
-            for line in lines(&path)? {
+            for line in read_lines(&path)? {
                 let line = line.map_err(io(&path))?;
-                match parsed(&line) {
+                match lines::parsed(&line) {
                     Some(row) => back += usize::from(put(&transaction, &row, "INSERT OR IGNORE")?),
                     None => damaged += usize::from(!line.trim().is_empty()),
                 }
@@ -221,7 +194,6 @@ impl Store {
             transaction.commit()?;
             tracing::warn!(back, damaged, "lines of lesions came back from the file beside the database");
         }
-        self.mirror_lesions(connection);
         Ok(())
     }
 }
@@ -248,7 +220,8 @@ fn last_written(path: &Path) -> Result<i64> {
         file.seek(SeekFrom::Start(from)).map_err(io(path))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io(path))?;
-        let highest = String::from_utf8_lossy(&bytes).lines().filter_map(parsed).map(|row| row.id).max();
+        let highest =
+            String::from_utf8_lossy(&bytes).lines().filter_map(lines::parsed::<LineRow>).map(|row| row.id).max();
         if let Some(highest) = highest {
             return Ok(highest);
         }
@@ -256,7 +229,7 @@ fn last_written(path: &Path) -> Result<i64> {
     Ok(0)
 }
 
-fn lines(path: &Path) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>> {
+fn read_lines(path: &Path) -> Result<impl Iterator<Item = std::io::Result<String>> + use<>> {
     let file = BufReader::new(File::open(path).map_err(io(path))?);
     // What is no text is a damaged line, as any other.
     Ok(file.split(b'\n').map(|line| Ok(String::from_utf8_lossy(&line?).into_owned())))
@@ -320,7 +293,11 @@ mod tests {
         assert_eq!((of(&store, "p1"), of(&store, "p2")), (vec![1, 3], vec![2]));
         assert_eq!(write(&store, "p1", "done", true), 4);
         let text = std::fs::read_to_string(folder.path().join("lesions.log")).unwrap();
-        assert_eq!(text.lines().filter_map(parsed).map(|row| row.id).collect::<Vec<_>>(), [1, 2, 3, 4], "each once");
+        assert_eq!(
+            text.lines().filter_map(lines::parsed::<LineRow>).map(|row| row.id).collect::<Vec<_>>(),
+            [1, 2, 3, 4],
+            "each once"
+        );
     }
 
     #[test]
@@ -350,12 +327,10 @@ mod tests {
         std::fs::write(&file, &text[..text.len() - 10]).unwrap();
         write(&store, "p1", "recall", true);
         let text = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(text.lines().filter_map(parsed).map(|row| row.id).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(text.lines().filter_map(lines::parsed::<LineRow>).map(|row| row.id).collect::<Vec<_>>(), [1, 2, 3]);
         std::fs::write(&file, text.replacen("Li Ming", "Li Wing", 1)).unwrap();
         drop(store);
-        for name in ["scanside.db", "scanside.db-wal", "scanside.db-shm"] {
-            let _ = std::fs::remove_file(folder.path().join(name));
-        }
+        lines::lose_database(folder.path());
         let store = Store::open(&path).unwrap();
         assert_eq!(of(&store, "p1"), [2, 3]);
     }

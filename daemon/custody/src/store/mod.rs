@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod journal;
 pub mod kept;
 pub mod lesions;
+mod lines;
 pub mod lists;
 pub mod members;
 mod mend;
