@@ -1,6 +1,7 @@
 // Who is due, which lesions there are, and what nobody has decided yet.
 
 import { dated, element, json } from "./box.js";
+import * as list from "./list.js";
 import { readable } from "./name.js";
 import { History, mm, where } from "./history.js";
 
@@ -75,23 +76,21 @@ const LISTS = {
 LISTS.all = { ...LISTS.recalls, none: "No recall was ever entered." };
 
 function show() {
-  const list = LISTS[by("which").value];
+  const kind = LISTS[by("which").value];
   const words = by("find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const searched = (row) => `${JSON.stringify(row)} ${readable(row.person.name)} ${dated(row.person.birth_date)}`.toLowerCase();
   const found = all.filter((row) => words.every((word) => searched(row).includes(word)));
-  const focused = document.activeElement?.closest?.("#rows a")?.hash;
-  by("head").replaceChildren(...list.head.map((title) => element("th", { scope: "col", textContent: title })));
-  by("rows").replaceChildren(...found.map((row) => {
-    const shown = element("tr", {}, ...list.row(row));
+  by("head").replaceChildren(...kind.head.map((title) => element("th", { scope: "col", textContent: title })));
+  list.fill(found.map((row) => {
+    const shown = element("tr", {}, ...kind.row(row));
     shown.addEventListener("click", (event) => {
       if (!event.target.closest("a") && !String(getSelection())) location.hash = shown.querySelector("a").hash;
     });
     return shown;
   }));
-  if (focused) [...by("rows").querySelectorAll("a")].find((one) => one.hash === focused)?.focus();
   by("list-count").textContent = found.length === all.length ? `${all.length}` : `${found.length} of ${all.length}`;
   by("no-rows").hidden = found.length > 0;
-  by("no-rows").textContent = all.length ? "Nothing is like that." : list.none;
+  by("no-rows").textContent = all.length ? "Nothing is like that." : kind.none;
 }
 
 async function fetched(which) {
@@ -112,16 +111,12 @@ async function refresh() {
     const rows = await fetched(which);
     if (which !== by("which").value) return;
     all = rows;
-    by("connection").textContent = `As of ${new Date().toLocaleTimeString([], { timeStyle: "medium", hourCycle: "h23" })}`;
-    by("connection").classList.remove("lost");
+    list.tell();
     show();
   } catch (error) {
-    by("connection").textContent = error.message;
-    by("connection").classList.add("lost");
+    list.tell(error);
   }
 }
-
-const isList = () => !by("list-view").hidden;
 
 async function route() {
   const number = new URLSearchParams(location.hash.slice(1)).get("lesion");
@@ -130,7 +125,7 @@ async function route() {
   if (number) return history.open(number);
   history.close();
   await refresh();
-  return by("rows").querySelector("a")?.focus();
+  return list.focusFirst();
 }
 
 by("which").addEventListener("change", refresh);
@@ -139,24 +134,11 @@ addEventListener("hashchange", route);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (!isList()) {
-    if (event.key === "Escape") location.hash = "";
-    return;
-  }
-  const typing = event.target.closest("input, select, textarea");
-  if (event.target.closest("select")) return;
-  const links = [...by("rows").querySelectorAll("a")];
-  const at = links.indexOf(document.activeElement);
-  if (event.key === "/" && !typing) by("find").focus();
-  else if (event.key === "ArrowDown") links[Math.min(links.length - 1, at + 1)]?.focus();
-  else if (event.key === "ArrowUp") (at > 0 ? links[at - 1] : by("find")).focus();
-  else return;
-  event.preventDefault();
+  if (list.isShown()) list.key(event);
+  else if (event.key === "Escape") location.hash = "";
 });
 
-setInterval(() => {
-  if (isList() && !document.hidden) refresh();
-}, REFRESH_MS);
+list.refreshEvery(REFRESH_MS, refresh);
 
 json("/pages").then((pages) => { by("to-live").hidden = !pages.live; }).catch(() => {});
 route();

@@ -1,6 +1,7 @@
 // The list of studies, and the page of one study.
 
 import { dated, element, json, local } from "./box.js";
+import * as list from "./list.js";
 import { readable } from "./name.js";
 import { Workplace } from "./workplace.js";
 
@@ -55,10 +56,7 @@ function show() {
   const words = by("find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = by("state").value;
   const found = all.filter((study) => (!wanted || study.state === wanted) && words.every((word) => searched(study).includes(word)));
-  // Whoever steps through the list with the keyboard stays where they are.
-  const focused = document.activeElement?.closest?.("#rows a")?.hash;
-  by("rows").replaceChildren(...found.map(row));
-  if (focused) [...by("rows").querySelectorAll("a")].find((link) => link.hash === focused)?.focus();
+  list.fill(found.map(row));
   by("list-count").textContent = `${found.length} of ${all.length} studies`;
   by("no-rows").hidden = found.length > 0;
   by("no-rows").textContent = all.length ? "No study is like that." : "No study has been received yet.";
@@ -67,16 +65,12 @@ function show() {
 async function refresh() {
   try {
     all = await json("/reading/studies");
-    by("connection").textContent = `As of ${new Date().toLocaleTimeString([], { timeStyle: "medium", hourCycle: "h23" })}`;
-    by("connection").classList.remove("lost");
+    list.tell();
     show();
   } catch (error) {
-    by("connection").textContent = error.message;
-    by("connection").classList.add("lost");
+    list.tell(error);
   }
 }
-
-const isList = () => !by("list-view").hidden;
 
 async function route() {
   const study = new URLSearchParams(location.hash.slice(1)).get("study");
@@ -86,7 +80,7 @@ async function route() {
   if (study) return workplace.open(study);
   workplace.close();
   await refresh();
-  return by("rows").querySelector("a")?.focus();
+  return list.focusFirst();
 }
 
 for (const event of ["input", "change"]) {
@@ -97,23 +91,12 @@ addEventListener("hashchange", route);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (list.isShown()) return list.key(event);
   const typing = event.target.closest("input:not([type=range]), select, textarea");
-  if (!isList()) {
-    if (!typing || event.key === "Escape") workplace.key(event);
-    return;
-  }
-  const links = [...by("rows").querySelectorAll("a")];
-  const at = links.indexOf(document.activeElement);
-  if (event.key === "/" && !typing) by("find").focus();
-  else if (event.key === "ArrowDown") links[Math.min(links.length - 1, at + 1)]?.focus();
-  else if (event.key === "ArrowUp") (at > 0 ? links[at - 1] : by("find")).focus();
-  else return;
-  event.preventDefault();
+  if (!typing || event.key === "Escape") workplace.key(event);
 });
 
-setInterval(() => {
-  if (isList() && !document.hidden) refresh();
-}, REFRESH_MS);
+list.refreshEvery(REFRESH_MS, refresh);
 
 json("/pages").then((pages) => { by("to-live").hidden = !pages.live; }).catch(() => {});
 route();

@@ -47,6 +47,7 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "segments.js",
     SCRIPT "stack.js",
     SCRIPT "box.js",
+    SCRIPT "list.js",
     SCRIPT "name.js",
     SCRIPT "recalls.js",
     SCRIPT "history.js",
