@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::civil::Date;
+
 use crate::clock_ffi;
 use crate::root::Root;
 
@@ -125,10 +127,20 @@ fn utc_text(moment: jiff::Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// The day of this moment (in the form of [`now_utc`]) in local time, YYYYMMDD; `None` when it is no moment.
-pub fn local_date_of(utc: &str) -> Option<String> {
+/// In local time, as people count days.
+pub fn today() -> Date {
+    jiff::Zoned::now().date()
+}
+
+/// The day of this moment (in the form of [`now_utc`]) in local time; `None` when it is no moment.
+pub fn local_day_of(utc: &str) -> Option<Date> {
     let moment = utc.parse::<jiff::Timestamp>().ok()?;
-    Some(moment.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y%m%d").to_string())
+    Some(moment.to_zoned(jiff::tz::TimeZone::system()).date())
+}
+
+/// The same as YYYYMMDD.
+pub fn local_date_of(utc: &str) -> Option<String> {
+    Some(local_day_of(utc)?.strftime("%Y%m%d").to_string())
 }
 
 /// A clock for tests: it advances only by `advance` and by `sleep`. Clones share the time.

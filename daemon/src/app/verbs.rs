@@ -14,6 +14,7 @@ use custody::store::holds::{self, Holdable};
 use custody::store::{self, Durability, Store, conflicts, deliveries, jobs, series};
 use dicom::kind::SeriesKind;
 use futures_util::future::BoxFuture;
+use hal::clock::today;
 use models::lesion::entry::Entry;
 use node::probe;
 use node::send::{self, Way};
@@ -127,7 +128,7 @@ impl Verbs {
         self.permit(Level::NoNewStudies)?;
         let mut connection = self.store.connect(Durability::Full)?;
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let number = lesions::enter::enter(&transaction, by, entry, dbus::today())?;
+        let number = lesions::enter::enter(&transaction, by, entry, today())?;
         transaction.commit()?;
         self.store.mirror_lesions(&connection);
         tracing::info!(number, kind = entry.kind(), "a decision about a lesion was entered");

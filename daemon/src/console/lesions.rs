@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use hal::clock::now_utc;
+use hal::clock::{now_utc, today};
 use models::lesion::entry::Entry;
 use serde::Deserialize;
 use study::lesions::export::{csv, fhir};
@@ -15,7 +15,6 @@ use study::lesions::listed::{RecallRow, Wanted};
 use super::access::Peer;
 use super::routes::{asset, json, json_as, posted};
 use super::{Signer, assets, reading::refusal};
-use crate::dbus::today;
 use crate::reading::{Error, Reading};
 
 /// Patients whose lesions a page lists at most, those with the newest lines.

@@ -1,7 +1,7 @@
 //! Lesions and recalls on the bus: options in, JSON out.
 
 use custody::store;
-use hal::clock::Wall;
+use hal::clock::today;
 use jiff::civil::Date;
 use models::lesion::entry::Entry;
 use rusqlite::Connection;
@@ -61,11 +61,6 @@ impl Recalls {
         }
         Ok(recalls)
     }
-}
-
-/// In local time, as people count days.
-pub fn today() -> Date {
-    Date::strptime("%Y%m%d", Wall::default().local_date(0)).unwrap_or(Date::MIN)
 }
 
 pub fn list(connection: &Connection, wanted: &List) -> Result<String, Error> {

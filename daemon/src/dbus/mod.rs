@@ -55,7 +55,6 @@ use crate::reader::Reader;
 
 pub use auth::{failed, named};
 pub use error::Error;
-pub use lesion::today;
 
 /// What Manager1 shows of the daemon. It does not change while the daemon runs, except `health` and `callers`.
 #[derive(Debug, Clone)]

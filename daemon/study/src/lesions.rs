@@ -12,8 +12,7 @@ pub mod visit;
 use custody::store::{self, lesions};
 use dicom::header::Header;
 use dicom::patient::{Identity, plain_id};
-use hal::clock::local_date_of;
-use jiff::civil::Date;
+use hal::clock::local_day_of;
 use models::lesion::book::Book;
 use models::lesion::entry::{Entry, Line};
 use models::lesion::sighting::Person;
@@ -57,15 +56,10 @@ fn lines(connection: &Connection, patient: &str) -> Result<Vec<Line>, store::Err
             tracing::error!(line = row.id, "a line about lesions cannot be read and does not count");
             continue;
         };
-        let day = local_day(&row.utc).unwrap_or_default();
+        let day = local_day_of(&row.utc).unwrap_or_default();
         lines.push(Line { id: row.id.unsigned_abs(), day, utc: row.utc, by: row.by, entry });
     }
     Ok(lines)
-}
-
-/// Of a moment, in local time.
-fn local_day(utc: &str) -> Option<Date> {
-    Date::strptime("%Y%m%d", local_date_of(utc)?).ok()
 }
 
 fn write(transaction: &Transaction<'_>, patient: &str, by: &str, entry: &Entry) -> Result<u64, store::Error> {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use comfy_table::Cell;
-use hal::clock::{Wall, now_utc};
+use hal::clock::{now_utc, today};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use models::lesion::due::Standing;
@@ -20,11 +20,6 @@ use super::lesions::args::{RecallsCommand, Which};
 use super::lesions::{Suggestion, enter, place, unreadable, who};
 use super::output::{Output, count, state_cell};
 use crate::{ManagerProxy, Options};
-
-/// In local time.
-pub fn today() -> Date {
-    Date::strptime("%Y%m%d", Wall::default().local_date(0)).unwrap_or(Date::MIN)
-}
 
 pub async fn run(manager: &ManagerProxy<'static>, command: RecallsCommand, output: &Output) -> Result<(), Failure> {
     match command {

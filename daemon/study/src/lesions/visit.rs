@@ -2,7 +2,7 @@
 
 use dicom::header::Header;
 use dicom::patient::Patient;
-use hal::clock::local_date_of;
+use hal::clock::local_day_of;
 use jiff::civil::Date;
 use models::findings::Side;
 use models::lesion::sighting::{By, InView, Method, Person, Place, Projection, Shown, Sighting};
@@ -45,8 +45,7 @@ pub fn of_header(header: &Header, modality: &'static str, source: String, utc: &
         birth_date: header.birth_date.clone(),
         sex: header.sex.clone(),
     };
-    let arrived = local_date_of(utc).and_then(|date| day(&date));
-    let date = possible(day(&header.study_date), arrived)?;
+    let date = possible(day(&header.study_date), local_day_of(utc))?;
     let study_uid = header.study_instance_uid.clone();
     Some(Visit {
         person,
@@ -81,7 +80,7 @@ pub fn of_exam(
         birth_date: patient.birth_date.clone(),
         ..Person::default()
     };
-    let date = day(&local_date_of(started_utc)?)?;
+    let date = local_day_of(started_utc)?;
     let (study_uid, source) = (study_uid.to_owned(), recording_uid.to_owned());
     let sides = Vec::new();
     let (modality, sightings) = ("US", Vec::new());
