@@ -17,7 +17,7 @@ use super::same::{self, Known, Likeness};
 use super::sighting::{By, Method, Person, Place, Shown, Sighting};
 
 /// A sighting as it stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
     pub id: u64,
     #[serde(flatten)]
@@ -67,7 +67,7 @@ pub struct Note {
     lesion: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recall {
     pub id: u64,
     pub lesion: u64,
@@ -94,7 +94,7 @@ pub struct Came {
 }
 
 /// How a recall ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Closed {
     /// The line that closed it. Withdrawn, the recall is open again.
     pub line: u64,

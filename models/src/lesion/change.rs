@@ -5,7 +5,7 @@
 //! Here one lesion is judged by itself: whoever shows a category says so ([`RULE`]).
 
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::due;
 use super::sighting::{Method, Sighting};
@@ -26,7 +26,7 @@ pub const MEASURABLE_MM: f64 = 10.0;
 pub const BASELINE_DAYS: i32 = 28;
 
 /// What one day says of a lesion by one method: of several pictures the one with the longest diameter.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Visit {
     pub date: Date,
     pub method: Method,
@@ -37,7 +37,7 @@ pub struct Visit {
 }
 
 /// Between two visits that can be compared.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     pub from: Date,
     pub to: Date,

@@ -3,16 +3,17 @@
 pub mod args;
 
 use comfy_table::Cell;
-use models::lesion::book::Came;
+use hal::clock::today;
+use models::lesion::book::{Came, Recall, Seen};
+use models::lesion::change::{Change, Visit};
 use models::lesion::entry::Entry;
-use models::lesion::sighting::{Person, Place};
+use models::lesion::sighting::{By, Method, Person, Place};
 use serde::Deserialize;
 use serde_json::Value;
 
 use self::args::LesionsCommand;
 use super::failure::Failure;
 use super::output::{Output, state_cell};
-use super::recalls::today;
 use super::time;
 use crate::{ManagerProxy, Options};
 
@@ -70,27 +71,6 @@ struct Listed {
 }
 
 #[derive(Deserialize)]
-struct Visit {
-    date: String,
-    longest_mm: f64,
-    method: Method,
-}
-
-#[derive(Deserialize)]
-struct Method {
-    modality: String,
-    by: Value,
-}
-
-#[derive(Deserialize)]
-struct Change {
-    from: String,
-    longest_mm: [f64; 2],
-    percent: Option<f64>,
-    volume_ml: Option<[f64; 2]>,
-}
-
-#[derive(Deserialize)]
 struct Response {
     category: String,
     why: Option<String>,
@@ -108,25 +88,6 @@ impl Response {
             _ => String::new(),
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Seen {
-    id: u64,
-    date: String,
-    method: Method,
-    place: Place,
-    axes_mm: Vec<f64>,
-    gone: bool,
-    person: Person,
-    proposed: Vec<u64>,
-    retracted: bool,
-    shown: Shown,
-}
-
-#[derive(Deserialize)]
-struct Shown {
-    label: String,
 }
 
 #[derive(Deserialize)]
@@ -181,10 +142,10 @@ async fn list(
             let proposed: Vec<String> = seen.proposed.iter().map(u64::to_string).collect();
             table.add_row(vec![
                 Cell::new(seen.id),
-                Cell::new(who(&seen.person)),
-                Cell::new(format!("{} {}", seen.date, seen.method.modality)),
+                Cell::new(who(&seen.sighting.person)),
+                Cell::new(format!("{} {}", seen.sighting.date, seen.sighting.method.modality)),
                 Cell::new(size(seen)),
-                Cell::new(place(&seen.place)),
+                Cell::new(place(&seen.sighting.place)),
                 Cell::new(proposed.join(", ")),
             ]);
         }
@@ -223,26 +184,6 @@ struct Note {
 }
 
 #[derive(Deserialize)]
-struct Recall {
-    id: u64,
-    due: String,
-    modality: String,
-    why: String,
-    by: String,
-    closed: Option<Closed>,
-    came: Vec<Came>,
-}
-
-#[derive(Deserialize)]
-struct Closed {
-    line: u64,
-    standing: String,
-    date: Option<String>,
-    reason: String,
-    by: String,
-}
-
-#[derive(Deserialize)]
 pub struct Suggestion {
     pub due: String,
     pub modality: String,
@@ -270,11 +211,11 @@ async fn show(manager: &ManagerProxy<'static>, number: u64, output: &Output) -> 
     for seen in &lesion.sightings {
         table.add_row(vec![
             Cell::new(seen.id),
-            Cell::new(&seen.date),
-            Cell::new(method(&seen.method)),
+            Cell::new(seen.sighting.date),
+            Cell::new(method(&seen.sighting.method)),
             Cell::new(if seen.retracted { "not found any more".to_owned() } else { size(seen) }),
-            Cell::new(place(&seen.place)),
-            Cell::new(&seen.shown.label),
+            Cell::new(place(&seen.sighting.place)),
+            Cell::new(&seen.sighting.shown.label),
         ]);
     }
     output.print(table)?;
@@ -282,7 +223,7 @@ async fn show(manager: &ManagerProxy<'static>, number: u64, output: &Output) -> 
         output.line(&format!(
             "Sighting {} of {} ({}) may be this lesion: `lesions link {} {}` or `lesions split {}`",
             seen.id,
-            seen.date,
+            seen.sighting.date,
             size(seen),
             seen.id,
             lesion.id,
@@ -296,12 +237,14 @@ async fn show(manager: &ManagerProxy<'static>, number: u64, output: &Output) -> 
     let mut table = output.table(&["Recall", "Due", "Modality", "State", "Why", "By"]);
     for recall in &lesion.recalls {
         let (standing, detail) = match &recall.closed {
-            Some(closed) => (closed.standing.as_str(), closed.date.clone().unwrap_or_else(|| closed.reason.clone())),
+            Some(closed) => {
+                (closed.standing.as_str(), closed.date.map_or_else(|| closed.reason.clone(), |date| date.to_string()))
+            }
             None => ("open", String::new()),
         };
         table.add_row(vec![
             Cell::new(recall.id),
-            Cell::new(&recall.due),
+            Cell::new(recall.due),
             Cell::new(&recall.modality),
             if detail.is_empty() { state_cell(standing) } else { Cell::new(format!("{standing} {detail}")) },
             Cell::new(&recall.why),
@@ -354,13 +297,13 @@ pub fn place(place: &Place) -> String {
 }
 
 fn size(seen: &Seen) -> String {
-    if seen.gone {
+    if seen.sighting.gone {
         return "gone".to_owned();
     }
-    if seen.axes_mm.is_empty() {
+    if seen.sighting.axes_mm.is_empty() {
         return "not measured".to_owned();
     }
-    let axes: Vec<String> = seen.axes_mm.iter().map(|mm| format!("{mm:.1}")).collect();
+    let axes: Vec<String> = seen.sighting.axes_mm.iter().map(|mm| format!("{mm:.1}")).collect();
     format!("{} mm", axes.join(" x "))
 }
 
@@ -369,7 +312,7 @@ fn last(visit: &Visit) -> String {
 }
 
 fn method(method: &Method) -> String {
-    let by = if method.by == "person" { "person" } else { "software" };
+    let by = if method.by == By::Person { "person" } else { "software" };
     format!("{}, {by}", method.modality)
 }
 

@@ -34,17 +34,12 @@ impl Exam<'_> {
         // A sighting that a later analysis does not find any more still says on which side it was.
         let earlier = || lesion.sightings.iter().rev().find_map(|seen| seen.sighting.place.side);
         let shows = |side: Side| self.sides.contains(&side);
-        let is_shown = match lesion.place.side.or_else(earlier) {
-            Some(side) => shows(side),
-            None => shows(Side::Left) && shows(Side::Right),
-        };
-        let is_elsewhere = lesion.place.side.or_else(earlier).is_some() && !self.sides.is_empty() && !is_shown;
-        if self.simulated != lesion.simulated || is_elsewhere {
-            Meets::No
-        } else if is_shown && self.is_whole {
-            Meets::Surely
-        } else {
-            Meets::Perhaps
+        match lesion.place.side.or_else(earlier) {
+            _ if self.simulated != lesion.simulated => Meets::No,
+            Some(side) if shows(side) && self.is_whole => Meets::Surely,
+            Some(side) if !shows(side) && !self.sides.is_empty() => Meets::No,
+            None if shows(Side::Left) && shows(Side::Right) && self.is_whole => Meets::Surely,
+            _ => Meets::Perhaps,
         }
     }
 }
@@ -96,7 +91,7 @@ impl Book {
         let may = (recall.modality.is_empty() || recall.modality == exam.modality)
             && due::is_met(recall.due, recall.entered, exam.date)
             && !self.not_met_by.contains(&(recall.id, exam.source.to_owned()));
-        let lesion = self.lesion(recall.lesion).filter(|lesion| may && is_same(&lesion.person));
-        lesion.map_or(Meets::No, |lesion| exam.shows(&lesion))
+        let lesion = may.then(|| self.lesion(recall.lesion)).flatten();
+        lesion.filter(|lesion| is_same(&lesion.person)).map_or(Meets::No, |lesion| exam.shows(&lesion))
     }
 }
