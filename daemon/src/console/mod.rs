@@ -105,9 +105,7 @@ impl Signer {
         let object = format!("{}, signed as {by}", entry.named());
         trail::recorded(&self.audit, from, "enter-lesion", &object, (self.enter)(by, entry)).await
     }
-}
 
-impl Signer {
     /// Returns when the audit trail has a row of a list that is given away.
     ///
     /// # Errors

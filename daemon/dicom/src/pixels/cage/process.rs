@@ -79,10 +79,7 @@ impl Process {
                 Ok(Some(String::from_utf8_lossy(&reason).into_owned()))
             }
             Ok(()) => Err(io::Error::other("it says what no decoder says")),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                let end = self.end();
-                Err(io::Error::other(format!("it {end}")))
-            }
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(io::Error::other(self.end())),
             Err(error) => Err(error),
         }
     }
