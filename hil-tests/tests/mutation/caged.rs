@@ -219,9 +219,13 @@ fn children(process: u32) -> Vec<String> {
 async fn the_daemon_has_a_confined_decoder_from_its_start() {
     let appliance = Appliance::start(&Setup::default()).await.unwrap();
     let about = |process: &String| fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let statuses: Vec<String> = children(appliance.process_id().unwrap()).iter().map(about).collect();
+    let decoders = children(appliance.process_id().unwrap());
+    let statuses: Vec<String> = decoders.iter().map(about).collect();
     let confined = |status: &String| status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1");
     assert!(!statuses.is_empty() && statuses.iter().all(confined), "{statuses:?}");
+    // For want of memory the kernel takes it, and not the daemon.
+    let first_to_go = |process: &String| fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap();
+    assert!(decoders.iter().map(first_to_go).all(|score| score.trim() == "1000"));
     let said = appliance.manager().await.unwrap().level_reason().await.unwrap();
     assert_eq!(said, "", "the box says that it decodes within the daemon");
 }
