@@ -55,7 +55,7 @@ pub async fn facts(place: &Place) -> Facts {
     facts.heat = machine.heat();
     facts.memory = machine.memory(facts.status.as_ref(), facts.unit.is_some());
     if let Some(settings) = &settings {
-        facts.certificates = certificates(settings);
+        (facts.certificates, facts.unread_certificates) = certificates(settings);
         facts.storage = machine.storage(&settings.spool.directory);
         facts.accelerator = Some(machine.accelerator(&settings.accelerator));
         facts.capture = machine.capture(&settings.live.device);
@@ -217,21 +217,23 @@ pub async fn bound(listen: std::net::SocketAddr, machine: machine::Machine<'_>) 
     }
 }
 
-/// Those that can be read; of another the configuration says it.
-fn certificates(settings: &Settings) -> Vec<Certificate> {
-    let utc = |secs: i64| jiff::Timestamp::from_second(secs).ok().map(|moment| moment.to_string());
-    let found = node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist).into_iter();
-    let fact = |one: expiry::Configured| {
-        let ends = expiry::ends(&one).ok()?;
-        Some(Certificate {
-            users: one.users.iter().map(user).collect(),
-            expires_utc: utc(ends.first)?,
-            all_expire_utc: utc(ends.last)?,
-            file: one.file,
-            is_ca: one.is_ca,
-        })
-    };
-    found.filter_map(fact).collect()
+/// Those that can be read, and why others cannot: the user of the command may have fewer rights than the daemon.
+fn certificates(settings: &Settings) -> (Vec<Certificate>, Vec<String>) {
+    let utc = |secs: i64| jiff::Timestamp::from_second(secs).map(|moment| moment.to_string()).unwrap_or_default();
+    let (mut read, mut unread) = (Vec::new(), Vec::new());
+    for one in node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist) {
+        match expiry::ends(&one) {
+            Ok(ends) => read.push(Certificate {
+                users: one.users.iter().map(user).collect(),
+                expires_utc: utc(ends.first),
+                all_expire_utc: utc(ends.last),
+                file: one.file,
+                is_ca: one.is_ca,
+            }),
+            Err(unusable) => unread.push(unusable.to_string()),
+        }
+    }
+    (read, unread)
 }
 
 fn user(user: &User) -> Text {

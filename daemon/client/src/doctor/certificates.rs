@@ -8,16 +8,25 @@ use super::{Checked, DAY, Facts, Finding, Gravity, age, looked, many, not_looked
 const SOON_DAYS: f64 = 30.0;
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>, trusted: bool) -> Vec<Finding> {
+    let area = || both!("certificates", "证书");
+    if let Some(why) = facts.unread_certificates.first() {
+        let files = many(facts.unread_certificates.len(), "file");
+        let number = facts.unread_certificates.len();
+        let why = both!(
+            "{files} could not be read (run it with sudo): {why}",
+            "{number} 个文件无法读取（请用 sudo 运行）：{why}"
+        );
+        not_looked(checked, area(), why);
+    }
     let first = facts.certificates.iter().map(|one| one.expires_utc.as_str()).min();
     // Without TLS there is nothing to say.
     let Some(first) = first else { return Vec::new() };
-    let area = both!("certificates", "证书");
     if trusted {
         let (number, day) = (facts.certificates.len(), day(first));
         let files = many(number, "file");
-        looked(checked, area, both!("{files}, the first ends on {day}", "{number} 个文件，最早于 {day} 到期"));
+        looked(checked, area(), both!("{files}, the first ends on {day}", "{number} 个文件，最早于 {day} 到期"));
     } else {
-        not_looked(checked, area, both!("the clock is not to be trusted", "本机时钟不可信"));
+        not_looked(checked, area(), both!("the clock is not to be trusted", "本机时钟不可信"));
     }
     facts.certificates.iter().filter_map(|one| expiry(facts, one, trusted)).collect()
 }

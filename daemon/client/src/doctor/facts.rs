@@ -58,6 +58,8 @@ pub struct Facts {
     pub recalls: Option<Recalls>,
     /// Files with certificates that the configuration names. Judged only by a trusted clock.
     pub certificates: Vec<Certificate>,
+    /// Why others could not be read, with the file's name.
+    pub unread_certificates: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

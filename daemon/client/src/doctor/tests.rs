@@ -534,6 +534,19 @@ fn of_several_cas_in_one_file_one_that_ended_is_a_warning_and_all_are_a_fault() 
 }
 
 #[test]
+fn certificates_that_cannot_be_read_are_not_called_sound() {
+    let mut facts = healthy();
+    facts.unread_certificates = vec!["certificate /etc/scanside/tls/box.pem: Permission denied".into()];
+    let report = judge(&facts);
+    let told = report.checked.iter().find(|checked| checked.area.en == "certificates").unwrap();
+    assert!(!told.done);
+    assert_eq!(
+        told.seen.en,
+        "1 file could not be read (run it with sudo): certificate /etc/scanside/tls/box.pem: Permission denied"
+    );
+}
+
+#[test]
 fn recalls_are_counted_and_nobody_is_named() {
     let mut facts = healthy();
     facts.recalls = Some(Recalls { open: 5, overdue: 3, longest_days: 40 });
