@@ -14,6 +14,7 @@ pub mod mammogram;
 pub mod segmentation;
 pub mod document;
 pub mod json;
+pub mod content;
 pub mod file_set;
 
 pub mod patient;

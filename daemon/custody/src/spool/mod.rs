@@ -42,6 +42,7 @@ mod shared;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod twin;
 mod writer;
 
 pub use error::{Error, Result, SpoolFault};

@@ -157,6 +157,17 @@ pub fn get_kept(connection: &Connection, id: i64) -> Result<Option<Instance>> {
     by_id(connection, id, "state = 'kept'")
 }
 
+/// An object in conflict turned out to be the one that counts. Returns whether it was in conflict.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_twin(connection: &Connection, instance: &Instance, reason: &str) -> Result<bool> {
+    // The id may be that of another instance since the database was built again.
+    let sql =
+        "UPDATE instances SET state = 'replaced', reason = ?2 WHERE id = ?1 AND sha256 = ?3 AND state = 'conflict'";
+    Ok(connection.execute(sql, params![instance.id, reason, instance.sha256])? == 1)
+}
+
 /// The kept instances of a series in the order of arrival (no conflicts, no evicted ones).
 ///
 /// # Errors

@@ -39,6 +39,24 @@ async fn the_same_bytes_again_are_already_so_and_other_bytes_a_conflict() {
     assert_eq!(events.iter().filter(|event| event.what == "conflict").count(), 1);
 }
 
+/// A router sends the scanner's object on with group lengths, or in another transfer syntax.
+#[tokio::test]
+async fn the_same_content_in_another_encoding_is_no_conflict() {
+    let place = Place::new();
+    let (spool, _) = place.open();
+    keep(&spool, 1, 1000).await;
+    let group_length = [8, 0, 0, 0, b'U', b'L', 4, 0, 99, 0, 0, 0];
+    let with_length = |fill| [group_length.to_vec(), data_set(&uid(1), fill, 1000)].concat();
+    let Outcome::Conflict(same) = send(&spool, &uid(1), &with_length(1)).await.unwrap() else { panic!() };
+    let Outcome::Conflict(other) = send(&spool, &uid(1), &with_length(9)).await.unwrap() else { panic!() };
+    assert!(spool.is_twin(&same).unwrap());
+    assert!(!spool.is_twin(&other).unwrap());
+    let counts = place.counts();
+    assert_eq!((counts.kept, counts.conflict), (1, 1), "the other one is for a person");
+    let Outcome::AlreadySo(again) = send(&spool, &uid(1), &with_length(1)).await.unwrap() else { panic!() };
+    assert_eq!(again.id, same.id);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_senders_at_once_and_each_instance_exactly_once() {
     let place = Place::new();

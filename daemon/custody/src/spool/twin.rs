@@ -1,0 +1,68 @@
+//! An object that came again in another encoding is no other object. The writer compares bytes, since it must not wait for more;
+//! what it takes for a conflict is compared here by content, one after the other.
+
+use std::sync::Arc;
+
+use dicom::content;
+use tokio::sync::Semaphore;
+
+use super::error::Result;
+use super::{Shared, Spool, check};
+use crate::instance::Instance;
+use crate::store::instances::{self, InstanceState};
+use crate::store::{Durability, events};
+
+/// Larger objects stay in conflict: comparing two takes about eight times this in memory.
+const MOST_BYTES: u64 = 64 << 20;
+/// One at a time: it bounds memory, and nobody waits for it.
+static COMPARING: Semaphore = Semaphore::const_new(1);
+
+const SAME: &str = "the same content in another encoding came before";
+
+impl Spool {
+    /// Compares an object in conflict with the one that counts when there is time; equal ones are no conflict any more. Needs a
+    /// runtime.
+    pub fn compare_later(&self, conflict: Arc<Instance>) {
+        let spool = self.clone();
+        tokio::spawn(async move {
+            // Closed never.
+            let _place = COMPARING.acquire().await;
+            let id = conflict.id;
+            match tokio::task::spawn_blocking(move || spool.is_twin(&conflict)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(instance = id, %error, "an object that came again was not compared"),
+                Err(error) => tracing::error!(instance = id, %error, "comparing an object that came again failed"),
+            }
+        });
+    }
+
+    /// Whether an object in conflict says the same as the one that counts; then it is no conflict any more. Blocks.
+    ///
+    /// # Errors
+    /// `Damaged`, `Gone`, `Io`, `Database`.
+    pub fn is_twin(&self, conflict: &Instance) -> Result<bool> {
+        is_twin(&self.0.shared, conflict)
+    }
+}
+
+fn is_twin(shared: &Arc<Shared>, conflict: &Instance) -> Result<bool> {
+    let connection = shared.store.connect(Durability::Full)?;
+    let known = instances::by_sop_uid(&connection, &conflict.header.sop_instance_uid)?;
+    let kept = known.iter().find(|known| known.state == InstanceState::Kept);
+    let kept = kept.map(|known| instances::get_kept(&connection, known.id)).transpose()?.flatten();
+    let Some(kept) = kept else { return Ok(false) };
+    let is_small = |instance: &Instance| instance.location.length() <= MOST_BYTES;
+    if !is_small(&kept) || !is_small(conflict) || !say_the_same(shared, &kept, conflict)? {
+        return Ok(false);
+    }
+    if instances::set_twin(&connection, conflict, SAME)? {
+        events::record(&connection, &format!("instance/{}", conflict.id), "no conflict", SAME)?;
+    }
+    Ok(true)
+}
+
+fn say_the_same(shared: &Arc<Shared>, kept: &Instance, other: &Instance) -> Result<bool> {
+    let own = content::form(&check::read(shared, kept)?);
+    let other = content::form(&check::read(shared, other)?);
+    Ok(matches!((own, other), (Ok(own), Ok(other)) if own == other))
+}
