@@ -3,6 +3,7 @@
 
 mod areas;
 mod look;
+mod square;
 mod wanted;
 
 use std::fmt;

@@ -16,6 +16,7 @@ use models::task::{self, Control};
 use report::stills::{KeyPicture, MOST_KEYS, MOST_LESIONS, NAMED, NotRead, StillImage, StillLesion, Stills, Unread};
 
 use super::areas::{self, Area, Areas};
+use super::square::Square;
 use super::{Pictures, Stored, wanted};
 use crate::analyze::engine;
 use crate::volume;
@@ -117,6 +118,7 @@ struct Looker<'a> {
 /// One area over the frames of an image.
 struct Spot {
     area: Area,
+    square: Option<Square>,
     task: Task,
     looked: Vec<(usize, Vec<Detection>)>,
     /// The area as it was shown to the network, of the frames with a lesion.
@@ -206,16 +208,22 @@ impl Looker<'_> {
     }
 
     fn spot(&self, area: Area) -> Result<Spot, task::Error> {
-        let task = Task::new(self.manifest, area.sector)?;
-        Ok(Spot { area, task, looked: Vec::new(), shown: Vec::new() })
+        let square = Square::of(area.sector, area.mm.ok());
+        let task = Task::new(self.manifest, square.map_or(area.sector, |square| square.sector()))?;
+        Ok(Spot { area, square, task, looked: Vec::new(), shown: Vec::new() })
     }
 
     fn infer(&mut self, spot: &mut Spot, frame: usize, grey: Vec<u8>) -> Result<(), task::Error> {
-        spot.task.prepare(&grey);
+        match &spot.square {
+            Some(square) => spot.task.prepare(&square.stretch(&grey)),
+            None => spot.task.prepare(&grey),
+        };
         let map = spot.task.infer(self.model)?;
-        // Pixels that are not square: their area counts.
-        let mm = spot.area.mm.ok().map(|[across, down]| single((across * down).sqrt()));
-        let lesions = spot.task.lesions(&map, mm);
+        let mm = spot.area.mm.ok().map(|[across, down]| single(across.min(down)));
+        let mut lesions = spot.task.lesions(&map, mm);
+        if let Some(square) = &spot.square {
+            lesions = lesions.into_iter().map(|lesion| square.back(lesion)).collect();
+        }
         if !lesions.is_empty() {
             spot.shown.push((frame, grey));
         }
