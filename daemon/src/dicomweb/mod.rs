@@ -9,6 +9,7 @@ mod query;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use custody::instance::Instance;
 use custody::spool::{self, Spool};
@@ -26,11 +27,13 @@ use sha2::{Digest, Sha256};
 
 pub use query::{Error as QueryError, Query};
 
-use crate::at_once::AtOnce;
+use crate::at_once::{AtOnce, Busy};
 use crate::reader::{Lost, Reader};
 
 /// Objects that are read at the same time, over all requests.
 const AT_ONCE: usize = 2;
+/// How long an object that is to be written waits for those before it.
+const PLACE_WITHIN: Duration = Duration::from_secs(60);
 /// Explicit VR Big Endian, which is retired and still sent.
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 /// The largest object that is read whole into memory: to change its transfer syntax, or for its frames.
@@ -62,6 +65,8 @@ pub enum Error {
     Store(#[from] store::Error),
     #[error(transparent)]
     Lost(#[from] Lost),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error("the work for this request was not finished: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -87,7 +92,7 @@ impl Error {
                 WebFault::NotInThisForm
             }
             Self::Spool(_) | Self::Result(_) | Self::Damaged | Self::Target(_) | Self::Store(_) => WebFault::Internal,
-            Self::Lost(_) | Self::Task(_) => WebFault::Internal,
+            Self::Lost(_) | Self::Busy(_) | Self::Task(_) => WebFault::Internal,
         }
     }
 }
@@ -159,6 +164,8 @@ pub struct Web {
     spool: Spool,
     folder: PathBuf,
     at_once: AtOnce,
+    /// Objects that are written to files of others.
+    exports: AtOnce,
 }
 
 /// Rows as DICOM JSON.
@@ -167,7 +174,7 @@ type Rows = Vec<Map<String, Value>>;
 impl Web {
     /// `folder`: the spool directory, where the results are.
     pub fn new(reader: Reader, spool: Spool, folder: PathBuf) -> Self {
-        Self { reader, spool, folder, at_once: AtOnce::new(AT_ONCE) }
+        Self { reader, spool, folder, at_once: AtOnce::new(AT_ONCE), exports: AtOnce::new(AT_ONCE) }
     }
 
     /// Studies that are like that, newest first. `base`: address of this service, for the links.
@@ -317,8 +324,8 @@ impl Web {
     /// `Target` when that file cannot be written.
     pub async fn write(&self, object: &Object, to: File) -> Result<String, Error> {
         let (web, object) = (self.clone(), object.clone());
-        self.at_once
-            .work(move || match &object.held {
+        self.exports
+            .work_within(PLACE_WITHIN, move || match &object.held {
                 Held::Received(instance) => {
                     web.spool.check(instance)?;
                     copy(&mut web.spool.reader(&instance.location)?, to)

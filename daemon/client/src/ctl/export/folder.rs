@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, AtFlags, Dir, FileType, Mode, OFlags, StatVfs};
+use rustix::fs::{Advice, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, StatVfs};
 use rustix::io::Errno;
 
 use crate::ctl::failure::Failure;
@@ -39,6 +39,17 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let fd = rustix::fs::open(path, FOLDER, Mode::empty()).map_err(|error| failed(path)(error.into()))?;
         Ok(Self { fd, path: path.to_owned() })
+    }
+
+    /// Keeps other exports out until this is dropped, where the file system has locks.
+    pub fn alone(&self) -> Result<(), Failure> {
+        match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => {
+                let text = format!("another export is writing to {}", self.path.display());
+                Err(Failure::new(text, "wait until it has ended"))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -70,6 +70,7 @@ impl Medium {
             return Err(Failure::new(format!("{} is no folder", path.display()), remedy));
         }
         let root = Folder::open(path)?;
+        root.alone()?;
         room(&root, path, needed.saturating_add(count.saturating_mul(OVERHEAD)))?;
         let (uid, files) = match existing(&root)? {
             Some(existing) => (existing.uid, existing.files),
@@ -172,7 +173,14 @@ impl Medium {
             return Err(failure);
         }
         // From here on it is listed: what fails takes nothing back.
-        self.root.sync()?;
+        let unsure = |_| {
+            let text = format!(
+                "{}: the new objects are listed, but they may not outlast a power cut",
+                self.root.path("").display()
+            );
+            Failure::new(text, "export again, and unmount the medium before it is taken out")
+        };
+        self.root.sync().map_err(unsure)?;
         for file_id in &self.replaced {
             if let Some((name, folders)) = file_id.split_last()
                 && let Some(folder) = within(&self.root, folders)?
