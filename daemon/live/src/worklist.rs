@@ -11,6 +11,7 @@ pub mod served;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dicom::patient::Patient;
 use dicom::scan::Besides;
@@ -68,6 +69,8 @@ pub struct Worklist {
     served: Option<Served>,
     /// What makes study UIDs those of this box.
     site: String,
+    /// What was left out when it was read last, as it was logged.
+    left_out: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
 /// One ordered exam.
@@ -116,7 +119,7 @@ impl Worklist {
     /// As [`Worklist::read`].
     pub fn scheduled(&self, today: &str) -> Result<Vec<Entry>, WorklistError> {
         let path = self.path.as_deref().ok_or(WorklistError::NotConfigured)?;
-        let listing = told(list(path, &self.site, today))?;
+        let listing = self.told(list(path, &self.site, today))?;
         let on_a_day = |mut entry: Entry| {
             if entry.date.is_empty() {
                 entry.date = today.to_owned();
@@ -171,10 +174,26 @@ impl Worklist {
             }
             None => None,
         };
-        let Some(served) = &self.served else { return told(own.ok_or(WorklistError::NotConfigured)?) };
+        let Some(served) = &self.served else {
+            return self.told(own.ok_or(WorklistError::NotConfigured)?);
+        };
         let (answer, server) = (served.look(), served.server());
         let listing = one_list(own, answer, &server.trouble)?;
-        told(Ok(Listing { server: Some(server), ..listing }))
+        self.told(Ok(Listing { server: Some(server), ..listing }))
+    }
+
+    /// What is left out is logged, by its reasons only; not again while it stays the same, since lists are read all day.
+    fn told(&self, read: Result<Listing, WorklistError>) -> Result<Listing, WorklistError> {
+        if let Ok(listing) = &read {
+            let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+            if *left_out != listing.skipped {
+                left_out.clone_from(&listing.skipped);
+                if !listing.skipped.is_empty() {
+                    tracing::warn!(skipped = ?listing.skipped, "entries of the worklist were left out");
+                }
+            }
+        }
+        read
     }
 }
 
@@ -199,16 +218,6 @@ fn one_list(
             own.unwrap_or_else(|| Err(WorklistError::NotAnswered(nothing.to_owned())))
         }
     }
-}
-
-/// What is left out is logged, by its reasons only.
-fn told(read: Result<Listing, WorklistError>) -> Result<Listing, WorklistError> {
-    if let Ok(listing) = &read
-        && !listing.skipped.is_empty()
-    {
-        tracing::warn!(skipped = ?listing.skipped, "entries of the worklist were left out");
-    }
-    read
 }
 
 /// Reads the folder or the file at `path`; the entries are in the order of the appointments. What has no day is for `today`.
