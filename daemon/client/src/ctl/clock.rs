@@ -81,6 +81,7 @@ fn print(answer: &Answer<'_>, language: Language, output: &Output) -> Result<(),
         for scanner in &answer.scanners {
             let ahead = match scanner.days_ahead {
                 None => "not known".to_owned(),
+                Some(1) => "1 day".to_owned(),
                 Some(days) if days > 0 => format!("{days} days"),
                 Some(0) => "same day".to_owned(),
                 Some(_) => "no (an older study)".to_owned(),

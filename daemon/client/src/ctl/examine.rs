@@ -156,20 +156,26 @@ async fn ask(manager: &ManagerProxy<'_>, facts: &mut Facts) {
     facts.set_aside = manager.list_quarantine(most(MOST_ROWS)).await.unwrap_or_default();
     let events = manager.list_events(most(1)).await.unwrap_or_default();
     facts.clock.newest_row_utc = events.into_iter().next().map(|event| event.utc);
-    facts.recalls = manager.list_recalls(Options::new()).await.ok().and_then(|json| recalls(&json));
+    match manager.list_recalls(Options::new()).await.map_err(|error| error.to_string()).and_then(|json| recalls(&json))
+    {
+        Ok(recalls) => facts.recalls = Some(recalls),
+        Err(why) => facts.unread_recalls = Some(why),
+    }
     let studies = manager.list_studies(most(MOST_STUDIES)).await.unwrap_or_default();
     facts.studies_utc = studies.into_iter().map(|study| study.first_utc).collect();
 }
 
 /// Numbers only: the facts go into the bundle, too.
-fn recalls(json: &str) -> Option<Recalls> {
-    let mut rows: Vec<RecallRow> = serde_json::from_str(json).ok()?;
+fn recalls(json: &str) -> Result<Recalls, String> {
+    // The error may quote a row, which names a patient.
+    let mut rows: Vec<RecallRow> =
+        serde_json::from_str(json).map_err(|_| "the list is not what this version understands".to_owned())?;
     rows.retain(|row| !row.simulated);
     let count = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
     let overdue: Vec<u32> =
         rows.iter().filter(|row| row.standing == Standing::Overdue).map(|row| row.days.unsigned_abs()).collect();
     let longest_days = overdue.iter().copied().max().unwrap_or_default();
-    Some(Recalls { open: count(rows.len()), overdue: count(overdue.len()), longest_days })
+    Ok(Recalls { open: count(rows.len()), overdue: count(overdue.len()), longest_days })
 }
 
 async fn started(connection: &zbus::Connection, place: &Place) -> Option<std::time::SystemTime> {

@@ -105,7 +105,8 @@ fn scanners_disagree(facts: &Facts) -> Option<Finding> {
 /// `None` where it gives no date. An old study that is sent again has many days less than nothing.
 pub fn days_ahead(sender: &Sender) -> Option<i32> {
     let made = date(&sender.last_study_date)?;
-    let came = date(&sender.last_utc.get(..10)?.replace('-', ""))?;
+    // Scanners write local dates.
+    let came = hal::clock::local_day_of(&sender.last_utc)?;
     Some(came.until(made).ok()?.get_days())
 }
 

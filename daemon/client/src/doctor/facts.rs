@@ -56,6 +56,8 @@ pub struct Facts {
     pub studies_utc: Vec<String>,
     pub live: Option<Live>,
     pub recalls: Option<Recalls>,
+    /// Why the recalls could not be read.
+    pub unread_recalls: Option<String>,
     /// Files with certificates that the configuration names. Judged only by a trusted clock.
     pub certificates: Vec<Certificate>,
     /// Why others could not be read, with the file's name.

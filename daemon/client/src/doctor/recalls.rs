@@ -1,9 +1,16 @@
 //! Who was to come again and has not: numbers only, since a finding must not name a patient.
 
 use super::text::{Text, both};
-use super::{Checked, Facts, Finding, Gravity, clock, looked, many};
+use super::{Checked, Facts, Finding, Gravity, clock, looked, many, not_looked};
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
+    if let Some(why) = &facts.unread_recalls {
+        not_looked(
+            checked,
+            both!("recalls", "复查"),
+            both!("the list could not be read: {why}", "无法读取列表：{why}"),
+        );
+    }
     // A box without lesions has nothing to look at.
     let Some(recalls) = facts.recalls.as_ref().filter(|recalls| recalls.open > 0) else { return Vec::new() };
     let (open, overdue) = (recalls.open, recalls.overdue);

@@ -547,6 +547,15 @@ fn certificates_that_cannot_be_read_are_not_called_sound() {
 }
 
 #[test]
+fn recalls_that_cannot_be_read_are_not_called_none() {
+    let mut facts = healthy();
+    facts.unread_recalls = Some("refused".into());
+    let report = judge(&facts);
+    let told = report.checked.iter().find(|checked| checked.area.en == "recalls").unwrap();
+    assert_eq!((told.done, told.seen.en.as_str()), (false, "the list could not be read: refused"));
+}
+
+#[test]
 fn recalls_are_counted_and_nobody_is_named() {
     let mut facts = healthy();
     facts.recalls = Some(Recalls { open: 5, overdue: 3, longest_days: 40 });
