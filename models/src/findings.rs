@@ -151,6 +151,20 @@ pub enum Side {
     Left,
 }
 
+impl Side {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Left => "left",
+        }
+    }
+
+    /// `right` or `left`.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Right, Self::Left].into_iter().find(|side| side.as_str() == name)
+    }
+}
+
 /// The five pulmonary lobes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

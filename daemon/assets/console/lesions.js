@@ -15,6 +15,7 @@ class Entry {
     const first = part("div", "first", this.root);
     part("span", "number", first).textContent = `Lesion ${lesion.id}`;
     this.size = part("span", "size", first);
+    this.where = part("span", "where", this.root);
     this.scale = part("div", "scale", this.root);
     this.scale.setAttribute("role", "meter");
     this.scale.setAttribute("aria-label", `Lesion ${lesion.id}: 0 benign, 100 malignant`);
@@ -41,13 +42,21 @@ export class LesionList {
   #root;
   #none;
   #count;
+  #where;
   #entries = new Map();
   #shown;
 
-  constructor(root, none, count) {
+  // `where`: what is known of the place of a lesion, in words.
+  constructor(root, none, count, where) {
+    this.#where = where;
     this.#root = root;
     this.#none = none;
     this.#count = count;
+  }
+
+  // Somebody has said where a lesion is.
+  placed() {
+    for (const [id, entry] of this.#entries) entry.where.textContent = this.#where(id);
   }
 
   // Null when no overlay is shown, which is not the same as nothing found.
@@ -66,6 +75,7 @@ export class LesionList {
       let entry = this.#entries.get(lesion.id);
       if (!entry) {
         entry = new Entry(lesion);
+        entry.where.textContent = this.#where(lesion.id);
         this.#entries.set(lesion.id, entry);
         const after = [...this.#entries.keys()].filter((id) => id > lesion.id).sort((a, b) => a - b)[0];
         this.#root.insertBefore(entry.root, after === undefined ? null : this.#entries.get(after).root);

@@ -5,6 +5,7 @@ import { Exam, ask } from "./exam.js";
 import { Figures } from "./figures.js";
 import { LesionList } from "./lesions.js";
 import { OverlayLayer } from "./overlay.js";
+import { Places, words as placeWords } from "./place.js";
 import { Picture } from "./picture.js";
 import { Sign } from "./sign.js";
 import { Sound } from "./sound.js";
@@ -20,7 +21,8 @@ const state = { status: null, overlay: null, overlayAt: 0, waiting: [], connecte
 const sign = new Sign();
 const picture = new Picture(by("picture"));
 const layer = new OverlayLayer(by("overlay"));
-const list = new LesionList(by("lesions"), by("none"), by("count"));
+const places = new Places(notice);
+const list = new LesionList(by("lesions"), by("none"), by("count"), (lesion) => placeWords(places.of(lesion)));
 const figures = new Figures();
 const sound = new Sound(by("sound"), by("sound-word"));
 const exam = new Exam(notice);
@@ -57,6 +59,7 @@ function refresh() {
   const lesions = visible ? state.overlay.lesions : null;
   if (visible) layer.draw(lesions, picture.size);
   else layer.clear();
+  places.see(lesions);
   list.show(lesions);
   figures.overlayAge(visible ? shownAge : null);
 }
@@ -70,6 +73,8 @@ function showStatus() {
   mark.textContent = status.mark ?? "";
   by("simulated").hidden = !status.simulated;
   exam.show(status.exam);
+  places.show(status.exam);
+  list.placed();
   showScreen(status.name_on_screen);
   figures.source(status);
   const frozen = status.sign.state === "paused";
@@ -165,7 +170,7 @@ function onClick(id, act) {
   by(id).addEventListener("click", (event) => {
     act();
     // After a tap or click the space bar means freeze again; whoever came by keyboard stays where they are.
-    if (event.detail > 0 && !by("exam-dialog").open) by("stage").focus();
+    if (event.detail > 0 && !by("exam-dialog").open && !by("place-dialog").open) by("stage").focus();
   });
 }
 onClick("freeze", freeze);
@@ -176,7 +181,7 @@ onClick("sound", () => sound.toggle());
 
 document.addEventListener("keydown", (event) => {
   // The form, not the focus: that stays in it for a moment after it was closed.
-  const typing = by("exam-dialog").open;
+  const typing = by("exam-dialog").open || by("place-dialog").open;
   if (typing || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
   const onControl = event.target.closest("button, summary");
   const key = event.key.toLowerCase();
@@ -184,6 +189,9 @@ document.addEventListener("keydown", (event) => {
   else if (key === "m") mark();
   else if (key === "e") exam.press();
   else if (key === "p") exam.identify();
+  else if (key === "c") places.open();
+  else if (key === "r") places.scan("right");
+  else if (key === "l") places.scan("left");
   else return;
   event.preventDefault();
 });

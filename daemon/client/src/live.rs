@@ -1,7 +1,9 @@
 //! The live path: proxy, and its properties at one moment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use models::findings::Side;
+use models::lesion::sighting::Place;
 use serde::Serialize;
 use zbus::{DeserializeDict, OwnedVariant, Type, Variant, proxy};
 
@@ -24,6 +26,12 @@ pub trait Live {
     /// Keeps this moment of the exam.
     #[zbus(allow_interactive_auth)]
     fn mark(&self) -> zbus::Result<String>;
+    /// `left`, `right`, or empty when it is not said any more.
+    #[zbus(allow_interactive_auth)]
+    fn scan_side(&self, side: &str) -> zbus::Result<String>;
+    /// `side` s, `clock` u, `distance_mm` d.
+    #[zbus(allow_interactive_auth)]
+    fn place_lesion(&self, lesion: u32, place: Options<'_>) -> zbus::Result<String>;
 
     /// Who is expected, and what was left out, in words.
     fn worklist(&self) -> zbus::Result<(Vec<Expected>, Vec<String>)>;
@@ -98,6 +106,10 @@ pub struct Exam {
     pub patient: Patient,
     pub started_utc: String,
     pub marks: u32,
+    /// `left` or `right`: the breast that is scanned, when that was said.
+    pub side: Option<String>,
+    /// Where lesions are, by their numbers, as far as it was said.
+    pub places: BTreeMap<u32, Place>,
     /// `agrees`, `differs` or `unclear`: whether the scanner's screen shows this patient; `None` where it is not read.
     pub on_screen: Option<String>,
     pub on_screen_words: Option<String>,
@@ -272,10 +284,28 @@ impl Exam {
             },
             started_utc: text("StartedUtc").unwrap_or_default(),
             marks: entries.get("Marks").and_then(|value| u32::try_from(value).ok()).unwrap_or_default(),
+            side: text("Side"),
+            places: places(entries),
             on_screen: text("OnScreen"),
             on_screen_words: text("OnScreenWords"),
         })
     }
+}
+
+fn places(entries: &HashMap<String, OwnedVariant>) -> BTreeMap<u32, Place> {
+    let places = entries.get("Places").and_then(|places| places.try_clone().ok());
+    let places = places.and_then(|places| Vec::<HashMap<String, Variant<'_>>>::try_from(places).ok());
+    let one = |entries: &HashMap<String, Variant<'_>>| {
+        let number = |name: &str| entries.get(name).and_then(|value| u32::try_from(value).ok());
+        let place = Place {
+            side: entries.get("Side").and_then(|value| Side::named(<&str>::try_from(value).ok()?)),
+            clock: number("Clock").and_then(|hour| u8::try_from(hour).ok()),
+            distance_mm: entries.get("DistanceMm").and_then(|value| f64::try_from(value).ok()),
+            in_view: None,
+        };
+        Some((number("Lesion")?, place))
+    };
+    places.unwrap_or_default().iter().filter_map(one).collect()
 }
 
 fn count(entries: &HashMap<String, OwnedVariant>, name: &str) -> u64 {

@@ -109,6 +109,8 @@ async fn at(due: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use std::sync::Arc;
 
     use super::*;
@@ -201,7 +203,14 @@ mod tests {
         let Some(Command::StartExam(order, reply)) = stage.commands.recv().await else { panic!("no exam") };
         assert!(is_nobody(&order.patient) && order.study_uid.is_none(), "{order:?}");
         reply.send(Ok("the exam has begun".into())).unwrap();
-        let mut exam = Exam { study_uid: "2.25.1".into(), patient: order.patient, started_utc: now_utc(), marks: 0 };
+        let mut exam = Exam {
+            study_uid: "2.25.1".into(),
+            patient: order.patient,
+            started_utc: now_utc(),
+            marks: 0,
+            side: None,
+            places: BTreeMap::new(),
+        };
         show(&stage, true, Some(exam.clone()));
         // Given to a patient, it stays the same exam.
         exam.patient = Patient { id: "P1".into(), name: "DOE".into(), ..Patient::default() };

@@ -4,12 +4,15 @@
 pub mod budget;
 pub mod session;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dicom::patient::Patient;
 use hal::capture::{Description, Frame};
 use hal::clock::Clock;
+use models::findings::Side;
+use models::lesion::sighting::Place;
 use tokio::sync::watch;
 
 use crate::desk::budget::{Budget, TimedStage};
@@ -58,6 +61,8 @@ struct Now {
     exams: Exams,
     /// Rises by one when an exam begins or ends; then lesions are numbered from 1 again.
     exam_number: u64,
+    /// Numbers of the lesions that were shown since.
+    lesions: BTreeSet<u32>,
     device: Option<Description>,
     profile: String,
     model: Model,
@@ -115,6 +120,10 @@ impl Desk {
         now.sequence = Some(picture.sequence);
         if now.device != device {
             now.device = device;
+        }
+        if now.size != picture.size() {
+            now.lesions.clear();
+            now.exams.forget_places();
         }
         now.size = picture.size();
         now.latest = (self.name_check != NameCheck::Off).then(|| picture.clone());
@@ -181,6 +190,7 @@ impl Desk {
         if matches!(now.state, SignState::Blind { .. } | SignState::Ready) {
             let took = self.clock.now().saturating_sub(captured);
             now.budget.add(TimedStage::Overlay, took);
+            now.lesions.extend(overlay.lesions.iter().map(|lesion| lesion.id));
             self.out.overlay.send_replace(Arc::new(overlay));
             let _ = now.state.on(SignEvent::Answer);
             self.publish(&now);
@@ -293,6 +303,7 @@ impl Desk {
     fn exam_changed(&self, now: &mut Now, done: Done) -> String {
         if matches!(done, Done::Changed(_)) {
             now.exam_number += 1;
+            now.lesions.clear();
             self.publish_stats(now, true);
             (now.budget, now.pictures, now.lost, now.inferred) = (Budget::default(), 0, 0, 0);
             self.publish(now);
@@ -312,6 +323,25 @@ impl Desk {
     pub fn mark(&self) -> Result<String, ExamError> {
         let mut now = self.lock();
         let done = now.exams.mark()?;
+        self.publish(&now);
+        Ok(done.words())
+    }
+
+    /// # Errors
+    /// When no exam runs.
+    pub fn side(&self, side: Option<Side>) -> Result<String, ExamError> {
+        let mut now = self.lock();
+        let done = now.exams.side(side)?;
+        self.publish(&now);
+        Ok(done.words())
+    }
+
+    /// # Errors
+    /// When no exam runs, no such lesion was seen in it, or there is no such place.
+    pub fn place(&self, lesion: u32, place: &Place) -> Result<String, ExamError> {
+        let mut now = self.lock();
+        let Now { exams, lesions, .. } = &mut *now;
+        let done = exams.place(lesion, place, lesions)?;
         self.publish(&now);
         Ok(done.words())
     }

@@ -5,7 +5,12 @@
 //! mistake, not as the same patient. An exam that began automatically belongs to nobody; it can be given to one
 //! patient, once, and stays the same exam.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use dicom::patient::Patient;
+use models::findings::Side;
+use models::lesion::book::check_place;
+use models::lesion::sighting::Place;
 
 use crate::identity::{self, is_nobody, same_name};
 use crate::view::{Exam, ExamError};
@@ -53,8 +58,14 @@ impl Exams {
             return guard(&exam.patient, &patient)
                 .map(|()| Done::Already("the exam of this patient is already running".into()));
         }
-        let exam = Exam { study_uid: study_uid.into(), patient, started_utc: started_utc.into(), marks: 0 };
-        self.current = Some(exam);
+        self.current = Some(Exam {
+            study_uid: study_uid.into(),
+            patient,
+            started_utc: started_utc.into(),
+            marks: 0,
+            side: None,
+            places: BTreeMap::new(),
+        });
         Ok(Done::Changed("the exam has begun".into()))
     }
 
@@ -73,6 +84,51 @@ impl Exams {
         let exam = self.current.as_mut().ok_or(ExamError::NoExam)?;
         exam.marks += 1;
         Ok(Done::Changed(format!("marked, {} in this exam", exam.marks)))
+    }
+
+    /// Says which breast is scanned from now on.
+    ///
+    /// # Errors
+    /// When no exam runs.
+    pub fn side(&mut self, side: Option<Side>) -> Result<Done, ExamError> {
+        let exam = self.current.as_mut().ok_or(ExamError::NoExam)?;
+        let words = match side {
+            Some(Side::Right) => "the right breast is scanned",
+            Some(Side::Left) => "the left breast is scanned",
+            None => "it is not said which breast is scanned",
+        };
+        if exam.side == side {
+            return Ok(Done::Already(words.into()));
+        }
+        exam.side = side;
+        Ok(Done::Changed(words.into()))
+    }
+
+    /// Says where a lesion is; what `place` does not say stays as it was. `seen`: the numbers of the lesions of this exam.
+    ///
+    /// # Errors
+    /// When no exam runs, no such lesion was seen in it, or there is no such place.
+    pub fn place(&mut self, lesion: u32, place: &Place, seen: &BTreeSet<u32>) -> Result<Done, ExamError> {
+        let exam = self.current.as_mut().ok_or(ExamError::NoExam)?;
+        if !seen.contains(&lesion) {
+            return Err(ExamError::NoLesion(lesion));
+        }
+        check_place(place)?;
+        let old = exam.places.get(&lesion).cloned().unwrap_or_default();
+        let new = place.or(&old);
+        let words = format!("lesion {lesion} is placed");
+        if new == old {
+            return Ok(Done::Already(words));
+        }
+        exam.places.insert(lesion, new);
+        Ok(Done::Changed(words))
+    }
+
+    /// Lesions are numbered anew: what was said of them is of others.
+    pub fn forget_places(&mut self) {
+        if let Some(exam) = &mut self.current {
+            exam.places.clear();
+        }
     }
 }
 
@@ -119,6 +175,33 @@ mod tests {
         assert_eq!(exams.current().map(|exam| exam.marks), Some(2));
         assert!(matches!(exams.stop(), Done::Changed(_)));
         assert!(exams.mark().is_err() && exams.current().is_none());
+    }
+
+    #[test]
+    fn only_a_lesion_that_was_seen_is_placed_and_only_where_one_can_be() {
+        let mut exams = Exams::default();
+        let seen = BTreeSet::from([1, 2]);
+        let at = |clock, distance_mm| Place { clock, distance_mm, ..Place::default() };
+        assert_eq!(exams.place(1, &at(Some(3), None), &seen), Err(ExamError::NoExam));
+        assert_eq!(exams.side(Some(Side::Left)), Err(ExamError::NoExam));
+        start(&mut exams, patient("7", "PHANTOM^EVA", "19700101")).unwrap();
+        assert_eq!(exams.place(3, &at(Some(3), None), &seen), Err(ExamError::NoLesion(3)));
+        let nowhere =
+            [at(Some(13), None), at(Some(0), None), at(None, Some(301.0)), at(None, Some(f64::NAN)), at(None, None)];
+        for place in nowhere {
+            assert!(matches!(exams.place(1, &place, &seen), Err(ExamError::Place(_))), "{place:?}");
+        }
+        assert!(matches!(exams.place(1, &at(Some(3), None), &seen), Ok(Done::Changed(_))));
+        assert!(matches!(exams.place(1, &at(Some(3), None), &seen), Ok(Done::Already(_))));
+        exams.place(1, &at(None, Some(40.0)), &seen).unwrap();
+        assert!(matches!(exams.side(Some(Side::Left)), Ok(Done::Changed(_))));
+        assert!(matches!(exams.side(Some(Side::Left)), Ok(Done::Already(_))));
+        let exam = exams.current().unwrap();
+        assert_eq!((exam.side, &exam.places[&1]), (Some(Side::Left), &at(Some(3), Some(40.0))));
+        exams.stop();
+        start(&mut exams, patient("8", "PHANTOM^ADA", "")).unwrap();
+        let next = exams.current().unwrap();
+        assert_eq!((next.side, next.places.len()), (None, 0), "the next patient's exam knows nothing of it");
     }
 
     #[test]

@@ -185,6 +185,8 @@ fn obey(desk: &Desk, command: Command, station: &str) {
         Command::StopExam(reply) => (reply, Ok(desk.stop_exam())),
         Command::Freeze(on, by, reply) => (reply, desk.freeze(on, by).map_err(CommandError::from)),
         Command::Mark(reply) => (reply, desk.mark().map_err(CommandError::from)),
+        Command::Side(side, reply) => (reply, desk.side(side).map_err(CommandError::from)),
+        Command::Place(lesion, place, reply) => (reply, desk.place(lesion, &place).map_err(CommandError::from)),
     };
     // The caller may have given up meanwhile.
     let _ = reply.send(answer);

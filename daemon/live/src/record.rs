@@ -346,6 +346,14 @@ impl Open {
                 self.note(&JournalEntry::Scene(scene))?;
             }
         }
+        if self.story.side() != exam.side {
+            self.note(&JournalEntry::Side { side: exam.side })?;
+        }
+        for (lesion, place) in &exam.places {
+            if self.story.said(*lesion) != Some(place) {
+                self.note(&JournalEntry::Place { lesion: *lesion, place: place.clone() })?;
+            }
+        }
         while self.marks < exam.marks {
             self.marks += 1;
             if let Some(moment) = self.recent.back().copied() {
@@ -392,8 +400,8 @@ impl Open {
         for lesion in &overlay.lesions {
             let score = lesion.confidence * signed_area(&lesion.outline).abs();
             if self.story.best(lesion.id).is_none_or(|best| score > best * BETTER) {
-                let (mm_per_pixel, lesion) = (overlay.mm_per_pixel, lesion.clone());
-                self.note(&JournalEntry::Seen(Seen { scene: 0, moment, score, mm_per_pixel, lesion }))?;
+                let seen = Seen::new(moment, score, overlay.mm_per_pixel, lesion.clone());
+                self.note(&JournalEntry::Seen(seen))?;
             }
         }
         Ok(())

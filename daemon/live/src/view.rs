@@ -1,13 +1,17 @@
 //! What the live path shows: the types between it and its readers (web page, D-Bus, recorder, tests). Every channel
 //! keeps only the latest value.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dicom::patient::Patient;
 use dicom::uid;
 use hal::capture::Frame;
+use models::findings::Side;
 use models::identity::ModelIdentity;
+use models::lesion::book::Wrong;
+use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -134,6 +138,10 @@ pub struct Exam {
     pub started_utc: String,
     /// How many moments the user has marked.
     pub marks: u32,
+    /// Which breast is scanned, as whoever scans says.
+    pub side: Option<Side>,
+    /// Where lesions are, by their numbers, as whoever scans says.
+    pub places: BTreeMap<u32, Place>,
 }
 
 impl Exam {
@@ -202,6 +210,10 @@ pub enum Command {
     Freeze(bool, By, Reply),
     /// Marks this moment, so that its pictures are kept.
     Mark(Reply),
+    /// Which breast is scanned from now on; `None`: not said.
+    Side(Option<Side>, Reply),
+    /// Where the lesion with this number is; what is not given stays as it was.
+    Place(u32, Place, Reply),
 }
 
 /// Ok: what changed, in words, or that it was already so.
@@ -222,6 +234,10 @@ pub enum ExamError {
     OtherAccessionNumber,
     #[error("no exam is running: start one first")]
     NoExam,
+    #[error("no lesion {0} was seen in this exam")]
+    NoLesion(u32),
+    #[error(transparent)]
+    Place(#[from] Wrong),
     /// As it was read from the picture.
     #[error(
         "the scanner's screen shows another patient, or did so in this exam: is this the right one? Choose the patient on the scanner and wait two \

@@ -14,7 +14,7 @@ pub struct Code {
 const fn dcm(value: &'static str, meaning: &'static str) -> Code {
     Code { value, scheme: "DCM", meaning }
 }
-const fn sct(value: &'static str, meaning: &'static str) -> Code {
+pub const fn sct(value: &'static str, meaning: &'static str) -> Code {
     Code { value, scheme: "SCT", meaning }
 }
 const fn ucum(value: &'static str, meaning: &'static str) -> Code {
@@ -105,6 +105,9 @@ pub const BREAST_MASS: Code = sct("129788004", "Mammographic breast mass");
 pub const CALCIFICATION_CLUSTER: Code = sct("129769006", "Calcification Cluster");
 pub const FOCAL_ASYMMETRY: Code = sct("129789007", "Focal asymmetric breast tissue");
 pub const ARCHITECTURAL_DISTORTION: Code = sct("129792006", "Architectural distortion of breast");
+/// Where in the breast: row 7 of TID 4206 and CID 6018, CID 6165.
+pub const CLOCK_FACE: Code = dcm("111014", "Clockface or region");
+pub const DISTANCE_FROM_NIPPLE: Code = dcm("121242", "Distance from nipple");
 pub const RIGHT: Code = sct("24028007", "Right");
 pub const LEFT: Code = sct("7771000", "Left");
 pub const ABNORMAL_STRUCTURE: Code = sct("49755003", "Morphologically Abnormal Structure");

@@ -15,16 +15,18 @@ use dicom::scan::RawElement;
 use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
+use models::findings::Side;
+use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
 
 use crate::codes::{
-    BREAST, CERTAINTY_OF_FINDING, IMAGE_REGION, IMAGING_PROCEDURE, LONG_AXIS, MASS, MILLIMETRE, ORIGINAL_SOURCE,
-    PERCENT, SHORT_AXIS, US,
+    CERTAINTY_OF_FINDING, CLOCK_FACE, DISTANCE_FROM_NIPPLE, IMAGE_REGION, IMAGING_PROCEDURE, LONG_AXIS, MASS,
+    MILLIMETRE, ORIGINAL_SOURCE, PERCENT, SHORT_AXIS, US,
 };
 use crate::content::{Item, Part, Relation, Value};
 use crate::dataset::DataSet;
 use crate::object::{Context, ObjectKind, date_and_time};
-use crate::site::Site;
+use crate::site::{Site, hour_code};
 use crate::uid::Uids;
 use crate::{Error, Provenance, ResultObject, Source, groups, sr};
 
@@ -70,6 +72,8 @@ pub struct Clip {
     pub sector: [u32; 4],
     /// The scanner's burned-in text was masked.
     pub masked: bool,
+    /// Which breast it shows; `None`: not known, or not one alone.
+    pub side: Option<Side>,
 }
 
 /// One picture of a clip.
@@ -87,6 +91,8 @@ pub struct Seen {
     /// Index of its key image.
     pub key: usize,
     pub lesion: Lesion,
+    /// As far as somebody has said where it is.
+    pub place: Place,
 }
 
 impl Seen {
@@ -221,8 +227,11 @@ fn image(
     let mut set = context.begin(kind, index)?;
     set.texts(tags::IMAGE_TYPE, VR::CS, &["DERIVED", "PRIMARY"]);
     set.empty(tags::PATIENT_ORIENTATION, VR::CS);
-    // It is not known which breast is shown.
+    // Pictures of one series may be of both.
     set.empty(tags::LATERALITY, VR::CS);
+    if let Some(side) = clip.side {
+        set.text(tags::IMAGE_LATERALITY, VR::CS, if side == Side::Right { "R" } else { "L" });
+    }
     set.text(tags::BURNED_IN_ANNOTATION, VR::CS, if clip.masked { "NO" } else { "YES" });
     let comments: Vec<&str> = context.provenance.mark().into_iter().chain(remark).collect();
     if !comments.is_empty() {
@@ -326,13 +335,18 @@ fn lesion(context: &Context, seen: &Seen, key: &PictureRef) -> Item {
     });
     let described = (!lesion.descriptors.is_empty())
         .then(|| groups::comment(format!("BI-RADS descriptors: {}", lesion.descriptors.join(", "))));
+    // As whoever scanned said it.
+    let distance = seen.place.distance_mm.map(|mm| Item::number(DISTANCE_FROM_NIPPLE, mm, 0, MILLIMETRE));
+    let hour = seen.place.clock.and_then(hour_code).map(|hour| Item::code(Relation::Contains, CLOCK_FACE, hour));
     let score = format!("Benign (0) to malignant (1), not calibrated: {:.2}", lesion.malignant);
     groups::begin("1410", &seen.label(), seen.tracking_uid(context), MASS)
         .with(region)
         .with_all(groups::model(context))
-        .with(groups::site(Site { place: BREAST, side: None }))
+        .with(groups::site(Site::breast(seen.place.side)))
         .with_all(sizes.into_iter().flatten())
+        .with_all(distance)
         .with(Item::number(CERTAINTY_OF_FINDING, f64::from(lesion.confidence) * 100.0, 1, PERCENT))
+        .with_all(hour)
         .with_all(described)
         .with(groups::comment(score))
 }
@@ -341,7 +355,7 @@ fn lesion(context: &Context, seen: &Seen, key: &PictureRef) -> Item {
 fn nothing(context: &Context, words: String) -> Item {
     groups::begin("1501", "Breast lesions", context.uids.of("track breast lesions", 0), MASS)
         .with_all(groups::model(context))
-        .with(groups::site(Site { place: BREAST, side: None }))
+        .with(groups::site(Site::breast(None)))
         .with(groups::comment(words))
 }
 
@@ -361,6 +375,7 @@ mod tests {
             mm_per_pixel: Some(0.08),
             sector: [4, 2, 60, 46],
             masked: true,
+            side: Some(Side::Left),
         }
     }
 
@@ -427,7 +442,8 @@ mod tests {
             descriptors: vec!["oval".into()],
             size_mm: Some([8.0, 6.5]),
         };
-        let objects = written(&[clip(2), clip(2)], &[Seen { key: 1, lesion }]);
+        let place = Place { side: Some(Side::Left), clock: Some(2), distance_mm: Some(40.2), in_view: None };
+        let objects = written(&[clip(2), clip(2)], &[Seen { key: 1, lesion, place }]);
         let kinds: Vec<_> = objects.iter().map(|(object, _)| object.kind).collect();
         assert_eq!(kinds, ["us", "us", "seg", "us-key", "us-key", "sr"]);
         let report = format!("{:?}", objects[5].1);
@@ -435,6 +451,10 @@ mod tests {
         for text in [&report, &segmentation] {
             assert!(text.contains(&objects[4].0.sop_uid), "the second key image is referred to");
         }
+        for said in ["Left", "2 o'clock position", "Distance from nipple", "40"] {
+            assert!(report.contains(said), "{said}");
+        }
+        assert_eq!(text(&objects[4].1, tags::IMAGE_LATERALITY), "L");
         assert!(report.contains(&objects[0].0.sop_uid), "clips are in the image library");
         assert_eq!(text(&objects[5].1, tags::STUDY_INSTANCE_UID), "2.25.77");
         assert_ne!(objects[0].0.sop_uid, objects[1].0.sop_uid);

@@ -36,6 +36,7 @@ pub const ALL: &[Asset] = assets![
     SCRIPT "sign.js",
     SCRIPT "figures.js",
     SCRIPT "exam.js",
+    SCRIPT "place.js",
     SCRIPT "worklist.js",
     SCRIPT "sound.js",
     SCRIPT "login.js",

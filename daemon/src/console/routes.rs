@@ -18,6 +18,8 @@ use dicom::patient::Patient;
 use live::ask::{self, Refusal, RefusalKind, ask};
 use live::view::{By, Command, View};
 use live::worklist::{Listing, Order};
+use models::findings::Side;
+use models::lesion::sighting::Place;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -100,6 +102,8 @@ fn live_routes(site: Live) -> Router {
         .route("/exam/stop", post(stop_exam))
         .route("/freeze", post(freeze))
         .route("/mark", post(mark))
+        .route("/exam/side", post(side))
+        .route("/exam/place", post(place))
         .with_state(site)
 }
 
@@ -256,6 +260,36 @@ async fn freeze(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Re
 
 async fn mark(State(site): State<Live>) -> Response {
     answer(ask(&site.view, Command::Mark).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scanned {
+    side: Option<Side>,
+}
+
+async fn side(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Response {
+    match posted(&headers, &body) {
+        Ok(Scanned { side }) => answer(ask(&site.view, |reply| Command::Side(side, reply)).await),
+        Err(wrong) => wrong.into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Placed {
+    lesion: u32,
+    place: Place,
+}
+
+async fn place(State(site): State<Live>, headers: HeaderMap, body: Bytes) -> Response {
+    match posted(&headers, &body) {
+        Ok(Placed { lesion, place }) => {
+            let place = Place { in_view: None, ..place };
+            answer(ask(&site.view, |reply| Command::Place(lesion, place, reply)).await)
+        }
+        Err(wrong) => wrong.into_response(),
+    }
 }
 
 /// The answer of the live path as plain text.

@@ -37,12 +37,14 @@ pub enum Verb {
     StopExam,
     Freeze,
     Mark,
+    /// Which breast is scanned, and where a lesion is.
+    Locate,
     LearnProfile,
 }
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::DropDelivery,
@@ -60,6 +62,7 @@ impl Verb {
         Self::StopExam,
         Self::Freeze,
         Self::Mark,
+        Self::Locate,
         Self::LearnProfile,
     ];
 }
@@ -90,6 +93,7 @@ impl Verb {
             Self::StopExam => "org.scanside.Appliance1.stop-exam",
             Self::Freeze => "org.scanside.Appliance1.freeze",
             Self::Mark => "org.scanside.Appliance1.mark",
+            Self::Locate => "org.scanside.Appliance1.locate",
             Self::LearnProfile => "org.scanside.Appliance1.learn-profile",
         }
     }
@@ -104,13 +108,14 @@ impl Verb {
             Self::ResolveStudy | Self::DropDelivery | Self::HoldStudy => true,
             Self::InstallModel | Self::ActivateModel | Self::RemoveModel => true,
             Self::Rerun | Self::RetryDeliveries | Self::Echo | Self::ExamineModel => false,
-            Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark | Self::LearnProfile => false,
+            Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark => false,
+            Self::Locate | Self::LearnProfile => false,
         }
     }
 
     /// What is done while somebody looks at live pictures. It does not wait for the disk: its rows are queued.
     fn is_live(self) -> bool {
-        matches!(self, Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark)
+        matches!(self, Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark | Self::Locate)
     }
 }
 
@@ -320,7 +325,9 @@ mod tests {
         for verb in Verb::ALL {
             assert!(!(verb.is_live() && verb.must_be_recorded()), "{verb:?}");
         }
-        assert!([Verb::StartExam, Verb::StopExam, Verb::Freeze, Verb::Mark].into_iter().all(Verb::is_live));
+        assert!(
+            [Verb::StartExam, Verb::StopExam, Verb::Freeze, Verb::Mark, Verb::Locate].into_iter().all(Verb::is_live)
+        );
     }
 
     #[test]

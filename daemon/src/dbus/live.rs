@@ -10,6 +10,8 @@ use live::ask::{self, Refusal, RefusalKind, ask};
 use live::screen::lesson;
 use live::view::{By, Command, Recording, RecordingState, Sign, Stats, Status, View};
 use live::worklist::Order;
+use models::findings::Side;
+use models::lesion::sighting::Place;
 use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::object_server::Interface;
@@ -167,6 +169,33 @@ impl Live {
         self.ask(Verb::Mark, connection, &header, Command::Mark).await
     }
 
+    /// Says which breast is scanned from now on: left, right, or empty when that is not said any more. Lesions that are seen
+    /// best meanwhile are in it. Returns what changed, in words.
+    #[zbus(out_args("change"))]
+    async fn scan_side(
+        &self,
+        side: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Error> {
+        let side = breast(side)?;
+        self.ask(Verb::Locate, connection, &header, |reply| Command::Side(side, reply)).await
+    }
+
+    /// Says where the lesion with this number is: side s (left or right), clock u (1 to 12), distance_mm d (from the nipple, 0
+    /// to 300). What is not given stays as it was. Returns what changed, in words.
+    #[zbus(out_args("change"))]
+    async fn place_lesion(
+        &self,
+        lesion: u32,
+        place: Options,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Error> {
+        let place = placed(&place)?;
+        self.ask(Verb::Locate, connection, &header, |reply| Command::Place(lesion, place, reply)).await
+    }
+
     /// off, ready, paused, no_overlay, no_signal or failed.
     #[zbus(property)]
     fn sign(&self) -> &'static str {
@@ -217,7 +246,8 @@ impl Live {
     }
 
     /// The running exam; empty when none runs. StudyUid s, PatientId s, PatientName s, BirthDate s, AccessionNumber s,
-    /// StartedUtc s, Marks u; OnScreen s: agrees, differs or unclear, whether the scanner's screen shows this patient, and
+    /// StartedUtc s, Marks u; Side s (left or right, the breast that is scanned) and
+    /// Places aa{sv} (Lesion u, Side s, Clock u, DistanceMm d), as far as they were said; OnScreen s: agrees, differs or unclear, whether the scanner's screen shows this patient, and
     /// OnScreenWords s; both are absent where the screen is not read.
     #[zbus(property)]
     fn exam(&self) -> Dictionary {
@@ -300,6 +330,34 @@ fn typed(options: &Options) -> Result<(Patient, String, bool), Error> {
 }
 
 /// # Errors
+/// `InvalidArgument` when it is no side.
+fn breast(side: &str) -> Result<Option<Side>, Error> {
+    let wrong = || Error::InvalidArgument(format!("{side:?} is no side: left or right"));
+    if side.is_empty() { Ok(None) } else { Side::named(side).map(Some).ok_or_else(wrong) }
+}
+
+/// # Errors
+/// `InvalidArgument` as for the options of the lists.
+fn placed(options: &Options) -> Result<Place, Error> {
+    let mut place = Place::default();
+    for (name, value) in options {
+        match name.as_str() {
+            "side" => place.side = breast(&filter::text(name, value)?)?,
+            "clock" => {
+                let hour = u32::try_from(value).map_err(|_| filter::wrong_type(name, "u"))?;
+                // 0 is no hour either.
+                place.clock = Some(u8::try_from(hour).unwrap_or_default());
+            }
+            "distance_mm" => {
+                place.distance_mm = Some(f64::try_from(value).map_err(|_| filter::wrong_type(name, "d"))?);
+            }
+            _ => return Err(filter::unknown(name, &["side", "clock", "distance_mm"])),
+        }
+    }
+    Ok(place)
+}
+
+/// # Errors
 /// `InvalidArgument` as for the options of the lists.
 fn wish(options: &Options) -> Result<(String, u32), Error> {
     let (mut wanted, mut seconds) = (String::new(), lesson::USUAL_SECONDS);
@@ -369,6 +427,22 @@ mod tests {
             let json = serde_json::to_value(&sign).unwrap();
             assert_eq!(json["state"], sign.as_str());
             assert_eq!(json["reason"].as_str().unwrap_or_default(), super::reason(&sign));
+        }
+    }
+
+    #[test]
+    fn a_place_is_understood_or_refused_with_its_name() {
+        let of = |entries: &[(&str, zbus::Variant<'static>)]| {
+            let owned = |value: &zbus::Variant<'static>| OwnedVariant::try_from(value.try_clone().unwrap()).unwrap();
+            placed(&entries.iter().map(|(name, value)| ((*name).to_owned(), owned(value))).collect())
+        };
+        let place = of(&[("side", "left".into()), ("clock", 2u32.into()), ("distance_mm", 40.0.into())]).unwrap();
+        assert_eq!((place.side, place.clock, place.distance_mm), (Some(Side::Left), Some(2), Some(40.0)));
+        for wrong in
+            [("side", "up".into()), ("clock", "two".into()), ("distance_mm", 4u32.into()), ("depth", 1u32.into())]
+        {
+            let error = of(std::slice::from_ref(&wrong)).unwrap_err().to_string();
+            assert!(error.contains(wrong.0) || error.contains("up"), "{error}");
         }
     }
 

@@ -23,6 +23,16 @@ pub fn key(person: &Person) -> String {
     plain_id(&person.id)
 }
 
+/// What is analysed at once: a series of a study, since devices repeat Series Instance UIDs.
+pub fn source_of_series(study_uid: &str, series_uid: &str) -> String {
+    format!("{study_uid}/{series_uid}")
+}
+
+/// A task of a whole study.
+pub fn source_of_task(study_uid: &str, task: &str) -> String {
+    format!("{study_uid}/{task}")
+}
+
 /// As `Identity::is_same_person` judges: a wrong patient is worse than none.
 pub fn is_same_person(a: &Person, b: &Person) -> bool {
     identity(a).is_same_person(&identity(b))

@@ -14,6 +14,7 @@ use report::rejection::Rejection;
 use rusqlite::Transaction;
 
 use crate::analyze::task::StudyTask;
+use crate::lesions::{record, source_of_series};
 use crate::settings::Analyze;
 use crate::{Patience, choosing, gather, settle};
 
@@ -82,6 +83,8 @@ pub(crate) fn begin_again(
     let (row, _) = series::opened(transaction, key, &modality, kind, total, &now)?;
     let version = series::completed(transaction, row.id, "resolved", &now)?;
     rejections::of_replaced(transaction, row.id, version, Rejection::PatientSafety.word())?;
+    // What still holds is said again by the next analysis.
+    record::take_back(transaction, &source_of_series(&key.study_uid, &key.series_uid))?;
     if kept.is_empty() {
         jobs::supersede_older(transaction, row.id, version)?;
         results::supersede_older(transaction, row.id, version)?;

@@ -174,6 +174,8 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
                 Command::Freeze(on, By::Page, reply) => (reply, Ok(format!("frozen: {on}"))),
                 Command::Freeze(_, By::Bus, reply) => (reply, Err(IllegalTransition("the page is not the bus").into())),
                 Command::Mark(reply) => (reply, Ok("kept".to_owned())),
+                Command::Side(side, reply) => (reply, Ok(format!("side {side:?}"))),
+                Command::Place(lesion, place, reply) => (reply, Ok(format!("{lesion} at {:?}", place.clock))),
             };
             let _ = reply.send(words);
         }
@@ -187,6 +189,11 @@ async fn what_people_press_reaches_the_live_path_and_its_words_come_back() {
     assert_eq!(asked("/exam/stop", "").await, (409, "no exam is running: start one first".into()));
     assert_eq!(asked("/freeze", r#"{"on":true}"#).await, (200, "frozen: true".into()));
     assert_eq!(asked("/mark", "").await, (200, "kept".into()));
+    assert_eq!(asked("/exam/side", r#"{"side":"left"}"#).await, (200, "side Some(Left)".into()));
+    assert_eq!(asked("/exam/side", r#"{"side":null}"#).await, (200, "side None".into()));
+    assert_eq!(asked("/exam/side", r#"{"side":"up"}"#).await.0, 400);
+    assert_eq!(asked("/exam/place", r#"{"lesion":3,"place":{"clock":2}}"#).await, (200, "3 at Some(2)".into()));
+    assert_eq!(asked("/exam/place", r#"{"lesion":3,"place":{"clock":-2}}"#).await.0, 400);
     assert_eq!(asked("/exam/start", r#"{"id":"","name":"X"}"#).await, (422, "the patient ID is missing".into()));
     assert_eq!(asked("/freeze", "on").await.0, 400);
     assert_eq!(asked("/freeze", &"x".repeat(10_000)).await.0, 413);

@@ -175,9 +175,28 @@ async fn all_can_be_done_from_the_keyboard_with_a_visible_focus() {
         .await
         .unwrap();
 
+    // Which breast, and where in it.
+    browser.press("r").await.unwrap();
+    browser.wait("the side", PATIENCE, "document.getElementById('side').textContent === 'right breast'").await.unwrap();
+    browser.wait("a lesion", PATIENCE, "document.querySelectorAll('#lesions li').length > 0").await.unwrap();
+    browser.press("c").await.unwrap();
+    let asks = "document.getElementById('place-dialog').open && document.querySelector('[name=lesion]').value !== ''
+        && document.activeElement.name === 'clock'";
+    browser.wait("the question where it is", PATIENCE, asks).await.unwrap();
+    browser.press("ArrowDown").await.unwrap();
+    browser.press("ArrowDown").await.unwrap();
+    browser.press("Tab").await.unwrap();
+    browser.type_text("40").await.unwrap();
+    browser.screenshot(&screenshot("place.png")).await.unwrap();
+    browser.press("Enter").await.unwrap();
+    let placed = "!document.getElementById('place-dialog').open
+        && document.getElementById('lesions').textContent.includes(\"2 o'clock, 40 mm from the nipple\")";
+    browser.wait("the place in the list", PATIENCE, placed).await.unwrap();
+    browser.screenshot(&screenshot("placed.png")).await.unwrap();
+
     // Tab reaches every control, and the focus is visible.
     let mut reached = std::collections::BTreeSet::new();
-    for step in 0..12 {
+    for step in 0..15 {
         browser.press("Tab").await.unwrap();
         let where_ = "document.activeElement.id || document.activeElement.tagName";
         let id = browser.evaluate(where_).await.unwrap().as_str().unwrap().to_owned();
@@ -190,7 +209,7 @@ async fn all_can_be_done_from_the_keyboard_with_a_visible_focus() {
         }
         reached.insert(id);
     }
-    for id in ["stage", "freeze", "keep", "exam", "sound", "SUMMARY"] {
+    for id in ["stage", "freeze", "keep", "exam", "place", "sound", "side-right", "side-left", "SUMMARY"] {
         assert!(reached.contains(id), "{id} is not among {reached:?}");
     }
     browser.press("e").await.unwrap();

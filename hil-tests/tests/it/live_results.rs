@@ -10,7 +10,7 @@ use hil_tests::pacs::{Pacs, Received};
 use phantom::ultrasound::layout::Name;
 use scanside_client::{Live, Options, Stats};
 
-use crate::live_support::{WITHIN, proxy, record, said, watching_with};
+use crate::live_support::{WITHIN, proxy, record, refused, said, watching_with};
 
 const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.34";
 const MULTI_FRAME: &str = "1.2.840.10008.5.1.4.1.1.3.1";
@@ -74,6 +74,50 @@ async fn replay_an_exam_reaches_the_archive_and_its_recording_goes() {
     assert!(figures["stats"]["pictures"].as_u64().unwrap() >= 25, "{figures}");
     assert!(said(&appliance, &["studies", "list"]).await.contains("breast ultrasound"));
     assert_eq!(Live::read(&live).await.unwrap().recording, "off");
+    appliance.stop().await.unwrap();
+}
+
+/// Whoever scans says where a lesion is; report, picture and book of lesions say it too.
+#[tokio::test(flavor = "multi_thread")]
+async fn replay_where_a_lesion_is_reaches_report_and_book() {
+    let folder = tempfile::tempdir().unwrap();
+    let pacs = Pacs::start("ARCHIVE", &folder.path().join("archive")).await.unwrap();
+    let (video, _) = record(Name::A, folder.path());
+    let (mut appliance, live) = watching_with(&video, "", setup(&pacs)).await;
+    assert!(refused(&appliance, &["live", "side", "left"]).await.contains("no exam is running"));
+    live.start_exam(patient("P3")).await.unwrap();
+    assert!(said(&appliance, &["live", "side", "left"]).await.contains("left breast"));
+    let spool = appliance.spool();
+    let lesion = || {
+        let journal = journal(&spool);
+        let lines = journal.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.filter(|line| line["event"] == "seen").filter_map(|line| line["lesion"]["id"].as_u64()).next()
+    };
+    let lesion = deadline::until("a lesion", WITHIN, async || lesion()).await.unwrap().to_string();
+    assert!(refused(&appliance, &["live", "place", "77", "--clock", "2"]).await.contains("no lesion 77"));
+    let place = ["live", "place", &lesion, "--clock", "2", "--distance", "40"];
+    assert!(said(&appliance, &place).await.contains("is placed"));
+    let status = said(&appliance, &["live", "status"]).await;
+    assert!(status.contains("left breast") && status.contains("2 o'clock, 40 mm from the nipple"), "{status}");
+    deadline::until_true("the place", WITHIN, || journal(&spool).contains("\"place\"")).await.unwrap();
+    live.stop_exam().await.unwrap();
+
+    let received = delivered(&pacs).await;
+    let report = received.iter().find(|one| one.sop_class_uid == REPORT).unwrap();
+    let report = format!("{:?}", dicom_object::open_file(&report.path).unwrap());
+    for code in ["129773009", "121242", "7771000"] {
+        assert!(report.contains(code), "{code} is not in the report");
+    }
+    let images = received.iter().filter(|one| one.sop_class_uid == IMAGE);
+    let sides = images.map(|one| {
+        let image = dicom_object::open_file(&one.path).unwrap();
+        image
+            .element_by_name("ImageLaterality")
+            .map_or_else(|_| String::new(), |side| side.to_str().unwrap().into_owned())
+    });
+    assert!(sides.into_iter().any(|side| side.trim() == "L"), "a picture of a lesion in the left breast");
+    let listed = said(&appliance, &["lesions", "list"]).await;
+    assert!(listed.contains("left, 2 o'clock, 40 mm from the nipple"), "{listed}");
     appliance.stop().await.unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! A simulated live path: a sector of speckle with two moving lesions, 30 pictures a second, and the real server of the
 //! page.
 
+use std::collections::BTreeMap;
 use std::f32::consts::TAU;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,7 +108,8 @@ impl Player {
     pub fn begin_for_nobody(&self) {
         let started_utc = "2026-01-31T09:30:00Z".to_owned();
         let patient = identity::nobody(&started_utc);
-        let exam = Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0 };
+        let exam =
+            Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0, side: None, places: BTreeMap::new() };
         self.status.send_modify(|status| Arc::make_mut(status).exam = Some(exam));
     }
 
@@ -170,7 +172,14 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
             Command::StartExam(order, reply) => {
                 let patient = order.patient;
                 let started_utc = "2026-01-31T09:30:00Z".to_owned();
-                let exam = Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0 };
+                let exam = Exam {
+                    study_uid: "2.25.1".into(),
+                    patient,
+                    started_utc,
+                    marks: 0,
+                    side: None,
+                    places: BTreeMap::new(),
+                };
                 change(&|status| status.exam = Some(exam.clone()));
                 (reply, Ok("Exam begun.".to_owned()))
             }
@@ -188,6 +197,16 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
             Command::Mark(reply) => {
                 change(&|status| status.exam.iter_mut().for_each(|exam| exam.marks += 1));
                 (reply, Ok("Moment kept.".to_owned()))
+            }
+            Command::Side(side, reply) => {
+                change(&|status| status.exam.iter_mut().for_each(|exam| exam.side = side));
+                (reply, Ok("Side noted.".to_owned()))
+            }
+            Command::Place(lesion, place, reply) => {
+                change(&|status| {
+                    status.exam.iter_mut().for_each(|exam| drop(exam.places.insert(lesion, place.clone())))
+                });
+                (reply, Ok("Lesion placed.".to_owned()))
             }
         };
         let _ = reply.send(answer);

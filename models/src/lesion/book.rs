@@ -5,7 +5,7 @@ mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use check::Wrong;
+pub use check::{Wrong, check_place};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 pub use turns::{Exam, Turn};
@@ -43,6 +43,11 @@ impl Seen {
     fn new(id: u64, sighting: Sighting, lesion: Option<u64>, proposed: Vec<u64>) -> Self {
         let found_at = sighting.place.clone();
         Self { id, sighting, lesion, proposed, retracted: false, found_at, said: Place::default(), is_decided: false }
+    }
+
+    /// A person has entered it as a measurement.
+    fn is_entered(&self) -> bool {
+        self.sighting.method.by == By::Person
     }
 
     /// What this software says of it.
@@ -176,7 +181,29 @@ impl Book {
                 Some(by) => book.pass_over(line, by),
             }
         }
+        book.rename();
         book
+    }
+
+    /// Gives what was entered or proposed under an earlier number of a lesion to the number that it has now.
+    fn rename(&mut self) {
+        let mut renamed = Vec::new();
+        for seen in self.seen.values() {
+            let lesion = seen.lesion.filter(|_| seen.is_entered()).map(|lesion| self.now(lesion));
+            let mut proposed: Vec<u64> = Vec::new();
+            for lesion in seen.proposed.iter().map(|lesion| self.now(*lesion)) {
+                if !proposed.contains(&lesion) {
+                    proposed.push(lesion);
+                }
+            }
+            renamed.push((seen.id, lesion, proposed));
+        }
+        for (id, lesion, proposed) in renamed {
+            if let Some(seen) = self.seen.get_mut(&id) {
+                seen.lesion = lesion.or(seen.lesion);
+                seen.proposed = proposed;
+            }
+        }
     }
 
     /// A line that was withdrawn. An analysis that is repeated would only say it again.
@@ -206,7 +233,7 @@ impl Book {
             Entry::Again { of, sighting } => {
                 if let Some(seen) = self.seen.get_mut(of) {
                     seen.found_at = sighting.place.clone();
-                    seen.sighting = Sighting { place: over(&seen.found_at, &seen.said), ..sighting.clone() };
+                    seen.sighting = Sighting { place: seen.said.or(&seen.found_at), ..sighting.clone() };
                     seen.retracted = false;
                 }
             }
@@ -215,12 +242,12 @@ impl Book {
                     seen.retracted = true;
                 }
             }
-            Entry::Link { sighting, lesion } => self.give(*sighting, *lesion, &line.by),
+            Entry::Link { sighting, lesion } => self.give(*sighting, self.now(*lesion), &line.by),
             Entry::Split { sighting } => self.give(*sighting, *sighting, &line.by),
             Entry::Place { sighting, place } => {
                 if let Some(seen) = self.seen.get_mut(sighting) {
-                    seen.said = over(&seen.said, place);
-                    seen.sighting.place = over(&seen.found_at, &seen.said);
+                    seen.said = place.or(&seen.said);
+                    seen.sighting.place = seen.said.or(&seen.found_at);
                 }
             }
             Entry::Measure { lesion, date, modality, axes_mm, gone } => {
@@ -293,11 +320,12 @@ impl Book {
         self.seen.values().filter(move |seen| seen.lesion == Some(lesion))
     }
 
-    /// The lesion that goes by this number now: one whose last sighting was put to another has become that one.
+    /// The lesion that goes by this number now: one whose last sighting was put to another has become that one. What was entered
+    /// of it goes along.
     pub fn now(&self, lesion: u64) -> u64 {
         let mut now = lesion;
         for _ in 0..self.seen.len() {
-            if self.sightings_of(now).next().is_some() {
+            if self.sightings_of(now).any(|seen| !seen.retracted && !seen.is_entered()) {
                 break;
             }
             match self.seen.get(&now).and_then(|seen| seen.lesion) {
@@ -321,7 +349,7 @@ impl Book {
     /// Whether a sighting that this software put to a lesion cannot be of it any more, now that it lies here.
     pub fn has_left(&self, seen: &Seen, place: &Place) -> bool {
         let Some(lesion) = seen.lesion.filter(|_| !seen.is_decided) else { return false };
-        let place = over(place, &seen.said);
+        let place = seen.said.or(place);
         let others = self.sightings_of(lesion).filter(|other| other.id != seen.id && !other.retracted);
         others.map(|other| &other.sighting.place).any(|other| same::at(&place, other) == Likeness::No)
     }
@@ -380,7 +408,7 @@ impl Book {
         Some(Lesion {
             id,
             person: self.person(id)?,
-            place: counted().fold(Place::default(), |place, seen| over(&place, &seen.place)),
+            place: counted().fold(Place::default(), |place, seen| seen.place.or(&place)),
             change: change::last_change(&visits),
             response: begun.map(|begun| change::response(&visits, begun)),
             suggestion: due::suggestion(malignant, last).filter(|_| !asked),
@@ -390,15 +418,5 @@ impl Book {
             notes,
             recalls,
         })
-    }
-}
-
-/// `new`, with what it does not say taken from `old`.
-fn over(old: &Place, new: &Place) -> Place {
-    Place {
-        side: new.side.or(old.side),
-        clock: new.clock.or(old.clock),
-        distance_mm: new.distance_mm.or(old.distance_mm),
-        in_view: new.in_view.or(old.in_view),
     }
 }

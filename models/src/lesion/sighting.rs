@@ -34,6 +34,19 @@ pub struct Place {
     pub in_view: Option<InView>,
 }
 
+impl Place {
+    /// This place, with what it does not say taken from `other`.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            side: self.side.or(other.side),
+            clock: self.clock.or(other.clock),
+            distance_mm: self.distance_mm.or(other.distance_mm),
+            in_view: self.in_view.or(other.in_view),
+        }
+    }
+}
+
 /// Where in a standard view of a mammography.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct InView {

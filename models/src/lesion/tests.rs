@@ -262,7 +262,7 @@ fn done(recall: u64, date: Date, source: &str) -> Entry {
 
 fn exam(sides: &[Side]) -> Exam<'_> {
     let (source, date, modality) = ("1.2.3", date(2026, 8, 2), "US");
-    Exam { source, date, modality, sides, is_whole: true, simulated: false }
+    Exam { source, date, modality, sides, may_show_more: false, is_whole: true, simulated: false }
 }
 
 /// Lesion 1 in the left breast, and recall 2 for the first of August.
@@ -361,6 +361,49 @@ fn a_withdrawal_can_be_withdrawn() {
     assert_eq!(Book::of(&lines).recalls().count(), 1);
     lines.push(line(5, "Li Ming", withdraw(4)));
     assert_eq!(Book::of(&lines).recalls().count(), 0);
+}
+
+#[test]
+fn what_a_person_measured_goes_with_the_lesion_and_an_earlier_number_means_the_one_of_now() {
+    let link = |sighting, lesion| Entry::Link { sighting, lesion };
+    let measured = |lesion| Entry::Measure {
+        lesion,
+        date: date(2026, 1, 20),
+        modality: "US".into(),
+        axes_mm: vec![21.0],
+        gone: false,
+    };
+    let mut lines = two_years();
+    lines.push(line(3, "Li Ming", Entry::Split { sighting: 2 }));
+    lines.push(line(4, "Li Ming", measured(2)));
+    lines.push(line(5, "Li Ming", link(2, 1)));
+    let book = Book::of(&lines);
+    assert_eq!((book.now(2), book.ids().into_iter().collect::<Vec<_>>()), (1, vec![1]));
+    assert_eq!(book.lesion(2).unwrap().visits.len(), 3);
+
+    // Lesion 1 has become 2; a third sighting is put to it by its first number.
+    let mut lines = two_years();
+    lines.push(line(3, "Li Ming", Entry::Split { sighting: 2 }));
+    let third = seen(date(2027, 9, 1), place(Side::Left, 10, 40.0), &[22.0]);
+    lines.push(line(4, "", Entry::Seen { sighting: third, given: Given::Open(vec![1, 2]) }));
+    lines.push(line(5, "Li Ming", link(1, 2)));
+    assert_eq!(Book::of(&lines).undecided().next().unwrap().proposed, [2]);
+    lines.push(line(6, "Li Ming", link(4, 1)));
+    lines.push(line(7, "Li Ming", measured(1)));
+    lines.push(line(8, "Li Ming", link(2, 1)));
+    let book = Book::of(&lines);
+    assert_eq!(book.ids().into_iter().collect::<Vec<_>>(), [2]);
+    assert_eq!(book.lesion(1).unwrap().sightings.len(), 4);
+}
+
+#[test]
+fn an_exam_whose_user_named_one_breast_may_have_shown_the_other() {
+    let lines = recalled();
+    let turns = |exam: Exam<'_>| Book::of(&lines).turns(&exam, |_| true);
+    let right = [Side::Right];
+    assert_eq!(turns(exam(&right)), []);
+    assert_eq!(turns(Exam { may_show_more: true, ..exam(&right) }), [Turn::Propose { recall: 2 }]);
+    assert_eq!(turns(Exam { may_show_more: true, ..exam(&[Side::Left]) }), [Turn::Close { recall: 2 }]);
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::lesions::args::{LESIONS_HELP, LesionsCommand, RECALLS_HELP, RecallsCommand};
+use super::lesions::args::{LESIONS_HELP, LesionsCommand, RECALLS_HELP, RecallsCommand, SideName};
 use super::retention::args::{RETENTION_HELP, RetentionOptions};
 use crate::doctor::text::Language;
 
@@ -553,6 +553,22 @@ pub enum LiveCommand {
     Unfreeze,
     /// Keep this moment of the exam.
     Mark,
+    /// Say which breast is scanned from now on. Lesions that are seen meanwhile are in it.
+    Side { side: ScannedSide },
+    /// Say where a lesion of the exam is, for example `live place 2 --clock 10 --distance 40`.
+    #[command(group = ArgGroup::new("where").required(true).multiple(true).args(["side", "clock", "distance"]))]
+    Place {
+        /// Its number on the page.
+        lesion: u32,
+        #[arg(long)]
+        side: Option<SideName>,
+        /// Hour, 1 to 12, as seen by somebody who faces the patient.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=12))]
+        clock: Option<u32>,
+        /// From the nipple, mm.
+        #[arg(long, value_name = "MM")]
+        distance: Option<f64>,
+    },
     /// Show each change of state and exam as it happens.
     Watch,
     /// Scanner profiles: where image, text and depth scale are on the screen.
@@ -562,6 +578,14 @@ pub enum LiveCommand {
     },
     /// Run a recording through the live path without the daemon: every picture is analysed, however long it takes.
     Replay(ReplayOptions),
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ScannedSide {
+    Left,
+    Right,
+    /// It is not said any more.
+    None,
 }
 
 #[derive(Debug, Subcommand)]

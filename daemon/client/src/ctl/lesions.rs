@@ -4,6 +4,7 @@ pub mod args;
 
 use comfy_table::Cell;
 use hal::clock::today;
+use models::findings::Side;
 use models::lesion::book::{Came, Recall, Seen};
 use models::lesion::change::{Change, Visit};
 use models::lesion::entry::Entry;
@@ -286,7 +287,7 @@ pub fn who(person: &Person) -> String {
 }
 
 pub fn place(place: &Place) -> String {
-    let side = place.side.map_or_else(|| "side not known".to_owned(), |side| format!("{side:?}").to_lowercase());
+    let side = place.side.map_or("side not known", Side::as_str).to_owned();
     let clock = place.clock.map(|clock| format!("{clock} o'clock"));
     let distance = place.distance_mm.map(|mm| format!("{mm:.0} mm from the nipple"));
     let view = place

@@ -2,13 +2,14 @@
 
 use comfy_table::Cell;
 use futures_util::StreamExt;
+use models::findings::Side;
 use zbus::Connection;
 use zbus::fdo::{PropertiesChangedStream, PropertiesProxy};
 
-use super::args::LiveCommand;
+use super::args::{LiveCommand, ScannedSide};
 use super::failure::Failure;
 use super::output::{Output, Tone, count, field, state_cell, tone_of};
-use super::{profile, time, worklist};
+use super::{lesions, profile, time, worklist};
 use crate::{Exam, Live, LiveProxy, Options, Stats};
 
 pub async fn run(connection: &Connection, command: LiveCommand, output: &Output) -> Result<(), Failure> {
@@ -31,6 +32,21 @@ pub async fn run(connection: &Connection, command: LiveCommand, output: &Output)
         LiveCommand::Freeze => told(live.freeze(true).await?, output),
         LiveCommand::Unfreeze => told(live.freeze(false).await?, output),
         LiveCommand::Mark => told(live.mark().await?, output),
+        LiveCommand::Side { side } => {
+            let side = match side {
+                ScannedSide::Left => Side::Left.as_str(),
+                ScannedSide::Right => Side::Right.as_str(),
+                ScannedSide::None => "",
+            };
+            told(live.scan_side(side).await?, output)
+        }
+        LiveCommand::Place { lesion, side, clock, distance } => {
+            let mut place = Options::new();
+            place.extend(side.map(|side| ("side", Side::from(side).as_str().into())));
+            place.extend(clock.map(|hour| ("clock", hour.into())));
+            place.extend(distance.map(|mm| ("distance_mm", mm.into())));
+            told(live.place_lesion(lesion, place).await?, output)
+        }
         LiveCommand::Watch => watch(connection, &live, output).await,
         LiveCommand::Worklist => worklist::list(&live, output).await,
         LiveCommand::Profile { command } => profile::run(&live, command, output).await,
@@ -58,6 +74,7 @@ async fn status(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {
         ("Results", now.label.clone().unwrap_or_default()),
         ("Exam", now.exam.as_ref().map_or_else(|| "none".into(), exam)),
         ("Screen", now.exam.as_ref().map(on_screen).unwrap_or_default()),
+        ("Lesions", now.exam.as_ref().map(places).unwrap_or_default()),
         ("Recording", recording(&now)),
         ("Worklist", now.worklist_server.as_ref().map(worklist::served).unwrap_or_default()),
     ] {
@@ -94,7 +111,14 @@ fn exam(exam: &Exam) -> String {
     let marks = count(exam.marks, "mark", "marks");
     let nobody = patient.id.starts_with("UNIDENTIFIED-");
     let hint = if nobody { "; name the patient with `scansidectl live start`" } else { "" };
-    format!("{} ({}{born}{order}), for {}, {marks}{hint}", patient.name, patient.id, time::age(&exam.started_utc))
+    let side = exam.side.as_ref().map(|side| format!(", {side} breast")).unwrap_or_default();
+    format!("{} ({}{born}{order}), for {}{side}, {marks}{hint}", patient.name, patient.id, time::age(&exam.started_utc))
+}
+
+/// Where lesions are, as far as it was said.
+fn places(exam: &Exam) -> String {
+    let one = |(lesion, place)| format!("{lesion}: {}", lesions::place(place));
+    exam.places.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 async fn stats(live: &LiveProxy<'_>, output: &Output) -> Result<(), Failure> {

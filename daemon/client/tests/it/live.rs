@@ -1,10 +1,12 @@
 //! `Live1` and `scansidectl live`, with a live path that is scripted.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use live::view::ExamError;
 use live::view::{self, Command, Exam, Latency, Sign, Status, View};
+use models::lesion::sighting::Place;
 use scanside_client::{ERROR_PREFIX, Live, LiveProxy, Options, Stats, connect, error_parts};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -54,8 +56,14 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
                 _ => Ok(format!("exam of {} begun", patient.id)),
             };
             if answer.is_ok() {
-                let exam =
-                    Exam { study_uid: "2.25.1".into(), patient, started_utc: "2026-01-01T10:00:00Z".into(), marks: 0 };
+                let exam = Exam {
+                    study_uid: "2.25.1".into(),
+                    patient,
+                    started_utc: "2026-01-01T10:00:00Z".into(),
+                    marks: 0,
+                    side: None,
+                    places: BTreeMap::new(),
+                };
                 change(status, |status| status.exam = Some(exam));
             }
             let _ = reply.send(answer);
@@ -71,6 +79,16 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
         }
         Command::Mark(reply) => {
             let _ = reply.send(Err(ExamError::NoExam.into()));
+        }
+        Command::Side(side, reply) => {
+            change(status, |status| status.exam.iter_mut().for_each(|exam| exam.side = side));
+            let _ = reply.send(Ok("noted".into()));
+        }
+        Command::Place(lesion, place, reply) => {
+            change(status, |status| {
+                status.exam.iter_mut().for_each(|exam| drop(exam.places.insert(lesion, place.clone())))
+            });
+            let _ = reply.send(Ok("noted".into()));
         }
     }
 }
@@ -106,6 +124,14 @@ async fn verbs_reach_the_live_path_and_properties_follow() {
     let now = Live::read(&live).await.unwrap();
     let exam = now.exam.unwrap();
     assert_eq!((exam.patient.id.as_str(), exam.patient.birth_date, exam.marks), ("P1", None, 0));
+
+    assert_eq!(live.scan_side("left").await.unwrap(), "noted");
+    assert_eq!(kind(live.scan_side("up").await), "InvalidArgument");
+    let at = Options::from([("clock", 2u32.into()), ("distance_mm", 40.0.into())]);
+    assert_eq!(live.place_lesion(3, at).await.unwrap(), "noted");
+    let exam = Live::read(&live).await.unwrap().exam.unwrap();
+    let third = Place { clock: Some(2), distance_mm: Some(40.0), ..Place::default() };
+    assert_eq!((exam.side.as_deref(), exam.places), (Some("left"), BTreeMap::from([(3, third)])));
 
     path.stats.send_replace(Arc::new(view::Stats {
         pictures: 300,

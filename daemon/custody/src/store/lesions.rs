@@ -137,9 +137,18 @@ fn file_of(database: &Path) -> PathBuf {
 
 impl Store {
     /// Writes the lines that the file beside the database does not have yet. Blocks until they are on the disk. A failure is
-    /// logged, since the database has the lines and the next call writes them.
+    /// logged, since the database has the lines and the next call writes them. A file that cannot be written by who runs this,
+    /// such as one that was brought back by another user, is set aside, and all lines are written to a new one.
     pub fn mirror_lesions(&self, connection: &Connection) {
-        if let Err(error) = self.mirror(connection) {
+        let done = self.mirror(connection).or_else(|error| {
+            if !lines::is_of_another(&error) {
+                return Err(error);
+            }
+            tracing::warn!(%error, "the file with the lines of lesions is set aside and written anew");
+            lines::set_aside(&file_of(&self.path), |path, aside| std::fs::rename(path, aside));
+            self.mirror(connection)
+        });
+        if let Err(error) = done {
             tracing::warn!(%error, "the file with the lines of lesions cannot be written; the database has them");
         }
     }
@@ -348,6 +357,21 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1, "written again");
         let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(names.filter(|name| name.to_string_lossy().contains("unreadable")).count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_written_any_more_is_set_aside_and_written_anew() {
+        let (folder, path, store) = some();
+        write(&store, "p1", "recall", true);
+        let file = folder.path().join("lesions.log");
+        std::fs::remove_file(&file).unwrap();
+        // Whoever runs this test may write every file, but not a folder in its place.
+        std::fs::create_dir(&file).unwrap();
+        write(&store, "p2", "recall", true);
+        drop(store);
+        lines::lose_database(folder.path());
+        let store = Store::open(&path).unwrap();
+        assert_eq!((of(&store, "p1"), of(&store, "p2")), (vec![1], vec![2]));
     }
 
     #[test]

@@ -46,6 +46,12 @@ pub(super) fn readable(connection: &Connection, subject: &str, path: &Path, rest
     Ok(())
 }
 
+/// Whether a file cannot be written by who runs this, however often it is tried.
+pub(super) fn is_of_another(error: &Error) -> bool {
+    use std::io::ErrorKind::{IsADirectory, PermissionDenied};
+    matches!(error, Error::Io { source, .. } if matches!(source.kind(), PermissionDenied | IsADirectory))
+}
+
 /// `put`: moves or copies a file to a name that no other has.
 pub(super) fn set_aside(path: &Path, put: impl FnOnce(&Path, &Path) -> std::io::Result<()>) {
     let aside = beside(path, &format!("-unreadable-{}", now_utc()));

@@ -2,11 +2,14 @@
 //!
 //! A line that was torn by a kill or a power cut is skipped; the story is built from the others.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dicom::patient::Patient;
+use models::findings::Side;
+use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +29,15 @@ pub enum JournalEntry {
     /// What the scanner's screen shows of the patient is another thing from now on.
     OnScreen {
         agreement: Agreement,
+    },
+    /// Which breast is scanned from now on, as whoever scans says; `None`: not said any more.
+    Side {
+        side: Option<Side>,
+    },
+    /// Where a lesion is, as whoever scans says; what is not given stays as it was.
+    Place {
+        lesion: u32,
+        place: Place,
     },
     /// The pictures come from a simulated device: a recording that is played, test bars.
     Simulated,
@@ -93,6 +105,17 @@ pub struct Seen {
     pub score: f32,
     pub mm_per_pixel: Option<f32>,
     pub lesion: Lesion,
+    /// The breast that was scanned then, and how often lesions were numbered anew before; filled in by the story.
+    #[serde(skip)]
+    side: Option<Side>,
+    #[serde(skip)]
+    numbering: u32,
+}
+
+impl Seen {
+    pub fn new(moment: Moment, score: f32, mm_per_pixel: Option<f32>, lesion: Lesion) -> Self {
+        Self { scene: 0, moment, score, mm_per_pixel, lesion, side: None, numbering: 0 }
+    }
 }
 
 /// What the lines of the journal say so far.
@@ -108,6 +131,12 @@ pub struct Story {
     /// One for each lesion number in each scene, in the order in which they were found.
     pub seen: Vec<Seen>,
     pub marks: Vec<Moment>,
+    /// The breasts that were named, each once.
+    pub sides: Vec<Side>,
+    side: Option<Side>,
+    /// Lesions are numbered anew when the size of the pictures changes.
+    numbering: u32,
+    places: BTreeMap<(u32, u32), Place>,
     pub stats: Stats,
     /// When the exam ended (RFC 3339, UTC), and whether it was interrupted.
     pub ended: Option<(String, bool)>,
@@ -124,6 +153,10 @@ impl Story {
             scenes,
             seen,
             marks,
+            sides: Vec::new(),
+            side: None,
+            numbering: 0,
+            places: BTreeMap::new(),
             stats: Stats::default(),
             ended: None,
         }
@@ -147,9 +180,21 @@ impl Story {
                 self.on_screen = Some(*agreement);
                 self.another_on_screen |= *agreement == Agreement::Differs;
             }
-            JournalEntry::Scene(scene) => self.scenes.push(scene.clone()),
+            JournalEntry::Side { side } => {
+                self.side = *side;
+                self.sides.extend(side.filter(|side| !self.sides.contains(side)));
+            }
+            JournalEntry::Place { lesion, place } => {
+                let old = self.places.entry((self.numbering, *lesion)).or_default();
+                *old = place.or(old);
+            }
+            JournalEntry::Scene(scene) => {
+                self.numbering += u32::from(self.scenes.last().is_some_and(|last| last.size != scene.size));
+                self.scenes.push(scene.clone());
+            }
             JournalEntry::Seen(seen) => {
-                let seen = Seen { scene: self.scenes.len().saturating_sub(1), ..seen.clone() };
+                let (scene, side, numbering) = (self.scenes.len().saturating_sub(1), self.side, self.numbering);
+                let seen = Seen { scene, side, numbering, ..seen.clone() };
                 let same = |old: &&mut Seen| (old.scene, old.lesion.id) == (seen.scene, seen.lesion.id);
                 match self.seen.iter_mut().find(same) {
                     Some(old) => *old = seen,
@@ -160,6 +205,22 @@ impl Story {
             JournalEntry::Stats { stats } => self.stats = stats.clone(),
             JournalEntry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
         }
+    }
+
+    /// Where a lesion is, as far as whoever scanned has said: of itself, or which breast was scanned when it was seen best.
+    pub fn place(&self, seen: &Seen) -> Place {
+        let scanned = Place { side: seen.side, ..Place::default() };
+        self.places.get(&(seen.numbering, seen.lesion.id)).map_or(scanned.clone(), |place| place.or(&scanned))
+    }
+
+    /// The breast that is scanned, as it was said last.
+    pub fn side(&self) -> Option<Side> {
+        self.side
+    }
+
+    /// What was said of the lesion that has this number now.
+    pub fn said(&self, lesion: u32) -> Option<&Place> {
+        self.places.get(&(self.numbering, lesion))
     }
 
     /// The best score so far of a lesion in the present scene.
@@ -246,11 +307,42 @@ pub mod tests {
             size_mm: Some([3.0, 2.0]),
         };
         let moment = Moment { sequence, captured: Duration::from_millis(sequence * 33) };
-        Seen { scene: 0, moment, score, mm_per_pixel: Some(0.1), lesion }
+        Seen::new(moment, score, Some(0.1), lesion)
     }
 
     pub fn scene() -> Scene {
         Scene { profile: "p".into(), size: [64, 48], sector: [0, 0, 64, 48], masked: false, made_by: None }
+    }
+
+    #[test]
+    fn a_lesion_is_where_somebody_says_it_is_or_in_the_breast_that_was_scanned_then() {
+        let left = |clock| Place { side: Some(Side::Left), clock, ..Place::default() };
+        let side = |side| JournalEntry::Side { side };
+        let entries = [
+            JournalEntry::Begun(begun()),
+            JournalEntry::Scene(scene()),
+            JournalEntry::Seen(seen(1, 10, 5.0)),
+            side(Some(Side::Right)),
+            JournalEntry::Seen(seen(2, 12, 9.0)),
+            JournalEntry::Seen(seen(3, 13, 9.0)),
+            JournalEntry::Place { lesion: 3, place: left(Some(2)) },
+            JournalEntry::Place { lesion: 3, place: Place { distance_mm: Some(40.0), ..Place::default() } },
+            side(Some(Side::Left)),
+            JournalEntry::Seen(seen(2, 20, 9.9)),
+            side(None),
+            JournalEntry::Scene(Scene { masked: true, ..scene() }),
+            JournalEntry::Seen(seen(3, 25, 9.9)),
+            // Another size of the pictures: another lesion 3.
+            JournalEntry::Scene(Scene { size: [100, 100], ..scene() }),
+            JournalEntry::Seen(seen(3, 30, 2.0)),
+        ];
+        let text: String = entries.iter().map(line).collect();
+        let story = Story::read(&text).unwrap();
+        let places: Vec<_> = story.seen.iter().map(|seen| (seen.lesion.id, story.place(seen))).collect();
+        let third = Place { distance_mm: Some(40.0), ..left(Some(2)) };
+        let nowhere = Place::default();
+        assert_eq!(places, [(1, nowhere.clone()), (2, left(None)), (3, third.clone()), (3, third), (3, nowhere)]);
+        assert_eq!(story.sides, [Side::Right, Side::Left]);
     }
 
     #[test]

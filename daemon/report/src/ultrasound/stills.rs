@@ -1,6 +1,8 @@
 //! The objects about ultrasound images that a scanner sent. Report and segmentation are those of an exam, with the scanner's
 //! own images in place of ours; key images are pages.
 
+use models::lesion::sighting::Place;
+
 use super::{PictureRef, Seen, lesion, nothing, seg};
 use crate::content::{Item, Part};
 use crate::groups::{comment, illustration};
@@ -15,8 +17,12 @@ use crate::{Error, ResultObject, identity, pages, secondary, sr};
 pub(crate) fn write(context: &Context, stills: &Stills) -> Result<Vec<ResultObject>, Error> {
     let series_uid = identity::series_uid(context.source, context.uids);
     let refs: Vec<PictureRef> = stills.lesions.iter().filter_map(|one| reference(stills, one, &series_uid)).collect();
-    let seen: Vec<Seen> =
-        stills.lesions.iter().zip(0..).map(|(one, key)| Seen { key, lesion: one.lesion.clone() }).collect();
+    let seen: Vec<Seen> = stills
+        .lesions
+        .iter()
+        .zip(0..)
+        .map(|(one, key)| Seen { key, lesion: one.lesion.clone(), place: Place::default() })
+        .collect();
     let size = |one: &Seen| stills.lesions.get(one.key).and_then(|l| stills.images.get(l.image)).map(|i| i.size);
     let mut sizes: Vec<[u16; 2]> = seen.iter().filter_map(size).collect();
     sizes.sort_unstable();

@@ -8,6 +8,7 @@ use live::screen::profile::Area;
 use live::view::{Exam, Latency, Recording, Stats};
 use live::worklist::served::Server;
 use live::worklist::{Entry, Listing};
+use models::lesion::sighting::Place;
 use zbus::{OwnedVariant, Variant};
 
 use super::Dictionary;
@@ -22,7 +23,7 @@ fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
 }
 
 pub fn exam(exam: &Exam, on_screen: Option<Agreement>) -> Dictionary {
-    let Exam { study_uid, patient, started_utc, marks } = exam;
+    let Exam { study_uid, patient, started_utc, marks, side, places } = exam;
     let mut entries = dictionary([
         ("StudyUid", owned(study_uid.as_str())),
         ("PatientId", owned(patient.id.as_str())),
@@ -32,11 +33,27 @@ pub fn exam(exam: &Exam, on_screen: Option<Agreement>) -> Dictionary {
         ("StartedUtc", owned(started_utc.as_str())),
         ("Marks", owned(*marks)),
     ]);
+    if let Some(side) = side {
+        entries.insert("Side".into(), owned(side.as_str()));
+    }
+    if !places.is_empty() {
+        let places: Vec<_> = places.iter().map(|(lesion, place)| located(*lesion, place)).collect();
+        entries.insert("Places".into(), owned(places));
+    }
     if let Some(agreement) = on_screen {
         entries.insert("OnScreen".into(), owned(agreement.as_str()));
         entries.insert("OnScreenWords".into(), owned(agreement.words()));
     }
     entries
+}
+
+/// Where a lesion is, as far as it was said.
+fn located(lesion: u32, place: &Place) -> HashMap<String, Variant<'static>> {
+    let side = place.side.map(|side| ("Side".to_owned(), Variant::from(side.as_str())));
+    let clock = place.clock.map(|hour| ("Clock".to_owned(), Variant::from(u32::from(hour))));
+    let distance = place.distance_mm.map(|mm| ("DistanceMm".to_owned(), Variant::from(mm)));
+    let lesion = ("Lesion".to_owned(), Variant::from(lesion));
+    std::iter::once(lesion).chain(side).chain(clock).chain(distance).collect()
 }
 
 pub fn stats(stats: &Stats, recording: &Recording) -> Dictionary {

@@ -15,6 +15,8 @@ use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
 use dicom::scan::Scan;
+use hal::clock::is_synchronised;
+use hal::root::Root;
 use models::findings::Side;
 use models::review::Review;
 use models::{Acquisition, ChestFindings, Remark, Volume};
@@ -35,11 +37,12 @@ use super::task::StudyTask;
 use super::ultrasound::{self, Pictures, Stored};
 use super::views::Image;
 use super::{prior, shadow};
-use crate::choosing;
 use crate::exam::develop;
-use crate::lesions::visit::{self, Common, Visit};
+use crate::lesions::visit::{self, Arrived, Common, Visit};
+use crate::lesions::{source_of_series, source_of_task};
 use crate::parts::StudyParts;
 use crate::volume::build::Built;
+use crate::choosing;
 
 /// What came of a job.
 pub(super) struct Carried {
@@ -210,7 +213,8 @@ fn pictures(
     let timings_ms = examined.timings_ms.clone();
     let side = |uid: &str| sides.iter().find(|(own, _)| own == uid).and_then(|(_, side)| *side);
     let visit = examined.outcome.stills().and_then(|stills| {
-        let visit = visit::of_header(&first.header, "US", series_uid.clone(), subject.created_utc)?;
+        // Not of the moment of this analysis, which may be another one.
+        let visit = visit::of_header(&first.header, "US", source_of_series(study_uid, series_uid), arrived(&first))?;
         Some(visit.with_stills(stills, side, common(&examined)))
     });
     write(parts, job, &examined, begun, timings_ms, visit)?;
@@ -303,12 +307,17 @@ fn study(
     // A mammography is a visit only where its pictures were looked at.
     let marks = examined.outcome.views().and_then(|views| views.marks.as_ref());
     let visit = marks.and_then(|marks| {
-        let source = format!("{}/{}", first.header.study_instance_uid, task.name());
-        let visit = visit::of_header(&first.header, "MG", source, &job.created_utc)?;
+        let source = source_of_task(&first.header.study_instance_uid, task.name());
+        let visit = visit::of_header(&first.header, "MG", source, arrived(&first))?;
         Some(visit.with_marks(marks, common(&examined)))
     });
     write(parts, job, &examined, begun, timings_ms, visit)?;
     Ok(Carried { verdict: examined.verdict, beside: None })
+}
+
+/// When a study came, and whether this box knows what day it is.
+fn arrived(first: &Instance) -> Arrived<'_> {
+    Arrived { utc: &first.received_utc, is_sure: is_synchronised(&Root::default()) }
 }
 
 fn common(examined: &Examined) -> Common<'_> {

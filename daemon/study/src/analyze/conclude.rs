@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use custody::event::Event;
-use custody::series::SeriesState;
 use custody::series::state::SeriesEvent;
+use custody::series::{SeriesKey, SeriesState};
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
 use custody::store::reviews::{self, Fate};
@@ -20,6 +20,7 @@ use super::examine;
 use crate::choosing;
 use crate::lesions::record::{self, Recorded};
 use crate::lesions::visit::Visit;
+use crate::lesions::{source_of_series, source_of_task};
 use crate::parts::StudyParts;
 use crate::performed;
 use crate::settings::Analyze;
@@ -79,7 +80,7 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         rejections::of_reviewed(&transaction, job.series_id, job.version, Rejection::Quality.word())?;
     }
     next_best(&transaction, &parts.settings.analyze, job)?;
-    let recorded = conclusion.visit.map(|visit| noted(&transaction, job, visit)).transpose()?;
+    let recorded = noted(&transaction, job, conclusion.visit)?;
     transaction.commit().map_err(store::Error::from)?;
     if let Some(Recorded { new, same, open, met, perhaps }) = recorded {
         tracing::info!(job = job.id, new, same, open, met, perhaps, "lesions are noted");
@@ -88,15 +89,32 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     Ok(())
 }
 
-/// A fault in what is noted of lesions, or in what was noted before, keeps no result from its patient.
-fn noted(transaction: &Transaction<'_>, job: &JobRow, visit: &Visit) -> Result<Recorded, store::Error> {
-    let error = match store::apart(transaction, |transaction| record::record(transaction, visit))? {
+/// A fault in what is noted of lesions, or in what was noted before, keeps no result from its patient. `None`: nothing was and
+/// is to be noted.
+fn noted(transaction: &Transaction<'_>, job: &JobRow, visit: Option<&Visit>) -> Result<Option<Recorded>, store::Error> {
+    let note = |transaction: &Transaction<'_>| match visit {
+        Some(visit) => record::record(transaction, visit).map(Some),
+        None => Ok(taken_back(transaction, job)?.then(Recorded::default)),
+    };
+    let error = match store::apart(transaction, note)? {
         Err(error) if error.kind() == StoreFault::Other => error,
         done => return done,
     };
     tracing::error!(job = job.id, %error, "lesions are not noted");
     events::record(transaction, &format!("series/{}", job.series_id), "lesions are not noted", &error.to_string())?;
-    Ok(Recorded::default())
+    Ok(None)
+}
+
+/// What an earlier analysis said of lesions, when nothing comes of this one.
+fn taken_back(transaction: &Transaction<'_>, job: &JobRow) -> Result<bool, store::Error> {
+    let Some(row) = series::get(transaction, job.series_id)? else { return Ok(false) };
+    let SeriesKey { study_uid, series_uid } = &row.key;
+    let source = match (&job.task, row.kind) {
+        (Some(task), _) => source_of_task(study_uid, task),
+        (None, SeriesKind::Exam) => series_uid.clone(),
+        (None, _) => source_of_series(study_uid, series_uid),
+    };
+    record::take_back(transaction, &source)
 }
 
 /// Whether the review that this job applied rejects a finding: then what was told of it before is wrong.

@@ -8,8 +8,8 @@ use live::record::journal::{self, Moment, Story};
 use live::record::pictures::{self, Shot};
 use live::record::ring::{self, Window};
 use live::settings::Record;
+use models::findings::Side;
 use models::task::Control;
-use models::task::us_breast::lesion::Lesion;
 use report::settings::Device;
 use report::ultrasound::{Clip, Exam, Seen, Shown, Writer};
 use report::{self, Provenance, ResultObject};
@@ -90,16 +90,17 @@ pub fn develop<E: From<Error>>(
     let mut keys = Keys { writer: &writer, parts: &parts, story: &story, objects: Vec::new(), sizes: Vec::new() };
     let mut seen = Vec::new();
     for one in &story.seen {
-        if let Some(key) = keys.make(one.moment, put).map_err(|error| error.at(recording))? {
-            seen.push(Seen { key, lesion: one.lesion.clone() });
+        let place = story.place(one);
+        if let Some(key) = keys.make(one.moment, place.side, put).map_err(|error| error.at(recording))? {
+            seen.push(Seen { key, lesion: one.lesion.clone(), place });
         }
     }
     for mark in &story.marks {
-        keys.make(*mark, put).map_err(|error| error.at(recording))?;
+        keys.make(*mark, None, put).map_err(|error| error.at(recording))?;
     }
     // An exam without a finding keeps its last picture, because the report must refer to an image.
     if let (true, Some(last)) = (keys.objects.is_empty(), parts.last().map_err(failed)?) {
-        keys.make(last, put).map_err(|error| error.at(recording))?;
+        keys.make(last, None, put).map_err(|error| error.at(recording))?;
     }
     let Keys { objects: keys, sizes, .. } = keys;
     let mut used: Vec<[u16; 2]> = seen.iter().map(|one| sizes[one.key]).collect();
@@ -132,8 +133,8 @@ fn visit(story: &Story, seen: &[Seen], simulated: bool) -> Option<Visit> {
     let is_whole = model.is_some() && story.ended.as_ref().is_some_and(|(_, interrupted)| !interrupted);
     let visit = visit::of_exam(&begun.patient, &begun.study_uid, &begun.series_uid, &begun.started_utc, is_whole)?;
     let package = model.map(|model| format!("{} {}", model.id, model.version)).unwrap_or_default();
-    let lesions: Vec<Lesion> = seen.iter().map(|one| one.lesion.clone()).collect();
-    Some(visit.with_exam(&lesions, Common { package: &package, simulated }))
+    let lesions: Vec<_> = seen.iter().map(|one| (one.lesion.clone(), one.place.clone())).collect();
+    Some(visit.with_exam(&lesions, &story.sides, Common { package: &package, simulated }))
 }
 
 fn verdict(story: &Story, lesions: usize, clips: usize) -> String {
@@ -250,6 +251,7 @@ fn clip(shot: &Shot<'_>, story: &Story) -> Clip {
         mm_per_pixel: near.and_then(|seen| seen.mm_per_pixel).map(f64::from),
         sector: scene.map_or_else(|| [0, 0, u32::from(columns), u32::from(rows)], |scene| scene.sector),
         masked: scene.is_some_and(|scene| scene.masked),
+        side: None,
     }
 }
 
@@ -281,9 +283,11 @@ impl Keys<'_> {
     fn make<E: From<Error>>(
         &mut self,
         moment: Moment,
+        side: Option<Side>,
         put: &mut dyn FnMut(&ResultObject) -> Result<(), E>,
     ) -> Result<Option<usize>, KeyError<E>> {
         let Some(picture) = self.parts.picture(moment, self.story).map_err(KeyError::Io)? else { return Ok(None) };
+        let picture = Clip { side, ..picture };
         let index = self.objects.len();
         let object = self.writer.key(&picture, index).map_err(|error| KeyError::Other(Error::from(error).into()))?;
         put(&object).map_err(KeyError::Other)?;

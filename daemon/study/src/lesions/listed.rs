@@ -168,29 +168,36 @@ pub fn recalls(connection: &Connection, wanted: &Wanted, today: Date) -> Result<
     for patient in patients {
         let book = book(connection, &patient)?;
         let recalls = book.recalls().filter(|recall| wanted.all || recall.closed.is_none());
-        rows.extend(recalls.filter_map(|recall| row(&book, recall, today)));
+        rows.extend(recalls.map(|recall| row(&book, &patient, recall, today)));
     }
     let is_closed = |row: &RecallRow| matches!(row.standing, Standing::Done | Standing::Cancelled);
     rows.sort_by_key(|row| (is_closed(row), row.due, row.id));
     Ok(rows)
 }
 
-fn row(book: &Book, recall: Recall, today: Date) -> Option<RecallRow> {
-    let lesion = book.lesion(recall.lesion)?;
-    let last = lesion.visits.last();
+/// Said of a recall whose lesion cannot be read, for example after the database was lost: the patient is due all the same.
+const NO_LESION: &str = "what was seen of this lesion cannot be read any more";
+
+fn row(book: &Book, patient: &str, recall: Recall, today: Date) -> RecallRow {
+    let lesion = book.lesion(recall.lesion);
+    let person = || Person { id: patient.to_owned(), ..Person::default() };
+    let place = lesion.as_ref().map(|lesion| lesion.place.clone()).unwrap_or_default();
+    let last = lesion.as_ref().and_then(|lesion| lesion.visits.last());
+    let why = [recall.why.as_str(), if lesion.is_none() { NO_LESION } else { "" }];
+    let why = why.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
     let standing = recall.standing(today);
     let closed = recall.closed.as_ref();
-    Some(RecallRow {
+    RecallRow {
         id: recall.id,
-        lesion: lesion.id,
-        side: lesion.place.side,
-        clock: lesion.place.clock,
-        distance_mm: lesion.place.distance_mm,
+        lesion: lesion.as_ref().map_or(recall.lesion, |lesion| lesion.id),
+        side: place.side,
+        clock: place.clock,
+        distance_mm: place.distance_mm,
         due: recall.due,
         standing,
         days: due::days(today, recall.due),
         modality: recall.modality,
-        why: recall.why,
+        why,
         rule: recall.rule,
         by: recall.by,
         entered: recall.entered,
@@ -201,7 +208,7 @@ fn row(book: &Book, recall: Recall, today: Date) -> Option<RecallRow> {
         done: closed.and_then(|closed| closed.date),
         done_study_uid: closed.map(|closed| closed.study_uid.clone()).unwrap_or_default(),
         reason: closed.map(|closed| closed.reason.clone()).unwrap_or_default(),
-        simulated: lesion.simulated,
-        person: lesion.person,
-    })
+        simulated: lesion.as_ref().is_some_and(|lesion| lesion.simulated),
+        person: lesion.as_ref().map_or_else(person, |lesion| lesion.person.clone()),
+    }
 }

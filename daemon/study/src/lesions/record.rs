@@ -69,12 +69,39 @@ pub fn record(transaction: &Transaction<'_>, visit: &Visit) -> Result<Recorded, 
     Ok(recorded)
 }
 
+/// What was said of this source does not hold any more: it is another patient's now, or nothing came of it when it was analysed
+/// again. A later analysis says it again, as far as it holds. Returns whether anything was said.
+///
+/// # Errors
+/// As [`record`].
+pub fn take_back(transaction: &Transaction<'_>, source: &str) -> Result<bool, store::Error> {
+    let patients = lesions::patients_of_source(transaction, source)?;
+    for patient in &patients {
+        withdraw(transaction, source, patient)?;
+    }
+    Ok(!patients.is_empty())
+}
+
+fn withdraw(transaction: &Transaction<'_>, source: &str, patient: &str) -> Result<(), store::Error> {
+    let book = book(transaction, patient)?;
+    for seen in of_source(&book, source).filter(|seen| !seen.retracted) {
+        write(transaction, patient, "", &Entry::NotAgain { of: seen.id })?;
+    }
+    for turn in book.turns_without(source) {
+        if let Turn::Undo { line, recall } = turn {
+            undo(transaction, source, patient, line, recall)?;
+        }
+    }
+    Ok(())
+}
+
 fn exam(visit: &Visit) -> Exam<'_> {
     Exam {
         source: &visit.source,
         date: visit.date,
         modality: visit.modality,
         sides: &visit.sides,
+        may_show_more: visit.may_show_more,
         is_whole: visit.is_whole,
         simulated: visit.simulated,
     }
@@ -93,14 +120,27 @@ fn turn(transaction: &Transaction<'_>, visit: &Visit, patient: &str, turns: Vec<
                 (recall, Entry::Came { recall, date, study_uid, source }, "an exam has come that may be the one")
             }
             Turn::Undo { line, recall } => {
-                let reason = "the exam is of another patient or breast".to_owned();
-                (recall, Entry::Withdraw { line, reason }, "the exam that was taken for it is another")
+                undo(transaction, &source, patient, line, recall)?;
+                continue;
             }
         };
         write_of(transaction, patient, "", &entry, &visit.source)?;
         events::record(transaction, &format!("recall/{recall}"), entry.kind(), why)?;
     }
     Ok(())
+}
+
+/// An exam was taken for the one that was due, and is not.
+fn undo(
+    transaction: &Transaction<'_>,
+    source: &str,
+    patient: &str,
+    line: u64,
+    recall: u64,
+) -> Result<(), store::Error> {
+    let entry = Entry::Withdraw { line, reason: "the exam is of another patient or breast".to_owned() };
+    write_of(transaction, patient, "", &entry, source)?;
+    events::record(transaction, &format!("recall/{recall}"), entry.kind(), "the exam that was taken for it is another")
 }
 
 /// What a repeated analysis says of the sightings of the first one; returns those that are new.
@@ -111,7 +151,7 @@ fn repeated(
     book: &Book,
 ) -> Result<Vec<Sighting>, store::Error> {
     let (old, others): (Vec<&Seen>, Vec<&Seen>) =
-        of_source(book, visit).partition(|seen| is_one(&seen.sighting.person, &visit.person));
+        of_source(book, &visit.source).partition(|seen| is_one(&seen.sighting.person, &visit.person));
     for seen in others.iter().filter(|seen| !seen.retracted) {
         write(transaction, patient, "", &Entry::NotAgain { of: seen.id })?;
     }
@@ -143,8 +183,8 @@ fn repeated(
     Ok(fresh)
 }
 
-fn of_source<'a>(book: &'a Book, visit: &'a Visit) -> impl Iterator<Item = &'a Seen> {
-    book.sightings().filter(|seen| seen.sighting.shown.source == visit.source)
+fn of_source<'a>(book: &'a Book, source: &'a str) -> impl Iterator<Item = &'a Seen> {
+    book.sightings().filter(move |seen| seen.sighting.shown.source == source)
 }
 
 /// A header that says little says the same when it is read again.
@@ -155,14 +195,9 @@ fn is_one(a: &Person, b: &Person) -> bool {
 /// The study was another patient's before: what was seen then does not count there, and meets no recall.
 fn elsewhere(transaction: &Transaction<'_>, visit: &Visit, patient: &str) -> Result<(), store::Error> {
     for other in lesions::patients_of_source(transaction, &visit.source)? {
-        if other == patient {
-            continue;
+        if other != patient {
+            withdraw(transaction, &visit.source, &other)?;
         }
-        let book = book(transaction, &other)?;
-        for seen in of_source(&book, visit).filter(|seen| !seen.retracted) {
-            write(transaction, &other, "", &Entry::NotAgain { of: seen.id })?;
-        }
-        turn(transaction, visit, &other, book.turns(&exam(visit), |_| false))?;
     }
     Ok(())
 }

@@ -73,7 +73,18 @@ fn visit(person: Person, day: Date, place: Place, mm: f64) -> Visit {
     let study_uid = format!("{source}.0");
     let sides = sighting.place.side.into_iter().collect();
     let (modality, sightings) = ("US", vec![sighting]);
-    Visit { person, date: day, modality, study_uid, source, sides, is_whole: true, simulated: false, sightings }
+    Visit {
+        person,
+        date: day,
+        modality,
+        study_uid,
+        source,
+        sides,
+        may_show_more: false,
+        is_whole: true,
+        simulated: false,
+        sightings,
+    }
 }
 
 struct Box {
@@ -243,6 +254,43 @@ fn what_was_seen_of_another_person_with_the_same_id_leaves_the_lesion_of_the_fir
     assert_eq!(names, ["Li^Si"]);
 }
 
+/// Sent again as another patient's, under other UIDs: no analysis of the first series follows.
+#[test]
+fn what_is_taken_back_reopens_its_recall_and_counts_again_when_it_is_said_again() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0));
+    let due = date(2120, 5, 1);
+    its.enter(&recall(1, due), date(2026, 1, 11)).unwrap();
+    let exam = visit(someone(), due, placed(Side::Left), 14.0);
+    assert_eq!(its.record(&exam).met, 1);
+    let state = |its: &Box| {
+        let visits: usize = listed::list(&its.connection, None, 0).unwrap().lesions.iter().map(|one| one.visits).sum();
+        (its.recalls(due, false).len(), visits)
+    };
+    assert_eq!(state(&its), (0, 2));
+    let transaction = its.connection.transaction().unwrap();
+    assert!(record::take_back(&transaction, &exam.source).unwrap());
+    assert!(!record::take_back(&transaction, "1.2.3/4.5").unwrap(), "of which nothing was said");
+    transaction.commit().unwrap();
+    assert_eq!(state(&its), (1, 1));
+    its.record(&exam);
+    assert_eq!(state(&its), (0, 2), "it holds after all");
+}
+
+/// The database and its copy were lost, and the line of the lesion has rotted in the file beside them.
+#[test]
+fn a_recall_whose_lesion_cannot_be_read_is_still_due() {
+    let mut its = Box::new();
+    its.record(&visit(someone(), date(2026, 1, 10), placed(Side::Left), 20.0));
+    its.enter(&recall(1, date(2027, 1, 10)), date(2026, 1, 11)).unwrap();
+    its.connection
+        .execute_batch("DROP TRIGGER lesion_lines_stay; DELETE FROM lesion_lines WHERE kind = 'seen'")
+        .unwrap();
+    let rows = its.recalls(date(2027, 2, 1), false);
+    assert_eq!((rows[0].person.id.as_str(), rows[0].standing), ("p1", Standing::Overdue));
+    assert!(rows[0].why.contains("cannot be read"), "{}", rows[0].why);
+}
+
 #[test]
 fn a_sighting_whose_side_was_corrected_leaves_the_lesion_of_the_other_breast() {
     let mut its = Box::new();
@@ -310,13 +358,21 @@ fn an_entry_needs_a_name_and_something_that_is_there() {
 #[test]
 fn the_day_of_a_visit_is_that_of_the_study() {
     let header = Header { study_date: "20260110".into(), patient_id: " P1 ".into(), ..Header::default() };
-    let found = visit::of_header(&header, "US", "1.2".into(), "2026-02-01T00:00:00.000Z").unwrap();
+    let arrived = |utc, is_sure| visit::Arrived { utc, is_sure };
+    let found = visit::of_header(&header, "US", "1.2".into(), arrived("2026-02-01T00:00:00.000Z", true)).unwrap();
     assert_eq!((found.date, found.person.id.as_str()), (date(2026, 1, 10), "P1"));
-    let of = |study_date: &str| {
+    let of = |study_date: &str, is_sure| {
         let header = Header { study_date: study_date.into(), ..header.clone() };
-        visit::of_header(&header, "US", "1.2".into(), "2026-02-01T12:00:00.000Z").map(|visit| visit.date.year())
+        let arrived = arrived("2026-02-01T12:00:00.000Z", is_sure);
+        visit::of_header(&header, "US", "1.2".into(), arrived).map(|visit| visit.date.year())
     };
-    assert_eq!((of("20290110"), of(""), of("20250110")), (Some(2026), Some(2026), Some(2025)), "no day to come");
+    let years = (of("20290110", true), of("", true), of("20250110", true));
+    assert_eq!(years, (Some(2026), Some(2026), Some(2025)), "no day to come");
+    assert_eq!(
+        (of("20290110", false), of("", false)),
+        (Some(2029), Some(2026)),
+        "this box may be the one that is wrong"
+    );
 }
 
 #[test]

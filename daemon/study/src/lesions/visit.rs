@@ -21,6 +21,8 @@ pub struct Visit {
     pub source: String,
     /// Which breasts the pictures show; empty: they do not all say it.
     pub sides: Vec<Side>,
+    /// Whoever scanned named these, and may have looked at the other breast without saying so.
+    pub may_show_more: bool,
     /// It was neither cut short nor made without a model.
     pub is_whole: bool,
     /// A simulated device or accelerator had a part in it.
@@ -36,8 +38,17 @@ pub struct Common<'a> {
     pub simulated: bool,
 }
 
-/// Of a study that was received. `utc`: when it was complete, for one whose header has no date.
-pub fn of_header(header: &Header, modality: &'static str, source: String, utc: &str) -> Option<Visit> {
+/// When a study came here.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived<'a> {
+    /// RFC 3339.
+    pub utc: &'a str,
+    /// This box knows the time.
+    pub is_sure: bool,
+}
+
+/// Of a study that was received. `arrived`: for one whose header has no date, or one that cannot be.
+pub fn of_header(header: &Header, modality: &'static str, source: String, arrived: Arrived<'_>) -> Option<Visit> {
     let person = Person {
         id: header.patient_id.trim().to_owned(),
         issuer: header.issuer_of_patient_id.clone(),
@@ -45,7 +56,7 @@ pub fn of_header(header: &Header, modality: &'static str, source: String, utc: &
         birth_date: header.birth_date.clone(),
         sex: header.sex.clone(),
     };
-    let date = possible(day(&header.study_date), local_day_of(utc))?;
+    let date = possible(day(&header.study_date), local_day_of(arrived.utc), arrived.is_sure)?;
     let study_uid = header.study_instance_uid.clone();
     Some(Visit {
         person,
@@ -54,15 +65,17 @@ pub fn of_header(header: &Header, modality: &'static str, source: String, utc: &
         study_uid,
         source,
         sides: Vec::new(),
+        may_show_more: false,
         is_whole: true,
         simulated: false,
         sightings: Vec::new(),
     })
 }
 
-/// A study is not of a day after it arrived: then the clock of the scanner is wrong. A day of zones is allowed for.
-fn possible(study: Option<Date>, arrived: Option<Date>) -> Option<Date> {
-    let latest = arrived.map(|arrived| arrived.tomorrow().unwrap_or(arrived));
+/// A study is not of a day after it arrived: then the clock of the scanner is wrong, unless that of this box may be. A day of
+/// zones is allowed for.
+fn possible(study: Option<Date>, arrived: Option<Date>, is_sure: bool) -> Option<Date> {
+    let latest = arrived.filter(|_| is_sure).map(|arrived| arrived.tomorrow().unwrap_or(arrived));
     study.filter(|study| latest.is_none_or(|latest| *study <= latest)).or(arrived)
 }
 
@@ -82,9 +95,18 @@ pub fn of_exam(
     };
     let date = local_day_of(started_utc)?;
     let (study_uid, source) = (study_uid.to_owned(), recording_uid.to_owned());
-    let sides = Vec::new();
-    let (modality, sightings) = ("US", Vec::new());
-    Some(Visit { person, date, modality, study_uid, source, sides, is_whole, simulated: false, sightings })
+    Some(Visit {
+        person,
+        date,
+        modality: "US",
+        study_uid,
+        source,
+        sides: Vec::new(),
+        may_show_more: true,
+        is_whole,
+        simulated: false,
+        sightings: Vec::new(),
+    })
 }
 
 fn day(text: &str) -> Option<Date> {
@@ -111,9 +133,10 @@ impl Visit {
         }
     }
 
-    /// Lesions that were followed through an exam. On which side they are nobody has said.
+    /// Lesions that were followed through an exam, and where they are as far as whoever scanned has said. `sides`: the breasts
+    /// that were named.
     #[must_use]
-    pub fn with_exam(mut self, lesions: &[Lesion], common: Common<'_>) -> Self {
+    pub fn with_exam(mut self, lesions: &[(Lesion, Place)], sides: &[Side], common: Common<'_>) -> Self {
         let shown = |lesion: &Lesion| Shown {
             object_uid: self.source.clone(),
             label: label(lesion),
@@ -121,8 +144,9 @@ impl Visit {
             bounds: None,
             ..Shown::default()
         };
-        let all = lesions.iter().map(|one| self.sighting(common, Place::default(), axes(one), shown(one)));
+        let all = lesions.iter().map(|(one, place)| self.sighting(common, place.clone(), axes(one), shown(one)));
         self.sightings = all.collect();
+        self.sides = sides.to_vec();
         self.simulated = common.simulated;
         self
     }

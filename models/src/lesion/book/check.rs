@@ -74,7 +74,8 @@ impl Book {
                 let of = &sighting(*id)?.sighting;
                 // A study is of one person, also where its header does not say who that is.
                 let study = &of.shown.study_uid;
-                let in_study = |seen: &Seen| !study.is_empty() && seen.sighting.shown.study_uid == *study;
+                let in_study =
+                    |seen: &Seen| !seen.retracted && !study.is_empty() && seen.sighting.shown.study_uid == *study;
                 let same = self.sightings_of(self.now(*to)).any(in_study)
                     || self.person(*to).is_some_and(|person| is_same_person(&of.person, &person));
                 let is_simulated = self.sightings_of(self.now(*to)).any(|seen| seen.sighting.simulated);
@@ -138,7 +139,11 @@ impl Book {
     }
 }
 
-fn check_place(place: &Place) -> Result<(), Wrong> {
+/// Whether a person may say that a lesion lies there.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_place(place: &Place) -> Result<(), Wrong> {
     if place.clock.is_some_and(|clock| !(1..=12).contains(&clock)) {
         return Err(Wrong::Clock);
     }

@@ -16,6 +16,8 @@ pub struct Exam<'a> {
     pub modality: &'a str,
     /// Which breasts it shows; empty: that is not known.
     pub sides: &'a [Side],
+    /// Somebody named these, and may have looked at the other breast without saying so.
+    pub may_show_more: bool,
     /// It was neither cut short nor made without a model.
     pub is_whole: bool,
     /// A simulated exam meets no recall of a real patient.
@@ -37,7 +39,7 @@ impl Exam<'_> {
         match lesion.place.side.or_else(earlier) {
             _ if self.simulated != lesion.simulated => Meets::No,
             Some(side) if shows(side) && self.is_whole => Meets::Surely,
-            Some(side) if !shows(side) && !self.sides.is_empty() => Meets::No,
+            Some(side) if !shows(side) && !self.sides.is_empty() && !self.may_show_more => Meets::No,
             None if shows(Side::Left) && shows(Side::Right) && self.is_whole => Meets::Surely,
             _ => Meets::Perhaps,
         }
@@ -55,36 +57,43 @@ pub enum Turn {
     Undo { line: u64, recall: u64 },
 }
 
+fn turns_of(recall: &Recall, source: &str, meets: Meets) -> Vec<Turn> {
+    let mut turns = Vec::new();
+    let id = recall.id;
+    let closed = recall.closed.as_ref();
+    let own = closed.filter(|closed| !closed.source.is_empty() && closed.source == source);
+    let came = recall.came.iter().find(|came| came.source == source);
+    if let Some(closed) = own.filter(|_| meets != Meets::Surely) {
+        turns.push(Turn::Undo { line: closed.line, recall: id });
+    }
+    if let Some(came) = came.filter(|_| meets == Meets::No) {
+        turns.push(Turn::Undo { line: came.line, recall: id });
+        // A person took it for the one because it was proposed.
+        let taken = closed.filter(|closed| closed.source.is_empty() && closed.study_uid == came.study_uid);
+        if let Some(closed) = taken.filter(|closed| !closed.study_uid.is_empty()) {
+            turns.push(Turn::Undo { line: closed.line, recall: id });
+        }
+    }
+    let is_open = closed.is_none() || own.is_some();
+    match meets {
+        Meets::Surely if closed.is_none() => turns.push(Turn::Close { recall: id }),
+        Meets::Perhaps if is_open && came.is_none() => turns.push(Turn::Propose { recall: id }),
+        _ => {}
+    }
+    turns
+}
+
 impl Book {
     /// What an exam does to the recalls, also when it is analysed again and is of another patient or breast by now.
     /// `is_same`: whether somebody is surely the patient of the exam.
     pub fn turns(&self, exam: &Exam<'_>, is_same: impl Fn(&Person) -> bool) -> Vec<Turn> {
-        let mut turns = Vec::new();
-        for recall in self.recalls() {
-            let meets = self.meets(&recall, exam, &is_same);
-            let id = recall.id;
-            let closed = recall.closed.as_ref();
-            let own = closed.filter(|closed| !closed.source.is_empty() && closed.source == exam.source);
-            let came = recall.came.iter().find(|came| came.source == exam.source);
-            if let Some(closed) = own.filter(|_| meets != Meets::Surely) {
-                turns.push(Turn::Undo { line: closed.line, recall: id });
-            }
-            if let Some(came) = came.filter(|_| meets == Meets::No) {
-                turns.push(Turn::Undo { line: came.line, recall: id });
-                // A person took it for the one because it was proposed.
-                let taken = closed.filter(|closed| closed.source.is_empty() && closed.study_uid == came.study_uid);
-                if let Some(closed) = taken.filter(|closed| !closed.study_uid.is_empty()) {
-                    turns.push(Turn::Undo { line: closed.line, recall: id });
-                }
-            }
-            let is_open = closed.is_none() || own.is_some();
-            match meets {
-                Meets::Surely if closed.is_none() => turns.push(Turn::Close { recall: id }),
-                Meets::Perhaps if is_open && came.is_none() => turns.push(Turn::Propose { recall: id }),
-                _ => {}
-            }
-        }
-        turns
+        let of = |recall: Recall| turns_of(&recall, exam.source, self.meets(&recall, exam, &is_same));
+        self.recalls().flat_map(of).collect()
+    }
+
+    /// What becomes of recalls when an exam was of nobody, or nothing is said of it any more.
+    pub fn turns_without(&self, source: &str) -> Vec<Turn> {
+        self.recalls().flat_map(|recall| turns_of(&recall, source, Meets::No)).collect()
     }
 
     fn meets(&self, recall: &Recall, exam: &Exam<'_>, is_same: impl Fn(&Person) -> bool) -> Meets {

@@ -1,0 +1,94 @@
+// Which breast is scanned, and where in it a lesion is: said by whoever scans, since no picture shows it.
+
+import { ask } from "./exam.js";
+
+const by = (id) => document.getElementById(id);
+const SIDES = ["right", "left"];
+
+// As it is said: "left, 2 o'clock, 40 mm from the nipple"; empty when nothing is known.
+export function words(place) {
+  if (!place) return "";
+  const clock = place.clock && `${place.clock} o'clock`;
+  const distance = place.distance_mm !== undefined && `${Math.round(place.distance_mm)} mm from the nipple`;
+  return [place.side, clock, distance].filter(Boolean).join(", ");
+}
+
+export class Places {
+  #notice;
+  #exam = null;
+  #latest = null;
+
+  constructor(notice) {
+    this.#notice = notice;
+    for (const side of SIDES) by(`side-${side}`).addEventListener("click", () => this.scan(side));
+    by("place").addEventListener("click", () => this.open());
+    by("place-cancel").addEventListener("click", () => by("place-dialog").close());
+    by("place-dialog").addEventListener("close", () => by("stage").focus());
+    by("place-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send(new FormData(event.target));
+    });
+    by("place-form").elements.lesion.addEventListener("change", () => this.#fill());
+  }
+
+  show(exam) {
+    this.#exam = exam;
+    for (const id of ["sides", "place"]) by(id).hidden = !exam;
+    for (const side of SIDES) by(`side-${side}`).setAttribute("aria-pressed", String(exam?.side === side));
+    const label = by("side");
+    label.hidden = !exam?.side;
+    label.textContent = exam?.side ? `${exam.side} breast` : "";
+    if (!exam) {
+      this.#latest = null;
+      by("place-dialog").close();
+    }
+  }
+
+  // The lesions of the overlay that is shown: the newest number is the one that is most likely meant.
+  see(lesions) {
+    if (lesions?.length) this.#latest = Math.max(...lesions.map((lesion) => lesion.id));
+  }
+
+  of(lesion) {
+    return this.#exam?.places?.[lesion];
+  }
+
+  // Pressed again, it is not said any more.
+  scan(side) {
+    if (!this.#exam) return;
+    const wanted = this.#exam.side === side ? null : side;
+    ask("/exam/side", { side: wanted }).then(this.#notice, (error) => this.#notice(error.message, true));
+  }
+
+  open(lesion = this.#latest) {
+    if (!this.#exam || by("place-dialog").open) return;
+    by("place-form").reset();
+    by("place-form").elements.lesion.value = lesion ?? "";
+    by("place-error").textContent = "";
+    this.#fill();
+    by("place-dialog").showModal();
+    by("place-form").elements.clock.focus();
+  }
+
+  // What was said of this lesion before.
+  #fill() {
+    const form = by("place-form").elements;
+    const known = this.of(form.lesion.value) ?? {};
+    form.side.value = known.side ?? "";
+    form.clock.value = known.clock ?? "";
+    form.distance.value = known.distance_mm ?? "";
+  }
+
+  async #send(form) {
+    const place = {};
+    if (form.get("side")) place.side = form.get("side");
+    if (form.get("clock")) place.clock = Number(form.get("clock"));
+    if (form.get("distance") !== "") place.distance_mm = Number(form.get("distance"));
+    try {
+      this.#notice(await ask("/exam/place", { lesion: Number(form.get("lesion")), place }));
+      by("place-dialog").close();
+    } catch (error) {
+      by("place-error").textContent = error.message;
+    }
+  }
+}
