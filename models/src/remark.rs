@@ -92,6 +92,36 @@ impl std::fmt::Display for Beyond {
     }
 }
 
+/// What shares a series with slices or pictures and is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharer {
+    Localiser,
+    DoseReport,
+    SecondaryCapture,
+    Reformat,
+    PresentationState,
+    Other,
+}
+
+impl Sharer {
+    /// In English, after a number.
+    fn words(self, count: usize) -> String {
+        let one = match self {
+            Self::Localiser => "localiser",
+            Self::DoseReport => "dose report",
+            Self::SecondaryCapture => "secondary capture",
+            Self::Reformat => "reformatted image",
+            Self::PresentationState => "presentation state",
+            Self::Other => "other object",
+        };
+        format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+    }
+}
+
+fn shared(sharers: &[(Sharer, usize)]) -> String {
+    sharers.iter().map(|(sharer, count)| sharer.words(*count)).collect::<Vec<_>>().join(", ")
+}
+
 /// One slice, or the first and the last of several.
 fn between(first: &Place, last: &Place) -> String {
     if first == last { first.to_string() } else { format!("{first} to {last}") }
@@ -119,6 +149,9 @@ pub enum Remark {
     /// Of several reconstructions of one scan this one was read; the others, by number, slices and kernel, were not.
     #[error("of the same scan not read, because they add nothing: series {}", series.join(", "))]
     NotRead { series: Vec<String> },
+    /// Objects of the same series that are no slices of it, and how many.
+    #[error("of the same series not read: {}", shared(sharers))]
+    Shared { sharers: Vec<(Sharer, usize)> },
     /// The slices drift sideways. They were moved within their planes for the analysis.
     #[error(
         "the gantry was tilted by {degrees:.1} degrees: the slices were resampled to an upright stack for the analysis, the \

@@ -27,7 +27,28 @@ pub enum SeriesKind {
     Other,
 }
 
+/// So many objects of a kind are no accident in a series.
+const LEAST_READ: usize = 3;
+
+/// A CT image that lies nowhere and was not scanned: a page of the protocol, a curve, a logo.
+fn is_page(header: &Header) -> bool {
+    let says = |at: usize, word: &str| header.image_type.get(at).is_some_and(|value| value.eq_ignore_ascii_case(word));
+    header.number_of_frames <= 1 && header.image_position.is_none() && says(0, "DERIVED") && says(1, "SECONDARY")
+}
+
+/// Whole values of Image Type.
 const REFORMATS: [&str; 7] = ["MPR", "CSA MPR", "REFORMATTED", "MIP", "PROJECTION IMAGE", "VRT", "MPVR"];
+/// Words within a value, as in `CT_SOM5 MIP`: images whose pixels are the largest or smallest of several.
+const PROJECTIONS: [&str; 4] = ["MIP", "MINIP", "MAXIP", "VRT"];
+/// The fourth value of an enhanced image, its pixel contrast (PS3.3 section C.8.16.1.4).
+const CONTRASTS: [&str; 2] = ["MAXIMUM", "MINIMUM"];
+
+fn is_projection(header: &Header) -> bool {
+    let is = |words: &[&str], text: &str| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let contrast = header.image_type.get(3).is_some_and(|value| is(&CONTRASTS, value));
+    let mut words = header.image_type.iter().flat_map(|value| value.split([' ', '_', '-']));
+    contrast || words.any(|word| is(&PROJECTIONS, word))
+}
 
 /// Before 1993; some archives still send them.
 const ULTRASOUND_IMAGE_RETIRED: &str = "1.2.840.10008.5.1.4.1.1.6";
@@ -43,9 +64,9 @@ impl SeriesKind {
             | uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE => {
                 if says("LOCALIZER") || says("SCOUT") {
                     Self::Localiser
-                } else if says("SCREEN SAVE") || says("DOSE_INFO") || header.samples_per_pixel > 1 {
+                } else if says("SCREEN SAVE") || says("DOSE_INFO") || header.samples_per_pixel > 1 || is_page(header) {
                     Self::SecondaryCapture
-                } else if REFORMATS.iter().any(|word| says(word)) {
+                } else if REFORMATS.iter().any(|word| says(word)) || is_projection(header) {
                     Self::Reformat
                 } else {
                     Self::Ct
@@ -68,6 +89,23 @@ impl SeriesKind {
             _ if class.starts_with("1.2.840.10008.5.1.4.1.1.11.") => Self::Presentation,
             _ => Self::Other,
         }
+    }
+
+    /// What a series of these objects is. What is read wins over what only shares the series with it, such as a localiser, a dose
+    /// report or a page of the protocol: if there are three of it, or as many as of anything else.
+    pub fn of_series<'a>(headers: impl IntoIterator<Item = &'a Header>) -> Option<Self> {
+        let mut counts: Vec<(Self, usize)> = Vec::new();
+        for kind in headers.into_iter().map(Self::of) {
+            match counts.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((kind, 1)),
+            }
+        }
+        let most = counts.iter().map(|(_, count)| *count).max()?;
+        let count = |kind: Self| counts.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count);
+        let is_read = |kind: &Self| count(*kind) > 0 && count(*kind) >= most.min(LEAST_READ);
+        let read = [Self::Ct, Self::Mammography, Self::Ultrasound].into_iter().find(is_read);
+        read.or_else(|| counts.iter().find(|(_, count)| *count == most).map(|(kind, _)| *kind))
     }
 
     /// Is each series of this kind given to a model by itself, when its task wants it?
@@ -148,6 +186,10 @@ mod tests {
             (uids::CT_IMAGE_STORAGE, "DERIVED\\PRIMARY\\AXIAL", SeriesKind::Ct),
             (uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\LOCALIZER", SeriesKind::Localiser),
             (uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\REFORMATTED\\AVERAGE", SeriesKind::Reformat),
+            (uids::CT_IMAGE_STORAGE, "DERIVED\\PRIMARY\\AXIAL\\CT_SOM5 MIP", SeriesKind::Reformat),
+            (uids::ENHANCED_CT_IMAGE_STORAGE, "DERIVED\\PRIMARY\\VOLUME\\MAXIMUM", SeriesKind::Reformat),
+            (uids::ENHANCED_CT_IMAGE_STORAGE, "DERIVED\\PRIMARY\\VOLUME\\AVERAGE", SeriesKind::Ct),
+            (uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM5 SPI", SeriesKind::Ct),
             (uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\SCREEN SAVE", SeriesKind::SecondaryCapture),
             (uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "DERIVED\\SECONDARY", SeriesKind::SecondaryCapture),
             (uids::X_RAY_RADIATION_DOSE_SR_STORAGE, "", SeriesKind::DoseReport),
@@ -161,6 +203,26 @@ mod tests {
         ] {
             assert_eq!(SeriesKind::of(&header(class, image_type)), expected, "{class} {image_type}");
         }
+    }
+
+    #[test]
+    fn slices_are_read_whatever_shares_their_series_and_comes_first() {
+        let slice = header(uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\AXIAL");
+        let localiser = header(uids::CT_IMAGE_STORAGE, "ORIGINAL\\PRIMARY\\LOCALIZER");
+        let page = header(uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\OTHER\\CT_SOM5 PROT");
+        let reformat = header(uids::CT_IMAGE_STORAGE, "DERIVED\\SECONDARY\\MPR");
+        assert_eq!(SeriesKind::of(&page), SeriesKind::SecondaryCapture);
+        let placed = Header { image_position: Some([0.0; 3]), ..page.clone() };
+        assert_eq!(SeriesKind::of(&placed), SeriesKind::Ct, "a slice that was reconstructed elsewhere");
+        let of = |headers: &[(&Header, usize)]| {
+            SeriesKind::of_series(headers.iter().flat_map(|(header, count)| std::iter::repeat_n(*header, *count)))
+        };
+        assert_eq!(of(&[(&localiser, 2), (&page, 1), (&slice, 30)]), Some(SeriesKind::Ct));
+        assert_eq!(of(&[(&localiser, 1), (&slice, 1)]), Some(SeriesKind::Ct), "the first of many");
+        assert_eq!(of(&[(&page, 40), (&slice, 3)]), Some(SeriesKind::Ct));
+        assert_eq!(of(&[(&reformat, 40), (&slice, 1)]), Some(SeriesKind::Reformat));
+        assert_eq!(of(&[(&localiser, 2)]), Some(SeriesKind::Localiser));
+        assert_eq!(of(&[]), None);
     }
 
     #[test]

@@ -78,6 +78,9 @@ impl Assembler {
             released: None,
             performed: None,
         });
+        if SeriesKind::of(header).is_volume() {
+            open.kind = SeriesKind::Ct;
+        }
         if let Some(performed) = &mut open.performed {
             performed.missing.retain(|uid| *uid != header.sop_instance_uid);
         }

@@ -19,6 +19,7 @@ use rusqlite::{Connection, Transaction};
 
 use crate::choose::{self, Candidate, Choice};
 use crate::settings::{Analyze, ReadSeries};
+use crate::sharing;
 
 /// How far a series is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +93,8 @@ fn known(connection: &Connection, study_uid: &str) -> store::Result<Vec<Known>> 
     let mut all = Vec::new();
     for (row, stage) in complete(connection, study_uid)? {
         let kept = instances::of_series(connection, study_uid, &row.key.series_uid)?;
-        let headers: Vec<&Header> = kept.iter().map(|instance| &instance.header).collect();
+        let headers = kept.iter().map(|instance| &instance.header);
+        let headers: Vec<&Header> = headers.filter(|header| sharing::is_of(row.kind, header)).collect();
         // One of which images were damaged on the disk gives no volume any more.
         let is_sound = instances::damaged_of_series(connection, study_uid, &row.key.series_uid)?.is_empty();
         let candidate = match stage {

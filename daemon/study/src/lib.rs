@@ -26,6 +26,7 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 pub mod assemble;
+pub mod sharing;
 pub mod closing;
 pub mod performed;
 pub mod gather;
@@ -261,7 +262,7 @@ impl Story {
             receiving.grown = true;
             self.count_at.get_or_insert_with(|| Instant::now() + COUNT_EVERY);
         }
-        if receiving.row.kind.is_volume() {
+        if SeriesKind::of(header).is_volume() {
             self.parts.ahead.offer(&key, instance.clone());
             receiving.places.push(SliceGeometry::from(header));
         }
@@ -326,7 +327,11 @@ impl Story {
         let closed = |key: &SeriesKey| receiving.get(key).is_some_and(|r| geometry::arrange(&r.places).is_ok());
         let mut studies = BTreeSet::new();
         for (key, by) in self.assembler.complete(Instant::now(), closed) {
-            let Some(receiving) = self.receiving.remove(&key) else { continue };
+            let Some(mut receiving) = self.receiving.remove(&key) else { continue };
+            // The first object may have been a localiser.
+            let kept = instances::of_series(&self.connection, &key.study_uid, &key.series_uid)?;
+            let kind = SeriesKind::of_series(kept.iter().map(|instance| &instance.header));
+            receiving.row.kind = kind.unwrap_or(receiving.row.kind);
             self.completed(&receiving.row, by)?;
             self.closing.touched(&key.study_uid, Instant::now());
             if self.belongs_to_study_task(receiving.row.kind) {
@@ -381,6 +386,7 @@ impl Story {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let now = store::now_utc();
         series::counted(&transaction, row)?;
+        series::is_of_kind(&transaction, row.id, row.kind)?;
         series::completed(&transaction, row.id, by.as_str(), &now)?;
         let settings = &self.parts.settings;
         let mut changed = settle(&transaction, &settings.analyze, row, Patience::of(settings))?;

@@ -76,11 +76,16 @@ pub(crate) fn begin_again(
     }
     let total = u32::try_from(kept.len()).unwrap_or(u32::MAX);
     let (modality, kind) = match (kept.first(), &before) {
-        (Some(first), _) => (first.header.modality.clone(), SeriesKind::of(&first.header)),
+        (Some(first), _) => {
+            let kind = SeriesKind::of_series(kept.iter().map(|instance| &instance.header));
+            (first.header.modality.clone(), kind.unwrap_or(SeriesKind::Other))
+        }
         (None, Some(row)) => (row.modality.clone(), row.kind),
         (None, None) => (String::new(), SeriesKind::Other),
     };
-    let (row, _) = series::opened(transaction, key, &modality, kind, total, &now)?;
+    let (mut row, _) = series::opened(transaction, key, &modality, kind, total, &now)?;
+    series::is_of_kind(transaction, row.id, kind)?;
+    row.kind = kind;
     let version = series::completed(transaction, row.id, "resolved", &now)?;
     rejections::of_replaced(transaction, row.id, version, Rejection::PatientSafety.word())?;
     // What still holds is said again by the next analysis.

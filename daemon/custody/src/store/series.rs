@@ -128,6 +128,17 @@ pub fn counted(transaction: &Transaction<'_>, row: &SeriesRow) -> Result<()> {
     Ok(())
 }
 
+/// What the series turned out to be, once all of it was seen.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_of_kind(transaction: &Transaction<'_>, id: i64, kind: SeriesKind) -> Result<()> {
+    transaction
+        .prepare_cached("UPDATE series SET kind = ?2 WHERE id = ?1 AND kind <> ?2")?
+        .execute(params![id, kind.as_str()])?;
+    Ok(())
+}
+
 /// Marks the series as complete and starts a new version.
 ///
 /// # Errors

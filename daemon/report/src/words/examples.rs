@@ -4,7 +4,7 @@ use dicom::pixels::error::DecodeError;
 use models::findings::{ChestFinding, Evaluated, Side};
 use models::growth::{Course, Difference, NoduleChange};
 use models::refusal::{Fact, Gap, Place, Quantity, Shift, SlicePlane};
-use models::remark::{Beyond, Lying, Remark, SliceFault};
+use models::remark::{Beyond, Lying, Remark, Sharer, SliceFault};
 use models::review::NotApplied;
 use models::task::ct_quality::{Cover, CtQuality, Kernel, Noise, Slices};
 use models::{Acquisition, NotEvaluated, Reason, Refusal, Topic};
@@ -113,6 +113,16 @@ pub fn remarks() -> Vec<Remark> {
             not_applied(NotApplied::New { id: "y-1".into() }),
             not_applied(NotApplied::Name),
         ],
+        Remark::Shared { .. } => [Remark::Shared {
+            sharers: vec![
+                (Sharer::Localiser, 2),
+                (Sharer::DoseReport, 1),
+                (Sharer::SecondaryCapture, 1),
+                (Sharer::Reformat, 3),
+                (Sharer::PresentationState, 1),
+                (Sharer::Other, 1),
+            ],
+        }],
         Remark::Tilted { .. } => [Remark::Tilted { degrees: 12.3 }],
         Remark::FilledIn { .. } => [
             filled_in(SliceFault::Missing),

@@ -5,7 +5,7 @@ use models::findings::{ChestFinding, Form, LeastSize, LobeName, LungPart, Nodule
 use models::growth::{Course, Difference, NoduleChange};
 use models::number::Number;
 use models::refusal::{Fact, Gap, LISTED, Place, Quantity, Shift, SlicePlane};
-use models::remark::{Beyond, Lying, Remark, SliceFault};
+use models::remark::{Beyond, Lying, Remark, Sharer, SliceFault};
 use models::review::NotApplied;
 use models::task::ct_quality::{Cover, Kernel, Noise, Slices};
 use models::task::mammography_views::StandardView;
@@ -447,6 +447,10 @@ impl Words for Chinese {
             Remark::Discontinued => "设备报告本次检查已中止".to_owned(),
             Remark::NotRead { series } => {
                 format!("同一次扫描的其他序列未分析，因其不增加信息：序列 {}", series.join("、"))
+            }
+            Remark::Shared { sharers } => {
+                let each = |(sharer, count): &(Sharer, usize)| format!("{} {count} 个", sharer_name(*sharer));
+                format!("同一序列中未读取：{}", sharers.iter().map(each).collect::<Vec<_>>().join("、"))
             }
             Remark::Tilted { degrees } => format!(
                 "扫描机架倾斜 {:.1} 度：分析时已将层面重采样为直立的层叠，结果标注在原始层面上",
@@ -929,6 +933,17 @@ fn missing_slices(gaps: &[Gap], spacing_mm: f64) -> String {
 }
 
 /// Details that come from a decoder or are values of the header stay as they are, in brackets.
+fn sharer_name(sharer: Sharer) -> &'static str {
+    match sharer {
+        Sharer::Localiser => "定位像",
+        Sharer::DoseReport => "剂量报告",
+        Sharer::SecondaryCapture => "二次采集图像",
+        Sharer::Reformat => "重组图像",
+        Sharer::PresentationState => "显示状态",
+        Sharer::Other => "其他对象",
+    }
+}
+
 fn pixels(fault: &DecodeError) -> String {
     match fault {
         DecodeError::NoPixelData => "没有像素数据".into(),

@@ -42,7 +42,7 @@ use crate::lesions::visit::{self, Arrived, Common, Visit};
 use crate::lesions::{source_of_series, source_of_task};
 use crate::parts::StudyParts;
 use crate::volume::build::Built;
-use crate::choosing;
+use crate::{choosing, sharing};
 
 /// What came of a job.
 pub(super) struct Carried {
@@ -114,13 +114,19 @@ fn series(
         parts.ahead.forget(&row.key);
         return withheld(parts, job, &mixed.to_string());
     }
-    let built = volume(parts, connection, row, &kept)?;
+    let shared = sharing::remark(row.kind, kept.iter().map(|instance| &instance.header));
+    kept.retain(|instance| sharing::is_of(row.kind, &instance.header));
+    let mut built = volume(parts, connection, row, &kept)?;
+    if let Ok(built) = &mut built {
+        built.remarks.extend(shared);
+    }
     let sources: Vec<SliceRef> = match &built {
         Ok(built) => built.sources.clone(),
         Err(refused) => {
             // What is damaged is no source of a result.
             let sound = instances::of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
             kept = sound.into_iter().map(Arc::new).collect();
+            kept.retain(|instance| sharing::is_of(row.kind, &instance.header));
             if kept.is_empty() {
                 return withheld(parts, job, &refused.to_string());
             }
@@ -171,7 +177,8 @@ fn pictures(
 ) -> Result<Carried, Error> {
     let begun = Instant::now();
     let (study_uid, series_uid) = (&row.key.study_uid, &row.key.series_uid);
-    let kept = instances::of_series(connection, study_uid, series_uid)?;
+    let mut kept = instances::of_series(connection, study_uid, series_uid)?;
+    kept.retain(|instance| sharing::is_of(row.kind, &instance.header));
     let damaged = instances::damaged_of_series(connection, study_uid, series_uid)?;
     let headers = || kept.iter().chain(&damaged).map(|instance| &instance.header);
     if let Some(mixed) = Refused::mixed(Mixed::Series, series_uid, headers()) {

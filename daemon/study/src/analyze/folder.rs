@@ -29,6 +29,7 @@ use super::views::Image;
 use crate::choose::{self, Candidate, Choice};
 use crate::model::Shelf;
 use crate::settings::{Analyze, ReadSeries, Settings};
+use crate::sharing;
 use crate::volume::build::{self, Built, Decoded};
 use crate::volume::decode::decode_part10;
 
@@ -246,9 +247,10 @@ fn candidates(groups: &Groups, settings: &Analyze) -> Vec<Candidate> {
         return Vec::new();
     }
     let candidate = |(number, (_, members)): (i64, (&SeriesKey, &Vec<Member>))| {
-        let headers: Vec<&Header> = members.iter().map(|member| &member.scan.header).collect();
-        let is_volume = SeriesKind::of(headers.first()?).is_volume();
-        is_volume.then(|| Candidate::of(number, &headers, None))?
+        let kind = kind(members);
+        let headers = members.iter().map(|member| &member.scan.header);
+        let headers: Vec<&Header> = headers.filter(|header| sharing::is_of(kind, header)).collect();
+        kind.is_volume().then(|| Candidate::of(number, &headers, None))?
     };
     (1..).zip(groups).filter_map(candidate).collect()
 }
@@ -267,10 +269,14 @@ fn next(candidates: &[Candidate]) -> Option<Choice> {
     unread.or_else(stale).cloned()
 }
 
+fn kind(members: &[Member]) -> SeriesKind {
+    SeriesKind::of_series(members.iter().map(|member| &member.scan.header)).unwrap_or(SeriesKind::Other)
+}
+
 /// A series before it is looked at.
 fn described(key: &SeriesKey, members: &[Member]) -> SeriesReport {
     let header = &members[0].scan.header;
-    let kind = SeriesKind::of(header);
+    let kind = kind(members);
     SeriesReport {
         study_uid: key.study_uid.clone(),
         series_uid: key.series_uid.clone(),
@@ -298,7 +304,7 @@ fn one(
     part: Option<&Choice>,
     control: &dyn Control,
 ) -> Result<SeriesReport, Error> {
-    let kind = SeriesKind::of(&members[0].scan.header);
+    let kind = kind(members);
     let mut report = described(key, members);
     let headers = members.iter().map(|member| &member.scan.header);
     if let Some(mixed) = Refused::mixed(Mixed::Series, &report.series_uid, headers) {
@@ -315,13 +321,19 @@ fn one(
         report.verdict = why;
         return Ok(report);
     }
-    let pictures = (!kind.is_volume()).then(|| pictures(members, analyze.memory_mib << 20));
+    let headers = members.iter().map(|member| &member.scan.header);
+    let shared = sharing::remark(kind, headers);
+    let members: Vec<&Member> = members.iter().filter(|member| sharing::is_of(kind, &member.scan.header)).collect();
+    let pictures = (!kind.is_volume()).then(|| pictures(&members, analyze.memory_mib << 20));
     control.progress("volume", 0.0);
     let begun = std::time::Instant::now();
-    let built = match &pictures {
+    let mut built = match &pictures {
         Some(_) => Err(examine::no_volume(members.len())),
-        None => volume(members)?,
+        None => volume(&members)?,
     };
+    if let Ok(built) = &mut built {
+        built.remarks.extend(shared);
+    }
     let sources: Vec<SliceRef> = match &built {
         Ok(built) => built.sources.clone(),
         Err(_) => members.iter().map(|member| reference(&member.scan)).collect(),
@@ -329,8 +341,9 @@ fn one(
     report.timings_ms.push(("volume".into(), begun.elapsed().as_secs_f64() * 1e3));
     let first = members
         .iter()
+        .copied()
         .find(|member| sources.first().is_some_and(|s| s.sop_instance_uid == member.scan.header.sop_instance_uid))
-        .unwrap_or(&members[0]);
+        .unwrap_or(members[0]);
     let tasks = StudyTask::of_series(&options.settings.analyze, kind);
     let subject = Subject {
         tasks: &tasks,
@@ -395,7 +408,7 @@ struct OfStudy<'a> {
 fn studies<'a>(groups: &'a Groups, settings: &Analyze) -> Vec<Vec<OfStudy<'a>>> {
     let mut studies: Vec<Vec<OfStudy<'_>>> = Vec::new();
     for (number, (key, members)) in (1..).zip(groups) {
-        let kind = SeriesKind::of(&members[0].scan.header);
+        let kind = kind(members);
         let takes = StudyTask::of_studies().find(|(task, set)| set.kind == kind && task.is_on(settings));
         let Some((task, _)) = takes else { continue };
         let one = OfStudy { number, key, members, task };
@@ -478,8 +491,8 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// The ultrasound images of a series.
-fn pictures(members: &[Member], limit_bytes: u64) -> Pictures<'_> {
-    Pictures::new(members.iter().map(stored).collect(), limit_bytes)
+fn pictures<'a>(members: &[&'a Member], limit_bytes: u64) -> Pictures<'a> {
+    Pictures::new(members.iter().map(|member| stored(member)).collect(), limit_bytes)
 }
 
 fn stored(member: &Member) -> Stored<'_> {
@@ -498,7 +511,7 @@ fn lesions(stills: &Stills) -> Vec<LesionReport> {
 }
 
 /// Decodes and orders; the inner error is the refusal.
-fn volume(members: &[Member]) -> Result<Result<Built, Refused>, Error> {
+fn volume(members: &[&Member]) -> Result<Result<Built, Refused>, Error> {
     use rayon::prelude::*;
     let decoded = members.par_iter().map(|member| {
         let bytes = std::fs::read(&member.path).map_err(|source| Error::Io { path: member.path.clone(), source })?;
