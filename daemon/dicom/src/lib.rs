@@ -18,6 +18,7 @@ pub mod content;
 pub mod file_set;
 
 pub mod patient;
+pub mod request;
 pub mod text;
 pub mod typed;
 pub mod uid;

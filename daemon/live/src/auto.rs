@@ -210,6 +210,7 @@ mod tests {
             marks: 0,
             side: None,
             places: BTreeMap::new(),
+            request: None,
         };
         show(&stage, true, Some(exam.clone()));
         // Given to a patient, it stays the same exam.

@@ -236,7 +236,7 @@ impl Desk {
         if agreement == Some(Agreement::Differs) && !insisted {
             return Err(ExamError::OtherOnScreen);
         }
-        let done = now.exams.start(order.patient, utc, study_uid)?;
+        let done = now.exams.start(order.patient, order.request.map(|request| *request), utc, study_uid)?;
         let is_news = !matches!(done, Done::Already(_));
         let words = self.exam_changed(&mut now, done);
         if !is_news {

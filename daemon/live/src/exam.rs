@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dicom::patient::Patient;
+use dicom::request::Request;
 use models::findings::Side;
 use models::lesion::book::check_place;
 use models::lesion::sighting::Place;
@@ -43,16 +44,22 @@ impl Exams {
         self.current.as_ref()
     }
 
-    /// Begins an exam. `started_utc` (RFC 3339) and `study_uid` are used only when a new exam begins.
+    /// Begins an exam, with what was asked for if it is of the worklist. `started_utc` (RFC 3339) and `study_uid` are used only when a new exam begins.
     ///
     /// # Errors
     /// When ID or name is missing, when the exam of another patient runs, or when the same patient ID comes with
     /// another name, birth date or accession number.
-    pub fn start(&mut self, patient: Patient, started_utc: &str, study_uid: &str) -> Result<Done, ExamError> {
+    pub fn start(
+        &mut self,
+        patient: Patient,
+        request: Option<Request>,
+        started_utc: &str,
+        study_uid: &str,
+    ) -> Result<Done, ExamError> {
         let patient = identity::checked(&patient)?;
         if let Some(exam) = &mut self.current {
             if is_nobody(&exam.patient) && !is_nobody(&patient) {
-                exam.patient = patient;
+                (exam.patient, exam.request) = (patient, request);
                 return Ok(Done::Bound("the running exam now belongs to this patient".into()));
             }
             return guard(&exam.patient, &patient)
@@ -63,6 +70,7 @@ impl Exams {
             patient,
             started_utc: started_utc.into(),
             marks: 0,
+            request,
             side: None,
             places: BTreeMap::new(),
         });
@@ -159,7 +167,7 @@ mod tests {
     }
 
     fn start(exams: &mut Exams, patient: Patient) -> Result<Done, ExamError> {
-        exams.start(patient, "2026-01-01T10:00:00Z", "2.25.1")
+        exams.start(patient, None, "2026-01-01T10:00:00Z", "2.25.1")
     }
 
     #[test]
@@ -228,11 +236,12 @@ mod tests {
         assert!(matches!(start(&mut exams, nobody()), Ok(Done::Already(_))));
         assert!(start(&mut exams, patient("", "PHANTOM^EVA", "")).is_err(), "not to another nobody");
         let eva = || patient("7", "PHANTOM^EVA", "19700101");
-        let done = exams.start(eva(), "2026-01-31T10:00:00Z", "2.25.2");
+        let request = Request { step_id: "S-1".into(), ..Request::default() };
+        let done = exams.start(eva(), Some(request.clone()), "2026-01-31T10:00:00Z", "2.25.2");
         assert!(matches!(done, Ok(Done::Bound(_))), "{done:?}");
         let exam = exams.current().unwrap();
         assert_eq!((&exam.patient, exam.study_uid.as_str(), exam.marks), (&eva(), "2.25.1", 1));
-        assert_eq!(exam.started_utc, "2026-01-01T10:00:00Z");
+        assert_eq!((exam.started_utc.as_str(), &exam.request), ("2026-01-01T10:00:00Z", &Some(request)));
         assert_eq!(start(&mut exams, patient("8", "PHANTOM^ADA", "")), Err(ExamError::OtherPatient));
         assert_eq!(start(&mut exams, nobody()), Err(ExamError::OtherPatient), "nor to nobody again");
         assert!(matches!(start(&mut exams, eva()), Ok(Done::Already(_))));

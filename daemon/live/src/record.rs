@@ -73,6 +73,9 @@ pub enum RecordError {
 /// Takes over the folder of a recording that has ended. Called on the recorder's thread; may block.
 pub trait HandOver: Send + Sync {
     fn hand_over(&self, recording: &Path);
+
+    /// The journal of the running exam says of whom it is. Must not block: pictures wait for the recorder's thread.
+    fn named(&self) {}
 }
 
 /// What the recorder needs.
@@ -179,12 +182,16 @@ impl Recorder {
             self.end(stats);
         }
         let Some(exam) = &status.exam else { return };
+        let known = self.open.as_ref().map(|open| open.story.begun.patient.clone());
         if self.open.is_none() {
             self.begin(exam);
         }
         let parts = &self.parts;
         let Some(open) = &mut self.open else { return };
         let noted = open.facts(status, exam, parts);
+        if known.as_ref() != Some(&open.story.begun.patient) {
+            parts.hand_over.named();
+        }
         self.noted(noted);
     }
 
@@ -194,6 +201,7 @@ impl Recorder {
             series_uid: exam.recording_uid(),
             patient: exam.patient.clone(),
             started_utc: exam.started_utc.clone(),
+            request: exam.request.clone(),
         };
         let files = Files::create(&self.parts.directory.join(&begun.series_uid));
         let mut story = Story::new(begun.clone());
@@ -329,7 +337,8 @@ impl Open {
     /// Notes patient, marks and scene when they have changed.
     fn facts(&mut self, status: &Status, exam: &Exam, parts: &RecorderParts) -> Result<(), RecordError> {
         if self.story.begun.patient != exam.patient {
-            self.note(&JournalEntry::Patient { patient: exam.patient.clone() })?;
+            let (patient, request) = (exam.patient.clone(), exam.request.clone());
+            self.note(&JournalEntry::Patient { patient, request })?;
         }
         if let Some(agreement) = status.name_on_screen.filter(|agreement| self.story.on_screen != Some(*agreement)) {
             self.note(&JournalEntry::OnScreen { agreement })?;

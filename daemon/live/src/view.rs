@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dicom::patient::Patient;
+use dicom::request::Request;
 use dicom::uid;
 use hal::capture::Frame;
 use models::findings::Side;
@@ -142,6 +143,9 @@ pub struct Exam {
     pub side: Option<Side>,
     /// Where lesions are, by their numbers, as whoever scans says.
     pub places: BTreeMap<u32, Place>,
+    /// What the worklist says was asked for; `None`: the exam is not of the worklist. For the recording.
+    #[serde(skip)]
+    pub request: Option<Request>,
 }
 
 impl Exam {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dicom::patient::Patient;
+use dicom::request::Request;
 use dicom::scan::Besides;
 use serde::{Deserialize, Serialize};
 
@@ -37,13 +38,15 @@ pub struct Order {
     pub patient: Patient,
     /// Study UID from the worklist; when absent, a new one is made.
     pub study_uid: Option<String>,
+    /// What the worklist says was asked for; `None`: the exam is not of the worklist.
+    pub request: Option<Box<Request>>,
     /// Begun although the scanner's screen shows another patient: a person has looked.
     pub despite_screen: bool,
 }
 
 impl From<Patient> for Order {
     fn from(patient: Patient) -> Self {
-        Self { patient, study_uid: None, despite_screen: false }
+        Self { patient, study_uid: None, request: None, despite_screen: false }
     }
 }
 
@@ -84,6 +87,8 @@ pub struct Entry {
     pub time: String,
     pub modality: String,
     pub description: String,
+    #[serde(default)]
+    pub request: Request,
     /// For scanners that ask. It is shown to nobody here.
     #[serde(skip)]
     pub besides: Besides,
@@ -297,6 +302,7 @@ impl Listing {
         entry.time = time(&entry.time).unwrap_or_default();
         entry.modality = entry.modality.trim().to_uppercase();
         entry.description = entry.description.trim().chars().take(LONGEST).collect();
+        entry.request = entry.request.sound();
         // The error may name the patient, and what was left out is logged.
         let unusable = |_| "patient ID, name, birth date or accession number is missing or no such value";
         let patient = identity::identified(&entry.patient).map_err(unusable)?;

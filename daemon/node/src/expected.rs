@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dicom::patient::Patient;
+use dicom::request::Request;
 use dicom::scan::Besides;
 
 /// Where the list comes from. It is asked anew for every question, on a thread for blocking work; the error is for the log and names nobody.
@@ -30,5 +31,6 @@ pub struct Scheduled {
     /// As `US`; may be empty.
     pub modality: String,
     pub description: String,
+    pub request: Request,
     pub besides: Besides,
 }

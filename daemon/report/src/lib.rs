@@ -19,6 +19,7 @@ pub mod ultrasound;
 pub mod views;
 pub mod words;
 
+mod asked;
 mod canvas;
 mod content;
 mod contour;
@@ -134,7 +135,7 @@ pub enum Error {
 pub fn write(source: &Source, content: Content, provenance: &Provenance) -> Result<Vec<ResultObject>, Error> {
     let uids = Uids::new(source, &content, provenance);
     let review = if let Content::Findings { findings, .. } = &content { findings.review.as_ref() } else { None };
-    let context = object::Context { source, provenance, uids: &uids, review };
+    let context = object::Context { source, provenance, uids: &uids, review, request: None };
     match content {
         Content::Findings { findings, volume, quality } => {
             check(source, findings, volume)?;

@@ -1,5 +1,6 @@
 //! What all result objects have in common: identity, series, equipment, provenance.
 
+use dicom::request::Request;
 use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use models::review::Review;
@@ -8,7 +9,7 @@ use crate::codes::{ACQUISITION_EQUIPMENT, OWN_SCHEME, PROCESSING_EQUIPMENT};
 use crate::dataset::{self, DataSet};
 use crate::provenance::{DEVICE_MODEL, MANUFACTURER};
 use crate::uid::Uids;
-use crate::{Error, Provenance, ResultObject, Source, identity};
+use crate::{Error, Provenance, ResultObject, Source, asked, identity};
 
 /// What every writer needs.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +19,8 @@ pub struct Context<'a> {
     pub uids: &'a Uids,
     /// That corrected the result, if one did.
     pub review: Option<&'a Review>,
+    /// What was asked for, of an exam of this box.
+    pub request: Option<&'a Request>,
 }
 
 /// A kind of result object. Each kind has its own series, with a series number far above those of scanners.
@@ -105,6 +108,9 @@ impl Context<'_> {
         }
         self.equipment(&mut set);
         self.contributing_equipment(&mut set);
+        if let Some(request) = self.request {
+            asked::put(&mut set, kind.modality == SR.modality, request);
+        }
         Ok(set)
     }
 

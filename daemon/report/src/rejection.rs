@@ -77,7 +77,7 @@ pub fn write(
 ) -> Result<ResultObject, Error> {
     let uids =
         Uids::of_rejection(rejected.iter().map(|one| one.sop_uid.as_str()), reason.word(), &provenance.device_uid);
-    let context = Context { source, provenance, uids: &uids, review: None };
+    let context = Context { source, provenance, uids: &uids, review: None, request: None };
     let mut set = context.begin(KO, 0)?;
     set.sequence(tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE, Vec::new());
     let named = rejected.iter().map(|one| (one.series_uid.as_str(), one.sop_class_uid.as_str(), one.sop_uid.as_str()));

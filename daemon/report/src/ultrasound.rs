@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use dicom::header::Header;
 use dicom::patient::Patient;
+use dicom::request::Request;
 use dicom::scan::RawElement;
 use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
@@ -57,6 +58,8 @@ pub struct Exam<'a> {
     pub started_utc: &'a str,
     /// What whoever reads the results must know of the exam; in the report and beside every picture.
     pub remark: Option<&'a str>,
+    /// What was asked for; `None`: the exam is not of the worklist.
+    pub request: Option<&'a Request>,
 }
 
 /// Consecutive pictures of one size.
@@ -136,19 +139,22 @@ pub struct Writer<'a> {
     elements: Vec<RawElement>,
     header: Header,
     remark: Option<String>,
+    request: Option<Request>,
 }
 
 impl<'a> Writer<'a> {
     pub fn new(exam: &Exam, provenance: &'a Provenance) -> Self {
         let header = Header { study_instance_uid: exam.study_uid.to_owned(), ..Header::default() };
         let (uids, elements) = (Uids::of_exam(exam.recording_uid, provenance), identity(exam));
-        Self { provenance, uids, elements, header, remark: exam.remark.map(str::to_owned) }
+        let (remark, request) = (exam.remark.map(str::to_owned), exam.request.cloned());
+        Self { provenance, uids, elements, header, remark, request }
     }
 
     fn with<T>(&self, write: impl FnOnce(&Context) -> T) -> T {
         let source =
             Source { elements: &self.elements, header: &self.header, instances: &[], series_uids: &[], revision: "" };
-        write(&Context { source: &source, provenance: self.provenance, uids: &self.uids, review: None })
+        let request = self.request.as_ref();
+        write(&Context { source: &source, provenance: self.provenance, uids: &self.uids, review: None, request })
     }
 
     /// The Ultrasound Multi-frame Image of a clip; `index` counts from 0.
@@ -361,6 +367,8 @@ fn nothing(context: &Context, words: String) -> Item {
 
 #[cfg(test)]
 mod tests {
+    use dicom::request::{Code, Reference};
+
     use super::*;
     use crate::testing;
     use dicom_object::InMemDicomObject;
@@ -380,10 +388,15 @@ mod tests {
     }
 
     fn written(clips: &[Clip], seen: &[Seen]) -> Vec<(ResultObject, InMemDicomObject)> {
+        written_of(clips, seen, None)
+    }
+
+    fn written_of(clips: &[Clip], seen: &[Seen], request: Option<&Request>) -> Vec<(ResultObject, InMemDicomObject)> {
         let patient = Patient { id: "P7".into(), name: "Wang^XiaoDong".into(), ..Patient::default() };
         let started_utc = "2026-11-24T03:00:00.000Z";
         let remark = Some("WRONG PATIENT?");
-        let exam = Exam { study_uid: "2.25.77", recording_uid: "2.25.78", patient: &patient, started_utc, remark };
+        let exam =
+            Exam { study_uid: "2.25.77", recording_uid: "2.25.78", patient: &patient, started_utc, remark, request };
         let provenance = testing::case(1).provenance;
         let writer = Writer::new(&exam, &provenance);
         let mut objects: Vec<_> = clips.iter().enumerate().map(|(i, clip)| writer.clip(clip, i).unwrap()).collect();
@@ -402,8 +415,71 @@ mod tests {
         objects.into_iter().map(read).collect()
     }
 
+    fn lesion_in_the_middle() -> Lesion {
+        Lesion {
+            id: 2,
+            outline: vec![[10.0, 10.0], [20.0, 10.0], [20.0, 20.0], [10.0, 20.0]],
+            bounds: [10.0, 10.0, 20.0, 20.0],
+            confidence: 0.9,
+            malignant: 0.25,
+            descriptors: vec!["oval".into()],
+            size_mm: Some([8.0, 6.5]),
+        }
+    }
+
     fn text(object: &InMemDicomObject, tag: Tag) -> String {
         object.element(tag).unwrap().to_str().unwrap().trim_end().to_owned()
+    }
+
+    #[test]
+    fn every_object_says_what_was_asked_for_to_who_ordered_the_exam() {
+        let code =
+            Code { value: "US1".into(), scheme: "99RIS".into(), meaning: "Mamma 乳腺".into(), ..Code::default() };
+        let request = Request {
+            procedure_id: "RP-1".into(),
+            procedure_codes: vec![code],
+            step_id: "S-1".into(),
+            step_description: "breast, both".into(),
+            studies: vec![Reference { sop_class: "1.2.840.10008.3.1.2.3.1".into(), sop_uid: "1.2.3".into() }],
+            ..Request::default()
+        };
+        let item = |parsed: &InMemDicomObject, tag: Tag| {
+            parsed.element(tag).ok().and_then(|element| element.items()?.first().cloned())
+        };
+        for (object, parsed) in
+            written_of(&[clip(2)], &[Seen { key: 0, lesion: lesion_in_the_middle() }], Some(&request))
+        {
+            let (here, elsewhere) = match object.kind {
+                "sr" => (tags::REFERENCED_REQUEST_SEQUENCE, tags::REQUEST_ATTRIBUTES_SEQUENCE),
+                _ => (tags::REQUEST_ATTRIBUTES_SEQUENCE, tags::REFERENCED_REQUEST_SEQUENCE),
+            };
+            assert!(item(&parsed, elsewhere).is_none(), "{}", object.kind);
+            let asked = item(&parsed, here).unwrap();
+            assert_eq!(text(&asked, tags::REQUESTED_PROCEDURE_ID), "RP-1");
+            let code = item(&asked, tags::REQUESTED_PROCEDURE_CODE_SEQUENCE).unwrap();
+            assert_eq!(
+                code.element(tags::CODE_MEANING).unwrap().to_bytes().unwrap().trim_ascii(),
+                "Mamma 乳腺".as_bytes()
+            );
+            match object.kind {
+                "sr" => {
+                    assert_eq!(text(&asked, tags::STUDY_INSTANCE_UID).trim_end_matches('\0'), "2.25.77");
+                    assert!(
+                        asked.element(tags::ACCESSION_NUMBER).is_ok()
+                            && item(&asked, tags::REFERENCED_STUDY_SEQUENCE).is_some()
+                    );
+                }
+                _ => assert_eq!(text(&asked, tags::SCHEDULED_PROCEDURE_STEP_ID), "S-1"),
+            }
+        }
+        let listed_only = Request { step_description: "breast".into(), ..Request::default() };
+        for (object, parsed) in written_of(&[clip(1)], &[], Some(&listed_only)) {
+            assert!(
+                item(&parsed, tags::REQUEST_ATTRIBUTES_SEQUENCE).is_none(),
+                "{}: an item without an ID",
+                object.kind
+            );
+        }
     }
 
     #[test]
@@ -433,17 +509,9 @@ mod tests {
 
     #[test]
     fn the_report_points_at_the_picture_where_the_lesion_was_seen_best() {
-        let lesion = Lesion {
-            id: 2,
-            outline: vec![[10.0, 10.0], [20.0, 10.0], [20.0, 20.0], [10.0, 20.0]],
-            bounds: [10.0, 10.0, 20.0, 20.0],
-            confidence: 0.9,
-            malignant: 0.25,
-            descriptors: vec!["oval".into()],
-            size_mm: Some([8.0, 6.5]),
-        };
         let place = Place { side: Some(Side::Left), clock: Some(2), distance_mm: Some(40.2), in_view: None };
-        let objects = written(&[clip(2), clip(2)], &[Seen { key: 1, lesion, place }]);
+        let seen = Seen { key: 1, lesion: lesion_in_the_middle(), place };
+        let objects = written(&[clip(2), clip(2)], &[seen]);
         let kinds: Vec<_> = objects.iter().map(|(object, _)| object.kind).collect();
         assert_eq!(kinds, ["us", "us", "seg", "us-key", "us-key", "sr"]);
         let report = format!("{:?}", objects[5].1);

@@ -123,8 +123,8 @@ impl Asked {
 }
 
 fn scheduled(entry: Entry) -> Scheduled {
-    let Entry { patient, study_uid, date, time, modality, description, besides } = entry;
-    Scheduled { patient, study_uid, date, time, modality, description, besides }
+    let Entry { patient, study_uid, date, time, modality, description, request, besides } = entry;
+    Scheduled { patient, study_uid, date, time, modality, description, request, besides }
 }
 
 /// What no other box is called: systemd gives each machine a number (machine-id(5)), which is not shown to anybody. What people may

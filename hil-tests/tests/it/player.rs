@@ -109,7 +109,7 @@ impl Player {
         let started_utc = "2026-01-31T09:30:00Z".to_owned();
         let patient = identity::nobody(&started_utc);
         let exam =
-            Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0, side: None, places: BTreeMap::new() };
+            Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0, side: None, places: BTreeMap::new(), request: None };
         self.status.send_modify(|status| Arc::make_mut(status).exam = Some(exam));
     }
 
@@ -179,6 +179,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
                     marks: 0,
                     side: None,
                     places: BTreeMap::new(),
+                    request: None,
                 };
                 change(&|status| status.exam = Some(exam.clone()));
                 (reply, Ok("Exam begun.".to_owned()))

@@ -63,6 +63,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
                     marks: 0,
                     side: None,
                     places: BTreeMap::new(),
+                    request: None,
                 };
                 change(status, |status| status.exam = Some(exam));
             }

@@ -18,6 +18,11 @@ pub(super) enum Place {
     FunctionalGroups,
     /// Inside the scheduled procedure steps of a worklist item. The first value of an element is used.
     ScheduledStep,
+    /// Inside a code of the protocol of a scheduled step, of a requested procedure.
+    ProtocolCode,
+    RequestedCode,
+    /// Inside a reference to the study of an order.
+    ReferencedStudy,
     /// Inside the characteristics of a multi-energy CT image.
     MultiEnergy,
     /// Inside the view code of a projection radiograph: the first of each.
@@ -157,11 +162,17 @@ const GROUPED: &[Tag] = &[
     tags::MONOENERGETIC_ENERGY_EQUIVALENT,
 ];
 
-/// Attributes of a worklist item.
 /// Attributes of an order, beside those above.
-const ORDERED: &[Tag] =
-    &[tags::MEDICAL_ALERTS, tags::ALLERGIES, tags::PREGNANCY_STATUS, tags::SPECIAL_NEEDS, tags::REQUESTED_PROCEDURE_ID];
+const ORDERED: &[Tag] = &[
+    tags::MEDICAL_ALERTS,
+    tags::ALLERGIES,
+    tags::PREGNANCY_STATUS,
+    tags::SPECIAL_NEEDS,
+    tags::REQUESTED_PROCEDURE_ID,
+    tags::REQUESTED_PROCEDURE_DESCRIPTION,
+];
 
+/// Attributes of a scheduled step.
 const SCHEDULED: &[Tag] = &[
     tags::SCHEDULED_PROCEDURE_STEP_ID,
     tags::MODALITY,
@@ -169,6 +180,13 @@ const SCHEDULED: &[Tag] = &[
     tags::SCHEDULED_PROCEDURE_STEP_START_TIME,
     tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION,
 ];
+
+/// Of a code (PS3.3 table 8.8-1). Each code begins with its value, each reference with its class.
+const CODE: &[Tag] =
+    &[tags::CODE_VALUE, tags::CODING_SCHEME_DESIGNATOR, tags::CODING_SCHEME_VERSION, tags::CODE_MEANING];
+const REFERENCE: &[Tag] = &[tags::REFERENCED_SOP_CLASS_UID, tags::REFERENCED_SOP_INSTANCE_UID];
+/// Elements of codes or references; an order has one or two of each.
+const MOST_CODED: usize = 64;
 
 /// No view has more modifiers (CID 4015 has 15 codes).
 const MOST_MODIFIERS: usize = 16;
@@ -180,6 +198,9 @@ pub(super) struct Values {
     scheduled: Vec<(RawElement, Syntax)>,
     view_code: Vec<(RawElement, Syntax)>,
     view_modifiers: Vec<(RawElement, Syntax)>,
+    protocol_codes: Vec<(RawElement, Syntax)>,
+    requested_codes: Vec<(RawElement, Syntax)>,
+    referenced_studies: Vec<(RawElement, Syntax)>,
     pixel_data: Option<PixelData>,
     has_modality_lut: bool,
     /// The first element whose length is no multiple of the size of its numbers.
@@ -214,6 +235,9 @@ impl Values {
             Place::MultiEnergy => tag == tags::MONOENERGETIC_ENERGY_EQUIVALENT && find(&self.grouped, tag).is_none(),
             Place::ViewCode => tag == tags::CODE_VALUE && self.view_code.is_empty(),
             Place::ViewModifier => tag == tags::CODE_VALUE && self.view_modifiers.len() < MOST_MODIFIERS,
+            Place::ProtocolCode => CODE.contains(&tag) && self.protocol_codes.len() < MOST_CODED,
+            Place::RequestedCode => CODE.contains(&tag) && self.requested_codes.len() < MOST_CODED,
+            Place::ReferencedStudy => REFERENCE.contains(&tag) && self.referenced_studies.len() < MOST_CODED,
             Place::Elsewhere => false,
         }
     }
@@ -224,6 +248,9 @@ impl Values {
             Place::ScheduledStep => &mut self.scheduled,
             Place::ViewCode => &mut self.view_code,
             Place::ViewModifier => &mut self.view_modifiers,
+            Place::ProtocolCode => &mut self.protocol_codes,
+            Place::RequestedCode => &mut self.requested_codes,
+            Place::ReferencedStudy => &mut self.referenced_studies,
             Place::FunctionalGroups | Place::MultiEnergy | Place::Elsewhere => &mut self.grouped,
         };
         list.push((RawElement { tag, vr, value }, syntax));
@@ -357,6 +384,26 @@ impl Values {
     pub(super) fn raw(&self, place: Place, tag: Tag) -> &[u8] {
         let list = if place == Place::ScheduledStep { &self.scheduled } else { &self.root };
         find(list, tag).map_or(&[], |(element, _)| &element.value)
+    }
+
+    /// The codes or references of a place, each as the values that it has by tag.
+    pub(super) fn coded(&self, place: Place) -> Vec<Vec<(Tag, &[u8])>> {
+        let (list, first) = match place {
+            Place::ProtocolCode => (&self.protocol_codes, tags::CODE_VALUE),
+            Place::RequestedCode => (&self.requested_codes, tags::CODE_VALUE),
+            Place::ReferencedStudy => (&self.referenced_studies, tags::REFERENCED_SOP_CLASS_UID),
+            _ => return Vec::new(),
+        };
+        let mut all: Vec<Vec<(Tag, &[u8])>> = Vec::new();
+        for (element, _) in list {
+            if element.tag == first {
+                all.push(Vec::new());
+            }
+            if let Some(one) = all.last_mut() {
+                one.push((element.tag, &element.value));
+            }
+        }
+        all
     }
 
     fn bytes(&self, tag: Tag) -> &[u8] {

@@ -1,9 +1,11 @@
 //! A Modality Worklist item (PS3.4 section K.6.1.2), in a file or from a server: patient, procedure and scheduled time.
 
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::collect::{Place, Values};
-use super::text::Charset;
+use super::text::{Charset, trimmed};
+use crate::request::{Code, Reference, Request};
 
 /// The values that are used; empty where the item has none. Of several scheduled procedure steps the first is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,13 +20,14 @@ pub struct Item {
     pub step_time: String,
     pub modality: String,
     pub description: String,
+    /// What results and the performed procedure step give back to who ordered the exam.
+    pub request: Request,
     pub besides: Besides,
 }
 
 /// What an order says that is of use only to who makes the exam. Texts of several values are separated by backslashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Besides {
-    pub sex: String,
     pub weight: String,
     pub medical_alerts: String,
     pub allergies: String,
@@ -32,9 +35,6 @@ pub struct Besides {
     pub pregnancy: Option<u16>,
     pub special_needs: String,
     pub referring_physician: String,
-    /// Requested Procedure ID and Scheduled Procedure Step ID: an exam is known by them to who ordered it.
-    pub procedure_id: String,
-    pub step_id: String,
 }
 
 impl Values {
@@ -47,23 +47,55 @@ impl Values {
             patient_id: charset.decode(root(tags::PATIENT_ID)),
             patient_birth_date: charset.decode(root(tags::PATIENT_BIRTH_DATE)),
             accession_number: charset.decode(root(tags::ACCESSION_NUMBER)),
-            study_instance_uid: super::text::trimmed(root(tags::STUDY_INSTANCE_UID)),
+            study_instance_uid: trimmed(root(tags::STUDY_INSTANCE_UID)),
             step_date: charset.decode(step(tags::SCHEDULED_PROCEDURE_STEP_START_DATE)),
             step_time: charset.decode(step(tags::SCHEDULED_PROCEDURE_STEP_START_TIME)),
             modality: charset.decode(step(tags::MODALITY)),
             description: charset.decode(step(tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION)),
+            request: self.request(&charset),
             besides: Besides {
-                sex: charset.decode(root(tags::PATIENT_SEX)),
                 weight: charset.decode(root(tags::PATIENT_WEIGHT)),
                 medical_alerts: charset.decode(root(tags::MEDICAL_ALERTS)),
                 allergies: charset.decode(root(tags::ALLERGIES)),
                 pregnancy: self.short(tags::PREGNANCY_STATUS).filter(|status| (1..=4).contains(status)),
                 special_needs: charset.decode(root(tags::SPECIAL_NEEDS)),
                 referring_physician: charset.decode(root(tags::REFERRING_PHYSICIAN_NAME)),
-                procedure_id: charset.decode(root(tags::REQUESTED_PROCEDURE_ID)),
-                step_id: charset.decode(step(tags::SCHEDULED_PROCEDURE_STEP_ID)),
             },
         }
+    }
+
+    fn request(&self, charset: &Declared) -> Request {
+        let root = |tag| charset.decode(self.raw(Place::Root, tag));
+        let step = |tag| charset.decode(self.raw(Place::ScheduledStep, tag));
+        let codes = |place| self.coded(place).into_iter().map(|one| code(charset, &one)).collect();
+        let references = self.coded(Place::ReferencedStudy).into_iter().map(|one| Reference {
+            sop_class: trimmed(value(&one, tags::REFERENCED_SOP_CLASS_UID)),
+            sop_uid: trimmed(value(&one, tags::REFERENCED_SOP_INSTANCE_UID)),
+        });
+        let request = Request {
+            procedure_id: root(tags::REQUESTED_PROCEDURE_ID),
+            procedure_description: root(tags::REQUESTED_PROCEDURE_DESCRIPTION),
+            procedure_codes: codes(Place::RequestedCode),
+            step_id: step(tags::SCHEDULED_PROCEDURE_STEP_ID),
+            step_description: step(tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION),
+            protocol_codes: codes(Place::ProtocolCode),
+            studies: references.collect(),
+            sex: root(tags::PATIENT_SEX),
+        };
+        request.sound()
+    }
+}
+
+fn value<'a>(one: &[(Tag, &'a [u8])], tag: Tag) -> &'a [u8] {
+    one.iter().find(|(known, _)| *known == tag).map_or(&[], |(_, value)| *value)
+}
+
+fn code(charset: &Declared, one: &[(Tag, &[u8])]) -> Code {
+    Code {
+        value: charset.decode(value(one, tags::CODE_VALUE)),
+        scheme: charset.decode(value(one, tags::CODING_SCHEME_DESIGNATOR)),
+        version: charset.decode(value(one, tags::CODING_SCHEME_VERSION)),
+        meaning: charset.decode(value(one, tags::CODE_MEANING)),
     }
 }
 
@@ -73,7 +105,7 @@ struct Declared(Option<Charset>);
 
 impl Declared {
     fn of(value: &[u8]) -> Self {
-        Self((!super::text::trimmed(value).is_empty()).then(|| Charset::of(value)))
+        Self((!trimmed(value).is_empty()).then(|| Charset::of(value)))
     }
 
     fn decode(&self, value: &[u8]) -> String {

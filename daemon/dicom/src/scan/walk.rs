@@ -212,10 +212,20 @@ fn place(stack: &[Level]) -> Place {
         Some(LevelKind::Sequence(
             tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE | tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
         )) => Place::FunctionalGroups,
-        Some(LevelKind::Sequence(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE)) => Place::ScheduledStep,
+        Some(LevelKind::Sequence(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE)) => step_place(stack),
+        Some(LevelKind::Sequence(tags::REQUESTED_PROCEDURE_CODE_SEQUENCE)) if stack.len() == 2 => Place::RequestedCode,
+        Some(LevelKind::Sequence(tags::REFERENCED_STUDY_SEQUENCE)) if stack.len() == 2 => Place::ReferencedStudy,
         Some(LevelKind::Sequence(tags::MULTIENERGY_CT_CHARACTERISTICS_SEQUENCE)) => Place::MultiEnergy,
         Some(LevelKind::Sequence(tags::VIEW_CODE_SEQUENCE)) => view_place(stack),
         Some(_) => Place::Elsewhere,
+    }
+}
+
+/// Where in a scheduled step: in its protocol codes, or anywhere else.
+fn step_place(stack: &[Level]) -> Place {
+    match (stack.len(), stack.get(2).map(|level| level.kind)) {
+        (4, Some(LevelKind::Sequence(tags::SCHEDULED_PROTOCOL_CODE_SEQUENCE))) => Place::ProtocolCode,
+        _ => Place::ScheduledStep,
     }
 }
 

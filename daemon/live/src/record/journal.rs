@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dicom::patient::Patient;
+use dicom::request::Request;
 use models::findings::Side;
 use models::lesion::sighting::Place;
 use models::task::us_breast::lesion::Lesion;
@@ -25,6 +26,8 @@ pub enum JournalEntry {
     /// An exam that began without a patient now has one.
     Patient {
         patient: Patient,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Request>,
     },
     /// What the scanner's screen shows of the patient is another thing from now on.
     OnScreen {
@@ -63,6 +66,9 @@ pub struct Begun {
     pub patient: Patient,
     /// RFC 3339, UTC.
     pub started_utc: String,
+    /// What the worklist says was asked for; `None`: the exam is not of the worklist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
 }
 
 impl Begun {
@@ -174,7 +180,9 @@ impl Story {
     pub fn apply(&mut self, entry: &JournalEntry) {
         match entry {
             JournalEntry::Begun(_) => {}
-            JournalEntry::Patient { patient } => self.begun.patient = patient.clone(),
+            JournalEntry::Patient { patient, request } => {
+                (self.begun.patient, self.begun.request) = (patient.clone(), request.clone());
+            }
             JournalEntry::Simulated => self.simulated = true,
             JournalEntry::OnScreen { agreement } => {
                 self.on_screen = Some(*agreement);
@@ -293,7 +301,7 @@ pub mod tests {
     pub fn begun() -> Begun {
         let patient = Patient { id: "P7".into(), name: "PHANTOM^EVA".into(), ..Patient::default() };
         let started_utc = "2026-11-24T03:00:00.000Z".into();
-        Begun { study_uid: "2.25.77".into(), series_uid: "2.25.78".into(), patient, started_utc }
+        Begun { study_uid: "2.25.77".into(), series_uid: "2.25.78".into(), patient, started_utc, request: None }
     }
 
     pub fn seen(id: u32, sequence: u64, score: f32) -> Seen {
@@ -355,7 +363,7 @@ pub mod tests {
             JournalEntry::Marked(Moment { sequence: 20, captured: Duration::from_millis(660) }),
             JournalEntry::Scene(Scene { size: [100, 100], ..scene() }),
             JournalEntry::Seen(seen(1, 30, 2.0)),
-            JournalEntry::Patient { patient: Patient { id: "P8".into(), ..Patient::default() } },
+            JournalEntry::Patient { patient: Patient { id: "P8".into(), ..Patient::default() }, request: None },
             JournalEntry::Ended { utc: "2026-11-24T03:09:00.000Z".into(), interrupted: false },
         ];
         let text: String = entries.iter().map(line).collect();

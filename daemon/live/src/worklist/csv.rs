@@ -15,6 +15,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use dicom::patient::Patient;
+use dicom::request::Request;
 use dicom::scan::Besides;
 
 use super::{Entry, Listing};
@@ -108,6 +109,7 @@ fn entry(header: &[String], record: &::csv::StringRecord) -> Entry {
         time: of("time"),
         modality: of("modality"),
         description: of("description"),
+        request: Request { step_description: of("description"), ..Request::default() },
         besides: Besides::default(),
     }
 }

@@ -78,6 +78,7 @@ impl From<Item> for Entry {
             time: item.step_time,
             modality: item.modality,
             description: item.description,
+            request: item.request,
             besides: item.besides,
         }
     }

@@ -1,6 +1,7 @@
 //! Compares what was typed with the worklist, and completes or refuses it. Pure.
 
 use dicom::patient::Patient;
+use dicom::request::Request;
 
 use super::{Entry, Order};
 use crate::identity::same_name;
@@ -33,6 +34,7 @@ pub fn resolve(typed: Patient, listed: bool, entries: &[Entry]) -> Result<Order,
         return Ok(Order {
             patient: completed(&first.patient, &typed, "order")?,
             study_uid: study(&orders),
+            request: request(&orders),
             ..Order::default()
         });
     }
@@ -47,7 +49,8 @@ pub fn resolve(typed: Patient, listed: bool, entries: &[Entry]) -> Result<Order,
     match patients.as_slice() {
         [only] if only.patient.accession_number == typed.accession_number => {
             let patient = completed(&only.patient, &typed, "patient ID")?;
-            Ok(Order { patient, study_uid: study(&patients), ..Order::default() })
+            let (study_uid, request) = (study(&patients), request(&patients));
+            Ok(Order { patient, study_uid, request, ..Order::default() })
         }
         _ => Ok(typed.into()),
     }
@@ -82,6 +85,12 @@ fn study(entries: &[&Entry]) -> Option<String> {
     let first = entries.first()?.study_uid.as_str();
     let same = !first.is_empty() && entries.iter().all(|entry| entry.study_uid == first);
     same.then(|| first.to_owned())
+}
+
+/// What all entries ask for alike.
+fn request(entries: &[&Entry]) -> Option<Box<Request>> {
+    let first = entries.first()?.request.clone();
+    Some(Box::new(entries.iter().fold(first, |common, entry| common.common(&entry.request))))
 }
 
 #[cfg(test)]

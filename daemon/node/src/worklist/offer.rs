@@ -192,11 +192,11 @@ impl Question {
 
     /// All keys of type 1 and 2, whether they were asked for or not: there are scanners that want them.
     fn written(&self, scheduled: &Scheduled, caller: &str, syntax: Syntax) -> Vec<u8> {
-        let Scheduled { patient, study_uid, date, time, modality, description, besides } = scheduled;
+        let Scheduled { patient, study_uid, date, time, modality, description, request, besides } = scheduled;
         let (alerts, allergies, needs) = (&besides.medical_alerts, &besides.allergies, &besides.special_needs);
         let texts = [&patient.name, &patient.id, &patient.accession_number, description, alerts, allergies, needs]
             .into_iter()
-            .chain([&besides.referring_physician, &besides.procedure_id, &besides.step_id]);
+            .chain([&besides.referring_physician, &request.procedure_id, &request.step_id]);
         let term = if texts.clone().all(|text| text.is_ascii()) {
             ""
         } else if texts.clone().all(|text| text::encoded(text, &self.term).is_some()) {
@@ -227,7 +227,7 @@ impl Question {
         all.set((0x0020, 0x000d), Value::Text(study_uid.as_str().into()));
         all.set((0x0032, 0x1060), Value::Text(encoded(or(description, "exam"))));
         all.set((0x0008, 0x0090), Value::Text(encoded(&besides.referring_physician)));
-        all.set((0x0010, 0x0040), Value::Text(encoded(&besides.sex)));
+        all.set((0x0010, 0x0040), Value::Text(encoded(&request.sex)));
         all.set((0x0010, 0x1030), Value::Text(encoded(&besides.weight)));
         all.set((0x0010, 0x2000), Value::Text(encoded(alerts)));
         all.set((0x0010, 0x2110), Value::Text(encoded(allergies)));
@@ -248,8 +248,8 @@ fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
 
 /// Requested Procedure ID, at most 16 characters: that of the order, else the accession number if it is short, else a part of the study UID.
 fn procedure_id(scheduled: &Scheduled) -> String {
-    if !scheduled.besides.procedure_id.is_empty() {
-        return scheduled.besides.procedure_id.clone();
+    if !scheduled.request.procedure_id.is_empty() {
+        return scheduled.request.procedure_id.clone();
     }
     let number = scheduled.patient.accession_number.trim();
     if !number.is_empty() && number.is_ascii() && number.len() <= 16 {
@@ -261,9 +261,9 @@ fn procedure_id(scheduled: &Scheduled) -> String {
 
 /// Scheduled Procedure Step ID: that of the order, else 16 digits that differ between the steps of one order.
 fn step_id(scheduled: &Scheduled) -> String {
-    let Scheduled { patient, study_uid, date, time, modality, description, besides } = scheduled;
-    if !besides.step_id.is_empty() {
-        return besides.step_id.clone();
+    let Scheduled { patient, study_uid, date, time, modality, description, request, .. } = scheduled;
+    if !request.step_id.is_empty() {
+        return request.step_id.clone();
     }
     let step =
         [&patient.id, &patient.accession_number, study_uid, date, time, modality, description].map(String::as_str);

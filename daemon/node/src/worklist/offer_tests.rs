@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use custody::instance::Origin;
 use dicom::patient::Patient;
+use dicom::request::Request;
 use dicom::scan::Besides;
 use proptest::prelude::*;
 
@@ -216,18 +217,19 @@ fn what_does_not_fit_in_an_answer_is_said() {
 fn what_the_order_says_of_the_patient_reaches_who_makes_the_exam() {
     let mut one = list().remove(0);
     one.besides = Besides {
-        sex: "F".into(),
         allergies: "penicillin\\latex".into(),
         medical_alerts: "pacemaker".into(),
         pregnancy: Some(3),
-        procedure_id: "RP-1".into(),
-        step_id: "SPS-1".into(),
         ..Besides::default()
     };
+    one.request =
+        Request { procedure_id: "RP-1".into(), step_id: "SPS-1".into(), sex: "F".into(), ..Request::default() };
     for syntax in [Syntax::Implicit, Syntax::Explicit] {
         let (items, _) =
             told(&asked(&[(PROCEDURE_ID, "RP-1")], &[(STEP_ID, "SPS-1")], syntax), vec![one.clone()]).unwrap();
         assert_eq!(items[0].besides, one.besides);
+        let told = &items[0].request;
+        assert_eq!((told.procedure_id.as_str(), told.step_id.as_str(), told.sex.as_str()), ("RP-1", "SPS-1", "F"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dicom::request::Request;
 use dicom::scan::Item;
 use needs::peers::{Program, Service, tried};
 use node::send::Target;
@@ -62,6 +63,14 @@ async fn an_answer_has_patient_order_study_and_appointment_and_the_question_name
             step_time: "093000".into(),
             modality: "US".into(),
             description: "breast, both".into(),
+            request: Request {
+                procedure_id: "RP1".into(),
+                procedure_description: "breast".into(),
+                step_id: "S1".into(),
+                step_description: "breast, both".into(),
+                sex: "F".into(),
+                ..Request::default()
+            },
             besides: answered.items[0].besides.clone(),
         };
         assert_eq!(answered.items, [meant], "{syntax}");

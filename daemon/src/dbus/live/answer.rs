@@ -23,7 +23,7 @@ fn owned<'a>(value: impl Into<Variant<'a>>) -> OwnedVariant {
 }
 
 pub fn exam(exam: &Exam, on_screen: Option<Agreement>) -> Dictionary {
-    let Exam { study_uid, patient, started_utc, marks, side, places } = exam;
+    let Exam { study_uid, patient, started_utc, marks, side, places, request: _ } = exam;
     let mut entries = dictionary([
         ("StudyUid", owned(study_uid.as_str())),
         ("PatientId", owned(patient.id.as_str())),
@@ -76,7 +76,7 @@ pub fn stats(stats: &Stats, recording: &Recording) -> Dictionary {
 }
 
 pub fn entry(entry: &Entry) -> Dictionary {
-    let Entry { patient, study_uid, date, time, modality, description, besides: _ } = entry;
+    let Entry { patient, study_uid, date, time, modality, description, request: _, besides: _ } = entry;
     dictionary([
         ("PatientId", owned(patient.id.as_str())),
         ("PatientName", owned(patient.name.as_str())),

@@ -38,6 +38,9 @@ pub struct Developed {
     pub verdict: String,
     /// Latency figures of the exam as JSON.
     pub latency: String,
+    /// When the exam ended, RFC 3339, UTC, and whether it was interrupted.
+    pub ended_utc: String,
+    pub interrupted: bool,
     /// The video device or the accelerator was simulated.
     pub simulated: bool,
     /// What was seen of lesions; `None` when it is not certain of whom.
@@ -72,6 +75,7 @@ pub fn develop<E: From<Error>>(
         patient: &begun.patient,
         started_utc: &begun.started_utc,
         remark: story.another_on_screen.then_some(ANOTHER_ON_SCREEN),
+        request: begun.request.as_ref(),
     };
     let writer = Writer::new(&exam, &provenance);
     let half = Duration::from_secs_f64(record.clip_secs / 2.0);
@@ -120,7 +124,10 @@ pub fn develop<E: From<Error>>(
     });
     let verdict = verdict(&story, seen.len(), clips.len());
     let visit = visit(&story, &seen, provenance.simulated);
-    Ok(Developed { verdict, latency: format!("{latency:#}\n"), simulated: provenance.simulated, visit })
+    // A recording is handed over once its journal says that it has ended.
+    let (ended_utc, interrupted) = story.ended.clone().unwrap_or_else(|| (begun.started_utc.clone(), true));
+    let latency = format!("{latency:#}\n");
+    Ok(Developed { verdict, latency, ended_utc, interrupted, simulated: provenance.simulated, visit })
 }
 
 /// Nobody's lesions are noted when the scanner's screen showed another patient.

@@ -78,7 +78,7 @@ impl Stand {
     pub fn exam_of(&self, id: &str, marks: u32) {
         let patient = Patient { id: id.into(), name: "PHANTOM^EVA".into(), ..Patient::default() };
         let started_utc = "2026-11-24T03:00:00.000Z".into();
-        let exam = Exam { study_uid: format!("2.25.77{}", id.len()), patient, started_utc, marks };
+        let exam = Exam { study_uid: format!("2.25.77{}", id.len()), patient, started_utc, marks, request: None };
         self.status(Some(exam));
     }
 
