@@ -7,6 +7,7 @@ use zbus::object_server::Interface;
 use super::objects::Exported;
 use super::{delivery, job, live, manager, model, query, rows, series, study};
 use custody::store::lists::{Counts, Wanted};
+use custody::store::own_steps::Standing;
 
 /// Set `SCANSIDE_BLESS=1` to write the files again after an intended change.
 fn compare(interface: &dyn Interface, file: &str) {
@@ -250,6 +251,7 @@ fn counts_are_those_of_the_tables() {
         deliveries_parked: 0,
         oldest_pending_utc: "2026-01-02T08:00:00.000Z".into(),
         quarantined: 1,
+        steps: Standing::default(),
     };
     assert_eq!(counts, expected);
 }

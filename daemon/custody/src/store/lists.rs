@@ -7,6 +7,7 @@ use dicom::patient::persons;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::instances::COUNTED;
+use super::own_steps::{self, Standing};
 use super::{Result, holds};
 use crate::retention::Hold;
 
@@ -396,9 +397,12 @@ pub struct Counts {
     /// When the oldest result that still waits was made; empty when none waits.
     pub oldest_pending_utc: String,
     pub quarantined: u32,
+    /// What a manager is still to be told of exams.
+    pub steps: Standing,
 }
 
 pub fn counts(connection: &Connection) -> Result<Counts> {
+    let steps = own_steps::standing(connection)?;
     let row = connection
         .prepare_cached(
             "SELECT (SELECT count(DISTINCT study_uid) FROM series),
@@ -428,6 +432,7 @@ pub fn counts(connection: &Connection) -> Result<Counts> {
                 quarantined: row.get(8)?,
                 deliveries_held: row.get(9)?,
                 deliveries_parked: row.get(10)?,
+                steps,
             })
         })?;
     Ok(row)

@@ -19,6 +19,7 @@ mod lines;
 pub mod lists;
 pub mod members;
 mod mend;
+pub mod own_steps;
 pub mod places;
 pub mod progress;
 pub mod rejections;
@@ -55,6 +56,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_rejections.sql"),
     include_str!("migrations/0011_lesions.sql"),
     include_str!("migrations/0012_holds.sql"),
+    include_str!("migrations/0013_own_steps.sql"),
 ];
 
 /// Work within a transaction whose failure takes back itself only. The outer error: the database has failed.
