@@ -143,6 +143,13 @@ pub fn local_date_of(utc: &str) -> Option<String> {
     Some(local_day_of(utc)?.strftime("%Y%m%d").to_string())
 }
 
+/// This moment (in the form of [`now_utc`]) in local time: YYYYMMDD, HHMMSS, and the offset from UTC as `+0800`; `None` when it is no
+/// moment.
+pub fn local_parts_of(utc: &str) -> Option<[String; 3]> {
+    let local = utc.parse::<jiff::Timestamp>().ok()?.to_zoned(jiff::tz::TimeZone::system());
+    Some(["%Y%m%d", "%H%M%S", "%z"].map(|format| local.strftime(format).to_string()))
+}
+
 /// A clock for tests: it advances only by `advance` and by `sleep`. Clones share the time.
 #[cfg(any(test, feature = "sim"))]
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@
 //! decodable or not; Storage Commitment Push Model; Modality Performed Procedure Step; where it is on, C-FIND of the Modality
 //! Worklist. As SCU: C-STORE of Part 10 files as
 //! they are or, for a peer that takes nothing else, in Implicit VR Little Endian; C-ECHO; Storage Commitment Push Model;
-//! C-FIND of the Modality Worklist.
+//! C-FIND of the Modality Worklist; Modality Performed Procedure Step.
 //! Both roles with TLS or without. To archives with a URL: STOW-RS.
 
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
@@ -20,6 +20,7 @@ mod echo;
 mod elements;
 pub mod expected;
 pub mod listener;
+pub mod manager;
 mod message;
 mod mpps;
 mod negotiate;

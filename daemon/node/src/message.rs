@@ -32,6 +32,8 @@ pub(super) struct Command {
     pub(super) status: u16,
     /// Error Comment (0000,0902).
     pub(super) comment: String,
+    /// Error ID (0000,0903).
+    pub(super) error_id: Option<u16>,
     /// Event Type ID (0000,1002).
     pub(super) event_type: Option<u16>,
     /// Action Type ID (0000,1008).
@@ -62,6 +64,7 @@ impl Command {
                 0x0800 => command.has_data_set = number()? != NO_DATA_SET,
                 0x0900 => command.status = number()?,
                 0x0902 => command.comment = text(value),
+                0x0903 => command.error_id = number(),
                 0x1000 => command.sop_instance_uid = text(value),
                 0x1002 => command.event_type = number(),
                 0x1008 => command.action_type = number(),
@@ -177,6 +180,28 @@ pub(super) fn action_request(message_id: u16, class: &str, instance: &str, actio
     set.finish()
 }
 
+/// An N-CREATE-RQ with a data set (PS3.7 section 10.3.5).
+pub(super) fn create_request(message_id: u16, class: &str, instance: &str) -> Vec<u8> {
+    let mut set = Elements::default();
+    set.uid(0x0002, class);
+    set.number(0x0100, N_CREATE);
+    set.number(0x0110, message_id);
+    set.number(0x0800, 0x0001);
+    set.uid(0x1000, instance);
+    set.finish()
+}
+
+/// An N-SET-RQ with a data set (PS3.7 section 10.3.3).
+pub(super) fn set_request(message_id: u16, class: &str, instance: &str) -> Vec<u8> {
+    let mut set = Elements::default();
+    set.uid(0x0003, class);
+    set.number(0x0100, N_SET);
+    set.number(0x0110, message_id);
+    set.number(0x0800, 0x0001);
+    set.uid(0x1001, instance);
+    set.finish()
+}
+
 /// Peers pad UIDs with NUL or spaces or not at all.
 fn text(value: &[u8]) -> String {
     dicom::text::plain_text(value)
@@ -265,9 +290,15 @@ mod tests {
         assert_eq!(request.sop_class_uid, "1.2.840.10008.1.20.1");
         let answer = Answer { error_id: Some(0xa710), ..Answer::new(0x0110, "over") };
         let response = request.response(&answer);
-        assert_eq!(Command::parse(&response).unwrap().action_type, Some(1));
+        let heard = Command::parse(&response).unwrap();
+        assert_eq!((heard.action_type, heard.error_id), (Some(1), Some(0xa710)));
         let error_id = [0, 0, 0x03, 0x09, 2, 0, 0, 0, 0x10, 0xa7];
         assert!(response.windows(error_id.len()).any(|bytes| bytes == error_id));
+        for (request, field) in [(create_request(4, "1.2", "1.3"), N_CREATE), (set_request(4, "1.2", "1.3"), N_SET)] {
+            let read = Command::parse(&request).unwrap();
+            assert_eq!((read.field, read.message_id, read.has_data_set), (field, 4, true));
+            assert_eq!((read.sop_class_uid.as_str(), read.sop_instance_uid.as_str()), ("1.2", "1.3"));
+        }
         let report = event_report_request(1, "1.2", "1.3", 2);
         assert_eq!(Command::parse(&report).unwrap().event_type, Some(2));
     }

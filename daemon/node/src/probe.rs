@@ -17,7 +17,7 @@ use crate::negotiate;
 use crate::peer::Way;
 use crate::send::{Association, Error, Rejection, Target};
 use crate::wire::Fault;
-use crate::{VERIFICATION, WORKLIST};
+use crate::{MPPS, VERIFICATION, WORKLIST};
 
 /// What the box sends to an archive: SOP class and its name.
 pub const RESULTS: [(&str, &str); 6] = [
@@ -31,6 +31,9 @@ pub const RESULTS: [(&str, &str); 6] = [
 
 /// What a worklist server must offer.
 pub const EXPECTED: [(&str, &str); 1] = [(WORKLIST, "Modality Worklist")];
+
+/// What a manager of exams must offer.
+pub const PERFORMED: [(&str, &str); 1] = [(MPPS, "Modality Performed Procedure Step")];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

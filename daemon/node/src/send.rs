@@ -34,6 +34,8 @@ const TIMERS: Timers = Timers { stall: Duration::from_secs(30), idle: Duration::
 const RELEASE: Duration = Duration::from_secs(10);
 /// Time limit for a whole echo, which a user is waiting for.
 const ECHO: Duration = Duration::from_secs(10);
+/// Bytes of the attributes that come with an answer and are kept; none is used.
+const MOST_ATTRIBUTES: usize = 0;
 const IMPLICIT: &str = uids::IMPLICIT_VR_LITTLE_ENDIAN;
 const EXPLICIT: &str = uids::EXPLICIT_VR_LITTLE_ENDIAN;
 /// The last one: Explicit VR Big Endian (retired).
@@ -245,6 +247,30 @@ impl Association {
     ) -> Result<(u16, String), Error> {
         let (message_id, _) = self.put(class, command, data_set).await?;
         self.answer(message_id).await
+    }
+
+    /// As [`Association::request`]; returns the whole answer. A data set that comes with it (the attributes of the instance, PS3.7
+    /// section 10.1.5.1) is read and passed over.
+    pub(super) async fn request_in_full(
+        &mut self,
+        class: &str,
+        command: impl FnOnce(u16) -> Vec<u8>,
+        data_set: impl FnOnce(Syntax) -> Vec<u8>,
+    ) -> Result<Command, Error> {
+        let (message_id, _) = self.put(class, command, data_set).await?;
+        let answer = self.response(message_id).await?;
+        if answer.has_data_set
+            && let Err(fault) = self.data_set(MOST_ATTRIBUTES).await
+        {
+            // The answer counts; the next message finds the association over.
+            let _ = self.over(fault.into()).await;
+        }
+        Ok(answer)
+    }
+
+    /// Why no context of this class was accepted; `None` when one was.
+    pub(super) fn refuses(&self, class: &str) -> Option<Error> {
+        (!self.offers(class)).then(|| self.not_accepted(class, IMPLICIT))
     }
 
     /// Sends a request with a data set, as [`Association::request`], and does not wait for the answer. Returns its message id

@@ -11,6 +11,7 @@ mod expected;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod fixtures;
 mod hostile;
+mod manager;
 mod mpps;
 #[allow(dead_code, reason = "shared with the tests of the outbox")]
 mod orthanc;

@@ -1,10 +1,12 @@
-"""A scanner, an archive or a worklist server of pynetdicom that a test steers: one JSON object a line on stdin, one a line on stdout.
+"""A scanner, an archive, a worklist server or a manager of performed steps of pynetdicom that a test steers: one JSON object a line on stdin, one a line on stdout.
 
-{"do": "listen", "role": "scanner" | "archive" | "worklist", ...}   -> {"port": N}
+{"do": "listen", "role": "scanner" | "archive" | "worklist" | "manager", ...}   -> {"port": N}
 {"do": "ask", ...}       N-ACTION of storage commitment  -> {"status": N}
 {"do": "create" | "set", ...}   MPPS                     -> {"status": N, "uid": ...}
 {"do": "find", ...}      C-FIND of the worklist          -> {"statuses": [...], "found": [...]}
 {"do": "store", ...}     C-ECHO and C-STORE              -> {"echo": N, "status": N}
+{"do": "steps"}          what the manager knows          -> {"steps": {...}, "illegal": [...]}
+{"do": "answer"}         the manager answers what it holds back
 {"do": "release"}        the association of "ask" with "keep"
 What arrives by itself is told as {"event": ...}.
 """
@@ -159,6 +161,19 @@ class Archive:
         say(event="reported", status=status.Status if status and "Status" in status else None)
 
 
+def nested(value):
+    """Lists of objects become sequences."""
+    if not isinstance(value, list):
+        return value
+    items = []
+    for one in value:
+        item = Dataset()
+        for keyword, inner in one.items():
+            setattr(item, keyword, nested(inner))
+        items.append(item)
+    return items
+
+
 def scheduled(entry):
     """An answer; None leaves an attribute out. pydicom encodes the texts in the declared character set."""
     data, step = Dataset(), Dataset()
@@ -169,13 +184,13 @@ def scheduled(entry):
              "RequestedProcedureDescription": "breast"}
     for keyword, value in {**usual, **entry.get("root", {})}.items():
         if value is not None:
-            setattr(data, keyword, value)
+            setattr(data, keyword, nested(value))
     usual = {"Modality": "US", "ScheduledStationAETitle": "US1", "ScheduledProcedureStepStartDate": "20260131",
              "ScheduledProcedureStepStartTime": "093000", "ScheduledProcedureStepDescription": "breast, both",
              "ScheduledProcedureStepID": "S1"}
     for keyword, value in {**usual, **entry.get("step", {})}.items():
         if value is not None:
-            setattr(step, keyword, value)
+            setattr(step, keyword, nested(value))
     if not entry.get("no_step"):
         data.ScheduledProcedureStepSequence = [step]
     return data
@@ -218,6 +233,77 @@ class Worklist:
             yield status, None
 
 
+class Manager:
+    """Keeps steps as PS3.4 annex F wants it. "answers": statuses that are given before it looks at a message; "holds": how many
+    messages of each kind are taken and then not answered until "answer"; "aborts": likewise, with an A-ABORT."""
+
+    steps, illegal, go = {}, [], threading.Event()
+    # PS3.4 table F.7.2-1, SCU: types 1 and 2 of an N-CREATE.
+    FILLED = ["ScheduledStepAttributesSequence", "PerformedProcedureStepID", "PerformedStationAETitle", "Modality",
+              "PerformedProcedureStepStartDate", "PerformedProcedureStepStartTime", "PerformedProcedureStepStatus"]
+    THERE = ["PatientName", "PatientID", "PatientBirthDate", "PatientSex", "ReferencedPatientSequence", "PerformedStationName",
+             "PerformedLocation", "PerformedProcedureStepDescription", "PerformedProcedureTypeDescription",
+             "ProcedureCodeSequence", "PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime", "StudyID",
+             "PerformedProtocolCodeSequence", "PerformedSeriesSequence"]
+
+    def __init__(self, order):
+        self.answers = {kind: list(statuses) for kind, statuses in order.get("answers", {}).items()}
+        self.holds, self.aborts = dict(order.get("holds", {})), dict(order.get("aborts", {}))
+        self.go.clear()
+
+    def answer(self, kind, event, uid, data, work):
+        planned = self.answers.get(kind)
+        status = planned.pop(0) if planned else work(uid, data)
+        code = status.Status if isinstance(status, Dataset) else status
+        say(event=kind, uid=uid, answer=code, data=data.to_json_dict(), syntax=str(event.context.transfer_syntax),
+            caller=str(event.assoc.requestor.ae_title))
+        if self.aborts.get(kind, 0) > 0:
+            self.aborts[kind] -= 1
+            event.assoc.abort()
+        if self.holds.get(kind, 0) > 0:
+            self.holds[kind] -= 1
+            self.go.wait(60)
+        return status, data if code == 0 else None
+
+    def create(self, event):
+        return self.answer("created", event, str(event.request.AffectedSOPInstanceUID), event.attribute_list, self.begin)
+
+    def set(self, event):
+        return self.answer("set", event, str(event.request.RequestedSOPInstanceUID), event.modification_list, self.change)
+
+    def begin(self, uid, data):
+        if uid in self.steps:
+            return 0x0111
+        empty = [name for name in self.FILLED if not data.get(name)]
+        empty += [name for name in self.THERE if name not in data]
+        if empty or data.PerformedProcedureStepStatus != "IN PROGRESS":
+            self.illegal.append([uid, "create", str(data.get("PerformedProcedureStepStatus")), empty])
+            return 0x0120
+        self.steps[uid] = {"state": "IN PROGRESS", "sets": 0}
+        return 0
+
+    def change(self, uid, data):
+        if uid not in self.steps:
+            return 0x0112
+        step = self.steps[uid]
+        if step["state"] != "IN PROGRESS":
+            over = Dataset()
+            over.Status, over.ErrorID = 0x0110, 0xA710
+            over.ErrorComment = "Performed Procedure Step Object may no longer be updated"
+            return over
+        wanted = ["PerformedProcedureStepEndDate", "PerformedProcedureStepEndTime", "PerformedSeriesSequence"]
+        if data.PerformedProcedureStepStatus not in ("COMPLETED", "DISCONTINUED") or any(not data.get(n) for n in wanted):
+            self.illegal.append([uid, "set", str(data.PerformedProcedureStepStatus)])
+            return 0x0106
+        step["state"], step["sets"] = str(data.PerformedProcedureStepStatus), step["sets"] + 1
+        step["objects"] = [str(item.ReferencedSOPInstanceUID) for series in data.PerformedSeriesSequence
+                           for name in ("ReferencedImageSequence", "ReferencedNonImageCompositeSOPInstanceSequence")
+                           for item in series.get(name, [])]
+        why = data.get("PerformedProcedureStepDiscontinuationReasonCodeSequence", [])
+        step["why"] = [str(item.CodeValue) for item in why]
+        return 0
+
+
 def listen(order):
     ae = AE(ae_title=order["ae_title"])
     ae.maximum_associations = 20
@@ -226,6 +312,11 @@ def listen(order):
     if order["role"] == "scanner":
         ae.add_supported_context(COMMITMENT, syntaxes, scu_role=False, scp_role=True)
         handlers = [(evt.EVT_N_EVENT_REPORT, on_report(list(order.get("answers", []))))]
+    elif order["role"] == "manager":
+        manager = Manager(order)
+        if not order.get("offers_none"):
+            ae.add_supported_context(MPPS, [UID(s) for s in order["syntaxes"]] if "syntaxes" in order else syntaxes)
+        handlers = [(evt.EVT_N_CREATE, manager.create), (evt.EVT_N_SET, manager.set)]
     elif order["role"] == "worklist":
         ae.require_called_aet = order.get("strict", False)
         ae.require_calling_aet = order.get("knows", [])
@@ -357,6 +448,14 @@ def main():
             find(order)
         elif what == "release":
             kept.pop("association").release()
+            say(status=0)
+        elif what == "steps":
+            say(steps=Manager.steps, illegal=Manager.illegal)
+        elif what == "answer":
+            Manager.go.set()
+            say(status=0)
+        elif what == "forget":
+            Manager.steps.clear()
             say(status=0)
         elif what == "close":
             kept.pop("server").shutdown()
