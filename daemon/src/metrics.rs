@@ -45,6 +45,7 @@ impl Metrics {
             level: self.gate.get().0,
             health: self.health.borrow().clone(),
             resident_bytes: hal::memory::resident_bytes(),
+            oldest_step_secs: counts.as_ref().map_or(0.0, |counts| waited_secs(&counts.steps.oldest_utc)),
             oldest_secs: counts.as_ref().ok().map(|counts| waited_secs(&counts.oldest_pending_utc)),
             counts: counts.ok(),
             live,
@@ -73,6 +74,7 @@ struct Snapshot {
     resident_bytes: u64,
     counts: Option<Counts>,
     oldest_secs: Option<f64>,
+    oldest_step_secs: f64,
     /// On a box with live video.
     live: Option<Live>,
 }
@@ -108,6 +110,7 @@ fn text(now: &Snapshot) -> String {
     page.one("database_up", "Could the database be read?", f64::from(u8::from(now.counts.is_some())));
     if let Some(counts) = &now.counts {
         page.counts(counts, now.oldest_secs.unwrap_or_default());
+        page.steps(counts, now.oldest_step_secs);
     }
     if let Some(live) = &now.live {
         page.live(live);
@@ -156,6 +159,14 @@ impl Page {
         self.one("set_aside", "Instances that are kept and not used, by whatever reason.", counts.quarantined.into());
     }
 
+    fn steps(&mut self, counts: &Counts, oldest_secs: f64) {
+        self.family("steps", "Exams that the manager (MPPS) has not been told of, by state.");
+        for (state, count) in [("waiting", counts.steps.waiting), ("parked", counts.steps.parked)] {
+            self.value("steps", &[("state", state)], count.into());
+        }
+        self.one("oldest_step_seconds", "How long the manager has not been told of the oldest of them.", oldest_secs);
+    }
+
     fn live(&mut self, Live { stats, sign, in_exam }: &Live) {
         self.family("live_sign", "State of the live path: 1 for the present one.");
         self.value("live_sign", &[("sign", sign)], 1.0);
@@ -189,6 +200,7 @@ mod tests {
             resident_bytes: 17_600_000,
             counts: Some(Counts { studies: 3, jobs_parked: 1, deliveries_pending: 7, ..Counts::default() }),
             oldest_secs: Some(61.5),
+            oldest_step_secs: 7.0,
             live: Some(Live {
                 stats: Stats {
                     pictures: 9,
@@ -216,6 +228,8 @@ mod tests {
             "scanside_jobs{state=\"parked\"} 1",
             "scanside_deliveries{state=\"pending\"} 7",
             "scanside_oldest_delivery_seconds 61.5",
+            "scanside_steps{state=\"parked\"} 0",
+            "scanside_oldest_step_seconds 7",
             "scanside_live_sign{sign=\"ready\"} 1",
             "scanside_live_latency_seconds{stage=\"overlay \\\"x\\\"\\n\",quantile=\"0.99\"} 0.02",
         ] {

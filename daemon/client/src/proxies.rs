@@ -143,6 +143,16 @@ pub trait Manager {
     #[zbus(property)]
     fn oldest_pending_utc(&self) -> zbus::Result<String>;
     #[zbus(property)]
+    fn steps_waiting(&self) -> zbus::Result<u32>;
+    /// Empty when none waits.
+    #[zbus(property)]
+    fn oldest_step_utc(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn steps_parked(&self) -> zbus::Result<u32>;
+    /// Empty when all is well.
+    #[zbus(property)]
+    fn steps_reason(&self) -> zbus::Result<String>;
+    #[zbus(property)]
     fn quarantined(&self) -> zbus::Result<u32>;
 
     #[zbus(signal)]
@@ -302,6 +312,10 @@ impl Status {
             deliveries_held: manager.deliveries_held().await?,
             deliveries_parked: manager.deliveries_parked().await?,
             oldest_pending_utc: Some(manager.oldest_pending_utc().await?).filter(|utc| !utc.is_empty()),
+            steps_waiting: manager.steps_waiting().await?,
+            oldest_step_utc: Some(manager.oldest_step_utc().await?).filter(|utc| !utc.is_empty()),
+            steps_parked: manager.steps_parked().await?,
+            steps_reason: Some(manager.steps_reason().await?).filter(|reason| !reason.is_empty()),
             quarantined: manager.quarantined().await?,
         })
     }

@@ -264,5 +264,10 @@ pub struct Status {
     pub deliveries_held: u32,
     pub deliveries_parked: u32,
     pub oldest_pending_utc: Option<String>,
+    /// Exams that the manager is to be told of, since when the oldest waits, those that it refuses, and why.
+    pub steps_waiting: u32,
+    pub oldest_step_utc: Option<String>,
+    pub steps_parked: u32,
+    pub steps_reason: Option<String>,
     pub quarantined: u32,
 }

@@ -1,6 +1,7 @@
 //! Whether an older configuration would give back what a newer one has taken away: a sender, an archive, the trust in a
 //! certificate. A configuration that cannot be used may still say so, and then the older one is narrowed or not used.
 
+use node::manager::settings::StepManager;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
@@ -30,7 +31,7 @@ const SWITCHES: [(&str, bool); 3] = [("dicom.worklist", false), ("record.enabled
 #[derive(Debug, Clone, PartialEq)]
 pub struct Narrowed {
     pub settings: Settings,
-    /// Senders and destinations that were left out.
+    /// Senders, destinations and the manager of exams that were left out.
     pub left_out: Vec<String>,
 }
 
@@ -98,6 +99,13 @@ pub fn narrow(old: Settings, now: &Table) -> Result<Narrowed, String> {
         }
         stays
     });
+    // It is told who is examined.
+    let manager = at(now, &["mpps"]);
+    let stays = |old: Value| manager.is_some_and(|new| same_manager(&old, new));
+    if settings.mpps.address.is_some() && !Value::try_from(&settings.mpps).is_ok_and(stays) {
+        settings.mpps = StepManager::default();
+        left_out.push("the manager of exams (mpps)".into());
+    }
     Ok(Narrowed { settings, left_out })
 }
 
@@ -141,6 +149,10 @@ fn same_destination(old: &Value, new: &Value) -> bool {
     };
     tls && agrees(old, new, &["address", "ae_title", "url", "results"])
         && (is_true(new, "accepts_simulated") || !is_true(old, "accepts_simulated"))
+}
+
+fn same_manager(old: &Value, new: &Value) -> bool {
+    same_destination(old, new) && (is_true(new, "unscheduled") || !is_true(old, "unscheduled"))
 }
 
 /// Whether a valid configuration allows less than the old one: then the old one must not come back.
@@ -219,6 +231,17 @@ mod tests {
         assert_eq!(narrowed(web, "[destination.web]\naddress = \"pacs:104\"\nae_title = \"PACS\"\n"), out);
         let by_dicom = PACS.replace(".pacs", ".web");
         assert_eq!(narrowed(&by_dicom, web), out);
+    }
+
+    #[test]
+    fn a_manager_of_exams_that_was_taken_out_is_told_no_more() {
+        let old = "[mpps]\naddress = \"ris:104\"\nae_title = \"RIS\"\nunscheduled = true\n";
+        let bad = "[spool]\nkeep_dayss = 3\n";
+        let out = Ok(vec!["the manager of exams (mpps)".to_owned()]);
+        assert_eq!(narrowed(old, &format!("{old}{bad}")), Ok(vec![]));
+        assert_eq!(narrowed(old, bad), out);
+        assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("ris:104", "new:104"))), out);
+        assert_eq!(narrowed(old, &format!("{bad}{}", old.replace("unscheduled = true\n", ""))), out);
     }
 
     #[test]

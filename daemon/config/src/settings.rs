@@ -8,6 +8,7 @@ use custody::settings::Spool;
 use dicom::check::Checker;
 use live::settings::{Live, Record};
 use live::source::device::Device as Video;
+use node::manager::settings::StepManager;
 use node::settings::{Destination, Dicom};
 use node::worklist::settings::WorklistServer;
 use report::settings::Device;
@@ -27,6 +28,7 @@ pub struct Settings {
     pub accelerator: Accelerator,
     pub live: Live,
     pub worklist: WorklistServer,
+    pub mpps: StepManager,
     pub record: Record,
     pub bus: Bus,
     pub console: Console,
@@ -47,6 +49,7 @@ impl Settings {
             accelerator: self.accelerator.clone(),
             live: self.live.clone(),
             record: self.record.clone(),
+            mpps: self.mpps.clone(),
             destination: self.destination.clone(),
         }
     }
@@ -56,7 +59,7 @@ impl Settings {
         for destination in self.destination.values_mut() {
             destination.inherit(&self.dicom.tls);
         }
-        if let Some(tls) = &mut self.worklist.tls {
+        for tls in [&mut self.worklist.tls, &mut self.mpps.tls].into_iter().flatten() {
             tls.inherit(&self.dicom.tls);
         }
     }
@@ -80,6 +83,11 @@ impl Settings {
         self.accelerator.check(&mut checker);
         self.live.check(&mut checker);
         self.worklist.check(&mut checker);
+        self.mpps.check(&mut checker);
+        if self.mpps.address.is_some() && !self.record.enabled {
+            let reason = "record.enabled must be true, too: what is told of an exam is what the box has recorded of it";
+            checker.refuse("mpps", reason);
+        }
         if self.dicom.worklist && self.live.worklist.is_none() {
             let reason = "live.worklist must name the list, too: a folder of worklist items or a CSV file";
             checker.refuse("dicom.worklist", reason);

@@ -179,6 +179,19 @@ fn every_mistake_names_file_line_key_and_reason() {
             "a.toml:4: worklist.tls: no CA is trusted: set dicom.tls.ca (or ca here), or check = \"fingerprint\"",
         ),
         (
+            "mpps.ae_title = \"RIS\"\n",
+            "a.toml:1: mpps: address must be set, too: without it no manager is told of exams",
+        ),
+        ("mpps.address = \"ris:104\"\n", "a.toml:1: mpps: ae_title, that of the manager, must be set, too"),
+        (
+            "record.enabled = false\n[mpps]\naddress = \"ris:104\"\nae_title = \"RIS\"\n",
+            "a.toml:3: mpps: record.enabled must be true, too: what is told of an exam is what the box has recorded of it",
+        ),
+        (
+            "[mpps]\naddress = \"ris:104\"\nae_title = \"RIS\"\nretry_secs = 10.0\nretry_max_secs = 1.0\n",
+            "a.toml:5: mpps.retry_max_secs: 1 is out of range: 10 to 86400 seconds",
+        ),
+        (
             "[worklist]\nadress = \"ris:104\"\n",
             "a.toml:2: worklist.adress: unknown key `adress`, expected one of `address`, `ae_title`",
         ),

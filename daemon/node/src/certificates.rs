@@ -1,8 +1,9 @@
-//! Which files with certificates the configuration names, and who needs each: listener, senders, destinations, worklist server.
+//! Which files with certificates the configuration names, and who needs each: listener, senders, destinations, worklist server, manager.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::manager::settings::StepManager;
 use crate::settings::{Destination, Dicom};
 use crate::tls::expiry::{Configured, User};
 use crate::tls::server::ca_file;
@@ -14,6 +15,7 @@ pub fn configured(
     dicom: &Dicom,
     destinations: &BTreeMap<String, Destination>,
     worklist: &WorklistServer,
+    manager: &StepManager,
 ) -> Vec<Configured> {
     let mut found: BTreeMap<(PathBuf, bool), Vec<User>> = BTreeMap::new();
     let mut add = |file: &PathBuf, is_ca: bool, user: User| found.entry((file.clone(), is_ca)).or_default().push(user);
@@ -37,6 +39,9 @@ pub fn configured(
     if worklist.address.is_some() {
         worklist.tls.iter().for_each(|tls| sending(tls, &User::WorklistServer));
     }
+    if manager.address.is_some() {
+        manager.tls.iter().for_each(|tls| sending(tls, &User::StepManager));
+    }
     found.into_iter().map(|((file, is_ca), users)| Configured { file, is_ca, users }).collect()
 }
 
@@ -59,7 +64,10 @@ mod tests {
             ("plain".to_owned(), to(json!(false))),
         ]);
         let all = |dicom: &Dicom, destinations: &BTreeMap<String, Destination>, worklist: &WorklistServer| {
-            let found = configured(dicom, destinations, worklist).into_iter();
+            let tls = DestinationTls { ca: vec!["/manager.pem".into()], ..DestinationTls::default() };
+            let address = worklist.address.clone();
+            let manager = StepManager { address, tls: Some(tls), ..StepManager::default() };
+            let found = configured(dicom, destinations, worklist, &manager).into_iter();
             found.map(|one| (one.file.display().to_string(), one.is_ca, one.users)).collect::<Vec<_>>()
         };
         let pacs = || User::Destination("pacs".into());
@@ -80,6 +88,7 @@ mod tests {
         let both = || vec![User::Listener, pacs()];
         let expected = [
             ("/ca.pem".into(), true, both()),
+            ("/manager.pem".into(), true, vec![User::StepManager]),
             ("/own.pem".into(), false, both()),
             ("/ris.pem".into(), true, vec![User::WorklistServer]),
             ("/vendor.pem".into(), true, vec![User::Sender("CT1".into())]),

@@ -447,7 +447,7 @@ mod tests {
             parsed.element(tag).ok().and_then(|element| element.items()?.first().cloned())
         };
         for (object, parsed) in
-            written_of(&[clip(2)], &[Seen { key: 0, lesion: lesion_in_the_middle() }], Some(&request))
+            written_of(&[clip(2)], &[Seen { key: 0, lesion: lesion_in_the_middle(), place: Place::default() }], Some(&request))
         {
             let (here, elsewhere) = match object.kind {
                 "sr" => (tags::REFERENCED_REQUEST_SEQUENCE, tags::REQUEST_ATTRIBUTES_SEQUENCE),

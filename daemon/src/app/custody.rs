@@ -163,8 +163,7 @@ fn start(parts: &StudyParts, was_built: bool) -> anyhow::Result<Recovery> {
     if was_built {
         // The work on them was ended, which is not held against them.
         jobs::give_all_back(&parts.store.connect(Durability::Full)?)?;
-        let (store, events, wake) = (parts.store.clone(), parts.events.clone(), parts.wake.clone());
-        HandOver { store, events, wake }.ended_again(&parts.settings.spool.directory.join("exams"));
+        HandOver::from(parts).ended_again(&parts.settings.spool.directory.join("exams"));
     }
     Ok(recovery)
 }

@@ -12,7 +12,10 @@ use anyhow::Context;
 use config::Settings;
 use hal::Clock;
 use hal::accel::AcceleratorConfig;
+use hal::clock::Wall;
 use study::exam::hand_over::HandOver;
+use study::exam::step::Rules;
+use study::exam::tell::Teller;
 use study::model::for_live::FromShelf;
 use study::parts::StudyParts;
 use tokio::sync::watch;
@@ -97,12 +100,21 @@ pub fn recorder(
         profiles,
         free,
         min_free_bytes: settings.spool.min_free_mib << 20,
-        hand_over: Box::new(HandOver {
-            store: parts.store.clone(),
-            events: parts.events.clone(),
-            wake: parts.wake.clone(),
-        }),
+        hand_over: Box::new(HandOver::from(parts)),
         told,
+    })
+}
+
+/// Tells the manager of exams; `None` if none is configured. Exams that were made before are told also when nothing is live now.
+pub fn teller(settings: &Settings, parts: &StudyParts) -> Option<Teller> {
+    Some(Teller {
+        store: parts.store.clone(),
+        spool: settings.spool.directory.clone(),
+        rules: Rules::of(&settings.mpps, &settings.device)?,
+        target: settings.mpps.target()?,
+        pauses: settings.mpps.pauses(),
+        bell: parts.steps_bell.clone(),
+        wall: Wall::default(),
     })
 }
 

@@ -31,6 +31,7 @@ use node::services::{Archive, Services};
 use node::settings::Asking;
 use node::{Arrival, Intake};
 use study::analyze::worker;
+use study::exam::tell::Teller;
 use study::model::Models;
 use study::outbox;
 use study::parts::StudyParts;
@@ -121,6 +122,10 @@ pub async fn run(start: Start, good_after: Duration, shutdown: CancellationToken
     let (own, own_settings, own_gate) = (parts.clone(), settings.clone(), gate.clone());
     let delivering = move |store, end| deliver(&own_settings, &own.on(store), &own_gate, end);
     tasks.start("outbox", rows::while_open(on_rows(), parts.store.clone(), stop(), delivering));
+    if let Some(teller) = live::teller(&settings, &parts) {
+        let telling = move |store, end| Teller { store, ..teller.clone() }.run(end);
+        tasks.start("performed steps", rows::while_open(on_rows(), parts.store.clone(), stop(), telling));
+    }
     tasks.start("live", live::look(settings.clone(), &parts, stage, stop()));
     tasks.start("recorder", once_open(open(), stop(), live::record(recorder, view.clone(), stop())));
     if let Some(view) = view.clone().filter(|_| settings.live.auto_start) {
@@ -207,7 +212,8 @@ fn decoders() -> Option<String> {
 
 /// Says which certificate of the box, or CA that it trusts, ends soon; else `decoders`.
 fn remark(settings: &Settings, decoders: Option<String>) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
-    let files = node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist);
+    let files =
+        node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist, &settings.mpps);
     let calendar = node::tls::Calendar::new(settings.dicom.tls.judge_dates);
     Arc::new(move || node::tls::expiry::remark(&files, &calendar).or_else(|| decoders.clone()))
 }

@@ -58,6 +58,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Opened> {
         events,
         wake: Arc::new(Notify::new()),
         outbox_wake: Arc::new(Notify::new()),
+        steps_bell: Arc::new(Notify::new()),
         precedence: Precedence::default(),
     };
     Ok(Opened { parts, ports, address: address.to_string() })

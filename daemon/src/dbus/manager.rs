@@ -557,6 +557,30 @@ impl Manager {
         self.counts().oldest_pending_utc
     }
 
+    /// Exams that the manager of performed procedure steps (`[mpps]`) is to be told of.
+    #[zbus(property)]
+    fn steps_waiting(&self) -> u32 {
+        self.counts().steps.waiting
+    }
+
+    /// When the oldest of them was written down; empty when there is none.
+    #[zbus(property)]
+    fn oldest_step_utc(&self) -> String {
+        self.counts().steps.oldest_utc
+    }
+
+    /// Exams that it refuses to be told of.
+    #[zbus(property)]
+    fn steps_parked(&self) -> u32 {
+        self.counts().steps.parked
+    }
+
+    /// Why the first of the refused, else of the waiting ones was not taken; empty when all is well.
+    #[zbus(property)]
+    fn steps_reason(&self) -> String {
+        self.counts().steps.reason
+    }
+
     #[zbus(property)]
     fn quarantined(&self) -> u32 {
         self.counts().quarantined

@@ -25,6 +25,8 @@ pub struct StudyParts {
     pub wake: Arc<Notify>,
     /// Notified when deliveries were queued.
     pub outbox_wake: Arc<Notify>,
+    /// Notified when the manager of performed procedure steps may have to be told something.
+    pub steps_bell: Arc<Notify>,
     /// Gives live work precedence over CT inference.
     pub precedence: Precedence,
 }

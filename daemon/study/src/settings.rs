@@ -7,6 +7,7 @@ use dicom::check::Checker;
 use hal::accel::Provider;
 use live::settings::{Live, Record};
 use models::task::mg_breast::withheld::Marking;
+use node::manager::settings::StepManager;
 use node::settings::Destination;
 use report::settings::Device;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ pub struct Settings {
     pub accelerator: Accelerator,
     pub live: Live,
     pub record: Record,
+    pub mpps: StepManager,
     /// Destinations of results, by name.
     pub destination: BTreeMap<String, Destination>,
 }

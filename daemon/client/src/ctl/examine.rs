@@ -18,7 +18,7 @@ use node::tls::expiry::{self, User};
 use study::lesions::listed::RecallRow;
 use zbus::fdo::DBusProxy;
 
-use super::peers::{PATIENCE, WORKLIST};
+use super::peers::{MANAGER, PATIENCE, WORKLIST};
 use crate::doctor::Facts;
 use crate::doctor::Text;
 use crate::doctor::facts::{Bus, Certificate, Config, Destination, Page, Port, Problem, Recalls};
@@ -64,7 +64,8 @@ pub async fn facts(place: &Place) -> Facts {
         } else if facts.bus != Bus::Denied {
             facts.port = port(settings, machine, &facts).await;
         }
-        (facts.destinations, facts.worklist_server) = tokio::join!(destinations(settings), worklist_server(settings));
+        (facts.destinations, facts.worklist_server, facts.step_manager) =
+            tokio::join!(destinations(settings), worklist_server(settings), step_manager(settings));
     }
     facts
 }
@@ -227,7 +228,9 @@ pub async fn bound(listen: std::net::SocketAddr, machine: machine::Machine<'_>) 
 fn certificates(settings: &Settings) -> (Vec<Certificate>, Vec<String>) {
     let utc = |secs: i64| jiff::Timestamp::from_second(secs).map(|moment| moment.to_string()).unwrap_or_default();
     let (mut read, mut unread) = (Vec::new(), Vec::new());
-    for one in node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist) {
+    let configured =
+        node::certificates::configured(&settings.dicom, &settings.destination, &settings.worklist, &settings.mpps);
+    for one in configured {
         match expiry::ends(&one) {
             Ok(ends) => read.push(Certificate {
                 users: one.users.iter().map(user).collect(),
@@ -248,6 +251,7 @@ fn user(user: &User) -> Text {
         User::Sender(ae) => both!("sender {ae}", "发送设备 {ae}"),
         User::Destination(name) => both!("destination {name}", "目的地 {name}"),
         User::WorklistServer => both!("the worklist server", "工作列表服务器"),
+        User::StepManager => both!("the manager of exams (MPPS)", "检查状态接收方（MPPS）"),
     }
 }
 
@@ -255,6 +259,12 @@ async fn worklist_server(settings: &Settings) -> Option<Destination> {
     let target = settings.worklist.target()?;
     let probe = Some(probe::run_for(&target, &probe::EXPECTED, PATIENCE).await);
     Some(Destination { name: WORKLIST.into(), way: Way::Dimse(target), probe })
+}
+
+async fn step_manager(settings: &Settings) -> Option<Destination> {
+    let target = settings.mpps.target()?;
+    let probe = Some(probe::run_for(&target, &probe::PERFORMED, PATIENCE).await);
+    Some(Destination { name: MANAGER.into(), way: Way::Dimse(target), probe })
 }
 
 /// All at once: one that is dead must not make the others wait.

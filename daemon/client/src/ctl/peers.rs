@@ -13,11 +13,13 @@ use super::failure::Failure;
 use super::output::{Output, Tone, count, toned_cell};
 use super::{config as configuration, time};
 use crate::doctor::text::Language;
-use crate::doctor::{Finding, network, peers};
+use crate::doctor::{Finding, network, peers, steps};
 use crate::{Caller, ManagerProxy, Options, Sender};
 
 /// The worklist server among the names of destinations, and the table of its settings.
 pub const WORKLIST: &str = "worklist";
+/// The manager of performed procedure steps, likewise.
+pub const MANAGER: &str = "mpps";
 
 /// How long each step of `peers echo` and `doctor` waits.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -137,7 +139,8 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
     let wanted = |name: &&String| only.is_none_or(|only| only == name.as_str());
     let names: Vec<&String> = settings.destination.keys().filter(wanted).collect();
     let server = settings.worklist.target().filter(|_| only.is_none_or(|only| only == WORKLIST));
-    if names.is_empty() && server.is_none() {
+    let manager = settings.mpps.target().filter(|_| only.is_none_or(|only| only == MANAGER));
+    if names.is_empty() && server.is_none() && manager.is_none() {
         let message = only.map_or_else(
             || "no destination is configured".to_owned(),
             |name| format!("there is no destination {name:?} in the configuration"),
@@ -162,6 +165,14 @@ pub async fn echo(only: Option<&str>, paths: &[PathBuf], language: Language, out
         let probe = probe::run_for(&target, &probe::EXPECTED, PATIENCE).await;
         let told = network::worklist_server(&target, &probe);
         all.push(Echoed::of(WORKLIST, target.address.clone(), probe, told.as_ref(), language));
+    }
+    if let Some(target) = manager {
+        if output.shows_progress() {
+            output.note(&format!("Testing {MANAGER} ({}) ...", target.address));
+        }
+        let probe = probe::run_for(&target, &probe::PERFORMED, PATIENCE).await;
+        let told = steps::probed(&target, &probe);
+        all.push(Echoed::of(MANAGER, target.address.clone(), probe, told.as_ref(), language));
     }
     let bad: Vec<String> = all.iter().filter(|one| one.what.is_some()).map(|one| one.destination.clone()).collect();
     if output.is_json() {

@@ -47,6 +47,8 @@ pub struct Facts {
     pub destinations: Vec<Destination>,
     /// `None`: none is configured.
     pub worklist_server: Option<Destination>,
+    /// Which is told of exams; `None`: none is configured.
+    pub step_manager: Option<Destination>,
     /// Those that are not delivered.
     pub deliveries: Vec<Delivery>,
     pub parked_jobs: Vec<Job>,

@@ -13,6 +13,7 @@ pub mod network;
 pub mod peers;
 mod recalls;
 mod service;
+pub mod steps;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -102,11 +103,12 @@ type Area = fn(&Facts, &mut Vec<Checked>) -> Vec<Finding>;
 
 /// Gravest first; of the same gravity, causes before effects.
 pub fn judge(facts: &Facts) -> Report {
-    let areas: [Area; 8] = [
+    let areas: [Area; 9] = [
         service::judge,
         storage::judge,
         clock::judge,
         network::judge,
+        steps::judge,
         compute::judge,
         live::judge,
         peers::judge,

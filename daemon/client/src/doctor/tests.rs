@@ -180,6 +180,10 @@ fn healthy() -> Facts {
             deliveries_pending: 0,
             deliveries_held: 0,
             deliveries_parked: 0,
+            steps_waiting: 0,
+            steps_parked: 0,
+            oldest_step_utc: None,
+            steps_reason: None,
             oldest_pending_utc: None,
             quarantined: 0,
         }),
@@ -290,6 +294,20 @@ const FAULTS: &[Fault] = &[
         let trouble = Some("the server is out of resources (A700)".into());
         let server = crate::WorklistServer { name: "RIS@ris:104".into(), answered_utc: None, trouble };
         f.live.as_mut().unwrap().worklist_server = Some(server);
+    }),
+    ("mpps-manager", |f| {
+        let probe = failing(Cause::CallingAe, Step::Association);
+        f.step_manager = Some(Destination { name: "mpps".into(), probe, ..f.destinations[0].clone() });
+        f.status.as_mut().unwrap().steps_waiting = 2;
+    }),
+    ("mpps-late", |f| {
+        f.step_manager = Some(Destination { name: "mpps".into(), ..f.destinations[0].clone() });
+        let status = f.status.as_mut().unwrap();
+        (status.steps_waiting, status.oldest_step_utc) = (1, Some("2026-03-07T02:00:00.000Z".into()));
+    }),
+    ("mpps-refused", |f| {
+        let status = f.status.as_mut().unwrap();
+        (status.steps_parked, status.steps_reason) = (1, Some("0106 (invalid attribute value)".into()));
     }),
     ("results-refused", |f| f.deliveries = vec![delivery("parked")]),
     ("results-late", |f| {

@@ -20,6 +20,7 @@ pub enum User {
     /// By its name.
     Destination(String),
     WorklistServer,
+    StepManager,
 }
 
 /// A file with certificates that the configuration names.

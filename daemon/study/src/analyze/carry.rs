@@ -38,6 +38,7 @@ use super::ultrasound::{self, Pictures, Stored};
 use super::views::Image;
 use super::{prior, shadow};
 use crate::exam::develop;
+use crate::exam::step::Over;
 use crate::lesions::visit::{self, Arrived, Common, Visit};
 use crate::lesions::{source_of_series, source_of_task};
 use crate::parts::StudyParts;
@@ -92,6 +93,11 @@ fn exam(parts: &StudyParts, job: &JobRow, row: &SeriesRow, control: &JobControl<
         timings_ms: &[("report".to_owned(), milliseconds(begun))],
         review: fate(None),
         visit,
+        exam: Some(Over {
+            recording_uid: &row.key.series_uid,
+            utc: &developed.ended_utc,
+            interrupted: developed.interrupted,
+        }),
     };
     conclude(parts, job, conclusion)?;
     Ok(Carried { verdict, beside: None })
@@ -367,7 +373,7 @@ fn withheld(parts: &StudyParts, job: &JobRow, verdict: &str) -> Result<Carried, 
     conclude(
         parts,
         job,
-        Conclusion { verdict, event, findings: None, results: &[], timings_ms: &[], review, visit: None },
+        Conclusion { verdict, event, findings: None, results: &[], timings_ms: &[], review, visit: None, exam: None },
     )?;
     Ok(Carried { verdict: verdict.to_owned(), beside: None })
 }
@@ -400,6 +406,7 @@ fn write(
         timings_ms: &timings_ms,
         review: fate(examined.outcome.findings()),
         visit: visit.as_ref(),
+        exam: None,
     };
     conclude(parts, job, conclusion)
 }

@@ -18,6 +18,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::error::Error;
 use super::examine;
 use crate::choosing;
+use crate::exam::step::{self, Over};
 use crate::lesions::record::{self, Recorded};
 use crate::lesions::visit::Visit;
 use crate::lesions::{source_of_series, source_of_task};
@@ -44,6 +45,8 @@ pub(super) struct Conclusion<'a> {
     pub(super) review: Fate,
     /// What was seen of lesions of the breast, where that was looked for.
     pub(super) visit: Option<&'a Visit>,
+    /// How the exam ended, of one of this box.
+    pub(super) exam: Option<Over<'a>>,
 }
 
 /// The one transaction that ends a job: results, deliveries, job and series, all or nothing.
@@ -81,7 +84,11 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
     }
     next_best(&transaction, &parts.settings.analyze, job)?;
     let recorded = noted(&transaction, job, conclusion.visit)?;
+    let over = conclusion.exam.map(|over| step::note_ended(&transaction, over, conclusion.results)).transpose()?;
     transaction.commit().map_err(store::Error::from)?;
+    if over == Some(true) {
+        parts.steps_bell.notify_one();
+    }
     if let Some(Recorded { new, same, open, met, perhaps }) = recorded {
         tracing::info!(job = job.id, new, same, open, met, perhaps, "lesions are noted");
         parts.store.mirror_lesions(&connection);

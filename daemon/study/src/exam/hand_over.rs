@@ -11,7 +11,9 @@ use live::record::journal::{self, Story};
 use rusqlite::TransactionBehavior;
 use tokio::sync::{Notify, broadcast};
 
+use super::step::{self, Rules};
 use crate::PAUSES;
+use crate::parts::StudyParts;
 
 /// Queues jobs for recordings.
 #[derive(Debug, Clone)]
@@ -20,9 +22,30 @@ pub struct HandOver {
     pub events: broadcast::Sender<Event>,
     /// Notified when a job was queued.
     pub wake: Arc<Notify>,
+    /// Of which exams a manager is told; `None`: of none.
+    pub steps: Option<Rules>,
+    /// Notified when it may have to be told something.
+    pub steps_bell: Arc<Notify>,
+}
+
+impl From<&StudyParts> for HandOver {
+    fn from(parts: &StudyParts) -> Self {
+        let settings = &parts.settings;
+        Self {
+            store: parts.store.clone(),
+            events: parts.events.clone(),
+            wake: parts.wake.clone(),
+            steps: Rules::of(&settings.mpps, &settings.device),
+            steps_bell: parts.steps_bell.clone(),
+        }
+    }
 }
 
 impl live::record::HandOver for HandOver {
+    fn named(&self) {
+        self.steps_bell.notify_one();
+    }
+
     /// Queues the recording unless it is queued already. A failure is logged once, and tried again until it succeeds or
     /// the daemon ends; then the next start does it.
     fn hand_over(&self, folder: &Path) {
@@ -61,6 +84,7 @@ impl HandOver {
             tracing::info!(series = %row.key.series_uid, "live: the recorded exam is queued");
             let _ = self.events.send(Event::series(&row));
             self.wake.notify_one();
+            self.steps_bell.notify_one();
         }
         Ok(())
     }
@@ -77,14 +101,14 @@ impl HandOver {
             tracing::warn!("live: a restart ended an exam; its recording is kept");
         }
         let store = self.store.of_this_era();
-        queue(&store, &story).map_err(|error| {
+        queue(&store, &story, self.steps.as_ref()).map_err(|error| {
             store.failed(&error);
             error.to_string()
         })
     }
 }
 
-fn queue(store: &Store, story: &Story) -> store::Result<Option<series::SeriesRow>> {
+fn queue(store: &Store, story: &Story, steps: Option<&Rules>) -> store::Result<Option<series::SeriesRow>> {
     let begun = &story.begun;
     let key = SeriesKey { study_uid: begun.study_uid.clone(), series_uid: begun.series_uid.clone() };
     let mut connection = store.connect(Durability::Full)?;
@@ -99,6 +123,10 @@ fn queue(store: &Store, story: &Story) -> store::Result<Option<series::SeriesRow
     // The examiner is waiting for the result, and the job is short.
     jobs::make_urgent(&transaction, job)?;
     events::record(&transaction, &format!("series/{}", row.id), "exam ended", "")?;
+    // If it is not known yet: with the job comes its end, and the recording may go.
+    if let Some(rules) = steps {
+        step::note_begun(&transaction, story, rules, &now)?;
+    }
     let row = series::get(&transaction, row.id)?;
     transaction.commit()?;
     Ok(row)

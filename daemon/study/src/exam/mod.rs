@@ -3,3 +3,5 @@
 pub mod develop;
 pub mod hand_over;
 pub mod keep;
+pub mod step;
+pub mod tell;

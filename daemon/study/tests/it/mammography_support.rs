@@ -175,6 +175,7 @@ impl Unit {
             events,
             wake: Arc::new(Notify::new()),
             outbox_wake: Arc::new(Notify::new()),
+            steps_bell: Arc::new(Notify::new()),
             precedence: hal::urgency::Precedence::default(),
         };
         let trigger = CancellationToken::new();

@@ -64,7 +64,13 @@ impl Stand {
             profiles: Profiles::of(vec![profile()]),
             free: Arc::new(move || Ok(asked.load(Ordering::Relaxed))),
             min_free_bytes: 1 << 30,
-            hand_over: Box::new(HandOver { store: store.clone(), events, wake: Arc::new(Notify::new()) }),
+            hand_over: Box::new(HandOver {
+                store: store.clone(),
+                events,
+                wake: Arc::new(Notify::new()),
+                steps: None,
+                steps_bell: Arc::new(Notify::new()),
+            }),
             told: stage.recording.clone(),
         };
         let task = tokio::spawn(record::run(parts, view.clone(), stop));
