@@ -24,6 +24,7 @@ mod memory;
 mod models;
 mod name_on_screen;
 mod orthanc_box;
+mod performed_steps;
 mod peers;
 mod power_loss;
 mod reading;
