@@ -4,6 +4,7 @@
 
 pub mod app;
 mod at_once;
+pub mod attest;
 pub mod dbus;
 pub mod console;
 pub mod health;

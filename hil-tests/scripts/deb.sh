@@ -112,7 +112,7 @@ page() { # section, name of the page, command line
 }
 page 8 scansided "$(realpath "$host_programs")/scansided" "the Scanside imaging appliance"
 page 1 scansidectl "$(realpath "$ctl")" "control a Scanside imaging appliance"
-for command in studies outbox models live config doctor peers journal bundle cert; do
+for command in studies outbox models live config doctor acceptance peers journal bundle cert; do
   page 1 "scansidectl-$command" "$(realpath "$ctl") $command" "commands of scansidectl for $command"
 done
 runtime_version=$(awk '$1 == "version" {print $2}' hil-tests/scripts/onnxruntime.txt)

@@ -7,6 +7,8 @@ mod proxies;
 mod types;
 
 #[cfg(feature = "ctl")]
+pub mod acceptance;
+#[cfg(feature = "ctl")]
 pub mod ctl;
 #[cfg(feature = "ctl")]
 pub mod doctor;

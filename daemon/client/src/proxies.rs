@@ -81,6 +81,14 @@ pub trait Manager {
     #[zbus(allow_interactive_auth)]
     fn echo(&self, destination: &str) -> zbus::Result<f64>;
 
+    /// Returns the public key of the box.
+    #[zbus(allow_interactive_auth)]
+    fn begin_acceptance(&self, delivered: bool) -> zbus::Result<String>;
+    /// `pass` or `fail`; names and contents, 8 of 4 MiB at most. Returns their signatures.
+    #[zbus(allow_interactive_auth)]
+    fn sign_acceptance(&self, result: &str, documents: &[(&str, &[u8])]) -> zbus::Result<Vec<String>>;
+    fn acceptance_key(&self) -> zbus::Result<String>;
+
     /// Options: `task` s, `state` s.
     fn list_models(&self, options: Options<'_>) -> zbus::Result<Vec<Model>>;
     /// Options: `limit` u, `study_uid` s.

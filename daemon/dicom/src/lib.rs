@@ -19,6 +19,7 @@ pub mod file_set;
 
 pub mod patient;
 pub mod request;
+pub mod test_object;
 pub mod text;
 pub mod typed;
 pub mod uid;

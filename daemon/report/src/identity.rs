@@ -34,6 +34,8 @@ const OPTIONAL: &[(Tag, VR)] = &[
     (tags::PATIENT_AGE, VR::AS),
     (tags::PATIENT_SIZE, VR::DS),
     (tags::PATIENT_WEIGHT, VR::DS),
+    // YES: what was examined is a test object and no patient.
+    (tags::QUALITY_CONTROL_SUBJECT, VR::CS),
 ];
 
 /// Bytes of the longest value of a VR with a 16-bit length (PS3.5 section 7.1.2).

@@ -43,6 +43,7 @@ mod site;
 mod sr;
 
 pub use pages::{KeyImage, key_images, refusal_page};
+pub use pdf::{Error as PdfError, protocol};
 pub use provenance::{ModelIdentity, NOT_FOR_DIAGNOSIS, Provenance};
 pub use refused::Refused;
 

@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use self::rows::AtWork;
 use self::tasks::Tasks;
 use self::verbs::Verbs;
+use crate::attest::Attest;
 use crate::console::{Signer, Studies};
 use crate::dicomweb::Web;
 use crate::health::Custody;
@@ -265,7 +266,8 @@ fn bus_verbs(
         wake: parts.wake.clone(),
         outbox_wake: parts.outbox_wake.clone(),
     });
-    dbus::Verbs { commands, models, live: view, audit }
+    let attest = Attest::at(&settings.spool.directory, &settings.device.serial_number);
+    dbus::Verbs { commands, models, live: view, audit, attest }
 }
 
 fn deliver(

@@ -40,6 +40,8 @@ pub enum Verb {
     /// Which breast is scanned, and where a lesion is.
     Locate,
     LearnProfile,
+    /// An acceptance test: that it begins, and the signature of its report.
+    Acceptance,
 }
 
 impl Verb {
@@ -64,6 +66,7 @@ impl Verb {
         Self::Mark,
         Self::Locate,
         Self::LearnProfile,
+        Self::Acceptance,
     ];
 }
 
@@ -95,6 +98,7 @@ impl Verb {
             Self::Mark => "org.scanside.Appliance1.mark",
             Self::Locate => "org.scanside.Appliance1.locate",
             Self::LearnProfile => "org.scanside.Appliance1.learn-profile",
+            Self::Acceptance => "org.scanside.Appliance1.acceptance",
         }
     }
 }
@@ -105,7 +109,7 @@ impl Verb {
     fn must_be_recorded(self) -> bool {
         match self {
             Self::Export | Self::ReviewSeries | Self::EnterLesion => true,
-            Self::ResolveStudy | Self::DropDelivery | Self::HoldStudy => true,
+            Self::ResolveStudy | Self::DropDelivery | Self::HoldStudy | Self::Acceptance => true,
             Self::InstallModel | Self::ActivateModel | Self::RemoveModel => true,
             Self::Rerun | Self::RetryDeliveries | Self::Echo | Self::ExamineModel => false,
             Self::StartExam | Self::StopExam | Self::Freeze | Self::Mark => false,

@@ -4,6 +4,7 @@ use models::registry;
 use study::lesions::enter;
 use study::{model, review};
 
+use crate::attest;
 use crate::dicomweb::{self, WebFault};
 use crate::reader::Lost;
 
@@ -40,6 +41,16 @@ impl From<custody::store::Error> for Error {
 impl From<Lost> for Error {
     fn from(lost: Lost) -> Self {
         Self::Internal(lost.to_string())
+    }
+}
+
+impl From<attest::Error> for Error {
+    fn from(error: attest::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            attest::Error::Documents(_) => Self::InvalidArgument(text),
+            attest::Error::Io { .. } | attest::Error::Key { .. } | attest::Error::Sign(_) => Self::Internal(text),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use super::rows::{
     Audited, Caller, Delivery, Happened, Job, Model, Object, Quarantined, Sender, Series, ShadowRun, Study,
 };
 use super::{Error, Facts, RerunOptions, Verbs, names};
+use crate::attest::{self, Attest, Said};
 use crate::reader::Reader;
 
 /// Reads changing properties directly from their source, so that no call waits for a writer.
@@ -52,6 +53,16 @@ impl Manager {
         let answer = tokio::task::spawn_blocking(move || ask(audit)).await;
         let answer = answer.map_err(|error| Error::Internal(error.to_string()))?;
         answer.map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// Uses the key of the box on a blocking thread.
+    async fn attest<T: Send + 'static>(
+        &self,
+        with: impl FnOnce(Attest) -> Result<T, attest::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let attest = self.verbs.attest.clone();
+        let answer = tokio::task::spawn_blocking(move || with(attest)).await;
+        Ok(answer.map_err(|error| Error::Internal(error.to_string()))??)
     }
 
     fn counts(&self) -> Counts {
@@ -356,6 +367,46 @@ impl Manager {
         let object = format!("destination {destination}");
         let permit = auth::require(&self.authority, Verb::Echo, object, connection, &header).await?;
         Ok(permit.run(self.verbs.commands.echo(destination)).await?.as_secs_f64() * 1000.0)
+    }
+
+    /// Says in the audit trail that an acceptance test begins, and whether results of its test study are delivered. Returns the public
+    /// key with which its report will be signed.
+    #[zbus(out_args("public_key"))]
+    async fn begin_acceptance(
+        &self,
+        delivered: bool,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String, Error> {
+        let object = format!("acceptance test begins, results are {}delivered", if delivered { "" } else { "not " });
+        let permit = auth::require(&self.authority, Verb::Acceptance, object, connection, &header).await?;
+        permit.run(self.attest(|attest| attest.public_key())).await
+    }
+
+    /// Signs the documents of an acceptance test's report (name and content; 8 of 4 MiB at most) with the key of this box. result: pass
+    /// or fail. The SHA-256 of each goes into the audit trail. Returns the signatures, as minisign writes them.
+    #[zbus(out_args("signatures"))]
+    async fn sign_acceptance(
+        &self,
+        result: String,
+        documents: Vec<(String, Vec<u8>)>,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<String>, Error> {
+        let object = attest::described(&result, &documents)?;
+        let permit = auth::require(&self.authority, Verb::Acceptance, object, connection, &header).await?;
+        let (by, utc) = (permit.who(), hal::clock::now_utc());
+        let sign = self.attest(move |attest| {
+            let said = Said { serial_number: attest.serial_number(), utc: &utc, by: &by, result: &result };
+            attest.sign(&documents, said)
+        });
+        permit.run(sign).await
+    }
+
+    /// The public key of this box, as minisign writes it.
+    #[zbus(out_args("public_key"))]
+    async fn acceptance_key(&self) -> Result<String, Error> {
+        self.attest(|attest| attest.public_key()).await
     }
 
     /// Model packages, by name and version. Options: task s, state s.

@@ -49,6 +49,7 @@ use zbus::Connection;
 use zbus::connection::Builder;
 use zbus::fdo::RequestNameFlags;
 
+use crate::attest::Attest;
 use crate::dicomweb::Object;
 use crate::health;
 use crate::reader::Reader;
@@ -164,6 +165,8 @@ pub struct Verbs {
     pub live: Option<View>,
     /// Where it is written down who gave them.
     pub audit: Audit,
+    /// Signs reports of acceptance tests.
+    pub attest: Attest,
 }
 
 impl std::fmt::Debug for Verbs {

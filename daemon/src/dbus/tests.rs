@@ -141,7 +141,13 @@ fn some_manager(store: &Store, models: ::study::model::Models) -> manager::Manag
         facts,
         gate: custody::level::Gate::default(),
         reader: crate::reader::Reader::new(store.clone()),
-        verbs: super::Verbs { commands: std::sync::Arc::new(NoCommands), models, live: None, audit: Audit::default() },
+        verbs: super::Verbs {
+            commands: std::sync::Arc::new(NoCommands),
+            models,
+            live: None,
+            audit: Audit::default(),
+            attest: crate::attest::Attest::at(std::path::Path::new("/nonexistent"), ""),
+        },
         authority: super::auth::Authority::of_tests(),
         counts: std::sync::Arc::default(),
     }
@@ -293,8 +299,10 @@ async fn what_is_asked_wrongly_is_refused_before_anybody_is_allowed_to_do_it() {
         fault!("ChangeDelivery", (1_i64, "burn")),
         fault!("ResolveStudy", ("1", "both")),
         fault!("EnterLesion", ("A", "no JSON")),
+        fault!("SignAcceptance", ("perfect", vec![("a.json", vec![1_u8])])),
+        fault!("SignAcceptance", ("pass", vec![("../a", vec![1_u8])])),
         fault!("ListAudit", (unknown(),)),
     ];
-    assert_eq!(wrong, ["InvalidArgument"; 9]);
+    assert_eq!(wrong, ["InvalidArgument"; 11]);
     assert_eq!(fault!("Rerun", ("1", none())), "NotAuthorized", "what is right gets as far as that");
 }

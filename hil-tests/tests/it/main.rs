@@ -7,6 +7,7 @@ mod player;
 mod support;
 mod us_support;
 
+mod acceptance;
 mod audit;
 mod bad_slice;
 mod bombs;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::acceptance::args::{ACCEPTANCE_HELP, AcceptanceOptions};
 use super::lesions::args::{LESIONS_HELP, LesionsCommand, RECALLS_HELP, RecallsCommand, SideName};
 use super::retention::args::{RETENTION_HELP, RetentionOptions};
 use crate::doctor::text::Language;
@@ -14,6 +15,7 @@ Examples:
   scansidectl status
   sudo scansidectl setup
   scansidectl doctor
+  sudo scansidectl acceptance --report /media/usb
   scansidectl studies list --state processed
   scansidectl studies show 12
   scansidectl studies rerun 12 --wait
@@ -203,6 +205,9 @@ pub enum Command {
     ///
     /// Exit codes: 0 nothing is wrong, 1 warnings, 2 something is broken.
     Doctor(LookOptions),
+    /// Test the whole box, from its own DICOM port to the archive, and write a signed report: when it is installed, and daily.
+    #[command(after_help = ACCEPTANCE_HELP)]
+    Acceptance(AcceptanceOptions),
     /// The time of this box, whether it is to be believed, and how it compares with what the scanners send.
     Clock(LookOptions),
     /// Who sends, where results go, and who was turned away.

@@ -1,5 +1,6 @@
 //! `scansidectl`: arguments in, one front end call, the answer as a table for people or JSON for programs.
 
+mod acceptance;
 mod analyze;
 mod args;
 mod audit;
@@ -66,6 +67,10 @@ fn run(arguments: Arguments, output: &Output) -> Result<ExitCode, Failure> {
     if let Command::Doctor(look) = &arguments.command {
         let (place, language) = placed(&arguments.bus, look);
         return runtime()?.block_on(doctor::run(&place, language, output));
+    }
+    if let Command::Acceptance(options) = &arguments.command {
+        let (place, language) = placed(&arguments.bus, &options.look);
+        return runtime()?.block_on(acceptance::run(&place, language, options, output));
     }
     act(arguments, output).map(|()| ExitCode::SUCCESS)
 }
@@ -191,6 +196,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         | Command::Analyze(_)
         | Command::Completions { .. }
         | Command::Doctor(_)
+        | Command::Acceptance(_)
         | Command::Clock(_)
         | Command::Bundle { .. }
         | Command::Peers { command: PeersCommand::Echo { .. } } => Ok(()),

@@ -16,7 +16,7 @@ mod service;
 pub mod steps;
 mod storage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod text;
 
 use serde::Serialize;

@@ -20,11 +20,11 @@ fn video() -> String {
 
 const NOW: &str = "2026-03-10T12:00:00.000Z";
 
-fn path(text: &str) -> zbus::OwnedObjectPath {
+pub(crate) fn path(text: &str) -> zbus::OwnedObjectPath {
     zbus::ObjectPath::try_from(text).unwrap().into()
 }
 
-fn caller(outcome: &str) -> Caller {
+pub(crate) fn caller(outcome: &str) -> Caller {
     Caller {
         calling_ae: "CT1".into(),
         called_ae: "SCANSIDE".into(),
@@ -41,7 +41,7 @@ fn stranger(outcome: &str) -> Caller {
     Caller { calling_ae: "MR7".into(), address: "192.0.2.77".into(), ..caller(outcome) }
 }
 
-fn delivery(state: &str) -> Delivery {
+pub(crate) fn delivery(state: &str) -> Delivery {
     Delivery {
         path: path("/x/1"),
         destination: "pacs".into(),
@@ -85,7 +85,7 @@ fn passed(step: Step) -> Passed {
     Passed { step, what: String::new(), milliseconds: 3.0 }
 }
 
-fn live(sign: &str, reason: Option<&str>) -> Live {
+pub(crate) fn live(sign: &str, reason: Option<&str>) -> Live {
     Live {
         sign: sign.into(),
         reason: reason.map(str::to_owned),
@@ -102,13 +102,13 @@ fn live(sign: &str, reason: Option<&str>) -> Live {
     }
 }
 
-fn failing(cause: Cause, step: Step) -> Option<Probe> {
+pub(crate) fn failing(cause: Cause, step: Step) -> Option<Probe> {
     let failed = Some(Failed { step, cause, what: "as the system said".into() });
     Some(Probe { passed: vec![passed(Step::Name)], failed, not_taken: Vec::new() })
 }
 
 /// A box that works: one scanner that sends each day, one archive, a live path, a model.
-fn healthy() -> Facts {
+pub(crate) fn healthy() -> Facts {
     let hours = (1..10)
         .flat_map(|day| [9, 14].map(|hour| format!("2026-03-{day:02}T{hour:02}")))
         .chain(["2026-03-10T09".to_owned()]);
@@ -240,7 +240,7 @@ fn down(facts: &mut Facts) {
 }
 
 /// Of the box itself, that ends then.
-fn certificate(utc: &str) -> Certificate {
+pub(crate) fn certificate(utc: &str) -> Certificate {
     let users = vec![super::Text { en: "the DICOM port".into(), zh: "DICOM 端口".into() }];
     let file = "/etc/scanside/tls/box.pem".into();
     Certificate { users, file, is_ca: false, expires_utc: utc.into(), all_expire_utc: utc.into() }

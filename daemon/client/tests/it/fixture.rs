@@ -21,6 +21,7 @@ use models::specimen::Specimen;
 use needs::Lack;
 use node::callers::Callers;
 use node::settings::Sender;
+use scansided::attest::Attest;
 use scansided::dbus::{self, Commands, Error, Facts, RerunOptions, Verbs};
 use scansided::dicomweb::Object;
 use scansided::health;
@@ -269,7 +270,9 @@ impl Appliance {
             health: reports,
         };
         let models = models(directory.path(), &store, &events, &gate);
-        let verbs = Verbs { commands: script.clone(), models, live, audit: Audit::at(&directory.path().join("audit")) };
+        let audit = Audit::at(&directory.path().join("audit"));
+        let attest = Attest::at(directory.path(), "SN-TEST");
+        let verbs = Verbs { commands: script.clone(), models, live, audit, attest };
         let bus = settings::Bus { address: address.to_owned() };
         let task = tokio::spawn({
             let (store, events, gate) = (store.clone(), events.clone(), gate.clone());

@@ -239,6 +239,18 @@ pub fn in_use_after(connection: &Connection, id: i64, limit: u32) -> Result<Vec<
     rows.map(|row| with_header(row?)).collect()
 }
 
+/// Patient ID of a series: that of its first instance that counts; empty when it has none.
+///
+/// # Errors
+/// When the database fails.
+pub fn patient_id_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<String> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(json_extract(header, '$.patient_id'), '') FROM instances \
+         WHERE study_uid = ?1 AND series_uid = ?2 AND state = 'kept' ORDER BY id LIMIT 1",
+    )?;
+    Ok(statement.query_row(params![study_uid, series_uid], |row| row.get(0)).optional()?.unwrap_or_default())
+}
+
 /// The ids of the kept instances of a series.
 ///
 /// # Errors

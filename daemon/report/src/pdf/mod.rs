@@ -4,6 +4,7 @@
 mod font;
 mod layout;
 mod printable;
+pub mod protocol;
 
 use std::io::Write as _;
 
@@ -97,7 +98,16 @@ pub fn write(draft: &Draft) -> Result<Vec<u8>, Error> {
     for (index, sheet) in sheets.iter_mut().enumerate() {
         frame(draft, &mut font, sheet, index + 1, count);
     }
-    assemble(draft, &font, sheets)
+    let paper = Paper { title: title(draft), tag: draft.language.words().tag(), pictures: draft.pictures };
+    assemble(&paper, &font, sheets)
+}
+
+/// What a file says of itself besides its pages.
+struct Paper<'a> {
+    title: &'a str,
+    /// Language, as in RFC 5646.
+    tag: &'a str,
+    pictures: &'a [Picture],
 }
 
 /// Patient, technique, comparison, findings, impression, and what they were made with.
@@ -340,7 +350,7 @@ fn frame(draft: &Draft, font: &mut Font, sheet: &mut Sheet, page: usize, count: 
     sheet.text(font, [LEFT, HEIGHT - 48.0], 8.0, false, GREY, &format!("{} UTC", utc.replace('T', " ")));
 }
 
-fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, Error> {
+fn assemble(paper: &Paper<'_>, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, Error> {
     let mut next = 0;
     let mut id = || {
         next += 1;
@@ -348,19 +358,17 @@ fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, E
     };
     let (catalog, tree, info) = (id(), id(), id());
     let font_ids = [id(), id(), id(), id(), id()];
-    let pictures: Vec<Ref> = draft.pictures.iter().map(|_| id()).collect();
+    let pictures: Vec<Ref> = paper.pictures.iter().map(|_| id()).collect();
     let pages: Vec<[Ref; 2]> = sheets.iter().map(|_| [id(), id()]).collect();
-    let size: usize = draft.pictures.iter().map(|p| p.deflated.len()).sum();
+    let size: usize = paper.pictures.iter().map(|p| p.deflated.len()).sum();
     let mut pdf = Pdf::with_capacity(size + 128 * 1024);
-    let lang = draft.language.words().tag();
     let mut root = pdf.catalog(catalog);
     root.pages(tree);
-    root.lang(TextStr(lang));
+    root.lang(TextStr(paper.tag));
     // Makes viewers show the title instead of the file name.
     root.viewer_preferences().display_doc_title(true);
     root.finish();
-    let title = title(draft);
-    pdf.document_info(info).title(TextStr(title)).creator(TextStr(crate::provenance::DEVICE_MODEL));
+    pdf.document_info(info).title(TextStr(paper.title)).creator(TextStr(crate::provenance::DEVICE_MODEL));
     pdf.pages(tree).kids(pages.iter().map(|p| p[0])).count(number(pages.len())?);
     for (sheet, [page, content]) in sheets.into_iter().zip(&pages) {
         let mut written = pdf.page(*page);
@@ -377,7 +385,7 @@ fn assemble(draft: &Draft, font: &Font, sheets: Vec<Sheet>) -> Result<Vec<u8>, E
         let packed = deflate(&Content::finish(sheet.content));
         pdf.stream(*content, &packed).filter(Filter::FlateDecode);
     }
-    for (picture, id) in draft.pictures.iter().zip(&pictures) {
+    for (picture, id) in paper.pictures.iter().zip(&pictures) {
         let mut image = pdf.image_xobject(*id, &picture.deflated);
         image.filter(Filter::FlateDecode);
         image.width(number(picture.width)?).height(number(picture.height)?);

@@ -8,8 +8,9 @@ use custody::series::{SeriesKey, SeriesState};
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
 use custody::store::reviews::{self, Fate};
-use custody::store::{self, Durability, StoreFault, deliveries, events, members, rejections, series, steps};
+use custody::store::{self, Durability, StoreFault, deliveries, events, instances, members, rejections, series, steps};
 use dicom::kind::SeriesKind;
+use dicom::test_object;
 use hal::backoff::Pauses;
 use models::review::{Decision, Review};
 use report::rejection::Rejection;
@@ -65,7 +66,8 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         ids.push(results::insert(&transaction, row)?);
     }
     results::supersede_older(&transaction, job.series_id, job.version)?;
-    for (name, destination) in &parts.settings.destination {
+    let stays = stays_here(&transaction, job)?;
+    for (name, destination) in parts.settings.destination.iter().filter(|_| !stays) {
         deliveries::enqueue(&transaction, &ids, name, destination.kinds().as_deref(), &now)?;
         deliveries::apply_simulated(&transaction, name, destination.accepts_simulated, &now)?;
     }
@@ -94,6 +96,13 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
         parts.store.mirror_lesions(&connection);
     }
     Ok(())
+}
+
+/// Whether the results are of a test object that no archive is to see.
+fn stays_here(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> {
+    let Some(row) = series::get(connection, job.series_id)? else { return Ok(false) };
+    let patient = instances::patient_id_of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
+    Ok(test_object::stays(&patient))
 }
 
 /// A fault in what is noted of lesions, or in what was noted before, keeps no result from its patient. `None`: nothing was and

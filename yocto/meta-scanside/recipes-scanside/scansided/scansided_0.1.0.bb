@@ -28,6 +28,7 @@ EXTERNALSRC_SYMLINKS = ""
 # As hil-tests/scripts/deb.sh builds it: without simulated devices and without the development key.
 CARGO_BUILD_FLAGS:append = " -p scansided -p scanside-client --no-default-features --features scanside-client/ctl"
 
+# The daily acceptance test (scanside-acceptance.timer) is installed, and off until a site enables it.
 SYSTEMD_SERVICE:${PN} = "scansided.service"
 
 # sysusers.d names the same user. Here it has a fixed number: files on the data partition outlive the image that made them.
@@ -75,6 +76,8 @@ FILES:${PN} += "\
     ${nonarch_libdir}/scanside \
     ${nonarch_base_libdir}/udev \
     ${sysconfdir}/scanside \
+    ${systemd_system_unitdir}/scanside-acceptance.service \
+    ${systemd_system_unitdir}/scanside-acceptance.timer \
 "
 CONFFILES:${PN} = "${sysconfdir}/scanside/config.d/50-site.toml"
 

@@ -128,6 +128,18 @@ impl Machine<'_> {
         Some(Heat { zones, throttled })
     }
 
+    /// What the board says it draws, watts: the sum of hwmon's sensors of power (microwatts, Documentation/hwmon/sysfs-interface.rst of
+    /// Linux). `None`: it has none.
+    pub fn watts(&self) -> Option<f64> {
+        let chips = fs::read_dir(self.path("sys/class/hwmon")).ok()?;
+        let sensor = |chip: fs::DirEntry| {
+            let of = |name: &str| read(&chip.path().join(name)).and_then(|text| text.parse::<f64>().ok());
+            of("power1_input").or_else(|| of("power1_average"))
+        };
+        let all: Vec<f64> = chips.flatten().filter_map(sensor).collect();
+        (!all.is_empty()).then(|| all.iter().sum::<f64>() / 1e6)
+    }
+
     pub fn memory(&self, status: Option<&Status>, has_unit: bool) -> Option<Memory> {
         const GROUP: &str = "sys/fs/cgroup/system.slice/scansided.service";
         let total = self.text("proc/meminfo").and_then(|text| kib(&text, "MemTotal:")).unwrap_or(0);
@@ -234,6 +246,8 @@ mod tests {
         write("sys/class/thermal/thermal_zone0/trip_point_0_temp", "105000\n");
         write("sys/class/thermal/thermal_zone0/trip_point_1_type", "passive\n");
         write("sys/class/thermal/thermal_zone0/trip_point_1_temp", "85000\n");
+        write("sys/class/hwmon/hwmon3/power1_input", "7250000\n");
+        write("sys/class/hwmon/hwmon4/temp1_input", "40000\n");
         write("sys/block/mmcblk0/device/life_time", "0x03 0x09\n");
         write("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");
         write("dev/video2", "");
@@ -241,7 +255,7 @@ mod tests {
         let machine = Machine { root: &root, system: false };
         let heat = machine.heat().unwrap();
         assert_eq!(heat.zones, [Zone { name: "cpu-thermal".into(), celsius: 91.5, limit_celsius: Some(85.0) }]);
-        assert_eq!(machine.worn(), Some(90));
+        assert_eq!((machine.worn(), machine.watts()), (Some(90), Some(7.25)));
         assert!(machine.nvidia_hardware() && !root.has_cuda_device());
         let capture = machine.capture(&format!("{DEVICES}video0")).unwrap();
         assert_eq!((capture.exists, capture.others.as_slice()), (false, &[format!("{DEVICES}video2")][..]));

@@ -2,7 +2,7 @@
 
 mod answers;
 mod check;
-mod room;
+pub mod room;
 
 use std::io::{BufRead, Write};
 use std::process::Stdio;
