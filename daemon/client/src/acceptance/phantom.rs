@@ -18,8 +18,8 @@ const PIXEL_MM: f64 = 2.4;
 const SLICE_MM: f64 = 2.5;
 /// Of the lowest slice, mm (LPS).
 const LOWEST_MM: f64 = -66.0;
-/// Half axes of each lung, and the distance of its centre from the midline, mm.
-const LUNG_MM: [f64; 3] = [52.0, 80.0, 105.0];
+/// Half axes of each lung, which lies within the slices as a whole, and the distance of its centre from the midline, mm.
+const LUNG_MM: [f64; 3] = [52.0, 80.0, 56.0];
 const APART_MM: f64 = 70.0;
 /// One nodule, so that there is something to say: centre and radius, mm.
 const NODULE_MM: ([f64; 3], f64) = ([70.0, -20.0, 10.0], 9.0);

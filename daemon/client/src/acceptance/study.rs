@@ -202,7 +202,8 @@ pub(super) fn stages(run: &StudyRun) -> Vec<Stage> {
         );
     }
     for (stage, milliseconds) in timings(run) {
-        add(&format!("job:{stage}"), both!("  of these: {stage}", "  其中：{stage}"), milliseconds);
+        let chinese = in_chinese(&stage);
+        add(&format!("job:{stage}"), both!("  of these: {stage}", "  其中：{chinese}"), milliseconds);
     }
     for (destination, milliseconds) in &run.delivered_ms {
         let name = both!("verdict to results at {destination}", "结论到结果送达 {destination}");
@@ -213,5 +214,20 @@ pub(super) fn stages(run: &StudyRun) -> Vec<Stage> {
 
 fn timings(run: &StudyRun) -> Vec<(String, f64)> {
     let text = run.job.as_ref().and_then(|job| job.timings.as_deref()).unwrap_or("[]");
-    serde_json::from_str(text).unwrap_or_default()
+    let stages: Vec<(String, f64)> = serde_json::from_str(text).unwrap_or_default();
+    stages.into_iter().filter(|(stage, _)| stage != "total").collect()
+}
+
+/// A stage of a job; those of tasks to come stay as they are.
+fn in_chinese(stage: &str) -> &str {
+    match stage {
+        "volume" => "构建体数据",
+        "lungs" => "肺部分割",
+        "resample" => "重采样",
+        "inference" => "模型推理",
+        "postprocess" => "后处理",
+        "report" => "生成结果",
+        "store" => "保存",
+        other => other,
+    }
 }

@@ -74,6 +74,7 @@ const COPIED: &[Tag] = &[
     tags::PATIENT_BIRTH_DATE,
     tags::PATIENT_BIRTH_TIME,
     tags::PATIENT_SEX,
+    tags::QUALITY_CONTROL_SUBJECT,
     tags::OTHER_PATIENT_NAMES,
     tags::PATIENT_AGE,
     tags::PATIENT_SIZE,

@@ -143,7 +143,7 @@ fn print(report: &Report, language: Language, output: &Output) -> Result<(), Fai
         if of != Some(line.group) {
             of = Some(line.group);
             let title = acceptance::document::group(line.group, language);
-            table.add_row(vec![Cell::new(""), Cell::new(""), toned_cell(&title, Tone::Strong)]);
+            table.add_row(vec![Cell::new(""), toned_cell(&title, Tone::Strong)]);
         }
         table.add_row(vec![
             toned_cell(&document::word(line.outcome, language), tone(line.outcome)),
