@@ -66,17 +66,26 @@ fn received(run: &StudyRun, measured: &Measured, (code, name): (&'static str, Te
                     "{calling_ae} 呼叫 {called_ae}（{address}）：{why}"
                 );
                 let seen = Text { en: format!("{}; {}", cause.en, seen.en), zh: format!("{}；{}", cause.zh, seen.zh) };
-                let own = both!(
-                    "For a test as a scanner that is admitted: --from AE; to admit this test: a [[dicom.sender]] with ae_title = \"{calling_ae}\".",
-                    "如以已登记的设备名测试：--from AE；如需登记本测试：添加 ae_title = \"{calling_ae}\" 的 [[dicom.sender]]。"
-                );
-                let remedy = Text { en: format!("{} {}", remedy.en, own.en), zh: format!("{} {}", remedy.zh, own.zh) };
+                let remedy = if ["calling-ae-unknown", "address-unknown"].contains(&caller.outcome.as_str()) {
+                    admitted(calling_ae, &remedy)
+                } else {
+                    remedy
+                };
                 return line(Outcome::Fail, seen).remedy(remedy);
             }
             line(Outcome::Fail, both!("{address}: {why}", "{address}：{why}")).remedy(again)
         }
         None => line(Outcome::NotTested, both!("nothing was sent", "没有发送")),
     }
+}
+
+/// Besides what helps any sender: what helps this test.
+fn admitted(calling_ae: &str, remedy: &Text) -> Text {
+    let own = both!(
+        "For a test as a scanner that is admitted: --from AE; to admit this test: a [[dicom.sender]] with ae_title = \"{calling_ae}\".",
+        "如以已登记的设备名测试：--from AE；如需登记本测试：添加 ae_title = \"{calling_ae}\" 的 [[dicom.sender]]。"
+    );
+    Text { en: format!("{} {}", remedy.en, own.en), zh: format!("{} {}", remedy.zh, own.zh) }
 }
 
 fn analysed(run: &StudyRun, taken: bool, (code, name): (&'static str, Text)) -> Line {
