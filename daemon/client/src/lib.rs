@@ -16,8 +16,8 @@ pub mod doctor;
 pub use live::{Area, Exam, Expected, Learnt, Live, LiveProxy, Patient, Stage, Stats, WorklistServer};
 pub use proxies::{DeliveryProxy, JobProgress, JobProxy, ManagerProxy, ModelProxy, SeriesProxy, StudyProxy};
 pub use types::{
-    Audited, Caller, Delivery, Happened, Job, Model, Object, Options, Quarantined, Sender, Series, ShadowRun, Status,
-    Study,
+    Audited, Caller, Delivery, Destination, Happened, Job, Model, Object, Options, Quarantined, Sender, Series,
+    ShadowRun, Status, Study,
 };
 
 pub const BUS_NAME: &str = "org.scanside.Appliance1";

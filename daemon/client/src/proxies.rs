@@ -3,8 +3,8 @@
 use zbus::{OwnedFd, OwnedObjectPath, proxy};
 
 use crate::types::{
-    Audited, Caller, Delivery, Happened, Job, Model, Object, Options, Quarantined, Sender, Series, ShadowRun, Status,
-    Study,
+    Audited, Caller, Delivery, Destination, Happened, Job, Model, Object, Options, Quarantined, Sender, Series,
+    ShadowRun, Status, Study,
 };
 
 #[proxy(
@@ -27,6 +27,8 @@ pub trait Manager {
     fn list_callers(&self, options: Options<'_>) -> zbus::Result<Vec<Caller>>;
     /// Who sent instances.
     fn list_senders(&self, options: Options<'_>) -> zbus::Result<Vec<Sender>>;
+    /// Where results go, and what waits there.
+    fn list_destinations(&self, options: Options<'_>) -> zbus::Result<Vec<Destination>>;
     /// Options: `limit` u (newest first), or `study_uid` s (oldest first).
     fn list_events(&self, options: Options<'_>) -> zbus::Result<Vec<Happened>>;
     /// Options: `limit` u, `since_utc` s. Newest first.

@@ -213,6 +213,24 @@ pub struct Caller {
     pub last_utc: String,
 }
 
+/// Where results go, and what waits there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, DeserializeDict, Type, Serialize)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Destination {
+    pub name: String,
+    /// `AE_TITLE@host:port` or URL; `None` when it is not configured any more.
+    pub address: Option<String>,
+    pub pending: u32,
+    pub held: u32,
+    pub parked: u32,
+    /// When the oldest pending result was made.
+    pub oldest_pending_utc: Option<String>,
+    /// Why the oldest pending one that was tried has not been taken.
+    pub reason: Option<String>,
+    /// Why the last one that was parked was.
+    pub parked_reason: Option<String>,
+}
+
 /// One AE title at one address that sent instances.
 #[derive(Debug, Clone, PartialEq, Eq, DeserializeDict, Type, Serialize)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
@@ -239,7 +257,7 @@ pub struct Happened {
 }
 
 /// Manager1's properties at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Status {
     pub version: String,
     pub simulated: bool,

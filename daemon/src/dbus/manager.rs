@@ -21,7 +21,7 @@ use super::model::Shown;
 use super::objects::show;
 use super::query;
 use super::rows::{
-    Audited, Caller, Delivery, Happened, Job, Model, Object, Quarantined, Sender, Series, ShadowRun, Study,
+    Audited, Caller, Delivery, Destination, Happened, Job, Model, Object, Quarantined, Sender, Series, ShadowRun, Study,
 };
 use super::{Error, Facts, RerunOptions, Verbs, names};
 use crate::attest::{self, Attest, Said};
@@ -120,6 +120,14 @@ impl Manager {
     async fn list_senders(&self, options: Options) -> Result<Vec<Sender>, Error> {
         Filter::parse(&options, &[])?;
         self.reader.read(query::senders).await
+    }
+
+    /// Where results go, what waits there and since when. No options.
+    #[zbus(out_args("destinations"))]
+    async fn list_destinations(&self, options: Options) -> Result<Vec<Destination>, Error> {
+        Filter::parse(&options, &[])?;
+        let configured = self.facts.destinations.clone();
+        self.reader.read(move |connection| query::destinations(connection, &configured)).await
     }
 
     /// What happened and why. Options: limit u (newest first), or study_uid s (all of that study, oldest first).

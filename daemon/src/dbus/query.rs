@@ -1,13 +1,16 @@
 //! Reads the lists of the store, and makes the rows of the bus of them.
 
+use std::collections::BTreeMap;
+
 use custody::store::lists::{self, Wanted};
+use custody::store::waiting::{self, Waiting};
 use custody::store::{events, journal, senders, shadows};
 use node::callers;
 use rusqlite::Connection;
 
 use super::Error;
 use super::names::Noun;
-use super::rows::{Caller, Delivery, Happened, Job, Quarantined, Sender, Series, ShadowRun, Study};
+use super::rows::{Caller, Delivery, Destination, Happened, Job, Quarantined, Sender, Series, ShadowRun, Study};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -48,6 +51,19 @@ pub fn shadow_runs(connection: &Connection, wanted: &Wanted) -> Result<Vec<Shado
 
 pub fn senders(connection: &Connection) -> Result<Vec<Sender>> {
     Ok(senders::senders(connection)?.into_iter().map(Sender::from).collect())
+}
+
+/// Every configured destination, and those at which something still waits, by name.
+pub fn destinations(connection: &Connection, configured: &BTreeMap<String, String>) -> Result<Vec<Destination>> {
+    let mut all: BTreeMap<String, Destination> = BTreeMap::new();
+    for waiting in waiting::by_destination(connection)? {
+        all.insert(waiting.destination.clone(), Destination::from(waiting));
+    }
+    for (name, address) in configured {
+        let one = all.entry(name.clone()).or_insert_with(|| Destination { name: name.clone(), ..Default::default() });
+        one.address = Some(address.clone());
+    }
+    Ok(all.into_values().collect())
 }
 
 pub fn events(connection: &Connection, wanted: &Wanted) -> Result<Vec<Happened>> {
@@ -156,6 +172,21 @@ impl From<lists::DeliveryItem> for Delivery {
             next_utc: item.next_utc,
             delivered_utc: item.delivered_utc,
             commitment: item.commitment,
+        }
+    }
+}
+
+impl From<Waiting> for Destination {
+    fn from(waiting: Waiting) -> Self {
+        Self {
+            name: shown(waiting.destination),
+            address: None,
+            pending: waiting.pending,
+            held: waiting.held,
+            parked: waiting.parked,
+            oldest_pending_utc: waiting.oldest_pending_utc,
+            reason: waiting.reason.map(shown),
+            parked_reason: waiting.parked_reason.map(shown),
         }
     }
 }

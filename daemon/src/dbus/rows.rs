@@ -282,6 +282,24 @@ pub struct Caller {
     pub last_utc: String,
 }
 
+/// Where results go, and what waits there. It is not an object on the bus.
+#[derive(Debug, Clone, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct Destination {
+    pub name: String,
+    /// `AE_TITLE@host:port` or URL; absent when it is not configured any more.
+    pub address: Option<String>,
+    pub pending: u32,
+    pub held: u32,
+    pub parked: u32,
+    /// When the oldest pending result was made.
+    pub oldest_pending_utc: Option<String>,
+    /// Why the oldest pending one that was tried has not been taken.
+    pub reason: Option<String>,
+    /// Why the last one that was parked was.
+    pub parked_reason: Option<String>,
+}
+
 /// One AE title at one address that sent instances. It is not an object on the bus.
 #[derive(Debug, Clone, PartialEq, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]

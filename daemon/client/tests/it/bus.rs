@@ -52,6 +52,11 @@ async fn properties_and_lists_say_what_the_store_says() {
     assert_eq!(jobs[0].series, series[0].path);
     let deliveries = manager.list_deliveries(Options::new()).await.unwrap();
     assert_eq!((deliveries[0].kind.as_str(), deliveries[0].status, deliveries[0].attempts), ("sr", Some(0xA700), 2));
+    let destinations = manager.list_destinations(Options::new()).await.unwrap();
+    assert_eq!(destinations.len(), 1, "{destinations:?}");
+    assert_eq!((destinations[0].name.as_str(), destinations[0].pending, destinations[0].parked), ("pacs", 1, 0));
+    assert_eq!(destinations[0].oldest_pending_utc.as_deref(), Some("2026-01-01T10:06:00.000Z"));
+    assert_eq!(destinations[0].reason.as_deref(), Some("the archive is full"));
     let quarantine = manager.list_quarantine(Options::new()).await.unwrap();
     assert_eq!(quarantine[0].reason, "no pixel data");
     appliance.stop().await.unwrap();

@@ -31,6 +31,7 @@ pub mod series;
 pub mod shadows;
 pub mod steps;
 mod trouble;
+pub mod waiting;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
