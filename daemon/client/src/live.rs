@@ -68,7 +68,7 @@ pub trait Live {
 }
 
 /// Live1's properties at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Live {
     /// `off`, `ready`, `paused`, `no_overlay`, `no_signal` or `failed`.
     pub sign: String,
@@ -242,7 +242,7 @@ impl Stats {
     }
 
     /// What a future appliance may add is left out, what it may leave out is 0.
-    fn of(entries: &HashMap<String, OwnedVariant>) -> Self {
+    pub(crate) fn of(entries: &HashMap<String, OwnedVariant>) -> Self {
         let stages = entries.get("Stages").and_then(|stages| stages.try_clone().ok());
         let stages = stages.and_then(|stages| Vec::<HashMap<String, Variant<'_>>>::try_from(stages).ok());
         Self {
@@ -272,7 +272,7 @@ impl Stage {
 }
 
 impl Exam {
-    fn of(entries: &HashMap<String, OwnedVariant>) -> Option<Self> {
+    pub(crate) fn of(entries: &HashMap<String, OwnedVariant>) -> Option<Self> {
         let text = |name: &str| entries.get(name).and_then(|value| <&str>::try_from(value).ok()).map(str::to_owned);
         Some(Self {
             study_uid: text("StudyUid")?,

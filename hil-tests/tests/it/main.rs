@@ -14,6 +14,7 @@ mod bombs;
 mod commitment_kills;
 mod console;
 mod cut_scan;
+mod dashboard;
 mod dicomweb;
 mod lesions;
 mod export;

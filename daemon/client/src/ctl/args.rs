@@ -106,6 +106,18 @@ Examples:
 
 A review is signed only when every finding has a decision. A later review takes the place of an earlier one.";
 
+const WATCH_HELP: &str = "\
+Examples:
+  scansidectl watch
+  scansidectl watch --language zh
+  scansidectl watch --plain
+  scansidectl watch --until-idle
+  scansidectl --json watch | jq 'select(.event == \"delivery\")'
+
+The dashboard names no patients until `n` is pressed. It goes on when the daemon is restarted. A window of 80 x 24
+shows every panel; a smaller one leaves out events, disk, live video, destinations, in this order.
+NO_COLOR is respected.";
+
 const AUDIT_HELP: &str = "\
 Examples:
   scansidectl audit
@@ -238,11 +250,18 @@ pub enum Command {
     /// Who did what: exports, reviews, packages, logins, changes of the configuration; each row is chained to the one before.
     #[command(after_help = AUDIT_HELP)]
     Audit(AuditOptions),
-    /// Show events as they happen.
+    /// The box at a glance: on a terminal a dashboard (q quits, ? explains its keys), else a line for each event.
+    #[command(after_help = WATCH_HELP)]
     Watch {
-        /// End when nothing is being received, analysed or sent.
+        /// Lines instead of the dashboard; end when nothing is being received, analysed or sent.
         #[arg(long)]
         until_idle: bool,
+        /// A line for each event, on a terminal too.
+        #[arg(long)]
+        plain: bool,
+        /// Language of the dashboard; that of the terminal when absent.
+        #[arg(long, value_enum)]
+        language: Option<Language>,
     },
     /// Test with C-ECHO (by HTTP, if it has a url) whether a destination answers and accepts the box.
     Echo {

@@ -8,6 +8,7 @@ mod bundle;
 mod cert;
 mod clock;
 mod config;
+mod dashboard;
 mod doctor;
 mod echo;
 mod examine;
@@ -120,6 +121,10 @@ fn act(arguments: Arguments, output: &Output) -> Result<(), Failure> {
             let (place, language) = placed(&bus, &look);
             runtime()?.block_on(clock::run(&place, language, output))
         }
+        Command::Watch { until_idle: false, plain: false, language } if dashboard::is_possible(output) => {
+            let language = language.unwrap_or_else(Language::of_environment);
+            runtime()?.block_on(dashboard::run(&bus, language, output))
+        }
         Command::Bundle { file, look } => runtime()?.block_on(bundle::run(&placed(&bus, &look).0, &file, output)),
         command => {
             if matches!(command, Command::Export(_) | Command::Audit(_)) {
@@ -179,7 +184,7 @@ async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failur
         Command::Quarantine { command: QuarantineCommand::List { limit } } => {
             quarantine::list(&manager, limit, output).await
         }
-        Command::Watch { until_idle } => watch::run(&manager, until_idle, output).await,
+        Command::Watch { until_idle, .. } => watch::run(&manager, until_idle, output).await,
         Command::Peers { command: PeersCommand::List { language } } => {
             peers::list(&manager, language.unwrap_or_else(Language::of_environment), output).await
         }

@@ -44,6 +44,11 @@ impl Output {
         self.json
     }
 
+    /// Whether standard output may have colours.
+    pub fn is_coloured(&self) -> bool {
+        self.colour
+    }
+
     /// Progress bars are drawn on standard error, for people only.
     pub fn shows_progress(&self) -> bool {
         !self.json && io::stderr().is_terminal()

@@ -1,4 +1,5 @@
-//! `watch`, and the waiting of `studies rerun --wait`: the daemon's signals, as lines and progress bars.
+//! `watch` without a terminal or with `--plain`, and the waiting of `studies rerun --wait`: the daemon's signals, as lines and progress bars.
+//! On a terminal `watch` is `dashboard`.
 
 use std::collections::HashMap;
 
@@ -48,19 +49,24 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    pub async fn start(manager: &ManagerProxy<'static>) -> Result<Self, Failure> {
-        let watcher = Self {
+    /// Asks the daemon nothing.
+    pub async fn listen(manager: &ManagerProxy<'static>) -> Result<Self, Failure> {
+        Ok(Self {
             series: manager.receive_series_changed().await?,
             jobs: manager.receive_job_progress().await?,
             deliveries: manager.receive_delivery_changed().await?,
             owner: manager.inner().receive_owner_changed().await?,
-        };
+        })
+    }
+
+    pub async fn start(manager: &ManagerProxy<'static>) -> Result<Self, Failure> {
+        let watcher = Self::listen(manager).await?;
         // Fails when no daemon is there: a watch that waits for nobody would look like a quiet box.
         manager.version().await?;
         Ok(watcher)
     }
 
-    async fn next(&mut self) -> Result<Happening, Failure> {
+    pub async fn next(&mut self) -> Result<Happening, Failure> {
         loop {
             tokio::select! {
                 Some(signal) = self.series.next() => {
