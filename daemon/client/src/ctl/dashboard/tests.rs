@@ -72,7 +72,7 @@ fn nothing_essential_is_missing_at_80_x_24() {
         "1 result is parked",
         "the oldest result has waited for",
         "series 31",
-        "160",
+        "260 images 40/s",
         "job 21 study 12",
         "45 %",
         "job 9",
