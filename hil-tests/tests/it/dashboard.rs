@@ -18,7 +18,7 @@ const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// A terminal of 80 x 24 with a shell in it that runs the dashboard. `script` makes the pseudo-terminal.
+/// A terminal of 80 x 24 with a shell in it that runs the dashboard. `script` (bsdutils, in every Debian) makes the pseudo-terminal.
 struct Terminal {
     child: Child,
     keys: ChildStdin,
@@ -46,7 +46,7 @@ impl Terminal {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .expect("script (bsdutils) is installed");
+            .unwrap();
         let (keys, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let written = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn({
@@ -86,7 +86,7 @@ impl Terminal {
 
     /// Waits for the shell; the dashboard has ended with this code, and the terminal is as it was.
     async fn has_ended_with(mut self, code: &str) {
-        tokio::time::timeout(WITHIN, self.child.wait()).await.expect("the dashboard ends").unwrap();
+        tokio::time::timeout(WITHIN, self.child.wait()).await.unwrap().unwrap();
         deadline::until_true("the last bytes", WITHIN, || self.raw().ends_with("\x1b[?1049l")).await.unwrap_or_else(
             |_| panic!("the screen is not given back: {:?}", self.raw().chars().rev().take(80).collect::<String>()),
         );

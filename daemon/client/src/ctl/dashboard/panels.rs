@@ -63,7 +63,7 @@ impl Scene<'_> {
             Panel::Destinations => list(&self.destinations(body.width), body, pen),
             Panel::Live => list(&self.live(), body, pen),
             Panel::Machine => list(&self.machine(body.width), body, pen),
-            Panel::Events => list(&self.events(usize::from(body.height)), body, pen),
+            Panel::Events => list(&self.events(usize::from(body.height), body.width), body, pen),
         }
     }
 
@@ -333,7 +333,8 @@ impl Scene<'_> {
         rows
     }
 
-    fn events(&self, most: usize) -> Vec<Row> {
+    fn events(&self, most: usize, width: u16) -> Vec<Row> {
+        let (subject, what) = if width >= ROOMY { (18, 19) } else { (13, 13) };
         let events = self.state.shown_events();
         if events.is_empty() {
             return vec![vec![Cell::rest(self.words.pick("none yet", "暂无")).tone(Tone::Weak)]];
@@ -341,8 +342,8 @@ impl Scene<'_> {
         let row = |event: &crate::Happened| {
             vec![
                 Cell::fixed(14, day_and_time(&event.utc)).tone(Tone::Weak),
-                Cell::fixed(13, event.subject.replace('/', " ")),
-                Cell::fixed(13, self.words.state(&event.what)).tone(tone_of(&event.what)),
+                Cell::fixed(subject, event.subject.replace('/', " ")),
+                Cell::fixed(what, self.words.state(&event.what)).tone(tone_of(&event.what)),
                 Cell::rest(&event.detail),
             ]
         };

@@ -105,6 +105,32 @@ fn nobody_is_named_before_somebody_asks_for_it() {
 }
 
 #[test]
+fn what_steers_is_written_out_and_not_swallowed() {
+    let mut state = busy();
+    state.destinations[0].reason = Some("\x1b[2J\u{202e}gone".into());
+    let shown = drawn(&state, ENGLISH, PLAIN, (80, 24));
+    assert!(shown.contains("\\u{1b}[2J\\u{202e}gone"), "{shown}");
+}
+
+#[test]
+fn a_small_window_leaves_out_what_its_help_says_in_that_order() {
+    let state = busy();
+    let order = ["events", "disk", "live video", "destinations", "work", "studies"];
+    let mut before = 0;
+    for height in (6..=24).rev() {
+        let shown = drawn(&state, ENGLISH, PLAIN, (120, height.min(19)));
+        let hidden = shown.split("no room for: ").nth(1).map_or("", |rest| rest.lines().next().unwrap_or_default());
+        let count = hidden.split(", ").filter(|panel| !panel.is_empty()).count();
+        assert!(count >= before, "{height}: {hidden}");
+        before = count;
+        for (at, panel) in order.iter().enumerate() {
+            assert_eq!(hidden.contains(panel), at < count, "{height}: {hidden}");
+        }
+    }
+    assert!(before >= 5, "{before}");
+}
+
+#[test]
 fn without_colours_and_beyond_ascii_it_says_the_same() {
     let ascii = drawn(&busy(), ENGLISH, Look { colour: false, unicode: false }, (80, 24));
     assert!(ascii.is_ascii(), "{ascii}");
