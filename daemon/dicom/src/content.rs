@@ -78,11 +78,8 @@ mod tests {
     #[test]
     fn one_object_has_one_form_in_all_encodings_and_another_pixel_another_one() {
         let own = form(&file(&object(4), uids::EXPLICIT_VR_LITTLE_ENDIAN)).unwrap();
-        for syntax in [
-            uids::IMPLICIT_VR_LITTLE_ENDIAN,
-            "1.2.840.10008.1.2.2",
-            uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-        ] {
+        for syntax in [uids::IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.2", uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN]
+        {
             assert_eq!(form(&file(&object(4), syntax)).unwrap(), own, "{syntax}");
             assert_ne!(form(&file(&object(5), syntax)).unwrap(), own, "{syntax}");
         }

@@ -446,9 +446,11 @@ mod tests {
         let item = |parsed: &InMemDicomObject, tag: Tag| {
             parsed.element(tag).ok().and_then(|element| element.items()?.first().cloned())
         };
-        for (object, parsed) in
-            written_of(&[clip(2)], &[Seen { key: 0, lesion: lesion_in_the_middle(), place: Place::default() }], Some(&request))
-        {
+        for (object, parsed) in written_of(
+            &[clip(2)],
+            &[Seen { key: 0, lesion: lesion_in_the_middle(), place: Place::default() }],
+            Some(&request),
+        ) {
             let (here, elsewhere) = match object.kind {
                 "sr" => (tags::REFERENCED_REQUEST_SEQUENCE, tags::REQUEST_ATTRIBUTES_SEQUENCE),
                 _ => (tags::REQUEST_ATTRIBUTES_SEQUENCE, tags::REFERENCED_REQUEST_SEQUENCE),

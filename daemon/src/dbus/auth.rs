@@ -46,7 +46,7 @@ pub enum Verb {
 
 impl Verb {
     #[cfg(test)]
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Rerun,
         Self::RetryDeliveries,
         Self::DropDelivery,

@@ -108,8 +108,15 @@ impl Player {
     pub fn begin_for_nobody(&self) {
         let started_utc = "2026-01-31T09:30:00Z".to_owned();
         let patient = identity::nobody(&started_utc);
-        let exam =
-            Exam { study_uid: "2.25.1".into(), patient, started_utc, marks: 0, side: None, places: BTreeMap::new(), request: None };
+        let exam = Exam {
+            study_uid: "2.25.1".into(),
+            patient,
+            started_utc,
+            marks: 0,
+            side: None,
+            places: BTreeMap::new(),
+            request: None,
+        };
         self.status.send_modify(|status| Arc::make_mut(status).exam = Some(exam));
     }
 

@@ -208,7 +208,9 @@ mod tests {
             started_utc: "2026-11-29T20:54:12.345Z".into(),
             request: scheduled.then(Request::default),
         };
-        Story { simulated, ..Story::new(begun) }
+        let mut story = Story::new(begun);
+        story.simulated = simulated;
+        story
     }
 
     #[test]

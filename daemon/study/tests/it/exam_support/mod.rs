@@ -1,6 +1,7 @@
 //! A scripted live path: an exam, pictures with a dark lesion and its outline; and other programs that check the
 //! results.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -84,7 +85,15 @@ impl Stand {
     pub fn exam_of(&self, id: &str, marks: u32) {
         let patient = Patient { id: id.into(), name: "PHANTOM^EVA".into(), ..Patient::default() };
         let started_utc = "2026-11-24T03:00:00.000Z".into();
-        let exam = Exam { study_uid: format!("2.25.77{}", id.len()), patient, started_utc, marks, request: None };
+        let exam = Exam {
+            study_uid: format!("2.25.77{}", id.len()),
+            patient,
+            started_utc,
+            marks,
+            side: None,
+            places: BTreeMap::new(),
+            request: None,
+        };
         self.status(Some(exam));
     }
 
