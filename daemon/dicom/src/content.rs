@@ -32,9 +32,11 @@ pub fn form(part10: &[u8]) -> Result<Vec<u8>, DecodeError> {
     }
     let mut bytes = if is_compressed(&set) { syntax.into_bytes() } else { Vec::new() };
     let failed = |reason: String| DecodeError::DataSet { reason };
-    catch_unwind(AssertUnwindSafe(|| set.write_dataset_with_ts(&mut bytes, &IMPLICIT_VR_LITTLE_ENDIAN.erased())))
-        .map_err(|_| failed("it cannot be written in another form".into()))?
-        .map_err(|error| failed(error.to_string()))?;
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        let syntax = IMPLICIT_VR_LITTLE_ENDIAN.erased();
+        set.write_dataset_with_ts(&mut bytes, &syntax).map_err(|error| failed(error.to_string()))
+    }));
+    written.map_err(|_| failed("it cannot be written in another form".into()))??;
     Ok(bytes)
 }
 

@@ -64,10 +64,12 @@ impl SeriesKind {
             | uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE => {
                 if says("LOCALIZER") || says("SCOUT") {
                     Self::Localiser
-                } else if says("SCREEN SAVE") || says("DOSE_INFO") || header.samples_per_pixel > 1 || is_page(header) {
+                } else if says("SCREEN SAVE") || says("DOSE_INFO") || header.samples_per_pixel > 1 {
                     Self::SecondaryCapture
                 } else if REFORMATS.iter().any(|word| says(word)) || is_projection(header) {
                     Self::Reformat
+                } else if is_page(header) {
+                    Self::SecondaryCapture
                 } else {
                     Self::Ct
                 }

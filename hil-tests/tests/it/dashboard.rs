@@ -102,7 +102,8 @@ fn seen(bytes: &str) -> String {
     let ((mut row, mut column), mut rest) = ((1, 1), bytes);
     while let Some(next) = rest.chars().next() {
         if let Some(sequence) = rest.strip_prefix("\x1b[") {
-            let end = sequence.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(sequence.len().saturating_sub(1));
+            let end =
+                sequence.find(|c: char| c.is_ascii_alphabetic()).unwrap_or_else(|| sequence.len().saturating_sub(1));
             match (&sequence[..end], sequence[end..].chars().next()) {
                 (place, Some('H')) => {
                     let numbers: Vec<usize> = place.split(';').filter_map(|number| number.parse().ok()).collect();

@@ -211,9 +211,7 @@ async fn obey(mut commands: mpsc::Receiver<Command>, status: watch::Sender<Arc<S
                 (reply, Ok("Side noted.".to_owned()))
             }
             Command::Place(lesion, place, reply) => {
-                change(&|status| {
-                    status.exam.iter_mut().for_each(|exam| drop(exam.places.insert(lesion, place.clone())))
-                });
+                change(&|status| status.exam.iter_mut().for_each(|exam| exam.places.extend([(lesion, place.clone())])));
                 (reply, Ok("Lesion placed.".to_owned()))
             }
         };

@@ -87,7 +87,7 @@ fn obey(command: Command, status: &watch::Sender<Arc<Status>>) {
         }
         Command::Place(lesion, place, reply) => {
             change(status, |status| {
-                status.exam.iter_mut().for_each(|exam| drop(exam.places.insert(lesion, place.clone())))
+                status.exam.iter_mut().for_each(|exam| exam.places.extend([(lesion, place.clone())]))
             });
             let _ = reply.send(Ok("noted".into()));
         }

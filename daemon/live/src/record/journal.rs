@@ -218,7 +218,7 @@ impl Story {
     /// Where a lesion is, as far as whoever scanned has said: of itself, or which breast was scanned when it was seen best.
     pub fn place(&self, seen: &Seen) -> Place {
         let scanned = Place { side: seen.side, ..Place::default() };
-        self.places.get(&(seen.numbering, seen.lesion.id)).map_or(scanned.clone(), |place| place.or(&scanned))
+        self.places.get(&(seen.numbering, seen.lesion.id)).map_or_else(|| scanned.clone(), |place| place.or(&scanned))
     }
 
     /// The breast that is scanned, as it was said last.

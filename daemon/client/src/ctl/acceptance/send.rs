@@ -59,7 +59,7 @@ pub async fn run(bench: &Bench<'_>, facts: &Facts, settings: Option<&Settings>) 
     run.send_ms = begun.elapsed().as_secs_f64() * 1000.0;
     run.sent = Some(match sent {
         Err(error) if taken.images == 0 => Err(error.to_string()),
-        Err(error) => Ok(Taken { refusal: taken.refusal.or(Some(error.to_string())), ..taken }),
+        Err(error) => Ok(Taken { refusal: taken.refusal.or_else(|| Some(error.to_string())), ..taken }),
         Ok(()) => Ok(taken),
     });
     if matches!(run.sent, Some(Err(_))) {

@@ -38,10 +38,14 @@ pub fn study(number: u32) -> Study {
         modalities: vec!["CT".into()],
         series_count: 2,
         instance_count: 100 + number,
-        state: if number % 3 == 0 { "refused" } else { "processed" }.into(),
+        state: if number.is_multiple_of(3) { "refused" } else { "processed" }.into(),
         verdicts: vec![
-            if number % 3 == 0 { "Lung 1.0: 3 slices are missing" } else { "Lung 1.0: 2 nodules, the largest 8 mm" }
-                .into(),
+            if number.is_multiple_of(3) {
+                "Lung 1.0: 3 slices are missing"
+            } else {
+                "Lung 1.0: 2 nodules, the largest 8 mm"
+            }
+            .into(),
             "Scout: localiser, not analysed".into(),
         ],
         hold: None,

@@ -226,7 +226,7 @@ impl State {
         };
         let mut all: Vec<Happened> = self.events.clone();
         all.extend(self.heard.iter().filter(|heard| !both(heard)).cloned());
-        all.sort_by(|a, b| at(&b.utc).cmp(&at(&a.utc)));
+        all.sort_by_key(|one| std::cmp::Reverse(at(&one.utc)));
         all
     }
 
