@@ -102,6 +102,38 @@ async fn validate(script: &str, result: &Path, source: &Path) {
     assert!(output.status.success(), "{}: {said}{complained}", result.display());
 }
 
+/// Scanners and archives put the localiser into the series of the slices, and it comes first.
+#[tokio::test]
+async fn a_localiser_in_the_series_of_the_slices_is_named_and_the_slices_are_read() {
+    let options = Options { columns: 96, rows: 96, pixel_mm: 3.9, slices: 36, slice_mm: 8.0, ..Options::default() };
+    let (study, _) = Phantom::chest(7, &options).unwrap();
+    let [localiser, slice] = [&study.instances[0], study.instances.last().unwrap()]
+        .map(|instance| dicom_object::from_reader(instance.part10.as_slice()).unwrap());
+    let mut shared = localiser.clone();
+    shared.put(slice.element_by_name("SeriesInstanceUID").unwrap().clone());
+    let mut bytes = Vec::new();
+    shared.write_all(&mut bytes).unwrap();
+    let mut instances = vec![Instance::from_part10(&bytes).unwrap()];
+    let slices = study.instances.iter().map(|instance| Instance::from_part10(&instance.part10).unwrap());
+    instances.extend(slices.skip(study.instances.len() - 36));
+
+    let mut appliance = Appliance::start(&Setup::default()).await.unwrap();
+    let sent = Modality::new(appliance.address, "CT1", Appliance::AE_TITLE)
+        .send_until_acknowledged(&instances, SETTLED_WITHIN, |_, _| {})
+        .await
+        .unwrap();
+    assert_eq!(sent.acknowledged(), 37);
+    let records = Records::open(&appliance).unwrap();
+    settled(&records, 1).await;
+    let series = records.series().unwrap();
+    let verdict = series[0].verdict.as_deref().unwrap_or_default();
+    assert_eq!((series[0].state.as_str(), series[0].instances), ("processed", 37), "{verdict}");
+    let findings = records.findings(&series[0].study_uid).unwrap();
+    assert!(matches!(findings[0].lungs, Evaluated::Done(_)), "{:?}", findings[0].lungs);
+    assert!(verdict.contains("of the same series not read: 1 localiser"), "{verdict}");
+    appliance.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn real_cts_from_storescu_are_processed_and_valid_results_reach_storescp() {
     let send = async |folder: &Path, appliance: &Appliance| {

@@ -98,6 +98,19 @@ fn the_directory_of_a_medium_is_no_broken_image() {
 }
 
 #[test]
+fn what_a_series_is_does_not_depend_on_which_object_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 1..=4 {
+        put(folder.path(), &format!("{number}.dcm"), image("CT", "1", number));
+    }
+    let mut localiser = image("CT", "1", 5);
+    localiser.put(text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER"));
+    put(folder.path(), "0.dcm", localiser);
+    let report = analysed(folder.path()).unwrap();
+    assert_eq!((report.series[0].kind, report.series[0].instances, report.series[0].state), ("ct", 5, "failed"));
+}
+
+#[test]
 fn without_a_package_every_series_is_listed_with_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     for number in 1..=4 {
