@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use custody::series::SeriesKey;
@@ -218,6 +218,10 @@ fn group(directory: &Path) -> Result<(Groups, Vec<Skipped>), Error> {
                     members.push(Member { path, scan });
                 }
             }
+            Err(ScanError::NotPart10) if is_bare(&path) => {
+                let reason = "a data set without the DICOM file header: export it as a DICOM file".to_owned();
+                skipped.push(Skipped { path, reason, is_dicom: true });
+            }
             Err(error) => {
                 let is_dicom = !matches!(error, ScanError::NotPart10);
                 skipped.push(Skipped { path, reason: error.to_string(), is_dicom });
@@ -225,6 +229,14 @@ fn group(directory: &Path) -> Result<(Groups, Vec<Skipped>), Error> {
         }
     }
     Ok((groups, skipped))
+}
+
+/// Whether a file begins as a data set does, in group 0008 of any encoding that is not compressed, and not as a DICOM file.
+fn is_bare(path: &Path) -> bool {
+    const BEGINNINGS: [[u8; 3]; 4] = [[8, 0, 0], [8, 0, 5], [8, 0, 8], [8, 0, 16]];
+    let mut start = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start[3] == 0 && BEGINNINGS.iter().any(|beginning| start.starts_with(beginning))
 }
 
 fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {

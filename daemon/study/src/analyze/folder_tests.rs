@@ -84,6 +84,18 @@ fn images_without_the_identifier_of_their_series_are_said_to_lack_it() {
 }
 
 #[test]
+fn data_sets_without_a_file_header_are_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = vec![8, 0, 5, 0, b'C', b'S', 10, 0];
+    bytes.extend(b"ISO_IR 100");
+    for name in ["1", "2"] {
+        std::fs::write(folder.path().join(name), &bytes).unwrap();
+    }
+    let said = analysed(folder.path()).unwrap_err().to_string();
+    assert!(said.contains("a data set without the DICOM file header") && said.contains("(2 files)"), "{said}");
+}
+
+#[test]
 fn the_directory_of_a_medium_is_no_broken_image() {
     let folder = tempfile::tempdir().unwrap();
     put(folder.path(), "1.dcm", image("MR", "1", 1));
