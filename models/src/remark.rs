@@ -93,7 +93,7 @@ impl std::fmt::Display for Beyond {
 }
 
 /// What shares a series with slices or pictures and is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sharer {
     Localiser,
     DoseReport,
@@ -178,7 +178,7 @@ pub enum Remark {
 impl Remark {
     /// Does it say that slices were left out or altered? Then it belongs wherever results are shown.
     pub fn is_about_slices(&self) -> bool {
-        matches!(self, Self::Tilted { .. } | Self::FilledIn { .. } | Self::LeftOut { .. })
+        matches!(self, Self::Tilted { .. } | Self::FilledIn { .. } | Self::LeftOut { .. } | Self::Shared { .. })
     }
 }
 

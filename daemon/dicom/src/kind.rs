@@ -27,8 +27,8 @@ pub enum SeriesKind {
     Other,
 }
 
-/// So many objects of a kind are no accident in a series.
-const LEAST_READ: usize = 3;
+/// So many slices are no accident in a series.
+const LEAST_READ: u32 = 3;
 
 /// A CT image that lies nowhere and was not scanned: a page of the protocol, a curve, a logo.
 fn is_page(header: &Header) -> bool {
@@ -94,18 +94,22 @@ impl SeriesKind {
     }
 
     /// What a series of these objects is. What is read wins over what only shares the series with it, such as a localiser, a dose
-    /// report or a page of the protocol: if there are three of it, or as many as of anything else.
+    /// report or a page of the protocol: one mammogram or ultrasound image, of a CT three slices or as many as there are of anything
+    /// else.
     pub fn of_series<'a>(headers: impl IntoIterator<Item = &'a Header>) -> Option<Self> {
-        let mut counts: Vec<(Self, usize)> = Vec::new();
-        for kind in headers.into_iter().map(Self::of) {
+        let mut counts: Vec<(Self, u32)> = Vec::new();
+        for header in headers {
+            let kind = Self::of(header);
+            let more = if kind.is_volume() { header.number_of_frames.max(1) } else { 1 };
             match counts.iter_mut().find(|(known, _)| *known == kind) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((kind, 1)),
+                Some((_, count)) => *count = count.saturating_add(more),
+                None => counts.push((kind, more)),
             }
         }
         let most = counts.iter().map(|(_, count)| *count).max()?;
         let count = |kind: Self| counts.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count);
-        let is_read = |kind: &Self| count(*kind) > 0 && count(*kind) >= most.min(LEAST_READ);
+        let least = |kind: &Self| if kind.is_volume() { most.min(LEAST_READ) } else { 1 };
+        let is_read = |kind: &Self| count(*kind) >= least(kind).max(1);
         let read = [Self::Ct, Self::Mammography, Self::Ultrasound].into_iter().find(is_read);
         read.or_else(|| counts.iter().find(|(_, count)| *count == most).map(|(kind, _)| *kind))
     }
@@ -223,6 +227,11 @@ mod tests {
         assert_eq!(of(&[(&localiser, 1), (&slice, 1)]), Some(SeriesKind::Ct), "the first of many");
         assert_eq!(of(&[(&page, 40), (&slice, 3)]), Some(SeriesKind::Ct));
         assert_eq!(of(&[(&reformat, 40), (&slice, 1)]), Some(SeriesKind::Reformat));
+        let enhanced = Header { number_of_frames: 300, ..header(uids::ENHANCED_CT_IMAGE_STORAGE, "ORIGINAL") };
+        assert_eq!(of(&[(&localiser, 2), (&enhanced, 1)]), Some(SeriesKind::Ct));
+        let capture = header(uids::SECONDARY_CAPTURE_IMAGE_STORAGE, "DERIVED");
+        let mammogram = header(uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION, "");
+        assert_eq!(of(&[(&capture, 2), (&mammogram, 1)]), Some(SeriesKind::Mammography));
         assert_eq!(of(&[(&localiser, 2)]), Some(SeriesKind::Localiser));
         assert_eq!(of(&[]), None);
     }

@@ -178,7 +178,8 @@ fn corners(header: &Header) -> Option<[[f64; 3]; 4]> {
 impl Candidate {
     /// From the headers of all its instances and what came of it; `None` when they do not say enough to compare it, or not
     /// all the same: it is read by itself then.
-    pub fn of(id: i64, headers: &[&Header], outcome: Option<Reading>) -> Option<Self> {
+    /// `headers`: of its slices; `sharers`: how many objects share the series with them, which a scanner counts, too.
+    pub fn of(id: i64, headers: &[&Header], sharers: usize, outcome: Option<Reading>) -> Option<Self> {
         let first = headers.iter().min_by_key(|header| header.instance_number)?;
         let scan = ScanKey::of(first)?;
         let orientation = first.image_orientation?;
@@ -226,7 +227,7 @@ impl Candidate {
             sharp: sharp(&first.kernel),
             straight: normal[2].abs() >= UPRIGHT && at.iter().all(above),
             whole: steps.iter().all(|step| *step > 0.0 && *step <= GAP * spacing)
-                && declared.is_none_or(|count| count <= headers.len()),
+                && declared.is_none_or(|count| count <= headers.len() + sharers),
             outcome,
         })
     }

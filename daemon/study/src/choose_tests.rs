@@ -263,7 +263,7 @@ fn a_candidate_is_what_its_headers_say() {
         ..Header::default()
     };
     let headers: Vec<Header> = (0..50).map(header).collect();
-    let of = |headers: &[Header]| Candidate::of(7, &headers.iter().collect::<Vec<_>>(), None);
+    let of = |headers: &[Header]| Candidate::of(7, &headers.iter().collect::<Vec<_>>(), 0, None);
     let found = of(&headers).unwrap();
     assert_eq!((found.slice_mm, found.sharp, found.straight, found.whole), (3.0, true, true, true));
     assert_eq!((found.box_mm[0], found.box_mm[1][2]), ([-180.0, -170.0, -300.0], -202.0));
@@ -280,7 +280,7 @@ fn a_candidate_is_what_its_headers_say() {
     assert_eq!(without(|h| h.number_of_frames = 50), None);
     assert_eq!(without(|h| h.image_position = None), None);
     assert_eq!(without(|h| h.acquired.when.clear()), None, "when is not known: in doubt it is read");
-    assert_eq!(Candidate::of(7, &[], None), None);
+    assert_eq!(Candidate::of(7, &[], 0, None), None);
     // What only some of its images say.
     let one = |change: fn(&mut Header)| {
         let mut headers = headers.clone();

@@ -100,7 +100,7 @@ fn known(connection: &Connection, study_uid: &str) -> store::Result<Vec<Known>> 
         let candidate = match stage {
             Stage::Failed => None,
             _ if !is_sound => None,
-            _ => Candidate::of(row.id, &headers, outcome(connection, &row)?),
+            _ => Candidate::of(row.id, &headers, kept.len() - headers.len(), outcome(connection, &row)?),
         };
         all.push(Known { row, stage, is_empty: headers.is_empty(), candidate });
     }

@@ -111,6 +111,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), store::Error> {
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
+    parts.spool.compare_known_later();
     let mut interrupted = true;
     loop {
         let told = tell(&parts, arrivals, &mut interrupted, &mut backoff, &shutdown).await;

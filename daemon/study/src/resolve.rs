@@ -14,7 +14,7 @@ use report::rejection::Rejection;
 use rusqlite::Transaction;
 
 use crate::analyze::task::StudyTask;
-use crate::lesions::{record, source_of_series};
+use crate::lesions::{record, source_of_series, source_of_task};
 use crate::settings::Analyze;
 use crate::{Patience, choosing, gather, settle};
 
@@ -90,6 +90,9 @@ pub(crate) fn begin_again(
     rejections::of_replaced(transaction, row.id, version, Rejection::PatientSafety.word())?;
     // What still holds is said again by the next analysis.
     record::take_back(transaction, &source_of_series(&key.study_uid, &key.series_uid))?;
+    for (task, _) in StudyTask::of_studies() {
+        record::take_back(transaction, &source_of_task(&key.study_uid, task.name()))?;
+    }
     if kept.is_empty() {
         jobs::supersede_older(transaction, row.id, version)?;
         results::supersede_older(transaction, row.id, version)?;

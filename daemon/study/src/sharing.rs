@@ -11,7 +11,7 @@ pub fn is_of(kind: SeriesKind, header: &Header) -> bool {
     SeriesKind::of(header) == kind
 }
 
-/// What is not read of a series of this kind, in the order in which it came; `None` when all is.
+/// What is not read of a series of this kind, in an order that does not depend on when it came; `None` when all is.
 pub fn remark<'a>(kind: SeriesKind, headers: impl IntoIterator<Item = &'a Header>) -> Option<Remark> {
     let mut sharers: Vec<(Sharer, usize)> = Vec::new();
     for header in headers.into_iter().filter(|header| !is_of(kind, header)) {
@@ -21,6 +21,7 @@ pub fn remark<'a>(kind: SeriesKind, headers: impl IntoIterator<Item = &'a Header
             None => sharers.push((sharer, 1)),
         }
     }
+    sharers.sort_unstable();
     (!sharers.is_empty()).then_some(Remark::Shared { sharers })
 }
 

@@ -157,15 +157,27 @@ pub fn get_kept(connection: &Connection, id: i64) -> Result<Option<Instance>> {
     by_id(connection, id, "state = 'kept'")
 }
 
-/// An object in conflict turned out to be the one that counts. Returns whether it was in conflict.
+/// An object in conflict turned out to be the one that counts, as if it had not come: sent again it is compared again, or taken
+/// when the other one is gone by then. Returns whether it was in conflict.
 ///
 /// # Errors
 /// When the database fails.
-pub fn set_twin(connection: &Connection, instance: &Instance, reason: &str) -> Result<bool> {
+pub fn forget_twin(connection: &Connection, instance: &Instance) -> Result<bool> {
     // The id may be that of another instance since the database was built again.
-    let sql =
-        "UPDATE instances SET state = 'replaced', reason = ?2 WHERE id = ?1 AND sha256 = ?3 AND state = 'conflict'";
-    Ok(connection.execute(sql, params![instance.id, reason, instance.sha256])? == 1)
+    let sql = "DELETE FROM instances WHERE id = ?1 AND sha256 = ?2 AND state = 'conflict'";
+    Ok(connection.execute(sql, params![instance.id, instance.sha256])? == 1)
+}
+
+/// All objects in conflict.
+///
+/// # Errors
+/// When the database fails.
+pub fn in_conflict(connection: &Connection) -> Result<Vec<i64>> {
+    // The list of states is that of the index.
+    let sql = "SELECT id FROM instances WHERE state IN ('quarantined', 'conflict', 'damaged', 'replaced') \
+               AND state = 'conflict' ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The kept instances of a series in the order of arrival (no conflicts, no evicted ones).
@@ -239,16 +251,16 @@ pub fn in_use_after(connection: &Connection, id: i64, limit: u32) -> Result<Vec<
     rows.map(|row| with_header(row?)).collect()
 }
 
-/// Patient ID of a series: that of its first instance that counts; empty when it has none.
+/// The Patient IDs of a study, of all its instances that count.
 ///
 /// # Errors
 /// When the database fails.
-pub fn patient_id_of_series(connection: &Connection, study_uid: &str, series_uid: &str) -> Result<String> {
+pub fn patient_ids_of_study(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
-        "SELECT coalesce(json_extract(header, '$.patient_id'), '') FROM instances \
-         WHERE study_uid = ?1 AND series_uid = ?2 AND state = 'kept' ORDER BY id LIMIT 1",
+        "SELECT DISTINCT coalesce(json_extract(header, '$.patient_id'), '') FROM instances \
+         WHERE study_uid = ?1 AND state = 'kept'",
     )?;
-    Ok(statement.query_row(params![study_uid, series_uid], |row| row.get(0)).optional()?.unwrap_or_default())
+    Ok(statement.query_map([study_uid], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The ids of the kept instances of a series.

@@ -137,7 +137,8 @@ pub struct Story {
     /// One for each lesion number in each scene, in the order in which they were found.
     pub seen: Vec<Seen>,
     pub marks: Vec<Moment>,
-    /// The breasts that were named, each once.
+    /// The breasts that were scanned: named while a lesion was seen or figures were noted. A key that was pressed by mistake
+    /// and corrected at once is none.
     pub sides: Vec<Side>,
     side: Option<Side>,
     /// Lesions are numbered anew when the size of the pictures changes.
@@ -190,7 +191,6 @@ impl Story {
             }
             JournalEntry::Side { side } => {
                 self.side = *side;
-                self.sides.extend(side.filter(|side| !self.sides.contains(side)));
             }
             JournalEntry::Place { lesion, place } => {
                 let old = self.places.entry((self.numbering, *lesion)).or_default();
@@ -201,6 +201,7 @@ impl Story {
                 self.scenes.push(scene.clone());
             }
             JournalEntry::Seen(seen) => {
+                self.scanned();
                 let (scene, side, numbering) = (self.scenes.len().saturating_sub(1), self.side, self.numbering);
                 let seen = Seen { scene, side, numbering, ..seen.clone() };
                 let same = |old: &&mut Seen| (old.scene, old.lesion.id) == (seen.scene, seen.lesion.id);
@@ -210,9 +211,16 @@ impl Story {
                 }
             }
             JournalEntry::Marked(moment) => self.marks.push(*moment),
-            JournalEntry::Stats { stats } => self.stats = stats.clone(),
+            JournalEntry::Stats { stats } => {
+                self.scanned();
+                self.stats = stats.clone();
+            }
             JournalEntry::Ended { utc, interrupted } => self.ended = Some((utc.clone(), *interrupted)),
         }
+    }
+
+    fn scanned(&mut self) {
+        self.sides.extend(self.side.filter(|side| !self.sides.contains(side)));
     }
 
     /// Where a lesion is, as far as whoever scanned has said: of itself, or which breast was scanned when it was seen best.
@@ -351,6 +359,20 @@ pub mod tests {
         let nowhere = Place::default();
         assert_eq!(places, [(1, nowhere.clone()), (2, left(None)), (3, third.clone()), (3, third), (3, nowhere)]);
         assert_eq!(story.sides, [Side::Right, Side::Left]);
+    }
+
+    #[test]
+    fn a_side_that_was_named_by_mistake_was_not_scanned() {
+        let side = |side| JournalEntry::Side { side: Some(side) };
+        let entries = [
+            JournalEntry::Begun(begun()),
+            JournalEntry::Scene(scene()),
+            side(Side::Left),
+            side(Side::Right),
+            JournalEntry::Stats { stats: Stats::default() },
+        ];
+        let text: String = entries.iter().map(line).collect();
+        assert_eq!(Story::read(&text).unwrap().sides, [Side::Right]);
     }
 
     #[test]

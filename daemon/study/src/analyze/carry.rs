@@ -184,12 +184,13 @@ fn pictures(
     let begun = Instant::now();
     let (study_uid, series_uid) = (&row.key.study_uid, &row.key.series_uid);
     let mut kept = instances::of_series(connection, study_uid, series_uid)?;
-    kept.retain(|instance| sharing::is_of(row.kind, &instance.header));
     let damaged = instances::damaged_of_series(connection, study_uid, series_uid)?;
-    let headers = || kept.iter().chain(&damaged).map(|instance| &instance.header);
-    if let Some(mixed) = Refused::mixed(Mixed::Series, series_uid, headers()) {
+    let all = kept.iter().chain(&damaged).map(|instance| &instance.header);
+    if let Some(mixed) = Refused::mixed(Mixed::Series, series_uid, all) {
         return withheld(parts, job, &mixed.to_string());
     }
+    kept.retain(|instance| sharing::is_of(row.kind, &instance.header));
+    let headers = || kept.iter().chain(&damaged).map(|instance| &instance.header);
     let tasks = StudyTask::of_series(&parts.settings.analyze, row.kind);
     // The settings may have changed since it was queued.
     if let Some(why) = ultrasound::unwanted(&parts.settings.analyze, headers()) {

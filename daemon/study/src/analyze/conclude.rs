@@ -101,8 +101,9 @@ pub(super) fn conclude(parts: &StudyParts, job: &JobRow, conclusion: Conclusion<
 /// Whether the results are of a test object that no archive is to see.
 fn stays_here(connection: &Connection, job: &JobRow) -> Result<bool, store::Error> {
     let Some(row) = series::get(connection, job.series_id)? else { return Ok(false) };
-    let patient = instances::patient_id_of_series(connection, &row.key.study_uid, &row.key.series_uid)?;
-    Ok(test_object::stays(&patient))
+    let patients = instances::patient_ids_of_study(connection, &row.key.study_uid)?;
+    // Not for one object that somebody put into the study of a patient.
+    Ok(!patients.is_empty() && patients.iter().all(|patient| test_object::stays(patient)))
 }
 
 /// A fault in what is noted of lesions, or in what was noted before, keeps no result from its patient. `None`: nothing was and

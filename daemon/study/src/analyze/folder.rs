@@ -262,7 +262,7 @@ fn candidates(groups: &Groups, settings: &Analyze) -> Vec<Candidate> {
         let kind = kind(members);
         let headers = members.iter().map(|member| &member.scan.header);
         let headers: Vec<&Header> = headers.filter(|header| sharing::is_of(kind, header)).collect();
-        kind.is_volume().then(|| Candidate::of(number, &headers, None))?
+        kind.is_volume().then(|| Candidate::of(number, &headers, members.len() - headers.len(), None))?
     };
     (1..).zip(groups).filter_map(candidate).collect()
 }

@@ -192,6 +192,7 @@ impl Session {
             ("JobsQueued", Read::Queued),
             ("JobsRunning", Read::Running),
             ("DeliveriesParked", Read::Destinations),
+            ("DeliveriesPending", Read::Destinations),
             ("DeliveriesHeld", Read::Destinations),
             ("Level", Read::Events),
             ("Quarantined", Read::Events),

@@ -117,6 +117,11 @@ fn work(state: &State, words: Words, now: Now, found: &mut Found) {
         let results = if n == 1 { "result is" } else { "results are" };
         tell(words.pick(&format!("{n} {results} parked"), &format!("{n} 个结果已搁置")));
     }
+    if status.steps_parked > 0 {
+        let n = status.steps_parked;
+        let exams = if n == 1 { "exam was" } else { "exams were" };
+        tell(words.pick(&format!("{n} {exams} refused by the RIS"), &format!("RIS 拒绝了 {n} 次检查的通知")));
+    }
     if status.jobs_parked > 0 {
         let n = status.jobs_parked;
         let jobs = if n == 1 { "job is" } else { "jobs are" };

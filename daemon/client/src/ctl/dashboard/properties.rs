@@ -32,6 +32,7 @@ pub fn of_appliance(status: &mut Status, entries: &Entries) {
     set(&mut status.deliveries_held, number(entries, "DeliveriesHeld"));
     set(&mut status.deliveries_parked, number(entries, "DeliveriesParked"));
     set(&mut status.oldest_pending_utc, text(entries, "OldestPendingUtc").map(some));
+    set(&mut status.steps_parked, number(entries, "StepsParked"));
     set(&mut status.quarantined, number(entries, "Quarantined"));
 }
 

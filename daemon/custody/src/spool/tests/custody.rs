@@ -53,8 +53,16 @@ async fn the_same_content_in_another_encoding_is_no_conflict() {
     assert!(!spool.is_twin(&other).unwrap());
     let counts = place.counts();
     assert_eq!((counts.kept, counts.conflict), (1, 1), "the other one is for a person");
-    let Outcome::AlreadySo(again) = send(&spool, &uid(1), &with_length(1)).await.unwrap() else { panic!() };
-    assert_eq!(again.id, same.id);
+    // Sent again it is compared again, also after a comparison that was cut off.
+    let Outcome::Conflict(again) = send(&spool, &uid(1), &with_length(1)).await.unwrap() else { panic!() };
+    assert!(again.id != same.id && place.counts().conflict == 2);
+    spool.compare_known().unwrap();
+    assert_eq!(place.counts().conflict, 1);
+    // When the first copy is damaged, the other encoding takes its place.
+    let first = instances::get_kept(&place.store().connect(Durability::Full).unwrap(), 1).unwrap().unwrap();
+    instances::set_damaged(&place.store().connect(Durability::Full).unwrap(), &first, "rot").unwrap();
+    let taken = send(&spool, &uid(1), &with_length(1)).await.unwrap();
+    assert!(matches!(taken, Outcome::Conflict(_) | Outcome::New(_)), "not answered as if it were here: {taken:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
