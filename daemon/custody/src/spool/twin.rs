@@ -2,6 +2,7 @@
 //! what it takes for a conflict is compared here by content, one after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dicom::content;
 use tokio::sync::Semaphore;
@@ -15,6 +16,8 @@ use crate::store::{Durability, events};
 /// Larger objects stay in conflict: what is parsed takes a dozen times this in memory when it is made of small elements only.
 const MOST_BYTES: u64 = 8 << 20;
 /// One at a time: it bounds memory, and nobody waits for it.
+/// After the arrival: whoever sends a study again is done by then.
+const SETTLED: Duration = Duration::from_secs(120);
 static COMPARING: Semaphore = Semaphore::const_new(1);
 
 const SAME: &str = "the same content in another encoding came before";
@@ -24,6 +27,7 @@ impl Spool {
     pub fn compare_known_later(&self) {
         let spool = self.clone();
         tokio::spawn(async move {
+            tokio::time::sleep(SETTLED).await;
             let _place = COMPARING.acquire().await;
             if let Ok(Err(error)) = tokio::task::spawn_blocking(move || spool.compare_known()).await {
                 tracing::warn!(%error, "objects in conflict were not compared again");
@@ -48,6 +52,7 @@ impl Spool {
     pub fn compare_later(&self, conflict: Arc<Instance>) {
         let spool = self.clone();
         tokio::spawn(async move {
+            tokio::time::sleep(SETTLED).await;
             // Closed never.
             let _place = COMPARING.acquire().await;
             let id = conflict.id;

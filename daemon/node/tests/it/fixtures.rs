@@ -147,7 +147,8 @@ impl Node {
     pub fn in_custody(&self, sop_uid: &str) -> Vec<Vec<u8>> {
         let rows = self.store.connect(Durability::Rebuildable).unwrap();
         let known = instances::by_sop_uid(&rows, sop_uid).unwrap();
-        known.iter().map(|known| self.data_set(&instances::get(&rows, known.id).unwrap().unwrap())).collect()
+        let here = known.iter().filter_map(|known| instances::get(&rows, known.id).unwrap());
+        here.map(|instance| self.data_set(&instance)).collect()
     }
 
     /// Waits for the end of an association. Returns the instances that were kept until then.
