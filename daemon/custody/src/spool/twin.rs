@@ -15,9 +15,9 @@ use crate::store::{Durability, events};
 
 /// Larger objects stay in conflict: what is parsed takes a dozen times this in memory when it is made of small elements only.
 const MOST_BYTES: u64 = 8 << 20;
-/// One at a time: it bounds memory, and nobody waits for it.
 /// After the arrival: whoever sends a study again is done by then.
 const SETTLED: Duration = Duration::from_secs(120);
+/// One at a time: it bounds memory, and nobody waits for it.
 static COMPARING: Semaphore = Semaphore::const_new(1);
 
 const SAME: &str = "the same content in another encoding came before";
