@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use custody::instance::{Instance, Origin};
 use custody::level::Level;
-use custody::spool::{self, Incoming, Outcome, Spool};
+use custody::spool::{self, Incoming, Outcome};
 
 use crate::message::Command;
 use crate::negotiate::Context;
@@ -17,8 +17,6 @@ pub(super) struct Reception {
     request: Command,
     context: Context,
     state: Progress,
-    /// `None` for one whose answer does not depend on its data set.
-    spool: Option<Spool>,
 }
 
 #[derive(Debug)]
@@ -45,12 +43,12 @@ impl Reception {
             Ok(incoming) => Progress::Keeping(Box::new(incoming)),
             Err(answer) => Progress::Answered(answer),
         };
-        Self { request, context, state, spool: Some(intake.spool.clone()) }
+        Self { request, context, state }
     }
 
     /// A request whose answer does not depend on its data set.
     pub(super) fn answered(answer: Answer, request: Command, context: Context) -> Self {
-        Self { request, context, state: Progress::Answered(answer), spool: None }
+        Self { request, context, state: Progress::Answered(answer) }
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) {
@@ -62,18 +60,12 @@ impl Reception {
     }
 
     pub(super) async fn finish(self) -> Received {
-        let Self { request, context, state, spool } = self;
+        let Self { request, context, state } = self;
         let (answer, kept) = match state {
             Progress::Answered(answer) => (answer, None),
             Progress::Keeping(incoming) => match incoming.commit().await {
                 Ok(Outcome::New(instance)) => (Answer::success(), Some(instance)),
-                Ok(Outcome::AlreadySo(_)) => (Answer::success(), None),
-                Ok(Outcome::Conflict(instance)) => {
-                    if let Some(spool) = spool {
-                        spool.compare_later(instance);
-                    }
-                    (Answer::success(), None)
-                }
+                Ok(Outcome::AlreadySo(_) | Outcome::Conflict(_)) => (Answer::success(), None),
                 Ok(Outcome::Quarantined { reason }) => (say(Refusal::Quarantined, &reason), None),
                 Err(error) => (refused(&error), None),
             },

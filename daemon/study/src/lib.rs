@@ -4,7 +4,7 @@
 //! `custody::spool` before its sender receives "success", and appears here as an [`Arrival`]. From then on:
 //!
 //! 1. `dicom::kind` says what it is, `assemble` when its series is complete, by what a scanner says of it if it does
-//!    (`performed`: MPPS, which `node::mpps` has written down);
+//!    (`performed`: MPPS, which `node::mpps` has written down); what only shares a series with slices is named, not read (`sharing`);
 //! 2. `volume` decodes it while its neighbours still arrive, and refuses a series that needs more memory than is allowed
 //!    (`volume::memory`), whose values are no Hounsfield units (`volume::units`), or of which too little is sound: slices that do
 //!    not belong to their neighbours (`volume::judge`) are left out (`volume::sound`), a tilted gantry is moved upright
@@ -15,7 +15,8 @@
 //!    room on the disk (`analyze::room`), `analyze::carry` refuses what is of two patients or damaged and brings the rest
 //!    through every task that wants it (`analyze::task`: the findings of a chest CT, the image quality of any CT, lesions in
 //!    stored ultrasound, the views of a mammography) and through `report`;
-//!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`);
+//!    an ultrasound exam that was recorded joins here (`exam::hand_over`, then `exam::develop`), and what a manager is told of it is a
+//!    row (`exam::step`) that `exam::tell` brings there; what was seen of lesions of the breast goes into their book (`lesions`);
 //! 4. the results become rows in `deliveries`, which `outbox` brings to every destination that may have them, and asks for
 //!    storage commitment where there is any (`outbox::ask`).
 //!
@@ -86,6 +87,8 @@ struct Receiving {
     places: Vec<SliceGeometry>,
     /// The row does not have the present count yet.
     grown: bool,
+    /// Objects of another kind than that of the row came, or those of before were not looked at.
+    is_of_several_kinds: bool,
 }
 
 struct Story {
@@ -111,7 +114,6 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), store::Error> {
     let (started, mut backoff) = (Instant::now(), Backoff::new(PAUSES));
-    parts.spool.compare_known_later();
     let mut interrupted = true;
     loop {
         let told = tell(&parts, arrivals, &mut interrupted, &mut backoff, &shutdown).await;
@@ -263,7 +265,9 @@ impl Story {
             receiving.grown = true;
             self.count_at.get_or_insert_with(|| Instant::now() + COUNT_EVERY);
         }
-        if SeriesKind::of(header).is_volume() {
+        let kind = SeriesKind::of(header);
+        receiving.is_of_several_kinds |= kind != receiving.row.kind;
+        if kind.is_volume() {
             self.parts.ahead.offer(&key, instance.clone());
             receiving.places.push(SliceGeometry::from(header));
         }
@@ -306,7 +310,8 @@ impl Story {
         }
         transaction.commit()?;
         tracing::info!(series = %key.series_uid, kind = kind.as_str(), reopened, "series opened");
-        Ok(Receiving { row, instances: ids.into_iter().collect(), places: Vec::new(), grown: false })
+        let (instances, places) = (ids.into_iter().collect(), Vec::new());
+        Ok(Receiving { row, instances, places, grown: false, is_of_several_kinds: reopened })
     }
 
     /// Updates the rows of series that are being received, at most every [`COUNT_EVERY`].
@@ -329,10 +334,12 @@ impl Story {
         let mut studies = BTreeSet::new();
         for (key, by) in self.assembler.complete(Instant::now(), closed) {
             let Some(mut receiving) = self.receiving.remove(&key) else { continue };
-            // The first object may have been a localiser.
-            let kept = instances::of_series(&self.connection, &key.study_uid, &key.series_uid)?;
-            let kind = SeriesKind::of_series(kept.iter().map(|instance| &instance.header));
-            receiving.row.kind = kind.unwrap_or(receiving.row.kind);
+            if receiving.is_of_several_kinds {
+                // The first object may have been a localiser.
+                let kept = instances::of_series(&self.connection, &key.study_uid, &key.series_uid)?;
+                let kind = SeriesKind::of_series(kept.iter().map(|instance| &instance.header));
+                receiving.row.kind = kind.unwrap_or(receiving.row.kind);
+            }
             self.completed(&receiving.row, by)?;
             self.closing.touched(&key.study_uid, Instant::now());
             if self.belongs_to_study_task(receiving.row.kind) {

@@ -24,8 +24,8 @@
 //!
 //! `incoming` receives one instance, `writer` commits groups, `record` and `segment` define the format, `large` holds
 //! the files of instances that are too large for the log, `keeper` works in the background, `quota` decides what may be
-//! evicted, `retained` tells it without doing it, `reader` reads instances back, `check` compares them with their hash, `sweep` compares log, files and rows at start, `part10` writes the file
-//! header.
+//! evicted, `retained` tells it without doing it, `reader` reads instances back, `check` compares them with their hash, `twin`
+//! finds what came again in another encoding, `sweep` compares log, files and rows at start, `part10` writes the file header.
 
 mod check;
 mod error;
@@ -174,11 +174,12 @@ impl Spool {
         let connection = shared.store.connect(Durability::Rebuildable)?;
         let writer = Writer::new(shared.clone(), connection, resume.active, resume.next_number);
         let (to_writer, jobs) = mpsc::channel(QUEUE);
-        let (keeping, checking) = (shared.clone(), shared.clone());
+        let (keeping, checking, comparing) = (shared.clone(), shared.clone(), shared.clone());
         let threads = [
             thread::Builder::new().name("spool-writer".into()).spawn(move || writer.run(jobs)),
             thread::Builder::new().name("spool-keeper".into()).spawn(move || keeper::run(&keeping)),
             thread::Builder::new().name("spool-check".into()).spawn(move || check::run(&checking)),
+            thread::Builder::new().name("spool-compare".into()).spawn(move || twin::run(&comparing)),
         ];
         let threads = threads.into_iter().collect::<std::io::Result<Vec<_>>>().at(&shared.directory)?;
         let running = Running { to_writer, threads, _lock: lock };

@@ -1,83 +1,68 @@
 //! An object that came again in another encoding is no other object. The writer compares bytes, since it must not wait for more;
-//! what it takes for a conflict is compared here by content, one after the other.
+//! what it takes for a conflict is compared here by content, on a thread of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dicom::content;
-use tokio::sync::Semaphore;
+use rusqlite::Connection;
 
 use super::error::Result;
-use super::{Shared, Spool, check};
+use super::{Shared, check};
 use crate::instance::{Instance, Location};
 use crate::store::instances::{self, InstanceState};
 use crate::store::{Durability, events};
 
 /// Larger objects stay in conflict: what is parsed takes a dozen times this in memory when it is made of small elements only.
 const MOST_BYTES: u64 = 8 << 20;
-/// After the arrival: whoever sends a study again is done by then.
-const SETTLED: Duration = Duration::from_secs(120);
-/// One at a time: it bounds memory, and nobody waits for it.
-static COMPARING: Semaphore = Semaphore::const_new(1);
+/// From one look to the next. What came since the last one waits: whoever sends a study again is done by then.
+const EVERY: Duration = Duration::from_secs(120);
 
 const SAME: &str = "the same content in another encoding came before";
 
-impl Spool {
-    /// Compares what is in conflict already: the comparison was cut off, or the database was built again. Needs a runtime.
-    pub fn compare_known_later(&self) {
-        let spool = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(SETTLED).await;
-            let _place = COMPARING.acquire().await;
-            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || spool.compare_known()).await {
-                tracing::warn!(%error, "objects in conflict were not compared again");
-            }
-        });
-    }
-
-    pub(super) fn compare_known(&self) -> Result<()> {
-        let connection = self.0.shared.store.connect(Durability::Full)?;
-        for id in instances::in_conflict(&connection)? {
-            if let Some(conflict) = instances::get_here(&connection, id)?
-                && let Err(error) = self.is_twin(&conflict)
-            {
-                tracing::warn!(instance = id, %error, "an object in conflict was not compared again");
+/// The background thread: compares each object in conflict once, those of an earlier run first. Ends when the spool closes.
+pub(super) fn run(shared: &Arc<Shared>) {
+    hal::urgency::step_back();
+    let (mut compared, mut seen) = (0, 0);
+    while shared.shelf.sleep(EVERY) {
+        match compare(shared, compared, seen) {
+            Ok(newest) => (compared, seen) = (seen, newest),
+            Err(error) => {
+                tracing::warn!(%error, "objects in conflict were not compared; they will be");
+                shared.told(&error);
             }
         }
-        Ok(())
-    }
-
-    /// Compares an object in conflict with the one that counts when there is time; equal ones are no conflict any more. Needs a
-    /// runtime.
-    pub fn compare_later(&self, conflict: Arc<Instance>) {
-        let spool = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(SETTLED).await;
-            // Closed never.
-            let _place = COMPARING.acquire().await;
-            let id = conflict.id;
-            match tokio::task::spawn_blocking(move || spool.is_twin(&conflict)).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => tracing::warn!(instance = id, %error, "an object that came again was not compared"),
-                Err(error) => tracing::error!(instance = id, %error, "comparing an object that came again failed"),
-            }
-        });
-    }
-
-    /// Whether an object in conflict says the same as the one that counts; then it is no conflict any more. Blocks.
-    ///
-    /// # Errors
-    /// `Damaged`, `Gone`, `Io`, `Database`.
-    pub fn is_twin(&self, conflict: &Instance) -> Result<bool> {
-        is_twin(&self.0.shared, conflict)
     }
 }
 
-fn is_twin(shared: &Arc<Shared>, conflict: &Instance) -> Result<bool> {
+/// Compares the objects in conflict whose ids are above `compared` and up to `seen`; returns the highest id in conflict.
+///
+/// # Errors
+/// When the database fails. One object that cannot be read keeps none of the others.
+pub(super) fn compare(shared: &Arc<Shared>, compared: i64, seen: i64) -> Result<i64> {
     let connection = shared.store.connect(Durability::Full)?;
-    let known = instances::by_sop_uid(&connection, &conflict.header.sop_instance_uid)?;
+    let all = instances::in_conflict(&connection)?;
+    for id in all.iter().filter(|id| (compared + 1..=seen).contains(id)) {
+        if shared.shelf.is_stopped() {
+            break;
+        }
+        if let Some(conflict) = instances::get_here(&connection, *id)?
+            && let Err(error) = is_twin(shared, &connection, &conflict)
+        {
+            tracing::warn!(instance = id, %error, "an object that came again was not compared");
+        }
+    }
+    Ok(all.last().copied().unwrap_or(seen))
+}
+
+/// Whether an object in conflict says the same as the one that counts; then it is no conflict any more.
+///
+/// # Errors
+/// `Damaged`, `Gone`, `Io`, `Database`.
+pub(super) fn is_twin(shared: &Arc<Shared>, connection: &Connection, conflict: &Instance) -> Result<bool> {
+    let known = instances::by_sop_uid(connection, &conflict.header.sop_instance_uid)?;
     let kept = known.iter().find(|known| known.state == InstanceState::Kept);
-    let kept = kept.map(|known| instances::get_kept(&connection, known.id)).transpose()?.flatten();
+    let kept = kept.map(|known| instances::get_kept(connection, known.id)).transpose()?.flatten();
     let Some(kept) = kept else { return Ok(false) };
     // A deflated data set may be any size.
     let is_small = |instance: &Instance| {
@@ -88,8 +73,8 @@ fn is_twin(shared: &Arc<Shared>, conflict: &Instance) -> Result<bool> {
     if !is_small(&kept) || !is_small(conflict) || !say_the_same(shared, &kept, conflict)? {
         return Ok(false);
     }
-    if instances::forget_twin(&connection, conflict)? {
-        events::record(&connection, &format!("instance/{}", conflict.id), "no conflict", SAME)?;
+    if instances::forget_twin(connection, conflict)? {
+        events::record(connection, &format!("instance/{}", conflict.id), "no conflict", SAME)?;
     }
     Ok(true)
 }

@@ -257,8 +257,9 @@ pub fn in_use_after(connection: &Connection, id: i64, limit: u32) -> Result<Vec<
 /// When the database fails.
 pub fn patient_ids_of_study(connection: &Connection, study_uid: &str) -> Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT coalesce(json_extract(header, '$.patient_id'), '') FROM instances \
-         WHERE study_uid = ?1 AND state = 'kept'",
+        "SELECT DISTINCT coalesce(json_extract(i.header, '$.patient_id'), '') FROM series s \
+         JOIN instances i ON i.series_uid = s.series_uid AND i.study_uid = s.study_uid \
+         WHERE s.study_uid = ?1 AND i.state = 'kept'",
     )?;
     Ok(statement.query_map([study_uid], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }

@@ -153,8 +153,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<OwnStep> {
     })
 }
 
-/// There is something to tell.
-const OPEN: &str = "parked = 0 AND (told = 'nothing' OR (told = 'begun' AND ended IS NOT NULL))";
+/// There is something to tell. The first term is that of the index.
+const OPEN: &str = "told <> 'ended' AND parked = 0 AND (told = 'nothing' OR (told = 'begun' AND ended IS NOT NULL))";
 
 /// The first `limit` steps of which something is to be told now, in the order in which the exams began.
 ///
@@ -278,7 +278,6 @@ fn subject(id: i64) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
     pub recording_uid: String,
-    pub begun: String,
     /// State of its newest job, `done` included.
     pub job: Option<String>,
     pub finished_utc: Option<String>,
@@ -290,13 +289,13 @@ pub struct Unfinished {
 /// When the database fails.
 pub fn unfinished(connection: &Connection) -> Result<Vec<Unfinished>> {
     let mut statement = connection.prepare_cached(
-        "SELECT o.recording_uid, o.begun, j.state, j.finished_utc FROM own_steps o \
+        "SELECT o.recording_uid, j.state, j.finished_utc FROM own_steps o \
          LEFT JOIN series s ON s.series_uid = o.recording_uid AND s.study_uid = o.study_uid \
          LEFT JOIN jobs j ON j.id = (SELECT max(id) FROM jobs WHERE series_id = s.id AND task IS NULL) \
-         WHERE o.ended IS NULL ORDER BY o.id",
+         WHERE o.told <> 'ended' AND o.ended IS NULL ORDER BY o.id",
     )?;
     let rows = statement.query_map([], |row| {
-        Ok(Unfinished { recording_uid: row.get(0)?, begun: row.get(1)?, job: row.get(2)?, finished_utc: row.get(3)? })
+        Ok(Unfinished { recording_uid: row.get(0)?, job: row.get(1)?, finished_utc: row.get(2)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -318,7 +317,7 @@ pub struct Standing {
 pub fn standing(connection: &Connection) -> Result<Standing> {
     let sql = format!(
         "SELECT (SELECT count(*) FROM own_steps WHERE {OPEN}), (SELECT min(created_utc) FROM own_steps WHERE {OPEN}), \
-         (SELECT count(*) FROM own_steps WHERE parked = 1), \
+         (SELECT count(*) FROM own_steps WHERE told <> 'ended' AND parked = 1), \
          (SELECT reason FROM own_steps WHERE reason IS NOT NULL AND told <> 'ended' ORDER BY parked DESC, id LIMIT 1)"
     );
     Ok(connection.prepare_cached(&sql)?.query_row([], |row| {

@@ -69,12 +69,12 @@ fn sop_uid(recording_uid: &str) -> String {
     dicom::uid::from_name(&format!("performed procedure step of the recording {recording_uid}"))
 }
 
-/// Writes down that an exam has begun, unless that is known or nobody is to be told. `true`: there is something to tell.
+/// Writes down that an exam has begun, unless that is known or nobody is to be told.
 ///
 /// # Errors
 /// When the database fails.
-pub fn note_begun(transaction: &Transaction<'_>, story: &Story, rules: &Rules, now: &str) -> store::Result<bool> {
-    let Some(begun) = rules.begun(story) else { return Ok(false) };
+pub fn note_begun(transaction: &Transaction<'_>, story: &Story, rules: &Rules, now: &str) -> store::Result<()> {
+    let Some(begun) = rules.begun(story) else { return Ok(()) };
     let recording_uid = &story.begun.series_uid;
     let new = New {
         recording_uid,
@@ -82,7 +82,7 @@ pub fn note_begun(transaction: &Transaction<'_>, story: &Story, rules: &Rules, n
         study_uid: &begun.study_uid,
         begun: &serde_json::to_string(&begun)?,
     };
-    own_steps::begin(transaction, &new, now)
+    own_steps::begin(transaction, &new, now).map(drop)
 }
 
 /// How an exam came to its end.
@@ -146,25 +146,25 @@ fn hopeless(unfinished: &Unfinished, has_recording: bool, wall: &Wall) -> Option
     }
 }
 
-/// Reads the journals below `exams` and the rows: exams that have begun and are not known, exams that will come to nothing. `true`:
-/// there is something new to tell. Blocks.
+/// Reads the journals below `exams` and the rows: exams that have begun and are not known, exams that will come to nothing.
+/// Blocks.
 ///
 /// # Errors
 /// When the database fails.
-pub fn look(connection: &mut rusqlite::Connection, spool: &Path, rules: &Rules, wall: &Wall) -> store::Result<bool> {
-    let mut news = false;
+pub fn look(connection: &mut rusqlite::Connection, spool: &Path, rules: &Rules, wall: &Wall) -> store::Result<()> {
     for folder in journal::left_over(&spool.join("exams")) {
         // One that cannot be read is for `hand_over` to judge.
         let Ok(Some(begun)) = journal::begun(&folder) else { continue };
-        if own_steps::is_known(connection, &begun.series_uid)? {
+        let key = SeriesKey { study_uid: begun.study_uid, series_uid: begun.series_uid };
+        // What has been handed over was noted with it, or was not to be told then.
+        if own_steps::is_known(connection, &key.series_uid)? || series::find(connection, &key)?.is_some() {
             continue;
         }
         let Ok(Some(story)) = journal::story(&folder) else { continue };
         let transaction = connection.transaction()?;
-        // What has been handed over was noted with it, or was not to be told then.
-        let key = SeriesKey { study_uid: begun.study_uid, series_uid: begun.series_uid };
+        // It may be handed over just now.
         if series::find(&transaction, &key)?.is_none() {
-            news |= note_begun(&transaction, &story, rules, &wall.now_utc())?;
+            note_begun(&transaction, &story, rules, &wall.now_utc())?;
         }
         transaction.commit()?;
     }
@@ -179,10 +179,9 @@ pub fn look(connection: &mut rusqlite::Connection, spool: &Path, rules: &Rules, 
         own_steps::end(&transaction, recording_uid, &serde_json::to_string(&ended)?)?;
         own_steps::note(&transaction, recording_uid, "the exam is discontinued", why)?;
         transaction.commit()?;
-        news = true;
     }
     own_steps::forget(connection, REMEMBERED)?;
-    Ok(news)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -268,7 +267,6 @@ mod tests {
         let wall = Wall::default();
         let unfinished = |job: Option<&str>, ago: u64| Unfinished {
             recording_uid: "1.2.4".into(),
-            begun: String::new(),
             job: job.map(str::to_owned),
             finished_utc: job.map(|_| store::utc_before(Duration::from_secs(ago))),
         };

@@ -49,14 +49,15 @@ async fn the_same_content_in_another_encoding_is_no_conflict() {
     let with_length = |fill| [group_length.to_vec(), data_set(&uid(1), fill, 1000)].concat();
     let Outcome::Conflict(same) = send(&spool, &uid(1), &with_length(1)).await.unwrap() else { panic!() };
     let Outcome::Conflict(other) = send(&spool, &uid(1), &with_length(9)).await.unwrap() else { panic!() };
-    assert!(spool.is_twin(&same).unwrap());
-    assert!(!spool.is_twin(&other).unwrap());
+    let connection = place.store().connect(Durability::Full).unwrap();
+    assert!(twin::is_twin(&spool.0.shared, &connection, &same).unwrap());
+    assert!(!twin::is_twin(&spool.0.shared, &connection, &other).unwrap());
     let counts = place.counts();
     assert_eq!((counts.kept, counts.conflict), (1, 1), "the other one is for a person");
     // Sent again it is compared again, also after a comparison that was cut off.
     let Outcome::Conflict(again) = send(&spool, &uid(1), &with_length(1)).await.unwrap() else { panic!() };
     assert!(again.id != same.id && place.counts().conflict == 2);
-    spool.compare_known().unwrap();
+    twin::compare(&spool.0.shared, 0, i64::MAX).unwrap();
     assert_eq!(place.counts().conflict, 1);
     // When the first copy is damaged, the other encoding takes its place.
     let first = instances::get_kept(&place.store().connect(Durability::Full).unwrap(), 1).unwrap().unwrap();
