@@ -7,7 +7,7 @@
 //! 2. `infer` takes the newest one, cuts out the image sector (`profile` says where it is) and runs the network.
 //! 3. `track` turns detections into lesions that keep their numbers. The overlay goes to the view, beside the pictures.
 //! 4. `session` is the state that the page shows as a sign: ready, paused, no overlay, no signal, failed. `exam` knows
-//!    whose exam it is.
+//!    whose exam it is, which breast is scanned, and where lesions are said to lie.
 //!
 //! `nameplate` reads the patient from the scanner's screen (`text`), and the desk compares it with the exam's (`name`).
 //!

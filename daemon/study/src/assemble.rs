@@ -38,7 +38,8 @@ impl CompletedBy {
 /// What is known about a series that is being received.
 #[derive(Debug)]
 struct Open {
-    kind: SeriesKind,
+    /// Slices of a volume, whatever else shares their series.
+    has_slices: bool,
     instances: u32,
     declared: Option<u32>,
     /// Open associations that sent instances of this series.
@@ -70,7 +71,7 @@ impl Assembler {
     /// is `None` for a series that was incomplete at start, whose association no longer exists.
     pub fn instance(&mut self, key: SeriesKey, header: &Header, total: u32, association: Option<u64>, now: Instant) {
         let open = self.open.entry(key).or_insert_with(|| Open {
-            kind: SeriesKind::of(header),
+            has_slices: false,
             instances: 0,
             declared: None,
             associations: BTreeSet::new(),
@@ -78,9 +79,7 @@ impl Assembler {
             released: None,
             performed: None,
         });
-        if SeriesKind::of(header).is_volume() {
-            open.kind = SeriesKind::Ct;
-        }
+        open.has_slices |= SeriesKind::of(header).is_volume();
         if let Some(performed) = &mut open.performed {
             performed.missing.retain(|uid| *uid != header.sop_instance_uid);
         }
@@ -120,7 +119,7 @@ impl Assembler {
     pub fn complete(&mut self, now: Instant, closed: impl Fn(&SeriesKey) -> bool) -> Vec<(SeriesKey, CompletedBy)> {
         let mut done = Vec::new();
         for (key, open) in &mut self.open {
-            let geometry_matters = open.kind.is_volume();
+            let geometry_matters = open.has_slices;
             let awaited = open.performed.as_ref().is_some_and(performed::is_awaited);
             let by = if open.performed.as_ref().is_some_and(performed::is_whole) {
                 Some(CompletedBy::Performed)

@@ -12,7 +12,6 @@ use custody::series::state::SeriesEvent;
 use custody::store::jobs::JobRow;
 use custody::store::series::SeriesRow;
 use custody::store::{self, events, instances, jobs, series};
-use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use models::Reading;
 use rusqlite::{Connection, Transaction};
@@ -93,14 +92,13 @@ fn known(connection: &Connection, study_uid: &str) -> store::Result<Vec<Known>> 
     let mut all = Vec::new();
     for (row, stage) in complete(connection, study_uid)? {
         let kept = instances::of_series(connection, study_uid, &row.key.series_uid)?;
-        let headers = kept.iter().map(|instance| &instance.header);
-        let headers: Vec<&Header> = headers.filter(|header| sharing::is_of(row.kind, header)).collect();
+        let (headers, sharers) = sharing::split(row.kind, kept.iter().map(|instance| &instance.header));
         // One of which images were damaged on the disk gives no volume any more.
         let is_sound = instances::damaged_of_series(connection, study_uid, &row.key.series_uid)?.is_empty();
         let candidate = match stage {
             Stage::Failed => None,
             _ if !is_sound => None,
-            _ => Candidate::of(row.id, &headers, kept.len() - headers.len(), outcome(connection, &row)?),
+            _ => Candidate::of(row.id, &headers, sharers, outcome(connection, &row)?),
         };
         all.push(Known { row, stage, is_empty: headers.is_empty(), candidate });
     }

@@ -3,6 +3,7 @@
 use custody::series::SeriesKey;
 use custody::store::{Durability, Store, now_utc};
 use dicom::header::Acquired;
+use dicom::header::Header;
 use models::findings::ChestFinding;
 use rusqlite::params;
 use tempfile::TempDir;
@@ -50,6 +51,7 @@ impl Unit {
             let count = (300.0 / slice_mm) as i64;
             for k in 0..count {
                 let header = Header {
+                    sop_class_uid: dicom_dictionary_std::uids::CT_IMAGE_STORAGE.into(),
                     sop_instance_uid: format!("1.2.{number}.{k}"),
                     study_instance_uid: STUDY.into(),
                     series_instance_uid: key.series_uid.clone(),

@@ -9,8 +9,10 @@ pub mod record;
 pub(crate) mod tests;
 pub mod visit;
 
+use custody::series::SeriesKey;
 use custody::store::{self, lesions};
 use dicom::header::Header;
+use dicom::kind::SeriesKind;
 use dicom::patient::{Identity, plain_id};
 use hal::clock::local_day_of;
 use models::lesion::book::Book;
@@ -31,6 +33,20 @@ pub fn source_of_series(study_uid: &str, series_uid: &str) -> String {
 /// A task of a whole study.
 pub fn source_of_task(study_uid: &str, task: &str) -> String {
     format!("{study_uid}/{task}")
+}
+
+/// A recording of an exam of this box; its series is nobody else's.
+pub fn source_of_recording(series_uid: &str) -> String {
+    series_uid.to_owned()
+}
+
+/// What a job on a series of this kind analyses, or its task on the whole study.
+pub fn source_of(key: &SeriesKey, kind: SeriesKind, task: Option<&str>) -> String {
+    match (task, kind) {
+        (Some(task), _) => source_of_task(&key.study_uid, task),
+        (None, SeriesKind::Exam) => source_of_recording(&key.series_uid),
+        (None, _) => source_of_series(&key.study_uid, &key.series_uid),
+    }
 }
 
 /// As `Identity::is_same_person` judges: a wrong patient is worse than none.

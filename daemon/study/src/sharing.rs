@@ -11,11 +11,16 @@ pub fn is_of(kind: SeriesKind, header: &Header) -> bool {
     SeriesKind::of(header) == kind
 }
 
+/// The headers of its kind, and how many others share the series.
+pub fn split<'a>(kind: SeriesKind, headers: impl IntoIterator<Item = &'a Header>) -> (Vec<&'a Header>, usize) {
+    let (own, others): (Vec<_>, Vec<_>) = headers.into_iter().partition(|header| is_of(kind, header));
+    (own, others.len())
+}
+
 /// What is not read of a series of this kind, in an order that does not depend on when it came; `None` when all is.
 pub fn remark<'a>(kind: SeriesKind, headers: impl IntoIterator<Item = &'a Header>) -> Option<Remark> {
     let mut sharers: Vec<(Sharer, usize)> = Vec::new();
-    for header in headers.into_iter().filter(|header| !is_of(kind, header)) {
-        let sharer = sharer(SeriesKind::of(header));
+    for sharer in headers.into_iter().map(SeriesKind::of).filter(|other| *other != kind).map(sharer) {
         match sharers.iter_mut().find(|(known, _)| *known == sharer) {
             Some((_, count)) => *count += 1,
             None => sharers.push((sharer, 1)),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use custody::event::Event;
+use custody::series::SeriesState;
 use custody::series::state::SeriesEvent;
-use custody::series::{SeriesKey, SeriesState};
 use custody::store::jobs::{self, JobRow};
 use custody::store::results::{self, ResultRow};
 use custody::store::reviews::{self, Fate};
@@ -21,8 +21,8 @@ use super::examine;
 use crate::choosing;
 use crate::exam::step::{self, Over};
 use crate::lesions::record::{self, Recorded};
+use crate::lesions::source_of;
 use crate::lesions::visit::Visit;
-use crate::lesions::{source_of_series, source_of_task};
 use crate::parts::StudyParts;
 use crate::performed;
 use crate::settings::Analyze;
@@ -125,13 +125,7 @@ fn noted(transaction: &Transaction<'_>, job: &JobRow, visit: Option<&Visit>) -> 
 /// What an earlier analysis said of lesions, when nothing comes of this one.
 fn taken_back(transaction: &Transaction<'_>, job: &JobRow) -> Result<bool, store::Error> {
     let Some(row) = series::get(transaction, job.series_id)? else { return Ok(false) };
-    let SeriesKey { study_uid, series_uid } = &row.key;
-    let source = match (&job.task, row.kind) {
-        (Some(task), _) => source_of_task(study_uid, task),
-        (None, SeriesKind::Exam) => series_uid.clone(),
-        (None, _) => source_of_series(study_uid, series_uid),
-    };
-    record::take_back(transaction, &source)
+    record::take_back(transaction, &source_of(&row.key, row.kind, job.task.as_deref()))
 }
 
 /// Whether the review that this job applied rejects a finding: then what was told of it before is wrong.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use custody::series::SeriesKey;
 use custody::store;
-use dicom::header::Header;
 use dicom::kind::SeriesKind;
 use dicom::pixels::SliceRef;
 use dicom::pixels::error::DecodeError;
@@ -260,9 +259,11 @@ fn candidates(groups: &Groups, settings: &Analyze) -> Vec<Candidate> {
     }
     let candidate = |(number, (_, members)): (i64, (&SeriesKey, &Vec<Member>))| {
         let kind = kind(members);
-        let headers = members.iter().map(|member| &member.scan.header);
-        let headers: Vec<&Header> = headers.filter(|header| sharing::is_of(kind, header)).collect();
-        kind.is_volume().then(|| Candidate::of(number, &headers, members.len() - headers.len(), None))?
+        if !kind.is_volume() {
+            return None;
+        }
+        let (headers, sharers) = sharing::split(kind, members.iter().map(|member| &member.scan.header));
+        Candidate::of(number, &headers, sharers, None)
     };
     (1..).zip(groups).filter_map(candidate).collect()
 }

@@ -94,7 +94,7 @@ pub fn of_exam(
         ..Person::default()
     };
     let date = local_day_of(started_utc)?;
-    let (study_uid, source) = (study_uid.to_owned(), recording_uid.to_owned());
+    let (study_uid, source) = (study_uid.to_owned(), super::source_of_recording(recording_uid));
     Some(Visit {
         person,
         date,

@@ -7,6 +7,7 @@ use dicom::pixels::error::DecodeError;
 use dicom::pixels::pictures::Pictures as Decoder;
 use dicom::regions;
 use hal::LoadedModel;
+use models::cast::single;
 use models::manifest::Manifest;
 use models::task::us_breast::clip::{self, Seen};
 use models::task::us_breast::colour::{self, Colours};
@@ -359,10 +360,4 @@ fn side(pixels: u32) -> u16 {
 
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// Millimetres per pixel have far fewer digits.
-#[expect(clippy::cast_possible_truncation, reason = "see above")]
-fn single(value: f64) -> f32 {
-    value as f32
 }

@@ -1,6 +1,8 @@
 //! Pixels that are not square: the network learnt from square ones, so the area is stretched for it, and what it finds is put
 //! back on the picture. Pure.
 
+use models::cast::{round_index, single};
+use models::preprocess::resample::taps;
 use models::task::us_breast::{Detection, Sector};
 
 /// Pixels whose sides differ by no more than this share are square.
@@ -21,11 +23,12 @@ pub struct Square {
 impl Square {
     /// `mm`: of a pixel, across and down. `None` where pixels are square, or nothing is known of them.
     pub fn of(area: Sector, mm: Option<[f64; 2]>) -> Option<Self> {
-        let [across, down] = mm.filter(|mm| mm.iter().all(|mm| *mm > 0.0))?;
+        let is_there = area.width > 0 && area.height > 0;
+        let [across, down] = mm.filter(|mm| is_there && mm.iter().all(|mm| *mm > 0.0))?;
         let least = across.min(down);
         let factor = [across / least, down / least];
         let most = factor[0].max(factor[1]);
-        let size = [stretched(area.width, factor[0]), stretched(area.height, factor[1])];
+        let size = [round_index(area.width as f64 * factor[0]), round_index(area.height as f64 * factor[1])];
         ((1.0 + SQUARE..=MOST).contains(&most)).then_some(Self { area, factor, size })
     }
 
@@ -37,10 +40,13 @@ impl Square {
     /// `grey`: the area, row by row.
     pub fn stretch(&self, grey: &[u8]) -> Vec<u8> {
         let [width, height] = self.size;
-        let (columns, rows) = (places(width, self.area.width), places(height, self.area.height));
+        let columns = taps(&centres(width, self.area.width), self.area.width);
+        let rows = taps(&centres(height, self.area.height), self.area.height);
         let mut out = Vec::with_capacity(width * height);
         for (upper, lower, down) in rows {
+            let down = f64::from(down);
             for (left, right, across) in &columns {
+                let across = f64::from(*across);
                 let at = |row: usize, column: usize| {
                     f64::from(grey.get(row * self.area.width + column).copied().unwrap_or_default())
                 };
@@ -66,35 +72,14 @@ impl Square {
     }
 }
 
-/// For each new pixel the two old ones that it lies between, by their centres, and how far it is on the way.
-fn places(new: usize, old: usize) -> Vec<(usize, usize, f64)> {
-    let last = old.saturating_sub(1);
-    let one = |at: usize| {
-        let place = ((at as f64 + 0.5) * old as f64 / new as f64 - 0.5).clamp(0.0, last as f64);
-        let first = floor(place).min(last);
-        (first, (first + 1).min(last), place - first as f64)
-    };
-    (0..new).map(one).collect()
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lengths of pictures times 4 at most")]
-fn stretched(length: usize, factor: f64) -> usize {
-    (length as f64 * factor).round() as usize
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the picture before")]
-fn floor(place: f64) -> usize {
-    place as usize
+/// The centres of the new pixels, in old ones.
+fn centres(new: usize, old: usize) -> Vec<f64> {
+    (0..new).map(|at| (at as f64 + 0.5) * old as f64 / new as f64 - 0.5).collect()
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of bytes")]
 fn byte(value: f64) -> u8 {
     value.round() as u8
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "pixels of a picture")]
-fn single(value: f64) -> f32 {
-    value as f32
 }
 
 #[cfg(test)]
