@@ -1,6 +1,7 @@
 //! The dashboard of `watch`: state (pure, fed by facts of the bus) -> drawing (pure) -> terminal. The edges are `bus` and `terminal`.
 //!
-//! It shows what signals tell; lists are read when a signal says that they are other ones, at most one a second (`reads`).
+//! It shows what signals tell; after the first look lists are read when a signal says that they are other ones, at most one a second
+//! (`reads`).
 
 mod bus;
 mod draw;
@@ -39,7 +40,7 @@ use self::words::Words;
 use super::failure::Failure;
 use super::output::Output;
 use super::time;
-use crate::doctor::text::Language;
+use crate::doctor::text::{Language, locale};
 
 /// Drawn at most so often, and once a second for the clock.
 const FRAME: Duration = Duration::from_millis(100);
@@ -145,8 +146,7 @@ fn suspend() -> io::Result<()> {
 
 /// By the locale, as other programs do.
 fn shows_unicode() -> bool {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
+    let locale = locale("LC_CTYPE").to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
 }
 

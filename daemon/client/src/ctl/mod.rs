@@ -140,14 +140,17 @@ fn keep_private() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
+/// The daemon as it is now: nothing of it is kept.
+async fn manager(bus: &str) -> Result<(zbus::Connection, crate::ManagerProxy<'static>), Failure> {
+    let connection = crate::connect(bus).await.map_err(|error| Failure::no_bus(bus, &error))?;
+    let manager =
+        crate::ManagerProxy::builder(&connection).cache_properties(zbus::proxy::CacheProperties::No).build().await;
+    Ok((connection, manager.map_err(|error| Failure::from_call(bus, error))?))
+}
+
 /// The commands that need a daemon.
 async fn talk(bus: &str, command: Command, output: &Output) -> Result<(), Failure> {
-    let connection = crate::connect(bus).await.map_err(|error| Failure::no_bus(bus, &error))?;
-    let manager = crate::ManagerProxy::builder(&connection)
-        .cache_properties(zbus::proxy::CacheProperties::No)
-        .build()
-        .await
-        .map_err(|error| Failure::from_call(bus, error))?;
+    let (connection, manager) = manager(bus).await?;
     let outcome = match command {
         Command::Status => status::run(&manager, output).await,
         Command::Studies { command: StudiesCommand::List { limit, state } } => {

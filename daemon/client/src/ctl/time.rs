@@ -3,6 +3,8 @@
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
+use crate::doctor::text::Language;
+
 /// `2026-01-31 14:05`, in the local time zone. Text that is no time is shown as it is.
 pub fn local(utc: &str) -> String {
     in_zone(utc, TimeZone::system())
@@ -30,16 +32,16 @@ pub fn clock() -> String {
 pub fn age(utc: &str) -> String {
     let Ok(then) = utc.parse::<Timestamp>() else { return utc.to_owned() };
     let seconds = Timestamp::now().since(then).and_then(|span| span.total(Unit::Second)).unwrap_or(0.0);
-    about(seconds)
+    span(seconds, Language::English)
 }
 
-fn about(seconds: f64) -> String {
+pub fn span(seconds: f64, language: Language) -> String {
     match seconds {
-        s if s < 0.0 => "from the future".into(),
+        s if s < 0.0 => language.pick("from the future", "来自未来"),
         s if s < 90.0 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
         s if s < 129_600.0 => format!("{:.0} h", s / 3600.0),
-        s => format!("{:.0} days", s / 86_400.0),
+        s => format!("{:.0} {}", s / 86_400.0, language.pick("days", "天")),
     }
 }
 
@@ -58,7 +60,8 @@ mod tests {
 
     #[test]
     fn ages_and_dates_are_short() {
-        assert_eq!((about(40.0), about(720.0), about(10_800.0)), ("40 s".into(), "12 min".into(), "3 h".into()));
+        let english = |seconds| span(seconds, Language::English);
+        assert_eq!((english(40.0), english(720.0), english(10_800.0)), ("40 s".into(), "12 min".into(), "3 h".into()));
         assert_eq!((date("20260131").as_str(), date("").as_str()), ("2026-01-31", ""));
     }
 }

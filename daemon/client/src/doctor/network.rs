@@ -10,8 +10,8 @@ use crate::{Caller, Delivery};
 /// A refusal is broken while it is this fresh, then a note, then nothing.
 const FRESH: f64 = 2.0 * DAY;
 const OLD: f64 = 14.0 * DAY;
-/// Results that wait longer are told even if the destination answers now.
-const LATE: f64 = 3600.0;
+/// What waits longer is told even if who waits for it answers now.
+pub(super) const LATE: f64 = 3600.0;
 
 /// How this box is configured, as far as callers are concerned.
 #[derive(Debug, Clone, Copy)]
@@ -46,9 +46,14 @@ fn expected(facts: &Facts, checked: &mut Vec<Checked>) -> Option<Finding> {
 
 /// What a test of the worklist server found; `None` when all is well.
 pub fn worklist_server(target: &Target, probe: &Probe) -> Option<Finding> {
+    trouble(probe).map(|seen| no_worklist(target).seen(seen))
+}
+
+/// What failed in a test of a peer, or what it did not take.
+pub(super) fn trouble(probe: &Probe) -> Option<Text> {
     let failed = probe.failed.as_ref().map(|failed| Text::same(format!("{}: {}", failed.step, failed.what)));
     let not_offered = probe.not_taken.first().map(|(name, why)| Text::same(format!("{name}: {why}")));
-    failed.or(not_offered).map(|seen| no_worklist(target).seen(seen))
+    failed.or(not_offered)
 }
 
 fn no_worklist(target: &Target) -> Finding {

@@ -3,11 +3,9 @@
 use node::probe::Probe;
 use node::send::{Target, Way};
 
+use super::network::{LATE, trouble};
 use super::text::{Text, both};
 use super::{Checked, Facts, Finding, Gravity, age, looked, many, span};
-
-/// What waits longer is told even if the manager answers now.
-const LATE: f64 = 3600.0;
 
 pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -28,9 +26,7 @@ pub(super) fn judge(facts: &Facts, checked: &mut Vec<Checked>) -> Vec<Finding> {
 
 /// What a test of the manager found; `None` when all is well.
 pub fn probed(target: &Target, probe: &Probe) -> Option<Finding> {
-    let failed = probe.failed.as_ref().map(|failed| Text::same(format!("{}: {}", failed.step, failed.what)));
-    let not_offered = probe.not_taken.first().map(|(name, why)| Text::same(format!("{name}: {why}")));
-    let seen = failed.or(not_offered)?;
+    let seen = trouble(probe)?;
     let (address, called, calling) = (&target.address, target.called_ae.trim(), target.calling_ae.trim());
     let finding = Finding::new(
         "mpps-manager",
@@ -60,7 +56,7 @@ fn waiting(facts: &Facts) -> Text {
 fn late(facts: &Facts) -> Option<Finding> {
     let status = facts.status.as_ref().filter(|status| status.steps_waiting > 0)?;
     let oldest = age(facts, status.oldest_step_utc.as_deref()?).filter(|oldest| *oldest >= LATE)?;
-    let (waits_en, waits_zh) = (span(oldest).en, span(oldest).zh);
+    let Text { en: waits_en, zh: waits_zh } = span(oldest);
     let said = status.steps_reason.clone().map(Text::same).unwrap_or_default();
     let finding = Finding::new(
         "mpps-late",

@@ -11,12 +11,16 @@ pub enum Language {
     Chinese,
 }
 
+/// The locale of this category: the first of LC_ALL, the category, LANG that is set; empty when none is.
+pub fn locale(category: &str) -> String {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    ["LC_ALL", category, "LANG"].into_iter().find_map(set).unwrap_or_default()
+}
+
 impl Language {
-    /// That of the terminal: the first of LC_ALL, LC_MESSAGES, LANG that is set.
+    /// That of the terminal.
     pub fn of_environment() -> Self {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set).unwrap_or_default();
-        if locale.starts_with("zh") { Self::Chinese } else { Self::English }
+        if locale("LC_MESSAGES").starts_with("zh") { Self::Chinese } else { Self::English }
     }
 
     pub fn pick(self, english: &str, chinese: &str) -> String {

@@ -15,11 +15,11 @@ use std::time::Duration;
 use comfy_table::{Cell, ColumnConstraint, Width};
 use indicatif::{ProgressBar, ProgressStyle};
 use zbus::Connection;
-use zbus::proxy::CacheProperties;
 
 use self::args::{AcceptanceCommand, AcceptanceOptions};
 use super::examine::Place;
 use super::failure::Failure;
+use super::manager;
 use super::output::{Output, Tone, toned_cell};
 use crate::acceptance::{Outcome, Report, document, drift};
 use crate::doctor::text::Language;
@@ -78,21 +78,13 @@ pub async fn run(
     })
 }
 
-pub(super) async fn manager(place: &Place) -> Result<(Connection, ManagerProxy<'static>), Failure> {
-    let bus = place.bus.as_str();
-    let connection = crate::connect(bus).await.map_err(|error| Failure::no_bus(bus, &error))?;
-    let built = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await;
-    let manager = built.map_err(|error| Failure::from_call(bus, error))?;
-    Ok((connection, manager))
-}
-
 async fn test(
     place: &Place,
     language: Language,
     options: &AcceptanceOptions,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
-    let (connection, manager) = manager(place).await?;
+    let (connection, manager) = manager(&place.bus).await?;
     // Whoever may not test hears it before anything is sent; and the trail has it before anything is done.
     let begun = manager.begin_acceptance(!options.no_delivery).await;
     begun.map_err(|error| Failure::from_call(&place.bus, error))?;

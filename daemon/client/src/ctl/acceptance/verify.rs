@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use minisign_verify::{PublicKey, Signature};
 
 use super::files::signature_of;
-use super::manager;
 use crate::ctl::examine::Place;
 use crate::ctl::failure::Failure;
+use crate::ctl::manager;
 use crate::ctl::output::{Output, field};
 
 /// A report is a few hundred kilobytes.
@@ -25,7 +25,7 @@ pub async fn key(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
 }
 
 async fn of_this_box(place: &Place) -> Result<String, Failure> {
-    let (_, manager) = manager(place).await?;
+    let (_, manager) = manager(&place.bus).await?;
     manager.acceptance_key().await.map_err(|error| Failure::from_call(&place.bus, error))
 }
 

@@ -113,9 +113,8 @@ fn work(state: &State, words: Words, now: Now, found: &mut Found) {
     let Some(status) = &state.appliance else { return };
     let mut tell = |reason: String| found.push((Health::Attention, reason));
     if status.deliveries_parked > 0 {
-        let n = status.deliveries_parked;
-        let results = if n == 1 { "result is" } else { "results are" };
-        tell(words.pick(&format!("{n} {results} parked"), &format!("{n} 个结果已搁置")));
+        let n = u64::from(status.deliveries_parked);
+        tell(words.count(n, "result is parked", "results are parked", "个结果已搁置"));
     }
     if status.steps_parked > 0 {
         let n = status.steps_parked;
@@ -123,9 +122,8 @@ fn work(state: &State, words: Words, now: Now, found: &mut Found) {
         tell(words.pick(&format!("{n} {exams} refused by the RIS"), &format!("RIS 拒绝了 {n} 次检查的通知")));
     }
     if status.jobs_parked > 0 {
-        let n = status.jobs_parked;
-        let jobs = if n == 1 { "job is" } else { "jobs are" };
-        tell(words.pick(&format!("{n} {jobs} parked"), &format!("{n} 个任务已搁置")));
+        let n = u64::from(status.jobs_parked);
+        tell(words.count(n, "job is parked", "jobs are parked", "个任务已搁置"));
     }
     let waited = status.oldest_pending_utc.as_deref().and_then(|utc| seconds_since(utc, now.utc));
     if let Some(waited) = waited.filter(|waited| *waited > LONG_WAIT_SECS && status.deliveries_pending > 0) {
@@ -133,9 +131,8 @@ fn work(state: &State, words: Words, now: Now, found: &mut Found) {
         tell(words.pick(&format!("the oldest result has waited for {waited}"), &format!("最早的结果已等待 {waited}")));
     }
     if status.quarantined > 0 {
-        let n = status.quarantined;
-        let objects = if n == 1 { "object is" } else { "objects are" };
-        tell(words.pick(&format!("{n} {objects} quarantined"), &format!("{n} 个对象已隔离")));
+        let n = u64::from(status.quarantined);
+        tell(words.count(n, "object is quarantined", "objects are quarantined", "个对象已隔离"));
     }
 }
 

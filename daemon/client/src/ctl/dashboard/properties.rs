@@ -11,7 +11,6 @@ pub type Entries = HashMap<String, OwnedVariant>;
 
 /// Those of Manager1.
 pub fn of_appliance(status: &mut Status, entries: &Entries) {
-    let status = &mut *status;
     set(&mut status.version, text(entries, "Version"));
     set(&mut status.simulated, flag(entries, "Simulated"));
     set(&mut status.dicom_address, text(entries, "DicomAddress"));
@@ -32,6 +31,7 @@ pub fn of_appliance(status: &mut Status, entries: &Entries) {
     set(&mut status.deliveries_held, number(entries, "DeliveriesHeld"));
     set(&mut status.deliveries_parked, number(entries, "DeliveriesParked"));
     set(&mut status.oldest_pending_utc, text(entries, "OldestPendingUtc").map(some));
+    set(&mut status.steps_waiting, number(entries, "StepsWaiting"));
     set(&mut status.steps_parked, number(entries, "StepsParked"));
     set(&mut status.quarantined, number(entries, "Quarantined"));
 }

@@ -64,7 +64,6 @@ pub struct Incoming {
 pub struct Work {
     pub path: String,
     pub study_uid: String,
-    pub task: Option<String>,
     pub stage: String,
     pub fraction: f64,
     pub started_utc: Option<String>,
@@ -193,8 +192,8 @@ impl State {
                 } else if let Some(one) = self.running.iter_mut().find(|one| one.path == path) {
                     (one.stage, one.fraction) = (stage, fraction);
                 } else {
-                    let (study_uid, task, started_utc) = (String::new(), None, None);
-                    self.running.push(Work { path, study_uid, task, stage, fraction, started_utc });
+                    let (study_uid, started_utc) = (String::new(), None);
+                    self.running.push(Work { path, study_uid, stage, fraction, started_utc });
                 }
             }
             // The list of destinations is read again.
@@ -260,7 +259,7 @@ impl Work {
         let path = job.path.to_string();
         let known = before.iter().find(|known| known.path == path);
         let (stage, fraction) = known.map_or((job.stage, job.fraction), |known| (known.stage.clone(), known.fraction));
-        Self { path, study_uid: job.study_uid, task: job.task, stage, fraction, started_utc: job.started_utc }
+        Self { path, study_uid: job.study_uid, stage, fraction, started_utc: job.started_utc }
     }
 }
 

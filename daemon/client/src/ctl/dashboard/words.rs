@@ -4,6 +4,7 @@ use custody::retention::{Because, Forecast};
 use jiff::Timestamp;
 
 use super::layout::Panel;
+use crate::ctl::{output, time};
 use crate::doctor::text::{Language, bytes};
 
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +18,7 @@ impl Words {
     /// `1 study`, `2 studies`; in Chinese number and noun with its measure word.
     pub fn count(self, number: u64, one: &str, many: &str, chinese: &str) -> String {
         match self.0 {
-            Language::English => format!("{number} {}", if number == 1 { one } else { many }),
+            Language::English => output::count(number, one, many),
             Language::Chinese => format!("{number} {chinese}"),
         }
     }
@@ -87,13 +88,7 @@ impl Words {
 
     /// `40 s`, `12 min`, `3 h`, `5 days`.
     pub fn span(self, seconds: f64) -> String {
-        match seconds {
-            s if s < 0.0 => self.pick("from the future", "来自未来"),
-            s if s < 90.0 => format!("{s:.0} s"),
-            s if s < 5400.0 => format!("{:.0} min", s / 60.0),
-            s if s < 129_600.0 => format!("{:.0} h", s / 3600.0),
-            s => format!("{:.0} {}", s / 86_400.0, self.pick("days", "天")),
-        }
+        time::span(seconds, self.0)
     }
 
     /// How long ago that was; `None` when it is no time.
